@@ -1,0 +1,120 @@
+//! Finding the database: reading its address, waiting while it starts, saying in words why it will not have us.
+//!
+//! Owns: what an error of the connection means to the person who runs the command. Must not know: the schema.
+
+use anyhow::{Context, Result, bail};
+use sqlx::ConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use std::str::FromStr;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout};
+
+/// How long one attempt may take before the address counts as unreachable.
+const ATTEMPT_LIMIT: Duration = Duration::from_secs(5);
+/// Pause after the first failed attempt; it doubles with each.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause between two attempts.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3);
+/// `NULLS NOT DISTINCT` came with it.
+const OLDEST_POSTGRES: i32 = 15;
+
+/// Reads an address of the form `postgres://user:password@host:port/database`. Errors never repeat the address.
+pub(crate) fn parse(database_url: &str) -> Result<PgConnectOptions> {
+    const FORM: &str = "the database address must look like postgres://user:password@host:5432/tiris";
+    if !(database_url.starts_with("postgres://") || database_url.starts_with("postgresql://")) {
+        bail!("{FORM}");
+    }
+    let options = PgConnectOptions::from_str(database_url).context(FORM)?;
+    Ok(options.application_name("tiris-migrate").disable_statement_logging())
+}
+
+/// The address without its password, for messages: `user@host:port/database`.
+pub fn describe(database_url: &str) -> Result<String> {
+    let options = parse(database_url)?;
+    let place = match options.get_socket() {
+        Some(socket) => socket.display().to_string(),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    };
+    let database = options.get_database().unwrap_or_else(|| options.get_username());
+    Ok(format!("{}@{place}/{database}", options.get_username()))
+}
+
+/// One connection, at the first attempt.
+pub(crate) async fn connect(database_url: &str) -> Result<PgConnection> {
+    let options = parse(database_url)?;
+    let attempt = timeout(ATTEMPT_LIMIT, options.connect()).await;
+    let connection = attempt.with_context(|| format!("no answer within {} s", ATTEMPT_LIMIT.as_secs()));
+    connection?.with_context(|| format!("cannot connect to {}", describe(database_url).unwrap_or_default()))
+}
+
+/// Waits until the database takes connections, at most `limit`; `on_wait` is told once why it has to wait.
+///
+/// Only what passes by itself is waited for: nobody listening, a server starting or full. A wrong password or
+/// database fails at once.
+pub async fn wait_until_ready(database_url: &str, limit: Duration, on_wait: impl FnOnce(&str)) -> Result<()> {
+    let deadline = Instant::now() + limit;
+    let mut pause = FIRST_PAUSE;
+    let mut on_wait = Some(on_wait);
+    loop {
+        let error = match connect(database_url).await {
+            Ok(mut connection) => return refuse_old_server(&mut connection).await,
+            Err(error) => error,
+        };
+        let now = Instant::now();
+        if !passes_by_itself(&error) || now >= deadline {
+            return Err(error);
+        }
+        if let Some(tell) = on_wait.take() {
+            tell(&format!("{error:#}"));
+        }
+        sleep(pause.min(deadline - now)).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+async fn refuse_old_server(connection: &mut PgConnection) -> Result<()> {
+    let version: i32 = sqlx::query_scalar("SELECT current_setting('server_version_num')::int / 10000")
+        .fetch_one(connection)
+        .await?;
+    if version < OLDEST_POSTGRES {
+        bail!("PostgreSQL {version} is too old: version {OLDEST_POSTGRES} or newer is needed");
+    }
+    Ok(())
+}
+
+fn passes_by_itself(error: &anyhow::Error) -> bool {
+    if error.is::<tokio::time::error::Elapsed>() {
+        return true;
+    }
+    match error.downcast_ref::<sqlx::Error>() {
+        Some(sqlx::Error::Io(_)) => true,
+        // Starting or stopping, all connections taken.
+        Some(sqlx::Error::Database(error)) => matches!(error.code().as_deref(), Some("57P03" | "53300")),
+        _ => false,
+    }
+}
+
+/// What to do about an error, where that can be told from PostgreSQL's error code.
+#[must_use]
+pub fn explain(error: &anyhow::Error) -> Option<&'static str> {
+    let database_error = error.chain().find_map(|cause| match cause.downcast_ref::<sqlx::Error>() {
+        Some(sqlx::Error::Database(error)) => Some(error),
+        _ => None,
+    });
+    let Some(database_error) = database_error else {
+        return passes_by_itself(error).then_some(
+            "is the server running, and are host and port right? --wait-seconds waits longer for it",
+        );
+    };
+    Some(match database_error.code()?.as_ref() {
+        "28P01" | "28000" => "user and password stand in the database address (DATABASE_URL)",
+        "3D000" => "create the database first, for example with createdb",
+        "42501" => "the user must own the database or its schema public",
+        "42P01" => "the schema is not there yet or is older than this program: run tiris-migrate up",
+        "55P03" => {
+            "somebody else uses the tables for long: run it again when they are free; nothing was changed"
+        }
+        "53100" => "make room on the server's disk, then run it again; nothing was changed",
+        _ => return None,
+    })
+}

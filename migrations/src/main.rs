@@ -1,0 +1,121 @@
+//! `tiris-migrate`: the schema of the database from the command line.
+//!
+//! Owns: turning commands into calls and results into words. Must not know: SQL.
+
+mod cli;
+
+use anyhow::{Result, bail};
+use clap::Parser;
+use cli::{Cli, Command, Down};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::{IsTerminal, stderr};
+use std::process::ExitCode;
+use std::time::Duration;
+use tracing_subscriber::EnvFilter;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    // Two TLS providers in one process would leave rustls without a default; err means one is installed already.
+    let _already_installed = rustls::crypto::ring::default_provider().install_default().is_err();
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,tiris_migrations=info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(stderr)
+        .with_ansi(stderr().is_terminal())
+        .with_target(false)
+        .init();
+    match run(Cli::parse()).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            if let Some(advice) = tiris_migrations::explain(&error) {
+                eprintln!("hint: {advice}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(Cli { command, database }: Cli) -> Result<ExitCode> {
+    let url = database.database_url.as_str();
+    if url.is_empty() {
+        bail!(
+            "no database given: set DATABASE_URL or --database-url, for example postgres://tiris@localhost:5432/tiris"
+        );
+    }
+    if let Command::Down(Down { yes: false, steps, all }) = &command {
+        let which = if *all { "all migrations".to_owned() } else { format!("the newest {steps}") };
+        bail!(
+            "down reverts {which} of {} and drops their data; add --yes to do it",
+            tiris_migrations::describe(url)?
+        );
+    }
+    let limit = Duration::from_secs(database.wait_seconds.into());
+    let waiting = |why: &str| tracing::info!("waiting up to {} s for the database: {why}", limit.as_secs());
+    tiris_migrations::wait_until_ready(url, limit, waiting).await?;
+    match command {
+        Command::Up => tell("applied", &tiris_migrations::up(url).await?),
+        Command::Down(down) => {
+            let steps = (!down.all).then_some(down.steps);
+            tell("reverted", &tiris_migrations::down(url, steps).await?);
+        }
+        Command::Status => show_status(url).await?,
+        Command::Verify => return verify(url).await,
+        Command::AfterRestore => after_restore(url).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tell(what: &str, names: &[String]) {
+    for name in names {
+        println!("{what} {name}");
+    }
+    if names.is_empty() {
+        println!("nothing to do");
+    }
+}
+
+async fn show_status(url: &str) -> Result<()> {
+    let states = tiris_migrations::status(url).await?;
+    let width = states.iter().map(|state| state.name.len()).max().unwrap_or(0);
+    println!("{:<width$}  applied at (UTC)", "migration");
+    for state in &states {
+        let newer = if state.known { "" } else { "  (unknown to this program, made by a newer one)" };
+        println!("{:<width$}  {}{newer}", state.name, state.applied_at.as_deref().unwrap_or("pending"));
+    }
+    Ok(())
+}
+
+async fn verify(url: &str) -> Result<ExitCode> {
+    // Draws nothing when standard error is no terminal.
+    let progress = ProgressBar::new(0);
+    let style = "{msg:<14} {bar:30} {human_pos}/{human_len} rows, {elapsed_precise}, {eta} left";
+    progress.set_style(ProgressStyle::with_template(style)?);
+    progress.enable_steady_tick(Duration::from_millis(200));
+    let outcome = tiris_migrations::verify(url, &progress).await;
+    progress.finish_and_clear();
+    let report = outcome?;
+    print!("{report}");
+    Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn after_restore(url: &str) -> Result<()> {
+    let restored = tiris_migrations::after_restore(url).await?;
+    println!("sessions revoked               {:>10}", restored.sessions_revoked);
+    println!("logins under way forgotten     {:>10}", restored.login_states_removed);
+    println!("open letters to publish again  {:>10}", restored.letters_to_publish);
+    println!("lanes raised to a new epoch    {:>10}", restored.lanes_raised);
+    println!("partitions made                {:>10}", restored.partitions_made);
+    println!(
+        "\nNow check:\n\
+         1. tiris-migrate status: nothing is pending.\n\
+         2. tiris-migrate verify: no violations.\n\
+         3. Start tiris-ingest. It reads the stream again from where the backup ends; its readiness names every\n   \
+            lane whose events the stream no longer has.\n\
+         4. When the lag is zero, look through the open dead letters: events that depended on what REST calls did\n   \
+            after the backup (deposits, new accounts) wait there. Repeat those calls, then replay the letters.\n\
+         5. Start tiris-api. Everybody signs in again."
+    );
+    Ok(())
+}

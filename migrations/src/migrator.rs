@@ -1,0 +1,60 @@
+//! The list of migrations, oldest first; their SQL stands in `sql/`.
+//!
+//! Owns: names and order. Must not know: locks, connections, what the tables mean.
+
+use sea_orm_migration::async_trait::async_trait;
+use sea_orm_migration::prelude::{ConnectionTrait, DbErr, MigrationName, MigrationTrait, SchemaManager};
+
+/// Name and SQL of one migration. A name never changes once released: databases remember it.
+struct SqlMigration {
+    name: &'static str,
+    up: &'static str,
+    down: &'static str,
+}
+
+macro_rules! migrations {
+    ($($name:literal),+ $(,)?) => {
+        &[$(SqlMigration {
+            name: $name,
+            up: include_str!(concat!("../sql/", $name, ".up.sql")),
+            down: include_str!(concat!("../sql/", $name, ".down.sql")),
+        }),+]
+    };
+}
+
+const MIGRATIONS: &[SqlMigration] = migrations![
+    "m0001_people_and_accounts",
+    "m0002_history",
+    "m0003_ingest",
+    "m0004_public_exchange_bindings",
+];
+
+/// Name of the newest migration: what the newest `version` in table `seaql_migrations` is when the schema is current.
+pub const LATEST: &str = MIGRATIONS[MIGRATIONS.len() - 1].name;
+
+/// All migrations as sea-orm-migration wants them. Run them through [`crate::up`], which holds the lock.
+#[derive(Debug)]
+pub struct Migrator;
+
+impl sea_orm_migration::MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        MIGRATIONS.iter().map(|migration| Box::new(migration) as Box<dyn MigrationTrait>).collect()
+    }
+}
+
+impl MigrationName for &'static SqlMigration {
+    fn name(&self) -> &str {
+        self.name
+    }
+}
+
+#[async_trait]
+impl MigrationTrait for &'static SqlMigration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.get_connection().execute_unprepared(self.up).await.map(drop)
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.get_connection().execute_unprepared(self.down).await.map(drop)
+    }
+}

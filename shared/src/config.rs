@@ -1,0 +1,286 @@
+//! Settings both binaries share, from command line or environment; `--help` is their manual.
+//!
+//! Owns: how settings are read, checked all at once and kept secret. Must not know: what a binary does with them.
+//! Values reach us as text and are checked here rather than by the argument parser, which stops at the first mistake.
+
+use secrecy::{ExposeSecret, SecretString};
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Mistakes found so far, each naming its variable.
+#[derive(Debug, Default)]
+pub struct Problems(Vec<String>);
+
+impl Problems {
+    /// Notes a mistake in `variable`.
+    pub fn add(&mut self, variable: &str, why: impl Display) {
+        self.0.push(format!("{variable}: {why}"));
+    }
+
+    /// Parses `text`; on failure notes the mistake and what was given, and goes on with nothing.
+    pub fn parse<T: FromStr>(&mut self, variable: &str, text: &str) -> Option<T>
+    where
+        T::Err: Display,
+    {
+        text.trim().parse().map_err(|error| self.add(variable, format_args!("{error} (given: {text:?})"))).ok()
+    }
+
+    /// Parses a count and holds it to its limits.
+    pub fn parse_within(&mut self, variable: &str, text: &str, min: u32, max: u32) -> Option<u32> {
+        let value: u32 = self.parse(variable, text)?;
+        if (min..=max).contains(&value) {
+            return Some(value);
+        }
+        self.add(variable, format_args!("must be between {min} and {max} (given: {value})"));
+        None
+    }
+
+    /// `value` when nothing was wrong, else every mistake.
+    pub fn finish<T>(self, value: Option<T>) -> Result<T, ConfigError> {
+        match value {
+            Some(value) if self.0.is_empty() => Ok(value),
+            _ => Err(ConfigError(self.0)),
+        }
+    }
+}
+
+/// Every mistake in the configuration.
+#[derive(Debug, thiserror::Error)]
+#[error("the configuration has {} mistake(s):\n  {}\nsee --help for every setting", .0.len(), .0.join("\n  "))]
+pub struct ConfigError(Vec<String>);
+
+/// Where the process runs; decides how strict start-up is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Environment {
+    /// A developer's machine or a test.
+    Dev,
+    /// Users' books.
+    Production,
+}
+
+impl FromStr for Environment {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "dev" => Ok(Self::Dev),
+            "production" => Ok(Self::Production),
+            _ => Err("must be dev or production"),
+        }
+    }
+}
+
+/// How to reach PostgreSQL.
+#[derive(clap::Args, Clone, Debug)]
+pub struct DatabaseArgs {
+    /// PostgreSQL, as postgres://user:password@host:port/database
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, default_value = "", value_name = "URL")]
+    database_url: SecretText,
+    /// Connections this process may hold at most (2 to 200)
+    #[arg(long, env = "TIRIS_DATABASE_CONNECTIONS", default_value = "10", value_name = "COUNT")]
+    database_connections: String,
+}
+
+/// Text whose `Debug` form hides it, so that a printed argument struct tells nothing.
+#[derive(Clone)]
+struct SecretText(SecretString);
+
+impl From<&str> for SecretText {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl std::fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[hidden]")
+    }
+}
+
+/// Checked [`DatabaseArgs`].
+#[derive(Clone, Debug)]
+pub struct DatabaseConfig {
+    /// The connection string, with its password.
+    pub url: SecretString,
+    /// Upper bound of the pool.
+    pub max_connections: u32,
+}
+
+impl DatabaseArgs {
+    /// Checks the settings, noting every mistake.
+    pub fn check(&self, problems: &mut Problems) -> Option<DatabaseConfig> {
+        let url = self.database_url.0.clone();
+        let scheme_ok = ["postgres://", "postgresql://"].iter().any(|scheme| url.expose_secret().starts_with(scheme));
+        if url.expose_secret().is_empty() {
+            problems.add("DATABASE_URL", "is required, as postgres://user:password@host:port/database");
+        } else if !scheme_ok || url.expose_secret().parse::<sqlx::postgres::PgConnectOptions>().is_err() {
+            problems.add("DATABASE_URL", "must look like postgres://user:password@host:port/database");
+        }
+        let max_connections =
+            problems.parse_within("TIRIS_DATABASE_CONNECTIONS", &self.database_connections, 2, 200)?;
+        Some(DatabaseConfig { url, max_connections })
+    }
+}
+
+/// How to reach NATS.
+#[derive(clap::Args, Clone, Debug)]
+pub struct NatsArgs {
+    /// NATS server, as nats://host:port; several are separated by commas
+    #[arg(long, env = "NATS_URL", default_value = "nats://127.0.0.1:4222", hide_env_values = true, value_name = "URL")]
+    nats_url: String,
+    /// File with the NATS credentials (a .creds file), when the server asks for them
+    #[arg(long, env = "NATS_CREDENTIALS_FILE", value_name = "FILE")]
+    nats_credentials_file: Option<std::path::PathBuf>,
+}
+
+/// Checked [`NatsArgs`].
+#[derive(Clone, Debug)]
+pub struct NatsConfig {
+    /// Servers of one cluster.
+    pub servers: Vec<async_nats::ServerAddr>,
+    /// Credentials file, read at every connect.
+    pub credentials_file: Option<std::path::PathBuf>,
+}
+
+impl NatsArgs {
+    /// Checks the settings, noting every mistake.
+    pub fn check(&self, problems: &mut Problems) -> Option<NatsConfig> {
+        let mut servers = Vec::new();
+        for server in self.nats_url.split(',') {
+            match server.trim().parse() {
+                Ok(address) => servers.push(address),
+                Err(_) => problems.add("NATS_URL", "must look like nats://host:port"),
+            }
+        }
+        if let Some(file) = self.nats_credentials_file.as_ref().filter(|file| !file.is_file()) {
+            problems.add("NATS_CREDENTIALS_FILE", format_args!("{} is no file", file.display()));
+        }
+        Some(NatsConfig { servers, credentials_file: self.nats_credentials_file.clone() })
+    }
+}
+
+/// How the process presents itself to operators.
+#[derive(clap::Args, Clone, Debug)]
+pub struct ServiceArgs {
+    /// Where the process runs: dev or production
+    #[arg(long, env = "TIRIS_ENV", default_value = "dev", value_name = "ENV")]
+    environment: String,
+    /// Address of the listener for health and metrics; keep it private. Port 0 picks a free one
+    #[arg(long, env = "TIRIS_ADMIN_LISTEN", value_name = "HOST:PORT")]
+    admin_listen: Option<String>,
+    /// What is logged, as error, warn, info, debug, trace or filters such as info,tiris_ingest=debug
+    #[arg(long, env = "TIRIS_LOG", default_value = "info", value_name = "FILTER")]
+    log: String,
+    /// Form of the log: json, text, or auto (text on a terminal, json elsewhere)
+    #[arg(long, env = "TIRIS_LOG_FORMAT", default_value = "auto", value_name = "FORMAT")]
+    log_format: String,
+    /// Seconds a stop may take before what still runs is cut off (1 to 300)
+    #[arg(long, env = "TIRIS_SHUTDOWN_SECONDS", default_value = "15", value_name = "SECONDS")]
+    shutdown_seconds: String,
+}
+
+/// Checked [`ServiceArgs`].
+#[derive(Clone, Debug)]
+pub struct ServiceConfig {
+    /// Where the process runs.
+    pub environment: Environment,
+    /// Where health and metrics are served.
+    pub admin_listen: SocketAddr,
+    /// What is logged and how.
+    pub log: LogConfig,
+    /// How long a stop may take.
+    pub shutdown_timeout: Duration,
+}
+
+/// What is logged and how.
+#[derive(Clone, Debug)]
+pub struct LogConfig {
+    /// Filter directives.
+    pub filter: String,
+    /// JSON lines instead of text for people.
+    pub json: bool,
+}
+
+impl ServiceArgs {
+    /// Checks the settings, noting every mistake; `admin_listen_default` is the binary's own.
+    pub fn check(&self, admin_listen_default: &str, problems: &mut Problems) -> Option<ServiceConfig> {
+        let environment = problems.parse("TIRIS_ENV", &self.environment);
+        let admin_listen = self.admin_listen.as_deref().unwrap_or(admin_listen_default);
+        let admin_listen = problems.parse("TIRIS_ADMIN_LISTEN", admin_listen);
+        if let Err(error) = self.log.parse::<tracing_subscriber::filter::Targets>() {
+            problems.add("TIRIS_LOG", format_args!("{error} (given: {:?})", self.log));
+        }
+        let json = match self.log_format.as_str() {
+            "json" => true,
+            "text" => false,
+            "auto" => !std::io::IsTerminal::is_terminal(&std::io::stderr()),
+            other => {
+                problems.add("TIRIS_LOG_FORMAT", format_args!("must be json, text or auto (given: {other:?})"));
+                true
+            }
+        };
+        let shutdown = problems.parse_within("TIRIS_SHUTDOWN_SECONDS", &self.shutdown_seconds, 1, 300);
+        Some(ServiceConfig {
+            environment: environment?,
+            admin_listen: admin_listen?,
+            log: LogConfig { filter: self.log.clone(), json },
+            shutdown_timeout: Duration::from_secs(u64::from(shutdown?)),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser, Debug)]
+    struct Args {
+        #[command(flatten)]
+        database: DatabaseArgs,
+        #[command(flatten)]
+        service: ServiceArgs,
+    }
+
+    fn check(arguments: &[&str]) -> Result<(DatabaseConfig, ServiceConfig), ConfigError> {
+        let args = Args::parse_from(std::iter::once(&"test").chain(arguments));
+        let mut problems = Problems::default();
+        let checked = args.database.check(&mut problems).zip(args.service.check("127.0.0.1:0", &mut problems));
+        problems.finish(checked)
+    }
+
+    #[test]
+    fn every_mistake_is_reported_at_once_by_the_name_of_its_variable() {
+        let error = check(&[
+            "--database-url=mysql://u:hunter2@h/d",
+            "--database-connections=many",
+            "--environment=staging",
+            "--admin-listen=nowhere",
+            "--shutdown-seconds=0",
+            "--log-format=xml",
+        ])
+        .expect_err("six mistakes")
+        .to_string();
+        for variable in [
+            "DATABASE_URL",
+            "TIRIS_DATABASE_CONNECTIONS",
+            "TIRIS_ENV",
+            "TIRIS_ADMIN_LISTEN",
+            "TIRIS_SHUTDOWN_SECONDS",
+            "TIRIS_LOG_FORMAT",
+        ] {
+            assert!(error.contains(variable), "{variable} is missing in: {error}");
+        }
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn a_secret_is_never_printed() {
+        let args = Args::parse_from(["test", "--database-url=postgres://u:hunter2@h/d"]);
+        assert!(!format!("{args:?}").contains("hunter2"));
+        let (database, _) = check(&["--database-url=postgres://u:hunter2@h/d"]).expect("valid");
+        assert!(!format!("{database:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,73 @@
+//! The pool of connections to PostgreSQL and the session settings that keep one stopped process from blocking all.
+//!
+//! Owns: connection options, pool, waiting for the database. Must not know: tables.
+
+use crate::config::DatabaseConfig;
+use crate::error::{Error, Result};
+use secrecy::ExposeSecret;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection};
+use std::time::Duration;
+
+/// A call waits this long for a free connection before it answers that the database is unavailable.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(4);
+/// A connection idle for longer is tested before it is used again.
+const TEST_AFTER_IDLE: Duration = Duration::from_secs(30);
+/// An idle connection is closed after this time.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Session settings of both services. A process stopped inside a transaction would otherwise keep its rows locked
+/// for hours; the ledger's promise to readers rests on the statement timeout.
+const SESSION_SETTINGS: [(&str, &str); 8] = [
+    ("timezone", "UTC"),
+    ("statement_timeout", "5s"),
+    ("lock_timeout", "4s"),
+    ("idle_in_transaction_session_timeout", "5s"),
+    ("tcp_keepalives_idle", "5"),
+    ("tcp_keepalives_interval", "2"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "10s"),
+];
+
+/// A pool that connects when it is first used, so that a service can start before its database.
+pub fn pool(config: &DatabaseConfig, application_name: &str) -> Result<PgPool> {
+    let options: PgConnectOptions = config.url.expose_secret().parse().map_err(Error::from)?;
+    let options = options
+        .application_name(application_name)
+        .options(SESSION_SETTINGS)
+        .disable_statement_logging();
+    Ok(PgPoolOptions::new()
+        .max_connections(config.max_connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .idle_timeout(IDLE_TIMEOUT)
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for > TEST_AFTER_IDLE {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .connect_lazy_with(options))
+}
+
+/// Whether the database answers and has the newest migration applied.
+pub async fn check_ready(pool: &PgPool) -> Result<()> {
+    let applied: Vec<String> =
+        sqlx::query_scalar("SELECT version FROM seaql_migrations").fetch_all(pool).await.map_err(|error| {
+            let missing = error.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "42P01");
+            if missing { not_migrated() } else { error.into() }
+        })?;
+    if applied.iter().any(|version| version == LATEST_MIGRATION) { Ok(()) } else { Err(not_migrated()) }
+}
+
+/// The migration this build needs; a test holds it to the newest of the migrations crate.
+pub const LATEST_MIGRATION: &str = "m0004_public_exchange_bindings";
+
+fn not_migrated() -> Error {
+    Error::Unavailable {
+        what: "database schema",
+        source: format!("migration {LATEST_MIGRATION} is not applied: run tiris-migrate up").into(),
+    }
+}

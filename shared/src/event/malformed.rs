@@ -1,0 +1,82 @@
+//! Why a message is no event.
+
+use super::parse::EVENT_BYTES_MAX;
+use crate::json::JsonError;
+use std::fmt;
+use uuid::Uuid;
+
+/// What is wrong with a message. None of these passes by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MalformedKind {
+    /// Longer than [`EVENT_BYTES_MAX`]; carries its length in bytes.
+    TooLarge(usize),
+    /// Not a JSON object in UTF-8.
+    NotJson(String),
+    /// JSON the database would fail or explode on.
+    InvalidJson(JsonError),
+    /// A required field is absent or null.
+    MissingField(String),
+    /// A field has the wrong type or breaks its limit.
+    InvalidValue {
+        /// Its name; nested names are joined by dots.
+        field: String,
+        /// The limit and what was given.
+        why: String,
+    },
+    /// Another major version than 1.
+    UnsupportedVersion(String),
+    /// The stream carries a subject that is none of ours.
+    UnknownSubject(String),
+    /// The user in the subject is not the payload's, or not in canonical spelling.
+    SubjectMismatch,
+    /// The subject names no user, which this deployment refuses.
+    BareSubject,
+}
+
+impl MalformedKind {
+    /// The stable code kept in the dead letter.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::TooLarge(_) => "PAYLOAD_TOO_LARGE",
+            Self::NotJson(_) => "NOT_JSON",
+            Self::InvalidJson(_) => "INVALID_INFO_STRUCTURE",
+            Self::MissingField(_) => "MISSING_FIELD",
+            Self::InvalidValue { .. } => "INVALID_VALUE",
+            Self::UnsupportedVersion(_) => "UNSUPPORTED_VERSION",
+            Self::UnknownSubject(_) => "UNKNOWN_SUBJECT",
+            Self::SubjectMismatch => "SUBJECT_MISMATCH",
+            Self::BareSubject => "BARE_SUBJECT",
+        }
+    }
+}
+
+impl fmt::Display for MalformedKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge(length) => write!(f, "the payload has {length} bytes, at most {EVENT_BYTES_MAX} are allowed"),
+            Self::NotJson(why) => write!(f, "the payload is not a JSON object in UTF-8: {why}"),
+            Self::InvalidJson(why) => write!(f, "the payload cannot be stored: {why}"),
+            Self::MissingField(field) => write!(f, "the field {field} is missing"),
+            Self::InvalidValue { field, why } => write!(f, "the field {field} {why}"),
+            Self::UnsupportedVersion(given) => write!(f, "version {given:?} is not supported, only 1.x is"),
+            Self::UnknownSubject(subject) => write!(f, "the subject {subject:?} is none of the event contract"),
+            Self::SubjectMismatch => f.write_str("the user in the subject is not the lower-case user_id of the payload"),
+            Self::BareSubject => f.write_str("the subject names no user; publish to the subject followed by .<user_id>"),
+        }
+    }
+}
+
+/// A message that is no event, with whatever could be read of it so that it can be found again.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{kind}")]
+pub struct Malformed {
+    /// What is wrong.
+    pub kind: MalformedKind,
+    /// The event id, when it is a valid one.
+    pub event_id: Option<String>,
+    /// The payload's user, or else the subject's.
+    pub user_id: Option<Uuid>,
+    /// The payload's trading.
+    pub trading_id: Option<Uuid>,
+}

@@ -1,0 +1,154 @@
+//! The check that stands before every JSON document from outside.
+//!
+//! Owns: the rules that keep free JSON from failing or exploding in the database, checked on the raw bytes because
+//! a parsed value has already forgotten duplicate keys. Must not know: what the document means.
+//! It is no JSON parser: whatever is not JSON passes here and fails in the parser that follows.
+
+use crate::money::{NumberError, check_number};
+use std::collections::HashSet;
+
+/// Nesting of objects and arrays.
+pub const JSON_DEPTH_MAX: usize = 32;
+/// Keys with this prefix are how the JSON library smuggles exact numbers; from outside they would become numbers.
+const RESERVED_KEY_PREFIX: &str = "$serde_json";
+
+/// Which rule a document breaks.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JsonError {
+    /// An object has a key twice; which one counts would depend on the reader.
+    #[error("duplicate key {0:?}")]
+    DuplicateKey(String),
+    /// U+0000 cannot be stored by the database.
+    #[error("U+0000 in a text")]
+    Nul,
+    /// A number is too long.
+    #[error("a number: {0}")]
+    Number(NumberError),
+    /// Nested deeper than [`JSON_DEPTH_MAX`].
+    #[error("nested deeper than {JSON_DEPTH_MAX} levels")]
+    TooDeep,
+    /// A key begins with a prefix that is reserved.
+    #[error("key begins with the reserved prefix {RESERVED_KEY_PREFIX:?}")]
+    ReservedKey,
+}
+
+/// Checks a whole document; linear in its length, memory bounded by it.
+pub fn check(document: &[u8]) -> Result<(), JsonError> {
+    let mut scan = Scan { bytes: document, at: 0, open: Vec::new() };
+    while let Some(&byte) = scan.bytes.get(scan.at) {
+        match byte {
+            b'{' | b'[' => {
+                if scan.open.len() == JSON_DEPTH_MAX {
+                    return Err(JsonError::TooDeep);
+                }
+                scan.open.push(if byte == b'{' { Level::Object(HashSet::new()) } else { Level::Array });
+                scan.at += 1;
+            }
+            b'}' | b']' => {
+                scan.open.pop();
+                scan.at += 1;
+            }
+            b'"' => scan.string()?,
+            b'-' | b'0'..=b'9' => scan.number()?,
+            _ => scan.at += 1,
+        }
+    }
+    Ok(())
+}
+
+enum Level {
+    Object(HashSet<String>),
+    Array,
+}
+
+struct Scan<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    open: Vec<Level>,
+}
+
+impl Scan<'_> {
+    fn string(&mut self) -> Result<(), JsonError> {
+        let start = self.at;
+        self.at += 1;
+        while let Some(&byte) = self.bytes.get(self.at) {
+            match byte {
+                b'"' => break,
+                b'\\' if self.bytes[self.at + 1..].starts_with(b"u0000") => return Err(JsonError::Nul),
+                b'\\' => self.at += 2,
+                0 => return Err(JsonError::Nul),
+                _ => self.at += 1,
+            }
+        }
+        self.at = (self.at + 1).min(self.bytes.len());
+        let is_key = self.bytes[self.at..].iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b':');
+        match self.open.last_mut() {
+            Some(Level::Object(keys)) if is_key => {
+                // Decoded, so that two spellings of one key are one; what does not decode fails in the parser.
+                let Ok(key) = serde_json::from_slice::<String>(&self.bytes[start..self.at]) else { return Ok(()) };
+                if key.starts_with(RESERVED_KEY_PREFIX) {
+                    return Err(JsonError::ReservedKey);
+                }
+                if let Some(key) = keys.replace(key) {
+                    return Err(JsonError::DuplicateKey(key));
+                }
+                Ok(())
+            }
+            Some(Level::Object(_) | Level::Array) | None => Ok(()),
+        }
+    }
+
+    fn number(&mut self) -> Result<(), JsonError> {
+        let rest = &self.bytes[self.at..];
+        let is_part = |byte: &u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
+        let length = rest.iter().position(|byte| !is_part(byte)).unwrap_or(rest.len());
+        self.at += length;
+        let text = std::str::from_utf8(&rest[..length]).unwrap_or_default();
+        match check_number(text) {
+            Err(error @ (NumberError::TooManyDigits | NumberError::ExponentTooLarge)) => Err(JsonError::Number(error)),
+            // A misspelt number is no JSON, which the parser says better.
+            Ok(()) | Err(NumberError::NotANumber) => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn ordinary_documents_pass() {
+        for text in [r#"{"a":1,"b":{"a":[1,"a","a",{"a":null}]}}"#, r#"["\\u0000", "a:b", -1.5e-64]"#, "{}", "not json"] {
+            assert_eq!(check(text.as_bytes()), Ok(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn each_rule_is_kept() {
+        let deep = |levels| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        assert_eq!(check(deep(32).as_bytes()), Ok(()));
+        assert_eq!(check(deep(33).as_bytes()), Err(JsonError::TooDeep));
+        assert_eq!(check(br#"{"a":1,"\u0061":2}"#), Err(JsonError::DuplicateKey("a".into())));
+        assert_eq!(check(br#"{"x":{"a":1,"a":2}}"#), Err(JsonError::DuplicateKey("a".into())));
+        assert_eq!(check(br#"{"a":"x\u0000"}"#), Err(JsonError::Nul));
+        assert_eq!(check(br#"{"\u0000":1}"#), Err(JsonError::Nul));
+        assert_eq!(check(b"{\"a\":\"\0\"}"), Err(JsonError::Nul));
+        assert_eq!(check(br#"{"a":1e131071}"#), Err(JsonError::Number(NumberError::ExponentTooLarge)));
+        assert_eq!(check(format!("[{}]", "9".repeat(41)).as_bytes()), Err(JsonError::Number(NumberError::TooManyDigits)));
+        assert_eq!(check(br#"{"$serde_json::private::Number":"1"}"#), Err(JsonError::ReservedKey));
+        assert_eq!(check(br#"{"\u0024serde_json::private::Number":"1"}"#), Err(JsonError::ReservedKey));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _outcome = check(&bytes);
+        }
+
+        #[test]
+        fn texts_near_json_do_not_make_it_panic(text in r#"[\[\]{}":,\\u0eE+.\-1a ]{0,60}"#) {
+            let _outcome = check(text.as_bytes());
+        }
+    }
+}

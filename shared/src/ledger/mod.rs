@@ -1,0 +1,20 @@
+//! The pure ledger: what every command does to accounts, and why it may be refused.
+//!
+//! Owns: the meaning of money in this system. [`apply`] is total: no clock, no I/O, no floats, no panic. It reads a
+//! [`Book`] and answers with an [`Effect`] or a [`Rejection`]; only [`Book::commit`] changes the book, so a rejection
+//! leaves everything as it was. Must not know: SQL, HTTP, NATS, JSON.
+//!
+//! The commands and their rules are those of the event contract; REST uses the same commands.
+
+mod account;
+mod command;
+mod decide;
+mod rejection;
+
+pub use account::{Account, Book, HoldChange, ORDER_ID_LENGTH_MAX, OrderId};
+pub use command::{Asset, Belief, Command, Direction, Movement, Side, Trade};
+pub use decide::{Drift, Effect, Posting, apply, check};
+pub use rejection::Rejection;
+
+#[cfg(test)]
+mod tests;

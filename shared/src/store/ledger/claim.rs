@@ -1,0 +1,125 @@
+//! Deduplication: every event id is claimed once, in the same transaction as its effect.
+
+use super::{Entry, Outcome};
+use crate::error::Result;
+use sqlx::PgConnection;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use uuid::Uuid;
+
+/// `None` for entries to apply, an outcome for those whose id is taken.
+pub(super) async fn claim(connection: &mut PgConnection, entries: &[Entry]) -> Result<Vec<Option<Outcome>>> {
+    let mut outcomes: Vec<Option<Outcome>> = entries.iter().map(|_| None).collect();
+    // Sorted, so that two batches with common ids wait for each other instead of deadlocking.
+    let mut first: BTreeMap<(Uuid, &str), usize> = BTreeMap::new();
+    for (at, entry) in entries.iter().enumerate() {
+        let Some(claim) = &entry.claim else { continue };
+        let earlier = *first.entry((entry.user.0, &claim.event_id)).or_insert(at);
+        if earlier != at {
+            let same = entries[earlier].claim.as_ref().is_some_and(|other| other.content_hash == claim.content_hash);
+            outcomes[at] = Some(if same { Outcome::Duplicate } else { Outcome::Reused });
+        }
+    }
+    if first.is_empty() {
+        return Ok(outcomes);
+    }
+    let new = insert(connection, entries, &first).await?;
+    let taken: Vec<usize> = first.iter().filter(|(key, _)| !new.contains(&(key.0, key.1.to_owned()))).map(|(_, at)| *at).collect();
+    if taken.is_empty() {
+        return Ok(outcomes);
+    }
+    let hashes = stored_hashes(connection, entries, &taken).await?;
+    for at in taken {
+        let entry = &entries[at];
+        let Some(claim) = &entry.claim else { continue };
+        let stored = hashes.get(&(entry.user.0, claim.event_id.clone()));
+        let same = stored.is_some_and(|hash| hash == &claim.content_hash);
+        outcomes[at] = Some(if same { Outcome::Duplicate } else { Outcome::Reused });
+    }
+    Ok(outcomes)
+}
+
+async fn insert(
+    connection: &mut PgConnection,
+    entries: &[Entry],
+    first: &BTreeMap<(Uuid, &str), usize>,
+) -> Result<HashSet<(Uuid, String)>> {
+    let mut columns = Columns::default();
+    for at in first.values() {
+        columns.push(&entries[*at]);
+    }
+    let rows: Vec<(Uuid, String)> = sqlx::query_as(
+        "INSERT INTO processed_events (user_id, event_id, content_hash, stream, stream_seq, outcome) \
+         SELECT *, 'applied' FROM UNNEST($1::uuid[], $2::text[], $3::bytea[], $4::text[], $5::bigint[]) \
+         ON CONFLICT DO NOTHING RETURNING user_id, event_id",
+    )
+    .bind(columns.users)
+    .bind(columns.event_ids)
+    .bind(columns.hashes)
+    .bind(columns.streams)
+    .bind(columns.sequences)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().collect())
+}
+
+async fn stored_hashes(
+    connection: &mut PgConnection,
+    entries: &[Entry],
+    taken: &[usize],
+) -> Result<HashMap<(Uuid, String), Vec<u8>>> {
+    let mut columns = Columns::default();
+    for at in taken {
+        columns.push(&entries[*at]);
+    }
+    let rows: Vec<(Uuid, String, Vec<u8>)> = sqlx::query_as(
+        "SELECT p.user_id, p.event_id, p.content_hash FROM processed_events p \
+         JOIN UNNEST($1::uuid[], $2::text[]) AS t (user_id, event_id) USING (user_id, event_id)",
+    )
+    .bind(columns.users)
+    .bind(columns.event_ids)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|(user, event_id, hash)| ((user, event_id), hash)).collect())
+}
+
+/// Marks the claims of refused entries: they may be replayed, duplicates of them stay duplicates.
+pub(super) async fn mark_dead(connection: &mut PgConnection, refused: &[&Entry]) -> Result<()> {
+    let mut columns = Columns::default();
+    for entry in refused.iter().filter(|entry| entry.claim.is_some()) {
+        columns.push(entry);
+    }
+    if columns.users.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "UPDATE processed_events p SET outcome = 'dead' \
+         FROM UNNEST($1::uuid[], $2::text[]) AS t (user_id, event_id) \
+         WHERE p.user_id = t.user_id AND p.event_id = t.event_id",
+    )
+    .bind(columns.users)
+    .bind(columns.event_ids)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+#[derive(Default)]
+struct Columns<'a> {
+    users: Vec<Uuid>,
+    event_ids: Vec<&'a str>,
+    hashes: Vec<&'a [u8]>,
+    streams: Vec<&'a str>,
+    sequences: Vec<i64>,
+}
+
+impl<'a> Columns<'a> {
+    fn push(&mut self, entry: &'a Entry) {
+        if let Some(claim) = &entry.claim {
+            self.users.push(entry.user.0);
+            self.event_ids.push(&claim.event_id);
+            self.hashes.push(&claim.content_hash);
+            self.streams.push(&claim.stream);
+            self.sequences.push(claim.stream_seq);
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Reads what a batch needs: accounts under lock, the holds it can change, and the state of users and tradings.
+
+use super::{Entry, accounts_of};
+use crate::error::{Error, Result};
+use crate::ids::{AccountId, TradingId, UserId};
+use crate::ledger::{Account, Book, Rejection};
+use crate::money::Money;
+use rust_decimal::Decimal;
+use sqlx::PgConnection;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use uuid::Uuid;
+
+/// Locks the living accounts the entries name, in id order so that batches cannot deadlock.
+pub(super) async fn lock_accounts<'a>(
+    connection: &mut PgConnection,
+    entries: impl Iterator<Item = &'a Entry>,
+) -> Result<Book> {
+    let ids: BTreeSet<AccountId> = entries.flat_map(accounts_of).collect();
+    let mut book = Book::default();
+    if ids.is_empty() {
+        return Ok(book);
+    }
+    let ids: Vec<Uuid> = ids.into_iter().map(|id| id.0).collect();
+    let rows: Vec<(AccountId, UserId, TradingId, String, Decimal, Decimal, i64)> = sqlx::query_as(
+        "SELECT id, user_id, trading_id, symbol, balance, locked, sequence FROM sub_accounts \
+         WHERE id = ANY($1) AND deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE",
+    )
+    .bind(ids)
+    .fetch_all(connection)
+    .await?;
+    for (id, user, trading, symbol, balance, locked, sequence) in rows {
+        let asset = symbol.parse().map_err(|why: String| Error::internal(format!("symbol of {id}: {why}")))?;
+        let (balance, locked) = (money(balance, id)?, money(locked, id)?);
+        book.insert(Account { id, user, trading, asset, balance, locked, sequence, holds: BTreeMap::new() });
+    }
+    Ok(book)
+}
+
+/// Loads the holds the entries can change into the accounts of `book`.
+pub(super) async fn holds<'a>(
+    connection: &mut PgConnection,
+    book: &mut Book,
+    entries: impl Iterator<Item = &'a Entry>,
+) -> Result<()> {
+    let mut wanted: BTreeSet<(Uuid, &str)> = BTreeSet::new();
+    for entry in entries {
+        if let Some(order) = entry.command.hold_order() {
+            let order = order.map_or("", |order| order.as_str());
+            wanted.extend(entry.command.accounts().into_iter().map(|account| (account.0, order)));
+        }
+    }
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let (accounts, orders): (Vec<Uuid>, Vec<&str>) = wanted.into_iter().unzip();
+    let rows: Vec<(AccountId, String, Decimal)> = sqlx::query_as(
+        "SELECT h.sub_account_id, h.order_id, h.amount FROM holds h \
+         JOIN UNNEST($1::uuid[], $2::text[]) AS w (sub_account_id, order_id) USING (sub_account_id, order_id)",
+    )
+    .bind(accounts)
+    .bind(orders)
+    .fetch_all(connection)
+    .await?;
+    for (id, order, amount) in rows {
+        let Some(mut account) = book.get(id).cloned() else { continue };
+        account.holds.insert(order.parse().ok(), money(amount, id)?);
+        book.insert(account);
+    }
+    Ok(())
+}
+
+fn money(value: Decimal, account: AccountId) -> Result<Money> {
+    Money::from_decimal(value).ok_or_else(|| Error::internal(format!("figure {value} of account {account}")))
+}
+
+/// Users and tradings the entries name, with their state.
+pub(super) struct Parties {
+    users: HashMap<UserId, String>,
+    tradings: HashMap<TradingId, (UserId, String)>,
+}
+
+/// Read after the accounts are locked: whoever deletes a trading locks its accounts first, so a state read now holds
+/// until this transaction ends.
+pub(super) async fn parties<'a>(
+    connection: &mut PgConnection,
+    entries: impl Iterator<Item = &'a Entry>,
+) -> Result<Parties> {
+    let (users, tradings): (BTreeSet<Uuid>, BTreeSet<Uuid>) =
+        entries.map(|entry| (entry.user.0, entry.trading.0)).unzip();
+    let users: Vec<(UserId, String)> = sqlx::query_as("SELECT id, status FROM users WHERE id = ANY($1)")
+        .bind(Vec::from_iter(users))
+        .fetch_all(&mut *connection)
+        .await?;
+    let tradings: Vec<(TradingId, UserId, String)> =
+        sqlx::query_as("SELECT id, user_id, status FROM tradings WHERE id = ANY($1)")
+            .bind(Vec::from_iter(tradings))
+            .fetch_all(&mut *connection)
+            .await?;
+    Ok(Parties {
+        users: users.into_iter().collect(),
+        tradings: tradings.into_iter().map(|(id, user, status)| (id, (user, status))).collect(),
+    })
+}
+
+impl Parties {
+    /// The checks that come before the ledger's own, in the precedence of the rejections.
+    pub(super) fn check(&self, book: &Book, entry: &Entry) -> Result<(), Rejection> {
+        match self.users.get(&entry.user).map(String::as_str) {
+            None | Some("deleted") => return Err(Rejection::UnknownUser),
+            Some("disabled") => return Err(Rejection::UserDisabled),
+            Some(_) => {}
+        }
+        let owner = match self.tradings.get(&entry.trading) {
+            Some((owner, status)) if matches!(status.as_str(), "active" | "paused") => *owner,
+            Some(_) | None => return Err(Rejection::UnknownTrading),
+        };
+        let accounts = accounts_of(entry);
+        if accounts.iter().any(|id| book.get(*id).is_none()) {
+            return Err(Rejection::UnknownSubAccount);
+        }
+        if owner != entry.user {
+            return Err(Rejection::OwnershipMismatch);
+        }
+        crate::ledger::check(book, entry.user, entry.trading, &accounts)
+    }
+}
