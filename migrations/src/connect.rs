@@ -1,7 +1,8 @@
-//! Finding the database: reading its address, waiting while it starts, saying in words why it will not have us.
+//! Finding the database: reading its address, waiting while it starts.
 //!
-//! Owns: what an error of the connection means to the person who runs the command. Must not know: the schema.
+//! Owns: which troubles pass by themselves, and that no password is ever shown. Must not know: the schema.
 
+use crate::explain::words;
 use anyhow::{Context, Result, bail};
 use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -65,7 +66,7 @@ pub async fn wait_until_ready(database_url: &str, limit: Duration, on_wait: impl
             return Err(error);
         }
         if let Some(tell) = on_wait.take() {
-            tell(&format!("{error:#}"));
+            tell(&words(&error));
         }
         sleep(pause.min(deadline - now)).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
@@ -82,7 +83,7 @@ async fn refuse_old_server(connection: &mut PgConnection) -> Result<()> {
     Ok(())
 }
 
-fn passes_by_itself(error: &anyhow::Error) -> bool {
+pub(crate) fn passes_by_itself(error: &anyhow::Error) -> bool {
     if error.is::<tokio::time::error::Elapsed>() {
         return true;
     }
@@ -92,29 +93,4 @@ fn passes_by_itself(error: &anyhow::Error) -> bool {
         Some(sqlx::Error::Database(error)) => matches!(error.code().as_deref(), Some("57P03" | "53300")),
         _ => false,
     }
-}
-
-/// What to do about an error, where that can be told from PostgreSQL's error code.
-#[must_use]
-pub fn explain(error: &anyhow::Error) -> Option<&'static str> {
-    let database_error = error.chain().find_map(|cause| match cause.downcast_ref::<sqlx::Error>() {
-        Some(sqlx::Error::Database(error)) => Some(error),
-        _ => None,
-    });
-    let Some(database_error) = database_error else {
-        return passes_by_itself(error).then_some(
-            "is the server running, and are host and port right? --wait-seconds waits longer for it",
-        );
-    };
-    Some(match database_error.code()?.as_ref() {
-        "28P01" | "28000" => "user and password stand in the database address (DATABASE_URL)",
-        "3D000" => "create the database first, for example with createdb",
-        "42501" => "the user must own the database or its schema public",
-        "42P01" => "the schema is not there yet or is older than this program: run tiris-migrate up",
-        "55P03" => {
-            "somebody else uses the tables for long: run it again when they are free; nothing was changed"
-        }
-        "53100" => "make room on the server's disk, then run it again; nothing was changed",
-        _ => return None,
-    })
 }

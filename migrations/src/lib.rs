@@ -8,14 +8,16 @@
 
 mod after_restore;
 mod connect;
+mod explain;
 mod lock;
 mod migrator;
 mod run;
 mod verify;
 
 pub use after_restore::{Restored, after_restore};
-pub use connect::{describe, explain, wait_until_ready};
-pub use migrator::{LATEST, Migrator};
+pub use connect::{describe, wait_until_ready};
+pub use explain::{hint, words};
+pub use migrator::{LATEST, Migrator, fingerprint};
 pub use run::{MigrationState, down, status, up};
 pub use verify::report::{Kind, Report, Tally};
 pub use verify::verify;

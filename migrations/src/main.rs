@@ -17,8 +17,8 @@ use tracing_subscriber::EnvFilter;
 async fn main() -> ExitCode {
     // Two TLS providers in one process would leave rustls without a default; err means one is installed already.
     let _already_installed = rustls::crypto::ring::default_provider().install_default().is_err();
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,tiris_migrations=info"));
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new("warn,tiris_migrate=info,tiris_migrations=info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(stderr)
@@ -28,9 +28,9 @@ async fn main() -> ExitCode {
     match run(Cli::parse()).await {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
-            if let Some(advice) = tiris_migrations::explain(&error) {
-                eprintln!("hint: {advice}");
+            eprintln!("error: {}", tiris_migrations::words(&error));
+            if let Some(hint) = tiris_migrations::hint(&error) {
+                eprintln!("hint: {hint}");
             }
             ExitCode::FAILURE
         }

@@ -4,6 +4,7 @@
 
 use sea_orm_migration::async_trait::async_trait;
 use sea_orm_migration::prelude::{ConnectionTrait, DbErr, MigrationName, MigrationTrait, SchemaManager};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Name and SQL of one migration. A name never changes once released: databases remember it.
 struct SqlMigration {
@@ -31,6 +32,16 @@ const MIGRATIONS: &[SqlMigration] = migrations![
 
 /// Name of the newest migration: what the newest `version` in table `seaql_migrations` is when the schema is current.
 pub const LATEST: &str = MIGRATIONS[MIGRATIONS.len() - 1].name;
+
+/// Changes when any migration changes; the same in every process of a build.
+#[must_use]
+pub fn fingerprint() -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for migration in MIGRATIONS {
+        (migration.name, migration.up).hash(&mut hasher);
+    }
+    hasher.finish()
+}
 
 /// All migrations as sea-orm-migration wants them. Run them through [`crate::up`], which holds the lock.
 #[derive(Debug)]

@@ -1,0 +1,10 @@
+//! The schema and `tiris-migrate` on a real PostgreSQL.
+
+mod after_restore;
+mod append_only;
+mod book;
+mod cli;
+mod entities;
+mod migrate;
+mod partitions;
+mod verify;

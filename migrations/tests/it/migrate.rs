@@ -1,0 +1,124 @@
+//! Up, down, twice and at once.
+
+use crate::book::{self, empty, filled, value};
+use tiris_migrations::{LATEST, down, status, up};
+use tiris_shared::testing::TestDatabase;
+
+/// Everything the schema consists of, as one text.
+const SCHEMA: &str = "
+    SELECT string_agg(line, E'\\n' ORDER BY line) FROM (
+        SELECT format('%s.%s %s %s %s', table_name, column_name, udt_name, is_nullable, column_default)
+        FROM information_schema.columns WHERE table_schema = 'public'
+        UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
+        UNION ALL SELECT conrelid::regclass || ' ' || pg_get_constraintdef(oid) FROM pg_constraint
+        UNION ALL SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
+        UNION ALL SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+        UNION ALL SELECT name FROM exchange_bindings WHERE kind = 'public'
+    ) AS lines (line)";
+
+const TABLES: &str =
+    "SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'seaql_migrations'";
+
+#[tokio::test]
+async fn up_on_an_empty_database_applies_everything_and_a_second_time_nothing() {
+    let database = empty().await;
+    let applied = up(database.url()).await.expect("first");
+    assert_eq!(applied.first().map(String::as_str), Some("m0001_people_and_accounts"));
+    assert_eq!(applied.last().map(String::as_str), Some(LATEST));
+    assert_eq!(up(database.url()).await.expect("second"), Vec::<String>::new());
+    let newest: String = value(&database, "SELECT max(version) FROM seaql_migrations").await;
+    assert_eq!(newest, LATEST);
+}
+
+#[tokio::test]
+async fn four_at_once_apply_every_migration_once() {
+    let database = empty().await;
+    let url = database.url();
+    let (a, b, c, d) = tokio::join!(up(url), up(url), up(url), up(url));
+    let mut applied = [a, b, c, d].map(|outcome| outcome.expect("every one succeeds").len());
+    applied.sort_unstable();
+    assert_eq!(applied[..3], [0, 0, 0]);
+    let rows: i64 = value(&database, "SELECT count(*) FROM seaql_migrations").await;
+    assert_eq!(applied[3], usize::try_from(rows).expect("small"));
+}
+
+#[tokio::test]
+async fn up_and_down_at_once_leave_a_whole_schema_or_none() {
+    let database = empty().await;
+    let url = database.url();
+    let (a, b, c, d) = tokio::join!(up(url), down(url, None), up(url), down(url, None));
+    for outcome in [a, b, c, d] {
+        outcome.expect("each waits its turn");
+    }
+    let pending =
+        status(url).await.expect("status").iter().filter(|state| state.applied_at.is_none()).count();
+    let tables: i64 = value(&database, TABLES).await;
+    assert!(pending == 0 && tables > 0 || pending > 0 && tables == 0, "{pending} pending, {tables} tables");
+}
+
+async fn down_and_up_bring_the_same_schema(database: &TestDatabase) {
+    let before: String = value(database, SCHEMA).await;
+    let reverted = down(database.url(), None).await.expect("down");
+    assert_eq!(reverted.first().map(String::as_str), Some(LATEST));
+    assert_eq!(value::<i64>(database, TABLES).await, 0);
+    let functions = "SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace";
+    assert_eq!(value::<i64>(database, functions).await, 0);
+    let mut applied = up(database.url()).await.expect("up");
+    applied.reverse();
+    assert_eq!(applied, reverted);
+    assert_eq!(value::<String>(database, SCHEMA).await, before);
+}
+
+#[tokio::test]
+async fn an_empty_schema_goes_down_and_up_again() {
+    down_and_up_bring_the_same_schema(&TestDatabase::new().await.expect("a database")).await;
+}
+
+#[tokio::test]
+async fn a_filled_database_goes_down_and_up_again() {
+    down_and_up_bring_the_same_schema(&filled().await).await;
+}
+
+#[tokio::test]
+async fn every_step_down_of_a_filled_database_can_be_taken_up_again() {
+    let database = filled().await;
+    let all = u32::try_from(status(database.url()).await.expect("status").len()).expect("few");
+    for steps in 1..=all {
+        let before: String = value(&database, SCHEMA).await;
+        assert_eq!(down(database.url(), Some(steps)).await.expect("down").len(), steps as usize);
+        assert_eq!(up(database.url()).await.expect("up").len(), steps as usize);
+        assert_eq!(value::<String>(&database, SCHEMA).await, before, "{steps} steps");
+    }
+}
+
+#[tokio::test]
+async fn going_down_one_step_keeps_the_tradings_of_public_bindings() {
+    let database = filled().await;
+    down(database.url(), Some(1)).await.expect("down");
+    let kept: i64 = value(
+        &database,
+        "SELECT count(*) FROM tradings WHERE name = 'paper' AND exchange_binding_id IS NULL",
+    )
+    .await;
+    assert_eq!(kept, 1);
+}
+
+#[tokio::test]
+async fn a_database_from_a_newer_program_is_left_alone() {
+    let database = TestDatabase::new().await.expect("a database");
+    book::run(database.url(), "INSERT INTO seaql_migrations VALUES ('m9999_future', 0)", false)
+        .await
+        .expect("insert");
+    let error = up(database.url()).await.expect_err("unknown migration");
+    assert!(format!("{error:#}").contains("m9999_future"), "{error:#}");
+    let states = status(database.url()).await.expect("status");
+    assert_eq!(states.last().map(|state| state.known), Some(false));
+}
+
+#[tokio::test]
+async fn status_changes_nothing() {
+    let database = empty().await;
+    let states = status(database.url()).await.expect("status");
+    assert!(states.iter().all(|state| state.known && state.applied_at.is_none()));
+    assert!(!value::<bool>(&database, "SELECT to_regclass('seaql_migrations') IS NOT NULL").await);
+}

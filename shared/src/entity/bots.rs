@@ -1,0 +1,30 @@
+//! The latest heartbeat of one component of a bot.
+
+use sea_orm::entity::prelude::*;
+
+/// Row of `bots`.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "bots")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub user_id: Uuid,
+    pub trading_id: Uuid,
+    #[sea_orm(column_type = "Text")]
+    pub component: String,
+    #[sea_orm(column_type = "Text")]
+    pub status: String,
+    pub last_seen_at: DateTimeUtc,
+    #[sea_orm(column_type = "JsonBinary")]
+    pub metrics: Json,
+    #[sea_orm(column_type = "JsonBinary")]
+    pub info: Json,
+    pub created_at: DateTimeUtc,
+    pub updated_at: DateTimeUtc,
+}
+
+/// What it refers to.
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,40 @@
+//! The part of a sub-account that is locked for an order; order id `""` stands for none.
+
+use sea_orm::entity::prelude::*;
+
+/// Row of `holds`.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "holds")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub sub_account_id: Uuid,
+    #[sea_orm(primary_key, auto_increment = false, column_type = "Text")]
+    pub order_id: String,
+    #[sea_orm(column_type = "Decimal(Some((28, 12)))")]
+    pub amount: Decimal,
+    #[sea_orm(column_type = "Text")]
+    pub event_id: Option<String>,
+    #[sea_orm(column_type = "JsonBinary")]
+    pub info: Json,
+    pub created_at: DateTimeUtc,
+    pub updated_at: DateTimeUtc,
+}
+
+/// What it refers to.
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {
+    #[sea_orm(
+        belongs_to = "super::sub_accounts::Entity",
+        from = "Column::SubAccountId",
+        to = "super::sub_accounts::Column::Id"
+    )]
+    SubAccount,
+}
+
+impl Related<super::sub_accounts::Entity> for Entity {
+    fn to() -> RelationDef {
+        Relation::SubAccount.def()
+    }
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,36 @@
+//! How far a lane has come and who owns it.
+
+use sea_orm::entity::prelude::*;
+
+/// Row of `ingest_lanes`.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "ingest_lanes")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false, column_type = "Text")]
+    pub stream: String,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub lane: i32,
+    pub epoch: i64,
+    /// Token of the process that owns the lane.
+    pub owner: Option<Uuid>,
+    pub lease_until: Option<DateTimeUtc>,
+    /// Every message of the lane up to this stream sequence is done.
+    pub cursor: i64,
+    pub fingerprint: Option<Vec<u8>>,
+    /// Nanoseconds since 1970.
+    pub stream_created_at: i64,
+    pub lag_messages: Option<i64>,
+    #[sea_orm(column_type = "Decimal(Some((20, 3)))")]
+    pub lag_seconds: Option<Decimal>,
+    pub last_commit_at: Option<DateTimeUtc>,
+    #[sea_orm(column_type = "JsonBinary")]
+    pub info: Json,
+    pub created_at: DateTimeUtc,
+    pub updated_at: DateTimeUtc,
+}
+
+/// What it refers to.
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

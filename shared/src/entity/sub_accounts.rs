@@ -1,0 +1,47 @@
+//! One asset of one trading. Only the ledger writes `balance`, `locked` and `sequence`.
+
+use sea_orm::entity::prelude::*;
+
+/// Row of `sub_accounts`.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "sub_accounts")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub user_id: Uuid,
+    pub trading_id: Uuid,
+    #[sea_orm(column_type = "Text")]
+    pub name: String,
+    #[sea_orm(column_type = "Text")]
+    pub symbol: String,
+    #[sea_orm(column_type = "Decimal(Some((28, 12)))")]
+    pub balance: Decimal,
+    #[sea_orm(column_type = "Decimal(Some((28, 12)))")]
+    pub locked: Decimal,
+    /// Number of the last posting, 0 before the first.
+    pub sequence: i64,
+    pub deleted_at: Option<DateTimeUtc>,
+    #[sea_orm(column_type = "JsonBinary")]
+    pub info: Json,
+    pub created_at: DateTimeUtc,
+    pub updated_at: DateTimeUtc,
+}
+
+/// What it refers to.
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {
+    #[sea_orm(
+        belongs_to = "super::tradings::Entity",
+        from = "Column::TradingId",
+        to = "super::tradings::Column::Id"
+    )]
+    Trading,
+}
+
+impl Related<super::tradings::Entity> for Entity {
+    fn to() -> RelationDef {
+        Relation::Trading.def()
+    }
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,45 @@
+//! A posting: one change of one balance. Append-only.
+
+use sea_orm::entity::prelude::*;
+
+/// Row of `transactions`.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "transactions")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub timestamp: DateTimeUtc,
+    pub user_id: Uuid,
+    pub trading_id: Uuid,
+    pub sub_account_id: Uuid,
+    /// When it happened, by the caller; `timestamp` is when it was booked.
+    pub event_time: DateTimeUtc,
+    #[sea_orm(column_type = "Text")]
+    pub direction: String,
+    #[sea_orm(column_type = "Text")]
+    pub reason: String,
+    #[sea_orm(column_type = "Decimal(Some((28, 12)))")]
+    pub amount: Decimal,
+    #[sea_orm(column_type = "Decimal(Some((28, 12)))")]
+    pub closing_balance: Decimal,
+    #[sea_orm(column_type = "Decimal(Some((28, 12)))")]
+    pub price: Option<Decimal>,
+    #[sea_orm(column_type = "Text")]
+    pub quote_symbol: Option<String>,
+    #[sea_orm(column_type = "Text")]
+    pub order_id: Option<String>,
+    pub sequence: i64,
+    #[sea_orm(column_type = "Text")]
+    pub event_id: Option<String>,
+    pub trading_log_id: Uuid,
+    #[sea_orm(column_type = "JsonBinary")]
+    pub info: Json,
+    pub created_at: DateTimeUtc,
+}
+
+/// What it refers to.
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
