@@ -235,6 +235,12 @@ impl Number {
         Self((&self.0 * &other.0).normalized())
     }
 
+    /// The exact sum.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        Self((&self.0 + &other.0).normalized())
+    }
+
     /// The exact difference.
     #[must_use]
     pub fn minus(&self, other: &Self) -> Self {

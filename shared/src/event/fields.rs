@@ -96,16 +96,38 @@ impl Fields {
 
     /// A text that does not count when two events are compared.
     pub(super) fn text_unnoted(&mut self, name: &str, max: usize) -> Field<Option<String>> {
+        let Some(text) = self.string(name)? else { return Ok(None) };
+        let length = text.chars().count();
+        if (1..=max).contains(&length) {
+            Ok(Some(text))
+        } else {
+            Err(self.invalid(name, format!("must have 1 to {max} characters (given: {length})")))
+        }
+    }
+
+    /// Words for people: at most `max` bytes, possibly none.
+    pub(super) fn words(&mut self, name: &str, max: usize) -> Field<Option<String>> {
+        let words = self.words_unnoted(name, max)?;
+        if let Some(words) = &words {
+            self.note(name, words);
+        }
+        Ok(words)
+    }
+
+    /// Words that do not count when two events are compared.
+    pub(super) fn words_unnoted(&mut self, name: &str, max: usize) -> Field<Option<String>> {
+        let Some(words) = self.string(name)? else { return Ok(None) };
+        if words.len() <= max {
+            Ok(Some(words))
+        } else {
+            Err(self.invalid(name, format!("must have at most {max} bytes (given: {})", words.len())))
+        }
+    }
+
+    fn string(&mut self, name: &str) -> Field<Option<String>> {
         match self.take(name) {
             None => Ok(None),
-            Some(Value::String(text)) => {
-                let length = text.chars().count();
-                if (1..=max).contains(&length) {
-                    Ok(Some(text))
-                } else {
-                    Err(self.invalid(name, format!("must have 1 to {max} characters (given: {length})")))
-                }
-            }
+            Some(Value::String(text)) => Ok(Some(text)),
             Some(other) => Err(self.wrong(name, "must be a text", &other)),
         }
     }

@@ -17,8 +17,8 @@ pub const EVENT_BYTES_MAX: usize = 64 * 1024;
 const ID_CHARS_MAX: usize = 128;
 const NAME_CHARS_MAX: usize = 128;
 const REASON_CHARS_MAX: usize = 50;
-const MESSAGE_CHARS_MAX: usize = 4 * 1024;
-const STACK_TRACE_CHARS_MAX: usize = 32 * 1024;
+const MESSAGE_BYTES_MAX: usize = 4 * 1024;
+const STACK_TRACE_BYTES_MAX: usize = 32 * 1024;
 
 /// Parses a message as the stream delivers it.
 pub fn parse(subject: &str, payload: &[u8], bare: BareSubjects) -> Result<Event, Box<Malformed>> {
@@ -144,7 +144,7 @@ fn parse_order(kind: Kind, fields: &mut Fields) -> Result<(Body, String), Malfor
     let amount = fields.require("amount", amount)?;
     let price = fields.raw_number("price")?;
     let status = fields.raw_text("status", NAME_CHARS_MAX)?;
-    let message = fields.text_unnoted("message", MESSAGE_CHARS_MAX)?;
+    let message = fields.words_unnoted("message", MESSAGE_BYTES_MAX)?;
     let fill = match kind {
         Kind::OrderFilled => parse_fill(fields)?,
         _ => None,
@@ -182,7 +182,7 @@ fn parse_fill(outer: &mut Fields) -> Result<Option<Fill>, MalformedKind> {
 fn parse_balance(kind: Kind, account: AccountId, fields: &mut Fields) -> Result<(Body, String), MalformedKind> {
     let asset = fields.asset("symbol")?;
     let order = fields.order_id("related_order_id")?;
-    let message = fields.text_unnoted("message", MESSAGE_CHARS_MAX)?;
+    let message = fields.words_unnoted("message", MESSAGE_BYTES_MAX)?;
     if kind != Kind::BalanceUpdated {
         fields.raw.insert("symbol".into(), asset.as_str().into());
         let amount = fields.raw_number("amount")?;
@@ -217,12 +217,12 @@ fn parse_balance(kind: Kind, account: AccountId, fields: &mut Fields) -> Result<
 
 fn parse_error(fields: &mut Fields) -> Result<String, MalformedKind> {
     fields.raw_text("error_code", NAME_CHARS_MAX)?;
-    let message = fields.text("error_message", MESSAGE_CHARS_MAX)?;
+    let message = fields.words("error_message", MESSAGE_BYTES_MAX)?;
     let message = fields.require("error_message", message)?;
     let severity = fields.one_of("severity", &["low", "medium", "high", "critical"])?;
     fields.raw.insert("severity".into(), severity.into());
     fields.raw_text("component", NAME_CHARS_MAX)?;
-    if let Some(trace) = fields.text("stack_trace", STACK_TRACE_CHARS_MAX)? {
+    if let Some(trace) = fields.words("stack_trace", STACK_TRACE_BYTES_MAX)? {
         fields.raw.insert("stack_trace".into(), trace.into());
     }
     Ok(message)
@@ -241,7 +241,7 @@ fn parse_signal(fields: &mut Fields) -> Result<String, MalformedKind> {
     }
     fields.raw_number("price")?;
     let strategy = fields.raw_text("strategy", NAME_CHARS_MAX)?;
-    let reasoning = fields.text("reasoning", MESSAGE_CHARS_MAX)?;
+    let reasoning = fields.words("reasoning", MESSAGE_BYTES_MAX)?;
     Ok(reasoning.unwrap_or_else(|| format!("{strategy}: {signal} {base}/{quote}, confidence {confidence}")))
 }
 

@@ -118,11 +118,17 @@ fn apply_trade(book: &Book, trade: &Trade) -> Result<Effect, Rejection> {
         return Err(Rejection::InvalidAmount);
     }
     let cost = match &trade.quote_amount {
-        Some(amount) => amount.units_rounded(),
-        None => trade.price.times(&trade.volume).units_rounded(),
+        Some(amount) => amount.clone(),
+        None => trade.price.times(&trade.volume).rounded(),
     };
-    let (volume, fee) = (trade.volume.units_rounded(), trade.fee.units_rounded());
-    if volume == 0 && cost == 0 && fee == 0 && !trade.moves_too_finely() {
+    let separate_fee = trade.fee_account.filter(|account| *account != trade.currency_account);
+    let included_fee = if separate_fee.is_none() { trade.fee.clone() } else { Money::ZERO.into() };
+    let currency_leg = match trade.side {
+        Side::Buy => cost.plus(&included_fee),
+        Side::Sell => cost.minus(&included_fee),
+    };
+    let moves_fee = separate_fee.is_some() && !trade.fee.is_zero();
+    if trade.volume.is_zero() && currency_leg.is_zero() && !moves_fee {
         return Err(Rejection::InvalidAmount);
     }
     if trade.moves_too_finely() {
@@ -130,26 +136,26 @@ fn apply_trade(book: &Book, trade: &Trade) -> Result<Effect, Rejection> {
     }
     let price = Money::from_units(trade.price.units_rounded());
     let leg = Leg { reason: trade.reason, order: trade.order.as_ref(), price, quote: Some(&trade.currency) };
-    let separate_fee = trade.fee_account.filter(|account| *account != trade.currency_account);
-    let included_fee = if separate_fee.is_none() { fee } else { 0 };
     match trade.side {
         Side::Buy => {
-            draft.credit(trade.stock_account, volume, &leg)?;
-            draft.debit(trade.currency_account, cost + included_fee, &leg)?;
+            draft.credit(trade.stock_account, trade.volume.units_rounded(), &leg)?;
+            draft.debit(trade.currency_account, currency_leg.units_rounded(), &leg)?;
         }
         Side::Sell => {
-            draft.debit(trade.stock_account, volume, &leg)?;
-            if cost < included_fee {
+            draft.debit(trade.stock_account, trade.volume.units_rounded(), &leg)?;
+            if currency_leg.is_negative() {
                 return Err(Rejection::InsufficientBalance);
             }
-            draft.credit(trade.currency_account, cost - included_fee, &leg)?;
+            draft.credit(trade.currency_account, currency_leg.units_rounded(), &leg)?;
         }
     }
     if let Some(account) = separate_fee {
-        draft.debit(account, fee, &Leg { reason: "fee", order: trade.order.as_ref(), price: None, quote: None })?;
+        let leg = Leg { reason: "fee", order: trade.order.as_ref(), price: None, quote: None };
+        draft.debit(account, trade.fee.units_rounded(), &leg)?;
     }
-    // A price beyond the books could not be stored beside its posting.
-    if price.is_none() {
+    // A price beyond the books could not be stored beside its posting; proceeds and a fee beyond them are nonsense
+    // even where their difference is in range.
+    if price.is_none() || [&cost, &trade.fee].into_iter().any(|amount| amount.to_money().is_none()) {
         return Err(Rejection::AmountOutOfRange);
     }
     draft.finish()

@@ -1,1 +1,164 @@
+//! Tests of the pure ledger: every row of its table, every rejection, and what must hold whatever is asked.
 
+mod holds;
+mod movements;
+mod precedence;
+mod properties;
+mod trades;
+
+use super::{
+    Account, Asset, Belief, Book, Command, Direction, Effect, Movement, OrderId, Rejection, Side, Trade,
+    apply,
+};
+use crate::ids::{AccountId, TradingId, UserId};
+use crate::money::{Money, Number};
+use uuid::Uuid;
+
+const OWNER: UserId = UserId(Uuid::from_u128(0x100));
+const OTHER_USER: UserId = UserId(Uuid::from_u128(0x101));
+const TRADING: TradingId = TradingId(Uuid::from_u128(0x200));
+const OTHER_TRADING: TradingId = TradingId(Uuid::from_u128(0x201));
+
+/// 10 BTC.
+const STOCK: AccountId = AccountId(Uuid::from_u128(1));
+/// 1000 USDT.
+const CURRENCY: AccountId = AccountId(Uuid::from_u128(2));
+/// 5 BNB.
+const THIRD: AccountId = AccountId(Uuid::from_u128(3));
+/// 1000 USDT in another trading of the owner.
+const ELSEWHERE: AccountId = AccountId(Uuid::from_u128(4));
+/// 1000 USDT of somebody else.
+const FOREIGN: AccountId = AccountId(Uuid::from_u128(5));
+/// Not in the book.
+const ABSENT: AccountId = AccountId(Uuid::from_u128(6));
+
+fn number(text: &str) -> Number {
+    text.parse().expect(text)
+}
+
+fn money(text: &str) -> Money {
+    text.parse().expect(text)
+}
+
+fn asset(text: &str) -> Asset {
+    text.parse().expect(text)
+}
+
+fn order(text: &str) -> Option<OrderId> {
+    Some(text.parse().expect(text))
+}
+
+fn account(id: AccountId, user: UserId, trading: TradingId, symbol: &str, balance: &str) -> Account {
+    Account {
+        id,
+        user,
+        trading,
+        asset: asset(symbol),
+        balance: money(balance),
+        locked: Money::ZERO,
+        sequence: 0,
+        holds: std::collections::BTreeMap::new(),
+    }
+}
+
+fn book() -> Book {
+    let mut book = Book::default();
+    book.insert(account(STOCK, OWNER, TRADING, "BTC", "10"));
+    book.insert(account(CURRENCY, OWNER, TRADING, "USDT", "1000"));
+    book.insert(account(THIRD, OWNER, TRADING, "BNB", "5"));
+    book.insert(account(ELSEWHERE, OWNER, OTHER_TRADING, "USDT", "1000"));
+    book.insert(account(FOREIGN, OTHER_USER, TRADING, "USDT", "1000"));
+    book
+}
+
+/// The book with money held for orders: `(account, order, amount)`, order `""` being the unnamed hold.
+fn book_with_holds(holds: &[(AccountId, &str, &str)]) -> Book {
+    let mut book = book();
+    for (id, order, amount) in holds {
+        let mut account = book.get(*id).expect("known").clone();
+        account.locked = account.locked.checked_add(money(amount)).expect("in range");
+        account.holds.insert(order.parse().ok(), money(amount));
+        book.insert(account);
+    }
+    book
+}
+
+fn run(book: &Book, command: &Command) -> Result<Effect, Rejection> {
+    apply(book, OWNER, TRADING, command)
+}
+
+/// Applies a command that must succeed.
+fn effect(book: &mut Book, command: &Command) -> Effect {
+    let effect = run(book, command).expect("applied");
+    book.commit(&effect);
+    effect
+}
+
+/// Postings as `direction account amount reason = closing #sequence`.
+fn told(effect: &Effect) -> Vec<String> {
+    let line = |posting: &super::Posting| {
+        format!(
+            "{} {} {} {} = {} #{}",
+            posting.direction.as_str(),
+            posting.account.0.as_u128(),
+            posting.amount,
+            posting.reason,
+            posting.closing_balance,
+            posting.sequence
+        )
+    };
+    effect.postings.iter().map(line).collect()
+}
+
+fn drift(effect: &Effect) -> Vec<(&'static str, String)> {
+    effect.drift.iter().map(|drift| (drift.field, drift.amount.to_string())).collect()
+}
+
+/// Balance and sum of holds of an account.
+fn state(book: &Book, id: AccountId) -> (String, String) {
+    let account = book.get(id).expect("known");
+    (account.balance.to_string(), account.locked.to_string())
+}
+
+fn pair(balance: &str, locked: &str) -> (String, String) {
+    (balance.to_owned(), locked.to_owned())
+}
+
+/// A movement of the currency account.
+fn movement(direction: Direction, amount: &str) -> Movement {
+    Movement {
+        account: CURRENCY,
+        asset: asset("USDT"),
+        direction,
+        amount: number(amount),
+        order: None,
+        reason: "test".to_owned(),
+        belief: Belief::default(),
+    }
+}
+
+fn lock(amount: &str, order: Option<OrderId>) -> Command {
+    Command::Lock { account: CURRENCY, asset: asset("USDT"), amount: number(amount), order }
+}
+
+fn unlock(amount: &str, order: Option<OrderId>) -> Command {
+    Command::Unlock { account: CURRENCY, asset: asset("USDT"), amount: number(amount), order }
+}
+
+/// A trade of `volume` at `price` with `fee` from the currency account, without an order.
+fn trade(side: Side, volume: &str, price: &str, fee: &str) -> Trade {
+    Trade {
+        side,
+        reason: if side == Side::Buy { "long" } else { "short" },
+        stock_account: STOCK,
+        stock: asset("BTC"),
+        currency_account: CURRENCY,
+        currency: asset("USDT"),
+        volume: number(volume),
+        price: number(price),
+        quote_amount: None,
+        fee: number(fee),
+        fee_account: None,
+        order: None,
+    }
+}

@@ -5,3 +5,4 @@ pub mod bots;
 pub mod dead_letters;
 pub mod lanes;
 pub mod ledger;
+pub mod partitions;

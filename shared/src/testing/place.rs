@@ -4,6 +4,7 @@
 //! know: what is put there.
 
 use super::account::Account;
+use super::leash;
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::sys::signal::kill;
@@ -49,6 +50,7 @@ pub(super) fn process_dir() -> Result<&'static Path> {
         sweep(&base);
         let dir = base.join(format!("{PROCESS_PREFIX}{}", std::process::id()));
         make_dir(&dir)?;
+        leash::remove(&dir)?;
         // A second thread may have been first: it made the same folder.
         DIR.get_or_init(|| dir);
     }
@@ -76,7 +78,7 @@ pub(super) fn short_hash(value: &impl Hash) -> String {
 }
 
 /// Makes the folder, or takes it as it is when it is our own: the place is known to all users of the machine.
-fn make_dir(dir: &Path) -> Result<()> {
+pub(super) fn make_dir(dir: &Path) -> Result<()> {
     match fs::DirBuilder::new().mode(ENTER_ONLY).create(dir) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
         made => made.with_context(|| format!("cannot make {}", dir.display()))?,

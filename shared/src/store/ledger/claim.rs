@@ -6,36 +6,39 @@ use sqlx::PgConnection;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use uuid::Uuid;
 
-/// `None` for entries to apply, an outcome for those whose id is taken.
+/// `None` for entries to apply, an outcome for those whose id is taken, in the database or by an earlier entry.
 pub(super) async fn claim(connection: &mut PgConnection, entries: &[Entry]) -> Result<Vec<Option<Outcome>>> {
-    let mut outcomes: Vec<Option<Outcome>> = entries.iter().map(|_| None).collect();
     // Sorted, so that two batches with common ids wait for each other instead of deadlocking.
     let mut first: BTreeMap<(Uuid, &str), usize> = BTreeMap::new();
     for (at, entry) in entries.iter().enumerate() {
-        let Some(claim) = &entry.claim else { continue };
-        let earlier = *first.entry((entry.user.0, &claim.event_id)).or_insert(at);
-        if earlier != at {
-            let same = entries[earlier].claim.as_ref().is_some_and(|other| other.content_hash == claim.content_hash);
-            outcomes[at] = Some(if same { Outcome::Duplicate } else { Outcome::Reused });
+        if let Some(claim) = &entry.claim {
+            first.entry((entry.user.0, &claim.event_id)).or_insert(at);
         }
     }
     if first.is_empty() {
-        return Ok(outcomes);
+        return Ok(entries.iter().map(|_| None).collect());
     }
     let new = insert(connection, entries, &first).await?;
-    let taken: Vec<usize> = first.iter().filter(|(key, _)| !new.contains(&(key.0, key.1.to_owned()))).map(|(_, at)| *at).collect();
-    if taken.is_empty() {
-        return Ok(outcomes);
-    }
-    let hashes = stored_hashes(connection, entries, &taken).await?;
-    for at in taken {
-        let entry = &entries[at];
-        let Some(claim) = &entry.claim else { continue };
-        let stored = hashes.get(&(entry.user.0, claim.event_id.clone()));
-        let same = stored.is_some_and(|hash| hash == &claim.content_hash);
-        outcomes[at] = Some(if same { Outcome::Duplicate } else { Outcome::Reused });
-    }
-    Ok(outcomes)
+    let taken: Vec<usize> =
+        first.iter().filter(|(key, _)| !new.contains(&(key.0, key.1.to_owned()))).map(|(_, at)| *at).collect();
+    let stored = if taken.is_empty() { HashMap::new() } else { stored_hashes(connection, entries, &taken).await? };
+    let outcome = |(at, entry): (usize, &Entry)| {
+        let claim = entry.claim.as_ref()?;
+        let earlier = *first.get(&(entry.user.0, claim.event_id.as_str()))?;
+        let key = (entry.user.0, claim.event_id.clone());
+        // Whoever holds the claim decides what is a duplicate: the stored event, else the first of the batch. So it
+        // makes no difference where one batch ends and the next begins.
+        let same = if new.contains(&key) {
+            if earlier == at {
+                return None;
+            }
+            entries[earlier].claim.as_ref().is_some_and(|first| first.content_hash == claim.content_hash)
+        } else {
+            stored.get(&key).is_some_and(|hash| hash == &claim.content_hash)
+        };
+        Some(if same { Outcome::Duplicate } else { Outcome::Reused })
+    };
+    Ok(entries.iter().enumerate().map(outcome).collect())
 }
 
 async fn insert(

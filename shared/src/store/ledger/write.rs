@@ -45,8 +45,7 @@ struct Rows<'a> {
     logs: Logs<'a>,
     /// Last state of each account that changed.
     accounts: BTreeMap<AccountId, &'a Account>,
-    /// Last amount of each hold that changed, with the event that changed it first.
-    holds: BTreeMap<(AccountId, &'a Option<OrderId>), (Money, Option<&'a str>)>,
+    holds: HoldStates<'a>,
 }
 
 impl<'a> Rows<'a> {
@@ -253,6 +252,7 @@ async fn balances(
     Ok(())
 }
 
+/// Last amount of each hold that changed, with the event that changed it first.
 type HoldStates<'a> = BTreeMap<(AccountId, &'a Option<OrderId>), (Money, Option<&'a str>)>;
 
 async fn holds(connection: &mut PgConnection, timestamp: DateTime<Utc>, states: HoldStates<'_>) -> Result<()> {

@@ -1,0 +1,70 @@
+//! `tiris-dev`: the development stack behind `make run`, `up`, `down`, `clean-data`, `status` and `tools`.
+//!
+//! Owns: the command line. Must not know: how a part of the stack is started.
+
+mod background;
+mod environment;
+mod folder;
+mod foreground;
+mod install;
+mod live;
+mod lock;
+mod people;
+mod ports;
+mod services;
+mod signals;
+mod stack;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// The private development stack of Tiris Backend: PostgreSQL, NATS, both binaries and a demo bot
+///
+/// Everything lies in the folder `.tiris` of the workspace; TIRIS_DEV_DIR moves it. Servers listen on 127.0.0.1
+/// only, and no service of the system is touched. TIRIS_PG_BIN (a folder with `postgres` and `initdb`) and
+/// TIRIS_NATS_SERVER (a program) choose the servers by hand.
+#[derive(Parser)]
+#[command(name = "tiris-dev", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run everything with a demo bot and show the balances, until Ctrl-C
+    Run,
+    /// Start everything but the bot in the background, wait until it is ready, write `env` into the folder
+    Up,
+    /// Stop what runs, in the foreground or in the background; the data stays
+    Down,
+    /// Stop what runs and forget all data
+    CleanData,
+    /// Say what runs, and where
+    Status,
+    /// Install PostgreSQL and nats-server when this machine has none that will do
+    Tools,
+    /// What `up` starts in the background
+    #[command(hide = true)]
+    Supervise,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Run => foreground::run().await,
+        Command::Up => background::up().await,
+        Command::Down => background::down().await,
+        Command::CleanData => background::clean_data().await,
+        Command::Status => background::status(),
+        Command::Tools => install::run(),
+        Command::Supervise => background::supervise().await,
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tiris-dev: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! How our own programs are started in the stack.
+//!
+//! Owns: their arguments and environment. Must not know: the order of starts and ends.
+
+use crate::environment::Environment;
+use crate::folder::Folder;
+use crate::ports::Ports;
+use anyhow::Result;
+use nix::sys::signal::Signal;
+use std::path::Path;
+use std::time::Duration;
+use tiris_shared::testing::{Process, ProcessCommand, binary};
+
+/// From start to ready, with everything it needs running.
+const READY_LIMIT: Duration = Duration::from_secs(60);
+/// Events a second of the demo bot: enough to see money move, slow enough to follow.
+const BOT_RATE: &str = "5";
+
+/// What the services are told.
+#[derive(Debug)]
+pub(crate) struct Services<'a> {
+    pub(crate) folder: &'a Folder,
+    pub(crate) ports: Ports,
+    pub(crate) database_url: String,
+    pub(crate) nats_url: String,
+}
+
+impl Services<'_> {
+    pub(crate) fn api(&self) -> Result<Process> {
+        let listen = format!("127.0.0.1:{}", self.ports.api);
+        let command = self.service("tiris-api", "serve", self.ports.api_admin)?;
+        command.env("TIRIS_API_LISTEN", listen).env("TIRIS_JWT_KEY_FILE", self.folder.key_file()).spawn()
+    }
+
+    pub(crate) fn ingest(&self) -> Result<Process> {
+        self.service("tiris-ingest", "run", self.ports.ingest_admin)?.spawn()
+    }
+
+    fn service(&self, program: &str, command: &str, admin_port: u16) -> Result<ProcessCommand> {
+        Ok(quiet(program, &self.folder.log(program))?
+            .arg(command)
+            .env("DATABASE_URL", &self.database_url)
+            .env("NATS_URL", &self.nats_url)
+            .env("TIRIS_ADMIN_LISTEN", format!("127.0.0.1:{admin_port}"))
+            .env("TIRIS_ENV", "dev"))
+    }
+}
+
+/// Waits until the service behind this admin port can do its work.
+pub(crate) async fn wait_until_ready(service: &mut Process, admin_port: u16) -> Result<()> {
+    service.wait_until_healthy(&format!("http://127.0.0.1:{admin_port}/health/ready"), READY_LIMIT).await
+}
+
+/// The bot that trades for the demo user.
+pub(crate) fn bot(folder: &Folder, environment: &Environment) -> Result<Process> {
+    let mut command = quiet("tiris-ingest", &folder.log("bot"))?.name("the demo bot").args(["demo", "--rate", BOT_RATE]);
+    for (name, value) in environment.pairs() {
+        command = command.env(name, value);
+    }
+    command.spawn()
+}
+
+/// A program that is ended orderly also when we are killed, and whose log is shown only by us.
+pub(crate) fn quiet(program: &str, log: &Path) -> Result<ProcessCommand> {
+    let command = Process::command(binary(program)?).log(log);
+    Ok(command.signal_at_our_death(Signal::SIGTERM).show_log(false))
+}

@@ -1,0 +1,292 @@
+//! A private PostgreSQL server in a folder.
+//!
+//! Owns: making its cluster, its settings, its start and its ends. Must not know: what is stored in it.
+
+use super::account::Account;
+use super::place::scratch_dir;
+use super::port::free_port;
+use super::process::Process;
+use super::tools::{PgTools, find_postgres};
+use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::Signal;
+use sqlx::{ConnectOptions, Connection, postgres::PgConnectOptions};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// The superuser, whom connections from this machine need no password for.
+const USER: &str = "tiris";
+/// From start to taking connections, recovery after a crash included.
+const START_LIMIT: Duration = Duration::from_secs(120);
+const STOP_LIMIT: Duration = Duration::from_secs(60);
+/// One attempt to connect while it starts.
+const CONNECT_LIMIT: Duration = Duration::from_secs(2);
+/// Somebody may take the chosen port between the choice and the start.
+const START_ATTEMPTS: u32 = 5;
+/// Variables that would lead PostgreSQL's programs elsewhere.
+const MISLEADING: [&str; 6] = ["PGDATA", "PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGOPTIONS"];
+
+/// What a caller may choose.
+#[derive(Clone, Debug)]
+pub struct PgSettings {
+    /// The port; a free one when `None`.
+    pub port: Option<u16>,
+    /// Whether committed means on disk. Without it a crash of the machine (not of the server) may ruin the cluster.
+    pub durable: bool,
+    /// How many connections it takes at once.
+    pub max_connections: u16,
+    /// Further settings, as `name=value`.
+    pub more: Vec<String>,
+}
+
+impl Default for PgSettings {
+    fn default() -> Self {
+        Self { port: None, durable: true, max_connections: 300, more: Vec::new() }
+    }
+}
+
+/// How to end a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PgStop {
+    /// Rolls open transactions back, writes everything out.
+    Fast,
+    /// Writes nothing out; the next start recovers.
+    Immediate,
+}
+
+/// A running (or stopped) server. Dropping it ends it like [`PgStop::Immediate`]; its folder stays, but for
+/// [`PgServer::private`].
+#[derive(Debug)]
+pub struct PgServer {
+    process: Option<Process>,
+    dir: PathBuf,
+    port: u16,
+    settings: PgSettings,
+    tools: PgTools,
+    account: Option<Account>,
+    outlives_us: bool,
+    // Last, so that it goes after the server.
+    _scratch: Option<TempDir>,
+}
+
+impl PgServer {
+    /// Starts the server whose cluster lies in `dir`, making it when there is none: UTF-8, UTC, no connections but
+    /// from this machine over TCP, log in `dir/postgres.log`. As root it runs as an unprivileged user, who must be
+    /// able to reach `dir`.
+    ///
+    /// Ready for connections on return.
+    pub async fn start(dir: &Path, settings: PgSettings) -> Result<Self> {
+        Self::start_as(dir, settings, false).await
+    }
+
+    /// A server of its own for one test, with an empty cluster, removed on drop.
+    pub async fn private() -> Result<Self> {
+        let scratch = scratch_dir("postgres")?;
+        let settings = PgSettings { durable: false, ..PgSettings::default() };
+        let mut server = Self::start(scratch.path(), settings).await?;
+        server._scratch = Some(scratch);
+        Ok(server)
+    }
+
+    /// Like [`Self::start`]; it lives on when we die.
+    pub(super) async fn start_detached(dir: &Path, settings: PgSettings) -> Result<Self> {
+        Self::start_as(dir, settings, true).await
+    }
+
+    async fn start_as(dir: &Path, settings: PgSettings, outlives_us: bool) -> Result<Self> {
+        let account = Account::for_servers()?;
+        prepare_dir(dir, account.as_ref())?;
+        let made_by = fs::read_to_string(dir.join("data/PG_VERSION")).ok();
+        let tools = find_postgres(made_by.and_then(|version| version.trim().parse().ok()))?;
+        let dir = dir.canonicalize()?;
+        let mut server =
+            Self { process: None, dir, port: 0, settings, tools, account, outlives_us, _scratch: None };
+        if !server.data_dir().exists() {
+            let maker = (server.tools.clone(), server.account.clone(), server.dir.clone(), server.settings.durable);
+            let (tools, account, dir, durable) = maker;
+            tokio::task::spawn_blocking(move || make_cluster(&tools, account.as_ref(), &dir, durable)).await??;
+        }
+        server.launch_on_free_port().await?;
+        Ok(server)
+    }
+
+    /// Its port on 127.0.0.1.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The address of one of its databases; `postgres` is always there.
+    #[must_use]
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://{USER}@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// The server's main process; `None` while stopped.
+    pub fn process(&mut self) -> Option<&mut Process> {
+        self.process.as_mut()
+    }
+
+    /// Ends it and waits for the end. The cluster stays and can be started again.
+    pub async fn stop(&mut self, how: PgStop) -> Result<()> {
+        let Some(process) = self.process.as_mut() else { return Ok(()) };
+        process.signal(match how {
+            PgStop::Fast => Signal::SIGINT,
+            PgStop::Immediate => Signal::SIGQUIT,
+        })?;
+        process.wait(STOP_LIMIT).await?;
+        self.process = None;
+        Ok(())
+    }
+
+    /// Kills its main process (SIGKILL), as the kernel does when memory runs out; the others notice and end.
+    pub async fn kill(&mut self) -> Result<()> {
+        if let Some(mut process) = self.process.take() {
+            process.kill().await?;
+        }
+        Ok(())
+    }
+
+    /// Starts it again on the same port, after [`Self::stop`] or [`Self::kill`].
+    pub async fn restart(&mut self) -> Result<()> {
+        ensure!(self.process.is_none(), "PostgreSQL is running: stop it first");
+        self.launch(self.port).await
+    }
+
+    /// Lets go of the server: it lives on by itself.
+    pub(super) fn detach(mut self) {
+        if let Some(process) = self.process.take() {
+            process.detach();
+        }
+    }
+
+    fn data_dir(&self) -> PathBuf {
+        self.dir.join("data")
+    }
+
+    async fn launch_on_free_port(&mut self) -> Result<()> {
+        if let Some(port) = self.settings.port {
+            return self.launch(port).await;
+        }
+        let mut outcome = Ok(());
+        for _ in 0..START_ATTEMPTS {
+            outcome = self.launch(free_port()?).await;
+            match &outcome {
+                Err(error) if format!("{error:#}").contains("Address already in use") => self.process = None,
+                _ => break,
+            }
+        }
+        outcome
+    }
+
+    async fn launch(&mut self, port: u16) -> Result<()> {
+        let mut command = Process::command(self.tools.bin.join("postgres"))
+            .log(self.dir.join("postgres.log"))
+            .signal_at_our_death(Signal::SIGINT)
+            .show_log(false)
+            .arg("-D")
+            .arg(self.data_dir())
+            .args(self.options(port))
+            .env("LC_ALL", "C");
+        for name in MISLEADING {
+            command = command.env_remove(name);
+        }
+        if let Some(account) = &self.account {
+            account.run(&mut command.command);
+        }
+        command.command.current_dir(&self.dir);
+        if self.outlives_us {
+            command = command.outlive_us();
+        }
+        self.port = port;
+        let address: PgConnectOptions = self.url("postgres").parse()?;
+        let address = address.disable_statement_logging();
+        let process = self.process.insert(command.spawn()?);
+        process
+            .watch("PostgreSQL takes connections", START_LIMIT, async |_| {
+                let connection = tokio::time::timeout(CONNECT_LIMIT, address.connect()).await??;
+                Ok(connection.close().await?)
+            })
+            .await
+    }
+
+    fn options(&self, port: u16) -> Vec<String> {
+        let mut settings = vec![
+            format!("port={port}"),
+            format!("max_connections={}", self.settings.max_connections),
+            "listen_addresses=127.0.0.1".into(),
+            // A socket in a deep folder would break the limit of its path's length.
+            "unix_socket_directories=".into(),
+            "timezone=UTC".into(),
+            "log_timezone=UTC".into(),
+            "logging_collector=off".into(),
+        ];
+        if !self.settings.durable {
+            settings.extend(["fsync=off", "full_page_writes=off"].map(String::from));
+        }
+        settings.extend(self.settings.more.iter().cloned());
+        settings.into_iter().flat_map(|setting| ["-c".to_owned(), setting]).collect()
+    }
+}
+
+impl Drop for PgServer {
+    fn drop(&mut self) {
+        // SIGKILL would leave its backends a moment longer, in a folder that is being removed.
+        if let Some(process) = &mut self.process
+            && process.signal(Signal::SIGQUIT).is_ok()
+        {
+            process.wait_briefly();
+        }
+    }
+}
+
+/// Makes `dir` when it is missing, and the server's user its owner.
+fn prepare_dir(dir: &Path, account: Option<&Account>) -> Result<()> {
+    fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let Some(account) = account else { return Ok(()) };
+    account.own(dir)?;
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o700))?;
+    if !account.can_reach(&dir.canonicalize()?) {
+        bail!(
+            "user {}, who must run PostgreSQL as we are root, may not enter {}; put it elsewhere",
+            account.name(),
+            dir.display()
+        );
+    }
+    Ok(())
+}
+
+/// Makes the cluster `dir/data`. A half-made one, left by a crash, is made anew.
+fn make_cluster(tools: &PgTools, account: Option<&Account>, dir: &Path, durable: bool) -> Result<()> {
+    let unfinished = dir.join("data.unfinished");
+    if unfinished.exists() {
+        fs::remove_dir_all(&unfinished).context("cannot remove a half-made cluster")?;
+    }
+    let mut command = Command::new(tools.bin.join("initdb"));
+    command.arg("-D").arg(&unfinished).args(["-U", USER, "--auth=trust", "--encoding=UTF8", "--no-instructions"]);
+    // Only glibc and musl have C.UTF-8 everywhere; elsewhere C sorts the same way.
+    command.arg(if cfg!(target_os = "linux") { "--locale=C.UTF-8" } else { "--locale=C" });
+    if !durable {
+        command.arg("--no-sync");
+    }
+    command.env("LC_ALL", "C").current_dir(dir);
+    for name in MISLEADING {
+        command.env_remove(name);
+    }
+    if let Some(account) = account {
+        account.run(&mut command);
+    }
+    let output = command.output().with_context(|| format!("cannot run initdb of {}", tools.bin.display()))?;
+    if !output.status.success() {
+        bail!(
+            "initdb failed ({}):\n{}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    fs::rename(&unfinished, dir.join("data")).context("cannot put the new cluster in its place")
+}
