@@ -1,0 +1,246 @@
+//! Publishes events so that none is lost and none about money overtakes another.
+//!
+//! Owns: acknowledgements, repetition, pace. Must not know: what the events mean.
+//!
+//! An event about orders or balances is published only when the one before it is acknowledged: several in flight could
+//! change places when the connection breaks between them. Signals, errors and heartbeats build on nothing, so many of
+//! them are in flight at once. Whatever is not acknowledged is published again, which is harmless: the event id tells.
+
+use super::message::Message;
+use super::progress::Progress;
+use anyhow::Context;
+use async_nats::jetstream::{
+    self,
+    context::{PublishAckFuture, PublishErrorKind},
+};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+use tiris_shared::config::NatsConfig;
+use tiris_shared::event::Kind;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Events without an order between them that may wait for their acknowledgement at once.
+const IN_FLIGHT_MAX: usize = 512;
+const ACK_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pause before the first repetition; it doubles from time to time up to the other.
+const BACKOFF_MIN: Duration = Duration::from_millis(200);
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
+/// How long NATS may refuse everything before the bot gives up.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What was published.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    /// Events handed to NATS, by event type.
+    pub(super) sent: BTreeMap<&'static str, u64>,
+    /// Events a stream acknowledged.
+    pub(super) acknowledged: u64,
+}
+
+impl Tally {
+    /// Events handed to NATS.
+    pub(super) fn total(&self) -> u64 {
+        self.sent.values().sum()
+    }
+}
+
+/// How a publication ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(super) enum Delivery {
+    /// Handed over; about orders and balances also acknowledged.
+    Done,
+    /// NATS did not take it and the bot was told to stop.
+    Stopped,
+}
+
+/// Publishes the events of one bot.
+#[derive(Debug)]
+pub(super) struct Publisher {
+    jetstream: jetstream::Context,
+    in_flight: VecDeque<(Message, PublishAckFuture)>,
+    stop: CancellationToken,
+    /// What was published so far.
+    pub(super) tally: Tally,
+}
+
+impl Publisher {
+    /// Connects, waiting for the server for a while.
+    pub(super) async fn connect(nats: &NatsConfig, stop: CancellationToken) -> anyhow::Result<Self> {
+        let mut retry = Retry::new(stop.clone());
+        let client = loop {
+            let options = tiris_shared::nats::options(nats, "tiris-demo-bot").await?;
+            match options.connect(nats.servers.as_slice()).await {
+                Ok(client) => break client,
+                Err(error) => {
+                    if retry.is_first() {
+                        eprintln!("cannot reach NATS yet: {error}; trying again");
+                    }
+                    if !retry.pause().await {
+                        return Err(error).context("cannot reach NATS; is it up, and is NATS_URL right?");
+                    }
+                }
+            }
+        };
+        let mut jetstream = jetstream::new(client);
+        jetstream.set_timeout(ACK_TIMEOUT);
+        Ok(Self { jetstream, in_flight: VecDeque::new(), stop, tally: Tally::default() })
+    }
+
+    /// Publishes the next event.
+    pub(super) async fn send(&mut self, message: Message, progress: &Progress) -> anyhow::Result<Delivery> {
+        *self.tally.sent.entry(message.kind.bare_subject()).or_default() += 1;
+        if keeps_order(message.kind) {
+            return self.deliver(&message, progress).await;
+        }
+        if self.in_flight.len() >= IN_FLIGHT_MAX
+            && let Delivery::Stopped = self.settle_next(progress).await?
+        {
+            return Ok(Delivery::Stopped);
+        }
+        match self.jetstream.publish(message.subject.clone(), message.payload.clone()).await {
+            Ok(acknowledgement) => {
+                self.in_flight.push_back((message, acknowledgement));
+                Ok(Delivery::Done)
+            }
+            Err(_) => self.deliver(&message, progress).await,
+        }
+    }
+
+    /// Waits until everything published is acknowledged.
+    pub(super) async fn settle(&mut self, progress: &Progress) -> anyhow::Result<Delivery> {
+        while !self.in_flight.is_empty() {
+            if let Delivery::Stopped = self.settle_next(progress).await? {
+                return Ok(Delivery::Stopped);
+            }
+        }
+        Ok(Delivery::Done)
+    }
+
+    async fn settle_next(&mut self, progress: &Progress) -> anyhow::Result<Delivery> {
+        let Some((message, acknowledgement)) = self.in_flight.pop_front() else { return Ok(Delivery::Done) };
+        if acknowledgement.await.is_ok() {
+            self.tally.acknowledged += 1;
+            return Ok(Delivery::Done);
+        }
+        self.deliver(&message, progress).await
+    }
+
+    /// Publishes until it is acknowledged.
+    async fn deliver(&mut self, message: &Message, progress: &Progress) -> anyhow::Result<Delivery> {
+        let mut retry = Retry::new(self.stop.clone());
+        loop {
+            let Err(error) = self.publish_once(message).await else {
+                self.tally.acknowledged += 1;
+                return Ok(Delivery::Done);
+            };
+            let why = match error.kind() {
+                PublishErrorKind::StreamNotFound => {
+                    format!("no stream takes {}: `tiris-ingest run` makes the streams, is it up?", message.subject)
+                }
+                PublishErrorKind::TimedOut => "NATS did not acknowledge an event in time".to_owned(),
+                _ => format!("NATS did not take an event: {error}"),
+            };
+            if retry.is_first() {
+                progress.note(&format!("{why}; trying again"));
+            }
+            if !retry.pause().await {
+                if self.stop.is_cancelled() {
+                    return Ok(Delivery::Stopped);
+                }
+                anyhow::bail!("{why} (gave up after {} seconds)", PATIENCE.as_secs());
+            }
+        }
+    }
+
+    async fn publish_once(&self, message: &Message) -> Result<(), jetstream::context::PublishError> {
+        self.jetstream.publish(message.subject.clone(), message.payload.clone()).await?.await?;
+        Ok(())
+    }
+}
+
+const fn keeps_order(kind: Kind) -> bool {
+    match kind {
+        Kind::OrderCreated | Kind::OrderFilled | Kind::OrderCancelled | Kind::OrderFailed => true,
+        Kind::BalanceUpdated | Kind::BalanceLocked | Kind::BalanceUnlocked => true,
+        Kind::Error | Kind::Signal | Kind::Heartbeat => false,
+    }
+}
+
+/// Pauses that grow, until patience ends.
+struct Retry {
+    stop: CancellationToken,
+    next: Duration,
+    deadline: Instant,
+}
+
+impl Retry {
+    fn new(stop: CancellationToken) -> Self {
+        Self { stop, next: BACKOFF_MIN, deadline: Instant::now() + PATIENCE }
+    }
+
+    fn is_first(&self) -> bool {
+        self.next == BACKOFF_MIN
+    }
+
+    /// Waits; `false` when there is no point in trying again.
+    async fn pause(&mut self) -> bool {
+        if Instant::now() >= self.deadline {
+            return false;
+        }
+        let pause = tokio::time::sleep(self.next);
+        self.next = (self.next * 2).min(BACKOFF_MAX);
+        self.stop.run_until_cancelled(pause).await.is_some()
+    }
+}
+
+/// Holds a steady rate; a delay is made up for by at most one second's worth of events.
+#[derive(Debug)]
+pub(super) struct Pace {
+    interval: Duration,
+    next: Instant,
+}
+
+impl Pace {
+    /// `events_per_second` events a second.
+    pub(super) fn new(events_per_second: u32) -> Self {
+        Self { interval: Duration::from_secs(1) / events_per_second.max(1), next: Instant::now() }
+    }
+
+    /// Waits until the next event is due, or until `stop`.
+    pub(super) async fn wait(&mut self, stop: &CancellationToken) {
+        const CATCH_UP: Duration = Duration::from_secs(1);
+        let oldest = Instant::now().checked_sub(CATCH_UP).unwrap_or(self.next);
+        self.next = self.next.max(oldest);
+        stop.run_until_cancelled(tokio::time::sleep_until(self.next)).await;
+        self.next += self.interval;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pace_of_five_a_second_takes_two_seconds_for_ten_events() {
+        let (start, stop) = (Instant::now(), CancellationToken::new());
+        let mut pace = Pace::new(5);
+        for _ in 0..11 {
+            pace.wait(&stop).await;
+        }
+        let taken = start.elapsed();
+        assert!(taken >= Duration::from_secs(2) && taken < Duration::from_millis(2_100), "{taken:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_ends_the_waiting_at_once() {
+        let (start, stop) = (Instant::now(), CancellationToken::new());
+        stop.cancel();
+        let mut pace = Pace::new(1);
+        for _ in 0..100 {
+            pace.wait(&stop).await;
+        }
+        assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    }
+}

@@ -1,0 +1,358 @@
+//! One lane: reads its part of a stream and commits each batch together with the lane's position.
+//!
+//! Owns: [`Lane::step`], which does one batch, and the dumb loop around it. The truth is in the database: a lane killed
+//! at any instant goes on from its cursor, and what it had read and not committed is read again. Must not know: how other
+//! lanes are shared out.
+
+use crate::connection::Connection;
+use crate::identity::{self, Mismatch, Position};
+use crate::plan::{self, Counts, Plan};
+use crate::reader::{self, BatchLimits, Incoming, LaneId, Reader};
+use crate::status::{Board, LaneStatus};
+use rand::RngExt;
+use sqlx::{PgConnection, PgPool};
+use std::time::{Duration, Instant};
+use tiris_shared::error::{Error, Result};
+use tiris_shared::event::BareSubjects;
+use tiris_shared::store::lanes::LaneState;
+use tiris_shared::store::{bots, dead_letters, lanes, ledger};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// A step waits this long for the first message.
+const READ_WAIT: Duration = Duration::from_secs(1);
+/// While nothing comes, this often the server is asked whether a delivery was lost.
+const IDLE_CHECK_INTERVAL: Duration = Duration::from_secs(5);
+/// A lane that is halted looks again after this time.
+const HALTED_WAIT: Duration = Duration::from_secs(5);
+/// First and longest wait before something that failed in passing is tried again.
+const BACKOFF_MIN: Duration = Duration::from_millis(50);
+const BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// Payload bytes of a batch; well above four messages of maximal size.
+const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// What all lanes of a worker share.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The database.
+    pub pool: PgPool,
+    /// NATS.
+    pub connection: Connection,
+    /// This process, in the owner column of its lanes.
+    pub owner: Uuid,
+    /// Lanes per stream.
+    pub lanes: u32,
+    /// Whether subjects without a user are taken.
+    pub bare_subjects: BareSubjects,
+    /// Upper bound of a batch, in events.
+    pub batch_events: usize,
+    /// Where lanes tell how they are.
+    pub board: Board,
+}
+
+/// What a step did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A batch is committed, and the cursor with it.
+    Committed(Counts),
+    /// Nothing came.
+    Idle,
+    /// A part we need is down; the same batch is tried again after a wait.
+    Waiting(String),
+    /// Cursor and stream do not belong together; nothing is read until that is settled.
+    Halted(Mismatch),
+    /// Another worker has the lane.
+    Lost,
+}
+
+/// One lane in the hands of this worker.
+#[derive(Debug)]
+pub struct Lane {
+    context: Context,
+    id: LaneId,
+    epoch: i64,
+    cursor: u64,
+    fingerprint: Option<Vec<u8>>,
+    stream_created_at: i64,
+    reader: Option<Reader>,
+    /// Read and not committed.
+    pending: Vec<Incoming>,
+    /// How many of `pending` the next transaction takes; shrinks while an unforeseen failure is searched.
+    attempt: usize,
+    backoff: Duration,
+    checked_idle: Instant,
+}
+
+/// What a transaction came to.
+enum Committed {
+    Batch(Counts, usize),
+    Moved(LaneState),
+    Lost,
+}
+
+impl Lane {
+    /// Takes the lane with a new epoch, so that an earlier owner can write no more.
+    pub async fn take(context: Context, id: LaneId) -> Result<Self> {
+        let (stream, _) = reader::look_at(&context.connection, id.stream, 0).await?;
+        let state = lanes::take(&context.pool, id.stream.name(), lane_column(id), stream.created_at, context.owner).await?;
+        context.board.set(id, LaneStatus::Starting);
+        let mut lane = Self {
+            context,
+            id,
+            epoch: state.epoch,
+            cursor: 0,
+            fingerprint: None,
+            stream_created_at: state.stream_created_at,
+            reader: None,
+            pending: Vec::new(),
+            attempt: usize::MAX,
+            backoff: BACKOFF_MIN,
+            checked_idle: Instant::now(),
+        };
+        lane.go_to(&state);
+        Ok(lane)
+    }
+
+    /// Which lane this is.
+    #[must_use]
+    pub const fn id(&self) -> LaneId {
+        self.id
+    }
+
+    /// Everything up to this stream sequence is done.
+    #[must_use]
+    pub const fn cursor(&self) -> u64 {
+        self.cursor
+    }
+
+    /// Steps until `stop`, or until another worker has the lane; answers false then.
+    pub async fn run(mut self, stop: CancellationToken) -> bool {
+        while !stop.is_cancelled() {
+            let step = self.step(&stop).await;
+            let (status, wait) = match &step {
+                Step::Committed(_) | Step::Idle => (LaneStatus::Running, Duration::ZERO),
+                Step::Waiting(why) => (LaneStatus::Waiting(why.clone()), self.next_backoff()),
+                Step::Halted(mismatch) => (LaneStatus::Halted(mismatch.to_string()), HALTED_WAIT),
+                Step::Lost => {
+                    tracing::error!(lane = %self.id, epoch = self.epoch, "another worker has the lane");
+                    return false;
+                }
+            };
+            if self.context.board.set(self.id, status) {
+                match &step {
+                    Step::Waiting(why) => tracing::warn!(lane = %self.id, %why, "lane waits"),
+                    Step::Halted(why) => tracing::error!(lane = %self.id, %why, "lane is halted"),
+                    Step::Committed(_) | Step::Idle => tracing::info!(lane = %self.id, cursor = self.cursor, "lane runs"),
+                    Step::Lost => {}
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+        true
+    }
+
+    fn next_backoff(&mut self) -> Duration {
+        let wait = self.backoff;
+        self.backoff = (wait * 2).min(BACKOFF_MAX);
+        // Between half and all of it, so that lanes do not come back all at once.
+        rand::rng().random_range(wait / 2..=wait)
+    }
+
+    /// Does one batch: reads it, unless the last one is still to be committed, and commits it with the cursor.
+    /// While waiting for messages it listens to `stop`; a batch that was begun is finished.
+    pub async fn step(&mut self, stop: &CancellationToken) -> Step {
+        if self.pending.is_empty() {
+            let read = tokio::select! {
+                () = stop.cancelled() => return Step::Idle,
+                read = self.read() => read,
+            };
+            match read {
+                Ok(Some(mismatch)) => return Step::Halted(mismatch),
+                Ok(None) => {}
+                Err(error) => {
+                    self.reader = None;
+                    return Step::Waiting(describe(&error));
+                }
+            }
+            if self.pending.is_empty() {
+                self.backoff = BACKOFF_MIN;
+                return Step::Idle;
+            }
+        }
+        self.commit_pending().await
+    }
+
+    /// Fills `pending`; answers a mismatch when the stream is not the one the cursor belongs to.
+    async fn read(&mut self) -> Result<Option<Mismatch>> {
+        let connection = self.context.connection.clone();
+        if self.reader.is_none() {
+            let (stream, at_cursor) = reader::look_at(&connection, self.id.stream, self.cursor).await?;
+            let position = Position {
+                stream_created_at: self.stream_created_at,
+                cursor: self.cursor,
+                fingerprint: self.fingerprint.as_deref(),
+            };
+            if let Err(mismatch) = identity::judge(&stream, &position, at_cursor.as_deref()) {
+                metrics::counter!("ingest_cursor_mismatches_total", "stream" => self.id.stream.name()).increment(1);
+                return Ok(Some(mismatch));
+            }
+            let nonce = rand::random();
+            let reader = Reader::open(&connection, self.id, self.context.lanes, self.epoch, nonce, self.cursor).await?;
+            self.reader = Some(reader);
+            self.checked_idle = Instant::now();
+        }
+        let Some(reader) = &mut self.reader else { return Ok(None) };
+        let limits = BatchLimits { events: self.context.batch_events, bytes: BATCH_BYTES_MAX };
+        self.pending = reader.next_batch(&connection, limits, READ_WAIT).await?;
+        self.attempt = self.pending.len();
+        if self.pending.is_empty() && self.checked_idle.elapsed() >= IDLE_CHECK_INTERVAL {
+            let waiting = reader.check_idle(&connection).await?;
+            tracing::trace!(lane = %self.id, waiting, "idle");
+            self.checked_idle = Instant::now();
+        }
+        Ok(None)
+    }
+
+    async fn commit_pending(&mut self) -> Step {
+        let taken = self.attempt.clamp(1, self.pending.len());
+        let started = Instant::now();
+        let result = self.commit(taken, None).await;
+        let result = match result {
+            Err(error) if !error.is_transient() && taken > 1 => {
+                tracing::warn!(lane = %self.id, events = taken, error = %describe(&error), "batch failed, searching the event");
+                self.attempt = taken / 2;
+                return Step::Committed(Counts::default());
+            }
+            Err(error) if !error.is_transient() => {
+                tracing::error!(lane = %self.id, seq = self.pending[0].stream_seq, error = %describe(&error), "event failed");
+                self.commit(1, Some(&error)).await
+            }
+            other => other,
+        };
+        match result {
+            Ok(Committed::Batch(counts, taken)) => {
+                self.advance(taken);
+                self.record(counts, taken, started);
+                Step::Committed(counts)
+            }
+            Ok(Committed::Moved(state)) => {
+                self.resume_at(&state);
+                Step::Committed(Counts::default())
+            }
+            Ok(Committed::Lost) => Step::Lost,
+            Err(error) => Step::Waiting(describe(&error)),
+        }
+    }
+
+    /// The first `taken` pending messages in one transaction with the cursor. With `failure` the single message is put
+    /// aside as a dead letter instead of being applied.
+    async fn commit(&self, taken: usize, failure: Option<&Error>) -> Result<Committed> {
+        let messages = &self.pending[..taken];
+        let Some(last) = messages.last() else { return Ok(Committed::Batch(Counts::default(), 0)) };
+        let (stream, lane) = (self.id.stream.name(), lane_column(self.id));
+        let plan = Plan::new(messages, self.id, self.context.bare_subjects);
+        let mut transaction = self.context.pool.begin().await?;
+        let Some(state) = lanes::lock(&mut transaction, stream, lane).await? else { return Ok(Committed::Lost) };
+        if state.epoch != self.epoch || state.owner != Some(self.context.owner) {
+            return Ok(Committed::Lost);
+        }
+        if from_column(state.cursor) != self.cursor {
+            return Ok(Committed::Moved(state));
+        }
+        let (counts, timestamp) = match failure {
+            None => self.apply(&mut transaction, &plan, messages).await?,
+            Some(error) => {
+                let letter = plan::internal_letter(&messages[0], self.id, self.stream_created_at, self.context.bare_subjects, error);
+                dead_letters::insert(&mut transaction, &[letter]).await?;
+                (Counts { dead: 1, ..Counts::default() }, None)
+            }
+        };
+        let cursor = i64::try_from(last.stream_seq).unwrap_or(i64::MAX);
+        lanes::move_cursor(&mut transaction, stream, lane, cursor, &last.fingerprint()).await?;
+        if let Some(timestamp) = timestamp {
+            ledger::assert_fresh(&mut transaction, timestamp).await?;
+        }
+        transaction.commit().await?;
+        Ok(Committed::Batch(counts, taken))
+    }
+
+    async fn apply(
+        &self,
+        transaction: &mut PgConnection,
+        plan: &Plan,
+        messages: &[Incoming],
+    ) -> Result<(Counts, Option<chrono::DateTime<chrono::Utc>>)> {
+        let batch = ledger::apply_batch(transaction, &plan.entries, rand::random()).await?;
+        bots::keep_latest(transaction, &plan.beats).await?;
+        let (letters, counts) = plan.letters(messages, self.id, self.stream_created_at, &batch);
+        dead_letters::insert(transaction, &letters).await?;
+        Ok((counts, Some(batch.timestamp)))
+    }
+
+    fn advance(&mut self, taken: usize) {
+        if let Some(last) = self.pending.drain(..taken).next_back() {
+            self.cursor = last.stream_seq;
+            self.fingerprint = Some(last.fingerprint());
+        }
+        self.attempt = self.pending.len();
+        self.backoff = BACKOFF_MIN;
+    }
+
+    /// The cursor is not where we left it: a commit whose answer was lost came through, or the database was restored
+    /// to an earlier state. Either way the database is right.
+    fn resume_at(&mut self, state: &LaneState) {
+        let stored = from_column(state.cursor);
+        tracing::info!(lane = %self.id, from = self.cursor, to = stored, "cursor moved, following the database");
+        let known = stored > self.cursor && self.pending.iter().any(|message| message.stream_seq == stored);
+        if known {
+            self.pending.retain(|message| message.stream_seq > stored);
+        } else {
+            self.pending.clear();
+            self.reader = None;
+        }
+        self.attempt = self.pending.len();
+        self.go_to(state);
+    }
+
+    fn go_to(&mut self, state: &LaneState) {
+        self.cursor = from_column(state.cursor);
+        self.fingerprint.clone_from(&state.fingerprint);
+        self.stream_created_at = state.stream_created_at;
+    }
+
+    fn record(&self, counts: Counts, taken: usize, started: Instant) {
+        let stream = self.id.stream.name();
+        for (outcome, count) in [("applied", counts.applied), ("duplicate", counts.duplicate), ("dead", counts.dead)] {
+            metrics::counter!("ingest_events_total", "stream" => stream, "outcome" => outcome).increment(count);
+        }
+        metrics::histogram!("ingest_commit_seconds", "stream" => stream).record(started.elapsed());
+        let size = u32::try_from(taken).unwrap_or(u32::MAX);
+        metrics::histogram!("ingest_batch_size", "stream" => stream).record(f64::from(size));
+        if counts.dead > 0 {
+            tracing::warn!(lane = %self.id, dead = counts.dead, cursor = self.cursor, "events became dead letters");
+        }
+    }
+}
+
+fn lane_column(id: LaneId) -> i32 {
+    i32::try_from(id.lane).unwrap_or(i32::MAX)
+}
+
+/// The table's constraint keeps cursors from being negative.
+fn from_column(cursor: i64) -> u64 {
+    u64::try_from(cursor).unwrap_or(0)
+}
+
+/// An error with its causes, in one line.
+fn describe(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

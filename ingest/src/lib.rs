@@ -1,0 +1,15 @@
+//! The event worker of Tiris Backend: from NATS JetStream to balances, exactly once and in order.
+//!
+//! A lane reads its part of a stream and commits each batch together with its position: see [`lane`] first.
+
+pub mod cli;
+pub mod connection;
+pub mod demo;
+pub mod identity;
+pub mod lane;
+pub mod plan;
+pub mod reader;
+pub mod settings;
+pub mod status;
+pub mod stream;
+pub mod worker;

@@ -1,0 +1,221 @@
+//! Sorts the messages of a batch: commands for the ledger, heartbeats, and what is no event.
+//!
+//! Owns: how a message becomes an entry or a dead letter. Must not know: SQL, consumers.
+
+use crate::reader::{Incoming, LaneId};
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::{Map, Value};
+use tiris_shared::event::{self, BareSubjects, Body, Event, Malformed};
+use tiris_shared::store::bots::Beat;
+use tiris_shared::store::dead_letters::{Cause, NewLetter};
+use tiris_shared::store::ledger::{Batch, Claim, Entry, Outcome, Source};
+use uuid::Uuid;
+
+/// A batch, sorted. Indexes of `messages` lead back to the messages.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// For the ledger, in stream order.
+    pub entries: Vec<Entry>,
+    /// The message of each entry.
+    pub entry_messages: Vec<usize>,
+    /// Latest states of bots.
+    pub beats: Vec<Beat>,
+    /// Messages that are no events.
+    pub malformed: Vec<(usize, Malformed)>,
+}
+
+/// What a batch did, in events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Applied, heartbeats among them.
+    pub applied: u64,
+    /// Processed before.
+    pub duplicate: u64,
+    /// Put aside as dead letters.
+    pub dead: u64,
+}
+
+impl Plan {
+    /// Parses every message.
+    #[must_use]
+    pub fn new(messages: &[Incoming], id: LaneId, bare: BareSubjects) -> Self {
+        let mut plan = Self::default();
+        for (at, message) in messages.iter().enumerate() {
+            match event::parse(&message.subject, &message.payload, bare) {
+                Ok(event) => plan.add(at, event, message, id),
+                Err(malformed) => plan.malformed.push((at, *malformed)),
+            }
+        }
+        plan
+    }
+
+    fn add(&mut self, at: usize, event: Event, message: &Incoming, id: LaneId) {
+        let mut info = event.info.clone();
+        if let Some(time) = broker_time(message) {
+            info.insert("broker_time".to_owned(), time.to_rfc3339_opts(SecondsFormat::Nanos, true).into());
+        }
+        let log_type = event.log_type().to_owned();
+        let order = event.order_id().cloned();
+        let Some(command) = event.command() else {
+            if let Body::Heartbeat(beat) = event.body {
+                self.beats.push(Beat {
+                    user: event.user,
+                    trading: event.trading,
+                    component: beat.component,
+                    status: beat.status,
+                    seen_at: event.timestamp,
+                    metrics: beat.metrics,
+                    info,
+                });
+            }
+            return;
+        };
+        self.entry_messages.push(at);
+        self.entries.push(Entry {
+            user: event.user,
+            trading: event.trading,
+            sub_account: event.sub_account,
+            command,
+            claim: Some(Claim {
+                event_id: event.event_id,
+                content_hash: event.content_hash,
+                stream: id.stream.name().to_owned(),
+                stream_seq: stored_seq(message.stream_seq),
+            }),
+            log_type,
+            source: Source::Bot,
+            order,
+            event_time: Some(event.timestamp),
+            message: event.message,
+            info,
+        });
+    }
+
+    /// The dead letters of the batch in stream order, and what became of it in all.
+    #[must_use]
+    pub fn letters(
+        &self,
+        messages: &[Incoming],
+        id: LaneId,
+        stream_created_at: i64,
+        batch: &Batch,
+    ) -> (Vec<NewLetter>, Counts) {
+        let mut counts = Counts { applied: count(self.beats.len()), ..Counts::default() };
+        let mut letters: Vec<NewLetter> = self
+            .malformed
+            .iter()
+            .map(|(at, malformed)| malformed_letter(&messages[*at], malformed, id, stream_created_at))
+            .collect();
+        for ((entry, at), outcome) in self.entries.iter().zip(&self.entry_messages).zip(&batch.outcomes) {
+            let cause = match outcome {
+                Outcome::Applied(_) => {
+                    counts.applied += 1;
+                    continue;
+                }
+                Outcome::Duplicate => {
+                    counts.duplicate += 1;
+                    continue;
+                }
+                Outcome::Reused => Cause::event_id_reused(),
+                Outcome::Rejected(rejection) => Cause::from(*rejection),
+            };
+            letters.push(letter(&messages[*at], id, stream_created_at, cause, &Names::of_entry(entry)));
+        }
+        letters.sort_by_key(|letter| letter.stream_seq);
+        counts.dead = count(letters.len());
+        (letters, counts)
+    }
+}
+
+/// The letter of a message that could not be applied for a reason nobody foresaw.
+#[must_use]
+pub fn internal_letter(
+    message: &Incoming,
+    id: LaneId,
+    stream_created_at: i64,
+    bare: BareSubjects,
+    error: &dyn std::error::Error,
+) -> NewLetter {
+    let names = match event::parse(&message.subject, &message.payload, bare) {
+        Ok(event) => Names {
+            event_id: Some(event.event_id),
+            user_id: Some(event.user.0),
+            trading_id: Some(event.trading.0),
+        },
+        Err(malformed) => Names::of_malformed(&malformed),
+    };
+    letter(message, id, stream_created_at, Cause::internal(error), &names)
+}
+
+/// Whom a letter concerns, as far as known.
+struct Names {
+    event_id: Option<String>,
+    user_id: Option<Uuid>,
+    trading_id: Option<Uuid>,
+}
+
+impl Names {
+    fn of_entry(entry: &Entry) -> Self {
+        Self {
+            event_id: entry.claim.as_ref().map(|claim| claim.event_id.clone()),
+            user_id: Some(entry.user.0),
+            trading_id: Some(entry.trading.0),
+        }
+    }
+
+    fn of_malformed(malformed: &Malformed) -> Self {
+        Self {
+            event_id: malformed.event_id.clone(),
+            user_id: malformed.user_id,
+            trading_id: malformed.trading_id,
+        }
+    }
+}
+
+fn malformed_letter(message: &Incoming, malformed: &Malformed, id: LaneId, stream_created_at: i64) -> NewLetter {
+    letter(message, id, stream_created_at, Cause::from(malformed), &Names::of_malformed(malformed))
+}
+
+fn letter(message: &Incoming, id: LaneId, stream_created_at: i64, cause: Cause, names: &Names) -> NewLetter {
+    NewLetter {
+        stream: id.stream.name().to_owned(),
+        lane: i32::try_from(id.lane).unwrap_or(i32::MAX),
+        stream_created_at,
+        stream_seq: stored_seq(message.stream_seq),
+        subject: storable(&message.subject),
+        payload: message.payload.to_vec(),
+        headers: headers(message),
+        broker_time: broker_time(message),
+        event_id: names.event_id.clone(),
+        user_id: names.user_id,
+        trading_id: names.trading_id,
+        cause: Cause { reason: storable(&cause.reason), ..cause },
+    }
+}
+
+fn headers(message: &Incoming) -> Value {
+    let mut all = Map::new();
+    for (name, values) in message.headers.iter().flat_map(async_nats::HeaderMap::iter) {
+        let values = values.iter().map(|value| Value::String(storable(value.as_str()))).collect();
+        all.insert(storable(name.as_ref()), Value::Array(values));
+    }
+    Value::Object(all)
+}
+
+/// PostgreSQL keeps no U+0000 in a text.
+fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+fn broker_time(message: &Incoming) -> Option<DateTime<Utc>> {
+    Some(DateTime::from_timestamp_nanos(message.broker_time))
+}
+
+/// Stream sequences start at 1 and would take 292 million years at a thousand a second to leave `bigint`.
+fn stored_seq(seq: u64) -> i64 {
+    i64::try_from(seq).unwrap_or(i64::MAX)
+}
+
+fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,234 @@
+//! Reads one lane of a stream, in order, from a given position.
+//!
+//! Owns: the consumer, its pulls, and every way to notice that a delivery may be missing. Must not know: what a message
+//! says, or the database. On any doubt it fails; whoever reads opens a new one at the cursor.
+
+use crate::connection::Connection;
+use crate::identity::StreamState;
+use crate::stream::{EventStream, unavailable};
+use async_nats::HeaderMap;
+use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, pull};
+use bytes::Bytes;
+use futures_util::{FutureExt, StreamExt, TryStreamExt};
+use sha2::{Digest, Sha256};
+use std::time::Duration;
+use tiris_shared::error::{Error, Result};
+
+/// A consumer nobody reads any more is removed by the server after this time.
+const INACTIVE_THRESHOLD: Duration = Duration::from_secs(30);
+/// A pull lost on the way is sent again after this time.
+const PULL_EXPIRES: Duration = Duration::from_secs(6);
+/// The server tells in this rhythm that a waiting pull is alive.
+const PULL_HEARTBEAT: Duration = Duration::from_secs(2);
+/// Messages one pull asks for, a bound of what is held in memory besides the batch.
+const PULL_MESSAGES: usize = 500;
+/// Bytes of a fingerprint.
+const FINGERPRINT_BYTES: usize = 16;
+
+/// Which part of which stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LaneId {
+    /// The stream.
+    pub stream: EventStream,
+    /// The lane; number `lanes` is that of the bare subjects.
+    pub lane: u32,
+}
+
+impl std::fmt::Display for LaneId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.stream, self.lane)
+    }
+}
+
+/// A message as the stream keeps it.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    /// Subject with the lane in it.
+    pub subject: String,
+    /// Bytes as published.
+    pub payload: Bytes,
+    /// Headers as published.
+    pub headers: Option<HeaderMap>,
+    /// Its number in the stream.
+    pub stream_seq: u64,
+    /// When the broker took it, nanoseconds since 1970.
+    pub broker_time: i64,
+}
+
+impl Incoming {
+    /// Tells this message from any other that may come to stand at its sequence.
+    #[must_use]
+    pub fn fingerprint(&self) -> Vec<u8> {
+        fingerprint(&self.subject, &self.payload, self.broker_time)
+    }
+}
+
+fn fingerprint(subject: &str, payload: &[u8], broker_time: i64) -> Vec<u8> {
+    let mut hash = Sha256::new();
+    hash.update(subject.len().to_be_bytes());
+    hash.update(subject);
+    hash.update(broker_time.to_be_bytes());
+    hash.update(payload);
+    hash.finalize()[..FINGERPRINT_BYTES].to_vec()
+}
+
+/// Asks the stream for its identity and, when there is one, the fingerprint of the message at `cursor`.
+pub async fn look_at(
+    connection: &Connection,
+    stream: EventStream,
+    cursor: u64,
+) -> Result<(StreamState, Option<Vec<u8>>)> {
+    let handle = connection.jetstream.get_stream(stream.name()).await.map_err(unavailable)?;
+    let info = handle.cached_info();
+    let state = StreamState {
+        created_at: nanoseconds(info.created),
+        first_seq: info.state.first_sequence,
+        last_seq: info.state.last_sequence,
+    };
+    let expected = cursor > 0 && (state.first_seq..=state.last_seq).contains(&cursor);
+    if !expected {
+        return Ok((state, None));
+    }
+    use async_nats::jetstream::stream::LastRawMessageErrorKind as Kind;
+    let at_cursor = match handle.get_raw_message(cursor).await {
+        Ok(message) => Some(fingerprint(&message.subject, &message.payload, nanoseconds(message.time))),
+        Err(error) if matches!(error.kind(), Kind::NoMessageFound) => None,
+        Err(error) => return Err(unavailable(error)),
+    };
+    Ok((state, at_cursor))
+}
+
+fn nanoseconds(time: time::OffsetDateTime) -> i64 {
+    i64::try_from(time.unix_timestamp_nanos()).unwrap_or(i64::MAX)
+}
+
+/// Reads a lane from one position on.
+pub struct Reader {
+    messages: pull::Stream,
+    consumer: Consumer<pull::Config>,
+    /// Consumer sequence of the last message received.
+    received: u64,
+    /// What the server had delivered at the last idle check.
+    under_way: u64,
+    /// Disconnects of the client when this reader was opened.
+    disconnects: u64,
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader").field("received", &self.received).finish_non_exhaustive()
+    }
+}
+
+/// How much is read at once.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchLimits {
+    /// In events.
+    pub events: usize,
+    /// In bytes of payload.
+    pub bytes: usize,
+}
+
+impl Reader {
+    /// Opens a consumer of its own behind `cursor`. Its name carries lane, epoch and `nonce`, so that no two owners
+    /// ever share one; other consumers of the lane are removed, as far as they let themselves be.
+    pub async fn open(
+        connection: &Connection,
+        id: LaneId,
+        lanes: u32,
+        epoch: i64,
+        nonce: u32,
+        cursor: u64,
+    ) -> Result<Self> {
+        let disconnects = connection.disconnects();
+        let stream = connection.jetstream.get_stream_no_info(id.stream.name()).await.map_err(unavailable)?;
+        let prefix = format!("lane-{}-", id.lane);
+        let others: Vec<String> = stream.consumer_names().try_collect().await.map_err(unavailable)?;
+        for other in others.iter().filter(|name| name.starts_with(&prefix)) {
+            if let Err(error) = stream.delete_consumer(other).await {
+                tracing::debug!(consumer = %other, error = %error, "could not remove an old consumer");
+            }
+        }
+        let config = pull::Config {
+            name: Some(format!("{prefix}{epoch}-{nonce:08x}")),
+            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: cursor + 1 },
+            ack_policy: AckPolicy::None,
+            filter_subjects: id.stream.lane_subjects(id.lane, lanes),
+            memory_storage: true,
+            num_replicas: 1,
+            inactive_threshold: INACTIVE_THRESHOLD,
+            ..pull::Config::default()
+        };
+        let consumer = stream.create_consumer_strict(config).await.map_err(unavailable)?;
+        let messages = consumer
+            .stream()
+            .max_messages_per_batch(PULL_MESSAGES)
+            .expires(PULL_EXPIRES)
+            .heartbeat(PULL_HEARTBEAT)
+            .messages()
+            .await
+            .map_err(unavailable)?;
+        Ok(Self { messages, consumer, received: 0, under_way: 0, disconnects })
+    }
+
+    /// Waits up to `wait` for a message and takes all that is there, within `limits`; empty when nothing came.
+    pub async fn next_batch(
+        &mut self,
+        connection: &Connection,
+        limits: BatchLimits,
+        wait: Duration,
+    ) -> Result<Vec<Incoming>> {
+        self.check_connection(connection)?;
+        let mut batch = Vec::new();
+        let Ok(first) = tokio::time::timeout(wait, self.messages.next()).await else { return Ok(batch) };
+        let mut bytes = 0;
+        let mut next = Some(first);
+        while let Some(received) = next {
+            let message = match received {
+                Some(message) => message.map_err(unavailable)?,
+                None => return Err(doubt("the stream of messages ended")),
+            };
+            let incoming = self.accept(&message)?;
+            bytes += incoming.payload.len();
+            batch.push(incoming);
+            let full = batch.len() >= limits.events || bytes >= limits.bytes;
+            next = if full { None } else { self.messages.next().now_or_never() };
+        }
+        Ok(batch)
+    }
+
+    fn accept(&mut self, message: &async_nats::jetstream::Message) -> Result<Incoming> {
+        let info = message.info().map_err(|error| doubt(error.to_string()))?;
+        if info.consumer_sequence != self.received + 1 {
+            return Err(doubt(format!("expected delivery {}, got {}", self.received + 1, info.consumer_sequence)));
+        }
+        self.received = info.consumer_sequence;
+        Ok(Incoming {
+            subject: message.subject.to_string(),
+            payload: message.payload.clone(),
+            headers: message.headers.clone(),
+            stream_seq: info.stream_sequence,
+            broker_time: nanoseconds(info.published),
+        })
+    }
+
+    fn check_connection(&self, connection: &Connection) -> Result<()> {
+        if connection.disconnects() == self.disconnects { Ok(()) } else { Err(doubt("the connection was lost")) }
+    }
+
+    /// Whether everything the server delivered arrives; to be asked now and then while nothing comes. What was under
+    /// way at one call must have arrived by the next. Answers how many messages the server still has for this lane.
+    pub async fn check_idle(&mut self, connection: &Connection) -> Result<u64> {
+        self.check_connection(connection)?;
+        if self.received < self.under_way {
+            return Err(doubt(format!("the server delivered {}, {} arrived", self.under_way, self.received)));
+        }
+        let info = self.consumer.get_info().await.map_err(unavailable)?;
+        self.under_way = info.delivered.consumer_sequence;
+        Ok(info.num_pending)
+    }
+}
+
+fn doubt(why: impl Into<String>) -> Error {
+    Error::Unavailable { what: "the lane's consumer", source: why.into().into() }
+}

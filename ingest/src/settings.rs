@@ -1,0 +1,126 @@
+//! The settings of the worker.
+
+use std::time::Duration;
+use tiris_shared::config::{
+    ConfigError, DatabaseArgs, DatabaseConfig, Environment, NatsArgs, NatsConfig, Problems, ServiceArgs, ServiceConfig,
+};
+use tiris_shared::event::BareSubjects;
+
+/// Where health and metrics are served when nothing else is said.
+const ADMIN_LISTEN_DEFAULT: &str = "127.0.0.1:9465";
+const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
+
+/// Settings of `tiris-ingest run`.
+#[derive(clap::Args, Debug)]
+pub struct RunArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    nats: NatsArgs,
+    #[command(flatten)]
+    service: ServiceArgs,
+    /// Lanes per stream (1 to 256); fixed for the life of a stream
+    #[arg(long, env = "TIRIS_LANES", default_value = "16", value_name = "COUNT")]
+    lanes: String,
+    /// Events without a user in the subject: accept or refuse [default: accept, in production refuse]
+    #[arg(long, env = "TIRIS_BARE_SUBJECTS", value_name = "POLICY")]
+    bare_subjects: Option<String>,
+    /// Events committed together at most (1 to 10000)
+    #[arg(long, env = "TIRIS_BATCH_EVENTS", default_value = "1000", value_name = "COUNT")]
+    batch_events: String,
+    /// Copies of each stream a cluster keeps (1 to 5)
+    #[arg(long, env = "TIRIS_STREAM_REPLICAS", default_value = "1", value_name = "COUNT")]
+    stream_replicas: String,
+    /// Days the stream of orders and balances is kept (1 to 3650)
+    #[arg(long, env = "TIRIS_TRADING_DAYS", default_value = "30", value_name = "DAYS")]
+    trading_days: String,
+    /// Days the stream of errors, signals and heartbeats is kept (1 to 3650)
+    #[arg(long, env = "TIRIS_TRADING_SYSTEM_DAYS", default_value = "7", value_name = "DAYS")]
+    system_days: String,
+    /// Bytes either stream may take, 0 for no limit but the disk
+    #[arg(long, env = "TIRIS_STREAM_BYTES", default_value = "0", value_name = "BYTES")]
+    stream_bytes: String,
+}
+
+/// Checked [`RunArgs`].
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How to reach PostgreSQL.
+    pub database: DatabaseConfig,
+    /// How to reach NATS.
+    pub nats: NatsConfig,
+    /// Listener, log, shutdown.
+    pub service: ServiceConfig,
+    /// The streams to declare.
+    pub streams: StreamSettings,
+    /// Whether subjects without a user are taken.
+    pub bare_subjects: BareSubjects,
+    /// Upper bound of a batch, in events.
+    pub batch_events: usize,
+}
+
+/// What the streams are declared with.
+#[derive(Clone, Debug)]
+pub struct StreamSettings {
+    /// Lanes per stream, without the one of the bare subjects.
+    pub lanes: u32,
+    /// Copies in a cluster.
+    pub replicas: usize,
+    /// Retention of `TRADING`.
+    pub trading_max_age: Duration,
+    /// Retention of `TRADING_SYSTEM`.
+    pub system_max_age: Duration,
+    /// Size limit of either stream in bytes, -1 for none.
+    pub max_bytes: i64,
+}
+
+impl RunArgs {
+    /// Checks all settings and reports every mistake at once.
+    pub fn check(&self) -> Result<Settings, ConfigError> {
+        let mut problems = Problems::default();
+        let settings = self.checked(&mut problems);
+        problems.finish(settings)
+    }
+
+    fn checked(&self, problems: &mut Problems) -> Option<Settings> {
+        let database = self.database.check(problems);
+        let nats = self.nats.check(problems);
+        let service = self.service.check(ADMIN_LISTEN_DEFAULT, problems);
+        let streams = self.checked_streams(problems);
+        let batch_events = problems.parse_within("TIRIS_BATCH_EVENTS", &self.batch_events, 1, 10_000);
+        let bare_subjects = match &self.bare_subjects {
+            Some(text) => problems.parse("TIRIS_BARE_SUBJECTS", text),
+            None => service.as_ref().map(|service| match service.environment {
+                Environment::Dev => BareSubjects::Accept,
+                Environment::Production => BareSubjects::Refuse,
+            }),
+        };
+        Some(Settings {
+            database: database?,
+            nats: nats?,
+            service: service?,
+            streams: streams?,
+            bare_subjects: bare_subjects?,
+            batch_events: usize::try_from(batch_events?).ok()?,
+        })
+    }
+
+    fn checked_streams(&self, problems: &mut Problems) -> Option<StreamSettings> {
+        let lanes = problems.parse_within("TIRIS_LANES", &self.lanes, 1, 256);
+        let replicas = problems.parse_within("TIRIS_STREAM_REPLICAS", &self.stream_replicas, 1, 5);
+        let trading_days = problems.parse_within("TIRIS_TRADING_DAYS", &self.trading_days, 1, 3_650);
+        let system_days = problems.parse_within("TIRIS_TRADING_SYSTEM_DAYS", &self.system_days, 1, 3_650);
+        let max_bytes = match problems.parse::<u64>("TIRIS_STREAM_BYTES", &self.stream_bytes)? {
+            0 => -1,
+            some => i64::try_from(some).unwrap_or(i64::MAX),
+        };
+        let days = |count: u32| Duration::from_secs(u64::from(count) * SECONDS_PER_DAY);
+        Some(StreamSettings {
+            lanes: lanes?,
+            replicas: usize::try_from(replicas?).ok()?,
+            trading_max_age: days(trading_days?),
+            system_max_age: days(system_days?),
+            max_bytes,
+        })
+    }
+}

@@ -1,0 +1,116 @@
+//! Trouble: a database that is down, an event nobody foresaw, a broker that restarts.
+
+use crate::world::{WAIT, World, drain};
+use anyhow::{Result, ensure};
+use serde_json::json;
+use tiris_ingest::lane::{Lane, Step};
+use tiris_shared::event::Kind;
+use tiris_shared::testing::{NatsSettings, PgServer, PgStop, eventually};
+use tokio_util::sync::CancellationToken;
+
+#[tokio::test]
+async fn an_event_that_fails_for_an_unforeseen_reason_is_found_and_the_others_are_applied_in_order() -> Result<()> {
+    let world = World::new().await?;
+    sqlx::raw_sql(
+        "CREATE FUNCTION explode() RETURNS trigger LANGUAGE plpgsql AS \
+         $$ BEGIN IF NEW.message = 'boom' THEN RAISE EXCEPTION 'nobody foresaw this'; END IF; RETURN NEW; END $$; \
+         CREATE TRIGGER explode BEFORE INSERT ON trading_logs FOR EACH ROW EXECUTE FUNCTION explode()",
+    )
+    .execute(world.pool())
+    .await?;
+    let id = world.own_lane().await?;
+    for number in 0..9 {
+        let mut event = world.credit(world.currency, "BTC", "1");
+        if number == 5 {
+            event["message"] = json!("boom");
+        }
+        world.send(Kind::BalanceUpdated, &event).await?;
+    }
+    let mut lane = Lane::take(world.context(), id).await?;
+    assert_eq!(drain(&mut lane).await, Step::Idle);
+    assert_eq!(world.balance(world.currency).await?, "9");
+    world.expect_count("SELECT count(*) FROM dead_letters WHERE code = 'INTERNAL' AND reason LIKE '%foresaw%'", 1).await?;
+    world.expect_count("SELECT count(*) FROM dead_letters", 1).await
+}
+
+#[tokio::test]
+async fn a_database_that_is_down_makes_the_lane_wait_and_then_apply_the_same_batch_once() -> Result<()> {
+    let mut world = World::new().await?;
+    let mut server = PgServer::private().await?;
+    let url = server.url("postgres");
+    tiris_migrations::up(&url).await?;
+    let pool = tiris_shared::database::pool(&crate::world::settings(&url, &world.nats.url())?.database, "test")?;
+    let shared = world.pool().clone();
+    let id = world.own_lane().await?;
+    let mut context = world.context();
+    context.pool = pool.clone();
+    for sql in ["users", "tradings", "sub_accounts"] {
+        copy(&shared, &pool, sql).await?;
+    }
+    let mut lane = Lane::take(context, id).await?;
+    assert_eq!(drain(&mut lane).await, Step::Idle);
+    world.send(Kind::BalanceUpdated, &world.credit(world.currency, "BTC", "2")).await?;
+    server.stop(PgStop::Immediate).await?;
+    let stop = CancellationToken::new();
+    let waiting = lane.step(&stop).await;
+    assert!(matches!(waiting, Step::Waiting(_)), "{waiting:?}");
+    server.restart().await?;
+    // Connections of the pool that died with the server fail once each.
+    step_until_idle_at(&mut lane, 2).await?;
+    let balance: String = sqlx::query_scalar("SELECT trim_scale(balance)::text FROM sub_accounts WHERE id = $1")
+        .bind(world.currency)
+        .fetch_one(&pool)
+        .await?;
+    assert_eq!(balance, "3");
+    let letters: i64 = sqlx::query_scalar("SELECT count(*) FROM dead_letters").fetch_one(&pool).await?;
+    assert_eq!(letters, 0);
+    world.nats.stop().await
+}
+
+async fn step_until_idle_at(lane: &mut Lane, cursor: u64) -> Result<()> {
+    let stop = CancellationToken::new();
+    eventually("an idle lane", WAIT, async || {
+        let step = lane.step(&stop).await;
+        ensure!(step == Step::Idle && lane.cursor() == cursor, "{step:?} at {}", lane.cursor());
+        Ok(())
+    })
+    .await
+}
+
+async fn copy(from: &sqlx::PgPool, to: &sqlx::PgPool, table: &'static str) -> Result<()> {
+    let (read, write) = match table {
+        "users" => (
+            "SELECT to_jsonb(t) FROM users t",
+            "INSERT INTO users SELECT * FROM jsonb_populate_record(NULL::users, $1)",
+        ),
+        "tradings" => (
+            "SELECT to_jsonb(t) FROM tradings t",
+            "INSERT INTO tradings SELECT * FROM jsonb_populate_record(NULL::tradings, $1)",
+        ),
+        _ => (
+            "SELECT to_jsonb(t) FROM sub_accounts t",
+            "INSERT INTO sub_accounts SELECT * FROM jsonb_populate_record(NULL::sub_accounts, $1)",
+        ),
+    };
+    let rows: Vec<serde_json::Value> = sqlx::query_scalar(read).fetch_all(from).await?;
+    for row in rows {
+        sqlx::query(write).bind(row).execute(to).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_broker_killed_and_restarted_loses_nothing() -> Result<()> {
+    let mut world = World::with_nats(NatsSettings { durable: true, ..NatsSettings::default() }).await?;
+    let id = world.own_lane().await?;
+    let mut lane = Lane::take(world.context(), id).await?;
+    assert_eq!(drain(&mut lane).await, Step::Idle);
+    world.send(Kind::BalanceUpdated, &world.credit(world.currency, "BTC", "2")).await?;
+    world.nats.kill().await?;
+    world.nats.restart().await?;
+    step_until_idle_at(&mut lane, 2).await?;
+    world.send(Kind::BalanceUpdated, &world.credit(world.currency, "BTC", "4")).await?;
+    assert_eq!(drain(&mut lane).await, Step::Idle);
+    assert_eq!(world.balance(world.currency).await?, "7");
+    Ok(())
+}

@@ -1,0 +1,1 @@
+//! The whole journey, with real processes.
