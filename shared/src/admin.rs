@@ -70,13 +70,39 @@ impl Readiness {
 
 #[handler]
 fn live_probe() -> Json<serde_json::Value> {
-    Json(json!({"live": true}))
+    envelope("data", json!({"live": true}))
 }
 
 #[handler]
 async fn ready_probe(readiness: Data<&Readiness>) -> (StatusCode, Json<serde_json::Value>) {
     let (ready, report) = readiness.report().await;
-    (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(report))
+    if ready {
+        return (StatusCode::OK, envelope("data", report));
+    }
+    let error = json!({
+        "code": "SERVICE_UNAVAILABLE",
+        "message": format!("not ready: {}", failing(&report).join(", ")),
+        "details": report["checks"],
+    });
+    (StatusCode::SERVICE_UNAVAILABLE, envelope("error", error))
+}
+
+fn failing(report: &serde_json::Value) -> Vec<String> {
+    let checks = report["checks"].as_object().into_iter().flatten();
+    checks
+        .filter(|(_, check)| check["ok"] == false)
+        .map(|(name, check)| format!("{name} ({})", check["detail"]))
+        .collect()
+}
+
+/// The form of every answer of the API, so that one reader understands both listeners.
+fn envelope(part: &str, mut body: serde_json::Value) -> Json<serde_json::Value> {
+    let metadata = json!({"timestamp": chrono::Utc::now(), "trace_id": crate::ids::new_id()});
+    if part == "error" {
+        body["trace_id"] = metadata["trace_id"].clone();
+        body["timestamp"] = metadata["timestamp"].clone();
+    }
+    Json(json!({"success": part == "data", part: body, "metadata": metadata}))
 }
 
 #[handler]
@@ -92,7 +118,8 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> std::io::Result<SocketAddr> {
     let acceptor = TcpListener::bind(address).into_acceptor().await?;
-    let bound = acceptor.local_addr().first().and_then(|local| local.as_socket_addr().copied()).unwrap_or(address);
+    let bound =
+        acceptor.local_addr().first().and_then(|local| local.as_socket_addr().copied()).unwrap_or(address);
     let app = Route::new()
         .at("/health/live", get(live_probe))
         .at("/health/ready", get(ready_probe))

@@ -24,7 +24,10 @@ impl Problems {
     where
         T::Err: Display,
     {
-        text.trim().parse().map_err(|error| self.add(variable, format_args!("{error} (given: {text:?})"))).ok()
+        text.trim()
+            .parse()
+            .map_err(|error| self.add(variable, format_args!("{error} (given: {text:?})")))
+            .ok()
     }
 
     /// Parses a count and holds it to its limits.
@@ -112,7 +115,8 @@ impl DatabaseArgs {
     /// Checks the settings, noting every mistake.
     pub fn check(&self, problems: &mut Problems) -> Option<DatabaseConfig> {
         let url = self.database_url.0.clone();
-        let scheme_ok = ["postgres://", "postgresql://"].iter().any(|scheme| url.expose_secret().starts_with(scheme));
+        let scheme_ok =
+            ["postgres://", "postgresql://"].iter().any(|scheme| url.expose_secret().starts_with(scheme));
         if url.expose_secret().is_empty() {
             problems.add("DATABASE_URL", "is required, as postgres://user:password@host:port/database");
         } else if !scheme_ok || url.expose_secret().parse::<sqlx::postgres::PgConnectOptions>().is_err() {
@@ -128,7 +132,13 @@ impl DatabaseArgs {
 #[derive(clap::Args, Clone, Debug)]
 pub struct NatsArgs {
     /// NATS server, as nats://host:port; several are separated by commas
-    #[arg(long, env = "NATS_URL", default_value = "nats://127.0.0.1:4222", hide_env_values = true, value_name = "URL")]
+    #[arg(
+        long,
+        env = "NATS_URL",
+        default_value = "nats://127.0.0.1:4222",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
     nats_url: String,
     /// File with the NATS credentials (a .creds file), when the server asks for them
     #[arg(long, env = "NATS_CREDENTIALS_FILE", value_name = "FILE")]
@@ -171,7 +181,7 @@ pub struct ServiceArgs {
     #[arg(long, env = "TIRIS_ADMIN_LISTEN", value_name = "HOST:PORT")]
     admin_listen: Option<String>,
     /// What is logged, as error, warn, info, debug, trace or filters such as info,tiris_ingest=debug
-    #[arg(long, env = "TIRIS_LOG", default_value = "info", value_name = "FILTER")]
+    #[arg(long, env = "TIRIS_LOG", default_value = "info,async_nats=warn,poem=warn", value_name = "FILTER")]
     log: String,
     /// Form of the log: json, text, or auto (text on a terminal, json elsewhere)
     #[arg(long, env = "TIRIS_LOG_FORMAT", default_value = "auto", value_name = "FORMAT")]
@@ -217,7 +227,8 @@ impl ServiceArgs {
             "text" => false,
             "auto" => !std::io::IsTerminal::is_terminal(&std::io::stderr()),
             other => {
-                problems.add("TIRIS_LOG_FORMAT", format_args!("must be json, text or auto (given: {other:?})"));
+                problems
+                    .add("TIRIS_LOG_FORMAT", format_args!("must be json, text or auto (given: {other:?})"));
                 true
             }
         };
@@ -247,7 +258,8 @@ mod tests {
     fn check(arguments: &[&str]) -> Result<(DatabaseConfig, ServiceConfig), ConfigError> {
         let args = Args::parse_from(std::iter::once(&"test").chain(arguments));
         let mut problems = Problems::default();
-        let checked = args.database.check(&mut problems).zip(args.service.check("127.0.0.1:0", &mut problems));
+        let checked =
+            args.database.check(&mut problems).zip(args.service.check("127.0.0.1:0", &mut problems));
         problems.finish(checked)
     }
 

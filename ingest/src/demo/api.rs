@@ -83,10 +83,12 @@ impl Api {
     }
 
     /// Makes a paper trading with one sub-account for each `(symbol, opening balance)`.
-    pub(super) async fn create_trading(&self, name: &str, accounts: &[(&str, &str)]) -> anyhow::Result<Trading> {
-        let account = |(symbol, deposit): &(&str, &str)| {
-            json!({ "name": symbol, "symbol": symbol, "initial_deposit": deposit })
-        };
+    pub(super) async fn create_trading(
+        &self,
+        name: &str,
+        accounts: &[(&str, &str)],
+    ) -> anyhow::Result<Trading> {
+        let account = |(symbol, deposit): &(&str, &str)| json!({ "name": symbol, "symbol": symbol, "initial_deposit": deposit });
         let accounts: Vec<Value> = accounts.iter().map(account).collect();
         let body = json!({ "name": name, "type": "paper", "sub_accounts": accounts });
         self.call(self.http.post(self.url("/tradings")).json(&body)).await
@@ -109,16 +111,19 @@ impl Api {
 
     async fn call<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> anyhow::Result<T> {
         let answer = request.bearer_auth(self.token.expose_secret()).send().await;
-        let answer = answer.with_context(|| format!("cannot reach the API at {}; is tiris-api up?", self.base))?;
+        let answer =
+            answer.with_context(|| format!("cannot reach the API at {}; is tiris-api up?", self.base))?;
         let (status, path) = (answer.status(), answer.url().path().to_owned());
         let bytes = answer.bytes().await.with_context(|| format!("the answer to {path} broke off"))?;
-        let envelope: Envelope = serde_json::from_slice(&bytes)
-            .with_context(|| format!("{} answered {status} to {path}, but not as the Tiris API does", self.base))?;
+        let envelope: Envelope = serde_json::from_slice(&bytes).with_context(|| {
+            format!("{} answered {status} to {path}, but not as the Tiris API does", self.base)
+        })?;
         if let Some(Problem { code, message }) = envelope.error {
             anyhow::bail!("the API refused {path}: {message} ({status}, {code}){}", advice(status));
         }
         let data = envelope.data.with_context(|| format!("the answer to {path} has no data"))?;
-        serde_json::from_value(data).with_context(|| format!("the answer to {path} has another shape than expected"))
+        serde_json::from_value(data)
+            .with_context(|| format!("the answer to {path} has another shape than expected"))
     }
 }
 

@@ -37,7 +37,12 @@ impl Purse {
 
     /// Sets `amount` aside for `order`.
     pub(super) fn lock(&mut self, order: &str, amount: Money) -> anyhow::Result<()> {
-        anyhow::ensure!(amount <= self.available(), "cannot hold {amount} of {} {}", self.available(), self.symbol);
+        anyhow::ensure!(
+            amount <= self.available(),
+            "cannot hold {amount} of {} {}",
+            self.available(),
+            self.symbol
+        );
         let held = self.holds.get(order).copied().unwrap_or_default();
         self.holds.insert(order.to_owned(), plus(held, amount)?);
         self.locked = plus(self.locked, amount)?;
@@ -47,7 +52,12 @@ impl Purse {
     /// Spends `amount` for `order`, out of its hold first.
     pub(super) fn pay(&mut self, order: &str, amount: Money) -> anyhow::Result<()> {
         let held = self.release(order);
-        anyhow::ensure!(amount <= self.available(), "cannot pay {amount} of {} {}", self.available(), self.symbol);
+        anyhow::ensure!(
+            amount <= self.available(),
+            "cannot pay {amount} of {} {}",
+            self.available(),
+            self.symbol
+        );
         self.balance = minus(self.balance, amount)?;
         self.postings += 1;
         if held > amount { self.lock(order, minus(held, amount)?) } else { Ok(()) }
@@ -89,7 +99,10 @@ mod tests {
         let mut purse = Purse::new(Uuid::nil(), "BTC".into(), money("10"), money("1"), 1);
         purse.lock("a", money("4")).expect("enough");
         purse.pay("a", money("1.5")).expect("enough");
-        assert_eq!((purse.balance, purse.locked, purse.available()), (money("8.5"), money("3.5"), money("5")));
+        assert_eq!(
+            (purse.balance, purse.locked, purse.available()),
+            (money("8.5"), money("3.5"), money("5"))
+        );
         assert_eq!(purse.release("a"), money("2.5"));
         assert_eq!((purse.locked, purse.postings), (money("1"), 2));
     }

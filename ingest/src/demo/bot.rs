@@ -69,7 +69,12 @@ pub(super) struct Bot {
 
 impl Bot {
     /// A bot that trades `stock` against `currency`.
-    pub(super) fn new(writer: Writer, stock: Purse, currency: Purse, crossover: Crossover) -> anyhow::Result<Self> {
+    pub(super) fn new(
+        writer: Writer,
+        stock: Purse,
+        currency: Purse,
+        crossover: Crossover,
+    ) -> anyhow::Result<Self> {
         let fee_rate = FEE_RATE.parse()?;
         let (candles, orders, unfilled, last_buy) = (0, 0, None, None);
         Ok(Self { writer, stock, currency, crossover, candles, orders, unfilled, last_buy, fee_rate })
@@ -182,14 +187,22 @@ impl Bot {
         let first = whole / 3 / LOT_UNITS * LOT_UNITS;
         let parts = (Money::from_units(first), Money::from_units(whole - first));
         match parts {
-            (Some(first), Some(rest)) if first.is_positive() && self.orders.is_multiple_of(TWO_PARTS_EVERY) => {
+            (Some(first), Some(rest))
+                if first.is_positive() && self.orders.is_multiple_of(TWO_PARTS_EVERY) =>
+            {
                 vec![(first, "partially_filled"), (rest, "filled")]
             }
             _ => vec![(order.volume, "filled")],
         }
     }
 
-    fn fill(&mut self, order: &Order, volume: Money, status: &str, candle: &Candle) -> anyhow::Result<Message> {
+    fn fill(
+        &mut self,
+        order: &Order,
+        volume: Money,
+        status: &str,
+        candle: &Candle,
+    ) -> anyhow::Result<Message> {
         let price = candle.close;
         let (cost, fee) = self.cost_and_fee(volume, price)?;
         match order.side {

@@ -64,7 +64,8 @@ impl Iterator for Feed {
 
 /// Reads a candle file; the error names the line that is wrong and why.
 pub(super) fn read(path: &Path) -> anyhow::Result<Vec<Candle>> {
-    let file = std::fs::File::open(path).with_context(|| format!("cannot open the candle file {}", path.display()))?;
+    let file = std::fs::File::open(path)
+        .with_context(|| format!("cannot open the candle file {}", path.display()))?;
     parse(file).with_context(|| format!("cannot use the candle file {}", path.display()))
 }
 
@@ -72,10 +73,9 @@ fn parse(input: impl std::io::Read) -> anyhow::Result<Vec<Candle>> {
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(input);
     let headers = reader.headers().context("line 1 is no list of columns")?.clone();
     let column = |name: &str| {
-        headers
-            .iter()
-            .position(|header| header.eq_ignore_ascii_case(name))
-            .with_context(|| format!("line 1 names no column {name}; expected are time,open,high,low,close,volume"))
+        headers.iter().position(|header| header.eq_ignore_ascii_case(name)).with_context(|| {
+            format!("line 1 names no column {name}; expected are time,open,high,low,close,volume")
+        })
     };
     let (time, close) = (column("time")?, column("close")?);
     let mut candles: Vec<Candle> = Vec::new();
@@ -93,7 +93,9 @@ fn parse(input: impl std::io::Read) -> anyhow::Result<Vec<Candle>> {
 }
 
 fn parse_candle(time: &str, close: &str) -> anyhow::Result<Candle> {
-    let time = DateTime::parse_from_rfc3339(time).with_context(|| format!("time {time:?} is not RFC 3339"))?.to_utc();
+    let time = DateTime::parse_from_rfc3339(time)
+        .with_context(|| format!("time {time:?} is not RFC 3339"))?
+        .to_utc();
     let price: Money = close.parse().map_err(|why| anyhow::anyhow!("close {close:?}: {why}"))?;
     if !price.is_positive() || price.units() > PRICE_UNITS_MAX {
         anyhow::bail!("close {close:?} must be above zero and at most 1000000000");
@@ -107,7 +109,8 @@ pub(super) fn symbol_of_file(path: &Path) -> Option<String> {
     let stem = path.file_stem()?.to_str()?.to_ascii_uppercase();
     let mut parts = stem.split(['_', '-']);
     let (base, quote) = (parts.next()?, parts.next()?);
-    let is_asset = |part: &str| part.len() >= ASSET_CHARS_MIN && part.bytes().all(|byte| byte.is_ascii_uppercase());
+    let is_asset =
+        |part: &str| part.len() >= ASSET_CHARS_MIN && part.bytes().all(|byte| byte.is_ascii_uppercase());
     (is_asset(base) && is_asset(quote)).then(|| format!("{base}/{quote}"))
 }
 

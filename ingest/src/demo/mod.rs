@@ -17,6 +17,8 @@ mod setup;
 mod strategy;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_nats;
 mod verify;
 
 pub use settings::DemoArgs;
@@ -30,7 +32,6 @@ use publish::{Delivery, Pace, Publisher};
 use series::Series;
 use settings::Settings;
 use setup::Place;
-use std::time::Duration;
 use strategy::Crossover;
 use tokio_util::sync::CancellationToken;
 
@@ -149,9 +150,4 @@ impl Session {
         }
         Ok(Delivery::Done)
     }
-}
-
-/// Events a second, in whole numbers.
-fn events_per_second(events: u64, elapsed: Duration) -> u128 {
-    u128::from(events) * 1_000 / elapsed.as_millis().max(1)
 }

@@ -11,9 +11,11 @@ use super::progress::Progress;
 use anyhow::Context;
 use async_nats::jetstream::{
     self,
-    context::{PublishAckFuture, PublishErrorKind},
+    context::{PublishError, PublishErrorKind},
 };
-use std::collections::{BTreeMap, VecDeque};
+use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tiris_shared::config::NatsConfig;
 use tiris_shared::event::Kind;
@@ -22,7 +24,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Events without an order between them that may wait for their acknowledgement at once.
 const IN_FLIGHT_MAX: usize = 512;
-const ACK_TIMEOUT: Duration = Duration::from_secs(5);
+/// A broken connection swallows acknowledgements without a word; until then the bot stands still.
+const ACK_TIMEOUT: Duration = Duration::from_secs(2);
 /// Pause before the first repetition; it doubles from time to time up to the other.
 const BACKOFF_MIN: Duration = Duration::from_millis(200);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
@@ -55,11 +58,13 @@ pub(super) enum Delivery {
     Stopped,
 }
 
+/// A message that waited for its acknowledgement, and how that ended.
+type Published = (Message, Result<(), PublishError>);
+
 /// Publishes the events of one bot.
-#[derive(Debug)]
 pub(super) struct Publisher {
     jetstream: jetstream::Context,
-    in_flight: VecDeque<(Message, PublishAckFuture)>,
+    in_flight: FuturesUnordered<BoxFuture<'static, Published>>,
     stop: CancellationToken,
     /// What was published so far.
     pub(super) tally: Tally,
@@ -85,7 +90,7 @@ impl Publisher {
         };
         let mut jetstream = jetstream::new(client);
         jetstream.set_timeout(ACK_TIMEOUT);
-        Ok(Self { jetstream, in_flight: VecDeque::new(), stop, tally: Tally::default() })
+        Ok(Self { jetstream, in_flight: FuturesUnordered::new(), stop, tally: Tally::default() })
     }
 
     /// Publishes the next event.
@@ -94,33 +99,42 @@ impl Publisher {
         if keeps_order(message.kind) {
             return self.deliver(&message, progress).await;
         }
-        if self.in_flight.len() >= IN_FLIGHT_MAX
-            && let Delivery::Stopped = self.settle_next(progress).await?
-        {
-            return Ok(Delivery::Stopped);
-        }
-        match self.jetstream.publish(message.subject.clone(), message.payload.clone()).await {
-            Ok(acknowledgement) => {
-                self.in_flight.push_back((message, acknowledgement));
-                Ok(Delivery::Done)
+        while self.in_flight.len() >= IN_FLIGHT_MAX {
+            if let Some(published) = self.in_flight.next().await
+                && let Delivery::Stopped = self.conclude(published, progress).await?
+            {
+                return Ok(Delivery::Stopped);
             }
-            Err(_) => self.deliver(&message, progress).await,
         }
-    }
-
-    /// Waits until everything published is acknowledged.
-    pub(super) async fn settle(&mut self, progress: &Progress) -> anyhow::Result<Delivery> {
-        while !self.in_flight.is_empty() {
-            if let Delivery::Stopped = self.settle_next(progress).await? {
+        let sent = self.jetstream.publish(message.subject.clone(), message.payload.clone()).await;
+        let Ok(acknowledgement) = sent else { return self.deliver(&message, progress).await };
+        let acknowledged = acknowledgement.into_future();
+        self.in_flight.push(acknowledged.map(|outcome| (message, outcome.map(drop))).boxed());
+        // Starts the clock of the new one and counts what came back.
+        while let Some(Some(published)) = self.in_flight.next().now_or_never() {
+            if let Delivery::Stopped = self.conclude(published, progress).await? {
                 return Ok(Delivery::Stopped);
             }
         }
         Ok(Delivery::Done)
     }
 
-    async fn settle_next(&mut self, progress: &Progress) -> anyhow::Result<Delivery> {
-        let Some((message, acknowledgement)) = self.in_flight.pop_front() else { return Ok(Delivery::Done) };
-        if acknowledgement.await.is_ok() {
+    /// Waits until everything published is acknowledged.
+    pub(super) async fn settle(&mut self, progress: &Progress) -> anyhow::Result<Delivery> {
+        while let Some(published) = self.in_flight.next().await {
+            if let Delivery::Stopped = self.conclude(published, progress).await? {
+                return Ok(Delivery::Stopped);
+            }
+        }
+        Ok(Delivery::Done)
+    }
+
+    async fn conclude(
+        &mut self,
+        (message, outcome): Published,
+        progress: &Progress,
+    ) -> anyhow::Result<Delivery> {
+        if outcome.is_ok() {
             self.tally.acknowledged += 1;
             return Ok(Delivery::Done);
         }
@@ -131,13 +145,16 @@ impl Publisher {
     async fn deliver(&mut self, message: &Message, progress: &Progress) -> anyhow::Result<Delivery> {
         let mut retry = Retry::new(self.stop.clone());
         loop {
-            let Err(error) = self.publish_once(message).await else {
+            let Err(error) = publish_once(&self.jetstream, message).await else {
                 self.tally.acknowledged += 1;
                 return Ok(Delivery::Done);
             };
             let why = match error.kind() {
                 PublishErrorKind::StreamNotFound => {
-                    format!("no stream takes {}: `tiris-ingest run` makes the streams, is it up?", message.subject)
+                    format!(
+                        "no stream takes {}: `tiris-ingest run` makes the streams, is it up?",
+                        message.subject
+                    )
                 }
                 PublishErrorKind::TimedOut => "NATS did not acknowledge an event in time".to_owned(),
                 _ => format!("NATS did not take an event: {error}"),
@@ -153,14 +170,15 @@ impl Publisher {
             }
         }
     }
-
-    async fn publish_once(&self, message: &Message) -> Result<(), jetstream::context::PublishError> {
-        self.jetstream.publish(message.subject.clone(), message.payload.clone()).await?.await?;
-        Ok(())
-    }
 }
 
-const fn keeps_order(kind: Kind) -> bool {
+async fn publish_once(jetstream: &jetstream::Context, message: &Message) -> Result<(), PublishError> {
+    jetstream.publish(message.subject.clone(), message.payload.clone()).await?.await?;
+    Ok(())
+}
+
+/// Whether an event may not overtake or be overtaken by others of its sort.
+pub(super) const fn keeps_order(kind: Kind) -> bool {
     match kind {
         Kind::OrderCreated | Kind::OrderFilled | Kind::OrderCancelled | Kind::OrderFailed => true,
         Kind::BalanceUpdated | Kind::BalanceLocked | Kind::BalanceUnlocked => true,

@@ -1,7 +1,6 @@
 //! What the bot prints: how it goes while it runs, what it sent and what it expects when it ends.
 
 use super::bot::Bot;
-use super::events_per_second;
 use super::publish::Tally;
 use super::setup::Place;
 use comfy_table::{CellAlignment, Table, presets};
@@ -11,6 +10,11 @@ use std::time::Duration;
 pub(super) fn pulse(tally: &Tally, elapsed: Duration) -> String {
     let (sent, rate) = (tally.total(), events_per_second(tally.total(), elapsed));
     format!("{sent} sent, {} acknowledged, {rate} events/s", tally.acknowledged)
+}
+
+/// Events a second, in whole numbers.
+fn events_per_second(events: u64, elapsed: Duration) -> u128 {
+    u128::from(events) * 1_000 / elapsed.as_millis().max(1)
 }
 
 /// The symbol traded.

@@ -90,7 +90,8 @@ impl DemoArgs {
 
     fn checked(&self, problems: &mut Problems) -> Option<Settings> {
         if !self.api_url.starts_with("http://") {
-            problems.add("API_URL", format_args!("must look like http://host:port (given: {:?})", self.api_url));
+            problems
+                .add("API_URL", format_args!("must look like http://host:port (given: {:?})", self.api_url));
         }
         if self.token.expose_secret().is_empty() {
             problems.add("TOKEN", "is required; `tiris-api token --email ...` makes one");

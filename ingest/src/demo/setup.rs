@@ -57,17 +57,27 @@ pub(super) fn name_for(candles: Option<&Path>, symbol: &Symbol, fast: u16, slow:
 ///
 /// With `from_opening` the purses start from the opening balances whatever happened since, because the bot is about to
 /// say all of it again; otherwise they start from what the API answers now.
-pub(super) async fn find_or_make(api: &Api, name: &str, symbol: &Symbol, from_opening: bool) -> anyhow::Result<Place> {
+pub(super) async fn find_or_make(
+    api: &Api,
+    name: &str,
+    symbol: &Symbol,
+    from_opening: bool,
+) -> anyhow::Result<Place> {
     let found = api.tradings().await?.into_iter().find(|trading| trading.name == name);
     let trading = match found {
         Some(trading) => trading,
         None => {
             let opening = [(symbol.base.as_str(), OPENING_STOCK), (symbol.quote.as_str(), OPENING_CURRENCY)];
-            api.create_trading(name, &opening).await.with_context(|| format!("cannot make the trading {name:?}"))?
+            api.create_trading(name, &opening)
+                .await
+                .with_context(|| format!("cannot make the trading {name:?}"))?
         }
     };
     let Trading { id, user_id, kind, .. } = trading;
-    anyhow::ensure!(kind == PAPER, "the trading {name:?} is of type {kind}; the demo trades on paper only, see --trading");
+    anyhow::ensure!(
+        kind == PAPER,
+        "the trading {name:?} is of type {kind}; the demo trades on paper only, see --trading"
+    );
     let accounts = api.accounts(id).await?;
     let purse = |asset: &Asset, opening: &str| -> anyhow::Result<Purse> {
         let mut of_asset = accounts.iter().filter(|account| account.symbol == asset.as_str());

@@ -62,7 +62,10 @@ async fn ask(api: &Api, expected: &[&Purse]) -> anyhow::Result<Vec<Account>> {
 }
 
 fn matches_all(expected: &[&Purse], answers: &[Option<Account>]) -> bool {
-    expected.iter().zip(answers).all(|(purse, answer)| answer.as_ref().is_some_and(|answer| matches(purse, answer)))
+    expected
+        .iter()
+        .zip(answers)
+        .all(|(purse, answer)| answer.as_ref().is_some_and(|answer| matches(purse, answer)))
 }
 
 fn matches(purse: &Purse, answer: &Account) -> bool {
