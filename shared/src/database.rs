@@ -32,10 +32,8 @@ const SESSION_SETTINGS: [(&str, &str); 8] = [
 /// A pool that connects when it is first used, so that a service can start before its database.
 pub fn pool(config: &DatabaseConfig, application_name: &str) -> Result<PgPool> {
     let options: PgConnectOptions = config.url.expose_secret().parse().map_err(Error::from)?;
-    let options = options
-        .application_name(application_name)
-        .options(SESSION_SETTINGS)
-        .disable_statement_logging();
+    let options =
+        options.application_name(application_name).options(SESSION_SETTINGS).disable_statement_logging();
     Ok(PgPoolOptions::new()
         .max_connections(config.max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -54,9 +52,12 @@ pub fn pool(config: &DatabaseConfig, application_name: &str) -> Result<PgPool> {
 
 /// Whether the database answers and has the newest migration applied.
 pub async fn check_ready(pool: &PgPool) -> Result<()> {
-    let applied: Vec<String> =
-        sqlx::query_scalar("SELECT version FROM seaql_migrations").fetch_all(pool).await.map_err(|error| {
-            let missing = error.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "42P01");
+    let applied: Vec<String> = sqlx::query_scalar("SELECT version FROM seaql_migrations")
+        .fetch_all(pool)
+        .await
+        .map_err(|error| {
+            let missing =
+                error.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "42P01");
             if missing { not_migrated() } else { error.into() }
         })?;
     if applied.iter().any(|version| version == LATEST_MIGRATION) { Ok(()) } else { Err(not_migrated()) }

@@ -185,7 +185,9 @@ impl From<sqlx::Error> for Error {
         match &error {
             sqlx::Error::Database(database) => {
                 let constraint = database.constraint().unwrap_or_default();
-                if let Some((_, conflict)) = Conflict::CONSTRAINTS.iter().find(|(name, _)| *name == constraint) {
+                if let Some((_, conflict)) =
+                    Conflict::CONSTRAINTS.iter().find(|(name, _)| *name == constraint)
+                {
                     return Self::Conflict(*conflict);
                 }
                 let code = database.code().unwrap_or_default();

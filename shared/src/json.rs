@@ -85,7 +85,9 @@ impl Scan<'_> {
         match self.open.last_mut() {
             Some(Level::Object(keys)) if is_key => {
                 // Decoded, so that two spellings of one key are one; what does not decode fails in the parser.
-                let Ok(key) = serde_json::from_slice::<String>(&self.bytes[start..self.at]) else { return Ok(()) };
+                let Ok(key) = serde_json::from_slice::<String>(&self.bytes[start..self.at]) else {
+                    return Ok(());
+                };
                 if key.starts_with(RESERVED_KEY_PREFIX) {
                     return Err(JsonError::ReservedKey);
                 }
@@ -105,7 +107,9 @@ impl Scan<'_> {
         self.at += length;
         let text = std::str::from_utf8(&rest[..length]).unwrap_or_default();
         match check_number(text) {
-            Err(error @ (NumberError::TooManyDigits | NumberError::ExponentTooLarge)) => Err(JsonError::Number(error)),
+            Err(error @ (NumberError::TooManyDigits | NumberError::ExponentTooLarge)) => {
+                Err(JsonError::Number(error))
+            }
             // A misspelt number is no JSON, which the parser says better.
             Ok(()) | Err(NumberError::NotANumber) => Ok(()),
         }
@@ -119,7 +123,12 @@ mod tests {
 
     #[test]
     fn ordinary_documents_pass() {
-        for text in [r#"{"a":1,"b":{"a":[1,"a","a",{"a":null}]}}"#, r#"["\\u0000", "a:b", -1.5e-64]"#, "{}", "not json"] {
+        for text in [
+            r#"{"a":1,"b":{"a":[1,"a","a",{"a":null}]}}"#,
+            r#"["\\u0000", "a:b", -1.5e-64]"#,
+            "{}",
+            "not json",
+        ] {
             assert_eq!(check(text.as_bytes()), Ok(()), "{text}");
         }
     }
@@ -135,7 +144,10 @@ mod tests {
         assert_eq!(check(br#"{"\u0000":1}"#), Err(JsonError::Nul));
         assert_eq!(check(b"{\"a\":\"\0\"}"), Err(JsonError::Nul));
         assert_eq!(check(br#"{"a":1e131071}"#), Err(JsonError::Number(NumberError::ExponentTooLarge)));
-        assert_eq!(check(format!("[{}]", "9".repeat(41)).as_bytes()), Err(JsonError::Number(NumberError::TooManyDigits)));
+        assert_eq!(
+            check(format!("[{}]", "9".repeat(41)).as_bytes()),
+            Err(JsonError::Number(NumberError::TooManyDigits))
+        );
         assert_eq!(check(br#"{"$serde_json::private::Number":"1"}"#), Err(JsonError::ReservedKey));
         assert_eq!(check(br#"{"\u0024serde_json::private::Number":"1"}"#), Err(JsonError::ReservedKey));
     }

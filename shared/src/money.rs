@@ -113,7 +113,9 @@ impl FromStr for Money {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let number: Number = text.parse().map_err(|e: NumberError| e.to_string())?;
         number.to_money().ok_or_else(|| {
-            format!("{text} does not fit {MONEY_INTEGER_DIGITS} integer digits and {MONEY_PLACES} decimal places")
+            format!(
+                "{text} does not fit {MONEY_INTEGER_DIGITS} integer digits and {MONEY_PLACES} decimal places"
+            )
         })
     }
 }
@@ -297,7 +299,9 @@ mod tests {
 
     #[test]
     fn what_is_no_json_number_is_refused() {
-        for text in ["", "-", "+1", ".5", "5.", "01", "1e", "1e+", "0x1", "1_000", "NaN", "inf", " 1", "1 ", "１"] {
+        for text in
+            ["", "-", "+1", ".5", "5.", "01", "1e", "1e+", "0x1", "1_000", "NaN", "inf", " 1", "1 ", "１"]
+        {
             assert_eq!(text.parse::<Number>(), Err(NumberError::NotANumber), "{text:?}");
         }
         assert_eq!("1".repeat(41).parse::<Number>(), Err(NumberError::TooManyDigits));

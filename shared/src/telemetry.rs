@@ -20,7 +20,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 ///
 /// Standard output stays free for what a command prints as its result.
 pub fn init(service: &'static str, config: &LogConfig) {
-    let filter: Targets = config.filter.parse().unwrap_or_else(|_| Targets::new().with_default(tracing::Level::INFO));
+    let filter: Targets =
+        config.filter.parse().unwrap_or_else(|_| Targets::new().with_default(tracing::Level::INFO));
     let registry = tracing_subscriber::registry().with(filter);
     let started = if config.json {
         registry.with(JsonLines { service, out: std::io::stderr }).try_init()

@@ -126,7 +126,9 @@ impl Event {
     pub fn log_type(&self) -> &'static str {
         match &self.body {
             Body::Order(Order { side, fill: Some(fill), .. }) => trade_reason(*side, fill.stop_loss),
-            Body::Order(_) | Body::Balance(_) | Body::Error | Body::Signal | Body::Heartbeat(_) => self.kind.log_type(),
+            Body::Order(_) | Body::Balance(_) | Body::Error | Body::Signal | Body::Heartbeat(_) => {
+                self.kind.log_type()
+            }
         }
     }
 

@@ -206,7 +206,8 @@ impl Fields {
     pub(super) fn asset(&mut self, name: &str) -> Field<Asset> {
         let text = self.text_unnoted(name, 128)?;
         let text = self.require(name, text)?;
-        let asset: Asset = text.parse().map_err(|why: String| self.wrong(name, &why, &text.as_str().into()))?;
+        let asset: Asset =
+            text.parse().map_err(|why: String| self.wrong(name, &why, &text.as_str().into()))?;
         self.note(name, asset.as_str());
         Ok(asset)
     }

@@ -25,7 +25,10 @@ pub fn parse(subject: &str, payload: &[u8], bare: BareSubjects) -> Result<Event,
     let parsed_subject = Subject::parse(subject);
     let mut hints = Hints {
         event_id: None,
-        user_id: parsed_subject.as_ref().and_then(|s| s.user.as_deref()).and_then(|user| Uuid::try_parse(user).ok()),
+        user_id: parsed_subject
+            .as_ref()
+            .and_then(|s| s.user.as_deref())
+            .and_then(|user| Uuid::try_parse(user).ok()),
         trading_id: None,
     };
     let parsed = parse_with_hints(subject, parsed_subject, payload, bare, &mut hints);
@@ -62,7 +65,8 @@ fn parse_with_hints(
     })?;
     let object = object.map_err(|why| MalformedKind::NotJson(why.to_string()))?;
     note_hints(&object, hints);
-    let subject = parsed_subject.ok_or_else(|| MalformedKind::UnknownSubject(subject.chars().take(256).collect()))?;
+    let subject =
+        parsed_subject.ok_or_else(|| MalformedKind::UnknownSubject(subject.chars().take(256).collect()))?;
     let event = parse_object(subject.kind, object)?;
     match &subject.user {
         Some(user) if *user != event.user.to_string() => Err(MalformedKind::SubjectMismatch),
@@ -79,7 +83,8 @@ fn note_hints(object: &Map<String, Value>, hints: &mut Hints) {
 }
 
 fn is_event_id(text: &str) -> bool {
-    (1..=ID_CHARS_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
+    (1..=ID_CHARS_MAX).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
 }
 
 fn parse_object(kind: Kind, object: Map<String, Value>) -> Result<Event, MalformedKind> {
@@ -176,10 +181,23 @@ fn parse_fill(outer: &mut Fields) -> Result<Option<Fill>, MalformedKind> {
     }
     let stop_loss = reason.as_deref() == Some("stop_loss");
     outer.close("fill", fields);
-    Ok(Some(Fill { stock_account, currency_account, volume, price, fee, fee_account, quote_amount, stop_loss }))
+    Ok(Some(Fill {
+        stock_account,
+        currency_account,
+        volume,
+        price,
+        fee,
+        fee_account,
+        quote_amount,
+        stop_loss,
+    }))
 }
 
-fn parse_balance(kind: Kind, account: AccountId, fields: &mut Fields) -> Result<(Body, String), MalformedKind> {
+fn parse_balance(
+    kind: Kind,
+    account: AccountId,
+    fields: &mut Fields,
+) -> Result<(Body, String), MalformedKind> {
     let asset = fields.asset("symbol")?;
     let order = fields.order_id("related_order_id")?;
     let message = fields.words_unnoted("message", MESSAGE_BYTES_MAX)?;

@@ -120,7 +120,9 @@ impl Subject {
     #[must_use]
     pub fn parse(subject: &str) -> Option<Self> {
         let kind = Kind::ALL.into_iter().find(|kind| {
-            subject.strip_prefix(kind.bare_subject()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            subject
+                .strip_prefix(kind.bare_subject())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         })?;
         let mut rest = subject[kind.bare_subject().len()..].split('.').skip(1);
         let user = match (rest.next(), rest.next(), rest.next()) {

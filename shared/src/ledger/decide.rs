@@ -250,7 +250,14 @@ impl<'a> Draft<'a> {
         self.post(id, Direction::Debit, units, closing, leg)
     }
 
-    fn post(&mut self, id: AccountId, direction: Direction, units: i128, closing: i128, leg: &Leg<'_>) -> Result<(), Rejection> {
+    fn post(
+        &mut self,
+        id: AccountId,
+        direction: Direction,
+        units: i128,
+        closing: i128,
+        leg: &Leg<'_>,
+    ) -> Result<(), Rejection> {
         if units == 0 {
             return Ok(());
         }
@@ -298,7 +305,13 @@ impl<'a> Draft<'a> {
         self.set_hold(id, order, held + units)
     }
 
-    fn unlock(&mut self, id: AccountId, order: Option<&OrderId>, units: i128, said: &Number) -> Result<(), Rejection> {
+    fn unlock(
+        &mut self,
+        id: AccountId,
+        order: Option<&OrderId>,
+        units: i128,
+        said: &Number,
+    ) -> Result<(), Rejection> {
         let held = self.account(id)?.hold(order).units();
         if units > held {
             if order.is_none() {
@@ -322,7 +335,10 @@ impl<'a> Draft<'a> {
 
     /// Notes where a belief differs from the books, after rounding it to the places they have.
     fn compare(&mut self, belief: &Belief, before: Money, after: Money) {
-        let sides = [("previous_balance", &belief.previous_balance, before), ("new_balance", &belief.new_balance, after)];
+        let sides = [
+            ("previous_balance", &belief.previous_balance, before),
+            ("new_balance", &belief.new_balance, after),
+        ];
         for (field, believed, actual) in sides {
             if let Some(believed) = believed {
                 let amount = believed.rounded().minus(&actual.into());

@@ -21,7 +21,13 @@ pub struct LaneState {
 }
 
 /// Makes the row of a lane when it is missing, and takes the lane for `owner` with a new epoch.
-pub async fn take(pool: &PgPool, stream: &str, lane: i32, stream_created_at: i64, owner: Uuid) -> Result<LaneState> {
+pub async fn take(
+    pool: &PgPool,
+    stream: &str,
+    lane: i32,
+    stream_created_at: i64,
+    owner: Uuid,
+) -> Result<LaneState> {
     let state = sqlx::query_as(
         "INSERT INTO ingest_lanes (stream, lane, stream_created_at, epoch, owner) VALUES ($1, $2, $3, 1, $4) \
          ON CONFLICT (stream, lane) DO UPDATE SET epoch = ingest_lanes.epoch + 1, owner = excluded.owner, \

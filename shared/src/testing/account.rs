@@ -30,7 +30,9 @@ impl Account {
                 return Ok(Some(Self(user)));
             }
         }
-        bail!("PostgreSQL does not run as root, and there is neither a user `postgres` nor `nobody` to run it as");
+        bail!(
+            "PostgreSQL does not run as root, and there is neither a user `postgres` nor `nobody` to run it as"
+        );
     }
 
     /// Its name.

@@ -16,6 +16,10 @@ pub fn binary(name: &str) -> Result<PathBuf> {
         folder = folder.parent().context("deps lies in no folder")?;
     }
     let program = folder.join(name);
-    ensure!(program.is_file(), "{} is missing: run `cargo build --workspace --bins` first", program.display());
+    ensure!(
+        program.is_file(),
+        "{} is missing: run `cargo build --workspace --bins` first",
+        program.display()
+    );
     Ok(program)
 }

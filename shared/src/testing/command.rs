@@ -113,7 +113,8 @@ impl ProcessCommand {
         };
         let output = open_log(&log)?;
         let errors = output.try_clone().context("cannot share a log file")?;
-        let started = self.command.stdin(Stdio::null()).stdout(output).stderr(errors).process_group(0).spawn();
+        let started =
+            self.command.stdin(Stdio::null()).stdout(output).stderr(errors).process_group(0).spawn();
         let program = self.command.get_program().to_string_lossy().into_owned();
         let child = started.with_context(|| format!("cannot start {program}"))?;
         // The guard object comes first, so that the child ends also when the leash fails.

@@ -99,7 +99,9 @@ async fn prepare_server() -> Result<SharedServer> {
     let names = database_names(&mut admin).await?;
     drop_orphans(&mut admin, &names).await?;
     if !names.contains(&template_name()) {
-        make_template(&mut admin, server.port).await.context("cannot make the template of the test databases")?;
+        make_template(&mut admin, server.port)
+            .await
+            .context("cannot make the template of the test databases")?;
     }
     admin.close().await?;
     Ok(server)

@@ -37,6 +37,7 @@
 //! ends the servers and removes their folders, also after a SIGKILL.
 
 mod account;
+pub mod auditor;
 mod binaries;
 mod command;
 mod database;

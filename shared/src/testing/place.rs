@@ -25,7 +25,8 @@ const PROCESS_PREFIX: &str = "process-";
 pub fn workspace_root() -> Result<PathBuf> {
     let executable = std::env::current_exe().context("where is this program?")?;
     let here = std::env::current_dir().context("where are we?")?;
-    let root = here.ancestors().chain(executable.ancestors()).find(|folder| folder.join("Cargo.lock").is_file());
+    let root =
+        here.ancestors().chain(executable.ancestors()).find(|folder| folder.join("Cargo.lock").is_file());
     root.map(Path::to_owned).context("no Cargo.lock in any folder above: run this inside the project")
 }
 
@@ -63,8 +64,10 @@ pub(super) fn process_dir() -> Result<&'static Path> {
 pub(super) fn base_dir() -> Result<PathBuf> {
     let account = Account::for_servers()?;
     let temporary = [std::env::temp_dir(), "/tmp".into(), "/var/tmp".into()];
-    let reachable = |dir: &PathBuf| dir.is_dir() && account.as_ref().is_none_or(|account| account.can_reach(dir));
-    let temporary = temporary.into_iter().find(reachable).context("no folder for temporary files can be used")?;
+    let reachable =
+        |dir: &PathBuf| dir.is_dir() && account.as_ref().is_none_or(|account| account.can_reach(dir));
+    let temporary =
+        temporary.into_iter().find(reachable).context("no folder for temporary files can be used")?;
     let dir = temporary.join(format!("tiris-test-{}-{}", Uid::effective(), short_hash(&workspace_root()?)));
     make_dir(&dir)?;
     Ok(dir)

@@ -105,9 +105,11 @@ impl PgServer {
         let mut server =
             Self { process: None, dir, port: 0, settings, tools, account, outlives_us, _scratch: None };
         if !server.data_dir().exists() {
-            let maker = (server.tools.clone(), server.account.clone(), server.dir.clone(), server.settings.durable);
+            let maker =
+                (server.tools.clone(), server.account.clone(), server.dir.clone(), server.settings.durable);
             let (tools, account, dir, durable) = maker;
-            tokio::task::spawn_blocking(move || make_cluster(&tools, account.as_ref(), &dir, durable)).await??;
+            tokio::task::spawn_blocking(move || make_cluster(&tools, account.as_ref(), &dir, durable))
+                .await??;
         }
         server.launch_on_free_port().await?;
         Ok(server)
@@ -266,7 +268,13 @@ fn make_cluster(tools: &PgTools, account: Option<&Account>, dir: &Path, durable:
         fs::remove_dir_all(&unfinished).context("cannot remove a half-made cluster")?;
     }
     let mut command = Command::new(tools.bin.join("initdb"));
-    command.arg("-D").arg(&unfinished).args(["-U", USER, "--auth=trust", "--encoding=UTF8", "--no-instructions"]);
+    command.arg("-D").arg(&unfinished).args([
+        "-U",
+        USER,
+        "--auth=trust",
+        "--encoding=UTF8",
+        "--no-instructions",
+    ]);
     // Only glibc and musl have C.UTF-8 everywhere; elsewhere C sorts the same way.
     command.arg(if cfg!(target_os = "linux") { "--locale=C.UTF-8" } else { "--locale=C" });
     if !durable {

@@ -15,8 +15,9 @@ use std::process::{Child, ExitStatus};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How much of a log is shown, in bytes from its end.
+/// How much of a log is shown, in bytes and in lines from its end.
 const TAIL_BYTES: u64 = 6 * 1024;
+const TAIL_LINES: usize = 25;
 /// The kernel ends a killed process within this time unless the machine is stuck.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
 /// How long a drop waits for an orderly end before it kills.
@@ -66,7 +67,7 @@ impl Process {
         &self.log
     }
 
-    /// The end of its log, at most 6 KiB; what cannot be read is left out.
+    /// The end of its log, at most 25 lines and 6 KiB; what cannot be read is left out.
     #[must_use]
     pub fn log_tail(&self) -> String {
         let tail = || -> std::io::Result<String> {
@@ -77,7 +78,9 @@ impl Process {
             file.read_to_end(&mut bytes)?;
             Ok(String::from_utf8_lossy(&bytes).into_owned())
         };
-        tail().unwrap_or_default()
+        let text = tail().unwrap_or_default();
+        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        lines[lines.len().saturating_sub(TAIL_LINES)..].concat()
     }
 
     /// How it ended; `None` while it runs.
@@ -176,6 +179,7 @@ impl Process {
     }
 
     /// Waits for its end without a runtime, for use while something is dropped.
+    #[expect(clippy::disallowed_methods, reason = "a drop cannot be async, and the pauses are short")]
     pub(super) fn wait_briefly(&mut self) {
         let deadline = std::time::Instant::now() + DROP_LIMIT;
         while self.is_running() && std::time::Instant::now() < deadline {

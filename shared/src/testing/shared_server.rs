@@ -83,7 +83,8 @@ impl SharedServer {
     pub(super) async fn join() -> Result<Self> {
         let base = base_dir()?;
         // Held to the end: while one starts a server the others wait.
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(base.join("start.lock"))?;
+        let lock =
+            OpenOptions::new().create(true).truncate(false).write(true).open(base.join("start.lock"))?;
         let _lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await??;
         for dir in servers(&base)? {
             if let Some(server) = join_or_clear(&dir).await? {
@@ -121,7 +122,10 @@ async fn join_or_clear(dir: &Path) -> Result<Option<SharedServer>> {
 }
 
 fn try_join(dir: &Path) -> Result<Joined> {
-    let opened = OpenOptions::new().write(true).custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits()).open(dir.join(PIPE));
+    let opened = OpenOptions::new()
+        .write(true)
+        .custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits())
+        .open(dir.join(PIPE));
     let mut pipe = match opened {
         Ok(pipe) => pipe,
         Err(error) if error.raw_os_error() == Some(Errno::ENXIO as i32) => return Ok(Joined::Orphan),

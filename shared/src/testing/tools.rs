@@ -39,7 +39,10 @@ pub fn find_postgres(major: Option<u32>) -> Result<PgTools> {
         Some(major) => format!("PostgreSQL {major}, which made the data here,"),
         None => format!("PostgreSQL {OLDEST_POSTGRES} or newer"),
     };
-    bail!("{wanted} was not found{}: run `make tools`, or set TIRIS_PG_BIN to the folder with initdb", but(&seen));
+    bail!(
+        "{wanted} was not found{}: run `make tools`, or set TIRIS_PG_BIN to the folder with initdb",
+        but(&seen)
+    );
 }
 
 fn postgres_folders() -> Vec<PathBuf> {
@@ -76,7 +79,8 @@ fn postgres_in(folder: &Path) -> Option<PgTools> {
         return None;
     }
     let version = version_text(&server)?;
-    let major = version.split_whitespace().nth(2)?.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()?;
+    let major =
+        version.split_whitespace().nth(2)?.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()?;
     Some(PgTools { bin, major })
 }
 
@@ -87,7 +91,8 @@ pub fn find_nats_server() -> Result<PathBuf> {
     let candidates = match setting("TIRIS_NATS_SERVER") {
         Some(program) => vec![program],
         None => {
-            let folders = path_folders().into_iter().chain(homebrew().into_iter().map(|prefix| prefix.join("bin")));
+            let folders =
+                path_folders().into_iter().chain(homebrew().into_iter().map(|prefix| prefix.join("bin")));
             let folders = folders.chain(dev_dir().map(|dir| dir.join("bin")));
             folders.map(|folder| folder.join("nats-server")).collect()
         }
@@ -101,7 +106,10 @@ pub fn find_nats_server() -> Result<PathBuf> {
         seen.push(format!("{:?} in {}", version.trim(), program.display()));
     }
     let (major, minor) = OLDEST_NATS;
-    bail!("nats-server {major}.{minor} or newer was not found{}: run `make tools`, or set TIRIS_NATS_SERVER", but(&seen));
+    bail!(
+        "nats-server {major}.{minor} or newer was not found{}: run `make tools`, or set TIRIS_NATS_SERVER",
+        but(&seen)
+    );
 }
 
 /// Reads `nats-server: v2.15.1`.
@@ -150,7 +158,8 @@ mod tests {
             std::fs::create_dir(dir.path().join(name)).unwrap();
         }
         let found = versioned(dir.path(), |name| name.parse().ok());
-        let expected: Vec<PathBuf> = ["16", "15", "14"].iter().map(|name| dir.path().join(name).join("bin")).collect();
+        let expected: Vec<PathBuf> =
+            ["16", "15", "14"].iter().map(|name| dir.path().join(name).join("bin")).collect();
         assert_eq!(found, expected);
     }
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tiris_shared::testing::{
-    NatsServer, PgServer, PgStop, Process, TestDatabase, binary, eventually, free_port, free_port_or, scratch_dir,
+    NatsServer, PgServer, PgStop, Process, TestDatabase, binary, eventually, free_port, free_port_or,
+    scratch_dir,
 };
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -61,13 +62,18 @@ async fn databases_and_servers_of_a_killed_process_are_cleared_away() {
     let file = scratch.path().join("started");
     let mut victim = Victim(
         Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "harness::databases_and_servers_of_a_killed_process_are_cleared_away", "--nocapture"])
+            .args([
+                "--exact",
+                "harness::databases_and_servers_of_a_killed_process_are_cleared_away",
+                "--nocapture",
+            ])
             .env(VICTIM, &file)
             .stdout(Stdio::null())
             .spawn()
             .unwrap(),
     );
-    let started = eventually("the victim's servers", LIMIT, async || std::fs::read_to_string(&file)).await.unwrap();
+    let started =
+        eventually("the victim's servers", LIMIT, async || std::fs::read_to_string(&file)).await.unwrap();
     let (database, nats) = started.trim().split_once('\n').unwrap();
     PgConnection::connect(database).await.unwrap().close().await.unwrap();
     async_nats::connect(nats).await.unwrap();
@@ -75,9 +81,11 @@ async fn databases_and_servers_of_a_killed_process_are_cleared_away() {
     victim.0.kill().unwrap();
     victim.0.wait().unwrap();
 
-    eventually("the end of the victim's NATS server", LIMIT, async || match async_nats::connect(nats).await {
-        Ok(_) => Err("it still answers"),
-        Err(_) => Ok(()),
+    eventually("the end of the victim's NATS server", LIMIT, async || {
+        match async_nats::connect(nats).await {
+            Ok(_) => Err("it still answers"),
+            Err(_) => Ok(()),
+        }
     })
     .await
     .unwrap();
@@ -112,7 +120,8 @@ async fn a_postgres_server_keeps_its_data_through_stop_and_kill_on_the_same_port
         assert_eq!(server.port(), port);
         connection = PgConnection::connect(&server.url("postgres")).await.unwrap();
     }
-    let count: i64 = sqlx::query_scalar("SELECT count(*) FROM kept").fetch_one(&mut connection).await.unwrap();
+    let count: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM kept").fetch_one(&mut connection).await.unwrap();
     assert_eq!(count, 3);
 }
 
@@ -181,7 +190,8 @@ async fn a_process_is_waited_for_terminated_and_killed() {
     assert!(process.terminate(LIMIT).await.unwrap().success());
     assert!(process.log_tail().ends_with("bye\n"));
 
-    let mut process = Process::command("/bin/sh").args(["-c", "trap '' TERM; echo ready; exec cat /dev/zero >/dev/null"]);
+    let mut process =
+        Process::command("/bin/sh").args(["-c", "trap '' TERM; echo ready; exec cat /dev/zero >/dev/null"]);
     process = process.name("deaf");
     let mut process = process.spawn().unwrap();
     process.wait_for_log("ready", LIMIT).await.unwrap();

@@ -67,13 +67,17 @@ impl Environment {
             Some((name.to_owned(), unquote(value)?))
         };
         let pairs: Option<Vec<_>> = text.lines().map(pair).collect();
-        pairs.map(|pairs| Some(Self(pairs))).context("the file `env` is damaged: run `make down` and start again")
+        pairs
+            .map(|pairs| Some(Self(pairs)))
+            .context("the file `env` is damaged: run `make down` and start again")
     }
 
     /// Takes the file away: what it names is going down.
     pub(crate) fn withdraw(folder: &Folder) -> Result<()> {
         match fs::remove_file(folder.env_file()) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).context("cannot remove `env`"),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).context("cannot remove `env`")
+            }
             _ => Ok(()),
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Owns: what lies where in it, and forgetting it. Must not know: what the files mean.
 
+use crate::say;
 use anyhow::{Context, Result};
 use std::collections::hash_map::DefaultHasher;
 use std::fs;
@@ -48,8 +49,14 @@ impl Folder {
         self.0.join("ports.json")
     }
 
+    /// Locked while anything runs.
     pub(crate) fn lock_file(&self) -> PathBuf {
         self.0.join("lock")
+    }
+
+    /// Locked while the leader of the stack lives; names it.
+    pub(crate) fn leader_file(&self) -> PathBuf {
+        self.0.join("leader")
     }
 
     pub(crate) fn programs(&self) -> PathBuf {
@@ -74,7 +81,12 @@ impl Folder {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             linked => linked.with_context(|| format!("cannot make the link {}", inside.display()))?,
         }
-        println!("  user {} may not enter {}: the data lies in {}", account.name(), self.0.display(), outside.display());
+        say!(
+            "  user {} may not enter {}: the data lies in {}",
+            account.name(),
+            self.0.display(),
+            outside.display()
+        );
         Ok(outside)
     }
 
@@ -84,12 +96,12 @@ impl Folder {
         Path::new(OUTSIDE).join(format!("{:016x}", hasher.finish()))
     }
 
-    /// Removes everything but the installed programs and the lock.
+    /// Removes everything but the installed programs and the locks.
     pub(crate) fn forget(&self) -> Result<()> {
         remove(&self.outside())?;
         for entry in fs::read_dir(&self.0)? {
             let path = entry?.path();
-            if path != self.programs() && path != self.lock_file() {
+            if ![self.programs(), self.lock_file(), self.leader_file()].contains(&path) {
                 remove(&path)?;
             }
         }

@@ -36,7 +36,8 @@ async fn person(who: &[&str], database_url: &str, key: &Path) -> Result<Person> 
     let mut command = Command::new(binary("tiris-api")?);
     command.args(["token", "--json", "--ttl-hours", TOKEN_HOURS]).args(who);
     command.env("DATABASE_URL", database_url).env("TIRIS_JWT_KEY_FILE", key).env("TIRIS_ENV", "dev");
-    let output = tokio::task::spawn_blocking(move || command.output()).await?.context("cannot run tiris-api")?;
+    let output =
+        tokio::task::spawn_blocking(move || command.output()).await?.context("cannot run tiris-api")?;
     if !output.status.success() {
         bail!("no token: tiris-api says: {}", String::from_utf8_lossy(&output.stderr).trim());
     }

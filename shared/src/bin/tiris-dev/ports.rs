@@ -3,6 +3,7 @@
 //! Owns: the usual ports, other ones when those are taken, remembering the choice. Must not know: the parts.
 
 use crate::folder::Folder;
+use crate::say;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -26,7 +27,8 @@ impl Ports {
     pub(crate) fn choose(folder: &Folder) -> Result<Self> {
         let file = folder.ports_file();
         // Unreadable means made by another version: begin anew.
-        let last = fs::read(&file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or(USUAL);
+        let last =
+            fs::read(&file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or(USUAL);
         let ports = Self {
             postgres: choose("PostgreSQL", last.postgres)?,
             nats: choose("NATS", last.nats)?,
@@ -34,7 +36,8 @@ impl Ports {
             api_admin: choose("the API's health and metrics", last.api_admin)?,
             ingest_admin: choose("ingest's health and metrics", last.ingest_admin)?,
         };
-        fs::write(&file, serde_json::to_vec(&ports)?).with_context(|| format!("cannot write {}", file.display()))?;
+        fs::write(&file, serde_json::to_vec(&ports)?)
+            .with_context(|| format!("cannot write {}", file.display()))?;
         Ok(ports)
     }
 }
@@ -42,7 +45,7 @@ impl Ports {
 fn choose(what: &str, wanted: u16) -> Result<u16> {
     let port = free_port_or(wanted)?;
     if port != wanted {
-        println!("  port {wanted} is taken: {what} listens on {port}");
+        say!("  port {wanted} is taken: {what} listens on {port}");
     }
     Ok(port)
 }

@@ -53,7 +53,8 @@ pub(crate) async fn wait_until_ready(service: &mut Process, admin_port: u16) -> 
 
 /// The bot that trades for the demo user.
 pub(crate) fn bot(folder: &Folder, environment: &Environment) -> Result<Process> {
-    let mut command = quiet("tiris-ingest", &folder.log("bot"))?.name("the demo bot").args(["demo", "--rate", BOT_RATE]);
+    let mut command =
+        quiet("tiris-ingest", &folder.log("bot"))?.name("the demo bot").args(["demo", "--rate", BOT_RATE]);
     for (name, value) in environment.pairs() {
         command = command.env(name, value);
     }

@@ -147,6 +147,8 @@ fn a_leg_that_rounds_to_zero_is_left_out_and_a_trade_without_legs_is_refused() {
     let gift = Trade { quote_amount: Some(number("5")), ..trade(Side::Buy, "0", "1", "0") };
     assert_eq!(lines(gift), ["debit 2 5 long = 995 #1"]);
     assert_eq!(lines(trade(Side::Buy, "0", "1", "0.5")), ["debit 2 0.5 long = 999.5 #1"]);
+    let fee_alone = Trade { fee_account: Some(THIRD), ..trade(Side::Sell, "0", "1", "0.5") };
+    assert_eq!(lines(fee_alone), ["debit 3 0.5 fee = 4.5 #1"]);
     for nothing in [
         trade(Side::Buy, "0", "1", "0"),
         trade(Side::Sell, "0", "0", "0"),

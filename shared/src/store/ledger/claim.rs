@@ -19,9 +19,13 @@ pub(super) async fn claim(connection: &mut PgConnection, entries: &[Entry]) -> R
         return Ok(entries.iter().map(|_| None).collect());
     }
     let new = insert(connection, entries, &first).await?;
-    let taken: Vec<usize> =
-        first.iter().filter(|(key, _)| !new.contains(&(key.0, key.1.to_owned()))).map(|(_, at)| *at).collect();
-    let stored = if taken.is_empty() { HashMap::new() } else { stored_hashes(connection, entries, &taken).await? };
+    let taken: Vec<usize> = first
+        .iter()
+        .filter(|(key, _)| !new.contains(&(key.0, key.1.to_owned())))
+        .map(|(_, at)| *at)
+        .collect();
+    let stored =
+        if taken.is_empty() { HashMap::new() } else { stored_hashes(connection, entries, &taken).await? };
     let outcome = |(at, entry): (usize, &Entry)| {
         let claim = entry.claim.as_ref()?;
         let earlier = *first.get(&(entry.user.0, claim.event_id.as_str()))?;

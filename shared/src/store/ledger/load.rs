@@ -29,7 +29,8 @@ pub(super) async fn lock_accounts<'a>(
     .fetch_all(connection)
     .await?;
     for (id, user, trading, symbol, balance, locked, sequence) in rows {
-        let asset = symbol.parse().map_err(|why: String| Error::internal(format!("symbol of {id}: {why}")))?;
+        let asset =
+            symbol.parse().map_err(|why: String| Error::internal(format!("symbol of {id}: {why}")))?;
         let (balance, locked) = (money(balance, id)?, money(locked, id)?);
         book.insert(Account { id, user, trading, asset, balance, locked, sequence, holds: BTreeMap::new() });
     }

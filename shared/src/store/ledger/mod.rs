@@ -135,16 +135,19 @@ pub async fn apply_batch(connection: &mut PgConnection, entries: &[Entry], seed:
 }
 
 fn fold(book: &mut Book, parties: &Parties, entry: &Entry, ids: &mut IdSequence) -> Outcome {
-    let decision = parties.check(book, entry).and_then(|()| {
-        ledger::apply(book, entry.user, entry.trading, &entry.command)
-    });
+    let decision = parties
+        .check(book, entry)
+        .and_then(|()| ledger::apply(book, entry.user, entry.trading, &entry.command));
     match decision {
         Err(rejection) => Outcome::Rejected(rejection),
         Ok(effect) => {
             book.commit(&effect);
             let log = LogId(ids.next_id());
-            let postings =
-                effect.postings.iter().map(|posting| (TransactionId(ids.next_id()), posting.clone())).collect();
+            let postings = effect
+                .postings
+                .iter()
+                .map(|posting| (TransactionId(ids.next_id()), posting.clone()))
+                .collect();
             Outcome::Applied(Applied { log, postings, effect })
         }
     }

@@ -53,8 +53,12 @@ impl<'a> Rows<'a> {
         let event_id = entry.claim.as_ref().map(|claim| claim.event_id.as_str());
         let mut info = entry.info.clone();
         if !applied.effect.drift.is_empty() && entry.claim.is_some() {
-            let drift: Map<String, Value> =
-                applied.effect.drift.iter().map(|d| (d.field.to_owned(), d.amount.to_string().into())).collect();
+            let drift: Map<String, Value> = applied
+                .effect
+                .drift
+                .iter()
+                .map(|d| (d.field.to_owned(), d.amount.to_string().into()))
+                .collect();
             info.insert("drift".to_owned(), Value::Object(drift));
         }
         let event_time = entry.event_time.unwrap_or(timestamp);
@@ -255,9 +259,15 @@ async fn balances(
 /// Last amount of each hold that changed, with the event that changed it first.
 type HoldStates<'a> = BTreeMap<(AccountId, &'a Option<OrderId>), (Money, Option<&'a str>)>;
 
-async fn holds(connection: &mut PgConnection, timestamp: DateTime<Utc>, states: HoldStates<'_>) -> Result<()> {
-    let order_text = |order: &Option<OrderId>| order.as_ref().map_or(String::new(), |order| order.as_str().to_owned());
-    let (gone, kept): (Vec<_>, Vec<_>) = states.into_iter().partition(|(_, (amount, _))| *amount == Money::ZERO);
+async fn holds(
+    connection: &mut PgConnection,
+    timestamp: DateTime<Utc>,
+    states: HoldStates<'_>,
+) -> Result<()> {
+    let order_text =
+        |order: &Option<OrderId>| order.as_ref().map_or(String::new(), |order| order.as_str().to_owned());
+    let (gone, kept): (Vec<_>, Vec<_>) =
+        states.into_iter().partition(|(_, (amount, _))| *amount == Money::ZERO);
     if !gone.is_empty() {
         sqlx::query(
             "DELETE FROM holds h USING UNNEST($1::uuid[], $2::text[]) AS g (sub_account_id, order_id) \

@@ -1,0 +1,154 @@
+//! A second opinion on the books, by code that shares nothing with the services.
+//!
+//! Owns: its own reading of the event contract, in plain loops over exact decimals, and the comparison with what stands
+//! in the database. Must not know: [`crate::ledger`], [`crate::event`], [`crate::money`], [`crate::store`]; where it
+//! agrees with them, two independent readings of the contract agree.
+//!
+//! A test tells the [`Auditor`] what existed and every message in the order it was published (the order matters only
+//! among messages of one user), then asks for the differences. Not part of the audit: retries and replays of letters,
+//! order behind unresolved letters, and `bots`.
+
+mod books;
+mod compare;
+mod contract;
+mod decimal;
+mod json;
+mod reading;
+
+use bigdecimal::{BigDecimal, Zero};
+use books::Books;
+use reading::{Reading, read};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// What must have become of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is in the books.
+    Applied,
+    /// Its event was processed before, with equal content.
+    Duplicate,
+    /// A heartbeat, which the books do not know.
+    Heartbeat,
+    /// A dead letter of class `malformed`.
+    Malformed,
+    /// A dead letter with this code.
+    Refused(&'static str),
+}
+
+/// Refusals of this code and the three other unknowns are tried again, so their letters are `unresolved`.
+const UNRESOLVED: [&str; 4] = ["UNKNOWN_USER", "USER_DISABLED", "UNKNOWN_TRADING", "UNKNOWN_SUB_ACCOUNT"];
+
+/// Everything published and done so far, and what the books must be.
+#[derive(Clone, Debug, Default)]
+pub struct Auditor {
+    takes_bare_subjects: bool,
+    books: Books,
+    /// Content of each claimed event id, and whether it was applied.
+    claims: BTreeMap<(Uuid, String), (String, bool)>,
+    /// Payload, class and, for refusals, code of every dead letter.
+    letters: Vec<(Vec<u8>, &'static str, Option<&'static str>)>,
+}
+
+impl Auditor {
+    /// An auditor that has seen nothing. `takes_bare_subjects`: whether subjects without a user are accepted.
+    #[must_use]
+    pub fn new(takes_bare_subjects: bool) -> Self {
+        Self { takes_bare_subjects, ..Self::default() }
+    }
+
+    /// An active user was made.
+    pub fn user(&mut self, id: Uuid) {
+        self.books.users.insert(id, true);
+    }
+
+    /// The user was disabled.
+    pub fn user_disabled(&mut self, id: Uuid) {
+        self.books.users.insert(id, false);
+    }
+
+    /// The user was enabled again.
+    pub fn user_enabled(&mut self, id: Uuid) {
+        self.books.users.insert(id, true);
+    }
+
+    /// A trading of `owner` was made.
+    pub fn trading(&mut self, id: Uuid, owner: Uuid) {
+        self.books.tradings.insert(id, owner);
+    }
+
+    /// A sub-account of `owner` in `trading` was made with an opening deposit, `"0"` for none.
+    ///
+    /// # Errors
+    /// When `opening` is no decimal number.
+    pub fn account(
+        &mut self,
+        id: Uuid,
+        owner: Uuid,
+        trading: Uuid,
+        symbol: &str,
+        opening: &str,
+    ) -> anyhow::Result<()> {
+        self.books.open(id, owner, trading, symbol);
+        self.post(id, &amount(opening)?)
+    }
+
+    /// A deposit over REST that was accepted.
+    ///
+    /// # Errors
+    /// When `amount` is no decimal number or the account was never made.
+    pub fn deposit(&mut self, account: Uuid, deposited: &str) -> anyhow::Result<()> {
+        self.post(account, &amount(deposited)?)
+    }
+
+    /// A withdrawal over REST that was accepted.
+    ///
+    /// # Errors
+    /// When `amount` is no decimal number or the account was never made.
+    pub fn withdrawal(&mut self, account: Uuid, withdrawn: &str) -> anyhow::Result<()> {
+        self.post(account, &-amount(withdrawn)?)
+    }
+
+    fn post(&mut self, account: Uuid, change: &BigDecimal) -> anyhow::Result<()> {
+        let account = self.books.accounts.get_mut(&account);
+        let account = account.ok_or_else(|| anyhow::anyhow!("the auditor knows no such account"))?;
+        if !change.is_zero() {
+            account.balance += change;
+            account.postings += 1;
+        }
+        Ok(())
+    }
+
+    /// A message was published on `subject` and stored by its stream.
+    pub fn publish(&mut self, subject: &str, payload: &[u8]) -> Verdict {
+        let verdict = self.judge(subject, payload);
+        match verdict {
+            Verdict::Malformed => self.letters.push((payload.to_vec(), "malformed", None)),
+            Verdict::Refused(code) => {
+                let class = if UNRESOLVED.contains(&code) { "unresolved" } else { "rejected" };
+                self.letters.push((payload.to_vec(), class, Some(code)));
+            }
+            Verdict::Applied | Verdict::Duplicate | Verdict::Heartbeat => {}
+        }
+        verdict
+    }
+
+    fn judge(&mut self, subject: &str, payload: &[u8]) -> Verdict {
+        let Some(event) = read(subject, payload, self.takes_bare_subjects) else { return Verdict::Malformed };
+        if event.kind == "trading.heartbeat" {
+            return Verdict::Heartbeat;
+        }
+        let Reading { user, event_id, content, .. } = &event;
+        let key = (*user, event_id.clone());
+        if let Some((claimed, _)) = self.claims.get(&key) {
+            return if claimed == content { Verdict::Duplicate } else { Verdict::Refused("EVENT_ID_REUSED") };
+        }
+        let outcome = self.books.book(&event);
+        self.claims.insert(key, (content.clone(), outcome.is_ok()));
+        outcome.map_or_else(Verdict::Refused, |()| Verdict::Applied)
+    }
+}
+
+fn amount(text: &str) -> anyhow::Result<BigDecimal> {
+    decimal::parse(text).ok_or_else(|| anyhow::anyhow!("{text:?} is no decimal number"))
+}

@@ -1,0 +1,124 @@
+//! The fields of every kind of event, as the contract lists them.
+
+/// What a value must look like.
+#[derive(Clone, Copy)]
+pub(super) enum Shape {
+    /// Text of 1 to so many characters.
+    Text(usize),
+    /// Text of at most so many bytes.
+    Words(usize),
+    OneOf(&'static [&'static str]),
+    Id,
+    EventId,
+    Time,
+    Number,
+    /// Number from 0 to 1.
+    Share,
+    Symbol,
+    Pair,
+    Object,
+}
+
+use Shape::{EventId, Id, Number, Object, OneOf, Pair, Share, Symbol, Text, Time, Words};
+
+/// A field of an event.
+pub(super) struct Field {
+    pub(super) name: &'static str,
+    pub(super) shape: Shape,
+    pub(super) required: bool,
+}
+
+const fn must(name: &'static str, shape: Shape) -> Field {
+    Field { name, shape, required: true }
+}
+
+const fn may(name: &'static str, shape: Shape) -> Field {
+    Field { name, shape, required: false }
+}
+
+/// The fields of every event, beside `event_type`.
+pub(super) const COMMON: [Field; 7] = [
+    must("event_id", EventId),
+    must("timestamp", Time),
+    must("user_id", Id),
+    must("trading_id", Id),
+    must("source", Text(128)),
+    must("version", Text(128)),
+    may("metadata", Object),
+];
+const ORDER: [Field; 9] = [
+    must("sub_account_id", Id),
+    must("order_id", Text(128)),
+    must("symbol", Pair),
+    must("side", OneOf(&["buy", "sell"])),
+    must("type", Text(128)),
+    must("amount", Number),
+    may("price", Number),
+    must("status", Text(128)),
+    may("message", Words(4096)),
+];
+/// The fields inside a fill.
+pub(super) const FILL: [Field; 8] = [
+    must("stock_account_id", Id),
+    must("currency_account_id", Id),
+    must("volume", Number),
+    must("price", Number),
+    must("fee", Number),
+    may("fee_account_id", Id),
+    may("quote_amount", Number),
+    may("reason", Text(50)),
+];
+const BALANCE_UPDATED: [Field; 9] = [
+    must("sub_account_id", Id),
+    must("symbol", Symbol),
+    must("amount", Number),
+    must("direction", OneOf(&["credit", "debit"])),
+    must("reason", Text(50)),
+    may("previous_balance", Number),
+    may("new_balance", Number),
+    may("related_order_id", Text(128)),
+    may("message", Words(4096)),
+];
+const BALANCE_HELD: [Field; 5] = [
+    must("sub_account_id", Id),
+    must("symbol", Symbol),
+    must("amount", Number),
+    may("related_order_id", Text(128)),
+    may("message", Words(4096)),
+];
+const ERROR: [Field; 6] = [
+    may("sub_account_id", Id),
+    must("error_code", Text(128)),
+    must("error_message", Words(4096)),
+    must("severity", OneOf(&["low", "medium", "high", "critical"])),
+    must("component", Text(128)),
+    may("stack_trace", Words(32_768)),
+];
+const SIGNAL: [Field; 7] = [
+    may("sub_account_id", Id),
+    must("signal_type", OneOf(&["buy", "sell", "hold"])),
+    must("symbol", Pair),
+    must("confidence", Share),
+    may("price", Number),
+    must("strategy", Text(128)),
+    may("reasoning", Words(4096)),
+];
+const HEARTBEAT: [Field; 3] = [
+    must("status", OneOf(&["healthy", "degraded", "unhealthy"])),
+    must("component", Text(128)),
+    may("metrics", Object),
+];
+
+/// Every kind by its subject without a user, and the fields it has beside the common ones.
+pub(super) const KINDS: [(&str, &[Field]); 10] = [
+    ("trading.orders.created", &ORDER),
+    ("trading.orders.filled", &ORDER),
+    ("trading.orders.cancelled", &ORDER),
+    ("trading.orders.failed", &ORDER),
+    ("trading.balance.updated", &BALANCE_UPDATED),
+    ("trading.balance.locked", &BALANCE_HELD),
+    ("trading.balance.unlocked", &BALANCE_HELD),
+    ("trading.errors", &ERROR),
+    ("trading.signals", &SIGNAL),
+    ("trading.heartbeat", &HEARTBEAT),
+];

@@ -1,0 +1,152 @@
+//! The auditor's reading of a message: which fields it has, whether each is valid, and what it says.
+
+use super::contract::Shape::{EventId, Id, Number, Object, OneOf, Pair, Share, Symbol, Text, Time, Words};
+use super::contract::{COMMON, FILL, Field, KINDS, Shape};
+use super::decimal;
+use super::json::{self, Json};
+use bigdecimal::{BigDecimal, Signed};
+use chrono::{DateTime, Utc};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// Longest payload of an event, in bytes.
+const PAYLOAD_BYTES_MAX: usize = 65_536;
+
+/// A valid event.
+#[derive(Clone, Debug)]
+pub(super) struct Reading {
+    /// The subject without its user.
+    pub(super) kind: &'static str,
+    pub(super) user: Uuid,
+    pub(super) trading: Uuid,
+    pub(super) event_id: String,
+    /// All that counts when two events are compared.
+    pub(super) content: String,
+    /// Texts, symbols in upper case, by field; those of a fill begin with `fill.`.
+    pub(super) texts: BTreeMap<String, String>,
+    pub(super) numbers: BTreeMap<String, BigDecimal>,
+    pub(super) ids: BTreeMap<String, Uuid>,
+    pub(super) has_fill: bool,
+}
+
+impl Reading {
+    pub(super) fn text(&self, field: &str) -> &str {
+        self.texts.get(field).map_or("", String::as_str)
+    }
+}
+
+/// The event, or nothing when the message is malformed. `subject` is as published, without a lane.
+pub(super) fn read(subject: &str, payload: &[u8], takes_bare_subjects: bool) -> Option<Reading> {
+    if payload.len() > PAYLOAD_BYTES_MAX {
+        return None;
+    }
+    let (kind, own, token) = KINDS.iter().find_map(|(kind, own)| {
+        let token = subject.strip_prefix(kind)?;
+        if token.is_empty() {
+            Some((*kind, *own, None))
+        } else {
+            Some((*kind, *own, Some(token.strip_prefix('.')?)))
+        }
+    })?;
+    let document = json::parse(payload)?;
+    if !matches!(document, Json::Object(_))
+        || document.field("event_type") != Some(&Json::Text(kind.to_owned()))
+    {
+        return None;
+    }
+    let nothing = Uuid::nil();
+    let mut event = Reading {
+        kind,
+        user: nothing,
+        trading: nothing,
+        event_id: String::new(),
+        content: kind.to_owned(),
+        texts: BTreeMap::new(),
+        numbers: BTreeMap::new(),
+        ids: BTreeMap::new(),
+        has_fill: false,
+    };
+    take(&document, "", &COMMON, &mut event)?;
+    take(&document, "", own, &mut event)?;
+    if kind == "trading.orders.filled"
+        && let Some(fill) = document.field("fill")
+    {
+        if !matches!(fill, Json::Object(_)) {
+            return None;
+        }
+        event.has_fill = true;
+        take(fill, "fill.", &FILL, &mut event)?;
+    }
+    let version = event.text("version");
+    if version != "1" && !version.starts_with("1.") {
+        return None;
+    }
+    (event.user, event.trading) = (*event.ids.get("user_id")?, *event.ids.get("trading_id")?);
+    event.event_id = event.text("event_id").to_owned();
+    match token {
+        Some(token) if token == event.user.hyphenated().to_string() => Some(event),
+        Some(_) => None,
+        None => takes_bare_subjects.then_some(event),
+    }
+}
+
+/// Puts the fields of `object` into `event`, or nothing when one is missing or wrong.
+fn take(object: &Json, prefix: &str, fields: &[Field], event: &mut Reading) -> Option<()> {
+    for Field { name, shape, required } in fields {
+        let Some(value) = object.field(name) else {
+            if *required {
+                return None;
+            }
+            continue;
+        };
+        let path = format!("{prefix}{name}");
+        let content = take_one(&path, *shape, value, event)?;
+        if !matches!(*name, "metadata" | "message" | "source") {
+            event.content.push_str(&format!("\n{path}={content:?}"));
+        }
+    }
+    Some(())
+}
+
+/// Puts one field into `event`; gives its content in the form in which contents are compared.
+fn take_one(path: &str, shape: Shape, value: &Json, event: &mut Reading) -> Option<String> {
+    let content = match (shape, value) {
+        (Object, Json::Object(_)) => return Some(String::new()),
+        (Number | Share, Json::Number(text) | Json::Text(text)) => {
+            let number = decimal::parse(text)?.normalized();
+            if matches!(shape, Share) && (number.is_negative() || number > 1) {
+                return None;
+            }
+            event.numbers.insert(path.to_owned(), number.clone());
+            return Some(number.to_plain_string());
+        }
+        (Id, Json::Text(text)) => {
+            let id = Uuid::try_parse(text).ok()?;
+            event.ids.insert(path.to_owned(), id);
+            return Some(id.to_string());
+        }
+        (Time, Json::Text(text)) => {
+            let time: DateTime<Utc> = DateTime::parse_from_rfc3339(text).ok()?.into();
+            return Some(format!("{time:?}"));
+        }
+        (Text(max), Json::Text(text)) => (1..=max).contains(&text.chars().count()).then(|| text.clone()),
+        (Words(max), Json::Text(text)) => (text.len() <= max).then(|| text.clone()),
+        (OneOf(allowed), Json::Text(text)) => allowed.contains(&text.as_str()).then(|| text.clone()),
+        (EventId, Json::Text(text)) => {
+            let printable = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+            (printable && (1..=128).contains(&text.len())).then(|| text.clone())
+        }
+        (Symbol, Json::Text(text)) => is_symbol(text).then(|| text.to_ascii_uppercase()),
+        (Pair, Json::Text(text)) => {
+            let parts: Vec<&str> = text.split('/').collect();
+            (parts.len() == 2 && parts.into_iter().all(is_symbol)).then(|| text.to_ascii_uppercase())
+        }
+        _ => None,
+    }?;
+    event.texts.insert(path.to_owned(), content.clone());
+    Some(content)
+}
+
+fn is_symbol(text: &str) -> bool {
+    (1..=20).contains(&text.len()) && text.bytes().all(|byte| (b'!'..=b'~').contains(&byte) && byte != b'/')
+}

@@ -1,0 +1,237 @@
+//! Messages of every kind, most of them valid, on few ids and amounts, so that they meet and contradict each other.
+
+use super::{
+    ACCOUNTS, ACTIVE, BNB, BTC, DISABLED, DISABLED_TRADING, ELSEWHERE, FOREIGN, NO_ACCOUNT, NO_TRADING,
+    NOBODY, OTHER_TRADING, TRADING, USDT,
+};
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+#[derive(Clone, Debug)]
+pub(super) struct Message {
+    pub(super) subject: String,
+    pub(super) payload: Vec<u8>,
+}
+
+fn pick<T: Clone + std::fmt::Debug + 'static>(weighted: &[(u32, T)]) -> impl Strategy<Value = T> + use<T> {
+    prop::strategy::Union::new_weighted(
+        weighted.iter().map(|(weight, value)| (*weight, Just(value.clone()))).collect(),
+    )
+}
+
+/// A number as a JSON number or a text, sizes that meet each other and the limits.
+fn any_amount() -> impl Strategy<Value = Value> {
+    let small = (1u32..3_000, 0usize..4).prop_map(|(digits, places)| format!("{digits}e-{places}"));
+    let odd = prop::sample::select(vec![
+        "0",
+        "-1",
+        "1e-12",
+        "1e-13",
+        "5e-13",
+        "15e-13",
+        "0.30000000000000004",
+        "9999999999999999.999999999999",
+        "9999999999999000",
+        "1e16",
+        "1e64",
+        "-1e64",
+        "1e-64",
+        "1000000.000003002994",
+    ]);
+    (prop_oneof![14 => small, 2 => odd.prop_map(str::to_owned)], any::<bool>()).prop_map(|(text, quoted)| {
+        if quoted { Value::from(text) } else { serde_json::from_str(&text).expect("a number") }
+    })
+}
+
+fn any_account() -> impl Strategy<Value = Uuid> {
+    pick(&[(20, BTC), (60, USDT), (20, BNB), (1, ELSEWHERE), (1, FOREIGN), (1, NO_ACCOUNT)])
+}
+
+fn any_order() -> impl Strategy<Value = Value> {
+    pick(&[(2, Value::Null), (4, "A".into()), (4, "B".into())])
+}
+
+fn symbol_of(account: Uuid) -> &'static str {
+    ACCOUNTS.iter().find(|(id, ..)| *id == account).map_or("USDT", |(.., symbol, _)| symbol)
+}
+
+fn any_balance_event() -> impl Strategy<Value = (&'static str, Value)> {
+    let kind = pick(&[
+        (5, "trading.balance.updated"),
+        (3, "trading.balance.locked"),
+        (3, "trading.balance.unlocked"),
+    ]);
+    let direction = pick(&[(1, "credit"), (1, "debit")]);
+    (kind, any_account(), pick(&[(40, false), (1, true)]), direction, any_amount(), any_order(), any_amount()).prop_map(
+        |(kind, account, mistaken, direction, amount, order, belief)| {
+            let symbol = if mistaken { "XRP" } else { symbol_of(account) };
+            let mut fields = json!({
+                "sub_account_id": account, "symbol": symbol.to_lowercase(), "amount": amount, "related_order_id": order,
+            });
+            if kind == "trading.balance.updated" {
+                fields["direction"] = direction.into();
+                fields["reason"] = "funding".into();
+                fields["new_balance"] = belief;
+            }
+            (kind, fields)
+        },
+    )
+}
+
+fn any_order_event() -> impl Strategy<Value = (&'static str, Value)> {
+    let kind = pick(&[
+        (8, "trading.orders.filled"),
+        (1, "trading.orders.created"),
+        (1, "trading.orders.cancelled"),
+        (1, "trading.orders.failed"),
+    ]);
+    let accounts = (
+        pick(&[(20, BTC), (2, USDT), (1, NO_ACCOUNT)]),
+        pick(&[(20, USDT), (1, BTC), (1, ELSEWHERE)]),
+        pick(&[(10, None), (3, Some(BNB)), (3, Some(BTC)), (3, Some(USDT)), (1, Some(FOREIGN))]),
+    );
+    let figures = (any_amount(), any_amount(), prop::option::weighted(0.3, any_amount()), any_amount());
+    let order = (pick(&[(1, "A"), (1, "B")]), pick(&[(1, "buy"), (1, "sell")]), any::<bool>());
+    let symbol = pick(&[(20, "BTC/USDT"), (3, "USDT/USDT"), (1, "btc/usdt"), (1, "ETH/USDT")]);
+    (kind, accounts, figures, order, symbol, prop::bool::weighted(0.9)).prop_map(
+        |(kind, (stock, currency, payer), (volume, price, quote, fee), (order, side, stop), symbol, settles)| {
+            let mut fields = json!({
+                "sub_account_id": USDT, "order_id": order, "symbol": symbol, "side": side, "type": "limit",
+                "amount": volume, "price": price, "status": "done",
+            });
+            if settles {
+                fields["fill"] = json!({
+                    "stock_account_id": stock, "currency_account_id": currency, "volume": volume, "price": price,
+                    "fee": fee, "fee_account_id": payer, "quote_amount": quote,
+                    "reason": if stop { "stop_loss" } else { "signal" },
+                });
+            }
+            (kind, fields)
+        },
+    )
+}
+
+fn any_system_event() -> impl Strategy<Value = (&'static str, Value)> {
+    let account = pick(&[(1, Value::Null), (1, json!(USDT)), (1, json!(ELSEWHERE))]);
+    (0..3, account).prop_map(|(kind, account)| match kind {
+        0 => (
+            "trading.errors",
+            json!({"sub_account_id": account, "error_code": "E1", "error_message": "no", "severity": "low", "component": "x"}),
+        ),
+        1 => (
+            "trading.signals",
+            json!({"sub_account_id": account, "signal_type": "buy", "symbol": "BTC/USDT", "confidence": "0.5", "strategy": "x"}),
+        ),
+        _ => ("trading.heartbeat", json!({"status": "healthy", "component": "x"})),
+    })
+}
+
+/// What is done to a valid message to break it, if anything.
+#[derive(Clone, Copy, Debug)]
+enum Damage {
+    None,
+    Field(usize, usize),
+    Truncated(usize),
+    Inserted(&'static str),
+    Subject(&'static str),
+    TooLong,
+}
+
+fn any_damage() -> impl Strategy<Value = Damage> {
+    let inserted = prop::sample::select(vec![
+        r#""event_id":"twice""#,
+        r#""\u0065vent_id":"twice""#,
+        r#""x":1e131071"#,
+        r#""x":"\u0000""#,
+        r#""x":"\ud83d\ude00\ud800""#,
+        r#""x":"\ud83d\ude00 \/ \b""#,
+        r#""x":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]"#,
+        r#""x":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]"#,
+        r#""$serde_json::private::Number":"1""#,
+        r#""x":01"#,
+        r#""x": [ ] , "y" : { } , "z":-0.0e-00"#,
+        r#""message":"other words""#,
+        r#""metadata":{"run":2}"#,
+    ]);
+    let subject = prop::sample::select(vec!["trading.errors", "trading.orders.placed.x", "x", ".SHOUT"]);
+    prop_oneof![
+        30 => Just(Damage::None),
+        3 => (any::<usize>(), any::<usize>()).prop_map(|(field, with)| Damage::Field(field, with)),
+        1 => any::<usize>().prop_map(Damage::Truncated),
+        2 => inserted.prop_map(Damage::Inserted),
+        1 => subject.prop_map(Damage::Subject),
+        1 => Just(Damage::TooLong),
+    ]
+}
+
+/// Puts something else in the place of one field, or of one field of the fill.
+fn replace_field(event: &mut Map<String, Value>, at: usize, with: usize) {
+    let replacements = [
+        None,
+        Some(Value::Null),
+        Some(json!(true)),
+        Some(json!("")),
+        Some(json!("é".repeat(129))),
+        Some(json!({})),
+        Some(json!("2")),
+        Some(json!("1.5")),
+        Some(json!(USDT.to_string().to_uppercase())),
+    ];
+    let object = match event.get_mut("fill").and_then(Value::as_object_mut) {
+        Some(fill) if at.is_multiple_of(2) => fill,
+        _ => event,
+    };
+    let name = object.keys().nth(at / 2 % object.len()).expect("in range").clone();
+    match &replacements[with % replacements.len()] {
+        None => drop(object.shift_remove(&name)),
+        Some(value) => drop(object.insert(name, value.clone())),
+    }
+}
+
+fn any_message() -> impl Strategy<Value = Message> {
+    let event = prop_oneof![5 => any_balance_event(), 5 => any_order_event(), 1 => any_system_event()];
+    let user = pick(&[(60, ACTIVE), (1, DISABLED), (1, NOBODY)]);
+    let trading = pick(&[(60, TRADING), (1, OTHER_TRADING), (1, DISABLED_TRADING), (1, NO_TRADING)]);
+    (event, user, trading, 0..400, any_damage()).prop_map(|((kind, own), user, trading, number, damage)| {
+        let mut event = json!({
+            "event_id": format!("event-{number}"), "event_type": kind, "timestamp": "2026-11-23T10:00:00Z",
+            "user_id": user, "trading_id": trading, "source": "tiris-bot", "version": "1.0",
+        });
+        let event = event.as_object_mut().expect("object");
+        event.extend(own.as_object().expect("object").clone());
+        if let Damage::Field(at, with) = damage {
+            replace_field(event, at, with);
+        }
+        let mut payload = serde_json::to_vec(&event).expect("JSON");
+        let mut subject = format!("{kind}.{user}");
+        match damage {
+            Damage::None | Damage::Field(..) => {}
+            Damage::Truncated(length) => payload.truncate(length % payload.len()),
+            Damage::Inserted(text) => drop(payload.splice(1..1, format!("{text},").into_bytes())),
+            Damage::Subject(".SHOUT") => subject = format!("{kind}.{}", user.to_string().to_uppercase()),
+            Damage::Subject(other) => other.clone_into(&mut subject),
+            Damage::TooLong => payload.resize(65_537, b' '),
+        }
+        Message { subject, payload }
+    })
+}
+
+/// Messages, some of them published twice, in batches of some sizes.
+pub(super) fn any_run() -> impl Strategy<Value = Vec<Vec<Message>>> {
+    let again = prop::option::weighted(0.15, any::<prop::sample::Index>());
+    let messages = prop::collection::vec((any_message(), again), 1..120);
+    (messages, prop::collection::vec(1usize..30, 120)).prop_map(|(drawn, sizes)| {
+        let mut messages: Vec<Message> = Vec::new();
+        for (message, again) in drawn {
+            let earlier = again
+                .filter(|_| !messages.is_empty())
+                .map(|index| messages[index.index(messages.len())].clone());
+            messages.push(message);
+            messages.extend(earlier);
+        }
+        let mut rest = messages.into_iter();
+        let batches = sizes.into_iter().map(|size| rest.by_ref().take(size).collect());
+        batches.take_while(|batch: &Vec<Message>| !batch.is_empty()).collect()
+    })
+}
