@@ -94,7 +94,9 @@ impl Lane {
     /// Takes the lane with a new epoch, so that an earlier owner can write no more.
     pub async fn take(context: Context, id: LaneId) -> Result<Self> {
         let (stream, _) = reader::look_at(&context.connection, id.stream, 0).await?;
-        let state = lanes::take(&context.pool, id.stream.name(), lane_column(id), stream.created_at, context.owner).await?;
+        let state =
+            lanes::take(&context.pool, id.stream.name(), lane_column(id), stream.created_at, context.owner)
+                .await?;
         context.board.set(id, LaneStatus::Starting);
         let mut lane = Self {
             context,
@@ -142,7 +144,9 @@ impl Lane {
                 match &step {
                     Step::Waiting(why) => tracing::warn!(lane = %self.id, %why, "lane waits"),
                     Step::Halted(why) => tracing::error!(lane = %self.id, %why, "lane is halted"),
-                    Step::Committed(_) | Step::Idle => tracing::info!(lane = %self.id, cursor = self.cursor, "lane runs"),
+                    Step::Committed(_) | Step::Idle => {
+                        tracing::info!(lane = %self.id, cursor = self.cursor, "lane runs")
+                    }
                     Step::Lost => {}
                 }
             }
@@ -196,11 +200,14 @@ impl Lane {
                 fingerprint: self.fingerprint.as_deref(),
             };
             if let Err(mismatch) = identity::judge(&stream, &position, at_cursor.as_deref()) {
-                metrics::counter!("ingest_cursor_mismatches_total", "stream" => self.id.stream.name()).increment(1);
+                metrics::counter!("ingest_cursor_mismatches_total", "stream" => self.id.stream.name())
+                    .increment(1);
                 return Ok(Some(mismatch));
             }
             let nonce = rand::random();
-            let reader = Reader::open(&connection, self.id, self.context.lanes, self.epoch, nonce, self.cursor).await?;
+            let reader =
+                Reader::open(&connection, self.id, self.context.lanes, self.epoch, nonce, self.cursor)
+                    .await?;
             self.reader = Some(reader);
             self.checked_idle = Instant::now();
         }
@@ -255,7 +262,9 @@ impl Lane {
         let (stream, lane) = (self.id.stream.name(), lane_column(self.id));
         let plan = Plan::new(messages, self.id, self.context.bare_subjects);
         let mut transaction = self.context.pool.begin().await?;
-        let Some(state) = lanes::lock(&mut transaction, stream, lane).await? else { return Ok(Committed::Lost) };
+        let Some(state) = lanes::lock(&mut transaction, stream, lane).await? else {
+            return Ok(Committed::Lost);
+        };
         if state.epoch != self.epoch || state.owner != Some(self.context.owner) {
             return Ok(Committed::Lost);
         }
@@ -265,7 +274,13 @@ impl Lane {
         let (counts, timestamp) = match failure {
             None => self.apply(&mut transaction, &plan, messages).await?,
             Some(error) => {
-                let letter = plan::internal_letter(&messages[0], self.id, self.stream_created_at, self.context.bare_subjects, error);
+                let letter = plan::internal_letter(
+                    &messages[0],
+                    self.id,
+                    self.stream_created_at,
+                    self.context.bare_subjects,
+                    error,
+                );
                 dead_letters::insert(&mut transaction, &[letter]).await?;
                 (Counts { dead: 1, ..Counts::default() }, None)
             }
@@ -325,8 +340,11 @@ impl Lane {
 
     fn record(&self, counts: Counts, taken: usize, started: Instant) {
         let stream = self.id.stream.name();
-        for (outcome, count) in [("applied", counts.applied), ("duplicate", counts.duplicate), ("dead", counts.dead)] {
-            metrics::counter!("ingest_events_total", "stream" => stream, "outcome" => outcome).increment(count);
+        for (outcome, count) in
+            [("applied", counts.applied), ("duplicate", counts.duplicate), ("dead", counts.dead)]
+        {
+            metrics::counter!("ingest_events_total", "stream" => stream, "outcome" => outcome)
+                .increment(count);
         }
         metrics::histogram!("ingest_commit_seconds", "stream" => stream).record(started.elapsed());
         let size = u32::try_from(taken).unwrap_or(u32::MAX);

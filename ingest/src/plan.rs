@@ -172,7 +172,12 @@ impl Names {
     }
 }
 
-fn malformed_letter(message: &Incoming, malformed: &Malformed, id: LaneId, stream_created_at: i64) -> NewLetter {
+fn malformed_letter(
+    message: &Incoming,
+    malformed: &Malformed,
+    id: LaneId,
+    stream_created_at: i64,
+) -> NewLetter {
     letter(message, id, stream_created_at, Cause::from(malformed), &Names::of_malformed(malformed))
 }
 

@@ -200,7 +200,11 @@ impl Reader {
     fn accept(&mut self, message: &async_nats::jetstream::Message) -> Result<Incoming> {
         let info = message.info().map_err(|error| doubt(error.to_string()))?;
         if info.consumer_sequence != self.received + 1 {
-            return Err(doubt(format!("expected delivery {}, got {}", self.received + 1, info.consumer_sequence)));
+            return Err(doubt(format!(
+                "expected delivery {}, got {}",
+                self.received + 1,
+                info.consumer_sequence
+            )));
         }
         self.received = info.consumer_sequence;
         Ok(Incoming {
@@ -213,7 +217,11 @@ impl Reader {
     }
 
     fn check_connection(&self, connection: &Connection) -> Result<()> {
-        if connection.disconnects() == self.disconnects { Ok(()) } else { Err(doubt("the connection was lost")) }
+        if connection.disconnects() == self.disconnects {
+            Ok(())
+        } else {
+            Err(doubt("the connection was lost"))
+        }
     }
 
     /// Whether everything the server delivered arrives; to be asked now and then while nothing comes. What was under

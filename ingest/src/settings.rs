@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 use tiris_shared::config::{
-    ConfigError, DatabaseArgs, DatabaseConfig, Environment, NatsArgs, NatsConfig, Problems, ServiceArgs, ServiceConfig,
+    ConfigError, DatabaseArgs, DatabaseConfig, Environment, NatsArgs, NatsConfig, Problems, ServiceArgs,
+    ServiceConfig,
 };
 use tiris_shared::event::BareSubjects;
 

@@ -70,7 +70,9 @@ impl EventStream {
         let (source, destination) = match self {
             Self::Trading => (
                 "trading.*.*.*",
-                format!("trading.{{{{wildcard(1)}}}}.{{{{wildcard(2)}}}}.{{{{partition({lanes},3)}}}}.{{{{wildcard(3)}}}}"),
+                format!(
+                    "trading.{{{{wildcard(1)}}}}.{{{{wildcard(2)}}}}.{{{{partition({lanes},3)}}}}.{{{{wildcard(3)}}}}"
+                ),
             ),
             Self::System => (
                 "trading.*.*",
@@ -88,7 +90,11 @@ impl EventStream {
             (Self::System, false) => vec![format!("trading.*.{lane}.*")],
             (Self::Trading, true) => vec!["trading.orders.*".to_owned(), "trading.balance.*".to_owned()],
             (Self::System, true) => {
-                vec!["trading.errors".to_owned(), "trading.signals".to_owned(), "trading.heartbeat".to_owned()]
+                vec![
+                    "trading.errors".to_owned(),
+                    "trading.signals".to_owned(),
+                    "trading.heartbeat".to_owned(),
+                ]
             }
         }
     }

@@ -35,7 +35,9 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     let listener_stop = CancellationToken::new();
     let address = admin::serve(settings.service.admin_listen, readiness, metrics, listener_stop.clone())
         .await
-        .with_context(|| format!("cannot listen on {} (TIRIS_ADMIN_LISTEN)", settings.service.admin_listen))?;
+        .with_context(|| {
+            format!("cannot listen on {} (TIRIS_ADMIN_LISTEN)", settings.service.admin_listen)
+        })?;
     tracing::info!(admin = %address, lanes = settings.streams.lanes, version = env!("CARGO_PKG_VERSION"), "starting");
     let context = Context {
         pool,
@@ -74,8 +76,12 @@ fn readiness(pool: &PgPool, connection: &Connection, board: &Board) -> Readiness
 }
 
 async fn run_lanes(settings: &Settings, context: &Context, stop: &CancellationToken) -> anyhow::Result<()> {
-    let Some(()) = wait_for("the database", stop, || database::check_ready(&context.pool)).await else { return Ok(()) };
-    let Some(_) = wait_for("the database", stop, || partitions::ensure(&context.pool)).await else { return Ok(()) };
+    let Some(()) = wait_for("the database", stop, || database::check_ready(&context.pool)).await else {
+        return Ok(());
+    };
+    let Some(_) = wait_for("the database", stop, || partitions::ensure(&context.pool)).await else {
+        return Ok(());
+    };
     let declared = wait_for("the streams", stop, || async {
         match stream::declare(&context.connection.jetstream, &settings.streams).await {
             Ok(()) => Ok(Ok(())),
@@ -110,7 +116,11 @@ async fn run_lanes(settings: &Settings, context: &Context, stop: &CancellationTo
 }
 
 /// Tries until it works; none when told to stop before.
-async fn wait_for<T, F: Future<Output = Result<T>>>(what: &str, stop: &CancellationToken, attempt: impl Fn() -> F) -> Option<T> {
+async fn wait_for<T, F: Future<Output = Result<T>>>(
+    what: &str,
+    stop: &CancellationToken,
+    attempt: impl Fn() -> F,
+) -> Option<T> {
     loop {
         let error: Error = tokio::select! {
             () = stop.cancelled() => return None,
@@ -131,7 +141,9 @@ async fn release(settings: &Settings, context: &Context) {
     let released = lanes::release_all(&context.pool, context.owner);
     match tokio::time::timeout(settings.service.shutdown_timeout, released).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(error = &error as &dyn std::error::Error, "could not give the lanes back"),
+        Ok(Err(error)) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "could not give the lanes back")
+        }
         Err(_) => tracing::warn!("giving the lanes back took too long"),
     }
 }

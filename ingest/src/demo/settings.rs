@@ -16,7 +16,14 @@ pub struct DemoArgs {
     #[arg(long, env = "API_URL", default_value = "http://127.0.0.1:8080", value_name = "URL")]
     api_url: String,
     /// Access token of the user the bot trades for
-    #[arg(long, env = "TOKEN", hide_env_values = true, default_value = "", value_name = "TOKEN")]
+    #[arg(
+        long,
+        env = "TOKEN",
+        hide_env_values = true,
+        default_value = "",
+        hide_default_value = true,
+        value_name = "TOKEN"
+    )]
     token: SecretString,
     /// The user the bot trades for, to be sure; else the token's
     #[arg(long, env = "USER_ID", value_name = "UUID")]

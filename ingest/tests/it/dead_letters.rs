@@ -33,7 +33,10 @@ fn malformed(world: &World) -> Vec<Bad> {
     };
     let inserted = |text: &str| {
         let event = good().to_string();
-        raw(format!("{},\"metadata\":{text}}}", event.trim_end_matches('}')).into_bytes(), "INVALID_INFO_STRUCTURE")
+        raw(
+            format!("{},\"metadata\":{text}}}", event.trim_end_matches('}')).into_bytes(),
+            "INVALID_INFO_STRUCTURE",
+        )
     };
     let padded = |length: usize| {
         let mut bytes = good().to_string().into_bytes();
@@ -66,7 +69,10 @@ fn malformed(world: &World) -> Vec<Bad> {
         inserted(&format!("{}{}", "[".repeat(33), "]".repeat(33))),
         Bad { subject: foreign, ..raw(good().to_string().into_bytes(), "SUBJECT_MISMATCH") },
         Bad { subject: upper, ..raw(good().to_string().into_bytes(), "SUBJECT_MISMATCH") },
-        Bad { subject: "trading.orders.vanished".into(), ..raw(good().to_string().into_bytes(), "UNKNOWN_SUBJECT") },
+        Bad {
+            subject: "trading.orders.vanished".into(),
+            ..raw(good().to_string().into_bytes(), "UNKNOWN_SUBJECT")
+        },
     ]
 }
 
@@ -74,7 +80,10 @@ fn malformed(world: &World) -> Vec<Bad> {
 async fn refused(world: &World) -> Result<Vec<Bad>> {
     let [disabled, stranger, their_trading, their_account] = std::array::from_fn(|_| Uuid::now_v7());
     world.add_user(disabled, "disabled").await?;
-    sqlx::query("UPDATE users SET status = 'disabled' WHERE id = $1").bind(disabled).execute(world.pool()).await?;
+    sqlx::query("UPDATE users SET status = 'disabled' WHERE id = $1")
+        .bind(disabled)
+        .execute(world.pool())
+        .await?;
     world.add_user(stranger, "stranger").await?;
     world.add_trading(stranger, their_trading).await?;
     world.add_account(stranger, their_trading, their_account, "BTC").await?;
@@ -99,10 +108,29 @@ async fn refused(world: &World) -> Result<Vec<Bad>> {
         credit(&|e| e["amount"] = json!(0), "INVALID_AMOUNT", "rejected"),
         credit(&|e| e["amount"] = json!("-1"), "INVALID_AMOUNT", "rejected"),
         credit(&|e| e["amount"] = json!("0.1234567890123"), "TOO_MANY_DECIMALS", "rejected"),
-        credit(&|e| { e["amount"] = json!("1000"); e["direction"] = json!("debit"); }, "INSUFFICIENT_BALANCE", "rejected"),
-        Bad::new(world, Kind::BalanceLocked, &world.with(Kind::BalanceLocked, lock), "INSUFFICIENT_BALANCE", "rejected"),
+        credit(
+            &|e| {
+                e["amount"] = json!("1000");
+                e["direction"] = json!("debit");
+            },
+            "INSUFFICIENT_BALANCE",
+            "rejected",
+        ),
+        Bad::new(
+            world,
+            Kind::BalanceLocked,
+            &world.with(Kind::BalanceLocked, lock),
+            "INSUFFICIENT_BALANCE",
+            "rejected",
+        ),
         Bad::new(world, Kind::OrderFilled, &world.fill("1000", "1", "0"), "INSUFFICIENT_BALANCE", "rejected"),
-        Bad::new(world, Kind::BalanceUnlocked, &world.with(Kind::BalanceUnlocked, unlock), "UNLOCK_EXCEEDS_LOCKED", "rejected"),
+        Bad::new(
+            world,
+            Kind::BalanceUnlocked,
+            &world.with(Kind::BalanceUnlocked, unlock),
+            "UNLOCK_EXCEEDS_LOCKED",
+            "rejected",
+        ),
         credit(&|e| e["amount"] = json!("10000000000000000"), "AMOUNT_OUT_OF_RANGE", "rejected"),
     ])
 }
@@ -135,7 +163,8 @@ async fn every_bad_event_is_kept_with_its_bytes_code_and_class_and_the_good_ones
     .fetch_all(world.pool())
     .await?;
     for (seq, code, class, payload, status, attempts, event_id, user_id) in rows {
-        let (wanted_code, wanted_class, wanted_payload) = expected.remove(&seq).expect("a message of ours, once");
+        let (wanted_code, wanted_class, wanted_payload) =
+            expected.remove(&seq).expect("a message of ours, once");
         assert_eq!((code.as_str(), class.as_str()), (wanted_code, wanted_class), "message {seq}");
         assert_eq!(payload, wanted_payload);
         assert_eq!((status.as_str(), attempts), ("open", 0));
@@ -153,7 +182,9 @@ async fn every_bad_event_is_kept_with_its_bytes_code_and_class_and_the_good_ones
 async fn a_subject_without_a_user_is_taken_or_refused_as_configured() -> Result<()> {
     let world = World::new().await?;
     world.publish(Kind::BalanceUpdated.bare_subject(), &world.credit(world.currency, "BTC", "1")).await?;
-    world.run_until("one posting", async || world.expect_count("SELECT count(*) FROM transactions", 1).await).await?;
+    world
+        .run_until("one posting", async || world.expect_count("SELECT count(*) FROM transactions", 1).await)
+        .await?;
     world.publish(Kind::BalanceUpdated.bare_subject(), &world.credit(world.currency, "BTC", "1")).await?;
     let mut context = world.context();
     context.bare_subjects = BareSubjects::Refuse;

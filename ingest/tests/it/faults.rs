@@ -9,7 +9,8 @@ use tiris_shared::testing::{NatsSettings, PgServer, PgStop, eventually};
 use tokio_util::sync::CancellationToken;
 
 #[tokio::test]
-async fn an_event_that_fails_for_an_unforeseen_reason_is_found_and_the_others_are_applied_in_order() -> Result<()> {
+async fn an_event_that_fails_for_an_unforeseen_reason_is_found_and_the_others_are_applied_in_order()
+-> Result<()> {
     let world = World::new().await?;
     sqlx::raw_sql(
         "CREATE FUNCTION explode() RETURNS trigger LANGUAGE plpgsql AS \
@@ -29,7 +30,12 @@ async fn an_event_that_fails_for_an_unforeseen_reason_is_found_and_the_others_ar
     let mut lane = Lane::take(world.context(), id).await?;
     assert_eq!(drain(&mut lane).await, Step::Idle);
     assert_eq!(world.balance(world.currency).await?, "9");
-    world.expect_count("SELECT count(*) FROM dead_letters WHERE code = 'INTERNAL' AND reason LIKE '%foresaw%'", 1).await?;
+    world
+        .expect_count(
+            "SELECT count(*) FROM dead_letters WHERE code = 'INTERNAL' AND reason LIKE '%foresaw%'",
+            1,
+        )
+        .await?;
     world.expect_count("SELECT count(*) FROM dead_letters", 1).await
 }
 
@@ -39,7 +45,8 @@ async fn a_database_that_is_down_makes_the_lane_wait_and_then_apply_the_same_bat
     let mut server = PgServer::private().await?;
     let url = server.url("postgres");
     tiris_migrations::up(&url).await?;
-    let pool = tiris_shared::database::pool(&crate::world::settings(&url, &world.nats.url())?.database, "test")?;
+    let pool =
+        tiris_shared::database::pool(&crate::world::settings(&url, &world.nats.url())?.database, "test")?;
     let shared = world.pool().clone();
     let id = world.own_lane().await?;
     let mut context = world.context();
@@ -57,10 +64,11 @@ async fn a_database_that_is_down_makes_the_lane_wait_and_then_apply_the_same_bat
     server.restart().await?;
     // Connections of the pool that died with the server fail once each.
     step_until_idle_at(&mut lane, 2).await?;
-    let balance: String = sqlx::query_scalar("SELECT trim_scale(balance)::text FROM sub_accounts WHERE id = $1")
-        .bind(world.currency)
-        .fetch_one(&pool)
-        .await?;
+    let balance: String =
+        sqlx::query_scalar("SELECT trim_scale(balance)::text FROM sub_accounts WHERE id = $1")
+            .bind(world.currency)
+            .fetch_one(&pool)
+            .await?;
     assert_eq!(balance, "3");
     let letters: i64 = sqlx::query_scalar("SELECT count(*) FROM dead_letters").fetch_one(&pool).await?;
     assert_eq!(letters, 0);

@@ -8,7 +8,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 use tiris_ingest::stream::EventStream;
-use tiris_shared::testing::{NatsServer, NatsSettings, Process, TestDatabase, binary, eventually, free_port, scratch_dir};
+use tiris_shared::testing::{
+    NatsServer, NatsSettings, Process, TestDatabase, binary, eventually, free_port, scratch_dir,
+};
 
 /// Candles the bot trades: a few thousand events.
 const CANDLES: i64 = 600;
@@ -110,7 +112,8 @@ async fn books(pool: &PgPool) -> Result<String> {
 }
 
 #[tokio::test]
-async fn killing_ingest_ten_times_while_a_bot_trades_changes_nothing_and_neither_do_the_same_candles_again() -> Result<()> {
+async fn killing_ingest_ten_times_while_a_bot_trades_changes_nothing_and_neither_do_the_same_candles_again()
+-> Result<()> {
     let system = System::start().await?;
     let file = system.keys.path().join("eth_btc_swing.csv");
     std::fs::write(&file, candles()?)?;
@@ -142,7 +145,9 @@ async fn killing_ingest_ten_times_while_a_bot_trades_changes_nothing_and_neither
     ensure!(before == after, "the books changed");
     let exit = ingest.terminate(EXIT_LIMIT).await?;
     ensure!(exit.success(), "ingest did not stop cleanly: {exit}\n{}", ingest.log_tail());
-    let owned: i64 = sqlx::query_scalar("SELECT count(*) FROM ingest_lanes WHERE owner IS NOT NULL").fetch_one(system.pool()).await?;
+    let owned: i64 = sqlx::query_scalar("SELECT count(*) FROM ingest_lanes WHERE owner IS NOT NULL")
+        .fetch_one(system.pool())
+        .await?;
     ensure!(owned == 0, "{owned} lanes were not given back");
     Ok(())
 }

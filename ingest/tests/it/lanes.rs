@@ -13,14 +13,17 @@ async fn a_trade_of_a_bot_becomes_balances_postings_logs_and_a_heartbeat() -> Re
     let world = World::new().await?;
     let (stock, currency) = (world.stock, world.currency);
     world.send(Kind::BalanceUpdated, &world.credit(currency, "btc", "2")).await?;
-    let lock = json!({"sub_account_id": currency, "symbol": "BTC", "amount": "0.5", "related_order_id": "o-1"});
+    let lock =
+        json!({"sub_account_id": currency, "symbol": "BTC", "amount": "0.5", "related_order_id": "o-1"});
     world.send(Kind::BalanceLocked, &world.with(Kind::BalanceLocked, lock)).await?;
     world.send(Kind::OrderFilled, &world.fill("3", "0.1", "0.0003")).await?;
-    let unlock = json!({"sub_account_id": currency, "symbol": "BTC", "amount": 0.1997, "related_order_id": "o-1"});
+    let unlock =
+        json!({"sub_account_id": currency, "symbol": "BTC", "amount": 0.1997, "related_order_id": "o-1"});
     world.send(Kind::BalanceUnlocked, &world.with(Kind::BalanceUnlocked, unlock)).await?;
     let signal = json!({"signal_type": "buy", "symbol": "ETH/BTC", "confidence": 0.75, "strategy": "sma"});
     world.send(Kind::Signal, &world.with(Kind::Signal, signal)).await?;
-    let error = json!({"error_code": "E1", "error_message": "no funds", "severity": "high", "component": "exchange"});
+    let error =
+        json!({"error_code": "E1", "error_message": "no funds", "severity": "high", "component": "exchange"});
     world.send(Kind::Error, &world.with(Kind::Error, error)).await?;
     let beat = json!({"status": "healthy", "component": "trader", "metrics": {"load": 0.5}});
     world.send(Kind::Heartbeat, &world.with(Kind::Heartbeat, beat)).await?;
@@ -60,7 +63,9 @@ async fn amounts_arrive_exact_as_number_and_as_text() -> Result<()> {
         let event = world.credit(world.stock, "ETH", "AMOUNT").to_string().replace("\"AMOUNT\"", amount);
         world.publish_bytes(&Kind::BalanceUpdated.subject_of(world.user), event.into_bytes()).await?;
     }
-    world.run_until("six events", async || world.expect_count("SELECT count(*) FROM transactions", 6).await).await?;
+    world
+        .run_until("six events", async || world.expect_count("SELECT count(*) FROM transactions", 6).await)
+        .await?;
     assert_eq!(world.balance(world.currency).await?, "0.2");
     assert_eq!(world.balance(world.stock).await?, "246913578024690.246913598024");
     Ok(())
@@ -86,7 +91,12 @@ async fn the_same_events_again_change_nothing_and_a_reused_id_is_put_aside() -> 
     world.send(Kind::BalanceUpdated, &other).await?;
     assert_eq!(drain(&mut lane).await, Step::Idle);
     assert_eq!(world.balance(world.currency).await?, "6");
-    world.expect_count("SELECT count(*) FROM dead_letters WHERE code = 'EVENT_ID_REUSED' AND class = 'rejected'", 1).await?;
+    world
+        .expect_count(
+            "SELECT count(*) FROM dead_letters WHERE code = 'EVENT_ID_REUSED' AND class = 'rejected'",
+            1,
+        )
+        .await?;
     world.expect_count("SELECT count(*) FROM dead_letters", 1).await
 }
 
@@ -125,11 +135,13 @@ async fn a_lane_goes_on_from_its_cursor_and_follows_the_database_when_that_moved
     assert_eq!(drain(&mut lane).await, Step::Idle);
     assert_eq!(lane.cursor(), last);
     // As after a restore of an earlier copy, or a commit whose answer was lost: the stored cursor decides.
-    sqlx::query("UPDATE ingest_lanes SET cursor = $1, fingerprint = NULL WHERE stream = 'TRADING' AND lane = $2")
-        .bind(i64::try_from(before)?)
-        .bind(i32::try_from(id.lane)?)
-        .execute(world.pool())
-        .await?;
+    sqlx::query(
+        "UPDATE ingest_lanes SET cursor = $1, fingerprint = NULL WHERE stream = 'TRADING' AND lane = $2",
+    )
+    .bind(i64::try_from(before)?)
+    .bind(i32::try_from(id.lane)?)
+    .execute(world.pool())
+    .await?;
     world.send(Kind::BalanceUpdated, &world.credit(world.currency, "BTC", "4")).await?;
     let mut counts = Counts::default();
     let stop = CancellationToken::new();

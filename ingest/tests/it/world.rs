@@ -54,7 +54,17 @@ impl World {
         let settings = settings(database.url(), &nats.url())?;
         let connection = Connection::open(&settings.nats).await?;
         let [user, trading, stock, currency] = std::array::from_fn(|_| Uuid::now_v7());
-        let world = Self { database, nats, connection, settings, user, trading, stock, currency, next_event: 0.into() };
+        let world = Self {
+            database,
+            nats,
+            connection,
+            settings,
+            user,
+            trading,
+            stock,
+            currency,
+            next_event: 0.into(),
+        };
         world.add_user(user, "alice").await?;
         world.add_trading(user, trading).await?;
         world.add_account(user, trading, stock, "ETH").await?;
@@ -71,7 +81,11 @@ impl World {
     }
 
     pub(crate) async fn add_user(&self, id: Uuid, name: &str) -> Result<()> {
-        sqlx::query("INSERT INTO users (id, username) VALUES ($1, $2)").bind(id).bind(name).execute(self.pool()).await?;
+        sqlx::query("INSERT INTO users (id, username) VALUES ($1, $2)")
+            .bind(id)
+            .bind(name)
+            .execute(self.pool())
+            .await?;
         Ok(())
     }
 
@@ -86,13 +100,15 @@ impl World {
     }
 
     pub(crate) async fn add_account(&self, user: Uuid, trading: Uuid, id: Uuid, symbol: &str) -> Result<()> {
-        sqlx::query("INSERT INTO sub_accounts (id, user_id, trading_id, name, symbol) VALUES ($1, $2, $3, $4, $4)")
-            .bind(id)
-            .bind(user)
-            .bind(trading)
-            .bind(symbol)
-            .execute(self.pool())
-            .await?;
+        sqlx::query(
+            "INSERT INTO sub_accounts (id, user_id, trading_id, name, symbol) VALUES ($1, $2, $3, $4, $4)",
+        )
+        .bind(id)
+        .bind(user)
+        .bind(trading)
+        .bind(symbol)
+        .execute(self.pool())
+        .await?;
         Ok(())
     }
 
@@ -121,7 +137,12 @@ impl World {
         self.run_with(self.context(), what, done).await
     }
 
-    pub(crate) async fn run_with(&self, context: Context, what: &str, done: impl AsyncFnMut() -> Result<()>) -> Result<()> {
+    pub(crate) async fn run_with(
+        &self,
+        context: Context,
+        what: &str,
+        done: impl AsyncFnMut() -> Result<()>,
+    ) -> Result<()> {
         let stop = CancellationToken::new();
         let mut tasks = tokio::task::JoinSet::new();
         for stream in EventStream::ALL {
@@ -144,7 +165,8 @@ impl World {
     /// Publishes and answers the sequence and the subject the stream keeps.
     pub(crate) async fn publish_bytes(&self, subject: &str, payload: Vec<u8>) -> Result<(u64, String)> {
         let ack = self.connection.jetstream.publish(subject.to_owned(), payload.into()).await?.await?;
-        let stored = self.connection.jetstream.get_stream(&ack.stream).await?.get_raw_message(ack.sequence).await?;
+        let stored =
+            self.connection.jetstream.get_stream(&ack.stream).await?.get_raw_message(ack.sequence).await?;
         Ok((ack.sequence, stored.subject.to_string()))
     }
 
@@ -191,10 +213,11 @@ impl World {
     }
 
     pub(crate) async fn balance(&self, account: Uuid) -> Result<String> {
-        let text: String = sqlx::query_scalar("SELECT trim_scale(balance)::text FROM sub_accounts WHERE id = $1")
-            .bind(account)
-            .fetch_one(self.pool())
-            .await?;
+        let text: String =
+            sqlx::query_scalar("SELECT trim_scale(balance)::text FROM sub_accounts WHERE id = $1")
+                .bind(account)
+                .fetch_one(self.pool())
+                .await?;
         Ok(text)
     }
 
