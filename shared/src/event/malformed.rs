@@ -1,9 +1,11 @@
 //! Why a message is no event.
 
-use super::parse::EVENT_BYTES_MAX;
 use crate::json::JsonError;
 use std::fmt;
 use uuid::Uuid;
+
+/// Longest payload of an event, in bytes. The stream takes twice as much, so that what is too long is seen and kept.
+pub const EVENT_BYTES_MAX: usize = 64 * 1024;
 
 /// What is wrong with a message. None of these passes by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]

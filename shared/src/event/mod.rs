@@ -10,8 +10,8 @@ mod parse;
 mod subject;
 
 pub use body::{BalanceChange, Body, Event, Fill, Heartbeat, Order};
-pub use malformed::{Malformed, MalformedKind};
-pub use parse::{EVENT_BYTES_MAX, parse};
+pub use malformed::{EVENT_BYTES_MAX, Malformed, MalformedKind};
+pub use parse::parse;
 pub use subject::{BareSubjects, Kind, Subject};
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::body::{BalanceChange, Body, Event, Fill, Heartbeat, Order};
 use super::fields::Fields;
-use super::malformed::{Malformed, MalformedKind};
+use super::malformed::{EVENT_BYTES_MAX, Malformed, MalformedKind};
 use super::subject::{BareSubjects, Kind, Subject};
 use crate::ids::{AccountId, TradingId, UserId};
 use crate::json::{self, JsonError};
@@ -10,9 +10,6 @@ use crate::ledger::{Belief, Command, Direction, Movement, Side};
 use crate::money::Number;
 use serde_json::{Map, Value};
 use uuid::Uuid;
-
-/// Longest payload of an event, in bytes. The stream takes twice as much, so that what is too long is seen and kept.
-pub const EVENT_BYTES_MAX: usize = 64 * 1024;
 
 const ID_CHARS_MAX: usize = 128;
 const NAME_CHARS_MAX: usize = 128;

@@ -1,44 +1,8 @@
 //! What can be asked of the ledger.
 
-use super::account::OrderId;
+use super::names::{Asset, OrderId};
 use crate::ids::AccountId;
 use crate::money::Number;
-use std::fmt;
-use std::str::FromStr;
-
-/// The symbol of an asset: 1 to 20 printable ASCII characters without `/`, upper case.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Asset(String);
-
-/// Longest symbol, in characters.
-const ASSET_LENGTH_MAX: usize = 20;
-
-impl FromStr for Asset {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let fits = (1..=ASSET_LENGTH_MAX).contains(&text.len());
-        if fits && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/') {
-            Ok(Self(text.to_ascii_uppercase()))
-        } else {
-            Err(format!("must be 1 to {ASSET_LENGTH_MAX} printable ASCII characters without '/'"))
-        }
-    }
-}
-
-impl fmt::Display for Asset {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Asset {
-    /// The symbol.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
 
 /// Which way a posting moves a balance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,53 +1,13 @@
 //! The decision: what a command does to a book, or why not.
 
-use super::account::{Account, Book, HoldChange, OrderId};
-use super::command::{Asset, Belief, Command, Direction, Movement, Side, Trade};
+use super::account::Account;
+use super::book::Book;
+use super::command::{Belief, Command, Direction, Movement, Side, Trade};
+use super::effect::{Drift, Effect, HoldChange, Posting};
+use super::names::{Asset, OrderId};
 use super::rejection::Rejection;
 use crate::ids::{AccountId, TradingId, UserId};
 use crate::money::{Money, Number};
-
-/// One change of one balance: a row of `transactions`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Posting {
-    /// The account.
-    pub account: AccountId,
-    /// Credit or debit.
-    pub direction: Direction,
-    /// How much, above zero.
-    pub amount: Money,
-    /// Why: the reason of the movement or trade, or `fee`.
-    pub reason: String,
-    /// The balance after it.
-    pub closing_balance: Money,
-    /// Its number on the account, without gaps from 1.
-    pub sequence: i64,
-    /// Price of a trade, rounded for storage.
-    pub price: Option<Money>,
-    /// Asset the price is in.
-    pub quote: Option<Asset>,
-}
-
-/// A difference between what the caller said and what the books say: caller's figure minus ours.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Drift {
-    /// The field of the event.
-    pub field: &'static str,
-    /// The difference.
-    pub amount: Number,
-}
-
-/// What a command does: new account states and how they came about.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Effect {
-    /// Postings in order.
-    pub postings: Vec<Posting>,
-    /// Holds that changed.
-    pub holds: Vec<HoldChange>,
-    /// Whole new states of every account that changed.
-    pub accounts: Vec<Account>,
-    /// Differences to tell; never a reason to refuse.
-    pub drift: Vec<Drift>,
-}
 
 /// Whether the accounts named exist and belong to this trading and user.
 pub fn check(book: &Book, user: UserId, trading: TradingId, accounts: &[AccountId]) -> Result<(), Rejection> {

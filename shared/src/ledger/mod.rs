@@ -7,13 +7,19 @@
 //! The commands and their rules are those of the event contract; REST uses the same commands.
 
 mod account;
+mod book;
 mod command;
 mod decide;
+mod effect;
+mod names;
 mod rejection;
 
-pub use account::{Account, Book, HoldChange, ORDER_ID_LENGTH_MAX, OrderId};
-pub use command::{Asset, Belief, Command, Direction, Movement, Side, Trade};
-pub use decide::{Drift, Effect, Posting, apply, check};
+pub use account::Account;
+pub use book::Book;
+pub use command::{Belief, Command, Direction, Movement, Side, Trade};
+pub use decide::{apply, check};
+pub use effect::{Drift, Effect, HoldChange, Posting};
+pub use names::{Asset, ORDER_ID_LENGTH_MAX, OrderId};
 pub use rejection::Rejection;
 
 #[cfg(test)]

@@ -39,6 +39,7 @@
 mod account;
 pub mod auditor;
 mod binaries;
+mod cluster;
 mod command;
 mod database;
 mod leash;

@@ -3,7 +3,7 @@
 //! Owns: its configuration, its start and its ends. Must not know: streams.
 
 use super::place::scratch_dir;
-use super::port::free_port;
+use super::port::on_free_port;
 use super::process::Process;
 use super::tools::find_nats_server;
 use anyhow::{Context, Result, ensure};
@@ -18,8 +18,6 @@ const START_LIMIT: Duration = Duration::from_secs(120);
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 /// One attempt to connect while it starts.
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
-/// Somebody may take the chosen port between the choice and the start.
-const START_ATTEMPTS: u32 = 5;
 
 /// What a caller may choose.
 #[derive(Clone, Debug, Default)]
@@ -52,7 +50,8 @@ impl NatsServer {
         let program = find_nats_server()?;
         let dir = dir.canonicalize()?;
         let mut server = Self { process: None, program, dir, port: 0, settings, _scratch: None };
-        server.launch_on_free_port().await?;
+        let port = server.settings.port;
+        on_free_port(port, async |port| server.launch(port).await).await?;
         Ok(server)
     }
 
@@ -106,21 +105,6 @@ impl NatsServer {
     pub async fn restart(&mut self) -> Result<()> {
         ensure!(self.process.is_none(), "the NATS server is running: stop it first");
         self.launch(self.port).await
-    }
-
-    async fn launch_on_free_port(&mut self) -> Result<()> {
-        if let Some(port) = self.settings.port {
-            return self.launch(port).await;
-        }
-        let mut outcome = Ok(());
-        for _ in 0..START_ATTEMPTS {
-            outcome = self.launch(free_port()?).await;
-            match &outcome {
-                Err(error) if format!("{error:#}").contains("address already in use") => self.process = None,
-                _ => break,
-            }
-        }
-        outcome
     }
 
     async fn launch(&mut self, port: u16) -> Result<()> {

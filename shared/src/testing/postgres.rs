@@ -3,31 +3,24 @@
 //! Owns: making its cluster, its settings, its start and its ends. Must not know: what is stored in it.
 
 use super::account::Account;
+use super::cluster::{MISLEADING, USER, make_cluster, prepare_dir};
 use super::place::scratch_dir;
-use super::port::free_port;
+use super::port::on_free_port;
 use super::process::Process;
 use super::tools::{PgTools, find_postgres};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, ensure};
 use nix::sys::signal::Signal;
 use sqlx::{ConnectOptions, Connection, postgres::PgConnectOptions};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// The superuser, whom connections from this machine need no password for.
-const USER: &str = "tiris";
 /// From start to taking connections, recovery after a crash included.
 const START_LIMIT: Duration = Duration::from_secs(120);
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 /// One attempt to connect while it starts.
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
-/// Somebody may take the chosen port between the choice and the start.
-const START_ATTEMPTS: u32 = 5;
-/// Variables that would lead PostgreSQL's programs elsewhere.
-const MISLEADING: [&str; 6] = ["PGDATA", "PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGOPTIONS"];
 
 /// What a caller may choose.
 #[derive(Clone, Debug)]
@@ -111,7 +104,8 @@ impl PgServer {
             tokio::task::spawn_blocking(move || make_cluster(&tools, account.as_ref(), &dir, durable))
                 .await??;
         }
-        server.launch_on_free_port().await?;
+        let port = server.settings.port;
+        on_free_port(port, async |port| server.launch(port).await).await?;
         Ok(server)
     }
 
@@ -167,21 +161,6 @@ impl PgServer {
 
     fn data_dir(&self) -> PathBuf {
         self.dir.join("data")
-    }
-
-    async fn launch_on_free_port(&mut self) -> Result<()> {
-        if let Some(port) = self.settings.port {
-            return self.launch(port).await;
-        }
-        let mut outcome = Ok(());
-        for _ in 0..START_ATTEMPTS {
-            outcome = self.launch(free_port()?).await;
-            match &outcome {
-                Err(error) if format!("{error:#}").contains("Address already in use") => self.process = None,
-                _ => break,
-            }
-        }
-        outcome
     }
 
     async fn launch(&mut self, port: u16) -> Result<()> {
@@ -243,58 +222,4 @@ impl Drop for PgServer {
             process.wait_briefly();
         }
     }
-}
-
-/// Makes `dir` when it is missing, and the server's user its owner.
-fn prepare_dir(dir: &Path, account: Option<&Account>) -> Result<()> {
-    fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    let Some(account) = account else { return Ok(()) };
-    account.own(dir)?;
-    fs::set_permissions(dir, fs::Permissions::from_mode(0o700))?;
-    if !account.can_reach(&dir.canonicalize()?) {
-        bail!(
-            "user {}, who must run PostgreSQL as we are root, may not enter {}; put it elsewhere",
-            account.name(),
-            dir.display()
-        );
-    }
-    Ok(())
-}
-
-/// Makes the cluster `dir/data`. A half-made one, left by a crash, is made anew.
-fn make_cluster(tools: &PgTools, account: Option<&Account>, dir: &Path, durable: bool) -> Result<()> {
-    let unfinished = dir.join("data.unfinished");
-    if unfinished.exists() {
-        fs::remove_dir_all(&unfinished).context("cannot remove a half-made cluster")?;
-    }
-    let mut command = Command::new(tools.bin.join("initdb"));
-    command.arg("-D").arg(&unfinished).args([
-        "-U",
-        USER,
-        "--auth=trust",
-        "--encoding=UTF8",
-        "--no-instructions",
-    ]);
-    // Only glibc and musl have C.UTF-8 everywhere; elsewhere C sorts the same way.
-    command.arg(if cfg!(target_os = "linux") { "--locale=C.UTF-8" } else { "--locale=C" });
-    if !durable {
-        command.arg("--no-sync");
-    }
-    command.env("LC_ALL", "C").current_dir(dir);
-    for name in MISLEADING {
-        command.env_remove(name);
-    }
-    if let Some(account) = account {
-        account.run(&mut command);
-    }
-    let output = command.output().with_context(|| format!("cannot run initdb of {}", tools.bin.display()))?;
-    if !output.status.success() {
-        bail!(
-            "initdb failed ({}):\n{}{}",
-            output.status,
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
-    fs::rename(&unfinished, dir.join("data")).context("cannot put the new cluster in its place")
 }
