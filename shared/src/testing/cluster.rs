@@ -11,9 +11,14 @@ use std::path::Path;
 use std::process::Command;
 
 /// The superuser, whom connections from this machine need no password for.
-pub(super) const USER: &str = "tiris";
+const USER: &str = "tiris";
 /// Variables that would lead PostgreSQL's programs elsewhere.
 pub(super) const MISLEADING: [&str; 6] = ["PGDATA", "PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGOPTIONS"];
+
+/// The address of a database of the server on `port` of this machine.
+pub(super) fn url(port: u16, database: &str) -> String {
+    format!("postgres://{USER}@127.0.0.1:{port}/{database}")
+}
 
 /// Makes `dir` when it is missing, and the server's user its owner.
 pub(super) fn prepare_dir(dir: &Path, account: Option<&Account>) -> Result<()> {
@@ -32,7 +37,12 @@ pub(super) fn prepare_dir(dir: &Path, account: Option<&Account>) -> Result<()> {
 }
 
 /// Makes the cluster `dir/data`. A half-made one, left by a crash, is made anew.
-pub(super) fn make_cluster(tools: &PgTools, account: Option<&Account>, dir: &Path, durable: bool) -> Result<()> {
+pub(super) fn make_cluster(
+    tools: &PgTools,
+    account: Option<&Account>,
+    dir: &Path,
+    durable: bool,
+) -> Result<()> {
     let unfinished = dir.join("data.unfinished");
     if unfinished.exists() {
         fs::remove_dir_all(&unfinished).context("cannot remove a half-made cluster")?;

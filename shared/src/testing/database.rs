@@ -2,6 +2,7 @@
 //!
 //! Owns: making it from a migrated template, dropping it, sweeping those of dead processes. Must not know: tables.
 
+use super::cluster::url;
 use super::place::{is_alive, short_hash};
 use super::shared_server::SharedServer;
 use anyhow::{Context, Result};
@@ -143,10 +144,6 @@ fn template_name() -> String {
 fn owner_is_dead(database: &str) -> bool {
     let owner = database.strip_prefix(PREFIX).and_then(|rest| rest.split('_').next()?.parse().ok());
     owner.is_some_and(|pid| !is_alive(pid))
-}
-
-fn url(port: u16, database: &str) -> String {
-    format!("postgres://tiris@127.0.0.1:{port}/{database}")
 }
 
 async fn connect(port: u16, database: &str) -> Result<PgConnection> {

@@ -25,7 +25,10 @@ pub fn free_port_or(wanted: u16) -> Result<u16> {
 }
 
 /// Calls `launch` with `fixed`, or else with a free port, again with another one when somebody was faster.
-pub(super) async fn on_free_port(fixed: Option<u16>, mut launch: impl AsyncFnMut(u16) -> Result<()>) -> Result<()> {
+pub(super) async fn on_free_port(
+    fixed: Option<u16>,
+    mut launch: impl AsyncFnMut(u16) -> Result<()>,
+) -> Result<()> {
     if let Some(port) = fixed {
         return launch(port).await;
     }

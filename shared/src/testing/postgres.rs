@@ -3,7 +3,7 @@
 //! Owns: making its cluster, its settings, its start and its ends. Must not know: what is stored in it.
 
 use super::account::Account;
-use super::cluster::{MISLEADING, USER, make_cluster, prepare_dir};
+use super::cluster::{self, MISLEADING, make_cluster, prepare_dir};
 use super::place::scratch_dir;
 use super::port::on_free_port;
 use super::process::Process;
@@ -118,7 +118,7 @@ impl PgServer {
     /// The address of one of its databases; `postgres` is always there.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://{USER}@127.0.0.1:{}/{database}", self.port)
+        cluster::url(self.port, database)
     }
 
     /// The server's main process; `None` while stopped.

@@ -1,0 +1,46 @@
+# Thin: the work is done by cargo and by the program tiris-dev (shared/src/bin/tiris-dev).
+# PROFILE=release builds optimised programs; TIRIS_DEV_DIR moves the folder .tiris.
+
+PROFILE ?= dev
+FLAGS := $(if $(filter release,$(PROFILE)),--release) --features tiris-shared/testing
+DEV := cargo run --quiet $(FLAGS) --bin tiris-dev --
+DENY_VERSION := 0.20.2
+
+.DEFAULT_GOAL := help
+.PHONY: help build run up down status clean-data tools test check fmt
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## Build all programs
+	@cargo build --workspace --bins $(FLAGS)
+
+run: build ## Run everything with a demo bot and live balances, until Ctrl-C
+	@$(DEV) run
+
+up: build ## Start everything but the bot in the background and write .tiris/env
+	@$(DEV) up
+
+down: ## Stop what runs; the data stays
+	@$(DEV) down
+
+status: ## Say what runs, and where
+	@$(DEV) status
+
+clean-data: ## Stop what runs and forget all data
+	@$(DEV) clean-data
+
+tools: ## Install PostgreSQL and nats-server when they are missing
+	@$(DEV) tools
+
+test: build tools ## Run the whole test suite
+	@cargo test --workspace $(FLAGS)
+
+check: ## Format, lints, documentation, dependencies
+	@cargo fmt --all --check
+	@cargo clippy --workspace --all-targets --all-features -- -D warnings
+	@RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features --document-private-items
+	@.ci/deny $(DENY_VERSION)
+
+fmt: ## Format the code
+	@cargo fmt --all
