@@ -1,0 +1,30 @@
+//! The security scheme of the OpenAPI document: a bearer token of a live session.
+
+use super::session::Session;
+use crate::error::Problem;
+use crate::state::State;
+use poem::Request;
+use poem_openapi::SecurityScheme;
+use poem_openapi::auth::Bearer;
+use tiris_shared::error::Error;
+use tiris_shared::ids::UserId;
+
+/// An access token, from signing in; on a developer's machine `tiris-api token --email you@example.com` prints one.
+#[derive(SecurityScheme)]
+#[oai(rename = "AccessToken", ty = "bearer", bearer_format = "JWT", checker = "check")]
+pub(crate) struct Caller(Session);
+
+impl Caller {
+    /// Who is calling.
+    pub(crate) fn user(&self) -> UserId {
+        self.0.user
+    }
+}
+
+async fn check(request: &Request, bearer: Bearer) -> poem::Result<Session> {
+    let state =
+        request.data::<State>().ok_or_else(|| Problem::from(Error::internal("no state in the request")))?;
+    let session = state.sessions.of_token(&bearer.token).await.map_err(Problem::from)?;
+    tracing::Span::current().record("user_id", tracing::field::display(session.user));
+    Ok(session)
+}

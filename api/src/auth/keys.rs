@@ -1,0 +1,164 @@
+//! The Ed25519 keys of access tokens: read from files, made for a developer, published as JWKS.
+//!
+//! Owns: key files and key ids. Must not know: claims, requests.
+
+use anyhow::{Context, bail};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use jsonwebtoken::jwk::{AlgorithmParameters, Jwk};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use tiris_shared::config::Environment;
+
+/// What stands before the 32 secret bytes of an Ed25519 key in PKCS#8 (RFC 8410).
+const PKCS8_PREFIX: [u8; 16] =
+    [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+/// Readable and writable by its owner only.
+const PRIVATE_MODE: u32 = 0o600;
+
+/// All keys that are valid now.
+pub struct Keys {
+    signing: EncodingKey,
+    signing_id: String,
+    verifying: HashMap<String, DecodingKey>,
+    jwks: Value,
+}
+
+impl Keys {
+    /// Reads the files; the first one signs. A missing one is made when this is a developer's machine.
+    pub fn load(files: &[PathBuf], environment: Environment) -> anyhow::Result<Self> {
+        let mut signing = None;
+        let mut verifying = HashMap::new();
+        let mut published = Vec::new();
+        for file in files {
+            if environment == Environment::Dev && !file.exists() {
+                create(file)?;
+            }
+            let pem = std::fs::read(file).with_context(|| {
+                format!("cannot read the key file {} (TIRIS_JWT_KEY_FILE)", file.display())
+            })?;
+            let key = EncodingKey::from_ed_pem(&pem)
+                .with_context(|| format!("{} holds no Ed25519 key in PKCS#8 PEM", file.display()))?;
+            let (id, public) = public_part(&key).with_context(|| format!("the key in {}", file.display()))?;
+            verifying.insert(id.clone(), DecodingKey::from_ed_components(&public)?);
+            published.push(
+                json!({"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": id, "x": public}),
+            );
+            signing.get_or_insert((key, id));
+        }
+        let Some((signing, signing_id)) = signing else { bail!("TIRIS_JWT_KEY_FILE names no file") };
+        Ok(Self { signing, signing_id, verifying, jwks: json!({"keys": published}) })
+    }
+
+    /// The key that signs, with its id.
+    pub(crate) fn signing(&self) -> (&EncodingKey, &str) {
+        (&self.signing, &self.signing_id)
+    }
+
+    /// The key with this id, when it is one of ours.
+    pub(crate) fn verifying(&self, id: &str) -> Option<&DecodingKey> {
+        self.verifying.get(id)
+    }
+
+    /// The public keys as a JSON Web Key Set.
+    pub(crate) fn jwks(&self) -> &Value {
+        &self.jwks
+    }
+}
+
+/// Id (the RFC 7638 thumbprint) and public part of a key, both base64url.
+fn public_part(key: &EncodingKey) -> anyhow::Result<(String, String)> {
+    let AlgorithmParameters::OctetKeyPair(pair) = Jwk::from_encoding_key(key, Algorithm::EdDSA)?.algorithm
+    else {
+        bail!("is no Ed25519 key");
+    };
+    let canonical = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, pair.x);
+    Ok((URL_SAFE_NO_PAD.encode(Sha256::digest(canonical)), pair.x))
+}
+
+/// Makes a key file. When two processes do it at once, one key wins and both use it.
+fn create(file: &Path) -> anyhow::Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    let secret: [u8; 32] = rand::random();
+    let mut der = PKCS8_PREFIX.to_vec();
+    der.extend(secret);
+    let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(der));
+    // Written beside and then linked, so that nobody reads half a key and nobody's key is replaced.
+    let draft = folder.join(format!(".jwt-{:016x}", rand::random::<u64>()));
+    let write = || -> std::io::Result<()> {
+        let mut out =
+            std::fs::OpenOptions::new().write(true).create_new(true).mode(PRIVATE_MODE).open(&draft)?;
+        out.write_all(pem.as_bytes())?;
+        out.sync_all()?;
+        match std::fs::hard_link(&draft, file) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            linked => linked,
+        }
+    };
+    let written = write();
+    // Best effort: a draft left behind is a key nobody uses.
+    std::fs::remove_file(&draft).ok();
+    written.with_context(|| format!("cannot make the key file {}", file.display()))?;
+    tracing::info!(file = %file.display(), "made a key for access tokens");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn folder() -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("tiris-keys-{:016x}", rand::random::<u64>()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        folder
+    }
+
+    #[test]
+    fn a_missing_key_is_made_once_for_its_owner_only_and_stays() {
+        let folder = folder();
+        let file = folder.join("deep/jwt.pem");
+        let first = Keys::load(std::slice::from_ref(&file), Environment::Dev).expect("made");
+        let again = Keys::load(std::slice::from_ref(&file), Environment::Dev).expect("read");
+        assert_eq!(first.signing_id, again.signing_id);
+        let mode = std::fs::metadata(&file).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, PRIVATE_MODE);
+        std::fs::remove_dir_all(folder).expect("removed");
+    }
+
+    #[test]
+    fn production_makes_no_key_and_says_which_file_is_missing() {
+        let file = std::env::temp_dir().join("tiris-no-such-key.pem");
+        let error = Keys::load(std::slice::from_ref(&file), Environment::Production).err().expect("refused");
+        assert!(format!("{error:#}").contains("tiris-no-such-key.pem"), "{error:#}");
+        assert!(!file.exists());
+    }
+
+    #[test]
+    fn a_file_that_holds_no_key_is_refused() {
+        let folder = folder();
+        let file = folder.join("jwt.pem");
+        std::fs::write(&file, "hello").expect("written");
+        assert!(Keys::load(&[file], Environment::Dev).is_err());
+        std::fs::remove_dir_all(folder).expect("removed");
+    }
+
+    #[test]
+    fn the_first_key_signs_and_all_are_published() {
+        let folder = folder();
+        let files = [folder.join("a.pem"), folder.join("b.pem")];
+        let keys = Keys::load(&files, Environment::Dev).expect("made");
+        let published = keys.jwks()["keys"].as_array().expect("a list");
+        assert_eq!(published.len(), 2);
+        assert_eq!(published[0]["kid"], keys.signing().1);
+        assert!(published.iter().all(|key| key.get("d").is_none()));
+        std::fs::remove_dir_all(folder).expect("removed");
+    }
+}

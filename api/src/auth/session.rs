@@ -1,0 +1,103 @@
+//! Whether a token's session is alive and what its user may do, by the database, remembered for some seconds.
+//!
+//! Owns: the query and the cache. Must not know: HTTP.
+
+use super::keys::Keys;
+use super::token;
+use chrono::Utc;
+use moka::future::Cache;
+use sha2::{Digest, Sha256};
+use sqlx::PgPool;
+use std::sync::Arc;
+use std::time::Duration;
+use tiris_shared::error::{Error, Result};
+use tiris_shared::ids::UserId;
+use uuid::Uuid;
+
+/// How long an answer is remembered; a revoked session must be noticed within ten seconds.
+const REMEMBERED: Duration = Duration::from_secs(8);
+/// How many tokens are remembered.
+const REMEMBERED_TOKENS_MAX: u64 = 50_000;
+/// Longest token that is looked at, in bytes.
+const TOKEN_BYTES_MAX: usize = 4_096;
+
+/// What a user may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Everything with what is his own.
+    User,
+    /// What changes other users' things or the service itself.
+    Admin,
+}
+
+/// A session that is alive.
+#[derive(Clone, Debug)]
+pub(crate) struct Session {
+    /// Who is signed in.
+    pub(crate) user: UserId,
+    /// Which sign-in it is.
+    #[expect(dead_code, reason = "signing out and the audit trail need it")]
+    pub(crate) id: Uuid,
+    /// What the user may do now.
+    #[expect(dead_code, reason = "operations for admins need it")]
+    pub(crate) role: Role,
+    expires: i64,
+}
+
+/// Tells tokens of live sessions from others.
+pub(crate) struct Sessions {
+    keys: Arc<Keys>,
+    pool: PgPool,
+    known: Cache<[u8; 32], Session>,
+}
+
+impl Sessions {
+    pub(crate) fn new(keys: Arc<Keys>, pool: PgPool) -> Self {
+        let known = Cache::builder().max_capacity(REMEMBERED_TOKENS_MAX).time_to_live(REMEMBERED).build();
+        Self { keys, pool, known }
+    }
+
+    /// The live session of a token. Verifying a signature and asking the database happen once in some seconds.
+    pub(crate) async fn of_token(&self, token: &str) -> Result<Session> {
+        if token.len() > TOKEN_BYTES_MAX {
+            return Err(Error::InvalidToken("it is too long"));
+        }
+        let key: [u8; 32] = Sha256::digest(token).into();
+        let session = match self.known.get(&key).await {
+            Some(session) => session,
+            None => {
+                let session = self.load(token).await?;
+                self.known.insert(key, session.clone()).await;
+                session
+            }
+        };
+        if session.expires <= Utc::now().timestamp() {
+            return Err(Error::InvalidToken("it has expired"));
+        }
+        Ok(session)
+    }
+
+    async fn load(&self, token: &str) -> Result<Session> {
+        let claims = token::verify(&self.keys, token)?;
+        let row: Option<(String, String, bool)> = sqlx::query_as(
+            "SELECT u.role, u.status, s.revoked_at IS NULL AND s.expires_at > now() \
+             FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1 AND s.user_id = $2",
+        )
+        .bind(claims.sid)
+        .bind(claims.sub)
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some((role, status, alive)) = row else {
+            return Err(Error::InvalidToken("its session does not exist"));
+        };
+        // Disabling a user also ends the sessions: that the user is disabled says more.
+        if status == "disabled" {
+            return Err(Error::AccountDisabled);
+        }
+        if !alive || status != "active" {
+            return Err(Error::InvalidToken("its session has ended"));
+        }
+        let role = if role == "admin" { Role::Admin } else { Role::User };
+        Ok(Session { user: claims.sub, id: claims.sid, role, expires: claims.exp })
+    }
+}

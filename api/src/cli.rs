@@ -1,0 +1,70 @@
+//! The command line: which command, and with which settings.
+//!
+//! Owns: names and help of commands and flags. Must not know: what a command does.
+
+use crate::command;
+use crate::settings::{KeyArgs, ServeArgs};
+use clap::{Args, Parser, Subcommand};
+use tiris_shared::config::{DatabaseArgs, ServiceArgs};
+
+/// The REST API of Tiris Backend
+///
+/// Without a command it serves. Every setting can be given as a flag or by its environment variable.
+#[derive(Parser, Debug)]
+#[command(name = "tiris-api", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Serve the API until SIGTERM or Ctrl-C
+    Serve(Box<ServeArgs>),
+    /// Print an access token for local use, making the user when it is missing
+    ///
+    /// Only for development: it refuses to work with TIRIS_ENV=production.
+    Token(Box<TokenArgs>),
+    /// Print the OpenAPI document
+    Openapi,
+}
+
+/// Settings of `tiris-api token`.
+#[derive(Args, Debug)]
+pub struct TokenArgs {
+    /// E-mail address of the user
+    #[arg(long, value_name = "EMAIL")]
+    pub(crate) email: String,
+    /// Make the user an admin
+    #[arg(long)]
+    pub(crate) admin: bool,
+    /// Print a JSON object with token, user_id and expires_in (seconds)
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Hours until the token expires
+    #[arg(long, value_name = "HOURS", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=720))]
+    pub(crate) ttl_hours: u32,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
+}
+
+impl Cli {
+    /// Runs the command to its end.
+    pub async fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            None => command::serve::run(&self.serve).await,
+            Some(Command::Serve(args)) => command::serve::run(&args).await,
+            Some(Command::Token(args)) => command::token::run(&args).await,
+            Some(Command::Openapi) => {
+                println!("{}", command::openapi::document());
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Prints the OpenAPI document, which is also committed as `api/openapi.json`.
+
+/// The document as pretty-printed JSON.
+#[must_use]
+pub fn document() -> String {
+    crate::routes::service().spec()
+}

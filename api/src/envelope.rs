@@ -1,0 +1,184 @@
+//! What every answer is wrapped in, and what operations return.
+//!
+//! Owns: the form of success and failure, and their part of the OpenAPI document. Must not know: single operations.
+
+use crate::error::{Problem, Told};
+use bytes::Bytes;
+use chrono::{DateTime, SubsecRound, Utc};
+use poem::http::StatusCode;
+use poem::{IntoResponse, Response};
+use poem_openapi::payload::{Json, Payload as _};
+use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
+use poem_openapi::types::{ParseFromJSON, ToJSON, Type};
+use poem_openapi::{ApiResponse, Object};
+use serde::Serialize;
+use std::marker::PhantomData;
+use tiris_shared::error::Error;
+
+/// When and under which id an answer was made.
+#[derive(Object, Serialize)]
+pub(crate) struct Metadata {
+    /// When the answer was made
+    timestamp: DateTime<Utc>,
+    /// Id of the request, also in the header X-Request-ID and in our logs
+    #[oai(validator(max_length = 128))]
+    trace_id: String,
+}
+
+/// An answer of success.
+#[derive(Object)]
+pub(crate) struct Success<T: ParseFromJSON + ToJSON + Type> {
+    /// Always true
+    success: bool,
+    /// What was asked for
+    data: T,
+    metadata: Metadata,
+}
+
+/// What went wrong.
+#[derive(Object, Serialize)]
+pub(crate) struct Failed {
+    /// Stable code, for programs
+    code: String,
+    /// Fit to show to a person
+    message: String,
+    /// For a developer: which field, which limit
+    #[oai(nullable)]
+    details: Option<String>,
+    /// Id of the request, to be told when asking for help
+    trace_id: String,
+    /// When the answer was made
+    timestamp: DateTime<Utc>,
+}
+
+/// An answer of failure.
+#[derive(Object, Serialize)]
+pub(crate) struct Failure {
+    /// Always false
+    success: bool,
+    error: Failed,
+    metadata: Metadata,
+}
+
+/// The serialized `data` of an answer on its way to the middleware that wraps it.
+#[derive(Clone)]
+pub(crate) struct Payload(pub(crate) Bytes);
+
+/// Now, as precise as the times the database keeps.
+fn now() -> DateTime<Utc> {
+    Utc::now().trunc_subsecs(6)
+}
+
+/// The body of a successful answer.
+pub(crate) fn success(payload: &Payload, trace_id: &str) -> Vec<u8> {
+    let metadata = serde_json::to_vec(&Metadata { timestamp: now(), trace_id: trace_id.to_owned() });
+    // A time and a string always serialize.
+    let metadata = metadata.unwrap_or_default();
+    [&b"{\"success\":true,\"data\":"[..], &payload.0, b",\"metadata\":", &metadata, b"}"].concat()
+}
+
+/// The body of a failed answer.
+pub(crate) fn failure(told: &Told, trace_id: &str) -> Vec<u8> {
+    let timestamp = now();
+    let failure = Failure {
+        success: false,
+        error: Failed {
+            code: told.code.to_owned(),
+            message: told.message.clone(),
+            details: told.details.clone(),
+            trace_id: trace_id.to_owned(),
+            timestamp,
+        },
+        metadata: Metadata { timestamp, trace_id: trace_id.to_owned() },
+    };
+    // Strings and times always serialize.
+    serde_json::to_vec(&failure).unwrap_or_default()
+}
+
+/// A successful answer with `STATUS`.
+pub(crate) struct Reply<T, const STATUS: u16 = 200> {
+    data: T,
+}
+
+/// The answer to a request that made something.
+pub(crate) type Created<T> = Reply<T, 201>;
+
+impl<T, const STATUS: u16> Reply<T, STATUS> {
+    pub(crate) fn new(data: T) -> Self {
+        Self { data }
+    }
+}
+
+impl<T: Serialize + Send, const STATUS: u16> IntoResponse for Reply<T, STATUS> {
+    fn into_response(self) -> Response {
+        match serde_json::to_vec(&self.data) {
+            Ok(data) => {
+                let status = StatusCode::from_u16(STATUS).unwrap_or(StatusCode::OK);
+                Response::builder().status(status).extension(Payload(data.into())).finish()
+            }
+            Err(error) => poem::Error::from(Problem::from(Error::Internal(error.into()))).into_response(),
+        }
+    }
+}
+
+impl<T: ParseFromJSON + ToJSON + Type, const STATUS: u16> ApiResponse for Reply<T, STATUS> {
+    fn meta() -> MetaResponses {
+        let description = if STATUS == 201 { "Made" } else { "Done" };
+        MetaResponses { responses: vec![response::<Success<T>>(STATUS, description)] }
+    }
+
+    fn register(registry: &mut Registry) {
+        Success::<T>::register(registry);
+    }
+}
+
+fn response<T: ParseFromJSON + ToJSON + Type>(status: u16, description: &'static str) -> MetaResponse {
+    MetaResponse {
+        description,
+        status: Some(status),
+        status_range: None,
+        content: vec![MetaMediaType { content_type: Json::<T>::CONTENT_TYPE, schema: T::schema_ref() }],
+        headers: vec![],
+    }
+}
+
+/// The refusals an operation documents.
+pub(crate) trait Refusals: Send + Sync + 'static {
+    /// Statuses with what each means here.
+    const ALL: &'static [(u16, &'static str)];
+}
+
+/// A refusal of an operation that documents `R`.
+pub(crate) struct Refused<R> {
+    problem: Problem,
+    documented: PhantomData<R>,
+}
+
+impl<R, E: Into<Problem>> From<E> for Refused<R> {
+    fn from(error: E) -> Self {
+        Self { problem: error.into(), documented: PhantomData }
+    }
+}
+
+impl<R: Refusals> From<Refused<R>> for poem::Error {
+    fn from(refused: Refused<R>) -> Self {
+        refused.problem.into()
+    }
+}
+
+impl<R: Refusals> ApiResponse for Refused<R> {
+    fn meta() -> MetaResponses {
+        let all = R::ALL.iter().map(|(status, description)| response::<Failure>(*status, description));
+        MetaResponses { responses: all.collect() }
+    }
+
+    fn register(registry: &mut Registry) {
+        Failure::register(registry);
+    }
+}
+
+/// What an operation returns.
+pub(crate) type Answer<T, R> = Result<Reply<T>, Refused<R>>;
+
+/// What an operation returns that makes something.
+pub(crate) type Made<T, R> = Result<Created<T>, Refused<R>>;

@@ -1,0 +1,68 @@
+//! Moves money for a request: one transaction from begin to commit, tried again when the database asks for it.
+//!
+//! Owns: the transaction and its retries. Must not know: HTTP, or what else the transaction writes.
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgPool};
+use tiris_shared::error::{Error, Result};
+use tiris_shared::store::ledger::{Applied, Entry, Outcome, apply_batch, assert_fresh};
+
+/// How often a transaction is begun at most.
+const ATTEMPTS_MAX: u32 = 3;
+/// Serialization failure and deadlock: PostgreSQL asks to try the same transaction again.
+const RETRY_CODES: [&str; 2] = ["40001", "40P01"];
+
+/// What happens inside one transaction; it may run more than once.
+pub(crate) trait Work: Sync {
+    /// What it results in.
+    type Output: Send;
+
+    /// Does it; the caller commits. A work that books ends with [`finish`].
+    fn run(&self, connection: &mut PgConnection) -> impl Future<Output = Result<Self::Output>> + Send;
+}
+
+/// Runs `work` in a transaction and commits; an error leaves nothing behind.
+pub(crate) async fn commit<W: Work>(pool: &PgPool, work: &W) -> Result<W::Output> {
+    let mut attempt = 1;
+    loop {
+        match once(pool, work).await {
+            Err(error) if attempt < ATTEMPTS_MAX && asks_for_retry(&error) => attempt += 1,
+            result => return result,
+        }
+    }
+}
+
+async fn once<W: Work>(pool: &PgPool, work: &W) -> Result<W::Output> {
+    let mut transaction = pool.begin().await?;
+    let output = work.run(&mut transaction).await?;
+    transaction.commit().await?;
+    Ok(output)
+}
+
+fn asks_for_retry(error: &Error) -> bool {
+    let Error::DatabaseUnavailable(source) = error else { return false };
+    let code =
+        source.downcast_ref::<sqlx::Error>().and_then(|e| e.as_database_error()).and_then(|e| e.code());
+    code.is_some_and(|code| RETRY_CODES.contains(&code.as_ref()))
+}
+
+/// Books the entries, all or none, and returns their common timestamp and what each did.
+pub(crate) async fn book(
+    connection: &mut PgConnection,
+    entries: &[Entry],
+) -> Result<(DateTime<Utc>, Vec<Applied>)> {
+    let batch = apply_batch(connection, entries, rand::random()).await?;
+    let applied = batch.outcomes.into_iter().map(|outcome| match outcome {
+        Outcome::Applied(applied) => Ok(applied),
+        Outcome::Rejected(rejection) => Err(rejection.into()),
+        Outcome::Duplicate | Outcome::Reused => {
+            Err(Error::internal("an entry without an event id counts as repeated"))
+        }
+    });
+    Ok((batch.timestamp, applied.collect::<Result<_>>()?))
+}
+
+/// The last statement of a transaction that booked at `timestamp`.
+pub(crate) async fn finish(connection: &mut PgConnection, timestamp: DateTime<Utc>) -> Result<()> {
+    assert_fresh(connection, timestamp).await
+}

@@ -1,0 +1,9 @@
+//! What happens to every request around its handler, from outside in: trace, security headers, CORS, envelope with
+//! error mapping and ETag, timeout.
+
+pub(crate) mod cors;
+pub(crate) mod headers;
+pub(crate) mod measure;
+pub(crate) mod timeout;
+pub(crate) mod trace;
+pub(crate) mod wrap;

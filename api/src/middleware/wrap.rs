@@ -1,0 +1,155 @@
+//! Turns what a handler gives, or fails with, into the answer the contract promises.
+//!
+//! Owns: the envelope around data and errors, the one log line of a server error, ETag and 304.
+
+use super::trace::TraceId;
+use crate::envelope::{self, Payload};
+use crate::error::{Problem, from_framework};
+use futures_util::FutureExt;
+use poem::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, WWW_AUTHENTICATE};
+use poem::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use poem::{Endpoint, PathPattern, Request, Response, Result};
+use sha2::{Digest, Sha256};
+use std::fmt::Write;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use tiris_shared::error::Error;
+
+/// Bytes of the hash in an ETag.
+const ETAG_BYTES: usize = 16;
+const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+const REVALIDATE: HeaderValue = HeaderValue::from_static("private, no-cache");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// Answers every request, also when `next` fails or panics.
+pub(crate) async fn wrap<E: Endpoint<Output = Response>>(next: Arc<E>, request: Request) -> Result<Response> {
+    let trace_id = request.data::<TraceId>().map_or_else(|| Arc::from(""), |id| Arc::clone(&id.0));
+    let readable = matches!(*request.method(), Method::GET | Method::HEAD);
+    let known = readable.then(|| request.headers().get(IF_NONE_MATCH).cloned()).flatten();
+    let result = match AssertUnwindSafe(next.call(request)).catch_unwind().await {
+        Ok(result) => result,
+        Err(_) => Err(Problem::from(Error::internal("the handler panicked")).into()),
+    };
+    Ok(match result {
+        Err(error) => failed(error, &trace_id),
+        Ok(mut response) => match response.extensions_mut().remove::<Payload>() {
+            Some(payload) => succeeded(response, &payload, &trace_id, readable, known.as_ref()),
+            None => response,
+        },
+    })
+}
+
+fn failed(mut error: poem::Error, trace_id: &str) -> Response {
+    let pattern = error.data::<PathPattern>().cloned();
+    if error.is_from_response() {
+        return error.into_response();
+    }
+    let problem = from_framework(std::mem::replace(&mut error, StatusCode::INTERNAL_SERVER_ERROR.into()));
+    let told = problem.tell();
+    if told.status.is_server_error() {
+        tracing::error!(error = &problem as &dyn std::error::Error, code = told.code, "the request failed");
+    }
+    let mut response = Response::builder().status(told.status).body(envelope::failure(&told, trace_id));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, JSON);
+    headers.insert(CACHE_CONTROL, NO_STORE);
+    if told.status == StatusCode::UNAUTHORIZED {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    if let Some(pattern) = pattern {
+        response.set_data(pattern);
+    }
+    response
+}
+
+fn succeeded(
+    mut response: Response,
+    payload: &Payload,
+    trace_id: &str,
+    readable: bool,
+    known: Option<&HeaderValue>,
+) -> Response {
+    let cacheable = readable && !response.headers().contains_key(CACHE_CONTROL);
+    if cacheable {
+        let tag = etag(&payload.0);
+        response.headers_mut().insert(CACHE_CONTROL, REVALIDATE);
+        if known.is_some_and(|known| names(known, &tag)) {
+            response.set_status(StatusCode::NOT_MODIFIED);
+            set_tag(response.headers_mut(), &tag);
+            return response;
+        }
+        set_tag(response.headers_mut(), &tag);
+    } else {
+        response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+    }
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response.set_body(envelope::success(payload, trace_id));
+    response
+}
+
+/// A strong tag of the data alone: the metadata around it differs in every answer.
+fn etag(data: &[u8]) -> String {
+    let digest = Sha256::digest(data);
+    let mut tag = String::with_capacity(2 * ETAG_BYTES + 2);
+    tag.push('"');
+    for byte in &digest[..ETAG_BYTES] {
+        // Writing to a string does not fail.
+        write!(tag, "{byte:02x}").ok();
+    }
+    tag.push('"');
+    tag
+}
+
+fn set_tag(headers: &mut HeaderMap, tag: &str) {
+    if let Ok(value) = HeaderValue::from_str(tag) {
+        headers.insert(ETAG, value);
+    }
+}
+
+/// Whether If-None-Match names the tag; a weak one counts, as RFC 9110 has it.
+fn names(header: &HeaderValue, tag: &str) -> bool {
+    let Ok(header) = header.to_str() else { return false };
+    header
+        .split(',')
+        .map(str::trim)
+        .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use poem::endpoint::make;
+
+    async fn answer_of(
+        request: Request,
+        answer: impl Fn() -> Result<Response> + Send + Sync + 'static,
+    ) -> (u16, String) {
+        let answer = Arc::new(answer);
+        let endpoint = make(move |_| {
+            let answer = Arc::clone(&answer);
+            async move { answer() }
+        });
+        let mut response = wrap(Arc::new(endpoint), request).await.expect("an answer");
+        (response.status().as_u16(), response.take_body().into_string().await.expect("text"))
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_server_error_that_tells_nothing() {
+        let (status, body) = answer_of(Request::default(), || panic!("the secret")).await;
+        assert_eq!(status, 500);
+        assert!(body.contains("INTERNAL_ERROR") && body.contains("\"success\":false"), "{body}");
+        assert!(!body.contains("secret"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn an_internal_error_and_one_of_the_framework_tell_nothing_either() {
+        for error in [
+            || Problem::from(Error::internal("the secret")).into(),
+            || poem::Error::from_string("the secret", StatusCode::INTERNAL_SERVER_ERROR),
+        ] {
+            let (status, body) = answer_of(Request::default(), move || Err(error())).await;
+            assert_eq!(status, 500);
+            assert!(body.contains("INTERNAL_ERROR") && !body.contains("secret"), "{body}");
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The operations, one file per resource, and the objects they answer with.
+
+mod exchange_bindings;
+mod refusals;
+mod root;
+mod sub_accounts;
+mod trading_logs;
+mod tradings;
+mod transactions;
+mod users;
+
+pub(crate) use exchange_bindings::ExchangeBindings;
+pub(crate) use root::Root;
+pub(crate) use sub_accounts::SubAccounts;
+pub(crate) use trading_logs::TradingLogs;
+pub(crate) use tradings::Tradings;
+pub(crate) use transactions::Transactions;
+pub(crate) use users::Users;
+
+use poem_openapi::Tags;
+use poem_openapi::types::ParseFromParameter;
+use tiris_shared::error::{Error, Result};
+use uuid::{Uuid, uuid};
+
+/// Longest name of a trading or a sub-account, in characters.
+const NAME_LENGTH_MAX: usize = 128;
+/// Longest message of a trading log, in characters.
+const MESSAGE_LENGTH_MAX: usize = 4 * 1024;
+
+/// An id in examples.
+const EXAMPLE_ID: Uuid = uuid!("01928f2e-7c3a-7b6f-9d10-3f5d2a1b4c5e");
+
+/// Groups of operations.
+#[derive(Tags)]
+enum Tag {
+    /// Version, links and health
+    Service,
+    /// Who is signed in
+    Users,
+    /// Accounts at exchanges, private or public
+    #[oai(rename = "Exchange bindings")]
+    ExchangeBindings,
+    /// What a bot works on: a set of sub-accounts
+    Tradings,
+    /// One asset of a trading, with its balance
+    #[oai(rename = "Sub-accounts")]
+    SubAccounts,
+    /// Every change of every balance, append-only
+    Transactions,
+    /// What happened on a trading; some types move money
+    #[oai(rename = "Trading logs")]
+    TradingLogs,
+}
+
+/// The choice a text column holds.
+fn stored<T: ParseFromParameter>(text: &str) -> Result<T> {
+    T::parse_from_parameter(text)
+        .map_err(|error| Error::internal(format!("a column holds {text:?}: {}", error.message())))
+}

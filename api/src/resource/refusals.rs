@@ -1,0 +1,74 @@
+//! What operations can refuse, as the OpenAPI document tells it.
+
+use crate::envelope::Refusals;
+
+type Told = (u16, &'static str);
+
+const INVALID: Told =
+    (400, "`INVALID_VALUE`: a parameter is malformed or beyond its limit, which `details` names");
+const INVALID_FILTER: Told = (
+    400,
+    "`INVALID_VALUE`: a parameter is malformed or beyond its limit, which `details` names; `INVALID_INFO_STRUCTURE`: \
+     the parameter `info` breaks the rules for free JSON; `INVALID_REQUEST`: parameters exclude each other",
+);
+const INVALID_BODY: Told = (
+    400,
+    "`INVALID_REQUEST`: no JSON object, or an unknown field where money moves; `MISSING_FIELD`, `INVALID_VALUE`: \
+     `details` names the field and its limit; `INVALID_INFO_STRUCTURE`: duplicate keys, U+0000, numbers of more than 40 \
+     digits or with an exponent beyond 64, nesting beyond 32, keys beginning with `$serde_json`, or more than 16 KiB",
+);
+const UNAUTHORIZED: Told =
+    (401, "`AUTH_REQUIRED`: no token; `INVALID_TOKEN`: malformed, forged, expired or revoked");
+const FORBIDDEN: Told = (403, "`ACCOUNT_DISABLED`: the account of the caller is disabled");
+const NOT_FOUND: Told = (404, "`NOT_FOUND`: it does not exist, or is somebody else's");
+const TOO_LARGE: Told = (413, "`BODY_TOO_LARGE`: more than 256 KiB");
+const NO_JSON: Told = (415, "`UNSUPPORTED_MEDIA_TYPE`: the body is not sent as application/json");
+const REJECTED: Told = (
+    422,
+    "The ledger refuses: `OWNERSHIP_MISMATCH`, `SYMBOL_MISMATCH`, `SAME_ACCOUNT`, `INVALID_AMOUNT`, \
+     `TOO_MANY_DECIMALS`, `INSUFFICIENT_BALANCE`, `AMOUNT_OUT_OF_RANGE`",
+);
+const INTERNAL: Told = (500, "`INTERNAL_ERROR`: our mistake; the trace id leads to its cause in our logs");
+const UNAVAILABLE: Told = (503, "`DATABASE_UNAVAILABLE`, `SERVICE_UNAVAILABLE`: try again later");
+
+macro_rules! refusals {
+    ($($(#[$doc:meta])* $name:ident: [$($told:expr),+];)+) => {$(
+        $(#[$doc])*
+        pub(super) struct $name;
+
+        impl Refusals for $name {
+            const ALL: &'static [Told] = &[$($told),+];
+        }
+    )+};
+}
+
+refusals! {
+    /// Anybody may ask; nothing can be wrong.
+    Open: [INTERNAL];
+    /// Anybody may ask whether the service is ready.
+    Health: [INTERNAL, (503, "`SERVICE_UNAVAILABLE`: `details` names the failing check")];
+    /// A list without parameters that can be wrong.
+    Listing: [UNAUTHORIZED, FORBIDDEN, INTERNAL, UNAVAILABLE];
+    /// A list with filters.
+    Filtered: [INVALID_FILTER, UNAUTHORIZED, FORBIDDEN, INTERNAL, UNAVAILABLE];
+    /// A list with filters below something that must exist.
+    FilteredBelow: [INVALID_FILTER, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, INTERNAL, UNAVAILABLE];
+    /// One thing by its id.
+    One: [INVALID, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, INTERNAL, UNAVAILABLE];
+    /// Making a trading.
+    MakeTrading: [
+        INVALID_BODY, UNAUTHORIZED, FORBIDDEN, (404, "`NOT_FOUND`: the exchange binding does not exist, or is somebody else's"),
+        (409, "`TRADING_NAME_EXISTS`, `SUBACCOUNT_NAME_EXISTS`"),
+        TOO_LARGE, NO_JSON, REJECTED, INTERNAL, UNAVAILABLE
+    ];
+    /// Making a sub-account.
+    MakeSubAccount: [
+        INVALID_BODY, UNAUTHORIZED, FORBIDDEN, (404, "`NOT_FOUND`: the trading does not exist, or is somebody else's"),
+        (409, "`SUBACCOUNT_NAME_EXISTS`"),
+        TOO_LARGE, NO_JSON, REJECTED, INTERNAL, UNAVAILABLE
+    ];
+    /// Moving money.
+    MoveMoney: [
+        INVALID_BODY, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TOO_LARGE, NO_JSON, REJECTED, INTERNAL, UNAVAILABLE
+    ];
+}

@@ -1,0 +1,185 @@
+//! How a trading log looks.
+
+use crate::resource::stored;
+use crate::resource::sub_accounts::SubAccount;
+use crate::value::Info;
+use chrono::{DateTime, Utc};
+use poem_openapi::{Enum, Object};
+use serde::Serialize;
+use tiris_shared::entity::trading_logs::Model;
+use tiris_shared::error::Result;
+use tiris_shared::store::ledger::{Applied, Entry, Source};
+use uuid::Uuid;
+
+/// Who wrote a log.
+#[derive(Clone, Copy, Enum, Serialize)]
+#[oai(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub(super) enum LogSource {
+    /// A person.
+    Manual,
+    /// A bot.
+    Bot,
+}
+
+impl LogSource {
+    /// As stored.
+    pub(super) fn stored(self) -> &'static str {
+        Source::from(self).as_str()
+    }
+}
+
+impl From<LogSource> for Source {
+    fn from(source: LogSource) -> Self {
+        match source {
+            LogSource::Manual => Self::Manual,
+            LogSource::Bot => Self::Bot,
+        }
+    }
+}
+
+impl From<Source> for LogSource {
+    fn from(source: Source) -> Self {
+        match source {
+            Source::Manual => Self::Manual,
+            Source::Bot => Self::Bot,
+        }
+    }
+}
+
+/// What happened on a trading.
+#[derive(Clone, Object, Serialize)]
+pub(in crate::resource) struct TradingLog {
+    id: Uuid,
+    user_id: Uuid,
+    trading_id: Uuid,
+    /// The sub-account it names
+    #[oai(nullable)]
+    sub_account_id: Option<Uuid>,
+    /// Its transaction, when it made exactly one
+    #[oai(nullable)]
+    transaction_id: Option<Uuid>,
+    /// When it was recorded
+    timestamp: DateTime<Utc>,
+    /// When it happened, by the caller; else `timestamp`
+    event_time: DateTime<Utc>,
+    /// `long`, `short`, `stop_loss`, `deposit`, `withdraw`, or whatever was recorded
+    r#type: String,
+    source: LogSource,
+    /// The order it is about
+    #[oai(nullable)]
+    order_id: Option<String>,
+    /// What it says
+    message: String,
+    /// Free JSON
+    info: Info,
+}
+
+impl TradingLog {
+    pub(super) fn from_row(row: Model) -> Result<Self> {
+        Ok(Self {
+            id: row.id,
+            user_id: row.user_id,
+            trading_id: row.trading_id,
+            sub_account_id: row.sub_account_id,
+            transaction_id: row.transaction_id,
+            timestamp: row.timestamp,
+            event_time: row.event_time,
+            r#type: row.r#type,
+            source: stored(&row.source)?,
+            order_id: row.order_id,
+            message: row.message,
+            info: Info::from_column(row.info),
+        })
+    }
+}
+
+/// The row the ledger has just written for an entry.
+pub(in crate::resource) fn log_of(entry: &Entry, applied: &Applied, timestamp: DateTime<Utc>) -> TradingLog {
+    let single = match applied.postings.as_slice() {
+        [(id, _)] => Some(id.0),
+        _ => None,
+    };
+    TradingLog {
+        id: applied.log.0,
+        user_id: entry.user.0,
+        trading_id: entry.trading.0,
+        sub_account_id: entry.sub_account.map(|id| id.0),
+        transaction_id: single,
+        timestamp,
+        event_time: entry.event_time.unwrap_or(timestamp),
+        r#type: entry.log_type.clone(),
+        source: entry.source.into(),
+        order_id: entry.order.as_ref().map(ToString::to_string),
+        message: entry.message.clone(),
+        info: Info(entry.info.clone()),
+    }
+}
+
+/// A new trading log with what it did.
+#[derive(Object, Serialize)]
+pub(super) struct Recorded {
+    id: Uuid,
+    user_id: Uuid,
+    trading_id: Uuid,
+    /// The sub-account it names
+    #[oai(nullable)]
+    sub_account_id: Option<Uuid>,
+    /// Its transaction, when it made exactly one
+    #[oai(nullable)]
+    transaction_id: Option<Uuid>,
+    /// When it was recorded
+    timestamp: DateTime<Utc>,
+    /// When it happened, by the caller; else `timestamp`
+    event_time: DateTime<Utc>,
+    /// `long`, `short`, `stop_loss`, `deposit`, `withdraw`, or whatever was recorded
+    r#type: String,
+    source: LogSource,
+    /// The order it is about
+    #[oai(nullable)]
+    order_id: Option<String>,
+    /// What it says
+    message: String,
+    /// Free JSON
+    info: Info,
+    /// All its transactions, in order; a separate fee comes last
+    transaction_ids: Vec<Uuid>,
+    /// The sub-accounts it moved, after it
+    sub_accounts: Vec<SubAccount>,
+}
+
+impl Recorded {
+    /// Joins a log with what it did; the two stand in one object, flat.
+    pub(super) fn new(log: TradingLog, transaction_ids: Vec<Uuid>, sub_accounts: Vec<SubAccount>) -> Self {
+        let TradingLog {
+            id,
+            user_id,
+            trading_id,
+            sub_account_id,
+            transaction_id,
+            timestamp,
+            event_time,
+            r#type,
+            source,
+            order_id,
+            message,
+            info,
+        } = log;
+        Self {
+            id,
+            user_id,
+            trading_id,
+            sub_account_id,
+            transaction_id,
+            timestamp,
+            event_time,
+            r#type,
+            source,
+            order_id,
+            message,
+            info,
+            transaction_ids,
+            sub_accounts,
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Users: who is calling.
+
+use super::refusals::Listing;
+use super::{Tag, stored};
+use crate::auth::Caller;
+use crate::envelope::{Answer, Reply};
+use crate::state::State;
+use crate::value::Info;
+use chrono::{DateTime, Utc};
+use poem::web::Data;
+use poem_openapi::{Enum, Object, OpenApi};
+use sea_orm::EntityTrait;
+use serde::Serialize;
+use tiris_shared::entity::users;
+use tiris_shared::error::{Error, Result};
+use uuid::Uuid;
+
+/// Operations on users.
+pub(crate) struct Users;
+
+/// What a user may do.
+#[derive(Clone, Copy, Enum, Serialize)]
+#[oai(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+enum UserRole {
+    User,
+    Admin,
+}
+
+/// Whether a user may sign in.
+#[derive(Clone, Copy, Enum, Serialize)]
+#[oai(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+enum UserStatus {
+    Active,
+    Disabled,
+    Deleted,
+}
+
+/// A person who may sign in.
+#[derive(Object, Serialize)]
+struct User {
+    id: Uuid,
+    /// Unique name
+    username: String,
+    /// Name in full, may be empty
+    full_name: String,
+    /// E-mail address; null for those who sign in by WeChat
+    #[oai(nullable)]
+    email: Option<String>,
+    /// When the address was verified
+    #[oai(nullable)]
+    email_verified_at: Option<DateTime<Utc>>,
+    /// URL of a picture
+    #[oai(nullable)]
+    avatar: Option<String>,
+    role: UserRole,
+    status: UserStatus,
+    /// Free JSON of the user's programs
+    settings: Info,
+    /// Free JSON
+    info: Info,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl User {
+    fn from_row(row: users::Model) -> Result<Self> {
+        Ok(Self {
+            id: row.id,
+            username: row.username,
+            full_name: row.full_name,
+            email: row.email,
+            email_verified_at: row.email_verified_at,
+            avatar: row.avatar,
+            role: stored(&row.role)?,
+            status: stored(&row.status)?,
+            settings: Info::from_column(row.settings),
+            info: Info::from_column(row.info),
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        })
+    }
+}
+
+#[OpenApi(prefix_path = "/v1/users", tag = "Tag::Users")]
+impl Users {
+    /// Who is signed in
+    #[oai(path = "/me", method = "get", operation_id = "getMe")]
+    async fn me(&self, caller: Caller, state: Data<&State>) -> Answer<User, Listing> {
+        let row = users::Entity::find_by_id(caller.user().0).one(&state.db).await.map_err(Error::from)?;
+        Ok(Reply::new(User::from_row(row.ok_or(Error::NotFound("user"))?)?))
+    }
+}

@@ -1,0 +1,130 @@
+//! Settings of the API, from command line or environment.
+//!
+//! Owns: names, defaults and checks. Must not know: what the settings are used for.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+use tiris_shared::config::{
+    ConfigError, DatabaseArgs, DatabaseConfig, Environment, Problems, ServiceArgs, ServiceConfig,
+};
+
+/// Where health and metrics are served unless told otherwise.
+const ADMIN_LISTEN_DEFAULT: &str = "127.0.0.1:9464";
+/// Where the signing key of a developer's machine lies unless told otherwise.
+const DEV_KEY_FILE: &str = ".tiris/jwt.pem";
+/// Longest time a request may take, in seconds.
+const REQUEST_SECONDS_MAX: u32 = 300;
+/// The portal, the admin pages and the documentation, with their forms under development.
+const CORS_ORIGINS_DEFAULT: &str = "https://tiris.ai,https://admin.tiris.ai,https://docs.tiris.ai,\
+    https://dev.tiris.ai,https://dev.admin.tiris.ai,https://dev.docs.tiris.ai";
+
+/// Where the keys are that sign access tokens.
+#[derive(clap::Args, Clone, Debug)]
+pub struct KeyArgs {
+    /// Ed25519 key that signs access tokens, a PKCS#8 PEM file; several are separated by commas, the first one signs,
+    /// all of them verify. Made when missing, but only with TIRIS_ENV=dev [default there: .tiris/jwt.pem]
+    #[arg(long, env = "TIRIS_JWT_KEY_FILE", value_name = "FILE")]
+    jwt_key_file: Option<String>,
+}
+
+impl KeyArgs {
+    /// The files, noting the mistake when there is none.
+    pub fn check(&self, environment: Option<Environment>, problems: &mut Problems) -> Option<Vec<PathBuf>> {
+        let named = self.jwt_key_file.as_deref().unwrap_or_default();
+        let files: Vec<PathBuf> =
+            named.split(',').map(str::trim).filter(|name| !name.is_empty()).map(PathBuf::from).collect();
+        if !files.is_empty() {
+            return Some(files);
+        }
+        match environment? {
+            Environment::Dev => Some(vec![DEV_KEY_FILE.into()]),
+            Environment::Production => {
+                problems.add(
+                    "TIRIS_JWT_KEY_FILE",
+                    "is required in production: the file of an Ed25519 key (PKCS#8 PEM)",
+                );
+                None
+            }
+        }
+    }
+}
+
+/// Settings of `tiris-api serve`.
+#[derive(clap::Args, Clone, Debug)]
+pub struct ServeArgs {
+    /// Address the API listens on. Port 0 picks a free one
+    #[arg(long, env = "TIRIS_API_LISTEN", default_value = "127.0.0.1:8080", value_name = "HOST:PORT")]
+    listen: String,
+    /// Seconds a request may take before it is answered with 503 (1 to 300)
+    #[arg(long, env = "TIRIS_REQUEST_SECONDS", default_value = "15", value_name = "SECONDS")]
+    request_seconds: String,
+    /// Web origins that may call the API from a browser, separated by commas; with TIRIS_ENV=dev also every port of
+    /// localhost
+    #[arg(long, env = "TIRIS_CORS_ORIGINS", default_value = CORS_ORIGINS_DEFAULT, value_name = "ORIGINS")]
+    cors_origins: String,
+    #[command(flatten)]
+    keys: KeyArgs,
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    service: ServiceArgs,
+}
+
+/// Checked [`ServeArgs`].
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where the API listens.
+    pub listen: SocketAddr,
+    /// How long a request may take.
+    pub request_timeout: Duration,
+    /// Web origins that may call from a browser, as `scheme://host[:port]`.
+    pub cors_origins: Vec<String>,
+    /// Files of the keys for access tokens; the first one signs.
+    pub key_files: Vec<PathBuf>,
+    /// How to reach PostgreSQL.
+    pub database: DatabaseConfig,
+    /// Environment, admin listener, log and shutdown.
+    pub service: ServiceConfig,
+}
+
+impl ServeArgs {
+    /// Checks all settings and reports every mistake at once.
+    pub fn check(&self) -> Result<Settings, ConfigError> {
+        let mut problems = Problems::default();
+        let listen = problems.parse("TIRIS_API_LISTEN", &self.listen);
+        let seconds =
+            problems.parse_within("TIRIS_REQUEST_SECONDS", &self.request_seconds, 1, REQUEST_SECONDS_MAX);
+        let cors_origins = origins(&self.cors_origins, &mut problems);
+        let database = self.database.check(&mut problems);
+        let service = self.service.check(ADMIN_LISTEN_DEFAULT, &mut problems);
+        let key_files = self.keys.check(service.as_ref().map(|service| service.environment), &mut problems);
+        let checked = || {
+            Some(Settings {
+                listen: listen?,
+                request_timeout: Duration::from_secs(u64::from(seconds?)),
+                cors_origins,
+                key_files: key_files?,
+                database: database?,
+                service: service?,
+            })
+        };
+        let checked = checked();
+        problems.finish(checked)
+    }
+}
+
+fn origins(text: &str, problems: &mut Problems) -> Vec<String> {
+    let origins: Vec<String> =
+        text.split(',').map(str::trim).filter(|origin| !origin.is_empty()).map(str::to_owned).collect();
+    for origin in &origins {
+        let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+        if host.is_none_or(|host| host.is_empty() || host.contains('/')) {
+            problems.add(
+                "TIRIS_CORS_ORIGINS",
+                format_args!("must look like https://host[:port] (given: {origin:?})"),
+            );
+        }
+    }
+    origins
+}

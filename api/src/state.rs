@@ -1,0 +1,42 @@
+//! What every request may need.
+//!
+//! Owns: the handles shared by all requests of a process. Must not know: requests.
+
+use crate::auth::keys::Keys;
+use crate::auth::session::Sessions;
+use sea_orm::{DatabaseConnection, SqlxPostgresConnector};
+use sqlx::PgPool;
+use std::sync::Arc;
+use tiris_shared::admin::Readiness;
+
+/// Shared handles; cloning is cheap.
+#[derive(Clone)]
+pub(crate) struct State(Arc<Parts>);
+
+/// The handles.
+pub(crate) struct Parts {
+    /// Connections, for SQL and for transactions that move money.
+    pub(crate) pool: PgPool,
+    /// The same connections, for entities.
+    pub(crate) db: DatabaseConnection,
+    /// Who is signed in.
+    pub(crate) sessions: Sessions,
+    /// What makes the process ready.
+    pub(crate) readiness: Readiness,
+}
+
+impl State {
+    pub(crate) fn new(pool: PgPool, keys: Arc<Keys>, readiness: Readiness) -> Self {
+        let db = SqlxPostgresConnector::from_sqlx_postgres_pool(pool.clone());
+        let sessions = Sessions::new(keys, pool.clone());
+        Self(Arc::new(Parts { pool, db, sessions, readiness }))
+    }
+}
+
+impl std::ops::Deref for State {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

@@ -1,0 +1,131 @@
+//! The binary itself: commands, settings, start and stop.
+
+use reqwest::StatusCode;
+use serde_json::Value;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+use tiris_shared::testing::{Process, TestDatabase, free_port, scratch_dir};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_tiris-api");
+const START_LIMIT: Duration = Duration::from_secs(20);
+
+fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(PROGRAM);
+    for name in ["DATABASE_URL", "TIRIS_ENV", "TIRIS_JWT_KEY_FILE", "TIRIS_API_LISTEN", "TIRIS_ADMIN_LISTEN"]
+    {
+        command.env_remove(name);
+    }
+    command.args(arguments).envs(environment.iter().copied()).output().expect("it runs")
+}
+
+fn utf8(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("UTF-8")
+}
+
+#[tokio::test]
+async fn a_token_made_on_the_command_line_works_until_the_server_is_told_to_stop() {
+    let database = TestDatabase::new().await.expect("a database");
+    let folder = scratch_dir("api").expect("a folder");
+    let key = folder.path().join("jwt.pem");
+    let (port, admin_port) = (free_port().expect("a port"), free_port().expect("a port"));
+    let mut server = Process::command(Path::new(PROGRAM))
+        .env("DATABASE_URL", database.url())
+        .env("TIRIS_JWT_KEY_FILE", &key)
+        .env("TIRIS_API_LISTEN", format!("127.0.0.1:{port}"))
+        .env("TIRIS_ADMIN_LISTEN", format!("127.0.0.1:{admin_port}"))
+        .spawn()
+        .expect("started");
+    let (api, admin) = (format!("http://127.0.0.1:{port}"), format!("http://127.0.0.1:{admin_port}"));
+    server.wait_until_healthy(&format!("{admin}/health/ready"), START_LIMIT).await.expect("ready");
+
+    let environment =
+        [("DATABASE_URL", database.url()), ("TIRIS_JWT_KEY_FILE", key.to_str().expect("UTF-8"))];
+    let plain = run(&["token", "--email", "ann@example.com"], &environment);
+    assert!(plain.status.success(), "{}", utf8(&plain.stderr));
+    let token = utf8(&plain.stdout).trim_end().to_owned();
+    assert_eq!(token.split('.').count(), 3, "only the token: {token}");
+    let json =
+        run(&["token", "--email", "ANN@example.com", "--admin", "--json", "--ttl-hours", "1"], &environment);
+    let json: Value = serde_json::from_str(&utf8(&json.stdout)).expect("JSON");
+    assert_eq!(json["expires_in"], 3600);
+
+    let http = crate::world::http_client();
+    let me = http.get(format!("{api}/v1/users/me")).bearer_auth(&token).send().await.expect("an answer");
+    assert_eq!(me.status(), StatusCode::OK);
+    let me: Value = me.json().await.expect("JSON");
+    assert_eq!(me["data"]["id"], json["user_id"], "the same user both times");
+    assert_eq!(me["data"]["username"], "ann");
+    assert_eq!(me["data"]["role"], "admin");
+    let namesake = run(&["token", "--email", "ann@example.org", "--json"], &environment);
+    let namesake: Value = serde_json::from_str(&utf8(&namesake.stdout)).expect("JSON");
+    assert_ne!(namesake["user_id"], json["user_id"], "another address is another user");
+
+    let metrics =
+        http.get(format!("{admin}/metrics")).send().await.expect("metrics").text().await.expect("text");
+    assert!(
+        metrics.contains(r#"http_requests_total{method="GET",path="/v1/users/me",status="200"} 1"#),
+        "{metrics}"
+    );
+    assert!(metrics.contains("http_request_duration_seconds_bucket"), "{metrics}");
+    let public = http.get(format!("{api}/metrics")).send().await.expect("an answer");
+    assert_eq!(public.status(), StatusCode::NOT_FOUND, "metrics are not public");
+    let stopped = server.terminate(Duration::from_secs(20)).await.expect("stopped");
+    assert!(stopped.success(), "{stopped}");
+}
+
+#[test]
+fn all_mistakes_in_the_settings_are_told_at_once() {
+    let wrong = [
+        ("TIRIS_API_LISTEN", "nowhere"),
+        ("TIRIS_ADMIN_LISTEN", "nowhere"),
+        ("TIRIS_REQUEST_SECONDS", "0"),
+        ("TIRIS_CORS_ORIGINS", "tiris.ai"),
+        ("TIRIS_ENV", "production"),
+    ];
+    let output = run(&["serve"], &wrong);
+    assert!(!output.status.success());
+    let told = utf8(&output.stderr);
+    for name in
+        wrong.iter().map(|(name, _)| *name).filter(|name| *name != "TIRIS_ENV").chain(["DATABASE_URL"])
+    {
+        assert!(told.contains(name), "{name}: {told}");
+    }
+}
+
+#[test]
+fn production_makes_no_keys_and_no_tokens() {
+    let output =
+        run(&["serve"], &[("TIRIS_ENV", "production"), ("DATABASE_URL", "postgres://u@127.0.0.1/d")]);
+    assert!(utf8(&output.stderr).contains("TIRIS_JWT_KEY_FILE"), "{}", utf8(&output.stderr));
+    let environment = [
+        ("TIRIS_ENV", "production"),
+        ("DATABASE_URL", "postgres://u@127.0.0.1/d"),
+        ("TIRIS_JWT_KEY_FILE", "/nonexistent.pem"),
+    ];
+    let output = run(&["token", "--email", "ann@example.com"], &environment);
+    assert!(!output.status.success() && output.stdout.is_empty());
+    assert!(utf8(&output.stderr).contains("TIRIS_ENV=dev"), "{}", utf8(&output.stderr));
+}
+
+#[test]
+fn the_help_names_every_setting() {
+    let help = utf8(&run(&["--help"], &[]).stdout);
+    for name in [
+        "TIRIS_API_LISTEN",
+        "TIRIS_ADMIN_LISTEN",
+        "TIRIS_JWT_KEY_FILE",
+        "TIRIS_CORS_ORIGINS",
+        "TIRIS_REQUEST_SECONDS",
+        "TIRIS_ENV",
+        "TIRIS_LOG",
+        "TIRIS_SHUTDOWN_SECONDS",
+        "DATABASE_URL",
+        "token",
+        "openapi",
+    ] {
+        assert!(help.contains(name), "{name}: {help}");
+    }
+    let printed = run(&["openapi"], &[]);
+    assert!(serde_json::from_slice::<Value>(&printed.stdout).is_ok());
+}

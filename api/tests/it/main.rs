@@ -1,0 +1,15 @@
+//! The API over real HTTP, against a real database.
+
+mod access;
+mod balances;
+mod binary;
+mod envelope;
+mod free_json;
+mod history;
+mod journey;
+mod money;
+mod openapi;
+mod rejections;
+mod sessions;
+mod trouble;
+mod world;

@@ -1,0 +1,93 @@
+//! The OpenAPI document: committed, complete, served.
+
+use crate::world::World;
+use serde_json::Value;
+
+fn document() -> Value {
+    serde_json::from_str(&tiris_api::command::openapi::document()).expect("JSON")
+}
+
+/// Every operation as method, path and description.
+pub(crate) fn operations() -> Vec<(String, String, Value)> {
+    let document = document();
+    let mut operations = Vec::new();
+    for (path, methods) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in methods.as_object().expect("methods") {
+            operations.push((method.to_uppercase(), path.clone(), operation.clone()));
+        }
+    }
+    operations
+}
+
+#[test]
+fn the_committed_document_is_the_one_the_code_makes() {
+    let committed = include_str!("../../openapi.json");
+    assert!(
+        committed.trim_end() == tiris_api::command::openapi::document().trim_end(),
+        "api/openapi.json is out of date: cargo run -p tiris-api -- openapi > api/openapi.json"
+    );
+}
+
+#[test]
+fn every_operation_is_described_with_all_its_answers() {
+    for (method, path, operation) in operations() {
+        let name = format!("{method} {path}");
+        assert!(path.starts_with("/v1/") || path == "/" || path.starts_with("/health/"), "{name}");
+        for field in ["summary", "operationId"] {
+            assert!(operation[field].as_str().is_some_and(|text| !text.is_empty()), "{name}: {field}");
+        }
+        assert_eq!(operation["tags"].as_array().map(Vec::len), Some(1), "{name}");
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            assert!(parameter["description"].is_string(), "{name}: {}", parameter["name"]);
+        }
+        let responses = operation["responses"].as_object().expect("responses");
+        assert!(responses.keys().any(|status| status.starts_with('2')), "{name}");
+        let mut expected = vec!["500"];
+        if operation["security"].as_array().is_some_and(|schemes| !schemes.is_empty()) {
+            expected.extend(["401", "403", "503"]);
+        }
+        if path.contains('{') {
+            expected.extend(["400", "404"]);
+        }
+        if operation["requestBody"].is_object() {
+            expected.extend(["400", "413", "415"]);
+        }
+        for status in expected {
+            let response = responses.get(status).unwrap_or_else(|| panic!("{name}: {status}"));
+            assert!(
+                response["description"].as_str().is_some_and(|text| text.contains('`')),
+                "{name}: {status}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_field_of_a_request_is_described() {
+    let document = document();
+    for name in ["NewTrading", "NewTradingAccount", "NewSubAccount", "MoneyMove", "NewTradingLog"] {
+        let schema = &document["components"]["schemas"][name];
+        for (field, property) in schema["properties"].as_object().expect(name) {
+            let described = property["description"].is_string() || property["$ref"].is_string();
+            assert!(described, "{name}.{field}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn document_keys_and_swagger_ui_are_served_bare_and_without_other_hosts() {
+    let world = World::start().await;
+    let served = world.anonymous("/openapi.json").await;
+    assert_eq!(served.text.trim_end(), tiris_api::command::openapi::document().trim_end());
+    assert_eq!(served.body["servers"][0]["url"], "/");
+    assert_eq!(served.body["components"]["securitySchemes"]["AccessToken"]["scheme"], "bearer");
+    let keys = world.anonymous("/.well-known/jwks.json").await;
+    assert_eq!(keys.body["keys"][0]["crv"], "Ed25519");
+    for path in ["/docs", "/docs/"] {
+        let page = world.anonymous(path).await;
+        assert!(page.header("content-type").starts_with("text/html"));
+        assert!(page.text.contains("SwaggerUIBundle") && page.text.contains("createTradingLog"));
+        let fetched = ["<script src", "<link", "@import url(http"];
+        assert!(fetched.iter().all(|tag| !page.text.contains(tag)), "the page needs nothing else");
+    }
+}

@@ -1,0 +1,46 @@
+//! What happens when the database is away or slow.
+
+use crate::world::{World, settings};
+use serde_json::json;
+use sqlx::Connection;
+use std::time::Duration;
+use tiris_shared::testing::free_port;
+
+#[tokio::test]
+async fn without_a_database_the_api_runs_and_says_what_is_missing() {
+    let port = free_port().expect("a port");
+    let world = World::start_with(|changed| {
+        let nowhere = format!("postgres://tiris@127.0.0.1:{port}/tiris");
+        changed.database = settings(&nowhere, changed.key_files[0].clone()).database;
+    })
+    .await;
+    assert_eq!(world.anonymous("/health/live").await.status, 200);
+    let ready = world.anonymous("/health/ready").await;
+    assert_eq!(ready.refusal(), (503, "SERVICE_UNAVAILABLE"));
+    assert_eq!(ready.body["error"]["details"], "failing: database");
+    let user = world.user("ann").await;
+    let answer = user.get("/v1/tradings").await;
+    assert_eq!(answer.refusal(), (503, "DATABASE_UNAVAILABLE"));
+    for secret in ["127.0.0.1", "postgres", "refused", "sqlx"] {
+        assert!(!answer.text.contains(secret), "a server error is opaque: {}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_takes_too_long_is_answered_and_leaves_nothing_behind() {
+    let world = World::start_with(|settings| settings.request_timeout = Duration::from_millis(500)).await;
+    let user = world.user("ann").await;
+    let desk = user.desk("grid", "1", "0").await;
+    let path = format!("/v1/sub-accounts/{}/deposit", desk.stock);
+    let mut blocker = sqlx::PgConnection::connect(world.database.url()).await.expect("connected");
+    let mut transaction = blocker.begin().await.expect("begun");
+    sqlx::query("SELECT FROM sub_accounts WHERE id = $1::uuid FOR UPDATE")
+        .bind(&desk.stock)
+        .execute(&mut *transaction)
+        .await
+        .expect("locked");
+    assert_eq!(user.post(&path, json!({"amount": "1"})).await.refusal(), (503, "SERVICE_UNAVAILABLE"));
+    transaction.rollback().await.expect("released");
+    user.post(&path, json!({"amount": "2"})).await.data();
+    assert_eq!(user.balance(&desk.stock).await, "3", "the first deposit was rolled back");
+}

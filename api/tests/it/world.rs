@@ -1,0 +1,275 @@
+//! A running API with a database of its own, and users who ask it.
+
+use chrono::{Duration, Utc};
+use reqwest::header::HeaderMap;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use tempfile::TempDir;
+use tiris_api::app::App;
+use tiris_api::auth::{keys::Keys, token};
+use tiris_api::settings::Settings;
+use tiris_shared::config::{DatabaseConfig, Environment, LogConfig, ServiceConfig};
+use tiris_shared::database;
+use tiris_shared::ids::{UserId, new_id};
+use tiris_shared::testing::{TestDatabase, scratch_dir};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// A public binding every database has.
+pub(crate) const PUBLIC_BINDING: &str = "01900000-0000-7000-8000-000000000001";
+
+/// A running API.
+pub(crate) struct World {
+    pub(crate) database: TestDatabase,
+    pub(crate) address: SocketAddr,
+    pub(crate) key_file: PathBuf,
+    keys: Keys,
+    http: reqwest::Client,
+    stop: CancellationToken,
+    _folder: TempDir,
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// Starts with settings that `change` has changed.
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
+        let database = TestDatabase::new().await.expect("a database");
+        let folder = scratch_dir("api").expect("a folder");
+        let key_file = folder.path().join("jwt.pem");
+        let mut settings = settings(database.url(), key_file.clone());
+        change(&mut settings);
+        let pool = database::pool(&settings.database, "test").expect("a pool");
+        let app = App::build(&settings, pool).await.expect("an app");
+        let (address, stop) = (app.address(), CancellationToken::new());
+        tokio::spawn(app.run_until(stop.clone()));
+        let keys = Keys::load(&settings.key_files, Environment::Dev).expect("keys");
+        Self { database, address, key_file, keys, http: http_client(), stop, _folder: folder }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// A new user who is signed in.
+    pub(crate) async fn user(&self, name: &str) -> User<'_> {
+        let id = UserId(new_id());
+        sqlx::query("INSERT INTO users (id, username, email) VALUES ($1, $2, $2 || '@example.com')")
+            .bind(id)
+            .bind(name)
+            .execute(self.database.pool())
+            .await
+            .expect("a user");
+        let session = self.session(id).await;
+        let token = self.token(id, session, Duration::hours(1));
+        User { world: self, id, session, token }
+    }
+
+    /// A new session of a user.
+    pub(crate) async fn session(&self, user: UserId) -> Uuid {
+        let id = new_id();
+        sqlx::query(
+            "INSERT INTO sessions (id, user_id, expires_at) VALUES ($1, $2, now() + interval '1 day')",
+        )
+        .bind(id)
+        .bind(user)
+        .execute(self.database.pool())
+        .await
+        .expect("a session");
+        id
+    }
+
+    pub(crate) fn token(&self, user: UserId, session: Uuid, lifetime: Duration) -> String {
+        token::issue(&self.keys, user, session, Utc::now(), lifetime).expect("a token")
+    }
+
+    /// Asks without any header but those given.
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<String>,
+    ) -> Answer {
+        let mut request = self.http.request(method, self.url(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(body) = body {
+            request = request.body(body);
+        }
+        let response = request.send().await.expect("an answer");
+        let (status, headers) = (response.status(), response.headers().clone());
+        let text = response.text().await.expect("a body");
+        Answer { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::Null), text }
+    }
+
+    pub(crate) async fn anonymous(&self, path: &str) -> Answer {
+        self.ask(Method::GET, path, &[], None).await
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// A client whose requests end.
+pub(crate) fn http_client() -> reqwest::Client {
+    reqwest::Client::builder().timeout(std::time::Duration::from_secs(30)).build().expect("a client")
+}
+
+/// Settings of a test: free ports, no log.
+pub(crate) fn settings(database_url: &str, key_file: PathBuf) -> Settings {
+    let anywhere: SocketAddr = "127.0.0.1:0".parse().expect("an address");
+    Settings {
+        listen: anywhere,
+        request_timeout: std::time::Duration::from_secs(15),
+        cors_origins: vec!["https://tiris.ai".to_owned()],
+        key_files: vec![key_file],
+        database: DatabaseConfig { url: database_url.into(), max_connections: 10 },
+        service: ServiceConfig {
+            environment: Environment::Dev,
+            admin_listen: anywhere,
+            log: LogConfig { filter: "off".to_owned(), json: true },
+            shutdown_timeout: std::time::Duration::from_secs(5),
+        },
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// The data of a success, whose envelope is checked.
+    pub(crate) fn data(&self) -> &Value {
+        assert!(self.status.is_success(), "{} {}", self.status, self.text);
+        assert_eq!(self.body["success"], true, "{}", self.text);
+        self.check_metadata();
+        &self.body["data"]
+    }
+
+    /// Status and code of a failure, whose envelope is checked.
+    pub(crate) fn refusal(&self) -> (u16, &str) {
+        assert!(!self.status.is_success(), "{} {}", self.status, self.text);
+        assert_eq!(self.body["success"], false, "{} {}", self.status, self.text);
+        let error = &self.body["error"];
+        assert_eq!(error["trace_id"], self.body["metadata"]["trace_id"]);
+        assert!(error["message"].as_str().is_some_and(|message| !message.is_empty()), "{}", self.text);
+        self.check_metadata();
+        (self.status.as_u16(), error["code"].as_str().expect("a code"))
+    }
+
+    fn check_metadata(&self) {
+        assert_eq!(self.body["metadata"]["trace_id"], self.header("x-request-id"), "{}", self.text);
+        assert!(
+            self.body["metadata"]["timestamp"].as_str().is_some_and(|time| time.ends_with('Z')),
+            "{}",
+            self.text
+        );
+    }
+}
+
+/// A user who asks.
+pub(crate) struct User<'w> {
+    pub(crate) world: &'w World,
+    pub(crate) id: UserId,
+    pub(crate) session: Uuid,
+    pub(crate) token: String,
+}
+
+impl User<'_> {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.get_with(path, &[]).await
+    }
+
+    pub(crate) async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let bearer = format!("Bearer {}", self.token);
+        let headers: Vec<(&str, &str)> =
+            headers.iter().copied().chain([("authorization", bearer.as_str())]).collect();
+        self.world.ask(Method::GET, path, &headers, None).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        self.post_text(path, body.to_string()).await
+    }
+
+    /// Posts a body as it stands, to the last byte.
+    pub(crate) async fn post_text(&self, path: &str, body: impl Into<String>) -> Answer {
+        let bearer = format!("Bearer {}", self.token);
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        self.world.ask(Method::POST, path, &headers, Some(body.into())).await
+    }
+
+    /// A paper trading with an account of ETH and one of BTC that hold what is given.
+    pub(crate) async fn desk(&self, name: &str, eth: &str, btc: &str) -> Desk {
+        let body = json!({
+            "name": name,
+            "type": "paper",
+            "sub_accounts": [
+                {"name": "stock", "symbol": "ETH", "initial_deposit": eth},
+                {"name": "currency", "symbol": "BTC", "initial_deposit": btc},
+            ],
+        });
+        let trading = text(&self.post("/v1/tradings", body).await.data()["id"]);
+        let accounts = self.get(&format!("/v1/sub-accounts?trading_id={trading}")).await;
+        let id = |symbol: &str| {
+            let all = accounts.data()["sub_accounts"].as_array().expect("a list").iter();
+            text(&all.clone().find(|account| account["symbol"] == symbol).expect(symbol)["id"])
+        };
+        Desk { stock: id("ETH"), currency: id("BTC"), trading }
+    }
+
+    /// Balance of an account.
+    pub(crate) async fn balance(&self, account: &str) -> String {
+        text(&self.get(&format!("/v1/sub-accounts/{account}")).await.data()["balance"])
+    }
+}
+
+/// A trading with two accounts.
+pub(crate) struct Desk {
+    pub(crate) trading: String,
+    pub(crate) stock: String,
+    pub(crate) currency: String,
+}
+
+impl Desk {
+    /// A trading log that buys 2 ETH at 0.05 BTC with a fee of 0.001 BTC.
+    pub(crate) fn trade(&self, log_type: &str) -> Value {
+        json!({
+            "trading_id": self.trading,
+            "type": log_type,
+            "source": "bot",
+            "message": "a trade",
+            "info": {
+                "stock_account_id": self.stock,
+                "currency_account_id": self.currency,
+                "price": "0.05",
+                "volume": "2",
+                "stock": "ETH",
+                "currency": "BTC",
+                "fee": "0.001",
+            },
+        })
+    }
+}
+
+/// The string in a value.
+pub(crate) fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("{value} is no string")).to_owned()
+}
