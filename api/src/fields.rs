@@ -2,16 +2,15 @@
 //!
 //! Owns: the checks of single fields. Must not know: which operation asks.
 
+use crate::filter::is_storable;
 use crate::value::{Amount, Info};
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use tiris_shared::error::{Error, Result};
 use tiris_shared::ledger::{Asset, OrderId};
 use tiris_shared::money::Number;
 use uuid::Uuid;
 
-/// Places of a second the database keeps.
-const STORED_SECOND_PLACES: u16 = 6;
 /// Characters of a wrong value that are shown back.
 const SHOWN_CHARS_MAX: usize = 60;
 
@@ -91,13 +90,14 @@ impl Fields {
         id.map(Some).ok_or_else(|| wrong(name, "must be a UUID", &value))
     }
 
-    /// A time in RFC 3339, cut to the microseconds the database keeps.
+    /// A time in RFC 3339, cut to the microseconds the database keeps; a leap second is the second after it.
     pub(crate) fn time(&mut self, name: &'static str) -> Result<Option<DateTime<Utc>>> {
         let Some(value) = self.take(name) else { return Ok(None) };
-        let time = value.as_str().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
-        let time =
-            time.ok_or_else(|| wrong(name, "must be an RFC 3339 time such as 2026-01-31T12:00:00Z", &value))?;
-        Ok(Some(time.to_utc().trunc_subsecs(STORED_SECOND_PLACES)))
+        let parsed = value.as_str().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+        let time = parsed.and_then(|time| DateTime::from_timestamp_micros(time.timestamp_micros()));
+        let time = time.filter(|time| is_storable(*time));
+        time.map(Some)
+            .ok_or_else(|| wrong(name, "must be an RFC 3339 time such as 2026-01-31T12:00:00Z", &value))
     }
 
     /// An amount, from a number or a string.

@@ -170,3 +170,27 @@ async fn every_filter_keeps_what_it_names_and_nothing_else() {
     assert_eq!(ids(&user.get(&since("2018-01-01T00:05:00Z")).await, "trading_logs").len(), 3);
     assert_eq!(ids(&user.get(&since("2018-01-01T00:05:01Z")).await, "trading_logs").len(), 2);
 }
+
+#[tokio::test]
+async fn the_event_time_is_kept_to_the_microsecond_and_answered_as_it_is_stored() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let desk = user.desk("grid", "0", "0").await;
+    let path = format!("/v1/sub-accounts/{}/deposit", desk.stock);
+    for (given, kept) in [
+        ("2018-01-01T01:00:00+01:00", "2018-01-01T00:00:00Z"),
+        ("2018-01-01T00:00:00.1234567Z", "2018-01-01T00:00:00.123456Z"),
+        ("2016-12-31T23:59:60Z", "2017-01-01T00:00:00Z"),
+        ("9999-12-31T23:59:59.9999999Z", "9999-12-31T23:59:59.999999Z"),
+        ("0000-01-01T00:00:00Z", "0000-01-01T00:00:00Z"),
+    ] {
+        let made = user.post(&path, json!({"amount": "1", "event_time": given})).await;
+        assert_eq!(made.data()["transaction"]["event_time"], kept, "{given}");
+        let id = text(&made.data()["transaction"]["id"]);
+        assert_eq!(user.get(&format!("/v1/transactions/{id}")).await.data()["event_time"], kept, "{given}");
+    }
+    for wrong in ["0000-01-01T00:00:00+14:00", "2018-01-01", "2018-01-01T00:00:00", "now", "1514764800"] {
+        let answer = user.post(&path, json!({"amount": "1", "event_time": wrong})).await;
+        assert_eq!(answer.refusal(), (400, "INVALID_VALUE"), "{wrong}");
+    }
+}
