@@ -4,13 +4,15 @@
 //! at any instant goes on from its cursor, and what it had read and not committed is read again. Must not know: how other
 //! lanes are shared out.
 
+use crate::blame;
 use crate::connection::Connection;
 use crate::identity::{self, Mismatch, Position};
 use crate::plan::{self, Counts, Plan};
 use crate::reader::{self, BatchLimits, Incoming, LaneId, Reader};
+use crate::single;
 use crate::status::{Board, LaneStatus};
 use rand::RngExt;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Connection as _, PgConnection, PgPool};
 use std::time::{Duration, Instant};
 use tiris_shared::error::{Error, Result};
 use tiris_shared::event::BareSubjects;
@@ -28,7 +30,16 @@ const HALTED_WAIT: Duration = Duration::from_secs(5);
 /// First and longest wait before something that failed in passing is tried again.
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
-/// Payload bytes of a batch; well above four messages of maximal size.
+/// After this many readers in a row that brought nothing, a message is read by the broker's API: it may be one that
+/// the client cannot take delivery of.
+const FAILED_READERS_MAX: u32 = 3;
+/// With every further reader that fails, twice as many are read so, up to two to this power: one such message costs
+/// all lanes their connection, many must not.
+const SINGLES_DOUBLINGS_MAX: u32 = 6;
+/// A transaction that takes longer is given up, because its connection is probably dead. The server's own limits,
+/// five seconds a statement, ten from the batch's timestamp to its end, come before.
+const TRANSACTION_LIMIT: Duration = Duration::from_secs(15);
+/// Bytes of a batch, headers included; well above four messages of maximal size.
 const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// What all lanes of a worker share.
@@ -81,6 +92,10 @@ pub struct Lane {
     attempt: usize,
     backoff: Duration,
     checked_idle: Instant,
+    /// Readers in a row that brought nothing.
+    failed_readers: u32,
+    /// Messages to be read by the broker's API before the next reader.
+    singles_due: u32,
 }
 
 /// What a transaction came to.
@@ -110,6 +125,8 @@ impl Lane {
             attempt: usize::MAX,
             backoff: BACKOFF_MIN,
             checked_idle: Instant::now(),
+            failed_readers: 0,
+            singles_due: 0,
         };
         lane.go_to(&state);
         Ok(lane)
@@ -174,10 +191,10 @@ impl Lane {
                 read = self.read() => read,
             };
             match read {
-                Ok(Some(mismatch)) => return Step::Halted(mismatch),
+                Ok(Some(hindrance)) => return hindrance,
                 Ok(None) => {}
                 Err(error) => {
-                    self.reader = None;
+                    self.doubt_reader();
                     return Step::Waiting(describe(&error));
                 }
             }
@@ -189,20 +206,15 @@ impl Lane {
         self.commit_pending().await
     }
 
-    /// Fills `pending`; answers a mismatch when the stream is not the one the cursor belongs to.
-    async fn read(&mut self) -> Result<Option<Mismatch>> {
+    /// Fills `pending`; answers with a step when the lane is not ours or the stream not the cursor's.
+    async fn read(&mut self) -> Result<Option<Step>> {
         let connection = self.context.connection.clone();
         if self.reader.is_none() {
-            let (stream, at_cursor) = reader::look_at(&connection, self.id.stream, self.cursor).await?;
-            let position = Position {
-                stream_created_at: self.stream_created_at,
-                cursor: self.cursor,
-                fingerprint: self.fingerprint.as_deref(),
-            };
-            if let Err(mismatch) = identity::judge(&stream, &position, at_cursor.as_deref()) {
-                metrics::counter!("ingest_cursor_mismatches_total", "stream" => self.id.stream.name())
-                    .increment(1);
-                return Ok(Some(mismatch));
+            if let Some(hindrance) = self.prove().await? {
+                return Ok(Some(hindrance));
+            }
+            if self.singles_due > 0 && self.read_single().await? {
+                return Ok(None);
             }
             let nonce = rand::random();
             let reader =
@@ -215,12 +227,68 @@ impl Lane {
         let limits = BatchLimits { events: self.context.batch_events, bytes: BATCH_BYTES_MAX };
         self.pending = reader.next_batch(&connection, limits, READ_WAIT).await?;
         self.attempt = self.pending.len();
-        if self.pending.is_empty() && self.checked_idle.elapsed() >= IDLE_CHECK_INTERVAL {
+        if !self.pending.is_empty() {
+            self.failed_readers = 0;
+        } else if self.checked_idle.elapsed() >= IDLE_CHECK_INTERVAL {
             let waiting = reader.check_idle(&connection).await?;
             tracing::trace!(lane = %self.id, waiting, "idle");
+            if reader.is_complete() {
+                self.failed_readers = 0;
+            }
             self.checked_idle = Instant::now();
         }
         Ok(None)
+    }
+
+    fn doubt_reader(&mut self) {
+        self.reader = None;
+        self.failed_readers = self.failed_readers.saturating_add(1);
+        if let Some(doublings) = self.failed_readers.checked_sub(FAILED_READERS_MAX) {
+            self.singles_due = 1 << doublings.min(SINGLES_DOUBLINGS_MAX);
+        }
+    }
+
+    /// Before a reader is opened: the lane is ours, the position is the database's, and the stream is the one it
+    /// belongs to.
+    async fn prove(&mut self) -> Result<Option<Step>> {
+        let stored = lanes::find(&self.context.pool, self.id.stream.name(), lane_column(self.id)).await?;
+        match stored {
+            Some(state) if self.owns(&state) => self.go_to(&state),
+            Some(_) | None => return Ok(Some(Step::Lost)),
+        }
+        let (stream, at_cursor) =
+            reader::look_at(&self.context.connection, self.id.stream, self.cursor).await?;
+        let position = Position {
+            stream_created_at: self.stream_created_at,
+            cursor: self.cursor,
+            fingerprint: self.fingerprint.as_deref(),
+        };
+        if let Err(mismatch) = identity::judge(&stream, &position, at_cursor.as_deref()) {
+            metrics::counter!("ingest_cursor_mismatches_total", "stream" => self.id.stream.name())
+                .increment(1);
+            return Ok(Some(Step::Halted(mismatch)));
+        }
+        Ok(None)
+    }
+
+    fn owns(&self, state: &LaneState) -> bool {
+        state.epoch == self.epoch && state.owner == Some(self.context.owner)
+    }
+
+    /// Reads the next message without a consumer; answers whether there was one.
+    async fn read_single(&mut self) -> Result<bool> {
+        let subjects = self.id.stream.lane_subjects(self.id.lane, self.context.lanes);
+        let found =
+            single::first_from(&self.context.connection, self.id.stream, self.cursor + 1, &subjects).await?;
+        let Some(message) = found else {
+            self.singles_due = 0;
+            return Ok(false);
+        };
+        tracing::warn!(lane = %self.id, seq = message.stream_seq, "deliveries fail, read a single message");
+        self.singles_due -= 1;
+        self.pending = vec![message];
+        self.attempt = 1;
+        Ok(true)
     }
 
     async fn commit_pending(&mut self) -> Step {
@@ -228,12 +296,16 @@ impl Lane {
         let started = Instant::now();
         let result = self.commit(taken, None).await;
         let result = match result {
-            Err(error) if !error.is_transient() && taken > 1 => {
-                tracing::warn!(lane = %self.id, events = taken, error = %describe(&error), "batch failed, searching the event");
+            Err(error) if taken > 1 => {
+                // Smaller, also when it is nobody's fault: what was too much for a limit of time then fits it.
                 self.attempt = taken / 2;
-                return Step::Committed(Counts::default());
+                if blame::may_be_the_event(&error) {
+                    tracing::warn!(lane = %self.id, events = taken, error = %describe(&error), "batch failed, searching the event");
+                    return Step::Committed(Counts::default());
+                }
+                Err(error)
             }
-            Err(error) if !error.is_transient() => {
+            Err(error) if blame::may_be_the_event(&error) => {
                 tracing::error!(lane = %self.id, seq = self.pending[0].stream_seq, error = %describe(&error), "event failed");
                 self.commit(1, Some(&error)).await
             }
@@ -257,15 +329,38 @@ impl Lane {
     /// The first `taken` pending messages in one transaction with the cursor. With `failure` the single message is put
     /// aside as a dead letter instead of being applied.
     async fn commit(&self, taken: usize, failure: Option<&Error>) -> Result<Committed> {
+        let mut connection = self.context.pool.acquire().await?;
+        let transaction = self.transact(&mut connection, taken, failure);
+        match tokio::time::timeout(TRANSACTION_LIMIT, transaction).await {
+            Ok(Ok(committed)) => Ok(committed),
+            // After a failure the connection is not used again: it may be dead, or hold plans of an older schema.
+            Ok(Err(error)) => {
+                drop(connection.detach());
+                Err(error)
+            }
+            Err(_) => {
+                drop(connection.detach());
+                let why = format!("no answer within {} s", TRANSACTION_LIMIT.as_secs());
+                Err(Error::DatabaseUnavailable(why.into()))
+            }
+        }
+    }
+
+    async fn transact(
+        &self,
+        connection: &mut PgConnection,
+        taken: usize,
+        failure: Option<&Error>,
+    ) -> Result<Committed> {
         let messages = &self.pending[..taken];
         let Some(last) = messages.last() else { return Ok(Committed::Batch(Counts::default(), 0)) };
         let (stream, lane) = (self.id.stream.name(), lane_column(self.id));
         let plan = Plan::new(messages, self.id, self.context.bare_subjects);
-        let mut transaction = self.context.pool.begin().await?;
+        let mut transaction = connection.begin().await?;
         let Some(state) = lanes::lock(&mut transaction, stream, lane).await? else {
             return Ok(Committed::Lost);
         };
-        if state.epoch != self.epoch || state.owner != Some(self.context.owner) {
+        if !self.owns(&state) {
             return Ok(Committed::Lost);
         }
         if from_column(state.cursor) != self.cursor {
@@ -365,7 +460,7 @@ fn from_column(cursor: i64) -> u64 {
 }
 
 /// An error with its causes, in one line.
-fn describe(error: &Error) -> String {
+pub(crate) fn describe(error: &Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {

@@ -2,6 +2,7 @@
 //!
 //! A lane reads its part of a stream and commits each batch together with its position: see [`lane`] first.
 
+pub mod blame;
 pub mod cli;
 pub mod connection;
 pub mod demo;
@@ -10,6 +11,7 @@ pub mod lane;
 pub mod plan;
 pub mod reader;
 pub mod settings;
+pub mod single;
 pub mod status;
 pub mod stream;
 pub mod worker;

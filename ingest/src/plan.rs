@@ -200,9 +200,9 @@ fn letter(message: &Incoming, id: LaneId, stream_created_at: i64, cause: Cause, 
 
 fn headers(message: &Incoming) -> Value {
     let mut all = Map::new();
-    for (name, values) in message.headers.iter().flat_map(async_nats::HeaderMap::iter) {
-        let values = values.iter().map(|value| Value::String(storable(value.as_str()))).collect();
-        all.insert(storable(name.as_ref()), Value::Array(values));
+    for (name, values) in &message.headers {
+        let values = values.iter().map(|value| Value::String(storable(value))).collect();
+        all.insert(storable(name), Value::Array(values));
     }
     Value::Object(all)
 }

@@ -5,12 +5,13 @@
 
 use crate::connection::Connection;
 use crate::identity::StreamState;
+use crate::single;
 use crate::stream::{EventStream, unavailable};
-use async_nats::HeaderMap;
 use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, pull};
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tiris_shared::error::{Error, Result};
 
@@ -20,10 +21,15 @@ const INACTIVE_THRESHOLD: Duration = Duration::from_secs(30);
 const PULL_EXPIRES: Duration = Duration::from_secs(6);
 /// The server tells in this rhythm that a waiting pull is alive.
 const PULL_HEARTBEAT: Duration = Duration::from_secs(2);
-/// Messages one pull asks for, a bound of what is held in memory besides the batch.
+/// Messages and bytes one pull asks for, a bound of what a lane holds in memory besides the batch. A message that is
+/// longer than what is left of the bytes would stop the lane without any error, so they are many times the longest.
 const PULL_MESSAGES: usize = 500;
+const PULL_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes of a fingerprint.
 const FINGERPRINT_BYTES: usize = 16;
+
+/// Names with their values.
+pub type Headers = BTreeMap<String, Vec<String>>;
 
 /// Which part of which stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,7 +54,7 @@ pub struct Incoming {
     /// Bytes as published.
     pub payload: Bytes,
     /// Headers as published.
-    pub headers: Option<HeaderMap>,
+    pub headers: Headers,
     /// Its number in the stream.
     pub stream_seq: u64,
     /// When the broker took it, nanoseconds since 1970.
@@ -59,17 +65,13 @@ impl Incoming {
     /// Tells this message from any other that may come to stand at its sequence.
     #[must_use]
     pub fn fingerprint(&self) -> Vec<u8> {
-        fingerprint(&self.subject, &self.payload, self.broker_time)
+        let mut hash = Sha256::new();
+        hash.update(self.subject.len().to_be_bytes());
+        hash.update(&self.subject);
+        hash.update(self.broker_time.to_be_bytes());
+        hash.update(&self.payload);
+        hash.finalize()[..FINGERPRINT_BYTES].to_vec()
     }
-}
-
-fn fingerprint(subject: &str, payload: &[u8], broker_time: i64) -> Vec<u8> {
-    let mut hash = Sha256::new();
-    hash.update(subject.len().to_be_bytes());
-    hash.update(subject);
-    hash.update(broker_time.to_be_bytes());
-    hash.update(payload);
-    hash.finalize()[..FINGERPRINT_BYTES].to_vec()
 }
 
 /// Asks the stream for its identity and, when there is one, the fingerprint of the message at `cursor`.
@@ -89,16 +91,12 @@ pub async fn look_at(
     if !expected {
         return Ok((state, None));
     }
-    use async_nats::jetstream::stream::LastRawMessageErrorKind as Kind;
-    let at_cursor = match handle.get_raw_message(cursor).await {
-        Ok(message) => Some(fingerprint(&message.subject, &message.payload, nanoseconds(message.time))),
-        Err(error) if matches!(error.kind(), Kind::NoMessageFound) => None,
-        Err(error) => return Err(unavailable(error)),
-    };
-    Ok((state, at_cursor))
+    let at_cursor = single::message_at(connection, stream, cursor).await?;
+    Ok((state, at_cursor.map(|message| message.fingerprint())))
 }
 
-fn nanoseconds(time: time::OffsetDateTime) -> i64 {
+/// As stored, since 1970.
+pub(crate) fn nanoseconds(time: time::OffsetDateTime) -> i64 {
     i64::try_from(time.unix_timestamp_nanos()).unwrap_or(i64::MAX)
 }
 
@@ -125,7 +123,7 @@ impl std::fmt::Debug for Reader {
 pub struct BatchLimits {
     /// In events.
     pub events: usize,
-    /// In bytes of payload.
+    /// In bytes of payload and headers.
     pub bytes: usize,
 }
 
@@ -163,6 +161,7 @@ impl Reader {
         let messages = consumer
             .stream()
             .max_messages_per_batch(PULL_MESSAGES)
+            .max_bytes_per_batch(PULL_BYTES)
             .expires(PULL_EXPIRES)
             .heartbeat(PULL_HEARTBEAT)
             .messages()
@@ -189,7 +188,7 @@ impl Reader {
                 None => return Err(doubt("the stream of messages ended")),
             };
             let incoming = self.accept(&message)?;
-            bytes += incoming.payload.len();
+            bytes += message.length;
             batch.push(incoming);
             let full = batch.len() >= limits.events || bytes >= limits.bytes;
             next = if full { None } else { self.messages.next().now_or_never() };
@@ -210,7 +209,7 @@ impl Reader {
         Ok(Incoming {
             subject: message.subject.to_string(),
             payload: message.payload.clone(),
-            headers: message.headers.clone(),
+            headers: message.headers.as_ref().map(read_headers).unwrap_or_default(),
             stream_seq: info.stream_sequence,
             broker_time: nanoseconds(info.published),
         })
@@ -235,6 +234,17 @@ impl Reader {
         self.under_way = info.delivered.consumer_sequence;
         Ok(info.num_pending)
     }
+
+    /// Whether all that was under way at the last idle check has arrived.
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        self.received >= self.under_way
+    }
+}
+
+fn read_headers(headers: &async_nats::HeaderMap) -> Headers {
+    let texts = |values: &[async_nats::HeaderValue]| values.iter().map(|v| v.as_str().to_owned()).collect();
+    headers.iter().map(|(name, values)| (name.to_string(), texts(values))).collect()
 }
 
 fn doubt(why: impl Into<String>) -> Error {

@@ -1,7 +1,7 @@
 //! The worker: waits for its parts, declares the streams, takes the lanes and runs them until it is told to stop.
 
 use crate::connection::Connection;
-use crate::lane::{Context, Lane};
+use crate::lane::{Context, Lane, describe};
 use crate::reader::LaneId;
 use crate::settings::Settings;
 use crate::status::Board;
@@ -19,6 +19,9 @@ use uuid::Uuid;
 
 /// While a part is down at start, it is asked again in this rhythm.
 const START_RETRY: Duration = Duration::from_secs(1);
+/// How often the partitions of the coming months are made, and how soon again when that failed.
+const PARTITIONS_INTERVAL: Duration = Duration::from_secs(60 * 60);
+const PARTITIONS_RETRY: Duration = Duration::from_secs(60);
 
 /// Runs until `stop`; then finishes the batches under way and gives the lanes back.
 ///
@@ -62,7 +65,9 @@ fn readiness(pool: &PgPool, connection: &Connection, board: &Board) -> Readiness
             let pool = pool.clone();
             async move {
                 let checked = database::check_ready(&pool).await;
-                checked.map(|()| "migrations are current".to_owned()).map_err(|error| error.to_string())
+                checked
+                    .map(|()| "migrations are current".to_owned())
+                    .map_err(|error| describe(&error))
             }
         })
         .with("nats", move || {
@@ -104,15 +109,66 @@ async fn run_lanes(settings: &Settings, context: &Context, stop: &CancellationTo
             tasks.spawn(lane.run(running.clone()));
         }
     }
+    let upkeep = tokio::spawn(keep_partitions(context.pool.clone(), running.clone()));
+    let lost = end_lanes(&mut tasks, &running, settings.service.shutdown_timeout).await;
+    running.cancel();
+    upkeep.await.context("the upkeep of the partitions failed unexpectedly")?;
+    let lost = lost?;
+    anyhow::ensure!(!lost, "another worker took the lanes over; only one may run at a time");
+    Ok(())
+}
+
+/// Waits for the end of every lane; answers whether one was lost, which ends the others as well. Once `running` is
+/// cancelled they have two thirds of `limit`, so that some is left to give the lanes back; a batch that is cut off
+/// then is rolled back or done, and the next owner sees which.
+async fn end_lanes(
+    tasks: &mut JoinSet<bool>,
+    running: &CancellationToken,
+    limit: Duration,
+) -> anyhow::Result<bool> {
+    let cut_off = async {
+        running.cancelled().await;
+        tokio::time::sleep(limit * 2 / 3).await;
+    };
+    tokio::pin!(cut_off);
     let mut lost = false;
-    while let Some(ended) = tasks.join_next().await {
+    loop {
+        let ended = tokio::select! {
+            ended = tasks.join_next() => ended,
+            () = &mut cut_off => {
+                tracing::warn!(lanes = tasks.len(), "stopping took too long, cutting off what still runs");
+                tasks.shutdown().await;
+                return Ok(lost);
+            }
+        };
+        let Some(ended) = ended else { return Ok(lost) };
         if !ended.context("a lane failed unexpectedly")? {
             lost = true;
             running.cancel();
         }
     }
-    anyhow::ensure!(!lost, "another worker took the lanes over; only one may run at a time");
-    Ok(())
+}
+
+/// Makes partitions ahead of time, for a worker may run for longer than those made at its start last.
+async fn keep_partitions(pool: PgPool, running: CancellationToken) {
+    let mut wait = PARTITIONS_INTERVAL;
+    loop {
+        tokio::select! {
+            () = running.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+        let made = tokio::select! {
+            () = running.cancelled() => return,
+            made = partitions::ensure(&pool) => made,
+        };
+        wait = match made {
+            Ok(_) => PARTITIONS_INTERVAL,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "could not make partitions");
+                PARTITIONS_RETRY
+            }
+        };
+    }
 }
 
 /// Tries until it works; none when told to stop before.
@@ -139,7 +195,8 @@ async fn wait_for<T, F: Future<Output = Result<T>>>(
 
 async fn release(settings: &Settings, context: &Context) {
     let released = lanes::release_all(&context.pool, context.owner);
-    match tokio::time::timeout(settings.service.shutdown_timeout, released).await {
+    // The other two thirds are the lanes'.
+    match tokio::time::timeout(settings.service.shutdown_timeout / 3, released).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "could not give the lanes back")

@@ -12,7 +12,11 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+
+/// A check that takes longer has failed: a part that hangs answers as little as one that is down.
+const CHECK_LIMIT: Duration = Duration::from_secs(5);
 
 /// What a check found: `Ok` with a note, or why the process cannot do its work now.
 pub type CheckResult = Result<String, String>;
@@ -46,7 +50,9 @@ impl Readiness {
     pub async fn run(&self) -> (bool, BTreeMap<&'static str, CheckResult>) {
         let mut results = BTreeMap::new();
         for (name, check) in &self.checks {
-            results.insert(*name, check().await);
+            let checked = tokio::time::timeout(CHECK_LIMIT, check()).await;
+            let late = || Err(format!("no answer within {} s", CHECK_LIMIT.as_secs()));
+            results.insert(*name, checked.unwrap_or_else(|_| late()));
         }
         (results.values().all(Result::is_ok), results)
     }

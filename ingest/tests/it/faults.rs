@@ -108,6 +108,65 @@ async fn copy(from: &sqlx::PgPool, to: &sqlx::PgPool, table: &'static str) -> Re
 }
 
 #[tokio::test]
+async fn a_missing_table_or_partition_makes_the_lane_wait_and_puts_no_event_aside() -> Result<()> {
+    let world = World::new().await?;
+    let id = world.own_lane().await?;
+    let mut lane = Lane::take(world.context(), id).await?;
+    let stop = CancellationToken::new();
+    for (break_it, repair) in [
+        ("ALTER TABLE trading_logs RENAME TO elsewhere", "ALTER TABLE elsewhere RENAME TO trading_logs"),
+        (
+            "DO $$ DECLARE part regclass; BEGIN FOR part IN SELECT inhrelid FROM pg_inherits \
+             WHERE inhparent = 'trading_logs'::regclass LOOP EXECUTE 'DROP TABLE ' || part; END LOOP; END $$",
+            "SELECT ensure_partitions(now(), 1)",
+        ),
+    ] {
+        sqlx::raw_sql(break_it).execute(world.pool()).await?;
+        world.send(Kind::BalanceUpdated, &world.credit(world.currency, "BTC", "1")).await?;
+        for _ in 0..4 {
+            let step = lane.step(&stop).await;
+            ensure!(matches!(step, Step::Waiting(_)), "{step:?}");
+        }
+        sqlx::raw_sql(repair).execute(world.pool()).await?;
+        assert_eq!(drain(&mut lane).await, Step::Idle);
+    }
+    assert_eq!(world.balance(world.currency).await?, "3");
+    world.expect_count("SELECT count(*) FROM dead_letters", 0).await
+}
+
+#[tokio::test]
+async fn a_batch_too_slow_for_the_databases_limits_is_made_smaller_until_it_fits() -> Result<()> {
+    let world = World::new().await?;
+    sqlx::raw_sql(
+        "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS \
+         $$ BEGIN PERFORM pg_sleep(0.2); RETURN NEW; END $$; \
+         CREATE TRIGGER dawdle BEFORE INSERT ON trading_logs FOR EACH ROW EXECUTE FUNCTION dawdle()",
+    )
+    .execute(world.pool())
+    .await?;
+    let settings = crate::world::settings(world.database.url(), &world.nats.url())?;
+    let mut context = world.context();
+    // With the services' own statement timeout.
+    context.pool = tiris_shared::database::pool(&settings.database, "test")?;
+    let id = world.own_lane().await?;
+    for _ in 1..40 {
+        world.send(Kind::BalanceUpdated, &world.credit(world.currency, "BTC", "1")).await?;
+    }
+    let mut lane = Lane::take(context, id).await?;
+    let stop = CancellationToken::new();
+    let mut too_slow = 0;
+    while lane.cursor() < 40 {
+        if matches!(lane.step(&stop).await, Step::Waiting(_)) {
+            too_slow += 1;
+            ensure!(too_slow < 6, "the batch does not shrink");
+        }
+    }
+    ensure!(too_slow > 0, "no batch was too slow, the test proves nothing");
+    assert_eq!(world.balance(world.currency).await?, "40");
+    world.expect_count("SELECT count(*) FROM dead_letters", 0).await
+}
+
+#[tokio::test]
 async fn a_broker_killed_and_restarted_loses_nothing() -> Result<()> {
     let mut world = World::with_nats(NatsSettings { durable: true, ..NatsSettings::default() }).await?;
     let id = world.own_lane().await?;

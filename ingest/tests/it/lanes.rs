@@ -159,3 +159,25 @@ async fn a_lane_goes_on_from_its_cursor_and_follows_the_database_when_that_moved
     assert_eq!(world.balance(world.currency).await?, "7");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_backlog_of_the_longest_messages_is_read_to_its_end() -> Result<()> {
+    let world = World::new().await?;
+    let id = world.own_lane().await?;
+    let subject = Kind::BalanceUpdated.subject_of(world.user);
+    let mut last = 0;
+    for number in 0..160 {
+        let mut event = world.credit(world.currency, "BTC", "1").to_string().into_bytes();
+        // Every second one is longer than an event may be, and not longer than the stream takes.
+        event.resize(if number % 2 == 0 { 64 * 1024 } else { 127 * 1024 }, b' ');
+        last = world.publish_bytes(&subject, event).await?.0;
+    }
+    let mut lane = Lane::take(world.context(), id).await?;
+    let stop = CancellationToken::new();
+    while lane.cursor() < last {
+        let step = lane.step(&stop).await;
+        assert!(matches!(step, Step::Committed(_) | Step::Idle), "{step:?}");
+    }
+    assert_eq!(world.balance(world.currency).await?, "81");
+    world.expect_count("SELECT count(*) FROM dead_letters WHERE code = 'PAYLOAD_TOO_LARGE'", 80).await
+}

@@ -4,5 +4,7 @@ mod dead_letters;
 mod faults;
 mod journey;
 mod lanes;
+mod poison;
+mod process;
 mod streams;
 mod world;

@@ -43,6 +43,19 @@ pub async fn take(
     Ok(state)
 }
 
+/// The lane's row as it is now; none when it was never taken.
+pub async fn find(pool: &PgPool, stream: &str, lane: i32) -> Result<Option<LaneState>> {
+    let state = sqlx::query_as(
+        "SELECT epoch, owner, cursor, fingerprint, stream_created_at FROM ingest_lanes \
+         WHERE stream = $1 AND lane = $2",
+    )
+    .bind(stream)
+    .bind(lane)
+    .fetch_optional(pool)
+    .await?;
+    Ok(state)
+}
+
 /// The lane's row under lock: whoever moves its cursor holds this.
 pub async fn lock(connection: &mut PgConnection, stream: &str, lane: i32) -> Result<Option<LaneState>> {
     let state = sqlx::query_as(

@@ -4,9 +4,11 @@
 //!
 //! Beside the server runs a watchdog, a shell process that reads a named pipe. Every user holds the pipe open for
 //! writing, so its death, however it comes, counts as leaving. Some seconds after the last one the watchdog stops
-//! the server and removes its folder. A newcomer may come just then, hence the order of steps: a user first opens
-//! the pipe, then looks for the file `ready`; the watchdog first takes `ready` away, then looks for users, and puts
-//! it back when it sees one. So at least one of the two sees the other.
+//! the server and removes its folder; at once when the server never became ready.
+//!
+//! A newcomer may come just then, hence the order of steps: a user first opens the pipe, then looks for the file
+//! `ready`; the watchdog first takes `ready` away, then looks for users, and puts it back when it sees one. So at
+//! least one of the two sees the other.
 
 use super::place::{base_dir, make_dir};
 use super::postgres::{PgServer, PgSettings};
@@ -39,7 +41,7 @@ idle=0
 while :; do
     if read -r _; then
         idle=0
-    elif [ $idle -lt "$2" ]; then
+    elif [ -e ready ] && [ $idle -lt "$2" ]; then
         idle=$((idle + 1))
         sleep 1
     else
@@ -72,7 +74,7 @@ pub(super) struct SharedServer {
 /// What became of an attempt to join the server in a folder.
 enum Joined {
     Yes(SharedServer),
-    /// It may be leaving: look again.
+    /// It is leaving, or its starter died half-way and the watchdog clears up: look again.
     NotReady,
     /// Nobody watches over it.
     Orphan,
@@ -132,10 +134,10 @@ fn try_join(dir: &Path) -> Result<Joined> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Joined::Orphan),
         Err(error) => return Err(error).context("cannot open the pipe of the test server"),
     };
+    let Ok(port) = fs::read_to_string(dir.join(READY)) else { return Ok(Joined::NotReady) };
     if pipe.write_all(b"here\n").is_err() {
         return Ok(Joined::Orphan);
     }
-    let Ok(port) = fs::read_to_string(dir.join(READY)) else { return Ok(Joined::NotReady) };
     let port = port.trim().parse().context("the port of the test server")?;
     Ok(Joined::Yes(SharedServer { port, _pipe: pipe }))
 }
