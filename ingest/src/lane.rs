@@ -5,62 +5,28 @@
 //! lanes are shared out.
 
 use crate::blame;
-use crate::connection::Connection;
+use crate::context::Context;
 use crate::identity::{self, Mismatch, Position};
+use crate::intake::Intake;
 use crate::plan::{self, Counts, Plan};
-use crate::reader::{self, BatchLimits, Incoming, LaneId, Reader};
-use crate::single;
-use crate::status::{Board, LaneStatus};
+use crate::reader::{self, Incoming, LaneId};
+use crate::status::LaneStatus;
 use rand::RngExt;
-use sqlx::{Connection as _, PgConnection, PgPool};
+use sqlx::{Connection as _, PgConnection};
 use std::time::{Duration, Instant};
 use tiris_shared::error::{Error, Result};
-use tiris_shared::event::BareSubjects;
 use tiris_shared::store::lanes::LaneState;
 use tiris_shared::store::{bots, dead_letters, lanes, ledger};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
-/// A step waits this long for the first message.
-const READ_WAIT: Duration = Duration::from_secs(1);
-/// While nothing comes, this often the server is asked whether a delivery was lost.
-const IDLE_CHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// A lane that is halted looks again after this time.
 const HALTED_WAIT: Duration = Duration::from_secs(5);
 /// First and longest wait before something that failed in passing is tried again.
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
-/// After this many readers in a row that brought nothing, a message is read by the broker's API: it may be one that
-/// the client cannot take delivery of.
-const FAILED_READERS_MAX: u32 = 3;
-/// With every further reader that fails, twice as many are read so, up to two to this power: one such message costs
-/// all lanes their connection, many must not.
-const SINGLES_DOUBLINGS_MAX: u32 = 6;
 /// A transaction that takes longer is given up, because its connection is probably dead. The server's own limits,
 /// five seconds a statement, ten from the batch's timestamp to its end, come before.
 const TRANSACTION_LIMIT: Duration = Duration::from_secs(15);
-/// Bytes of a batch, headers included; well above four messages of maximal size.
-const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
-
-/// What all lanes of a worker share.
-#[derive(Clone, Debug)]
-pub struct Context {
-    /// The database.
-    pub pool: PgPool,
-    /// NATS.
-    pub connection: Connection,
-    /// This process, in the owner column of its lanes.
-    pub owner: Uuid,
-    /// Lanes per stream.
-    pub lanes: u32,
-    /// Whether subjects without a user are taken.
-    pub bare_subjects: BareSubjects,
-    /// Upper bound of a batch, in events.
-    pub batch_events: usize,
-    /// Where lanes tell how they are.
-    pub board: Board,
-}
-
 /// What a step did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -85,17 +51,12 @@ pub struct Lane {
     cursor: u64,
     fingerprint: Option<Vec<u8>>,
     stream_created_at: i64,
-    reader: Option<Reader>,
+    intake: Intake,
     /// Read and not committed.
     pending: Vec<Incoming>,
     /// How many of `pending` the next transaction takes; shrinks while an unforeseen failure is searched.
     attempt: usize,
     backoff: Duration,
-    checked_idle: Instant,
-    /// Readers in a row that brought nothing.
-    failed_readers: u32,
-    /// Messages to be read by the broker's API before the next reader.
-    singles_due: u32,
 }
 
 /// What a transaction came to.
@@ -120,13 +81,10 @@ impl Lane {
             cursor: 0,
             fingerprint: None,
             stream_created_at: state.stream_created_at,
-            reader: None,
+            intake: Intake::default(),
             pending: Vec::new(),
             attempt: usize::MAX,
             backoff: BACKOFF_MIN,
-            checked_idle: Instant::now(),
-            failed_readers: 0,
-            singles_due: 0,
         };
         lane.go_to(&state);
         Ok(lane)
@@ -194,7 +152,7 @@ impl Lane {
                 Ok(Some(hindrance)) => return hindrance,
                 Ok(None) => {}
                 Err(error) => {
-                    self.doubt_reader();
+                    self.intake.doubt();
                     return Step::Waiting(describe(&error));
                 }
             }
@@ -208,44 +166,14 @@ impl Lane {
 
     /// Fills `pending`; answers with a step when the lane is not ours or the stream not the cursor's.
     async fn read(&mut self) -> Result<Option<Step>> {
-        let connection = self.context.connection.clone();
-        if self.reader.is_none() {
-            if let Some(hindrance) = self.prove().await? {
-                return Ok(Some(hindrance));
-            }
-            if self.singles_due > 0 && self.read_single().await? {
-                return Ok(None);
-            }
-            let nonce = rand::random();
-            let reader =
-                Reader::open(&connection, self.id, self.context.lanes, self.epoch, nonce, self.cursor)
-                    .await?;
-            self.reader = Some(reader);
-            self.checked_idle = Instant::now();
+        if !self.intake.is_open()
+            && let Some(hindrance) = self.prove().await?
+        {
+            return Ok(Some(hindrance));
         }
-        let Some(reader) = &mut self.reader else { return Ok(None) };
-        let limits = BatchLimits { events: self.context.batch_events, bytes: BATCH_BYTES_MAX };
-        self.pending = reader.next_batch(&connection, limits, READ_WAIT).await?;
+        self.pending = self.intake.next(&self.context, self.id, self.epoch, self.cursor).await?;
         self.attempt = self.pending.len();
-        if !self.pending.is_empty() {
-            self.failed_readers = 0;
-        } else if self.checked_idle.elapsed() >= IDLE_CHECK_INTERVAL {
-            let waiting = reader.check_idle(&connection).await?;
-            tracing::trace!(lane = %self.id, waiting, "idle");
-            if reader.is_complete() {
-                self.failed_readers = 0;
-            }
-            self.checked_idle = Instant::now();
-        }
         Ok(None)
-    }
-
-    fn doubt_reader(&mut self) {
-        self.reader = None;
-        self.failed_readers = self.failed_readers.saturating_add(1);
-        if let Some(doublings) = self.failed_readers.checked_sub(FAILED_READERS_MAX) {
-            self.singles_due = 1 << doublings.min(SINGLES_DOUBLINGS_MAX);
-        }
     }
 
     /// Before a reader is opened: the lane is ours, the position is the database's, and the stream is the one it
@@ -273,22 +201,6 @@ impl Lane {
 
     fn owns(&self, state: &LaneState) -> bool {
         state.epoch == self.epoch && state.owner == Some(self.context.owner)
-    }
-
-    /// Reads the next message without a consumer; answers whether there was one.
-    async fn read_single(&mut self) -> Result<bool> {
-        let subjects = self.id.stream.lane_subjects(self.id.lane, self.context.lanes);
-        let found =
-            single::first_from(&self.context.connection, self.id.stream, self.cursor + 1, &subjects).await?;
-        let Some(message) = found else {
-            self.singles_due = 0;
-            return Ok(false);
-        };
-        tracing::warn!(lane = %self.id, seq = message.stream_seq, "deliveries fail, read a single message");
-        self.singles_due -= 1;
-        self.pending = vec![message];
-        self.attempt = 1;
-        Ok(true)
     }
 
     async fn commit_pending(&mut self) -> Step {
@@ -421,7 +333,7 @@ impl Lane {
             self.pending.retain(|message| message.stream_seq > stored);
         } else {
             self.pending.clear();
-            self.reader = None;
+            self.intake.close();
         }
         self.attempt = self.pending.len();
         self.go_to(state);

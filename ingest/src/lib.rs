@@ -5,8 +5,10 @@
 pub mod blame;
 pub mod cli;
 pub mod connection;
+pub mod context;
 pub mod demo;
 pub mod identity;
+pub mod intake;
 pub mod lane;
 pub mod plan;
 pub mod reader;

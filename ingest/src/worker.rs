@@ -1,7 +1,8 @@
 //! The worker: waits for its parts, declares the streams, takes the lanes and runs them until it is told to stop.
 
 use crate::connection::Connection;
-use crate::lane::{Context, Lane, describe};
+use crate::context::Context;
+use crate::lane::{Lane, describe};
 use crate::reader::LaneId;
 use crate::settings::Settings;
 use crate::status::Board;

@@ -8,7 +8,8 @@ use sqlx::PgPool;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tiris_ingest::connection::Connection;
-use tiris_ingest::lane::{Context, Lane, Step};
+use tiris_ingest::context::Context;
+use tiris_ingest::lane::{Lane, Step};
 use tiris_ingest::reader::LaneId;
 use tiris_ingest::settings::{RunArgs, Settings};
 use tiris_ingest::status::Board;
@@ -147,7 +148,11 @@ impl World {
         let mut tasks = tokio::task::JoinSet::new();
         for stream in EventStream::ALL {
             for lane in 0..=LANES {
-                tasks.spawn(Lane::take(context.clone(), LaneId { stream, lane }).await?.run(stop.clone()));
+                let id = LaneId { stream, lane };
+                // As the worker does: a lane taken before may have lost the common connection to a message.
+                let taken =
+                    eventually("a lane", WAIT, async || Lane::take(context.clone(), id).await).await?;
+                tasks.spawn(taken.run(stop.clone()));
             }
         }
         let result = eventually(what, WAIT, done).await;

@@ -1,0 +1,26 @@
+//! What all lanes of a worker share.
+
+use crate::connection::Connection;
+use crate::status::Board;
+use sqlx::PgPool;
+use tiris_shared::event::BareSubjects;
+use uuid::Uuid;
+
+/// What all lanes of a worker share.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The database.
+    pub pool: PgPool,
+    /// NATS.
+    pub connection: Connection,
+    /// This process, in the owner column of its lanes.
+    pub owner: Uuid,
+    /// Lanes per stream.
+    pub lanes: u32,
+    /// Whether subjects without a user are taken.
+    pub bare_subjects: BareSubjects,
+    /// Upper bound of a batch, in events.
+    pub batch_events: usize,
+    /// Where lanes tell how they are.
+    pub board: Board,
+}

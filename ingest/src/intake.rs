@@ -1,0 +1,109 @@
+//! Brings a lane its messages: keeps a reader open behind the cursor, and gets past a message no reader can take.
+//!
+//! Owns: when a reader is opened, doubted and replaced. Must not know: what a message says, the database, or whether
+//! cursor and stream belong together; the lane proves that before a reader is opened.
+
+use crate::context::Context;
+use crate::reader::{BatchLimits, Incoming, LaneId, Reader};
+use crate::single;
+use std::time::{Duration, Instant};
+use tiris_shared::error::Result;
+
+/// This long a first message is waited for.
+const READ_WAIT: Duration = Duration::from_secs(1);
+/// While nothing comes, this often the server is asked whether a delivery was lost.
+const IDLE_CHECK_INTERVAL: Duration = Duration::from_secs(5);
+/// After this many readers in a row that brought nothing, a message is read by the broker's API: it may be one that
+/// the client cannot take delivery of.
+const FAILED_READERS_MAX: u32 = 3;
+/// With every further reader that fails, twice as many are read so, up to two to this power: one such message costs
+/// all lanes their connection, many must not.
+const SINGLES_DOUBLINGS_MAX: u32 = 6;
+/// Bytes of a batch, headers included; well above four messages of maximal size.
+const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// A lane's way to its messages.
+#[derive(Debug, Default)]
+pub struct Intake {
+    reader: Option<Open>,
+    /// Readers in a row that brought nothing.
+    failed_readers: u32,
+    /// Messages to be read by the broker's API before the next reader.
+    singles_due: u32,
+}
+
+#[derive(Debug)]
+struct Open {
+    reader: Reader,
+    checked_idle: Instant,
+}
+
+impl Intake {
+    /// Whether a reader is open; else the next call of [`Intake::next`] begins anew behind the cursor it is given.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.reader.is_some()
+    }
+
+    /// Gives the reader up, because the cursor is elsewhere.
+    pub fn close(&mut self) {
+        self.reader = None;
+    }
+
+    /// Gives the reader up, because it failed.
+    pub fn doubt(&mut self) {
+        self.reader = None;
+        self.failed_readers = self.failed_readers.saturating_add(1);
+        if let Some(doublings) = self.failed_readers.checked_sub(FAILED_READERS_MAX) {
+            self.singles_due = 1 << doublings.min(SINGLES_DOUBLINGS_MAX);
+        }
+    }
+
+    /// The next messages behind `cursor`, empty when none came in time. After an error, [`Intake::doubt`] it.
+    pub async fn next(
+        &mut self,
+        context: &Context,
+        id: LaneId,
+        epoch: i64,
+        cursor: u64,
+    ) -> Result<Vec<Incoming>> {
+        let connection = &context.connection;
+        if self.reader.is_none() {
+            if self.singles_due > 0
+                && let Some(message) = self.next_single(context, id, cursor).await?
+            {
+                return Ok(vec![message]);
+            }
+            let reader = Reader::open(connection, id, context.lanes, epoch, rand::random(), cursor).await?;
+            self.reader = Some(Open { reader, checked_idle: Instant::now() });
+        }
+        let Some(Open { reader, checked_idle }) = &mut self.reader else { return Ok(Vec::new()) };
+        let limits = BatchLimits { events: context.batch_events, bytes: BATCH_BYTES_MAX };
+        let messages = reader.next_batch(connection, limits, READ_WAIT).await?;
+        if !messages.is_empty() {
+            self.failed_readers = 0;
+        } else if checked_idle.elapsed() >= IDLE_CHECK_INTERVAL {
+            let waiting = reader.check_idle(connection).await?;
+            tracing::trace!(lane = %id, waiting, "idle");
+            if reader.is_complete() {
+                self.failed_readers = 0;
+            }
+            *checked_idle = Instant::now();
+        }
+        Ok(messages)
+    }
+
+    /// The next message, read without a consumer; none when the lane has no further one.
+    async fn next_single(&mut self, context: &Context, id: LaneId, cursor: u64) -> Result<Option<Incoming>> {
+        let subjects = id.stream.lane_subjects(id.lane, context.lanes);
+        let found = single::first_from(&context.connection, id.stream, cursor + 1, &subjects).await?;
+        match &found {
+            Some(message) => {
+                tracing::warn!(lane = %id, seq = message.stream_seq, "deliveries fail, read a single message");
+                self.singles_due -= 1;
+            }
+            None => self.singles_due = 0,
+        }
+        Ok(found)
+    }
+}
