@@ -3,6 +3,7 @@
 use crate::connection::Connection;
 use crate::status::Board;
 use sqlx::PgPool;
+use std::time::Duration;
 use tiris_shared::event::BareSubjects;
 use uuid::Uuid;
 
@@ -21,6 +22,8 @@ pub struct Context {
     pub bare_subjects: BareSubjects,
     /// Upper bound of a batch, in events.
     pub batch_events: usize,
+    /// How long a lane stays ours without a sign of life, by the database's clock.
+    pub lease: Duration,
     /// Where lanes tell how they are.
     pub board: Board,
 }

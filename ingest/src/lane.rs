@@ -67,12 +67,9 @@ enum Committed {
 }
 
 impl Lane {
-    /// Takes the lane with a new epoch, so that an earlier owner can write no more.
-    pub async fn take(context: Context, id: LaneId) -> Result<Self> {
-        let (stream, _) = reader::look_at(&context.connection, id.stream, 0).await?;
-        let state =
-            lanes::take(&context.pool, id.stream.name(), lane_column(id), stream.created_at, context.owner)
-                .await?;
+    /// A lane this worker has taken, going on from `state`.
+    #[must_use]
+    pub fn new(context: Context, id: LaneId, state: &LaneState) -> Self {
         context.board.set(id, LaneStatus::Starting);
         let mut lane = Self {
             context,
@@ -86,8 +83,17 @@ impl Lane {
             attempt: usize::MAX,
             backoff: BACKOFF_MIN,
         };
-        lane.go_to(&state);
-        Ok(lane)
+        lane.go_to(state);
+        lane
+    }
+
+    /// Takes the lane from whoever has it.
+    pub async fn seize(context: Context, id: LaneId) -> Result<Self> {
+        let (pool, stream, lane) = (&context.pool, id.stream.name(), lane_column(id));
+        let (found, _) = reader::look_at(&context.connection, id.stream, 0).await?;
+        lanes::ensure(pool, stream, &[lane], found.created_at).await?;
+        let state = lanes::seize(pool, stream, lane, context.owner, context.lease).await?;
+        Ok(Self::new(context, id, &state))
     }
 
     /// Which lane this is.
@@ -111,7 +117,7 @@ impl Lane {
                 Step::Waiting(why) => (LaneStatus::Waiting(why.clone()), self.next_backoff()),
                 Step::Halted(mismatch) => (LaneStatus::Halted(mismatch.to_string()), HALTED_WAIT),
                 Step::Lost => {
-                    tracing::error!(lane = %self.id, epoch = self.epoch, "another worker has the lane");
+                    tracing::warn!(lane = %self.id, epoch = self.epoch, "another worker has the lane");
                     return false;
                 }
             };
@@ -293,7 +299,8 @@ impl Lane {
             }
         };
         let cursor = i64::try_from(last.stream_seq).unwrap_or(i64::MAX);
-        lanes::move_cursor(&mut transaction, stream, lane, cursor, &last.fingerprint()).await?;
+        lanes::move_cursor(&mut transaction, stream, lane, cursor, &last.fingerprint(), self.context.lease)
+            .await?;
         if let Some(timestamp) = timestamp {
             ledger::assert_fresh(&mut transaction, timestamp).await?;
         }
@@ -362,7 +369,7 @@ impl Lane {
     }
 }
 
-fn lane_column(id: LaneId) -> i32 {
+pub(crate) fn lane_column(id: LaneId) -> i32 {
     i32::try_from(id.lane).unwrap_or(i32::MAX)
 }
 

@@ -29,6 +29,9 @@ pub struct RunArgs {
     /// Events committed together at most (1 to 10000)
     #[arg(long, env = "TIRIS_BATCH_EVENTS", default_value = "1000", value_name = "COUNT")]
     batch_events: String,
+    /// Seconds after which the lanes of a worker that gives no sign of life go to others (2 to 300)
+    #[arg(long, env = "TIRIS_LEASE_SECONDS", default_value = "10", value_name = "SECONDS")]
+    lease_seconds: String,
     /// Copies of each stream a cluster keeps (1 to 5)
     #[arg(long, env = "TIRIS_STREAM_REPLICAS", default_value = "1", value_name = "COUNT")]
     stream_replicas: String,
@@ -58,6 +61,8 @@ pub struct Settings {
     pub bare_subjects: BareSubjects,
     /// Upper bound of a batch, in events.
     pub batch_events: usize,
+    /// How long a lane stays with a worker that gives no sign of life.
+    pub lease: Duration,
 }
 
 /// What the streams are declared with.
@@ -89,6 +94,7 @@ impl RunArgs {
         let service = self.service.check(ADMIN_LISTEN_DEFAULT, problems);
         let streams = self.checked_streams(problems);
         let batch_events = problems.parse_within("TIRIS_BATCH_EVENTS", &self.batch_events, 1, 10_000);
+        let lease = problems.parse_within("TIRIS_LEASE_SECONDS", &self.lease_seconds, 2, 300);
         let bare_subjects = match &self.bare_subjects {
             Some(text) => problems.parse("TIRIS_BARE_SUBJECTS", text),
             None => service.as_ref().map(|service| match service.environment {
@@ -103,6 +109,7 @@ impl RunArgs {
             streams: streams?,
             bare_subjects: bare_subjects?,
             batch_events: usize::try_from(batch_events?).ok()?,
+            lease: Duration::from_secs(u64::from(lease?)),
         })
     }
 

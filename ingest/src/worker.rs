@@ -1,20 +1,20 @@
-//! The worker: waits for its parts, declares the streams, takes the lanes and runs them until it is told to stop.
+//! The worker: waits for its parts, declares the streams, and holds its share of the lanes until it is told to stop.
 
 use crate::connection::Connection;
 use crate::context::Context;
-use crate::lane::{Lane, describe};
-use crate::reader::LaneId;
+use crate::crew::Crew;
+use crate::lane::describe;
 use crate::settings::Settings;
 use crate::status::Board;
-use crate::stream::{self, DeclareError, EventStream};
+use crate::stream::{self, DeclareError};
 use anyhow::Context as _;
 use sqlx::PgPool;
 use std::time::Duration;
 use tiris_shared::admin::{self, Readiness};
 use tiris_shared::error::{Error, Result};
-use tiris_shared::store::{lanes, partitions};
+use tiris_shared::store::partitions;
+use tiris_shared::store::workers::Worker;
 use tiris_shared::{database, metrics, telemetry};
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -27,12 +27,13 @@ const PARTITIONS_RETRY: Duration = Duration::from_secs(60);
 /// Runs until `stop`; then finishes the batches under way and gives the lanes back.
 ///
 /// # Errors
-/// When the streams disagree with the settings, when another worker takes the lanes, or when the admin address cannot
-/// be bound. A part that is down is waited for.
+/// When the streams disagree with the settings, or when the admin address cannot be bound. A part that is down is
+/// waited for.
 pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
     telemetry::init("tiris-ingest", &settings.service.log);
     let metrics = metrics::install()?;
-    let pool = database::pool(&settings.database, "tiris-ingest")?;
+    // A worker stopped inside a transaction blocks nobody for longer than half a lease.
+    let pool = database::pool_with(&settings.database, "tiris-ingest", settings.lease / 2)?;
     let connection = Connection::open(&settings.nats).await?;
     let board = Board::default();
     let readiness = readiness(&pool, &connection, &board);
@@ -50,10 +51,12 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
         lanes: settings.streams.lanes,
         bare_subjects: settings.bare_subjects,
         batch_events: settings.batch_events,
+        lease: settings.lease,
         board,
     };
-    let result = run_lanes(&settings, &context, &stop).await;
-    release(&settings, &context).await;
+    let mut crew = Crew::new(context.clone(), myself(&context));
+    let result = run_lanes(&settings, &context, &mut crew, &stop).await;
+    leave(&settings, &crew).await;
     listener_stop.cancel();
     tracing::info!("stopped");
     result
@@ -81,7 +84,22 @@ fn readiness(pool: &PgPool, connection: &Connection, board: &Board) -> Readiness
         })
 }
 
-async fn run_lanes(settings: &Settings, context: &Context, stop: &CancellationToken) -> anyhow::Result<()> {
+fn myself(context: &Context) -> Worker {
+    let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    Worker {
+        id: tiris_shared::ids::new_id(),
+        owner: context.owner,
+        version: env!("CARGO_PKG_VERSION"),
+        host: host.unwrap_or_default(),
+    }
+}
+
+async fn run_lanes(
+    settings: &Settings,
+    context: &Context,
+    crew: &mut Crew,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
     let Some(()) = wait_for("the database", stop, || database::check_ready(&context.pool)).await else {
         return Ok(());
     };
@@ -99,55 +117,15 @@ async fn run_lanes(settings: &Settings, context: &Context, stop: &CancellationTo
         Some(declared) => declared?,
         None => return Ok(()),
     }
-    let mut tasks = JoinSet::new();
-    // Cancelled when any lane is lost, so that the others finish their batches before the process ends.
+    let Some(()) = wait_for("the lanes", stop, || crew.prepare()).await else { return Ok(()) };
     let running = stop.child_token();
-    for stream in EventStream::ALL {
-        for lane in 0..=settings.streams.lanes {
-            let id = LaneId { stream, lane };
-            let taken = wait_for("a lane", stop, || Lane::take(context.clone(), id)).await;
-            let Some(lane) = taken else { continue };
-            tasks.spawn(lane.run(running.clone()));
-        }
-    }
     let upkeep = tokio::spawn(keep_partitions(context.pool.clone(), running.clone()));
-    let lost = end_lanes(&mut tasks, &running, settings.service.shutdown_timeout).await;
+    // Some of the time is left to give the lanes back. A batch that is cut off is rolled back or done; the next owner
+    // sees which.
+    let result = crew.run(stop, settings.service.shutdown_timeout * 2 / 3).await;
     running.cancel();
     upkeep.await.context("the upkeep of the partitions failed unexpectedly")?;
-    let lost = lost?;
-    anyhow::ensure!(!lost, "another worker took the lanes over; only one may run at a time");
-    Ok(())
-}
-
-/// Waits for the end of every lane; answers whether one was lost, which ends the others as well. Once `running` is
-/// cancelled they have two thirds of `limit`, so that some is left to give the lanes back; a batch that is cut off
-/// then is rolled back or done, and the next owner sees which.
-async fn end_lanes(
-    tasks: &mut JoinSet<bool>,
-    running: &CancellationToken,
-    limit: Duration,
-) -> anyhow::Result<bool> {
-    let cut_off = async {
-        running.cancelled().await;
-        tokio::time::sleep(limit * 2 / 3).await;
-    };
-    tokio::pin!(cut_off);
-    let mut lost = false;
-    loop {
-        let ended = tokio::select! {
-            ended = tasks.join_next() => ended,
-            () = &mut cut_off => {
-                tracing::warn!(lanes = tasks.len(), "stopping took too long, cutting off what still runs");
-                tasks.shutdown().await;
-                return Ok(lost);
-            }
-        };
-        let Some(ended) = ended else { return Ok(lost) };
-        if !ended.context("a lane failed unexpectedly")? {
-            lost = true;
-            running.cancel();
-        }
-    }
+    result
 }
 
 /// Makes partitions ahead of time, for a worker may run for longer than those made at its start last.
@@ -194,13 +172,12 @@ async fn wait_for<T, F: Future<Output = Result<T>>>(
     }
 }
 
-async fn release(settings: &Settings, context: &Context) {
-    let released = lanes::release_all(&context.pool, context.owner);
+async fn leave(settings: &Settings, crew: &Crew) {
     // The other two thirds are the lanes'.
-    match tokio::time::timeout(settings.service.shutdown_timeout / 3, released).await {
+    match tokio::time::timeout(settings.service.shutdown_timeout / 3, crew.leave()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "could not give the lanes back")
+            tracing::warn!(error = &error as &dyn std::error::Error, "could not give the lanes back");
         }
         Err(_) => tracing::warn!("giving the lanes back took too long"),
     }

@@ -18,22 +18,38 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Session settings of both services. A process stopped inside a transaction would otherwise keep its rows locked
 /// for hours; the ledger's promise to readers rests on the statement timeout.
-const SESSION_SETTINGS: [(&str, &str); 8] = [
+const SESSION_SETTINGS: [(&str, &str); 7] = [
     ("timezone", "UTC"),
     ("statement_timeout", "5s"),
     ("lock_timeout", "4s"),
-    ("idle_in_transaction_session_timeout", "5s"),
     ("tcp_keepalives_idle", "5"),
     ("tcp_keepalives_interval", "2"),
     ("tcp_keepalives_count", "3"),
     ("tcp_user_timeout", "10s"),
 ];
 
+/// How long a session may idle inside a transaction: half the default lease of a lane, so that a process stopped there
+/// blocks nobody for longer.
+const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(5);
+
 /// A pool that connects when it is first used, so that a service can start before its database.
 pub fn pool(config: &DatabaseConfig, application_name: &str) -> Result<PgPool> {
+    pool_with(config, application_name, IDLE_IN_TRANSACTION)
+}
+
+/// Like [`pool`], for a lease of another length: a session that idles inside a transaction for longer than
+/// `idle_in_transaction` is ended by the server.
+pub fn pool_with(
+    config: &DatabaseConfig,
+    application_name: &str,
+    idle_in_transaction: Duration,
+) -> Result<PgPool> {
     let options: PgConnectOptions = config.url.expose_secret().parse().map_err(Error::from)?;
-    let options =
-        options.application_name(application_name).options(SESSION_SETTINGS).disable_statement_logging();
+    let options = options
+        .application_name(application_name)
+        .options(SESSION_SETTINGS)
+        .options([("idle_in_transaction_session_timeout", format!("{}ms", idle_in_transaction.as_millis()))])
+        .disable_statement_logging();
     Ok(PgPoolOptions::new()
         .max_connections(config.max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)

@@ -63,6 +63,8 @@ impl System {
             .env("TIRIS_LANES", "4")
             // Small batches, so that every kill finds work under way.
             .env("TIRIS_BATCH_EVENTS", "20")
+            // A killed worker's lanes are free after this time.
+            .env("TIRIS_LEASE_SECONDS", "2")
             .spawn()
     }
 

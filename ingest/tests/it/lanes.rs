@@ -75,7 +75,7 @@ async fn amounts_arrive_exact_as_number_and_as_text() -> Result<()> {
 async fn the_same_events_again_change_nothing_and_a_reused_id_is_put_aside() -> Result<()> {
     let world = World::new().await?;
     let id = world.own_lane().await?;
-    let mut lane = Lane::take(world.context(), id).await?;
+    let mut lane = Lane::seize(world.context(), id).await?;
     let event = world.credit(world.currency, "BTC", "5");
     let mut other = event.clone();
     other["amount"] = json!("6");
@@ -104,10 +104,10 @@ async fn the_same_events_again_change_nothing_and_a_reused_id_is_put_aside() -> 
 async fn a_worker_that_lost_its_lane_cannot_write() -> Result<()> {
     let world = World::new().await?;
     let id = world.own_lane().await?;
-    let mut old = Lane::take(world.context(), id).await?;
+    let mut old = Lane::seize(world.context(), id).await?;
     assert_eq!(drain(&mut old).await, Step::Idle);
     world.send(Kind::BalanceUpdated, &world.credit(world.currency, "BTC", "5")).await?;
-    let mut new = Lane::take(world.context(), id).await?;
+    let mut new = Lane::seize(world.context(), id).await?;
     let stop = CancellationToken::new();
     // The old owner may need a step to notice that its consumer is gone.
     let last = loop {
@@ -128,7 +128,7 @@ async fn a_lane_goes_on_from_its_cursor_and_follows_the_database_when_that_moved
     let world = World::new().await?;
     let id = world.own_lane().await?;
     let context = world.context();
-    let mut lane = Lane::take(context.clone(), id).await?;
+    let mut lane = Lane::seize(context.clone(), id).await?;
     assert_eq!(drain(&mut lane).await, Step::Idle);
     let before = lane.cursor();
     let last = world.send(Kind::BalanceUpdated, &world.credit(world.currency, "BTC", "2")).await?;
@@ -172,7 +172,7 @@ async fn a_backlog_of_the_longest_messages_is_read_to_its_end() -> Result<()> {
         event.resize(if number % 2 == 0 { 64 * 1024 } else { 127 * 1024 }, b' ');
         last = world.publish_bytes(&subject, event).await?.0;
     }
-    let mut lane = Lane::take(world.context(), id).await?;
+    let mut lane = Lane::seize(world.context(), id).await?;
     let stop = CancellationToken::new();
     while lane.cursor() < last {
         let step = lane.step(&stop).await;

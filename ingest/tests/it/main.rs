@@ -1,5 +1,6 @@
 //! The worker against a real NATS server and a real PostgreSQL.
 
+mod crew;
 mod dead_letters;
 mod faults;
 mod journey;

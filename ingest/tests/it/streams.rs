@@ -28,12 +28,12 @@ async fn streams_are_declared_once_and_kept_as_they_are() -> Result<()> {
 async fn a_stream_made_anew_halts_the_lane_before_it_reads() -> Result<()> {
     let world = World::new().await?;
     let id = world.own_lane().await?;
-    let mut lane = Lane::take(world.context(), id).await?;
+    let mut lane = Lane::seize(world.context(), id).await?;
     assert_eq!(drain(&mut lane).await, Step::Idle);
     world.jetstream().delete_stream(EventStream::Trading.name()).await?;
     stream::declare(world.jetstream(), &world.settings.streams).await?;
     world.send(Kind::BalanceUpdated, &world.credit(world.currency, "BTC", "8")).await?;
-    let mut lane = Lane::take(world.context(), id).await?;
+    let mut lane = Lane::seize(world.context(), id).await?;
     assert_eq!(drain(&mut lane).await, Step::Halted(Mismatch::StreamMadeAnew));
     assert_eq!(world.balance(world.currency).await?, "1");
     Ok(())

@@ -121,6 +121,7 @@ impl World {
             lanes: LANES,
             bare_subjects: BareSubjects::Accept,
             batch_events: self.settings.batch_events,
+            lease: self.settings.lease,
             board: Board::default(),
         }
     }
@@ -151,7 +152,7 @@ impl World {
                 let id = LaneId { stream, lane };
                 // As the worker does: a lane taken before may have lost the common connection to a message.
                 let taken =
-                    eventually("a lane", WAIT, async || Lane::take(context.clone(), id).await).await?;
+                    eventually("a lane", WAIT, async || Lane::seize(context.clone(), id).await).await?;
                 tasks.spawn(taken.run(stop.clone()));
             }
         }

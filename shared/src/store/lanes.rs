@@ -3,6 +3,7 @@
 
 use crate::error::Result;
 use sqlx::{PgConnection, PgPool};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// How far a lane is, as stored.
@@ -20,27 +21,97 @@ pub struct LaneState {
     pub stream_created_at: i64,
 }
 
-/// Makes the row of a lane when it is missing, and takes the lane for `owner` with a new epoch.
-pub async fn take(
+/// Which lane a row is.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct TakenLane {
+    /// The stream.
+    pub stream: String,
+    /// The lane there.
+    pub lane: i32,
+    /// Where it goes on.
+    #[sqlx(flatten)]
+    pub state: LaneState,
+}
+
+/// Makes the rows of a stream's lanes, as far as they are missing. A new one starts at the stream's beginning.
+pub async fn ensure(pool: &PgPool, stream: &str, lanes: &[i32], stream_created_at: i64) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO ingest_lanes (stream, lane, stream_created_at) SELECT $1, lane, $3 FROM UNNEST($2::int[]) AS lane \
+         ON CONFLICT (stream, lane) DO NOTHING",
+    )
+    .bind(stream)
+    .bind(lanes)
+    .bind(stream_created_at)
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Takes at most `limit` lanes that are free or whose lease is over, each with a new epoch, so that an earlier owner can
+/// write no more. Lanes somebody else is taking at this moment are passed over.
+pub async fn take_free(pool: &PgPool, owner: Uuid, lease: Duration, limit: u32) -> Result<Vec<TakenLane>> {
+    let taken = sqlx::query_as(
+        "UPDATE ingest_lanes l SET epoch = l.epoch + 1, owner = $1, lease_until = clock_timestamp() + $2, \
+         updated_at = clock_timestamp() \
+         FROM (SELECT stream, lane FROM ingest_lanes \
+               WHERE owner IS NULL OR lease_until IS NULL OR lease_until < clock_timestamp() \
+               ORDER BY stream, lane LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED) AS free \
+         WHERE l.stream = free.stream AND l.lane = free.lane \
+         RETURNING l.stream, l.lane, l.epoch, l.owner, l.cursor, l.fingerprint, l.stream_created_at",
+    )
+    .bind(owner)
+    .bind(lease)
+    .bind(i64::from(limit))
+    .fetch_all(pool)
+    .await?;
+    Ok(taken)
+}
+
+/// Takes one lane from whoever has it, with a new epoch; for an operator and for tests.
+pub async fn seize(
     pool: &PgPool,
     stream: &str,
     lane: i32,
-    stream_created_at: i64,
     owner: Uuid,
+    lease: Duration,
 ) -> Result<LaneState> {
     let state = sqlx::query_as(
-        "INSERT INTO ingest_lanes (stream, lane, stream_created_at, epoch, owner) VALUES ($1, $2, $3, 1, $4) \
-         ON CONFLICT (stream, lane) DO UPDATE SET epoch = ingest_lanes.epoch + 1, owner = excluded.owner, \
-         updated_at = clock_timestamp() \
+        "UPDATE ingest_lanes SET epoch = epoch + 1, owner = $3, lease_until = clock_timestamp() + $4, \
+         updated_at = clock_timestamp() WHERE stream = $1 AND lane = $2 \
          RETURNING epoch, owner, cursor, fingerprint, stream_created_at",
     )
     .bind(stream)
     .bind(lane)
-    .bind(stream_created_at)
     .bind(owner)
+    .bind(lease)
     .fetch_one(pool)
     .await?;
     Ok(state)
+}
+
+/// Renews the leases of those of the given lanes that `owner` still holds; lanes in the middle of a commit renew their
+/// own.
+pub async fn renew(
+    pool: &PgPool,
+    owner: Uuid,
+    lease: Duration,
+    streams: &[&str],
+    lanes: &[i32],
+) -> Result<()> {
+    sqlx::query(
+        "UPDATE ingest_lanes l SET lease_until = clock_timestamp() + $2 \
+         FROM (SELECT stream, lane FROM ingest_lanes JOIN UNNEST($3::text[], $4::int[]) AS held (stream, lane) \
+               USING (stream, lane) WHERE owner = $1 ORDER BY stream, lane \
+               FOR NO KEY UPDATE OF ingest_lanes SKIP LOCKED) AS mine \
+         WHERE l.stream = mine.stream AND l.lane = mine.lane",
+    )
+    .bind(owner)
+    .bind(lease)
+    .bind(streams)
+    .bind(lanes)
+    .execute(pool)
+    .await?;
+    Ok(())
 }
 
 /// The lane's row as it is now; none when it was never taken.
@@ -69,23 +140,40 @@ pub async fn lock(connection: &mut PgConnection, stream: &str, lane: i32) -> Res
     Ok(state)
 }
 
-/// Moves the cursor inside the transaction that holds the effects of the messages up to it.
+/// Moves the cursor inside the transaction that holds the effects of the messages up to it, and renews the lease.
 pub async fn move_cursor(
     connection: &mut PgConnection,
     stream: &str,
     lane: i32,
     cursor: i64,
     fingerprint: &[u8],
+    lease: Duration,
 ) -> Result<()> {
     sqlx::query(
         "UPDATE ingest_lanes SET cursor = $3, fingerprint = $4, last_commit_at = clock_timestamp(), \
-         updated_at = clock_timestamp() WHERE stream = $1 AND lane = $2",
+         lease_until = clock_timestamp() + $5, updated_at = clock_timestamp() WHERE stream = $1 AND lane = $2",
     )
     .bind(stream)
     .bind(lane)
     .bind(cursor)
     .bind(fingerprint)
+    .bind(lease)
     .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Gives one lane back, when `owner` still holds it with this epoch.
+pub async fn release(pool: &PgPool, owner: Uuid, epoch: i64, stream: &str, lane: i32) -> Result<()> {
+    sqlx::query(
+        "UPDATE ingest_lanes SET owner = NULL, lease_until = NULL, updated_at = clock_timestamp() \
+         WHERE stream = $1 AND lane = $2 AND owner = $3 AND epoch = $4",
+    )
+    .bind(stream)
+    .bind(lane)
+    .bind(owner)
+    .bind(epoch)
+    .execute(pool)
     .await?;
     Ok(())
 }

@@ -6,3 +6,4 @@ pub mod dead_letters;
 pub mod lanes;
 pub mod ledger;
 pub mod partitions;
+pub mod workers;

@@ -1,0 +1,118 @@
+//! Several workers at once: fair shares, takeover, and a worker that comes back from the dead.
+
+use crate::process::Worker;
+use crate::world::{LANES, WAIT, World};
+use anyhow::{Result, ensure};
+use nix::sys::signal::Signal;
+use std::collections::BTreeMap;
+use tiris_shared::event::Kind;
+use tiris_shared::testing::eventually;
+use uuid::Uuid;
+
+/// Lanes of both streams.
+const ALL_LANES: i64 = 2 * (LANES as i64 + 1);
+
+fn start(world: &World) -> Result<Worker> {
+    Worker::start(world.database.url(), &world.nats.url())
+}
+
+/// How many lanes each owner has; free ones under none.
+async fn owners(world: &World) -> Result<BTreeMap<Option<Uuid>, i64>> {
+    let rows: Vec<(Option<Uuid>, i64)> =
+        sqlx::query_as("SELECT owner, count(*) FROM ingest_lanes GROUP BY owner")
+            .fetch_all(world.pool())
+            .await?;
+    Ok(rows.into_iter().collect())
+}
+
+/// Waits until all lanes are shared by exactly `workers` workers, none with more than its share.
+async fn shared_by(world: &World, workers: i64) -> Result<()> {
+    eventually("fair shares", WAIT, async || {
+        let owners = owners(world).await?;
+        let share = (ALL_LANES + workers - 1) / workers;
+        ensure!(!owners.contains_key(&None), "free lanes: {owners:?}");
+        ensure!(i64::try_from(owners.len())? == workers, "{owners:?}");
+        ensure!(owners.values().all(|count| *count <= share), "{owners:?}");
+        Ok(())
+    })
+    .await
+}
+
+async fn credit(world: &World, count: u32) -> Result<()> {
+    for _ in 0..count {
+        world.send(Kind::BalanceUpdated, &world.credit(world.currency, "BTC", "1")).await?;
+    }
+    Ok(())
+}
+
+async fn balance_reaches(world: &World, expected: &str) -> Result<()> {
+    eventually("the balance", WAIT, async || {
+        let balance = world.balance(world.currency).await?;
+        ensure!(balance == expected, "{balance}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn workers_share_the_lanes_and_one_that_ends_cleanly_gives_its_own_back_at_once() -> Result<()> {
+    let world = World::new().await?;
+    let mut first = start(&world)?;
+    first.ready().await?;
+    shared_by(&world, 1).await?;
+    let mut second = start(&world)?;
+    let mut third = start(&world)?;
+    shared_by(&world, 3).await?;
+    second.ready().await?;
+    third.ready().await?;
+    credit(&world, 20).await?;
+    balance_reaches(&world, "20").await?;
+    first.stops().await?;
+    let owners = owners(&world).await?;
+    ensure!(owners.len() <= 3, "the lanes of a worker that ended: {owners:?}");
+    shared_by(&world, 2).await?;
+    credit(&world, 20).await?;
+    balance_reaches(&world, "40").await?;
+    world.expect_count("SELECT count(*) FROM ingest_workers", 2).await?;
+    second.stops().await?;
+    third.stops().await?;
+    world.expect_count("SELECT count(*) FROM ingest_workers", 0).await?;
+    world.expect_count("SELECT count(*) FROM ingest_lanes WHERE owner IS NOT NULL", 0).await
+}
+
+#[tokio::test]
+async fn the_lanes_of_a_killed_worker_go_to_the_others_when_its_lease_ends() -> Result<()> {
+    let world = World::new().await?;
+    let mut first = start(&world)?;
+    let mut second = start(&world)?;
+    shared_by(&world, 2).await?;
+    first.process.kill().await?;
+    credit(&world, 20).await?;
+    balance_reaches(&world, "20").await?;
+    shared_by(&world, 1).await?;
+    second.stops().await
+}
+
+#[tokio::test]
+async fn a_worker_stopped_past_its_lease_and_continued_writes_nothing_twice_and_blocks_nobody() -> Result<()>
+{
+    let world = World::new().await?;
+    let mut sleeper = start(&world)?;
+    sleeper.ready().await?;
+    credit(&world, 5).await?;
+    balance_reaches(&world, "5").await?;
+    sleeper.process.signal(Signal::SIGSTOP)?;
+    let mut other = start(&world)?;
+    credit(&world, 5).await?;
+    balance_reaches(&world, "10").await?;
+    shared_by(&world, 1).await?;
+    sleeper.process.signal(Signal::SIGCONT)?;
+    credit(&world, 5).await?;
+    shared_by(&world, 2).await?;
+    credit(&world, 5).await?;
+    balance_reaches(&world, "20").await?;
+    world.expect_count("SELECT count(*) FROM transactions", 20).await?;
+    world.expect_count("SELECT count(*) FROM dead_letters", 0).await?;
+    sleeper.stops().await?;
+    other.stops().await
+}
