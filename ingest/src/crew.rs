@@ -45,8 +45,9 @@ impl Crew {
         Self { context, worker, held: BTreeMap::new(), tasks: JoinSet::new() }
     }
 
-    /// Makes the rows of all lanes, as far as they are missing.
+    /// Makes the rows of all lanes, as far as they are missing, and tidies up after workers long dead.
     pub async fn prepare(&self) -> Result<()> {
+        workers::forget_dead(&self.context.pool).await?;
         for stream in EventStream::ALL {
             let (found, _) = reader::look_at(&self.context.connection, stream, 0).await?;
             let all: Vec<i32> =

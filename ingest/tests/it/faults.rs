@@ -87,7 +87,7 @@ async fn step_until_idle_at(lane: &mut Lane, cursor: u64) -> Result<()> {
     .await
 }
 
-async fn copy(from: &sqlx::PgPool, to: &sqlx::PgPool, table: &'static str) -> Result<()> {
+async fn copy(from: &PgPool, to: &PgPool, table: &'static str) -> Result<()> {
     let (read, write) = match table {
         "users" => (
             "SELECT to_jsonb(t) FROM users t",

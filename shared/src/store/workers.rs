@@ -46,3 +46,11 @@ pub async fn remove(pool: &PgPool, worker: &Worker) -> Result<()> {
     sqlx::query("DELETE FROM ingest_workers WHERE id = $1").bind(worker.id).execute(pool).await?;
     Ok(())
 }
+
+/// Forgets workers that died a day ago or earlier; until then their rows tell who was there.
+pub async fn forget_dead(pool: &PgPool) -> Result<()> {
+    sqlx::query("DELETE FROM ingest_workers WHERE alive_until < clock_timestamp() - interval '1 day'")
+        .execute(pool)
+        .await?;
+    Ok(())
+}
