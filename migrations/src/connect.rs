@@ -1,8 +1,8 @@
 //! Finding the database: reading its address, waiting while it starts.
 //!
-//! Owns: which troubles pass by themselves, and that no password is ever shown. Must not know: the schema.
+//! Owns: how long is waited, and that no password is ever shown. Must not know: the schema.
 
-use crate::explain::words;
+use crate::explain::{passes_by_itself, words};
 use anyhow::{Context, Result, bail};
 use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -81,16 +81,4 @@ async fn refuse_old_server(connection: &mut PgConnection) -> Result<()> {
         bail!("PostgreSQL {version} is too old: version {OLDEST_POSTGRES} or newer is needed");
     }
     Ok(())
-}
-
-pub(crate) fn passes_by_itself(error: &anyhow::Error) -> bool {
-    if error.is::<tokio::time::error::Elapsed>() {
-        return true;
-    }
-    match error.downcast_ref::<sqlx::Error>() {
-        Some(sqlx::Error::Io(_)) => true,
-        // Starting or stopping, all connections taken.
-        Some(sqlx::Error::Database(error)) => matches!(error.code().as_deref(), Some("57P03" | "53300")),
-        _ => false,
-    }
 }

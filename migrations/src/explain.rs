@@ -1,8 +1,6 @@
 //! Errors in words for the person who runs the command.
 //!
-//! Owns: what an error of PostgreSQL means and what to do about it. Must not know: which command failed.
-
-use crate::connect::passes_by_itself;
+//! Owns: what an error of PostgreSQL means, whether it passes by itself, and what to do about it. Must not know: which command failed.
 
 /// The error with its causes, each said once: the driver repeats a cause in its own text.
 #[must_use]
@@ -35,4 +33,17 @@ pub fn hint(error: &anyhow::Error) -> Option<&'static str> {
         }
         _ => return None,
     })
+}
+
+/// Whether waiting helps: nobody listens yet, or the server starts or is full.
+pub(crate) fn passes_by_itself(error: &anyhow::Error) -> bool {
+    if error.is::<tokio::time::error::Elapsed>() {
+        return true;
+    }
+    match error.downcast_ref::<sqlx::Error>() {
+        Some(sqlx::Error::Io(_)) => true,
+        // Starting or stopping, all connections taken.
+        Some(sqlx::Error::Database(error)) => matches!(error.code().as_deref(), Some("57P03" | "53300")),
+        _ => false,
+    }
 }
