@@ -3,14 +3,13 @@
 //! Owns: the listener, and how the process starts and stops serving. Must not know: single routes.
 
 use crate::auth::keys::Keys;
+use crate::connection::Watching;
 use crate::routes;
 use crate::settings::Settings;
 use crate::state::State;
 use anyhow::Context;
 use poem::endpoint::BoxEndpoint;
-use poem::http::uri::Scheme;
-use poem::listener::{Acceptor, Listener, TcpAcceptor, TcpListener};
-use poem::web::{LocalAddr, RemoteAddr};
+use poem::listener::{Acceptor, Listener, TcpListener};
 use poem::{Response, Server};
 use sqlx::PgPool;
 use std::net::SocketAddr;
@@ -18,17 +17,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use tiris_shared::admin::Readiness;
 use tiris_shared::database;
-use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-/// A connection without traffic is closed after this time.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
-/// Pause after a failed accept, which happens when the process has no file descriptors left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// A connection without traffic is closed after this time beyond the longest request.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
 
 /// The API, bound to its address and ready to run.
 pub struct App {
-    acceptor: Quick,
+    acceptor: Watching,
     address: SocketAddr,
     endpoint: BoxEndpoint<'static, Response>,
     readiness: Readiness,
@@ -60,7 +56,8 @@ impl App {
         let state = State::new(pool.clone(), Arc::clone(&keys), readiness.clone());
         let endpoint = routes::endpoint(settings, state, &keys);
         let shutdown_timeout = settings.service.shutdown_timeout;
-        Ok(Self { acceptor: Quick(acceptor), address, endpoint, readiness, pool, shutdown_timeout })
+        let acceptor = Watching::new(acceptor, settings.request_timeout + SILENCE_MAX);
+        Ok(Self { acceptor, address, endpoint, readiness, pool, shutdown_timeout })
     }
 
     /// The address that was bound.
@@ -78,7 +75,6 @@ impl App {
     /// Serves until `stop`; then takes no new requests and gives the running ones the configured time.
     pub async fn run_until(self, stop: CancellationToken) -> anyhow::Result<()> {
         Server::new_with_acceptor(self.acceptor)
-            .idle_timeout(IDLE_TIMEOUT)
             .run_with_graceful_shutdown(self.endpoint, stop.cancelled_owned(), Some(self.shutdown_timeout))
             .await
             .context("the listener failed")?;
@@ -95,32 +91,4 @@ fn explain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
-}
-
-/// Accepts connections that send small answers at once instead of waiting for more to send.
-struct Quick(TcpAcceptor);
-
-impl Acceptor for Quick {
-    type Io = TcpStream;
-
-    fn local_addr(&self) -> Vec<LocalAddr> {
-        self.0.local_addr()
-    }
-
-    async fn accept(&mut self) -> std::io::Result<(TcpStream, LocalAddr, RemoteAddr, Scheme)> {
-        loop {
-            match self.0.accept().await {
-                Ok(accepted) => {
-                    if let Err(error) = accepted.0.set_nodelay(true) {
-                        tracing::debug!(error = &error as &dyn std::error::Error, "the peer is gone already");
-                    }
-                    return Ok(accepted);
-                }
-                Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "cannot accept a connection");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
-    }
 }

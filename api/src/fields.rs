@@ -73,6 +73,18 @@ impl Fields {
         }
     }
 
+    /// Words for people: at most `max` bytes, possibly none.
+    pub(crate) fn words(&mut self, name: &'static str, max: usize) -> Result<Option<String>> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::String(words)) if words.len() <= max => Ok(Some(words)),
+            Some(Value::String(words)) => {
+                Err(Error::invalid(name, format!("may have at most {max} bytes (given: {})", words.len())))
+            }
+            Some(other) => Err(wrong(name, "must be a string", &other)),
+        }
+    }
+
     /// One of a fixed set of texts.
     pub(crate) fn one_of<T: Copy>(&mut self, name: &'static str, allowed: &[(&str, T)]) -> Result<Option<T>> {
         let Some(value) = self.take(name) else { return Ok(None) };

@@ -10,6 +10,8 @@ pub mod command;
 pub mod settings;
 
 mod body;
+mod connection;
+mod document;
 mod envelope;
 mod error;
 mod fields;

@@ -3,14 +3,17 @@
 //! Owns: which path leads where and the order of the middleware. Must not know: what happens there.
 
 use crate::auth::keys::Keys;
+use crate::document::{self, Operations};
 use crate::middleware::cors::Cors;
-use crate::middleware::{headers, measure, timeout, trace, wrap};
+use crate::middleware::{allow, headers, measure, timeout, trace, wrap};
 use crate::resource::{ExchangeBindings, Root, SubAccounts, TradingLogs, Tradings, Transactions, Users};
 use crate::settings::Settings;
 use crate::state::State;
+use bytes::Bytes;
 use poem::endpoint::{BoxEndpoint, make_sync};
 use poem::{Endpoint, EndpointExt, Response, Route, get};
 use poem_openapi::{OpenApiService, ServerObject};
+use std::sync::Arc;
 use tiris_shared::config::Environment;
 
 type Api = (Root, Users, ExchangeBindings, Tradings, SubAccounts, Transactions, TradingLogs);
@@ -30,15 +33,21 @@ pub(crate) fn service() -> OpenApiService<Api, ()> {
 /// Everything the API listener answers.
 pub(crate) fn endpoint(settings: &Settings, state: State, keys: &Keys) -> BoxEndpoint<'static, Response> {
     let service = service();
+    let made = service.spec();
+    let document = document::completed(&made);
+    let page = Bytes::from(service.swagger_ui_html().replace(&made, &document));
+    let operations = Arc::new(Operations::of(&document));
     let cors = Cors::new(&settings.cors_origins, settings.service.environment == Environment::Dev);
     let limit = settings.request_timeout;
     Route::new()
-        .at("/openapi.json", get(bare_json(service.spec())))
-        .at("/.well-known/jwks.json", get(bare_json(keys.jwks().to_string())))
-        .nest("/docs", service.swagger_ui())
+        .at("/openapi.json", get(bare(JSON, document)))
+        .at("/.well-known/jwks.json", get(bare(JSON, keys.jwks().to_string())))
+        .at("/docs", get(bare(HTML, page.clone())))
+        .at("/docs/", get(bare(HTML, page)))
         .nest("/", service)
         .around(move |next, request| timeout::bound(next, request, limit))
         .around(wrap::wrap)
+        .around(move |next, request| allow::tell(next, request, Arc::clone(&operations)))
         .around(move |next, request| cors.clone().apply(next, request))
         .around(headers::secure)
         .around(trace::trace)
@@ -47,7 +56,11 @@ pub(crate) fn endpoint(settings: &Settings, state: State, keys: &Keys) -> BoxEnd
         .boxed()
 }
 
-/// A JSON document that is not wrapped.
-fn bare_json(document: String) -> impl Endpoint<Output = Response> {
-    make_sync(move |_| Response::builder().content_type("application/json").body(document.clone()))
+const JSON: &str = "application/json";
+const HTML: &str = "text/html; charset=utf-8";
+
+/// A document that is not wrapped.
+fn bare(media_type: &'static str, document: impl Into<Bytes>) -> impl Endpoint<Output = Response> {
+    let document = document.into();
+    make_sync(move |_| Response::builder().content_type(media_type).body(document.clone()))
 }

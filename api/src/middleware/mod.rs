@@ -1,6 +1,7 @@
-//! What happens to every request around its handler, from outside in: trace, security headers, CORS, envelope with
-//! error mapping and ETag, timeout.
+//! What happens to every request around its handler, from outside in: trace, security headers, CORS, methods of a
+//! 405, envelope with error mapping and ETag, timeout.
 
+pub(crate) mod allow;
 pub(crate) mod cors;
 pub(crate) mod headers;
 pub(crate) mod measure;

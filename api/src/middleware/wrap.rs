@@ -25,7 +25,11 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 pub(crate) async fn wrap<E: Endpoint<Output = Response>>(next: Arc<E>, request: Request) -> Result<Response> {
     let trace_id = request.data::<TraceId>().map_or_else(|| Arc::from(""), |id| Arc::clone(&id.0));
     let readable = matches!(*request.method(), Method::GET | Method::HEAD);
-    let known = readable.then(|| request.headers().get(IF_NONE_MATCH).cloned()).flatten();
+    let known: Vec<HeaderValue> = if readable {
+        request.headers().get_all(IF_NONE_MATCH).into_iter().cloned().collect()
+    } else {
+        Vec::new()
+    };
     let result = match AssertUnwindSafe(next.call(request)).catch_unwind().await {
         Ok(result) => result,
         Err(_) => Err(Problem::from(Error::internal("the handler panicked")).into()),
@@ -33,7 +37,7 @@ pub(crate) async fn wrap<E: Endpoint<Output = Response>>(next: Arc<E>, request: 
     Ok(match result {
         Err(error) => failed(error, &trace_id),
         Ok(mut response) => match response.extensions_mut().remove::<Payload>() {
-            Some(payload) => succeeded(response, &payload, &trace_id, readable, known.as_ref()),
+            Some(payload) => succeeded(response, &payload, &trace_id, readable, &known),
             None => response,
         },
     })
@@ -67,13 +71,13 @@ fn succeeded(
     payload: &Payload,
     trace_id: &str,
     readable: bool,
-    known: Option<&HeaderValue>,
+    known: &[HeaderValue],
 ) -> Response {
     let cacheable = readable && !response.headers().contains_key(CACHE_CONTROL);
     if cacheable {
         let tag = etag(&payload.0);
         response.headers_mut().insert(CACHE_CONTROL, REVALIDATE);
-        if known.is_some_and(|known| names(known, &tag)) {
+        if known.iter().any(|known| names(known, &tag)) {
             response.set_status(StatusCode::NOT_MODIFIED);
             set_tag(response.headers_mut(), &tag);
             return response;

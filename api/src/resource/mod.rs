@@ -24,11 +24,13 @@ use uuid::{Uuid, uuid};
 
 /// Longest name of a trading or a sub-account, in characters.
 const NAME_LENGTH_MAX: usize = 128;
-/// Longest message of a trading log, in characters.
-const MESSAGE_LENGTH_MAX: usize = 4 * 1024;
+/// Longest message of a trading log, in bytes, as in events.
+const MESSAGE_BYTES_MAX: usize = 4 * 1024;
 
 /// An id in examples.
 const EXAMPLE_ID: Uuid = uuid!("01928f2e-7c3a-7b6f-9d10-3f5d2a1b4c5e");
+/// Another one, where two must differ.
+const EXAMPLE_OTHER_ID: Uuid = uuid!("01928f2e-7c3a-7b70-8a21-64c0d1e2f3a4");
 
 /// Groups of operations.
 #[derive(Tags)]

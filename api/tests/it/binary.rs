@@ -70,8 +70,21 @@ async fn a_token_made_on_the_command_line_works_until_the_server_is_told_to_stop
     assert!(metrics.contains("http_request_duration_seconds_bucket"), "{metrics}");
     let public = http.get(format!("{api}/metrics")).send().await.expect("an answer");
     assert_eq!(public.status(), StatusCode::NOT_FOUND, "metrics are not public");
+    let traced =
+        http.get(format!("{api}/v1/transactions?order_id=unlogged")).header("x-request-id", "mine-1");
+    traced.bearer_auth(&token).send().await.expect("an answer");
     let stopped = server.terminate(Duration::from_secs(20)).await.expect("stopped");
     assert!(stopped.success(), "{stopped}");
+
+    let log = std::fs::read_to_string(server.log_path()).expect("a log");
+    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let traced: Vec<Value> = lines.filter(|line| line["trace_id"] == "mine-1").collect();
+    assert_eq!(traced.len(), 1, "one line for a request that succeeds: {log}");
+    assert_eq!(traced[0]["user_id"], json["user_id"]);
+    assert_eq!(traced[0]["metadata"]["path"], "/v1/transactions");
+    for secret in [token.as_str(), "unlogged"] {
+        assert!(!log.contains(secret), "neither tokens nor what is asked for are logged: {log}");
+    }
 }
 
 #[test]

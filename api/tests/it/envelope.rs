@@ -45,6 +45,25 @@ async fn every_kind_of_failure_is_in_the_envelope() {
 }
 
 #[tokio::test]
+async fn a_method_that_is_not_allowed_is_answered_with_those_that_are() {
+    let world = World::start().await;
+    let id = "01928f2e-7c3a-7b6f-9d10-3f5d2a1b4c5e";
+    for (path, allowed) in [
+        ("/", "GET, HEAD"),
+        ("/openapi.json", "GET, HEAD"),
+        ("/docs", "GET, HEAD"),
+        ("/v1/tradings", "GET, HEAD, POST"),
+        (&format!("/v1/tradings/{id}"), "GET, HEAD"),
+        (&format!("/v1/sub-accounts/{id}/deposit"), "POST"),
+        (&format!("/v1/trading-logs/trading/{id}"), "GET, HEAD"),
+    ] {
+        let answer = world.ask(Method::PATCH, path, &[], None).await;
+        assert_eq!(answer.refusal(), (405, "METHOD_NOT_ALLOWED"), "{path}");
+        assert_eq!(answer.header("allow"), allowed, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_body_of_unknown_length_is_cut_off_at_the_limit() {
     let world = World::start().await;
     let user = world.user("ann").await;
@@ -99,6 +118,8 @@ async fn a_client_that_knows_the_data_gets_304() {
             assert_eq!(again.header("etag"), tag);
         }
         assert_eq!(user.get_with(path, &[("if-none-match", "\"x\"")]).await.status, 200);
+        let two_lines = [("if-none-match", "\"x\""), ("if-none-match", tag.as_str())];
+        assert_eq!(user.get_with(path, &two_lines).await.status, 304, "{path}: a list may be split in lines");
     }
     let tag = user.get("/v1/tradings").await.header("etag").to_owned();
     let made = user.post("/v1/tradings", json!({"name": "new", "type": "paper"})).await;

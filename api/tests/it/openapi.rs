@@ -74,6 +74,34 @@ fn every_field_of_a_request_is_described() {
     }
 }
 
+#[test]
+fn a_field_that_is_always_answered_is_required_also_when_it_can_be_null() {
+    let document = document();
+    let schemas = document["components"]["schemas"].as_object().expect("schemas");
+    let mut nullable = 0;
+    for (name, schema) in schemas {
+        for (field, property) in schema["properties"].as_object().into_iter().flatten() {
+            if property["nullable"] == true {
+                nullable += 1;
+                let required = schema["required"].as_array().expect(name);
+                assert!(required.contains(&Value::from(field.as_str())), "{name}.{field}");
+            }
+        }
+    }
+    assert!(nullable > 10, "{nullable} fields that can be null");
+    let page = &schemas["Pagination"]["required"];
+    assert_eq!(page, &serde_json::json!(["limit", "has_more", "next_cursor"]), "the others can be left out");
+}
+
+#[test]
+fn the_example_of_a_trade_names_two_accounts() {
+    let example = document()["components"]["schemas"]["NewTradingLog"]["example"]["info"].clone();
+    assert_ne!(
+        example["stock_account_id"], example["currency_account_id"],
+        "the ledger refuses the same one"
+    );
+}
+
 #[tokio::test]
 async fn document_keys_and_swagger_ui_are_served_bare_and_without_other_hosts() {
     let world = World::start().await;
@@ -87,6 +115,7 @@ async fn document_keys_and_swagger_ui_are_served_bare_and_without_other_hosts() 
         let page = world.anonymous(path).await;
         assert!(page.header("content-type").starts_with("text/html"));
         assert!(page.text.contains("SwaggerUIBundle") && page.text.contains("createTradingLog"));
+        assert!(page.text.contains(served.text.trim_end()), "it shows the document that is served");
         let fetched = ["<script src", "<link", "@import url(http"];
         assert!(fetched.iter().all(|tag| !page.text.contains(tag)), "the page needs nothing else");
     }

@@ -192,3 +192,27 @@ async fn a_trading_that_is_gone_takes_no_money_and_a_paused_one_does() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_message_has_at_most_4_kib_as_in_events() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let desk = user.desk("grid", "1", "1").await;
+    let deposit = format!("/v1/sub-accounts/{}/deposit", desk.stock);
+    for (message, fits) in [("é".repeat(2048), true), ("é".repeat(2049), false), (String::new(), true)] {
+        let mut trade = desk.trade("note");
+        trade["message"] = json!(message);
+        let answers = [
+            user.post(&deposit, json!({"amount": "1", "message": message})).await,
+            user.post("/v1/trading-logs", trade).await,
+        ];
+        for answer in answers {
+            if fits {
+                answer.data();
+            } else {
+                assert_eq!(answer.refusal(), (400, "INVALID_VALUE"));
+                assert!(answer.text.contains("4096 bytes"), "the limit is named: {}", answer.text);
+            }
+        }
+    }
+}

@@ -4,7 +4,7 @@ use crate::world::{World, settings};
 use serde_json::json;
 use sqlx::Connection;
 use std::time::Duration;
-use tiris_shared::testing::free_port;
+use tiris_shared::testing::{eventually, free_port};
 
 #[tokio::test]
 async fn without_a_database_the_api_runs_and_says_what_is_missing() {
@@ -43,4 +43,28 @@ async fn a_request_that_takes_too_long_is_answered_and_leaves_nothing_behind() {
     transaction.rollback().await.expect("released");
     user.post(&path, json!({"amount": "2"})).await.data();
     assert_eq!(user.balance(&desk.stock).await, "3", "the first deposit was rolled back");
+}
+
+#[tokio::test]
+async fn connections_the_database_has_closed_cost_503_at_most_and_are_replaced() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    user.get("/v1/tradings").await.data();
+    sqlx::query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+         WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
+    .execute(world.database.pool())
+    .await
+    .expect("closed");
+    eventually("an answer", Duration::from_secs(10), async || {
+        let answer = user.get("/v1/tradings").await;
+        if answer.status.is_success() {
+            return Ok(());
+        }
+        assert_eq!(answer.refusal(), (503, "DATABASE_UNAVAILABLE"));
+        anyhow::bail!("still {}", answer.status)
+    })
+    .await
+    .expect("new connections");
 }

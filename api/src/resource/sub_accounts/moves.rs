@@ -3,7 +3,7 @@
 use super::SubAccount;
 use crate::fields::{Fields, FromFields, required};
 use crate::ledger::{self, Work};
-use crate::resource::MESSAGE_LENGTH_MAX;
+use crate::resource::MESSAGE_BYTES_MAX;
 use crate::resource::trading_logs::{TradingLog, log_of};
 use crate::resource::transactions::{Transaction, transactions_of};
 use crate::value::{Amount, Info};
@@ -24,7 +24,7 @@ use tiris_shared::store::ledger::{Entry, Source};
 pub(super) struct MoneyMove {
     /// How much, in units of the account's asset; above zero
     amount: Amount,
-    /// What the trading log says, at most 4,096 characters
+    /// What the trading log says, at most 4,096 bytes of UTF-8
     #[oai(validator(max_length = 4096))]
     message: Option<String>,
     /// When it happened, when that is not now
@@ -48,7 +48,7 @@ impl FromFields for MoneyMove {
     fn from_fields(fields: &mut Fields) -> Result<Self> {
         Ok(Self {
             amount: Amount(required("amount", fields.amount("amount")?)?),
-            message: fields.text("message", 0, MESSAGE_LENGTH_MAX)?,
+            message: fields.words("message", MESSAGE_BYTES_MAX)?,
             event_time: fields.time("event_time")?,
             info: Some(fields.info()?),
         })

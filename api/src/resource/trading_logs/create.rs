@@ -4,7 +4,7 @@ use super::object::{LogSource, Recorded, log_of};
 use crate::fields::{Fields, FromFields, required};
 use crate::ledger::{self, Work};
 use crate::resource::sub_accounts::SubAccount;
-use crate::resource::{EXAMPLE_ID, MESSAGE_LENGTH_MAX};
+use crate::resource::{EXAMPLE_ID, EXAMPLE_OTHER_ID, MESSAGE_BYTES_MAX};
 use crate::value::Info;
 use chrono::{DateTime, Utc};
 use poem_openapi::Object;
@@ -29,7 +29,7 @@ pub(super) struct NewTradingLog {
     #[oai(validator(min_length = 1, max_length = 50))]
     r#type: String,
     source: LogSource,
-    /// What it says, at most 4,096 characters
+    /// What it says, at most 4,096 bytes of UTF-8
     #[oai(validator(max_length = 4096))]
     message: String,
     /// A sub-account of the trading it is about
@@ -46,7 +46,7 @@ impl Example for NewTradingLog {
     fn example() -> Self {
         let info = [
             ("stock_account_id", EXAMPLE_ID.to_string()),
-            ("currency_account_id", EXAMPLE_ID.to_string()),
+            ("currency_account_id", EXAMPLE_OTHER_ID.to_string()),
             ("price", "0.0654".to_owned()),
             ("volume", "2".to_owned()),
             ("stock", "ETH".to_owned()),
@@ -79,7 +79,7 @@ impl FromFields for NewTradingLog {
         let r#type = required("type", fields.text("type", 1, TYPE_LENGTH_MAX)?)?;
         let sources = [("manual", LogSource::Manual), ("bot", LogSource::Bot)];
         let source = required("source", fields.one_of("source", &sources)?)?;
-        let message = required("message", fields.text("message", 0, MESSAGE_LENGTH_MAX)?)?;
+        let message = required("message", fields.words("message", MESSAGE_BYTES_MAX)?)?;
         let sub_account_id = fields.uuid("sub_account_id")?;
         let event_time = fields.time("event_time")?;
         let info = fields.info()?;

@@ -1,0 +1,62 @@
+//! The OpenAPI document, and what it says about routes.
+//!
+//! Owns: what the framework's document lacks. Must not know: single operations.
+
+use serde_json::{Map, Value};
+use std::collections::HashMap;
+
+/// The document the framework made, where every field that can be null is required: our answers never leave one out.
+/// The framework takes what may be absent and what may be null for the same.
+pub(crate) fn completed(made: &str) -> String {
+    // The framework has just made it, so it is JSON.
+    let Ok(mut document) = serde_json::from_str::<Value>(made) else { return made.to_owned() };
+    let schemas = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut);
+    for schema in schemas.into_iter().flat_map(Map::values_mut) {
+        require_nullable(schema);
+    }
+    serde_json::to_string_pretty(&document).unwrap_or_else(|_| made.to_owned())
+}
+
+fn require_nullable(schema: &mut Value) {
+    let Some(properties) = schema["properties"].as_object() else { return };
+    let is_required = |name: &str| {
+        schema["required"].as_array().is_some_and(|names| names.iter().any(|known| known == name))
+    };
+    let required: Vec<Value> = properties
+        .iter()
+        .filter(|(name, property)| property["nullable"] == true || is_required(name))
+        .map(|(name, _)| name.as_str().into())
+        .collect();
+    if !required.is_empty() {
+        schema["required"] = required.into();
+    }
+}
+
+/// The methods of every documented path.
+pub(crate) struct Operations(HashMap<String, String>);
+
+impl Operations {
+    pub(crate) fn of(document: &str) -> Self {
+        let document: Value = serde_json::from_str(document).unwrap_or_default();
+        let paths = document["paths"].as_object().into_iter().flatten();
+        let methods = |(path, item): (&String, &Value)| {
+            let names = item.as_object().into_iter().flat_map(Map::keys);
+            // Whatever can be read can be asked for its headers alone.
+            let head = |name: String| if name == "GET" { "GET, HEAD".to_owned() } else { name };
+            let names: Vec<String> = names.map(|name| head(name.to_uppercase())).collect();
+            (shape(path), names.join(", "))
+        };
+        Self(paths.map(methods).collect())
+    }
+
+    /// The methods of the route with this pattern, none when it is not documented.
+    pub(crate) fn methods(&self, pattern: &str) -> Option<&str> {
+        self.0.get(&shape(pattern)).map(String::as_str)
+    }
+}
+
+/// A path without the names of its parameters, which document and router write differently.
+fn shape(path: &str) -> String {
+    let part = |part: &str| if part.starts_with(['{', ':']) { "{}".to_owned() } else { part.to_owned() };
+    path.split('/').map(part).collect::<Vec<_>>().join("/")
+}
