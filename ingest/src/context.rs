@@ -24,6 +24,8 @@ pub struct Context {
     pub batch_events: usize,
     /// How long a lane stays ours without a sign of life, by the database's clock.
     pub lease: Duration,
+    /// How often an idle lane moves its cursor behind the messages of other lanes, at most.
+    pub idle_move: Duration,
     /// Where lanes tell how they are.
     pub board: Board,
 }

@@ -93,6 +93,14 @@ impl Intake {
         Ok(messages)
     }
 
+    /// Whether the open reader has brought all that the stream holds for this lane at this moment.
+    pub async fn is_drained(&mut self, context: &Context) -> Result<bool> {
+        let Some(Open { reader, checked_idle }) = &mut self.reader else { return Ok(false) };
+        let waiting = reader.check_idle(&context.connection).await?;
+        *checked_idle = Instant::now();
+        Ok(waiting == 0 && reader.is_complete())
+    }
+
     /// The next message, read without a consumer; none when the lane has no further one.
     async fn next_single(&mut self, context: &Context, id: LaneId, cursor: u64) -> Result<Option<Incoming>> {
         let subjects = id.stream.lane_subjects(id.lane, context.lanes);

@@ -10,6 +10,7 @@ use crate::identity::{self, Mismatch, Position};
 use crate::intake::Intake;
 use crate::plan::{self, Counts, Plan};
 use crate::reader::{self, Incoming, LaneId};
+use crate::single;
 use crate::status::LaneStatus;
 use rand::RngExt;
 use sqlx::{Connection as _, PgConnection};
@@ -57,6 +58,9 @@ pub struct Lane {
     /// How many of `pending` the next transaction takes; shrinks while an unforeseen failure is searched.
     attempt: usize,
     backoff: Duration,
+    /// When the end of the stream was last read while nothing came, and what it was.
+    looked_at_end: Instant,
+    end: u64,
 }
 
 /// What a transaction came to.
@@ -82,6 +86,8 @@ impl Lane {
             pending: Vec::new(),
             attempt: usize::MAX,
             backoff: BACKOFF_MIN,
+            looked_at_end: Instant::now(),
+            end: 0,
         };
         lane.go_to(state);
         lane
@@ -163,8 +169,7 @@ impl Lane {
                 }
             }
             if self.pending.is_empty() {
-                self.backoff = BACKOFF_MIN;
-                return Step::Idle;
+                return self.idle().await;
             }
         }
         self.commit_pending().await
@@ -180,6 +185,56 @@ impl Lane {
         self.pending = self.intake.next(&self.context, self.id, self.epoch, self.cursor).await?;
         self.attempt = self.pending.len();
         Ok(None)
+    }
+
+    async fn idle(&mut self) -> Step {
+        self.backoff = BACKOFF_MIN;
+        if self.looked_at_end.elapsed() < self.context.idle_move {
+            return Step::Idle;
+        }
+        self.looked_at_end = Instant::now();
+        match self.move_idle().await {
+            Ok(true) => Step::Idle,
+            Ok(false) => Step::Lost,
+            Err(error) => {
+                self.intake.doubt();
+                Step::Waiting(describe(&error))
+            }
+        }
+    }
+
+    /// Moves the cursor of a lane that has done all there is to the end of the stream, so that retention never seems to
+    /// have overtaken it; answers whether the lane is still ours.
+    ///
+    /// The end is the one read at the look before, so that nothing which came since is passed over, not even when the
+    /// broker's node that serves this lane learns of messages later than the one that told the end.
+    async fn move_idle(&mut self) -> Result<bool> {
+        let connection = &self.context.connection;
+        let (stream, _) = reader::look_at(connection, self.id.stream, 0).await?;
+        let end = std::mem::replace(&mut self.end, stream.last_seq);
+        let same_stream = stream.created_at == self.stream_created_at;
+        if !same_stream || end <= self.cursor || !self.intake.is_drained(&self.context).await? {
+            return Ok(true);
+        }
+        let last = single::message_at(connection, self.id.stream, end).await?;
+        let fingerprint = last.map(|message| message.fingerprint());
+        let mut transaction = self.context.pool.begin().await?;
+        let (name, lane) = (self.id.stream.name(), lane_column(self.id));
+        let state = match lanes::lock(&mut transaction, name, lane).await? {
+            Some(state) if self.owns(&state) => state,
+            Some(_) | None => return Ok(false),
+        };
+        if from_column(state.cursor) != self.cursor {
+            self.resume_at(&state);
+            return Ok(true);
+        }
+        let cursor = to_column(end);
+        let lease = self.context.lease;
+        lanes::move_cursor(&mut transaction, name, lane, cursor, fingerprint.as_deref(), lease).await?;
+        transaction.commit().await?;
+        self.cursor = end;
+        self.fingerprint = fingerprint;
+        Ok(true)
     }
 
     /// Before a reader is opened: the lane is ours, the position is the database's, and the stream is the one it
@@ -298,8 +353,8 @@ impl Lane {
                 (Counts { dead: 1, ..Counts::default() }, None)
             }
         };
-        let cursor = i64::try_from(last.stream_seq).unwrap_or(i64::MAX);
-        lanes::move_cursor(&mut transaction, stream, lane, cursor, &last.fingerprint(), self.context.lease)
+        let (cursor, fingerprint) = (to_column(last.stream_seq), last.fingerprint());
+        lanes::move_cursor(&mut transaction, stream, lane, cursor, Some(&fingerprint), self.context.lease)
             .await?;
         if let Some(timestamp) = timestamp {
             ledger::assert_fresh(&mut transaction, timestamp).await?;
@@ -371,6 +426,11 @@ impl Lane {
 
 pub(crate) fn lane_column(id: LaneId) -> i32 {
     i32::try_from(id.lane).unwrap_or(i32::MAX)
+}
+
+/// Stream sequences are far from the end of `bigint`.
+fn to_column(seq: u64) -> i64 {
+    i64::try_from(seq).unwrap_or(i64::MAX)
 }
 
 /// The table's constraint keeps cursors from being negative.

@@ -20,6 +20,8 @@ use uuid::Uuid;
 
 /// While a part is down at start, it is asked again in this rhythm.
 const START_RETRY: Duration = Duration::from_secs(1);
+/// How often an idle lane moves its cursor.
+const IDLE_MOVE_INTERVAL: Duration = Duration::from_secs(60);
 /// How often the partitions of the coming months are made, and how soon again when that failed.
 const PARTITIONS_INTERVAL: Duration = Duration::from_secs(60 * 60);
 const PARTITIONS_RETRY: Duration = Duration::from_secs(60);
@@ -52,6 +54,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
         bare_subjects: settings.bare_subjects,
         batch_events: settings.batch_events,
         lease: settings.lease,
+        idle_move: IDLE_MOVE_INTERVAL,
         board,
     };
     let mut crew = Crew::new(context.clone(), myself(&context));

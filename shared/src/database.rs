@@ -12,7 +12,7 @@ use std::time::Duration;
 /// A call waits this long for a free connection before it answers that the database is unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(4);
 /// A connection idle for longer is tested before it is used again.
-const TEST_AFTER_IDLE: Duration = Duration::from_secs(30);
+const TEST_AFTER_IDLE: Duration = Duration::from_secs(1);
 /// An idle connection is closed after this time.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 

@@ -1,12 +1,15 @@
 //! What a lane does with good events, and who may do it.
 
-use crate::world::{World, drain};
+use crate::world::{LANES, World, drain};
 use anyhow::Result;
 use serde_json::{Value, json};
+use std::time::Duration;
 use tiris_ingest::lane::{Lane, Step};
 use tiris_ingest::plan::Counts;
+use tiris_ingest::reader::LaneId;
 use tiris_shared::event::Kind;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 #[tokio::test]
 async fn a_trade_of_a_bot_becomes_balances_postings_logs_and_a_heartbeat() -> Result<()> {
@@ -180,4 +183,51 @@ async fn a_backlog_of_the_longest_messages_is_read_to_its_end() -> Result<()> {
     }
     assert_eq!(world.balance(world.currency).await?, "81");
     world.expect_count("SELECT count(*) FROM dead_letters WHERE code = 'PAYLOAD_TOO_LARGE'", 80).await
+}
+
+#[tokio::test]
+async fn an_idle_lane_moves_its_cursor_behind_the_messages_of_other_lanes_and_then_misses_none_of_its_own()
+-> Result<()> {
+    let world = World::new().await?;
+    let own = world.own_lane().await?;
+    let idle = LaneId { lane: (own.lane + 1) % LANES, ..own };
+    let mut context = world.context();
+    context.idle_move = Duration::ZERO;
+    let last = world.send(Kind::BalanceUpdated, &world.credit(world.currency, "BTC", "1")).await?;
+    let mut lane = Lane::seize(context.clone(), idle).await?;
+    assert_eq!(drain(&mut lane).await, Step::Idle);
+    assert_eq!(lane.cursor(), 0, "the end of the stream is believed only at the second look");
+    assert_eq!(drain(&mut lane).await, Step::Idle);
+    assert_eq!(lane.cursor(), last);
+    let (cursor, fingerprint): (i64, Option<Vec<u8>>) =
+        sqlx::query_as("SELECT cursor, fingerprint FROM ingest_lanes WHERE stream = 'TRADING' AND lane = $1")
+            .bind(i32::try_from(idle.lane)?)
+            .fetch_one(world.pool())
+            .await?;
+    assert_eq!(u64::try_from(cursor)?, last);
+    assert!(fingerprint.is_some());
+    // The lane with the messages is not moved past what it has not done.
+    let mut busy = Lane::seize(context.clone(), own).await?;
+    assert_eq!(drain(&mut busy).await, Step::Idle);
+    assert_eq!(world.balance(world.currency).await?, "2");
+    // A user of the idle lane comes: found by trying, since only the broker knows its hash.
+    let (user, seq) = loop {
+        let user = Uuid::now_v7();
+        let subject = Kind::BalanceUpdated.subject_of(user);
+        let mut event = world.credit(world.currency, "BTC", "1");
+        event["user_id"] = json!(user);
+        let (seq, stored) = world.publish(&subject, &event).await?;
+        if stored.split('.').nth(3) == Some(idle.lane.to_string().as_str()) {
+            break (user, seq);
+        }
+    };
+    // Another worker takes the lane from the moved cursor, whose message is not the lane's own.
+    let mut lane = Lane::seize(context, idle).await?;
+    assert_eq!(drain(&mut lane).await, Step::Idle);
+    let letters: Vec<i64> = sqlx::query_scalar("SELECT stream_seq FROM dead_letters WHERE user_id = $1")
+        .bind(user)
+        .fetch_all(world.pool())
+        .await?;
+    assert_eq!(letters, [i64::try_from(seq)?]);
+    Ok(())
 }

@@ -122,6 +122,7 @@ impl World {
             bare_subjects: BareSubjects::Accept,
             batch_events: self.settings.batch_events,
             lease: self.settings.lease,
+            idle_move: WAIT,
             board: Board::default(),
         }
     }

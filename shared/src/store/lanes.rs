@@ -146,7 +146,7 @@ pub async fn move_cursor(
     stream: &str,
     lane: i32,
     cursor: i64,
-    fingerprint: &[u8],
+    fingerprint: Option<&[u8]>,
     lease: Duration,
 ) -> Result<()> {
     sqlx::query(
