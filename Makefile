@@ -3,7 +3,8 @@
 
 PROFILE ?= dev
 FLAGS := $(if $(filter release,$(PROFILE)),--release) --features tiris-shared/testing
-DEV := cargo run --quiet $(FLAGS) --bin tiris-dev --
+# Run as built: `cargo run` of one package would build it again with other features.
+DEV := $(or $(CARGO_TARGET_DIR),target)/$(if $(filter release,$(PROFILE)),release,debug)/tiris-dev
 DENY_VERSION := 0.20.2
 
 .DEFAULT_GOAL := help
@@ -15,22 +16,25 @@ help: ## List the targets
 build: ## Build all programs
 	@cargo build --workspace --bins $(FLAGS)
 
+$(DEV):
+	@$(MAKE) --no-print-directory build
+
 run: build ## Run everything with a demo bot and live balances, until Ctrl-C
 	@$(DEV) run
 
 up: build ## Start everything but the bot in the background and write .tiris/env
 	@$(DEV) up
 
-down: ## Stop what runs; the data stays
+down: | $(DEV) ## Stop what runs; the data stays
 	@$(DEV) down
 
-status: ## Say what runs, and where
+status: | $(DEV) ## Say what runs, and where
 	@$(DEV) status
 
-clean-data: ## Stop what runs and forget all data
+clean-data: | $(DEV) ## Stop what runs and forget all data
 	@$(DEV) clean-data
 
-tools: ## Install PostgreSQL and nats-server when they are missing
+tools: | $(DEV) ## Install PostgreSQL and nats-server when they are missing
 	@$(DEV) tools
 
 test: build tools ## Run the whole test suite

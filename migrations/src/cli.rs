@@ -29,6 +29,7 @@ pub(crate) struct Database {
     #[arg(
         long,
         env = "DATABASE_URL",
+        value_name = "URL",
         hide_env_values = true,
         global = true,
         default_value = "",
@@ -36,7 +37,7 @@ pub(crate) struct Database {
     )]
     pub(crate) database_url: String,
     /// Seconds to wait for a database that is starting or unreachable; 0 tries once.
-    #[arg(long, env = "TIRIS_MIGRATE_WAIT_SECONDS", global = true, default_value_t = 60, value_parser = clap::value_parser!(u32).range(..=86_400))]
+    #[arg(long, env = "TIRIS_MIGRATE_WAIT_SECONDS", value_name = "SECONDS", global = true, default_value_t = 60, value_parser = clap::value_parser!(u32).range(..=86_400))]
     pub(crate) wait_seconds: u32,
 }
 

@@ -78,8 +78,15 @@ impl FromStr for Environment {
 /// How to reach PostgreSQL.
 #[derive(clap::Args, Clone, Debug)]
 pub struct DatabaseArgs {
-    /// PostgreSQL, as postgres://user:password@host:port/database
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true, default_value = "", value_name = "URL")]
+    /// PostgreSQL, as postgres://user:password@host:port/database; required
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        hide_env_values = true,
+        default_value = "",
+        hide_default_value = true,
+        value_name = "URL"
+    )]
     database_url: SecretText,
     /// Connections this process may hold at most (2 to 200)
     #[arg(long, env = "TIRIS_DATABASE_CONNECTIONS", default_value = "10", value_name = "COUNT")]
@@ -178,6 +185,7 @@ pub struct ServiceArgs {
     #[arg(long, env = "TIRIS_ENV", default_value = "dev", value_name = "ENV")]
     environment: String,
     /// Address of the listener for health and metrics; keep it private. Port 0 picks a free one
+    /// [default: 127.0.0.1:9464 for tiris-api, 127.0.0.1:9465 for tiris-ingest]
     #[arg(long, env = "TIRIS_ADMIN_LISTEN", value_name = "HOST:PORT")]
     admin_listen: Option<String>,
     /// What is logged, as error, warn, info, debug, trace or filters such as info,tiris_ingest=debug

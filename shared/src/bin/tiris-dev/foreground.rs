@@ -59,7 +59,10 @@ async fn join(folder: &Folder, signals: &mut Signals) -> Result<()> {
         outcome = show(folder, &environment, &mut demo, None) => outcome,
         () = signals.next() => Ok(()),
     };
-    if let Some(bot) = demo { outcome.and(stop_process(bot).await.map_or(Ok(()), Err)) } else { outcome }
+    let outcome =
+        if let Some(bot) = demo { outcome.and(stop_process(bot).await.map_or(Ok(()), Err)) } else { outcome };
+    say!("The bot stopped; the stack goes on.");
+    outcome
 }
 
 async fn work(folder: &Folder, stack: &mut Stack, demo: &mut Option<Process>) -> Result<()> {

@@ -5,6 +5,7 @@
 use crate::environment::Environment;
 use anyhow::Result;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
@@ -21,8 +22,19 @@ const ROWS: usize = 12;
 const NAME_WIDTH: usize = 24;
 
 #[derive(Deserialize)]
-struct Envelope {
-    data: Accounts,
+struct Envelope<T> {
+    data: T,
+}
+
+#[derive(Deserialize)]
+struct Tradings {
+    tradings: Vec<Trading>,
+}
+
+#[derive(Deserialize)]
+struct Trading {
+    id: String,
+    name: String,
 }
 
 #[derive(Deserialize)]
@@ -33,6 +45,7 @@ struct Accounts {
 /// Money stays the text it came as.
 #[derive(Deserialize)]
 struct Account {
+    trading_id: String,
     name: String,
     symbol: String,
     balance: String,
@@ -43,13 +56,14 @@ struct Account {
 /// Shows balances until the output is closed.
 pub(crate) async fn show(environment: &Environment) -> Result<()> {
     let client = reqwest::Client::builder().timeout(REQUEST_LIMIT).no_proxy().build()?;
-    let url = format!("{}/v1/sub-accounts", environment.get("API_URL"));
+    let api =
+        Api { client, base: format!("{}/v1", environment.get("API_URL")), token: environment.get("TOKEN") };
     let terminal = std::io::stdout().is_terminal();
     let mut drawn_lines = 0;
     let mut last = (String::new(), None::<Instant>);
     loop {
-        let text = match balances(&client, &url, environment.get("TOKEN")).await {
-            Ok(accounts) => table(&accounts),
+        let text = match api.balances().await {
+            Ok((tradings, accounts)) => table(&tradings, &accounts),
             Err(error) => format!("  no balances now: {error:#}\n"),
         };
         let due = terminal || last.1.is_none_or(|printed| printed.elapsed() >= PRINT_INTERVAL);
@@ -70,21 +84,38 @@ pub(crate) async fn show(environment: &Environment) -> Result<()> {
     }
 }
 
-async fn balances(client: &reqwest::Client, url: &str, token: &str) -> Result<Vec<Account>> {
-    let answer = client.get(url).bearer_auth(token).send().await?.error_for_status()?;
-    Ok(answer.json::<Envelope>().await?.data.sub_accounts)
+struct Api<'a> {
+    client: reqwest::Client,
+    base: String,
+    token: &'a str,
 }
 
-fn table(accounts: &[Account]) -> String {
+impl Api<'_> {
+    async fn balances(&self) -> Result<(Vec<Trading>, Vec<Account>)> {
+        let tradings: Tradings = self.get("tradings").await?;
+        let accounts: Accounts = self.get("sub-accounts").await?;
+        Ok((tradings.tradings, accounts.sub_accounts))
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        let request = self.client.get(format!("{}/{path}", self.base)).bearer_auth(self.token);
+        Ok(request.send().await?.error_for_status()?.json::<Envelope<T>>().await?.data)
+    }
+}
+
+fn table(tradings: &[Trading], accounts: &[Account]) -> String {
     if accounts.is_empty() {
         return "  no sub-account yet\n".to_owned();
     }
-    let head = ["sub-account", "symbol", "balance", "locked", "postings"].map(str::to_owned);
+    let head = ["trading", "sub-account", "balance", "locked", "postings"].map(str::to_owned);
     let row = |account: &Account| {
-        let Account { name, symbol, balance, locked, sequence } = account;
+        let Account { trading_id, name, symbol, balance, locked, sequence } = account;
+        let trading = tradings.iter().find(|trading| trading.id == *trading_id);
+        let cut = |name: &str| name.chars().take(NAME_WIDTH).collect::<String>();
+        let name = if name == symbol { cut(name) } else { format!("{} ({symbol})", cut(name)) };
         [
-            name.chars().take(NAME_WIDTH).collect(),
-            symbol.clone(),
+            trading.map(|trading| cut(&trading.name)).unwrap_or_default(),
+            name,
             balance.clone(),
             locked.clone(),
             sequence.to_string(),
@@ -94,10 +125,10 @@ fn table(accounts: &[Account]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths = [0, 1, 2, 3, 4].map(width);
     let mut text = String::new();
-    for [name, symbol, balance, locked, postings] in &rows {
+    for [trading, name, balance, locked, postings] in &rows {
         let [w0, w1, w2, w3, w4] = widths;
         // Writing to a string cannot fail.
-        writeln!(text, "  {name:w0$}  {symbol:w1$}  {balance:>w2$}  {locked:>w3$}  {postings:>w4$}").ok();
+        writeln!(text, "  {trading:w0$}  {name:w1$}  {balance:>w2$}  {locked:>w3$}  {postings:>w4$}").ok();
     }
     if accounts.len() > ROWS {
         writeln!(text, "  and {} more", accounts.len() - ROWS).ok();

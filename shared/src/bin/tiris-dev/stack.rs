@@ -109,7 +109,7 @@ impl Stack {
             _ => "in an unknown way".to_owned(),
         };
         let (name, log) = (process.name(), process.log_path().display());
-        format!("{name} ended: {how}; the end of {log}:\n{}", process.log_tail().trim_end())
+        format!("the end of {log}:\n{}\n{name} ended: {how}", process.log_tail().trim_end())
     }
 
     /// Starts a part again that ended.
