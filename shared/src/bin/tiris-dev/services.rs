@@ -11,6 +11,8 @@ use std::path::Path;
 use std::time::Duration;
 use tiris_shared::testing::{Process, ProcessCommand, binary};
 
+/// Shorter than in production: one worker, whose successor has to wait for it after a crash.
+const LEASE_SECONDS: u32 = 2;
 /// From start to ready, with everything it needs running.
 const READY_LIMIT: Duration = Duration::from_secs(60);
 /// Events a second of the demo bot: enough to see money move, slow enough to follow.
@@ -42,7 +44,8 @@ impl Services<'_> {
             .env("DATABASE_URL", &self.database_url)
             .env("NATS_URL", &self.nats_url)
             .env("TIRIS_ADMIN_LISTEN", format!("127.0.0.1:{admin_port}"))
-            .env("TIRIS_ENV", "dev"))
+            .env("TIRIS_ENV", "dev")
+            .env("TIRIS_LEASE_SECONDS", LEASE_SECONDS.to_string()))
     }
 }
 
