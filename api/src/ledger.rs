@@ -55,8 +55,8 @@ pub(crate) async fn book(
     let applied = batch.outcomes.into_iter().map(|outcome| match outcome {
         Outcome::Applied(applied) => Ok(applied),
         Outcome::Rejected(rejection) => Err(rejection.into()),
-        Outcome::Duplicate | Outcome::Reused => {
-            Err(Error::internal("an entry without an event id counts as repeated"))
+        Outcome::Duplicate | Outcome::Reused | Outcome::Behind => {
+            Err(Error::internal("an entry without an event id counts as an event"))
         }
     });
     Ok((batch.timestamp, applied.collect::<Result<_>>()?))

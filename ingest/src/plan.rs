@@ -3,12 +3,13 @@
 //! Owns: how a message becomes an entry or a dead letter. Must not know: SQL, consumers.
 
 use crate::reader::{Incoming, LaneId};
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
-use tiris_shared::event::{self, BareSubjects, Body, Event, Malformed};
+use std::collections::BTreeSet;
+use tiris_shared::event::{self, BareSubjects, Event, Malformed};
 use tiris_shared::store::bots::Beat;
 use tiris_shared::store::dead_letters::{Cause, NewLetter};
-use tiris_shared::store::ledger::{Batch, Claim, Entry, Outcome, Source};
+use tiris_shared::store::ledger::{Batch, Entry, FromEvent, Key, Origin, Outcome, from_event};
 use uuid::Uuid;
 
 /// A batch, sorted. Indexes of `messages` lead back to the messages.
@@ -50,45 +51,24 @@ impl Plan {
     }
 
     fn add(&mut self, at: usize, event: Event, message: &Incoming, id: LaneId) {
-        let mut info = event.info.clone();
-        if let Some(time) = broker_time(message) {
-            info.insert("broker_time".to_owned(), time.to_rfc3339_opts(SecondsFormat::Nanos, true).into());
-        }
-        let log_type = event.log_type().to_owned();
-        let order = event.order_id().cloned();
-        let Some(command) = event.command() else {
-            if let Body::Heartbeat(beat) = event.body {
-                self.beats.push(Beat {
-                    user: event.user,
-                    trading: event.trading,
-                    component: beat.component,
-                    status: beat.status,
-                    seen_at: event.timestamp,
-                    metrics: beat.metrics,
-                    info,
-                });
-            }
-            return;
+        let origin = Origin {
+            stream: id.stream.name(),
+            stream_seq: stored_seq(message.stream_seq),
+            broker_time: broker_time(message),
         };
-        self.entry_messages.push(at);
-        self.entries.push(Entry {
-            user: event.user,
-            trading: event.trading,
-            sub_account: event.sub_account,
-            command,
-            claim: Some(Claim {
-                event_id: event.event_id,
-                content_hash: event.content_hash,
-                stream: id.stream.name().to_owned(),
-                stream_seq: stored_seq(message.stream_seq),
-            }),
-            log_type,
-            source: Source::Bot,
-            order,
-            event_time: Some(event.timestamp),
-            message: event.message,
-            info,
-        });
+        match from_event(event, &origin) {
+            FromEvent::Beat(beat) => self.beats.push(*beat),
+            FromEvent::Entry(entry) => {
+                self.entry_messages.push(at);
+                self.entries.push(*entry);
+            }
+        }
+    }
+
+    /// Users and tradings with an entry in the batch.
+    #[must_use]
+    pub fn keys(&self) -> BTreeSet<Key> {
+        self.entries.iter().map(|entry| (entry.user, entry.trading)).collect()
     }
 
     /// The dead letters of the batch in stream order, and what became of it in all.
@@ -118,6 +98,7 @@ impl Plan {
                 }
                 Outcome::Reused => Cause::event_id_reused(),
                 Outcome::Rejected(rejection) => Cause::from(*rejection),
+                Outcome::Behind => Cause::behind_unresolved(),
             };
             letters.push(letter(&messages[*at], id, stream_created_at, cause, &Names::of_entry(entry)));
         }

@@ -28,6 +28,7 @@ const MIGRATIONS: &[SqlMigration] = migrations![
     "m0002_history",
     "m0003_ingest",
     "m0004_public_exchange_bindings",
+    "m0005_ingest_operations",
 ];
 
 /// Name of the newest migration: what the newest `version` in table `seaql_migrations` is when the schema is current.

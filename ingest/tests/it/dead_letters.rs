@@ -78,7 +78,8 @@ fn malformed(world: &World) -> Vec<Bad> {
 
 /// One event for every refusal of the ledger.
 async fn refused(world: &World) -> Result<Vec<Bad>> {
-    let [disabled, stranger, their_trading, their_account] = std::array::from_fn(|_| Uuid::now_v7());
+    let [disabled, stranger, their_trading, their_account, early_trading] =
+        std::array::from_fn(|_| Uuid::now_v7());
     world.add_user(disabled, "disabled").await?;
     sqlx::query("UPDATE users SET status = 'disabled' WHERE id = $1")
         .bind(disabled)
@@ -87,6 +88,8 @@ async fn refused(world: &World) -> Result<Vec<Bad>> {
     world.add_user(stranger, "stranger").await?;
     world.add_trading(stranger, their_trading).await?;
     world.add_account(stranger, their_trading, their_account, "BTC").await?;
+    // Of its own, because later events of a trading wait behind one that is tried again.
+    world.add_trading(world.user, early_trading).await?;
     let credit = |change: &dyn Fn(&mut Value), code, class| {
         let mut event = world.credit(world.currency, "BTC", "1");
         change(&mut event);
@@ -101,7 +104,14 @@ async fn refused(world: &World) -> Result<Vec<Bad>> {
         credit(&|e| e["user_id"] = json!(Uuid::now_v7()), "UNKNOWN_USER", "unresolved"),
         credit(&|e| e["user_id"] = json!(disabled), "USER_DISABLED", "unresolved"),
         credit(&|e| e["trading_id"] = json!(Uuid::now_v7()), "UNKNOWN_TRADING", "unresolved"),
-        credit(&|e| e["sub_account_id"] = json!(Uuid::now_v7()), "UNKNOWN_SUB_ACCOUNT", "unresolved"),
+        credit(
+            &|e| {
+                e["trading_id"] = json!(early_trading);
+                e["sub_account_id"] = json!(Uuid::now_v7());
+            },
+            "UNKNOWN_SUB_ACCOUNT",
+            "unresolved",
+        ),
         credit(&|e| e["sub_account_id"] = json!(their_account), "OWNERSHIP_MISMATCH", "rejected"),
         credit(&|e| e["symbol"] = json!("ETH"), "SYMBOL_MISMATCH", "rejected"),
         Bad::new(world, Kind::OrderFilled, &same, "SAME_ACCOUNT", "rejected"),
@@ -167,7 +177,8 @@ async fn every_bad_event_is_kept_with_its_bytes_code_and_class_and_the_good_ones
             expected.remove(&seq).expect("a message of ours, once");
         assert_eq!((code.as_str(), class.as_str()), (wanted_code, wanted_class), "message {seq}");
         assert_eq!(payload, wanted_payload);
-        assert_eq!((status.as_str(), attempts), ("open", 0));
+        assert_eq!(status, "open");
+        assert!(attempts == 0 || class == "unresolved", "{code} was tried again");
         let parsed = code != "NOT_JSON" && code != "PAYLOAD_TOO_LARGE" && code != "INVALID_INFO_STRUCTURE";
         assert!(!parsed || (event_id.is_some() && user_id.is_some()), "{code} names neither event nor user");
     }

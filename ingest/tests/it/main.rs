@@ -7,5 +7,6 @@ mod journey;
 mod lanes;
 mod poison;
 mod process;
+mod retries;
 mod streams;
 mod world;

@@ -14,6 +14,7 @@ fn type_name(column: &ColumnType) -> String {
         ColumnType::Text => "text".into(),
         ColumnType::JsonBinary => "jsonb".into(),
         ColumnType::TimestampWithTimeZone => "timestamptz".into(),
+        ColumnType::Date => "date".into(),
         ColumnType::SmallInteger => "int2".into(),
         ColumnType::Integer => "int4".into(),
         ColumnType::BigInteger => "int8".into(),

@@ -4,7 +4,7 @@ use sea_orm::entity::prelude::*;
 
 /// Row of `dead_letters`.
 ///
-/// The generated column `payload_hash` is left out: PostgreSQL computes it and refuses a value for it.
+/// The generated columns `payload_hash` and `blocks` are left out: PostgreSQL computes them and refuses a value.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "dead_letters")]
 pub struct Model {

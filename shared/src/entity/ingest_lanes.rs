@@ -23,6 +23,16 @@ pub struct Model {
     #[sea_orm(column_type = "Decimal(Some((20, 3)))")]
     pub lag_seconds: Option<Decimal>,
     pub last_commit_at: Option<DateTimeUtc>,
+    #[sea_orm(column_type = "Text")]
+    pub status: String,
+    #[sea_orm(column_type = "Text")]
+    pub status_reason: Option<String>,
+    /// Whether `lag_messages` is counted; else it is an upper bound.
+    pub lag_exact: Option<bool>,
+    pub lag_at: Option<DateTimeUtc>,
+    pub events_today: i64,
+    /// The day (UTC) of `events_today`.
+    pub events_day: Option<Date>,
     #[sea_orm(column_type = "JsonBinary")]
     pub info: Json,
     pub created_at: DateTimeUtc,

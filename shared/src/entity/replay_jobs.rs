@@ -21,6 +21,9 @@ pub struct Model {
     pub applied: i64,
     pub duplicate: i64,
     pub rejected: i64,
+    /// Why it failed.
+    #[sea_orm(column_type = "Text")]
+    pub reason: Option<String>,
     #[sea_orm(column_type = "JsonBinary")]
     pub info: Json,
     pub created_at: DateTimeUtc,

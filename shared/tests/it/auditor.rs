@@ -165,6 +165,7 @@ async fn ingest(pool: &PgPool, batch: &[Message], first_seq: i64) -> Vec<String>
             }
             Outcome::Reused => Cause::event_id_reused(),
             Outcome::Rejected(rejection) => Cause::from(*rejection),
+            Outcome::Behind => Cause::behind_unresolved(),
         };
         told[*at] = format!("{:?}", Verdict::Refused(cause.code));
         letters.push(letter(&batch[*at], *seq, cause));

@@ -14,6 +14,7 @@ fn told(batch: &Batch) -> Vec<&'static str> {
         Outcome::Applied(_) => "applied",
         Outcome::Duplicate => "duplicate",
         Outcome::Reused => "reused",
+        Outcome::Behind => "behind",
         Outcome::Rejected(rejection) => rejection.code(),
     };
     batch.outcomes.iter().map(word).collect()

@@ -6,19 +6,54 @@ use sqlx::PgConnection;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use uuid::Uuid;
 
-/// `None` for entries to apply, an outcome for those whose id is taken, in the database or by an earlier entry.
-pub(super) async fn claim(connection: &mut PgConnection, entries: &[Entry]) -> Result<Vec<Option<Outcome>>> {
-    // Sorted, so that two batches with common ids wait for each other instead of deadlocking.
-    let mut first: BTreeMap<(Uuid, &str), usize> = BTreeMap::new();
+/// Which ids may be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claims {
+    /// Those nobody took: the events come for the first time.
+    New,
+    /// Also those of an equal event that was refused: the events come again, by a retry or a replay.
+    Again,
+}
+
+impl Claims {
+    /// `None` for entries to apply, an outcome for those whose id is taken, in the database or by an earlier entry.
+    pub(super) async fn take(
+        self,
+        connection: &mut PgConnection,
+        entries: &[Entry],
+    ) -> Result<Vec<Option<Outcome>>> {
+        let first = first_of_each(entries);
+        if first.is_empty() {
+            return Ok(entries.iter().map(|_| None).collect());
+        }
+        let mut won = match self {
+            Self::New => HashSet::new(),
+            Self::Again => revive(connection, entries, &first).await?,
+        };
+        won.extend(insert(connection, entries, &first).await?);
+        outcomes(connection, entries, &first, &won).await
+    }
+}
+
+/// Sorted, so that two batches with common ids wait for each other instead of deadlocking.
+type First<'a> = BTreeMap<(Uuid, &'a str), usize>;
+
+fn first_of_each(entries: &[Entry]) -> First<'_> {
+    let mut first = First::new();
     for (at, entry) in entries.iter().enumerate() {
         if let Some(claim) = &entry.claim {
             first.entry((entry.user.0, &claim.event_id)).or_insert(at);
         }
     }
-    if first.is_empty() {
-        return Ok(entries.iter().map(|_| None).collect());
-    }
-    let new = insert(connection, entries, &first).await?;
+    first
+}
+
+async fn outcomes(
+    connection: &mut PgConnection,
+    entries: &[Entry],
+    first: &First<'_>,
+    new: &HashSet<(Uuid, String)>,
+) -> Result<Vec<Option<Outcome>>> {
     let taken: Vec<usize> = first
         .iter()
         .filter(|(key, _)| !new.contains(&(key.0, key.1.to_owned())))
@@ -45,10 +80,36 @@ pub(super) async fn claim(connection: &mut PgConnection, entries: &[Entry]) -> R
     Ok(entries.iter().enumerate().map(outcome).collect())
 }
 
+/// Takes over the claims of equal events that were refused. Locked in order first, as [`insert`] takes them.
+async fn revive(
+    connection: &mut PgConnection,
+    entries: &[Entry],
+    first: &First<'_>,
+) -> Result<HashSet<(Uuid, String)>> {
+    let mut columns = Columns::default();
+    for at in first.values() {
+        columns.push(&entries[*at]);
+    }
+    let rows: Vec<(Uuid, String)> = sqlx::query_as(
+        "WITH dead AS (SELECT p.user_id, p.event_id FROM processed_events p \
+                       JOIN UNNEST($1::uuid[], $2::text[], $3::bytea[]) AS t (user_id, event_id, content_hash) \
+                       USING (user_id, event_id, content_hash) WHERE p.outcome = 'dead' \
+                       ORDER BY p.user_id, p.event_id FOR NO KEY UPDATE OF p) \
+         UPDATE processed_events p SET outcome = 'applied' FROM dead \
+         WHERE p.user_id = dead.user_id AND p.event_id = dead.event_id RETURNING p.user_id, p.event_id",
+    )
+    .bind(columns.users)
+    .bind(columns.event_ids)
+    .bind(columns.hashes)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().collect())
+}
+
 async fn insert(
     connection: &mut PgConnection,
     entries: &[Entry],
-    first: &BTreeMap<(Uuid, &str), usize>,
+    first: &First<'_>,
 ) -> Result<HashSet<(Uuid, String)>> {
     let mut columns = Columns::default();
     for at in first.values() {

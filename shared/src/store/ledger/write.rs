@@ -23,7 +23,7 @@ pub(super) async fn all(
     for (entry, outcome) in entries.iter().zip(outcomes) {
         match outcome {
             Outcome::Applied(applied) => rows.push(entry, applied, timestamp),
-            Outcome::Rejected(_) => refused.push(entry),
+            Outcome::Rejected(_) | Outcome::Behind => refused.push(entry),
             Outcome::Duplicate | Outcome::Reused => {}
         }
     }

@@ -1,80 +1,14 @@
-//! Dead letters: messages that could not be applied, kept with their original bytes, the reason and a way on.
+//! Puts messages aside.
+//!
+//! Owns: the row of a new letter, and when it is first tried again. Must not know: why.
 
+use super::Cause;
+use super::retry::RETRY_WAITS;
 use crate::error::Result;
-use crate::event::Malformed;
-use crate::ledger::Rejection;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
-
-/// What can still become of a letter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// It is no event; it is never tried again by itself.
-    Malformed,
-    /// What it names is not there yet; it is tried again by itself.
-    Unresolved,
-    /// The ledger refuses it; a person decides.
-    Rejected,
-}
-
-impl Class {
-    /// As stored and sent.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Malformed => "malformed",
-            Self::Unresolved => "unresolved",
-            Self::Rejected => "rejected",
-        }
-    }
-}
-
-/// Why a message is put aside.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cause {
-    /// What can still become of it.
-    pub class: Class,
-    /// Stable code.
-    pub code: &'static str,
-    /// In words.
-    pub reason: String,
-}
-
-impl From<Rejection> for Cause {
-    fn from(rejection: Rejection) -> Self {
-        let class = if rejection.is_unresolved() { Class::Unresolved } else { Class::Rejected };
-        Self { class, code: rejection.code(), reason: rejection.to_string() }
-    }
-}
-
-impl From<&Malformed> for Cause {
-    fn from(malformed: &Malformed) -> Self {
-        Self { class: Class::Malformed, code: malformed.kind.code(), reason: malformed.to_string() }
-    }
-}
-
-impl Cause {
-    /// The event id was used before, with other content.
-    #[must_use]
-    pub fn event_id_reused() -> Self {
-        let reason = "the event id was used before with other content".to_owned();
-        Self { class: Class::Rejected, code: "EVENT_ID_REUSED", reason }
-    }
-
-    /// Applying it failed for a reason nobody foresaw.
-    #[must_use]
-    pub fn internal(error: &dyn std::error::Error) -> Self {
-        let mut reason = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            reason = format!("{reason}: {cause}");
-            source = cause.source();
-        }
-        Self { class: Class::Rejected, code: "INTERNAL", reason }
-    }
-}
 
 /// A message to put aside.
 #[derive(Clone, Debug)]
@@ -110,12 +44,11 @@ pub async fn insert(connection: &mut PgConnection, letters: &[NewLetter]) -> Res
     if letters.is_empty() {
         return Ok(());
     }
-    // Unresolved letters are first tried again after a second.
     sqlx::query(
         "INSERT INTO dead_letters (id, stream, lane, stream_created_at, stream_seq, subject, payload, headers, \
          broker_time, event_id, user_id, trading_id, class, code, reason, next_attempt_at) \
-         SELECT *, CASE WHEN class = 'unresolved' AND code <> 'USER_DISABLED' \
-                        THEN clock_timestamp() + interval '1 second' END \
+         SELECT *, CASE WHEN class = 'unresolved' AND code NOT IN ('USER_DISABLED', 'BEHIND_UNRESOLVED') \
+                        THEN clock_timestamp() + $16 END \
          FROM UNNEST($1::uuid[], $2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::text[], $7::bytea[], \
          $8::jsonb[], $9::timestamptz[], $10::text[], $11::uuid[], $12::uuid[], $13::text[], $14::text[], $15::text[]) \
          AS new (id, stream, lane, stream_created_at, stream_seq, subject, payload, headers, broker_time, event_id, \
@@ -137,6 +70,7 @@ pub async fn insert(connection: &mut PgConnection, letters: &[NewLetter]) -> Res
     .bind(letters.iter().map(|letter| letter.cause.class.as_str()).collect::<Vec<_>>())
     .bind(letters.iter().map(|letter| letter.cause.code).collect::<Vec<_>>())
     .bind(letters.iter().map(|letter| letter.cause.reason.as_str()).collect::<Vec<_>>())
+    .bind(RETRY_WAITS[0])
     .execute(connection)
     .await?;
     Ok(())

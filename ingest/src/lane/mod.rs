@@ -4,20 +4,22 @@
 //! at any instant goes on from its cursor, and what it had read and not committed is read again. Must not know: how other
 //! lanes are shared out.
 
-use crate::blame;
+mod commit;
+mod proof;
+mod retry;
+mod transaction;
+
 use crate::context::Context;
-use crate::identity::{self, Mismatch, Position};
+use crate::identity::Mismatch;
 use crate::intake::Intake;
-use crate::plan::{self, Counts, Plan};
+use crate::plan::Counts;
 use crate::reader::{self, Incoming, LaneId};
-use crate::single;
 use crate::status::LaneStatus;
 use rand::RngExt;
-use sqlx::{Connection as _, PgConnection};
+use retry::Retries;
 use std::time::{Duration, Instant};
 use tiris_shared::error::{Error, Result};
-use tiris_shared::store::lanes::LaneState;
-use tiris_shared::store::{bots, dead_letters, lanes, ledger};
+use tiris_shared::store::lanes::{self, LaneState};
 use tokio_util::sync::CancellationToken;
 
 /// A lane that is halted looks again after this time.
@@ -25,9 +27,6 @@ const HALTED_WAIT: Duration = Duration::from_secs(5);
 /// First and longest wait before something that failed in passing is tried again.
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
-/// A transaction that takes longer is given up, because its connection is probably dead. The server's own limits,
-/// five seconds a statement, ten from the batch's timestamp to its end, come before.
-const TRANSACTION_LIMIT: Duration = Duration::from_secs(15);
 /// What a step did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -57,17 +56,11 @@ pub struct Lane {
     pending: Vec<Incoming>,
     /// How many of `pending` the next transaction takes; shrinks while an unforeseen failure is searched.
     attempt: usize,
+    retries: Retries,
     backoff: Duration,
     /// When the end of the stream was last read while nothing came, and what it was.
     looked_at_end: Instant,
     end: u64,
-}
-
-/// What a transaction came to.
-enum Committed {
-    Batch(Counts, usize),
-    Moved(LaneState),
-    Lost,
 }
 
 impl Lane {
@@ -85,6 +78,7 @@ impl Lane {
             intake: Intake::default(),
             pending: Vec::new(),
             attempt: usize::MAX,
+            retries: Retries::default(),
             backoff: BACKOFF_MIN,
             looked_at_end: Instant::now(),
             end: 0,
@@ -152,9 +146,16 @@ impl Lane {
         rand::rng().random_range(wait / 2..=wait)
     }
 
-    /// Does one batch: reads it, unless the last one is still to be committed, and commits it with the cursor.
-    /// While waiting for messages it listens to `stop`; a batch that was begun is finished.
+    /// Does one batch: letters whose turn it is before anything else, else messages, read unless the last ones are still
+    /// to be committed, together with the cursor. While waiting for messages it listens to `stop`; a batch that was
+    /// begun is finished.
     pub async fn step(&mut self, stop: &CancellationToken) -> Step {
+        if self.retries.are_under_way()
+            && self.intake.is_open()
+            && let Some(step) = self.retry_due().await
+        {
+            return step;
+        }
         if self.pending.is_empty() {
             let read = tokio::select! {
                 () = stop.cancelled() => return Step::Idle,
@@ -168,11 +169,11 @@ impl Lane {
                     return Step::Waiting(describe(&error));
                 }
             }
-            if self.pending.is_empty() {
-                return self.idle().await;
-            }
         }
-        self.commit_pending().await
+        if let Some(step) = self.retry_due().await {
+            return step;
+        }
+        if self.pending.is_empty() { self.idle().await } else { self.commit_pending().await }
     }
 
     /// Fills `pending`; answers with a step when the lane is not ours or the stream not the cursor's.
@@ -201,179 +202,6 @@ impl Lane {
                 Step::Waiting(describe(&error))
             }
         }
-    }
-
-    /// Moves the cursor of a lane that has done all there is to the end of the stream, so that retention never seems to
-    /// have overtaken it; answers whether the lane is still ours.
-    ///
-    /// The end is the one read at the look before, so that nothing which came since is passed over, not even when the
-    /// broker's node that serves this lane learns of messages later than the one that told the end.
-    async fn move_idle(&mut self) -> Result<bool> {
-        let connection = &self.context.connection;
-        let (stream, _) = reader::look_at(connection, self.id.stream, 0).await?;
-        let end = std::mem::replace(&mut self.end, stream.last_seq);
-        let same_stream = stream.created_at == self.stream_created_at;
-        if !same_stream || end <= self.cursor || !self.intake.is_drained(&self.context).await? {
-            return Ok(true);
-        }
-        let last = single::message_at(connection, self.id.stream, end).await?;
-        let fingerprint = last.map(|message| message.fingerprint());
-        let mut transaction = self.context.pool.begin().await?;
-        let (name, lane) = (self.id.stream.name(), lane_column(self.id));
-        let state = match lanes::lock(&mut transaction, name, lane).await? {
-            Some(state) if self.owns(&state) => state,
-            Some(_) | None => return Ok(false),
-        };
-        if from_column(state.cursor) != self.cursor {
-            self.resume_at(&state);
-            return Ok(true);
-        }
-        let cursor = to_column(end);
-        let lease = self.context.lease;
-        lanes::move_cursor(&mut transaction, name, lane, cursor, fingerprint.as_deref(), lease).await?;
-        transaction.commit().await?;
-        self.cursor = end;
-        self.fingerprint = fingerprint;
-        Ok(true)
-    }
-
-    /// Before a reader is opened: the lane is ours, the position is the database's, and the stream is the one it
-    /// belongs to.
-    async fn prove(&mut self) -> Result<Option<Step>> {
-        let stored = lanes::find(&self.context.pool, self.id.stream.name(), lane_column(self.id)).await?;
-        match stored {
-            Some(state) if self.owns(&state) => self.go_to(&state),
-            Some(_) | None => return Ok(Some(Step::Lost)),
-        }
-        let (stream, at_cursor) =
-            reader::look_at(&self.context.connection, self.id.stream, self.cursor).await?;
-        let position = Position {
-            stream_created_at: self.stream_created_at,
-            cursor: self.cursor,
-            fingerprint: self.fingerprint.as_deref(),
-        };
-        if let Err(mismatch) = identity::judge(&stream, &position, at_cursor.as_deref()) {
-            metrics::counter!("ingest_cursor_mismatches_total", "stream" => self.id.stream.name())
-                .increment(1);
-            return Ok(Some(Step::Halted(mismatch)));
-        }
-        Ok(None)
-    }
-
-    fn owns(&self, state: &LaneState) -> bool {
-        state.epoch == self.epoch && state.owner == Some(self.context.owner)
-    }
-
-    async fn commit_pending(&mut self) -> Step {
-        let taken = self.attempt.clamp(1, self.pending.len());
-        let started = Instant::now();
-        let result = self.commit(taken, None).await;
-        let result = match result {
-            Err(error) if taken > 1 => {
-                // Smaller, also when it is nobody's fault: what was too much for a limit of time then fits it.
-                self.attempt = taken / 2;
-                if blame::may_be_the_event(&error) {
-                    tracing::warn!(lane = %self.id, events = taken, error = %describe(&error), "batch failed, searching the event");
-                    return Step::Committed(Counts::default());
-                }
-                Err(error)
-            }
-            Err(error) if blame::may_be_the_event(&error) => {
-                tracing::error!(lane = %self.id, seq = self.pending[0].stream_seq, error = %describe(&error), "event failed");
-                self.commit(1, Some(&error)).await
-            }
-            other => other,
-        };
-        match result {
-            Ok(Committed::Batch(counts, taken)) => {
-                self.advance(taken);
-                self.record(counts, taken, started);
-                Step::Committed(counts)
-            }
-            Ok(Committed::Moved(state)) => {
-                self.resume_at(&state);
-                Step::Committed(Counts::default())
-            }
-            Ok(Committed::Lost) => Step::Lost,
-            Err(error) => Step::Waiting(describe(&error)),
-        }
-    }
-
-    /// The first `taken` pending messages in one transaction with the cursor. With `failure` the single message is put
-    /// aside as a dead letter instead of being applied.
-    async fn commit(&self, taken: usize, failure: Option<&Error>) -> Result<Committed> {
-        let mut connection = self.context.pool.acquire().await?;
-        let transaction = self.transact(&mut connection, taken, failure);
-        match tokio::time::timeout(TRANSACTION_LIMIT, transaction).await {
-            Ok(Ok(committed)) => Ok(committed),
-            // After a failure the connection is not used again: it may be dead, or hold plans of an older schema.
-            Ok(Err(error)) => {
-                drop(connection.detach());
-                Err(error)
-            }
-            Err(_) => {
-                drop(connection.detach());
-                let why = format!("no answer within {} s", TRANSACTION_LIMIT.as_secs());
-                Err(Error::DatabaseUnavailable(why.into()))
-            }
-        }
-    }
-
-    async fn transact(
-        &self,
-        connection: &mut PgConnection,
-        taken: usize,
-        failure: Option<&Error>,
-    ) -> Result<Committed> {
-        let messages = &self.pending[..taken];
-        let Some(last) = messages.last() else { return Ok(Committed::Batch(Counts::default(), 0)) };
-        let (stream, lane) = (self.id.stream.name(), lane_column(self.id));
-        let plan = Plan::new(messages, self.id, self.context.bare_subjects);
-        let mut transaction = connection.begin().await?;
-        let Some(state) = lanes::lock(&mut transaction, stream, lane).await? else {
-            return Ok(Committed::Lost);
-        };
-        if !self.owns(&state) {
-            return Ok(Committed::Lost);
-        }
-        if from_column(state.cursor) != self.cursor {
-            return Ok(Committed::Moved(state));
-        }
-        let (counts, timestamp) = match failure {
-            None => self.apply(&mut transaction, &plan, messages).await?,
-            Some(error) => {
-                let letter = plan::internal_letter(
-                    &messages[0],
-                    self.id,
-                    self.stream_created_at,
-                    self.context.bare_subjects,
-                    error,
-                );
-                dead_letters::insert(&mut transaction, &[letter]).await?;
-                (Counts { dead: 1, ..Counts::default() }, None)
-            }
-        };
-        let (cursor, fingerprint) = (to_column(last.stream_seq), last.fingerprint());
-        lanes::move_cursor(&mut transaction, stream, lane, cursor, Some(&fingerprint), self.context.lease)
-            .await?;
-        if let Some(timestamp) = timestamp {
-            ledger::assert_fresh(&mut transaction, timestamp).await?;
-        }
-        transaction.commit().await?;
-        Ok(Committed::Batch(counts, taken))
-    }
-
-    async fn apply(
-        &self,
-        transaction: &mut PgConnection,
-        plan: &Plan,
-        messages: &[Incoming],
-    ) -> Result<(Counts, Option<chrono::DateTime<chrono::Utc>>)> {
-        let batch = ledger::apply_batch(transaction, &plan.entries, rand::random()).await?;
-        bots::keep_latest(transaction, &plan.beats).await?;
-        let (letters, counts) = plan.letters(messages, self.id, self.stream_created_at, &batch);
-        dead_letters::insert(transaction, &letters).await?;
-        Ok((counts, Some(batch.timestamp)))
     }
 
     fn advance(&mut self, taken: usize) {
@@ -405,6 +233,10 @@ impl Lane {
         self.cursor = from_column(state.cursor);
         self.fingerprint.clone_from(&state.fingerprint);
         self.stream_created_at = state.stream_created_at;
+    }
+
+    fn owns(&self, state: &LaneState) -> bool {
+        state.epoch == self.epoch && state.owner == Some(self.context.owner)
     }
 
     fn record(&self, counts: Counts, taken: usize, started: Instant) {

@@ -1,0 +1,37 @@
+//! Order behind events that wait to be tried again.
+//!
+//! Owns: the rule who waits behind whom, within a batch. Must not know: where letters are kept, or when they are tried.
+
+use super::entry::{Entry, Outcome};
+use crate::ids::{TradingId, UserId};
+use crate::ledger::Rejection;
+use std::collections::BTreeSet;
+
+/// Events of one user and trading keep their order.
+pub type Key = (UserId, TradingId);
+
+/// Who waits, and behind whom nobody does.
+#[derive(Clone, Debug, Default)]
+pub struct Waiting {
+    /// Keys with an earlier event that is still tried again.
+    pub keys: BTreeSet<Key>,
+    /// Places in the batch of entries that are tried for the last time: when they fail, nothing waits behind them.
+    pub last_tries: BTreeSet<usize>,
+}
+
+impl Waiting {
+    /// Whether `entry` must wait.
+    pub(super) fn holds(&self, entry: &Entry) -> bool {
+        self.keys.contains(&(entry.user, entry.trading))
+    }
+
+    /// The entry at place `at` came to `outcome`.
+    pub(super) fn note(&mut self, at: usize, entry: &Entry, outcome: &Outcome) {
+        let Outcome::Rejected(rejection) = outcome else { return };
+        // A disabled user's events wait for the user, however often they were tried.
+        let is_last = self.last_tries.contains(&at) && *rejection != Rejection::UserDisabled;
+        if rejection.is_unresolved() && !is_last {
+            self.keys.insert((entry.user, entry.trading));
+        }
+    }
+}
