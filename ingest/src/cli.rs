@@ -1,5 +1,6 @@
 //! The command line of `tiris-ingest`.
 
+use crate::command::dlq::{self, DlqArgs};
 use crate::demo::{self, DemoArgs};
 use crate::settings::RunArgs;
 use crate::worker;
@@ -19,6 +20,8 @@ enum Command {
     Run(Box<RunArgs>),
     /// Trade like a bot and publish what a bot would, to see the whole system work
     Demo(Box<DemoArgs>),
+    /// List, show, replay and discard dead letters: events that could not be applied
+    Dlq(Box<DlqArgs>),
 }
 
 impl Cli {
@@ -28,6 +31,11 @@ impl Cli {
         match self.command {
             Command::Run(args) => worker::run(args.check()?, stop).await,
             Command::Demo(args) => demo::run(*args, stop).await,
+            // Each of its steps is a transaction, so Ctrl-C may end it anywhere.
+            Command::Dlq(args) => tokio::select! {
+                () = stop.cancelled() => anyhow::bail!("stopped; what was done before stays done"),
+                done = dlq::run(*args) => done,
+            },
         }
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod blame;
 pub mod cli;
+pub mod command;
 pub mod connection;
 pub mod context;
 pub mod crew;

@@ -7,6 +7,7 @@ mod journey;
 mod lanes;
 mod poison;
 mod process;
+mod replays;
 mod retries;
 mod streams;
 mod world;

@@ -3,7 +3,7 @@
 use crate::world::{World, drain};
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
-use sqlx::types::chrono::{DateTime, Utc};
+use chrono::{DateTime, Utc};
 use std::time::Duration;
 use tiris_ingest::lane::{Lane, Step};
 use tiris_shared::event::Kind;

@@ -7,6 +7,7 @@
 mod filter;
 mod insert;
 mod queue;
+mod read;
 mod replay;
 mod resolve;
 mod retry;
@@ -14,6 +15,7 @@ mod retry;
 pub use filter::{Filter, count_open};
 pub use insert::{NewLetter, insert};
 pub use queue::{due, waiting_keys};
+pub use read::{Letter, get, list};
 pub use replay::{AccountChange, Replay, ReplayOptions, Summary, rehearse_all, replay, replay_all};
 pub use resolve::{Actor, close_applied, discard, discard_all};
 pub use retry::{Retried, put_aside, retry};

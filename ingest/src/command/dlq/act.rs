@@ -1,0 +1,187 @@
+//! Replays and discards letters.
+
+use super::{DiscardArgs, ReplayArgs};
+use crate::command::confirm::confirm;
+use anyhow::{Context, ensure};
+use comfy_table::{CellAlignment, Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
+use sqlx::PgPool;
+use std::fmt::Write as _;
+use tiris_shared::error::Error;
+use tiris_shared::store::dead_letters::{
+    self, Actor, Filter, Replay, ReplayOptions, Summary, count_open, discard_all, rehearse_all, replay_all,
+};
+use uuid::Uuid;
+
+/// Letters a dry run of many looks at.
+const REHEARSED_MAX: u32 = 200;
+/// Letters discarded in one transaction.
+const DISCARDED_AT_ONCE: u32 = 500;
+/// Longest reason, in characters.
+const REASON_CHARS_MAX: usize = 500;
+
+pub(super) async fn replay(pool: &PgPool, args: &ReplayArgs) -> anyhow::Result<()> {
+    let options = ReplayOptions { round: args.round, dry_run: args.dry_run, by: operator() };
+    match args.target.selection()? {
+        Some(filter) if args.dry_run => {
+            let summary = rehearse_all(pool, &filter, &options, REHEARSED_MAX).await?;
+            print_effects(&summary.effects);
+            println!(
+                "{} of the first {} letters would apply; {} are open",
+                summary.applied, summary.tried, summary.left
+            );
+            Ok(())
+        }
+        Some(filter) => replay_selected(pool, &filter, &options, args.yes).await,
+        None => replay_named(pool, &args.target.ids, &options).await,
+    }
+}
+
+async fn replay_named(pool: &PgPool, ids: &[Uuid], options: &ReplayOptions) -> anyhow::Result<()> {
+    let mut transaction = pool.begin().await.context("cannot reach the database")?;
+    let mut effects = Vec::new();
+    for id in ids {
+        let effect = dead_letters::replay(&mut transaction, *id, options, rand::random()).await;
+        effects.push(effect.map_err(|error| explain(error, *id))?);
+    }
+    if options.dry_run {
+        transaction.rollback().await?;
+    } else {
+        transaction.commit().await?;
+    }
+    print_effects(&effects);
+    let refused = effects.iter().filter(|effect| effect.refused.is_some()).count();
+    ensure!(refused == 0, "{refused} of {} letters are refused and stay open", effects.len());
+    println!("{}", if options.dry_run { "nothing was changed" } else { "done" });
+    Ok(())
+}
+
+async fn replay_selected(
+    pool: &PgPool,
+    filter: &Filter,
+    options: &ReplayOptions,
+    yes: bool,
+) -> anyhow::Result<()> {
+    let open = count(pool, filter).await?;
+    if open == 0 {
+        println!("no open letter is selected");
+        return Ok(());
+    }
+    if !confirm(&format!("replay {open} letters"), yes)? {
+        return Ok(());
+    }
+    let bar = bar(open, "letters tried");
+    let summary = replay_all(pool, filter, options, u64::MAX, |so_far: &Summary| {
+        bar.set_length(bar.length().unwrap_or(0).max(so_far.tried));
+        bar.set_position(so_far.tried);
+    })
+    .await?;
+    bar.finish_and_clear();
+    println!("{} letters are in the books now, {} stay open", summary.applied, summary.left);
+    Ok(())
+}
+
+pub(super) async fn discard(pool: &PgPool, args: &DiscardArgs) -> anyhow::Result<()> {
+    let length = args.reason.chars().count();
+    ensure!(
+        (1..=REASON_CHARS_MAX).contains(&length) && !args.reason.contains('\0'),
+        "--reason must have 1 to {REASON_CHARS_MAX} characters (given: {length})"
+    );
+    let Some(filter) = args.target.selection()? else {
+        return discard_named(pool, args).await;
+    };
+    let open = count(pool, &filter).await?;
+    if open == 0 {
+        println!("no open letter is selected");
+        return Ok(());
+    }
+    if !confirm(&format!("give {open} letters up for good"), args.yes)? {
+        return Ok(());
+    }
+    let bar = bar(open, "letters discarded");
+    loop {
+        let mut transaction = pool.begin().await?;
+        let done =
+            discard_all(&mut transaction, &filter, &args.reason, &operator(), DISCARDED_AT_ONCE).await?;
+        transaction.commit().await?;
+        bar.inc(done);
+        if done == 0 {
+            break;
+        }
+    }
+    bar.finish_and_clear();
+    println!("{} letters are discarded", bar.position());
+    Ok(())
+}
+
+async fn discard_named(pool: &PgPool, args: &DiscardArgs) -> anyhow::Result<()> {
+    let ids = &args.target.ids;
+    if !confirm(&format!("give {} letter(s) up for good", ids.len()), args.yes)? {
+        return Ok(());
+    }
+    let mut transaction = pool.begin().await.context("cannot reach the database")?;
+    for id in ids {
+        let discarded = dead_letters::discard(&mut transaction, *id, &args.reason, &operator()).await;
+        discarded.map_err(|error| explain(error, *id))?;
+    }
+    transaction.commit().await?;
+    println!("{} letters are discarded", ids.len());
+    Ok(())
+}
+
+async fn count(pool: &PgPool, filter: &Filter) -> anyhow::Result<u64> {
+    let mut connection = pool.acquire().await.context("cannot reach the database")?;
+    Ok(count_open(&mut connection, filter).await?)
+}
+
+fn explain(error: Error, id: Uuid) -> anyhow::Error {
+    anyhow::Error::new(error).context(format!("letter {id}: nothing was changed"))
+}
+
+/// By the name the system knows, for the letter's record.
+fn operator() -> Actor {
+    let user = nix::unistd::User::from_uid(nix::unistd::Uid::current()).ok().flatten();
+    Actor::Operator(user.map_or_else(|| nix::unistd::Uid::current().to_string(), |user| user.name))
+}
+
+fn bar(length: u64, what: &str) -> ProgressBar {
+    let bar = ProgressBar::new(length);
+    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {human_pos}/{human_len} {msg} · {elapsed}") {
+        bar.set_style(style);
+    }
+    bar.with_message(what.to_owned())
+}
+
+fn print_effects(effects: &[Replay]) {
+    for effect in effects {
+        let mut line = format!("letter {}: ", effect.id);
+        let written = match &effect.refused {
+            Some(cause) => write!(line, "refused, {}: {}", cause.code, cause.reason),
+            None if effect.was_applied => write!(line, "is in the books already"),
+            None => write!(line, "{} postings", effect.postings.len()),
+        };
+        // Writing to a text cannot fail.
+        written.ok();
+        println!("{line}");
+        if effect.accounts.is_empty() {
+            continue;
+        }
+        let mut table = Table::new();
+        table.load_style(presets::UTF8_FULL_CONDENSED);
+        table.set_header(["sub-account", "symbol", "balance before", "after", "locked before", "after"]);
+        for change in &effect.accounts {
+            table.add_row([
+                change.account.to_string(),
+                change.symbol.clone(),
+                change.balance.0.to_string(),
+                change.balance.1.to_string(),
+                change.locked.0.to_string(),
+                change.locked.1.to_string(),
+            ]);
+        }
+        for column in table.column_iter_mut().skip(2) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        println!("{table}");
+    }
+}

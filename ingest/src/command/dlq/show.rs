@@ -1,0 +1,140 @@
+//! Lists and shows letters.
+
+use super::{ListArgs, ShowArgs};
+use anyhow::Context;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use comfy_table::{ContentArrangement, Table, presets};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use chrono::{DateTime, SecondsFormat, Utc};
+use tiris_shared::store::dead_letters::{self, Letter};
+
+pub(super) async fn list(pool: &PgPool, args: &ListArgs) -> anyhow::Result<()> {
+    let status = Some(args.status.as_str()).filter(|status| *status != "all");
+    let filter = args.filter.filter(status);
+    let mut connection = pool.acquire().await.context("cannot reach the database")?;
+    let letters = dead_letters::list(&mut connection, &filter, args.limit).await?;
+    if args.json {
+        for letter in &letters {
+            println!("{}", as_json(letter));
+        }
+        return Ok(());
+    }
+    if letters.is_empty() {
+        println!("no letters");
+        return Ok(());
+    }
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header([
+        "id",
+        "put aside",
+        "lane",
+        "seq",
+        "class",
+        "code",
+        "event",
+        "user",
+        "tries",
+        "next try",
+        "status",
+    ]);
+    for letter in &letters {
+        table.add_row([
+            letter.id.to_string(),
+            short(letter.created_at),
+            format!("{}/{}", letter.stream, letter.lane),
+            letter.stream_seq.to_string(),
+            letter.class.clone(),
+            letter.code.clone(),
+            letter.event_id.clone().unwrap_or_default(),
+            letter.user_id.map(|user| user.to_string()).unwrap_or_default(),
+            letter.attempts.to_string(),
+            next_try(letter),
+            letter.status.clone(),
+        ]);
+    }
+    println!("{table}");
+    if letters.len() >= usize::try_from(args.limit).unwrap_or(usize::MAX) {
+        println!("there may be more: --limit shows them, --from and --until narrow the list");
+    }
+    Ok(())
+}
+
+pub(super) async fn one(pool: &PgPool, args: &ShowArgs) -> anyhow::Result<()> {
+    let mut connection = pool.acquire().await.context("cannot reach the database")?;
+    let letter = dead_letters::get(&mut connection, args.id).await?;
+    if args.json {
+        println!("{}", as_json(&letter));
+        return Ok(());
+    }
+    let time = |time: Option<DateTime<Utc>>| time.map_or("-".to_owned(), short);
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+    for (name, value) in [
+        ("id", letter.id.to_string()),
+        ("status", letter.status.clone()),
+        ("class", letter.class.clone()),
+        ("code", letter.code.clone()),
+        ("reason", letter.reason.clone()),
+        ("tries", letter.attempts.to_string()),
+        ("next try", next_try(&letter)),
+        ("others wait behind it", if letter.blocks { "yes" } else { "no" }.to_owned()),
+        ("event id", letter.event_id.clone().unwrap_or_default()),
+        ("user", letter.user_id.map(|id| id.to_string()).unwrap_or_default()),
+        ("trading", letter.trading_id.map(|id| id.to_string()).unwrap_or_default()),
+        ("lane, sequence", format!("{}/{}, {}", letter.stream, letter.lane, letter.stream_seq)),
+        ("subject", letter.subject.clone()),
+        ("taken by the broker", time(letter.broker_time)),
+        ("put aside", short(letter.created_at)),
+        ("published", time(letter.published_at)),
+        ("headers", letter.headers.to_string()),
+        ("info", letter.info.to_string()),
+    ] {
+        table.add_row([name.to_owned(), value]);
+    }
+    println!("{table}");
+    match std::str::from_utf8(&letter.payload) {
+        Ok(text) => {
+            let pretty =
+                serde_json::from_str::<Value>(text).and_then(|value| serde_json::to_string_pretty(&value));
+            println!("{}", pretty.unwrap_or_else(|_| text.escape_debug().to_string()));
+        }
+        Err(_) => println!(
+            "{} bytes that are no text, in base64: {}",
+            letter.payload.len(),
+            STANDARD.encode(&letter.payload)
+        ),
+    }
+    Ok(())
+}
+
+fn next_try(letter: &Letter) -> String {
+    match letter.next_attempt_at {
+        Some(time) => short(time),
+        None if letter.code == "USER_DISABLED" && letter.blocks => "when enabled".to_owned(),
+        None if letter.blocks => "behind another".to_owned(),
+        None => "-".to_owned(),
+    }
+}
+
+fn short(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+fn as_json(letter: &Letter) -> Value {
+    let mut object = json!({
+        "id": letter.id, "status": letter.status, "class": letter.class, "code": letter.code, "reason": letter.reason,
+        "attempts": letter.attempts, "next_attempt_at": letter.next_attempt_at, "blocks": letter.blocks,
+        "event_id": letter.event_id, "user_id": letter.user_id, "trading_id": letter.trading_id,
+        "stream": letter.stream, "lane": letter.lane, "stream_seq": letter.stream_seq, "subject": letter.subject,
+        "broker_time": letter.broker_time, "created_at": letter.created_at, "published_at": letter.published_at,
+        "headers": letter.headers, "info": letter.info,
+    });
+    match std::str::from_utf8(&letter.payload) {
+        Ok(text) => object["payload"] = text.into(),
+        Err(_) => object["payload_base64"] = STANDARD.encode(&letter.payload).into(),
+    }
+    object
+}
