@@ -15,6 +15,7 @@ fn type_name(column: &ColumnType) -> String {
         ColumnType::JsonBinary => "jsonb".into(),
         ColumnType::TimestampWithTimeZone => "timestamptz".into(),
         ColumnType::Date => "date".into(),
+        ColumnType::Boolean => "bool".into(),
         ColumnType::SmallInteger => "int2".into(),
         ColumnType::Integer => "int4".into(),
         ColumnType::BigInteger => "int8".into(),

@@ -92,9 +92,11 @@ async fn every_step_down_of_a_filled_database_can_be_taken_up_again() {
 }
 
 #[tokio::test]
-async fn going_down_one_step_keeps_the_tradings_of_public_bindings() {
+async fn going_down_past_the_public_bindings_keeps_the_tradings_that_use_them() {
     let database = filled().await;
-    down(database.url(), Some(1)).await.expect("down");
+    let states = status(database.url()).await.expect("status");
+    let steps = states.iter().skip_while(|state| state.name != "m0004_public_exchange_bindings").count();
+    down(database.url(), Some(u32::try_from(steps).expect("few"))).await.expect("down");
     let kept: i64 = value(
         &database,
         "SELECT count(*) FROM tradings WHERE name = 'paper' AND exchange_binding_id IS NULL",
