@@ -3,6 +3,7 @@
 mod auditor;
 mod dev_stack;
 mod harness;
+mod lease_model;
 mod ledger;
 mod schema;
 mod world;
