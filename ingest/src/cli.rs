@@ -1,10 +1,14 @@
 //! The command line of `tiris-ingest`.
 
 use crate::command::dlq::{self, DlqArgs};
+use crate::command::lanes::{self, LanesArgs};
+use crate::command::status::{self, StatusArgs};
 use crate::demo::{self, DemoArgs};
 use crate::settings::RunArgs;
 use crate::worker;
+use std::process::ExitCode;
 use tiris_shared::shutdown;
+use tokio_util::sync::CancellationToken;
 
 /// Turns the bots' events into balances: reads NATS JetStream, writes PostgreSQL, exactly once and in order.
 #[derive(clap::Parser, Debug)]
@@ -20,22 +24,36 @@ enum Command {
     Run(Box<RunArgs>),
     /// Trade like a bot and publish what a bot would, to see the whole system work
     Demo(Box<DemoArgs>),
+    /// Show how every lane is: owner, lag, last commit, dead letters; exit code 2 when a lane does not run
+    Status(StatusArgs),
+    /// Show whether cursors and streams belong together, and let a halted lane go on
+    Lanes(Box<LanesArgs>),
     /// List, show, replay and discard dead letters: events that could not be applied
     Dlq(Box<DlqArgs>),
 }
 
 impl Cli {
     /// Does what the command line asks for.
-    pub async fn run(self) -> anyhow::Result<()> {
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
         let stop = shutdown::on_signals()?;
         match self.command {
-            Command::Run(args) => worker::run(args.check()?, stop).await,
-            Command::Demo(args) => demo::run(*args, stop).await,
-            // Each of its steps is a transaction, so Ctrl-C may end it anywhere.
-            Command::Dlq(args) => tokio::select! {
-                () = stop.cancelled() => anyhow::bail!("stopped; what was done before stays done"),
-                done = dlq::run(*args) => done,
-            },
+            Command::Run(args) => worker::run(args.check()?, stop).await?,
+            Command::Demo(args) => demo::run(*args, stop).await?,
+            Command::Status(args) => return status::run(args, stop).await,
+            Command::Lanes(args) => until(&stop, lanes::run(*args)).await?,
+            Command::Dlq(args) => until(&stop, dlq::run(*args)).await?,
         }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Each step of `work` is a transaction, so Ctrl-C may end it anywhere.
+async fn until(
+    stop: &CancellationToken,
+    work: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<()> {
+    tokio::select! {
+        () = stop.cancelled() => anyhow::bail!("stopped; what was done before stays done"),
+        done = work => done,
     }
 }

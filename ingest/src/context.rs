@@ -7,6 +7,15 @@ use std::time::Duration;
 use tiris_shared::event::BareSubjects;
 use uuid::Uuid;
 
+/// What a lane does whose cursor and stream do not belong together: by default it halts and waits for a person.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Begin anew when the stream was made anew or lost its tail.
+    pub resets: bool,
+    /// Give up messages that retention took before they were read.
+    pub accepts_gaps: bool,
+}
+
 /// What all lanes of a worker share.
 #[derive(Clone, Debug)]
 pub struct Context {
@@ -26,6 +35,8 @@ pub struct Context {
     pub lease: Duration,
     /// How often an idle lane moves its cursor behind the messages of other lanes, at most.
     pub idle_move: Duration,
+    /// What a lane does whose cursor and stream do not belong together.
+    pub policy: Policy,
     /// Where lanes tell how they are.
     pub board: Board,
 }

@@ -8,12 +8,14 @@ use crate::context::Context;
 use crate::lane::{Lane, lane_column};
 use crate::reader::{self, LaneId};
 use crate::share::{self, Move};
+use crate::status::{self, Lag, Line};
 use crate::stream::EventStream;
 use anyhow::Context as _;
+use chrono::Utc;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tiris_shared::error::Result;
-use tiris_shared::store::lanes::{self, TakenLane};
+use tiris_shared::store::lanes::{self, Report, TakenLane};
 use tiris_shared::store::workers::{self, Worker};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -100,9 +102,13 @@ impl Crew {
         let (pool, lease, owner) = (&self.context.pool, self.context.lease, self.worker.owner);
         let living = workers::renew(pool, &self.worker, lease).await?;
         // Only what a task of ours runs: a lane that could not be given back must not stay ours.
-        let (streams, lane_numbers): (Vec<&str>, Vec<i32>) =
-            self.held.keys().map(|id| (id.stream.name(), lane_column(*id))).unzip();
-        lanes::renew(pool, owner, lease, &streams, &lane_numbers).await?;
+        let lines = self.context.board.lines();
+        let reports: Vec<Report> =
+            self.held.keys().filter_map(|id| lines.get(id).map(|line| report(*id, line))).collect();
+        status::gauge_halted(&lines);
+        lanes::renew(pool, owner, lease, &reports).await?;
+        let ours = lanes::held(pool, owner).await?;
+        self.drop_lost(&ours);
         let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
         let all = count(EventStream::ALL.len()).saturating_mul(self.context.lanes + 1);
         let held = self.held.values().filter(|held| !held.stop.is_cancelled()).count();
@@ -117,6 +123,19 @@ impl Crew {
         }
         self.context.board.stand_by();
         Ok(())
+    }
+
+    /// Stops lanes that are not ours any more by the database. An idle one would not notice by itself for a while.
+    fn drop_lost(&self, ours: &[(String, i32, i64)]) {
+        for (id, held) in self.held.iter().filter(|(_, held)| !held.stop.is_cancelled()) {
+            let is_ours = |(stream, lane, epoch): &(String, i32, i64)| {
+                stream == id.stream.name() && *lane == lane_column(*id) && *epoch == held.epoch
+            };
+            if !ours.iter().any(is_ours) {
+                tracing::warn!(lane = %id, epoch = held.epoch, "the lane is not ours any more");
+                held.stop.cancel();
+            }
+        }
     }
 
     fn start(&mut self, taken: &TakenLane) {
@@ -156,6 +175,22 @@ impl Crew {
         if self.held.get(&id).is_some_and(|held| held.epoch == epoch) {
             self.held.remove(&id);
             self.context.board.remove(id);
+            status::gauge_lag(id, Lag::NONE, 0);
         }
+    }
+}
+
+/// What the lane's row keeps; the same figures go to the metrics.
+fn report(id: LaneId, line: &Line) -> Report {
+    let now = Utc::now().timestamp_nanos_opt().unwrap_or(i64::MAX);
+    status::gauge_lag(id, line.lag, now);
+    Report {
+        stream: id.stream.name(),
+        lane: lane_column(id),
+        status: line.status.name(),
+        reason: line.status.reason(),
+        lag_messages: line.lag.messages.map(|messages| i64::try_from(messages).unwrap_or(i64::MAX)),
+        lag_exact: line.lag.exact,
+        lag_millis: line.lag.age(now).map(|age| i64::try_from(age.as_millis()).unwrap_or(i64::MAX)),
     }
 }

@@ -45,6 +45,12 @@ impl Intake {
         self.reader.is_some()
     }
 
+    /// Messages of the lane the stream holds behind the last one read; none when that is not known.
+    #[must_use]
+    pub fn behind(&self) -> Option<u64> {
+        self.reader.as_ref().and_then(|open| open.reader.behind())
+    }
+
     /// Gives the reader up, because the cursor is elsewhere.
     pub fn close(&mut self) {
         self.reader = None;

@@ -11,7 +11,7 @@ async fn main() -> ExitCode {
         tracing::debug!("a TLS provider was installed before");
     }
     match Cli::parse().run().await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("tiris-ingest: {error:#}");
             ExitCode::FAILURE

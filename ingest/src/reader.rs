@@ -86,6 +86,7 @@ pub async fn look_at(
         created_at: nanoseconds(info.created),
         first_seq: info.state.first_sequence,
         last_seq: info.state.last_sequence,
+        lanes: stream.lanes_of(&info.config),
     };
     let expected = cursor > 0 && (state.first_seq..=state.last_seq).contains(&cursor);
     if !expected {
@@ -108,6 +109,8 @@ pub struct Reader {
     received: u64,
     /// What the server had delivered at the last idle check.
     under_way: u64,
+    /// Messages of the lane the stream holds behind the last one received; none before that was told.
+    behind: Option<u64>,
     /// Disconnects of the client when this reader was opened.
     disconnects: u64,
 }
@@ -167,7 +170,7 @@ impl Reader {
             .messages()
             .await
             .map_err(unavailable)?;
-        Ok(Self { messages, consumer, received: 0, under_way: 0, disconnects })
+        Ok(Self { messages, consumer, received: 0, under_way: 0, behind: None, disconnects })
     }
 
     /// Waits up to `wait` for a message and takes all that is there, within `limits`; empty when nothing came.
@@ -206,6 +209,7 @@ impl Reader {
             )));
         }
         self.received = info.consumer_sequence;
+        self.behind = Some(info.pending);
         Ok(Incoming {
             subject: message.subject.to_string(),
             payload: message.payload.clone(),
@@ -232,7 +236,16 @@ impl Reader {
         }
         let info = self.consumer.get_info().await.map_err(unavailable)?;
         self.under_way = info.delivered.consumer_sequence;
+        if self.is_complete() {
+            self.behind = Some(info.num_pending);
+        }
         Ok(info.num_pending)
+    }
+
+    /// Messages of the lane the stream holds behind the last one received; none before that was told.
+    #[must_use]
+    pub const fn behind(&self) -> Option<u64> {
+        self.behind
     }
 
     /// Whether all that was under way at the last idle check has arrived.

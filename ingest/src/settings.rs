@@ -1,5 +1,6 @@
 //! The settings of the worker.
 
+use crate::context::Policy;
 use std::time::Duration;
 use tiris_shared::config::{
     ConfigError, DatabaseArgs, DatabaseConfig, Environment, NatsArgs, NatsConfig, Problems, ServiceArgs,
@@ -32,6 +33,12 @@ pub struct RunArgs {
     /// Seconds after which the lanes of a worker that gives no sign of life go to others (2 to 300)
     #[arg(long, env = "TIRIS_LEASE_SECONDS", default_value = "10", value_name = "SECONDS")]
     lease_seconds: String,
+    /// When a stream was made anew or lost its tail: halt, or resume from its start (what is done stays done once)
+    #[arg(long, env = "TIRIS_ON_STREAM_LOST", default_value = "halt", value_name = "POLICY")]
+    on_stream_lost: String,
+    /// When retention took messages before they were read: halt, or accept the gap
+    #[arg(long, env = "TIRIS_ON_GAP", default_value = "halt", value_name = "POLICY")]
+    on_gap: String,
     /// Copies of each stream a cluster keeps (1 to 5)
     #[arg(long, env = "TIRIS_STREAM_REPLICAS", default_value = "1", value_name = "COUNT")]
     stream_replicas: String,
@@ -63,6 +70,8 @@ pub struct Settings {
     pub batch_events: usize,
     /// How long a lane stays with a worker that gives no sign of life.
     pub lease: Duration,
+    /// What a lane does whose cursor and stream do not belong together.
+    pub policy: Policy,
 }
 
 /// What the streams are declared with.
@@ -95,6 +104,8 @@ impl RunArgs {
         let streams = self.checked_streams(problems);
         let batch_events = problems.parse_within("TIRIS_BATCH_EVENTS", &self.batch_events, 1, 10_000);
         let lease = problems.parse_within("TIRIS_LEASE_SECONDS", &self.lease_seconds, 2, 300);
+        let resets = choice(problems, "TIRIS_ON_STREAM_LOST", &self.on_stream_lost, "resume");
+        let accepts_gaps = choice(problems, "TIRIS_ON_GAP", &self.on_gap, "accept");
         let bare_subjects = match &self.bare_subjects {
             Some(text) => problems.parse("TIRIS_BARE_SUBJECTS", text),
             None => service.as_ref().map(|service| match service.environment {
@@ -110,6 +121,7 @@ impl RunArgs {
             bare_subjects: bare_subjects?,
             batch_events: usize::try_from(batch_events?).ok()?,
             lease: Duration::from_secs(u64::from(lease?)),
+            policy: Policy { resets: resets?, accepts_gaps: accepts_gaps? },
         })
     }
 
@@ -130,5 +142,17 @@ impl RunArgs {
             system_max_age: days(system_days?),
             max_bytes,
         })
+    }
+}
+
+/// Whether `text` is `go_on` and not `halt`.
+fn choice(problems: &mut Problems, variable: &str, text: &str, go_on: &str) -> Option<bool> {
+    match text.trim() {
+        "halt" => Some(false),
+        other if other == go_on => Some(true),
+        other => {
+            problems.add(variable, format_args!("must be halt or {go_on} (given: {other:?})"));
+            None
+        }
     }
 }

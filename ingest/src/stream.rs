@@ -82,6 +82,16 @@ impl EventStream {
         SubjectTransform { source: source.to_owned(), destination }
     }
 
+    /// How many lanes a stream with this configuration puts its users into; none when it does not.
+    #[must_use]
+    pub fn lanes_of(self, config: &Config) -> Option<u32> {
+        let transform = config.subject_transform.as_ref()?;
+        let (_, rest) = transform.destination.split_once("partition(")?;
+        let lanes = rest.split([',', ')']).next()?.trim().parse().ok()?;
+        let ours = self.transform(lanes);
+        (transform.source == ours.source && transform.destination == ours.destination).then_some(lanes)
+    }
+
     /// The subjects of a lane, as the stream keeps them; lane number `lanes` is that of the bare subjects.
     #[must_use]
     pub fn lane_subjects(self, lane: u32, lanes: u32) -> Vec<String> {

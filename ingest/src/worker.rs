@@ -55,6 +55,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
         batch_events: settings.batch_events,
         lease: settings.lease,
         idle_move: IDLE_MOVE_INTERVAL,
+        policy: settings.policy,
         board,
     };
     let mut crew = Crew::new(context.clone(), myself(&context));

@@ -2,9 +2,14 @@
 
 pub mod confirm;
 pub mod dlq;
+pub mod lanes;
+pub mod status;
 
+use crate::connection::Connection;
+use anyhow::Context;
 use sqlx::PgPool;
-use tiris_shared::config::{DatabaseArgs, Problems};
+use std::time::Duration;
+use tiris_shared::config::{DatabaseArgs, NatsArgs, Problems};
 use tiris_shared::database;
 
 /// Connections to the database for a command.
@@ -12,4 +17,17 @@ pub(crate) fn pool(args: &DatabaseArgs) -> anyhow::Result<PgPool> {
     let mut problems = Problems::default();
     let config = args.check(&mut problems);
     Ok(database::pool(&problems.finish(config)?, "tiris-ingest command")?)
+}
+
+/// A command waits this long for NATS.
+const NATS_WAIT: Duration = Duration::from_secs(5);
+
+/// A connection to NATS for a command, which a person waits for.
+pub(crate) async fn connection(args: &NatsArgs) -> anyhow::Result<Connection> {
+    let mut problems = Problems::default();
+    let config = args.check(&mut problems);
+    let connection = Connection::open(&problems.finish(config)?).await?;
+    let answered = tokio::time::timeout(NATS_WAIT, connection.client.flush()).await;
+    answered.context("NATS does not answer: is it running, and does NATS_URL say where?")??;
+    Ok(connection)
 }

@@ -100,9 +100,13 @@ impl Lane {
                 (Counts { dead: 1, ..Counts::default() }, None)
             }
         };
-        let (cursor, fingerprint) = (to_column(last.stream_seq), last.fingerprint());
-        lanes::move_cursor(&mut transaction, stream, lane, cursor, Some(&fingerprint), self.context.lease)
-            .await?;
+        let fingerprint = last.fingerprint();
+        let to = lanes::Move {
+            cursor: to_column(last.stream_seq),
+            fingerprint: Some(&fingerprint),
+            events: i64::try_from(taken).unwrap_or(i64::MAX),
+        };
+        lanes::move_cursor(&mut transaction, stream, lane, to, self.context.lease).await?;
         if let Some(timestamp) = timestamp {
             ledger::assert_fresh(&mut transaction, timestamp).await?;
         }

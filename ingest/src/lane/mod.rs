@@ -9,12 +9,14 @@ mod proof;
 mod retry;
 mod transaction;
 
+pub(crate) use proof::restart;
+
 use crate::context::Context;
 use crate::identity::Mismatch;
 use crate::intake::Intake;
 use crate::plan::Counts;
 use crate::reader::{self, Incoming, LaneId};
-use crate::status::LaneStatus;
+use crate::status::{Lag, LaneStatus};
 use rand::RngExt;
 use retry::Retries;
 use std::time::{Duration, Instant};
@@ -61,6 +63,8 @@ pub struct Lane {
     /// When the end of the stream was last read while nothing came, and what it was.
     looked_at_end: Instant,
     end: u64,
+    /// What was told to be wrong with cursor and stream.
+    halted: Option<Mismatch>,
 }
 
 impl Lane {
@@ -82,6 +86,7 @@ impl Lane {
             backoff: BACKOFF_MIN,
             looked_at_end: Instant::now(),
             end: 0,
+            halted: None,
         };
         lane.go_to(state);
         lane
@@ -115,7 +120,7 @@ impl Lane {
             let (status, wait) = match &step {
                 Step::Committed(_) | Step::Idle => (LaneStatus::Running, Duration::ZERO),
                 Step::Waiting(why) => (LaneStatus::Waiting(why.clone()), self.next_backoff()),
-                Step::Halted(mismatch) => (LaneStatus::Halted(mismatch.to_string()), HALTED_WAIT),
+                Step::Halted(mismatch) => (LaneStatus::Halted(*mismatch), HALTED_WAIT),
                 Step::Lost => {
                     tracing::warn!(lane = %self.id, epoch = self.epoch, "another worker has the lane");
                     return false;
@@ -124,11 +129,11 @@ impl Lane {
             if self.context.board.set(self.id, status) {
                 match &step {
                     Step::Waiting(why) => tracing::warn!(lane = %self.id, %why, "lane waits"),
-                    Step::Halted(why) => tracing::error!(lane = %self.id, %why, "lane is halted"),
+                    // Told where it was found.
+                    Step::Halted(_) | Step::Lost => {}
                     Step::Committed(_) | Step::Idle => {
                         tracing::info!(lane = %self.id, cursor = self.cursor, "lane runs")
                     }
-                    Step::Lost => {}
                 }
             }
             tokio::select! {
@@ -185,7 +190,25 @@ impl Lane {
         }
         self.pending = self.intake.next(&self.context, self.id, self.epoch, self.cursor).await?;
         self.attempt = self.pending.len();
+        self.measure_lag(None);
         Ok(None)
+    }
+
+    /// Puts on the board how far the lane is behind. `done_at`: when the broker took the last message committed.
+    fn measure_lag(&self, done_at: Option<i64>) {
+        let Some(behind) = self.intake.behind() else { return };
+        let waiting = u64::try_from(self.pending.len()).unwrap_or(u64::MAX);
+        let lag = match self.pending.first() {
+            Some(first) => Lag {
+                messages: Some(behind.saturating_add(waiting)),
+                exact: true,
+                oldest: Some(first.broker_time),
+            },
+            None if behind == 0 => Lag::NONE,
+            // The next message is younger than the last one, until it is read.
+            None => Lag { messages: Some(behind), exact: true, oldest: done_at },
+        };
+        self.context.board.set_lag(self.id, lag);
     }
 
     async fn idle(&mut self) -> Step {
@@ -205,9 +228,11 @@ impl Lane {
     }
 
     fn advance(&mut self, taken: usize) {
-        if let Some(last) = self.pending.drain(..taken).next_back() {
+        let last = self.pending.drain(..taken).next_back();
+        if let Some(last) = last {
             self.cursor = last.stream_seq;
             self.fingerprint = Some(last.fingerprint());
+            self.measure_lag(Some(last.broker_time));
         }
         self.attempt = self.pending.len();
         self.backoff = BACKOFF_MIN;

@@ -3,6 +3,7 @@
 mod crew;
 mod dead_letters;
 mod faults;
+mod identity;
 mod journey;
 mod lanes;
 mod poison;

@@ -21,10 +21,15 @@ pub(crate) const LEASE_SECONDS: u64 = 2;
 pub(crate) struct Worker {
     pub(crate) process: Process,
     admin: String,
+    metrics: String,
 }
 
 impl Worker {
     pub(crate) fn start(database_url: &str, nats_url: &str) -> Result<Self> {
+        Self::start_with(database_url, nats_url, &[])
+    }
+
+    pub(crate) fn start_with(database_url: &str, nats_url: &str, settings: &[(&str, &str)]) -> Result<Self> {
         let port = free_port()?;
         let process = Process::command(binary("tiris-ingest")?)
             .arg("run")
@@ -32,9 +37,22 @@ impl Worker {
             .env("NATS_URL", nats_url)
             .env("TIRIS_LANES", LANES.to_string())
             .env("TIRIS_LEASE_SECONDS", LEASE_SECONDS.to_string())
-            .env("TIRIS_ADMIN_LISTEN", format!("127.0.0.1:{port}"))
-            .spawn()?;
-        Ok(Self { process, admin: format!("http://127.0.0.1:{port}/health/ready") })
+            .env("TIRIS_ADMIN_LISTEN", format!("127.0.0.1:{port}"));
+        let process =
+            settings.iter().fold(process, |process, (name, value)| process.env(name, value)).spawn()?;
+        let address = |path: &str| format!("http://127.0.0.1:{port}{path}");
+        Ok(Self { process, admin: address("/health/ready"), metrics: address("/metrics") })
+    }
+
+    /// Waits until the metrics have a line that begins with `line`.
+    pub(crate) async fn counts(&self, line: &str) -> Result<()> {
+        let client = reqwest::Client::builder().no_proxy().build()?;
+        eventually(line, WAIT, async || {
+            let text = client.get(&self.metrics).send().await?.text().await?;
+            ensure!(text.lines().any(|found| found.starts_with(line)), "{text}");
+            Ok(())
+        })
+        .await
     }
 
     pub(crate) async fn ready(&mut self) -> Result<()> {
@@ -42,7 +60,7 @@ impl Worker {
     }
 
     /// Waits until exactly the checks `names` fail and the report holds `detail`.
-    async fn fails(&self, names: &[&str], detail: &str) -> Result<()> {
+    pub(crate) async fn fails(&self, names: &[&str], detail: &str) -> Result<()> {
         let client = reqwest::Client::builder().no_proxy().build()?;
         eventually(&format!("{names:?} not ready"), WAIT, async || {
             let answer = client.get(&self.admin).send().await?;
@@ -139,7 +157,7 @@ async fn a_database_that_hangs_is_told_and_does_not_keep_ingest_from_stopping() 
     .await?;
     hang.send(true)?;
     world.send(Kind::BalanceUpdated, &world.credit(world.currency, "BTC", "1")).await?;
-    worker.fails(&["database"], "no answer within").await?;
+    worker.fails(&["database", "lanes"], "no answer within").await?;
     worker.stops().await?;
     let mut worker = Worker::start(world.database.url(), &world.nats.url())?;
     eventually("the second event", WAIT, async || {
@@ -165,6 +183,8 @@ async fn every_mistake_in_the_settings_of_the_worker_is_told_at_once_by_its_name
         ("TIRIS_BARE_SUBJECTS", "perhaps"),
         ("TIRIS_BATCH_EVENTS", "0"),
         ("TIRIS_LEASE_SECONDS", "1"),
+        ("TIRIS_ON_STREAM_LOST", "pray"),
+        ("TIRIS_ON_GAP", ""),
         ("TIRIS_STREAM_REPLICAS", "6"),
         ("TIRIS_TRADING_DAYS", "none"),
         ("TIRIS_TRADING_SYSTEM_DAYS", ""),

@@ -2,8 +2,8 @@
 
 use crate::world::{World, drain};
 use anyhow::{Result, ensure};
-use serde_json::{Value, json};
 use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
 use std::time::Duration;
 use tiris_ingest::lane::{Lane, Step};
 use tiris_shared::event::Kind;

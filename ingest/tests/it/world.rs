@@ -8,13 +8,16 @@ use sqlx::PgPool;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tiris_ingest::connection::Connection;
-use tiris_ingest::context::Context;
+use tiris_ingest::context::{Context, Policy};
 use tiris_ingest::lane::{Lane, Step};
 use tiris_ingest::reader::LaneId;
 use tiris_ingest::settings::{RunArgs, Settings};
 use tiris_ingest::status::Board;
 use tiris_ingest::stream::{self, EventStream};
 use tiris_shared::event::{BareSubjects, Kind};
+use tiris_shared::ids::{AccountId, TradingId, UserId};
+use tiris_shared::ledger::{Belief, Command, Direction, Movement};
+use tiris_shared::store::ledger::{self, Entry, Outcome, Source};
 use tiris_shared::testing::{NatsServer, NatsSettings, TestDatabase, eventually};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -123,6 +126,7 @@ impl World {
             batch_events: self.settings.batch_events,
             lease: self.settings.lease,
             idle_move: WAIT,
+            policy: Policy::default(),
             board: Board::default(),
         }
     }
@@ -217,6 +221,38 @@ impl World {
 
     pub(crate) async fn send(&self, kind: Kind, event: &Value) -> Result<u64> {
         Ok(self.publish(&kind.subject_of(self.user), event).await?.0)
+    }
+
+    /// Books a deposit as REST does.
+    pub(crate) async fn deposit(&self, account: Uuid, symbol: &str, amount: &str) -> Result<()> {
+        let parsed = |why: String| anyhow::anyhow!(why);
+        let movement = Movement {
+            account: AccountId(account),
+            asset: symbol.parse().map_err(parsed)?,
+            direction: Direction::Credit,
+            amount: amount.parse().map_err(|_| anyhow::anyhow!("{amount} is no number"))?,
+            order: None,
+            reason: "deposit".to_owned(),
+            belief: Belief::default(),
+        };
+        let entry = Entry {
+            user: UserId(self.user),
+            trading: TradingId(self.trading),
+            sub_account: Some(AccountId(account)),
+            command: Command::Move(movement),
+            claim: None,
+            log_type: "deposit".to_owned(),
+            source: Source::Manual,
+            order: None,
+            event_time: None,
+            message: String::new(),
+            info: serde_json::Map::new(),
+        };
+        let mut transaction = self.pool().begin().await?;
+        let batch = ledger::apply_batch(&mut transaction, &[entry], rand::random()).await?;
+        ensure!(matches!(batch.outcomes[..], [Outcome::Applied(_)]), "{batch:?}");
+        transaction.commit().await?;
+        Ok(())
     }
 
     pub(crate) async fn balance(&self, account: Uuid) -> Result<String> {

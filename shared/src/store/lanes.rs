@@ -52,7 +52,7 @@ pub async fn ensure(pool: &PgPool, stream: &str, lanes: &[i32], stream_created_a
 pub async fn take_free(pool: &PgPool, owner: Uuid, lease: Duration, limit: u32) -> Result<Vec<TakenLane>> {
     let taken = sqlx::query_as(
         "UPDATE ingest_lanes l SET epoch = l.epoch + 1, owner = $1, lease_until = clock_timestamp() + $2, \
-         updated_at = clock_timestamp() \
+         status = 'starting', status_reason = NULL, updated_at = clock_timestamp() \
          FROM (SELECT stream, lane FROM ingest_lanes \
                WHERE owner IS NULL OR lease_until IS NULL OR lease_until < clock_timestamp() \
                ORDER BY stream, lane LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED) AS free \
@@ -89,29 +89,58 @@ pub async fn seize(
     Ok(state)
 }
 
-/// Renews the leases of those of the given lanes that `owner` still holds; lanes in the middle of a commit renew their
-/// own.
-pub async fn renew(
-    pool: &PgPool,
-    owner: Uuid,
-    lease: Duration,
-    streams: &[&str],
-    lanes: &[i32],
-) -> Result<()> {
+/// What an owner says of one of its lanes when it renews the lease.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The stream.
+    pub stream: &'static str,
+    /// The lane there.
+    pub lane: i32,
+    /// `starting`, `running`, `waiting` or `halted`.
+    pub status: &'static str,
+    /// Why it does not run.
+    pub reason: Option<String>,
+    /// Messages that are not committed, as far as known.
+    pub lag_messages: Option<i64>,
+    /// Whether they are counted; else it is an upper bound.
+    pub lag_exact: bool,
+    /// Age of the oldest of them in milliseconds, as far as known.
+    pub lag_millis: Option<i64>,
+}
+
+/// Renews the leases of those of the reported lanes that `owner` still holds, and keeps what it says of them; lanes in
+/// the middle of a commit renew their own.
+pub async fn renew(pool: &PgPool, owner: Uuid, lease: Duration, reports: &[Report]) -> Result<()> {
     sqlx::query(
-        "UPDATE ingest_lanes l SET lease_until = clock_timestamp() + $2 \
-         FROM (SELECT stream, lane FROM ingest_lanes JOIN UNNEST($3::text[], $4::int[]) AS held (stream, lane) \
+        "UPDATE ingest_lanes l SET lease_until = clock_timestamp() + $2, status = mine.status, \
+         status_reason = mine.reason, lag_messages = mine.messages, lag_exact = mine.exact, \
+         lag_seconds = mine.millis / 1000.0, lag_at = clock_timestamp() \
+         FROM (SELECT stream, lane, r.status, r.reason, r.messages, r.exact, r.millis FROM ingest_lanes \
+               JOIN UNNEST($3::text[], $4::int[], $5::text[], $6::text[], $7::bigint[], $8::boolean[], $9::bigint[]) \
+               AS r (stream, lane, status, reason, messages, exact, millis) \
                USING (stream, lane) WHERE owner = $1 ORDER BY stream, lane \
                FOR NO KEY UPDATE OF ingest_lanes SKIP LOCKED) AS mine \
          WHERE l.stream = mine.stream AND l.lane = mine.lane",
     )
     .bind(owner)
     .bind(lease)
-    .bind(streams)
-    .bind(lanes)
+    .bind(reports.iter().map(|report| report.stream).collect::<Vec<_>>())
+    .bind(reports.iter().map(|report| report.lane).collect::<Vec<_>>())
+    .bind(reports.iter().map(|report| report.status).collect::<Vec<_>>())
+    .bind(reports.iter().map(|report| report.reason.as_deref()).collect::<Vec<_>>())
+    .bind(reports.iter().map(|report| report.lag_messages).collect::<Vec<_>>())
+    .bind(reports.iter().map(|report| report.lag_exact).collect::<Vec<_>>())
+    .bind(reports.iter().map(|report| report.lag_millis).collect::<Vec<_>>())
     .execute(pool)
     .await?;
     Ok(())
+}
+
+/// The lanes `owner` holds by the database, each with its epoch. After a restore, or when somebody seized a lane, they
+/// are not those it believes to hold.
+pub async fn held(pool: &PgPool, owner: Uuid) -> Result<Vec<(String, i32, i64)>> {
+    let lanes = sqlx::query_as("SELECT stream, lane, epoch FROM ingest_lanes WHERE owner = $1");
+    Ok(lanes.bind(owner).fetch_all(pool).await?)
 }
 
 /// The lane's row as it is now; none when it was never taken.
@@ -140,24 +169,67 @@ pub async fn lock(connection: &mut PgConnection, stream: &str, lane: i32) -> Res
     Ok(state)
 }
 
+/// Where a lane's cursor goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Move<'a> {
+    /// Last stream sequence that is done.
+    pub cursor: i64,
+    /// Of the message there, when there is one.
+    pub fingerprint: Option<&'a [u8]>,
+    /// Messages of this lane that are done by it, for the count of the day.
+    pub events: i64,
+}
+
 /// Moves the cursor inside the transaction that holds the effects of the messages up to it, and renews the lease.
 pub async fn move_cursor(
     connection: &mut PgConnection,
     stream: &str,
     lane: i32,
-    cursor: i64,
-    fingerprint: Option<&[u8]>,
+    to: Move<'_>,
     lease: Duration,
 ) -> Result<()> {
     sqlx::query(
         "UPDATE ingest_lanes SET cursor = $3, fingerprint = $4, last_commit_at = clock_timestamp(), \
-         lease_until = clock_timestamp() + $5, updated_at = clock_timestamp() WHERE stream = $1 AND lane = $2",
+         lease_until = clock_timestamp() + $5, updated_at = clock_timestamp(), \
+         events_today = $6 + CASE WHEN events_day = (now() AT TIME ZONE 'UTC')::date THEN events_today ELSE 0 END, \
+         events_day = (now() AT TIME ZONE 'UTC')::date WHERE stream = $1 AND lane = $2",
     )
     .bind(stream)
     .bind(lane)
-    .bind(cursor)
-    .bind(fingerprint)
+    .bind(to.cursor)
+    .bind(to.fingerprint)
     .bind(lease)
+    .bind(to.events)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Where a lane goes on whose cursor and stream did not belong together.
+#[derive(Clone, Copy, Debug)]
+pub struct Restart {
+    /// What was wrong, by its stable name.
+    pub kind: &'static str,
+    /// Last stream sequence that counts as done.
+    pub cursor: i64,
+    /// Creation time of the stream it goes on with, nanoseconds since 1970.
+    pub stream_created_at: i64,
+}
+
+/// Sets the cursor of a lane whose row the caller has locked, and keeps a record of it in the row: the last twenty.
+pub async fn restart(connection: &mut PgConnection, stream: &str, lane: i32, to: Restart) -> Result<()> {
+    sqlx::query(
+        "UPDATE ingest_lanes SET cursor = $3, fingerprint = NULL, stream_created_at = $4, updated_at = clock_timestamp(), \
+         info = jsonb_set(info, '{restarts}', jsonb_path_query_array( \
+             jsonb_build_array(jsonb_build_object('kind', $5::text, 'at', clock_timestamp(), 'from', cursor, 'to', $3::bigint)) \
+             || coalesce(info->'restarts', '[]'), '$[0 to 19]')) \
+         WHERE stream = $1 AND lane = $2",
+    )
+    .bind(stream)
+    .bind(lane)
+    .bind(to.cursor)
+    .bind(to.stream_created_at)
+    .bind(to.kind)
     .execute(connection)
     .await?;
     Ok(())

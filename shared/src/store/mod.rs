@@ -6,4 +6,6 @@ pub mod dead_letters;
 pub mod lanes;
 pub mod ledger;
 pub mod partitions;
+pub mod replay_jobs;
+pub mod status;
 pub mod workers;

@@ -57,6 +57,39 @@ impl TestDatabase {
         Ok(Self { name, url, pool })
     }
 
+    /// A copy of it as it is now, as a backup makes one. Whoever is connected loses the connection.
+    pub async fn backup(&self) -> Result<Self> {
+        self.shut_out(true).await?;
+        let copy = Self::from_template(&self.name).await;
+        self.shut_out(false).await?;
+        copy
+    }
+
+    /// Puts `backup` in its place, under its address. Whoever is connected loses the connection.
+    pub async fn restore(&self, backup: Self) -> Result<()> {
+        backup.pool.close().await;
+        self.shut_out(true).await?;
+        let server = SERVER.get_or_try_init(prepare_server).await?;
+        let mut admin = connect(server.port, "postgres").await?;
+        run(&mut admin, format!("DROP DATABASE {} WITH (FORCE)", self.name)).await?;
+        run(&mut admin, format!("ALTER DATABASE {} RENAME TO {}", backup.name, self.name)).await
+    }
+
+    /// Ends every connection to it and lets none in, until told otherwise.
+    async fn shut_out(&self, shut: bool) -> Result<()> {
+        let server = SERVER.get_or_try_init(prepare_server).await?;
+        let mut admin = connect(server.port, "postgres").await?;
+        run(&mut admin, format!("ALTER DATABASE {} ALLOW_CONNECTIONS {}", self.name, !shut)).await?;
+        if shut {
+            // Waits until each is gone.
+            sqlx::query("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = $1")
+                .bind(&self.name)
+                .execute(&mut admin)
+                .await?;
+        }
+        Ok(())
+    }
+
     /// Its address; it needs no password.
     #[must_use]
     pub fn url(&self) -> &str {

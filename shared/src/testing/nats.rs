@@ -74,6 +74,12 @@ impl NatsServer {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
+    /// Where it keeps its streams; to be copied or replaced only while it is stopped.
+    #[must_use]
+    pub fn store(&self) -> PathBuf {
+        self.dir.join("jetstream")
+    }
+
     /// Its port on 127.0.0.1.
     #[must_use]
     pub fn port(&self) -> u16 {

@@ -7,7 +7,7 @@ use sqlx::PgPool;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tiris_shared::error::Result;
-use tiris_shared::store::lanes;
+use tiris_shared::store::lanes::{self, Report};
 use tiris_shared::testing::TestDatabase;
 use uuid::Uuid;
 
@@ -109,10 +109,22 @@ async fn commit(pool: &PgPool, worker: &Worker, lane: i32, count: i64) -> Result
     let state = lanes::lock(&mut transaction, STREAM, lane).await?;
     let state = state.filter(|state| state.owner == Some(worker.token) && state.epoch == *epoch);
     let Some(state) = state else { return Ok(false) };
-    let cursor = state.cursor + count;
-    lanes::move_cursor(&mut transaction, STREAM, lane, cursor, Some(b"fingerprint"), LEASE).await?;
+    let to = lanes::Move { cursor: state.cursor + count, fingerprint: Some(b"fingerprint"), events: count };
+    lanes::move_cursor(&mut transaction, STREAM, lane, to, LEASE).await?;
     transaction.commit().await?;
     Ok(true)
+}
+
+fn report(lane: i32) -> Report {
+    Report {
+        stream: STREAM,
+        lane,
+        status: "running",
+        reason: None,
+        lag_messages: Some(0),
+        lag_exact: true,
+        lag_millis: Some(0),
+    }
 }
 
 async fn happen(pool: &PgPool, model: &mut Model, event: &Event) -> Result<()> {
@@ -137,9 +149,9 @@ async fn happen(pool: &PgPool, model: &mut Model, event: &Event) -> Result<()> {
         }
         Event::Renew(worker) => {
             let Worker { token, held } = &model.workers[worker];
-            let numbers: Vec<i32> = held.keys().copied().collect();
-            lanes::renew(pool, *token, LEASE, &vec![STREAM; numbers.len()], &numbers).await?;
-            for lane in numbers {
+            let reports: Vec<Report> = held.keys().map(|lane| report(*lane)).collect();
+            lanes::renew(pool, *token, LEASE, &reports).await?;
+            for lane in held.keys().copied().collect::<Vec<_>>() {
                 let row = model.lanes.get_mut(&lane).expect("a lane");
                 row.is_live |= row.owner == Some(*token);
             }

@@ -7,8 +7,8 @@ mod show;
 
 use super::pool;
 use anyhow::ensure;
-use clap::builder::PossibleValuesParser;
 use chrono::{DateTime, Utc};
+use clap::builder::PossibleValuesParser;
 use tiris_shared::config::DatabaseArgs;
 use tiris_shared::store::dead_letters::Filter;
 use uuid::Uuid;

@@ -4,10 +4,10 @@ use super::{ListArgs, ShowArgs};
 use anyhow::Context;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, SecondsFormat, Utc};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use chrono::{DateTime, SecondsFormat, Utc};
 use tiris_shared::store::dead_letters::{self, Letter};
 
 pub(super) async fn list(pool: &PgPool, args: &ListArgs) -> anyhow::Result<()> {
