@@ -2,6 +2,7 @@
 
 use crate::command::dlq::{self, DlqArgs};
 use crate::command::lanes::{self, LanesArgs};
+use crate::command::replay::{self, ReplayArgs};
 use crate::command::status::{self, StatusArgs};
 use crate::demo::{self, DemoArgs};
 use crate::settings::RunArgs;
@@ -30,6 +31,8 @@ enum Command {
     Lanes(Box<LanesArgs>),
     /// List, show, replay and discard dead letters: events that could not be applied
     Dlq(Box<DlqArgs>),
+    /// Read a range of time again: what is missing or dead is applied, what is done is passed over
+    Replay(Box<ReplayArgs>),
 }
 
 impl Cli {
@@ -41,6 +44,7 @@ impl Cli {
             Command::Demo(args) => demo::run(*args, stop).await?,
             Command::Status(args) => return status::run(args, stop).await,
             Command::Lanes(args) => until(&stop, lanes::run(*args)).await?,
+            Command::Replay(args) => replay::run(*args, stop).await?,
             Command::Dlq(args) => until(&stop, dlq::run(*args)).await?,
         }
         Ok(ExitCode::SUCCESS)

@@ -27,6 +27,8 @@ pub struct Context {
     pub owner: Uuid,
     /// Lanes per stream.
     pub lanes: u32,
+    /// Copies a cluster keeps of a stream this process makes.
+    pub stream_replicas: usize,
     /// Whether subjects without a user are taken.
     pub bare_subjects: BareSubjects,
     /// Upper bound of a batch, in events.

@@ -4,7 +4,7 @@
 //! cursor and stream belong together; the lane proves that before a reader is opened.
 
 use crate::context::Context;
-use crate::reader::{BatchLimits, Incoming, LaneId, Reader};
+use crate::reader::{BatchLimits, Incoming, LaneId, Range, Reader};
 use crate::single;
 use std::time::{Duration, Instant};
 use tiris_shared::error::Result;
@@ -80,7 +80,8 @@ impl Intake {
             {
                 return Ok(vec![message]);
             }
-            let reader = Reader::open(connection, id, context.lanes, epoch, rand::random(), cursor).await?;
+            let range = Range::of_lane(id, context.lanes, epoch, rand::random(), cursor);
+            let reader = Reader::open(connection, range).await?;
             self.reader = Some(Open { reader, checked_idle: Instant::now() });
         }
         let Some(Open { reader, checked_idle }) = &mut self.reader else { return Ok(Vec::new()) };

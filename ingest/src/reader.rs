@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tiris_shared::error::{Error, Result};
+use uuid::Uuid;
 
 /// A consumer nobody reads any more is removed by the server after this time.
 const INACTIVE_THRESHOLD: Duration = Duration::from_secs(30);
@@ -121,6 +122,38 @@ impl std::fmt::Debug for Reader {
     }
 }
 
+/// What a reader reads, and the name of its consumer.
+#[derive(Clone, Debug)]
+pub struct Range {
+    stream: EventStream,
+    prefix: String,
+    suffix: String,
+    start: u64,
+    subjects: Vec<String>,
+}
+
+impl Range {
+    /// A lane behind `cursor`. The name carries lane, epoch and `nonce`, so that no two owners ever share a consumer.
+    #[must_use]
+    pub fn of_lane(id: LaneId, lanes: u32, epoch: i64, nonce: u32, cursor: u64) -> Self {
+        Self {
+            stream: id.stream,
+            prefix: format!("lane-{}-", id.lane),
+            suffix: format!("{epoch}-{nonce:08x}"),
+            start: cursor + 1,
+            subjects: id.stream.lane_subjects(id.lane, lanes),
+        }
+    }
+
+    /// Part of a stream from `start` on, for the replay `job`; with `user` only that user's messages and those whose
+    /// subject names none.
+    #[must_use]
+    pub fn of_replay(stream: EventStream, job: Uuid, nonce: u32, start: u64, user: Option<Uuid>) -> Self {
+        let subjects = user.map(|user| stream.user_subjects(user)).unwrap_or_default();
+        Self { stream, prefix: format!("replay-{job}-"), suffix: format!("{nonce:08x}"), start, subjects }
+    }
+}
+
 /// How much is read at once.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchLimits {
@@ -131,30 +164,22 @@ pub struct BatchLimits {
 }
 
 impl Reader {
-    /// Opens a consumer of its own behind `cursor`. Its name carries lane, epoch and `nonce`, so that no two owners
-    /// ever share one; other consumers of the lane are removed, as far as they let themselves be.
-    pub async fn open(
-        connection: &Connection,
-        id: LaneId,
-        lanes: u32,
-        epoch: i64,
-        nonce: u32,
-        cursor: u64,
-    ) -> Result<Self> {
+    /// Opens a consumer of its own. Others whose names begin alike are removed, as far as they let themselves be.
+    pub async fn open(connection: &Connection, range: Range) -> Result<Self> {
         let disconnects = connection.disconnects();
-        let stream = connection.jetstream.get_stream_no_info(id.stream.name()).await.map_err(unavailable)?;
-        let prefix = format!("lane-{}-", id.lane);
+        let stream =
+            connection.jetstream.get_stream_no_info(range.stream.name()).await.map_err(unavailable)?;
         let others: Vec<String> = stream.consumer_names().try_collect().await.map_err(unavailable)?;
-        for other in others.iter().filter(|name| name.starts_with(&prefix)) {
+        for other in others.iter().filter(|name| name.starts_with(&range.prefix)) {
             if let Err(error) = stream.delete_consumer(other).await {
                 tracing::debug!(consumer = %other, error = %error, "could not remove an old consumer");
             }
         }
         let config = pull::Config {
-            name: Some(format!("{prefix}{epoch}-{nonce:08x}")),
-            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: cursor + 1 },
+            name: Some(format!("{}{}", range.prefix, range.suffix)),
+            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: range.start },
             ack_policy: AckPolicy::None,
-            filter_subjects: id.stream.lane_subjects(id.lane, lanes),
+            filter_subjects: range.subjects,
             memory_storage: true,
             num_replicas: 1,
             inactive_threshold: INACTIVE_THRESHOLD,

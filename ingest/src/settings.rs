@@ -7,10 +7,13 @@ use tiris_shared::config::{
     ServiceConfig,
 };
 use tiris_shared::event::BareSubjects;
+use tiris_shared::store::retention::History;
 
 /// Where health and metrics are served when nothing else is said.
 const ADMIN_LISTEN_DEFAULT: &str = "127.0.0.1:9465";
 const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
+/// Longest retention of history, in days.
+const KEPT_DAYS_MAX: u32 = 36_500;
 
 /// Settings of `tiris-ingest run`.
 #[derive(clap::Args, Debug)]
@@ -48,6 +51,18 @@ pub struct RunArgs {
     /// Days the stream of errors, signals and heartbeats is kept (1 to 3650)
     #[arg(long, env = "TIRIS_TRADING_SYSTEM_DAYS", default_value = "7", value_name = "DAYS")]
     system_days: String,
+    /// Days trading logs are kept, 0 for ever (at most 36500)
+    #[arg(long, env = "TIRIS_LOG_DAYS", default_value = "365", value_name = "DAYS")]
+    log_days: String,
+    /// Days audit logs are kept, 0 for ever (at most 36500)
+    #[arg(long, env = "TIRIS_AUDIT_DAYS", default_value = "1095", value_name = "DAYS")]
+    audit_days: String,
+    /// Days transactions are kept, 0 for ever (at most 36500); they are the books
+    #[arg(long, env = "TIRIS_TRANSACTION_DAYS", default_value = "0", value_name = "DAYS")]
+    transaction_days: String,
+    /// Days the ids of events are kept, 0 for ever (at most 36500); a duplicate that comes later is applied again
+    #[arg(long, env = "TIRIS_EVENT_ID_DAYS", default_value = "0", value_name = "DAYS")]
+    event_id_days: String,
     /// Bytes either stream may take, 0 for no limit but the disk
     #[arg(long, env = "TIRIS_STREAM_BYTES", default_value = "0", value_name = "BYTES")]
     stream_bytes: String,
@@ -72,6 +87,33 @@ pub struct Settings {
     pub lease: Duration,
     /// What a lane does whose cursor and stream do not belong together.
     pub policy: Policy,
+    /// How long history is kept.
+    pub retention: Retention,
+}
+
+/// How long history is kept; what is none is kept for ever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Trading logs.
+    pub logs: Option<Duration>,
+    /// Audit logs.
+    pub audit: Option<Duration>,
+    /// Transactions.
+    pub transactions: Option<Duration>,
+    /// Ids of events that are done.
+    pub event_ids: Option<Duration>,
+}
+
+impl Retention {
+    /// The partitioned tables, each with how long it is kept.
+    #[must_use]
+    pub const fn histories(&self) -> [(History, Option<Duration>); 3] {
+        [
+            (History::TradingLogs, self.logs),
+            (History::AuditLogs, self.audit),
+            (History::Transactions, self.transactions),
+        ]
+    }
 }
 
 /// What the streams are declared with.
@@ -106,6 +148,7 @@ impl RunArgs {
         let lease = problems.parse_within("TIRIS_LEASE_SECONDS", &self.lease_seconds, 2, 300);
         let resets = choice(problems, "TIRIS_ON_STREAM_LOST", &self.on_stream_lost, "resume");
         let accepts_gaps = choice(problems, "TIRIS_ON_GAP", &self.on_gap, "accept");
+        let retention = self.checked_retention(problems);
         let bare_subjects = match &self.bare_subjects {
             Some(text) => problems.parse("TIRIS_BARE_SUBJECTS", text),
             None => service.as_ref().map(|service| match service.environment {
@@ -122,7 +165,20 @@ impl RunArgs {
             batch_events: usize::try_from(batch_events?).ok()?,
             lease: Duration::from_secs(u64::from(lease?)),
             policy: Policy { resets: resets?, accepts_gaps: accepts_gaps? },
+            retention: retention?,
         })
+    }
+
+    fn checked_retention(&self, problems: &mut Problems) -> Option<Retention> {
+        let mut days = |variable, text: &str| -> Option<Option<Duration>> {
+            let days = problems.parse_within(variable, text, 0, KEPT_DAYS_MAX)?;
+            Some((days > 0).then(|| Duration::from_secs(u64::from(days) * SECONDS_PER_DAY)))
+        };
+        let logs = days("TIRIS_LOG_DAYS", &self.log_days);
+        let audit = days("TIRIS_AUDIT_DAYS", &self.audit_days);
+        let transactions = days("TIRIS_TRANSACTION_DAYS", &self.transaction_days);
+        let event_ids = days("TIRIS_EVENT_ID_DAYS", &self.event_id_days);
+        Some(Retention { logs: logs?, audit: audit?, transactions: transactions?, event_ids: event_ids? })
     }
 
     fn checked_streams(&self, problems: &mut Problems) -> Option<StreamSettings> {

@@ -2,9 +2,11 @@
 
 use crate::identity::Mismatch;
 use crate::reader::LaneId;
+use crate::stream::EventStream;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tiris_shared::store::dead_letters::Class;
 
 /// State of a lane in this process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -167,6 +169,18 @@ pub fn gauge_halted(lines: &BTreeMap<LaneId, Line>) {
             .filter(|line| matches!(line.status, LaneStatus::Halted(why) if why.kind() == kind));
         metrics::gauge!("ingest_lanes_halted", "kind" => kind)
             .set(float(u64::try_from(halted.count()).unwrap_or(0)));
+    }
+}
+
+/// Shows how many open letters the lanes of this worker have; `counts` by stream and class.
+pub fn gauge_letters(counts: &[(String, String, i64)]) {
+    for stream in EventStream::ALL {
+        for class in [Class::Malformed, Class::Unresolved, Class::Rejected] {
+            let of_both = |(s, c, _): &&(String, String, i64)| s == stream.name() && c == class.as_str();
+            let count = counts.iter().find(of_both).map_or(0, |(_, _, count)| *count);
+            metrics::gauge!("ingest_dead_letters_open", "stream" => stream.name(), "class" => class.as_str())
+                .set(float(u64::try_from(count).unwrap_or(0)));
+        }
     }
 }
 

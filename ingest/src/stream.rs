@@ -10,6 +10,7 @@ use async_nats::jetstream::{self, ErrorCode};
 use std::fmt;
 use std::time::Duration;
 use tiris_shared::error::{Error, Result};
+use uuid::Uuid;
 
 /// Longest message a stream takes, in bytes: twice what an event may have, so that a too long one is kept and told.
 pub const MESSAGE_BYTES_MAX: i32 = 128 * 1024;
@@ -106,6 +107,32 @@ impl EventStream {
                     "trading.heartbeat".to_owned(),
                 ]
             }
+        }
+    }
+
+    /// The subjects that can hold a user's events, as the stream keeps them: the user's own in any lane, and the bare ones.
+    #[must_use]
+    pub fn user_subjects(self, user: Uuid) -> Vec<String> {
+        let own = match self {
+            Self::Trading => format!("trading.*.*.*.{}", user.hyphenated()),
+            Self::System => format!("trading.*.*.{}", user.hyphenated()),
+        };
+        let bare = self.lane_subjects(0, 0);
+        std::iter::once(own).chain(bare).collect()
+    }
+
+    /// The lane of a subject as the stream with `lanes` lanes keeps it.
+    #[must_use]
+    pub fn lane_of_subject(self, subject: &str, lanes: u32) -> Option<u32> {
+        let tokens: Vec<&str> = subject.split('.').collect();
+        // A bare subject has as many tokens as stand before the lane in others.
+        let before = match self {
+            Self::Trading => 3,
+            Self::System => 2,
+        };
+        match tokens.get(before) {
+            None => (tokens.len() == before).then_some(lanes),
+            Some(lane) => lane.parse().ok().filter(|lane| *lane < lanes),
         }
     }
 

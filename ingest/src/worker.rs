@@ -4,9 +4,11 @@ use crate::connection::Connection;
 use crate::context::Context;
 use crate::crew::Crew;
 use crate::lane::describe;
+use crate::replay::Replayer;
 use crate::settings::Settings;
 use crate::status::Board;
 use crate::stream::{self, DeclareError};
+use crate::{dead_letter_stream, maintenance};
 use anyhow::Context as _;
 use sqlx::PgPool;
 use std::time::Duration;
@@ -15,6 +17,7 @@ use tiris_shared::error::{Error, Result};
 use tiris_shared::store::partitions;
 use tiris_shared::store::workers::Worker;
 use tiris_shared::{database, metrics, telemetry};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -22,9 +25,6 @@ use uuid::Uuid;
 const START_RETRY: Duration = Duration::from_secs(1);
 /// How often an idle lane moves its cursor.
 const IDLE_MOVE_INTERVAL: Duration = Duration::from_secs(60);
-/// How often the partitions of the coming months are made, and how soon again when that failed.
-const PARTITIONS_INTERVAL: Duration = Duration::from_secs(60 * 60);
-const PARTITIONS_RETRY: Duration = Duration::from_secs(60);
 
 /// Runs until `stop`; then finishes the batches under way and gives the lanes back.
 ///
@@ -51,6 +51,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
         connection,
         owner: Uuid::new_v4(),
         lanes: settings.streams.lanes,
+        stream_replicas: settings.streams.replicas,
         bare_subjects: settings.bare_subjects,
         batch_events: settings.batch_events,
         lease: settings.lease,
@@ -123,35 +124,18 @@ async fn run_lanes(
     }
     let Some(()) = wait_for("the lanes", stop, || crew.prepare()).await else { return Ok(()) };
     let running = stop.child_token();
-    let upkeep = tokio::spawn(keep_partitions(context.pool.clone(), running.clone()));
+    let mut beside = JoinSet::new();
+    beside.spawn(maintenance::run(context.clone(), settings.retention, running.clone()));
+    beside.spawn(dead_letter_stream::run(context.clone(), running.clone()));
+    beside.spawn(Replayer::new(context.clone()).run(running.clone()));
     // Some of the time is left to give the lanes back. A batch that is cut off is rolled back or done; the next owner
     // sees which.
     let result = crew.run(stop, settings.service.shutdown_timeout * 2 / 3).await;
     running.cancel();
-    upkeep.await.context("the upkeep of the partitions failed unexpectedly")?;
-    result
-}
-
-/// Makes partitions ahead of time, for a worker may run for longer than those made at its start last.
-async fn keep_partitions(pool: PgPool, running: CancellationToken) {
-    let mut wait = PARTITIONS_INTERVAL;
-    loop {
-        tokio::select! {
-            () = running.cancelled() => return,
-            () = tokio::time::sleep(wait) => {}
-        }
-        let made = tokio::select! {
-            () = running.cancelled() => return,
-            made = partitions::ensure(&pool) => made,
-        };
-        wait = match made {
-            Ok(_) => PARTITIONS_INTERVAL,
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "could not make partitions");
-                PARTITIONS_RETRY
-            }
-        };
+    while let Some(ended) = beside.join_next().await {
+        ended.context("a task beside the lanes failed unexpectedly")?;
     }
+    result
 }
 
 /// Tries until it works; none when told to stop before.

@@ -28,7 +28,10 @@ CREATE INDEX dead_letters_event ON dead_letters (user_id, event_id) WHERE status
 
 ALTER TABLE replay_jobs ADD COLUMN reason text;
 
--- Drops the monthly partitions of `parent` that end before `before`, and returns how many; the newest one stays.
+-- For the purge of old event ids, which is off by default: next to nothing to keep, unlike a tree.
+CREATE INDEX processed_events_age ON processed_events USING brin (created_at);
+
+-- Drops the monthly partitions of `parent` that end before `before`, and returns how many.
 CREATE FUNCTION drop_partitions(parent text, before timestamptz) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
     name    text;

@@ -3,6 +3,7 @@
 pub mod confirm;
 pub mod dlq;
 pub mod lanes;
+pub mod replay;
 pub mod status;
 
 use crate::connection::Connection;

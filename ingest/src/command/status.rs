@@ -201,6 +201,6 @@ pub(super) fn right(table: &mut Table, columns: std::ops::Range<usize>) {
     }
 }
 
-fn time(time: Option<DateTime<Utc>>) -> String {
+pub(super) fn time(time: Option<DateTime<Utc>>) -> String {
     time.map_or("-".to_owned(), |time| time.to_rfc3339_opts(SecondsFormat::Secs, true))
 }

@@ -10,6 +10,7 @@ mod retry;
 mod transaction;
 
 pub(crate) use proof::restart;
+pub(crate) use transaction::{settle, within_limit};
 
 use crate::context::Context;
 use crate::identity::Mismatch;

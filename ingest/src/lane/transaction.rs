@@ -10,7 +10,7 @@ use tiris_shared::error::{Error, Result};
 const TRANSACTION_LIMIT: Duration = Duration::from_secs(15);
 
 /// The result of `transaction`, or that the database does not answer.
-pub(super) async fn within_limit<T>(transaction: impl Future<Output = Result<T>>) -> Result<T> {
+pub(crate) async fn within_limit<T>(transaction: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::time::timeout(TRANSACTION_LIMIT, transaction).await.unwrap_or_else(|_| {
         let why = format!("no answer within {} s", TRANSACTION_LIMIT.as_secs());
         Err(Error::DatabaseUnavailable(why.into()))
@@ -19,7 +19,7 @@ pub(super) async fn within_limit<T>(transaction: impl Future<Output = Result<T>>
 
 /// Passes `outcome` on. After a failure the connection is not used again: it may be dead, or hold plans of an older
 /// schema.
-pub(super) fn settle<T>(connection: PoolConnection<Postgres>, outcome: Result<T>) -> Result<T> {
+pub(crate) fn settle<T>(connection: PoolConnection<Postgres>, outcome: Result<T>) -> Result<T> {
     if outcome.is_err() {
         drop(connection.detach());
     }

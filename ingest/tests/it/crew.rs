@@ -1,14 +1,17 @@
 //! Several workers at once: fair shares, takeover, and a worker that comes back from the dead.
 
-use crate::process::Worker;
+use crate::process::{LEASE_SECONDS, Worker};
 use crate::world::{LANES, WAIT, World};
 use anyhow::{Result, ensure};
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 use tiris_shared::event::Kind;
 use tiris_shared::testing::eventually;
 use uuid::Uuid;
 
+/// What a busy machine may add to a time limit of the database.
+const MARGIN: Duration = Duration::from_secs(5);
 /// Lanes of both streams.
 const ALL_LANES: i64 = 2 * (LANES as i64 + 1);
 
@@ -112,6 +115,61 @@ async fn a_worker_stopped_past_its_lease_and_continued_writes_nothing_twice_and_
     credit(&world, 5).await?;
     balance_reaches(&world, "20").await?;
     world.expect_count("SELECT count(*) FROM transactions", 20).await?;
+    world.expect_count("SELECT count(*) FROM dead_letters", 0).await?;
+    sleeper.stops().await?;
+    other.stops().await
+}
+
+/// Sessions of workers that wait for a lock somebody else holds.
+const WAITS_FOR_A_LOCK: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+    AND application_name = 'tiris-ingest' AND wait_event_type = 'Lock' AND query LIKE '%sub_accounts%'";
+
+#[tokio::test]
+async fn a_worker_stopped_between_the_lock_of_its_lane_and_its_commit_blocks_nobody_for_long_and_writes_nothing()
+-> Result<()> {
+    let world = World::new().await?;
+    let mut sleeper = start(&world)?;
+    credit(&world, 5).await?;
+    balance_reaches(&world, "5").await?;
+    let epoch = "SELECT max(epoch) FROM ingest_lanes WHERE stream = 'TRADING' AND cursor > 0";
+    let before = world.count(epoch).await?;
+    // Whoever holds the account's row stops the worker's transaction behind the lock of the lane.
+    let mut busy = world.pool().begin().await?;
+    sqlx::query("SELECT FROM sub_accounts WHERE id = $1 FOR UPDATE")
+        .bind(world.currency)
+        .execute(&mut *busy)
+        .await?;
+    credit(&world, 1).await?;
+    eventually("a transaction in the middle", WAIT, async || world.expect_count(WAITS_FOR_A_LOCK, 1).await)
+        .await?;
+    sleeper.process.signal(Signal::SIGSTOP)?;
+    busy.rollback().await?;
+    eventually("a session that idles in its transaction", WAIT, async || {
+        let idle = world.count(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+             AND application_name = 'tiris-ingest' AND state = 'idle in transaction'",
+        );
+        let idle = idle.await?;
+        ensure!(idle == 1, "{idle}");
+        Ok(())
+    })
+    .await?;
+    let stopped = Instant::now();
+    // The rows of lane and account are free after half a lease, for REST too, long before the worker goes on.
+    sqlx::query("SELECT FROM ingest_lanes, sub_accounts WHERE cursor > 0 AND id = $1 FOR UPDATE")
+        .bind(world.currency)
+        .execute(world.pool())
+        .await?;
+    let blocked = stopped.elapsed();
+    ensure!(blocked < Duration::from_secs(LEASE_SECONDS) / 2 + MARGIN, "blocked for {blocked:?}");
+    let mut other = start(&world)?;
+    balance_reaches(&world, "6").await?;
+    ensure!(world.count(epoch).await? > before, "nobody took the lane");
+    sleeper.process.signal(Signal::SIGCONT)?;
+    shared_by(&world, 2).await?;
+    credit(&world, 1).await?;
+    balance_reaches(&world, "7").await?;
+    world.expect_count("SELECT count(*) FROM transactions", 7).await?;
     world.expect_count("SELECT count(*) FROM dead_letters", 0).await?;
     sleeper.stops().await?;
     other.stops().await

@@ -1,13 +1,16 @@
 //! The worker against a real NATS server and a real PostgreSQL.
 
 mod crew;
+mod dead_letter_stream;
 mod dead_letters;
 mod faults;
 mod identity;
 mod journey;
 mod lanes;
+mod maintenance;
 mod poison;
 mod process;
+mod range_replay;
 mod replays;
 mod retries;
 mod streams;

@@ -122,6 +122,7 @@ impl World {
             connection: self.connection.clone(),
             owner: Uuid::new_v4(),
             lanes: LANES,
+            stream_replicas: 1,
             bare_subjects: BareSubjects::Accept,
             batch_events: self.settings.batch_events,
             lease: self.settings.lease,

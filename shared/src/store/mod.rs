@@ -7,5 +7,6 @@ pub mod lanes;
 pub mod ledger;
 pub mod partitions;
 pub mod replay_jobs;
+pub mod retention;
 pub mod status;
 pub mod workers;

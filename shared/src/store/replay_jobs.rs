@@ -91,11 +91,11 @@ impl Job {
         (self.progress.values().map(read).sum(), self.progress.values().map(all).sum())
     }
 
-    /// Whether an event of this kind and user is asked for.
+    /// Whether events of this kind are asked for.
     #[must_use]
-    pub fn selects(&self, kind: Kind, user: UserId) -> bool {
-        let of_kind = |types: &Vec<String>| types.iter().any(|name| name == kind.bare_subject());
-        self.event_types.as_ref().is_none_or(of_kind) && self.user_id.is_none_or(|wanted| wanted == user)
+    pub fn selects(&self, kind: Kind) -> bool {
+        let names = |types: &Vec<String>| types.iter().any(|name| name == kind.bare_subject());
+        self.event_types.as_ref().is_none_or(names)
     }
 }
 

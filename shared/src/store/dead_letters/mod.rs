@@ -6,6 +6,7 @@
 
 mod filter;
 mod insert;
+mod publish;
 mod queue;
 mod read;
 mod replay;
@@ -14,10 +15,11 @@ mod retry;
 
 pub use filter::{Filter, count_open};
 pub use insert::{NewLetter, insert};
-pub use queue::{due, waiting_keys};
+pub use publish::{count_by_class, mark_published, unpublished};
+pub use queue::{due, waiting_before, waiting_keys};
 pub use read::{Letter, get, list};
 pub use replay::{AccountChange, Replay, ReplayOptions, Summary, rehearse_all, replay, replay_all};
-pub use resolve::{Actor, close_applied, discard, discard_all};
+pub use resolve::{Actor, close_applied, discard, discard_all, lock_open_of};
 pub use retry::{Retried, put_aside, retry};
 
 use crate::event::Malformed;

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::ids::{TradingId, UserId};
 use crate::store::ledger::Key;
 use sqlx::PgConnection;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 /// Those of `keys` that have a blocking letter in the lane: their new events wait behind it.
@@ -31,6 +31,41 @@ pub async fn waiting_keys(
     .bind(lane)
     .bind(users)
     .bind(tradings)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().collect())
+}
+
+/// Those of `first_of_key` that have a blocking letter older than the sequence given for them, in the stream made at
+/// `stream_created_at`: their events from there on wait behind it.
+pub async fn waiting_before(
+    connection: &mut PgConnection,
+    stream: &str,
+    lane: i32,
+    stream_created_at: i64,
+    first_of_key: BTreeMap<Key, i64>,
+) -> Result<BTreeSet<Key>> {
+    if first_of_key.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let (mut users, mut tradings, mut sequences) = (Vec::new(), Vec::new(), Vec::new());
+    for ((user, trading), seq) in first_of_key {
+        users.push(user.0);
+        tradings.push(trading.0);
+        sequences.push(seq);
+    }
+    let rows: Vec<(UserId, TradingId)> = sqlx::query_as(
+        "SELECT k.user_id, k.trading_id FROM UNNEST($3::uuid[], $4::uuid[], $5::bigint[]) AS k (user_id, trading_id, seq) \
+         WHERE EXISTS (SELECT FROM dead_letters d WHERE d.stream = $1 AND d.lane = $2 AND d.blocks \
+                       AND d.user_id = k.user_id AND d.trading_id = k.trading_id \
+                       AND (d.stream_created_at, d.stream_seq) < ($6, k.seq))",
+    )
+    .bind(stream)
+    .bind(lane)
+    .bind(users)
+    .bind(tradings)
+    .bind(sequences)
+    .bind(stream_created_at)
     .fetch_all(connection)
     .await?;
     Ok(rows.into_iter().collect())

@@ -54,7 +54,7 @@ pub struct Letter {
     pub created_at: DateTime<Utc>,
 }
 
-const COLUMNS: &str = "SELECT id, stream, lane, stream_seq, subject, payload, headers, broker_time, event_id, user_id, \
+pub(super) const COLUMNS: &str = "SELECT id, stream, lane, stream_seq, subject, payload, headers, broker_time, event_id, user_id, \
     trading_id, class, code, reason, attempts, next_attempt_at, status, blocks, published_at, info, created_at \
     FROM dead_letters";
 

@@ -8,6 +8,7 @@ use crate::ids::UserId;
 use crate::store::ledger::Entry;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
+use std::collections::HashSet;
 use uuid::Uuid;
 
 /// Who closes a letter; kept in its `info`.
@@ -51,30 +52,49 @@ pub(super) async fn close_replayed(connection: &mut PgConnection, ids: &[Uuid], 
     Ok(())
 }
 
+/// Locks the open letters of `entries`, as far as they are about these events and not about a reused id; answers which
+/// entries have one, by user and event id.
+pub async fn lock_open_of<'a>(
+    connection: &mut PgConnection,
+    entries: impl Iterator<Item = &'a Entry>,
+) -> Result<HashSet<(Uuid, String)>> {
+    let letters = open_of(connection, entries).await?;
+    Ok(letters.into_iter().map(|(_, user, event_id)| (user, event_id)).collect())
+}
+
 /// Closes the open letters of events that were applied by another way than their letter; answers how many.
 pub async fn close_applied<'a>(
     connection: &mut PgConnection,
     applied: impl Iterator<Item = &'a Entry>,
     by: &Actor,
 ) -> Result<u64> {
-    let (users, events): (Vec<Uuid>, Vec<&str>) = applied
+    let ids: Vec<Uuid> = open_of(connection, applied).await?.into_iter().map(|(id, ..)| id).collect();
+    close_replayed(connection, &ids, by).await?;
+    Ok(u64::try_from(ids.len()).unwrap_or(u64::MAX))
+}
+
+async fn open_of<'a>(
+    connection: &mut PgConnection,
+    entries: impl Iterator<Item = &'a Entry>,
+) -> Result<Vec<(Uuid, Uuid, String)>> {
+    let (users, events): (Vec<Uuid>, Vec<&str>) = entries
         .filter_map(|entry| entry.claim.as_ref().map(|claim| (entry.user.0, claim.event_id.as_str())))
         .unzip();
     if users.is_empty() {
-        return Ok(0);
+        return Ok(Vec::new());
     }
     // A malformed letter may only look like the event, and one with a reused id is about another.
-    let ids: Vec<Uuid> = sqlx::query_scalar(
-        "SELECT d.id FROM dead_letters d JOIN UNNEST($1::uuid[], $2::text[]) AS t (user_id, event_id) \
-         USING (user_id, event_id) WHERE d.status = 'open' AND d.class <> 'malformed' AND d.code <> 'EVENT_ID_REUSED' \
+    let letters = sqlx::query_as(
+        "SELECT d.id, d.user_id, d.event_id FROM dead_letters d \
+         JOIN UNNEST($1::uuid[], $2::text[]) AS t (user_id, event_id) USING (user_id, event_id) \
+         WHERE d.status = 'open' AND d.class <> 'malformed' AND d.code <> 'EVENT_ID_REUSED' \
          ORDER BY d.id FOR NO KEY UPDATE OF d",
     )
     .bind(users)
     .bind(events)
-    .fetch_all(&mut *connection)
+    .fetch_all(connection)
     .await?;
-    close_replayed(connection, &ids, by).await?;
-    Ok(u64::try_from(ids.len()).unwrap_or(u64::MAX))
+    Ok(letters)
 }
 
 /// Gives an open letter up; its event counts as done, and a duplicate of it stays one.

@@ -101,3 +101,11 @@ pub struct Batch {
     /// One outcome per entry, in order.
     pub outcomes: Vec<Outcome>,
 }
+
+impl Batch {
+    /// Those of `entries`, of which this batch is, that it applied.
+    pub fn applied<'a>(&'a self, entries: &'a [Entry]) -> impl Iterator<Item = &'a Entry> {
+        let both = entries.iter().zip(&self.outcomes);
+        both.filter(|(_, outcome)| matches!(outcome, Outcome::Applied(_))).map(|(entry, _)| entry)
+    }
+}

@@ -1,0 +1,136 @@
+//! Upkeep beside the lanes: partitions ahead of time, retention, the purge of event ids, and figures that belong to
+//! nobody's lane.
+//!
+//! Owns: the rhythm, and that one worker at a time does each task. Must not know: events. Trouble is told and tried again;
+//! nothing of it stops a lane.
+
+use crate::context::Context;
+use crate::lane::lane_column;
+use crate::reader;
+use crate::settings::Retention;
+use crate::status;
+use crate::stream::EventStream;
+use chrono::Utc;
+use sqlx::PgPool;
+use std::time::{Duration, Instant};
+use tiris_shared::error::Result;
+use tiris_shared::store::retention::{self, History};
+use tiris_shared::store::{dead_letters, partitions, workers};
+use tokio_util::sync::CancellationToken;
+
+/// How often figures are sampled.
+const SAMPLE_INTERVAL: Duration = Duration::from_secs(10);
+/// How often the rest is done, and how soon again when it failed.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(60 * 60);
+const UPKEEP_RETRY: Duration = Duration::from_secs(60);
+/// Event ids forgotten in one transaction.
+const PURGED_AT_ONCE: u32 = 5_000;
+
+/// Works until `stop`.
+pub async fn run(context: Context, kept: Retention, stop: CancellationToken) {
+    let mut next_upkeep = Instant::now();
+    let mut is_in_trouble = false;
+    loop {
+        let work = async {
+            if Instant::now() >= next_upkeep {
+                let done = upkeep(&context.pool, &kept).await;
+                next_upkeep = Instant::now() + if done { UPKEEP_INTERVAL } else { UPKEEP_RETRY };
+            }
+            sample(&context).await
+        };
+        let sampled = tokio::select! {
+            () = stop.cancelled() => return,
+            sampled = work => sampled,
+        };
+        match sampled {
+            Ok(()) => is_in_trouble = false,
+            Err(error) if !is_in_trouble => {
+                is_in_trouble = true;
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "could not sample the figures of the lanes"
+                );
+            }
+            Err(_) => {}
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(SAMPLE_INTERVAL) => {}
+        }
+    }
+}
+
+/// Every task, whatever becomes of the others; answers whether all were done.
+pub async fn upkeep(pool: &PgPool, kept: &Retention) -> bool {
+    let mut all_done = told("make partitions", partitions::ensure(pool).await.map(drop));
+    all_done &= told("forget workers long dead", workers::forget_dead(pool).await);
+    for (history, age) in kept.histories() {
+        if let Some(age) = age {
+            all_done &= told("drop old partitions", drop_months(pool, history, age).await);
+        }
+    }
+    if let Some(age) = kept.event_ids {
+        all_done &= told("purge old event ids", purge_event_ids(pool, age).await);
+    }
+    all_done
+}
+
+fn told(what: &'static str, done: Result<()>) -> bool {
+    if let Err(error) = &done {
+        tracing::warn!(error = error as &dyn std::error::Error, "could not {what}");
+    }
+    done.is_ok()
+}
+
+async fn drop_months(pool: &PgPool, history: History, age: Duration) -> Result<()> {
+    let mut transaction = pool.begin().await?;
+    if !retention::may_do_alone(&mut transaction, history.table()).await? {
+        return Ok(());
+    }
+    let dropped = retention::drop_months(&mut transaction, history, Utc::now() - age).await?;
+    transaction.commit().await?;
+    if dropped > 0 {
+        tracing::info!(table = history.table(), months = dropped, "dropped what is older than it is kept");
+    }
+    Ok(())
+}
+
+async fn purge_event_ids(pool: &PgPool, age: Duration) -> Result<()> {
+    let before = Utc::now() - age;
+    let mut total = 0;
+    loop {
+        let mut transaction = pool.begin().await?;
+        if !retention::may_do_alone(&mut transaction, "processed_events").await? {
+            return Ok(());
+        }
+        let purged = retention::purge_event_ids(&mut transaction, before, PURGED_AT_ONCE).await?;
+        transaction.commit().await?;
+        total += purged;
+        if purged < u64::from(PURGED_AT_ONCE) {
+            break;
+        }
+    }
+    if total > 0 {
+        tracing::info!(events = total, "forgot the ids of old events");
+    }
+    Ok(())
+}
+
+/// The open letters of our own lanes, and, by one worker at a time, the lag of lanes nobody owns.
+async fn sample(context: &Context) -> Result<()> {
+    let lines = context.board.lines();
+    let lanes: Vec<(&str, i32)> = lines.keys().map(|id| (id.stream.name(), lane_column(*id))).collect();
+    let mut connection = context.pool.acquire().await?;
+    status::gauge_letters(&dead_letters::count_by_class(&mut connection, &lanes).await?);
+    drop(connection);
+    for stream in EventStream::ALL {
+        let (found, _) = reader::look_at(&context.connection, stream, 0).await?;
+        let last_seq = i64::try_from(found.last_seq).unwrap_or(i64::MAX);
+        let mut transaction = context.pool.begin().await?;
+        if retention::may_do_alone(&mut transaction, stream.name()).await? {
+            retention::sample_free_lanes(&mut transaction, stream.name(), last_seq).await?;
+            transaction.commit().await?;
+        }
+    }
+    Ok(())
+}

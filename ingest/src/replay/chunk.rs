@@ -1,0 +1,219 @@
+//! One chunk of a replay: its effects, its letters and how far the job is, in one transaction.
+//!
+//! Owns: what a replay may touch: nothing past a lane's cursor, nothing that is done, nothing that waits behind an earlier
+//! letter. The rows of the lanes are locked, so that a lane and a replay never work on the same user at once. Must not
+//! know: how messages are read, when.
+
+use crate::context::Context;
+use crate::lane::{lane_column, settle, within_limit};
+use crate::plan::{self, Counts, Plan};
+use crate::reader::{Incoming, LaneId};
+use crate::stream::EventStream;
+use chrono::{DateTime, Utc};
+use sqlx::{Connection as _, PgConnection};
+use std::collections::{BTreeMap, HashSet};
+use tiris_shared::error::{Error, Result};
+use tiris_shared::event::{self, BareSubjects, Subject};
+use tiris_shared::store::dead_letters::{self, Actor};
+use tiris_shared::store::ledger::{self, Batch, Claims, Key, Waiting};
+use tiris_shared::store::replay_jobs::{self, Job, StreamProgress};
+use tiris_shared::store::{bots, lanes};
+use uuid::Uuid;
+
+/// What a chunk is about.
+pub(super) struct Chunk<'a> {
+    pub(super) job: &'a Job,
+    pub(super) stream: EventStream,
+    pub(super) at: StreamProgress,
+    pub(super) messages: &'a [Incoming],
+    /// Where the chunk after this one begins.
+    pub(super) next: u64,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Done {
+    Committed,
+    /// Another worker is at the job.
+    Elsewhere,
+}
+
+impl Chunk<'_> {
+    /// All of it or nothing. With `failure` the single message is not applied but kept as a letter.
+    pub(super) async fn commit(&self, context: &Context, failure: Option<&Error>) -> Result<Done> {
+        let mut connection = context.pool.acquire().await?;
+        let outcome = within_limit(self.transact(context, &mut connection, failure)).await;
+        settle(connection, outcome)
+    }
+
+    async fn transact(
+        &self,
+        context: &Context,
+        connection: &mut PgConnection,
+        failure: Option<&Error>,
+    ) -> Result<Done> {
+        let mut transaction = connection.begin().await?;
+        let name = self.stream.name();
+        let now = replay_jobs::lock_next(&mut transaction).await?;
+        let is_ours = |now: &Job| now.id == self.job.id && now.progress.get(name) == Some(&self.at);
+        let Some(now) = now.filter(is_ours) else { return Ok(Done::Elsewhere) };
+        let (mut total, mut timestamp) = (Counts::default(), None);
+        for (id, messages) in self.lock_done(&mut transaction, context).await? {
+            let part = Part { id, created_at: self.at.created_at, messages: &messages, job: self.job.id };
+            let (counts, at) = match failure {
+                None => part.apply(&mut transaction, context.bare_subjects).await?,
+                Some(error) => part.put_aside(&mut transaction, context.bare_subjects, error).await?,
+            };
+            total.applied += counts.applied;
+            total.duplicate += counts.duplicate;
+            total.dead += counts.dead;
+            timestamp = timestamp.or(at);
+        }
+        let mut progress = now.progress.0.clone();
+        progress.insert(name.to_owned(), StreamProgress { next: self.next, ..self.at });
+        let outcome = replay_jobs::Outcome {
+            applied: column(total.applied),
+            duplicate: column(total.duplicate),
+            rejected: column(total.dead),
+        };
+        replay_jobs::advance(&mut transaction, self.job.id, &progress, outcome, false).await?;
+        if let Some(timestamp) = timestamp {
+            ledger::assert_fresh(&mut transaction, timestamp).await?;
+        }
+        transaction.commit().await?;
+        record(total);
+        Ok(Done::Committed)
+    }
+
+    /// Locks the rows of all lanes of the chunk before anything else, and answers the messages that each has done.
+    async fn lock_done(
+        &self,
+        transaction: &mut PgConnection,
+        context: &Context,
+    ) -> Result<Vec<(LaneId, Vec<Incoming>)>> {
+        let mut parts = Vec::new();
+        for (id, mut messages) in self.by_lane(context) {
+            let state = lanes::lock(transaction, self.stream.name(), lane_column(id)).await?;
+            // A lane that belongs to another stream has done nothing of this one.
+            let Some(state) = state.filter(|state| state.stream_created_at == self.at.created_at) else {
+                continue;
+            };
+            messages.retain(|message| column(message.stream_seq) <= state.cursor);
+            if !messages.is_empty() {
+                parts.push((id, messages));
+            }
+        }
+        Ok(parts)
+    }
+
+    /// The selected messages of each lane, in stream order; lanes in the order in which their rows are locked.
+    fn by_lane(&self, context: &Context) -> BTreeMap<LaneId, Vec<Incoming>> {
+        let mut lanes: BTreeMap<LaneId, Vec<Incoming>> = BTreeMap::new();
+        for message in self.messages.iter().filter(|message| self.selects(message)) {
+            let Some(lane) = self.stream.lane_of_subject(&message.subject, context.lanes) else { continue };
+            lanes.entry(LaneId { stream: self.stream, lane }).or_default().push(message.clone());
+        }
+        lanes
+    }
+
+    fn selects(&self, message: &Incoming) -> bool {
+        let subject = Subject::parse(&message.subject);
+        let of_kind =
+            subject.as_ref().map_or(self.job.event_types.is_none(), |subject| self.job.selects(subject.kind));
+        let Some(wanted) = self.job.user_id else { return of_kind };
+        let user = match subject.and_then(|subject| subject.user) {
+            Some(token) => Uuid::try_parse(&token).ok(),
+            None => match event::parse(&message.subject, &message.payload, BareSubjects::Accept) {
+                Ok(event) => Some(event.user.0),
+                Err(malformed) => malformed.user_id,
+            },
+        };
+        of_kind && user == Some(wanted.0)
+    }
+}
+
+/// The messages of one lane.
+struct Part<'a> {
+    id: LaneId,
+    created_at: i64,
+    messages: &'a [Incoming],
+    job: Uuid,
+}
+
+impl Part<'_> {
+    async fn apply(
+        &self,
+        transaction: &mut PgConnection,
+        bare: BareSubjects,
+    ) -> Result<(Counts, Option<DateTime<Utc>>)> {
+        let (stream, lane) = (self.id.stream.name(), lane_column(self.id));
+        let plan = Plan::new(self.messages, self.id, bare);
+        let has_letter = dead_letters::lock_open_of(transaction, plan.entries.iter()).await?;
+        let first_of_key = self.first_of_each_key(&plan);
+        let keys =
+            dead_letters::waiting_before(transaction, stream, lane, self.created_at, first_of_key).await?;
+        let waiting = Waiting { keys, ..Waiting::default() };
+        let batch =
+            ledger::apply_events(transaction, &plan.entries, Claims::Again, waiting, rand::random()).await?;
+        bots::keep_latest(transaction, &plan.beats).await?;
+        let applied = batch.applied(&plan.entries);
+        dead_letters::close_applied(transaction, applied, &Actor::RangeReplay(self.job)).await?;
+        let counts = self.keep_refused(transaction, &plan, &batch, &has_letter).await?;
+        Ok((counts, Some(batch.timestamp)))
+    }
+
+    /// What is refused and has no letter yet gets one.
+    async fn keep_refused(
+        &self,
+        transaction: &mut PgConnection,
+        plan: &Plan,
+        batch: &Batch,
+        has_letter: &HashSet<(Uuid, String)>,
+    ) -> Result<Counts> {
+        let (mut letters, counts) = plan.letters(self.messages, self.id, self.created_at, batch);
+        letters.retain(|letter| match (letter.user_id, &letter.event_id) {
+            (Some(user), Some(event_id)) => !has_letter.contains(&(user, event_id.clone())),
+            _ => true,
+        });
+        dead_letters::insert(transaction, &letters).await?;
+        // A heartbeat is the state of a moment and has no place in the books.
+        let beats = u64::try_from(plan.beats.len()).unwrap_or(0);
+        Ok(Counts { applied: counts.applied - beats, duplicate: counts.duplicate + beats, ..counts })
+    }
+
+    fn first_of_each_key(&self, plan: &Plan) -> BTreeMap<Key, i64> {
+        let mut first = BTreeMap::new();
+        for (entry, at) in plan.entries.iter().zip(&plan.entry_messages) {
+            let seq = column(self.messages[*at].stream_seq);
+            first.entry((entry.user, entry.trading)).or_insert(seq);
+        }
+        first
+    }
+
+    async fn put_aside(
+        &self,
+        transaction: &mut PgConnection,
+        bare: BareSubjects,
+        error: &Error,
+    ) -> Result<(Counts, Option<DateTime<Utc>>)> {
+        let letters: Vec<_> = self
+            .messages
+            .iter()
+            .map(|message| plan::internal_letter(message, self.id, self.created_at, bare, error))
+            .collect();
+        dead_letters::insert(transaction, &letters).await?;
+        Ok((Counts { dead: u64::try_from(letters.len()).unwrap_or(0), ..Counts::default() }, None))
+    }
+}
+
+fn record(counts: Counts) {
+    for (outcome, count) in
+        [("applied", counts.applied), ("duplicate", counts.duplicate), ("rejected", counts.dead)]
+    {
+        metrics::counter!("ingest_replayed_events_total", "outcome" => outcome).increment(count);
+    }
+}
+
+fn column(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

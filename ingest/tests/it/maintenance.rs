@@ -1,0 +1,75 @@
+//! Upkeep: old history goes when it is told to, and one worker at a time sees to it.
+
+use crate::world::{World, drain};
+use anyhow::Result;
+use std::time::Duration;
+use tiris_ingest::lane::Lane;
+use tiris_ingest::maintenance;
+use tiris_ingest::settings::Retention;
+use tiris_shared::event::Kind;
+use tiris_shared::store::retention;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const LOG_PARTITIONS: &str = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'trading_logs'::regclass";
+const TRANSACTION_PARTITIONS: &str =
+    "SELECT count(*) FROM pg_inherits WHERE inhparent = 'transactions'::regclass";
+
+#[tokio::test]
+async fn months_older_than_logs_are_kept_go_and_transactions_stay_unless_told_otherwise() -> Result<()> {
+    let world = World::new().await?;
+    sqlx::query("SELECT ensure_partitions(now() - interval '14 months', 17)").execute(world.pool()).await?;
+    let (logs, transactions) =
+        (world.count(LOG_PARTITIONS).await?, world.count(TRANSACTION_PARTITIONS).await?);
+    let kept = Retention { logs: Some(365 * DAY), ..Retention::default() };
+    assert!(maintenance::upkeep(world.pool(), &kept).await);
+    // Fourteen months back were made, the last twelve and the one that began before them stay.
+    let left = world.count(LOG_PARTITIONS).await?;
+    assert!((logs - 2..logs).contains(&left), "{left} of {logs}");
+    world.expect_count(TRANSACTION_PARTITIONS, transactions).await?;
+    assert!(maintenance::upkeep(world.pool(), &kept).await);
+    world.expect_count(LOG_PARTITIONS, left).await?;
+    // The books are still in order for whoever checks them.
+    let report = tiris_migrations::verify(world.database.url(), &indicatif::ProgressBar::hidden()).await?;
+    assert!(report.is_clean(), "{report:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn old_event_ids_are_forgotten_only_when_told_to_and_never_those_of_dead_letters() -> Result<()> {
+    let world = World::new().await?;
+    let mut lane = Lane::seize(world.context(), world.own_lane().await?).await?;
+    let mut debit = world.credit(world.currency, "BTC", "9");
+    debit["direction"] = "debit".into();
+    world.send(Kind::BalanceUpdated, &debit).await?;
+    drain(&mut lane).await;
+    sqlx::query("UPDATE processed_events SET created_at = now() - interval '40 days'")
+        .execute(world.pool())
+        .await?;
+    world.send(Kind::BalanceUpdated, &world.credit(world.currency, "BTC", "1")).await?;
+    drain(&mut lane).await;
+    assert!(maintenance::upkeep(world.pool(), &Retention::default()).await);
+    world.expect_count("SELECT count(*) FROM processed_events", 3).await?;
+    let kept = Retention { event_ids: Some(30 * DAY), ..Retention::default() };
+    // Somebody else is at it.
+    let mut other = world.pool().begin().await?;
+    assert!(retention::may_do_alone(&mut other, "processed_events").await?);
+    assert!(maintenance::upkeep(world.pool(), &kept).await);
+    world.expect_count("SELECT count(*) FROM processed_events", 3).await?;
+    other.rollback().await?;
+    assert!(maintenance::upkeep(world.pool(), &kept).await);
+    world.expect_count("SELECT count(*) FROM processed_events WHERE outcome = 'applied'", 1).await?;
+    world.expect_count("SELECT count(*) FROM processed_events WHERE outcome = 'dead'", 1).await
+}
+
+#[tokio::test]
+async fn lanes_nobody_owns_are_shown_with_all_that_waits_for_them() -> Result<()> {
+    let world = World::new().await?;
+    let id = world.own_lane().await?;
+    let mut lane = Lane::seize(world.context(), id).await?;
+    drain(&mut lane).await;
+    sqlx::query("UPDATE ingest_lanes SET owner = NULL, lease_until = NULL").execute(world.pool()).await?;
+    let mut transaction = world.pool().begin().await?;
+    assert_eq!(retention::sample_free_lanes(&mut transaction, "TRADING", 8).await?, 1);
+    transaction.commit().await?;
+    world.expect_count("SELECT lag_messages FROM ingest_lanes WHERE NOT lag_exact", 7).await
+}

@@ -1,0 +1,99 @@
+//! What is given up when it is old, by configuration.
+//!
+//! Owns: dropping partitions, purging event ids, and that one worker at a time does it. Must not know: what is
+//! configured, when it is time.
+
+use crate::error::Result;
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use std::time::Duration;
+
+/// Waits this long for the lock a drop needs; whoever reads or writes the table waits behind it meanwhile.
+const DROP_LOCK_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// The history tables, which are partitioned by month.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum History {
+    /// Every change of every balance.
+    Transactions,
+    /// What happened on tradings.
+    TradingLogs,
+    /// Who did what.
+    AuditLogs,
+}
+
+impl History {
+    /// Its table.
+    #[must_use]
+    pub const fn table(self) -> &'static str {
+        match self {
+            Self::Transactions => "transactions",
+            Self::TradingLogs => "trading_logs",
+            Self::AuditLogs => "audit_logs",
+        }
+    }
+}
+
+/// Whether this transaction may do the upkeep `task`: no other is at it. Ends with the transaction.
+pub async fn may_do_alone(connection: &mut PgConnection, task: &str) -> Result<bool> {
+    let got = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock(hashtext('tiris upkeep'), hashtext($1))")
+        .bind(task)
+        .fetch_one(connection)
+        .await?;
+    Ok(got)
+}
+
+/// Drops the months of `history` that ended before `before`, inside the caller's transaction; answers how many.
+///
+/// # Errors
+/// Something to try again when the table is busy for longer than half a second.
+pub async fn drop_months(
+    connection: &mut PgConnection,
+    history: History,
+    before: DateTime<Utc>,
+) -> Result<i32> {
+    sqlx::query("SELECT set_config('lock_timeout', $1, true)")
+        .bind(format!("{}ms", DROP_LOCK_TIMEOUT.as_millis()))
+        .execute(&mut *connection)
+        .await?;
+    let dropped = sqlx::query_scalar("SELECT drop_partitions($1, $2)")
+        .bind(history.table())
+        .bind(before)
+        .fetch_one(connection)
+        .await?;
+    Ok(dropped)
+}
+
+/// Forgets up to `limit` ids of events that were done before `before`; answers how many. A duplicate that comes later
+/// than that is applied again, which is why ids are kept for ever by default. Ids of events that wait as dead letters stay.
+pub async fn purge_event_ids(
+    connection: &mut PgConnection,
+    before: DateTime<Utc>,
+    limit: u32,
+) -> Result<u64> {
+    let purged = sqlx::query(
+        "DELETE FROM processed_events WHERE (user_id, event_id) IN ( \
+             SELECT user_id, event_id FROM processed_events WHERE created_at < $1 AND outcome <> 'dead' LIMIT $2)",
+    )
+    .bind(before)
+    .bind(i64::from(limit))
+    .execute(connection)
+    .await?;
+    Ok(purged.rows_affected())
+}
+
+/// Notes the lag of the lanes of `stream` that nobody owns, as an upper bound: all that the stream holds behind them.
+pub async fn sample_free_lanes(connection: &mut PgConnection, stream: &str, last_seq: i64) -> Result<u64> {
+    let sampled = sqlx::query(
+        "UPDATE ingest_lanes SET lag_messages = greatest($2 - cursor, 0), lag_exact = ($2 <= cursor), \
+         lag_seconds = CASE WHEN $2 <= cursor THEN 0 END, lag_at = clock_timestamp() \
+         WHERE (stream, lane) IN (SELECT stream, lane FROM ingest_lanes \
+             WHERE stream = $1 AND (owner IS NULL OR lease_until IS NULL OR lease_until < clock_timestamp()) \
+             FOR NO KEY UPDATE SKIP LOCKED)",
+    )
+    .bind(stream)
+    .bind(last_seq)
+    .execute(connection)
+    .await?;
+    Ok(sampled.rows_affected())
+}
