@@ -34,6 +34,8 @@ pub struct Counts {
     pub duplicate: u64,
     /// Put aside as dead letters.
     pub dead: u64,
+    /// Of those applied, told by a bot that believed another balance, or released another amount, than the books hold.
+    pub drift: u64,
 }
 
 impl Plan {
@@ -71,6 +73,12 @@ impl Plan {
         self.entries.iter().map(|entry| (entry.user, entry.trading)).collect()
     }
 
+    /// Users with an entry in the batch.
+    #[must_use]
+    pub fn users(&self) -> BTreeSet<Uuid> {
+        self.entries.iter().map(|entry| entry.user.0).collect()
+    }
+
     /// The dead letters of the batch in stream order, and what became of it in all.
     #[must_use]
     pub fn letters(
@@ -88,8 +96,9 @@ impl Plan {
             .collect();
         for ((entry, at), outcome) in self.entries.iter().zip(&self.entry_messages).zip(&batch.outcomes) {
             let cause = match outcome {
-                Outcome::Applied(_) => {
+                Outcome::Applied(applied) => {
                     counts.applied += 1;
+                    counts.drift += u64::from(!applied.effect.drift.is_empty());
                     continue;
                 }
                 Outcome::Duplicate => {

@@ -26,6 +26,12 @@ CREATE INDEX dead_letters_open ON dead_letters (stream, lane, class) WHERE statu
 CREATE INDEX dead_letters_newest ON dead_letters (created_at DESC, id DESC);
 CREATE INDEX dead_letters_event ON dead_letters (user_id, event_id) WHERE status = 'open';
 
+-- Users whose events came by subjects that name no user; order between the two forms is not kept.
+CREATE TABLE bare_publishers (
+    user_id      uuid PRIMARY KEY,
+    last_seen_at timestamptz NOT NULL
+);
+
 ALTER TABLE replay_jobs ADD COLUMN reason text;
 
 -- For the purge of old event ids, which is off by default: next to nothing to keep, unlike a tree.

@@ -1,5 +1,12 @@
 //! The commands of an operator: each does one thing and ends.
 
+/// Prints a line; a reader that has gone away is an error, which ends the command, and no panic.
+macro_rules! say {
+    ($($text:tt)*) => {
+        std::io::Write::write_fmt(&mut std::io::stdout(), format_args!("{}\n", format_args!($($text)*)))?
+    };
+}
+
 pub mod confirm;
 pub mod dlq;
 pub mod lanes;

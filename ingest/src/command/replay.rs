@@ -108,9 +108,9 @@ async fn start(args: &ReplayArgs, stop: &CancellationToken) -> anyhow::Result<()
     let mut connection = pool.acquire().await.context("cannot reach the database")?;
     let job = replay_jobs::create(&mut connection, &new).await?;
     drop(connection);
-    println!("replay {} is asked for", job.id);
+    say!("replay {} is asked for", job.id);
     if status::read(&pool).await?.workers.is_empty() {
-        println!("no worker is alive: it begins when tiris-ingest run is started");
+        say!("no worker is alive: it begins when tiris-ingest run is started");
     }
     if args.detach { Ok(()) } else { watch(&pool, job.id, stop).await }
 }
@@ -119,7 +119,7 @@ async fn list(args: &ShowArgs) -> anyhow::Result<()> {
     let mut connection = pool(&args.database)?.acquire().await.context("cannot reach the database")?;
     let jobs = replay_jobs::list(&mut connection, LISTED_MAX).await?;
     if args.json {
-        println!("{}", Value::Array(jobs.iter().map(as_json).collect()));
+        say!("{}", Value::Array(jobs.iter().map(as_json).collect()));
         return Ok(());
     }
     let mut shown =
@@ -139,7 +139,7 @@ async fn list(args: &ShowArgs) -> anyhow::Result<()> {
         ]);
     }
     right(&mut shown, 5..9);
-    println!("{shown}");
+    say!("{shown}");
     Ok(())
 }
 
@@ -150,9 +150,9 @@ async fn show(args: &OneArgs, stop: &CancellationToken) -> anyhow::Result<()> {
     }
     let job = find(&pool, args.id).await?;
     if args.shown.json {
-        println!("{}", as_json(&job))
+        say!("{}", as_json(&job))
     } else {
-        println!("{}", in_words(&job))
+        say!("{}", in_words(&job))
     }
     Ok(())
 }
@@ -174,13 +174,13 @@ async fn watch(pool: &PgPool, id: Uuid, stop: &CancellationToken) -> anyhow::Res
         ));
         if job.has_ended() {
             bar.finish_and_clear();
-            println!("{}", in_words(&job));
+            say!("{}", in_words(&job));
             return if job.status == "done" { Ok(()) } else { bail!("the replay failed") };
         }
         tokio::select! {
             () = stop.cancelled() => {
                 bar.finish_and_clear();
-                println!("the replay goes on; tiris-ingest replay show {id} tells how far it is");
+                say!("the replay goes on; tiris-ingest replay show {id} tells how far it is");
                 return Ok(());
             }
             () = tokio::time::sleep(WATCH_INTERVAL) => {}

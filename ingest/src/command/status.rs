@@ -48,13 +48,13 @@ pub async fn run(args: StatusArgs, stop: CancellationToken) -> anyhow::Result<Ex
     loop {
         let found = status::read(&pool).await?;
         if args.json {
-            println!("{}", as_json(&found));
+            say!("{}", as_json(&found));
         } else {
             let text = as_text(&found, args.lanes);
             if args.watch && std::io::stdout().is_terminal() {
-                print!("\x1b[2J\x1b[H");
+                write!(std::io::stdout(), "\x1b[2J\x1b[H")?;
             }
-            println!("{text}");
+            say!("{text}");
             std::io::stdout().flush()?;
         }
         if !args.watch {

@@ -9,15 +9,17 @@ use crate::blame;
 use crate::plan::{self, Counts, Plan};
 use crate::reader::Incoming;
 use sqlx::{Connection as _, PgConnection};
+use std::collections::BTreeSet;
 use std::time::Instant;
 use tiris_shared::error::{Error, Result};
 use tiris_shared::store::lanes::LaneState;
 use tiris_shared::store::ledger::{self, Claims, Waiting};
 use tiris_shared::store::{bots, dead_letters, lanes};
+use uuid::Uuid;
 
 /// What a transaction came to.
 enum Committed {
-    Batch(Counts, usize),
+    Batch(Counts, usize, BTreeSet<Uuid>),
     Moved(LaneState),
     Lost,
 }
@@ -44,9 +46,10 @@ impl Lane {
             other => other,
         };
         match result {
-            Ok(Committed::Batch(counts, taken)) => {
+            Ok(Committed::Batch(counts, taken, users)) => {
                 self.advance(taken);
                 self.record(counts, taken, started);
+                self.note_forms(users).await;
                 Step::Committed(counts)
             }
             Ok(Committed::Moved(state)) => {
@@ -73,7 +76,9 @@ impl Lane {
         failure: Option<&Error>,
     ) -> Result<Committed> {
         let messages = &self.pending[..taken];
-        let Some(last) = messages.last() else { return Ok(Committed::Batch(Counts::default(), 0)) };
+        let Some(last) = messages.last() else {
+            return Ok(Committed::Batch(Counts::default(), 0, BTreeSet::new()));
+        };
         let (stream, lane) = (self.id.stream.name(), lane_column(self.id));
         let plan = Plan::new(messages, self.id, self.context.bare_subjects);
         let mut transaction = connection.begin().await?;
@@ -111,7 +116,7 @@ impl Lane {
             ledger::assert_fresh(&mut transaction, timestamp).await?;
         }
         transaction.commit().await?;
-        Ok(Committed::Batch(counts, taken))
+        Ok(Committed::Batch(counts, taken, plan.users()))
     }
 
     async fn apply(

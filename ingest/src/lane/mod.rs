@@ -5,6 +5,7 @@
 //! lanes are shared out.
 
 mod commit;
+mod forms;
 mod proof;
 mod retry;
 mod transaction;
@@ -18,6 +19,7 @@ use crate::intake::Intake;
 use crate::plan::Counts;
 use crate::reader::{self, Incoming, LaneId};
 use crate::status::{Lag, LaneStatus};
+use forms::Forms;
 use rand::RngExt;
 use retry::Retries;
 use std::time::{Duration, Instant};
@@ -60,6 +62,7 @@ pub struct Lane {
     /// How many of `pending` the next transaction takes; shrinks while an unforeseen failure is searched.
     attempt: usize,
     retries: Retries,
+    forms: Forms,
     backoff: Duration,
     /// When the end of the stream was last read while nothing came, and what it was.
     looked_at_end: Instant,
@@ -84,6 +87,7 @@ impl Lane {
             pending: Vec::new(),
             attempt: usize::MAX,
             retries: Retries::default(),
+            forms: Forms::default(),
             backoff: BACKOFF_MIN,
             looked_at_end: Instant::now(),
             end: 0,
@@ -272,6 +276,10 @@ impl Lane {
         {
             metrics::counter!("ingest_events_total", "stream" => stream, "outcome" => outcome)
                 .increment(count);
+        }
+        if counts.drift > 0 {
+            metrics::counter!("ingest_drift_total", "stream" => stream).increment(counts.drift);
+            tracing::warn!(lane = %self.id, drift = counts.drift, cursor = self.cursor, "bots believed other balances than the books hold, see info.drift");
         }
         metrics::histogram!("ingest_commit_seconds", "stream" => stream).record(started.elapsed());
         let size = u32::try_from(taken).unwrap_or(u32::MAX);

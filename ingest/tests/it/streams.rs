@@ -1,11 +1,13 @@
 //! Declaring the streams, and noticing that a stream is not the one the cursor belongs to.
 
-use crate::world::{World, drain};
-use anyhow::Result;
+use crate::process::Worker;
+use crate::world::{WAIT, World, drain};
+use anyhow::{Result, ensure};
 use tiris_ingest::identity::Mismatch;
 use tiris_ingest::lane::{Lane, Step};
 use tiris_ingest::stream::{self, DeclareError, EventStream, MESSAGE_BYTES_MAX};
 use tiris_shared::event::Kind;
+use tiris_shared::testing::eventually;
 
 #[tokio::test]
 async fn streams_are_declared_once_and_kept_as_they_are() -> Result<()> {
@@ -37,4 +39,32 @@ async fn a_stream_made_anew_halts_the_lane_before_it_reads() -> Result<()> {
     assert_eq!(drain(&mut lane).await, Step::Halted(Mismatch::StreamMadeAnew));
     assert_eq!(world.balance(world.currency).await?, "1");
     Ok(())
+}
+
+#[tokio::test]
+async fn a_user_of_both_forms_of_subjects_and_a_bot_that_believes_otherwise_are_counted() -> Result<()> {
+    let world = World::new().await?;
+    let mut worker = Worker::start(world.database.url(), &world.nats.url())?;
+    let reaches = async |expected: &str| {
+        eventually("the balance", WAIT, async || {
+            let balance = world.balance(world.currency).await?;
+            ensure!(balance == expected, "{balance}");
+            Ok(())
+        })
+        .await
+    };
+    let bare = Kind::BalanceUpdated.bare_subject();
+    world.publish(bare, &world.credit(world.currency, "BTC", "1")).await?;
+    reaches("1").await?;
+    eventually("the note", WAIT, async || {
+        world.expect_count("SELECT count(*) FROM bare_publishers", 1).await
+    })
+    .await?;
+    let mut event = world.credit(world.currency, "BTC", "2");
+    event["new_balance"] = "7".into();
+    world.send(Kind::BalanceUpdated, &event).await?;
+    reaches("3").await?;
+    worker.counts("ingest_mixed_subjects_total{stream=\"TRADING\"} 1").await?;
+    worker.counts("ingest_drift_total{stream=\"TRADING\"} 1").await?;
+    worker.stops().await
 }

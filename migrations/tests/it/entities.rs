@@ -64,6 +64,7 @@ macro_rules! entities {
 async fn the_schema_equals_the_entities() {
     let entities = entities![
         audit_logs,
+        bare_publishers,
         bots,
         dead_letters,
         exchange_bindings,

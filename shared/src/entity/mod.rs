@@ -5,6 +5,7 @@
 #![allow(missing_docs, reason = "the derived items and most columns have nothing to add to their names")]
 
 pub mod audit_logs;
+pub mod bare_publishers;
 pub mod bots;
 pub mod dead_letters;
 pub mod exchange_bindings;

@@ -6,7 +6,6 @@ use anyhow::{Context, ensure};
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use sqlx::PgPool;
-use std::fmt::Write as _;
 use tiris_shared::error::Error;
 use tiris_shared::store::dead_letters::{
     self, Actor, Filter, Replay, ReplayOptions, Summary, count_open, discard_all, rehearse_all, replay_all,
@@ -25,10 +24,12 @@ pub(super) async fn replay(pool: &PgPool, args: &ReplayArgs) -> anyhow::Result<(
     match args.target.selection()? {
         Some(filter) if args.dry_run => {
             let summary = rehearse_all(pool, &filter, &options, REHEARSED_MAX).await?;
-            print_effects(&summary.effects);
-            println!(
+            print_effects(&summary.effects)?;
+            say!(
                 "{} of the first {} letters would apply; {} are open",
-                summary.applied, summary.tried, summary.left
+                summary.applied,
+                summary.tried,
+                summary.left
             );
             Ok(())
         }
@@ -49,10 +50,10 @@ async fn replay_named(pool: &PgPool, ids: &[Uuid], options: &ReplayOptions) -> a
     } else {
         transaction.commit().await?;
     }
-    print_effects(&effects);
+    print_effects(&effects)?;
     let refused = effects.iter().filter(|effect| effect.refused.is_some()).count();
     ensure!(refused == 0, "{refused} of {} letters are refused and stay open", effects.len());
-    println!("{}", if options.dry_run { "nothing was changed" } else { "done" });
+    say!("{}", if options.dry_run { "nothing was changed" } else { "done" });
     Ok(())
 }
 
@@ -64,7 +65,7 @@ async fn replay_selected(
 ) -> anyhow::Result<()> {
     let open = count(pool, filter).await?;
     if open == 0 {
-        println!("no open letter is selected");
+        say!("no open letter is selected");
         return Ok(());
     }
     if !confirm(&format!("replay {open} letters"), yes)? {
@@ -77,7 +78,7 @@ async fn replay_selected(
     })
     .await?;
     bar.finish_and_clear();
-    println!("{} letters are in the books now, {} stay open", summary.applied, summary.left);
+    say!("{} letters are in the books now, {} stay open", summary.applied, summary.left);
     Ok(())
 }
 
@@ -92,7 +93,7 @@ pub(super) async fn discard(pool: &PgPool, args: &DiscardArgs) -> anyhow::Result
     };
     let open = count(pool, &filter).await?;
     if open == 0 {
-        println!("no open letter is selected");
+        say!("no open letter is selected");
         return Ok(());
     }
     if !confirm(&format!("give {open} letters up for good"), args.yes)? {
@@ -110,7 +111,7 @@ pub(super) async fn discard(pool: &PgPool, args: &DiscardArgs) -> anyhow::Result
         }
     }
     bar.finish_and_clear();
-    println!("{} letters are discarded", bar.position());
+    say!("{} letters are discarded", bar.position());
     Ok(())
 }
 
@@ -125,7 +126,7 @@ async fn discard_named(pool: &PgPool, args: &DiscardArgs) -> anyhow::Result<()> 
         discarded.map_err(|error| explain(error, *id))?;
     }
     transaction.commit().await?;
-    println!("{} letters are discarded", ids.len());
+    say!("{} letters are discarded", ids.len());
     Ok(())
 }
 
@@ -152,17 +153,13 @@ fn bar(length: u64, what: &str) -> ProgressBar {
     bar.with_message(what.to_owned())
 }
 
-fn print_effects(effects: &[Replay]) {
+fn print_effects(effects: &[Replay]) -> anyhow::Result<()> {
     for effect in effects {
-        let mut line = format!("letter {}: ", effect.id);
-        let written = match &effect.refused {
-            Some(cause) => write!(line, "refused, {}: {}", cause.code, cause.reason),
-            None if effect.was_applied => write!(line, "is in the books already"),
-            None => write!(line, "{} postings", effect.postings.len()),
-        };
-        // Writing to a text cannot fail.
-        written.ok();
-        println!("{line}");
+        match &effect.refused {
+            Some(cause) => say!("letter {}: refused, {}: {}", effect.id, cause.code, cause.reason),
+            None if effect.was_applied => say!("letter {}: is in the books already", effect.id),
+            None => say!("letter {}: {} postings", effect.id, effect.postings.len()),
+        }
         if effect.accounts.is_empty() {
             continue;
         }
@@ -182,6 +179,7 @@ fn print_effects(effects: &[Replay]) {
         for column in table.column_iter_mut().skip(2) {
             column.set_cell_alignment(CellAlignment::Right);
         }
-        println!("{table}");
+        say!("{table}");
     }
+    Ok(())
 }

@@ -17,12 +17,12 @@ pub(super) async fn list(pool: &PgPool, args: &ListArgs) -> anyhow::Result<()> {
     let letters = dead_letters::list(&mut connection, &filter, args.limit).await?;
     if args.json {
         for letter in &letters {
-            println!("{}", as_json(letter));
+            say!("{}", as_json(letter));
         }
         return Ok(());
     }
     if letters.is_empty() {
-        println!("no letters");
+        say!("no letters");
         return Ok(());
     }
     let mut table = Table::new();
@@ -55,9 +55,9 @@ pub(super) async fn list(pool: &PgPool, args: &ListArgs) -> anyhow::Result<()> {
             letter.status.clone(),
         ]);
     }
-    println!("{table}");
+    say!("{table}");
     if letters.len() >= usize::try_from(args.limit).unwrap_or(usize::MAX) {
-        println!("there may be more: --limit shows them, --from and --until narrow the list");
+        say!("there may be more: --limit shows them, --from and --until narrow the list");
     }
     Ok(())
 }
@@ -66,7 +66,7 @@ pub(super) async fn one(pool: &PgPool, args: &ShowArgs) -> anyhow::Result<()> {
     let mut connection = pool.acquire().await.context("cannot reach the database")?;
     let letter = dead_letters::get(&mut connection, args.id).await?;
     if args.json {
-        println!("{}", as_json(&letter));
+        say!("{}", as_json(&letter));
         return Ok(());
     }
     let time = |time: Option<DateTime<Utc>>| time.map_or("-".to_owned(), short);
@@ -94,14 +94,14 @@ pub(super) async fn one(pool: &PgPool, args: &ShowArgs) -> anyhow::Result<()> {
     ] {
         table.add_row([name.to_owned(), value]);
     }
-    println!("{table}");
+    say!("{table}");
     match std::str::from_utf8(&letter.payload) {
         Ok(text) => {
             let pretty =
                 serde_json::from_str::<Value>(text).and_then(|value| serde_json::to_string_pretty(&value));
-            println!("{}", pretty.unwrap_or_else(|_| text.escape_debug().to_string()));
+            say!("{}", pretty.unwrap_or_else(|_| text.escape_debug().to_string()));
         }
-        Err(_) => println!(
+        Err(_) => say!(
             "{} bytes that are no text, in base64: {}",
             letter.payload.len(),
             STANDARD.encode(&letter.payload)

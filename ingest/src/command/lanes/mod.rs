@@ -105,7 +105,7 @@ async fn places(parts: &Parts) -> anyhow::Result<(PgPool, Vec<Place>)> {
 async fn show(args: &ShowArgs) -> anyhow::Result<()> {
     let (_, places) = places(&args.parts).await?;
     if args.json {
-        println!("{}", Value::Array(places.iter().map(as_json).collect()));
+        say!("{}", Value::Array(places.iter().map(as_json).collect()));
         return Ok(());
     }
     let mut shown = table(["lane", "epoch", "owner", "cursor", "stream holds", "cursor and stream"]);
@@ -123,7 +123,7 @@ async fn show(args: &ShowArgs) -> anyhow::Result<()> {
         ]);
     }
     right(&mut shown, 3..4);
-    println!("{shown}");
+    say!("{shown}");
     Ok(())
 }
 
@@ -139,12 +139,12 @@ async fn change(args: &ChangeArgs, remedy: Remedy) -> anyhow::Result<()> {
     let (pool, places) = places(&args.parts).await?;
     let meant = select(args, &places, remedy)?;
     if meant.is_empty() {
-        println!("no lane needs it");
+        say!("no lane needs it");
         return Ok(());
     }
     for (place, mismatch) in &meant {
         let to = restart(*mismatch, &place.stream).cursor;
-        println!("{}: {mismatch}; goes on behind {to}, cursor now {}", place.id, place.cursor);
+        say!("{}: {mismatch}; goes on behind {to}, cursor now {}", place.id, place.cursor);
     }
     let what = match remedy {
         Remedy::AcceptGap => "give the missing messages of",
@@ -156,9 +156,9 @@ async fn change(args: &ChangeArgs, remedy: Remedy) -> anyhow::Result<()> {
     }
     for (place, mismatch) in meant {
         write(&pool, place, mismatch).await.with_context(|| format!("lane {}", place.id))?;
-        println!("{}: done", place.id);
+        say!("{}: done", place.id);
     }
-    println!("a worker that has such a lane goes on within seconds");
+    say!("a worker that has such a lane goes on within seconds");
     Ok(())
 }
 
