@@ -126,8 +126,10 @@ impl std::fmt::Debug for Reader {
 #[derive(Clone, Debug)]
 pub struct Range {
     stream: EventStream,
-    prefix: String,
-    suffix: String,
+    /// Name of the consumer.
+    name: String,
+    /// Consumers whose names begin so are of no use any more.
+    replaced: Option<String>,
     start: u64,
     subjects: Vec<String>,
 }
@@ -138,8 +140,8 @@ impl Range {
     pub fn of_lane(id: LaneId, lanes: u32, epoch: i64, nonce: u32, cursor: u64) -> Self {
         Self {
             stream: id.stream,
-            prefix: format!("lane-{}-", id.lane),
-            suffix: format!("{epoch}-{nonce:08x}"),
+            name: format!("lane-{}-{epoch}-{nonce:08x}", id.lane),
+            replaced: Some(format!("lane-{}-", id.lane)),
             start: cursor + 1,
             subjects: id.stream.lane_subjects(id.lane, lanes),
         }
@@ -150,7 +152,8 @@ impl Range {
     #[must_use]
     pub fn of_replay(stream: EventStream, job: Uuid, nonce: u32, start: u64, user: Option<Uuid>) -> Self {
         let subjects = user.map(|user| stream.user_subjects(user)).unwrap_or_default();
-        Self { stream, prefix: format!("replay-{job}-"), suffix: format!("{nonce:08x}"), start, subjects }
+        // Another worker may be at the same job for a moment, so nothing is removed; the server does that by itself.
+        Self { stream, name: format!("replay-{job}-{nonce:08x}"), replaced: None, start, subjects }
     }
 }
 
@@ -164,19 +167,21 @@ pub struct BatchLimits {
 }
 
 impl Reader {
-    /// Opens a consumer of its own. Others whose names begin alike are removed, as far as they let themselves be.
+    /// Opens a consumer of its own. Those it replaces are removed, as far as they let themselves be.
     pub async fn open(connection: &Connection, range: Range) -> Result<Self> {
         let disconnects = connection.disconnects();
         let stream =
             connection.jetstream.get_stream_no_info(range.stream.name()).await.map_err(unavailable)?;
-        let others: Vec<String> = stream.consumer_names().try_collect().await.map_err(unavailable)?;
-        for other in others.iter().filter(|name| name.starts_with(&range.prefix)) {
-            if let Err(error) = stream.delete_consumer(other).await {
-                tracing::debug!(consumer = %other, error = %error, "could not remove an old consumer");
+        if let Some(prefix) = &range.replaced {
+            let others: Vec<String> = stream.consumer_names().try_collect().await.map_err(unavailable)?;
+            for other in others.iter().filter(|name| name.starts_with(prefix)) {
+                if let Err(error) = stream.delete_consumer(other).await {
+                    tracing::debug!(consumer = %other, error = %error, "could not remove an old consumer");
+                }
             }
         }
         let config = pull::Config {
-            name: Some(format!("{}{}", range.prefix, range.suffix)),
+            name: Some(range.name),
             deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: range.start },
             ack_policy: AckPolicy::None,
             filter_subjects: range.subjects,

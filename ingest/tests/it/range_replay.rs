@@ -15,9 +15,6 @@ use tiris_shared::store::replay_jobs::{self, Job, NewJob};
 use tiris_shared::testing::{binary, eventually};
 use uuid::Uuid;
 
-/// Steps a job may take.
-const STEPS_MAX: u32 = 50;
-
 fn everything() -> NewJob {
     NewJob {
         requested_by: None,
@@ -36,22 +33,22 @@ async fn find(world: &World, id: Uuid) -> Result<Job> {
     Ok(replay_jobs::get(&mut *world.pool().acquire().await?, id).await?)
 }
 
-/// Works until there is nothing more to do.
-async fn work(world: &World) -> Result<()> {
+/// Works until the job has ended. A step may find nothing while the server still ends a session that had the job.
+async fn work(world: &World, id: Uuid) -> Result<Job> {
     let mut replayer = Replayer::new(world.context());
-    for _ in 0..STEPS_MAX {
-        if replayer.step().await? == Step::Nothing {
-            return Ok(());
-        }
-    }
-    anyhow::bail!("the replay does not end")
+    eventually("the end of the replay", WAIT, async || {
+        replayer.step().await?;
+        let job = find(world, id).await?;
+        ensure!(job.has_ended(), "{job:?}");
+        Ok(job)
+    })
+    .await
 }
 
 /// Status and the counts: applied, duplicate, rejected.
 async fn done(world: &World, job: &NewJob) -> Result<(String, [i64; 3])> {
     let id = ask(world, job).await?;
-    work(world).await?;
-    let job = find(world, id).await?;
+    let job = work(world, id).await?;
     Ok((job.status.clone(), [job.applied, job.duplicate, job.rejected]))
 }
 
@@ -197,8 +194,7 @@ async fn a_replay_goes_on_where_another_worker_stopped_and_counts_nothing_twice(
         ensure!(seen.len() < 100, "no end: {job:?}");
         seen.push(job.applied);
     }
-    work(&world).await?;
-    let job = find(&world, id).await?;
+    let job = work(&world, id).await?;
     assert_eq!((job.status.as_str(), job.applied, job.duplicate, job.rejected), ("done", 600, 1, 0));
     assert!(seen.iter().any(|applied| (1..600).contains(applied)), "one chunk took all: {seen:?}");
     assert_eq!(world.balance(world.currency).await?, "601");
@@ -240,8 +236,7 @@ async fn a_replay_of_a_stream_that_was_made_anew_fails_and_says_so() -> Result<(
     assert_eq!(Replayer::new(world.context()).step().await?, Step::Worked);
     world.jetstream().delete_stream("TRADING").await?;
     stream::declare(world.jetstream(), &world.settings.streams).await?;
-    work(&world).await?;
-    let job = find(&world, id).await?;
+    let job = work(&world, id).await?;
     let reason = job.reason.unwrap_or_default();
     assert!(job.status == "failed" && reason.contains("made anew"), "{} {reason}", job.status);
     Ok(())
