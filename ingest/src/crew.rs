@@ -133,6 +133,7 @@ impl Crew {
             };
             if !ours.iter().any(is_ours) {
                 tracing::warn!(lane = %id, epoch = held.epoch, "the lane is not ours any more");
+                count_lost(*id);
                 held.stop.cancel();
             }
         }
@@ -144,6 +145,7 @@ impl Crew {
         let id = LaneId { stream, lane };
         let (epoch, stop) = (taken.state.epoch, CancellationToken::new());
         tracing::debug!(lane = %id, epoch, "took a lane");
+        metrics::counter!("ingest_lanes_taken_total", "stream" => id.stream.name()).increment(1);
         if let Some(earlier) = self.held.insert(id, Held { epoch, stop: stop.clone() }) {
             // Its lease ended before it could be given back; with the earlier epoch it can write nothing more.
             earlier.stop.cancel();
@@ -152,10 +154,9 @@ impl Crew {
         let lane = Lane::new(context.clone(), id, &taken.state);
         self.tasks.spawn(async move {
             if lane.run(stop).await {
-                let (pool, stream, lane) = (&context.pool, id.stream.name(), lane_column(id));
-                if let Err(error) = lanes::release(pool, context.owner, epoch, stream, lane).await {
-                    tracing::warn!(lane = %id, error = &error as &dyn std::error::Error, "could not give the lane back");
-                }
+                let_go(&context, id, epoch).await;
+            } else {
+                count_lost(id);
             }
             (id, epoch)
         });
@@ -178,6 +179,17 @@ impl Crew {
             status::gauge_lag(id, Lag::NONE, 0);
         }
     }
+}
+
+async fn let_go(context: &Context, id: LaneId, epoch: i64) {
+    let (pool, stream, lane) = (&context.pool, id.stream.name(), lane_column(id));
+    if let Err(error) = lanes::release(pool, context.owner, epoch, stream, lane).await {
+        tracing::warn!(lane = %id, error = &error as &dyn std::error::Error, "could not give the lane back");
+    }
+}
+
+fn count_lost(id: LaneId) {
+    metrics::counter!("ingest_lanes_lost_total", "stream" => id.stream.name()).increment(1);
 }
 
 /// What the lane's row keeps; the same figures go to the metrics.

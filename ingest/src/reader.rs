@@ -218,7 +218,7 @@ impl Reader {
         while let Some(received) = next {
             let message = match received {
                 Some(message) => message.map_err(unavailable)?,
-                None => return Err(doubt("the stream of messages ended")),
+                None => return Err(doubt("ended", "the stream of messages ended")),
             };
             let incoming = self.accept(&message)?;
             bytes += message.length;
@@ -230,13 +230,10 @@ impl Reader {
     }
 
     fn accept(&mut self, message: &async_nats::jetstream::Message) -> Result<Incoming> {
-        let info = message.info().map_err(|error| doubt(error.to_string()))?;
+        let info = message.info().map_err(|error| doubt("unreadable", error.to_string()))?;
         if info.consumer_sequence != self.received + 1 {
-            return Err(doubt(format!(
-                "expected delivery {}, got {}",
-                self.received + 1,
-                info.consumer_sequence
-            )));
+            let (expected, got) = (self.received + 1, info.consumer_sequence);
+            return Err(doubt("hole", format!("expected delivery {expected}, got {got}")));
         }
         self.received = info.consumer_sequence;
         self.behind = Some(info.pending);
@@ -253,7 +250,7 @@ impl Reader {
         if connection.disconnects() == self.disconnects {
             Ok(())
         } else {
-            Err(doubt("the connection was lost"))
+            Err(doubt("connection", "the connection was lost"))
         }
     }
 
@@ -262,7 +259,8 @@ impl Reader {
     pub async fn check_idle(&mut self, connection: &Connection) -> Result<u64> {
         self.check_connection(connection)?;
         if self.received < self.under_way {
-            return Err(doubt(format!("the server delivered {}, {} arrived", self.under_way, self.received)));
+            let why = format!("the server delivered {}, {} arrived", self.under_way, self.received);
+            return Err(doubt("swallowed", why));
         }
         let info = self.consumer.get_info().await.map_err(unavailable)?;
         self.under_way = info.delivered.consumer_sequence;
@@ -290,6 +288,8 @@ fn read_headers(headers: &async_nats::HeaderMap) -> Headers {
     headers.iter().map(|(name, values)| (name.to_string(), texts(values))).collect()
 }
 
-fn doubt(why: impl Into<String>) -> Error {
+/// A delivery may be missing; `kind` for the metric.
+fn doubt(kind: &'static str, why: impl Into<String>) -> Error {
+    metrics::counter!("ingest_reader_doubts_total", "kind" => kind).increment(1);
     Error::Unavailable { what: "the lane's consumer", source: why.into().into() }
 }

@@ -42,6 +42,7 @@ impl Lane {
         let to = lanes::Move { cursor: to_column(end), fingerprint: fingerprint.as_deref(), events: 0 };
         lanes::move_cursor(&mut transaction, name, lane, to, self.context.lease).await?;
         transaction.commit().await?;
+        metrics::counter!("ingest_idle_moves_total", "stream" => name).increment(1);
         self.cursor = end;
         self.fingerprint = fingerprint;
         Ok(true)

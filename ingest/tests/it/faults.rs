@@ -2,6 +2,8 @@
 
 use crate::world::{WAIT, World, drain};
 use anyhow::{Result, ensure};
+use async_nats::jetstream::consumer::{Consumer, pull};
+use futures_util::{StreamExt, TryStreamExt};
 use serde_json::json;
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
@@ -182,5 +184,33 @@ async fn a_broker_killed_and_restarted_loses_nothing() -> Result<()> {
     world.send(Kind::BalanceUpdated, &world.credit(world.currency, "BTC", "4")).await?;
     assert_eq!(drain(&mut lane).await, Step::Idle);
     assert_eq!(world.balance(world.currency).await?, "7");
+    Ok(())
+}
+
+/// Nothing tells the lane of a delivery that somebody else got, and no further message comes that would show the hole.
+#[tokio::test]
+async fn a_delivery_that_never_arrives_is_noticed_while_nothing_else_comes() -> Result<()> {
+    let world = World::new().await?;
+    let mut lane = Lane::seize(world.context(), world.own_lane().await?).await?;
+    assert_eq!(drain(&mut lane).await, Step::Idle);
+    let stream = world.jetstream().get_stream("TRADING").await?;
+    let names: Vec<String> = stream.consumer_names().try_collect().await?;
+    let [name] = names.as_slice() else { panic!("{names:?}") };
+    let mut consumer: Consumer<pull::Config> =
+        stream.get_consumer(name).await.map_err(|error| anyhow::anyhow!(error))?;
+    let mut thief = consumer.batch().max_messages(1).expires(WAIT).messages().await?;
+    eventually("two pulls that wait", WAIT, async || {
+        let waiting = consumer.info().await?.num_waiting;
+        ensure!(waiting == 2, "{waiting}");
+        Ok(())
+    })
+    .await?;
+    // The server serves pulls in turn.
+    for _ in 0..2 {
+        world.send(Kind::BalanceUpdated, &world.credit(world.currency, "BTC", "1")).await?;
+    }
+    ensure!(thief.next().await.is_some(), "nothing was stolen");
+    step_until_idle_at(&mut lane, 3).await?;
+    assert_eq!(world.balance(world.currency).await?, "3");
     Ok(())
 }
