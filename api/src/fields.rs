@@ -95,6 +95,26 @@ impl Fields {
         })
     }
 
+    /// True or false.
+    pub(crate) fn flag(&mut self, name: &'static str) -> Result<Option<bool>> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(flag)),
+            Some(other) => Err(wrong(name, "must be true or false", &other)),
+        }
+    }
+
+    /// A list of at most `max` texts.
+    pub(crate) fn texts(&mut self, name: &'static str, max: usize) -> Result<Option<Vec<String>>> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        let items = value.as_array().filter(|items| items.len() <= max);
+        let texts =
+            items.and_then(|items| items.iter().map(|item| item.as_str().map(str::to_owned)).collect());
+        texts
+            .map(Some)
+            .ok_or_else(|| wrong(name, &format!("must be a list of at most {max} strings"), &value))
+    }
+
     /// A UUID in its usual spelling.
     pub(crate) fn uuid(&mut self, name: &'static str) -> Result<Option<Uuid>> {
         let Some(value) = self.take(name) else { return Ok(None) };

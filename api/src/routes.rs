@@ -6,7 +6,10 @@ use crate::auth::keys::Keys;
 use crate::document::{self, Operations};
 use crate::middleware::cors::Cors;
 use crate::middleware::{allow, headers, measure, timeout, trace, wrap};
-use crate::resource::{ExchangeBindings, Root, SubAccounts, TradingLogs, Tradings, Transactions, Users};
+use crate::resource::{
+    Bots, DeadLetters, EventStatus, ExchangeBindings, Replays, Root, SubAccounts, TradingLogs, Tradings,
+    Transactions, Users,
+};
 use crate::settings::Settings;
 use crate::state::State;
 use bytes::Bytes;
@@ -16,11 +19,17 @@ use poem_openapi::{OpenApiService, ServerObject};
 use std::sync::Arc;
 use tiris_shared::config::Environment;
 
-type Api = (Root, Users, ExchangeBindings, Tradings, SubAccounts, Transactions, TradingLogs);
+type Api = (
+    (Root, Users, ExchangeBindings, Tradings, SubAccounts, Transactions, TradingLogs),
+    (EventStatus, DeadLetters, Replays, Bots),
+);
 
 /// The documented operations.
 pub(crate) fn service() -> OpenApiService<Api, ()> {
-    let api = (Root, Users, ExchangeBindings, Tradings, SubAccounts, Transactions, TradingLogs);
+    let api = (
+        (Root, Users, ExchangeBindings, Tradings, SubAccounts, Transactions, TradingLogs),
+        (EventStatus, DeadLetters, Replays, Bots),
+    );
     OpenApiService::new(api, "Tiris API", env!("CARGO_PKG_VERSION"))
         .description(
             "Tradings, sub-accounts and their books. Money is a string with at most 12 decimal places, times are \

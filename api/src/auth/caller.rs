@@ -1,6 +1,6 @@
 //! The security scheme of the OpenAPI document: a bearer token of a live session.
 
-use super::session::Session;
+use super::session::{Role, Session};
 use crate::error::Problem;
 use crate::state::State;
 use poem::Request;
@@ -19,9 +19,19 @@ impl Caller {
     pub(crate) fn user(&self) -> UserId {
         self.0.user
     }
+
+    /// Whether the caller may see what concerns others.
+    pub(crate) fn is_admin(&self) -> bool {
+        self.0.role == Role::Admin
+    }
 }
 
 async fn check(request: &Request, bearer: Bearer) -> poem::Result<Session> {
+    session(request, &bearer).await
+}
+
+/// The live session of the token; the log line of the request names its user from now on.
+pub(super) async fn session(request: &Request, bearer: &Bearer) -> poem::Result<Session> {
     let state =
         request.data::<State>().ok_or_else(|| Problem::from(Error::internal("no state in the request")))?;
     let session = state.sessions.of_token(&bearer.token).await.map_err(Problem::from)?;

@@ -3,7 +3,9 @@
 pub mod keys;
 pub mod token;
 
+mod admin;
 mod caller;
 pub(crate) mod session;
 
+pub(crate) use admin::Admin;
 pub(crate) use caller::Caller;

@@ -36,10 +36,8 @@ pub(crate) struct Session {
     /// Who is signed in.
     pub(crate) user: UserId,
     /// Which sign-in it is.
-    #[expect(dead_code, reason = "signing out and the audit trail need it")]
     pub(crate) id: Uuid,
     /// What the user may do now.
-    #[expect(dead_code, reason = "operations for admins need it")]
     pub(crate) role: Role,
     expires: i64,
 }

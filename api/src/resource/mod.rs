@@ -1,5 +1,7 @@
 //! The operations, one file per resource, and the objects they answer with.
 
+mod bots;
+mod events;
 mod exchange_bindings;
 mod refusals;
 mod root;
@@ -9,6 +11,8 @@ mod tradings;
 mod transactions;
 mod users;
 
+pub(crate) use bots::Bots;
+pub(crate) use events::{DeadLetters, EventStatus, Replays};
 pub(crate) use exchange_bindings::ExchangeBindings;
 pub(crate) use root::Root;
 pub(crate) use sub_accounts::SubAccounts;
@@ -52,6 +56,8 @@ enum Tag {
     /// What happened on a trading; some types move money
     #[oai(rename = "Trading logs")]
     TradingLogs,
+    /// What bots publish: how it comes in, what could not be applied, what is read again
+    Events,
 }
 
 /// The choice a text column holds.

@@ -20,6 +20,11 @@ const INVALID_BODY: Told = (
 const UNAUTHORIZED: Told =
     (401, "`AUTH_REQUIRED`: no token; `INVALID_TOKEN`: malformed, forged, expired or revoked");
 const FORBIDDEN: Told = (403, "`ACCOUNT_DISABLED`: the account of the caller is disabled");
+const FOR_ADMINS: Told = (
+    403,
+    "`ACCESS_DENIED`: the caller is no admin; `ACCOUNT_DISABLED`: the account of the caller is disabled",
+);
+const NOT_OPEN: Told = (409, "`LETTER_NOT_OPEN`: the dead letter was replayed or discarded before");
 const NOT_FOUND: Told = (404, "`NOT_FOUND`: it does not exist, or is somebody else's");
 const TOO_LARGE: Told = (413, "`BODY_TOO_LARGE`: more than 256 KiB");
 const NO_JSON: Told = (415, "`UNSUPPORTED_MEDIA_TYPE`: the body is not sent as application/json");
@@ -67,6 +72,16 @@ refusals! {
         (409, "`SUBACCOUNT_NAME_EXISTS`"),
         TOO_LARGE, NO_JSON, REJECTED, INTERNAL, UNAVAILABLE
     ];
+    /// A list for admins.
+    AdminListing: [UNAUTHORIZED, FOR_ADMINS, INTERNAL, UNAVAILABLE];
+    /// One thing by its id, for admins.
+    AdminRead: [INVALID, UNAUTHORIZED, FOR_ADMINS, NOT_FOUND, INTERNAL, UNAVAILABLE];
+    /// Something an admin does with one dead letter.
+    AdminOne: [
+        INVALID_BODY, UNAUTHORIZED, FOR_ADMINS, NOT_FOUND, NOT_OPEN, TOO_LARGE, NO_JSON, INTERNAL, UNAVAILABLE
+    ];
+    /// Something an admin does with many things.
+    AdminMany: [INVALID_BODY, UNAUTHORIZED, FOR_ADMINS, TOO_LARGE, NO_JSON, INTERNAL, UNAVAILABLE];
     /// Moving money.
     MoveMoney: [
         INVALID_BODY, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TOO_LARGE, NO_JSON, REJECTED, INTERNAL, UNAVAILABLE

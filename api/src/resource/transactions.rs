@@ -32,7 +32,7 @@ const ORDER: (Column, Column) = (Column::Timestamp, Column::Id);
 #[derive(Clone, Copy, Enum, Serialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
-enum Direction {
+pub(super) enum Direction {
     /// The balance grew.
     Credit,
     /// The balance shrank.

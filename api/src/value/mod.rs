@@ -5,10 +5,12 @@
 mod amount;
 mod info;
 mod money;
+mod seconds;
 
 pub(crate) use amount::Amount;
 pub(crate) use info::Info;
 pub(crate) use money::MoneyText;
+pub(crate) use seconds::Seconds;
 
 /// Makes a type part of the OpenAPI document: its name, its schema, and both ways between it and JSON.
 macro_rules! described_type {

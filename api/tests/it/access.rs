@@ -1,5 +1,6 @@
 //! Who may ask: every operation of the document, with every kind of wrong token and with other users' ids.
 
+use crate::events::refused;
 use crate::openapi::operations;
 use crate::world::{Desk, User, World, text};
 use base64::Engine;
@@ -115,10 +116,49 @@ async fn every_operation_refuses_every_wrong_token() {
     assert_eq!(open, OPEN, "only these may be asked by anybody");
 }
 
+/// Operations say so themselves.
+fn is_for_admins(operation: &Value) -> bool {
+    operation["responses"]["403"]["description"].as_str().is_some_and(|text| text.contains("ACCESS_DENIED"))
+}
+
+/// What only admins may ask.
+const FOR_ADMINS: [&str; 7] = [
+    "POST /v1/events/dead-letters/discard",
+    "POST /v1/events/dead-letters/replay",
+    "POST /v1/events/dead-letters/{id}/discard",
+    "POST /v1/events/dead-letters/{id}/replay",
+    "GET /v1/events/replay",
+    "POST /v1/events/replay",
+    "GET /v1/events/replay/{id}",
+];
+
+#[tokio::test]
+async fn operations_for_admins_refuse_everybody_else() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let mut found = Vec::new();
+    for (method, path, operation) in operations() {
+        if !is_for_admins(&operation) {
+            continue;
+        }
+        found.push(format!("{} {path}", method.to_uppercase()));
+        let path = path.replace("{id}", &new_id().to_string());
+        let answer = match method.to_uppercase().as_str() {
+            "GET" => user.get(&path).await,
+            _ => user.post(&path, json!({})).await,
+        };
+        assert_eq!(answer.refusal(), (403, "ACCESS_DENIED"), "{method} {path}");
+    }
+    found.sort_by_key(|name| name.split(' ').rev().map(str::to_owned).collect::<Vec<_>>());
+    assert_eq!(found, FOR_ADMINS);
+}
+
 /// Paths of one user's things, for every operation that names one.
 async fn things(owner: &User<'_>, desk: &Desk) -> Vec<(&'static str, String)> {
     let log = owner.post("/v1/trading-logs", desk.trade("long")).await;
+    let letter = refused(owner.world, owner, desk, 1, "1").await;
     vec![
+        ("/v1/events/dead-letters/{id}", letter.to_string()),
         ("/v1/tradings/{id}", desk.trading.clone()),
         ("/v1/sub-accounts/{id}", desk.stock.clone()),
         ("/v1/transactions/{id}", text(&log.data()["transaction_ids"][0])),
@@ -133,7 +173,8 @@ async fn another_users_things_do_not_exist() {
     let (owner, stranger) = (world.user("ann").await, world.user("bob").await);
     let desk = owner.desk("grid", "10", "10").await;
     let things = things(&owner, &desk).await;
-    for (method, path, _) in operations().into_iter().filter(|(_, path, _)| path.contains('{')) {
+    let of_users = operations().into_iter().filter(|(_, _, operation)| !is_for_admins(operation));
+    for (method, path, _) in of_users.filter(|(_, path, _)| path.contains('{')) {
         let (prefix, id) = things
             .iter()
             .find(|(prefix, _)| path.starts_with(prefix))

@@ -4,6 +4,7 @@ mod access;
 mod balances;
 mod binary;
 mod envelope;
+mod events;
 mod free_json;
 mod history;
 mod journey;

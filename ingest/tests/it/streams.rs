@@ -1,12 +1,13 @@
 //! Declaring the streams, and noticing that a stream is not the one the cursor belongs to.
 
 use crate::process::Worker;
-use crate::world::{WAIT, World, drain};
+use crate::world::{LANES, WAIT, World, drain};
 use anyhow::{Result, ensure};
 use tiris_ingest::identity::Mismatch;
 use tiris_ingest::lane::{Lane, Step};
 use tiris_ingest::stream::{self, DeclareError, EventStream, MESSAGE_BYTES_MAX};
 use tiris_shared::event::Kind;
+use tiris_shared::store::status::lane_of;
 use tiris_shared::testing::eventually;
 
 #[tokio::test]
@@ -23,6 +24,20 @@ async fn streams_are_declared_once_and_kept_as_they_are() -> Result<()> {
     other.lanes += 1;
     let refused = stream::declare(world.jetstream(), &other).await.expect_err("other lanes");
     assert!(matches!(refused, DeclareError::Disagrees { stream: "TRADING", .. }), "{refused}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_lane_a_user_is_told_of_is_the_one_the_broker_puts_him_into() -> Result<()> {
+    let world = World::new().await?;
+    for _ in 0..20 {
+        let user = uuid::Uuid::new_v4();
+        for (kind, stream) in [(Kind::OrderFilled, EventStream::Trading), (Kind::Signal, EventStream::System)]
+        {
+            let (_, stored) = world.publish(&kind.subject_of(user), &serde_json::json!({})).await?;
+            assert_eq!(stream.lane_of_subject(&stored, LANES), Some(lane_of(user, LANES)), "{stored}");
+        }
+    }
     Ok(())
 }
 

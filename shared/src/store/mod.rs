@@ -1,6 +1,7 @@
 //! SQL as free functions, one file per idea. Each takes the connection or transaction it works on, so that the caller
 //! shows where a transaction begins and ends.
 
+pub mod audit;
 pub mod bare_publishers;
 pub mod bots;
 pub mod dead_letters;

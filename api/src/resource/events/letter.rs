@@ -1,0 +1,134 @@
+//! A dead letter as answers show it.
+
+use crate::page::Pagination;
+use crate::resource::stored;
+use crate::value::Info;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, Utc};
+use poem_openapi::{Enum, Object};
+use serde::Serialize;
+use tiris_shared::entity::dead_letters::Model;
+use tiris_shared::error::Result;
+use uuid::Uuid;
+
+/// What can still become of a letter.
+#[derive(Clone, Copy, Enum, Serialize)]
+#[oai(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub(super) enum LetterClass {
+    /// It is no event; it is never tried again by itself.
+    Malformed,
+    /// What it names is not there yet; it is tried again by itself.
+    Unresolved,
+    /// The ledger refuses it; a person decides.
+    Rejected,
+}
+
+/// What has become of a letter.
+#[derive(Clone, Copy, Enum, Serialize)]
+#[oai(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub(super) enum LetterStatus {
+    /// It waits.
+    Open,
+    /// Its event is in the books.
+    Replayed,
+    /// It was given up.
+    Discarded,
+}
+
+/// An event that could not be applied, as it came, with the reason.
+#[derive(Object, Serialize)]
+pub(super) struct DeadLetter {
+    id: Uuid,
+    /// `TRADING` or `TRADING_SYSTEM`
+    stream: String,
+    /// The lane it came by
+    lane: i32,
+    /// When the stream was made, nanoseconds since 1970: with `stream_seq` it names the message for ever
+    stream_created_at: i64,
+    /// Its number in the stream
+    stream_seq: i64,
+    /// Its subject as the stream keeps it
+    subject: String,
+    /// Its bytes; null when they are no text
+    #[oai(nullable)]
+    payload: Option<String>,
+    /// Its bytes in base64, when they are no text
+    #[oai(nullable)]
+    payload_base64: Option<String>,
+    /// Its headers, each name with its values
+    headers: Info,
+    /// When the broker took it
+    #[oai(nullable)]
+    broker_time: Option<DateTime<Utc>>,
+    /// Its event id, when it has a valid one
+    #[oai(nullable)]
+    event_id: Option<String>,
+    /// Whom it concerns, as far as known
+    #[oai(nullable)]
+    user_id: Option<Uuid>,
+    /// Which trading it concerns, as far as known
+    #[oai(nullable)]
+    trading_id: Option<Uuid>,
+    class: LetterClass,
+    /// Stable code, such as `INSUFFICIENT_BALANCE`
+    code: String,
+    /// The reason in words
+    reason: String,
+    /// Automatic tries after the first
+    attempts: i32,
+    /// When it is tried again by itself; null when it waits for a person, or for what it waits behind
+    #[oai(nullable)]
+    next_attempt_at: Option<DateTime<Utc>>,
+    status: LetterStatus,
+    /// When a copy was published to the stream `TRADING_DLQ`
+    #[oai(nullable)]
+    published_at: Option<DateTime<Utc>>,
+    /// Under `resolution`: who closed it, when and why
+    info: Info,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl DeadLetter {
+    pub(super) fn from_row(row: Model) -> Result<Self> {
+        let (payload, payload_base64) = match String::from_utf8(row.payload) {
+            Ok(text) => (Some(text), None),
+            Err(error) => (None, Some(STANDARD.encode(error.as_bytes()))),
+        };
+        Ok(Self {
+            id: row.id,
+            stream: row.stream,
+            lane: row.lane,
+            stream_created_at: row.stream_created_at,
+            stream_seq: row.stream_seq,
+            subject: row.subject,
+            payload,
+            payload_base64,
+            headers: Info::from_column(row.headers),
+            broker_time: row.broker_time,
+            event_id: row.event_id,
+            user_id: row.user_id,
+            trading_id: row.trading_id,
+            class: stored(&row.class)?,
+            code: row.code,
+            reason: row.reason,
+            attempts: row.attempts,
+            next_attempt_at: row.next_attempt_at,
+            status: stored(&row.status)?,
+            published_at: row.published_at,
+            info: Info::from_column(row.info),
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        })
+    }
+}
+
+/// A page of letters, newest first.
+#[derive(Object, Serialize)]
+pub(super) struct DeadLetterPage {
+    pub(super) dead_letters: Vec<DeadLetter>,
+    pub(super) pagination: Pagination,
+}
