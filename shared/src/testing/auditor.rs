@@ -5,8 +5,9 @@
 //! agrees with them, two independent readings of the contract agree.
 //!
 //! A test tells the [`Auditor`] what existed and every message in the order it was published (the order matters only
-//! among messages of one user), then asks for the differences. Not part of the audit: retries and replays of letters,
-//! order behind unresolved letters, and `bots`.
+//! among messages of one user), then asks for the differences. Letters that were applied by a retry or replay count as
+//! applied: what existed only later is told as if it had been there from the start, for order is kept behind letters that
+//! wait for it. Not part of the audit: the way there, and `bots`.
 
 mod books;
 mod compare;
@@ -48,6 +49,19 @@ pub struct Auditor {
     claims: BTreeMap<(Uuid, String), (String, bool)>,
     /// Payload, class and, for refusals, code of every dead letter.
     letters: Vec<(Vec<u8>, &'static str, Option<&'static str>)>,
+}
+
+/// What an account must hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// The account.
+    pub id: Uuid,
+    /// Its owner.
+    pub user: Uuid,
+    /// All it has.
+    pub balance: BigDecimal,
+    /// How much of that is held for orders.
+    pub locked: BigDecimal,
 }
 
 impl Auditor {
@@ -107,6 +121,17 @@ impl Auditor {
     /// When `amount` is no decimal number or the account was never made.
     pub fn withdrawal(&mut self, account: Uuid, withdrawn: &str) -> anyhow::Result<()> {
         self.post(account, &-amount(withdrawn)?)
+    }
+
+    /// What every account must hold.
+    #[must_use]
+    pub fn accounts(&self) -> Vec<Expected> {
+        let mut accounts = Vec::new();
+        for (id, account) in &self.books.accounts {
+            let (balance, locked) = (account.balance.clone(), account.locked());
+            accounts.push(Expected { id: *id, user: account.user, balance, locked });
+        }
+        accounts
     }
 
     fn post(&mut self, account: Uuid, change: &BigDecimal) -> anyhow::Result<()> {

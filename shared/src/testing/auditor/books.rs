@@ -10,7 +10,7 @@ type Refusal = &'static str;
 
 #[derive(Clone, Debug)]
 pub(super) struct Account {
-    user: Uuid,
+    pub(super) user: Uuid,
     trading: Uuid,
     symbol: String,
     pub(super) balance: BigDecimal,
