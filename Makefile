@@ -8,7 +8,7 @@ DEV := $(or $(CARGO_TARGET_DIR),target)/$(if $(filter release,$(PROFILE)),releas
 DENY_VERSION := 0.20.2
 
 .DEFAULT_GOAL := help
-.PHONY: help build run up down status clean-data tools test check fmt
+.PHONY: help build run up down status clean-data tools test chaos check fmt
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ tools: | $(DEV) ## Install PostgreSQL and nats-server when they are missing
 
 test: build tools ## Run the whole test suite
 	@cargo test --workspace $(FLAGS)
+
+# CHAOS_SECONDS, CHAOS_SEED, CHAOS_EVENTS and further variables: tiris-chaos --help tells.
+chaos: build tools ## Kill, stop and cut everything under load, then compare the books
+	@$(dir $(DEV))tiris-chaos
 
 check: ## Format, lints, documentation, dependencies
 	@cargo fmt --all --check

@@ -1,0 +1,45 @@
+//! What the workers' logs and the lanes' rows tell of the faults: evidence that they struck where it hurts.
+//!
+//! Owns: which lines are counted. Must not know: what they should be.
+
+use crate::system::System;
+use anyhow::Result;
+use std::collections::BTreeMap;
+use std::fs;
+
+/// Words of a log line, and what they mean.
+const LINES: [(&str, &str); 9] = [
+    ("another worker has the lane", "a worker found its lane taken by another"),
+    ("the lane is not ours any more", "a worker found its lease gone"),
+    ("cursor moved, following the database", "a commit came through whose answer was lost"),
+    ("lost the connection to NATS", "connections to NATS lost"),
+    ("batch failed, searching the event", "batches split in search of an event"),
+    ("event failed", "events put aside as INTERNAL"),
+    ("dead letters tried again", "rounds of automatic retries"),
+    ("deliveries fail, read a single message", "messages read singly"),
+    ("lane waits", "waits of a lane for something that was down"),
+];
+
+pub(crate) async fn from_logs(system: &System) -> Result<BTreeMap<String, u64>> {
+    let mut seen = BTreeMap::new();
+    for entry in fs::read_dir(system.folder())?.flatten() {
+        if !entry.file_name().to_string_lossy().starts_with("ingest-") {
+            continue;
+        }
+        let log = fs::read(entry.path())?;
+        let log = String::from_utf8_lossy(&log);
+        for (words, meaning) in LINES {
+            let count = u64::try_from(log.matches(words).count())?;
+            *seen.entry(meaning.to_owned()).or_insert(0) += count;
+        }
+    }
+    let (takings, replayed): (i64, i64) = sqlx::query_as(
+        "SELECT (SELECT sum(epoch)::bigint FROM ingest_lanes), \
+                (SELECT count(*) FROM dead_letters WHERE status = 'replayed')",
+    )
+    .fetch_one(&system.pool)
+    .await?;
+    seen.insert("lanes taken".to_owned(), takings.unsigned_abs());
+    seen.insert("letters applied by a retry".to_owned(), replayed.unsigned_abs());
+    Ok(seen)
+}

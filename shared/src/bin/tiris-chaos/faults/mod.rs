@@ -1,0 +1,200 @@
+//! Faults: which there are, how often each is drawn, when the next one comes.
+//!
+//! Owns: the pace, and that no two faults work on the same process. Must not know: how a fault is done.
+
+mod frozen;
+mod links;
+mod processes;
+
+use crate::scenario::Run;
+use crate::seed::{self, Purpose};
+use crate::system::System;
+use crate::system::worker::Held;
+use crate::tally::Tally;
+use crate::view::View;
+use anyhow::Result;
+use rand::RngExt;
+use rand::rngs::StdRng;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::task::{JoinSet, LocalSet};
+use uuid::Uuid;
+
+/// Counters with this beginning are findings.
+pub(crate) const WRONG: &str = "WRONG: ";
+/// Between two faults, in milliseconds.
+const PAUSES: std::ops::Range<u64> = 500..1_500;
+/// A drawn fault whose process is busy is drawn again so often.
+const DRAWS: u32 = 8;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// SIGKILL, and a new process.
+    KillWorker,
+    /// SIGSTOP for longer than the lease.
+    StopWorker,
+    /// SIGSTOP between the lock of the lane's row and the commit.
+    StopInTransaction,
+    /// SIGTERM, and a new process.
+    RestartWorker,
+    /// Immediate stop, and start.
+    StopPostgres,
+    /// SIGKILL, and start.
+    KillNats,
+    /// All TCP connections of a worker to PostgreSQL.
+    CutPostgres,
+    /// All TCP connections of a worker to NATS.
+    CutNats,
+    /// What NATS sends a worker is lost for a while, then the connection.
+    SwallowDeliveries,
+    /// What PostgreSQL answers a worker is lost for a while, then the connections.
+    SwallowAnswers,
+    /// Nothing passes between a worker and PostgreSQL for a while.
+    StallPostgres,
+}
+
+/// How often each is drawn, in relation to the others.
+const WEIGHTS: [(Kind, u32); 11] = [
+    (Kind::KillWorker, 5),
+    (Kind::StopWorker, 3),
+    (Kind::StopInTransaction, 4),
+    (Kind::RestartWorker, 2),
+    (Kind::StopPostgres, 2),
+    (Kind::KillNats, 2),
+    (Kind::CutPostgres, 2),
+    (Kind::CutNats, 2),
+    (Kind::SwallowDeliveries, 3),
+    (Kind::SwallowAnswers, 3),
+    (Kind::StallPostgres, 1),
+];
+
+/// A drawn fault.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fault {
+    pub(crate) kind: Kind,
+    /// Which worker, or the next one that is free.
+    slot: usize,
+    /// From 0 to 1 second: how long, in the fault's own measure.
+    spread: Duration,
+    /// Whose account is locked.
+    user: Uuid,
+}
+
+/// What a fault works with.
+#[derive(Clone, Debug)]
+struct Site {
+    system: Arc<System>,
+    tally: Arc<Tally>,
+    view: View,
+    begun: Instant,
+}
+
+impl Site {
+    /// The wanted worker, or another one nobody is busy with.
+    fn worker(&self, fault: &Fault) -> Option<Held> {
+        let workers = &self.system.workers;
+        (0..workers.len()).find_map(|next| workers[(fault.slot + next) % workers.len()].try_hold())
+    }
+
+    fn note(&self, name: &str, what: &str) {
+        self.tally.count(name);
+        self.view.detail(&format!("{:>7.1?} {name}: {what}", self.begun.elapsed()));
+    }
+
+    fn wrong(&self, what: &str) {
+        self.tally.count(&format!("{WRONG}{what}"));
+        self.view.say(&format!("{:>7.1?} {WRONG}{what}", self.begun.elapsed()));
+    }
+}
+
+/// Injects faults for `duration`, then waits for the end of those under way.
+pub(crate) async fn inject(run: &Run, duration: Duration) -> Result<()> {
+    LocalSet::new().run_until(inject_here(run, duration)).await
+}
+
+async fn inject_here(run: &Run, duration: Duration) -> Result<()> {
+    let mut rng = seed::stream(run.options.seed, Purpose::Faults);
+    let site = Site {
+        system: run.system.clone(),
+        tally: run.faults.clone(),
+        view: run.options.view.clone(),
+        begun: run.begun,
+    };
+    let (end, mut under_way) = (Instant::now() + duration, JoinSet::new());
+    while Instant::now() < end && !run.options.stop.is_cancelled() {
+        let pause = Duration::from_millis(rng.random_range(PAUSES));
+        tokio::select! {
+            () = run.options.stop.cancelled() => break,
+            () = tokio::time::sleep(pause) => {}
+        }
+        run.options.view.progress(run.published.get("messages"));
+        for _ in 0..DRAWS {
+            let fault = draw(&mut rng, run);
+            if begin(&site, fault, &mut under_way) {
+                break;
+            }
+        }
+        while let Some(ended) = under_way.try_join_next() {
+            ended??;
+        }
+    }
+    while let Some(ended) = under_way.join_next().await {
+        ended??;
+    }
+    Ok(())
+}
+
+fn draw(rng: &mut StdRng, run: &Run) -> Fault {
+    let mut left = rng.random_range(0..WEIGHTS.iter().map(|(_, weight)| weight).sum());
+    let mut drawn = Kind::KillWorker;
+    for (kind, weight) in WEIGHTS {
+        if left < weight {
+            drawn = kind;
+            break;
+        }
+        left -= weight;
+    }
+    Fault {
+        kind: drawn,
+        slot: rng.random_range(0..run.system.workers.len()),
+        spread: Duration::from_millis(rng.random_range(0..1000)),
+        user: run.users[rng.random_range(0..run.users.len())].id,
+    }
+}
+
+/// Begins it, unless somebody is busy with what it needs.
+fn begin(site: &Site, fault: Fault, under_way: &mut JoinSet<Result<()>>) -> bool {
+    let system = site.system.clone();
+    match fault.kind {
+        Kind::StopPostgres => {
+            if system.postgres.try_lock().is_err() {
+                return false;
+            }
+            under_way.spawn_local(processes::stop_postgres(site.clone(), fault));
+        }
+        Kind::KillNats => {
+            if system.nats.try_lock().is_err() {
+                return false;
+            }
+            under_way.spawn_local(processes::kill_nats(site.clone(), fault));
+        }
+        Kind::StopInTransaction => {
+            // Both servers must stay for what is measured.
+            if system.postgres.try_lock().is_err() || system.nats.try_lock().is_err() {
+                return false;
+            }
+            under_way.spawn_local(frozen::stop_in_transaction(site.clone(), fault));
+        }
+        kind => {
+            let Some(held) = site.worker(&fault) else { return false };
+            let site = site.clone();
+            match kind {
+                Kind::KillWorker => under_way.spawn_local(processes::kill_worker(site, fault, held)),
+                Kind::StopWorker => under_way.spawn_local(processes::stop_worker(site, fault, held)),
+                Kind::RestartWorker => under_way.spawn_local(processes::restart_worker(site, fault, held)),
+                _ => under_way.spawn_local(links::disturb(site, fault, held)),
+            };
+        }
+    }
+    true
+}

@@ -1,0 +1,121 @@
+//! What a run came to, for people and for programs.
+//!
+//! Owns: the form of the report. Must not know: how anything in it was found.
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// How many findings of one check are printed.
+const SHOWN_MAX: usize = 20;
+
+/// One thing that was compared.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Check {
+    pub(crate) what: &'static str,
+    /// What it was compared on.
+    pub(crate) extent: String,
+    /// Each thing that was wrong.
+    pub(crate) findings: Vec<String>,
+}
+
+/// One scenario.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Outcome {
+    pub(crate) scenario: &'static str,
+    pub(crate) injected_seconds: u64,
+    pub(crate) load_seconds: u64,
+    pub(crate) settled_seconds: u64,
+    pub(crate) stored: u64,
+    pub(crate) events_per_second: u64,
+    pub(crate) published: BTreeMap<String, u64>,
+    pub(crate) faults: BTreeMap<String, u64>,
+    pub(crate) seen: BTreeMap<String, u64>,
+    pub(crate) checks: Vec<Check>,
+}
+
+impl Outcome {
+    pub(crate) fn passed(&self) -> bool {
+        self.checks.iter().all(|check| check.findings.is_empty())
+    }
+}
+
+/// The whole run.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Report {
+    /// As text: not every reader of JSON takes 64 bits.
+    seed: String,
+    passed: bool,
+    scenarios: Vec<Outcome>,
+}
+
+impl Report {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { seed: seed.to_string(), passed: true, scenarios: Vec::new() }
+    }
+
+    pub(crate) fn add(&mut self, outcome: Outcome) {
+        self.passed &= outcome.passed();
+        self.scenarios.push(outcome);
+    }
+
+    pub(crate) const fn passed(&self) -> bool {
+        self.passed
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for outcome in &self.scenarios {
+            write_outcome(f, outcome)?;
+        }
+        write!(f, "seed {}: {}", self.seed, if self.passed { "all checks passed" } else { "FAILED" })
+    }
+}
+
+fn write_outcome(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
+    writeln!(
+        f,
+        "\nscenario {}: {} messages in the streams, load for {} s, settled after {} s, {} messages/s",
+        outcome.scenario,
+        outcome.stored,
+        outcome.load_seconds,
+        outcome.settled_seconds,
+        outcome.events_per_second
+    )?;
+    for (title, counts) in
+        [("published", &outcome.published), ("done to the system", &outcome.faults), ("seen", &outcome.seen)]
+    {
+        let mut table = new_table([title, "count"]);
+        for (name, count) in counts {
+            table.add_row([name.clone(), count.to_string()]);
+        }
+        writeln!(f, "{table}")?;
+    }
+    let mut table = new_table(["checked", "on", "result"]);
+    for check in &outcome.checks {
+        let result = match check.findings.len() {
+            0 => "ok".to_owned(),
+            count => format!("{count} WRONG"),
+        };
+        table.add_row([check.what.to_owned(), check.extent.clone(), result]);
+    }
+    writeln!(f, "{table}")?;
+    for check in &outcome.checks {
+        for finding in check.findings.iter().take(SHOWN_MAX) {
+            writeln!(f, "WRONG {}: {finding}", check.what)?;
+        }
+        if check.findings.len() > SHOWN_MAX {
+            writeln!(f, "WRONG {}: and {} more", check.what, check.findings.len() - SHOWN_MAX)?;
+        }
+    }
+    Ok(())
+}
+
+fn new_table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(header);
+    table
+}

@@ -1,0 +1,34 @@
+//! Independent streams of random numbers from one seed.
+//!
+//! Owns: that the load of a seed does not depend on how many numbers the faults drew, nor one publisher on another.
+//! Must not know: what is drawn.
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+/// What a stream is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Purpose {
+    /// Who there is.
+    People,
+    /// The messages of one publisher.
+    Publisher(usize),
+    /// Which faults, in which order.
+    Faults,
+    /// Requests over REST.
+    Requests,
+}
+
+/// The stream of `seed` for `purpose`.
+pub(crate) fn stream(seed: u64, purpose: Purpose) -> StdRng {
+    let tag = match purpose {
+        Purpose::People => 1,
+        Purpose::Faults => 2,
+        Purpose::Requests => 3,
+        Purpose::Publisher(number) => 1000 + u64::try_from(number).unwrap_or(0),
+    };
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    bytes[8..16].copy_from_slice(&tag.to_le_bytes());
+    StdRng::from_seed(bytes)
+}

@@ -1,0 +1,153 @@
+//! A TCP proxy that can cut, stall and swallow.
+//!
+//! Owns: the connections through it. Must not know: the protocol in them.
+
+use anyhow::{Context, Result};
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// What is done to bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Pass,
+    /// What the server sends is thrown away. Connections on which that happened never pass anything again.
+    Swallow,
+    /// Nothing moves.
+    Stall,
+    /// What either side sends arrives so much later.
+    Slow(Duration),
+}
+
+#[derive(Debug)]
+struct Shared {
+    target: AtomicU16,
+    mode: watch::Sender<Mode>,
+    /// By the port we connect to the server from.
+    open: Mutex<BTreeMap<u16, CancellationToken>>,
+}
+
+/// A proxy in front of a port of this machine. Dropping it ends it and its connections.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    port: u16,
+    shared: Arc<Shared>,
+    _guard: DropGuard,
+}
+
+impl Proxy {
+    pub(crate) async fn start(target: u16) -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("cannot start a proxy")?;
+        let port = listener.local_addr()?.port();
+        let shared = Arc::new(Shared {
+            target: target.into(),
+            mode: watch::Sender::new(Mode::Pass),
+            open: Mutex::default(),
+        });
+        let end = CancellationToken::new();
+        tokio::spawn(accept(listener, shared.clone(), end.clone()));
+        Ok(Self { port, shared, _guard: end.drop_guard() })
+    }
+
+    /// Where it listens.
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// New connections go there.
+    pub(crate) fn lead_to(&self, target: u16) {
+        self.shared.target.store(target, Ordering::Release);
+    }
+
+    pub(crate) fn set(&self, mode: Mode) {
+        self.shared.mode.send_replace(mode);
+    }
+
+    /// Cuts all connections; answers how many.
+    pub(crate) fn cut(&self) -> usize {
+        let open = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.values().for_each(CancellationToken::cancel);
+        open.len()
+    }
+
+    /// The ports its connections come from, as the server sees them.
+    pub(crate) fn has_port(&self, port: u16) -> bool {
+        self.shared.open.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&port)
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>, end: CancellationToken) {
+    loop {
+        let accepted = tokio::select! {
+            () = end.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((client, _)) = accepted else { continue };
+        let (shared, cut) = (shared.clone(), end.child_token());
+        tokio::spawn(async move {
+            // A server that is down refuses; the client sees its connection end.
+            let target = shared.target.load(Ordering::Acquire);
+            let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, target)).await else { return };
+            let Ok(address) = server.local_addr() else { return };
+            let open = |shared: &Shared| {
+                shared.open.lock().unwrap_or_else(PoisonError::into_inner).insert(address.port(), cut.clone())
+            };
+            open(&shared);
+            join(client, server, &shared.mode, &cut).await;
+            shared.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&address.port());
+        });
+    }
+}
+
+/// Passes bytes both ways until one side ends or the connection is cut.
+async fn join(client: TcpStream, server: TcpStream, mode: &watch::Sender<Mode>, cut: &CancellationToken) {
+    client.set_nodelay(true).ok();
+    server.set_nodelay(true).ok();
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    let up = pump(from_client, to_server, mode.subscribe(), false);
+    let down = pump(from_server, to_client, mode.subscribe(), true);
+    tokio::select! {
+        biased;
+        () = cut.cancelled() => {}
+        // An end from either side ends both: neither protocol here knows half-closed connections.
+        () = up => {}
+        () = down => {}
+    }
+}
+
+async fn pump(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    mut mode: watch::Receiver<Mode>,
+    from_server: bool,
+) {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    // After a gap nothing may follow: the client would take the rest for something else.
+    let mut has_gap = false;
+    loop {
+        let Ok(length @ 1..) = from.read(&mut buffer).await else { return };
+        let now = *mode.borrow_and_update();
+        match now {
+            Mode::Pass => {}
+            Mode::Swallow => has_gap |= from_server,
+            Mode::Stall => {
+                if mode.wait_for(|mode| *mode != Mode::Stall).await.is_err() {
+                    return;
+                }
+            }
+            Mode::Slow(delay) => tokio::time::sleep(delay).await,
+        }
+        if !has_gap && to.write_all(&buffer[..length]).await.is_err() {
+            return;
+        }
+    }
+}
