@@ -104,6 +104,12 @@ async fn run(cli: Cli) -> Result<bool> {
     if wanted(Scenario::Faults) {
         report.add(scenario::faults::run(&options).await?);
     }
+    if wanted(Scenario::Rolling) {
+        report.add(scenario::rolling::run(&options).await?);
+    }
+    if wanted(Scenario::Trouble) {
+        report.add(scenario::trouble::run(&options).await?);
+    }
     options.view.end();
     println!("{report}");
     if let Some(file) = &cli.report {

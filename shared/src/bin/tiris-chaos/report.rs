@@ -24,7 +24,6 @@ pub(crate) struct Check {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Outcome {
     pub(crate) scenario: &'static str,
-    pub(crate) injected_seconds: u64,
     pub(crate) load_seconds: u64,
     pub(crate) settled_seconds: u64,
     pub(crate) stored: u64,

@@ -21,19 +21,26 @@ use uuid::Uuid;
 
 const VERIFY_LIMIT: Duration = Duration::from_secs(600);
 
-/// Money that came over REST.
+/// An account that was made over REST, and the money that came over REST.
 #[derive(Clone, Debug)]
-pub(crate) struct Deposit {
+pub(crate) struct Extra {
+    pub(crate) user: Uuid,
+    pub(crate) trading: Uuid,
     pub(crate) account: Uuid,
-    pub(crate) amount: String,
+    pub(crate) symbol: &'static str,
+    pub(crate) deposits: Vec<String>,
 }
 
 /// Everything that must hold once all is settled.
-pub(crate) async fn all(run: &Run, messages: &[Stored], deposits: &[Deposit]) -> Result<Vec<Check>> {
+pub(crate) async fn all(run: &Run, messages: &[Stored], extra: &[Extra]) -> Result<Vec<Check>> {
     let mut auditor = Auditor::new(false);
     people::tell(&mut auditor, &run.users)?;
-    for deposit in deposits {
-        auditor.deposit(deposit.account, &deposit.amount)?;
+    for Extra { user, trading, account, symbol, deposits } in extra {
+        auditor.trading(*trading, *user);
+        auditor.account(*account, *user, *trading, symbol, "0")?;
+        for amount in deposits {
+            auditor.deposit(*account, amount)?;
+        }
     }
     let verdicts: Vec<Verdict> =
         messages.iter().map(|message| auditor.publish(&message.subject, &message.payload)).collect();

@@ -33,6 +33,10 @@ pub(super) async fn disturb(site: Site, fault: Fault, held: Held) -> Result<()> 
             site.note("answers of PostgreSQL swallowed, then cut", &format!("worker {slot}, {spread:?}"));
             during(postgres, Mode::Swallow, SWALLOW_MIN + spread / 4).await;
         }
+        Kind::SwallowCommit => {
+            site.note("answers to COMMIT swallowed, then cut", &format!("worker {slot}, {spread:?}"));
+            during(postgres, Mode::SwallowAfter("COMMIT"), SWALLOW_MIN + spread / 2).await;
+        }
         _ => {
             site.note("connections to PostgreSQL stalled", &format!("worker {slot}"));
             postgres.set(Mode::Stall);

@@ -49,22 +49,25 @@ pub(crate) enum Kind {
     SwallowDeliveries,
     /// What PostgreSQL answers a worker is lost for a while, then the connections.
     SwallowAnswers,
+    /// What PostgreSQL answers to a COMMIT is lost, then the connections: the worker cannot know what became of it.
+    SwallowCommit,
     /// Nothing passes between a worker and PostgreSQL for a while.
     StallPostgres,
 }
 
 /// How often each is drawn, in relation to the others.
-const WEIGHTS: [(Kind, u32); 11] = [
+const WEIGHTS: [(Kind, u32); 12] = [
     (Kind::KillWorker, 5),
     (Kind::StopWorker, 3),
-    (Kind::StopInTransaction, 4),
+    (Kind::StopInTransaction, 2),
     (Kind::RestartWorker, 2),
-    (Kind::StopPostgres, 2),
-    (Kind::KillNats, 2),
+    (Kind::StopPostgres, 3),
+    (Kind::KillNats, 3),
     (Kind::CutPostgres, 2),
     (Kind::CutNats, 2),
     (Kind::SwallowDeliveries, 3),
-    (Kind::SwallowAnswers, 3),
+    (Kind::SwallowAnswers, 2),
+    (Kind::SwallowCommit, 4),
     (Kind::StallPostgres, 1),
 ];
 

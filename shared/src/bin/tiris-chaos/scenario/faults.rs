@@ -12,6 +12,6 @@ pub(crate) async fn run(options: &Options) -> Result<Outcome> {
     let duration = Duration::from_secs(u64::from(options.seconds));
     let run = Run::begin("faults", options, (options.events, duration), None).await?;
     run.options.view.phase("faults: injecting", run.planned);
-    faults::inject(&run, duration).await?;
-    run.end(&[]).await
+    let injected = faults::inject(&run, duration).await;
+    run.end(injected.map(|()| Vec::new())).await
 }

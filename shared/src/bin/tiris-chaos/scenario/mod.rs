@@ -2,20 +2,25 @@
 //!
 //! Owns: beginning the load, waiting for its end, the checks afterwards. Must not know: what is done meanwhile.
 
+mod client;
 pub(crate) mod faults;
+pub(crate) mod rolling;
+pub(crate) mod trouble;
 
-use crate::checks;
+use crate::checks::{self, Extra};
+use crate::faults::WRONG;
 use crate::keep;
 use crate::load::people::{self, User};
 use crate::load::publish::{self, Desk};
 use crate::load::script::{self, Step};
 use crate::load::{PUBLISHERS, late};
-use crate::report::Outcome;
+use crate::report::{Check, Outcome};
 use crate::seed::{self, Purpose};
 use crate::system::System;
 use crate::tally::Tally;
 use crate::view::View;
 use anyhow::{Context, Result, ensure};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -91,22 +96,55 @@ impl Run {
         Ok(Self { name, options, system, users, published, faults, begun, publishers, late, planned })
     }
 
-    /// Waits for the end of the load, lets everything recover, and compares.
-    pub(crate) async fn end(mut self, expected: &[checks::Deposit]) -> Result<Outcome> {
-        let checked = self.finish(expected).await;
-        let failed = checked.as_ref().map_or(true, |outcome| !outcome.passed());
-        if failed && !self.options.stop.is_cancelled() {
+    /// Something that must not happen.
+    pub(crate) fn wrong(&self, what: &str) {
+        self.faults.count(&format!("{WRONG}{what}"));
+        self.options.view.say(&format!("{:>7.1?} {WRONG}{what}", self.begun.elapsed()));
+    }
+
+    /// After `done`, the scenario's own part, waits for the end of the load, lets everything recover, and compares.
+    /// Trouble on the way is a finding, so that there is a report of it.
+    ///
+    /// # Errors
+    /// When it was stopped by a signal.
+    pub(crate) async fn end(mut self, done: Result<Vec<Extra>>) -> Result<Outcome> {
+        let finished = match done {
+            Ok(extra) => self.finish(&extra).await,
+            Err(error) => Err(error),
+        };
+        ensure!(!self.options.stop.is_cancelled(), "stopped by a signal");
+        let outcome = finished.unwrap_or_else(|error| self.broken(&error));
+        if !outcome.passed() {
             let folder = self.options.keep.join(self.name);
             match keep::everything(&self.system, &folder).await {
                 Ok(()) => self.options.view.say(&format!("kept for diagnosis: {}", folder.display())),
-                Err(error) => self.options.view.say(&format!("not everything could be kept: {error:#}")),
+                Err(error) => {
+                    let place = folder.display();
+                    self.options.view.say(&format!("not everything could be kept in {place}: {error:#}"));
+                }
             }
         }
-        checked
+        Ok(outcome)
     }
 
-    async fn finish(&mut self, expected: &[checks::Deposit]) -> Result<Outcome> {
-        let injected = self.begun.elapsed();
+    fn broken(&self, error: &anyhow::Error) -> Outcome {
+        let findings = vec![format!("{error:#}")];
+        let check = Check { what: "the run comes to its end", extent: "everything".to_owned(), findings };
+        let seconds = self.begun.elapsed().as_secs();
+        Outcome {
+            scenario: self.name,
+            load_seconds: seconds,
+            settled_seconds: seconds,
+            stored: self.published.get("messages"),
+            events_per_second: 0,
+            published: self.published.all(),
+            faults: self.faults.all(),
+            seen: BTreeMap::new(),
+            checks: vec![check],
+        }
+    }
+
+    async fn finish(&mut self, extra: &[Extra]) -> Result<Outcome> {
         self.options.view.phase(&format!("{}: the rest of the load", self.name), self.planned);
         while let Some(ended) = self.publishers.join_next().await {
             ended??;
@@ -121,7 +159,7 @@ impl Run {
         checks::settle::wait(&self.system, &messages, &self.options).await?;
         let settled = self.begun.elapsed();
         self.options.view.phase(&format!("{}: comparing", self.name), 0);
-        let checks = checks::all(self, &messages, expected).await?;
+        let checks = checks::all(self, &messages, extra).await?;
         let stored = u64::try_from(messages.len())?;
         let published = self.published.all();
         let mut seen = checks::seen::from_logs(&self.system).await?;
@@ -133,7 +171,6 @@ impl Run {
         let millis = u64::try_from(settled.as_millis())?.max(1);
         Ok(Outcome {
             scenario: self.name,
-            injected_seconds: injected.as_secs(),
             load_seconds: loaded.as_secs(),
             settled_seconds: settled.as_secs(),
             stored,

@@ -3,6 +3,7 @@
 //! Owns: their start, and the harness's own way around the proxies. Must not know: the load, or what is done to them.
 
 pub(crate) mod api;
+pub(crate) mod disk;
 pub(crate) mod proxy;
 pub(crate) mod worker;
 

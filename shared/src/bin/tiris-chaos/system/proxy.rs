@@ -5,7 +5,7 @@
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -21,6 +21,8 @@ pub(crate) enum Mode {
     Pass,
     /// What the server sends is thrown away. Connections on which that happened never pass anything again.
     Swallow,
+    /// The same, from the moment on at which a client sends these words.
+    SwallowAfter(&'static str),
     /// Nothing moves.
     Stall,
     /// What either side sends arrives so much later.
@@ -113,8 +115,10 @@ async fn join(client: TcpStream, server: TcpStream, mode: &watch::Sender<Mode>, 
     server.set_nodelay(true).ok();
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    let up = pump(from_client, to_server, mode.subscribe(), false);
-    let down = pump(from_server, to_client, mode.subscribe(), true);
+    // After a gap nothing may follow: the client would take the rest for something else.
+    let has_gap = AtomicBool::new(false);
+    let up = pump(from_client, to_server, mode.subscribe(), Side::Client(&has_gap));
+    let down = pump(from_server, to_client, mode.subscribe(), Side::Server(&has_gap));
     tokio::select! {
         biased;
         () = cut.cancelled() => {}
@@ -124,30 +128,48 @@ async fn join(client: TcpStream, server: TcpStream, mode: &watch::Sender<Mode>, 
     }
 }
 
+/// Who sends, and whether something is missing of what the server sent.
+#[derive(Clone, Copy)]
+enum Side<'a> {
+    Client(&'a AtomicBool),
+    Server(&'a AtomicBool),
+}
+
 async fn pump(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     mut mode: watch::Receiver<Mode>,
-    from_server: bool,
+    side: Side<'_>,
 ) {
     let mut buffer = vec![0; BUFFER_BYTES];
-    // After a gap nothing may follow: the client would take the rest for something else.
-    let mut has_gap = false;
     loop {
         let Ok(length @ 1..) = from.read(&mut buffer).await else { return };
         let now = *mode.borrow_and_update();
         match now {
-            Mode::Pass => {}
-            Mode::Swallow => has_gap |= from_server,
             Mode::Stall => {
                 if mode.wait_for(|mode| *mode != Mode::Stall).await.is_err() {
                     return;
                 }
             }
             Mode::Slow(delay) => tokio::time::sleep(delay).await,
+            Mode::Pass | Mode::Swallow | Mode::SwallowAfter(_) => {}
         }
-        if !has_gap && to.write_all(&buffer[..length]).await.is_err() {
+        let bytes = &buffer[..length];
+        match (now, side) {
+            (Mode::Swallow, Side::Server(has_gap)) => has_gap.store(true, Ordering::Release),
+            // Before the server gets to see it, so that its answer comes too late.
+            (Mode::SwallowAfter(words), Side::Client(has_gap)) if contains(bytes, words) => {
+                has_gap.store(true, Ordering::Release);
+            }
+            _ => {}
+        }
+        let is_lost = matches!(side, Side::Server(has_gap) if has_gap.load(Ordering::Acquire));
+        if !is_lost && to.write_all(bytes).await.is_err() {
             return;
         }
     }
+}
+
+fn contains(bytes: &[u8], words: &str) -> bool {
+    bytes.windows(words.len()).any(|window| window == words.as_bytes())
 }

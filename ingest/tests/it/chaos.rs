@@ -1,0 +1,24 @@
+//! A short run of the chaos harness; `make chaos` runs a long one.
+
+use anyhow::{Context, Result, ensure};
+use std::process::Command;
+use tiris_shared::testing::binary;
+
+/// How long faults are injected, and the events meanwhile.
+const SECONDS: &str = "15";
+const EVENTS: &str = "8000";
+
+#[test]
+fn the_books_are_right_after_everything_was_killed_stopped_and_cut_under_load() -> Result<()> {
+    let program = binary("tiris-chaos").context("it needs the feature testing: run `make build`")?;
+    let seed: u64 = rand::random();
+    println!("CHAOS_SEED={seed}");
+    let output = Command::new(program)
+        .args(["--scenario", "faults", "--seconds", SECONDS, "--events", EVENTS, "--verbose"])
+        .args(["--seed", &seed.to_string()])
+        .output()?;
+    let told = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{}:\n{told}\n{errors}", output.status);
+    Ok(())
+}
