@@ -59,9 +59,9 @@ pub(crate) enum Kind {
 const WEIGHTS: [(Kind, u32); 12] = [
     (Kind::KillWorker, 5),
     (Kind::StopWorker, 3),
-    (Kind::StopInTransaction, 2),
+    (Kind::StopInTransaction, 4),
     (Kind::RestartWorker, 2),
-    (Kind::StopPostgres, 3),
+    (Kind::StopPostgres, 2),
     (Kind::KillNats, 3),
     (Kind::CutPostgres, 2),
     (Kind::CutNats, 2),

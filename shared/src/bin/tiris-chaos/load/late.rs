@@ -48,7 +48,7 @@ pub(crate) async fn run(
 
 /// Makes it, as often as it takes.
 async fn make(pool: &PgPool, user: &User, at: usize, view: &View) {
-    while let Err(error) = people::create_late(pool, user.id, &user.late[at]).await {
+    while let Err(error) = people::create_late(pool, user, &user.late[at]).await {
         view.detail(&format!("late thing {at} of user {} not yet made: {error:#}", user.number));
         tokio::time::sleep(AGAIN).await;
     }

@@ -33,8 +33,13 @@ pub(crate) struct Trading {
 /// Something that comes into being only after events for it.
 #[derive(Clone, Debug)]
 pub(crate) enum Late {
-    Account { trading: Uuid, account: Account },
+    Account {
+        trading: Uuid,
+        account: Account,
+    },
     Trading(Trading),
+    /// The user himself, with all he has.
+    User,
 }
 
 #[derive(Clone, Debug)]
@@ -46,6 +51,11 @@ pub(crate) struct User {
 }
 
 impl User {
+    /// Whether the user himself is late.
+    pub(crate) fn comes_late(&self) -> bool {
+        self.late.iter().any(|late| matches!(late, Late::User))
+    }
+
     pub(crate) fn email(&self) -> String {
         format!("user-{}@chaos.example", self.number)
     }
@@ -55,9 +65,10 @@ impl User {
     }
 }
 
-/// Draws everybody.
+/// Draws everybody; the last one comes late.
 pub(crate) fn draw(rng: &mut StdRng) -> Vec<User> {
-    (0..PUBLISHERS * USERS_PER_PUBLISHER)
+    let last = PUBLISHERS * USERS_PER_PUBLISHER;
+    (0..=last)
         .map(|number| {
             let tradings = vec![trading(rng), trading(rng)];
             let late = (0..LATE_PER_USER).map(|_| {
@@ -68,7 +79,7 @@ pub(crate) fn draw(rng: &mut StdRng) -> Vec<User> {
                     Late::Trading(trading(rng))
                 }
             });
-            let late = late.collect();
+            let late = if number == last { vec![Late::User] } else { late.collect() };
             User { id: id(rng), number, tradings, late }
         })
         .collect()
@@ -86,30 +97,38 @@ fn id(rng: &mut StdRng) -> Uuid {
 /// Makes everybody and everything that is not late.
 pub(crate) async fn create(pool: &PgPool, users: &[User]) -> Result<()> {
     let mut transaction = pool.begin().await?;
-    for user in users {
-        sqlx::query("INSERT INTO users (id, username, email, email_verified_at) VALUES ($1, $2, $3, now())")
-            .bind(user.id)
-            .bind(format!("user-{}", user.number))
-            .bind(user.email())
-            .execute(&mut *transaction)
-            .await?;
-        for trading in &user.tradings {
-            create_trading(&mut transaction, user.id, trading).await?;
-        }
+    for user in users.iter().filter(|user| !user.comes_late()) {
+        create_user(&mut transaction, user).await?;
     }
     Ok(transaction.commit().await?)
 }
 
 /// Makes one late thing; again does no harm.
-pub(crate) async fn create_late(pool: &PgPool, user: Uuid, late: &Late) -> Result<()> {
+pub(crate) async fn create_late(pool: &PgPool, user: &User, late: &Late) -> Result<()> {
     let mut transaction = pool.begin().await?;
     match late {
         Late::Account { trading, account } => {
-            create_account(&mut transaction, user, *trading, account).await?;
+            create_account(&mut transaction, user.id, *trading, account).await?;
         }
-        Late::Trading(trading) => create_trading(&mut transaction, user, trading).await?,
+        Late::Trading(trading) => create_trading(&mut transaction, user.id, trading).await?,
+        Late::User => create_user(&mut transaction, user).await?,
     }
     Ok(transaction.commit().await?)
+}
+
+async fn create_user(connection: &mut PgConnection, user: &User) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO users (id, username, email, email_verified_at) VALUES ($1, $2, $3, now()) ON CONFLICT DO NOTHING",
+    )
+    .bind(user.id)
+    .bind(format!("user-{}", user.number))
+    .bind(user.email())
+    .execute(&mut *connection)
+    .await?;
+    for trading in &user.tradings {
+        create_trading(connection, user.id, trading).await?;
+    }
+    Ok(())
 }
 
 async fn create_trading(connection: &mut PgConnection, user: Uuid, trading: &Trading) -> Result<()> {
@@ -151,7 +170,7 @@ pub(crate) fn tell(auditor: &mut Auditor, users: &[User]) -> Result<()> {
         auditor.user(user.id);
         let late = user.late.iter().filter_map(|late| match late {
             Late::Trading(trading) => Some(trading),
-            Late::Account { .. } => None,
+            Late::Account { .. } | Late::User => None,
         });
         for trading in user.tradings.iter().chain(late) {
             auditor.trading(trading.id, user.id);

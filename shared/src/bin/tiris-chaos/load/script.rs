@@ -15,8 +15,13 @@ use uuid::Uuid;
 const DUPLICATES: u32 = 5;
 const POISON: u32 = 1;
 const LATE: u32 = 1;
+/// One in so many events takes the id of an earlier one and says something else.
+const REUSED_ONE_IN: u32 = 300;
 /// So many messages back most duplicates go; the others go back anywhere.
 const RECENT: usize = 50;
+
+/// What such an event is counted as.
+const REUSED: &str = "an id used before";
 
 /// One step of a publisher.
 #[derive(Clone, Debug)]
@@ -38,15 +43,19 @@ pub(crate) enum Sort {
 /// Draws the script of one publisher: `count` steps, beside the first money of every account.
 pub(crate) fn draw(seed: u64, publisher: usize, users: &[User], count: usize) -> Vec<Step> {
     let mut rng = seed::stream(seed, Purpose::Publisher(publisher));
-    let mut bots: Vec<Bot> =
-        users.iter().filter(|user| user.publisher() == publisher).map(Bot::new).collect();
-    let mut steps: Vec<Step> = bots.iter_mut().flat_map(Bot::begin).collect();
+    let own = users.iter().filter(|user| user.publisher() == publisher);
+    let (mut newcomers, mut bots): (Vec<Bot>, Vec<Bot>) =
+        own.map(Bot::new).partition(|bot| bot.user.comes_late());
+    let mut steps: Vec<Step> = bots.iter_mut().chain(&mut newcomers).flat_map(Bot::begin).collect();
     for made in 0..count {
         let which = rng.random_range(0..bots.len());
         let step = match rng.random_range(0..100) {
             drawn if drawn < DUPLICATES => again(&steps, &mut rng),
             drawn if drawn < DUPLICATES + POISON => bots[which].poison(&mut rng),
-            drawn if drawn < DUPLICATES + POISON + LATE => bots[which].late(made, count, &mut rng),
+            drawn if drawn < DUPLICATES + POISON + LATE => match newcomers.first_mut() {
+                Some(newcomer) if rng.random() => newcomer.event(&mut rng),
+                _ => bots[which].late(made, count, &mut rng),
+            },
             _ => bots[which].event(&mut rng),
         };
         steps.push(step);
@@ -73,13 +82,15 @@ struct Bot<'a> {
     /// Whether the first money went to the late thing.
     begun: Vec<bool>,
     number: u32,
+    /// Numbers of events of the stream that moves money. Of two streams nobody can say which event was first.
+    used: Vec<u32>,
 }
 
 impl<'a> Bot<'a> {
     fn new(user: &'a User) -> Self {
         let late = user.late.iter().map(|late| match late {
             Late::Trading(trading) => Some(Book::new(trading.clone())),
-            Late::Account { .. } => None,
+            Late::Account { .. } | Late::User => None,
         });
         Self {
             user,
@@ -87,7 +98,13 @@ impl<'a> Bot<'a> {
             late: late.collect(),
             begun: vec![false; user.late.len()],
             number: 0,
+            used: Vec::new(),
         }
+    }
+
+    /// What every event of a user waits for who comes late.
+    fn waits_for(&self) -> Option<(usize, usize)> {
+        self.user.comes_late().then_some((self.user.number, 0))
     }
 
     fn origin(&mut self, trading: Uuid) -> Origin {
@@ -101,13 +118,31 @@ impl<'a> Bot<'a> {
             .tradings
             .iter()
             .flat_map(|trading| trading.accounts.iter().map(|account| (trading.id, account)));
-        accounts.map(|(trading, account)| event(book::opening(account, self.origin(trading)), None)).collect()
+        accounts
+            .map(|(trading, account)| event(book::opening(account, self.origin(trading)), self.waits_for()))
+            .collect()
     }
 
     fn event(&mut self, rng: &mut StdRng) -> Step {
         let at = rng.random_range(0..self.books.len());
+        if !self.used.is_empty() && rng.random_ratio(1, REUSED_ONE_IN) {
+            return self.reused(at, rng);
+        }
         let origin = self.origin(self.books[at].trading.id);
-        event(self.books[at].next(origin, rng), None)
+        let (kind, message) = self.books[at].next(origin, rng);
+        if kind.starts_with("trading.orders.") || kind.starts_with("trading.balance.") {
+            self.used.push(origin.number);
+        }
+        event((kind, message), self.waits_for())
+    }
+
+    /// Money under an id that was used before, be it for an event that waits behind another.
+    fn reused(&self, at: usize, rng: &mut StdRng) -> Step {
+        let trading = &self.books[at].trading;
+        let number = self.used[rng.random_range(0..self.used.len())];
+        let origin = Origin { user: self.user.id, trading: trading.id, number };
+        let (_, message) = book::opening(&trading.accounts[2], origin);
+        Step { message, sort: Sort::Event(REUSED), late: self.waits_for() }
     }
 
     fn poison(&mut self, rng: &mut StdRng) -> Step {
@@ -125,6 +160,8 @@ impl<'a> Bot<'a> {
         let first = !std::mem::replace(&mut self.begun[at], true);
         let user = self.user;
         match &user.late[at] {
+            // Nobody asks a user who is late himself.
+            Late::User => self.event(rng),
             Late::Account { trading, account } => {
                 let origin = self.origin(*trading);
                 let made = if first {
@@ -147,4 +184,39 @@ impl<'a> Bot<'a> {
 
 fn event((kind, message): (&'static str, Message), late: Option<(usize, usize)>) -> Step {
     Step { message, sort: Sort::Event(kind), late }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::people;
+    use std::collections::BTreeSet;
+
+    fn drawn(seed: u64) -> Vec<Step> {
+        let users = people::draw(&mut seed::stream(seed, Purpose::People));
+        draw(seed, 3, &users, 5_000)
+    }
+
+    #[test]
+    fn a_seed_determines_every_byte() {
+        let bytes = |seed| drawn(seed).into_iter().map(|step| step.message.payload).collect::<Vec<_>>();
+        assert_eq!(bytes(1), bytes(1));
+        assert_ne!(bytes(1), bytes(2));
+    }
+
+    #[test]
+    fn every_poison_is_unlike_any_other_and_there_is_about_as_much_of_everything_as_is_said() {
+        let steps = drawn(7);
+        let poison: Vec<&[u8]> = steps
+            .iter()
+            .filter(|step| matches!(step.sort, Sort::Poison(_)))
+            .map(|step| step.message.payload.as_slice())
+            .collect();
+        assert_eq!(poison.iter().collect::<BTreeSet<_>>().len(), poison.len());
+        assert!((20..100).contains(&poison.len()), "{}", poison.len());
+        let duplicates = steps.iter().filter(|step| step.sort == Sort::Duplicate).count();
+        assert!((150..350).contains(&duplicates), "{duplicates}");
+        let late = steps.iter().filter(|step| step.late.is_some()).count();
+        assert!((20..120).contains(&late), "{late}");
+    }
 }
