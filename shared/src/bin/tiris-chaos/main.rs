@@ -68,6 +68,8 @@ enum Scenario {
     Rolling,
     /// PostgreSQL slow, locked, full
     Trouble,
+    /// The database is lost and restored to an earlier copy
+    Restore,
     /// One after the other
     All,
 }
@@ -109,6 +111,9 @@ async fn run(cli: Cli) -> Result<bool> {
     }
     if wanted(Scenario::Trouble) {
         report.add(scenario::trouble::run(&options).await?);
+    }
+    if wanted(Scenario::Restore) {
+        report.add(scenario::restore::run(&options).await?);
     }
     options.view.end();
     println!("{report}");

@@ -14,8 +14,8 @@ use tokio::task::JoinSet;
 /// Pause before a thing that could not be made is tried again.
 const AGAIN: Duration = Duration::from_millis(500);
 
-/// Makes everything that is named on `wanted`, each once, until there is nobody left to name more, then what nobody
-/// named; answers how many were named.
+/// Makes everything that is named on `wanted`, each once, until there is nobody left to name more, then all that is
+/// missing, because nobody named it or because it was lost; answers how many were named.
 ///
 /// The waits grow from one thing to the next, up to `longest`, and begin anew.
 pub(crate) async fn run(
@@ -39,9 +39,7 @@ pub(crate) async fn run(
     }
     tasks.join_all().await;
     for (user, at) in users.iter().flat_map(|user| (0..user.late.len()).map(move |at| (user, at))) {
-        if !seen.contains(&(user.number, at)) {
-            make(&pool, user, at, &view).await;
-        }
+        make(&pool, user, at, &view).await;
     }
     seen.len()
 }

@@ -4,6 +4,7 @@
 
 mod client;
 pub(crate) mod faults;
+pub(crate) mod restore;
 pub(crate) mod rolling;
 pub(crate) mod trouble;
 
@@ -108,6 +109,7 @@ impl Run {
     /// # Errors
     /// When it was stopped by a signal.
     pub(crate) async fn end(mut self, done: Result<Vec<Extra>>) -> Result<Outcome> {
+        ensure!(!self.options.stop.is_cancelled(), "stopped by a signal");
         let finished = match done {
             Ok(extra) => self.finish(&extra).await,
             Err(error) => Err(error),

@@ -7,14 +7,14 @@ pub(crate) mod disk;
 pub(crate) mod proxy;
 pub(crate) mod worker;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use api::Api;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
-use tiris_shared::testing::{NatsServer, NatsSettings, PgServer, PgSettings, scratch_dir};
+use tiris_shared::testing::{NatsServer, NatsSettings, PgServer, PgSettings, PgStop, scratch_dir};
 use tokio::sync::Mutex;
 use worker::{Worker, Workplace};
 
@@ -44,6 +44,8 @@ pub(crate) struct System {
     pub(crate) pool: PgPool,
     pub(crate) database_url: String,
     pub(crate) nats_url: String,
+    /// The folder of the database server.
+    home: PathBuf,
     folder: TempDir,
 }
 
@@ -75,7 +77,7 @@ impl System {
         }
         let nats_url = nats.url();
         let (postgres, nats, api) = (Mutex::new(postgres), Mutex::new(nats), Mutex::new(api));
-        Ok(Self { api, workers: started, postgres, nats, pool, database_url, nats_url, folder })
+        Ok(Self { api, workers: started, postgres, nats, pool, database_url, nats_url, home, folder })
     }
 
     /// The folder with the logs of all processes.
@@ -89,5 +91,28 @@ impl System {
             worker.wait_until_ready().await?;
         }
         Ok(())
+    }
+
+    /// Keeps a copy of the database as it is on disk at this moment.
+    pub(crate) async fn copy_database(&self) -> Result<()> {
+        self.swap("data", "copy").await
+    }
+
+    /// Puts the copy in the place of the database.
+    pub(crate) async fn restore_database(&self) -> Result<()> {
+        self.swap("copy", "data").await
+    }
+
+    async fn swap(&self, from: &str, to: &str) -> Result<()> {
+        let mut postgres = self.postgres.lock().await;
+        postgres.stop(PgStop::Immediate).await?;
+        let (from, to) = (self.home.join(from), self.home.join(to));
+        if to.exists() {
+            tokio::fs::remove_dir_all(&to).await?;
+        }
+        // With owners and rights, which a copy made here would not keep.
+        let status = tokio::process::Command::new("cp").arg("-a").args([&from, &to]).status().await?;
+        ensure!(status.success(), "cannot copy {}: {status}", from.display());
+        postgres.restart().await
     }
 }
