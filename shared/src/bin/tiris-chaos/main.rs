@@ -70,6 +70,8 @@ enum Scenario {
     Trouble,
     /// The database is lost and restored to an earlier copy
     Restore,
+    /// One worker and several side by side, and lanes that change hands under load
+    Scale,
     /// One after the other
     All,
 }
@@ -114,6 +116,9 @@ async fn run(cli: Cli) -> Result<bool> {
     }
     if wanted(Scenario::Restore) {
         report.add(scenario::restore::run(&options).await?);
+    }
+    if wanted(Scenario::Scale) {
+        report.add(scenario::scale::run(&options).await?);
     }
     options.view.end();
     println!("{report}");

@@ -6,6 +6,7 @@ mod client;
 pub(crate) mod faults;
 pub(crate) mod restore;
 pub(crate) mod rolling;
+pub(crate) mod scale;
 pub(crate) mod trouble;
 
 use crate::checks::{self, Extra};
