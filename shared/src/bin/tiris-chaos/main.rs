@@ -27,7 +27,7 @@ use view::View;
 ///
 /// Starts a private PostgreSQL, a private NATS server, several `tiris-ingest run` and `tiris-api`, all of this build,
 /// and publishes as bots would. Everything random comes from the seed: with the same seed, events and publishers the
-/// messages are the same to the byte, and so is the order in which faults are drawn; when each of them strikes is not.
+/// messages are the same to the byte, and so is the order in which faults are drawn; at what moment each of them strikes is not.
 ///
 /// Exit code: 0 all checks passed, 1 a check or the run failed, 2 wrong usage. After a failure the logs of all
 /// processes, a dump of the database and both streams are kept, and the place is printed.

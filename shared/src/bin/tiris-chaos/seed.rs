@@ -15,6 +15,8 @@ pub(crate) enum Purpose {
     Publisher(usize),
     /// Which faults, in which order.
     Faults,
+    /// When they come.
+    Pauses,
     /// The requests of one client over REST.
     Requests(usize),
 }
@@ -24,6 +26,7 @@ pub(crate) fn stream(seed: u64, purpose: Purpose) -> StdRng {
     let tag = match purpose {
         Purpose::People => 1,
         Purpose::Faults => 2,
+        Purpose::Pauses => 3,
         Purpose::Requests(number) => 2000 + u64::try_from(number).unwrap_or(0),
         Purpose::Publisher(number) => 1000 + u64::try_from(number).unwrap_or(0),
     };

@@ -116,7 +116,9 @@ pub(crate) async fn inject(run: &Run, duration: Duration) -> Result<()> {
 }
 
 async fn inject_here(run: &Run, duration: Duration) -> Result<()> {
+    // Two streams: how many faults are drawn before one can begin is a matter of timing.
     let mut rng = seed::stream(run.options.seed, Purpose::Faults);
+    let mut pauses = seed::stream(run.options.seed, Purpose::Pauses);
     let site = Site {
         system: run.system.clone(),
         tally: run.faults.clone(),
@@ -125,7 +127,7 @@ async fn inject_here(run: &Run, duration: Duration) -> Result<()> {
     };
     let (end, mut under_way) = (Instant::now() + duration, JoinSet::new());
     while Instant::now() < end && !run.options.stop.is_cancelled() {
-        let pause = Duration::from_millis(rng.random_range(PAUSES));
+        let pause = Duration::from_millis(pauses.random_range(PAUSES));
         tokio::select! {
             () = run.options.stop.cancelled() => break,
             () = tokio::time::sleep(pause) => {}

@@ -14,8 +14,7 @@ use crate::faults::WRONG;
 use crate::keep;
 use crate::load::people::{self, User};
 use crate::load::publish::{self, Desk};
-use crate::load::script::{self, Step};
-use crate::load::{PUBLISHERS, late};
+use crate::load::{self, late};
 use crate::report::{Check, Outcome};
 use crate::seed::{self, Purpose};
 use crate::system::System;
@@ -33,6 +32,9 @@ use tokio_util::sync::CancellationToken;
 /// Longest wait between the first event for a late thing and its making.
 const LATE_MAX: Duration = Duration::from_secs(8);
 const LATE_QUEUE: usize = 1024;
+/// Without a message published for so long something is stuck.
+const STUCK_LIMIT: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_millis(500);
 
 /// What all scenarios are told.
 #[derive(Clone, Debug)]
@@ -74,7 +76,7 @@ impl Run {
     ) -> Result<Self> {
         options.view.phase(&format!("{name}: starting"), 0);
         let users = Arc::new(people::draw(&mut seed::stream(options.seed, Purpose::People)));
-        let scripts = draw_scripts(options.seed, &users, events).await?;
+        let scripts = load::scripts(options.seed, &users, events).await?;
         let system = Arc::new(System::start(options.workers, data).await?);
         people::create(&system.pool, &users).await?;
         let (published, faults) = (Arc::new(Tally::default()), Arc::new(Tally::default()));
@@ -147,12 +149,26 @@ impl Run {
         }
     }
 
+    async fn join_publishers(&mut self) -> Result<()> {
+        let (mut published, mut moved_at) = (0, Instant::now());
+        loop {
+            match tokio::time::timeout(LOOK, self.publishers.join_next()).await {
+                Ok(None) => return Ok(()),
+                Ok(Some(ended)) => ended??,
+                Err(_) => {}
+            }
+            let now = self.published.get("messages");
+            if now != published {
+                (published, moved_at) = (now, Instant::now());
+            }
+            ensure!(moved_at.elapsed() < STUCK_LIMIT, "nothing can be published any more");
+            self.options.view.progress(now);
+        }
+    }
+
     async fn finish(&mut self, extra: &[Extra]) -> Result<Outcome> {
         self.options.view.phase(&format!("{}: the rest of the load", self.name), self.planned);
-        while let Some(ended) = self.publishers.join_next().await {
-            ended??;
-            self.options.view.progress(self.published.get("messages"));
-        }
+        self.join_publishers().await?;
         let late = (&mut self.late).await?;
         ensure!(!self.options.stop.is_cancelled(), "stopped by a signal");
         let loaded = self.begun.elapsed();
@@ -184,15 +200,4 @@ impl Run {
             checks,
         })
     }
-}
-
-/// Scripts take a while to draw, and nothing else.
-async fn draw_scripts(seed: u64, users: &Arc<Vec<User>>, events: u32) -> Result<Vec<Vec<Step>>> {
-    let each = usize::try_from(events)? / PUBLISHERS;
-    let users = users.clone();
-    let draw = move || {
-        let scripts = (0..PUBLISHERS).map(|publisher| script::draw(seed, publisher, &users, each));
-        scripts.collect()
-    };
-    Ok(tokio::task::spawn_blocking(draw).await?)
 }

@@ -31,16 +31,22 @@ struct Inner {
     slot: usize,
     postgres: Proxy,
     nats: Proxy,
-    admin_port: u16,
     log: PathBuf,
-    process: Arc<Mutex<Process>>,
+    running: Arc<Mutex<Running>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    process: Process,
+    /// Another one for each process: while none runs, somebody else may take it.
+    admin_port: u16,
 }
 
 /// A worker nobody else touches meanwhile.
 #[derive(Debug)]
 pub(crate) struct Held {
     pub(crate) worker: Worker,
-    process: OwnedMutexGuard<Process>,
+    running: OwnedMutexGuard<Running>,
 }
 
 impl Worker {
@@ -48,10 +54,9 @@ impl Worker {
         let postgres = Proxy::start(place.postgres).await?;
         let nats = Proxy::start(place.nats).await?;
         let log = place.logs.join(format!("ingest-{}.log", place.slot));
-        let admin_port = free_port()?;
-        let process = launch(&postgres, &nats, admin_port, &log, place.slot)?;
-        let process = Arc::new(Mutex::new(process));
-        Ok(Self(Arc::new(Inner { slot: place.slot, postgres, nats, admin_port, log, process })))
+        let running = launch(&postgres, &nats, &log, place.slot)?;
+        let running = Arc::new(Mutex::new(running));
+        Ok(Self(Arc::new(Inner { slot: place.slot, postgres, nats, log, running })))
     }
 
     pub(crate) fn slot(&self) -> usize {
@@ -70,38 +75,39 @@ impl Worker {
 
     /// The worker for oneself, unless somebody has it.
     pub(crate) fn try_hold(&self) -> Option<Held> {
-        let process = self.0.process.clone().try_lock_owned().ok()?;
-        Some(Held { worker: self.clone(), process })
+        let running = self.0.running.clone().try_lock_owned().ok()?;
+        Some(Held { worker: self.clone(), running })
     }
 
     /// The worker for oneself.
     pub(crate) async fn hold(&self) -> Held {
-        Held { worker: self.clone(), process: self.0.process.clone().lock_owned().await }
+        Held { worker: self.clone(), running: self.0.running.clone().lock_owned().await }
     }
 
     pub(crate) async fn wait_until_ready(&self) -> Result<()> {
-        let url = format!("http://127.0.0.1:{}/health/ready", self.0.admin_port);
-        self.0.process.lock().await.wait_until_healthy(&url, READY_LIMIT).await
+        let mut running = self.0.running.lock().await;
+        let url = format!("http://127.0.0.1:{}/health/ready", running.admin_port);
+        running.process.wait_until_healthy(&url, READY_LIMIT).await
     }
 }
 
 impl Held {
     pub(crate) fn signal(&mut self, signal: Signal) -> Result<()> {
-        self.process.signal(signal)
+        self.running.process.signal(signal)
     }
 
     pub(crate) fn is_running(&mut self) -> bool {
-        self.process.is_running()
+        self.running.process.is_running()
     }
 
     pub(crate) fn process(&mut self) -> &mut Process {
-        &mut self.process
+        &mut self.running.process
     }
 
     /// A new process in the place of one that has ended.
     pub(crate) fn start_again(&mut self) -> Result<()> {
-        let Inner { slot, postgres, nats, admin_port, log, .. } = &*self.worker.0;
-        *self.process = launch(postgres, nats, *admin_port, log, *slot)?;
+        let Inner { slot, postgres, nats, log, .. } = &*self.worker.0;
+        *self.running = launch(postgres, nats, log, *slot)?;
         Ok(())
     }
 }
@@ -111,8 +117,9 @@ fn batch_events(slot: usize) -> &'static str {
     ["20", "100", "1000"][slot % 3]
 }
 
-fn launch(postgres: &Proxy, nats: &Proxy, admin_port: u16, log: &Path, slot: usize) -> Result<Process> {
-    Process::command(binary("tiris-ingest")?)
+fn launch(postgres: &Proxy, nats: &Proxy, log: &Path, slot: usize) -> Result<Running> {
+    let admin_port = free_port()?;
+    let process = Process::command(binary("tiris-ingest")?)
         .name(format!("ingest {slot}"))
         .arg("run")
         .env("DATABASE_URL", format!("postgres://tiris@127.0.0.1:{}/{}", postgres.port(), super::DATABASE))
@@ -125,5 +132,6 @@ fn launch(postgres: &Proxy, nats: &Proxy, admin_port: u16, log: &Path, slot: usi
         .env("TIRIS_ADMIN_LISTEN", format!("127.0.0.1:{admin_port}"))
         .log(log)
         .show_log(false)
-        .spawn()
+        .spawn()?;
+    Ok(Running { process, admin_port })
 }
