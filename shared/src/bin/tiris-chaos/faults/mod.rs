@@ -1,7 +1,8 @@
-//! Faults: which there are, how often each is drawn, when the next one comes.
+//! Faults about once a second.
 //!
-//! Owns: the pace, and that no two faults work on the same process. Must not know: how a fault is done.
+//! Owns: the pace, and that no two faults work on the same process. Must not know: which comes next, how one is done.
 
+mod deck;
 mod frozen;
 mod links;
 mod processes;
@@ -13,12 +14,11 @@ use crate::system::worker::Held;
 use crate::tally::Tally;
 use crate::view::View;
 use anyhow::Result;
+use deck::{Deck, Fault, Kind};
 use rand::RngExt;
-use rand::rngs::StdRng;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::{JoinSet, LocalSet};
-use uuid::Uuid;
 
 /// Counters with this beginning are findings.
 pub(crate) const WRONG: &str = "WRONG: ";
@@ -26,62 +26,6 @@ pub(crate) const WRONG: &str = "WRONG: ";
 const PAUSES: std::ops::Range<u64> = 500..1_500;
 /// A drawn fault whose process is busy is drawn again so often.
 const DRAWS: u32 = 8;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// SIGKILL, and a new process.
-    KillWorker,
-    /// SIGSTOP for longer than the lease.
-    StopWorker,
-    /// SIGSTOP between the lock of the lane's row and the commit.
-    StopInTransaction,
-    /// SIGTERM, and a new process.
-    RestartWorker,
-    /// Immediate stop, and start.
-    StopPostgres,
-    /// SIGKILL, and start.
-    KillNats,
-    /// All TCP connections of a worker to PostgreSQL.
-    CutPostgres,
-    /// All TCP connections of a worker to NATS.
-    CutNats,
-    /// What NATS sends a worker is lost for a while, then the connection.
-    SwallowDeliveries,
-    /// What PostgreSQL answers a worker is lost for a while, then the connections.
-    SwallowAnswers,
-    /// What PostgreSQL answers to a COMMIT is lost, then the connections: the worker cannot know what became of it.
-    SwallowCommit,
-    /// Nothing passes between a worker and PostgreSQL for a while.
-    StallPostgres,
-}
-
-/// How often each is drawn, in relation to the others.
-const WEIGHTS: [(Kind, u32); 12] = [
-    (Kind::KillWorker, 5),
-    (Kind::StopWorker, 3),
-    (Kind::StopInTransaction, 4),
-    (Kind::RestartWorker, 2),
-    (Kind::StopPostgres, 2),
-    (Kind::KillNats, 3),
-    (Kind::CutPostgres, 2),
-    (Kind::CutNats, 2),
-    (Kind::SwallowDeliveries, 3),
-    (Kind::SwallowAnswers, 2),
-    (Kind::SwallowCommit, 4),
-    (Kind::StallPostgres, 1),
-];
-
-/// A drawn fault.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Fault {
-    pub(crate) kind: Kind,
-    /// Which worker, or the next one that is free.
-    slot: usize,
-    /// From 0 to 1 second: how long, in the fault's own measure.
-    spread: Duration,
-    /// Whose account is locked.
-    user: Uuid,
-}
 
 /// What a fault works with.
 #[derive(Clone, Debug)]
@@ -116,9 +60,11 @@ pub(crate) async fn inject(run: &Run, duration: Duration) -> Result<()> {
 }
 
 async fn inject_here(run: &Run, duration: Duration) -> Result<()> {
-    // Two streams: how many faults are drawn before one can begin is a matter of timing.
-    let mut rng = seed::stream(run.options.seed, Purpose::Faults);
+    // A stream of its own: how many faults are drawn before one can begin is a matter of timing.
     let mut pauses = seed::stream(run.options.seed, Purpose::Pauses);
+    let users = run.users.iter().map(|user| user.id).collect();
+    let rng = seed::stream(run.options.seed, Purpose::Faults);
+    let mut deck = Deck::new(rng, run.system.workers.len(), users);
     let site = Site {
         system: run.system.clone(),
         tally: run.faults.clone(),
@@ -134,10 +80,11 @@ async fn inject_here(run: &Run, duration: Duration) -> Result<()> {
         }
         run.options.view.progress(run.published.get("messages"));
         for _ in 0..DRAWS {
-            let fault = draw(&mut rng, run);
+            let fault = deck.next();
             if begin(&site, fault, &mut under_way) {
                 break;
             }
+            deck.put_back(fault);
         }
         while let Some(ended) = under_way.try_join_next() {
             ended??;
@@ -147,24 +94,6 @@ async fn inject_here(run: &Run, duration: Duration) -> Result<()> {
         ended??;
     }
     Ok(())
-}
-
-fn draw(rng: &mut StdRng, run: &Run) -> Fault {
-    let mut left = rng.random_range(0..WEIGHTS.iter().map(|(_, weight)| weight).sum());
-    let mut drawn = Kind::KillWorker;
-    for (kind, weight) in WEIGHTS {
-        if left < weight {
-            drawn = kind;
-            break;
-        }
-        left -= weight;
-    }
-    Fault {
-        kind: drawn,
-        slot: rng.random_range(0..run.system.workers.len()),
-        spread: Duration::from_millis(rng.random_range(0..1000)),
-        user: run.users[rng.random_range(0..run.users.len())].id,
-    }
 }
 
 /// Begins it, unless somebody is busy with what it needs.
