@@ -6,7 +6,6 @@ use anyhow::{Result, ensure};
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use tiris_shared::event::Kind;
 use tiris_shared::testing::eventually;
 use uuid::Uuid;
 
@@ -41,22 +40,6 @@ async fn shared_by(world: &World, workers: i64) -> Result<()> {
     .await
 }
 
-async fn credit(world: &World, count: u32) -> Result<()> {
-    for _ in 0..count {
-        world.send(Kind::BalanceUpdated, &world.credit(world.currency, "BTC", "1")).await?;
-    }
-    Ok(())
-}
-
-async fn balance_reaches(world: &World, expected: &str) -> Result<()> {
-    eventually("the balance", WAIT, async || {
-        let balance = world.balance(world.currency).await?;
-        ensure!(balance == expected, "{balance}");
-        Ok(())
-    })
-    .await
-}
-
 #[tokio::test]
 async fn workers_share_the_lanes_and_one_that_ends_cleanly_gives_its_own_back_at_once() -> Result<()> {
     let world = World::new().await?;
@@ -68,14 +51,14 @@ async fn workers_share_the_lanes_and_one_that_ends_cleanly_gives_its_own_back_at
     shared_by(&world, 3).await?;
     second.ready().await?;
     third.ready().await?;
-    credit(&world, 20).await?;
-    balance_reaches(&world, "20").await?;
+    world.send_credits(20).await?;
+    world.balance_reaches(world.currency, "20").await?;
     first.stops().await?;
     let owners = owners(&world).await?;
     ensure!(owners.len() <= 3, "the lanes of a worker that ended: {owners:?}");
     shared_by(&world, 2).await?;
-    credit(&world, 20).await?;
-    balance_reaches(&world, "40").await?;
+    world.send_credits(20).await?;
+    world.balance_reaches(world.currency, "40").await?;
     world.expect_count("SELECT count(*) FROM ingest_workers", 2).await?;
     second.stops().await?;
     third.stops().await?;
@@ -90,8 +73,8 @@ async fn the_lanes_of_a_killed_worker_go_to_the_others_when_its_lease_ends() -> 
     let mut second = start(&world)?;
     shared_by(&world, 2).await?;
     first.process.kill().await?;
-    credit(&world, 20).await?;
-    balance_reaches(&world, "20").await?;
+    world.send_credits(20).await?;
+    world.balance_reaches(world.currency, "20").await?;
     shared_by(&world, 1).await?;
     second.stops().await
 }
@@ -102,18 +85,18 @@ async fn a_worker_stopped_past_its_lease_and_continued_writes_nothing_twice_and_
     let world = World::new().await?;
     let mut sleeper = start(&world)?;
     sleeper.ready().await?;
-    credit(&world, 5).await?;
-    balance_reaches(&world, "5").await?;
+    world.send_credits(5).await?;
+    world.balance_reaches(world.currency, "5").await?;
     sleeper.process.signal(Signal::SIGSTOP)?;
     let mut other = start(&world)?;
-    credit(&world, 5).await?;
-    balance_reaches(&world, "10").await?;
+    world.send_credits(5).await?;
+    world.balance_reaches(world.currency, "10").await?;
     shared_by(&world, 1).await?;
     sleeper.process.signal(Signal::SIGCONT)?;
-    credit(&world, 5).await?;
+    world.send_credits(5).await?;
     shared_by(&world, 2).await?;
-    credit(&world, 5).await?;
-    balance_reaches(&world, "20").await?;
+    world.send_credits(5).await?;
+    world.balance_reaches(world.currency, "20").await?;
     world.expect_count("SELECT count(*) FROM transactions", 20).await?;
     world.expect_count("SELECT count(*) FROM dead_letters", 0).await?;
     sleeper.stops().await?;
@@ -129,8 +112,8 @@ async fn a_worker_stopped_between_the_lock_of_its_lane_and_its_commit_blocks_nob
 -> Result<()> {
     let world = World::new().await?;
     let mut sleeper = start(&world)?;
-    credit(&world, 5).await?;
-    balance_reaches(&world, "5").await?;
+    world.send_credits(5).await?;
+    world.balance_reaches(world.currency, "5").await?;
     let epoch = "SELECT max(epoch) FROM ingest_lanes WHERE stream = 'TRADING' AND cursor > 0";
     let before = world.count(epoch).await?;
     // Whoever holds the account's row stops the worker's transaction behind the lock of the lane.
@@ -139,7 +122,7 @@ async fn a_worker_stopped_between_the_lock_of_its_lane_and_its_commit_blocks_nob
         .bind(world.currency)
         .execute(&mut *busy)
         .await?;
-    credit(&world, 1).await?;
+    world.send_credits(1).await?;
     eventually("a transaction in the middle", WAIT, async || world.expect_count(WAITS_FOR_A_LOCK, 1).await)
         .await?;
     sleeper.process.signal(Signal::SIGSTOP)?;
@@ -163,12 +146,12 @@ async fn a_worker_stopped_between_the_lock_of_its_lane_and_its_commit_blocks_nob
     let blocked = stopped.elapsed();
     ensure!(blocked < Duration::from_secs(LEASE_SECONDS) / 2 + MARGIN, "blocked for {blocked:?}");
     let mut other = start(&world)?;
-    balance_reaches(&world, "6").await?;
+    world.balance_reaches(world.currency, "6").await?;
     ensure!(world.count(epoch).await? > before, "nobody took the lane");
     sleeper.process.signal(Signal::SIGCONT)?;
     shared_by(&world, 2).await?;
-    credit(&world, 1).await?;
-    balance_reaches(&world, "7").await?;
+    world.send_credits(1).await?;
+    world.balance_reaches(world.currency, "7").await?;
     world.expect_count("SELECT count(*) FROM transactions", 7).await?;
     world.expect_count("SELECT count(*) FROM dead_letters", 0).await?;
     sleeper.stops().await?;

@@ -16,13 +16,7 @@ use tokio_util::sync::CancellationToken;
 async fn an_event_that_fails_for_an_unforeseen_reason_is_found_and_the_others_are_applied_in_order()
 -> Result<()> {
     let world = World::new().await?;
-    sqlx::raw_sql(
-        "CREATE FUNCTION explode() RETURNS trigger LANGUAGE plpgsql AS \
-         $$ BEGIN IF NEW.message = 'boom' THEN RAISE EXCEPTION 'nobody foresaw this'; END IF; RETURN NEW; END $$; \
-         CREATE TRIGGER explode BEFORE INSERT ON trading_logs FOR EACH ROW EXECUTE FUNCTION explode()",
-    )
-    .execute(world.pool())
-    .await?;
+    world.fail_on_boom().await?;
     let id = world.own_lane().await?;
     for number in 0..9 {
         let mut event = world.credit(world.currency, "BTC", "1");

@@ -13,22 +13,6 @@ fn start(world: &World) -> Result<Worker> {
     Worker::start(world.database.url(), &world.nats.url())
 }
 
-async fn credit(world: &World, count: u32) -> Result<()> {
-    for _ in 0..count {
-        world.send(Kind::BalanceUpdated, &world.credit(world.currency, "BTC", "1")).await?;
-    }
-    Ok(())
-}
-
-async fn balance_reaches(world: &World, expected: &str) -> Result<()> {
-    eventually("the balance", WAIT, async || {
-        let balance = world.balance(world.currency).await?;
-        ensure!(balance == expected, "{balance}");
-        Ok(())
-    })
-    .await
-}
-
 /// Runs `tiris-ingest lanes`; answers whether it succeeded and what it printed.
 async fn lanes(world: &World, arguments: &[&str]) -> Result<(bool, String)> {
     let mut command = tokio::process::Command::new(binary("tiris-ingest")?);
@@ -77,12 +61,12 @@ async fn a_stream_made_anew_halts_its_lanes_until_they_are_reset() -> Result<()>
     let mut worker = start(&world)?;
     let kept = world.credit(world.currency, "BTC", "1");
     world.send(Kind::BalanceUpdated, &kept).await?;
-    credit(&world, 2).await?;
-    balance_reaches(&world, "3").await?;
+    world.send_credits(2).await?;
+    world.balance_reaches(world.currency, "3").await?;
     world.jetstream().delete_stream("TRADING").await?;
     declare(&world).await?;
     world.send(Kind::BalanceUpdated, &kept).await?;
-    credit(&world, 4).await?;
+    world.send_credits(4).await?;
     is_halted(&world, &worker, "made_anew", "made anew", 3).await?;
     let (ok, told) = lanes(&world, &["accept-gap", "TRADING/0"]).await?;
     ensure!(!ok && told.contains("lanes reset") && told.contains("nothing was changed"), "{told}");
@@ -90,7 +74,7 @@ async fn a_stream_made_anew_halts_its_lanes_until_they_are_reset() -> Result<()>
     ensure!(!ok && told.contains("--yes"), "{told}");
     let (ok, told) = lanes(&world, &["reset", "--all", "--yes"]).await?;
     ensure!(ok && told.contains("TRADING/0: done"), "{told}");
-    balance_reaches(&world, "7").await?;
+    world.balance_reaches(world.currency, "7").await?;
     worker.ready().await?;
     let (ok, told) = lanes(&world, &["reset", "TRADING/0", "--yes"]).await?;
     ensure!(!ok && told.contains("belong together"), "{told}");
@@ -107,12 +91,12 @@ async fn a_lane_told_to_resume_goes_on_with_a_new_stream_by_itself() -> Result<(
     let world = World::new().await?;
     let settings = [("TIRIS_ON_STREAM_LOST", "resume")];
     let mut worker = Worker::start_with(world.database.url(), &world.nats.url(), &settings)?;
-    credit(&world, 3).await?;
-    balance_reaches(&world, "3").await?;
+    world.send_credits(3).await?;
+    world.balance_reaches(world.currency, "3").await?;
     world.jetstream().delete_stream("TRADING").await?;
     declare(&world).await?;
-    credit(&world, 2).await?;
-    balance_reaches(&world, "5").await?;
+    world.send_credits(2).await?;
+    world.balance_reaches(world.currency, "5").await?;
     worker.counts("ingest_cursor_mismatches_total{stream=\"TRADING\",kind=\"made_anew\"}").await?;
     worker.stops().await
 }
@@ -133,14 +117,14 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 #[tokio::test]
 async fn a_stream_that_lost_its_tail_is_noticed_however_long_it_is_again() -> Result<()> {
     let mut world = World::with_nats(NatsSettings { durable: true, ..NatsSettings::default() }).await?;
-    credit(&world, 1).await?;
+    world.send_credits(1).await?;
     world.nats.stop().await?;
     let backup = tiris_shared::testing::scratch_dir("backup")?;
     copy(&world.nats.store(), backup.path())?;
     world.nats.restart().await?;
     let mut worker = start(&world)?;
-    eventually("publishing again", WAIT, async || credit(&world, 1).await).await?;
-    credit(&world, 1).await?;
+    eventually("publishing again", WAIT, async || world.send_credits(1).await).await?;
+    world.send_credits(1).await?;
     eventually("all of it", WAIT, async || {
         world
             .expect_count("SELECT count(*) FROM ingest_lanes WHERE lag_messages <> 0 OR cursor = 0", 0)
@@ -157,7 +141,7 @@ async fn a_stream_that_lost_its_tail_is_noticed_however_long_it_is_again() -> Re
     world.nats.restart().await?;
     is_halted(&world, &worker, "tail_lost", "lost its tail", before).await?;
     // Longer again than the cursor, it is told by the message that stands there.
-    eventually("publishing again", WAIT, async || credit(&world, 6).await).await?;
+    eventually("publishing again", WAIT, async || world.send_credits(6).await).await?;
     is_halted(&world, &worker, "other_message", "another message stands at the cursor", before).await?;
     let (ok, told) = lanes(&world, &["reset", "--all", "--yes"]).await?;
     ensure!(ok, "{told}");
@@ -176,10 +160,10 @@ async fn a_stream_that_lost_its_tail_is_noticed_however_long_it_is_again() -> Re
 async fn messages_that_retention_took_are_counted_and_given_up_by_a_person_only() -> Result<()> {
     let world = World::new().await?;
     let mut worker = start(&world)?;
-    credit(&world, 1).await?;
-    balance_reaches(&world, "1").await?;
+    world.send_credits(1).await?;
+    world.balance_reaches(world.currency, "1").await?;
     worker.stops().await?;
-    credit(&world, 5).await?;
+    world.send_credits(5).await?;
     let mut config = world.jetstream().get_stream("TRADING").await?.cached_info().config.clone();
     let before = config.clone();
     config.max_messages = 2;
@@ -192,7 +176,7 @@ async fn messages_that_retention_took_are_counted_and_given_up_by_a_person_only(
     ensure!(ok && told.contains("no lane needs it"), "{told}");
     let (ok, told) = lanes(&world, &["accept-gap", "--all", "--yes"]).await?;
     ensure!(ok && told.contains("messages 2 to 4 are gone"), "{told}");
-    balance_reaches(&world, "3").await?;
+    world.balance_reaches(world.currency, "3").await?;
     worker.ready().await?;
     worker.stops().await
 }
@@ -201,15 +185,15 @@ async fn messages_that_retention_took_are_counted_and_given_up_by_a_person_only(
 async fn a_stream_with_other_lanes_than_the_worker_reads_is_not_read() -> Result<()> {
     let mut world = World::with_nats(NatsSettings { durable: true, ..NatsSettings::default() }).await?;
     let mut worker = start(&world)?;
-    credit(&world, 1).await?;
-    balance_reaches(&world, "1").await?;
+    world.send_credits(1).await?;
+    world.balance_reaches(world.currency, "1").await?;
     let mut config = world.jetstream().get_stream("TRADING").await?.cached_info().config.clone();
     let before = config.clone();
     config.subject_transform = Some(EventStream::Trading.transform(LANES + 3));
     world.jetstream().update_stream(config).await?;
     world.nats.kill().await?;
     world.nats.restart().await?;
-    eventually("publishing again", WAIT, async || credit(&world, 1).await).await?;
+    eventually("publishing again", WAIT, async || world.send_credits(1).await).await?;
     is_halted(&world, &worker, "lanes_changed", "has 5 lanes and this worker reads 2", 1).await?;
     world.jetstream().update_stream(before).await?;
     worker.ready().await?;
@@ -224,8 +208,8 @@ async fn a_stream_with_other_lanes_than_the_worker_reads_is_not_read() -> Result
 async fn after_a_restore_every_event_is_in_the_books_or_a_named_open_letter() -> Result<()> {
     let world = World::new().await?;
     let mut worker = start(&world)?;
-    credit(&world, 3).await?;
-    balance_reaches(&world, "3").await?;
+    world.send_credits(3).await?;
+    world.balance_reaches(world.currency, "3").await?;
     let backup = world.database.backup().await?;
     tiris_migrations::after_restore(backup.url()).await?;
     // Since the copy: a deposit and an account over REST, and a trading that has nothing to do with it.

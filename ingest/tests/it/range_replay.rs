@@ -207,13 +207,7 @@ async fn a_replayed_event_that_fails_for_an_unforeseen_reason_is_found_and_the_o
     let world = World::new().await?;
     let mut lane = Lane::seize(world.context(), world.own_lane().await?).await?;
     drain(&mut lane).await;
-    sqlx::raw_sql(
-        "CREATE FUNCTION explode() RETURNS trigger LANGUAGE plpgsql AS \
-         $$ BEGIN IF NEW.message = 'boom' THEN RAISE EXCEPTION 'nobody foresaw this'; END IF; RETURN NEW; END $$; \
-         CREATE TRIGGER explode BEFORE INSERT ON trading_logs FOR EACH ROW EXECUTE FUNCTION explode()",
-    )
-    .execute(world.pool())
-    .await?;
+    world.fail_on_boom().await?;
     for number in 0..7 {
         let mut event = world.credit(world.currency, "BTC", "1");
         if number == 4 {
@@ -248,11 +242,7 @@ async fn an_operator_asks_for_a_replay_and_sees_its_end() -> Result<()> {
     let mut worker = Worker::start(world.database.url(), &world.nats.url())?;
     worker.ready().await?;
     send(&world, &world.credit(world.currency, "BTC", "1")).await?;
-    eventually("the credit", WAIT, async || {
-        ensure!(world.balance(world.currency).await? == "1", "not yet");
-        Ok(())
-    })
-    .await?;
+    world.balance_reaches(world.currency, "1").await?;
     let replay = async |arguments: &[&str]| -> Result<(bool, String)> {
         let mut command = tokio::process::Command::new(binary("tiris-ingest")?);
         command.arg("replay").args(arguments).stdin(std::process::Stdio::null());

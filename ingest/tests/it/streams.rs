@@ -2,7 +2,7 @@
 
 use crate::process::Worker;
 use crate::world::{LANES, WAIT, World, drain};
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use tiris_ingest::identity::Mismatch;
 use tiris_ingest::lane::{Lane, Step};
 use tiris_ingest::stream::{self, DeclareError, EventStream, MESSAGE_BYTES_MAX};
@@ -60,17 +60,9 @@ async fn a_stream_made_anew_halts_the_lane_before_it_reads() -> Result<()> {
 async fn a_user_of_both_forms_of_subjects_and_a_bot_that_believes_otherwise_are_counted() -> Result<()> {
     let world = World::new().await?;
     let mut worker = Worker::start(world.database.url(), &world.nats.url())?;
-    let reaches = async |expected: &str| {
-        eventually("the balance", WAIT, async || {
-            let balance = world.balance(world.currency).await?;
-            ensure!(balance == expected, "{balance}");
-            Ok(())
-        })
-        .await
-    };
     let bare = Kind::BalanceUpdated.bare_subject();
     world.publish(bare, &world.credit(world.currency, "BTC", "1")).await?;
-    reaches("1").await?;
+    world.balance_reaches(world.currency, "1").await?;
     eventually("the note", WAIT, async || {
         world.expect_count("SELECT count(*) FROM bare_publishers", 1).await
     })
@@ -78,7 +70,7 @@ async fn a_user_of_both_forms_of_subjects_and_a_bot_that_believes_otherwise_are_
     let mut event = world.credit(world.currency, "BTC", "2");
     event["new_balance"] = "7".into();
     world.send(Kind::BalanceUpdated, &event).await?;
-    reaches("3").await?;
+    world.balance_reaches(world.currency, "3").await?;
     worker.counts("ingest_mixed_subjects_total{stream=\"TRADING\"} 1").await?;
     worker.counts("ingest_drift_total{stream=\"TRADING\"} 1").await?;
     worker.stops().await

@@ -265,6 +265,35 @@ impl World {
         Ok(text)
     }
 
+    pub(crate) async fn balance_reaches(&self, account: Uuid, expected: &str) -> Result<()> {
+        eventually("the balance", WAIT, async || {
+            let balance = self.balance(account).await?;
+            ensure!(balance == expected, "{balance} instead of {expected}");
+            Ok(())
+        })
+        .await
+    }
+
+    /// Publishes so many credits of 1 BTC.
+    pub(crate) async fn send_credits(&self, count: u32) -> Result<()> {
+        for _ in 0..count {
+            self.send(Kind::BalanceUpdated, &self.credit(self.currency, "BTC", "1")).await?;
+        }
+        Ok(())
+    }
+
+    /// From now on the database fails on a log whose message is `boom`, for a reason nobody foresaw.
+    pub(crate) async fn fail_on_boom(&self) -> Result<()> {
+        sqlx::raw_sql(
+            "CREATE FUNCTION explode() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN IF NEW.message = 'boom' THEN RAISE EXCEPTION 'nobody foresaw this'; END IF; RETURN NEW; END $$; \
+             CREATE TRIGGER explode BEFORE INSERT ON trading_logs FOR EACH ROW EXECUTE FUNCTION explode()",
+        )
+        .execute(self.pool())
+        .await?;
+        Ok(())
+    }
+
     pub(crate) async fn count(&self, sql: &'static str) -> Result<i64> {
         Ok(sqlx::query_scalar(sql).fetch_one(self.pool()).await?)
     }
