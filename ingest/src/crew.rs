@@ -5,7 +5,7 @@
 //! transaction.
 
 use crate::context::Context;
-use crate::lane::{Lane, lane_column};
+use crate::lane::{Lane, lane_column, within_limit};
 use crate::reader::{self, LaneId};
 use crate::share::{self, Move};
 use crate::status::{self, Lag, Line};
@@ -15,6 +15,7 @@ use chrono::Utc;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tiris_shared::error::Result;
+use tiris_shared::store::dead_letters;
 use tiris_shared::store::lanes::{self, Report, TakenLane};
 use tiris_shared::store::workers::{self, Worker};
 use tokio::task::JoinSet;
@@ -55,6 +56,14 @@ impl Crew {
             let all: Vec<i32> =
                 (0..=self.context.lanes).map(|lane| lane_column(LaneId { stream, lane })).collect();
             lanes::ensure(&self.context.pool, stream.name(), &all, found.created_at).await?;
+            let moved = dead_letters::rehome(&self.context.pool, stream.name(), self.context.lanes).await?;
+            if moved > 0 {
+                tracing::info!(
+                    stream = stream.name(),
+                    letters = moved,
+                    "letters that wait went to their users' new lanes"
+                );
+            }
         }
         Ok(())
     }
@@ -73,7 +82,7 @@ impl Crew {
                 _ = look.tick() => {
                     let looked = tokio::select! {
                         () = stop.cancelled() => break,
-                        looked = self.look() => looked,
+                        looked = within_limit(self.look()) => looked,
                     };
                     if let Err(error) = looked {
                         tracing::warn!(error = &error as &dyn std::error::Error, "could not look after the lanes");

@@ -4,13 +4,13 @@
 //! Owns: the rhythm, and that one worker at a time does each task. Must not know: events. Trouble is told and tried again;
 //! nothing of it stops a lane.
 
+use crate::connection::Connection;
 use crate::context::Context;
 use crate::lane::lane_column;
 use crate::reader;
 use crate::settings::Retention;
 use crate::status;
-use crate::stream::EventStream;
-use chrono::Utc;
+use crate::stream::{EventStream, unavailable};
 use sqlx::PgPool;
 use std::time::{Duration, Instant};
 use tiris_shared::error::Result;
@@ -23,6 +23,8 @@ const SAMPLE_INTERVAL: Duration = Duration::from_secs(10);
 /// How often the rest is done, and how soon again when it failed.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(60 * 60);
 const UPKEEP_RETRY: Duration = Duration::from_secs(60);
+/// Event ids are kept longer than messages by this much.
+const STREAM_MARGIN: Duration = Duration::from_secs(24 * 60 * 60);
 /// Event ids forgotten in one transaction.
 const PURGED_AT_ONCE: u32 = 5_000;
 
@@ -33,7 +35,7 @@ pub async fn run(context: Context, kept: Retention, stop: CancellationToken) {
     loop {
         let work = async {
             if Instant::now() >= next_upkeep {
-                let done = upkeep(&context.pool, &kept).await;
+                let done = all_upkeep(&context, kept).await;
                 next_upkeep = Instant::now() + if done { UPKEEP_INTERVAL } else { UPKEEP_RETRY };
             }
             sample(&context).await
@@ -58,6 +60,41 @@ pub async fn run(context: Context, kept: Retention, stop: CancellationToken) {
             () = tokio::time::sleep(SAMPLE_INTERVAL) => {}
         }
     }
+}
+
+/// Event ids outlive the messages they are of: an id is forgotten only when no stream can hold its message any more.
+async fn all_upkeep(context: &Context, mut kept: Retention) -> bool {
+    if let Some(age) = kept.event_ids {
+        kept.event_ids = match longest_age(&context.connection).await {
+            Ok(Some(longest)) => Some(age.max(longest + STREAM_MARGIN)),
+            Ok(None) => {
+                tracing::warn!("event ids are kept: a stream keeps its messages for ever");
+                None
+            }
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "event ids are kept: the streams cannot be asked"
+                );
+                None
+            }
+        };
+    }
+    upkeep(&context.pool, &kept).await
+}
+
+/// How long the stream that keeps its messages longest does so; none for ever.
+async fn longest_age(connection: &Connection) -> Result<Option<Duration>> {
+    let mut longest = Duration::ZERO;
+    for stream in EventStream::ALL {
+        let found = connection.jetstream.get_stream(stream.name()).await.map_err(unavailable)?;
+        let age = found.cached_info().config.max_age;
+        if age.is_zero() {
+            return Ok(None);
+        }
+        longest = longest.max(age);
+    }
+    Ok(Some(longest))
 }
 
 /// Every task, whatever becomes of the others; answers whether all were done.
@@ -87,7 +124,7 @@ async fn drop_months(pool: &PgPool, history: History, age: Duration) -> Result<(
     if !retention::may_do_alone(&mut transaction, history.table()).await? {
         return Ok(());
     }
-    let dropped = retention::drop_months(&mut transaction, history, Utc::now() - age).await?;
+    let dropped = retention::drop_months(&mut transaction, history, age).await?;
     transaction.commit().await?;
     if dropped > 0 {
         tracing::info!(table = history.table(), months = dropped, "dropped what is older than it is kept");
@@ -96,14 +133,13 @@ async fn drop_months(pool: &PgPool, history: History, age: Duration) -> Result<(
 }
 
 async fn purge_event_ids(pool: &PgPool, age: Duration) -> Result<()> {
-    let before = Utc::now() - age;
     let mut total = 0;
     loop {
         let mut transaction = pool.begin().await?;
         if !retention::may_do_alone(&mut transaction, "processed_events").await? {
             return Ok(());
         }
-        let purged = retention::purge_event_ids(&mut transaction, before, PURGED_AT_ONCE).await?;
+        let purged = retention::purge_event_ids(&mut transaction, age, PURGED_AT_ONCE).await?;
         transaction.commit().await?;
         total += purged;
         if purged < u64::from(PURGED_AT_ONCE) {
@@ -128,7 +164,8 @@ async fn sample(context: &Context) -> Result<()> {
         let last_seq = i64::try_from(found.last_seq).unwrap_or(i64::MAX);
         let mut transaction = context.pool.begin().await?;
         if retention::may_do_alone(&mut transaction, stream.name()).await? {
-            retention::sample_free_lanes(&mut transaction, stream.name(), last_seq).await?;
+            let created_at = found.created_at;
+            retention::sample_free_lanes(&mut transaction, stream.name(), created_at, last_seq).await?;
             transaction.commit().await?;
         }
     }

@@ -178,6 +178,17 @@ impl RunArgs {
         let audit = days("TIRIS_AUDIT_DAYS", &self.audit_days);
         let transactions = days("TIRIS_TRANSACTION_DAYS", &self.transaction_days);
         let event_ids = days("TIRIS_EVENT_ID_DAYS", &self.event_id_days);
+        let longest = [&self.trading_days, &self.system_days]
+            .into_iter()
+            .filter_map(|days| days.parse::<u64>().ok())
+            .max();
+        if let (Some(Some(kept)), Some(longest)) = (event_ids, longest)
+            && kept <= Duration::from_secs(longest * SECONDS_PER_DAY)
+        {
+            let why = "must be 0 or more than the streams keep (TIRIS_TRADING_DAYS, TIRIS_TRADING_SYSTEM_DAYS): what is \
+                       read again would be applied again";
+            problems.add("TIRIS_EVENT_ID_DAYS", why);
+        }
         Some(Retention { logs: logs?, audit: audit?, transactions: transactions?, event_ids: event_ids? })
     }
 

@@ -10,6 +10,7 @@ use async_nats::jetstream::{self, ErrorCode};
 use std::fmt;
 use std::time::Duration;
 use tiris_shared::error::{Error, Result};
+use tiris_shared::event::Kind;
 use uuid::Uuid;
 
 /// Longest message a stream takes, in bytes: twice what an event may have, so that a too long one is kept and told.
@@ -36,6 +37,21 @@ impl fmt::Display for EventStream {
 impl EventStream {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Trading, Self::System];
+
+    /// The stream that takes events of a kind.
+    #[must_use]
+    pub const fn of_kind(kind: Kind) -> Self {
+        match kind {
+            Kind::OrderCreated
+            | Kind::OrderFilled
+            | Kind::OrderCancelled
+            | Kind::OrderFailed
+            | Kind::BalanceUpdated
+            | Kind::BalanceLocked
+            | Kind::BalanceUnlocked => Self::Trading,
+            Kind::Error | Kind::Signal | Kind::Heartbeat => Self::System,
+        }
+    }
 
     /// Its name in JetStream.
     #[must_use]

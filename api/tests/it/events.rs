@@ -96,6 +96,13 @@ async fn users_read_their_own_dead_letters_and_admins_all() {
         root.get("/v1/events/dead-letters?class=malformed&status=open&include_total=true&limit=1").await;
     assert_eq!(page.data()["pagination"]["total"], 1);
     assert_eq!(page.data()["dead_letters"][0]["id"], json!(bytes));
+    let long = put_aside(&world, &ann, 3, vec![b'x'; 10_000], (Class::Rejected, "INTERNAL")).await;
+    let listed = ann.get("/v1/events/dead-letters?limit=1").await;
+    let listed = &listed.data()["dead_letters"][0];
+    assert_eq!((&listed["payload_omitted"], &listed["payload"]), (&json!(true), &Value::Null));
+    let whole = ann.get(&format!("/v1/events/dead-letters/{long}")).await;
+    assert_eq!(text(&whole.data()["payload"]).len(), 10_000);
+    assert_ne!(whole.data()["reason"], "so it is");
     let wrong = root.get("/v1/events/dead-letters?class=lost").await;
     assert_eq!(wrong.refusal(), (400, "INVALID_VALUE"));
 }
@@ -133,6 +140,8 @@ async fn a_dry_run_tells_the_effect_on_each_balance_and_a_replay_has_it_once() {
     let row = (Some(root.id.0), Some(id.to_string()));
     assert_eq!(audited(&world, "dead_letter.replay").await, [row.clone(), row]);
     let closed = ann.get(&format!("/v1/events/dead-letters/{id}")).await;
+    assert_eq!((&closed.data()["status"], &closed.data()["info"]), (&json!("replayed"), &json!({})));
+    let closed = root.get(&format!("/v1/events/dead-letters/{id}")).await;
     assert_eq!(closed.data()["info"]["resolution"]["by"], json!({"kind": "admin", "id": root.id.0}));
     let unknown = root.post(&path, json!({"dryrun": true})).await;
     assert_eq!(unknown.refusal(), (400, "INVALID_REQUEST"));

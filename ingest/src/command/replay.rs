@@ -5,7 +5,7 @@
 use super::confirm::confirm;
 use super::pool;
 use super::status::{right, table, time};
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use chrono::{DateTime, Utc};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
@@ -58,6 +58,8 @@ enum Command {
     List(ShowArgs),
     /// Show one replay, and wait for its end with --watch
     Show(OneArgs),
+    /// End a replay; what it did stays done
+    Cancel(CancelArgs),
 }
 
 #[derive(clap::Args, Debug)]
@@ -80,6 +82,14 @@ struct OneArgs {
     watch: bool,
 }
 
+#[derive(clap::Args, Debug)]
+struct CancelArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// The replay
+    id: Uuid,
+}
+
 fn kind(text: &str) -> Result<Kind, String> {
     let known = || Kind::ALL.map(Kind::bare_subject).join(", ");
     Kind::of_bare_subject(text).ok_or_else(|| format!("must be one of {}", known()))
@@ -91,6 +101,7 @@ pub async fn run(args: ReplayArgs, stop: CancellationToken) -> anyhow::Result<()
         None => start(&args, &stop).await,
         Some(Command::List(args)) => list(&args).await,
         Some(Command::Show(args)) => show(&args, &stop).await,
+        Some(Command::Cancel(args)) => cancel(&args).await,
     }
 }
 
@@ -157,6 +168,14 @@ async fn show(args: &OneArgs, stop: &CancellationToken) -> anyhow::Result<()> {
     Ok(())
 }
 
+async fn cancel(args: &CancelArgs) -> anyhow::Result<()> {
+    let mut connection = pool(&args.database)?.acquire().await.context("cannot reach the database")?;
+    let done = replay_jobs::cancel(&mut connection, args.id, "an operator").await?;
+    ensure!(done, "replay {}: there is none that has not ended", args.id);
+    say!("replay {} is cancelled", args.id);
+    Ok(())
+}
+
 /// Waits for the end of a job. Ctrl-C ends the waiting only.
 async fn watch(pool: &PgPool, id: Uuid, stop: &CancellationToken) -> anyhow::Result<()> {
     let bar = ProgressBar::new(0);
@@ -196,8 +215,9 @@ async fn find(pool: &PgPool, id: Uuid) -> anyhow::Result<Job> {
 fn in_words(job: &Job) -> String {
     let (read, all) = job.position();
     let why = job.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let remarks = job.remarks.iter().map(|remark| format!("\n  {remark}")).collect::<String>();
     format!(
-        "replay {}: {}{why}; {read} of {all} messages read, {} events applied, {} done before, {} rejected",
+        "replay {}: {}{why}; {read} of {all} messages read, {} events applied, {} done before, {} rejected{remarks}",
         job.id, job.status, job.applied, job.duplicate, job.rejected
     )
 }
@@ -206,7 +226,7 @@ fn as_json(job: &Job) -> Value {
     let (read, all) = job.position();
     json!({
         "id": job.id, "start_time": job.start_time, "end_time": job.end_time, "user_id": job.user_id.map(|user| user.0),
-        "event_types": job.event_types, "status": job.status, "reason": job.reason, "messages_read": read,
+        "event_types": job.event_types, "status": job.status, "reason": job.reason, "remarks": job.remarks.0, "messages_read": read,
         "messages": all, "applied": job.applied, "duplicate": job.duplicate, "rejected": job.rejected,
         "created_at": job.created_at, "updated_at": job.updated_at,
     })

@@ -102,6 +102,7 @@ impl Lane {
                     error,
                 );
                 dead_letters::insert(&mut transaction, &[letter]).await?;
+                ledger::claim_dead(&mut transaction, &plan.entries).await?;
                 (Counts { dead: 1, ..Counts::default() }, None)
             }
         };

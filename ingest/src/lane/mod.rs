@@ -160,8 +160,8 @@ impl Lane {
     /// to be committed, together with the cursor. While waiting for messages it listens to `stop`; a batch that was
     /// begun is finished.
     pub async fn step(&mut self, stop: &CancellationToken) -> Step {
-        if self.retries.are_under_way()
-            && self.intake.is_open()
+        // Without a reader NATS may be down, or the lane halted; letters need neither.
+        if (self.retries.are_under_way() || !self.intake.is_open())
             && let Some(step) = self.retry_due().await
         {
             return step;
@@ -189,7 +189,7 @@ impl Lane {
     /// Fills `pending`; answers with a step when the lane is not ours or the stream not the cursor's.
     async fn read(&mut self) -> Result<Option<Step>> {
         if !self.intake.is_open()
-            && let Some(hindrance) = self.prove().await?
+            && let Some(hindrance) = within_limit(self.prove()).await?
         {
             return Ok(Some(hindrance));
         }
@@ -222,7 +222,7 @@ impl Lane {
             return Step::Idle;
         }
         self.looked_at_end = Instant::now();
-        match self.move_idle().await {
+        match within_limit(self.move_idle()).await {
             Ok(true) => Step::Idle,
             Ok(false) => Step::Lost,
             Err(error) => {

@@ -90,6 +90,11 @@ impl Lane {
         }
         let (stream, kind) = (self.id.stream.name(), mismatch.kind());
         metrics::counter!("ingest_cursor_mismatches_total", "stream" => stream, "kind" => kind).increment(1);
+        if let Mismatch::Gap { from, to } = mismatch {
+            let lane = self.id.lane.to_string();
+            metrics::counter!("ingest_gap_messages_total", "stream" => stream, "lane" => lane)
+                .increment(to - from + 1);
+        }
         tracing::error!(lane = %self.id, cursor = self.cursor, kind, advice = mismatch.advice(), "{mismatch}");
     }
 
@@ -104,9 +109,6 @@ impl Lane {
         let to = restart(mismatch, stream);
         lanes::restart(&mut transaction, name, lane, to).await?;
         transaction.commit().await?;
-        if let Mismatch::Gap { from, to } = mismatch {
-            metrics::counter!("ingest_gap_messages_total", "stream" => name).increment(to - from + 1);
-        }
         tracing::warn!(lane = %self.id, from = self.cursor, to = to.cursor, "goes on by its settings");
         self.cursor = from_column(to.cursor);
         self.fingerprint = None;
@@ -126,5 +128,6 @@ impl Lane {
 /// Where a lane goes on after `mismatch`: at the start of the stream, for the messages before it are gone.
 pub(crate) fn restart(mismatch: Mismatch, stream: &StreamState) -> Restart {
     let cursor = to_column(stream.first_seq.saturating_sub(1));
-    Restart { kind: mismatch.kind(), cursor, stream_created_at: stream.created_at }
+    let reuses_sequences = matches!(mismatch, Mismatch::TailLost { .. } | Mismatch::OtherMessage { .. });
+    Restart { kind: mismatch.kind(), cursor, reuses_sequences, stream_created_at: stream.created_at }
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tiris_shared::error::{Error, Result};
 use tiris_shared::store::dead_letters::{self, Cause, Retried};
 use tiris_shared::store::{lanes, ledger};
+use uuid::Uuid;
 
 /// How often the lane looks whether a letter's turn has come; the first wait of a letter is as long.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -91,8 +92,9 @@ impl Lane {
         if matches!(&due, Ok(letters) if letters.is_empty()) {
             return Ok(Round::Done(Retried::default()));
         }
+        let head = due.as_ref().ok().and_then(|letters| letters.first()).copied();
         let outcome = match due {
-            Ok(_) => within_limit(self.retry_in(&mut connection, None)).await,
+            Ok(_) => within_limit(self.retry_in(&mut connection, head, None)).await,
             Err(error) => Err(error),
         };
         let outcome = match outcome {
@@ -100,15 +102,21 @@ impl Lane {
                 tracing::error!(lane = %self.id, error = %describe(&error), "a letter cannot be tried, it waits for a person");
                 drop(connection.detach());
                 connection = self.context.pool.acquire().await?;
-                within_limit(self.retry_in(&mut connection, Some(&error))).await
+                within_limit(self.retry_in(&mut connection, head, Some(&error))).await
             }
             other => other,
         };
         settle(connection, outcome)
     }
 
-    /// One transaction. With `failure` the letter whose turn is next is given up instead of tried.
-    async fn retry_in(&self, connection: &mut PgConnection, failure: Option<&Error>) -> Result<Round> {
+    /// One transaction. While the one letter that fails is searched it takes `head` alone; with `failure` that letter is
+    /// given up instead of tried.
+    async fn retry_in(
+        &self,
+        connection: &mut PgConnection,
+        head: Option<Uuid>,
+        failure: Option<&Error>,
+    ) -> Result<Round> {
         let (stream, lane) = (self.id.stream.name(), lane_column(self.id));
         let mut transaction = connection.begin().await?;
         let state = lanes::lock(&mut transaction, stream, lane).await?;
@@ -116,15 +124,17 @@ impl Lane {
             return Ok(Round::Lost);
         }
         let retried = match failure {
-            None => {
-                let limit = self.retries.limit.max(1);
+            None if self.retries.limit > 1 => {
+                let limit = self.retries.limit;
                 dead_letters::retry(&mut transaction, stream, lane, limit, rand::random()).await?
             }
+            None => dead_letters::retry_listed(&mut transaction, head.as_slice(), rand::random()).await?,
             Some(error) => {
-                dead_letters::put_aside(&mut transaction, stream, lane, &Cause::internal(error)).await?;
+                dead_letters::put_aside(&mut transaction, head.as_slice(), &Cause::internal(error)).await?;
                 Retried { tried: 1, given_up: 1, ..Retried::default() }
             }
         };
+        lanes::renew_locked(&mut transaction, stream, lane, self.context.lease).await?;
         if let Some(timestamp) = retried.timestamp {
             ledger::assert_fresh(&mut transaction, timestamp).await?;
         }

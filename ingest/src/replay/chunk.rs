@@ -11,11 +11,11 @@ use crate::reader::{Incoming, LaneId};
 use crate::stream::EventStream;
 use chrono::{DateTime, Utc};
 use sqlx::{Connection as _, PgConnection};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use tiris_shared::error::{Error, Result};
 use tiris_shared::event::{self, BareSubjects, Subject};
 use tiris_shared::store::dead_letters::{self, Actor};
-use tiris_shared::store::ledger::{self, Batch, Claims, Key, Waiting};
+use tiris_shared::store::ledger::{self, Batch, Claims, Entry, Waiting};
 use tiris_shared::store::replay_jobs::{self, Job, StreamProgress};
 use tiris_shared::store::{bots, lanes};
 use uuid::Uuid;
@@ -58,7 +58,8 @@ impl Chunk<'_> {
         let is_ours = |now: &Job| now.id == self.job.id && now.progress.get(name) == Some(&self.at);
         let Some(now) = now.filter(is_ours) else { return Ok(Done::Elsewhere) };
         let (mut total, mut timestamp) = (Counts::default(), None);
-        for (id, messages) in self.lock_done(&mut transaction, context).await? {
+        let parts = self.lock_done(&mut transaction, context, &mut total.duplicate).await?;
+        for (id, messages) in parts {
             let part = Part { id, created_at: self.at.created_at, messages: &messages, job: self.job.id };
             let (counts, at) = match failure {
                 None => part.apply(&mut transaction, context.bare_subjects).await?,
@@ -85,11 +86,13 @@ impl Chunk<'_> {
         Ok(Done::Committed)
     }
 
-    /// Locks the rows of all lanes of the chunk before anything else, and answers the messages that each has done.
+    /// Locks the rows of all lanes of the chunk before anything else, and answers the messages that each has done, but for
+    /// those a person gave up.
     async fn lock_done(
         &self,
         transaction: &mut PgConnection,
         context: &Context,
+        passed_over: &mut u64,
     ) -> Result<Vec<(LaneId, Vec<Incoming>)>> {
         let mut parts = Vec::new();
         for (id, mut messages) in self.by_lane(context) {
@@ -99,6 +102,11 @@ impl Chunk<'_> {
                 continue;
             };
             messages.retain(|message| column(message.stream_seq) <= state.cursor);
+            let sequences: Vec<i64> = messages.iter().map(|message| column(message.stream_seq)).collect();
+            let (stream, created_at) = (self.stream.name(), self.at.created_at);
+            let discarded = dead_letters::discarded_of(transaction, stream, created_at, &sequences).await?;
+            messages.retain(|message| !discarded.contains(&column(message.stream_seq)));
+            *passed_over += u64::try_from(discarded.len()).unwrap_or(0);
             if !messages.is_empty() {
                 parts.push((id, messages));
             }
@@ -147,30 +155,39 @@ impl Part<'_> {
         bare: BareSubjects,
     ) -> Result<(Counts, Option<DateTime<Utc>>)> {
         let (stream, lane) = (self.id.stream.name(), lane_column(self.id));
-        let plan = Plan::new(self.messages, self.id, bare);
+        // Letters that are still tried by themselves get the same treatment as by the lane, in the same order.
+        let sequences: Vec<i64> = self.messages.iter().map(|message| column(message.stream_seq)).collect();
+        let turn = dead_letters::first_of(transaction, stream, lane, self.created_at, &sequences).await?;
+        let (letters, tried): (Vec<Uuid>, HashSet<i64>) = turn.into_iter().unzip();
+        let retried = dead_letters::retry_listed(transaction, &letters, rand::random()).await?;
+        // One try is enough: in a second one what came later would already be in the books.
+        let left = self.messages.iter().filter(|message| !tried.contains(&column(message.stream_seq)));
+        let left: Vec<Incoming> = left.cloned().collect();
+        let plan = Plan::new(&left, self.id, bare);
         let has_letter = dead_letters::lock_open_of(transaction, plan.entries.iter()).await?;
-        let first_of_key = self.first_of_each_key(&plan);
-        let keys =
-            dead_letters::waiting_before(transaction, stream, lane, self.created_at, first_of_key).await?;
-        let waiting = Waiting { keys, ..Waiting::default() };
+        let from =
+            dead_letters::oldest_blocking(transaction, stream, lane, self.created_at, plan.keys()).await?;
+        let waiting = Waiting { from, last_tries: given_up(&plan, &has_letter), ..Waiting::default() };
         let batch =
             ledger::apply_events(transaction, &plan.entries, Claims::Again, waiting, rand::random()).await?;
         bots::keep_latest(transaction, &plan.beats).await?;
         let applied = batch.applied(&plan.entries);
         dead_letters::close_applied(transaction, applied, &Actor::RangeReplay(self.job)).await?;
-        let counts = self.keep_refused(transaction, &plan, &batch, &has_letter).await?;
-        Ok((counts, Some(batch.timestamp)))
+        let mut counts = self.keep_refused(transaction, (&plan, &left), &batch, &has_letter).await?;
+        counts.applied += retried.applied;
+        counts.dead += retried.tried.saturating_sub(retried.applied);
+        Ok((counts, retried.timestamp.or(Some(batch.timestamp))))
     }
 
     /// What is refused and has no letter yet gets one.
     async fn keep_refused(
         &self,
         transaction: &mut PgConnection,
-        plan: &Plan,
+        (plan, messages): (&Plan, &[Incoming]),
         batch: &Batch,
         has_letter: &HashSet<(Uuid, String)>,
     ) -> Result<Counts> {
-        let (mut letters, counts) = plan.letters(self.messages, self.id, self.created_at, batch);
+        let (mut letters, counts) = plan.letters(messages, self.id, self.created_at, batch);
         letters.retain(|letter| match (letter.user_id, &letter.event_id) {
             (Some(user), Some(event_id)) => !has_letter.contains(&(user, event_id.clone())),
             _ => true,
@@ -179,15 +196,6 @@ impl Part<'_> {
         // A heartbeat is the state of a moment and has no place in the books.
         let beats = u64::try_from(plan.beats.len()).unwrap_or(0);
         Ok(Counts { applied: counts.applied - beats, duplicate: counts.duplicate + beats, ..counts })
-    }
-
-    fn first_of_each_key(&self, plan: &Plan) -> BTreeMap<Key, i64> {
-        let mut first = BTreeMap::new();
-        for (entry, at) in plan.entries.iter().zip(&plan.entry_messages) {
-            let seq = column(self.messages[*at].stream_seq);
-            first.entry((entry.user, entry.trading)).or_insert(seq);
-        }
-        first
     }
 
     async fn put_aside(
@@ -202,8 +210,17 @@ impl Part<'_> {
             .map(|message| plan::internal_letter(message, self.id, self.created_at, bare, error))
             .collect();
         dead_letters::insert(transaction, &letters).await?;
+        ledger::claim_dead(transaction, &Plan::new(self.messages, self.id, bare).entries).await?;
         Ok((Counts { dead: u64::try_from(letters.len()).unwrap_or(0), ..Counts::default() }, None))
     }
+}
+
+/// Places of entries with a letter nobody tries by itself any more: when they fail again, nothing waits behind them.
+fn given_up(plan: &Plan, has_letter: &HashSet<(Uuid, String)>) -> BTreeSet<usize> {
+    let has = |entry: &Entry| {
+        entry.claim.as_ref().is_some_and(|claim| has_letter.contains(&(entry.user.0, claim.event_id.clone())))
+    };
+    (0..plan.entries.len()).filter(|at| has(&plan.entries[*at])).collect()
 }
 
 fn record(counts: Counts) {

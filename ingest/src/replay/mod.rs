@@ -9,11 +9,13 @@ mod range;
 
 use crate::blame;
 use crate::context::Context;
-use crate::lane::describe;
+use crate::lane::{describe, within_limit};
 use crate::reader::{BatchLimits, Incoming, Range, Reader};
 use crate::single;
 use crate::stream::EventStream;
 use chunk::{Chunk, Done};
+use range::Fit;
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tiris_shared::error::Result;
 use tiris_shared::store::replay_jobs::{self, Job, StreamProgress};
@@ -24,12 +26,15 @@ use uuid::Uuid;
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 /// Messages of a chunk, which is one transaction; few, because lanes wait for it.
 const MESSAGES_MAX: usize = 250;
+/// Lanes of a chunk: each costs some statements, and all of them must fit the time a transaction may take.
+const LANES_MAX: usize = 16;
 const BYTES_MAX: usize = 4 * 1024 * 1024;
 /// This long a first message is waited for.
 const READ_WAIT: Duration = Duration::from_secs(1);
-/// After this many failures in a row a message is read by the broker's API: it may be one that the client cannot take
-/// delivery of.
+/// After this many readers in a row that failed a message is read by the broker's API: it may be one that the client
+/// cannot take delivery of. With every further one twice as many are, up to two to this power.
 const FAILURES_MAX: u32 = 3;
+const SINGLES_DOUBLINGS_MAX: u32 = 6;
 /// Waits after trouble.
 const TROUBLE_WAIT_MIN: Duration = Duration::from_millis(100);
 const TROUBLE_WAIT_MAX: Duration = Duration::from_secs(30);
@@ -39,10 +44,14 @@ const TROUBLE_WAIT_MAX: Duration = Duration::from_secs(30);
 pub struct Replayer {
     context: Context,
     open: Option<Open>,
-    /// Failures in a row.
+    /// Readers in a row that failed.
     failures: u32,
-    /// Messages of the next chunk; shrinks while an unforeseen failure is searched.
+    /// Messages to be read by the broker's API before the next reader.
+    singles_due: u32,
+    /// Messages of the next chunk; shrinks while an unforeseen failure is searched, and when one took too long.
     limit: usize,
+    /// The job that was looked at last.
+    job: Option<Uuid>,
 }
 
 /// A reader, and where it stands.
@@ -69,7 +78,7 @@ impl Replayer {
     /// Ready to work.
     #[must_use]
     pub const fn new(context: Context) -> Self {
-        Self { context, open: None, failures: 0, limit: MESSAGES_MAX }
+        Self { context, open: None, failures: 0, singles_due: 0, limit: MESSAGES_MAX, job: None }
     }
 
     /// Works until `stop`; a chunk that was begun is rolled back then, and read again by whoever goes on.
@@ -87,6 +96,7 @@ impl Replayer {
                 }
                 Err(error) => {
                     tracing::warn!(error = %describe(&error), "a replay waits");
+                    self.note_trouble(&describe(&error)).await;
                     trouble_wait = (trouble_wait * 2).min(TROUBLE_WAIT_MAX);
                     trouble_wait
                 }
@@ -101,13 +111,18 @@ impl Replayer {
     /// Does one chunk of the oldest job, or begins it.
     pub async fn step(&mut self) -> Result<Step> {
         let outcome = self.try_step().await;
-        if outcome.is_ok() {
-            self.failures = 0;
-        } else {
+        if outcome.is_err() {
             self.open = None;
-            self.failures = self.failures.saturating_add(1);
         }
         outcome
+    }
+
+    /// Whoever asks how far the job is sees what it waits for. Best effort: the log has it too.
+    async fn note_trouble(&self, why: &str) {
+        let Some(job) = self.job else { return };
+        if let Err(error) = within_limit(replay_jobs::note_trouble(&self.context.pool, job, why)).await {
+            tracing::debug!(error = %describe(&error), "could not note what a replay waits for");
+        }
     }
 
     async fn try_step(&mut self) -> Result<Step> {
@@ -123,7 +138,8 @@ impl Replayer {
             self.open = None;
             return Ok(Step::Nothing);
         };
-        for stream in EventStream::ALL {
+        self.job = Some(job.id);
+        for stream in EventStream::ALL.into_iter().filter(|stream| range::concerns(&job, *stream)) {
             match job.progress.get(stream.name()) {
                 None => return self.begin(&job, stream).await,
                 Some(at) if at.next <= at.last => return self.work(&job, stream, *at).await,
@@ -135,7 +151,7 @@ impl Replayer {
 
     /// Finds the job's range in `stream`.
     async fn begin(&self, job: &Job, stream: EventStream) -> Result<Step> {
-        let at = range::find(&self.context.connection, stream, job.start_time, job.end_time).await?;
+        let (at, gone) = range::find(&self.context.connection, stream, job.start_time, job.end_time).await?;
         let (first, last) = (at.first, at.last);
         tracing::info!(job = %job.id, stream = stream.name(), first, last, "replay begins");
         let mut progress = job.progress.0.clone();
@@ -145,6 +161,10 @@ impl Replayer {
         if now.id == job.id && now.progress == job.progress {
             let outcome = replay_jobs::Outcome::default();
             replay_jobs::advance(&mut transaction, job.id, &progress, outcome, false).await?;
+            if let Some(gone) = gone {
+                tracing::warn!(job = %job.id, "{gone}");
+                replay_jobs::remark(&mut transaction, job.id, &gone).await?;
+            }
             transaction.commit().await?;
         }
         Ok(Step::Worked)
@@ -165,11 +185,13 @@ impl Replayer {
     }
 
     async fn work(&mut self, job: &Job, stream: EventStream, at: StreamProgress) -> Result<Step> {
-        if let Some(why) = range::misfit(&self.context.connection, stream, &at).await? {
-            return self.fail(job, &why).await;
+        match range::check(&self.context.connection, stream, &at).await? {
+            Fit::Whole => {}
+            Fit::Other(why) => return self.fail(job, &why).await,
+            Fit::Gone(to, why) => return self.skip(job, stream, to, &why).await,
         }
         let read = self.read(job, stream, at).await?;
-        let taken = read.messages.len().min(self.limit);
+        let taken = self.take(&read.messages);
         let next = match read.messages.get(taken) {
             // The rest is for the next chunk.
             Some(first_left) => first_left.stream_seq,
@@ -187,7 +209,12 @@ impl Replayer {
                 tracing::error!(job = %job.id, seq = at.next, error = %describe(&error), "a replayed event failed");
                 chunk.commit(&self.context, Some(&error)).await?
             }
-            other => other?,
+            Err(error) => {
+                // Smaller, because it may have been too much for a limit of time.
+                self.limit = (taken / 2).max(1);
+                return Err(error);
+            }
+            Ok(done) => done,
         };
         self.limit = MESSAGES_MAX;
         match outcome {
@@ -205,11 +232,42 @@ impl Replayer {
         }
     }
 
+    /// How many of `messages` the next chunk takes.
+    fn take(&self, messages: &[Incoming]) -> usize {
+        // A subject ends in lane and user; those without a user share one lane.
+        let mut lanes = BTreeSet::new();
+        let is_within = |message: &&Incoming| {
+            lanes.insert(message.subject.rsplit('.').nth(1).map(str::to_owned));
+            lanes.len() <= LANES_MAX
+        };
+        messages.iter().take(self.limit).take_while(is_within).count()
+    }
+
+    /// Passes over messages retention took, and says so.
+    async fn skip(&mut self, job: &Job, stream: EventStream, to: u64, why: &str) -> Result<Step> {
+        self.open = None;
+        let mut transaction = self.context.pool.begin().await?;
+        let Some(now) = replay_jobs::lock_next(&mut transaction).await? else { return Ok(Step::Nothing) };
+        let mut progress = now.progress.0.clone();
+        if now.id == job.id
+            && now.progress == job.progress
+            && let Some(at) = progress.get_mut(stream.name())
+        {
+            at.next = to.min(at.last + 1);
+            let outcome = replay_jobs::Outcome::default();
+            replay_jobs::advance(&mut transaction, job.id, &progress, outcome, false).await?;
+            replay_jobs::remark(&mut transaction, job.id, why).await?;
+            transaction.commit().await?;
+            tracing::warn!(job = %job.id, "{why}");
+        }
+        Ok(Step::Worked)
+    }
+
     async fn fail(&mut self, job: &Job, why: &str) -> Result<Step> {
         self.open = None;
         let mut transaction = self.context.pool.begin().await?;
         let Some(now) = replay_jobs::lock_next(&mut transaction).await? else { return Ok(Step::Nothing) };
-        if now.id == job.id {
+        if now.id == job.id && now.progress == job.progress {
             replay_jobs::fail(&mut transaction, job.id, why).await?;
             transaction.commit().await?;
             tracing::error!(job = %job.id, why, "replay failed");
@@ -221,7 +279,8 @@ impl Replayer {
     async fn read(&mut self, job: &Job, stream: EventStream, at: StreamProgress) -> Result<Read> {
         let here = (job.id, stream, at.next);
         if self.open.as_ref().is_none_or(|open| (open.job, open.stream, open.next) != here) {
-            if self.failures >= FAILURES_MAX {
+            if self.singles_due > 0 {
+                self.singles_due -= 1;
                 return self.read_single(stream, at).await;
             }
             let user = job.user_id.map(|user| user.0);
@@ -229,6 +288,19 @@ impl Replayer {
             let reader = Reader::open(&self.context.connection, range).await?;
             self.open = Some(Open { job: job.id, stream, next: at.next, reader, pending: Vec::new() });
         }
+        let read = self.read_on(at).await;
+        if read.is_ok() {
+            self.failures = 0;
+        } else {
+            self.failures = self.failures.saturating_add(1);
+            if let Some(doublings) = self.failures.checked_sub(FAILURES_MAX) {
+                self.singles_due = 1 << doublings.min(SINGLES_DOUBLINGS_MAX);
+            }
+        }
+        read
+    }
+
+    async fn read_on(&mut self, at: StreamProgress) -> Result<Read> {
         let Some(open) = &mut self.open else { return Ok(Read::nothing(at)) };
         let connection = &self.context.connection;
         let mut messages = std::mem::take(&mut open.pending);

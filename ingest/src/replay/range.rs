@@ -9,37 +9,52 @@ use crate::stream::EventStream;
 use crate::{reader, single};
 use chrono::{DateTime, Utc};
 use tiris_shared::error::Result;
-use tiris_shared::store::replay_jobs::StreamProgress;
+use tiris_shared::event::Kind;
+use tiris_shared::store::replay_jobs::{Job, StreamProgress};
 
-/// The range from `start` to before `end`, not begun.
+/// Whether a job asks for anything a stream can hold.
+pub(super) fn concerns(job: &Job, stream: EventStream) -> bool {
+    Kind::ALL.into_iter().any(|kind| job.selects(kind) && EventStream::of_kind(kind) == stream)
+}
+
+/// The range from `start` to before `end`, not begun, and what may be missing at its beginning.
 pub(super) async fn find(
     connection: &Connection,
     stream: EventStream,
     start: DateTime<Utc>,
     end: DateTime<Utc>,
-) -> Result<StreamProgress> {
+) -> Result<(StreamProgress, Option<String>)> {
     let (state, _) = reader::look_at(connection, stream, 0).await?;
     let first = first_at_or_after(connection, stream, &state, nanoseconds(start)).await?;
     let behind = first_at_or_after(connection, stream, &state, nanoseconds(end)).await?;
-    Ok(StreamProgress { created_at: state.created_at, first, next: first, last: behind.saturating_sub(1) })
+    let at =
+        StreamProgress { created_at: state.created_at, first, next: first, last: behind.saturating_sub(1) };
+    let is_cut = first == state.first_seq && state.first_seq > 1;
+    let gone =
+        is_cut.then(|| format!("stream {stream} begins at message {first}: what was before it is gone"));
+    Ok((at, gone))
 }
 
-/// Why the range is not to be had any more; none when it is.
-pub(super) async fn misfit(
-    connection: &Connection,
-    stream: EventStream,
-    at: &StreamProgress,
-) -> Result<Option<String>> {
+/// Whether the range is still to be had.
+pub(super) enum Fit {
+    Whole,
+    /// The stream is another one; why.
+    Other(String),
+    /// Messages before this one are gone; which.
+    Gone(u64, String),
+}
+
+pub(super) async fn check(connection: &Connection, stream: EventStream, at: &StreamProgress) -> Result<Fit> {
     let (state, _) = reader::look_at(connection, stream, 0).await?;
-    let why = if state.created_at != at.created_at {
-        Some(format!("stream {stream} was made anew since the replay began"))
+    Ok(if state.created_at != at.created_at {
+        Fit::Other(format!("stream {stream} was made anew since the replay began"))
     } else if state.first_seq > at.next {
-        let (from, to) = (at.next, state.first_seq - 1);
-        Some(format!("retention took messages {from} to {to} of stream {stream} before they were read"))
+        let (from, to) = (at.next, at.last.min(state.first_seq - 1));
+        let why = format!("retention took messages {from} to {to} of stream {stream} before they were read");
+        Fit::Gone(state.first_seq, why)
     } else {
-        None
-    };
-    Ok(why)
+        Fit::Whole
+    })
 }
 
 /// Beyond the reach of nanoseconds there are no messages either.

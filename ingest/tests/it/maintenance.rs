@@ -68,8 +68,9 @@ async fn lanes_nobody_owns_are_shown_with_all_that_waits_for_them() -> Result<()
     let mut lane = Lane::seize(world.context(), id).await?;
     drain(&mut lane).await;
     sqlx::query("UPDATE ingest_lanes SET owner = NULL, lease_until = NULL").execute(world.pool()).await?;
+    let created_at = world.count("SELECT stream_created_at FROM ingest_lanes").await?;
     let mut transaction = world.pool().begin().await?;
-    assert_eq!(retention::sample_free_lanes(&mut transaction, "TRADING", 8).await?, 1);
+    assert_eq!(retention::sample_free_lanes(&mut transaction, "TRADING", created_at, 8).await?, 1);
     transaction.commit().await?;
     world.expect_count("SELECT lag_messages FROM ingest_lanes WHERE NOT lag_exact", 7).await
 }

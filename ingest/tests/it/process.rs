@@ -189,6 +189,10 @@ async fn every_mistake_in_the_settings_of_the_worker_is_told_at_once_by_its_name
         ("TIRIS_TRADING_DAYS", "none"),
         ("TIRIS_TRADING_SYSTEM_DAYS", ""),
         ("TIRIS_STREAM_BYTES", "-1"),
+        ("TIRIS_LOG_DAYS", "soon"),
+        ("TIRIS_AUDIT_DAYS", "-1"),
+        ("TIRIS_TRANSACTION_DAYS", "40000"),
+        ("TIRIS_EVENT_ID_DAYS", "x"),
     ];
     let mut command = tokio::process::Command::new(binary("tiris-ingest")?);
     let output = command.arg("run").envs(wrong).output().await?;
@@ -198,6 +202,11 @@ async fn every_mistake_in_the_settings_of_the_worker_is_told_at_once_by_its_name
         assert!(told.contains(&format!("  {name}: ")), "{name} is missing in: {told}");
     }
     assert!(!told.contains("hunter2"), "{told}");
+    // What is forgotten before the streams forget it would be applied again by whoever reads them again.
+    let mut command = tokio::process::Command::new(binary("tiris-ingest")?);
+    command.arg("run").env("DATABASE_URL", "postgres://u@h/d").env("TIRIS_EVENT_ID_DAYS", "30");
+    let told = String::from_utf8(command.output().await?.stderr)?;
+    assert!(told.contains("TIRIS_EVENT_ID_DAYS: must be 0 or more than the streams keep"), "{told}");
     let mut command = tokio::process::Command::new(binary("tiris-ingest")?);
     let help = String::from_utf8(command.args(["run", "--help"]).output().await?.stdout)?;
     for (name, _) in wrong {

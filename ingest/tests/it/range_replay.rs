@@ -11,6 +11,7 @@ use tiris_ingest::stream;
 use tiris_shared::error::Error;
 use tiris_shared::event::Kind;
 use tiris_shared::ids::UserId;
+use tiris_shared::store::dead_letters::{Actor, discard};
 use tiris_shared::store::replay_jobs::{self, Job, NewJob};
 use tiris_shared::testing::{binary, eventually};
 use uuid::Uuid;
@@ -260,4 +261,76 @@ async fn an_operator_asks_for_a_replay_and_sees_its_end() -> Result<()> {
     let listed: Value = serde_json::from_str(&told)?;
     ensure!(ok && listed[0]["status"] == "done" && listed[0]["duplicate"] == 1, "{told}");
     worker.stops().await
+}
+
+#[tokio::test]
+async fn a_replay_of_one_type_never_overtakes_a_letter_of_another() -> Result<()> {
+    let world = World::new().await?;
+    let mut lane = Lane::seize(world.context(), world.own_lane().await?).await?;
+    let order = |number: u32| {
+        let fields = json!({"sub_account_id": world.stock, "order_id": format!("o-{number}"), "symbol": "ETH/BTC",
+                            "side": "buy", "type": "limit", "amount": "1", "price": "1", "status": "created"});
+        world.with(Kind::OrderCreated, fields)
+    };
+    world.send(Kind::OrderCreated, &order(1)).await?;
+    send(&world, &world.credit(Uuid::now_v7(), "BNB", "5")).await?;
+    world.send(Kind::OrderCreated, &order(2)).await?;
+    drain(&mut lane).await;
+    world.expect_count("SELECT count(*) FROM dead_letters WHERE blocks", 2).await?;
+    let orders = NewJob { kinds: Some(vec![Kind::OrderCreated]), ..everything() };
+    assert_eq!(done(&world, &orders).await?, ("done".to_owned(), [0, 1, 1]));
+    world.expect_count("SELECT count(*) FROM trading_logs WHERE type = 'order_created'", 1).await?;
+    world.expect_count("SELECT count(*) FROM dead_letters WHERE blocks", 2).await
+}
+
+#[tokio::test]
+async fn a_letter_a_replay_finds_refused_waits_for_a_person_as_if_its_lane_had_found_it() -> Result<()> {
+    let world = World::new().await?;
+    let mut lane = Lane::seize(world.context(), world.own_lane().await?).await?;
+    let late = Uuid::now_v7();
+    let mut too_early = world.credit(late, "BNB", "100");
+    too_early["direction"] = json!("debit");
+    send(&world, &too_early).await?;
+    send(&world, &world.credit(late, "BNB", "100")).await?;
+    drain(&mut lane).await;
+    world.add_account(world.user, world.trading, late, "BNB").await?;
+    assert_eq!(done(&world, &everything()).await?, ("done".to_owned(), [1, 1, 1]));
+    assert_eq!(world.balance(late).await?, "100");
+    world.expect_count("SELECT count(*) FROM dead_letters WHERE status = 'open'", 1).await?;
+    world
+        .expect_count(
+            "SELECT count(*) FROM dead_letters WHERE code = 'INSUFFICIENT_BALANCE' AND NOT blocks",
+            1,
+        )
+        .await?;
+    sqlx::query("UPDATE dead_letters SET next_attempt_at = now() WHERE next_attempt_at IS NOT NULL")
+        .execute(world.pool())
+        .await?;
+    drain(&mut lane).await;
+    assert_eq!(world.balance(late).await?, "100");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_person_gave_up_stays_given_up() -> Result<()> {
+    let world = World::new().await?;
+    world.fail_on_boom().await?;
+    let mut lane = Lane::seize(world.context(), world.own_lane().await?).await?;
+    let mut event = world.credit(world.currency, "BTC", "5");
+    event["message"] = json!("boom");
+    send(&world, &event).await?;
+    drain(&mut lane).await;
+    world.expect_count("SELECT count(*) FROM processed_events WHERE outcome = 'dead'", 1).await?;
+    let id: Uuid = sqlx::query_scalar("SELECT id FROM dead_letters WHERE code = 'INTERNAL'")
+        .fetch_one(world.pool())
+        .await?;
+    let mut connection = world.pool().acquire().await?;
+    discard(&mut connection, id, "a test", &Actor::Operator("alice".to_owned())).await?;
+    sqlx::query("DROP TRIGGER explode ON trading_logs").execute(&mut *connection).await?;
+    assert_eq!(done(&world, &everything()).await?, ("done".to_owned(), [0, 2, 0]));
+    // The same event once more.
+    send(&world, &event).await?;
+    drain(&mut lane).await;
+    assert_eq!(world.balance(world.currency).await?, "1");
+    Ok(())
 }

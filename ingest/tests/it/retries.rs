@@ -1,13 +1,13 @@
 //! What could not be resolved is tried again by the lane, in order, and what comes later waits behind it.
 
-use crate::world::{World, drain};
+use crate::world::{LANES, World, drain};
 use anyhow::{Result, ensure};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tiris_ingest::lane::{Lane, Step};
 use tiris_shared::event::Kind;
-use tiris_shared::store::dead_letters::{Actor, discard};
+use tiris_shared::store::dead_letters::{self, Actor, discard};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -239,4 +239,46 @@ async fn a_letter_that_fails_for_an_unforeseen_reason_is_put_aside_alone() -> Re
     assert_eq!(world.balance(early).await?, "7");
     assert_eq!(letters(&world).await?[1], ("INTERNAL".to_owned(), "open".to_owned()));
     world.expect_count("SELECT count(*) FROM dead_letters WHERE reason LIKE '%no_boom%'", 1).await
+}
+
+#[tokio::test]
+async fn letters_that_waited_as_long_behind_another_are_given_up_with_it() -> Result<()> {
+    let world = World::new().await?;
+    let mut lane = a_lane(&world).await?;
+    let gone = Uuid::now_v7();
+    let events: Vec<Value> = (0..5).map(|_| world.credit(gone, "BNB", "1")).collect();
+    send_all(&world, &events).await?;
+    send_all(&world, &[world.credit(world.currency, "BTC", "1")]).await?;
+    drain(&mut lane).await;
+    assert_eq!(open(&world).await?, 6);
+    // The last try of the first is due, and all have waited for longer than all tries take.
+    sqlx::query(
+        "UPDATE dead_letters SET created_at = now() - interval '2 hours', \
+         attempts = CASE WHEN code = 'BEHIND_UNRESOLVED' THEN 0 ELSE 4 END, \
+         next_attempt_at = CASE WHEN code = 'BEHIND_UNRESOLVED' THEN NULL ELSE now() END",
+    )
+    .execute(world.pool())
+    .await?;
+    step_until(&mut lane, "the credit", async || Ok(world.balance(world.currency).await? == "2")).await?;
+    world
+        .expect_count(
+            "SELECT count(*) FROM dead_letters WHERE code = 'UNKNOWN_SUB_ACCOUNT' AND NOT blocks",
+            5,
+        )
+        .await
+}
+
+#[tokio::test]
+async fn letters_that_wait_find_their_users_lane_again_when_the_number_of_lanes_was_changed() -> Result<()> {
+    let world = World::new().await?;
+    let mut lane = a_lane(&world).await?;
+    let early = Uuid::now_v7();
+    send_all(&world, &[world.credit(early, "BNB", "5")]).await?;
+    drain(&mut lane).await;
+    sqlx::query("UPDATE dead_letters SET lane = 7").execute(world.pool()).await?;
+    world.add_account(world.user, world.trading, early, "BNB").await?;
+    hurry(&world).await?;
+    assert_eq!(dead_letters::rehome(world.pool(), "TRADING", LANES).await?, 1);
+    assert_eq!(dead_letters::rehome(world.pool(), "TRADING", LANES).await?, 0);
+    step_until(&mut lane, "the credit", async || Ok(world.balance(early).await? == "5")).await
 }

@@ -169,6 +169,24 @@ pub async fn lock(connection: &mut PgConnection, stream: &str, lane: i32) -> Res
     Ok(state)
 }
 
+/// Renews the lease of a lane whose row the caller has locked.
+pub async fn renew_locked(
+    connection: &mut PgConnection,
+    stream: &str,
+    lane: i32,
+    lease: Duration,
+) -> Result<()> {
+    sqlx::query(
+        "UPDATE ingest_lanes SET lease_until = clock_timestamp() + $3 WHERE stream = $1 AND lane = $2",
+    )
+    .bind(stream)
+    .bind(lane)
+    .bind(lease)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Where a lane's cursor goes.
 #[derive(Clone, Copy, Debug)]
 pub struct Move<'a> {
@@ -212,12 +230,26 @@ pub struct Restart {
     pub kind: &'static str,
     /// Last stream sequence that counts as done.
     pub cursor: i64,
+    /// Whether the stream may have other messages now where the lane had read some.
+    pub reuses_sequences: bool,
     /// Creation time of the stream it goes on with, nanoseconds since 1970.
     pub stream_created_at: i64,
 }
 
 /// Sets the cursor of a lane whose row the caller has locked, and keeps a record of it in the row: the last twenty.
+/// Letters that wait go before everything the lane reads from now on, also where the stream gives their sequences to
+/// other messages.
 pub async fn restart(connection: &mut PgConnection, stream: &str, lane: i32, to: Restart) -> Result<()> {
+    sqlx::query(
+        "UPDATE dead_letters SET stream_created_at = stream_created_at - 1 \
+         WHERE stream = $1 AND lane = $2 AND blocks AND stream_created_at = $3 AND $4",
+    )
+    .bind(stream)
+    .bind(lane)
+    .bind(to.stream_created_at)
+    .bind(to.reuses_sequences)
+    .execute(&mut *connection)
+    .await?;
     sqlx::query(
         "UPDATE ingest_lanes SET cursor = $3, fingerprint = NULL, stream_created_at = $4, updated_at = clock_timestamp(), \
          info = jsonb_set(info, '{restarts}', jsonb_path_query_array( \

@@ -68,8 +68,10 @@ pub struct Job {
     pub duplicate: i64,
     /// Events that are still no part of the books.
     pub rejected: i64,
-    /// Why it failed.
+    /// Why it failed, or what it waits for.
     pub reason: Option<String>,
+    /// What may be missing: parts of the range that were gone.
+    pub remarks: Json<Vec<String>>,
     /// When it was asked for.
     pub created_at: DateTime<Utc>,
     /// When it last came forward.
@@ -111,7 +113,7 @@ pub struct Outcome {
 }
 
 const COLUMNS: &str = "id, requested_by, start_time, end_time, user_id, event_types, status, progress, applied, duplicate, \
-    rejected, reason, created_at, updated_at";
+    rejected, reason, coalesce(info->'remarks', '[]') AS remarks, created_at, updated_at";
 
 /// Asks for a replay; a worker begins it within seconds.
 ///
@@ -129,7 +131,7 @@ pub async fn create(connection: &mut PgConnection, job: &NewJob) -> Result<Job> 
     let made = sqlx::query_as(
         "INSERT INTO replay_jobs (id, requested_by, start_time, end_time, user_id, event_types) \
          VALUES ($1, $2, $3, $4, $5, $6) RETURNING id, requested_by, start_time, end_time, user_id, event_types, status, \
-         progress, applied, duplicate, rejected, reason, created_at, updated_at",
+         progress, applied, duplicate, rejected, reason, coalesce(info->'remarks', '[]') AS remarks, created_at, updated_at",
     )
     .bind(crate::ids::new_id())
     .bind(job.requested_by)
@@ -186,7 +188,7 @@ pub async fn advance(
     is_done: bool,
 ) -> Result<()> {
     sqlx::query(
-        "UPDATE replay_jobs SET status = CASE WHEN $6 THEN 'done' ELSE 'running' END, progress = $2, \
+        "UPDATE replay_jobs SET status = CASE WHEN $6 THEN 'done' ELSE 'running' END, progress = $2, reason = NULL, \
          applied = applied + $3, duplicate = duplicate + $4, rejected = rejected + $5, updated_at = clock_timestamp() \
          WHERE id = $1",
     )
@@ -199,6 +201,45 @@ pub async fn advance(
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Keeps a remark on a job, beside those it has.
+pub async fn remark(connection: &mut PgConnection, id: Uuid, remark: &str) -> Result<()> {
+    sqlx::query(
+        "UPDATE replay_jobs SET info = jsonb_set(info, '{remarks}', coalesce(info->'remarks', '[]') || to_jsonb($2::text)) \
+         WHERE id = $1",
+    )
+    .bind(id)
+    .bind(remark)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Keeps what a job that has not ended waits for, until it comes forward; passes over a job somebody is at.
+pub async fn note_trouble(pool: &PgPool, id: Uuid, why: &str) -> Result<()> {
+    sqlx::query(
+        "UPDATE replay_jobs SET reason = $2 WHERE id IN (SELECT id FROM replay_jobs \
+         WHERE id = $1 AND status IN ('queued', 'running') FOR UPDATE SKIP LOCKED)",
+    )
+    .bind(id)
+    .bind(why)
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Ends a job that has not ended; what it did stays done. Answers whether there was something to end.
+pub async fn cancel(connection: &mut PgConnection, id: Uuid, by: &str) -> Result<bool> {
+    let cancelled = sqlx::query(
+        "UPDATE replay_jobs SET status = 'failed', reason = 'cancelled by ' || $2, updated_at = clock_timestamp() \
+         WHERE id = $1 AND status IN ('queued', 'running')",
+    )
+    .bind(id)
+    .bind(by)
+    .execute(connection)
+    .await?;
+    Ok(cancelled.rows_affected() > 0)
 }
 
 /// Ends a job that cannot be done.

@@ -4,7 +4,6 @@
 //! configured, when it is time.
 
 use crate::error::Result;
-use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use std::time::Duration;
 
@@ -43,39 +42,33 @@ pub async fn may_do_alone(connection: &mut PgConnection, task: &str) -> Result<b
     Ok(got)
 }
 
-/// Drops the months of `history` that ended before `before`, inside the caller's transaction; answers how many.
+/// Drops the months of `history` that ended longer than `age` ago by the database's clock, inside the caller's
+/// transaction; answers how many.
 ///
 /// # Errors
 /// Something to try again when the table is busy for longer than half a second.
-pub async fn drop_months(
-    connection: &mut PgConnection,
-    history: History,
-    before: DateTime<Utc>,
-) -> Result<i32> {
+pub async fn drop_months(connection: &mut PgConnection, history: History, age: Duration) -> Result<i32> {
     sqlx::query("SELECT set_config('lock_timeout', $1, true)")
         .bind(format!("{}ms", DROP_LOCK_TIMEOUT.as_millis()))
         .execute(&mut *connection)
         .await?;
-    let dropped = sqlx::query_scalar("SELECT drop_partitions($1, $2)")
+    let dropped = sqlx::query_scalar("SELECT drop_partitions($1, clock_timestamp() - $2)")
         .bind(history.table())
-        .bind(before)
+        .bind(age)
         .fetch_one(connection)
         .await?;
     Ok(dropped)
 }
 
-/// Forgets up to `limit` ids of events that were done before `before`; answers how many. A duplicate that comes later
-/// than that is applied again, which is why ids are kept for ever by default. Ids of events that wait as dead letters stay.
-pub async fn purge_event_ids(
-    connection: &mut PgConnection,
-    before: DateTime<Utc>,
-    limit: u32,
-) -> Result<u64> {
+/// Forgets up to `limit` ids of events that were done longer than `age` ago; answers how many. A duplicate that comes
+/// later than that is applied again, which is why ids are kept for ever by default, and never for less time than a stream
+/// keeps its messages. Ids of events that wait as dead letters stay.
+pub async fn purge_event_ids(connection: &mut PgConnection, age: Duration, limit: u32) -> Result<u64> {
     let purged = sqlx::query(
         "DELETE FROM processed_events WHERE (user_id, event_id) IN ( \
-             SELECT user_id, event_id FROM processed_events WHERE created_at < $1 AND outcome <> 'dead' LIMIT $2)",
+             SELECT user_id, event_id FROM processed_events WHERE created_at < clock_timestamp() - $1 AND outcome <> 'dead' LIMIT $2)",
     )
-    .bind(before)
+    .bind(age)
     .bind(i64::from(limit))
     .execute(connection)
     .await?;
@@ -83,16 +76,24 @@ pub async fn purge_event_ids(
 }
 
 /// Notes the lag of the lanes of `stream` that nobody owns, as an upper bound: all that the stream holds behind them.
-pub async fn sample_free_lanes(connection: &mut PgConnection, stream: &str, last_seq: i64) -> Result<u64> {
+/// Of a lane that belongs to an earlier stream that is everything.
+pub async fn sample_free_lanes(
+    connection: &mut PgConnection,
+    stream: &str,
+    stream_created_at: i64,
+    last_seq: i64,
+) -> Result<u64> {
     let sampled = sqlx::query(
-        "UPDATE ingest_lanes SET lag_messages = greatest($2 - cursor, 0), lag_exact = ($2 <= cursor), \
-         lag_seconds = CASE WHEN $2 <= cursor THEN 0 END, lag_at = clock_timestamp() \
+        "UPDATE ingest_lanes SET lag_messages = CASE WHEN stream_created_at = $3 THEN greatest($2 - cursor, 0) ELSE $2 END, \
+         lag_exact = (stream_created_at = $3 AND $2 <= cursor), \
+         lag_seconds = CASE WHEN stream_created_at = $3 AND $2 <= cursor THEN 0 END, lag_at = clock_timestamp() \
          WHERE (stream, lane) IN (SELECT stream, lane FROM ingest_lanes \
              WHERE stream = $1 AND (owner IS NULL OR lease_until IS NULL OR lease_until < clock_timestamp()) \
              FOR NO KEY UPDATE SKIP LOCKED)",
     )
     .bind(stream)
     .bind(last_seq)
+    .bind(stream_created_at)
     .execute(connection)
     .await?;
     Ok(sampled.rows_affected())

@@ -25,7 +25,7 @@ use tiris_shared::entity::dead_letters::{Column, Entity, Model};
 use tiris_shared::error::{Error, Result};
 use tiris_shared::store::audit::{self, Action};
 use tiris_shared::store::dead_letters::{
-    self, Actor, Replay, ReplayOptions, count_open, rehearse_all, replay_all,
+    self, Actor, Replay, ReplayOptions, count_open, rehearse_all, replay_some,
 };
 use uuid::Uuid;
 
@@ -34,7 +34,7 @@ pub(crate) struct DeadLetters;
 
 const ORDER: (Column, Column) = (Column::CreatedAt, Column::Id);
 /// Tries of one request: each is a transaction, and all of them must fit the time a request may take.
-const TRIED_AT_ONCE: u64 = 200;
+const TRIED_AT_ONCE: u32 = 200;
 /// Letters a dry run of many looks at, in one transaction.
 const REHEARSED_AT_ONCE: u32 = 100;
 /// Letters discarded by one request, in one transaction.
@@ -115,7 +115,8 @@ impl DeadLetters {
             .filter(range(Column::CreatedAt, ("start_date", start_date.0), ("end_date", end_date.0))?);
         let (rows, pagination) =
             page.read(&state.db, rows, ORDER, |row: &Model| (row.created_at, row.id)).await?;
-        let dead_letters = rows.into_iter().map(DeadLetter::from_row).collect::<Result<_>>()?;
+        let dead_letters = rows.into_iter().map(|row| DeadLetter::of_list(row, caller.is_admin()));
+        let dead_letters = dead_letters.collect::<Result<_>>()?;
         Ok(Reply::new(DeadLetterPage { dead_letters, pagination }))
     }
 
@@ -130,7 +131,7 @@ impl DeadLetters {
     ) -> Answer<DeadLetter, One> {
         let row = Entity::find_by_id(id.0).filter(visible(&caller)).one(&state.db).await;
         let row = row.map_err(Error::from)?.ok_or(Error::NotFound("dead letter"))?;
-        Ok(Reply::new(DeadLetter::from_row(row)?))
+        Ok(Reply::new(DeadLetter::from_row(row, caller.is_admin())?))
     }
 
     /// Try a letter again (admins): with `dry_run` say what would happen to which balance, and do nothing
@@ -170,7 +171,7 @@ impl DeadLetters {
         Ok(Reply::new(Told { message: "The dead letter is discarded.".to_owned() }))
     }
 
-    /// Try many letters again (admins), in stream order until nothing more applies; at most 200 tries a request
+    /// Try many letters again (admins), in stream order; at most 200 a request, with `cursor` to go on
     #[oai(path = "/replay", method = "post", operation_id = "replayDeadLetters")]
     async fn replay_many(
         &self,
@@ -181,13 +182,14 @@ impl DeadLetters {
         let dry_run = body.0.dry_run == Some(true);
         let (filter, options) = (body.0.filter.filter()?, options(&admin, dry_run, body.0.round));
         if dry_run {
-            let summary = rehearse_all(&state.pool, &filter, &options, REHEARSED_AT_ONCE).await?;
+            let summary =
+                rehearse_all(&state.pool, &filter, &options, body.0.cursor, REHEARSED_AT_ONCE).await?;
             return Ok(Reply::new(BulkReplayed::new(summary, true)));
         }
         // Before it, because each letter is a transaction of its own and some of them may be done when the rest fails.
         let after = json!({"filter": body.0.filter.as_json(), "round": options.round});
         tell(&admin, &state, "dead_letters.replay", after).await?;
-        let summary = replay_all(&state.pool, &filter, &options, TRIED_AT_ONCE, |_| {}).await?;
+        let summary = replay_some(&state.pool, &filter, &options, body.0.cursor, TRIED_AT_ONCE).await?;
         Ok(Reply::new(BulkReplayed::new(summary, false)))
     }
 

@@ -97,8 +97,12 @@ pub(super) struct BulkReplayed {
     tried: u64,
     /// Letters whose events are in the books now, or would be
     applied: u64,
-    /// Open letters the filter selects after it. When it is not 0 and `applied` is not 0 either, ask again
+    /// Open letters the filter selects after it
     left: u64,
+    /// Ask again with this as `cursor` to go on; null at the end. What was refused may apply in another pass, when
+    /// something before or behind it applied
+    #[oai(nullable)]
+    next_cursor: Option<Uuid>,
     /// What each would do; of a dry run only
     effects: Vec<ReplayEffect>,
     /// Whether nothing was changed, because it was only asked what would happen
@@ -106,12 +110,13 @@ pub(super) struct BulkReplayed {
 }
 
 impl BulkReplayed {
-    pub(super) fn new(summary: Summary, dry_run: bool) -> Self {
+    pub(super) fn new((summary, next_cursor): (Summary, Option<Uuid>), dry_run: bool) -> Self {
         let effects = summary.effects.into_iter().map(|replay| ReplayEffect::new(replay, dry_run));
         Self {
             tried: summary.tried,
             applied: summary.applied,
             left: summary.left,
+            next_cursor,
             effects: effects.collect(),
             dry_run,
         }

@@ -12,6 +12,9 @@ use tiris_shared::entity::dead_letters::Model;
 use tiris_shared::error::Result;
 use uuid::Uuid;
 
+/// Longest payload a list shows, in bytes.
+const LISTED_BYTES_MAX: usize = 8 * 1024;
+
 /// What can still become of a letter.
 #[derive(Clone, Copy, Enum, Serialize)]
 #[oai(rename_all = "snake_case")]
@@ -46,18 +49,20 @@ pub(super) struct DeadLetter {
     stream: String,
     /// The lane it came by
     lane: i32,
-    /// When the stream was made, nanoseconds since 1970: with `stream_seq` it names the message for ever
-    stream_created_at: i64,
+    /// When the stream was made, to the nanosecond: with `stream_seq` it names the message for ever
+    stream_created_at: DateTime<Utc>,
     /// Its number in the stream
     stream_seq: i64,
     /// Its subject as the stream keeps it
     subject: String,
-    /// Its bytes; null when they are no text
+    /// Its bytes; null when they are no text, or left out
     #[oai(nullable)]
     payload: Option<String>,
     /// Its bytes in base64, when they are no text
     #[oai(nullable)]
     payload_base64: Option<String>,
+    /// Whether the bytes are left out: a list shows at most 8 KiB of each letter; the letter by its id has all
+    payload_omitted: bool,
     /// Its headers, each name with its values
     headers: Info,
     /// When the broker took it
@@ -86,27 +91,30 @@ pub(super) struct DeadLetter {
     /// When a copy was published to the stream `TRADING_DLQ`
     #[oai(nullable)]
     published_at: Option<DateTime<Utc>>,
-    /// Under `resolution`: who closed it, when and why
+    /// Under `resolution`: who closed it, when and why; for admins only
     info: Info,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
 
 impl DeadLetter {
-    pub(super) fn from_row(row: Model) -> Result<Self> {
+    /// The whole letter. Only an admin sees why it failed for a reason nobody foresaw, and who closed it.
+    pub(super) fn from_row(row: Model, is_admin: bool) -> Result<Self> {
         let (payload, payload_base64) = match String::from_utf8(row.payload) {
             Ok(text) => (Some(text), None),
             Err(error) => (None, Some(STANDARD.encode(error.as_bytes()))),
         };
+        let is_inner = row.code == "INTERNAL" && !is_admin;
         Ok(Self {
             id: row.id,
             stream: row.stream,
             lane: row.lane,
-            stream_created_at: row.stream_created_at,
+            stream_created_at: DateTime::from_timestamp_nanos(row.stream_created_at),
             stream_seq: row.stream_seq,
             subject: row.subject,
             payload,
             payload_base64,
+            payload_omitted: false,
             headers: Info::from_column(row.headers),
             broker_time: row.broker_time,
             event_id: row.event_id,
@@ -114,15 +122,27 @@ impl DeadLetter {
             trading_id: row.trading_id,
             class: stored(&row.class)?,
             code: row.code,
-            reason: row.reason,
+            reason: if is_inner { "it failed for an inner reason".to_owned() } else { row.reason },
             attempts: row.attempts,
             next_attempt_at: row.next_attempt_at,
             status: stored(&row.status)?,
             published_at: row.published_at,
-            info: Info::from_column(row.info),
+            info: if is_admin { Info::from_column(row.info) } else { Info::default() },
             created_at: row.created_at,
             updated_at: row.updated_at,
         })
+    }
+}
+
+impl DeadLetter {
+    /// As a list shows it.
+    pub(super) fn of_list(row: Model, is_admin: bool) -> Result<Self> {
+        let is_long = row.payload.len() > LISTED_BYTES_MAX;
+        let mut letter = Self::from_row(row, is_admin)?;
+        if is_long {
+            (letter.payload, letter.payload_base64, letter.payload_omitted) = (None, None, true);
+        }
+        Ok(letter)
     }
 }
 

@@ -104,9 +104,11 @@ struct ReplayJob {
     #[oai(nullable)]
     event_types: Option<Vec<String>>,
     status: ReplayStatus,
-    /// Why it failed
+    /// Why it failed, or what it waits for
     #[oai(nullable)]
     reason: Option<String>,
+    /// Parts of the range that were gone
+    remarks: Vec<String>,
     /// Messages of both streams read so far
     messages_read: u64,
     /// Messages of both streams in the range, as far as it was found
@@ -132,6 +134,7 @@ impl ReplayJob {
             event_types: job.event_types,
             status: stored(&job.status)?,
             reason: job.reason,
+            remarks: job.remarks.0,
             messages_read,
             messages,
             applied: job.applied,

@@ -158,11 +158,13 @@ impl Selection {
     }
 }
 
-/// Letters to be replayed in stream order, again and again until nothing more applies.
+/// Letters to be replayed in stream order.
 #[derive(Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(super) struct ReplayMany {
     pub(super) filter: Selection,
+    /// `next_cursor` of the answer before, to go on behind it
+    pub(super) cursor: Option<Uuid>,
     /// Only say what would happen to which balance
     pub(super) dry_run: Option<bool>,
     /// Round amounts that move to 12 decimal places, half to even
@@ -172,7 +174,7 @@ pub(super) struct ReplayMany {
 impl Example for ReplayMany {
     fn example() -> Self {
         let filter = Selection { class: Some(LetterClass::Rejected), ..Selection::default() };
-        Self { filter, dry_run: Some(true), round: None }
+        Self { filter, cursor: None, dry_run: Some(true), round: None }
     }
 }
 
@@ -180,6 +182,7 @@ impl FromFields for ReplayMany {
     fn from_fields(fields: &mut Fields) -> Result<Self> {
         Ok(Self {
             filter: Selection::read(fields)?,
+            cursor: fields.uuid("cursor")?,
             dry_run: fields.flag("dry_run")?,
             round: fields.flag("round")?,
         })

@@ -3,9 +3,10 @@
 use super::{DiscardArgs, ReplayArgs};
 use crate::command::confirm::confirm;
 use anyhow::{Context, ensure};
+use chrono::{DateTime, Utc};
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
-use sqlx::PgPool;
+use sqlx::{Connection as _, PgPool};
 use tiris_shared::error::Error;
 use tiris_shared::store::dead_letters::{
     self, Actor, Filter, Replay, ReplayOptions, Summary, count_open, discard_all, rehearse_all, replay_all,
@@ -23,7 +24,7 @@ pub(super) async fn replay(pool: &PgPool, args: &ReplayArgs) -> anyhow::Result<(
     let options = ReplayOptions { round: args.round, dry_run: args.dry_run, by: operator() };
     match args.target.selection()? {
         Some(filter) if args.dry_run => {
-            let summary = rehearse_all(pool, &filter, &options, REHEARSED_MAX).await?;
+            let (summary, _) = rehearse_all(pool, &filter, &options, None, REHEARSED_MAX).await?;
             print_effects(&summary.effects)?;
             say!(
                 "{} of the first {} letters would apply; {} are open",
@@ -39,20 +40,29 @@ pub(super) async fn replay(pool: &PgPool, args: &ReplayArgs) -> anyhow::Result<(
 }
 
 async fn replay_named(pool: &PgPool, ids: &[Uuid], options: &ReplayOptions) -> anyhow::Result<()> {
-    let mut transaction = pool.begin().await.context("cannot reach the database")?;
-    let mut effects = Vec::new();
-    for id in ids {
-        let effect = dead_letters::replay(&mut transaction, *id, options, rand::random()).await;
-        effects.push(effect.map_err(|error| explain(error, *id))?);
-    }
+    let mut refused = 0;
+    let mut connection = pool.acquire().await.context("cannot reach the database")?;
     if options.dry_run {
+        // One after the other in one transaction, so that each sees what those before it would do.
+        let mut transaction = connection.begin().await?;
+        for id in ids {
+            let effect = dead_letters::replay(&mut transaction, *id, options, rand::random()).await;
+            let effect = effect.map_err(|error| explain(error, *id))?;
+            refused += usize::from(effect.refused.is_some());
+            print_effects(&[effect])?;
+        }
         transaction.rollback().await?;
     } else {
-        transaction.commit().await?;
+        for id in ids {
+            let mut transaction = connection.begin().await?;
+            let effect = dead_letters::replay(&mut transaction, *id, options, rand::random()).await;
+            let effect = effect.map_err(|error| explain(error, *id))?;
+            transaction.commit().await?;
+            refused += usize::from(effect.refused.is_some());
+            print_effects(&[effect])?;
+        }
     }
-    print_effects(&effects)?;
-    let refused = effects.iter().filter(|effect| effect.refused.is_some()).count();
-    ensure!(refused == 0, "{refused} of {} letters are refused and stay open", effects.len());
+    ensure!(refused == 0, "{refused} of {} letters are refused and stay open", ids.len());
     say!("{}", if options.dry_run { "nothing was changed" } else { "done" });
     Ok(())
 }
@@ -63,16 +73,16 @@ async fn replay_selected(
     options: &ReplayOptions,
     yes: bool,
 ) -> anyhow::Result<()> {
-    let open = count(pool, filter).await?;
-    if open == 0 {
+    let (open, filter) = &count(pool, filter.clone()).await?;
+    if *open == 0 {
         say!("no open letter is selected");
         return Ok(());
     }
     if !confirm(&format!("replay {open} letters"), yes)? {
         return Ok(());
     }
-    let bar = bar(open, "letters tried");
-    let summary = replay_all(pool, filter, options, u64::MAX, |so_far: &Summary| {
+    let bar = bar(*open, "letters tried");
+    let summary = replay_all(pool, filter, options, |so_far: &Summary| {
         bar.set_length(bar.length().unwrap_or(0).max(so_far.tried));
         bar.set_position(so_far.tried);
     })
@@ -91,7 +101,7 @@ pub(super) async fn discard(pool: &PgPool, args: &DiscardArgs) -> anyhow::Result
     let Some(filter) = args.target.selection()? else {
         return discard_named(pool, args).await;
     };
-    let open = count(pool, &filter).await?;
+    let (open, filter) = count(pool, filter).await?;
     if open == 0 {
         say!("no open letter is selected");
         return Ok(());
@@ -130,13 +140,19 @@ async fn discard_named(pool: &PgPool, args: &DiscardArgs) -> anyhow::Result<()> 
     Ok(())
 }
 
-async fn count(pool: &PgPool, filter: &Filter) -> anyhow::Result<u64> {
+/// How many letters are selected now, and the filter that selects these and none that come later: what is asked about
+/// is what is done.
+async fn count(pool: &PgPool, filter: Filter) -> anyhow::Result<(u64, Filter)> {
     let mut connection = pool.acquire().await.context("cannot reach the database")?;
-    Ok(count_open(&mut connection, filter).await?)
+    let now: DateTime<Utc> =
+        sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(&mut *connection).await?;
+    let until = filter.until.map_or(now, |until| until.min(now));
+    let filter = Filter { until: Some(until), ..filter };
+    Ok((count_open(&mut connection, &filter).await?, filter))
 }
 
 fn explain(error: Error, id: Uuid) -> anyhow::Error {
-    anyhow::Error::new(error).context(format!("letter {id}: nothing was changed"))
+    anyhow::Error::new(error).context(format!("letter {id} stays as it is"))
 }
 
 /// By the name the system knows, for the letter's record.

@@ -156,7 +156,7 @@ impl TargetArgs {
         if self.all {
             return Ok(Some(filter));
         }
-        ensure!(!self.ids.is_empty(), "name letters by their ids, or say --all with a filter");
+        ensure!(!self.ids.is_empty(), "name letters by their ids, or say --all, with or without a filter");
         ensure!(!filtered, "a filter works with --all only");
         Ok(None)
     }

@@ -2,7 +2,7 @@
 //!
 //! Owns: the filter of lists, bulk replay and bulk discard. Must not know: pages of REST.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, QueryBuilder};
 use uuid::Uuid;
@@ -78,6 +78,17 @@ pub(super) async fn open_ids(
     query.push(" ORDER BY stream, stream_created_at, stream_seq, id LIMIT ").push_bind(i64::from(limit));
     let places: Vec<Place> = query.build_query_as().fetch_all(connection).await?;
     Ok(places.into_iter().map(|place| (place.3, place)).collect())
+}
+
+/// The place of the letter `id`, whatever has become of it.
+pub(super) async fn place_of(connection: &mut PgConnection, id: Option<Uuid>) -> Result<Option<Place>> {
+    let Some(id) = id else { return Ok(None) };
+    let place =
+        sqlx::query_as("SELECT stream, stream_created_at, stream_seq, id FROM dead_letters WHERE id = $1")
+            .bind(id)
+            .fetch_optional(connection)
+            .await?;
+    place.map(Some).ok_or_else(|| Error::invalid("cursor", "must be the next_cursor of an earlier answer"))
 }
 
 /// How many open letters `filter` selects.

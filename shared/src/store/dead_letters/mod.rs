@@ -9,6 +9,7 @@ mod insert;
 mod publish;
 mod queue;
 mod read;
+mod rehome;
 mod replay;
 mod resolve;
 mod retry;
@@ -16,11 +17,14 @@ mod retry;
 pub use filter::{Filter, count_open};
 pub use insert::{NewLetter, insert};
 pub use publish::{count_by_class, mark_published, unpublished};
-pub use queue::{due, waiting_before, waiting_keys};
+pub use queue::{due, first_of, oldest_blocking, waiting_keys};
 pub use read::{Letter, get, list};
-pub use replay::{AccountChange, Replay, ReplayOptions, Summary, rehearse_all, replay, replay_all};
-pub use resolve::{Actor, close_applied, discard, discard_all, lock_open_of};
-pub use retry::{Retried, put_aside, retry};
+pub use rehome::rehome;
+pub use replay::{
+    AccountChange, Replay, ReplayOptions, Summary, rehearse_all, replay, replay_all, replay_some,
+};
+pub use resolve::{Actor, close_applied, discard, discard_all, discarded_of, lock_open_of};
+pub use retry::{Retried, put_aside, retry, retry_listed};
 
 use crate::event::Malformed;
 use crate::ledger::Rejection;

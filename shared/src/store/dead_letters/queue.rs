@@ -36,39 +36,61 @@ pub async fn waiting_keys(
     Ok(rows.into_iter().collect())
 }
 
-/// Those of `first_of_key` that have a blocking letter older than the sequence given for them, in the stream made at
-/// `stream_created_at`: their events from there on wait behind it.
-pub async fn waiting_before(
+/// The stream sequence of the oldest blocking letter of each of `keys` that has one, for messages of the stream made at
+/// `stream_created_at`: their events from there on wait. Zero for a letter of an earlier stream.
+pub async fn oldest_blocking(
     connection: &mut PgConnection,
     stream: &str,
     lane: i32,
     stream_created_at: i64,
-    first_of_key: BTreeMap<Key, i64>,
-) -> Result<BTreeSet<Key>> {
-    if first_of_key.is_empty() {
-        return Ok(BTreeSet::new());
+    keys: BTreeSet<Key>,
+) -> Result<BTreeMap<Key, i64>> {
+    let (users, tradings): (Vec<Uuid>, Vec<Uuid>) =
+        keys.into_iter().map(|(user, trading)| (user.0, trading.0)).unzip();
+    if users.is_empty() {
+        return Ok(BTreeMap::new());
     }
-    let (mut users, mut tradings, mut sequences) = (Vec::new(), Vec::new(), Vec::new());
-    for ((user, trading), seq) in first_of_key {
-        users.push(user.0);
-        tradings.push(trading.0);
-        sequences.push(seq);
-    }
-    let rows: Vec<(UserId, TradingId)> = sqlx::query_as(
-        "SELECT k.user_id, k.trading_id FROM UNNEST($3::uuid[], $4::uuid[], $5::bigint[]) AS k (user_id, trading_id, seq) \
-         WHERE EXISTS (SELECT FROM dead_letters d WHERE d.stream = $1 AND d.lane = $2 AND d.blocks \
-                       AND d.user_id = k.user_id AND d.trading_id = k.trading_id \
-                       AND (d.stream_created_at, d.stream_seq) < ($6, k.seq))",
+    let rows: Vec<(UserId, TradingId, i64)> = sqlx::query_as(
+        "SELECT k.user_id, k.trading_id, min(CASE WHEN d.stream_created_at = $5 THEN d.stream_seq ELSE 0 END) \
+         FROM UNNEST($3::uuid[], $4::uuid[]) AS k (user_id, trading_id) \
+         JOIN dead_letters d ON d.stream = $1 AND d.lane = $2 AND d.blocks AND d.user_id = k.user_id \
+             AND d.trading_id = k.trading_id AND d.stream_created_at <= $5 GROUP BY k.user_id, k.trading_id",
     )
     .bind(stream)
     .bind(lane)
     .bind(users)
     .bind(tradings)
-    .bind(sequences)
     .bind(stream_created_at)
     .fetch_all(connection)
     .await?;
-    Ok(rows.into_iter().collect())
+    Ok(rows.into_iter().map(|(user, trading, seq)| ((user, trading), seq)).collect())
+}
+
+/// The blocking letters of the messages `sequences` before which no other letter of their key blocks, in stream order,
+/// each with the sequence of its message.
+pub async fn first_of(
+    connection: &mut PgConnection,
+    stream: &str,
+    lane: i32,
+    stream_created_at: i64,
+    sequences: &[i64],
+) -> Result<Vec<(Uuid, i64)>> {
+    let ids = sqlx::query_as(
+        "SELECT d.id, d.stream_seq FROM dead_letters d WHERE d.stream = $1 AND d.lane = $2 AND d.blocks \
+         AND d.stream_created_at = $3 AND d.stream_seq = ANY($4) \
+         AND NOT EXISTS (SELECT FROM dead_letters e WHERE e.stream = d.stream AND e.lane = d.lane AND e.blocks \
+             AND e.user_id = d.user_id AND e.trading_id = d.trading_id \
+             AND (e.stream_created_at, e.stream_seq) < (d.stream_created_at, d.stream_seq) \
+             AND NOT (e.stream_created_at = $3 AND e.stream_seq = ANY($4))) \
+         ORDER BY d.stream_seq, d.id",
+    )
+    .bind(stream)
+    .bind(lane)
+    .bind(stream_created_at)
+    .bind(sequences)
+    .fetch_all(connection)
+    .await?;
+    Ok(ids)
 }
 
 /// The letters whose turn it is, at most `limit`, oldest stream sequence first. It is the turn of a key when the time of

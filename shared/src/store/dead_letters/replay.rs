@@ -219,7 +219,7 @@ pub struct Summary {
 }
 
 /// Replays the open letters `filter` selects in stream order, each in a transaction of its own, and begins again until
-/// nothing more applies or `limit` tries are made. `progress` is called after each.
+/// nothing more applies. `progress` is called after each.
 ///
 /// # Errors
 /// Trouble of the database; what was replayed before stays so.
@@ -227,60 +227,102 @@ pub async fn replay_all(
     pool: &PgPool,
     filter: &Filter,
     options: &ReplayOptions,
-    limit: u64,
     mut progress: impl FnMut(&Summary),
 ) -> Result<Summary> {
-    let mut connection = pool.acquire().await?;
     let mut summary = Summary::default();
     loop {
         let (mut after, applied_before) = (None, summary.applied);
-        while summary.tried < limit {
-            let page = filter::open_ids(&mut connection, filter, after.as_ref(), PAGE).await?;
-            let Some((_, last)) = page.last() else { break };
-            after = Some(last.clone());
-            for (id, _) in page {
-                if summary.tried >= limit {
-                    break;
-                }
-                let mut transaction = connection.begin().await?;
-                match replay(&mut transaction, id, options, rand::random()).await {
-                    Ok(done) => {
-                        transaction.commit().await?;
-                        summary.applied += u64::from(done.refused.is_none());
-                    }
-                    // Somebody else closed it meanwhile.
-                    Err(Error::Conflict(_) | Error::NotFound(_)) => {}
-                    Err(error) => return Err(error),
-                }
-                summary.tried += 1;
-                progress(&summary);
+        loop {
+            after = replay_page(pool, filter, options, after, PAGE, &mut summary, &mut progress).await?;
+            if after.is_none() {
+                break;
             }
         }
-        if summary.applied == applied_before || summary.tried >= limit {
+        if summary.applied == applied_before {
             break;
         }
     }
-    summary.left = filter::count_open(&mut connection, filter).await?;
+    summary.left = filter::count_open(&mut *pool.acquire().await?, filter).await?;
     Ok(summary)
 }
 
-/// What [`replay_all`] would do with the first `limit` letters, one after the other; nothing is changed.
+/// Like one pass of [`replay_all`], at most `limit` letters behind the letter `after`; answers also behind which letter to
+/// go on, none when it came to the end.
+///
+/// # Errors
+/// Trouble of the database; what was replayed before stays so. [`Error::InvalidValue`] when there is no letter `after`.
+pub async fn replay_some(
+    pool: &PgPool,
+    filter: &Filter,
+    options: &ReplayOptions,
+    after: Option<Uuid>,
+    limit: u32,
+) -> Result<(Summary, Option<Uuid>)> {
+    let mut summary = Summary::default();
+    let after = filter::place_of(&mut *pool.acquire().await?, after).await?;
+    let next = replay_page(pool, filter, options, after, limit, &mut summary, &mut |_| ()).await?;
+    summary.left = filter::count_open(&mut *pool.acquire().await?, filter).await?;
+    Ok((summary, next.map(|place| place.3)))
+}
+
+async fn replay_page(
+    pool: &PgPool,
+    filter: &Filter,
+    options: &ReplayOptions,
+    after: Option<filter::Place>,
+    limit: u32,
+    summary: &mut Summary,
+    progress: &mut impl FnMut(&Summary),
+) -> Result<Option<filter::Place>> {
+    let mut connection = pool.acquire().await?;
+    let page = filter::open_ids(&mut connection, filter, after.as_ref(), limit).await?;
+    let is_full = u32::try_from(page.len()) == Ok(limit);
+    let last = page.last().map(|(_, place)| place.clone()).filter(|_| is_full);
+    for (id, _) in page {
+        let mut transaction = connection.begin().await?;
+        match replay(&mut transaction, id, options, rand::random()).await {
+            Ok(done) => {
+                transaction.commit().await?;
+                summary.applied += u64::from(done.refused.is_none());
+            }
+            // Somebody else closed it meanwhile.
+            Err(Error::Conflict(_) | Error::NotFound(_)) => {}
+            Err(error) => return Err(error),
+        }
+        summary.tried += 1;
+        progress(summary);
+    }
+    Ok(last)
+}
+
+/// What a pass of [`replay_all`] would do with the first `limit` letters behind the letter `after`, one after the other;
+/// nothing is changed. Answers also behind which letter to go on, none when it came to the end.
 pub async fn rehearse_all(
     pool: &PgPool,
     filter: &Filter,
     options: &ReplayOptions,
+    after: Option<Uuid>,
     limit: u32,
-) -> Result<Summary> {
+) -> Result<(Summary, Option<Uuid>)> {
     let options = ReplayOptions { dry_run: true, ..options.clone() };
     let mut transaction = pool.begin().await?;
     let mut summary =
         Summary { left: filter::count_open(&mut transaction, filter).await?, ..Summary::default() };
-    for (id, _) in filter::open_ids(&mut transaction, filter, None, limit).await? {
-        let effect = replay(&mut transaction, id, &options, rand::random()).await?;
+    let after = filter::place_of(&mut transaction, after).await?;
+    let page = filter::open_ids(&mut transaction, filter, after.as_ref(), limit).await?;
+    let is_full = u32::try_from(page.len()) == Ok(limit);
+    let last = page.last().map(|(id, _)| *id).filter(|_| is_full);
+    for (id, _) in page {
+        let effect = match replay(&mut transaction, id, &options, rand::random()).await {
+            Ok(effect) => effect,
+            // Somebody else closed it meanwhile.
+            Err(Error::Conflict(_) | Error::NotFound(_)) => continue,
+            Err(error) => return Err(error),
+        };
         summary.tried += 1;
         summary.applied += u64::from(effect.refused.is_none());
         summary.effects.push(effect);
     }
     transaction.rollback().await?;
-    Ok(summary)
+    Ok((summary, last))
 }

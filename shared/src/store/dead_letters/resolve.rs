@@ -142,9 +142,33 @@ pub async fn discard_all(
     by: &Actor,
     limit: u32,
 ) -> Result<u64> {
-    let ids = filter::open_ids(connection, filter, None, limit).await?;
-    for (id, _) in &ids {
-        discard(connection, *id, reason, by).await?;
+    let mut discarded = 0;
+    for (id, _) in filter::open_ids(connection, filter, None, limit).await? {
+        match discard(connection, id, reason, by).await {
+            Ok(()) => discarded += 1,
+            // Somebody else closed it meanwhile.
+            Err(Error::Conflict(_) | Error::NotFound(_)) => {}
+            Err(error) => return Err(error),
+        }
     }
-    Ok(u64::try_from(ids.len()).unwrap_or(u64::MAX))
+    Ok(discarded)
+}
+
+/// Those of the messages `sequences` whose letters a person gave up.
+pub async fn discarded_of(
+    connection: &mut PgConnection,
+    stream: &str,
+    stream_created_at: i64,
+    sequences: &[i64],
+) -> Result<HashSet<i64>> {
+    let discarded: Vec<i64> = sqlx::query_scalar(
+        "SELECT stream_seq FROM dead_letters WHERE stream = $1 AND stream_created_at = $2 AND stream_seq = ANY($3) \
+         AND status = 'discarded'",
+    )
+    .bind(stream)
+    .bind(stream_created_at)
+    .bind(sequences)
+    .fetch_all(connection)
+    .await?;
+    Ok(discarded.into_iter().collect())
 }

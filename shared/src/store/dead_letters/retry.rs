@@ -24,6 +24,15 @@ pub(super) const RETRY_WAITS: [Duration; 5] = [
     Duration::from_secs(60 * 60),
 ];
 
+/// Waits before a letter's tries, added up: a letter that had to wait behind others is given up at the same age as one
+/// that was tried from the start, so that the letters behind it need not wait all of it once more.
+fn try_ages() -> impl Iterator<Item = Duration> {
+    RETRY_WAITS.iter().scan(Duration::ZERO, |sum, wait| {
+        *sum += *wait;
+        Some(*sum)
+    })
+}
+
 /// What a round of retries did, in letters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retried {
@@ -47,21 +56,34 @@ struct Letter {
     broker_time: Option<DateTime<Utc>>,
     code: String,
     attempts: i32,
+    age_millis: i64,
 }
 
 impl Letter {
-    /// A letter that was never tried for its own sake starts with the first wait.
-    fn is_first_try(&self) -> bool {
-        self.code == BEHIND_UNRESOLVED || self.code == Rejection::UserDisabled.code()
+    fn age(&self) -> Duration {
+        Duration::from_millis(self.age_millis.try_into().unwrap_or(0))
     }
 
+    /// Tries that count when this one fails. One that waited behind others has missed those of its age; one that waited
+    /// for its user to be enabled starts anew.
     fn attempts_after(&self) -> i32 {
-        if self.is_first_try() { self.attempts } else { self.attempts.saturating_add(1) }
+        if self.code == BEHIND_UNRESOLVED {
+            let missed = try_ages().filter(|age| *age <= self.age()).count();
+            i32::try_from(missed).unwrap_or(i32::MAX)
+        } else if self.code == Rejection::UserDisabled.code() {
+            self.attempts
+        } else {
+            self.attempts.saturating_add(1)
+        }
     }
 
     /// How long it waits when this try fails as well; none when it was the last.
     fn next_wait(&self) -> Option<Duration> {
-        usize::try_from(self.attempts_after()).ok().and_then(|made| RETRY_WAITS.get(made)).copied()
+        let made = usize::try_from(self.attempts_after()).ok()?;
+        if self.code == BEHIND_UNRESOLVED {
+            return try_ages().nth(made).map(|age| age.saturating_sub(self.age()));
+        }
+        RETRY_WAITS.get(made).copied()
     }
 }
 
@@ -87,7 +109,13 @@ pub async fn retry(
     seed: u64,
 ) -> Result<Retried> {
     let ids = queue::due(connection, stream, lane, limit).await?;
-    let letters = lock(connection, &ids).await?;
+    retry_listed(connection, &ids, seed).await
+}
+
+/// Tries those of the letters `ids` that still block, in order, inside the caller's transaction, which holds the rows of
+/// their lanes. No letter of another key may stand before them.
+pub async fn retry_listed(connection: &mut PgConnection, ids: &[Uuid], seed: u64) -> Result<Retried> {
+    let letters = lock(connection, ids).await?;
     let Some((batch, fates)) = attempt(connection, &letters, seed).await? else {
         return Ok(Retried::default());
     };
@@ -103,10 +131,9 @@ pub async fn retry(
     })
 }
 
-/// Gives the letter whose turn is next up, because trying it failed for a reason nobody foresaw.
-pub async fn put_aside(connection: &mut PgConnection, stream: &str, lane: i32, cause: &Cause) -> Result<()> {
-    let ids = queue::due(connection, stream, lane, 1).await?;
-    let letters = lock(connection, &ids).await?;
+/// Gives letters up, because trying them failed for a reason nobody foresaw.
+pub async fn put_aside(connection: &mut PgConnection, ids: &[Uuid], cause: &Cause) -> Result<()> {
+    let letters = lock(connection, ids).await?;
     let fates: Vec<Fate> = letters.iter().map(|_| Fate::GivenUp(cause.clone())).collect();
     write(connection, &letters, &fates).await
 }
@@ -116,7 +143,8 @@ async fn lock(connection: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Letter>
         return Ok(Vec::new());
     }
     let letters = sqlx::query_as(
-        "SELECT id, stream, stream_seq, subject, payload, broker_time, code, attempts FROM dead_letters \
+        "SELECT id, stream, stream_seq, subject, payload, broker_time, code, attempts, \
+         (extract(epoch FROM clock_timestamp() - created_at) * 1000)::bigint AS age_millis FROM dead_letters \
          WHERE id = ANY($1) AND blocks ORDER BY stream_created_at, stream_seq, id FOR NO KEY UPDATE",
     )
     .bind(ids)

@@ -150,6 +150,18 @@ async fn stored_hashes(
     Ok(rows.into_iter().map(|(user, event_id, hash)| ((user, event_id), hash)).collect())
 }
 
+/// Claims the ids of events that are put aside without being tried, as far as nobody took them: duplicates of them stay
+/// duplicates, and whoever gives one up has given it up for good.
+pub async fn claim_dead(connection: &mut PgConnection, entries: &[Entry]) -> Result<()> {
+    let first = first_of_each(entries);
+    let won = insert(connection, entries, &first).await?;
+    let new = |entry: &&Entry| {
+        entry.claim.as_ref().is_some_and(|claim| won.contains(&(entry.user.0, claim.event_id.clone())))
+    };
+    let refused: Vec<&Entry> = entries.iter().filter(new).collect();
+    mark_dead(connection, &refused).await
+}
+
 /// Marks the claims of refused entries: they may be replayed, duplicates of them stay duplicates.
 pub(super) async fn mark_dead(connection: &mut PgConnection, refused: &[&Entry]) -> Result<()> {
     let mut columns = Columns::default();

@@ -5,7 +5,7 @@
 use super::entry::{Entry, Outcome};
 use crate::ids::{TradingId, UserId};
 use crate::ledger::Rejection;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Events of one user and trading keep their order.
 pub type Key = (UserId, TradingId);
@@ -15,6 +15,8 @@ pub type Key = (UserId, TradingId);
 pub struct Waiting {
     /// Keys with an earlier event that is still tried again.
     pub keys: BTreeSet<Key>,
+    /// Keys of which only events from this stream sequence on wait.
+    pub from: BTreeMap<Key, i64>,
     /// Places in the batch of entries that are tried for the last time: when they fail, nothing waits behind them.
     pub last_tries: BTreeSet<usize>,
 }
@@ -22,7 +24,9 @@ pub struct Waiting {
 impl Waiting {
     /// Whether `entry` must wait.
     pub(super) fn holds(&self, entry: &Entry) -> bool {
-        self.keys.contains(&(entry.user, entry.trading))
+        let key = (entry.user, entry.trading);
+        let is_behind = |from: &i64| entry.claim.as_ref().is_some_and(|claim| claim.stream_seq >= *from);
+        self.keys.contains(&key) || self.from.get(&key).is_some_and(is_behind)
     }
 
     /// The entry at place `at` came to `outcome`.
