@@ -52,7 +52,7 @@ struct Cli {
     /// Also write the report to this file, as JSON
     #[arg(long, env = "CHAOS_REPORT", value_name = "FILE")]
     report: Option<PathBuf>,
-    /// Where to keep logs and dumps of a run that failed [default: chaos-<seed> in the development folder]
+    /// Where to keep logs and dumps of a run that failed [default: chaos-SEED in the development folder]
     #[arg(long, env = "CHAOS_KEEP", value_name = "FOLDER")]
     keep: Option<PathBuf>,
     /// Print a line for every fault
