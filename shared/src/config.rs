@@ -95,7 +95,14 @@ pub struct DatabaseArgs {
 
 /// Text whose `Debug` form hides it, so that a printed argument struct tells nothing.
 #[derive(Clone)]
-struct SecretText(SecretString);
+pub(crate) struct SecretText(SecretString);
+
+impl SecretText {
+    /// The text.
+    pub(crate) fn secret(&self) -> SecretString {
+        self.0.clone()
+    }
+}
 
 impl From<&str> for SecretText {
     fn from(text: &str) -> Self {

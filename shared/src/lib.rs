@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod config;
+pub mod crypto;
 pub mod database;
 pub mod entity;
 pub mod error;
