@@ -4,6 +4,7 @@
 
 use crate::auth::keys::Keys;
 use crate::connection::Watching;
+use crate::exchange::Exchanges;
 use crate::routes;
 use crate::settings::Settings;
 use crate::state::State;
@@ -36,6 +37,8 @@ impl App {
     /// Binds the listener and builds the routes. The database may still be down.
     pub async fn build(settings: &Settings, pool: PgPool) -> anyhow::Result<Self> {
         let keys = Arc::new(Keys::load(&settings.key_files, settings.service.environment)?);
+        let secrets = settings.encryption.load(settings.service.environment)?;
+        let exchanges = Exchanges::new(&settings.exchanges).context("cannot prepare calls to exchanges")?;
         let acceptor = TcpListener::bind(settings.listen)
             .into_acceptor()
             .await
@@ -53,7 +56,7 @@ impl App {
                 }
             }
         });
-        let state = State::new(pool.clone(), Arc::clone(&keys), readiness.clone());
+        let state = State::new(pool.clone(), Arc::clone(&keys), secrets, exchanges, readiness.clone());
         let endpoint = routes::endpoint(settings, state, &keys);
         let shutdown_timeout = settings.service.shutdown_timeout;
         let acceptor = Watching::new(acceptor, settings.request_timeout + SILENCE_MAX);

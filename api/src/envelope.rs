@@ -6,6 +6,7 @@ use crate::error::{Problem, Told};
 use bytes::Bytes;
 use chrono::{DateTime, SubsecRound, Utc};
 use poem::http::StatusCode;
+use poem::http::header::CACHE_CONTROL;
 use poem::{IntoResponse, Response};
 use poem_openapi::payload::{Json, Payload as _};
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
@@ -98,6 +99,7 @@ pub(crate) fn failure(told: &Told, trace_id: &str) -> Vec<u8> {
 /// A successful answer with `STATUS`.
 pub(crate) struct Reply<T, const STATUS: u16 = 200> {
     data: T,
+    stored: bool,
 }
 
 /// The answer to a request that made something.
@@ -105,7 +107,12 @@ pub(crate) type Created<T> = Reply<T, 201>;
 
 impl<T, const STATUS: u16> Reply<T, STATUS> {
     pub(crate) fn new(data: T) -> Self {
-        Self { data }
+        Self { data, stored: true }
+    }
+
+    /// One that nobody may keep, because it holds credentials.
+    pub(crate) fn unstored(data: T) -> Self {
+        Self { data, stored: false }
     }
 }
 
@@ -114,7 +121,11 @@ impl<T: Serialize + Send, const STATUS: u16> IntoResponse for Reply<T, STATUS> {
         match serde_json::to_vec(&self.data) {
             Ok(data) => {
                 let status = StatusCode::from_u16(STATUS).unwrap_or(StatusCode::OK);
-                Response::builder().status(status).extension(Payload(data.into())).finish()
+                let mut response = Response::builder().status(status).extension(Payload(data.into()));
+                if !self.stored {
+                    response = response.header(CACHE_CONTROL, "no-store");
+                }
+                response.finish()
             }
             Err(error) => poem::Error::from(Problem::from(Error::Internal(error.into()))).into_response(),
         }

@@ -2,6 +2,7 @@
 //!
 //! Owns: every status and code. Must not know: routes and handlers.
 
+use crate::exchange::ExchangeError;
 use poem::error::{MethodNotAllowedError, NotFoundError, ReadBodyError, ResponseError};
 use poem::http::StatusCode;
 use poem_openapi::error::{
@@ -16,6 +17,9 @@ pub(crate) enum Problem {
     /// The domain's own errors.
     #[error(transparent)]
     Domain(#[from] Error),
+    /// An exchange did not say whether it accepts credentials.
+    #[error("the exchange was asked in vain")]
+    Exchange(#[from] ExchangeError),
     /// A parameter is wrong; which one and why.
     #[error("invalid parameter {0}")]
     InvalidParameter(String),
@@ -67,6 +71,7 @@ impl Problem {
     pub(crate) fn tell(&self) -> Told {
         match self {
             Self::Domain(error) => tell_domain(error),
+            Self::Exchange(error) => tell_exchange(error),
             Self::InvalidParameter(which) => {
                 Told::new(StatusCode::BAD_REQUEST, "INVALID_VALUE", "A parameter is not valid.")
                     .with(which.clone())
@@ -97,6 +102,28 @@ impl Problem {
                     .with(format!("failing: {which}"))
             }
         }
+    }
+}
+
+fn tell_exchange(error: &ExchangeError) -> Told {
+    const KEPT: &str = "the binding is kept; its credentials are unverified";
+    match error {
+        ExchangeError::Unsupported(_) => {
+            Told::new(StatusCode::BAD_REQUEST, "INVALID_REQUEST", "These credentials cannot be verified.")
+                .with(error.to_string())
+        }
+        ExchangeError::Unreachable(_) => Told::new(
+            StatusCode::BAD_GATEWAY,
+            "EXCHANGE_ERROR",
+            "The exchange could not be asked. Please try again.",
+        )
+        .with(KEPT),
+        ExchangeError::TimedOut => Told::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            "UPSTREAM_TIMEOUT",
+            "The exchange did not answer in time. Please try again.",
+        )
+        .with(KEPT),
     }
 }
 

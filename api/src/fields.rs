@@ -5,6 +5,7 @@
 use crate::filter::is_storable;
 use crate::value::{Amount, Info};
 use chrono::{DateTime, Utc};
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use tiris_shared::error::{Error, Result};
 use tiris_shared::ledger::{Asset, OrderId};
@@ -85,6 +86,29 @@ impl Fields {
         }
     }
 
+    /// A credential of at most `max` characters, each of which `is_allowed`, as `rule` says it. What was given is never
+    /// shown back.
+    pub(crate) fn secret(
+        &mut self,
+        name: &'static str,
+        max: usize,
+        (is_allowed, rule): (fn(char) -> bool, &str),
+    ) -> Result<Option<SecretString>> {
+        let secret: SecretString = match self.take(name) {
+            None => return Ok(None),
+            Some(Value::String(text)) => text.into(),
+            Some(_) => return Err(Error::invalid(name, "must be a string")),
+        };
+        let length = secret.expose_secret().chars().count();
+        if !(1..=max).contains(&length) {
+            return Err(Error::invalid(name, format!("must have 1 to {max} characters (given: {length})")));
+        }
+        if !secret.expose_secret().chars().all(is_allowed) {
+            return Err(Error::invalid(name, format!("must have {rule} only")));
+        }
+        Ok(Some(secret))
+    }
+
     /// One of a fixed set of texts.
     pub(crate) fn one_of<T: Copy>(&mut self, name: &'static str, allowed: &[(&str, T)]) -> Result<Option<T>> {
         let Some(value) = self.take(name) else { return Ok(None) };
@@ -155,6 +179,11 @@ impl Fields {
     /// Free JSON; absent is empty.
     pub(crate) fn info(&mut self) -> Result<Info> {
         self.take("info").map_or_else(|| Ok(Info::default()), Info::from_value)
+    }
+
+    /// Free JSON that replaces what is there; absent leaves it alone.
+    pub(crate) fn new_info(&mut self) -> Result<Option<Info>> {
+        self.take("info").map(Info::from_value).transpose()
     }
 
     /// A list of at most `max` objects; absent is empty.

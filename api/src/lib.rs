@@ -7,6 +7,7 @@ pub mod app;
 pub mod auth;
 pub mod cli;
 pub mod command;
+pub mod exchange;
 pub mod settings;
 
 mod body;

@@ -2,12 +2,14 @@
 //!
 //! Owns: names, defaults and checks. Must not know: what the settings are used for.
 
+use crate::exchange::ExchangeSettings;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use tiris_shared::config::{
     ConfigError, DatabaseArgs, DatabaseConfig, Environment, Problems, ServiceArgs, ServiceConfig,
 };
+use tiris_shared::crypto::{EncryptionArgs, EncryptionConfig};
 
 /// Where health and metrics are served unless told otherwise.
 const ADMIN_LISTEN_DEFAULT: &str = "127.0.0.1:9464";
@@ -66,6 +68,10 @@ pub struct ServeArgs {
     #[command(flatten)]
     keys: KeyArgs,
     #[command(flatten)]
+    encryption: EncryptionArgs,
+    #[command(flatten)]
+    exchanges: ExchangeArgs,
+    #[command(flatten)]
     database: DatabaseArgs,
     #[command(flatten)]
     service: ServiceArgs,
@@ -82,6 +88,10 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// Files of the keys for access tokens; the first one signs.
     pub key_files: Vec<PathBuf>,
+    /// What credentials are encrypted with.
+    pub encryption: EncryptionConfig,
+    /// Where the exchanges are.
+    pub exchanges: ExchangeSettings,
     /// How to reach PostgreSQL.
     pub database: DatabaseConfig,
     /// Environment, admin listener, log and shutdown.
@@ -95,22 +105,83 @@ impl ServeArgs {
         let listen = problems.parse("TIRIS_API_LISTEN", &self.listen);
         let seconds =
             problems.parse_within("TIRIS_REQUEST_SECONDS", &self.request_seconds, 1, REQUEST_SECONDS_MAX);
+        let request_timeout = seconds.map(|seconds| Duration::from_secs(u64::from(seconds)));
         let cors_origins = origins(&self.cors_origins, &mut problems);
         let database = self.database.check(&mut problems);
         let service = self.service.check(ADMIN_LISTEN_DEFAULT, &mut problems);
-        let key_files = self.keys.check(service.as_ref().map(|service| service.environment), &mut problems);
+        let environment = service.as_ref().map(|service| service.environment);
+        let key_files = self.keys.check(environment, &mut problems);
+        let encryption = self.encryption.check(environment, &mut problems);
+        let exchanges = self.exchanges.check(environment, request_timeout, &mut problems);
         let checked = || {
             Some(Settings {
                 listen: listen?,
-                request_timeout: Duration::from_secs(u64::from(seconds?)),
+                request_timeout: request_timeout?,
                 cors_origins,
                 key_files: key_files?,
+                encryption: encryption?,
+                exchanges: exchanges?,
                 database: database?,
                 service: service?,
             })
         };
         let checked = checked();
         problems.finish(checked)
+    }
+}
+
+/// Where the exchanges are, and when they are asked.
+#[derive(clap::Args, Clone, Debug)]
+pub struct ExchangeArgs {
+    /// Base address of Binance
+    #[arg(long, env = "TIRIS_BINANCE_URL", default_value = "https://api.binance.com", value_name = "URL")]
+    binance_url: String,
+    /// Base address of Kraken
+    #[arg(long, env = "TIRIS_KRAKEN_URL", default_value = "https://api.kraken.com", value_name = "URL")]
+    kraken_url: String,
+    /// Base address of Gate.io
+    #[arg(long, env = "TIRIS_GATE_URL", default_value = "https://api.gateio.ws", value_name = "URL")]
+    gate_url: String,
+    /// Seconds asking an exchange may take with all tries (1 to 60); never more than two thirds of TIRIS_REQUEST_SECONDS
+    #[arg(long, env = "TIRIS_EXCHANGE_SECONDS", default_value = "10", value_name = "SECONDS")]
+    exchange_seconds: String,
+    /// Whether the exchange is asked as soon as credentials are made or changed: on or off
+    #[arg(long, env = "TIRIS_VERIFY_BINDINGS", default_value = "off", value_name = "WHEN")]
+    verify_bindings: String,
+}
+
+impl ExchangeArgs {
+    /// Checks the settings, noting every mistake.
+    fn check(
+        &self,
+        environment: Option<Environment>,
+        request_timeout: Option<Duration>,
+        problems: &mut Problems,
+    ) -> Option<ExchangeSettings> {
+        let is_safe = |url: &str| url.starts_with("https://") || environment == Some(Environment::Dev);
+        let mut base = |name: &str, given: &str| {
+            let url = given.trim().trim_end_matches('/').to_owned();
+            let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+            if host.is_none_or(str::is_empty) || !is_safe(&url) || url.contains(['?', '#', '@', ' ']) {
+                problems.add(name, format_args!("must look like https://host[:port] (given: {given:?})"));
+            }
+            url
+        };
+        let binance_url = base("TIRIS_BINANCE_URL", &self.binance_url);
+        let kraken_url = base("TIRIS_KRAKEN_URL", &self.kraken_url);
+        let gate_url = base("TIRIS_GATE_URL", &self.gate_url);
+        let seconds = problems.parse_within("TIRIS_EXCHANGE_SECONDS", &self.exchange_seconds, 1, 60);
+        let verify_changes = match self.verify_bindings.as_str() {
+            "on" => true,
+            "off" => false,
+            other => {
+                problems.add("TIRIS_VERIFY_BINDINGS", format_args!("must be on or off (given: {other:?})"));
+                false
+            }
+        };
+        // So that the answer is ours, and not that the request took too long.
+        let timeout = Duration::from_secs(seconds?.into()).min(request_timeout? * 2 / 3);
+        Some(ExchangeSettings { binance_url, kraken_url, gate_url, timeout, verify_changes })
     }
 }
 

@@ -4,10 +4,12 @@
 
 use crate::auth::keys::Keys;
 use crate::auth::session::Sessions;
+use crate::exchange::Exchanges;
 use sea_orm::{DatabaseConnection, SqlxPostgresConnector};
 use sqlx::PgPool;
 use std::sync::Arc;
 use tiris_shared::admin::Readiness;
+use tiris_shared::crypto::Secrets;
 
 /// Shared handles; cloning is cheap.
 #[derive(Clone)]
@@ -21,15 +23,25 @@ pub(crate) struct Parts {
     pub(crate) db: DatabaseConnection,
     /// Who is signed in.
     pub(crate) sessions: Sessions,
+    /// What encrypts credentials.
+    pub(crate) secrets: Secrets,
+    /// Whom to ask about credentials.
+    pub(crate) exchanges: Exchanges,
     /// What makes the process ready.
     pub(crate) readiness: Readiness,
 }
 
 impl State {
-    pub(crate) fn new(pool: PgPool, keys: Arc<Keys>, readiness: Readiness) -> Self {
+    pub(crate) fn new(
+        pool: PgPool,
+        keys: Arc<Keys>,
+        secrets: Secrets,
+        exchanges: Exchanges,
+        readiness: Readiness,
+    ) -> Self {
         let db = SqlxPostgresConnector::from_sqlx_postgres_pool(pool.clone());
         let sessions = Sessions::new(keys, pool.clone());
-        Self(Arc::new(Parts { pool, db, sessions, readiness }))
+        Self(Arc::new(Parts { pool, db, sessions, secrets, exchanges, readiness }))
     }
 }
 

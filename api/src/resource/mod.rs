@@ -21,8 +21,9 @@ pub(crate) use tradings::Tradings;
 pub(crate) use transactions::Transactions;
 pub(crate) use users::Users;
 
-use poem_openapi::Tags;
 use poem_openapi::types::ParseFromParameter;
+use poem_openapi::{Object, Tags};
+use serde::Serialize;
 use tiris_shared::error::{Error, Result};
 use uuid::{Uuid, uuid};
 
@@ -35,6 +36,12 @@ const MESSAGE_BYTES_MAX: usize = 4 * 1024;
 const EXAMPLE_ID: Uuid = uuid!("01928f2e-7c3a-7b6f-9d10-3f5d2a1b4c5e");
 /// Another one, where two must differ.
 const EXAMPLE_OTHER_ID: Uuid = uuid!("01928f2e-7c3a-7b70-8a21-64c0d1e2f3a4");
+
+/// Said in words.
+#[derive(Object, Serialize)]
+struct Message {
+    message: String,
+}
 
 /// Groups of operations.
 #[derive(Tags)]

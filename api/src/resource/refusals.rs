@@ -24,6 +24,14 @@ const FOR_ADMINS: Told = (
     403,
     "`ACCESS_DENIED`: the caller is no admin; `ACCOUNT_DISABLED`: the account of the caller is disabled",
 );
+const PUBLIC_FORBIDDEN: Told = (
+    403,
+    "`ACCESS_DENIED`: a public binding is changed by admins only; `ACCOUNT_DISABLED`: the account of the caller is disabled",
+);
+const BINDING_EXISTS: Told = (
+    409,
+    "`BINDING_NAME_EXISTS`: another living binding of the caller has the name; `API_KEY_EXISTS`: another one has the API key",
+);
 const NOT_OPEN: Told = (409, "`LETTER_NOT_OPEN`: the dead letter was replayed or discarded before");
 const NOT_FOUND: Told = (404, "`NOT_FOUND`: it does not exist, or is somebody else's");
 const TOO_LARGE: Told = (413, "`BODY_TOO_LARGE`: more than 256 KiB");
@@ -63,7 +71,7 @@ refusals! {
     /// Making a trading.
     MakeTrading: [
         INVALID_BODY, UNAUTHORIZED, FORBIDDEN, (404, "`NOT_FOUND`: the exchange binding does not exist, or is somebody else's"),
-        (409, "`TRADING_NAME_EXISTS`, `SUBACCOUNT_NAME_EXISTS`"),
+        (409, "`TRADING_NAME_EXISTS`, `SUBACCOUNT_NAME_EXISTS`; with credentials also `BINDING_NAME_EXISTS`, `API_KEY_EXISTS`"),
         TOO_LARGE, NO_JSON, REJECTED, INTERNAL, UNAVAILABLE
     ];
     /// Making a sub-account.
@@ -71,6 +79,29 @@ refusals! {
         INVALID_BODY, UNAUTHORIZED, FORBIDDEN, (404, "`NOT_FOUND`: the trading does not exist, or is somebody else's"),
         (409, "`SUBACCOUNT_NAME_EXISTS`"),
         TOO_LARGE, NO_JSON, REJECTED, INTERNAL, UNAVAILABLE
+    ];
+    /// Making an exchange binding.
+    MakeBinding: [
+        INVALID_BODY, UNAUTHORIZED, FORBIDDEN, BINDING_EXISTS, TOO_LARGE, NO_JSON, INTERNAL, UNAVAILABLE
+    ];
+    /// Changing an exchange binding.
+    ChangeBinding: [
+        INVALID_BODY, UNAUTHORIZED, PUBLIC_FORBIDDEN, NOT_FOUND, BINDING_EXISTS, TOO_LARGE, NO_JSON, INTERNAL,
+        UNAVAILABLE
+    ];
+    /// Deleting an exchange binding.
+    DeleteBinding: [
+        INVALID, UNAUTHORIZED, PUBLIC_FORBIDDEN, NOT_FOUND, (409, "`BINDING_IN_USE`: a living trading uses it"),
+        INTERNAL, UNAVAILABLE
+    ];
+    /// Asking an exchange about credentials.
+    VerifyBinding: [
+        (400, "`INVALID_VALUE`: the id is no UUID; `INVALID_REQUEST`: the binding has no credentials, or they are those of \
+               an exchange that cannot be asked"),
+        UNAUTHORIZED, FORBIDDEN, NOT_FOUND, INTERNAL,
+        (502, "`EXCHANGE_ERROR`: the exchange cannot be reached, or fails; the binding is kept as `unverified`"),
+        UNAVAILABLE,
+        (504, "`UPSTREAM_TIMEOUT`: the exchange does not answer in time; the binding is kept as `unverified`")
     ];
     /// A list for admins.
     AdminListing: [UNAUTHORIZED, FOR_ADMINS, INTERNAL, UNAVAILABLE];

@@ -6,11 +6,13 @@ mod amount;
 mod info;
 mod money;
 mod seconds;
+mod secret;
 
 pub(crate) use amount::Amount;
 pub(crate) use info::Info;
 pub(crate) use money::MoneyText;
 pub(crate) use seconds::Seconds;
+pub(crate) use secret::{ClearSecret, SecretInput};
 
 /// Makes a type part of the OpenAPI document: its name, its schema, and both ways between it and JSON.
 macro_rules! described_type {

@@ -1,6 +1,8 @@
 //! Who may ask: every operation of the document, with every kind of wrong token and with other users' ids.
 
+use crate::bindings::new_binding;
 use crate::events::refused;
+use crate::exchanges::{Exchanges, KEY};
 use crate::openapi::operations;
 use crate::world::{Desk, User, World, text};
 use base64::Engine;
@@ -118,7 +120,8 @@ async fn every_operation_refuses_every_wrong_token() {
 
 /// Operations say so themselves.
 fn is_for_admins(operation: &Value) -> bool {
-    operation["responses"]["403"]["description"].as_str().is_some_and(|text| text.contains("ACCESS_DENIED"))
+    let told = operation["responses"]["403"]["description"].as_str();
+    told.is_some_and(|text| text.contains("`ACCESS_DENIED`: the caller is no admin"))
 }
 
 /// What only admins may ask.
@@ -167,14 +170,32 @@ async fn things(owner: &User<'_>, desk: &Desk) -> Vec<(&'static str, String)> {
     ]
 }
 
+const BINDING: &str = "/v1/exchange-bindings/{id}";
+
+/// A binding of the user; the only one.
+async fn binding(user: &User<'_>) -> String {
+    sqlx::query("UPDATE exchange_bindings SET status = 'deleted' WHERE user_id = $1")
+        .bind(user.id)
+        .execute(user.world.database.pool())
+        .await
+        .expect("deleted");
+    text(&user.post("/v1/exchange-bindings", new_binding("mine", "kraken", KEY)).await.data()["id"])
+}
+
 #[tokio::test]
 async fn another_users_things_do_not_exist() {
-    let world = World::start().await;
+    let exchanges = Exchanges::start().await;
+    let world = World::start_with(|settings| settings.exchanges = exchanges.settings(false)).await;
     let (owner, stranger) = (world.user("ann").await, world.user("bob").await);
     let desk = owner.desk("grid", "10", "10").await;
-    let things = things(&owner, &desk).await;
+    let mut things = things(&owner, &desk).await;
     let of_users = operations().into_iter().filter(|(_, _, operation)| !is_for_admins(operation));
     for (method, path, _) in of_users.filter(|(_, path, _)| path.contains('{')) {
+        if path.starts_with(BINDING) {
+            // One for each operation: one of them deletes it.
+            things.retain(|(prefix, _)| *prefix != BINDING);
+            things.push((BINDING, binding(&owner).await));
+        }
         let (prefix, id) = things
             .iter()
             .find(|(prefix, _)| path.starts_with(prefix))
@@ -184,6 +205,8 @@ async fn another_users_things_do_not_exist() {
         let ask = async |user: &User<'_>| match method.as_str() {
             "GET" => user.get(&path).await,
             "POST" => user.post(&path, json!({"amount": "1"})).await,
+            "PUT" => user.put(&path, json!({})).await,
+            "DELETE" => user.delete(&path).await,
             other => panic!("{other} {path} has no case here"),
         };
         assert_eq!(ask(&stranger).await.refusal(), (404, "NOT_FOUND"), "{method} {path}");

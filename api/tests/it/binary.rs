@@ -10,10 +10,18 @@ use tiris_shared::testing::{Process, TestDatabase, free_port, scratch_dir};
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tiris-api");
 const START_LIMIT: Duration = Duration::from_secs(20);
 
-fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+pub(crate) fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut command = Command::new(PROGRAM);
-    for name in ["DATABASE_URL", "TIRIS_ENV", "TIRIS_JWT_KEY_FILE", "TIRIS_API_LISTEN", "TIRIS_ADMIN_LISTEN"]
-    {
+    for name in [
+        "DATABASE_URL",
+        "TIRIS_ENV",
+        "TIRIS_JWT_KEY_FILE",
+        "TIRIS_API_LISTEN",
+        "TIRIS_ADMIN_LISTEN",
+        "TIRIS_ENCRYPTION_FILE",
+        "TIRIS_ENCRYPTION_KEYS",
+        "TIRIS_FINGERPRINT_KEY",
+    ] {
         command.env_remove(name);
     }
     command.args(arguments).envs(environment.iter().copied()).output().expect("it runs")
@@ -32,6 +40,7 @@ async fn a_token_made_on_the_command_line_works_until_the_server_is_told_to_stop
     let mut server = Process::command(Path::new(PROGRAM))
         .env("DATABASE_URL", database.url())
         .env("TIRIS_JWT_KEY_FILE", &key)
+        .env("TIRIS_ENCRYPTION_FILE", folder.path().join("encryption.env"))
         .env("TIRIS_API_LISTEN", format!("127.0.0.1:{port}"))
         .env("TIRIS_ADMIN_LISTEN", format!("127.0.0.1:{admin_port}"))
         .spawn()
@@ -94,6 +103,11 @@ fn all_mistakes_in_the_settings_are_told_at_once() {
         ("TIRIS_ADMIN_LISTEN", "nowhere"),
         ("TIRIS_REQUEST_SECONDS", "0"),
         ("TIRIS_CORS_ORIGINS", "tiris.ai"),
+        ("TIRIS_BINANCE_URL", "http://insecure.example.com"),
+        ("TIRIS_EXCHANGE_SECONDS", "0"),
+        ("TIRIS_VERIFY_BINDINGS", "perhaps"),
+        ("TIRIS_ENCRYPTION_KEYS", "no-key"),
+        ("TIRIS_FINGERPRINT_KEY", "no-key"),
         ("TIRIS_ENV", "production"),
     ];
     let output = run(&["serve"], &wrong);
@@ -110,7 +124,9 @@ fn all_mistakes_in_the_settings_are_told_at_once() {
 fn production_makes_no_keys_and_no_tokens() {
     let output =
         run(&["serve"], &[("TIRIS_ENV", "production"), ("DATABASE_URL", "postgres://u@127.0.0.1/d")]);
-    assert!(utf8(&output.stderr).contains("TIRIS_JWT_KEY_FILE"), "{}", utf8(&output.stderr));
+    for name in ["TIRIS_JWT_KEY_FILE", "TIRIS_ENCRYPTION_KEYS", "TIRIS_FINGERPRINT_KEY"] {
+        assert!(utf8(&output.stderr).contains(name), "{}", utf8(&output.stderr));
+    }
     let environment = [
         ("TIRIS_ENV", "production"),
         ("DATABASE_URL", "postgres://u@127.0.0.1/d"),
@@ -129,6 +145,9 @@ fn the_help_names_every_setting() {
         "TIRIS_ADMIN_LISTEN",
         "TIRIS_JWT_KEY_FILE",
         "TIRIS_CORS_ORIGINS",
+        "TIRIS_ENCRYPTION_KEYS",
+        "TIRIS_FINGERPRINT_KEY",
+        "TIRIS_KRAKEN_URL",
         "TIRIS_REQUEST_SECONDS",
         "TIRIS_ENV",
         "TIRIS_LOG",

@@ -1,22 +1,11 @@
 //! Events as the portal and an operator see them: state, dead letters, replays, bots.
 
-use crate::world::{Desk, User, World, text};
+use crate::world::{Desk, User, World, admin, text};
 use serde_json::{Value, json};
 use tiris_shared::event::Kind;
 use tiris_shared::ids::new_id;
 use tiris_shared::store::dead_letters::{Cause, Class, NewLetter, insert};
 use uuid::Uuid;
-
-/// Makes an admin of a user who has asked nothing yet.
-async fn admin<'w>(world: &'w World, name: &str) -> User<'w> {
-    let user = world.user(name).await;
-    sqlx::query("UPDATE users SET role = 'admin' WHERE id = $1")
-        .bind(user.id)
-        .execute(world.database.pool())
-        .await
-        .expect("an admin");
-    user
-}
 
 fn debit(user: &User<'_>, desk: &Desk, event_id: &str, amount: &str) -> Value {
     json!({"event_id": event_id, "event_type": Kind::BalanceUpdated.bare_subject(), "timestamp": "2026-01-02T03:04:05Z",

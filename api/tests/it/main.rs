@@ -3,8 +3,10 @@
 mod access;
 mod balances;
 mod binary;
+mod bindings;
 mod envelope;
 mod events;
+mod exchanges;
 mod free_json;
 mod history;
 mod journey;

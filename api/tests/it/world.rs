@@ -9,8 +9,10 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 use tiris_api::app::App;
 use tiris_api::auth::{keys::Keys, token};
+use tiris_api::exchange::ExchangeSettings;
 use tiris_api::settings::Settings;
 use tiris_shared::config::{DatabaseConfig, Environment, LogConfig, ServiceConfig};
+use tiris_shared::crypto::EncryptionConfig;
 use tiris_shared::database;
 use tiris_shared::ids::{UserId, new_id};
 use tiris_shared::testing::{TestDatabase, scratch_dir};
@@ -124,6 +126,17 @@ pub(crate) fn http_client() -> reqwest::Client {
     reqwest::Client::builder().timeout(std::time::Duration::from_secs(30)).build().expect("a client")
 }
 
+/// Makes an admin of a new user.
+pub(crate) async fn admin<'w>(world: &'w World, name: &str) -> User<'w> {
+    let user = world.user(name).await;
+    sqlx::query("UPDATE users SET role = 'admin' WHERE id = $1")
+        .bind(user.id)
+        .execute(world.database.pool())
+        .await
+        .expect("an admin");
+    user
+}
+
 /// Settings of a test: free ports, no log.
 pub(crate) fn settings(database_url: &str, key_file: PathBuf) -> Settings {
     let anywhere: SocketAddr = "127.0.0.1:0".parse().expect("an address");
@@ -131,6 +144,19 @@ pub(crate) fn settings(database_url: &str, key_file: PathBuf) -> Settings {
         listen: anywhere,
         request_timeout: std::time::Duration::from_secs(15),
         cors_origins: vec!["https://tiris.ai".to_owned()],
+        encryption: EncryptionConfig {
+            keys: "".into(),
+            fingerprint_key: "".into(),
+            file: Some(key_file.with_file_name("encryption.env")),
+        },
+        // Where nobody listens: what no test meant to ask is not asked.
+        exchanges: ExchangeSettings {
+            binance_url: "http://127.0.0.1:9".to_owned(),
+            kraken_url: "http://127.0.0.1:9".to_owned(),
+            gate_url: "http://127.0.0.1:9".to_owned(),
+            timeout: std::time::Duration::from_secs(2),
+            verify_changes: false,
+        },
         key_files: vec![key_file],
         database: DatabaseConfig { url: database_url.into(), max_connections: 10 },
         service: ServiceConfig {
@@ -207,6 +233,20 @@ impl User<'_> {
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
         self.post_text(path, body.to_string()).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
+        self.ask(Method::PUT, path, Some(body)).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.ask(Method::DELETE, path, None).await
+    }
+
+    pub(crate) async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+        let bearer = format!("Bearer {}", self.token);
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        self.world.ask(method, path, &headers, body.map(|body| body.to_string())).await
     }
 
     /// Posts a body as it stands, to the last byte.

@@ -97,5 +97,4 @@ fn split(stored: &[u8]) -> Result<(&str, [u8; NONCE_BYTES], &[u8]), CryptoError>
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
 mod tests;

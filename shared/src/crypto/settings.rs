@@ -183,5 +183,4 @@ fn create(file: &Path) -> Result<(), SecretsError> {
 }
 
 #[cfg(test)]
-#[path = "settings_tests.rs"]
 mod tests;

@@ -1,127 +1,68 @@
 //! Exchange bindings: accounts at exchanges, private ones with credentials and public ones without.
 
-use super::refusals::Filtered;
-use super::{Tag, stored};
+mod create;
+mod credentials;
+mod load;
+mod object;
+mod update;
+mod verify;
+
+pub(super) use create::Insert;
+pub(super) use credentials::{Credentials, GivenCredentials};
+pub(super) use object::BindingSummary;
+pub(super) use object::ExchangeType;
+pub(super) use verify::after_change;
+
+use super::refusals::{ChangeBinding, DeleteBinding, Filtered, MakeBinding, One, VerifyBinding};
+use super::{Message, Tag};
 use crate::auth::Caller;
-use crate::envelope::{Answer, Reply};
+use crate::body::JsonBody;
+use crate::envelope::{Answer, Made, Reply};
 use crate::filter::containing;
+use crate::ledger;
 use crate::state::State;
-use crate::value::Info;
-use chrono::{DateTime, Utc};
+use create::{CreateWork, NewBinding, record};
+use object::{ExchangeBinding, ExchangeBindingList, RevealedBinding, VerifiedBinding};
 use poem::web::Data;
-use poem_openapi::param::Query;
-use poem_openapi::{Enum, Object, OpenApi};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
-use serde::Serialize;
-use tiris_shared::entity::exchange_bindings::{Column, Entity, Model};
+use poem_openapi::OpenApi;
+use poem_openapi::param::{Path, Query};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder};
+use tiris_shared::entity::exchange_bindings::{Column, Entity};
 use tiris_shared::error::{Error, Result};
+use tiris_shared::ids::{BindingId, new_id};
+use update::{BindingChange, DeleteWork, UpdateWork};
 use uuid::Uuid;
 
 /// Operations on exchange bindings.
 pub(crate) struct ExchangeBindings;
 
-/// Which exchange.
-#[derive(Clone, Copy, Enum, Serialize)]
-#[oai(rename_all = "snake_case")]
-#[serde(rename_all = "snake_case")]
-pub(super) enum ExchangeType {
-    Binance,
-    Kraken,
-    Gate,
-    Coinbase,
-    Okx,
-    Virtual,
-}
-
-/// Whose binding it is.
-#[derive(Clone, Copy, Enum, Serialize)]
-#[oai(rename_all = "snake_case")]
-#[serde(rename_all = "snake_case")]
-pub(super) enum BindingKind {
-    /// One user's, with credentials.
-    Private,
-    /// Everybody's, for paper and backtest tradings.
-    Public,
-}
-
-/// What the exchange said about the credentials.
-#[derive(Clone, Copy, Enum, Serialize)]
-#[oai(rename_all = "snake_case")]
-#[serde(rename_all = "snake_case")]
-pub(super) enum BindingStatus {
-    Unverified,
-    Valid,
-    Refused,
-    Deleted,
-}
-
-/// An account at an exchange.
-#[derive(Object, Serialize)]
-struct ExchangeBinding {
-    id: Uuid,
-    name: String,
-    exchange_type: ExchangeType,
-    kind: BindingKind,
-    status: BindingStatus,
-    /// First and last characters of the API key; null for public bindings
-    #[oai(nullable)]
-    masked_api_key: Option<String>,
-    /// When the exchange was last asked
-    #[oai(nullable)]
-    last_verified_at: Option<DateTime<Utc>>,
-    /// Free JSON
-    info: Info,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
-}
-
-/// All bindings, newest first.
-#[derive(Object, Serialize)]
-struct ExchangeBindingList {
-    exchange_bindings: Vec<ExchangeBinding>,
-}
-
-impl ExchangeBinding {
-    fn from_row(row: Model) -> Result<Self> {
-        Ok(Self {
-            id: row.id,
-            name: row.name,
-            exchange_type: stored(&row.exchange_type)?,
-            kind: stored(&row.kind)?,
-            status: stored(&row.status)?,
-            masked_api_key: row.masked_api_key,
-            last_verified_at: row.last_verified_at,
-            info: Info::from_column(row.info),
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-        })
-    }
-}
-
-/// A binding as tradings show it.
-#[derive(Object, Serialize)]
-pub(super) struct BindingSummary {
-    id: Uuid,
-    name: String,
-    exchange_type: ExchangeType,
-    kind: BindingKind,
-    status: BindingStatus,
-}
-
-impl BindingSummary {
-    pub(super) fn from_row(row: &Model) -> Result<Self> {
-        Ok(Self {
-            id: row.id,
-            name: row.name.clone(),
-            exchange_type: stored(&row.exchange_type)?,
-            kind: stored(&row.kind)?,
-            status: stored(&row.status)?,
-        })
-    }
+async fn living(state: &State, which: Condition, info: Option<&str>) -> Result<ExchangeBindingList> {
+    let rows = Entity::find()
+        .filter(which)
+        .filter(Column::Status.ne("deleted"))
+        .filter(containing(Column::Info, info)?)
+        .order_by_desc(Column::CreatedAt)
+        .order_by_desc(Column::Id)
+        .all(&state.db)
+        .await?;
+    ExchangeBindingList::from_rows(rows)
 }
 
 #[OpenApi(prefix_path = "/v1/exchange-bindings", tag = "Tag::ExchangeBindings")]
 impl ExchangeBindings {
+    /// The caller's own bindings, newest first, without their credentials
+    #[oai(path = "/", method = "get", operation_id = "listExchangeBindings")]
+    async fn list(
+        &self,
+        caller: Caller,
+        state: Data<&State>,
+        /// JSON object the `info` of a binding must contain
+        info: Query<Option<String>>,
+    ) -> Answer<ExchangeBindingList, Filtered> {
+        let mine = Condition::all().add(Column::UserId.eq(caller.user().0));
+        Ok(Reply::new(living(&state, mine, info.0.as_deref()).await?))
+    }
+
     /// The bindings everybody may use
     #[oai(path = "/public", method = "get", operation_id = "listPublicExchangeBindings")]
     async fn public(
@@ -131,16 +72,109 @@ impl ExchangeBindings {
         /// JSON object the `info` of a binding must contain
         info: Query<Option<String>>,
     ) -> Answer<ExchangeBindingList, Filtered> {
-        let rows = Entity::find()
-            .filter(Column::Kind.eq("public"))
-            .filter(Column::Status.ne("deleted"))
-            .filter(containing(Column::Info, info.0.as_deref())?)
-            .order_by_desc(Column::CreatedAt)
-            .order_by_desc(Column::Id)
-            .all(&state.db)
-            .await
-            .map_err(Error::from)?;
-        let exchange_bindings = rows.into_iter().map(ExchangeBinding::from_row).collect::<Result<_>>()?;
-        Ok(Reply::new(ExchangeBindingList { exchange_bindings }))
+        let public = Condition::all().add(Column::Kind.eq("public"));
+        Ok(Reply::new(living(&state, public, info.0.as_deref()).await?))
+    }
+
+    /// Makes a private binding; its credentials are encrypted
+    ///
+    /// Where the service is set up to ask the exchange at once, the answer has its `status`; it stays `unverified` when
+    /// the exchange cannot be reached.
+    #[oai(path = "/", method = "post", operation_id = "createExchangeBinding")]
+    async fn create(
+        &self,
+        caller: Caller,
+        state: Data<&State>,
+        body: JsonBody<NewBinding>,
+    ) -> Made<ExchangeBinding, MakeBinding> {
+        let id = BindingId(new_id());
+        let (secrets, actor, user) = (&state.secrets, caller.actor(), caller.user());
+        ledger::commit(&state.pool, &CreateWork { secrets, actor, user, id, new: &body.0 }).await?;
+        after_change(&state, &caller, id).await?;
+        Ok(Reply::new(ExchangeBinding::from_row(load::visible(&state.db, id, user).await?)?))
+    }
+
+    /// One binding, its owner's with the credentials in clear
+    ///
+    /// Every such answer is kept in the audit trail, and nobody may store it.
+    #[oai(path = "/:id", method = "get", operation_id = "getExchangeBinding")]
+    async fn get(
+        &self,
+        caller: Caller,
+        state: Data<&State>,
+        /// The binding
+        id: Path<Uuid>,
+    ) -> Answer<RevealedBinding, One> {
+        let row = load::visible(&state.db, BindingId(id.0), caller.user()).await?;
+        let credentials = Credentials::open(&state.secrets, &row)?;
+        if credentials.is_some() {
+            // Kept before it is shown: without a trace nothing is.
+            let mut connection = state.pool.acquire().await.map_err(Error::from)?;
+            let (id, nothing) = (BindingId(id.0), (None, None));
+            record(&mut connection, caller.actor(), "exchange_binding.reveal", id, nothing).await?;
+        }
+        Ok(Reply::unstored(RevealedBinding::new(row, credentials)?))
+    }
+
+    /// Changes a binding; a public one by admins only
+    ///
+    /// What is absent stays. New credentials, or another exchange, make the binding `unverified` until the exchange is
+    /// asked.
+    #[oai(path = "/:id", method = "put", operation_id = "updateExchangeBinding")]
+    async fn update(
+        &self,
+        caller: Caller,
+        state: Data<&State>,
+        /// The binding
+        id: Path<Uuid>,
+        body: JsonBody<BindingChange>,
+    ) -> Answer<ExchangeBinding, ChangeBinding> {
+        let (id, user) = (BindingId(id.0), caller.user());
+        let work = UpdateWork {
+            secrets: &state.secrets,
+            actor: caller.actor(),
+            user,
+            is_admin: caller.is_admin(),
+            id,
+            change: &body.0,
+        };
+        ledger::commit(&state.pool, &work).await?;
+        if body.0.concerns_credentials() {
+            after_change(&state, &caller, id).await?;
+        }
+        Ok(Reply::new(ExchangeBinding::from_row(load::visible(&state.db, id, user).await?)?))
+    }
+
+    /// Deletes a binding no living trading uses, and destroys its credentials; a public one by admins only
+    #[oai(path = "/:id", method = "delete", operation_id = "deleteExchangeBinding")]
+    async fn delete(
+        &self,
+        caller: Caller,
+        state: Data<&State>,
+        /// The binding
+        id: Path<Uuid>,
+    ) -> Answer<Message, DeleteBinding> {
+        let work = DeleteWork {
+            actor: caller.actor(),
+            user: caller.user(),
+            is_admin: caller.is_admin(),
+            id: BindingId(id.0),
+        };
+        ledger::commit(&state.pool, &work).await?;
+        Ok(Reply::new(Message { message: "The exchange binding is deleted.".to_owned() }))
+    }
+
+    /// Asks the exchange whether the credentials are valid, with one signed call that changes nothing there
+    ///
+    /// For Binance, Kraken and Gate.io. When the exchange cannot be asked, the binding is kept as `unverified`.
+    #[oai(path = "/:id/verify", method = "post", operation_id = "verifyExchangeBinding")]
+    async fn verify(
+        &self,
+        caller: Caller,
+        state: Data<&State>,
+        /// The binding
+        id: Path<Uuid>,
+    ) -> Answer<VerifiedBinding, VerifyBinding> {
+        Ok(Reply::new(verify::verify(&state, &caller, BindingId(id.0)).await?))
     }
 }

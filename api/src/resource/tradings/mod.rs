@@ -2,7 +2,7 @@
 
 mod create;
 
-use super::exchange_bindings::BindingSummary;
+use super::exchange_bindings::{BindingSummary, after_change};
 use super::refusals::{Filtered, MakeTrading, One};
 use super::{Tag, stored};
 use crate::auth::Caller;
@@ -21,7 +21,7 @@ use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOr
 use serde::Serialize;
 use tiris_shared::entity::{exchange_bindings, tradings};
 use tiris_shared::error::{Error, Result};
-use tiris_shared::ids::{TradingId, UserId, new_id};
+use tiris_shared::ids::{BindingId, TradingId, UserId, new_id};
 use uuid::Uuid;
 
 /// Operations on tradings.
@@ -134,7 +134,8 @@ impl Tradings {
 
     /// Makes a trading, with its sub-accounts if given
     ///
-    /// Sub-accounts and their initial deposits are made together with the trading, all or nothing.
+    /// Sub-accounts and their initial deposits are made together with the trading, all or nothing; so is the private
+    /// binding, with the same name, of a type that names an exchange.
     #[oai(path = "/", method = "post", operation_id = "createTrading")]
     async fn create(
         &self,
@@ -142,8 +143,19 @@ impl Tradings {
         state: Data<&State>,
         body: JsonBody<NewTrading>,
     ) -> Made<Trading, MakeTrading> {
-        let work = TradingWork { user: caller.user(), id: TradingId(new_id()), new: body.0 };
+        let (binding, makes_binding) = (BindingId(new_id()), body.0.makes_binding());
+        let work = TradingWork {
+            user: caller.user(),
+            id: TradingId(new_id()),
+            binding,
+            new: body.0,
+            secrets: &state.secrets,
+            actor: caller.actor(),
+        };
         ledger::commit(&state.pool, &work).await?;
+        if makes_binding {
+            after_change(&state, &caller, binding).await?;
+        }
         Ok(Reply::new(Trading::load(&state.db, work.user, work.id.0).await?))
     }
 

@@ -45,6 +45,11 @@ impl Folder {
         self.0.join("jwt.pem")
     }
 
+    /// What credentials are encrypted with; the API makes it when it is missing.
+    pub(crate) fn encryption_file(&self) -> PathBuf {
+        self.0.join("encryption.env")
+    }
+
     pub(crate) fn ports_file(&self) -> PathBuf {
         self.0.join("ports.json")
     }

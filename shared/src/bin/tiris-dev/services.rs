@@ -31,7 +31,11 @@ impl Services<'_> {
     pub(crate) fn api(&self) -> Result<Process> {
         let listen = format!("127.0.0.1:{}", self.ports.api);
         let command = self.service("tiris-api", "serve", self.ports.api_admin)?;
-        command.env("TIRIS_API_LISTEN", listen).env("TIRIS_JWT_KEY_FILE", self.folder.key_file()).spawn()
+        command
+            .env("TIRIS_API_LISTEN", listen)
+            .env("TIRIS_JWT_KEY_FILE", self.folder.key_file())
+            .env("TIRIS_ENCRYPTION_FILE", self.folder.encryption_file())
+            .spawn()
     }
 
     pub(crate) fn ingest(&self) -> Result<Process> {

@@ -1,0 +1,123 @@
+//! Binance: `GET /api/v3/account`, its query signed with HMAC-SHA-256.
+
+use super::http::{Answered, Body, Http, secret_header};
+use super::sign::{hex, hmac_sha256, now_millis};
+use super::{ApiKey, ExchangeError, Meaning, Verdict, ask, concluded, json};
+use poem::http::{Request, StatusCode};
+use secrecy::ExposeSecret;
+use serde_json::Value;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+/// Milliseconds a call stays valid at Binance.
+const RECEIVE_WINDOW_MILLIS: u32 = 5_000;
+/// Codes by which Binance refuses a key or a signature: malformed key, invalid key or address, unknown key id, wrong
+/// signature.
+const REFUSALS: [i64; 4] = [-2014, -2015, -2008, -1022];
+/// The code of a time outside of the window.
+const WRONG_TIME: i64 = -1021;
+
+pub(super) struct Binance {
+    base: String,
+    /// What Binance's clock is ahead of ours.
+    ahead_millis: AtomicI64,
+}
+
+impl Binance {
+    pub(super) fn new(base: &str) -> Self {
+        Self { base: base.to_owned(), ahead_millis: AtomicI64::new(0) }
+    }
+
+    pub(super) async fn verify(&self, http: &Http, api: ApiKey<'_>) -> Result<Verdict, ExchangeError> {
+        let make = || self.account(api);
+        let meaning = meaning(&ask(http, make).await?);
+        if meaning != Meaning::WrongTime {
+            return concluded(meaning);
+        }
+        self.learn_time(http).await?;
+        concluded(self::meaning(&ask(http, make).await?))
+    }
+
+    fn account(&self, api: ApiKey<'_>) -> Result<Request<Body>, ExchangeError> {
+        let timestamp = now_millis() + self.ahead_millis.load(Ordering::Relaxed);
+        // Without the assets the account does not hold, the answer is short.
+        let query = format!("omitZeroBalances=true&recvWindow={RECEIVE_WINDOW_MILLIS}&timestamp={timestamp}");
+        let signature = sign(api.secret.expose_secret(), &query);
+        let uri = format!("{}/api/v3/account?{query}&signature={signature}", self.base);
+        let unusable = |_| ExchangeError::Unreachable("the key does not fit a header".to_owned());
+        let key = secret_header(api.key).map_err(unusable)?;
+        let request = Request::get(uri).header("X-MBX-APIKEY", key).body(Body::default());
+        request.map_err(|error| ExchangeError::Unreachable(error.to_string()))
+    }
+
+    async fn learn_time(&self, http: &Http) -> Result<(), ExchangeError> {
+        let asked_at = now_millis();
+        let make = || {
+            let request = Request::get(format!("{}/api/v3/time", self.base)).body(Body::default());
+            request.map_err(|error| ExchangeError::Unreachable(error.to_string()))
+        };
+        let answer = ask(http, make).await?;
+        let theirs = json(&answer.body)["serverTime"].as_i64();
+        let theirs = theirs
+            .ok_or_else(|| ExchangeError::Unreachable("the exchange does not tell its time".to_owned()))?;
+        let ours = asked_at + (now_millis() - asked_at) / 2;
+        self.ahead_millis.store(theirs.saturating_sub(ours), Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+fn sign(secret: &str, query: &str) -> String {
+    hex(&hmac_sha256(secret.as_bytes(), query.as_bytes()))
+}
+
+fn meaning(answer: &Answered) -> Meaning {
+    let body = json(&answer.body);
+    match (answer.status, body["code"].as_i64()) {
+        (StatusCode::OK, None) if matches!(body, Value::Object(_)) => Meaning::Verdict(Verdict::Valid),
+        (_, Some(WRONG_TIME)) => Meaning::WrongTime,
+        (_, Some(code)) if REFUSALS.contains(&code) => Meaning::Verdict(Verdict::Refused(code.to_string())),
+        (status, code) => {
+            let code = code.map(|code| format!(" and code {code}")).unwrap_or_default();
+            Meaning::Nothing(format!("Binance answers with status {}{code}", status.as_u16()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_signature_is_that_of_the_example_in_binances_documentation() {
+        let secret = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j";
+        let query = "symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&recvWindow=5000\
+                     &timestamp=1499827319559";
+        let expected = "c8db56825ae71d6d79447849e617115f4a920fa2acdcab2b053c4b2838bd6b71";
+        assert_eq!(sign(secret, query), expected);
+    }
+
+    #[test]
+    fn only_answers_about_the_key_are_a_verdict() {
+        let refused = |code: &str| Meaning::Verdict(Verdict::Refused(code.to_owned()));
+        for (status, body, expected) in [
+            (200, r#"{"balances":[]}"#, Meaning::Verdict(Verdict::Valid)),
+            (
+                401,
+                r#"{"code":-2015,"msg":"Invalid API-key, IP, or permissions for action."}"#,
+                refused("-2015"),
+            ),
+            (400, r#"{"code":-1022,"msg":"Signature for this request is not valid."}"#, refused("-1022")),
+            (400, r#"{"code":-1021,"msg":"outside of the recvWindow"}"#, Meaning::WrongTime),
+            (
+                429,
+                r#"{"code":-1003}"#,
+                Meaning::Nothing("Binance answers with status 429 and code -1003".to_owned()),
+            ),
+            (403, "<html>", Meaning::Nothing("Binance answers with status 403".to_owned())),
+            (200, "<html>", Meaning::Nothing("Binance answers with status 200".to_owned())),
+            (302, "", Meaning::Nothing("Binance answers with status 302".to_owned())),
+        ] {
+            let status = StatusCode::from_u16(status).expect("a status");
+            assert_eq!(meaning(&Answered { status, body: body.into() }), expected, "{body}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Gate.io: `GET /api/v4/spot/accounts`, method, path, query, hash of the body and time signed with HMAC-SHA-512.
+
+use super::http::{Answered, Body, Http, secret_header};
+use super::sign::{hex, hmac_sha512, now_millis, sha512};
+use super::{ApiKey, ExchangeError, Meaning, Verdict, ask, code_of, concluded, json};
+use poem::http::{Request, StatusCode};
+use secrecy::ExposeSecret;
+use serde_json::Value;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+const PATH: &str = "/api/v4/spot/accounts";
+const TIME_PATH: &str = "/api/v4/spot/time";
+/// By these Gate.io refuses a key, a signature, or what the key may do.
+const REFUSALS: [&str; 6] =
+    ["INVALID_KEY", "INVALID_SIGNATURE", "INVALID_CREDENTIALS", "FORBIDDEN", "IP_FORBIDDEN", "READ_ONLY"];
+const WRONG_TIME: &str = "REQUEST_EXPIRED";
+
+pub(super) struct Gate {
+    base: String,
+    /// What Gate.io's clock is ahead of ours.
+    ahead_millis: AtomicI64,
+}
+
+impl Gate {
+    pub(super) fn new(base: &str) -> Self {
+        Self { base: base.to_owned(), ahead_millis: AtomicI64::new(0) }
+    }
+
+    pub(super) async fn verify(&self, http: &Http, api: ApiKey<'_>) -> Result<Verdict, ExchangeError> {
+        let make = || self.accounts(api);
+        let meaning = meaning(&ask(http, make).await?);
+        if meaning != Meaning::WrongTime {
+            return concluded(meaning);
+        }
+        self.learn_time(http).await?;
+        concluded(self::meaning(&ask(http, make).await?))
+    }
+
+    fn accounts(&self, api: ApiKey<'_>) -> Result<Request<Body>, ExchangeError> {
+        let seconds = (now_millis() + self.ahead_millis.load(Ordering::Relaxed)) / 1_000;
+        let unusable = |_| ExchangeError::Unreachable("the key does not fit a header".to_owned());
+        let key = secret_header(api.key).map_err(unusable)?;
+        let request = Request::get(format!("{}{PATH}", self.base))
+            .header("KEY", key)
+            .header("Timestamp", seconds.to_string())
+            .header("SIGN", sign(api.secret.expose_secret(), "GET", (PATH, ""), &seconds.to_string()))
+            .body(Body::default());
+        request.map_err(|error| ExchangeError::Unreachable(error.to_string()))
+    }
+
+    async fn learn_time(&self, http: &Http) -> Result<(), ExchangeError> {
+        let make = || {
+            let request = Request::get(format!("{}{TIME_PATH}", self.base)).body(Body::default());
+            request.map_err(|error| ExchangeError::Unreachable(error.to_string()))
+        };
+        let asked_at = now_millis();
+        let answer = ask(http, make).await?;
+        let theirs = json(&answer.body)["server_time"].as_i64();
+        let theirs = theirs
+            .ok_or_else(|| ExchangeError::Unreachable("the exchange does not tell its time".to_owned()))?;
+        let ours = asked_at + (now_millis() - asked_at) / 2;
+        self.ahead_millis.store(theirs.saturating_sub(ours), Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// The signature of a call without a body.
+fn sign(secret: &str, method: &str, (path, query): (&str, &str), seconds: &str) -> String {
+    let body = hex(&sha512(b""));
+    let message = format!("{method}\n{path}\n{query}\n{body}\n{seconds}");
+    hex(&hmac_sha512(secret.as_bytes(), message.as_bytes()))
+}
+
+fn meaning(answer: &Answered) -> Meaning {
+    let body = json(&answer.body);
+    match (answer.status, body["label"].as_str()) {
+        (StatusCode::OK, None) if matches!(body, Value::Array(_)) => Meaning::Verdict(Verdict::Valid),
+        (_, Some(WRONG_TIME)) => Meaning::WrongTime,
+        (_, Some(label)) if REFUSALS.contains(&label) => Meaning::Verdict(Verdict::Refused(label.to_owned())),
+        (_, Some(label)) => Meaning::Nothing(format!("Gate.io answers {}", code_of(label))),
+        (status, None) => Meaning::Nothing(format!("Gate.io answers with status {}", status.as_u16())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_signature_is_that_of_the_example_in_gates_documentation() {
+        let request = ("/api/v4/futures/orders", "contract=BTC_USD&status=finished&limit=50");
+        let expected = "55f84ea195d6fe57ce62464daaa7c3c02fa9d1dde954e4c898289c9a2407a3d6\
+                        fb3faf24deff16790d726b66ac9f74526668b13bd01029199cc4fcc522418b8a";
+        assert_eq!(sign("secret", "GET", request, "1541993715"), expected);
+    }
+
+    #[test]
+    fn only_answers_about_the_key_are_a_verdict() {
+        let refused = |label: &str| Meaning::Verdict(Verdict::Refused(label.to_owned()));
+        for (status, body, expected) in [
+            (200, r#"[{"currency":"BTC","available":"1","locked":"0"}]"#, Meaning::Verdict(Verdict::Valid)),
+            (401, r#"{"label":"INVALID_KEY","message":"Invalid key provided"}"#, refused("INVALID_KEY")),
+            (401, r#"{"label":"INVALID_SIGNATURE"}"#, refused("INVALID_SIGNATURE")),
+            (403, r#"{"label":"FORBIDDEN"}"#, refused("FORBIDDEN")),
+            (403, r#"{"label":"REQUEST_EXPIRED"}"#, Meaning::WrongTime),
+            (
+                429,
+                r#"{"label":"TOO_MANY_REQUESTS"}"#,
+                Meaning::Nothing("Gate.io answers TOO_MANY_REQUESTS".to_owned()),
+            ),
+            (200, "{}", Meaning::Nothing("Gate.io answers with status 200".to_owned())),
+        ] {
+            let status = StatusCode::from_u16(status).expect("a status");
+            assert_eq!(meaning(&Answered { status, body: body.into() }), expected, "{body}");
+        }
+    }
+}

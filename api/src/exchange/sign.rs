@@ -1,0 +1,49 @@
+//! The keyed hashes exchanges ask for.
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256, Sha512};
+use std::fmt::Write;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// HMAC-SHA-256.
+pub(super) fn hmac_sha256(key: &[u8], message: &[u8]) -> Vec<u8> {
+    keyed::<Hmac<Sha256>>(key, message)
+}
+
+/// HMAC-SHA-512.
+pub(super) fn hmac_sha512(key: &[u8], message: &[u8]) -> Vec<u8> {
+    keyed::<Hmac<Sha512>>(key, message)
+}
+
+fn keyed<M: Mac + KeyInit>(key: &[u8], message: &[u8]) -> Vec<u8> {
+    // A key of any length will do.
+    let Ok(mut mac) = <M as KeyInit>::new_from_slice(key) else { return Vec::new() };
+    mac.update(message);
+    mac.finalize().into_bytes().to_vec()
+}
+
+/// SHA-256.
+pub(super) fn sha256(message: &[u8]) -> Vec<u8> {
+    Sha256::digest(message).to_vec()
+}
+
+/// SHA-512.
+pub(super) fn sha512(message: &[u8]) -> Vec<u8> {
+    Sha512::digest(message).to_vec()
+}
+
+/// Lower-case hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        // Writing to a string does not fail.
+        write!(text, "{byte:02x}").ok();
+    }
+    text
+}
+
+/// Milliseconds since 1970 by our clock.
+pub(super) fn now_millis() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

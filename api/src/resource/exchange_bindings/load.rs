@@ -1,0 +1,38 @@
+//! Finds bindings: who may see one, and who may change it.
+
+use sea_orm::{ColumnTrait, Condition, DatabaseConnection, EntityTrait, FromQueryResult, QueryFilter};
+use sqlx::{PgConnection, Row};
+use tiris_shared::entity::exchange_bindings::{Column, Entity, Model};
+use tiris_shared::error::{Error, Result};
+use tiris_shared::ids::{BindingId, UserId};
+
+/// The living binding of the user, or a public one.
+pub(super) async fn visible(db: &DatabaseConnection, id: BindingId, user: UserId) -> Result<Model> {
+    let mine = Condition::any().add(Column::UserId.eq(user.0)).add(Column::Kind.eq("public"));
+    let row = Entity::find_by_id(id.0).filter(mine).filter(Column::Status.ne("deleted")).one(db).await?;
+    row.ok_or(Error::NotFound("exchange binding"))
+}
+
+/// The same, for a change: locked until the transaction ends, also against tradings that begin to use it, and only for
+/// those who may change it.
+pub(super) async fn locked(
+    connection: &mut PgConnection,
+    id: BindingId,
+    user: UserId,
+    is_admin: bool,
+) -> Result<Model> {
+    let row = sqlx::query(
+        "SELECT * FROM exchange_bindings WHERE id = $1 AND (user_id = $2 OR kind = 'public') AND status <> 'deleted' \
+         FOR UPDATE",
+    )
+    .bind(id)
+    .bind(user)
+    .fetch_optional(connection)
+    .await?
+    .ok_or(Error::NotFound("exchange binding"))?;
+    let is_public = row.try_get::<&str, _>("kind")? == "public";
+    if is_public && !is_admin {
+        return Err(Error::AccessDenied("a public binding is changed by admins only"));
+    }
+    Ok(Model::from_query_result(&row.into(), "")?)
+}

@@ -1,0 +1,176 @@
+//! Exchanges that stand on this machine: they check signatures as the real ones do, and fail when they are told to.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use poem::endpoint::make;
+use poem::http::StatusCode;
+use poem::listener::{Acceptor, Listener, TcpListener};
+use poem::{Request, Response, Server};
+use sha2::{Digest, Sha256, Sha512};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tiris_api::exchange::ExchangeSettings;
+
+/// An API key the exchanges know; so short that the mask of a binding shows none of it.
+pub(crate) const KEY: &str = "K3yOfAnn0123456";
+/// Its secret, base64 as Kraken's are.
+pub(crate) const SECRET: &str = "U2VjcmV0T2ZBbm5Gb3JUaGVUZXN0cw==";
+
+/// How the exchanges behave.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Mood {
+    /// What their clock is ahead of ours.
+    pub(crate) ahead_millis: i64,
+    /// Calls that are answered with this status before it gets better.
+    pub(crate) failures: Vec<u16>,
+    /// Whether they never answer.
+    pub(crate) silent: bool,
+    /// How long they take to answer.
+    pub(crate) delay_millis: u64,
+    /// Whether each answer is endless.
+    pub(crate) talkative: bool,
+    /// Greatest nonce seen.
+    nonce: u64,
+    /// Paths asked so far.
+    pub(crate) asked: Vec<String>,
+}
+
+/// All three of them at one address.
+pub(crate) struct Exchanges {
+    pub(crate) url: String,
+    pub(crate) mood: Arc<Mutex<Mood>>,
+}
+
+impl Exchanges {
+    pub(crate) async fn start() -> Self {
+        let acceptor = TcpListener::bind("127.0.0.1:0").into_acceptor().await.expect("a port");
+        let address = acceptor.local_addr()[0].as_socket_addr().copied().expect("an address");
+        let mood = Arc::new(Mutex::new(Mood::default()));
+        let shared = Arc::clone(&mood);
+        let endpoint = make(move |request| answer(request, Arc::clone(&shared)));
+        tokio::spawn(Server::new_with_acceptor(acceptor).run(endpoint));
+        Self { url: format!("http://{address}"), mood }
+    }
+
+    pub(crate) fn settings(&self, verify_changes: bool) -> ExchangeSettings {
+        ExchangeSettings {
+            binance_url: self.url.clone(),
+            kraken_url: self.url.clone(),
+            gate_url: self.url.clone(),
+            timeout: Duration::from_secs(4),
+            verify_changes,
+        }
+    }
+
+    pub(crate) fn set(&self, change: impl FnOnce(&mut Mood)) {
+        change(&mut self.mood.lock().expect("unpoisoned"));
+    }
+
+    /// Paths asked since the last time.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.mood.lock().expect("unpoisoned").asked)
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn signed<M: Mac + KeyInit>(key: &[u8], message: &[u8]) -> Vec<u8> {
+    let mut mac = <M as KeyInit>::new_from_slice(key).expect("any length");
+    mac.update(message);
+    mac.finalize().into_bytes().to_vec()
+}
+
+async fn answer(mut request: Request, mood: Arc<Mutex<Mood>>) -> Response {
+    let path = request.uri().path().to_owned();
+    let body = request.take_body().into_string().await.unwrap_or_default();
+    let (failure, silent, delay, talkative, ahead) = {
+        let mut mood = mood.lock().expect("unpoisoned");
+        mood.asked.push(path.clone());
+        let failure = if mood.failures.is_empty() { None } else { Some(mood.failures.remove(0)) };
+        (failure, mood.silent, mood.delay_millis, mood.talkative, mood.ahead_millis)
+    };
+    if silent {
+        std::future::pending::<()>().await;
+    }
+    tokio::time::sleep(Duration::from_millis(delay)).await;
+    if talkative {
+        return Response::builder().body("x".repeat(3 * 1024 * 1024));
+    }
+    if let Some(status) = failure {
+        let status = StatusCode::from_u16(status).expect("a status");
+        return Response::builder().status(status).header("location", "/elsewhere").finish();
+    }
+    let now = chrono::Utc::now().timestamp_millis() + ahead;
+    let (status, text) = match path.as_str() {
+        "/api/v3/time" => (200, format!(r#"{{"serverTime":{now}}}"#)),
+        "/api/v3/account" => binance(&request, now),
+        "/0/private/Balance" => (200, kraken(&request, &body, &mut mood.lock().expect("unpoisoned").nonce)),
+        "/api/v4/spot/time" => (200, format!(r#"{{"server_time":{now}}}"#)),
+        "/api/v4/spot/accounts" => gate(&request, now),
+        _ => (404, "{}".to_owned()),
+    };
+    Response::builder().status(StatusCode::from_u16(status).expect("a status")).body(text)
+}
+
+fn binance(request: &Request, now: i64) -> (u16, String) {
+    let query = request.uri().query().unwrap_or_default();
+    let (text, signature) = query.split_once("&signature=").unwrap_or_default();
+    let timestamp = text.split_once("&timestamp=").and_then(|(_, time)| time.parse::<i64>().ok());
+    if request.header("X-MBX-APIKEY") != Some(KEY) {
+        return (401, r#"{"code":-2015,"msg":"Invalid API-key, IP, or permissions for action."}"#.to_owned());
+    }
+    if signature != hex(&signed::<Hmac<Sha256>>(SECRET.as_bytes(), text.as_bytes())) {
+        return (400, r#"{"code":-1022,"msg":"Signature for this request is not valid."}"#.to_owned());
+    }
+    if timestamp.is_none_or(|time| (now - time).abs() > 5_000) {
+        return (
+            400,
+            r#"{"code":-1021,"msg":"Timestamp for this request is outside of the recvWindow."}"#.to_owned(),
+        );
+    }
+    (200, r#"{"canTrade":true,"balances":[]}"#.to_owned())
+}
+
+fn kraken(request: &Request, body: &str, last: &mut u64) -> String {
+    let nonce = body.strip_prefix("nonce=").unwrap_or_default();
+    let message = [b"/0/private/Balance".as_slice(), &Sha256::digest(format!("{nonce}{body}"))].concat();
+    let expected =
+        STANDARD.encode(signed::<Hmac<Sha512>>(&STANDARD.decode(SECRET).expect("base64"), &message));
+    let number: u64 = nonce.parse().unwrap_or_default();
+    let error = if request.header("API-Key") != Some(KEY) {
+        Some("EAPI:Invalid key")
+    } else if request.header("API-Sign") != Some(&expected) {
+        Some("EAPI:Invalid signature")
+    } else if number <= std::mem::replace(last, number.max(*last)) {
+        Some("EAPI:Invalid nonce")
+    } else {
+        None
+    };
+    error.map_or_else(
+        || r#"{"error":[],"result":{}}"#.to_owned(),
+        |error| format!(r#"{{"error":["{error}"]}}"#),
+    )
+}
+
+fn gate(request: &Request, now: i64) -> (u16, String) {
+    let time = request.header("Timestamp").unwrap_or_default();
+    let nothing = hex(&Sha512::digest(b""));
+    let message = format!("GET\n/api/v4/spot/accounts\n\n{nothing}\n{time}");
+    if request.header("KEY") != Some(KEY) {
+        return (401, r#"{"label":"INVALID_KEY","message":"Invalid key provided"}"#.to_owned());
+    }
+    if request.header("SIGN") != Some(&hex(&signed::<Hmac<Sha512>>(SECRET.as_bytes(), message.as_bytes()))) {
+        return (401, r#"{"label":"INVALID_SIGNATURE","message":"Signature mismatch"}"#.to_owned());
+    }
+    if time.parse::<i64>().is_ok_and(|seconds| (now / 1_000 - seconds).abs() > 60) {
+        return (
+            403,
+            r#"{"label":"REQUEST_EXPIRED","message":"gap between request Timestamp and server time"}"#
+                .to_owned(),
+        );
+    }
+    (200, r#"[{"currency":"BTC","available":"1","locked":"0"}]"#.to_owned())
+}
