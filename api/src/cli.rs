@@ -6,6 +6,7 @@ use crate::command;
 use crate::settings::{KeyArgs, ServeArgs};
 use clap::{Args, Parser, Subcommand};
 use tiris_shared::config::{DatabaseArgs, ServiceArgs};
+use tiris_shared::crypto::EncryptionArgs;
 
 /// The REST API of Tiris Backend
 ///
@@ -27,8 +28,38 @@ enum Command {
     ///
     /// Only for development: it refuses to work with TIRIS_ENV=production.
     Token(Box<TokenArgs>),
+    /// Look after the encryption of credentials
+    Secrets(Box<SecretsArgs>),
     /// Print the OpenAPI document
     Openapi,
+}
+
+/// What can be done to encrypted credentials.
+#[derive(Args, Debug)]
+struct SecretsArgs {
+    #[command(subcommand)]
+    command: SecretsCommand,
+}
+
+#[derive(Subcommand, Debug)]
+enum SecretsCommand {
+    /// Re-encrypt everything that is not under the first key of TIRIS_ENCRYPTION_KEYS
+    ///
+    /// Works while the service runs, can be ended at any moment and started again, and prints how many rows are left;
+    /// it fails when any are. Before it: let all processes know the new key, then let all of them encrypt with it.
+    /// After it: drop the old key everywhere.
+    Rotate(RotateArgs),
+}
+
+/// Settings of `tiris-api secrets rotate`.
+#[derive(Args, Debug)]
+pub struct RotateArgs {
+    #[command(flatten)]
+    pub(crate) encryption: EncryptionArgs,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
 }
 
 /// Settings of `tiris-api token`.
@@ -61,6 +92,9 @@ impl Cli {
             None => command::serve::run(&self.serve).await,
             Some(Command::Serve(args)) => command::serve::run(&args).await,
             Some(Command::Token(args)) => command::token::run(&args).await,
+            Some(Command::Secrets(args)) => match &args.command {
+                SecretsCommand::Rotate(args) => command::secrets::run(args).await,
+            },
             Some(Command::Openapi) => {
                 println!("{}", command::openapi::document());
                 Ok(())

@@ -13,6 +13,7 @@ mod journey;
 mod money;
 mod openapi;
 mod rejections;
+mod secrets;
 mod sessions;
 mod trouble;
 mod world;

@@ -10,5 +10,6 @@ pub mod ledger;
 pub mod partitions;
 pub mod replay_jobs;
 pub mod retention;
+pub mod secrets;
 pub mod status;
 pub mod workers;

@@ -1,0 +1,61 @@
+//! Re-encrypts what is not under the current key, while the service runs.
+
+use crate::cli::RotateArgs;
+use anyhow::{Context, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use tiris_shared::config::Problems;
+use tiris_shared::store::secrets::{Pass, count_outdated, rotate};
+use tiris_shared::{database, telemetry};
+
+/// Rows read at once.
+const BATCH: u16 = 100;
+/// Passes after which the rest is left to another run: each one finds only what was written under an older key during
+/// the one before.
+const PASSES_MAX: u32 = 5;
+/// Rows that cannot be read and are named one by one.
+const NAMED_MAX: usize = 20;
+
+/// Prints how many were re-encrypted and how many are left; fails when any are.
+pub async fn run(args: &RotateArgs) -> anyhow::Result<()> {
+    let mut problems = Problems::default();
+    let service = args.service.check("127.0.0.1:0", &mut problems);
+    let environment = service.as_ref().map(|service| service.environment);
+    let encryption = args.encryption.check(environment, &mut problems);
+    let settings = args.database.check(&mut problems).zip(service).zip(encryption);
+    let ((database, service), encryption) = problems.finish(settings)?;
+    telemetry::init("tiris-api", &service.log);
+    let secrets = encryption.load(service.environment)?;
+    let ring = &secrets.ring;
+    let pool = database::pool(&database, "tiris-api secrets").context("cannot use DATABASE_URL")?;
+    let cannot = "cannot read the credentials (is the database migrated? run tiris-migrate up)";
+    let mut left = count_outdated(&pool, ring).await.context(cannot)?;
+    let bar = progress(left)?;
+    let (mut rotated, mut pass) = (0, Pass::default());
+    for _ in 0..PASSES_MAX {
+        if left == 0 {
+            break;
+        }
+        pass = rotate(&pool, ring, BATCH, |rows| bar.inc(rows)).await?;
+        rotated += pass.rotated;
+        left = count_outdated(&pool, ring).await?;
+        // What cannot be read now cannot be read in the next pass either.
+        if pass.rotated + pass.overtaken == 0 {
+            break;
+        }
+        bar.set_length(bar.position() + left);
+    }
+    bar.finish_and_clear();
+    for row in pass.unreadable.iter().take(NAMED_MAX) {
+        eprintln!("{} {}: {}", row.table, row.id, row.why);
+    }
+    println!("rows re-encrypted under the key {:?}: {rotated}, left under others: {left}", ring.current_id());
+    if left > 0 {
+        bail!("{left} rows are not under the current key, {} of them cannot be read", pass.unreadable.len());
+    }
+    Ok(())
+}
+
+fn progress(rows: u64) -> anyhow::Result<ProgressBar> {
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} rows, {per_sec}, {eta} left")?;
+    Ok(ProgressBar::new(rows).with_style(style))
+}
