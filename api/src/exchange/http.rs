@@ -93,3 +93,28 @@ fn explain(error: &dyn Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn an_https_address_is_spoken_to_in_tls_and_nothing_else_is_believed() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("https://{}/api", listener.local_addr().expect("an address"));
+        let server = async {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            let mut hello = [0; 5];
+            stream.read_exact(&mut hello).await.expect("bytes");
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await.expect("sent");
+            hello
+        };
+        let http = Http::new(Duration::from_secs(5)).expect("a client");
+        let request = Request::get(url).body(Body::default()).expect("a request");
+        let (answer, hello) = tokio::join!(http.send(request), server);
+        assert_eq!(hello[..2], [0x16, 3], "a handshake of TLS");
+        assert!(matches!(answer, Err(Trouble::Network(_))), "{answer:?}");
+    }
+}

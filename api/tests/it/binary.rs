@@ -155,6 +155,7 @@ fn the_help_names_every_setting() {
         "DATABASE_URL",
         "token",
         "openapi",
+        "secrets",
     ] {
         assert!(help.contains(name), "{name}: {help}");
     }

@@ -6,6 +6,9 @@
 //! associated data is the place it belongs to, so that the database's administrator cannot move a secret to a row,
 //! column or user of his own and have it shown to him there.
 //!
+//! A new column with ciphertexts is named in [`SecretColumn`] and in `store::secrets`, which rotates it:
+//! `secrets.ring.encrypt(&SecretColumn::ACCESS_TOKEN.of(row, user), &token)`.
+//!
 //! Fingerprints have a key of their own, `TIRIS_FINGERPRINT_KEY`, which is never rotated: were they made with an
 //! encryption key, every rotation would have to find each secret's fingerprint anew at the moment others compare it.
 //! From a lost fingerprint key no secret can be read; one can only try whether a guess is right.

@@ -178,7 +178,7 @@ fn create(file: &Path) -> Result<(), SecretsError> {
     // Best effort: a draft left behind holds keys nobody uses.
     std::fs::remove_file(&draft).ok();
     written.map_err(failed("make", file))?;
-    tracing::info!(file = %file.display(), "made keys for credentials");
+    tracing::warn!(file = %file.display(), "made keys for credentials: without this file none can be read again");
     Ok(())
 }
 

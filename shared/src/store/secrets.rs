@@ -43,7 +43,7 @@ const TABLES: [Table; 2] = [
         ),
         page: concat!(
             "SELECT id, user_id, api_key_encrypted, api_secret_encrypted, passphrase_encrypted FROM exchange_bindings \
-             WHERE user_id IS NOT NULL AND id > $2 AND (",
+             WHERE id > $2 AND (",
             outdated!("api_key_encrypted"),
             " OR ",
             outdated!("api_secret_encrypted"),
@@ -134,12 +134,12 @@ pub async fn rotate(pool: &PgPool, ring: &KeyRing, batch: u16, mut done: impl Fn
 
 struct Row {
     id: Uuid,
-    user: Uuid,
+    user: Option<Uuid>,
     old: Ciphertexts,
 }
 
 async fn page(pool: &PgPool, table: &Table, ring: &KeyRing, after: Uuid, batch: u16) -> Result<Vec<Row>> {
-    type Read = (Uuid, Uuid, Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
+    type Read = (Uuid, Option<Uuid>, Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
     let rows: Vec<Read> = sqlx::query_as(table.page)
         .bind(ring.current_prefix())
         .bind(after)
@@ -149,19 +149,27 @@ async fn page(pool: &PgPool, table: &Table, ring: &KeyRing, after: Uuid, batch: 
     Ok(rows.into_iter().map(|(id, user, a, b, c)| Row { id, user, old: [a, b, c] }).collect())
 }
 
-async fn rotate_row(pool: &PgPool, table: &Table, ring: &KeyRing, row: Row, pass: &mut Pass) -> Result<()> {
+/// What the columns of a row hold under the current key.
+fn rewritten(table: &Table, ring: &KeyRing, row: &Row) -> Result<Ciphertexts, String> {
+    let user = row.user.ok_or("it belongs to no user, so nothing can have been encrypted for it")?;
     let mut new: Ciphertexts = [None, None, None];
     for ((column, old), new) in table.columns.iter().zip(&row.old).zip(&mut new) {
         let Some(old) = old else { continue };
-        let place = column.of(row.id, row.user);
-        match ring.decrypt(&place, old).and_then(|secret| ring.encrypt(&place, &secret)) {
-            Ok(encrypted) => *new = Some(encrypted),
-            Err(error) => {
-                pass.unreadable.push(Unreadable { table: table.name, id: row.id, why: error.to_string() });
-                return Ok(());
-            }
-        }
+        let place = column.of(row.id, user);
+        let secret = ring.decrypt(&place, old).map_err(|error| error.to_string())?;
+        *new = Some(ring.encrypt(&place, &secret).map_err(|error| error.to_string())?);
     }
+    Ok(new)
+}
+
+async fn rotate_row(pool: &PgPool, table: &Table, ring: &KeyRing, row: Row, pass: &mut Pass) -> Result<()> {
+    let new = match rewritten(table, ring, &row) {
+        Ok(new) => new,
+        Err(why) => {
+            pass.unreadable.push(Unreadable { table: table.name, id: row.id, why });
+            return Ok(());
+        }
+    };
     let mut update = sqlx::query(table.update).bind(row.id);
     for ciphertext in new.iter().chain(&row.old) {
         update = update.bind(ciphertext.as_ref());
