@@ -108,7 +108,11 @@ async fn commit(pool: &PgPool, worker: &Worker, lane: i32, count: i64) -> Result
     let mut transaction = pool.begin().await?;
     let state = lanes::lock(&mut transaction, STREAM, lane).await?;
     let state = state.filter(|state| state.owner == Some(worker.token) && state.epoch == *epoch);
-    let Some(state) = state else { return Ok(false) };
+    let Some(state) = state else {
+        // At once: dropped, it would keep the row locked for a moment, and the next taker would pass over it.
+        transaction.rollback().await?;
+        return Ok(false);
+    };
     let to = lanes::Move { cursor: state.cursor + count, fingerprint: Some(b"fingerprint"), events: count };
     lanes::move_cursor(&mut transaction, STREAM, lane, to, LEASE).await?;
     transaction.commit().await?;
