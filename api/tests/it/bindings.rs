@@ -281,6 +281,15 @@ async fn a_clock_that_is_wrong_is_corrected_once() {
         assert_eq!(user.ask(Method::POST, &verify, None).await.data()["status"], "valid");
         assert_eq!(exchanges.asked(), calls[..1], "the difference is remembered");
     }
+    let verify = format!("{}/verify", made(&user, "kraken", "kraken").await);
+    exchanges.set(|mood| mood.nonce = u64::MAX);
+    let answer = user.ask(Method::POST, &verify, None).await;
+    assert_eq!(
+        answer.refusal(),
+        (502, "EXCHANGE_ERROR"),
+        "a nonce that is too small says nothing about the key"
+    );
+    assert_eq!(exchanges.asked().len(), 2, "it is tried with another one");
 }
 
 #[tokio::test]

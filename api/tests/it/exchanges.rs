@@ -31,7 +31,7 @@ pub(crate) struct Mood {
     /// Whether each answer is endless.
     pub(crate) talkative: bool,
     /// Greatest nonce seen.
-    nonce: u64,
+    pub(crate) nonce: u64,
     /// Paths asked so far.
     pub(crate) asked: Vec<String>,
 }

@@ -90,7 +90,7 @@ impl ExchangeBindings {
         let id = BindingId(new_id());
         let (secrets, actor, user) = (&state.secrets, caller.actor(), caller.user());
         ledger::commit(&state.pool, &CreateWork { secrets, actor, user, id, new: &body.0 }).await?;
-        after_change(&state, &caller, id).await?;
+        after_change(&state, &caller, id).await;
         Ok(Reply::new(ExchangeBinding::from_row(load::visible(&state.db, id, user).await?)?))
     }
 
@@ -140,7 +140,7 @@ impl ExchangeBindings {
         };
         ledger::commit(&state.pool, &work).await?;
         if body.0.concerns_credentials() {
-            after_change(&state, &caller, id).await?;
+            after_change(&state, &caller, id).await;
         }
         Ok(Reply::new(ExchangeBinding::from_row(load::visible(&state.db, id, user).await?)?))
     }

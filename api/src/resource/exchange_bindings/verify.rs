@@ -54,24 +54,19 @@ pub(super) async fn verify(
     Err(Error::Unavailable { what: "the verification", source }.into())
 }
 
-/// The same after a change, when the service is set up for it. The change is made, whatever the exchange says: what it
-/// says is the status of the binding.
-pub(in crate::resource) async fn after_change(
-    state: &State,
-    caller: &Caller,
-    id: BindingId,
-) -> Result<(), Problem> {
+/// The same after a change, when the service is set up for it. The change is made and its answer is success, whatever
+/// comes of this: what the exchange says is the status of the binding.
+pub(in crate::resource) async fn after_change(state: &State, caller: &Caller, id: BindingId) {
     if !state.exchanges.verifies_changes() {
-        return Ok(());
+        return;
     }
     match verify(state, caller, id).await {
+        // Nothing to ask, or nobody.
         Err(Problem::Exchange(ExchangeError::Unsupported(_)) | Problem::Domain(Error::InvalidRequest(_)))
-        | Ok(_) => Ok(()),
-        Err(Problem::Exchange(error)) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the exchange could not be asked");
-            Ok(())
+        | Ok(_) => {}
+        Err(problem) => {
+            tracing::warn!(error = &problem as &dyn std::error::Error, "new credentials stay unverified");
         }
-        Err(problem) => Err(problem),
     }
 }
 

@@ -154,7 +154,7 @@ impl Tradings {
         };
         ledger::commit(&state.pool, &work).await?;
         if makes_binding {
-            after_change(&state, &caller, binding).await?;
+            after_change(&state, &caller, binding).await;
         }
         Ok(Reply::new(Trading::load(&state.db, work.user, work.id.0).await?))
     }
