@@ -40,6 +40,8 @@ pub async fn after_restore(database_url: &str) -> Result<Restored> {
 }
 
 async fn prepare(connection: &mut PgConnection) -> sqlx::Result<Restored> {
+    // First, as every worker does: ingest may run already, and works on letters while it has a lane.
+    sqlx::query("LOCK TABLE ingest_lanes IN EXCLUSIVE MODE").execute(&mut *connection).await?;
     let sessions =
         sqlx::query("UPDATE sessions SET revoked_at = now(), updated_at = now() WHERE revoked_at IS NULL")
             .execute(&mut *connection)
