@@ -124,7 +124,7 @@ fn tell_domain(error: &Error) -> Told {
             .with("send the header Authorization: Bearer <access token>"),
         Error::InvalidToken(why) => {
             Told::new(StatusCode::UNAUTHORIZED, "INVALID_TOKEN", "Please sign in again.")
-                .with(format!("the access token is not valid: {why}"))
+                .with(format!("the token is not valid: {why}"))
         }
         Error::AccessDenied(why) => {
             Told::new(StatusCode::FORBIDDEN, "ACCESS_DENIED", "You may not do this.").with(*why)

@@ -1,11 +1,10 @@
 //! The security scheme of operations for admins: the same token, of a user whose role is `admin` now.
 //!
-//! Owns: the check of the role, and what the audit trail keeps of a request. Must not know: what an admin does.
+//! Owns: the check of the role. Must not know: what an admin does.
 
-use super::caller;
-use super::session::{Role, Session};
+use super::caller::{self, Asked};
+use super::session::Role;
 use crate::error::Problem;
-use crate::middleware::trace::TraceId;
 use poem::Request;
 use poem_openapi::SecurityScheme;
 use poem_openapi::auth::Bearer;
@@ -17,12 +16,6 @@ use tiris_shared::store::audit::Actor;
 #[derive(SecurityScheme)]
 #[oai(rename = "AccessToken", ty = "bearer", bearer_format = "JWT", checker = "check")]
 pub(crate) struct Admin(Asked);
-
-/// Who asks, and how he came.
-pub(crate) struct Asked {
-    session: Session,
-    actor: Actor,
-}
 
 impl Admin {
     /// Who is calling.
@@ -37,19 +30,9 @@ impl Admin {
 }
 
 async fn check(request: &Request, bearer: Bearer) -> poem::Result<Asked> {
-    let session = caller::session(request, &bearer).await?;
-    match session.role {
-        Role::Admin => Ok(Asked { actor: actor(request, &session), session }),
+    let asked = caller::asked(request, &bearer).await?;
+    match asked.session.role {
+        Role::Admin => Ok(asked),
         Role::User => Err(Problem::from(Error::AccessDenied("this is for admins")).into()),
-    }
-}
-
-fn actor(request: &Request, session: &Session) -> Actor {
-    Actor {
-        user: Some(session.user.0),
-        session: Some(session.id),
-        ip: request.remote_addr().as_socket_addr().map(|address| address.ip().to_string()),
-        agent: request.header("user-agent").map(str::to_owned),
-        trace_id: request.data::<TraceId>().map(|id| id.0.to_string()),
     }
 }

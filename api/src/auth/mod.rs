@@ -5,6 +5,7 @@ pub mod token;
 
 mod admin;
 mod caller;
+pub(crate) mod refresh;
 pub(crate) mod session;
 
 pub(crate) use admin::Admin;

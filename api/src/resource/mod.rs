@@ -5,6 +5,7 @@ mod events;
 mod exchange_bindings;
 mod refusals;
 mod root;
+mod sign_in;
 mod sub_accounts;
 mod trading_logs;
 mod tradings;
@@ -15,14 +16,16 @@ pub(crate) use bots::Bots;
 pub(crate) use events::{DeadLetters, EventStatus, Replays};
 pub(crate) use exchange_bindings::ExchangeBindings;
 pub(crate) use root::Root;
+pub(crate) use sign_in::SignIn;
 pub(crate) use sub_accounts::SubAccounts;
 pub(crate) use trading_logs::TradingLogs;
 pub(crate) use tradings::Tradings;
 pub(crate) use transactions::Transactions;
-pub(crate) use users::Users;
+pub(crate) use users::{UserAdmin, Users};
 
-use poem_openapi::Tags;
 use poem_openapi::types::ParseFromParameter;
+use poem_openapi::{Object, Tags};
+use serde::Serialize;
 use tiris_shared::error::{Error, Result};
 use uuid::{Uuid, uuid};
 
@@ -41,7 +44,10 @@ const EXAMPLE_OTHER_ID: Uuid = uuid!("01928f2e-7c3a-7b70-8a21-64c0d1e2f3a4");
 enum Tag {
     /// Version, links and health
     Service,
-    /// Who is signed in
+    /// Signing in and out
+    #[oai(rename = "Sign-in")]
+    SignIn,
+    /// Who is signed in; for admins all users
     Users,
     /// Accounts at exchanges, private or public
     #[oai(rename = "Exchange bindings")]
@@ -58,6 +64,18 @@ enum Tag {
     TradingLogs,
     /// What bots publish: how it comes in, what could not be applied, what is read again
     Events,
+}
+
+/// Said in words.
+#[derive(Object, Serialize)]
+struct Told {
+    message: String,
+}
+
+impl Told {
+    fn new(message: &str) -> Self {
+        Self { message: message.to_owned() }
+    }
 }
 
 /// The choice a text column holds.

@@ -82,6 +82,22 @@ refusals! {
     ];
     /// Something an admin does with many things.
     AdminMany: [INVALID_BODY, UNAUTHORIZED, FOR_ADMINS, TOO_LARGE, NO_JSON, INTERNAL, UNAVAILABLE];
+    /// Renewing an access token.
+    Renew: [
+        INVALID_BODY, (401, "`INVALID_TOKEN`: unknown, expired or ended"), FORBIDDEN, TOO_LARGE, NO_JSON, INTERNAL,
+        UNAVAILABLE
+    ];
+    /// Changing oneself.
+    ChangeSelf: [
+        INVALID_BODY, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, (409, "`USERNAME_EXISTS`: another account uses this username"),
+        TOO_LARGE, NO_JSON, INTERNAL, UNAVAILABLE
+    ];
+    /// A list with filters, for admins.
+    AdminFiltered: [INVALID, UNAUTHORIZED, FOR_ADMINS, INTERNAL, UNAVAILABLE];
+    /// Something an admin does with one user.
+    AdminUser: [
+        INVALID_BODY, UNAUTHORIZED, FOR_ADMINS, NOT_FOUND, TOO_LARGE, NO_JSON, INTERNAL, UNAVAILABLE
+    ];
     /// Moving money.
     MoveMoney: [
         INVALID_BODY, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TOO_LARGE, NO_JSON, REJECTED, INTERNAL, UNAVAILABLE

@@ -13,4 +13,5 @@ mod openapi;
 mod rejections;
 mod sessions;
 mod trouble;
+mod users;
 mod world;

@@ -65,7 +65,16 @@ fn every_operation_is_described_with_all_its_answers() {
 #[test]
 fn every_field_of_a_request_is_described() {
     let document = document();
-    for name in ["NewTrading", "NewTradingAccount", "NewSubAccount", "MoneyMove", "NewTradingLog"] {
+    for name in [
+        "NewTrading",
+        "NewTradingAccount",
+        "NewSubAccount",
+        "MoneyMove",
+        "NewTradingLog",
+        "Profile",
+        "Disabling",
+        "Renewal",
+    ] {
         let schema = &document["components"]["schemas"][name];
         for (field, property) in schema["properties"].as_object().expect(name) {
             let described = property["description"].is_string() || property["$ref"].is_string();

@@ -10,5 +10,7 @@ pub mod ledger;
 pub mod partitions;
 pub mod replay_jobs;
 pub mod retention;
+pub mod sessions;
 pub mod status;
+pub mod users;
 pub mod workers;
