@@ -2,6 +2,10 @@
 //!
 //! Owns: names, defaults and checks. Must not know: what the settings are used for.
 
+mod providers;
+
+pub use providers::{GoogleSettings, ProviderArgs, ProviderSettings, WechatSettings};
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -66,6 +70,8 @@ pub struct ServeArgs {
     #[command(flatten)]
     keys: KeyArgs,
     #[command(flatten)]
+    providers: ProviderArgs,
+    #[command(flatten)]
     database: DatabaseArgs,
     #[command(flatten)]
     service: ServiceArgs,
@@ -82,6 +88,8 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// Files of the keys for access tokens; the first one signs.
     pub key_files: Vec<PathBuf>,
+    /// How people sign in.
+    pub providers: ProviderSettings,
     /// How to reach PostgreSQL.
     pub database: DatabaseConfig,
     /// Environment, admin listener, log and shutdown.
@@ -99,12 +107,15 @@ impl ServeArgs {
         let database = self.database.check(&mut problems);
         let service = self.service.check(ADMIN_LISTEN_DEFAULT, &mut problems);
         let key_files = self.keys.check(service.as_ref().map(|service| service.environment), &mut problems);
+        let providers =
+            self.providers.check(service.as_ref().map(|service| service.environment), &mut problems);
         let checked = || {
             Some(Settings {
                 listen: listen?,
                 request_timeout: Duration::from_secs(u64::from(seconds?)),
                 cors_origins,
                 key_files: key_files?,
+                providers: providers?,
                 database: database?,
                 service: service?,
             })

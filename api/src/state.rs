@@ -3,6 +3,7 @@
 //! Owns: the handles shared by all requests of a process. Must not know: requests.
 
 use crate::auth::keys::Keys;
+use crate::auth::provider::Providers;
 use crate::auth::session::Sessions;
 use sea_orm::{DatabaseConnection, SqlxPostgresConnector};
 use sqlx::PgPool;
@@ -21,15 +22,22 @@ pub(crate) struct Parts {
     pub(crate) db: DatabaseConnection,
     /// Who is signed in.
     pub(crate) sessions: Sessions,
+    /// Who vouches for people.
+    pub(crate) providers: Arc<Providers>,
     /// What makes the process ready.
     pub(crate) readiness: Readiness,
 }
 
 impl State {
-    pub(crate) fn new(pool: PgPool, keys: Arc<Keys>, readiness: Readiness) -> Self {
+    pub(crate) fn new(
+        pool: PgPool,
+        keys: Arc<Keys>,
+        providers: Arc<Providers>,
+        readiness: Readiness,
+    ) -> Self {
         let db = SqlxPostgresConnector::from_sqlx_postgres_pool(pool.clone());
         let sessions = Sessions::new(keys, pool.clone());
-        Self(Arc::new(Parts { pool, db, sessions, readiness }))
+        Self(Arc::new(Parts { pool, db, sessions, providers, readiness }))
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) use tradings::Tradings;
 pub(crate) use transactions::Transactions;
 pub(crate) use users::{UserAdmin, Users};
 
+use users::User;
+
 use poem_openapi::types::ParseFromParameter;
 use poem_openapi::{Object, Tags};
 use serde::Serialize;

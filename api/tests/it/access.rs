@@ -14,7 +14,14 @@ use tiris_shared::config::Environment;
 use tiris_shared::ids::{UserId, new_id};
 
 /// What anybody may ask.
-const OPEN: [&str; 4] = ["GET /", "GET /health/live", "GET /health/ready", "POST /v1/auth/refresh"];
+const OPEN: [&str; 6] = [
+    "GET /",
+    "GET /health/live",
+    "GET /health/ready",
+    "POST /v1/auth/login",
+    "POST /v1/auth/callback",
+    "POST /v1/auth/refresh",
+];
 
 /// Tokens that must not work, with what is wrong with each.
 async fn wrong_tokens(user: &User<'_>) -> Vec<(&'static str, String)> {

@@ -146,6 +146,11 @@ fn all_mistakes_in_the_settings_are_told_at_once() {
         ("TIRIS_ADMIN_LISTEN", "nowhere"),
         ("TIRIS_REQUEST_SECONDS", "0"),
         ("TIRIS_CORS_ORIGINS", "tiris.ai"),
+        ("TIRIS_REDIRECT_URIS", "http://tiris.ai/callback"),
+        ("TIRIS_PROVIDERS", "google,facebook"),
+        ("TIRIS_GOOGLE_CLIENT_SECRET", "hunter2"),
+        ("TIRIS_GOOGLE_JWKS_URL", "http://keys.example"),
+        ("TIRIS_WECHAT_TOKEN_URL", "nowhere"),
         ("TIRIS_ENV", "production"),
     ];
     let output = run(&["serve"], &wrong);
@@ -156,6 +161,7 @@ fn all_mistakes_in_the_settings_are_told_at_once() {
     {
         assert!(told.contains(name), "{name}: {told}");
     }
+    assert!(!told.contains("hunter2"), "{told}");
 }
 
 #[test]
@@ -181,6 +187,9 @@ fn the_help_names_every_setting() {
         "TIRIS_ADMIN_LISTEN",
         "TIRIS_JWT_KEY_FILE",
         "TIRIS_CORS_ORIGINS",
+        "TIRIS_REDIRECT_URIS",
+        "TIRIS_GOOGLE_CLIENT_ID",
+        "TIRIS_WECHAT_APP_SECRET",
         "TIRIS_REQUEST_SECONDS",
         "TIRIS_ENV",
         "TIRIS_LOG",

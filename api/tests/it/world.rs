@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 use tiris_api::app::App;
 use tiris_api::auth::{keys::Keys, token};
-use tiris_api::settings::Settings;
+use tiris_api::settings::{ProviderSettings, Settings};
 use tiris_shared::config::{DatabaseConfig, Environment, LogConfig, ServiceConfig};
 use tiris_shared::database;
 use tiris_shared::ids::{UserId, new_id};
@@ -180,6 +180,7 @@ pub(crate) fn settings(database_url: &str, key_file: PathBuf) -> Settings {
         request_timeout: std::time::Duration::from_secs(15),
         cors_origins: vec!["https://tiris.ai".to_owned()],
         key_files: vec![key_file],
+        providers: ProviderSettings::default(),
         database: DatabaseConfig { url: database_url.into(), max_connections: 10 },
         service: ServiceConfig {
             environment: Environment::Dev,

@@ -7,6 +7,7 @@ pub mod bots;
 pub mod dead_letters;
 pub mod lanes;
 pub mod ledger;
+pub mod oauth;
 pub mod partitions;
 pub mod replay_jobs;
 pub mod retention;

@@ -99,6 +99,15 @@ pub async fn set_role(connection: &mut PgConnection, id: UserId, role: &str) -> 
     Ok(before)
 }
 
+/// Notes that the address was seen to be the user's, unless it was before.
+pub async fn set_email_verified(connection: &mut PgConnection, id: UserId) -> Result<()> {
+    sqlx::query("UPDATE users SET email_verified_at = now(), updated_at = now() WHERE id = $1 AND email_verified_at IS NULL")
+        .bind(id)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// What a person changes of themselves; what is `None` stays.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {

@@ -1,6 +1,7 @@
 //! Tokens in requests and answers.
 
 use crate::fields::{Fields, FromFields, required};
+use crate::resource::User;
 use poem_openapi::Object;
 use poem_openapi::types::Example;
 use secrecy::{ExposeSecret, SecretString};
@@ -59,5 +60,27 @@ impl Tokens {
             token_type: "Bearer".to_owned(),
             expires_in,
         }
+    }
+}
+
+/// Somebody has signed in.
+#[derive(Object, Serialize)]
+pub(super) struct SignedIn {
+    /// For the header `Authorization: Bearer <access token>`
+    access_token: String,
+    /// For `POST /v1/auth/refresh`
+    refresh_token: String,
+    /// Always `Bearer`
+    token_type: String,
+    /// Seconds until the access token expires
+    expires_in: i64,
+    /// Who it is
+    user: User,
+}
+
+impl SignedIn {
+    pub(super) fn new(tokens: Tokens, user: User) -> Self {
+        let Tokens { access_token, refresh_token, token_type, expires_in } = tokens;
+        Self { access_token, refresh_token, token_type, expires_in, user }
     }
 }
