@@ -132,6 +132,17 @@ async fn of_one_new_person_who_comes_several_times_at_once_one_user_is_made() {
 }
 
 #[tokio::test]
+async fn of_several_people_who_come_with_one_address_at_once_one_gets_it() {
+    let (world, stub) = world().await;
+    let subjects = ["g-1", "g-2", "g-3", "g-4"];
+    let many = subjects.map(|subject| by_google(&world, &stub, subject, "ann@example.com", true));
+    let answers = futures_util::future::join_all(many).await;
+    let refused: Vec<&Answer> = answers.iter().filter(|answer| answer.status != 200).collect();
+    assert_eq!(refused.len(), subjects.len() - 1);
+    assert!(refused.iter().all(|answer| answer.refusal() == (409, "EMAIL_EXISTS")));
+}
+
+#[tokio::test]
 async fn an_account_is_tied_by_its_address_only_when_google_vouches_for_it_and_knows_nobody_else_there() {
     let (world, stub) = world().await;
     let ann = world.user("ann").await;
@@ -179,7 +190,7 @@ async fn wechat_knows_people_by_unionid_and_before_there_is_one_by_openid() {
     for again in [&with_union, &other_app] {
         assert_eq!(again.data()["user"]["id"], person["id"]);
     }
-    let namesake = by_wechat(&world, &stub, json!({"openid": "o-3", "nickname": "安"})).await;
+    let namesake = by_wechat(&world, &stub, json!({"openid": "o-3", "nickname": " 安\u{0}\n"})).await;
     assert_ne!(namesake.data()["user"]["id"], person["id"]);
     assert!(text(&namesake.data()["user"]["username"]).starts_with("安-"));
 }

@@ -30,8 +30,10 @@ pub struct NewUser<'a> {
 /// Makes a person; `None` when the e-mail address was taken meanwhile.
 pub async fn insert(connection: &mut PgConnection, new: &NewUser<'_>) -> Result<Option<UserId>> {
     let id = UserId(new_id());
-    let wanted: String = new.wanted.chars().take(MADE_USERNAME_CHARS_MAX).collect();
-    let wanted = if wanted.trim().is_empty() { "user".to_owned() } else { wanted };
+    let wanted = match plain(new.wanted, MADE_USERNAME_CHARS_MAX) {
+        empty if empty.is_empty() => "user".to_owned(),
+        wanted => wanted,
+    };
     // Somebody else may have the name: then part of the id tells them apart.
     for username in [wanted.clone(), format!("{wanted}-{}", &id.0.simple().to_string()[24..])] {
         let inserted = sqlx::query(
@@ -40,7 +42,7 @@ pub async fn insert(connection: &mut PgConnection, new: &NewUser<'_>) -> Result<
         )
         .bind(id)
         .bind(username)
-        .bind(new.full_name.chars().take(FULL_NAME_CHARS_MAX).collect::<String>())
+        .bind(plain(new.full_name, FULL_NAME_CHARS_MAX))
         .bind(new.email)
         .bind(new.avatar)
         .bind(if new.is_admin { "admin" } else { "user" })
@@ -51,6 +53,12 @@ pub async fn insert(connection: &mut PgConnection, new: &NewUser<'_>) -> Result<
         }
     }
     Ok(None)
+}
+
+/// A name somebody else wrote, without what no name holds and no column can store.
+fn plain(name: &str, max: usize) -> String {
+    let printable: String = name.chars().filter(|letter| !letter.is_control()).collect();
+    printable.trim().chars().take(max).collect::<String>().trim_end().to_owned()
 }
 
 /// The status of a user who is not deleted, whose row stays locked until the transaction ends.

@@ -2,6 +2,7 @@
 //!
 //! Owns: the client and its limits, and what a failed call means. Must not know: what is asked.
 
+use anyhow::Context;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
@@ -28,7 +29,10 @@ impl Outgoing {
             // What a provider answers must not lead us elsewhere, into our own network for one.
             .redirect(redirect::Policy::none())
             .user_agent(concat!("tiris-api/", env!("CARGO_PKG_VERSION")))
-            .build()?;
+            .build()
+            .context(
+                "cannot make the client that asks identity providers (are CA certificates installed?)",
+            )?;
         Ok(Self(client))
     }
 

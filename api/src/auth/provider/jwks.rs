@@ -33,8 +33,11 @@ struct Cache {
 
 impl Cache {
     fn trusted(&self, id: &str, now: Instant) -> Option<&DecodingKey> {
-        self.fetched.filter(|fetched| now.duration_since(*fetched) < TRUSTED_FOR)?;
-        self.keys.get(id)
+        self.keys.get(id).filter(|_| self.is_fresh(now))
+    }
+
+    fn is_fresh(&self, now: Instant) -> bool {
+        self.fetched.is_some_and(|fetched| now.duration_since(fetched) < TRUSTED_FOR)
     }
 
     fn may_ask(&self, now: Instant) -> bool {
@@ -58,9 +61,16 @@ impl Jwks {
             cache.keys = self.fetch().await?;
             cache.fetched = Some(now);
         }
-        cache.trusted(id, now).cloned().ok_or_else(|| {
-            Error::sign_in(SignInProblem::Provider, "the id_token is signed by an unknown key")
-        })
+        match cache.trusted(id, now) {
+            Some(key) => Ok(key.clone()),
+            None if cache.is_fresh(now) => {
+                Err(Error::sign_in(SignInProblem::Provider, "the id_token is signed by an unknown key"))
+            }
+            // The last question failed: the token may well be right.
+            None => {
+                Err(Error::Unavailable { what: self.provider, source: "its keys are not known now".into() })
+            }
+        }
     }
 
     async fn fetch(&self) -> Result<HashMap<String, DecodingKey>> {

@@ -56,13 +56,15 @@ pub(crate) struct Providers {
 
 impl Providers {
     pub(crate) fn new(settings: &ProviderSettings) -> anyhow::Result<Self> {
-        let http = Outgoing::new()?;
         let is_offered = |name: &str| settings.offered.iter().any(|offered| offered == name);
         let google = settings.google.clone().filter(|_| is_offered("google"));
         let wechat = settings.wechat.clone().filter(|_| is_offered("wechat"));
+        // A machine without CA certificates has no client, and needs none while no provider is configured.
+        let is_needed = google.is_some() || wechat.is_some();
+        let http = is_needed.then(Outgoing::new).transpose()?;
         Ok(Self {
-            google: google.map(|settings| Google::new(settings, http.clone())),
-            wechat: wechat.map(|settings| Wechat::new(settings, http)),
+            google: google.zip(http.clone()).map(|(settings, http)| Google::new(settings, http)),
+            wechat: wechat.zip(http).map(|(settings, http)| Wechat::new(settings, http)),
             offered: settings.offered.clone(),
             redirect_uris: settings.redirect_uris.clone(),
         })

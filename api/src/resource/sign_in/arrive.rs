@@ -3,7 +3,7 @@
 use crate::ledger::Work;
 use serde_json::json;
 use sqlx::PgConnection;
-use tiris_shared::error::{Conflict, Error, Result};
+use tiris_shared::error::{Conflict, Error, Result, SignInProblem};
 use tiris_shared::ids::UserId;
 use tiris_shared::store::audit::{self, Action, Actor};
 use tiris_shared::store::oauth::{self, Identity};
@@ -25,8 +25,10 @@ impl Work for ArriveWork {
         oauth::lock(connection, &self.identity).await?;
         let (user, is_new) = match oauth::find(connection, &self.identity).await? {
             Some(user) => {
-                let status = users::lock(connection, user).await?.ok_or(Error::NotFound("user"))?;
-                check_active(&status)?;
+                let status = users::lock(connection, user).await?;
+                let gone =
+                    || Error::sign_in(SignInProblem::State, "the user was deleted meanwhile: begin again");
+                check_active(&status.ok_or_else(gone)?)?;
                 (user, false)
             }
             None => self.first_time(connection).await?,
