@@ -3,6 +3,7 @@
 //! Owns: the listener, and how the process starts and stops serving. Must not know: single routes.
 
 use crate::auth::keys::Keys;
+use crate::auth::provider::Providers;
 use crate::connection::Watching;
 use crate::exchange::Exchanges;
 use crate::routes;
@@ -46,6 +47,8 @@ impl App {
         let bound = acceptor.local_addr();
         let address =
             bound.first().and_then(|local| local.as_socket_addr().copied()).unwrap_or(settings.listen);
+        let providers = Arc::new(Providers::new(&settings.providers)?);
+        let (known, environment) = (Arc::clone(&providers), settings.service.environment);
         let checked = pool.clone();
         let readiness = Readiness::default().with("database", move || {
             let pool = checked.clone();
@@ -56,7 +59,9 @@ impl App {
                 }
             }
         });
-        let state = State::new(pool.clone(), Arc::clone(&keys), secrets, exchanges, readiness.clone());
+        let readiness = readiness.with("sign_in", move || std::future::ready(known.check(environment)));
+        let state =
+            State::new(pool.clone(), Arc::clone(&keys), secrets, exchanges, providers, readiness.clone());
         let endpoint = routes::endpoint(settings, state, &keys);
         let shutdown_timeout = settings.service.shutdown_timeout;
         let acceptor = Watching::new(acceptor, settings.request_timeout + SILENCE_MAX);

@@ -5,6 +5,7 @@
 use crate::command;
 use crate::settings::{KeyArgs, ServeArgs};
 use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
 use tiris_shared::config::{DatabaseArgs, ServiceArgs};
 use tiris_shared::crypto::EncryptionArgs;
 
@@ -30,6 +31,12 @@ enum Command {
     Token(Box<TokenArgs>),
     /// Look after the encryption of credentials
     Secrets(Box<SecretsArgs>),
+    /// Make a user an admin, or take it away again
+    #[command(subcommand)]
+    Admin(AdminAction),
+    /// Make and show the keys that sign access tokens
+    #[command(subcommand)]
+    Keys(KeysAction),
     /// Print the OpenAPI document
     Openapi,
 }
@@ -85,6 +92,47 @@ pub struct TokenArgs {
     pub(crate) service: ServiceArgs,
 }
 
+/// What `tiris-api admin` does.
+#[derive(Subcommand, Debug)]
+pub enum AdminAction {
+    /// Make a user an admin
+    Grant(AdminArgs),
+    /// Make an admin a user like any other
+    Revoke(AdminArgs),
+}
+
+/// Whose role changes.
+#[derive(Args, Debug)]
+pub struct AdminArgs {
+    /// E-mail address of the user, who has signed in before
+    pub(crate) email: String,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
+}
+
+/// What `tiris-api keys` does.
+#[derive(Subcommand, Debug)]
+pub enum KeysAction {
+    /// Make an Ed25519 key in a new file that only its owner can read
+    New {
+        /// The file, which must not be there yet
+        file: PathBuf,
+    },
+    /// Print the ids and public parts of the keys in TIRIS_JWT_KEY_FILE
+    Show(ShowKeysArgs),
+}
+
+/// Which keys are shown.
+#[derive(Args, Debug)]
+pub struct ShowKeysArgs {
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
+}
+
 impl Cli {
     /// Runs the command to its end.
     pub async fn run(self) -> anyhow::Result<()> {
@@ -95,6 +143,8 @@ impl Cli {
             Some(Command::Secrets(args)) => match &args.command {
                 SecretsCommand::Rotate(args) => command::secrets::run(args).await,
             },
+            Some(Command::Admin(action)) => command::admin::run(&action).await,
+            Some(Command::Keys(action)) => command::keys::run(&action),
             Some(Command::Openapi) => {
                 println!("{}", command::openapi::document());
                 Ok(())

@@ -151,7 +151,7 @@ fn tell_domain(error: &Error) -> Told {
             .with("send the header Authorization: Bearer <access token>"),
         Error::InvalidToken(why) => {
             Told::new(StatusCode::UNAUTHORIZED, "INVALID_TOKEN", "Please sign in again.")
-                .with(format!("the access token is not valid: {why}"))
+                .with(format!("the token is not valid: {why}"))
         }
         Error::AccessDenied(why) => {
             Told::new(StatusCode::FORBIDDEN, "ACCESS_DENIED", "You may not do this.").with(*why)
@@ -164,6 +164,16 @@ fn tell_domain(error: &Error) -> Told {
             Told::new(StatusCode::CONFLICT, conflict.code(), capitalized(conflict.to_string()))
         }
         Error::Rejected(rejection) => tell_rejection(*rejection),
+        Error::SignIn { problem, why } => {
+            Told::new(StatusCode::BAD_REQUEST, problem.code(), capitalized(problem.to_string()))
+                .with(why.clone())
+        }
+        Error::UpstreamTimeout(what) => Told::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            "UPSTREAM_TIMEOUT",
+            "Another service did not answer in time. Please try again.",
+        )
+        .with(format!("no answer from {what}")),
         Error::DatabaseUnavailable(_) => Told::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "DATABASE_UNAVAILABLE",

@@ -186,6 +186,11 @@ impl Fields {
         self.take("info").map(Info::from_value).transpose()
     }
 
+    /// Free JSON under another name, or whose absence says something.
+    pub(crate) fn free(&mut self, name: &'static str) -> Result<Option<Info>> {
+        self.take(name).map(|value| Info::named(name, value)).transpose()
+    }
+
     /// A list of at most `max` objects; absent is empty.
     pub(crate) fn objects(&mut self, name: &'static str, max: usize) -> Result<Vec<Map<String, Value>>> {
         let Some(value) = self.take(name) else { return Ok(Vec::new()) };

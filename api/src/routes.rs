@@ -7,8 +7,8 @@ use crate::document::{self, Operations};
 use crate::middleware::cors::Cors;
 use crate::middleware::{allow, headers, measure, timeout, trace, wrap};
 use crate::resource::{
-    Bots, DeadLetters, EventStatus, ExchangeBindings, Replays, Root, SubAccounts, TradingLogs, Tradings,
-    Transactions, Users,
+    Bots, DeadLetters, EventStatus, ExchangeBindings, Replays, Root, SignIn, SubAccounts, TradingLogs,
+    Tradings, Transactions, UserAdmin, Users,
 };
 use crate::settings::Settings;
 use crate::state::State;
@@ -20,14 +20,16 @@ use std::sync::Arc;
 use tiris_shared::config::Environment;
 
 type Api = (
-    (Root, Users, ExchangeBindings, Tradings, SubAccounts, Transactions, TradingLogs),
+    (Root, SignIn, Users, UserAdmin),
+    (ExchangeBindings, Tradings, SubAccounts, Transactions, TradingLogs),
     (EventStatus, DeadLetters, Replays, Bots),
 );
 
 /// The documented operations.
 pub(crate) fn service() -> OpenApiService<Api, ()> {
     let api = (
-        (Root, Users, ExchangeBindings, Tradings, SubAccounts, Transactions, TradingLogs),
+        (Root, SignIn, Users, UserAdmin),
+        (ExchangeBindings, Tradings, SubAccounts, Transactions, TradingLogs),
         (EventStatus, DeadLetters, Replays, Bots),
     );
     OpenApiService::new(api, "Tiris API", env!("CARGO_PKG_VERSION"))

@@ -2,6 +2,10 @@
 //!
 //! Owns: names, defaults and checks. Must not know: what the settings are used for.
 
+mod providers;
+
+pub use providers::{GoogleSettings, ProviderArgs, ProviderSettings, WechatSettings};
+
 use crate::exchange::ExchangeSettings;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -72,6 +76,8 @@ pub struct ServeArgs {
     #[command(flatten)]
     exchanges: ExchangeArgs,
     #[command(flatten)]
+    providers: ProviderArgs,
+    #[command(flatten)]
     database: DatabaseArgs,
     #[command(flatten)]
     service: ServiceArgs,
@@ -92,6 +98,8 @@ pub struct Settings {
     pub encryption: EncryptionConfig,
     /// Where the exchanges are.
     pub exchanges: ExchangeSettings,
+    /// How people sign in.
+    pub providers: ProviderSettings,
     /// How to reach PostgreSQL.
     pub database: DatabaseConfig,
     /// Environment, admin listener, log and shutdown.
@@ -113,6 +121,7 @@ impl ServeArgs {
         let key_files = self.keys.check(environment, &mut problems);
         let encryption = self.encryption.check(environment, &mut problems);
         let exchanges = self.exchanges.check(environment, request_timeout, &mut problems);
+        let providers = self.providers.check(environment, &mut problems);
         let checked = || {
             Some(Settings {
                 listen: listen?,
@@ -121,6 +130,7 @@ impl ServeArgs {
                 key_files: key_files?,
                 encryption: encryption?,
                 exchanges: exchanges?,
+                providers: providers?,
                 database: database?,
                 service: service?,
             })

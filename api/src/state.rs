@@ -3,6 +3,7 @@
 //! Owns: the handles shared by all requests of a process. Must not know: requests.
 
 use crate::auth::keys::Keys;
+use crate::auth::provider::Providers;
 use crate::auth::session::Sessions;
 use crate::exchange::Exchanges;
 use sea_orm::{DatabaseConnection, SqlxPostgresConnector};
@@ -27,6 +28,8 @@ pub(crate) struct Parts {
     pub(crate) secrets: Secrets,
     /// Whom to ask about credentials.
     pub(crate) exchanges: Exchanges,
+    /// Who vouches for people.
+    pub(crate) providers: Arc<Providers>,
     /// What makes the process ready.
     pub(crate) readiness: Readiness,
 }
@@ -37,11 +40,12 @@ impl State {
         keys: Arc<Keys>,
         secrets: Secrets,
         exchanges: Exchanges,
+        providers: Arc<Providers>,
         readiness: Readiness,
     ) -> Self {
         let db = SqlxPostgresConnector::from_sqlx_postgres_pool(pool.clone());
         let sessions = Sessions::new(keys, pool.clone());
-        Self(Arc::new(Parts { pool, db, sessions, secrets, exchanges, readiness }))
+        Self(Arc::new(Parts { pool, db, sessions, secrets, exchanges, providers, readiness }))
     }
 }
 

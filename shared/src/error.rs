@@ -50,6 +50,17 @@ pub enum Error {
     /// The ledger refuses it.
     #[error("rejected: {0}")]
     Rejected(Rejection),
+    /// Signing in by an identity provider failed: how, and why in words for a developer.
+    #[error("sign-in refused: {why}")]
+    SignIn {
+        /// What kind of refusal it is.
+        problem: SignInProblem,
+        /// Fit to show: holds neither secrets nor codes.
+        why: String,
+    },
+    /// Another service did not answer in time.
+    #[error("{0} did not answer in time")]
+    UpstreamTimeout(&'static str),
     /// The database cannot be used now; the same call may work later.
     #[error("database unavailable")]
     DatabaseUnavailable(#[source] Source),
@@ -69,6 +80,47 @@ pub enum Error {
 
 /// The cause of an error that came from elsewhere.
 pub type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// What can be wrong when somebody signs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignInProblem {
+    /// There is no such provider, or it is not configured.
+    UnknownProvider,
+    /// The login is unknown, used, expired, or was begun by somebody else.
+    State,
+    /// The provider does not know the code.
+    Code,
+    /// The login may not, or did not, name this address.
+    RedirectUri,
+    /// The provider refuses, or what it answers proves nothing.
+    Provider,
+}
+
+impl SignInProblem {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::UnknownProvider => "INVALID_PROVIDER",
+            Self::State => "STATE_MISMATCH",
+            Self::Code => "INVALID_AUTHORIZATION_CODE",
+            Self::RedirectUri => "REDIRECT_URI_MISMATCH",
+            Self::Provider => "OAUTH_ERROR",
+        }
+    }
+}
+
+impl fmt::Display for SignInProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UnknownProvider => "you cannot sign in this way here",
+            Self::State => "this login has ended or was not begun here; please begin again",
+            Self::Code => "this login was used before or took too long; please begin again",
+            Self::RedirectUri => "this page may not be signed in from",
+            Self::Provider => "signing in failed at the provider; please begin again",
+        })
+    }
+}
 
 /// What a write can collide with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,6 +208,12 @@ impl Error {
         Self::InvalidValue { field, why: why.into() }
     }
 
+    /// An [`Error::SignIn`].
+    #[must_use]
+    pub fn sign_in(problem: SignInProblem, why: impl Into<String>) -> Self {
+        Self::SignIn { problem, why: why.into() }
+    }
+
     /// An [`Error::Internal`] from words.
     #[must_use]
     pub fn internal(why: impl Into<String>) -> Self {
@@ -165,7 +223,7 @@ impl Error {
     /// Whether the same call can work later without anything being changed: nobody's fault but the moment's.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::DatabaseUnavailable(_) | Self::Unavailable { .. })
+        matches!(self, Self::DatabaseUnavailable(_) | Self::Unavailable { .. } | Self::UpstreamTimeout(_))
     }
 }
 

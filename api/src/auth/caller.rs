@@ -12,6 +12,7 @@ use poem_openapi::auth::Bearer;
 use tiris_shared::error::Error;
 use tiris_shared::ids::UserId;
 use tiris_shared::store::audit::Actor;
+use uuid::Uuid;
 
 /// An access token, from signing in; on a developer's machine `tiris-api token --email you@example.com` prints one.
 #[derive(SecurityScheme)]
@@ -30,14 +31,19 @@ impl Caller {
         self.0.session.user
     }
 
-    /// Whether the caller may see what concerns others.
-    pub(crate) fn is_admin(&self) -> bool {
-        self.0.session.role == Role::Admin
+    /// The sign-in the token belongs to.
+    pub(crate) fn session(&self) -> Uuid {
+        self.0.session.id
     }
 
     /// For the audit trail.
     pub(crate) fn actor(&self) -> &Actor {
         &self.0.actor
+    }
+
+    /// Whether the caller may see what concerns others.
+    pub(crate) fn is_admin(&self) -> bool {
+        self.0.session.role == Role::Admin
     }
 }
 
@@ -45,24 +51,23 @@ async fn check(request: &Request, bearer: Bearer) -> poem::Result<Asked> {
     asked(request, &bearer).await
 }
 
-/// The live session of the token, and what the audit trail keeps of the request.
-pub(super) async fn asked(request: &Request, bearer: &Bearer) -> poem::Result<Asked> {
-    let session = session(request, bearer).await?;
-    let actor = Actor {
-        user: Some(session.user.0),
-        session: Some(session.id),
-        ip: request.remote_addr().as_socket_addr().map(|address| address.ip().to_string()),
-        agent: request.header("user-agent").map(str::to_owned),
-        trace_id: request.data::<TraceId>().map(|id| id.0.to_string()),
-    };
-    Ok(Asked { session, actor })
-}
-
 /// The live session of the token; the log line of the request names its user from now on.
-async fn session(request: &Request, bearer: &Bearer) -> poem::Result<Session> {
+pub(super) async fn asked(request: &Request, bearer: &Bearer) -> poem::Result<Asked> {
     let state =
         request.data::<State>().ok_or_else(|| Problem::from(Error::internal("no state in the request")))?;
     let session = state.sessions.of_token(&bearer.token).await.map_err(Problem::from)?;
     tracing::Span::current().record("user_id", tracing::field::display(session.user));
-    Ok(session)
+    let actor = Actor { user: Some(session.user.0), session: Some(session.id), ..anonymous(request) };
+    Ok(Asked { session, actor })
+}
+
+/// What is known of whoever sent a request without having signed in.
+pub(crate) fn anonymous(request: &Request) -> Actor {
+    Actor {
+        user: None,
+        session: None,
+        ip: request.remote_addr().as_socket_addr().map(|address| address.ip().to_string()),
+        agent: request.header("user-agent").map(str::to_owned),
+        trace_id: request.data::<TraceId>().map(|id| id.0.to_string()),
+    }
 }

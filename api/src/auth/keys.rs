@@ -2,7 +2,7 @@
 //!
 //! Owns: key files and key ids. Must not know: claims, requests.
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::jwk::{AlgorithmParameters, Jwk};
@@ -79,6 +79,14 @@ fn public_part(key: &EncodingKey) -> anyhow::Result<(String, String)> {
     };
     let canonical = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, pair.x);
     Ok((URL_SAFE_NO_PAD.encode(Sha256::digest(canonical)), pair.x))
+}
+
+/// Makes a new key file, readable by its owner only, and answers the key's id. A file that is there is left alone.
+pub fn make(file: &Path) -> anyhow::Result<String> {
+    ensure!(!file.exists(), "{} is there already: a key is never replaced", file.display());
+    create(file)?;
+    let keys = Keys::load(&[file.to_owned()], Environment::Production)?;
+    Ok(keys.signing_id)
 }
 
 /// Makes a key file. When two processes do it at once, one key wins and both use it.

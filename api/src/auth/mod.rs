@@ -5,7 +5,9 @@ pub mod token;
 
 mod admin;
 mod caller;
+pub(crate) mod provider;
+pub(crate) mod secret;
 pub(crate) mod session;
 
 pub(crate) use admin::Admin;
-pub(crate) use caller::Caller;
+pub(crate) use caller::{Caller, anonymous};

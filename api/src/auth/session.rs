@@ -6,18 +6,25 @@ use super::keys::Keys;
 use super::token;
 use chrono::Utc;
 use moka::future::Cache;
+use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tiris_shared::error::{Error, Result};
 use tiris_shared::ids::UserId;
 use uuid::Uuid;
 
 /// How long an answer is remembered; a revoked session must be noticed within ten seconds.
 const REMEMBERED: Duration = Duration::from_secs(8);
+/// How long loading it may take to be remembered: what was read longer ago says too little about now.
+const LOADED_WITHIN: Duration = Duration::from_secs(1);
+/// How long this process knows what it ended itself: longer than anything else is remembered or loaded.
+const ENDED_KNOWN: Duration = Duration::from_secs(60);
 /// How many tokens are remembered.
 const REMEMBERED_TOKENS_MAX: u64 = 50_000;
+/// How long an access token is valid.
+const ACCESS_LIFETIME: chrono::Duration = chrono::Duration::hours(1);
 /// Longest token that is looked at, in bytes.
 const TOKEN_BYTES_MAX: usize = 4_096;
 
@@ -47,12 +54,14 @@ pub(crate) struct Sessions {
     keys: Arc<Keys>,
     pool: PgPool,
     known: Cache<[u8; 32], Session>,
+    ended: Cache<Uuid, ()>,
 }
 
 impl Sessions {
     pub(crate) fn new(keys: Arc<Keys>, pool: PgPool) -> Self {
         let known = Cache::builder().max_capacity(REMEMBERED_TOKENS_MAX).time_to_live(REMEMBERED).build();
-        Self { keys, pool, known }
+        let ended = Cache::builder().max_capacity(REMEMBERED_TOKENS_MAX).time_to_live(ENDED_KNOWN).build();
+        Self { keys, pool, known, ended }
     }
 
     /// The live session of a token. Verifying a signature and asking the database happen once in some seconds.
@@ -62,10 +71,13 @@ impl Sessions {
         }
         let key: [u8; 32] = Sha256::digest(token).into();
         let session = match self.known.get(&key).await {
-            Some(session) => session,
-            None => {
+            Some(session) if !self.ended.contains_key(&session.id) => session,
+            _ => {
+                let started = Instant::now();
                 let session = self.load(token).await?;
-                self.known.insert(key, session.clone()).await;
+                if started.elapsed() < LOADED_WITHIN {
+                    self.known.insert(key, session.clone()).await;
+                }
                 session
             }
         };
@@ -73,6 +85,19 @@ impl Sessions {
             return Err(Error::InvalidToken("it has expired"));
         }
         Ok(session)
+    }
+
+    /// Forgets sessions that this process has just ended, also those that are being loaded now.
+    pub(crate) async fn forget(&self, sessions: &[Uuid]) {
+        for id in sessions {
+            self.ended.insert(*id, ()).await;
+        }
+    }
+
+    /// An access token for a session that has begun, with the seconds it is valid for.
+    pub(crate) fn issue(&self, user: UserId, session: Uuid) -> Result<(SecretString, i64)> {
+        let token = token::issue(&self.keys, user, session, Utc::now(), ACCESS_LIFETIME)?;
+        Ok((token.into(), ACCESS_LIFETIME.num_seconds()))
     }
 
     async fn load(&self, token: &str) -> Result<Session> {

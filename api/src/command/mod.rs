@@ -1,5 +1,7 @@
 //! What the commands of the binary do.
 
+pub mod admin;
+pub mod keys;
 pub mod openapi;
 pub mod secrets;
 pub mod serve;

@@ -7,14 +7,11 @@ use anyhow::{Context, bail, ensure};
 use chrono::{Duration, Utc};
 use sqlx::PgConnection;
 use tiris_shared::config::{Environment, Problems};
-use tiris_shared::ids::{UserId, new_id};
+use tiris_shared::ids::UserId;
+use tiris_shared::store::sessions;
+use tiris_shared::store::users::{self, NewUser};
 use tiris_shared::{database, telemetry};
-use uuid::Uuid;
 
-/// Days a session lives.
-const SESSION_DAYS: i64 = 30;
-/// Longest username, in characters.
-const USERNAME_LENGTH_MAX: usize = 64;
 /// Longest e-mail address, in characters, by RFC 5321.
 const EMAIL_LENGTH_MAX: usize = 254;
 
@@ -34,7 +31,7 @@ pub async fn run(args: &TokenArgs) -> anyhow::Result<()> {
     let pool = database::pool(&database, "tiris-api token").context("cannot use DATABASE_URL")?;
     let mut transaction = pool.begin().await.context("cannot reach the database")?;
     let user = user(&mut transaction, &args.email, args.admin).await?;
-    let session = session(&mut transaction, user).await?;
+    let session = sessions::begin(&mut transaction, user, None, Some("tiris-api token")).await?;
     transaction.commit().await.context("cannot store the session")?;
     let lifetime = Duration::hours(i64::from(args.ttl_hours));
     let token = token::issue(&keys, user, session, Utc::now(), lifetime)?;
@@ -59,53 +56,19 @@ fn check_email(email: &str) -> anyhow::Result<()> {
 }
 
 /// The living user with this address, made when there is none.
-async fn user(connection: &mut PgConnection, email: &str, admin: bool) -> anyhow::Result<UserId> {
-    let role = if admin { "admin" } else { "user" };
-    let found: Option<(UserId, String)> = sqlx::query_as(
-        "UPDATE users SET role = CASE WHEN $2 = 'admin' THEN 'admin' ELSE role END, updated_at = now() \
-         WHERE lower(email) = lower($1) AND status <> 'deleted' RETURNING id, status",
-    )
-    .bind(email)
-    .bind(role)
-    .fetch_optional(&mut *connection)
-    .await
-    .context("cannot look for the user (is the database migrated? run tiris-migrate up)")?;
+async fn user(connection: &mut PgConnection, email: &str, is_admin: bool) -> anyhow::Result<UserId> {
+    let found = users::lock_by_email(connection, email)
+        .await
+        .context("cannot look for the user (is the database migrated? run tiris-migrate up)")?;
     if let Some((id, status)) = found {
         ensure!(status == "active", "the user {email} is {status}");
+        if is_admin {
+            users::set_role(connection, id, "admin").await?;
+        }
         return Ok(id);
     }
-    let wanted: String = email.split('@').next().unwrap_or(email).chars().take(USERNAME_LENGTH_MAX).collect();
-    let id = UserId(new_id());
-    // Somebody else may have the name: then part of the id tells them apart.
-    for username in [wanted.clone(), format!("{wanted}-{}", &id.0.simple().to_string()[24..])] {
-        let inserted = sqlx::query(
-            "INSERT INTO users (id, username, full_name, email, email_verified_at, role) \
-             VALUES ($1, $2, $2, $3, now(), $4) ON CONFLICT DO NOTHING",
-        )
-        .bind(id)
-        .bind(username)
-        .bind(email)
-        .bind(role)
-        .execute(&mut *connection)
-        .await
-        .context("cannot make the user")?;
-        if inserted.rows_affected() == 1 {
-            return Ok(id);
-        }
-    }
-    bail!("cannot make the user {email}: its name or address was taken meanwhile, try again")
-}
-
-async fn session(connection: &mut PgConnection, user: UserId) -> anyhow::Result<Uuid> {
-    let id = new_id();
-    sqlx::query(
-        "INSERT INTO sessions (id, user_id, user_agent, expires_at) VALUES ($1, $2, 'tiris-api token', $3)",
-    )
-    .bind(id)
-    .bind(user)
-    .bind(Utc::now() + Duration::days(SESSION_DAYS))
-    .execute(connection)
-    .await
-    .context("cannot make the session")?;
-    Ok(id)
+    let wanted = email.split('@').next().unwrap_or(email);
+    let new = NewUser { wanted, full_name: wanted, email: Some(email), avatar: None, is_admin };
+    let made = users::insert(connection, &new).await.context("cannot make the user")?;
+    made.with_context(|| format!("cannot make the user {email}: the address was taken meanwhile, try again"))
 }

@@ -5,6 +5,7 @@ mod events;
 mod exchange_bindings;
 mod refusals;
 mod root;
+mod sign_in;
 mod sub_accounts;
 mod trading_logs;
 mod tradings;
@@ -15,11 +16,14 @@ pub(crate) use bots::Bots;
 pub(crate) use events::{DeadLetters, EventStatus, Replays};
 pub(crate) use exchange_bindings::ExchangeBindings;
 pub(crate) use root::Root;
+pub(crate) use sign_in::SignIn;
 pub(crate) use sub_accounts::SubAccounts;
 pub(crate) use trading_logs::TradingLogs;
 pub(crate) use tradings::Tradings;
 pub(crate) use transactions::Transactions;
-pub(crate) use users::Users;
+pub(crate) use users::{UserAdmin, Users};
+
+use users::User;
 
 use poem_openapi::types::ParseFromParameter;
 use poem_openapi::{Object, Tags};
@@ -48,7 +52,10 @@ struct Message {
 enum Tag {
     /// Version, links and health
     Service,
-    /// Who is signed in
+    /// Signing in and out
+    #[oai(rename = "Sign-in")]
+    SignIn,
+    /// Who is signed in; for admins all users
     Users,
     /// Accounts at exchanges, private or public
     #[oai(rename = "Exchange bindings")]
@@ -65,6 +72,18 @@ enum Tag {
     TradingLogs,
     /// What bots publish: how it comes in, what could not be applied, what is read again
     Events,
+}
+
+/// Said in words.
+#[derive(Object, Serialize)]
+struct Told {
+    message: String,
+}
+
+impl Told {
+    fn new(message: &str) -> Self {
+        Self { message: message.to_owned() }
+    }
 }
 
 /// The choice a text column holds.

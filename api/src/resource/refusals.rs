@@ -55,7 +55,29 @@ macro_rules! refusals {
     )+};
 }
 
+const NOT_BEGUN: Told = (
+    400,
+    "`INVALID_PROVIDER`: unknown or not configured; `REDIRECT_URI_MISMATCH`: not one of the configured addresses; \
+     `INVALID_REQUEST`, `MISSING_FIELD`, `INVALID_VALUE`: `details` names the field and its limit",
+);
+const NOT_SIGNED_IN: Told = (
+    400,
+    "`INVALID_PROVIDER`: unknown or not configured; `STATE_MISMATCH`: the login is unknown, used, expired, of another \
+     provider, or its `login_verifier` is missing or wrong; `REDIRECT_URI_MISMATCH`: the login named another address; \
+     `INVALID_AUTHORIZATION_CODE`: the provider does not know the code; `OAUTH_ERROR`: the provider refuses, or its \
+     answer proves nothing; `INVALID_REQUEST`, `MISSING_FIELD`, `INVALID_VALUE`: `details` names the field and its limit",
+);
+const LATE: Told = (504, "`UPSTREAM_TIMEOUT`: the provider did not answer in time");
+
 refusals! {
+    /// Beginning a login.
+    BeginLogin: [NOT_BEGUN, TOO_LARGE, NO_JSON, INTERNAL, UNAVAILABLE];
+    /// Ending a login.
+    EndLogin: [
+        NOT_SIGNED_IN, FORBIDDEN, (409, "`EMAIL_EXISTS`: another account uses the e-mail address, and the provider does \
+        not vouch for it or knows that account as somebody else"),
+        TOO_LARGE, NO_JSON, INTERNAL, UNAVAILABLE, LATE
+    ];
     /// Anybody may ask; nothing can be wrong.
     Open: [INTERNAL];
     /// Anybody may ask whether the service is ready.
@@ -113,6 +135,22 @@ refusals! {
     ];
     /// Something an admin does with many things.
     AdminMany: [INVALID_BODY, UNAUTHORIZED, FOR_ADMINS, TOO_LARGE, NO_JSON, INTERNAL, UNAVAILABLE];
+    /// Renewing an access token.
+    Renew: [
+        INVALID_BODY, (401, "`INVALID_TOKEN`: unknown, expired or ended"), FORBIDDEN, TOO_LARGE, NO_JSON, INTERNAL,
+        UNAVAILABLE
+    ];
+    /// Changing oneself.
+    ChangeSelf: [
+        INVALID_BODY, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, (409, "`USERNAME_EXISTS`: another account uses this username"),
+        TOO_LARGE, NO_JSON, INTERNAL, UNAVAILABLE
+    ];
+    /// A list with filters, for admins.
+    AdminFiltered: [INVALID, UNAUTHORIZED, FOR_ADMINS, INTERNAL, UNAVAILABLE];
+    /// Something an admin does with one user.
+    AdminUser: [
+        INVALID_BODY, UNAUTHORIZED, FOR_ADMINS, NOT_FOUND, TOO_LARGE, NO_JSON, INTERNAL, UNAVAILABLE
+    ];
     /// Moving money.
     MoveMoney: [
         INVALID_BODY, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TOO_LARGE, NO_JSON, REJECTED, INTERNAL, UNAVAILABLE

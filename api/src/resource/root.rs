@@ -49,6 +49,8 @@ struct Ready {
     ready: bool,
     /// Names of the checks that passed
     checks: Vec<String>,
+    /// What each of them found, such as providers that are not configured
+    notes: Vec<String>,
 }
 
 #[OpenApi(tag = "Tag::Service")]
@@ -86,7 +88,10 @@ impl Root {
                 .collect()
         };
         if ready {
-            Ok(Reply::new(Ready { ready, checks: named(true) }))
+            let notes = results
+                .iter()
+                .filter_map(|(name, result)| Some(format!("{name}: {}", result.as_ref().ok()?)));
+            Ok(Reply::new(Ready { ready, checks: named(true), notes: notes.collect() }))
         } else {
             Err(Problem::NotReady(named(false).join(", ")).into())
         }

@@ -27,13 +27,18 @@ impl Info {
 
     /// Checks that a value is an object of bearable size; the rules on its content were checked with the whole body.
     pub(crate) fn from_value(value: Value) -> Result<Self> {
+        Self::named("info", value)
+    }
+
+    /// Like [`Self::from_value`], for a field of another name.
+    pub(crate) fn named(name: &str, value: Value) -> Result<Self> {
         let Value::Object(object) = value else {
-            return Err(Error::InvalidInfo("info must be an object".to_owned()));
+            return Err(Error::InvalidInfo(format!("{name} must be an object")));
         };
         let length = serde_json::to_vec(&object).map_err(|error| Error::Internal(error.into()))?.len();
         if length > INFO_BYTES_MAX {
             return Err(Error::InvalidInfo(format!(
-                "info may have at most {INFO_BYTES_MAX} bytes (given: {length})"
+                "{name} may have at most {INFO_BYTES_MAX} bytes (given: {length})"
             )));
         }
         Ok(Self(object))

@@ -96,6 +96,58 @@ async fn a_token_made_on_the_command_line_works_until_the_server_is_told_to_stop
     }
 }
 
+#[tokio::test]
+async fn the_first_admin_is_made_on_the_command_line_and_may_be_a_user_again() {
+    let database = TestDatabase::new().await.expect("a database");
+    let role = async || {
+        sqlx::query_scalar::<_, String>("SELECT role FROM users")
+            .fetch_one(database.pool())
+            .await
+            .expect("a role")
+    };
+    let environment = [("DATABASE_URL", database.url())];
+    let admin = |action: &str| run(&["admin", action, "ANN@example.com"], &environment);
+    let unknown = admin("grant");
+    assert!(!unknown.status.success() && utf8(&unknown.stderr).contains("signing in"), "{unknown:?}");
+    sqlx::query(
+        "INSERT INTO users (id, username, email) VALUES (gen_random_uuid(), 'ann', 'ann@example.com')",
+    )
+    .execute(database.pool())
+    .await
+    .expect("a user");
+    for (action, expected) in [("grant", "admin"), ("grant", "admin"), ("revoke", "user")] {
+        let output = admin(action);
+        assert!(output.status.success() && utf8(&output.stdout).contains(expected), "{output:?}");
+        assert_eq!(role().await, expected);
+    }
+    let actions: Vec<String> = sqlx::query_scalar("SELECT action FROM audit_logs ORDER BY timestamp")
+        .fetch_all(database.pool())
+        .await
+        .expect("the audit trail");
+    assert_eq!(actions, ["user.grant_admin", "user.revoke_admin"]);
+}
+
+#[test]
+fn keys_are_made_once_and_shown_without_their_secret_part() {
+    let folder = scratch_dir("api").expect("a folder");
+    let files =
+        ["new.pem", "old.pem"].map(|name| folder.path().join(name).to_str().expect("UTF-8").to_owned());
+    let made: Vec<String> = files.iter().map(|file| utf8(&run(&["keys", "new", file], &[]).stdout)).collect();
+    let again = run(&["keys", "new", &files[0]], &[]);
+    assert!(!again.status.success() && utf8(&again.stderr).contains("never replaced"), "{again:?}");
+    let both = files.join(",");
+    let shown = run(&["keys", "show"], &[("TIRIS_JWT_KEY_FILE", &both)]);
+    let (first, keys) =
+        utf8(&shown.stdout).split_once('\n').map(|(a, b)| (a.to_owned(), b.to_owned())).expect("lines");
+    let keys: Value = serde_json::from_str(&keys).expect("JSON");
+    for (index, told) in made.iter().enumerate() {
+        let key = &keys["keys"][index];
+        assert!(told.contains(key["kid"].as_str().expect("an id")), "{told}");
+        assert!(key.get("d").is_none());
+    }
+    assert!(first.contains(keys["keys"][0]["kid"].as_str().expect("an id")), "the first one signs: {first}");
+}
+
 #[test]
 fn all_mistakes_in_the_settings_are_told_at_once() {
     let wrong = [
@@ -108,6 +160,11 @@ fn all_mistakes_in_the_settings_are_told_at_once() {
         ("TIRIS_VERIFY_BINDINGS", "perhaps"),
         ("TIRIS_ENCRYPTION_KEYS", "no-key"),
         ("TIRIS_FINGERPRINT_KEY", "no-key"),
+        ("TIRIS_REDIRECT_URIS", "http://tiris.ai/callback"),
+        ("TIRIS_PROVIDERS", "google,facebook"),
+        ("TIRIS_GOOGLE_CLIENT_SECRET", "hunter2"),
+        ("TIRIS_GOOGLE_JWKS_URL", "http://keys.example"),
+        ("TIRIS_WECHAT_TOKEN_URL", "nowhere"),
         ("TIRIS_ENV", "production"),
     ];
     let output = run(&["serve"], &wrong);
@@ -118,6 +175,7 @@ fn all_mistakes_in_the_settings_are_told_at_once() {
     {
         assert!(told.contains(name), "{name}: {told}");
     }
+    assert!(!told.contains("hunter2"), "{told}");
 }
 
 #[test]
@@ -148,12 +206,17 @@ fn the_help_names_every_setting() {
         "TIRIS_ENCRYPTION_KEYS",
         "TIRIS_FINGERPRINT_KEY",
         "TIRIS_KRAKEN_URL",
+        "TIRIS_REDIRECT_URIS",
+        "TIRIS_GOOGLE_CLIENT_ID",
+        "TIRIS_WECHAT_APP_SECRET",
         "TIRIS_REQUEST_SECONDS",
         "TIRIS_ENV",
         "TIRIS_LOG",
         "TIRIS_SHUTDOWN_SECONDS",
         "DATABASE_URL",
         "token",
+        "admin",
+        "keys",
         "openapi",
         "secrets",
     ] {

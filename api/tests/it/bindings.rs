@@ -1,7 +1,7 @@
 //! Exchange bindings: who sees what of them, what is refused, and what the exchange says.
 
 use crate::exchanges::{Exchanges, KEY, SECRET};
-use crate::world::{PUBLIC_BINDING, User, World, admin, text};
+use crate::world::{PUBLIC_BINDING, User, World, text};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -30,7 +30,7 @@ async fn audited(world: &World, action: &str) -> i64 {
 #[tokio::test]
 async fn only_the_owner_reads_the_credentials_and_every_time_is_kept() {
     let world = World::start().await;
-    let (ann, bob, root) = (world.user("ann").await, world.user("bob").await, admin(&world, "root").await);
+    let (ann, bob, root) = (world.user("ann").await, world.user("bob").await, world.admin("root").await);
     let mut new = new_binding("main", "okx", "abcd0123456789012345wxyz");
     new["passphrase"] = json!("Pass phräse");
     new["info"] = json!({"desk": 7});
@@ -176,7 +176,7 @@ async fn a_binding_in_use_stays_until_its_trading_is_gone() {
 #[tokio::test]
 async fn a_public_binding_is_changed_by_admins_only_and_never_holds_credentials() {
     let world = World::start().await;
-    let (user, root) = (world.user("ann").await, admin(&world, "root").await);
+    let (user, root) = (world.user("ann").await, world.admin("root").await);
     let path = format!("{LIST}/{PUBLIC_BINDING}");
     let seen = user.get(&path).await;
     assert_eq!((&seen.data()["kind"], &seen.data()["api_key"]), (&json!("public"), &Value::Null));
@@ -186,7 +186,7 @@ async fn a_public_binding_is_changed_by_admins_only_and_never_holds_credentials(
     assert_eq!(root.put(&path, json!({"name": "Binance spot"})).await.data()["name"], "Binance spot");
     assert_eq!(root.put(&path, json!({"api_key": "k"})).await.refusal(), (400, "INVALID_VALUE"));
     assert_eq!(
-        user.ask(Method::POST, &format!("{path}/verify"), None).await.refusal(),
+        user.send(Method::POST, &format!("{path}/verify"), None).await.refusal(),
         (400, "INVALID_REQUEST")
     );
     assert_eq!(root.delete(&path).await.data()["message"], "The exchange binding is deleted.");
@@ -244,12 +244,12 @@ async fn an_exchange_is_asked_with_a_signature_it_accepts_and_its_answer_is_kept
     {
         let path = made(&user, exchange, exchange).await;
         let verify = format!("{path}/verify");
-        let valid = user.ask(Method::POST, &verify, None).await;
+        let valid = user.send(Method::POST, &verify, None).await;
         assert_eq!(valid.data()["status"], "valid", "{}", valid.text);
         let binding = &valid.data()["exchange_binding"];
         assert!(binding["status"] == "valid" && binding["last_verified_at"].is_string(), "{}", valid.text);
         user.put(&path, json!({"api_secret": "d3Jvbmc="})).await.data();
-        let refused = user.ask(Method::POST, &verify, None).await;
+        let refused = user.send(Method::POST, &verify, None).await;
         assert_eq!(
             (&refused.data()["status"], &refused.data()["exchange_binding"]["status"]),
             (&json!("refused"), &json!("refused"))
@@ -258,7 +258,7 @@ async fn an_exchange_is_asked_with_a_signature_it_accepts_and_its_answer_is_kept
     }
     for exchange in ["coinbase", "okx"] {
         let path = made(&user, exchange, exchange).await;
-        let answer = user.ask(Method::POST, &format!("{path}/verify"), None).await;
+        let answer = user.send(Method::POST, &format!("{path}/verify"), None).await;
         assert_eq!(answer.refusal(), (400, "INVALID_REQUEST"));
         assert!(answer.text.contains("cannot be verified"), "{}", answer.text);
     }
@@ -276,14 +276,14 @@ async fn a_clock_that_is_wrong_is_corrected_once() {
         ("gate", ["/api/v4/spot/accounts", "/api/v4/spot/time", "/api/v4/spot/accounts"]),
     ] {
         let verify = format!("{}/verify", made(&user, exchange, exchange).await);
-        assert_eq!(user.ask(Method::POST, &verify, None).await.data()["status"], "valid");
+        assert_eq!(user.send(Method::POST, &verify, None).await.data()["status"], "valid");
         assert_eq!(exchanges.asked(), calls);
-        assert_eq!(user.ask(Method::POST, &verify, None).await.data()["status"], "valid");
+        assert_eq!(user.send(Method::POST, &verify, None).await.data()["status"], "valid");
         assert_eq!(exchanges.asked(), calls[..1], "the difference is remembered");
     }
     let verify = format!("{}/verify", made(&user, "kraken", "kraken").await);
     exchanges.set(|mood| mood.nonce = u64::MAX);
-    let answer = user.ask(Method::POST, &verify, None).await;
+    let answer = user.send(Method::POST, &verify, None).await;
     assert_eq!(
         answer.refusal(),
         (502, "EXCHANGE_ERROR"),
@@ -300,19 +300,19 @@ async fn an_exchange_that_fails_is_asked_again_and_leaves_the_binding_unverified
     let path = made(&user, "main", "kraken").await;
     let verify = format!("{path}/verify");
     exchanges.set(|mood| mood.failures = vec![500, 503]);
-    assert_eq!(user.ask(Method::POST, &verify, None).await.data()["status"], "valid");
+    assert_eq!(user.send(Method::POST, &verify, None).await.data()["status"], "valid");
     assert_eq!(exchanges.asked().len(), 3);
     for (failures, calls) in [(vec![500, 502, 504], 3), (vec![302], 1), (vec![429], 1)] {
         exchanges.set(|mood| mood.failures = failures);
-        let answer = user.ask(Method::POST, &verify, None).await;
+        let answer = user.send(Method::POST, &verify, None).await;
         assert_eq!(answer.refusal(), (502, "EXCHANGE_ERROR"));
         assert_eq!(exchanges.asked().len(), calls, "redirects are not followed");
         assert_eq!(user.get(&path).await.data()["status"], "unverified");
     }
     exchanges.set(|mood| mood.talkative = true);
-    assert_eq!(user.ask(Method::POST, &verify, None).await.refusal(), (502, "EXCHANGE_ERROR"));
+    assert_eq!(user.send(Method::POST, &verify, None).await.refusal(), (502, "EXCHANGE_ERROR"));
     exchanges.set(|mood| (mood.talkative, mood.silent) = (false, true));
-    assert_eq!(user.ask(Method::POST, &verify, None).await.refusal(), (504, "UPSTREAM_TIMEOUT"));
+    assert_eq!(user.send(Method::POST, &verify, None).await.refusal(), (504, "UPSTREAM_TIMEOUT"));
 }
 
 #[tokio::test]
@@ -329,7 +329,7 @@ async fn what_an_exchange_says_is_never_kept_for_credentials_it_was_not_asked_ab
         }
         user.put(&path, json!({"api_secret": "d3Jvbmc="})).await.data();
     };
-    let (answer, ()) = tokio::join!(user.ask(Method::POST, &verify, None), change);
+    let (answer, ()) = tokio::join!(user.send(Method::POST, &verify, None), change);
     assert_eq!(answer.data()["status"], "refused", "it is asked again about the new ones: {}", answer.text);
     assert_eq!(exchanges.asked().len(), 2);
     assert_eq!(user.get(&path).await.data()["status"], "refused");

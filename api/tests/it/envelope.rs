@@ -184,6 +184,7 @@ async fn the_root_says_where_to_go() {
     assert_eq!(world.anonymous("/health/live").await.data(), &json!({"live": true}));
     assert_eq!(
         world.anonymous("/health/ready").await.data(),
-        &json!({"ready": true, "checks": ["database"]})
+        &json!({"ready": true, "checks": ["database", "sign_in"],
+                "notes": ["database: reachable and migrated", "sign_in: no provider is offered"]})
     );
 }

@@ -1,6 +1,6 @@
 //! Events as the portal and an operator see them: state, dead letters, replays, bots.
 
-use crate::world::{Desk, User, World, admin, text};
+use crate::world::{Desk, User, World, text};
 use serde_json::{Value, json};
 use tiris_shared::event::Kind;
 use tiris_shared::ids::new_id;
@@ -62,7 +62,7 @@ async fn audited(world: &World, action: &str) -> Vec<(Option<Uuid>, Option<Strin
 #[tokio::test]
 async fn users_read_their_own_dead_letters_and_admins_all() {
     let world = World::start().await;
-    let (ann, bob, root) = (world.user("ann").await, world.user("bob").await, admin(&world, "root").await);
+    let (ann, bob, root) = (world.user("ann").await, world.user("bob").await, world.admin("root").await);
     let desk = ann.desk("grid", "10", "10").await;
     let id = refused(&world, &ann, &desk, 1, "50").await;
     let bytes = put_aside(&world, &ann, 2, vec![0xff, 0xfe], (Class::Malformed, "NOT_JSON")).await;
@@ -99,7 +99,7 @@ async fn users_read_their_own_dead_letters_and_admins_all() {
 #[tokio::test]
 async fn a_dry_run_tells_the_effect_on_each_balance_and_a_replay_has_it_once() {
     let world = World::start().await;
-    let (ann, root) = (world.user("ann").await, admin(&world, "root").await);
+    let (ann, root) = (world.user("ann").await, world.admin("root").await);
     let desk = ann.desk("grid", "10", "10").await;
     let id = refused(&world, &ann, &desk, 1, "12").await;
     let path = format!("/v1/events/dead-letters/{id}/replay");
@@ -139,7 +139,7 @@ async fn a_dry_run_tells_the_effect_on_each_balance_and_a_replay_has_it_once() {
 #[tokio::test]
 async fn many_letters_are_replayed_in_order_or_given_up_by_a_filter() {
     let world = World::start().await;
-    let (ann, root) = (world.user("ann").await, admin(&world, "root").await);
+    let (ann, root) = (world.user("ann").await, world.admin("root").await);
     let desk = ann.desk("grid", "10", "10").await;
     for (seq, amount) in [(1, "6"), (2, "6"), (3, "4")] {
         refused(&world, &ann, &desk, seq, amount).await;
@@ -174,7 +174,7 @@ async fn many_letters_are_replayed_in_order_or_given_up_by_a_filter() {
 #[tokio::test]
 async fn a_replay_of_a_range_is_asked_for_and_followed() {
     let world = World::start().await;
-    let root = admin(&world, "root").await;
+    let root = world.admin("root").await;
     let asked = json!({"start_time": "2026-01-01T00:00:00Z", "end_time": "2026-02-01T00:00:00Z",
                        "event_types": ["trading.orders.filled"]});
     let made = root.post("/v1/events/replay", asked.clone()).await;
@@ -213,7 +213,7 @@ async fn a_replay_of_a_range_is_asked_for_and_followed() {
 #[tokio::test]
 async fn an_admin_sees_every_lane_and_a_user_the_health_and_the_lag_of_his_own() {
     let world = World::start().await;
-    let (ann, root) = (world.user("ann").await, admin(&world, "root").await);
+    let (ann, root) = (world.user("ann").await, world.admin("root").await);
     assert_eq!(root.get("/v1/events/status").await.data()["healthy"], false, "there are no lanes yet");
     let owner = new_id();
     sqlx::raw_sql(sqlx::AssertSqlSafe(format!(

@@ -73,6 +73,11 @@ fn every_field_of_a_request_is_described() {
         "NewTradingLog",
         "NewBinding",
         "BindingChange",
+        "Profile",
+        "Disabling",
+        "Renewal",
+        "Login",
+        "Callback",
     ] {
         let schema = &document["components"]["schemas"][name];
         for (field, property) in schema["properties"].as_object().expect(name) {

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tiris_api::app::App;
 use tiris_api::auth::{keys::Keys, token};
 use tiris_api::exchange::ExchangeSettings;
-use tiris_api::settings::Settings;
+use tiris_api::settings::{ProviderSettings, Settings};
 use tiris_shared::config::{DatabaseConfig, Environment, LogConfig, ServiceConfig};
 use tiris_shared::crypto::EncryptionConfig;
 use tiris_shared::database;
@@ -27,6 +27,7 @@ pub(crate) struct World {
     pub(crate) database: TestDatabase,
     pub(crate) address: SocketAddr,
     pub(crate) key_file: PathBuf,
+    settings: Settings,
     keys: Keys,
     http: reqwest::Client,
     stop: CancellationToken,
@@ -45,16 +46,15 @@ impl World {
         let key_file = folder.path().join("jwt.pem");
         let mut settings = settings(database.url(), key_file.clone());
         change(&mut settings);
-        let pool = database::pool(&settings.database, "test").expect("a pool");
-        let app = App::build(&settings, pool).await.expect("an app");
-        let (address, stop) = (app.address(), CancellationToken::new());
-        tokio::spawn(app.run_until(stop.clone()));
+        let stop = CancellationToken::new();
+        let address = serve(&settings, &stop).await;
         let keys = Keys::load(&settings.key_files, Environment::Dev).expect("keys");
-        Self { database, address, key_file, keys, http: http_client(), stop, _folder: folder }
+        Self { database, address, key_file, settings, keys, http: http_client(), stop, _folder: folder }
     }
 
-    pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+    /// Another replica: the same database and keys, its own memory.
+    pub(crate) async fn replica(&self) -> SocketAddr {
+        serve(&self.settings, &self.stop).await
     }
 
     /// A new user who is signed in.
@@ -69,6 +69,27 @@ impl World {
         let session = self.session(id).await;
         let token = self.token(id, session, Duration::hours(1));
         User { world: self, id, session, token }
+    }
+
+    /// A new user who is signed in and administers.
+    pub(crate) async fn admin(&self, name: &str) -> User<'_> {
+        let admin = self.user(name).await;
+        self.run("UPDATE users SET role = 'admin' WHERE id = $1", admin.id.0).await;
+        admin
+    }
+
+    /// Runs a statement on the row with this id.
+    pub(crate) async fn run(&self, statement: &'static str, id: Uuid) {
+        sqlx::query(statement).bind(id).execute(self.database.pool()).await.expect("run");
+    }
+
+    /// What the audit trail says was done to a thing, oldest first.
+    pub(crate) async fn audited(&self, id: &str) -> Vec<String> {
+        sqlx::query_scalar("SELECT action FROM audit_logs WHERE resource_id = $1 ORDER BY timestamp, id")
+            .bind(id)
+            .fetch_all(self.database.pool())
+            .await
+            .expect("the audit trail")
     }
 
     /// A new session of a user.
@@ -97,7 +118,19 @@ impl World {
         headers: &[(&str, &str)],
         body: Option<String>,
     ) -> Answer {
-        let mut request = self.http.request(method, self.url(path));
+        self.ask_at(self.address, method, path, headers, body).await
+    }
+
+    /// Asks a replica.
+    pub(crate) async fn ask_at(
+        &self,
+        address: SocketAddr,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<String>,
+    ) -> Answer {
+        let mut request = self.http.request(method, format!("http://{address}{path}"));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -110,9 +143,23 @@ impl World {
         Answer { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::Null), text }
     }
 
+    /// Posts without a token.
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        self.ask(Method::POST, path, &[("content-type", "application/json")], Some(body.to_string())).await
+    }
+
     pub(crate) async fn anonymous(&self, path: &str) -> Answer {
         self.ask(Method::GET, path, &[], None).await
     }
+}
+
+/// Starts an API and answers where.
+async fn serve(settings: &Settings, stop: &CancellationToken) -> SocketAddr {
+    let pool = database::pool(&settings.database, "test").expect("a pool");
+    let app = App::build(settings, pool).await.expect("an app");
+    let address = app.address();
+    tokio::spawn(app.run_until(stop.clone()));
+    address
 }
 
 impl Drop for World {
@@ -123,18 +170,8 @@ impl Drop for World {
 
 /// A client whose requests end.
 pub(crate) fn http_client() -> reqwest::Client {
+    tiris_shared::tls::choose_provider();
     reqwest::Client::builder().timeout(std::time::Duration::from_secs(30)).build().expect("a client")
-}
-
-/// Makes an admin of a new user.
-pub(crate) async fn admin<'w>(world: &'w World, name: &str) -> User<'w> {
-    let user = world.user(name).await;
-    sqlx::query("UPDATE users SET role = 'admin' WHERE id = $1")
-        .bind(user.id)
-        .execute(world.database.pool())
-        .await
-        .expect("an admin");
-    user
 }
 
 /// Settings of a test: free ports, no log.
@@ -158,6 +195,7 @@ pub(crate) fn settings(database_url: &str, key_file: PathBuf) -> Settings {
             verify_changes: false,
         },
         key_files: vec![key_file],
+        providers: ProviderSettings::default(),
         database: DatabaseConfig { url: database_url.into(), max_connections: 10 },
         service: ServiceConfig {
             environment: Environment::Dev,
@@ -235,25 +273,37 @@ impl User<'_> {
         self.post_text(path, body.to_string()).await
     }
 
-    pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
-        self.ask(Method::PUT, path, Some(body)).await
-    }
-
-    pub(crate) async fn delete(&self, path: &str) -> Answer {
-        self.ask(Method::DELETE, path, None).await
-    }
-
-    pub(crate) async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
-        let bearer = format!("Bearer {}", self.token);
-        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
-        self.world.ask(method, path, &headers, body.map(|body| body.to_string())).await
-    }
-
     /// Posts a body as it stands, to the last byte.
     pub(crate) async fn post_text(&self, path: &str, body: impl Into<String>) -> Answer {
         let bearer = format!("Bearer {}", self.token);
         let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
         self.world.ask(Method::POST, path, &headers, Some(body.into())).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::PUT, path, Some(body)).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.send(Method::DELETE, path, None).await
+    }
+
+    /// Asks in any way.
+    pub(crate) async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+        self.send_at(self.world.address, method, path, body).await
+    }
+
+    /// Asks a replica in any way.
+    pub(crate) async fn send_at(
+        &self,
+        address: SocketAddr,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Answer {
+        let bearer = format!("Bearer {}", self.token);
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        self.world.ask_at(address, method, path, &headers, body.map(|body| body.to_string())).await
     }
 
     /// A paper trading with an account of ETH and one of BTC that hold what is given.

@@ -72,6 +72,7 @@ struct Accounts {
 impl Api {
     /// A client of the API at `url`, without `/v1`.
     pub(super) fn new(url: &str, token: SecretString) -> anyhow::Result<Self> {
+        tiris_shared::tls::choose_provider();
         // The API is on this machine or in its network: a proxy of the environment is not asked.
         let http = reqwest::Client::builder().timeout(CALL_TIMEOUT).no_proxy().build()?;
         Ok(Self { http, base: format!("{}/v1", url.trim_end_matches('/')), token })

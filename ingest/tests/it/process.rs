@@ -46,6 +46,7 @@ impl Worker {
 
     /// Waits until the metrics have a line that begins with `line`.
     pub(crate) async fn counts(&self, line: &str) -> Result<()> {
+        tiris_shared::tls::choose_provider();
         let client = reqwest::Client::builder().no_proxy().build()?;
         eventually(line, WAIT, async || {
             let text = client.get(&self.metrics).send().await?.text().await?;
@@ -61,6 +62,7 @@ impl Worker {
 
     /// Waits until exactly the checks `names` fail and the report holds `detail`.
     pub(crate) async fn fails(&self, names: &[&str], detail: &str) -> Result<()> {
+        tiris_shared::tls::choose_provider();
         let client = reqwest::Client::builder().no_proxy().build()?;
         eventually(&format!("{names:?} not ready"), WAIT, async || {
             let answer = client.get(&self.admin).send().await?;

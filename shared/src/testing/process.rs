@@ -149,6 +149,7 @@ impl Process {
     /// Waits until `GET url` answers 200, at most `limit`; fails at once when the process ends before.
     pub async fn wait_until_healthy(&mut self, url: &str, limit: Duration) -> Result<()> {
         // No proxy: the address is one of this machine.
+        crate::tls::choose_provider();
         let client = reqwest::Client::builder().timeout(REQUEST_LIMIT).no_proxy().build()?;
         let what = format!("{} ready at {url}", self.name);
         self.watch(&what, limit, async |_| {

@@ -9,8 +9,8 @@ use crate::envelope::{Answer, Reply};
 use crate::filter::{equal, equal_text, range};
 use crate::ledger::{self, Work};
 use crate::page::Page;
-use crate::resource::Tag;
 use crate::resource::refusals::{AdminMany, AdminOne, Filtered, One};
+use crate::resource::{Tag, Told};
 use crate::state::State;
 use chrono::{DateTime, Utc};
 use poem::web::Data;
@@ -47,12 +47,6 @@ struct Discarded {
     discarded: u64,
     /// Open letters the filter still selects: ask again until it is 0
     left: u64,
-}
-
-/// Said in words.
-#[derive(Object, Serialize)]
-struct Told {
-    message: String,
 }
 
 /// What the caller may see.
@@ -168,7 +162,7 @@ impl DeadLetters {
         body: JsonBody<DiscardOne>,
     ) -> Answer<Told, AdminOne> {
         ledger::commit(&state.pool, &DiscardWork { admin: &admin, id: id.0, reason: &body.0.reason }).await?;
-        Ok(Reply::new(Told { message: "The dead letter is discarded.".to_owned() }))
+        Ok(Reply::new(Told::new("The dead letter is discarded.")))
     }
 
     /// Try many letters again (admins), in stream order; at most 200 a request, with `cursor` to go on

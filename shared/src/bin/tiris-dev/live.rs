@@ -55,6 +55,7 @@ struct Account {
 
 /// Shows balances until the output is closed.
 pub(crate) async fn show(environment: &Environment) -> Result<()> {
+    tiris_shared::tls::choose_provider();
     let client = reqwest::Client::builder().timeout(REQUEST_LIMIT).no_proxy().build()?;
     let api =
         Api { client, base: format!("{}/v1", environment.get("API_URL")), token: environment.get("TOKEN") };

@@ -1,28 +1,20 @@
-//! Users: who is calling.
+//! A user as answers show it.
 
-use super::refusals::Listing;
-use super::{Tag, stored};
-use crate::auth::Caller;
-use crate::envelope::{Answer, Reply};
-use crate::state::State;
+use crate::resource::stored;
 use crate::value::Info;
 use chrono::{DateTime, Utc};
-use poem::web::Data;
-use poem_openapi::{Enum, Object, OpenApi};
-use sea_orm::EntityTrait;
+use poem_openapi::{Enum, Object};
+use sea_orm::{DatabaseConnection, EntityTrait};
 use serde::Serialize;
 use tiris_shared::entity::users;
 use tiris_shared::error::{Error, Result};
 use uuid::Uuid;
 
-/// Operations on users.
-pub(crate) struct Users;
-
 /// What a user may do.
 #[derive(Clone, Copy, Enum, Serialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
-enum UserRole {
+pub(in crate::resource) enum UserRole {
     User,
     Admin,
 }
@@ -31,7 +23,7 @@ enum UserRole {
 #[derive(Clone, Copy, Enum, Serialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
-enum UserStatus {
+pub(in crate::resource) enum UserStatus {
     Active,
     Disabled,
     Deleted,
@@ -39,7 +31,7 @@ enum UserStatus {
 
 /// A person who may sign in.
 #[derive(Object, Serialize)]
-struct User {
+pub(in crate::resource) struct User {
     id: Uuid,
     /// Unique name
     username: String,
@@ -65,7 +57,7 @@ struct User {
 }
 
 impl User {
-    fn from_row(row: users::Model) -> Result<Self> {
+    pub(in crate::resource) fn from_row(row: users::Model) -> Result<Self> {
         Ok(Self {
             id: row.id,
             username: row.username,
@@ -81,14 +73,10 @@ impl User {
             updated_at: row.updated_at,
         })
     }
-}
 
-#[OpenApi(prefix_path = "/v1/users", tag = "Tag::Users")]
-impl Users {
-    /// Who is signed in
-    #[oai(path = "/me", method = "get", operation_id = "getMe")]
-    async fn me(&self, caller: Caller, state: Data<&State>) -> Answer<User, Listing> {
-        let row = users::Entity::find_by_id(caller.user().0).one(&state.db).await.map_err(Error::from)?;
-        Ok(Reply::new(User::from_row(row.ok_or(Error::NotFound("user"))?)?))
+    /// One user, whatever the status.
+    pub(in crate::resource) async fn load(db: &DatabaseConnection, id: Uuid) -> Result<Self> {
+        let row = users::Entity::find_by_id(id).one(db).await?;
+        Self::from_row(row.ok_or(Error::NotFound("user"))?)
     }
 }

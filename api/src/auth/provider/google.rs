@@ -1,0 +1,139 @@
+//! Google, or whoever speaks OpenID Connect at the configured addresses: code flow with PKCE and nonce.
+
+use super::Departure;
+use super::http::{ForOAuth, Outgoing};
+use super::id_token::{self, Expected};
+use super::jwks::Jwks;
+use crate::auth::secret;
+use crate::settings::GoogleSettings;
+use oauth2::basic::{
+    BasicErrorResponse, BasicErrorResponseType, BasicRevocationErrorResponse,
+    BasicTokenIntrospectionResponse, BasicTokenType,
+};
+use oauth2::{
+    AuthType, AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken, EndpointNotSet,
+    EndpointSet, ExtraTokenFields, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError,
+    Scope, StandardRevocableToken, StandardTokenResponse, TokenUrl,
+};
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+use std::time::Instant;
+use tiris_shared::error::{Error, Result, SignInProblem};
+use tiris_shared::store::oauth::{Identity, PendingLogin};
+
+const NAME: &str = "google";
+const SCOPES: [&str; 3] = ["openid", "email", "profile"];
+
+/// What OpenID Connect adds to the answer of OAuth.
+#[derive(Debug, Deserialize, Serialize)]
+struct WithIdToken {
+    id_token: Option<String>,
+}
+
+impl ExtraTokenFields for WithIdToken {}
+
+type Answer = StandardTokenResponse<WithIdToken, BasicTokenType>;
+type Refusal<E> = RequestTokenError<E, BasicErrorResponse>;
+type OAuthClient<Auth, Token> = Client<
+    BasicErrorResponse,
+    Answer,
+    BasicTokenIntrospectionResponse,
+    StandardRevocableToken,
+    BasicRevocationErrorResponse,
+    Auth,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    Token,
+>;
+
+/// The provider.
+pub(super) struct Google {
+    settings: GoogleSettings,
+    http: Outgoing,
+    jwks: Jwks,
+}
+
+impl Google {
+    pub(super) fn new(settings: GoogleSettings, http: Outgoing) -> Self {
+        let jwks = Jwks::new(NAME, settings.jwks_url.clone(), http.clone());
+        Self { settings, http, jwks }
+    }
+
+    fn client(&self, redirect_uri: &str) -> Result<OAuthClient<EndpointSet, EndpointSet>> {
+        let redirect =
+            RedirectUrl::new(redirect_uri.to_owned()).map_err(|error| Error::Internal(error.into()))?;
+        let client = OAuthClient::<EndpointNotSet, EndpointNotSet>::new(ClientId::new(
+            self.settings.client_id.clone(),
+        ))
+        .set_client_secret(ClientSecret::new(self.settings.client_secret.expose_secret().to_owned()))
+        .set_auth_type(AuthType::RequestBody)
+        .set_auth_uri(AuthUrl::from_url(self.settings.auth_url.clone()))
+        .set_token_uri(TokenUrl::from_url(self.settings.token_url.clone()))
+        .set_redirect_uri(redirect);
+        Ok(client)
+    }
+
+    /// Where the person goes.
+    pub(super) fn depart(&self, state: &str, redirect_uri: &str) -> Result<Departure> {
+        let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+        let nonce = secret::make();
+        let client = self.client(redirect_uri)?;
+        let request = client
+            .authorize_url(|| CsrfToken::new(state.to_owned()))
+            .add_scopes(SCOPES.map(|scope| Scope::new(scope.to_owned())))
+            .add_extra_param("nonce", nonce.expose_secret())
+            .set_pkce_challenge(challenge);
+        let (url, _) = request.url();
+        Ok(Departure {
+            url: url.into(),
+            pkce_verifier: Some(verifier.into_secret()),
+            nonce: Some(nonce.expose_secret().to_owned()),
+        })
+    }
+
+    /// Who the code is for.
+    pub(super) async fn identify(&self, code: String, login: &PendingLogin) -> Result<Identity> {
+        let (Some(verifier), Some(nonce)) = (&login.pkce_verifier, &login.nonce) else {
+            return Err(Error::internal("a login at Google was kept without verifier and nonce"));
+        };
+        let client = self.client(&login.redirect_uri)?;
+        let request = client
+            .exchange_code(AuthorizationCode::new(code))
+            .set_pkce_verifier(PkceCodeVerifier::new(verifier.clone()));
+        let answer =
+            request.request_async(&ForOAuth { provider: NAME, http: &self.http }).await.map_err(explain)?;
+        let token = answer.extra_fields().id_token.as_deref();
+        let token =
+            token.ok_or_else(|| Error::sign_in(SignInProblem::Provider, "google sends no id_token"))?;
+        let key = self.jwks.key(&id_token::key_id(token)?, Instant::now()).await?;
+        let expected = Expected { issuer: &self.settings.issuer, audience: &self.settings.client_id, nonce };
+        let claims = id_token::check(token, &key, &expected)?;
+        Ok(Identity {
+            provider: NAME,
+            email_verified: claims.is_email_verified(),
+            subject: claims.sub,
+            openid: None,
+            unionid: None,
+            email: claims.email,
+            name: claims.name,
+            avatar: claims.picture,
+        })
+    }
+}
+
+fn explain(refusal: Refusal<Error>) -> Error {
+    match refusal {
+        RequestTokenError::Request(error) => error,
+        RequestTokenError::ServerResponse(response) => match response.error() {
+            BasicErrorResponseType::InvalidGrant => {
+                Error::sign_in(SignInProblem::Code, "google does not know the code, or not any more")
+            }
+            // Of the answer only the code, whose values the protocol fixes.
+            other => Error::sign_in(SignInProblem::Provider, format!("google answers {other}")),
+        },
+        RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
+            Error::sign_in(SignInProblem::Provider, "google answers something else than the protocol has")
+        }
+    }
+}

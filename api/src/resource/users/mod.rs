@@ -1,0 +1,58 @@
+//! Users: who is calling, and for admins all others.
+
+mod admin;
+mod object;
+mod profile;
+
+pub(crate) use admin::UserAdmin;
+pub(super) use object::User;
+
+use super::refusals::{ChangeSelf, Listing};
+use super::{Tag, Told};
+use crate::auth::Caller;
+use crate::body::JsonBody;
+use crate::envelope::{Answer, Reply};
+use crate::ledger;
+use crate::state::State;
+use poem::web::Data;
+use poem_openapi::OpenApi;
+use profile::{ChangeWork, Profile, RemoveWork};
+
+/// Operations on oneself.
+pub(crate) struct Users;
+
+#[OpenApi(prefix_path = "/v1/users", tag = "Tag::Users")]
+impl Users {
+    /// Who is signed in
+    #[oai(path = "/me", method = "get", operation_id = "getMe")]
+    async fn me(&self, caller: Caller, state: Data<&State>) -> Answer<User, Listing> {
+        Ok(Reply::new(User::load(&state.db, caller.user().0).await?))
+    }
+
+    /// Changes who is signed in; what is left out stays
+    ///
+    /// The e-mail address is the one of the identity provider and cannot be changed here.
+    #[oai(path = "/me", method = "put", operation_id = "updateMe")]
+    async fn change(
+        &self,
+        caller: Caller,
+        state: Data<&State>,
+        body: JsonBody<Profile>,
+    ) -> Answer<User, ChangeSelf> {
+        let work = ChangeWork { user: caller.user(), actor: caller.actor(), changes: body.0.into_changes() };
+        ledger::commit(&state.pool, &work).await?;
+        Ok(Reply::new(User::load(&state.db, caller.user().0).await?))
+    }
+
+    /// Deletes who is signed in
+    ///
+    /// All sessions end; credentials at exchanges and the ties to identity providers are destroyed. The books stay.
+    /// E-mail address and username are free again, so that the same person can come back as a new user.
+    #[oai(path = "/me", method = "delete", operation_id = "deleteMe")]
+    async fn remove(&self, caller: Caller, state: Data<&State>) -> Answer<Told, Listing> {
+        let work = RemoveWork { user: caller.user(), actor: caller.actor() };
+        let ended = ledger::commit(&state.pool, &work).await?;
+        state.sessions.forget(&ended).await;
+        Ok(Reply::new(Told::new("Your account is deleted.")))
+    }
+}

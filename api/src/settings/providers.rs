@@ -1,0 +1,236 @@
+//! Settings of signing in: identity providers and where they may send people back to.
+//!
+//! Owns: names, defaults and checks. Must not know: how a login goes.
+
+use reqwest::Url;
+use secrecy::{ExposeSecret, SecretString};
+use tiris_shared::config::{Environment, Problems};
+
+const GOOGLE_ISSUER: &str = "https://accounts.google.com";
+const GOOGLE_AUTH_URL: &str = "https://accounts.google.com/o/oauth2/v2/auth";
+const GOOGLE_TOKEN_URL: &str = "https://oauth2.googleapis.com/token";
+const GOOGLE_JWKS_URL: &str = "https://www.googleapis.com/oauth2/v3/certs";
+const WECHAT_AUTH_URL: &str = "https://open.weixin.qq.com/connect/qrconnect";
+const WECHAT_TOKEN_URL: &str = "https://api.weixin.qq.com/sns/oauth2/access_token";
+const WECHAT_USER_URL: &str = "https://api.weixin.qq.com/sns/userinfo";
+
+/// How people sign in.
+#[derive(clap::Args, Clone)]
+pub struct ProviderArgs {
+    /// Addresses of web pages a login may come back to, separated by commas; a login names one of them exactly
+    #[arg(long, env = "TIRIS_REDIRECT_URIS", default_value = "", value_name = "URLS")]
+    redirect_uris: String,
+    /// Providers people are offered, of google and wechat; in production all of them must be configured
+    #[arg(long, env = "TIRIS_PROVIDERS", default_value = "google,wechat", value_name = "NAMES")]
+    providers: String,
+    /// Client id at Google
+    #[arg(
+        long,
+        env = "TIRIS_GOOGLE_CLIENT_ID",
+        default_value = "",
+        hide_default_value = true,
+        value_name = "ID"
+    )]
+    google_client_id: String,
+    /// Client secret at Google
+    #[arg(
+        long,
+        env = "TIRIS_GOOGLE_CLIENT_SECRET",
+        hide_env_values = true,
+        default_value = "",
+        hide_default_value = true,
+        value_name = "SECRET"
+    )]
+    google_client_secret: SecretArg,
+    /// Who Google's id tokens say issued them
+    #[arg(long, env = "TIRIS_GOOGLE_ISSUER", default_value = GOOGLE_ISSUER, value_name = "URL")]
+    google_issuer: String,
+    /// Where people sign in at Google
+    #[arg(long, env = "TIRIS_GOOGLE_AUTH_URL", default_value = GOOGLE_AUTH_URL, value_name = "URL")]
+    google_auth_url: String,
+    /// Where Google exchanges codes
+    #[arg(long, env = "TIRIS_GOOGLE_TOKEN_URL", default_value = GOOGLE_TOKEN_URL, value_name = "URL")]
+    google_token_url: String,
+    /// Where Google publishes its keys
+    #[arg(long, env = "TIRIS_GOOGLE_JWKS_URL", default_value = GOOGLE_JWKS_URL, value_name = "URL")]
+    google_jwks_url: String,
+    /// App id at WeChat
+    #[arg(
+        long,
+        env = "TIRIS_WECHAT_APP_ID",
+        default_value = "",
+        hide_default_value = true,
+        value_name = "ID"
+    )]
+    wechat_app_id: String,
+    /// App secret at WeChat
+    #[arg(
+        long,
+        env = "TIRIS_WECHAT_APP_SECRET",
+        hide_env_values = true,
+        default_value = "",
+        hide_default_value = true,
+        value_name = "SECRET"
+    )]
+    wechat_app_secret: SecretArg,
+    /// Where people sign in at WeChat
+    #[arg(long, env = "TIRIS_WECHAT_AUTH_URL", default_value = WECHAT_AUTH_URL, value_name = "URL")]
+    wechat_auth_url: String,
+    /// Where WeChat exchanges codes
+    #[arg(long, env = "TIRIS_WECHAT_TOKEN_URL", default_value = WECHAT_TOKEN_URL, value_name = "URL")]
+    wechat_token_url: String,
+    /// Where WeChat tells names and pictures
+    #[arg(long, env = "TIRIS_WECHAT_USER_URL", default_value = WECHAT_USER_URL, value_name = "URL")]
+    wechat_user_url: String,
+}
+
+/// A secret on its way in.
+#[derive(Clone)]
+struct SecretArg(SecretString);
+
+impl From<&str> for SecretArg {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl std::fmt::Debug for ProviderArgs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ProviderArgs").finish_non_exhaustive()
+    }
+}
+
+/// Checked [`ProviderArgs`].
+#[derive(Clone, Debug, Default)]
+pub struct ProviderSettings {
+    /// Where a login may come back to.
+    pub redirect_uris: Vec<String>,
+    /// Names of the providers that are offered.
+    pub offered: Vec<String>,
+    /// Google, when it is configured.
+    pub google: Option<GoogleSettings>,
+    /// WeChat, when it is configured.
+    pub wechat: Option<WechatSettings>,
+}
+
+/// How to reach Google, or another provider that speaks OpenID Connect.
+#[derive(Clone, Debug)]
+pub struct GoogleSettings {
+    /// Client id.
+    pub client_id: String,
+    /// Client secret.
+    pub client_secret: SecretString,
+    /// `iss` of its id tokens.
+    pub issuer: String,
+    /// Where people sign in.
+    pub auth_url: Url,
+    /// Where codes are exchanged.
+    pub token_url: Url,
+    /// Where its keys are.
+    pub jwks_url: Url,
+}
+
+/// How to reach WeChat.
+#[derive(Clone, Debug)]
+pub struct WechatSettings {
+    /// App id.
+    pub app_id: String,
+    /// App secret.
+    pub app_secret: SecretString,
+    /// Where people sign in.
+    pub auth_url: Url,
+    /// Where codes are exchanged.
+    pub token_url: Url,
+    /// Where names and pictures are told.
+    pub user_url: Url,
+}
+
+impl ProviderArgs {
+    /// Checks the settings, noting every mistake.
+    pub fn check(
+        &self,
+        environment: Option<Environment>,
+        problems: &mut Problems,
+    ) -> Option<ProviderSettings> {
+        let strict = environment != Some(Environment::Dev);
+        let redirect_uris = list(&self.redirect_uris);
+        for uri in &redirect_uris {
+            url("TIRIS_REDIRECT_URIS", uri, strict, problems);
+        }
+        let offered = list(&self.providers);
+        if offered.iter().any(|name| !["google", "wechat"].contains(&name.as_str())) {
+            problems.add("TIRIS_PROVIDERS", "may name google and wechat");
+        }
+        let (google, wechat) = (self.google(strict, problems), self.wechat(strict, problems));
+        if redirect_uris.is_empty() && (google.is_some() || wechat.is_some()) {
+            problems.add("TIRIS_REDIRECT_URIS", "is required when a provider is configured");
+        }
+        Some(ProviderSettings { redirect_uris, offered, google, wechat })
+    }
+
+    fn google(&self, strict: bool, problems: &mut Problems) -> Option<GoogleSettings> {
+        let secret = &self.google_client_secret.0;
+        let names = ("TIRIS_GOOGLE_CLIENT_ID", "TIRIS_GOOGLE_CLIENT_SECRET");
+        let auth_url = url("TIRIS_GOOGLE_AUTH_URL", &self.google_auth_url, strict, problems);
+        let token_url = url("TIRIS_GOOGLE_TOKEN_URL", &self.google_token_url, strict, problems);
+        let jwks_url = url("TIRIS_GOOGLE_JWKS_URL", &self.google_jwks_url, strict, problems);
+        is_configured(names, &self.google_client_id, secret, problems).then_some(())?;
+        Some(GoogleSettings {
+            client_id: self.google_client_id.clone(),
+            client_secret: secret.clone(),
+            issuer: self.google_issuer.clone(),
+            auth_url: auth_url?,
+            token_url: token_url?,
+            jwks_url: jwks_url?,
+        })
+    }
+
+    fn wechat(&self, strict: bool, problems: &mut Problems) -> Option<WechatSettings> {
+        let secret = &self.wechat_app_secret.0;
+        let names = ("TIRIS_WECHAT_APP_ID", "TIRIS_WECHAT_APP_SECRET");
+        let auth_url = url("TIRIS_WECHAT_AUTH_URL", &self.wechat_auth_url, strict, problems);
+        let token_url = url("TIRIS_WECHAT_TOKEN_URL", &self.wechat_token_url, strict, problems);
+        let user_url = url("TIRIS_WECHAT_USER_URL", &self.wechat_user_url, strict, problems);
+        is_configured(names, &self.wechat_app_id, secret, problems).then_some(())?;
+        Some(WechatSettings {
+            app_id: self.wechat_app_id.clone(),
+            app_secret: secret.clone(),
+            auth_url: auth_url?,
+            token_url: token_url?,
+            user_url: user_url?,
+        })
+    }
+}
+
+fn list(text: &str) -> Vec<String> {
+    text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+}
+
+/// Id and secret come together or not at all.
+fn is_configured(names: (&str, &str), id: &str, secret: &SecretString, problems: &mut Problems) -> bool {
+    match (id.is_empty(), secret.expose_secret().is_empty()) {
+        (false, false) => true,
+        (true, true) => false,
+        (true, false) => {
+            problems.add(names.0, format_args!("is required together with {}", names.1));
+            false
+        }
+        (false, true) => {
+            problems.add(names.1, format_args!("is required together with {}", names.0));
+            false
+        }
+    }
+}
+
+/// Codes, secrets and keys pass here: outside development only over TLS.
+fn url(name: &str, text: &str, strict: bool, problems: &mut Problems) -> Option<Url> {
+    let scheme_ok = |url: &Url| url.scheme() == "https" || (!strict && url.scheme() == "http");
+    match Url::parse(text) {
+        Ok(url) if scheme_ok(&url) && url.fragment().is_none() => Some(url),
+        Ok(_) | Err(_) => {
+            let why = "must be an https URL without a fragment, with TIRIS_ENV=dev also http";
+            problems.add(name, format_args!("{why} (given: {text:?})"));
+            None
+        }
+    }
+}

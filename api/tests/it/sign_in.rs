@@ -1,0 +1,196 @@
+//! Signing in by Google and by WeChat, from the first click to the books.
+
+use crate::stub::{REDIRECT, Stub, carried};
+use crate::world::{Answer, User, World, text};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tiris_shared::ids::UserId;
+
+const VERIFIER: &str = "what only this browser knows";
+
+/// An API with providers.
+pub(crate) async fn world() -> (World, Stub) {
+    let stub = Stub::start().await;
+    let providers = stub.settings();
+    (World::start_with(|settings| settings.providers = providers).await, stub)
+}
+
+/// A login that has begun.
+pub(crate) struct Begun {
+    pub(crate) auth_url: String,
+    pub(crate) state: String,
+    provider: &'static str,
+}
+
+impl Begun {
+    pub(crate) async fn at(world: &World, provider: &'static str) -> Self {
+        let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(VERIFIER));
+        let body = json!({"provider": provider, "redirect_uri": REDIRECT, "login_challenge": challenge});
+        let answer = world.post("/v1/auth/login", body).await;
+        assert_eq!((answer.header("cache-control"), answer.header("etag")), ("no-store", ""));
+        let begun = answer.data();
+        Self { auth_url: text(&begun["auth_url"]), state: text(&begun["state"]), provider }
+    }
+
+    /// What the client sends when the person comes back.
+    pub(crate) fn callback(&self, code: &str) -> Value {
+        json!({"provider": self.provider, "code": code, "state": self.state, "redirect_uri": REDIRECT,
+               "login_verifier": VERIFIER})
+    }
+
+    pub(crate) async fn end(&self, world: &World, code: &str) -> Answer {
+        world.post("/v1/auth/callback", self.callback(code)).await
+    }
+}
+
+/// Signs in at Google as the person with this subject and address.
+pub(crate) async fn by_google(
+    world: &World,
+    stub: &Stub,
+    subject: &str,
+    email: &str,
+    verified: bool,
+) -> Answer {
+    let login = Begun::at(world, "google").await;
+    let mut claims = stub.claims(&login.auth_url, subject, email);
+    claims["email_verified"] = json!(verified);
+    login.end(world, &stub.agree(&login.auth_url, &claims)).await
+}
+
+/// Signs in at WeChat.
+async fn by_wechat(world: &World, stub: &Stub, person: Value) -> Answer {
+    let login = Begun::at(world, "wechat").await;
+    login.end(world, &stub.agree_at_wechat(person)).await
+}
+
+fn user_of<'w>(world: &'w World, signed_in: &Answer) -> User<'w> {
+    let data = signed_in.data();
+    let id = UserId(text(&data["user"]["id"]).parse().expect("an id"));
+    User { world, id, session: uuid::Uuid::nil(), token: text(&data["access_token"]) }
+}
+
+#[tokio::test]
+async fn who_comes_by_google_for_the_first_time_becomes_a_user_with_a_paper_trading() {
+    let (world, stub) = world().await;
+    let answer = by_google(&world, &stub, "g-1", "ann@example.com", true).await;
+    assert_eq!((answer.header("cache-control"), answer.header("etag")), ("no-store", ""));
+    assert_eq!(answer.header("set-cookie"), "", "no cookies anywhere");
+    let data = answer.data();
+    assert_eq!((&data["token_type"], &data["expires_in"]), (&json!("Bearer"), &json!(3600)));
+    let person = &data["user"];
+    assert_eq!((&person["username"], &person["full_name"]), (&json!("ann"), &json!("Ann Example")));
+    assert_eq!((&person["email"], &person["role"]), (&json!("ann@example.com"), &json!("user")));
+    assert_eq!(person["avatar"], "https://pictures.example/ann.png");
+    assert!(person["email_verified_at"].is_string());
+    let user = user_of(&world, &answer);
+    assert_eq!(user.get("/v1/users/me").await.data(), person);
+    let tradings = user.get("/v1/tradings").await.data()["tradings"].clone();
+    assert_eq!(tradings.as_array().map(Vec::len), Some(1));
+    assert_eq!(
+        (&tradings[0]["type"], &tradings[0]["exchange_binding"]["kind"]),
+        (&json!("paper"), &json!("public"))
+    );
+    let refreshed = world.post("/v1/auth/refresh", json!({"refresh_token": data["refresh_token"]})).await;
+    assert!(refreshed.data()["access_token"].is_string());
+    let kept: (bool, bool, i64) = sqlx::query_as(
+        "SELECT access_token_encrypted IS NULL AND refresh_token_encrypted IS NULL, \
+         (SELECT refresh_token_hash = sha256($1::bytea) FROM sessions), (SELECT count(*) FROM oauth_states) \
+         FROM oauth_identities",
+    )
+    .bind(text(&data["refresh_token"]).into_bytes())
+    .fetch_one(world.database.pool())
+    .await
+    .expect("one identity");
+    assert_eq!(kept, (true, true, 0), "no token of the provider, a hash of ours, no login left");
+}
+
+#[tokio::test]
+async fn who_comes_again_is_the_same_user_by_subject_whatever_the_address() {
+    let (world, stub) = world().await;
+    let first = by_google(&world, &stub, "g-1", "ann@example.com", true).await;
+    let again = by_google(&world, &stub, "g-1", "ann@other.example", false).await;
+    assert_eq!(first.data()["user"]["id"], again.data()["user"]["id"]);
+    assert_eq!(again.data()["user"]["email"], "ann@example.com");
+    let user = user_of(&world, &again);
+    assert_eq!(user.get("/v1/tradings").await.data()["tradings"].as_array().map(Vec::len), Some(1));
+    let audited: Vec<Value> =
+        sqlx::query_scalar("SELECT after FROM audit_logs WHERE action = 'session.begin' ORDER BY timestamp")
+            .fetch_all(world.database.pool())
+            .await
+            .expect("the audit trail");
+    assert_eq!(audited, [true, false].map(|is_new| json!({"provider": "google", "new_user": is_new})));
+}
+
+#[tokio::test]
+async fn of_one_new_person_who_comes_several_times_at_once_one_user_is_made() {
+    let (world, stub) = world().await;
+    let many = (0..4).map(|_| by_google(&world, &stub, "g-1", "ann@example.com", true));
+    let answers = futures_util::future::join_all(many).await;
+    assert!(answers.iter().all(|answer| answer.data()["user"]["id"] == answers[0].data()["user"]["id"]));
+}
+
+#[tokio::test]
+async fn of_several_people_who_come_with_one_address_at_once_one_gets_it() {
+    let (world, stub) = world().await;
+    let subjects = ["g-1", "g-2", "g-3", "g-4"];
+    let many = subjects.map(|subject| by_google(&world, &stub, subject, "ann@example.com", true));
+    let answers = futures_util::future::join_all(many).await;
+    let refused: Vec<&Answer> = answers.iter().filter(|answer| answer.status != 200).collect();
+    assert_eq!(refused.len(), subjects.len() - 1);
+    assert!(refused.iter().all(|answer| answer.refusal() == (409, "EMAIL_EXISTS")));
+}
+
+#[tokio::test]
+async fn an_account_is_tied_by_its_address_only_when_google_vouches_for_it_and_knows_nobody_else_there() {
+    let (world, stub) = world().await;
+    let ann = world.user("ann").await;
+    let unverified = by_google(&world, &stub, "g-1", "ANN@example.com", false).await;
+    assert_eq!(unverified.refusal(), (409, "EMAIL_EXISTS"));
+    let tied = by_google(&world, &stub, "g-2", "Ann@Example.com", true).await;
+    assert_eq!(tied.data()["user"]["id"], json!(ann.id));
+    let successor = by_google(&world, &stub, "g-3", "ann@example.com", true).await;
+    assert_eq!(successor.refusal(), (409, "EMAIL_EXISTS"), "an address that was given to somebody else");
+    let unknown = by_google(&world, &stub, "g-4", "bob@example.com", false).await;
+    assert_eq!(unknown.data()["user"]["email"], Value::Null, "nobody vouches for it");
+    let owner = by_google(&world, &stub, "g-5", "bob@example.com", true).await;
+    assert_ne!(owner.data()["user"]["id"], unknown.data()["user"]["id"]);
+}
+
+#[tokio::test]
+async fn who_is_disabled_cannot_sign_in_and_who_left_comes_back_as_somebody_new() {
+    let (world, stub) = world().await;
+    let first = by_google(&world, &stub, "g-1", "ann@example.com", true).await;
+    let user = user_of(&world, &first);
+    world.run("UPDATE users SET status = 'disabled' WHERE id = $1", user.id.0).await;
+    let refused = by_google(&world, &stub, "g-1", "ann@example.com", true).await;
+    assert_eq!(refused.refusal(), (403, "ACCOUNT_DISABLED"));
+    world.run("UPDATE users SET status = 'active' WHERE id = $1", user.id.0).await;
+    let again = user_of(&world, &by_google(&world, &stub, "g-1", "ann@example.com", true).await);
+    again.delete("/v1/users/me").await.data();
+    let back = by_google(&world, &stub, "g-1", "ann@example.com", true).await;
+    assert_ne!(back.data()["user"]["id"], json!(user.id));
+    assert_eq!(back.data()["user"]["username"], "ann");
+}
+
+#[tokio::test]
+async fn wechat_knows_people_by_unionid_and_before_there_is_one_by_openid() {
+    let (world, stub) = world().await;
+    let login = Begun::at(&world, "wechat").await;
+    assert!(login.auth_url.ends_with("#wechat_redirect"), "{}", login.auth_url);
+    let asked = carried(&login.auth_url);
+    assert_eq!((asked["scope"].as_str(), asked["appid"].as_str()), ("snsapi_login", "the-client"));
+    assert_eq!((asked["redirect_uri"].as_str(), asked["state"].as_str()), (REDIRECT, login.state.as_str()));
+    let first = by_wechat(&world, &stub, json!({"openid": "o-1", "nickname": "安"})).await;
+    let person = &first.data()["user"];
+    assert_eq!((&person["username"], &person["email"]), (&json!("安"), &Value::Null));
+    let with_union = by_wechat(&world, &stub, json!({"openid": "o-1", "unionid": "u-1"})).await;
+    let other_app = by_wechat(&world, &stub, json!({"openid": "o-2", "unionid": "u-1"})).await;
+    for again in [&with_union, &other_app] {
+        assert_eq!(again.data()["user"]["id"], person["id"]);
+    }
+    let namesake = by_wechat(&world, &stub, json!({"openid": "o-3", "nickname": " 安\u{0}\n"})).await;
+    assert_ne!(namesake.data()["user"]["id"], person["id"]);
+    assert!(text(&namesake.data()["user"]["username"]).starts_with("安-"));
+}
