@@ -84,7 +84,7 @@ async fn an_id_token_that_is_not_googles_for_us_and_for_this_login_signs_nobody_
     let forged = [
         ("a wrong key under the right id", sign(&claims, wrong, Algorithm::RS256, Some("key-1"))),
         ("an unknown key", sign(&claims, wrong, Algorithm::RS256, Some("key-2"))),
-        ("no key id", sign(&claims, right, Algorithm::RS256, None)),
+        ("a wrong key without an id", sign(&claims, wrong, Algorithm::RS256, None)),
         ("another algorithm", sign(&claims, right, Algorithm::RS512, Some("key-1"))),
         ("alg none", unsigned(json!({"alg": "none", "kid": "key-1"}))),
         ("no signature", unsigned(json!({"alg": "RS256", "kid": "key-1"}))),

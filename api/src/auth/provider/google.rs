@@ -106,7 +106,7 @@ impl Google {
         let token = answer.extra_fields().id_token.as_deref();
         let token =
             token.ok_or_else(|| Error::sign_in(SignInProblem::Provider, "google sends no id_token"))?;
-        let key = self.jwks.key(&id_token::key_id(token)?, Instant::now()).await?;
+        let key = self.jwks.key(id_token::key_id(token)?.as_deref(), Instant::now()).await?;
         let expected = Expected { issuer: &self.settings.issuer, audience: &self.settings.client_id, nonce };
         let claims = id_token::check(token, &key, &expected)?;
         Ok(Identity {

@@ -32,8 +32,13 @@ struct Cache {
 }
 
 impl Cache {
-    fn trusted(&self, id: &str, now: Instant) -> Option<&DecodingKey> {
-        self.keys.get(id).filter(|_| self.is_fresh(now))
+    /// A token may leave its key unnamed when there is only one, as OpenID Connect has it.
+    fn trusted(&self, id: Option<&str>, now: Instant) -> Option<&DecodingKey> {
+        let key = match id {
+            Some(id) => self.keys.get(id),
+            None => self.keys.values().next().filter(|_| self.keys.len() == 1),
+        };
+        key.filter(|_| self.is_fresh(now))
     }
 
     fn is_fresh(&self, now: Instant) -> bool {
@@ -50,8 +55,8 @@ impl Jwks {
         Self { provider, url, http, cache: Mutex::default() }
     }
 
-    /// The key with this id. Who asks meanwhile waits for the same answer.
-    pub(super) async fn key(&self, id: &str, now: Instant) -> Result<DecodingKey> {
+    /// The key with this id, or the only one. Who asks meanwhile waits for the same answer.
+    pub(super) async fn key(&self, id: Option<&str>, now: Instant) -> Result<DecodingKey> {
         let mut cache = self.cache.lock().await;
         if let Some(key) = cache.trusted(id, now) {
             return Ok(key.clone());
@@ -85,14 +90,14 @@ impl Jwks {
     }
 }
 
-/// An RSA key for signatures, with its id.
+/// An RSA key for signatures, with its id, which may be empty when the provider has only one.
 fn usable(key: &Jwk) -> Option<(String, DecodingKey)> {
     let common = &key.common;
     let signs = matches!(common.public_key_use, None | Some(PublicKeyUse::Signature));
     let rs256 = matches!(common.key_algorithm, None | Some(KeyAlgorithm::RS256));
     let rsa = matches!(key.algorithm, AlgorithmParameters::RSA(_));
-    let id = common.key_id.clone().filter(|_| signs && rs256 && rsa)?;
-    Some((id, DecodingKey::from_jwk(key).ok()?))
+    let id = common.key_id.clone().unwrap_or_default();
+    (signs && rs256 && rsa).then_some((id, DecodingKey::from_jwk(key).ok()?))
 }
 
 #[cfg(test)]
@@ -114,8 +119,18 @@ mod tests {
         let now = Instant::now();
         let keys = HashMap::from([("a".to_owned(), DecodingKey::from_secret(b"x"))]);
         let cache = Cache { keys, fetched: Some(now), asked: Some(now) };
-        assert!(cache.trusted("a", now + TRUSTED_FOR - Duration::from_secs(1)).is_some());
-        assert!(cache.trusted("a", now + TRUSTED_FOR).is_none());
-        assert!(cache.trusted("b", now).is_none());
+        assert!(cache.trusted(Some("a"), now + TRUSTED_FOR - Duration::from_secs(1)).is_some());
+        assert!(cache.trusted(Some("a"), now + TRUSTED_FOR).is_none());
+        assert!(cache.trusted(Some("b"), now).is_none());
+    }
+
+    #[test]
+    fn a_key_may_be_left_unnamed_only_when_there_is_no_other() {
+        let now = Instant::now();
+        let key = |id: &str| (id.to_owned(), DecodingKey::from_secret(b"x"));
+        let mut cache = Cache { keys: HashMap::from([key("a")]), fetched: Some(now), asked: None };
+        assert!(cache.trusted(None, now).is_some());
+        cache.keys.extend([key("b")]);
+        assert!(cache.trusted(None, now).is_none());
     }
 }
