@@ -2,7 +2,7 @@
 
 use super::http::{Answered, Body, Http, secret_header};
 use super::sign::{hex, hmac_sha256, now_millis};
-use super::{ApiKey, ExchangeError, Meaning, Verdict, ask, concluded, json};
+use super::{AHEAD_MILLIS_MAX, ApiKey, ExchangeError, Meaning, Verdict, ask, concluded, json};
 use poem::http::{Request, StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::Value;
@@ -60,7 +60,11 @@ impl Binance {
         let theirs = theirs
             .ok_or_else(|| ExchangeError::Unreachable("the exchange does not tell its time".to_owned()))?;
         let ours = asked_at + (now_millis() - asked_at) / 2;
-        self.ahead_millis.store(theirs.saturating_sub(ours), Ordering::Relaxed);
+        let ahead = theirs.saturating_sub(ours);
+        if ahead.unsigned_abs() > AHEAD_MILLIS_MAX {
+            return Err(ExchangeError::Unreachable("the exchange tells an impossible time".to_owned()));
+        }
+        self.ahead_millis.store(ahead, Ordering::Relaxed);
         Ok(())
     }
 }

@@ -18,6 +18,8 @@ use tokio::time::{sleep, timeout};
 
 /// How often a call is tried, while the network or the exchange fails.
 const ATTEMPTS_MAX: u32 = 3;
+/// A clock that differs from ours by more is not believed, in milliseconds.
+const AHEAD_MILLIS_MAX: u64 = 60 * 60 * 1_000;
 /// The first wait between two tries; each next one is twice as long.
 const BACKOFF: Duration = Duration::from_millis(200);
 

@@ -355,3 +355,29 @@ async fn new_credentials_are_verified_at_once_where_the_service_is_set_up_so() {
     let trading = json!({"name": "t", "type": "kraken", "api_key": KEY, "api_secret": SECRET});
     assert_eq!(user.post("/v1/tradings", trading).await.data()["exchange_binding"]["status"], "valid");
 }
+
+/// Another replica remembers the session for some seconds after the user has left.
+#[tokio::test]
+async fn a_user_who_has_left_gets_no_credentials_and_no_tradings_any_more() {
+    let world = World::start().await;
+    for (name, status, refusal) in
+        [("ann", "deleted", (401, "INVALID_TOKEN")), ("bob", "disabled", (403, "ACCOUNT_DISABLED"))]
+    {
+        let user = world.user(name).await;
+        user.get("/v1/tradings").await.data();
+        sqlx::query("UPDATE users SET status = $2 WHERE id = $1")
+            .bind(user.id)
+            .bind(status)
+            .execute(world.database.pool())
+            .await
+            .expect("left");
+        assert_eq!(user.post(LIST, new_binding("main", "kraken", KEY)).await.refusal(), refusal);
+        let trading = json!({"name": "grid", "type": "paper"});
+        assert_eq!(user.post("/v1/tradings", trading).await.refusal(), refusal);
+    }
+    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM exchange_bindings WHERE user_id IS NOT NULL")
+        .fetch_one(world.database.pool())
+        .await
+        .expect("a count");
+    assert_eq!(left, 0);
+}

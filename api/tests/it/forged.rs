@@ -46,6 +46,14 @@ async fn a_state_opens_one_login_at_one_provider_from_one_browser_to_one_address
         .await
         .expect("expired");
     assert_eq!(late.end(&world, &code).await.refusal(), (400, "STATE_MISMATCH"), "expired");
+    // Begun by somebody else without a challenge, and handed to a browser that has a verifier.
+    let handed = Begun::at(&world, "google").await;
+    let code = stub.agree(&handed.auth_url, &stub.claims(&handed.auth_url, "g-2", "bob@example.com"));
+    sqlx::query("UPDATE oauth_states SET login_challenge = NULL")
+        .execute(world.database.pool())
+        .await
+        .expect("no challenge");
+    assert_eq!(handed.end(&world, &code).await.refusal(), (400, "STATE_MISMATCH"), "without a challenge");
     let people: i64 = sqlx::query_scalar(NOBODY).fetch_one(world.database.pool()).await.expect("a count");
     assert_eq!(people, 1, "only the first one came in");
 }

@@ -2,7 +2,7 @@
 //!
 //! Owns: the rows of `users`, and what goes with a person who leaves. Must not know: who may do it.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::{UserId, new_id};
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -162,4 +162,21 @@ pub async fn destroy_credentials(connection: &mut PgConnection, id: UserId) -> R
         sqlx::query(statement).bind(id).execute(&mut *connection).await?;
     }
     Ok(())
+}
+
+/// That the user may still get things of his own. Locks the row against being deleted or disabled meanwhile, so it comes
+/// before every other lock of the transaction.
+///
+/// # Errors
+/// [`Error::AccountDisabled`], and [`Error::InvalidToken`] when the user is gone: the session is remembered for seconds.
+pub async fn lock_active(connection: &mut PgConnection, user: UserId) -> Result<()> {
+    let status: Option<String> = sqlx::query_scalar("SELECT status FROM users WHERE id = $1 FOR SHARE")
+        .bind(user)
+        .fetch_optional(connection)
+        .await?;
+    match status.as_deref() {
+        Some("active") => Ok(()),
+        Some("disabled") => Err(Error::AccountDisabled),
+        Some(_) | None => Err(Error::InvalidToken("its session has ended")),
+    }
 }

@@ -109,6 +109,9 @@ impl Google {
         let key = self.jwks.key(id_token::key_id(token)?.as_deref(), Instant::now()).await?;
         let expected = Expected { issuer: &self.settings.issuer, audience: &self.settings.client_id, nonce };
         let claims = id_token::check(token, &key, &expected)?;
+        if claims.sub.is_empty() {
+            return Err(Error::sign_in(SignInProblem::Provider, "google names nobody"));
+        }
         Ok(Identity {
             provider: NAME,
             email_verified: claims.is_email_verified(),
@@ -128,6 +131,9 @@ fn explain(refusal: Refusal<Error>) -> Error {
         RequestTokenError::ServerResponse(response) => match response.error() {
             BasicErrorResponseType::InvalidGrant => {
                 Error::sign_in(SignInProblem::Code, "google does not know the code, or not any more")
+            }
+            BasicErrorResponseType::Extension(_) => {
+                Error::sign_in(SignInProblem::Provider, "google answers an error the protocol does not know")
             }
             // Of the answer only the code, whose values the protocol fixes.
             other => Error::sign_in(SignInProblem::Provider, format!("google answers {other}")),

@@ -74,6 +74,9 @@ impl Wechat {
             ("grant_type", "authorization_code"),
         ];
         let exchanged: Exchanged = self.ask(with(&self.settings.token_url, &parameters)).await?;
+        if exchanged.openid.is_empty() {
+            return Err(Error::sign_in(SignInProblem::Provider, "wechat names nobody".to_owned()));
+        }
         let parameters =
             [("access_token", exchanged.access_token.as_str()), ("openid", exchanged.openid.as_str())];
         let described: Described = self.ask(with(&self.settings.user_url, &parameters)).await?;

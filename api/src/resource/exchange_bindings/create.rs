@@ -14,6 +14,7 @@ use tiris_shared::crypto::Secrets;
 use tiris_shared::error::Result;
 use tiris_shared::ids::{BindingId, UserId};
 use tiris_shared::store::audit::{self, Action, Actor};
+use tiris_shared::store::users;
 
 /// A binding to be made.
 #[derive(Object)]
@@ -85,6 +86,7 @@ impl Insert<'_> {
         secrets: &Secrets,
         actor: &Actor,
     ) -> Result<()> {
+        users::lock_active(connection, self.user).await?;
         let seal =
             |credentials: &Credentials| credentials.seal(secrets, (id.0, self.user.0), self.exchange_type);
         let sealed: Sealed = self.credentials.map(seal).transpose()?.unwrap_or_default();

@@ -11,6 +11,10 @@ use tiris_shared::store::sessions;
 use tiris_shared::store::users::{self, NewUser};
 use uuid::Uuid;
 
+/// Longest address and longest picture's address that are kept, in bytes.
+const EMAIL_BYTES_MAX: usize = 254;
+const URL_BYTES_MAX: usize = 2_048;
+
 /// The transaction of a sign-in; it answers user and session.
 pub(super) struct ArriveWork {
     pub(super) identity: Identity,
@@ -81,9 +85,12 @@ impl ArriveWork {
         let identity = &self.identity;
         // An address nobody vouches for is not kept: it would bar its owner, or let them into a stranger's account.
         let email = identity.email.as_deref().filter(|_| identity.email_verified);
+        let is_sane = |text: &&str, max: usize| text.len() <= max && !text.chars().any(char::is_control);
+        let email = email.filter(|email| is_sane(email, EMAIL_BYTES_MAX));
         let name = identity.name.as_deref();
         let wanted = email.and_then(|email| email.split('@').next()).or(name).unwrap_or(identity.provider);
         let avatar = identity.avatar.as_deref().filter(|url| url.starts_with("https://"));
+        let avatar = avatar.filter(|url| is_sane(url, URL_BYTES_MAX));
         let new = NewUser { wanted, full_name: name.unwrap_or_default(), email, avatar, is_admin: false };
         users::insert(connection, &new).await?.ok_or(Error::Conflict(Conflict::Email))
     }

@@ -123,11 +123,14 @@ async fn taken(state: &State, callback: &Callback) -> Result<PendingLogin> {
         let why = "redirect_uri is not the one the login was begun with";
         return Err(Error::sign_in(SignInProblem::RedirectUri, why));
     }
-    if let Some(challenge) = &login.login_challenge {
-        let verifier = callback.login_verifier.as_deref();
-        if !verifier.is_some_and(|verifier| secret::answers(verifier, challenge)) {
-            return Err(refused("login_verifier is not the secret whose hash the login was begun with"));
-        }
+    // A verifier nobody asked for tells that the login was begun in another browser.
+    let answers = match (&login.login_challenge, callback.login_verifier.as_deref()) {
+        (None, None) => true,
+        (Some(challenge), Some(verifier)) => secret::answers(verifier, challenge),
+        (Some(_), None) | (None, Some(_)) => false,
+    };
+    if !answers {
+        return Err(refused("login_verifier is not the secret whose hash the login was begun with"));
     }
     Ok(login)
 }

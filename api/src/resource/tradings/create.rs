@@ -15,6 +15,7 @@ use tiris_shared::error::{Error, Result};
 use tiris_shared::ids::{AccountId, BindingId, TradingId, UserId, new_id};
 use tiris_shared::money::{Money, Number};
 use tiris_shared::store::audit::Actor;
+use tiris_shared::store::users;
 use uuid::{Uuid, uuid};
 
 /// Sub-accounts that can be made together with a trading.
@@ -274,6 +275,7 @@ impl TradingWork<'_> {
     }
 
     async fn insert(&self, connection: &mut PgConnection) -> Result<()> {
+        users::lock_active(connection, self.user).await?;
         if let Some(binding) = self.new.exchange_binding_id {
             // Locked, so that it cannot be deleted before this trading uses it.
             let usable: Option<Uuid> = sqlx::query_scalar(
