@@ -28,7 +28,7 @@ async fn without_a_database_the_api_runs_and_says_what_is_missing() {
 
 #[tokio::test]
 async fn a_request_that_takes_too_long_is_answered_and_leaves_nothing_behind() {
-    let world = World::start_with(|settings| settings.request_timeout = Duration::from_millis(500)).await;
+    let world = World::start_with(|settings| settings.request_timeout = Duration::from_secs(3)).await;
     let user = world.user("ann").await;
     let desk = user.desk("grid", "1", "0").await;
     let path = format!("/v1/sub-accounts/{}/deposit", desk.stock);
