@@ -18,8 +18,8 @@ use tiris_shared::testing::{
 };
 use uuid::Uuid;
 
-/// Events of one measurement, over so many users.
-const EVENTS: usize = 16_000;
+/// Events of one measurement, over so many users: some seconds of work, also for an optimised build.
+const EVENTS: usize = if cfg!(debug_assertions) { 16_000 } else { 80_000 };
 const USERS: usize = 64;
 /// Rounds, each with one worker and with several; the medians are told.
 const ROUNDS: usize = 3;
