@@ -35,6 +35,7 @@ impl System {
         let command = |name: &str| -> Result<_> {
             Ok(Process::command(binary(name)?)
                 .env("DATABASE_URL", database.url())
+                .env("TIRIS_ENCRYPTION_FILE", keys.path().join("encryption.env"))
                 .env("TIRIS_JWT_KEY_FILE", keys.path().join("jwt.pem")))
         };
         let mut api = command("tiris-api")?
