@@ -19,7 +19,7 @@ use tiris_shared::testing::{
 use uuid::Uuid;
 
 /// Events of one measurement, over so many users: some seconds of work, also for an optimised build.
-const EVENTS: usize = if cfg!(debug_assertions) { 16_000 } else { 80_000 };
+const EVENTS: usize = if cfg!(debug_assertions) { 40_000 } else { 160_000 };
 const USERS: usize = 64;
 /// Rounds, each with one worker and with several; the medians are told.
 const ROUNDS: usize = 3;
@@ -49,6 +49,9 @@ pub(crate) async fn run(options: &Options) -> Result<Outcome> {
     let begun = Instant::now();
     options.view.phase("scale: starting", 0);
     let mut stage = Stage::start().await?;
+    // The first worker makes the streams.
+    stage.share(1).await?;
+    stage.stop_workers().await?;
     let mut rates: BTreeMap<usize, Vec<u64>> = BTreeMap::new();
     for round in 0..ROUNDS {
         for workers in [1, options.workers] {
@@ -138,6 +141,20 @@ impl Stage {
             .spawn()
     }
 
+    /// Launches workers until there are so many.
+    fn staff(&mut self, workers: usize) -> Result<()> {
+        while self.workers.len() < workers {
+            self.workers.push(self.launch()?);
+        }
+        Ok(())
+    }
+
+    /// So many workers, each with its share of the lanes.
+    async fn share(&mut self, workers: usize) -> Result<()> {
+        self.staff(workers)?;
+        self.shared_by(workers).await
+    }
+
     /// Waits until exactly `workers` share all lanes fairly.
     async fn shared_by(&self, workers: usize) -> Result<()> {
         let share = (2 * (LANES + 1)).div_ceil(workers);
@@ -156,19 +173,24 @@ impl Stage {
         .await
     }
 
-    /// Events per second of a burst, from the first message published to the last commit.
+    /// Events per second of workers that find a backlog, once each has its share of the lanes, to the last commit.
+    /// Publishing beside them would measure the publisher, which is slower than they are.
     async fn measure(&mut self, workers: usize) -> Result<u64> {
-        while self.workers.len() < workers {
-            let worker = self.launch()?;
-            self.workers.push(worker);
-        }
-        self.shared_by(workers).await?;
-        let begun = Instant::now();
+        let before = self.done().await?;
         self.publish(EVENTS).await?;
+        self.share(workers).await?;
+        let (begun, first) = (Instant::now(), self.done().await?);
         self.all_done().await?;
         let took = begun.elapsed();
         self.stop_workers().await?;
-        Ok(u64::try_from(EVENTS)? * 1000 / millis(took).max(1))
+        let counted = before + i64::try_from(EVENTS)? - first;
+        Ok(u64::try_from(counted)? * 1000 / millis(took).max(1))
+    }
+
+    /// Events in the books: each is one posting.
+    async fn done(&self) -> Result<i64> {
+        let done = sqlx::query_scalar("SELECT coalesce(sum(sequence), 0)::bigint FROM sub_accounts");
+        Ok(done.fetch_one(&self.pool).await?)
     }
 
     async fn publish(&mut self, count: usize) -> Result<()> {
@@ -199,9 +221,7 @@ impl Stage {
     async fn all_done(&self) -> Result<()> {
         let expected = i64::try_from(self.published)?;
         eventually("the last commit", WAIT, async || {
-            let done: i64 = sqlx::query_scalar("SELECT coalesce(sum(sequence), 0)::bigint FROM sub_accounts")
-                .fetch_one(&self.pool)
-                .await?;
+            let done = self.done().await?;
             ensure!(done == expected, "{done} of {expected}");
             Ok(())
         })
@@ -218,11 +238,7 @@ impl Stage {
 
     /// Under load, how long the lanes of a killed worker are without an owner, and how long a new one waits for its share.
     async fn hand_over(&mut self, workers: usize) -> Result<(Duration, Duration)> {
-        while self.workers.len() < workers {
-            let worker = self.launch()?;
-            self.workers.push(worker);
-        }
-        self.shared_by(workers).await?;
+        self.share(workers).await?;
         self.publish(EVENTS / 2).await?;
         if let Some(mut victim) = self.workers.pop() {
             victim.kill().await?;
@@ -232,9 +248,7 @@ impl Stage {
         let left = killed.elapsed();
         self.publish(EVENTS / 2).await?;
         let joins = Instant::now();
-        let worker = self.launch()?;
-        self.workers.push(worker);
-        self.shared_by(workers).await?;
+        self.share(workers).await?;
         let joined = joins.elapsed();
         self.all_done().await?;
         Ok((left, joined))
