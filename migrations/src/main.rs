@@ -8,7 +8,9 @@ use anyhow::{Result, bail};
 use clap::Parser;
 use cli::{Cli, Command, Down};
 use indicatif::{ProgressBar, ProgressStyle};
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use std::io::{IsTerminal, stderr};
+use std::net::IpAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
@@ -44,6 +46,12 @@ async fn run(Cli { command, database }: Cli) -> Result<ExitCode> {
             "no database given: set DATABASE_URL or --database-url, for example postgres://tiris@localhost:5432/tiris"
         );
     }
+    if database.environment == "production" && !is_safe(url)? {
+        bail!(
+            "DATABASE_URL must end with ?sslmode=verify-full in production (or verify-ca; with a certificate authority \
+             of your own also &sslrootcert=FILE), unless the database is on this machine"
+        );
+    }
     if let Command::Down(Down { yes: false, steps, all }) = &command {
         let which = if *all { "all migrations".to_owned() } else { format!("the newest {steps}") };
         bail!(
@@ -65,6 +73,19 @@ async fn run(Cli { command, database }: Cli) -> Result<ExitCode> {
         Command::AfterRestore => after_restore(url).await?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether nobody between us and the database can read or change what we say. The services hold to the same.
+fn is_safe(url: &str) -> Result<bool> {
+    let Ok(options) = url.parse::<PgConnectOptions>() else {
+        bail!("DATABASE_URL must look like postgres://user:password@host:port/database");
+    };
+    let host = options.get_host().trim_start_matches('[').trim_end_matches(']');
+    let is_local = options.get_socket().is_some()
+        || host.starts_with('/')
+        || host == "localhost"
+        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    Ok(is_local || matches!(options.get_ssl_mode(), PgSslMode::VerifyCa | PgSslMode::VerifyFull))
 }
 
 fn tell(what: &str, names: &[String]) {

@@ -106,3 +106,28 @@ async fn no_address_at_all_is_explained() {
     assert_eq!(output.status.code(), Some(1));
     assert!(both(&output).contains("set DATABASE_URL"), "{}", both(&output));
 }
+
+#[tokio::test]
+async fn production_reaches_a_database_elsewhere_only_when_it_proves_who_it_is() {
+    // Where nobody answers: what is not refused fails for that reason.
+    for (url, is_refused) in [
+        ("postgres://u:hunter2@db.invalid/d", true),
+        ("postgres://u:hunter2@db.invalid/d?sslmode=require", true),
+        ("postgres://u:hunter2@db.invalid/d?sslmode=verify-full", false),
+        ("postgres://u:hunter2@127.0.0.1:9/d", false),
+        ("postgres://u:hunter2@[::1]:9/d", false),
+    ] {
+        let in_production = ["--environment", "production", "--wait-seconds", "0", "status"];
+        let output = migrate(url, &in_production).await;
+        assert!(!output.status.success(), "{url}");
+        assert_eq!(
+            both(&output).contains("sslmode=verify-full in production"),
+            is_refused,
+            "{}",
+            both(&output)
+        );
+        assert!(!both(&output).contains("hunter2"), "{}", both(&output));
+        let in_dev = migrate(url, &["--environment", "dev", "--wait-seconds", "0", "status"]).await;
+        assert!(!both(&in_dev).contains("in production"), "{}", both(&in_dev));
+    }
+}
