@@ -49,19 +49,38 @@ pub(crate) struct Session {
     expires: i64,
 }
 
+/// Why the session of a token we have signed is not alive. None comes back to life, so that it is remembered as well:
+/// who sends such a token again and again costs the database nothing.
+#[derive(Clone, Copy, Debug)]
+enum Dead {
+    Unknown,
+    Ended,
+}
+
+impl From<Dead> for Error {
+    fn from(dead: Dead) -> Self {
+        match dead {
+            Dead::Unknown => Self::InvalidToken("its session does not exist"),
+            Dead::Ended => Self::InvalidToken("its session has ended"),
+        }
+    }
+}
+
 /// Tells tokens of live sessions from others.
 pub(crate) struct Sessions {
     keys: Arc<Keys>,
     pool: PgPool,
     known: Cache<[u8; 32], Session>,
+    dead: Cache<[u8; 32], Dead>,
     ended: Cache<Uuid, ()>,
 }
 
 impl Sessions {
     pub(crate) fn new(keys: Arc<Keys>, pool: PgPool) -> Self {
         let known = Cache::builder().max_capacity(REMEMBERED_TOKENS_MAX).time_to_live(REMEMBERED).build();
+        let dead = Cache::builder().max_capacity(REMEMBERED_TOKENS_MAX).time_to_live(REMEMBERED).build();
         let ended = Cache::builder().max_capacity(REMEMBERED_TOKENS_MAX).time_to_live(ENDED_KNOWN).build();
-        Self { keys, pool, known, ended }
+        Self { keys, pool, known, dead, ended }
     }
 
     /// The live session of a token. Verifying a signature and asking the database happen once in some seconds.
@@ -70,15 +89,25 @@ impl Sessions {
             return Err(Error::InvalidToken("it is too long"));
         }
         let key: [u8; 32] = Sha256::digest(token).into();
+        if let Some(dead) = self.dead.get(&key).await {
+            return Err(dead.into());
+        }
         let session = match self.known.get(&key).await {
             Some(session) if !self.ended.contains_key(&session.id) => session,
             _ => {
                 let started = Instant::now();
-                let session = self.load(token).await?;
-                if started.elapsed() < LOADED_WITHIN {
-                    self.known.insert(key, session.clone()).await;
+                match self.load(token).await? {
+                    Ok(session) => {
+                        if started.elapsed() < LOADED_WITHIN {
+                            self.known.insert(key, session.clone()).await;
+                        }
+                        session
+                    }
+                    Err(dead) => {
+                        self.dead.insert(key, dead).await;
+                        return Err(dead.into());
+                    }
                 }
-                session
             }
         };
         if session.expires <= Utc::now().timestamp() {
@@ -100,7 +129,7 @@ impl Sessions {
         Ok((token.into(), ACCESS_LIFETIME.num_seconds()))
     }
 
-    async fn load(&self, token: &str) -> Result<Session> {
+    async fn load(&self, token: &str) -> Result<std::result::Result<Session, Dead>> {
         let claims = token::verify(&self.keys, token)?;
         let row: Option<(String, String, bool)> = sqlx::query_as(
             "SELECT u.role, u.status, s.revoked_at IS NULL AND s.expires_at > now() \
@@ -111,16 +140,16 @@ impl Sessions {
         .fetch_optional(&self.pool)
         .await?;
         let Some((role, status, alive)) = row else {
-            return Err(Error::InvalidToken("its session does not exist"));
+            return Ok(Err(Dead::Unknown));
         };
         // Disabling a user also ends the sessions: that the user is disabled says more.
         if status == "disabled" {
             return Err(Error::AccountDisabled);
         }
         if !alive || status != "active" {
-            return Err(Error::InvalidToken("its session has ended"));
+            return Ok(Err(Dead::Ended));
         }
         let role = if role == "admin" { Role::Admin } else { Role::User };
-        Ok(Session { user: claims.sub, id: claims.sid, role, expires: claims.exp })
+        Ok(Ok(Session { user: claims.sub, id: claims.sid, role, expires: claims.exp }))
     }
 }
