@@ -6,12 +6,13 @@ mod providers;
 
 pub use providers::{GoogleSettings, ProviderArgs, ProviderSettings, WechatSettings};
 
+use crate::auth::keys;
 use crate::exchange::ExchangeSettings;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use tiris_shared::config::{
-    ConfigError, DatabaseArgs, DatabaseConfig, Environment, Problems, ServiceArgs, ServiceConfig,
+    ConfigError, DatabaseArgs, DatabaseConfig, Environment, Problems, ServiceArgs, ServiceConfig, is_loopback,
 };
 use tiris_shared::crypto::{EncryptionArgs, EncryptionConfig};
 
@@ -40,6 +41,12 @@ impl KeyArgs {
         let named = self.jwt_key_file.as_deref().unwrap_or_default();
         let files: Vec<PathBuf> =
             named.split(',').map(str::trim).filter(|name| !name.is_empty()).map(PathBuf::from).collect();
+        if environment == Some(Environment::Production) {
+            for file in files.iter().filter(|file| keys::is_for_development(file)) {
+                let why = "was made for development: make another one with `tiris-api keys new`";
+                problems.add("TIRIS_JWT_KEY_FILE", format_args!("{} {why}", file.display()));
+            }
+        }
         if !files.is_empty() {
             return Some(files);
         }
@@ -114,10 +121,10 @@ impl ServeArgs {
         let seconds =
             problems.parse_within("TIRIS_REQUEST_SECONDS", &self.request_seconds, 1, REQUEST_SECONDS_MAX);
         let request_timeout = seconds.map(|seconds| Duration::from_secs(u64::from(seconds)));
-        let cors_origins = origins(&self.cors_origins, &mut problems);
-        let database = self.database.check(&mut problems);
+        let environment = self.service.environment();
         let service = self.service.check(ADMIN_LISTEN_DEFAULT, &mut problems);
-        let environment = service.as_ref().map(|service| service.environment);
+        let cors_origins = origins(&self.cors_origins, environment, &mut problems);
+        let database = self.database.check(environment, &mut problems);
         let key_files = self.keys.check(environment, &mut problems);
         let encryption = self.encryption.check(environment, &mut problems);
         let exchanges = self.exchanges.check(environment, request_timeout, &mut problems);
@@ -195,16 +202,23 @@ impl ExchangeArgs {
     }
 }
 
-fn origins(text: &str, problems: &mut Problems) -> Vec<String> {
+/// Whether this is an https address that leads to another machine than the one who reads it.
+fn is_public_https(url: &str) -> bool {
+    let url = reqwest::Url::parse(url).ok().filter(|url| url.scheme() == "https");
+    url.is_some_and(|url| url.host_str().is_some_and(|host| !is_loopback(host)))
+}
+
+fn origins(text: &str, environment: Option<Environment>, problems: &mut Problems) -> Vec<String> {
+    const NAME: &str = "TIRIS_CORS_ORIGINS";
     let origins: Vec<String> =
         text.split(',').map(str::trim).filter(|origin| !origin.is_empty()).map(str::to_owned).collect();
     for origin in &origins {
         let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
-        if host.is_none_or(|host| host.is_empty() || host.contains('/')) {
-            problems.add(
-                "TIRIS_CORS_ORIGINS",
-                format_args!("must look like https://host[:port] (given: {origin:?})"),
-            );
+        if host.is_none_or(|host| host.is_empty() || host.contains(['/', '*'])) {
+            problems.add(NAME, format_args!("must look like https://host[:port] (given: {origin:?})"));
+        } else if environment == Some(Environment::Production) && !is_public_https(origin) {
+            let why = "must be https and no name of the machine itself in production";
+            problems.add(NAME, format_args!("{why} (given: {origin:?})"));
         }
     }
     origins

@@ -140,8 +140,9 @@ impl RunArgs {
     }
 
     fn checked(&self, problems: &mut Problems) -> Option<Settings> {
-        let database = self.database.check(problems);
-        let nats = self.nats.check(problems);
+        let environment = self.service.environment();
+        let database = self.database.check(environment, problems);
+        let nats = self.nats.check(environment, problems);
         let service = self.service.check(ADMIN_LISTEN_DEFAULT, problems);
         let streams = self.checked_streams(problems);
         let batch_events = problems.parse_within("TIRIS_BATCH_EVENTS", &self.batch_events, 1, 10_000);
@@ -220,6 +221,54 @@ fn choice(problems: &mut Problems, variable: &str, text: &str, go_on: &str) -> O
         other => {
             problems.add(variable, format_args!("must be halt or {go_on} (given: {other:?})"));
             None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Args {
+        #[command(flatten)]
+        run: RunArgs,
+    }
+
+    fn told(flags: &[&str]) -> String {
+        let args = Args::parse_from(std::iter::once(&"test").chain(flags));
+        args.run.check().err().map(|error| error.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn production_reaches_other_machines_by_tls_only_and_tells_all_at_once() {
+        let (database, nats) =
+            ("--database-url=postgres://u:hunter2@db.example/d", "--nats-url=nats://nats.example");
+        let verified = "--database-url=postgres://u:hunter2@db.example/d?sslmode=verify-full";
+        for (flags, expected) in [
+            (["--environment=production", database, nats], &["DATABASE_URL: ", "NATS_URL: "][..]),
+            (["--environment=production", verified, nats], &["NATS_URL: "]),
+            (["--environment=production", database, "--nats-url=tls://nats.example"], &["DATABASE_URL: "]),
+            (
+                ["--environment=production", verified, "--nats-url=tls://a.example,nats://b.example"],
+                &["NATS_URL: "],
+            ),
+            (["--environment=production", verified, "--nats-url=tls://nats.example"], &[]),
+            (
+                [
+                    "--environment=production",
+                    "--database-url=postgres://u@127.0.0.1/d",
+                    "--nats-url=nats://127.0.0.1",
+                ],
+                &[],
+            ),
+            (["--environment=dev", database, nats], &[]),
+        ] {
+            let told = told(&flags);
+            assert_eq!(told.is_empty(), expected.is_empty(), "{flags:?}: {told}");
+            assert!(expected.iter().all(|name| told.contains(name)), "{flags:?}: {told}");
+            assert!(!told.contains("hunter2"), "{told}");
         }
     }
 }

@@ -3,6 +3,10 @@
 //! Owns: how settings are read, checked all at once and kept secret. Must not know: what a binary does with them.
 //! Values reach us as text and are checked here rather than by the argument parser, which stops at the first mistake.
 
+mod wire;
+
+pub use wire::is_loopback;
+
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt::Display;
 use std::net::SocketAddr;
@@ -127,14 +131,20 @@ pub struct DatabaseConfig {
 
 impl DatabaseArgs {
     /// Checks the settings, noting every mistake.
-    pub fn check(&self, problems: &mut Problems) -> Option<DatabaseConfig> {
+    pub fn check(&self, environment: Option<Environment>, problems: &mut Problems) -> Option<DatabaseConfig> {
         let url = self.database_url.0.clone();
         let scheme_ok =
             ["postgres://", "postgresql://"].iter().any(|scheme| url.expose_secret().starts_with(scheme));
         if url.expose_secret().is_empty() {
             problems.add("DATABASE_URL", "is required, as postgres://user:password@host:port/database");
-        } else if !scheme_ok || url.expose_secret().parse::<sqlx::postgres::PgConnectOptions>().is_err() {
-            problems.add("DATABASE_URL", "must look like postgres://user:password@host:port/database");
+        } else {
+            match url.expose_secret().parse().ok().filter(|_| scheme_ok) {
+                Some(options) => wire::check_database(&options, environment, problems),
+                None => {
+                    problems
+                        .add("DATABASE_URL", "must look like postgres://user:password@host:port/database");
+                }
+            }
         }
         let max_connections =
             problems.parse_within("TIRIS_DATABASE_CONNECTIONS", &self.database_connections, 2, 200)?;
@@ -170,11 +180,14 @@ pub struct NatsConfig {
 
 impl NatsArgs {
     /// Checks the settings, noting every mistake.
-    pub fn check(&self, problems: &mut Problems) -> Option<NatsConfig> {
+    pub fn check(&self, environment: Option<Environment>, problems: &mut Problems) -> Option<NatsConfig> {
         let mut servers = Vec::new();
         for server in self.nats_url.split(',') {
             match server.trim().parse() {
-                Ok(address) => servers.push(address),
+                Ok(address) => {
+                    wire::check_nats(&address, environment, problems);
+                    servers.push(address);
+                }
                 Err(_) => problems.add("NATS_URL", "must look like nats://host:port"),
             }
         }
@@ -229,6 +242,12 @@ pub struct LogConfig {
 }
 
 impl ServiceArgs {
+    /// Where the process runs; none when the setting is wrong, which [`Self::check`] notes.
+    #[must_use]
+    pub fn environment(&self) -> Option<Environment> {
+        self.environment.trim().parse().ok()
+    }
+
     /// Checks the settings, noting every mistake; `admin_listen_default` is the binary's own.
     pub fn check(&self, admin_listen_default: &str, problems: &mut Problems) -> Option<ServiceConfig> {
         let environment = problems.parse("TIRIS_ENV", &self.environment);
@@ -273,8 +292,10 @@ mod tests {
     fn check(arguments: &[&str]) -> Result<(DatabaseConfig, ServiceConfig), ConfigError> {
         let args = Args::parse_from(std::iter::once(&"test").chain(arguments));
         let mut problems = Problems::default();
-        let checked =
-            args.database.check(&mut problems).zip(args.service.check("127.0.0.1:0", &mut problems));
+        let checked = args
+            .database
+            .check(args.service.environment(), &mut problems)
+            .zip(args.service.check("127.0.0.1:0", &mut problems));
         problems.finish(checked)
     }
 

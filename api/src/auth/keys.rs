@@ -18,6 +18,8 @@ use tiris_shared::config::Environment;
 /// What stands before the 32 secret bytes of an Ed25519 key in PKCS#8 (RFC 8410).
 const PKCS8_PREFIX: [u8; 16] =
     [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+/// First line of a key that was made because none was there; what stands before a key in PEM is no part of it.
+const MADE_FOR_DEVELOPMENT: &str = "Made for development, refused in production.\n";
 /// Readable and writable by its owner only.
 const PRIVATE_MODE: u32 = 0o600;
 
@@ -37,7 +39,7 @@ impl Keys {
         let mut published = Vec::new();
         for file in files {
             if environment == Environment::Dev && !file.exists() {
-                create(file)?;
+                create(file, MADE_FOR_DEVELOPMENT)?;
             }
             let pem = std::fs::read(file).with_context(|| {
                 format!("cannot read the key file {} (TIRIS_JWT_KEY_FILE)", file.display())
@@ -84,20 +86,26 @@ fn public_part(key: &EncodingKey) -> anyhow::Result<(String, String)> {
 /// Makes a new key file, readable by its owner only, and answers the key's id. A file that is there is left alone.
 pub fn make(file: &Path) -> anyhow::Result<String> {
     ensure!(!file.exists(), "{} is there already: a key is never replaced", file.display());
-    create(file)?;
+    create(file, "")?;
     let keys = Keys::load(&[file.to_owned()], Environment::Production)?;
     Ok(keys.signing_id)
 }
 
-/// Makes a key file. When two processes do it at once, one key wins and both use it.
-fn create(file: &Path) -> anyhow::Result<()> {
+/// Whether [`Keys::load`] made this file; one that cannot be read is told when it is loaded.
+pub(crate) fn is_for_development(file: &Path) -> bool {
+    std::fs::read(file).is_ok_and(|pem| pem.starts_with(MADE_FOR_DEVELOPMENT.as_bytes()))
+}
+
+/// Makes a key file that begins with `label`. When two processes do it at once, one key wins and both use it.
+fn create(file: &Path, label: &str) -> anyhow::Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)
         .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let secret: [u8; 32] = rand::random();
     let mut der = PKCS8_PREFIX.to_vec();
     der.extend(secret);
-    let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(der));
+    let pem =
+        format!("{label}-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(der));
     // Written beside and then linked, so that nobody reads half a key and nobody's key is replaced.
     let draft = folder.join(format!(".jwt-{:016x}", rand::random::<u64>()));
     let write = || -> std::io::Result<()> {

@@ -16,7 +16,8 @@ pub async fn run(action: &AdminAction) -> anyhow::Result<()> {
     };
     let AdminArgs { email, database, service } = args;
     let mut problems = Problems::default();
-    let settings = database.check(&mut problems).zip(service.check("127.0.0.1:0", &mut problems));
+    let settings =
+        database.check(service.environment(), &mut problems).zip(service.check("127.0.0.1:0", &mut problems));
     let (database, service) = problems.finish(settings)?;
     telemetry::init("tiris-api", &service.log);
     let pool = database::pool(&database, "tiris-api admin").context("cannot use DATABASE_URL")?;

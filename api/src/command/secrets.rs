@@ -19,9 +19,9 @@ const NAMED_MAX: usize = 20;
 pub async fn run(args: &RotateArgs) -> anyhow::Result<()> {
     let mut problems = Problems::default();
     let service = args.service.check("127.0.0.1:0", &mut problems);
-    let environment = service.as_ref().map(|service| service.environment);
+    let environment = args.service.environment();
     let encryption = args.encryption.check(environment, &mut problems);
-    let settings = args.database.check(&mut problems).zip(service).zip(encryption);
+    let settings = args.database.check(environment, &mut problems).zip(service).zip(encryption);
     let ((database, service), encryption) = problems.finish(settings)?;
     telemetry::init("tiris-api", &service.log);
     let secrets = encryption.load(service.environment)?;

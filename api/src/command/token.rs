@@ -19,8 +19,9 @@ const EMAIL_LENGTH_MAX: usize = 254;
 pub async fn run(args: &TokenArgs) -> anyhow::Result<()> {
     let mut problems = Problems::default();
     let service = args.service.check("127.0.0.1:0", &mut problems);
-    let files = args.keys.check(service.as_ref().map(|service| service.environment), &mut problems);
-    let settings = args.database.check(&mut problems).zip(service).zip(files);
+    let environment = args.service.environment();
+    let files = args.keys.check(environment, &mut problems);
+    let settings = args.database.check(environment, &mut problems).zip(service).zip(files);
     let ((database, service), files) = problems.finish(settings)?;
     telemetry::init("tiris-api", &service.log);
     if service.environment == Environment::Production {

@@ -4,7 +4,7 @@
 
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
-use tiris_shared::config::{Environment, Problems};
+use tiris_shared::config::{Environment, Problems, is_loopback};
 
 const GOOGLE_ISSUER: &str = "https://accounts.google.com";
 const GOOGLE_AUTH_URL: &str = "https://accounts.google.com/o/oauth2/v2/auth";
@@ -20,7 +20,8 @@ pub struct ProviderArgs {
     /// Addresses of web pages a login may come back to, separated by commas; a login names one of them exactly
     #[arg(long, env = "TIRIS_REDIRECT_URIS", default_value = "", value_name = "URLS")]
     redirect_uris: String,
-    /// Providers people are offered, of google and wechat; in production all of them must be configured
+    /// Providers people are offered, of google and wechat; in production all of them must be configured, or it does not
+    /// start
     #[arg(long, env = "TIRIS_PROVIDERS", default_value = "google,wechat", value_name = "NAMES")]
     providers: String,
     /// Client id at Google
@@ -162,10 +163,38 @@ impl ProviderArgs {
             problems.add("TIRIS_PROVIDERS", "may name google and wechat");
         }
         let (google, wechat) = (self.google(strict, problems), self.wechat(strict, problems));
+        if environment == Some(Environment::Production) {
+            self.check_offered(&offered, problems);
+        }
         if redirect_uris.is_empty() && (google.is_some() || wechat.is_some()) {
             problems.add("TIRIS_REDIRECT_URIS", "is required when a provider is configured");
         }
         Some(ProviderSettings { redirect_uris, offered, google, wechat })
+    }
+
+    /// In production every provider people are offered must be there.
+    fn check_offered(&self, offered: &[String], problems: &mut Problems) {
+        if offered.is_empty() {
+            problems.add("TIRIS_PROVIDERS", "must name a provider in production, or nobody can sign in");
+        }
+        let is_missing = |id: &str, secret: &SecretArg| id.is_empty() && secret.0.expose_secret().is_empty();
+        for (name, variable, missing) in [
+            (
+                "google",
+                "TIRIS_GOOGLE_CLIENT_ID",
+                is_missing(&self.google_client_id, &self.google_client_secret),
+            ),
+            ("wechat", "TIRIS_WECHAT_APP_ID", is_missing(&self.wechat_app_id, &self.wechat_app_secret)),
+        ] {
+            if missing && offered.iter().any(|known| known == name) {
+                problems.add(
+                    variable,
+                    format_args!(
+                        "is required with its secret in production while TIRIS_PROVIDERS names {name}"
+                    ),
+                );
+            }
+        }
     }
 
     fn google(&self, strict: bool, problems: &mut Problems) -> Option<GoogleSettings> {
@@ -224,11 +253,15 @@ fn is_configured(names: (&str, &str), id: &str, secret: &SecretString, problems:
 
 /// Codes, secrets and keys pass here: outside development only over TLS.
 fn url(name: &str, text: &str, strict: bool, problems: &mut Problems) -> Option<Url> {
-    let scheme_ok = |url: &Url| url.scheme() == "https" || (!strict && url.scheme() == "http");
+    let is_local = |url: &Url| url.host_str().is_none_or(is_loopback);
+    let is_safe = |url: &Url| {
+        if strict { url.scheme() == "https" && !is_local(url) } else { url.scheme().starts_with("http") }
+    };
     match Url::parse(text) {
-        Ok(url) if scheme_ok(&url) && url.fragment().is_none() => Some(url),
+        Ok(url) if is_safe(&url) && url.fragment().is_none() => Some(url),
         Ok(_) | Err(_) => {
-            let why = "must be an https URL without a fragment, with TIRIS_ENV=dev also http";
+            let why =
+                "must be an https URL of another machine without a fragment, with TIRIS_ENV=dev any http URL";
             problems.add(name, format_args!("{why} (given: {text:?})"));
             None
         }

@@ -108,7 +108,7 @@ impl DemoArgs {
         }
         let user = self.user_id.as_deref().filter(|id| !id.is_empty());
         let user = user.and_then(|id| problems.parse("USER_ID", id));
-        let nats = self.nats.check(problems);
+        let nats = self.nats.check(None, problems);
         let symbol = self.checked_symbol(problems);
         let averages = self.checked_averages(problems);
         let seed = problems.parse("--seed", &self.seed);

@@ -16,6 +16,8 @@ const KEYS: &str = "TIRIS_ENCRYPTION_KEYS";
 const FINGERPRINT: &str = "TIRIS_FINGERPRINT_KEY";
 /// Where the keys of a developer's machine lie unless told otherwise.
 const DEV_FILE: &str = ".tiris/encryption.env";
+/// What the key begins with that is made for a developer.
+const DEV_KEY: &str = "dev:";
 /// Readable and writable by its owner only.
 const PRIVATE_MODE: u32 = 0o600;
 
@@ -97,6 +99,9 @@ impl EncryptionArgs {
         if has_fingerprint && let Err(why) = parse_key(fingerprint_key.expose_secret()) {
             problems.add(FINGERPRINT, why);
         }
+        if environment == Some(Environment::Production) {
+            self.refuse_development(problems);
+        }
         let mut file = self.encryption_file.clone();
         if file.is_none() {
             match environment? {
@@ -115,6 +120,24 @@ impl EncryptionArgs {
             }
         }
         Some(EncryptionConfig { keys, fingerprint_key, file })
+    }
+}
+
+impl EncryptionArgs {
+    /// Notes keys that were made for a developer. Behind another one such a key only decrypts, so that rotating leads
+    /// away from it.
+    fn refuse_development(&self, problems: &mut Problems) {
+        const WHY: &str =
+            "begins with a key that was made for development (openssl rand -base64 32 makes another one)";
+        let is_for_development = |keys: &str| keys.trim().starts_with(DEV_KEY);
+        if is_for_development(self.encryption_keys.secret().expose_secret()) {
+            problems.add(KEYS, WHY);
+        }
+        let text = self.encryption_file.as_deref().and_then(|file| std::fs::read_to_string(file).ok());
+        let keys = text.map(Zeroizing::new).and_then(|text| value_in(&text, KEYS)).map(Zeroizing::new);
+        if keys.is_some_and(|keys| is_for_development(&keys)) {
+            problems.add("TIRIS_ENCRYPTION_FILE", WHY);
+        }
     }
 }
 
@@ -161,7 +184,7 @@ fn failed(action: &'static str, file: &Path) -> impl FnOnce(std::io::Error) -> S
 fn create(file: &Path) -> Result<(), SecretsError> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(failed("make the folder of", file))?;
-    let text = Zeroizing::new(format!("{KEYS}=dev:{}\n{FINGERPRINT}={}\n", *generate(), *generate()));
+    let text = Zeroizing::new(format!("{KEYS}={DEV_KEY}{}\n{FINGERPRINT}={}\n", *generate(), *generate()));
     // Written beside and then linked, so that nobody reads half a file and nobody's keys are replaced.
     let draft = folder.join(format!(".encryption-{:016x}", rand::random::<u64>()));
     let write = || -> std::io::Result<()> {
