@@ -4,14 +4,15 @@
 
 use crate::auth::keys::Keys;
 use crate::auth::provider::Providers;
-use crate::connection::Watching;
+use crate::connection::{Patience, Seats, Watching, room_for};
 use crate::exchange::Exchanges;
+use crate::middleware::client::Proxies;
 use crate::routes;
 use crate::settings::Settings;
 use crate::state::State;
 use anyhow::Context;
 use poem::endpoint::BoxEndpoint;
-use poem::listener::{Acceptor, Listener, TcpListener};
+use poem::listener::{Acceptor, Listener, TcpAcceptor, TcpListener};
 use poem::{Response, Server};
 use sqlx::PgPool;
 use std::net::SocketAddr;
@@ -64,7 +65,7 @@ impl App {
             State::new(pool.clone(), Arc::clone(&keys), secrets, exchanges, providers, readiness.clone());
         let endpoint = routes::endpoint(settings, state, &keys);
         let shutdown_timeout = settings.service.shutdown_timeout;
-        let acceptor = Watching::new(acceptor, settings.request_timeout + SILENCE_MAX);
+        let acceptor = watching(acceptor, settings);
         Ok(Self { acceptor, address, endpoint, readiness, pool, shutdown_timeout })
     }
 
@@ -89,6 +90,18 @@ impl App {
         self.pool.close().await;
         Ok(())
     }
+}
+
+/// The listener, with what the settings hold peers to.
+fn watching(acceptor: TcpAcceptor, settings: &Settings) -> Watching {
+    let protection = &settings.protection;
+    let patience = Patience {
+        silence: settings.request_timeout + SILENCE_MAX,
+        request: settings.request_timeout + protection.head_timeout,
+    };
+    let proxies = Proxies::new(&protection.trusted_proxies);
+    let seats = Seats::new(room_for(protection.connections), protection.connections_per_address, proxies);
+    Watching::new(acceptor, patience, seats)
 }
 
 fn explain(error: &dyn std::error::Error) -> String {

@@ -1,11 +1,20 @@
-//! Connections that send small answers at once and that end when the peer falls silent.
+//! Connections that send small answers at once, that end when the peer falls silent or takes too long to ask, and of
+//! which there are not too many.
 //!
 //! Owns: what a connection is watched for. Must not know: HTTP. The framework's own limit on idle connections asks
-//! them to finish what they have begun, for which a peer that sends half a request can let it wait for ever.
+//! them to finish what they have begun, for which a peer that sends half a request can let it wait for ever; and it
+//! does not set the HTTP library's limit on the head of a request, which would count the pause before one as well.
+
+mod descriptors;
+mod seats;
+
+pub(crate) use descriptors::room_for;
+pub(crate) use seats::Seats;
 
 use poem::http::uri::Scheme;
 use poem::listener::{Acceptor, TcpAcceptor};
 use poem::web::{LocalAddr, RemoteAddr};
+use seats::Seat;
 use std::future::Future;
 use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::pin::Pin;
@@ -21,13 +30,42 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Accepts watched connections.
 pub(crate) struct Watching {
     acceptor: TcpAcceptor,
-    silence_max: Duration,
+    patience: Patience,
+    seats: Seats,
+}
+
+/// How long a peer is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// Nothing moves.
+    pub(crate) silence: Duration,
+    /// From the first byte of a request to the first byte of its answer, however the bytes trickle.
+    pub(crate) request: Duration,
 }
 
 impl Watching {
-    /// A connection ends when nothing moves on it for `silence_max`.
-    pub(crate) fn new(acceptor: TcpAcceptor, silence_max: Duration) -> Self {
-        Self { acceptor, silence_max }
+    pub(crate) fn new(acceptor: TcpAcceptor, patience: Patience, seats: Seats) -> Self {
+        Self { acceptor, patience, seats }
+    }
+
+    /// A connection that has a seat. While all are taken, whoever comes waits in the queue of the kernel.
+    async fn next(&mut self) -> Result<(Watched<TcpStream>, LocalAddr, RemoteAddr, Scheme)> {
+        loop {
+            if self.seats.are_full() {
+                metrics::counter!("http_connections_full_total").increment(1);
+            }
+            let permit = self.seats.free().await.ok_or(ErrorKind::Interrupted)?;
+            let (stream, local, remote, scheme) = self.acceptor.accept().await?;
+            let peer = remote.as_socket_addr().map(|address| address.ip());
+            let Some(seat) = self.seats.take(permit, peer) else {
+                metrics::counter!("http_connections_refused_total").increment(1);
+                continue;
+            };
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(error = &error as &dyn std::error::Error, "the peer is gone already");
+            }
+            return Ok((Watched::new(stream, self.patience, Some(seat)), local, remote, scheme));
+        }
     }
 }
 
@@ -40,13 +78,8 @@ impl Acceptor for Watching {
 
     async fn accept(&mut self) -> Result<(Self::Io, LocalAddr, RemoteAddr, Scheme)> {
         loop {
-            match self.acceptor.accept().await {
-                Ok((stream, local, remote, scheme)) => {
-                    if let Err(error) = stream.set_nodelay(true) {
-                        tracing::debug!(error = &error as &dyn std::error::Error, "the peer is gone already");
-                    }
-                    return Ok((Watched::new(stream, self.silence_max), local, remote, scheme));
-                }
+            match self.next().await {
+                Ok(accepted) => return Ok(accepted),
                 Err(error) => {
                     tracing::warn!(error = &error as &dyn std::error::Error, "cannot accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -56,40 +89,58 @@ impl Acceptor for Watching {
     }
 }
 
-/// A stream that fails when nothing could be read or written for too long.
+/// A stream that fails when its peer is waited for too long.
 pub(crate) struct Watched<S> {
     stream: S,
-    silence_max: Duration,
+    patience: Patience,
+    /// When the peer began to ask what has not begun to be answered.
+    asked: Option<Instant>,
     alarm: Pin<Box<Sleep>>,
+    _seat: Option<Seat>,
 }
 
 impl<S: Unpin> Watched<S> {
-    fn new(stream: S, silence_max: Duration) -> Self {
-        Self { stream, silence_max, alarm: Box::pin(tokio::time::sleep(silence_max)) }
+    fn new(stream: S, patience: Patience, seat: Option<Seat>) -> Self {
+        let alarm = Box::pin(tokio::time::sleep(patience.silence));
+        Self { stream, patience, asked: None, alarm, _seat: seat }
     }
 
     /// Passes on what happened; waiting ends with the alarm.
-    fn watch<T>(&mut self, cx: &mut Context<'_>, happened: Poll<Result<T>>) -> Poll<Result<T>> {
+    fn watch<T>(&mut self, cx: &mut Context<'_>, happened: Poll<Result<T>>, moved: Moved) -> Poll<Result<T>> {
         if happened.is_ready() {
-            self.alarm.as_mut().reset(Instant::now() + self.silence_max);
+            let now = Instant::now();
+            self.asked = match moved {
+                Moved::In => Some(self.asked.unwrap_or(now)),
+                Moved::Out => None,
+            };
+            let silent = now + self.patience.silence;
+            let late = self.asked.map(|asked| asked + self.patience.request);
+            self.alarm.as_mut().reset(late.map_or(silent, |late| late.min(silent)));
             return happened;
         }
         ready!(self.alarm.as_mut().poll(cx));
-        Poll::Ready(Err(Error::new(ErrorKind::TimedOut, "the peer has been silent for too long")))
+        Poll::Ready(Err(Error::new(ErrorKind::TimedOut, "the peer takes too long")))
     }
+}
+
+/// Which way bytes went.
+#[derive(Clone, Copy)]
+enum Moved {
+    In,
+    Out,
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<Result<()>> {
         let read = Pin::new(&mut self.stream).poll_read(cx, into);
-        self.watch(cx, read)
+        self.watch(cx, read, Moved::In)
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.watch(cx, written)
+        self.watch(cx, written, Moved::Out)
     }
 
     fn poll_write_vectored(
@@ -98,7 +149,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         parts: &[IoSlice<'_>],
     ) -> Poll<Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
-        self.watch(cx, written)
+        self.watch(cx, written, Moved::Out)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -120,12 +171,13 @@ mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
-    const SILENCE_MAX: Duration = Duration::from_millis(50);
+    const PATIENCE: Patience =
+        Patience { silence: Duration::from_millis(50), request: Duration::from_secs(3600) };
 
     #[tokio::test]
     async fn a_peer_that_sends_nothing_more_is_given_up() {
         let (mut peer, ours) = duplex(64);
-        let mut watched = Watched::new(ours, SILENCE_MAX);
+        let mut watched = Watched::new(ours, PATIENCE, None);
         peer.write_all(b"GET / HT").await.expect("sent");
         let mut head = [0; 64];
         assert_eq!(watched.read(&mut head).await.expect("the first part"), 8);
@@ -136,7 +188,7 @@ mod tests {
     #[tokio::test]
     async fn a_peer_that_takes_nothing_more_is_given_up() {
         let (_peer, ours) = duplex(4);
-        let mut watched = Watched::new(ours, SILENCE_MAX);
+        let mut watched = Watched::new(ours, PATIENCE, None);
         let error = watched.write_all(b"a long answer").await.expect_err("nobody reads");
         assert_eq!(error.kind(), ErrorKind::TimedOut);
     }
@@ -144,9 +196,46 @@ mod tests {
     #[tokio::test]
     async fn an_answer_that_is_being_sent_counts_as_life() {
         let (_peer, ours) = duplex(64);
-        let mut watched = Watched::new(ours, SILENCE_MAX);
+        let mut watched = Watched::new(ours, PATIENCE, None);
         let begun = Instant::now();
         watched.write_all(b"an answer").await.expect("sent");
-        assert!(watched.alarm.deadline() >= begun + SILENCE_MAX, "the silence begins with the last byte");
+        assert!(
+            watched.alarm.deadline() >= begun + PATIENCE.silence,
+            "the silence begins with the last byte"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_trickles_its_request_is_given_up() {
+        let patience = Patience { silence: Duration::from_secs(60), request: Duration::from_secs(5) };
+        let (mut peer, ours) = duplex(64);
+        let mut watched = Watched::new(ours, patience, None);
+        let trickle = tokio::spawn(async move {
+            while peer.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        });
+        let begun = Instant::now();
+        let mut rest = Vec::new();
+        let error = watched.read_to_end(&mut rest).await.expect_err("too slow");
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        assert_eq!(begun.elapsed().as_secs(), 5, "in a time that stands still while nothing happens");
+        drop(watched);
+        trickle.await.expect("ended");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_for_a_request_begins_anew_with_every_answer() {
+        let patience = Patience { silence: Duration::from_secs(60), request: Duration::from_secs(5) };
+        let (mut peer, ours) = duplex(64);
+        let mut watched = Watched::new(ours, patience, None);
+        let mut byte = [0];
+        for _ in 0..10 {
+            peer.write_all(b"q").await.expect("asked");
+            watched.read_exact(&mut byte).await.expect("heard");
+            tokio::time::sleep(Duration::from_secs(4)).await;
+            watched.write_all(b"a").await.expect("answered");
+            peer.read_exact(&mut byte).await.expect("told");
+        }
     }
 }

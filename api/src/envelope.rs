@@ -9,7 +9,7 @@ use poem::http::StatusCode;
 use poem::http::header::CACHE_CONTROL;
 use poem::{IntoResponse, Response};
 use poem_openapi::payload::{Json, Payload as _};
-use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
+use poem_openapi::registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, Registry};
 use poem_openapi::types::{ParseFromJSON, ToJSON, Type};
 use poem_openapi::{ApiResponse, Object};
 use serde::Serialize;
@@ -153,6 +153,24 @@ fn response<T: ParseFromJSON + ToJSON + Type>(status: u16, description: &'static
     }
 }
 
+/// The headers that tell a caller how many requests it may send; all but the first stand in every limited answer.
+fn standing() -> Vec<MetaHeader> {
+    [
+        ("Retry-After", "Seconds until one more request is allowed"),
+        ("X-RateLimit-Limit", "Requests a minute"),
+        ("X-RateLimit-Remaining", "Requests that may follow at once"),
+        ("X-RateLimit-Reset", "Seconds until the whole allowance is there again"),
+    ]
+    .map(|(name, description)| MetaHeader {
+        name: name.to_owned(),
+        description: Some(description.to_owned()),
+        required: true,
+        deprecated: false,
+        schema: u64::schema_ref(),
+    })
+    .into()
+}
+
 /// The refusals an operation documents.
 pub(crate) trait Refusals: Send + Sync + 'static {
     /// Statuses with what each means here.
@@ -179,7 +197,10 @@ impl<R: Refusals> From<Refused<R>> for poem::Error {
 
 impl<R: Refusals> ApiResponse for Refused<R> {
     fn meta() -> MetaResponses {
-        let all = R::ALL.iter().map(|(status, description)| response::<Failure>(*status, description));
+        let all = R::ALL.iter().map(|(status, description)| MetaResponse {
+            headers: if *status == 429 { standing() } else { vec![] },
+            ..response::<Failure>(*status, description)
+        });
         MetaResponses { responses: all.collect() }
     }
 

@@ -35,6 +35,14 @@ pub(crate) enum Problem {
     /// The body is not what the operation reads; what was given.
     #[error("unsupported media type {0}")]
     UnsupportedMediaType(String),
+    /// The caller has used up its allowance: requests a minute, and seconds until the next one is allowed.
+    #[error("more than {limit} requests a minute")]
+    RateLimited {
+        /// Requests a minute.
+        limit: u32,
+        /// Seconds until one more is allowed.
+        seconds: u64,
+    },
     /// The request took longer than it may.
     #[error("the request took too long")]
     TimedOut,
@@ -92,6 +100,12 @@ impl Problem {
                 "The request is not in a form this service reads.",
             )
             .with(format!("Content-Type must be application/json (given: {given})")),
+            Self::RateLimited { limit, seconds } => Told::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "RATE_LIMITED",
+                "Too many requests. Please wait a moment.",
+            )
+            .with(format!("at most {limit} requests of this kind a minute; the next one in {seconds} s")),
             Self::TimedOut => Told::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "SERVICE_UNAVAILABLE",
@@ -127,7 +141,8 @@ fn tell_exchange(error: &ExchangeError) -> Told {
     }
 }
 
-fn tell_domain(error: &Error) -> Told {
+/// How an error of the domain is told.
+pub(crate) fn tell_domain(error: &Error) -> Told {
     match error {
         Error::InvalidRequest(why) => {
             Told::new(StatusCode::BAD_REQUEST, "INVALID_REQUEST", "The request is not valid.")

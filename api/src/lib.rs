@@ -20,6 +20,7 @@ mod filter;
 mod ledger;
 mod middleware;
 mod page;
+mod rate;
 mod resource;
 mod routes;
 mod state;

@@ -4,8 +4,10 @@
 
 use crate::auth::keys::Keys;
 use crate::document::{self, Operations};
+use crate::middleware::client::{self, Proxies};
 use crate::middleware::cors::Cors;
-use crate::middleware::{allow, headers, measure, timeout, trace, wrap};
+use crate::middleware::{allow, headers, limit, measure, timeout, trace, wrap};
+use crate::rate::Limits;
 use crate::resource::{
     Bots, DeadLetters, EventStatus, ExchangeBindings, Replays, Root, SignIn, SubAccounts, TradingLogs,
     Tradings, Transactions, UserAdmin, Users,
@@ -36,7 +38,9 @@ pub(crate) fn service() -> OpenApiService<Api, ()> {
         .description(
             "Tradings, sub-accounts and their books. Money is a string with at most 12 decimal places, times are \
              RFC 3339 in UTC, ids are UUIDs. Every answer is wrapped: `{\"success\", \"data\", \"metadata\"}` or \
-             `{\"success\", \"error\", \"metadata\"}`.",
+             `{\"success\", \"error\", \"metadata\"}`. Every operation but health is limited, by user or by address; its \
+             answers carry `X-RateLimit-Limit` (requests a minute), `X-RateLimit-Remaining` and `X-RateLimit-Reset` (seconds \
+             until the whole allowance is there again).",
         )
         .server(ServerObject::new("/"))
 }
@@ -49,20 +53,25 @@ pub(crate) fn endpoint(settings: &Settings, state: State, keys: &Keys) -> BoxEnd
     let page = Bytes::from(service.swagger_ui_html().replace(&made, &document));
     let operations = Arc::new(Operations::of(&document));
     let cors = Cors::new(&settings.cors_origins, settings.service.environment == Environment::Dev);
-    let limit = settings.request_timeout;
+    let time = settings.request_timeout;
+    let limits = Arc::new(Limits::new(settings.protection.rates));
+    let proxies = Proxies::new(&settings.protection.trusted_proxies);
     Route::new()
         .at("/openapi.json", get(bare(JSON, document)))
         .at("/.well-known/jwks.json", get(bare(JSON, keys.jwks().to_string())))
         .at("/docs", get(bare(HTML, page.clone())))
         .at("/docs/", get(bare(HTML, page)))
         .nest("/", service)
-        .around(move |next, request| timeout::bound(next, request, limit))
+        .around(move |next, request| timeout::bound(next, request, time))
+        .around(limit::count)
         .around(wrap::wrap)
+        .around(move |next, request| limit::tell(next, request, Arc::clone(&limits)))
         .around(move |next, request| allow::tell(next, request, Arc::clone(&operations)))
         .around(move |next, request| cors.clone().apply(next, request))
         .around(headers::secure)
         .around(trace::trace)
         .around(measure::measure)
+        .around(move |next, request| client::know(next, request, proxies.clone()))
         .data(state)
         .boxed()
 }

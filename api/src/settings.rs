@@ -2,8 +2,10 @@
 //!
 //! Owns: names, defaults and checks. Must not know: what the settings are used for.
 
+mod protection;
 mod providers;
 
+pub use protection::{ProtectionArgs, ProtectionSettings, RateSettings};
 pub use providers::{GoogleSettings, ProviderArgs, ProviderSettings, WechatSettings};
 
 use crate::auth::keys;
@@ -85,6 +87,8 @@ pub struct ServeArgs {
     #[command(flatten)]
     providers: ProviderArgs,
     #[command(flatten)]
+    protection: ProtectionArgs,
+    #[command(flatten)]
     database: DatabaseArgs,
     #[command(flatten)]
     service: ServiceArgs,
@@ -107,6 +111,8 @@ pub struct Settings {
     pub exchanges: ExchangeSettings,
     /// How people sign in.
     pub providers: ProviderSettings,
+    /// What callers are held to.
+    pub protection: ProtectionSettings,
     /// How to reach PostgreSQL.
     pub database: DatabaseConfig,
     /// Environment, admin listener, log and shutdown.
@@ -129,6 +135,7 @@ impl ServeArgs {
         let encryption = self.encryption.check(environment, &mut problems);
         let exchanges = self.exchanges.check(environment, request_timeout, &mut problems);
         let providers = self.providers.check(environment, &mut problems);
+        let protection = self.protection.check(environment, &mut problems);
         let checked = || {
             Some(Settings {
                 listen: listen?,
@@ -138,6 +145,7 @@ impl ServeArgs {
                 encryption: encryption?,
                 exchanges: exchanges?,
                 providers: providers?,
+                protection: protection?,
                 database: database?,
                 service: service?,
             })
@@ -223,3 +231,6 @@ fn origins(text: &str, environment: Option<Environment>, problems: &mut Problems
     }
     origins
 }
+
+#[cfg(test)]
+mod tests;

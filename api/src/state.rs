@@ -6,11 +6,15 @@ use crate::auth::keys::Keys;
 use crate::auth::provider::Providers;
 use crate::auth::session::Sessions;
 use crate::exchange::Exchanges;
+use crate::rate::Budget;
 use sea_orm::{DatabaseConnection, SqlxPostgresConnector};
 use sqlx::PgPool;
 use std::sync::Arc;
 use tiris_shared::admin::Readiness;
 use tiris_shared::crypto::Secrets;
+
+/// Refused sign-ins that are kept in the audit trail, in a minute.
+const REFUSALS_KEPT: u32 = 120;
 
 /// Shared handles; cloning is cheap.
 #[derive(Clone)]
@@ -30,6 +34,8 @@ pub(crate) struct Parts {
     pub(crate) exchanges: Exchanges,
     /// Who vouches for people.
     pub(crate) providers: Arc<Providers>,
+    /// How many refused sign-ins are kept.
+    pub(crate) refusals_kept: Budget,
     /// What makes the process ready.
     pub(crate) readiness: Readiness,
 }
@@ -45,7 +51,8 @@ impl State {
     ) -> Self {
         let db = SqlxPostgresConnector::from_sqlx_postgres_pool(pool.clone());
         let sessions = Sessions::new(keys, pool.clone());
-        Self(Arc::new(Parts { pool, db, sessions, secrets, exchanges, providers, readiness }))
+        let refusals_kept = Budget::per_minute(REFUSALS_KEPT);
+        Self(Arc::new(Parts { pool, db, sessions, secrets, exchanges, providers, refusals_kept, readiness }))
     }
 }
 

@@ -4,6 +4,8 @@
 
 use super::session::{Role, Session};
 use crate::error::Problem;
+use crate::middleware::client::Client;
+use crate::middleware::limit;
 use crate::middleware::trace::TraceId;
 use crate::state::State;
 use poem::Request;
@@ -51,12 +53,13 @@ async fn check(request: &Request, bearer: Bearer) -> poem::Result<Asked> {
     asked(request, &bearer).await
 }
 
-/// The live session of the token; the log line of the request names its user from now on.
+/// The live session of the token, for whose user the request counts; its log line names the user from now on.
 pub(super) async fn asked(request: &Request, bearer: &Bearer) -> poem::Result<Asked> {
     let state =
         request.data::<State>().ok_or_else(|| Problem::from(Error::internal("no state in the request")))?;
     let session = state.sessions.of_token(&bearer.token).await.map_err(Problem::from)?;
     tracing::Span::current().record("user_id", tracing::field::display(session.user));
+    limit::charge_user(request, session.user.0).await?;
     let actor = Actor { user: Some(session.user.0), session: Some(session.id), ..anonymous(request) };
     Ok(Asked { session, actor })
 }
@@ -66,7 +69,7 @@ pub(crate) fn anonymous(request: &Request) -> Actor {
     Actor {
         user: None,
         session: None,
-        ip: request.remote_addr().as_socket_addr().map(|address| address.ip().to_string()),
+        ip: Client::of(request).address.map(|address| address.to_string()),
         agent: request.header("user-agent").map(str::to_owned),
         trace_id: request.data::<TraceId>().map(|id| id.0.to_string()),
     }

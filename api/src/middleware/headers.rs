@@ -1,5 +1,6 @@
 //! Headers that tell browsers to be careful with every answer.
 
+use super::client::Client;
 use poem::http::HeaderValue;
 use poem::http::header::{
     CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
@@ -22,7 +23,7 @@ pub(crate) async fn secure<E: Endpoint<Output = Response>>(
     request: Request,
 ) -> Result<Response> {
     let policy = if request.uri().path().starts_with("/docs") { POLICY_DOCS } else { POLICY_DATA };
-    let behind_tls = request.header("x-forwarded-proto") == Some("https");
+    let behind_tls = Client::of(&request).behind_tls;
     let mut response = next.call(request).await?;
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));

@@ -1,9 +1,12 @@
-//! What happens to every request around its handler, from outside in: trace, security headers, CORS, methods of a
-//! 405, envelope with error mapping and ETag, timeout.
+//! What happens to every request around its handler, from outside in: whose request it is, metrics, trace, security
+//! headers, CORS, methods of a 405, telling the rate limit, envelope with error mapping and ETag, counting against the
+//! rate limit, timeout.
 
 pub(crate) mod allow;
+pub(crate) mod client;
 pub(crate) mod cors;
 pub(crate) mod headers;
+pub(crate) mod limit;
 pub(crate) mod measure;
 pub(crate) mod timeout;
 pub(crate) mod trace;

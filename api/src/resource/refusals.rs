@@ -44,13 +44,17 @@ const REJECTED: Told = (
 const INTERNAL: Told = (500, "`INTERNAL_ERROR`: our mistake; the trace id leads to its cause in our logs");
 const UNAVAILABLE: Told = (503, "`DATABASE_UNAVAILABLE`, `SERVICE_UNAVAILABLE`: try again later");
 
+const LIMITED: Told =
+    (429, "`RATE_LIMITED`: the allowance of the caller is used up; `Retry-After` says for how many seconds");
+
+/// Every operation that is limited documents that it is.
 macro_rules! refusals {
     ($($(#[$doc:meta])* $name:ident: [$($told:expr),+];)+) => {$(
         $(#[$doc])*
         pub(super) struct $name;
 
         impl Refusals for $name {
-            const ALL: &'static [Told] = &[$($told),+];
+            const ALL: &'static [Told] = &[$($told),+, LIMITED];
         }
     )+};
 }
@@ -69,6 +73,21 @@ const NOT_SIGNED_IN: Told = (
 );
 const LATE: Told = (504, "`UPSTREAM_TIMEOUT`: the provider did not answer in time");
 
+/// Whether the process runs; nothing can be wrong.
+pub(super) struct Alive;
+
+impl Refusals for Alive {
+    const ALL: &'static [Told] = &[INTERNAL];
+}
+
+/// Whether the service is ready.
+pub(super) struct Health;
+
+impl Refusals for Health {
+    const ALL: &'static [Told] =
+        &[INTERNAL, (503, "`SERVICE_UNAVAILABLE`: `details` names the failing check")];
+}
+
 refusals! {
     /// Beginning a login.
     BeginLogin: [NOT_BEGUN, TOO_LARGE, NO_JSON, INTERNAL, UNAVAILABLE];
@@ -80,8 +99,6 @@ refusals! {
     ];
     /// Anybody may ask; nothing can be wrong.
     Open: [INTERNAL];
-    /// Anybody may ask whether the service is ready.
-    Health: [INTERNAL, (503, "`SERVICE_UNAVAILABLE`: `details` names the failing check")];
     /// A list without parameters that can be wrong.
     Listing: [UNAUTHORIZED, FORBIDDEN, INTERNAL, UNAVAILABLE];
     /// A list with filters.

@@ -1,7 +1,7 @@
 //! What the service is and whether it works.
 
 use super::Tag;
-use super::refusals::{Health, Open};
+use super::refusals::{Alive, Health, Open};
 use crate::envelope::{Answer, Reply};
 use crate::error::Problem;
 use crate::state::State;
@@ -72,7 +72,7 @@ impl Root {
 
     /// Whether the process runs
     #[oai(path = "/health/live", method = "get", operation_id = "getLive")]
-    async fn live(&self) -> Answer<Live, Open> {
+    async fn live(&self) -> Answer<Live, Alive> {
         Ok(Reply::new(Live { live: true }))
     }
 

@@ -11,6 +11,7 @@ mod forged;
 mod free_json;
 mod history;
 mod journey;
+mod limits;
 mod money;
 mod openapi;
 mod rejections;

@@ -5,12 +5,13 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use tempfile::TempDir;
 use tiris_api::app::App;
 use tiris_api::auth::{keys::Keys, token};
 use tiris_api::exchange::ExchangeSettings;
-use tiris_api::settings::{ProviderSettings, Settings};
+use tiris_api::settings::{ProtectionSettings, ProviderSettings, RateSettings, Settings};
 use tiris_shared::config::{DatabaseConfig, Environment, LogConfig, ServiceConfig};
 use tiris_shared::crypto::EncryptionConfig;
 use tiris_shared::database;
@@ -21,6 +22,9 @@ use uuid::Uuid;
 
 /// A public binding every database has.
 pub(crate) const PUBLIC_BINDING: &str = "01900000-0000-7000-8000-000000000001";
+
+/// Requests a minute that no test needs.
+const RATE: u32 = 1_000_000;
 
 /// A running API.
 pub(crate) struct World {
@@ -196,6 +200,18 @@ pub(crate) fn settings(database_url: &str, key_file: PathBuf) -> Settings {
         },
         key_files: vec![key_file],
         providers: ProviderSettings::default(),
+        protection: ProtectionSettings {
+            rates: RateSettings {
+                general: NonZeroU32::new(RATE),
+                auth: NonZeroU32::new(RATE),
+                money: NonZeroU32::new(RATE),
+                credentials: NonZeroU32::new(RATE),
+            },
+            trusted_proxies: Vec::new(),
+            head_timeout: std::time::Duration::from_secs(10),
+            connections: 1_000,
+            connections_per_address: 1_000,
+        },
         database: DatabaseConfig { url: database_url.into(), max_connections: 10 },
         service: ServiceConfig {
             environment: Environment::Dev,

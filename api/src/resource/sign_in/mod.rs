@@ -2,6 +2,7 @@
 
 mod arrive;
 mod login;
+mod refused;
 mod tokens;
 
 use super::refusals::{BeginLogin, EndLogin, Listing, Renew};
@@ -19,10 +20,12 @@ use poem_openapi::OpenApi;
 use secrecy::ExposeSecret;
 use sqlx::PgConnection;
 use tiris_shared::error::{Error, Result, SignInProblem};
-use tiris_shared::store::audit::{self, Action};
+use tiris_shared::ids::UserId;
+use tiris_shared::store::audit::{self, Action, Actor};
 use tiris_shared::store::oauth::{self, PendingLogin};
 use tiris_shared::store::sessions;
 use tokens::{Renewal, SignedIn, Tokens};
+use uuid::Uuid;
 
 /// Operations on sessions.
 pub(crate) struct SignIn;
@@ -66,14 +69,15 @@ impl SignIn {
         state: Data<&State>,
         body: JsonBody<Callback>,
     ) -> Answer<SignedIn, EndLogin> {
-        let login = taken(&state, &body.0).await?;
-        let Callback { provider, code, .. } = body.0;
-        let identity = state.providers.identify(provider, code, &login).await.inspect_err(|error| {
-            tracing::warn!(error = error as &dyn std::error::Error, "somebody could not sign in");
-        })?;
-        let refresh = secret::make();
-        let work = ArriveWork { identity, refresh: secret::hash(&refresh), actor: anonymous(request) };
-        let (user, session) = ledger::commit(&state.pool, &work).await?;
+        let (refresh, actor, provider) = (secret::make(), anonymous(request), body.0.provider);
+        let arrived = arrive(&state, body.0, secret::hash(&refresh), actor.clone()).await;
+        let (user, session) = match arrived {
+            Ok(arrived) => arrived,
+            Err(error) => {
+                refused::keep(&state, &actor, provider, &error).await;
+                return Err(error.into());
+            }
+        };
         let (access, expires_in) = state.sessions.issue(user, session)?;
         let user = User::load(&state.db, user.0).await?;
         Ok(Reply::new(SignedIn::new(Tokens::new(&access, &refresh, expires_in), user)))
@@ -107,6 +111,18 @@ impl SignIn {
         state.sessions.forget(&[caller.session()]).await;
         Ok(Reply::new(Told::new("You are signed out.")))
     }
+}
+
+/// The user who came back, and the session that begins.
+async fn arrive(
+    state: &State,
+    callback: Callback,
+    refresh: [u8; 32],
+    actor: Actor,
+) -> Result<(UserId, Uuid)> {
+    let login = taken(state, &callback).await?;
+    let identity = state.providers.identify(callback.provider, callback.code, &login).await?;
+    ledger::commit(&state.pool, &ArriveWork { identity, refresh, actor }).await
 }
 
 /// The login the callback ends. It is used up even when the callback is refused, so that nobody can try twice.
