@@ -175,11 +175,59 @@ async fn a_ciphertext_that_was_moved_is_not_shown_to_its_new_owner() {
         let mut refused = 0;
         for binding in broken {
             let answer = eve.get(&format!("{LIST}/{}", text(&binding["id"]))).await;
-            assert!(!answer.text.contains(SECRET) || answer.status == 200, "{}", answer.text);
-            refused += usize::from(answer.status == 500);
+            let is_shown = answer.data()["credentials_readable"] == json!(true);
+            assert_eq!(answer.data()["api_secret"].is_string(), is_shown, "{}", answer.text);
+            refused += usize::from(!is_shown);
         }
         assert!(refused >= 1, "{stolen}");
     }
+}
+
+#[tokio::test]
+async fn an_owner_whose_credentials_lost_their_key_is_told_and_gives_new_ones() {
+    let exchanges = Exchanges::start().await;
+    let world = World::start_with(|settings| settings.exchanges = exchanges.settings(false)).await;
+    let ann = world.user("ann").await;
+    let mut new = new_binding("main", "okx", KEY);
+    new["passphrase"] = json!("old");
+    let path = format!("{LIST}/{}", text(&ann.post(LIST, new).await.data()["id"]));
+    let lost = beside(&world, &Keys { keys: format!("other:{}", key()), fingerprint: key() }).await;
+    let user = same(&ann, &lost);
+
+    let shown = user.get(&path).await;
+    assert_eq!(
+        (&shown.data()["credentials_readable"], &shown.data()["name"]),
+        (&json!(false), &json!("main"))
+    );
+    for secret in ["api_key", "api_secret", "passphrase"] {
+        assert_eq!(shown.data()[secret], Value::Null, "{secret}");
+    }
+    let verified = user.send(Method::POST, &format!("{path}/verify"), None).await;
+    assert_eq!(verified.refusal(), (400, "INVALID_REQUEST"), "{}", verified.text);
+    let both = json!({"api_key": "new-key", "api_secret": "new-secret"});
+    for (change, missing) in [
+        (json!({"api_secret": "new-secret"}), "api_key must be given again"),
+        (json!({"api_key": "new-key"}), "api_secret must be given again"),
+        (json!({"exchange_type": "kraken"}), "api_key must be given again"),
+        (both.clone(), "passphrase must be given again"),
+    ] {
+        let refused = user.put(&path, change).await;
+        assert_eq!(refused.refusal(), (400, "INVALID_VALUE"));
+        assert!(refused.text.contains(missing), "{}", refused.text);
+    }
+    assert_eq!(user.put(&path, json!({"name": "renamed"})).await.data()["name"], "renamed");
+    let mut change = both;
+    change["exchange_type"] = json!("gate");
+    user.put(&path, change).await.data();
+    let data = user.get(&path).await.data().clone();
+    assert_eq!((&data["api_key"], &data["api_secret"]), (&json!("new-key"), &json!("new-secret")));
+    assert_eq!((&data["passphrase"], &data["credentials_readable"]), (&Value::Null, &json!(true)));
+    let audited = world.audited(path.rsplit('/').next().expect("an id")).await;
+    assert_eq!(
+        audited.iter().filter(|action| *action == "exchange_binding.reveal").count(),
+        1,
+        "{audited:?}"
+    );
 }
 
 /// The service as a process, with everything it writes.

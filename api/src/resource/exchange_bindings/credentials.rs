@@ -5,7 +5,7 @@
 use super::object::ExchangeType;
 use crate::fields::Fields;
 use secrecy::{ExposeSecret, SecretString};
-use tiris_shared::crypto::{SecretColumn, Secrets};
+use tiris_shared::crypto::{CryptoError, SecretColumn, Secrets};
 use tiris_shared::entity::exchange_bindings::Model;
 use tiris_shared::error::{Error, Result};
 use uuid::Uuid;
@@ -70,19 +70,37 @@ impl GivenCredentials {
         Ok(Some(Credentials { api_key, api_secret, passphrase: self.passphrase }))
     }
 
-    /// What was given, and the rest as it was.
+    /// What was given, and the rest as it is in the row. What is replaced is not opened: new credentials are taken
+    /// also when the old ones are lost.
     pub(super) fn over(
         self,
-        old: Option<Credentials>,
+        secrets: &Secrets,
+        row: &Model,
+        user: Uuid,
         exchange: ExchangeType,
     ) -> Result<Option<Credentials>> {
-        let old =
-            old.map(|old| (Some(old.api_key), Some(old.api_secret), old.passphrase)).unwrap_or_default();
-        let merged = Self {
-            api_key: self.api_key.or(old.0),
-            api_secret: self.api_secret.or(old.1),
-            passphrase: self.passphrase.or(old.2),
+        let open = |column: SecretColumn, stored: &Option<Vec<u8>>| {
+            let stored = stored.as_ref();
+            stored.map(|stored| secrets.ring.decrypt(&column.of(row.id, user), stored)).transpose()
         };
+        let kept = |given: Option<SecretString>, field, column, stored: &Option<Vec<u8>>| match given {
+            Some(given) => Ok(Some(given)),
+            None => open(column, stored).map_err(|error| {
+                log_unreadable(row, &error);
+                Error::invalid(field, "must be given again: the stored one cannot be read any more")
+            }),
+        };
+        let api_key = kept(self.api_key, "api_key", SecretColumn::API_KEY, &row.api_key_encrypted)?;
+        let api_secret =
+            kept(self.api_secret, "api_secret", SecretColumn::API_SECRET, &row.api_secret_encrypted)?;
+        let passphrase = match self.passphrase {
+            // One that nobody asks for is no reason to refuse.
+            None if !exchange.asks_for_passphrase() => {
+                open(SecretColumn::PASSPHRASE, &row.passphrase_encrypted).unwrap_or_default()
+            }
+            given => kept(given, "passphrase", SecretColumn::PASSPHRASE, &row.passphrase_encrypted)?,
+        };
+        let merged = Self { api_key, api_secret, passphrase };
         merged.complete(exchange)
     }
 }
@@ -121,7 +139,7 @@ impl Credentials {
     }
 
     /// Decrypts those of a row; none when it has none.
-    pub(super) fn open(secrets: &Secrets, row: &Model) -> Result<Option<Self>> {
+    pub(super) fn open(secrets: &Secrets, row: &Model) -> Result<Option<Self>, CryptoError> {
         let (Some(user), Some(api_key), Some(api_secret)) =
             (row.user_id, &row.api_key_encrypted, &row.api_secret_encrypted)
         else {
@@ -130,12 +148,20 @@ impl Credentials {
         let open =
             |column: SecretColumn, stored: &Vec<u8>| secrets.ring.decrypt(&column.of(row.id, user), stored);
         let passphrase = row.passphrase_encrypted.as_ref();
-        Ok(Some(Self {
-            api_key: open(SecretColumn::API_KEY, api_key)?,
-            api_secret: open(SecretColumn::API_SECRET, api_secret)?,
-            passphrase: passphrase.map(|stored| open(SecretColumn::PASSPHRASE, stored)).transpose()?,
-        }))
+        let opened = || {
+            Ok(Self {
+                api_key: open(SecretColumn::API_KEY, api_key)?,
+                api_secret: open(SecretColumn::API_SECRET, api_secret)?,
+                passphrase: passphrase.map(|stored| open(SecretColumn::PASSPHRASE, stored)).transpose()?,
+            })
+        };
+        opened().map(Some).inspect_err(|error| log_unreadable(row, error))
     }
+}
+
+/// For the operator: a key is missing or was replaced, or somebody changed the row.
+fn log_unreadable(row: &Model, error: &CryptoError) {
+    tracing::error!(binding_id = %row.id, error = error as &dyn std::error::Error, "stored credentials cannot be read");
 }
 
 /// An API key as lists show it. Visible ASCII, so bytes are characters.

@@ -96,7 +96,8 @@ impl ExchangeBindings {
 
     /// One binding, its owner's with the credentials in clear
     ///
-    /// Every such answer is kept in the audit trail, and nobody may store it.
+    /// Every such answer is kept in the audit trail, and nobody may store it. Credentials whose encryption key is lost
+    /// are null, with `credentials_readable` false.
     #[oai(path = "/:id", method = "get", operation_id = "getExchangeBinding")]
     async fn get(
         &self,
@@ -106,8 +107,8 @@ impl ExchangeBindings {
         id: Path<Uuid>,
     ) -> Answer<RevealedBinding, One> {
         let row = load::visible(&state.db, BindingId(id.0), caller.user()).await?;
-        let credentials = Credentials::open(&state.secrets, &row)?;
-        if credentials.is_some() {
+        let credentials = Credentials::open(&state.secrets, &row);
+        if matches!(credentials, Ok(Some(_))) {
             // Kept before it is shown: without a trace nothing is.
             let mut connection = state.pool.acquire().await.map_err(Error::from)?;
             let (id, nothing) = (BindingId(id.0), (None, None));

@@ -5,6 +5,7 @@ use crate::value::{ClearSecret, Info};
 use chrono::{DateTime, Utc};
 use poem_openapi::{Enum, Object};
 use serde::Serialize;
+use tiris_shared::crypto::CryptoError;
 use tiris_shared::entity::exchange_bindings::Model;
 use tiris_shared::error::Result;
 use uuid::Uuid;
@@ -34,6 +35,14 @@ impl ExchangeType {
         ("okx", Self::Okx),
         ("virtual", Self::Virtual),
     ];
+
+    /// Whether its API keys come with a passphrase.
+    pub(super) const fn asks_for_passphrase(self) -> bool {
+        match self {
+            Self::Coinbase | Self::Okx => true,
+            Self::Binance | Self::Kraken | Self::Gate | Self::Virtual => false,
+        }
+    }
 
     /// The name of it.
     pub(in crate::resource) const fn stored(self) -> &'static str {
@@ -121,12 +130,16 @@ impl ExchangeBindingList {
     }
 }
 
-/// A binding with its credentials in clear; all three are null for one without credentials.
+/// A binding with its credentials in clear; all three are null for one without credentials, and while they cannot be
+/// read.
 #[derive(Object, Serialize)]
 pub(super) struct RevealedBinding {
     #[oai(flatten)]
     #[serde(flatten)]
     binding: ExchangeBinding,
+    /// False when there are credentials that cannot be read any more, because their encryption key is lost: give all of
+    /// them again with PUT
+    credentials_readable: bool,
     /// In clear
     #[oai(nullable)]
     api_key: Option<ClearSecret>,
@@ -139,13 +152,17 @@ pub(super) struct RevealedBinding {
 }
 
 impl RevealedBinding {
-    pub(super) fn new(row: Model, credentials: Option<Credentials>) -> Result<Self> {
+    /// `opened` is an error when they cannot be read.
+    pub(super) fn new(row: Model, opened: Result<Option<Credentials>, CryptoError>) -> Result<Self> {
         let binding = ExchangeBinding::from_row(row)?;
-        let credentials =
-            credentials.map(|given| (Some(given.api_key), Some(given.api_secret), given.passphrase));
+        let credentials_readable = opened.is_ok();
+        let credentials = opened
+            .unwrap_or_default()
+            .map(|given| (Some(given.api_key), Some(given.api_secret), given.passphrase));
         let (api_key, api_secret, passphrase) = credentials.unwrap_or_default();
         Ok(Self {
             binding,
+            credentials_readable,
             api_key: api_key.map(ClearSecret),
             api_secret: api_secret.map(ClearSecret),
             passphrase: passphrase.map(ClearSecret),

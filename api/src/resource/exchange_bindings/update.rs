@@ -132,7 +132,7 @@ impl UpdateWork<'_> {
                 None => Ok(Sealed::default()),
             };
         };
-        let merged = given.over(Credentials::open(self.secrets, row)?, exchange_type)?;
+        let merged = given.over(self.secrets, row, user, exchange_type)?;
         let seal = |credentials: Credentials| credentials.seal(self.secrets, (row.id, user), exchange_type);
         Ok(merged.map(seal).transpose()?.unwrap_or_default())
     }

@@ -29,9 +29,10 @@ pub(super) async fn verify(
     for _ in 0..ATTEMPTS_MAX {
         let row = visible(&state.db, id, caller.user()).await?;
         let exchange: ExchangeType = stored(&row.exchange_type)?;
-        let credentials = Credentials::open(&state.secrets, &row)?.ok_or_else(|| {
-            Error::InvalidRequest("this binding has no credentials that could be verified".to_owned())
-        })?;
+        let refused = |why: &str| Error::InvalidRequest(why.to_owned());
+        let credentials = Credentials::open(&state.secrets, &row)
+            .map_err(|_| refused("the stored credentials cannot be read any more: give all of them again"))?
+            .ok_or_else(|| refused("this binding has no credentials that could be verified"))?;
         let api = ApiKey { key: &credentials.api_key, secret: &credentials.api_secret };
         let asked = state.exchanges.verify(exchange.stored(), api).await;
         if let Err(unsupported @ ExchangeError::Unsupported(_)) = asked {
