@@ -53,7 +53,7 @@ enum SecretsCommand {
     /// Re-encrypt everything that is not under the first key of TIRIS_ENCRYPTION_KEYS
     ///
     /// Works while the service runs, can be ended at any moment and started again, and prints how many rows are left;
-    /// it fails when any are. Before it: let all processes know the new key, then let all of them encrypt with it.
+    /// then it decrypts every row and prints how many cannot be read. It fails when any are left or unreadable. Before it: let all processes know the new key, then let all of them encrypt with it.
     /// After it: drop the old key everywhere.
     Rotate(RotateArgs),
 }

@@ -140,6 +140,13 @@ async fn keys_are_rotated_while_credentials_are_read_and_written() {
         done && told.contains("\"new\": 0, left under others: 0"),
         "a second time there is nothing to do: {told}"
     );
+    let all = format!("can be read: {}, that cannot be read: 0", BINDINGS + 1);
+    assert!(told.contains(&all), "{told}");
+    let replaced = keys(format!("new:{}", key()));
+    let (done, told) = replaced.rotate(&world).await;
+    let none = format!("can be read: 0, that cannot be read: {}", BINDINGS + 1);
+    assert!(!done && told.contains("left under others: 0") && told.contains(&none), "{told}");
+    assert!(told.contains("exchange_bindings 0") && told.contains("not authentic"), "{told}");
 
     let only_new = beside(&world, &after).await;
     let user = same(&ann, &only_new);

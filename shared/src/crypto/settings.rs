@@ -16,8 +16,8 @@ const KEYS: &str = "TIRIS_ENCRYPTION_KEYS";
 const FINGERPRINT: &str = "TIRIS_FINGERPRINT_KEY";
 /// Where the keys of a developer's machine lie unless told otherwise.
 const DEV_FILE: &str = ".tiris/encryption.env";
-/// What the key begins with that is made for a developer.
-const DEV_KEY: &str = "dev:";
+/// What the id of a key begins with that is made for a developer.
+const DEV_ID: &str = "dev-";
 /// Readable and writable by its owner only.
 const PRIVATE_MODE: u32 = 0o600;
 
@@ -129,7 +129,7 @@ impl EncryptionArgs {
     fn refuse_development(&self, problems: &mut Problems) {
         const WHY: &str =
             "begins with a key that was made for development (openssl rand -base64 32 makes another one)";
-        let is_for_development = |keys: &str| keys.trim().starts_with(DEV_KEY);
+        let is_for_development = |keys: &str| keys.trim().starts_with(DEV_ID);
         if is_for_development(self.encryption_keys.secret().expose_secret()) {
             problems.add(KEYS, WHY);
         }
@@ -184,7 +184,9 @@ fn failed(action: &'static str, file: &Path) -> impl FnOnce(std::io::Error) -> S
 fn create(file: &Path) -> Result<(), SecretsError> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(failed("make the folder of", file))?;
-    let text = Zeroizing::new(format!("{KEYS}={DEV_KEY}{}\n{FINGERPRINT}={}\n", *generate(), *generate()));
+    // An id of its own: under the same id a key that was made anew would look like the one before.
+    let id = format!("{DEV_ID}{:08x}", rand::random::<u32>());
+    let text = Zeroizing::new(format!("{KEYS}={id}:{}\n{FINGERPRINT}={}\n", *generate(), *generate()));
     // Written beside and then linked, so that nobody reads half a file and nobody's keys are replaced.
     let draft = folder.join(format!(".encryption-{:016x}", rand::random::<u64>()));
     let write = || -> std::io::Result<()> {

@@ -30,7 +30,9 @@ fn a_missing_file_is_made_once_for_its_owner_only_and_stays() {
     let made = from_file(&file).load(Environment::Dev).expect("made");
     let text = std::fs::read_to_string(&file).expect("there");
     from_file(&file).load(Environment::Production).expect("read");
-    assert_eq!((made.ring.current_id(), std::fs::read_to_string(&file).expect("there")), ("dev", text));
+    assert_eq!(std::fs::read_to_string(&file).expect("there"), text);
+    let other = from_file(&folder.path().join("other.env")).load(Environment::Dev).expect("made");
+    assert_ne!(made.ring.current_id(), other.ring.current_id(), "no two keys have one id");
     assert_eq!(std::fs::metadata(&file).expect("there").permissions().mode() & 0o777, PRIVATE_MODE);
 }
 
