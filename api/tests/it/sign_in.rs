@@ -6,7 +6,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use std::time::Duration;
 use tiris_shared::ids::UserId;
+use tiris_shared::testing::eventually;
 
 const VERIFIER: &str = "what only this browser knows";
 
@@ -193,4 +195,89 @@ async fn wechat_knows_people_by_unionid_and_before_there_is_one_by_openid() {
     let namesake = by_wechat(&world, &stub, json!({"openid": "o-3", "nickname": " 安\u{0}\n"})).await;
     assert_ne!(namesake.data()["user"]["id"], person["id"]);
     assert!(text(&namesake.data()["user"]["username"]).starts_with("安-"));
+}
+
+#[tokio::test]
+async fn a_first_trading_is_never_on_a_binding_that_was_deleted_and_without_any_people_come_in_all_the_same()
+{
+    let (world, stub) = world().await;
+    let pool = world.database.pool();
+    let mut deletion = pool.begin().await.expect("a transaction");
+    for statement in [
+        "SELECT id FROM exchange_bindings WHERE kind = 'public' AND exchange_type = 'virtual' FOR UPDATE",
+        "UPDATE exchange_bindings SET status = 'deleted' WHERE kind = 'public' AND exchange_type = 'virtual'",
+    ] {
+        sqlx::query(statement).execute(&mut *deletion).await.expect(statement);
+    }
+    let commit = async {
+        let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')";
+        let look = async || match sqlx::query_scalar(waits).fetch_one(pool).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err("nobody waits".to_owned()),
+            Err(error) => Err(error.to_string()),
+        };
+        eventually("a sign-in that waits for the deletion", Duration::from_secs(10), look)
+            .await
+            .expect("waits");
+        deletion.commit().await.expect("deleted");
+    };
+    let (answer, ()) = tokio::join!(by_google(&world, &stub, "g-1", "ann@example.com", true), commit);
+    let user = user_of(&world, &answer);
+    let binding = user.get("/v1/tradings").await.data()["tradings"][0]["exchange_binding"].clone();
+    assert_eq!((&binding["kind"], &binding["exchange_type"]), (&json!("public"), &json!("binance")));
+
+    sqlx::query("UPDATE exchange_bindings SET status = 'deleted'").execute(pool).await.expect("deleted");
+    let user = user_of(&world, &by_google(&world, &stub, "g-2", "bob@example.com", true).await)
+        .get("/v1/tradings")
+        .await;
+    let trading = &user.data()["tradings"][0];
+    assert_eq!((&trading["type"], &trading["exchange_binding_id"]), (&json!("paper"), &Value::Null));
+}
+
+#[tokio::test]
+async fn of_a_person_who_comes_by_wechat_with_and_without_unionid_at_once_one_user_is_made() {
+    let (world, stub) = world().await;
+    let person = |at: usize| match at % 2 {
+        0 => json!({"openid": "o-1"}),
+        _ => json!({"openid": "o-1", "unionid": "u-1"}),
+    };
+    let answers = futures_util::future::join_all((0..6).map(|at| by_wechat(&world, &stub, person(at)))).await;
+    assert!(answers.iter().all(|answer| answer.data()["user"]["id"] == answers[0].data()["user"]["id"]));
+    let kept: Vec<(String, Option<String>, Option<String>)> =
+        sqlx::query_as("SELECT subject, openid, unionid FROM oauth_identities")
+            .fetch_all(world.database.pool())
+            .await
+            .expect("identities");
+    let name = |text: &str| Some(text.to_owned());
+    assert_eq!(kept, [("u-1".to_owned(), name("o-1"), name("u-1"))]);
+}
+
+#[tokio::test]
+async fn who_was_two_people_at_wechat_before_it_told_their_unionid_stays_both() {
+    let (world, stub) = world().await;
+    let by_openid = by_wechat(&world, &stub, json!({"openid": "o-1"})).await;
+    let by_unionid = by_wechat(&world, &stub, json!({"openid": "o-2", "unionid": "u-1"})).await;
+    let id = |answer: &Answer| answer.data()["user"]["id"].clone();
+    assert_ne!(id(&by_openid), id(&by_unionid));
+    let both = by_wechat(&world, &stub, json!({"openid": "o-1", "unionid": "u-1"})).await;
+    assert_eq!(id(&both), id(&by_unionid), "the unionid is looked at first");
+    assert_eq!(id(&by_wechat(&world, &stub, json!({"openid": "o-1"})).await), id(&by_openid));
+}
+
+#[tokio::test]
+async fn a_username_somebody_has_already_is_told_apart_and_no_reason_to_refuse() {
+    let (world, stub) = world().await;
+    let addresses = ["one", "two", "three", "four"].map(|domain| format!("ann@{domain}.example"));
+    let many = addresses.iter().map(|address| by_google(&world, &stub, address, address, true));
+    let mut names: Vec<String> = Vec::new();
+    for answer in futures_util::future::join_all(many).await {
+        names.push(text(&answer.data()["user"]["username"]));
+    }
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), addresses.len());
+    assert!(
+        names.iter().all(|name| name.starts_with("ann")) && names.contains(&"ann".to_owned()),
+        "{names:?}"
+    );
 }

@@ -106,6 +106,26 @@ async fn going_down_past_the_public_bindings_keeps_the_tradings_that_use_them() 
 }
 
 #[tokio::test]
+async fn of_two_identities_with_one_openid_both_stay_and_one_keeps_it() {
+    let database = filled().await;
+    let states = status(database.url()).await.expect("status");
+    let steps = states.iter().skip_while(|state| state.name != "m0006_one_identity_per_openid").count();
+    down(database.url(), Some(u32::try_from(steps).expect("few"))).await.expect("down");
+    let twice = "INSERT INTO oauth_identities (id, user_id, provider, subject, openid, unionid) VALUES \
+        (id(1), id(1), 'wechat', 'u', 'o', 'u'), (id(2), id(2), 'wechat', 'o', 'o', NULL)";
+    book::run(database.url(), twice, false).await.expect("two identities");
+    up(database.url()).await.expect("up");
+    let kept: Vec<String> = value(
+        &database,
+        "SELECT array_agg(subject || ' ' || coalesce(openid, '-') ORDER BY subject) FROM oauth_identities",
+    )
+    .await;
+    assert_eq!(kept, ["o o", "u -"]);
+    let third = "INSERT INTO oauth_identities (id, user_id, provider, subject, openid) VALUES (id(3), id(1), 'wechat', 'x', 'o')";
+    book::run(database.url(), third, false).await.expect_err("an openid has one identity");
+}
+
+#[tokio::test]
 async fn a_database_from_a_newer_program_is_left_alone() {
     let database = TestDatabase::new().await.expect("a database");
     book::run(database.url(), "INSERT INTO seaql_migrations VALUES ('m9999_future', 0)", false)

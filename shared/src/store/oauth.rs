@@ -4,8 +4,9 @@
 //! providers are not stored: nothing needs them after signing in.
 
 use crate::error::Result;
-use crate::ids::{TradingId, UserId, new_id};
+use crate::ids::{BindingId, TradingId, UserId, new_id};
 use sqlx::{FromRow, PgConnection, Row};
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// Minutes a login may take.
@@ -92,12 +93,16 @@ pub struct Identity {
     pub avatar: Option<String>,
 }
 
-/// Lets others who sign in as the same person wait until this transaction ends.
+/// Lets others who sign in as the same person wait until this transaction ends, by whichever of their names they come.
 pub async fn lock(connection: &mut PgConnection, identity: &Identity) -> Result<()> {
-    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))")
-        .bind(format!("oauth {} {}", identity.provider, identity.subject))
-        .execute(connection)
-        .await?;
+    let names = [Some(&identity.subject), identity.openid.as_ref(), identity.unionid.as_ref()];
+    // Everybody in the same order, so that two who share two names do not wait for each other.
+    for name in BTreeSet::from_iter(names.into_iter().flatten()) {
+        sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))")
+            .bind(format!("oauth {} {name}", identity.provider))
+            .execute(&mut *connection)
+            .await?;
+    }
     Ok(())
 }
 
@@ -115,14 +120,19 @@ pub async fn find(connection: &mut PgConnection, identity: &Identity) -> Result<
     .fetch_optional(&mut *connection)
     .await?;
     let Some((id, user)) = found else { return Ok(None) };
+    // A union id, once known, stays the person's name when the provider leaves it out. An openid somebody else has is
+    // left to them: the person was here twice before the provider told that it is one.
     sqlx::query(
-        "UPDATE oauth_identities SET subject = $2, openid = coalesce($3, openid), \
+        "UPDATE oauth_identities SET subject = CASE WHEN $4::text IS NULL THEN coalesce(unionid, $2) ELSE $2 END, \
+         openid = CASE WHEN EXISTS (SELECT FROM oauth_identities o WHERE o.provider = $5 AND o.openid = $3 AND o.id <> $1) \
+         THEN openid ELSE coalesce($3, openid) END, \
          unionid = coalesce($4, unionid), updated_at = now() WHERE id = $1",
     )
     .bind(id)
     .bind(&identity.subject)
     .bind(&identity.openid)
     .bind(&identity.unionid)
+    .bind(identity.provider)
     .execute(connection)
     .await?;
     Ok(Some(user))
@@ -156,16 +166,26 @@ pub async fn tie(connection: &mut PgConnection, user: UserId, identity: &Identit
     Ok(())
 }
 
-/// Makes the paper trading everybody begins with, on a public binding, the virtual exchange if there is one.
+/// Makes the paper trading everybody begins with, on a public binding, the virtual exchange if there is one. Without any
+/// it begins with none, as a paper trading may: that is no reason to turn somebody away.
 pub async fn make_first_trading(connection: &mut PgConnection, user: UserId) -> Result<TradingId> {
     let id = TradingId(new_id());
+    // Locked, so that it cannot be deleted before this trading uses it.
+    let binding: Option<BindingId> = sqlx::query_scalar(
+        "SELECT id FROM exchange_bindings WHERE kind = 'public' AND status <> 'deleted' \
+         ORDER BY exchange_type = 'virtual' DESC, id LIMIT 1 FOR KEY SHARE",
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    if binding.is_none() {
+        tracing::warn!(user_id = %user, "the first trading has no exchange binding, because there is no public one");
+    }
     sqlx::query(
-        "INSERT INTO tradings (id, user_id, exchange_binding_id, name, type) \
-         SELECT $1, $2, (SELECT id FROM exchange_bindings WHERE kind = 'public' AND status <> 'deleted' \
-         ORDER BY exchange_type = 'virtual' DESC, id LIMIT 1), $3, 'paper'",
+        "INSERT INTO tradings (id, user_id, exchange_binding_id, name, type) VALUES ($1, $2, $3, $4, 'paper')",
     )
     .bind(id)
     .bind(user)
+    .bind(binding)
     .bind(FIRST_TRADING)
     .execute(connection)
     .await?;
