@@ -70,6 +70,5 @@ async fn user(connection: &mut PgConnection, email: &str, is_admin: bool) -> any
     }
     let wanted = email.split('@').next().unwrap_or(email);
     let new = NewUser { wanted, full_name: wanted, email: Some(email), avatar: None, is_admin };
-    let made = users::insert(connection, &new).await.context("cannot make the user")?;
-    made.with_context(|| format!("cannot make the user {email}: the address was taken meanwhile, try again"))
+    users::insert(connection, &new).await.with_context(|| format!("cannot make the user {email}: try again"))
 }

@@ -2,7 +2,7 @@
 //!
 //! Owns: the rows of `users`, and what goes with a person who leaves. Must not know: who may do it.
 
-use crate::error::{Error, Result};
+use crate::error::{Conflict, Error, Result};
 use crate::ids::{UserId, new_id};
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -27,18 +27,17 @@ pub struct NewUser<'a> {
     pub is_admin: bool,
 }
 
-/// Makes a person; `None` when the e-mail address was taken meanwhile.
-pub async fn insert(connection: &mut PgConnection, new: &NewUser<'_>) -> Result<Option<UserId>> {
+/// Makes a person.
+///
+/// # Errors
+/// [`Conflict::Email`] when somebody else has the address.
+pub async fn insert(connection: &mut PgConnection, new: &NewUser<'_>) -> Result<UserId> {
     let id = UserId(new_id());
-    let wanted = match plain(new.wanted, MADE_USERNAME_CHARS_MAX) {
-        empty if empty.is_empty() => "user".to_owned(),
-        wanted => wanted,
-    };
-    // Somebody else may have the name: then part of the id tells them apart.
-    for username in [wanted.clone(), format!("{wanted}-{}", &id.0.simple().to_string()[24..])] {
+    for username in usernames(new.wanted, id) {
         let inserted = sqlx::query(
             "INSERT INTO users (id, username, full_name, email, email_verified_at, avatar, role) \
-             VALUES ($1, $2, $3, $4, CASE WHEN $4::text IS NOT NULL THEN now() END, $5, $6) ON CONFLICT DO NOTHING",
+             VALUES ($1, $2, $3, $4, CASE WHEN $4::text IS NOT NULL THEN now() END, $5, $6) \
+             ON CONFLICT (username) WHERE status <> 'deleted' DO NOTHING",
         )
         .bind(id)
         .bind(username)
@@ -49,10 +48,22 @@ pub async fn insert(connection: &mut PgConnection, new: &NewUser<'_>) -> Result<
         .execute(&mut *connection)
         .await?;
         if inserted.rows_affected() == 1 {
-            return Ok(Some(id));
+            return Ok(id);
         }
     }
-    Ok(None)
+    Err(Error::Conflict(Conflict::Username))
+}
+
+/// What the person may be called, best first. Somebody else may have the name: then part of the id tells them apart, and
+/// all of it if even that is taken.
+fn usernames(wanted: &str, id: UserId) -> [String; 3] {
+    let wanted = match plain(wanted, MADE_USERNAME_CHARS_MAX) {
+        empty if empty.is_empty() => "user".to_owned(),
+        wanted => wanted,
+    };
+    let id = id.0.simple().to_string();
+    let (short, long) = (format!("{wanted}-{}", &id[24..]), format!("{wanted}-{id}"));
+    [wanted, short, long]
 }
 
 /// A name somebody else wrote, without what no name holds and no column can store.
@@ -178,5 +189,22 @@ pub async fn lock_active(connection: &mut PgConnection, user: UserId) -> Result<
         Some("active") => Ok(()),
         Some("disabled") => Err(Error::AccountDisabled),
         Some(_) | None => Err(Error::InvalidToken("its session has ended")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_name_proposed_holds_the_whole_id_so_that_nobody_can_have_it() {
+        let id = UserId(new_id());
+        let [wanted, short, long] = usernames(" a\u{7}nn \n", id);
+        assert_eq!(wanted, "ann");
+        assert!(short.starts_with("ann-") && short.len() == "ann-".len() + 8, "{short}");
+        assert_eq!(long, format!("ann-{}", id.0.simple()));
+        assert_eq!(usernames("", id)[0], "user");
+        let longest = usernames(&"x".repeat(1_000), id);
+        assert!(longest.iter().all(|name| name.len() <= 128), "{longest:?}");
     }
 }

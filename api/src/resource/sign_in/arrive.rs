@@ -92,7 +92,7 @@ impl ArriveWork {
         let avatar = identity.avatar.as_deref().filter(|url| url.starts_with("https://"));
         let avatar = avatar.filter(|url| is_sane(url, URL_BYTES_MAX));
         let new = NewUser { wanted, full_name: name.unwrap_or_default(), email, avatar, is_admin: false };
-        users::insert(connection, &new).await?.ok_or(Error::Conflict(Conflict::Email))
+        users::insert(connection, &new).await
     }
 }
 
