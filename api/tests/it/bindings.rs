@@ -358,13 +358,14 @@ async fn new_credentials_are_verified_at_once_where_the_service_is_set_up_so() {
 
 /// Another replica remembers the session for some seconds after the user has left.
 #[tokio::test]
-async fn a_user_who_has_left_gets_no_credentials_and_no_tradings_any_more() {
+async fn a_user_who_has_left_makes_and_moves_nothing_any_more() {
     let world = World::start().await;
-    for (name, status, refusal) in
-        [("ann", "deleted", (401, "INVALID_TOKEN")), ("bob", "disabled", (403, "ACCOUNT_DISABLED"))]
-    {
+    for (name, status, refusal, by_ledger) in [
+        ("ann", "deleted", (401, "INVALID_TOKEN"), (404, "NOT_FOUND")),
+        ("bob", "disabled", (403, "ACCOUNT_DISABLED"), (403, "ACCOUNT_DISABLED")),
+    ] {
         let user = world.user(name).await;
-        user.get("/v1/tradings").await.data();
+        let desk = user.desk("desk", "1", "1").await;
         sqlx::query("UPDATE users SET status = $2 WHERE id = $1")
             .bind(user.id)
             .bind(status)
@@ -374,10 +375,30 @@ async fn a_user_who_has_left_gets_no_credentials_and_no_tradings_any_more() {
         assert_eq!(user.post(LIST, new_binding("main", "kraken", KEY)).await.refusal(), refusal);
         let trading = json!({"name": "grid", "type": "paper"});
         assert_eq!(user.post("/v1/tradings", trading).await.refusal(), refusal);
+        for balance in ["0", "1"] {
+            let account =
+                json!({"trading_id": desk.trading, "name": "third", "symbol": "ETH", "balance": balance});
+            assert_eq!(user.post("/v1/sub-accounts", account).await.refusal(), refusal);
+        }
+        let path = format!("/v1/sub-accounts/{}", desk.stock);
+        for direction in ["deposit", "withdraw"] {
+            let answer = user.post(&format!("{path}/{direction}"), json!({"amount": "1"})).await;
+            assert_eq!(answer.refusal(), by_ledger, "{direction}");
+        }
+        for log_type in ["long", "note"] {
+            assert_eq!(
+                user.post("/v1/trading-logs", desk.trade(log_type)).await.refusal(),
+                by_ledger,
+                "{log_type}"
+            );
+        }
     }
-    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM exchange_bindings WHERE user_id IS NOT NULL")
-        .fetch_one(world.database.pool())
-        .await
-        .expect("a count");
-    assert_eq!(left, 0);
+    let made: (i64, i64, i64, i64) = sqlx::query_as(
+        "SELECT (SELECT count(*) FROM exchange_bindings WHERE user_id IS NOT NULL), (SELECT count(*) FROM tradings), \
+         (SELECT count(*) FROM sub_accounts), (SELECT count(*) FROM transactions)",
+    )
+    .fetch_one(world.database.pool())
+    .await
+    .expect("counts");
+    assert_eq!(made, (0, 2, 4, 4), "what was there before, and nothing more");
 }

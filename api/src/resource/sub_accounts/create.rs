@@ -14,6 +14,7 @@ use tiris_shared::ids::{AccountId, TradingId, UserId};
 use tiris_shared::ledger::{Belief, Command, Direction, Movement};
 use tiris_shared::money::{Money, Number};
 use tiris_shared::store::ledger::{Entry, Source};
+use tiris_shared::store::users;
 use uuid::Uuid;
 
 /// A sub-account to be made.
@@ -132,6 +133,7 @@ impl Work for AccountWork {
     type Output = SubAccount;
 
     async fn run(&self, connection: &mut PgConnection) -> Result<SubAccount> {
+        users::lock_active(connection, self.user).await?;
         let trading = TradingId(self.new.trading_id);
         // Locked, so that it cannot be deleted before this account belongs to it.
         let living: Option<Uuid> = sqlx::query_scalar(
