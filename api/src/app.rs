@@ -7,6 +7,7 @@ use crate::auth::provider::Providers;
 use crate::connection::{Patience, Seats, Watching, room_for};
 use crate::exchange::Exchanges;
 use crate::middleware::client::Proxies;
+use crate::outgoing::Outgoing;
 use crate::routes;
 use crate::settings::Settings;
 use crate::state::State;
@@ -40,7 +41,9 @@ impl App {
     pub async fn build(settings: &Settings, pool: PgPool) -> anyhow::Result<Self> {
         let keys = Arc::new(Keys::load(&settings.key_files, settings.service.environment)?);
         let secrets = settings.encryption.load(settings.service.environment)?;
-        let exchanges = Exchanges::new(&settings.exchanges).context("cannot prepare calls to exchanges")?;
+        let outgoing = Outgoing::new()?;
+        let providers = Arc::new(Providers::new(&settings.providers, &outgoing));
+        let exchanges = Exchanges::new(&settings.exchanges, outgoing);
         let acceptor = TcpListener::bind(settings.listen)
             .into_acceptor()
             .await
@@ -48,7 +51,6 @@ impl App {
         let bound = acceptor.local_addr();
         let address =
             bound.first().and_then(|local| local.as_socket_addr().copied()).unwrap_or(settings.listen);
-        let providers = Arc::new(Providers::new(&settings.providers)?);
         let (known, environment) = (Arc::clone(&providers), settings.service.environment);
         let checked = pool.clone();
         let readiness = Readiness::default().with("database", move || {

@@ -19,6 +19,7 @@ mod fields;
 mod filter;
 mod ledger;
 mod middleware;
+mod outgoing;
 mod page;
 mod rate;
 mod resource;

@@ -1,12 +1,12 @@
 //! Binance: `GET /api/v3/account`, its query signed with HMAC-SHA-256.
 
+use super::clock::Clock;
 use super::http::{Answered, Body, Http, secret_header};
-use super::sign::{hex, hmac_sha256, now_millis};
-use super::{AHEAD_MILLIS_MAX, ApiKey, ExchangeError, Meaning, Verdict, ask, concluded, json};
+use super::sign::{hex, hmac_sha256};
+use super::{ApiKey, ExchangeError, Meaning, Verdict, json, verdict};
 use poem::http::{Request, StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::Value;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 /// Milliseconds a call stays valid at Binance.
 const RECEIVE_WINDOW_MILLIS: u32 = 5_000;
@@ -18,54 +18,35 @@ const WRONG_TIME: i64 = -1021;
 
 pub(super) struct Binance {
     base: String,
-    /// What Binance's clock is ahead of ours.
-    ahead_millis: AtomicI64,
+    clock: Clock,
 }
 
 impl Binance {
     pub(super) fn new(base: &str) -> Self {
-        Self { base: base.to_owned(), ahead_millis: AtomicI64::new(0) }
+        Self { base: base.to_owned(), clock: Clock::default() }
     }
 
     pub(super) async fn verify(&self, http: &Http, api: ApiKey<'_>) -> Result<Verdict, ExchangeError> {
         let make = || self.account(api);
-        let meaning = meaning(&ask(http, make).await?);
-        if meaning != Meaning::WrongTime {
-            return concluded(meaning);
-        }
-        self.learn_time(http).await?;
-        concluded(self::meaning(&ask(http, make).await?))
+        verdict(
+            http,
+            make,
+            meaning,
+            self.clock.learn(http, &format!("{}/api/v3/time", self.base), "serverTime"),
+        )
+        .await
     }
 
     fn account(&self, api: ApiKey<'_>) -> Result<Request<Body>, ExchangeError> {
-        let timestamp = now_millis() + self.ahead_millis.load(Ordering::Relaxed);
+        let timestamp = self.clock.now_millis();
         // Without the assets the account does not hold, the answer is short.
         let query = format!("omitZeroBalances=true&recvWindow={RECEIVE_WINDOW_MILLIS}&timestamp={timestamp}");
         let signature = sign(api.secret.expose_secret(), &query);
         let uri = format!("{}/api/v3/account?{query}&signature={signature}", self.base);
         let unusable = |_| ExchangeError::Unreachable("the key does not fit a header".to_owned());
         let key = secret_header(api.key).map_err(unusable)?;
-        let request = Request::get(uri).header("X-MBX-APIKEY", key).body(Body::default());
+        let request = Request::get(uri).header("X-MBX-APIKEY", key).body(Body::new());
         request.map_err(|error| ExchangeError::Unreachable(error.to_string()))
-    }
-
-    async fn learn_time(&self, http: &Http) -> Result<(), ExchangeError> {
-        let asked_at = now_millis();
-        let make = || {
-            let request = Request::get(format!("{}/api/v3/time", self.base)).body(Body::default());
-            request.map_err(|error| ExchangeError::Unreachable(error.to_string()))
-        };
-        let answer = ask(http, make).await?;
-        let theirs = json(&answer.body)["serverTime"].as_i64();
-        let theirs = theirs
-            .ok_or_else(|| ExchangeError::Unreachable("the exchange does not tell its time".to_owned()))?;
-        let ours = asked_at + (now_millis() - asked_at) / 2;
-        let ahead = theirs.saturating_sub(ours);
-        if ahead.unsigned_abs() > AHEAD_MILLIS_MAX {
-            return Err(ExchangeError::Unreachable("the exchange tells an impossible time".to_owned()));
-        }
-        self.ahead_millis.store(ahead, Ordering::Relaxed);
-        Ok(())
     }
 }
 

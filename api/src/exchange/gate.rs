@@ -1,12 +1,12 @@
 //! Gate.io: `GET /api/v4/spot/accounts`, method, path, query, hash of the body and time signed with HMAC-SHA-512.
 
+use super::clock::Clock;
 use super::http::{Answered, Body, Http, secret_header};
-use super::sign::{hex, hmac_sha512, now_millis, sha512};
-use super::{AHEAD_MILLIS_MAX, ApiKey, ExchangeError, Meaning, Verdict, ask, code_of, concluded, json};
+use super::sign::{hex, hmac_sha512, sha512};
+use super::{ApiKey, ExchangeError, Meaning, Verdict, code_of, json, verdict};
 use poem::http::{Request, StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::Value;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 const PATH: &str = "/api/v4/spot/accounts";
 const TIME_PATH: &str = "/api/v4/spot/time";
@@ -17,54 +17,35 @@ const WRONG_TIME: &str = "REQUEST_EXPIRED";
 
 pub(super) struct Gate {
     base: String,
-    /// What Gate.io's clock is ahead of ours.
-    ahead_millis: AtomicI64,
+    clock: Clock,
 }
 
 impl Gate {
     pub(super) fn new(base: &str) -> Self {
-        Self { base: base.to_owned(), ahead_millis: AtomicI64::new(0) }
+        Self { base: base.to_owned(), clock: Clock::default() }
     }
 
     pub(super) async fn verify(&self, http: &Http, api: ApiKey<'_>) -> Result<Verdict, ExchangeError> {
         let make = || self.accounts(api);
-        let meaning = meaning(&ask(http, make).await?);
-        if meaning != Meaning::WrongTime {
-            return concluded(meaning);
-        }
-        self.learn_time(http).await?;
-        concluded(self::meaning(&ask(http, make).await?))
+        verdict(
+            http,
+            make,
+            meaning,
+            self.clock.learn(http, &format!("{}{TIME_PATH}", self.base), "server_time"),
+        )
+        .await
     }
 
     fn accounts(&self, api: ApiKey<'_>) -> Result<Request<Body>, ExchangeError> {
-        let seconds = (now_millis() + self.ahead_millis.load(Ordering::Relaxed)) / 1_000;
+        let seconds = self.clock.now_millis() / 1_000;
         let unusable = |_| ExchangeError::Unreachable("the key does not fit a header".to_owned());
         let key = secret_header(api.key).map_err(unusable)?;
         let request = Request::get(format!("{}{PATH}", self.base))
             .header("KEY", key)
             .header("Timestamp", seconds.to_string())
             .header("SIGN", sign(api.secret.expose_secret(), "GET", (PATH, ""), &seconds.to_string()))
-            .body(Body::default());
+            .body(Body::new());
         request.map_err(|error| ExchangeError::Unreachable(error.to_string()))
-    }
-
-    async fn learn_time(&self, http: &Http) -> Result<(), ExchangeError> {
-        let make = || {
-            let request = Request::get(format!("{}{TIME_PATH}", self.base)).body(Body::default());
-            request.map_err(|error| ExchangeError::Unreachable(error.to_string()))
-        };
-        let asked_at = now_millis();
-        let answer = ask(http, make).await?;
-        let theirs = json(&answer.body)["server_time"].as_i64();
-        let theirs = theirs
-            .ok_or_else(|| ExchangeError::Unreachable("the exchange does not tell its time".to_owned()))?;
-        let ours = asked_at + (now_millis() - asked_at) / 2;
-        let ahead = theirs.saturating_sub(ours);
-        if ahead.unsigned_abs() > AHEAD_MILLIS_MAX {
-            return Err(ExchangeError::Unreachable("the exchange tells an impossible time".to_owned()));
-        }
-        self.ahead_millis.store(ahead, Ordering::Relaxed);
-        Ok(())
     }
 }
 

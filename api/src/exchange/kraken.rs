@@ -2,7 +2,7 @@
 
 use super::http::{Answered, Body, Http, secret_header};
 use super::sign::{hmac_sha512, now_millis, sha256};
-use super::{ApiKey, ExchangeError, Meaning, Verdict, ask, code_of, concluded, json};
+use super::{ApiKey, ExchangeError, Meaning, Verdict, code_of, json, verdict};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use poem::http::{Request, StatusCode, header};
@@ -30,12 +30,8 @@ impl Kraken {
             return Ok(Verdict::Refused("the API secret is no base64".to_owned()));
         };
         let make = || self.balance(api, &secret);
-        let meaning = meaning(&ask(http, make).await?);
-        if meaning != Meaning::WrongTime {
-            return concluded(meaning);
-        }
-        // Another of our processes may have used a later one at the same moment.
-        concluded(self::meaning(&ask(http, make).await?))
+        // Nothing to correct: another of our processes may have used a later nonce at the same moment.
+        verdict(http, make, meaning, std::future::ready(Ok(()))).await
     }
 
     /// A number greater than every one before. In milliseconds, as most programs have it: Kraken remembers the greatest
@@ -59,7 +55,7 @@ impl Kraken {
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header("API-Key", key)
             .header("API-Sign", sign(secret, PATH, &nonce, &form))
-            .body(Body::new(form.into()));
+            .body(Body::from(form));
         request.map_err(|error| ExchangeError::Unreachable(error.to_string()))
     }
 }

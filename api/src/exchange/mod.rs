@@ -4,11 +4,13 @@
 //! the database, HTTP of our own.
 
 mod binance;
+mod clock;
 mod gate;
 mod http;
 mod kraken;
 mod sign;
 
+use crate::outgoing::Outgoing;
 use bytes::Bytes;
 use http::{Answered, Http, Trouble};
 use poem::http::Request;
@@ -18,8 +20,6 @@ use tokio::time::{sleep, timeout};
 
 /// How often a call is tried, while the network or the exchange fails.
 const ATTEMPTS_MAX: u32 = 3;
-/// A clock that differs from ours by more is not believed, in milliseconds.
-const AHEAD_MILLIS_MAX: u64 = 60 * 60 * 1_000;
 /// The first wait between two tries; each next one is twice as long.
 const BACKOFF: Duration = Duration::from_millis(200);
 
@@ -89,16 +89,16 @@ pub(crate) struct Exchanges {
 }
 
 impl Exchanges {
-    pub(crate) fn new(settings: &ExchangeSettings) -> anyhow::Result<Self> {
-        Ok(Self {
+    pub(crate) fn new(settings: &ExchangeSettings, outgoing: Outgoing) -> Self {
+        Self {
             binance: binance::Binance::new(&settings.binance_url),
             kraken: kraken::Kraken::new(&settings.kraken_url),
             gate: gate::Gate::new(&settings.gate_url),
             // So that a first try that hangs leaves time for a second one.
-            http: Http::new(settings.timeout / 2)?,
+            http: Http::new(outgoing, settings.timeout / 2),
             timeout: settings.timeout,
             verify_changes: settings.verify_changes,
-        })
+        }
     }
 
     /// Whether new and changed credentials are verified at once.
@@ -142,7 +142,9 @@ async fn ask(
             Ok(answer) if answer.status.is_server_error() => unexpected(&answer),
             Ok(answer) => return Ok(answer),
             Err(Trouble::TimedOut) => ExchangeError::TimedOut,
-            Err(Trouble::Network(why)) => ExchangeError::Unreachable(why),
+            Err(trouble @ (Trouble::TooLong(_) | Trouble::Network(_))) => {
+                ExchangeError::Unreachable(format!("{:#}", anyhow::Error::new(trouble)))
+            }
         };
         if attempt == ATTEMPTS_MAX {
             return Err(error);
@@ -152,6 +154,21 @@ async fn ask(
         sleep(longest / 2 + longest / 512 * u32::from(rand::random::<u8>())).await;
         attempt += 1;
     }
+}
+
+/// Asks what `make` makes; when the exchange refuses its time, `correct`s that and asks once more.
+async fn verdict(
+    http: &Http,
+    make: impl Fn() -> Result<Request<http::Body>, ExchangeError>,
+    meaning: impl Fn(&Answered) -> Meaning,
+    correct: impl Future<Output = Result<(), ExchangeError>>,
+) -> Result<Verdict, ExchangeError> {
+    let first = meaning(&ask(http, &make).await?);
+    if first != Meaning::WrongTime {
+        return concluded(first);
+    }
+    correct.await?;
+    concluded(meaning(&ask(http, &make).await?))
 }
 
 /// The verdict in an answer.

@@ -1,10 +1,11 @@
 //! Google, or whoever speaks OpenID Connect at the configured addresses: code flow with PKCE and nonce.
 
 use super::Departure;
-use super::http::{ForOAuth, Outgoing};
+use super::http::ForOAuth;
 use super::id_token::{self, Expected};
 use super::jwks::Jwks;
 use crate::auth::secret;
+use crate::outgoing::Outgoing;
 use crate::settings::GoogleSettings;
 use oauth2::basic::{
     BasicErrorResponse, BasicErrorResponseType, BasicRevocationErrorResponse,

@@ -2,7 +2,8 @@
 //!
 //! Owns: the cache and how often it is renewed. Must not know: tokens.
 
-use super::http::Outgoing;
+use super::http;
+use crate::outgoing::{Answered, Outgoing};
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse};
 use reqwest::Url;
@@ -79,7 +80,7 @@ impl Jwks {
     }
 
     async fn fetch(&self) -> Result<HashMap<String, DecodingKey>> {
-        let (status, body) = self.http.get(self.provider, self.url.clone()).await?;
+        let Answered { status, body } = http::get(&self.http, self.provider, &self.url).await?;
         if !status.is_success() {
             let source = format!("its keys: it answers {status}").into();
             return Err(Error::Unavailable { what: self.provider, source });

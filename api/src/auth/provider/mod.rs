@@ -8,9 +8,9 @@ mod id_token;
 mod jwks;
 mod wechat;
 
+use crate::outgoing::Outgoing;
 use crate::settings::ProviderSettings;
 use google::Google;
-use http::Outgoing;
 use poem_openapi::Enum;
 use tiris_shared::admin::CheckResult;
 use tiris_shared::config::Environment;
@@ -55,19 +55,16 @@ pub(crate) struct Providers {
 }
 
 impl Providers {
-    pub(crate) fn new(settings: &ProviderSettings) -> anyhow::Result<Self> {
+    pub(crate) fn new(settings: &ProviderSettings, http: &Outgoing) -> Self {
         let is_offered = |name: &str| settings.offered.iter().any(|offered| offered == name);
         let google = settings.google.clone().filter(|_| is_offered("google"));
         let wechat = settings.wechat.clone().filter(|_| is_offered("wechat"));
-        // A machine without CA certificates has no client, and needs none while no provider is configured.
-        let is_needed = google.is_some() || wechat.is_some();
-        let http = is_needed.then(Outgoing::new).transpose()?;
-        Ok(Self {
-            google: google.zip(http.clone()).map(|(settings, http)| Google::new(settings, http)),
-            wechat: wechat.zip(http).map(|(settings, http)| Wechat::new(settings, http)),
+        Self {
+            google: google.map(|settings| Google::new(settings, http.clone())),
+            wechat: wechat.map(|settings| Wechat::new(settings, http.clone())),
             offered: settings.offered.clone(),
             redirect_uris: settings.redirect_uris.clone(),
-        })
+        }
     }
 
     /// Whether a login may come back to this address.

@@ -1,7 +1,8 @@
 //! WeChat, whose protocol only resembles OAuth: GET with the secret in the address, errors with status 200.
 
 use super::Departure;
-use super::http::Outgoing;
+use super::http;
+use crate::outgoing::{Answered, Outgoing};
 use crate::settings::WechatSettings;
 use reqwest::Url;
 use secrecy::ExposeSecret;
@@ -95,7 +96,7 @@ impl Wechat {
     }
 
     async fn ask<T: DeserializeOwned>(&self, url: Url) -> Result<T> {
-        let (status, body) = self.http.get(NAME, url).await?;
+        let Answered { status, body } = http::get(&self.http, NAME, &url).await?;
         let strange = || {
             let why = format!("wechat answers something else than its protocol has, with status {status}");
             Error::sign_in(SignInProblem::Provider, why)

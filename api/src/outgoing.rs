@@ -1,0 +1,115 @@
+//! Calls to other services over HTTPS: bounded in time and length, never redirected.
+//!
+//! Owns: the client, its trust roots, and why there can be no answer. Must not know: who is asked, or what for.
+
+use anyhow::Context;
+use bytes::Bytes;
+use poem::http::{Request, StatusCode};
+use reqwest::{Client, redirect};
+use rustls::{ClientConfig, RootCertStore};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Longest time to connect.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A client for the calls; cloning is cheap.
+#[derive(Clone)]
+pub(crate) struct Outgoing(Client);
+
+/// What one call may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// From connecting to the last byte.
+    pub(crate) time: Duration,
+    /// Longest body that is read, in bytes.
+    pub(crate) bytes: usize,
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub(crate) struct Answered {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Bytes,
+}
+
+/// Why nothing came back.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Trouble {
+    #[error("no answer in time")]
+    TimedOut,
+    #[error("the answer is longer than {0} bytes")]
+    TooLong(usize),
+    #[error("the call failed")]
+    Network(#[source] reqwest::Error),
+}
+
+impl From<reqwest::Error> for Trouble {
+    fn from(error: reqwest::Error) -> Self {
+        // The address can hold a secret, as WeChat wants it there.
+        if error.is_timeout() { Self::TimedOut } else { Self::Network(error.without_url()) }
+    }
+}
+
+impl Outgoing {
+    /// The roots are those of Mozilla at the time of the build, so that every machine trusts the same ones.
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let client = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .connect_timeout(CONNECT_TIMEOUT)
+            // What is answered must not lead us elsewhere, into our own network for one.
+            .redirect(redirect::Policy::none())
+            .user_agent(concat!("tiris-api/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .context("cannot make the client that asks exchanges and identity providers")?;
+        Ok(Self(client))
+    }
+
+    /// Sends a request once and reads the answer.
+    pub(crate) async fn send(&self, request: Request<Bytes>, limits: Limits) -> Result<Answered, Trouble> {
+        let mut request = reqwest::Request::try_from(request)?;
+        *request.timeout_mut() = Some(limits.time);
+        let mut response = self.0.execute(request).await?;
+        let status = response.status();
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await? {
+            if body.len() + chunk.len() > limits.bytes {
+                return Err(Trouble::TooLong(limits.bytes));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answered { status, body: body.into() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn an_https_address_is_spoken_to_in_tls_and_nothing_else_is_believed() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("https://{}/api", listener.local_addr().expect("an address"));
+        let server = async {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            let mut hello = [0; 5];
+            stream.read_exact(&mut hello).await.expect("bytes");
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await.expect("sent");
+            hello
+        };
+        let http = Outgoing::new().expect("a client");
+        let request = Request::get(url).body(Bytes::new()).expect("a request");
+        let limits = Limits { time: Duration::from_secs(5), bytes: 100 };
+        let (answer, hello) = tokio::join!(http.send(request, limits), server);
+        assert_eq!(hello[..2], [0x16, 3], "a handshake of TLS");
+        assert!(matches!(answer, Err(Trouble::Network(_))), "{answer:?}");
+    }
+}
