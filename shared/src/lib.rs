@@ -13,6 +13,7 @@ pub mod ledger;
 pub mod metrics;
 pub mod money;
 pub mod nats;
+pub mod private_file;
 pub mod shutdown;
 pub mod store;
 pub mod telemetry;

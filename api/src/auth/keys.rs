@@ -10,18 +10,15 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use tiris_shared::config::Environment;
+use tiris_shared::private_file;
 
 /// What stands before the 32 secret bytes of an Ed25519 key in PKCS#8 (RFC 8410).
 const PKCS8_PREFIX: [u8; 16] =
     [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 /// First line of a key that was made because none was there; what stands before a key in PEM is no part of it.
 const MADE_FOR_DEVELOPMENT: &str = "Made for development, refused in production.\n";
-/// Readable and writable by its owner only.
-const PRIVATE_MODE: u32 = 0o600;
 
 /// All keys that are valid now.
 pub struct Keys {
@@ -96,32 +93,15 @@ pub(crate) fn is_for_development(file: &Path) -> bool {
     std::fs::read(file).is_ok_and(|pem| pem.starts_with(MADE_FOR_DEVELOPMENT.as_bytes()))
 }
 
-/// Makes a key file that begins with `label`. When two processes do it at once, one key wins and both use it.
+/// Makes a key file that begins with `label`, unless another process has made it meanwhile: then both use that one.
 fn create(file: &Path, label: &str) -> anyhow::Result<()> {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)
-        .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let secret: [u8; 32] = rand::random();
     let mut der = PKCS8_PREFIX.to_vec();
     der.extend(secret);
     let pem =
         format!("{label}-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(der));
-    // Written beside and then linked, so that nobody reads half a key and nobody's key is replaced.
-    let draft = folder.join(format!(".jwt-{:016x}", rand::random::<u64>()));
-    let write = || -> std::io::Result<()> {
-        let mut out =
-            std::fs::OpenOptions::new().write(true).create_new(true).mode(PRIVATE_MODE).open(&draft)?;
-        out.write_all(pem.as_bytes())?;
-        out.sync_all()?;
-        match std::fs::hard_link(&draft, file) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-            linked => linked,
-        }
-    };
-    let written = write();
-    // Best effort: a draft left behind is a key nobody uses.
-    std::fs::remove_file(&draft).ok();
-    written.with_context(|| format!("cannot make the key file {}", file.display()))?;
+    private_file::create(file, pem.as_bytes())
+        .with_context(|| format!("cannot make the key file {}", file.display()))?;
     tracing::info!(file = %file.display(), "made a key for access tokens");
     Ok(())
 }
@@ -129,7 +109,6 @@ fn create(file: &Path, label: &str) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     fn folder() -> PathBuf {
         let folder = std::env::temp_dir().join(format!("tiris-keys-{:016x}", rand::random::<u64>()));
@@ -138,14 +117,12 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_key_is_made_once_for_its_owner_only_and_stays() {
+    fn a_missing_key_is_made_once_and_stays() {
         let folder = folder();
         let file = folder.join("deep/jwt.pem");
         let first = Keys::load(std::slice::from_ref(&file), Environment::Dev).expect("made");
         let again = Keys::load(std::slice::from_ref(&file), Environment::Dev).expect("read");
         assert_eq!(first.signing_id, again.signing_id);
-        let mode = std::fs::metadata(&file).expect("there").permissions().mode();
-        assert_eq!(mode & 0o777, PRIVATE_MODE);
         std::fs::remove_dir_all(folder).expect("removed");
     }
 

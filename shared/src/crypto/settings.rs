@@ -5,9 +5,8 @@ use super::fingerprint::Fingerprints;
 use super::keys::{NamedKey, generate, parse_key, parse_keys};
 use super::{Secrets, keys::KeyBytes};
 use crate::config::{Environment, Problems, SecretText};
+use crate::private_file;
 use secrecy::{ExposeSecret, SecretString};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -18,8 +17,6 @@ const FINGERPRINT: &str = "TIRIS_FINGERPRINT_KEY";
 const DEV_FILE: &str = ".tiris/encryption.env";
 /// What the id of a key begins with that is made for a developer.
 const DEV_ID: &str = "dev-";
-/// Readable and writable by its owner only.
-const PRIVATE_MODE: u32 = 0o600;
 
 /// What secrets are encrypted with.
 #[derive(clap::Args, Clone, Debug)]
@@ -180,29 +177,12 @@ fn failed(action: &'static str, file: &Path) -> impl FnOnce(std::io::Error) -> S
     move |source| SecretsError::File { action, file: file.display().to_string(), source }
 }
 
-/// Makes a file of keys. When two processes do it at once, one file wins and both use it.
+/// Makes a file of keys, unless another process has made it meanwhile.
 fn create(file: &Path) -> Result<(), SecretsError> {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(failed("make the folder of", file))?;
     // An id of its own: under the same id a key that was made anew would look like the one before.
     let id = format!("{DEV_ID}{:08x}", rand::random::<u32>());
     let text = Zeroizing::new(format!("{KEYS}={id}:{}\n{FINGERPRINT}={}\n", *generate(), *generate()));
-    // Written beside and then linked, so that nobody reads half a file and nobody's keys are replaced.
-    let draft = folder.join(format!(".encryption-{:016x}", rand::random::<u64>()));
-    let write = || -> std::io::Result<()> {
-        let mut out =
-            std::fs::OpenOptions::new().write(true).create_new(true).mode(PRIVATE_MODE).open(&draft)?;
-        out.write_all(text.as_bytes())?;
-        out.sync_all()?;
-        match std::fs::hard_link(&draft, file) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-            linked => linked,
-        }
-    };
-    let written = write();
-    // Best effort: a draft left behind holds keys nobody uses.
-    std::fs::remove_file(&draft).ok();
-    written.map_err(failed("make", file))?;
+    private_file::create(file, text.as_bytes()).map_err(failed("make", file))?;
     tracing::warn!(file = %file.display(), "made keys for credentials: without this file none can be read again");
     Ok(())
 }
