@@ -99,11 +99,12 @@ pub struct DatabaseArgs {
 
 /// Text whose `Debug` form hides it, so that a printed argument struct tells nothing.
 #[derive(Clone)]
-pub(crate) struct SecretText(SecretString);
+pub struct SecretText(SecretString);
 
 impl SecretText {
     /// The text.
-    pub(crate) fn secret(&self) -> SecretString {
+    #[must_use]
+    pub fn secret(&self) -> SecretString {
         self.0.clone()
     }
 }

@@ -4,7 +4,7 @@
 
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
-use tiris_shared::config::{Environment, Problems, is_loopback};
+use tiris_shared::config::{Environment, Problems, SecretText, is_loopback};
 
 const GOOGLE_ISSUER: &str = "https://accounts.google.com";
 const GOOGLE_AUTH_URL: &str = "https://accounts.google.com/o/oauth2/v2/auth";
@@ -15,7 +15,7 @@ const WECHAT_TOKEN_URL: &str = "https://api.weixin.qq.com/sns/oauth2/access_toke
 const WECHAT_USER_URL: &str = "https://api.weixin.qq.com/sns/userinfo";
 
 /// How people sign in.
-#[derive(clap::Args, Clone)]
+#[derive(clap::Args, Clone, Debug)]
 pub struct ProviderArgs {
     /// Addresses of web pages a login may come back to, separated by commas; a login names one of them exactly
     #[arg(long, env = "TIRIS_REDIRECT_URIS", default_value = "", value_name = "URLS")]
@@ -42,7 +42,7 @@ pub struct ProviderArgs {
         hide_default_value = true,
         value_name = "SECRET"
     )]
-    google_client_secret: SecretArg,
+    google_client_secret: SecretText,
     /// Who Google's id tokens say issued them
     #[arg(long, env = "TIRIS_GOOGLE_ISSUER", default_value = GOOGLE_ISSUER, value_name = "URL")]
     google_issuer: String,
@@ -73,7 +73,7 @@ pub struct ProviderArgs {
         hide_default_value = true,
         value_name = "SECRET"
     )]
-    wechat_app_secret: SecretArg,
+    wechat_app_secret: SecretText,
     /// Where people sign in at WeChat
     #[arg(long, env = "TIRIS_WECHAT_AUTH_URL", default_value = WECHAT_AUTH_URL, value_name = "URL")]
     wechat_auth_url: String,
@@ -83,22 +83,6 @@ pub struct ProviderArgs {
     /// Where WeChat tells names and pictures
     #[arg(long, env = "TIRIS_WECHAT_USER_URL", default_value = WECHAT_USER_URL, value_name = "URL")]
     wechat_user_url: String,
-}
-
-/// A secret on its way in.
-#[derive(Clone)]
-struct SecretArg(SecretString);
-
-impl From<&str> for SecretArg {
-    fn from(text: &str) -> Self {
-        Self(text.into())
-    }
-}
-
-impl std::fmt::Debug for ProviderArgs {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ProviderArgs").finish_non_exhaustive()
-    }
 }
 
 /// Checked [`ProviderArgs`].
@@ -177,7 +161,7 @@ impl ProviderArgs {
         if offered.is_empty() {
             problems.add("TIRIS_PROVIDERS", "must name a provider in production, or nobody can sign in");
         }
-        let is_missing = |id: &str, secret: &SecretArg| id.is_empty() && secret.0.expose_secret().is_empty();
+        let is_missing = |id: &str, secret: &SecretText| id.is_empty() && secret.secret().expose_secret().is_empty();
         for (name, variable, missing) in [
             (
                 "google",
@@ -198,7 +182,7 @@ impl ProviderArgs {
     }
 
     fn google(&self, strict: bool, problems: &mut Problems) -> Option<GoogleSettings> {
-        let secret = &self.google_client_secret.0;
+        let secret = &self.google_client_secret.secret();
         let names = ("TIRIS_GOOGLE_CLIENT_ID", "TIRIS_GOOGLE_CLIENT_SECRET");
         let auth_url = url("TIRIS_GOOGLE_AUTH_URL", &self.google_auth_url, strict, problems);
         let token_url = url("TIRIS_GOOGLE_TOKEN_URL", &self.google_token_url, strict, problems);
@@ -215,7 +199,7 @@ impl ProviderArgs {
     }
 
     fn wechat(&self, strict: bool, problems: &mut Problems) -> Option<WechatSettings> {
-        let secret = &self.wechat_app_secret.0;
+        let secret = &self.wechat_app_secret.secret();
         let names = ("TIRIS_WECHAT_APP_ID", "TIRIS_WECHAT_APP_SECRET");
         let auth_url = url("TIRIS_WECHAT_AUTH_URL", &self.wechat_auth_url, strict, problems);
         let token_url = url("TIRIS_WECHAT_TOKEN_URL", &self.wechat_token_url, strict, problems);
