@@ -1,6 +1,7 @@
 //! Tradings: what bots work on.
 
 mod create;
+mod new;
 
 use super::exchange_bindings::{BindingSummary, after_change};
 use super::refusals::{Filtered, MakeTrading, One};
@@ -13,7 +14,8 @@ use crate::ledger;
 use crate::state::State;
 use crate::value::Info;
 use chrono::{DateTime, Utc};
-use create::{NewTrading, TradingWork};
+use create::TradingWork;
+use new::NewTrading;
 use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::{Enum, Object, OpenApi};
