@@ -161,7 +161,8 @@ impl ProviderArgs {
         if offered.is_empty() {
             problems.add("TIRIS_PROVIDERS", "must name a provider in production, or nobody can sign in");
         }
-        let is_missing = |id: &str, secret: &SecretText| id.is_empty() && secret.secret().expose_secret().is_empty();
+        let is_missing =
+            |id: &str, secret: &SecretText| id.is_empty() && secret.secret().expose_secret().is_empty();
         for (name, variable, missing) in [
             (
                 "google",

@@ -57,7 +57,11 @@ const REFUSED: [(&str, &str, &str); 31] = [
     ("--database-url", "postgres://u:hunter2@db.example/d?sslmode=require", "DATABASE_URL"),
     ("--jwt-key-file", "", "TIRIS_JWT_KEY_FILE"),
     ("--encryption-keys", "", "TIRIS_ENCRYPTION_KEYS"),
-    ("--encryption-keys", "dev-1a2b3c4d:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "TIRIS_ENCRYPTION_KEYS"),
+    (
+        "--encryption-keys",
+        "dev-1a2b3c4d:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+        "TIRIS_ENCRYPTION_KEYS",
+    ),
     ("--fingerprint-key", "", "TIRIS_FINGERPRINT_KEY"),
     ("--cors-origins", "*", "TIRIS_CORS_ORIGINS"),
     ("--cors-origins", "https://*.tiris.ai", "TIRIS_CORS_ORIGINS"),
