@@ -48,7 +48,8 @@ impl<T: FromFields + Type> ParsePayload for JsonBody<T> {
 
 impl_apirequest_for_payload!(JsonBody<T>, T: FromFields + Type);
 
-async fn read(request: &Request, body: &mut RequestBody) -> Result<bytes::Bytes> {
+/// The raw bytes of a body.
+pub(crate) async fn read(request: &Request, body: &mut RequestBody) -> Result<bytes::Bytes> {
     // Told before a byte is read, so that a client that waits for "100 Continue" need not send the body.
     let announced = request.header("content-length").and_then(|length| length.parse::<u64>().ok());
     if announced.is_some_and(|length| length > BODY_BYTES_MAX as u64) {

@@ -2,17 +2,32 @@
 //!
 //! Owns: what the framework's document lacks. Must not know: single operations.
 
-use serde_json::{Map, Value};
+use crate::envelope::REPLAYED;
+use crate::once;
+use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
-/// The document the framework made, where every field that can be null is required: our answers never leave one out.
-/// The framework takes what may be absent and what may be null for the same.
+const REUSED: &str = "`IDEMPOTENCY_KEY_REUSED`: the key came with another body before";
+/// Where no request has a key: what is answered there is new each time.
+const SIGN_IN: &str = "/v1/auth/";
+
+/// The document the framework made, with what is the same for many operations, and where every field that can be null
+/// is required: our answers never leave one out. The framework takes what may be absent and what may be null for the
+/// same.
 pub(crate) fn completed(made: &str) -> String {
     // The framework has just made it, so it is JSON.
     let Ok(mut document) = serde_json::from_str::<Value>(made) else { return made.to_owned() };
     let schemas = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut);
     for schema in schemas.into_iter().flat_map(Map::values_mut) {
         require_nullable(schema);
+    }
+    let paths = document["paths"].as_object_mut().into_iter().flatten();
+    for (_, item) in paths.filter(|(path, _)| !path.starts_with(SIGN_IN)) {
+        for method in ["post", "put"] {
+            if let Some(operation) = item.get_mut(method) {
+                tell_key(operation);
+            }
+        }
     }
     serde_json::to_string_pretty(&document).unwrap_or_else(|_| made.to_owned())
 }
@@ -30,6 +45,36 @@ fn require_nullable(schema: &mut Value) {
     if !required.is_empty() {
         schema["required"] = required.into();
     }
+}
+
+/// That an operation takes an idempotency key, and what comes of it.
+fn tell_key(operation: &mut Value) {
+    let parameter = json!({
+        "name": once::HEADER, "in": "header", "required": false, "deprecated": false, "explode": true,
+        "schema": {"type": "string", "minLength": 1, "maxLength": once::KEY_LENGTH_MAX, "pattern": "^[ -~]+$"},
+        "description": "Makes the request safe to repeat: for 24 hours, the same key with the same body on the same path \
+                        gives the first answer again and does nothing. What was refused is not remembered.",
+    });
+    match operation["parameters"].as_array_mut() {
+        Some(parameters) => parameters.push(parameter),
+        None => operation["parameters"] = json!([parameter]),
+    }
+    let Some(responses) = operation["responses"].as_object_mut() else { return };
+    for (_, response) in responses.iter_mut().filter(|(status, _)| status.starts_with('2')) {
+        response["headers"][REPLAYED.as_str().to_uppercase()] = json!({
+            "description": "`true` when this is the answer to an earlier request with the same idempotency key",
+            "required": false, "deprecated": false, "schema": {"type": "string"},
+        });
+    }
+    let told = match responses.get("409").and_then(|response| response["description"].as_str()) {
+        Some(others) => format!("{others}; {REUSED}"),
+        None => REUSED.to_owned(),
+    };
+    // All refusals have one form.
+    let mut conflict = responses.get("500").cloned().unwrap_or_default();
+    conflict["description"] = told.into();
+    responses.insert("409".to_owned(), conflict);
+    responses.sort_keys();
 }
 
 /// The methods of every documented path.

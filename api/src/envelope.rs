@@ -6,7 +6,7 @@ use crate::error::{Problem, Told};
 use bytes::Bytes;
 use chrono::{DateTime, SubsecRound, Utc};
 use poem::http::StatusCode;
-use poem::http::header::CACHE_CONTROL;
+use poem::http::header::{CACHE_CONTROL, HeaderName};
 use poem::{IntoResponse, Response};
 use poem_openapi::payload::{Json, Payload as _};
 use poem_openapi::registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, Registry};
@@ -15,6 +15,7 @@ use poem_openapi::{ApiResponse, Object};
 use serde::Serialize;
 use std::marker::PhantomData;
 use tiris_shared::error::Error;
+use tiris_shared::store::idempotency::Kept;
 
 /// When and under which id an answer was made.
 #[derive(Object, Serialize)]
@@ -96,10 +97,18 @@ pub(crate) fn failure(told: &Told, trace_id: &str) -> Vec<u8> {
     serde_json::to_vec(&failure).unwrap_or_default()
 }
 
+/// Says that an answer is the one an earlier request with the same idempotency key was given.
+pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
 /// A successful answer with `STATUS`.
 pub(crate) struct Reply<T, const STATUS: u16 = 200> {
-    data: T,
+    content: Content<T>,
     stored: bool,
+}
+
+enum Content<T> {
+    Made(T),
+    Kept(Kept),
 }
 
 /// The answer to a request that made something.
@@ -107,28 +116,65 @@ pub(crate) type Created<T> = Reply<T, 201>;
 
 impl<T, const STATUS: u16> Reply<T, STATUS> {
     pub(crate) fn new(data: T) -> Self {
-        Self { data, stored: true }
+        Self { content: Content::Made(data), stored: true }
     }
 
     /// One that nobody may keep, because it holds credentials.
     pub(crate) fn unstored(data: T) -> Self {
-        Self { data, stored: false }
+        Self { content: Content::Made(data), stored: false }
+    }
+
+    /// The answer to an earlier request, again.
+    pub(crate) fn kept(kept: Kept) -> Self {
+        Self { content: Content::Kept(kept), stored: true }
+    }
+
+    /// What this request made; nothing when an earlier one made it.
+    pub(crate) fn made(&self) -> Option<&T> {
+        match &self.content {
+            Content::Made(data) => Some(data),
+            Content::Kept(_) => None,
+        }
+    }
+
+    /// The earlier answer this one is.
+    pub(crate) fn into_kept(self) -> Option<Kept> {
+        match self.content {
+            Content::Made(_) => None,
+            Content::Kept(kept) => Some(kept),
+        }
+    }
+
+    /// The same answer about a part of what was made; an earlier answer was already about that.
+    pub(crate) fn map<U>(self, part: impl FnOnce(T) -> U) -> Reply<U, STATUS> {
+        let content = match self.content {
+            Content::Made(data) => Content::Made(part(data)),
+            Content::Kept(kept) => Content::Kept(kept),
+        };
+        Reply { content, stored: self.stored }
     }
 }
 
 impl<T: Serialize + Send, const STATUS: u16> IntoResponse for Reply<T, STATUS> {
     fn into_response(self) -> Response {
-        match serde_json::to_vec(&self.data) {
-            Ok(data) => {
-                let status = StatusCode::from_u16(STATUS).unwrap_or(StatusCode::OK);
-                let mut response = Response::builder().status(status).extension(Payload(data.into()));
-                if !self.stored {
-                    response = response.header(CACHE_CONTROL, "no-store");
+        let (status, data, replayed) = match self.content {
+            Content::Made(data) => match serde_json::to_vec(&data) {
+                Ok(data) => (STATUS, data, false),
+                Err(error) => {
+                    return poem::Error::from(Problem::from(Error::Internal(error.into()))).into_response();
                 }
-                response.finish()
-            }
-            Err(error) => poem::Error::from(Problem::from(Error::Internal(error.into()))).into_response(),
+            },
+            Content::Kept(kept) => (kept.status, kept.body.into_bytes(), true),
+        };
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+        let mut response = Response::builder().status(status).extension(Payload(data.into()));
+        if !self.stored {
+            response = response.header(CACHE_CONTROL, "no-store");
         }
+        if replayed {
+            response = response.header(REPLAYED, "true");
+        }
+        response.finish()
     }
 }
 

@@ -178,6 +178,12 @@ pub(crate) fn tell_domain(error: &Error) -> Told {
         Error::Conflict(conflict) => {
             Told::new(StatusCode::CONFLICT, conflict.code(), capitalized(conflict.to_string()))
         }
+        Error::StaleVersion => Told::new(
+            StatusCode::PRECONDITION_FAILED,
+            "STALE_VERSION",
+            "This was changed meanwhile. Please load it again.",
+        )
+        .with("If-Match does not name the current ETag"),
         Error::Rejected(rejection) => tell_rejection(*rejection),
         Error::SignIn { problem, why } => {
             Told::new(StatusCode::BAD_REQUEST, problem.code(), capitalized(problem.to_string()))

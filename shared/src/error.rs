@@ -47,6 +47,9 @@ pub enum Error {
     /// It contradicts what is stored.
     #[error("conflict: {0}")]
     Conflict(Conflict),
+    /// It is no longer what the caller has seen.
+    #[error("stale version")]
+    StaleVersion,
     /// The ledger refuses it.
     #[error("rejected: {0}")]
     Rejected(Rejection),

@@ -1,22 +1,19 @@
 //! Turns what a handler gives, or fails with, into the answer the contract promises.
 //!
-//! Owns: the envelope around data and errors, the one log line of a server error, ETag and 304.
+//! Owns: the envelope around data and errors, the one log line of a server error, when an answer has an ETag, and 304.
 
 use super::trace::TraceId;
 use crate::envelope::{self, Payload};
 use crate::error::{Problem, from_framework};
+use crate::version::etag;
 use futures_util::FutureExt;
 use poem::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, WWW_AUTHENTICATE};
 use poem::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use poem::{Endpoint, PathPattern, Request, Response, Result};
-use sha2::{Digest, Sha256};
-use std::fmt::Write;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use tiris_shared::error::Error;
 
-/// Bytes of the hash in an ETag.
-const ETAG_BYTES: usize = 16;
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 const REVALIDATE: HeaderValue = HeaderValue::from_static("private, no-cache");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -89,19 +86,6 @@ fn succeeded(
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     response.set_body(envelope::success(payload, trace_id));
     response
-}
-
-/// A strong tag of the data alone: the metadata around it differs in every answer.
-fn etag(data: &[u8]) -> String {
-    let digest = Sha256::digest(data);
-    let mut tag = String::with_capacity(2 * ETAG_BYTES + 2);
-    tag.push('"');
-    for byte in &digest[..ETAG_BYTES] {
-        // Writing to a string does not fail.
-        write!(tag, "{byte:02x}").ok();
-    }
-    tag.push('"');
-    tag
 }
 
 fn set_tag(headers: &mut HeaderMap, tag: &str) {

@@ -32,6 +32,7 @@ const BINDING_EXISTS: Told = (
     409,
     "`BINDING_NAME_EXISTS`: another living binding of the caller has the name; `API_KEY_EXISTS`: another one has the API key",
 );
+const STALE: Told = (412, "`STALE_VERSION`: it is no longer what `If-Match` names");
 const NOT_OPEN: Told = (409, "`LETTER_NOT_OPEN`: the dead letter was replayed or discarded before");
 const NOT_FOUND: Told = (404, "`NOT_FOUND`: it does not exist, or is somebody else's");
 const TOO_LARGE: Told = (413, "`BODY_TOO_LARGE`: more than 256 KiB");
@@ -137,7 +138,7 @@ refusals! {
     VerifyBinding: [
         (400, "`INVALID_VALUE`: the id is no UUID; `INVALID_REQUEST`: the binding has no credentials, or they are those of \
                an exchange that cannot be asked"),
-        UNAUTHORIZED, FORBIDDEN, NOT_FOUND, INTERNAL,
+        UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TOO_LARGE, INTERNAL,
         (502, "`EXCHANGE_ERROR`: the exchange cannot be reached, or fails; the binding is kept as `unverified`"),
         UNAVAILABLE,
         (504, "`UPSTREAM_TIMEOUT`: the exchange does not answer in time; the binding is kept as `unverified`")
@@ -160,14 +161,16 @@ refusals! {
     /// Changing oneself.
     ChangeSelf: [
         INVALID_BODY, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, (409, "`USERNAME_EXISTS`: another account uses this username"),
-        TOO_LARGE, NO_JSON, INTERNAL, UNAVAILABLE
+        STALE, TOO_LARGE, NO_JSON, INTERNAL, UNAVAILABLE
     ];
     /// A list with filters, for admins.
     AdminFiltered: [INVALID, UNAUTHORIZED, FOR_ADMINS, INTERNAL, UNAVAILABLE];
     /// Something an admin does with one user.
     AdminUser: [
-        INVALID_BODY, UNAUTHORIZED, FOR_ADMINS, NOT_FOUND, TOO_LARGE, NO_JSON, INTERNAL, UNAVAILABLE
+        INVALID_BODY, UNAUTHORIZED, FOR_ADMINS, NOT_FOUND, STALE, TOO_LARGE, NO_JSON, INTERNAL, UNAVAILABLE
     ];
+    /// The same, without a body.
+    AdminUserBare: [INVALID, UNAUTHORIZED, FOR_ADMINS, NOT_FOUND, STALE, TOO_LARGE, INTERNAL, UNAVAILABLE];
     /// Moving money.
     MoveMoney: [
         INVALID_BODY, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TOO_LARGE, NO_JSON, REJECTED, INTERNAL, UNAVAILABLE

@@ -63,6 +63,30 @@ fn every_operation_is_described_with_all_its_answers() {
 }
 
 #[test]
+fn every_post_and_put_except_signing_in_takes_an_idempotency_key() {
+    for (method, path, operation) in operations() {
+        let takes = (method == "POST" || method == "PUT") && !path.starts_with("/v1/auth/");
+        let mut parameters = operation["parameters"].as_array().into_iter().flatten();
+        let key = parameters.find(|parameter| parameter["name"] == "Idempotency-Key");
+        assert_eq!(key.is_some(), takes, "{method} {path}");
+        let Some(key) = key else { continue };
+        assert_eq!((&key["in"], &key["required"]), (&"header".into(), &false.into()));
+        assert_eq!((&key["schema"]["minLength"], &key["schema"]["maxLength"]), (&1.into(), &128.into()));
+        let responses = operation["responses"].as_object().expect("responses");
+        let conflict = responses["409"]["description"].as_str().expect("a description");
+        assert!(conflict.contains("`IDEMPOTENCY_KEY_REUSED`"), "{method} {path}: {conflict}");
+        assert!(
+            responses["409"]["content"]["application/json; charset=utf-8"].is_object(),
+            "{method} {path}"
+        );
+        for (status, response) in responses {
+            let replayed = response["headers"]["IDEMPOTENCY-REPLAYED"].is_object();
+            assert_eq!(replayed, status.starts_with('2'), "{method} {path} {status}");
+        }
+    }
+}
+
+#[test]
 fn every_field_of_a_request_is_described() {
     let document = document();
     for name in [

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod bare_publishers;
 pub mod bots;
 pub mod dead_letters;
+pub mod idempotency;
 pub mod lanes;
 pub mod ledger;
 pub mod oauth;

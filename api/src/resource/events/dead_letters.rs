@@ -7,7 +7,8 @@ use crate::auth::{Admin, Caller};
 use crate::body::JsonBody;
 use crate::envelope::{Answer, Reply};
 use crate::filter::{equal, equal_text, range};
-use crate::ledger::{self, Work};
+use crate::ledger::Work;
+use crate::once::Once;
 use crate::page::Page;
 use crate::resource::refusals::{AdminMany, AdminOne, Filtered, One};
 use crate::resource::{Tag, Told};
@@ -25,7 +26,7 @@ use tiris_shared::entity::dead_letters::{Column, Entity, Model};
 use tiris_shared::error::{Error, Result};
 use tiris_shared::store::audit::{self, Action};
 use tiris_shared::store::dead_letters::{
-    self, Actor, Replay, ReplayOptions, count_open, rehearse_all, replay_some,
+    self, Actor, Filter, Replay, ReplayOptions, count_open, rehearse_all, replay_some,
 };
 use uuid::Uuid;
 
@@ -136,19 +137,18 @@ impl DeadLetters {
         state: Data<&State>,
         /// The letter
         id: Path<Uuid>,
+        once: Once,
         body: JsonBody<ReplayOne>,
     ) -> Answer<ReplayEffect, AdminOne> {
         let dry_run = body.0.dry_run == Some(true);
         let work = ReplayWork { admin: &admin, id: id.0, options: options(&admin, dry_run, body.0.round) };
-        let replay = if dry_run {
+        if dry_run {
             let mut transaction = state.pool.begin().await.map_err(Error::from)?;
             let rehearsed = work.replay(&mut transaction).await?;
             transaction.rollback().await.map_err(Error::from)?;
-            rehearsed
-        } else {
-            ledger::commit(&state.pool, &work).await?
-        };
-        Ok(Reply::new(ReplayEffect::new(replay, dry_run)))
+            return Ok(Reply::new(ReplayEffect::new(rehearsed, true)));
+        }
+        Ok(once.commit(&state, admin.user(), &work).await?)
     }
 
     /// Give a letter up for good (admins): its event counts as done and changes nothing
@@ -159,18 +159,23 @@ impl DeadLetters {
         state: Data<&State>,
         /// The letter
         id: Path<Uuid>,
+        once: Once,
         body: JsonBody<DiscardOne>,
     ) -> Answer<Told, AdminOne> {
-        ledger::commit(&state.pool, &DiscardWork { admin: &admin, id: id.0, reason: &body.0.reason }).await?;
-        Ok(Reply::new(Told::new("The dead letter is discarded.")))
+        let work = DiscardWork { admin: &admin, id: id.0, reason: &body.0.reason };
+        Ok(once.commit(&state, admin.user(), &work).await?)
     }
 
     /// Try many letters again (admins), in stream order; at most 200 a request, with `cursor` to go on
+    ///
+    /// Each letter is a transaction of its own, and one that is replayed is open no more: a request that was cut off can
+    /// be repeated, with the same `Idempotency-Key` too.
     #[oai(path = "/replay", method = "post", operation_id = "replayDeadLetters")]
     async fn replay_many(
         &self,
         admin: Admin,
         state: Data<&State>,
+        once: Once,
         body: JsonBody<ReplayMany>,
     ) -> Answer<BulkReplayed, AdminMany> {
         let dry_run = body.0.dry_run == Some(true);
@@ -180,11 +185,14 @@ impl DeadLetters {
                 rehearse_all(&state.pool, &filter, &options, body.0.cursor, REHEARSED_AT_ONCE).await?;
             return Ok(Reply::new(BulkReplayed::new(summary, true)));
         }
+        if let Some(reply) = once.before(&state, admin.user()).await? {
+            return Ok(reply);
+        }
         // Before it, because each letter is a transaction of its own and some of them may be done when the rest fails.
         let after = json!({"filter": body.0.filter.as_json(), "round": options.round});
         tell(&admin, &state, "dead_letters.replay", after).await?;
         let summary = replay_some(&state.pool, &filter, &options, body.0.cursor, TRIED_AT_ONCE).await?;
-        Ok(Reply::new(BulkReplayed::new(summary, false)))
+        Ok(once.keep(&state, admin.user(), BulkReplayed::new(summary, false)).await?)
     }
 
     /// Give many letters up for good (admins); at most 500 a request
@@ -193,20 +201,12 @@ impl DeadLetters {
         &self,
         admin: Admin,
         state: Data<&State>,
+        once: Once,
         body: JsonBody<DiscardMany>,
     ) -> Answer<Discarded, AdminMany> {
         let filter = body.0.filter.filter()?;
-        let mut transaction = state.pool.begin().await.map_err(Error::from)?;
-        let by = Actor::Admin(admin.user());
-        let discarded =
-            dead_letters::discard_all(&mut transaction, &filter, &body.0.reason, &by, DISCARDED_AT_ONCE)
-                .await?;
-        let left = count_open(&mut transaction, &filter).await?;
-        let after =
-            json!({"filter": body.0.filter.as_json(), "reason": body.0.reason, "discarded": discarded});
-        record(&mut transaction, &admin, "dead_letters.discard", None, after).await?;
-        transaction.commit().await.map_err(Error::from)?;
-        Ok(Reply::new(Discarded { discarded, left }))
+        let work = DiscardManyWork { admin: &admin, filter: &filter, asked: &body.0 };
+        Ok(once.commit(&state, admin.user(), &work).await?)
     }
 }
 
@@ -244,13 +244,13 @@ impl ReplayWork<'_> {
 }
 
 impl Work for ReplayWork<'_> {
-    type Output = Replay;
+    type Output = ReplayEffect;
 
-    async fn run(&self, connection: &mut PgConnection) -> Result<Replay> {
+    async fn run(&self, connection: &mut PgConnection) -> Result<ReplayEffect> {
         // The row first: the replay ends with the check of its time.
         let after = json!({"round": self.options.round});
         record(connection, self.admin, "dead_letter.replay", Some(self.id), after).await?;
-        self.replay(connection).await
+        Ok(ReplayEffect::new(self.replay(connection).await?, false))
     }
 }
 
@@ -261,11 +261,33 @@ struct DiscardWork<'a> {
 }
 
 impl Work for DiscardWork<'_> {
-    type Output = ();
+    type Output = Told;
 
-    async fn run(&self, connection: &mut PgConnection) -> Result<()> {
+    async fn run(&self, connection: &mut PgConnection) -> Result<Told> {
         dead_letters::discard(connection, self.id, self.reason, &Actor::Admin(self.admin.user())).await?;
         let after = json!({"reason": self.reason});
-        record(connection, self.admin, "dead_letter.discard", Some(self.id), after).await
+        record(connection, self.admin, "dead_letter.discard", Some(self.id), after).await?;
+        Ok(Told::new("The dead letter is discarded."))
+    }
+}
+
+struct DiscardManyWork<'a> {
+    admin: &'a Admin,
+    filter: &'a Filter,
+    asked: &'a DiscardMany,
+}
+
+impl Work for DiscardManyWork<'_> {
+    type Output = Discarded;
+
+    async fn run(&self, connection: &mut PgConnection) -> Result<Discarded> {
+        let DiscardMany { filter, reason } = self.asked;
+        let by = Actor::Admin(self.admin.user());
+        let discarded =
+            dead_letters::discard_all(connection, self.filter, reason, &by, DISCARDED_AT_ONCE).await?;
+        let left = count_open(connection, self.filter).await?;
+        let after = json!({"filter": filter.as_json(), "reason": reason, "discarded": discarded});
+        record(connection, self.admin, "dead_letters.discard", None, after).await?;
+        Ok(Discarded { discarded, left })
     }
 }

@@ -4,7 +4,8 @@ use crate::auth::Admin;
 use crate::body::JsonBody;
 use crate::envelope::{Answer, Made, Reply};
 use crate::fields::{Fields, FromFields, required};
-use crate::ledger::{self, Work};
+use crate::ledger::Work;
+use crate::once::Once;
 use crate::resource::refusals::{AdminListing, AdminMany, AdminRead};
 use crate::resource::{EXAMPLE_ID, Tag, stored};
 use crate::state::State;
@@ -160,6 +161,7 @@ impl Replays {
         &self,
         admin: Admin,
         state: Data<&State>,
+        once: Once,
         body: JsonBody<NewReplay>,
     ) -> Made<ReplayJob, AdminMany> {
         let asked = body.0;
@@ -170,8 +172,7 @@ impl Replays {
             user: asked.user_id.map(UserId),
             kinds: asked.event_types.as_deref().map(kinds).transpose()?,
         };
-        let job = ledger::commit(&state.pool, &CreateWork { admin: &admin, new }).await?;
-        Ok(Reply::new(ReplayJob::from_job(job)?))
+        Ok(once.commit(&state, admin.user(), &CreateWork { admin: &admin, new }).await?)
     }
 
     /// The newest replays (admins), at most 100
@@ -203,9 +204,9 @@ struct CreateWork<'a> {
 }
 
 impl Work for CreateWork<'_> {
-    type Output = Job;
+    type Output = ReplayJob;
 
-    async fn run(&self, connection: &mut PgConnection) -> Result<Job> {
+    async fn run(&self, connection: &mut PgConnection) -> Result<ReplayJob> {
         let job = replay_jobs::create(connection, &self.new).await?;
         let after = json!({"start_time": job.start_time, "end_time": job.end_time,
                            "user_id": job.user_id.map(|user| user.0), "event_types": job.event_types});
@@ -213,6 +214,6 @@ impl Work for CreateWork<'_> {
         let action =
             Action { name: "events.replay", resource: "replay", id, before: None, after: Some(after) };
         audit::record(connection, self.admin.actor(), &action).await?;
-        Ok(job)
+        ReplayJob::from_job(job)
     }
 }

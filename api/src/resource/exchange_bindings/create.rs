@@ -1,7 +1,8 @@
 //! Makes a private binding.
 
 use super::credentials::{Credentials, GivenCredentials, Sealed};
-use super::object::ExchangeType;
+use super::load::visible_within;
+use super::object::{ExchangeBinding, ExchangeType};
 use crate::fields::{Fields, FromFields, required};
 use crate::ledger::Work;
 use crate::resource::NAME_LENGTH_MAX;
@@ -135,9 +136,9 @@ pub(super) struct CreateWork<'a> {
 }
 
 impl Work for CreateWork<'_> {
-    type Output = ();
+    type Output = ExchangeBinding;
 
-    async fn run(&self, connection: &mut PgConnection) -> Result<()> {
+    async fn run(&self, connection: &mut PgConnection) -> Result<ExchangeBinding> {
         let new = self.new;
         let credentials = new.api_key.clone().zip(new.api_secret.clone()).map(|(key, secret)| Credentials {
             api_key: key.0,
@@ -151,6 +152,7 @@ impl Work for CreateWork<'_> {
             credentials: credentials.as_ref(),
             info: &new.info.clone().unwrap_or_default(),
         };
-        insert.run(connection, self.id, self.secrets, self.actor).await
+        insert.run(connection, self.id, self.secrets, self.actor).await?;
+        ExchangeBinding::from_row(visible_within(connection, self.id, self.user).await?)
     }
 }

@@ -13,6 +13,23 @@ pub(super) async fn visible(db: &DatabaseConnection, id: BindingId, user: UserId
     row.ok_or(Error::NotFound("exchange binding"))
 }
 
+/// The same as the running transaction has it.
+pub(super) async fn visible_within(
+    connection: &mut PgConnection,
+    id: BindingId,
+    user: UserId,
+) -> Result<Model> {
+    let row = sqlx::query(
+        "SELECT * FROM exchange_bindings WHERE id = $1 AND (user_id = $2 OR kind = 'public') AND status <> 'deleted'",
+    )
+    .bind(id)
+    .bind(user)
+    .fetch_optional(connection)
+    .await?
+    .ok_or(Error::NotFound("exchange binding"))?;
+    Ok(Model::from_query_result(&row.into(), "")?)
+}
+
 /// The same, for a change: locked until the transaction ends, also against tradings that begin to use it, and only for
 /// those who may change it.
 pub(super) async fn locked(

@@ -20,6 +20,7 @@ use crate::body::JsonBody;
 use crate::envelope::{Answer, Made, Reply};
 use crate::filter::containing;
 use crate::ledger;
+use crate::once::Once;
 use crate::state::State;
 use create::{CreateWork, NewBinding, record};
 use object::{ExchangeBinding, ExchangeBindingList, RevealedBinding, VerifiedBinding};
@@ -85,13 +86,14 @@ impl ExchangeBindings {
         &self,
         caller: Caller,
         state: Data<&State>,
+        once: Once,
         body: JsonBody<NewBinding>,
     ) -> Made<ExchangeBinding, MakeBinding> {
         let id = BindingId(new_id());
         let (secrets, actor, user) = (&state.secrets, caller.actor(), caller.user());
-        ledger::commit(&state.pool, &CreateWork { secrets, actor, user, id, new: &body.0 }).await?;
-        after_change(&state, &caller, id).await;
-        Ok(Reply::new(ExchangeBinding::from_row(load::visible(&state.db, id, user).await?)?))
+        let work = CreateWork { secrets, actor, user, id, new: &body.0 };
+        let reply = once.commit(&state, user, &work).await?;
+        Ok(verify::answer(&state, &caller, &once, id, reply).await?)
     }
 
     /// One binding, its owner's with the credentials in clear
@@ -128,6 +130,7 @@ impl ExchangeBindings {
         state: Data<&State>,
         /// The binding
         id: Path<Uuid>,
+        once: Once,
         body: JsonBody<BindingChange>,
     ) -> Answer<ExchangeBinding, ChangeBinding> {
         let (id, user) = (BindingId(id.0), caller.user());
@@ -139,11 +142,11 @@ impl ExchangeBindings {
             id,
             change: &body.0,
         };
-        ledger::commit(&state.pool, &work).await?;
-        if body.0.concerns_credentials() {
-            after_change(&state, &caller, id).await;
+        let reply = once.commit(&state, user, &work).await?;
+        if !body.0.concerns_credentials() {
+            return Ok(reply);
         }
-        Ok(Reply::new(ExchangeBinding::from_row(load::visible(&state.db, id, user).await?)?))
+        Ok(verify::answer(&state, &caller, &once, id, reply).await?)
     }
 
     /// Deletes a binding no living trading uses, and destroys its credentials; a public one by admins only
@@ -175,7 +178,11 @@ impl ExchangeBindings {
         state: Data<&State>,
         /// The binding
         id: Path<Uuid>,
+        once: Once,
     ) -> Answer<VerifiedBinding, VerifyBinding> {
-        Ok(Reply::new(verify::verify(&state, &caller, BindingId(id.0)).await?))
+        if let Some(reply) = once.before(&state, caller.user()).await? {
+            return Ok(reply);
+        }
+        Ok(verify::verify(&state, &caller, &once, BindingId(id.0)).await?)
     }
 }

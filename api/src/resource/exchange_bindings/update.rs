@@ -2,8 +2,8 @@
 
 use super::create::record;
 use super::credentials::{Credentials, GivenCredentials, Sealed};
-use super::load::locked;
-use super::object::ExchangeType;
+use super::load::{locked, visible_within};
+use super::object::{ExchangeBinding, ExchangeType};
 use crate::fields::{Fields, FromFields};
 use crate::ledger::Work;
 use crate::resource::{NAME_LENGTH_MAX, stored};
@@ -93,9 +93,9 @@ pub(super) struct UpdateWork<'a> {
 }
 
 impl Work for UpdateWork<'_> {
-    type Output = ();
+    type Output = ExchangeBinding;
 
-    async fn run(&self, connection: &mut PgConnection) -> Result<()> {
+    async fn run(&self, connection: &mut PgConnection) -> Result<ExchangeBinding> {
         let row = locked(connection, self.id, self.user, self.is_admin).await?;
         let before = json!({"name": row.name, "exchange_type": row.exchange_type, "masked_api_key": row.masked_api_key});
         let name = self.change.name.clone().unwrap_or_else(|| row.name.clone());
@@ -115,7 +115,9 @@ impl Work for UpdateWork<'_> {
             .await?;
         let after = json!({"name": name, "exchange_type": exchange_type, "masked_api_key": masked,
                            "credentials_given": self.change.given().any().is_some(), "info_given": self.change.info.is_some()});
-        record(connection, self.actor, "exchange_binding.update", self.id, (Some(before), Some(after))).await
+        record(connection, self.actor, "exchange_binding.update", self.id, (Some(before), Some(after)))
+            .await?;
+        ExchangeBinding::from_row(visible_within(connection, self.id, self.user).await?)
     }
 }
 

@@ -2,12 +2,14 @@
 
 use super::create::record;
 use super::credentials::Credentials;
-use super::load::visible;
+use super::load::{visible, visible_within};
 use super::object::{ExchangeBinding, ExchangeType, Verification, VerifiedBinding};
 use crate::auth::Caller;
+use crate::envelope::Reply;
 use crate::error::Problem;
 use crate::exchange::{ApiKey, ExchangeError, Verdict};
 use crate::ledger::{self, Work};
+use crate::once::Once;
 use crate::resource::stored;
 use crate::state::State;
 use serde_json::json;
@@ -15,18 +17,21 @@ use sqlx::PgConnection;
 use tiris_shared::entity::exchange_bindings::Model;
 use tiris_shared::error::{Error, Result};
 use tiris_shared::ids::BindingId;
-use tiris_shared::store::audit::Actor;
 
 /// How often the exchange is asked when the binding is changed meanwhile.
 const ATTEMPTS_MAX: u32 = 2;
 
-/// Asks, keeps the answer and tells it.
+/// Asks, keeps the answer and tells it. The exchange is asked before the transaction that keeps what it says together
+/// with the idempotency key: of two requests at once both ask, and what the first one keeps is the answer to both. That
+/// the exchange could not be asked is no answer to be kept.
 pub(super) async fn verify(
     state: &State,
     caller: &Caller,
+    once: &Once,
     id: BindingId,
-) -> Result<VerifiedBinding, Problem> {
-    for _ in 0..ATTEMPTS_MAX {
+) -> Result<Reply<VerifiedBinding>, Problem> {
+    let mut attempt = 1;
+    loop {
         let row = visible(&state.db, id, caller.user()).await?;
         let exchange: ExchangeType = stored(&row.exchange_type)?;
         let refused = |why: &str| Error::InvalidRequest(why.to_owned());
@@ -34,58 +39,97 @@ pub(super) async fn verify(
             .map_err(|_| refused("the stored credentials cannot be read any more: give all of them again"))?
             .ok_or_else(|| refused("this binding has no credentials that could be verified"))?;
         let api = ApiKey { key: &credentials.api_key, secret: &credentials.api_secret };
-        let asked = state.exchanges.verify(exchange.stored(), api).await;
-        if let Err(unsupported @ ExchangeError::Unsupported(_)) = asked {
-            return Err(unsupported.into());
-        }
-        let (status, code) = match &asked {
-            Ok(Verdict::Valid) => ("valid", None),
-            Ok(Verdict::Refused(code)) => ("refused", Some(code.as_str())),
-            Err(_) => ("unverified", None),
+        let verdict = match state.exchanges.verify(exchange.stored(), api).await {
+            Ok(verdict) => verdict,
+            Err(unsupported @ ExchangeError::Unsupported(_)) => return Err(unsupported.into()),
+            Err(error) => {
+                let keep = KeepWork { row: &row, caller, status: "unverified", code: None };
+                ledger::commit(&state.pool, &keep).await?;
+                return Err(error.into());
+            }
         };
-        let kept =
-            ledger::commit(&state.pool, &KeepWork { row: &row, actor: caller.actor(), status, code }).await?;
-        let verdict = asked?;
-        if kept {
-            let row = visible(&state.db, id, caller.user()).await?;
-            return told(exchange, verdict, row);
+        let work = VerdictWork { row: &row, caller, exchange, verdict: &verdict };
+        match once.commit(state, caller.user(), &work).await {
+            Err(Error::Unavailable { .. }) if attempt < ATTEMPTS_MAX => attempt += 1,
+            result => return Ok(result?),
         }
     }
-    let source = "the binding was changed while the exchange was asked".into();
-    Err(Error::Unavailable { what: "the verification", source }.into())
 }
 
-/// The same after a change, when the service is set up for it. The change is made and its answer is success, whatever
-/// comes of this: what the exchange says is the status of the binding.
-pub(in crate::resource) async fn after_change(state: &State, caller: &Caller, id: BindingId) {
+/// The same after a change, when the service is set up for it; false when nothing came of it. The change is made and its
+/// answer is success, whatever comes of this: what the exchange says is the status of the binding.
+pub(in crate::resource) async fn after_change(state: &State, caller: &Caller, id: BindingId) -> bool {
     if !state.exchanges.verifies_changes() {
-        return;
+        return false;
     }
-    match verify(state, caller, id).await {
+    match verify(state, caller, &Once::NO_KEY, id).await {
+        Ok(_) => true,
         // Nothing to ask, or nobody.
-        Err(Problem::Exchange(ExchangeError::Unsupported(_)) | Problem::Domain(Error::InvalidRequest(_)))
-        | Ok(_) => {}
+        Err(Problem::Exchange(ExchangeError::Unsupported(_)) | Problem::Domain(Error::InvalidRequest(_))) => {
+            false
+        }
         Err(problem) => {
             tracing::warn!(error = &problem as &dyn std::error::Error, "new credentials stay unverified");
+            true
         }
     }
 }
 
-fn told(exchange: ExchangeType, verdict: Verdict, row: Model) -> Result<VerifiedBinding, Problem> {
-    let name = exchange.stored();
-    let (status, message) = match verdict {
-        Verdict::Valid => (Verification::Valid, format!("{name} accepts the credentials.")),
-        Verdict::Refused(code) => {
-            (Verification::Refused, format!("{name} refuses the credentials ({code})."))
+/// The answer to a change that concerns credentials, with what the exchange says of them. A request that is repeated is
+/// given the same; one that is repeated before the exchange has answered, the change as it was committed.
+pub(super) async fn answer<const STATUS: u16>(
+    state: &State,
+    caller: &Caller,
+    once: &Once,
+    id: BindingId,
+    reply: Reply<ExchangeBinding, STATUS>,
+) -> Result<Reply<ExchangeBinding, STATUS>> {
+    if reply.made().is_none() || !after_change(state, caller, id).await {
+        return Ok(reply);
+    }
+    let row = visible(&state.db, id, caller.user()).await?;
+    once.amended(state, caller.user(), ExchangeBinding::from_row(row)?).await
+}
+
+/// The transaction that keeps a verdict and tells it.
+struct VerdictWork<'a> {
+    row: &'a Model,
+    caller: &'a Caller,
+    exchange: ExchangeType,
+    verdict: &'a Verdict,
+}
+
+impl Work for VerdictWork<'_> {
+    type Output = VerifiedBinding;
+
+    /// Fails as unavailable when the binding was changed meanwhile: the verdict is about what it was.
+    async fn run(&self, connection: &mut PgConnection) -> Result<VerifiedBinding> {
+        let (row, caller, name) = (self.row, self.caller, self.exchange.stored());
+        let (status, message, keep) = match self.verdict {
+            Verdict::Valid => (
+                Verification::Valid,
+                format!("{name} accepts the credentials."),
+                KeepWork { row, caller, status: "valid", code: None },
+            ),
+            Verdict::Refused(code) => (
+                Verification::Refused,
+                format!("{name} refuses the credentials ({code})."),
+                KeepWork { row, caller, status: "refused", code: Some(code) },
+            ),
+        };
+        if !keep.run(connection).await? {
+            let source = "the binding was changed while the exchange was asked".into();
+            return Err(Error::Unavailable { what: "the verification", source });
         }
-    };
-    Ok(VerifiedBinding { status, message, exchange_binding: ExchangeBinding::from_row(row)? })
+        let row = visible_within(connection, BindingId(row.id), caller.user()).await?;
+        Ok(VerifiedBinding { status, message, exchange_binding: ExchangeBinding::from_row(row)? })
+    }
 }
 
 /// The transaction that keeps what came of it; false when the binding was changed meanwhile.
 struct KeepWork<'a> {
     row: &'a Model,
-    actor: &'a Actor,
+    caller: &'a Caller,
     status: &'static str,
     code: Option<&'a str>,
 }
@@ -111,7 +155,8 @@ impl Work for KeepWork<'_> {
         let (before, after) =
             (json!({"status": self.row.status}), json!({"status": self.status, "code": self.code}));
         let id = BindingId(self.row.id);
-        record(connection, self.actor, "exchange_binding.verify", id, (Some(before), Some(after))).await?;
+        record(connection, self.caller.actor(), "exchange_binding.verify", id, (Some(before), Some(after)))
+            .await?;
         Ok(true)
     }
 }

@@ -9,7 +9,7 @@ use crate::auth::Caller;
 use crate::body::JsonBody;
 use crate::envelope::{Answer, Made, Reply};
 use crate::filter::{containing, equal};
-use crate::ledger;
+use crate::once::Once;
 use crate::state::State;
 use crate::value::{Info, MoneyText};
 use chrono::{DateTime, Utc};
@@ -181,10 +181,11 @@ impl SubAccounts {
         &self,
         caller: Caller,
         state: Data<&State>,
+        once: Once,
         body: JsonBody<NewSubAccount>,
     ) -> Made<SubAccount, MakeSubAccount> {
         let work = AccountWork { user: caller.user(), id: AccountId(new_id()), new: body.0 };
-        Ok(Reply::new(ledger::commit(&state.pool, &work).await?))
+        Ok(once.commit(&state, work.user, &work).await?)
     }
 
     /// One sub-account
@@ -207,6 +208,7 @@ impl SubAccounts {
         state: Data<&State>,
         /// The sub-account
         id: Path<Uuid>,
+        once: Once,
         body: JsonBody<MoneyMove>,
     ) -> Answer<Moved, MoveMoney> {
         let work = MoveWork {
@@ -215,7 +217,7 @@ impl SubAccounts {
             direction: Direction::Credit,
             asked: body.0,
         };
-        Ok(Reply::new(ledger::commit(&state.pool, &work).await?))
+        Ok(once.commit(&state, work.user, &work).await?)
     }
 
     /// Takes money out
@@ -226,6 +228,7 @@ impl SubAccounts {
         state: Data<&State>,
         /// The sub-account
         id: Path<Uuid>,
+        once: Once,
         body: JsonBody<MoneyMove>,
     ) -> Answer<Moved, MoveMoney> {
         let work = MoveWork {
@@ -234,7 +237,7 @@ impl SubAccounts {
             direction: Direction::Debit,
             asked: body.0,
         };
-        Ok(Reply::new(ledger::commit(&state.pool, &work).await?))
+        Ok(once.commit(&state, work.user, &work).await?)
     }
 
     /// What orders hold of the balance

@@ -12,7 +12,7 @@ use crate::auth::Caller;
 use crate::body::JsonBody;
 use crate::envelope::{Answer, Made, Reply};
 use crate::filter::{containing, equal, equal_text, range};
-use crate::ledger;
+use crate::once::Once;
 use crate::page::{self, Page, Pagination};
 use crate::state::State;
 use chrono::{DateTime, Utc};
@@ -159,9 +159,10 @@ impl TradingLogs {
         &self,
         caller: Caller,
         state: Data<&State>,
+        once: Once,
         body: JsonBody<NewTradingLog>,
     ) -> Made<Recorded, MoveMoney> {
         let work = LogWork { user: caller.user(), new: body.0 };
-        Ok(Reply::new(ledger::commit(&state.pool, &work).await?))
+        Ok(once.commit(&state, work.user, &work).await?)
     }
 }

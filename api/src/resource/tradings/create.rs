@@ -1,6 +1,7 @@
 //! Makes a trading with its sub-accounts and their initial deposits in one transaction.
 
 use super::new::NewTrading;
+use super::Trading;
 use crate::ledger::{self, Work};
 use crate::resource::exchange_bindings::{Credentials, Insert};
 use crate::resource::sub_accounts::{NewAccount, insert_account};
@@ -26,9 +27,9 @@ pub(super) struct TradingWork<'a> {
 }
 
 impl Work for TradingWork<'_> {
-    type Output = ();
+    type Output = Trading;
 
-    async fn run(&self, connection: &mut PgConnection) -> Result<()> {
+    async fn run(&self, connection: &mut PgConnection) -> Result<Trading> {
         self.insert(connection).await?;
         let mut deposits = Vec::new();
         for account in self.new.sub_accounts.iter().flatten() {
@@ -43,11 +44,12 @@ impl Work for TradingWork<'_> {
             insert_account(connection, self.user, id, &account).await?;
             deposits.extend(account.deposit_entry(self.user, id)?);
         }
+        let trading = Trading::load_within(connection, self.user, self.id).await?;
         if !deposits.is_empty() {
             let (timestamp, _) = ledger::book(connection, &deposits).await?;
             ledger::finish(connection, timestamp).await?;
         }
-        Ok(())
+        Ok(trading)
     }
 }
 

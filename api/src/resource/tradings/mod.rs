@@ -10,7 +10,7 @@ use crate::auth::Caller;
 use crate::body::JsonBody;
 use crate::envelope::{Answer, Made, Reply};
 use crate::filter::containing;
-use crate::ledger;
+use crate::once::Once;
 use crate::state::State;
 use crate::value::Info;
 use chrono::{DateTime, Utc};
@@ -19,8 +19,11 @@ use new::NewTrading;
 use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::{Enum, Object, OpenApi};
-use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, Select};
+use sea_orm::{
+    ColumnTrait, DatabaseConnection, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, Select,
+};
 use serde::Serialize;
+use sqlx::PgConnection;
 use tiris_shared::entity::{exchange_bindings, tradings};
 use tiris_shared::error::{Error, Result};
 use tiris_shared::ids::{BindingId, TradingId, UserId, new_id};
@@ -102,6 +105,26 @@ impl Trading {
             .await?;
         Self::from_rows(rows.ok_or(Error::NotFound("trading"))?)
     }
+
+    /// The same as the running transaction has it.
+    async fn load_within(connection: &mut PgConnection, user: UserId, id: TradingId) -> Result<Self> {
+        let row = sqlx::query(
+            "SELECT * FROM tradings WHERE id = $1 AND user_id = $2 AND status IN ('active', 'paused')",
+        )
+        .bind(id)
+        .bind(user)
+        .fetch_optional(&mut *connection)
+        .await?
+        .ok_or(Error::NotFound("trading"))?;
+        let row = tradings::Model::from_query_result(&row.into(), "")?;
+        let Some(binding) = row.exchange_binding_id else { return Self::from_rows((row, None)) };
+        let binding = sqlx::query("SELECT * FROM exchange_bindings WHERE id = $1")
+            .bind(binding)
+            .fetch_one(connection)
+            .await?;
+        let binding = exchange_bindings::Model::from_query_result(&binding.into(), "")?;
+        Self::from_rows((row, Some(binding)))
+    }
 }
 
 /// The tradings of a user that are neither deleted nor being deleted.
@@ -143,6 +166,7 @@ impl Tradings {
         &self,
         caller: Caller,
         state: Data<&State>,
+        once: Once,
         body: JsonBody<NewTrading>,
     ) -> Made<Trading, MakeTrading> {
         let (binding, makes_binding) = (BindingId(new_id()), body.0.makes_binding());
@@ -154,11 +178,12 @@ impl Tradings {
             secrets: &state.secrets,
             actor: caller.actor(),
         };
-        ledger::commit(&state.pool, &work).await?;
-        if makes_binding {
-            after_change(&state, &caller, binding).await;
+        let reply = once.commit(&state, work.user, &work).await?;
+        if makes_binding && reply.made().is_some() && after_change(&state, &caller, binding).await {
+            let trading = Trading::load(&state.db, work.user, work.id.0).await?;
+            return Ok(once.amended(&state, work.user, trading).await?);
         }
-        Ok(Reply::new(Trading::load(&state.db, work.user, work.id.0).await?))
+        Ok(reply)
     }
 
     /// One trading

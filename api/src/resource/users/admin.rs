@@ -7,11 +7,13 @@ use crate::body::JsonBody;
 use crate::envelope::{Answer, Reply};
 use crate::fields::{Fields, FromFields};
 use crate::filter::equal;
-use crate::ledger::{self, Work};
+use crate::ledger::Work;
+use crate::once::Once;
 use crate::page::{Page, Pagination};
 use crate::resource::Tag;
-use crate::resource::refusals::{AdminFiltered, AdminRead, AdminUser};
+use crate::resource::refusals::{AdminFiltered, AdminRead, AdminUser, AdminUserBare};
 use crate::state::State;
+use crate::version::IfMatch;
 use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::types::{Example, ToJSON};
@@ -116,15 +118,21 @@ impl UserAdmin {
         state: Data<&State>,
         /// The user
         id: Path<Uuid>,
+        once: Once,
+        /// ETag of the version to be changed
+        #[oai(name = "If-Match")]
+        seen: IfMatch,
         body: JsonBody<Disabling>,
     ) -> Answer<User, AdminUser> {
         if id.0 == admin.user().0 {
             return Err(Error::AccessDenied("admins cannot disable themselves").into());
         }
-        let work = DisableWork { admin: &admin, user: UserId(id.0), reason: body.0.reason };
-        let ended = ledger::commit(&state.pool, &work).await?;
-        state.sessions.forget(&ended).await;
-        Ok(Reply::new(User::load(&state.db, id.0).await?))
+        let work = DisableWork { admin: &admin, user: UserId(id.0), seen, reason: body.0.reason };
+        let reply = once.commit(&state, admin.user(), &work).await?;
+        if let Some(disabled) = reply.made() {
+            state.sessions.forget(&disabled.ended).await;
+        }
+        Ok(reply.map(|disabled| disabled.user))
     }
 
     /// Enables a user again (admins), who has to sign in again
@@ -137,9 +145,13 @@ impl UserAdmin {
         state: Data<&State>,
         /// The user
         id: Path<Uuid>,
-    ) -> Answer<User, AdminRead> {
-        ledger::commit(&state.pool, &EnableWork { admin: &admin, user: UserId(id.0) }).await?;
-        Ok(Reply::new(User::load(&state.db, id.0).await?))
+        once: Once,
+        /// ETag of the version to be changed
+        #[oai(name = "If-Match")]
+        seen: IfMatch,
+    ) -> Answer<User, AdminUserBare> {
+        let work = EnableWork { admin: &admin, user: UserId(id.0), seen };
+        Ok(once.commit(&state, admin.user(), &work).await?)
     }
 }
 
@@ -162,39 +174,52 @@ fn matching(query: Option<&str>) -> Result<Condition> {
 struct DisableWork<'a> {
     admin: &'a Admin,
     user: UserId,
+    seen: IfMatch,
     reason: Option<String>,
 }
 
-impl Work for DisableWork<'_> {
-    type Output = Vec<Uuid>;
+/// A user who is disabled, and the sessions that ended by it.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Disabled {
+    user: User,
+    #[serde(skip)]
+    ended: Vec<Uuid>,
+}
 
-    async fn run(&self, connection: &mut PgConnection) -> Result<Vec<Uuid>> {
+impl Work for DisableWork<'_> {
+    type Output = Disabled;
+
+    async fn run(&self, connection: &mut PgConnection) -> Result<Disabled> {
         let status = users::lock(connection, self.user).await?.ok_or(Error::NotFound("user"))?;
-        if status == "disabled" {
-            return Ok(Vec::new());
+        self.seen.check(User::load_within(connection, self.user)).await?;
+        let mut ended = Vec::new();
+        if status != "disabled" {
+            users::set_status(connection, self.user, "disabled").await?;
+            ended = sessions::revoke_all(connection, self.user).await?;
+            let after = json!({"reason": self.reason, "sessions": ended.len()});
+            record(connection, self.admin.actor(), "user.disable", self.user, Some(after)).await?;
         }
-        users::set_status(connection, self.user, "disabled").await?;
-        let ended = sessions::revoke_all(connection, self.user).await?;
-        let after = json!({"reason": self.reason, "sessions": ended.len()});
-        record(connection, self.admin.actor(), "user.disable", self.user, Some(after)).await?;
-        Ok(ended)
+        Ok(Disabled { user: User::load_within(connection, self.user).await?, ended })
     }
 }
 
 struct EnableWork<'a> {
     admin: &'a Admin,
     user: UserId,
+    seen: IfMatch,
 }
 
 impl Work for EnableWork<'_> {
-    type Output = ();
+    type Output = User;
 
-    async fn run(&self, connection: &mut PgConnection) -> Result<()> {
+    async fn run(&self, connection: &mut PgConnection) -> Result<User> {
         let status = users::lock(connection, self.user).await?.ok_or(Error::NotFound("user"))?;
-        if status == "active" {
-            return Ok(());
+        self.seen.check(User::load_within(connection, self.user)).await?;
+        if status != "active" {
+            users::set_status(connection, self.user, "active").await?;
+            record(connection, self.admin.actor(), "user.enable", self.user, None).await?;
         }
-        users::set_status(connection, self.user, "active").await?;
-        record(connection, self.admin.actor(), "user.enable", self.user, None).await
+        User::load_within(connection, self.user).await
     }
 }

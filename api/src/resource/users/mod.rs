@@ -13,7 +13,9 @@ use crate::auth::Caller;
 use crate::body::JsonBody;
 use crate::envelope::{Answer, Reply};
 use crate::ledger;
+use crate::once::Once;
 use crate::state::State;
+use crate::version::IfMatch;
 use poem::web::Data;
 use poem_openapi::OpenApi;
 use profile::{ChangeWork, Profile, RemoveWork};
@@ -37,11 +39,15 @@ impl Users {
         &self,
         caller: Caller,
         state: Data<&State>,
+        once: Once,
+        /// ETag of the version to be changed
+        #[oai(name = "If-Match")]
+        seen: IfMatch,
         body: JsonBody<Profile>,
     ) -> Answer<User, ChangeSelf> {
-        let work = ChangeWork { user: caller.user(), actor: caller.actor(), changes: body.0.into_changes() };
-        ledger::commit(&state.pool, &work).await?;
-        Ok(Reply::new(User::load(&state.db, caller.user().0).await?))
+        let (user, actor) = (caller.user(), caller.actor());
+        let work = ChangeWork { user, actor, seen, changes: body.0.into_changes() };
+        Ok(once.commit(&state, user, &work).await?)
     }
 
     /// Deletes who is signed in

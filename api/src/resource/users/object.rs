@@ -4,10 +4,12 @@ use crate::resource::stored;
 use crate::value::Info;
 use chrono::{DateTime, Utc};
 use poem_openapi::{Enum, Object};
-use sea_orm::{DatabaseConnection, EntityTrait};
+use sea_orm::{DatabaseConnection, EntityTrait, FromQueryResult};
 use serde::Serialize;
+use sqlx::PgConnection;
 use tiris_shared::entity::users;
 use tiris_shared::error::{Error, Result};
+use tiris_shared::ids::UserId;
 use uuid::Uuid;
 
 /// What a user may do.
@@ -78,5 +80,13 @@ impl User {
     pub(in crate::resource) async fn load(db: &DatabaseConnection, id: Uuid) -> Result<Self> {
         let row = users::Entity::find_by_id(id).one(db).await?;
         Self::from_row(row.ok_or(Error::NotFound("user"))?)
+    }
+
+    /// The same as the running transaction has it.
+    pub(in crate::resource) async fn load_within(connection: &mut PgConnection, id: UserId) -> Result<Self> {
+        let row =
+            sqlx::query("SELECT * FROM users WHERE id = $1").bind(id).fetch_optional(connection).await?;
+        let row = row.ok_or(Error::NotFound("user"))?;
+        Self::from_row(users::Model::from_query_result(&row.into(), "")?)
     }
 }

@@ -1,8 +1,10 @@
 //! What people do with their own account: change it, leave.
 
+use super::User;
 use crate::fields::{Fields, FromFields};
 use crate::ledger::Work;
 use crate::value::Info;
+use crate::version::IfMatch;
 use poem_openapi::Object;
 use poem_openapi::types::Example;
 use serde_json::{Map, Value, json};
@@ -104,18 +106,25 @@ impl Profile {
 pub(super) struct ChangeWork<'a> {
     pub(super) user: UserId,
     pub(super) actor: &'a Actor,
+    pub(super) seen: IfMatch,
     pub(super) changes: Changes,
 }
 
 impl Work for ChangeWork<'_> {
-    type Output = ();
+    type Output = User;
 
-    async fn run(&self, connection: &mut PgConnection) -> Result<()> {
+    async fn run(&self, connection: &mut PgConnection) -> Result<User> {
+        let locked = async {
+            users::lock(connection, self.user).await?;
+            User::load_within(connection, self.user).await
+        };
+        self.seen.check(locked).await?;
         if !users::change(connection, self.user, &self.changes).await? {
             return Err(Error::NotFound("user"));
         }
         let after = self.told();
-        record(connection, self.actor, "user.change", self.user, Some(after)).await
+        record(connection, self.actor, "user.change", self.user, Some(after)).await?;
+        User::load_within(connection, self.user).await
     }
 }
 

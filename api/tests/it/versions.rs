@@ -1,0 +1,140 @@
+//! A change that names the version it is about is made to that version only.
+
+use crate::openapi::operations;
+use crate::world::{Answer, User, World};
+use anyhow::ensure;
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::time::Duration;
+use tiris_shared::testing::eventually;
+
+const ME: &str = "/v1/users/me";
+
+async fn put(user: &User<'_>, path: &str, tag: &str, body: &Value) -> Answer {
+    let bearer = format!("Bearer {}", user.token);
+    let headers =
+        [("authorization", bearer.as_str()), ("content-type", "application/json"), ("if-match", tag)];
+    user.world.ask(Method::PUT, path, &headers, Some(body.to_string())).await
+}
+
+async fn tag(user: &User<'_>, path: &str) -> String {
+    user.get(path).await.header("etag").to_owned()
+}
+
+#[tokio::test]
+async fn a_change_of_what_was_changed_meanwhile_is_refused() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let seen = tag(&user, ME).await;
+    let change = |name: &str| json!({"full_name": name});
+    put(&user, ME, &seen, &change("one")).await.data();
+    let stale = put(&user, ME, &seen, &change("two")).await;
+    assert_eq!(stale.refusal(), (412, "STALE_VERSION"));
+    assert_eq!(user.get(ME).await.data()["full_name"], "one", "nothing was changed");
+    let current = tag(&user, ME).await;
+    for weak in [format!("W/{current}"), "\"\"".to_owned(), format!("{seen}, \"x\"")] {
+        assert_eq!(put(&user, ME, &weak, &change("two")).await.refusal(), (412, "STALE_VERSION"), "{weak}");
+    }
+    for malformed in ["x", "", &current.replace('"', ""), "*x"] {
+        let answer = put(&user, ME, malformed, &change("two")).await;
+        assert_eq!(answer.refusal(), (400, "INVALID_VALUE"), "{malformed}");
+        assert!(answer.text.contains("If-Match"), "{}", answer.text);
+    }
+    put(&user, ME, &format!("{seen}, {current}"), &change("two")).await.data();
+    assert_eq!(put(&user, ME, "*", &change("three")).await.data()["full_name"], "three");
+}
+
+#[tokio::test]
+async fn of_two_changes_at_once_of_one_version_one_is_made() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let seen = tag(&user, ME).await;
+    let mut holder = world.database.pool().begin().await.expect("begun");
+    sqlx::query("SELECT FROM users WHERE id = $1 FOR UPDATE")
+        .bind(user.id)
+        .execute(&mut *holder)
+        .await
+        .expect("locked");
+    let release = async {
+        eventually("two changes that wait", Duration::from_secs(10), async || {
+            let waiting: i64 = sqlx::query_scalar(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+            )
+            .fetch_one(world.database.pool())
+            .await?;
+            ensure!(waiting == 2, "{waiting}");
+            Ok(())
+        })
+        .await
+        .expect("they wait");
+        holder.rollback().await.expect("released");
+    };
+    let (one, two) = (json!({"full_name": "one"}), json!({"full_name": "two"}));
+    let (one, two, ()) = tokio::join!(put(&user, ME, &seen, &one), put(&user, ME, &seen, &two), release);
+    let (won, lost) = if one.status.is_success() { (one, two) } else { (two, one) };
+    assert_eq!(lost.refusal(), (412, "STALE_VERSION"));
+    assert_eq!(user.get(ME).await.data(), won.data());
+}
+
+#[tokio::test]
+async fn admins_change_the_user_they_have_seen() {
+    let world = World::start().await;
+    let (root, user) = (world.admin("root").await, world.user("ann").await);
+    let path = format!("/v1/users/{}", user.id);
+    let seen = tag(&root, &path).await;
+    user.put(ME, json!({"full_name": "Ann"})).await.data();
+    for what in ["disable", "enable"] {
+        let stale = put(&root, &format!("{path}/{what}"), &seen, &json!({})).await;
+        assert_eq!(stale.refusal(), (412, "STALE_VERSION"));
+    }
+    assert_eq!(user.get(ME).await.data()["status"], "active");
+    for (what, status) in [("disable", "disabled"), ("enable", "active")] {
+        let fresh = tag(&root, &path).await;
+        let answer = put(&root, &format!("{path}/{what}"), &fresh, &json!({})).await;
+        assert_eq!(answer.data()["status"], status);
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_is_repeated_under_its_key_is_not_stale_by_itself() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let seen = tag(&user, ME).await;
+    let bearer = format!("Bearer {}", user.token);
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("content-type", "application/json"),
+        ("if-match", seen.as_str()),
+        ("idempotency-key", "k"),
+    ];
+    let body = json!({"full_name": "Ann"}).to_string();
+    let first = world.ask(Method::PUT, ME, &headers, Some(body.clone())).await;
+    let again = world.ask(Method::PUT, ME, &headers, Some(body)).await;
+    assert_eq!((first.data(), again.header("idempotency-replayed")), (again.data(), "true"));
+}
+
+/// Nobody may keep what a binding's GET answers, so it has no ETag to be named.
+#[test]
+fn every_change_of_what_has_an_etag_says_that_it_can_be_stale() {
+    let mut without = BTreeSet::new();
+    for (method, path, operation) in operations() {
+        let parameters = operation["parameters"].as_array().into_iter().flatten();
+        let header = parameters.clone().find(|parameter| parameter["name"] == "If-Match");
+        let told = operation["responses"]["412"]["description"].as_str();
+        assert_eq!(
+            header.is_some(),
+            told.is_some_and(|text| text.contains("`STALE_VERSION`")),
+            "{method} {path}"
+        );
+        if let Some(header) = header {
+            assert_eq!(
+                (method.as_str(), &header["in"], &header["required"]),
+                ("PUT", &json!("header"), &json!(false))
+            );
+        } else if method == "PUT" {
+            without.insert(path);
+        }
+    }
+    assert_eq!(without, BTreeSet::from(["/v1/exchange-bindings/{id}".to_owned()]));
+}
