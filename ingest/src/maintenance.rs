@@ -1,4 +1,4 @@
-//! Upkeep beside the lanes: partitions ahead of time, retention, the purge of event ids, and figures that belong to
+//! Upkeep beside the lanes: partitions ahead of time, retention, the purge of event ids and of what has expired, and figures that belong to
 //! nobody's lane.
 //!
 //! Owns: the rhythm, and that one worker at a time does each task. Must not know: events. Trouble is told and tried again;
@@ -11,10 +11,10 @@ use crate::reader;
 use crate::settings::Retention;
 use crate::status;
 use crate::stream::{EventStream, unavailable};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use std::time::{Duration, Instant};
 use tiris_shared::error::Result;
-use tiris_shared::store::retention::{self, History};
+use tiris_shared::store::retention::{self, Expiring, History};
 use tiris_shared::store::{dead_letters, partitions, workers};
 use tokio_util::sync::CancellationToken;
 
@@ -25,8 +25,8 @@ const UPKEEP_INTERVAL: Duration = Duration::from_secs(60 * 60);
 const UPKEEP_RETRY: Duration = Duration::from_secs(60);
 /// Event ids are kept longer than messages by this much.
 const STREAM_MARGIN: Duration = Duration::from_secs(24 * 60 * 60);
-/// Event ids forgotten in one transaction.
-const PURGED_AT_ONCE: u32 = 5_000;
+/// Rows forgotten in one transaction.
+const FORGOTTEN_AT_ONCE: u32 = 5_000;
 
 /// Works until `stop`.
 pub async fn run(context: Context, kept: Retention, stop: CancellationToken) {
@@ -107,7 +107,10 @@ pub async fn upkeep(pool: &PgPool, kept: &Retention) -> bool {
         }
     }
     if let Some(age) = kept.event_ids {
-        all_done &= told("purge old event ids", purge_event_ids(pool, age).await);
+        all_done &= told("purge old event ids", forget(pool, Old::EventIds(age)).await);
+    }
+    for what in Expiring::ALL {
+        all_done &= told("remove what has expired", forget(pool, Old::Expired(what)).await);
     }
     all_done
 }
@@ -132,22 +135,45 @@ async fn drop_months(pool: &PgPool, history: History, age: Duration) -> Result<(
     Ok(())
 }
 
-async fn purge_event_ids(pool: &PgPool, age: Duration) -> Result<()> {
+/// What is forgotten batch by batch.
+#[derive(Clone, Copy)]
+enum Old {
+    EventIds(Duration),
+    Expired(Expiring),
+}
+
+impl Old {
+    const fn table(self) -> &'static str {
+        match self {
+            Self::EventIds(_) => "processed_events",
+            Self::Expired(what) => what.table(),
+        }
+    }
+
+    async fn forget(self, connection: &mut PgConnection) -> Result<u64> {
+        match self {
+            Self::EventIds(age) => retention::purge_event_ids(connection, age, FORGOTTEN_AT_ONCE).await,
+            Self::Expired(what) => retention::remove_expired(connection, what, FORGOTTEN_AT_ONCE).await,
+        }
+    }
+}
+
+async fn forget(pool: &PgPool, old: Old) -> Result<()> {
     let mut total = 0;
     loop {
         let mut transaction = pool.begin().await?;
-        if !retention::may_do_alone(&mut transaction, "processed_events").await? {
+        if !retention::may_do_alone(&mut transaction, old.table()).await? {
             return Ok(());
         }
-        let purged = retention::purge_event_ids(&mut transaction, age, PURGED_AT_ONCE).await?;
+        let forgotten = old.forget(&mut transaction).await?;
         transaction.commit().await?;
-        total += purged;
-        if purged < u64::from(PURGED_AT_ONCE) {
+        total += forgotten;
+        if forgotten < u64::from(FORGOTTEN_AT_ONCE) {
             break;
         }
     }
     if total > 0 {
-        tracing::info!(events = total, "forgot the ids of old events");
+        tracing::info!(table = old.table(), rows = total, "forgot what is old");
     }
     Ok(())
 }

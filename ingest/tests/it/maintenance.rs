@@ -62,6 +62,34 @@ async fn old_event_ids_are_forgotten_only_when_told_to_and_never_those_of_dead_l
 }
 
 #[tokio::test]
+async fn what_has_expired_goes_however_much_it_is_and_what_has_not_stays() -> Result<()> {
+    const BATCH_AND_ONE: i32 = 5_001;
+    let world = World::new().await?;
+    for statement in [
+        "INSERT INTO idempotency_keys (user_id, method, path, key, body_hmac, status, body, expires_at) \
+         SELECT (SELECT id FROM users LIMIT 1), 'POST', '/', n::text, '', 200, '{}', now() + make_interval(mins => (n = 0)::int) \
+         FROM generate_series(0, $1) n",
+        "INSERT INTO sessions (id, user_id, expires_at) \
+         SELECT gen_random_uuid(), (SELECT id FROM users LIMIT 1), now() + make_interval(mins => (n = 0)::int) \
+         FROM generate_series(0, $1) n",
+        "INSERT INTO oauth_states (state, provider, redirect_uri, expires_at) \
+         SELECT n::text, 'google', '', now() + make_interval(mins => (n = 0)::int) FROM generate_series(0, $1) n",
+    ] {
+        sqlx::query(statement).bind(BATCH_AND_ONE).execute(world.pool()).await?;
+    }
+    // Taken over by a request at this moment.
+    let mut request = world.pool().begin().await?;
+    sqlx::query("UPDATE idempotency_keys SET expires_at = now() + interval '1 day' WHERE key = '1'")
+        .execute(&mut *request)
+        .await?;
+    assert!(maintenance::upkeep(world.pool(), &Retention::default()).await);
+    request.commit().await?;
+    world.expect_count("SELECT count(*) FROM idempotency_keys", 2).await?;
+    world.expect_count("SELECT count(*) FROM sessions", 1).await?;
+    world.expect_count("SELECT count(*) FROM oauth_states", 1).await
+}
+
+#[tokio::test]
 async fn lanes_nobody_owns_are_shown_with_all_that_waits_for_them() -> Result<()> {
     let world = World::new().await?;
     let id = world.own_lane().await?;

@@ -1,6 +1,6 @@
-//! What is given up when it is old, by configuration.
+//! What is given up when it is old, by configuration or because it has expired.
 //!
-//! Owns: dropping partitions, purging event ids, and that one worker at a time does it. Must not know: what is
+//! Owns: dropping partitions, purging event ids, removing what has expired, and that one worker at a time does it. Must not know: what is
 //! configured, when it is time.
 
 use crate::error::Result;
@@ -73,6 +73,57 @@ pub async fn purge_event_ids(connection: &mut PgConnection, age: Duration, limit
     .execute(connection)
     .await?;
     Ok(purged.rows_affected())
+}
+
+/// What says itself how long it is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiring {
+    /// Answers that are given again.
+    IdempotencyKeys,
+    /// Sign-ins.
+    Sessions,
+    /// Logins nobody came back from.
+    Logins,
+}
+
+impl Expiring {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::IdempotencyKeys, Self::Sessions, Self::Logins];
+
+    /// Its table.
+    #[must_use]
+    pub const fn table(self) -> &'static str {
+        match self {
+            Self::IdempotencyKeys => "idempotency_keys",
+            Self::Sessions => "sessions",
+            Self::Logins => "oauth_states",
+        }
+    }
+
+    /// What is in use at the moment, a key that is taken over above all, is left for another time.
+    const fn removal(self) -> &'static str {
+        match self {
+            Self::IdempotencyKeys => {
+                "DELETE FROM idempotency_keys WHERE (user_id, method, path, key) IN ( \
+                     SELECT user_id, method, path, key FROM idempotency_keys WHERE expires_at <= now() \
+                     ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)"
+            }
+            Self::Sessions => {
+                "DELETE FROM sessions WHERE id IN ( \
+                     SELECT id FROM sessions WHERE expires_at <= now() LIMIT $1 FOR UPDATE SKIP LOCKED)"
+            }
+            Self::Logins => {
+                "DELETE FROM oauth_states WHERE state IN ( \
+                     SELECT state FROM oauth_states WHERE expires_at <= now() LIMIT $1 FOR UPDATE SKIP LOCKED)"
+            }
+        }
+    }
+}
+
+/// Removes up to `limit` rows that have expired; answers how many.
+pub async fn remove_expired(connection: &mut PgConnection, what: Expiring, limit: u32) -> Result<u64> {
+    let removed = sqlx::query(what.removal()).bind(i64::from(limit)).execute(connection).await?;
+    Ok(removed.rows_affected())
 }
 
 /// Notes the lag of the lanes of `stream` that nobody owns, as an upper bound: all that the stream holds behind them.
