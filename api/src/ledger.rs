@@ -17,8 +17,13 @@ pub(crate) trait Work: Sync {
     /// What it results in.
     type Output: Send;
 
-    /// Does it; the caller commits. A work that books ends with [`finish`].
+    /// Does it; the caller commits. A work that books ends with [`finish`], or tells when by [`Work::booked_at`].
     fn run(&self, connection: &mut PgConnection) -> impl Future<Output = Result<Self::Output>> + Send;
+
+    /// When it booked, to be checked by the last statement of the transaction.
+    fn booked_at(_output: &Self::Output) -> Option<DateTime<Utc>> {
+        None
+    }
 }
 
 /// Runs `work` in a transaction and commits; an error leaves nothing behind.
@@ -35,6 +40,9 @@ pub(crate) async fn commit<W: Work>(pool: &PgPool, work: &W) -> Result<W::Output
 async fn once<W: Work>(pool: &PgPool, work: &W) -> Result<W::Output> {
     let mut transaction = pool.begin().await?;
     let output = work.run(&mut transaction).await?;
+    if let Some(timestamp) = W::booked_at(&output) {
+        finish(&mut transaction, timestamp).await?;
+    }
     transaction.commit().await?;
     Ok(output)
 }

@@ -4,6 +4,8 @@
 //! know: single operations.
 //!
 //! Every POST and PUT except those of signing in takes [`Once`], after the caller and before the body, and commits by it.
+//! None of them answers credentials, which must not be kept: they are told by a GET alone. A dry run changes nothing, so it
+//! keeps no answer and is run again.
 
 use crate::body;
 use crate::envelope::Reply;
@@ -126,7 +128,7 @@ impl Once {
         if let Some(asked) = &self.0 {
             let mut connection = state.pool.acquire().await?;
             let body_hmac = asked.hmac(state, user);
-            idempotency::keep(&mut connection, &asked.call(user, &body_hmac), &text(&data)?).await?;
+            idempotency::keep(&mut connection, &asked.call(user, &body_hmac), &text(&data)?, None).await?;
         }
         Ok(Reply::new(data))
     }
@@ -171,7 +173,8 @@ where
             return Ok(Done::Before(kept.ok_or_else(missing)?));
         }
         let output = self.work.run(connection).await?;
-        idempotency::keep(connection, &self.call, &text(&output)?).await?;
+        // The last statement: it checks when the work booked.
+        idempotency::keep(connection, &self.call, &text(&output)?, W::booked_at(&output)).await?;
         Ok(Done::Now(output))
     }
 }

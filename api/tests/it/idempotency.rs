@@ -204,6 +204,33 @@ async fn a_request_waits_for_its_key_no_longer_than_the_database_lets_it() {
 }
 
 #[tokio::test]
+async fn what_was_booked_too_late_is_tried_again_and_done_once_with_a_key_or_without() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let desk = user.desk("grid", "0", "0").await;
+    let path = format!("/v1/sub-accounts/{}/deposit", desk.stock);
+    sqlx::raw_sql(
+        "CREATE SEQUENCE tries; CREATE OR REPLACE FUNCTION assert_fresh(batch_timestamp timestamptz) RETURNS void \
+         LANGUAGE plpgsql AS $$ BEGIN IF batch_timestamp IS NOT NULL AND nextval('tries') % 3 <> 0 THEN \
+         RAISE EXCEPTION 'late' USING ERRCODE = 'serialization_failure'; END IF; END $$",
+    )
+    .execute(world.database.pool())
+    .await
+    .expect("every third try is in time");
+    let once = Keyed::new(&user, "k");
+    let body = "{\"amount\":\"1\"}";
+    let first = once.post(&path, body).await;
+    assert_replayed(&first, &once.post(&path, body).await);
+    user.post_text(&path, body).await.data();
+    assert_eq!(user.balance(&desk.stock).await, "2");
+    let tries: i64 = sqlx::query_scalar("SELECT last_value FROM tries")
+        .fetch_one(world.database.pool())
+        .await
+        .expect("a count");
+    assert_eq!(tries, 6, "the time of both is checked");
+}
+
+#[tokio::test]
 async fn the_key_of_another_user_path_or_method_is_another_key() {
     let world = World::start().await;
     let (ann, bob) = (world.user("ann").await, world.user("bob").await);

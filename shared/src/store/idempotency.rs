@@ -4,6 +4,7 @@
 
 use crate::error::{Conflict, Error, Result};
 use crate::ids::UserId;
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 /// Hours an answer is kept.
@@ -14,7 +15,7 @@ const KEPT_HOURS: i32 = 24;
 pub struct Call<'a> {
     /// Whose.
     pub user: UserId,
-    /// What is done, and to what.
+    /// What is done.
     pub method: &'a str,
     /// To what.
     pub path: &'a str,
@@ -83,16 +84,25 @@ pub async fn find(connection: &mut PgConnection, call: &Call<'_>) -> Result<Opti
     }
 }
 
-/// Keeps what was answered to a call this transaction has claimed, or answers anew.
-pub async fn keep(connection: &mut PgConnection, call: &Call<'_>, body: &str) -> Result<()> {
+/// Keeps what was answered to a call this transaction has claimed, or answers anew. It is the last statement also of a
+/// transaction that wrote a batch at `booked_at`: then it fails as `ledger::assert_fresh` does.
+pub async fn keep(
+    connection: &mut PgConnection,
+    call: &Call<'_>,
+    body: &str,
+    booked_at: Option<DateTime<Utc>>,
+) -> Result<()> {
     sqlx::query(
-        "UPDATE idempotency_keys SET body = $5 WHERE user_id = $1 AND method = $2 AND path = $3 AND key = $4",
+        "WITH kept AS (UPDATE idempotency_keys SET body = $5 \
+             WHERE user_id = $1 AND method = $2 AND path = $3 AND key = $4) \
+         SELECT assert_fresh($6)",
     )
     .bind(call.user)
     .bind(call.method)
     .bind(call.path)
     .bind(call.key)
     .bind(body)
+    .bind(booked_at)
     .execute(connection)
     .await?;
     Ok(())

@@ -90,8 +90,11 @@ impl Work for MoveWork {
             SubAccount::load_within(connection, &[self.account]).await?.pop().ok_or_else(missing)?;
         let transaction = transactions_of(&entry, applied, timestamp).pop().ok_or_else(missing)?;
         let trading_log = log_of(&entry, applied, timestamp);
-        ledger::finish(connection, timestamp).await?;
         Ok(Moved { sub_account, transaction, trading_log })
+    }
+
+    fn booked_at(moved: &Moved) -> Option<DateTime<Utc>> {
+        Some(moved.trading_log.timestamp)
     }
 }
 

@@ -164,9 +164,11 @@ impl Work for LogWork {
             SubAccount::load_within(connection, &touched).await?
         };
         let transactions = applied.postings.iter().map(|(id, _)| id.0).collect();
-        let recorded = Recorded::new(log_of(&entry, applied, timestamp), transactions, accounts);
-        ledger::finish(connection, timestamp).await?;
-        Ok(recorded)
+        Ok(Recorded::new(log_of(&entry, applied, timestamp), transactions, accounts))
+    }
+
+    fn booked_at(recorded: &Recorded) -> Option<DateTime<Utc>> {
+        Some(recorded.timestamp)
     }
 }
 

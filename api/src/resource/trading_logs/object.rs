@@ -60,7 +60,7 @@ pub(in crate::resource) struct TradingLog {
     #[oai(nullable)]
     transaction_id: Option<Uuid>,
     /// When it was recorded
-    timestamp: DateTime<Utc>,
+    pub(in crate::resource) timestamp: DateTime<Utc>,
     /// When it happened, by the caller; else `timestamp`
     event_time: DateTime<Utc>,
     /// `long`, `short`, `stop_loss`, `deposit`, `withdraw`, or whatever was recorded
@@ -129,7 +129,7 @@ pub(super) struct Recorded {
     #[oai(nullable)]
     transaction_id: Option<Uuid>,
     /// When it was recorded
-    timestamp: DateTime<Utc>,
+    pub(super) timestamp: DateTime<Utc>,
     /// When it happened, by the caller; else `timestamp`
     event_time: DateTime<Utc>,
     /// `long`, `short`, `stop_loss`, `deposit`, `withdraw`, or whatever was recorded
