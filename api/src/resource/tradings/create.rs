@@ -1,7 +1,7 @@
 //! Makes a trading with its sub-accounts and their initial deposits in one transaction.
 
-use super::new::NewTrading;
 use super::Trading;
+use super::new::NewTrading;
 use crate::ledger::{self, Work};
 use crate::resource::exchange_bindings::{Credentials, Insert};
 use crate::resource::sub_accounts::{NewAccount, insert_account};
