@@ -47,6 +47,12 @@ struct Message {
     message: String,
 }
 
+impl Message {
+    fn new(message: &str) -> Self {
+        Self { message: message.to_owned() }
+    }
+}
+
 /// Groups of operations.
 #[derive(Tags)]
 enum Tag {
@@ -72,18 +78,6 @@ enum Tag {
     TradingLogs,
     /// What bots publish: how it comes in, what could not be applied, what is read again
     Events,
-}
-
-/// Said in words.
-#[derive(Object, Serialize)]
-struct Told {
-    message: String,
-}
-
-impl Told {
-    fn new(message: &str) -> Self {
-        Self { message: message.to_owned() }
-    }
 }
 
 /// The choice a text column holds.

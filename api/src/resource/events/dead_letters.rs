@@ -11,7 +11,7 @@ use crate::ledger::Work;
 use crate::once::Once;
 use crate::page::Page;
 use crate::resource::refusals::{AdminMany, AdminOne, Filtered, One};
-use crate::resource::{Tag, Told};
+use crate::resource::{Message, Tag};
 use crate::state::State;
 use chrono::{DateTime, Utc};
 use poem::web::Data;
@@ -161,7 +161,7 @@ impl DeadLetters {
         id: Path<Uuid>,
         once: Once,
         body: JsonBody<DiscardOne>,
-    ) -> Answer<Told, AdminOne> {
+    ) -> Answer<Message, AdminOne> {
         let work = DiscardWork { admin: &admin, id: id.0, reason: &body.0.reason };
         Ok(once.commit(&state, admin.user(), &work).await?)
     }

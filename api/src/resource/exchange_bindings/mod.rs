@@ -165,7 +165,7 @@ impl ExchangeBindings {
             id: BindingId(id.0),
         };
         ledger::commit(&state.pool, &work).await?;
-        Ok(Reply::new(Message { message: "The exchange binding is deleted.".to_owned() }))
+        Ok(Reply::new(Message::new("The exchange binding is deleted.")))
     }
 
     /// Asks the exchange whether the credentials are valid, with one signed call that changes nothing there

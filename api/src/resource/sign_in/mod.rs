@@ -6,7 +6,7 @@ mod refused;
 mod tokens;
 
 use super::refusals::{BeginLogin, EndLogin, Listing, Renew};
-use super::{Tag, Told, User};
+use super::{Message, Tag, User};
 use crate::auth::{Caller, anonymous, secret};
 use crate::body::JsonBody;
 use crate::envelope::{Answer, Reply};
@@ -106,10 +106,10 @@ impl SignIn {
     ///
     /// All its tokens stop within 10 seconds everywhere.
     #[oai(path = "/logout", method = "post", operation_id = "logout")]
-    async fn logout(&self, caller: Caller, state: Data<&State>) -> Answer<Told, Listing> {
+    async fn logout(&self, caller: Caller, state: Data<&State>) -> Answer<Message, Listing> {
         ledger::commit(&state.pool, &LogoutWork { caller: &caller }).await?;
         state.sessions.forget(&[caller.session()]).await;
-        Ok(Reply::new(Told::new("You are signed out.")))
+        Ok(Reply::new(Message::new("You are signed out.")))
     }
 }
 

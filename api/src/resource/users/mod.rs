@@ -8,7 +8,7 @@ pub(crate) use admin::UserAdmin;
 pub(super) use object::User;
 
 use super::refusals::{ChangeSelf, Listing};
-use super::{Tag, Told};
+use super::{Message, Tag};
 use crate::auth::Caller;
 use crate::body::JsonBody;
 use crate::envelope::{Answer, Reply};
@@ -55,10 +55,10 @@ impl Users {
     /// All sessions end; credentials at exchanges and the ties to identity providers are destroyed. The books stay.
     /// E-mail address and username are free again, so that the same person can come back as a new user.
     #[oai(path = "/me", method = "delete", operation_id = "deleteMe")]
-    async fn remove(&self, caller: Caller, state: Data<&State>) -> Answer<Told, Listing> {
+    async fn remove(&self, caller: Caller, state: Data<&State>) -> Answer<Message, Listing> {
         let work = RemoveWork { user: caller.user(), actor: caller.actor() };
         let ended = ledger::commit(&state.pool, &work).await?;
         state.sessions.forget(&ended).await;
-        Ok(Reply::new(Told::new("Your account is deleted.")))
+        Ok(Reply::new(Message::new("Your account is deleted.")))
     }
 }
