@@ -7,6 +7,7 @@ macro_rules! say {
     };
 }
 
+mod audit;
 pub mod confirm;
 pub mod dlq;
 pub mod lanes;

@@ -2,6 +2,7 @@
 //!
 //! Owns: the arguments, and watching. Must not know: how it is done; a worker does that, and goes on without us.
 
+use super::audit::record;
 use super::confirm::confirm;
 use super::pool;
 use super::status::{right, table, time};
@@ -14,6 +15,7 @@ use std::time::Duration;
 use tiris_shared::config::DatabaseArgs;
 use tiris_shared::event::Kind;
 use tiris_shared::ids::UserId;
+use tiris_shared::store::audit::Action;
 use tiris_shared::store::replay_jobs::{self, Job, NewJob};
 use tiris_shared::store::status;
 use tokio_util::sync::CancellationToken;
@@ -116,9 +118,12 @@ async fn start(args: &ReplayArgs, stop: &CancellationToken) -> anyhow::Result<()
     }
     let kinds = (!args.kinds.is_empty()).then(|| args.kinds.clone());
     let new = NewJob { requested_by: None, start_time, end_time, user: args.user.map(UserId), kinds };
-    let mut connection = pool.acquire().await.context("cannot reach the database")?;
-    let job = replay_jobs::create(&mut connection, &new).await?;
-    drop(connection);
+    let mut transaction = pool.begin().await.context("cannot reach the database")?;
+    let job = replay_jobs::create(&mut transaction, &new).await?;
+    let after = json!({"start_time": job.start_time, "end_time": job.end_time,
+                       "user_id": job.user_id.map(|user| user.0), "event_types": job.event_types});
+    record(&mut transaction, &action("events.replay", job.id, Some(after))).await?;
+    transaction.commit().await?;
     say!("replay {} is asked for", job.id);
     if status::read(&pool).await?.workers.is_empty() {
         say!("no worker is alive: it begins when tiris-ingest run is started");
@@ -168,10 +173,16 @@ async fn show(args: &OneArgs, stop: &CancellationToken) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn action(name: &str, id: Uuid, after: Option<Value>) -> Action<'_> {
+    Action { name, resource: "replay", id: Some(id.to_string()), before: None, after }
+}
+
 async fn cancel(args: &CancelArgs) -> anyhow::Result<()> {
-    let mut connection = pool(&args.database)?.acquire().await.context("cannot reach the database")?;
-    let done = replay_jobs::cancel(&mut connection, args.id, "an operator").await?;
+    let mut transaction = pool(&args.database)?.begin().await.context("cannot reach the database")?;
+    let done = replay_jobs::cancel(&mut transaction, args.id, "an operator").await?;
     ensure!(done, "replay {}: there is none that has not ended", args.id);
+    record(&mut transaction, &action("events.cancel_replay", args.id, None)).await?;
+    transaction.commit().await?;
     say!("replay {} is cancelled", args.id);
     Ok(())
 }

@@ -75,6 +75,9 @@ async fn a_stream_made_anew_halts_its_lanes_until_they_are_reset() -> Result<()>
     let (ok, told) = lanes(&world, &["reset", "--all", "--yes"]).await?;
     ensure!(ok && told.contains("TRADING/0: done"), "{told}");
     world.balance_reaches(world.currency, "7").await?;
+    let audited = "SELECT count(*) FROM audit_logs WHERE action = 'lane.reset' AND resource_id LIKE 'TRADING/_' \
+                   AND before ? 'cursor' AND after ? 'cursor' AND agent LIKE 'tiris-ingest by %'";
+    world.expect_count(audited, 3).await?;
     worker.ready().await?;
     let (ok, told) = lanes(&world, &["reset", "TRADING/0", "--yes"]).await?;
     ensure!(!ok && told.contains("belong together"), "{told}");

@@ -260,7 +260,43 @@ async fn an_operator_asks_for_a_replay_and_sees_its_end() -> Result<()> {
     let (ok, told) = replay(&["list", "--json"]).await?;
     let listed: Value = serde_json::from_str(&told)?;
     ensure!(ok && listed[0]["status"] == "done" && listed[0]["duplicate"] == 1, "{told}");
+    let audited: (String, String) = sqlx::query_as(
+        "SELECT resource_id, after->>'start_time' FROM audit_logs WHERE action = 'events.replay'",
+    )
+    .fetch_one(world.pool())
+    .await?;
+    assert_eq!(listed[0]["id"], audited.0);
+    ensure!(audited.1.starts_with("2026-01-01T00:00:00"), "{}", audited.1);
     worker.stops().await
+}
+
+#[tokio::test]
+async fn what_came_by_subjects_that_are_refused_now_and_is_done_gets_no_letter() -> Result<()> {
+    let world = World::new().await?;
+    let bare = Kind::BalanceUpdated.bare_subject();
+    world.publish(bare, &world.credit(world.currency, "BTC", "1")).await?;
+    let beat = json!({"status": "healthy", "component": "main"});
+    world.publish(Kind::Heartbeat.bare_subject(), &world.with(Kind::Heartbeat, beat)).await?;
+    let done = async || {
+        world.expect_count("SELECT count(*) FROM bots", 1).await?;
+        world.expect_count("SELECT count(*) FROM transactions", 1).await
+    };
+    world.run_until("both events", done).await?;
+    world.publish(bare, &world.credit(world.currency, "BTC", "2")).await?;
+    let letters = "SELECT count(*) FROM dead_letters WHERE code = 'BARE_SUBJECT'";
+    let refusing = || Context { bare_subjects: BareSubjects::Refuse, ..world.context() };
+    world.run_with(refusing(), "a letter", async || world.expect_count(letters, 1).await).await?;
+    let id = ask(&world, &everything()).await?;
+    let mut replayer = Replayer::new(refusing());
+    let job = eventually("the end of the replay", WAIT, async || {
+        replayer.step().await?;
+        let job = find(&world, id).await?;
+        ensure!(job.has_ended(), "{job:?}");
+        Ok(job)
+    })
+    .await?;
+    assert_eq!([job.applied, job.duplicate, job.rejected], [0, 2, 1]);
+    world.expect_count("SELECT count(*) FROM dead_letters", 1).await
 }
 
 #[tokio::test]

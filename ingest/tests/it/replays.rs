@@ -214,5 +214,39 @@ async fn the_command_lists_shows_replays_and_discards() -> Result<()> {
     ensure!(ok && told.contains("1 letters are discarded"), "{told}{why}");
     let (ok, _, why) = run(&["show", &Uuid::now_v7().to_string()]).await?;
     ensure!(!ok && why.contains("not found"), "{why}");
-    world.expect_count("SELECT count(*) FROM processed_events WHERE outcome = 'discarded'", 1).await
+    world.expect_count("SELECT count(*) FROM processed_events WHERE outcome = 'discarded'", 1).await?;
+    let audited: Vec<(String, Option<String>)> = sqlx::query_as(
+        "SELECT action, resource_id FROM audit_logs WHERE user_id IS NULL AND agent LIKE 'tiris-ingest by %_@_%' \
+         ORDER BY timestamp, id",
+    )
+    .fetch_all(world.pool())
+    .await?;
+    let named = |name: &str| (name.to_owned(), Some(id.clone()));
+    let expected =
+        [("dead_letters.replay".to_owned(), None), named("dead_letter.replay"), named("dead_letter.discard")];
+    assert_eq!(audited, expected);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_letter_whose_event_was_given_up_by_another_letter_is_not_said_to_be_in_the_books() -> Result<()> {
+    let world = World::new().await?;
+    let mut lane = a_lane(&world).await?;
+    let event = debit(&world, "50");
+    world.send(Kind::BalanceUpdated, &event).await?;
+    drain(&mut lane).await;
+    let given_up = letter(&world, "INSUFFICIENT_BALANCE").await?;
+    discard(&mut *world.pool().acquire().await?, given_up, "why", &options().by).await?;
+    world.publish(Kind::BalanceUpdated.bare_subject(), &event).await?;
+    let mut context = world.context();
+    context.bare_subjects = BareSubjects::Refuse;
+    world
+        .run_with(context, "the second letter", async || {
+            world.expect_count("SELECT count(*) FROM dead_letters WHERE code = 'BARE_SUBJECT'", 1).await
+        })
+        .await?;
+    let bare = letter(&world, "BARE_SUBJECT").await?;
+    let told = replayed(&world, bare, &options()).await?;
+    assert_eq!((refusal(&told), told.was_applied), (Some("EVENT_DISCARDED"), false));
+    world.expect_count("SELECT count(*) FROM dead_letters WHERE status = 'open'", 1).await
 }

@@ -1,11 +1,13 @@
 //! Replays and discards letters.
 
 use super::{DiscardArgs, ReplayArgs};
+use crate::command::audit::{operator, record, to_letters};
 use crate::command::confirm::confirm;
 use anyhow::{Context, ensure};
 use chrono::{DateTime, Utc};
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
 use sqlx::{Connection as _, PgPool};
 use tiris_shared::error::Error;
 use tiris_shared::store::dead_letters::{
@@ -21,7 +23,7 @@ const DISCARDED_AT_ONCE: u32 = 500;
 const REASON_CHARS_MAX: usize = 500;
 
 pub(super) async fn replay(pool: &PgPool, args: &ReplayArgs) -> anyhow::Result<()> {
-    let options = ReplayOptions { round: args.round, dry_run: args.dry_run, by: operator() };
+    let options = ReplayOptions { round: args.round, dry_run: args.dry_run, by: Actor::Operator(operator()) };
     match args.target.selection()? {
         Some(filter) if args.dry_run => {
             let (summary, _) = rehearse_all(pool, &filter, &options, None, REHEARSED_MAX).await?;
@@ -55,6 +57,9 @@ async fn replay_named(pool: &PgPool, ids: &[Uuid], options: &ReplayOptions) -> a
     } else {
         for id in ids {
             let mut transaction = connection.begin().await?;
+            // The row first: the replay ends with the check of its time.
+            let action = to_letters("dead_letter.replay", Some(*id), json!({"round": options.round}));
+            record(&mut transaction, &action).await?;
             let effect = dead_letters::replay(&mut transaction, *id, options, rand::random()).await;
             let effect = effect.map_err(|error| explain(error, *id))?;
             transaction.commit().await?;
@@ -81,6 +86,9 @@ async fn replay_selected(
     if !confirm(&format!("replay {open} letters"), yes)? {
         return Ok(());
     }
+    // Before it, because each letter is a transaction of its own and some of them may be done when the rest fails.
+    let after = json!({"filter": filter, "round": options.round});
+    record(&mut *pool.acquire().await?, &to_letters("dead_letters.replay", None, after)).await?;
     let bar = bar(*open, "letters tried");
     let summary = replay_all(pool, filter, options, |so_far: &Summary| {
         bar.set_length(bar.length().unwrap_or(0).max(so_far.tried));
@@ -112,8 +120,12 @@ pub(super) async fn discard(pool: &PgPool, args: &DiscardArgs) -> anyhow::Result
     let bar = bar(open, "letters discarded");
     loop {
         let mut transaction = pool.begin().await?;
-        let done =
-            discard_all(&mut transaction, &filter, &args.reason, &operator(), DISCARDED_AT_ONCE).await?;
+        let by = Actor::Operator(operator());
+        let done = discard_all(&mut transaction, &filter, &args.reason, &by, DISCARDED_AT_ONCE).await?;
+        if done > 0 {
+            let after = json!({"filter": filter, "reason": args.reason, "discarded": done});
+            record(&mut transaction, &to_letters("dead_letters.discard", None, after)).await?;
+        }
         transaction.commit().await?;
         bar.inc(done);
         if done == 0 {
@@ -132,8 +144,11 @@ async fn discard_named(pool: &PgPool, args: &DiscardArgs) -> anyhow::Result<()> 
     }
     let mut transaction = pool.begin().await.context("cannot reach the database")?;
     for id in ids {
-        let discarded = dead_letters::discard(&mut transaction, *id, &args.reason, &operator()).await;
+        let by = Actor::Operator(operator());
+        let discarded = dead_letters::discard(&mut transaction, *id, &args.reason, &by).await;
         discarded.map_err(|error| explain(error, *id))?;
+        let after = json!({"reason": args.reason});
+        record(&mut transaction, &to_letters("dead_letter.discard", Some(*id), after)).await?;
     }
     transaction.commit().await?;
     say!("{} letters are discarded", ids.len());
@@ -153,12 +168,6 @@ async fn count(pool: &PgPool, filter: Filter) -> anyhow::Result<(u64, Filter)> {
 
 fn explain(error: Error, id: Uuid) -> anyhow::Error {
     anyhow::Error::new(error).context(format!("letter {id} stays as it is"))
-}
-
-/// By the name the system knows, for the letter's record.
-fn operator() -> Actor {
-    let user = nix::unistd::User::from_uid(nix::unistd::Uid::current()).ok().flatten();
-    Actor::Operator(user.map_or_else(|| nix::unistd::Uid::current().to_string(), |user| user.name))
 }
 
 fn bar(length: u64, what: &str) -> ProgressBar {

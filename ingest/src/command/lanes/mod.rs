@@ -5,6 +5,7 @@
 
 mod place;
 
+use super::audit::record;
 use super::confirm::confirm;
 use super::status::{right, table};
 use super::{connection, pool};
@@ -19,6 +20,7 @@ use sqlx::PgPool;
 use std::collections::BTreeSet;
 use std::str::FromStr;
 use tiris_shared::config::{DatabaseArgs, NatsArgs};
+use tiris_shared::store::audit::Action;
 use tiris_shared::store::lanes;
 
 /// Arguments of `tiris-ingest lanes`.
@@ -155,7 +157,7 @@ async fn change(args: &ChangeArgs, remedy: Remedy) -> anyhow::Result<()> {
         return Ok(());
     }
     for (place, mismatch) in meant {
-        write(&pool, place, mismatch).await.with_context(|| format!("lane {}", place.id))?;
+        write(&pool, place, mismatch, remedy).await.with_context(|| format!("lane {}", place.id))?;
         say!("{}: done", place.id);
     }
     say!("a worker that has such a lane goes on within seconds");
@@ -187,7 +189,7 @@ fn select<'a>(
     Ok(meant)
 }
 
-async fn write(pool: &PgPool, place: &Place, mismatch: Mismatch) -> anyhow::Result<()> {
+async fn write(pool: &PgPool, place: &Place, mismatch: Mismatch, remedy: Remedy) -> anyhow::Result<()> {
     let (stream, lane) = (place.id.stream.name(), crate::lane::lane_column(place.id));
     let mut transaction = pool.begin().await?;
     let state = lanes::lock(&mut transaction, stream, lane).await?.context("the lane is gone")?;
@@ -195,7 +197,16 @@ async fn write(pool: &PgPool, place: &Place, mismatch: Mismatch) -> anyhow::Resu
         u64::try_from(state.cursor) == Ok(place.cursor) && state.stream_created_at == place.stream_created_at,
         "it moved meanwhile, nothing was changed: look again"
     );
-    lanes::restart(&mut transaction, stream, lane, restart(mismatch, &place.stream)).await?;
+    let to = restart(mismatch, &place.stream);
+    let action = Action {
+        name: if remedy == Remedy::AcceptGap { "lane.accept_gap" } else { "lane.reset" },
+        resource: "lane",
+        id: Some(place.id.to_string()),
+        before: Some(json!({"cursor": place.cursor, "why": mismatch.to_string()})),
+        after: Some(json!({"cursor": to.cursor})),
+    };
+    record(&mut transaction, &action).await?;
+    lanes::restart(&mut transaction, stream, lane, to).await?;
     transaction.commit().await?;
     Ok(())
 }

@@ -4,11 +4,12 @@
 
 use crate::error::{Error, Result};
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use sqlx::{PgConnection, QueryBuilder};
 use uuid::Uuid;
 
 /// Which letters are meant; what is none does not matter.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Filter {
     /// `open`, `replayed` or `discarded`.
     pub status: Option<String>,
