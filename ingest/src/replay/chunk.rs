@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{Connection as _, PgConnection};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use tiris_shared::error::{Error, Result};
-use tiris_shared::event::{self, BareSubjects, Subject};
+use tiris_shared::event::{self, BareSubjects, Kind, Subject};
 use tiris_shared::store::dead_letters::{self, Actor};
 use tiris_shared::store::ledger::{self, Batch, Claims, Entry, Waiting};
 use tiris_shared::store::replay_jobs::{self, Job, StreamProgress};
@@ -162,7 +162,10 @@ impl Part<'_> {
         let retried = dead_letters::retry_listed(transaction, &letters, rand::random()).await?;
         // One try is enough: in a second one what came later would already be in the books.
         let left = self.messages.iter().filter(|message| !tried.contains(&column(message.stream_seq)));
-        let left: Vec<Incoming> = left.cloned().collect();
+        let mut left: Vec<Incoming> = left.cloned().collect();
+        let came = left.len();
+        self.pass_over_bare(transaction, &mut left, bare).await?;
+        let passed_over = came - left.len();
         let plan = Plan::new(&left, self.id, bare);
         let has_letter = dead_letters::lock_open_of(transaction, plan.entries.iter()).await?;
         let from =
@@ -175,8 +178,39 @@ impl Part<'_> {
         dead_letters::close_applied(transaction, applied, &Actor::RangeReplay(self.job)).await?;
         let mut counts = self.keep_refused(transaction, (&plan, &left), &batch, &has_letter).await?;
         counts.applied += retried.applied;
+        counts.duplicate += u64::try_from(passed_over).unwrap_or(0);
         counts.dead += retried.tried.saturating_sub(retried.applied);
         Ok((counts, retried.timestamp.or(Some(batch.timestamp))))
+    }
+
+    /// Where subjects without a user are refused now, some may be done from before: these are no new letters. Nor are
+    /// heartbeats, which have no place in the books.
+    async fn pass_over_bare(
+        &self,
+        transaction: &mut PgConnection,
+        messages: &mut Vec<Incoming>,
+        bare: BareSubjects,
+    ) -> Result<()> {
+        if bare == BareSubjects::Accept {
+            return Ok(());
+        }
+        let is_bare = |message: &Incoming| Subject::parse(&message.subject).is_some_and(|s| s.user.is_none());
+        let candidates: Vec<Incoming> = messages.iter().filter(|message| is_bare(message)).cloned().collect();
+        let plan = Plan::new(&candidates, self.id, BareSubjects::Accept);
+        let outcomes = ledger::outcomes_of(transaction, &plan.entries).await?;
+        let is_done = |entry: &Entry| {
+            let key = entry.claim.as_ref().map(|claim| (entry.user.0, claim.event_id.clone()));
+            key.and_then(|key| outcomes.get(&key)).is_some_and(|outcome| outcome != "dead")
+        };
+        let entries = plan.entries.iter().zip(&plan.entry_messages);
+        let mut done: HashSet<u64> =
+            entries.filter(|(entry, _)| is_done(entry)).map(|(_, at)| candidates[*at].stream_seq).collect();
+        let is_beat = |message: &&Incoming| {
+            Subject::parse(&message.subject).is_some_and(|subject| subject.kind == Kind::Heartbeat)
+        };
+        done.extend(candidates.iter().filter(is_beat).map(|message| message.stream_seq));
+        messages.retain(|message| !done.contains(&message.stream_seq));
+        Ok(())
     }
 
     /// What is refused and has no letter yet gets one.

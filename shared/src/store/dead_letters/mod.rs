@@ -33,6 +33,8 @@ use crate::ledger::Rejection;
 pub(crate) const EVENT_ID_REUSED: &str = "EVENT_ID_REUSED";
 /// Code of a letter that waits behind an earlier one.
 pub(crate) const BEHIND_UNRESOLVED: &str = "BEHIND_UNRESOLVED";
+/// Code of a replay whose event somebody gave up by another letter.
+const EVENT_DISCARDED: &str = "EVENT_DISCARDED";
 /// Code of a letter nobody foresaw.
 const INTERNAL: &str = "INTERNAL";
 
@@ -89,6 +91,12 @@ impl Cause {
     pub fn event_id_reused() -> Self {
         let reason = "the event id was used before with other content".to_owned();
         Self { class: Class::Rejected, code: EVENT_ID_REUSED, reason }
+    }
+
+    /// The same event came twice, and the other time somebody gave it up.
+    fn event_discarded() -> Self {
+        let reason = "the event was given up by another letter, so it stays out of the books".to_owned();
+        Self { class: Class::Rejected, code: EVENT_DISCARDED, reason }
     }
 
     /// An earlier event of the same user and trading waits to be tried again.

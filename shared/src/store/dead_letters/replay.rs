@@ -159,6 +159,10 @@ async fn book(
     let cause = match batch.outcomes.into_iter().next() {
         Some(Outcome::Applied(applied)) => return Ok(done(id, applied, before)),
         Some(Outcome::Duplicate) => {
+            let outcomes = ledger::outcomes_of(connection, &entries).await?;
+            if outcomes.values().any(|outcome| outcome == "discarded") {
+                return Ok(Replay::refused(id, Cause::event_discarded()));
+            }
             return Ok(Replay { was_applied: true, ..Replay::without_effect(id) });
         }
         Some(Outcome::Rejected(rejection)) => Cause::from(rejection),

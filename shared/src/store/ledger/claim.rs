@@ -162,6 +162,32 @@ pub async fn claim_dead(connection: &mut PgConnection, entries: &[Entry]) -> Res
     mark_dead(connection, &refused).await
 }
 
+/// What became of the events of `entries` that came before with equal content, by user and event id: `applied`, `dead` or
+/// `discarded`.
+pub async fn outcomes_of(
+    connection: &mut PgConnection,
+    entries: &[Entry],
+) -> Result<HashMap<(Uuid, String), String>> {
+    let mut columns = Columns::default();
+    for entry in entries {
+        columns.push(entry);
+    }
+    if columns.users.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<(Uuid, String, String)> = sqlx::query_as(
+        "SELECT p.user_id, p.event_id, p.outcome FROM processed_events p \
+         JOIN UNNEST($1::uuid[], $2::text[], $3::bytea[]) AS t (user_id, event_id, content_hash) \
+         USING (user_id, event_id, content_hash)",
+    )
+    .bind(columns.users)
+    .bind(columns.event_ids)
+    .bind(columns.hashes)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|(user, event_id, outcome)| ((user, event_id), outcome)).collect())
+}
+
 /// Marks the claims of refused entries: they may be replayed, duplicates of them stay duplicates.
 pub(super) async fn mark_dead(connection: &mut PgConnection, refused: &[&Entry]) -> Result<()> {
     let mut columns = Columns::default();

@@ -11,7 +11,7 @@ mod load;
 mod waiting;
 mod write;
 
-pub use claim::{Claims, claim_dead};
+pub use claim::{Claims, claim_dead, outcomes_of};
 pub use entry::{Applied, Batch, Claim, Entry, Outcome, Source};
 pub use from_event::{FromEvent, Origin, from_event};
 pub use waiting::{Key, Waiting};
