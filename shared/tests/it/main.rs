@@ -1,6 +1,7 @@
 //! Integration tests of the shared crate, on real servers.
 
 mod auditor;
+mod bots;
 mod dev_stack;
 mod harness;
 mod lease_model;
