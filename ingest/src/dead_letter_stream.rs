@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::lane::lane_column;
 use crate::stream::unavailable;
 use async_nats::HeaderMap;
-use async_nats::jetstream::context::PublishAckFuture;
+use async_nats::jetstream::context::{PublishAckFuture, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::{Config, StorageType};
 use std::time::Duration;
@@ -99,13 +99,20 @@ pub async fn publish_some(context: &Context) -> Result<u64> {
     let letters = dead_letters::unpublished(&mut connection, &lanes, AT_ONCE).await?;
     // Not kept while the broker is waited for.
     drop(connection);
+    let (mut acknowledged, mut failure) = (Vec::new(), None);
     let mut under_way: Vec<(Uuid, PublishAckFuture)> = Vec::with_capacity(letters.len());
     for letter in &letters {
-        let subject = format!("{PREFIX}.{}", letter.subject);
-        let sent = context.connection.jetstream.send_publish(subject, message(letter)).await;
-        under_way.push((letter.id, sent.map_err(unavailable)?));
+        match send(context, letter).await {
+            Ok(Some(acknowledgement)) => under_way.push((letter.id, acknowledgement)),
+            // Nobody can publish it, and the others must not wait for it.
+            Ok(None) => acknowledged.push(letter.id),
+            // What was sent is still awaited.
+            Err(error) => {
+                failure = Some(error);
+                break;
+            }
+        }
     }
-    let (mut acknowledged, mut failure) = (Vec::new(), None);
     for (id, acknowledgement) in under_way {
         match acknowledgement.await {
             Ok(_) => acknowledged.push(id),
@@ -119,7 +126,23 @@ pub async fn publish_some(context: &Context) -> Result<u64> {
     failure.map_or_else(|| Ok(u64::try_from(acknowledged.len()).unwrap_or(u64::MAX)), Err)
 }
 
-fn message(letter: &Letter) -> PublishMessage {
+/// Sends a copy, without its payload when the broker takes none as long; nothing when it takes not even that.
+async fn send(context: &Context, letter: &Letter) -> Result<Option<PublishAckFuture>> {
+    for payload_max in [PAYLOAD_BYTES_MAX, 0] {
+        let subject = format!("{PREFIX}.{}", letter.subject);
+        match context.connection.jetstream.send_publish(subject, message(letter, payload_max)).await {
+            Ok(acknowledgement) => return Ok(Some(acknowledgement)),
+            Err(error) if error.kind() == PublishErrorKind::MaxPayloadExceeded => {
+                let bytes = letter.payload.len();
+                tracing::warn!(letter = %letter.id, bytes, "the broker takes no copy as long as this letter");
+            }
+            Err(error) => return Err(unavailable(error)),
+        }
+    }
+    Ok(None)
+}
+
+fn message(letter: &Letter, payload_max: usize) -> PublishMessage {
     let mut headers = HeaderMap::new();
     let mut add = |name: &str, value: &str| headers.insert(name, one_line(value).as_str());
     add("Tiris-Letter-Id", &letter.id.to_string());
@@ -131,7 +154,7 @@ fn message(letter: &Letter) -> PublishMessage {
     if let Some(event_id) = &letter.event_id {
         add("Tiris-Event-Id", event_id);
     }
-    let is_whole = letter.payload.len() <= PAYLOAD_BYTES_MAX;
+    let is_whole = letter.payload.len() <= payload_max;
     if !is_whole {
         add("Tiris-Payload-Omitted", &format!("{} bytes", letter.payload.len()));
     }

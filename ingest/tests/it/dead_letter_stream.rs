@@ -8,7 +8,7 @@ use serde_json::json;
 use tiris_ingest::dead_letter_stream::{NAME, publish_some};
 use tiris_ingest::lane::Lane;
 use tiris_shared::event::Kind;
-use tiris_shared::testing::eventually;
+use tiris_shared::testing::{NatsSettings, eventually};
 
 const UNPUBLISHED: &str = "SELECT count(*) FROM dead_letters WHERE published_at IS NULL";
 
@@ -46,6 +46,36 @@ async fn a_worker_publishes_each_letter_with_its_reason_and_without_a_payload_th
     assert_eq!(header(&second, "Tiris-Payload-Omitted")?, "66560 bytes");
     worker.counts("ingest_dead_letters_open{stream=\"TRADING\",class=\"malformed\"} 1").await?;
     worker.stops().await
+}
+
+#[tokio::test]
+async fn a_letter_the_broker_finds_too_long_holds_back_no_other() -> Result<()> {
+    let more = "max_payload: 16384".to_owned();
+    let world = World::with_nats(NatsSettings { more, ..NatsSettings::default() }).await?;
+    let context = world.context();
+    let mut lane = Lane::seize(context.clone(), world.own_lane().await?).await?;
+    for text in ["first", "second"] {
+        world.publish_bytes(&Kind::BalanceUpdated.subject_of(world.user), text.as_bytes().to_vec()).await?;
+    }
+    drain(&mut lane).await;
+    // Taken when the broker's limit was higher.
+    let longer =
+        "UPDATE dead_letters SET payload = convert_to(repeat('x', 20000), 'UTF8') WHERE payload = 'first'";
+    assert_eq!(sqlx::query(longer).execute(world.pool()).await?.rows_affected(), 1);
+    let subjects = vec!["dlq.trading.>".to_owned()];
+    let config =
+        async_nats::jetstream::stream::Config { name: NAME.to_owned(), subjects, ..Default::default() };
+    world.jetstream().create_stream(config).await?;
+    assert_eq!(publish_some(&context).await?, 2);
+    world.expect_count(UNPUBLISHED, 0).await?;
+    let mut omitted = Vec::new();
+    for sequence in 1..=2 {
+        let copy = copy(&world, sequence).await?;
+        omitted.push((copy.payload.len(), header(&copy, "Tiris-Payload-Omitted").ok()));
+    }
+    omitted.sort();
+    assert_eq!(omitted, [(0, Some("20000 bytes".to_owned())), ("second".len(), None)]);
+    Ok(())
 }
 
 #[tokio::test]
