@@ -261,13 +261,13 @@ struct DiscardWork<'a> {
 }
 
 impl Work for DiscardWork<'_> {
-    type Output = Told;
+    type Output = Message;
 
-    async fn run(&self, connection: &mut PgConnection) -> Result<Told> {
+    async fn run(&self, connection: &mut PgConnection) -> Result<Message> {
         dead_letters::discard(connection, self.id, self.reason, &Actor::Admin(self.admin.user())).await?;
         let after = json!({"reason": self.reason});
         record(connection, self.admin, "dead_letter.discard", Some(self.id), after).await?;
-        Ok(Told::new("The dead letter is discarded."))
+        Ok(Message::new("The dead letter is discarded."))
     }
 }
 
