@@ -1,10 +1,12 @@
 # Thin: the work is done by cargo and by the program tiris-dev (shared/src/bin/tiris-dev).
-# PROFILE=release builds optimised programs; TIRIS_DEV_DIR moves the folder .tiris.
+# PROFILE=release builds optimised programs; TIRIS_DEV_DIR moves the folder .tiris; LOGIN=1 adds a local provider to
+# sign in at.
 
 PROFILE ?= dev
 FLAGS := $(if $(filter release,$(PROFILE)),--release) --features tiris-shared/testing
 # Run as built: `cargo run` of one package would build it again with other features.
 DEV := $(or $(CARGO_TARGET_DIR),target)/$(if $(filter release,$(PROFILE)),release,debug)/tiris-dev
+LOGIN_FLAG := $(if $(filter-out 0,$(LOGIN)),--login)
 DENY_VERSION := 0.20.2
 
 .DEFAULT_GOAL := help
@@ -19,11 +21,11 @@ build: ## Build all programs
 $(DEV):
 	@$(MAKE) --no-print-directory build
 
-run: build ## Run everything with a demo bot and live balances, until Ctrl-C
-	@$(DEV) run
+run: build ## Run everything with a demo bot and live balances, until Ctrl-C; LOGIN=1: sign in by hand
+	@$(DEV) run $(LOGIN_FLAG)
 
-up: build ## Start everything but the bot in the background and write .tiris/env
-	@$(DEV) up
+up: build ## Start everything but the bot in the background and write .tiris/env; LOGIN=1 as well
+	@$(DEV) up $(LOGIN_FLAG)
 
 down: | $(DEV) ## Stop what runs; the data stays
 	@$(DEV) down
@@ -34,10 +36,12 @@ status: | $(DEV) ## Say what runs, and where
 clean-data: | $(DEV) ## Stop what runs and forget all data
 	@$(DEV) clean-data
 
-tools: | $(DEV) ## Install PostgreSQL and nats-server when they are missing
-	@$(DEV) tools
+tools: | $(DEV) ## Install PostgreSQL and nats-server when they are missing; LOGIN=1: the OpenID provider too
+	@$(DEV) tools $(LOGIN_FLAG)
 
-test: build tools ## Run the whole test suite
+# TIRIS_OPENID=required makes the tests fail that are skipped where the OpenID provider cannot be installed.
+test: build ## Run the whole test suite
+	@$(DEV) tools --tests
 	@cargo test --workspace $(FLAGS)
 
 # CHAOS_SECONDS, CHAOS_SEED, CHAOS_EVENTS and further variables: tiris-chaos --help tells.

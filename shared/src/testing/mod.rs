@@ -1,4 +1,5 @@
-//! Private PostgreSQL and NATS servers on free loopback ports, for the tests and for the development stack.
+//! Private PostgreSQL and NATS servers, and an OpenID provider, on free loopback ports, for the tests and for the
+//! development stack.
 //!
 //! Owns: finding server binaries, starting and ending processes, a database per test, waiting for a condition.
 //! Must not know: what the services do with all this.
@@ -44,6 +45,7 @@ mod command;
 mod database;
 mod leash;
 mod nats;
+mod openid_provider;
 mod place;
 mod port;
 mod postgres;
@@ -58,6 +60,9 @@ pub use command::ProcessCommand;
 pub use database::{TestDatabase, sweep_databases};
 pub use leash::keep_open_until_all_ended;
 pub use nats::{NatsServer, NatsSettings};
+pub use openid_provider::{
+    OPENID_PROVIDER_FILES, OpenIdProvider, OpenIdSettings, find_openid_provider, openid_provider_dir,
+};
 pub use place::{dev_dir, scratch_dir, workspace_root};
 pub use port::{free_port, free_port_or};
 pub use postgres::{PgServer, PgSettings, PgStop};

@@ -9,6 +9,7 @@ use crate::foreground::summary;
 use crate::install;
 use crate::lock::{self, Mode};
 use crate::say;
+use crate::sign_in::SignIn;
 use crate::signals::Signals;
 use crate::stack::Stack;
 use anyhow::{Context, Result, bail};
@@ -32,16 +33,16 @@ const DEATHS_WINDOW: Duration = Duration::from_secs(60);
 const DEATHS: usize = 20;
 
 /// Starts the stack and waits until it is ready. One that runs already is left alone.
-pub(crate) async fn up() -> Result<()> {
+pub(crate) async fn up(sign_in: SignIn) -> Result<()> {
     let folder = Folder::open()?;
-    install::run()?;
+    install::run(sign_in.into())?;
     let mut signals = Signals::listen()?;
     if lock::leader(&folder)?.is_some() {
         say!("The stack runs already.");
-        return wait_for_other(&folder).await;
+        return wait_for_other(&folder, sign_in).await;
     }
     say!("Starting in {}", folder.path().display());
-    let mut leader = start_leader(&folder)?;
+    let mut leader = start_leader(&folder, sign_in)?;
     let outcome = tokio::select! {
         outcome = wait_for(&folder, &mut leader) => outcome,
         () = signals.next() => {
@@ -55,11 +56,16 @@ pub(crate) async fn up() -> Result<()> {
     Ok(())
 }
 
-fn start_leader(folder: &Folder) -> Result<Child> {
+fn start_leader(folder: &Folder, sign_in: SignIn) -> Result<Child> {
     let log = File::create(folder.log("stack")).context("cannot write the log file of the stack")?;
     let program = std::env::current_exe().context("where is this program?")?;
     let mut command = Command::new(program);
-    command.arg("supervise").stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    command
+        .arg("supervise")
+        .args(sign_in.as_flag())
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log);
     command.spawn().context("cannot start the leader of the stack")
 }
 
@@ -83,10 +89,11 @@ async fn wait_for(folder: &Folder, leader: &mut Child) -> Result<Environment> {
     bail!("not ready within {} s: see {}", START_LIMIT.as_secs(), folder.log("stack").display())
 }
 
-async fn wait_for_other(folder: &Folder) -> Result<()> {
+async fn wait_for_other(folder: &Folder, sign_in: SignIn) -> Result<()> {
     let deadline = Instant::now() + START_LIMIT;
     while Instant::now() < deadline {
         if let Some(environment) = Environment::read(folder)? {
+            sign_in.check(&environment)?;
             say!("{}", summary(folder, &environment));
             return Ok(());
         }
@@ -99,7 +106,7 @@ async fn wait_for_other(folder: &Folder) -> Result<()> {
 }
 
 /// Leads the stack until a signal comes, reviving what dies.
-pub(crate) async fn supervise() -> Result<()> {
+pub(crate) async fn supervise(sign_in: SignIn) -> Result<()> {
     // Away from the terminal that started us; a leader of a process group already is.
     setsid().ok();
     let folder = Folder::open()?;
@@ -107,7 +114,7 @@ pub(crate) async fn supervise() -> Result<()> {
     if let Some(leader) = lock::take(&folder, Mode::Background).await? {
         bail!("the stack already runs, led by process {}", leader.pid);
     }
-    let mut stack = Stack::new(&folder)?;
+    let mut stack = Stack::new(&folder, sign_in)?;
     let outcome = tokio::select! {
         outcome = lead(&mut stack) => outcome,
         () = signals.next() => Ok(()),

@@ -5,6 +5,7 @@
 use crate::folder::Folder;
 use crate::people::Person;
 use crate::ports::Ports;
+use crate::sign_in::{self, SignIn};
 use anyhow::{Context, Result};
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -18,9 +19,14 @@ const OWNER_ONLY: u32 = 0o600;
 pub(crate) struct Environment(Vec<(String, String)>);
 
 impl Environment {
-    pub(crate) fn new(ports: &Ports, database_url: &str, demo: &Person, admin: &Person) -> Self {
+    pub(crate) fn new(
+        ports: &Ports,
+        sign_in: SignIn,
+        database_url: &str,
+        [demo, admin]: [&Person; 2],
+    ) -> Self {
         let http = |port: u16| format!("http://127.0.0.1:{port}");
-        let pairs = [
+        let mut pairs = vec![
             ("API_URL", http(ports.api)),
             ("API_ADMIN_URL", http(ports.api_admin)),
             ("INGEST_ADMIN_URL", http(ports.ingest_admin)),
@@ -30,6 +36,9 @@ impl Environment {
             ("ADMIN_TOKEN", admin.token.clone()),
             ("USER_ID", demo.user_id.clone()),
         ];
+        if sign_in == SignIn::On {
+            pairs.push((sign_in::REDIRECT_URI, sign_in::redirect_uri(ports)));
+        }
         Self(pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }
 

@@ -7,9 +7,10 @@ use crate::folder::Folder;
 use crate::lock::{self, Mode};
 use crate::people::DEMO_EMAIL;
 use crate::say;
-use crate::services::bot;
+use crate::services::{bot, stop_process};
+use crate::sign_in::{self, SignIn};
 use crate::signals::Signals;
-use crate::stack::{Stack, stop_process};
+use crate::stack::Stack;
 use crate::{install, live};
 use anyhow::{Result, anyhow, bail};
 use std::time::Duration;
@@ -19,22 +20,22 @@ use tiris_shared::testing::Process;
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Runs until a signal or until a part dies, which is an error.
-pub(crate) async fn run() -> Result<()> {
+pub(crate) async fn run(sign_in: SignIn) -> Result<()> {
     let folder = Folder::open()?;
-    install::run()?;
+    install::run(sign_in.into())?;
     let mut signals = Signals::listen()?;
     match lock::take(&folder, Mode::Foreground).await? {
-        None => lead(&folder, &mut signals).await,
-        Some(leader) if leader.mode == Mode::Background => join(&folder, &mut signals).await,
+        None => lead(&folder, sign_in, &mut signals).await,
+        Some(leader) if leader.mode == Mode::Background => join(&folder, sign_in, &mut signals).await,
         Some(leader) => {
             bail!("the stack already runs, led by process {}: stop it there or by `make down`", leader.pid)
         }
     }
 }
 
-async fn lead(folder: &Folder, signals: &mut Signals) -> Result<()> {
+async fn lead(folder: &Folder, sign_in: SignIn, signals: &mut Signals) -> Result<()> {
     say!("Starting in {}", folder.path().display());
-    let mut stack = Stack::new(folder)?;
+    let mut stack = Stack::new(folder, sign_in)?;
     let mut demo = None;
     let outcome = tokio::select! {
         outcome = work(folder, &mut stack, &mut demo) => outcome,
@@ -49,10 +50,11 @@ async fn lead(folder: &Folder, signals: &mut Signals) -> Result<()> {
 }
 
 /// Shows a stack of the background at work; it stays when we end.
-async fn join(folder: &Folder, signals: &mut Signals) -> Result<()> {
+async fn join(folder: &Folder, sign_in: SignIn, signals: &mut Signals) -> Result<()> {
     let Some(environment) = Environment::read(folder)? else {
         bail!("the stack is starting in the background: try again when it is ready (`make up` waits for it)");
     };
+    sign_in.check(&environment)?;
     say!("The stack runs in the background; this adds the bot. `make down` stops it.");
     let mut demo = None;
     let outcome = tokio::select! {
@@ -113,9 +115,10 @@ pub(crate) fn summary(folder: &Folder, environment: &Environment) -> String {
     format!(
         "\n  Swagger UI     {api}/docs\n  Database       {}\n  NATS           {}\n  Logs           {dir}/log\n  \
          Variables      {dir}/env   (set -a; . {dir}/env)\n\n  \
-         Token of {DEMO_EMAIL}, to paste into \"Authorize\":\n\n{}\n",
+         Token of {DEMO_EMAIL}, to paste into \"Authorize\":\n\n{}\n{}",
         environment.get("DATABASE_URL"),
         environment.get("NATS_URL"),
         environment.get("TOKEN"),
+        sign_in::instructions(environment),
     )
 }

@@ -11,7 +11,10 @@ mod live;
 mod lock;
 mod people;
 mod ports;
+mod redirect_page;
+mod schema;
 mod services;
+mod sign_in;
 mod signals;
 mod stack;
 
@@ -24,7 +27,9 @@ macro_rules! say {
 }
 pub(crate) use say;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
+use install::Extra;
+use sign_in::SignIn;
 use std::process::ExitCode;
 
 /// The private development stack of Tiris Backend: PostgreSQL, NATS, both binaries and a demo bot
@@ -42,9 +47,9 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run everything with a demo bot and show the balances, until Ctrl-C
-    Run,
+    Run(Login),
     /// Start everything but the bot in the background, wait until it is ready, write `env` into the folder
-    Up,
+    Up(Login),
     /// Stop what runs, in the foreground or in the background; the data stays
     Down,
     /// Stop what runs and forget all data
@@ -52,22 +57,44 @@ enum Command {
     /// Say what runs, and where
     Status,
     /// Install PostgreSQL and nats-server when this machine has none that will do
-    Tools,
+    Tools {
+        /// Also the OpenID provider of `--login`
+        #[arg(long)]
+        login: bool,
+        /// Also what single tests need; what cannot be installed is told, and they will be skipped
+        #[arg(long, conflicts_with = "login")]
+        tests: bool,
+    },
     /// What `up` starts in the background
     #[command(hide = true)]
-    Supervise,
+    Supervise(Login),
+}
+
+#[derive(Args)]
+struct Login {
+    /// Also a local OpenID provider, at which people sign in by hand as if it were Google
+    #[arg(long)]
+    login: bool,
+}
+
+impl From<Login> for SignIn {
+    fn from(login: Login) -> Self {
+        if login.login { Self::On } else { Self::Off }
+    }
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
-        Command::Run => foreground::run().await,
-        Command::Up => background::up().await,
+        Command::Run(login) => foreground::run(login.into()).await,
+        Command::Up(login) => background::up(login.into()).await,
         Command::Down => background::down().await,
         Command::CleanData => background::clean_data().await,
         Command::Status => background::status(),
-        Command::Tools => install::run(),
-        Command::Supervise => background::supervise().await,
+        Command::Tools { login: true, .. } => install::run(Extra::Provider),
+        Command::Tools { tests: true, .. } => install::run(Extra::ProviderIfPossible),
+        Command::Tools { .. } => install::run(Extra::Nothing),
+        Command::Supervise(login) => background::supervise(login.into()).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

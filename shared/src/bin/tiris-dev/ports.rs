@@ -4,6 +4,7 @@
 
 use crate::folder::Folder;
 use crate::say;
+use crate::sign_in::SignIn;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -17,25 +18,40 @@ pub(crate) struct Ports {
     pub(crate) api: u16,
     pub(crate) api_admin: u16,
     pub(crate) ingest_admin: u16,
+    pub(crate) provider: u16,
+    pub(crate) redirect_page: u16,
 }
 
 /// PostgreSQL's own usual port is left to the system's server.
-const USUAL: Ports = Ports { postgres: 54329, nats: 4222, api: 8080, api_admin: 9464, ingest_admin: 9465 };
+const USUAL: Ports = Ports {
+    postgres: 54329,
+    nats: 4222,
+    api: 8080,
+    api_admin: 9464,
+    ingest_admin: 9465,
+    provider: 9400,
+    redirect_page: 8081,
+};
 
 impl Ports {
     /// The ports of the last time, at first the usual ones; another where somebody else listens now.
-    pub(crate) fn choose(folder: &Folder) -> Result<Self> {
+    pub(crate) fn choose(folder: &Folder, sign_in: SignIn) -> Result<Self> {
         let file = folder.ports_file();
         // Unreadable means made by another version: begin anew.
         let last =
             fs::read(&file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or(USUAL);
-        let ports = Self {
+        let mut ports = Self {
             postgres: choose("PostgreSQL", last.postgres)?,
             nats: choose("NATS", last.nats)?,
             api: choose("the API", last.api)?,
             api_admin: choose("the API's health and metrics", last.api_admin)?,
             ingest_admin: choose("ingest's health and metrics", last.ingest_admin)?,
+            ..last
         };
+        if sign_in == SignIn::On {
+            ports.provider = choose("the OpenID provider", last.provider)?;
+            ports.redirect_page = choose("the page logins come back to", last.redirect_page)?;
+        }
         fs::write(&file, serde_json::to_vec(&ports)?)
             .with_context(|| format!("cannot write {}", file.display()))?;
         Ok(ports)

@@ -1,20 +1,23 @@
-//! How our own programs are started in the stack.
+//! How our own programs are started and ended in the stack.
 //!
 //! Owns: their arguments and environment. Must not know: the order of starts and ends.
 
 use crate::environment::Environment;
 use crate::folder::Folder;
 use crate::ports::Ports;
+use crate::sign_in;
 use anyhow::Result;
 use nix::sys::signal::Signal;
 use std::path::Path;
 use std::time::Duration;
-use tiris_shared::testing::{Process, ProcessCommand, binary};
+use tiris_shared::testing::{OpenIdProvider, Process, ProcessCommand, binary};
 
 /// Shorter than in production: one worker, whose successor has to wait for it after a crash.
 const LEASE_SECONDS: u32 = 2;
 /// From start to ready, with everything it needs running.
 const READY_LIMIT: Duration = Duration::from_secs(60);
+/// Longer than the services allow themselves to finish what they are at.
+const STOP_LIMIT: Duration = Duration::from_secs(30);
 /// Events a second of the demo bot: enough to see money move, slow enough to follow.
 const BOT_RATE: &str = "5";
 
@@ -25,17 +28,23 @@ pub(crate) struct Services<'a> {
     pub(crate) ports: Ports,
     pub(crate) database_url: String,
     pub(crate) nats_url: String,
+    pub(crate) provider: Option<&'a OpenIdProvider>,
 }
 
 impl Services<'_> {
     pub(crate) fn api(&self) -> Result<Process> {
         let listen = format!("127.0.0.1:{}", self.ports.api);
-        let command = self.service("tiris-api", "serve", self.ports.api_admin)?;
-        command
+        let mut command = self
+            .service("tiris-api", "serve", self.ports.api_admin)?
             .env("TIRIS_API_LISTEN", listen)
             .env("TIRIS_JWT_KEY_FILE", self.folder.key_file())
-            .env("TIRIS_ENCRYPTION_FILE", self.folder.encryption_file())
-            .spawn()
+            .env("TIRIS_ENCRYPTION_FILE", self.folder.encryption_file());
+        if let Some(provider) = self.provider {
+            for (name, value) in sign_in::api(provider, &self.ports) {
+                command = command.env(name, value);
+            }
+        }
+        command.spawn()
     }
 
     pub(crate) fn ingest(&self) -> Result<Process> {
@@ -66,6 +75,12 @@ pub(crate) fn bot(folder: &Folder, environment: &Environment) -> Result<Process>
         command = command.env(name, value);
     }
     command.spawn()
+}
+
+/// Asks a service or bot to end; kills it when it does not.
+pub(crate) async fn stop_process(mut process: Process) -> Option<anyhow::Error> {
+    let late = process.terminate(STOP_LIMIT).await.err()?;
+    process.kill().await.err().or(Some(late))
 }
 
 /// A program that is ended orderly also when we are killed, and whose log is shown only by us.

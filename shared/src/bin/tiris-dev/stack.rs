@@ -4,49 +4,58 @@
 
 use crate::environment::Environment;
 use crate::folder::Folder;
-use crate::people;
 use crate::ports::Ports;
-use crate::say;
-use crate::services::{Services, quiet, wait_until_ready};
-use anyhow::{Context, Result, bail};
-use sqlx::{Connection, Executor, PgConnection};
-use std::time::Duration;
-use tiris_shared::testing::{NatsServer, NatsSettings, PgServer, PgSettings, PgStop, Process};
-
-/// The database both binaries use.
-const DATABASE: &str = "tiris";
-const MIGRATE_LIMIT: Duration = Duration::from_secs(600);
-/// Longer than the services allow themselves to finish what they are at.
-const STOP_LIMIT: Duration = Duration::from_secs(30);
+use crate::redirect_page::RedirectPage;
+use crate::schema::{self, DATABASE};
+use crate::services::{Services, stop_process, wait_until_ready};
+use crate::sign_in::{self, SignIn};
+use crate::{people, say};
+use anyhow::{Result, bail};
+use tiris_shared::testing::{
+    NatsServer, NatsSettings, OpenIdProvider, PgServer, PgSettings, PgStop, Process,
+};
 
 /// One process of the stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
     Postgres,
     Nats,
+    Provider,
     Api,
     Ingest,
 }
 
 /// What the services start from: sources before users.
-const PARTS: [Part; 4] = [Part::Postgres, Part::Nats, Part::Api, Part::Ingest];
+const PARTS: [Part; 5] = [Part::Postgres, Part::Nats, Part::Provider, Part::Api, Part::Ingest];
 
 /// The parts that were started.
 #[derive(Debug)]
 pub(crate) struct Stack {
     folder: Folder,
+    sign_in: SignIn,
     ports: Ports,
     postgres: Option<PgServer>,
     nats: Option<NatsServer>,
+    provider: Option<OpenIdProvider>,
+    redirect_page: Option<RedirectPage>,
     api: Option<Process>,
     ingest: Option<Process>,
 }
 
 impl Stack {
     /// Chooses the ports; nothing runs yet.
-    pub(crate) fn new(folder: &Folder) -> Result<Self> {
-        let ports = Ports::choose(folder)?;
-        Ok(Self { folder: folder.clone(), ports, postgres: None, nats: None, api: None, ingest: None })
+    pub(crate) fn new(folder: &Folder, sign_in: SignIn) -> Result<Self> {
+        Ok(Self {
+            folder: folder.clone(),
+            sign_in,
+            ports: Ports::choose(folder, sign_in)?,
+            postgres: None,
+            nats: None,
+            provider: None,
+            redirect_page: None,
+            api: None,
+            ingest: None,
+        })
     }
 
     /// Starts everything, waits until it is ready, and writes the environment file. To be followed by
@@ -56,15 +65,19 @@ impl Stack {
         for part in [Part::Postgres, Part::Nats] {
             self.start_part(part).await?;
         }
-        make_database(&self.database_url("postgres")).await?;
-        self.migrate().await?;
+        schema::make_database(&self.database_url("postgres")).await?;
         let (url, key) = (self.database_url(DATABASE), self.folder.key_file());
+        schema::migrate(&self.folder, &url).await?;
         let demo = people::demo(&url, &key).await?;
         let admin = people::admin(&url, &key).await?;
+        if self.sign_in == SignIn::On {
+            self.redirect_page = Some(RedirectPage::serve(self.ports.redirect_page).await?);
+            self.start_part(Part::Provider).await?;
+        }
         for part in [Part::Api, Part::Ingest] {
             self.start_part(part).await?;
         }
-        let environment = Environment::new(&self.ports, &url, &demo, &admin);
+        let environment = Environment::new(&self.ports, self.sign_in, &url, [&demo, &admin]);
         environment.write(&self.folder)?;
         Ok(environment)
     }
@@ -81,6 +94,11 @@ impl Stack {
                     NatsSettings { port: Some(self.ports.nats), durable: true, ..NatsSettings::default() };
                 self.nats = Some(NatsServer::start(&self.folder.nats(), settings).await?);
                 say!("  NATS           127.0.0.1:{}", self.ports.nats);
+            }
+            Part::Provider => {
+                let settings = sign_in::provider(&self.folder, &self.ports);
+                self.provider = Some(OpenIdProvider::start(&settings).await?);
+                say!("  OpenID         127.0.0.1:{}", self.ports.provider);
             }
             Part::Api => {
                 let api = self.services().api()?;
@@ -134,6 +152,10 @@ impl Stack {
         for service in [self.ingest.take(), self.api.take()].into_iter().flatten() {
             trouble.extend(stop_process(service).await);
         }
+        self.redirect_page = None;
+        if let Some(mut provider) = self.provider.take() {
+            trouble.extend(provider.stop().await.err());
+        }
         if let Some(mut nats) = self.nats.take() {
             trouble.extend(nats.stop().await.err());
         }
@@ -147,23 +169,11 @@ impl Stack {
         bail!("not everything stopped by itself: {}", trouble.join("; "))
     }
 
-    async fn migrate(&self) -> Result<()> {
-        let log = self.folder.log("tiris-migrate");
-        let command =
-            quiet("tiris-migrate", &log)?.arg("up").env("DATABASE_URL", self.database_url(DATABASE));
-        let mut process = command.spawn()?;
-        let status = process.wait(MIGRATE_LIMIT).await?;
-        if !status.success() {
-            bail!("tiris-migrate up failed ({status}):\n{}", process.log_tail());
-        }
-        say!("  schema         current");
-        Ok(())
-    }
-
     fn process(&mut self, part: Part) -> Option<&mut Process> {
         match part {
             Part::Postgres => self.postgres.as_mut()?.process(),
             Part::Nats => self.nats.as_mut()?.process(),
+            Part::Provider => self.provider.as_mut().map(OpenIdProvider::process),
             Part::Api => self.api.as_mut(),
             Part::Ingest => self.ingest.as_mut(),
         }
@@ -175,29 +185,11 @@ impl Stack {
             ports: self.ports,
             database_url: self.database_url(DATABASE),
             nats_url: self.nats.as_ref().map(NatsServer::url).unwrap_or_default(),
+            provider: self.provider.as_ref(),
         }
     }
 
     fn database_url(&self, database: &str) -> String {
         self.postgres.as_ref().map(|server| server.url(database)).unwrap_or_default()
     }
-}
-
-/// Asks a service or bot to end; kills it when it does not.
-pub(crate) async fn stop_process(mut process: Process) -> Option<anyhow::Error> {
-    let late = process.terminate(STOP_LIMIT).await.err()?;
-    process.kill().await.err().or(Some(late))
-}
-
-/// Makes the database unless it is there.
-async fn make_database(server_url: &str) -> Result<()> {
-    let mut connection = PgConnection::connect(server_url).await.context("cannot connect to PostgreSQL")?;
-    let there: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
-        .bind(DATABASE)
-        .fetch_one(&mut connection)
-        .await?;
-    if !there {
-        connection.execute("CREATE DATABASE tiris").await.context("cannot make the database")?;
-    }
-    connection.close().await.map_err(Into::into)
 }

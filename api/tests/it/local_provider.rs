@@ -1,0 +1,214 @@
+//! Signing in at a real OpenID provider, the one of `make run LOGIN=1`, by its form as a browser would.
+
+use crate::sign_in::Begun;
+use crate::stub::{REDIRECT, carried};
+use crate::world::{Answer, World, text};
+use reqwest::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
+use reqwest::{Client, RequestBuilder, Response, Url, redirect};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::time::Duration;
+use tiris_api::settings::{GoogleSettings, ProviderSettings};
+use tiris_shared::testing::{OpenIdProvider, OpenIdSettings, find_openid_provider};
+
+const CLIENT: &str = "the-client";
+const SECRET: &str = "the-secret";
+const REQUEST_LIMIT: Duration = Duration::from_secs(30);
+/// Pages between the first click and the way back, with room.
+const PAGES_MAX: usize = 12;
+/// Set to `required` where the provider must be there.
+const REQUIREMENT: &str = "TIRIS_OPENID";
+
+/// A provider, and an API that knows it by this secret; `None` on a machine that has no provider.
+async fn world(secret: &str) -> Option<(World, OpenIdProvider)> {
+    if let Err(error) = find_openid_provider() {
+        assert_ne!(std::env::var(REQUIREMENT).as_deref(), Ok("required"), "{error:#}");
+        // Past the test runner, which shows what a test prints only when it fails.
+        let skipped = format!("SKIPPED: signing in at a real provider was not tested: {error:#}\n");
+        std::io::stderr().write_all(skipped.as_bytes()).expect("a line");
+        return None;
+    }
+    let client = OpenIdSettings {
+        client_id: CLIENT.to_owned(),
+        client_secret: SECRET.to_owned(),
+        redirect_uris: vec![REDIRECT.to_owned()],
+        ..OpenIdSettings::default()
+    };
+    let provider = OpenIdProvider::start(&client).await.expect("a provider");
+    let url = |text: String| Url::parse(&text).expect("a URL");
+    let google = GoogleSettings {
+        client_id: CLIENT.to_owned(),
+        client_secret: secret.into(),
+        issuer: provider.issuer().to_owned(),
+        auth_url: url(provider.auth_url()),
+        token_url: url(provider.token_url()),
+        jwks_url: url(provider.jwks_url()),
+    };
+    let settings = ProviderSettings {
+        redirect_uris: vec![REDIRECT.to_owned()],
+        offered: vec!["google".to_owned()],
+        google: Some(google),
+        wechat: None,
+    };
+    Some((World::start_with(|all| all.providers = settings).await, provider))
+}
+
+/// What a browser does: it keeps cookies, follows redirects, and sends the forms a person fills in.
+struct Browser {
+    http: Client,
+    cookies: BTreeMap<String, String>,
+}
+
+impl Browser {
+    fn new() -> Self {
+        tiris_shared::tls::choose_provider();
+        let http =
+            Client::builder().timeout(REQUEST_LIMIT).redirect(redirect::Policy::none()).no_proxy().build();
+        Self { http: http.expect("a client"), cookies: BTreeMap::new() }
+    }
+
+    /// Signs in at the provider by its form and answers what the page of `REDIRECT` is opened with.
+    async fn sign_in(&mut self, auth_url: &str, email: &str) -> BTreeMap<String, String> {
+        let mut url = Url::parse(auth_url).expect("a URL");
+        let mut page = self.send(self.http.get(url.clone())).await;
+        for _ in 0..PAGES_MAX {
+            if let Some(location) = page.headers().get(LOCATION) {
+                url = url.join(location.to_str().expect("an address")).expect("an address");
+                if url.as_str().starts_with(REDIRECT) {
+                    return url.query_pairs().into_owned().collect();
+                }
+                page = self.send(self.http.get(url.clone())).await;
+                continue;
+            }
+            let status = page.status();
+            let html = page.text().await.expect("a page");
+            assert_eq!(status, 200, "{html}");
+            url = url.join(&between(&html, " action=\"", "\"")).expect("an address");
+            let mut filled_in = hidden_fields(&html);
+            if html.contains("name=\"login\"") {
+                filled_in.extend([("login", email), ("password", "any")].map(owned));
+            }
+            let post = self.http.post(url.clone()).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+            page = self.send(post.body(encoded(&filled_in))).await;
+        }
+        panic!("the provider leads nowhere: {url}");
+    }
+
+    async fn send(&mut self, request: RequestBuilder) -> Response {
+        let cookies: Vec<String> =
+            self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let answer = request.header(COOKIE, cookies.join("; ")).send().await.expect("an answer");
+        for cookie in answer.headers().get_all(SET_COOKIE) {
+            let pair = cookie.to_str().expect("text").split(';').next().unwrap_or_default();
+            let (name, value) = pair.split_once('=').expect("a pair");
+            match value {
+                "" => self.cookies.remove(name),
+                value => self.cookies.insert(name.to_owned(), value.to_owned()),
+            };
+        }
+        answer
+    }
+}
+
+fn owned((name, value): (&str, &str)) -> (String, String) {
+    (name.to_owned(), value.to_owned())
+}
+
+fn hidden_fields(html: &str) -> Vec<(String, String)> {
+    let inputs = html.split("<input ").skip(1).filter(|input| input.starts_with("type=\"hidden\""));
+    inputs.map(|input| (between(input, "name=\"", "\""), between(input, "value=\"", "\""))).collect()
+}
+
+fn encoded(fields: &[(String, String)]) -> String {
+    let mut url = Url::parse("http://form").expect("a URL");
+    url.query_pairs_mut().extend_pairs(fields);
+    url.query().unwrap_or_default().to_owned()
+}
+
+fn between(text: &str, before: &str, after: &str) -> String {
+    let rest = text.split_once(before).unwrap_or_else(|| panic!("no {before:?} in {text}")).1;
+    rest.split(after).next().unwrap_or_default().to_owned()
+}
+
+/// The address with another value of a parameter.
+fn with_parameter(address: &str, name: &str, value: &str) -> String {
+    let mut url = Url::parse(address).expect("a URL");
+    let mut parameters = carried(address);
+    assert!(parameters.insert(name.to_owned(), value.to_owned()).is_some(), "no {name} in {address}");
+    url.query_pairs_mut().clear().extend_pairs(parameters);
+    url.into()
+}
+
+async fn sign_in(world: &World, browser: &mut Browser, email: &str) -> Answer {
+    let login = Begun::at(world, "google").await;
+    let back = browser.sign_in(&login.auth_url, email).await;
+    assert_eq!(back["state"], login.state);
+    login.end(world, &back["code"]).await
+}
+
+#[tokio::test]
+async fn a_person_signs_in_by_the_form_of_a_real_provider_and_is_known_the_second_time() {
+    let Some((world, _provider)) = world(SECRET).await else { return };
+    let mut browser = Browser::new();
+    let first = sign_in(&world, &mut browser, "ann@example.com").await;
+    let person = first.data()["user"].clone();
+    assert_eq!((&person["username"], &person["email"]), (&json!("ann"), &json!("ann@example.com")));
+    assert!(person["email_verified_at"].is_string(), "{person}");
+    let bearer = format!("Bearer {}", text(&first.data()["access_token"]));
+    let me = world.ask(reqwest::Method::GET, "/v1/users/me", &[("authorization", &bearer)], None).await;
+    assert_eq!(me.data(), &person);
+    for mut browser in [browser, Browser::new()] {
+        let again = sign_in(&world, &mut browser, "ann@example.com").await;
+        assert_eq!(again.data()["user"]["id"], person["id"]);
+        let other = sign_in(&world, &mut browser, "bob@example.com").await;
+        assert_eq!(other.data()["user"]["username"], "bob", "the same browser, another person");
+    }
+    let unverified = sign_in(&world, &mut Browser::new(), "unverified@example.com").await;
+    assert_eq!(unverified.data()["user"]["email"], Value::Null, "nobody vouches for it");
+}
+
+#[tokio::test]
+async fn what_a_real_provider_did_not_mean_for_this_login_signs_nobody_in() {
+    let Some((world, _provider)) = world(SECRET).await else { return };
+    let invalid_code = (400, "INVALID_AUTHORIZATION_CODE");
+    let email = "ann@example.com";
+    let mut browser = Browser::new();
+
+    let login = Begun::at(&world, "google").await;
+    let back = browser.sign_in(&login.auth_url, email).await;
+    let mut callback = login.callback(&back["code"]);
+    callback["state"] = json!("another");
+    assert_eq!(world.post("/v1/auth/callback", callback).await.refusal(), (400, "STATE_MISMATCH"));
+
+    let other = Begun::at(&world, "google").await;
+    assert_eq!(other.end(&world, &back["code"]).await.refusal(), invalid_code, "another login's code");
+
+    let login = Begun::at(&world, "google").await;
+    let other_nonce = with_parameter(&login.auth_url, "nonce", "another");
+    let code = browser.sign_in(&other_nonce, email).await["code"].clone();
+    assert_eq!(login.end(&world, &code).await.refusal(), (400, "OAUTH_ERROR"), "another nonce");
+
+    let login = Begun::at(&world, "google").await;
+    let other_proof = with_parameter(&login.auth_url, "code_challenge", &"A".repeat(43));
+    let code = browser.sign_in(&other_proof, email).await["code"].clone();
+    assert_eq!(login.end(&world, &code).await.refusal(), invalid_code, "another proof");
+
+    let login = Begun::at(&world, "google").await;
+    let elsewhere = with_parameter(&login.auth_url, "redirect_uri", "https://evil.example/");
+    let refused = browser.send(browser.http.get(elsewhere)).await;
+    assert_eq!((refused.status().as_u16(), refused.headers().get(LOCATION)), (400, None));
+
+    let people: i64 = sqlx::query_scalar("SELECT count(*) FROM users")
+        .fetch_one(world.database.pool())
+        .await
+        .expect("a count");
+    assert_eq!(people, 0);
+}
+
+#[tokio::test]
+async fn a_real_provider_that_does_not_know_our_secret_is_told_apart_from_a_bad_code() {
+    let Some((world, _provider)) = world("another secret").await else { return };
+    let answer = sign_in(&world, &mut Browser::new(), "ann@example.com").await;
+    assert_eq!(answer.refusal(), (400, "OAUTH_ERROR"));
+}
