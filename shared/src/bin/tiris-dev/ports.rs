@@ -12,6 +12,7 @@ use tiris_shared::testing::free_port_or;
 
 /// One port of 127.0.0.1 for each listener.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(default)]
 pub(crate) struct Ports {
     pub(crate) postgres: u16,
     pub(crate) nats: u16,
@@ -22,24 +23,28 @@ pub(crate) struct Ports {
     pub(crate) redirect_page: u16,
 }
 
-/// PostgreSQL's own usual port is left to the system's server.
-const USUAL: Ports = Ports {
-    postgres: 54329,
-    nats: 4222,
-    api: 8080,
-    api_admin: 9464,
-    ingest_admin: 9465,
-    provider: 9400,
-    redirect_page: 8081,
-};
+impl Default for Ports {
+    /// The usual ones; PostgreSQL's own is left to the system's server.
+    fn default() -> Self {
+        Self {
+            postgres: 54329,
+            nats: 4222,
+            api: 8080,
+            api_admin: 9464,
+            ingest_admin: 9465,
+            provider: 9400,
+            redirect_page: 8081,
+        }
+    }
+}
 
 impl Ports {
     /// The ports of the last time, at first the usual ones; another where somebody else listens now.
     pub(crate) fn choose(folder: &Folder, sign_in: SignIn) -> Result<Self> {
         let file = folder.ports_file();
-        // Unreadable means made by another version: begin anew.
-        let last =
-            fs::read(&file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or(USUAL);
+        // Unreadable means made by another version: begin anew. One may also know fewer parts.
+        let last: Self =
+            fs::read(&file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
         let mut ports = Self {
             postgres: choose("PostgreSQL", last.postgres)?,
             nats: choose("NATS", last.nats)?,
