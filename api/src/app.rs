@@ -11,6 +11,7 @@ use crate::outgoing::Outgoing;
 use crate::routes;
 use crate::settings::Settings;
 use crate::state::State;
+use crate::stream::Streams;
 use anyhow::Context;
 use poem::endpoint::BoxEndpoint;
 use poem::listener::{Acceptor, Listener, TcpAcceptor, TcpListener};
@@ -34,6 +35,7 @@ pub struct App {
     readiness: Readiness,
     pool: PgPool,
     shutdown_timeout: Duration,
+    streams: Arc<Streams>,
 }
 
 impl App {
@@ -63,12 +65,23 @@ impl App {
             }
         });
         let readiness = readiness.with("sign_in", move || std::future::ready(known.check(environment)));
-        let state =
-            State::new(pool.clone(), Arc::clone(&keys), secrets, exchanges, providers, readiness.clone());
+        let streams = Arc::new(Streams::new(&settings.live, &settings.database).await?);
+        let woken = Arc::clone(&streams);
+        let readiness =
+            readiness.with("nats", move || std::future::ready(Ok(woken.wakes.describe().to_owned())));
+        let state = State::new(
+            pool.clone(),
+            Arc::clone(&keys),
+            secrets,
+            exchanges,
+            providers,
+            Arc::clone(&streams),
+            readiness.clone(),
+        );
         let endpoint = routes::endpoint(settings, state, &keys);
         let shutdown_timeout = settings.service.shutdown_timeout;
         let acceptor = watching(acceptor, settings);
-        Ok(Self { acceptor, address, endpoint, readiness, pool, shutdown_timeout })
+        Ok(Self { acceptor, address, endpoint, readiness, pool, shutdown_timeout, streams })
     }
 
     /// The address that was bound.
@@ -85,8 +98,14 @@ impl App {
 
     /// Serves until `stop`; then takes no new requests and gives the running ones the configured time.
     pub async fn run_until(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let streams = self.streams;
+        let stopped = async move {
+            stop.cancelled().await;
+            // They have no end of their own, and their clients come again elsewhere.
+            streams.stopping.cancel();
+        };
         Server::new_with_acceptor(self.acceptor)
-            .run_with_graceful_shutdown(self.endpoint, stop.cancelled_owned(), Some(self.shutdown_timeout))
+            .run_with_graceful_shutdown(self.endpoint, stopped, Some(self.shutdown_timeout))
             .await
             .context("the listener failed")?;
         self.pool.close().await;

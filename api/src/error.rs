@@ -3,6 +3,7 @@
 //! Owns: every status and code. Must not know: routes and handlers.
 
 use crate::exchange::ExchangeError;
+use crate::stream::STREAMS_PER_USER_MAX;
 use poem::error::{MethodNotAllowedError, NotFoundError, ReadBodyError, ResponseError};
 use poem::http::StatusCode;
 use poem_openapi::error::{
@@ -10,6 +11,9 @@ use poem_openapi::error::{
 };
 use tiris_shared::error::Error;
 use tiris_shared::ledger::Rejection;
+
+/// By then a client that went without a word has been noticed.
+const STREAM_RETRY_SECONDS: u32 = 15;
 
 /// Everything a request can be answered with instead of success.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +50,9 @@ pub(crate) enum Problem {
     /// The request took longer than it may.
     #[error("the request took too long")]
     TimedOut,
+    /// The caller has as many live streams as one may have.
+    #[error("too many live streams")]
+    TooManyStreams,
     /// A check of readiness fails; which ones.
     #[error("not ready: {0}")]
     NotReady(String),
@@ -61,15 +68,22 @@ pub(crate) struct Told {
     pub(crate) message: String,
     /// For a developer: which field, which limit.
     pub(crate) details: Option<String>,
+    /// Seconds after which it is worth trying again.
+    pub(crate) retry_after: Option<u32>,
 }
 
 impl Told {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), details: None }
+        Self { status, code, message: message.into(), details: None, retry_after: None }
     }
 
     fn with(mut self, details: impl Into<String>) -> Self {
         self.details = Some(details.into());
+        self
+    }
+
+    fn after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
         self
     }
 }
@@ -111,6 +125,13 @@ impl Problem {
                 "SERVICE_UNAVAILABLE",
                 "The request took too long. Please try again.",
             ),
+            Self::TooManyStreams => Told::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "RATE_LIMITED",
+                "You follow the live stream too often at once.",
+            )
+            .with(format!("a user may have at most {STREAMS_PER_USER_MAX} streams of a process"))
+            .after(STREAM_RETRY_SECONDS),
             Self::NotReady(which) => {
                 Told::new(StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", "The service is not ready.")
                     .with(format!("failing: {which}"))

@@ -26,5 +26,6 @@ mod rate;
 mod resource;
 mod routes;
 mod state;
+mod stream;
 mod value;
 mod version;

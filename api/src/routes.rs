@@ -6,10 +6,10 @@ use crate::auth::keys::Keys;
 use crate::document::{self, Operations};
 use crate::middleware::client::{self, Proxies};
 use crate::middleware::cors::Cors;
-use crate::middleware::{allow, headers, limit, measure, timeout, trace, wrap};
+use crate::middleware::{allow, headers, limit, measure, timeout, trace, wake, wrap};
 use crate::rate::Limits;
 use crate::resource::{
-    Bots, DeadLetters, EventStatus, ExchangeBindings, Replays, Root, SignIn, SubAccounts, TradingLogs,
+    Bots, DeadLetters, EventStatus, ExchangeBindings, Live, Replays, Root, SignIn, SubAccounts, TradingLogs,
     Tradings, Transactions, UserAdmin, Users,
 };
 use crate::settings::Settings;
@@ -24,7 +24,7 @@ use tiris_shared::config::Environment;
 type Api = (
     (Root, SignIn, Users, UserAdmin),
     (ExchangeBindings, Tradings, SubAccounts, Transactions, TradingLogs),
-    (EventStatus, DeadLetters, Replays, Bots),
+    (EventStatus, DeadLetters, Replays, Bots, Live),
 );
 
 /// The documented operations.
@@ -32,7 +32,7 @@ pub(crate) fn service() -> OpenApiService<Api, ()> {
     let api = (
         (Root, SignIn, Users, UserAdmin),
         (ExchangeBindings, Tradings, SubAccounts, Transactions, TradingLogs),
-        (EventStatus, DeadLetters, Replays, Bots),
+        (EventStatus, DeadLetters, Replays, Bots, Live),
     );
     OpenApiService::new(api, "Tiris API", env!("CARGO_PKG_VERSION"))
         .description(
@@ -62,6 +62,7 @@ pub(crate) fn endpoint(settings: &Settings, state: State, keys: &Keys) -> BoxEnd
         .at("/docs", get(bare(HTML, page.clone())))
         .at("/docs/", get(bare(HTML, page)))
         .nest("/", service)
+        .around(wake::wake)
         .around(move |next, request| timeout::bound(next, request, time))
         .around(limit::count)
         .around(wrap::wrap)

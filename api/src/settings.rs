@@ -2,9 +2,11 @@
 //!
 //! Owns: names, defaults and checks. Must not know: what the settings are used for.
 
+mod live;
 mod protection;
 mod providers;
 
+pub use live::LiveSettings;
 pub use protection::{ProtectionArgs, ProtectionSettings, RateSettings};
 pub use providers::{GoogleSettings, ProviderArgs, ProviderSettings, WechatSettings};
 
@@ -14,7 +16,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use tiris_shared::config::{
-    ConfigError, DatabaseArgs, DatabaseConfig, Environment, Problems, ServiceArgs, ServiceConfig, is_loopback,
+    ConfigError, DatabaseArgs, DatabaseConfig, Environment, OptionalNatsArgs, Problems, ServiceArgs,
+    ServiceConfig, is_loopback,
 };
 use tiris_shared::crypto::{EncryptionArgs, EncryptionConfig};
 
@@ -91,6 +94,8 @@ pub struct ServeArgs {
     #[command(flatten)]
     database: DatabaseArgs,
     #[command(flatten)]
+    nats: OptionalNatsArgs,
+    #[command(flatten)]
     service: ServiceArgs,
 }
 
@@ -115,6 +120,8 @@ pub struct Settings {
     pub protection: ProtectionSettings,
     /// How to reach PostgreSQL.
     pub database: DatabaseConfig,
+    /// How live streams are woken.
+    pub live: LiveSettings,
     /// Environment, admin listener, log and shutdown.
     pub service: ServiceConfig,
 }
@@ -128,6 +135,7 @@ impl ServeArgs {
             problems.parse_within("TIRIS_REQUEST_SECONDS", &self.request_seconds, 1, REQUEST_SECONDS_MAX);
         let request_timeout = seconds.map(|seconds| Duration::from_secs(u64::from(seconds)));
         let environment = self.service.environment();
+        let live = LiveSettings::new(self.nats.check(environment, &mut problems));
         let service = self.service.check(ADMIN_LISTEN_DEFAULT, &mut problems);
         let cors_origins = origins(&self.cors_origins, environment, &mut problems);
         let database = self.database.check(environment, &mut problems);
@@ -147,6 +155,7 @@ impl ServeArgs {
                 providers: providers?,
                 protection: protection?,
                 database: database?,
+                live,
                 service: service?,
             })
         };

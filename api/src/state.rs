@@ -7,6 +7,7 @@ use crate::auth::provider::Providers;
 use crate::auth::session::Sessions;
 use crate::exchange::Exchanges;
 use crate::rate::Budget;
+use crate::stream::Streams;
 use sea_orm::{DatabaseConnection, SqlxPostgresConnector};
 use sqlx::PgPool;
 use std::sync::Arc;
@@ -36,23 +37,37 @@ pub(crate) struct Parts {
     pub(crate) providers: Arc<Providers>,
     /// How many refused sign-ins are kept.
     pub(crate) refusals_kept: Budget,
+    /// Who follows what happens.
+    pub(crate) streams: Arc<Streams>,
     /// What makes the process ready.
     pub(crate) readiness: Readiness,
 }
 
 impl State {
+    #[expect(clippy::too_many_arguments, reason = "each is a handle of its own")]
     pub(crate) fn new(
         pool: PgPool,
         keys: Arc<Keys>,
         secrets: Secrets,
         exchanges: Exchanges,
         providers: Arc<Providers>,
+        streams: Arc<Streams>,
         readiness: Readiness,
     ) -> Self {
         let db = SqlxPostgresConnector::from_sqlx_postgres_pool(pool.clone());
         let sessions = Sessions::new(keys, pool.clone());
         let refusals_kept = Budget::per_minute(REFUSALS_KEPT);
-        Self(Arc::new(Parts { pool, db, sessions, secrets, exchanges, providers, refusals_kept, readiness }))
+        Self(Arc::new(Parts {
+            pool,
+            db,
+            sessions,
+            secrets,
+            exchanges,
+            providers,
+            refusals_kept,
+            streams,
+            readiness,
+        }))
     }
 }
 

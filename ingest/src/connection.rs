@@ -3,10 +3,14 @@
 //! With consumers that acknowledge nothing, a delivery lost in a reconnect leaves no trace; so every reader compares
 //! the count of disconnects with the one it was opened at.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tiris_shared::config::NatsConfig;
 use tiris_shared::error::{Error, Result};
+use tiris_shared::ids::UserId;
+use tiris_shared::nats;
+use uuid::Uuid;
 
 /// A JetStream context that knows how often its connection was lost.
 #[derive(Clone, Debug)]
@@ -23,7 +27,7 @@ impl Connection {
     pub async fn open(config: &NatsConfig) -> Result<Self> {
         let disconnects = Arc::new(AtomicU64::new(0));
         let count = disconnects.clone();
-        let options = tiris_shared::nats::options(config, "tiris-ingest").await?;
+        let options = nats::options(config, "tiris-ingest").await?;
         let client = options
             .retry_on_initial_connect()
             .event_callback(move |event| {
@@ -48,6 +52,13 @@ impl Connection {
             .map_err(|error| Error::Unavailable { what: "NATS", source: error.into() })?;
         let jetstream = async_nats::jetstream::new(client.clone());
         Ok(Self { client, jetstream, disconnects })
+    }
+
+    /// Wakes the live streams of users of whom something was committed; nothing waits for it and it cannot fail.
+    pub fn tell_committed(&self, users: &BTreeSet<Uuid>) {
+        for user in users {
+            nats::tell_committed(&self.client, UserId(*user));
+        }
     }
 
     /// How often the connection was lost since the start.

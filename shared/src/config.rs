@@ -10,6 +10,7 @@ pub use wire::is_loopback;
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt::Display;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -167,7 +168,7 @@ pub struct NatsArgs {
     nats_url: String,
     /// File with the NATS credentials (a .creds file), when the server asks for them
     #[arg(long, env = "NATS_CREDENTIALS_FILE", value_name = "FILE")]
-    nats_credentials_file: Option<std::path::PathBuf>,
+    nats_credentials_file: Option<PathBuf>,
 }
 
 /// Checked [`NatsArgs`].
@@ -176,14 +177,26 @@ pub struct NatsConfig {
     /// Servers of one cluster.
     pub servers: Vec<async_nats::ServerAddr>,
     /// Credentials file, read at every connect.
-    pub credentials_file: Option<std::path::PathBuf>,
+    pub credentials_file: Option<PathBuf>,
 }
 
 impl NatsArgs {
     /// Checks the settings, noting every mistake.
     pub fn check(&self, environment: Option<Environment>, problems: &mut Problems) -> Option<NatsConfig> {
+        let credentials = self.nats_credentials_file.as_deref();
+        Some(NatsConfig::checked(&self.nats_url, credentials, environment, problems))
+    }
+}
+
+impl NatsConfig {
+    fn checked(
+        urls: &str,
+        credentials_file: Option<&Path>,
+        environment: Option<Environment>,
+        problems: &mut Problems,
+    ) -> Self {
         let mut servers = Vec::new();
-        for server in self.nats_url.split(',') {
+        for server in urls.split(',') {
             match server.trim().parse() {
                 Ok(address) => {
                     wire::check_nats(&address, environment, problems);
@@ -192,10 +205,30 @@ impl NatsArgs {
                 Err(_) => problems.add("NATS_URL", "must look like nats://host:port"),
             }
         }
-        if let Some(file) = self.nats_credentials_file.as_ref().filter(|file| !file.is_file()) {
+        if let Some(file) = credentials_file.filter(|file| !file.is_file()) {
             problems.add("NATS_CREDENTIALS_FILE", format_args!("{} is no file", file.display()));
         }
-        Some(NatsConfig { servers, credentials_file: self.nats_credentials_file.clone() })
+        Self { servers, credentials_file: credentials_file.map(Path::to_owned) }
+    }
+}
+
+/// How to reach NATS, for a service that also runs without it.
+#[derive(clap::Args, Clone, Debug)]
+pub struct OptionalNatsArgs {
+    /// NATS server that wakes live streams, as nats://host:port; several are separated by commas. Without it streams look
+    /// into the database every two seconds
+    #[arg(long, env = "NATS_URL", hide_env_values = true, value_name = "URL")]
+    nats_url: Option<String>,
+    /// File with the NATS credentials (a .creds file), when the server asks for them
+    #[arg(long, env = "NATS_CREDENTIALS_FILE", value_name = "FILE")]
+    nats_credentials_file: Option<PathBuf>,
+}
+
+impl OptionalNatsArgs {
+    /// Checks the settings, noting every mistake; none when no server is named.
+    pub fn check(&self, environment: Option<Environment>, problems: &mut Problems) -> Option<NatsConfig> {
+        let urls = self.nats_url.as_deref().filter(|urls| !urls.trim().is_empty())?;
+        Some(NatsConfig::checked(urls, self.nats_credentials_file.as_deref(), environment, problems))
     }
 }
 
@@ -323,6 +356,25 @@ mod tests {
             assert!(error.contains(variable), "{variable} is missing in: {error}");
         }
         assert!(!error.contains("hunter2"), "{error}");
+    }
+
+    #[derive(Parser)]
+    struct WithoutNats {
+        #[command(flatten)]
+        nats: OptionalNatsArgs,
+    }
+
+    #[test]
+    fn where_nats_is_optional_it_may_be_left_out_but_not_be_wrong() {
+        let check = |url: &str| {
+            let args = WithoutNats::parse_from(["test", "--nats-url", url]);
+            let mut problems = Problems::default();
+            let nats = args.nats.check(&mut problems);
+            problems.finish(Some(nats.map(|nats| nats.servers.len()))).map_err(|error| error.to_string())
+        };
+        assert_eq!(check(" "), Ok(None));
+        assert_eq!(check("nats://a:4222, nats://b:4222"), Ok(Some(2)));
+        assert!(check("nats://a:many").is_err_and(|error| error.contains("NATS_URL")));
     }
 
     #[test]

@@ -1,9 +1,13 @@
-//! The connection to NATS, with the settings that notice a dead peer in seconds.
+//! The connection to NATS, with the settings that notice a dead peer in seconds, and the one message both services send.
 //!
-//! Owns: connect options. Must not know: subjects, streams.
+//! Owns: connect options; the subject that wakes live streams. Must not know: streams of JetStream.
 
 use crate::config::NatsConfig;
 use crate::error::{Error, Result};
+use crate::ids::UserId;
+use async_nats::Client;
+use async_nats::connection::State;
+use futures_util::FutureExt;
 use std::time::Duration;
 
 /// A peer that answers no ping for two intervals is dead.
@@ -19,4 +23,23 @@ pub async fn options(config: &NatsConfig, name: &str) -> Result<async_nats::Conn
         None => async_nats::ConnectOptions::new(),
     };
     Ok(options.name(name).ping_interval(PING_INTERVAL).connection_timeout(CONNECT_TIMEOUT))
+}
+
+/// Where it is told that something of `user` was committed; the message is empty.
+#[must_use]
+pub fn committed_subject(user: UserId) -> String {
+    format!("tiris.committed.{user}")
+}
+
+/// Tells live streams that something of `user` was committed. It neither waits nor fails: without a connection, or with
+/// the client's buffer full, nothing is sent, because streams also look by themselves.
+pub fn tell_committed(client: &Client, user: UserId) {
+    if client.connection_state() != State::Connected {
+        return;
+    }
+    let sent = client.publish(committed_subject(user), Vec::new().into());
+    // Outside the runtime's budget, which would end after a hundred users as if the buffer were full.
+    if let Some(Err(error)) = tokio::task::unconstrained(sent).now_or_never() {
+        tracing::debug!(error = &error as &dyn std::error::Error, "live streams are not woken");
+    }
 }

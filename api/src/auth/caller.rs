@@ -7,6 +7,7 @@ use crate::error::Problem;
 use crate::middleware::client::Client;
 use crate::middleware::limit;
 use crate::middleware::trace::TraceId;
+use crate::middleware::wake::Asker;
 use crate::state::State;
 use poem::Request;
 use poem_openapi::SecurityScheme;
@@ -59,6 +60,9 @@ pub(super) async fn asked(request: &Request, bearer: &Bearer) -> poem::Result<As
         request.data::<State>().ok_or_else(|| Problem::from(Error::internal("no state in the request")))?;
     let session = state.sessions.of_token(&bearer.token).await.map_err(Problem::from)?;
     tracing::Span::current().record("user_id", tracing::field::display(session.user));
+    if let Some(asker) = request.data::<Asker>() {
+        asker.is(session.user);
+    }
     limit::charge_user(request, session.user.0).await?;
     let actor = Actor { user: Some(session.user.0), session: Some(session.id), ..anonymous(request) };
     Ok(Asked { session, actor })

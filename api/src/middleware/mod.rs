@@ -1,6 +1,6 @@
 //! What happens to every request around its handler, from outside in: whose request it is, metrics, trace, security
 //! headers, CORS, methods of a 405, telling the rate limit, envelope with error mapping and ETag, counting against the
-//! rate limit, timeout.
+//! rate limit, timeout, waking of live streams.
 
 pub(crate) mod allow;
 pub(crate) mod client;
@@ -10,4 +10,5 @@ pub(crate) mod limit;
 pub(crate) mod measure;
 pub(crate) mod timeout;
 pub(crate) mod trace;
+pub(crate) mod wake;
 pub(crate) mod wrap;

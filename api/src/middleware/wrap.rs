@@ -7,7 +7,7 @@ use crate::envelope::{self, Payload};
 use crate::error::{Problem, from_framework};
 use crate::version::etag;
 use futures_util::FutureExt;
-use poem::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, WWW_AUTHENTICATE};
+use poem::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER, WWW_AUTHENTICATE};
 use poem::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use poem::{Endpoint, PathPattern, Request, Response, Result};
 use std::panic::AssertUnwindSafe;
@@ -54,6 +54,9 @@ fn failed(mut error: poem::Error, trace_id: &str) -> Response {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, JSON);
     headers.insert(CACHE_CONTROL, NO_STORE);
+    if let Some(seconds) = told.retry_after {
+        headers.insert(RETRY_AFTER, seconds.into());
+    }
     if told.status == StatusCode::UNAUTHORIZED {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }

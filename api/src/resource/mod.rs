@@ -3,6 +3,7 @@
 mod bots;
 mod events;
 mod exchange_bindings;
+mod live;
 mod refusals;
 mod root;
 mod sign_in;
@@ -15,6 +16,7 @@ mod users;
 pub(crate) use bots::Bots;
 pub(crate) use events::{DeadLetters, EventStatus, Replays};
 pub(crate) use exchange_bindings::ExchangeBindings;
+pub(crate) use live::Live;
 pub(crate) use root::Root;
 pub(crate) use sign_in::SignIn;
 pub(crate) use sub_accounts::SubAccounts;
@@ -76,6 +78,8 @@ enum Tag {
     /// What happened on a trading; some types move money
     #[oai(rename = "Trading logs")]
     TradingLogs,
+    /// What happens now
+    Live,
     /// What bots publish: how it comes in, what could not be applied, what is read again
     Events,
 }

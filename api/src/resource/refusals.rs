@@ -106,6 +106,12 @@ refusals! {
     Filtered: [INVALID_FILTER, UNAUTHORIZED, FORBIDDEN, INTERNAL, UNAVAILABLE];
     /// A list with filters below something that must exist.
     FilteredBelow: [INVALID_FILTER, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, INTERNAL, UNAVAILABLE];
+    /// Following what happens.
+    Follow: [
+        (400, "`INVALID_VALUE`: Last-Event-ID is not the id of an event of the stream"), UNAUTHORIZED, FORBIDDEN,
+        (429, "`RATE_LIMITED`: the caller has 5 streams already; `Retry-After` says when to try again"), INTERNAL,
+        UNAVAILABLE
+    ];
     /// One thing by its id.
     One: [INVALID, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, INTERNAL, UNAVAILABLE];
     /// Making a trading.

@@ -97,7 +97,7 @@ pub(super) struct Transaction {
 }
 
 impl Transaction {
-    fn from_row(row: Model) -> Result<Self> {
+    pub(super) fn from_row(row: Model) -> Result<Self> {
         Ok(Self {
             id: row.id,
             user_id: row.user_id,

@@ -13,6 +13,7 @@ mod history;
 mod idempotency;
 mod journey;
 mod limits;
+mod live;
 mod local_provider;
 mod money;
 mod openapi;

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tiris_api::app::App;
 use tiris_api::auth::{keys::Keys, token};
 use tiris_api::exchange::ExchangeSettings;
-use tiris_api::settings::{ProtectionSettings, ProviderSettings, RateSettings, Settings};
+use tiris_api::settings::{LiveSettings, ProtectionSettings, ProviderSettings, RateSettings, Settings};
 use tiris_shared::config::{DatabaseConfig, Environment, LogConfig, ServiceConfig};
 use tiris_shared::crypto::EncryptionConfig;
 use tiris_shared::database;
@@ -59,6 +59,11 @@ impl World {
     /// Another replica: the same database and keys, its own memory.
     pub(crate) async fn replica(&self) -> SocketAddr {
         serve(&self.settings, &self.stop).await
+    }
+
+    /// Tells all replicas to stop.
+    pub(crate) fn stop(&self) {
+        self.stop.cancel();
     }
 
     /// A new user who is signed in.
@@ -213,6 +218,7 @@ pub(crate) fn settings(database_url: &str, key_file: PathBuf) -> Settings {
             connections_per_address: 1_000,
         },
         database: DatabaseConfig { url: database_url.into(), max_connections: 10 },
+        live: LiveSettings::new(None),
         service: ServiceConfig {
             environment: Environment::Dev,
             admin_listen: anywhere,

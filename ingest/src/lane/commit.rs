@@ -47,6 +47,7 @@ impl Lane {
         };
         match result {
             Ok(Committed::Batch(counts, taken, users)) => {
+                self.context.connection.tell_committed(&users);
                 self.advance(taken);
                 self.record(counts, taken, started);
                 self.note_forms(users).await;

@@ -67,7 +67,8 @@ impl Lane {
                 // An applied letter may have been what others waited behind.
                 self.retries = Retries { under_way: true, ..Retries::default() };
                 self.backoff = BACKOFF_MIN;
-                self.record_retries(retried);
+                self.context.connection.tell_committed(&retried.users);
+                self.record_retries(&retried);
                 Some(Step::Committed(Counts { applied: retried.applied, ..Counts::default() }))
             }
             Ok(Round::Lost) => Some(Step::Lost),
@@ -142,7 +143,7 @@ impl Lane {
         Ok(Round::Done(retried))
     }
 
-    fn record_retries(&self, retried: Retried) {
+    fn record_retries(&self, retried: &Retried) {
         let waiting = retried.tried.saturating_sub(retried.applied).saturating_sub(retried.given_up);
         let outcomes = [("applied", retried.applied), ("given_up", retried.given_up), ("waiting", waiting)];
         for (outcome, count) in outcomes {

@@ -57,12 +57,12 @@ impl Chunk<'_> {
         let now = replay_jobs::lock_next(&mut transaction).await?;
         let is_ours = |now: &Job| now.id == self.job.id && now.progress.get(name) == Some(&self.at);
         let Some(now) = now.filter(is_ours) else { return Ok(Done::Elsewhere) };
-        let (mut total, mut timestamp) = (Counts::default(), None);
+        let (mut total, mut timestamp, mut users) = (Counts::default(), None, BTreeSet::new());
         let parts = self.lock_done(&mut transaction, context, &mut total.duplicate).await?;
         for (id, messages) in parts {
             let part = Part { id, created_at: self.at.created_at, messages: &messages, job: self.job.id };
             let (counts, at) = match failure {
-                None => part.apply(&mut transaction, context.bare_subjects).await?,
+                None => part.apply(&mut transaction, context.bare_subjects, &mut users).await?,
                 Some(error) => part.put_aside(&mut transaction, context.bare_subjects, error).await?,
             };
             total.applied += counts.applied;
@@ -82,6 +82,7 @@ impl Chunk<'_> {
             ledger::assert_fresh(&mut transaction, timestamp).await?;
         }
         transaction.commit().await?;
+        context.connection.tell_committed(&users);
         record(total);
         Ok(Done::Committed)
     }
@@ -153,6 +154,7 @@ impl Part<'_> {
         &self,
         transaction: &mut PgConnection,
         bare: BareSubjects,
+        users: &mut BTreeSet<Uuid>,
     ) -> Result<(Counts, Option<DateTime<Utc>>)> {
         let (stream, lane) = (self.id.stream.name(), lane_column(self.id));
         // Letters that are still tried by themselves get the same treatment as by the lane, in the same order.
@@ -174,6 +176,8 @@ impl Part<'_> {
         let batch =
             ledger::apply_events(transaction, &plan.entries, Claims::Again, waiting, rand::random()).await?;
         bots::keep_latest(transaction, &plan.beats).await?;
+        users.extend(plan.users());
+        users.extend(&retried.users);
         let applied = batch.applied(&plan.entries);
         dead_letters::close_applied(transaction, applied, &Actor::RangeReplay(self.job)).await?;
         let mut counts = self.keep_refused(transaction, (&plan, &left), &batch, &has_letter).await?;

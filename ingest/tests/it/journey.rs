@@ -6,11 +6,14 @@ use anyhow::{Context, Result, ensure};
 use sqlx::PgPool;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tiris_ingest::stream::EventStream;
 use tiris_shared::testing::{
     NatsServer, NatsSettings, Process, TestDatabase, binary, eventually, free_port, scratch_dir,
 };
+use tokio::task::JoinHandle;
+use uuid::Uuid;
 
 /// Candles the bot trades: a few thousand events.
 const CANDLES: i64 = 600;
@@ -41,6 +44,7 @@ impl System {
         let mut api = command("tiris-api")?
             .arg("serve")
             .env("TIRIS_API_LISTEN", format!("127.0.0.1:{port}"))
+            .env("NATS_URL", nats.url())
             .env("TIRIS_ADMIN_LISTEN", format!("127.0.0.1:{admin_port}"))
             .spawn()?;
         api.wait_until_healthy(&format!("http://127.0.0.1:{admin_port}/health/ready"), WAIT).await?;
@@ -82,6 +86,42 @@ impl System {
     fn pool(&self) -> &PgPool {
         self.database.pool()
     }
+
+    /// Follows the live stream, and keeps the ids of the transactions it brings as long as the task runs.
+    async fn follow(&self) -> Result<(JoinHandle<()>, Arc<Mutex<Vec<Uuid>>>)> {
+        tiris_shared::tls::choose_provider();
+        let client = reqwest::Client::builder().connect_timeout(WAIT).build()?;
+        let asked = client.get(format!("{}/v1/stream", self.api_url)).bearer_auth(&self.token);
+        let mut response = asked.send().await?.error_for_status()?;
+        let followed = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&followed);
+        let task = tokio::spawn(async move {
+            let mut text = String::new();
+            while let Ok(Some(chunk)) = response.chunk().await {
+                text.push_str(&String::from_utf8_lossy(&chunk));
+                while let Some(end) = text.find('\n') {
+                    let line: String = text.drain(..=end).collect();
+                    let id = line.strip_prefix("id: ").and_then(|id| id.split_once("-transaction-"));
+                    kept.lock().expect("kept").extend(id.and_then(|(_, id)| id.trim().parse::<Uuid>().ok()));
+                }
+            }
+        });
+        Ok((task, followed))
+    }
+}
+
+/// Waits until the live stream has brought every transaction, and checks that it brought each once.
+async fn all_followed(system: &System, followed: &Mutex<Vec<Uuid>>) -> Result<()> {
+    let mut stored: Vec<Uuid> =
+        sqlx::query_scalar("SELECT id FROM transactions").fetch_all(system.pool()).await?;
+    stored.sort();
+    eventually("the live stream", WAIT, async || {
+        let mut came = followed.lock().expect("kept").clone();
+        came.sort();
+        ensure!(came == stored, "{} transactions came, {} are stored", came.len(), stored.len());
+        Ok(())
+    })
+    .await
 }
 
 /// A price that swings, so that its averages cross often; in whole hundred-millionths.
@@ -120,6 +160,7 @@ async fn killing_ingest_ten_times_while_a_bot_trades_changes_nothing_and_neither
     let system = System::start().await?;
     let file = system.keys.path().join("eth_btc_swing.csv");
     std::fs::write(&file, candles()?)?;
+    let (following, followed) = system.follow().await?;
     let mut ingest = system.ingest()?;
     let mut demo = system.demo(&file)?;
     let mut done = 0;
@@ -139,6 +180,8 @@ async fn killing_ingest_ten_times_while_a_bot_trades_changes_nothing_and_neither
     ensure!(verified.is_clean(), "{verified}");
 
     settled(&system).await?;
+    all_followed(&system, &followed).await?;
+    following.abort();
     let before = books(system.pool()).await?;
     let mut again = system.demo(&file)?;
     let status = again.wait(Duration::from_secs(120)).await?;

@@ -83,7 +83,7 @@ struct HoldList {
 }
 
 impl SubAccount {
-    fn from_row(row: sub_accounts::Model) -> Result<Self> {
+    pub(super) fn from_row(row: sub_accounts::Model) -> Result<Self> {
         let (balance, locked) = (MoneyText::from_column(row.balance)?, MoneyText::from_column(row.locked)?);
         let available = balance.0.checked_sub(locked.0).unwrap_or(Money::ZERO);
         Ok(Self {

@@ -12,6 +12,7 @@ use crate::store::ledger::{self, Batch, Claims, Entry, FromEvent, Origin, Outcom
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use sqlx::postgres::types::PgInterval;
+use std::collections::BTreeSet;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -34,7 +35,7 @@ fn try_ages() -> impl Iterator<Item = Duration> {
 }
 
 /// What a round of retries did, in letters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Retried {
     /// Looked at.
     pub tried: u64,
@@ -44,6 +45,8 @@ pub struct Retried {
     pub given_up: u64,
     /// The `timestamp` of every row it wrote, for [`ledger::assert_fresh`]; none when there was nothing to try.
     pub timestamp: Option<DateTime<Utc>>,
+    /// Of whom something is in the books now.
+    pub users: BTreeSet<Uuid>,
 }
 
 #[derive(Debug, sqlx::FromRow)]
@@ -116,7 +119,7 @@ pub async fn retry(
 /// their lanes. No letter of another key may stand before them.
 pub async fn retry_listed(connection: &mut PgConnection, ids: &[Uuid], seed: u64) -> Result<Retried> {
     let letters = lock(connection, ids).await?;
-    let Some((batch, fates)) = attempt(connection, &letters, seed).await? else {
+    let Some((batch, fates, users)) = attempt(connection, &letters, seed).await? else {
         return Ok(Retried::default());
     };
     write(connection, &letters, &fates).await?;
@@ -128,6 +131,7 @@ pub async fn retry_listed(connection: &mut PgConnection, ids: &[Uuid], seed: u64
         applied: count(|fate| matches!(fate, Fate::Applied)),
         given_up: count(|fate| matches!(fate, Fate::GivenUp(_))),
         timestamp: Some(batch.timestamp),
+        users,
     })
 }
 
@@ -157,7 +161,7 @@ async fn attempt(
     connection: &mut PgConnection,
     letters: &[Letter],
     seed: u64,
-) -> Result<Option<(Batch, Vec<Fate>)>> {
+) -> Result<Option<(Batch, Vec<Fate>, BTreeSet<Uuid>)>> {
     if letters.is_empty() {
         return Ok(None);
     }
@@ -190,13 +194,16 @@ async fn attempt(
     }
     let batch = ledger::apply_events(connection, &entries, Claims::Again, waiting, seed).await?;
     bots::keep_latest(connection, &beats).await?;
+    let applied =
+        entries.iter().zip(&batch.outcomes).filter(|(_, outcome)| matches!(outcome, Outcome::Applied(_)));
+    let users = applied.map(|(entry, _)| entry.user.0).collect();
     let mut outcomes = batch.outcomes.iter();
     let fates = letters
         .iter()
         .zip(fates)
         .filter_map(|(letter, known)| known.or_else(|| outcomes.next().map(|outcome| fate(letter, outcome))))
         .collect();
-    Ok(Some((batch, fates)))
+    Ok(Some((batch, fates, users)))
 }
 
 fn fate(letter: &Letter, outcome: &Outcome) -> Fate {
