@@ -44,7 +44,6 @@ pub(crate) struct Parts {
 }
 
 impl State {
-    #[expect(clippy::too_many_arguments, reason = "each is a handle of its own")]
     pub(crate) fn new(
         pool: PgPool,
         keys: Arc<Keys>,
