@@ -369,7 +369,7 @@ mod tests {
         let check = |url: &str| {
             let args = WithoutNats::parse_from(["test", "--nats-url", url]);
             let mut problems = Problems::default();
-            let nats = args.nats.check(&mut problems);
+            let nats = args.nats.check(Some(Environment::Dev), &mut problems);
             problems.finish(Some(nats.map(|nats| nats.servers.len()))).map_err(|error| error.to_string())
         };
         assert_eq!(check(" "), Ok(None));
