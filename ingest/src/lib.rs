@@ -15,6 +15,7 @@ pub mod intake;
 pub mod lane;
 pub mod maintenance;
 pub mod plan;
+pub mod purge;
 pub mod reader;
 pub mod replay;
 pub mod settings;

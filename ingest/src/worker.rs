@@ -8,7 +8,7 @@ use crate::replay::Replayer;
 use crate::settings::Settings;
 use crate::status::Board;
 use crate::stream::{self, DeclareError};
-use crate::{dead_letter_stream, maintenance};
+use crate::{dead_letter_stream, maintenance, purge};
 use anyhow::Context as _;
 use sqlx::PgPool;
 use std::time::Duration;
@@ -127,6 +127,7 @@ async fn run_lanes(
     let mut beside = JoinSet::new();
     beside.spawn(maintenance::run(context.clone(), settings.retention, running.clone()));
     beside.spawn(dead_letter_stream::run(context.clone(), running.clone()));
+    beside.spawn(purge::run(context.pool.clone(), running.clone()));
     beside.spawn(Replayer::new(context.clone()).run(running.clone()));
     // Some of the time is left to give the lanes back. A batch that is cut off is rolled back or done; the next owner
     // sees which.

@@ -120,6 +120,18 @@ refusals! {
         (409, "`TRADING_NAME_EXISTS`, `SUBACCOUNT_NAME_EXISTS`; with credentials also `BINDING_NAME_EXISTS`, `API_KEY_EXISTS`"),
         TOO_LARGE, NO_JSON, REJECTED, INTERNAL, UNAVAILABLE
     ];
+    /// Changing a trading.
+    ChangeTrading: [
+        INVALID_BODY, UNAUTHORIZED, FORBIDDEN,
+        (404, "`NOT_FOUND`: the trading or the exchange binding does not exist, or is somebody else's"),
+        (409, "`TRADING_NAME_EXISTS`: another living trading of the caller has the name"),
+        STALE, TOO_LARGE, NO_JSON, INTERNAL, UNAVAILABLE
+    ];
+    /// Deleting a trading.
+    DeleteTrading: [
+        INVALID, UNAUTHORIZED, FORBIDDEN, NOT_FOUND,
+        (409, "`TRADING_NOT_EMPTY`: a real trading that still holds money"), INTERNAL, UNAVAILABLE
+    ];
     /// Making a sub-account.
     MakeSubAccount: [
         INVALID_BODY, UNAUTHORIZED, FORBIDDEN, (404, "`NOT_FOUND`: the trading does not exist, or is somebody else's"),

@@ -1,6 +1,7 @@
 //! Transactions: every change of every balance. Read-only, because the books are append-only.
 
 use super::refusals::{Filtered, One};
+use super::tradings::not_purged;
 use super::{Tag, stored};
 use crate::auth::Caller;
 use crate::envelope::{Answer, Reply};
@@ -156,7 +157,7 @@ struct TransactionPage {
 }
 
 fn owned(user: UserId) -> Select<Entity> {
-    Entity::find().filter(Column::UserId.eq(user.0))
+    Entity::find().filter(Column::UserId.eq(user.0)).filter(not_purged(Column::TradingId, user))
 }
 
 #[OpenApi(prefix_path = "/v1/transactions", tag = "Tag::Transactions")]

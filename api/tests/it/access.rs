@@ -4,7 +4,7 @@ use crate::bindings::new_binding;
 use crate::events::refused;
 use crate::exchanges::{Exchanges, KEY};
 use crate::openapi::operations;
-use crate::world::{Desk, User, World, text};
+use crate::world::{Desk, User, World, hold, text};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{Duration, Utc};
@@ -178,8 +178,6 @@ async fn things(owner: &User<'_>, desk: &Desk) -> Vec<(&'static str, String)> {
     ]
 }
 
-const BINDING: &str = "/v1/exchange-bindings/{id}";
-
 /// A binding of the user; the only one.
 async fn binding(user: &User<'_>) -> String {
     sqlx::query("UPDATE exchange_bindings SET status = 'deleted' WHERE user_id = $1")
@@ -190,26 +188,41 @@ async fn binding(user: &User<'_>) -> String {
     text(&user.post("/v1/exchange-bindings", new_binding("mine", "kraken", KEY)).await.data()["id"])
 }
 
+/// Path of a thing of the owner's that an operation of its own is tried on, because it deletes it or needs a special one.
+async fn own_thing(owner: &User<'_>, method: &str, path: &str) -> Option<String> {
+    let id = match (method, path) {
+        (_, path) if path.starts_with("/v1/exchange-bindings/{id}") => binding(owner).await,
+        ("DELETE", "/v1/tradings/{id}") => owner.desk("to be deleted", "1", "1").await.trading,
+        ("DELETE", "/v1/sub-accounts/{id}") => owner.desk("empty", "0", "0").await.stock,
+        ("DELETE", "/v1/sub-accounts/{id}/holds") => {
+            let desk = owner.desk("held", "1", "1").await;
+            hold(owner.world, &desk.stock, "o1", "0.5").await;
+            return Some(format!("/v1/sub-accounts/{}/holds?order_id=o1", desk.stock));
+        }
+        _ => return None,
+    };
+    Some(path.replace("{id}", &id))
+}
+
 #[tokio::test]
 async fn another_users_things_do_not_exist() {
     let exchanges = Exchanges::start().await;
     let world = World::start_with(|settings| settings.exchanges = exchanges.settings(false)).await;
     let (owner, stranger) = (world.user("ann").await, world.user("bob").await);
     let desk = owner.desk("grid", "10", "10").await;
-    let mut things = things(&owner, &desk).await;
+    let things = things(&owner, &desk).await;
     let of_users = operations().into_iter().filter(|(_, _, operation)| !is_for_admins(operation));
     for (method, path, _) in of_users.filter(|(_, path, _)| path.contains('{')) {
-        if path.starts_with(BINDING) {
-            // One for each operation: one of them deletes it.
-            things.retain(|(prefix, _)| *prefix != BINDING);
-            things.push((BINDING, binding(&owner).await));
-        }
-        let (prefix, id) = things
-            .iter()
-            .find(|(prefix, _)| path.starts_with(prefix))
-            .unwrap_or_else(|| panic!("{method} {path} has no case here"));
-        let parameter = prefix[prefix.find('{').expect("a parameter")..].to_owned();
-        let path = path.replace(&parameter, id);
+        let path = match own_thing(&owner, &method, &path).await {
+            Some(path) => path,
+            None => {
+                let (prefix, id) = things
+                    .iter()
+                    .find(|(prefix, _)| path.starts_with(prefix))
+                    .unwrap_or_else(|| panic!("{method} {path} has no case here"));
+                path.replace(&prefix[prefix.find('{').expect("a parameter")..], id)
+            }
+        };
         let ask = async |user: &User<'_>| match method.as_str() {
             "GET" => user.get(&path).await,
             "POST" => user.post(&path, json!({"amount": "1"})).await,
@@ -245,6 +258,9 @@ async fn another_users_ids_in_a_body_do_not_exist_either() {
     let note = json!({"trading_id": mine.trading, "type": "note", "source": "bot", "message": "",
                       "sub_account_id": theirs.stock});
     assert_eq!(stranger.post("/v1/trading-logs", note).await.refusal(), (404, "NOT_FOUND"));
+    let binding = json!({"exchange_binding_id": binding(&owner).await});
+    let own = format!("/v1/tradings/{}", mine.trading);
+    assert_eq!(stranger.put(&own, binding).await.refusal(), (404, "NOT_FOUND"));
     assert_eq!(owner.balance(&theirs.stock).await, "10");
     for list in ["tradings", "sub-accounts", "transactions", "trading-logs"] {
         let key = list.replace('-', "_");

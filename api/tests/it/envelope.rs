@@ -53,7 +53,7 @@ async fn a_method_that_is_not_allowed_is_answered_with_those_that_are() {
         ("/openapi.json", "GET, HEAD"),
         ("/docs", "GET, HEAD"),
         ("/v1/tradings", "GET, HEAD, POST"),
-        (&format!("/v1/tradings/{id}"), "GET, HEAD"),
+        (&format!("/v1/tradings/{id}"), "GET, HEAD, PUT, DELETE"),
         (&format!("/v1/sub-accounts/{id}/deposit"), "POST"),
         (&format!("/v1/trading-logs/trading/{id}"), "GET, HEAD"),
     ] {

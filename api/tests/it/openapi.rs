@@ -92,6 +92,7 @@ fn every_field_of_a_request_is_described() {
     for name in [
         "NewTrading",
         "NewTradingAccount",
+        "TradingChange",
         "NewSubAccount",
         "MoneyMove",
         "NewTradingLog",

@@ -16,7 +16,7 @@ use tiris_shared::config::{DatabaseConfig, Environment, LogConfig, ServiceConfig
 use tiris_shared::crypto::EncryptionConfig;
 use tiris_shared::database;
 use tiris_shared::ids::{UserId, new_id};
-use tiris_shared::testing::{TestDatabase, scratch_dir};
+use tiris_shared::testing::{TestDatabase, eventually, scratch_dir};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -90,6 +90,32 @@ impl World {
     /// Runs a statement on the row with this id.
     pub(crate) async fn run(&self, statement: &'static str, id: Uuid) {
         sqlx::query(statement).bind(id).execute(self.database.pool()).await.expect("run");
+    }
+
+    /// Counts what a query with one id finds.
+    pub(crate) async fn count(&self, query: &'static str, id: &str) -> i64 {
+        let id: Uuid = id.parse().expect("an id");
+        sqlx::query_scalar(query).bind(id).fetch_one(self.database.pool()).await.expect("a count")
+    }
+
+    /// That the books are in order.
+    pub(crate) async fn verify(&self) {
+        let report = tiris_migrations::verify(self.database.url(), &indicatif::ProgressBar::hidden()).await;
+        let report = report.expect("a report");
+        assert!(report.is_clean(), "{report:?}");
+    }
+
+    /// Waits until a statement of somebody waits for a lock.
+    pub(crate) async fn somebody_waits(&self) {
+        let waiting = "SELECT count(*) FROM pg_stat_activity \
+                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        eventually("a lock that is waited for", std::time::Duration::from_secs(10), async || {
+            let count: i64 = sqlx::query_scalar(waiting).fetch_one(self.database.pool()).await?;
+            anyhow::ensure!(count > 0, "nobody waits");
+            anyhow::Ok(())
+        })
+        .await
+        .expect("somebody waits");
     }
 
     /// What the audit trail says was done to a thing, oldest first.
@@ -384,4 +410,25 @@ impl Desk {
 /// The string in a value.
 pub(crate) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("{value} is no string")).to_owned()
+}
+
+/// Locks a part of an account for an order, as a bot's event does.
+pub(crate) async fn hold(world: &World, account: &str, order: &str, amount: &str) {
+    let id: Uuid = account.parse().expect("an id");
+    let pool = world.database.pool();
+    sqlx::query(
+        "INSERT INTO holds (sub_account_id, order_id, amount, event_id) VALUES ($1, $2, $3::numeric, 'e1')",
+    )
+    .bind(id)
+    .bind(order)
+    .bind(amount)
+    .execute(pool)
+    .await
+    .expect("a hold");
+    sqlx::query("UPDATE sub_accounts SET locked = locked + $2::numeric WHERE id = $1")
+        .bind(id)
+        .bind(amount)
+        .execute(pool)
+        .await
+        .expect("locked");
 }

@@ -11,6 +11,7 @@ mod lanes;
 mod maintenance;
 mod poison;
 mod process;
+mod purge;
 mod range_replay;
 mod replays;
 mod retries;

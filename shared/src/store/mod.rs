@@ -15,5 +15,6 @@ pub mod retention;
 pub mod secrets;
 pub mod sessions;
 pub mod status;
+pub mod tradings;
 pub mod users;
 pub mod workers;

@@ -43,6 +43,7 @@ mod binaries;
 mod cluster;
 mod command;
 mod database;
+mod history;
 mod leash;
 mod nats;
 mod openid_provider;
@@ -58,6 +59,7 @@ pub use account::Account;
 pub use binaries::binary;
 pub use command::ProcessCommand;
 pub use database::{TestDatabase, sweep_databases};
+pub use history::grow_history;
 pub use leash::keep_open_until_all_ended;
 pub use nats::{NatsServer, NatsSettings};
 pub use openid_provider::{

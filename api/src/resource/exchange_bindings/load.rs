@@ -53,3 +53,21 @@ pub(super) async fn locked(
     }
     Ok(Model::from_query_result(&row.into(), "")?)
 }
+
+/// That the user may use a binding for a trading: it lives, and is his own or public. Locked, so that it cannot be deleted
+/// before the trading uses it.
+pub(in crate::resource) async fn lock_usable(
+    connection: &mut PgConnection,
+    user: UserId,
+    id: BindingId,
+) -> Result<()> {
+    let usable: Option<BindingId> = sqlx::query_scalar(
+        "SELECT id FROM exchange_bindings \
+         WHERE id = $1 AND (user_id = $2 OR kind = 'public') AND status <> 'deleted' FOR KEY SHARE",
+    )
+    .bind(id)
+    .bind(user)
+    .fetch_optional(connection)
+    .await?;
+    usable.map(drop).ok_or(Error::NotFound("exchange binding"))
+}

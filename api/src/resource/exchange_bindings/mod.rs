@@ -9,6 +9,7 @@ mod verify;
 
 pub(super) use create::Insert;
 pub(super) use credentials::{Credentials, GivenCredentials};
+pub(super) use load::lock_usable;
 pub(super) use object::BindingSummary;
 pub(super) use object::ExchangeType;
 pub(super) use verify::after_change;

@@ -7,6 +7,7 @@ pub(super) use object::{TradingLog, log_of};
 
 use super::Tag;
 use super::refusals::{Filtered, FilteredBelow, MoveMoney, One};
+use super::tradings::not_purged;
 use super::transactions::Time;
 use crate::auth::Caller;
 use crate::body::JsonBody;
@@ -42,7 +43,7 @@ struct TradingLogPage {
 }
 
 fn owned(user: UserId) -> Select<Entity> {
-    Entity::find().filter(Column::UserId.eq(user.0))
+    Entity::find().filter(Column::UserId.eq(user.0)).filter(not_purged(Column::TradingId, user))
 }
 
 async fn read(state: &State, page: &Page, rows: Select<Entity>) -> Result<TradingLogPage> {
@@ -106,7 +107,7 @@ impl TradingLogs {
         &self,
         caller: Caller,
         state: Data<&State>,
-        /// The trading; its logs stay readable when it is deleted
+        /// The trading; the logs of a real one stay readable when it is deleted
         trading_id: Path<Uuid>,
         /// Only what happened (`event_time`) from this moment on, inclusive
         since: Query<Option<DateTime<Utc>>>,
@@ -120,8 +121,9 @@ impl TradingLogs {
         include_total: Query<Option<bool>>,
     ) -> Answer<TradingLogPage, FilteredBelow> {
         let page = Page::new(limit.0, cursor.0.as_deref(), offset.0, include_total.0)?;
-        let mine =
-            tradings::Entity::find_by_id(trading_id.0).filter(tradings::Column::UserId.eq(caller.user().0));
+        let mine = tradings::Entity::find_by_id(trading_id.0)
+            .filter(tradings::Column::UserId.eq(caller.user().0))
+            .filter(tradings::Column::Status.ne("deleting"));
         if mine.count(&state.db).await.map_err(Error::from)? == 0 {
             return Err(Error::NotFound("trading").into());
         }

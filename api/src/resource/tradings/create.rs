@@ -1,19 +1,18 @@
 //! Makes a trading with its sub-accounts and their initial deposits in one transaction.
 
-use super::Trading;
 use super::new::NewTrading;
+use super::object::Trading;
 use crate::ledger::{self, Work};
-use crate::resource::exchange_bindings::{Credentials, Insert};
+use crate::resource::exchange_bindings::{Credentials, Insert, lock_usable};
 use crate::resource::sub_accounts::{NewAccount, insert_account};
 use crate::value::Info;
 use serde_json::Value;
 use sqlx::PgConnection;
 use tiris_shared::crypto::Secrets;
-use tiris_shared::error::{Error, Result};
+use tiris_shared::error::Result;
 use tiris_shared::ids::{AccountId, BindingId, TradingId, UserId, new_id};
 use tiris_shared::store::audit::Actor;
 use tiris_shared::store::users;
-use uuid::Uuid;
 
 /// The transaction that makes a trading.
 pub(super) struct TradingWork<'a> {
@@ -44,7 +43,7 @@ impl Work for TradingWork<'_> {
             insert_account(connection, self.user, id, &account).await?;
             deposits.extend(account.deposit_entry(self.user, id)?);
         }
-        let trading = Trading::load_within(connection, self.user, self.id).await?;
+        let trading = Trading::load_within(connection, self.id).await?;
         if !deposits.is_empty() {
             let (timestamp, _) = ledger::book(connection, &deposits).await?;
             ledger::finish(connection, timestamp).await?;
@@ -77,16 +76,7 @@ impl TradingWork<'_> {
     async fn insert(&self, connection: &mut PgConnection) -> Result<()> {
         users::lock_active(connection, self.user).await?;
         if let Some(binding) = self.new.exchange_binding_id {
-            // Locked, so that it cannot be deleted before this trading uses it.
-            let usable: Option<Uuid> = sqlx::query_scalar(
-                "SELECT id FROM exchange_bindings \
-                 WHERE id = $1 AND (user_id = $2 OR kind = 'public') AND status <> 'deleted' FOR KEY SHARE",
-            )
-            .bind(binding)
-            .bind(self.user)
-            .fetch_optional(&mut *connection)
-            .await?;
-            usable.ok_or(Error::NotFound("exchange binding"))?;
+            lock_usable(connection, self.user, BindingId(binding)).await?;
         }
         let made = self.insert_binding(connection).await?;
         let info = Value::Object(self.new.info.clone().unwrap_or_default().0);

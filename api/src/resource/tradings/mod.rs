@@ -1,138 +1,40 @@
 //! Tradings: what bots work on.
 
 mod create;
+mod delete;
 mod new;
+mod object;
+mod update;
 
-use super::exchange_bindings::{BindingSummary, after_change};
-use super::refusals::{Filtered, MakeTrading, One};
-use super::{Tag, stored};
+pub(super) use object::not_purged;
+
+use super::exchange_bindings::after_change;
+use super::refusals::{ChangeTrading, DeleteTrading, Filtered, MakeTrading, One};
+use super::{Message, Tag};
 use crate::auth::Caller;
 use crate::body::JsonBody;
 use crate::envelope::{Answer, Made, Reply};
 use crate::filter::containing;
+use crate::ledger;
 use crate::once::Once;
 use crate::state::State;
-use crate::value::Info;
-use chrono::{DateTime, Utc};
+use crate::version::IfMatch;
 use create::TradingWork;
+use delete::DeleteWork;
 use new::NewTrading;
+use object::{Trading, TradingList, living};
 use poem::web::Data;
+use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
-use poem_openapi::{Enum, Object, OpenApi};
-use sea_orm::{
-    ColumnTrait, DatabaseConnection, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, Select,
-};
-use serde::Serialize;
-use sqlx::PgConnection;
+use sea_orm::{QueryFilter, QueryOrder};
 use tiris_shared::entity::{exchange_bindings, tradings};
 use tiris_shared::error::{Error, Result};
-use tiris_shared::ids::{BindingId, TradingId, UserId, new_id};
+use tiris_shared::ids::{BindingId, TradingId, new_id};
+use update::{TradingChange, UpdateWork};
 use uuid::Uuid;
 
 /// Operations on tradings.
 pub(crate) struct Tradings;
-
-/// Kind of a trading.
-#[derive(Clone, Copy, Enum, Serialize)]
-#[oai(rename_all = "snake_case")]
-#[serde(rename_all = "snake_case")]
-enum TradingType {
-    /// With money at an exchange.
-    Real,
-    /// With prices of now and money on paper.
-    Paper,
-    /// With prices of the past.
-    Backtest,
-}
-
-/// Whether a bot may work on it.
-#[derive(Clone, Copy, Enum, Serialize)]
-#[oai(rename_all = "snake_case")]
-#[serde(rename_all = "snake_case")]
-enum TradingStatus {
-    Active,
-    Paused,
-}
-
-/// What one bot works on: a set of sub-accounts.
-#[derive(Object, Serialize)]
-struct Trading {
-    id: Uuid,
-    user_id: Uuid,
-    /// Unique among the living tradings of the user
-    name: String,
-    r#type: TradingType,
-    status: TradingStatus,
-    /// The exchange binding; null for paper and backtest tradings without one
-    #[oai(nullable)]
-    exchange_binding_id: Option<Uuid>,
-    /// The same binding in short
-    #[oai(nullable)]
-    exchange_binding: Option<BindingSummary>,
-    /// Free JSON
-    info: Info,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
-}
-
-/// All living tradings of the caller, newest first.
-#[derive(Object, Serialize)]
-struct TradingList {
-    tradings: Vec<Trading>,
-}
-
-impl Trading {
-    fn from_rows((row, binding): (tradings::Model, Option<exchange_bindings::Model>)) -> Result<Self> {
-        Ok(Self {
-            id: row.id,
-            user_id: row.user_id,
-            name: row.name,
-            r#type: stored(&row.r#type)?,
-            status: stored(&row.status)?,
-            exchange_binding_id: row.exchange_binding_id,
-            exchange_binding: binding.as_ref().map(BindingSummary::from_row).transpose()?,
-            info: Info::from_column(row.info),
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-        })
-    }
-
-    async fn load(db: &DatabaseConnection, user: UserId, id: Uuid) -> Result<Self> {
-        let rows = living(user)
-            .filter(tradings::Column::Id.eq(id))
-            .find_also_related(exchange_bindings::Entity)
-            .one(db)
-            .await?;
-        Self::from_rows(rows.ok_or(Error::NotFound("trading"))?)
-    }
-
-    /// The same as the running transaction has it.
-    async fn load_within(connection: &mut PgConnection, user: UserId, id: TradingId) -> Result<Self> {
-        let row = sqlx::query(
-            "SELECT * FROM tradings WHERE id = $1 AND user_id = $2 AND status IN ('active', 'paused')",
-        )
-        .bind(id)
-        .bind(user)
-        .fetch_optional(&mut *connection)
-        .await?
-        .ok_or(Error::NotFound("trading"))?;
-        let row = tradings::Model::from_query_result(&row.into(), "")?;
-        let Some(binding) = row.exchange_binding_id else { return Self::from_rows((row, None)) };
-        let binding = sqlx::query("SELECT * FROM exchange_bindings WHERE id = $1")
-            .bind(binding)
-            .fetch_one(connection)
-            .await?;
-        let binding = exchange_bindings::Model::from_query_result(&binding.into(), "")?;
-        Self::from_rows((row, Some(binding)))
-    }
-}
-
-/// The tradings of a user that are neither deleted nor being deleted.
-fn living(user: UserId) -> Select<tradings::Entity> {
-    tradings::Entity::find()
-        .filter(tradings::Column::UserId.eq(user.0))
-        .filter(tradings::Column::Status.is_in(["active", "paused"]))
-}
 
 #[OpenApi(prefix_path = "/v1/tradings", tag = "Tag::Tradings")]
 impl Tradings {
@@ -196,5 +98,44 @@ impl Tradings {
         id: Path<Uuid>,
     ) -> Answer<Trading, One> {
         Ok(Reply::new(Trading::load(&state.db, caller.user(), id.0).await?))
+    }
+
+    /// Changes a trading; what is absent stays
+    ///
+    /// A paused trading still takes events. Its history stays when the binding changes.
+    #[oai(path = "/:id", method = "put", operation_id = "updateTrading")]
+    async fn update(
+        &self,
+        caller: Caller,
+        state: Data<&State>,
+        /// The trading
+        id: Path<Uuid>,
+        /// ETag of the version to be changed
+        #[oai(name = "If-Match")]
+        seen: IfMatch,
+        once: Once,
+        body: JsonBody<TradingChange>,
+    ) -> Answer<Trading, ChangeTrading> {
+        let work = UpdateWork { user: caller.user(), id: TradingId(id.0), seen, change: &body.0 };
+        Ok(once.commit(&state, work.user, &work).await?)
+    }
+
+    /// Deletes a trading with its sub-accounts
+    ///
+    /// A paper or backtest trading is purged with all it holds: it is gone from all answers at once, though the last rows
+    /// of a long history are removed a little later. The history of a real trading stays; it must not hold money any more.
+    #[oai(path = "/:id", method = "delete", operation_id = "deleteTrading")]
+    async fn delete(
+        &self,
+        caller: Caller,
+        state: Data<&State>,
+        /// The trading
+        id: Path<Uuid>,
+    ) -> Answer<Message, DeleteTrading> {
+        let work = DeleteWork { user: caller.user(), actor: caller.actor(), id: TradingId(id.0) };
+        if ledger::commit(&state.pool, &work).await?.is_purged() {
+            delete::purge_begin(&state.pool, work.id).await;
+        }
+        Ok(Reply::new(Message::new("The trading is deleted.")))
     }
 }

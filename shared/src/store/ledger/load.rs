@@ -81,11 +81,19 @@ pub(super) struct Parties {
 }
 
 /// Read after the accounts are locked: whoever deletes a trading locks its accounts first, so a state read now holds
-/// until this transaction ends.
+/// until this transaction ends. An entry without an account holds its trading itself.
 pub(super) async fn parties<'a>(
     connection: &mut PgConnection,
-    entries: impl Iterator<Item = &'a Entry>,
+    entries: impl Iterator<Item = &'a Entry> + Clone,
 ) -> Result<Parties> {
+    let bare = entries.clone().filter(|entry| accounts_of(entry).is_empty());
+    let bare: BTreeSet<Uuid> = bare.map(|entry| entry.trading.0).collect();
+    if !bare.is_empty() {
+        sqlx::query("SELECT FROM tradings WHERE id = ANY($1) ORDER BY id FOR KEY SHARE")
+            .bind(Vec::from_iter(bare))
+            .execute(&mut *connection)
+            .await?;
+    }
     let (users, tradings): (BTreeSet<Uuid>, BTreeSet<Uuid>) =
         entries.map(|entry| (entry.user.0, entry.trading.0)).unzip();
     let users: Vec<(UserId, String)> = sqlx::query_as("SELECT id, status FROM users WHERE id = ANY($1)")
