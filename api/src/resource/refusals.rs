@@ -138,6 +138,22 @@ refusals! {
         (409, "`SUBACCOUNT_NAME_EXISTS`"),
         TOO_LARGE, NO_JSON, REJECTED, INTERNAL, UNAVAILABLE
     ];
+    /// Changing a sub-account.
+    ChangeSubAccount: [
+        INVALID_BODY, UNAUTHORIZED, FORBIDDEN, NOT_FOUND,
+        (409, "`SUBACCOUNT_NAME_EXISTS`: another living sub-account of the trading has the name"),
+        TOO_LARGE, NO_JSON, INTERNAL, UNAVAILABLE
+    ];
+    /// Deleting a sub-account.
+    DeleteSubAccount: [
+        INVALID, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, (409, "`BALANCE_NOT_ZERO`: it holds money"), INTERNAL, UNAVAILABLE
+    ];
+    /// Releasing a hold.
+    ReleaseHold: [
+        INVALID, UNAUTHORIZED, FORBIDDEN,
+        (404, "`NOT_FOUND`: the sub-account does not exist, or is somebody else's, or nothing is held for the order"),
+        INTERNAL, UNAVAILABLE
+    ];
     /// Making an exchange binding.
     MakeBinding: [
         INVALID_BODY, UNAUTHORIZED, FORBIDDEN, BINDING_EXISTS, TOO_LARGE, NO_JSON, INTERNAL, UNAVAILABLE

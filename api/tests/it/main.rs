@@ -22,6 +22,7 @@ mod secrets;
 mod sessions;
 mod sign_in;
 mod stub;
+mod sub_accounts;
 mod tradings;
 mod trouble;
 mod users;

@@ -94,6 +94,7 @@ fn every_field_of_a_request_is_described() {
         "NewTradingAccount",
         "TradingChange",
         "NewSubAccount",
+        "SubAccountChange",
         "MoneyMove",
         "NewTradingLog",
         "NewBinding",

@@ -1,10 +1,14 @@
 //! Sub-accounts: one asset of a trading, with its balance and holds.
 
 mod create;
+mod holds;
 mod moves;
+mod update;
 
-use super::Tag;
-use super::refusals::{Filtered, MakeSubAccount, MoveMoney, One};
+use super::refusals::{
+    ChangeSubAccount, DeleteSubAccount, Filtered, MakeSubAccount, MoveMoney, One, ReleaseHold,
+};
+use super::{Tag, Told};
 use crate::auth::Caller;
 use crate::body::JsonBody;
 use crate::envelope::{Answer, Made, Reply};
@@ -19,7 +23,7 @@ use poem_openapi::{Object, OpenApi};
 use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, Select};
 use serde::Serialize;
 use sqlx::PgConnection;
-use tiris_shared::entity::{holds, sub_accounts};
+use tiris_shared::entity::sub_accounts;
 use tiris_shared::error::{Error, Result};
 use tiris_shared::ids::{AccountId, UserId, new_id};
 use tiris_shared::ledger::Direction;
@@ -28,7 +32,9 @@ use uuid::Uuid;
 
 use create::{AccountWork, NewSubAccount};
 pub(super) use create::{NewAccount, insert_account};
+use holds::{HoldList, ReleaseWork};
 use moves::{MoneyMove, MoveWork, Moved};
+use update::{ChangeWork, DeleteWork, SubAccountChange};
 
 /// Operations on sub-accounts.
 pub(crate) struct SubAccounts;
@@ -63,25 +69,6 @@ struct SubAccountList {
     sub_accounts: Vec<SubAccount>,
 }
 
-/// A part of a balance that is locked for an order.
-#[derive(Object, Serialize)]
-struct Hold {
-    /// The order; empty when none was named
-    order_id: String,
-    /// What is locked, in units of the asset
-    amount: MoneyText,
-    created_at: DateTime<Utc>,
-    /// The event that made it
-    #[oai(nullable)]
-    event_id: Option<String>,
-}
-
-/// All holds of a sub-account, newest first.
-#[derive(Object, Serialize)]
-struct HoldList {
-    holds: Vec<Hold>,
-}
-
 impl SubAccount {
     pub(super) fn from_row(row: sub_accounts::Model) -> Result<Self> {
         let (balance, locked) = (MoneyText::from_column(row.balance)?, MoneyText::from_column(row.locked)?);
@@ -105,6 +92,11 @@ impl SubAccount {
     async fn load(db: &DatabaseConnection, user: UserId, id: Uuid) -> Result<Self> {
         let row = living(user).filter(sub_accounts::Column::Id.eq(id)).one(db).await?;
         Self::from_row(row.ok_or(Error::NotFound("sub-account"))?)
+    }
+
+    /// Whether nothing is in it.
+    fn is_empty(&self) -> bool {
+        self.balance.0 == Money::ZERO
     }
 
     /// The accounts as the running transaction has them, in the order of `ids`.
@@ -250,17 +242,58 @@ impl SubAccounts {
         id: Path<Uuid>,
     ) -> Answer<HoldList, One> {
         let account = SubAccount::load(&state.db, caller.user(), id.0).await?;
-        let rows = holds::Entity::find()
-            .filter(holds::Column::SubAccountId.eq(account.id))
-            .order_by_desc(holds::Column::CreatedAt)
-            .order_by_asc(holds::Column::OrderId)
-            .all(&state.db)
-            .await
-            .map_err(Error::from)?;
-        let hold = |row: holds::Model| -> Result<Hold> {
-            let amount = MoneyText::from_column(row.amount)?;
-            Ok(Hold { order_id: row.order_id, amount, created_at: row.created_at, event_id: row.event_id })
+        Ok(Reply::new(HoldList::load(&state.db, account.id).await?))
+    }
+
+    /// Releases the hold of an order, whatever is left of it: when its bot is dead
+    ///
+    /// A bot that still trades the order finds less held than it thinks. The release is kept as a trading log of type
+    /// `balance_unlocked` and in the audit trail.
+    #[oai(path = "/:id/holds", method = "delete", operation_id = "releaseHold")]
+    async fn release(
+        &self,
+        caller: Caller,
+        state: Data<&State>,
+        /// The sub-account
+        id: Path<Uuid>,
+        /// The order; empty for the hold of locks that named none
+        order_id: Query<String>,
+    ) -> Answer<Told, ReleaseHold> {
+        let work = ReleaseWork {
+            user: caller.user(),
+            actor: caller.actor(),
+            id: AccountId(id.0),
+            order: holds::order(&order_id.0)?,
         };
-        Ok(Reply::new(HoldList { holds: rows.into_iter().map(hold).collect::<Result<_>>()? }))
+        ledger::commit(&state.pool, &work).await?;
+        Ok(Reply::new(Told::new("The hold is released.")))
+    }
+
+    /// Changes name or free JSON; what is absent stays, and money is never changed here
+    #[oai(path = "/:id", method = "put", operation_id = "updateSubAccount")]
+    async fn update(
+        &self,
+        caller: Caller,
+        state: Data<&State>,
+        /// The sub-account
+        id: Path<Uuid>,
+        body: JsonBody<SubAccountChange>,
+    ) -> Answer<SubAccount, ChangeSubAccount> {
+        let work = ChangeWork { user: caller.user(), id: AccountId(id.0), change: &body.0 };
+        Ok(Reply::new(ledger::commit(&state.pool, &work).await?))
+    }
+
+    /// Deletes an empty sub-account; its history stays
+    #[oai(path = "/:id", method = "delete", operation_id = "deleteSubAccount")]
+    async fn delete(
+        &self,
+        caller: Caller,
+        state: Data<&State>,
+        /// The sub-account
+        id: Path<Uuid>,
+    ) -> Answer<Told, DeleteSubAccount> {
+        let work = DeleteWork { user: caller.user(), actor: caller.actor(), id: AccountId(id.0) };
+        ledger::commit(&state.pool, &work).await?;
+        Ok(Reply::new(Told::new("The sub-account is deleted.")))
     }
 }
