@@ -154,6 +154,11 @@ refusals! {
         (404, "`NOT_FOUND`: the sub-account does not exist, or is somebody else's, or nothing is held for the order"),
         INTERNAL, UNAVAILABLE
     ];
+    /// Deleting a trading log, for admins.
+    DeleteLog: [
+        INVALID, UNAUTHORIZED, FOR_ADMINS, (404, "`NOT_FOUND`: it does not exist"),
+        (409, "`LOG_MOVED_MONEY`: it moved money and is part of the books"), INTERNAL, UNAVAILABLE
+    ];
     /// Making an exchange binding.
     MakeBinding: [
         INVALID_BODY, UNAUTHORIZED, FORBIDDEN, BINDING_EXISTS, TOO_LARGE, NO_JSON, INTERNAL, UNAVAILABLE

@@ -132,7 +132,7 @@ fn is_for_admins(operation: &Value) -> bool {
 }
 
 /// What only admins may ask.
-const FOR_ADMINS: [&str; 11] = [
+const FOR_ADMINS: [&str; 12] = [
     "POST /v1/events/dead-letters/discard",
     "POST /v1/events/dead-letters/replay",
     "POST /v1/events/dead-letters/{id}/discard",
@@ -140,6 +140,7 @@ const FOR_ADMINS: [&str; 11] = [
     "GET /v1/events/replay",
     "POST /v1/events/replay",
     "GET /v1/events/replay/{id}",
+    "DELETE /v1/trading-logs/{id}",
     "GET /v1/users",
     "GET /v1/users/{id}",
     "PUT /v1/users/{id}/disable",

@@ -23,6 +23,7 @@ mod sessions;
 mod sign_in;
 mod stub;
 mod sub_accounts;
+mod trading_logs;
 mod tradings;
 mod trouble;
 mod users;

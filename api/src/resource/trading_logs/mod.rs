@@ -1,15 +1,16 @@
 //! Trading logs: what happened on a trading, and commands that move money as they are logged.
 
 mod create;
+mod delete;
 mod object;
 
 pub(super) use object::{TradingLog, log_of};
 
-use super::Tag;
-use super::refusals::{Filtered, FilteredBelow, MoveMoney, One};
+use super::refusals::{DeleteLog, Filtered, FilteredBelow, MoveMoney, One};
 use super::tradings::not_purged;
 use super::transactions::Time;
-use crate::auth::Caller;
+use super::{Tag, Told};
+use crate::auth::{Admin, Caller};
 use crate::body::JsonBody;
 use crate::envelope::{Answer, Made, Reply};
 use crate::filter::{containing, equal, equal_text, range};
@@ -18,6 +19,7 @@ use crate::page::{self, Page, Pagination};
 use crate::state::State;
 use chrono::{DateTime, Utc};
 use create::{LogWork, NewTradingLog};
+use delete::DeleteWork;
 use object::{LogSource, Recorded};
 use poem::web::Data;
 use poem_openapi::param::{Path, Query};
@@ -166,5 +168,20 @@ impl TradingLogs {
     ) -> Made<Recorded, MoveMoney> {
         let work = LogWork { user: caller.user(), new: body.0 };
         Ok(once.commit(&state, work.user, &work).await?)
+    }
+
+    /// Deletes a trading log that moved no money (admins)
+    ///
+    /// What it said of itself stays in the audit trail. A log that moved money is part of the books.
+    #[oai(path = "/:id", method = "delete", operation_id = "deleteTradingLog")]
+    async fn delete(
+        &self,
+        admin: Admin,
+        state: Data<&State>,
+        /// The trading log
+        id: Path<Uuid>,
+    ) -> Answer<Told, DeleteLog> {
+        ledger::commit(&state.pool, &DeleteWork { admin: &admin, id: id.0 }).await?;
+        Ok(Reply::new(Told::new("The trading log is deleted.")))
     }
 }

@@ -1,0 +1,66 @@
+//! Deletes a trading log that moved no money.
+
+use crate::auth::Admin;
+use crate::ledger::Work;
+use serde_json::json;
+use sqlx::PgConnection;
+use sqlx::types::chrono::{DateTime, Utc};
+use tiris_shared::error::{Conflict, Error, Result};
+use tiris_shared::ids::time_of;
+use tiris_shared::store::audit::{self, Action};
+use uuid::Uuid;
+
+/// The transaction that deletes a log, whosever it is.
+pub(super) struct DeleteWork<'a> {
+    pub(super) admin: &'a Admin,
+    pub(super) id: Uuid,
+}
+
+/// What is kept of a deleted log.
+#[derive(sqlx::FromRow)]
+struct Gone {
+    timestamp: DateTime<Utc>,
+    postings: i16,
+    user_id: Uuid,
+    trading_id: Uuid,
+    r#type: String,
+    source: String,
+    event_id: Option<String>,
+}
+
+impl Work for DeleteWork<'_> {
+    type Output = ();
+
+    async fn run(&self, connection: &mut PgConnection) -> Result<()> {
+        let missing = || Error::NotFound("trading log");
+        // The time in the id tells in which partition the log is.
+        let from = time_of(self.id).ok_or_else(missing)?;
+        let log: Option<Gone> = sqlx::query_as(
+            "SELECT timestamp, postings, user_id, trading_id, type, source, event_id FROM trading_logs \
+             WHERE id = $1 AND timestamp >= $2 AND timestamp < $2 + interval '1 millisecond' FOR UPDATE",
+        )
+        .bind(self.id)
+        .bind(from)
+        .fetch_optional(&mut *connection)
+        .await?;
+        let log = log.ok_or_else(missing)?;
+        if log.postings > 0 {
+            return Err(Error::Conflict(Conflict::LogMovedMoney));
+        }
+        sqlx::query("DELETE FROM trading_logs WHERE id = $1 AND timestamp = $2")
+            .bind(self.id)
+            .bind(log.timestamp)
+            .execute(&mut *connection)
+            .await?;
+        let before = json!({"user_id": log.user_id, "trading_id": log.trading_id, "timestamp": log.timestamp,
+                            "type": log.r#type, "source": log.source, "event_id": log.event_id});
+        let action = Action {
+            name: "trading_log.delete",
+            resource: "trading_log",
+            id: Some(self.id.to_string()),
+            before: Some(before),
+            after: None,
+        };
+        audit::record(connection, self.admin.actor(), &action).await
+    }
+}
