@@ -2,11 +2,12 @@
 //!
 //! Owns: the form of success and failure, and their part of the OpenAPI document. Must not know: single operations.
 
+use crate::csv;
 use crate::error::{Problem, Told};
 use bytes::Bytes;
 use chrono::{DateTime, SubsecRound, Utc};
-use poem::http::StatusCode;
-use poem::http::header::{CACHE_CONTROL, HeaderName};
+use poem::http::header::{CACHE_CONTROL, HeaderName, VARY};
+use poem::http::{HeaderValue, StatusCode};
 use poem::{IntoResponse, Response};
 use poem_openapi::payload::{Json, Payload as _};
 use poem_openapi::registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, Registry};
@@ -186,6 +187,40 @@ impl<T: ParseFromJSON + ToJSON + Type, const STATUS: u16> ApiResponse for Reply<
 
     fn register(registry: &mut Registry) {
         Success::<T>::register(registry);
+    }
+}
+
+/// A page of a list in its envelope, or the whole list as CSV.
+pub(crate) enum Exportable<T> {
+    /// As JSON.
+    Page(Reply<T>),
+    /// As CSV, bare.
+    Csv(Response),
+}
+
+impl<T: Serialize + Send> IntoResponse for Exportable<T> {
+    fn into_response(self) -> Response {
+        let mut response = match self {
+            Self::Page(reply) => reply.into_response(),
+            Self::Csv(response) => response,
+        };
+        response.headers_mut().append(VARY, HeaderValue::from_static("Accept"));
+        response
+    }
+}
+
+impl<T: ParseFromJSON + ToJSON + Type> ApiResponse for Exportable<T> {
+    fn meta() -> MetaResponses {
+        let mut meta = Reply::<T>::meta();
+        for response in &mut meta.responses {
+            let csv = MetaMediaType { content_type: csv::MEDIA_TYPE, schema: String::schema_ref() };
+            response.content.push(csv);
+        }
+        meta
+    }
+
+    fn register(registry: &mut Registry) {
+        Reply::<T>::register(registry);
     }
 }
 

@@ -12,6 +12,7 @@ pub mod settings;
 
 mod body;
 mod connection;
+mod csv;
 mod document;
 mod envelope;
 mod error;

@@ -148,7 +148,7 @@ pub(crate) struct Pagination {
     has_more: bool,
     /// The parameter `cursor` of the next page; null on the last one
     #[oai(nullable)]
-    next_cursor: Option<String>,
+    pub(crate) next_cursor: Option<String>,
     /// Rows skipped, when `offset` was given
     #[oai(skip_serializing_if_is_none)]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -7,6 +7,7 @@ mod bindings;
 mod envelope;
 mod events;
 mod exchanges;
+mod export;
 mod forged;
 mod free_json;
 mod history;

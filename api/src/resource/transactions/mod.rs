@@ -1,16 +1,21 @@
 //! Transactions: every change of every balance. Read-only, because the books are append-only.
 
+mod export;
+mod object;
+
+pub(super) use object::{Direction, Transaction, transactions_of};
+
+use super::Tag;
 use super::refusals::{Filtered, One};
 use super::tradings::not_purged;
-use super::{Tag, stored};
 use crate::auth::Caller;
-use crate::envelope::{Answer, Reply};
+use crate::csv;
+use crate::envelope::{Answer, Exportable, Refused, Reply};
 use crate::filter::{containing, equal, equal_text, range};
 use crate::page::{self, Page, Pagination};
 use crate::state::State;
-use crate::value::{Info, MoneyText};
 use chrono::{DateTime, Utc};
-use poem::web::Data;
+use poem::web::{Accept, Data};
 use poem_openapi::param::{Path, Query};
 use poem_openapi::{Enum, Object, OpenApi};
 use rust_decimal::Decimal;
@@ -19,35 +24,13 @@ use serde::Serialize;
 use tiris_shared::entity::transactions::{Column, Entity, Model};
 use tiris_shared::error::{Error, Result};
 use tiris_shared::ids::UserId;
-use tiris_shared::ledger;
 use tiris_shared::money::Money;
-use tiris_shared::store::ledger::{Applied, Entry};
 use uuid::Uuid;
 
 /// Operations on transactions.
 pub(crate) struct Transactions;
 
 const ORDER: (Column, Column) = (Column::Timestamp, Column::Id);
-
-/// Which way a balance moved.
-#[derive(Clone, Copy, Enum, Serialize)]
-#[oai(rename_all = "snake_case")]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Direction {
-    /// The balance grew.
-    Credit,
-    /// The balance shrank.
-    Debit,
-}
-
-impl From<ledger::Direction> for Direction {
-    fn from(direction: ledger::Direction) -> Self {
-        match direction {
-            ledger::Direction::Credit => Self::Credit,
-            ledger::Direction::Debit => Self::Debit,
-        }
-    }
-}
 
 /// Which time a range of dates means.
 #[derive(Clone, Copy, Enum)]
@@ -59,102 +42,15 @@ pub(super) enum Time {
     Event,
 }
 
-/// One change of one balance.
-#[derive(Object, Serialize)]
-pub(super) struct Transaction {
-    id: Uuid,
-    user_id: Uuid,
-    trading_id: Uuid,
-    sub_account_id: Uuid,
-    /// When it was booked
-    timestamp: DateTime<Utc>,
-    /// When it happened, by the caller; of a backtest years before `timestamp`
-    event_time: DateTime<Utc>,
-    direction: Direction,
-    /// Why: `long`, `short`, `stop_loss`, `fee`, `deposit`, `withdraw`, or what an event said
-    reason: String,
-    /// How much, above zero, in units of the account's asset
-    amount: MoneyText,
-    /// The balance after it
-    closing_balance: MoneyText,
-    /// Price of one unit of stock in a trade
-    #[oai(nullable)]
-    price: Option<MoneyText>,
-    /// Asset the price is in
-    #[oai(nullable)]
-    quote_symbol: Option<String>,
-    /// The order it belongs to
-    #[oai(nullable)]
-    order_id: Option<String>,
-    /// Its number on the account, from 1 without gaps
-    sequence: i64,
-    /// The event it came from; null when it came by REST
-    #[oai(nullable)]
-    event_id: Option<String>,
-    /// The log entry that made it
-    trading_log_id: Uuid,
-    /// Free JSON
-    info: Info,
-}
-
-impl Transaction {
-    pub(super) fn from_row(row: Model) -> Result<Self> {
-        Ok(Self {
-            id: row.id,
-            user_id: row.user_id,
-            trading_id: row.trading_id,
-            sub_account_id: row.sub_account_id,
-            timestamp: row.timestamp,
-            event_time: row.event_time,
-            direction: stored(&row.direction)?,
-            reason: row.reason,
-            amount: MoneyText::from_column(row.amount)?,
-            closing_balance: MoneyText::from_column(row.closing_balance)?,
-            price: row.price.map(MoneyText::from_column).transpose()?,
-            quote_symbol: row.quote_symbol,
-            order_id: row.order_id,
-            sequence: row.sequence,
-            event_id: row.event_id,
-            trading_log_id: row.trading_log_id,
-            info: Info::from_column(row.info),
-        })
-    }
-}
-
-/// The rows the ledger has just written for an entry.
-pub(super) fn transactions_of(
-    entry: &Entry,
-    applied: &Applied,
-    timestamp: DateTime<Utc>,
-) -> Vec<Transaction> {
-    let row = |(id, posting): &(tiris_shared::ids::TransactionId, ledger::Posting)| Transaction {
-        id: id.0,
-        user_id: entry.user.0,
-        trading_id: entry.trading.0,
-        sub_account_id: posting.account.0,
-        timestamp,
-        event_time: entry.event_time.unwrap_or(timestamp),
-        direction: posting.direction.into(),
-        reason: posting.reason.clone(),
-        amount: MoneyText(posting.amount),
-        closing_balance: MoneyText(posting.closing_balance),
-        price: posting.price.map(MoneyText),
-        quote_symbol: posting.quote.as_ref().map(ToString::to_string),
-        order_id: entry.order.as_ref().map(ToString::to_string),
-        sequence: posting.sequence,
-        event_id: None,
-        trading_log_id: applied.log.0,
-        info: Info(entry.info.clone()),
-    };
-    applied.postings.iter().map(row).collect()
-}
-
 /// A page of transactions, newest first.
 #[derive(Object, Serialize)]
 struct TransactionPage {
     transactions: Vec<Transaction>,
     pagination: Pagination,
 }
+
+/// What a list is answered with.
+type Listed = Exportable<TransactionPage>;
 
 fn owned(user: UserId) -> Select<Entity> {
     Entity::find().filter(Column::UserId.eq(user.0)).filter(not_purged(Column::TradingId, user))
@@ -164,11 +60,16 @@ fn owned(user: UserId) -> Select<Entity> {
 #[expect(clippy::too_many_arguments, reason = "one argument for each query parameter")]
 impl Transactions {
     /// Transactions of the caller, newest first
+    ///
+    /// With `Accept: text/csv` all that the filters select, whatever their number, as a stream of CSV (RFC 4180) with a
+    /// header row; `limit`, `cursor`, `offset` and `include_total` mean nothing there. A text that a spreadsheet would
+    /// take for a formula, because it begins with `=`, `+`, `-` or `@`, has an apostrophe before it.
     #[oai(path = "/", method = "get", operation_id = "listTransactions")]
     async fn list(
         &self,
         caller: Caller,
         state: Data<&State>,
+        accept: Accept,
         /// Only those of this trading
         trading_id: Query<Option<Uuid>>,
         /// Only those of this sub-account
@@ -199,7 +100,7 @@ impl Transactions {
         offset: Query<Option<u64>>,
         /// Whether to count the whole list
         include_total: Query<Option<bool>>,
-    ) -> Answer<TransactionPage, Filtered> {
+    ) -> Result<Listed, Refused<Filtered>> {
         let page = Page::new(limit.0, cursor.0.as_deref(), offset.0, include_total.0)?;
         let dated = if matches!(time.0, Some(Time::Event)) { Column::EventTime } else { Column::Timestamp };
         let direction = direction.0.map(|direction| match direction {
@@ -215,10 +116,13 @@ impl Transactions {
             .filter(range(dated, ("start_date", start_date.0), ("end_date", end_date.0))?)
             .filter(amounts(min_amount.0.as_deref(), max_amount.0.as_deref())?)
             .filter(containing(Column::Info, info.0.as_deref())?);
+        if csv::is_wanted(&accept) {
+            return Ok(Exportable::Csv(export::stream(state.db.clone(), rows).await?));
+        }
         let (rows, pagination) =
             page.read(&state.db, rows, ORDER, |row: &Model| (row.timestamp, row.id)).await?;
         let transactions = rows.into_iter().map(Transaction::from_row).collect::<Result<_>>()?;
-        Ok(Reply::new(TransactionPage { transactions, pagination }))
+        Ok(Exportable::Page(Reply::new(TransactionPage { transactions, pagination })))
     }
 
     /// One transaction

@@ -1,0 +1,103 @@
+//! Rows as comma-separated values (RFC 4180).
+//!
+//! Owns: when a client wants them, quoting, and what keeps spreadsheets from running what they read. Must not know: which
+//! rows.
+
+use poem::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION};
+use poem::web::Accept;
+use poem::{Body, Response};
+use serde::Serialize;
+use serde_json::Value;
+use tiris_shared::error::{Error, Result};
+
+/// The media type.
+pub(crate) const MEDIA_TYPE: &str = "text/csv";
+const CONTENT_TYPE: &str = "text/csv; charset=utf-8; header=present";
+const LINE_END: &str = "\r\n";
+/// A spreadsheet takes a cell that begins with one of these for a formula.
+const FORMULA_STARTS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
+
+/// Whether the client prefers CSV to JSON.
+pub(crate) fn is_wanted(accept: &Accept) -> bool {
+    let known = accept.0.iter().map(|media_type| media_type.essence_str());
+    let mut known = known.filter(|essence| [MEDIA_TYPE, "application/json", "*/*"].contains(essence));
+    known.next() == Some(MEDIA_TYPE)
+}
+
+/// An answer that a browser saves under `name`.
+pub(crate) fn response(name: &str, body: Body) -> Response {
+    Response::builder()
+        .content_type(CONTENT_TYPE)
+        .header(CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\""))
+        .header(CACHE_CONTROL, "no-store")
+        .body(body)
+}
+
+/// The first line.
+pub(crate) fn header(columns: &[&str]) -> String {
+    columns.join(",") + LINE_END
+}
+
+/// Appends the fields of a row that `columns` name, in their order, as JSON has them.
+pub(crate) fn line(lines: &mut String, columns: &[&str], row: &impl Serialize) -> Result<()> {
+    let row = serde_json::to_value(row).map_err(|error| Error::Internal(error.into()))?;
+    for (at, column) in columns.iter().enumerate() {
+        if at > 0 {
+            lines.push(',');
+        }
+        match &row[column] {
+            Value::Null => {}
+            Value::String(text) => cell(lines, text),
+            other => cell(lines, &other.to_string()),
+        }
+    }
+    lines.push_str(LINE_END);
+    Ok(())
+}
+
+fn cell(lines: &mut String, text: &str) {
+    let guard = if text.starts_with(FORMULA_STARTS) { "'" } else { "" };
+    if text.contains(['"', ',', '\r', '\n']) || text.trim() != text {
+        lines.extend(["\"", guard, &text.replace('"', "\"\""), "\""]);
+    } else {
+        lines.extend([guard, text]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn cells_are_quoted_where_needed_and_no_formula_stays_one() {
+        for (value, expected) in [
+            (json!(null), ""),
+            (json!(7), "7"),
+            (json!(""), ""),
+            (json!("a b"), "a b"),
+            (json!(" a"), "\" a\""),
+            (json!("a,b"), "\"a,b\""),
+            (json!("a\"b"), "\"a\"\"b\""),
+            (json!("a\r\nb"), "\"a\r\nb\""),
+            (json!({"a": [1, "x"]}), "\"{\"\"a\"\":[1,\"\"x\"\"]}\""),
+            (json!("=1+1"), "'=1+1"),
+            (json!("-2,5"), "\"'-2,5\""),
+            (json!("@x"), "'@x"),
+            (json!("\t=x"), "\"'\t=x\""),
+        ] {
+            let mut lines = String::new();
+            line(&mut lines, &["x", "y"], &json!({"x": value, "y": 1})).expect("a line");
+            assert_eq!(lines, format!("{expected},1\r\n"), "{value}");
+        }
+    }
+
+    #[test]
+    fn the_first_known_media_type_by_preference_decides() {
+        let wanted = |types: &[&str]| {
+            is_wanted(&Accept(types.iter().map(|text| text.parse().expect("a media type")).collect()))
+        };
+        assert!(wanted(&["text/csv"]) && wanted(&["text/html", "text/csv;charset=utf-8", "*/*"]));
+        assert!(!wanted(&[]) && !wanted(&["*/*", "text/csv"]) && !wanted(&["application/json", "text/csv"]));
+    }
+}

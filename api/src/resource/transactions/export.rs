@@ -1,0 +1,86 @@
+//! All transactions a filter selects, as CSV: read page by page while the client takes them.
+//!
+//! Owns: the order of reading, and what happens when it fails on the way. Must not know: filters. Memory holds one page,
+//! the database is busy for one page at a time, and a client that goes away ends it.
+
+use super::object::Transaction;
+use super::{Entity, Model, ORDER};
+use crate::csv;
+use crate::page::Page;
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use poem::{Body, Response};
+use sea_orm::{DatabaseConnection, Select};
+use tiris_shared::error::{Error, Result};
+use tracing::Instrument;
+
+/// Rows read at once: with their free JSON at most 8 MiB.
+const ROWS_AT_ONCE: u64 = 500;
+/// In the order of an answer's fields.
+const COLUMNS: [&str; 17] = [
+    "id",
+    "user_id",
+    "trading_id",
+    "sub_account_id",
+    "timestamp",
+    "event_time",
+    "direction",
+    "reason",
+    "amount",
+    "closing_balance",
+    "price",
+    "quote_symbol",
+    "order_id",
+    "sequence",
+    "event_id",
+    "trading_log_id",
+    "info",
+];
+
+/// The rest of a list.
+struct Reader {
+    db: DatabaseConnection,
+    rows: Select<Entity>,
+}
+
+/// Answers with `rows`, newest first; what comes in meanwhile is left out. The first page is read before the answer
+/// begins, so that trouble is still told as such.
+pub(super) async fn stream(db: DatabaseConnection, rows: Select<Entity>) -> Result<Response> {
+    let reader = Reader { db, rows };
+    let (first, next) = reader.page(None).await?;
+    let head = Bytes::from([csv::header(&COLUMNS).into_bytes(), first].concat());
+    let span = tracing::Span::current();
+    let rest = stream::unfold((reader, next), move |(reader, next)| {
+        let page = async move {
+            let cursor = next?;
+            match reader.page(Some(&cursor)).await {
+                Ok((lines, next)) => Some((Ok::<_, std::io::Error>(Bytes::from(lines)), (reader, next))),
+                Err(error) => cut_off(&error),
+            }
+        };
+        page.instrument(span.clone())
+    });
+    let all = stream::once(async { Ok(head) }).chain(rest);
+    Ok(csv::response("transactions.csv", Body::from_bytes_stream(all)))
+}
+
+/// Ends the connection, because the answer has begun and all that can be told is that it does not come to its end. An
+/// error in its place would be lost: the framework goes on with the connection and writes a proper end.
+fn cut_off(error: &Error) -> ! {
+    tracing::error!(error = error as &dyn std::error::Error, "a CSV was cut off");
+    std::panic::resume_unwind(Box::new("a CSV was cut off"))
+}
+
+impl Reader {
+    /// One page as lines, and where the next one begins.
+    async fn page(&self, cursor: Option<&str>) -> Result<(Vec<u8>, Option<String>)> {
+        let page = Page::new(Some(ROWS_AT_ONCE), cursor, None, None)?;
+        let key = |row: &Model| (row.timestamp, row.id);
+        let (rows, pagination) = page.read(&self.db, self.rows.clone(), ORDER, key).await?;
+        let mut lines = String::new();
+        for row in rows {
+            csv::line(&mut lines, &COLUMNS, &Transaction::from_row(row)?)?;
+        }
+        Ok((lines.into_bytes(), pagination.next_cursor))
+    }
+}

@@ -1,0 +1,123 @@
+//! Transactions as answers show them.
+
+use crate::resource::stored;
+use crate::value::{Info, MoneyText};
+use chrono::{DateTime, Utc};
+use poem_openapi::{Enum, Object};
+use serde::Serialize;
+use tiris_shared::entity::transactions::Model;
+use tiris_shared::error::Result;
+use tiris_shared::ids::TransactionId;
+use tiris_shared::ledger;
+use tiris_shared::store::ledger::{Applied, Entry};
+use uuid::Uuid;
+
+/// Which way a balance moved.
+#[derive(Clone, Copy, Enum, Serialize)]
+#[oai(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub(in crate::resource) enum Direction {
+    /// The balance grew.
+    Credit,
+    /// The balance shrank.
+    Debit,
+}
+
+impl From<ledger::Direction> for Direction {
+    fn from(direction: ledger::Direction) -> Self {
+        match direction {
+            ledger::Direction::Credit => Self::Credit,
+            ledger::Direction::Debit => Self::Debit,
+        }
+    }
+}
+
+/// One change of one balance.
+#[derive(Object, Serialize)]
+pub(in crate::resource) struct Transaction {
+    id: Uuid,
+    user_id: Uuid,
+    trading_id: Uuid,
+    sub_account_id: Uuid,
+    /// When it was booked
+    timestamp: DateTime<Utc>,
+    /// When it happened, by the caller; of a backtest years before `timestamp`
+    event_time: DateTime<Utc>,
+    direction: Direction,
+    /// Why: `long`, `short`, `stop_loss`, `fee`, `deposit`, `withdraw`, or what an event said
+    reason: String,
+    /// How much, above zero, in units of the account's asset
+    amount: MoneyText,
+    /// The balance after it
+    closing_balance: MoneyText,
+    /// Price of one unit of stock in a trade
+    #[oai(nullable)]
+    price: Option<MoneyText>,
+    /// Asset the price is in
+    #[oai(nullable)]
+    quote_symbol: Option<String>,
+    /// The order it belongs to
+    #[oai(nullable)]
+    order_id: Option<String>,
+    /// Its number on the account, from 1 without gaps
+    sequence: i64,
+    /// The event it came from; null when it came by REST
+    #[oai(nullable)]
+    event_id: Option<String>,
+    /// The log entry that made it
+    trading_log_id: Uuid,
+    /// Free JSON
+    info: Info,
+}
+
+impl Transaction {
+    pub(super) fn from_row(row: Model) -> Result<Self> {
+        Ok(Self {
+            id: row.id,
+            user_id: row.user_id,
+            trading_id: row.trading_id,
+            sub_account_id: row.sub_account_id,
+            timestamp: row.timestamp,
+            event_time: row.event_time,
+            direction: stored(&row.direction)?,
+            reason: row.reason,
+            amount: MoneyText::from_column(row.amount)?,
+            closing_balance: MoneyText::from_column(row.closing_balance)?,
+            price: row.price.map(MoneyText::from_column).transpose()?,
+            quote_symbol: row.quote_symbol,
+            order_id: row.order_id,
+            sequence: row.sequence,
+            event_id: row.event_id,
+            trading_log_id: row.trading_log_id,
+            info: Info::from_column(row.info),
+        })
+    }
+}
+
+/// The rows the ledger has just written for an entry.
+pub(in crate::resource) fn transactions_of(
+    entry: &Entry,
+    applied: &Applied,
+    timestamp: DateTime<Utc>,
+) -> Vec<Transaction> {
+    let row = |(id, posting): &(TransactionId, ledger::Posting)| Transaction {
+        id: id.0,
+        user_id: entry.user.0,
+        trading_id: entry.trading.0,
+        sub_account_id: posting.account.0,
+        timestamp,
+        event_time: entry.event_time.unwrap_or(timestamp),
+        direction: posting.direction.into(),
+        reason: posting.reason.clone(),
+        amount: MoneyText(posting.amount),
+        closing_balance: MoneyText(posting.closing_balance),
+        price: posting.price.map(MoneyText),
+        quote_symbol: posting.quote.as_ref().map(ToString::to_string),
+        order_id: entry.order.as_ref().map(ToString::to_string),
+        sequence: posting.sequence,
+        event_id: None,
+        trading_log_id: applied.log.0,
+        info: Info(entry.info.clone()),
+    };
+    applied.postings.iter().map(row).collect()
+}
