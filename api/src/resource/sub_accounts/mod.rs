@@ -8,13 +8,14 @@ mod update;
 use super::refusals::{
     ChangeSubAccount, DeleteSubAccount, Filtered, MakeSubAccount, MoveMoney, One, ReleaseHold,
 };
-use super::{Tag, Told};
+use super::{Message, Tag};
 use crate::auth::Caller;
 use crate::body::JsonBody;
 use crate::envelope::{Answer, Made, Reply};
 use crate::filter::{containing, equal};
 use crate::once::Once;
 use crate::state::State;
+use crate::version::IfMatch;
 use crate::value::{Info, MoneyText};
 use chrono::{DateTime, Utc};
 use poem::web::Data;
@@ -258,7 +259,7 @@ impl SubAccounts {
         id: Path<Uuid>,
         /// The order; empty for the hold of locks that named none
         order_id: Query<String>,
-    ) -> Answer<Told, ReleaseHold> {
+    ) -> Answer<Message, ReleaseHold> {
         let work = ReleaseWork {
             user: caller.user(),
             actor: caller.actor(),
@@ -266,7 +267,7 @@ impl SubAccounts {
             order: holds::order(&order_id.0)?,
         };
         ledger::commit(&state.pool, &work).await?;
-        Ok(Reply::new(Told::new("The hold is released.")))
+        Ok(Reply::new(Message::new("The hold is released.")))
     }
 
     /// Changes name or free JSON; what is absent stays, and money is never changed here
@@ -277,10 +278,14 @@ impl SubAccounts {
         state: Data<&State>,
         /// The sub-account
         id: Path<Uuid>,
+        /// ETag of the version to be changed
+        #[oai(name = "If-Match")]
+        seen: IfMatch,
+        once: Once,
         body: JsonBody<SubAccountChange>,
     ) -> Answer<SubAccount, ChangeSubAccount> {
-        let work = ChangeWork { user: caller.user(), id: AccountId(id.0), change: &body.0 };
-        Ok(Reply::new(ledger::commit(&state.pool, &work).await?))
+        let work = ChangeWork { user: caller.user(), id: AccountId(id.0), seen, change: &body.0 };
+        Ok(once.commit(&state, work.user, &work).await?)
     }
 
     /// Deletes an empty sub-account; its history stays
@@ -291,9 +296,9 @@ impl SubAccounts {
         state: Data<&State>,
         /// The sub-account
         id: Path<Uuid>,
-    ) -> Answer<Told, DeleteSubAccount> {
+    ) -> Answer<Message, DeleteSubAccount> {
         let work = DeleteWork { user: caller.user(), actor: caller.actor(), id: AccountId(id.0) };
         ledger::commit(&state.pool, &work).await?;
-        Ok(Reply::new(Told::new("The sub-account is deleted.")))
+        Ok(Reply::new(Message::new("The sub-account is deleted.")))
     }
 }

@@ -5,6 +5,7 @@ use crate::fields::{Fields, FromFields};
 use crate::ledger::Work;
 use crate::resource::NAME_LENGTH_MAX;
 use crate::value::Info;
+use crate::version::IfMatch;
 use poem_openapi::Object;
 use poem_openapi::types::Example;
 use serde_json::{Value, json};
@@ -63,6 +64,7 @@ async fn load(connection: &mut PgConnection, id: AccountId) -> Result<SubAccount
 pub(super) struct ChangeWork<'a> {
     pub(super) user: UserId,
     pub(super) id: AccountId,
+    pub(super) seen: IfMatch,
     pub(super) change: &'a SubAccountChange,
 }
 
@@ -70,7 +72,8 @@ impl Work for ChangeWork<'_> {
     type Output = SubAccount;
 
     async fn run(&self, connection: &mut PgConnection) -> Result<SubAccount> {
-        lock(connection, self.user, self.id).await?;
+        let current = lock(connection, self.user, self.id).await?;
+        self.seen.check(async { Ok(current) }).await?;
         sqlx::query(
             "UPDATE sub_accounts SET name = coalesce($2, name), info = coalesce($3, info), \
              updated_at = clock_timestamp() WHERE id = $1",

@@ -9,7 +9,7 @@ pub(super) use object::{TradingLog, log_of};
 use super::refusals::{DeleteLog, Filtered, FilteredBelow, MoveMoney, One};
 use super::tradings::not_purged;
 use super::transactions::Time;
-use super::{Tag, Told};
+use super::{Message, Tag};
 use crate::auth::{Admin, Caller};
 use crate::body::JsonBody;
 use crate::envelope::{Answer, Made, Reply};
@@ -180,8 +180,8 @@ impl TradingLogs {
         state: Data<&State>,
         /// The trading log
         id: Path<Uuid>,
-    ) -> Answer<Told, DeleteLog> {
+    ) -> Answer<Message, DeleteLog> {
         ledger::commit(&state.pool, &DeleteWork { admin: &admin, id: id.0 }).await?;
-        Ok(Reply::new(Told::new("The trading log is deleted.")))
+        Ok(Reply::new(Message::new("The trading log is deleted.")))
     }
 }
