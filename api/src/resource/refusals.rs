@@ -142,7 +142,7 @@ refusals! {
     ChangeSubAccount: [
         INVALID_BODY, UNAUTHORIZED, FORBIDDEN, NOT_FOUND,
         (409, "`SUBACCOUNT_NAME_EXISTS`: another living sub-account of the trading has the name"),
-        TOO_LARGE, NO_JSON, INTERNAL, UNAVAILABLE
+        STALE, TOO_LARGE, NO_JSON, INTERNAL, UNAVAILABLE
     ];
     /// Deleting a sub-account.
     DeleteSubAccount: [

@@ -14,6 +14,7 @@ use crate::auth::{Admin, Caller};
 use crate::body::JsonBody;
 use crate::envelope::{Answer, Made, Reply};
 use crate::filter::{containing, equal, equal_text, range};
+use crate::ledger;
 use crate::once::Once;
 use crate::page::{self, Page, Pagination};
 use crate::state::State;

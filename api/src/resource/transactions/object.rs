@@ -71,7 +71,7 @@ pub(in crate::resource) struct Transaction {
 }
 
 impl Transaction {
-    pub(super) fn from_row(row: Model) -> Result<Self> {
+    pub(in crate::resource) fn from_row(row: Model) -> Result<Self> {
         Ok(Self {
             id: row.id,
             user_id: row.user_id,
