@@ -395,6 +395,8 @@ impl<'u> Cases<'u> {
             "PUT /v1/exchange-bindings/{id}" => (ann, self.binding.clone(), json!({"name": "renamed"})),
             "POST /v1/exchange-bindings/{id}/verify" => (ann, self.binding.clone(), Value::Null),
             "POST /v1/tradings" => (ann, none, json!({"name": "new", "type": "paper"})),
+            "PUT /v1/tradings/{id}" => (ann, desk.trading.clone(), json!({"status": "paused"})),
+            "PUT /v1/sub-accounts/{id}" => (ann, desk.stock.clone(), json!({"info": {"seen": seq}})),
             "POST /v1/sub-accounts" => {
                 let new = json!({"trading_id": desk.trading, "name": "x", "symbol": "X", "balance": "1"});
                 (ann, none, new)
@@ -418,12 +420,13 @@ impl<'u> Cases<'u> {
     }
 }
 
-/// Rows of everything an operation leaves behind.
+/// Rows of everything an operation leaves behind; of what is changed in place, which transactions did it.
 async fn traces(world: &World) -> i64 {
     sqlx::query_scalar(
         "SELECT (SELECT count(*) FROM audit_logs) + (SELECT count(*) FROM transactions) + (SELECT count(*) FROM trading_logs) \
          + (SELECT count(*) FROM tradings) + (SELECT count(*) FROM sub_accounts) + (SELECT count(*) FROM replay_jobs) \
-         + (SELECT count(*) FROM dead_letters WHERE status <> 'open')",
+         + (SELECT count(*) FROM dead_letters WHERE status <> 'open') \
+         + (SELECT sum(xmin::text::bigint) FROM tradings)::bigint + (SELECT sum(xmin::text::bigint) FROM sub_accounts)::bigint",
     )
     .fetch_one(world.database.pool())
     .await

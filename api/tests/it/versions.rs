@@ -97,6 +97,26 @@ async fn admins_change_the_user_they_have_seen() {
 }
 
 #[tokio::test]
+async fn tradings_and_sub_accounts_are_changed_as_they_were_seen() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let desk = user.desk("grid", "0", "1").await;
+    for path in [format!("/v1/tradings/{}", desk.trading), format!("/v1/sub-accounts/{}", desk.stock)] {
+        let seen = tag(&user, &path).await;
+        put(&user, &path, &seen, &json!({"name": "one"})).await.data();
+        let stale = put(&user, &path, &seen, &json!({"name": "two"})).await;
+        assert_eq!(stale.refusal(), (412, "STALE_VERSION"), "{path}");
+        let current = tag(&user, &path).await;
+        assert_eq!(put(&user, &path, &current, &json!({"name": "two"})).await.data()["name"], "two");
+    }
+    // Money that moved makes it another version.
+    let path = format!("/v1/sub-accounts/{}", desk.stock);
+    let seen = tag(&user, &path).await;
+    user.post(&format!("{path}/deposit"), json!({"amount": "1"})).await.data();
+    assert_eq!(put(&user, &path, &seen, &json!({"name": "three"})).await.refusal(), (412, "STALE_VERSION"));
+}
+
+#[tokio::test]
 async fn a_change_that_is_repeated_under_its_key_is_not_stale_by_itself() {
     let world = World::start().await;
     let user = world.user("ann").await;
