@@ -80,7 +80,7 @@ pub async fn check_ready(pool: &PgPool) -> Result<()> {
 }
 
 /// The migration this build needs; a test holds it to the newest of the migrations crate.
-pub const LATEST_MIGRATION: &str = "m0005_ingest_operations";
+pub const LATEST_MIGRATION: &str = "m0006_one_identity_per_openid";
 
 fn not_migrated() -> Error {
     Error::Unavailable {
