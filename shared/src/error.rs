@@ -260,7 +260,9 @@ impl From<sqlx::Error> for Error {
             | sqlx::Error::Tls(_)
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed => Self::DatabaseUnavailable(error.into()),
+            | sqlx::Error::WorkerCrashed
+            // A server that dies in the middle of a conversation says things that make no sense.
+            | sqlx::Error::Protocol(_) => Self::DatabaseUnavailable(error.into()),
             _ => Self::Internal(error.into()),
         }
     }
