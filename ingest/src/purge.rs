@@ -42,8 +42,13 @@ pub async fn all(pool: &PgPool) -> Result<u64> {
         drop(connection);
         let before = gone;
         for id in waiting {
-            if one(pool, id).await? {
-                gone += 1;
+            match one(pool, id).await {
+                Ok(true) => gone += 1,
+                Ok(false) => {}
+                // The others behind it must not wait for it.
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, trading_id = %id, "could not purge a deleted trading");
+                }
             }
         }
         if gone == before {

@@ -6,6 +6,7 @@
 use crate::error::{Conflict, Error, Result};
 use crate::ids::{TradingId, UserId};
 use crate::store::retention::may_do_alone;
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 /// A trading that is deleted now.
@@ -99,13 +100,22 @@ pub enum Purged {
     Nothing,
 }
 
-/// What a trading holds, in the order it goes. The rows of one moment were booked together and go together, so that a
-/// piece of history is found by index whatever it joins with.
-const HELD: [&str; 4] = [
-    "DELETE FROM transactions WHERE trading_id = $1 AND timestamp <= coalesce( \
-         (SELECT timestamp FROM transactions WHERE trading_id = $1 ORDER BY timestamp OFFSET $2 - 1 LIMIT 1), 'infinity')",
-    "DELETE FROM trading_logs WHERE trading_id = $1 AND timestamp <= coalesce( \
-         (SELECT timestamp FROM trading_logs WHERE trading_id = $1 ORDER BY timestamp OFFSET $2 - 1 LIMIT 1), 'infinity')",
+/// The history of a trading, in the order it goes: where a piece of it ends, and its removal. The rows of one moment were
+/// booked together and go together, so that a piece is found by index whatever it joins with. The end is asked for first,
+/// because a plan for an end that is not known reads whole partitions.
+const HISTORY: [(&str, &str); 2] = [
+    (
+        "SELECT timestamp FROM transactions WHERE trading_id = $1 ORDER BY timestamp OFFSET $2 - 1 LIMIT 1",
+        "DELETE FROM transactions WHERE trading_id = $1 AND timestamp <= coalesce($2, 'infinity')",
+    ),
+    (
+        "SELECT timestamp FROM trading_logs WHERE trading_id = $1 ORDER BY timestamp OFFSET $2 - 1 LIMIT 1",
+        "DELETE FROM trading_logs WHERE trading_id = $1 AND timestamp <= coalesce($2, 'infinity')",
+    ),
+];
+
+/// What else a trading holds.
+const HELD: [&str; 2] = [
     "DELETE FROM holds WHERE (sub_account_id, order_id) IN (SELECT h.sub_account_id, h.order_id FROM holds h \
          JOIN sub_accounts a ON a.id = h.sub_account_id WHERE a.trading_id = $1 LIMIT $2)",
     // In id order, as the ledger locks them: somebody may still wait for one that he saw alive.
@@ -134,6 +144,15 @@ pub async fn purge_some(connection: &mut PgConnection, id: TradingId, limit: u32
         .bind(id)
         .execute(&mut *connection)
         .await?;
+    for (end, removal) in HISTORY {
+        let end: Option<DateTime<Utc>> =
+            sqlx::query_scalar(end).bind(id).bind(i64::from(limit)).fetch_optional(&mut *connection).await?;
+        // Planned with this very end, which a plan kept for any end would not know.
+        sqlx::query(removal).persistent(false).bind(id).bind(end).execute(&mut *connection).await?;
+        if end.is_some() {
+            return Ok(Purged::Some);
+        }
+    }
     for statement in HELD {
         let gone = sqlx::query(statement).bind(id).bind(i64::from(limit)).execute(&mut *connection).await?;
         if gone.rows_affected() >= u64::from(limit) {

@@ -3,6 +3,7 @@
 use crate::ledger::{self, Work};
 use serde_json::json;
 use sqlx::{PgConnection, PgPool};
+use std::time::Duration;
 use tiris_shared::error::Result;
 use tiris_shared::ids::{TradingId, UserId};
 use tiris_shared::store::audit::{self, Action, Actor};
@@ -12,6 +13,8 @@ use tiris_shared::store::tradings::{self, Deleted, Purged};
 const PURGED_AT_ONCE: u32 = 1_000;
 /// Transactions of one request; what is left is the upkeep of ingest's.
 const PIECES_MAX: u32 = 10;
+/// Longest time a request spends on it: the answer is the same.
+const PURGE_TIME_MAX: Duration = Duration::from_secs(3);
 
 /// The transaction that deletes a trading.
 pub(super) struct DeleteWork<'a> {
@@ -52,6 +55,11 @@ impl Work for PieceWork {
 
 /// Purges a deleted trading as far as a request may take. Trouble is no failure: the trading is deleted.
 pub(super) async fn purge_begin(pool: &PgPool, id: TradingId) {
+    // A piece that is cut off is rolled back.
+    tokio::time::timeout(PURGE_TIME_MAX, purge_pieces(pool, id)).await.ok();
+}
+
+async fn purge_pieces(pool: &PgPool, id: TradingId) {
     for _ in 0..PIECES_MAX {
         match ledger::commit(pool, &PieceWork { id }).await {
             Ok(Purged::Some) => {}
