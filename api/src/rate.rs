@@ -31,7 +31,7 @@ pub(crate) enum Class {
     Auth,
     /// What moves money.
     Money,
-    /// What reads credentials of exchanges.
+    /// What reads credentials of exchanges or has them checked.
     Credentials,
 }
 
@@ -42,12 +42,14 @@ impl Class {
         let is_read = matches!(*method, Method::GET | Method::HEAD);
         let is_post = *method == Method::POST;
         match segments.as_slice() {
-            ["health", ..] | ["docs", ..] | ["openapi.json"] | [".well-known", ..] => None,
+            ["health", ..] | [".well-known", ..] => None,
             ["v1", "auth", ..] => Some(Self::Auth),
             ["v1", "trading-logs" | "sub-accounts" | "tradings"] if is_post => Some(Self::Money),
             ["v1", "sub-accounts", _, "deposit" | "withdraw"] if is_post => Some(Self::Money),
             ["v1", "exchange-bindings", "public"] => Some(Self::General),
-            ["v1", "exchange-bindings", _] if is_read => Some(Self::Credentials),
+            // Also those that may ask the exchange about new ones.
+            ["v1", "exchange-bindings"] if is_post => Some(Self::Credentials),
+            ["v1", "exchange-bindings", _] if is_read || *method == Method::PUT => Some(Self::Credentials),
             ["v1", "exchange-bindings", _, "verify"] if is_post => Some(Self::Credentials),
             _ => Some(Self::General),
         }

@@ -48,8 +48,11 @@ impl Proxies {
             return Client { address: peer, behind_tls: false };
         };
         let behind_tls = headers.get(FORWARDED_PROTO).is_some_and(|value| value == "https");
-        let values = headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
-        let named: Vec<&str> = values.flat_map(|value| value.split(',')).map(str::trim).collect();
+        // Each part by itself: what a client writes before them must not hide what a proxy of ours has added.
+        let values = headers.get_all(FORWARDED_FOR).iter().map(|value| value.as_bytes());
+        let parts = values.flat_map(|value| value.split(|byte| *byte == b','));
+        let named: Vec<&str> =
+            parts.map(|part| std::str::from_utf8(part).unwrap_or_default().trim()).collect();
         Client { address: Some(self.walk(proxy, &named)), behind_tls }
     }
 
@@ -112,6 +115,7 @@ mod tests {
             ("10.0.0.1", vec!["1.1.1.1", "198.51.100.1", "10.0.0.2"], "198.51.100.1"),
             ("10.0.0.1", vec!["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
             ("10.0.0.1", vec!["1.1.1.1, unknown, 10.0.0.2"], "10.0.0.2"),
+            ("10.0.0.1", vec!["\u{ff}, 198.51.100.1"], "198.51.100.1"),
             ("10.0.0.1", vec!["198.51.100.1:4711"], "198.51.100.1"),
             ("10.0.0.1", vec!["[2001:db8::7]:4711"], "2001:db8::7"),
             ("10.0.0.1", vec!["[2001:db8::7]"], "2001:db8::7"),

@@ -73,9 +73,9 @@ async fn invented_addresses_do_not_make_the_memory_grow() {
 fn every_path_has_its_class() {
     for (method, path, class) in [
         ("GET", "/", Some(Class::General)),
-        ("GET", "/docs", None),
+        ("GET", "/docs", Some(Class::General)),
         ("GET", "/health/ready", None),
-        ("GET", "/openapi.json", None),
+        ("GET", "/openapi.json", Some(Class::General)),
         ("GET", "/.well-known/jwks.json", None),
         ("POST", "/v1/auth/login", Some(Class::Auth)),
         ("POST", "/v1/auth/logout", Some(Class::Auth)),
@@ -91,7 +91,9 @@ fn every_path_has_its_class() {
         ("GET", "/v1/exchange-bindings/public", Some(Class::General)),
         ("GET", "/v1/exchange-bindings/1", Some(Class::Credentials)),
         ("HEAD", "/v1/exchange-bindings/1", Some(Class::Credentials)),
-        ("PUT", "/v1/exchange-bindings/1", Some(Class::General)),
+        ("POST", "/v1/exchange-bindings", Some(Class::Credentials)),
+        ("PUT", "/v1/exchange-bindings/1", Some(Class::Credentials)),
+        ("DELETE", "/v1/exchange-bindings/1", Some(Class::General)),
         ("POST", "/v1/exchange-bindings/1/verify", Some(Class::Credentials)),
         ("GET", "/v1/no/such/route", Some(Class::General)),
     ] {
