@@ -15,7 +15,7 @@ pub(crate) const MEDIA_TYPE: &str = "text/csv";
 const CONTENT_TYPE: &str = "text/csv; charset=utf-8; header=present";
 const LINE_END: &str = "\r\n";
 /// A spreadsheet takes a cell that begins with one of these for a formula.
-const FORMULA_STARTS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
+const FORMULA_STARTS: [char; 7] = ['=', '+', '-', '@', '\t', '\r', '\n'];
 
 /// Whether the client prefers CSV to JSON.
 pub(crate) fn is_wanted(accept: &Accept) -> bool {
@@ -57,7 +57,7 @@ pub(crate) fn line(lines: &mut String, columns: &[&str], row: &impl Serialize) -
 
 fn cell(lines: &mut String, text: &str) {
     let guard = if text.starts_with(FORMULA_STARTS) { "'" } else { "" };
-    if text.contains(['"', ',', '\r', '\n']) || text.trim() != text {
+    if text.contains(['"', ',', ';', '\r', '\n']) || text.trim() != text {
         lines.extend(["\"", guard, &text.replace('"', "\"\""), "\""]);
     } else {
         lines.extend([guard, text]);
@@ -84,6 +84,8 @@ mod tests {
             (json!("=1+1"), "'=1+1"),
             (json!("-2,5"), "\"'-2,5\""),
             (json!("@x"), "'@x"),
+            (json!("\n=x"), "\"'\n=x\""),
+            (json!("a;=x"), "\"a;=x\""),
             (json!("\t=x"), "\"'\t=x\""),
         ] {
             let mut lines = String::new();

@@ -2,7 +2,7 @@
 
 use crate::auth::Admin;
 use crate::ledger::Work;
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::PgConnection;
 use sqlx::types::chrono::{DateTime, Utc};
 use tiris_shared::error::{Conflict, Error, Result};
@@ -16,7 +16,7 @@ pub(super) struct DeleteWork<'a> {
     pub(super) id: Uuid,
 }
 
-/// What is kept of a deleted log.
+/// What is kept of a deleted log: all it said, for it may be all that tells of a hold.
 #[derive(sqlx::FromRow)]
 struct Gone {
     timestamp: DateTime<Utc>,
@@ -26,6 +26,9 @@ struct Gone {
     r#type: String,
     source: String,
     event_id: Option<String>,
+    order_id: Option<String>,
+    message: String,
+    info: Value,
 }
 
 impl Work for DeleteWork<'_> {
@@ -36,7 +39,7 @@ impl Work for DeleteWork<'_> {
         // The time in the id tells in which partition the log is.
         let from = time_of(self.id).ok_or_else(missing)?;
         let log: Option<Gone> = sqlx::query_as(
-            "SELECT timestamp, postings, user_id, trading_id, type, source, event_id FROM trading_logs \
+            "SELECT timestamp, postings, user_id, trading_id, type, source, event_id, order_id, message, info FROM trading_logs \
              WHERE id = $1 AND timestamp >= $2 AND timestamp < $2 + interval '1 millisecond' FOR UPDATE",
         )
         .bind(self.id)
@@ -53,7 +56,8 @@ impl Work for DeleteWork<'_> {
             .execute(&mut *connection)
             .await?;
         let before = json!({"user_id": log.user_id, "trading_id": log.trading_id, "timestamp": log.timestamp,
-                            "type": log.r#type, "source": log.source, "event_id": log.event_id});
+                            "type": log.r#type, "source": log.source, "event_id": log.event_id, "order_id": log.order_id,
+                            "message": log.message, "info": log.info});
         let action = Action {
             name: "trading_log.delete",
             resource: "trading_log",
