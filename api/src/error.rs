@@ -3,7 +3,6 @@
 //! Owns: every status and code. Must not know: routes and handlers.
 
 use crate::exchange::ExchangeError;
-use crate::stream::STREAMS_PER_USER_MAX;
 use poem::error::{MethodNotAllowedError, NotFoundError, ReadBodyError, ResponseError};
 use poem::http::StatusCode;
 use poem_openapi::error::{
@@ -13,7 +12,7 @@ use tiris_shared::error::Error;
 use tiris_shared::ledger::Rejection;
 
 /// By then a client that went without a word has been noticed.
-const STREAM_RETRY_SECONDS: u32 = 15;
+const PLACE_RETRY_SECONDS: u32 = 15;
 
 /// Everything a request can be answered with instead of success.
 #[derive(Debug, thiserror::Error)]
@@ -50,9 +49,9 @@ pub(crate) enum Problem {
     /// The request took longer than it may.
     #[error("the request took too long")]
     TimedOut,
-    /// The caller has as many live streams as one may have.
-    #[error("too many live streams")]
-    TooManyStreams,
+    /// The caller has as many of something long under way as one may have; what, and how many.
+    #[error("too many {what} at once")]
+    TooManyAtOnce { what: &'static str, most: usize },
     /// A check of readiness fails; which ones.
     #[error("not ready: {0}")]
     NotReady(String),
@@ -125,13 +124,11 @@ impl Problem {
                 "SERVICE_UNAVAILABLE",
                 "The request took too long. Please try again.",
             ),
-            Self::TooManyStreams => Told::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                "RATE_LIMITED",
-                "You follow the live stream too often at once.",
-            )
-            .with(format!("a user may have at most {STREAMS_PER_USER_MAX} streams of a process"))
-            .after(STREAM_RETRY_SECONDS),
+            Self::TooManyAtOnce { what, most } => {
+                Told::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", "You do this too often at once.")
+                    .with(format!("a user may have at most {most} {what} of a process at once"))
+                    .after(PLACE_RETRY_SECONDS)
+            }
             Self::NotReady(which) => {
                 Told::new(StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", "The service is not ready.")
                     .with(format!("failing: {which}"))

@@ -63,7 +63,7 @@ impl Follower {
         token: SecretString,
         last: Option<EventId>,
     ) -> std::result::Result<Self, Problem> {
-        let place = state.streams.places.take(user).ok_or(Problem::TooManyStreams)?;
+        let place = state.streams.places.take(user)?;
         let mut wake = state.streams.wakes.of(user);
         wake.check().await;
         let (reader, begin) = Reader::begin(state.pool.clone(), user, last).await?;

@@ -17,7 +17,7 @@ mod wake;
 
 pub(crate) use cursor::EventId;
 pub(crate) use follow::{Follower, Item};
-pub(crate) use places::STREAMS_PER_USER_MAX;
+pub(crate) use places::Place;
 pub(crate) use read::Row;
 
 use crate::settings::LiveSettings;
@@ -44,8 +44,10 @@ pub(crate) struct Streams {
     /// How often they look and show life.
     pub(crate) settings: LiveSettings,
     places: Places,
+    /// Who exports, which is as long.
+    pub(crate) exports: Places,
     /// Half of the connections to the database are left to requests.
-    reads: Semaphore,
+    pub(crate) reads: Semaphore,
 }
 
 impl Streams {
@@ -56,7 +58,8 @@ impl Streams {
             wakes: Wakes::connect(settings.nats.as_ref()).await?,
             stopping: CancellationToken::new(),
             settings: settings.clone(),
-            places: Places::default(),
+            places: Places::for_streams(),
+            exports: Places::for_exports(),
             reads: Semaphore::new(reads.clamp(1, Semaphore::MAX_PERMITS)),
         })
     }

@@ -1,5 +1,6 @@
-//! How many streams a user may hold at once in this process.
+//! How many of something long a user may hold at once in this process.
 
+use crate::error::Problem;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,39 +9,60 @@ use tiris_shared::ids::UserId;
 /// Streams of one user in this process.
 pub(crate) const STREAMS_PER_USER_MAX: usize = 5;
 
+/// Exports of one user in this process.
+pub(crate) const EXPORTS_PER_USER_MAX: usize = 2;
+
 type Taken = HashMap<UserId, usize>;
 
 /// Places that are taken.
-#[derive(Clone, Default)]
-pub(super) struct Places(Arc<Mutex<Taken>>);
+#[derive(Clone)]
+pub(crate) struct Places {
+    taken: Arc<Mutex<Taken>>,
+    /// What they are places for.
+    what: &'static str,
+    most: usize,
+    gauge: &'static str,
+}
 
 /// A place, free again when this is dropped.
-pub(super) struct Place {
+pub(crate) struct Place {
     places: Places,
     user: UserId,
 }
 
 impl Places {
-    /// A place for a stream of `user`; none when all are taken.
-    pub(super) fn take(&self, user: UserId) -> Option<Place> {
+    pub(super) fn for_streams() -> Self {
+        Self::new("streams", STREAMS_PER_USER_MAX, "api_live_streams")
+    }
+
+    pub(super) fn for_exports() -> Self {
+        Self::new("exports", EXPORTS_PER_USER_MAX, "api_exports")
+    }
+
+    fn new(what: &'static str, most: usize, gauge: &'static str) -> Self {
+        Self { taken: Arc::default(), what, most, gauge }
+    }
+
+    /// A place for `user`, unless all of his are taken.
+    pub(crate) fn take(&self, user: UserId) -> Result<Place, Problem> {
         let mut taken = self.taken();
         let count = taken.entry(user).or_default();
-        if *count >= STREAMS_PER_USER_MAX {
-            return None;
+        if *count >= self.most {
+            return Err(Problem::TooManyAtOnce { what: self.what, most: self.most });
         }
         *count += 1;
-        metrics::gauge!("api_live_streams").increment(1);
-        Some(Place { places: self.clone(), user })
+        metrics::gauge!(self.gauge).increment(1);
+        Ok(Place { places: self.clone(), user })
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        metrics::gauge!("api_live_streams").decrement(1);
+        metrics::gauge!(self.places.gauge).decrement(1);
         if let Entry::Occupied(mut count) = self.places.taken().entry(self.user) {
             *count.get_mut() -= 1;
             if *count.get() == 0 {
@@ -57,14 +79,14 @@ mod tests {
 
     #[test]
     fn a_user_has_so_many_places_and_nobody_is_remembered_who_has_none() {
-        let (places, ann, bob) = (Places::default(), UserId(new_id()), UserId(new_id()));
+        let (places, ann, bob) = (Places::for_streams(), UserId(new_id()), UserId(new_id()));
         let mut held: Vec<Place> =
             (0..STREAMS_PER_USER_MAX).map(|_| places.take(ann).expect("a place")).collect();
-        assert!(places.take(ann).is_none());
-        assert!(places.take(bob).is_some(), "another user has places of his own");
+        assert!(places.take(ann).is_err());
+        assert!(places.take(bob).is_ok(), "another user has places of his own");
         held.pop();
         held.push(places.take(ann).expect("the place that was left"));
-        assert!(places.take(ann).is_none());
+        assert!(places.take(ann).is_err());
         drop(held);
         assert!(places.taken().is_empty());
     }

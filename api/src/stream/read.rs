@@ -191,7 +191,7 @@ async fn snapshot(pool: &PgPool) -> Result<Snapshot> {
 /// Rows of one table that are new: from $2 until $3, behind the row `$passed` of the time $2, and either older than $5, or
 /// visible in the snapshot $6 and not in $7. A row carries the lower half of its transaction's id; $8 is an id near it.
 macro_rules! new_rows {
-    ($kind:literal, $table:literal, $time:literal, $passed:literal, $more:literal) => {
+    ($kind:literal, $table:literal, $time:literal, $passed:literal, $more:expr) => {
         concat!(
             "(SELECT ",
             $kind,
@@ -223,10 +223,17 @@ macro_rules! new_rows {
     };
 }
 
+/// What a deleted trading held is gone for its user at once, though the last row goes later.
+macro_rules! kept {
+    () => {
+        " AND trading_id NOT IN (SELECT id FROM tradings WHERE user_id = $1 AND status = 'deleting')"
+    };
+}
+
 const KEYS: &str = concat!(
-    new_rows!("1", "transactions", "timestamp", "$9", ""),
+    new_rows!("1", "transactions", "timestamp", "$9", kept!()),
     " UNION ALL ",
-    new_rows!("2", "trading_logs", "timestamp", "$10", ""),
+    new_rows!("2", "trading_logs", "timestamp", "$10", kept!()),
     " UNION ALL ",
     new_rows!("3", "sub_accounts", "updated_at", "$11", " AND deleted_at IS NULL"),
     " ORDER BY at, kind, id LIMIT $4"

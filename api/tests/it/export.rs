@@ -1,8 +1,10 @@
 //! Transactions as CSV: all of them, exactly, however many.
 
 use crate::world::{User, World};
+use anyhow::ensure;
 use serde_json::{Value, json};
-use tiris_shared::testing::grow_history;
+use std::time::Duration;
+use tiris_shared::testing::{eventually, grow_history};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -111,7 +113,7 @@ async fn a_csv_holds_all_that_the_filters_select_whatever_the_page() {
 }
 
 /// What is read at once.
-const PAGE_ROWS: usize = 500;
+const PAGE_ROWS: usize = 200;
 const WIDE_ROWS: usize = 1_200;
 
 /// A history that fits into no buffer between the API and a client who does not read.
@@ -164,14 +166,39 @@ async fn clients_that_read_slowly_or_go_away_keep_nothing_from_others() {
     wide_history(&world, &desk.stock).await;
     // More than the API has connections to the database.
     let mut slow = Vec::new();
-    for _ in 0..12 {
-        slow.push(begin(&user).await);
+    for name in ["bob", "cleo", "dan", "eve", "fay"] {
+        let other = world.user(name).await;
+        let desk = other.desk("grid", "0", "0").await;
+        wide_history(&world, &desk.stock).await;
+        slow.extend([begin(&other).await, begin(&other).await]);
     }
+    slow.push(begin(&user).await);
+    let last = begin(&user).await;
+    let third = user.get_with("/v1/transactions", &CSV).await;
+    assert_eq!((third.refusal(), third.header("retry-after")), ((429, "RATE_LIMITED"), "15"));
     assert_eq!(user.get(&format!("/v1/tradings/{}", desk.trading)).await.data()["name"], "grid");
-    let last = slow.pop().expect("one of them");
     drop(slow);
     let (text, is_whole) = rest(last).await;
     assert_eq!((text.matches(",wide,").count(), is_whole), (WIDE_ROWS, true));
+    eventually("places that are free again", Duration::from_secs(10), async || {
+        let answer = user.get_with("/v1/transactions?reason=nothing", &CSV).await;
+        ensure!(answer.status == 200, "{}", answer.text);
+        Ok(())
+    })
+    .await
+    .expect("they are");
+}
+
+#[tokio::test]
+async fn an_answer_is_cut_off_when_its_session_ends() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let desk = user.desk("grid", "0", "0").await;
+    wide_history(&world, &desk.stock).await;
+    let begun = begin(&user).await;
+    user.post("/v1/auth/logout", json!({})).await.data();
+    let (text, is_whole) = rest(begun).await;
+    assert!(!is_whole && text.matches(",wide,").count() < WIDE_ROWS);
 }
 
 /// The oldest row is one that cannot be read.

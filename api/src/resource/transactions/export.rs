@@ -1,21 +1,27 @@
 //! All transactions a filter selects, as CSV: read page by page while the client takes them.
 //!
-//! Owns: the order of reading, and what happens when it fails on the way. Must not know: filters. Memory holds one page,
-//! the database is busy for one page at a time, and a client that goes away ends it.
+//! Owns: the order of reading, and what ends it on the way. Must not know: filters. Memory holds one page, the database is
+//! busy for one page at a time, few exports of a user are under way at once, and one ends when its client goes away or
+//! its session is over.
 
 use super::object::Transaction;
 use super::{Entity, Model, ORDER};
 use crate::csv;
+use crate::error::Problem;
 use crate::page::Page;
+use crate::state::State;
+use crate::stream::Place;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use poem::{Body, Response};
-use sea_orm::{DatabaseConnection, Select};
+use sea_orm::Select;
+use secrecy::{ExposeSecret, SecretString};
 use tiris_shared::error::{Error, Result};
+use tiris_shared::ids::UserId;
 use tracing::Instrument;
 
-/// Rows read at once: with their free JSON at most 8 MiB.
-const ROWS_AT_ONCE: u64 = 500;
+/// Rows read at once: with their free JSON at most some 3 MiB.
+const ROWS_AT_ONCE: u64 = 200;
 /// In the order of an answer's fields.
 const COLUMNS: [&str; 17] = [
     "id",
@@ -39,21 +45,29 @@ const COLUMNS: [&str; 17] = [
 
 /// The rest of a list.
 struct Reader {
-    db: DatabaseConnection,
+    state: State,
     rows: Select<Entity>,
+    token: SecretString,
+    _place: Place,
 }
 
-/// Answers with `rows`, newest first; what comes in meanwhile is left out. The first page is read before the answer
-/// begins, so that trouble is still told as such.
-pub(super) async fn stream(db: DatabaseConnection, rows: Select<Entity>) -> Result<Response> {
-    let reader = Reader { db, rows };
+/// Answers `user`, who has sent `token`, with `rows`, newest first; what comes in meanwhile is left out. The first page is
+/// read before the answer begins, so that trouble is still told as such.
+pub(super) async fn stream(
+    state: State,
+    user: UserId,
+    token: SecretString,
+    rows: Select<Entity>,
+) -> std::result::Result<Response, Problem> {
+    let place = state.streams.exports.take(user)?;
+    let reader = Reader { state, rows, token, _place: place };
     let (first, next) = reader.page(None).await?;
     let head = Bytes::from([csv::header(&COLUMNS).into_bytes(), first].concat());
     let span = tracing::Span::current();
     let rest = stream::unfold((reader, next), move |(reader, next)| {
         let page = async move {
             let cursor = next?;
-            match reader.page(Some(&cursor)).await {
+            match reader.next(&cursor).await {
                 Ok((lines, next)) => Some((Ok::<_, std::io::Error>(Bytes::from(lines)), (reader, next))),
                 Err(error) => cut_off(&error),
             }
@@ -72,11 +86,19 @@ fn cut_off(error: &Error) -> ! {
 }
 
 impl Reader {
+    /// A further page, for as long as the token is good.
+    async fn next(&self, cursor: &str) -> Result<(Vec<u8>, Option<String>)> {
+        self.state.sessions.of_token(self.token.expose_secret()).await?;
+        self.page(Some(cursor)).await
+    }
+
     /// One page as lines, and where the next one begins.
     async fn page(&self, cursor: Option<&str>) -> Result<(Vec<u8>, Option<String>)> {
         let page = Page::new(Some(ROWS_AT_ONCE), cursor, None, None)?;
+        // Half of the connections to the database are left to requests. The semaphore is never closed.
+        let _turn = self.state.streams.reads.acquire().await.ok();
         let key = |row: &Model| (row.timestamp, row.id);
-        let (rows, pagination) = page.read(&self.db, self.rows.clone(), ORDER, key).await?;
+        let (rows, pagination) = page.read(&self.state.db, self.rows.clone(), ORDER, key).await?;
         let mut lines = String::new();
         for row in rows {
             csv::line(&mut lines, &COLUMNS, &Transaction::from_row(row)?)?;

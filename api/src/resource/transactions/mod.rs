@@ -15,7 +15,9 @@ use crate::filter::{containing, equal, equal_text, range};
 use crate::page::{self, Page, Pagination};
 use crate::state::State;
 use chrono::{DateTime, Utc};
+use poem::Request;
 use poem::web::{Accept, Data};
+use poem_openapi::auth::{Bearer, BearerAuthorization};
 use poem_openapi::param::{Path, Query};
 use poem_openapi::{Enum, Object, OpenApi};
 use rust_decimal::Decimal;
@@ -69,6 +71,7 @@ impl Transactions {
         &self,
         caller: Caller,
         state: Data<&State>,
+        request: &Request,
         accept: Accept,
         /// Only those of this trading
         trading_id: Query<Option<Uuid>>,
@@ -117,7 +120,9 @@ impl Transactions {
             .filter(amounts(min_amount.0.as_deref(), max_amount.0.as_deref())?)
             .filter(containing(Column::Info, info.0.as_deref())?);
         if csv::is_wanted(&accept) {
-            return Ok(Exportable::Csv(export::stream(state.db.clone(), rows).await?));
+            let token = Bearer::from_request(request).map_err(|_| Error::AuthRequired)?.token;
+            let csv = export::stream((*state).clone(), caller.user(), token.into(), rows).await?;
+            return Ok(Exportable::Csv(csv));
         }
         let (rows, pagination) =
             page.read(&state.db, rows, ORDER, |row: &Model| (row.timestamp, row.id)).await?;
