@@ -22,6 +22,7 @@ mod rejections;
 mod secrets;
 mod sessions;
 mod sign_in;
+mod statements;
 mod stub;
 mod sub_accounts;
 mod trading_logs;

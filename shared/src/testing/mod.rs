@@ -52,6 +52,7 @@ mod port;
 mod postgres;
 mod process;
 mod shared_server;
+mod statements;
 mod tools;
 mod wait;
 
@@ -69,5 +70,6 @@ pub use place::{dev_dir, scratch_dir, workspace_root};
 pub use port::{free_port, free_port_or};
 pub use postgres::{PgServer, PgSettings, PgStop};
 pub use process::Process;
+pub use statements::{Scan, Statement, Statements};
 pub use tools::{PgTools, find_nats_server, find_postgres};
 pub use wait::eventually;

@@ -25,7 +25,7 @@ use object::{LogSource, Recorded};
 use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::{Object, OpenApi};
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, Select};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Select};
 use serde::Serialize;
 use tiris_shared::entity::trading_logs::{Column, Entity, Model};
 use tiris_shared::entity::tradings;
@@ -127,7 +127,7 @@ impl TradingLogs {
         let mine = tradings::Entity::find_by_id(trading_id.0)
             .filter(tradings::Column::UserId.eq(caller.user().0))
             .filter(tradings::Column::Status.ne("deleting"));
-        if mine.count(&state.db).await.map_err(Error::from)? == 0 {
+        if mine.one(&state.db).await.map_err(Error::from)?.is_none() {
             return Err(Error::NotFound("trading").into());
         }
         let rows = owned(caller.user()).filter(Column::TradingId.eq(trading_id.0)).filter(range(
