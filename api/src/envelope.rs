@@ -242,14 +242,27 @@ fn standing() -> Vec<MetaHeader> {
         ("X-RateLimit-Remaining", "Requests that may follow at once"),
         ("X-RateLimit-Reset", "Seconds until the whole allowance is there again"),
     ]
-    .map(|(name, description)| MetaHeader {
+    .map(|(name, description)| header(name, description))
+    .into()
+}
+
+/// The headers of a refusal.
+fn headers(status: u16) -> Vec<MetaHeader> {
+    match status {
+        429 => standing(),
+        503 => vec![header("Retry-After", "Seconds after which it is worth trying again")],
+        _ => vec![],
+    }
+}
+
+fn header(name: &str, description: &str) -> MetaHeader {
+    MetaHeader {
         name: name.to_owned(),
         description: Some(description.to_owned()),
         required: true,
         deprecated: false,
         schema: u64::schema_ref(),
-    })
-    .into()
+    }
 }
 
 /// The refusals an operation documents.
@@ -279,7 +292,7 @@ impl<R: Refusals> From<Refused<R>> for poem::Error {
 impl<R: Refusals> ApiResponse for Refused<R> {
     fn meta() -> MetaResponses {
         let all = R::ALL.iter().map(|(status, description)| MetaResponse {
-            headers: if *status == 429 { standing() } else { vec![] },
+            headers: headers(*status),
             ..response::<Failure>(*status, description)
         });
         MetaResponses { responses: all.collect() }

@@ -13,6 +13,8 @@ use tiris_shared::ledger::Rejection;
 
 /// By then a client that went without a word has been noticed.
 const PLACE_RETRY_SECONDS: u32 = 15;
+/// By then a connection is often free again, or the database is back.
+const UNAVAILABLE_RETRY_SECONDS: u32 = 2;
 
 /// Everything a request can be answered with instead of success.
 #[derive(Debug, thiserror::Error)]
@@ -123,7 +125,8 @@ impl Problem {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "SERVICE_UNAVAILABLE",
                 "The request took too long. Please try again.",
-            ),
+            )
+            .after(UNAVAILABLE_RETRY_SECONDS),
             Self::TooManyAtOnce { what, most } => {
                 Told::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", "You do this too often at once.")
                     .with(format!("a user may have at most {most} {what} of a process at once"))
@@ -132,6 +135,7 @@ impl Problem {
             Self::NotReady(which) => {
                 Told::new(StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", "The service is not ready.")
                     .with(format!("failing: {which}"))
+                    .after(UNAVAILABLE_RETRY_SECONDS)
             }
         }
     }
@@ -217,12 +221,14 @@ pub(crate) fn tell_domain(error: &Error) -> Told {
             StatusCode::SERVICE_UNAVAILABLE,
             "DATABASE_UNAVAILABLE",
             "The service cannot work at the moment. Please try again.",
-        ),
+        )
+        .after(UNAVAILABLE_RETRY_SECONDS),
         Error::Unavailable { .. } => Told::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "SERVICE_UNAVAILABLE",
             "The service cannot work at the moment. Please try again.",
-        ),
+        )
+        .after(UNAVAILABLE_RETRY_SECONDS),
         Error::Internal(_) => Told::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "INTERNAL_ERROR",

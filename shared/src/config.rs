@@ -3,8 +3,10 @@
 //! Owns: how settings are read, checked all at once and kept secret. Must not know: what a binary does with them.
 //! Values reach us as text and are checked here rather than by the argument parser, which stops at the first mistake.
 
+mod database;
 mod wire;
 
+pub use database::{DatabaseArgs, DatabaseConfig, check_database_url};
 pub use wire::is_loopback;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -80,24 +82,6 @@ impl FromStr for Environment {
     }
 }
 
-/// How to reach PostgreSQL.
-#[derive(clap::Args, Clone, Debug)]
-pub struct DatabaseArgs {
-    /// PostgreSQL, as postgres://user:password@host:port/database; required
-    #[arg(
-        long,
-        env = "DATABASE_URL",
-        hide_env_values = true,
-        default_value = "",
-        hide_default_value = true,
-        value_name = "URL"
-    )]
-    database_url: SecretText,
-    /// Connections this process may hold at most (2 to 200)
-    #[arg(long, env = "TIRIS_DATABASE_CONNECTIONS", default_value = "10", value_name = "COUNT")]
-    database_connections: String,
-}
-
 /// Text whose `Debug` form hides it, so that a printed argument struct tells nothing.
 #[derive(Clone)]
 pub struct SecretText(SecretString);
@@ -107,6 +91,12 @@ impl SecretText {
     #[must_use]
     pub fn secret(&self) -> SecretString {
         self.0.clone()
+    }
+
+    /// Whether there is nothing but white space.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        self.0.expose_secret().trim().is_empty()
     }
 }
 
@@ -119,38 +109,6 @@ impl From<&str> for SecretText {
 impl std::fmt::Debug for SecretText {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("[hidden]")
-    }
-}
-
-/// Checked [`DatabaseArgs`].
-#[derive(Clone, Debug)]
-pub struct DatabaseConfig {
-    /// The connection string, with its password.
-    pub url: SecretString,
-    /// Upper bound of the pool.
-    pub max_connections: u32,
-}
-
-impl DatabaseArgs {
-    /// Checks the settings, noting every mistake.
-    pub fn check(&self, environment: Option<Environment>, problems: &mut Problems) -> Option<DatabaseConfig> {
-        let url = self.database_url.0.clone();
-        let scheme_ok =
-            ["postgres://", "postgresql://"].iter().any(|scheme| url.expose_secret().starts_with(scheme));
-        if url.expose_secret().is_empty() {
-            problems.add("DATABASE_URL", "is required, as postgres://user:password@host:port/database");
-        } else {
-            match url.expose_secret().parse().ok().filter(|_| scheme_ok) {
-                Some(options) => wire::check_database(&options, environment, problems),
-                None => {
-                    problems
-                        .add("DATABASE_URL", "must look like postgres://user:password@host:port/database");
-                }
-            }
-        }
-        let max_connections =
-            problems.parse_within("TIRIS_DATABASE_CONNECTIONS", &self.database_connections, 2, 200)?;
-        Some(DatabaseConfig { url, max_connections })
     }
 }
 
@@ -338,16 +296,26 @@ mod tests {
         let error = check(&[
             "--database-url=mysql://u:hunter2@h/d",
             "--database-connections=many",
+            "--database-connections-min=201",
+            "--database-acquire-seconds=0",
+            "--database-idle-seconds=86401",
+            "--database-lifetime-seconds=x",
+            "--database-statement-seconds=6",
             "--environment=staging",
             "--admin-listen=nowhere",
             "--shutdown-seconds=0",
             "--log-format=xml",
         ])
-        .expect_err("six mistakes")
+        .expect_err("eleven mistakes")
         .to_string();
         for variable in [
             "DATABASE_URL",
-            "TIRIS_DATABASE_CONNECTIONS",
+            "TIRIS_DATABASE_CONNECTIONS:",
+            "TIRIS_DATABASE_CONNECTIONS_MIN",
+            "TIRIS_DATABASE_ACQUIRE_SECONDS",
+            "TIRIS_DATABASE_IDLE_SECONDS",
+            "TIRIS_DATABASE_LIFETIME_SECONDS",
+            "TIRIS_DATABASE_STATEMENT_SECONDS",
             "TIRIS_ENV",
             "TIRIS_ADMIN_LISTEN",
             "TIRIS_SHUTDOWN_SECONDS",
@@ -375,6 +343,14 @@ mod tests {
         assert_eq!(check(" "), Ok(None));
         assert_eq!(check("nats://a:4222, nats://b:4222"), Ok(Some(2)));
         assert!(check("nats://a:many").is_err_and(|error| error.contains("NATS_URL")));
+    }
+
+    #[test]
+    fn no_more_connections_are_kept_than_there_may_be() {
+        let check = |min: &str| check(&["--database-url=postgres://u@h/d", "--database-connections=5", min]);
+        assert_eq!(check("--database-connections-min=5").expect("valid").0.min_connections, 5);
+        let error = check("--database-connections-min=6").expect_err("a mistake").to_string();
+        assert!(error.contains("TIRIS_DATABASE_CONNECTIONS_MIN: must be between 0 and 5"), "{error}");
     }
 
     #[test]

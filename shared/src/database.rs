@@ -9,18 +9,13 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection};
 use std::time::Duration;
 
-/// A call waits this long for a free connection before it answers that the database is unavailable.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(4);
 /// A connection idle for longer is tested before it is used again.
 const TEST_AFTER_IDLE: Duration = Duration::from_secs(1);
-/// An idle connection is closed after this time.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Session settings of both services. A process stopped inside a transaction would otherwise keep its rows locked
-/// for hours; the ledger's promise to readers rests on the statement timeout.
-const SESSION_SETTINGS: [(&str, &str); 7] = [
+/// for hours.
+const SESSION_SETTINGS: [(&str, &str); 6] = [
     ("timezone", "UTC"),
-    ("statement_timeout", "5s"),
     ("lock_timeout", "4s"),
     ("tcp_keepalives_idle", "5"),
     ("tcp_keepalives_interval", "2"),
@@ -48,12 +43,17 @@ pub fn pool_with(
     let options = options
         .application_name(application_name)
         .options(SESSION_SETTINGS)
-        .options([("idle_in_transaction_session_timeout", format!("{}ms", idle_in_transaction.as_millis()))])
+        .options([
+            ("statement_timeout", format!("{}ms", config.statement_timeout.as_millis())),
+            ("idle_in_transaction_session_timeout", format!("{}ms", idle_in_transaction.as_millis())),
+        ])
         .disable_statement_logging();
     Ok(PgPoolOptions::new()
         .max_connections(config.max_connections)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .idle_timeout(IDLE_TIMEOUT)
+        .min_connections(config.min_connections)
+        .acquire_timeout(config.acquire_timeout)
+        .idle_timeout(config.idle_timeout)
+        .max_lifetime(config.lifetime)
         .test_before_acquire(false)
         .before_acquire(|connection, meta| {
             Box::pin(async move {

@@ -43,7 +43,8 @@ const REJECTED: Told = (
      `TOO_MANY_DECIMALS`, `INSUFFICIENT_BALANCE`, `AMOUNT_OUT_OF_RANGE`",
 );
 const INTERNAL: Told = (500, "`INTERNAL_ERROR`: our mistake; the trace id leads to its cause in our logs");
-const UNAVAILABLE: Told = (503, "`DATABASE_UNAVAILABLE`, `SERVICE_UNAVAILABLE`: try again later");
+const UNAVAILABLE: Told =
+    (503, "`DATABASE_UNAVAILABLE`, `SERVICE_UNAVAILABLE`: try again, after `Retry-After` seconds");
 
 const LIMITED: Told =
     (429, "`RATE_LIMITED`: the allowance of the caller is used up; `Retry-After` says for how many seconds");

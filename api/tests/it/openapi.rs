@@ -3,7 +3,7 @@
 use crate::world::World;
 use serde_json::Value;
 
-fn document() -> Value {
+pub(crate) fn document() -> Value {
     serde_json::from_str(&tiris_api::command::openapi::document()).expect("JSON")
 }
 
@@ -54,6 +54,8 @@ fn every_operation_is_described_with_all_its_answers() {
         }
         for status in expected {
             let response = responses.get(status).unwrap_or_else(|| panic!("{name}: {status}"));
+            let retry = response["headers"]["Retry-After"].is_object();
+            assert_eq!(retry, status == "503" || status == "429", "{name}: {status}");
             assert!(
                 response["description"].as_str().is_some_and(|text| text.contains('`')),
                 "{name}: {status}"

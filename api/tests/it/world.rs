@@ -243,7 +243,15 @@ pub(crate) fn settings(database_url: &str, key_file: PathBuf) -> Settings {
             connections: 1_000,
             connections_per_address: 1_000,
         },
-        database: DatabaseConfig { url: database_url.into(), max_connections: 10 },
+        database: DatabaseConfig {
+            url: database_url.into(),
+            max_connections: 10,
+            min_connections: 0,
+            acquire_timeout: std::time::Duration::from_secs(4),
+            idle_timeout: std::time::Duration::from_secs(300),
+            lifetime: std::time::Duration::from_secs(1_800),
+            statement_timeout: std::time::Duration::from_secs(5),
+        },
         live: LiveSettings::new(None),
         service: ServiceConfig {
             environment: Environment::Dev,

@@ -18,6 +18,7 @@ pub fn is_loopback(host: &str) -> bool {
 /// Notes a database that is reached over the network without its certificate being verified. `sslmode=require` is not
 /// enough: it encrypts for whoever answers, who may be anybody between us and the database.
 pub(super) fn check_database(
+    variable: &str,
     options: &PgConnectOptions,
     environment: Option<Environment>,
     problems: &mut Problems,
@@ -28,7 +29,7 @@ pub(super) fn check_database(
     let is_verified = matches!(options.get_ssl_mode(), PgSslMode::VerifyCa | PgSslMode::VerifyFull);
     if environment == Some(Environment::Production) && !is_local && !is_verified {
         problems.add(
-            "DATABASE_URL",
+            variable,
             "must end with ?sslmode=verify-full in production (or verify-ca; with a certificate authority of your own \
              also &sslrootcert=FILE), unless the database is on this machine",
         );
@@ -80,8 +81,9 @@ mod tests {
             ("postgres:///d?host=/var/run/postgresql", true),
         ] {
             let options: PgConnectOptions = url.parse().expect("a URL");
-            let told_in =
-                |environment| told(|problems| check_database(&options, Some(environment), problems));
+            let told_in = |environment| {
+                told(|problems| check_database("DATABASE_URL", &options, Some(environment), problems))
+            };
             let production = told_in(Environment::Production);
             assert_eq!(production.is_empty(), is_safe, "{url}");
             assert!(is_safe || production.contains("DATABASE_URL"), "{production}");

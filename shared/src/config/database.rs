@@ -1,0 +1,137 @@
+//! How to reach PostgreSQL, and how a process uses it.
+//!
+//! Owns: names, defaults and limits of these settings. Must not know: how connections are made.
+
+use super::{Environment, Problems, SecretText, wire};
+use secrecy::{ExposeSecret, SecretString};
+use std::time::Duration;
+
+/// Connections a process may hold at least: one for a transaction and one for whatever else happens.
+const CONNECTIONS_MIN: u32 = 2;
+/// Connections a process may hold at most.
+const CONNECTIONS_MAX: u32 = 200;
+/// Longest wait for a free connection, in seconds.
+const ACQUIRE_SECONDS_MAX: u32 = 60;
+/// Longest life of a connection, idle or not, in seconds: a day.
+const AGE_SECONDS_MAX: u32 = 86_400;
+/// Longest statement, in seconds. The ledger promises readers that what it commits is visible soon; this keeps it.
+const STATEMENT_SECONDS_MAX: u32 = 5;
+
+/// How to reach PostgreSQL.
+#[derive(clap::Args, Clone, Debug)]
+pub struct DatabaseArgs {
+    /// PostgreSQL, as postgres://user:password@host:port/database; required
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        hide_env_values = true,
+        default_value = "",
+        hide_default_value = true,
+        value_name = "URL"
+    )]
+    database_url: SecretText,
+    /// Connections this process may hold at most (2 to 200)
+    #[arg(long, env = "TIRIS_DATABASE_CONNECTIONS", default_value = "10", value_name = "COUNT")]
+    database_connections: String,
+    /// Connections this process keeps open when it needs none (0 to TIRIS_DATABASE_CONNECTIONS)
+    #[arg(long, env = "TIRIS_DATABASE_CONNECTIONS_MIN", default_value = "0", value_name = "COUNT")]
+    database_connections_min: String,
+    /// Seconds to wait for a connection before the database counts as unavailable (1 to 60)
+    #[arg(long, env = "TIRIS_DATABASE_ACQUIRE_SECONDS", default_value = "4", value_name = "SECONDS")]
+    database_acquire_seconds: String,
+    /// Seconds after which a connection nobody uses is closed (1 to 86400)
+    #[arg(long, env = "TIRIS_DATABASE_IDLE_SECONDS", default_value = "300", value_name = "SECONDS")]
+    database_idle_seconds: String,
+    /// Seconds after which a connection is replaced by a new one (1 to 86400)
+    #[arg(long, env = "TIRIS_DATABASE_LIFETIME_SECONDS", default_value = "1800", value_name = "SECONDS")]
+    database_lifetime_seconds: String,
+    /// Seconds a statement may take before the server gives it up (1 to 5)
+    #[arg(long, env = "TIRIS_DATABASE_STATEMENT_SECONDS", default_value = "5", value_name = "SECONDS")]
+    database_statement_seconds: String,
+}
+
+/// Checked [`DatabaseArgs`].
+#[derive(Clone, Debug)]
+pub struct DatabaseConfig {
+    /// The connection string, with its password.
+    pub url: SecretString,
+    /// Upper bound of the pool.
+    pub max_connections: u32,
+    /// Connections that are kept open.
+    pub min_connections: u32,
+    /// How long a call waits for a connection.
+    pub acquire_timeout: Duration,
+    /// How long a connection may be idle.
+    pub idle_timeout: Duration,
+    /// How long a connection is used.
+    pub lifetime: Duration,
+    /// How long a statement may take.
+    pub statement_timeout: Duration,
+}
+
+impl DatabaseArgs {
+    /// Checks the settings, noting every mistake.
+    pub fn check(&self, environment: Option<Environment>, problems: &mut Problems) -> Option<DatabaseConfig> {
+        let url = check_database_url("DATABASE_URL", &self.database_url, environment, problems);
+        let mut within = |name, text: &str, min, max| problems.parse_within(name, text, min, max);
+        let max_connections = within(
+            "TIRIS_DATABASE_CONNECTIONS",
+            &self.database_connections,
+            CONNECTIONS_MIN,
+            CONNECTIONS_MAX,
+        );
+        let min_connections = within(
+            "TIRIS_DATABASE_CONNECTIONS_MIN",
+            &self.database_connections_min,
+            0,
+            max_connections.unwrap_or(CONNECTIONS_MAX),
+        );
+        let mut seconds =
+            |name, text: &str, max| Some(Duration::from_secs(within(name, text, 1, max)?.into()));
+        let acquire_timeout =
+            seconds("TIRIS_DATABASE_ACQUIRE_SECONDS", &self.database_acquire_seconds, ACQUIRE_SECONDS_MAX);
+        let idle_timeout =
+            seconds("TIRIS_DATABASE_IDLE_SECONDS", &self.database_idle_seconds, AGE_SECONDS_MAX);
+        let lifetime =
+            seconds("TIRIS_DATABASE_LIFETIME_SECONDS", &self.database_lifetime_seconds, AGE_SECONDS_MAX);
+        let statement_timeout = seconds(
+            "TIRIS_DATABASE_STATEMENT_SECONDS",
+            &self.database_statement_seconds,
+            STATEMENT_SECONDS_MAX,
+        );
+        Some(DatabaseConfig {
+            url: url?,
+            max_connections: max_connections?,
+            min_connections: min_connections?,
+            acquire_timeout: acquire_timeout?,
+            idle_timeout: idle_timeout?,
+            lifetime: lifetime?,
+            statement_timeout: statement_timeout?,
+        })
+    }
+}
+
+/// The address of a database, named by `variable`, when it is one that may be used; else the mistake is noted.
+pub fn check_database_url(
+    variable: &str,
+    text: &SecretText,
+    environment: Option<Environment>,
+    problems: &mut Problems,
+) -> Option<SecretString> {
+    const FORM: &str = "postgres://user:password@host:port/database";
+    let url = text.secret();
+    if url.expose_secret().is_empty() {
+        problems.add(variable, format_args!("is required, as {FORM}"));
+        return None;
+    }
+    let scheme_ok =
+        ["postgres://", "postgresql://"].iter().any(|scheme| url.expose_secret().starts_with(scheme));
+    match url.expose_secret().parse().ok().filter(|_| scheme_ok) {
+        Some(options) => wire::check_database(variable, &options, environment, problems),
+        None => {
+            problems.add(variable, format_args!("must look like {FORM}"));
+            return None;
+        }
+    }
+    Some(url)
+}
