@@ -6,6 +6,7 @@ use crate::auth::keys::Keys;
 use crate::auth::provider::Providers;
 use crate::connection::{Patience, Seats, Watching, room_for};
 use crate::exchange::Exchanges;
+use crate::history::Replica;
 use crate::middleware::client::Proxies;
 use crate::outgoing::Outgoing;
 use crate::routes;
@@ -21,11 +22,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tiris_shared::admin::Readiness;
+use tiris_shared::config::DatabaseConfig;
 use tiris_shared::database;
 use tokio_util::sync::CancellationToken;
 
 /// A connection without traffic is closed after this time beyond the longest request.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
+
+/// Longest wait for a connection to the replica, so that asking the database itself is still in time.
+const REPLICA_ACQUIRE_MAX: Duration = Duration::from_secs(1);
 
 /// The API, bound to its address and ready to run.
 pub struct App {
@@ -69,8 +74,22 @@ impl App {
         let woken = Arc::clone(&streams);
         let readiness =
             readiness.with("nats", move || std::future::ready(Ok(woken.wakes.describe().to_owned())));
+        let replica = match &settings.replica {
+            Some(config) => Some(Arc::new(replica(config)?)),
+            None => None,
+        };
+        let described = replica.clone();
+        let readiness = match described {
+            Some(replica) => readiness.with("replica", move || {
+                let replica = Arc::clone(&replica);
+                // What it says is no reason not to be ready: nothing needs it.
+                async move { Ok(replica.describe().await) }
+            }),
+            None => readiness,
+        };
         let state = State::new(
             pool.clone(),
+            replica,
             Arc::clone(&keys),
             secrets,
             exchanges,
@@ -111,6 +130,17 @@ impl App {
         self.pool.close().await;
         Ok(())
     }
+}
+
+/// The copy of the database, which is waited for less long than the database itself.
+fn replica(config: &DatabaseConfig) -> anyhow::Result<Replica> {
+    let config = DatabaseConfig {
+        acquire_timeout: config.acquire_timeout.min(REPLICA_ACQUIRE_MAX),
+        min_connections: 0,
+        ..config.clone()
+    };
+    let pool = database::pool(&config, "tiris-api replica").context("cannot use DATABASE_REPLICA_URL")?;
+    Ok(Replica::new(pool))
 }
 
 /// The listener, with what the settings hold peers to.

@@ -18,6 +18,7 @@ mod envelope;
 mod error;
 mod fields;
 mod filter;
+mod history;
 mod ledger;
 mod middleware;
 mod once;

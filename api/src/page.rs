@@ -3,6 +3,7 @@
 //! Owns: limit, cursor and offset, and the conditions they mean. Must not know: what the rows are.
 
 use crate::filter::is_storable;
+use crate::history::Histories;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
@@ -98,6 +99,37 @@ impl Page {
             (None, None) => Start::First,
         };
         Ok(Self { limit, start, include_total: include_total.unwrap_or(false) })
+    }
+
+    /// Reads a page of a history like [`Self::read`], where it lies far enough behind from a copy of the database; `trading`
+    /// gives a row's own.
+    pub(crate) async fn read_history<E, M>(
+        &self,
+        histories: &Histories,
+        rows: Select<E>,
+        columns: (E::Column, E::Column),
+        key: fn(&M) -> (DateTime<Utc>, Uuid),
+        trading: fn(&M) -> Uuid,
+    ) -> Result<(Vec<M>, Pagination)>
+    where
+        E: EntityTrait<Model = M>,
+        M: FromQueryResult + Sized + Send + Sync,
+    {
+        let replica = match self.start {
+            // A total counts what is new, too.
+            Start::After(cursor) if !self.include_total => histories.replica(cursor.timestamp).await,
+            Start::After(_) | Start::Offset(_) | Start::First => None,
+        };
+        if let Some(replica) = replica {
+            match self.read(replica.db(), rows.clone(), columns, key).await {
+                Ok(page) if histories.are_living(page.0.iter().map(trading).collect()).await? => {
+                    return Ok(page);
+                }
+                Ok(_) => {}
+                Err(error) => replica.failed(&error),
+            }
+        }
+        self.read(histories.primary(), rows, columns, key).await
     }
 
     /// Reads the page of `rows`, ordered by the columns of timestamp and id; `key` gives both of a row.

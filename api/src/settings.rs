@@ -5,10 +5,12 @@
 mod live;
 mod protection;
 mod providers;
+mod replica;
 
 pub use live::LiveSettings;
 pub use protection::{ProtectionArgs, ProtectionSettings, RateSettings};
 pub use providers::{GoogleSettings, ProviderArgs, ProviderSettings, WechatSettings};
+pub use replica::ReplicaArgs;
 
 use crate::auth::keys;
 use crate::exchange::ExchangeSettings;
@@ -94,6 +96,8 @@ pub struct ServeArgs {
     #[command(flatten)]
     database: DatabaseArgs,
     #[command(flatten)]
+    replica: ReplicaArgs,
+    #[command(flatten)]
     nats: OptionalNatsArgs,
     #[command(flatten)]
     service: ServiceArgs,
@@ -120,6 +124,8 @@ pub struct Settings {
     pub protection: ProtectionSettings,
     /// How to reach PostgreSQL.
     pub database: DatabaseConfig,
+    /// How to reach the copy that older history is read from.
+    pub replica: Option<DatabaseConfig>,
     /// How live streams are woken.
     pub live: LiveSettings,
     /// Environment, admin listener, log and shutdown.
@@ -139,6 +145,7 @@ impl ServeArgs {
         let service = self.service.check(ADMIN_LISTEN_DEFAULT, &mut problems);
         let cors_origins = origins(&self.cors_origins, environment, &mut problems);
         let database = self.database.check(environment, &mut problems);
+        let replica = self.replica.check(database.as_ref(), environment, &mut problems);
         let key_files = self.keys.check(environment, &mut problems);
         let encryption = self.encryption.check(environment, &mut problems);
         let exchanges = self.exchanges.check(environment, request_timeout, &mut problems);
@@ -155,6 +162,7 @@ impl ServeArgs {
                 providers: providers?,
                 protection: protection?,
                 database: database?,
+                replica,
                 live,
                 service: service?,
             })

@@ -6,6 +6,7 @@ use crate::auth::keys::Keys;
 use crate::auth::provider::Providers;
 use crate::auth::session::Sessions;
 use crate::exchange::Exchanges;
+use crate::history::{Histories, Replica};
 use crate::rate::Budget;
 use crate::stream::Streams;
 use sea_orm::{DatabaseConnection, SqlxPostgresConnector};
@@ -27,6 +28,8 @@ pub(crate) struct Parts {
     pub(crate) pool: PgPool,
     /// The same connections, for entities.
     pub(crate) db: DatabaseConnection,
+    /// Where transactions and trading logs are read page by page.
+    pub(crate) histories: Histories,
     /// Who is signed in.
     pub(crate) sessions: Sessions,
     /// What encrypts credentials.
@@ -46,6 +49,7 @@ pub(crate) struct Parts {
 impl State {
     pub(crate) fn new(
         pool: PgPool,
+        replica: Option<Arc<Replica>>,
         keys: Arc<Keys>,
         secrets: Secrets,
         exchanges: Exchanges,
@@ -54,11 +58,13 @@ impl State {
         readiness: Readiness,
     ) -> Self {
         let db = SqlxPostgresConnector::from_sqlx_postgres_pool(pool.clone());
+        let histories = Histories::new(pool.clone(), replica);
         let sessions = Sessions::new(keys, pool.clone());
         let refusals_kept = Budget::per_minute(REFUSALS_KEPT);
         Self(Arc::new(Parts {
             pool,
             db,
+            histories,
             sessions,
             secrets,
             exchanges,

@@ -52,7 +52,9 @@ impl Production {
 }
 
 /// A setting that production refuses, and the name it is told by.
-const REFUSED: [(&str, &str, &str); 31] = [
+const REFUSED: [(&str, &str, &str); 33] = [
+    ("--database-replica-url", "postgres://u:hunter2@db.example/d", "DATABASE_REPLICA_URL"),
+    ("--database-replica-url", "mysql://u:hunter2@db.example/d", "DATABASE_REPLICA_URL"),
     ("--database-url", "postgres://u:hunter2@db.example/d", "DATABASE_URL"),
     ("--database-url", "postgres://u:hunter2@db.example/d?sslmode=require", "DATABASE_URL"),
     ("--jwt-key-file", "", "TIRIS_JWT_KEY_FILE"),

@@ -19,6 +19,7 @@ mod local_provider;
 mod money;
 mod openapi;
 mod rejections;
+mod replica;
 mod secrets;
 mod sessions;
 mod sign_in;

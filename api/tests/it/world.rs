@@ -252,6 +252,7 @@ pub(crate) fn settings(database_url: &str, key_file: PathBuf) -> Settings {
             lifetime: std::time::Duration::from_secs(1_800),
             statement_timeout: std::time::Duration::from_secs(5),
         },
+        replica: None,
         live: LiveSettings::new(None),
         service: ServiceConfig {
             environment: Environment::Dev,

@@ -50,7 +50,9 @@ fn owned(user: UserId) -> Select<Entity> {
 }
 
 async fn read(state: &State, page: &Page, rows: Select<Entity>) -> Result<TradingLogPage> {
-    let (rows, pagination) = page.read(&state.db, rows, ORDER, |row: &Model| (row.timestamp, row.id)).await?;
+    let key = |row: &Model| (row.timestamp, row.id);
+    let (rows, pagination) =
+        page.read_history(&state.histories, rows, ORDER, key, |row| row.trading_id).await?;
     let trading_logs = rows.into_iter().map(TradingLog::from_row).collect::<Result<_>>()?;
     Ok(TradingLogPage { trading_logs, pagination })
 }

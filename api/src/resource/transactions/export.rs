@@ -5,7 +5,7 @@
 //! its session is over.
 
 use super::object::Transaction;
-use super::{Entity, Model, ORDER};
+use super::{Entity, read};
 use crate::csv;
 use crate::error::Problem;
 use crate::page::Page;
@@ -97,8 +97,7 @@ impl Reader {
         let page = Page::new(Some(ROWS_AT_ONCE), cursor, None, None)?;
         // Half of the connections to the database are left to requests. The semaphore is never closed.
         let _turn = self.state.streams.reads.acquire().await.ok();
-        let key = |row: &Model| (row.timestamp, row.id);
-        let (rows, pagination) = page.read(&self.state.db, self.rows.clone(), ORDER, key).await?;
+        let (rows, pagination) = read(&page, &self.state.histories, self.rows.clone()).await?;
         let mut lines = String::new();
         for row in rows {
             csv::line(&mut lines, &COLUMNS, &Transaction::from_row(row)?)?;

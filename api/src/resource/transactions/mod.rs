@@ -12,6 +12,7 @@ use crate::auth::Caller;
 use crate::csv;
 use crate::envelope::{Answer, Exportable, Refused, Reply};
 use crate::filter::{containing, equal, equal_text, range};
+use crate::history::Histories;
 use crate::page::{self, Page, Pagination};
 use crate::state::State;
 use chrono::{DateTime, Utc};
@@ -124,8 +125,7 @@ impl Transactions {
             let csv = export::stream((*state).clone(), caller.user(), token.into(), rows).await?;
             return Ok(Exportable::Csv(csv));
         }
-        let (rows, pagination) =
-            page.read(&state.db, rows, ORDER, |row: &Model| (row.timestamp, row.id)).await?;
+        let (rows, pagination) = read(&page, &state.histories, rows).await?;
         let transactions = rows.into_iter().map(Transaction::from_row).collect::<Result<_>>()?;
         Ok(Exportable::Page(Reply::new(TransactionPage { transactions, pagination })))
     }
@@ -144,6 +144,11 @@ impl Transactions {
         let row = row.one(&state.db).await.map_err(Error::from)?;
         Ok(Reply::new(Transaction::from_row(row.ok_or(missing)?)?))
     }
+}
+
+async fn read(page: &Page, histories: &Histories, rows: Select<Entity>) -> Result<(Vec<Model>, Pagination)> {
+    let key = |row: &Model| (row.timestamp, row.id);
+    page.read_history(histories, rows, ORDER, key, |row| row.trading_id).await
 }
 
 fn amounts(min: Option<&str>, max: Option<&str>) -> Result<Condition> {

@@ -1,0 +1,121 @@
+//! Where pages of histories are read: from the database, or, behind a cursor, from a copy of it that may lag and be away.
+//!
+//! Owns: when the copy may be asked, and that nobody notices when it cannot answer. Must not know: which rows are asked for.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{DatabaseConnection, SqlxPostgresConnector};
+use sqlx::PgPool;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tiris_shared::error::{Error, Result};
+use uuid::Uuid;
+
+/// Only rows older than this are read from the copy. The ledger commits a row within ten seconds of its time, the copy has
+/// what is older than [`LAG_MAX`], and the rest is for clocks that differ.
+const SETTLED: Duration = Duration::from_secs(60);
+/// How far behind the copy may be, in seconds.
+const LAG_MAX_SECONDS: f64 = 20.0;
+/// How long the copy is left alone after it could not answer.
+const REST: Duration = Duration::from_secs(5);
+
+/// Seconds since the copy has surely seen all that was committed; none when it cannot tell. A database that follows nobody
+/// is never behind. While nothing is written anywhere a standby seems to lag, which costs nothing then.
+const LAG: &str = "SELECT CASE WHEN pg_is_in_recovery() \
+    THEN extract(epoch FROM now() - pg_last_xact_replay_timestamp())::float8 ELSE 0 END";
+/// How many of the tradings are there and not about to be removed.
+const LIVING: &str = "SELECT count(*) FROM tradings WHERE id = ANY($1) AND status <> 'deleting'";
+
+/// The databases histories are read from.
+#[derive(Clone)]
+pub(crate) struct Histories {
+    primary: PgPool,
+    db: DatabaseConnection,
+    replica: Option<Arc<Replica>>,
+}
+
+/// The copy.
+pub(crate) struct Replica {
+    pool: PgPool,
+    db: DatabaseConnection,
+    resting_until: Mutex<Option<Instant>>,
+}
+
+impl Histories {
+    pub(crate) fn new(primary: PgPool, replica: Option<Arc<Replica>>) -> Self {
+        let db = SqlxPostgresConnector::from_sqlx_postgres_pool(primary.clone());
+        Self { primary, db, replica }
+    }
+
+    /// The database itself.
+    pub(crate) fn primary(&self) -> &DatabaseConnection {
+        &self.db
+    }
+
+    /// The copy, when rows up to `newest` may be read there and it can answer.
+    pub(crate) async fn replica(&self, newest: DateTime<Utc>) -> Option<&Replica> {
+        let replica = self.replica.as_deref().filter(|_| newest < Utc::now() - SETTLED)?;
+        replica.is_ready().await.then_some(replica)
+    }
+
+    /// Whether none of these tradings was deleted meanwhile with what it held: that is gone for everybody at once.
+    pub(crate) async fn are_living(&self, mut tradings: Vec<Uuid>) -> Result<bool> {
+        tradings.sort_unstable();
+        tradings.dedup();
+        let living: i64 = sqlx::query_scalar(LIVING).bind(&tradings).fetch_one(&self.primary).await?;
+        Ok(usize::try_from(living) == Ok(tradings.len()))
+    }
+}
+
+impl Replica {
+    pub(crate) fn new(pool: PgPool) -> Self {
+        let db = SqlxPostgresConnector::from_sqlx_postgres_pool(pool.clone());
+        Self { pool, db, resting_until: Mutex::new(None) }
+    }
+
+    pub(crate) fn db(&self) -> &DatabaseConnection {
+        &self.db
+    }
+
+    /// Notes that it could not answer, which nobody else has to notice.
+    pub(crate) fn failed(&self, error: &Error) {
+        tracing::warn!(error = error as &dyn std::error::Error, "the replica does not answer");
+        self.rest("failed");
+    }
+
+    /// How it is, for whoever looks after the service.
+    pub(crate) async fn describe(&self) -> String {
+        match self.lag().await {
+            Ok(Some(seconds)) if seconds < LAG_MAX_SECONDS => "reachable".to_owned(),
+            Ok(_) => format!("more than {LAG_MAX_SECONDS} s behind: the database is asked instead"),
+            Err(_) => "away: the database is asked instead".to_owned(),
+        }
+    }
+
+    async fn is_ready(&self) -> bool {
+        let resting = *self.resting_until.lock().unwrap_or_else(PoisonError::into_inner);
+        if resting.is_some_and(|until| Instant::now() < until) {
+            return false;
+        }
+        match self.lag().await {
+            Ok(Some(seconds)) if seconds < LAG_MAX_SECONDS => true,
+            Ok(_) => {
+                tracing::info!("the replica is behind");
+                self.rest("behind");
+                false
+            }
+            Err(error) => {
+                self.failed(&error);
+                false
+            }
+        }
+    }
+
+    async fn lag(&self) -> Result<Option<f64>> {
+        Ok(sqlx::query_scalar(LAG).fetch_one(&self.pool).await?)
+    }
+
+    fn rest(&self, reason: &'static str) {
+        metrics::counter!("database_replica_failures_total", "reason" => reason).increment(1);
+        *self.resting_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + REST);
+    }
+}
