@@ -18,6 +18,7 @@ mod live;
 mod local_provider;
 mod money;
 mod openapi;
+mod paging;
 mod rejections;
 mod replica;
 mod secrets;

@@ -1,0 +1,155 @@
+//! Lists that are read by cursor while rows come in, also such that were booked earlier and are committed later.
+
+use crate::world::{User, World, text};
+use chrono::{DateTime, Duration, Utc};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use std::collections::HashSet;
+use uuid::Uuid;
+
+/// Ways in which reading and writing mix.
+const MIXES: u64 = 6;
+/// Rows of a page: few, so that there are many pages and moments that two of them share.
+const LIMITS: [u64; 3] = [1, 3, 7];
+/// The ledger commits no later than this after the time its rows carry.
+const LATE_SECONDS: u64 = 10;
+/// What is older is settled, the README says.
+const SETTLED_SECONDS: i64 = 30;
+
+/// Numbers that look random and are the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    /// One below `end`.
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % end
+    }
+}
+
+/// Books so many rows of one moment, as a batch of events does, in both histories.
+async fn book(connection: &mut PgConnection, account: Uuid, at: DateTime<Utc>, rows: u64) {
+    for statement in [
+        "INSERT INTO transactions (id, timestamp, user_id, trading_id, sub_account_id, event_time, direction, reason, \
+             amount, closing_balance, sequence, trading_log_id) \
+         SELECT gen_random_uuid(), $2, user_id, trading_id, id, $2, 'credit', 'x', 1, 1, 1, gen_random_uuid() \
+         FROM sub_accounts, generate_series(1, $3) WHERE id = $1",
+        "INSERT INTO trading_logs (id, timestamp, user_id, trading_id, sub_account_id, event_time, type, source) \
+         SELECT gen_random_uuid(), $2, user_id, trading_id, id, $2, 'x', 'bot' \
+         FROM sub_accounts, generate_series(1, $3) WHERE id = $1",
+    ] {
+        let rows = i64::try_from(rows).expect("few");
+        sqlx::query(statement)
+            .bind(account)
+            .bind(at)
+            .bind(rows)
+            .execute(&mut *connection)
+            .await
+            .expect("rows");
+    }
+}
+
+/// A writer who holds transactions open and commits them in any order.
+struct Writer<'p> {
+    pool: &'p PgPool,
+    account: Uuid,
+    open: Vec<Transaction<'p, Postgres>>,
+}
+
+impl Writer<'_> {
+    /// Books now, or begins what it commits later, or commits or gives up what it began.
+    async fn step(&mut self, dice: &mut Dice) {
+        let late = Duration::milliseconds(i64::try_from(dice.below(LATE_SECONDS * 1_000)).expect("few"));
+        match dice.below(4) {
+            0 => {
+                let mut connection = self.pool.acquire().await.expect("a connection");
+                book(&mut connection, self.account, Utc::now(), 1 + dice.below(3)).await;
+            }
+            1 if self.open.len() < 6 => {
+                let mut transaction = self.pool.begin().await.expect("begun");
+                book(&mut transaction, self.account, Utc::now() - late, 1 + dice.below(3)).await;
+                self.open.push(transaction);
+            }
+            action if !self.open.is_empty() => {
+                let which = usize::try_from(dice.below(self.open.len() as u64)).expect("few");
+                let transaction = self.open.swap_remove(which);
+                if action == 3 {
+                    transaction.rollback().await.expect("given up");
+                } else {
+                    transaction.commit().await.expect("committed");
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A history of settled rows and of fresh ones, with moments that several rows share.
+async fn history(pool: &PgPool, account: Uuid, dice: &mut Dice) {
+    let now = Utc::now();
+    let mut connection = pool.acquire().await.expect("a connection");
+    for number in 0..25 {
+        let fresh = Duration::milliseconds(400 * number);
+        book(&mut connection, account, now - fresh, 1 + dice.below(3)).await;
+        let settled = Duration::seconds(SETTLED_SECONDS + 1 + 20 * number);
+        book(&mut connection, account, now - settled, 1 + dice.below(5)).await;
+    }
+}
+
+/// Reads a list to its end; between two pages the writer goes on.
+async fn read(
+    user: &User<'_>,
+    list: &str,
+    writer: &mut Writer<'_>,
+    dice: &mut Dice,
+) -> Vec<(String, String)> {
+    let limit = LIMITS[usize::try_from(dice.below(3)).expect("few")];
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = user.get(&format!("/v1/{list}?limit={limit}{cursor}")).await;
+        let rows = page.data()[list.replace('-', "_")].as_array().expect("a list");
+        seen.extend(rows.iter().map(|row| (text(&row["timestamp"]), text(&row["id"]))));
+        let next = &page.data()["pagination"]["next_cursor"];
+        if next.is_null() {
+            return seen;
+        }
+        cursor = format!("&cursor={}", text(next));
+        for _ in 0..dice.below(4) {
+            writer.step(dice).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_read_while_rows_come_in_skips_nothing_settled_and_repeats_nothing() {
+    let world = World::start().await;
+    let pool = world.database.pool();
+    for mix in 0..MIXES {
+        let mut dice = Dice(mix);
+        let user = world.user(&format!("user {mix}")).await;
+        let account = user.desk("grid", "0", "0").await.stock.parse().expect("an id");
+        history(pool, account, &mut dice).await;
+        for (list, table) in [("transactions", "transactions"), ("trading-logs", "trading_logs")] {
+            let settled: Vec<Uuid> = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+                "SELECT id FROM {table} WHERE user_id = $1 AND timestamp < now() - $2 * interval '1 second'"
+            )))
+            .bind(user.id)
+            .bind(i32::try_from(SETTLED_SECONDS).expect("few"))
+            .fetch_all(pool)
+            .await
+            .expect("ids");
+            assert!(settled.len() >= 25);
+            let mut writer = Writer { pool, account, open: Vec::new() };
+            let seen = read(&user, list, &mut writer, &mut dice).await;
+            let distinct: HashSet<&str> = seen.iter().map(|(_, id)| id.as_str()).collect();
+            assert_eq!(distinct.len(), seen.len(), "{list}, mix {mix}: a row came twice");
+            assert!(seen.is_sorted_by_key(|(at, _)| std::cmp::Reverse(instant(at))), "{list}, mix {mix}");
+            let skipped: Vec<&Uuid> =
+                settled.iter().filter(|id| !distinct.contains(id.to_string().as_str())).collect();
+            assert_eq!(skipped, Vec::<&Uuid>::new(), "{list}, mix {mix}: settled rows were skipped");
+        }
+    }
+}
+
+fn instant(text: &str) -> DateTime<Utc> {
+    text.parse().expect("a time")
+}
