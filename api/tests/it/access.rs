@@ -166,7 +166,7 @@ async fn operations_for_admins_refuse_everybody_else() {
 }
 
 /// Paths of one user's things, for every operation that names one.
-async fn things(owner: &User<'_>, desk: &Desk) -> Vec<(&'static str, String)> {
+pub(crate) async fn things(owner: &User<'_>, desk: &Desk) -> Vec<(&'static str, String)> {
     let log = owner.post("/v1/trading-logs", desk.trade("long")).await;
     let letter = refused(owner.world, owner, desk, 1, "1").await;
     vec![
@@ -190,7 +190,7 @@ async fn binding(user: &User<'_>) -> String {
 }
 
 /// Path of a thing of the owner's that an operation of its own is tried on, because it deletes it or needs a special one.
-async fn own_thing(owner: &User<'_>, method: &str, path: &str) -> Option<String> {
+pub(crate) async fn own_thing(owner: &User<'_>, method: &str, path: &str) -> Option<String> {
     let id = match (method, path) {
         (_, path) if path.starts_with("/v1/exchange-bindings/{id}") => binding(owner).await,
         ("DELETE", "/v1/tradings/{id}") => owner.desk("to be deleted", "1", "1").await.trading,

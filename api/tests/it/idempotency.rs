@@ -356,7 +356,7 @@ fn repeatable() -> Vec<(Method, String, Value)> {
 }
 
 /// What operations are asked for in a test.
-struct Cases<'u> {
+pub(crate) struct Cases<'u> {
     ann: &'u User<'u>,
     root: &'u User<'u>,
     desk: Desk,
@@ -364,7 +364,7 @@ struct Cases<'u> {
 }
 
 impl<'u> Cases<'u> {
-    async fn new(ann: &'u User<'u>, root: &'u User<'u>) -> Self {
+    pub(crate) async fn new(ann: &'u User<'u>, root: &'u User<'u>) -> Self {
         let desk = ann.desk("grid", "10", "10").await;
         let binding = ann.post("/v1/exchange-bindings", new_binding("mine", "gate", KEY)).await;
         Self { ann, root, desk, binding: text(&binding.data()["id"]) }
@@ -376,7 +376,7 @@ impl<'u> Cases<'u> {
     }
 
     /// Who asks an operation, the id in its path, and its body.
-    async fn of(&self, seq: i64, method: &Method, path: &str) -> (&'u User<'u>, String, Value) {
+    pub(crate) async fn of(&self, seq: i64, method: &Method, path: &str) -> (&'u User<'u>, String, Value) {
         let (ann, root, desk) = (self.ann, self.root, &self.desk);
         let letter = self.letter(seq).await;
         let filter = json!({"class": "rejected"});
