@@ -8,9 +8,14 @@ FLAGS := $(if $(filter release,$(PROFILE)),--release) --features tiris-shared/te
 DEV := $(or $(CARGO_TARGET_DIR),target)/$(if $(filter release,$(PROFILE)),release,debug)/tiris-dev
 LOGIN_FLAG := $(if $(filter-out 0,$(LOGIN)),--login)
 DENY_VERSION := 0.20.2
+# Where `make client` writes.
+CLIENT ?= target/client/tiris.ts
+DOCUMENT := api/openapi.json
+DOCUMENT_TOOLS = $(or $(TIRIS_DEV_DIR),.tiris)/bin/document-tools
+NODE = $(DOCUMENT_TOOLS)/node $(DOCUMENT_TOOLS)/node_modules
 
 .DEFAULT_GOAL := help
-.PHONY: help build run up down status clean-data tools test chaos check fmt
+.PHONY: help build run up down status clean-data tools test chaos check document client fmt
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,11 +53,21 @@ test: build ## Run the whole test suite
 chaos: build tools ## Kill, stop and cut everything under load, then compare the books
 	@$(dir $(DEV))tiris-chaos
 
-check: ## Format, lints, documentation, dependencies
+check: document ## Format, lints, documentation, dependencies
 	@cargo fmt --all --check
 	@cargo clippy --workspace --all-targets --all-features -- -D warnings
 	@RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features --document-private-items
 	@.ci/deny $(DENY_VERSION)
+
+document: | $(DEV) ## Lint the OpenAPI document
+	@$(DEV) tools --document
+	@$(NODE)/@redocly/cli/bin/cli.js lint --config api/redocly.yaml $(DOCUMENT)
+
+client: | $(DEV) ## Write the types of the REST API for TypeScript to CLIENT (target/client/tiris.ts)
+	@$(DEV) tools --document
+	@mkdir -p $(dir $(CLIENT))
+	@$(NODE)/openapi-typescript/bin/cli.js $(DOCUMENT) --output $(CLIENT)
+	@$(NODE)/typescript/bin/tsc --noEmit --strict $(CLIENT)
 
 fmt: ## Format the code
 	@cargo fmt --all

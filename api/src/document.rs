@@ -2,8 +2,10 @@
 //!
 //! Owns: what the framework's document lacks. Must not know: single operations.
 
+mod nulls;
+
 use crate::envelope::REPLAYED;
-use crate::once;
+use crate::{once, page};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
@@ -11,20 +13,20 @@ const REUSED: &str = "`IDEMPOTENCY_KEY_REUSED`: the key came with another body b
 /// Where no request has a key: what is answered there is new each time.
 const SIGN_IN: &str = "/v1/auth/";
 
-/// The document the framework made, with what is the same for many operations, and where every field that can be null
-/// is required: our answers never leave one out. The framework takes what may be absent and what may be null for the
-/// same.
+/// The document the framework made, with what is the same for many operations.
 pub(crate) fn completed(made: &str) -> String {
     // The framework has just made it, so it is JSON.
     let Ok(mut document) = serde_json::from_str::<Value>(made) else { return made.to_owned() };
-    let schemas = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut);
-    for schema in schemas.into_iter().flat_map(Map::values_mut) {
-        require_nullable(schema);
-    }
-    let paths = document["paths"].as_object_mut().into_iter().flatten();
-    for (_, item) in paths.filter(|(path, _)| !path.starts_with(SIGN_IN)) {
-        for method in ["post", "put"] {
-            if let Some(operation) = item.get_mut(method) {
+    nulls::tell(&mut document);
+    for (path, item) in document["paths"].as_object_mut().into_iter().flatten() {
+        for (method, operation) in item.as_object_mut().into_iter().flatten() {
+            // Otherwise nothing tells that no token is needed from that somebody forgot to say so.
+            if operation["security"].is_null() {
+                operation["security"] = json!([]);
+            }
+            let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
+            parameters.into_iter().flatten().for_each(bound);
+            if ["post", "put"].contains(&method.as_str()) && !path.starts_with(SIGN_IN) {
                 tell_key(operation);
             }
         }
@@ -32,19 +34,15 @@ pub(crate) fn completed(made: &str) -> String {
     serde_json::to_string_pretty(&document).unwrap_or_else(|_| made.to_owned())
 }
 
-fn require_nullable(schema: &mut Value) {
-    let Some(properties) = schema["properties"].as_object() else { return };
-    let is_required = |name: &str| {
-        schema["required"].as_array().is_some_and(|names| names.iter().any(|known| known == name))
+/// The bounds of a parameter that many lists have.
+fn bound(parameter: &mut Value) {
+    let (minimum, maximum) = match parameter["name"].as_str() {
+        Some("limit") => (1, page::LIMIT_MAX),
+        Some("offset") => (0, page::OFFSET_MAX),
+        Some(_) | None => return,
     };
-    let required: Vec<Value> = properties
-        .iter()
-        .filter(|(name, property)| property["nullable"] == true || is_required(name))
-        .map(|(name, _)| name.as_str().into())
-        .collect();
-    if !required.is_empty() {
-        schema["required"] = required.into();
-    }
+    parameter["schema"]["minimum"] = minimum.into();
+    parameter["schema"]["maximum"] = maximum.into();
 }
 
 /// That an operation takes an idempotency key, and what comes of it.

@@ -21,9 +21,9 @@ use uuid::Uuid;
 /// Rows of a page unless told otherwise.
 const LIMIT_DEFAULT: u64 = 100;
 /// Rows of a page at most.
-const LIMIT_MAX: u64 = 1_000;
+pub(crate) const LIMIT_MAX: u64 = 1_000;
 /// Rows that may be skipped; every one of them is read. A cursor has no such limit.
-const OFFSET_MAX: u64 = 100_000;
+pub(crate) const OFFSET_MAX: u64 = 100_000;
 /// Bytes of a cursor: microseconds and id.
 const CURSOR_BYTES: usize = 24;
 

@@ -17,7 +17,7 @@ use crate::state::State;
 use bytes::Bytes;
 use poem::endpoint::{BoxEndpoint, make_sync};
 use poem::{Endpoint, EndpointExt, Response, Route, get};
-use poem_openapi::{OpenApiService, ServerObject};
+use poem_openapi::{LicenseObject, OpenApiService, ServerObject};
 use std::sync::Arc;
 use tiris_shared::config::Environment;
 
@@ -42,6 +42,7 @@ pub(crate) fn service() -> OpenApiService<Api, ()> {
              answers carry `X-RateLimit-Limit` (requests a minute), `X-RateLimit-Remaining` and `X-RateLimit-Reset` (seconds \
              until the whole allowance is there again).",
         )
+        .license(LicenseObject::new("Apache-2.0").url("https://www.apache.org/licenses/LICENSE-2.0"))
         .server(ServerObject::new("/"))
 }
 

@@ -1,7 +1,31 @@
 //! The OpenAPI document: committed, complete, served.
 
 use crate::world::World;
-use serde_json::Value;
+use serde_json::{Value, json};
+
+/// The schemas that request bodies consist of.
+const ASKED: [&str; 20] = [
+    "NewTrading",
+    "NewTradingAccount",
+    "TradingChange",
+    "NewSubAccount",
+    "SubAccountChange",
+    "MoneyMove",
+    "NewTradingLog",
+    "NewBinding",
+    "BindingChange",
+    "Profile",
+    "Disabling",
+    "Renewal",
+    "Login",
+    "Callback",
+    "ReplayOne",
+    "DiscardOne",
+    "ReplayMany",
+    "DiscardMany",
+    "Selection",
+    "NewReplay",
+];
 
 pub(crate) fn document() -> Value {
     serde_json::from_str(&tiris_api::command::openapi::document()).expect("JSON")
@@ -91,22 +115,7 @@ fn every_post_and_put_except_signing_in_takes_an_idempotency_key() {
 #[test]
 fn every_field_of_a_request_is_described() {
     let document = document();
-    for name in [
-        "NewTrading",
-        "NewTradingAccount",
-        "TradingChange",
-        "NewSubAccount",
-        "SubAccountChange",
-        "MoneyMove",
-        "NewTradingLog",
-        "NewBinding",
-        "BindingChange",
-        "Profile",
-        "Disabling",
-        "Renewal",
-        "Login",
-        "Callback",
-    ] {
+    for name in ASKED {
         let schema = &document["components"]["schemas"][name];
         for (field, property) in schema["properties"].as_object().expect(name) {
             let described = property["description"].is_string() || property["$ref"].is_string();
@@ -115,14 +124,20 @@ fn every_field_of_a_request_is_described() {
     }
 }
 
+/// Whether a property can be null, told beside its type or as one of its choices.
+fn is_nullable(property: &Value) -> bool {
+    let choices = property["oneOf"].as_array().into_iter().flatten();
+    property["nullable"] == true || choices.into_iter().any(|choice| choice["enum"] == json!([null]))
+}
+
 #[test]
 fn a_field_that_is_always_answered_is_required_also_when_it_can_be_null() {
     let document = document();
     let schemas = document["components"]["schemas"].as_object().expect("schemas");
     let mut nullable = 0;
-    for (name, schema) in schemas {
+    for (name, schema) in schemas.iter().filter(|(name, _)| !ASKED.contains(&name.as_str())) {
         for (field, property) in schema["properties"].as_object().into_iter().flatten() {
-            if property["nullable"] == true {
+            if is_nullable(property) {
                 nullable += 1;
                 let required = schema["required"].as_array().expect(name);
                 assert!(required.contains(&Value::from(field.as_str())), "{name}.{field}");
@@ -130,8 +145,22 @@ fn a_field_that_is_always_answered_is_required_also_when_it_can_be_null() {
         }
     }
     assert!(nullable > 10, "{nullable} fields that can be null");
+    assert!(is_nullable(&schemas["Trading"]["properties"]["exchange_binding"]), "also what is referred to");
     let page = &schemas["Pagination"]["required"];
-    assert_eq!(page, &serde_json::json!(["limit", "has_more", "next_cursor"]), "the others can be left out");
+    assert_eq!(page, &json!(["limit", "has_more", "next_cursor"]), "the others can be left out");
+}
+
+#[test]
+fn a_field_that_a_request_may_leave_out_may_be_null() {
+    let document = document();
+    for name in ASKED {
+        let schema = &document["components"]["schemas"][name];
+        let required = schema["required"].as_array().cloned().unwrap_or_default();
+        for (field, property) in schema["properties"].as_object().expect(name) {
+            let is_required = required.contains(&Value::from(field.as_str()));
+            assert_eq!(is_nullable(property), !is_required, "{name}.{field}");
+        }
+    }
 }
 
 #[test]

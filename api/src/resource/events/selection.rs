@@ -80,11 +80,14 @@ fn reason(fields: &mut Fields) -> Result<String> {
 #[derive(Object, Default)]
 #[oai(skip_serializing_if_is_none)]
 pub(super) struct Selection {
+    /// What can still become of them
     class: Option<LetterClass>,
     /// Stable code
     #[oai(validator(max_length = 128))]
     code: Option<String>,
+    /// Whose events they are
     user_id: Option<Uuid>,
+    /// The trading they are about
     trading_id: Option<Uuid>,
     /// `TRADING` or `TRADING_SYSTEM`
     #[oai(validator(max_length = 128))]

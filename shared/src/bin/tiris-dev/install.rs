@@ -1,8 +1,10 @@
-//! Installing what this machine has not: PostgreSQL, nats-server, the local OpenID provider.
+//! Installing what this machine has not: PostgreSQL, nats-server, the local OpenID provider, tools of checks.
 //!
 //! Owns: what is needed when, and the words when it cannot be installed. Must not know: how the servers are started.
 
+mod document_tools;
 mod nats;
+mod node;
 mod openid_provider;
 mod postgres;
 mod system;
@@ -32,15 +34,23 @@ pub(crate) fn run(extra: Extra) -> Result<()> {
         nats::install().context("nats-server is missing and could not be installed")?;
         find_nats_server()?;
     }
-    if extra == Extra::Nothing {
-        return Ok(());
-    }
-    let installed = openid_provider::install().context("the local OpenID provider could not be installed");
-    match installed {
-        Err(error) if extra == Extra::ProviderIfPossible => {
-            say!("WARNING: {error:#}\nThe tests that sign in at it will be skipped.");
+    match extra {
+        Extra::Nothing => Ok(()),
+        Extra::Provider => provider(),
+        Extra::ProviderIfPossible => {
+            if let Err(error) = provider() {
+                say!("WARNING: {error:#}\nThe tests that sign in at it will be skipped.");
+            }
             Ok(())
         }
-        installed => installed,
     }
+}
+
+fn provider() -> Result<()> {
+    openid_provider::install().context("the local OpenID provider could not be installed")
+}
+
+/// Installs what the OpenAPI document is checked with, which needs no servers.
+pub(crate) fn document_tools() -> Result<()> {
+    document_tools::install().context("the tools for the OpenAPI document could not be installed")
 }
