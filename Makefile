@@ -15,7 +15,7 @@ DOCUMENT_TOOLS = $(or $(TIRIS_DEV_DIR),.tiris)/bin/document-tools
 NODE = $(DOCUMENT_TOOLS)/node $(DOCUMENT_TOOLS)/node_modules
 
 .DEFAULT_GOAL := help
-.PHONY: help build run up down status clean-data tools test chaos check document client fmt
+.PHONY: help build run up down status clean-data tools test chaos fuzz check document client fmt
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,11 @@ test: build ## Run the whole test suite
 # CHAOS_SECONDS, CHAOS_SEED, CHAOS_EVENTS and further variables: tiris-chaos --help tells.
 chaos: build tools ## Kill, stop and cut everything under load, then compare the books
 	@$(dir $(DEV))tiris-chaos
+
+# FUZZ_SECONDS and FUZZ_SEED: tiris-fuzz --help tells.
+fuzz: build ## Ask the REST API whatever its document allows and forbids, and judge every answer
+	@$(DEV) tools --fuzz
+	@$(dir $(DEV))tiris-fuzz
 
 check: document ## Format, lints, documentation, dependencies
 	@cargo fmt --all --check

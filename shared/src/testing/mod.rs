@@ -51,6 +51,7 @@ mod place;
 mod port;
 mod postgres;
 mod process;
+mod schemathesis;
 mod shared_server;
 mod statements;
 mod tools;
@@ -70,6 +71,9 @@ pub use place::{dev_dir, scratch_dir, workspace_root};
 pub use port::{free_port, free_port_or};
 pub use postgres::{PgServer, PgSettings, PgStop};
 pub use process::Process;
+pub use schemathesis::{
+    SCHEMATHESIS_REQUIREMENTS, SCHEMATHESIS_REQUIREMENTS_FILE, find_schemathesis, schemathesis_dir,
+};
 pub use statements::{Scan, Statement, Statements};
 pub use tools::{PgTools, find_nats_server, find_postgres};
 pub use wait::eventually;

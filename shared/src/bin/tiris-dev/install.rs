@@ -7,6 +7,7 @@ mod nats;
 mod node;
 mod openid_provider;
 mod postgres;
+mod schemathesis;
 mod system;
 mod wheel;
 
@@ -22,6 +23,8 @@ pub(crate) enum Extra {
     Provider,
     /// The OpenID provider, without which the tests that need it are skipped.
     ProviderIfPossible,
+    /// Schemathesis.
+    Fuzzer,
 }
 
 /// Installs what is missing; does nothing on a machine that has all.
@@ -43,6 +46,7 @@ pub(crate) fn run(extra: Extra) -> Result<()> {
             }
             Ok(())
         }
+        Extra::Fuzzer => schemathesis::install().context("Schemathesis could not be installed"),
     }
 }
 

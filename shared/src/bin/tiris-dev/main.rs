@@ -64,8 +64,11 @@ enum Command {
         /// Also what single tests need; what cannot be installed is told, and they will be skipped
         #[arg(long, conflicts_with = "login")]
         tests: bool,
-        /// Nothing but what the OpenAPI document is checked with and clients are made by
+        /// Also Schemathesis, for `make fuzz`
         #[arg(long, conflicts_with_all = ["login", "tests"])]
+        fuzz: bool,
+        /// Nothing but what the OpenAPI document is checked with and clients are made by
+        #[arg(long, conflicts_with_all = ["login", "tests", "fuzz"])]
         document: bool,
     },
     /// What `up` starts in the background
@@ -96,6 +99,7 @@ async fn main() -> ExitCode {
         Command::Status => background::status(),
         Command::Tools { login: true, .. } => install::run(Extra::Provider),
         Command::Tools { tests: true, .. } => install::run(Extra::ProviderIfPossible),
+        Command::Tools { fuzz: true, .. } => install::run(Extra::Fuzzer),
         Command::Tools { document: true, .. } => install::document_tools(),
         Command::Tools { .. } => install::run(Extra::Nothing),
         Command::Supervise(login) => background::supervise(login.into()).await,
