@@ -6,7 +6,7 @@ use crate::auth::keys::Keys;
 use crate::auth::provider::Providers;
 use crate::connection::{Patience, Seats, Watching, room_for};
 use crate::exchange::Exchanges;
-use crate::history::Replica;
+use crate::history::{Histories, Replica};
 use crate::middleware::client::Proxies;
 use crate::outgoing::Outgoing;
 use crate::routes;
@@ -88,8 +88,7 @@ impl App {
             None => readiness,
         };
         let state = State::new(
-            pool.clone(),
-            replica,
+            Histories::new(pool.clone(), replica),
             Arc::clone(&keys),
             secrets,
             exchanges,

@@ -11,24 +11,26 @@ use tiris_shared::error::{Error, Result};
 use uuid::Uuid;
 
 /// Only rows older than this are read from the copy. The ledger commits a row within ten seconds of its time, the copy has
-/// what is older than [`LAG_MAX`], and the rest is for clocks that differ.
+/// what is older than [`LAG_MAX_SECONDS`], and the rest is for clocks that differ.
 const SETTLED: Duration = Duration::from_secs(60);
-/// How far behind the copy may be, in seconds.
-const LAG_MAX_SECONDS: f64 = 20.0;
+/// How far behind the copy may be.
+const LAG_MAX_SECONDS: i32 = 20;
+/// How long the copy is waited for, so that asking the database itself is still in time.
+const ANSWER_MAX: Duration = Duration::from_secs(3);
 /// How long the copy is left alone after it could not answer.
 const REST: Duration = Duration::from_secs(5);
 
-/// Seconds since the copy has surely seen all that was committed; none when it cannot tell. A database that follows nobody
-/// is never behind. While nothing is written anywhere a standby seems to lag, which costs nothing then.
-const LAG: &str = "SELECT CASE WHEN pg_is_in_recovery() \
-    THEN extract(epoch FROM now() - pg_last_xact_replay_timestamp())::float8 ELSE 0 END";
+/// Whether the copy has surely seen all that was committed before these seconds. A database that follows nobody is never
+/// behind. While nothing is written anywhere a standby seems to lag, which costs nothing then.
+const IS_CURRENT: &str = "SELECT NOT pg_is_in_recovery() \
+    OR coalesce(pg_last_xact_replay_timestamp() > now() - $1 * interval '1 second', false)";
 /// How many of the tradings are there and not about to be removed.
 const LIVING: &str = "SELECT count(*) FROM tradings WHERE id = ANY($1) AND status <> 'deleting'";
 
 /// The databases histories are read from.
 #[derive(Clone)]
 pub(crate) struct Histories {
-    primary: PgPool,
+    pool: PgPool,
     db: DatabaseConnection,
     replica: Option<Arc<Replica>>,
 }
@@ -41,12 +43,17 @@ pub(crate) struct Replica {
 }
 
 impl Histories {
-    pub(crate) fn new(primary: PgPool, replica: Option<Arc<Replica>>) -> Self {
-        let db = SqlxPostgresConnector::from_sqlx_postgres_pool(primary.clone());
-        Self { primary, db, replica }
+    pub(crate) fn new(pool: PgPool, replica: Option<Arc<Replica>>) -> Self {
+        let db = SqlxPostgresConnector::from_sqlx_postgres_pool(pool.clone());
+        Self { pool, db, replica }
     }
 
-    /// The database itself.
+    /// Connections to the database itself, for SQL.
+    pub(crate) fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// The same, for entities.
     pub(crate) fn primary(&self) -> &DatabaseConnection {
         &self.db
     }
@@ -61,7 +68,7 @@ impl Histories {
     pub(crate) async fn are_living(&self, mut tradings: Vec<Uuid>) -> Result<bool> {
         tradings.sort_unstable();
         tradings.dedup();
-        let living: i64 = sqlx::query_scalar(LIVING).bind(&tradings).fetch_one(&self.primary).await?;
+        let living: i64 = sqlx::query_scalar(LIVING).bind(&tradings).fetch_one(&self.pool).await?;
         Ok(usize::try_from(living) == Ok(tradings.len()))
     }
 }
@@ -76,18 +83,25 @@ impl Replica {
         &self.db
     }
 
-    /// Notes that it could not answer, which nobody else has to notice.
-    pub(crate) fn failed(&self, error: &Error) {
-        tracing::warn!(error = error as &dyn std::error::Error, "the replica does not answer");
-        self.rest("failed");
+    /// What it answers; nothing when it cannot, which nobody else has to notice.
+    pub(crate) async fn ask<T>(&self, asked: impl Future<Output = Result<T>>) -> Option<T> {
+        let answered = tokio::time::timeout(ANSWER_MAX, asked).await;
+        match answered.unwrap_or(Err(Error::UpstreamTimeout("the replica"))) {
+            Ok(answer) => Some(answer),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the replica does not answer");
+                self.rest("failed");
+                None
+            }
+        }
     }
 
     /// How it is, for whoever looks after the service.
     pub(crate) async fn describe(&self) -> String {
-        match self.lag().await {
-            Ok(Some(seconds)) if seconds < LAG_MAX_SECONDS => "reachable".to_owned(),
-            Ok(_) => format!("more than {LAG_MAX_SECONDS} s behind: the database is asked instead"),
-            Err(_) => "away: the database is asked instead".to_owned(),
+        match tokio::time::timeout(ANSWER_MAX, self.is_current()).await {
+            Ok(Ok(true)) => "reachable".to_owned(),
+            Ok(Ok(false)) => format!("more than {LAG_MAX_SECONDS} s behind: the database is asked instead"),
+            Ok(Err(_)) | Err(_) => "away: the database is asked instead".to_owned(),
         }
     }
 
@@ -96,22 +110,16 @@ impl Replica {
         if resting.is_some_and(|until| Instant::now() < until) {
             return false;
         }
-        match self.lag().await {
-            Ok(Some(seconds)) if seconds < LAG_MAX_SECONDS => true,
-            Ok(_) => {
-                tracing::info!("the replica is behind");
-                self.rest("behind");
-                false
-            }
-            Err(error) => {
-                self.failed(&error);
-                false
-            }
+        let current = self.ask(self.is_current()).await;
+        if current == Some(false) {
+            tracing::info!("the replica is behind");
+            self.rest("behind");
         }
+        current == Some(true)
     }
 
-    async fn lag(&self) -> Result<Option<f64>> {
-        Ok(sqlx::query_scalar(LAG).fetch_one(&self.pool).await?)
+    async fn is_current(&self) -> Result<bool> {
+        Ok(sqlx::query_scalar(IS_CURRENT).bind(LAG_MAX_SECONDS).fetch_one(&self.pool).await?)
     }
 
     fn rest(&self, reason: &'static str) {

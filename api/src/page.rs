@@ -120,14 +120,11 @@ impl Page {
             Start::After(cursor) if !self.include_total => histories.replica(cursor.timestamp).await,
             Start::After(_) | Start::Offset(_) | Start::First => None,
         };
-        if let Some(replica) = replica {
-            match self.read(replica.db(), rows.clone(), columns, key).await {
-                Ok(page) if histories.are_living(page.0.iter().map(trading).collect()).await? => {
-                    return Ok(page);
-                }
-                Ok(_) => {}
-                Err(error) => replica.failed(&error),
-            }
+        if let Some(replica) = replica
+            && let Some(page) = replica.ask(self.read(replica.db(), rows.clone(), columns, key)).await
+            && histories.are_living(page.0.iter().map(trading).collect()).await?
+        {
+            return Ok(page);
         }
         self.read(histories.primary(), rows, columns, key).await
     }

@@ -6,10 +6,10 @@ use crate::auth::keys::Keys;
 use crate::auth::provider::Providers;
 use crate::auth::session::Sessions;
 use crate::exchange::Exchanges;
-use crate::history::{Histories, Replica};
+use crate::history::Histories;
 use crate::rate::Budget;
 use crate::stream::Streams;
-use sea_orm::{DatabaseConnection, SqlxPostgresConnector};
+use sea_orm::DatabaseConnection;
 use sqlx::PgPool;
 use std::sync::Arc;
 use tiris_shared::admin::Readiness;
@@ -48,8 +48,7 @@ pub(crate) struct Parts {
 
 impl State {
     pub(crate) fn new(
-        pool: PgPool,
-        replica: Option<Arc<Replica>>,
+        histories: Histories,
         keys: Arc<Keys>,
         secrets: Secrets,
         exchanges: Exchanges,
@@ -57,8 +56,7 @@ impl State {
         streams: Arc<Streams>,
         readiness: Readiness,
     ) -> Self {
-        let db = SqlxPostgresConnector::from_sqlx_postgres_pool(pool.clone());
-        let histories = Histories::new(pool.clone(), replica);
+        let (pool, db) = (histories.pool().clone(), histories.primary().clone());
         let sessions = Sessions::new(keys, pool.clone());
         let refusals_kept = Budget::per_minute(REFUSALS_KEPT);
         Self(Arc::new(Parts {

@@ -17,28 +17,45 @@ fn at(url: &str) -> DatabaseConfig {
     settings(url, PathBuf::new()).database
 }
 
-/// Writes a history of the first account into a database, one row a second until an age, whose reason says where it stands.
-async fn history(database: &TestDatabase, place: &'static str, youngest_seconds: i32) {
+/// Writes a history of the first account into a database, one row a second until an hour ago, whose reason says where it stands.
+async fn history(database: &TestDatabase, place: &'static str) {
+    sqlx::raw_sql("SELECT ensure_partitions(now() - interval '1 month', 0)")
+        .execute(database.pool())
+        .await
+        .expect("partitions");
     for statement in [
-        "SELECT ensure_partitions(now() - interval '1 month', 0) FROM (SELECT $1, $2::int, $3::int) AS unused",
         "INSERT INTO transactions (id, timestamp, user_id, trading_id, sub_account_id, event_time, direction, reason, \
              amount, closing_balance, sequence, trading_log_id) \
-         SELECT md5(n::text)::uuid, date_trunc('hour', now()) - interval '1 hour' - (n + $3) * interval '1 second', \
+         SELECT md5(n::text)::uuid, date_trunc('hour', now()) - interval '1 hour' - n * interval '1 second', \
              a.user_id, a.trading_id, a.id, now(), 'credit', $1, 1, n, n, gen_random_uuid() \
          FROM (SELECT * FROM sub_accounts ORDER BY id LIMIT 1) AS a, generate_series(1, $2) AS n",
         "INSERT INTO trading_logs (id, timestamp, user_id, trading_id, sub_account_id, event_time, type, source) \
-         SELECT md5(n::text)::uuid, date_trunc('hour', now()) - interval '1 hour' - (n + $3) * interval '1 second', \
+         SELECT md5(n::text)::uuid, date_trunc('hour', now()) - interval '1 hour' - n * interval '1 second', \
              a.user_id, a.trading_id, a.id, now(), $1, 'bot' \
          FROM (SELECT * FROM sub_accounts ORDER BY id LIMIT 1) AS a, generate_series(1, $2) AS n",
     ] {
-        sqlx::query(statement)
-            .bind(place)
-            .bind(ROWS)
-            .bind(youngest_seconds)
-            .execute(database.pool())
-            .await
-            .expect("a history");
+        sqlx::query(statement).bind(place).bind(ROWS).execute(database.pool()).await.expect("a history");
     }
+}
+
+/// Copies the first account with what it belongs to.
+async fn copy_account(from: &TestDatabase, to: &TestDatabase) {
+    let (account, trading, user): (Uuid, Uuid, Uuid) =
+        sqlx::query_as("SELECT id, trading_id, user_id FROM sub_accounts ORDER BY id LIMIT 1")
+            .fetch_one(from.pool())
+            .await
+            .expect("an account");
+    sqlx::query(
+        "WITH u AS (INSERT INTO users (id, username) VALUES ($3, 'ann')), \
+              t AS (INSERT INTO tradings (id, user_id, name, type) VALUES ($2, $3, 'grid', 'paper')) \
+         INSERT INTO sub_accounts (id, trading_id, user_id, name, symbol) VALUES ($1, $2, $3, 'stock', 'ETH')",
+    )
+    .bind(account)
+    .bind(trading)
+    .bind(user)
+    .execute(to.pool())
+    .await
+    .expect("a copy");
 }
 
 /// A cursor behind a moment so many seconds ago.
@@ -59,38 +76,15 @@ async fn place(user: &User<'_>, path: &str) -> String {
     places.remove(0)
 }
 
-/// A world with a user who has one account.
-async fn world(change: impl FnOnce(&mut tiris_api::settings::Settings)) -> World {
-    World::start_with(change).await
-}
-
 #[tokio::test]
 async fn what_lies_behind_a_cursor_is_read_from_the_replica_and_what_is_new_never() {
     let copy = TestDatabase::new().await.expect("a database");
-    let world = world(|settings| settings.replica = Some(at(copy.url()))).await;
+    let world = World::start_with(|settings| settings.replica = Some(at(copy.url()))).await;
     let user = world.user("ann").await;
     let desk = user.desk("grid", "0", "0").await;
-    history(&world.database, "primary", 0).await;
-    // The same account, as a copy has it.
-    let account: (Uuid, Uuid, Uuid) =
-        sqlx::query_as("SELECT id, trading_id, user_id FROM sub_accounts ORDER BY id LIMIT 1")
-            .fetch_one(world.database.pool())
-            .await
-            .expect("an account");
-    for statement in [
-        "INSERT INTO users (id, username) SELECT $3, 'ann' FROM (SELECT $1, $2) AS unused",
-        "INSERT INTO tradings (id, user_id, name, type) SELECT $2, $3, 'grid', 'paper' FROM (SELECT $1) AS unused",
-        "INSERT INTO sub_accounts (id, trading_id, user_id, name, symbol) VALUES ($1, $2, $3, 'stock', 'ETH')",
-    ] {
-        sqlx::query(statement)
-            .bind(account.0)
-            .bind(account.1)
-            .bind(account.2)
-            .execute(copy.pool())
-            .await
-            .expect(statement);
-    }
-    history(&copy, "replica", 0).await;
+    history(&world.database, "primary").await;
+    copy_account(&world.database, &copy).await;
+    history(&copy, "replica").await;
     for list in ["transactions", "trading-logs", &format!("trading-logs/trading/{}", desk.trading)] {
         let ask = |query: &str| format!("/v1/{list}?{query}");
         for (query, expected) in [
@@ -114,14 +108,30 @@ async fn what_lies_behind_a_cursor_is_read_from_the_replica_and_what_is_new_neve
 }
 
 #[tokio::test]
+async fn a_replica_that_hangs_is_waited_for_once_and_then_left_alone() {
+    let copy = TestDatabase::new().await.expect("a database");
+    let world = World::start_with(|settings| settings.replica = Some(at(copy.url()))).await;
+    let user = world.user("ann").await;
+    user.desk("grid", "0", "0").await;
+    history(&world.database, "primary").await;
+    let mut transaction = copy.pool().begin().await.expect("begun");
+    sqlx::raw_sql("LOCK TABLE transactions").execute(&mut *transaction).await.expect("locked");
+    let page = format!("/v1/transactions?cursor={}", cursor(90));
+    assert_eq!(place(&user, &page).await, "primary");
+    transaction.rollback().await.expect("released");
+    // It would answer this by its copy, which is empty.
+    assert_eq!(place(&user, &page).await, "primary");
+}
+
+#[tokio::test]
 async fn a_replica_that_is_away_or_of_no_use_is_not_noticed() {
     let empty = TestDatabase::empty().await.expect("a database");
     let nowhere = format!("postgres://tiris@127.0.0.1:{}/tiris", free_port().expect("a port"));
     for url in [nowhere.as_str(), empty.url()] {
-        let world = world(|settings| settings.replica = Some(at(url))).await;
+        let world = World::start_with(|settings| settings.replica = Some(at(url))).await;
         let user = world.user("ann").await;
         user.desk("grid", "0", "0").await;
-        history(&world.database, "primary", 0).await;
+        history(&world.database, "primary").await;
         for _ in 0..2 {
             assert_eq!(
                 place(&user, &format!("/v1/transactions?cursor={}", cursor(90))).await,

@@ -90,7 +90,7 @@ fn whole_partitions(statements: &[Statement]) -> Vec<(String, Scan)> {
         for scan in statement.scans() {
             let series = ["transactions_2", "trading_logs_2", "audit_logs_2"];
             if scan.kind.contains("Seq")
-                && scan.rows > 0.0
+                && scan.met_rows
                 && series.iter().any(|name| scan.table.starts_with(name))
             {
                 found.push((statement.text.clone(), scan));

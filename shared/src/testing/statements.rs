@@ -33,14 +33,14 @@ pub struct Statement {
 }
 
 /// A step of a plan that read a table.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scan {
     /// How, such as `Seq Scan`.
     pub kind: String,
     /// What: the partition, where the table has some.
     pub table: String,
-    /// Rows it looked at, wanted or not.
-    pub rows: f64,
+    /// Whether it looked at any row, wanted or not.
+    pub met_rows: bool,
 }
 
 impl Statement {
@@ -49,12 +49,11 @@ impl Statement {
     pub fn scans(&self) -> Vec<Scan> {
         let mut scans = Vec::new();
         walk(&self.plan, &mut |step| {
-            let begun = step["Actual Loops"].as_f64().is_some_and(|loops| loops > 0.0);
+            let begun = is_some(&step["Actual Loops"]);
             let kind = step["Node Type"].as_str().filter(|kind| kind.contains("Scan"));
             if let (true, Some(kind), Some(table)) = (begun, kind, step["Relation Name"].as_str()) {
-                let number = |name: &str| step[name].as_f64().unwrap_or_default();
-                let rows = number("Actual Rows") + number("Rows Removed by Filter");
-                scans.push(Scan { kind: kind.to_owned(), table: table.to_owned(), rows });
+                let met_rows = is_some(&step["Actual Rows"]) || is_some(&step["Rows Removed by Filter"]);
+                scans.push(Scan { kind: kind.to_owned(), table: table.to_owned(), met_rows });
             }
         });
         scans
@@ -66,6 +65,11 @@ impl Statement {
         let blocks = |name: &str| self.plan[name].as_u64().unwrap_or_default();
         blocks("Shared Hit Blocks") + blocks("Shared Read Blocks")
     }
+}
+
+/// Whether a number is there and not zero, be it written as 0 or as 0.00.
+fn is_some(number: &Value) -> bool {
+    number.to_string().bytes().any(|digit| (b'1'..=b'9').contains(&digit))
 }
 
 fn walk(step: &Value, seen: &mut impl FnMut(&Value)) {
