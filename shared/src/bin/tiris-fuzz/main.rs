@@ -57,7 +57,9 @@ async fn fuzz(cli: &Cli) -> Result<()> {
     let database = TestDatabase::new().await?;
     let api = Api::start(database.url(), folder.path()).await?;
     let admin = api.token("admin@fuzz.example", true).await?;
-    seed::seed(&api, &admin, database.pool()).await.context("cannot make what is asked for")?;
+    seed::seed(&api, &admin, database.pool(), folder.path())
+        .await
+        .context("cannot make what is asked for")?;
     let seed = cli.seed.unwrap_or_else(rand::random);
     let run = |name: &str, token: &str, limit: Duration| {
         Run::new(&program, folder.path(), name, &api.url, token, limit, seed)

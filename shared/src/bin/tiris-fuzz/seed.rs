@@ -7,51 +7,94 @@ use anyhow::Result;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
 use tiris_shared::ids::{AccountId, new_id};
 use tiris_shared::store::dead_letters::{Cause, Class, NewLetter, insert};
 use uuid::Uuid;
 
-/// Of each kind: what is deleted and used up on the way must not be the last.
-const TRADINGS: i64 = 10;
-const LETTERS_PER_TRADING: i64 = 5;
+const TRADINGS: i64 = 3;
+/// Of each trading: what is deleted or used up on the way must not be the last.
+const EMPTY_ACCOUNTS: usize = 20;
+const NOTES: usize = 20;
+const LETTERS: i64 = 20;
+const ORDERS: i32 = 20;
+const OTHERS: usize = 3;
 
-/// Makes it by the API, and as ingest does where only ingest can.
-pub(crate) async fn seed(api: &Api, token: &str, pool: &PgPool) -> Result<()> {
-    let me: Value = api.ask(Method::GET, "/v1/users/me", token, &json!({})).await?;
+/// What is there, by the name of its dictionary. Nothing in them is lost at once: real tradings with money, and their
+/// binding, cannot be deleted.
+const DICTIONARIES: [(&str, &str); 6] = [
+    ("tradings", "SELECT id::text FROM tradings"),
+    ("sub_accounts", "SELECT id::text FROM sub_accounts"),
+    ("holding_accounts", "SELECT DISTINCT sub_account_id::text FROM holds"),
+    ("held_orders", "SELECT DISTINCT order_id FROM holds"),
+    ("notes", "SELECT id::text FROM trading_logs WHERE type = 'note'"),
+    ("others", "SELECT id::text FROM users WHERE role = 'user'"),
+];
+
+/// Makes it by the API, and as ingest does where only ingest can; writes the dictionaries into `folder`.
+pub(crate) async fn seed(api: &Api, token: &str, pool: &PgPool, folder: &Path) -> Result<()> {
+    let me = api.ask(Method::GET, "/v1/users/me", token, &json!({})).await?["id"].clone();
+    for number in 0..OTHERS {
+        api.token(&format!("other-{number}@fuzz.example"), false).await?;
+    }
+    let binding =
+        json!({"name": "seed", "exchange_type": "kraken", "api_key": "key", "api_secret": "secret"});
+    let binding = api.ask(Method::POST, "/v1/exchange-bindings", token, &binding).await?["id"].clone();
     for number in 0..TRADINGS {
-        let trading = json!({"name": format!("seed {number}"), "type": "paper", "sub_accounts": [
-            {"name": "stock", "symbol": "ETH", "initial_deposit": "1000"},
-            {"name": "currency", "symbol": "BTC", "initial_deposit": "1000"},
-            {"name": "empty", "symbol": "XRP"},
-        ]});
-        let trading = api.ask(Method::POST, "/v1/tradings", token, &trading).await?["id"].clone();
-        let note = json!({"trading_id": trading, "type": "note", "source": "manual", "message": "a note"});
-        api.ask(Method::POST, "/v1/trading-logs", token, &note).await?;
-        let binding = json!({"name": format!("seed {number}"), "exchange_type": "kraken",
-                             "api_key": format!("key-{number}"), "api_secret": "secret"});
-        api.ask(Method::POST, "/v1/exchange-bindings", token, &binding).await?;
-        let trading: Uuid = serde_json::from_value(trading)?;
+        let trading = trading(api, token, number, &binding).await?;
         let account: AccountId =
-            sqlx::query_scalar("SELECT id FROM sub_accounts WHERE trading_id = $1 AND symbol = 'BTC'")
+            sqlx::query_scalar("SELECT id::text FROM sub_accounts WHERE trading_id = $1 AND symbol = 'BTC'")
                 .bind(trading)
                 .fetch_one(pool)
                 .await?;
         hold(pool, account).await?;
-        for letter in 0..LETTERS_PER_TRADING {
-            let seq = number * LETTERS_PER_TRADING + letter + 1;
-            put_aside(pool, seq, &me["id"], trading, account).await?;
+        for letter in 0..LETTERS {
+            put_aside(pool, number * LETTERS + letter + 1, &me, trading, account).await?;
         }
+    }
+    for (name, query) in DICTIONARIES {
+        let values: Vec<String> = sqlx::query_scalar(query).fetch_all(pool).await?;
+        let mut lines = String::new();
+        for value in values {
+            writeln!(lines, "\"{value}\"")?;
+        }
+        fs::write(folder.join(format!("{name}.dict")), lines)?;
     }
     Ok(())
 }
 
+async fn trading(api: &Api, token: &str, number: i64, binding: &Value) -> Result<Uuid> {
+    let mut accounts = vec![
+        json!({"name": "stock", "symbol": "ETH", "initial_deposit": "1000"}),
+        json!({"name": "currency", "symbol": "BTC", "initial_deposit": "1000"}),
+    ];
+    accounts
+        .extend((0..EMPTY_ACCOUNTS).map(|empty| json!({"name": format!("empty {empty}"), "symbol": "XRP"})));
+    let trading = json!({"name": format!("seed {number}"), "type": "real", "exchange_binding_id": binding,
+                         "sub_accounts": accounts});
+    let trading = api.ask(Method::POST, "/v1/tradings", token, &trading).await?["id"].clone();
+    let note = json!({"trading_id": trading, "type": "note", "source": "manual", "message": "a note"});
+    for _ in 0..NOTES {
+        api.ask(Method::POST, "/v1/trading-logs", token, &note).await?;
+    }
+    Ok(serde_json::from_value(trading)?)
+}
+
+/// Holds 1 for each of some orders; the first has no name.
 async fn hold(pool: &PgPool, account: AccountId) -> Result<()> {
-    sqlx::query("INSERT INTO holds (sub_account_id, order_id, amount) VALUES ($1, '', 1), ($1, '42', 1)")
+    for order in 0..ORDERS {
+        let order = if order == 0 { String::new() } else { order.to_string() };
+        sqlx::query("INSERT INTO holds (sub_account_id, order_id, amount) VALUES ($1, $2, 1)")
+            .bind(account)
+            .bind(order)
+            .execute(pool)
+            .await?;
+    }
+    sqlx::query("UPDATE sub_accounts SET locked = locked + $2 WHERE id = $1")
         .bind(account)
-        .execute(pool)
-        .await?;
-    sqlx::query("UPDATE sub_accounts SET locked = locked + 2 WHERE id = $1")
-        .bind(account)
+        .bind(ORDERS)
         .execute(pool)
         .await?;
     Ok(())
