@@ -32,7 +32,7 @@ const NEEDS_A_PROVIDER: [&str; 2] = ["POST /v1/auth/callback", "POST /v1/auth/re
 #[command(name = "tiris-fuzz", version)]
 struct Cli {
     /// Seconds of the main run
-    #[arg(long, env = "FUZZ_SECONDS", value_name = "SECONDS", default_value_t = 150, value_parser = clap::value_parser!(u64).range(30..=86_400))]
+    #[arg(long, env = "FUZZ_SECONDS", value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(30..=86_400))]
     seconds: u64,
     /// Seed of everything random [default: a fresh one, which is printed]
     #[arg(long, env = "FUZZ_SEED", value_name = "NUMBER")]

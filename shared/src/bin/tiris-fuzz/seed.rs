@@ -45,7 +45,7 @@ pub(crate) async fn seed(api: &Api, token: &str, pool: &PgPool, folder: &Path) -
     for number in 0..TRADINGS {
         let trading = trading(api, token, number, &binding).await?;
         let account: AccountId =
-            sqlx::query_scalar("SELECT id::text FROM sub_accounts WHERE trading_id = $1 AND symbol = 'BTC'")
+            sqlx::query_scalar("SELECT id FROM sub_accounts WHERE trading_id = $1 AND symbol = 'BTC'")
                 .bind(trading)
                 .fetch_one(pool)
                 .await?;
