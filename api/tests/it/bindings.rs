@@ -2,9 +2,13 @@
 
 use crate::exchanges::{Exchanges, KEY, SECRET};
 use crate::world::{PUBLIC_BINDING, User, World, text};
+use anyhow::ensure;
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Duration;
+use tiris_shared::testing::eventually;
+use tokio::sync::Semaphore;
 
 const LIST: &str = "/v1/exchange-bindings";
 
@@ -322,12 +326,17 @@ async fn what_an_exchange_says_is_never_kept_for_credentials_it_was_not_asked_ab
     let user = world.user("ann").await;
     let path = made(&user, "main", "gate").await;
     let verify = format!("{path}/verify");
-    exchanges.set(|mood| mood.delay_millis = 500);
+    let gate = Arc::new(Semaphore::new(0));
+    exchanges.set(|mood| mood.gate = Some(Arc::clone(&gate)));
     let change = async {
-        while exchanges.mood.lock().expect("unpoisoned").asked.is_empty() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        eventually("the exchange is asked", Duration::from_secs(3), async || {
+            ensure!(!exchanges.mood.lock().expect("unpoisoned").asked.is_empty(), "not yet");
+            Ok(())
+        })
+        .await
+        .expect("it is");
         user.put(&path, json!({"api_secret": "d3Jvbmc="})).await.data();
+        gate.add_permits(1);
     };
     let (answer, ()) = tokio::join!(user.send(Method::POST, &verify, None), change);
     assert_eq!(answer.data()["status"], "refused", "it is asked again about the new ones: {}", answer.text);

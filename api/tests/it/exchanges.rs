@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256, Sha512};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tiris_api::exchange::ExchangeSettings;
+use tokio::sync::Semaphore;
 
 /// An API key the exchanges know; so short that the mask of a binding shows none of it.
 pub(crate) const KEY: &str = "K3yOfAnn0123456";
@@ -26,8 +27,8 @@ pub(crate) struct Mood {
     pub(crate) failures: Vec<u16>,
     /// Whether they never answer.
     pub(crate) silent: bool,
-    /// How long they take to answer.
-    pub(crate) delay_millis: u64,
+    /// What they wait for before they answer.
+    pub(crate) gate: Option<Arc<Semaphore>>,
     /// Whether each answer is endless.
     pub(crate) talkative: bool,
     /// Greatest nonce seen.
@@ -86,16 +87,18 @@ fn signed<M: Mac + KeyInit>(key: &[u8], message: &[u8]) -> Vec<u8> {
 async fn answer(mut request: Request, mood: Arc<Mutex<Mood>>) -> Response {
     let path = request.uri().path().to_owned();
     let body = request.take_body().into_string().await.unwrap_or_default();
-    let (failure, silent, delay, talkative, ahead) = {
+    let (failure, silent, hold, talkative, ahead) = {
         let mut mood = mood.lock().expect("unpoisoned");
         mood.asked.push(path.clone());
         let failure = if mood.failures.is_empty() { None } else { Some(mood.failures.remove(0)) };
-        (failure, mood.silent, mood.delay_millis, mood.talkative, mood.ahead_millis)
+        (failure, mood.silent, mood.gate.clone(), mood.talkative, mood.ahead_millis)
     };
     if silent {
         std::future::pending::<()>().await;
     }
-    tokio::time::sleep(Duration::from_millis(delay)).await;
+    if let Some(gate) = hold {
+        drop(gate.acquire().await.expect("an open gate"));
+    }
     if talkative {
         return Response::builder().body("x".repeat(3 * 1024 * 1024));
     }

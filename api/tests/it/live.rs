@@ -14,7 +14,7 @@ use tiris_shared::ledger::{Belief, Command, Direction, Movement};
 use tiris_shared::store::ledger::{Entry, Source, apply_batch};
 use tiris_shared::testing::{NatsServer, NatsSettings, eventually, free_port};
 
-const WAIT: Time = Time::from_secs(60);
+const WAIT: Time = Time::from_secs(30);
 /// So long that nothing in a test comes from looking.
 const NEVER: Time = Time::from_secs(3_600);
 
@@ -95,12 +95,16 @@ impl Stream {
 
     /// The next event.
     async fn event(&mut self) -> Option<Frame> {
-        loop {
-            let frame = self.frame().await?;
-            if !frame.is_comment {
-                return Some(frame);
+        let event = async {
+            loop {
+                let frame = self.frame().await?;
+                if !frame.is_comment {
+                    return Some(frame);
+                }
             }
-        }
+        };
+        // Signs of life are no event: without a bound of its own a test of a lost one would wait for ever.
+        tokio::time::timeout(WAIT, event).await.expect("an event in time")
     }
 
     async fn events(&mut self, count: usize) -> Vec<Frame> {
@@ -118,7 +122,8 @@ impl Stream {
     }
 
     async fn ends(&mut self) {
-        while self.frame().await.is_some() {}
+        let end = async { while self.frame().await.is_some() {} };
+        tokio::time::timeout(WAIT, end).await.expect("an end in time");
     }
 }
 
