@@ -3,11 +3,12 @@
 //! Owns: names and help of commands and flags. Must not know: what a command does.
 
 use crate::command;
-use crate::settings::{KeyArgs, ServeArgs};
+use crate::settings::{ADMIN_LISTEN_DEFAULT, KeyArgs, ServeArgs};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use tiris_shared::config::{DatabaseArgs, ServiceArgs};
 use tiris_shared::crypto::EncryptionArgs;
+use tiris_shared::probe::HealthArgs;
 
 /// The REST API of Tiris Backend
 ///
@@ -39,6 +40,8 @@ enum Command {
     Keys(KeysAction),
     /// Print the OpenAPI document
     Openapi,
+    /// Ask the process that serves on this machine how it is; exit code 1 when it is not ready
+    Health(HealthArgs),
 }
 
 /// What can be done to encrypted credentials.
@@ -149,6 +152,7 @@ impl Cli {
                 println!("{}", command::openapi::document());
                 Ok(())
             }
+            Some(Command::Health(args)) => Ok(args.ask(ADMIN_LISTEN_DEFAULT).await?),
         }
     }
 }

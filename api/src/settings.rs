@@ -24,7 +24,7 @@ use tiris_shared::config::{
 use tiris_shared::crypto::{EncryptionArgs, EncryptionConfig};
 
 /// Where health and metrics are served unless told otherwise.
-const ADMIN_LISTEN_DEFAULT: &str = "127.0.0.1:9464";
+pub(crate) const ADMIN_LISTEN_DEFAULT: &str = "127.0.0.1:9464";
 /// Where the signing key of a developer's machine lies unless told otherwise.
 const DEV_KEY_FILE: &str = ".tiris/jwt.pem";
 /// Longest time a request may take, in seconds.

@@ -5,9 +5,10 @@ use crate::command::lanes::{self, LanesArgs};
 use crate::command::replay::{self, ReplayArgs};
 use crate::command::status::{self, StatusArgs};
 use crate::demo::{self, DemoArgs};
-use crate::settings::RunArgs;
+use crate::settings::{ADMIN_LISTEN_DEFAULT, RunArgs};
 use crate::worker;
 use std::process::ExitCode;
+use tiris_shared::probe::HealthArgs;
 use tiris_shared::shutdown;
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +34,8 @@ enum Command {
     Dlq(Box<DlqArgs>),
     /// Read a range of time again: what is missing or dead is applied, what is done is passed over
     Replay(Box<ReplayArgs>),
+    /// Ask the worker that runs on this machine how it is; exit code 1 when it is not ready
+    Health(HealthArgs),
 }
 
 impl Cli {
@@ -46,6 +49,7 @@ impl Cli {
             Command::Lanes(args) => until(&stop, lanes::run(*args)).await?,
             Command::Replay(args) => replay::run(*args, stop).await?,
             Command::Dlq(args) => until(&stop, dlq::run(*args)).await?,
+            Command::Health(args) => args.ask(ADMIN_LISTEN_DEFAULT).await?,
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -10,7 +10,7 @@ use tiris_shared::event::BareSubjects;
 use tiris_shared::store::retention::History;
 
 /// Where health and metrics are served when nothing else is said.
-const ADMIN_LISTEN_DEFAULT: &str = "127.0.0.1:9465";
+pub(crate) const ADMIN_LISTEN_DEFAULT: &str = "127.0.0.1:9465";
 const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 /// Longest retention of history, in days.
 const KEPT_DAYS_MAX: u32 = 36_500;

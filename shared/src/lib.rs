@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod money;
 pub mod nats;
 pub mod private_file;
+pub mod probe;
 pub mod shutdown;
 pub mod store;
 pub mod telemetry;

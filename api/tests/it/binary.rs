@@ -48,6 +48,9 @@ async fn a_token_made_on_the_command_line_works_until_the_server_is_told_to_stop
     let (api, admin) = (format!("http://127.0.0.1:{port}"), format!("http://127.0.0.1:{admin_port}"));
     server.wait_until_healthy(&format!("{admin}/health/ready"), START_LIMIT).await.expect("ready");
 
+    let health = || run(&["health"], &[("TIRIS_ADMIN_LISTEN", &format!("0.0.0.0:{admin_port}"))]);
+    assert!(health().status.success(), "{:?}", health());
+
     let environment =
         [("DATABASE_URL", database.url()), ("TIRIS_JWT_KEY_FILE", key.to_str().expect("UTF-8"))];
     let plain = run(&["token", "--email", "ann@example.com"], &environment);
@@ -84,6 +87,11 @@ async fn a_token_made_on_the_command_line_works_until_the_server_is_told_to_stop
     traced.bearer_auth(&token).send().await.expect("an answer");
     let stopped = server.terminate(Duration::from_secs(20)).await.expect("stopped");
     assert!(stopped.success(), "{stopped}");
+    let gone = health();
+    assert_eq!(gone.status.code(), Some(1));
+    assert!(
+        utf8(&gone.stderr).contains(&format!("no answer from http://127.0.0.1:{admin_port}/health/ready"))
+    );
 
     let log = std::fs::read_to_string(server.log_path()).expect("a log");
     let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));

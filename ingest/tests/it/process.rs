@@ -3,6 +3,7 @@
 use crate::world::{LANES, WAIT, World};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
+use std::process::Command;
 use std::time::Duration;
 use tiris_shared::event::Kind;
 use tiris_shared::testing::{
@@ -20,6 +21,7 @@ pub(crate) const LEASE_SECONDS: u64 = 2;
 
 pub(crate) struct Worker {
     pub(crate) process: Process,
+    listen: String,
     admin: String,
     metrics: String,
 }
@@ -30,18 +32,25 @@ impl Worker {
     }
 
     pub(crate) fn start_with(database_url: &str, nats_url: &str, settings: &[(&str, &str)]) -> Result<Self> {
-        let port = free_port()?;
+        let listen = format!("127.0.0.1:{}", free_port()?);
         let process = Process::command(binary("tiris-ingest")?)
             .arg("run")
             .env("DATABASE_URL", database_url)
             .env("NATS_URL", nats_url)
             .env("TIRIS_LANES", LANES.to_string())
             .env("TIRIS_LEASE_SECONDS", LEASE_SECONDS.to_string())
-            .env("TIRIS_ADMIN_LISTEN", format!("127.0.0.1:{port}"));
+            .env("TIRIS_ADMIN_LISTEN", &listen);
         let process =
             settings.iter().fold(process, |process, (name, value)| process.env(name, value)).spawn()?;
-        let address = |path: &str| format!("http://127.0.0.1:{port}{path}");
-        Ok(Self { process, admin: address("/health/ready"), metrics: address("/metrics") })
+        let address = |path: &str| format!("http://{listen}{path}");
+        Ok(Self { process, admin: address("/health/ready"), metrics: address("/metrics"), listen })
+    }
+
+    /// What the command `health` says of it: how it exits, and its complaint.
+    fn health(&self, flags: &[&str]) -> Result<(Option<i32>, String)> {
+        let mut command = Command::new(binary("tiris-ingest")?);
+        let output = command.arg("health").args(flags).env("TIRIS_ADMIN_LISTEN", &self.listen).output()?;
+        Ok((output.status.code(), String::from_utf8(output.stderr)?))
     }
 
     /// Waits until the metrics have a line that begins with `line`.
@@ -92,6 +101,12 @@ async fn ingest_started_first_waits_for_nats_and_postgresql_and_says_what_is_mis
     let database_url = format!("postgres://tiris@127.0.0.1:{pg_port}/postgres");
     let mut worker = Worker::start(&database_url, &format!("nats://127.0.0.1:{nats_port}"))?;
     worker.fails(&["database", "lanes", "nats"], "not connected").await?;
+    let (code, complaint) = worker.health(&[])?;
+    ensure!(
+        code == Some(1) && complaint.contains("503") && complaint.contains("not connected"),
+        "{complaint}"
+    );
+    ensure!(worker.health(&["--live"])? == (Some(0), String::new()));
     let settings = NatsSettings { port: Some(nats_port), ..NatsSettings::default() };
     let nats = NatsServer::private_with(settings).await?;
     worker.fails(&["database", "lanes"], "no lane was taken yet").await?;
@@ -101,6 +116,7 @@ async fn ingest_started_first_waits_for_nats_and_postgresql_and_says_what_is_mis
     worker.fails(&["database", "lanes"], "tiris-migrate up").await?;
     tiris_migrations::up(&database_url).await?;
     worker.ready().await?;
+    ensure!(worker.health(&[])?.0 == Some(0));
     let streams = async_nats::jetstream::new(async_nats::connect(nats.url()).await?);
     streams.get_stream("TRADING").await?;
     server.stop(PgStop::Immediate).await?;
