@@ -12,10 +12,11 @@ DENY_VERSION := 0.20.2
 CLIENT ?= target/client/tiris.ts
 DOCUMENT := api/openapi.json
 DOCUMENT_TOOLS = $(or $(TIRIS_DEV_DIR),.tiris)/bin/document-tools
+DOCKER_TOOLS = $(or $(TIRIS_DEV_DIR),.tiris)/bin/docker-tools
 NODE = $(DOCUMENT_TOOLS)/node $(DOCUMENT_TOOLS)/node_modules
 
 .DEFAULT_GOAL := help
-.PHONY: help build run up down status clean-data tools test chaos fuzz check document client fmt
+.PHONY: help build run up down status clean-data tools test chaos fuzz check document client manifests manifests-docker fmt
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +74,12 @@ client: | $(DEV) ## Write the types of the REST API for TypeScript to CLIENT (ta
 	@mkdir -p $(dir $(CLIENT))
 	@$(NODE)/openapi-typescript/bin/cli.js $(DOCUMENT) --output $(CLIENT)
 	@$(NODE)/typescript/bin/tsc --noEmit --strict $(CLIENT)
+
+manifests: manifests-docker ## Check what is deployed: images, compose, dashboards, alerts
+
+manifests-docker: | $(DEV)
+	@$(DEV) tools --docker
+	@PATH="$(abspath $(DOCKER_TOOLS))/bin:$$PATH" docker/check
 
 fmt: ## Format the code
 	@cargo fmt --all

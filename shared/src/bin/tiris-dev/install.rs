@@ -2,11 +2,13 @@
 //!
 //! Owns: what is needed when, and the words when it cannot be installed. Must not know: how the servers are started.
 
+mod docker_tools;
 mod document_tools;
 mod nats;
 mod node;
 mod openid_provider;
 mod postgres;
+mod python;
 mod schemathesis;
 mod system;
 mod wheel;
@@ -57,4 +59,9 @@ fn provider() -> Result<()> {
 /// Installs what the OpenAPI document is checked with, which needs no servers.
 pub(crate) fn document_tools() -> Result<()> {
     document_tools::install().context("the tools for the OpenAPI document could not be installed")
+}
+
+/// Installs what images, compose, dashboards and alerts are checked with.
+pub(crate) fn docker_tools() -> Result<()> {
+    docker_tools::install().context("the tools for the folder docker could not be installed")
 }

@@ -70,6 +70,9 @@ enum Command {
         /// Nothing but what the OpenAPI document is checked with and clients are made by
         #[arg(long, conflicts_with_all = ["login", "tests", "fuzz"])]
         document: bool,
+        /// Nothing but what images, compose, dashboards and alerts are checked with
+        #[arg(long, conflicts_with_all = ["login", "tests", "fuzz", "document"])]
+        docker: bool,
     },
     /// What `up` starts in the background
     #[command(hide = true)]
@@ -101,6 +104,7 @@ async fn main() -> ExitCode {
         Command::Tools { tests: true, .. } => install::run(Extra::ProviderIfPossible),
         Command::Tools { fuzz: true, .. } => install::run(Extra::Fuzzer),
         Command::Tools { document: true, .. } => install::document_tools(),
+        Command::Tools { docker: true, .. } => install::docker_tools(),
         Command::Tools { .. } => install::run(Extra::Nothing),
         Command::Supervise(login) => background::supervise(login.into()).await,
     };
