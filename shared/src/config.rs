@@ -115,7 +115,7 @@ impl std::fmt::Debug for SecretText {
 /// How to reach NATS.
 #[derive(clap::Args, Clone, Debug)]
 pub struct NatsArgs {
-    /// NATS server, as nats://host:port; several are separated by commas
+    /// NATS server, as nats://host:port or nats://user:password@host:port; several are separated by commas
     #[arg(
         long,
         env = "NATS_URL",
@@ -123,26 +123,33 @@ pub struct NatsArgs {
         hide_env_values = true,
         value_name = "URL"
     )]
-    nats_url: String,
+    nats_url: SecretText,
     /// File with the NATS credentials (a .creds file), when the server asks for them
     #[arg(long, env = "NATS_CREDENTIALS_FILE", value_name = "FILE")]
     nats_credentials_file: Option<PathBuf>,
 }
 
 /// Checked [`NatsArgs`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct NatsConfig {
-    /// Servers of one cluster.
+    /// Servers of one cluster; the first that names a user and a password does so for all.
     pub servers: Vec<async_nats::ServerAddr>,
     /// Credentials file, read at every connect.
     pub credentials_file: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for NatsConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.servers.iter().map(async_nats::ServerAddr::host)).finish_non_exhaustive()
+    }
 }
 
 impl NatsArgs {
     /// Checks the settings, noting every mistake.
     pub fn check(&self, environment: Option<Environment>, problems: &mut Problems) -> Option<NatsConfig> {
         let credentials = self.nats_credentials_file.as_deref();
-        Some(NatsConfig::checked(&self.nats_url, credentials, environment, problems))
+        let urls = self.nats_url.secret();
+        Some(NatsConfig::checked(urls.expose_secret(), credentials, environment, problems))
     }
 }
 
@@ -158,6 +165,7 @@ impl NatsConfig {
             match server.trim().parse() {
                 Ok(address) => {
                     wire::check_nats(&address, environment, problems);
+                    check_login(&address, problems);
                     servers.push(address);
                 }
                 Err(_) => problems.add("NATS_URL", "must look like nats://host:port"),
@@ -170,13 +178,21 @@ impl NatsConfig {
     }
 }
 
+/// The client sends user and password as they stand in the URL, so they must need no encoding there.
+fn check_login(address: &async_nats::ServerAddr, problems: &mut Problems) {
+    let parts = [address.username(), address.password()];
+    if parts.into_iter().flatten().any(|part| part.contains('%')) {
+        problems.add("NATS_URL", "user and password may hold only letters, digits and any of -._~");
+    }
+}
+
 /// How to reach NATS, for a service that also runs without it.
 #[derive(clap::Args, Clone, Debug)]
 pub struct OptionalNatsArgs {
-    /// NATS server that wakes live streams, as nats://host:port; several are separated by commas. Without it streams look
+    /// NATS server that wakes live streams, as nats://user:password@host:port; several are separated by commas. Without it streams look
     /// into the database every two seconds
     #[arg(long, env = "NATS_URL", hide_env_values = true, value_name = "URL")]
-    nats_url: Option<String>,
+    nats_url: Option<SecretText>,
     /// File with the NATS credentials (a .creds file), when the server asks for them
     #[arg(long, env = "NATS_CREDENTIALS_FILE", value_name = "FILE")]
     nats_credentials_file: Option<PathBuf>,
@@ -185,8 +201,13 @@ pub struct OptionalNatsArgs {
 impl OptionalNatsArgs {
     /// Checks the settings, noting every mistake; none when no server is named.
     pub fn check(&self, environment: Option<Environment>, problems: &mut Problems) -> Option<NatsConfig> {
-        let urls = self.nats_url.as_deref().filter(|urls| !urls.trim().is_empty())?;
-        Some(NatsConfig::checked(urls, self.nats_credentials_file.as_deref(), environment, problems))
+        let urls = self.nats_url.as_ref().filter(|urls| !urls.is_blank())?.secret();
+        Some(NatsConfig::checked(
+            urls.expose_secret(),
+            self.nats_credentials_file.as_deref(),
+            environment,
+            problems,
+        ))
     }
 }
 
@@ -343,6 +364,16 @@ mod tests {
         assert_eq!(check(" "), Ok(None));
         assert_eq!(check("nats://a:4222, nats://b:4222"), Ok(Some(2)));
         assert!(check("nats://a:many").is_err_and(|error| error.contains("NATS_URL")));
+        let encoded = check("nats://u:hunter2%21@a").expect_err("a mistake");
+        assert!(encoded.contains("NATS_URL: user and password") && !encoded.contains("hunter2"), "{encoded}");
+    }
+
+    #[test]
+    fn a_password_of_nats_is_never_printed() {
+        let args = WithoutNats::parse_from(["test", "--nats-url", "tls://u:hunter2@a"]);
+        let config = args.nats.check(None, &mut Problems::default()).expect("a server");
+        assert_eq!(format!("{config:?}"), r#"["a", ..]"#);
+        assert!(!format!("{:?}", args.nats).contains("hunter2"));
     }
 
     #[test]

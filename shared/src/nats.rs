@@ -20,9 +20,16 @@ pub async fn options(config: &NatsConfig, name: &str) -> Result<async_nats::Conn
         Some(file) => async_nats::ConnectOptions::with_credentials_file(file)
             .await
             .map_err(|error| Error::Unavailable { what: "NATS credentials file", source: error.into() })?,
-        None => async_nats::ConnectOptions::new(),
+        None => login(config).unwrap_or_default(),
     };
     Ok(options.name(name).ping_interval(PING_INTERVAL).connection_timeout(CONNECT_TIMEOUT))
+}
+
+/// The client itself passes over what a URL says of users.
+fn login(config: &NatsConfig) -> Option<async_nats::ConnectOptions> {
+    let server = config.servers.iter().find(|server| server.has_user_pass())?;
+    let (user, password) = (server.username()?.to_owned(), server.password().unwrap_or_default().to_owned());
+    Some(async_nats::ConnectOptions::with_user_and_password(user, password))
 }
 
 /// Where it is told that something of `user` was committed; the message is empty.

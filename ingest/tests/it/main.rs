@@ -15,5 +15,6 @@ mod purge;
 mod range_replay;
 mod replays;
 mod retries;
+mod rights;
 mod streams;
 mod world;
