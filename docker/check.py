@@ -1,7 +1,7 @@
 """Checks dashboards, alerts and compose.yaml for what their own tools cannot see: that what they name is there.
 
     check.py                    all of it; writes the dashboards' queries for promtool to the file QUERIES names
-    check.py live FILE...       that files of /metrics output hold what dashboards and alerts ask of our own programs
+    check.py live FILE...       that files of /metrics output hold what the dashboards ask of our own programs
 
 Prints each fault and exits with 1 when there is one."""
 
@@ -11,8 +11,8 @@ import re
 import sys
 from pathlib import Path
 
+sys.dont_write_bytecode = True  # The folder stays as it is.
 import promql
-from ruamel.yaml import YAML
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -29,6 +29,8 @@ def fault(where, what):
 
 def yaml(path):
     """A YAML file."""
+    from ruamel.yaml import YAML  # Not needed, and not there, where a test asks for `live`.
+
     return YAML(typ="safe").load(path)
 
 
@@ -63,9 +65,14 @@ def panels(board):
 
 
 def queries():
-    """Each PromQL query with where it stands."""
+    """Each PromQL query of alerts and dashboards with where it stands."""
     for name, rule in rules():
         yield f"{name}: {rule.get('alert') or rule['record']}", rule["expr"]
+    yield from shown()
+
+
+def shown():
+    """Each PromQL query of the dashboards with where it stands."""
     for path in sorted(HERE.glob("grafana/dashboards/*.json")):
         for panel in panels(json.loads(path.read_text())):
             for target in panel.get("targets", []):
@@ -184,10 +191,10 @@ def write_queries(path):
 
 
 def check_live(files):
-    """What is asked of our programs is there while they work. Counters and their like begin to exist when first counted."""
+    """What is asked of our programs is there while they work. A counter begins to exist when first counted."""
     served = set(re.findall(r"^# TYPE ([a-z_]+) ", "\n".join(Path(file).read_text() for file in files), re.MULTILINE))
     catalog = ours()
-    for where, query in queries():
+    for where, query in shown():
         for name in promql.names(query):
             base = name if name in catalog else SUFFIXES.sub("", name)
             if base in catalog and catalog[base][0] != "counter" and base not in served:
