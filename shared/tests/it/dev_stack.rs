@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic like the tests")]
 
+use crate::dashboards;
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,6 +23,7 @@ async fn run_reaches_a_balance_stops_clean_and_goes_on_with_its_data() {
     let mut run = dev(folder.path()).arg("run").spawn().unwrap();
     let first = variables(folder.path(), &mut run).await.unwrap();
     let balances = eventually("a balance", START_LIMIT, async || balances(&first).await).await.unwrap();
+    dashboards::find_what_they_ask_for(&first).await.unwrap();
     assert!(run.terminate(STOP_LIMIT).await.unwrap().success());
     assert_down(&first);
     assert!(!folder.path().join("env").exists());

@@ -2,6 +2,7 @@
 
 mod auditor;
 mod bots;
+mod dashboards;
 mod dev_stack;
 mod harness;
 mod lease_model;
