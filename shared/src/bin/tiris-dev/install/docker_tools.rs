@@ -23,7 +23,7 @@ const PACKAGED: [(&str, &str); 2] = [("promtool", "prometheus"), ("amtool", "pro
 pub(super) fn install() -> Result<()> {
     let place = Folder::open()?.programs().join("docker-tools");
     if !fs::read_to_string(place.join(REMEMBERED)).is_ok_and(|installed| installed == REQUIREMENTS) {
-        say!("The tools for the folder docker are not installed: installing them, about 80 MB once.");
+        say!("The tools for the folder docker are not installed: installing them, about 180 MB once.");
         python::install(&place, REQUIREMENTS, REMEMBERED)?;
     }
     let is_missing = |program: &str| on_path(program).is_none() && !place.join("bin").join(program).is_file();
