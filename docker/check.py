@@ -3,7 +3,9 @@
     check.py                    all of it; writes the dashboards' queries for promtool to the file QUERIES names
     check.py live FILE...       that files of /metrics output hold what the dashboards ask of our own programs
 
-Prints each fault and exits with 1 when there is one."""
+Prints each fault and exits with 1 when there is one.
+
+Owns: what must be there for whom. Must not know: what PromQL, Compose or Grafana allow; their own tools say that."""
 
 import json
 import os

@@ -1,5 +1,7 @@
 """What a PromQL query asks for: metrics with the labels it uses of them. Only as much of the language as that takes;
-promtool says whether a query is right."""
+promtool says whether a query is right.
+
+Owns: reading queries. Must not know: which metrics there are."""
 
 import re
 
