@@ -1,0 +1,110 @@
+"""Compares how much there is with how much is needed: connections of the database, time to stop, replicas, lanes.
+
+Owns: the sums. Must not know: why a process needs what its settings say.
+"""
+
+from math import ceil
+
+from render import find
+
+# Of max_connections, what PostgreSQL keeps for superusers, and what the operator, its exporter and people need.
+SUPERUSER_CONNECTIONS = 3
+OPERATION_CONNECTIONS = 12
+# A migration holds its lock on one connection and works on another.
+MIGRATION_CONNECTIONS = 2
+# What stays of the time to stop, for the kernel and the container runtime.
+STOP_SLACK_SECONDS = 5
+SERVICES = ("tiris-api", "tiris-ingest")
+
+
+def check(manifests):
+    """What does not fit."""
+    yield from connections(manifests)
+    for name in SERVICES:
+        yield from stopping(manifests, name)
+    yield from scaling(manifests)
+
+
+def settings(manifests, name):
+    """The settings of a service."""
+    container = find(manifests, "Deployment", name)["spec"]["template"]["spec"]["containers"][0]
+    given = {}
+    for source in container.get("envFrom", []):
+        if "configMapRef" in source:
+            given |= find(manifests, "ConfigMap", source["configMapRef"]["name"])["data"]
+    return given | {one["name"]: one.get("value", "") for one in container.get("env", [])}
+
+
+def replicas(manifests, name):
+    """The fewest and the most processes of a service that its autoscaler asks for."""
+    for manifest in manifests:
+        spec = manifest["spec"] if "spec" in manifest else {}
+        if spec.get("scaleTargetRef", {}).get("name") == name:
+            if manifest["kind"] == "HorizontalPodAutoscaler":
+                return spec["minReplicas"], spec["maxReplicas"]
+            if manifest["kind"] == "ScaledObject":
+                return spec["minReplicaCount"], spec["maxReplicaCount"]
+    raise SystemExit(f"nothing scales {name}")
+
+
+def processes_at_once(manifests, name):
+    """Most processes there can be: a rollout adds new ones while old ones still stop."""
+    spec = find(manifests, "Deployment", name)["spec"]
+    most = replicas(manifests, name)[1]
+    grace = spec["template"]["spec"]["terminationGracePeriodSeconds"]
+    stopping_at_once = ceil(grace / spec["minReadySeconds"])
+    return most + spec["strategy"]["rollingUpdate"]["maxSurge"] + min(most, stopping_at_once)
+
+
+def needed(manifests):
+    """Connections the primary must have, and those of a standby."""
+    primary = SUPERUSER_CONNECTIONS + OPERATION_CONNECTIONS + MIGRATION_CONNECTIONS
+    standby = SUPERUSER_CONNECTIONS + OPERATION_CONNECTIONS
+    for name in SERVICES:
+        given = settings(manifests, name)
+        pools = processes_at_once(manifests, name) * int(given["TIRIS_DATABASE_CONNECTIONS"])
+        primary += pools
+        standby += pools if "DATABASE_REPLICA_URL" in given else 0
+    return primary, standby
+
+
+def connections(manifests):
+    cluster = find(manifests, "Cluster", "tiris-db")["spec"]
+    there = int(cluster["postgresql"]["parameters"]["max_connections"])
+    primary, standby = needed(manifests)
+    if max(primary, standby) > there:
+        yield f"max_connections is {there}, but all processes together may hold {primary} ({standby} of a standby)"
+
+
+def stopping(manifests, name):
+    pod = find(manifests, "Deployment", name)["spec"]["template"]["spec"]
+    hook = pod["containers"][0].get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
+    drain = int(settings(manifests, name)["TIRIS_SHUTDOWN_SECONDS"])
+    least = hook + drain + STOP_SLACK_SECONDS
+    if pod["terminationGracePeriodSeconds"] < least:
+        given = pod["terminationGracePeriodSeconds"]
+        yield f"{name}: terminationGracePeriodSeconds is {given}, less than preStop and drain need: {least}"
+    if name == "tiris-api" and hook == 0:
+        yield f"{name}: without preStop requests are still sent to a process that takes none"
+
+
+def scaling(manifests):
+    for name in SERVICES:
+        fewest, most = replicas(manifests, name)
+        if not 2 <= fewest <= most:
+            yield f"{name}: between {fewest} and {most} processes; one alone is none while it is replaced"
+        spec = find(manifests, "Deployment", name)["spec"]
+        if "replicas" in spec:
+            yield f"{name}: replicas is the autoscaler's, a rollout would take its decision back"
+        if find(manifests, "PodDisruptionBudget", name) is None:
+            yield f"{name}: no PodDisruptionBudget"
+    lanes = int(settings(manifests, "tiris-ingest")["TIRIS_LANES"])
+    most = replicas(manifests, "tiris-ingest")[1]
+    if most > lanes:
+        yield f"tiris-ingest: {most} processes share {lanes} lanes; the rest would only stand by"
+    copies = int(settings(manifests, "tiris-ingest")["TIRIS_STREAM_REPLICAS"])
+    if copies < 3:
+        yield f"tiris-ingest: TIRIS_STREAM_REPLICAS is {copies}; an acknowledged event needs three copies"
+    database = find(manifests, "Cluster", "tiris-db")["spec"]
+    if database["instances"] < 3 or "synchronous" not in database["postgresql"]:
+        yield "tiris-db: three instances, and a standby that has every commit"

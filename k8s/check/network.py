@@ -1,0 +1,117 @@
+"""Compares the paths that NetworkPolicies open with those that README.md tells.
+
+Owns: how a policy is put into words. Must not know: why a path is needed.
+"""
+
+import re
+
+from render import K8S
+
+HEADING = "## Who may speak to whom"
+EVERYTHING = "0.0.0.0/0"
+# Labels by which our own pods are told apart; the value is the word.
+POD_LABELS = ("app.kubernetes.io/name", "tiris.ai/part")
+# Pods of the chart of NATS, which is not rendered here.
+OF_CHARTS = {"nats"}
+WORDS = {("acme.cert-manager.io/http01-solver", "true"): "certificate solver", ("k8s-app", "kube-dns"): "kube-dns"}
+
+
+def check(manifests, namespace):
+    """Paths that only one of the two knows, and pods that no policy holds to anything."""
+    policies = [manifest for manifest in manifests if manifest["kind"] == "NetworkPolicy"]
+    opened = {path.replace(namespace, "NAMESPACE") for policy in policies for path in paths(policy)}
+    told = documented()
+    for path in sorted(opened - told):
+        yield f"a policy opens what README.md does not tell: {path}"
+    for path in sorted(told - opened):
+        yield f"README.md tells what no policy opens: {path}"
+    words = {end for path in opened for end in path.rsplit(" | ", 1)[0].split(" | ") if is_inside(end)}
+    for word in sorted(words - pods_there(manifests) - OF_CHARTS - {"every pod", *WORDS.values()}):
+        yield f"a policy is about pods that are not there: {word}"
+    if not any(refuses_the_rest(policy["spec"]) for policy in policies):
+        yield "no policy refuses the rest"
+
+
+def refuses_the_rest(spec):
+    everything = spec["podSelector"] == {} and set(spec.get("policyTypes", [])) == {"Ingress", "Egress"}
+    return everything and "ingress" not in spec and "egress" not in spec
+
+
+def pods_there(manifests):
+    """The words by which policies may know the pods that these manifests make."""
+    found = set()
+    for manifest in manifests:
+        spec = manifest.get("spec", {})
+        for metadata in (spec.get("template", {}).get("metadata", {}), spec.get("inheritedMetadata", {})):
+            labels = metadata.get("labels", {})
+            found |= {labels[label] for label in POD_LABELS if label in labels}
+    return found
+
+
+def documented():
+    """The rows of the table. Either end that is a pod of ours must allow a path: its beginning out, its end in."""
+    text = (K8S / "README.md").read_text()
+    section = text.partition(HEADING)[2].partition("\n## ")[0]
+    told = set()
+    for row in re.findall(r"^\| `(.+?)` \| `(.+?)` \| `(.+?)` \|", section, re.MULTILINE):
+        beginning, end, _ = row
+        if is_inside(beginning):
+            told.add(" | ".join(row) + " out")
+        if is_inside(end):
+            told.add(" | ".join(row) + " in")
+    return told
+
+
+def is_inside(end):
+    return not end.startswith("anywhere") and "namespace" not in end
+
+
+def paths(policy):
+    """Every path of a policy, as `from | to | ports`, with the side that it is allowed on."""
+    spec = policy["spec"]
+    own = pods(spec["podSelector"])
+    for side, peers, arrow in (("ingress", "from", "in"), ("egress", "to", "out")):
+        for rule in spec.get(side, []):
+            opened = ", ".join(sorted(ports(rule)))
+            for peer in [text for one in rule.get(peers, [{}]) for text in peer_words(one)]:
+                for pod in own:
+                    ends = (peer, pod) if arrow == "in" else (pod, peer)
+                    yield f"{ends[0]} | {ends[1]} | {opened} {arrow}"
+
+
+def ports(rule):
+    if not rule.get("ports"):
+        yield "every port"
+    for port in rule.get("ports", []):
+        yield f"{port['port']}" if port.get("protocol", "TCP") == "TCP" else f"{port['port']}/{port['protocol']}"
+
+
+def pods(selector):
+    """The pods a selector means, one word each."""
+    if not selector:
+        return ["every pod"]
+    found = []
+    for label, value in selector.get("matchLabels", {}).items():
+        found.append(value if label in POD_LABELS else WORDS.get((label, value), f"{label}={value}"))
+    for expression in selector.get("matchExpressions", []):
+        if expression["operator"] != "In" or expression["key"] not in POD_LABELS or found:
+            return [f"pods by {selector}"]
+        found += expression["values"]
+    # Several labels mean fewer pods; ours have one.
+    return found if len(selector.get("matchLabels", {})) <= 1 else [" and ".join(found)]
+
+
+def peer_words(peer):
+    if "ipBlock" in peer:
+        block = peer["ipBlock"]
+        where = "anywhere" if block["cidr"] == EVERYTHING else block["cidr"]
+        return [f"{where} public" if block.get("except") else where]
+    inside = pods(peer["podSelector"]) if peer.get("podSelector") else []
+    if "namespaceSelector" not in peer:
+        return inside or ["every pod" if "podSelector" in peer else "anywhere"]
+    labels = peer["namespaceSelector"].get("matchLabels", {})
+    places = [
+        f"namespace {value}" if label == "kubernetes.io/metadata.name" else f"namespaces with {label}={value}"
+        for label, value in labels.items()
+    ] or ["every namespace"]
+    return [f"{pod} in {place}" for pod in inside for place in places] or places
