@@ -16,10 +16,10 @@ DOCKER_TOOLS = $(or $(TIRIS_DEV_DIR),.tiris)/bin/docker-tools
 NODE = $(DOCUMENT_TOOLS)/node $(DOCUMENT_TOOLS)/node_modules
 
 .DEFAULT_GOAL := help
-.PHONY: help build run up down status clean-data tools test chaos fuzz check document client manifests manifests-docker fmt
+.PHONY: help build run up down status clean-data tools test chaos fuzz check document client fmt
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build all programs
 	@cargo build --workspace --bins $(FLAGS)
@@ -75,11 +75,57 @@ client: | $(DEV) ## Write the types of the REST API for TypeScript to CLIENT (ta
 	@$(NODE)/openapi-typescript/bin/cli.js $(DOCUMENT) --output $(CLIENT)
 	@$(NODE)/typescript/bin/tsc --noEmit --strict $(CLIENT)
 
-manifests: manifests-docker ## Check what is deployed: images, compose, dashboards, alerts
-
 manifests-docker: | $(DEV)
 	@$(DEV) tools --docker
 	@PATH="$(abspath $(DOCKER_TOOLS))/bin:$$PATH" docker/check
 
 fmt: ## Format the code
 	@cargo fmt --all
+
+MANIFEST_TOOLS = $(or $(TIRIS_DEV_DIR),.tiris)/bin/manifest-tools
+.PHONY: coverage bench-night manifests manifests-docker manifests-k8s settings-k8s workflows deploy smoke timescaledb
+.PHONY: changelog release-version release-notes images-release
+
+# 85 lines of 100 must be run. By cargo-llvm-cov where the LLVM tools of the compiler can be had, else by cargo-tarpaulin.
+coverage: build ## Run the whole test suite and measure which lines it runs
+	@$(DEV) tools --tests
+	@.ci/coverage
+
+manifests: manifests-docker manifests-k8s settings-k8s workflows ## Check what is deployed, and what deploys it
+
+manifests-k8s: ## Render the manifests for Kubernetes and check them
+	@.ci/python-tools $(MANIFEST_TOOLS)
+	@KUBECTL=$(abspath $(MANIFEST_TOOLS))/bin/kubectl $(MANIFEST_TOOLS)/bin/python3 -B k8s/check
+	@KUBECTL=$(abspath $(MANIFEST_TOOLS))/bin/kubectl $(MANIFEST_TOOLS)/bin/python3 -B -m unittest discover --quiet k8s/check
+
+settings-k8s: build ## Start both services with the settings of every environment
+	@.ci/python-tools $(MANIFEST_TOOLS)
+	@KUBECTL=$(abspath $(MANIFEST_TOOLS))/bin/kubectl $(MANIFEST_TOOLS)/bin/python3 -B k8s/check/start.py $(dir $(DEV))
+
+bench-night: ## Measure into FOLDER, beside the figures of the night before
+	@.ci/bench-night "$(FOLDER)"
+
+workflows: ## Lint the workflows of GitHub and the scripts they run
+	@.ci/python-tools $(MANIFEST_TOOLS)
+	@PATH=$(abspath $(MANIFEST_TOOLS))/bin:$$PATH .ci/workflows
+
+deploy: ## Roll VERSION out to ENVIRONMENT (staging or production)
+	@k8s/deploy "$(ENVIRONMENT)" "$(VERSION)"
+
+smoke: ## Ask the API at URL whether it is ready and of version VERSION
+	@.ci/smoke "$(URL)" "$(VERSION)"
+
+changelog: ## Print what is new in VERSION since the version before, as Markdown
+	@.ci/changelog "$(VERSION)"
+
+release-version: ## Say the version that TAG stands for, which must be that of Cargo.toml
+	@.ci/release-version "$(TAG)"
+
+release-notes: ## Publish VERSION with its changes at GitHub
+	@.ci/release-notes "$(VERSION)"
+
+images-release: ## Build, push and sign the images of VERSION for all platforms (REGISTRY=ghcr.io/you)
+	@.ci/images-release "$(REGISTRY)" "$(VERSION)"
+
+timescaledb: ## Install PostgreSQL with TimescaleDB from their makers' packages (Debian and Ubuntu)
+	@.ci/timescaledb
