@@ -30,6 +30,7 @@ const MIGRATIONS: &[SqlMigration] = migrations![
     "m0004_public_exchange_bindings",
     "m0005_ingest_operations",
     "m0006_one_identity_per_openid",
+    "m0007_posting_fees",
 ];
 
 /// Name of the newest migration: what the newest `version` in table `seaql_migrations` is when the schema is current.

@@ -25,7 +25,7 @@ const ACCOUNTS: &str = "
 
 const POSTINGS: &str = "
     SELECT x.id, x.sub_account_id, x.user_id, x.trading_id, x.direction = 'credit' AS is_credit, x.amount,
-           x.closing_balance, x.sequence
+           x.closing_balance, x.sequence, x.fee
     FROM transactions x
     WHERE NOT EXISTS (
         SELECT FROM tradings t WHERE t.id = x.trading_id AND t.status = 'deleting' AND t.type <> 'real'
@@ -55,6 +55,7 @@ struct Posting {
     amount: Decimal,
     closing_balance: Decimal,
     sequence: i64,
+    fee: Option<Decimal>,
 }
 
 pub(super) async fn check(
@@ -131,6 +132,10 @@ impl<'a> History<'a> {
                 format_args!("transaction {id} and its sub-account {} differ in user or trading", account.id),
             );
         }
+        // What a sale got is less its fee, which may be any part of the proceeds.
+        if let Some(fee) = posting.fee.filter(|fee| !posting.is_credit && *fee > posting.amount) {
+            report.add(Kind::Fee, format_args!("transaction {id} of {} pays a fee of {fee}", posting.amount));
+        }
         if let Some((balance, last_sequence)) = self.last {
             if sequence.checked_sub(1) != Some(last_sequence) {
                 report.add(
@@ -206,6 +211,7 @@ impl FromRow<'_, PgRow> for Posting {
             amount: row.try_get("amount")?,
             closing_balance: row.try_get("closing_balance")?,
             sequence: row.try_get("sequence")?,
+            fee: row.try_get("fee")?,
         })
     }
 }

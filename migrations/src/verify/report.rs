@@ -15,6 +15,8 @@ pub enum Kind {
     SequenceGap,
     /// A closing balance is not the one before plus or minus the amount.
     ClosingBalance,
+    /// A fee is more than the posting that pays it.
+    Fee,
     /// An account's balance is not the closing balance of its last posting.
     AccountBalance,
     /// An account's sequence is not the one of its last posting.
@@ -40,6 +42,7 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Self::SequenceGap => "gap in an account's sequence",
             Self::ClosingBalance => "closing balance does not follow from the one before",
+            Self::Fee => "fee is more than the posting that pays it",
             Self::AccountBalance => "balance is not the last closing balance",
             Self::AccountSequence => "sequence is not the last posting's",
             Self::LockedRange => "locked is not between zero and the balance",

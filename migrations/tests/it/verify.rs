@@ -58,6 +58,11 @@ async fn a_closing_balance_that_does_not_follow_is_found_to_the_last_digit() {
 }
 
 #[tokio::test]
+async fn a_fee_above_the_posting_that_pays_it_is_found() {
+    finds("UPDATE transactions SET fee = 40.500000000001 WHERE id = id(3)", &[Kind::Fee], &[3]).await;
+}
+
+#[tokio::test]
 async fn a_balance_or_sequence_that_is_not_the_last_postings_is_found() {
     let balance = "UPDATE sub_accounts SET balance = 59.500000000001 WHERE id = id(112)";
     finds(balance, &[Kind::AccountBalance], &[112]).await;

@@ -27,6 +27,9 @@ pub struct Model {
     pub price: Option<Decimal>,
     #[sea_orm(column_type = "Text")]
     pub quote_symbol: Option<String>,
+    /// What a fee took of it, in the account's asset.
+    #[sea_orm(column_type = "Decimal(Some((28, 12)))")]
+    pub fee: Option<Decimal>,
     #[sea_orm(column_type = "Text")]
     pub order_id: Option<String>,
     pub sequence: i64,

@@ -56,7 +56,8 @@ fn apply_movement(book: &Book, movement: &Movement) -> Result<Effect, Rejection>
     draft.expect_asset(movement.account, &movement.asset)?;
     let amount = positive(&movement.amount)?;
     let before = draft.account(movement.account)?.balance;
-    let leg = Leg { reason: &movement.reason, order: movement.order.as_ref(), price: None, quote: None };
+    let leg =
+        Leg { reason: &movement.reason, order: movement.order.as_ref(), price: None, quote: None, fee: None };
     match movement.direction {
         Direction::Credit => draft.credit(movement.account, amount, &leg)?,
         Direction::Debit => draft.debit(movement.account, amount, &leg)?,
@@ -95,22 +96,25 @@ fn apply_trade(book: &Book, trade: &Trade) -> Result<Effect, Rejection> {
         return Err(Rejection::TooManyDecimals);
     }
     let price = Money::from_units(trade.price.units_rounded());
-    let leg = Leg { reason: trade.reason, order: trade.order.as_ref(), price, quote: Some(&trade.currency) };
+    let quote = Some(&trade.currency);
+    let leg = Leg { reason: trade.reason, order: trade.order.as_ref(), price, quote, fee: None };
+    let paying_leg = Leg { fee: included_fee.to_money().filter(|fee| fee.is_positive()), ..leg };
     match trade.side {
         Side::Buy => {
             draft.credit(trade.stock_account, trade.volume.units_rounded(), &leg)?;
-            draft.debit(trade.currency_account, currency_leg.units_rounded(), &leg)?;
+            draft.debit(trade.currency_account, currency_leg.units_rounded(), &paying_leg)?;
         }
         Side::Sell => {
             draft.debit(trade.stock_account, trade.volume.units_rounded(), &leg)?;
             if currency_leg.is_negative() {
                 return Err(Rejection::InsufficientBalance);
             }
-            draft.credit(trade.currency_account, currency_leg.units_rounded(), &leg)?;
+            draft.credit(trade.currency_account, currency_leg.units_rounded(), &paying_leg)?;
         }
     }
     if let Some(account) = separate_fee {
-        let leg = Leg { reason: "fee", order: trade.order.as_ref(), price: None, quote: None };
+        let fee = trade.fee.to_money();
+        let leg = Leg { reason: "fee", order: trade.order.as_ref(), price: None, quote: None, fee };
         draft.debit(account, trade.fee.units_rounded(), &leg)?;
     }
     // A price beyond the books could not be stored beside its posting; proceeds and a fee beyond them are nonsense
@@ -140,11 +144,13 @@ fn positive(amount: &Number) -> Result<i128, Rejection> {
 }
 
 /// What the postings of one leg have in common.
+#[derive(Clone, Copy)]
 struct Leg<'a> {
     reason: &'a str,
     order: Option<&'a OrderId>,
     price: Option<Money>,
     quote: Option<&'a Asset>,
+    fee: Option<Money>,
 }
 
 /// An effect in the making. A figure out of range is told only by [`Draft::finish`], because a shortage comes first
@@ -235,6 +241,7 @@ impl<'a> Draft<'a> {
             sequence,
             price: leg.price,
             quote: leg.quote.cloned(),
+            fee: leg.fee,
         });
         Ok(())
     }

@@ -36,6 +36,9 @@ pub struct Posting {
     pub price: Option<Money>,
     /// Asset the price is in.
     pub quote: Option<Asset>,
+    /// What a fee took of it, in the account's asset: a purchase paid it on top, a sale got so much less, and a posting
+    /// `fee` is all fee. `None` when no fee was taken here.
+    pub fee: Option<Money>,
 }
 
 /// A difference between what the caller said and what the books say: caller's figure minus ours.

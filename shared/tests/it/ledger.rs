@@ -209,8 +209,20 @@ async fn a_hold_remembers_the_event_that_began_it() {
     assert_eq!(event_id, "first");
 }
 
-type PostingRow =
-    (Uuid, DateTime<Utc>, Uuid, i64, String, String, String, String, Option<String>, Option<String>, Uuid);
+type PostingRow = (
+    Uuid,
+    DateTime<Utc>,
+    Uuid,
+    i64,
+    String,
+    String,
+    String,
+    String,
+    Option<String>,
+    Option<String>,
+    Uuid,
+    Option<String>,
+);
 
 #[tokio::test]
 async fn the_rows_of_a_trade_say_what_happened_to_whom_and_when() {
@@ -224,7 +236,7 @@ async fn the_rows_of_a_trade_say_what_happened_to_whom_and_when() {
 
     let rows: Vec<PostingRow> = sqlx::query_as(
         "SELECT id, event_time, sub_account_id, sequence, direction, reason, trim_scale(amount)::text, \
-         trim_scale(closing_balance)::text, trim_scale(price)::text, quote_symbol, trading_log_id \
+         trim_scale(closing_balance)::text, trim_scale(price)::text, quote_symbol, trading_log_id, trim_scale(fee)::text \
          FROM transactions WHERE timestamp = $1 AND user_id = $2 AND trading_id = $3 AND order_id = 'A' \
          AND event_id = 'buy-1' AND info = $4 ORDER BY id",
     )
@@ -242,13 +254,14 @@ async fn the_rows_of_a_trade_say_what_happened_to_whom_and_when() {
         (world.bnb, "debit", "fee", "0.5", "4.5", None, None),
     ];
     assert_eq!(rows.len(), expected.len());
+    let fees = [None, None, Some("0.5".to_owned())];
     for (at, (account, direction, reason, amount, closing, price, quote)) in expected.into_iter().enumerate()
     {
         let (direction, reason, amount, closing) =
             (direction.into(), reason.into(), amount.into(), closing.into());
         let id = applied.postings[at].0.0;
-        let row =
-            (id, happened(), account.0, 2, direction, reason, amount, closing, price, quote, applied.log.0);
+        let (log, fee) = (applied.log.0, fees[at].clone());
+        let row = (id, happened(), account.0, 2, direction, reason, amount, closing, price, quote, log, fee);
         assert_eq!(rows[at], row);
     }
 

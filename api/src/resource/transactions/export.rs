@@ -23,7 +23,7 @@ use tracing::Instrument;
 /// Rows read at once: with their free JSON at most some 3 MiB.
 const ROWS_AT_ONCE: u64 = 200;
 /// In the order of an answer's fields.
-const COLUMNS: [&str; 17] = [
+const COLUMNS: [&str; 18] = [
     "id",
     "user_id",
     "trading_id",
@@ -36,6 +36,7 @@ const COLUMNS: [&str; 17] = [
     "closing_balance",
     "price",
     "quote_symbol",
+    "fee",
     "order_id",
     "sequence",
     "event_id",

@@ -56,6 +56,10 @@ pub(in crate::resource) struct Transaction {
     /// Asset the price is in
     #[oai(nullable)]
     quote_symbol: Option<String>,
+    /// What a fee took of it, in units of the account's asset: a buy paid it on top of the cost, a sell got so much less,
+    /// and of a posting `fee` it is the whole; null when a trade paid no fee here
+    #[oai(nullable)]
+    fee: Option<MoneyText>,
     /// The order it belongs to
     #[oai(nullable)]
     order_id: Option<String>,
@@ -85,6 +89,7 @@ impl Transaction {
             closing_balance: MoneyText::from_column(row.closing_balance)?,
             price: row.price.map(MoneyText::from_column).transpose()?,
             quote_symbol: row.quote_symbol,
+            fee: row.fee.map(MoneyText::from_column).transpose()?,
             order_id: row.order_id,
             sequence: row.sequence,
             event_id: row.event_id,
@@ -113,6 +118,7 @@ pub(in crate::resource) fn transactions_of(
         closing_balance: MoneyText(posting.closing_balance),
         price: posting.price.map(MoneyText),
         quote_symbol: posting.quote.as_ref().map(ToString::to_string),
+        fee: posting.fee.map(MoneyText),
         order_id: entry.order.as_ref().map(ToString::to_string),
         sequence: posting.sequence,
         event_id: None,

@@ -31,6 +31,22 @@ fn a_short_and_a_stop_loss_take_stock_and_bring_currency_less_the_fee() {
 }
 
 #[test]
+fn the_posting_that_pays_a_fee_says_how_much_it_is() {
+    let fees = |trade| {
+        let postings = settle(trade).expect("applied").postings;
+        postings.iter().map(|posting| posting.fee).collect::<Vec<_>>()
+    };
+    let long = trade(Side::Buy, "2", "100.5", "0.3");
+    assert_eq!(fees(long.clone()), [None, Some(money("0.3"))]);
+    assert_eq!(fees(trade(Side::Sell, "2", "100.5", "0.3")), [None, Some(money("0.3"))]);
+    assert_eq!(fees(trade(Side::Sell, "2", "100.5", "0")), [None, None]);
+    for payer in [STOCK, THIRD] {
+        let apart = Trade { fee_account: Some(payer), ..long.clone() };
+        assert_eq!(fees(apart), [None, None, Some(money("0.3"))]);
+    }
+}
+
+#[test]
 fn the_product_is_rounded_once_and_half_to_even() {
     let mut rich = book();
     rich.insert(account(CURRENCY, OWNER, TRADING, "USDT", "2000000500"));

@@ -87,6 +87,7 @@ struct Transactions<'a> {
     closing_balance: Vec<Decimal>,
     price: Vec<Option<Decimal>>,
     quote: Vec<Option<&'a str>>,
+    fee: Vec<Option<Decimal>>,
     order: Vec<Option<&'a str>>,
     sequence: Vec<i64>,
     event_id: Vec<Option<&'a str>>,
@@ -113,6 +114,7 @@ impl<'a> Transactions<'a> {
             self.amount.push(posting.amount.to_decimal());
             self.closing_balance.push(posting.closing_balance.to_decimal());
             self.price.push(posting.price.map(Money::to_decimal));
+            self.fee.push(posting.fee.map(Money::to_decimal));
             self.order.push(entry.order.as_ref().map(OrderId::as_str));
             self.sequence.push(posting.sequence);
             self.event_id.push(event_id);
@@ -128,10 +130,10 @@ impl<'a> Transactions<'a> {
     async fn insert(self, connection: &mut PgConnection, timestamp: DateTime<Utc>) -> Result<()> {
         sqlx::query(
             "INSERT INTO transactions (timestamp, id, user_id, trading_id, sub_account_id, event_time, direction, \
-             reason, amount, closing_balance, price, quote_symbol, order_id, sequence, event_id, trading_log_id, info) \
+             reason, amount, closing_balance, price, quote_symbol, fee, order_id, sequence, event_id, trading_log_id, info) \
              SELECT $1, * FROM UNNEST($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::timestamptz[], $7::text[], \
-             $8::text[], $9::numeric[], $10::numeric[], $11::numeric[], $12::text[], $13::text[], $14::bigint[], \
-             $15::text[], $16::uuid[], $17::jsonb[])",
+             $8::text[], $9::numeric[], $10::numeric[], $11::numeric[], $12::text[], $13::numeric[], $14::text[], \
+             $15::bigint[], $16::text[], $17::uuid[], $18::jsonb[])",
         )
         .bind(timestamp)
         .bind(self.id)
@@ -145,6 +147,7 @@ impl<'a> Transactions<'a> {
         .bind(self.closing_balance)
         .bind(self.price)
         .bind(self.quote)
+        .bind(self.fee)
         .bind(self.order)
         .bind(self.sequence)
         .bind(self.event_id)

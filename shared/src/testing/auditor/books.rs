@@ -17,6 +17,8 @@ pub(super) struct Account {
     /// By order id; `""` is the hold of locks that named none.
     pub(super) holds: BTreeMap<String, BigDecimal>,
     pub(super) postings: i64,
+    /// What fees took of its postings.
+    pub(super) fees: BigDecimal,
 }
 
 impl Account {
@@ -55,8 +57,9 @@ pub(super) struct Books {
 
 impl Books {
     pub(super) fn open(&mut self, id: Uuid, user: Uuid, trading: Uuid, symbol: &str) {
-        let (symbol, balance, holds) = (symbol.to_ascii_uppercase(), BigDecimal::zero(), BTreeMap::new());
-        self.accounts.insert(id, Account { user, trading, symbol, balance, holds, postings: 0 });
+        let (symbol, holds, zero) = (symbol.to_ascii_uppercase(), BTreeMap::new(), BigDecimal::zero);
+        let account = Account { user, trading, symbol, balance: zero(), holds, postings: 0, fees: zero() };
+        self.accounts.insert(id, account);
     }
 
     /// Books an event, or says why not and changes nothing.
@@ -172,8 +175,12 @@ impl Sheet {
             return Err("INSUFFICIENT_BALANCE");
         }
         self.post(event, "fill.currency_account_id", &money, &order)?;
+        if !money.is_zero() {
+            self.named(event, "fill.currency_account_id").1.fees += included;
+        }
         if apart {
             self.post(event, "fill.fee_account_id", &-separate, &order)?;
+            self.named(event, "fill.fee_account_id").1.fees += separate;
         }
         if [&value, fee, &rounded(price)].into_iter().any(is_too_large) {
             self.out_of_range.push(currency);

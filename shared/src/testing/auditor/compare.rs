@@ -22,20 +22,24 @@ impl Auditor {
     }
 
     async fn compare_accounts(&self, pool: &PgPool, differences: &mut Vec<String>) -> anyhow::Result<()> {
-        let rows: Vec<(Uuid, String, String, i64)> = sqlx::query_as(
-            "SELECT id, balance::text, locked::text, sequence FROM sub_accounts WHERE deleted_at IS NULL",
+        let rows: Vec<(Uuid, String, String, i64, String)> = sqlx::query_as(
+            "SELECT a.id, a.balance::text, a.locked::text, a.sequence, coalesce(f.fees, 0)::text FROM sub_accounts a \
+             LEFT JOIN (SELECT sub_account_id, sum(fee) AS fees FROM transactions GROUP BY sub_account_id) f \
+             ON f.sub_account_id = a.id WHERE a.deleted_at IS NULL",
         )
         .fetch_all(pool)
         .await?;
         let mut found = BTreeMap::new();
-        for (id, balance, locked, sequence) in rows {
-            found.insert(id, (plain(&amount(&balance)?), plain(&amount(&locked)?), sequence));
+        for (id, balance, locked, sequence, fees) in rows {
+            let (balance, locked) = (plain(&amount(&balance)?), plain(&amount(&locked)?));
+            found.insert(id, (balance, locked, sequence, plain(&amount(&fees)?)));
         }
         let mut expected = BTreeMap::new();
         for (id, account) in &self.books.accounts {
-            expected.insert(*id, (plain(&account.balance), plain(&account.locked()), account.postings));
+            let (balance, locked) = (plain(&account.balance), plain(&account.locked()));
+            expected.insert(*id, (balance, locked, account.postings, plain(&account.fees)));
         }
-        diff("account (balance, locked, postings)", &expected, &found, differences);
+        diff("account (balance, locked, postings, fees)", &expected, &found, differences);
         Ok(())
     }
 
