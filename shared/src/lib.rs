@@ -13,6 +13,7 @@ pub mod ledger;
 pub mod metrics;
 pub mod money;
 pub mod nats;
+pub mod performance;
 pub mod private_file;
 pub mod probe;
 pub mod shutdown;

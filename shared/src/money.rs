@@ -195,6 +195,12 @@ impl fmt::Display for Number {
 }
 
 impl Number {
+    /// The number, which may be beyond the limits on what is written.
+    #[must_use]
+    pub(crate) fn of(value: BigDecimal) -> Self {
+        Self(value.normalized())
+    }
+
     /// Whether it is above zero.
     #[must_use]
     pub fn is_positive(&self) -> bool {

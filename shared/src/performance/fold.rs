@@ -1,0 +1,199 @@
+//! The fold: what each posting does to holdings, prices, returns and trades.
+//!
+//! Owns: the order of these, and where the period begins. Must not know: how any of them is computed.
+
+use super::curve::{Curve, Interval, Point};
+use super::exact::Exact;
+use super::portfolio::Portfolio;
+use super::posting::{Period, Posting};
+use super::report::Performance;
+use super::returns::Returns;
+use super::settle::{Change, Happening, Settler, Trade};
+use super::trades::{TradeFigures, Trades};
+use crate::ledger::Asset;
+use crate::money::Money;
+use chrono::{DateTime, TimeDelta, Utc};
+use std::collections::BTreeSet;
+
+/// The curve would have more points than it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooManyPoints;
+
+/// The postings so far, folded.
+#[derive(Debug)]
+pub struct Fold {
+    period: Period,
+    settler: Settler,
+    portfolio: Portfolio,
+    trades: Trades,
+    returns: Returns,
+    curve: Option<Curve>,
+    moment: Option<DateTime<Utc>>,
+    /// Assets that changed in this moment.
+    touched: Vec<Asset>,
+    /// Value when the period began; `None` before.
+    opening: Option<Exact>,
+    flows: Exact,
+    overdrawn: BTreeSet<Asset>,
+}
+
+impl Fold {
+    /// Figures in `measure`, with a curve when an interval is given.
+    #[must_use]
+    pub fn new(measure: Asset, period: Period, interval: Option<Interval>) -> Self {
+        Self {
+            period,
+            settler: Settler::new(measure.clone()),
+            trades: Trades::new(measure.clone()),
+            portfolio: Portfolio::new(measure),
+            returns: Returns::new(),
+            curve: interval.map(Curve::new),
+            moment: None,
+            touched: Vec::new(),
+            opening: None,
+            flows: Exact::zero(),
+            overdrawn: BTreeSet::new(),
+        }
+    }
+
+    /// Notes what an account held before its first posting that is still kept. Before any posting.
+    pub fn hold(&mut self, asset: &Asset, amount: Money) {
+        self.portfolio.add(asset, &amount.into());
+    }
+
+    /// Takes the next posting: never one of an earlier moment, within a moment in the order of booking.
+    ///
+    /// # Errors
+    /// [`TooManyPoints`] when the curve has no room for more.
+    pub fn push(&mut self, posting: Posting) -> Result<(), TooManyPoints> {
+        if self.moment != Some(posting.time) {
+            self.end_moment()?;
+            self.begin(posting.time);
+            self.moment = Some(posting.time);
+        }
+        self.touched.push(posting.asset.clone());
+        for happening in self.settler.take(posting) {
+            self.happen(&happening);
+        }
+        Ok(())
+    }
+
+    /// Begins the period when `time` is in it.
+    fn begin(&mut self, time: DateTime<Utc>) {
+        if self.opening.is_some() || self.period.from.is_some_and(|from| time < from) {
+            return;
+        }
+        let value = self.portfolio.value().clone();
+        self.returns.flow(self.period.from.unwrap_or(time), &Exact::zero(), &value);
+        self.trades.figures = TradeFigures::nothing();
+        self.touched = self.portfolio.assets().cloned().collect();
+        self.opening = Some(value);
+    }
+
+    fn happen(&mut self, happening: &Happening) {
+        match happening {
+            Happening::Trade(trade) => self.trade(trade),
+            Happening::Fee(fee) => {
+                if let Some(worth) = self.portfolio.worth(&fee.asset, &fee.amount) {
+                    self.trades.fee(fee, &worth);
+                }
+                self.portfolio.add(&fee.asset, &fee.amount);
+            }
+            Happening::Flow(change) => self.flow(change),
+        }
+    }
+
+    /// A trade, first as a price, then as a change of holdings. Between assets that are not all measured it is a flow,
+    /// because one side of it has no value.
+    fn trade(&mut self, trade: &Trade) {
+        for entered in self.portfolio.note(&trade.base, &trade.quote, &trade.price) {
+            self.flow_worth(&entered.worth);
+            self.portfolio.enter(&entered);
+            self.trades.enter(&entered);
+        }
+        let nothing = Exact::zero();
+        let is_measured = |asset: &Asset| self.portfolio.worth(asset, &nothing).is_some();
+        let is_whole = is_measured(&trade.base) && is_measured(&trade.quote);
+        self.trades.trade(trade, &self.portfolio);
+        for leg in trade.stock.iter().chain(&trade.currency) {
+            if is_whole { self.portfolio.add(&leg.asset, &leg.amount) } else { self.flow(leg) }
+        }
+        if let Some(fee) = &trade.fee {
+            self.portfolio.add(&fee.asset, &fee.amount);
+        }
+    }
+
+    /// Something flows in or out; what is not measured changes no value.
+    fn flow(&mut self, change: &Change) {
+        if let Some(worth) = self.portfolio.worth(&change.asset, &change.amount) {
+            self.flow_worth(&worth);
+            self.trades.change(&change.asset, &change.amount, &worth);
+        }
+        self.portfolio.add(&change.asset, &change.amount);
+    }
+
+    fn flow_worth(&mut self, worth: &Exact) {
+        let Some(time) = self.moment.filter(|_| self.opening.is_some()) else { return };
+        self.returns.flow(time, self.portfolio.value(), worth);
+        self.flows = self.flows.plus(worth);
+        if let Some(curve) = &mut self.curve {
+            curve.flow(worth);
+        }
+    }
+
+    fn end_moment(&mut self) -> Result<(), TooManyPoints> {
+        let Some(time) = self.moment else { return Ok(()) };
+        for happening in self.settler.end() {
+            self.happen(&happening);
+        }
+        let touched = std::mem::take(&mut self.touched);
+        if self.opening.is_none() {
+            return Ok(());
+        }
+        self.overdrawn.extend(touched.into_iter().filter(|asset| self.portfolio.is_overdrawn(asset)));
+        let value = self.portfolio.value();
+        let (unit, begun) = (self.returns.see(time, value), self.returns.begun().is_some());
+        let has_room = match &mut self.curve {
+            Some(curve) if begun => curve.see(time, value, unit),
+            Some(_) | None => true,
+        };
+        if has_room { Ok(()) } else { Err(TooManyPoints) }
+    }
+
+    /// Ends with the last posting, or with the end of the period when it has one.
+    ///
+    /// # Errors
+    /// [`TooManyPoints`] when the curve has no room for the last one.
+    pub fn finish(mut self) -> Result<(Performance, Vec<Point>), TooManyPoints> {
+        self.end_moment()?;
+        if let Some(from) = self.period.from {
+            self.begin(from);
+            self.overdrawn.extend(self.touched.drain(..).filter(|asset| self.portfolio.is_overdrawn(asset)));
+        }
+        let last = self.period.to.map(|to| to - TimeDelta::microseconds(1)).or(self.moment);
+        let closing_value = self.portfolio.value().clone();
+        let opening_value = self.opening.unwrap_or_else(Exact::zero);
+        let unit = self.returns.unit(&closing_value);
+        let start = self.returns.begun();
+        let performance = Performance {
+            start,
+            end: start.and(self.period.to.or(self.moment)),
+            profit: closing_value.minus(&opening_value).minus(&self.flows),
+            opening_value,
+            closing_value,
+            flows: self.flows,
+            trades: self.trades.figures,
+            unpriced: self.portfolio.unpriced(),
+            overdrawn: self.overdrawn.into_iter().collect(),
+            ..Performance::nothing()
+        };
+        let points = self.curve.map(Curve::points).unwrap_or_default();
+        let is_defined = performance.overdrawn.is_empty();
+        let curve = last.filter(|_| is_defined).and_then(|last| self.returns.finish(last));
+        let performance = match curve {
+            Some((fall, spread)) => performance.with_returns(&unit, fall, spread),
+            None => performance,
+        };
+        Ok((performance, points))
+    }
+}
