@@ -5,6 +5,7 @@ use crate::fields::{Fields, FromFields, required};
 use crate::ledger::{self, Work};
 use crate::resource::{EXAMPLE_ID, NAME_LENGTH_MAX};
 use crate::value::{Amount, Info};
+use chrono::{DateTime, Utc};
 use poem_openapi::Object;
 use poem_openapi::types::Example;
 use serde_json::{Map, Value};
@@ -31,6 +32,8 @@ pub(super) struct NewSubAccount {
     symbol: String,
     /// What it starts with, in units of the asset; booked as a deposit when it is not zero
     balance: Option<Amount>,
+    /// When that came in, when it is not now: the beginning of a backtest
+    event_time: Option<DateTime<Utc>>,
     /// Free JSON, at most 16 KiB
     info: Option<Info>,
 }
@@ -42,6 +45,7 @@ impl Example for NewSubAccount {
             name: "currency".to_owned(),
             symbol: "BTC".to_owned(),
             balance: Some(Amount(Money::ONE.into())),
+            event_time: None,
             info: Some(Info::default()),
         }
     }
@@ -54,6 +58,7 @@ impl FromFields for NewSubAccount {
             name: required("name", fields.text("name", 1, NAME_LENGTH_MAX)?)?,
             symbol: required("symbol", fields.asset("symbol")?)?.to_string(),
             balance: fields.amount("balance")?.map(Amount),
+            event_time: fields.time("event_time")?,
             info: Some(fields.info()?),
         })
     }
@@ -69,6 +74,8 @@ pub(in crate::resource) struct NewAccount<'a> {
     pub(in crate::resource) name: &'a str,
     pub(in crate::resource) symbol: &'a str,
     pub(in crate::resource) deposit: Option<&'a Number>,
+    /// When the deposit happened, when that is not now.
+    pub(in crate::resource) event_time: Option<DateTime<Utc>>,
     pub(in crate::resource) info: Option<&'a Info>,
 }
 
@@ -95,7 +102,7 @@ impl NewAccount<'_> {
             log_type: "deposit".to_owned(),
             source: Source::Manual,
             order: None,
-            event_time: None,
+            event_time: self.event_time,
             message: "initial deposit".to_owned(),
             info: Map::new(),
         }))
@@ -149,6 +156,7 @@ impl Work for AccountWork {
             name: &self.new.name,
             symbol: &self.new.symbol,
             deposit: self.new.balance.as_ref().map(|amount| &amount.0),
+            event_time: self.new.event_time,
             info: self.new.info.as_ref(),
         };
         insert_account(connection, self.user, self.id, &new).await?;

@@ -38,6 +38,7 @@ impl Work for TradingWork<'_> {
                 name: &account.name,
                 symbol: &account.symbol,
                 deposit: account.initial_deposit.as_ref().map(|amount| &amount.0),
+                event_time: account.event_time,
                 info: account.info.as_ref(),
             };
             insert_account(connection, self.user, id, &account).await?;

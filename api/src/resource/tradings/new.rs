@@ -4,6 +4,7 @@ use crate::fields::{Fields, FromFields, required};
 use crate::resource::NAME_LENGTH_MAX;
 use crate::resource::exchange_bindings::{Credentials, ExchangeType, GivenCredentials};
 use crate::value::{Amount, Info, SecretInput};
+use chrono::{DateTime, Utc};
 use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
 use tiris_shared::error::{Error, Result};
@@ -106,6 +107,8 @@ pub(super) struct NewTradingAccount {
     pub(super) symbol: String,
     /// Booked as a deposit when it is not zero
     pub(super) initial_deposit: Option<Amount>,
+    /// When the deposit happened, when that is not now: the beginning of a backtest
+    pub(super) event_time: Option<DateTime<Utc>>,
     /// Free JSON, at most 16 KiB
     pub(super) info: Option<Info>,
 }
@@ -116,6 +119,7 @@ impl Example for NewTrading {
             name: name.to_owned(),
             symbol: symbol.to_owned(),
             initial_deposit: Some(Amount(deposit)),
+            event_time: None,
             info: Some(Info::default()),
         };
         Self {
@@ -140,6 +144,7 @@ impl FromFields for NewTradingAccount {
             name: required("sub_accounts.name", fields.text("sub_accounts.name", 1, NAME_LENGTH_MAX)?)?,
             symbol: required("sub_accounts.symbol", fields.asset("sub_accounts.symbol")?)?.to_string(),
             initial_deposit: fields.amount("sub_accounts.initial_deposit")?.map(Amount),
+            event_time: fields.time("sub_accounts.event_time")?,
             info: Some(fields.info()?),
         })
     }
