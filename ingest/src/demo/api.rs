@@ -3,6 +3,7 @@
 //! Owns: addresses, the token, the envelope, errors in words. Must not know: why something is asked for.
 
 use anyhow::Context;
+use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -83,13 +84,14 @@ impl Api {
         Ok(self.call::<Tradings>(self.http.get(self.url("/tradings"))).await?.tradings)
     }
 
-    /// Makes a paper trading with one sub-account for each `(symbol, opening balance)`.
+    /// Makes a paper trading with one sub-account for each `(symbol, opening balance)`, opened at a moment or now.
     pub(super) async fn create_trading(
         &self,
         name: &str,
         accounts: &[(&str, &str)],
+        opened: Option<DateTime<Utc>>,
     ) -> anyhow::Result<Trading> {
-        let account = |(symbol, deposit): &(&str, &str)| json!({ "name": symbol, "symbol": symbol, "initial_deposit": deposit });
+        let account = |(symbol, deposit): &(&str, &str)| json!({ "name": symbol, "symbol": symbol, "initial_deposit": deposit, "event_time": opened });
         let accounts: Vec<Value> = accounts.iter().map(account).collect();
         let body = json!({ "name": name, "type": "paper", "sub_accounts": accounts });
         self.call(self.http.post(self.url("/tradings")).json(&body)).await

@@ -46,6 +46,16 @@ impl Feed {
     }
 }
 
+impl Feed {
+    /// When a file begins; a series that is made begins when it is.
+    pub(super) fn begins(&self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::File(candles) => candles.as_slice().first().map(|candle| candle.time),
+            Self::Made { .. } => None,
+        }
+    }
+}
+
 impl Iterator for Feed {
     type Item = Candle;
 

@@ -46,7 +46,7 @@ pub async fn run(args: DemoArgs, stop: CancellationToken) -> anyhow::Result<()> 
         setup::name_for(settings.candles.as_deref(), &settings.symbol, settings.fast, settings.slow)
     });
     let repeatable = settings.candles.is_some();
-    let place = setup::find_or_make(&api, &name, &settings.symbol, repeatable).await?;
+    let place = setup::find_or_make(&api, &name, &settings.symbol, feed.begins()).await?;
     if let Some(user) = settings.user.filter(|user| *user != place.user) {
         anyhow::bail!("USER_ID is {user}, but TOKEN belongs to {}", place.user);
     }

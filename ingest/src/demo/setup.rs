@@ -5,6 +5,7 @@
 use super::api::{Account, Api, Trading};
 use super::book::Purse;
 use anyhow::Context;
+use chrono::{DateTime, Utc};
 use std::path::Path;
 use tiris_shared::ledger::Asset;
 use tiris_shared::money::Money;
@@ -55,20 +56,20 @@ pub(super) fn name_for(candles: Option<&Path>, symbol: &Symbol, fast: u16, slow:
 
 /// Finds the trading by `name`, else makes it with sub-accounts and opening balances.
 ///
-/// With `from_opening` the purses start from the opening balances whatever happened since, because the bot is about to
-/// say all of it again; otherwise they start from what the API answers now.
+/// With a moment at which it `opened` the purses start from the opening balances whatever happened since, because the bot
+/// is about to say all of it again; otherwise they start from what the API answers now.
 pub(super) async fn find_or_make(
     api: &Api,
     name: &str,
     symbol: &Symbol,
-    from_opening: bool,
+    opened: Option<DateTime<Utc>>,
 ) -> anyhow::Result<Place> {
     let found = api.tradings().await?.into_iter().find(|trading| trading.name == name);
     let trading = match found {
         Some(trading) => trading,
         None => {
             let opening = [(symbol.base.as_str(), OPENING_STOCK), (symbol.quote.as_str(), OPENING_CURRENCY)];
-            api.create_trading(name, &opening)
+            api.create_trading(name, &opening, opened)
                 .await
                 .with_context(|| format!("cannot make the trading {name:?}"))?
         }
@@ -88,7 +89,7 @@ pub(super) async fn find_or_make(
             of_asset.next().is_none(),
             "the trading {name:?} has several sub-accounts for {asset}; choose another with --trading"
         );
-        if from_opening { opening_purse(account, opening) } else { Ok(current_purse(account)) }
+        if opened.is_some() { opening_purse(account, opening) } else { Ok(current_purse(account)) }
     };
     let (stock, currency) = (purse(&symbol.base, OPENING_STOCK)?, purse(&symbol.quote, OPENING_CURRENCY)?);
     Ok(Place { user: user_id, trading: id, name: name.to_owned(), stock, currency })
