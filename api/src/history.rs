@@ -1,4 +1,4 @@
-//! Where pages of histories are read: from the database, or, behind a cursor, from a copy of it that may lag and be away.
+//! Where histories are read: from the database, or, as far as they are surely there, from a copy of it that may lag and be away.
 //!
 //! Owns: when the copy may be asked, and that nobody notices when it cannot answer. Must not know: which rows are asked for.
 
@@ -81,6 +81,11 @@ impl Replica {
 
     pub(crate) fn db(&self) -> &DatabaseConnection {
         &self.db
+    }
+
+    /// Connections to it, for SQL.
+    pub(crate) fn pool(&self) -> &PgPool {
+        &self.pool
     }
 
     /// What it answers; nothing when it cannot, which nobody else has to notice.

@@ -9,8 +9,8 @@ use crate::middleware::cors::Cors;
 use crate::middleware::{allow, headers, limit, measure, timeout, trace, wake, wrap};
 use crate::rate::Limits;
 use crate::resource::{
-    Bots, DeadLetters, EventStatus, ExchangeBindings, Live, Replays, Root, SignIn, SubAccounts, TradingLogs,
-    Tradings, Transactions, UserAdmin, Users,
+    Bots, DeadLetters, EventStatus, ExchangeBindings, Live, PastBalances, Performances, Replays, Root,
+    SignIn, SubAccounts, TradingLogs, Tradings, Transactions, UserAdmin, Users,
 };
 use crate::settings::Settings;
 use crate::state::State;
@@ -23,7 +23,7 @@ use tiris_shared::config::Environment;
 
 type Api = (
     (Root, SignIn, Users, UserAdmin),
-    (ExchangeBindings, Tradings, SubAccounts, Transactions, TradingLogs),
+    (ExchangeBindings, Tradings, Performances, SubAccounts, PastBalances, Transactions, TradingLogs),
     (EventStatus, DeadLetters, Replays, Bots, Live),
 );
 
@@ -31,7 +31,7 @@ type Api = (
 pub(crate) fn service() -> OpenApiService<Api, ()> {
     let api = (
         (Root, SignIn, Users, UserAdmin),
-        (ExchangeBindings, Tradings, SubAccounts, Transactions, TradingLogs),
+        (ExchangeBindings, Tradings, Performances, SubAccounts, PastBalances, Transactions, TradingLogs),
         (EventStatus, DeadLetters, Replays, Bots, Live),
     );
     OpenApiService::new(api, "Tiris API", env!("CARGO_PKG_VERSION"))

@@ -3,12 +3,14 @@
 //! Owns: how such values look in JSON and in the OpenAPI document. Must not know: which fields carry them.
 
 mod amount;
+mod figure;
 mod info;
 mod money;
 mod seconds;
 mod secret;
 
 pub(crate) use amount::Amount;
+pub(crate) use figure::Figure;
 pub(crate) use info::Info;
 pub(crate) use money::MoneyText;
 pub(crate) use seconds::Seconds;

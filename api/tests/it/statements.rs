@@ -277,6 +277,7 @@ async fn whatever_else_reads_a_history_goes_by_index_too() {
     let note = json!({"trading_id": desk.trading, "type": "note", "source": "bot", "message": ""});
     let log = user.post("/v1/trading-logs", note).await;
     let moved = json!({"amount": "1"});
+    let middle = month(world.database.pool(), 2).await;
     let found = heard(&world, &statements, async || {
         user.post(&format!("/v1/sub-accounts/{}/deposit", desk.stock), moved.clone()).await.data();
         user.post(&format!("/v1/sub-accounts/{}/withdraw", desk.stock), moved.clone()).await.data();
@@ -284,6 +285,15 @@ async fn whatever_else_reads_a_history_goes_by_index_too() {
         root.delete(&format!("/v1/trading-logs/{}", text(&log.data()["id"]))).await.data();
         user.delete(&format!("/v1/tradings/{}", other.trading)).await.data();
         user.get("/v1/events/status").await.data();
+        for time in ["recorded", "event"] {
+            let account = format!("/v1/sub-accounts/{}", desk.stock);
+            user.get(&format!("{account}/balance?time={time}&at={}", stamp(middle))).await.data();
+            let range = format!("from={}&to={}", stamp(middle), stamp(middle + chrono::Duration::days(20)));
+            user.get(&format!("{account}/history?time={time}&{range}")).await.data();
+            user.get(&format!("{account}/history?time={time}")).await.data();
+        }
+        user.get(&format!("/v1/tradings/{}/performance", desk.trading)).await.data();
+        user.get(&format!("/v1/tradings/{}/equity?quote=BTC", desk.trading)).await.data();
         let mut stream = follow(&user, Utc::now() - chrono::Duration::hours(23)).await;
         let mut text = String::new();
         while text.matches("event: transaction").count() < 30 {
@@ -291,9 +301,14 @@ async fn whatever_else_reads_a_history_goes_by_index_too() {
         }
     })
     .await;
-    for statement in
-        ["UNION ALL", "INSERT INTO transactions", "DELETE FROM trading_logs", "DELETE FROM transactions"]
-    {
+    for statement in [
+        "UNION ALL",
+        "date_trunc",
+        "DECLARE postings",
+        "INSERT INTO transactions",
+        "DELETE FROM trading_logs",
+        "DELETE FROM transactions",
+    ] {
         assert!(found.iter().any(|one| one.text.contains(statement)), "{statement} was not heard");
     }
     let bad = whole_partitions(&found);

@@ -10,6 +10,8 @@ pub mod lanes;
 pub mod ledger;
 pub mod oauth;
 pub mod partitions;
+pub mod performance;
+pub mod point_in_time;
 pub mod replay_jobs;
 pub mod retention;
 pub mod secrets;

@@ -3,6 +3,7 @@
 mod create;
 mod holds;
 mod moves;
+mod past;
 mod update;
 
 use super::refusals::{
@@ -36,6 +37,7 @@ use create::{AccountWork, NewSubAccount};
 pub(super) use create::{NewAccount, insert_account};
 use holds::{HoldList, ReleaseWork};
 use moves::{MoneyMove, MoveWork, Moved};
+pub(crate) use past::PastBalances;
 use update::{ChangeWork, DeleteWork, SubAccountChange};
 
 /// Operations on sub-accounts.

@@ -4,9 +4,11 @@ mod create;
 mod delete;
 mod new;
 mod object;
+mod performance;
 mod update;
 
 pub(super) use object::not_purged;
+pub(crate) use performance::Performances;
 
 use super::exchange_bindings::after_change;
 use super::refusals::{ChangeTrading, DeleteTrading, Filtered, MakeTrading, One};

@@ -36,8 +36,9 @@ pub(crate) struct Transactions;
 const ORDER: (Column, Column) = (Column::Timestamp, Column::Id);
 
 /// Which time a range of dates means.
-#[derive(Clone, Copy, Enum)]
+#[derive(Clone, Copy, Enum, Serialize)]
 #[oai(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Time {
     /// When it was booked: `timestamp`
     Recorded,

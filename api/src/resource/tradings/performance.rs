@@ -1,0 +1,306 @@
+//! How well a trading did, and the curve of it.
+
+use super::object::Trading;
+use crate::auth::Caller;
+use crate::envelope::{Answer, Reply};
+use crate::resource::Tag;
+use crate::resource::range::{Interval, ends};
+use crate::resource::refusals::One;
+use crate::state::State;
+use crate::value::Figure;
+use chrono::{DateTime, Utc};
+use poem::web::Data;
+use poem_openapi::param::{Path, Query};
+use poem_openapi::{Object, OpenApi};
+use serde::Serialize;
+use sqlx::PgPool;
+use tiris_shared::error::{Error, Result};
+use tiris_shared::ids::TradingId;
+use tiris_shared::ledger::Asset;
+use tiris_shared::performance::{self, Exact, POINTS_MAX, Period, TooManyPoints};
+use tiris_shared::store::performance::{Measured, Question, measure};
+use uuid::Uuid;
+
+/// Operations on the performance of tradings.
+pub(crate) struct Performances;
+
+/// The deepest fall of the curve of returns.
+#[derive(Object, Serialize)]
+struct Drawdown {
+    /// Part of the peak that was lost, 0 to 1
+    depth: f64,
+    /// When the peak was first reached
+    peak: DateTime<Utc>,
+    /// When the lowest value was first reached
+    trough: DateTime<Utc>,
+    /// When the peak was reached again; null while it was not
+    #[oai(nullable)]
+    recovery: Option<DateTime<Utc>>,
+}
+
+/// How well a trading did, by event time. Money is in units of `quote`; a ratio is null where it is not defined.
+#[derive(Object, Serialize)]
+struct Performance {
+    trading_id: Uuid,
+    /// Symbol of the asset all figures are in; null when none was asked for and the trading never traded
+    #[oai(nullable)]
+    quote: Option<String>,
+    /// The first moment of the period at which there was something of value; null when there was none
+    #[oai(nullable)]
+    from: Option<DateTime<Utc>>,
+    /// The end of the period: `to`, else the last transaction
+    #[oai(nullable)]
+    to: Option<DateTime<Utc>>,
+    /// What there was worth when the period began
+    opening_value: Figure,
+    /// What there was worth when it ended
+    closing_value: Figure,
+    /// Deposits less withdrawals, and whatever else came or went without a trade
+    net_flows: Figure,
+    /// `closing_value - opening_value - net_flows`
+    profit: Figure,
+    /// Return of the period net of flows: 0.1 is a tenth more
+    #[oai(nullable)]
+    time_weighted_return: Option<f64>,
+    /// The same for a year of 365.25 days; null for less than 7 days
+    #[oai(nullable)]
+    cagr: Option<f64>,
+    /// Deviation of daily returns for a year of 365 days; null for one day
+    #[oai(nullable)]
+    volatility: Option<f64>,
+    /// Sharpe ratio for a year, without a risk-free rate
+    #[oai(nullable)]
+    sharpe_ratio: Option<f64>,
+    /// Sortino ratio for a year, with a target of 0
+    #[oai(nullable)]
+    sortino_ratio: Option<f64>,
+    /// The deepest fall; null when there was none
+    #[oai(nullable)]
+    max_drawdown: Option<Drawdown>,
+    /// Trades, purchases and sales; every fill counts
+    trades: u64,
+    /// Sales whose gain is known
+    closing_trades: u64,
+    /// Part of the closing trades with a gain; null without any
+    #[oai(nullable)]
+    win_rate: Option<f64>,
+    /// Gains over losses of closing trades; null without losses
+    #[oai(nullable)]
+    profit_factor: Option<f64>,
+    /// Sum of the gains of closing trades
+    gross_profit: Figure,
+    /// Sum of their losses, above zero
+    gross_loss: Figure,
+    /// Worth of all fees
+    fees: Figure,
+    /// Worth of all that was traded, without fees
+    turnover: Figure,
+    /// Assets that never had a price and are left out
+    unpriced: Vec<String>,
+    /// Assets of which more was spent than was there by event time; with any of them all returns are null
+    overdrawn: Vec<String>,
+}
+
+/// The state at the end of an hour or a day.
+#[derive(Object, Serialize)]
+struct Point {
+    /// Its first moment
+    time: DateTime<Utc>,
+    /// What there was worth at its end
+    value: Figure,
+    /// What came during it without a trade, less what went
+    net_flows: Figure,
+    /// What one unit is worth that was worth 1 at the beginning: the curve of the time-weighted return
+    unit_value: f64,
+}
+
+/// The curve of a trading, by event time.
+#[derive(Object, Serialize)]
+struct Equity {
+    trading_id: Uuid,
+    /// Symbol of the asset values are in; null when none was asked for and the trading never traded
+    #[oai(nullable)]
+    quote: Option<String>,
+    /// How long a piece is
+    interval: Interval,
+    /// Pieces in which something happened, oldest first; between them nothing is known to have changed
+    points: Vec<Point>,
+    /// Assets that never had a price and are left out
+    unpriced: Vec<String>,
+    /// Assets of which more was spent than was there by event time; with any of them the curve means little
+    overdrawn: Vec<String>,
+}
+
+fn figure(exact: &Exact) -> Figure {
+    Figure(exact.into())
+}
+
+fn names(assets: &[Asset]) -> Vec<String> {
+    assets.iter().map(ToString::to_string).collect()
+}
+
+impl Performance {
+    fn new(trading_id: Uuid, quote: Option<String>, found: performance::Performance) -> Self {
+        let trades = &found.trades;
+        Self {
+            trading_id,
+            quote,
+            from: found.start,
+            to: found.end,
+            opening_value: figure(&found.opening_value),
+            closing_value: figure(&found.closing_value),
+            net_flows: figure(&found.flows),
+            profit: figure(&found.profit),
+            time_weighted_return: found.time_weighted_return,
+            cagr: found.cagr,
+            volatility: found.volatility,
+            sharpe_ratio: found.sharpe,
+            sortino_ratio: found.sortino,
+            max_drawdown: found.max_drawdown.map(|fall| Drawdown {
+                depth: fall.depth,
+                peak: fall.peak,
+                trough: fall.trough,
+                recovery: fall.recovery,
+            }),
+            trades: trades.trades,
+            closing_trades: trades.closing_trades,
+            win_rate: trades.win_rate(),
+            profit_factor: trades.profit_factor(),
+            gross_profit: figure(&trades.gains),
+            gross_loss: figure(&trades.losses),
+            fees: figure(&trades.fees),
+            turnover: figure(&trades.turnover),
+            unpriced: names(&found.unpriced),
+            overdrawn: names(&found.overdrawn),
+        }
+    }
+}
+
+/// What a caller asks for.
+struct Asked {
+    from: Option<DateTime<Utc>>,
+    to: Option<DateTime<Utc>>,
+    quote: Option<String>,
+    interval: Option<performance::Interval>,
+}
+
+/// Measures a trading of the caller.
+async fn measured(state: &State, caller: &Caller, id: Uuid, asked: Asked) -> Result<Option<Measured>> {
+    let (from, to) = ends(asked.from, asked.to)?;
+    let quote = asked.quote.map(|quote| quote.parse().map_err(|why: String| Error::invalid("quote", why)));
+    Trading::load(&state.db, caller.user(), id).await?;
+    let question = Question {
+        trading: TradingId(id),
+        period: Period { from, to },
+        quote: quote.transpose()?,
+        interval: asked.interval,
+    };
+    // Half of the connections to the database are left to others. The semaphore is never closed.
+    let _turn = state.streams.reads.acquire().await.ok();
+    // Whatever is booked changes an account, so all of it is as old as the last change of one.
+    let newest: Option<DateTime<Utc>> =
+        sqlx::query_scalar("SELECT max(updated_at) FROM sub_accounts WHERE trading_id = $1")
+            .bind(id)
+            .fetch_one(&state.pool)
+            .await?;
+    let replica = match newest {
+        Some(newest) => state.histories.replica(newest).await,
+        None => None,
+    };
+    let mut answer = None;
+    if let Some(replica) = replica {
+        answer = replica.ask(ask(replica.pool(), &question)).await;
+    }
+    let answer = match answer {
+        Some(answer) => answer,
+        None => ask(&state.pool, &question).await?,
+    };
+    answer.map_err(|TooManyPoints| {
+        Error::invalid(
+            "from",
+            format!("leaves more than {POINTS_MAX} points: choose a shorter range, or days"),
+        )
+    })
+}
+
+async fn ask(pool: &PgPool, question: &Question) -> Result<Result<Option<Measured>, TooManyPoints>> {
+    let mut snapshot = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    let answer = measure(&mut snapshot, question).await?;
+    snapshot.rollback().await?;
+    Ok(answer)
+}
+
+#[OpenApi(prefix_path = "/v1/tradings", tag = "Tag::Tradings")]
+impl Performances {
+    /// How well the trading did
+    ///
+    /// Computed from its transactions, always by event time; the README of the API defines every figure. Prices are those
+    /// of the trading's own trades.
+    #[oai(path = "/:id/performance", method = "get", operation_id = "getPerformance")]
+    #[expect(clippy::too_many_arguments, reason = "one argument for each query parameter")]
+    async fn performance(
+        &self,
+        caller: Caller,
+        state: Data<&State>,
+        /// The trading
+        id: Path<Uuid>,
+        /// From this moment on; what was before counts as the state it begins with. By default the first transaction
+        from: Query<Option<DateTime<Utc>>>,
+        /// Until this moment, exclusive; by default the last transaction
+        to: Query<Option<DateTime<Utc>>>,
+        /// Symbol of the asset figures are in; by default the one most of the trades were paid in
+        quote: Query<Option<String>>,
+    ) -> Answer<Performance, One> {
+        let asked = Asked { from: from.0, to: to.0, quote: quote.0, interval: None };
+        let found = measured(&state, &caller, id.0, asked).await?;
+        let (quote, found) = match found {
+            Some(found) => (Some(found.quote.to_string()), found.performance),
+            None => (None, performance::Performance::nothing()),
+        };
+        Ok(Reply::new(Performance::new(id.0, quote, found)))
+    }
+
+    /// The curve of its value and of its return
+    ///
+    /// One point for every hour or day in which something happened, at most 10,000.
+    #[oai(path = "/:id/equity", method = "get", operation_id = "getEquity")]
+    #[expect(clippy::too_many_arguments, reason = "one argument for each query parameter")]
+    async fn equity(
+        &self,
+        caller: Caller,
+        state: Data<&State>,
+        /// The trading
+        id: Path<Uuid>,
+        /// From this moment on; what was before counts as the state it begins with. By default the first transaction
+        from: Query<Option<DateTime<Utc>>>,
+        /// Until this moment, exclusive; by default the last transaction
+        to: Query<Option<DateTime<Utc>>>,
+        /// Length of a piece: `hour` or `day` (default), UTC
+        interval: Query<Option<Interval>>,
+        /// Symbol of the asset figures are in; by default the one most of the trades were paid in
+        quote: Query<Option<String>>,
+    ) -> Answer<Equity, One> {
+        let interval = interval.0.unwrap_or(Interval::Day);
+        let asked = Asked { from: from.0, to: to.0, quote: quote.0, interval: Some(interval.into()) };
+        let found = measured(&state, &caller, id.0, asked).await?;
+        let quote = found.as_ref().map(|found| found.quote.to_string());
+        let (points, found) = match found {
+            Some(found) => (found.points, found.performance),
+            None => (Vec::new(), performance::Performance::nothing()),
+        };
+        let point = |point: performance::Point| Point {
+            time: point.time,
+            value: figure(&point.value),
+            net_flows: figure(&point.flows),
+            unit_value: point.unit_value(),
+        };
+        Ok(Reply::new(Equity {
+            trading_id: id.0,
+            quote,
+            interval,
+            points: points.into_iter().map(point).collect(),
+            unpriced: names(&found.unpriced),
+            overdrawn: names(&found.overdrawn),
+        }))
+    }
+}
