@@ -79,7 +79,7 @@ async fn what_a_spreadsheet_would_run_has_an_apostrophe_before_it() {
     trade["info"]["order_id"] = json!("=HYPERLINK(\"http://x\")");
     user.post("/v1/trading-logs", trade).await.data();
     let found = csv(&user, "?reason=long&direction=debit").await;
-    assert_eq!(found[1][12], "'=HYPERLINK(\"http://x\")");
+    assert_eq!(found[1][13], "'=HYPERLINK(\"http://x\")");
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn a_csv_holds_all_that_the_filters_select_whatever_the_page() {
         .await
         .expect("a history");
     let all = csv(&user, &format!("?sub_account_id={}&limit=2&offset=5", desk.stock)).await;
-    let sequences: Vec<i32> = all[1..].iter().map(|record| record[13].parse().expect("a number")).collect();
+    let sequences: Vec<i32> = all[1..].iter().map(|record| record[14].parse().expect("a number")).collect();
     assert_eq!(
         sequences,
         (1..=POSTINGS).rev().collect::<Vec<_>>(),
