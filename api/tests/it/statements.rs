@@ -304,7 +304,7 @@ async fn whatever_else_reads_a_history_goes_by_index_too() {
     for statement in [
         "UNION ALL",
         "date_trunc",
-        "DECLARE postings",
+        "ORDER BY event_time, timestamp, id",
         "INSERT INTO transactions",
         "DELETE FROM trading_logs",
         "DELETE FROM transactions",

@@ -89,6 +89,7 @@ pub async fn measure(
             }
         }
     }
+    sqlx::query("CLOSE postings").execute(connection).await?;
     let finished = fold.finish();
     Ok(finished.map(|(performance, points)| Some(Measured { quote, performance, points })))
 }
