@@ -33,7 +33,7 @@ const IDLE_MOVE_INTERVAL: Duration = Duration::from_secs(60);
 /// waited for.
 pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
     telemetry::init("tiris-ingest", &settings.service.log);
-    let metrics = metrics::install()?;
+    let metrics = metrics::install("tiris-ingest")?;
     // A worker stopped inside a transaction blocks nobody for longer than half a lease.
     let pool = database::pool_with(&settings.database, "tiris-ingest", settings.lease / 2)?;
     let connection = Connection::open(&settings.nats).await?;

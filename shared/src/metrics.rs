@@ -1,29 +1,40 @@
 //! The metrics of this process in the form Prometheus reads.
 //!
-//! Owns: the recorder, its histogram buckets and upkeep. Must not know: which metrics there are.
+//! Owns: the recorder and its upkeep, and what is sampled when somebody reads: process, runtime, pools. Must not know:
+//! who records the rest; [`catalog`] lists all of them.
+
+pub mod catalog;
+mod sample;
 
 use crate::error::{Error, Result};
+use catalog::{Kind, METRICS};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use sqlx::PgPool;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Upper bounds of duration histograms, in seconds.
-const SECONDS_BUCKETS: [f64; 13] =
-    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
-/// Upper bounds of size histograms, in things.
-const SIZE_BUCKETS: [f64; 8] = [1.0, 4.0, 16.0, 64.0, 256.0, 1_024.0, 4_096.0, 16_384.0];
 /// Without regular upkeep the recorder's histograms grow for ever.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Installs the recorder for the process and keeps it trim.
-pub fn install() -> Result<Metrics> {
+pub fn install(service: &'static str) -> Result<Metrics> {
     let internal = |error: metrics_exporter_prometheus::BuildError| Error::Internal(error.into());
-    let handle = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS_BUCKETS)
-        .and_then(|builder| builder.set_buckets_for_metric(Matcher::Suffix("_size".into()), &SIZE_BUCKETS))
-        .and_then(PrometheusBuilder::install_recorder)
-        .map_err(internal)?;
-    let process = metrics_process::Collector::default();
-    process.describe();
+    let mut builder = PrometheusBuilder::new();
+    for metric in METRICS {
+        if let Kind::Histogram(buckets) = metric.kind {
+            let name = Matcher::Full(metric.name.to_owned());
+            builder = builder.set_buckets_for_metric(name, buckets).map_err(internal)?;
+        }
+    }
+    let handle = builder.install_recorder().map_err(internal)?;
+    for metric in METRICS {
+        match metric.kind {
+            Kind::Counter => metrics::describe_counter!(metric.name, metric.help),
+            Kind::Gauge => metrics::describe_gauge!(metric.name, metric.help),
+            Kind::Histogram(_) => metrics::describe_histogram!(metric.name, metric.help),
+        }
+    }
+    metrics::gauge!("build_info", "service" => service, "version" => env!("CARGO_PKG_VERSION")).set(1);
     let upkeep = handle.clone();
     tokio::spawn(async move {
         let mut tick = tokio::time::interval(UPKEEP_INTERVAL);
@@ -32,7 +43,7 @@ pub fn install() -> Result<Metrics> {
             upkeep.run_upkeep();
         }
     });
-    Ok(Metrics { handle, process })
+    Ok(Metrics { handle, process: metrics_process::Collector::default(), pools: Arc::default() })
 }
 
 /// Reads what was recorded.
@@ -40,13 +51,23 @@ pub fn install() -> Result<Metrics> {
 pub struct Metrics {
     handle: PrometheusHandle,
     process: metrics_process::Collector,
+    pools: Arc<Mutex<Vec<(&'static str, PgPool)>>>,
 }
 
 impl Metrics {
+    /// Also tells how many connections of `pool` there are.
+    pub fn watch(&self, name: &'static str, pool: &PgPool) {
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner).push((name, pool.clone()));
+    }
+
     /// All metrics now, as Prometheus text.
     #[must_use]
     pub fn render(&self) -> String {
         self.process.collect();
+        sample::runtime(&tokio::runtime::Handle::current().metrics());
+        for (name, pool) in self.pools.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            sample::pool(name, pool);
+        }
         self.handle.render()
     }
 }

@@ -11,7 +11,7 @@ pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     telemetry::init("tiris-api", &settings.service.log);
     log_panics();
     let stop = shutdown::on_signals().context("cannot listen for signals")?;
-    let metrics = metrics::install().context("cannot start metrics")?;
+    let metrics = metrics::install("tiris-api").context("cannot start metrics")?;
     let pool = database::pool(&settings.database, "tiris-api").context("cannot use DATABASE_URL")?;
     let app = App::build(&settings, pool).await?;
     let admin = admin::serve(settings.service.admin_listen, app.readiness(), metrics, stop.clone())

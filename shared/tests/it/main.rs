@@ -7,5 +7,6 @@ mod dev_stack;
 mod harness;
 mod lease_model;
 mod ledger;
+mod metrics;
 mod schema;
 mod world;

@@ -1,0 +1,51 @@
+//! The list of metrics, held to the README and to the code that records them.
+
+use std::path::{Path, PathBuf};
+use tiris_shared::metrics::catalog::{METRICS, table};
+
+const BEGIN: &str = "<!-- metrics: begin -->\n";
+const END: &str = "<!-- metrics: end -->";
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+#[test]
+fn the_readme_lists_the_metrics_of_the_code() {
+    let readme = std::fs::read_to_string(root().join("shared/README.md")).expect("a README");
+    let (_, rest) = readme.split_once(BEGIN).expect("the beginning of the table");
+    let (shown, _) = rest.split_once(END).expect("the end of the table");
+    assert!(shown == table(), "put this between the marks in shared/README.md:\n{}", table());
+}
+
+/// Every source file of the services.
+fn sources() -> Vec<String> {
+    let mut folders = ["api/src", "ingest/src", "shared/src"].map(|folder| root().join(folder)).to_vec();
+    let mut sources = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs")
+                && !path.ends_with("metrics/catalog.rs")
+            {
+                sources.push(std::fs::read_to_string(path).expect("a source file"));
+            }
+        }
+    }
+    sources
+}
+
+#[test]
+fn every_metric_that_is_recorded_is_listed_with_its_kind() {
+    for source in sources() {
+        for kind in ["counter", "gauge", "histogram"] {
+            for call in source.split(&format!("{kind}!(\"")).skip(1) {
+                let name = call.split('"').next().expect("a name");
+                let listed = METRICS.iter().find(|metric| metric.name == name);
+                assert_eq!(listed.map(|metric| metric.kind.name()), Some(kind), "{name}");
+            }
+        }
+    }
+}
