@@ -21,9 +21,9 @@ use sqlx::PgPool;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tiris_shared::admin::Readiness;
 use tiris_shared::config::DatabaseConfig;
 use tiris_shared::database;
+use tiris_shared::health::{self, Health};
 use tokio_util::sync::CancellationToken;
 
 /// A connection without traffic is closed after this time beyond the longest request.
@@ -37,8 +37,10 @@ pub struct App {
     acceptor: Watching,
     address: SocketAddr,
     endpoint: BoxEndpoint<'static, Response>,
-    readiness: Readiness,
+    health: Health,
     pool: PgPool,
+    replica: Option<PgPool>,
+    drain_lead: Duration,
     shutdown_timeout: Duration,
     streams: Arc<Streams>,
 }
@@ -60,32 +62,25 @@ impl App {
             bound.first().and_then(|local| local.as_socket_addr().copied()).unwrap_or(settings.listen);
         let (known, environment) = (Arc::clone(&providers), settings.service.environment);
         let checked = pool.clone();
-        let readiness = Readiness::default().with("database", move || {
+        let health = Health::default().with("database", move || {
             let pool = checked.clone();
-            async move {
-                match database::check_ready(&pool).await {
-                    Ok(()) => Ok("reachable and migrated".to_owned()),
-                    Err(error) => Err(explain(&error)),
-                }
-            }
+            async move { health::of_database(database::check_ready(&pool).await) }
         });
-        let readiness = readiness.with("sign_in", move || std::future::ready(known.check(environment)));
+        let health = health.with("sign_in", move || std::future::ready(known.check(environment)));
         let streams = Arc::new(Streams::new(&settings.live, &settings.database).await?);
         let woken = Arc::clone(&streams);
-        let readiness =
-            readiness.with("nats", move || std::future::ready(Ok(woken.wakes.describe().to_owned())));
+        let health = health.with_optional("nats", move || std::future::ready(woken.wakes.check()));
         let replica = match &settings.replica {
             Some(config) => Some(Arc::new(replica(config)?)),
             None => None,
         };
-        let described = replica.clone();
-        let readiness = match described {
-            Some(replica) => readiness.with("replica", move || {
+        let replica_pool = replica.as_ref().map(|replica| replica.pool().clone());
+        let health = match replica.clone() {
+            Some(replica) => health.with_optional("replica", move || {
                 let replica = Arc::clone(&replica);
-                // What it says is no reason not to be ready: nothing needs it.
-                async move { Ok(replica.describe().await) }
+                async move { replica.check().await }
             }),
-            None => readiness,
+            None => health,
         };
         let state = State::new(
             Histories::new(pool.clone(), replica),
@@ -94,12 +89,13 @@ impl App {
             exchanges,
             providers,
             Arc::clone(&streams),
-            readiness.clone(),
+            health.clone(),
         );
         let endpoint = routes::endpoint(settings, state, &keys);
-        let shutdown_timeout = settings.service.shutdown_timeout;
+        let (shutdown_timeout, drain_lead) = (settings.service.shutdown_timeout, settings.drain_lead);
         let acceptor = watching(acceptor, settings);
-        Ok(Self { acceptor, address, endpoint, readiness, pool, shutdown_timeout, streams })
+        let replica = replica_pool;
+        Ok(Self { acceptor, address, endpoint, health, pool, replica, drain_lead, shutdown_timeout, streams })
     }
 
     /// The address that was bound.
@@ -108,17 +104,26 @@ impl App {
         self.address
     }
 
-    /// What makes the API ready, for the admin listener.
+    /// How the API is, for the admin listener.
     #[must_use]
-    pub fn readiness(&self) -> Readiness {
-        self.readiness.clone()
+    pub fn health(&self) -> Health {
+        self.health.clone()
     }
 
-    /// Serves until `stop`; then takes no new requests and gives the running ones the configured time.
+    /// The connections to the database and to its replica, by name.
+    pub fn pools(&self) -> impl Iterator<Item = (&'static str, &PgPool)> {
+        std::iter::once(("primary", &self.pool)).chain(self.replica.iter().map(|pool| ("replica", pool)))
+    }
+
+    /// Serves until `stop`; then says that it is not ready, and some time later takes no new requests and gives the
+    /// running ones the configured time.
     pub async fn run_until(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let streams = self.streams;
+        let (streams, health, lead) = (self.streams, self.health, self.drain_lead);
         let stopped = async move {
             stop.cancelled().await;
+            health.drain();
+            // Whoever spreads the requests notices only when it asks the next time.
+            tokio::time::sleep(lead).await;
             // They have no end of their own, and their clients come again elsewhere.
             streams.stopping.cancel();
         };
@@ -152,14 +157,4 @@ fn watching(acceptor: TcpAcceptor, settings: &Settings) -> Watching {
     let proxies = Proxies::new(&protection.trusted_proxies);
     let seats = Seats::new(room_for(protection.connections), protection.connections_per_address, proxies);
     Watching::new(acceptor, patience, seats)
-}
-
-fn explain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

@@ -8,6 +8,7 @@ use sqlx::PgPool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tiris_shared::error::{Error, Result};
+use tiris_shared::health::CheckResult;
 use uuid::Uuid;
 
 /// Only rows older than this are read from the copy. The ledger commits a row within ten seconds of its time, the copy has
@@ -102,12 +103,19 @@ impl Replica {
     }
 
     /// How it is, for whoever looks after the service.
-    pub(crate) async fn describe(&self) -> String {
+    pub(crate) async fn check(&self) -> CheckResult {
         match tokio::time::timeout(ANSWER_MAX, self.is_current()).await {
-            Ok(Ok(true)) => "reachable".to_owned(),
-            Ok(Ok(false)) => format!("more than {LAG_MAX_SECONDS} s behind: the database is asked instead"),
-            Ok(Err(_)) | Err(_) => "away: the database is asked instead".to_owned(),
+            Ok(Ok(true)) => Ok("reachable".to_owned()),
+            Ok(Ok(false)) => {
+                Err(format!("more than {LAG_MAX_SECONDS} s behind: the database is asked instead"))
+            }
+            Ok(Err(_)) | Err(_) => Err("away: the database is asked instead".to_owned()),
         }
+    }
+
+    /// Its connections.
+    pub(crate) fn pool(&self) -> &PgPool {
+        &self.pool
     }
 
     async fn is_ready(&self) -> bool {

@@ -3,9 +3,10 @@
 //! Owns: the transaction and its retries. Must not know: HTTP, or what else the transaction writes.
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 use tiris_shared::error::{Error, Result};
 use tiris_shared::store::ledger::{Applied, Entry, Outcome, apply_batch, assert_fresh};
+use tiris_shared::trace;
 
 /// How often a transaction is begun at most.
 const ATTEMPTS_MAX: u32 = 3;
@@ -38,7 +39,7 @@ pub(crate) async fn commit<W: Work>(pool: &PgPool, work: &W) -> Result<W::Output
 }
 
 async fn once<W: Work>(pool: &PgPool, work: &W) -> Result<W::Output> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = pool.begin_with(AssertSqlSafe(trace::begin_statement())).await?;
     let output = work.run(&mut transaction).await?;
     if let Some(timestamp) = W::booked_at(&output) {
         finish(&mut transaction, timestamp).await?;

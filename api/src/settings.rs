@@ -29,6 +29,8 @@ pub(crate) const ADMIN_LISTEN_DEFAULT: &str = "127.0.0.1:9464";
 const DEV_KEY_FILE: &str = ".tiris/jwt.pem";
 /// Longest time a request may take, in seconds.
 const REQUEST_SECONDS_MAX: u32 = 300;
+/// Longest time between not being ready and draining, in seconds.
+const DRAIN_LEAD_SECONDS_MAX: u32 = 60;
 /// The portal, the admin pages and the documentation, with their forms under development.
 const CORS_ORIGINS_DEFAULT: &str = "https://tiris.ai,https://admin.tiris.ai,https://docs.tiris.ai,\
     https://dev.tiris.ai,https://dev.admin.tiris.ai,https://dev.docs.tiris.ai";
@@ -79,6 +81,10 @@ pub struct ServeArgs {
     /// Seconds a request may take before it is answered with 503 (1 to 300)
     #[arg(long, env = "TIRIS_REQUEST_SECONDS", default_value = "15", value_name = "SECONDS")]
     request_seconds: String,
+    /// Seconds between saying not ready and taking no more requests when told to stop (0 to 60): as long as whoever
+    /// spreads the requests needs to notice. They come before TIRIS_SHUTDOWN_SECONDS
+    #[arg(long, env = "TIRIS_DRAIN_LEAD_SECONDS", default_value = "0", value_name = "SECONDS")]
+    drain_lead_seconds: String,
     /// Web origins that may call the API from a browser, separated by commas; with TIRIS_ENV=dev also every port of
     /// localhost
     #[arg(long, env = "TIRIS_CORS_ORIGINS", default_value = CORS_ORIGINS_DEFAULT, value_name = "ORIGINS")]
@@ -110,6 +116,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// How long a request may take.
     pub request_timeout: Duration,
+    /// How long it goes on serving after it said that it is not ready.
+    pub drain_lead: Duration,
     /// Web origins that may call from a browser, as `scheme://host[:port]`.
     pub cors_origins: Vec<String>,
     /// Files of the keys for access tokens; the first one signs.
@@ -140,6 +148,12 @@ impl ServeArgs {
         let seconds =
             problems.parse_within("TIRIS_REQUEST_SECONDS", &self.request_seconds, 1, REQUEST_SECONDS_MAX);
         let request_timeout = seconds.map(|seconds| Duration::from_secs(u64::from(seconds)));
+        let lead = problems.parse_within(
+            "TIRIS_DRAIN_LEAD_SECONDS",
+            &self.drain_lead_seconds,
+            0,
+            DRAIN_LEAD_SECONDS_MAX,
+        );
         let environment = self.service.environment();
         let live = LiveSettings::new(self.nats.check(environment, &mut problems));
         let service = self.service.check(ADMIN_LISTEN_DEFAULT, &mut problems);
@@ -155,6 +169,7 @@ impl ServeArgs {
             Some(Settings {
                 listen: listen?,
                 request_timeout: request_timeout?,
+                drain_lead: Duration::from_secs(u64::from(lead?)),
                 cors_origins,
                 key_files: key_files?,
                 encryption: encryption?,

@@ -12,8 +12,8 @@ use crate::stream::Streams;
 use sea_orm::DatabaseConnection;
 use sqlx::PgPool;
 use std::sync::Arc;
-use tiris_shared::admin::Readiness;
 use tiris_shared::crypto::Secrets;
+use tiris_shared::health::Health;
 
 /// Refused sign-ins that are kept in the audit trail, in a minute.
 const REFUSALS_KEPT: u32 = 120;
@@ -42,8 +42,8 @@ pub(crate) struct Parts {
     pub(crate) refusals_kept: Budget,
     /// Who follows what happens.
     pub(crate) streams: Arc<Streams>,
-    /// What makes the process ready.
-    pub(crate) readiness: Readiness,
+    /// How the process is.
+    pub(crate) health: Health,
 }
 
 impl State {
@@ -54,7 +54,7 @@ impl State {
         exchanges: Exchanges,
         providers: Arc<Providers>,
         streams: Arc<Streams>,
-        readiness: Readiness,
+        health: Health,
     ) -> Self {
         let (pool, db) = (histories.pool().clone(), histories.primary().clone());
         let sessions = Sessions::new(keys, pool.clone());
@@ -69,7 +69,7 @@ impl State {
             providers,
             refusals_kept,
             streams,
-            readiness,
+            health,
         }))
     }
 }

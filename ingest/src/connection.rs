@@ -3,13 +3,14 @@
 //! With consumers that acknowledge nothing, a delivery lost in a reconnect leaves no trace; so every reader compares
 //! the count of disconnects with the one it was opened at.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tiris_shared::config::NatsConfig;
 use tiris_shared::error::{Error, Result};
 use tiris_shared::ids::UserId;
 use tiris_shared::nats;
+use tiris_shared::trace::Trace;
 use uuid::Uuid;
 
 /// A JetStream context that knows how often its connection was lost.
@@ -34,8 +35,12 @@ impl Connection {
                 let count = count.clone();
                 async move {
                     match event {
-                        async_nats::Event::Connected => tracing::info!("connected to NATS"),
+                        async_nats::Event::Connected => {
+                            nats::gauge_connected(true);
+                            tracing::info!("connected to NATS");
+                        }
                         async_nats::Event::Disconnected => {
+                            nats::gauge_connected(false);
                             count.fetch_add(1, Ordering::AcqRel);
                             tracing::warn!("lost the connection to NATS");
                         }
@@ -54,10 +59,18 @@ impl Connection {
         Ok(Self { client, jetstream, disconnects })
     }
 
-    /// Wakes the live streams of users of whom something was committed; nothing waits for it and it cannot fail.
-    pub fn tell_committed(&self, users: &BTreeSet<Uuid>) {
+    /// Wakes the live streams of users of whom something was committed, with the traces it belongs to; nothing waits for
+    /// it and it cannot fail.
+    pub fn tell_committed(&self, users: &BTreeMap<Uuid, Vec<Trace>>) {
+        for (user, traces) in users {
+            nats::tell_committed(&self.client, UserId(*user), traces);
+        }
+    }
+
+    /// The same where nobody knows the traces.
+    pub fn tell_committed_untraced(&self, users: &BTreeSet<Uuid>) {
         for user in users {
-            nats::tell_committed(&self.client, UserId(*user));
+            nats::tell_committed(&self.client, UserId(*user), &[]);
         }
     }
 

@@ -114,6 +114,7 @@ impl Crew {
         let lines = self.context.board.lines();
         let reports: Vec<Report> =
             self.held.keys().filter_map(|id| lines.get(id).map(|line| report(*id, line))).collect();
+        status::gauge_states(&lines);
         status::gauge_halted(&lines);
         lanes::renew(pool, owner, lease, &reports).await?;
         let ours = lanes::held(pool, owner).await?;

@@ -3,6 +3,7 @@
 //! A lane reads its part of a stream and commits each batch together with its position: see [`lane`] first.
 
 pub mod blame;
+pub mod census;
 pub mod cli;
 pub mod command;
 pub mod connection;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use tiris_shared::event::{self, BareSubjects, Event, Malformed};
 use tiris_shared::store::bots::Beat;
-use tiris_shared::store::dead_letters::{Cause, NewLetter};
+use tiris_shared::store::dead_letters::{Cause, Class, NewLetter};
 use tiris_shared::store::ledger::{Batch, Entry, FromEvent, Key, Origin, Outcome, from_event};
 use uuid::Uuid;
 
@@ -36,6 +36,38 @@ pub struct Counts {
     pub dead: u64,
     /// Of those applied, told by a bot that believed another balance, or released another amount, than the books hold.
     pub drift: u64,
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is in the books, or is the latest heartbeat.
+    Applied,
+    /// It was processed before.
+    Duplicate,
+    /// It is a dead letter, for this reason.
+    Dead(Class, &'static str),
+}
+
+impl Fate {
+    /// As metrics and log lines have it.
+    #[must_use]
+    pub const fn outcome(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Duplicate => "duplicate",
+            Self::Dead(..) => "dead",
+        }
+    }
+
+    /// Why it is dead.
+    #[must_use]
+    pub const fn code(self) -> Option<&'static str> {
+        match self {
+            Self::Applied | Self::Duplicate => None,
+            Self::Dead(_, code) => Some(code),
+        }
+    }
 }
 
 impl Plan {
@@ -73,10 +105,27 @@ impl Plan {
         self.entries.iter().map(|entry| (entry.user, entry.trading)).collect()
     }
 
-    /// Users with an entry in the batch.
+    /// The user of each entry, with its message.
+    pub fn users(&self) -> impl Iterator<Item = (Uuid, usize)> {
+        self.entries.iter().map(|entry| entry.user.0).zip(self.entry_messages.iter().copied())
+    }
+
+    /// What became of each of `count` messages, by the letters they became and what the ledger says of the rest.
     #[must_use]
-    pub fn users(&self) -> BTreeSet<Uuid> {
-        self.entries.iter().map(|entry| entry.user.0).collect()
+    pub fn fates(&self, count: usize, batch: &Batch) -> Vec<Fate> {
+        // Heartbeats are in no other list.
+        let mut fates = vec![Fate::Applied; count];
+        for (at, malformed) in &self.malformed {
+            fates[*at] = dead(&Cause::from(malformed));
+        }
+        for (at, outcome) in self.entry_messages.iter().zip(&batch.outcomes) {
+            fates[*at] = match cause(outcome) {
+                Some(cause) => dead(&cause),
+                None if matches!(outcome, Outcome::Duplicate) => Fate::Duplicate,
+                None => Fate::Applied,
+            };
+        }
+        fates
     }
 
     /// The dead letters of the batch in stream order, and what became of it in all.
@@ -95,26 +144,33 @@ impl Plan {
             .map(|(at, malformed)| malformed_letter(&messages[*at], malformed, id, stream_created_at))
             .collect();
         for ((entry, at), outcome) in self.entries.iter().zip(&self.entry_messages).zip(&batch.outcomes) {
-            let cause = match outcome {
-                Outcome::Applied(applied) => {
-                    counts.applied += 1;
-                    counts.drift += u64::from(!applied.effect.drift.is_empty());
-                    continue;
-                }
-                Outcome::Duplicate => {
-                    counts.duplicate += 1;
-                    continue;
-                }
-                Outcome::Reused => Cause::event_id_reused(),
-                Outcome::Rejected(rejection) => Cause::from(*rejection),
-                Outcome::Behind => Cause::behind_unresolved(),
-            };
-            letters.push(letter(&messages[*at], id, stream_created_at, cause, &Names::of_entry(entry)));
+            if let Outcome::Applied(applied) = outcome {
+                counts.applied += 1;
+                counts.drift += u64::from(!applied.effect.drift.is_empty());
+            }
+            counts.duplicate += u64::from(matches!(outcome, Outcome::Duplicate));
+            if let Some(cause) = cause(outcome) {
+                letters.push(letter(&messages[*at], id, stream_created_at, cause, &Names::of_entry(entry)));
+            }
         }
         letters.sort_by_key(|letter| letter.stream_seq);
         counts.dead = count(letters.len());
         (letters, counts)
     }
+}
+
+/// Why an outcome is a letter; none when it is not.
+fn cause(outcome: &Outcome) -> Option<Cause> {
+    match outcome {
+        Outcome::Applied(_) | Outcome::Duplicate => None,
+        Outcome::Reused => Some(Cause::event_id_reused()),
+        Outcome::Rejected(rejection) => Some(Cause::from(*rejection)),
+        Outcome::Behind => Some(Cause::behind_unresolved()),
+    }
+}
+
+fn dead(cause: &Cause) -> Fate {
+    Fate::Dead(cause.class, cause.code)
 }
 
 /// The letter of a message that could not be applied for a reason nobody foresaw.

@@ -23,6 +23,9 @@ pub enum LaneStatus {
 }
 
 impl LaneStatus {
+    /// All that [`Self::name`] can say.
+    const NAMES: [&'static str; 4] = ["starting", "running", "waiting", "halted"];
+
     /// As stored and shown.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -158,6 +161,17 @@ pub fn gauge_lag(id: LaneId, lag: Lag, now: i64) {
     }
     if let Some(age) = lag.age(now) {
         metrics::gauge!("ingest_lag_seconds", "stream" => stream, "lane" => lane).set(age.as_secs_f64());
+    }
+}
+
+/// Shows how many lanes there are in each state.
+pub fn gauge_states(lines: &BTreeMap<LaneId, Line>) {
+    for stream in EventStream::ALL {
+        for status in LaneStatus::NAMES {
+            let count = lines.iter().filter(|(id, line)| id.stream == stream && line.status.name() == status);
+            metrics::gauge!("ingest_lanes", "stream" => stream.name(), "status" => status)
+                .set(float(u64::try_from(count.count()).unwrap_or(0)));
+        }
     }
 }
 

@@ -3,17 +3,17 @@
 use crate::connection::Connection;
 use crate::context::Context;
 use crate::crew::Crew;
-use crate::lane::describe;
 use crate::replay::Replayer;
 use crate::settings::Settings;
 use crate::status::Board;
 use crate::stream::{self, DeclareError};
-use crate::{dead_letter_stream, maintenance, purge};
+use crate::{census, dead_letter_stream, maintenance, purge};
 use anyhow::Context as _;
 use sqlx::PgPool;
 use std::time::Duration;
-use tiris_shared::admin::{self, Readiness};
+use tiris_shared::admin;
 use tiris_shared::error::{Error, Result};
+use tiris_shared::health::{self, Health};
 use tiris_shared::store::partitions;
 use tiris_shared::store::workers::Worker;
 use tiris_shared::{database, metrics, telemetry};
@@ -32,19 +32,26 @@ const IDLE_MOVE_INTERVAL: Duration = Duration::from_secs(60);
 /// When the streams disagree with the settings, or when the admin address cannot be bound. A part that is down is
 /// waited for.
 pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
-    telemetry::init("tiris-ingest", &settings.service.log);
+    let telemetry = telemetry::init_service("tiris-ingest", &settings.service)?;
     let metrics = metrics::install("tiris-ingest")?;
     // A worker stopped inside a transaction blocks nobody for longer than half a lease.
     let pool = database::pool_with(&settings.database, "tiris-ingest", settings.lease / 2)?;
     let connection = Connection::open(&settings.nats).await?;
     let board = Board::default();
-    let readiness = readiness(&pool, &connection, &board);
+    let health = health(&pool, &connection, &board);
+    metrics.watch("primary", &pool);
+    let stopping = (health.clone(), stop.clone());
+    tokio::spawn(async move {
+        let (health, stop) = stopping;
+        stop.cancelled().await;
+        health.drain();
+    });
     let listener_stop = CancellationToken::new();
-    let address = admin::serve(settings.service.admin_listen, readiness, metrics, listener_stop.clone())
+    let address = admin::serve(settings.service.admin_listen, health, metrics, listener_stop.clone())
         .await
         .with_context(|| {
-            format!("cannot listen on {} (TIRIS_ADMIN_LISTEN)", settings.service.admin_listen)
-        })?;
+        format!("cannot listen on {} (TIRIS_ADMIN_LISTEN)", settings.service.admin_listen)
+    })?;
     tracing::info!(admin = %address, lanes = settings.streams.lanes, version = env!("CARGO_PKG_VERSION"), "starting");
     let context = Context {
         pool,
@@ -64,20 +71,16 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     leave(&settings, &crew).await;
     listener_stop.cancel();
     tracing::info!("stopped");
+    telemetry.flush().await;
     result
 }
 
-fn readiness(pool: &PgPool, connection: &Connection, board: &Board) -> Readiness {
+fn health(pool: &PgPool, connection: &Connection, board: &Board) -> Health {
     let (pool, connection, board) = (pool.clone(), connection.clone(), board.clone());
-    Readiness::default()
+    Health::default()
         .with("database", move || {
             let pool = pool.clone();
-            async move {
-                let checked = database::check_ready(&pool).await;
-                checked
-                    .map(|()| "migrations are current".to_owned())
-                    .map_err(|error| describe(&error))
-            }
+            async move { health::of_database(database::check_ready(&pool).await) }
         })
         .with("nats", move || {
             let connected = connection.is_connected();
@@ -127,6 +130,7 @@ async fn run_lanes(
     let mut beside = JoinSet::new();
     beside.spawn(maintenance::run(context.clone(), settings.retention, running.clone()));
     beside.spawn(dead_letter_stream::run(context.clone(), running.clone()));
+    beside.spawn(census::run(context.pool.clone(), running.clone()));
     beside.spawn(purge::run(context.pool.clone(), running.clone()));
     beside.spawn(Replayer::new(context.clone()).run(running.clone()));
     // Some of the time is left to give the lanes back. A batch that is cut off is rolled back or done; the next owner

@@ -1,78 +1,20 @@
-//! The private listener of both binaries: liveness, readiness and metrics.
+//! The private listener of both binaries: health and metrics, for operators and for what looks after processes.
 //!
-//! Owns: the three routes and their answers. Must not know: what makes a binary ready; it asks the given checks.
+//! Owns: the routes and their answers. Must not know: what makes a binary ready; it asks the given health.
 
+use crate::health::Health;
 use crate::metrics::Metrics;
 use poem::http::StatusCode;
 use poem::listener::{Acceptor, Listener, TcpListener};
 use poem::web::{Data, Json};
 use poem::{EndpointExt, IntoEndpoint, Route, Server, get, handler};
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// A check that takes longer has failed: a part that hangs answers as little as one that is down.
-const CHECK_LIMIT: Duration = Duration::from_secs(5);
-
-/// What a check found: `Ok` with a note, or why the process cannot do its work now.
-pub type CheckResult = Result<String, String>;
-type CheckFn = dyn Fn() -> Pin<Box<dyn Future<Output = CheckResult> + Send>> + Send + Sync;
-
-/// The named checks behind `/health/ready`.
-#[derive(Clone, Default)]
-pub struct Readiness {
-    checks: BTreeMap<&'static str, Arc<CheckFn>>,
-}
-
-impl std::fmt::Debug for Readiness {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries(self.checks.keys()).finish()
-    }
-}
-
-impl Readiness {
-    /// Adds a check under `name`.
-    #[must_use]
-    pub fn with<F, Fut>(mut self, name: &'static str, check: F) -> Self
-    where
-        F: Fn() -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = CheckResult> + Send + 'static,
-    {
-        self.checks.insert(name, Arc::new(move || Box::pin(check())));
-        self
-    }
-
-    /// Runs all checks; ready when none failed.
-    pub async fn run(&self) -> (bool, BTreeMap<&'static str, CheckResult>) {
-        let mut results = BTreeMap::new();
-        for (name, check) in &self.checks {
-            let checked = tokio::time::timeout(CHECK_LIMIT, check()).await;
-            let late = || Err(format!("no answer within {} s", CHECK_LIMIT.as_secs()));
-            results.insert(*name, checked.unwrap_or_else(|_| late()));
-        }
-        (results.values().all(Result::is_ok), results)
-    }
-
-    /// Checks and their results as a JSON object: `{"ready":bool,"checks":{name:{"ok":bool,"detail":text}}}`.
-    pub async fn report(&self) -> (bool, serde_json::Value) {
-        let (ready, results) = self.run().await;
-        let checks: serde_json::Map<String, serde_json::Value> = results
-            .into_iter()
-            .map(|(name, result)| {
-                let (ok, detail) = match result {
-                    Ok(detail) => (true, detail),
-                    Err(detail) => (false, detail),
-                };
-                (name.to_owned(), json!({"ok": ok, "detail": detail}))
-            })
-            .collect();
-        (ready, json!({"ready": ready, "checks": checks}))
-    }
-}
+/// How often everything is checked when nobody asks, so that the metrics tell how it is.
+const CHECK_INTERVAL: Duration = Duration::from_secs(10);
 
 #[handler]
 fn live_probe() -> Json<serde_json::Value> {
@@ -80,25 +22,24 @@ fn live_probe() -> Json<serde_json::Value> {
 }
 
 #[handler]
-async fn ready_probe(readiness: Data<&Readiness>) -> (StatusCode, Json<serde_json::Value>) {
-    let (ready, report) = readiness.report().await;
-    if ready {
-        return (StatusCode::OK, envelope("data", report));
+async fn ready_probe(health: Data<&Health>) -> (StatusCode, Json<serde_json::Value>) {
+    let report = health.run().await;
+    if report.is_ready() {
+        return (StatusCode::OK, envelope("data", json!({"ready": true, "checks": report.checks()})));
     }
+    let failing: Vec<String> = report.failing().map(|(name, why)| format!("{name} ({why:?})")).collect();
     let error = json!({
         "code": "SERVICE_UNAVAILABLE",
-        "message": format!("not ready: {}", failing(&report).join(", ")),
-        "details": report["checks"],
+        "message": format!("not ready: {}", failing.join(", ")),
+        "details": report.checks(),
     });
     (StatusCode::SERVICE_UNAVAILABLE, envelope("error", error))
 }
 
-fn failing(report: &serde_json::Value) -> Vec<String> {
-    let checks = report["checks"].as_object().into_iter().flatten();
-    checks
-        .filter(|(_, check)| check["ok"] == false)
-        .map(|(name, check)| format!("{name} ({})", check["detail"]))
-        .collect()
+/// 200 whatever it tells: it is for people.
+#[handler]
+async fn detail(health: Data<&Health>) -> Json<serde_json::Value> {
+    envelope("data", health.detail().await)
 }
 
 /// The form of every answer of the API, so that one reader understands both listeners.
@@ -119,18 +60,20 @@ fn render_metrics(metrics: Data<&Metrics>) -> String {
 /// Binds `address` and serves until `stop`; returns the address that was bound.
 pub async fn serve(
     address: SocketAddr,
-    readiness: Readiness,
+    health: Health,
     metrics: Metrics,
     stop: CancellationToken,
 ) -> std::io::Result<SocketAddr> {
     let acceptor = TcpListener::bind(address).into_acceptor().await?;
     let bound =
         acceptor.local_addr().first().and_then(|local| local.as_socket_addr().copied()).unwrap_or(address);
+    tokio::spawn(look_after(health.clone(), stop.clone()));
     let app = Route::new()
+        .at("/health", get(detail))
         .at("/health/live", get(live_probe))
         .at("/health/ready", get(ready_probe))
         .at("/metrics", get(render_metrics))
-        .data(readiness)
+        .data(health)
         .data(metrics)
         .into_endpoint();
     tokio::spawn(async move {
@@ -140,4 +83,19 @@ pub async fn serve(
         }
     });
     Ok(bound)
+}
+
+async fn look_after(health: Health, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(CHECK_INTERVAL);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = health.run() => {}
+        }
+    }
 }

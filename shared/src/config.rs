@@ -4,9 +4,11 @@
 //! Values reach us as text and are checked here rather than by the argument parser, which stops at the first mistake.
 
 mod database;
+mod traces;
 mod wire;
 
 pub use database::{DatabaseArgs, DatabaseConfig, check_database_url};
+pub use traces::{TracesArgs, TracesConfig};
 pub use wire::is_loopback;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -230,6 +232,8 @@ pub struct ServiceArgs {
     /// Seconds a stop may take before what still runs is cut off (1 to 300)
     #[arg(long, env = "TIRIS_SHUTDOWN_SECONDS", default_value = "15", value_name = "SECONDS")]
     shutdown_seconds: String,
+    #[command(flatten)]
+    traces: TracesArgs,
 }
 
 /// Checked [`ServiceArgs`].
@@ -243,6 +247,8 @@ pub struct ServiceConfig {
     pub log: LogConfig,
     /// How long a stop may take.
     pub shutdown_timeout: Duration,
+    /// Where spans go; nowhere when it is none.
+    pub traces: Option<TracesConfig>,
 }
 
 /// What is logged and how.
@@ -280,7 +286,9 @@ impl ServiceArgs {
             }
         };
         let shutdown = problems.parse_within("TIRIS_SHUTDOWN_SECONDS", &self.shutdown_seconds, 1, 300);
+        let traces = self.traces.check(problems);
         Some(ServiceConfig {
+            traces,
             environment: environment?,
             admin_listen: admin_listen?,
             log: LogConfig { filter: self.log.clone(), json },

@@ -4,6 +4,7 @@
 
 use crate::config::DatabaseConfig;
 use crate::error::{Error, Result};
+use log::LevelFilter;
 use secrecy::ExposeSecret;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection};
@@ -11,6 +12,9 @@ use std::time::Duration;
 
 /// A connection idle for longer is tested before it is used again.
 const TEST_AFTER_IDLE: Duration = Duration::from_secs(1);
+
+/// A statement that takes longer is told in the log, without its values.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// Session settings of both services. A process stopped inside a transaction would otherwise keep its rows locked
 /// for hours.
@@ -47,7 +51,8 @@ pub fn pool_with(
             ("statement_timeout", format!("{}ms", config.statement_timeout.as_millis())),
             ("idle_in_transaction_session_timeout", format!("{}ms", idle_in_transaction.as_millis())),
         ])
-        .disable_statement_logging();
+        .log_statements(LevelFilter::Debug)
+        .log_slow_statements(LevelFilter::Warn, SLOW);
     Ok(PgPoolOptions::new()
         .max_connections(config.max_connections)
         .min_connections(config.min_connections)

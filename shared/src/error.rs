@@ -230,6 +230,18 @@ impl Error {
     }
 }
 
+/// An error with its causes, in one line.
+#[must_use]
+pub fn explain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
 impl From<Rejection> for Error {
     fn from(rejection: Rejection) -> Self {
         Self::Rejected(rejection)
@@ -256,9 +268,12 @@ impl From<sqlx::Error> for Error {
                     || TRANSIENT_CLASSES.iter().any(|class| code.starts_with(class));
                 if passing { Self::DatabaseUnavailable(error.into()) } else { Self::Internal(error.into()) }
             }
+            sqlx::Error::PoolTimedOut => {
+                metrics::counter!("database_acquire_timeouts_total").increment(1);
+                Self::DatabaseUnavailable(error.into())
+            }
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
-            | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed
             // A server that dies in the middle of a conversation says things that make no sense.

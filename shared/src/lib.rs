@@ -7,6 +7,7 @@ pub mod database;
 pub mod entity;
 pub mod error;
 pub mod event;
+pub mod health;
 pub mod ids;
 pub mod json;
 pub mod ledger;
@@ -22,3 +23,4 @@ pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod tls;
+pub mod trace;

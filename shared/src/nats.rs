@@ -5,14 +5,18 @@
 use crate::config::NatsConfig;
 use crate::error::{Error, Result};
 use crate::ids::UserId;
-use async_nats::Client;
+use crate::trace::{REQUEST_ID, TRACEPARENT, Trace};
 use async_nats::connection::State;
+use async_nats::{Client, HeaderMap, HeaderValue};
 use futures_util::FutureExt;
 use std::time::Duration;
 
 /// A peer that answers no ping for two intervals is dead.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Traces that are named to live streams at once.
+const TRACES_MAX: usize = 16;
 
 /// Connect options every user of NATS starts from.
 pub async fn options(config: &NatsConfig, name: &str) -> Result<async_nats::ConnectOptions> {
@@ -32,19 +36,42 @@ fn login(config: &NatsConfig) -> Option<async_nats::ConnectOptions> {
     Some(async_nats::ConnectOptions::with_user_and_password(user, password))
 }
 
-/// Where it is told that something of `user` was committed; the message is empty.
+/// Shows whether the connection is there, and counts its losses.
+pub fn gauge_connected(is_connected: bool) {
+    metrics::gauge!("nats_connected").set(f64::from(u8::from(is_connected)));
+    metrics::counter!("nats_disconnects_total").increment(u64::from(!is_connected));
+}
+
+/// Where it is told that something of `user` was committed; the message is empty, its headers name the traces.
 #[must_use]
 pub fn committed_subject(user: UserId) -> String {
     format!("tiris.committed.{user}")
 }
 
-/// Tells live streams that something of `user` was committed. It neither waits nor fails: without a connection, or with
-/// the client's buffer full, nothing is sent, because streams also look by themselves.
-pub fn tell_committed(client: &Client, user: UserId) {
+/// The traces a message names, in the order of its headers: the id and the trace context of each.
+#[must_use]
+pub fn traces_of(headers: Option<&HeaderMap>) -> Vec<Trace> {
+    let Some(headers) = headers else { return Vec::new() };
+    let mut contexts = headers.get_all(TRACEPARENT);
+    let traces = headers.get_all(REQUEST_ID).map(|id| {
+        let context = contexts.next().map(HeaderValue::as_str);
+        Trace::of_headers(Some(id.as_str()), context)
+    });
+    traces.flatten().take(TRACES_MAX).collect()
+}
+
+/// Tells live streams that something of `user` was committed, by work for `traces`. It neither waits nor fails: without a
+/// connection, or with the client's buffer full, nothing is sent, because streams also look by themselves.
+pub fn tell_committed(client: &Client, user: UserId, traces: &[Trace]) {
     if client.connection_state() != State::Connected {
         return;
     }
-    let sent = client.publish(committed_subject(user), Vec::new().into());
+    let mut headers = HeaderMap::new();
+    for trace in traces.iter().take(TRACES_MAX) {
+        headers.append(REQUEST_ID, trace.id());
+        headers.append(TRACEPARENT, trace.traceparent());
+    }
+    let sent = client.publish_with_headers(committed_subject(user), headers, Vec::new().into());
     // Outside the runtime's budget, which would end after a hundred users as if the buffer were full.
     if let Some(Err(error)) = tokio::task::unconstrained(sent).now_or_never() {
         tracing::debug!(error = &error as &dyn std::error::Error, "live streams are not woken");

@@ -1,171 +1,85 @@
-//! Logs of both binaries: one JSON object a line for machines, short text for a person at a terminal.
+//! What both binaries tell of what they do: log lines for machines or people, the time of statements, and spans for a
+//! collector.
 //!
-//! Owns: the form of a log line. Must not know: what is logged.
-//! A line is `timestamp, level, service, trace_id, user_id, message, metadata`; `trace_id` and `user_id` come from the
-//! event or the spans around it, everything else that was recorded stands in `metadata`.
+//! Owns: which of it is told where. Must not know: what is logged. Levels: ERROR is trouble of ours and of what we need,
+//! WARN is input that is refused and calls beyond a limit, INFO is one line for each request and each batch, DEBUG is the
+//! rest. A failure is logged once, where it is answered.
 
-use crate::config::LogConfig;
-use chrono::{SecondsFormat, Utc};
-use serde_json::{Map, Value, json};
-use std::io::Write;
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Subscriber};
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
-use tracing_subscriber::registry::LookupSpan;
+mod count;
+mod lines;
+mod otlp;
+mod statements;
+mod tables;
+
+pub use otlp::{link, name, open};
+pub use tables::TABLES;
+
+use crate::config::{LogConfig, ServiceConfig};
+use crate::error::Result;
+use count::Count;
+use lines::JsonLines;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use statements::Statements;
+use std::time::Duration;
+use tracing_subscriber::filter::{Targets, filter_fn};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
+
+/// How long the last spans may take to reach their collector.
+const FLUSH_LIMIT: Duration = Duration::from_secs(3);
+
+/// What was started for the process.
+#[derive(Debug)]
+#[must_use]
+pub struct Telemetry {
+    provider: Option<SdkTracerProvider>,
+}
 
 /// Starts logging to standard error for the rest of the process.
 ///
 /// Standard output stays free for what a command prints as its result.
-pub fn init(service: &'static str, config: &LogConfig) {
+pub fn init(service: &'static str, log: &LogConfig) {
+    start(service, log, None);
+}
+
+/// The same for a service, which also sends spans when a collector is configured.
+pub fn init_service(service: &'static str, config: &ServiceConfig) -> Result<Telemetry> {
+    let provider = config.traces.as_ref().map(|traces| otlp::provider(service, traces)).transpose()?;
+    start(service, &config.log, provider.as_ref());
+    Ok(Telemetry { provider })
+}
+
+fn start(service: &'static str, log: &LogConfig, provider: Option<&SdkTracerProvider>) {
     let filter: Targets =
-        config.filter.parse().unwrap_or_else(|_| Targets::new().with_default(tracing::Level::INFO));
-    let registry = tracing_subscriber::registry().with(filter);
-    let started = if config.json {
-        registry.with(JsonLines { service, out: std::io::stderr }).try_init()
-    } else {
-        let text = tracing_subscriber::fmt::layer().compact().with_target(false).with_writer(std::io::stderr);
-        registry.with(text).try_init()
-    };
+        log.filter.parse().unwrap_or_else(|_| Targets::new().with_default(tracing::Level::INFO));
+    let spans = provider.map(|provider| {
+        let ours = filter_fn(|metadata| metadata.is_span() && metadata.target().starts_with("tiris"));
+        otlp::layer(provider).with_filter(ours)
+    });
+    let statements = Targets::new().with_target(statements::TARGET, tracing::Level::DEBUG);
+    let json = log.json.then_some(JsonLines { service, out: std::io::stderr });
+    let text = (!log.json)
+        .then(|| tracing_subscriber::fmt::layer().compact().with_target(false).with_writer(std::io::stderr));
+    let started = tracing_subscriber::registry()
+        .with(Statements::default().with_filter(statements))
+        .with(Count.with_filter(filter.clone()))
+        .with(json.with_filter(filter.clone()))
+        .with(text.with_filter(filter))
+        .with(spans)
+        .try_init();
     if started.is_err() {
         tracing::debug!("logging was started before");
     }
 }
 
-/// Writes one JSON object a line to what `out` gives.
-struct JsonLines<W> {
-    service: &'static str,
-    out: W,
-}
-
-/// What a span or an event recorded.
-#[derive(Default)]
-struct Fields(Map<String, Value>);
-
-impl Visit for Fields {
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        self.0.insert(field.name().into(), Value::String(format!("{value:?}")));
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.0.insert(field.name().into(), value.into());
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.0.insert(field.name().into(), value.into());
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.0.insert(field.name().into(), value.into());
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.0.insert(field.name().into(), value.into());
-    }
-
-    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        let mut text = value.to_string();
-        let mut source = value.source();
-        while let Some(cause) = source {
-            text = format!("{text}: {cause}");
-            source = cause.source();
+impl Telemetry {
+    /// Sends what is left; to be called last.
+    pub async fn flush(self) {
+        let Some(provider) = self.provider else { return };
+        // It waits for its thread, which waits for the runtime.
+        let flushing = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(FLUSH_LIMIT));
+        if !matches!(flushing.await, Ok(Ok(()))) {
+            tracing::warn!("the last traces are lost");
         }
-        self.0.insert(field.name().into(), text.into());
-    }
-}
-
-impl<S, W, O> Layer<S> for JsonLines<W>
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    W: Fn() -> O + 'static,
-    O: Write,
-{
-    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        if let Some(span) = context.span(id) {
-            let mut fields = Fields::default();
-            attributes.record(&mut fields);
-            span.extensions_mut().insert(fields);
-        }
-    }
-
-    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
-        if let Some(span) = context.span(id)
-            && let Some(fields) = span.extensions_mut().get_mut::<Fields>()
-        {
-            values.record(fields);
-        }
-    }
-
-    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let mut all = Fields::default();
-        if let Some(scope) = context.event_scope(event) {
-            for span in scope.from_root() {
-                if let Some(fields) = span.extensions().get::<Fields>() {
-                    all.0.extend(fields.0.clone());
-                }
-            }
-        }
-        event.record(&mut all);
-        let mut fields = all.0;
-        let message = fields.shift_remove("message").unwrap_or_default();
-        let trace_id = fields.shift_remove("trace_id").unwrap_or_default();
-        let user_id = fields.shift_remove("user_id").unwrap_or_default();
-        fields.insert("target".into(), event.metadata().target().into());
-        let line = json!({
-            "timestamp": Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true),
-            "level": event.metadata().level().as_str(),
-            "service": self.service,
-            "trace_id": trace_id,
-            "user_id": user_id,
-            "message": message,
-            "metadata": fields,
-        });
-        // One write a line, so that lines of several threads never mix; a full pipe must not stop the service.
-        let written = (self.out)().write_all(format!("{line}\n").as_bytes());
-        drop(written);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::{Arc, Mutex};
-
-    #[derive(Clone, Default)]
-    struct Buffer(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Buffer {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().expect("one thread").extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn a_line_has_the_required_fields_and_takes_the_ids_from_the_span() {
-        let buffer = Buffer::default();
-        let out = buffer.clone();
-        let layer = JsonLines { service: "tiris-test", out: move || out.clone() };
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
-            let span = tracing::info_span!("request", trace_id = "abc123", user_id = tracing::field::Empty);
-            span.record("user_id", "user123");
-            let _entered = span.enter();
-            tracing::warn!(lane = 3, "lag \"grows\"");
-        });
-        let text = String::from_utf8(buffer.0.lock().expect("one thread").clone()).expect("utf-8");
-        let line: Value = serde_json::from_str(&text).expect("one JSON object");
-        let keys: Vec<&str> = line.as_object().expect("object").keys().map(String::as_str).collect();
-        assert_eq!(keys, ["timestamp", "level", "service", "trace_id", "user_id", "message", "metadata"]);
-        assert_eq!(line["level"], "WARN");
-        assert_eq!(line["trace_id"], "abc123");
-        assert_eq!(line["user_id"], "user123");
-        assert_eq!(line["message"], "lag \"grows\"");
-        assert_eq!(line["metadata"]["lane"], 3);
     }
 }

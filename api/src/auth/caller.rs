@@ -6,7 +6,6 @@ use super::session::{Role, Session};
 use crate::error::Problem;
 use crate::middleware::client::Client;
 use crate::middleware::limit;
-use crate::middleware::trace::TraceId;
 use crate::middleware::wake::Asker;
 use crate::state::State;
 use poem::Request;
@@ -15,6 +14,7 @@ use poem_openapi::auth::Bearer;
 use tiris_shared::error::Error;
 use tiris_shared::ids::UserId;
 use tiris_shared::store::audit::Actor;
+use tiris_shared::trace::Trace;
 use uuid::Uuid;
 
 /// An access token, from signing in; on a developer's machine `tiris-api token --email you@example.com` prints one.
@@ -60,6 +60,9 @@ pub(super) async fn asked(request: &Request, bearer: &Bearer) -> poem::Result<As
         request.data::<State>().ok_or_else(|| Problem::from(Error::internal("no state in the request")))?;
     let session = state.sessions.of_token(&bearer.token).await.map_err(Problem::from)?;
     tracing::Span::current().record("user_id", tracing::field::display(session.user));
+    if let Some(trace) = request.data::<Trace>() {
+        trace.is_for(session.user);
+    }
     if let Some(asker) = request.data::<Asker>() {
         asker.is(session.user);
     }
@@ -75,6 +78,6 @@ pub(crate) fn anonymous(request: &Request) -> Actor {
         session: None,
         ip: Client::of(request).address.map(|address| address.to_string()),
         agent: request.header("user-agent").map(str::to_owned),
-        trace_id: request.data::<TraceId>().map(|id| id.0.to_string()),
+        trace_id: request.data::<Trace>().map(|trace| trace.id().to_owned()),
     }
 }

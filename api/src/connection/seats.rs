@@ -26,6 +26,13 @@ pub(crate) struct Seat {
     held: Option<(IpAddr, Counts)>,
 }
 
+impl Seat {
+    fn new(permit: OwnedSemaphorePermit, held: Option<(IpAddr, Counts)>) -> Self {
+        metrics::gauge!("http_connections").increment(1);
+        Self { _permit: permit, held }
+    }
+}
+
 impl Seats {
     /// So many connections, and so many from an address that is no proxy of ours.
     pub(crate) fn new(all: u32, per_address: u32, proxies: Proxies) -> Self {
@@ -46,7 +53,7 @@ impl Seats {
     /// The seat of a connection from `peer`; none when its address holds too many.
     pub(super) fn take(&self, permit: OwnedSemaphorePermit, peer: Option<IpAddr>) -> Option<Seat> {
         let Some(address) = peer.filter(|peer| !self.proxies.contain(*peer)) else {
-            return Some(Seat { _permit: permit, held: None });
+            return Some(Seat::new(permit, None));
         };
         let address = match address.to_canonical() {
             IpAddr::V6(address) => network(address).into(),
@@ -58,12 +65,13 @@ impl Seats {
             return None;
         }
         *count += 1;
-        Some(Seat { _permit: permit, held: Some((address, Arc::clone(&self.taken))) })
+        Some(Seat::new(permit, Some((address, Arc::clone(&self.taken)))))
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
+        metrics::gauge!("http_connections").decrement(1);
         let Some((address, taken)) = &self.held else { return };
         let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = taken.get_mut(address) {

@@ -1,5 +1,6 @@
-//! Counts requests and measures their duration, by method, route and status.
+//! Counts requests and refusals and measures how long requests take, by method, route and status.
 
+use super::trace::Failure;
 use poem::http::Method;
 use poem::{Endpoint, PathPattern, Request, Response, Result};
 use std::sync::Arc;
@@ -15,16 +16,41 @@ pub(crate) async fn measure<E: Endpoint<Output = Response>>(
 ) -> Result<Response> {
     let method = name(request.method());
     let started = Instant::now();
+    let in_flight = InFlight::begin();
     let response = next.call(request).await?;
-    // The framework numbers the parameters of a path; ours are all ids.
-    let path = response
-        .data::<PathPattern>()
-        .map_or_else(|| UNMATCHED.to_owned(), |p| p.0.replace(":param0", "{id}"));
+    drop(in_flight);
+    if let Some(failure) = response.data::<Failure>() {
+        metrics::counter!("http_errors_total", "code" => failure.code).increment(1);
+    }
+    let path = operation(&response);
     let labels =
         [("method", method.to_owned()), ("path", path), ("status", response.status().as_u16().to_string())];
     metrics::counter!("http_requests_total", &labels).increment(1);
     metrics::histogram!("http_request_duration_seconds", &labels).record(started.elapsed());
     Ok(response)
+}
+
+/// The path of the operation that answered, as the document has it.
+pub(crate) fn operation(response: &Response) -> String {
+    let pattern = response.data::<PathPattern>();
+    // The framework numbers the parameters of a path; ours are all ids.
+    pattern.map_or_else(|| UNMATCHED.to_owned(), |pattern| pattern.0.replace(":param0", "{id}"))
+}
+
+/// A request that is being answered, or was given up by whoever sent it.
+struct InFlight;
+
+impl InFlight {
+    fn begin() -> Self {
+        metrics::gauge!("http_requests_in_flight").increment(1);
+        Self
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        metrics::gauge!("http_requests_in_flight").decrement(1);
+    }
 }
 
 /// Methods anybody may invent are one label.

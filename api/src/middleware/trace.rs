@@ -1,95 +1,88 @@
-//! Gives every request a trace id, a span that carries it into every log line, and a log line of its own.
+//! Gives every request a trace, a span that carries its id into every log line, and a log line of its own.
 
-use poem::http::{HeaderMap, HeaderValue};
+use super::measure::operation;
+use crate::error::Problem;
+use poem::http::{HeaderValue, Method, StatusCode};
 use poem::{Endpoint, Request, Response, Result};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use tiris_shared::error::Error;
+use tiris_shared::telemetry;
+use tiris_shared::trace::{REQUEST_ID, TRACEPARENT, Trace};
 use tracing::{Instrument, error_span};
 
-/// Header of the request id, which is the trace id.
-pub(crate) const REQUEST_ID: &str = "x-request-id";
-/// Longest request id that is taken from a client, in characters.
-const REQUEST_ID_LENGTH_MAX: usize = 128;
-
-/// The id of a request.
-#[derive(Clone, Debug)]
-pub(crate) struct TraceId(pub(crate) Arc<str>);
+/// Why a request was refused or failed.
+#[derive(Clone)]
+pub(crate) struct Failure {
+    /// The code its answer carries.
+    pub(crate) code: &'static str,
+    /// For the log, where the answer tells nothing.
+    pub(crate) problem: Arc<Problem>,
+}
 
 /// Runs `next` inside the span of the request.
 pub(crate) async fn trace<E: Endpoint<Output = Response>>(
     next: Arc<E>,
     mut request: Request,
 ) -> Result<Response> {
-    let id = trace_id(request.headers());
-    request.set_data(TraceId(Arc::clone(&id)));
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let started = Instant::now();
+    let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let trace = Trace::of_headers(text(REQUEST_ID), text(TRACEPARENT)).unwrap_or_else(Trace::begin);
+    request.set_data(trace.clone());
     // Of the highest level, so that the ids are there whatever is logged.
-    let span = error_span!("request", trace_id = %id, user_id = tracing::field::Empty);
-    async move {
+    let span = error_span!(
+        "request",
+        trace_id = trace.id(),
+        user_id = tracing::field::Empty,
+        otel.kind = "server",
+        otel.status_code = tracing::field::Empty,
+    );
+    telemetry::open(&span, &trace);
+    let id = HeaderValue::from_str(trace.id());
+    let answered = async {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let started = Instant::now();
         let mut response = next.call(request).await?;
-        if let Ok(value) = HeaderValue::from_str(&id) {
-            response.headers_mut().insert(REQUEST_ID, value);
+        if let Ok(id) = id {
+            response.headers_mut().insert(REQUEST_ID, id);
         }
-        let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        tracing::info!(%method, path, status = response.status().as_u16(), micros, "answered");
+        telemetry::name(&span, || format!("{method} {}", operation(&response)));
+        if response.status().is_server_error() {
+            span.record("otel.status_code", "ERROR");
+        }
+        tell(&method, &path, &response, started.elapsed());
         Ok(response)
-    }
-    .instrument(span)
-    .await
-}
-
-/// The caller's request id when it is sane, else the trace id of the W3C header, else a new one.
-fn trace_id(headers: &HeaderMap) -> Arc<str> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let given =
-        text(REQUEST_ID).filter(|id| is_sane(id)).or_else(|| text("traceparent").and_then(of_traceparent));
-    given.map_or_else(|| uuid::Uuid::new_v4().simple().to_string().into(), Arc::from)
-}
-
-fn is_sane(id: &str) -> bool {
-    let fits = (1..=REQUEST_ID_LENGTH_MAX).contains(&id.len());
-    fits && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
-}
-
-/// The trace id in `version-traceid-parentid-flags`.
-fn of_traceparent(header: &str) -> Option<&str> {
-    let is_hex = |part: &str, length: usize| {
-        part.len() == length && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     };
-    let mut parts = header.split('-');
-    let (version, id, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let is_zero = |part: &str| part.bytes().all(|byte| byte == b'0');
-    let valid =
-        is_hex(version, 2) && version != "ff" && is_hex(id, 32) && is_hex(parent, 16) && is_hex(flags, 2);
-    (valid && !is_zero(id) && !is_zero(parent)).then_some(id)
+    trace.scope(answered.instrument(span.clone())).await
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_traceparent_is_honoured_only_when_it_is_valid() {
-        let id = "4bf92f3577b34da6a3ce929d0e0e4736";
-        assert_eq!(of_traceparent(&format!("00-{id}-00f067aa0ba902b7-01")), Some(id));
-        for wrong in [
-            String::new(),
-            id.to_owned(),
-            format!("ff-{id}-00f067aa0ba902b7-01"),
-            format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32)),
-            format!("00-{id}-{}-01", "0".repeat(16)),
-            format!("00-{}-00f067aa0ba902b7-01", id.to_uppercase()),
-        ] {
-            assert_eq!(of_traceparent(&wrong), None, "{wrong}");
-        }
+/// The one line of the request. A refusal is told by its code only: its words can repeat what was sent.
+fn tell(method: &Method, path: &str, response: &Response, took: Duration) {
+    let (status, micros) = (response.status(), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+    let failure = response.data::<Failure>();
+    let (code, number) = (failure.map(|failure| failure.code), status.as_u16());
+    // Fit to show, as its type promises.
+    let why = failure.and_then(|failure| match &*failure.problem {
+        Problem::Domain(Error::SignIn { why, .. }) => Some(why.as_str()),
+        _ => None,
+    });
+    if status.is_server_error() {
+        let error = failure.map(|failure| &*failure.problem as &dyn std::error::Error);
+        tracing::error!(%method, path, status = number, micros, code, error, "the request failed");
+    } else if is_worth_a_look(status) {
+        tracing::warn!(%method, path, status = number, micros, code, why, "refused");
+    } else {
+        tracing::info!(%method, path, status = number, micros, code, why, "answered");
     }
+}
 
-    #[test]
-    fn a_request_id_that_could_forge_a_log_line_is_replaced() {
-        for wrong in ["", "a b", "a\"b", "a\u{e9}", &"x".repeat(129)] {
-            assert!(!is_sane(wrong), "{wrong:?}");
-        }
-        assert!(is_sane("req-1.2_3:4"));
-    }
+/// Input that is wrong, and calls beyond a limit.
+fn is_worth_a_look(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::BAD_REQUEST
+            | StatusCode::PAYLOAD_TOO_LARGE
+            | StatusCode::UNSUPPORTED_MEDIA_TYPE
+            | StatusCode::UNPROCESSABLE_ENTITY
+            | StatusCode::TOO_MANY_REQUESTS
+    )
 }

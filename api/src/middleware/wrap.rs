@@ -1,8 +1,8 @@
 //! Turns what a handler gives, or fails with, into the answer the contract promises.
 //!
-//! Owns: the envelope around data and errors, the one log line of a server error, when an answer has an ETag, and 304.
+//! Owns: the envelope around data and errors, when an answer has an ETag, and 304.
 
-use super::trace::TraceId;
+use super::trace::Failure;
 use crate::envelope::{self, Payload};
 use crate::error::{Problem, from_framework};
 use crate::version::etag;
@@ -13,6 +13,7 @@ use poem::{Endpoint, PathPattern, Request, Response, Result};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use tiris_shared::error::Error;
+use tiris_shared::trace::Trace;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 const REVALIDATE: HeaderValue = HeaderValue::from_static("private, no-cache");
@@ -20,7 +21,8 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// Answers every request, also when `next` fails or panics.
 pub(crate) async fn wrap<E: Endpoint<Output = Response>>(next: Arc<E>, request: Request) -> Result<Response> {
-    let trace_id = request.data::<TraceId>().map_or_else(|| Arc::from(""), |id| Arc::clone(&id.0));
+    let trace = request.data::<Trace>().cloned();
+    let trace_id = trace.as_ref().map(Trace::id).unwrap_or_default();
     let readable = matches!(*request.method(), Method::GET | Method::HEAD);
     let known: Vec<HeaderValue> = if readable {
         request.headers().get_all(IF_NONE_MATCH).into_iter().cloned().collect()
@@ -32,9 +34,9 @@ pub(crate) async fn wrap<E: Endpoint<Output = Response>>(next: Arc<E>, request: 
         Err(_) => Err(Problem::from(Error::internal("the handler panicked")).into()),
     };
     Ok(match result {
-        Err(error) => failed(error, &trace_id),
+        Err(error) => failed(error, trace_id),
         Ok(mut response) => match response.extensions_mut().remove::<Payload>() {
-            Some(payload) => succeeded(response, &payload, &trace_id, readable, &known),
+            Some(payload) => succeeded(response, &payload, trace_id, readable, &known),
             None => response,
         },
     })
@@ -47,9 +49,6 @@ fn failed(mut error: poem::Error, trace_id: &str) -> Response {
     }
     let problem = from_framework(std::mem::replace(&mut error, StatusCode::INTERNAL_SERVER_ERROR.into()));
     let told = problem.tell();
-    if told.status.is_server_error() {
-        tracing::error!(error = &problem as &dyn std::error::Error, code = told.code, "the request failed");
-    }
     let mut response = Response::builder().status(told.status).body(envelope::failure(&told, trace_id));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, JSON);
@@ -63,6 +62,7 @@ fn failed(mut error: poem::Error, trace_id: &str) -> Response {
     if let Some(pattern) = pattern {
         response.set_data(pattern);
     }
+    response.set_data(Failure { code: told.code, problem: Arc::new(problem) });
     response
 }
 

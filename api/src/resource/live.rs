@@ -10,12 +10,13 @@ use crate::envelope::Refused;
 use crate::error::Problem;
 use crate::state::State;
 use crate::stream::{EventId, Follower, Item, RESUME_MAX, Row};
-use futures_util::stream::{self, BoxStream};
-use poem::http::HeaderValue;
+use futures_util::StreamExt;
+use futures_util::future::ready;
+use futures_util::stream::{self, BoxStream, Stream};
 use poem::http::header::CACHE_CONTROL;
 use poem::web::Data;
-use poem::web::sse::{Event, SSE};
-use poem::{IntoResponse, Request, Response};
+use poem::web::sse::Event;
+use poem::{Body, IntoResponse, Request, Response};
 use poem_openapi::auth::{Bearer, BearerAuthorization};
 use poem_openapi::param::Header;
 use poem_openapi::payload::EventStream;
@@ -25,9 +26,13 @@ use serde::Serialize;
 use serde_json::json;
 use std::time::Duration;
 use tiris_shared::error::{Error, Result};
+use tokio::time::{Instant, Interval, interval_at};
 
 /// Milliseconds after which a client connects again.
 const RETRY_MILLIS: u64 = 2_000;
+
+/// A comment, which clients pass over.
+const SIGN_OF_LIFE: &str = ":\n\n";
 
 /// Operations on what happens now.
 pub(crate) struct Live;
@@ -51,8 +56,11 @@ impl Object {
     }
 }
 
-fn event(item: Item) -> Result<Event> {
-    Ok(match item {
+/// What is sent for an item, of the form browsers know.
+fn lines(item: Item) -> Result<String> {
+    let event = match item {
+        // A comment, which belongs to the event behind it; clients pass over it, people find the id.
+        Item::Traces(ids) => return Ok(format!(": trace {}\n", ids.join(" "))),
         // Without data a client takes the id and tells nobody.
         Item::Start(id) => Event::message("").id(id.to_string()),
         Item::Reset(id) => {
@@ -66,18 +74,30 @@ fn event(item: Item) -> Result<Event> {
             let data = serde_json::to_string(&object).map_err(|error| Error::Internal(error.into()))?;
             Event::message(data).event_type(id.kind.name()).id(id.to_string())
         }
-    })
+    };
+    Ok(event.to_string())
 }
 
-fn events(follower: Follower) -> BoxStream<'static, Event> {
+/// All that is sent, with a comment as a sign of life every `heartbeat`.
+fn sent(follower: Follower, heartbeat: Duration) -> impl Stream<Item = std::io::Result<String>> {
     let next = |mut follower: Follower| async move {
-        let event = event(follower.next().await?).inspect_err(|error| {
+        let lines = lines(follower.next().await?).inspect_err(|error| {
             tracing::error!(error = error as &dyn std::error::Error, "a live stream ends");
         });
-        Some((event.ok()?, follower))
+        Some((Some(lines.ok()?), follower))
     };
-    let retry = stream::iter([Event::retry(RETRY_MILLIS)]);
-    Box::pin(futures_util::StreamExt::chain(retry, stream::unfold(follower, next)))
+    let beat = |mut ticks: Interval| async move {
+        ticks.tick().await;
+        Some((Some(SIGN_OF_LIFE.to_owned()), ticks))
+    };
+    let end = stream::iter([None]);
+    let told = stream::iter([Some(Event::retry(RETRY_MILLIS).to_string())])
+        .chain(stream::unfold(follower, next))
+        .chain(end);
+    let beats = stream::unfold(interval_at(Instant::now() + heartbeat, heartbeat), beat);
+    stream::select(told, beats)
+        .take_while(|lines| ready(lines.is_some()))
+        .filter_map(|lines| ready(lines.map(Ok)))
 }
 
 /// A stream that has begun.
@@ -88,11 +108,12 @@ struct Begun {
 
 impl IntoResponse for Begun {
     fn into_response(self) -> Response {
-        let mut response = SSE::new(events(self.follower)).keep_alive(self.heartbeat).into_response();
-        // Whoever keeps or compresses it keeps it from the client.
-        let fresh = HeaderValue::from_static("no-store, no-transform");
-        response.headers_mut().insert(CACHE_CONTROL, fresh);
-        response
+        Response::builder()
+            .content_type("text/event-stream")
+            // Whoever keeps or compresses it keeps it from the client.
+            .header(CACHE_CONTROL, "no-store, no-transform")
+            .header("X-Accel-Buffering", "no")
+            .body(Body::from_bytes_stream(sent(self.follower, self.heartbeat)))
     }
 }
 

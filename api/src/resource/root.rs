@@ -47,7 +47,7 @@ struct Live {
 struct Ready {
     /// Always true; else the answer is an error with status 503
     ready: bool,
-    /// Names of the checks that passed
+    /// Names of the checks that were made
     checks: Vec<String>,
     /// What each of them found, such as providers that are not configured
     notes: Vec<String>,
@@ -79,21 +79,16 @@ impl Root {
     /// Whether the process can do its work now
     #[oai(path = "/health/ready", method = "get", operation_id = "getReady")]
     async fn ready(&self, state: Data<&State>) -> Answer<Ready, Health> {
-        let (ready, results) = state.readiness.run().await;
-        let named = |wanted: bool| -> Vec<String> {
-            results
-                .iter()
-                .filter(|(_, result)| result.is_ok() == wanted)
-                .map(|(name, _)| (*name).to_owned())
-                .collect()
-        };
-        if ready {
-            let notes = results
-                .iter()
-                .filter_map(|(name, result)| Some(format!("{name}: {}", result.as_ref().ok()?)));
-            Ok(Reply::new(Ready { ready, checks: named(true), notes: notes.collect() }))
-        } else {
-            Err(Problem::NotReady(named(false).join(", ")).into())
+        let report = state.health.run().await;
+        let failing: Vec<&str> = report.failing().map(|(name, _)| name).collect();
+        if !failing.is_empty() {
+            return Err(Problem::NotReady(failing.join(", ")).into());
         }
+        let notes = report.found.iter().map(|(name, found)| {
+            let (Ok(detail) | Err(detail)) = &found.result;
+            format!("{name}: {detail}")
+        });
+        let checks = report.found.keys().map(|name| (*name).to_owned()).collect();
+        Ok(Reply::new(Ready { ready: true, checks, notes: notes.collect() }))
     }
 }

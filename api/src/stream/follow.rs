@@ -14,7 +14,10 @@ use std::collections::VecDeque;
 use std::time::Duration;
 use tiris_shared::error::{Error, Result};
 use tiris_shared::ids::UserId;
+use tiris_shared::telemetry;
+use tiris_shared::trace::Trace;
 use tokio::time::{Instant, sleep, sleep_until};
+use tracing::{Instrument, Span, error_span};
 
 /// How often a stream checks that its session is alive; answers are remembered for 8 seconds, 10 are promised.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -32,6 +35,8 @@ pub(crate) enum Item {
     Start(EventId),
     /// It begins here, and the client has missed what was before.
     Reset(EventId),
+    /// Work for these traces is in what follows, or was in what was sent just before.
+    Traces(Vec<String>),
     /// Something was committed.
     Row(EventId, Box<Row>),
 }
@@ -43,6 +48,8 @@ pub(crate) struct Follower {
     token: SecretString,
     reader: Reader,
     wake: Wake,
+    /// What woke it for the pass under way.
+    traces: Vec<Trace>,
     /// Read and not sent.
     items: VecDeque<Item>,
     /// Something was committed since the last pass began.
@@ -79,6 +86,7 @@ impl Follower {
             token,
             reader,
             wake,
+            traces: Vec::new(),
             items: item.into_iter().collect(),
             // What was missed waits already.
             is_woken: begin == Begin::Resumed,
@@ -152,8 +160,14 @@ impl Follower {
         let is_first = !self.reader.is_under_way();
         if is_first {
             self.is_woken = false;
+            self.traces = self.wake.take_traces();
+            if !self.traces.is_empty() {
+                let ids = self.traces.iter().map(|trace| trace.id().to_owned()).collect();
+                self.items.push_back(Item::Traces(ids));
+            }
         }
-        match self.read().await {
+        let span = self.span();
+        match self.read().instrument(span.clone()).await {
             Ok(rows) => {
                 self.is_in_trouble = false;
                 self.looked = Instant::now();
@@ -161,6 +175,7 @@ impl Follower {
                     self.rest_until =
                         self.looked + (begun.elapsed() * PAUSE_FACTOR).clamp(PAUSE_MIN, PAUSE_MAX);
                 }
+                span.in_scope(|| tracing::debug!(rows = rows.len(), "a live stream looked"));
                 metrics::counter!("api_live_events_total")
                     .increment(u64::try_from(rows.len()).unwrap_or(u64::MAX));
                 self.items.extend(rows.into_iter().map(|(id, row)| Item::Row(id, Box::new(row))));
@@ -175,6 +190,15 @@ impl Follower {
                 false
             }
         }
+    }
+
+    /// Of one look: it goes on with the work that woke the stream.
+    fn span(&self) -> Span {
+        let trace = self.traces.first().cloned().unwrap_or_else(Trace::begin);
+        let span = error_span!("live", trace_id = trace.id(), user_id = %self.user, otel.kind = "consumer");
+        telemetry::open(&span, &trace);
+        telemetry::link(&span, self.traces.iter().skip(1).filter_map(Trace::parent));
+        span
     }
 
     async fn read(&mut self) -> Result<Vec<(EventId, Row)>> {

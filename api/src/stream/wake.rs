@@ -4,17 +4,21 @@
 //! committed.
 
 use async_nats::connection::State;
-use async_nats::{Client, Event, Subscriber};
+use async_nats::{Client, Event, Message, Subscriber};
 use futures_util::{FutureExt, StreamExt};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tiris_shared::config::NatsConfig;
 use tiris_shared::error::{Error, Result};
+use tiris_shared::health::CheckResult;
 use tiris_shared::ids::UserId;
 use tiris_shared::nats;
+use tiris_shared::trace::{self, Trace};
 
 /// Messages kept for a stream that is busy: they all say the same.
 const WAITING_MAX: usize = 8;
+/// Traces a stream remembers until it looks.
+const TRACES_MAX: usize = 16;
 /// How long subscribing may take: handing a command to the connection.
 const SUBSCRIBE_LIMIT: Duration = Duration::from_secs(1);
 
@@ -33,8 +37,12 @@ impl Wakes {
             .subscription_capacity(WAITING_MAX)
             .event_callback(|event| async move {
                 match event {
-                    Event::Connected => tracing::info!("connected to NATS"),
+                    Event::Connected => {
+                        nats::gauge_connected(true);
+                        tracing::info!("connected to NATS");
+                    }
                     Event::Disconnected => {
+                        nats::gauge_connected(false);
                         tracing::warn!("lost the connection to NATS, live streams look by themselves");
                     }
                     other => tracing::debug!(event = %other, "NATS client event"),
@@ -49,22 +57,24 @@ impl Wakes {
     /// Tells every process that something of `user` was committed.
     pub(crate) fn tell_committed(&self, user: UserId) {
         if let Some(client) = &self.client {
-            nats::tell_committed(client, user);
+            let trace = trace::current();
+            nats::tell_committed(client, user, trace.as_slice());
         }
     }
 
-    /// How streams are woken now, for readiness, which does not depend on it.
-    pub(crate) fn describe(&self) -> &'static str {
+    /// How streams are woken now.
+    pub(crate) fn check(&self) -> CheckResult {
         match &self.client {
-            None => "not configured, live streams look by themselves",
-            Some(client) if is_connected(client) => "connected",
-            Some(_) => "not connected, live streams look by themselves",
+            None => Ok("not configured, live streams look by themselves".to_owned()),
+            Some(client) if is_connected(client) => Ok("connected".to_owned()),
+            Some(_) => Err("not connected, live streams look by themselves".to_owned()),
         }
     }
 
     /// What wakes a stream of `user`.
     pub(super) fn of(&self, user: UserId) -> Wake {
-        Wake { client: self.client.clone(), user, subscription: None, connects: 0, may_have_missed: false }
+        let client = self.client.clone();
+        Wake { client, user, subscription: None, connects: 0, may_have_missed: false, traces: Vec::new() }
     }
 }
 
@@ -80,19 +90,39 @@ pub(super) struct Wake {
     /// Connections there were when it was last looked.
     connects: u64,
     may_have_missed: bool,
+    /// What messages named since the last look.
+    traces: Vec<Trace>,
 }
 
 impl Wake {
     /// Returns when something was committed, as far as messages tell.
     pub(super) async fn woken(&mut self) {
         let Some(subscription) = &mut self.subscription else { return std::future::pending().await };
-        if subscription.next().await.is_none() {
+        let Some(message) = subscription.next().await else {
             self.subscription = None;
-        }
+            return;
+        };
+        self.note(&message);
         // One look answers all that came until now.
         while let Some(subscription) = &mut self.subscription
-            && subscription.next().now_or_never().flatten().is_some()
-        {}
+            && let Some(message) = subscription.next().now_or_never().flatten()
+        {
+            self.note(&message);
+        }
+    }
+
+    fn note(&mut self, message: &Message) {
+        for trace in nats::traces_of(message.headers.as_ref()) {
+            let is_new = self.traces.iter().all(|known| known.id() != trace.id());
+            if is_new && self.traces.len() < TRACES_MAX {
+                self.traces.push(trace);
+            }
+        }
+    }
+
+    /// The traces that were named since the call before.
+    pub(super) fn take_traces(&mut self) -> Vec<Trace> {
+        std::mem::take(&mut self.traces)
     }
 
     /// Whether messages come.

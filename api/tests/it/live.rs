@@ -84,7 +84,8 @@ impl Stream {
                     Some(("event", event)) => frame.event = event.to_owned(),
                     Some(("data", data)) => frame.data = serde_json::from_str(data).expect("JSON"),
                     Some(("retry", _)) => frame.event = "retry".to_owned(),
-                    _ => frame.is_comment |= line.starts_with(':'),
+                    // A trace belongs to the event it stands before.
+                    _ => frame.is_comment |= line == ":",
                 }
             }
             if frame.event != "retry" {
@@ -223,7 +224,7 @@ async fn a_message_wakes_the_stream_and_the_events_are_what_get_answers() {
     let mut connection = connect(&world).await;
     apply_batch(&mut connection, &deposits(&user, &desk, &desk.stock, 1), 1).await.expect("booked");
     let client = async_nats::connect(nats.url()).await.expect("connected");
-    tiris_shared::nats::tell_committed(&client, user.id);
+    tiris_shared::nats::tell_committed(&client, user.id, &[]);
     let kinds: Vec<String> = stream.events(3).await.into_iter().map(|frame| frame.event).collect();
     assert_eq!(kinds, ["transaction", "trading_log", "sub_account"]);
 }

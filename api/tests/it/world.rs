@@ -213,6 +213,7 @@ pub(crate) fn http_client() -> reqwest::Client {
 pub(crate) fn settings(database_url: &str, key_file: PathBuf) -> Settings {
     let anywhere: SocketAddr = "127.0.0.1:0".parse().expect("an address");
     Settings {
+        drain_lead: std::time::Duration::ZERO,
         listen: anywhere,
         request_timeout: std::time::Duration::from_secs(15),
         cors_origins: vec!["https://tiris.ai".to_owned()],
@@ -255,6 +256,7 @@ pub(crate) fn settings(database_url: &str, key_file: PathBuf) -> Settings {
         replica: None,
         live: LiveSettings::new(None),
         service: ServiceConfig {
+            traces: None,
             environment: Environment::Dev,
             admin_listen: anywhere,
             log: LogConfig { filter: "off".to_owned(), json: true },

@@ -3,34 +3,49 @@
 //! Owns: what is in the transaction, and the search of the one event that cannot be applied. Must not know: how messages
 //! come, when letters are tried again.
 
+use super::told::Done;
+use super::traces::Traces;
 use super::transaction::{settle, within_limit};
 use super::{Lane, Step, describe, from_column, lane_column, to_column};
 use crate::blame;
-use crate::plan::{self, Counts, Plan};
+use crate::plan::{self, Counts, Fate, Plan};
 use crate::reader::Incoming;
-use sqlx::{Connection as _, PgConnection};
-use std::collections::BTreeSet;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use std::time::Instant;
 use tiris_shared::error::{Error, Result};
 use tiris_shared::store::lanes::LaneState;
 use tiris_shared::store::ledger::{self, Claims, Waiting};
 use tiris_shared::store::{bots, dead_letters, lanes};
-use uuid::Uuid;
+use tiris_shared::telemetry;
+use tiris_shared::trace;
+use tracing::{Instrument, error_span};
 
 /// What a transaction came to.
 enum Committed {
-    Batch(Counts, usize, BTreeSet<Uuid>),
+    Batch(Done),
     Moved(LaneState),
     Lost,
 }
 
 impl Lane {
+    /// Commits what is pending, or a part of it, as a part of the trace it belongs to.
     pub(super) async fn commit_pending(&mut self) -> Step {
         let taken = self.attempt.clamp(1, self.pending.len());
+        let traces = Traces::of(&self.pending[..taken]);
+        let trace = traces.batch().clone();
+        // Of the highest level, so that the id is there whatever is logged.
+        let span = error_span!("batch", trace_id = trace.id(), lane = %self.id, otel.kind = "consumer");
+        telemetry::open(&span, &trace);
+        telemetry::link(&span, traces.links());
+        trace.scope(self.commit_traced(taken, &traces).instrument(span)).await
+    }
+
+    async fn commit_traced(&mut self, taken: usize, traces: &Traces) -> Step {
         let started = Instant::now();
         let result = self.commit(taken, None).await;
         let result = match result {
             Err(error) if taken > 1 => {
+                self.count_failure();
                 // Smaller, also when it is nobody's fault: what was too much for a limit of time then fits it.
                 self.attempt = taken / 2;
                 if blame::may_be_the_event(&error) {
@@ -46,27 +61,36 @@ impl Lane {
             other => other,
         };
         match result {
-            Ok(Committed::Batch(counts, taken, users)) => {
+            Ok(Committed::Batch(done)) => {
+                let users = traces.by_user(done.users.iter().copied());
                 self.context.connection.tell_committed(&users);
-                self.advance(taken);
-                self.record(counts, taken, started);
-                self.note_forms(users).await;
-                Step::Committed(counts)
+                self.tell_done(&done, traces, started);
+                self.advance(done.fates.len());
+                self.note_forms(users.into_keys().collect()).await;
+                Step::Committed(done.counts)
             }
             Ok(Committed::Moved(state)) => {
                 self.resume_at(&state);
                 Step::Committed(Counts::default())
             }
             Ok(Committed::Lost) => Step::Lost,
-            Err(error) => Step::Waiting(describe(&error)),
+            Err(error) => {
+                self.count_failure();
+                Step::Waiting(describe(&error))
+            }
         }
+    }
+
+    fn count_failure(&self) {
+        metrics::counter!("ingest_batch_failures_total", "stream" => self.id.stream.name()).increment(1);
     }
 
     /// The first `taken` pending messages in one transaction with the cursor. With `failure` the single message is put
     /// aside as a dead letter instead of being applied.
     async fn commit(&self, taken: usize, failure: Option<&Error>) -> Result<Committed> {
         let mut connection = self.context.pool.acquire().await?;
-        let outcome = within_limit(self.transact(&mut connection, taken, failure)).await;
+        let transaction = self.transact(&mut connection, taken, failure).instrument(error_span!("commit"));
+        let outcome = within_limit(transaction).await;
         settle(connection, outcome)
     }
 
@@ -78,11 +102,11 @@ impl Lane {
     ) -> Result<Committed> {
         let messages = &self.pending[..taken];
         let Some(last) = messages.last() else {
-            return Ok(Committed::Batch(Counts::default(), 0, BTreeSet::new()));
+            return Ok(Committed::Batch(Done::default()));
         };
         let (stream, lane) = (self.id.stream.name(), lane_column(self.id));
         let plan = Plan::new(messages, self.id, self.context.bare_subjects);
-        let mut transaction = connection.begin().await?;
+        let mut transaction = connection.begin_with(AssertSqlSafe(trace::begin_statement())).await?;
         let Some(state) = lanes::lock(&mut transaction, stream, lane).await? else {
             return Ok(Committed::Lost);
         };
@@ -92,7 +116,7 @@ impl Lane {
         if from_column(state.cursor) != self.cursor {
             return Ok(Committed::Moved(state));
         }
-        let (counts, timestamp) = match failure {
+        let (counts, fates, timestamp) = match failure {
             None => self.apply(&mut transaction, &plan, messages).await?,
             Some(error) => {
                 let letter = plan::internal_letter(
@@ -102,9 +126,10 @@ impl Lane {
                     self.context.bare_subjects,
                     error,
                 );
+                let fate = Fate::Dead(letter.cause.class, letter.cause.code);
                 dead_letters::insert(&mut transaction, &[letter]).await?;
                 ledger::claim_dead(&mut transaction, &plan.entries).await?;
-                (Counts { dead: 1, ..Counts::default() }, None)
+                (Counts { dead: 1, ..Counts::default() }, vec![fate], None)
             }
         };
         let fingerprint = last.fingerprint();
@@ -118,7 +143,7 @@ impl Lane {
             ledger::assert_fresh(&mut transaction, timestamp).await?;
         }
         transaction.commit().await?;
-        Ok(Committed::Batch(counts, taken, plan.users()))
+        Ok(Committed::Batch(Done { counts, fates, users: plan.users().collect() }))
     }
 
     async fn apply(
@@ -126,7 +151,7 @@ impl Lane {
         transaction: &mut PgConnection,
         plan: &Plan,
         messages: &[Incoming],
-    ) -> Result<(Counts, Option<chrono::DateTime<chrono::Utc>>)> {
+    ) -> Result<(Counts, Vec<Fate>, Option<chrono::DateTime<chrono::Utc>>)> {
         let (stream, lane) = (self.id.stream.name(), lane_column(self.id));
         let keys = dead_letters::waiting_keys(transaction, stream, lane, plan.keys()).await?;
         let waiting = Waiting { keys, ..Waiting::default() };
@@ -135,6 +160,6 @@ impl Lane {
         bots::keep_latest(transaction, &plan.beats).await?;
         let (letters, counts) = plan.letters(messages, self.id, self.stream_created_at, &batch);
         dead_letters::insert(transaction, &letters).await?;
-        Ok((counts, Some(batch.timestamp)))
+        Ok((counts, plan.fates(messages.len(), &batch), Some(batch.timestamp)))
     }
 }

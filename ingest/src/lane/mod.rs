@@ -8,9 +8,12 @@ mod commit;
 mod forms;
 mod proof;
 mod retry;
+mod told;
+mod traces;
 mod transaction;
 
 pub(crate) use proof::restart;
+pub(crate) use tiris_shared::error::explain as describe;
 pub(crate) use transaction::{settle, within_limit};
 
 use crate::context::Context;
@@ -23,7 +26,7 @@ use forms::Forms;
 use rand::RngExt;
 use retry::Retries;
 use std::time::{Duration, Instant};
-use tiris_shared::error::{Error, Result};
+use tiris_shared::error::Result;
 use tiris_shared::store::lanes::{self, LaneState};
 use tokio_util::sync::CancellationToken;
 
@@ -57,6 +60,8 @@ pub struct Lane {
     fingerprint: Option<Vec<u8>>,
     stream_created_at: i64,
     intake: Intake,
+    /// The last message that was read.
+    read_up_to: u64,
     /// Read and not committed.
     pending: Vec<Incoming>,
     /// How many of `pending` the next transaction takes; shrinks while an unforeseen failure is searched.
@@ -84,6 +89,7 @@ impl Lane {
             fingerprint: None,
             stream_created_at: state.stream_created_at,
             intake: Intake::default(),
+            read_up_to: 0,
             pending: Vec::new(),
             attempt: usize::MAX,
             retries: Retries::default(),
@@ -195,8 +201,17 @@ impl Lane {
         }
         self.pending = self.intake.next(&self.context, self.id, self.epoch, self.cursor).await?;
         self.attempt = self.pending.len();
+        self.count_redeliveries();
         self.measure_lag(None);
         Ok(None)
+    }
+
+    fn count_redeliveries(&mut self) {
+        let again = self.pending.iter().filter(|message| message.stream_seq <= self.read_up_to).count();
+        metrics::counter!("ingest_redeliveries_total", "stream" => self.id.stream.name())
+            .increment(u64::try_from(again).unwrap_or(u64::MAX));
+        let last = self.pending.last().map_or(0, |message| message.stream_seq);
+        self.read_up_to = self.read_up_to.max(last);
     }
 
     /// Puts on the board how far the lane is behind. `done_at`: when the broker took the last message committed.
@@ -262,31 +277,15 @@ impl Lane {
     fn go_to(&mut self, state: &LaneState) {
         self.cursor = from_column(state.cursor);
         self.fingerprint.clone_from(&state.fingerprint);
+        if self.stream_created_at != state.stream_created_at {
+            // Its messages are others.
+            self.read_up_to = 0;
+        }
         self.stream_created_at = state.stream_created_at;
     }
 
     fn owns(&self, state: &LaneState) -> bool {
         state.epoch == self.epoch && state.owner == Some(self.context.owner)
-    }
-
-    fn record(&self, counts: Counts, taken: usize, started: Instant) {
-        let stream = self.id.stream.name();
-        for (outcome, count) in
-            [("applied", counts.applied), ("duplicate", counts.duplicate), ("dead", counts.dead)]
-        {
-            metrics::counter!("ingest_events_total", "stream" => stream, "outcome" => outcome)
-                .increment(count);
-        }
-        if counts.drift > 0 {
-            metrics::counter!("ingest_drift_total", "stream" => stream).increment(counts.drift);
-            tracing::warn!(lane = %self.id, drift = counts.drift, cursor = self.cursor, "bots believed other balances than the books hold, see info.drift");
-        }
-        metrics::histogram!("ingest_commit_seconds", "stream" => stream).record(started.elapsed());
-        let size = u32::try_from(taken).unwrap_or(u32::MAX);
-        metrics::histogram!("ingest_batch_size", "stream" => stream).record(f64::from(size));
-        if counts.dead > 0 {
-            tracing::warn!(lane = %self.id, dead = counts.dead, cursor = self.cursor, "events became dead letters");
-        }
     }
 }
 
@@ -302,15 +301,4 @@ fn to_column(seq: u64) -> i64 {
 /// The table's constraint keeps cursors from being negative.
 fn from_column(cursor: i64) -> u64 {
     u64::try_from(cursor).unwrap_or(0)
-}
-
-/// An error with its causes, in one line.
-pub(crate) fn describe(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

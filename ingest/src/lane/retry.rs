@@ -67,7 +67,7 @@ impl Lane {
                 // An applied letter may have been what others waited behind.
                 self.retries = Retries { under_way: true, ..Retries::default() };
                 self.backoff = BACKOFF_MIN;
-                self.context.connection.tell_committed(&retried.users);
+                self.context.connection.tell_committed_untraced(&retried.users);
                 self.record_retries(&retried);
                 Some(Step::Committed(Counts { applied: retried.applied, ..Counts::default() }))
             }

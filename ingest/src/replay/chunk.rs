@@ -82,7 +82,7 @@ impl Chunk<'_> {
             ledger::assert_fresh(&mut transaction, timestamp).await?;
         }
         transaction.commit().await?;
-        context.connection.tell_committed(&users);
+        context.connection.tell_committed_untraced(&users);
         record(total);
         Ok(Done::Committed)
     }
@@ -176,7 +176,7 @@ impl Part<'_> {
         let batch =
             ledger::apply_events(transaction, &plan.entries, Claims::Again, waiting, rand::random()).await?;
         bots::keep_latest(transaction, &plan.beats).await?;
-        users.extend(plan.users());
+        users.extend(plan.users().map(|(user, _)| user));
         users.extend(&retried.users);
         let applied = batch.applied(&plan.entries);
         dead_letters::close_applied(transaction, applied, &Actor::RangeReplay(self.job)).await?;

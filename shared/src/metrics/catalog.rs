@@ -130,7 +130,7 @@ pub const METRICS: &[Metric] = &[
     metric("tiris_users", Gauge, &["status"], Ingest, "Users of the system; every worker counts them all, so take the maximum"),
     metric("tiris_tradings", Gauge, &["type", "status"], Ingest, "Tradings of the system, by type (real, paper, backtest); take the maximum of the workers"),
     metric("tiris_bots", Gauge, &["status"], Ingest, "Components of bots by what their last heartbeat said, `silent` after five minutes without one; take the maximum of the workers"),
-    metric("ledger_transactions_total", Counter, &["direction"], Both, "Transactions this process wrote into the books"),
+    metric("ledger_transactions_total", Counter, &["direction"], Both, "Transactions this process wrote into the books; one that is rolled back with its batch counts as well"),
     metric("database_connections", Gauge, &["pool", "state"], Both, "Connections to PostgreSQL, `used` or `idle`, by pool (`primary`, `replica`)"),
     metric("database_connections_max", Gauge, &["pool"], Both, "Connections the pool may have"),
     metric("database_acquire_timeouts_total", Counter, &[], Both, "How often no connection was free for as long as it is waited for"),

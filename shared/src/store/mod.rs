@@ -4,6 +4,7 @@
 pub mod audit;
 pub mod bare_publishers;
 pub mod bots;
+pub mod census;
 pub mod dead_letters;
 pub mod idempotency;
 pub mod lanes;

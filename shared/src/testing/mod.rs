@@ -41,6 +41,7 @@ mod account;
 pub mod auditor;
 mod binaries;
 mod cluster;
+mod collector;
 mod command;
 mod database;
 mod history;
@@ -59,6 +60,7 @@ mod wait;
 
 pub use account::Account;
 pub use binaries::binary;
+pub use collector::{Collector, Span};
 pub use command::ProcessCommand;
 pub use database::{TestDatabase, sweep_databases};
 pub use history::grow_history;
@@ -75,5 +77,5 @@ pub use schemathesis::{
     SCHEMATHESIS_REQUIREMENTS, SCHEMATHESIS_REQUIREMENTS_FILE, find_schemathesis, schemathesis_dir,
 };
 pub use statements::{Scan, Statement, Statements};
-pub use tools::{PgTools, find_nats_server, find_postgres};
+pub use tools::{PgTools, find_nats_server, find_postgres, find_promtool};
 pub use wait::eventually;

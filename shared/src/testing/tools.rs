@@ -112,6 +112,18 @@ pub fn find_nats_server() -> Result<PathBuf> {
     );
 }
 
+/// Finds `promtool` on PATH or in the development folder; none where it is missing.
+#[must_use]
+pub fn find_promtool() -> Option<PathBuf> {
+    let programs = dev_dir().into_iter().map(|dir| dir.join("bin"));
+    let own = programs.flat_map(|bin| [bin.join("docker-tools/bin"), bin]);
+    path_folders()
+        .into_iter()
+        .chain(own)
+        .map(|folder| folder.join("promtool"))
+        .find(|program| program.is_file())
+}
+
 /// Reads `nats-server: v2.15.1`.
 fn nats_version(text: &str) -> Option<(u32, u32)> {
     let mut parts = text.rsplit('v').next()?.trim().split('.');

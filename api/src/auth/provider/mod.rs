@@ -12,9 +12,9 @@ use crate::outgoing::Outgoing;
 use crate::settings::ProviderSettings;
 use google::Google;
 use poem_openapi::Enum;
-use tiris_shared::admin::CheckResult;
 use tiris_shared::config::Environment;
 use tiris_shared::error::{Error, Result, SignInProblem};
+use tiris_shared::health::CheckResult;
 use tiris_shared::store::oauth::{Identity, PendingLogin};
 use wechat::Wechat;
 

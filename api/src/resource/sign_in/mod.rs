@@ -10,6 +10,7 @@ use super::{Message, Tag, User};
 use crate::auth::{Caller, anonymous, secret};
 use crate::body::JsonBody;
 use crate::envelope::{Answer, Reply};
+use crate::error::tell_domain;
 use crate::ledger::{self, Work};
 use crate::state::State;
 use arrive::ArriveWork;
@@ -71,6 +72,9 @@ impl SignIn {
     ) -> Answer<SignedIn, EndLogin> {
         let (refresh, actor, provider) = (secret::make(), anonymous(request), body.0.provider);
         let arrived = arrive(&state, body.0, secret::hash(&refresh), actor.clone()).await;
+        let outcome = arrived.as_ref().map_or_else(|error| tell_domain(error).code, |_| "signed_in");
+        metrics::counter!("api_sign_ins_total", "provider" => provider.name(), "outcome" => outcome)
+            .increment(1);
         let (user, session) = match arrived {
             Ok(arrived) => arrived,
             Err(error) => {

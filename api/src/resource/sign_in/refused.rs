@@ -9,10 +9,9 @@ use serde_json::json;
 use tiris_shared::error::{Error, Result};
 use tiris_shared::store::audit::{self, Action, Actor};
 
-/// Says in the log that somebody could not sign in, and keeps it in the audit trail while there are not too many: the
-/// limit of an address bounds what one client can make us keep, this one what all of them can.
+/// Keeps in the audit trail that somebody could not sign in, while there are not too many: the limit of an address bounds
+/// what one client can make us keep, this one what all of them can.
 pub(super) async fn keep(state: &State, actor: &Actor, provider: Provider, error: &Error) {
-    tracing::warn!(error = error as &dyn std::error::Error, "somebody could not sign in");
     if error.is_transient() || !state.refusals_kept.allows() {
         return;
     }

@@ -32,7 +32,11 @@ pub(super) async fn all(
         return Ok(());
     }
     if !rows.transactions.id.is_empty() {
+        let directions = rows.transactions.direction.clone();
         rows.transactions.insert(connection, timestamp).await?;
+        for direction in directions {
+            metrics::counter!("ledger_transactions_total", "direction" => direction).increment(1);
+        }
     }
     rows.logs.insert(connection, timestamp).await?;
     balances(connection, timestamp, rows.accounts).await?;

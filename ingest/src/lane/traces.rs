@@ -1,0 +1,119 @@
+//! The traces of a batch: whose work it goes on with.
+//!
+//! Owns: what the headers of the messages name, and how it is put together. Must not know: what the events say.
+
+use crate::reader::Incoming;
+use std::collections::{BTreeMap, BTreeSet};
+use tiris_shared::trace::{Parent, REQUEST_ID, TRACEPARENT, Trace};
+use uuid::Uuid;
+
+/// The trace of each message, and that of the batch.
+#[derive(Debug)]
+pub(super) struct Traces {
+    of: Vec<Option<Trace>>,
+    batch: Trace,
+}
+
+impl Traces {
+    pub(super) fn of(messages: &[Incoming]) -> Self {
+        let of: Vec<Option<Trace>> = messages.iter().map(trace_of).collect();
+        let mut named = of.iter().flatten();
+        let first = named.next();
+        // The work of one trace is a part of it; that of several is a trace of its own, tied to all of them.
+        let batch = match first {
+            Some(first) if named.all(|other| other.id() == first.id()) => first.clone(),
+            _ => Trace::begin(),
+        };
+        Self { of, batch }
+    }
+
+    /// The trace that the transaction is a part of.
+    pub(super) const fn batch(&self) -> &Trace {
+        &self.batch
+    }
+
+    /// That of one message.
+    pub(super) fn at(&self, message: usize) -> Option<&Trace> {
+        self.of.get(message).and_then(Option::as_ref)
+    }
+
+    /// The ids that the messages name, each once.
+    pub(super) fn ids(&self) -> Vec<&str> {
+        let all: BTreeSet<&str> = self.of.iter().flatten().map(Trace::id).collect();
+        all.into_iter().collect()
+    }
+
+    /// What other traces the batch goes on with.
+    pub(super) fn links(&self) -> impl Iterator<Item = Parent> {
+        let others = self.of.iter().flatten().filter(|trace| trace.id() != self.batch.id());
+        others.filter_map(Trace::parent)
+    }
+
+    /// For each user what his messages name, else the batch.
+    pub(super) fn by_user(&self, users: impl Iterator<Item = (Uuid, usize)>) -> BTreeMap<Uuid, Vec<Trace>> {
+        let mut by_user: BTreeMap<Uuid, Vec<Trace>> = BTreeMap::new();
+        for (user, message) in users {
+            let known = by_user.entry(user).or_default();
+            let named = self.at(message).filter(|trace| known.iter().all(|other| other.id() != trace.id()));
+            known.extend(named.map(|trace| {
+                if trace.id() == self.batch.id() { self.batch.clone() } else { trace.passed_on() }
+            }));
+        }
+        for traces in by_user.values_mut().filter(|traces| traces.is_empty()) {
+            traces.push(self.batch.clone());
+        }
+        by_user
+    }
+}
+
+/// Clients write the names of headers as they like.
+fn trace_of(message: &Incoming) -> Option<Trace> {
+    if message.headers.is_empty() {
+        return None;
+    }
+    let header = |name: &str| {
+        let named = message.headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name));
+        named.and_then(|(_, values)| values.first()).map(String::as_str)
+    };
+    Trace::of_headers(header(REQUEST_ID), header(TRACEPARENT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    const ONE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    const OTHER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    fn message(name: &str, value: &str) -> Incoming {
+        let headers = if value.is_empty() {
+            BTreeMap::new()
+        } else {
+            BTreeMap::from([(name.to_owned(), vec![value.to_owned()])])
+        };
+        Incoming { subject: String::new(), payload: Bytes::new(), headers, stream_seq: 1, broker_time: 0 }
+    }
+
+    #[test]
+    fn a_batch_of_one_trace_is_a_part_of_it_and_one_of_several_is_tied_to_all() {
+        let alone = Traces::of(&[message("Traceparent", ONE), message("", ""), message("traceparent", ONE)]);
+        assert_eq!(alone.batch().id(), &ONE[3..35]);
+        assert_eq!((alone.ids().len(), alone.links().count()), (1, 0));
+        let mixed = Traces::of(&[message("traceparent", ONE), message("traceparent", OTHER)]);
+        assert_eq!((mixed.ids().len(), mixed.links().count()), (2, 2));
+        assert!(!mixed.ids().contains(&mixed.batch().id()));
+        assert!(Traces::of(&[message("", "")]).ids().is_empty());
+    }
+
+    #[test]
+    fn a_user_is_told_his_own_traces_and_else_that_of_the_batch() {
+        let (ann, bob) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let messages = [message("traceparent", ONE), message("traceparent", OTHER), message("", "")];
+        let traces = Traces::of(&messages);
+        let told = traces.by_user([(ann, 0), (ann, 1), (ann, 0), (bob, 2)].into_iter());
+        let contexts: Vec<String> = told[&ann].iter().map(Trace::traceparent).collect();
+        assert_eq!(contexts, [ONE, OTHER], "the bot's own spans: nothing of ours is between");
+        assert_eq!(told[&bob].iter().map(Trace::id).collect::<Vec<_>>(), [traces.batch().id()]);
+    }
+}

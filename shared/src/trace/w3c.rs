@@ -1,0 +1,111 @@
+//! The trace context of W3C: `version-traceid-parentid-flags`.
+
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::str::FromStr;
+
+/// Bit of the flags that says that the trace is collected.
+const SAMPLED: u8 = 1;
+
+/// A part of a trace, as it is named to others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parent {
+    /// The trace.
+    pub trace: [u8; 16],
+    /// The part of it.
+    pub span: [u8; 8],
+    /// Whether it is collected.
+    pub sampled: bool,
+}
+
+impl FromStr for Parent {
+    type Err = &'static str;
+
+    fn from_str(header: &str) -> Result<Self, Self::Err> {
+        let wrong = "must be a W3C trace context";
+        let mut parts = header.split('-');
+        let (Some(version), Some(trace), Some(span), Some(flags)) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(wrong);
+        };
+        let [version] = bytes(version).ok_or(wrong)?;
+        let [flags] = bytes(flags).ok_or(wrong)?;
+        let (trace, span) = (bytes(trace).ok_or(wrong)?, bytes(span).ok_or(wrong)?);
+        // What later versions append is theirs; the first has nothing more.
+        let is_whole = version != 0 || parts.next().is_none();
+        if version == u8::MAX || trace == [0; 16] || span == [0; 8] || !is_whole {
+            return Err(wrong);
+        }
+        Ok(Self { trace, span, sampled: flags & SAMPLED == SAMPLED })
+    }
+}
+
+impl fmt::Display for Parent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "00-{}-{}-{:02x}", hex(&self.trace), hex(&self.span), u8::from(self.sampled))
+    }
+}
+
+/// The trace of an id of another form: the same everywhere.
+pub(super) fn trace_of(id: &str) -> [u8; 16] {
+    if let Some(trace) = bytes(id).filter(|trace| *trace != [0; 16]) {
+        return trace;
+    }
+    let mut trace = [0; 16];
+    trace.copy_from_slice(&Sha256::digest(id)[..16]);
+    trace
+}
+
+/// Lower-case, as the headers have it.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a text cannot fail.
+        write!(text, "{byte:02x}").ok();
+        text
+    })
+}
+
+/// Exactly so many bytes in lower-case hexadecimal.
+fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    if text.len() != 2 * N || !text.bytes().all(is_hex) {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_traceparent_is_honoured_only_when_it_is_valid() {
+        let id = "4bf92f3577b34da6a3ce929d0e0e4736";
+        for right in [
+            format!("00-{id}-00f067aa0ba902b7-01"),
+            format!("00-{id}-00f067aa0ba902b7-00"),
+            format!("01-{id}-00f067aa0ba902b7-01-more"),
+        ] {
+            let parent: Parent = right.parse().expect("a parent");
+            assert_eq!(parent.to_string(), format!("00{}", &right[2..55]), "{right}");
+        }
+        for wrong in [
+            String::new(),
+            id.to_owned(),
+            format!("ff-{id}-00f067aa0ba902b7-01"),
+            format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32)),
+            format!("00-{id}-{}-01", "0".repeat(16)),
+            format!("00-{}-00f067aa0ba902b7-01", id.to_uppercase()),
+            format!("00-{id}-00f067aa0ba902b7-01-more"),
+            format!("00-{id}-\u{e9}0f067aa0ba902b-01"),
+        ] {
+            assert!(wrong.parse::<Parent>().is_err(), "{wrong}");
+        }
+    }
+}
