@@ -1,11 +1,12 @@
 //! The binary itself: commands, settings, start and stop.
 
+use nix::sys::signal::Signal;
 use reqwest::StatusCode;
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
-use tiris_shared::testing::{Process, TestDatabase, free_port, scratch_dir};
+use tiris_shared::testing::{Process, TestDatabase, eventually, free_port, scratch_dir};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tiris-api");
 const START_LIMIT: Duration = Duration::from_secs(20);
@@ -85,6 +86,10 @@ async fn a_token_made_on_the_command_line_works_until_the_server_is_told_to_stop
     let traced =
         http.get(format!("{api}/v1/transactions?order_id=unlogged")).header("x-request-id", "mine-1");
     traced.bearer_auth(&token).send().await.expect("an answer");
+    for (id, path) in [("wrong-1", "/v1/transactions?limit=no"), ("gone-1", "/v1/invented")] {
+        let refused = http.get(format!("{api}{path}")).header("x-request-id", id).bearer_auth(&token);
+        refused.send().await.expect("an answer");
+    }
     let stopped = server.terminate(Duration::from_secs(20)).await.expect("stopped");
     assert!(stopped.success(), "{stopped}");
     let gone = health();
@@ -94,14 +99,60 @@ async fn a_token_made_on_the_command_line_works_until_the_server_is_told_to_stop
     );
 
     let log = std::fs::read_to_string(server.log_path()).expect("a log");
-    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
-    let traced: Vec<Value> = lines.filter(|line| line["trace_id"] == "mine-1").collect();
+    let of = |id: &str| -> Vec<Value> {
+        let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+        lines.filter(|line| line["trace_id"] == id).collect()
+    };
+    for (id, level, code) in [("wrong-1", "WARN", "INVALID_PARAMETER"), ("gone-1", "INFO", "NOT_FOUND")] {
+        let lines = of(id);
+        assert_eq!(lines.len(), 1, "one line for a request that is refused: {log}");
+        assert_eq!(
+            (&lines[0]["level"], &lines[0]["metadata"]["code"]),
+            (&level.into(), &code.into()),
+            "{log}"
+        );
+    }
+    let traced = of("mine-1");
     assert_eq!(traced.len(), 1, "one line for a request that succeeds: {log}");
     assert_eq!(traced[0]["user_id"], json["user_id"]);
     assert_eq!(traced[0]["metadata"]["path"], "/v1/transactions");
     for secret in [token.as_str(), "unlogged"] {
         assert!(!log.contains(secret), "neither tokens nor what is asked for are logged: {log}");
     }
+}
+
+#[tokio::test]
+async fn a_server_told_to_stop_says_so_while_it_still_serves() {
+    let database = TestDatabase::new().await.expect("a database");
+    let folder = scratch_dir("api").expect("a folder");
+    let (port, admin_port) = (free_port().expect("a port"), free_port().expect("a port"));
+    let mut server = Process::command(Path::new(PROGRAM))
+        .env("DATABASE_URL", database.url())
+        .env("TIRIS_JWT_KEY_FILE", folder.path().join("jwt.pem"))
+        .env("TIRIS_ENCRYPTION_FILE", folder.path().join("encryption.env"))
+        .env("TIRIS_API_LISTEN", format!("127.0.0.1:{port}"))
+        .env("TIRIS_ADMIN_LISTEN", format!("127.0.0.1:{admin_port}"))
+        // Longer than the test: whatever it sees is from before the end.
+        .env("TIRIS_DRAIN_LEAD_SECONDS", "60")
+        .spawn()
+        .expect("started");
+    let probes = [admin_port, port].map(|port| format!("http://127.0.0.1:{port}/health/ready"));
+    server.wait_until_healthy(&probes[0], START_LIMIT).await.expect("ready");
+    server.signal(Signal::SIGTERM).expect("told");
+    let http = crate::world::http_client();
+    for probe in probes {
+        eventually("no more ready", START_LIMIT, async || {
+            let answer = http.get(&probe).send().await?;
+            let (status, text) = (answer.status(), answer.text().await?);
+            anyhow::ensure!(status == StatusCode::SERVICE_UNAVAILABLE && text.contains("shutdown"), "{text}");
+            Ok(())
+        })
+        .await
+        .expect("it says so");
+    }
+    let answer = http.get(format!("http://127.0.0.1:{port}/")).send().await.expect("an answer");
+    assert_eq!(answer.status(), StatusCode::OK, "whoever comes yet is answered");
+    server.kill().await.expect("killed");
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod identity;
 mod journey;
 mod lanes;
 mod maintenance;
+mod observe;
 mod poison;
 mod process;
 mod purge;

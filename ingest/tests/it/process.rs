@@ -65,6 +65,12 @@ impl Worker {
         .await
     }
 
+    /// All metrics.
+    pub(crate) async fn metrics_now(&self) -> Result<String> {
+        let client = reqwest::Client::builder().no_proxy().build()?;
+        Ok(client.get(&self.metrics).send().await?.text().await?)
+    }
+
     pub(crate) async fn ready(&mut self) -> Result<()> {
         self.process.wait_until_healthy(&self.admin, WAIT).await
     }

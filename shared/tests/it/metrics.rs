@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use tiris_shared::metrics::catalog::{METRICS, table};
+use tiris_shared::telemetry::TABLES;
+use tiris_shared::testing::TestDatabase;
 
 const BEGIN: &str = "<!-- metrics: begin -->\n";
 const END: &str = "<!-- metrics: end -->";
@@ -35,6 +37,29 @@ fn sources() -> Vec<String> {
         }
     }
     sources
+}
+
+#[test]
+fn every_metric_of_the_list_is_recorded() {
+    let sources = sources();
+    // Those of the process come from a library.
+    for metric in METRICS.iter().filter(|metric| !metric.name.starts_with("process_")) {
+        let literal = format!("\"{}\"", metric.name);
+        assert!(sources.iter().any(|source| source.contains(&literal)), "{} has no value", metric.name);
+    }
+}
+
+#[tokio::test]
+async fn statements_are_named_by_the_tables_of_the_schema() {
+    let database = TestDatabase::new().await.expect("a database");
+    let tables: Vec<String> = sqlx::query_scalar(
+        "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace \
+         AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY relname::text COLLATE \"C\"",
+    )
+    .fetch_all(database.pool())
+    .await
+    .expect("tables");
+    assert_eq!(tables, TABLES);
 }
 
 #[test]
