@@ -56,7 +56,10 @@ fn start(service: &'static str, log: &LogConfig, provider: Option<&SdkTracerProv
         let ours = filter_fn(|metadata| metadata.is_span() && metadata.target().starts_with("tiris"));
         otlp::layer(provider).with_filter(ours)
     });
-    let statements = Targets::new().with_target(statements::TARGET, tracing::Level::DEBUG);
+    // A layer sees the spans that its own filter lets through, and ours are what statements belong to.
+    let statements = Targets::new()
+        .with_target(statements::TARGET, tracing::Level::DEBUG)
+        .with_target("tiris", tracing::Level::ERROR);
     let json = log.json.then_some(JsonLines { service, out: std::io::stderr });
     let text = (!log.json)
         .then(|| tracing_subscriber::fmt::layer().compact().with_target(false).with_writer(std::io::stderr));

@@ -103,7 +103,7 @@ async fn a_token_made_on_the_command_line_works_until_the_server_is_told_to_stop
         let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
         lines.filter(|line| line["trace_id"] == id).collect()
     };
-    for (id, level, code) in [("wrong-1", "WARN", "INVALID_PARAMETER"), ("gone-1", "INFO", "NOT_FOUND")] {
+    for (id, level, code) in [("wrong-1", "WARN", "INVALID_VALUE"), ("gone-1", "INFO", "NOT_FOUND")] {
         let lines = of(id);
         assert_eq!(lines.len(), 1, "one line for a request that is refused: {log}");
         assert_eq!(

@@ -56,6 +56,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Statements {
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        if event.metadata().target() != TARGET {
+            return;
+        }
         let mut told = Told::default();
         event.record(&mut told);
         let text = if told.text.is_empty() { &told.summary } else { &told.text };
