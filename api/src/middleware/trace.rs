@@ -65,7 +65,9 @@ fn tell(method: &Method, path: &str, response: &Response, took: Duration) {
         Problem::Domain(Error::SignIn { why, .. }) => Some(why.as_str()),
         _ => None,
     });
-    if status.is_server_error() {
+    // That a probe finds the process not ready is no failure of the probe.
+    let is_probe = failure.is_some_and(|failure| matches!(*failure.problem, Problem::NotReady(_)));
+    if status.is_server_error() && !is_probe {
         let error = failure.map(|failure| &*failure.problem as &dyn std::error::Error);
         tracing::error!(%method, path, status = number, micros, code, error, "the request failed");
     } else if is_worth_a_look(status) {

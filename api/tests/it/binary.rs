@@ -213,6 +213,8 @@ fn all_mistakes_in_the_settings_are_told_at_once() {
         ("TIRIS_API_LISTEN", "nowhere"),
         ("TIRIS_ADMIN_LISTEN", "nowhere"),
         ("TIRIS_REQUEST_SECONDS", "0"),
+        ("TIRIS_DRAIN_LEAD_SECONDS", "61"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "nowhere"),
         ("TIRIS_CORS_ORIGINS", "tiris.ai"),
         ("TIRIS_BINANCE_URL", "http://insecure.example.com"),
         ("TIRIS_EXCHANGE_SECONDS", "0"),

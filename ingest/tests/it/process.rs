@@ -203,6 +203,7 @@ async fn every_mistake_in_the_settings_of_the_worker_is_told_at_once_by_its_name
         ("TIRIS_LOG", "loud=very=much"),
         ("TIRIS_LOG_FORMAT", "xml"),
         ("TIRIS_SHUTDOWN_SECONDS", "0"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "nowhere"),
         ("TIRIS_LANES", "257"),
         ("TIRIS_BARE_SUBJECTS", "perhaps"),
         ("TIRIS_BATCH_EVENTS", "0"),
