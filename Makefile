@@ -45,10 +45,16 @@ clean-data: | $(DEV) ## Stop what runs and forget all data
 tools: | $(DEV) ## Install PostgreSQL and nats-server when they are missing; LOGIN=1: the OpenID provider too
 	@$(DEV) tools $(LOGIN_FLAG)
 
+# What a history that is native partitions could change; tried beside TimescaleDB, where that is there.
+NATIVE_TESTS := append_only history ledger live maintenance migrate past_balances performance purge statements \
+	trading_logs verify
+
 # TIRIS_OPENID=required makes the tests fail that are skipped where the OpenID provider cannot be installed.
 test: build ## Run the whole test suite
 	@$(DEV) tools --tests
 	@cargo test --workspace $(FLAGS)
+	@if [ "$$($(DEV) has-timescale)" = yes ]; then \
+		TIRIS_TIMESCALE=off cargo test --workspace $(FLAGS) --test it -- $(NATIVE_TESTS); fi
 
 # CHAOS_SECONDS, CHAOS_SEED, CHAOS_EVENTS and further variables: tiris-chaos --help tells.
 chaos: build tools ## Kill, stop and cut everything under load, then compare the books

@@ -2,7 +2,8 @@
 //!
 //! Owns: names, defaults and words of every option. Must not know: how a command is done.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tiris_migrations::HistoryKind;
 
 /// Applies, reverts and checks the database schema of Tiris Backend.
 #[derive(Parser)]
@@ -68,6 +69,37 @@ pub(crate) enum Command {
     /// Signs everybody out, forgets logins under way, marks open dead letters for publishing, and raises the epoch of
     /// every lane so that no worker from before the restore can write.
     AfterRestore,
+    /// Shows whether the history is native partitions or hypertables of TimescaleDB, or moves it to the other form.
+    ///
+    /// A move copies all transactions and logs in one transaction and keeps services waiting meanwhile: stop them first.
+    /// Use it when the server got TimescaleDB after the database was made, or before a move to a server without it.
+    History(History),
+}
+
+/// What form the history gets.
+#[derive(Args)]
+pub(crate) struct History {
+    /// The form to move it to; without it nothing is changed
+    #[arg(long, value_name = "FORM")]
+    pub(crate) to: Option<Form>,
+}
+
+/// A form of the history.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Form {
+    /// Monthly range partitions.
+    Native,
+    /// Hypertables of TimescaleDB.
+    Timescale,
+}
+
+impl From<Form> for HistoryKind {
+    fn from(form: Form) -> Self {
+        match form {
+            Form::Native => Self::Native,
+            Form::Timescale => Self::Timescale,
+        }
+    }
 }
 
 /// How far down.

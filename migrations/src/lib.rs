@@ -9,6 +9,7 @@
 mod after_restore;
 mod connect;
 mod explain;
+mod history;
 mod lock;
 mod migrator;
 mod run;
@@ -17,6 +18,7 @@ mod verify;
 pub use after_restore::{Restored, after_restore};
 pub use connect::{describe, wait_until_ready};
 pub use explain::{hint, words};
+pub use history::{HistoryKind, convert_history, history};
 pub use migrator::{LATEST, Migrator, fingerprint};
 pub use run::{MigrationState, down, status, up};
 pub use verify::report::{Kind, Report, Tally};

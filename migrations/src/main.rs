@@ -6,7 +6,7 @@ mod cli;
 
 use anyhow::{Result, bail};
 use clap::Parser;
-use cli::{Cli, Command, Down};
+use cli::{Cli, Command, Down, History};
 use indicatif::{ProgressBar, ProgressStyle};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use std::io::{IsTerminal, stderr};
@@ -71,6 +71,7 @@ async fn run(Cli { command, database }: Cli) -> Result<ExitCode> {
         Command::Status => show_status(url).await?,
         Command::Verify => return verify(url).await,
         Command::AfterRestore => after_restore(url).await?,
+        Command::History(wanted) => history(url, wanted).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -119,6 +120,17 @@ async fn verify(url: &str) -> Result<ExitCode> {
     let report = outcome?;
     print!("{report}");
     Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn history(url: &str, History { to }: History) -> Result<()> {
+    if let Some(form) = to {
+        let was_another = tiris_migrations::convert_history(url, form.into()).await?;
+        println!("{}", if was_another { "moved the history" } else { "nothing to do" });
+    }
+    let (kind, refusal) = tiris_migrations::history(url).await?;
+    println!("history      {kind}");
+    println!("TimescaleDB  {}", refusal.as_deref().unwrap_or("can be used"));
+    Ok(())
 }
 
 async fn after_restore(url: &str) -> Result<()> {

@@ -81,10 +81,11 @@ pub(crate) async fn empty() -> TestDatabase {
     TestDatabase::empty().await.expect("a database")
 }
 
-/// One value of a query.
+/// One value of a query, by a connection of its own: one from before a migration would not survive the end of an extension.
 pub(crate) async fn value<T>(database: &TestDatabase, sql: &'static str) -> T
 where
     T: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + Unpin,
 {
-    sqlx::query_scalar(sql).fetch_one(database.pool()).await.expect(sql)
+    let mut connection = PgConnection::connect(database.url()).await.expect("a connection");
+    sqlx::query_scalar(sql).fetch_one(&mut connection).await.expect(sql)
 }

@@ -131,3 +131,31 @@ async fn production_reaches_a_database_elsewhere_only_when_it_proves_who_it_is()
         assert!(!both(&in_dev).contains("in production"), "{}", both(&in_dev));
     }
 }
+
+#[tokio::test]
+async fn the_form_of_the_history_is_told_and_changed_from_the_command_line() {
+    let database = filled().await;
+    let (url, form) = (database.url(), database.history_kind().await.expect("a form"));
+    let told = migrate(url, &["history"]).await;
+    assert!(
+        told.status.success() && both(&told).contains(&format!("history      {form}")),
+        "{}",
+        both(&told)
+    );
+    let moved = migrate(url, &["history", "--to", "native"]).await;
+    assert!(moved.status.success() && both(&moved).contains("history      native"), "{}", both(&moved));
+    let again = migrate(url, &["history", "--to", "native"]).await;
+    assert!(again.status.success() && both(&again).contains("nothing to do"), "{}", both(&again));
+    let back = migrate(url, &["history", "--to", &form]).await;
+    assert!(
+        back.status.success() && both(&back).contains(&format!("history      {form}")),
+        "{}",
+        both(&back)
+    );
+    if form == "native" {
+        let refused = migrate(url, &["history", "--to", "timescale"]).await;
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(both(&refused).contains("TimescaleDB cannot be used"), "{}", both(&refused));
+    }
+    assert_eq!(migrate(url, &["history", "--to", "elsewhere"]).await.status.code(), Some(2));
+}

@@ -5,6 +5,7 @@ mod append_only;
 mod book;
 mod cli;
 mod entities;
+mod history;
 mod migrate;
 mod partitions;
 mod verify;

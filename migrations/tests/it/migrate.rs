@@ -4,15 +4,20 @@ use crate::book::{self, empty, filled, value};
 use tiris_migrations::{LATEST, down, status, up};
 use tiris_shared::testing::TestDatabase;
 
-/// Everything the schema consists of, as one text.
-const SCHEMA: &str = "
-    SELECT string_agg(line, E'\\n' ORDER BY line) FROM (
+/// Everything the schema consists of, as one text, without the numbers TimescaleDB counts its chunks with.
+pub(crate) const SCHEMA: &str = "
+    SELECT string_agg(regexp_replace(line, '_[0-9]+_[0-9]+_chunk', '_chunk', 'g'), E'\\n'
+        ORDER BY regexp_replace(line, '_[0-9]+_[0-9]+_chunk', '_chunk', 'g')) FROM (
         SELECT format('%s.%s %s %s %s', table_name, column_name, udt_name, is_nullable, column_default)
         FROM information_schema.columns WHERE table_schema = 'public'
         UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
         UNION ALL SELECT conrelid::regclass || ' ' || pg_get_constraintdef(oid) FROM pg_constraint
         UNION ALL SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
         UNION ALL SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+            AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = oid AND deptype = 'e')
+        UNION ALL SELECT format('%s %s', relname, regexp_replace(pg_get_viewdef(oid), '[0-9]+', 'n', 'g')) FROM pg_class
+            WHERE relkind = 'v' AND relnamespace = 'public'::regnamespace
+        UNION ALL SELECT extname FROM pg_extension
         UNION ALL SELECT name FROM exchange_bindings WHERE kind = 'public'
     ) AS lines (line)";
 
@@ -83,6 +88,18 @@ async fn a_filled_database_goes_down_and_up_again() {
 async fn every_step_down_of_a_filled_database_can_be_taken_up_again() {
     let database = filled().await;
     let all = u32::try_from(status(database.url()).await.expect("status").len()).expect("few");
+    let step = async |steps: u32| {
+        let schemas = (value::<String>(&database, SCHEMA).await, down(database.url(), Some(steps)).await);
+        assert_eq!(schemas.1.expect("down").len(), steps as usize);
+        schemas.0
+    };
+    // The newest step, from the schema that it began with.
+    let newest = step(1).await;
+    let older: String = value(&database, SCHEMA).await;
+    up(database.url()).await.expect("up");
+    assert_eq!(step(1).await, newest);
+    assert_eq!(value::<String>(&database, SCHEMA).await, older);
+    up(database.url()).await.expect("up");
     for steps in 1..=all {
         let before: String = value(&database, SCHEMA).await;
         assert_eq!(down(database.url(), Some(steps)).await.expect("down").len(), steps as usize);

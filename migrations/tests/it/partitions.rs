@@ -1,11 +1,11 @@
-//! Monthly partitions.
+//! Native monthly partitions.
 
 use crate::book::{run, value};
 use tiris_shared::testing::TestDatabase;
 
 #[tokio::test]
 async fn partitions_reach_from_this_month_three_months_ahead_and_are_made_once() {
-    let database = TestDatabase::new().await.expect("a database");
+    let database = TestDatabase::native().await.expect("a database");
     let count = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'transactions'::regclass";
     let before: i64 = value(&database, count).await;
     assert!(before >= 4, "{before}");
@@ -21,7 +21,7 @@ async fn partitions_reach_from_this_month_three_months_ahead_and_are_made_once()
 
 #[tokio::test]
 async fn months_begin_at_midnight_utc_whatever_the_session_thinks() {
-    let database = TestDatabase::new().await.expect("a database");
+    let database = TestDatabase::native().await.expect("a database");
     let sql = "SET timezone = 'Pacific/Auckland'; SELECT ensure_partitions('2020-12-31T12:00Z', 0)";
     run(database.url(), sql, false).await.expect("made");
     let first: String = value(
@@ -43,7 +43,7 @@ async fn months_begin_at_midnight_utc_whatever_the_session_thinks() {
 
 #[tokio::test]
 async fn making_partitions_does_not_wait_for_readers_and_writers() {
-    let database = TestDatabase::new().await.expect("a database");
+    let database = TestDatabase::native().await.expect("a database");
     let mut busy = database.pool().begin().await.expect("begin");
     sqlx::query("LOCK TABLE transactions IN ROW EXCLUSIVE MODE").execute(&mut *busy).await.expect("lock");
     let sql = "SET lock_timeout = '2s'; SELECT ensure_partitions(now(), 9)";

@@ -182,59 +182,64 @@ async fn a_history_longer_than_a_block_is_followed_to_its_end() {
     );
 }
 
-/// A filled database whose rows are from two months ago.
-async fn filled_two_months_ago() -> TestDatabase {
-    let database = TestDatabase::new().await.expect("a database");
-    run(database.url(), "SELECT ensure_partitions(now() - interval '2 months', 3)", false)
-        .await
-        .expect("partitions");
-    book::fill(database.url(), "now() - interval '2 months'").await;
-    database
+/// Filled databases whose rows are from two months ago, one for each form of the history.
+async fn filled_two_months_ago() -> Vec<TestDatabase> {
+    let databases = TestDatabase::of_each_kind().await.expect("databases");
+    for database in &databases {
+        run(database.url(), "SELECT ensure_partitions(now() - interval '3 months', 3)", false)
+            .await
+            .expect("partitions");
+        book::fill(database.url(), "now() - interval '2 months'").await;
+    }
+    databases
 }
 
-/// Drops the partition of two months ago as retention does.
-async fn drop_oldest(database: &TestDatabase, table: &str) {
-    let sql = format!(
-        "DO $$ BEGIN EXECUTE 'DROP TABLE ' || (
-             SELECT min(inhrelid::regclass::text) FROM pg_inherits WHERE inhparent = '{table}'::regclass); END $$"
-    );
+/// Drops what is older than a month as retention does.
+async fn drop_old(database: &TestDatabase, table: &str) {
+    let sql = format!("SELECT drop_partitions('{table}', now() - interval '1 month')");
     run(database.url(), &sql, false).await.expect("dropped");
 }
 
 #[tokio::test]
 async fn logs_that_retention_dropped_are_no_violation() {
-    let database = filled_two_months_ago().await;
-    drop_oldest(&database, "trading_logs").await;
-    let report = check(&database).await;
-    assert_eq!((report.is_clean(), report.transactions, report.trading_logs), (true, 4, 0), "{report}");
+    for database in filled_two_months_ago().await {
+        drop_old(&database, "trading_logs").await;
+        let report = check(&database).await;
+        assert_eq!((report.is_clean(), report.transactions, report.trading_logs), (true, 4, 0), "{report}");
+    }
 }
 
 #[tokio::test]
-async fn logs_missing_from_a_partition_that_exists_are_a_violation() {
-    let database = filled_two_months_ago().await;
-    run(database.url(), "DELETE FROM trading_logs", false).await.expect("deleted");
-    let report = check(&database).await;
-    assert_eq!(report.violations[&Kind::MissingLog].count, 4, "{report}");
+async fn logs_missing_from_a_time_that_was_not_dropped_are_a_violation() {
+    for database in filled_two_months_ago().await {
+        run(database.url(), "SELECT drop_partitions('trading_logs', now() - interval '75 days')", false)
+            .await
+            .expect("dropped");
+        run(database.url(), "DELETE FROM trading_logs", false).await.expect("deleted");
+        let report = check(&database).await;
+        assert_eq!(report.violations[&Kind::MissingLog].count, 4, "{report}");
+    }
 }
 
 #[tokio::test]
 async fn postings_that_retention_dropped_are_no_violation() {
-    let database = filled_two_months_ago().await;
-    drop_oldest(&database, "transactions").await;
-    let report = check(&database).await;
-    assert_eq!((report.is_clean(), report.transactions, report.trading_logs), (true, 0, 4), "{report}");
-    let sql =
-        "INSERT INTO transactions (id, timestamp, user_id, trading_id, sub_account_id, event_time, direction,
-            reason, amount, closing_balance, sequence, trading_log_id)
-        VALUES (id(9), now(), id(1), id(11), id(112), now(), 'credit', 'deposit', 1, 60.5, 3, id(9)),
-               (id(8), now(), id(1), id(11), id(112), now(), 'credit', 'deposit', 1, 61.6, 4, id(9));
-        INSERT INTO trading_logs (id, timestamp, user_id, trading_id, postings, event_time, type, source)
-        VALUES (id(9), now(), id(1), id(11), 2, now(), 'deposit', 'manual');
-        UPDATE sub_accounts SET balance = 61.6, sequence = 4 WHERE id = id(112)";
-    run(database.url(), sql, false).await.expect("written");
-    let report = check(&database).await;
-    let found: Vec<Kind> = report.violations.keys().copied().collect();
-    assert_eq!(found, [Kind::ClosingBalance], "what is left is followed all the same\n{report}");
+    for database in filled_two_months_ago().await {
+        drop_old(&database, "transactions").await;
+        let report = check(&database).await;
+        assert_eq!((report.is_clean(), report.transactions, report.trading_logs), (true, 0, 4), "{report}");
+        let sql =
+            "INSERT INTO transactions (id, timestamp, user_id, trading_id, sub_account_id, event_time, direction,
+                reason, amount, closing_balance, sequence, trading_log_id)
+            VALUES (id(9), now(), id(1), id(11), id(112), now(), 'credit', 'deposit', 1, 60.5, 3, id(9)),
+                   (id(8), now(), id(1), id(11), id(112), now(), 'credit', 'deposit', 1, 61.6, 4, id(9));
+            INSERT INTO trading_logs (id, timestamp, user_id, trading_id, postings, event_time, type, source)
+            VALUES (id(9), now(), id(1), id(11), 2, now(), 'deposit', 'manual');
+            UPDATE sub_accounts SET balance = 61.6, sequence = 4 WHERE id = id(112)";
+        run(database.url(), sql, false).await.expect("written");
+        let report = check(&database).await;
+        let found: Vec<Kind> = report.violations.keys().copied().collect();
+        assert_eq!(found, [Kind::ClosingBalance], "what is left is followed all the same\n{report}");
+    }
 }
 
 #[tokio::test]

@@ -48,6 +48,7 @@ mod history;
 mod leash;
 mod nats;
 mod openid_provider;
+mod partitions;
 mod place;
 mod port;
 mod postgres;
@@ -55,6 +56,7 @@ mod process;
 mod schemathesis;
 mod shared_server;
 mod statements;
+mod timescale;
 mod tools;
 mod wait;
 
@@ -69,6 +71,7 @@ pub use nats::{NatsServer, NatsSettings};
 pub use openid_provider::{
     OPENID_PROVIDER_FILES, OpenIdProvider, OpenIdSettings, find_openid_provider, openid_provider_dir,
 };
+pub use partitions::{Partition, partitions};
 pub use place::{dev_dir, scratch_dir, workspace_root};
 pub use port::{free_port, free_port_or};
 pub use postgres::{PgServer, PgSettings, PgStop};
@@ -77,5 +80,6 @@ pub use schemathesis::{
     SCHEMATHESIS_REQUIREMENTS, SCHEMATHESIS_REQUIREMENTS_FILE, find_schemathesis, schemathesis_dir,
 };
 pub use statements::{Scan, Statement, Statements};
+pub use timescale::has_timescale;
 pub use tools::{PgTools, find_nats_server, find_postgres, find_promtool};
 pub use wait::eventually;

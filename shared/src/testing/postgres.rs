@@ -7,6 +7,7 @@ use super::cluster::{self, MISLEADING, make_cluster, prepare_dir};
 use super::place::scratch_dir;
 use super::port::on_free_port;
 use super::process::Process;
+use super::timescale;
 use super::tools::{PgTools, find_postgres};
 use anyhow::{Result, ensure};
 use nix::sys::signal::Signal;
@@ -31,13 +32,15 @@ pub struct PgSettings {
     pub durable: bool,
     /// How many connections it takes at once.
     pub max_connections: u16,
+    /// Whether the jobs of TimescaleDB run, where the server has it.
+    pub jobs: bool,
     /// Further settings, as `name=value`.
     pub more: Vec<String>,
 }
 
 impl Default for PgSettings {
     fn default() -> Self {
-        Self { port: None, durable: true, max_connections: 300, more: Vec::new() }
+        Self { port: None, durable: true, max_connections: 300, jobs: false, more: Vec::new() }
     }
 }
 
@@ -170,7 +173,7 @@ impl PgServer {
             .show_log(false)
             .arg("-D")
             .arg(self.data_dir())
-            .args(self.options(port))
+            .args(self.options(port)?)
             .env("LC_ALL", "C");
         for name in MISLEADING {
             command = command.env_remove(name);
@@ -194,7 +197,7 @@ impl PgServer {
             .await
     }
 
-    fn options(&self, port: u16) -> Vec<String> {
+    fn options(&self, port: u16) -> Result<Vec<String>> {
         let mut settings = vec![
             format!("port={port}"),
             format!("max_connections={}", self.settings.max_connections),
@@ -208,8 +211,11 @@ impl PgServer {
         if !self.settings.durable {
             settings.extend(["fsync=off", "full_page_writes=off"].map(String::from));
         }
+        if timescale::is_used_by(&self.tools)? {
+            settings.extend(timescale::settings(self.settings.jobs));
+        }
         settings.extend(self.settings.more.iter().cloned());
-        settings.into_iter().flat_map(|setting| ["-c".to_owned(), setting]).collect()
+        Ok(settings.into_iter().flat_map(|setting| ["-c".to_owned(), setting]).collect())
     }
 }
 

@@ -10,8 +10,10 @@
 //! `ready`; the watchdog first takes `ready` away, then looks for users, and puts it back when it sees one. So at
 //! least one of the two sees the other.
 
-use super::place::{base_dir, make_dir};
+use super::place::{base_dir, make_dir, short_hash};
 use super::postgres::{PgServer, PgSettings};
+use super::timescale;
+use super::tools::find_postgres;
 use super::wait::eventually;
 use anyhow::{Context, Result, ensure};
 use nix::errno::Errno;
@@ -88,12 +90,29 @@ impl SharedServer {
         let lock =
             OpenOptions::new().create(true).truncate(false).write(true).open(base.join("start.lock"))?;
         let _lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await??;
+        let prefix = own_prefix()?;
         for dir in servers(&base)? {
-            if let Some(server) = join_or_clear(&dir).await? {
+            if !dir.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix)) {
+                clear_orphan(&dir);
+            } else if let Some(server) = join_or_clear(&dir).await? {
                 return Ok(server);
             }
         }
-        start(&base).await
+        start(&base, &prefix).await
+    }
+}
+
+/// Servers of other programs, or with and without TimescaleDB, live side by side.
+fn own_prefix() -> Result<String> {
+    let tools = find_postgres(None)?;
+    let kind = (timescale::is_used_by(&tools)?, &tools.bin);
+    Ok(format!("{SERVER_PREFIX}{}-", short_hash(&kind)))
+}
+
+/// Removes the folder of somebody else's server when nobody watches over it.
+fn clear_orphan(dir: &Path) {
+    if let Ok(Joined::Orphan) = try_join(dir) {
+        fs::remove_dir_all(dir).ok();
     }
 }
 
@@ -142,8 +161,8 @@ fn try_join(dir: &Path) -> Result<Joined> {
     Ok(Joined::Yes(SharedServer { port, _pipe: pipe }))
 }
 
-async fn start(base: &Path) -> Result<SharedServer> {
-    let dir = base.join(format!("{SERVER_PREFIX}{}", uuid::Uuid::new_v4().simple()));
+async fn start(base: &Path, prefix: &str) -> Result<SharedServer> {
+    let dir = base.join(format!("{prefix}{}", uuid::Uuid::new_v4().simple()));
     make_dir(&dir)?;
     let path = dir.join(PIPE);
     mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).context("cannot make a pipe")?;

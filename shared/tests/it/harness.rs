@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tiris_shared::testing::{
-    NatsServer, PgServer, PgStop, Process, TestDatabase, binary, eventually, free_port, free_port_or,
-    scratch_dir,
+    NatsServer, PgServer, PgSettings, PgStop, Process, TestDatabase, binary, eventually, free_port,
+    free_port_or, has_timescale, scratch_dir,
 };
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -143,6 +143,30 @@ async fn a_postgres_server_speaks_utf8_and_utc_and_keeps_every_commit_when_asked
             .await
             .unwrap();
         assert_eq!(value, expected, "{setting}");
+    }
+}
+
+#[tokio::test]
+async fn a_postgres_server_has_timescaledb_where_it_can_and_its_jobs_only_when_told_to() {
+    let expected = if has_timescale().unwrap() { "timescaledb" } else { "" };
+    for jobs in [false, true] {
+        let scratch = scratch_dir("jobs").unwrap();
+        let settings = PgSettings { durable: false, jobs, ..PgSettings::default() };
+        let server = PgServer::start(scratch.path(), settings).await.unwrap();
+        let mut connection = PgConnection::connect(&server.url("postgres")).await.unwrap();
+        let (preloaded, workers, telemetry): (String, Option<String>, Option<String>) = sqlx::query_as(
+            "SELECT current_setting('shared_preload_libraries'), \
+                 current_setting('timescaledb.max_background_workers', true), \
+                 current_setting('timescaledb.telemetry_level', true)",
+        )
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+        assert_eq!(preloaded, expected);
+        if !expected.is_empty() {
+            assert_eq!(workers.is_some_and(|workers| workers != "0"), jobs);
+            assert_eq!(telemetry.as_deref(), Some("off"));
+        }
     }
 }
 

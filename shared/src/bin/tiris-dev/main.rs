@@ -31,12 +31,14 @@ use clap::{Args, Parser, Subcommand};
 use install::Extra;
 use sign_in::SignIn;
 use std::process::ExitCode;
+use tiris_shared::testing::has_timescale;
 
 /// The private development stack of Tiris Backend: PostgreSQL, NATS, both binaries and a demo bot
 ///
 /// Everything lies in the folder `.tiris` of the workspace; TIRIS_DEV_DIR moves it. Servers listen on 127.0.0.1
 /// only, and no service of the system is touched. TIRIS_PG_BIN (a folder with `postgres` and `initdb`) and
-/// TIRIS_NATS_SERVER (a program) choose the servers by hand.
+/// TIRIS_NATS_SERVER (a program) choose the servers by hand. PostgreSQL gets TimescaleDB where its files are beside it,
+/// unless TIRIS_TIMESCALE is `off`.
 #[derive(Parser)]
 #[command(name = "tiris-dev", version)]
 struct Cli {
@@ -74,6 +76,8 @@ enum Command {
         #[arg(long, conflicts_with_all = ["login", "tests", "fuzz", "document"])]
         docker: bool,
     },
+    /// Say whether the private PostgreSQL gets TimescaleDB: `yes` or `no`
+    HasTimescale,
     /// What `up` starts in the background
     #[command(hide = true)]
     Supervise(Login),
@@ -106,6 +110,7 @@ async fn main() -> ExitCode {
         Command::Tools { document: true, .. } => install::document_tools(),
         Command::Tools { docker: true, .. } => install::docker_tools(),
         Command::Tools { .. } => install::run(Extra::Nothing),
+        Command::HasTimescale => has_timescale().map(|has_it| say!("{}", if has_it { "yes" } else { "no" })),
         Command::Supervise(login) => background::supervise(login.into()).await,
     };
     match outcome {

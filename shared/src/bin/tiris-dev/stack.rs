@@ -85,7 +85,8 @@ impl Stack {
     async fn start_part(&mut self, part: Part) -> Result<()> {
         match part {
             Part::Postgres => {
-                let settings = PgSettings { port: Some(self.ports.postgres), ..PgSettings::default() };
+                let settings =
+                    PgSettings { port: Some(self.ports.postgres), jobs: true, ..PgSettings::default() };
                 self.postgres = Some(PgServer::start(&self.folder.postgres()?, settings).await?);
                 say!("  PostgreSQL     127.0.0.1:{}", self.ports.postgres);
             }

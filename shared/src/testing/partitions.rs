@@ -1,0 +1,47 @@
+//! The partitions of the history tables of a database, be they monthly ones or chunks of TimescaleDB.
+//!
+//! Owns: which relation holds which time of which table. Must not know: what is asked of them.
+
+use sqlx::PgPool;
+use sqlx::types::chrono::{DateTime, Utc};
+use std::collections::HashMap;
+
+/// One partition, or what it became when it was compressed.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Partition {
+    /// The table it is a part of.
+    pub history: String,
+    /// Its first moment.
+    pub from: DateTime<Utc>,
+    /// The first moment after it.
+    pub until: DateTime<Utc>,
+}
+
+const NATIVE: &str = "
+    SELECT c.relname::text AS name, p.relname::text AS history, bounds[1]::timestamptz AS from,
+        bounds[2]::timestamptz AS until
+    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_class p ON p.oid = i.inhparent,
+        regexp_match(pg_get_expr(c.relpartbound, c.oid), '\\(''(.*)''\\) TO \\(''(.*)''\\)') bounds
+    WHERE p.relname IN ('transactions', 'trading_logs', 'audit_logs') AND c.relkind = 'r'";
+
+const TIMESCALE: &str = "
+    SELECT name::text, i.hypertable_name::text AS history, i.range_start AS from, i.range_end AS until
+    FROM timescaledb_information.chunks i
+        JOIN _timescaledb_catalog.chunk c ON c.table_name = i.chunk_name
+        LEFT JOIN _timescaledb_catalog.chunk d ON d.id = c.compressed_chunk_id,
+        LATERAL (VALUES (c.table_name), (d.table_name)) names (name)
+    WHERE i.hypertable_name IN ('transactions', 'trading_logs', 'audit_logs') AND name IS NOT NULL";
+
+/// All of them, by the name a plan knows them by.
+pub async fn partitions(pool: &PgPool) -> anyhow::Result<HashMap<String, Partition>> {
+    #[derive(sqlx::FromRow)]
+    struct Named {
+        name: String,
+        #[sqlx(flatten)]
+        partition: Partition,
+    }
+    let kind: String = sqlx::query_scalar("SELECT history_kind()").fetch_one(pool).await?;
+    let query = if kind == "native" { NATIVE } else { TIMESCALE };
+    let named: Vec<Named> = sqlx::query_as(query).fetch_all(pool).await?;
+    Ok(named.into_iter().map(|one| (one.name, one.partition)).collect())
+}
