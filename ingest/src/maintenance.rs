@@ -1,5 +1,5 @@
-//! Upkeep beside the lanes: partitions ahead of time, retention, the purge of event ids and of what has expired, and figures that belong to
-//! nobody's lane.
+//! Upkeep beside the lanes: partitions ahead of time, compression, retention, the purge of event ids and of what has
+//! expired, and figures that belong to nobody's lane.
 //!
 //! Owns: the rhythm, and that one worker at a time does each task. Must not know: events. Trouble is told and tried again;
 //! nothing of it stops a lane.
@@ -99,11 +99,13 @@ async fn longest_age(connection: &Connection) -> Result<Option<Duration>> {
 
 /// Every task, whatever becomes of the others; answers whether all were done.
 pub async fn upkeep(pool: &PgPool, kept: &Retention) -> bool {
-    let mut all_done = told("make partitions", partitions::ensure(pool).await.map(drop));
+    let mut all_done =
+        told("make partitions", partitions::ensure(pool, kept.partition_months).await.map(drop));
+    all_done &= told("set the age of compression", compress(pool, kept.compression).await);
     all_done &= told("forget workers long dead", workers::forget_dead(pool).await);
     for (history, age) in kept.histories() {
         if let Some(age) = age {
-            all_done &= told("drop old partitions", drop_months(pool, history, age).await);
+            all_done &= told("drop old partitions", drop_old(pool, history, age).await);
         }
     }
     if let Some(age) = kept.event_ids {
@@ -122,15 +124,26 @@ fn told(what: &'static str, done: Result<()>) -> bool {
     done.is_ok()
 }
 
-async fn drop_months(pool: &PgPool, history: History, age: Duration) -> Result<()> {
+async fn compress(pool: &PgPool, age: Option<Duration>) -> Result<()> {
+    if partitions::compress_after(pool, age).await? {
+        tracing::info!(days = age.map(|age| age.as_secs() / (24 * 60 * 60)), "set the age of compression");
+    }
+    Ok(())
+}
+
+async fn drop_old(pool: &PgPool, history: History, age: Duration) -> Result<()> {
     let mut transaction = pool.begin().await?;
     if !retention::may_do_alone(&mut transaction, history.table()).await? {
         return Ok(());
     }
-    let dropped = retention::drop_months(&mut transaction, history, age).await?;
+    let dropped = retention::drop_partitions(&mut transaction, history, age).await?;
     transaction.commit().await?;
     if dropped > 0 {
-        tracing::info!(table = history.table(), months = dropped, "dropped what is older than it is kept");
+        tracing::info!(
+            table = history.table(),
+            partitions = dropped,
+            "dropped what is older than it is kept"
+        );
     }
     Ok(())
 }

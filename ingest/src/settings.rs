@@ -14,6 +14,10 @@ pub(crate) const ADMIN_LISTEN_DEFAULT: &str = "127.0.0.1:9465";
 const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 /// Longest retention of history, in days.
 const KEPT_DAYS_MAX: u32 = 36_500;
+/// What is younger than this many days is never compressed: live streams read it by what compression takes away.
+const COMPRESSION_DAYS_MIN: u32 = 7;
+/// How many months ahead partitions are made, at most.
+const PARTITION_MONTHS_MAX: u32 = 24;
 
 /// Settings of `tiris-ingest run`.
 #[derive(clap::Args, Debug)]
@@ -63,6 +67,12 @@ pub struct RunArgs {
     /// Days the ids of events are kept, 0 for ever (at most 36500); a duplicate that comes later is applied again
     #[arg(long, env = "TIRIS_EVENT_ID_DAYS", default_value = "0", value_name = "DAYS")]
     event_id_days: String,
+    /// Days after which history is compressed where the database has TimescaleDB, 0 never (else 7 to 36500)
+    #[arg(long, env = "TIRIS_COMPRESSION_DAYS", default_value = "30", value_name = "DAYS")]
+    compression_days: String,
+    /// Months ahead for which the partitions of history are made (1 to 24); TimescaleDB has weeks, one ahead
+    #[arg(long, env = "TIRIS_PARTITION_MONTHS", default_value = "3", value_name = "MONTHS")]
+    partition_months: String,
     /// Bytes either stream may take, 0 for no limit but the disk
     #[arg(long, env = "TIRIS_STREAM_BYTES", default_value = "0", value_name = "BYTES")]
     stream_bytes: String,
@@ -87,12 +97,12 @@ pub struct Settings {
     pub lease: Duration,
     /// What a lane does whose cursor and stream do not belong together.
     pub policy: Policy,
-    /// How long history is kept.
+    /// How history is kept.
     pub retention: Retention,
 }
 
-/// How long history is kept; what is none is kept for ever.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How history is kept, and for how long; what is none is kept for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Trading logs.
     pub logs: Option<Duration>,
@@ -102,6 +112,24 @@ pub struct Retention {
     pub transactions: Option<Duration>,
     /// Ids of events that are done.
     pub event_ids: Option<Duration>,
+    /// What is older is compressed, where that can be; nothing when none.
+    pub compression: Option<Duration>,
+    /// Months ahead for which partitions are made.
+    pub partition_months: u32,
+}
+
+impl Default for Retention {
+    /// Everything for ever.
+    fn default() -> Self {
+        Self {
+            logs: None,
+            audit: None,
+            transactions: None,
+            event_ids: None,
+            compression: None,
+            partition_months: 3,
+        }
+    }
 }
 
 impl Retention {
@@ -179,6 +207,18 @@ impl RunArgs {
         let audit = days("TIRIS_AUDIT_DAYS", &self.audit_days);
         let transactions = days("TIRIS_TRANSACTION_DAYS", &self.transaction_days);
         let event_ids = days("TIRIS_EVENT_ID_DAYS", &self.event_id_days);
+        let compression = days("TIRIS_COMPRESSION_DAYS", &self.compression_days);
+        if let Some(Some(age)) = compression
+            && age < Duration::from_secs(u64::from(COMPRESSION_DAYS_MIN) * SECONDS_PER_DAY)
+        {
+            let why = format_args!(
+                "must be 0 or at least {COMPRESSION_DAYS_MIN} (given: {})",
+                self.compression_days
+            );
+            problems.add("TIRIS_COMPRESSION_DAYS", why);
+        }
+        let partition_months =
+            problems.parse_within("TIRIS_PARTITION_MONTHS", &self.partition_months, 1, PARTITION_MONTHS_MAX);
         let longest = [&self.trading_days, &self.system_days]
             .into_iter()
             .filter_map(|days| days.parse::<u64>().ok())
@@ -190,7 +230,14 @@ impl RunArgs {
                        read again would be applied again";
             problems.add("TIRIS_EVENT_ID_DAYS", why);
         }
-        Some(Retention { logs: logs?, audit: audit?, transactions: transactions?, event_ids: event_ids? })
+        Some(Retention {
+            logs: logs?,
+            audit: audit?,
+            transactions: transactions?,
+            event_ids: event_ids?,
+            compression: compression?,
+            partition_months: partition_months?,
+        })
     }
 
     fn checked_streams(&self, problems: &mut Problems) -> Option<StreamSettings> {
@@ -269,6 +316,22 @@ mod tests {
             assert_eq!(told.is_empty(), expected.is_empty(), "{flags:?}: {told}");
             assert!(expected.iter().all(|name| told.contains(name)), "{flags:?}: {told}");
             assert!(!told.contains("hunter2"), "{told}");
+        }
+    }
+
+    #[test]
+    fn what_live_streams_read_is_never_compressed_and_partitions_are_made_ahead() {
+        let local = ["--database-url=postgres://u@127.0.0.1/d", "--nats-url=nats://127.0.0.1"];
+        for (flag, expected) in [
+            ("--compression-days=0", ""),
+            ("--compression-days=7", ""),
+            ("--compression-days=6", "TIRIS_COMPRESSION_DAYS: must be 0 or at least 7 (given: 6)"),
+            ("--compression-days=36501", "TIRIS_COMPRESSION_DAYS: must be between 0 and 36500"),
+            ("--partition-months=0", "TIRIS_PARTITION_MONTHS: must be between 1 and 24 (given: 0)"),
+            ("--partition-months=24", ""),
+        ] {
+            let told = told(&[local[0], local[1], flag]);
+            assert!(told.contains(expected) && told.is_empty() == expected.is_empty(), "{flag}: {told}");
         }
     }
 }

@@ -111,7 +111,9 @@ async fn run_lanes(
     let Some(()) = wait_for("the database", stop, || database::check_ready(&context.pool)).await else {
         return Ok(());
     };
-    let Some(_) = wait_for("the database", stop, || partitions::ensure(&context.pool)).await else {
+    let months_ahead = settings.retention.partition_months;
+    let Some(_) = wait_for("the database", stop, || partitions::ensure(&context.pool, months_ahead)).await
+    else {
         return Ok(());
     };
     let declared = wait_for("the streams", stop, || async {

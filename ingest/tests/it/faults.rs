@@ -111,6 +111,8 @@ async fn a_missing_table_or_partition_makes_the_lane_wait_and_puts_no_event_asid
     let id = world.own_lane().await?;
     let mut lane = Lane::seize(world.context(), id).await?;
     let stop = CancellationToken::new();
+    // TimescaleDB makes the chunk that is missing.
+    let faults = if world.database.history_kind().await? == "native" { 2 } else { 1 };
     for (break_it, repair) in [
         ("ALTER TABLE trading_logs RENAME TO elsewhere", "ALTER TABLE elsewhere RENAME TO trading_logs"),
         (
@@ -118,7 +120,10 @@ async fn a_missing_table_or_partition_makes_the_lane_wait_and_puts_no_event_asid
              WHERE inhparent = 'trading_logs'::regclass LOOP EXECUTE 'DROP TABLE ' || part; END LOOP; END $$",
             "SELECT ensure_partitions(now(), 1)",
         ),
-    ] {
+    ]
+    .into_iter()
+    .take(faults)
+    {
         sqlx::raw_sql(break_it).execute(world.pool()).await?;
         world.send(Kind::BalanceUpdated, &world.credit(world.currency, "BTC", "1")).await?;
         for _ in 0..4 {
@@ -128,7 +133,7 @@ async fn a_missing_table_or_partition_makes_the_lane_wait_and_puts_no_event_asid
         sqlx::raw_sql(repair).execute(world.pool()).await?;
         assert_eq!(drain(&mut lane).await, Step::Idle);
     }
-    assert_eq!(world.balance(world.currency).await?, "3");
+    assert_eq!(world.balance(world.currency).await?, (1 + faults).to_string());
     world.expect_count("SELECT count(*) FROM dead_letters", 0).await
 }
 

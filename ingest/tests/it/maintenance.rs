@@ -1,37 +1,69 @@
 //! Upkeep: old history goes when it is told to, and one worker at a time sees to it.
 
 use crate::world::{World, drain};
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use std::time::Duration;
 use tiris_ingest::lane::Lane;
 use tiris_ingest::maintenance;
 use tiris_ingest::settings::Retention;
 use tiris_shared::event::Kind;
 use tiris_shared::store::retention;
+use tiris_shared::testing::{grow_history, partitions};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-const LOG_PARTITIONS: &str = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'trading_logs'::regclass";
-const TRANSACTION_PARTITIONS: &str =
-    "SELECT count(*) FROM pg_inherits WHERE inhparent = 'transactions'::regclass";
+/// A log every ten days for fourteen months.
+const LOGS: &str = "INSERT INTO trading_logs (id, timestamp, user_id, trading_id, event_time, type, source) \
+    SELECT gen_random_uuid(), now() - n * interval '10 days', user_id, trading_id, now(), 'note', 'bot' \
+    FROM (SELECT * FROM sub_accounts LIMIT 1) a, generate_series(0, 42) n";
 
 #[tokio::test]
-async fn months_older_than_logs_are_kept_go_and_transactions_stay_unless_told_otherwise() -> Result<()> {
+async fn partitions_older_than_logs_are_kept_go_and_transactions_stay_unless_told_otherwise() -> Result<()> {
     let world = World::new().await?;
-    sqlx::query("SELECT ensure_partitions(now() - interval '14 months', 17)").execute(world.pool()).await?;
-    let (logs, transactions) =
-        (world.count(LOG_PARTITIONS).await?, world.count(TRANSACTION_PARTITIONS).await?);
+    sqlx::query("SELECT ensure_partitions(now() - interval '15 months', 3)").execute(world.pool()).await?;
+    sqlx::query(LOGS).execute(world.pool()).await?;
+    grow_history(world.pool(), world.stock, 3).await?;
+    let count = async |history: &str| -> Result<usize> {
+        let all = partitions(world.pool()).await?;
+        Ok(all.values().filter(|part| part.history == history).count())
+    };
+    let (logs, transactions) = (count("trading_logs").await?, count("transactions").await?);
     let kept = Retention { logs: Some(365 * DAY), ..Retention::default() };
     assert!(maintenance::upkeep(world.pool(), &kept).await);
-    // Fourteen months back were made, the last twelve and the one that began before them stay.
-    let left = world.count(LOG_PARTITIONS).await?;
-    assert!((logs - 2..logs).contains(&left), "{left} of {logs}");
-    world.expect_count(TRANSACTION_PARTITIONS, transactions).await?;
+    // The partition in which the last year began stays whole.
+    let left = count("trading_logs").await?;
+    assert!(left < logs, "{left} of {logs}");
+    let young =
+        "SELECT count(*) FROM trading_logs WHERE type = 'note' AND timestamp > now() - interval '365 days'";
+    world.expect_count(young, 37).await?;
+    let old = "SELECT count(*) FROM trading_logs WHERE timestamp < now() - interval '397 days'";
+    world.expect_count(old, 0).await?;
+    ensure!(count("transactions").await? == transactions, "postings were dropped");
     assert!(maintenance::upkeep(world.pool(), &kept).await);
-    world.expect_count(LOG_PARTITIONS, left).await?;
+    ensure!(count("trading_logs").await? == left, "dropped twice");
     // The books are still in order for whoever checks them.
     let report = tiris_migrations::verify(world.database.url(), &indicatif::ProgressBar::hidden()).await?;
     assert!(report.is_clean(), "{report:?}");
     Ok(())
+}
+
+#[tokio::test]
+async fn what_is_compressed_and_how_far_ahead_partitions_reach_is_as_told() -> Result<()> {
+    let world = World::new().await?;
+    let kept = Retention { compression: Some(40 * DAY), partition_months: 7, ..Retention::default() };
+    assert!(maintenance::upkeep(world.pool(), &kept).await);
+    if world.database.history_kind().await? == "native" {
+        let last = partitions(world.pool()).await?.into_values().map(|part| part.until).max();
+        let seven = sqlx::query_scalar("SELECT date_trunc('month', now(), 'UTC') + interval '8 months'")
+            .fetch_one(world.pool())
+            .await?;
+        ensure!(last == Some(seven), "{last:?} instead of {seven}");
+        return Ok(());
+    }
+    let told = "SELECT count(*) FROM timescaledb_information.jobs \
+        WHERE proc_name = 'policy_compression' AND (config ->> 'compress_after')::interval = interval '40 days'";
+    world.expect_count(told, 3).await?;
+    assert!(maintenance::upkeep(world.pool(), &Retention::default()).await);
+    world.expect_count(told, 0).await
 }
 
 #[tokio::test]

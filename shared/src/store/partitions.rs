@@ -1,14 +1,22 @@
-//! Monthly partitions of the history tables.
+//! The partitions of the history tables: monthly ones, or weekly chunks of TimescaleDB, which compresses them by itself.
 
 use crate::error::Result;
 use sqlx::PgPool;
+use std::time::Duration;
 
-/// How far ahead partitions are made.
-const MONTHS_AHEAD: i32 = 3;
-
-/// Makes the partitions of this month and the next ones, as far as they are missing; answers how many it made.
-pub async fn ensure(pool: &PgPool) -> Result<i32> {
-    let made: i32 =
-        sqlx::query_scalar("SELECT ensure_partitions(now(), $1)").bind(MONTHS_AHEAD).fetch_one(pool).await?;
+/// Makes the partitions of this month and so many following ones, or the chunks of this week and the next, as far as they
+/// are missing; answers how many it made.
+pub async fn ensure(pool: &PgPool, months_ahead: u32) -> Result<i32> {
+    let made = sqlx::query_scalar("SELECT ensure_partitions(now(), $1)")
+        .bind(i32::try_from(months_ahead).unwrap_or(i32::MAX))
+        .fetch_one(pool)
+        .await?;
     Ok(made)
+}
+
+/// Has TimescaleDB compress what is older than `age`, or nothing; answers whether that is new. Does nothing where there
+/// is no TimescaleDB.
+pub async fn compress_after(pool: &PgPool, age: Option<Duration>) -> Result<bool> {
+    let changed = sqlx::query_scalar("SELECT set_compression_age($1)").bind(age).fetch_one(pool).await?;
+    Ok(changed)
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 /// Waits this long for the lock a drop needs; whoever reads or writes the table waits behind it meanwhile.
 const DROP_LOCK_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// The history tables, which are partitioned by month.
+/// The history tables, which are partitioned by time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum History {
     /// Every change of every balance.
@@ -42,12 +42,12 @@ pub async fn may_do_alone(connection: &mut PgConnection, task: &str) -> Result<b
     Ok(got)
 }
 
-/// Drops the months of `history` that ended longer than `age` ago by the database's clock, inside the caller's
+/// Drops the partitions of `history` that ended longer than `age` ago by the database's clock, inside the caller's
 /// transaction; answers how many.
 ///
 /// # Errors
 /// Something to try again when the table is busy for longer than half a second.
-pub async fn drop_months(connection: &mut PgConnection, history: History, age: Duration) -> Result<i32> {
+pub async fn drop_partitions(connection: &mut PgConnection, history: History, age: Duration) -> Result<i32> {
     sqlx::query("SELECT set_config('lock_timeout', $1, true)")
         .bind(format!("{}ms", DROP_LOCK_TIMEOUT.as_millis()))
         .execute(&mut *connection)
