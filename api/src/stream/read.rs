@@ -118,7 +118,9 @@ impl Reader {
         let Pass { snapshot, after } = pass;
         // Before the first pass everything is new that was there; what was committed so long ago is in the snapshot.
         let settled = if self.seen.is_none() { snapshot.taken_at - WINDOW } else { self.from };
+        // Planned with these very times: what TimescaleDB has compressed has no xmin, and no plan may come near it.
         let keys: Vec<(i16, DateTime<Utc>, Uuid)> = sqlx::query_as(KEYS)
+            .persistent(false)
             .bind(self.user)
             .bind(after.at)
             .bind(snapshot.taken_at + AHEAD_MAX)

@@ -6,6 +6,7 @@ mod binary;
 mod bindings;
 mod browser;
 mod codes;
+mod compressed;
 mod envelope;
 mod events;
 mod exchanges;

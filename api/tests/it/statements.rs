@@ -11,13 +11,16 @@ use chrono::{DateTime, Utc};
 use secrecy::ExposeSecret;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, PgPool};
-use tiris_shared::testing::{Scan, Statement, Statements};
+use std::collections::HashMap;
+use tiris_shared::testing::{Partition, Scan, Statement, Statements, partitions};
 use uuid::Uuid;
 
 /// Rows of the histories, of which one in twenty is the caller's: an index is worth it where others have more.
 const ROWS: i32 = 100_000;
-/// Months before this one over which they are spread.
+/// Months before this one over which they are spread, few enough that an index is worth it in each part.
 const MONTHS: i32 = 5;
+/// Months of a history that is long.
+const MANY_MONTHS: i32 = 24;
 
 /// A world whose statements are heard, all over one connection, so that they come in order.
 async fn world() -> (World, Statements) {
@@ -42,7 +45,7 @@ async fn heard(world: &World, statements: &Statements, ask: impl AsyncFnOnce()) 
 }
 
 /// Fills both histories, spread over months, with rows of this desk and of many others.
-async fn fill(pool: &PgPool, user: &User<'_>, desk: &Desk) {
+async fn fill(pool: &PgPool, user: &User<'_>, desk: &Desk, months: i32) -> HashMap<String, Partition> {
     let rows = "WITH rows AS ( \
             SELECT n, n % 20 = 0 AS mine, now() - $6 * interval '1 month' * n / $1 AS at, \
                    gen_random_uuid() AS other FROM generate_series(1, $1) AS n) ";
@@ -63,7 +66,7 @@ async fn fill(pool: &PgPool, user: &User<'_>, desk: &Desk) {
          FROM rows"
     );
     sqlx::query("SELECT ensure_partitions(now() - $1 * interval '1 month', 3)")
-        .bind(MONTHS)
+        .bind(months)
         .execute(pool)
         .await
         .expect("partitions");
@@ -75,24 +78,21 @@ async fn fill(pool: &PgPool, user: &User<'_>, desk: &Desk) {
             .bind(id(&desk.trading))
             .bind(id(&desk.stock))
             .bind(id(&desk.currency))
-            .bind(MONTHS)
+            .bind(months)
             .execute(pool)
             .await
             .expect("a history");
     }
     sqlx::raw_sql("ANALYZE transactions, trading_logs").execute(pool).await.expect("statistics");
+    partitions(pool).await.expect("partitions")
 }
 
 /// Steps that read all of a partition of a time series. One that is empty, as those of coming months are, is no matter.
-fn whole_partitions(statements: &[Statement]) -> Vec<(String, Scan)> {
+fn whole_partitions(statements: &[Statement], parts: &HashMap<String, Partition>) -> Vec<(String, Scan)> {
     let mut found = Vec::new();
     for statement in statements {
         for scan in statement.scans() {
-            let series = ["transactions_2", "trading_logs_2", "audit_logs_2"];
-            if scan.kind.contains("Seq")
-                && scan.met_rows
-                && series.iter().any(|name| scan.table.starts_with(name))
-            {
+            if scan.kind.contains("Seq") && scan.met_rows && parts.contains_key(&scan.table) {
                 found.push((statement.text.clone(), scan));
             }
         }
@@ -100,18 +100,13 @@ fn whole_partitions(statements: &[Statement]) -> Vec<(String, Scan)> {
     found
 }
 
-/// The months of a time series that were read.
-fn months(statements: &[Statement]) -> Vec<String> {
+/// The partitions that were read.
+fn parts_read<'p>(statements: &[Statement], parts: &'p HashMap<String, Partition>) -> Vec<&'p Partition> {
     let scans = statements.iter().flat_map(Statement::scans);
-    let tables = scans.map(|scan| scan.table);
-    let months = tables.filter_map(|table| {
-        let month = ["transactions_", "trading_logs_"].iter().find_map(|name| table.strip_prefix(name))?;
-        Some(month.to_owned())
-    });
-    let mut months: Vec<String> = months.collect();
-    months.sort();
-    months.dedup();
-    months
+    let mut read: Vec<&Partition> = scans.filter_map(|scan| parts.get(&scan.table)).collect();
+    read.sort_by_key(|part| (part.history.as_str(), part.from));
+    read.dedup();
+    read
 }
 
 fn cursor(at: DateTime<Utc>, id: Uuid) -> String {
@@ -193,7 +188,7 @@ async fn every_list_and_lookup_of_a_history_goes_by_index() {
     let (world, statements) = world().await;
     let user = world.user("ann").await;
     let desk = user.desk("grid", "10", "10").await;
-    fill(world.database.pool(), &user, &desk).await;
+    let parts = fill(world.database.pool(), &user, &desk, MONTHS).await;
     let middle = month(world.database.pool(), 2).await;
     let mut bad = Vec::new();
     for (path, names) in lists(&desk) {
@@ -202,12 +197,12 @@ async fn every_list_and_lookup_of_a_history_goes_by_index() {
                 user.get(&format!("{path}?{query}")).await.data();
             })
             .await;
-            let read = months(&found);
+            let read = parts_read(&found, &parts);
             assert!(!read.is_empty(), "{path}?{query} reads no history");
             let counted = found.iter().any(|statement| statement.text.contains("COUNT("));
             assert_eq!(counted, query.contains("include_total"), "{path}?{query}: {found:?}");
             bad.extend(
-                whole_partitions(&found)
+                whole_partitions(&found, &parts)
                     .into_iter()
                     .map(|(sql, scan)| format!("{path}?{query}: {scan:?} {sql}")),
             );
@@ -218,7 +213,9 @@ async fn every_list_and_lookup_of_a_history_goes_by_index() {
         })
         .await;
         bad.extend(
-            whole_partitions(&csv).into_iter().map(|(sql, scan)| format!("{path} as CSV: {scan:?} {sql}")),
+            whole_partitions(&csv, &parts)
+                .into_iter()
+                .map(|(sql, scan)| format!("{path} as CSV: {scan:?} {sql}")),
         );
     }
     assert!(bad.is_empty(), "{} read whole partitions:\n{}", bad.len(), bad.join("\n"));
@@ -230,18 +227,19 @@ async fn a_range_of_dates_a_cursor_and_an_id_lead_to_the_partitions_they_mean() 
     let user = world.user("ann").await;
     let desk = user.desk("grid", "10", "10").await;
     let log = user.post("/v1/trading-logs", desk.trade("long")).await;
-    fill(world.database.pool(), &user, &desk).await;
+    let parts = fill(world.database.pool(), &user, &desk, MANY_MONTHS).await;
+    // By the week on TimescaleDB.
+    assert!(parts.values().filter(|part| part.history == "transactions").count() > 24);
     let pool = world.database.pool();
-    let name = |time: DateTime<Utc>| time.format("%Y_%m").to_string();
-    let (this, two, three) = (month(pool, 0).await, month(pool, 2).await, month(pool, 3).await);
+    let (this, two, three) = (month(pool, 0).await, month(pool, 20).await, month(pool, 21).await);
     let range = format!("start_date={}&end_date={}", stamp(three), stamp(two));
     for list in ["transactions", "trading-logs"] {
-        for (query, expected) in [
-            (range.clone(), vec![name(three)]),
-            (format!("{range}&include_total=true&sub_account_id={}", desk.stock), vec![name(three)]),
+        for (query, until) in [
+            (range.clone(), two),
+            (format!("{range}&include_total=true&sub_account_id={}", desk.stock), two),
             (
                 format!("start_date={}&cursor={}", stamp(three), cursor(two, Uuid::nil())),
-                vec![name(three), name(two)],
+                two + chrono::Duration::microseconds(1),
             ),
         ] {
             let found = heard(&world, &statements, async || {
@@ -250,20 +248,29 @@ async fn a_range_of_dates_a_cursor_and_an_id_lead_to_the_partitions_they_mean() 
             })
             .await;
             // Whatever a page needs no more is not read.
-            let read = months(&found);
+            let read = parts_read(&found, &parts);
             assert!(
-                !read.is_empty() && read.iter().all(|month| expected.contains(month)),
+                !read.is_empty() && read.iter().all(|part| part.until > three && part.from < until),
                 "{query}: {read:?}"
             );
         }
     }
+    // The first page of all begins with the newest and ends when it is full.
+    let found = heard(&world, &statements, async || {
+        user.get("/v1/transactions?limit=10").await.data();
+    })
+    .await;
+    let read = parts_read(&found, &parts);
+    assert!(read.iter().all(|part| part.until > this - chrono::Duration::days(31)), "{read:?}");
     for path in [
         format!("/v1/transactions/{}", text(&log.data()["transaction_ids"][0])),
         format!("/v1/trading-logs/{}", text(&log.data()["id"])),
     ] {
         let found = heard(&world, &statements, async || drop(user.get(&path).await.data().clone())).await;
-        assert_eq!(months(&found), [name(this)], "{path}");
-        assert!(whole_partitions(&found).is_empty(), "{found:?}");
+        let read = parts_read(&found, &parts);
+        let now = Utc::now();
+        assert!(read.len() == 1 && read[0].from <= now && now < read[0].until, "{path}: {read:?}");
+        assert!(whole_partitions(&found, &parts).is_empty(), "{found:?}");
     }
 }
 
@@ -273,7 +280,7 @@ async fn whatever_else_reads_a_history_goes_by_index_too() {
     let (world, statements) = world().await;
     let (user, root) = (world.user("ann").await, world.admin("root").await);
     let (desk, other) = (user.desk("grid", "10", "10").await, user.desk("other", "10", "10").await);
-    fill(world.database.pool(), &user, &desk).await;
+    let parts = fill(world.database.pool(), &user, &desk, MONTHS).await;
     let note = json!({"trading_id": desk.trading, "type": "note", "source": "bot", "message": ""});
     let log = user.post("/v1/trading-logs", note).await;
     let moved = json!({"amount": "1"});
@@ -311,7 +318,7 @@ async fn whatever_else_reads_a_history_goes_by_index_too() {
     ] {
         assert!(found.iter().any(|one| one.text.contains(statement)), "{statement} was not heard");
     }
-    let bad = whole_partitions(&found);
+    let bad = whole_partitions(&found, &parts);
     assert!(bad.is_empty(), "{bad:?}");
 }
 

@@ -40,7 +40,7 @@ impl Work for DeleteWork<'_> {
         let from = time_of(self.id).ok_or_else(missing)?;
         let log: Option<Gone> = sqlx::query_as(
             "SELECT timestamp, postings, user_id, trading_id, type, source, event_id, order_id, message, info FROM trading_logs \
-             WHERE id = $1 AND timestamp >= $2 AND timestamp < $2 + interval '1 millisecond' FOR UPDATE",
+             WHERE id = $1 AND timestamp >= $2 AND timestamp < $2 + interval '1 millisecond'",
         )
         .bind(self.id)
         .bind(from)
@@ -50,11 +50,15 @@ impl Work for DeleteWork<'_> {
         if log.postings > 0 {
             return Err(Error::Conflict(Conflict::LogMovedMoney));
         }
-        sqlx::query("DELETE FROM trading_logs WHERE id = $1 AND timestamp = $2")
+        // Rows are never changed, so one that is still there to be deleted is the one that was read.
+        let gone = sqlx::query("DELETE FROM trading_logs WHERE id = $1 AND timestamp = $2")
             .bind(self.id)
             .bind(log.timestamp)
             .execute(&mut *connection)
             .await?;
+        if gone.rows_affected() == 0 {
+            return Err(missing());
+        }
         let before = json!({"user_id": log.user_id, "trading_id": log.trading_id, "timestamp": log.timestamp,
                             "type": log.r#type, "source": log.source, "event_id": log.event_id, "order_id": log.order_id,
                             "message": log.message, "info": log.info});
