@@ -67,21 +67,18 @@ macro_rules! balance_before {
     };
 }
 
-/// The pieces of account $1 from $3 to $2 (exclusive), each $4 long.
+/// The pieces of account $1 from $3 to $2 (exclusive), each $4 long. By the time of booking the database may have them
+/// added up already.
 macro_rules! pieces {
-    ($time:literal) => {
-        concat!(
-            "SELECT date_trunc($4, ",
-            $time,
-            ", 'UTC') AS time, \
-             coalesce(sum(amount) FILTER (WHERE direction = 'credit'), 0)::text AS credits, \
-             coalesce(sum(amount) FILTER (WHERE direction = 'debit'), 0)::text AS debits, count(*) AS count \
-             FROM transactions WHERE sub_account_id = $1 AND ",
-            $time,
-            " >= $3 AND ",
-            $time,
-            " < $2 GROUP BY 1"
-        )
+    (recorded) => {
+        "SELECT bucket AS time, credits::text AS credits, debits::text AS debits, postings AS count \
+         FROM account_history($1, $3, $2, $4)"
+    };
+    (event) => {
+        "SELECT date_trunc($4, event_time, 'UTC') AS time, \
+         coalesce(sum(amount) FILTER (WHERE direction = 'credit'), 0)::text AS credits, \
+         coalesce(sum(amount) FILTER (WHERE direction = 'debit'), 0)::text AS debits, count(*) AS count \
+         FROM transactions WHERE sub_account_id = $1 AND event_time >= $3 AND event_time < $2 GROUP BY 1"
     };
 }
 
@@ -145,8 +142,8 @@ pub async fn history(
     clock: Clock,
 ) -> Result<Option<PastBalances>> {
     let statement = match clock {
-        Clock::Recorded => history!(balance_before!(recorded), pieces!("timestamp")),
-        Clock::Event => history!(balance_before!(event), pieces!("event_time")),
+        Clock::Recorded => history!(balance_before!(recorded), pieces!(recorded)),
+        Clock::Event => history!(balance_before!(event), pieces!(event)),
     };
     let rows: Vec<Row> =
         sqlx::query_as(statement).bind(account).bind(to).bind(from).bind(unit).fetch_all(executor).await?;
