@@ -58,6 +58,7 @@ mod shared_server;
 mod statements;
 mod timescale;
 mod tools;
+mod view;
 mod wait;
 
 pub use account::Account;
@@ -82,4 +83,5 @@ pub use schemathesis::{
 pub use statements::{Scan, Statement, Statements};
 pub use timescale::has_timescale;
 pub use tools::{PgTools, find_nats_server, find_postgres, find_promtool};
+pub use view::View;
 pub use wait::eventually;

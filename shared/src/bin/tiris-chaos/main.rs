@@ -12,7 +12,6 @@ mod scenario;
 mod seed;
 mod system;
 mod tally;
-mod view;
 
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
@@ -21,7 +20,7 @@ use scenario::Options;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tiris_shared::shutdown;
-use view::View;
+use tiris_shared::testing::View;
 
 /// Runs Tiris Backend under load, breaks it at random, and proves that its books are right afterwards
 ///

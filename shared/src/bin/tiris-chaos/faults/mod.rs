@@ -12,7 +12,7 @@ use crate::seed::{self, Purpose};
 use crate::system::System;
 use crate::system::worker::Held;
 use crate::tally::Tally;
-use crate::view::View;
+use tiris_shared::testing::View;
 use anyhow::Result;
 use deck::{Deck, Fault, Kind};
 use rand::RngExt;

@@ -3,7 +3,7 @@
 //! Owns: when each thing is made. Must not know: events.
 
 use super::people::{self, User};
-use crate::view::View;
+use tiris_shared::testing::View;
 use sqlx::PgPool;
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -19,7 +19,7 @@ use crate::report::{Check, Outcome};
 use crate::seed::{self, Purpose};
 use crate::system::System;
 use crate::tally::Tally;
-use crate::view::View;
+use tiris_shared::testing::View;
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What a person sees while it runs.
+//! What a person sees while a long run goes on.
 //!
 //! Owns: the progress line and the lines above it. Must not know: what goes on.
 
@@ -9,13 +9,15 @@ const TICK: Duration = Duration::from_millis(200);
 
 /// The terminal.
 #[derive(Clone, Debug)]
-pub(crate) struct View {
+pub struct View {
     bar: ProgressBar,
     verbose: bool,
 }
 
 impl View {
-    pub(crate) fn new(verbose: bool) -> Self {
+    /// A terminal with an empty progress line; `verbose` shows details.
+    #[must_use]
+    pub fn new(verbose: bool) -> Self {
         let bar = ProgressBar::no_length();
         if let Ok(style) =
             ProgressStyle::with_template("{spinner} {elapsed_precise} {bar:30} {pos}/{len} {msg}")
@@ -27,31 +29,33 @@ impl View {
     }
 
     /// A line that stays. That nobody reads any more (a closed pipe) is no reason to stop.
-    pub(crate) fn say(&self, line: &str) {
+    pub fn say(&self, line: &str) {
         use std::io::Write;
         self.bar.suspend(|| writeln!(std::io::stdout(), "{line}").ok());
     }
 
     /// A line that stays, for those who want to see everything.
-    pub(crate) fn detail(&self, line: &str) {
+    pub fn detail(&self, line: &str) {
         if self.verbose {
             self.say(line);
         }
     }
 
     /// What goes on now, of which `total` steps are to be done.
-    pub(crate) fn phase(&self, what: &str, total: u64) {
+    pub fn phase(&self, what: &str, total: u64) {
         self.bar.set_length(total);
         self.bar.set_position(0);
         self.bar.set_message(what.to_owned());
         self.detail(&format!("-- {what}"));
     }
 
-    pub(crate) fn progress(&self, done: u64) {
+    /// How many of these steps are done.
+    pub fn progress(&self, done: u64) {
         self.bar.set_position(done);
     }
 
-    pub(crate) fn end(&self) {
+    /// Takes the progress line away.
+    pub fn end(&self) {
         self.bar.finish_and_clear();
     }
 }

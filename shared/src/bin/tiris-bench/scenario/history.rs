@@ -1,0 +1,80 @@
+//! H24: a backlog into tables with 12 and 24 months of history, beside the same into empty ones; with TimescaleDB as
+//! well, where the server has it.
+
+use super::{Bench, LOG, MANY, Outcome, Site};
+use crate::figure::{Curve, Line, Samples, Series, Target, Unit};
+use crate::people::Ids;
+use crate::stage::Stage;
+use crate::stored::{self, When};
+use anyhow::Result;
+
+/// Of the rate into empty tables, in thousandths: what repetitions differ by.
+const LEAST_OF_EMPTY: u64 = 950;
+const MONTHS: [u32; 3] = [0, 12, 24];
+
+pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
+    let mut outcome = Outcome::default();
+    let mut series = Vec::new();
+    let plain = measure(bench, &bench.stage).await?;
+    add("PostgreSQL alone", plain, &mut outcome, &mut series);
+    if bench.stage.has_timescale().await? {
+        bench.phase("H24: a server with TimescaleDB")?;
+        let stage = Stage::start(&["shared_preload_libraries=timescaledb"]).await?;
+        let samples = measure(bench, &stage).await?;
+        add("TimescaleDB", samples, &mut outcome, &mut series);
+    }
+    outcome.curves.push(Curve {
+        name: "H24".to_owned(),
+        title: "Ingest of a backlog by months of history".to_owned(),
+        across: "months of history in the tables".to_owned(),
+        upward: "events/s".to_owned(),
+        series,
+    });
+    Ok(outcome)
+}
+
+fn add(name: &str, samples: [Samples; 3], outcome: &mut Outcome, series: &mut Vec<Series>) {
+    let points = MONTHS.iter().zip(&samples).map(|(months, rate)| (u64::from(*months), rate.median())).collect();
+    series.push(Series { name: name.to_owned(), points });
+    let [empty, _, full] = samples;
+    let line = Line::new(format!("ingest with 24 months of history, {name}"), Unit::PerSecond, full);
+    let line = line.against(empty).note("the limit is the same into empty tables");
+    outcome.lines.push(line.target(Target::RatioAtLeast(LEAST_OF_EMPTY)));
+}
+
+/// The rates for each length of history, measured in turn.
+async fn measure(bench: &Bench, stage: &Stage) -> Result<[Samples; 3]> {
+    let mut sites = Vec::new();
+    for months in MONTHS {
+        bench.phase(&format!("H24: {months} months of history"))?;
+        let mut site = Site::open(stage, MANY).await?;
+        fill(bench, &mut site, months).await?;
+        sites.push(site);
+    }
+    let mut rates = [Samples::default(), Samples::default(), Samples::default()];
+    for round in 1..=bench.sizes.repeat {
+        for ((site, rates), months) in sites.iter_mut().zip(&mut rates).zip(MONTHS) {
+            bench.phase(&format!("H24: backlog on {months} months, round {round}"))?;
+            rates.add(site.backlog(stage, bench.sizes.events / 2, Ids::Ordered, LOG).await?.rate());
+        }
+    }
+    bench.phase("H24: checking the books")?;
+    for site in sites {
+        site.database.check(site.events).await?;
+        site.close(stage).await?;
+    }
+    Ok(rates)
+}
+
+async fn fill(bench: &Bench, site: &mut Site, months: u32) -> Result<()> {
+    sqlx::query("SELECT ensure_partitions(now() - $1 * interval '1 month', 3)")
+        .bind(i32::try_from(months)?)
+        .execute(&site.database.pool)
+        .await?;
+    for ago in (1..=months).rev() {
+        let range = (site.events, bench.sizes.month);
+        stored::book(&site.database, site.people, range, Ids::Ordered, When::MonthsAgo(ago), |_| ()).await?;
+        site.events += bench.sizes.month;
+    }
+    site.database.settle().await
+}

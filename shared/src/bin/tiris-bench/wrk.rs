@@ -1,0 +1,103 @@
+//! The clients of the API: wrk, a process of its own.
+//!
+//! Owns: its scripts, arguments and what it prints. Must not know: what the answers mean.
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+/// Prints the result as the last line.
+const DONE: &str = include_str!("wrk/done.lua");
+/// Above this many connections a second thread helps.
+const CONNECTIONS_PER_THREAD: u32 = 500;
+const ANSWER_LIMIT: &str = "15s";
+
+/// What is asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ask {
+    /// One path, again and again.
+    Get,
+    /// A trading log that moves money, each with a key of its own.
+    Log,
+    /// What people at a portal do, four fifths of it reading.
+    Portal,
+}
+
+impl Ask {
+    const fn script(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Get => ("get.lua", include_str!("wrk/get.lua")),
+            Self::Log => ("log.lua", include_str!("wrk/log.lua")),
+            Self::Portal => ("portal.lua", include_str!("wrk/portal.lua")),
+        }
+    }
+}
+
+/// A load.
+#[derive(Clone, Debug)]
+pub(crate) struct Load<'a> {
+    pub(crate) ask: Ask,
+    pub(crate) connections: u32,
+    pub(crate) time: Duration,
+    /// How long each connection rests between an answer and the next request, in microseconds on average.
+    pub(crate) rest_micros: u64,
+    /// Path, or file of accounts.
+    pub(crate) what: &'a str,
+    /// Token, or nothing where the file has them.
+    pub(crate) token: &'a str,
+}
+
+/// What came back.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Answered {
+    /// Answers that came, of any status.
+    pub(crate) requests: u64,
+    micros: u64,
+    /// Connections, reads, writes and waits that failed.
+    broken: u64,
+    /// Answers that are no success.
+    refused: u64,
+    pub(crate) p50: u64,
+    pub(crate) p99: u64,
+}
+
+impl Answered {
+    /// Answers a second.
+    pub(crate) fn rate(&self) -> u64 {
+        crate::figure::per_second(self.requests, Duration::from_micros(self.micros))
+    }
+}
+
+/// Asks for so long; every request must succeed.
+pub(crate) async fn ask(url: &str, folder: &Path, load: &Load<'_>) -> Result<Answered> {
+    let (name, script) = load.ask.script();
+    let file = folder.join(name);
+    std::fs::write(&file, format!("{script}\n{DONE}"))?;
+    let threads = load.connections.div_ceil(CONNECTIONS_PER_THREAD);
+    let output = tokio::process::Command::new("wrk")
+        .args(["--threads", &threads.to_string(), "--connections", &load.connections.to_string()])
+        .args(["--duration", &format!("{}s", load.time.as_secs().max(1)), "--timeout", ANSWER_LIMIT])
+        .arg("--script")
+        .arg(&file)
+        .args([url, "--", load.what, &load.rest_micros.to_string(), load.token])
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .context("cannot run wrk: run `make tools BENCH_TOOLS=1`")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let told = String::from_utf8_lossy(&output.stderr);
+    let last = text.lines().last().unwrap_or_default();
+    let answered: Answered =
+        serde_json::from_str(last).with_context(|| format!("wrk failed: {} {}", told.trim(), text.trim()))?;
+    ensure!(
+        answered.broken == 0 && answered.refused == 0 && answered.requests > 0,
+        "of {} requests {} were refused and {} broken",
+        answered.requests,
+        answered.refused,
+        answered.broken
+    );
+    Ok(answered)
+}
