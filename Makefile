@@ -6,6 +6,7 @@ PROFILE ?= dev
 FLAGS := $(if $(filter release,$(PROFILE)),--release) --features tiris-shared/testing
 # Run as built: `cargo run` of one package would build it again with other features.
 DEV := $(or $(CARGO_TARGET_DIR),target)/$(if $(filter release,$(PROFILE)),release,debug)/tiris-dev
+RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
 LOGIN_FLAG := $(if $(filter-out 0,$(LOGIN)),--login)
 DENY_VERSION := 0.20.2
 # Where `make client` writes.
@@ -16,7 +17,7 @@ DOCKER_TOOLS = $(or $(TIRIS_DEV_DIR),.tiris)/bin/docker-tools
 NODE = $(DOCUMENT_TOOLS)/node $(DOCUMENT_TOOLS)/node_modules
 
 .DEFAULT_GOAL := help
-.PHONY: help build run up down status clean-data tools test chaos fuzz check document client fmt
+.PHONY: help build run up down status clean-data tools test chaos bench fuzz check document client fmt
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +60,12 @@ test: build ## Run the whole test suite
 # CHAOS_SECONDS, CHAOS_SEED, CHAOS_EVENTS and further variables: tiris-chaos --help tells.
 chaos: build tools ## Kill, stop and cut everything under load, then compare the books
 	@$(dir $(DEV))tiris-chaos
+
+# Always optimised. BENCH=S1,S6 selects; BENCH_COMPARE=FILE and sizes: tiris-bench --help tells.
+bench: ## Measure speed beside its limits, by an optimised build
+	@$(MAKE) --no-print-directory build PROFILE=release
+	@$(RELEASE)/tiris-dev tools --bench
+	@$(RELEASE)/tiris-bench
 
 # FUZZ_SECONDS and FUZZ_SEED: tiris-fuzz --help tells.
 fuzz: build ## Ask the REST API whatever its document allows and forbids, and judge every answer

@@ -60,3 +60,25 @@ pub(crate) fn write(desks: &[Desk], folder: &Path) -> Result<PathBuf> {
     std::fs::write(&file, text)?;
     Ok(file)
 }
+
+/// A table of them for pgbench, numbered from 1; answers how many there are.
+pub(crate) async fn store(desks: &[Desk], database: &Database) -> Result<usize> {
+    let ids = |id: fn(&Desk) -> Uuid| -> Vec<Uuid> { desks.iter().map(id).collect() };
+    sqlx::query(
+        "CREATE TABLE bench_desks (number bigint PRIMARY KEY, user_id uuid, trading_id uuid, stock_id uuid, currency_id uuid)",
+    )
+    .execute(&database.pool)
+    .await?;
+    let stored = sqlx::query(
+        "INSERT INTO bench_desks (user_id, trading_id, stock_id, currency_id, number) \
+         SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[]) WITH ORDINALITY",
+    )
+    .bind(ids(|desk| desk.user))
+    .bind(ids(|desk| desk.trading))
+    .bind(ids(|desk| desk.stock))
+    .bind(ids(|desk| desk.currency))
+    .execute(&database.pool)
+    .await?;
+    database.settle().await?;
+    Ok(usize::try_from(stored.rows_affected())?)
+}

@@ -38,17 +38,25 @@ pub(crate) fn svg(curve: &Curve) -> String {
         let colour = COLOURS[number % COLOURS.len()];
         let path: Vec<String> =
             series.points.iter().map(|(x, y)| format!("{},{}", x_of(*x, right), y_of(*y, top))).collect();
-        put(&mut out, format_args!(
-            "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>", path.join(" ")
-        ));
+        put(
+            &mut out,
+            format_args!(
+                "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>",
+                path.join(" ")
+            ),
+        );
         for (x, y) in &series.points {
             let (x, y) = (x_of(*x, right), y_of(*y, top));
             put(&mut out, format_args!("<circle cx=\"{x}\" cy=\"{y}\" r=\"3\" fill=\"{colour}\"/>"));
         }
         let x = LEFT + u64::try_from(number).unwrap_or(0) * 210;
-        put(&mut out, format_args!(
-            "<rect x=\"{x}\" y=\"{}\" width=\"12\" height=\"12\" fill=\"{colour}\"/>", HEIGHT - 26
-        ));
+        put(
+            &mut out,
+            format_args!(
+                "<rect x=\"{x}\" y=\"{}\" width=\"12\" height=\"12\" fill=\"{colour}\"/>",
+                HEIGHT - 26
+            ),
+        );
         text(&mut out, x + 18, HEIGHT - 16, "start", &series.name);
     }
     out.push_str("</svg>\n");
@@ -82,9 +90,13 @@ fn short(value: u64) -> String {
 }
 
 fn line(out: &mut String, from: (u64, u64), to: (u64, u64)) {
-    put(out, format_args!(
-        "<line x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\" stroke=\"#ddd\"/>", from.0, from.1, to.0, to.1
-    ));
+    put(
+        out,
+        format_args!(
+            "<line x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\" stroke=\"#ddd\"/>",
+            from.0, from.1, to.0, to.1
+        ),
+    );
 }
 
 fn text(out: &mut String, x: u64, y: u64, anchor: &str, words: &str) {

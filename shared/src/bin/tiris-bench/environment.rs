@@ -30,17 +30,30 @@ pub(crate) async fn look(stage: &Stage) -> Result<BTreeMap<String, String>> {
     add("build", if cfg!(debug_assertions) { "debug: figures mean nothing" } else { "release" }.to_owned());
     add("commit", output("git", &["describe", "--always", "--dirty"]));
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    add("machine", format!("{cores} cores, {}, {} of memory", field("/proc/cpuinfo", "model name"), field("/proc/meminfo", "MemTotal")));
+    add(
+        "machine",
+        format!(
+            "{cores} cores, {}, {} of memory",
+            field("/proc/cpuinfo", "model name"),
+            field("/proc/meminfo", "MemTotal")
+        ),
+    );
     add("kernel", output("uname", &["-srm"]));
     add("load before", fs::read_to_string("/proc/loadavg").unwrap_or_default().trim().to_owned());
     add("postgres", sqlx::query_scalar::<_, String>("SELECT version()").fetch_one(&pool).await?);
     let nats = find_nats_server()?;
+    add(
+        "history",
+        if stage.has_hypertables().await? { "hypertables of TimescaleDB" } else { "native partitions" }
+            .to_owned(),
+    );
     add("nats", output(&nats.to_string_lossy(), &["--version"]) + ", file storage");
-    let settings: Vec<(String, String)> =
-        sqlx::query_as("SELECT name, current_setting(name) FROM pg_settings WHERE name = ANY($1) ORDER BY name")
-            .bind(TOLD.map(str::to_owned).to_vec())
-            .fetch_all(&pool)
-            .await?;
+    let settings: Vec<(String, String)> = sqlx::query_as(
+        "SELECT name, current_setting(name) FROM pg_settings WHERE name = ANY($1) ORDER BY name",
+    )
+    .bind(TOLD.map(str::to_owned).to_vec())
+    .fetch_all(&pool)
+    .await?;
     let settings: Vec<String> = settings.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
     add("postgres settings", settings.join(" "));
     pool.close().await;

@@ -70,6 +70,9 @@ enum Command {
     Show {
         /// The JSON
         file: PathBuf,
+        /// The table alone, as Markdown
+        #[arg(long)]
+        markdown: bool,
     },
     /// What publishes events while a scenario runs
     #[command(hide = true)]
@@ -87,7 +90,7 @@ async fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match &cli.command {
         Some(Command::Publish { nats_url, events }) => publish::run(nats_url, *events).await.map(|()| true),
-        Some(Command::Show { file }) => show(&cli, file),
+        Some(Command::Show { file, markdown }) => show(&cli, file, *markdown),
         None => run(&cli).await,
     };
     match outcome {
@@ -142,8 +145,12 @@ async fn run(cli: &Cli) -> Result<bool> {
     Ok(report.failures.is_empty())
 }
 
-fn show(cli: &Cli, file: &Path) -> Result<bool> {
+fn show(cli: &Cli, file: &Path, markdown: bool) -> Result<bool> {
     let report = Report::read(file)?;
+    if markdown {
+        println!("{}", report.markdown());
+        return Ok(true);
+    }
     write_curves(&report, file)?;
     println!("{report}");
     if let Some(earlier) = cli.compare.as_deref() {
@@ -160,7 +167,8 @@ fn write(report: &Report, file: &Path) -> Result<()> {
 fn write_curves(report: &Report, file: &Path) -> Result<()> {
     for curve in &report.curves {
         let drawing = file.with_file_name(format!("{}.svg", curve.name));
-        std::fs::write(&drawing, draw::svg(curve)).with_context(|| format!("cannot write {}", drawing.display()))?;
+        std::fs::write(&drawing, draw::svg(curve))
+            .with_context(|| format!("cannot write {}", drawing.display()))?;
     }
     Ok(())
 }

@@ -38,6 +38,22 @@ impl Report {
             .with_context(|| format!("cannot write {}", file.display()))
     }
 
+    fn table(&self) -> Table {
+        let mut table =
+            new_table(["#", "what", "measured", "limit beside it", "ratio", "target", "met", "with"]);
+        for line in &self.lines {
+            table.add_row(row(line));
+        }
+        table
+    }
+
+    /// The table as Markdown.
+    pub(crate) fn markdown(&self) -> String {
+        let mut table = self.table();
+        table.load_style(presets::ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled);
+        table.to_string()
+    }
+
     /// What a scenario measured.
     pub(crate) fn add(&mut self, scenario: &str, outcome: Outcome) {
         let named = outcome.lines.into_iter().map(|line| Line { scenario: scenario.to_owned(), ..line });
@@ -47,13 +63,13 @@ impl Report {
 
     /// The same figures of an earlier run beside these.
     pub(crate) fn compared_with(&self, earlier: &Self) -> String {
-        let mut table = new_table(["#", "what", "before", "now", "now / before", "ratio before", "ratio now"]);
+        let mut table =
+            new_table(["#", "what", "before", "now", "now / before", "ratio before", "ratio now"]);
         for line in &self.lines {
             let same = |other: &&Line| other.scenario == line.scenario && other.what == line.what;
             let Some(before) = earlier.lines.iter().find(same) else { continue };
-            let shown = |line: &Line| {
-                line.ratio().map_or_else(String::new, |ratio| Unit::Ratio.show(ratio.median()))
-            };
+            let shown =
+                |line: &Line| line.ratio().map_or_else(String::new, |ratio| Unit::Ratio.show(ratio.median()));
             table.add_row([
                 line.scenario.clone(),
                 line.what.clone(),
@@ -87,16 +103,15 @@ impl fmt::Display for Report {
         }
         let sizes: Vec<String> = self.sizes.iter().map(|(name, size)| format!("{name}={size}")).collect();
         writeln!(f, "sizes: {}", sizes.join(" "))?;
-        let mut table =
-            new_table(["#", "what", "measured", "limit beside it", "ratio", "target", "met", "with"]);
-        for line in &self.lines {
-            table.add_row(row(line));
-        }
-        writeln!(f, "{table}")?;
+        writeln!(f, "{}", self.table())?;
         for (scenario, why) in &self.failures {
             writeln!(f, "{scenario} FAILED: {why}")?;
         }
-        write!(f, "{} s; median (least to most); a ratio is the median of pairs measured in turn", self.seconds)
+        write!(
+            f,
+            "{} s; median (least to most); a ratio is the median of pairs measured in turn",
+            self.seconds
+        )
     }
 }
 
@@ -147,12 +162,12 @@ mod tests {
 
     #[test]
     fn a_missed_target_and_a_failed_scenario_stand_in_the_table() {
-        let mut report = report(79);
-        report.failures.insert("S3".to_owned(), "no events".to_owned());
-        let text = report.to_string();
+        let mut missed = report(79);
+        missed.failures.insert("S3".to_owned(), "no events".to_owned());
+        let text = missed.to_string();
         assert!(text.contains("MISSED") && text.contains("0.79"), "{text}");
         assert!(text.contains("S3 FAILED: no events"), "{text}");
-        assert!(!super::tests::report(80).to_string().contains("MISSED"));
+        assert!(!report(80).to_string().contains("MISSED"));
     }
 
     #[test]

@@ -91,13 +91,26 @@ impl Stage {
         self.admin(format!("DROP DATABASE {} WITH (FORCE)", database.name)).await
     }
 
-    /// Whether this server could have TimescaleDB.
-    pub(crate) async fn has_timescale(&self) -> Result<bool> {
-        let pool = self.administration();
-        let found = "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb')";
-        let found = sqlx::query_scalar(found).fetch_one(&pool).await?;
+    /// Whether the files of TimescaleDB are beside this server.
+    pub(crate) async fn could_have_timescale(&self) -> Result<bool> {
+        self.asked(
+            "postgres",
+            "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb')",
+        )
+        .await
+    }
+
+    /// Whether the history tables are hypertables of TimescaleDB in a new database.
+    pub(crate) async fn has_hypertables(&self) -> Result<bool> {
+        self.asked(TEMPLATE, "SELECT relkind = 'r' FROM pg_class WHERE oid = 'transactions'::regclass").await
+    }
+
+    async fn asked(&self, database: &str, question: &'static str) -> Result<bool> {
+        let pool = self.connect(database);
+        let answer = sqlx::query_scalar(question).fetch_one(&pool).await?;
+        // Who copies the template must be alone in it.
         pool.close().await;
-        Ok(found)
+        Ok(answer)
     }
 
     /// A broker without streams.

@@ -56,6 +56,8 @@ impl Worker {
             .env("TIRIS_ENV", "dev")
             .env("TIRIS_BARE_SUBJECTS", "refuse")
             .env("TIRIS_LOG", log)
+            // History that was made for a measurement must stay.
+            .env("TIRIS_LOG_DAYS", "0")
             .env("TIRIS_ADMIN_LISTEN", format!("127.0.0.1:{admin_port}"))
             .log(stage.log("ingest"))
             .show_log(false)

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-/// Prints the result as the last line.
+/// How connections rest, and the result as the last line.
 const DONE: &str = include_str!("wrk/done.lua");
 /// Above this many connections a second thread helps.
 const CONNECTIONS_PER_THREAD: u32 = 500;
@@ -86,7 +86,7 @@ pub(crate) async fn ask(url: &str, folder: &Path, load: &Load<'_>) -> Result<Ans
         .kill_on_drop(true)
         .output()
         .await
-        .context("cannot run wrk: run `make tools BENCH_TOOLS=1`")?;
+        .context("cannot run wrk: run `tiris-dev tools --bench`")?;
     let text = String::from_utf8_lossy(&output.stdout);
     let told = String::from_utf8_lossy(&output.stderr);
     let last = text.lines().last().unwrap_or_default();

@@ -12,6 +12,7 @@ mod python;
 mod schemathesis;
 mod system;
 mod wheel;
+mod wrk;
 
 use crate::say;
 use anyhow::{Context, Result};
@@ -27,6 +28,8 @@ pub(crate) enum Extra {
     ProviderIfPossible,
     /// Schemathesis.
     Fuzzer,
+    /// The generator of requests.
+    Bench,
 }
 
 /// Installs what is missing; does nothing on a machine that has all.
@@ -49,6 +52,7 @@ pub(crate) fn run(extra: Extra) -> Result<()> {
             Ok(())
         }
         Extra::Fuzzer => schemathesis::install().context("Schemathesis could not be installed"),
+        Extra::Bench => wrk::install().context("wrk is missing and could not be installed"),
     }
 }
 

@@ -69,8 +69,11 @@ enum Command {
         /// Also Schemathesis, for `make fuzz`
         #[arg(long, conflicts_with_all = ["login", "tests"])]
         fuzz: bool,
-        /// Nothing but what the OpenAPI document is checked with and clients are made by
+        /// Also wrk, for `make bench`
         #[arg(long, conflicts_with_all = ["login", "tests", "fuzz"])]
+        bench: bool,
+        /// Nothing but what the OpenAPI document is checked with and clients are made by
+        #[arg(long, conflicts_with_all = ["login", "tests", "fuzz", "bench"])]
         document: bool,
         /// Nothing but what images, compose, dashboards and alerts are checked with
         #[arg(long, conflicts_with_all = ["login", "tests", "fuzz", "document"])]
@@ -107,6 +110,7 @@ async fn main() -> ExitCode {
         Command::Tools { login: true, .. } => install::run(Extra::Provider),
         Command::Tools { tests: true, .. } => install::run(Extra::ProviderIfPossible),
         Command::Tools { fuzz: true, .. } => install::run(Extra::Fuzzer),
+        Command::Tools { bench: true, .. } => install::run(Extra::Bench),
         Command::Tools { document: true, .. } => install::document_tools(),
         Command::Tools { docker: true, .. } => install::docker_tools(),
         Command::Tools { .. } => install::run(Extra::Nothing),

@@ -16,7 +16,8 @@ const SINGLE_SHARE: u64 = 50;
 pub(crate) async fn run(bench: &Bench, people: People) -> Result<Outcome> {
     let events = bench.sizes.events;
     let name = if people == ONE { "S2" } else { "S1" };
-    let (mut measured, mut limits, mut singles) = (Samples::default(), Samples::default(), Samples::default());
+    let (mut measured, mut limits, mut singles) =
+        (Samples::default(), Samples::default(), Samples::default());
     let (mut batches, mut connections) = (Samples::default(), Samples::default());
     for round in 1..=bench.sizes.repeat {
         bench.phase(&format!("{name}: backlog, round {round}"))?;

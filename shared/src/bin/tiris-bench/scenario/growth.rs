@@ -52,7 +52,10 @@ async fn grow(bench: &Bench, ids: Ids, name: &str) -> Result<Grown> {
             bench.phase(&format!("S4: storing up to {wanted} rows, {name}"))?;
             bench.view.phase(&format!("S4: storing up to {wanted} rows, {name}"), missing);
             let range = (site.events, missing);
-            stored::book(&site.database, site.people, range, ids, When::Now, |done| bench.view.progress(done)).await?;
+            stored::book(&site.database, site.people, range, ids, When::Now, |done| {
+                bench.view.progress(done)
+            })
+            .await?;
             site.events += missing;
             site.database.settle().await?;
         }

@@ -10,18 +10,36 @@ use anyhow::Result;
 
 /// Of the rate into empty tables, in thousandths: what repetitions differ by.
 const LEAST_OF_EMPTY: u64 = 950;
+/// Background workers would keep the template from being copied.
+const WITH_TIMESCALE: [&str; 2] =
+    ["shared_preload_libraries=timescaledb", "timescaledb.max_background_workers=0"];
 const MONTHS: [u32; 3] = [0, 12, 24];
+
+/// Makes native partitions of the history of one database.
+const TO_NATIVE: &str = "SELECT history_to_native()";
+
+/// The forms of the history tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Partitions,
+    Hypertables,
+}
 
 pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     let mut series = Vec::new();
-    let plain = measure(bench, &bench.stage).await?;
-    add("PostgreSQL alone", plain, &mut outcome, &mut series);
-    if bench.stage.has_timescale().await? {
-        bench.phase("H24: a server with TimescaleDB")?;
-        let stage = Stage::start(&["shared_preload_libraries=timescaledb"]).await?;
-        let samples = measure(bench, &stage).await?;
+    let plain = measure(bench, &bench.stage, Form::Partitions).await?;
+    add("native partitions", plain, &mut outcome, &mut series);
+    if bench.stage.has_hypertables().await? {
+        let samples = measure(bench, &bench.stage, Form::Hypertables).await?;
         add("TimescaleDB", samples, &mut outcome, &mut series);
+    } else if bench.stage.could_have_timescale().await? {
+        bench.phase("H24: a server with TimescaleDB")?;
+        let stage = Stage::start(&WITH_TIMESCALE).await?;
+        if stage.has_hypertables().await? {
+            let samples = measure(bench, &stage, Form::Hypertables).await?;
+            add("TimescaleDB", samples, &mut outcome, &mut series);
+        }
     }
     outcome.curves.push(Curve {
         name: "H24".to_owned(),
@@ -34,7 +52,8 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
 }
 
 fn add(name: &str, samples: [Samples; 3], outcome: &mut Outcome, series: &mut Vec<Series>) {
-    let points = MONTHS.iter().zip(&samples).map(|(months, rate)| (u64::from(*months), rate.median())).collect();
+    let points =
+        MONTHS.iter().zip(&samples).map(|(months, rate)| (u64::from(*months), rate.median())).collect();
     series.push(Series { name: name.to_owned(), points });
     let [empty, _, full] = samples;
     let line = Line::new(format!("ingest with 24 months of history, {name}"), Unit::PerSecond, full);
@@ -43,11 +62,14 @@ fn add(name: &str, samples: [Samples; 3], outcome: &mut Outcome, series: &mut Ve
 }
 
 /// The rates for each length of history, measured in turn.
-async fn measure(bench: &Bench, stage: &Stage) -> Result<[Samples; 3]> {
+async fn measure(bench: &Bench, stage: &Stage, form: Form) -> Result<[Samples; 3]> {
     let mut sites = Vec::new();
     for months in MONTHS {
         bench.phase(&format!("H24: {months} months of history"))?;
         let mut site = Site::open(stage, MANY).await?;
+        if form == Form::Partitions && stage.has_hypertables().await? {
+            sqlx::query(TO_NATIVE).execute(&site.database.pool).await?;
+        }
         fill(bench, &mut site, months).await?;
         sites.push(site);
     }

@@ -29,7 +29,9 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
     }
     let note = format!("published at {}", rates.show(Unit::PerSecond));
     Ok(vec![
-        Line::new("publish to commit, p50", Unit::Micros, p50).target(Target::AtMost(P50_MOST_MICROS)).note(note),
+        Line::new("publish to commit, p50", Unit::Micros, p50)
+            .target(Target::AtMost(P50_MOST_MICROS))
+            .note(note),
         Line::new("publish to commit, p99", Unit::Micros, p99).target(Target::AtMost(P99_MOST_MICROS)),
     ]
     .into())
@@ -44,7 +46,8 @@ async fn measure(bench: &Bench) -> Result<(u64, u64, u64)> {
     site.next(count, Ids::Ordered, RATE).publish(&site.nats.url()).await?;
     let rate = per_second(count, begun.elapsed());
     site.events += count;
-    eventually("all events are in the books", END_LIMIT, async || site.database.count(site.events).await).await?;
+    eventually("all events are in the books", END_LIMIT, async || site.database.count(site.events).await)
+        .await?;
     worker.stop().await?;
     let (half, most): (i64, i64) = sqlx::query_as(
         "SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY micros), percentile_disc(0.99) WITHIN GROUP (ORDER BY micros) \

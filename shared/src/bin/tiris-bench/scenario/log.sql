@@ -1,0 +1,44 @@
+-- One trade, as the API writes it: the same statements in the same order, with the figures worked out by PostgreSQL.
+-- The one before them finds somebody who trades.
+\set n random(1, 9000000000000000000)
+\set desk random(1, :desks)
+SELECT user_id, trading_id, stock_id, currency_id FROM bench_desks WHERE number = :desk \gset
+BEGIN;
+INSERT INTO idempotency_keys AS k (user_id, method, path, key, body_hmac, status, expires_at)
+    VALUES (:user_id::uuid, 'POST', '/v1/trading-logs', 'pgbench-' || :n::text, decode(repeat('ab', 32), 'hex'), 201, now() + make_interval(hours => 24))
+    ON CONFLICT (user_id, method, path, key) DO UPDATE SET body_hmac = excluded.body_hmac, status = excluded.status,
+    body = NULL, expires_at = excluded.expires_at, created_at = excluded.created_at WHERE k.expires_at <= now();
+SELECT EXISTS (SELECT FROM tradings WHERE id = :trading_id::uuid AND user_id = :user_id::uuid AND status IN ('active', 'paused')),
+    (SELECT count(*) FROM sub_accounts WHERE id = ANY(ARRAY[:stock_id::uuid, :currency_id::uuid]) AND user_id = :user_id::uuid AND deleted_at IS NULL);
+SELECT max(balance) FILTER (WHERE id = :stock_id::uuid) AS stock, max(sequence) FILTER (WHERE id = :stock_id::uuid) AS stock_sequence,
+    max(balance) FILTER (WHERE id = :currency_id::uuid) AS currency, max(sequence) FILTER (WHERE id = :currency_id::uuid) AS currency_sequence
+    FROM (SELECT id, user_id, trading_id, symbol, balance, locked, sequence FROM sub_accounts
+    WHERE id = ANY(ARRAY[:stock_id::uuid, :currency_id::uuid]) AND deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE) AS locked \gset
+SELECT h.sub_account_id, h.order_id, h.amount FROM holds h JOIN UNNEST(ARRAY[:stock_id::uuid, :currency_id::uuid],
+    ARRAY[:n::text, :n::text]) AS w (sub_account_id, order_id) USING (sub_account_id, order_id);
+SELECT id, status FROM users WHERE id = ANY(ARRAY[:user_id::uuid]);
+SELECT id, user_id, status FROM tradings WHERE id = ANY(ARRAY[:trading_id::uuid]);
+SELECT clock_timestamp() AS at, gen_random_uuid() AS log \gset
+INSERT INTO transactions (timestamp, id, user_id, trading_id, sub_account_id, event_time, direction, reason, amount,
+    closing_balance, price, quote_symbol, order_id, sequence, event_id, trading_log_id, info)
+    SELECT :at::timestamptz, * FROM UNNEST(ARRAY[gen_random_uuid(), gen_random_uuid()], ARRAY[:user_id::uuid, :user_id::uuid],
+    ARRAY[:trading_id::uuid, :trading_id::uuid], ARRAY[:stock_id::uuid, :currency_id::uuid], ARRAY[:at::timestamptz, :at::timestamptz],
+    '{credit,debit}'::text[], '{long,long}'::text[], '{0.01,0.000101}'::numeric[],
+    ARRAY[:stock::numeric + 0.01, :currency::numeric - 0.000101], '{0.01,0.01}'::numeric[], '{BTC,BTC}'::text[],
+    ARRAY[:n::text, :n::text], ARRAY[:stock_sequence::bigint + 1, :currency_sequence::bigint + 1], '{NULL,NULL}'::text[],
+    ARRAY[:log::uuid, :log::uuid], array_fill(jsonb_build_object('fee', '0.000001', 'price', '0.01', 'stock', 'ETH', 'volume',
+    '0.01', 'currency', 'BTC', 'order_id', :n::text, 'stock_account_id', :stock_id::uuid, 'currency_account_id', :currency_id::uuid), '{2}'));
+INSERT INTO trading_logs (timestamp, id, user_id, trading_id, sub_account_id, transaction_id, postings, event_time, type,
+    source, order_id, event_id, message, info)
+    SELECT :at::timestamptz, * FROM UNNEST(ARRAY[:log::uuid], ARRAY[:user_id::uuid], ARRAY[:trading_id::uuid], '{NULL}'::uuid[],
+    '{NULL}'::uuid[], '{2}'::smallint[], ARRAY[:at::timestamptz], '{pgbench}'::text[], '{bot}'::text[], ARRAY[:n::text],
+    '{NULL}'::text[], '{bought}'::text[], ARRAY[jsonb_build_object('fee', '0.000001', 'price', '0.01', 'stock', 'ETH', 'volume',
+    '0.01', 'currency', 'BTC', 'order_id', :n::text, 'stock_account_id', :stock_id::uuid, 'currency_account_id', :currency_id::uuid)]);
+UPDATE sub_accounts a SET balance = n.balance, locked = n.locked, sequence = n.sequence, updated_at = :at::timestamptz
+    FROM UNNEST(ARRAY[:stock_id::uuid, :currency_id::uuid], ARRAY[:stock::numeric + 0.01, :currency::numeric - 0.000101], '{0,0}'::numeric[],
+    ARRAY[:stock_sequence::bigint + 1, :currency_sequence::bigint + 1]) AS n (id, balance, locked, sequence) WHERE a.id = n.id;
+SELECT a.* FROM sub_accounts a JOIN UNNEST(ARRAY[:stock_id::uuid, :currency_id::uuid]) WITH ORDINALITY AS w (id, at) USING (id) ORDER BY at;
+WITH kept AS (UPDATE idempotency_keys SET body = repeat(:log::text, 38)
+    WHERE user_id = :user_id::uuid AND method = 'POST' AND path = '/v1/trading-logs' AND key = 'pgbench-' || :n::text)
+    SELECT assert_fresh(:at::timestamptz);
+COMMIT;

@@ -2,7 +2,7 @@
 
 use super::{Bench, LOG, ONE, Outcome};
 use crate::api::Api;
-use crate::desks::{self, Desk};
+use crate::desks;
 use crate::figure::{Line, Samples, Target, Unit};
 use crate::pgbench;
 use crate::stage::Database;
@@ -13,7 +13,7 @@ use indicatif::ProgressBar;
 const CONNECTIONS: u32 = 32;
 /// Of pgbench's rate, in thousandths.
 const LEAST_OF_PGBENCH: u64 = 500;
-/// The statements of one trade; the names in braces are those of a desk.
+/// The statements of one trade.
 const SCRIPT: &str = include_str!("log.sql");
 
 pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
@@ -23,7 +23,7 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
     bench.phase("S8: tradings to trade on")?;
     let desks = desks::make(&api, &database).await?;
     let file = desks::write(&desks, folder)?;
-    let scripts: Vec<String> = desks.iter().map(script).collect();
+    let scripts = [format!("\\set desks {}\n{SCRIPT}", desks::store(&desks, &database).await?)];
     let (mut rates, mut limits, mut p99) = (Samples::default(), Samples::default(), Samples::default());
     for round in 1..=bench.sizes.repeat {
         bench.phase(&format!("S8: trades, round {round}"))?;
@@ -49,7 +49,8 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
     ensure!(report.is_clean(), "the books are wrong: {report}");
     bench.stage.drop(database).await?;
     let note = format!("{CONNECTIONS} connections, {} tradings; p99 {}", desks.len(), p99.show(Unit::Micros));
-    let line = Line::new("POST /v1/trading-logs, type long", Unit::PerSecond, rates).against(limits).note(note);
+    let line =
+        Line::new("POST /v1/trading-logs, type long", Unit::PerSecond, rates).against(limits).note(note);
     Ok(vec![line.target(Target::RatioAtLeast(LEAST_OF_PGBENCH))].into())
 }
 
@@ -58,15 +59,4 @@ async fn logs(database: &Database) -> Result<u64> {
         .fetch_one(&database.pool)
         .await?;
     Ok(count.unsigned_abs())
-}
-
-fn script(desk: &Desk) -> String {
-    [
-        ("{user}", desk.user),
-        ("{trading}", desk.trading),
-        ("{stock}", desk.stock),
-        ("{currency}", desk.currency),
-    ]
-    .iter()
-    .fold(SCRIPT.to_owned(), |script, (name, id)| script.replace(name, &id.to_string()))
 }

@@ -21,7 +21,8 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
     let rows = bench.sizes.paged;
     bench.view.phase(&format!("S7: an account with {rows} rows"), rows);
     let database = bench.stage.database(ONE).await?;
-    stored::book(&database, ONE, (0, rows), Ids::Ordered, When::Now, |done| bench.view.progress(done)).await?;
+    stored::book(&database, ONE, (0, rows), Ids::Ordered, When::Now, |done| bench.view.progress(done))
+        .await?;
     database.settle().await?;
     database.check(rows).await?;
     let api = Api::start(&bench.stage, &database, LOG).await?;
@@ -35,13 +36,15 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
         check_page(&api, &token, path, newest).await?;
         scripts.push(told::statement(&bench.stage, &database, &email, path, "transactions").await?);
     }
-    let (mut rates, mut limits) = ([Samples::default(), Samples::default()], [Samples::default(), Samples::default()]);
+    let (mut rates, mut limits) =
+        ([Samples::default(), Samples::default()], [Samples::default(), Samples::default()]);
     for round in 1..=bench.sizes.repeat {
         for (at, path) in [&first, &deep].into_iter().enumerate() {
             bench.phase(&format!("S7: page, round {round}"))?;
             rates[at].add(read::load(bench, &api, (path, &token), 0).await?.rate());
             let (folder, time) = (bench.stage.files(), bench.sizes.load_time());
-            limits[at].add(pgbench::rate(&database, folder, &scripts[at..=at], pgbench::CLIENTS, time).await?);
+            limits[at]
+                .add(pgbench::rate(&database, folder, &scripts[at..=at], pgbench::CLIENTS, time).await?);
         }
     }
     drop(api);
@@ -74,7 +77,8 @@ async fn cursor_at(api: &Api, token: &str, depth: u64) -> Result<String> {
     loop {
         let path = format!("/v1/transactions?sub_account_id={account}&{place}");
         let page = api.get(&path, token).await?;
-        let cursor = page["pagination"]["next_cursor"].as_str().context("a page without next_cursor")?.to_owned();
+        let cursor =
+            page["pagination"]["next_cursor"].as_str().context("a page without next_cursor")?.to_owned();
         if at == depth {
             return Ok(cursor);
         }

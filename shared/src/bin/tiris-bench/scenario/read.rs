@@ -30,12 +30,22 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
         bench.phase(&format!("S6: one account, round {round}"))?;
         rates.add(load(bench, &api, (&path, &token), 0).await?.rate());
         bench.phase(&format!("S6: pgbench, round {round}"))?;
-        limits.add(pgbench::rate(&database, bench.stage.files(), &[script.clone()], pgbench::CLIENTS, time).await?);
+        limits.add(
+            pgbench::rate(
+                &database,
+                bench.stage.files(),
+                std::slice::from_ref(&script),
+                pgbench::CLIENTS,
+                time,
+            )
+            .await?,
+        );
     }
     bench.phase("S6: half the load")?;
     let period = u64::from(CONNECTIONS) * 2_000_000 / rates.median().max(1);
     let half = load(bench, &api, (&path, &token), period.saturating_sub(ANSWER_MICROS)).await?;
-    let note = format!("{CONNECTIONS} connections; pgbench with {} sends the same statement", pgbench::CLIENTS);
+    let note =
+        format!("{CONNECTIONS} connections; pgbench with {} sends the same statement", pgbench::CLIENTS);
     let lines = vec![
         Line::new("GET /v1/sub-accounts/{id}", Unit::PerSecond, rates)
             .against(limits)

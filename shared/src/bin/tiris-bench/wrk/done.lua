@@ -1,8 +1,9 @@
--- Rests are whole milliseconds; their mean is what was asked for.
-if rest_micros > 0 then
-    function delay()
-        local millis = rest_micros / 1000 * 2 * math.random()
-        return math.floor(millis + math.random())
+-- Each connection rests so long between an answer and its next request, on average. Rests are whole milliseconds.
+function rest(micros)
+    if micros > 0 then
+        function delay()
+            return math.floor(micros / 1000 * 2 * math.random() + math.random())
+        end
     end
 end
 

@@ -1,9 +1,7 @@
-rest_micros = 0
-
 function init(args)
     math.randomseed(os.time())
     wrk.path = args[1]
-    rest_micros = tonumber(args[2])
+    rest(tonumber(args[2]))
     wrk.headers["Authorization"] = "Bearer " .. args[3]
     -- Made once: the client must not be what is measured.
     wanted = wrk.format("GET")

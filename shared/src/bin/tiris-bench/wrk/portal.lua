@@ -1,5 +1,4 @@
 -- Each line of the file is: token, trading, stock account, currency account.
-rest_micros = 0
 local people, made, run = {}, 0, ""
 local threads = 0
 
@@ -10,7 +9,7 @@ end
 
 function init(args)
     math.randomseed(os.time() + number)
-    rest_micros = tonumber(args[2])
+    rest(tonumber(args[2]))
     run = string.format("%d-%d-%d", os.time(), math.random(1000000), number)
     for line in io.lines(args[1]) do
         local token, trading, stock, currency = line:match("(%S+) (%S+) (%S+) (%S+)")

@@ -12,12 +12,12 @@ use crate::seed::{self, Purpose};
 use crate::system::System;
 use crate::system::worker::Held;
 use crate::tally::Tally;
-use tiris_shared::testing::View;
 use anyhow::Result;
 use deck::{Deck, Fault, Kind};
 use rand::RngExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tiris_shared::testing::View;
 use tokio::task::{JoinSet, LocalSet};
 
 /// Counters with this beginning are findings.

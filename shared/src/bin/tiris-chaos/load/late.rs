@@ -3,11 +3,11 @@
 //! Owns: when each thing is made. Must not know: events.
 
 use super::people::{self, User};
-use tiris_shared::testing::View;
 use sqlx::PgPool;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+use tiris_shared::testing::View;
 use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinSet;
 
