@@ -113,11 +113,6 @@ impl Replica {
         }
     }
 
-    /// Its connections.
-    pub(crate) fn pool(&self) -> &PgPool {
-        &self.pool
-    }
-
     async fn is_ready(&self) -> bool {
         let resting = *self.resting_until.lock().unwrap_or_else(PoisonError::into_inner);
         if resting.is_some_and(|until| Instant::now() < until) {
