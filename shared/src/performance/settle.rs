@@ -10,7 +10,6 @@
 use super::exact::Exact;
 use super::posting::Posting;
 use crate::ledger::{Asset, Direction};
-use chrono::{DateTime, Utc};
 
 /// Movements of one moment that may wait for the other leg of their trade; more of them are flows at once.
 const LONELY_MAX: usize = 1_000;
@@ -66,11 +65,10 @@ pub(super) enum Happening {
 }
 
 /// Puts postings together, in the order of their booking within a moment.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Settler {
     /// The asset figures are in: a trade leg by leg against it is one of the other asset.
-    measure: Option<Asset>,
-    moment: Option<DateTime<Utc>>,
+    measure: Asset,
     /// Postings of the trade that comes in.
     legs: Vec<Posting>,
     /// Movements that name an order and wait for their other leg.
@@ -79,12 +77,11 @@ pub(super) struct Settler {
 
 impl Settler {
     pub(super) fn new(measure: Asset) -> Self {
-        Self { measure: Some(measure), ..Self::default() }
+        Self { measure, legs: Vec::new(), lonely: Vec::new() }
     }
 
     /// Takes the next posting of a moment; answers what is complete by it.
     pub(super) fn take(&mut self, posting: Posting) -> Vec<Happening> {
-        self.moment = Some(posting.time);
         let mut complete = Vec::new();
         if self.legs.first().is_some_and(|leg| leg.log != posting.log) {
             complete.extend(self.trade());
@@ -136,8 +133,7 @@ impl Settler {
             Direction::Credit => (one, other),
             Direction::Debit => (other, one),
         };
-        let (stock, currency) =
-            if Some(&left.asset) == self.measure.as_ref() { (came, left) } else { (left, came) };
+        let (stock, currency) = if left.asset == self.measure { (came, left) } else { (left, came) };
         let price = Exact::from(currency.amount).over(&stock.amount.into()).unwrap_or_else(Exact::zero);
         Happening::Trade(Trade {
             base: stock.asset.clone(),

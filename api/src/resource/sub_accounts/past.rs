@@ -105,6 +105,7 @@ async fn replica<'s>(state: &'s State, account: &SubAccount) -> Option<&'s Repli
 }
 
 #[OpenApi(prefix_path = "/v1/sub-accounts", tag = "Tag::SubAccounts")]
+#[expect(clippy::too_many_arguments, reason = "one argument for each query parameter")]
 impl PastBalances {
     /// The balance at a moment
     ///
@@ -142,7 +143,6 @@ impl PastBalances {
     ///
     /// The range is widened to whole hours or days (UTC) and has at most 10,000 of them.
     #[oai(path = "/:id/history", method = "get", operation_id = "getBalanceHistory")]
-    #[expect(clippy::too_many_arguments, reason = "one argument for each query parameter")]
     async fn history(
         &self,
         caller: Caller,

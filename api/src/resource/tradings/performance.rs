@@ -231,13 +231,13 @@ async fn ask(pool: &PgPool, question: &Question) -> Result<Result<Option<Measure
 }
 
 #[OpenApi(prefix_path = "/v1/tradings", tag = "Tag::Tradings")]
+#[expect(clippy::too_many_arguments, reason = "one argument for each query parameter")]
 impl Performances {
     /// How well the trading did
     ///
     /// Computed from its transactions, always by event time; the README of the API defines every figure. Prices are those
     /// of the trading's own trades.
     #[oai(path = "/:id/performance", method = "get", operation_id = "getPerformance")]
-    #[expect(clippy::too_many_arguments, reason = "one argument for each query parameter")]
     async fn performance(
         &self,
         caller: Caller,
@@ -264,7 +264,6 @@ impl Performances {
     ///
     /// One point for every hour or day in which something happened, at most 10,000.
     #[oai(path = "/:id/equity", method = "get", operation_id = "getEquity")]
-    #[expect(clippy::too_many_arguments, reason = "one argument for each query parameter")]
     async fn equity(
         &self,
         caller: Caller,
