@@ -39,7 +39,7 @@ struct Open {
 }
 
 impl Intake {
-    /// Whether a reader is open; else the next call of [`Intake::next`] begins anew behind the cursor it is given.
+    /// Whether a reader is open; else [`Intake::open`] begins anew behind the cursor it is given.
     #[must_use]
     pub const fn is_open(&self) -> bool {
         self.reader.is_some()
@@ -65,25 +65,32 @@ impl Intake {
         }
     }
 
-    /// The next messages behind `cursor`, empty when none came in time. After an error, [`Intake::doubt`] it.
-    pub async fn next(
+    /// Opens a reader behind `cursor` when none is open; answers with a message instead when that had to be read without
+    /// one. After an error, [`Intake::doubt`] it.
+    pub async fn open(
         &mut self,
         context: &Context,
         id: LaneId,
         epoch: i64,
         cursor: u64,
-    ) -> Result<Vec<Incoming>> {
-        let connection = &context.connection;
-        if self.reader.is_none() {
-            if self.singles_due > 0
-                && let Some(message) = self.next_single(context, id, cursor).await?
-            {
-                return Ok(vec![message]);
-            }
-            let range = Range::of_lane(id, context.lanes, epoch, rand::random(), cursor);
-            let reader = Reader::open(connection, range).await?;
-            self.reader = Some(Open { reader, checked_idle: Instant::now() });
+    ) -> Result<Option<Incoming>> {
+        if self.reader.is_some() {
+            return Ok(None);
         }
+        if self.singles_due > 0
+            && let Some(message) = self.next_single(context, id, cursor).await?
+        {
+            return Ok(Some(message));
+        }
+        let range = Range::of_lane(id, context.lanes, epoch, rand::random(), cursor);
+        let reader = Reader::open(&context.connection, range).await?;
+        self.reader = Some(Open { reader, checked_idle: Instant::now() });
+        Ok(None)
+    }
+
+    /// The next messages of the open reader, empty when none came in time. After an error, [`Intake::doubt`] it.
+    pub async fn next(&mut self, context: &Context, id: LaneId) -> Result<Vec<Incoming>> {
+        let connection = &context.connection;
         let Some(Open { reader, checked_idle }) = &mut self.reader else { return Ok(Vec::new()) };
         let limits = BatchLimits { events: context.batch_events, bytes: BATCH_BYTES_MAX };
         let messages = reader.next_batch(connection, limits, READ_WAIT).await?;

@@ -106,6 +106,17 @@ impl Board {
         is_new
     }
 
+    /// Sets a lane running that was only starting; answers whether it was.
+    pub fn set_started(&self, id: LaneId) -> bool {
+        let mut state = self.lock();
+        let line = state.lanes.entry(id).or_default();
+        let is_starting = line.status == LaneStatus::Starting;
+        if is_starting {
+            line.status = LaneStatus::Running;
+        }
+        is_starting
+    }
+
     /// Sets how far a lane is behind.
     pub fn set_lag(&self, id: LaneId, lag: Lag) {
         self.lock().lanes.entry(id).or_default().lag = lag;
@@ -201,4 +212,20 @@ pub fn gauge_letters(counts: &[(String, String, i64)]) {
 /// Gauges are floats; beyond four thousand million one more makes no difference.
 fn float(value: u64) -> f64 {
     f64::from(u32::try_from(value).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lane_that_begins_to_read_runs_unless_something_else_was_told_of_it() {
+        let (board, lane) = (Board::default(), |lane| LaneId { stream: EventStream::Trading, lane });
+        board.set(lane(0), LaneStatus::Starting);
+        board.set(lane(1), LaneStatus::Waiting("the database".to_owned()));
+        assert!(board.set_started(lane(0)));
+        assert!(!board.set_started(lane(0)) && !board.set_started(lane(1)));
+        let names: Vec<&str> = board.lines().values().map(|line| line.status.name()).collect();
+        assert_eq!(names, ["running", "waiting"]);
+    }
 }

@@ -142,9 +142,7 @@ impl Lane {
                     Step::Waiting(why) => tracing::warn!(lane = %self.id, %why, "lane waits"),
                     // Told where it was found.
                     Step::Halted(_) | Step::Lost => {}
-                    Step::Committed(_) | Step::Idle => {
-                        tracing::info!(lane = %self.id, cursor = self.cursor, "lane runs")
-                    }
+                    Step::Committed(_) | Step::Idle => self.log_running(),
                 }
             }
             tokio::select! {
@@ -153,6 +151,10 @@ impl Lane {
             }
         }
         true
+    }
+
+    fn log_running(&self) {
+        tracing::info!(lane = %self.id, cursor = self.cursor, "lane runs");
     }
 
     fn next_backoff(&mut self) -> Duration {
@@ -199,7 +201,16 @@ impl Lane {
         {
             return Ok(Some(hindrance));
         }
-        self.pending = self.intake.next(&self.context, self.id, self.epoch, self.cursor).await?;
+        match self.intake.open(&self.context, self.id, self.epoch, self.cursor).await? {
+            Some(single) => self.pending = vec![single],
+            None => {
+                // Told before anything comes: nobody must wait for a message to know that the lane is ready for it.
+                if self.context.board.set_started(self.id) {
+                    self.log_running();
+                }
+                self.pending = self.intake.next(&self.context, self.id).await?;
+            }
+        }
         self.attempt = self.pending.len();
         self.count_redeliveries();
         self.measure_lag(None);
