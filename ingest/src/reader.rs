@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tiris_shared::error::{Error, Result};
+use tokio::task::unconstrained;
 use uuid::Uuid;
 
 /// A consumer nobody reads any more is removed by the server after this time.
@@ -224,7 +225,8 @@ impl Reader {
             bytes += message.length;
             batch.push(incoming);
             let full = batch.len() >= limits.events || bytes >= limits.bytes;
-            next = if full { None } else { self.messages.next().now_or_never() };
+            // Unconstrained: the runtime would call what is there not there after 128 messages.
+            next = if full { None } else { unconstrained(self.messages.next()).now_or_never() };
         }
         Ok(batch)
     }

@@ -14,6 +14,7 @@ mod poison;
 mod process;
 mod purge;
 mod range_replay;
+mod reader;
 mod replays;
 mod retries;
 mod rights;
