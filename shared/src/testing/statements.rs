@@ -13,11 +13,13 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 /// Where the driver says what the server tells its client.
 const NOTICES: &str = "sqlx::postgres::notice";
 /// The server tells its client, and not its log, every statement and what really happened.
-const TOLD: [(&str, &str); 8] = [
+const TOLD: [(&str, &str); 9] = [
     ("session_preload_libraries", "auto_explain"),
     ("auto_explain.log_min_duration", "0"),
     ("auto_explain.log_format", "json"),
     ("auto_explain.log_analyze", "on"),
+    // Those of functions, too.
+    ("auto_explain.log_nested_statements", "on"),
     ("auto_explain.log_buffers", "on"),
     ("auto_explain.log_timing", "off"),
     ("client_min_messages", "log"),

@@ -204,13 +204,14 @@ impl Rows {
         connection: &mut PgConnection,
         timestamp: DateTime<Utc>,
     ) -> Result<()> {
-        let none: Vec<Option<&str>> = vec![None; self.users.len()];
+        let no_text: Vec<Option<&str>> = vec![None; self.users.len()];
+        let no_amount: Vec<Option<Decimal>> = vec![None; self.users.len()];
         sqlx::query(
             "INSERT INTO transactions (timestamp, id, user_id, trading_id, sub_account_id, event_time, direction, \
-             reason, amount, closing_balance, price, quote_symbol, order_id, sequence, event_id, trading_log_id, info) \
+             reason, amount, closing_balance, price, quote_symbol, fee, order_id, sequence, event_id, trading_log_id, info) \
              SELECT $1, * FROM UNNEST($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::timestamptz[], $7::text[], \
-             $8::text[], $9::numeric[], $10::numeric[], $11::numeric[], $12::text[], $13::text[], $14::bigint[], \
-             $15::text[], $16::uuid[], $17::jsonb[])",
+             $8::text[], $9::numeric[], $10::numeric[], $11::numeric[], $12::text[], $13::numeric[], $14::text[], \
+             $15::bigint[], $16::text[], $17::uuid[], $18::jsonb[])",
         )
         .bind(timestamp)
         .bind(&self.postings)
@@ -222,9 +223,10 @@ impl Rows {
         .bind(vec!["bench"; self.users.len()])
         .bind(&self.amounts)
         .bind(&self.balances)
-        .bind(vec![None::<Decimal>; self.users.len()])
-        .bind(&none)
-        .bind(&none)
+        .bind(&no_amount)
+        .bind(&no_text)
+        .bind(&no_amount)
+        .bind(&no_text)
         .bind(&self.sequences)
         .bind(&self.event_ids)
         .bind(&self.logs)

@@ -32,10 +32,13 @@ pub(super) async fn all(
         return Ok(());
     }
     if !rows.transactions.id.is_empty() {
-        let directions = rows.transactions.direction.clone();
+        let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
+        for direction in &rows.transactions.direction {
+            *counts.entry(direction).or_default() += 1;
+        }
         rows.transactions.insert(connection, timestamp).await?;
-        for direction in directions {
-            metrics::counter!("ledger_transactions_total", "direction" => direction).increment(1);
+        for (direction, count) in counts {
+            metrics::counter!("ledger_transactions_total", "direction" => direction).increment(count);
         }
     }
     rows.logs.insert(connection, timestamp).await?;

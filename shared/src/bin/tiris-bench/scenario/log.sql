@@ -20,11 +20,11 @@ SELECT id, status FROM users WHERE id = ANY(ARRAY[:user_id::uuid]);
 SELECT id, user_id, status FROM tradings WHERE id = ANY(ARRAY[:trading_id::uuid]);
 SELECT clock_timestamp() AS at, gen_random_uuid() AS log \gset
 INSERT INTO transactions (timestamp, id, user_id, trading_id, sub_account_id, event_time, direction, reason, amount,
-    closing_balance, price, quote_symbol, order_id, sequence, event_id, trading_log_id, info)
+    closing_balance, price, quote_symbol, fee, order_id, sequence, event_id, trading_log_id, info)
     SELECT :at::timestamptz, * FROM UNNEST(ARRAY[gen_random_uuid(), gen_random_uuid()], ARRAY[:user_id::uuid, :user_id::uuid],
     ARRAY[:trading_id::uuid, :trading_id::uuid], ARRAY[:stock_id::uuid, :currency_id::uuid], ARRAY[:at::timestamptz, :at::timestamptz],
     '{credit,debit}'::text[], '{long,long}'::text[], '{0.01,0.000101}'::numeric[],
-    ARRAY[:stock::numeric + 0.01, :currency::numeric - 0.000101], '{0.01,0.01}'::numeric[], '{BTC,BTC}'::text[],
+    ARRAY[:stock::numeric + 0.01, :currency::numeric - 0.000101], '{0.01,0.01}'::numeric[], '{BTC,BTC}'::text[], '{NULL,0.000001}'::numeric[],
     ARRAY[:n::text, :n::text], ARRAY[:stock_sequence::bigint + 1, :currency_sequence::bigint + 1], '{NULL,NULL}'::text[],
     ARRAY[:log::uuid, :log::uuid], array_fill(jsonb_build_object('fee', '0.000001', 'price', '0.01', 'stock', 'ETH', 'volume',
     '0.01', 'currency', 'BTC', 'order_id', :n::text, 'stock_account_id', :stock_id::uuid, 'currency_account_id', :currency_id::uuid), '{2}'));
