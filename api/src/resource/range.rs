@@ -42,11 +42,11 @@ pub(super) fn moment(name: &'static str, time: Option<DateTime<Utc>>) -> Result<
     }
 }
 
+/// The ends of a range, each when it has one.
+type Ends = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
+
 /// Both ends of a range, of which the second is not part.
-pub(super) fn ends(
-    from: Option<DateTime<Utc>>,
-    to: Option<DateTime<Utc>>,
-) -> Result<(Option<DateTime<Utc>>, Option<DateTime<Utc>>)> {
+pub(super) fn ends(from: Option<DateTime<Utc>>, to: Option<DateTime<Utc>>) -> Result<Ends> {
     let (from, to) = (moment("from", from)?, moment("to", to)?);
     match (from, to) {
         (Some(from), Some(to)) if from >= to => {

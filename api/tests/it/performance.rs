@@ -1,7 +1,5 @@
 //! The performance of a trading over HTTP: whose, of which time, in which asset, and that only event times count.
 
-#![expect(clippy::float_arithmetic, reason = "figures to compare with")]
-
 use crate::world::{Desk, User, World, text};
 use serde_json::{Value, json};
 

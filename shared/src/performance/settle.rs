@@ -59,7 +59,7 @@ pub(super) struct Trade {
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Happening {
-    Trade(Trade),
+    Trade(Box<Trade>),
     Fee(Change),
     Flow(Change),
 }
@@ -124,7 +124,7 @@ impl Settler {
             // Of a trade of next to nothing the currency alone moved: that is a cost or a gift of the exchange.
             return currency.map(Happening::Fee);
         };
-        Some(Happening::Trade(Trade { base, quote, price: price.into(), stock, currency, fee }))
+        Some(Happening::Trade(Box::new(Trade { base, quote, price: price.into(), stock, currency, fee })))
     }
 
     /// The trade two movements make. What left was sold, unless it is what everything is measured in.
@@ -135,14 +135,14 @@ impl Settler {
         };
         let (stock, currency) = if left.asset == self.measure { (came, left) } else { (left, came) };
         let price = Exact::from(currency.amount).over(&stock.amount.into()).unwrap_or_else(Exact::zero);
-        Happening::Trade(Trade {
+        Happening::Trade(Box::new(Trade {
             base: stock.asset.clone(),
             quote: currency.asset.clone(),
             price,
             stock: Some(Change::of(stock)),
             currency: Some(Change::of(currency)),
             fee: None,
-        })
+        }))
     }
 }
 

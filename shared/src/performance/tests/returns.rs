@@ -1,7 +1,5 @@
 //! Returns, flows, days and falls.
 
-#![expect(clippy::float_arithmetic, reason = "figures to compare with")]
-
 use super::*;
 
 /// Deposits 100 and 99, buys at 50 with a fee of 1 and at 60 without, sells at 30 with a fee of 2.
