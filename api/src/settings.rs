@@ -31,6 +31,8 @@ const DEV_KEY_FILE: &str = ".tiris/jwt.pem";
 const REQUEST_SECONDS_MAX: u32 = 300;
 /// Longest time between not being ready and draining, in seconds.
 const DRAIN_LEAD_SECONDS_MAX: u32 = 60;
+/// In production; in development nobody spreads requests.
+const DRAIN_LEAD_SECONDS_DEFAULT: u32 = 5;
 /// The portal, the admin pages and the documentation, with their forms under development.
 const CORS_ORIGINS_DEFAULT: &str = "https://tiris.ai,https://admin.tiris.ai,https://docs.tiris.ai,\
     https://dev.tiris.ai,https://dev.admin.tiris.ai,https://dev.docs.tiris.ai";
@@ -82,9 +84,9 @@ pub struct ServeArgs {
     #[arg(long, env = "TIRIS_REQUEST_SECONDS", default_value = "15", value_name = "SECONDS")]
     request_seconds: String,
     /// Seconds between saying not ready and taking no more requests when told to stop (0 to 60): as long as whoever
-    /// spreads the requests needs to notice. They come before TIRIS_SHUTDOWN_SECONDS
-    #[arg(long, env = "TIRIS_DRAIN_LEAD_SECONDS", default_value = "0", value_name = "SECONDS")]
-    drain_lead_seconds: String,
+    /// spreads the requests needs to notice. They come before TIRIS_SHUTDOWN_SECONDS. By default 5, with TIRIS_ENV=dev 0
+    #[arg(long, env = "TIRIS_DRAIN_LEAD_SECONDS", value_name = "SECONDS")]
+    drain_lead_seconds: Option<String>,
     /// Web origins that may call the API from a browser, separated by commas; with TIRIS_ENV=dev also every port of
     /// localhost
     #[arg(long, env = "TIRIS_CORS_ORIGINS", default_value = CORS_ORIGINS_DEFAULT, value_name = "ORIGINS")]
@@ -141,6 +143,17 @@ pub struct Settings {
 }
 
 impl ServeArgs {
+    fn drain_lead(&self, environment: Option<Environment>, problems: &mut Problems) -> Option<Duration> {
+        let seconds = match &self.drain_lead_seconds {
+            Some(text) => {
+                problems.parse_within("TIRIS_DRAIN_LEAD_SECONDS", text, 0, DRAIN_LEAD_SECONDS_MAX)?
+            }
+            None if environment == Some(Environment::Dev) => 0,
+            None => DRAIN_LEAD_SECONDS_DEFAULT,
+        };
+        Some(Duration::from_secs(u64::from(seconds)))
+    }
+
     /// Checks all settings and reports every mistake at once.
     pub fn check(&self) -> Result<Settings, ConfigError> {
         let mut problems = Problems::default();
@@ -148,13 +161,8 @@ impl ServeArgs {
         let seconds =
             problems.parse_within("TIRIS_REQUEST_SECONDS", &self.request_seconds, 1, REQUEST_SECONDS_MAX);
         let request_timeout = seconds.map(|seconds| Duration::from_secs(u64::from(seconds)));
-        let lead = problems.parse_within(
-            "TIRIS_DRAIN_LEAD_SECONDS",
-            &self.drain_lead_seconds,
-            0,
-            DRAIN_LEAD_SECONDS_MAX,
-        );
         let environment = self.service.environment();
+        let lead = self.drain_lead(environment, &mut problems);
         let live = LiveSettings::new(self.nats.check(environment, &mut problems));
         let service = self.service.check(ADMIN_LISTEN_DEFAULT, &mut problems);
         let cors_origins = origins(&self.cors_origins, environment, &mut problems);
@@ -169,7 +177,7 @@ impl ServeArgs {
             Some(Settings {
                 listen: listen?,
                 request_timeout: request_timeout?,
-                drain_lead: Duration::from_secs(u64::from(lead?)),
+                drain_lead: lead?,
                 cors_origins,
                 key_files: key_files?,
                 encryption: encryption?,

@@ -6,7 +6,7 @@ use crate::stream::EventStream;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tiris_shared::store::dead_letters::Class;
+use tiris_shared::store::dead_letters::{Class, INTERNAL};
 
 /// State of a lane in this process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -160,6 +160,28 @@ impl Board {
                 Err(format!("lane {id} is {}{reason}", line.status.name()))
             }
         }
+    }
+}
+
+/// Shows the figures that tell of trouble before there is any: rules see their growth, not their birth. Each stream has
+/// `lanes` lanes and that of subjects without a user.
+pub fn begin(lanes: u32) {
+    for stream in EventStream::ALL.map(EventStream::name) {
+        metrics::gauge!("ingest_lanes_configured", "stream" => stream).set(f64::from(lanes + 1));
+        metrics::counter!("ingest_batch_failures_total", "stream" => stream).increment(0);
+        metrics::counter!("ingest_lanes_lost_total", "stream" => stream).increment(0);
+        metrics::counter!("ingest_drift_total", "stream" => stream).increment(0);
+        for kind in Mismatch::KINDS {
+            metrics::counter!("ingest_cursor_mismatches_total", "stream" => stream, "kind" => kind)
+                .increment(0);
+        }
+        for lane in 0..=lanes {
+            metrics::counter!("ingest_gap_messages_total", "stream" => stream, "lane" => lane.to_string())
+                .increment(0);
+        }
+        let (class, code) = (Class::Rejected.as_str(), INTERNAL);
+        metrics::counter!("ingest_dead_letters_total", "stream" => stream, "class" => class, "code" => code)
+            .increment(0);
     }
 }
 

@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::crew::Crew;
 use crate::replay::Replayer;
 use crate::settings::Settings;
-use crate::status::Board;
+use crate::status::{self, Board};
 use crate::stream::{self, DeclareError};
 use crate::{census, dead_letter_stream, maintenance, purge};
 use anyhow::Context as _;
@@ -40,6 +40,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     let board = Board::default();
     let health = health(&pool, &connection, &board);
     metrics.watch("primary", &pool);
+    status::begin(settings.streams.lanes);
     let stopping = (health.clone(), stop.clone());
     tokio::spawn(async move {
         let (health, stop) = stopping;

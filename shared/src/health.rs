@@ -177,7 +177,9 @@ impl Check {
         let late = || Err(format!("no answer within {} s", CHECK_LIMIT.as_secs()));
         let result = checked.unwrap_or_else(|_| late());
         let found = Found { result, is_needed: self.is_needed, at: Utc::now(), took: started.elapsed() };
-        metrics::gauge!("dependency_up", "dependency" => name).set(f64::from(u8::from(found.result.is_ok())));
+        let needed = if self.is_needed { "true" } else { "false" };
+        metrics::gauge!("dependency_up", "dependency" => name, "needed" => needed)
+            .set(f64::from(u8::from(found.result.is_ok())));
         metrics::gauge!("dependency_check_seconds", "dependency" => name).set(found.took.as_secs_f64());
         self.remember(&found);
         found

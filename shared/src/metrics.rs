@@ -7,7 +7,7 @@ pub mod catalog;
 mod sample;
 
 use crate::error::{Error, Result};
-use catalog::{Kind, METRICS};
+use catalog::{Kind, METRICS, Program};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use sqlx::PgPool;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,6 +32,14 @@ pub fn install(service: &'static str) -> Result<Metrics> {
             Kind::Counter => metrics::describe_counter!(metric.name, metric.help),
             Kind::Gauge => metrics::describe_gauge!(metric.name, metric.help),
             Kind::Histogram(_) => metrics::describe_histogram!(metric.name, metric.help),
+        }
+    }
+    // Rules see the growth of a counter, not its birth: each is there before the first time.
+    for metric in METRICS.iter().filter(|metric| metric.labels.is_empty() && metric.program.is_of(service)) {
+        match metric.kind {
+            Kind::Counter => metrics::counter!(metric.name).increment(0),
+            Kind::Gauge if metric.program != Program::Both => metrics::gauge!(metric.name).increment(0),
+            Kind::Gauge | Kind::Histogram(_) => {}
         }
     }
     metrics::gauge!("build_info", "service" => service, "version" => env!("CARGO_PKG_VERSION")).set(1);

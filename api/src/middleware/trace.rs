@@ -11,6 +11,9 @@ use tiris_shared::telemetry;
 use tiris_shared::trace::{REQUEST_ID, TRACEPARENT, Trace};
 use tracing::{Instrument, error_span};
 
+/// Longest path in a line, in bytes. No operation has one half as long; strangers may ask for any.
+const PATH_SHOWN_MAX: usize = 256;
+
 /// Why a request was refused or failed.
 #[derive(Clone)]
 pub(crate) struct Failure {
@@ -49,10 +52,15 @@ pub(crate) async fn trace<E: Endpoint<Output = Response>>(
         if response.status().is_server_error() {
             span.record("otel.status_code", "ERROR");
         }
-        tell(&method, &path, &response, started.elapsed());
+        tell(&method, shown(&path), &response, started.elapsed());
         Ok(response)
     };
     trace.scope(answered.instrument(span.clone())).await
+}
+
+/// As much of a path as a line takes; a path is ASCII.
+fn shown(path: &str) -> &str {
+    path.get(..PATH_SHOWN_MAX).unwrap_or(path)
 }
 
 /// The one line of the request. A refusal is told by its code only: its words can repeat what was sent.
@@ -87,4 +95,15 @@ fn is_worth_a_look(status: StatusCode) -> bool {
             | StatusCode::UNPROCESSABLE_ENTITY
             | StatusCode::TOO_MANY_REQUESTS
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_path_a_line_takes_the_beginning() {
+        assert_eq!(shown("/v1/bots"), "/v1/bots");
+        assert_eq!(shown(&"/x".repeat(PATH_SHOWN_MAX)).len(), PATH_SHOWN_MAX);
+    }
 }

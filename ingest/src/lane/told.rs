@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use tiris_shared::event::Subject;
 use uuid::Uuid;
 
-/// Ids of traces in one line; a batch of more has more lines.
-const TRACES_PER_LINE: usize = 256;
+/// Ids of traces in one line, at most 8 KiB: collectors cut lines at 16 KiB. A batch of more has more lines.
+const TRACES_PER_LINE: usize = 64;
 
 /// A batch that is committed.
 #[derive(Default)]

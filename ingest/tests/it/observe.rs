@@ -295,7 +295,13 @@ async fn the_metrics_of_both_programs_are_those_of_the_list_and_as_prometheus_wa
         "ledger_transactions_total{direction=\"credit\"} ",
         "tiris_users{status=\"active\"} 1",
         "tiris_tradings{type=\"paper\",status=\"active\"} 1",
-        "dependency_up{dependency=\"lanes\"} 1",
+        "ingest_lanes_configured{stream=\"TRADING\"} 3",
+        "ingest_cursor_mismatches_total{stream=\"TRADING\",kind=\"gap\"} 0",
+        "ingest_gap_messages_total{stream=\"TRADING\",lane=\"2\"} 0",
+        "ingest_dead_letters_total{stream=\"TRADING\",class=\"rejected\",code=\"INTERNAL\"} 0",
+        "ingest_lanes_lost_total{stream=\"TRADING\"} 0",
+        "database_acquire_timeouts_total 0",
+        "dependency_up{dependency=\"lanes\",needed=\"true\"} 1",
         "nats_connected 1",
         "log_lines_total{level=\"warn\"} ",
     ] {
@@ -310,7 +316,7 @@ async fn the_metrics_of_both_programs_are_those_of_the_list_and_as_prometheus_wa
         "http_requests_in_flight 0",
         "http_connections ",
         "api_live_streams 1",
-        "dependency_up{dependency=\"database\"} 1",
+        "dependency_up{dependency=\"database\",needed=\"true\"} 1",
         "build_info{service=\"tiris-api\",version=\"",
     ] {
         ensure!(api.lines().any(|found| found.starts_with(line)), "{line} is missing in: {api}");

@@ -62,6 +62,16 @@ impl Program {
             Self::Both => "both",
         }
     }
+
+    /// Whether the process of this name has it.
+    #[must_use]
+    pub fn is_of(self, service: &str) -> bool {
+        match self {
+            Self::Api => service == "tiris-api",
+            Self::Ingest => service == "tiris-ingest",
+            Self::Both => true,
+        }
+    }
 }
 
 /// Seconds of work that answers somebody.
@@ -117,6 +127,7 @@ pub const METRICS: &[Metric] = &[
     metric("ingest_retries_total", Counter, &["stream", "outcome"], Ingest, "Dead letters tried again by themselves: `applied`, `given_up`, `waiting`"),
     metric("ingest_replayed_events_total", Counter, &["outcome"], Ingest, "Events of replayed ranges of time"),
     metric("ingest_lanes", Gauge, &["stream", "status"], Ingest, "Lanes of this process: `starting`, `running`, `waiting`, `halted`"),
+    metric("ingest_lanes_configured", Gauge, &["stream"], Ingest, "Lanes a stream has, that of subjects without a user included, as this process is configured"),
     metric("ingest_lanes_halted", Gauge, &["kind"], Ingest, "Lanes of this process that wait for a person, by what is wrong with cursor and stream"),
     metric("ingest_lanes_taken_total", Counter, &["stream"], Ingest, "Lanes taken"),
     metric("ingest_lanes_lost_total", Counter, &["stream"], Ingest, "Lanes found in the hands of another worker; a steady rise means that leases are too short or the database too slow"),
@@ -137,7 +148,7 @@ pub const METRICS: &[Metric] = &[
     metric("database_query_duration_seconds", Histogram(STATEMENT_SECONDS), &["statement"], Both, "Statements, from sending one to its last row, by verb and first table; `other` is what is neither"),
     metric("nats_connected", Gauge, &[], Both, "1 while the connection to NATS is there; absent where none is configured"),
     metric("nats_disconnects_total", Counter, &[], Both, "How often the connection to NATS was lost"),
-    metric("dependency_up", Gauge, &["dependency"], Both, "1 when the last health check of this part succeeded"),
+    metric("dependency_up", Gauge, &["dependency", "needed"], Both, "1 when the last health check of this part succeeded; `needed`: without it the process is not ready"),
     metric("dependency_check_seconds", Gauge, &["dependency"], Both, "How long the last health check of this part took"),
     metric("log_lines_total", Counter, &["level"], Both, "Log lines of the levels `error` and `warn`"),
     metric("build_info", Gauge, &["service", "version"], Both, "Always 1; tells the version"),

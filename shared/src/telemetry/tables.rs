@@ -9,6 +9,7 @@ pub const TABLES: &[&str] = &[
     "bots",
     "dead_letters",
     "exchange_bindings",
+    "history_horizons",
     "holds",
     "idempotency_keys",
     "ingest_lanes",

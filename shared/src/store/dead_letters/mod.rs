@@ -35,8 +35,8 @@ pub(crate) const EVENT_ID_REUSED: &str = "EVENT_ID_REUSED";
 pub(crate) const BEHIND_UNRESOLVED: &str = "BEHIND_UNRESOLVED";
 /// Code of a replay whose event somebody gave up by another letter.
 const EVENT_DISCARDED: &str = "EVENT_DISCARDED";
-/// Code of a letter nobody foresaw.
-const INTERNAL: &str = "INTERNAL";
+/// Code of a letter whose reason nobody foresaw.
+pub const INTERNAL: &str = "INTERNAL";
 
 /// What can still become of a letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -58,15 +58,31 @@ impl HttpClient for Client {
             let (status, headers) = (answer.status(), answer.headers().clone());
             Ok::<_, reqwest::Error>((status, headers, answer.bytes().await?))
         });
-        let sent = sent.await?;
+        // The address may hold a password.
+        let sent = sent.await?.map_err(reqwest::Error::without_url);
         self.note(match &sent {
             Ok((status, _, _)) if status.is_success() => None,
             Ok((status, _, _)) => Some(format!("it answers {status}")),
             Err(error) => Some(crate::error::explain(error)),
         });
-        let (status, headers, body) = sent.map_err(reqwest::Error::without_url)?;
+        let (status, headers, body) = sent?;
         let mut response = Response::builder().status(status).body(body)?;
         *response.headers_mut() = headers;
         Ok(response)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_collector_that_cannot_be_reached_is_not_told_with_its_password() {
+        let client = Client::new().expect("a client");
+        let request = Request::post("http://ann:hunter2@127.0.0.1:9/v1/traces?api-key=hunter3");
+        let request = request.body(Bytes::new()).expect("a request");
+        let error = client.send_bytes(request).await.expect_err("nobody listens there");
+        let told = format!("{error:?} {}", crate::error::explain(&*error));
+        assert!(!told.contains("hunter"), "{told}");
     }
 }
