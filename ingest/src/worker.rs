@@ -33,7 +33,7 @@ const IDLE_MOVE_INTERVAL: Duration = Duration::from_secs(60);
 /// waited for.
 pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
     let telemetry = telemetry::init_service("tiris-ingest", &settings.service)?;
-    let metrics = metrics::install("tiris-ingest")?;
+    let metrics = metrics::install("tiris-ingest", settings.service.metrics)?;
     // A worker stopped inside a transaction blocks nobody for longer than half a lease.
     let pool = database::pool_with(&settings.database, "tiris-ingest", settings.lease / 2)?;
     let connection = Connection::open(&settings.nats).await?;

@@ -229,6 +229,9 @@ pub struct ServiceArgs {
     /// Form of the log: json, text, or auto (text on a terminal, json elsewhere)
     #[arg(long, env = "TIRIS_LOG_FORMAT", default_value = "auto", value_name = "FORMAT")]
     log_format: String,
+    /// Whether figures are kept for /metrics: on or off
+    #[arg(long, env = "TIRIS_METRICS", default_value = "on", value_name = "WHETHER")]
+    metrics: String,
     /// Seconds a stop may take before what still runs is cut off (1 to 300)
     #[arg(long, env = "TIRIS_SHUTDOWN_SECONDS", default_value = "15", value_name = "SECONDS")]
     shutdown_seconds: String,
@@ -245,6 +248,8 @@ pub struct ServiceConfig {
     pub admin_listen: SocketAddr,
     /// What is logged and how.
     pub log: LogConfig,
+    /// Whether figures are kept for `/metrics`.
+    pub metrics: bool,
     /// How long a stop may take.
     pub shutdown_timeout: Duration,
     /// Where spans go; nowhere when it is none.
@@ -285,6 +290,14 @@ impl ServiceArgs {
                 true
             }
         };
+        let metrics = match self.metrics.as_str() {
+            "on" => Some(true),
+            "off" => Some(false),
+            other => {
+                problems.add("TIRIS_METRICS", format_args!("must be on or off (given: {other:?})"));
+                None
+            }
+        };
         let shutdown = problems.parse_within("TIRIS_SHUTDOWN_SECONDS", &self.shutdown_seconds, 1, 300);
         let traces = self.traces.check(problems);
         Some(ServiceConfig {
@@ -292,6 +305,7 @@ impl ServiceArgs {
             environment: environment?,
             admin_listen: admin_listen?,
             log: LogConfig { filter: self.log.clone(), json },
+            metrics: metrics?,
             shutdown_timeout: Duration::from_secs(u64::from(shutdown?)),
         })
     }
@@ -334,8 +348,9 @@ mod tests {
             "--admin-listen=nowhere",
             "--shutdown-seconds=0",
             "--log-format=xml",
+            "--metrics=some",
         ])
-        .expect_err("eleven mistakes")
+        .expect_err("twelve mistakes")
         .to_string();
         for variable in [
             "DATABASE_URL",
@@ -349,6 +364,7 @@ mod tests {
             "TIRIS_ADMIN_LISTEN",
             "TIRIS_SHUTDOWN_SECONDS",
             "TIRIS_LOG_FORMAT",
+            "TIRIS_METRICS",
         ] {
             assert!(error.contains(variable), "{variable} is missing in: {error}");
         }

@@ -16,8 +16,13 @@ use std::time::Duration;
 /// Without regular upkeep the recorder's histograms grow for ever.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Installs the recorder for the process and keeps it trim.
-pub fn install(service: &'static str) -> Result<Metrics> {
+/// Installs the recorder for the process and keeps it trim; without it nothing is kept and nothing is shown.
+pub fn install(service: &'static str, is_on: bool) -> Result<Metrics> {
+    let handle = is_on.then(|| recorder(service)).transpose()?;
+    Ok(Metrics { handle, process: metrics_process::Collector::default(), pools: Arc::default() })
+}
+
+fn recorder(service: &'static str) -> Result<PrometheusHandle> {
     let internal = |error: metrics_exporter_prometheus::BuildError| Error::Internal(error.into());
     let mut builder = PrometheusBuilder::new();
     for metric in METRICS {
@@ -51,13 +56,13 @@ pub fn install(service: &'static str) -> Result<Metrics> {
             upkeep.run_upkeep();
         }
     });
-    Ok(Metrics { handle, process: metrics_process::Collector::default(), pools: Arc::default() })
+    Ok(handle)
 }
 
 /// Reads what was recorded.
 #[derive(Clone, Debug)]
 pub struct Metrics {
-    handle: PrometheusHandle,
+    handle: Option<PrometheusHandle>,
     process: metrics_process::Collector,
     pools: Arc<Mutex<Vec<(&'static str, PgPool)>>>,
 }
@@ -71,11 +76,12 @@ impl Metrics {
     /// All metrics now, as Prometheus text.
     #[must_use]
     pub fn render(&self) -> String {
+        let Some(handle) = &self.handle else { return String::new() };
         self.process.collect();
         sample::runtime(&tokio::runtime::Handle::current().metrics());
         for (name, pool) in self.pools.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             sample::pool(name, pool);
         }
-        self.handle.render()
+        handle.render()
     }
 }

@@ -39,17 +39,18 @@ pub struct Telemetry {
 ///
 /// Standard output stays free for what a command prints as its result.
 pub fn init(service: &'static str, log: &LogConfig) {
-    start(service, log, None);
+    start(service, log, false, None);
 }
 
 /// The same for a service, which also sends spans when a collector is configured.
 pub fn init_service(service: &'static str, config: &ServiceConfig) -> Result<Telemetry> {
     let provider = config.traces.as_ref().map(|traces| otlp::provider(service, traces)).transpose()?;
-    start(service, &config.log, provider.as_ref());
+    start(service, &config.log, config.metrics, provider.as_ref());
     Ok(Telemetry { provider })
 }
 
-fn start(service: &'static str, log: &LogConfig, provider: Option<&SdkTracerProvider>) {
+/// With `figures` statements are timed and lines counted.
+fn start(service: &'static str, log: &LogConfig, figures: bool, provider: Option<&SdkTracerProvider>) {
     let filter: Targets =
         log.filter.parse().unwrap_or_else(|_| Targets::new().with_default(tracing::Level::INFO));
     let spans = provider.map(|provider| {
@@ -64,8 +65,8 @@ fn start(service: &'static str, log: &LogConfig, provider: Option<&SdkTracerProv
     let text = (!log.json)
         .then(|| tracing_subscriber::fmt::layer().compact().with_target(false).with_writer(std::io::stderr));
     let started = tracing_subscriber::registry()
-        .with(Statements::default().with_filter(statements))
-        .with(Count.with_filter(filter.clone()))
+        .with((figures || provider.is_some()).then(|| Statements::default().with_filter(statements)))
+        .with(figures.then(|| Count.with_filter(filter.clone())))
         .with(json.with_filter(filter.clone()))
         .with(text.with_filter(filter))
         .with(spans)

@@ -13,7 +13,7 @@ pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
         telemetry::init_service("tiris-api", &settings.service).context("cannot start telemetry")?;
     log_panics();
     let stop = shutdown::on_signals().context("cannot listen for signals")?;
-    let metrics = metrics::install("tiris-api").context("cannot start metrics")?;
+    let metrics = metrics::install("tiris-api", settings.service.metrics).context("cannot start metrics")?;
     let pool = database::pool(&settings.database, "tiris-api").context("cannot use DATABASE_URL")?;
     let app = App::build(&settings, pool).await?;
     for (name, pool) in app.pools() {

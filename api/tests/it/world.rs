@@ -256,6 +256,7 @@ pub(crate) fn settings(database_url: &str, key_file: PathBuf) -> Settings {
         replica: None,
         live: LiveSettings::new(None),
         service: ServiceConfig {
+            metrics: false,
             traces: None,
             environment: Environment::Dev,
             admin_listen: anywhere,

@@ -41,6 +41,7 @@ impl Api {
             .env("DATABASE_URL", database_url)
             .env("TIRIS_ENV", "dev")
             .env("TIRIS_LOG", log)
+            .env("TIRIS_METRICS", if log == "off" { "off" } else { "on" })
             .env("TIRIS_JWT_KEY_FILE", &key_file)
             .env("TIRIS_ENCRYPTION_FILE", stage.files().join("encryption.env"))
             .env("TIRIS_API_LISTEN", format!("127.0.0.1:{port}"))

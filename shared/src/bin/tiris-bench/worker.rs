@@ -56,6 +56,7 @@ impl Worker {
             .env("TIRIS_ENV", "dev")
             .env("TIRIS_BARE_SUBJECTS", "refuse")
             .env("TIRIS_LOG", log)
+            .env("TIRIS_METRICS", if log == "off" { "off" } else { "on" })
             // History that was made for a measurement must stay.
             .env("TIRIS_LOG_DAYS", "0")
             .env("TIRIS_ADMIN_LISTEN", format!("127.0.0.1:{admin_port}"))

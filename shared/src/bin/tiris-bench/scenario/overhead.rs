@@ -1,4 +1,4 @@
-//! OVERHEAD: a backlog and reads over HTTP with logs of level info, beside the same with none.
+//! OVERHEAD: a backlog and reads over HTTP with metrics and logs of level info, beside the same with neither.
 
 use super::{Bench, LOG, MANY, Outcome, read};
 use crate::api::Api;
@@ -7,6 +7,7 @@ use anyhow::Result;
 
 /// Of the rate without, in thousandths.
 const LEAST: u64 = 950;
+/// Without logs the programs are started without metrics, too.
 const NO_LOG: &str = "off";
 
 pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
@@ -20,9 +21,9 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
         Line::new(what, Unit::PerSecond, with)
             .against(without)
             .target(Target::RatioAtLeast(LEAST))
-            .note("the limit is the same without logs")
+            .note("the limit is the same with neither")
     };
-    let ingest = line("ingest of a backlog with info logs", with, without);
+    let ingest = line("ingest of a backlog with metrics and info logs", with, without);
     let database = bench.stage.database(MANY).await?;
     database.settle().await?;
     let (path, email) = read::asked();
@@ -36,5 +37,5 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
         }
     }
     bench.stage.drop(database).await?;
-    Ok(vec![ingest, line("GET /v1/sub-accounts/{id} with info logs", with, without)].into())
+    Ok(vec![ingest, line("GET /v1/sub-accounts/{id} with metrics and info logs", with, without)].into())
 }
