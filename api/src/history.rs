@@ -92,7 +92,16 @@ impl Replica {
     /// What it answers; nothing when it cannot, which nobody else has to notice.
     pub(crate) async fn ask<T>(&self, asked: impl Future<Output = Result<T>>) -> Option<T> {
         let answered = tokio::time::timeout(ANSWER_MAX, asked).await;
-        match answered.unwrap_or(Err(Error::UpstreamTimeout("the replica"))) {
+        self.judge(answered.unwrap_or(Err(Error::UpstreamTimeout("the replica"))))
+    }
+
+    /// The same for what takes long by its nature: it has all the time the request has.
+    pub(crate) async fn ask_at_length<T>(&self, asked: impl Future<Output = Result<T>>) -> Option<T> {
+        self.judge(asked.await)
+    }
+
+    fn judge<T>(&self, answered: Result<T>) -> Option<T> {
+        match answered {
             Ok(answer) => Some(answer),
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "the replica does not answer");

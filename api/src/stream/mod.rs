@@ -46,6 +46,8 @@ pub(crate) struct Streams {
     places: Places,
     /// Who exports, which is as long.
     pub(crate) exports: Places,
+    /// Who has performance computed.
+    pub(crate) measures: Places,
     /// Half of the connections to the database are left to requests.
     pub(crate) reads: Semaphore,
 }
@@ -60,6 +62,7 @@ impl Streams {
             settings: settings.clone(),
             places: Places::for_streams(),
             exports: Places::for_exports(),
+            measures: Places::for_measures(),
             reads: Semaphore::new(reads.clamp(1, Semaphore::MAX_PERMITS)),
         })
     }

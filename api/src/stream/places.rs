@@ -12,6 +12,9 @@ pub(crate) const STREAMS_PER_USER_MAX: usize = 5;
 /// Exports of one user in this process.
 pub(crate) const EXPORTS_PER_USER_MAX: usize = 2;
 
+/// Computations of performance of one user in this process.
+pub(crate) const MEASURES_PER_USER_MAX: usize = 2;
+
 type Taken = HashMap<UserId, usize>;
 
 /// Places that are taken.
@@ -37,6 +40,10 @@ impl Places {
 
     pub(super) fn for_exports() -> Self {
         Self::new("exports", EXPORTS_PER_USER_MAX, "api_exports")
+    }
+
+    pub(super) fn for_measures() -> Self {
+        Self::new("computations of performance", MEASURES_PER_USER_MAX, "api_measures")
     }
 
     fn new(what: &'static str, most: usize, gauge: &'static str) -> Self {

@@ -1,6 +1,7 @@
 //! The performance of a trading over HTTP: whose, of which time, in which asset, and that only event times count.
 
 use crate::world::{Desk, User, World, text};
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde_json::{Value, json};
 
 /// A trade of ETH in BTC at a moment: buys, or sells when there is a sign.
@@ -170,4 +171,22 @@ async fn wrong_parameters_are_refused_by_name() {
     }
     let wrong = user.get(&format!("/v1/tradings/{}/equity?interval=week", desk.trading)).await;
     assert_eq!(wrong.refusal(), (400, "INVALID_VALUE"));
+}
+
+#[tokio::test]
+async fn a_user_has_two_of_these_under_way_at_once() {
+    let world = World::start().await;
+    let (ann, bob) = (world.user("ann").await, world.user("bob").await);
+    let (desk, other) = (ann.desk("grid", "10", "10").await, bob.desk("grid", "10", "10").await);
+    let mut locked = world.database.pool().begin().await.expect("begin");
+    sqlx::raw_sql("LOCK TABLE transactions").execute(&mut *locked).await.expect("locked");
+    let path = format!("/v1/tradings/{}/performance?quote=BTC", desk.trading);
+    let mut asked: FuturesUnordered<_> = (0..3).map(|_| ann.get(&path)).collect();
+    let first = asked.next().await.expect("an answer");
+    assert_eq!(first.refusal(), (429, "RATE_LIMITED"));
+    locked.rollback().await.expect("rolled back");
+    while let Some(answer) = asked.next().await {
+        answer.data();
+    }
+    figures(&bob, &other, "quote=BTC").await;
 }

@@ -111,6 +111,7 @@ pub const METRICS: &[Metric] = &[
     metric("api_live_streams", Gauge, &[], Api, "Live streams that are followed"),
     metric("api_live_events_total", Counter, &[], Api, "Rows sent on live streams"),
     metric("api_exports", Gauge, &[], Api, "CSV exports under way"),
+    metric("api_measures", Gauge, &[], Api, "Computations of performance under way"),
     metric("api_sign_ins_total", Counter, &["provider", "outcome"], Api, "Callbacks of logins: `signed_in`, or the code of the refusal"),
     metric("exchange_verifications_total", Counter, &["exchange", "outcome"], Api, "Credentials an exchange was asked about: `valid`, `refused`, `unreachable`, `timed_out`"),
     metric("database_replica_failures_total", Counter, &["reason"], Api, "How often the replica was left alone and the database asked instead, and why"),

@@ -9,6 +9,8 @@ use std::fmt;
 
 /// Digits a quotient has at least, when it does not end before: far more than any float can tell.
 pub(super) const DIGITS: u64 = 40;
+/// Digits a quotient has at most. Chained quotients would otherwise become longer and longer.
+const DIGITS_MAX: u64 = 60;
 
 /// An exact decimal.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,7 +57,7 @@ impl Exact {
         Self(&self.0 * &other.0)
     }
 
-    /// The quotient, cut off after [`DIGITS`] digits; `None` for a division by zero. The division of the library makes a
+    /// The quotient, cut off after [`DIGITS`] to [`DIGITS_MAX`] digits; `None` for a division by zero. The division of the library makes a
     /// hundred digits one by one.
     #[must_use]
     pub(super) fn over(&self, other: &Self) -> Option<Self> {
@@ -67,7 +69,9 @@ impl Exact {
         let shift = (DIGITS + other.0.digits()).saturating_sub(self.0.digits());
         let quotient = &*above * BigInt::from(10).pow(u32::try_from(shift).ok()?) / &*below;
         let scale = above_scale - below_scale + i64::try_from(shift).ok()?;
-        Some(Self(BigDecimal::new(quotient, scale)))
+        let quotient = BigDecimal::new(quotient, scale);
+        let is_long = quotient.digits() > DIGITS_MAX;
+        Some(Self(if is_long { quotient.with_prec(DIGITS_MAX) } else { quotient }))
     }
 
     /// The nearest float: of a text the standard library finds it, and of no decimal it is ever `NaN`.

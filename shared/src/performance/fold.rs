@@ -167,7 +167,13 @@ impl Fold {
     pub fn finish(mut self) -> Result<(Performance, Vec<Point>), TooManyPoints> {
         self.end_moment()?;
         if let Some(from) = self.period.from {
+            let is_quiet = self.opening.is_none();
             self.begin(from);
+            // Of a period in which nothing happened there is what it began with.
+            if let (true, Some(curve), Some(start)) = (is_quiet, &mut self.curve, self.returns.begun()) {
+                let value = self.portfolio.value();
+                curve.see(start, value, self.returns.unit(value));
+            }
             self.overdrawn.extend(self.touched.drain(..).filter(|asset| self.portfolio.is_overdrawn(asset)));
         }
         let last = self.period.to.map(|to| to - TimeDelta::microseconds(1)).or(self.moment);
@@ -177,7 +183,7 @@ impl Fold {
         let start = self.returns.begun();
         let performance = Performance {
             start,
-            end: start.and(self.period.to.or(self.moment)),
+            end: start.map(|start| self.period.to.or(self.moment).map_or(start, |end| end.max(start))),
             profit: closing_value.minus(&opening_value).minus(&self.flows),
             opening_value,
             closing_value,

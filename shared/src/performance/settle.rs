@@ -37,6 +37,11 @@ impl Change {
         let fee = posting.fee.map_or_else(Exact::zero, Exact::from);
         Self { asset: posting.asset.clone(), amount, fee }
     }
+
+    /// Both changes of one asset as one.
+    fn and(self, other: Self) -> Self {
+        Self { amount: self.amount.plus(&other.amount), fee: self.fee.plus(&other.fee), ..self }
+    }
 }
 
 /// A trade with all its legs.
@@ -106,25 +111,28 @@ impl Settler {
 
     /// Ends the moment: nothing that comes belongs to what came.
     pub(super) fn end(&mut self) -> Vec<Happening> {
-        let mut complete: Vec<Happening> = self.trade().into_iter().collect();
+        let mut complete = self.trade();
         complete.extend(self.lonely.drain(..).map(|posting| Happening::Flow(Change::of(&posting))));
         complete
     }
 
-    /// The trade the waiting legs make.
-    fn trade(&mut self) -> Option<Happening> {
+    /// What the waiting legs make: a trade, or what is left of one.
+    fn trade(&mut self) -> Vec<Happening> {
         let legs = std::mem::take(&mut self.legs);
-        let priced = legs.iter().find(|leg| leg.price.is_some())?;
-        let (price, quote) = (priced.price?, priced.quote.clone()?);
-        let of = |wanted: &dyn Fn(&Posting) -> bool| legs.iter().find(|leg| wanted(leg)).map(Change::of);
+        let terms = legs.iter().find_map(|leg| leg.price.zip(leg.quote.clone()));
+        let Some((price, quote)) = terms else { return Vec::new() };
+        let of = |wanted: &dyn Fn(&Posting) -> bool| {
+            legs.iter().filter(|leg| wanted(leg)).map(Change::of).reduce(Change::and)
+        };
         let stock = of(&|leg| leg.price.is_some() && leg.asset != quote);
         let currency = of(&|leg| leg.price.is_some() && leg.asset == quote);
         let fee = of(&|leg| leg.price.is_none());
         let Some(base) = stock.as_ref().map(|stock| stock.asset.clone()) else {
-            // Of a trade of next to nothing the currency alone moved: that is a cost or a gift of the exchange.
-            return currency.map(Happening::Fee);
+            // Nothing else moved than what it was paid in, of a trade of next to nothing or of an asset for itself: that is
+            // a cost or a gift of the exchange.
+            return currency.into_iter().chain(fee).map(Happening::Fee).collect();
         };
-        Some(Happening::Trade(Box::new(Trade { base, quote, price: price.into(), stock, currency, fee })))
+        vec![Happening::Trade(Box::new(Trade { base, quote, price: price.into(), stock, currency, fee }))]
     }
 
     /// The trade two movements make. What left was sold, unless it is what everything is measured in.

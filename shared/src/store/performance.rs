@@ -7,7 +7,7 @@
 //! the legs of a trade stand together. PostgreSQL sorts, on its disk when it must; here one block is in memory.
 
 use crate::error::{Error, Result};
-use crate::ids::{AccountId, TradingId};
+use crate::ids::{AccountId, TradingId, UserId};
 use crate::ledger::{Asset, Direction};
 use crate::money::Money;
 use crate::performance::{Fold, Interval, Performance, Period, Point, Posting, TooManyPoints};
@@ -19,12 +19,16 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 const DECLARE: &str = "DECLARE postings NO SCROLL CURSOR FOR \
-    SELECT sub_account_id, event_time, direction = 'credit' AS is_credit, amount, reason, price, quote_symbol, fee, \
+    SELECT sub_account_id, event_time, direction = 'credit' AS is_credit, amount, reason, price, quote_symbol, \
+        coalesce(fee, CASE WHEN reason = 'fee' THEN amount END) AS fee, \
         order_id, trading_log_id \
-    FROM transactions WHERE sub_account_id = ANY($1) AND event_time < coalesce($2, 'infinity') \
+    FROM transactions WHERE user_id = $3 AND trading_id = $4 AND sub_account_id = ANY($1) \
+        AND event_time < coalesce($2, 'infinity') \
     ORDER BY event_time, timestamp, id";
 /// Rows are fetched in blocks of this many.
 const FETCH: &str = "FETCH 2000 FROM postings";
+/// So many postings are folded before others have a turn on the thread.
+const FOLDED_AT_ONCE: usize = 100;
 
 /// Accounts of a trading, also deleted ones, with what they held before their first posting that is still kept.
 const ACCOUNTS: &str = "SELECT a.id, a.symbol, coalesce(( \
@@ -34,11 +38,13 @@ const ACCOUNTS: &str = "SELECT a.id, a.symbol, coalesce(( \
 
 /// The quote symbol of most postings; of equal ones the first by name.
 const USUAL_QUOTE: &str = "SELECT quote_symbol FROM transactions \
-    WHERE trading_id = $1 AND quote_symbol IS NOT NULL GROUP BY quote_symbol ORDER BY count(*) DESC, quote_symbol LIMIT 1";
+    WHERE user_id = $2 AND trading_id = $1 AND quote_symbol IS NOT NULL GROUP BY quote_symbol ORDER BY count(*) DESC, quote_symbol LIMIT 1";
 
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub struct Question {
+    /// Whose.
+    pub user: UserId,
     /// Of which trading.
     pub trading: TradingId,
     /// Of which time.
@@ -60,7 +66,7 @@ pub struct Measured {
     pub points: Vec<Point>,
 }
 
-/// The performance of a trading; `None` when nobody said in which asset and it never traded. All statements must see one
+/// The performance of a trading; `None` when nobody said in which asset and no posting has a price. All statements must see one
 /// state of the database: `connection` is in a transaction that is repeatable read.
 pub async fn measure(
     connection: &mut PgConnection,
@@ -76,6 +82,8 @@ pub async fn measure(
         .persistent(false)
         .bind(ids)
         .bind(question.period.to)
+        .bind(question.user)
+        .bind(question.trading)
         .execute(&mut *connection)
         .await?;
     loop {
@@ -83,7 +91,10 @@ pub async fn measure(
         if rows.is_empty() {
             break;
         }
-        for row in rows {
+        for (at, row) in rows.into_iter().enumerate() {
+            if at % FOLDED_AT_ONCE == 0 {
+                tokio::task::yield_now().await;
+            }
             if let Err(error) = fold.push(row.posting(&assets)?) {
                 return Ok(Err(error));
             }
@@ -98,8 +109,11 @@ async fn quote(connection: &mut PgConnection, question: &Question) -> Result<Opt
     if question.quote.is_some() {
         return Ok(question.quote.clone());
     }
-    let usual: Option<String> =
-        sqlx::query_scalar(USUAL_QUOTE).bind(question.trading).fetch_optional(connection).await?;
+    let usual: Option<String> = sqlx::query_scalar(USUAL_QUOTE)
+        .bind(question.trading)
+        .bind(question.user)
+        .fetch_optional(connection)
+        .await?;
     usual.as_deref().map(asset).transpose()
 }
 

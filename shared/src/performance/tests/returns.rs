@@ -146,3 +146,32 @@ fn the_curve_has_a_point_for_every_piece_in_which_something_happened() {
     assert_eq!(many.curve("USDT", Interval::Hour), Err(TooManyPoints));
     assert!(many.curve("USDT", Interval::Day).is_ok());
 }
+
+#[test]
+fn what_one_unit_is_worth_keeps_a_bounded_number_of_digits_through_the_wildest_gains() {
+    let mut history = History::default().flow(day(1), "USDT", "1").flow(day(1), "BTC", "1");
+    for hour in 1..200 {
+        let time = day(1) + TimeDelta::hours(hour);
+        history = history.sell(time, "BTC/USDT", "0.000000000001", "999999999.123456789", FREE).flow(
+            time,
+            "USDT",
+            "-0.000000000001",
+        );
+    }
+    let points = history.curve("USDT", Interval::Hour).expect("few");
+    let longest = points.iter().map(|point| text(&point.unit).len()).max();
+    assert!(longest.is_some_and(|longest| longest < 200), "{longest:?}");
+}
+
+#[test]
+fn a_period_after_all_that_happened_is_empty_and_has_what_was_there() {
+    let history = History::default().flow(day(1), "USDT", "7");
+    let period = Period { from: Some(day(9)), to: None };
+    let mut fold = Fold::new(asset("USDT"), period, Some(Interval::Day));
+    for posting in &history.postings {
+        fold.push(posting.clone()).expect("room");
+    }
+    let (found, points) = fold.finish().expect("room");
+    assert_eq!((found.start, found.end), (Some(day(9)), Some(day(9))));
+    assert_eq!(points.iter().map(|point| text(&point.value)).collect::<Vec<_>>(), ["7"]);
+}

@@ -61,3 +61,24 @@ fn in_another_asset_than_that_of_the_trades_figures_go_by_the_prices_of_the_mome
     let money = [&trades.gains, &trades.losses, &trades.fees, &trades.turnover].map(text);
     assert_eq!(money, ["47.5", "0", "3", "420"]);
 }
+
+#[test]
+fn no_leg_is_lost_of_a_trade_that_moved_nothing_else_than_it_was_paid_in() {
+    let mut history = History::default().flow(day(1), "BTC", "30");
+    let price = (Some(money("1")), Some(asset("BTC")));
+    // Of nothing for 1, and a fee of 2 from another account; then of 4 for 3, both of the same asset.
+    for (legs, fee) in [(vec!["-1"], Some("-2")), (vec!["4", "-3"], None), (vec!["4", "-3"], Some("-5"))] {
+        let mut log = None;
+        for leg in legs {
+            let posting = history.add(day(2), "BTC", leg, "trade");
+            (posting.price, posting.quote) = price.clone();
+            posting.log = *log.get_or_insert(posting.log);
+        }
+        if let (Some(fee), Some(log)) = (fee, log) {
+            let posting = history.add(day(2), "BTC", fee, "fee");
+            (posting.fee, posting.log) = (Some(money(&fee[1..])), log);
+        }
+    }
+    let found = history.measured_in("BTC");
+    assert_eq!([&found.closing_value, &found.flows, &found.profit].map(text), ["24", "30", "-6"]);
+}

@@ -5,6 +5,7 @@ mod object;
 use super::object::Trading;
 use crate::auth::Caller;
 use crate::envelope::{Answer, Reply};
+use crate::error::Problem;
 use crate::resource::Tag;
 use crate::resource::range::{Interval, ends};
 use crate::resource::refusals::One;
@@ -33,16 +34,23 @@ struct Asked {
 }
 
 /// Measures a trading of the caller.
-async fn measured(state: &State, caller: &Caller, id: Uuid, asked: Asked) -> Result<Option<Measured>> {
+async fn measured(
+    state: &State,
+    caller: &Caller,
+    id: Uuid,
+    asked: Asked,
+) -> Result<Option<Measured>, Problem> {
     let (from, to) = ends(asked.from, asked.to)?;
     let quote = asked.quote.map(|quote| quote.parse().map_err(|why: String| Error::invalid("quote", why)));
     Trading::load(&state.db, caller.user(), id).await?;
     let question = Question {
+        user: caller.user(),
         trading: TradingId(id),
         period: Period { from, to },
         quote: quote.transpose()?,
         interval: asked.interval,
     };
+    let _place = state.streams.measures.take(caller.user())?;
     // Half of the connections to the database are left to others. The semaphore is never closed.
     let _turn = state.streams.reads.acquire().await.ok();
     // Whatever is booked changes an account, so all of it is as old as the last change of one.
@@ -50,24 +58,23 @@ async fn measured(state: &State, caller: &Caller, id: Uuid, asked: Asked) -> Res
         sqlx::query_scalar("SELECT max(updated_at) FROM sub_accounts WHERE trading_id = $1")
             .bind(id)
             .fetch_one(&state.pool)
-            .await?;
+            .await
+            .map_err(Error::from)?;
     let replica = match newest {
         Some(newest) => state.histories.replica(newest).await,
         None => None,
     };
     let mut answer = None;
     if let Some(replica) = replica {
-        answer = replica.ask(ask(replica.pool(), &question)).await;
+        answer = replica.ask_at_length(ask(replica.pool(), &question)).await;
     }
     let answer = match answer {
         Some(answer) => answer,
         None => ask(&state.pool, &question).await?,
     };
     answer.map_err(|TooManyPoints| {
-        Error::invalid(
-            "from",
-            format!("leaves more than {POINTS_MAX} points: choose a shorter range, or days"),
-        )
+        let why = format!("leaves more than {POINTS_MAX} points: choose a shorter range, or days");
+        Error::invalid("from", why).into()
     })
 }
 
@@ -84,7 +91,7 @@ impl Performances {
     /// How well the trading did
     ///
     /// Computed from its transactions, always by event time; the README of the API defines every figure. Prices are those
-    /// of the trading's own trades.
+    /// of the trading's own trades. A user may have two of these under way at once.
     #[oai(path = "/:id/performance", method = "get", operation_id = "getPerformance")]
     async fn performance(
         &self,

@@ -27,7 +27,7 @@ struct Drawdown {
 #[derive(Object, Serialize)]
 pub(super) struct Performance {
     trading_id: Uuid,
-    /// Symbol of the asset all figures are in; null when none was asked for and the trading never traded
+    /// Symbol of the asset all figures are in; null when none was asked for and no transaction has a price
     #[oai(nullable)]
     quote: Option<String>,
     /// The first moment of the period at which there was something of value; null when there was none
@@ -103,7 +103,7 @@ struct Point {
 #[derive(Object, Serialize)]
 pub(super) struct Equity {
     trading_id: Uuid,
-    /// Symbol of the asset values are in; null when none was asked for and the trading never traded
+    /// Symbol of the asset values are in; null when none was asked for and no transaction has a price
     #[oai(nullable)]
     quote: Option<String>,
     /// How long a piece is
