@@ -19,6 +19,8 @@ BEGIN
         RETURN format('version %s is older than 2.28.3', version);
     ELSIF NOT EXISTS (SELECT FROM pg_settings WHERE name = 'timescaledb.max_background_workers') THEN
         RETURN 'it is not in shared_preload_libraries';
+    ELSIF current_setting('max_locks_per_transaction')::int < 256 THEN
+        RETURN 'a statement over years of its chunks needs more locks: set max_locks_per_transaction to 256 or more';
     ELSIF coalesce(current_setting('timescaledb.license', true), 'timescale') <> 'timescale' THEN
         RETURN 'its Apache edition has neither compression nor continuous aggregates (timescaledb.license)';
     END IF;
@@ -153,6 +155,7 @@ DECLARE
     present interval;
     changed boolean := false;
 BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('tiris ensure_partitions'));
     IF history_kind() = 'native' THEN
         RETURN false;
     END IF;
@@ -323,6 +326,8 @@ DECLARE
     statement text;
     attached  text[] := '{}';
 BEGIN
+    -- Before the tables, as all others take it.
+    PERFORM pg_advisory_xact_lock(hashtext('tiris ensure_partitions'));
     IF to_timescale THEN
         DROP VIEW account_hourly, account_daily;
     ELSE
@@ -396,10 +401,17 @@ END $$;
 SELECT make_account_views();
 DO $$
 DECLARE
-    refusal text := timescale_refusal();
+    refusal  text := timescale_refusal();
+    -- More rows are not moved while services wait.
+    rows_max CONSTANT integer := 100000;
+    is_small CONSTANT boolean := (SELECT count(*) FROM (SELECT FROM transactions LIMIT rows_max) t) < rows_max
+        AND (SELECT count(*) FROM (SELECT FROM trading_logs LIMIT rows_max) l) < rows_max
+        AND (SELECT count(*) FROM (SELECT FROM audit_logs LIMIT rows_max) a) < rows_max;
 BEGIN
-    IF refusal IS NULL THEN
+    IF refusal IS NULL AND is_small THEN
         PERFORM history_to_timescale();
+    ELSIF refusal IS NULL THEN
+        RAISE WARNING 'native partitions stay, because moving so many rows takes long: stop the services, then run tiris-migrate history --to timescale';
     ELSIF EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb') THEN
         RAISE WARNING 'native partitions are used: TimescaleDB cannot be used: %', refusal;
     END IF;

@@ -27,6 +27,7 @@ pub fn hint(error: &anyhow::Error) -> Option<&'static str> {
         Some("42501") => "the user must own the database or its schema public",
         Some("42P01" | "42883") => "the schema is not there or older than this program: run tiris-migrate up",
         Some("55P03") => "somebody else uses the tables for long: try again later; nothing was changed",
+        Some("53200") => "the server has too few locks or too little memory: raise max_locks_per_transaction",
         Some("53100") => "make room on the server's disk and try again; nothing was changed",
         _ if passes_by_itself(error) => {
             "is the server running, and are host and port right? --wait-seconds waits longer"

@@ -214,6 +214,50 @@ async fn the_apache_edition_is_not_used_and_says_why() {
     assert!(tiris_migrations::words(&error).contains("Apache"), "{error:#}");
 }
 
+#[tokio::test]
+async fn a_migration_moves_no_large_history_but_the_command_does() {
+    let Some(_) = TestDatabase::timescale().await.expect("a database") else { return };
+    for (rows, kind) in [(99_999, "timescale"), (100_000, "native")] {
+        let database = TestDatabase::native().await.expect("a database");
+        down(database.url(), Some(1)).await.expect("down");
+        let audit = format!(
+            "INSERT INTO audit_logs (id, action, resource_type) SELECT gen_random_uuid(), 'x', 'y' FROM generate_series(1, {rows})"
+        );
+        run(database.url(), &audit, false).await.expect("a history");
+        up(database.url()).await.expect("up");
+        assert_eq!(history(database.url()).await.expect("a form").0, kind, "{rows} rows");
+        convert_history(database.url(), HistoryKind::Timescale).await.expect("moved");
+        assert_eq!(value::<i64>(&database, "SELECT count(*) FROM audit_logs").await, rows);
+    }
+}
+
+#[tokio::test]
+async fn years_of_history_move_to_timescale_and_back_and_are_read_by_many_at_once() {
+    let Some(database) = TestDatabase::timescale().await.expect("a database") else { return };
+    run(database.url(), "SELECT ensure_partitions(now() - interval '6 years', 3)", false)
+        .await
+        .expect("noted");
+    let weekly = "INSERT INTO transactions (id, timestamp, user_id, trading_id, sub_account_id, event_time, direction, reason,
+            amount, closing_balance, sequence, trading_log_id)
+        SELECT gen_random_uuid(), now() - n * interval '1 week', id(1), id(11), id(111), now(), 'credit', 'x', 1, 1, n, id(9)
+        FROM generate_series(1, 310) n";
+    run(database.url(), weekly, false).await.expect("a history");
+    let chunks = "SELECT count(*) FROM show_chunks('transactions')";
+    assert!(value::<i64>(&database, chunks).await > 300);
+    let read = async || -> i64 {
+        let mut transaction = database.pool().begin().await.expect("begin");
+        sqlx::query_scalar("SELECT count(*) FROM transactions WHERE amount = 1")
+            .fetch_one(&mut *transaction)
+            .await
+            .expect("a count")
+    };
+    let counts = tokio::join!(read(), read(), read(), read(), read(), read(), read(), read());
+    assert_eq!([counts.0, counts.7], [310, 310]);
+    convert_history(database.url(), HistoryKind::Native).await.expect("moved");
+    convert_history(database.url(), HistoryKind::Timescale).await.expect("moved back");
+    assert_eq!(read().await, 310);
+}
+
 /// The first row of a week would make its chunk, and all others wait until that transaction ends.
 #[tokio::test]
 async fn nobody_waits_for_somebody_elses_first_row_of_a_week() {

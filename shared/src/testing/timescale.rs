@@ -44,8 +44,14 @@ fn share_folders(tools: &PgTools) -> Vec<PathBuf> {
 /// Settings of a server with TimescaleDB. Its background workers sit in every database, which then can be neither
 /// copied nor dropped; `jobs` lets them.
 pub(super) fn settings(jobs: bool) -> Vec<String> {
-    let mut settings =
-        vec!["shared_preload_libraries=timescaledb".into(), "timescaledb.telemetry_level=off".into()];
+    let mut settings: Vec<String> = [
+        "shared_preload_libraries=timescaledb",
+        "timescaledb.telemetry_level=off",
+        // A statement over years of chunks locks each of them with its indexes.
+        "max_locks_per_transaction=512",
+    ]
+    .map(String::from)
+    .to_vec();
     if jobs {
         // A launcher, a scheduler per database, the jobs, and PostgreSQL's own parallel workers.
         settings.push("max_worker_processes=24".into());
