@@ -96,7 +96,7 @@ fmt: ## Format the code
 	@cargo fmt --all
 
 MANIFEST_TOOLS = $(or $(TIRIS_DEV_DIR),.tiris)/bin/manifest-tools
-.PHONY: coverage bench-night manifests manifests-docker manifests-k8s settings-k8s workflows deploy smoke timescaledb
+.PHONY: promtool coverage bench-night manifests manifests-docker manifests-k8s settings-k8s workflows deploy smoke timescaledb
 .PHONY: changelog release-version release-notes images-release
 
 # 85 lines of 100 must be run. By cargo-llvm-cov where the LLVM tools of the compiler can be had, else by cargo-tarpaulin.
@@ -117,6 +117,9 @@ settings-k8s: build ## Start both services with the settings of every environmen
 
 bench-night: ## Measure into FOLDER, beside the figures of the night before
 	@.ci/bench-night "$(FOLDER)"
+
+promtool: ## Install what checks metrics and alerts, when it is missing (Debian and Ubuntu)
+	@.ci/promtool
 
 workflows: ## Lint the workflows of GitHub and the scripts they run
 	@.ci/python-tools $(MANIFEST_TOOLS)
