@@ -57,15 +57,20 @@ fn start(service: &'static str, log: &LogConfig, figures: bool, provider: Option
         let ours = filter_fn(|metadata| metadata.is_span() && metadata.target().starts_with("tiris"));
         otlp::layer(provider).with_filter(ours)
     });
-    // A layer sees the spans that its own filter lets through, and ours are what statements belong to.
-    let statements = Targets::new()
-        .with_target(statements::TARGET, tracing::Level::DEBUG)
-        .with_target("tiris", tracing::Level::ERROR);
+    // A layer sees the spans that its own filter lets through, and ours are what statements belong to. It is a filter
+    // that switches them off, because a layer inside of an `Option` is not told which dispatcher it belongs to.
+    let statements = if figures || provider.is_some() {
+        Targets::new()
+            .with_target(statements::TARGET, tracing::Level::DEBUG)
+            .with_target("tiris", tracing::Level::ERROR)
+    } else {
+        Targets::new()
+    };
     let json = log.json.then_some(JsonLines { service, out: std::io::stderr });
     let text = (!log.json)
         .then(|| tracing_subscriber::fmt::layer().compact().with_target(false).with_writer(std::io::stderr));
     let started = tracing_subscriber::registry()
-        .with((figures || provider.is_some()).then(|| Statements::default().with_filter(statements)))
+        .with(Statements::default().with_filter(statements))
         .with(figures.then(|| Count.with_filter(filter.clone())))
         .with(json.with_filter(filter.clone()))
         .with(text.with_filter(filter))

@@ -97,20 +97,29 @@ impl System {
         Ok(client()?.get(format!("{base}{path}")).send().await?.text().await?)
     }
 
-    /// Publishes a credit as a part of the bot's trace.
-    async fn publish(&self, bot: (&str, &str)) -> Result<()> {
-        let event = self.world.credit(self.world.currency, "BTC", "1").to_string();
+    /// Publishes a credit as a part of the bot's trace; answers the id of the event.
+    async fn publish(&self, bot: (&str, &str)) -> Result<String> {
+        let event = self.world.credit(self.world.currency, "BTC", "1");
+        let id = event["event_id"].as_str().context("event_id")?.to_owned();
         let mut headers = HeaderMap::new();
         // As clients in Go write it.
         headers.insert("Traceparent", traceparent(bot));
         let subject = Kind::BalanceUpdated.subject_of(self.world.user);
-        self.world.jetstream().publish_with_headers(subject, headers, event.into()).await?.await?;
-        Ok(())
+        self.world
+            .jetstream()
+            .publish_with_headers(subject, headers, event.to_string().into())
+            .await?
+            .await?;
+        Ok(id)
     }
 
     async fn follow(&self) -> Result<Stream> {
         let asked = client()?.get(format!("{}/v1/stream", self.url)).bearer_auth(&self.token);
-        let mut stream = Stream { response: asked.send().await?.error_for_status()?, text: String::new() };
+        let mut stream = Stream {
+            response: asked.send().await?.error_for_status()?,
+            text: String::new(),
+            told: String::new(),
+        };
         ensure!(stream.message().await?.contains("retry: "), "a stream begins");
         // Until the server knows of the subscription, messages that wake are missed.
         loop {
@@ -130,6 +139,8 @@ fn client() -> Result<reqwest::Client> {
 struct Stream {
     response: Response,
     text: String,
+    /// All messages so far.
+    told: String,
 }
 
 impl Stream {
@@ -137,7 +148,9 @@ impl Stream {
     async fn message(&mut self) -> Result<String> {
         loop {
             if let Some(end) = self.text.find("\n\n") {
-                return Ok(self.text.drain(..end + 2).collect());
+                let message: String = self.text.drain(..end + 2).collect();
+                self.told.push_str(&message);
+                return Ok(message);
             }
             let chunk = tokio::time::timeout(WAIT, self.response.chunk()).await??;
             self.text.push_str(std::str::from_utf8(&chunk.context("the stream ended")?)?);
@@ -157,18 +170,18 @@ impl Stream {
         tokio::time::timeout(WAIT, next).await?
     }
 
-    /// The next message that names the trace, which is one of a row.
-    async fn of_trace(&mut self, id: &str) -> Result<String> {
-        let next = async {
-            loop {
-                let message = self.message().await?;
-                let named = message.lines().find_map(|line| line.strip_prefix(": trace "));
-                if named.is_some_and(|ids| ids.split(' ').any(|named| named == id)) {
-                    return Ok(message);
-                }
-            }
+    /// Reads until the trace was named and a row that holds `what` was told, which may come before it.
+    async fn of_trace(&mut self, id: &str, what: &str) -> Result<()> {
+        let names = |line: &str| {
+            line.strip_prefix(": trace ").is_some_and(|ids| ids.split(' ').any(|named| named == id))
         };
-        tokio::time::timeout(WAIT, next).await?
+        let both = async {
+            while !(self.told.lines().any(names) && self.told.contains(what)) {
+                self.message().await?;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(WAIT, both).await?
     }
 }
 
@@ -202,9 +215,8 @@ async fn one_trace_id_leads_from_a_publish_to_its_commit_and_to_the_live_stream(
     worker.ready().await?;
     let mut stream = system.follow().await?;
 
-    system.publish(BOT).await?;
-    let told = stream.of_trace(BOT.0).await?;
-    ensure!(told.contains("event: ") && told.contains(&system.world.currency.to_string()), "{told}");
+    let event = system.publish(BOT).await?;
+    stream.of_trace(BOT.0, &event).await?;
 
     let body = json!({"name": "by hand", "type": "paper", "sub_accounts": [
         {"name": "currency", "symbol": "BTC", "initial_deposit": "10"}]});
@@ -215,9 +227,9 @@ async fn one_trace_id_leads_from_a_publish_to_its_commit_and_to_the_live_stream(
         .header("traceparent", traceparent(PORTAL))
         .header("Content-Type", "application/json")
         .body(body.to_string());
-    ensure!(made.send().await?.status() == 201, "a trading");
-    let told = stream.of_trace("portal-7").await?;
-    ensure!(told.contains("event: "), "{told}");
+    let made: Value = serde_json::from_str(&made.send().await?.error_for_status()?.text().await?)?;
+    let trading = made["data"]["id"].as_str().context("a trading")?;
+    stream.of_trace("portal-7", trading).await?;
 
     drop(stream);
     worker.stops().await?;
