@@ -32,6 +32,7 @@ const MIGRATIONS: &[SqlMigration] = migrations![
     "m0006_one_identity_per_openid",
     "m0007_posting_fees",
     "m0008_timeseries",
+    "m0009_owner_statistics",
 ];
 
 /// Name of the newest migration: what the newest `version` in table `seaql_migrations` is when the schema is current.

@@ -85,7 +85,7 @@ pub async fn check_ready(pool: &PgPool) -> Result<()> {
 }
 
 /// The migration this build needs; a test holds it to the newest of the migrations crate.
-pub const LATEST_MIGRATION: &str = "m0008_timeseries";
+pub const LATEST_MIGRATION: &str = "m0009_owner_statistics";
 
 fn not_migrated() -> Error {
     Error::Unavailable {

@@ -108,12 +108,17 @@ async fn every_step_down_of_a_filled_database_can_be_taken_up_again() {
     }
 }
 
+/// Takes down this migration and all after it.
+pub(crate) async fn down_past(url: &str, name: &str) {
+    let states = status(url).await.expect("status");
+    let steps = states.iter().skip_while(|state| state.name != name).count();
+    down(url, Some(u32::try_from(steps).expect("few"))).await.expect("down");
+}
+
 #[tokio::test]
 async fn going_down_past_the_public_bindings_keeps_the_tradings_that_use_them() {
     let database = filled().await;
-    let states = status(database.url()).await.expect("status");
-    let steps = states.iter().skip_while(|state| state.name != "m0004_public_exchange_bindings").count();
-    down(database.url(), Some(u32::try_from(steps).expect("few"))).await.expect("down");
+    down_past(database.url(), "m0004_public_exchange_bindings").await;
     let kept: i64 = value(
         &database,
         "SELECT count(*) FROM tradings WHERE name = 'paper' AND exchange_binding_id IS NULL",
@@ -125,9 +130,7 @@ async fn going_down_past_the_public_bindings_keeps_the_tradings_that_use_them() 
 #[tokio::test]
 async fn of_two_identities_with_one_openid_both_stay_and_one_keeps_it() {
     let database = filled().await;
-    let states = status(database.url()).await.expect("status");
-    let steps = states.iter().skip_while(|state| state.name != "m0006_one_identity_per_openid").count();
-    down(database.url(), Some(u32::try_from(steps).expect("few"))).await.expect("down");
+    down_past(database.url(), "m0006_one_identity_per_openid").await;
     let twice = "INSERT INTO oauth_identities (id, user_id, provider, subject, openid, unionid) VALUES \
         (id(1), id(1), 'wechat', 'u', 'o', 'u'), (id(2), id(2), 'wechat', 'o', 'o', NULL)";
     book::run(database.url(), twice, false).await.expect("two identities");
