@@ -8,6 +8,7 @@
 mod count;
 mod lines;
 mod otlp;
+mod output;
 mod statements;
 mod tables;
 
@@ -19,8 +20,12 @@ use crate::error::Result;
 use count::Count;
 use lines::JsonLines;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use output::Output;
 use statements::Statements;
+use std::io::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
+use tracing::Level;
 use tracing_subscriber::filter::{Targets, filter_fn};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
@@ -33,26 +38,49 @@ const FLUSH_LIMIT: Duration = Duration::from_secs(3);
 #[must_use]
 pub struct Telemetry {
     provider: Option<SdkTracerProvider>,
+    output: Arc<Output>,
+}
+
+impl Drop for Telemetry {
+    fn drop(&mut self) {
+        self.output.flush();
+    }
 }
 
 /// Starts logging to standard error for the rest of the process.
 ///
 /// Standard output stays free for what a command prints as its result.
 pub fn init(service: &'static str, log: &LogConfig) {
-    start(service, log, false, None);
+    // Where nobody writes but the lines nobody can be told of trouble either.
+    let write = |_: &Level, line: &[u8]| drop(std::io::stderr().write_all(line));
+    start(service, log, false, None, write);
 }
 
 /// The same for a service, which also sends spans when a collector is configured.
 pub fn init_service(service: &'static str, config: &ServiceConfig) -> Result<Telemetry> {
     let provider = config.traces.as_ref().map(|traces| otlp::provider(service, traces)).transpose()?;
-    start(service, &config.log, config.metrics, provider.as_ref());
-    Ok(Telemetry { provider })
+    let output = Output::start(std::io::stderr())?;
+    let telemetry = Telemetry { provider, output: Arc::clone(&output) };
+    let write = move |level: &Level, line: &[u8]| {
+        output.push(line);
+        // It may be the last one.
+        if *level == Level::ERROR {
+            output.flush();
+        }
+    };
+    start(service, &config.log, config.metrics, telemetry.provider.as_ref(), write);
+    Ok(telemetry)
 }
 
-/// With `figures` statements are timed and lines counted.
-fn start(service: &'static str, log: &LogConfig, figures: bool, provider: Option<&SdkTracerProvider>) {
-    let filter: Targets =
-        log.filter.parse().unwrap_or_else(|_| Targets::new().with_default(tracing::Level::INFO));
+/// With `figures` statements are timed and lines counted; `write` takes lines of JSON.
+fn start(
+    service: &'static str,
+    log: &LogConfig,
+    figures: bool,
+    provider: Option<&SdkTracerProvider>,
+    write: impl Fn(&Level, &[u8]) + Send + Sync + 'static,
+) {
+    let filter: Targets = log.filter.parse().unwrap_or_else(|_| Targets::new().with_default(Level::INFO));
     let spans = provider.map(|provider| {
         let ours = filter_fn(|metadata| metadata.is_span() && metadata.target().starts_with("tiris"));
         otlp::layer(provider).with_filter(ours)
@@ -60,13 +88,11 @@ fn start(service: &'static str, log: &LogConfig, figures: bool, provider: Option
     // A layer sees the spans that its own filter lets through, and ours are what statements belong to. It is a filter
     // that switches them off, because a layer inside of an `Option` is not told which dispatcher it belongs to.
     let statements = if figures || provider.is_some() {
-        Targets::new()
-            .with_target(statements::TARGET, tracing::Level::DEBUG)
-            .with_target("tiris", tracing::Level::ERROR)
+        Targets::new().with_target(statements::TARGET, Level::DEBUG).with_target("tiris", Level::ERROR)
     } else {
         Targets::new()
     };
-    let json = log.json.then_some(JsonLines { service, out: std::io::stderr });
+    let json = log.json.then_some(JsonLines { service, write });
     let text = (!log.json)
         .then(|| tracing_subscriber::fmt::layer().compact().with_target(false).with_writer(std::io::stderr));
     let started = tracing_subscriber::registry()
@@ -83,8 +109,8 @@ fn start(service: &'static str, log: &LogConfig, figures: bool, provider: Option
 
 impl Telemetry {
     /// Sends what is left; to be called last.
-    pub async fn flush(self) {
-        let Some(provider) = self.provider else { return };
+    pub async fn flush(mut self) {
+        let Some(provider) = self.provider.take() else { return };
         // It waits for its thread, which waits for the runtime.
         let flushing = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(FLUSH_LIMIT));
         if !matches!(flushing.await, Ok(Ok(()))) {

@@ -1,8 +1,11 @@
 //! Counts requests and refusals and measures how long requests take, by method, route and status.
 
 use super::trace::Failure;
-use poem::http::Method;
+use metrics::{Counter, Histogram};
+use poem::http::{Method, StatusCode};
 use poem::{Endpoint, PathPattern, Request, Response, Result};
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,11 +25,9 @@ pub(crate) async fn measure<E: Endpoint<Output = Response>>(
     if let Some(failure) = response.data::<Failure>() {
         metrics::counter!("http_errors_total", "code" => failure.code).increment(1);
     }
-    let path = operation(&response);
-    let labels =
-        [("method", method.to_owned()), ("path", path), ("status", response.status().as_u16().to_string())];
-    metrics::counter!("http_requests_total", &labels).increment(1);
-    metrics::histogram!("http_request_duration_seconds", &labels).record(started.elapsed());
+    let figures = Figures::of(&response, method);
+    figures.requests.increment(1);
+    figures.duration.record(started.elapsed());
     Ok(response)
 }
 
@@ -35,6 +36,43 @@ pub(crate) fn operation(response: &Response) -> String {
     let pattern = response.data::<PathPattern>();
     // The framework numbers the parameters of a path; ours are all ids.
     pattern.map_or_else(|| UNMATCHED.to_owned(), |pattern| pattern.0.replace(":param0", "{id}"))
+}
+
+thread_local! {
+    /// By pattern of the path, of which there are as many as operations.
+    static KNOWN: RefCell<HashMap<Arc<str>, Vec<Figures>>> = RefCell::default();
+}
+
+/// What is counted of requests with one answer.
+#[derive(Clone)]
+struct Figures {
+    method: &'static str,
+    status: StatusCode,
+    requests: Counter,
+    duration: Histogram,
+}
+
+impl Figures {
+    fn of(response: &Response, method: &'static str) -> Self {
+        let (pattern, status) = (response.data::<PathPattern>(), response.status());
+        let pattern = pattern.map_or(UNMATCHED, |pattern| &pattern.0);
+        KNOWN.with_borrow_mut(|known| {
+            let here = |figures: &&Self| figures.method == method && figures.status == status;
+            if let Some(figures) = known.get(pattern).and_then(|all| all.iter().find(here)) {
+                return figures.clone();
+            }
+            let labels = [
+                ("method", method.to_owned()),
+                ("path", operation(response)),
+                ("status", status.as_u16().to_string()),
+            ];
+            let requests = metrics::counter!("http_requests_total", &labels);
+            let duration = metrics::histogram!("http_request_duration_seconds", &labels);
+            let figures = Self { method, status, requests, duration };
+            known.entry(pattern.into()).or_default().push(figures.clone());
+            figures
+        })
+    }
 }
 
 /// A request that is being answered, or was given up by whoever sent it.

@@ -5,27 +5,48 @@
 
 use crate::error::explain;
 use chrono::{SecondsFormat, Utc};
-use serde_json::{Map, Value, json};
-use std::io::Write;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Subscriber};
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Writes one JSON object a line to what `out` gives.
+/// Gives one JSON object a line, with its level, to `write`.
 pub(super) struct JsonLines<W> {
     pub(super) service: &'static str,
-    pub(super) out: W,
+    pub(super) write: W,
 }
 
-/// What a span or an event recorded.
-#[derive(Default)]
-struct Fields(Map<String, Value>);
+/// What a span or an event recorded; there are few, so that looking through all finds one fastest.
+#[derive(Clone, Default)]
+struct Fields(Vec<(&'static str, Value)>);
+
+impl Fields {
+    /// The innermost of a name counts.
+    fn put(&mut self, name: &'static str, value: Value) {
+        match self.0.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = value,
+            None => self.0.push((name, value)),
+        }
+    }
+
+    fn take(&mut self, name: &str) -> Value {
+        let at = self.0.iter().position(|(known, _)| *known == name);
+        at.map_or(Value::Null, |at| self.0.remove(at).1)
+    }
+}
+
+impl Serialize for Fields {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
 
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        self.0.insert(field.name().into(), Value::String(format!("{value:?}")));
+        self.put(field.name(), Value::String(format!("{value:?}")));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
@@ -33,31 +54,41 @@ impl Visit for Fields {
         if field.name().starts_with("otel.") {
             return;
         }
-        self.0.insert(field.name().into(), value.into());
+        self.put(field.name(), value.into());
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.0.insert(field.name().into(), value.into());
+        self.put(field.name(), value.into());
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.0.insert(field.name().into(), value.into());
+        self.put(field.name(), value.into());
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.0.insert(field.name().into(), value.into());
+        self.put(field.name(), value.into());
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        self.0.insert(field.name().into(), explain(value).into());
+        self.put(field.name(), explain(value).into());
     }
 }
 
-impl<S, W, O> Layer<S> for JsonLines<W>
+#[derive(Serialize)]
+struct Line<'a> {
+    timestamp: String,
+    level: &'a str,
+    service: &'a str,
+    trace_id: Value,
+    user_id: Value,
+    message: Value,
+    metadata: Fields,
+}
+
+impl<S, W> Layer<S> for JsonLines<W>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
-    W: Fn() -> O + 'static,
-    O: Write,
+    W: Fn(&Level, &[u8]) + 'static,
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         if let Some(span) = context.span(id) {
@@ -76,32 +107,28 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let mut all = Fields::default();
+        let mut fields = Fields::default();
         if let Some(scope) = context.event_scope(event) {
             for span in scope.from_root() {
-                if let Some(fields) = span.extensions().get::<Fields>() {
-                    all.0.extend(fields.0.clone());
+                if let Some(recorded) = span.extensions().get::<Fields>() {
+                    recorded.0.iter().for_each(|(name, value)| fields.put(name, value.clone()));
                 }
             }
         }
-        event.record(&mut all);
-        let mut fields = all.0;
-        let message = fields.shift_remove("message").unwrap_or_default();
-        let trace_id = fields.shift_remove("trace_id").unwrap_or_default();
-        let user_id = fields.shift_remove("user_id").unwrap_or_default();
-        fields.insert("target".into(), event.metadata().target().into());
-        let line = json!({
-            "timestamp": Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true),
-            "level": event.metadata().level().as_str(),
-            "service": self.service,
-            "trace_id": trace_id,
-            "user_id": user_id,
-            "message": message,
-            "metadata": fields,
-        });
-        // One write a line, so that lines of several threads never mix; a full pipe must not stop the service.
-        let written = (self.out)().write_all(format!("{line}\n").as_bytes());
-        drop(written);
+        event.record(&mut fields);
+        let level = event.metadata().level();
+        let (message, trace_id, user_id) =
+            (fields.take("message"), fields.take("trace_id"), fields.take("user_id"));
+        fields.put("target", event.metadata().target().into());
+        let timestamp = Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true);
+        let (level_name, service) = (level.as_str(), self.service);
+        let line =
+            Line { timestamp, level: level_name, service, trace_id, user_id, message, metadata: fields };
+        // Texts and numbers always serialize.
+        let mut bytes = serde_json::to_vec(&line).unwrap_or_default();
+        bytes.push(b'\n');
+        // Whole lines, so that those of several threads never mix.
+        (self.write)(level, &bytes);
     }
 }
 
@@ -111,38 +138,25 @@ mod tests {
     use std::sync::{Arc, Mutex};
     use tracing_subscriber::layer::SubscriberExt;
 
-    #[derive(Clone, Default)]
-    struct Buffer(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Buffer {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().expect("one thread").extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
     #[test]
     fn a_line_has_the_required_fields_and_takes_the_ids_from_the_span() {
-        let buffer = Buffer::default();
-        let out = buffer.clone();
-        let layer = JsonLines { service: "tiris-test", out: move || out.clone() };
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let out = Arc::clone(&told);
+        let write = move |_: &Level, line: &[u8]| out.lock().expect("one thread").extend_from_slice(line);
+        let layer = JsonLines { service: "tiris-test", write };
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
             let span = tracing::info_span!("request", trace_id = "abc123", user_id = tracing::field::Empty);
             span.record("user_id", "user123");
             let _entered = span.enter();
-            tracing::warn!(lane = 3, "lag \"grows\"");
+            tracing::warn!(lane = 3, user_id = "user124", "lag \"grows\"");
         });
-        let text = String::from_utf8(buffer.0.lock().expect("one thread").clone()).expect("utf-8");
+        let text = String::from_utf8(told.lock().expect("one thread").clone()).expect("utf-8");
         let line: Value = serde_json::from_str(&text).expect("one JSON object");
         let keys: Vec<&str> = line.as_object().expect("object").keys().map(String::as_str).collect();
         assert_eq!(keys, ["timestamp", "level", "service", "trace_id", "user_id", "message", "metadata"]);
         assert_eq!(line["level"], "WARN");
         assert_eq!(line["trace_id"], "abc123");
-        assert_eq!(line["user_id"], "user123");
+        assert_eq!(line["user_id"], "user124", "the innermost counts");
         assert_eq!(line["message"], "lag \"grows\"");
         assert_eq!(line["metadata"]["lane"], 3);
     }

@@ -5,7 +5,10 @@
 
 use super::otlp;
 use super::tables::name_of;
-use std::sync::OnceLock;
+use metrics::Histogram;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tracing::dispatcher::WeakDispatch;
 use tracing::field::{Field, Visit};
@@ -21,23 +24,63 @@ pub(super) struct Statements {
     dispatch: OnceLock<WeakDispatch>,
 }
 
+thread_local! {
+    static KNOWN: RefCell<HashMap<String, Figure>> = RefCell::default();
+}
+
+/// Statements whose figures a thread remembers. Ours are fewer; some begin a transaction with an id that never comes again.
+const KNOWN_MAX: usize = 512;
+
+/// What is kept of statements of one name.
+#[derive(Clone)]
+struct Figure {
+    name: Arc<str>,
+    seconds: Histogram,
+}
+
+impl Figure {
+    fn of(text: &str) -> Self {
+        KNOWN.with_borrow_mut(|known| {
+            if let Some(figure) = known.get(text) {
+                return figure.clone();
+            }
+            let name = name_of(text);
+            let seconds = metrics::histogram!("database_query_duration_seconds", "statement" => name.clone());
+            let figure = Self { name: name.into(), seconds };
+            if known.len() < KNOWN_MAX && !text.starts_with("BEGIN") {
+                known.insert(text.to_owned(), figure.clone());
+            }
+            figure
+        })
+    }
+}
+
 /// What the driver tells of a statement.
 #[derive(Default)]
 struct Told {
-    /// Its first words.
-    summary: String,
-    /// All of it, unless that is its first words.
+    figure: Option<Figure>,
+    /// All of it, where there is a collector.
     text: String,
     seconds: f64,
+}
+
+impl Told {
+    fn text(&mut self, text: &str) {
+        self.figure = Some(Figure::of(text));
+        if otlp::is_on() {
+            text.trim().clone_into(&mut self.text);
+        }
+    }
 }
 
 impl Visit for Told {
     fn record_debug(&mut self, _field: &Field, _value: &dyn std::fmt::Debug) {}
 
     fn record_str(&mut self, field: &Field, value: &str) {
+        // The summary is its first words, and all of it only where the statement is empty.
         match field.name() {
-            "summary" => value.clone_into(&mut self.summary),
-            "db.statement" => value.clone_into(&mut self.text),
+            "summary" if !value.ends_with('…') => self.text(value),
+            "db.statement" if !value.is_empty() => self.text(value),
             _ => {}
         }
     }
@@ -61,16 +104,14 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Statements {
         }
         let mut told = Told::default();
         event.record(&mut told);
-        let text = if told.text.is_empty() { &told.summary } else { &told.text };
-        let name = name_of(text);
-        metrics::histogram!("database_query_duration_seconds", "statement" => name.clone())
-            .record(told.seconds);
+        let Some(figure) = told.figure else { return };
+        figure.seconds.record(told.seconds);
         if otlp::is_on()
             && let Some(span) = context.event_span(event)
             && let Some(dispatch) = self.dispatch.get().and_then(WeakDispatch::upgrade)
         {
             let took = Duration::try_from_secs_f64(told.seconds).unwrap_or_default();
-            otlp::statement(&span.id(), &dispatch, name, text.trim(), took);
+            otlp::statement(&span.id(), &dispatch, figure.name.to_string(), &told.text, took);
         }
     }
 }
