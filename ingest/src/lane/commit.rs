@@ -116,7 +116,7 @@ impl Lane {
         if from_column(state.cursor) != self.cursor {
             return Ok(Committed::Moved(state));
         }
-        let (counts, fates, timestamp) = match failure {
+        let (counts, fates, booked_at) = match failure {
             None => self.apply(&mut transaction, &plan, messages).await?,
             Some(error) => {
                 let letter = plan::internal_letter(
@@ -137,11 +137,9 @@ impl Lane {
             cursor: to_column(last.stream_seq),
             fingerprint: Some(&fingerprint),
             events: i64::try_from(taken).unwrap_or(i64::MAX),
+            booked_at,
         };
         lanes::move_cursor(&mut transaction, stream, lane, to, self.context.lease).await?;
-        if let Some(timestamp) = timestamp {
-            ledger::assert_fresh(&mut transaction, timestamp).await?;
-        }
         transaction.commit().await?;
         Ok(Committed::Batch(Done { counts, fates, users: plan.users().collect() }))
     }

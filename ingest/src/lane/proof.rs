@@ -39,7 +39,12 @@ impl Lane {
             self.resume_at(&state);
             return Ok(true);
         }
-        let to = lanes::Move { cursor: to_column(end), fingerprint: fingerprint.as_deref(), events: 0 };
+        let to = lanes::Move {
+            cursor: to_column(end),
+            fingerprint: fingerprint.as_deref(),
+            events: 0,
+            booked_at: None,
+        };
         lanes::move_cursor(&mut transaction, name, lane, to, self.context.lease).await?;
         transaction.commit().await?;
         metrics::counter!("ingest_idle_moves_total", "stream" => name).increment(1);

@@ -2,6 +2,7 @@
 //! this stream sequence is done.
 
 use crate::error::Result;
+use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 use std::time::Duration;
 use uuid::Uuid;
@@ -196,9 +197,12 @@ pub struct Move<'a> {
     pub fingerprint: Option<&'a [u8]>,
     /// Messages of this lane that are done by it, for the count of the day.
     pub events: i64,
+    /// The `timestamp` of the rows this transaction wrote, when there are any.
+    pub booked_at: Option<DateTime<Utc>>,
 }
 
-/// Moves the cursor inside the transaction that holds the effects of the messages up to it, and renews the lease.
+/// Moves the cursor inside the transaction that holds the effects of the messages up to it, and renews the lease. It is the
+/// last statement of that transaction and fails as `ledger::assert_fresh` does.
 pub async fn move_cursor(
     connection: &mut PgConnection,
     stream: &str,
@@ -210,7 +214,7 @@ pub async fn move_cursor(
         "UPDATE ingest_lanes SET cursor = $3, fingerprint = $4, last_commit_at = clock_timestamp(), \
          lease_until = clock_timestamp() + $5, updated_at = clock_timestamp(), \
          events_today = $6 + CASE WHEN events_day = (now() AT TIME ZONE 'UTC')::date THEN events_today ELSE 0 END, \
-         events_day = (now() AT TIME ZONE 'UTC')::date WHERE stream = $1 AND lane = $2",
+         events_day = (now() AT TIME ZONE 'UTC')::date WHERE stream = $1 AND lane = $2 RETURNING assert_fresh($7)",
     )
     .bind(stream)
     .bind(lane)
@@ -218,6 +222,7 @@ pub async fn move_cursor(
     .bind(to.fingerprint)
     .bind(lease)
     .bind(to.events)
+    .bind(to.booked_at)
     .execute(connection)
     .await?;
     Ok(())

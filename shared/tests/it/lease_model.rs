@@ -113,7 +113,12 @@ async fn commit(pool: &PgPool, worker: &Worker, lane: i32, count: i64) -> Result
         transaction.rollback().await?;
         return Ok(false);
     };
-    let to = lanes::Move { cursor: state.cursor + count, fingerprint: Some(b"fingerprint"), events: count };
+    let to = lanes::Move {
+        cursor: state.cursor + count,
+        fingerprint: Some(b"fingerprint"),
+        events: count,
+        booked_at: None,
+    };
     lanes::move_cursor(&mut transaction, STREAM, lane, to, LEASE).await?;
     transaction.commit().await?;
     Ok(true)

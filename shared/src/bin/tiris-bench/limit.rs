@@ -10,11 +10,12 @@ use anyhow::{Context, Result};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
+use sqlx::Row as _;
 use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use tiris_shared::ids::{IdSequence, TradingId, UserId};
-use tiris_shared::store::ledger::assert_fresh;
+use tiris_shared::store::ledger::PARTIES;
 use tiris_shared::store::{dead_letters, lanes};
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -156,10 +157,9 @@ impl Rows {
             cursor: self.numbers.last().copied().unwrap_or(0),
             fingerprint: None,
             events: i64::try_from(self.users.len())?,
+            booked_at: Some(timestamp),
         };
-        lanes::move_cursor(connection, STREAM, lane, to, LEASE).await?;
-        assert_fresh(connection, timestamp).await?;
-        Ok(())
+        Ok(lanes::move_cursor(connection, STREAM, lane, to, LEASE).await?)
     }
 
     async fn claim(&self, connection: &mut PgConnection) -> Result<()> {
@@ -185,18 +185,16 @@ impl Rows {
         users: Vec<Uuid>,
         tradings: Vec<Uuid>,
     ) -> Result<DateTime<Utc>> {
-        for (statement, ids) in [
-            (
-                "SELECT id, user_id, trading_id, symbol, balance, locked, sequence FROM sub_accounts \
-                 WHERE id = ANY($1) AND deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE",
-                self.ends.keys().copied().collect(),
-            ),
-            ("SELECT id, status FROM users WHERE id = ANY($1)", users),
-            ("SELECT id, user_id, status FROM tradings WHERE id = ANY($1)", tradings),
-        ] {
-            sqlx::query(statement).bind(ids).fetch_all(&mut *connection).await?;
-        }
-        Ok(sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(connection).await?)
+        sqlx::query(
+            "SELECT id, user_id, trading_id, symbol, balance, locked, sequence FROM sub_accounts \
+             WHERE id = ANY($1) AND deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE",
+        )
+        .bind(self.ends.keys().copied().collect::<Vec<_>>())
+        .fetch_all(&mut *connection)
+        .await?;
+        let rows = sqlx::query(PARTIES).bind(users).bind(tradings).fetch_all(connection).await?;
+        let now = rows.last().context("a moment")?;
+        Ok(now.try_get("now")?)
     }
 
     async fn insert_transactions(

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::ids::{AccountId, TradingId, UserId};
 use crate::ledger::{Account, Book, Rejection};
 use crate::money::Money;
+use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -74,18 +75,34 @@ fn money(value: Decimal, account: AccountId) -> Result<Money> {
     Money::from_decimal(value).ok_or_else(|| Error::internal(format!("figure {value} of account {account}")))
 }
 
+/// A row of [`PARTIES`]: a user, a trading with its owner, or the moment.
+#[derive(sqlx::FromRow)]
+struct Party {
+    id: Option<Uuid>,
+    owner: Option<UserId>,
+    status: Option<String>,
+    now: Option<DateTime<Utc>>,
+}
+
 /// Users and tradings the entries name, with their state.
+#[derive(Default)]
 pub(super) struct Parties {
     users: HashMap<UserId, String>,
     tradings: HashMap<TradingId, (UserId, String)>,
 }
 
+/// Users, tradings and the moment: one statement, because every one costs a round trip.
+pub const PARTIES: &str = "SELECT id, NULL::uuid AS owner, status, NULL::timestamptz AS now FROM users WHERE id = ANY($1) \
+     UNION ALL SELECT id, user_id, status, NULL FROM tradings WHERE id = ANY($2) \
+     UNION ALL SELECT NULL, NULL, NULL, clock_timestamp()";
+
 /// Read after the accounts are locked: whoever deletes a trading locks its accounts first, so a state read now holds
-/// until this transaction ends. An entry without an account holds its trading itself.
+/// until this transaction ends. An entry without an account holds its trading itself. The moment is that of the rows to be
+/// written; a clock read in the locking statement would be from before the wait.
 pub(super) async fn parties<'a>(
     connection: &mut PgConnection,
     entries: impl Iterator<Item = &'a Entry> + Clone,
-) -> Result<Parties> {
+) -> Result<(Parties, DateTime<Utc>)> {
     let bare = entries.clone().filter(|entry| accounts_of(entry).is_empty());
     let bare: BTreeSet<Uuid> = bare.map(|entry| entry.trading.0).collect();
     if !bare.is_empty() {
@@ -96,19 +113,22 @@ pub(super) async fn parties<'a>(
     }
     let (users, tradings): (BTreeSet<Uuid>, BTreeSet<Uuid>) =
         entries.map(|entry| (entry.user.0, entry.trading.0)).unzip();
-    let users: Vec<(UserId, String)> = sqlx::query_as("SELECT id, status FROM users WHERE id = ANY($1)")
+    let rows: Vec<Party> = sqlx::query_as(PARTIES)
         .bind(Vec::from_iter(users))
+        .bind(Vec::from_iter(tradings))
         .fetch_all(&mut *connection)
         .await?;
-    let tradings: Vec<(TradingId, UserId, String)> =
-        sqlx::query_as("SELECT id, user_id, status FROM tradings WHERE id = ANY($1)")
-            .bind(Vec::from_iter(tradings))
-            .fetch_all(&mut *connection)
-            .await?;
-    Ok(Parties {
-        users: users.into_iter().collect(),
-        tradings: tradings.into_iter().map(|(id, user, status)| (id, (user, status))).collect(),
-    })
+    let (mut parties, mut moment) = (Parties::default(), None);
+    for row in rows {
+        match (row.id, row.owner, row.status) {
+            (Some(id), None, Some(status)) => drop(parties.users.insert(UserId(id), status)),
+            (Some(id), Some(owner), Some(status)) => {
+                parties.tradings.insert(TradingId(id), (owner, status));
+            }
+            _ => moment = row.now,
+        }
+    }
+    Ok((parties, moment.ok_or_else(|| Error::internal("the database tells no time"))?))
 }
 
 impl Parties {

@@ -14,6 +14,7 @@ mod write;
 pub use claim::{Claims, claim_dead, outcomes_of};
 pub use entry::{Applied, Batch, Claim, Entry, Outcome, Source};
 pub use from_event::{FromEvent, Origin, from_event};
+pub use load::PARTIES;
 pub use waiting::{Key, Waiting};
 
 use crate::error::Result;
@@ -58,10 +59,7 @@ async fn apply(
     let fresh = open(&outcomes);
     let mut book = load::lock_accounts(connection, fresh.iter().map(|at| &entries[*at])).await?;
     load::holds(connection, &mut book, fresh.iter().map(|at| &entries[*at])).await?;
-    let parties = load::parties(connection, fresh.iter().map(|at| &entries[*at])).await?;
-    // A statement of its own after the locks: a clock read in the locking statement would be from before the wait.
-    let timestamp: DateTime<Utc> =
-        sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(&mut *connection).await?;
+    let (parties, timestamp) = load::parties(connection, fresh.iter().map(|at| &entries[*at])).await?;
     let mut ids = IdSequence::new(timestamp, seed);
     for at in fresh {
         let entry = &entries[at];
