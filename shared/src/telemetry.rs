@@ -24,11 +24,16 @@ use output::Output;
 use statements::Statements;
 use std::io::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tracing::Level;
+use tracing_subscriber::Registry;
 use tracing_subscriber::filter::{Targets, filter_fn};
-use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::layer::{Filter, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
+
+/// Whether anybody looks at spans: lines of JSON take the ids they need from the trace of the task.
+static SPANS: AtomicBool = AtomicBool::new(true);
 
 /// How long the last spans may take to reach their collector.
 const FLUSH_LIMIT: Duration = Duration::from_secs(3);
@@ -72,6 +77,12 @@ pub fn init_service(service: &'static str, config: &ServiceConfig) -> Result<Tel
     Ok(telemetry)
 }
 
+/// Whether a request needs a span of its own. One costs every poll of it something.
+#[must_use]
+pub fn keeps_spans() -> bool {
+    SPANS.load(Ordering::Relaxed)
+}
+
 /// With `figures` statements are timed and lines counted; `write` takes lines of JSON.
 fn start(
     service: &'static str,
@@ -92,19 +103,26 @@ fn start(
     } else {
         Targets::new()
     };
-    let json = log.json.then_some(JsonLines { service, write });
-    let text = (!log.json)
-        .then(|| tracing_subscriber::fmt::layer().compact().with_target(false).with_writer(std::io::stderr));
+    SPANS.store(!log.json || provider.is_some(), Ordering::Relaxed);
+    let lines = if log.json {
+        JsonLines { service, write }.boxed()
+    } else {
+        let text = tracing_subscriber::fmt::layer().compact().with_target(false);
+        text.with_writer(std::io::stderr).boxed()
+    };
+    let heard = Filter::<Registry>::max_level_hint(&filter).and_then(|level| level.to_string().parse().ok());
+    // Every filter costs each event and span a look, so those that pass the same ones have one.
+    let told = lines.and_then(figures.then_some(Count)).with_filter(filter);
     let started = tracing_subscriber::registry()
         .with(Statements::default().with_filter(statements))
-        .with(figures.then(|| Count.with_filter(filter.clone())))
-        .with(json.with_filter(filter.clone()))
-        .with(text.with_filter(filter))
+        .with(told)
         .with(spans)
         .try_init();
     if started.is_err() {
         tracing::debug!("logging was started before");
     }
+    // What tells of statements does so by tracing. Without this every filter is asked about records nobody takes.
+    log::set_max_level(heard.unwrap_or(log::LevelFilter::Trace));
 }
 
 impl Telemetry {

@@ -101,6 +101,12 @@ impl Trace {
         self.0.user.get_or_init(|| user);
     }
 
+    /// Whom the work is for, as far as that is known.
+    #[must_use]
+    pub fn user(&self) -> Option<UserId> {
+        self.0.user.get().copied()
+    }
+
     /// Runs `work` for this trace.
     pub async fn scope<F: Future>(self, work: F) -> F::Output {
         CURRENT.scope(self, work).await
@@ -120,7 +126,7 @@ pub fn current() -> Option<Trace> {
 pub fn begin_statement() -> String {
     let Some(trace) = current() else { return "BEGIN".to_owned() };
     // A sane id cannot end the comment.
-    let user = trace.0.user.get().map(|user| format!(",user_id='{user}'")).unwrap_or_default();
+    let user = trace.user().map(|user| format!(",user_id='{user}'")).unwrap_or_default();
     format!("BEGIN /*trace_id='{}'{user}*/", trace.id())
 }
 

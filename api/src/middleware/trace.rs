@@ -1,4 +1,4 @@
-//! Gives every request a trace, a span that carries its id into every log line, and a log line of its own.
+//! Gives every request a trace, whose id is in every log line, and a log line of its own.
 
 use super::measure::operation;
 use crate::error::Problem;
@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use tiris_shared::error::Error;
 use tiris_shared::telemetry;
 use tiris_shared::trace::{REQUEST_ID, TRACEPARENT, Trace};
-use tracing::{Instrument, error_span};
+use tracing::field::Empty;
+use tracing::{Instrument, Span, error_span};
 
 /// Longest path in a line, in bytes. No operation has one half as long; strangers may ask for any.
 const PATH_SHOWN_MAX: usize = 256;
@@ -32,13 +33,17 @@ pub(crate) async fn trace<E: Endpoint<Output = Response>>(
     let trace = Trace::of_headers(text(REQUEST_ID), text(TRACEPARENT)).unwrap_or_else(Trace::begin);
     request.set_data(trace.clone());
     // Of the highest level, so that the ids are there whatever is logged.
-    let span = error_span!(
-        "request",
-        trace_id = trace.id(),
-        user_id = tracing::field::Empty,
-        otel.kind = "server",
-        otel.status_code = tracing::field::Empty,
-    );
+    let span = if telemetry::keeps_spans() {
+        error_span!(
+            "request",
+            trace_id = trace.id(),
+            user_id = Empty,
+            otel.kind = "server",
+            otel.status_code = Empty,
+        )
+    } else {
+        Span::none()
+    };
     telemetry::open(&span, &trace);
     let id = HeaderValue::from_str(trace.id());
     let answered = async {

@@ -1,9 +1,10 @@
 //! The form of a log line for machines: one JSON object.
 //!
 //! A line is `timestamp, level, service, trace_id, user_id, message, metadata`; `trace_id` and `user_id` come from the
-//! event or the spans around it, everything else that was recorded stands in `metadata`.
+//! event, the spans around it or the trace the task works for; everything else that was recorded stands in `metadata`.
 
 use crate::error::explain;
+use crate::trace;
 use chrono::{SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -117,8 +118,16 @@ where
         }
         event.record(&mut fields);
         let level = event.metadata().level();
-        let (message, trace_id, user_id) =
-            (fields.take("message"), fields.take("trace_id"), fields.take("user_id"));
+        let message = fields.take("message");
+        let (mut trace_id, mut user_id) = (fields.take("trace_id"), fields.take("user_id"));
+        if trace_id.is_null()
+            && let Some(trace) = trace::current()
+        {
+            trace_id = trace.id().into();
+            if user_id.is_null() {
+                user_id = trace.user().map(|user| user.to_string()).into();
+            }
+        }
         fields.put("target", event.metadata().target().into());
         let timestamp = Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true);
         let (level_name, service) = (level.as_str(), self.service);
@@ -135,6 +144,9 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::{UserId, new_id};
+    use crate::trace::Trace;
+    use serde_json::json;
     use std::sync::{Arc, Mutex};
     use tracing_subscriber::layer::SubscriberExt;
 
@@ -159,5 +171,22 @@ mod tests {
         assert_eq!(line["user_id"], "user124", "the innermost counts");
         assert_eq!(line["message"], "lag \"grows\"");
         assert_eq!(line["metadata"]["lane"], 3);
+    }
+
+    #[tokio::test]
+    async fn without_a_span_the_ids_are_those_of_the_trace_the_task_works_for() {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let out = Arc::clone(&told);
+        let write = move |_: &Level, line: &[u8]| out.lock().expect("one thread").extend_from_slice(line);
+        let layer = JsonLines { service: "tiris-test", write };
+        let _logged = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+        let (trace, user) = (Trace::of_headers(Some("mine"), None).expect("a trace"), UserId(new_id()));
+        trace.is_for(user);
+        trace.scope(async { tracing::info!("answered") }).await;
+        tracing::info!("stopping");
+        let text = String::from_utf8(told.lock().expect("one thread").clone()).expect("utf-8");
+        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        assert_eq!((&lines[0]["trace_id"], &lines[0]["user_id"]), (&json!("mine"), &json!(user.to_string())));
+        assert_eq!((&lines[1]["trace_id"], &lines[1]["user_id"]), (&Value::Null, &Value::Null));
     }
 }

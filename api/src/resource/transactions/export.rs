@@ -18,6 +18,7 @@ use sea_orm::Select;
 use secrecy::{ExposeSecret, SecretString};
 use tiris_shared::error::{Error, Result};
 use tiris_shared::ids::UserId;
+use tiris_shared::trace::{self, Trace};
 use tracing::Instrument;
 
 /// Rows read at once: with their free JSON at most some 3 MiB.
@@ -64,7 +65,7 @@ pub(super) async fn stream(
     let reader = Reader { state, rows, token, _place: place };
     let (first, next) = reader.page(None).await?;
     let head = Bytes::from([csv::header(&COLUMNS).into_bytes(), first].concat());
-    let span = tracing::Span::current();
+    let (span, trace) = (tracing::Span::current(), trace::current().unwrap_or_else(Trace::begin));
     let rest = stream::unfold((reader, next), move |(reader, next)| {
         let page = async move {
             let cursor = next?;
@@ -73,7 +74,7 @@ pub(super) async fn stream(
                 Err(error) => cut_off(&error),
             }
         };
-        page.instrument(span.clone())
+        trace.clone().scope(page.instrument(span.clone()))
     });
     let all = stream::once(async { Ok(head) }).chain(rest);
     Ok(csv::response("transactions.csv", Body::from_bytes_stream(all)))
