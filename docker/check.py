@@ -22,6 +22,14 @@ ROOT = HERE.parent
 GRAFANA = {"$__rate_interval": "5m", "$instance": ".*", "${datasource}": "prometheus"}
 SUFFIXES = re.compile(r"_(bucket|count|sum)$")
 faults = []
+# What libraries read by themselves; `tiris-api serve --help` names those of OpenTelemetry.
+OF_LIBRARIES = {
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "OTEL_TRACES_SAMPLER",
+    "OTEL_TRACES_SAMPLER_ARG",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+}
 
 
 def fault(where, what):
@@ -154,7 +162,7 @@ def check_compose():
             fault("compose.yaml", f"docker/make-secrets does not make {name}")
     sources = "\n".join(file.read_text() for part in ("api", "ingest", "migrations", "shared")
                         for file in (ROOT / part / "src").rglob("*.rs"))
-    settings = set(re.findall(r'env = "([A-Z_]+)"', sources)) | {"SSL_CERT_FILE", "SSL_CERT_DIR"}
+    settings = set(re.findall(r'env = "([A-Z_]+)"', sources)) | OF_LIBRARIES
     services = compose["services"]
     for name, service in services.items():
         where = f"compose.yaml: {name}"
