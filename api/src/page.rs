@@ -105,7 +105,7 @@ impl Page {
     }
 
     /// Reads a page of a history like [`Self::read`], where it lies far enough behind from a copy of the database; `trading`
-    /// gives a row's own.
+    /// gives a row's own. The last parts are looked through first, and all where that is no full page.
     pub(crate) async fn read_history<E, M>(
         &self,
         histories: &Histories,
@@ -123,43 +123,32 @@ impl Page {
             Start::After(cursor) if !self.include_total => histories.replica(cursor.timestamp).await,
             Start::After(_) | Start::Offset(_) | Start::First => None,
         };
-        if let Some(replica) = replica
-            && let Some(page) = replica.ask(self.read_parts(replica.db(), rows.clone(), columns, key)).await
-            && histories.are_living(page.0.iter().map(trading).collect()).await?
-        {
-            return Ok(page);
-        }
-        self.read_parts(histories.primary(), rows, columns, key).await
-    }
-
-    /// Reads the page of `rows` that lie in partitions by time: the last ones first, all of them where that is no full page.
-    async fn read_parts<E, M>(
-        &self,
-        db: &DatabaseConnection,
-        rows: Select<E>,
-        columns: (E::Column, E::Column),
-        key: fn(&M) -> (DateTime<Utc>, Uuid),
-    ) -> Result<(Vec<M>, Pagination)>
-    where
-        E: EntityTrait<Model = M>,
-        M: FromQueryResult + Sized + Send + Sync,
-    {
         let rows = rows.filter(planned_by_values());
         let until = match self.start {
+            // A total counts all rows.
+            _ if self.include_total => None,
             Start::First => Some(Utc::now()),
             Start::After(cursor) => Some(cursor.timestamp),
             Start::Offset(_) => None,
         };
-        // A total counts all rows.
-        if let Some(near) =
-            until.and_then(|until| until.checked_sub_signed(NEAR)).filter(|_| !self.include_total)
-        {
-            let page = self.read(db, rows.clone().filter(columns.0.gte(near)), columns, key).await?;
-            if page.1.has_more {
-                return Ok(page);
+        let near = until.and_then(|until| until.checked_sub_signed(NEAR));
+        let near = near.map(|near| rows.clone().filter(columns.0.gte(near)));
+        let last_parts_first = async |db: &DatabaseConnection| {
+            if let Some(near) = near.clone() {
+                let page = self.read(db, near, columns, key).await?;
+                if page.1.has_more {
+                    return Ok(page);
+                }
             }
+            self.read(db, rows.clone(), columns, key).await
+        };
+        if let Some(replica) = replica
+            && let Some(page) = replica.ask(last_parts_first(replica.db())).await
+            && histories.are_living(page.0.iter().map(trading).collect()).await?
+        {
+            return Ok(page);
         }
-        self.read(db, rows, columns, key).await
+        last_parts_first(histories.primary()).await
     }
 
     /// Reads the page of `rows`, ordered by the columns of timestamp and id; `key` gives both of a row.

@@ -56,7 +56,7 @@ impl Drop for Telemetry {
 ///
 /// Standard output stays free for what a command prints as its result.
 pub fn init(service: &'static str, log: &LogConfig) {
-    // Where nobody writes but the lines nobody can be told of trouble either.
+    // Nobody can be told that the log is lost.
     let write = |_: &Level, line: &[u8]| drop(std::io::stderr().write_all(line));
     start(service, log, false, None, write);
 }

@@ -67,6 +67,27 @@ async fn what_is_compressed_and_how_far_ahead_partitions_reach_is_as_told() -> R
 }
 
 #[tokio::test]
+async fn the_planner_is_told_of_every_part_of_the_history_whoever_made_it() -> Result<()> {
+    let world = World::new().await?;
+    let unknown = "SELECT count(*) FROM pg_inherits i WHERE i.inhparent IN ('transactions'::regclass, \
+        'trading_logs'::regclass) AND NOT EXISTS (SELECT FROM pg_statistic_ext s WHERE s.stxrelid = i.inhrelid)";
+    sqlx::query("SELECT ensure_partitions(now() - interval '15 months', 3)").execute(world.pool()).await?;
+    // TimescaleDB makes chunks where rows come.
+    sqlx::query(LOGS).execute(world.pool()).await?;
+    if world.database.history_kind().await? == "native" {
+        // They take it from their parent.
+        world.expect_count(unknown, 0).await?;
+        let forgotten = "DO $$ DECLARE name text; BEGIN FOR name IN SELECT s.stxname FROM pg_statistic_ext s \
+            JOIN pg_inherits i ON i.inhrelid = s.stxrelid LOOP EXECUTE format('DROP STATISTICS %I', name); END LOOP; END $$";
+        sqlx::raw_sql(forgotten).execute(world.pool()).await?;
+    }
+    let count: i64 = sqlx::query_scalar(unknown).fetch_one(world.pool()).await?;
+    ensure!(count > 0, "there is nothing to tell");
+    assert!(maintenance::upkeep(world.pool(), &Retention::default()).await);
+    world.expect_count(unknown, 0).await
+}
+
+#[tokio::test]
 async fn old_event_ids_are_forgotten_only_when_told_to_and_never_those_of_dead_letters() -> Result<()> {
     let world = World::new().await?;
     let mut lane = Lane::seize(world.context(), world.own_lane().await?).await?;
