@@ -4,6 +4,7 @@ use crate::world::{WAIT, World, drain};
 use anyhow::{Result, ensure};
 use async_nats::jetstream::consumer::{Consumer, pull};
 use futures_util::{StreamExt, TryStreamExt};
+use rust_decimal::Decimal;
 use serde_json::json;
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
@@ -134,6 +135,29 @@ async fn a_missing_table_or_partition_makes_the_lane_wait_and_puts_no_event_asid
         assert_eq!(drain(&mut lane).await, Step::Idle);
     }
     assert_eq!(world.balance(world.currency).await?, (1 + faults).to_string());
+    world.expect_count("SELECT count(*) FROM dead_letters", 0).await
+}
+
+#[tokio::test]
+async fn a_batch_that_was_not_fresh_at_its_end_is_made_again() -> Result<()> {
+    let world = World::new().await?;
+    let mut lane = Lane::seize(world.context(), world.own_lane().await?).await?;
+    assert_eq!(drain(&mut lane).await, Step::Idle);
+    let before: Decimal = world.balance(world.currency).await?.parse()?;
+    sqlx::raw_sql(
+        "CREATE SEQUENCE tries; CREATE OR REPLACE FUNCTION assert_fresh(batch_timestamp timestamptz) RETURNS void \
+         LANGUAGE plpgsql AS $$ BEGIN IF batch_timestamp IS NOT NULL AND nextval('tries') = 1 THEN \
+         RAISE EXCEPTION 'late' USING ERRCODE = 'serialization_failure'; END IF; END $$",
+    )
+    .execute(world.pool())
+    .await?;
+    world.send(Kind::BalanceUpdated, &world.credit(world.currency, "BTC", "1")).await?;
+    let step = lane.step(&CancellationToken::new()).await;
+    ensure!(matches!(step, Step::Waiting(_)), "{step:?}");
+    assert_eq!(world.balance(world.currency).await?.parse::<Decimal>()?, before, "nothing of it is there");
+    assert_eq!(drain(&mut lane).await, Step::Idle);
+    assert_eq!(world.balance(world.currency).await?.parse::<Decimal>()?, before + Decimal::ONE);
+    world.expect_count("SELECT last_value FROM tries", 2).await?;
     world.expect_count("SELECT count(*) FROM dead_letters", 0).await
 }
 
