@@ -2,7 +2,12 @@
 
 use clap::Parser;
 use std::process::ExitCode;
+use tikv_jemallocator::Jemalloc;
 use tiris_api::cli::Cli;
+
+/// The C library's lets threads wait for each other where one frees what another took, as answers and batches do.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {

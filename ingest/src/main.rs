@@ -2,14 +2,16 @@
 
 use clap::Parser;
 use std::process::ExitCode;
+use tikv_jemallocator::Jemalloc;
 use tiris_ingest::cli::Cli;
+
+/// The C library's lets threads wait for each other where one frees what another took, as answers and batches do.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    if rustls::crypto::ring::default_provider().install_default().is_err() {
-        // Somebody installed one before us, which serves as well.
-        tracing::debug!("a TLS provider was installed before");
-    }
+    tiris_shared::tls::choose_provider();
     match Cli::parse().run().await {
         Ok(code) => code,
         // Whoever read our output has seen enough.

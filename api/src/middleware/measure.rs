@@ -1,7 +1,7 @@
 //! Counts requests and refusals and measures how long requests take, by method, route and status.
 
 use super::trace::Failure;
-use metrics::{Counter, Histogram};
+use metrics::{Counter, Gauge, Histogram};
 use poem::http::{Method, StatusCode};
 use poem::{Endpoint, PathPattern, Request, Response, Result};
 use std::cell::RefCell;
@@ -41,6 +41,7 @@ pub(crate) fn operation(response: &Response) -> String {
 thread_local! {
     /// By pattern of the path, of which there are as many as operations.
     static KNOWN: RefCell<HashMap<Arc<str>, Vec<Figures>>> = RefCell::default();
+    static IN_FLIGHT: Gauge = metrics::gauge!("http_requests_in_flight");
 }
 
 /// What is counted of requests with one answer.
@@ -80,14 +81,15 @@ struct InFlight;
 
 impl InFlight {
     fn begin() -> Self {
-        metrics::gauge!("http_requests_in_flight").increment(1);
+        IN_FLIGHT.with(|gauge| gauge.increment(1));
         Self
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        metrics::gauge!("http_requests_in_flight").decrement(1);
+        // A thread that ends may have forgotten it already.
+        IN_FLIGHT.try_with(|gauge| gauge.decrement(1)).ok();
     }
 }
 

@@ -7,12 +7,14 @@ use crate::error::explain;
 use crate::trace;
 use chrono::{SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
-use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
+
+/// Room for most lines.
+const LINE_BYTES: usize = 512;
 
 /// Gives one JSON object a line, with its level, to `write`.
 pub(super) struct JsonLines<W> {
@@ -20,22 +22,32 @@ pub(super) struct JsonLines<W> {
     pub(super) write: W,
 }
 
+/// A value as it was recorded. A tree of JSON would make a text of every number twice.
+#[derive(Clone, Serialize)]
+#[serde(untagged)]
+enum Recorded {
+    Text(String),
+    Unsigned(u64),
+    Signed(i64),
+    Flag(bool),
+}
+
 /// What a span or an event recorded; there are few, so that looking through all finds one fastest.
 #[derive(Clone, Default)]
-struct Fields(Vec<(&'static str, Value)>);
+struct Fields(Vec<(&'static str, Recorded)>);
 
 impl Fields {
     /// The innermost of a name counts.
-    fn put(&mut self, name: &'static str, value: Value) {
+    fn put(&mut self, name: &'static str, value: Recorded) {
         match self.0.iter_mut().find(|(known, _)| *known == name) {
             Some((_, known)) => *known = value,
             None => self.0.push((name, value)),
         }
     }
 
-    fn take(&mut self, name: &str) -> Value {
-        let at = self.0.iter().position(|(known, _)| *known == name);
-        at.map_or(Value::Null, |at| self.0.remove(at).1)
+    fn take(&mut self, name: &str) -> Option<Recorded> {
+        let at = self.0.iter().position(|(known, _)| *known == name)?;
+        Some(self.0.remove(at).1)
     }
 }
 
@@ -47,7 +59,7 @@ impl Serialize for Fields {
 
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        self.put(field.name(), Value::String(format!("{value:?}")));
+        self.put(field.name(), Recorded::Text(format!("{value:?}")));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
@@ -55,23 +67,23 @@ impl Visit for Fields {
         if field.name().starts_with("otel.") {
             return;
         }
-        self.put(field.name(), value.into());
+        self.put(field.name(), Recorded::Text(value.to_owned()));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field.name(), value.into());
+        self.put(field.name(), Recorded::Unsigned(value));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field.name(), value.into());
+        self.put(field.name(), Recorded::Signed(value));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field.name(), value.into());
+        self.put(field.name(), Recorded::Flag(value));
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        self.put(field.name(), explain(value).into());
+        self.put(field.name(), Recorded::Text(explain(value)));
     }
 }
 
@@ -80,9 +92,9 @@ struct Line<'a> {
     timestamp: String,
     level: &'a str,
     service: &'a str,
-    trace_id: Value,
-    user_id: Value,
-    message: Value,
+    trace_id: Option<Recorded>,
+    user_id: Option<Recorded>,
+    message: Option<Recorded>,
     metadata: Fields,
 }
 
@@ -120,21 +132,20 @@ where
         let level = event.metadata().level();
         let message = fields.take("message");
         let (mut trace_id, mut user_id) = (fields.take("trace_id"), fields.take("user_id"));
-        if trace_id.is_null()
+        if trace_id.is_none()
             && let Some(trace) = trace::current()
         {
-            trace_id = trace.id().into();
-            if user_id.is_null() {
-                user_id = trace.user().map(|user| user.to_string()).into();
-            }
+            trace_id = Some(Recorded::Text(trace.id().to_owned()));
+            user_id = user_id.or_else(|| trace.user().map(|user| Recorded::Text(user.to_string())));
         }
-        fields.put("target", event.metadata().target().into());
+        fields.put("target", Recorded::Text(event.metadata().target().to_owned()));
         let timestamp = Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true);
         let (level_name, service) = (level.as_str(), self.service);
         let line =
             Line { timestamp, level: level_name, service, trace_id, user_id, message, metadata: fields };
+        let mut bytes = Vec::with_capacity(LINE_BYTES);
         // Texts and numbers always serialize.
-        let mut bytes = serde_json::to_vec(&line).unwrap_or_default();
+        serde_json::to_writer(&mut bytes, &line).ok();
         bytes.push(b'\n');
         // Whole lines, so that those of several threads never mix.
         (self.write)(level, &bytes);
@@ -146,7 +157,7 @@ mod tests {
     use super::*;
     use crate::ids::{UserId, new_id};
     use crate::trace::Trace;
-    use serde_json::json;
+    use serde_json::{Value, json};
     use std::sync::{Arc, Mutex};
     use tracing_subscriber::layer::SubscriberExt;
 
