@@ -2,12 +2,12 @@
 
 use clap::Parser;
 use std::process::ExitCode;
-use tikv_jemallocator::Jemalloc;
 use tiris_api::cli::Cli;
 
 /// The C library's lets threads wait for each other where one frees what another took, as answers and batches do.
+#[cfg(target_os = "linux")]
 #[global_allocator]
-static ALLOCATOR: Jemalloc = Jemalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {

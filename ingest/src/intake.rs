@@ -88,13 +88,30 @@ impl Intake {
         Ok(None)
     }
 
-    /// The next messages of the open reader, empty when none came in time. After an error, [`Intake::doubt`] it.
-    pub async fn next(&mut self, context: &Context, id: LaneId) -> Result<Vec<Incoming>> {
+    /// The next message of the open reader, whenever it comes. After an error, [`Intake::doubt`] it.
+    pub async fn next_message(&mut self) -> Result<Incoming> {
+        let Some(Open { reader, .. }) = &mut self.reader else { return std::future::pending().await };
+        reader.next().await
+    }
+
+    /// The next messages of the open reader, empty when none came in time, for a batch that holds `events` with `bytes`
+    /// already; it waits for no others. After an error, [`Intake::doubt`] it.
+    pub async fn next(
+        &mut self,
+        context: &Context,
+        id: LaneId,
+        events: usize,
+        bytes: usize,
+    ) -> Result<Vec<Incoming>> {
         let connection = &context.connection;
         let Some(Open { reader, checked_idle }) = &mut self.reader else { return Ok(Vec::new()) };
-        let limits = BatchLimits { events: context.batch_events, bytes: BATCH_BYTES_MAX };
-        let messages = reader.next_batch(connection, limits, READ_WAIT).await?;
-        if !messages.is_empty() {
+        let limits = BatchLimits {
+            events: context.batch_events.saturating_sub(events),
+            bytes: BATCH_BYTES_MAX.saturating_sub(bytes),
+        };
+        let wait = if events == 0 { READ_WAIT } else { Duration::ZERO };
+        let messages = reader.next_batch(connection, limits, wait).await?;
+        if events > 0 || !messages.is_empty() {
             self.failed_readers = 0;
         } else if checked_idle.elapsed() >= IDLE_CHECK_INTERVAL {
             let waiting = reader.check_idle(connection).await?;

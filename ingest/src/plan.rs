@@ -76,12 +76,17 @@ impl Plan {
     pub fn new(messages: &[Incoming], id: LaneId, bare: BareSubjects) -> Self {
         let mut plan = Self::default();
         for (at, message) in messages.iter().enumerate() {
-            match event::parse(&message.subject, &message.payload, bare) {
-                Ok(event) => plan.add(at, event, message, id),
-                Err(malformed) => plan.malformed.push((at, *malformed)),
-            }
+            plan.parse(at, message, id, bare);
         }
         plan
+    }
+
+    /// Parses one more message, which stands at `at`.
+    pub fn parse(&mut self, at: usize, message: &Incoming, id: LaneId, bare: BareSubjects) {
+        match event::parse(&message.subject, &message.payload, bare) {
+            Ok(event) => self.add(at, event, message, id),
+            Err(malformed) => self.malformed.push((at, *malformed)),
+        }
     }
 
     fn add(&mut self, at: usize, event: Event, message: &Incoming, id: LaneId) {

@@ -74,6 +74,15 @@ impl Incoming {
         hash.update(&self.payload);
         hash.finalize()[..FINGERPRINT_BYTES].to_vec()
     }
+
+    /// What it takes of a batch's limit.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let header = |(name, values): (&String, &Vec<String>)| {
+            values.iter().map(|value| name.len() + value.len()).sum::<usize>()
+        };
+        self.subject.len() + self.payload.len() + self.headers.iter().map(header).sum::<usize>()
+    }
 }
 
 /// Asks the stream for its identity and, when there is one, the fingerprint of the message at `cursor`.
@@ -213,22 +222,26 @@ impl Reader {
     ) -> Result<Vec<Incoming>> {
         self.check_connection(connection)?;
         let mut batch = Vec::new();
-        let Ok(first) = tokio::time::timeout(wait, self.messages.next()).await else { return Ok(batch) };
+        let Ok(first) = tokio::time::timeout(wait, self.next()).await else { return Ok(batch) };
         let mut bytes = 0;
         let mut next = Some(first);
         while let Some(received) = next {
-            let message = match received {
-                Some(message) => message.map_err(unavailable)?,
-                None => return Err(doubt("ended", "the stream of messages ended")),
-            };
-            let incoming = self.accept(&message)?;
-            bytes += message.length;
+            let incoming = received?;
+            bytes += incoming.bytes();
             batch.push(incoming);
             let full = batch.len() >= limits.events || bytes >= limits.bytes;
             // Unconstrained: the runtime would call what is there not there after 128 messages.
-            next = if full { None } else { unconstrained(self.messages.next()).now_or_never() };
+            next = if full { None } else { unconstrained(self.next()).now_or_never() };
         }
         Ok(batch)
+    }
+
+    /// The next message, whenever it comes. Who stops waiting loses nothing.
+    pub async fn next(&mut self) -> Result<Incoming> {
+        match self.messages.next().await {
+            Some(message) => self.accept(&message.map_err(unavailable)?),
+            None => Err(doubt("ended", "the stream of messages ended")),
+        }
     }
 
     fn accept(&mut self, message: &async_nats::jetstream::Message) -> Result<Incoming> {

@@ -13,6 +13,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+/// How long an answer to a peer that is gone may pause before it is given up.
+const GONE_PAUSE: Duration = Duration::from_secs(2);
+
 /// How long a peer is waited for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
@@ -28,7 +31,7 @@ pub(crate) struct Watched<S> {
     patience: Patience,
     /// When the peer began to ask what has not begun to be answered.
     asked: Option<Instant>,
-    /// The peer sends nothing more, so it is gone: clients of HTTP close one way only when they close both.
+    /// The peer sends nothing more. Hardly any client closes only this way, so it is gone, as far as one can tell.
     is_gone: bool,
     alarm: Pin<Box<Sleep>>,
     _seat: Option<Seat>,
@@ -48,7 +51,7 @@ impl<S: Unpin> Watched<S> {
                 Moved::In => Some(self.asked.unwrap_or(now)),
                 Moved::Out => None,
             };
-            let silent = now + self.patience.silence;
+            let silent = now + if self.is_gone { GONE_PAUSE } else { self.patience.silence };
             let late = self.asked.map(|asked| asked + self.patience.request);
             self.alarm.as_mut().reset(late.map_or(silent, |late| late.min(silent)));
             return happened;
@@ -71,6 +74,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         let read = Pin::new(&mut self.stream).poll_read(cx, into);
         if matches!(read, Poll::Ready(Ok(()))) && into.filled().len() == before && into.remaining() > 0 {
             self.is_gone = true;
+            self.alarm.as_mut().reset(Instant::now() + GONE_PAUSE);
             return read;
         }
         self.watch(cx, read, Moved::In)
@@ -98,9 +102,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 
     // Flushing moves nothing by itself, so it neither raises nor resets the alarm.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        // The framework goes on with an answer after the HTTP library has given it up, and an answer without an end
-        // would last until writing fails. What has not begun to be answered is still done.
-        if self.is_gone && self.asked.is_none() {
+        // The framework goes on with an answer after the HTTP library has given it up, and one without an end would last
+        // until writing fails. What goes on steadily is still done, for a peer that has only stopped asking.
+        if self.is_gone && self.asked.is_none() && self.alarm.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(Error::new(ErrorKind::BrokenPipe, "the peer is gone")));
         }
         Pin::new(&mut self.stream).poll_flush(cx)
@@ -150,16 +154,22 @@ mod tests {
         );
     }
 
-    #[tokio::test]
-    async fn a_peer_that_goes_away_is_given_up_while_it_is_answered_but_not_before() {
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_goes_away_is_given_up_once_its_answer_pauses() {
         let (mut peer, ours) = duplex(64);
         let mut watched = Watched::new(ours, PATIENCE, None);
         peer.write_all(b"asked").await.expect("sent");
         peer.shutdown().await.expect("closed");
         let mut request = Vec::new();
         watched.read_to_end(&mut request).await.expect("asked");
+        tokio::time::sleep(GONE_PAUSE * 2).await;
         watched.flush().await.expect("what was asked for is still done");
-        watched.write_all(b"an answer").await.expect("sent");
+        for _ in 0..3 {
+            watched.write_all(b"an answer").await.expect("sent");
+            tokio::time::sleep(GONE_PAUSE / 2).await;
+            watched.flush().await.expect("it goes on");
+        }
+        tokio::time::sleep(GONE_PAUSE).await;
         let error = watched.flush().await.expect_err("nobody is there");
         assert_eq!(error.kind(), ErrorKind::BrokenPipe);
     }

@@ -31,7 +31,7 @@ impl Lane {
     /// Commits what is pending, or a part of it, as a part of the trace it belongs to.
     pub(super) async fn commit_pending(&mut self) -> Step {
         let taken = self.attempt.clamp(1, self.pending.len());
-        let traces = Traces::of(&self.pending[..taken]);
+        let traces = Traces::of(&self.pending.messages()[..taken]);
         let trace = traces.batch().clone();
         // Of the highest level, so that the id is there whatever is logged.
         let span = error_span!("batch", trace_id = trace.id(), lane = %self.id, otel.kind = "consumer");
@@ -42,7 +42,7 @@ impl Lane {
 
     async fn commit_traced(&mut self, taken: usize, traces: &Traces) -> Step {
         let started = Instant::now();
-        let result = self.commit(taken, None).await;
+        let result = self.commit_reading(taken).await;
         let result = match result {
             Err(error) if taken > 1 => {
                 self.count_failure();
@@ -55,8 +55,9 @@ impl Lane {
                 Err(error)
             }
             Err(error) if blame::may_be_the_event(&error) => {
-                tracing::error!(lane = %self.id, seq = self.pending[0].stream_seq, error = %describe(&error), "event failed");
-                self.commit(1, Some(&error)).await
+                tracing::error!(lane = %self.id, seq = self.pending.messages()[0].stream_seq, error = %describe(&error), "event failed");
+                let plan = self.pending.plan(1, self.id, self.context.bare_subjects);
+                self.commit(&plan, 1, Some(&error)).await
             }
             other => other,
         };
@@ -85,11 +86,22 @@ impl Lane {
         metrics::counter!("ingest_batch_failures_total", "stream" => self.id.stream.name()).increment(1);
     }
 
-    /// The first `taken` pending messages in one transaction with the cursor. With `failure` the single message is put
-    /// aside as a dead letter instead of being applied.
-    async fn commit(&self, taken: usize, failure: Option<&Error>) -> Result<Committed> {
+    /// Commits the first `taken` pending messages, and reads those behind all pending ones meanwhile.
+    async fn commit_reading(&mut self, taken: usize) -> Result<Committed> {
+        let plan = self.pending.plan(taken, self.id, self.context.bare_subjects);
+        let (mut intake, mut ahead) = (std::mem::take(&mut self.intake), std::mem::take(&mut self.ahead));
+        let commit = self.commit(&plan, taken, None);
+        let result = ahead.during(commit, &mut intake, &self.context, self.id).await;
+        (self.intake, self.ahead) = (intake, ahead);
+        result
+    }
+
+    /// The first `taken` pending messages, of which `plan` is, in one transaction with the cursor. With `failure` the
+    /// single message is put aside as a dead letter instead of being applied.
+    async fn commit(&self, plan: &Plan, taken: usize, failure: Option<&Error>) -> Result<Committed> {
         let mut connection = self.context.pool.acquire().await?;
-        let transaction = self.transact(&mut connection, taken, failure).instrument(error_span!("commit"));
+        let transaction =
+            self.transact(&mut connection, plan, taken, failure).instrument(error_span!("commit"));
         let outcome = within_limit(transaction).await;
         settle(connection, outcome)
     }
@@ -97,15 +109,15 @@ impl Lane {
     async fn transact(
         &self,
         connection: &mut PgConnection,
+        plan: &Plan,
         taken: usize,
         failure: Option<&Error>,
     ) -> Result<Committed> {
-        let messages = &self.pending[..taken];
+        let messages = &self.pending.messages()[..taken];
         let Some(last) = messages.last() else {
             return Ok(Committed::Batch(Done::default()));
         };
         let (stream, lane) = (self.id.stream.name(), lane_column(self.id));
-        let plan = Plan::new(messages, self.id, self.context.bare_subjects);
         let mut transaction = connection.begin_with(AssertSqlSafe(trace::begin_statement())).await?;
         let Some(state) = lanes::lock(&mut transaction, stream, lane).await? else {
             return Ok(Committed::Lost);
@@ -117,7 +129,7 @@ impl Lane {
             return Ok(Committed::Moved(state));
         }
         let (counts, fates, booked_at) = match failure {
-            None => self.apply(&mut transaction, &plan, messages).await?,
+            None => self.apply(&mut transaction, plan, messages).await?,
             Some(error) => {
                 let letter = plan::internal_letter(
                     &messages[0],

@@ -4,8 +4,10 @@
 //! at any instant goes on from its cursor, and what it had read and not committed is read again. Must not know: how other
 //! lanes are shared out.
 
+mod ahead;
 mod commit;
 mod forms;
+mod gathered;
 mod proof;
 mod retry;
 mod told;
@@ -20,9 +22,11 @@ use crate::context::Context;
 use crate::identity::Mismatch;
 use crate::intake::Intake;
 use crate::plan::Counts;
-use crate::reader::{self, Incoming, LaneId};
+use crate::reader::{self, LaneId};
 use crate::status::{Lag, LaneStatus};
+use ahead::Ahead;
 use forms::Forms;
+use gathered::Gathered;
 use rand::RngExt;
 use retry::Retries;
 use std::time::{Duration, Instant};
@@ -63,7 +67,9 @@ pub struct Lane {
     /// The last message that was read.
     read_up_to: u64,
     /// Read and not committed.
-    pending: Vec<Incoming>,
+    pending: Gathered,
+    /// Read behind the pending ones.
+    ahead: Ahead,
     /// How many of `pending` the next transaction takes; shrinks while an unforeseen failure is searched.
     attempt: usize,
     retries: Retries,
@@ -90,7 +96,8 @@ impl Lane {
             stream_created_at: state.stream_created_at,
             intake: Intake::default(),
             read_up_to: 0,
-            pending: Vec::new(),
+            pending: Gathered::default(),
+            ahead: Ahead::default(),
             attempt: usize::MAX,
             retries: Retries::default(),
             forms: Forms::default(),
@@ -201,14 +208,21 @@ impl Lane {
         {
             return Ok(Some(hindrance));
         }
+        if !self.intake.is_open() {
+            // The next reader begins at the cursor.
+            self.ahead.clear();
+        }
         match self.intake.open(&self.context, self.id, self.epoch, self.cursor).await? {
-            Some(single) => self.pending = vec![single],
+            Some(single) => {
+                self.pending.clear();
+                self.pending.push(single, self.id, self.context.bare_subjects);
+            }
             None => {
                 // Told before anything comes: nobody must wait for a message to know that the lane is ready for it.
                 if self.context.board.set_started(self.id) {
                     self.log_running();
                 }
-                self.pending = self.intake.next(&self.context, self.id).await?;
+                self.pending = self.ahead.next_batch(&mut self.intake, &self.context, self.id).await?;
             }
         }
         self.attempt = self.pending.len();
@@ -218,18 +232,20 @@ impl Lane {
     }
 
     fn count_redeliveries(&mut self) {
-        let again = self.pending.iter().filter(|message| message.stream_seq <= self.read_up_to).count();
+        let messages = self.pending.messages();
+        let again = messages.iter().filter(|message| message.stream_seq <= self.read_up_to).count();
         metrics::counter!("ingest_redeliveries_total", "stream" => self.id.stream.name())
             .increment(u64::try_from(again).unwrap_or(u64::MAX));
-        let last = self.pending.last().map_or(0, |message| message.stream_seq);
+        let last = messages.last().map_or(0, |message| message.stream_seq);
         self.read_up_to = self.read_up_to.max(last);
     }
 
     /// Puts on the board how far the lane is behind. `done_at`: when the broker took the last message committed.
     fn measure_lag(&self, done_at: Option<i64>) {
         let Some(behind) = self.intake.behind() else { return };
-        let waiting = u64::try_from(self.pending.len()).unwrap_or(u64::MAX);
-        let lag = match self.pending.first() {
+        let (pending, ahead) = (self.pending.messages(), self.ahead.messages().messages());
+        let waiting = u64::try_from(pending.len() + ahead.len()).unwrap_or(u64::MAX);
+        let lag = match pending.first().or(ahead.first()) {
             Some(first) => Lag {
                 messages: Some(behind.saturating_add(waiting)),
                 exact: true,
@@ -259,8 +275,7 @@ impl Lane {
     }
 
     fn advance(&mut self, taken: usize) {
-        let last = self.pending.drain(..taken).next_back();
-        if let Some(last) = last {
+        if let Some(last) = self.pending.remove(taken) {
             self.cursor = last.stream_seq;
             self.fingerprint = Some(last.fingerprint());
             self.measure_lag(Some(last.broker_time));
@@ -274,9 +289,10 @@ impl Lane {
     fn resume_at(&mut self, state: &LaneState) {
         let stored = from_column(state.cursor);
         tracing::info!(lane = %self.id, from = self.cursor, to = stored, "cursor moved, following the database");
-        let known = stored > self.cursor && self.pending.iter().any(|message| message.stream_seq == stored);
+        let known = stored > self.cursor
+            && self.pending.messages().iter().any(|message| message.stream_seq == stored);
         if known {
-            self.pending.retain(|message| message.stream_seq > stored);
+            self.pending.remove_up_to(stored);
         } else {
             self.pending.clear();
             self.intake.close();

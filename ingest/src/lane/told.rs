@@ -27,7 +27,7 @@ pub(super) struct Done {
 impl Lane {
     /// To be called before the lane goes on behind the batch.
     pub(super) fn tell_done(&self, done: &Done, traces: &Traces, started: Instant) {
-        let messages = &self.pending[..done.fates.len()];
+        let messages = &self.pending.messages()[..done.fates.len()];
         self.record(done, messages, started.elapsed());
         if tracing::enabled!(tracing::Level::DEBUG) {
             self.tell_each(done, messages, traces);

@@ -1,5 +1,6 @@
 //! The worker against a real NATS server and a real PostgreSQL.
 
+mod ahead;
 mod chaos;
 mod crew;
 mod dead_letter_stream;

@@ -11,7 +11,10 @@ pub async fn ensure(pool: &PgPool, months_ahead: u32) -> Result<i32> {
         .bind(i32::try_from(months_ahead).unwrap_or(i32::MAX))
         .fetch_one(pool)
         .await?;
-    sqlx::query("SELECT keep_owner_statistics()").execute(pool).await?;
+    // Only a plan is worse without.
+    if let Err(error) = sqlx::query("SELECT keep_owner_statistics()").execute(pool).await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "the planner is not told of new partitions");
+    }
     Ok(made)
 }
 
