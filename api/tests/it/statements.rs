@@ -19,6 +19,8 @@ use uuid::Uuid;
 const ROWS: i32 = 100_000;
 /// Months before this one over which they are spread, few enough that an index is worth it in each part.
 const MONTHS: i32 = 5;
+/// A partition that began later is small.
+const BEGUN: chrono::Duration = chrono::Duration::days(7);
 /// Months of a history that is long.
 const MANY_MONTHS: i32 = 24;
 
@@ -88,12 +90,15 @@ async fn fill(pool: &PgPool, user: &User<'_>, desk: &Desk, months: i32) -> HashM
     partitions(pool).await.expect("partitions")
 }
 
-/// Steps that read all of a partition of a time series. One that is empty, as those of coming months are, is no matter.
+/// Steps that read all of a partition of a time series. One that is empty, as those of coming months are, is no matter, nor
+/// one that has only begun: it has so few rows that no index is worth it, whatever day it is.
 fn whole_partitions(statements: &[Statement], parts: &HashMap<String, Partition>) -> Vec<(String, Scan)> {
+    let begun = Utc::now() - BEGUN;
+    let is_large = |table: &str| parts.get(table).is_some_and(|part| part.from < begun);
     let mut found = Vec::new();
     for statement in statements {
         for scan in statement.scans() {
-            if scan.kind.contains("Seq") && scan.met_rows && parts.contains_key(&scan.table) {
+            if scan.kind.contains("Seq") && scan.met_rows && is_large(&scan.table) {
                 found.push((statement.text.clone(), scan));
             }
         }
