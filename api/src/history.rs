@@ -2,8 +2,8 @@
 //!
 //! Owns: when the copy may be asked, and that nobody notices when it cannot answer. Must not know: which rows are asked for.
 
+use crate::entities::Entities;
 use chrono::{DateTime, Utc};
-use sea_orm::{DatabaseConnection, SqlxPostgresConnector};
 use sqlx::PgPool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -32,20 +32,20 @@ const LIVING: &str = "SELECT count(*) FROM tradings WHERE id = ANY($1) AND statu
 #[derive(Clone)]
 pub(crate) struct Histories {
     pool: PgPool,
-    db: DatabaseConnection,
+    db: Entities,
     replica: Option<Arc<Replica>>,
 }
 
 /// The copy.
 pub(crate) struct Replica {
     pool: PgPool,
-    db: DatabaseConnection,
+    db: Entities,
     resting_until: Mutex<Option<Instant>>,
 }
 
 impl Histories {
     pub(crate) fn new(pool: PgPool, replica: Option<Arc<Replica>>) -> Self {
-        let db = SqlxPostgresConnector::from_sqlx_postgres_pool(pool.clone());
+        let db = Entities::new(pool.clone());
         Self { pool, db, replica }
     }
 
@@ -55,7 +55,7 @@ impl Histories {
     }
 
     /// The same, for entities.
-    pub(crate) fn primary(&self) -> &DatabaseConnection {
+    pub(crate) fn primary(&self) -> &Entities {
         &self.db
     }
 
@@ -76,11 +76,11 @@ impl Histories {
 
 impl Replica {
     pub(crate) fn new(pool: PgPool) -> Self {
-        let db = SqlxPostgresConnector::from_sqlx_postgres_pool(pool.clone());
+        let db = Entities::new(pool.clone());
         Self { pool, db, resting_until: Mutex::new(None) }
     }
 
-    pub(crate) fn db(&self) -> &DatabaseConnection {
+    pub(crate) fn db(&self) -> &Entities {
         &self.db
     }
 

@@ -14,6 +14,7 @@ mod body;
 mod connection;
 mod csv;
 mod document;
+mod entities;
 mod envelope;
 mod error;
 mod fields;

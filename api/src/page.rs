@@ -2,6 +2,7 @@
 //!
 //! Owns: limit, cursor and offset, and the conditions they mean. Must not know: what the rows are.
 
+use crate::entities::Entities;
 use crate::filter::is_storable;
 use crate::history::Histories;
 use base64::Engine;
@@ -10,8 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::Object;
 use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
 use sea_orm::{
-    ColumnTrait, DatabaseConnection, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, Select,
+    ColumnTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
 };
 use serde::Serialize;
 use tiris_shared::error::{Error, Result};
@@ -133,7 +133,7 @@ impl Page {
         };
         let near = until.and_then(|until| until.checked_sub_signed(NEAR));
         let near = near.map(|near| rows.clone().filter(columns.0.gte(near)));
-        let last_parts_first = async |db: &DatabaseConnection| {
+        let last_parts_first = async |db: &Entities| {
             if let Some(near) = near.clone() {
                 let page = self.read(db, near, columns, key).await?;
                 if page.1.has_more {
@@ -154,7 +154,7 @@ impl Page {
     /// Reads the page of `rows`, ordered by the columns of timestamp and id; `key` gives both of a row.
     pub(crate) async fn read<E, M>(
         &self,
-        db: &DatabaseConnection,
+        db: &Entities,
         rows: Select<E>,
         columns: (E::Column, E::Column),
         key: fn(&M) -> (DateTime<Utc>, Uuid),

@@ -5,11 +5,11 @@
 use crate::auth::keys::Keys;
 use crate::auth::provider::Providers;
 use crate::auth::session::Sessions;
+use crate::entities::Entities;
 use crate::exchange::Exchanges;
 use crate::history::Histories;
 use crate::rate::Budget;
 use crate::stream::Streams;
-use sea_orm::DatabaseConnection;
 use sqlx::PgPool;
 use std::sync::Arc;
 use tiris_shared::crypto::Secrets;
@@ -27,7 +27,7 @@ pub(crate) struct Parts {
     /// Connections, for SQL and for transactions that move money.
     pub(crate) pool: PgPool,
     /// The same connections, for entities.
-    pub(crate) db: DatabaseConnection,
+    pub(crate) db: Entities,
     /// Where transactions and trading logs are read page by page.
     pub(crate) histories: Histories,
     /// Who is signed in.

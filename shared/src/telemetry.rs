@@ -6,6 +6,7 @@
 //! rest. A failure is logged once, where it is answered.
 
 mod count;
+mod fields;
 mod lines;
 mod otlp;
 mod output;
@@ -13,6 +14,7 @@ mod statements;
 mod tables;
 
 pub use otlp::{link, name, open};
+pub use statements::{quietly, took};
 pub use tables::TABLES;
 
 use crate::config::{LogConfig, ServiceConfig};
@@ -21,7 +23,7 @@ use count::Count;
 use lines::JsonLines;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use output::Output;
-use statements::Statements;
+use statements::{Heard, Statements};
 use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -103,6 +105,7 @@ fn start(
     } else {
         Targets::new()
     };
+    statements::let_others_tell(figures && provider.is_none());
     SPANS.store(!log.json || provider.is_some(), Ordering::Relaxed);
     let lines = if log.json {
         JsonLines { service, write }.boxed()
@@ -114,7 +117,7 @@ fn start(
     // Every filter costs each event and span a look, so those that pass the same ones have one.
     let told = lines.and_then(figures.then_some(Count)).with_filter(filter);
     let started = tracing_subscriber::registry()
-        .with(Statements::default().with_filter(statements))
+        .with(Statements::default().with_filter(Heard(statements)))
         .with(told)
         .with(spans)
         .try_init();

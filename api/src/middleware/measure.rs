@@ -6,6 +6,7 @@ use poem::http::{Method, StatusCode};
 use poem::{Endpoint, PathPattern, Request, Response, Result};
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -40,12 +41,11 @@ pub(crate) fn operation(response: &Response) -> String {
 
 thread_local! {
     /// By pattern of the path, of which there are as many as operations.
-    static KNOWN: RefCell<HashMap<Arc<str>, Vec<Figures>>> = RefCell::default();
+    static KNOWN: RefCell<HashMap<Box<str>, Vec<Rc<Figures>>>> = RefCell::default();
     static IN_FLIGHT: Gauge = metrics::gauge!("http_requests_in_flight");
 }
 
 /// What is counted of requests with one answer.
-#[derive(Clone)]
 struct Figures {
     method: &'static str,
     status: StatusCode,
@@ -54,13 +54,13 @@ struct Figures {
 }
 
 impl Figures {
-    fn of(response: &Response, method: &'static str) -> Self {
+    fn of(response: &Response, method: &'static str) -> Rc<Self> {
         let (pattern, status) = (response.data::<PathPattern>(), response.status());
         let pattern = pattern.map_or(UNMATCHED, |pattern| &pattern.0);
         KNOWN.with_borrow_mut(|known| {
-            let here = |figures: &&Self| figures.method == method && figures.status == status;
+            let here = |figures: &&Rc<Self>| figures.method == method && figures.status == status;
             if let Some(figures) = known.get(pattern).and_then(|all| all.iter().find(here)) {
-                return figures.clone();
+                return Rc::clone(figures);
             }
             let labels = [
                 ("method", method.to_owned()),
@@ -69,8 +69,8 @@ impl Figures {
             ];
             let requests = metrics::counter!("http_requests_total", &labels);
             let duration = metrics::histogram!("http_request_duration_seconds", &labels);
-            let figures = Self { method, status, requests, duration };
-            known.entry(pattern.into()).or_default().push(figures.clone());
+            let figures = Rc::new(Self { method, status, requests, duration });
+            known.entry(pattern.into()).or_default().push(Rc::clone(&figures));
             figures
         })
     }

@@ -4,8 +4,9 @@
 
 use super::cursor::{EventId, Kind};
 use super::{RESUME_MAX, WINDOW};
+use crate::entities::Entities;
 use chrono::{DateTime, Utc};
-use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, SqlxPostgresConnector};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use sqlx::PgPool;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -51,7 +52,7 @@ struct Pass {
 #[derive(Debug)]
 pub(super) struct Reader {
     pool: PgPool,
-    db: DatabaseConnection,
+    db: Entities,
     user: UserId,
     /// What was seen; none before the first pass of a stream that resumes.
     seen: Option<Snapshot>,
@@ -83,7 +84,7 @@ impl Reader {
             }
             Some(last) => (None, Begin::Resumed, last.at.min(now.taken_at)),
         };
-        let db = SqlxPostgresConnector::from_sqlx_postgres_pool(pool.clone());
+        let db = Entities::new(pool.clone());
         Ok((Self { pool, db, user, seen, from: from - WINDOW, pass: None }, begin))
     }
 

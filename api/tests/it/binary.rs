@@ -74,8 +74,19 @@ async fn a_token_made_on_the_command_line_works_until_the_server_is_told_to_stop
     let namesake: Value = serde_json::from_str(&utf8(&namesake.stdout)).expect("JSON");
     assert_ne!(namesake["user_id"], json["user_id"], "another address is another user");
 
+    for _ in 0..2 {
+        let unknown = format!("{api}/v1/sub-accounts/{}", uuid::Uuid::nil());
+        let unknown = http.get(unknown).bearer_auth(&token).send().await.expect("an answer");
+        assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
+    }
     let metrics =
         http.get(format!("{admin}/metrics")).send().await.expect("metrics").text().await.expect("text");
+    let timed = |statement: &str| {
+        let name = format!("database_query_duration_seconds_count{{statement=\"{statement}\"}} ");
+        metrics.lines().find_map(|line| line.strip_prefix(&name)).map(str::to_owned)
+    };
+    assert_eq!(timed("select sub_accounts").as_deref(), Some("2"), "of entities, each once: {metrics}");
+    assert_eq!(timed("select sessions").as_deref(), Some("1"), "and of SQL: {metrics}");
     assert!(
         metrics.contains(r#"http_requests_total{method="GET",path="/v1/users/me",status="200"} 1"#),
         "{metrics}"

@@ -3,18 +3,21 @@
 //! A line is `timestamp, level, service, trace_id, user_id, message, metadata`; `trace_id` and `user_id` come from the
 //! event, the spans around it or the trace the task works for; everything else that was recorded stands in `metadata`.
 
-use crate::error::explain;
+use super::fields::Fields;
 use crate::trace;
 use chrono::{SecondsFormat, Utc};
-use serde::{Serialize, Serializer};
-use tracing::field::{Field, Visit};
+use std::cell::Cell;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Room for most lines.
-const LINE_BYTES: usize = 512;
+/// Of a longer line a thread keeps no room for the next one, in bytes.
+const KEPT_MAX: usize = 16 * 1024;
+/// What has a place of its own before the metadata.
+const PLACED: [&str; 3] = ["trace_id", "user_id", "message"];
+/// What is the first of the metadata, whatever else was recorded by this name.
+const TARGET: &str = "target";
 
 /// Gives one JSON object a line, with its level, to `write`.
 pub(super) struct JsonLines<W> {
@@ -22,80 +25,9 @@ pub(super) struct JsonLines<W> {
     pub(super) write: W,
 }
 
-/// A value as it was recorded. A tree of JSON would make a text of every number twice.
-#[derive(Clone, Serialize)]
-#[serde(untagged)]
-enum Recorded {
-    Text(String),
-    Unsigned(u64),
-    Signed(i64),
-    Flag(bool),
-}
-
-/// What a span or an event recorded; there are few, so that looking through all finds one fastest.
-#[derive(Clone, Default)]
-struct Fields(Vec<(&'static str, Recorded)>);
-
-impl Fields {
-    /// The innermost of a name counts.
-    fn put(&mut self, name: &'static str, value: Recorded) {
-        match self.0.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, known)) => *known = value,
-            None => self.0.push((name, value)),
-        }
-    }
-
-    fn take(&mut self, name: &str) -> Option<Recorded> {
-        let at = self.0.iter().position(|(known, _)| *known == name)?;
-        Some(self.0.remove(at).1)
-    }
-}
-
-impl Serialize for Fields {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
-    }
-}
-
-impl Visit for Fields {
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        self.put(field.name(), Recorded::Text(format!("{value:?}")));
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        // Those are for the collector of spans.
-        if field.name().starts_with("otel.") {
-            return;
-        }
-        self.put(field.name(), Recorded::Text(value.to_owned()));
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field.name(), Recorded::Unsigned(value));
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field.name(), Recorded::Signed(value));
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field.name(), Recorded::Flag(value));
-    }
-
-    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        self.put(field.name(), Recorded::Text(explain(value)));
-    }
-}
-
-#[derive(Serialize)]
-struct Line<'a> {
-    timestamp: String,
-    level: &'a str,
-    service: &'a str,
-    trace_id: Option<Recorded>,
-    user_id: Option<Recorded>,
-    message: Option<Recorded>,
-    metadata: Fields,
+thread_local! {
+    /// Each line is written where the last one was: a busy service writes thousands a second.
+    static ROOM: Cell<(Fields, Vec<u8>)> = Cell::default();
 }
 
 impl<S, W> Layer<S> for JsonLines<W>
@@ -120,36 +52,74 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let mut fields = Fields::default();
-        if let Some(scope) = context.event_scope(event) {
-            for span in scope.from_root() {
-                if let Some(recorded) = span.extensions().get::<Fields>() {
-                    recorded.0.iter().for_each(|(name, value)| fields.put(name, value.clone()));
-                }
+        // A value that logs while it is shown, and a thread that ends, find empty room.
+        let (mut fields, mut line) = ROOM.try_with(Cell::take).unwrap_or_default();
+        event.record(&mut fields);
+        for span in context.event_scope(event).into_iter().flatten() {
+            if let Some(around) = span.extensions().get::<Fields>() {
+                fields.put_around(around);
             }
         }
-        event.record(&mut fields);
-        let level = event.metadata().level();
-        let message = fields.take("message");
-        let (mut trace_id, mut user_id) = (fields.take("trace_id"), fields.take("user_id"));
-        if trace_id.is_none()
+        if fields.get("trace_id").is_none()
             && let Some(trace) = trace::current()
         {
-            trace_id = Some(Recorded::Text(trace.id().to_owned()));
-            user_id = user_id.or_else(|| trace.user().map(|user| Recorded::Text(user.to_string())));
+            fields.put("trace_id", trace.id());
+            if let Some(user) = trace.user().filter(|_| fields.get("user_id").is_none()) {
+                fields.put("user_id", user);
+            }
         }
-        fields.put("target", Recorded::Text(event.metadata().target().to_owned()));
-        let timestamp = Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true);
-        let (level_name, service) = (level.as_str(), self.service);
-        let line =
-            Line { timestamp, level: level_name, service, trace_id, user_id, message, metadata: fields };
-        let mut bytes = Vec::with_capacity(LINE_BYTES);
-        // Texts and numbers always serialize.
-        serde_json::to_writer(&mut bytes, &line).ok();
-        bytes.push(b'\n');
+        self.write_line(&mut line, event, &fields);
         // Whole lines, so that those of several threads never mix.
-        (self.write)(level, &bytes);
+        (self.write)(event.metadata().level(), &line);
+        if line.capacity() <= KEPT_MAX {
+            fields.clear();
+            line.clear();
+            ROOM.try_with(|room| room.set((fields, line))).ok();
+        }
     }
+}
+
+impl<W> JsonLines<W> {
+    fn write_line(&self, line: &mut Vec<u8>, event: &Event<'_>, fields: &Fields) {
+        let metadata = event.metadata();
+        let timestamp = Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true);
+        let head = [
+            ("timestamp", timestamp.as_str()),
+            ("level", metadata.level().as_str()),
+            ("service", self.service),
+        ];
+        let mut before = b'{';
+        for (name, value) in head {
+            member(line, before, name);
+            quote(line, value);
+            before = b',';
+        }
+        for name in PLACED {
+            member(line, b',', name);
+            line.extend_from_slice(fields.get(name).unwrap_or(b"null"));
+        }
+        member(line, b',', "metadata");
+        member(line, b'{', TARGET);
+        quote(line, metadata.target());
+        for (name, value) in fields.iter().filter(|(name, _)| *name != TARGET && !PLACED.contains(name)) {
+            member(line, b',', name);
+            line.extend_from_slice(value);
+        }
+        line.extend_from_slice(b"}}\n");
+    }
+}
+
+fn member(line: &mut Vec<u8>, before: u8, name: &str) {
+    line.push(before);
+    quote(line, name);
+    line.push(b':');
+}
+
+/// Puts in what stands in the program itself, where nothing has to be escaped.
+fn quote(line: &mut Vec<u8>, text: &str) {
+    line.push(b'"');
+    line.extend_from_slice(text.as_bytes());
+    line.push(b'"');
 }
 
 #[cfg(test)]
@@ -168,10 +138,19 @@ mod tests {
         let write = move |_: &Level, line: &[u8]| out.lock().expect("one thread").extend_from_slice(line);
         let layer = JsonLines { service: "tiris-test", write };
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
-            let span = tracing::info_span!("request", trace_id = "abc123", user_id = tracing::field::Empty);
+            let span = tracing::info_span!(
+                "request",
+                trace_id = "abc123",
+                user_id = tracing::field::Empty,
+                lease = tracing::field::Empty
+            );
             span.record("user_id", "user123");
+            span.record("lease", "first");
+            span.record("lease", "last");
             let _entered = span.enter();
-            tracing::warn!(lane = 3, user_id = "user124", "lag \"grows\"");
+            let error = std::fmt::Error;
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(lane = 3, user_id = "user124", target = "invented", error, "lag \"grows\"\n");
         });
         let text = String::from_utf8(told.lock().expect("one thread").clone()).expect("utf-8");
         let line: Value = serde_json::from_str(&text).expect("one JSON object");
@@ -180,8 +159,12 @@ mod tests {
         assert_eq!(line["level"], "WARN");
         assert_eq!(line["trace_id"], "abc123");
         assert_eq!(line["user_id"], "user124", "the innermost counts");
-        assert_eq!(line["message"], "lag \"grows\"");
-        assert_eq!(line["metadata"]["lane"], 3);
+        assert_eq!(line["message"], "lag \"grows\"\n");
+        let expected = json!({
+            "target": module_path!(), "lane": 3, "lease": "last", "error": std::fmt::Error.to_string(),
+        });
+        assert_eq!(line["metadata"], expected);
+        assert_eq!(text.matches("\"target\"").count(), 1, "the same name twice");
     }
 
     #[tokio::test]

@@ -1,19 +1,27 @@
 //! The time of each statement, as a metric and, where there is a collector, as a span below what sent it.
 //!
-//! The driver tells each statement as an event when its last row is read; nothing else can see all of them. Owns: what
-//! becomes of that event. Must not know: who sends statements.
+//! The driver tells each statement as an event when its last row is read; nothing else can see all of them. It copies the
+//! text for that, so who can tell of many statements by himself does, and the driver keeps quiet meanwhile. Owns: what
+//! becomes of either. Must not know: who sends statements.
 
 use super::otlp;
 use super::tables::name_of;
 use metrics::Histogram;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tracing::dispatcher::WeakDispatch;
 use tracing::field::{Field, Visit};
-use tracing::{Dispatch, Event, Subscriber};
-use tracing_subscriber::layer::{Context, Layer};
+use tracing::level_filters::LevelFilter;
+use tracing::subscriber::Interest;
+use tracing::{Dispatch, Event, Metadata, Subscriber};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::{Context, Filter, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
 /// Where the driver tells it.
@@ -25,41 +33,108 @@ pub(super) struct Statements {
 }
 
 thread_local! {
-    static KNOWN: RefCell<HashMap<String, Figure>> = RefCell::default();
+    static KNOWN: RefCell<Known> = RefCell::default();
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether others than the driver may tell of statements: spans for a collector begin and end where it does.
+static OTHERS: AtomicBool = AtomicBool::new(false);
+
+pub(super) fn let_others_tell(may: bool) {
+    OTHERS.store(may, Ordering::Relaxed);
+}
+
+/// Runs `work`, which tells [`took`] of each of its statements; the driver keeps quiet.
+pub async fn quietly<F: Future>(work: F) -> F::Output {
+    let mut work = pin!(work);
+    let may = OTHERS.load(Ordering::Relaxed);
+    poll_fn(|context| {
+        let _quiet = may.then(Quiet::begin);
+        work.as_mut().poll(context)
+    })
+    .await
+}
+
+/// Keeps how long a statement took that was sent within [`quietly`].
+pub fn took(text: &str, time: Duration) {
+    if OTHERS.load(Ordering::Relaxed) {
+        KNOWN.with_borrow_mut(|known| known.figure(text)).seconds.record(time);
+    }
+}
+
+/// While it lives, nothing is heard of the driver on this thread.
+struct Quiet {
+    before: bool,
+}
+
+impl Quiet {
+    fn begin() -> Self {
+        Self { before: QUIET.replace(true) }
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        QUIET.set(self.before);
+    }
+}
+
+/// What is heard of the driver, and which spans.
+pub(super) struct Heard(pub(super) Targets);
+
+impl<S> Filter<S> for Heard {
+    fn enabled(&self, metadata: &Metadata<'_>, context: &Context<'_, S>) -> bool {
+        !(QUIET.get() && metadata.target() == TARGET) && Filter::<S>::enabled(&self.0, metadata, context)
+    }
+
+    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
+        let interest = Filter::<S>::callsite_enabled(&self.0, metadata);
+        if interest.is_always() && metadata.target() == TARGET { Interest::sometimes() } else { interest }
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Filter::<S>::max_level_hint(&self.0)
+    }
 }
 
 /// Statements whose figures a thread remembers. Ours are fewer; some begin a transaction with an id that never comes again.
 const KNOWN_MAX: usize = 512;
 
+/// By the length of the text: a hash of all of it costs more than what it is for.
+#[derive(Default)]
+struct Known {
+    of_length: HashMap<usize, Vec<(String, Rc<Figure>)>>,
+    count: usize,
+}
+
 /// What is kept of statements of one name.
-#[derive(Clone)]
 struct Figure {
-    name: Arc<str>,
+    name: String,
     seconds: Histogram,
 }
 
-impl Figure {
-    fn of(text: &str) -> Self {
-        KNOWN.with_borrow_mut(|known| {
-            if let Some(figure) = known.get(text) {
-                return figure.clone();
-            }
-            let name = name_of(text);
-            let seconds = metrics::histogram!("database_query_duration_seconds", "statement" => name.clone());
-            let figure = Self { name: name.into(), seconds };
-            // The driver puts blanks around it.
-            if known.len() < KNOWN_MAX && !text.trim_start().starts_with("BEGIN") {
-                known.insert(text.to_owned(), figure.clone());
-            }
-            figure
-        })
+impl Known {
+    fn figure(&mut self, text: &str) -> Rc<Figure> {
+        let mut of_length = self.of_length.get(&text.len()).into_iter().flatten();
+        if let Some((_, figure)) = of_length.find(|(known, _)| known == text) {
+            return Rc::clone(figure);
+        }
+        let name = name_of(text);
+        let seconds = metrics::histogram!("database_query_duration_seconds", "statement" => name.clone());
+        let figure = Rc::new(Figure { name, seconds });
+        // The driver puts blanks around it.
+        if self.count < KNOWN_MAX && !text.trim_start().starts_with("BEGIN") {
+            self.of_length.entry(text.len()).or_default().push((text.to_owned(), Rc::clone(&figure)));
+            self.count += 1;
+        }
+        figure
     }
 }
 
 /// What the driver tells of a statement.
 #[derive(Default)]
 struct Told {
-    figure: Option<Figure>,
+    figure: Option<Rc<Figure>>,
     /// All of it, where there is a collector.
     text: String,
     seconds: f64,
@@ -67,7 +142,7 @@ struct Told {
 
 impl Told {
     fn text(&mut self, text: &str) {
-        self.figure = Some(Figure::of(text));
+        self.figure = Some(KNOWN.with_borrow_mut(|known| known.figure(text)));
         if otlp::is_on() {
             text.trim().clone_into(&mut self.text);
         }
@@ -112,7 +187,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Statements {
             && let Some(dispatch) = self.dispatch.get().and_then(WeakDispatch::upgrade)
         {
             let took = Duration::try_from_secs_f64(told.seconds).unwrap_or_default();
-            otlp::statement(&span.id(), &dispatch, figure.name.to_string(), &told.text, took);
+            otlp::statement(&span.id(), &dispatch, figure.name.clone(), &told.text, took);
         }
     }
 }
@@ -123,18 +198,22 @@ mod tests {
 
     #[test]
     fn what_begins_transactions_leaves_room_for_the_statements_that_come_again() {
+        let mut known = Known::default();
         for n in 0..=KNOWN_MAX {
-            Figure::of(&format!("\n\nBEGIN /*trace_id='{n}'*/\n"));
+            known.figure(&format!("\n\nBEGIN /*trace_id='{n}'*/\n"));
         }
-        Figure::of("\n\nSELECT role FROM users\n");
-        KNOWN.with_borrow(|known| assert_eq!(known.len(), 1));
+        let first = known.figure("\n\nSELECT role FROM users\n");
+        assert_eq!(known.count, 1);
+        assert!(Rc::ptr_eq(&first, &known.figure("\n\nSELECT role FROM users\n")), "it was made again");
     }
 
     #[test]
     fn a_thread_remembers_no_more_statements_than_it_may() {
+        let mut known = Known::default();
         for n in 0..=KNOWN_MAX {
-            assert_eq!(&*Figure::of(&format!("SELECT {n} FROM users")).name, "select users");
+            assert_eq!(known.figure(&format!("SELECT {n} FROM users")).name, "select users");
         }
-        KNOWN.with_borrow(|known| assert_eq!(known.len(), KNOWN_MAX));
+        let kept: usize = known.of_length.values().map(Vec::len).sum();
+        assert_eq!((known.count, kept), (KNOWN_MAX, KNOWN_MAX));
     }
 }

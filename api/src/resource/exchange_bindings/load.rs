@@ -1,13 +1,14 @@
 //! Finds bindings: who may see one, and who may change it.
 
-use sea_orm::{ColumnTrait, Condition, DatabaseConnection, EntityTrait, FromQueryResult, QueryFilter};
+use crate::entities::Entities;
+use sea_orm::{ColumnTrait, Condition, EntityTrait, FromQueryResult, QueryFilter};
 use sqlx::{PgConnection, Row};
 use tiris_shared::entity::exchange_bindings::{Column, Entity, Model};
 use tiris_shared::error::{Error, Result};
 use tiris_shared::ids::{BindingId, UserId};
 
 /// The living binding of the user, or a public one.
-pub(super) async fn visible(db: &DatabaseConnection, id: BindingId, user: UserId) -> Result<Model> {
+pub(super) async fn visible(db: &Entities, id: BindingId, user: UserId) -> Result<Model> {
     let mine = Condition::any().add(Column::UserId.eq(user.0)).add(Column::Kind.eq("public"));
     let row = Entity::find_by_id(id.0).filter(mine).filter(Column::Status.ne("deleted")).one(db).await?;
     row.ok_or(Error::NotFound("exchange binding"))

@@ -1,12 +1,13 @@
 //! What orders hold of a balance, and the release of what a dead bot left behind.
 
 use super::update::lock;
+use crate::entities::Entities;
 use crate::ledger::{self, Work};
 use crate::value::MoneyText;
 use chrono::{DateTime, Utc};
 use poem_openapi::Object;
 use rust_decimal::Decimal;
-use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use serde::Serialize;
 use serde_json::{Map, json};
 use sqlx::PgConnection;
@@ -38,7 +39,7 @@ pub(super) struct HoldList {
 }
 
 impl HoldList {
-    pub(super) async fn load(db: &DatabaseConnection, account: Uuid) -> Result<Self> {
+    pub(super) async fn load(db: &Entities, account: Uuid) -> Result<Self> {
         let rows = holds::Entity::find()
             .filter(holds::Column::SubAccountId.eq(account))
             .order_by_desc(holds::Column::CreatedAt)

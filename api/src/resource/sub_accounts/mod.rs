@@ -12,6 +12,7 @@ use super::refusals::{
 use super::{Message, Tag};
 use crate::auth::Caller;
 use crate::body::JsonBody;
+use crate::entities::Entities;
 use crate::envelope::{Answer, Made, Reply};
 use crate::filter::{containing, equal};
 use crate::ledger;
@@ -23,7 +24,7 @@ use chrono::{DateTime, Utc};
 use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::{Object, OpenApi};
-use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, Select};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Select};
 use serde::Serialize;
 use sqlx::PgConnection;
 use tiris_shared::entity::sub_accounts;
@@ -93,7 +94,7 @@ impl SubAccount {
         })
     }
 
-    async fn load(db: &DatabaseConnection, user: UserId, id: Uuid) -> Result<Self> {
+    async fn load(db: &Entities, user: UserId, id: Uuid) -> Result<Self> {
         let row = living(user).filter(sub_accounts::Column::Id.eq(id)).one(db).await?;
         Self::from_row(row.ok_or(Error::NotFound("sub-account"))?)
     }

@@ -1,13 +1,13 @@
 //! Tradings as answers show them, and which of them there are.
 
+use crate::entities::Entities;
 use crate::resource::exchange_bindings::BindingSummary;
 use crate::resource::stored;
 use crate::value::Info;
 use chrono::{DateTime, Utc};
 use poem_openapi::{Enum, Object};
 use sea_orm::{
-    ColumnTrait, Condition, DatabaseConnection, EntityTrait, FromQueryResult, QueryFilter, QuerySelect,
-    QueryTrait, Select,
+    ColumnTrait, Condition, EntityTrait, FromQueryResult, QueryFilter, QuerySelect, QueryTrait, Select,
 };
 use serde::Serialize;
 use sqlx::PgConnection;
@@ -96,7 +96,7 @@ impl Trading {
         })
     }
 
-    pub(super) async fn load(db: &DatabaseConnection, user: UserId, id: Uuid) -> Result<Self> {
+    pub(super) async fn load(db: &Entities, user: UserId, id: Uuid) -> Result<Self> {
         let rows = living(user)
             .filter(tradings::Column::Id.eq(id))
             .find_also_related(exchange_bindings::Entity)

@@ -1,10 +1,11 @@
 //! A user as answers show it.
 
+use crate::entities::Entities;
 use crate::resource::stored;
 use crate::value::Info;
 use chrono::{DateTime, Utc};
 use poem_openapi::{Enum, Object};
-use sea_orm::{DatabaseConnection, EntityTrait, FromQueryResult};
+use sea_orm::{EntityTrait, FromQueryResult};
 use serde::Serialize;
 use sqlx::PgConnection;
 use tiris_shared::entity::users;
@@ -77,7 +78,7 @@ impl User {
     }
 
     /// One user, whatever the status.
-    pub(in crate::resource) async fn load(db: &DatabaseConnection, id: Uuid) -> Result<Self> {
+    pub(in crate::resource) async fn load(db: &Entities, id: Uuid) -> Result<Self> {
         let row = users::Entity::find_by_id(id).one(db).await?;
         Self::from_row(row.ok_or(Error::NotFound("user"))?)
     }

@@ -4,6 +4,7 @@ use super::{Bench, LOG, MANY, Outcome, read};
 use crate::api::Api;
 use crate::figure::{Line, Samples, Target, Unit};
 use anyhow::Result;
+use std::time::Duration;
 
 /// Of the rate without, in thousandths.
 const LEAST: u64 = 950;
@@ -12,6 +13,9 @@ const NO_LOG: &str = "off";
 
 /// With, without, without, with: what drifts during a round changes no ratio.
 const ROUND: [&str; 4] = [LOG, NO_LOG, NO_LOG, LOG];
+/// Turns of reads in a round, and how long each takes: on a shared machine seconds next to each other differ by a tenth.
+const TURNS: usize = 8;
+const TURN: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
     let line = |what: &str, [with, without]: [Samples; 2]| {
@@ -52,9 +56,9 @@ async fn reads(bench: &Bench) -> Result<[Samples; 2]> {
     for round in 1..=bench.sizes.repeat {
         bench.phase(&format!("OVERHEAD: one account, round {round}"))?;
         let mut rates = Vec::new();
-        for log in ROUND {
+        for log in ROUND.repeat(TURNS) {
             let api = if log == LOG { &with } else { &without };
-            rates.push(read::load(bench, api, (&path, &token), 0).await?.rate());
+            rates.push(read::load(bench, api, (&path, &token), TURN, 0).await?.rate());
         }
         add(&mut samples, &rates);
     }
@@ -66,8 +70,9 @@ async fn reads(bench: &Bench) -> Result<[Samples; 2]> {
 /// The means of a round.
 fn add([with, without]: &mut [Samples; 2], rates: &[u64]) {
     let mean = |log: &str| {
-        let of_log = ROUND.iter().zip(rates).filter(|(known, _)| **known == log).map(|(_, rate)| rate);
-        of_log.sum::<u64>() / 2
+        let of_log = ROUND.iter().cycle().zip(rates).filter(|(known, _)| **known == log);
+        let of_log: Vec<u64> = of_log.map(|(_, rate)| *rate).collect();
+        of_log.iter().sum::<u64>() / u64::try_from(of_log.len()).unwrap_or(1).max(1)
     };
     with.add(mean(LOG));
     without.add(mean(NO_LOG));

@@ -41,7 +41,7 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
     for round in 1..=bench.sizes.repeat {
         for (at, path) in [&first, &deep].into_iter().enumerate() {
             bench.phase(&format!("S7: page, round {round}"))?;
-            rates[at].add(read::load(bench, &api, (path, &token), 0).await?.rate());
+            rates[at].add(read::load(bench, &api, (path, &token), bench.sizes.load_time(), 0).await?.rate());
             let (folder, time) = (bench.stage.files(), bench.sizes.load_time());
             limits[at]
                 .add(pgbench::rate(&database, folder, &scripts[at..=at], pgbench::CLIENTS, time).await?);

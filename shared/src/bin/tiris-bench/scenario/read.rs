@@ -7,6 +7,7 @@ use crate::people::People;
 use crate::wrk::{self, Answered, Ask, Load};
 use crate::{pgbench, told};
 use anyhow::{Result, ensure};
+use std::time::Duration;
 
 pub(super) const CONNECTIONS: u32 = 64;
 /// Of pgbench's rate, in thousandths.
@@ -28,7 +29,7 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
     let (mut rates, mut limits) = (Samples::default(), Samples::default());
     for round in 1..=bench.sizes.repeat {
         bench.phase(&format!("S6: one account, round {round}"))?;
-        rates.add(load(bench, &api, (&path, &token), 0).await?.rate());
+        rates.add(load(bench, &api, (&path, &token), time, 0).await?.rate());
         bench.phase(&format!("S6: pgbench, round {round}"))?;
         limits.add(
             pgbench::rate(
@@ -43,7 +44,7 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
     }
     bench.phase("S6: half the load")?;
     let period = u64::from(CONNECTIONS) * 2_000_000 / rates.median().max(1);
-    let half = load(bench, &api, (&path, &token), period.saturating_sub(ANSWER_MICROS)).await?;
+    let half = load(bench, &api, (&path, &token), time, period.saturating_sub(ANSWER_MICROS)).await?;
     let note =
         format!("{CONNECTIONS} connections; pgbench with {} sends the same statement", pgbench::CLIENTS);
     let lines = vec![
@@ -69,9 +70,9 @@ pub(super) async fn load(
     bench: &Bench,
     api: &Api,
     (path, token): (&str, &str),
+    time: Duration,
     rest_micros: u64,
 ) -> Result<Answered> {
-    let (ask, time) = (Ask::Get, bench.sizes.load_time());
-    let load = Load { ask, connections: CONNECTIONS, time, rest_micros, what: path, token };
+    let load = Load { ask: Ask::Get, connections: CONNECTIONS, time, rest_micros, what: path, token };
     wrk::ask(&api.url, bench.stage.files(), &load).await
 }

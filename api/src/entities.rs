@@ -1,0 +1,47 @@
+//! Connections for entities.
+//!
+//! Owns: that each of their statements is timed once. Must not know: which statements those are.
+
+use sea_orm::prelude::async_trait::async_trait;
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, SqlxPostgresConnector,
+    Statement,
+};
+use sqlx::PgPool;
+use tiris_shared::telemetry::{quietly, took};
+
+/// Connections to a database, for entities; cloning is cheap.
+#[derive(Clone, Debug)]
+pub(crate) struct Entities(DatabaseConnection);
+
+impl Entities {
+    pub(crate) fn new(pool: PgPool) -> Self {
+        let mut connections = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
+        connections.set_metric_callback(|told| took(&told.statement.sql, told.elapsed));
+        Self(connections)
+    }
+}
+
+#[async_trait]
+impl ConnectionTrait for Entities {
+    fn get_database_backend(&self) -> DbBackend {
+        self.0.get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        quietly(self.0.execute_raw(statement)).await
+    }
+
+    /// The driver tells of it: there is no statement that could be told of.
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.0.execute_unprepared(sql).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        quietly(self.0.query_one_raw(statement)).await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        quietly(self.0.query_all_raw(statement)).await
+    }
+}
