@@ -105,7 +105,6 @@ fn start(
     } else {
         Targets::new()
     };
-    statements::let_others_tell(figures && provider.is_none());
     SPANS.store(!log.json || provider.is_some(), Ordering::Relaxed);
     let lines = if log.json {
         JsonLines { service, write }.boxed()
@@ -113,15 +112,18 @@ fn start(
         let text = tracing_subscriber::fmt::layer().compact().with_target(false);
         text.with_writer(std::io::stderr).boxed()
     };
+    let alone = !filter.would_enable(statements::TARGET, &Level::DEBUG);
     let heard = Filter::<Registry>::max_level_hint(&filter).and_then(|level| level.to_string().parse().ok());
     // Every filter costs each event and span a look, so those that pass the same ones have one.
     let told = lines.and_then(figures.then_some(Count)).with_filter(filter);
     let started = tracing_subscriber::registry()
-        .with(Statements::default().with_filter(Heard(statements)))
+        .with(Statements::default().with_filter(Heard { targets: statements, alone }))
         .with(told)
         .with(spans)
         .try_init();
-    if started.is_err() {
+    if started.is_ok() {
+        statements::let_others_tell(figures && provider.is_none());
+    } else {
         tracing::debug!("logging was started before");
     }
     // What tells of statements does so by tracing. Without this every filter is asked about records nobody takes.

@@ -8,7 +8,8 @@ use std::fmt::{Debug, Display};
 use std::ops::Range;
 use tracing::field::{Field, Visit};
 
-/// What a span or an event recorded; there are few, so that looking through all finds one fastest.
+/// What a span or an event recorded; there are few, so that looking through all finds one fastest. What is recorded again
+/// is kept beside what was before, and the last counts.
 #[derive(Default)]
 pub(super) struct Fields {
     names: Vec<(&'static str, Range<usize>)>,
@@ -42,7 +43,7 @@ impl Fields {
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&[u8]> {
-        self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+        self.iter().rev().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (&'static str, &[u8])> {

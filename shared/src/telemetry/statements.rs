@@ -19,7 +19,7 @@ use tracing::dispatcher::WeakDispatch;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::Interest;
-use tracing::{Dispatch, Event, Metadata, Subscriber};
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Filter, Layer};
 use tracing_subscriber::registry::LookupSpan;
@@ -44,7 +44,7 @@ pub(super) fn let_others_tell(may: bool) {
     OTHERS.store(may, Ordering::Relaxed);
 }
 
-/// Runs `work`, which tells [`took`] of each of its statements; the driver keeps quiet.
+/// Runs `work`, which tells [`took`] of each of its statements; the driver keeps quiet, also of what else `work` sends.
 pub async fn quietly<F: Future>(work: F) -> F::Output {
     let mut work = pin!(work);
     let may = OTHERS.load(Ordering::Relaxed);
@@ -62,7 +62,7 @@ pub fn took(text: &str, time: Duration) {
     }
 }
 
-/// While it lives, nothing is heard of the driver on this thread.
+/// While it lives, no statement on this thread is timed by what the driver tells.
 struct Quiet {
     before: bool,
 }
@@ -80,20 +80,30 @@ impl Drop for Quiet {
 }
 
 /// What is heard of the driver, and which spans.
-pub(super) struct Heard(pub(super) Targets);
+pub(super) struct Heard {
+    pub(super) targets: Targets,
+    /// Nobody else hears how long statements take.
+    pub(super) alone: bool,
+}
+
+fn is_hushed(metadata: &Metadata<'_>) -> bool {
+    QUIET.get() && metadata.target() == TARGET
+}
 
 impl<S> Filter<S> for Heard {
     fn enabled(&self, metadata: &Metadata<'_>, context: &Context<'_, S>) -> bool {
-        !(QUIET.get() && metadata.target() == TARGET) && Filter::<S>::enabled(&self.0, metadata, context)
+        // A filter refuses for its own layer, and the driver goes on telling. Only the layer can refuse for all.
+        let refuses = is_hushed(metadata) && !(self.alone && *metadata.level() == Level::DEBUG);
+        !refuses && Filter::<S>::enabled(&self.targets, metadata, context)
     }
 
     fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
-        let interest = Filter::<S>::callsite_enabled(&self.0, metadata);
+        let interest = Filter::<S>::callsite_enabled(&self.targets, metadata);
         if interest.is_always() && metadata.target() == TARGET { Interest::sometimes() } else { interest }
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        Filter::<S>::max_level_hint(&self.0)
+        Filter::<S>::max_level_hint(&self.targets)
     }
 }
 
@@ -172,6 +182,10 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Statements {
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
         // Only the first one is this layer's own.
         self.dispatch.get_or_init(|| dispatch.downgrade());
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>, _context: Context<'_, S>) -> bool {
+        !is_hushed(metadata)
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {

@@ -13,7 +13,8 @@ const NO_LOG: &str = "off";
 
 /// With, without, without, with: what drifts during a round changes no ratio.
 const ROUND: [&str; 4] = [LOG, NO_LOG, NO_LOG, LOG];
-/// Turns of reads in a round, and how long each takes: on a shared machine seconds next to each other differ by a tenth.
+/// How often a round of reads does that, and how long each read takes: on a shared machine seconds next to each other
+/// differ by a tenth.
 const TURNS: usize = 8;
 const TURN: Duration = Duration::from_secs(1);
 
