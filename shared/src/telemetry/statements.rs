@@ -209,6 +209,31 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Statements {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tracing_subscriber::layer::SubscriberExt;
+
+    /// What the driver asks before it copies the text of a statement.
+    fn is_asked_for(level: Level) -> bool {
+        match level {
+            Level::DEBUG => tracing::enabled!(target: TARGET, Level::DEBUG),
+            _ => tracing::enabled!(target: TARGET, Level::WARN),
+        }
+    }
+
+    #[tokio::test]
+    async fn where_others_tell_of_statements_the_driver_copies_no_text_unless_a_log_wants_it() {
+        let_others_tell(true);
+        for (log, alone) in [(Level::INFO, true), (Level::DEBUG, false)] {
+            let targets = Targets::new().with_target(TARGET, Level::DEBUG);
+            let layers = tracing_subscriber::registry()
+                .with(Statements::default().with_filter(Heard { targets, alone }))
+                .with(tracing_subscriber::fmt::layer().with_filter(Targets::new().with_default(log)));
+            let _logged = tracing::subscriber::set_default(layers);
+            assert!(is_asked_for(Level::DEBUG), "of SQL only the driver tells");
+            let asked = quietly(async { (is_asked_for(Level::DEBUG), is_asked_for(Level::WARN)) }).await;
+            assert_eq!(asked, (!alone, true), "what is slow is logged all the same");
+            assert!(is_asked_for(Level::DEBUG), "it keeps quiet no longer than that");
+        }
+    }
 
     #[test]
     fn what_begins_transactions_leaves_room_for_the_statements_that_come_again() {
