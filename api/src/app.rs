@@ -48,7 +48,10 @@ pub struct App {
 impl App {
     /// Binds the listener and builds the routes. The database may still be down.
     pub async fn build(settings: &Settings, pool: PgPool) -> anyhow::Result<Self> {
-        let keys = Arc::new(Keys::load(&settings.key_files, settings.service.environment)?);
+        let keys = Arc::new(Keys::load(
+            &settings.key_files,
+            settings.service.environment,
+        )?);
         let secrets = settings.encryption.load(settings.service.environment)?;
         let outgoing = Outgoing::new()?;
         let providers = Arc::new(Providers::new(&settings.providers, &outgoing));
@@ -58,15 +61,19 @@ impl App {
             .await
             .with_context(|| format!("cannot listen on TIRIS_API_LISTEN {}", settings.listen))?;
         let bound = acceptor.local_addr();
-        let address =
-            bound.first().and_then(|local| local.as_socket_addr().copied()).unwrap_or(settings.listen);
+        let address = bound
+            .first()
+            .and_then(|local| local.as_socket_addr().copied())
+            .unwrap_or(settings.listen);
         let (known, environment) = (Arc::clone(&providers), settings.service.environment);
         let checked = pool.clone();
         let health = Health::default().with("database", move || {
             let pool = checked.clone();
             async move { health::of_database(database::check_ready(&pool).await) }
         });
-        let health = health.with("sign_in", move || std::future::ready(known.check(environment)));
+        let health = health.with("sign_in", move || {
+            std::future::ready(known.check(environment))
+        });
         let streams = Arc::new(Streams::new(&settings.live, &settings.database).await?);
         let woken = Arc::clone(&streams);
         let health = health.with_optional("nats", move || std::future::ready(woken.wakes.check()));
@@ -92,10 +99,21 @@ impl App {
             health.clone(),
         );
         let endpoint = routes::endpoint(settings, state, &keys);
-        let (shutdown_timeout, drain_lead) = (settings.service.shutdown_timeout, settings.drain_lead);
+        let (shutdown_timeout, drain_lead) =
+            (settings.service.shutdown_timeout, settings.drain_lead);
         let acceptor = watching(acceptor, settings);
         let replica = replica_pool;
-        Ok(Self { acceptor, address, endpoint, health, pool, replica, drain_lead, shutdown_timeout, streams })
+        Ok(Self {
+            acceptor,
+            address,
+            endpoint,
+            health,
+            pool,
+            replica,
+            drain_lead,
+            shutdown_timeout,
+            streams,
+        })
     }
 
     /// The address that was bound.
@@ -112,7 +130,8 @@ impl App {
 
     /// The connections to the database and to its replica, by name.
     pub fn pools(&self) -> impl Iterator<Item = (&'static str, &PgPool)> {
-        std::iter::once(("primary", &self.pool)).chain(self.replica.iter().map(|pool| ("replica", pool)))
+        std::iter::once(("primary", &self.pool))
+            .chain(self.replica.iter().map(|pool| ("replica", pool)))
     }
 
     /// Serves until `stop`; then says that it is not ready, and some time later takes no new requests and gives the
@@ -143,7 +162,8 @@ fn replica(config: &DatabaseConfig) -> anyhow::Result<Replica> {
         min_connections: 0,
         ..config.clone()
     };
-    let pool = database::pool(&config, "tiris-api replica").context("cannot use DATABASE_REPLICA_URL")?;
+    let pool =
+        database::pool(&config, "tiris-api replica").context("cannot use DATABASE_REPLICA_URL")?;
     Ok(Replica::new(pool))
 }
 
@@ -155,6 +175,10 @@ fn watching(acceptor: TcpAcceptor, settings: &Settings) -> Watching {
         request: settings.request_timeout + protection.head_timeout,
     };
     let proxies = Proxies::new(&protection.trusted_proxies);
-    let seats = Seats::new(room_for(protection.connections), protection.connections_per_address, proxies);
+    let seats = Seats::new(
+        room_for(protection.connections),
+        protection.connections_per_address,
+        proxies,
+    );
     Watching::new(acceptor, patience, seats)
 }

@@ -51,7 +51,9 @@ impl_apirequest_for_payload!(JsonBody<T>, T: FromFields + Type);
 /// The raw bytes of a body.
 pub(crate) async fn read(request: &Request, body: &mut RequestBody) -> Result<bytes::Bytes> {
     // Told before a byte is read, so that a client that waits for "100 Continue" need not send the body.
-    let announced = request.header("content-length").and_then(|length| length.parse::<u64>().ok());
+    let announced = request
+        .header("content-length")
+        .and_then(|length| length.parse::<u64>().ok());
     if announced.is_some_and(|length| length > BODY_BYTES_MAX as u64) {
         return Err(Problem::BodyTooLarge(BODY_BYTES_MAX).into());
     }
@@ -68,6 +70,8 @@ fn parse<T: FromFields>(bytes: &[u8]) -> tiris_shared::error::Result<T> {
         .map_err(|error| Error::InvalidRequest(format!("the body is no JSON: {error}")))?;
     match value {
         Value::Object(object) => Fields::read(object),
-        _ => Err(Error::InvalidRequest("the body must be a JSON object".to_owned())),
+        _ => Err(Error::InvalidRequest(
+            "the body must be a JSON object".to_owned(),
+        )),
     }
 }

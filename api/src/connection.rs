@@ -31,7 +31,11 @@ pub(crate) struct Watching {
 
 impl Watching {
     pub(crate) fn new(acceptor: TcpAcceptor, patience: Patience, seats: Seats) -> Self {
-        Self { acceptor, patience, seats }
+        Self {
+            acceptor,
+            patience,
+            seats,
+        }
     }
 
     /// A connection that has a seat. While all are taken, whoever comes waits in the queue of the kernel.
@@ -48,9 +52,17 @@ impl Watching {
                 continue;
             };
             if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(error = &error as &dyn std::error::Error, "the peer is gone already");
+                tracing::debug!(
+                    error = &error as &dyn std::error::Error,
+                    "the peer is gone already"
+                );
             }
-            return Ok((Watched::new(stream, self.patience, Some(seat)), local, remote, scheme));
+            return Ok((
+                Watched::new(stream, self.patience, Some(seat)),
+                local,
+                remote,
+                scheme,
+            ));
         }
     }
 }
@@ -67,7 +79,10 @@ impl Acceptor for Watching {
             match self.next().await {
                 Ok(accepted) => return Ok(accepted),
                 Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "cannot accept a connection");
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "cannot accept a connection"
+                    );
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }

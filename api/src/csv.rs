@@ -20,7 +20,8 @@ const FORMULA_STARTS: [char; 7] = ['=', '+', '-', '@', '\t', '\r', '\n'];
 /// Whether the client prefers CSV to JSON.
 pub(crate) fn is_wanted(accept: &Accept) -> bool {
     let known = accept.0.iter().map(|media_type| media_type.essence_str());
-    let mut known = known.filter(|essence| [MEDIA_TYPE, "application/json", "*/*"].contains(essence));
+    let mut known =
+        known.filter(|essence| [MEDIA_TYPE, "application/json", "*/*"].contains(essence));
     known.next() == Some(MEDIA_TYPE)
 }
 
@@ -28,7 +29,10 @@ pub(crate) fn is_wanted(accept: &Accept) -> bool {
 pub(crate) fn response(name: &str, body: Body) -> Response {
     Response::builder()
         .content_type(CONTENT_TYPE)
-        .header(CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\""))
+        .header(
+            CONTENT_DISPOSITION,
+            format!("attachment; filename=\"{name}\""),
+        )
         .header(CACHE_CONTROL, "no-store")
         .body(body)
 }
@@ -56,7 +60,11 @@ pub(crate) fn line(lines: &mut String, columns: &[&str], row: &impl Serialize) -
 }
 
 fn cell(lines: &mut String, text: &str) {
-    let guard = if text.starts_with(FORMULA_STARTS) { "'" } else { "" };
+    let guard = if text.starts_with(FORMULA_STARTS) {
+        "'"
+    } else {
+        ""
+    };
     if text.contains(['"', ',', ';', '\r', '\n']) || text.trim() != text {
         lines.extend(["\"", guard, &text.replace('"', "\"\""), "\""]);
     } else {
@@ -97,9 +105,18 @@ mod tests {
     #[test]
     fn the_first_known_media_type_by_preference_decides() {
         let wanted = |types: &[&str]| {
-            is_wanted(&Accept(types.iter().map(|text| text.parse().expect("a media type")).collect()))
+            is_wanted(&Accept(
+                types
+                    .iter()
+                    .map(|text| text.parse().expect("a media type"))
+                    .collect(),
+            ))
         };
         assert!(wanted(&["text/csv"]) && wanted(&["text/html", "text/csv;charset=utf-8", "*/*"]));
-        assert!(!wanted(&[]) && !wanted(&["*/*", "text/csv"]) && !wanted(&["application/json", "text/csv"]));
+        assert!(
+            !wanted(&[])
+                && !wanted(&["*/*", "text/csv"])
+                && !wanted(&["application/json", "text/csv"])
+        );
     }
 }

@@ -16,7 +16,9 @@ const SIGN_IN: &str = "/v1/auth/";
 /// The document the framework made, with what is the same for many operations.
 pub(crate) fn completed(made: &str) -> String {
     // The framework has just made it, so it is JSON.
-    let Ok(mut document) = serde_json::from_str::<Value>(made) else { return made.to_owned() };
+    let Ok(mut document) = serde_json::from_str::<Value>(made) else {
+        return made.to_owned();
+    };
     nulls::tell(&mut document);
     for (path, item) in document["paths"].as_object_mut().into_iter().flatten() {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
@@ -24,7 +26,9 @@ pub(crate) fn completed(made: &str) -> String {
             if operation["security"].is_null() {
                 operation["security"] = json!([]);
             }
-            let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
+            let parameters = operation
+                .get_mut("parameters")
+                .and_then(Value::as_array_mut);
             parameters.into_iter().flatten().for_each(bound);
             if ["post", "put"].contains(&method.as_str()) && !path.starts_with(SIGN_IN) {
                 tell_key(operation);
@@ -57,14 +61,22 @@ fn tell_key(operation: &mut Value) {
         Some(parameters) => parameters.push(parameter),
         None => operation["parameters"] = json!([parameter]),
     }
-    let Some(responses) = operation["responses"].as_object_mut() else { return };
-    for (_, response) in responses.iter_mut().filter(|(status, _)| status.starts_with('2')) {
+    let Some(responses) = operation["responses"].as_object_mut() else {
+        return;
+    };
+    for (_, response) in responses
+        .iter_mut()
+        .filter(|(status, _)| status.starts_with('2'))
+    {
         response["headers"][REPLAYED.as_str().to_uppercase()] = json!({
             "description": "`true` when this is the answer to an earlier request with the same idempotency key",
             "required": false, "deprecated": false, "schema": {"type": "string"},
         });
     }
-    let told = match responses.get("409").and_then(|response| response["description"].as_str()) {
+    let told = match responses
+        .get("409")
+        .and_then(|response| response["description"].as_str())
+    {
         Some(others) => format!("{others}; {REUSED}"),
         None => REUSED.to_owned(),
     };
@@ -85,7 +97,13 @@ impl Operations {
         let methods = |(path, item): (&String, &Value)| {
             let names = item.as_object().into_iter().flat_map(Map::keys);
             // Whatever can be read can be asked for its headers alone.
-            let head = |name: String| if name == "GET" { "GET, HEAD".to_owned() } else { name };
+            let head = |name: String| {
+                if name == "GET" {
+                    "GET, HEAD".to_owned()
+                } else {
+                    name
+                }
+            };
             let names: Vec<String> = names.map(|name| head(name.to_uppercase())).collect();
             (shape(path), names.join(", "))
         };
@@ -100,6 +118,12 @@ impl Operations {
 
 /// A path without the names of its parameters, which document and router write differently.
 fn shape(path: &str) -> String {
-    let part = |part: &str| if part.starts_with(['{', ':']) { "{}".to_owned() } else { part.to_owned() };
+    let part = |part: &str| {
+        if part.starts_with(['{', ':']) {
+            "{}".to_owned()
+        } else {
+            part.to_owned()
+        }
+    };
     path.split('/').map(part).collect::<Vec<_>>().join("/")
 }

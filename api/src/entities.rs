@@ -4,8 +4,8 @@
 
 use sea_orm::prelude::async_trait::async_trait;
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, SqlxPostgresConnector,
-    Statement,
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult,
+    SqlxPostgresConnector, Statement,
 };
 use sqlx::PgPool;
 use tiris_shared::telemetry::{quietly, took};

@@ -74,10 +74,20 @@ fn now() -> DateTime<Utc> {
 
 /// The body of a successful answer.
 pub(crate) fn success(payload: &Payload, trace_id: &str) -> Vec<u8> {
-    let metadata = serde_json::to_vec(&Metadata { timestamp: now(), trace_id: trace_id.to_owned() });
+    let metadata = serde_json::to_vec(&Metadata {
+        timestamp: now(),
+        trace_id: trace_id.to_owned(),
+    });
     // A time and a string always serialize.
     let metadata = metadata.unwrap_or_default();
-    [&b"{\"success\":true,\"data\":"[..], &payload.0, b",\"metadata\":", &metadata, b"}"].concat()
+    [
+        &b"{\"success\":true,\"data\":"[..],
+        &payload.0,
+        b",\"metadata\":",
+        &metadata,
+        b"}",
+    ]
+    .concat()
 }
 
 /// The body of a failed answer.
@@ -92,7 +102,10 @@ pub(crate) fn failure(told: &Told, trace_id: &str) -> Vec<u8> {
             trace_id: trace_id.to_owned(),
             timestamp,
         },
-        metadata: Metadata { timestamp, trace_id: trace_id.to_owned() },
+        metadata: Metadata {
+            timestamp,
+            trace_id: trace_id.to_owned(),
+        },
     };
     // Strings and times always serialize.
     serde_json::to_vec(&failure).unwrap_or_default()
@@ -117,17 +130,26 @@ pub(crate) type Created<T> = Reply<T, 201>;
 
 impl<T, const STATUS: u16> Reply<T, STATUS> {
     pub(crate) fn new(data: T) -> Self {
-        Self { content: Content::Made(data), stored: true }
+        Self {
+            content: Content::Made(data),
+            stored: true,
+        }
     }
 
     /// One that nobody may keep, because it holds credentials.
     pub(crate) fn unstored(data: T) -> Self {
-        Self { content: Content::Made(data), stored: false }
+        Self {
+            content: Content::Made(data),
+            stored: false,
+        }
     }
 
     /// The answer to an earlier request, again.
     pub(crate) fn kept(kept: Kept) -> Self {
-        Self { content: Content::Kept(kept), stored: true }
+        Self {
+            content: Content::Kept(kept),
+            stored: true,
+        }
     }
 
     /// What this request made; nothing when an earlier one made it.
@@ -152,7 +174,10 @@ impl<T, const STATUS: u16> Reply<T, STATUS> {
             Content::Made(data) => Content::Made(part(data)),
             Content::Kept(kept) => Content::Kept(kept),
         };
-        Reply { content, stored: self.stored }
+        Reply {
+            content,
+            stored: self.stored,
+        }
     }
 }
 
@@ -162,13 +187,16 @@ impl<T: Serialize + Send, const STATUS: u16> IntoResponse for Reply<T, STATUS> {
             Content::Made(data) => match serde_json::to_vec(&data) {
                 Ok(data) => (STATUS, data, false),
                 Err(error) => {
-                    return poem::Error::from(Problem::from(Error::Internal(error.into()))).into_response();
+                    return poem::Error::from(Problem::from(Error::Internal(error.into())))
+                        .into_response();
                 }
             },
             Content::Kept(kept) => (kept.status, kept.body.into_bytes(), true),
         };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
-        let mut response = Response::builder().status(status).extension(Payload(data.into()));
+        let mut response = Response::builder()
+            .status(status)
+            .extension(Payload(data.into()));
         if !self.stored {
             response = response.header(CACHE_CONTROL, "no-store");
         }
@@ -182,7 +210,9 @@ impl<T: Serialize + Send, const STATUS: u16> IntoResponse for Reply<T, STATUS> {
 impl<T: ParseFromJSON + ToJSON + Type, const STATUS: u16> ApiResponse for Reply<T, STATUS> {
     fn meta() -> MetaResponses {
         let description = if STATUS == 201 { "Made" } else { "Done" };
-        MetaResponses { responses: vec![response::<Success<T>>(STATUS, description)] }
+        MetaResponses {
+            responses: vec![response::<Success<T>>(STATUS, description)],
+        }
     }
 
     fn register(registry: &mut Registry) {
@@ -204,7 +234,9 @@ impl<T: Serialize + Send> IntoResponse for Exportable<T> {
             Self::Page(reply) => reply.into_response(),
             Self::Csv(response) => response,
         };
-        response.headers_mut().append(VARY, HeaderValue::from_static("Accept"));
+        response
+            .headers_mut()
+            .append(VARY, HeaderValue::from_static("Accept"));
         response
     }
 }
@@ -213,7 +245,10 @@ impl<T: ParseFromJSON + ToJSON + Type> ApiResponse for Exportable<T> {
     fn meta() -> MetaResponses {
         let mut meta = Reply::<T>::meta();
         for response in &mut meta.responses {
-            let csv = MetaMediaType { content_type: csv::MEDIA_TYPE, schema: String::schema_ref() };
+            let csv = MetaMediaType {
+                content_type: csv::MEDIA_TYPE,
+                schema: String::schema_ref(),
+            };
             response.content.push(csv);
         }
         meta
@@ -224,12 +259,18 @@ impl<T: ParseFromJSON + ToJSON + Type> ApiResponse for Exportable<T> {
     }
 }
 
-fn response<T: ParseFromJSON + ToJSON + Type>(status: u16, description: &'static str) -> MetaResponse {
+fn response<T: ParseFromJSON + ToJSON + Type>(
+    status: u16,
+    description: &'static str,
+) -> MetaResponse {
     MetaResponse {
         description,
         status: Some(status),
         status_range: None,
-        content: vec![MetaMediaType { content_type: Json::<T>::CONTENT_TYPE, schema: T::schema_ref() }],
+        content: vec![MetaMediaType {
+            content_type: Json::<T>::CONTENT_TYPE,
+            schema: T::schema_ref(),
+        }],
         headers: vec![],
     }
 }
@@ -240,7 +281,10 @@ fn standing() -> Vec<MetaHeader> {
         ("Retry-After", "Seconds until one more request is allowed"),
         ("X-RateLimit-Limit", "Requests a minute"),
         ("X-RateLimit-Remaining", "Requests that may follow at once"),
-        ("X-RateLimit-Reset", "Seconds until the whole allowance is there again"),
+        (
+            "X-RateLimit-Reset",
+            "Seconds until the whole allowance is there again",
+        ),
     ]
     .map(|(name, description)| header(name, description))
     .into()
@@ -250,7 +294,10 @@ fn standing() -> Vec<MetaHeader> {
 fn headers(status: u16) -> Vec<MetaHeader> {
     match status {
         429 => standing(),
-        503 => vec![header("Retry-After", "Seconds after which it is worth trying again")],
+        503 => vec![header(
+            "Retry-After",
+            "Seconds after which it is worth trying again",
+        )],
         _ => vec![],
     }
 }
@@ -279,7 +326,10 @@ pub(crate) struct Refused<R> {
 
 impl<R, E: Into<Problem>> From<E> for Refused<R> {
     fn from(error: E) -> Self {
-        Self { problem: error.into(), documented: PhantomData }
+        Self {
+            problem: error.into(),
+            documented: PhantomData,
+        }
     }
 }
 
@@ -295,7 +345,9 @@ impl<R: Refusals> ApiResponse for Refused<R> {
             headers: headers(*status),
             ..response::<Failure>(*status, description)
         });
-        MetaResponses { responses: all.collect() }
+        MetaResponses {
+            responses: all.collect(),
+        }
     }
 
     fn register(registry: &mut Registry) {

@@ -75,7 +75,13 @@ pub(crate) struct Told {
 
 impl Told {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), details: None, retry_after: None }
+        Self {
+            status,
+            code,
+            message: message.into(),
+            details: None,
+            retry_after: None,
+        }
     }
 
     fn with(mut self, details: impl Into<String>) -> Self {
@@ -95,48 +101,66 @@ impl Problem {
         match self {
             Self::Domain(error) => tell_domain(error),
             Self::Exchange(error) => tell_exchange(error),
-            Self::InvalidParameter(which) => {
-                Told::new(StatusCode::BAD_REQUEST, "INVALID_VALUE", "A parameter is not valid.")
-                    .with(which.clone())
+            Self::InvalidParameter(which) => Told::new(
+                StatusCode::BAD_REQUEST,
+                "INVALID_VALUE",
+                "A parameter is not valid.",
+            )
+            .with(which.clone()),
+            Self::UnknownRoute => {
+                Told::new(StatusCode::NOT_FOUND, "NOT_FOUND", "There is nothing here.")
+                    .with("see /docs for all routes")
             }
-            Self::UnknownRoute => Told::new(StatusCode::NOT_FOUND, "NOT_FOUND", "There is nothing here.")
-                .with("see /docs for all routes"),
-            Self::MethodNotAllowed => {
-                Told::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "This cannot be done here.")
-                    .with("the route exists, but not with this method")
-            }
-            Self::BodyTooLarge(limit) => {
-                Told::new(StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", "The request is too large.")
-                    .with(format!("the body may have at most {limit} bytes"))
-            }
+            Self::MethodNotAllowed => Told::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "METHOD_NOT_ALLOWED",
+                "This cannot be done here.",
+            )
+            .with("the route exists, but not with this method"),
+            Self::BodyTooLarge(limit) => Told::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "BODY_TOO_LARGE",
+                "The request is too large.",
+            )
+            .with(format!("the body may have at most {limit} bytes")),
             Self::UnsupportedMediaType(given) => Told::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "UNSUPPORTED_MEDIA_TYPE",
                 "The request is not in a form this service reads.",
             )
-            .with(format!("Content-Type must be application/json (given: {given})")),
+            .with(format!(
+                "Content-Type must be application/json (given: {given})"
+            )),
             Self::RateLimited { limit, seconds } => Told::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 "RATE_LIMITED",
                 "Too many requests. Please wait a moment.",
             )
-            .with(format!("at most {limit} requests of this kind a minute; the next one in {seconds} s")),
+            .with(format!(
+                "at most {limit} requests of this kind a minute; the next one in {seconds} s"
+            )),
             Self::TimedOut => Told::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "SERVICE_UNAVAILABLE",
                 "The request took too long. Please try again.",
             )
             .after(UNAVAILABLE_RETRY_SECONDS),
-            Self::TooManyAtOnce { what, most } => {
-                Told::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", "You do this too often at once.")
-                    .with(format!("a user may have at most {most} {what} of a process at once"))
-                    .after(PLACE_RETRY_SECONDS)
-            }
-            Self::NotReady(which) => {
-                Told::new(StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", "The service is not ready.")
-                    .with(format!("failing: {which}"))
-                    .after(UNAVAILABLE_RETRY_SECONDS)
-            }
+            Self::TooManyAtOnce { what, most } => Told::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "RATE_LIMITED",
+                "You do this too often at once.",
+            )
+            .with(format!(
+                "a user may have at most {most} {what} of a process at once"
+            ))
+            .after(PLACE_RETRY_SECONDS),
+            Self::NotReady(which) => Told::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "SERVICE_UNAVAILABLE",
+                "The service is not ready.",
+            )
+            .with(format!("failing: {which}"))
+            .after(UNAVAILABLE_RETRY_SECONDS),
         }
     }
 }
@@ -144,10 +168,12 @@ impl Problem {
 fn tell_exchange(error: &ExchangeError) -> Told {
     const KEPT: &str = "the binding is kept; its credentials are unverified";
     match error {
-        ExchangeError::Unsupported(_) => {
-            Told::new(StatusCode::BAD_REQUEST, "INVALID_REQUEST", "These credentials cannot be verified.")
-                .with(error.to_string())
-        }
+        ExchangeError::Unsupported(_) => Told::new(
+            StatusCode::BAD_REQUEST,
+            "INVALID_REQUEST",
+            "These credentials cannot be verified.",
+        )
+        .with(error.to_string()),
         ExchangeError::Unreachable(_) => Told::new(
             StatusCode::BAD_GATEWAY,
             "EXCHANGE_ERROR",
@@ -166,40 +192,57 @@ fn tell_exchange(error: &ExchangeError) -> Told {
 /// How an error of the domain is told.
 pub(crate) fn tell_domain(error: &Error) -> Told {
     match error {
-        Error::InvalidRequest(why) => {
-            Told::new(StatusCode::BAD_REQUEST, "INVALID_REQUEST", "The request is not valid.")
-                .with(why.clone())
-        }
-        Error::MissingField(field) => {
-            Told::new(StatusCode::BAD_REQUEST, "MISSING_FIELD", format!("The field {field} is missing."))
-                .with(format!("{field} is required"))
-        }
-        Error::InvalidValue { field, why } => {
-            Told::new(StatusCode::BAD_REQUEST, "INVALID_VALUE", format!("The field {field} is not valid."))
-                .with(format!("{field} {why}"))
-        }
+        Error::InvalidRequest(why) => Told::new(
+            StatusCode::BAD_REQUEST,
+            "INVALID_REQUEST",
+            "The request is not valid.",
+        )
+        .with(why.clone()),
+        Error::MissingField(field) => Told::new(
+            StatusCode::BAD_REQUEST,
+            "MISSING_FIELD",
+            format!("The field {field} is missing."),
+        )
+        .with(format!("{field} is required")),
+        Error::InvalidValue { field, why } => Told::new(
+            StatusCode::BAD_REQUEST,
+            "INVALID_VALUE",
+            format!("The field {field} is not valid."),
+        )
+        .with(format!("{field} {why}")),
         Error::InvalidInfo(why) => Told::new(
             StatusCode::BAD_REQUEST,
             "INVALID_INFO_STRUCTURE",
             "The additional information cannot be stored as it is.",
         )
         .with(why.clone()),
-        Error::AuthRequired => Told::new(StatusCode::UNAUTHORIZED, "AUTH_REQUIRED", "Please sign in.")
-            .with("send the header Authorization: Bearer <access token>"),
-        Error::InvalidToken(why) => {
-            Told::new(StatusCode::UNAUTHORIZED, "INVALID_TOKEN", "Please sign in again.")
-                .with(format!("the token is not valid: {why}"))
+        Error::AuthRequired => {
+            Told::new(StatusCode::UNAUTHORIZED, "AUTH_REQUIRED", "Please sign in.")
+                .with("send the header Authorization: Bearer <access token>")
         }
-        Error::AccessDenied(why) => {
-            Told::new(StatusCode::FORBIDDEN, "ACCESS_DENIED", "You may not do this.").with(*why)
-        }
+        Error::InvalidToken(why) => Told::new(
+            StatusCode::UNAUTHORIZED,
+            "INVALID_TOKEN",
+            "Please sign in again.",
+        )
+        .with(format!("the token is not valid: {why}")),
+        Error::AccessDenied(why) => Told::new(
+            StatusCode::FORBIDDEN,
+            "ACCESS_DENIED",
+            "You may not do this.",
+        )
+        .with(*why),
         Error::AccountDisabled => account_disabled(),
-        Error::NotFound(what) => {
-            Told::new(StatusCode::NOT_FOUND, "NOT_FOUND", format!("This {what} does not exist."))
-        }
-        Error::Conflict(conflict) => {
-            Told::new(StatusCode::CONFLICT, conflict.code(), capitalized(conflict.to_string()))
-        }
+        Error::NotFound(what) => Told::new(
+            StatusCode::NOT_FOUND,
+            "NOT_FOUND",
+            format!("This {what} does not exist."),
+        ),
+        Error::Conflict(conflict) => Told::new(
+            StatusCode::CONFLICT,
+            conflict.code(),
+            capitalized(conflict.to_string()),
+        ),
         Error::StaleVersion => Told::new(
             StatusCode::PRECONDITION_FAILED,
             "STALE_VERSION",
@@ -207,10 +250,12 @@ pub(crate) fn tell_domain(error: &Error) -> Told {
         )
         .with("If-Match does not name the current ETag"),
         Error::Rejected(rejection) => tell_rejection(*rejection),
-        Error::SignIn { problem, why } => {
-            Told::new(StatusCode::BAD_REQUEST, problem.code(), capitalized(problem.to_string()))
-                .with(why.clone())
-        }
+        Error::SignIn { problem, why } => Told::new(
+            StatusCode::BAD_REQUEST,
+            problem.code(),
+            capitalized(problem.to_string()),
+        )
+        .with(why.clone()),
         Error::UpstreamTimeout(what) => Told::new(
             StatusCode::GATEWAY_TIMEOUT,
             "UPSTREAM_TIMEOUT",
@@ -252,21 +297,32 @@ fn tell_rejection(rejection: Rejection) -> Told {
         | Rejection::TooManyDecimals
         | Rejection::InsufficientBalance
         | Rejection::UnlockExceedsLocked
-        | Rejection::AmountOutOfRange => {
-            Told::new(StatusCode::UNPROCESSABLE_ENTITY, rejection.code(), capitalized(rejection.to_string()))
-        }
+        | Rejection::AmountOutOfRange => Told::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            rejection.code(),
+            capitalized(rejection.to_string()),
+        ),
     }
 }
 
 fn account_disabled() -> Told {
-    Told::new(StatusCode::FORBIDDEN, "ACCOUNT_DISABLED", "Your account is disabled.")
+    Told::new(
+        StatusCode::FORBIDDEN,
+        "ACCOUNT_DISABLED",
+        "Your account is disabled.",
+    )
 }
 
 /// A lower-case clause as a sentence.
 fn capitalized(clause: String) -> String {
     let mut letters = clause.chars();
     let first = letters.next().map(char::to_uppercase);
-    first.into_iter().flatten().chain(letters).chain(['.']).collect()
+    first
+        .into_iter()
+        .flatten()
+        .chain(letters)
+        .chain(['.'])
+        .collect()
 }
 
 impl ResponseError for Problem {
@@ -277,8 +333,14 @@ impl ResponseError for Problem {
 
 /// The reason the framework gives without the names of its types around it.
 fn plain(reason: &str) -> &str {
-    let reason = reason.split(" (occurred while parsing").next().unwrap_or(reason);
-    match reason.strip_prefix("failed to parse ").and_then(|rest| rest.split_once("\": ")) {
+    let reason = reason
+        .split(" (occurred while parsing")
+        .next()
+        .unwrap_or(reason);
+    match reason
+        .strip_prefix("failed to parse ")
+        .and_then(|rest| rest.split_once("\": "))
+    {
         Some((_, why)) => why,
         None => reason,
     }

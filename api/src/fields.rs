@@ -56,7 +56,12 @@ impl Fields {
     }
 
     /// A text of `min` to `max` characters.
-    pub(crate) fn text(&mut self, name: &'static str, min: usize, max: usize) -> Result<Option<String>> {
+    pub(crate) fn text(
+        &mut self,
+        name: &'static str,
+        min: usize,
+        max: usize,
+    ) -> Result<Option<String>> {
         match self.take(name) {
             None => Ok(None),
             Some(Value::String(text)) => {
@@ -79,9 +84,10 @@ impl Fields {
         match self.take(name) {
             None => Ok(None),
             Some(Value::String(words)) if words.len() <= max => Ok(Some(words)),
-            Some(Value::String(words)) => {
-                Err(Error::invalid(name, format!("may have at most {max} bytes (given: {})", words.len())))
-            }
+            Some(Value::String(words)) => Err(Error::invalid(
+                name,
+                format!("may have at most {max} bytes (given: {})", words.len()),
+            )),
             Some(other) => Err(wrong(name, "must be a string", &other)),
         }
     }
@@ -101,7 +107,10 @@ impl Fields {
         };
         let length = secret.expose_secret().chars().count();
         if !(1..=max).contains(&length) {
-            return Err(Error::invalid(name, format!("must have 1 to {max} characters (given: {length})")));
+            return Err(Error::invalid(
+                name,
+                format!("must have 1 to {max} characters (given: {length})"),
+            ));
         }
         if !secret.expose_secret().chars().all(is_allowed) {
             return Err(Error::invalid(name, format!("must have {rule} only")));
@@ -110,12 +119,24 @@ impl Fields {
     }
 
     /// One of a fixed set of texts.
-    pub(crate) fn one_of<T: Copy>(&mut self, name: &'static str, allowed: &[(&str, T)]) -> Result<Option<T>> {
-        let Some(value) = self.take(name) else { return Ok(None) };
-        let found = allowed.iter().find(|(text, _)| value.as_str() == Some(text));
+    pub(crate) fn one_of<T: Copy>(
+        &mut self,
+        name: &'static str,
+        allowed: &[(&str, T)],
+    ) -> Result<Option<T>> {
+        let Some(value) = self.take(name) else {
+            return Ok(None);
+        };
+        let found = allowed
+            .iter()
+            .find(|(text, _)| value.as_str() == Some(text));
         found.map(|(_, choice)| Some(*choice)).ok_or_else(|| {
             let texts: Vec<&str> = allowed.iter().map(|(text, _)| *text).collect();
-            wrong(name, &format!("must be one of {}", texts.join(", ")), &value)
+            wrong(
+                name,
+                &format!("must be one of {}", texts.join(", ")),
+                &value,
+            )
         })
     }
 
@@ -130,55 +151,94 @@ impl Fields {
 
     /// A list of at most `max` texts.
     pub(crate) fn texts(&mut self, name: &'static str, max: usize) -> Result<Option<Vec<String>>> {
-        let Some(value) = self.take(name) else { return Ok(None) };
+        let Some(value) = self.take(name) else {
+            return Ok(None);
+        };
         let items = value.as_array().filter(|items| items.len() <= max);
-        let texts =
-            items.and_then(|items| items.iter().map(|item| item.as_str().map(str::to_owned)).collect());
-        texts
-            .map(Some)
-            .ok_or_else(|| wrong(name, &format!("must be a list of at most {max} strings"), &value))
+        let texts = items.and_then(|items| {
+            items
+                .iter()
+                .map(|item| item.as_str().map(str::to_owned))
+                .collect()
+        });
+        texts.map(Some).ok_or_else(|| {
+            wrong(
+                name,
+                &format!("must be a list of at most {max} strings"),
+                &value,
+            )
+        })
     }
 
     /// A UUID in its usual spelling.
     pub(crate) fn uuid(&mut self, name: &'static str) -> Result<Option<Uuid>> {
-        let Some(value) = self.take(name) else { return Ok(None) };
+        let Some(value) = self.take(name) else {
+            return Ok(None);
+        };
         let id = value.as_str().and_then(|text| Uuid::try_parse(text).ok());
-        id.map(Some).ok_or_else(|| wrong(name, "must be a UUID", &value))
+        id.map(Some)
+            .ok_or_else(|| wrong(name, "must be a UUID", &value))
     }
 
     /// A time in RFC 3339, cut to the microseconds the database keeps; a leap second is the second after it.
     pub(crate) fn time(&mut self, name: &'static str) -> Result<Option<DateTime<Utc>>> {
-        let Some(value) = self.take(name) else { return Ok(None) };
-        let parsed = value.as_str().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+        let Some(value) = self.take(name) else {
+            return Ok(None);
+        };
+        let parsed = value
+            .as_str()
+            .and_then(|text| DateTime::parse_from_rfc3339(text).ok());
         let time = parsed.and_then(|time| DateTime::from_timestamp_micros(time.timestamp_micros()));
         let time = time.filter(|time| is_storable(*time));
-        time.map(Some)
-            .ok_or_else(|| wrong(name, "must be an RFC 3339 time such as 2026-01-31T12:00:00Z", &value))
+        time.map(Some).ok_or_else(|| {
+            wrong(
+                name,
+                "must be an RFC 3339 time such as 2026-01-31T12:00:00Z",
+                &value,
+            )
+        })
     }
 
     /// An amount, from a number or a string.
     pub(crate) fn amount(&mut self, name: &'static str) -> Result<Option<Number>> {
-        let Some(value) = self.take(name) else { return Ok(None) };
-        Amount::from_value(&value).map(|amount| Some(amount.0)).map_err(|why| wrong(name, &why, &value))
+        let Some(value) = self.take(name) else {
+            return Ok(None);
+        };
+        Amount::from_value(&value)
+            .map(|amount| Some(amount.0))
+            .map_err(|why| wrong(name, &why, &value))
     }
 
     /// The symbol of an asset, upper-cased.
     pub(crate) fn asset(&mut self, name: &'static str) -> Result<Option<Asset>> {
-        let Some(value) = self.take(name) else { return Ok(None) };
-        let text = value.as_str().ok_or_else(|| wrong(name, "must be a string", &value))?;
-        text.parse().map(Some).map_err(|why: String| wrong(name, &why, &value))
+        let Some(value) = self.take(name) else {
+            return Ok(None);
+        };
+        let text = value
+            .as_str()
+            .ok_or_else(|| wrong(name, "must be a string", &value))?;
+        text.parse()
+            .map(Some)
+            .map_err(|why: String| wrong(name, &why, &value))
     }
 
     /// An order id.
     pub(crate) fn order(&mut self, name: &'static str) -> Result<Option<OrderId>> {
-        let Some(value) = self.take(name) else { return Ok(None) };
-        let text = value.as_str().ok_or_else(|| wrong(name, "must be a string", &value))?;
-        text.parse().map(Some).map_err(|why: String| wrong(name, &why, &value))
+        let Some(value) = self.take(name) else {
+            return Ok(None);
+        };
+        let text = value
+            .as_str()
+            .ok_or_else(|| wrong(name, "must be a string", &value))?;
+        text.parse()
+            .map(Some)
+            .map_err(|why: String| wrong(name, &why, &value))
     }
 
     /// Free JSON; absent is empty.
     pub(crate) fn info(&mut self) -> Result<Info> {
-        self.take("info").map_or_else(|| Ok(Info::default()), Info::from_value)
+        self.take("info")
+            .map_or_else(|| Ok(Info::default()), Info::from_value)
     }
 
     /// Free JSON that replaces what is there; absent leaves it alone.
@@ -188,13 +248,23 @@ impl Fields {
 
     /// Free JSON under another name, or whose absence says something.
     pub(crate) fn free(&mut self, name: &'static str) -> Result<Option<Info>> {
-        self.take(name).map(|value| Info::named(name, value)).transpose()
+        self.take(name)
+            .map(|value| Info::named(name, value))
+            .transpose()
     }
 
     /// A list of at most `max` objects; absent is empty.
-    pub(crate) fn objects(&mut self, name: &'static str, max: usize) -> Result<Vec<Map<String, Value>>> {
-        let Some(value) = self.take(name) else { return Ok(Vec::new()) };
-        let Value::Array(items) = value else { return Err(wrong(name, "must be a list of objects", &value)) };
+    pub(crate) fn objects(
+        &mut self,
+        name: &'static str,
+        max: usize,
+    ) -> Result<Vec<Map<String, Value>>> {
+        let Some(value) = self.take(name) else {
+            return Ok(Vec::new());
+        };
+        let Value::Array(items) = value else {
+            return Err(wrong(name, "must be a list of objects", &value));
+        };
         if items.len() > max {
             return Err(Error::invalid(
                 name,

@@ -16,14 +16,21 @@ const YEARS: std::ops::RangeInclusive<i32> = 0..=9_999;
 pub(crate) fn containing<C: ColumnTrait>(column: C, text: Option<&str>) -> Result<Condition> {
     // Here only: elsewhere the trait would give strings another `contains`.
     use sea_orm::sea_query::extension::postgres::PgExpr;
-    let Some(text) = text else { return Ok(Condition::all()) };
+    let Some(text) = text else {
+        return Ok(Condition::all());
+    };
     let wanted = Value::Object(Info::from_query(text)?.0);
     Ok(Condition::all().add(Expr::col(column.as_column_ref()).contains(Expr::value(wanted))))
 }
 
 /// Rows where `column` is the wanted value; all rows when none is wanted.
-pub(crate) fn equal<C: ColumnTrait, V: Into<sea_orm::Value>>(column: C, wanted: Option<V>) -> Condition {
-    wanted.map_or_else(Condition::all, |wanted| Condition::all().add(column.eq(wanted)))
+pub(crate) fn equal<C: ColumnTrait, V: Into<sea_orm::Value>>(
+    column: C,
+    wanted: Option<V>,
+) -> Condition {
+    wanted.map_or_else(Condition::all, |wanted| {
+        Condition::all().add(column.eq(wanted))
+    })
 }
 
 /// Rows where `column` is the wanted text, the parameter `name`; all rows when none is wanted.
@@ -34,7 +41,10 @@ pub(crate) fn equal_text<C: ColumnTrait>(
 ) -> Result<Condition> {
     if let Some(text) = &wanted {
         if text.chars().count() > TEXT_LENGTH_MAX {
-            return Err(Error::invalid(name, format!("may have at most {TEXT_LENGTH_MAX} characters")));
+            return Err(Error::invalid(
+                name,
+                format!("may have at most {TEXT_LENGTH_MAX} characters"),
+            ));
         }
         // No text column can hold it, and the database refuses to compare with it.
         if text.contains('\0') {
@@ -62,7 +72,9 @@ pub(crate) fn range<C: ColumnTrait>(
 
 fn in_years((name, time): (&'static str, Option<DateTime<Utc>>)) -> Result<Option<DateTime<Utc>>> {
     match time {
-        Some(time) if !is_storable(time) => Err(Error::invalid(name, "must lie in the years 0 to 9999")),
+        Some(time) if !is_storable(time) => {
+            Err(Error::invalid(name, "must lie in the years 0 to 9999"))
+        }
         time => Ok(time),
     }
 }

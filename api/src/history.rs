@@ -61,7 +61,10 @@ impl Histories {
 
     /// The copy, when rows up to `newest` may be read there and it can answer.
     pub(crate) async fn replica(&self, newest: DateTime<Utc>) -> Option<&Replica> {
-        let replica = self.replica.as_deref().filter(|_| newest < Utc::now() - SETTLED)?;
+        let replica = self
+            .replica
+            .as_deref()
+            .filter(|_| newest < Utc::now() - SETTLED)?;
         replica.is_ready().await.then_some(replica)
     }
 
@@ -69,7 +72,10 @@ impl Histories {
     pub(crate) async fn are_living(&self, mut tradings: Vec<Uuid>) -> Result<bool> {
         tradings.sort_unstable();
         tradings.dedup();
-        let living: i64 = sqlx::query_scalar(LIVING).bind(&tradings).fetch_one(&self.pool).await?;
+        let living: i64 = sqlx::query_scalar(LIVING)
+            .bind(&tradings)
+            .fetch_one(&self.pool)
+            .await?;
         Ok(usize::try_from(living) == Ok(tradings.len()))
     }
 }
@@ -77,7 +83,11 @@ impl Histories {
 impl Replica {
     pub(crate) fn new(pool: PgPool) -> Self {
         let db = Entities::new(pool.clone());
-        Self { pool, db, resting_until: Mutex::new(None) }
+        Self {
+            pool,
+            db,
+            resting_until: Mutex::new(None),
+        }
     }
 
     pub(crate) fn db(&self) -> &Entities {
@@ -96,7 +106,10 @@ impl Replica {
     }
 
     /// The same for what takes long by its nature: it has all the time the request has.
-    pub(crate) async fn ask_at_length<T>(&self, asked: impl Future<Output = Result<T>>) -> Option<T> {
+    pub(crate) async fn ask_at_length<T>(
+        &self,
+        asked: impl Future<Output = Result<T>>,
+    ) -> Option<T> {
         self.judge(asked.await)
     }
 
@@ -104,7 +117,10 @@ impl Replica {
         match answered {
             Ok(answer) => Some(answer),
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "the replica does not answer");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the replica does not answer"
+                );
                 self.rest("failed");
                 None
             }
@@ -115,15 +131,18 @@ impl Replica {
     pub(crate) async fn check(&self) -> CheckResult {
         match tokio::time::timeout(ANSWER_MAX, self.is_current()).await {
             Ok(Ok(true)) => Ok("reachable".to_owned()),
-            Ok(Ok(false)) => {
-                Err(format!("more than {LAG_MAX_SECONDS} s behind: the database is asked instead"))
-            }
+            Ok(Ok(false)) => Err(format!(
+                "more than {LAG_MAX_SECONDS} s behind: the database is asked instead"
+            )),
             Ok(Err(_)) | Err(_) => Err("away: the database is asked instead".to_owned()),
         }
     }
 
     async fn is_ready(&self) -> bool {
-        let resting = *self.resting_until.lock().unwrap_or_else(PoisonError::into_inner);
+        let resting = *self
+            .resting_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if resting.is_some_and(|until| Instant::now() < until) {
             return false;
         }
@@ -136,11 +155,17 @@ impl Replica {
     }
 
     async fn is_current(&self) -> Result<bool> {
-        Ok(sqlx::query_scalar(IS_CURRENT).bind(LAG_MAX_SECONDS).fetch_one(&self.pool).await?)
+        Ok(sqlx::query_scalar(IS_CURRENT)
+            .bind(LAG_MAX_SECONDS)
+            .fetch_one(&self.pool)
+            .await?)
     }
 
     fn rest(&self, reason: &'static str) {
         metrics::counter!("database_replica_failures_total", "reason" => reason).increment(1);
-        *self.resting_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + REST);
+        *self
+            .resting_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + REST);
     }
 }

@@ -19,7 +19,10 @@ pub(crate) trait Work: Sync {
     type Output: Send;
 
     /// Does it; the caller commits. A work that books ends with [`finish`], or tells when by [`Work::booked_at`].
-    fn run(&self, connection: &mut PgConnection) -> impl Future<Output = Result<Self::Output>> + Send;
+    fn run(
+        &self,
+        connection: &mut PgConnection,
+    ) -> impl Future<Output = Result<Self::Output>> + Send;
 
     /// When it booked, to be checked by the last statement of the transaction.
     fn booked_at(_output: &Self::Output) -> Option<DateTime<Utc>> {
@@ -39,7 +42,9 @@ pub(crate) async fn commit<W: Work>(pool: &PgPool, work: &W) -> Result<W::Output
 }
 
 async fn once<W: Work>(pool: &PgPool, work: &W) -> Result<W::Output> {
-    let mut transaction = pool.begin_with(AssertSqlSafe(trace::begin_statement())).await?;
+    let mut transaction = pool
+        .begin_with(AssertSqlSafe(trace::begin_statement()))
+        .await?;
     let output = work.run(&mut transaction).await?;
     if let Some(timestamp) = W::booked_at(&output) {
         finish(&mut transaction, timestamp).await?;
@@ -49,9 +54,13 @@ async fn once<W: Work>(pool: &PgPool, work: &W) -> Result<W::Output> {
 }
 
 fn asks_for_retry(error: &Error) -> bool {
-    let Error::DatabaseUnavailable(source) = error else { return false };
-    let code =
-        source.downcast_ref::<sqlx::Error>().and_then(|e| e.as_database_error()).and_then(|e| e.code());
+    let Error::DatabaseUnavailable(source) = error else {
+        return false;
+    };
+    let code = source
+        .downcast_ref::<sqlx::Error>()
+        .and_then(|e| e.as_database_error())
+        .and_then(|e| e.code());
     code.is_some_and(|code| RETRY_CODES.contains(&code.as_ref()))
 }
 
@@ -64,9 +73,9 @@ pub(crate) async fn book(
     let applied = batch.outcomes.into_iter().map(|outcome| match outcome {
         Outcome::Applied(applied) => Ok(applied),
         Outcome::Rejected(rejection) => Err(rejection.into()),
-        Outcome::Duplicate | Outcome::Reused | Outcome::Behind => {
-            Err(Error::internal("an entry without an event id counts as an event"))
-        }
+        Outcome::Duplicate | Outcome::Reused | Outcome::Behind => Err(Error::internal(
+            "an entry without an event id counts as an event",
+        )),
     });
     Ok((batch.timestamp, applied.collect::<Result<_>>()?))
 }

@@ -40,17 +40,26 @@ struct Asked {
 
 impl<'a> FromRequest<'a> for Once {
     async fn from_request(request: &'a Request, body: &mut RequestBody) -> poem::Result<Self> {
-        let Some(key) = key_of(request.headers())? else { return Ok(Self(None)) };
+        let Some(key) = key_of(request.headers())? else {
+            return Ok(Self(None));
+        };
         let bytes = body::read(request, body).await?;
         *body = RequestBody::new(Body::from(bytes.clone()));
         let path = request.original_uri().path().to_owned();
-        Ok(Self(Some(Asked { key, method: request.method().clone(), path, body: bytes })))
+        Ok(Self(Some(Asked {
+            key,
+            method: request.method().clone(),
+            path,
+            body: bytes,
+        })))
     }
 }
 
 fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut given = headers.get_all(HEADER).iter();
-    let Some(key) = given.next() else { return Ok(None) };
+    let Some(key) = given.next() else {
+        return Ok(None);
+    };
     let bytes = key.as_bytes();
     let is_printable = bytes.iter().all(|byte| matches!(byte, b' '..=b'~'));
     if given.next().is_some() || !is_printable || !(1..=KEY_LENGTH_MAX).contains(&bytes.len()) {
@@ -79,9 +88,15 @@ impl Once {
         W: Work,
         W::Output: Serialize + Sync,
     {
-        let Some(asked) = &self.0 else { return Ok(Reply::new(ledger::commit(&state.pool, work).await?)) };
+        let Some(asked) = &self.0 else {
+            return Ok(Reply::new(ledger::commit(&state.pool, work).await?));
+        };
         let body_hmac = asked.hmac(state, user);
-        let keyed = Keyed { call: asked.call(user, &body_hmac), status: STATUS, work };
+        let keyed = Keyed {
+            call: asked.call(user, &body_hmac),
+            status: STATUS,
+            work,
+        };
         Ok(match ledger::commit(&state.pool, &keyed).await? {
             Done::Now(output) => Reply::new(output),
             Done::Before(kept) => Reply::kept(kept),
@@ -94,9 +109,12 @@ impl Once {
         state: &State,
         user: UserId,
     ) -> Result<Option<Reply<T, STATUS>>> {
-        let Some(asked) = &self.0 else { return Ok(None) };
+        let Some(asked) = &self.0 else {
+            return Ok(None);
+        };
         let mut connection = state.pool.acquire().await?;
-        let kept = idempotency::find(&mut connection, &asked.call(user, &asked.hmac(state, user))).await?;
+        let kept =
+            idempotency::find(&mut connection, &asked.call(user, &asked.hmac(state, user))).await?;
         Ok(kept.map(Reply::kept))
     }
 
@@ -128,7 +146,13 @@ impl Once {
         if let Some(asked) = &self.0 {
             let mut connection = state.pool.acquire().await?;
             let body_hmac = asked.hmac(state, user);
-            idempotency::keep(&mut connection, &asked.call(user, &body_hmac), &text(&data)?, None).await?;
+            idempotency::keep(
+                &mut connection,
+                &asked.call(user, &body_hmac),
+                &text(&data)?,
+                None,
+            )
+            .await?;
         }
         Ok(Reply::new(data))
     }
@@ -140,7 +164,13 @@ impl Asked {
     }
 
     fn call<'a>(&'a self, user: UserId, body_hmac: &'a [u8]) -> Call<'a> {
-        Call { user, method: self.method.as_str(), path: &self.path, key: &self.key, body_hmac }
+        Call {
+            user,
+            method: self.method.as_str(),
+            path: &self.path,
+            key: &self.key,
+            body_hmac,
+        }
     }
 }
 
@@ -174,7 +204,13 @@ where
         }
         let output = self.work.run(connection).await?;
         // The last statement: it checks when the work booked.
-        idempotency::keep(connection, &self.call, &text(&output)?, W::booked_at(&output)).await?;
+        idempotency::keep(
+            connection,
+            &self.call,
+            &text(&output)?,
+            W::booked_at(&output),
+        )
+        .await?;
         Ok(Done::Now(output))
     }
 }

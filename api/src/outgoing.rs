@@ -47,7 +47,11 @@ pub(crate) enum Trouble {
 impl From<reqwest::Error> for Trouble {
     fn from(error: reqwest::Error) -> Self {
         // The address can hold a secret, as WeChat wants it there.
-        if error.is_timeout() { Self::TimedOut } else { Self::Network(error.without_url()) }
+        if error.is_timeout() {
+            Self::TimedOut
+        } else {
+            Self::Network(error.without_url())
+        }
     }
 }
 
@@ -55,7 +59,9 @@ impl Outgoing {
     /// The roots are those of Mozilla at the time of the build, so that every machine trusts the same ones.
     pub(crate) fn new() -> anyhow::Result<Self> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        let roots = RootCertStore {
+            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+        };
         let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
@@ -72,7 +78,11 @@ impl Outgoing {
     }
 
     /// Sends a request once and reads the answer.
-    pub(crate) async fn send(&self, request: Request<Bytes>, limits: Limits) -> Result<Answered, Trouble> {
+    pub(crate) async fn send(
+        &self,
+        request: Request<Bytes>,
+        limits: Limits,
+    ) -> Result<Answered, Trouble> {
         let mut request = reqwest::Request::try_from(request)?;
         *request.timeout_mut() = Some(limits.time);
         let mut response = self.0.execute(request).await?;
@@ -84,7 +94,10 @@ impl Outgoing {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answered { status, body: body.into() })
+        Ok(Answered {
+            status,
+            body: body.into(),
+        })
     }
 }
 
@@ -102,12 +115,18 @@ mod tests {
             let (mut stream, _) = listener.accept().await.expect("a connection");
             let mut hello = [0; 5];
             stream.read_exact(&mut hello).await.expect("bytes");
-            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await.expect("sent");
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+                .await
+                .expect("sent");
             hello
         };
         let http = Outgoing::new().expect("a client");
         let request = Request::get(url).body(Bytes::new()).expect("a request");
-        let limits = Limits { time: Duration::from_secs(5), bytes: 100 };
+        let limits = Limits {
+            time: Duration::from_secs(5),
+            bytes: 100,
+        };
         let (answer, hello) = tokio::join!(http.send(request, limits), server);
         assert_eq!(hello[..2], [0x16, 3], "a handshake of TLS");
         assert!(matches!(answer, Err(Trouble::Network(_))), "{answer:?}");

@@ -11,7 +11,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::Object;
 use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
 use sea_orm::{
-    ColumnTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    ColumnTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, Select,
 };
 use serde::Serialize;
 use tiris_shared::error::{Error, Result};
@@ -49,8 +50,11 @@ impl Cursor {
         let bytes: [u8; CURSOR_BYTES] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
         let (micros, id) = bytes.split_first_chunk::<8>()?;
         let timestamp = DateTime::from_timestamp_micros(i64::from_be_bytes(*micros))?;
-        Some(Self { timestamp, id: Uuid::from_slice(id).ok()? })
-            .filter(|cursor| is_storable(cursor.timestamp))
+        Some(Self {
+            timestamp,
+            id: Uuid::from_slice(id).ok()?,
+        })
+        .filter(|cursor| is_storable(cursor.timestamp))
     }
 }
 
@@ -86,12 +90,13 @@ impl Page {
         }
         let start = match (cursor, offset) {
             (Some(_), Some(_)) => {
-                return Err(Error::InvalidRequest("cursor and offset exclude each other".to_owned()));
+                return Err(Error::InvalidRequest(
+                    "cursor and offset exclude each other".to_owned(),
+                ));
             }
-            (Some(cursor), None) => Start::After(
-                Cursor::decode(cursor)
-                    .ok_or_else(|| Error::invalid("cursor", "must be the next_cursor of an earlier page"))?,
-            ),
+            (Some(cursor), None) => Start::After(Cursor::decode(cursor).ok_or_else(|| {
+                Error::invalid("cursor", "must be the next_cursor of an earlier page")
+            })?),
             (None, Some(offset)) if offset > OFFSET_MAX => {
                 return Err(Error::invalid(
                     "offset",
@@ -101,7 +106,11 @@ impl Page {
             (None, Some(offset)) => Start::Offset(offset),
             (None, None) => Start::First,
         };
-        Ok(Self { limit, start, include_total: include_total.unwrap_or(false) })
+        Ok(Self {
+            limit,
+            start,
+            include_total: include_total.unwrap_or(false),
+        })
     }
 
     /// Reads a page of a history like [`Self::read`], where it lies far enough behind from a copy of the database; `trading`
@@ -120,7 +129,9 @@ impl Page {
     {
         let replica = match self.start {
             // A total counts what is new, too.
-            Start::After(cursor) if !self.include_total => histories.replica(cursor.timestamp).await,
+            Start::After(cursor) if !self.include_total => {
+                histories.replica(cursor.timestamp).await
+            }
             Start::After(_) | Start::Offset(_) | Start::First => None,
         };
         let rows = rows.filter(planned_by_values());
@@ -144,7 +155,9 @@ impl Page {
         };
         if let Some(replica) = replica
             && let Some(page) = replica.ask(last_parts_first(replica.db())).await
-            && histories.are_living(page.0.iter().map(trading).collect()).await?
+            && histories
+                .are_living(page.0.iter().map(trading).collect())
+                .await?
         {
             return Ok(page);
         }
@@ -164,16 +177,28 @@ impl Page {
         M: FromQueryResult + Sized + Send + Sync,
     {
         let (timestamp, id) = columns;
-        let total = if self.include_total { Some(rows.clone().count(db).await?) } else { None };
-        let mut page = rows.order_by_desc(timestamp).order_by_desc(id).limit(self.limit + 1);
+        let total = if self.include_total {
+            Some(rows.clone().count(db).await?)
+        } else {
+            None
+        };
+        let mut page = rows
+            .order_by_desc(timestamp)
+            .order_by_desc(id)
+            .limit(self.limit + 1);
         match self.start {
             Start::First => {}
             Start::Offset(offset) => page = page.offset(offset),
             Start::After(cursor) => {
                 let place = Expr::tuple([Expr::value(cursor.timestamp), Expr::value(cursor.id)]);
-                let here = Expr::tuple([Expr::col(timestamp.as_column_ref()), Expr::col(id.as_column_ref())]);
+                let here = Expr::tuple([
+                    Expr::col(timestamp.as_column_ref()),
+                    Expr::col(id.as_column_ref()),
+                ]);
                 // The first condition alone lets the planner leave out partitions.
-                page = page.filter(timestamp.lte(cursor.timestamp)).filter(here.lt(place));
+                page = page
+                    .filter(timestamp.lte(cursor.timestamp))
+                    .filter(here.lt(place));
             }
         }
         let mut found = page.all(db).await?;
@@ -186,7 +211,16 @@ impl Page {
             Start::Offset(offset) => Some(offset),
             Start::After(_) | Start::First => None,
         };
-        Ok((found, Pagination { limit: self.limit, has_more, next_cursor, offset, total }))
+        Ok((
+            found,
+            Pagination {
+                limit: self.limit,
+                has_more,
+                next_cursor,
+                offset,
+                total,
+            },
+        ))
     }
 }
 
@@ -214,7 +248,10 @@ pub(crate) struct Pagination {
 /// for any values, as if every account had the average number of rows, and then read a large one to its end for a page; what
 /// such a plan seems to cost by this keeps it from being taken.
 fn planned_by_values() -> SimpleExpr {
-    Expr::cust_with_values("($1 OR (SELECT count(*) FROM generate_series(1, 1000000000)) > 0)", [true])
+    Expr::cust_with_values(
+        "($1 OR (SELECT count(*) FROM generate_series(1, 1000000000)) > 0)",
+        [true],
+    )
 }
 
 /// The row with this id: the time in the id tells in which partition it is.
@@ -226,7 +263,11 @@ pub(crate) fn by_id<E: EntityTrait>(
     let from = time_of(id)?;
     let until = from + chrono::Duration::milliseconds(1);
     let (timestamp, column) = columns;
-    Some(rows.filter(column.eq(id)).filter(timestamp.gte(from)).filter(timestamp.lt(until)))
+    Some(
+        rows.filter(column.eq(id))
+            .filter(timestamp.gte(from))
+            .filter(timestamp.lt(until)),
+    )
 }
 
 #[cfg(test)]

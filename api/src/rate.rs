@@ -49,7 +49,9 @@ impl Class {
             ["v1", "exchange-bindings", "public"] => Some(Self::General),
             // Also those that may ask the exchange about new ones.
             ["v1", "exchange-bindings"] if is_post => Some(Self::Credentials),
-            ["v1", "exchange-bindings", _] if is_read || *method == Method::PUT => Some(Self::Credentials),
+            ["v1", "exchange-bindings", _] if is_read || *method == Method::PUT => {
+                Some(Self::Credentials)
+            }
             ["v1", "exchange-bindings", _, "verify"] if is_post => Some(Self::Credentials),
             _ => Some(Self::General),
         }
@@ -110,15 +112,23 @@ impl Limits {
 
 impl<C: Clock + Clone + Send + Sync + 'static> Limits<C> {
     fn with_clock(rates: RateSettings, clock: C) -> Self {
-        let allowances = Cache::builder().max_capacity(REMEMBERED_MAX).time_to_idle(FULL_AFTER).build();
-        Self { rates, clock, allowances }
+        let allowances = Cache::builder()
+            .max_capacity(REMEMBERED_MAX)
+            .time_to_idle(FULL_AFTER)
+            .build();
+        Self {
+            rates,
+            clock,
+            allowances,
+        }
     }
 
     /// Takes one request from the holder's allowance; nothing when the class is not limited.
     pub(crate) async fn take(&self, class: Class, holder: Holder) -> Option<Standing> {
         let rate = self.rate(class)?;
         let fresh = async {
-            let limiter = RateLimiter::direct_with_clock(Quota::per_minute(rate), self.clock.clone());
+            let limiter =
+                RateLimiter::direct_with_clock(Quota::per_minute(rate), self.clock.clone());
             Arc::new(limiter.with_middleware())
         };
         let allowance = self.allowances.get_with((class, holder), fresh).await;
@@ -132,13 +142,23 @@ impl<C: Clock + Clone + Send + Sync + 'static> Limits<C> {
             Ok(state) => {
                 let remaining = state.remaining_burst_capacity();
                 let reset = seconds(interval * limit.saturating_sub(remaining));
-                Standing { limit, remaining, reset, retry_after: None }
+                Standing {
+                    limit,
+                    remaining,
+                    reset,
+                    retry_after: None,
+                }
             }
             Err(until) => {
                 let wait = until.wait_time_from(self.clock.now());
                 let reset = seconds(wait + interval * (limit - 1));
                 // A refusal for less than a moment is still one.
-                Standing { limit, remaining: 0, reset, retry_after: Some(seconds(wait).max(1)) }
+                Standing {
+                    limit,
+                    remaining: 0,
+                    reset,
+                    retry_after: Some(seconds(wait).max(1)),
+                }
             }
         }
     }
@@ -159,7 +179,10 @@ pub(crate) struct Budget(RateLimiter<NotKeyed, InMemoryState, MonotonicClock>);
 impl Budget {
     pub(crate) fn per_minute(count: u32) -> Self {
         let count = NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
-        Self(RateLimiter::direct_with_clock(Quota::per_minute(count), MonotonicClock))
+        Self(RateLimiter::direct_with_clock(
+            Quota::per_minute(count),
+            MonotonicClock,
+        ))
     }
 
     /// Whether one more is allowed now, which is then counted.

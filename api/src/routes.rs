@@ -9,8 +9,8 @@ use crate::middleware::cors::Cors;
 use crate::middleware::{allow, headers, limit, measure, timeout, trace, wake, wrap};
 use crate::rate::Limits;
 use crate::resource::{
-    Bots, DeadLetters, EventStatus, ExchangeBindings, Live, PastBalances, Performances, Replays, Root,
-    SignIn, SubAccounts, TradingLogs, Tradings, Transactions, UserAdmin, Users,
+    Bots, DeadLetters, EventStatus, ExchangeBindings, Live, PastBalances, Performances, Replays,
+    Root, SignIn, SubAccounts, TradingLogs, Tradings, Transactions, UserAdmin, Users,
 };
 use crate::settings::Settings;
 use crate::state::State;
@@ -23,7 +23,15 @@ use tiris_shared::config::Environment;
 
 type Api = (
     (Root, SignIn, Users, UserAdmin),
-    (ExchangeBindings, Tradings, Performances, SubAccounts, PastBalances, Transactions, TradingLogs),
+    (
+        ExchangeBindings,
+        Tradings,
+        Performances,
+        SubAccounts,
+        PastBalances,
+        Transactions,
+        TradingLogs,
+    ),
     (EventStatus, DeadLetters, Replays, Bots, Live),
 );
 
@@ -31,7 +39,15 @@ type Api = (
 pub(crate) fn service() -> OpenApiService<Api, ()> {
     let api = (
         (Root, SignIn, Users, UserAdmin),
-        (ExchangeBindings, Tradings, Performances, SubAccounts, PastBalances, Transactions, TradingLogs),
+        (
+            ExchangeBindings,
+            Tradings,
+            Performances,
+            SubAccounts,
+            PastBalances,
+            Transactions,
+            TradingLogs,
+        ),
         (EventStatus, DeadLetters, Replays, Bots, Live),
     );
     OpenApiService::new(api, "Tiris API", env!("CARGO_PKG_VERSION"))
@@ -47,19 +63,29 @@ pub(crate) fn service() -> OpenApiService<Api, ()> {
 }
 
 /// Everything the API listener answers.
-pub(crate) fn endpoint(settings: &Settings, state: State, keys: &Keys) -> BoxEndpoint<'static, Response> {
+pub(crate) fn endpoint(
+    settings: &Settings,
+    state: State,
+    keys: &Keys,
+) -> BoxEndpoint<'static, Response> {
     let service = service();
     let made = service.spec();
     let document = document::completed(&made);
     let page = Bytes::from(service.swagger_ui_html().replace(&made, &document));
     let operations = Arc::new(Operations::of(&document));
-    let cors = Cors::new(&settings.cors_origins, settings.service.environment == Environment::Dev);
+    let cors = Cors::new(
+        &settings.cors_origins,
+        settings.service.environment == Environment::Dev,
+    );
     let time = settings.request_timeout;
     let limits = Arc::new(Limits::new(settings.protection.rates));
     let proxies = Proxies::new(&settings.protection.trusted_proxies);
     Route::new()
         .at("/openapi.json", get(bare(JSON, document)))
-        .at("/.well-known/jwks.json", get(bare(JSON, keys.jwks().to_string())))
+        .at(
+            "/.well-known/jwks.json",
+            get(bare(JSON, keys.jwks().to_string())),
+        )
         .at("/docs", get(bare(HTML, page.clone())))
         .at("/docs/", get(bare(HTML, page)))
         .nest("/", service)
@@ -88,5 +114,9 @@ const HTML: &str = "text/html; charset=utf-8";
 /// A document that is not wrapped.
 fn bare(media_type: &'static str, document: impl Into<Bytes>) -> impl Endpoint<Output = Response> {
     let document = document.into();
-    make_sync(move |_| Response::builder().content_type(media_type).body(document.clone()))
+    make_sync(move |_| {
+        Response::builder()
+            .content_type(media_type)
+            .body(document.clone())
+    })
 }

@@ -45,15 +45,26 @@ enum Seen {
 impl IfMatch {
     /// That the thing is still what the caller has seen. `current` is it as a GET answers it, loaded in the transaction
     /// that has locked its row; without the header nothing is loaded.
-    pub(crate) async fn check<T: Serialize>(&self, current: impl Future<Output = Result<T>>) -> Result<()> {
-        let Seen::Tags(tags) = &self.0 else { return Ok(()) };
-        let data = serde_json::to_vec(&current.await?).map_err(|error| Error::Internal(error.into()))?;
-        if tags.contains(&etag(&data)) { Ok(()) } else { Err(Error::StaleVersion) }
+    pub(crate) async fn check<T: Serialize>(
+        &self,
+        current: impl Future<Output = Result<T>>,
+    ) -> Result<()> {
+        let Seen::Tags(tags) = &self.0 else {
+            return Ok(());
+        };
+        let data =
+            serde_json::to_vec(&current.await?).map_err(|error| Error::Internal(error.into()))?;
+        if tags.contains(&etag(&data)) {
+            Ok(())
+        } else {
+            Err(Error::StaleVersion)
+        }
     }
 
     fn of<'a>(lines: impl Iterator<Item = Option<&'a str>>) -> Result<Self, Problem> {
-        let malformed =
-            || Problem::InvalidParameter("If-Match must be * or ETags as GET gives them".to_owned());
+        let malformed = || {
+            Problem::InvalidParameter("If-Match must be * or ETags as GET gives them".to_owned())
+        };
         let mut tags = Vec::new();
         for line in lines {
             for tag in line.ok_or_else(malformed)?.split(',').map(str::trim) {
@@ -64,7 +75,11 @@ impl IfMatch {
                 }
             }
         }
-        Ok(Self(if tags.is_empty() { Seen::Any } else { Seen::Tags(tags) }))
+        Ok(Self(if tags.is_empty() {
+            Seen::Any
+        } else {
+            Seen::Tags(tags)
+        }))
     }
 }
 
@@ -104,18 +119,36 @@ mod tests {
     #[tokio::test]
     async fn only_the_current_strong_tag_any_and_none_let_a_change_through() {
         let tag = etag(b"1");
-        for good in [None, Some("*".to_owned()), Some(tag.clone()), Some(format!("\"x\" , {tag}"))] {
-            check(good.as_deref()).await.unwrap_or_else(|error| panic!("{good:?}: {error}"));
+        for good in [
+            None,
+            Some("*".to_owned()),
+            Some(tag.clone()),
+            Some(format!("\"x\" , {tag}")),
+        ] {
+            check(good.as_deref())
+                .await
+                .unwrap_or_else(|error| panic!("{good:?}: {error}"));
         }
-        for stale in ["\"x\"".to_owned(), format!("W/{tag}"), etag(b"2"), "\"\"".to_owned()] {
-            assert!(matches!(check(Some(&stale)).await, Err(Error::StaleVersion)), "{stale}");
+        for stale in [
+            "\"x\"".to_owned(),
+            format!("W/{tag}"),
+            etag(b"2"),
+            "\"\"".to_owned(),
+        ] {
+            assert!(
+                matches!(check(Some(&stale)).await, Err(Error::StaleVersion)),
+                "{stale}"
+            );
         }
     }
 
     #[test]
     fn what_is_no_tag_is_refused() {
         for malformed in ["", "x", "\"", "\"x\",", "\"x\", y", "W/", "W/*"] {
-            assert!(IfMatch::of([Some(malformed)].into_iter()).is_err(), "{malformed}");
+            assert!(
+                IfMatch::of([Some(malformed)].into_iter()).is_err(),
+                "{malformed}"
+            );
         }
         assert!(IfMatch::of([None].into_iter()).is_err());
     }

@@ -17,14 +17,21 @@ pub fn may_be_the_event(error: &Error) -> bool {
     if error.is_transient() {
         return false;
     }
-    let Error::Internal(source) = error else { return true };
-    let Some(error) = source.downcast_ref::<sqlx::Error>() else { return true };
+    let Error::Internal(source) = error else {
+        return true;
+    };
+    let Some(error) = source.downcast_ref::<sqlx::Error>() else {
+        return true;
+    };
     match error {
         sqlx::Error::Database(database) => {
             let code = database.code().unwrap_or_default();
             // That there is no partition for a row is told as a check violation without a constraint.
             let no_partition = code == CHECK_VIOLATION && database.constraint().is_none();
-            !no_partition && CLASSES_OF_EVENTS.iter().any(|class| code.starts_with(class))
+            !no_partition
+                && CLASSES_OF_EVENTS
+                    .iter()
+                    .any(|class| code.starts_with(class))
         }
         sqlx::Error::Protocol(_)
         | sqlx::Error::BeginFailed

@@ -50,7 +50,8 @@ async fn count(pool: &PgPool) -> Result<()> {
             .map(|(_, status, n)| (status.clone(), *n))
             .collect();
         for status in TRADINGS {
-            metrics::gauge!("tiris_tradings", "type" => kind, "status" => status).set(of(&of_kind, status));
+            metrics::gauge!("tiris_tradings", "type" => kind, "status" => status)
+                .set(of(&of_kind, status));
         }
     }
     let bots = census::bots(&mut connection).await?;
@@ -62,6 +63,9 @@ async fn count(pool: &PgPool) -> Result<()> {
 
 /// What is not there is none, not an old figure.
 fn of(counts: &[(String, i64)], name: &str) -> f64 {
-    let count = counts.iter().find(|(found, _)| found == name).map_or(0, |(_, count)| *count);
+    let count = counts
+        .iter()
+        .find(|(found, _)| found == name)
+        .map_or(0, |(_, count)| *count);
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }

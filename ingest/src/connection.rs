@@ -54,9 +54,16 @@ impl Connection {
             })
             .connect(config.servers.clone())
             .await
-            .map_err(|error| Error::Unavailable { what: "NATS", source: error.into() })?;
+            .map_err(|error| Error::Unavailable {
+                what: "NATS",
+                source: error.into(),
+            })?;
         let jetstream = async_nats::jetstream::new(client.clone());
-        Ok(Self { client, jetstream, disconnects })
+        Ok(Self {
+            client,
+            jetstream,
+            disconnects,
+        })
     }
 
     /// Wakes the live streams of users of whom something was committed, with the traces it belongs to; nothing waits for

@@ -45,7 +45,12 @@ impl Crew {
     /// A worker without lanes.
     #[must_use]
     pub fn new(context: Context, worker: Worker) -> Self {
-        Self { context, worker, held: BTreeMap::new(), tasks: JoinSet::new() }
+        Self {
+            context,
+            worker,
+            held: BTreeMap::new(),
+            tasks: JoinSet::new(),
+        }
     }
 
     /// Makes the rows of all lanes, as far as they are missing, and tidies up after workers long dead.
@@ -53,10 +58,12 @@ impl Crew {
         workers::forget_dead(&self.context.pool).await?;
         for stream in EventStream::ALL {
             let (found, _) = reader::look_at(&self.context.connection, stream, 0).await?;
-            let all: Vec<i32> =
-                (0..=self.context.lanes).map(|lane| lane_column(LaneId { stream, lane })).collect();
+            let all: Vec<i32> = (0..=self.context.lanes)
+                .map(|lane| lane_column(LaneId { stream, lane }))
+                .collect();
             lanes::ensure(&self.context.pool, stream.name(), &all, found.created_at).await?;
-            let moved = dead_letters::rehome(&self.context.pool, stream.name(), self.context.lanes).await?;
+            let moved =
+                dead_letters::rehome(&self.context.pool, stream.name(), self.context.lanes).await?;
             if moved > 0 {
                 tracing::info!(
                     stream = stream.name(),
@@ -95,7 +102,10 @@ impl Crew {
         }
         let all_ended = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(limit, all_ended).await.is_err() {
-            tracing::warn!(lanes = self.tasks.len(), "stopping took too long, cutting off what still runs");
+            tracing::warn!(
+                lanes = self.tasks.len(),
+                "stopping took too long, cutting off what still runs"
+            );
             self.tasks.shutdown().await;
         }
         Ok(())
@@ -112,8 +122,11 @@ impl Crew {
         let living = workers::renew(pool, &self.worker, lease).await?;
         // Only what a task of ours runs: a lane that could not be given back must not stay ours.
         let lines = self.context.board.lines();
-        let reports: Vec<Report> =
-            self.held.keys().filter_map(|id| lines.get(id).map(|line| report(*id, line))).collect();
+        let reports: Vec<Report> = self
+            .held
+            .keys()
+            .filter_map(|id| lines.get(id).map(|line| report(*id, line)))
+            .collect();
         status::gauge_states(&lines);
         status::gauge_halted(&lines);
         lanes::renew(pool, owner, lease, &reports).await?;
@@ -121,7 +134,11 @@ impl Crew {
         self.drop_lost(&ours);
         let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
         let all = count(EventStream::ALL.len()).saturating_mul(self.context.lanes + 1);
-        let held = self.held.values().filter(|held| !held.stop.is_cancelled()).count();
+        let held = self
+            .held
+            .values()
+            .filter(|held| !held.stop.is_cancelled())
+            .count();
         match share::decide(all, living, count(held)) {
             Move::GiveBack(surplus) => self.give_back(surplus),
             Move::Take(0) => {}
@@ -137,7 +154,11 @@ impl Crew {
 
     /// Stops lanes that are not ours any more by the database. An idle one would not notice by itself for a while.
     fn drop_lost(&self, ours: &[(String, i32, i64)]) {
-        for (id, held) in self.held.iter().filter(|(_, held)| !held.stop.is_cancelled()) {
+        for (id, held) in self
+            .held
+            .iter()
+            .filter(|(_, held)| !held.stop.is_cancelled())
+        {
             let is_ours = |(stream, lane, epoch): &(String, i32, i64)| {
                 stream == id.stream.name() && *lane == lane_column(*id) && *epoch == held.epoch
             };
@@ -150,13 +171,23 @@ impl Crew {
     }
 
     fn start(&mut self, taken: &TakenLane) {
-        let stream = EventStream::ALL.into_iter().find(|stream| stream.name() == taken.stream);
-        let (Some(stream), Ok(lane)) = (stream, u32::try_from(taken.lane)) else { return };
+        let stream = EventStream::ALL
+            .into_iter()
+            .find(|stream| stream.name() == taken.stream);
+        let (Some(stream), Ok(lane)) = (stream, u32::try_from(taken.lane)) else {
+            return;
+        };
         let id = LaneId { stream, lane };
         let (epoch, stop) = (taken.state.epoch, CancellationToken::new());
         tracing::debug!(lane = %id, epoch, "took a lane");
         metrics::counter!("ingest_lanes_taken_total", "stream" => id.stream.name()).increment(1);
-        if let Some(earlier) = self.held.insert(id, Held { epoch, stop: stop.clone() }) {
+        if let Some(earlier) = self.held.insert(
+            id,
+            Held {
+                epoch,
+                stop: stop.clone(),
+            },
+        ) {
             // Its lease ended before it could be given back; with the earlier epoch it can write nothing more.
             earlier.stop.cancel();
         }
@@ -174,7 +205,11 @@ impl Crew {
 
     fn give_back(&mut self, surplus: u32) {
         let surplus = usize::try_from(surplus).unwrap_or(usize::MAX);
-        let running = self.held.iter().rev().filter(|(_, held)| !held.stop.is_cancelled());
+        let running = self
+            .held
+            .iter()
+            .rev()
+            .filter(|(_, held)| !held.stop.is_cancelled());
         for (id, held) in running.take(surplus) {
             tracing::debug!(lane = %id, "giving a lane back");
             held.stop.cancel();
@@ -211,8 +246,14 @@ fn report(id: LaneId, line: &Line) -> Report {
         lane: lane_column(id),
         status: line.status.name(),
         reason: line.status.reason(),
-        lag_messages: line.lag.messages.map(|messages| i64::try_from(messages).unwrap_or(i64::MAX)),
+        lag_messages: line
+            .lag
+            .messages
+            .map(|messages| i64::try_from(messages).unwrap_or(i64::MAX)),
         lag_exact: line.lag.exact,
-        lag_millis: line.lag.age(now).map(|age| i64::try_from(age.as_millis()).unwrap_or(i64::MAX)),
+        lag_millis: line
+            .lag
+            .age(now)
+            .map(|age| i64::try_from(age.as_millis()).unwrap_or(i64::MAX)),
     }
 }

@@ -46,7 +46,11 @@ pub async fn run(context: Context, stop: CancellationToken) {
         let wait = match round {
             Ok(published) => {
                 is_in_trouble = false;
-                if published == u64::from(AT_ONCE) { Duration::ZERO } else { LOOK_INTERVAL }
+                if published == u64::from(AT_ONCE) {
+                    Duration::ZERO
+                } else {
+                    LOOK_INTERVAL
+                }
             }
             Err(error) => {
                 // Once, however long it lasts.
@@ -87,14 +91,22 @@ async fn declare(context: &Context) -> Result<()> {
         num_replicas: context.stream_replicas,
         ..Config::default()
     };
-    context.connection.jetstream.get_or_create_stream(config).await.map_err(unavailable)?;
+    context
+        .connection
+        .jetstream
+        .get_or_create_stream(config)
+        .await
+        .map_err(unavailable)?;
     Ok(())
 }
 
 /// Publishes letters of the lanes this worker holds and marks those the broker acknowledged; answers how many.
 pub async fn publish_some(context: &Context) -> Result<u64> {
     let lines = context.board.lines();
-    let lanes: Vec<(&str, i32)> = lines.keys().map(|id| (id.stream.name(), lane_column(*id))).collect();
+    let lanes: Vec<(&str, i32)> = lines
+        .keys()
+        .map(|id| (id.stream.name(), lane_column(*id)))
+        .collect();
     let mut connection = context.pool.acquire().await?;
     let letters = dead_letters::unpublished(&mut connection, &lanes, AT_ONCE).await?;
     // Not kept while the broker is waited for.
@@ -123,14 +135,22 @@ pub async fn publish_some(context: &Context) -> Result<u64> {
         let mut connection = context.pool.acquire().await?;
         dead_letters::mark_published(&mut connection, &acknowledged).await?;
     }
-    failure.map_or_else(|| Ok(u64::try_from(acknowledged.len()).unwrap_or(u64::MAX)), Err)
+    failure.map_or_else(
+        || Ok(u64::try_from(acknowledged.len()).unwrap_or(u64::MAX)),
+        Err,
+    )
 }
 
 /// Sends a copy, without its payload when the broker takes none as long; nothing when it takes not even that.
 async fn send(context: &Context, letter: &Letter) -> Result<Option<PublishAckFuture>> {
     for payload_max in [PAYLOAD_BYTES_MAX, 0] {
         let subject = format!("{PREFIX}.{}", letter.subject);
-        match context.connection.jetstream.send_publish(subject, message(letter, payload_max)).await {
+        match context
+            .connection
+            .jetstream
+            .send_publish(subject, message(letter, payload_max))
+            .await
+        {
             Ok(acknowledgement) => return Ok(Some(acknowledgement)),
             Err(error) if error.kind() == PublishErrorKind::MaxPayloadExceeded => {
                 let bytes = letter.payload.len();
@@ -156,15 +176,28 @@ fn message(letter: &Letter, payload_max: usize) -> PublishMessage {
     }
     let is_whole = letter.payload.len() <= payload_max;
     if !is_whole {
-        add("Tiris-Payload-Omitted", &format!("{} bytes", letter.payload.len()));
+        add(
+            "Tiris-Payload-Omitted",
+            &format!("{} bytes", letter.payload.len()),
+        );
     }
-    let payload = if is_whole { letter.payload.clone() } else { Vec::new() };
-    PublishMessage::build().payload(payload.into()).headers(headers).message_id(letter.id.to_string())
+    let payload = if is_whole {
+        letter.payload.clone()
+    } else {
+        Vec::new()
+    };
+    PublishMessage::build()
+        .payload(payload.into())
+        .headers(headers)
+        .message_id(letter.id.to_string())
 }
 
 /// A header is one line.
 fn one_line(text: &str) -> String {
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     let end = line.floor_char_boundary(REASON_BYTES_MAX);
     line[..end].to_owned()
 }

@@ -79,7 +79,13 @@ pub enum Remedy {
 
 impl Mismatch {
     /// Every kind, for metrics.
-    pub const KINDS: [&'static str; 5] = ["lanes_changed", "made_anew", "tail_lost", "other_message", "gap"];
+    pub const KINDS: [&'static str; 5] = [
+        "lanes_changed",
+        "made_anew",
+        "tail_lost",
+        "other_message",
+        "gap",
+    ];
 
     /// Stable name of the kind, in metrics and records.
     #[must_use]
@@ -98,7 +104,9 @@ impl Mismatch {
     pub const fn remedy(self) -> Remedy {
         match self {
             Self::LanesChanged { .. } => Remedy::Settings,
-            Self::StreamMadeAnew | Self::TailLost { .. } | Self::OtherMessage { .. } => Remedy::Reset,
+            Self::StreamMadeAnew | Self::TailLost { .. } | Self::OtherMessage { .. } => {
+                Remedy::Reset
+            }
             Self::Gap { .. } => Remedy::AcceptGap,
         }
     }
@@ -122,16 +130,26 @@ impl Mismatch {
 
 /// Judges before the first pull and after every reconnect. `at_cursor` is the fingerprint of the message the stream
 /// has at the cursor, none when it has no message there.
-pub fn judge(stream: &StreamState, lane: &Position<'_>, at_cursor: Option<&[u8]>) -> Result<(), Mismatch> {
+pub fn judge(
+    stream: &StreamState,
+    lane: &Position<'_>,
+    at_cursor: Option<&[u8]>,
+) -> Result<(), Mismatch> {
     let cursor = lane.cursor;
     if stream.lanes != Some(lane.lanes) {
-        return Err(Mismatch::LanesChanged { found: stream.lanes.unwrap_or(0), wanted: lane.lanes });
+        return Err(Mismatch::LanesChanged {
+            found: stream.lanes.unwrap_or(0),
+            wanted: lane.lanes,
+        });
     }
     if lane.stream_created_at != stream.created_at {
         return Err(Mismatch::StreamMadeAnew);
     }
     if stream.last_seq < cursor {
-        return Err(Mismatch::TailLost { last_seq: stream.last_seq, cursor });
+        return Err(Mismatch::TailLost {
+            last_seq: stream.last_seq,
+            cursor,
+        });
     }
     if cursor >= stream.first_seq
         && let (Some(stored), Some(found)) = (lane.fingerprint, at_cursor)
@@ -140,7 +158,10 @@ pub fn judge(stream: &StreamState, lane: &Position<'_>, at_cursor: Option<&[u8]>
         return Err(Mismatch::OtherMessage { cursor });
     }
     if stream.first_seq > cursor + 1 {
-        return Err(Mismatch::Gap { from: cursor + 1, to: stream.first_seq - 1 });
+        return Err(Mismatch::Gap {
+            from: cursor + 1,
+            to: stream.first_seq - 1,
+        });
     }
     Ok(())
 }
@@ -150,10 +171,20 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const STREAM: StreamState = StreamState { created_at: 7, first_seq: 10, last_seq: 20, lanes: Some(4) };
+    const STREAM: StreamState = StreamState {
+        created_at: 7,
+        first_seq: 10,
+        last_seq: 20,
+        lanes: Some(4),
+    };
 
     fn at(cursor: u64) -> Position<'static> {
-        Position { lanes: 4, stream_created_at: 7, cursor, fingerprint: Some(b"mine") }
+        Position {
+            lanes: 4,
+            stream_created_at: 7,
+            cursor,
+            fingerprint: Some(b"mine"),
+        }
     }
 
     #[test]
@@ -161,21 +192,72 @@ mod tests {
         assert_eq!(judge(&STREAM, &at(15), Some(b"mine")), Ok(()));
         assert_eq!(judge(&STREAM, &at(20), Some(b"mine")), Ok(()));
         assert_eq!(judge(&STREAM, &at(9), None), Ok(()));
-        assert_eq!(judge(&StreamState { first_seq: 1, last_seq: 0, ..STREAM }, &at(0), None), Ok(()));
+        assert_eq!(
+            judge(
+                &StreamState {
+                    first_seq: 1,
+                    last_seq: 0,
+                    ..STREAM
+                },
+                &at(0),
+                None
+            ),
+            Ok(())
+        );
     }
 
     #[test]
     fn each_mismatch_is_told_by_its_name() {
-        let fewer = StreamState { lanes: Some(2), created_at: 8, ..STREAM };
-        assert_eq!(judge(&fewer, &at(15), None), Err(Mismatch::LanesChanged { found: 2, wanted: 4 }));
-        let none = StreamState { lanes: None, ..STREAM };
-        assert_eq!(judge(&none, &at(15), Some(b"mine")), Err(Mismatch::LanesChanged { found: 0, wanted: 4 }));
-        let other = Position { stream_created_at: 8, ..at(15) };
-        assert_eq!(judge(&STREAM, &other, Some(b"mine")), Err(Mismatch::StreamMadeAnew));
-        assert_eq!(judge(&STREAM, &at(21), None), Err(Mismatch::TailLost { last_seq: 20, cursor: 21 }));
-        assert_eq!(judge(&STREAM, &at(15), Some(b"else")), Err(Mismatch::OtherMessage { cursor: 15 }));
-        assert_eq!(judge(&STREAM, &at(8), None), Err(Mismatch::Gap { from: 9, to: 9 }));
-        assert_eq!(judge(&STREAM, &at(0), None), Err(Mismatch::Gap { from: 1, to: 9 }));
+        let fewer = StreamState {
+            lanes: Some(2),
+            created_at: 8,
+            ..STREAM
+        };
+        assert_eq!(
+            judge(&fewer, &at(15), None),
+            Err(Mismatch::LanesChanged {
+                found: 2,
+                wanted: 4
+            })
+        );
+        let none = StreamState {
+            lanes: None,
+            ..STREAM
+        };
+        assert_eq!(
+            judge(&none, &at(15), Some(b"mine")),
+            Err(Mismatch::LanesChanged {
+                found: 0,
+                wanted: 4
+            })
+        );
+        let other = Position {
+            stream_created_at: 8,
+            ..at(15)
+        };
+        assert_eq!(
+            judge(&STREAM, &other, Some(b"mine")),
+            Err(Mismatch::StreamMadeAnew)
+        );
+        assert_eq!(
+            judge(&STREAM, &at(21), None),
+            Err(Mismatch::TailLost {
+                last_seq: 20,
+                cursor: 21
+            })
+        );
+        assert_eq!(
+            judge(&STREAM, &at(15), Some(b"else")),
+            Err(Mismatch::OtherMessage { cursor: 15 })
+        );
+        assert_eq!(
+            judge(&STREAM, &at(8), None),
+            Err(Mismatch::Gap { from: 9, to: 9 })
+        );
+        assert_eq!(
+            judge(&STREAM, &at(0), None),
+            Err(Mismatch::Gap { from: 1, to: 9 })
+        );
     }
 
     proptest! {

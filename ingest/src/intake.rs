@@ -84,13 +84,18 @@ impl Intake {
         }
         let range = Range::of_lane(id, context.lanes, epoch, rand::random(), cursor);
         let reader = Reader::open(&context.connection, range).await?;
-        self.reader = Some(Open { reader, checked_idle: Instant::now() });
+        self.reader = Some(Open {
+            reader,
+            checked_idle: Instant::now(),
+        });
         Ok(None)
     }
 
     /// The next message of the open reader, whenever it comes. After an error, [`Intake::doubt`] it.
     pub async fn next_message(&mut self) -> Result<Incoming> {
-        let Some(Open { reader, .. }) = &mut self.reader else { return std::future::pending().await };
+        let Some(Open { reader, .. }) = &mut self.reader else {
+            return std::future::pending().await;
+        };
         reader.next().await
     }
 
@@ -104,12 +109,22 @@ impl Intake {
         bytes: usize,
     ) -> Result<Vec<Incoming>> {
         let connection = &context.connection;
-        let Some(Open { reader, checked_idle }) = &mut self.reader else { return Ok(Vec::new()) };
+        let Some(Open {
+            reader,
+            checked_idle,
+        }) = &mut self.reader
+        else {
+            return Ok(Vec::new());
+        };
         let limits = BatchLimits {
             events: context.batch_events.saturating_sub(events),
             bytes: BATCH_BYTES_MAX.saturating_sub(bytes),
         };
-        let wait = if events == 0 { READ_WAIT } else { Duration::ZERO };
+        let wait = if events == 0 {
+            READ_WAIT
+        } else {
+            Duration::ZERO
+        };
         let messages = reader.next_batch(connection, limits, wait).await?;
         if events > 0 || !messages.is_empty() {
             self.failed_readers = 0;
@@ -126,16 +141,28 @@ impl Intake {
 
     /// Whether the open reader has brought all that the stream holds for this lane at this moment.
     pub async fn is_drained(&mut self, context: &Context) -> Result<bool> {
-        let Some(Open { reader, checked_idle }) = &mut self.reader else { return Ok(false) };
+        let Some(Open {
+            reader,
+            checked_idle,
+        }) = &mut self.reader
+        else {
+            return Ok(false);
+        };
         let waiting = reader.check_idle(&context.connection).await?;
         *checked_idle = Instant::now();
         Ok(waiting == 0 && reader.is_complete())
     }
 
     /// The next message, read without a consumer; none when the lane has no further one.
-    async fn next_single(&mut self, context: &Context, id: LaneId, cursor: u64) -> Result<Option<Incoming>> {
+    async fn next_single(
+        &mut self,
+        context: &Context,
+        id: LaneId,
+        cursor: u64,
+    ) -> Result<Option<Incoming>> {
         let subjects = id.stream.lane_subjects(id.lane, context.lanes);
-        let found = single::first_from(&context.connection, id.stream, cursor + 1, &subjects).await?;
+        let found =
+            single::first_from(&context.connection, id.stream, cursor + 1, &subjects).await?;
         match &found {
             Some(message) => {
                 tracing::warn!(lane = %id, seq = message.stream_seq, "deliveries fail, read a single message");

@@ -87,7 +87,11 @@ async fn all_upkeep(context: &Context, mut kept: Retention) -> bool {
 async fn longest_age(connection: &Connection) -> Result<Option<Duration>> {
     let mut longest = Duration::ZERO;
     for stream in EventStream::ALL {
-        let found = connection.jetstream.get_stream(stream.name()).await.map_err(unavailable)?;
+        let found = connection
+            .jetstream
+            .get_stream(stream.name())
+            .await
+            .map_err(unavailable)?;
         let age = found.cached_info().config.max_age;
         if age.is_zero() {
             return Ok(None);
@@ -99,9 +103,16 @@ async fn longest_age(connection: &Connection) -> Result<Option<Duration>> {
 
 /// Every task, whatever becomes of the others; answers whether all were done.
 pub async fn upkeep(pool: &PgPool, kept: &Retention) -> bool {
-    let mut all_done =
-        told("make partitions", partitions::ensure(pool, kept.partition_months).await.map(drop));
-    all_done &= told("set the age of compression", compress(pool, kept.compression).await);
+    let mut all_done = told(
+        "make partitions",
+        partitions::ensure(pool, kept.partition_months)
+            .await
+            .map(drop),
+    );
+    all_done &= told(
+        "set the age of compression",
+        compress(pool, kept.compression).await,
+    );
     all_done &= told("forget workers long dead", workers::forget_dead(pool).await);
     for (history, age) in kept.histories() {
         if let Some(age) = age {
@@ -109,10 +120,16 @@ pub async fn upkeep(pool: &PgPool, kept: &Retention) -> bool {
         }
     }
     if let Some(age) = kept.event_ids {
-        all_done &= told("purge old event ids", forget(pool, Old::EventIds(age)).await);
+        all_done &= told(
+            "purge old event ids",
+            forget(pool, Old::EventIds(age)).await,
+        );
     }
     for what in Expiring::ALL {
-        all_done &= told("remove what has expired", forget(pool, Old::Expired(what)).await);
+        all_done &= told(
+            "remove what has expired",
+            forget(pool, Old::Expired(what)).await,
+        );
     }
     all_done
 }
@@ -126,7 +143,10 @@ fn told(what: &'static str, done: Result<()>) -> bool {
 
 async fn compress(pool: &PgPool, age: Option<Duration>) -> Result<()> {
     if partitions::compress_after(pool, age).await? {
-        tracing::info!(days = age.map(|age| age.as_secs() / (24 * 60 * 60)), "set the age of compression");
+        tracing::info!(
+            days = age.map(|age| age.as_secs() / (24 * 60 * 60)),
+            "set the age of compression"
+        );
     }
     Ok(())
 }
@@ -165,8 +185,12 @@ impl Old {
 
     async fn forget(self, connection: &mut PgConnection) -> Result<u64> {
         match self {
-            Self::EventIds(age) => retention::purge_event_ids(connection, age, FORGOTTEN_AT_ONCE).await,
-            Self::Expired(what) => retention::remove_expired(connection, what, FORGOTTEN_AT_ONCE).await,
+            Self::EventIds(age) => {
+                retention::purge_event_ids(connection, age, FORGOTTEN_AT_ONCE).await
+            }
+            Self::Expired(what) => {
+                retention::remove_expired(connection, what, FORGOTTEN_AT_ONCE).await
+            }
         }
     }
 }
@@ -194,7 +218,10 @@ async fn forget(pool: &PgPool, old: Old) -> Result<()> {
 /// The open letters of our own lanes, and, by one worker at a time, the lag of lanes nobody owns.
 async fn sample(context: &Context) -> Result<()> {
     let lines = context.board.lines();
-    let lanes: Vec<(&str, i32)> = lines.keys().map(|id| (id.stream.name(), lane_column(*id))).collect();
+    let lanes: Vec<(&str, i32)> = lines
+        .keys()
+        .map(|id| (id.stream.name(), lane_column(*id)))
+        .collect();
     let mut connection = context.pool.acquire().await?;
     status::gauge_letters(&dead_letters::count_by_class(&mut connection, &lanes).await?);
     drop(connection);
@@ -204,7 +231,8 @@ async fn sample(context: &Context) -> Result<()> {
         let mut transaction = context.pool.begin().await?;
         if retention::may_do_alone(&mut transaction, stream.name()).await? {
             let created_at = found.created_at;
-            retention::sample_free_lanes(&mut transaction, stream.name(), created_at, last_seq).await?;
+            retention::sample_free_lanes(&mut transaction, stream.name(), created_at, last_seq)
+                .await?;
             transaction.commit().await?;
         }
     }

@@ -107,12 +107,18 @@ impl Plan {
     /// Users and tradings with an entry in the batch.
     #[must_use]
     pub fn keys(&self) -> BTreeSet<Key> {
-        self.entries.iter().map(|entry| (entry.user, entry.trading)).collect()
+        self.entries
+            .iter()
+            .map(|entry| (entry.user, entry.trading))
+            .collect()
     }
 
     /// The user of each entry, with its message.
     pub fn users(&self) -> impl Iterator<Item = (Uuid, usize)> {
-        self.entries.iter().map(|entry| entry.user.0).zip(self.entry_messages.iter().copied())
+        self.entries
+            .iter()
+            .map(|entry| entry.user.0)
+            .zip(self.entry_messages.iter().copied())
     }
 
     /// What became of each of `count` messages, by the letters they became and what the ledger says of the rest.
@@ -142,20 +148,36 @@ impl Plan {
         stream_created_at: i64,
         batch: &Batch,
     ) -> (Vec<NewLetter>, Counts) {
-        let mut counts = Counts { applied: count(self.beats.len()), ..Counts::default() };
+        let mut counts = Counts {
+            applied: count(self.beats.len()),
+            ..Counts::default()
+        };
         let mut letters: Vec<NewLetter> = self
             .malformed
             .iter()
-            .map(|(at, malformed)| malformed_letter(&messages[*at], malformed, id, stream_created_at))
+            .map(|(at, malformed)| {
+                malformed_letter(&messages[*at], malformed, id, stream_created_at)
+            })
             .collect();
-        for ((entry, at), outcome) in self.entries.iter().zip(&self.entry_messages).zip(&batch.outcomes) {
+        for ((entry, at), outcome) in self
+            .entries
+            .iter()
+            .zip(&self.entry_messages)
+            .zip(&batch.outcomes)
+        {
             if let Outcome::Applied(applied) = outcome {
                 counts.applied += 1;
                 counts.drift += u64::from(!applied.effect.drift.is_empty());
             }
             counts.duplicate += u64::from(matches!(outcome, Outcome::Duplicate));
             if let Some(cause) = cause(outcome) {
-                letters.push(letter(&messages[*at], id, stream_created_at, cause, &Names::of_entry(entry)));
+                letters.push(letter(
+                    &messages[*at],
+                    id,
+                    stream_created_at,
+                    cause,
+                    &Names::of_entry(entry),
+                ));
             }
         }
         letters.sort_by_key(|letter| letter.stream_seq);
@@ -195,7 +217,13 @@ pub fn internal_letter(
         },
         Err(malformed) => Names::of_malformed(&malformed),
     };
-    letter(message, id, stream_created_at, Cause::internal(error), &names)
+    letter(
+        message,
+        id,
+        stream_created_at,
+        Cause::internal(error),
+        &names,
+    )
 }
 
 /// Whom a letter concerns, as far as known.
@@ -229,10 +257,22 @@ fn malformed_letter(
     id: LaneId,
     stream_created_at: i64,
 ) -> NewLetter {
-    letter(message, id, stream_created_at, Cause::from(malformed), &Names::of_malformed(malformed))
+    letter(
+        message,
+        id,
+        stream_created_at,
+        Cause::from(malformed),
+        &Names::of_malformed(malformed),
+    )
 }
 
-fn letter(message: &Incoming, id: LaneId, stream_created_at: i64, cause: Cause, names: &Names) -> NewLetter {
+fn letter(
+    message: &Incoming,
+    id: LaneId,
+    stream_created_at: i64,
+    cause: Cause,
+    names: &Names,
+) -> NewLetter {
     NewLetter {
         stream: id.stream.name().to_owned(),
         lane: i32::try_from(id.lane).unwrap_or(i32::MAX),
@@ -245,14 +285,20 @@ fn letter(message: &Incoming, id: LaneId, stream_created_at: i64, cause: Cause, 
         event_id: names.event_id.clone(),
         user_id: names.user_id,
         trading_id: names.trading_id,
-        cause: Cause { reason: storable(&cause.reason), ..cause },
+        cause: Cause {
+            reason: storable(&cause.reason),
+            ..cause
+        },
     }
 }
 
 fn headers(message: &Incoming) -> Value {
     let mut all = Map::new();
     for (name, values) in &message.headers {
-        let values = values.iter().map(|value| Value::String(storable(value))).collect();
+        let values = values
+            .iter()
+            .map(|value| Value::String(storable(value)))
+            .collect();
         all.insert(storable(name), Value::Array(values));
     }
     Value::Object(all)

@@ -22,7 +22,10 @@ pub async fn run(pool: PgPool, stop: CancellationToken) {
     loop {
         let work = async {
             if let Err(error) = all(&pool).await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "could not purge deleted tradings");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "could not purge deleted tradings"
+                );
             }
             tokio::time::sleep(LOOK_INTERVAL).await;
         };

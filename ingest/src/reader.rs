@@ -79,7 +79,10 @@ impl Incoming {
     #[must_use]
     pub fn bytes(&self) -> usize {
         let header = |(name, values): (&String, &Vec<String>)| {
-            values.iter().map(|value| name.len() + value.len()).sum::<usize>()
+            values
+                .iter()
+                .map(|value| name.len() + value.len())
+                .sum::<usize>()
         };
         self.subject.len() + self.payload.len() + self.headers.iter().map(header).sum::<usize>()
     }
@@ -91,7 +94,11 @@ pub async fn look_at(
     stream: EventStream,
     cursor: u64,
 ) -> Result<(StreamState, Option<Vec<u8>>)> {
-    let handle = connection.jetstream.get_stream(stream.name()).await.map_err(unavailable)?;
+    let handle = connection
+        .jetstream
+        .get_stream(stream.name())
+        .await
+        .map_err(unavailable)?;
     let info = handle.cached_info();
     let state = StreamState {
         created_at: nanoseconds(info.created),
@@ -128,7 +135,9 @@ pub struct Reader {
 
 impl std::fmt::Debug for Reader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reader").field("received", &self.received).finish_non_exhaustive()
+        f.debug_struct("Reader")
+            .field("received", &self.received)
+            .finish_non_exhaustive()
     }
 }
 
@@ -160,10 +169,24 @@ impl Range {
     /// Part of a stream from `start` on, for the replay `job`; with `user` only that user's messages and those whose
     /// subject names none.
     #[must_use]
-    pub fn of_replay(stream: EventStream, job: Uuid, nonce: u32, start: u64, user: Option<Uuid>) -> Self {
-        let subjects = user.map(|user| stream.user_subjects(user)).unwrap_or_default();
+    pub fn of_replay(
+        stream: EventStream,
+        job: Uuid,
+        nonce: u32,
+        start: u64,
+        user: Option<Uuid>,
+    ) -> Self {
+        let subjects = user
+            .map(|user| stream.user_subjects(user))
+            .unwrap_or_default();
         // Another worker may be at the same job for a moment, so nothing is removed; the server does that by itself.
-        Self { stream, name: format!("replay-{job}-{nonce:08x}"), replaced: None, start, subjects }
+        Self {
+            stream,
+            name: format!("replay-{job}-{nonce:08x}"),
+            replaced: None,
+            start,
+            subjects,
+        }
     }
 }
 
@@ -180,10 +203,17 @@ impl Reader {
     /// Opens a consumer of its own. Those it replaces are removed, as far as they let themselves be.
     pub async fn open(connection: &Connection, range: Range) -> Result<Self> {
         let disconnects = connection.disconnects();
-        let stream =
-            connection.jetstream.get_stream_no_info(range.stream.name()).await.map_err(unavailable)?;
+        let stream = connection
+            .jetstream
+            .get_stream_no_info(range.stream.name())
+            .await
+            .map_err(unavailable)?;
         if let Some(prefix) = &range.replaced {
-            let others: Vec<String> = stream.consumer_names().try_collect().await.map_err(unavailable)?;
+            let others: Vec<String> = stream
+                .consumer_names()
+                .try_collect()
+                .await
+                .map_err(unavailable)?;
             for other in others.iter().filter(|name| name.starts_with(prefix)) {
                 if let Err(error) = stream.delete_consumer(other).await {
                     tracing::debug!(consumer = %other, error = %error, "could not remove an old consumer");
@@ -192,7 +222,9 @@ impl Reader {
         }
         let config = pull::Config {
             name: Some(range.name),
-            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: range.start },
+            deliver_policy: DeliverPolicy::ByStartSequence {
+                start_sequence: range.start,
+            },
             ack_policy: AckPolicy::None,
             filter_subjects: range.subjects,
             memory_storage: true,
@@ -200,7 +232,10 @@ impl Reader {
             inactive_threshold: INACTIVE_THRESHOLD,
             ..pull::Config::default()
         };
-        let consumer = stream.create_consumer_strict(config).await.map_err(unavailable)?;
+        let consumer = stream
+            .create_consumer_strict(config)
+            .await
+            .map_err(unavailable)?;
         let messages = consumer
             .stream()
             .max_messages_per_batch(PULL_MESSAGES)
@@ -210,7 +245,14 @@ impl Reader {
             .messages()
             .await
             .map_err(unavailable)?;
-        Ok(Self { messages, consumer, received: 0, under_way: 0, behind: None, disconnects })
+        Ok(Self {
+            messages,
+            consumer,
+            received: 0,
+            under_way: 0,
+            behind: None,
+            disconnects,
+        })
     }
 
     /// Waits up to `wait` for a message and takes all that is there, within `limits`; empty when nothing came.
@@ -222,7 +264,9 @@ impl Reader {
     ) -> Result<Vec<Incoming>> {
         self.check_connection(connection)?;
         let mut batch = Vec::new();
-        let Ok(first) = tokio::time::timeout(wait, self.next()).await else { return Ok(batch) };
+        let Ok(first) = tokio::time::timeout(wait, self.next()).await else {
+            return Ok(batch);
+        };
         let mut bytes = 0;
         let mut next = Some(first);
         while let Some(received) = next {
@@ -231,7 +275,11 @@ impl Reader {
             batch.push(incoming);
             let full = batch.len() >= limits.events || bytes >= limits.bytes;
             // Unconstrained: the runtime would call what is there not there after 128 messages.
-            next = if full { None } else { unconstrained(self.next()).now_or_never() };
+            next = if full {
+                None
+            } else {
+                unconstrained(self.next()).now_or_never()
+            };
         }
         Ok(batch)
     }
@@ -245,17 +293,26 @@ impl Reader {
     }
 
     fn accept(&mut self, message: &async_nats::jetstream::Message) -> Result<Incoming> {
-        let info = message.info().map_err(|error| doubt("unreadable", error.to_string()))?;
+        let info = message
+            .info()
+            .map_err(|error| doubt("unreadable", error.to_string()))?;
         if info.consumer_sequence != self.received + 1 {
             let (expected, got) = (self.received + 1, info.consumer_sequence);
-            return Err(doubt("hole", format!("expected delivery {expected}, got {got}")));
+            return Err(doubt(
+                "hole",
+                format!("expected delivery {expected}, got {got}"),
+            ));
         }
         self.received = info.consumer_sequence;
         self.behind = Some(info.pending);
         Ok(Incoming {
             subject: message.subject.to_string(),
             payload: message.payload.clone(),
-            headers: message.headers.as_ref().map(read_headers).unwrap_or_default(),
+            headers: message
+                .headers
+                .as_ref()
+                .map(read_headers)
+                .unwrap_or_default(),
             stream_seq: info.stream_sequence,
             broker_time: nanoseconds(info.published),
         })
@@ -274,7 +331,10 @@ impl Reader {
     pub async fn check_idle(&mut self, connection: &Connection) -> Result<u64> {
         self.check_connection(connection)?;
         if self.received < self.under_way {
-            let why = format!("the server delivered {}, {} arrived", self.under_way, self.received);
+            let why = format!(
+                "the server delivered {}, {} arrived",
+                self.under_way, self.received
+            );
             return Err(doubt("swallowed", why));
         }
         let info = self.consumer.get_info().await.map_err(unavailable)?;
@@ -299,12 +359,19 @@ impl Reader {
 }
 
 fn read_headers(headers: &async_nats::HeaderMap) -> Headers {
-    let texts = |values: &[async_nats::HeaderValue]| values.iter().map(|v| v.as_str().to_owned()).collect();
-    headers.iter().map(|(name, values)| (name.to_string(), texts(values))).collect()
+    let texts =
+        |values: &[async_nats::HeaderValue]| values.iter().map(|v| v.as_str().to_owned()).collect();
+    headers
+        .iter()
+        .map(|(name, values)| (name.to_string(), texts(values)))
+        .collect()
 }
 
 /// A delivery may be missing; `kind` for the metric.
 fn doubt(kind: &'static str, why: impl Into<String>) -> Error {
     metrics::counter!("ingest_reader_doubts_total", "kind" => kind).increment(1);
-    Error::Unavailable { what: "the lane's consumer", source: why.into().into() }
+    Error::Unavailable {
+        what: "the lane's consumer",
+        source: why.into().into(),
+    }
 }

@@ -3,8 +3,8 @@
 use crate::context::Policy;
 use std::time::Duration;
 use tiris_shared::config::{
-    ConfigError, DatabaseArgs, DatabaseConfig, Environment, NatsArgs, NatsConfig, Problems, ServiceArgs,
-    ServiceConfig,
+    ConfigError, DatabaseArgs, DatabaseConfig, Environment, NatsArgs, NatsConfig, Problems,
+    ServiceArgs, ServiceConfig,
 };
 use tiris_shared::event::BareSubjects;
 use tiris_shared::store::retention::History;
@@ -35,46 +35,116 @@ pub struct RunArgs {
     #[arg(long, env = "TIRIS_BARE_SUBJECTS", value_name = "POLICY")]
     bare_subjects: Option<String>,
     /// Events committed together at most (1 to 10000)
-    #[arg(long, env = "TIRIS_BATCH_EVENTS", default_value = "1000", value_name = "COUNT")]
+    #[arg(
+        long,
+        env = "TIRIS_BATCH_EVENTS",
+        default_value = "1000",
+        value_name = "COUNT"
+    )]
     batch_events: String,
     /// Seconds after which the lanes of a worker that gives no sign of life go to others (2 to 300)
-    #[arg(long, env = "TIRIS_LEASE_SECONDS", default_value = "10", value_name = "SECONDS")]
+    #[arg(
+        long,
+        env = "TIRIS_LEASE_SECONDS",
+        default_value = "10",
+        value_name = "SECONDS"
+    )]
     lease_seconds: String,
     /// When a stream was made anew or lost its tail: halt, or resume from its start (what is done stays done once)
-    #[arg(long, env = "TIRIS_ON_STREAM_LOST", default_value = "halt", value_name = "POLICY")]
+    #[arg(
+        long,
+        env = "TIRIS_ON_STREAM_LOST",
+        default_value = "halt",
+        value_name = "POLICY"
+    )]
     on_stream_lost: String,
     /// When retention took messages before they were read: halt, or accept the gap
-    #[arg(long, env = "TIRIS_ON_GAP", default_value = "halt", value_name = "POLICY")]
+    #[arg(
+        long,
+        env = "TIRIS_ON_GAP",
+        default_value = "halt",
+        value_name = "POLICY"
+    )]
     on_gap: String,
     /// Copies of each stream a cluster keeps (1 to 5)
-    #[arg(long, env = "TIRIS_STREAM_REPLICAS", default_value = "1", value_name = "COUNT")]
+    #[arg(
+        long,
+        env = "TIRIS_STREAM_REPLICAS",
+        default_value = "1",
+        value_name = "COUNT"
+    )]
     stream_replicas: String,
     /// Days the stream of orders and balances is kept (1 to 3650)
-    #[arg(long, env = "TIRIS_TRADING_DAYS", default_value = "30", value_name = "DAYS")]
+    #[arg(
+        long,
+        env = "TIRIS_TRADING_DAYS",
+        default_value = "30",
+        value_name = "DAYS"
+    )]
     trading_days: String,
     /// Days the stream of errors, signals and heartbeats is kept (1 to 3650)
-    #[arg(long, env = "TIRIS_TRADING_SYSTEM_DAYS", default_value = "7", value_name = "DAYS")]
+    #[arg(
+        long,
+        env = "TIRIS_TRADING_SYSTEM_DAYS",
+        default_value = "7",
+        value_name = "DAYS"
+    )]
     system_days: String,
     /// Days trading logs are kept, 0 for ever (at most 36500)
-    #[arg(long, env = "TIRIS_LOG_DAYS", default_value = "365", value_name = "DAYS")]
+    #[arg(
+        long,
+        env = "TIRIS_LOG_DAYS",
+        default_value = "365",
+        value_name = "DAYS"
+    )]
     log_days: String,
     /// Days audit logs are kept, 0 for ever (at most 36500)
-    #[arg(long, env = "TIRIS_AUDIT_DAYS", default_value = "1095", value_name = "DAYS")]
+    #[arg(
+        long,
+        env = "TIRIS_AUDIT_DAYS",
+        default_value = "1095",
+        value_name = "DAYS"
+    )]
     audit_days: String,
     /// Days transactions are kept, 0 for ever (at most 36500); they are the books
-    #[arg(long, env = "TIRIS_TRANSACTION_DAYS", default_value = "0", value_name = "DAYS")]
+    #[arg(
+        long,
+        env = "TIRIS_TRANSACTION_DAYS",
+        default_value = "0",
+        value_name = "DAYS"
+    )]
     transaction_days: String,
     /// Days the ids of events are kept, 0 for ever (at most 36500); a duplicate that comes later is applied again
-    #[arg(long, env = "TIRIS_EVENT_ID_DAYS", default_value = "0", value_name = "DAYS")]
+    #[arg(
+        long,
+        env = "TIRIS_EVENT_ID_DAYS",
+        default_value = "0",
+        value_name = "DAYS"
+    )]
     event_id_days: String,
     /// Days after which history is compressed where the database has TimescaleDB, 0 never (else 7 to 36500)
-    #[arg(long, env = "TIRIS_COMPRESSION_DAYS", default_value = "30", value_name = "DAYS")]
+    #[arg(
+        long,
+        env = "TIRIS_COMPRESSION_DAYS",
+        default_value = "30",
+        value_name = "DAYS"
+    )]
     compression_days: String,
     /// Months ahead for which the partitions of history are made (1 to 24); TimescaleDB has weeks, one ahead
-    #[arg(long, env = "TIRIS_PARTITION_MONTHS", default_value = "3", value_name = "MONTHS")]
+    #[arg(
+        long,
+        env = "TIRIS_PARTITION_MONTHS",
+        default_value = "3",
+        value_name = "MONTHS"
+    )]
     partition_months: String,
     /// Bytes either stream may take, 0 for no limit but the disk
-    #[arg(long, env = "TIRIS_STREAM_BYTES", default_value = "0", value_name = "BYTES")]
+    #[arg(
+        long,
+        env = "TIRIS_STREAM_BYTES",
+        default_value = "0",
+        value_name = "BYTES"
+    )]
     stream_bytes: String,
 }
 
@@ -173,9 +243,15 @@ impl RunArgs {
         let nats = self.nats.check(environment, problems);
         let service = self.service.check(ADMIN_LISTEN_DEFAULT, problems);
         let streams = self.checked_streams(problems);
-        let batch_events = problems.parse_within("TIRIS_BATCH_EVENTS", &self.batch_events, 1, 10_000);
+        let batch_events =
+            problems.parse_within("TIRIS_BATCH_EVENTS", &self.batch_events, 1, 10_000);
         let lease = problems.parse_within("TIRIS_LEASE_SECONDS", &self.lease_seconds, 2, 300);
-        let resets = choice(problems, "TIRIS_ON_STREAM_LOST", &self.on_stream_lost, "resume");
+        let resets = choice(
+            problems,
+            "TIRIS_ON_STREAM_LOST",
+            &self.on_stream_lost,
+            "resume",
+        );
         let accepts_gaps = choice(problems, "TIRIS_ON_GAP", &self.on_gap, "accept");
         let retention = self.checked_retention(problems);
         let bare_subjects = match &self.bare_subjects {
@@ -193,7 +269,10 @@ impl RunArgs {
             bare_subjects: bare_subjects?,
             batch_events: usize::try_from(batch_events?).ok()?,
             lease: Duration::from_secs(u64::from(lease?)),
-            policy: Policy { resets: resets?, accepts_gaps: accepts_gaps? },
+            policy: Policy {
+                resets: resets?,
+                accepts_gaps: accepts_gaps?,
+            },
             retention: retention?,
         })
     }
@@ -217,8 +296,12 @@ impl RunArgs {
             );
             problems.add("TIRIS_COMPRESSION_DAYS", why);
         }
-        let partition_months =
-            problems.parse_within("TIRIS_PARTITION_MONTHS", &self.partition_months, 1, PARTITION_MONTHS_MAX);
+        let partition_months = problems.parse_within(
+            "TIRIS_PARTITION_MONTHS",
+            &self.partition_months,
+            1,
+            PARTITION_MONTHS_MAX,
+        );
         let longest = [&self.trading_days, &self.system_days]
             .into_iter()
             .filter_map(|days| days.parse::<u64>().ok())
@@ -243,8 +326,10 @@ impl RunArgs {
     fn checked_streams(&self, problems: &mut Problems) -> Option<StreamSettings> {
         let lanes = problems.parse_within("TIRIS_LANES", &self.lanes, 1, 256);
         let replicas = problems.parse_within("TIRIS_STREAM_REPLICAS", &self.stream_replicas, 1, 5);
-        let trading_days = problems.parse_within("TIRIS_TRADING_DAYS", &self.trading_days, 1, 3_650);
-        let system_days = problems.parse_within("TIRIS_TRADING_SYSTEM_DAYS", &self.system_days, 1, 3_650);
+        let trading_days =
+            problems.parse_within("TIRIS_TRADING_DAYS", &self.trading_days, 1, 3_650);
+        let system_days =
+            problems.parse_within("TIRIS_TRADING_SYSTEM_DAYS", &self.system_days, 1, 3_650);
         let max_bytes = match problems.parse::<u64>("TIRIS_STREAM_BYTES", &self.stream_bytes)? {
             0 => -1,
             some => i64::try_from(some).unwrap_or(i64::MAX),
@@ -266,7 +351,10 @@ fn choice(problems: &mut Problems, variable: &str, text: &str, go_on: &str) -> O
         "halt" => Some(false),
         other if other == go_on => Some(true),
         other => {
-            problems.add(variable, format_args!("must be halt or {go_on} (given: {other:?})"));
+            problems.add(
+                variable,
+                format_args!("must be halt or {go_on} (given: {other:?})"),
+            );
             None
         }
     }
@@ -285,23 +373,53 @@ mod tests {
 
     fn told(flags: &[&str]) -> String {
         let args = Args::parse_from(std::iter::once(&"test").chain(flags));
-        args.run.check().err().map(|error| error.to_string()).unwrap_or_default()
+        args.run
+            .check()
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default()
     }
 
     #[test]
     fn production_reaches_other_machines_by_tls_only_and_tells_all_at_once() {
-        let (database, nats) =
-            ("--database-url=postgres://u:hunter2@db.example/d", "--nats-url=nats://nats.example");
+        let (database, nats) = (
+            "--database-url=postgres://u:hunter2@db.example/d",
+            "--nats-url=nats://nats.example",
+        );
         let verified = "--database-url=postgres://u:hunter2@db.example/d?sslmode=verify-full";
         for (flags, expected) in [
-            (["--environment=production", database, nats], &["DATABASE_URL: ", "NATS_URL: "][..]),
-            (["--environment=production", verified, nats], &["NATS_URL: "]),
-            (["--environment=production", database, "--nats-url=tls://nats.example"], &["DATABASE_URL: "]),
             (
-                ["--environment=production", verified, "--nats-url=tls://a.example,nats://b.example"],
+                ["--environment=production", database, nats],
+                &["DATABASE_URL: ", "NATS_URL: "][..],
+            ),
+            (
+                ["--environment=production", verified, nats],
                 &["NATS_URL: "],
             ),
-            (["--environment=production", verified, "--nats-url=tls://nats.example"], &[]),
+            (
+                [
+                    "--environment=production",
+                    database,
+                    "--nats-url=tls://nats.example",
+                ],
+                &["DATABASE_URL: "],
+            ),
+            (
+                [
+                    "--environment=production",
+                    verified,
+                    "--nats-url=tls://a.example,nats://b.example",
+                ],
+                &["NATS_URL: "],
+            ),
+            (
+                [
+                    "--environment=production",
+                    verified,
+                    "--nats-url=tls://nats.example",
+                ],
+                &[],
+            ),
             (
                 [
                     "--environment=production",
@@ -314,24 +432,42 @@ mod tests {
         ] {
             let told = told(&flags);
             assert_eq!(told.is_empty(), expected.is_empty(), "{flags:?}: {told}");
-            assert!(expected.iter().all(|name| told.contains(name)), "{flags:?}: {told}");
+            assert!(
+                expected.iter().all(|name| told.contains(name)),
+                "{flags:?}: {told}"
+            );
             assert!(!told.contains("hunter2"), "{told}");
         }
     }
 
     #[test]
     fn what_live_streams_read_is_never_compressed_and_partitions_are_made_ahead() {
-        let local = ["--database-url=postgres://u@127.0.0.1/d", "--nats-url=nats://127.0.0.1"];
+        let local = [
+            "--database-url=postgres://u@127.0.0.1/d",
+            "--nats-url=nats://127.0.0.1",
+        ];
         for (flag, expected) in [
             ("--compression-days=0", ""),
             ("--compression-days=7", ""),
-            ("--compression-days=6", "TIRIS_COMPRESSION_DAYS: must be 0 or at least 7 (given: 6)"),
-            ("--compression-days=36501", "TIRIS_COMPRESSION_DAYS: must be between 0 and 36500"),
-            ("--partition-months=0", "TIRIS_PARTITION_MONTHS: must be between 1 and 24 (given: 0)"),
+            (
+                "--compression-days=6",
+                "TIRIS_COMPRESSION_DAYS: must be 0 or at least 7 (given: 6)",
+            ),
+            (
+                "--compression-days=36501",
+                "TIRIS_COMPRESSION_DAYS: must be between 0 and 36500",
+            ),
+            (
+                "--partition-months=0",
+                "TIRIS_PARTITION_MONTHS: must be between 1 and 24 (given: 0)",
+            ),
             ("--partition-months=24", ""),
         ] {
             let told = told(&[local[0], local[1], flag]);
-            assert!(told.contains(expected) && told.is_empty() == expected.is_empty(), "{flag}: {told}");
+            assert!(
+                told.contains(expected) && told.is_empty() == expected.is_empty(),
+                "{flag}: {told}"
+            );
         }
     }
 }

@@ -21,7 +21,11 @@ struct Answer {
 }
 
 /// The message at `seq`; none when the stream has none there.
-pub async fn message_at(connection: &Connection, stream: EventStream, seq: u64) -> Result<Option<Incoming>> {
+pub async fn message_at(
+    connection: &Connection,
+    stream: EventStream,
+    seq: u64,
+) -> Result<Option<Incoming>> {
     get(connection, stream, &json!({ "seq": seq })).await
 }
 
@@ -34,18 +38,36 @@ pub async fn first_from(
 ) -> Result<Option<Incoming>> {
     let mut first: Option<Incoming> = None;
     for subject in subjects {
-        let found = get(connection, stream, &json!({ "seq": seq, "next_by_subj": subject })).await?;
-        first = first.into_iter().chain(found).min_by_key(|message| message.stream_seq);
+        let found = get(
+            connection,
+            stream,
+            &json!({ "seq": seq, "next_by_subj": subject }),
+        )
+        .await?;
+        first = first
+            .into_iter()
+            .chain(found)
+            .min_by_key(|message| message.stream_seq);
     }
     Ok(first)
 }
 
-async fn get(connection: &Connection, stream: EventStream, request: &Value) -> Result<Option<Incoming>> {
+async fn get(
+    connection: &Connection,
+    stream: EventStream,
+    request: &Value,
+) -> Result<Option<Incoming>> {
     let subject = format!("STREAM.MSG.GET.{}", stream.name());
-    let answer = connection.jetstream.request(subject, request).await.map_err(unavailable)?;
+    let answer = connection
+        .jetstream
+        .request(subject, request)
+        .await
+        .map_err(unavailable)?;
     let message = match answer {
         Response::Ok(Answer { message }) => message,
-        Response::Err { error } if error.error_code() == ErrorCode::NO_MESSAGE_FOUND => return Ok(None),
+        Response::Err { error } if error.error_code() == ErrorCode::NO_MESSAGE_FOUND => {
+            return Ok(None);
+        }
         Response::Err { error } => return Err(unavailable(error)),
     };
     let headers = match &message.headers {
@@ -53,7 +75,10 @@ async fn get(connection: &Connection, stream: EventStream, request: &Value) -> R
         None => Headers::new(),
     };
     Ok(Some(Incoming {
-        payload: STANDARD.decode(&message.payload).map_err(unavailable)?.into(),
+        payload: STANDARD
+            .decode(&message.payload)
+            .map_err(unavailable)?
+            .into(),
         subject: message.subject,
         headers,
         stream_seq: message.sequence,
@@ -64,9 +89,16 @@ async fn get(connection: &Connection, stream: EventStream, request: &Value) -> R
 /// Whatever can be made of the header block: the first line is the version, a line without a colon has no value.
 fn read_headers(block: &[u8]) -> Headers {
     let mut headers = Headers::new();
-    for line in String::from_utf8_lossy(block).lines().skip(1).filter(|line| !line.is_empty()) {
+    for line in String::from_utf8_lossy(block)
+        .lines()
+        .skip(1)
+        .filter(|line| !line.is_empty())
+    {
         let (name, value) = line.split_once(':').unwrap_or((line, ""));
-        headers.entry(name.to_owned()).or_default().push(value.trim().to_owned());
+        headers
+            .entry(name.to_owned())
+            .or_default()
+            .push(value.trim().to_owned());
     }
     headers
 }

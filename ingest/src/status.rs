@@ -61,16 +61,20 @@ pub struct Lag {
 
 impl Lag {
     /// Nothing is left to do.
-    pub const NONE: Self = Self { messages: Some(0), exact: true, oldest: None };
+    pub const NONE: Self = Self {
+        messages: Some(0),
+        exact: true,
+        oldest: None,
+    };
 
     /// Age of the oldest message at the moment `now` (nanoseconds since 1970); none when it is not known.
     #[must_use]
     pub fn age(&self, now: i64) -> Option<Duration> {
         match (self.messages, self.oldest) {
             (Some(0), _) => Some(Duration::ZERO),
-            (_, Some(oldest)) => {
-                Some(Duration::from_nanos(now.saturating_sub(oldest).try_into().unwrap_or(0)))
-            }
+            (_, Some(oldest)) => Some(Duration::from_nanos(
+                now.saturating_sub(oldest).try_into().unwrap_or(0),
+            )),
             (_, None) => None,
         }
     }
@@ -156,7 +160,11 @@ impl Board {
         match worst {
             None => Ok(format!("{} lanes run", lanes.len())),
             Some((id, line)) => {
-                let reason = line.status.reason().map(|why| format!(": {why}")).unwrap_or_default();
+                let reason = line
+                    .status
+                    .reason()
+                    .map(|why| format!(": {why}"))
+                    .unwrap_or_default();
                 Err(format!("lane {id} is {}{reason}", line.status.name()))
             }
         }
@@ -193,7 +201,8 @@ pub fn gauge_lag(id: LaneId, lag: Lag, now: i64) {
             .set(float(messages));
     }
     if let Some(age) = lag.age(now) {
-        metrics::gauge!("ingest_lag_seconds", "stream" => stream, "lane" => lane).set(age.as_secs_f64());
+        metrics::gauge!("ingest_lag_seconds", "stream" => stream, "lane" => lane)
+            .set(age.as_secs_f64());
     }
 }
 
@@ -201,7 +210,9 @@ pub fn gauge_lag(id: LaneId, lag: Lag, now: i64) {
 pub fn gauge_states(lines: &BTreeMap<LaneId, Line>) {
     for stream in EventStream::ALL {
         for status in LaneStatus::NAMES {
-            let count = lines.iter().filter(|(id, line)| id.stream == stream && line.status.name() == status);
+            let count = lines
+                .iter()
+                .filter(|(id, line)| id.stream == stream && line.status.name() == status);
             metrics::gauge!("ingest_lanes", "stream" => stream.name(), "status" => status)
                 .set(float(u64::try_from(count.count()).unwrap_or(0)));
         }
@@ -223,8 +234,12 @@ pub fn gauge_halted(lines: &BTreeMap<LaneId, Line>) {
 pub fn gauge_letters(counts: &[(String, String, i64)]) {
     for stream in EventStream::ALL {
         for class in [Class::Malformed, Class::Unresolved, Class::Rejected] {
-            let of_both = |(s, c, _): &&(String, String, i64)| s == stream.name() && c == class.as_str();
-            let count = counts.iter().find(of_both).map_or(0, |(_, _, count)| *count);
+            let of_both =
+                |(s, c, _): &&(String, String, i64)| s == stream.name() && c == class.as_str();
+            let count = counts
+                .iter()
+                .find(of_both)
+                .map_or(0, |(_, _, count)| *count);
             metrics::gauge!("ingest_dead_letters_open", "stream" => stream.name(), "class" => class.as_str())
                 .set(float(u64::try_from(count).unwrap_or(0)));
         }
@@ -242,12 +257,19 @@ mod tests {
 
     #[test]
     fn a_lane_that_begins_to_read_runs_unless_something_else_was_told_of_it() {
-        let (board, lane) = (Board::default(), |lane| LaneId { stream: EventStream::Trading, lane });
+        let (board, lane) = (Board::default(), |lane| LaneId {
+            stream: EventStream::Trading,
+            lane,
+        });
         board.set(lane(0), LaneStatus::Starting);
         board.set(lane(1), LaneStatus::Waiting("the database".to_owned()));
         assert!(board.set_started(lane(0)));
         assert!(!board.set_started(lane(0)) && !board.set_started(lane(1)));
-        let names: Vec<&str> = board.lines().values().map(|line| line.status.name()).collect();
+        let names: Vec<&str> = board
+            .lines()
+            .values()
+            .map(|line| line.status.name())
+            .collect();
         assert_eq!(names, ["running", "waiting"]);
     }
 }

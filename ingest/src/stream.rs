@@ -66,9 +66,12 @@ impl EventStream {
     #[must_use]
     pub fn subjects(self) -> Vec<String> {
         let subjects: &[&str] = match self {
-            Self::Trading => {
-                &["trading.orders.*", "trading.orders.*.*", "trading.balance.*", "trading.balance.*.*"]
-            }
+            Self::Trading => &[
+                "trading.orders.*",
+                "trading.orders.*.*",
+                "trading.balance.*",
+                "trading.balance.*.*",
+            ],
             Self::System => &[
                 "trading.errors",
                 "trading.errors.*",
@@ -78,7 +81,10 @@ impl EventStream {
                 "trading.heartbeat.*",
             ],
         };
-        subjects.iter().map(|subject| (*subject).to_owned()).collect()
+        subjects
+            .iter()
+            .map(|subject| (*subject).to_owned())
+            .collect()
     }
 
     /// The transform that puts a user into one of `lanes` lanes.
@@ -93,10 +99,15 @@ impl EventStream {
             ),
             Self::System => (
                 "trading.*.*",
-                format!("trading.{{{{wildcard(1)}}}}.{{{{partition({lanes},2)}}}}.{{{{wildcard(2)}}}}"),
+                format!(
+                    "trading.{{{{wildcard(1)}}}}.{{{{partition({lanes},2)}}}}.{{{{wildcard(2)}}}}"
+                ),
             ),
         };
-        SubjectTransform { source: source.to_owned(), destination }
+        SubjectTransform {
+            source: source.to_owned(),
+            destination,
+        }
     }
 
     /// How many lanes a stream with this configuration puts its users into; none when it does not.
@@ -106,7 +117,8 @@ impl EventStream {
         let (_, rest) = transform.destination.split_once("partition(")?;
         let lanes = rest.split([',', ')']).next()?.trim().parse().ok()?;
         let ours = self.transform(lanes);
-        (transform.source == ours.source && transform.destination == ours.destination).then_some(lanes)
+        (transform.source == ours.source && transform.destination == ours.destination)
+            .then_some(lanes)
     }
 
     /// The subjects of a lane, as the stream keeps them; lane number `lanes` is that of the bare subjects.
@@ -115,7 +127,10 @@ impl EventStream {
         match (self, lane == lanes) {
             (Self::Trading, false) => vec![format!("trading.*.*.{lane}.*")],
             (Self::System, false) => vec![format!("trading.*.{lane}.*")],
-            (Self::Trading, true) => vec!["trading.orders.*".to_owned(), "trading.balance.*".to_owned()],
+            (Self::Trading, true) => vec![
+                "trading.orders.*".to_owned(),
+                "trading.balance.*".to_owned(),
+            ],
             (Self::System, true) => {
                 vec![
                     "trading.errors".to_owned(),
@@ -199,7 +214,10 @@ pub enum DeclareError {
 }
 
 /// Creates both streams where they are missing and checks them where they exist.
-pub async fn declare(jetstream: &jetstream::Context, settings: &StreamSettings) -> Result<(), DeclareError> {
+pub async fn declare(
+    jetstream: &jetstream::Context,
+    settings: &StreamSettings,
+) -> Result<(), DeclareError> {
     for stream in EventStream::ALL {
         declare_one(jetstream, stream, settings).await?;
     }
@@ -215,15 +233,24 @@ async fn declare_one(
     let existing = match jetstream.get_stream(stream.name()).await {
         Ok(existing) => existing,
         Err(error) => match error.kind() {
-            GetStreamErrorKind::JetStream(inner) if inner.error_code() == ErrorCode::STREAM_NOT_FOUND => {
+            GetStreamErrorKind::JetStream(inner)
+                if inner.error_code() == ErrorCode::STREAM_NOT_FOUND =>
+            {
                 match jetstream.create_stream(wanted.clone()).await {
                     Ok(created) => {
-                        tracing::info!(stream = stream.name(), lanes = settings.lanes, "created the stream");
+                        tracing::info!(
+                            stream = stream.name(),
+                            lanes = settings.lanes,
+                            "created the stream"
+                        );
                         created
                     }
                     // Another worker was faster: look at what it made.
                     Err(error) if matches!(error.kind(), CreateStreamErrorKind::JetStream(ref inner) if inner.error_code() == ErrorCode::STREAM_NAME_EXIST) => {
-                        jetstream.get_stream(stream.name()).await.map_err(unavailable)?
+                        jetstream
+                            .get_stream(stream.name())
+                            .await
+                            .map_err(unavailable)?
                     }
                     Err(error) => return Err(unavailable(error).into()),
                 }
@@ -239,7 +266,10 @@ async fn declare_one(
 
 fn agree(stream: EventStream, wanted: &Config, found: &Config) -> Result<(), DeclareError> {
     let transform = |config: &Config| {
-        let text = config.subject_transform.as_ref().map(|t| format!("{} -> {}", t.source, t.destination));
+        let text = config
+            .subject_transform
+            .as_ref()
+            .map(|t| format!("{} -> {}", t.source, t.destination));
         text.unwrap_or_else(|| "no lanes".to_owned())
     };
     let subjects = |config: &Config| {
@@ -252,7 +282,12 @@ fn agree(stream: EventStream, wanted: &Config, found: &Config) -> Result<(), Dec
         ("set of subjects", subjects(found), subjects(wanted)),
     ] {
         if found != wanted {
-            return Err(DeclareError::Disagrees { stream: stream.name(), what, found, wanted });
+            return Err(DeclareError::Disagrees {
+                stream: stream.name(),
+                what,
+                found,
+                wanted,
+            });
         }
     }
     Ok(())
@@ -260,5 +295,8 @@ fn agree(stream: EventStream, wanted: &Config, found: &Config) -> Result<(), Dec
 
 /// Trouble with JetStream as something that passes.
 pub fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::Unavailable { what: "NATS JetStream", source: error.into() }
+    Error::Unavailable {
+        what: "NATS JetStream",
+        source: error.into(),
+    }
 }

@@ -48,10 +48,18 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
         health.drain();
     });
     let listener_stop = CancellationToken::new();
-    let address = admin::serve(settings.service.admin_listen, health, metrics, listener_stop.clone())
-        .await
-        .with_context(|| {
-        format!("cannot listen on {} (TIRIS_ADMIN_LISTEN)", settings.service.admin_listen)
+    let address = admin::serve(
+        settings.service.admin_listen,
+        health,
+        metrics,
+        listener_stop.clone(),
+    )
+    .await
+    .with_context(|| {
+        format!(
+            "cannot listen on {} (TIRIS_ADMIN_LISTEN)",
+            settings.service.admin_listen
+        )
     })?;
     tracing::info!(admin = %address, lanes = settings.streams.lanes, version = env!("CARGO_PKG_VERSION"), "starting");
     let context = Context {
@@ -85,7 +93,13 @@ fn health(pool: &PgPool, connection: &Connection, board: &Board) -> Health {
         })
         .with("nats", move || {
             let connected = connection.is_connected();
-            async move { if connected { Ok("connected".to_owned()) } else { Err("not connected".to_owned()) } }
+            async move {
+                if connected {
+                    Ok("connected".to_owned())
+                } else {
+                    Err("not connected".to_owned())
+                }
+            }
         })
         .with("lanes", move || {
             let state = board.check();
@@ -94,7 +108,9 @@ fn health(pool: &PgPool, connection: &Connection, board: &Board) -> Health {
 }
 
 fn myself(context: &Context) -> Worker {
-    let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    let host = nix::unistd::gethostname()
+        .ok()
+        .and_then(|name| name.into_string().ok());
     Worker {
         id: tiris_shared::ids::new_id(),
         owner: context.owner,
@@ -109,11 +125,18 @@ async fn run_lanes(
     crew: &mut Crew,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let Some(()) = wait_for("the database", stop, || database::check_ready(&context.pool)).await else {
+    let Some(()) = wait_for("the database", stop, || {
+        database::check_ready(&context.pool)
+    })
+    .await
+    else {
         return Ok(());
     };
     let months_ahead = settings.retention.partition_months;
-    let Some(_) = wait_for("the database", stop, || partitions::ensure(&context.pool, months_ahead)).await
+    let Some(_) = wait_for("the database", stop, || {
+        partitions::ensure(&context.pool, months_ahead)
+    })
+    .await
     else {
         return Ok(());
     };
@@ -128,17 +151,25 @@ async fn run_lanes(
         Some(declared) => declared?,
         None => return Ok(()),
     }
-    let Some(()) = wait_for("the lanes", stop, || crew.prepare()).await else { return Ok(()) };
+    let Some(()) = wait_for("the lanes", stop, || crew.prepare()).await else {
+        return Ok(());
+    };
     let running = stop.child_token();
     let mut beside = JoinSet::new();
-    beside.spawn(maintenance::run(context.clone(), settings.retention, running.clone()));
+    beside.spawn(maintenance::run(
+        context.clone(),
+        settings.retention,
+        running.clone(),
+    ));
     beside.spawn(dead_letter_stream::run(context.clone(), running.clone()));
     beside.spawn(census::run(context.pool.clone(), running.clone()));
     beside.spawn(purge::run(context.pool.clone(), running.clone()));
     beside.spawn(Replayer::new(context.clone()).run(running.clone()));
     // Some of the time is left to give the lanes back. A batch that is cut off is rolled back or done; the next owner
     // sees which.
-    let result = crew.run(stop, settings.service.shutdown_timeout * 2 / 3).await;
+    let result = crew
+        .run(stop, settings.service.shutdown_timeout * 2 / 3)
+        .await;
     running.cancel();
     while let Some(ended) = beside.join_next().await {
         ended.context("a task beside the lanes failed unexpectedly")?;
@@ -160,7 +191,10 @@ async fn wait_for<T, F: Future<Output = Result<T>>>(
                 Err(error) => error,
             },
         };
-        tracing::warn!(error = &error as &dyn std::error::Error, "waiting for {what}");
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "waiting for {what}"
+        );
         tokio::select! {
             () = stop.cancelled() => return None,
             () = tokio::time::sleep(START_RETRY) => {}
@@ -173,7 +207,10 @@ async fn leave(settings: &Settings, crew: &Crew) {
     match tokio::time::timeout(settings.service.shutdown_timeout / 3, crew.leave()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "could not give the lanes back");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "could not give the lanes back"
+            );
         }
         Err(_) => tracing::warn!("giving the lanes back took too long"),
     }

@@ -30,7 +30,9 @@ pub async fn after_restore(database_url: &str) -> Result<Restored> {
     let locked = LockedPool::acquire(database_url).await?;
     let outcome = async {
         let mut transaction = locked.pool().begin().await?;
-        let restored = prepare(&mut transaction).await.context("nothing was changed")?;
+        let restored = prepare(&mut transaction)
+            .await
+            .context("nothing was changed")?;
         transaction.commit().await?;
         anyhow::Ok(restored)
     }
@@ -41,12 +43,17 @@ pub async fn after_restore(database_url: &str) -> Result<Restored> {
 
 async fn prepare(connection: &mut PgConnection) -> sqlx::Result<Restored> {
     // First, as every worker does: ingest may run already, and works on letters while it has a lane.
-    sqlx::query("LOCK TABLE ingest_lanes IN EXCLUSIVE MODE").execute(&mut *connection).await?;
-    let sessions =
-        sqlx::query("UPDATE sessions SET revoked_at = now(), updated_at = now() WHERE revoked_at IS NULL")
-            .execute(&mut *connection)
-            .await?;
-    let states = sqlx::query("DELETE FROM oauth_states").execute(&mut *connection).await?;
+    sqlx::query("LOCK TABLE ingest_lanes IN EXCLUSIVE MODE")
+        .execute(&mut *connection)
+        .await?;
+    let sessions = sqlx::query(
+        "UPDATE sessions SET revoked_at = now(), updated_at = now() WHERE revoked_at IS NULL",
+    )
+    .execute(&mut *connection)
+    .await?;
+    let states = sqlx::query("DELETE FROM oauth_states")
+        .execute(&mut *connection)
+        .await?;
     let letters = sqlx::query(
         "UPDATE dead_letters SET published_at = NULL, updated_at = now()
          WHERE status = 'open' AND published_at IS NOT NULL",
@@ -59,8 +66,9 @@ async fn prepare(connection: &mut PgConnection) -> sqlx::Result<Restored> {
     .bind(EPOCH_STEP)
     .execute(&mut *connection)
     .await?;
-    let partitions_made =
-        sqlx::query_scalar("SELECT ensure_partitions(now(), 3)").fetch_one(connection).await?;
+    let partitions_made = sqlx::query_scalar("SELECT ensure_partitions(now(), 3)")
+        .fetch_one(connection)
+        .await?;
     Ok(Restored {
         sessions_revoked: sessions.rows_affected(),
         login_states_removed: states.rows_affected(),

@@ -21,12 +21,15 @@ const OLDEST_POSTGRES: i32 = 15;
 
 /// Reads an address of the form `postgres://user:password@host:port/database`. Errors never repeat the address.
 pub(crate) fn parse(database_url: &str) -> Result<PgConnectOptions> {
-    const FORM: &str = "the database address must look like postgres://user:password@host:5432/tiris";
+    const FORM: &str =
+        "the database address must look like postgres://user:password@host:5432/tiris";
     if !(database_url.starts_with("postgres://") || database_url.starts_with("postgresql://")) {
         bail!("{FORM}");
     }
     let options = PgConnectOptions::from_str(database_url).context(FORM)?;
-    Ok(options.application_name("tiris-migrate").disable_statement_logging())
+    Ok(options
+        .application_name("tiris-migrate")
+        .disable_statement_logging())
 }
 
 /// The address without its password, for messages: `user@host:port/database`.
@@ -36,7 +39,9 @@ pub fn describe(database_url: &str) -> Result<String> {
         Some(socket) => socket.display().to_string(),
         None => format!("{}:{}", options.get_host(), options.get_port()),
     };
-    let database = options.get_database().unwrap_or_else(|| options.get_username());
+    let database = options
+        .get_database()
+        .unwrap_or_else(|| options.get_username());
     Ok(format!("{}@{place}/{database}", options.get_username()))
 }
 
@@ -44,15 +49,25 @@ pub fn describe(database_url: &str) -> Result<String> {
 pub(crate) async fn connect(database_url: &str) -> Result<PgConnection> {
     let options = parse(database_url)?;
     let attempt = timeout(ATTEMPT_LIMIT, options.connect()).await;
-    let connection = attempt.with_context(|| format!("no answer within {} s", ATTEMPT_LIMIT.as_secs()));
-    connection?.with_context(|| format!("cannot connect to {}", describe(database_url).unwrap_or_default()))
+    let connection =
+        attempt.with_context(|| format!("no answer within {} s", ATTEMPT_LIMIT.as_secs()));
+    connection?.with_context(|| {
+        format!(
+            "cannot connect to {}",
+            describe(database_url).unwrap_or_default()
+        )
+    })
 }
 
 /// Waits until the database takes connections, at most `limit`; `on_wait` is told once why it has to wait.
 ///
 /// Only what passes by itself is waited for: nobody listening, a server starting or full. A wrong password or
 /// database fails at once.
-pub async fn wait_until_ready(database_url: &str, limit: Duration, on_wait: impl FnOnce(&str)) -> Result<()> {
+pub async fn wait_until_ready(
+    database_url: &str,
+    limit: Duration,
+    on_wait: impl FnOnce(&str),
+) -> Result<()> {
     let deadline = Instant::now() + limit;
     let mut pause = FIRST_PAUSE;
     let mut on_wait = Some(on_wait);
@@ -74,9 +89,10 @@ pub async fn wait_until_ready(database_url: &str, limit: Duration, on_wait: impl
 }
 
 async fn refuse_old_server(connection: &mut PgConnection) -> Result<()> {
-    let version: i32 = sqlx::query_scalar("SELECT current_setting('server_version_num')::int / 10000")
-        .fetch_one(connection)
-        .await?;
+    let version: i32 =
+        sqlx::query_scalar("SELECT current_setting('server_version_num')::int / 10000")
+            .fetch_one(connection)
+            .await?;
     if version < OLDEST_POSTGRES {
         bail!("PostgreSQL {version} is too old: version {OLDEST_POSTGRES} or newer is needed");
     }

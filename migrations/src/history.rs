@@ -49,7 +49,10 @@ pub async fn convert_history(database_url: &str, to: HistoryKind) -> Result<bool
             HistoryKind::Native => "SELECT history_to_native()",
             HistoryKind::Timescale => "SELECT history_to_timescale()",
         };
-        sqlx::query(convert).execute(&mut *transaction).await.context("nothing was changed")?;
+        sqlx::query(convert)
+            .execute(&mut *transaction)
+            .await
+            .context("nothing was changed")?;
         transaction.commit().await?;
         anyhow::Ok(before != to.name())
     }

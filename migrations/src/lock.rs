@@ -39,7 +39,10 @@ impl LockedPool {
             .connect_with(connect::parse(database_url)?)
             .await
             .with_context(|| {
-                format!("cannot connect to {}", connect::describe(database_url).unwrap_or_default())
+                format!(
+                    "cannot connect to {}",
+                    connect::describe(database_url).unwrap_or_default()
+                )
             })?;
         let locked = Self { pool };
         match locked.wait_for_turn().await {
@@ -64,12 +67,16 @@ impl LockedPool {
             .fetch_one(&mut *connection)
             .await?;
         if !free {
-            tracing::info!("another migration is at work on this database, waiting up to {LOCK_WAIT}");
+            tracing::info!(
+                "another migration is at work on this database, waiting up to {LOCK_WAIT}"
+            );
             sqlx::query("SELECT pg_advisory_lock($1)")
                 .bind(LOCK_KEY)
                 .execute(&mut *connection)
                 .await
-                .with_context(|| format!("another migration held the lock for more than {LOCK_WAIT}"))?;
+                .with_context(|| {
+                    format!("another migration held the lock for more than {LOCK_WAIT}")
+                })?;
         }
         sqlx::query("SELECT set_config('lock_timeout', $1, false)")
             .bind(TABLE_WAIT)

@@ -18,7 +18,9 @@ use tracing_subscriber::EnvFilter;
 #[tokio::main]
 async fn main() -> ExitCode {
     // Two TLS providers in one process would leave rustls without a default; err means one is installed already.
-    let _already_installed = rustls::crypto::ring::default_provider().install_default().is_err();
+    let _already_installed = rustls::crypto::ring::default_provider()
+        .install_default()
+        .is_err();
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new("warn,tiris_migrate=info,tiris_migrations=info"));
     tracing_subscriber::fmt()
@@ -52,15 +54,29 @@ async fn run(Cli { command, database }: Cli) -> Result<ExitCode> {
              of your own also &sslrootcert=FILE), unless the database is on this machine"
         );
     }
-    if let Command::Down(Down { yes: false, steps, all }) = &command {
-        let which = if *all { "all migrations".to_owned() } else { format!("the newest {steps}") };
+    if let Command::Down(Down {
+        yes: false,
+        steps,
+        all,
+    }) = &command
+    {
+        let which = if *all {
+            "all migrations".to_owned()
+        } else {
+            format!("the newest {steps}")
+        };
         bail!(
             "down reverts {which} of {} and drops their data; add --yes to do it",
             tiris_migrations::describe(url)?
         );
     }
     let limit = Duration::from_secs(database.wait_seconds.into());
-    let waiting = |why: &str| tracing::info!("waiting up to {} s for the database: {why}", limit.as_secs());
+    let waiting = |why: &str| {
+        tracing::info!(
+            "waiting up to {} s for the database: {why}",
+            limit.as_secs()
+        )
+    };
     tiris_migrations::wait_until_ready(url, limit, waiting).await?;
     match command {
         Command::Up => tell("applied", &tiris_migrations::up(url).await?),
@@ -81,12 +97,21 @@ fn is_safe(url: &str) -> Result<bool> {
     let Ok(options) = url.parse::<PgConnectOptions>() else {
         bail!("DATABASE_URL must look like postgres://user:password@host:port/database");
     };
-    let host = options.get_host().trim_start_matches('[').trim_end_matches(']');
+    let host = options
+        .get_host()
+        .trim_start_matches('[')
+        .trim_end_matches(']');
     let is_local = options.get_socket().is_some()
         || host.starts_with('/')
         || host == "localhost"
-        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-    Ok(is_local || matches!(options.get_ssl_mode(), PgSslMode::VerifyCa | PgSslMode::VerifyFull))
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback());
+    Ok(is_local
+        || matches!(
+            options.get_ssl_mode(),
+            PgSslMode::VerifyCa | PgSslMode::VerifyFull
+        ))
 }
 
 fn tell(what: &str, names: &[String]) {
@@ -100,11 +125,23 @@ fn tell(what: &str, names: &[String]) {
 
 async fn show_status(url: &str) -> Result<()> {
     let states = tiris_migrations::status(url).await?;
-    let width = states.iter().map(|state| state.name.len()).max().unwrap_or(0);
+    let width = states
+        .iter()
+        .map(|state| state.name.len())
+        .max()
+        .unwrap_or(0);
     println!("{:<width$}  applied at (UTC)", "migration");
     for state in &states {
-        let newer = if state.known { "" } else { "  (unknown to this program, made by a newer one)" };
-        println!("{:<width$}  {}{newer}", state.name, state.applied_at.as_deref().unwrap_or("pending"));
+        let newer = if state.known {
+            ""
+        } else {
+            "  (unknown to this program, made by a newer one)"
+        };
+        println!(
+            "{:<width$}  {}{newer}",
+            state.name,
+            state.applied_at.as_deref().unwrap_or("pending")
+        );
     }
     Ok(())
 }
@@ -119,27 +156,56 @@ async fn verify(url: &str) -> Result<ExitCode> {
     progress.finish_and_clear();
     let report = outcome?;
     print!("{report}");
-    Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.is_clean() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 async fn history(url: &str, History { to }: History) -> Result<()> {
     if let Some(form) = to {
         let was_another = tiris_migrations::convert_history(url, form.into()).await?;
-        println!("{}", if was_another { "moved the history" } else { "nothing to do" });
+        println!(
+            "{}",
+            if was_another {
+                "moved the history"
+            } else {
+                "nothing to do"
+            }
+        );
     }
     let (kind, refusal) = tiris_migrations::history(url).await?;
     println!("history      {kind}");
-    println!("TimescaleDB  {}", refusal.as_deref().unwrap_or("can be used"));
+    println!(
+        "TimescaleDB  {}",
+        refusal.as_deref().unwrap_or("can be used")
+    );
     Ok(())
 }
 
 async fn after_restore(url: &str) -> Result<()> {
     let restored = tiris_migrations::after_restore(url).await?;
-    println!("sessions revoked               {:>10}", restored.sessions_revoked);
-    println!("logins under way forgotten     {:>10}", restored.login_states_removed);
-    println!("open letters to publish again  {:>10}", restored.letters_to_publish);
-    println!("lanes raised to a new epoch    {:>10}", restored.lanes_raised);
-    println!("partitions made                {:>10}", restored.partitions_made);
+    println!(
+        "sessions revoked               {:>10}",
+        restored.sessions_revoked
+    );
+    println!(
+        "logins under way forgotten     {:>10}",
+        restored.login_states_removed
+    );
+    println!(
+        "open letters to publish again  {:>10}",
+        restored.letters_to_publish
+    );
+    println!(
+        "lanes raised to a new epoch    {:>10}",
+        restored.lanes_raised
+    );
+    println!(
+        "partitions made                {:>10}",
+        restored.partitions_made
+    );
     println!(
         "\nNow check:\n\
          1. tiris-migrate status: nothing is pending.\n\

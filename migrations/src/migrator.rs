@@ -3,7 +3,9 @@
 //! Owns: names and order. Must not know: locks, connections, what the tables mean.
 
 use sea_orm_migration::async_trait::async_trait;
-use sea_orm_migration::prelude::{ConnectionTrait, DbErr, MigrationName, MigrationTrait, SchemaManager};
+use sea_orm_migration::prelude::{
+    ConnectionTrait, DbErr, MigrationName, MigrationTrait, SchemaManager,
+};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Name and SQL of one migration. A name never changes once released: databases remember it.
@@ -54,7 +56,10 @@ pub struct Migrator;
 
 impl sea_orm_migration::MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        MIGRATIONS.iter().map(|migration| Box::new(migration) as Box<dyn MigrationTrait>).collect()
+        MIGRATIONS
+            .iter()
+            .map(|migration| Box::new(migration) as Box<dyn MigrationTrait>)
+            .collect()
     }
 }
 
@@ -67,10 +72,18 @@ impl MigrationName for &'static SqlMigration {
 #[async_trait]
 impl MigrationTrait for &'static SqlMigration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.get_connection().execute_unprepared(self.up).await.map(drop)
+        manager
+            .get_connection()
+            .execute_unprepared(self.up)
+            .await
+            .map(drop)
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.get_connection().execute_unprepared(self.down).await.map(drop)
+        manager
+            .get_connection()
+            .execute_unprepared(self.down)
+            .await
+            .map(drop)
     }
 }

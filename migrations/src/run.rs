@@ -47,7 +47,9 @@ pub async fn down(database_url: &str, steps: Option<u32>) -> Result<Vec<String>>
     let outcome = async {
         let before = applied(&mut *locked.pool().acquire().await?).await?;
         let reverted = Migrator::down(&locked.sea_orm(), steps).await;
-        reverted.map_err(plain).context("reverting a migration failed, that migration stays")?;
+        reverted
+            .map_err(plain)
+            .context("reverting a migration failed, that migration stays")?;
         let after = applied(&mut *locked.pool().acquire().await?).await?;
         let mut names = only_in(before, &after);
         names.reverse();
@@ -62,11 +64,16 @@ pub async fn down(database_url: &str, steps: Option<u32>) -> Result<Vec<String>>
 pub async fn status(database_url: &str) -> Result<Vec<MigrationState>> {
     let mut states = applied(&mut connect::connect(database_url).await?).await?;
     for migration in Migrator::migrations() {
-        match states.iter_mut().find(|state| state.name == migration.name()) {
+        match states
+            .iter_mut()
+            .find(|state| state.name == migration.name())
+        {
             Some(state) => state.known = true,
-            None => {
-                states.push(MigrationState { name: migration.name().into(), applied_at: None, known: true })
-            }
+            None => states.push(MigrationState {
+                name: migration.name().into(),
+                applied_at: None,
+                known: true,
+            }),
         }
     }
     states.sort_by(|a, b| a.name.cmp(&b.name));
@@ -86,13 +93,21 @@ async fn applied(connection: &mut PgConnection) -> Result<Vec<MigrationState>> {
     )
     .fetch_all(connection)
     .await?;
-    let state = |(name, applied_at)| MigrationState { name, applied_at: Some(applied_at), known: false };
+    let state = |(name, applied_at)| MigrationState {
+        name,
+        applied_at: Some(applied_at),
+        known: false,
+    };
     Ok(rows.into_iter().map(state).collect())
 }
 
 fn only_in(states: Vec<MigrationState>, others: &[MigrationState]) -> Vec<String> {
     let is_new = |state: &MigrationState| others.iter().all(|other| other.name != state.name);
-    states.into_iter().filter(is_new).map(|state| state.name).collect()
+    states
+        .into_iter()
+        .filter(is_new)
+        .map(|state| state.name)
+        .collect()
 }
 
 /// SeaORM's error with the driver's own one as its cause, where there is one, so that its code can be read.

@@ -25,9 +25,15 @@ fn live_probe() -> Json<serde_json::Value> {
 async fn ready_probe(health: Data<&Health>) -> (StatusCode, Json<serde_json::Value>) {
     let report = health.run().await;
     if report.is_ready() {
-        return (StatusCode::OK, envelope("data", json!({"ready": true, "checks": report.checks()})));
+        return (
+            StatusCode::OK,
+            envelope("data", json!({"ready": true, "checks": report.checks()})),
+        );
     }
-    let failing: Vec<String> = report.failing().map(|(name, why)| format!("{name} ({why:?})")).collect();
+    let failing: Vec<String> = report
+        .failing()
+        .map(|(name, why)| format!("{name} ({why:?})"))
+        .collect();
     let error = json!({
         "code": "SERVICE_UNAVAILABLE",
         "message": format!("not ready: {}", failing.join(", ")),
@@ -65,8 +71,11 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> std::io::Result<SocketAddr> {
     let acceptor = TcpListener::bind(address).into_acceptor().await?;
-    let bound =
-        acceptor.local_addr().first().and_then(|local| local.as_socket_addr().copied()).unwrap_or(address);
+    let bound = acceptor
+        .local_addr()
+        .first()
+        .and_then(|local| local.as_socket_addr().copied())
+        .unwrap_or(address);
     tokio::spawn(look_after(health.clone(), stop.clone()));
     let app = Route::new()
         .at("/health", get(detail))
@@ -78,8 +87,14 @@ pub async fn serve(
         .into_endpoint();
     tokio::spawn(async move {
         let server = Server::new_with_acceptor(acceptor);
-        if let Err(error) = server.run_with_graceful_shutdown(app, stop.cancelled_owned(), None).await {
-            tracing::error!(error = &error as &dyn std::error::Error, "the admin listener stopped");
+        if let Err(error) = server
+            .run_with_graceful_shutdown(app, stop.cancelled_owned(), None)
+            .await
+        {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the admin listener stopped"
+            );
         }
     });
     Ok(bound)

@@ -45,7 +45,10 @@ impl Problems {
         if (min..=max).contains(&value) {
             return Some(value);
         }
-        self.add(variable, format_args!("must be between {min} and {max} (given: {value})"));
+        self.add(
+            variable,
+            format_args!("must be between {min} and {max} (given: {value})"),
+        );
         None
     }
 
@@ -142,16 +145,27 @@ pub struct NatsConfig {
 
 impl std::fmt::Debug for NatsConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.servers.iter().map(async_nats::ServerAddr::host)).finish_non_exhaustive()
+        f.debug_list()
+            .entries(self.servers.iter().map(async_nats::ServerAddr::host))
+            .finish_non_exhaustive()
     }
 }
 
 impl NatsArgs {
     /// Checks the settings, noting every mistake.
-    pub fn check(&self, environment: Option<Environment>, problems: &mut Problems) -> Option<NatsConfig> {
+    pub fn check(
+        &self,
+        environment: Option<Environment>,
+        problems: &mut Problems,
+    ) -> Option<NatsConfig> {
         let credentials = self.nats_credentials_file.as_deref();
         let urls = self.nats_url.secret();
-        Some(NatsConfig::checked(urls.expose_secret(), credentials, environment, problems))
+        Some(NatsConfig::checked(
+            urls.expose_secret(),
+            credentials,
+            environment,
+            problems,
+        ))
     }
 }
 
@@ -174,9 +188,15 @@ impl NatsConfig {
             }
         }
         if let Some(file) = credentials_file.filter(|file| !file.is_file()) {
-            problems.add("NATS_CREDENTIALS_FILE", format_args!("{} is no file", file.display()));
+            problems.add(
+                "NATS_CREDENTIALS_FILE",
+                format_args!("{} is no file", file.display()),
+            );
         }
-        Self { servers, credentials_file: credentials_file.map(Path::to_owned) }
+        Self {
+            servers,
+            credentials_file: credentials_file.map(Path::to_owned),
+        }
     }
 }
 
@@ -184,7 +204,10 @@ impl NatsConfig {
 fn check_login(address: &async_nats::ServerAddr, problems: &mut Problems) {
     let parts = [address.username(), address.password()];
     if parts.into_iter().flatten().any(|part| part.contains('%')) {
-        problems.add("NATS_URL", "user and password may hold only letters, digits and any of -._~");
+        problems.add(
+            "NATS_URL",
+            "user and password may hold only letters, digits and any of -._~",
+        );
     }
 }
 
@@ -202,8 +225,16 @@ pub struct OptionalNatsArgs {
 
 impl OptionalNatsArgs {
     /// Checks the settings, noting every mistake; none when no server is named.
-    pub fn check(&self, environment: Option<Environment>, problems: &mut Problems) -> Option<NatsConfig> {
-        let urls = self.nats_url.as_ref().filter(|urls| !urls.is_blank())?.secret();
+    pub fn check(
+        &self,
+        environment: Option<Environment>,
+        problems: &mut Problems,
+    ) -> Option<NatsConfig> {
+        let urls = self
+            .nats_url
+            .as_ref()
+            .filter(|urls| !urls.is_blank())?
+            .secret();
         Some(NatsConfig::checked(
             urls.expose_secret(),
             self.nats_credentials_file.as_deref(),
@@ -224,16 +255,36 @@ pub struct ServiceArgs {
     #[arg(long, env = "TIRIS_ADMIN_LISTEN", value_name = "HOST:PORT")]
     admin_listen: Option<String>,
     /// What is logged, as error, warn, info, debug, trace or filters such as info,tiris_ingest=debug
-    #[arg(long, env = "TIRIS_LOG", default_value = "info,async_nats=warn,poem=warn", value_name = "FILTER")]
+    #[arg(
+        long,
+        env = "TIRIS_LOG",
+        default_value = "info,async_nats=warn,poem=warn",
+        value_name = "FILTER"
+    )]
     log: String,
     /// Form of the log: json, text, or auto (text on a terminal, json elsewhere)
-    #[arg(long, env = "TIRIS_LOG_FORMAT", default_value = "auto", value_name = "FORMAT")]
+    #[arg(
+        long,
+        env = "TIRIS_LOG_FORMAT",
+        default_value = "auto",
+        value_name = "FORMAT"
+    )]
     log_format: String,
     /// Whether figures are kept for /metrics: on or off
-    #[arg(long, env = "TIRIS_METRICS", default_value = "on", value_name = "WHETHER")]
+    #[arg(
+        long,
+        env = "TIRIS_METRICS",
+        default_value = "on",
+        value_name = "WHETHER"
+    )]
     metrics: String,
     /// Seconds a stop may take before what still runs is cut off (1 to 300)
-    #[arg(long, env = "TIRIS_SHUTDOWN_SECONDS", default_value = "15", value_name = "SECONDS")]
+    #[arg(
+        long,
+        env = "TIRIS_SHUTDOWN_SECONDS",
+        default_value = "15",
+        value_name = "SECONDS"
+    )]
     shutdown_seconds: String,
     #[command(flatten)]
     traces: TracesArgs,
@@ -273,7 +324,11 @@ impl ServiceArgs {
     }
 
     /// Checks the settings, noting every mistake; `admin_listen_default` is the binary's own.
-    pub fn check(&self, admin_listen_default: &str, problems: &mut Problems) -> Option<ServiceConfig> {
+    pub fn check(
+        &self,
+        admin_listen_default: &str,
+        problems: &mut Problems,
+    ) -> Option<ServiceConfig> {
         let environment = problems.parse("TIRIS_ENV", &self.environment);
         let admin_listen = self.admin_listen.as_deref().unwrap_or(admin_listen_default);
         let admin_listen = problems.parse("TIRIS_ADMIN_LISTEN", admin_listen);
@@ -285,8 +340,10 @@ impl ServiceArgs {
             "text" => false,
             "auto" => !std::io::IsTerminal::is_terminal(&std::io::stderr()),
             other => {
-                problems
-                    .add("TIRIS_LOG_FORMAT", format_args!("must be json, text or auto (given: {other:?})"));
+                problems.add(
+                    "TIRIS_LOG_FORMAT",
+                    format_args!("must be json, text or auto (given: {other:?})"),
+                );
                 true
             }
         };
@@ -294,17 +351,24 @@ impl ServiceArgs {
             "on" => Some(true),
             "off" => Some(false),
             other => {
-                problems.add("TIRIS_METRICS", format_args!("must be on or off (given: {other:?})"));
+                problems.add(
+                    "TIRIS_METRICS",
+                    format_args!("must be on or off (given: {other:?})"),
+                );
                 None
             }
         };
-        let shutdown = problems.parse_within("TIRIS_SHUTDOWN_SECONDS", &self.shutdown_seconds, 1, 300);
+        let shutdown =
+            problems.parse_within("TIRIS_SHUTDOWN_SECONDS", &self.shutdown_seconds, 1, 300);
         let traces = self.traces.check(problems);
         Some(ServiceConfig {
             traces,
             environment: environment?,
             admin_listen: admin_listen?,
-            log: LogConfig { filter: self.log.clone(), json },
+            log: LogConfig {
+                filter: self.log.clone(),
+                json,
+            },
             metrics: metrics?,
             shutdown_timeout: Duration::from_secs(u64::from(shutdown?)),
         })
@@ -366,7 +430,10 @@ mod tests {
             "TIRIS_LOG_FORMAT",
             "TIRIS_METRICS",
         ] {
-            assert!(error.contains(variable), "{variable} is missing in: {error}");
+            assert!(
+                error.contains(variable),
+                "{variable} is missing in: {error}"
+            );
         }
         assert!(!error.contains("hunter2"), "{error}");
     }
@@ -383,29 +450,54 @@ mod tests {
             let args = WithoutNats::parse_from(["test", "--nats-url", url]);
             let mut problems = Problems::default();
             let nats = args.nats.check(Some(Environment::Dev), &mut problems);
-            problems.finish(Some(nats.map(|nats| nats.servers.len()))).map_err(|error| error.to_string())
+            problems
+                .finish(Some(nats.map(|nats| nats.servers.len())))
+                .map_err(|error| error.to_string())
         };
         assert_eq!(check(" "), Ok(None));
         assert_eq!(check("nats://a:4222, nats://b:4222"), Ok(Some(2)));
         assert!(check("nats://a:many").is_err_and(|error| error.contains("NATS_URL")));
         let encoded = check("nats://u:hunter2%21@a").expect_err("a mistake");
-        assert!(encoded.contains("NATS_URL: user and password") && !encoded.contains("hunter2"), "{encoded}");
+        assert!(
+            encoded.contains("NATS_URL: user and password") && !encoded.contains("hunter2"),
+            "{encoded}"
+        );
     }
 
     #[test]
     fn a_password_of_nats_is_never_printed() {
         let args = WithoutNats::parse_from(["test", "--nats-url", "tls://u:hunter2@a"]);
-        let config = args.nats.check(None, &mut Problems::default()).expect("a server");
+        let config = args
+            .nats
+            .check(None, &mut Problems::default())
+            .expect("a server");
         assert_eq!(format!("{config:?}"), r#"["a", ..]"#);
         assert!(!format!("{:?}", args.nats).contains("hunter2"));
     }
 
     #[test]
     fn no_more_connections_are_kept_than_there_may_be() {
-        let check = |min: &str| check(&["--database-url=postgres://u@h/d", "--database-connections=5", min]);
-        assert_eq!(check("--database-connections-min=5").expect("valid").0.min_connections, 5);
-        let error = check("--database-connections-min=6").expect_err("a mistake").to_string();
-        assert!(error.contains("TIRIS_DATABASE_CONNECTIONS_MIN: must be between 0 and 5"), "{error}");
+        let check = |min: &str| {
+            check(&[
+                "--database-url=postgres://u@h/d",
+                "--database-connections=5",
+                min,
+            ])
+        };
+        assert_eq!(
+            check("--database-connections-min=5")
+                .expect("valid")
+                .0
+                .min_connections,
+            5
+        );
+        let error = check("--database-connections-min=6")
+            .expect_err("a mistake")
+            .to_string();
+        assert!(
+            error.contains("TIRIS_DATABASE_CONNECTIONS_MIN: must be between 0 and 5"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -48,8 +48,14 @@ pub fn pool_with(
         .application_name(application_name)
         .options(SESSION_SETTINGS)
         .options([
-            ("statement_timeout", format!("{}ms", config.statement_timeout.as_millis())),
-            ("idle_in_transaction_session_timeout", format!("{}ms", idle_in_transaction.as_millis())),
+            (
+                "statement_timeout",
+                format!("{}ms", config.statement_timeout.as_millis()),
+            ),
+            (
+                "idle_in_transaction_session_timeout",
+                format!("{}ms", idle_in_transaction.as_millis()),
+            ),
         ])
         .log_statements(LevelFilter::Debug)
         .log_slow_statements(LevelFilter::Warn, SLOW);
@@ -77,11 +83,21 @@ pub async fn check_ready(pool: &PgPool) -> Result<()> {
         .fetch_all(pool)
         .await
         .map_err(|error| {
-            let missing =
-                error.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "42P01");
-            if missing { not_migrated() } else { error.into() }
+            let missing = error
+                .as_database_error()
+                .and_then(|e| e.code())
+                .is_some_and(|code| code == "42P01");
+            if missing {
+                not_migrated()
+            } else {
+                error.into()
+            }
         })?;
-    if applied.iter().any(|version| version == LATEST_MIGRATION) { Ok(()) } else { Err(not_migrated()) }
+    if applied.iter().any(|version| version == LATEST_MIGRATION) {
+        Ok(())
+    } else {
+        Err(not_migrated())
+    }
 }
 
 /// The migration this build needs; a test holds it to the newest of the migrations crate.

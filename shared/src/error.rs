@@ -208,13 +208,19 @@ impl Error {
     /// An [`Error::InvalidValue`].
     #[must_use]
     pub fn invalid(field: &'static str, why: impl Into<String>) -> Self {
-        Self::InvalidValue { field, why: why.into() }
+        Self::InvalidValue {
+            field,
+            why: why.into(),
+        }
     }
 
     /// An [`Error::SignIn`].
     #[must_use]
     pub fn sign_in(problem: SignInProblem, why: impl Into<String>) -> Self {
-        Self::SignIn { problem, why: why.into() }
+        Self::SignIn {
+            problem,
+            why: why.into(),
+        }
     }
 
     /// An [`Error::Internal`] from words.
@@ -226,7 +232,10 @@ impl Error {
     /// Whether the same call can work later without anything being changed: nobody's fault but the moment's.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::DatabaseUnavailable(_) | Self::Unavailable { .. } | Self::UpstreamTimeout(_))
+        matches!(
+            self,
+            Self::DatabaseUnavailable(_) | Self::Unavailable { .. } | Self::UpstreamTimeout(_)
+        )
     }
 }
 
@@ -289,7 +298,8 @@ impl From<sea_orm::DbErr> for Error {
         match error {
             DbErr::Conn(RuntimeErr::SqlxError(inner))
             | DbErr::Exec(RuntimeErr::SqlxError(inner))
-            | DbErr::Query(RuntimeErr::SqlxError(inner)) => match std::sync::Arc::try_unwrap(inner) {
+            | DbErr::Query(RuntimeErr::SqlxError(inner)) => match std::sync::Arc::try_unwrap(inner)
+            {
                 Ok(inner) => inner.into(),
                 Err(shared) => Self::Internal(shared.to_string().into()),
             },

@@ -74,7 +74,9 @@ impl Report {
         self.found
             .iter()
             .filter(|(_, found)| found.is_needed)
-            .filter_map(|(name, found)| found.result.as_ref().err().map(|why| (*name, why.as_str())))
+            .filter_map(|(name, found)| {
+                found.result.as_ref().err().map(|why| (*name, why.as_str()))
+            })
     }
 
     /// Checks and their results: `{name: {"ok": bool, "detail": text}}`.
@@ -120,9 +122,17 @@ impl Health {
         F: Fn() -> Fut + Send + Sync + 'static,
         Fut: Future<Output = CheckResult> + Send + 'static,
     {
-        let run =
-            Box::new(move || -> Pin<Box<dyn Future<Output = CheckResult> + Send>> { Box::pin(check()) });
-        self.checks.insert(name, Arc::new(Check { run, is_needed, memory: Mutex::default() }));
+        let run = Box::new(
+            move || -> Pin<Box<dyn Future<Output = CheckResult> + Send>> { Box::pin(check()) },
+        );
+        self.checks.insert(
+            name,
+            Arc::new(Check {
+                run,
+                is_needed,
+                memory: Mutex::default(),
+            }),
+        );
         self
     }
 
@@ -139,7 +149,15 @@ impl Health {
         }
         if self.is_draining.load(Ordering::Acquire) {
             let result = Err("the process is about to stop".to_owned());
-            found.insert(SHUTDOWN, Found { result, is_needed: true, at: Utc::now(), took: Duration::ZERO });
+            found.insert(
+                SHUTDOWN,
+                Found {
+                    result,
+                    is_needed: true,
+                    at: Utc::now(),
+                    took: Duration::ZERO,
+                },
+            );
         }
         Report { found }
     }
@@ -148,7 +166,11 @@ impl Health {
     pub async fn detail(&self) -> Value {
         let report = self.run().await;
         let parts = report.found.iter().map(|(name, found)| {
-            let memory = self.checks.get(name).map(|check| check.memory()).unwrap_or_default();
+            let memory = self
+                .checks
+                .get(name)
+                .map(|check| check.memory())
+                .unwrap_or_default();
             ((*name).to_owned(), part(found, &memory))
         });
         let parts = Value::Object(parts.collect());
@@ -176,11 +198,17 @@ impl Check {
         let checked = tokio::time::timeout(CHECK_LIMIT, (self.run)()).await;
         let late = || Err(format!("no answer within {} s", CHECK_LIMIT.as_secs()));
         let result = checked.unwrap_or_else(|_| late());
-        let found = Found { result, is_needed: self.is_needed, at: Utc::now(), took: started.elapsed() };
+        let found = Found {
+            result,
+            is_needed: self.is_needed,
+            at: Utc::now(),
+            took: started.elapsed(),
+        };
         let needed = if self.is_needed { "true" } else { "false" };
         metrics::gauge!("dependency_up", "dependency" => name, "needed" => needed)
             .set(f64::from(u8::from(found.result.is_ok())));
-        metrics::gauge!("dependency_check_seconds", "dependency" => name).set(found.took.as_secs_f64());
+        metrics::gauge!("dependency_check_seconds", "dependency" => name)
+            .set(found.took.as_secs_f64());
         self.remember(&found);
         found
     }
@@ -198,13 +226,18 @@ impl Check {
     }
 
     fn memory(&self) -> Memory {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.memory
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
 /// What a check of the database says.
 pub fn of_database(checked: Result<(), crate::error::Error>) -> CheckResult {
-    checked.map(|()| "reachable and migrated".to_owned()).map_err(|error| explain(&error))
+    checked
+        .map(|()| "reachable and migrated".to_owned())
+        .map_err(|error| explain(&error))
 }
 
 #[cfg(test)]
@@ -218,7 +251,13 @@ mod tests {
         let health = Health::default()
             .with("needed", move || {
                 let is_well = asked.load(Ordering::Acquire);
-                async move { if is_well { Ok("well".into()) } else { Err("broken".to_owned()) } }
+                async move {
+                    if is_well {
+                        Ok("well".into())
+                    } else {
+                        Err("broken".to_owned())
+                    }
+                }
             })
             .with_optional("spare", async || Err("away".to_owned()));
         let report = health.run().await;
@@ -227,11 +266,22 @@ mod tests {
         let detail = health.detail().await;
         assert_eq!(detail["ready"], true, "{detail}");
         let (needed, spare) = (&detail["parts"]["needed"], &detail["parts"]["spare"]);
-        assert_eq!((&needed["state"], &needed["detail"]), (&json!("up"), &json!("well")), "{detail}");
+        assert_eq!(
+            (&needed["state"], &needed["detail"]),
+            (&json!("up"), &json!("well")),
+            "{detail}"
+        );
         assert_eq!(needed["last_error"]["detail"], "broken", "{detail}");
-        assert_eq!((&spare["state"], &spare["needed"]), (&json!("down"), &json!(false)), "{detail}");
+        assert_eq!(
+            (&spare["state"], &spare["needed"]),
+            (&json!("down"), &json!(false)),
+            "{detail}"
+        );
         health.clone().drain();
         let report = health.run().await;
-        assert_eq!(report.failing().map(|(name, _)| name).collect::<Vec<_>>(), [SHUTDOWN]);
+        assert_eq!(
+            report.failing().map(|(name, _)| name).collect::<Vec<_>>(),
+            [SHUTDOWN]
+        );
     }
 }

@@ -80,7 +80,10 @@ impl IdSequence {
         // 1,000 microseconds spread over 4,096 steps keeps the order and stays within 12 bits.
         let sub_milli = sub_milli * 4_096 / 1_000;
         let time_bits = (millis << 80) | (0x7 << 76) | (sub_milli << 64) | (0b10 << TAIL_BITS);
-        Self { time_bits, tail: seed >> (64 - TAIL_START_BITS) }
+        Self {
+            time_bits,
+            tail: seed >> (64 - TAIL_START_BITS),
+        }
     }
 
     /// The next id, greater than every one before it.

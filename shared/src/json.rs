@@ -34,14 +34,22 @@ pub enum JsonError {
 
 /// Checks a whole document; linear in its length, memory bounded by it.
 pub fn check(document: &[u8]) -> Result<(), JsonError> {
-    let mut scan = Scan { bytes: document, at: 0, open: Vec::new() };
+    let mut scan = Scan {
+        bytes: document,
+        at: 0,
+        open: Vec::new(),
+    };
     while let Some(&byte) = scan.bytes.get(scan.at) {
         match byte {
             b'{' | b'[' => {
                 if scan.open.len() == JSON_DEPTH_MAX {
                     return Err(JsonError::TooDeep);
                 }
-                scan.open.push(if byte == b'{' { Level::Object(HashSet::new()) } else { Level::Array });
+                scan.open.push(if byte == b'{' {
+                    Level::Object(HashSet::new())
+                } else {
+                    Level::Array
+                });
                 scan.at += 1;
             }
             b'}' | b']' => {
@@ -74,14 +82,19 @@ impl Scan<'_> {
         while let Some(&byte) = self.bytes.get(self.at) {
             match byte {
                 b'"' => break,
-                b'\\' if self.bytes[self.at + 1..].starts_with(b"u0000") => return Err(JsonError::Nul),
+                b'\\' if self.bytes[self.at + 1..].starts_with(b"u0000") => {
+                    return Err(JsonError::Nul);
+                }
                 b'\\' => self.at += 2,
                 0 => return Err(JsonError::Nul),
                 _ => self.at += 1,
             }
         }
         self.at = (self.at + 1).min(self.bytes.len());
-        let is_key = self.bytes[self.at..].iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b':');
+        let is_key = self.bytes[self.at..]
+            .iter()
+            .find(|byte| !byte.is_ascii_whitespace())
+            == Some(&b':');
         match self.open.last_mut() {
             Some(Level::Object(keys)) if is_key => {
                 // Decoded, so that two spellings of one key are one; what does not decode fails in the parser.
@@ -103,7 +116,10 @@ impl Scan<'_> {
     fn number(&mut self) -> Result<(), JsonError> {
         let rest = &self.bytes[self.at..];
         let is_part = |byte: &u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
-        let length = rest.iter().position(|byte| !is_part(byte)).unwrap_or(rest.len());
+        let length = rest
+            .iter()
+            .position(|byte| !is_part(byte))
+            .unwrap_or(rest.len());
         self.at += length;
         let text = std::str::from_utf8(&rest[..length]).unwrap_or_default();
         match check_number(text) {
@@ -138,18 +154,33 @@ mod tests {
         let deep = |levels| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
         assert_eq!(check(deep(32).as_bytes()), Ok(()));
         assert_eq!(check(deep(33).as_bytes()), Err(JsonError::TooDeep));
-        assert_eq!(check(br#"{"a":1,"\u0061":2}"#), Err(JsonError::DuplicateKey("a".into())));
-        assert_eq!(check(br#"{"x":{"a":1,"a":2}}"#), Err(JsonError::DuplicateKey("a".into())));
+        assert_eq!(
+            check(br#"{"a":1,"\u0061":2}"#),
+            Err(JsonError::DuplicateKey("a".into()))
+        );
+        assert_eq!(
+            check(br#"{"x":{"a":1,"a":2}}"#),
+            Err(JsonError::DuplicateKey("a".into()))
+        );
         assert_eq!(check(br#"{"a":"x\u0000"}"#), Err(JsonError::Nul));
         assert_eq!(check(br#"{"\u0000":1}"#), Err(JsonError::Nul));
         assert_eq!(check(b"{\"a\":\"\0\"}"), Err(JsonError::Nul));
-        assert_eq!(check(br#"{"a":1e131071}"#), Err(JsonError::Number(NumberError::ExponentTooLarge)));
+        assert_eq!(
+            check(br#"{"a":1e131071}"#),
+            Err(JsonError::Number(NumberError::ExponentTooLarge))
+        );
         assert_eq!(
             check(format!("[{}]", "9".repeat(41)).as_bytes()),
             Err(JsonError::Number(NumberError::TooManyDigits))
         );
-        assert_eq!(check(br#"{"$serde_json::private::Number":"1"}"#), Err(JsonError::ReservedKey));
-        assert_eq!(check(br#"{"\u0024serde_json::private::Number":"1"}"#), Err(JsonError::ReservedKey));
+        assert_eq!(
+            check(br#"{"$serde_json::private::Number":"1"}"#),
+            Err(JsonError::ReservedKey)
+        );
+        assert_eq!(
+            check(br#"{"\u0024serde_json::private::Number":"1"}"#),
+            Err(JsonError::ReservedKey)
+        );
     }
 
     proptest! {

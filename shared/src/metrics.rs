@@ -19,7 +19,11 @@ const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 /// Installs the recorder for the process and keeps it trim; without it nothing is kept and nothing is shown.
 pub fn install(service: &'static str, is_on: bool) -> Result<Metrics> {
     let handle = is_on.then(|| recorder(service)).transpose()?;
-    Ok(Metrics { handle, process: metrics_process::Collector::default(), pools: Arc::default() })
+    Ok(Metrics {
+        handle,
+        process: metrics_process::Collector::default(),
+        pools: Arc::default(),
+    })
 }
 
 fn recorder(service: &'static str) -> Result<PrometheusHandle> {
@@ -28,7 +32,9 @@ fn recorder(service: &'static str) -> Result<PrometheusHandle> {
     for metric in METRICS {
         if let Kind::Histogram(buckets) = metric.kind {
             let name = Matcher::Full(metric.name.to_owned());
-            builder = builder.set_buckets_for_metric(name, buckets).map_err(internal)?;
+            builder = builder
+                .set_buckets_for_metric(name, buckets)
+                .map_err(internal)?;
         }
     }
     let handle = builder.install_recorder().map_err(internal)?;
@@ -40,14 +46,20 @@ fn recorder(service: &'static str) -> Result<PrometheusHandle> {
         }
     }
     // Rules see the growth of a counter, not its birth: each is there before the first time.
-    for metric in METRICS.iter().filter(|metric| metric.labels.is_empty() && metric.program.is_of(service)) {
+    for metric in METRICS
+        .iter()
+        .filter(|metric| metric.labels.is_empty() && metric.program.is_of(service))
+    {
         match metric.kind {
             Kind::Counter => metrics::counter!(metric.name).increment(0),
-            Kind::Gauge if metric.program != Program::Both => metrics::gauge!(metric.name).increment(0),
+            Kind::Gauge if metric.program != Program::Both => {
+                metrics::gauge!(metric.name).increment(0)
+            }
             Kind::Gauge | Kind::Histogram(_) => {}
         }
     }
-    metrics::gauge!("build_info", "service" => service, "version" => env!("CARGO_PKG_VERSION")).set(1);
+    metrics::gauge!("build_info", "service" => service, "version" => env!("CARGO_PKG_VERSION"))
+        .set(1);
     let upkeep = handle.clone();
     tokio::spawn(async move {
         let mut tick = tokio::time::interval(UPKEEP_INTERVAL);
@@ -70,16 +82,26 @@ pub struct Metrics {
 impl Metrics {
     /// Also tells how many connections of `pool` there are.
     pub fn watch(&self, name: &'static str, pool: &PgPool) {
-        self.pools.lock().unwrap_or_else(PoisonError::into_inner).push((name, pool.clone()));
+        self.pools
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((name, pool.clone()));
     }
 
     /// All metrics now, as Prometheus text.
     #[must_use]
     pub fn render(&self) -> String {
-        let Some(handle) = &self.handle else { return String::new() };
+        let Some(handle) = &self.handle else {
+            return String::new();
+        };
         self.process.collect();
         sample::runtime(&tokio::runtime::Handle::current().metrics());
-        for (name, pool) in self.pools.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for (name, pool) in self
+            .pools
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+        {
             sample::pool(name, pool);
         }
         handle.render()

@@ -35,7 +35,11 @@ impl Money {
     /// `units` of 10^-12, when they are in range.
     #[must_use]
     pub const fn from_units(units: i128) -> Option<Self> {
-        if units > -UNITS_LIMIT && units < UNITS_LIMIT { Some(Self(units)) } else { None }
+        if units > -UNITS_LIMIT && units < UNITS_LIMIT {
+            Some(Self(units))
+        } else {
+            None
+        }
     }
 
     /// The amount counted in units of 10^-12.
@@ -74,10 +78,15 @@ impl Money {
     pub fn from_decimal(value: Decimal) -> Option<Self> {
         let scale = value.scale();
         if scale <= MONEY_PLACES {
-            Self::from_units(value.mantissa().checked_mul(10i128.pow(MONEY_PLACES - scale))?)
+            Self::from_units(
+                value
+                    .mantissa()
+                    .checked_mul(10i128.pow(MONEY_PLACES - scale))?,
+            )
         } else {
             let divisor = 10i128.pow(scale - MONEY_PLACES);
-            (value.mantissa() % divisor == 0).then(|| Self::from_units(value.mantissa() / divisor))?
+            (value.mantissa() % divisor == 0)
+                .then(|| Self::from_units(value.mantissa() / divisor))?
         }
     }
 }
@@ -155,13 +164,19 @@ pub fn check_number(text: &str) -> Result<(), NumberError> {
     if whole.len() + fraction.map_or(0, str::len) > NUMBER_DIGITS_MAX {
         return Err(NumberError::TooManyDigits);
     }
-    let Some(exponent) = exponent else { return Ok(()) };
+    let Some(exponent) = exponent else {
+        return Ok(());
+    };
     let magnitude = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
     if !digits_only(magnitude) {
         return Err(NumberError::NotANumber);
     }
     let magnitude = magnitude.trim_start_matches('0');
-    if magnitude.len() > 2 || magnitude.parse::<i64>().is_ok_and(|value| value > NUMBER_EXPONENT_MAX) {
+    if magnitude.len() > 2
+        || magnitude
+            .parse::<i64>()
+            .is_ok_and(|value| value > NUMBER_EXPONENT_MAX)
+    {
         return Err(NumberError::ExponentTooLarge);
     }
     Ok(())
@@ -228,13 +243,21 @@ impl Number {
     /// The same amount in the books, when it fits without rounding.
     #[must_use]
     pub fn to_money(&self) -> Option<Money> {
-        if self.has_too_many_places() { None } else { Money::from_units(self.units_rounded()) }
+        if self.has_too_many_places() {
+            None
+        } else {
+            Money::from_units(self.units_rounded())
+        }
     }
 
     /// Rounded half to even to [`MONEY_PLACES`] decimal places; the value may still be out of range for the books.
     #[must_use]
     pub fn rounded(&self) -> Self {
-        Self(self.0.with_scale_round(i64::from(MONEY_PLACES), RoundingMode::HalfEven).normalized())
+        Self(
+            self.0
+                .with_scale_round(i64::from(MONEY_PLACES), RoundingMode::HalfEven)
+                .normalized(),
+        )
     }
 
     /// The exact product, to be rounded once by whoever books it.
@@ -261,10 +284,14 @@ impl Number {
     #[must_use]
     pub(crate) fn units_rounded(&self) -> i128 {
         const CAP: i128 = UNITS_LIMIT * 10;
-        let scaled = self.0.with_scale_round(i64::from(MONEY_PLACES), RoundingMode::HalfEven);
+        let scaled = self
+            .0
+            .with_scale_round(i64::from(MONEY_PLACES), RoundingMode::HalfEven);
         let (units, _) = scaled.into_bigint_and_scale();
         let beyond = if units.is_negative() { -CAP } else { CAP };
-        units.to_i128().map_or(beyond, |units| units.clamp(-CAP, CAP))
+        units
+            .to_i128()
+            .map_or(beyond, |units| units.clamp(-CAP, CAP))
     }
 }
 
@@ -282,8 +309,14 @@ mod tests {
         for (text, expected) in [
             ("0.1", "0.1"),
             ("1e-8", "0.00000001"),
-            ("123456789012345.123456789012", "123456789012345.123456789012"),
-            ("9999999999999999.999999999999", "9999999999999999.999999999999"),
+            (
+                "123456789012345.123456789012",
+                "123456789012345.123456789012",
+            ),
+            (
+                "9999999999999999.999999999999",
+                "9999999999999999.999999999999",
+            ),
             ("1.10", "1.1"),
             ("-3.50", "-3.5"),
             ("1E+3", "1000"),
@@ -305,14 +338,25 @@ mod tests {
 
     #[test]
     fn what_is_no_json_number_is_refused() {
-        for text in
-            ["", "-", "+1", ".5", "5.", "01", "1e", "1e+", "0x1", "1_000", "NaN", "inf", " 1", "1 ", "１"]
-        {
-            assert_eq!(text.parse::<Number>(), Err(NumberError::NotANumber), "{text:?}");
+        for text in [
+            "", "-", "+1", ".5", "5.", "01", "1e", "1e+", "0x1", "1_000", "NaN", "inf", " 1", "1 ",
+            "１",
+        ] {
+            assert_eq!(
+                text.parse::<Number>(),
+                Err(NumberError::NotANumber),
+                "{text:?}"
+            );
         }
-        assert_eq!("1".repeat(41).parse::<Number>(), Err(NumberError::TooManyDigits));
+        assert_eq!(
+            "1".repeat(41).parse::<Number>(),
+            Err(NumberError::TooManyDigits)
+        );
         assert_eq!("1e65".parse::<Number>(), Err(NumberError::ExponentTooLarge));
-        assert_eq!("1e-1000000000000".parse::<Number>(), Err(NumberError::ExponentTooLarge));
+        assert_eq!(
+            "1e-1000000000000".parse::<Number>(),
+            Err(NumberError::ExponentTooLarge)
+        );
         assert!("1e-0000064".parse::<Number>().is_ok());
     }
 
@@ -322,7 +366,10 @@ mod tests {
         assert_eq!(product.to_string(), "1000000500.004001995501499999991006");
         assert_eq!(product.rounded().to_string(), "1000000500.004001995501");
         assert_eq!(number("0.0000000000005").rounded().to_string(), "0");
-        assert_eq!(number("0.0000000000015").rounded().to_string(), "0.000000000002");
+        assert_eq!(
+            number("0.0000000000015").rounded().to_string(),
+            "0.000000000002"
+        );
     }
 
     proptest! {

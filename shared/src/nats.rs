@@ -23,17 +23,31 @@ pub async fn options(config: &NatsConfig, name: &str) -> Result<async_nats::Conn
     let options = match &config.credentials_file {
         Some(file) => async_nats::ConnectOptions::with_credentials_file(file)
             .await
-            .map_err(|error| Error::Unavailable { what: "NATS credentials file", source: error.into() })?,
+            .map_err(|error| Error::Unavailable {
+                what: "NATS credentials file",
+                source: error.into(),
+            })?,
         None => login(config).unwrap_or_default(),
     };
-    Ok(options.name(name).ping_interval(PING_INTERVAL).connection_timeout(CONNECT_TIMEOUT))
+    Ok(options
+        .name(name)
+        .ping_interval(PING_INTERVAL)
+        .connection_timeout(CONNECT_TIMEOUT))
 }
 
 /// The client itself passes over what a URL says of users.
 fn login(config: &NatsConfig) -> Option<async_nats::ConnectOptions> {
-    let server = config.servers.iter().find(|server| server.has_user_pass())?;
-    let (user, password) = (server.username()?.to_owned(), server.password().unwrap_or_default().to_owned());
-    Some(async_nats::ConnectOptions::with_user_and_password(user, password))
+    let server = config
+        .servers
+        .iter()
+        .find(|server| server.has_user_pass())?;
+    let (user, password) = (
+        server.username()?.to_owned(),
+        server.password().unwrap_or_default().to_owned(),
+    );
+    Some(async_nats::ConnectOptions::with_user_and_password(
+        user, password,
+    ))
 }
 
 /// Shows whether the connection is there, and counts its losses.
@@ -51,7 +65,9 @@ pub fn committed_subject(user: UserId) -> String {
 /// The traces a message names, in the order of its headers: the id and the trace context of each.
 #[must_use]
 pub fn traces_of(headers: Option<&HeaderMap>) -> Vec<Trace> {
-    let Some(headers) = headers else { return Vec::new() };
+    let Some(headers) = headers else {
+        return Vec::new();
+    };
     let mut contexts = headers.get_all(TRACEPARENT);
     let traces = headers.get_all(REQUEST_ID).map(|id| {
         let context = contexts.next().map(HeaderValue::as_str);
@@ -74,6 +90,9 @@ pub fn tell_committed(client: &Client, user: UserId, traces: &[Trace]) {
     let sent = client.publish_with_headers(committed_subject(user), headers, Vec::new().into());
     // Outside the runtime's budget, which would end after a hundred users as if the buffer were full.
     if let Some(Err(error)) = tokio::task::unconstrained(sent).now_or_never() {
-        tracing::debug!(error = &error as &dyn std::error::Error, "live streams are not woken");
+        tracing::debug!(
+            error = &error as &dyn std::error::Error,
+            "live streams are not woken"
+        );
     }
 }

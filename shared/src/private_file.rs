@@ -13,7 +13,10 @@ const MODE: u32 = 0o600;
 
 /// Makes the file, and its folder. One that is there stays as it is; when two processes make it at once, one file wins.
 pub fn create(file: &Path, content: &[u8]) -> Result<()> {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
     // Written beside and then linked, so that nobody reads half a file and nobody's secrets are replaced.
     let draft = folder.join(format!(".draft-{:016x}", rand::random::<u64>()));
@@ -28,7 +31,11 @@ pub fn create(file: &Path, content: &[u8]) -> Result<()> {
 }
 
 fn write(draft: &Path, content: &[u8]) -> Result<()> {
-    let mut out = OpenOptions::new().write(true).create_new(true).mode(MODE).open(draft)?;
+    let mut out = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(MODE)
+        .open(draft)?;
     out.write_all(content)?;
     out.sync_all()
 }
@@ -45,8 +52,17 @@ mod tests {
         create(&file, b"first").expect("made");
         create(&file, b"second").expect("left alone");
         assert_eq!(std::fs::read(&file).expect("there"), b"first");
-        assert_eq!(std::fs::metadata(&file).expect("there").permissions().mode() & 0o777, MODE);
-        let names = std::fs::read_dir(file.parent().expect("a folder")).expect("readable").count();
+        assert_eq!(
+            std::fs::metadata(&file)
+                .expect("there")
+                .permissions()
+                .mode()
+                & 0o777,
+            MODE
+        );
+        let names = std::fs::read_dir(file.parent().expect("a folder"))
+            .expect("readable")
+            .count();
         assert_eq!(names, 1, "no draft is left");
     }
 }

@@ -46,9 +46,16 @@ impl HealthArgs {
     /// Asks; `admin_listen_default` is the binary's own.
     pub async fn ask(&self, admin_listen_default: &str) -> Result<(), Unhealthy> {
         let address = self.address(admin_listen_default)?;
-        let url = format!("http://{address}/health/{}", if self.live { "live" } else { "ready" });
+        let url = format!(
+            "http://{address}/health/{}",
+            if self.live { "live" } else { "ready" }
+        );
         let silent = |error: reqwest::Error| Unhealthy::Silent(url.clone(), error.without_url());
-        let client = reqwest::Client::builder().no_proxy().timeout(ANSWER_LIMIT).build().map_err(silent)?;
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(ANSWER_LIMIT)
+            .build()
+            .map_err(silent)?;
         let answer = client.get(&url).send().await.map_err(silent)?;
         let status = answer.status();
         let body = answer.text().await.map_err(silent)?;
@@ -81,7 +88,10 @@ mod tests {
     #[test]
     fn a_process_that_listens_everywhere_is_asked_on_this_machine() {
         let asked = |listen: Option<&str>| {
-            let args = HealthArgs { live: true, admin_listen: listen.map(str::to_owned) };
+            let args = HealthArgs {
+                live: true,
+                admin_listen: listen.map(str::to_owned),
+            };
             args.address("127.0.0.1:9464")
                 .map(|address| address.to_string())
                 .map_err(|error| error.to_string())

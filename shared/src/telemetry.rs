@@ -65,9 +65,16 @@ pub fn init(service: &'static str, log: &LogConfig) {
 
 /// The same for a service, which also sends spans when a collector is configured.
 pub fn init_service(service: &'static str, config: &ServiceConfig) -> Result<Telemetry> {
-    let provider = config.traces.as_ref().map(|traces| otlp::provider(service, traces)).transpose()?;
+    let provider = config
+        .traces
+        .as_ref()
+        .map(|traces| otlp::provider(service, traces))
+        .transpose()?;
     let output = Output::start(std::io::stderr())?;
-    let telemetry = Telemetry { provider, output: Arc::clone(&output) };
+    let telemetry = Telemetry {
+        provider,
+        output: Arc::clone(&output),
+    };
     let write = move |level: &Level, line: &[u8]| {
         output.push(line);
         // It may be the last one.
@@ -75,7 +82,13 @@ pub fn init_service(service: &'static str, config: &ServiceConfig) -> Result<Tel
             output.flush();
         }
     };
-    start(service, &config.log, config.metrics, telemetry.provider.as_ref(), write);
+    start(
+        service,
+        &config.log,
+        config.metrics,
+        telemetry.provider.as_ref(),
+        write,
+    );
     Ok(telemetry)
 }
 
@@ -93,15 +106,21 @@ fn start(
     provider: Option<&SdkTracerProvider>,
     write: impl Fn(&Level, &[u8]) + Send + Sync + 'static,
 ) {
-    let filter: Targets = log.filter.parse().unwrap_or_else(|_| Targets::new().with_default(Level::INFO));
+    let filter: Targets = log
+        .filter
+        .parse()
+        .unwrap_or_else(|_| Targets::new().with_default(Level::INFO));
     let spans = provider.map(|provider| {
-        let ours = filter_fn(|metadata| metadata.is_span() && metadata.target().starts_with("tiris"));
+        let ours =
+            filter_fn(|metadata| metadata.is_span() && metadata.target().starts_with("tiris"));
         otlp::layer(provider).with_filter(ours)
     });
     // A layer sees the spans that its own filter lets through, and ours are what statements belong to. It is a filter
     // that switches them off, because a layer inside of an `Option` is not told which dispatcher it belongs to.
     let statements = if figures || provider.is_some() {
-        Targets::new().with_target(statements::TARGET, Level::DEBUG).with_target("tiris", Level::ERROR)
+        Targets::new()
+            .with_target(statements::TARGET, Level::DEBUG)
+            .with_target("tiris", Level::ERROR)
     } else {
         Targets::new()
     };
@@ -109,15 +128,21 @@ fn start(
     let lines = if log.json {
         JsonLines { service, write }.boxed()
     } else {
-        let text = tracing_subscriber::fmt::layer().compact().with_target(false);
+        let text = tracing_subscriber::fmt::layer()
+            .compact()
+            .with_target(false);
         text.with_writer(std::io::stderr).boxed()
     };
     let alone = !filter.would_enable(statements::TARGET, &Level::DEBUG);
-    let heard = Filter::<Registry>::max_level_hint(&filter).and_then(|level| level.to_string().parse().ok());
+    let heard = Filter::<Registry>::max_level_hint(&filter)
+        .and_then(|level| level.to_string().parse().ok());
     // Every filter costs each event and span a look, so those that pass the same ones have one.
     let told = lines.and_then(figures.then_some(Count)).with_filter(filter);
     let started = tracing_subscriber::registry()
-        .with(Statements::default().with_filter(Heard { targets: statements, alone }))
+        .with(Statements::default().with_filter(Heard {
+            targets: statements,
+            alone,
+        }))
         .with(told)
         .with(spans)
         .try_init();
@@ -133,9 +158,12 @@ fn start(
 impl Telemetry {
     /// Sends what is left; to be called last.
     pub async fn flush(mut self) {
-        let Some(provider) = self.provider.take() else { return };
+        let Some(provider) = self.provider.take() else {
+            return;
+        };
         // It waits for its thread, which waits for the runtime.
-        let flushing = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(FLUSH_LIMIT));
+        let flushing =
+            tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(FLUSH_LIMIT));
         if !matches!(flushing.await, Ok(Ok(()))) {
             tracing::warn!("the last traces are lost");
         }

@@ -10,6 +10,8 @@ static CHOSEN: Once = Once::new();
 pub fn choose_provider() {
     CHOSEN.call_once(|| {
         // Refused only when somebody has chosen before, which serves as well.
-        rustls::crypto::ring::default_provider().install_default().ok();
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
     });
 }

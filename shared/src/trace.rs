@@ -53,7 +53,9 @@ impl Trace {
         match (request_id.filter(|id| is_sane(id)), parent) {
             (Some(id), Some(parent)) => Some(Self::with(id.to_owned(), parent.trace, Some(parent))),
             (Some(id), None) => Some(Self::with(id.to_owned(), w3c::trace_of(id), None)),
-            (None, Some(parent)) => Some(Self::with(hex(&parent.trace), parent.trace, Some(parent))),
+            (None, Some(parent)) => {
+                Some(Self::with(hex(&parent.trace), parent.trace, Some(parent)))
+            }
             (None, None) => None,
         }
     }
@@ -61,7 +63,14 @@ impl Trace {
     fn with(id: String, trace: [u8; 16], parent: Option<Parent>) -> Self {
         let sampled = parent.is_none_or(|parent| parent.sampled);
         let user = OnceLock::new();
-        Self(Arc::new(Parts { id, trace, span: rand::random(), sampled, parent, user }))
+        Self(Arc::new(Parts {
+            id,
+            trace,
+            span: rand::random(),
+            sampled,
+            parent,
+            user,
+        }))
     }
 
     /// The id that every line of the trace carries.
@@ -79,7 +88,11 @@ impl Trace {
     /// The part that is done here, as others see it.
     #[must_use]
     pub fn here(&self) -> Parent {
-        Parent { trace: self.0.trace, span: self.0.span, sampled: self.0.sampled }
+        Parent {
+            trace: self.0.trace,
+            span: self.0.span,
+            sampled: self.0.sampled,
+        }
     }
 
     /// The part that asked for this one.
@@ -91,9 +104,25 @@ impl Trace {
     /// The trace as it came, for work that goes on with it elsewhere and has no part of its own here.
     #[must_use]
     pub fn passed_on(&self) -> Self {
-        let Some(parent) = self.0.parent else { return self.clone() };
-        let (id, Parent { trace, span, sampled }) = (self.0.id.clone(), parent);
-        Self(Arc::new(Parts { id, trace, span, sampled, parent: None, user: OnceLock::new() }))
+        let Some(parent) = self.0.parent else {
+            return self.clone();
+        };
+        let (
+            id,
+            Parent {
+                trace,
+                span,
+                sampled,
+            },
+        ) = (self.0.id.clone(), parent);
+        Self(Arc::new(Parts {
+            id,
+            trace,
+            span,
+            sampled,
+            parent: None,
+            user: OnceLock::new(),
+        }))
     }
 
     /// Keeps whom the work is for; the first one stays.
@@ -124,16 +153,23 @@ pub fn current() -> Option<Trace> {
 /// would make each one new to the server.
 #[must_use]
 pub fn begin_statement() -> String {
-    let Some(trace) = current() else { return "BEGIN".to_owned() };
+    let Some(trace) = current() else {
+        return "BEGIN".to_owned();
+    };
     // A sane id cannot end the comment.
-    let user = trace.user().map(|user| format!(",user_id='{user}'")).unwrap_or_default();
+    let user = trace
+        .user()
+        .map(|user| format!(",user_id='{user}'"))
+        .unwrap_or_default();
     format!("BEGIN /*trace_id='{}'{user}*/", trace.id())
 }
 
 /// Whether an id is fit for lines, headers and comments.
 fn is_sane(id: &str) -> bool {
     let fits = (1..=REQUEST_ID_LENGTH_MAX).contains(&id.len());
-    fits && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
+    fits && id
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
 }
 
 #[cfg(test)]
@@ -148,7 +184,12 @@ mod tests {
         for wrong in ["", "a b", "a\"b", "a\u{e9}", "*/", &"x".repeat(129)] {
             assert!(Trace::of_headers(Some(wrong), None).is_none(), "{wrong:?}");
         }
-        assert_eq!(Trace::of_headers(Some("req-1.2_3:4"), None).expect("a trace").id(), "req-1.2_3:4");
+        assert_eq!(
+            Trace::of_headers(Some("req-1.2_3:4"), None)
+                .expect("a trace")
+                .id(),
+            "req-1.2_3:4"
+        );
     }
 
     #[test]
@@ -160,13 +201,25 @@ mod tests {
         assert_eq!(both.id(), "mine");
         for trace in [plain, both] {
             let sent = trace.traceparent();
-            assert!(sent.starts_with(&format!("00-{TRACE}-")) && sent != header, "{sent}");
+            assert!(
+                sent.starts_with(&format!("00-{TRACE}-")) && sent != header,
+                "{sent}"
+            );
         }
-        let (one, other) = (Trace::of_headers(Some("mine"), None), Trace::of_headers(Some("mine"), None));
+        let (one, other) = (
+            Trace::of_headers(Some("mine"), None),
+            Trace::of_headers(Some("mine"), None),
+        );
         let trace = |of: Option<Trace>| of.map(|trace| trace.here().trace);
-        assert_eq!(trace(one), trace(other), "the same id is the same trace everywhere");
         assert_eq!(
-            trace(Trace::of_headers(Some(TRACE), None)).map(|trace| hex(&trace)).as_deref(),
+            trace(one),
+            trace(other),
+            "the same id is the same trace everywhere"
+        );
+        assert_eq!(
+            trace(Trace::of_headers(Some(TRACE), None))
+                .map(|trace| hex(&trace))
+                .as_deref(),
             Some(TRACE)
         );
     }
@@ -174,13 +227,19 @@ mod tests {
     #[tokio::test]
     async fn a_transaction_begins_with_the_names_of_its_trace_and_user() {
         assert_eq!(begin_statement(), "BEGIN");
-        let (trace, user) = (Trace::of_headers(Some("mine"), None).expect("a trace"), UserId(new_id()));
+        let (trace, user) = (
+            Trace::of_headers(Some("mine"), None).expect("a trace"),
+            UserId(new_id()),
+        );
         let begins = trace.clone().scope(async {
             let before = begin_statement();
             trace.is_for(user);
             (before, begin_statement())
         });
         let expected = format!("BEGIN /*trace_id='mine',user_id='{user}'*/");
-        assert_eq!(begins.await, ("BEGIN /*trace_id='mine'*/".to_owned(), expected));
+        assert_eq!(
+            begins.await,
+            ("BEGIN /*trace_id='mine'*/".to_owned(), expected)
+        );
     }
 }

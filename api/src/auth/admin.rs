@@ -14,7 +14,12 @@ use tiris_shared::store::audit::Actor;
 
 /// An access token, from signing in; on a developer's machine `tiris-api token --email you@example.com` prints one.
 #[derive(SecurityScheme)]
-#[oai(rename = "AccessToken", ty = "bearer", bearer_format = "JWT", checker = "check")]
+#[oai(
+    rename = "AccessToken",
+    ty = "bearer",
+    bearer_format = "JWT",
+    checker = "check"
+)]
 pub(crate) struct Admin(Asked);
 
 impl Admin {

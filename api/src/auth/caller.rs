@@ -19,7 +19,12 @@ use uuid::Uuid;
 
 /// An access token, from signing in; on a developer's machine `tiris-api token --email you@example.com` prints one.
 #[derive(SecurityScheme)]
-#[oai(rename = "AccessToken", ty = "bearer", bearer_format = "JWT", checker = "check")]
+#[oai(
+    rename = "AccessToken",
+    ty = "bearer",
+    bearer_format = "JWT",
+    checker = "check"
+)]
 pub(crate) struct Caller(Asked);
 
 /// Who asks, and how he came.
@@ -56,9 +61,14 @@ async fn check(request: &Request, bearer: Bearer) -> poem::Result<Asked> {
 
 /// The live session of the token, for whose user the request counts; its log line names the user from now on.
 pub(super) async fn asked(request: &Request, bearer: &Bearer) -> poem::Result<Asked> {
-    let state =
-        request.data::<State>().ok_or_else(|| Problem::from(Error::internal("no state in the request")))?;
-    let session = state.sessions.of_token(&bearer.token).await.map_err(Problem::from)?;
+    let state = request
+        .data::<State>()
+        .ok_or_else(|| Problem::from(Error::internal("no state in the request")))?;
+    let session = state
+        .sessions
+        .of_token(&bearer.token)
+        .await
+        .map_err(Problem::from)?;
     tracing::Span::current().record("user_id", tracing::field::display(session.user));
     if let Some(trace) = request.data::<Trace>() {
         trace.is_for(session.user);
@@ -67,7 +77,11 @@ pub(super) async fn asked(request: &Request, bearer: &Bearer) -> poem::Result<As
         asker.is(session.user);
     }
     limit::charge_user(request, session.user.0).await?;
-    let actor = Actor { user: Some(session.user.0), session: Some(session.id), ..anonymous(request) };
+    let actor = Actor {
+        user: Some(session.user.0),
+        session: Some(session.id),
+        ..anonymous(request)
+    };
     Ok(Asked { session, actor })
 }
 
@@ -76,7 +90,9 @@ pub(crate) fn anonymous(request: &Request) -> Actor {
     Actor {
         user: None,
         session: None,
-        ip: Client::of(request).address.map(|address| address.to_string()),
+        ip: Client::of(request)
+            .address
+            .map(|address| address.to_string()),
         agent: request.header("user-agent").map(str::to_owned),
         trace_id: request.data::<Trace>().map(|trace| trace.id().to_owned()),
     }

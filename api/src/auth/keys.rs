@@ -15,8 +15,9 @@ use tiris_shared::config::Environment;
 use tiris_shared::private_file;
 
 /// What stands before the 32 secret bytes of an Ed25519 key in PKCS#8 (RFC 8410).
-const PKCS8_PREFIX: [u8; 16] =
-    [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+const PKCS8_PREFIX: [u8; 16] = [
+    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
+];
 /// First line of a key that was made because none was there; what stands before a key in PEM is no part of it.
 const MADE_FOR_DEVELOPMENT: &str = "Made for development, refused in production.\n";
 
@@ -39,19 +40,31 @@ impl Keys {
                 create(file, MADE_FOR_DEVELOPMENT)?;
             }
             let pem = std::fs::read(file).with_context(|| {
-                format!("cannot read the key file {} (TIRIS_JWT_KEY_FILE)", file.display())
+                format!(
+                    "cannot read the key file {} (TIRIS_JWT_KEY_FILE)",
+                    file.display()
+                )
             })?;
-            let key = EncodingKey::from_ed_pem(&pem)
-                .with_context(|| format!("{} holds no Ed25519 key in PKCS#8 PEM", file.display()))?;
-            let (id, public) = public_part(&key).with_context(|| format!("the key in {}", file.display()))?;
+            let key = EncodingKey::from_ed_pem(&pem).with_context(|| {
+                format!("{} holds no Ed25519 key in PKCS#8 PEM", file.display())
+            })?;
+            let (id, public) =
+                public_part(&key).with_context(|| format!("the key in {}", file.display()))?;
             verifying.insert(id.clone(), DecodingKey::from_ed_components(&public)?);
             published.push(
                 json!({"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": id, "x": public}),
             );
             signing.get_or_insert((key, id));
         }
-        let Some((signing, signing_id)) = signing else { bail!("TIRIS_JWT_KEY_FILE names no file") };
-        Ok(Self { signing, signing_id, verifying, jwks: json!({"keys": published}) })
+        let Some((signing, signing_id)) = signing else {
+            bail!("TIRIS_JWT_KEY_FILE names no file")
+        };
+        Ok(Self {
+            signing,
+            signing_id,
+            verifying,
+            jwks: json!({"keys": published}),
+        })
     }
 
     /// The key that signs, with its id.
@@ -72,7 +85,8 @@ impl Keys {
 
 /// Id (the RFC 7638 thumbprint) and public part of a key, both base64url.
 fn public_part(key: &EncodingKey) -> anyhow::Result<(String, String)> {
-    let AlgorithmParameters::OctetKeyPair(pair) = Jwk::from_encoding_key(key, Algorithm::EdDSA)?.algorithm
+    let AlgorithmParameters::OctetKeyPair(pair) =
+        Jwk::from_encoding_key(key, Algorithm::EdDSA)?.algorithm
     else {
         bail!("is no Ed25519 key");
     };
@@ -82,7 +96,11 @@ fn public_part(key: &EncodingKey) -> anyhow::Result<(String, String)> {
 
 /// Makes a new key file, readable by its owner only, and answers the key's id. A file that is there is left alone.
 pub fn make(file: &Path) -> anyhow::Result<String> {
-    ensure!(!file.exists(), "{} is there already: a key is never replaced", file.display());
+    ensure!(
+        !file.exists(),
+        "{} is there already: a key is never replaced",
+        file.display()
+    );
     create(file, "")?;
     let keys = Keys::load(&[file.to_owned()], Environment::Production)?;
     Ok(keys.signing_id)
@@ -98,8 +116,10 @@ fn create(file: &Path, label: &str) -> anyhow::Result<()> {
     let secret: [u8; 32] = rand::random();
     let mut der = PKCS8_PREFIX.to_vec();
     der.extend(secret);
-    let pem =
-        format!("{label}-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(der));
+    let pem = format!(
+        "{label}-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
+        STANDARD.encode(der)
+    );
     private_file::create(file, pem.as_bytes())
         .with_context(|| format!("cannot make the key file {}", file.display()))?;
     tracing::info!(file = %file.display(), "made a key for access tokens");
@@ -111,7 +131,8 @@ mod tests {
     use super::*;
 
     fn folder() -> PathBuf {
-        let folder = std::env::temp_dir().join(format!("tiris-keys-{:016x}", rand::random::<u64>()));
+        let folder =
+            std::env::temp_dir().join(format!("tiris-keys-{:016x}", rand::random::<u64>()));
         std::fs::create_dir_all(&folder).expect("a folder");
         folder
     }
@@ -129,8 +150,13 @@ mod tests {
     #[test]
     fn production_makes_no_key_and_says_which_file_is_missing() {
         let file = std::env::temp_dir().join("tiris-no-such-key.pem");
-        let error = Keys::load(std::slice::from_ref(&file), Environment::Production).err().expect("refused");
-        assert!(format!("{error:#}").contains("tiris-no-such-key.pem"), "{error:#}");
+        let error = Keys::load(std::slice::from_ref(&file), Environment::Production)
+            .err()
+            .expect("refused");
+        assert!(
+            format!("{error:#}").contains("tiris-no-such-key.pem"),
+            "{error:#}"
+        );
         assert!(!file.exists());
     }
 

@@ -12,7 +12,9 @@ const SECRET_BYTES: usize = 32;
 
 /// A secret nobody has seen yet.
 pub(crate) fn make() -> SecretString {
-    URL_SAFE_NO_PAD.encode(rand::random::<[u8; SECRET_BYTES]>()).into()
+    URL_SAFE_NO_PAD
+        .encode(rand::random::<[u8; SECRET_BYTES]>())
+        .into()
 }
 
 /// What the database keeps of it.

@@ -77,10 +77,25 @@ pub(crate) struct Sessions {
 
 impl Sessions {
     pub(crate) fn new(keys: Arc<Keys>, pool: PgPool) -> Self {
-        let known = Cache::builder().max_capacity(REMEMBERED_TOKENS_MAX).time_to_live(REMEMBERED).build();
-        let dead = Cache::builder().max_capacity(REMEMBERED_TOKENS_MAX).time_to_live(REMEMBERED).build();
-        let ended = Cache::builder().max_capacity(REMEMBERED_TOKENS_MAX).time_to_live(ENDED_KNOWN).build();
-        Self { keys, pool, known, dead, ended }
+        let known = Cache::builder()
+            .max_capacity(REMEMBERED_TOKENS_MAX)
+            .time_to_live(REMEMBERED)
+            .build();
+        let dead = Cache::builder()
+            .max_capacity(REMEMBERED_TOKENS_MAX)
+            .time_to_live(REMEMBERED)
+            .build();
+        let ended = Cache::builder()
+            .max_capacity(REMEMBERED_TOKENS_MAX)
+            .time_to_live(ENDED_KNOWN)
+            .build();
+        Self {
+            keys,
+            pool,
+            known,
+            dead,
+            ended,
+        }
     }
 
     /// The live session of a token. Verifying a signature and asking the database happen once in some seconds.
@@ -149,7 +164,16 @@ impl Sessions {
         if !alive || status != "active" {
             return Ok(Err(Dead::Ended));
         }
-        let role = if role == "admin" { Role::Admin } else { Role::User };
-        Ok(Ok(Session { user: claims.sub, id: claims.sid, role, expires: claims.exp }))
+        let role = if role == "admin" {
+            Role::Admin
+        } else {
+            Role::User
+        };
+        Ok(Ok(Session {
+            user: claims.sub,
+            id: claims.sid,
+            role,
+            expires: claims.exp,
+        }))
     }
 }

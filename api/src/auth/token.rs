@@ -38,7 +38,10 @@ pub fn issue(
     lifetime: Duration,
 ) -> Result<String> {
     let (key, id) = keys.signing();
-    let header = Header { kid: Some(id.to_owned()), ..Header::new(Algorithm::EdDSA) };
+    let header = Header {
+        kid: Some(id.to_owned()),
+        ..Header::new(Algorithm::EdDSA)
+    };
     let claims = Claims {
         iss: ISSUER.to_owned(),
         aud: AUDIENCE.to_owned(),

@@ -14,15 +14,22 @@ pub async fn run(action: &AdminAction) -> anyhow::Result<()> {
         AdminAction::Grant(args) => (args, "admin", "user.grant_admin"),
         AdminAction::Revoke(args) => (args, "user", "user.revoke_admin"),
     };
-    let AdminArgs { email, database, service } = args;
+    let AdminArgs {
+        email,
+        database,
+        service,
+    } = args;
     let mut problems = Problems::default();
-    let settings =
-        database.check(service.environment(), &mut problems).zip(service.check("127.0.0.1:0", &mut problems));
+    let settings = database
+        .check(service.environment(), &mut problems)
+        .zip(service.check("127.0.0.1:0", &mut problems));
     let (database, service) = problems.finish(settings)?;
     telemetry::init("tiris-api", &service.log);
     let pool = database::pool(&database, "tiris-api admin").context("cannot use DATABASE_URL")?;
     let mut transaction = pool.begin().await.context("cannot reach the database")?;
-    let found = users::lock_by_email(&mut transaction, email).await.context("cannot look for the user")?;
+    let found = users::lock_by_email(&mut transaction, email)
+        .await
+        .context("cannot look for the user")?;
     let (id, status) = found.with_context(|| {
         format!("there is no user with the address {email}: users are made by signing in for the first time")
     })?;
@@ -39,9 +46,17 @@ pub async fn run(action: &AdminAction) -> anyhow::Result<()> {
         before: Some(json!({"role": before})),
         after: Some(json!({"role": role})),
     };
-    let actor = Actor { agent: Some("tiris-api admin".to_owned()), ..Actor::default() };
+    let actor = Actor {
+        agent: Some("tiris-api admin".to_owned()),
+        ..Actor::default()
+    };
     audit::record(&mut transaction, &actor, &action).await?;
-    transaction.commit().await.context("cannot store the role")?;
-    println!("{email} has the role {role} now (was {before}); running services notice it within 10 seconds");
+    transaction
+        .commit()
+        .await
+        .context("cannot store the role")?;
+    println!(
+        "{email} has the role {role} now (was {before}); running services notice it within 10 seconds"
+    );
     Ok(())
 }

@@ -22,7 +22,9 @@ fn make(file: &Path) -> anyhow::Result<()> {
 fn show(args: &ShowKeysArgs) -> anyhow::Result<()> {
     let mut problems = Problems::default();
     let service = args.service.check("127.0.0.1:0", &mut problems);
-    let files = args.keys.check(service.map(|service| service.environment), &mut problems);
+    let files = args
+        .keys
+        .check(service.map(|service| service.environment), &mut problems);
     let files = problems.finish(files)?;
     // As in production, so that showing keys never makes one.
     let keys = Keys::load(&files, Environment::Production)?;

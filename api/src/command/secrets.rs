@@ -24,7 +24,11 @@ pub async fn run(args: &RotateArgs) -> anyhow::Result<()> {
     let service = args.service.check("127.0.0.1:0", &mut problems);
     let environment = args.service.environment();
     let encryption = args.encryption.check(environment, &mut problems);
-    let settings = args.database.check(environment, &mut problems).zip(service).zip(encryption);
+    let settings = args
+        .database
+        .check(environment, &mut problems)
+        .zip(service)
+        .zip(encryption);
     let ((database, service), encryption) = problems.finish(settings)?;
     telemetry::init("tiris-api", &service.log);
     let ring = encryption.load(service.environment)?.ring;
@@ -36,7 +40,10 @@ pub async fn run(args: &RotateArgs) -> anyhow::Result<()> {
     for row in &check.named {
         eprintln!("{} {}: {}", row.table, row.id, row.why);
     }
-    println!("rows that can be read: {}, that cannot be read: {}", check.readable, check.unreadable);
+    println!(
+        "rows that can be read: {}, that cannot be read: {}",
+        check.readable, check.unreadable
+    );
     ensure!(
         left == 0 && check.unreadable == 0,
         "{left} rows are not under the current key, {} rows cannot be read",
@@ -65,7 +72,10 @@ async fn rotate_all(pool: &PgPool, ring: &KeyRing) -> anyhow::Result<u64> {
         bar.set_length(bar.position() + left);
     }
     bar.finish_and_clear();
-    println!("rows re-encrypted under the key {:?}: {rotated}, left under others: {left}", ring.current_id());
+    println!(
+        "rows re-encrypted under the key {:?}: {rotated}, left under others: {left}",
+        ring.current_id()
+    );
     Ok(left)
 }
 

@@ -9,21 +9,33 @@ use tokio_util::sync::CancellationToken;
 /// Runs until SIGTERM or SIGINT, then drains.
 pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let settings = args.check()?;
-    let telemetry =
-        telemetry::init_service("tiris-api", &settings.service).context("cannot start telemetry")?;
+    let telemetry = telemetry::init_service("tiris-api", &settings.service)
+        .context("cannot start telemetry")?;
     log_panics();
     let stop = shutdown::on_signals().context("cannot listen for signals")?;
-    let metrics = metrics::install("tiris-api", settings.service.metrics).context("cannot start metrics")?;
-    let pool = database::pool(&settings.database, "tiris-api").context("cannot use DATABASE_URL")?;
+    let metrics =
+        metrics::install("tiris-api", settings.service.metrics).context("cannot start metrics")?;
+    let pool =
+        database::pool(&settings.database, "tiris-api").context("cannot use DATABASE_URL")?;
     let app = App::build(&settings, pool).await?;
     for (name, pool) in app.pools() {
         metrics.watch(name, pool);
     }
     // It answers until the last request is answered, so that what drains can be seen.
     let drained = CancellationToken::new();
-    let admin = admin::serve(settings.service.admin_listen, app.health(), metrics, drained.clone())
-        .await
-        .with_context(|| format!("cannot listen on TIRIS_ADMIN_LISTEN {}", settings.service.admin_listen))?;
+    let admin = admin::serve(
+        settings.service.admin_listen,
+        app.health(),
+        metrics,
+        drained.clone(),
+    )
+    .await
+    .with_context(|| {
+        format!(
+            "cannot listen on TIRIS_ADMIN_LISTEN {}",
+            settings.service.admin_listen
+        )
+    })?;
     tracing::info!(api = %app.address(), admin = %admin, "listening");
     let result = app.run_until(stop).await;
     drained.cancel();

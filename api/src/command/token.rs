@@ -21,7 +21,11 @@ pub async fn run(args: &TokenArgs) -> anyhow::Result<()> {
     let service = args.service.check("127.0.0.1:0", &mut problems);
     let environment = args.service.environment();
     let files = args.keys.check(environment, &mut problems);
-    let settings = args.database.check(environment, &mut problems).zip(service).zip(files);
+    let settings = args
+        .database
+        .check(environment, &mut problems)
+        .zip(service)
+        .zip(files);
     let ((database, service), files) = problems.finish(settings)?;
     telemetry::init("tiris-api", &service.log);
     if service.environment == Environment::Production {
@@ -33,7 +37,10 @@ pub async fn run(args: &TokenArgs) -> anyhow::Result<()> {
     let mut transaction = pool.begin().await.context("cannot reach the database")?;
     let user = user(&mut transaction, &args.email, args.admin).await?;
     let session = sessions::begin(&mut transaction, user, None, Some("tiris-api token")).await?;
-    transaction.commit().await.context("cannot store the session")?;
+    transaction
+        .commit()
+        .await
+        .context("cannot store the session")?;
     let lifetime = Duration::hours(i64::from(args.ttl_hours));
     let token = token::issue(&keys, user, session, Utc::now(), lifetime)?;
     if args.json {
@@ -49,15 +56,23 @@ pub async fn run(args: &TokenArgs) -> anyhow::Result<()> {
 
 fn check_email(email: &str) -> anyhow::Result<()> {
     let parts = email.split_once('@');
-    let valid =
-        parts.is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty() && !domain.contains('@'));
+    let valid = parts.is_some_and(|(local, domain)| {
+        !local.is_empty() && !domain.is_empty() && !domain.contains('@')
+    });
     let printable = email.chars().all(|c| !c.is_whitespace() && !c.is_control());
-    ensure!(valid && printable && email.len() <= EMAIL_LENGTH_MAX, "{email:?} is no e-mail address");
+    ensure!(
+        valid && printable && email.len() <= EMAIL_LENGTH_MAX,
+        "{email:?} is no e-mail address"
+    );
     Ok(())
 }
 
 /// The living user with this address, made when there is none.
-async fn user(connection: &mut PgConnection, email: &str, is_admin: bool) -> anyhow::Result<UserId> {
+async fn user(
+    connection: &mut PgConnection,
+    email: &str,
+    is_admin: bool,
+) -> anyhow::Result<UserId> {
     let found = users::lock_by_email(connection, email)
         .await
         .context("cannot look for the user (is the database migrated? run tiris-migrate up)")?;
@@ -69,6 +84,14 @@ async fn user(connection: &mut PgConnection, email: &str, is_admin: bool) -> any
         return Ok(id);
     }
     let wanted = email.split('@').next().unwrap_or(email);
-    let new = NewUser { wanted, full_name: wanted, email: Some(email), avatar: None, is_admin };
-    users::insert(connection, &new).await.with_context(|| format!("cannot make the user {email}: try again"))
+    let new = NewUser {
+        wanted,
+        full_name: wanted,
+        email: Some(email),
+        avatar: None,
+        is_admin,
+    };
+    users::insert(connection, &new)
+        .await
+        .with_context(|| format!("cannot make the user {email}: try again"))
 }

@@ -10,9 +10,15 @@ const OTHERS: u64 = 512;
 /// Raises the limit as far as it goes, and answers for how many of the wanted connections there is room. Without room
 /// for the rest a crowd of clients would cut the process off its database.
 pub(crate) fn room_for(connections: u32) -> u32 {
-    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return connections };
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {
+        return connections;
+    };
     let raised = needed(connections).clamp(soft, hard.max(soft));
-    let limit = if setrlimit(Resource::RLIMIT_NOFILE, raised, hard).is_ok() { raised } else { soft };
+    let limit = if setrlimit(Resource::RLIMIT_NOFILE, raised, hard).is_ok() {
+        raised
+    } else {
+        soft
+    };
     let fitting = fitting(connections, limit);
     if fitting < connections {
         tracing::warn!(
@@ -48,7 +54,11 @@ mod tests {
             (8_192, 100, 50),
             (10, 0, 1),
         ] {
-            assert_eq!(fitting(connections, limit), expected, "{connections} {limit}");
+            assert_eq!(
+                fitting(connections, limit),
+                expected,
+                "{connections} {limit}"
+            );
         }
         assert_eq!(needed(8_192), 8_704);
     }

@@ -29,15 +29,25 @@ pub(crate) struct Seat {
 impl Seat {
     fn new(permit: OwnedSemaphorePermit, held: Option<(IpAddr, Counts)>) -> Self {
         metrics::gauge!("http_connections").increment(1);
-        Self { _permit: permit, held }
+        Self {
+            _permit: permit,
+            held,
+        }
     }
 }
 
 impl Seats {
     /// So many connections, and so many from an address that is no proxy of ours.
     pub(crate) fn new(all: u32, per_address: u32, proxies: Proxies) -> Self {
-        let free = usize::try_from(all).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-        Self { free: Arc::new(Semaphore::new(free)), taken: Arc::default(), per_address, proxies }
+        let free = usize::try_from(all)
+            .unwrap_or(usize::MAX)
+            .min(Semaphore::MAX_PERMITS);
+        Self {
+            free: Arc::new(Semaphore::new(free)),
+            taken: Arc::default(),
+            per_address,
+            proxies,
+        }
     }
 
     /// Waits until the process has a free seat.
@@ -72,7 +82,9 @@ impl Seats {
 impl Drop for Seat {
     fn drop(&mut self) {
         metrics::gauge!("http_connections").decrement(1);
-        let Some((address, taken)) = &self.held else { return };
+        let Some((address, taken)) = &self.held else {
+            return;
+        };
         let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = taken.get_mut(address) {
             *count = count.saturating_sub(1);
@@ -94,18 +106,34 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_holds_so_many_seats_and_gets_them_back() {
-        let seats = Seats::new(10, 1, Proxies::new(&["10.0.0.0/8".parse().expect("a network")]));
+        let seats = Seats::new(
+            10,
+            1,
+            Proxies::new(&["10.0.0.0/8".parse().expect("a network")]),
+        );
         let first = sit(&seats, "192.0.2.1").await;
         assert!(first.is_some() && sit(&seats, "192.0.2.1").await.is_none());
-        assert!(sit(&seats, "::ffff:192.0.2.1").await.is_none(), "the same address");
+        assert!(
+            sit(&seats, "::ffff:192.0.2.1").await.is_none(),
+            "the same address"
+        );
         let v6 = sit(&seats, "2001:db8::1").await;
-        assert!(v6.is_some() && sit(&seats, "2001:db8::2").await.is_none(), "the same network");
+        assert!(
+            v6.is_some() && sit(&seats, "2001:db8::2").await.is_none(),
+            "the same network"
+        );
         let proxied = [sit(&seats, "10.0.0.1").await, sit(&seats, "10.0.0.1").await];
-        assert!(proxied.iter().all(Option::is_some), "a proxy brings everybody");
+        assert!(
+            proxied.iter().all(Option::is_some),
+            "a proxy brings everybody"
+        );
         drop(first);
         assert!(sit(&seats, "192.0.2.1").await.is_some());
         drop(v6);
-        assert!(seats.taken.lock().expect("counts").is_empty(), "nobody is remembered who is gone");
+        assert!(
+            seats.taken.lock().expect("counts").is_empty(),
+            "nobody is remembered who is gone"
+        );
     }
 
     #[tokio::test]

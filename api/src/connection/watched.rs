@@ -40,24 +40,46 @@ pub(crate) struct Watched<S> {
 impl<S: Unpin> Watched<S> {
     pub(super) fn new(stream: S, patience: Patience, seat: Option<Seat>) -> Self {
         let alarm = Box::pin(tokio::time::sleep(patience.silence));
-        Self { stream, patience, asked: None, is_gone: false, alarm, _seat: seat }
+        Self {
+            stream,
+            patience,
+            asked: None,
+            is_gone: false,
+            alarm,
+            _seat: seat,
+        }
     }
 
     /// Passes on what happened; waiting ends with the alarm.
-    fn watch<T>(&mut self, cx: &mut Context<'_>, happened: Poll<Result<T>>, moved: Moved) -> Poll<Result<T>> {
+    fn watch<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        happened: Poll<Result<T>>,
+        moved: Moved,
+    ) -> Poll<Result<T>> {
         if happened.is_ready() {
             let now = Instant::now();
             self.asked = match moved {
                 Moved::In => Some(self.asked.unwrap_or(now)),
                 Moved::Out => None,
             };
-            let silent = now + if self.is_gone { GONE_PAUSE } else { self.patience.silence };
+            let silent = now
+                + if self.is_gone {
+                    GONE_PAUSE
+                } else {
+                    self.patience.silence
+                };
             let late = self.asked.map(|asked| asked + self.patience.request);
-            self.alarm.as_mut().reset(late.map_or(silent, |late| late.min(silent)));
+            self.alarm
+                .as_mut()
+                .reset(late.map_or(silent, |late| late.min(silent)));
             return happened;
         }
         ready!(self.alarm.as_mut().poll(cx));
-        Poll::Ready(Err(Error::new(ErrorKind::TimedOut, "the peer takes too long")))
+        Poll::Ready(Err(Error::new(
+            ErrorKind::TimedOut,
+            "the peer takes too long",
+        )))
     }
 }
 
@@ -69,10 +91,17 @@ enum Moved {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<Result<()>> {
         let before = into.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, into);
-        if matches!(read, Poll::Ready(Ok(()))) && into.filled().len() == before && into.remaining() > 0 {
+        if matches!(read, Poll::Ready(Ok(())))
+            && into.filled().len() == before
+            && into.remaining() > 0
+        {
             self.is_gone = true;
             self.alarm.as_mut().reset(Instant::now() + GONE_PAUSE);
             return read;
@@ -82,7 +111,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.watch(cx, written, Moved::Out)
     }
@@ -120,8 +153,10 @@ mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
-    const PATIENCE: Patience =
-        Patience { silence: Duration::from_millis(50), request: Duration::from_secs(3600) };
+    const PATIENCE: Patience = Patience {
+        silence: Duration::from_millis(50),
+        request: Duration::from_secs(3600),
+    };
 
     #[tokio::test]
     async fn a_peer_that_sends_nothing_more_is_given_up() {
@@ -138,7 +173,10 @@ mod tests {
     async fn a_peer_that_takes_nothing_more_is_given_up() {
         let (_peer, ours) = duplex(4);
         let mut watched = Watched::new(ours, PATIENCE, None);
-        let error = watched.write_all(b"a long answer").await.expect_err("nobody reads");
+        let error = watched
+            .write_all(b"a long answer")
+            .await
+            .expect_err("nobody reads");
         assert_eq!(error.kind(), ErrorKind::TimedOut);
     }
 
@@ -163,7 +201,10 @@ mod tests {
         let mut request = Vec::new();
         watched.read_to_end(&mut request).await.expect("asked");
         tokio::time::sleep(GONE_PAUSE * 2).await;
-        watched.flush().await.expect("what was asked for is still done");
+        watched
+            .flush()
+            .await
+            .expect("what was asked for is still done");
         for _ in 0..3 {
             watched.write_all(b"an answer").await.expect("sent");
             tokio::time::sleep(GONE_PAUSE / 2).await;
@@ -176,7 +217,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_trickles_its_request_is_given_up() {
-        let patience = Patience { silence: Duration::from_secs(60), request: Duration::from_secs(5) };
+        let patience = Patience {
+            silence: Duration::from_secs(60),
+            request: Duration::from_secs(5),
+        };
         let (mut peer, ours) = duplex(64);
         let mut watched = Watched::new(ours, patience, None);
         let trickle = tokio::spawn(async move {
@@ -188,14 +232,21 @@ mod tests {
         let mut rest = Vec::new();
         let error = watched.read_to_end(&mut rest).await.expect_err("too slow");
         assert_eq!(error.kind(), ErrorKind::TimedOut);
-        assert_eq!(begun.elapsed().as_secs(), 5, "in a time that stands still while nothing happens");
+        assert_eq!(
+            begun.elapsed().as_secs(),
+            5,
+            "in a time that stands still while nothing happens"
+        );
         drop(watched);
         trickle.await.expect("ended");
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_time_for_a_request_begins_anew_with_every_answer() {
-        let patience = Patience { silence: Duration::from_secs(60), request: Duration::from_secs(5) };
+        let patience = Patience {
+            silence: Duration::from_secs(60),
+            request: Duration::from_secs(5),
+        };
         let (mut peer, ours) = duplex(64);
         let mut watched = Watched::new(ours, patience, None);
         let mut byte = [0];

@@ -11,7 +11,10 @@ use std::collections::BTreeSet;
 /// Tells null as callers meet it.
 pub(super) fn tell(document: &mut Value) {
     let asked = asked(document);
-    let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) else {
+    let Some(schemas) = document
+        .pointer_mut("/components/schemas")
+        .and_then(Value::as_object_mut)
+    else {
         return;
     };
     for (name, schema) in schemas {
@@ -22,22 +25,31 @@ pub(super) fn tell(document: &mut Value) {
         }
         let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
         let properties = properties.into_iter().flat_map(Map::values_mut);
-        properties.filter(|property| property["nullable"] == true).for_each(tell_null_choice);
+        properties
+            .filter(|property| property["nullable"] == true)
+            .for_each(tell_null_choice);
     }
 }
 
 /// The schemas that request bodies consist of.
 fn asked(document: &Value) -> BTreeSet<String> {
-    let items = document["paths"].as_object().into_iter().flat_map(Map::values);
+    let items = document["paths"]
+        .as_object()
+        .into_iter()
+        .flat_map(Map::values);
     let operations = items.filter_map(Value::as_object).flat_map(Map::values);
-    let mut waiting: Vec<&Value> = operations.map(|operation| &operation["requestBody"]).collect();
+    let mut waiting: Vec<&Value> = operations
+        .map(|operation| &operation["requestBody"])
+        .collect();
     let mut asked = BTreeSet::new();
     while let Some(value) = waiting.pop() {
         match value {
             Value::Object(fields) => {
                 waiting.extend(fields.values());
-                let name =
-                    fields.get("$ref").and_then(Value::as_str).and_then(|path| path.rsplit('/').next());
+                let name = fields
+                    .get("$ref")
+                    .and_then(Value::as_str)
+                    .and_then(|path| path.rsplit('/').next());
                 if let Some(name) = name.filter(|name| asked.insert((*name).to_owned())) {
                     waiting.push(&document["components"]["schemas"][name]);
                 }
@@ -50,11 +62,15 @@ fn asked(document: &Value) -> BTreeSet<String> {
 }
 
 fn is_required(schema: &Value, name: &str) -> bool {
-    schema["required"].as_array().is_some_and(|names| names.iter().any(|known| known == name))
+    schema["required"]
+        .as_array()
+        .is_some_and(|names| names.iter().any(|known| known == name))
 }
 
 fn require_nullable(schema: &mut Value) {
-    let Some(properties) = schema["properties"].as_object() else { return };
+    let Some(properties) = schema["properties"].as_object() else {
+        return;
+    };
     let required: Vec<Value> = properties
         .iter()
         .filter(|(name, property)| property["nullable"] == true || is_required(schema, name))
@@ -66,9 +82,14 @@ fn require_nullable(schema: &mut Value) {
 }
 
 fn allow_null_for_absence(schema: &mut Value) {
-    let Some(properties) = schema["properties"].as_object() else { return };
-    let optional: Vec<String> =
-        properties.keys().filter(|name| !is_required(schema, name)).cloned().collect();
+    let Some(properties) = schema["properties"].as_object() else {
+        return;
+    };
+    let optional: Vec<String> = properties
+        .keys()
+        .filter(|name| !is_required(schema, name))
+        .cloned()
+        .collect();
     for name in optional {
         schema["properties"][name]["nullable"] = true.into();
     }
@@ -79,11 +100,16 @@ fn tell_null_choice(property: &mut Value) {
     if property.get("type").is_some() {
         return;
     }
-    let Some(fields) = property.as_object_mut() else { return };
+    let Some(fields) = property.as_object_mut() else {
+        return;
+    };
     let absent = json!({"type": "object", "nullable": true, "enum": [null]});
     if let Some(choices) = fields.get_mut("oneOf").and_then(Value::as_array_mut) {
         choices.push(absent);
-    } else if let Some(referred) = fields.remove("allOf").and_then(|parts| parts.get(0).cloned()) {
+    } else if let Some(referred) = fields
+        .remove("allOf")
+        .and_then(|parts| parts.get(0).cloned())
+    {
         fields.insert("oneOf".to_owned(), json!([referred, absent]));
     } else if let Some(referred) = fields.remove("$ref") {
         fields.insert("oneOf".to_owned(), json!([{"$ref": referred}, absent]));

@@ -23,16 +23,24 @@ pub(super) struct Binance {
 
 impl Binance {
     pub(super) fn new(base: &str) -> Self {
-        Self { base: base.to_owned(), clock: Clock::default() }
+        Self {
+            base: base.to_owned(),
+            clock: Clock::default(),
+        }
     }
 
-    pub(super) async fn verify(&self, http: &Http, api: ApiKey<'_>) -> Result<Verdict, ExchangeError> {
+    pub(super) async fn verify(
+        &self,
+        http: &Http,
+        api: ApiKey<'_>,
+    ) -> Result<Verdict, ExchangeError> {
         let make = || self.account(api);
         verdict(
             http,
             make,
             meaning,
-            self.clock.learn(http, &format!("{}/api/v3/time", self.base), "serverTime"),
+            self.clock
+                .learn(http, &format!("{}/api/v3/time", self.base), "serverTime"),
         )
         .await
     }
@@ -40,12 +48,16 @@ impl Binance {
     fn account(&self, api: ApiKey<'_>) -> Result<Request<Body>, ExchangeError> {
         let timestamp = self.clock.now_millis();
         // Without the assets the account does not hold, the answer is short.
-        let query = format!("omitZeroBalances=true&recvWindow={RECEIVE_WINDOW_MILLIS}&timestamp={timestamp}");
+        let query = format!(
+            "omitZeroBalances=true&recvWindow={RECEIVE_WINDOW_MILLIS}&timestamp={timestamp}"
+        );
         let signature = sign(api.secret.expose_secret(), &query);
         let uri = format!("{}/api/v3/account?{query}&signature={signature}", self.base);
         let unusable = |_| ExchangeError::Unreachable("the key does not fit a header".to_owned());
         let key = secret_header(api.key).map_err(unusable)?;
-        let request = Request::get(uri).header("X-MBX-APIKEY", key).body(Body::new());
+        let request = Request::get(uri)
+            .header("X-MBX-APIKEY", key)
+            .body(Body::new());
         request.map_err(|error| ExchangeError::Unreachable(error.to_string()))
     }
 }
@@ -57,12 +69,21 @@ fn sign(secret: &str, query: &str) -> String {
 fn meaning(answer: &Answered) -> Meaning {
     let body = json(&answer.body);
     match (answer.status, body["code"].as_i64()) {
-        (StatusCode::OK, None) if matches!(body, Value::Object(_)) => Meaning::Verdict(Verdict::Valid),
+        (StatusCode::OK, None) if matches!(body, Value::Object(_)) => {
+            Meaning::Verdict(Verdict::Valid)
+        }
         (_, Some(WRONG_TIME)) => Meaning::WrongTime,
-        (_, Some(code)) if REFUSALS.contains(&code) => Meaning::Verdict(Verdict::Refused(code.to_string())),
+        (_, Some(code)) if REFUSALS.contains(&code) => {
+            Meaning::Verdict(Verdict::Refused(code.to_string()))
+        }
         (status, code) => {
-            let code = code.map(|code| format!(" and code {code}")).unwrap_or_default();
-            Meaning::Nothing(format!("Binance answers with status {}{code}", status.as_u16()))
+            let code = code
+                .map(|code| format!(" and code {code}"))
+                .unwrap_or_default();
+            Meaning::Nothing(format!(
+                "Binance answers with status {}{code}",
+                status.as_u16()
+            ))
         }
     }
 }
@@ -90,19 +111,46 @@ mod tests {
                 r#"{"code":-2015,"msg":"Invalid API-key, IP, or permissions for action."}"#,
                 refused("-2015"),
             ),
-            (400, r#"{"code":-1022,"msg":"Signature for this request is not valid."}"#, refused("-1022")),
-            (400, r#"{"code":-1021,"msg":"outside of the recvWindow"}"#, Meaning::WrongTime),
+            (
+                400,
+                r#"{"code":-1022,"msg":"Signature for this request is not valid."}"#,
+                refused("-1022"),
+            ),
+            (
+                400,
+                r#"{"code":-1021,"msg":"outside of the recvWindow"}"#,
+                Meaning::WrongTime,
+            ),
             (
                 429,
                 r#"{"code":-1003}"#,
                 Meaning::Nothing("Binance answers with status 429 and code -1003".to_owned()),
             ),
-            (403, "<html>", Meaning::Nothing("Binance answers with status 403".to_owned())),
-            (200, "<html>", Meaning::Nothing("Binance answers with status 200".to_owned())),
-            (302, "", Meaning::Nothing("Binance answers with status 302".to_owned())),
+            (
+                403,
+                "<html>",
+                Meaning::Nothing("Binance answers with status 403".to_owned()),
+            ),
+            (
+                200,
+                "<html>",
+                Meaning::Nothing("Binance answers with status 200".to_owned()),
+            ),
+            (
+                302,
+                "",
+                Meaning::Nothing("Binance answers with status 302".to_owned()),
+            ),
         ] {
             let status = StatusCode::from_u16(status).expect("a status");
-            assert_eq!(meaning(&Answered { status, body: body.into() }), expected, "{body}");
+            assert_eq!(
+                meaning(&Answered {
+                    status,
+                    body: body.into()
+                }),
+                expected,
+                "{body}"
+            );
         }
     }
 }

@@ -22,9 +22,18 @@ impl Clock {
     }
 
     /// Asks `url`, which answers the time in milliseconds as `field`.
-    pub(super) async fn learn(&self, http: &Http, url: &str, field: &str) -> Result<(), ExchangeError> {
+    pub(super) async fn learn(
+        &self,
+        http: &Http,
+        url: &str,
+        field: &str,
+    ) -> Result<(), ExchangeError> {
         let unreachable = |why: &str| ExchangeError::Unreachable(why.to_owned());
-        let make = || Request::get(url).body(Body::new()).map_err(|error| unreachable(&error.to_string()));
+        let make = || {
+            Request::get(url)
+                .body(Body::new())
+                .map_err(|error| unreachable(&error.to_string()))
+        };
         let asked_at = now_millis();
         let answer = ask(http, make).await?;
         let theirs = json(&answer.body)[field].as_i64();

@@ -11,8 +11,14 @@ use serde_json::Value;
 const PATH: &str = "/api/v4/spot/accounts";
 const TIME_PATH: &str = "/api/v4/spot/time";
 /// By these Gate.io refuses a key, a signature, or what the key may do.
-const REFUSALS: [&str; 6] =
-    ["INVALID_KEY", "INVALID_SIGNATURE", "INVALID_CREDENTIALS", "FORBIDDEN", "IP_FORBIDDEN", "READ_ONLY"];
+const REFUSALS: [&str; 6] = [
+    "INVALID_KEY",
+    "INVALID_SIGNATURE",
+    "INVALID_CREDENTIALS",
+    "FORBIDDEN",
+    "IP_FORBIDDEN",
+    "READ_ONLY",
+];
 const WRONG_TIME: &str = "REQUEST_EXPIRED";
 
 pub(super) struct Gate {
@@ -22,16 +28,24 @@ pub(super) struct Gate {
 
 impl Gate {
     pub(super) fn new(base: &str) -> Self {
-        Self { base: base.to_owned(), clock: Clock::default() }
+        Self {
+            base: base.to_owned(),
+            clock: Clock::default(),
+        }
     }
 
-    pub(super) async fn verify(&self, http: &Http, api: ApiKey<'_>) -> Result<Verdict, ExchangeError> {
+    pub(super) async fn verify(
+        &self,
+        http: &Http,
+        api: ApiKey<'_>,
+    ) -> Result<Verdict, ExchangeError> {
         let make = || self.accounts(api);
         verdict(
             http,
             make,
             meaning,
-            self.clock.learn(http, &format!("{}{TIME_PATH}", self.base), "server_time"),
+            self.clock
+                .learn(http, &format!("{}{TIME_PATH}", self.base), "server_time"),
         )
         .await
     }
@@ -43,7 +57,15 @@ impl Gate {
         let request = Request::get(format!("{}{PATH}", self.base))
             .header("KEY", key)
             .header("Timestamp", seconds.to_string())
-            .header("SIGN", sign(api.secret.expose_secret(), "GET", (PATH, ""), &seconds.to_string()))
+            .header(
+                "SIGN",
+                sign(
+                    api.secret.expose_secret(),
+                    "GET",
+                    (PATH, ""),
+                    &seconds.to_string(),
+                ),
+            )
             .body(Body::new());
         request.map_err(|error| ExchangeError::Unreachable(error.to_string()))
     }
@@ -59,11 +81,17 @@ fn sign(secret: &str, method: &str, (path, query): (&str, &str), seconds: &str) 
 fn meaning(answer: &Answered) -> Meaning {
     let body = json(&answer.body);
     match (answer.status, body["label"].as_str()) {
-        (StatusCode::OK, None) if matches!(body, Value::Array(_)) => Meaning::Verdict(Verdict::Valid),
+        (StatusCode::OK, None) if matches!(body, Value::Array(_)) => {
+            Meaning::Verdict(Verdict::Valid)
+        }
         (_, Some(WRONG_TIME)) => Meaning::WrongTime,
-        (_, Some(label)) if REFUSALS.contains(&label) => Meaning::Verdict(Verdict::Refused(label.to_owned())),
+        (_, Some(label)) if REFUSALS.contains(&label) => {
+            Meaning::Verdict(Verdict::Refused(label.to_owned()))
+        }
         (_, Some(label)) => Meaning::Nothing(format!("Gate.io answers {}", code_of(label))),
-        (status, None) => Meaning::Nothing(format!("Gate.io answers with status {}", status.as_u16())),
+        (status, None) => {
+            Meaning::Nothing(format!("Gate.io answers with status {}", status.as_u16()))
+        }
     }
 }
 
@@ -73,7 +101,10 @@ mod tests {
 
     #[test]
     fn the_signature_is_that_of_the_example_in_gates_documentation() {
-        let request = ("/api/v4/futures/orders", "contract=BTC_USD&status=finished&limit=50");
+        let request = (
+            "/api/v4/futures/orders",
+            "contract=BTC_USD&status=finished&limit=50",
+        );
         let expected = "55f84ea195d6fe57ce62464daaa7c3c02fa9d1dde954e4c898289c9a2407a3d6\
                         fb3faf24deff16790d726b66ac9f74526668b13bd01029199cc4fcc522418b8a";
         assert_eq!(sign("secret", "GET", request, "1541993715"), expected);
@@ -83,9 +114,21 @@ mod tests {
     fn only_answers_about_the_key_are_a_verdict() {
         let refused = |label: &str| Meaning::Verdict(Verdict::Refused(label.to_owned()));
         for (status, body, expected) in [
-            (200, r#"[{"currency":"BTC","available":"1","locked":"0"}]"#, Meaning::Verdict(Verdict::Valid)),
-            (401, r#"{"label":"INVALID_KEY","message":"Invalid key provided"}"#, refused("INVALID_KEY")),
-            (401, r#"{"label":"INVALID_SIGNATURE"}"#, refused("INVALID_SIGNATURE")),
+            (
+                200,
+                r#"[{"currency":"BTC","available":"1","locked":"0"}]"#,
+                Meaning::Verdict(Verdict::Valid),
+            ),
+            (
+                401,
+                r#"{"label":"INVALID_KEY","message":"Invalid key provided"}"#,
+                refused("INVALID_KEY"),
+            ),
+            (
+                401,
+                r#"{"label":"INVALID_SIGNATURE"}"#,
+                refused("INVALID_SIGNATURE"),
+            ),
             (403, r#"{"label":"FORBIDDEN"}"#, refused("FORBIDDEN")),
             (403, r#"{"label":"REQUEST_EXPIRED"}"#, Meaning::WrongTime),
             (
@@ -93,10 +136,21 @@ mod tests {
                 r#"{"label":"TOO_MANY_REQUESTS"}"#,
                 Meaning::Nothing("Gate.io answers TOO_MANY_REQUESTS".to_owned()),
             ),
-            (200, "{}", Meaning::Nothing("Gate.io answers with status 200".to_owned())),
+            (
+                200,
+                "{}",
+                Meaning::Nothing("Gate.io answers with status 200".to_owned()),
+            ),
         ] {
             let status = StatusCode::from_u16(status).expect("a status");
-            assert_eq!(meaning(&Answered { status, body: body.into() }), expected, "{body}");
+            assert_eq!(
+                meaning(&Answered {
+                    status,
+                    body: body.into()
+                }),
+                expected,
+                "{body}"
+            );
         }
     }
 }

@@ -22,7 +22,13 @@ pub(super) struct Http {
 impl Http {
     /// Calls that each end within `time`.
     pub(super) fn new(outgoing: Outgoing, time: Duration) -> Self {
-        Self { outgoing, limits: Limits { time, bytes: ANSWER_BYTES_MAX } }
+        Self {
+            outgoing,
+            limits: Limits {
+                time,
+                bytes: ANSWER_BYTES_MAX,
+            },
+        }
     }
 
     /// Sends a request once.
@@ -32,7 +38,9 @@ impl Http {
 }
 
 /// A secret as a header that is never shown.
-pub(super) fn secret_header(secret: &SecretString) -> Result<HeaderValue, header::InvalidHeaderValue> {
+pub(super) fn secret_header(
+    secret: &SecretString,
+) -> Result<HeaderValue, header::InvalidHeaderValue> {
     let mut value = HeaderValue::from_str(secret.expose_secret())?;
     value.set_sensitive(true);
     Ok(value)

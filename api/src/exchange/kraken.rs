@@ -12,7 +12,11 @@ use zeroize::Zeroizing;
 
 const PATH: &str = "/0/private/Balance";
 /// By these Kraken refuses a key, a signature, or what the key may do.
-const REFUSALS: [&str; 3] = ["EAPI:Invalid key", "EAPI:Invalid signature", "EGeneral:Permission denied"];
+const REFUSALS: [&str; 3] = [
+    "EAPI:Invalid key",
+    "EAPI:Invalid signature",
+    "EGeneral:Permission denied",
+];
 const WRONG_NONCE: &str = "EAPI:Invalid nonce";
 
 pub(super) struct Kraken {
@@ -22,11 +26,21 @@ pub(super) struct Kraken {
 
 impl Kraken {
     pub(super) fn new(base: &str) -> Self {
-        Self { base: base.to_owned(), last_nonce: AtomicU64::new(0) }
+        Self {
+            base: base.to_owned(),
+            last_nonce: AtomicU64::new(0),
+        }
     }
 
-    pub(super) async fn verify(&self, http: &Http, api: ApiKey<'_>) -> Result<Verdict, ExchangeError> {
-        let Ok(secret) = STANDARD.decode(api.secret.expose_secret()).map(Zeroizing::new) else {
+    pub(super) async fn verify(
+        &self,
+        http: &Http,
+        api: ApiKey<'_>,
+    ) -> Result<Verdict, ExchangeError> {
+        let Ok(secret) = STANDARD
+            .decode(api.secret.expose_secret())
+            .map(Zeroizing::new)
+        else {
             return Ok(Verdict::Refused("the API secret is no base64".to_owned()));
         };
         let make = || self.balance(api, &secret);
@@ -41,7 +55,9 @@ impl Kraken {
         let next = |last: u64| now.max(last + 1);
         next(
             self.last_nonce
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)))
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| {
+                    Some(next(last))
+                })
                 .unwrap_or_default(),
         )
     }
@@ -67,13 +83,24 @@ fn sign(secret: &[u8], path: &str, nonce: &str, form: &str) -> String {
 
 fn meaning(answer: &Answered) -> Meaning {
     let body = json(&answer.body);
-    let errors = body["error"].as_array().filter(|_| answer.status == StatusCode::OK);
-    match errors.map(|errors| errors.first().map(|error| error.as_str().unwrap_or_default())) {
+    let errors = body["error"]
+        .as_array()
+        .filter(|_| answer.status == StatusCode::OK);
+    match errors.map(|errors| {
+        errors
+            .first()
+            .map(|error| error.as_str().unwrap_or_default())
+    }) {
         Some(None) => Meaning::Verdict(Verdict::Valid),
         Some(Some(WRONG_NONCE)) => Meaning::WrongTime,
-        Some(Some(code)) if REFUSALS.contains(&code) => Meaning::Verdict(Verdict::Refused(code.to_owned())),
+        Some(Some(code)) if REFUSALS.contains(&code) => {
+            Meaning::Verdict(Verdict::Refused(code.to_owned()))
+        }
         Some(Some(code)) => Meaning::Nothing(format!("Kraken answers {}", code_of(code))),
-        None => Meaning::Nothing(format!("Kraken answers with status {}", answer.status.as_u16())),
+        None => Meaning::Nothing(format!(
+            "Kraken answers with status {}",
+            answer.status.as_u16()
+        )),
     }
 }
 
@@ -83,13 +110,15 @@ mod tests {
 
     #[test]
     fn the_signature_is_that_of_the_example_in_krakens_documentation() {
-        let secret =
-            "kQH5HW/8p1uGOVjbgWA7FunAmGO8lsSUXNsu3eow76sz84Q18fWxnyRzBHCd3pd5nE9qa99HAZtuZuj6F1huXg==";
-        let form = "nonce=1616492376594&ordertype=limit&pair=XBTUSD&price=37500&type=buy&volume=1.25";
-        let expected =
-            "4/dpxb3iT4tp/ZCVEwSnEsLxx0bqyhLpdfOpc6fn7OR8+UClSV5n9E6aSS8MPtnRfp32bAb0nmbRn6H8ndwLUQ==";
+        let secret = "kQH5HW/8p1uGOVjbgWA7FunAmGO8lsSUXNsu3eow76sz84Q18fWxnyRzBHCd3pd5nE9qa99HAZtuZuj6F1huXg==";
+        let form =
+            "nonce=1616492376594&ordertype=limit&pair=XBTUSD&price=37500&type=buy&volume=1.25";
+        let expected = "4/dpxb3iT4tp/ZCVEwSnEsLxx0bqyhLpdfOpc6fn7OR8+UClSV5n9E6aSS8MPtnRfp32bAb0nmbRn6H8ndwLUQ==";
         let secret = STANDARD.decode(secret).expect("base64");
-        assert_eq!(sign(&secret, "/0/private/AddOrder", "1616492376594", form), expected);
+        assert_eq!(
+            sign(&secret, "/0/private/AddOrder", "1616492376594", form),
+            expected
+        );
     }
 
     #[test]
@@ -97,28 +126,66 @@ mod tests {
         let kraken = Kraken::new("");
         let nonces: Vec<u64> = (0..1_000).map(|_| kraken.nonce()).collect();
         assert!(nonces.windows(2).all(|pair| pair[0] < pair[1]));
-        assert!(nonces[0] > 1_600_000_000_000 && nonces[999] < 16_000_000_000_000, "milliseconds");
+        assert!(
+            nonces[0] > 1_600_000_000_000 && nonces[999] < 16_000_000_000_000,
+            "milliseconds"
+        );
     }
 
     #[test]
     fn only_answers_about_the_key_are_a_verdict() {
         let refused = |code: &str| Meaning::Verdict(Verdict::Refused(code.to_owned()));
         for (status, body, expected) in [
-            (200, r#"{"error":[],"result":{"ZUSD":"1.0"}}"#, Meaning::Verdict(Verdict::Valid)),
-            (200, r#"{"error":["EAPI:Invalid key"]}"#, refused("EAPI:Invalid key")),
-            (200, r#"{"error":["EGeneral:Permission denied"]}"#, refused("EGeneral:Permission denied")),
-            (200, r#"{"error":["EAPI:Invalid nonce"]}"#, Meaning::WrongTime),
+            (
+                200,
+                r#"{"error":[],"result":{"ZUSD":"1.0"}}"#,
+                Meaning::Verdict(Verdict::Valid),
+            ),
+            (
+                200,
+                r#"{"error":["EAPI:Invalid key"]}"#,
+                refused("EAPI:Invalid key"),
+            ),
+            (
+                200,
+                r#"{"error":["EGeneral:Permission denied"]}"#,
+                refused("EGeneral:Permission denied"),
+            ),
+            (
+                200,
+                r#"{"error":["EAPI:Invalid nonce"]}"#,
+                Meaning::WrongTime,
+            ),
             (
                 200,
                 r#"{"error":["EService:Unavailable"]}"#,
                 Meaning::Nothing("Kraken answers EService:Unavailable".to_owned()),
             ),
-            (200, r#"{"error":["<b>k3y</b>"]}"#, Meaning::Nothing("Kraken answers unknown code".to_owned())),
-            (200, r#"{"result":{}}"#, Meaning::Nothing("Kraken answers with status 200".to_owned())),
-            (404, r#"{"error":[]}"#, Meaning::Nothing("Kraken answers with status 404".to_owned())),
+            (
+                200,
+                r#"{"error":["<b>k3y</b>"]}"#,
+                Meaning::Nothing("Kraken answers unknown code".to_owned()),
+            ),
+            (
+                200,
+                r#"{"result":{}}"#,
+                Meaning::Nothing("Kraken answers with status 200".to_owned()),
+            ),
+            (
+                404,
+                r#"{"error":[]}"#,
+                Meaning::Nothing("Kraken answers with status 404".to_owned()),
+            ),
         ] {
             let status = StatusCode::from_u16(status).expect("a status");
-            assert_eq!(meaning(&Answered { status, body: body.into() }), expected, "{body}");
+            assert_eq!(
+                meaning(&Answered {
+                    status,
+                    body: body.into()
+                }),
+                expected,
+                "{body}"
+            );
         }
     }
 }

@@ -107,7 +107,11 @@ impl Exchanges {
     }
 
     /// Asks the exchange of this name about a key.
-    pub(crate) async fn verify(&self, exchange: &str, api: ApiKey<'_>) -> Result<Verdict, ExchangeError> {
+    pub(crate) async fn verify(
+        &self,
+        exchange: &str,
+        api: ApiKey<'_>,
+    ) -> Result<Verdict, ExchangeError> {
         let asked = async {
             match exchange {
                 "binance" => self.binance.verify(&self.http, api).await,
@@ -116,7 +120,9 @@ impl Exchanges {
                 other => Err(ExchangeError::Unsupported(other.to_owned())),
             }
         };
-        let result = timeout(self.timeout, asked).await.unwrap_or(Err(ExchangeError::TimedOut));
+        let result = timeout(self.timeout, asked)
+            .await
+            .unwrap_or(Err(ExchangeError::TimedOut));
         let outcome = match &result {
             Ok(Verdict::Valid) => "valid",
             Ok(Verdict::Refused(_)) => "refused",
@@ -184,7 +190,10 @@ fn concluded(meaning: Meaning) -> Result<Verdict, ExchangeError> {
 }
 
 fn unexpected(answer: &Answered) -> ExchangeError {
-    ExchangeError::Unreachable(format!("the exchange answers with status {}", answer.status.as_u16()))
+    ExchangeError::Unreachable(format!(
+        "the exchange answers with status {}",
+        answer.status.as_u16()
+    ))
 }
 
 /// The JSON of an answer; null when it is none.

@@ -17,7 +17,9 @@ pub(super) fn hmac_sha512(key: &[u8], message: &[u8]) -> Vec<u8> {
 
 fn keyed<M: Mac + KeyInit>(key: &[u8], message: &[u8]) -> Vec<u8> {
     // A key of any length will do.
-    let Ok(mut mac) = <M as KeyInit>::new_from_slice(key) else { return Vec::new() };
+    let Ok(mut mac) = <M as KeyInit>::new_from_slice(key) else {
+        return Vec::new();
+    };
     mac.update(message);
     mac.finalize().into_bytes().to_vec()
 }
@@ -44,6 +46,8 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 
 /// Milliseconds since 1970 by our clock.
 pub(super) fn now_millis() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

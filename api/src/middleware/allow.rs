@@ -17,7 +17,9 @@ pub(crate) async fn tell<E: Endpoint<Output = Response>>(
 ) -> Result<Response> {
     let mut response = next.call(request).await?;
     if response.status() == StatusCode::METHOD_NOT_ALLOWED {
-        let known = response.data::<PathPattern>().and_then(|pattern| operations.methods(&pattern.0));
+        let known = response
+            .data::<PathPattern>()
+            .and_then(|pattern| operations.methods(&pattern.0));
         if let Ok(methods) = HeaderValue::from_str(known.unwrap_or(READ_ONLY)) {
             response.headers_mut().insert(ALLOW, methods);
         }

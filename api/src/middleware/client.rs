@@ -28,7 +28,10 @@ pub(crate) struct Client {
 impl Client {
     /// Who sent this request.
     pub(crate) fn of(request: &Request) -> Self {
-        request.data::<Self>().copied().unwrap_or(Self { address: None, behind_tls: false })
+        request.data::<Self>().copied().unwrap_or(Self {
+            address: None,
+            behind_tls: false,
+        })
     }
 }
 
@@ -39,21 +42,35 @@ impl Proxies {
 
     /// Whether this address is one of a proxy of ours.
     pub(crate) fn contain(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|network| network.contains(&address.to_canonical()))
+        self.0
+            .iter()
+            .any(|network| network.contains(&address.to_canonical()))
     }
 
     fn client(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Client {
         let peer = peer.map(|peer| peer.to_canonical());
         let Some(proxy) = peer.filter(|peer| self.contain(*peer)) else {
-            return Client { address: peer, behind_tls: false };
+            return Client {
+                address: peer,
+                behind_tls: false,
+            };
         };
-        let behind_tls = headers.get(FORWARDED_PROTO).is_some_and(|value| value == "https");
+        let behind_tls = headers
+            .get(FORWARDED_PROTO)
+            .is_some_and(|value| value == "https");
         // Each part by itself: what a client writes before them must not hide what a proxy of ours has added.
-        let values = headers.get_all(FORWARDED_FOR).iter().map(|value| value.as_bytes());
+        let values = headers
+            .get_all(FORWARDED_FOR)
+            .iter()
+            .map(|value| value.as_bytes());
         let parts = values.flat_map(|value| value.split(|byte| *byte == b','));
-        let named: Vec<&str> =
-            parts.map(|part| std::str::from_utf8(part).unwrap_or_default().trim()).collect();
-        Client { address: Some(self.walk(proxy, &named)), behind_tls }
+        let named: Vec<&str> = parts
+            .map(|part| std::str::from_utf8(part).unwrap_or_default().trim())
+            .collect();
+        Client {
+            address: Some(self.walk(proxy, &named)),
+            behind_tls,
+        }
     }
 
     /// The first address from the right that is no proxy of ours: what stands before it, its sender may have invented.
@@ -72,8 +89,13 @@ impl Proxies {
 
 /// An address with or without a port.
 fn address(text: &str) -> Option<IpAddr> {
-    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-    let address = bare.parse().or_else(|_| text.parse::<SocketAddr>().map(|address| address.ip()));
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(text);
+    let address = bare
+        .parse()
+        .or_else(|_| text.parse::<SocketAddr>().map(|address| address.ip()));
     address.ok().map(|address: IpAddr| address.to_canonical())
 }
 
@@ -83,7 +105,10 @@ pub(crate) async fn know<E: Endpoint<Output = Response>>(
     mut request: Request,
     proxies: Proxies,
 ) -> Result<Response> {
-    let peer = request.remote_addr().as_socket_addr().map(|address| address.ip());
+    let peer = request
+        .remote_addr()
+        .as_socket_addr()
+        .map(|address| address.ip());
     let client = proxies.client(peer, request.headers());
     request.set_data(client);
     next.call(request).await
@@ -94,7 +119,8 @@ mod tests {
     use super::*;
 
     fn client_of(peer: &str, headers: &[(&'static str, &str)]) -> Client {
-        let networks = ["10.0.0.0/8", "fd00::/8"].map(|network| network.parse().expect("a network"));
+        let networks =
+            ["10.0.0.0/8", "fd00::/8"].map(|network| network.parse().expect("a network"));
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(*name, value.parse().expect("a value"));
@@ -111,8 +137,16 @@ mod tests {
             ("10.0.0.1", vec!["198.51.100.1"], "198.51.100.1"),
             ("::ffff:10.0.0.1", vec!["198.51.100.1"], "198.51.100.1"),
             ("fd00::1", vec!["2001:db8::7"], "2001:db8::7"),
-            ("10.0.0.1", vec!["1.1.1.1, 198.51.100.1, 10.0.0.2"], "198.51.100.1"),
-            ("10.0.0.1", vec!["1.1.1.1", "198.51.100.1", "10.0.0.2"], "198.51.100.1"),
+            (
+                "10.0.0.1",
+                vec!["1.1.1.1, 198.51.100.1, 10.0.0.2"],
+                "198.51.100.1",
+            ),
+            (
+                "10.0.0.1",
+                vec!["1.1.1.1", "198.51.100.1", "10.0.0.2"],
+                "198.51.100.1",
+            ),
             ("10.0.0.1", vec!["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
             ("10.0.0.1", vec!["1.1.1.1, unknown, 10.0.0.2"], "10.0.0.2"),
             ("10.0.0.1", vec!["\u{ff}, 198.51.100.1"], "198.51.100.1"),
@@ -120,9 +154,16 @@ mod tests {
             ("10.0.0.1", vec!["[2001:db8::7]:4711"], "2001:db8::7"),
             ("10.0.0.1", vec!["[2001:db8::7]"], "2001:db8::7"),
         ] {
-            let headers: Vec<_> = forwarded.iter().map(|value| (FORWARDED_FOR, *value)).collect();
+            let headers: Vec<_> = forwarded
+                .iter()
+                .map(|value| (FORWARDED_FOR, *value))
+                .collect();
             let expected: IpAddr = expected.parse().expect("an address");
-            assert_eq!(client_of(peer, &headers).address, Some(expected), "{peer} {forwarded:?}");
+            assert_eq!(
+                client_of(peer, &headers).address,
+                Some(expected),
+                "{peer} {forwarded:?}"
+            );
         }
     }
 

@@ -5,7 +5,8 @@
 
 use poem::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN,
+    VARY,
 };
 use poem::http::{HeaderValue, Method, StatusCode};
 use poem::{Endpoint, Request, Response, Result};
@@ -31,15 +32,24 @@ pub(crate) struct Cors {
 impl Cors {
     /// These origins, and with `local` every port of this machine.
     pub(crate) fn new(origins: &[String], local: bool) -> Self {
-        Self { origins: origins.into(), local }
+        Self {
+            origins: origins.into(),
+            local,
+        }
     }
 
     fn allows(&self, origin: &str) -> bool {
         let is_port = |rest: &str| {
-            rest.is_empty() || rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok())
+            rest.is_empty()
+                || rest
+                    .strip_prefix(':')
+                    .is_some_and(|port| port.parse::<u16>().is_ok())
         };
         self.origins.iter().any(|known| known == origin)
-            || (self.local && LOCAL.iter().any(|host| origin.strip_prefix(host).is_some_and(is_port)))
+            || (self.local
+                && LOCAL
+                    .iter()
+                    .any(|host| origin.strip_prefix(host).is_some_and(is_port)))
     }
 
     /// Answers preflights, and adds the headers to what `next` answers.
@@ -48,10 +58,14 @@ impl Cors {
         next: Arc<E>,
         request: Request,
     ) -> Result<Response> {
-        let Some(origin) = request.headers().get(ORIGIN).cloned() else { return next.call(request).await };
+        let Some(origin) = request.headers().get(ORIGIN).cloned() else {
+            return next.call(request).await;
+        };
         let allowed = origin.to_str().is_ok_and(|origin| self.allows(origin));
         let preflight = request.method() == Method::OPTIONS
-            && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+            && request
+                .headers()
+                .contains_key(ACCESS_CONTROL_REQUEST_METHOD);
         let mut response = if preflight {
             Response::builder().status(StatusCode::NO_CONTENT).finish()
         } else {
@@ -64,11 +78,20 @@ impl Cors {
         }
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         if preflight {
-            headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(METHODS));
-            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(HEADERS));
+            headers.insert(
+                ACCESS_CONTROL_ALLOW_METHODS,
+                HeaderValue::from_static(METHODS),
+            );
+            headers.insert(
+                ACCESS_CONTROL_ALLOW_HEADERS,
+                HeaderValue::from_static(HEADERS),
+            );
             headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(MAX_AGE));
         } else {
-            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+            headers.insert(
+                ACCESS_CONTROL_EXPOSE_HEADERS,
+                HeaderValue::from_static(EXPOSED),
+            );
         }
         Ok(response)
     }

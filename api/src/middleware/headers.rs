@@ -22,7 +22,11 @@ pub(crate) async fn secure<E: Endpoint<Output = Response>>(
     next: Arc<E>,
     request: Request,
 ) -> Result<Response> {
-    let policy = if request.uri().path().starts_with("/docs") { POLICY_DOCS } else { POLICY_DATA };
+    let policy = if request.uri().path().starts_with("/docs") {
+        POLICY_DOCS
+    } else {
+        POLICY_DATA
+    };
     let behind_tls = Client::of(&request).behind_tls;
     let mut response = next.call(request).await?;
     let headers = response.headers_mut();
@@ -31,7 +35,10 @@ pub(crate) async fn secure<E: Endpoint<Output = Response>>(
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     if behind_tls {
-        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(TRANSPORT));
+        headers.insert(
+            STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static(TRANSPORT),
+        );
     }
     Ok(response)
 }

@@ -33,13 +33,24 @@ struct Parts {
 impl Ticket {
     fn new(limits: Arc<Limits>, class: Class, request: &Request) -> Self {
         // A connection without an address shares one with all such.
-        let address = Client::of(request).address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        Self(Arc::new(Parts { limits, class, address: Holder::at(address), counted: OnceLock::new() }))
+        let address = Client::of(request)
+            .address
+            .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        Self(Arc::new(Parts {
+            limits,
+            class,
+            address: Holder::at(address),
+            counted: OnceLock::new(),
+        }))
     }
 
     /// Counts the request by its address, unless it is counted.
     async fn charge_address(&self) -> Result<(), Problem> {
-        let class = if self.0.class == Class::Auth { Class::Auth } else { Class::General };
+        let class = if self.0.class == Class::Auth {
+            Class::Auth
+        } else {
+            Class::General
+        };
         self.charge(class, self.0.address).await
     }
 
@@ -97,7 +108,9 @@ pub(crate) async fn count<E: Endpoint<Output = Response>>(
     next: Arc<E>,
     request: Request,
 ) -> Result<Response> {
-    let Some(ticket) = request.data::<Ticket>().cloned() else { return next.call(request).await };
+    let Some(ticket) = request.data::<Ticket>().cloned() else {
+        return next.call(request).await;
+    };
     if ticket.0.class == Class::Auth || !request.headers().contains_key(AUTHORIZATION) {
         ticket.charge_address().await?;
     }

@@ -36,7 +36,10 @@ pub(crate) async fn measure<E: Endpoint<Output = Response>>(
 pub(crate) fn operation(response: &Response) -> String {
     let pattern = response.data::<PathPattern>();
     // The framework numbers the parameters of a path; ours are all ids.
-    pattern.map_or_else(|| UNMATCHED.to_owned(), |pattern| pattern.0.replace(":param0", "{id}"))
+    pattern.map_or_else(
+        || UNMATCHED.to_owned(),
+        |pattern| pattern.0.replace(":param0", "{id}"),
+    )
 }
 
 thread_local! {
@@ -69,8 +72,16 @@ impl Figures {
             ];
             let requests = metrics::counter!("http_requests_total", &labels);
             let duration = metrics::histogram!("http_request_duration_seconds", &labels);
-            let figures = Rc::new(Self { method, status, requests, duration });
-            known.entry(pattern.into()).or_default().push(Rc::clone(&figures));
+            let figures = Rc::new(Self {
+                method,
+                status,
+                requests,
+                duration,
+            });
+            known
+                .entry(pattern.into())
+                .or_default()
+                .push(Rc::clone(&figures));
             figures
         })
     }

@@ -29,7 +29,12 @@ pub(crate) async fn trace<E: Endpoint<Output = Response>>(
     next: Arc<E>,
     mut request: Request,
 ) -> Result<Response> {
-    let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let text = |name: &str| {
+        request
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
     let trace = Trace::of_headers(text(REQUEST_ID), text(TRACEPARENT)).unwrap_or_else(Trace::begin);
     request.set_data(trace.clone());
     // Of the highest level, so that the ids are there whatever is logged.
@@ -70,7 +75,10 @@ fn shown(path: &str) -> &str {
 
 /// The one line of the request. A refusal is told by its code only: its words can repeat what was sent.
 fn tell(method: &Method, path: &str, response: &Response, took: Duration) {
-    let (status, micros) = (response.status(), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+    let (status, micros) = (
+        response.status(),
+        u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+    );
     let failure = response.data::<Failure>();
     let (code, number) = (failure.map(|failure| failure.code), status.as_u16());
     // Fit to show, as its type promises.

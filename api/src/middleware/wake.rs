@@ -24,7 +24,10 @@ pub(crate) async fn wake<E: Endpoint<Output = Response>>(
     next: Arc<E>,
     mut request: Request,
 ) -> Result<Response> {
-    let is_read = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let is_read = matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS
+    );
     let Some(state) = request.data::<State>().filter(|_| !is_read).cloned() else {
         return next.call(request).await;
     };

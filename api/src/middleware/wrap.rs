@@ -7,7 +7,9 @@ use crate::envelope::{self, Payload};
 use crate::error::{Problem, from_framework};
 use crate::version::etag;
 use futures_util::FutureExt;
-use poem::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER, WWW_AUTHENTICATE};
+use poem::http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use poem::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use poem::{Endpoint, PathPattern, Request, Response, Result};
 use std::panic::AssertUnwindSafe;
@@ -20,12 +22,20 @@ const REVALIDATE: HeaderValue = HeaderValue::from_static("private, no-cache");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// Answers every request, also when `next` fails or panics.
-pub(crate) async fn wrap<E: Endpoint<Output = Response>>(next: Arc<E>, request: Request) -> Result<Response> {
+pub(crate) async fn wrap<E: Endpoint<Output = Response>>(
+    next: Arc<E>,
+    request: Request,
+) -> Result<Response> {
     let trace = request.data::<Trace>().cloned();
     let trace_id = trace.as_ref().map(Trace::id).unwrap_or_default();
     let readable = matches!(*request.method(), Method::GET | Method::HEAD);
     let known: Vec<HeaderValue> = if readable {
-        request.headers().get_all(IF_NONE_MATCH).into_iter().cloned().collect()
+        request
+            .headers()
+            .get_all(IF_NONE_MATCH)
+            .into_iter()
+            .cloned()
+            .collect()
     } else {
         Vec::new()
     };
@@ -47,9 +57,14 @@ fn failed(mut error: poem::Error, trace_id: &str) -> Response {
     if error.is_from_response() {
         return error.into_response();
     }
-    let problem = from_framework(std::mem::replace(&mut error, StatusCode::INTERNAL_SERVER_ERROR.into()));
+    let problem = from_framework(std::mem::replace(
+        &mut error,
+        StatusCode::INTERNAL_SERVER_ERROR.into(),
+    ));
     let told = problem.tell();
-    let mut response = Response::builder().status(told.status).body(envelope::failure(&told, trace_id));
+    let mut response = Response::builder()
+        .status(told.status)
+        .body(envelope::failure(&told, trace_id));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, JSON);
     headers.insert(CACHE_CONTROL, NO_STORE);
@@ -62,7 +77,10 @@ fn failed(mut error: poem::Error, trace_id: &str) -> Response {
     if let Some(pattern) = pattern {
         response.set_data(pattern);
     }
-    response.set_data(Failure { code: told.code, problem: Arc::new(problem) });
+    response.set_data(Failure {
+        code: told.code,
+        problem: Arc::new(problem),
+    });
     response
 }
 
@@ -99,7 +117,9 @@ fn set_tag(headers: &mut HeaderMap, tag: &str) {
 
 /// Whether If-None-Match names the tag; a weak one counts, as RFC 9110 has it.
 fn names(header: &HeaderValue, tag: &str) -> bool {
-    let Ok(header) = header.to_str() else { return false };
+    let Ok(header) = header.to_str() else {
+        return false;
+    };
     header
         .split(',')
         .map(str::trim)
@@ -121,14 +141,20 @@ mod tests {
             async move { answer() }
         });
         let mut response = wrap(Arc::new(endpoint), request).await.expect("an answer");
-        (response.status().as_u16(), response.take_body().into_string().await.expect("text"))
+        (
+            response.status().as_u16(),
+            response.take_body().into_string().await.expect("text"),
+        )
     }
 
     #[tokio::test]
     async fn a_panic_is_a_server_error_that_tells_nothing() {
         let (status, body) = answer_of(Request::default(), || panic!("the secret")).await;
         assert_eq!(status, 500);
-        assert!(body.contains("INTERNAL_ERROR") && body.contains("\"success\":false"), "{body}");
+        assert!(
+            body.contains("INTERNAL_ERROR") && body.contains("\"success\":false"),
+            "{body}"
+        );
         assert!(!body.contains("secret"), "{body}");
     }
 
@@ -140,7 +166,10 @@ mod tests {
         ] {
             let (status, body) = answer_of(Request::default(), move || Err(error())).await;
             assert_eq!(status, 500);
-            assert!(body.contains("INTERNAL_ERROR") && !body.contains("secret"), "{body}");
+            assert!(
+                body.contains("INTERNAL_ERROR") && !body.contains("secret"),
+                "{body}"
+            );
         }
     }
 }

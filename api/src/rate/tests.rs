@@ -4,7 +4,12 @@ use governor::clock::FakeRelativeClock;
 fn limits(rate: u32) -> (Limits<FakeRelativeClock>, FakeRelativeClock) {
     let clock = FakeRelativeClock::default();
     let rate = NonZeroU32::new(rate);
-    let rates = RateSettings { general: rate, auth: rate, money: rate, credentials: None };
+    let rates = RateSettings {
+        general: rate,
+        auth: rate,
+        money: rate,
+        credentials: None,
+    };
     (Limits::with_clock(rates, clock.clone()), clock)
 }
 
@@ -29,9 +34,17 @@ async fn an_allowance_is_used_up_told_and_refilled_evenly() {
     assert_eq!(told().await, (0, 60, None));
     assert_eq!(told().await, (0, 60, Some(20)));
     clock.advance(Duration::from_millis(500));
-    assert_eq!(told().await, (0, 60, Some(20)), "rounded up, so that whoever waits as long is let in");
+    assert_eq!(
+        told().await,
+        (0, 60, Some(20)),
+        "rounded up, so that whoever waits as long is let in"
+    );
     clock.advance(Duration::from_millis(19_500));
-    assert_eq!(told().await, (0, 60, None), "a third of a minute brings one of three");
+    assert_eq!(
+        told().await,
+        (0, 60, None),
+        "a third of a minute brings one of three"
+    );
     assert_eq!(told().await, (0, 60, Some(20)));
     clock.advance(Duration::from_secs(60));
     assert_eq!(told().await, (2, 20, None), "a minute brings all");
@@ -51,11 +64,23 @@ async fn classes_and_holders_have_allowances_of_their_own() {
     ] {
         for refused in [false, true] {
             let standing = limits.take(class, holder).await.expect("limited");
-            assert_eq!(standing.retry_after.is_some(), refused, "{class:?} {holder:?}");
+            assert_eq!(
+                standing.retry_after.is_some(),
+                refused,
+                "{class:?} {holder:?}"
+            );
         }
     }
-    assert_eq!(limits.take(Class::Credentials, user(1)).await, None, "off is off");
-    assert_eq!(at("2001:db8:0:1::1"), at("2001:db8:0:1:ffff::9"), "one network, one allowance");
+    assert_eq!(
+        limits.take(Class::Credentials, user(1)).await,
+        None,
+        "off is off"
+    );
+    assert_eq!(
+        at("2001:db8:0:1::1"),
+        at("2001:db8:0:1:ffff::9"),
+        "one network, one allowance"
+    );
     assert_eq!(at("::ffff:192.0.2.1"), at("192.0.2.1"));
 }
 
@@ -63,10 +88,19 @@ async fn classes_and_holders_have_allowances_of_their_own() {
 async fn invented_addresses_do_not_make_the_memory_grow() {
     let (limits, _clock) = limits(1);
     for number in 0..150_000_u32 {
-        limits.take(Class::General, Holder::at(std::net::Ipv4Addr::from(number).into())).await;
+        limits
+            .take(
+                Class::General,
+                Holder::at(std::net::Ipv4Addr::from(number).into()),
+            )
+            .await;
     }
     limits.allowances.run_pending_tasks().await;
-    assert!(limits.allowances.entry_count() <= REMEMBERED_MAX, "{}", limits.allowances.entry_count());
+    assert!(
+        limits.allowances.entry_count() <= REMEMBERED_MAX,
+        "{}",
+        limits.allowances.entry_count()
+    );
 }
 
 #[test]
@@ -94,9 +128,17 @@ fn every_path_has_its_class() {
         ("POST", "/v1/exchange-bindings", Some(Class::Credentials)),
         ("PUT", "/v1/exchange-bindings/1", Some(Class::Credentials)),
         ("DELETE", "/v1/exchange-bindings/1", Some(Class::General)),
-        ("POST", "/v1/exchange-bindings/1/verify", Some(Class::Credentials)),
+        (
+            "POST",
+            "/v1/exchange-bindings/1/verify",
+            Some(Class::Credentials),
+        ),
         ("GET", "/v1/no/such/route", Some(Class::General)),
     ] {
-        assert_eq!(Class::of(&method.parse().expect("a method"), path), class, "{method} {path}");
+        assert_eq!(
+            Class::of(&method.parse().expect("a method"), path),
+            class,
+            "{method} {path}"
+        );
     }
 }

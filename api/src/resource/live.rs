@@ -71,8 +71,11 @@ fn lines(item: Item) -> Result<String> {
         }
         Item::Row(id, row) => {
             let object = Object::from_row(*row)?;
-            let data = serde_json::to_string(&object).map_err(|error| Error::Internal(error.into()))?;
-            Event::message(data).event_type(id.kind.name()).id(id.to_string())
+            let data =
+                serde_json::to_string(&object).map_err(|error| Error::Internal(error.into()))?;
+            Event::message(data)
+                .event_type(id.kind.name())
+                .id(id.to_string())
         }
     };
     Ok(event.to_string())
@@ -82,7 +85,10 @@ fn lines(item: Item) -> Result<String> {
 fn sent(follower: Follower, heartbeat: Duration) -> impl Stream<Item = std::io::Result<String>> {
     let next = |mut follower: Follower| async move {
         let lines = lines(follower.next().await?).inspect_err(|error| {
-            tracing::error!(error = error as &dyn std::error::Error, "a live stream ends");
+            tracing::error!(
+                error = error as &dyn std::error::Error,
+                "a live stream ends"
+            );
         });
         Some((Some(lines.ok()?), follower))
     };
@@ -153,11 +159,18 @@ impl Live {
         let last = last_event_id.0.filter(|text| !text.is_empty());
         let last: Option<EventId> = match last.map(|text| text.parse()) {
             Some(Ok(id)) => Some(id),
-            Some(Err(why)) => return Err(Problem::InvalidParameter(format!("Last-Event-ID {why}")).into()),
+            Some(Err(why)) => {
+                return Err(Problem::InvalidParameter(format!("Last-Event-ID {why}")).into());
+            }
             None => None,
         };
-        let token = Bearer::from_request(request).map_err(|_| Error::AuthRequired)?.token;
+        let token = Bearer::from_request(request)
+            .map_err(|_| Error::AuthRequired)?
+            .token;
         let follower = Follower::begin((*state).clone(), caller.user(), token.into(), last).await?;
-        Ok(Begun { follower, heartbeat: state.streams.settings.heartbeat })
+        Ok(Begun {
+            follower,
+            heartbeat: state.streams.settings.heartbeat,
+        })
     }
 }

@@ -52,7 +52,9 @@ struct Message {
 
 impl Message {
     fn new(message: &str) -> Self {
-        Self { message: message.to_owned() }
+        Self {
+            message: message.to_owned(),
+        }
     }
 }
 

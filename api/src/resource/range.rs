@@ -35,9 +35,14 @@ impl From<Interval> for performance::Interval {
 }
 
 /// A moment the database can hold, the parameter `name`.
-pub(super) fn moment(name: &'static str, time: Option<DateTime<Utc>>) -> Result<Option<DateTime<Utc>>> {
+pub(super) fn moment(
+    name: &'static str,
+    time: Option<DateTime<Utc>>,
+) -> Result<Option<DateTime<Utc>>> {
     match time {
-        Some(time) if !is_storable(time) => Err(Error::invalid(name, "must lie in the years 0 to 9999")),
+        Some(time) if !is_storable(time) => {
+            Err(Error::invalid(name, "must lie in the years 0 to 9999"))
+        }
         time => Ok(time),
     }
 }
@@ -49,9 +54,10 @@ type Ends = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
 pub(super) fn ends(from: Option<DateTime<Utc>>, to: Option<DateTime<Utc>>) -> Result<Ends> {
     let (from, to) = (moment("from", from)?, moment("to", to)?);
     match (from, to) {
-        (Some(from), Some(to)) if from >= to => {
-            Err(Error::invalid("from", format!("must be before to (given: {from:?} and {to:?})")))
-        }
+        (Some(from), Some(to)) if from >= to => Err(Error::invalid(
+            "from",
+            format!("must be before to (given: {from:?} and {to:?})"),
+        )),
         ends => Ok(ends),
     }
 }
@@ -66,12 +72,20 @@ pub(super) fn pieces(
     let (from, to) = ends(from, to)?;
     let last = to.map_or(latest, |to| to - TimeDelta::nanoseconds(1));
     let to = interval.start(last) + interval.length();
-    let from = from.map_or(to - interval.length() * PIECES_DEFAULT, |from| interval.start(from));
+    let from = from.map_or(to - interval.length() * PIECES_DEFAULT, |from| {
+        interval.start(from)
+    });
     if from >= to {
-        return Err(Error::invalid("from", format!("must be before to (given: {from:?} and {to:?})")));
+        return Err(Error::invalid(
+            "from",
+            format!("must be before to (given: {from:?} and {to:?})"),
+        ));
     }
     if !is_storable(from) || !is_storable(to) {
-        return Err(Error::invalid("to", "must leave the range within the years 0 to 9999"));
+        return Err(Error::invalid(
+            "to",
+            "must leave the range within the years 0 to 9999",
+        ));
     }
     if to - from > interval.length() * PIECES_MAX {
         let unit = interval.unit();

@@ -4,8 +4,10 @@ use crate::envelope::Refusals;
 
 type Told = (u16, &'static str);
 
-const INVALID: Told =
-    (400, "`INVALID_VALUE`: a parameter is malformed or beyond its limit, which `details` names");
+const INVALID: Told = (
+    400,
+    "`INVALID_VALUE`: a parameter is malformed or beyond its limit, which `details` names",
+);
 const INVALID_FILTER: Told = (
     400,
     "`INVALID_VALUE`: a parameter is malformed or beyond its limit, which `details` names; `INVALID_INFO_STRUCTURE`: \
@@ -17,9 +19,14 @@ const INVALID_BODY: Told = (
      `details` names the field and its limit; `INVALID_INFO_STRUCTURE`: duplicate keys, U+0000, numbers of more than 40 \
      digits or with an exponent beyond 64, nesting beyond 32, keys beginning with `$serde_json`, or more than 16 KiB",
 );
-const UNAUTHORIZED: Told =
-    (401, "`AUTH_REQUIRED`: no token; `INVALID_TOKEN`: malformed, forged, expired or revoked");
-const FORBIDDEN: Told = (403, "`ACCOUNT_DISABLED`: the account of the caller is disabled");
+const UNAUTHORIZED: Told = (
+    401,
+    "`AUTH_REQUIRED`: no token; `INVALID_TOKEN`: malformed, forged, expired or revoked",
+);
+const FORBIDDEN: Told = (
+    403,
+    "`ACCOUNT_DISABLED`: the account of the caller is disabled",
+);
 const FOR_ADMINS: Told = (
     403,
     "`ACCESS_DENIED`: the caller is no admin; `ACCOUNT_DISABLED`: the account of the caller is disabled",
@@ -32,22 +39,38 @@ const BINDING_EXISTS: Told = (
     409,
     "`BINDING_NAME_EXISTS`: another living binding of the caller has the name; `API_KEY_EXISTS`: another one has the API key",
 );
-const STALE: Told = (412, "`STALE_VERSION`: it is no longer what `If-Match` names");
-const NOT_OPEN: Told = (409, "`LETTER_NOT_OPEN`: the dead letter was replayed or discarded before");
+const STALE: Told = (
+    412,
+    "`STALE_VERSION`: it is no longer what `If-Match` names",
+);
+const NOT_OPEN: Told = (
+    409,
+    "`LETTER_NOT_OPEN`: the dead letter was replayed or discarded before",
+);
 const NOT_FOUND: Told = (404, "`NOT_FOUND`: it does not exist, or is somebody else's");
 const TOO_LARGE: Told = (413, "`BODY_TOO_LARGE`: more than 256 KiB");
-const NO_JSON: Told = (415, "`UNSUPPORTED_MEDIA_TYPE`: the body is not sent as application/json");
+const NO_JSON: Told = (
+    415,
+    "`UNSUPPORTED_MEDIA_TYPE`: the body is not sent as application/json",
+);
 const REJECTED: Told = (
     422,
     "The ledger refuses: `OWNERSHIP_MISMATCH`, `SYMBOL_MISMATCH`, `SAME_ACCOUNT`, `INVALID_AMOUNT`, \
      `TOO_MANY_DECIMALS`, `INSUFFICIENT_BALANCE`, `AMOUNT_OUT_OF_RANGE`",
 );
-const INTERNAL: Told = (500, "`INTERNAL_ERROR`: our mistake; the trace id leads to its cause in our logs");
-const UNAVAILABLE: Told =
-    (503, "`DATABASE_UNAVAILABLE`, `SERVICE_UNAVAILABLE`: try again, after `Retry-After` seconds");
+const INTERNAL: Told = (
+    500,
+    "`INTERNAL_ERROR`: our mistake; the trace id leads to its cause in our logs",
+);
+const UNAVAILABLE: Told = (
+    503,
+    "`DATABASE_UNAVAILABLE`, `SERVICE_UNAVAILABLE`: try again, after `Retry-After` seconds",
+);
 
-const LIMITED: Told =
-    (429, "`RATE_LIMITED`: the allowance of the caller is used up; `Retry-After` says for how many seconds");
+const LIMITED: Told = (
+    429,
+    "`RATE_LIMITED`: the allowance of the caller is used up; `Retry-After` says for how many seconds",
+);
 
 /// Every operation that is limited documents that it is.
 macro_rules! refusals {
@@ -73,7 +96,10 @@ const NOT_SIGNED_IN: Told = (
      `INVALID_AUTHORIZATION_CODE`: the provider does not know the code; `OAUTH_ERROR`: the provider refuses, or its \
      answer proves nothing; `INVALID_REQUEST`, `MISSING_FIELD`, `INVALID_VALUE`: `details` names the field and its limit",
 );
-const LATE: Told = (504, "`UPSTREAM_TIMEOUT`: the provider did not answer in time");
+const LATE: Told = (
+    504,
+    "`UPSTREAM_TIMEOUT`: the provider did not answer in time",
+);
 
 /// Whether the process runs; nothing can be wrong.
 pub(super) struct Alive;
@@ -86,8 +112,13 @@ impl Refusals for Alive {
 pub(super) struct Health;
 
 impl Refusals for Health {
-    const ALL: &'static [Told] =
-        &[INTERNAL, (503, "`SERVICE_UNAVAILABLE`: `details` names the failing check")];
+    const ALL: &'static [Told] = &[
+        INTERNAL,
+        (
+            503,
+            "`SERVICE_UNAVAILABLE`: `details` names the failing check",
+        ),
+    ];
 }
 
 refusals! {

@@ -89,6 +89,10 @@ impl Root {
             format!("{name}: {detail}")
         });
         let checks = report.found.keys().map(|name| (*name).to_owned()).collect();
-        Ok(Reply::new(Ready { ready: true, checks, notes: notes.collect() }))
+        Ok(Reply::new(Ready {
+            ready: true,
+            checks,
+            notes: notes.collect(),
+        }))
     }
 }

@@ -27,6 +27,11 @@ impl LiveSettings {
     /// Streams woken by these servers, if any.
     #[must_use]
     pub fn new(nats: Option<NatsConfig>) -> Self {
-        Self { nats, heartbeat: HEARTBEAT, look_alone: LOOK_ALONE, look_woken: LOOK_WOKEN }
+        Self {
+            nats,
+            heartbeat: HEARTBEAT,
+            look_alone: LOOK_ALONE,
+            look_woken: LOOK_WOKEN,
+        }
     }
 }

@@ -18,11 +18,21 @@ const WECHAT_USER_URL: &str = "https://api.weixin.qq.com/sns/userinfo";
 #[derive(clap::Args, Clone, Debug)]
 pub struct ProviderArgs {
     /// Addresses of web pages a login may come back to, separated by commas; a login names one of them exactly
-    #[arg(long, env = "TIRIS_REDIRECT_URIS", default_value = "", value_name = "URLS")]
+    #[arg(
+        long,
+        env = "TIRIS_REDIRECT_URIS",
+        default_value = "",
+        value_name = "URLS"
+    )]
     redirect_uris: String,
     /// Providers people are offered, of google and wechat; in production all of them must be configured, or it does not
     /// start
-    #[arg(long, env = "TIRIS_PROVIDERS", default_value = "google,wechat", value_name = "NAMES")]
+    #[arg(
+        long,
+        env = "TIRIS_PROVIDERS",
+        default_value = "google,wechat",
+        value_name = "NAMES"
+    )]
     providers: String,
     /// Client id at Google
     #[arg(
@@ -143,7 +153,10 @@ impl ProviderArgs {
             url("TIRIS_REDIRECT_URIS", uri, strict, problems);
         }
         let offered = list(&self.providers);
-        if offered.iter().any(|name| !["google", "wechat"].contains(&name.as_str())) {
+        if offered
+            .iter()
+            .any(|name| !["google", "wechat"].contains(&name.as_str()))
+        {
             problems.add("TIRIS_PROVIDERS", "may name google and wechat");
         }
         let (google, wechat) = (self.google(strict, problems), self.wechat(strict, problems));
@@ -151,25 +164,41 @@ impl ProviderArgs {
             self.check_offered(&offered, problems);
         }
         if redirect_uris.is_empty() && (google.is_some() || wechat.is_some()) {
-            problems.add("TIRIS_REDIRECT_URIS", "is required when a provider is configured");
+            problems.add(
+                "TIRIS_REDIRECT_URIS",
+                "is required when a provider is configured",
+            );
         }
-        Some(ProviderSettings { redirect_uris, offered, google, wechat })
+        Some(ProviderSettings {
+            redirect_uris,
+            offered,
+            google,
+            wechat,
+        })
     }
 
     /// In production every provider people are offered must be there.
     fn check_offered(&self, offered: &[String], problems: &mut Problems) {
         if offered.is_empty() {
-            problems.add("TIRIS_PROVIDERS", "must name a provider in production, or nobody can sign in");
+            problems.add(
+                "TIRIS_PROVIDERS",
+                "must name a provider in production, or nobody can sign in",
+            );
         }
-        let is_missing =
-            |id: &str, secret: &SecretText| id.is_empty() && secret.secret().expose_secret().is_empty();
+        let is_missing = |id: &str, secret: &SecretText| {
+            id.is_empty() && secret.secret().expose_secret().is_empty()
+        };
         for (name, variable, missing) in [
             (
                 "google",
                 "TIRIS_GOOGLE_CLIENT_ID",
                 is_missing(&self.google_client_id, &self.google_client_secret),
             ),
-            ("wechat", "TIRIS_WECHAT_APP_ID", is_missing(&self.wechat_app_id, &self.wechat_app_secret)),
+            (
+                "wechat",
+                "TIRIS_WECHAT_APP_ID",
+                is_missing(&self.wechat_app_id, &self.wechat_app_secret),
+            ),
         ] {
             if missing && offered.iter().any(|known| known == name) {
                 problems.add(
@@ -185,9 +214,24 @@ impl ProviderArgs {
     fn google(&self, strict: bool, problems: &mut Problems) -> Option<GoogleSettings> {
         let secret = &self.google_client_secret.secret();
         let names = ("TIRIS_GOOGLE_CLIENT_ID", "TIRIS_GOOGLE_CLIENT_SECRET");
-        let auth_url = url("TIRIS_GOOGLE_AUTH_URL", &self.google_auth_url, strict, problems);
-        let token_url = url("TIRIS_GOOGLE_TOKEN_URL", &self.google_token_url, strict, problems);
-        let jwks_url = url("TIRIS_GOOGLE_JWKS_URL", &self.google_jwks_url, strict, problems);
+        let auth_url = url(
+            "TIRIS_GOOGLE_AUTH_URL",
+            &self.google_auth_url,
+            strict,
+            problems,
+        );
+        let token_url = url(
+            "TIRIS_GOOGLE_TOKEN_URL",
+            &self.google_token_url,
+            strict,
+            problems,
+        );
+        let jwks_url = url(
+            "TIRIS_GOOGLE_JWKS_URL",
+            &self.google_jwks_url,
+            strict,
+            problems,
+        );
         is_configured(names, &self.google_client_id, secret, problems).then_some(())?;
         Some(GoogleSettings {
             client_id: self.google_client_id.clone(),
@@ -202,9 +246,24 @@ impl ProviderArgs {
     fn wechat(&self, strict: bool, problems: &mut Problems) -> Option<WechatSettings> {
         let secret = &self.wechat_app_secret.secret();
         let names = ("TIRIS_WECHAT_APP_ID", "TIRIS_WECHAT_APP_SECRET");
-        let auth_url = url("TIRIS_WECHAT_AUTH_URL", &self.wechat_auth_url, strict, problems);
-        let token_url = url("TIRIS_WECHAT_TOKEN_URL", &self.wechat_token_url, strict, problems);
-        let user_url = url("TIRIS_WECHAT_USER_URL", &self.wechat_user_url, strict, problems);
+        let auth_url = url(
+            "TIRIS_WECHAT_AUTH_URL",
+            &self.wechat_auth_url,
+            strict,
+            problems,
+        );
+        let token_url = url(
+            "TIRIS_WECHAT_TOKEN_URL",
+            &self.wechat_token_url,
+            strict,
+            problems,
+        );
+        let user_url = url(
+            "TIRIS_WECHAT_USER_URL",
+            &self.wechat_user_url,
+            strict,
+            problems,
+        );
         is_configured(names, &self.wechat_app_id, secret, problems).then_some(())?;
         Some(WechatSettings {
             app_id: self.wechat_app_id.clone(),
@@ -217,20 +276,35 @@ impl ProviderArgs {
 }
 
 fn list(text: &str) -> Vec<String> {
-    text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+    text.split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Id and secret come together or not at all.
-fn is_configured(names: (&str, &str), id: &str, secret: &SecretString, problems: &mut Problems) -> bool {
+fn is_configured(
+    names: (&str, &str),
+    id: &str,
+    secret: &SecretString,
+    problems: &mut Problems,
+) -> bool {
     match (id.is_empty(), secret.expose_secret().is_empty()) {
         (false, false) => true,
         (true, true) => false,
         (true, false) => {
-            problems.add(names.0, format_args!("is required together with {}", names.1));
+            problems.add(
+                names.0,
+                format_args!("is required together with {}", names.1),
+            );
             false
         }
         (false, true) => {
-            problems.add(names.1, format_args!("is required together with {}", names.0));
+            problems.add(
+                names.1,
+                format_args!("is required together with {}", names.0),
+            );
             false
         }
     }
@@ -240,13 +314,16 @@ fn is_configured(names: (&str, &str), id: &str, secret: &SecretString, problems:
 fn url(name: &str, text: &str, strict: bool, problems: &mut Problems) -> Option<Url> {
     let is_local = |url: &Url| url.host_str().is_none_or(is_loopback);
     let is_safe = |url: &Url| {
-        if strict { url.scheme() == "https" && !is_local(url) } else { url.scheme().starts_with("http") }
+        if strict {
+            url.scheme() == "https" && !is_local(url)
+        } else {
+            url.scheme().starts_with("http")
+        }
     };
     match Url::parse(text) {
         Ok(url) if is_safe(&url) && url.fragment().is_none() => Some(url),
         Ok(_) | Err(_) => {
-            let why =
-                "must be an https URL of another machine without a fragment, with TIRIS_ENV=dev any http URL";
+            let why = "must be an https URL of another machine without a fragment, with TIRIS_ENV=dev any http URL";
             problems.add(name, format_args!("{why} (given: {text:?})"));
             None
         }

@@ -7,7 +7,12 @@ use tiris_shared::config::{DatabaseConfig, Environment, Problems, SecretText, ch
 pub struct ReplicaArgs {
     /// Standby of the database that older pages of transactions and trading logs are read from, like DATABASE_URL. Without
     /// it, and while it is away or behind, they are read from the database itself
-    #[arg(long, env = "DATABASE_REPLICA_URL", hide_env_values = true, value_name = "URL")]
+    #[arg(
+        long,
+        env = "DATABASE_REPLICA_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
     database_replica_url: Option<SecretText>,
 }
 
@@ -19,8 +24,14 @@ impl ReplicaArgs {
         environment: Option<Environment>,
         problems: &mut Problems,
     ) -> Option<DatabaseConfig> {
-        let url = self.database_replica_url.as_ref().filter(|url| !url.is_blank())?;
+        let url = self
+            .database_replica_url
+            .as_ref()
+            .filter(|url| !url.is_blank())?;
         let url = check_database_url("DATABASE_REPLICA_URL", url, environment, problems)?;
-        Some(DatabaseConfig { url, ..primary?.clone() })
+        Some(DatabaseConfig {
+            url,
+            ..primary?.clone()
+        })
     }
 }

@@ -22,7 +22,12 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::Start, Self::Transaction, Self::TradingLog, Self::SubAccount];
+    const ALL: [Self; 4] = [
+        Self::Start,
+        Self::Transaction,
+        Self::TradingLog,
+        Self::SubAccount,
+    ];
 
     /// The type of its events.
     pub(crate) const fn name(self) -> &'static str {
@@ -49,7 +54,11 @@ pub(crate) struct EventId {
 impl EventId {
     /// Before every event of this moment.
     pub(super) const fn start(at: DateTime<Utc>) -> Self {
-        Self { at, kind: Kind::Start, row: Uuid::nil() }
+        Self {
+            at,
+            kind: Kind::Start,
+            row: Uuid::nil(),
+        }
     }
 
     /// Events of `kind` that come after this one have a greater time, or the same and a greater row than this.
@@ -64,7 +73,13 @@ impl EventId {
 
 impl Display for EventId {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}-{}-{}", self.at.timestamp_micros(), self.kind.name(), self.row)
+        write!(
+            f,
+            "{}-{}-{}",
+            self.at.timestamp_micros(),
+            self.kind.name(),
+            self.row
+        )
     }
 }
 
@@ -75,10 +90,16 @@ impl FromStr for EventId {
         let parse = || {
             let (micros, rest) = text.split_once('-')?;
             let (kind, row) = rest.split_once('-')?;
-            let micros = Some(micros).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
-            let at = DateTime::from_timestamp_micros(micros.parse().ok()?).filter(|at| is_storable(*at))?;
+            let micros =
+                Some(micros).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
+            let at = DateTime::from_timestamp_micros(micros.parse().ok()?)
+                .filter(|at| is_storable(*at))?;
             let kind = Kind::ALL.into_iter().find(|known| known.name() == kind)?;
-            Some(Self { at, kind, row: Uuid::try_parse(row).ok()? })
+            Some(Self {
+                at,
+                kind,
+                row: Uuid::try_parse(row).ok()?,
+            })
         };
         parse().ok_or("must be the id of an event of this stream: <microseconds>-<kind>-<row id>")
     }

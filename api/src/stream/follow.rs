@@ -141,14 +141,23 @@ impl Follower {
     fn is_time(&self) -> bool {
         let settings = &self.state.streams.settings;
         let alone = self.is_in_trouble || !self.wake.is_reliable();
-        let interval = if alone { settings.look_alone } else { settings.look_woken };
+        let interval = if alone {
+            settings.look_alone
+        } else {
+            settings.look_woken
+        };
         let is_asked = self.reader.is_under_way() || self.is_woken;
         (is_asked && !self.is_in_trouble) || self.looked.elapsed() >= interval
     }
 
     /// Whether the token is still good; none when that cannot be said now.
     async fn is_welcome(&self) -> Option<bool> {
-        match self.state.sessions.of_token(self.token.expose_secret()).await {
+        match self
+            .state
+            .sessions
+            .of_token(self.token.expose_secret())
+            .await
+        {
             Ok(session) => Some(session.user == self.user),
             Err(Error::DatabaseUnavailable(_) | Error::Unavailable { .. }) => None,
             Err(_) => Some(false),
@@ -162,7 +171,11 @@ impl Follower {
             self.is_woken = false;
             self.traces = self.wake.take_traces();
             if !self.traces.is_empty() {
-                let ids = self.traces.iter().map(|trace| trace.id().to_owned()).collect();
+                let ids = self
+                    .traces
+                    .iter()
+                    .map(|trace| trace.id().to_owned())
+                    .collect();
                 self.items.push_back(Item::Traces(ids));
             }
         }
@@ -178,7 +191,10 @@ impl Follower {
                 span.in_scope(|| tracing::debug!(rows = rows.len(), "a live stream looked"));
                 metrics::counter!("api_live_events_total")
                     .increment(u64::try_from(rows.len()).unwrap_or(u64::MAX));
-                self.items.extend(rows.into_iter().map(|(id, row)| Item::Row(id, Box::new(row))));
+                self.items.extend(
+                    rows.into_iter()
+                        .map(|(id, row)| Item::Row(id, Box::new(row))),
+                );
                 true
             }
             Err(error @ (Error::DatabaseUnavailable(_) | Error::Unavailable { .. })) => {
@@ -186,7 +202,10 @@ impl Follower {
                 true
             }
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "a live stream ends");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "a live stream ends"
+                );
                 false
             }
         }
@@ -211,7 +230,10 @@ impl Follower {
     fn note_trouble(&mut self, error: Option<&Error>) {
         self.looked = Instant::now();
         if !std::mem::replace(&mut self.is_in_trouble, true) {
-            tracing::warn!(error = error.map(tracing::field::debug), "a live stream waits for the database");
+            tracing::warn!(
+                error = error.map(tracing::field::debug),
+                "a live stream waits for the database"
+            );
         }
     }
 }

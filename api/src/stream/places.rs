@@ -43,11 +43,20 @@ impl Places {
     }
 
     pub(super) fn for_measures() -> Self {
-        Self::new("computations of performance", MEASURES_PER_USER_MAX, "api_measures")
+        Self::new(
+            "computations of performance",
+            MEASURES_PER_USER_MAX,
+            "api_measures",
+        )
     }
 
     fn new(what: &'static str, most: usize, gauge: &'static str) -> Self {
-        Self { taken: Arc::default(), what, most, gauge }
+        Self {
+            taken: Arc::default(),
+            what,
+            most,
+            gauge,
+        }
     }
 
     /// A place for `user`, unless all of his are taken.
@@ -55,11 +64,17 @@ impl Places {
         let mut taken = self.taken();
         let count = taken.entry(user).or_default();
         if *count >= self.most {
-            return Err(Problem::TooManyAtOnce { what: self.what, most: self.most });
+            return Err(Problem::TooManyAtOnce {
+                what: self.what,
+                most: self.most,
+            });
         }
         *count += 1;
         metrics::gauge!(self.gauge).increment(1);
-        Ok(Place { places: self.clone(), user })
+        Ok(Place {
+            places: self.clone(),
+            user,
+        })
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -87,10 +102,14 @@ mod tests {
     #[test]
     fn a_user_has_so_many_places_and_nobody_is_remembered_who_has_none() {
         let (places, ann, bob) = (Places::for_streams(), UserId(new_id()), UserId(new_id()));
-        let mut held: Vec<Place> =
-            (0..STREAMS_PER_USER_MAX).map(|_| places.take(ann).expect("a place")).collect();
+        let mut held: Vec<Place> = (0..STREAMS_PER_USER_MAX)
+            .map(|_| places.take(ann).expect("a place"))
+            .collect();
         assert!(places.take(ann).is_err());
-        assert!(places.take(bob).is_ok(), "another user has places of his own");
+        assert!(
+            places.take(bob).is_ok(),
+            "another user has places of his own"
+        );
         held.pop();
         held.push(places.take(ann).expect("the place that was left"));
         assert!(places.take(ann).is_err());

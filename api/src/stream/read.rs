@@ -74,7 +74,11 @@ pub(super) enum Begin {
 
 impl Reader {
     /// A reader of what `user` does not know yet, whose last event was `last`.
-    pub(super) async fn begin(pool: PgPool, user: UserId, last: Option<EventId>) -> Result<(Self, Begin)> {
+    pub(super) async fn begin(
+        pool: PgPool,
+        user: UserId,
+        last: Option<EventId>,
+    ) -> Result<(Self, Begin)> {
         let now = snapshot(&pool).await?;
         let start = EventId::start(now.taken_at);
         let (seen, begin, from) = match last {
@@ -85,7 +89,17 @@ impl Reader {
             Some(last) => (None, Begin::Resumed, last.at.min(now.taken_at)),
         };
         let db = Entities::new(pool.clone());
-        Ok((Self { pool, db, user, seen, from: from - WINDOW, pass: None }, begin))
+        Ok((
+            Self {
+                pool,
+                db,
+                user,
+                seen,
+                from: from - WINDOW,
+                pass: None,
+            },
+            begin,
+        ))
     }
 
     /// Whether the last page was not the end of its pass.
@@ -97,15 +111,27 @@ impl Reader {
     pub(super) async fn page(&mut self) -> Result<Vec<(EventId, Row)>> {
         let pass = match &self.pass {
             Some(pass) => pass.clone(),
-            None => Pass { snapshot: snapshot(&self.pool).await?, after: EventId::start(self.from) },
+            None => Pass {
+                snapshot: snapshot(&self.pool).await?,
+                after: EventId::start(self.from),
+            },
         };
-        if self.seen.as_ref().is_some_and(|seen| seen.next > pass.snapshot.next) {
-            return Err(Error::internal("the database went back to an earlier state"));
+        if self
+            .seen
+            .as_ref()
+            .is_some_and(|seen| seen.next > pass.snapshot.next)
+        {
+            return Err(Error::internal(
+                "the database went back to an earlier state",
+            ));
         }
         let keys = self.keys(&pass).await?;
         let rows = self.rows(&keys).await?;
         self.pass = match keys.last() {
-            Some(last) if i64::try_from(keys.len()) == Ok(PAGE) => Some(Pass { after: *last, ..pass }),
+            Some(last) if i64::try_from(keys.len()) == Ok(PAGE) => Some(Pass {
+                after: *last,
+                ..pass
+            }),
             _ => {
                 self.from = pass.snapshot.taken_at - WINDOW;
                 self.seen = Some(pass.snapshot);
@@ -118,7 +144,11 @@ impl Reader {
     async fn keys(&self, pass: &Pass) -> Result<Vec<EventId>> {
         let Pass { snapshot, after } = pass;
         // Before the first pass everything is new that was there; what was committed so long ago is in the snapshot.
-        let settled = if self.seen.is_none() { snapshot.taken_at - WINDOW } else { self.from };
+        let settled = if self.seen.is_none() {
+            snapshot.taken_at - WINDOW
+        } else {
+            self.from
+        };
         // Planned with these very times: what TimescaleDB has compressed has no xmin, and no plan may come near it.
         let keys: Vec<(i16, DateTime<Utc>, Uuid)> = sqlx::query_as(KEYS)
             .persistent(false)
@@ -148,34 +178,59 @@ impl Reader {
 
     /// The rows of the keys, without those that are gone or have changed since: those are new to a later pass.
     async fn rows(&self, keys: &[EventId]) -> Result<Vec<(EventId, Row)>> {
-        let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return Ok(Vec::new()) };
-        let ids =
-            |kind| -> Vec<Uuid> { keys.iter().filter(|key| key.kind == kind).map(|key| key.row).collect() };
+        let (Some(first), Some(last)) = (keys.first(), keys.last()) else {
+            return Ok(Vec::new());
+        };
+        let ids = |kind| -> Vec<Uuid> {
+            keys.iter()
+                .filter(|key| key.kind == kind)
+                .map(|key| key.row)
+                .collect()
+        };
         let mut found: HashMap<(Kind, Uuid), Row> = HashMap::with_capacity(keys.len());
         let wanted = ids(Kind::Transaction);
         if !wanted.is_empty() {
             use transactions::{Column, Entity};
             let rows = Entity::find().filter(Column::Id.is_in(wanted));
-            let rows = rows.filter(Column::Timestamp.between(first.at, last.at)).all(&self.db).await?;
-            found.extend(rows.into_iter().map(|row| ((Kind::Transaction, row.id), Row::Transaction(row))));
+            let rows = rows
+                .filter(Column::Timestamp.between(first.at, last.at))
+                .all(&self.db)
+                .await?;
+            found.extend(
+                rows.into_iter()
+                    .map(|row| ((Kind::Transaction, row.id), Row::Transaction(row))),
+            );
         }
         let wanted = ids(Kind::TradingLog);
         if !wanted.is_empty() {
             use trading_logs::{Column, Entity};
             let rows = Entity::find().filter(Column::Id.is_in(wanted));
-            let rows = rows.filter(Column::Timestamp.between(first.at, last.at)).all(&self.db).await?;
-            found.extend(rows.into_iter().map(|row| ((Kind::TradingLog, row.id), Row::TradingLog(row))));
+            let rows = rows
+                .filter(Column::Timestamp.between(first.at, last.at))
+                .all(&self.db)
+                .await?;
+            found.extend(
+                rows.into_iter()
+                    .map(|row| ((Kind::TradingLog, row.id), Row::TradingLog(row))),
+            );
         }
         let wanted = ids(Kind::SubAccount);
         if !wanted.is_empty() {
             use sub_accounts::{Column, Entity};
             let rows = Entity::find().filter(Column::Id.is_in(wanted));
-            let rows = rows.filter(Column::DeletedAt.is_null()).all(&self.db).await?;
-            found.extend(rows.into_iter().map(|row| ((Kind::SubAccount, row.id), Row::SubAccount(row))));
+            let rows = rows
+                .filter(Column::DeletedAt.is_null())
+                .all(&self.db)
+                .await?;
+            found.extend(
+                rows.into_iter()
+                    .map(|row| ((Kind::SubAccount, row.id), Row::SubAccount(row))),
+            );
         }
         let row = |key: &EventId| {
             let row = found.remove(&(key.kind, key.row))?;
-            let is_changed = matches!(&row, Row::SubAccount(account) if account.updated_at != key.at);
+            let is_changed =
+                matches!(&row, Row::SubAccount(account) if account.updated_at != key.at);
             (!is_changed).then_some((*key, row))
         };
         Ok(keys.iter().filter_map(row).collect())
@@ -238,6 +293,12 @@ const KEYS: &str = concat!(
     " UNION ALL ",
     new_rows!("2", "trading_logs", "timestamp", "$10", kept!()),
     " UNION ALL ",
-    new_rows!("3", "sub_accounts", "updated_at", "$11", " AND deleted_at IS NULL"),
+    new_rows!(
+        "3",
+        "sub_accounts",
+        "updated_at",
+        "$11",
+        " AND deleted_at IS NULL"
+    ),
     " ORDER BY at, kind, id LIMIT $4"
 );

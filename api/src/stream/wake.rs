@@ -30,7 +30,9 @@ pub(crate) struct Wakes {
 impl Wakes {
     /// Starts connecting; returns at once and goes on trying for ever.
     pub(super) async fn connect(config: Option<&NatsConfig>) -> Result<Self> {
-        let Some(config) = config else { return Ok(Self { client: None }) };
+        let Some(config) = config else {
+            return Ok(Self { client: None });
+        };
         let options = nats::options(config, "tiris-api").await?;
         let client = options
             .retry_on_initial_connect()
@@ -43,15 +45,22 @@ impl Wakes {
                     }
                     Event::Disconnected => {
                         nats::gauge_connected(false);
-                        tracing::warn!("lost the connection to NATS, live streams look by themselves");
+                        tracing::warn!(
+                            "lost the connection to NATS, live streams look by themselves"
+                        );
                     }
                     other => tracing::debug!(event = %other, "NATS client event"),
                 }
             })
             .connect(config.servers.clone())
             .await
-            .map_err(|error| Error::Unavailable { what: "NATS", source: error.into() })?;
-        Ok(Self { client: Some(client) })
+            .map_err(|error| Error::Unavailable {
+                what: "NATS",
+                source: error.into(),
+            })?;
+        Ok(Self {
+            client: Some(client),
+        })
     }
 
     /// Tells every process that something of `user` was committed.
@@ -74,7 +83,14 @@ impl Wakes {
     /// What wakes a stream of `user`.
     pub(super) fn of(&self, user: UserId) -> Wake {
         let client = self.client.clone();
-        Wake { client, user, subscription: None, connects: 0, may_have_missed: false, traces: Vec::new() }
+        Wake {
+            client,
+            user,
+            subscription: None,
+            connects: 0,
+            may_have_missed: false,
+            traces: Vec::new(),
+        }
     }
 }
 
@@ -97,7 +113,9 @@ pub(super) struct Wake {
 impl Wake {
     /// Returns when something was committed, as far as messages tell.
     pub(super) async fn woken(&mut self) {
-        let Some(subscription) = &mut self.subscription else { return std::future::pending().await };
+        let Some(subscription) = &mut self.subscription else {
+            return std::future::pending().await;
+        };
         let Some(message) = subscription.next().await else {
             self.subscription = None;
             return;
@@ -134,7 +152,9 @@ impl Wake {
     /// missed since the call before, because the subscription or the connection is new.
     pub(super) async fn check(&mut self) -> bool {
         let missed = std::mem::take(&mut self.may_have_missed);
-        let Some(client) = self.client.as_ref().filter(|client| is_connected(client)) else { return missed };
+        let Some(client) = self.client.as_ref().filter(|client| is_connected(client)) else {
+            return missed;
+        };
         let connects = client.statistics().connects.load(Ordering::Relaxed);
         // The server learns of a subscription some time after it is made here.
         self.may_have_missed = std::mem::replace(&mut self.connects, connects) != connects;

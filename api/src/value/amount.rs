@@ -17,7 +17,9 @@ impl Amount {
             Value::String(text) => text.clone(),
             _ => return Err("must be a number, or a number in a string".to_owned()),
         };
-        text.parse().map(Self).map_err(|error| format!("must be a number within limits: {error}"))
+        text.parse()
+            .map(Self)
+            .map_err(|error| format!("must be a number within limits: {error}"))
     }
 }
 
@@ -51,8 +53,14 @@ mod tests {
             ("\"0.1\"", "0.1"),
             ("1e-8", "0.00000001"),
             ("\"1e-8\"", "0.00000001"),
-            ("123456789012345.123456789012", "123456789012345.123456789012"),
-            ("\"123456789012345.123456789012\"", "123456789012345.123456789012"),
+            (
+                "123456789012345.123456789012",
+                "123456789012345.123456789012",
+            ),
+            (
+                "\"123456789012345.123456789012\"",
+                "123456789012345.123456789012",
+            ),
         ] {
             let value: Value = serde_json::from_str(json).expect("JSON");
             assert_eq!(Amount::from_value(&value).expect(json).0.to_string(), exact);
@@ -61,7 +69,9 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_refused() {
-        for json in ["null", "true", "[]", "{}", "\"\"", "\" 1\"", "\"1,5\"", "\"NaN\"", "\"0x10\""] {
+        for json in [
+            "null", "true", "[]", "{}", "\"\"", "\" 1\"", "\"1,5\"", "\"NaN\"", "\"0x10\"",
+        ] {
             let value: Value = serde_json::from_str(json).expect("JSON");
             assert!(Amount::from_value(&value).is_err(), "{json}");
         }

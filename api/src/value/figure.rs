@@ -25,7 +25,10 @@ described_type!(
         ..MetaSchema::new_with_format("string", "decimal")
     },
     |value| match value {
-        Value::String(text) => text.parse().map(Figure).map_err(|error| format!("{text}: {error}")),
+        Value::String(text) => text
+            .parse()
+            .map(Figure)
+            .map_err(|error| format!("{text}: {error}")),
         other => Err(format!("{other} is no string")),
     },
     |figure| Value::String(figure.0.to_string())

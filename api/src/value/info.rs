@@ -35,7 +35,9 @@ impl Info {
         let Value::Object(object) = value else {
             return Err(Error::InvalidInfo(format!("{name} must be an object")));
         };
-        let length = serde_json::to_vec(&object).map_err(|error| Error::Internal(error.into()))?.len();
+        let length = serde_json::to_vec(&object)
+            .map_err(|error| Error::Internal(error.into()))?
+            .len();
         if length > INFO_BYTES_MAX {
             return Err(Error::InvalidInfo(format!(
                 "{name} may have at most {INFO_BYTES_MAX} bytes (given: {length})"
@@ -49,7 +51,10 @@ impl Info {
         json::check(text.as_bytes())
             .map_err(|error| Error::InvalidInfo(format!("the parameter info: {error}")))?;
         let value = serde_json::from_str(text).map_err(|error| {
-            Error::invalid("info", format!("must be a JSON object, URL-encoded: {error}"))
+            Error::invalid(
+                "info",
+                format!("must be a JSON object, URL-encoded: {error}"),
+            )
         })?;
         Self::from_value(value)
     }

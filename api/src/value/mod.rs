@@ -42,7 +42,9 @@ macro_rules! described_type {
         }
 
         impl poem_openapi::types::ParseFromJSON for $type {
-            fn parse_from_json(value: Option<serde_json::Value>) -> poem_openapi::types::ParseResult<Self> {
+            fn parse_from_json(
+                value: Option<serde_json::Value>,
+            ) -> poem_openapi::types::ParseResult<Self> {
                 let parse: fn(serde_json::Value) -> Result<Self, String> = $from_json;
                 parse(value.unwrap_or_default()).map_err(poem_openapi::types::ParseError::custom)
             }

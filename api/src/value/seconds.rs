@@ -25,10 +25,17 @@ impl Serialize for Seconds {
 described_type!(
     Seconds,
     "number_seconds",
-    MetaSchema { example: Some(serde_json::json!(1.25)), ..MetaSchema::new("number") },
+    MetaSchema {
+        example: Some(serde_json::json!(1.25)),
+        ..MetaSchema::new("number")
+    },
     |value| match value {
         Value::Number(number) => {
-            number.to_string().parse().map(Seconds).map_err(|_| format!("{number} is no length of time"))
+            number
+                .to_string()
+                .parse()
+                .map(Seconds)
+                .map_err(|_| format!("{number} is no length of time"))
         }
         other => Err(format!("{other} is no number")),
     },

@@ -49,7 +49,10 @@ impl Serialize for ClearSecret {
 described_type!(
     ClearSecret,
     "string_clear_secret",
-    MetaSchema { example: Some(EXAMPLE.into()), ..MetaSchema::new("string") },
+    MetaSchema {
+        example: Some(EXAMPLE.into()),
+        ..MetaSchema::new("string")
+    },
     |value| match value {
         Value::String(text) => Ok(ClearSecret(text.into())),
         _ => Err("must be a string".to_owned()),

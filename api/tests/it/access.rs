@@ -30,8 +30,10 @@ async fn wrong_tokens(user: &User<'_>) -> Vec<(&'static str, String)> {
     let world = user.world;
     let foreign_file = world.key_file.with_file_name("foreign.pem");
     let foreign = Keys::load(std::slice::from_ref(&foreign_file), Environment::Dev).expect("keys");
-    let foreign_pem = EncodingKey::from_ed_pem(&std::fs::read(foreign_file).expect("a key")).expect("a key");
-    let own_pem = EncodingKey::from_ed_pem(&std::fs::read(&world.key_file).expect("a key")).expect("a key");
+    let foreign_pem =
+        EncodingKey::from_ed_pem(&std::fs::read(foreign_file).expect("a key")).expect("a key");
+    let own_pem =
+        EncodingKey::from_ed_pem(&std::fs::read(&world.key_file).expect("a key")).expect("a key");
     let now = Utc::now();
     let claims = json!({"iss": "tiris", "aud": "tiris-api", "sub": user.id, "sid": user.session,
                         "iat": now.timestamp(), "exp": now.timestamp() + 600});
@@ -46,14 +48,24 @@ async fn wrong_tokens(user: &User<'_>) -> Vec<(&'static str, String)> {
         claims
     };
     let kid = decode_header(&user.token).expect("a header").kid;
-    let header = Header { kid: kid.clone(), ..Header::new(Algorithm::EdDSA) };
+    let header = Header {
+        kid: kid.clone(),
+        ..Header::new(Algorithm::EdDSA)
+    };
     let signed = |claims: &Value| encode(&header, claims, &own_pem).expect("a token");
     let unsigned = |alg: &str| {
         let header = json!({"typ": "JWT", "alg": alg, "kid": kid}).to_string();
-        format!("{}.{}.", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims.to_string()))
+        format!(
+            "{}.{}.",
+            URL_SAFE_NO_PAD.encode(header),
+            URL_SAFE_NO_PAD.encode(claims.to_string())
+        )
     };
     let public = world.anonymous("/.well-known/jwks.json").await.body["keys"][0]["x"].clone();
-    let confused = Header { kid: kid.clone(), ..Header::new(Algorithm::HS256) };
+    let confused = Header {
+        kid: kid.clone(),
+        ..Header::new(Algorithm::HS256)
+    };
     let mut tampered = user.token.clone();
     tampered.replace_range(tampered.len() - 8.., "AAAAAAAA");
     let ended = world.session(user.id).await;
@@ -70,17 +82,29 @@ async fn wrong_tokens(user: &User<'_>) -> Vec<(&'static str, String)> {
         ("a wrong signature", tampered),
         (
             "a foreign key",
-            token::issue(&foreign, user.id, user.session, now, Duration::hours(1)).expect("a token"),
+            token::issue(&foreign, user.id, user.session, now, Duration::hours(1))
+                .expect("a token"),
         ),
-        ("a foreign key under our key id", encode(&header, &claims, &foreign_pem).expect("a token")),
+        (
+            "a foreign key under our key id",
+            encode(&header, &claims, &foreign_pem).expect("a token"),
+        ),
         ("alg none", unsigned("none")),
         ("alg None", unsigned("None")),
         ("EdDSA without a signature", unsigned("EdDSA")),
         (
             "our public key as a secret",
-            encode(&confused, &claims, &EncodingKey::from_secret(text(&public).as_bytes())).expect("a token"),
+            encode(
+                &confused,
+                &claims,
+                &EncodingKey::from_secret(text(&public).as_bytes()),
+            )
+            .expect("a token"),
         ),
-        ("no key id", encode(&Header::new(Algorithm::EdDSA), &claims, &own_pem).expect("a token")),
+        (
+            "no key id",
+            encode(&Header::new(Algorithm::EdDSA), &claims, &own_pem).expect("a token"),
+        ),
         ("another audience", signed(&changed("aud", json!("other")))),
         ("another issuer", signed(&changed("iss", json!("other")))),
         ("no expiry", signed(&without("exp"))),
@@ -88,9 +112,15 @@ async fn wrong_tokens(user: &User<'_>) -> Vec<(&'static str, String)> {
         ("no issuer", signed(&without("iss"))),
         ("no session", signed(&without("sid"))),
         ("no user", signed(&without("sub"))),
-        ("an unknown session", signed(&changed("sid", json!(new_id())))),
+        (
+            "an unknown session",
+            signed(&changed("sid", json!(new_id()))),
+        ),
         ("an ended session", signed(&changed("sid", json!(ended)))),
-        ("another user's session", signed(&changed("sub", json!(UserId(new_id()))))),
+        (
+            "another user's session",
+            signed(&changed("sub", json!(UserId(new_id())))),
+        ),
     ]
 }
 
@@ -110,16 +140,35 @@ async fn every_operation_refuses_every_wrong_token() {
             continue;
         }
         let method: Method = method.parse().expect("a method");
-        let path = path.replace("{id}", &new_id().to_string()).replace("{trading_id}", &new_id().to_string());
+        let path = path
+            .replace("{id}", &new_id().to_string())
+            .replace("{trading_id}", &new_id().to_string());
         let anonymous = world.ask(method.clone(), &path, &[], None).await;
-        assert_eq!(anonymous.refusal(), (401, "AUTH_REQUIRED"), "{method} {path}");
+        assert_eq!(
+            anonymous.refusal(),
+            (401, "AUTH_REQUIRED"),
+            "{method} {path}"
+        );
         assert_eq!(anonymous.header("www-authenticate"), "Bearer");
-        let basic = world.ask(method.clone(), &path, &[("authorization", "Basic YTpi")], None).await;
+        let basic = world
+            .ask(
+                method.clone(),
+                &path,
+                &[("authorization", "Basic YTpi")],
+                None,
+            )
+            .await;
         assert_eq!(basic.refusal(), (401, "AUTH_REQUIRED"), "{method} {path}");
         for (what, token) in &tokens {
             let bearer = format!("Bearer {token}");
-            let answer = world.ask(method.clone(), &path, &[("authorization", &bearer)], None).await;
-            assert_eq!(answer.refusal(), (401, "INVALID_TOKEN"), "{what}: {method} {path}");
+            let answer = world
+                .ask(method.clone(), &path, &[("authorization", &bearer)], None)
+                .await;
+            assert_eq!(
+                answer.refusal(),
+                (401, "INVALID_TOKEN"),
+                "{what}: {method} {path}"
+            );
         }
     }
     assert_eq!(open, OPEN, "only these may be asked by anybody");
@@ -158,7 +207,9 @@ async fn operations_for_admins_refuse_everybody_else() {
         }
         found.push(format!("{} {path}", method.to_uppercase()));
         let path = path.replace("{id}", &new_id().to_string());
-        let answer = user.send(method.parse().expect("a method"), &path, Some(json!({}))).await;
+        let answer = user
+            .send(method.parse().expect("a method"), &path, Some(json!({})))
+            .await;
         assert_eq!(answer.refusal(), (403, "ACCESS_DENIED"), "{method} {path}");
     }
     found.sort_by_key(|name| name.split(' ').rev().map(str::to_owned).collect::<Vec<_>>());
@@ -173,8 +224,14 @@ pub(crate) async fn things(owner: &User<'_>, desk: &Desk) -> Vec<(&'static str, 
         ("/v1/events/dead-letters/{id}", letter.to_string()),
         ("/v1/tradings/{id}", desk.trading.clone()),
         ("/v1/sub-accounts/{id}", desk.stock.clone()),
-        ("/v1/transactions/{id}", text(&log.data()["transaction_ids"][0])),
-        ("/v1/trading-logs/trading/{trading_id}", desk.trading.clone()),
+        (
+            "/v1/transactions/{id}",
+            text(&log.data()["transaction_ids"][0]),
+        ),
+        (
+            "/v1/trading-logs/trading/{trading_id}",
+            desk.trading.clone(),
+        ),
         ("/v1/trading-logs/{id}", text(&log.data()["id"])),
     ]
 }
@@ -186,7 +243,12 @@ async fn binding(user: &User<'_>) -> String {
         .execute(user.world.database.pool())
         .await
         .expect("deleted");
-    text(&user.post("/v1/exchange-bindings", new_binding("mine", "kraken", KEY)).await.data()["id"])
+    text(
+        &user
+            .post("/v1/exchange-bindings", new_binding("mine", "kraken", KEY))
+            .await
+            .data()["id"],
+    )
 }
 
 /// Path of a thing of the owner's that an operation of its own is tried on, because it deletes it or needs a special one.
@@ -212,7 +274,9 @@ async fn another_users_things_do_not_exist() {
     let (owner, stranger) = (world.user("ann").await, world.user("bob").await);
     let desk = owner.desk("grid", "10", "10").await;
     let things = things(&owner, &desk).await;
-    let of_users = operations().into_iter().filter(|(_, _, operation)| !is_for_admins(operation));
+    let of_users = operations()
+        .into_iter()
+        .filter(|(_, _, operation)| !is_for_admins(operation));
     for (method, path, _) in of_users.filter(|(_, path, _)| path.contains('{')) {
         let path = match own_thing(&owner, &method, &path).await {
             Some(path) => path,
@@ -231,7 +295,11 @@ async fn another_users_things_do_not_exist() {
             "DELETE" => user.delete(&path).await,
             other => panic!("{other} {path} has no case here"),
         };
-        assert_eq!(ask(&stranger).await.refusal(), (404, "NOT_FOUND"), "{method} {path}");
+        assert_eq!(
+            ask(&stranger).await.refusal(),
+            (404, "NOT_FOUND"),
+            "{method} {path}"
+        );
         ask(&owner).await.data();
     }
 }
@@ -240,36 +308,68 @@ async fn another_users_things_do_not_exist() {
 async fn another_users_ids_in_a_body_do_not_exist_either() {
     let world = World::start().await;
     let (owner, stranger) = (world.user("ann").await, world.user("bob").await);
-    let (theirs, mine) = (owner.desk("grid", "10", "10").await, stranger.desk("grid", "10", "10").await);
+    let (theirs, mine) = (
+        owner.desk("grid", "10", "10").await,
+        stranger.desk("grid", "10", "10").await,
+    );
     let account = json!({"trading_id": theirs.trading, "name": "x", "symbol": "X"});
-    assert_eq!(stranger.post("/v1/sub-accounts", account).await.refusal(), (404, "NOT_FOUND"));
-    assert_eq!(stranger.post("/v1/trading-logs", theirs.trade("long")).await.refusal(), (404, "NOT_FOUND"));
+    assert_eq!(
+        stranger.post("/v1/sub-accounts", account).await.refusal(),
+        (404, "NOT_FOUND")
+    );
+    assert_eq!(
+        stranger
+            .post("/v1/trading-logs", theirs.trade("long"))
+            .await
+            .refusal(),
+        (404, "NOT_FOUND")
+    );
     for key in ["stock_account_id", "currency_account_id", "fee_account_id"] {
         for unknown in [theirs.stock.clone(), new_id().to_string()] {
             let mut trade = mine.trade("long");
             trade["info"][key] = json!(unknown);
-            assert_eq!(stranger.post("/v1/trading-logs", trade).await.refusal(), (404, "NOT_FOUND"), "{key}");
+            assert_eq!(
+                stranger.post("/v1/trading-logs", trade).await.refusal(),
+                (404, "NOT_FOUND"),
+                "{key}"
+            );
         }
     }
     for log_type in ["deposit", "withdraw"] {
         let body = json!({"trading_id": mine.trading, "type": log_type, "source": "bot", "message": "",
                           "info": {"account_id": theirs.stock, "amount": "1", "currency": "ETH"}});
-        assert_eq!(stranger.post("/v1/trading-logs", body).await.refusal(), (404, "NOT_FOUND"), "{log_type}");
+        assert_eq!(
+            stranger.post("/v1/trading-logs", body).await.refusal(),
+            (404, "NOT_FOUND"),
+            "{log_type}"
+        );
     }
     let note = json!({"trading_id": mine.trading, "type": "note", "source": "bot", "message": "",
                       "sub_account_id": theirs.stock});
-    assert_eq!(stranger.post("/v1/trading-logs", note).await.refusal(), (404, "NOT_FOUND"));
+    assert_eq!(
+        stranger.post("/v1/trading-logs", note).await.refusal(),
+        (404, "NOT_FOUND")
+    );
     let binding = json!({"exchange_binding_id": binding(&owner).await});
     let own = format!("/v1/tradings/{}", mine.trading);
-    assert_eq!(stranger.put(&own, binding).await.refusal(), (404, "NOT_FOUND"));
+    assert_eq!(
+        stranger.put(&own, binding).await.refusal(),
+        (404, "NOT_FOUND")
+    );
     assert_eq!(owner.balance(&theirs.stock).await, "10");
     for list in ["tradings", "sub-accounts", "transactions", "trading-logs"] {
         let key = list.replace('-', "_");
         let seen = stranger.get(&format!("/v1/{list}")).await;
         let all = seen.data()[&key].as_array().expect("a list");
-        assert!(!all.is_empty() && all.iter().all(|row| row["user_id"] == json!(stranger.id)), "{list}");
+        assert!(
+            !all.is_empty() && all.iter().all(|row| row["user_id"] == json!(stranger.id)),
+            "{list}"
+        );
         let filtered = stranger
-            .get(&format!("/v1/{list}?trading_id={}&sub_account_id={}", theirs.trading, theirs.stock))
+            .get(&format!(
+                "/v1/{list}?trading_id={}&sub_account_id={}",
+                theirs.trading, theirs.stock
+            ))
             .await;
         if list != "tradings" {
             assert_eq!(filtered.data()[&key], json!([]), "{list}");

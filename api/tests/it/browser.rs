@@ -10,7 +10,12 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 /// Names of the program, by who packages it.
-const PROGRAMS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+const PROGRAMS: [&str; 4] = [
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+];
 /// Chromium reads commands from file 3 and writes to file 4.
 const SCRIPT: &str = "exec \"$@\" 3<&0 4>&1 </dev/null >&2";
 /// Root and containers have no sandbox; it opens nothing but our own page.
@@ -33,7 +38,9 @@ const SHOW_LIMIT_MILLIS: u64 = 30_000;
 pub(crate) fn find() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let places = PROGRAMS.map(|program| {
-        std::env::split_paths(&path).map(|folder| folder.join(program)).find(|place| place.is_file())
+        std::env::split_paths(&path)
+            .map(|folder| folder.join(program))
+            .find(|place| place.is_file())
     });
     places.into_iter().flatten().next()
 }
@@ -65,13 +72,23 @@ impl Browser {
             .expect("a browser");
         let commands = process.stdin.take().expect("a pipe");
         let answers = BufReader::new(process.stdout.take().expect("a pipe"));
-        let mut browser =
-            Self { _process: process, commands, answers, number: 0, session: None, _profile: profile };
-        let page = browser.command("Target.createTarget", json!({"url": "about:blank"})).await;
+        let mut browser = Self {
+            _process: process,
+            commands,
+            answers,
+            number: 0,
+            session: None,
+            _profile: profile,
+        };
+        let page = browser
+            .command("Target.createTarget", json!({"url": "about:blank"}))
+            .await;
         let attach = json!({"targetId": page["targetId"], "flatten": true});
         let session = browser.command("Target.attachToTarget", attach).await;
         browser.session = session["sessionId"].as_str().map(str::to_owned);
-        browser.command("Page.navigate", json!({"url": address})).await;
+        browser
+            .command("Page.navigate", json!({"url": address}))
+            .await;
         browser
     }
 
@@ -82,8 +99,10 @@ impl Browser {
 
     /// Types into the first element, in place of what it holds.
     pub(crate) async fn fill_in(&mut self, selector: &str, text: &str) {
-        self.when(selector, "(found.focus(), found.select(), true)").await;
-        self.command("Input.insertText", json!({"text": text})).await;
+        self.when(selector, "(found.focus(), found.select(), true)")
+            .await;
+        self.command("Input.insertText", json!({"text": text}))
+            .await;
     }
 
     /// What the first element shows, as soon as there is one.
@@ -114,7 +133,11 @@ impl Browser {
     pub(crate) async fn evaluate(&mut self, expression: &str) -> Value {
         let asked = json!({"expression": expression, "awaitPromise": true, "returnByValue": true});
         let answer = self.command("Runtime.evaluate", asked).await;
-        assert!(answer["exceptionDetails"].is_null(), "{:#}", answer["exceptionDetails"]);
+        assert!(
+            answer["exceptionDetails"].is_null(),
+            "{:#}",
+            answer["exceptionDetails"]
+        );
         answer["result"]["value"].clone()
     }
 
@@ -130,10 +153,16 @@ impl Browser {
         if let Some(session) = &self.session {
             command["sessionId"] = session.as_str().into();
         }
-        self.commands.write_all(format!("{command}\0").as_bytes()).await.expect("a browser that reads");
+        self.commands
+            .write_all(format!("{command}\0").as_bytes())
+            .await
+            .expect("a browser that reads");
         loop {
             let mut message = Vec::new();
-            self.answers.read_until(0, &mut message).await.expect("a browser that answers");
+            self.answers
+                .read_until(0, &mut message)
+                .await
+                .expect("a browser that answers");
             assert_eq!(message.pop(), Some(0), "the browser ended");
             let message: Value = serde_json::from_slice(&message).expect("JSON");
             if message["id"] == self.number {

@@ -22,13 +22,21 @@ fn documented() -> BTreeMap<(String, u16), BTreeSet<String>> {
     for (method, path, operation) in operations() {
         for (status, response) in operation["responses"].as_object().expect("responses") {
             let status: u16 = status.parse().expect("a status");
-            let quoted =
-                response["description"].as_str().expect("a description").split('`').skip(1).step_by(2);
-            let is_code =
-                |word: &&str| word.contains('_') && word.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+            let quoted = response["description"]
+                .as_str()
+                .expect("a description")
+                .split('`')
+                .skip(1)
+                .step_by(2);
+            let is_code = |word: &&str| {
+                word.contains('_') && word.chars().all(|c| c.is_ascii_uppercase() || c == '_')
+            };
             let found = quoted.filter(is_code).map(str::to_owned);
             if status >= 400 {
-                codes.entry((format!("{method} {path}"), status)).or_default().extend(found);
+                codes
+                    .entry((format!("{method} {path}"), status))
+                    .or_default()
+                    .extend(found);
             }
         }
     }
@@ -70,22 +78,57 @@ async fn every_code_of_the_document_is_really_answered_and_no_other() {
         Vec::<&&str>::new(),
         "codes without a row here"
     );
-    assert_eq!(provoked.difference(&known).collect::<Vec<_>>(), Vec::<&&str>::new(), "rows without a code");
+    assert_eq!(
+        provoked.difference(&known).collect::<Vec<_>>(),
+        Vec::<&&str>::new(),
+        "rows without a code"
+    );
 }
 
 /// What is wrong with who asks.
 async fn of_callers(world: &World, user: &User<'_>) -> Vec<Row> {
     let disabled = world.user("disabled").await;
-    world.run("UPDATE users SET status = 'disabled' WHERE id = $1", disabled.id.0).await;
-    let forged = User { world, id: user.id, session: user.session, token: "forged".to_owned() };
-    let limited = World::start_with(|settings| settings.protection.rates.general = NonZeroU32::new(1)).await;
+    world
+        .run(
+            "UPDATE users SET status = 'disabled' WHERE id = $1",
+            disabled.id.0,
+        )
+        .await;
+    let forged = User {
+        world,
+        id: user.id,
+        session: user.session,
+        token: "forged".to_owned(),
+    };
+    let limited =
+        World::start_with(|settings| settings.protection.rates.general = NonZeroU32::new(1)).await;
     limited.anonymous("/v1/tradings").await;
     vec![
-        ("AUTH_REQUIRED", "GET /v1/tradings", world.anonymous("/v1/tradings").await),
-        ("INVALID_TOKEN", "GET /v1/tradings", forged.get("/v1/tradings").await),
-        ("ACCOUNT_DISABLED", "GET /v1/tradings", disabled.get("/v1/tradings").await),
-        ("ACCESS_DENIED", "GET /v1/users", user.get("/v1/users").await),
-        ("RATE_LIMITED", "GET /v1/tradings", limited.anonymous("/v1/tradings").await),
+        (
+            "AUTH_REQUIRED",
+            "GET /v1/tradings",
+            world.anonymous("/v1/tradings").await,
+        ),
+        (
+            "INVALID_TOKEN",
+            "GET /v1/tradings",
+            forged.get("/v1/tradings").await,
+        ),
+        (
+            "ACCOUNT_DISABLED",
+            "GET /v1/tradings",
+            disabled.get("/v1/tradings").await,
+        ),
+        (
+            "ACCESS_DENIED",
+            "GET /v1/users",
+            user.get("/v1/users").await,
+        ),
+        (
+            "RATE_LIMITED",
+            "GET /v1/tradings",
+            limited.anonymous("/v1/tradings").await,
+        ),
     ]
 }
 
@@ -97,7 +140,9 @@ async fn of_bodies(user: &User<'_>, desk: &Desk) -> Vec<Row> {
     let bearer = format!("Bearer {}", user.token);
     let asked = async |headers: &[(&str, &str)], method: Method, path: &str, body: &Value| {
         let all = [&[("authorization", bearer.as_str())], headers].concat();
-        user.world.ask(method, path, &all, Some(body.to_string())).await
+        user.world
+            .ask(method, path, &all, Some(body.to_string()))
+            .await
     };
     let json = ("content-type", "application/json");
     let keyed = async |name: &str| {
@@ -106,22 +151,59 @@ async fn of_bodies(user: &User<'_>, desk: &Desk) -> Vec<Row> {
     };
     keyed("first").await.data();
     vec![
-        ("INVALID_REQUEST", MAKE, user.post_text(list, "no JSON").await),
-        ("MISSING_FIELD", MAKE, user.post(list, json!({"name": "new"})).await),
-        ("INVALID_VALUE", MAKE, user.post(list, json!({"name": "", "type": "paper"})).await),
-        ("INVALID_INFO_STRUCTURE", MAKE, user.post(list, new(&json!({"x": "\0"}))).await),
-        ("BODY_TOO_LARGE", MAKE, user.post(list, new(&json!({"x": "x".repeat(300_000)}))).await),
+        (
+            "INVALID_REQUEST",
+            MAKE,
+            user.post_text(list, "no JSON").await,
+        ),
+        (
+            "MISSING_FIELD",
+            MAKE,
+            user.post(list, json!({"name": "new"})).await,
+        ),
+        (
+            "INVALID_VALUE",
+            MAKE,
+            user.post(list, json!({"name": "", "type": "paper"})).await,
+        ),
+        (
+            "INVALID_INFO_STRUCTURE",
+            MAKE,
+            user.post(list, new(&json!({"x": "\0"}))).await,
+        ),
+        (
+            "BODY_TOO_LARGE",
+            MAKE,
+            user.post(list, new(&json!({"x": "x".repeat(300_000)})))
+                .await,
+        ),
         (
             "UNSUPPORTED_MEDIA_TYPE",
             MAKE,
-            asked(&[("content-type", "text/plain")], Method::POST, list, &json!({})).await,
+            asked(
+                &[("content-type", "text/plain")],
+                Method::POST,
+                list,
+                &json!({}),
+            )
+            .await,
         ),
         ("IDEMPOTENCY_KEY_REUSED", MAKE, keyed("second").await),
-        ("NOT_FOUND", "GET /v1/tradings/{id}", user.get(&format!("/v1/tradings/{}", user.id.0)).await),
+        (
+            "NOT_FOUND",
+            "GET /v1/tradings/{id}",
+            user.get(&format!("/v1/tradings/{}", user.id.0)).await,
+        ),
         (
             "STALE_VERSION",
             "PUT /v1/tradings/{id}",
-            asked(&[json, ("if-match", "\"old\"")], Method::PUT, &own, &json!({})).await,
+            asked(
+                &[json, ("if-match", "\"old\"")],
+                Method::PUT,
+                &own,
+                &json!({}),
+            )
+            .await,
         ),
     ]
 }
@@ -137,17 +219,29 @@ async fn of_signing_in(world: &World, stub: &Stub) -> Vec<Row> {
         (
             "INVALID_PROVIDER",
             "POST /v1/auth/login",
-            world.post("/v1/auth/login", begin("github", REDIRECT)).await,
+            world
+                .post("/v1/auth/login", begin("github", REDIRECT))
+                .await,
         ),
         (
             "REDIRECT_URI_MISMATCH",
             "POST /v1/auth/login",
-            world.post("/v1/auth/login", begin("google", "https://evil.example/")).await,
+            world
+                .post("/v1/auth/login", begin("google", "https://evil.example/"))
+                .await,
         ),
-        ("STATE_MISMATCH", END, world.post("/v1/auth/callback", stranger).await),
+        (
+            "STATE_MISMATCH",
+            END,
+            world.post("/v1/auth/callback", stranger).await,
+        ),
         ("INVALID_AUTHORIZATION_CODE", END, coded("unknown").await),
         ("OAUTH_ERROR", END, coded("refused").await),
-        ("EMAIL_EXISTS", END, by_google(world, stub, "g-1", "ann@example.com", false).await),
+        (
+            "EMAIL_EXISTS",
+            END,
+            by_google(world, stub, "g-1", "ann@example.com", false).await,
+        ),
     ]
 }
 
@@ -158,17 +252,27 @@ async fn of_the_ledger(user: &User<'_>, desk: &Desk) -> Vec<Row> {
     for (code, changed) in [
         ("OWNERSHIP_MISMATCH", json!({"fee_account_id": other.stock})),
         ("SYMBOL_MISMATCH", json!({"stock": "DOGE"})),
-        ("SAME_ACCOUNT", json!({"currency_account_id": desk.stock, "currency": "ETH"})),
+        (
+            "SAME_ACCOUNT",
+            json!({"currency_account_id": desk.stock, "currency": "ETH"}),
+        ),
         ("INVALID_AMOUNT", json!({"volume": "-1"})),
         ("TOO_MANY_DECIMALS", json!({"volume": "0.0000000000001"})),
         ("INSUFFICIENT_BALANCE", json!({"volume": "2000"})),
-        ("AMOUNT_OUT_OF_RANGE", json!({"volume": "9999999999999999", "price": "0"})),
+        (
+            "AMOUNT_OUT_OF_RANGE",
+            json!({"volume": "9999999999999999", "price": "0"}),
+        ),
     ] {
         let mut trade = desk.trade("long");
         for (key, value) in changed.as_object().expect("an object") {
             trade["info"][key] = value.clone();
         }
-        rows.push((code, "POST /v1/trading-logs", user.post("/v1/trading-logs", trade).await));
+        rows.push((
+            code,
+            "POST /v1/trading-logs",
+            user.post("/v1/trading-logs", trade).await,
+        ));
     }
     rows
 }
@@ -176,7 +280,12 @@ async fn of_the_ledger(user: &User<'_>, desk: &Desk) -> Vec<Row> {
 /// What contradicts what is there.
 async fn of_conflicts(user: &User<'_>, root: &User<'_>, desk: &Desk) -> Vec<Row> {
     const BINDINGS: &str = "/v1/exchange-bindings";
-    let main = text(&user.post(BINDINGS, new_binding("main", "kraken", KEY)).await.data()["id"]);
+    let main = text(
+        &user
+            .post(BINDINGS, new_binding("main", "kraken", KEY))
+            .await
+            .data()["id"],
+    );
     let real = json!({"name": "real", "type": "real", "exchange_binding_id": main,
                       "sub_accounts": [{"name": "a", "symbol": "BTC", "initial_deposit": "1"}]});
     let real = text(&user.post("/v1/tradings", real).await.data()["id"]);
@@ -204,21 +313,50 @@ async fn of_conflicts(user: &User<'_>, root: &User<'_>, desk: &Desk) -> Vec<Row>
             "DELETE /v1/exchange-bindings/{id}",
             user.delete(&format!("{BINDINGS}/{main}")).await,
         ),
-        ("TRADING_NAME_EXISTS", "POST /v1/tradings", user.post("/v1/tradings", paper).await),
-        ("TRADING_NOT_EMPTY", "DELETE /v1/tradings/{id}", user.delete(&format!("/v1/tradings/{real}")).await),
-        ("SUBACCOUNT_NAME_EXISTS", "POST /v1/sub-accounts", user.post("/v1/sub-accounts", twice).await),
+        (
+            "TRADING_NAME_EXISTS",
+            "POST /v1/tradings",
+            user.post("/v1/tradings", paper).await,
+        ),
+        (
+            "TRADING_NOT_EMPTY",
+            "DELETE /v1/tradings/{id}",
+            user.delete(&format!("/v1/tradings/{real}")).await,
+        ),
+        (
+            "SUBACCOUNT_NAME_EXISTS",
+            "POST /v1/sub-accounts",
+            user.post("/v1/sub-accounts", twice).await,
+        ),
         (
             "BALANCE_NOT_ZERO",
             "DELETE /v1/sub-accounts/{id}",
-            user.delete(&format!("/v1/sub-accounts/{}", desk.stock)).await,
+            user.delete(&format!("/v1/sub-accounts/{}", desk.stock))
+                .await,
         ),
-        ("LOG_MOVED_MONEY", "DELETE /v1/trading-logs/{id}", root.delete(&log).await),
-        ("LETTER_NOT_OPEN", "POST /v1/events/dead-letters/{id}/discard", root.post(&discard, why).await),
-        ("USERNAME_EXISTS", "PUT /v1/users/me", user.put("/v1/users/me", json!({"username": "root"})).await),
+        (
+            "LOG_MOVED_MONEY",
+            "DELETE /v1/trading-logs/{id}",
+            root.delete(&log).await,
+        ),
+        (
+            "LETTER_NOT_OPEN",
+            "POST /v1/events/dead-letters/{id}/discard",
+            root.post(&discard, why).await,
+        ),
+        (
+            "USERNAME_EXISTS",
+            "PUT /v1/users/me",
+            user.put("/v1/users/me", json!({"username": "root"})).await,
+        ),
         (
             "ACCESS_DENIED",
             "PUT /v1/exchange-bindings/{id}",
-            user.put(&format!("{BINDINGS}/{PUBLIC_BINDING}"), json!({"name": "mine"})).await,
+            user.put(
+                &format!("{BINDINGS}/{PUBLIC_BINDING}"),
+                json!({"name": "mine"}),
+            )
+            .await,
         ),
     ]
 }
@@ -226,13 +364,18 @@ async fn of_conflicts(user: &User<'_>, root: &User<'_>, desk: &Desk) -> Vec<Row>
 /// What goes wrong at exchanges.
 async fn of_exchanges(user: &User<'_>, exchanges: &Exchanges) -> Vec<Row> {
     const VERIFY: &str = "POST /v1/exchange-bindings/{id}/verify";
-    let made = user.post("/v1/exchange-bindings", new_binding("asked", "gate", KEY)).await;
+    let made = user
+        .post("/v1/exchange-bindings", new_binding("asked", "gate", KEY))
+        .await;
     let path = format!("/v1/exchange-bindings/{}/verify", text(&made.data()["id"]));
     exchanges.set(|mood| mood.failures = vec![429]);
     let failing = user.send(Method::POST, &path, None).await;
     exchanges.set(|mood| (mood.failures, mood.silent) = (Vec::new(), true));
     let late = user.send(Method::POST, &path, None).await;
-    vec![("EXCHANGE_ERROR", VERIFY, failing), ("UPSTREAM_TIMEOUT", VERIFY, late)]
+    vec![
+        ("EXCHANGE_ERROR", VERIFY, failing),
+        ("UPSTREAM_TIMEOUT", VERIFY, late),
+    ]
 }
 
 /// What is nobody's fault but ours. It leaves a table behind that the API cannot read.
@@ -246,10 +389,25 @@ async fn of_trouble(user: &User<'_>, desk: &Desk) -> Vec<Row> {
     let stranded = away.user("ann").await;
     let path = format!("/v1/tradings/{}", desk.trading);
     let broken = sqlx::raw_sql("ALTER TABLE tradings RENAME COLUMN info TO broken");
-    broken.execute(user.world.database.pool()).await.expect("broken");
+    broken
+        .execute(user.world.database.pool())
+        .await
+        .expect("broken");
     vec![
-        ("DATABASE_UNAVAILABLE", "GET /v1/tradings", stranded.get("/v1/tradings").await),
-        ("SERVICE_UNAVAILABLE", "GET /health/ready", away.anonymous("/health/ready").await),
-        ("INTERNAL_ERROR", "GET /v1/tradings/{id}", user.get(&path).await),
+        (
+            "DATABASE_UNAVAILABLE",
+            "GET /v1/tradings",
+            stranded.get("/v1/tradings").await,
+        ),
+        (
+            "SERVICE_UNAVAILABLE",
+            "GET /health/ready",
+            away.anonymous("/health/ready").await,
+        ),
+        (
+            "INTERNAL_ERROR",
+            "GET /v1/tradings/{id}",
+            user.get(&path).await,
+        ),
     ]
 }

@@ -34,23 +34,47 @@ async fn told(user: &User<'_>, account: &str) -> Vec<String> {
             let page = user.get(&format!("/v1/{list}?limit=1000{cursor}")).await;
             let data = page.data();
             told.push(data[list.replace('-', "_")].to_string());
-            let Some(next) = data["pagination"]["next_cursor"].as_str() else { break };
+            let Some(next) = data["pagination"]["next_cursor"].as_str() else {
+                break;
+            };
             cursor = format!("&cursor={next}");
         }
-        for query in
-            ["order_id=o7", "info=%7B%22n%22%3A3%7D&include_total=true", "reason=r3&time=event", "type=t3"]
-        {
-            told.push(user.get(&format!("/v1/{list}?sub_account_id={account}&{query}")).await.text);
+        for query in [
+            "order_id=o7",
+            "info=%7B%22n%22%3A3%7D&include_total=true",
+            "reason=r3&time=event",
+            "type=t3",
+        ] {
+            told.push(
+                user.get(&format!("/v1/{list}?sub_account_id={account}&{query}"))
+                    .await
+                    .text,
+            );
         }
-        told.push(user.get_with(&format!("/v1/{list}"), &[("accept", "text/csv")]).await.text);
+        told.push(
+            user.get_with(&format!("/v1/{list}"), &[("accept", "text/csv")])
+                .await
+                .text,
+        );
     }
     // Each answer has a trace id and a time of its own.
-    told.into_iter().map(|text| text.split("\"metadata\"").next().unwrap_or_default().to_owned()).collect()
+    told.into_iter()
+        .map(|text| {
+            text.split("\"metadata\"")
+                .next()
+                .unwrap_or_default()
+                .to_owned()
+        })
+        .collect()
 }
 
 #[tokio::test]
 async fn a_compressed_history_is_listed_looked_up_exported_deleted_and_purged_like_any_other() {
-    if TestDatabase::timescale().await.expect("a database").is_none() {
+    if TestDatabase::timescale()
+        .await
+        .expect("a database")
+        .is_none()
+    {
         return;
     }
     let world = World::start().await;
@@ -58,13 +82,22 @@ async fn a_compressed_history_is_listed_looked_up_exported_deleted_and_purged_li
     let (user, root) = (world.user("ann").await, world.admin("root").await);
     let desk = user.desk("grid", "10", "10").await;
     for statement in HISTORY {
-        sqlx::query(statement).execute(pool).await.expect("a history");
+        sqlx::query(statement)
+            .execute(pool)
+            .await
+            .expect("a history");
     }
     let before = told(&user, &desk.stock).await;
     assert!(before.iter().map(String::len).sum::<usize>() > 1_000_000);
     let plain = partitions(pool).await.expect("chunks").len();
-    sqlx::query(COMPRESS).execute(pool).await.expect("compressed");
-    assert!(partitions(pool).await.expect("chunks").len() > plain, "nothing was compressed");
+    sqlx::query(COMPRESS)
+        .execute(pool)
+        .await
+        .expect("compressed");
+    assert!(
+        partitions(pool).await.expect("chunks").len() > plain,
+        "nothing was compressed"
+    );
     assert_eq!(told(&user, &desk.stock).await, before);
 
     let (posting, log): (Uuid, Uuid) = sqlx::query_as(
@@ -74,13 +107,20 @@ async fn a_compressed_history_is_listed_looked_up_exported_deleted_and_purged_li
     .fetch_one(pool)
     .await
     .expect("rows");
-    assert_eq!(user.get(&format!("/v1/transactions/{posting}")).await.data()["amount"], "1501");
+    assert_eq!(
+        user.get(&format!("/v1/transactions/{posting}"))
+            .await
+            .data()["amount"],
+        "1501"
+    );
     let path = format!("/v1/trading-logs/{log}");
     assert_eq!(text(&user.get(&path).await.data()["id"]), log.to_string());
     root.delete(&path).await.data();
     assert_eq!(root.delete(&path).await.refusal(), (404, "NOT_FOUND"));
 
-    user.delete(&format!("/v1/tradings/{}", desk.trading)).await.data();
+    user.delete(&format!("/v1/tradings/{}", desk.trading))
+        .await
+        .data();
     let left = "SELECT (SELECT count(*) FROM transactions) + (SELECT count(*) FROM trading_logs)";
     eventually("the purge", Duration::from_secs(60), async || {
         let left: i64 = sqlx::query_scalar(left).fetch_one(pool).await?;
@@ -96,7 +136,11 @@ const PASSES: usize = 12;
 
 #[tokio::test]
 async fn a_live_stream_goes_on_pass_after_pass_beside_what_is_compressed() {
-    if TestDatabase::timescale().await.expect("a database").is_none() {
+    if TestDatabase::timescale()
+        .await
+        .expect("a database")
+        .is_none()
+    {
         return;
     }
     // All over one connection, which remembers its statements.
@@ -109,16 +153,31 @@ async fn a_live_stream_goes_on_pass_after_pass_beside_what_is_compressed() {
     let user = world.user("ann").await;
     let desk = user.desk("grid", "10", "10").await;
     for statement in HISTORY {
-        sqlx::query(statement).execute(pool).await.expect("a history");
+        sqlx::query(statement)
+            .execute(pool)
+            .await
+            .expect("a history");
     }
-    sqlx::query(COMPRESS).execute(pool).await.expect("compressed");
-    let request = http_client().get(format!("http://{}/v1/stream", world.address)).bearer_auth(&user.token);
+    sqlx::query(COMPRESS)
+        .execute(pool)
+        .await
+        .expect("compressed");
+    let request = http_client()
+        .get(format!("http://{}/v1/stream", world.address))
+        .bearer_auth(&user.token);
     let mut stream = request.send().await.expect("an answer");
     let mut heard = String::new();
     for pass in 1..=PASSES {
-        user.post(&format!("/v1/sub-accounts/{}/deposit", desk.stock), json!({"amount": "1"})).await.data();
+        user.post(
+            &format!("/v1/sub-accounts/{}/deposit", desk.stock),
+            json!({"amount": "1"}),
+        )
+        .await
+        .data();
         while heard.matches("event: transaction\n").count() < pass {
-            let chunk = tokio::time::timeout(Duration::from_secs(30), stream.chunk()).await.expect("in time");
+            let chunk = tokio::time::timeout(Duration::from_secs(30), stream.chunk())
+                .await
+                .expect("in time");
             heard += &String::from_utf8_lossy(&chunk.expect("a stream").expect("more"));
         }
     }

@@ -10,38 +10,76 @@ use tokio::net::TcpStream;
 async fn every_kind_of_failure_is_in_the_envelope() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    assert_eq!(world.anonymous("/nowhere").await.refusal(), (404, "NOT_FOUND"));
-    assert_eq!(world.anonymous("/v1/nowhere").await.refusal(), (404, "NOT_FOUND"));
-    assert_eq!(world.anonymous("/v1/tradings").await.refusal(), (401, "AUTH_REQUIRED"));
+    assert_eq!(
+        world.anonymous("/nowhere").await.refusal(),
+        (404, "NOT_FOUND")
+    );
+    assert_eq!(
+        world.anonymous("/v1/nowhere").await.refusal(),
+        (404, "NOT_FOUND")
+    );
+    assert_eq!(
+        world.anonymous("/v1/tradings").await.refusal(),
+        (401, "AUTH_REQUIRED")
+    );
     let bearer = format!("Bearer {}", user.token);
     let auth = ("authorization", bearer.as_str());
     let json_type = ("content-type", "application/json");
-    let ask = |method, path: &'static str, headers: Vec<(&'static str, &'static str)>, body: &str| {
-        let headers: Vec<(&str, &str)> = headers.into_iter().chain([auth]).collect();
-        let body = body.to_owned();
-        let world = &world;
-        async move { world.ask(method, path, &headers, Some(body)).await }
-    };
-    assert_eq!(ask(Method::PATCH, "/v1/tradings", vec![], "").await.refusal(), (405, "METHOD_NOT_ALLOWED"));
-    assert_eq!(ask(Method::POST, "/openapi.json", vec![], "").await.refusal(), (405, "METHOD_NOT_ALLOWED"));
-    for headers in [vec![], vec![("content-type", "text/plain")], vec![("content-type", "nonsense")]] {
+    let ask =
+        |method, path: &'static str, headers: Vec<(&'static str, &'static str)>, body: &str| {
+            let headers: Vec<(&str, &str)> = headers.into_iter().chain([auth]).collect();
+            let body = body.to_owned();
+            let world = &world;
+            async move { world.ask(method, path, &headers, Some(body)).await }
+        };
+    assert_eq!(
+        ask(Method::PATCH, "/v1/tradings", vec![], "")
+            .await
+            .refusal(),
+        (405, "METHOD_NOT_ALLOWED")
+    );
+    assert_eq!(
+        ask(Method::POST, "/openapi.json", vec![], "")
+            .await
+            .refusal(),
+        (405, "METHOD_NOT_ALLOWED")
+    );
+    for headers in [
+        vec![],
+        vec![("content-type", "text/plain")],
+        vec![("content-type", "nonsense")],
+    ] {
         let answer = ask(Method::POST, "/v1/tradings", headers, "{}").await;
         assert_eq!(answer.refusal(), (415, "UNSUPPORTED_MEDIA_TYPE"));
     }
-    for malformed in ["", "{", "nonsense", "{\"name\": \"\\ud800\"}", "{} {}", "{\"name\":}"] {
+    for malformed in [
+        "",
+        "{",
+        "nonsense",
+        "{\"name\": \"\\ud800\"}",
+        "{} {}",
+        "{\"name\":}",
+    ] {
         let answer = ask(Method::POST, "/v1/tradings", vec![json_type], malformed).await;
         assert_eq!(answer.refusal(), (400, "INVALID_REQUEST"), "{malformed:?}");
     }
     assert_eq!(
-        ask(Method::POST, "/v1/tradings", vec![json_type], "[]").await.refusal(),
+        ask(Method::POST, "/v1/tradings", vec![json_type], "[]")
+            .await
+            .refusal(),
         (400, "INVALID_REQUEST")
     );
     let large = format!("{{\"name\":\"{}\"}}", "x".repeat(256 * 1024));
     assert_eq!(
-        ask(Method::POST, "/v1/tradings", vec![json_type], &large).await.refusal(),
+        ask(Method::POST, "/v1/tradings", vec![json_type], &large)
+            .await
+            .refusal(),
         (413, "BODY_TOO_LARGE")
     );
-    assert_eq!(user.get("/v1/tradings/no-uuid").await.refusal(), (400, "INVALID_VALUE"));
+    assert_eq!(
+        user.get("/v1/tradings/no-uuid").await.refusal(),
+        (400, "INVALID_VALUE")
+    );
 }
 
 #[tokio::test]
@@ -79,7 +117,10 @@ async fn a_body_of_unknown_length_is_cut_off_at_the_limit() {
         stream.write_all(chunk.as_bytes()).await.expect("sent");
     }
     let mut answer = vec![0; 12];
-    stream.read_exact(&mut answer).await.expect("an answer before the body has ended");
+    stream
+        .read_exact(&mut answer)
+        .await
+        .expect("an answer before the body has ended");
     assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 413");
 }
 
@@ -91,12 +132,25 @@ async fn the_trace_id_is_the_callers_or_a_new_one() {
         answer.refusal();
         answer.header("x-request-id").to_owned()
     };
-    let traceparent = ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+    let traceparent = (
+        "traceparent",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    );
     assert_eq!(ask(&[("x-request-id", "mine-1")]).await, "mine-1");
-    assert_eq!(ask(&[traceparent]).await, "4bf92f3577b34da6a3ce929d0e0e4736");
-    assert_eq!(ask(&[("x-request-id", "mine-1"), traceparent]).await, "mine-1");
+    assert_eq!(
+        ask(&[traceparent]).await,
+        "4bf92f3577b34da6a3ce929d0e0e4736"
+    );
+    assert_eq!(
+        ask(&[("x-request-id", "mine-1"), traceparent]).await,
+        "mine-1"
+    );
     for strange in ["a b", "<script>", &"x".repeat(200)] {
-        assert_eq!(ask(&[("x-request-id", strange)]).await.len(), 32, "{strange:?} is replaced");
+        assert_eq!(
+            ask(&[("x-request-id", strange)]).await.len(),
+            32,
+            "{strange:?} is replaced"
+        );
     }
     assert_ne!(ask(&[]).await, ask(&[]).await);
 }
@@ -106,25 +160,62 @@ async fn a_client_that_knows_the_data_gets_304() {
     let world = World::start().await;
     let user = world.user("ann").await;
     user.desk("grid", "1", "1").await;
-    for path in ["/v1/tradings", "/v1/sub-accounts", "/v1/transactions?limit=1", "/v1/users/me"] {
+    for path in [
+        "/v1/tradings",
+        "/v1/sub-accounts",
+        "/v1/transactions?limit=1",
+        "/v1/users/me",
+    ] {
         let first = user.get(path).await;
         let tag = first.header("etag").to_owned();
-        assert!(tag.starts_with('"') && tag.len() > 10, "{path}: a strong tag: {tag}");
+        assert!(
+            tag.starts_with('"') && tag.len() > 10,
+            "{path}: a strong tag: {tag}"
+        );
         assert_eq!(first.header("cache-control"), "private, no-cache");
-        assert_eq!(user.get(path).await.header("etag"), tag, "{path}: the metadata does not count");
-        for known in [tag.clone(), format!("\"x\", {tag}"), format!("W/{tag}"), "*".to_owned()] {
+        assert_eq!(
+            user.get(path).await.header("etag"),
+            tag,
+            "{path}: the metadata does not count"
+        );
+        for known in [
+            tag.clone(),
+            format!("\"x\", {tag}"),
+            format!("W/{tag}"),
+            "*".to_owned(),
+        ] {
             let again = user.get_with(path, &[("if-none-match", &known)]).await;
-            assert_eq!((again.status.as_u16(), again.text.as_str()), (304, ""), "{path} {known}");
+            assert_eq!(
+                (again.status.as_u16(), again.text.as_str()),
+                (304, ""),
+                "{path} {known}"
+            );
             assert_eq!(again.header("etag"), tag);
         }
-        assert_eq!(user.get_with(path, &[("if-none-match", "\"x\"")]).await.status, 200);
+        assert_eq!(
+            user.get_with(path, &[("if-none-match", "\"x\"")])
+                .await
+                .status,
+            200
+        );
         let two_lines = [("if-none-match", "\"x\""), ("if-none-match", tag.as_str())];
-        assert_eq!(user.get_with(path, &two_lines).await.status, 304, "{path}: a list may be split in lines");
+        assert_eq!(
+            user.get_with(path, &two_lines).await.status,
+            304,
+            "{path}: a list may be split in lines"
+        );
     }
     let tag = user.get("/v1/tradings").await.header("etag").to_owned();
-    let made = user.post("/v1/tradings", json!({"name": "new", "type": "paper"})).await;
-    assert_eq!((made.header("etag"), made.header("cache-control")), ("", "no-store"));
-    let changed = user.get_with("/v1/tradings", &[("if-none-match", &tag)]).await;
+    let made = user
+        .post("/v1/tradings", json!({"name": "new", "type": "paper"}))
+        .await;
+    assert_eq!(
+        (made.header("etag"), made.header("cache-control")),
+        ("", "no-store")
+    );
+    let changed = user
+        .get_with("/v1/tradings", &[("if-none-match", &tag)])
+        .await;
     assert_eq!(changed.status, 200, "the data has changed");
 }
 
@@ -134,28 +225,62 @@ async fn browsers_of_known_origins_only_may_read() {
     let preflight = |origin: &'static str| {
         let world = &world;
         async move {
-            let headers = [("origin", origin), ("access-control-request-method", "POST")];
-            world.ask(Method::OPTIONS, "/v1/tradings", &headers, None).await
+            let headers = [
+                ("origin", origin),
+                ("access-control-request-method", "POST"),
+            ];
+            world
+                .ask(Method::OPTIONS, "/v1/tradings", &headers, None)
+                .await
         }
     };
     let known = preflight("https://tiris.ai").await;
-    assert_eq!(known.header("access-control-allow-origin"), "https://tiris.ai");
-    assert_eq!(known.header("access-control-max-age"), "7200");
-    assert!(known.header("access-control-allow-headers").contains("Idempotency-Key"));
-    assert!(known.header("access-control-allow-methods").contains("DELETE"));
     assert_eq!(
-        preflight("http://localhost:5173").await.header("access-control-allow-origin"),
+        known.header("access-control-allow-origin"),
+        "https://tiris.ai"
+    );
+    assert_eq!(known.header("access-control-max-age"), "7200");
+    assert!(
+        known
+            .header("access-control-allow-headers")
+            .contains("Idempotency-Key")
+    );
+    assert!(
+        known
+            .header("access-control-allow-methods")
+            .contains("DELETE")
+    );
+    assert_eq!(
+        preflight("http://localhost:5173")
+            .await
+            .header("access-control-allow-origin"),
         "http://localhost:5173"
     );
-    assert_eq!(preflight("https://evil.example").await.header("access-control-allow-origin"), "");
-    let failure = world.ask(Method::GET, "/v1/tradings", &[("origin", "https://tiris.ai")], None).await;
+    assert_eq!(
+        preflight("https://evil.example")
+            .await
+            .header("access-control-allow-origin"),
+        ""
+    );
+    let failure = world
+        .ask(
+            Method::GET,
+            "/v1/tradings",
+            &[("origin", "https://tiris.ai")],
+            None,
+        )
+        .await;
     assert_eq!(failure.refusal(), (401, "AUTH_REQUIRED"));
     assert_eq!(
         failure.header("access-control-allow-origin"),
         "https://tiris.ai",
         "a page may read why it failed"
     );
-    assert!(failure.header("access-control-expose-headers").contains("X-Request-ID"));
+    assert!(
+        failure
+            .header("access-control-expose-headers")
+            .contains("X-Request-ID")
+    );
     assert_eq!(failure.header("vary"), "Origin");
 }
 
@@ -166,8 +291,17 @@ async fn answers_tell_browsers_to_be_careful() {
         let answer = world.anonymous(path).await;
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
         assert_eq!(answer.header("x-frame-options"), "DENY", "{path}");
-        assert!(answer.header("content-security-policy").contains("default-src 'none'"), "{path}");
-        assert_eq!(answer.header("strict-transport-security"), "", "{path}: not behind TLS");
+        assert!(
+            answer
+                .header("content-security-policy")
+                .contains("default-src 'none'"),
+            "{path}"
+        );
+        assert_eq!(
+            answer.header("strict-transport-security"),
+            "",
+            "{path}: not behind TLS"
+        );
     }
 }
 
@@ -177,9 +311,16 @@ async fn the_root_says_where_to_go() {
     let root = world.anonymous("/").await;
     assert_eq!(root.data()["name"], "Tiris API");
     for (_, path) in root.data()["links"].as_object().expect("links") {
-        assert_eq!(world.anonymous(path.as_str().expect("a path")).await.status, 200, "{path}");
+        assert_eq!(
+            world.anonymous(path.as_str().expect("a path")).await.status,
+            200,
+            "{path}"
+        );
     }
-    assert_eq!(world.anonymous("/health/live").await.data(), &json!({"live": true}));
+    assert_eq!(
+        world.anonymous("/health/live").await.data(),
+        &json!({"live": true})
+    );
     assert_eq!(
         world.anonymous("/health/ready").await.data(),
         &json!({"ready": true, "checks": ["database", "nats", "sign_in"],

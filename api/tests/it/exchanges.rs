@@ -45,13 +45,22 @@ pub(crate) struct Exchanges {
 
 impl Exchanges {
     pub(crate) async fn start() -> Self {
-        let acceptor = TcpListener::bind("127.0.0.1:0").into_acceptor().await.expect("a port");
-        let address = acceptor.local_addr()[0].as_socket_addr().copied().expect("an address");
+        let acceptor = TcpListener::bind("127.0.0.1:0")
+            .into_acceptor()
+            .await
+            .expect("a port");
+        let address = acceptor.local_addr()[0]
+            .as_socket_addr()
+            .copied()
+            .expect("an address");
         let mood = Arc::new(Mutex::new(Mood::default()));
         let shared = Arc::clone(&mood);
         let endpoint = make(move |request| answer(request, Arc::clone(&shared)));
         tokio::spawn(Server::new_with_acceptor(acceptor).run(endpoint));
-        Self { url: format!("http://{address}"), mood }
+        Self {
+            url: format!("http://{address}"),
+            mood,
+        }
     }
 
     pub(crate) fn settings(&self, verify_changes: bool) -> ExchangeSettings {
@@ -90,8 +99,18 @@ async fn answer(mut request: Request, mood: Arc<Mutex<Mood>>) -> Response {
     let (failure, silent, hold, talkative, ahead) = {
         let mut mood = mood.lock().expect("unpoisoned");
         mood.asked.push(path.clone());
-        let failure = if mood.failures.is_empty() { None } else { Some(mood.failures.remove(0)) };
-        (failure, mood.silent, mood.gate.clone(), mood.talkative, mood.ahead_millis)
+        let failure = if mood.failures.is_empty() {
+            None
+        } else {
+            Some(mood.failures.remove(0))
+        };
+        (
+            failure,
+            mood.silent,
+            mood.gate.clone(),
+            mood.talkative,
+            mood.ahead_millis,
+        )
     };
     if silent {
         std::future::pending::<()>().await;
@@ -104,34 +123,51 @@ async fn answer(mut request: Request, mood: Arc<Mutex<Mood>>) -> Response {
     }
     if let Some(status) = failure {
         let status = StatusCode::from_u16(status).expect("a status");
-        return Response::builder().status(status).header("location", "/elsewhere").finish();
+        return Response::builder()
+            .status(status)
+            .header("location", "/elsewhere")
+            .finish();
     }
     let now = chrono::Utc::now().timestamp_millis() + ahead;
     let (status, text) = match path.as_str() {
         "/api/v3/time" => (200, format!(r#"{{"serverTime":{now}}}"#)),
         "/api/v3/account" => binance(&request, now),
-        "/0/private/Balance" => (200, kraken(&request, &body, &mut mood.lock().expect("unpoisoned").nonce)),
+        "/0/private/Balance" => (
+            200,
+            kraken(&request, &body, &mut mood.lock().expect("unpoisoned").nonce),
+        ),
         "/api/v4/spot/time" => (200, format!(r#"{{"server_time":{now}}}"#)),
         "/api/v4/spot/accounts" => gate(&request, now),
         _ => (404, "{}".to_owned()),
     };
-    Response::builder().status(StatusCode::from_u16(status).expect("a status")).body(text)
+    Response::builder()
+        .status(StatusCode::from_u16(status).expect("a status"))
+        .body(text)
 }
 
 fn binance(request: &Request, now: i64) -> (u16, String) {
     let query = request.uri().query().unwrap_or_default();
     let (text, signature) = query.split_once("&signature=").unwrap_or_default();
-    let timestamp = text.split_once("&timestamp=").and_then(|(_, time)| time.parse::<i64>().ok());
+    let timestamp = text
+        .split_once("&timestamp=")
+        .and_then(|(_, time)| time.parse::<i64>().ok());
     if request.header("X-MBX-APIKEY") != Some(KEY) {
-        return (401, r#"{"code":-2015,"msg":"Invalid API-key, IP, or permissions for action."}"#.to_owned());
+        return (
+            401,
+            r#"{"code":-2015,"msg":"Invalid API-key, IP, or permissions for action."}"#.to_owned(),
+        );
     }
     if signature != hex(&signed::<Hmac<Sha256>>(SECRET.as_bytes(), text.as_bytes())) {
-        return (400, r#"{"code":-1022,"msg":"Signature for this request is not valid."}"#.to_owned());
+        return (
+            400,
+            r#"{"code":-1022,"msg":"Signature for this request is not valid."}"#.to_owned(),
+        );
     }
     if timestamp.is_none_or(|time| (now - time).abs() > 5_000) {
         return (
             400,
-            r#"{"code":-1021,"msg":"Timestamp for this request is outside of the recvWindow."}"#.to_owned(),
+            r#"{"code":-1021,"msg":"Timestamp for this request is outside of the recvWindow."}"#
+                .to_owned(),
         );
     }
     (200, r#"{"canTrade":true,"balances":[]}"#.to_owned())
@@ -139,9 +175,15 @@ fn binance(request: &Request, now: i64) -> (u16, String) {
 
 fn kraken(request: &Request, body: &str, last: &mut u64) -> String {
     let nonce = body.strip_prefix("nonce=").unwrap_or_default();
-    let message = [b"/0/private/Balance".as_slice(), &Sha256::digest(format!("{nonce}{body}"))].concat();
-    let expected =
-        STANDARD.encode(signed::<Hmac<Sha512>>(&STANDARD.decode(SECRET).expect("base64"), &message));
+    let message = [
+        b"/0/private/Balance".as_slice(),
+        &Sha256::digest(format!("{nonce}{body}")),
+    ]
+    .concat();
+    let expected = STANDARD.encode(signed::<Hmac<Sha512>>(
+        &STANDARD.decode(SECRET).expect("base64"),
+        &message,
+    ));
     let number: u64 = nonce.parse().unwrap_or_default();
     let error = if request.header("API-Key") != Some(KEY) {
         Some("EAPI:Invalid key")
@@ -163,17 +205,34 @@ fn gate(request: &Request, now: i64) -> (u16, String) {
     let nothing = hex(&Sha512::digest(b""));
     let message = format!("GET\n/api/v4/spot/accounts\n\n{nothing}\n{time}");
     if request.header("KEY") != Some(KEY) {
-        return (401, r#"{"label":"INVALID_KEY","message":"Invalid key provided"}"#.to_owned());
+        return (
+            401,
+            r#"{"label":"INVALID_KEY","message":"Invalid key provided"}"#.to_owned(),
+        );
     }
-    if request.header("SIGN") != Some(&hex(&signed::<Hmac<Sha512>>(SECRET.as_bytes(), message.as_bytes()))) {
-        return (401, r#"{"label":"INVALID_SIGNATURE","message":"Signature mismatch"}"#.to_owned());
+    if request.header("SIGN")
+        != Some(&hex(&signed::<Hmac<Sha512>>(
+            SECRET.as_bytes(),
+            message.as_bytes(),
+        )))
+    {
+        return (
+            401,
+            r#"{"label":"INVALID_SIGNATURE","message":"Signature mismatch"}"#.to_owned(),
+        );
     }
-    if time.parse::<i64>().is_ok_and(|seconds| (now / 1_000 - seconds).abs() > 60) {
+    if time
+        .parse::<i64>()
+        .is_ok_and(|seconds| (now / 1_000 - seconds).abs() > 60)
+    {
         return (
             403,
             r#"{"label":"REQUEST_EXPIRED","message":"gap between request Timestamp and server time"}"#
                 .to_owned(),
         );
     }
-    (200, r#"[{"currency":"BTC","available":"1","locked":"0"}]"#.to_owned())
+    (
+        200,
+        r#"[{"currency":"BTC","available":"1","locked":"0"}]"#.to_owned(),
+    )
 }

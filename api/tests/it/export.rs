@@ -12,7 +12,8 @@ const CSV: [(&str, &str); 1] = [("accept", "text/csv")];
 
 /// Reads RFC 4180 as a spreadsheet does.
 fn records(text: &str) -> Vec<Vec<String>> {
-    let (mut all, mut record, mut cell, mut quoted) = (Vec::new(), Vec::new(), String::new(), false);
+    let (mut all, mut record, mut cell, mut quoted) =
+        (Vec::new(), Vec::new(), String::new(), false);
     let mut letters = text.chars().peekable();
     while let Some(letter) = letters.next() {
         match letter {
@@ -30,15 +31,26 @@ fn records(text: &str) -> Vec<Vec<String>> {
             other => cell.push(other),
         }
     }
-    assert!(!quoted && cell.is_empty() && record.is_empty(), "the last line ends");
+    assert!(
+        !quoted && cell.is_empty() && record.is_empty(),
+        "the last line ends"
+    );
     all
 }
 
 async fn csv(user: &User<'_>, query: &str) -> Vec<Vec<String>> {
-    let answer = user.get_with(&format!("/v1/transactions{query}"), &CSV).await;
+    let answer = user
+        .get_with(&format!("/v1/transactions{query}"), &CSV)
+        .await;
     assert_eq!(answer.status, 200, "{}", answer.text);
-    assert_eq!(answer.header("content-type"), "text/csv; charset=utf-8; header=present");
-    assert_eq!((answer.header("cache-control"), answer.header("vary")), ("no-store", "Accept"));
+    assert_eq!(
+        answer.header("content-type"),
+        "text/csv; charset=utf-8; header=present"
+    );
+    assert_eq!(
+        (answer.header("cache-control"), answer.header("vary")),
+        ("no-store", "Accept")
+    );
     assert!(!answer.header("x-request-id").is_empty());
     records(&answer.text)
 }
@@ -56,7 +68,11 @@ async fn a_csv_says_the_same_as_the_list() {
     let rows = listed.data()["transactions"].as_array().expect("a list");
     let found = csv(&user, "").await;
     let fields: Vec<&String> = rows[0].as_object().expect("an object").keys().collect();
-    assert_eq!(found[0].iter().collect::<Vec<_>>(), fields, "the header row names every field");
+    assert_eq!(
+        found[0].iter().collect::<Vec<_>>(),
+        fields,
+        "the header row names every field"
+    );
     assert_eq!(found.len(), rows.len() + 1);
     for (row, record) in rows.iter().zip(&found[1..]) {
         for (field, cell) in fields.iter().zip(record) {
@@ -89,25 +105,50 @@ async fn a_csv_holds_all_that_the_filters_select_whatever_the_page() {
     let (user, other) = (world.user("ann").await, world.user("bob").await);
     let desk = user.desk("grid", "0", "7").await;
     other.desk("grid", "1", "1").await;
-    grow_history(world.database.pool(), desk.stock.parse().expect("an id"), POSTINGS)
-        .await
-        .expect("a history");
-    let all = csv(&user, &format!("?sub_account_id={}&limit=2&offset=5", desk.stock)).await;
-    let sequences: Vec<i32> = all[1..].iter().map(|record| record[14].parse().expect("a number")).collect();
+    grow_history(
+        world.database.pool(),
+        desk.stock.parse().expect("an id"),
+        POSTINGS,
+    )
+    .await
+    .expect("a history");
+    let all = csv(
+        &user,
+        &format!("?sub_account_id={}&limit=2&offset=5", desk.stock),
+    )
+    .await;
+    let sequences: Vec<i32> = all[1..]
+        .iter()
+        .map(|record| record[14].parse().expect("a number"))
+        .collect();
     assert_eq!(
         sequences,
         (1..=POSTINGS).rev().collect::<Vec<_>>(),
         "newest first, none twice, none left out"
     );
-    let some = csv(&user, &format!("?min_amount=2&direction=credit&trading_id={}", desk.trading)).await;
+    let some = csv(
+        &user,
+        &format!("?min_amount=2&direction=credit&trading_id={}", desk.trading),
+    )
+    .await;
     assert_eq!((some.len(), some[1][8].as_str()), (2, "7"));
-    assert_eq!(csv(&user, "?reason=nothing").await.len(), 1, "the header row alone");
+    assert_eq!(
+        csv(&user, "?reason=nothing").await.len(),
+        1,
+        "the header row alone"
+    );
     assert_eq!(csv(&other, "").await.len(), 3, "nobody else's");
     let wrong = user.get_with("/v1/transactions?direction=up", &CSV).await;
     assert_eq!(wrong.refusal(), (400, "INVALID_VALUE"));
     for accept in ["*/*", "application/json, text/csv;q=0.5", "text/html"] {
-        let page = user.get_with("/v1/transactions?limit=1", &[("accept", accept)]).await;
-        assert_eq!(page.data()["transactions"].as_array().map(Vec::len), Some(1), "{accept}");
+        let page = user
+            .get_with("/v1/transactions?limit=1", &[("accept", accept)])
+            .await;
+        assert_eq!(
+            page.data()["transactions"].as_array().map(Vec::len),
+            Some(1),
+            "{accept}"
+        );
         assert_eq!(page.header("vary"), "Accept");
     }
 }
@@ -135,7 +176,9 @@ async fn wide_history(world: &World, account: &str) {
 /// Asks for everything as CSV and reads no further than to the status, with little room for what comes.
 async fn begin(user: &User<'_>) -> TcpStream {
     let socket = TcpSocket::new_v4().expect("a socket");
-    socket.set_recv_buffer_size(64 * 1024).expect("a small buffer");
+    socket
+        .set_recv_buffer_size(64 * 1024)
+        .expect("a small buffer");
     let mut stream = socket.connect(user.world.address).await.expect("connected");
     let head = format!(
         "GET /v1/transactions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\naccept: text/csv\r\n\
@@ -175,16 +218,31 @@ async fn clients_that_read_slowly_or_go_away_keep_nothing_from_others() {
     slow.push(begin(&user).await);
     let last = begin(&user).await;
     let third = user.get_with("/v1/transactions", &CSV).await;
-    assert_eq!((third.refusal(), third.header("retry-after")), ((429, "RATE_LIMITED"), "15"));
-    assert_eq!(user.get(&format!("/v1/tradings/{}", desk.trading)).await.data()["name"], "grid");
+    assert_eq!(
+        (third.refusal(), third.header("retry-after")),
+        ((429, "RATE_LIMITED"), "15")
+    );
+    assert_eq!(
+        user.get(&format!("/v1/tradings/{}", desk.trading))
+            .await
+            .data()["name"],
+        "grid"
+    );
     drop(slow);
     let (text, is_whole) = rest(last).await;
-    assert_eq!((text.matches(",wide,").count(), is_whole), (WIDE_ROWS, true));
-    eventually("places that are free again", Duration::from_secs(10), async || {
-        let answer = user.get_with("/v1/transactions?reason=nothing", &CSV).await;
-        ensure!(answer.status == 200, "{}", answer.text);
-        Ok(())
-    })
+    assert_eq!(
+        (text.matches(",wide,").count(), is_whole),
+        (WIDE_ROWS, true)
+    );
+    eventually(
+        "places that are free again",
+        Duration::from_secs(10),
+        async || {
+            let answer = user.get_with("/v1/transactions?reason=nothing", &CSV).await;
+            ensure!(answer.status == 200, "{}", answer.text);
+            Ok(())
+        },
+    )
     .await
     .expect("they are");
 }
@@ -219,11 +277,24 @@ async fn trouble_on_the_way_cuts_the_answer_off_instead_of_ending_it() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let desk = user.desk("grid", "0", "0").await;
-    sqlx::raw_sql(POISON).execute(world.database.pool()).await.expect("poison");
+    sqlx::raw_sql(POISON)
+        .execute(world.database.pool())
+        .await
+        .expect("poison");
     let refused = user.get_with("/v1/transactions", &CSV).await;
-    assert_eq!(refused.refusal(), (500, "INTERNAL_ERROR"), "before the answer begins, trouble is told");
+    assert_eq!(
+        refused.refusal(),
+        (500, "INTERNAL_ERROR"),
+        "before the answer begins, trouble is told"
+    );
     let rows = i32::try_from(2 * PAGE_ROWS).expect("few");
-    grow_history(world.database.pool(), desk.stock.parse().expect("an id"), rows).await.expect("a history");
+    grow_history(
+        world.database.pool(),
+        desk.stock.parse().expect("an id"),
+        rows,
+    )
+    .await
+    .expect("a history");
     let (text, is_whole) = rest(begin(&user).await).await;
     // How much of the pages before it was under way when the connection ended is nobody's promise.
     let rows = text.matches(",deposit,").count();

@@ -5,11 +5,19 @@ use serde_json::{Value, json};
 
 async fn deposit(user: &User<'_>, account: &str, amount: u32) -> Value {
     let body = json!({"amount": amount.to_string()});
-    user.post(&format!("/v1/sub-accounts/{account}/deposit"), body).await.data()["transaction"].clone()
+    user.post(&format!("/v1/sub-accounts/{account}/deposit"), body)
+        .await
+        .data()["transaction"]
+        .clone()
 }
 
 fn ids(answer: &crate::world::Answer, list: &str) -> Vec<String> {
-    answer.data()[list].as_array().expect("a list").iter().map(|row| text(&row["id"])).collect()
+    answer.data()[list]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|row| text(&row["id"]))
+        .collect()
 }
 
 #[tokio::test]
@@ -23,9 +31,14 @@ async fn pages_are_stable_while_new_rows_come_in() {
     }
     expected.reverse();
     for list in ["transactions", "trading_logs"] {
-        let base = format!("/v1/{}?limit=10&sub_account_id={}", list.replace('_', "-"), desk.stock);
+        let base = format!(
+            "/v1/{}?limit=10&sub_account_id={}",
+            list.replace('_', "-"),
+            desk.stock
+        );
         let before =
-            user.get(&format!("{base}&include_total=true")).await.data()["pagination"]["total"].clone();
+            user.get(&format!("{base}&include_total=true")).await.data()["pagination"]["total"]
+                .clone();
         let (mut seen, mut cursor, mut pages) = (Vec::new(), String::new(), 0);
         loop {
             let page = user.get(&format!("{base}{cursor}")).await;
@@ -60,18 +73,30 @@ async fn limit_offset_and_total_are_honoured_exactly() {
         all.push(text(&deposit(&user, &desk.stock, amount).await["id"]));
     }
     all.reverse();
-    let page = user.get("/v1/transactions?limit=2&offset=1&include_total=true").await;
+    let page = user
+        .get("/v1/transactions?limit=2&offset=1&include_total=true")
+        .await;
     assert_eq!(ids(&page, "transactions"), all[1..3]);
     let pagination = &page.data()["pagination"];
     assert_eq!(
-        (&pagination["limit"], &pagination["offset"], &pagination["total"]),
+        (
+            &pagination["limit"],
+            &pagination["offset"],
+            &pagination["total"]
+        ),
         (&json!(2), &json!(1), &json!(5))
     );
     let plain = user.get("/v1/transactions").await;
-    assert_eq!(plain.data()["pagination"], json!({"limit": 100, "has_more": false, "next_cursor": null}));
+    assert_eq!(
+        plain.data()["pagination"],
+        json!({"limit": 100, "has_more": false, "next_cursor": null})
+    );
     let exact = user.get("/v1/transactions?limit=5").await;
     assert_eq!(
-        (exact.data()["pagination"]["has_more"].clone(), ids(&exact, "transactions").len()),
+        (
+            exact.data()["pagination"]["has_more"].clone(),
+            ids(&exact, "transactions").len()
+        ),
         (json!(false), 5)
     );
     let beyond = user.get("/v1/transactions?offset=5").await;
@@ -108,19 +133,36 @@ async fn parameters_that_are_wrong_are_400_and_named() {
             assert!(answer.text.contains(name), "{wrong}: {}", answer.text);
         }
         let cursor = "f".repeat(32);
-        let both = user.get(&format!("/v1/{list}?cursor={cursor}&offset=1")).await;
+        let both = user
+            .get(&format!("/v1/{list}?cursor={cursor}&offset=1"))
+            .await;
         assert_eq!(both.refusal(), (400, "INVALID_REQUEST"));
         // Fits the form, but names a moment the database cannot hold.
-        assert_eq!(user.get(&format!("/v1/{list}?cursor={cursor}")).await.refusal(), (400, "INVALID_VALUE"));
-    }
-    for wrong in ["direction=up", "min_amount=x", "max_amount=1e40", "reason=%00"] {
         assert_eq!(
-            user.get(&format!("/v1/transactions?{wrong}")).await.refusal(),
+            user.get(&format!("/v1/{list}?cursor={cursor}"))
+                .await
+                .refusal(),
+            (400, "INVALID_VALUE")
+        );
+    }
+    for wrong in [
+        "direction=up",
+        "min_amount=x",
+        "max_amount=1e40",
+        "reason=%00",
+    ] {
+        assert_eq!(
+            user.get(&format!("/v1/transactions?{wrong}"))
+                .await
+                .refusal(),
             (400, "INVALID_VALUE"),
             "{wrong}"
         );
     }
-    assert_eq!(user.get("/v1/trading-logs?source=ghost").await.refusal(), (400, "INVALID_VALUE"));
+    assert_eq!(
+        user.get("/v1/trading-logs?source=ghost").await.refusal(),
+        (400, "INVALID_VALUE")
+    );
 }
 
 #[tokio::test]
@@ -146,7 +188,11 @@ async fn every_filter_keeps_what_it_names_and_nothing_else() {
         ("max_amount=0.101".to_owned(), 1),
         (format!("start_date={at}"), 2),
         (format!("end_date={at}"), 3),
-        ("time=event&start_date=2018-01-01T00:05:00Z&end_date=2018-01-01T00:05:00.000001Z".to_owned(), 2),
+        (
+            "time=event&start_date=2018-01-01T00:05:00Z&end_date=2018-01-01T00:05:00.000001Z"
+                .to_owned(),
+            2,
+        ),
         ("time=event&end_date=2018-01-01T00:05:00Z".to_owned(), 0),
         ("time=recorded&end_date=2018-01-02T00:00:00Z".to_owned(), 0),
     ] {
@@ -167,8 +213,22 @@ async fn every_filter_keeps_what_it_names_and_nothing_else() {
         assert_eq!(ids(&found, "trading_logs").len(), count, "{filter}");
     }
     let since = |time: &str| format!("/v1/trading-logs/trading/{}?since={time}", desk.trading);
-    assert_eq!(ids(&user.get(&since("2018-01-01T00:05:00Z")).await, "trading_logs").len(), 3);
-    assert_eq!(ids(&user.get(&since("2018-01-01T00:05:01Z")).await, "trading_logs").len(), 2);
+    assert_eq!(
+        ids(
+            &user.get(&since("2018-01-01T00:05:00Z")).await,
+            "trading_logs"
+        )
+        .len(),
+        3
+    );
+    assert_eq!(
+        ids(
+            &user.get(&since("2018-01-01T00:05:01Z")).await,
+            "trading_logs"
+        )
+        .len(),
+        2
+    );
 }
 
 #[tokio::test]
@@ -179,18 +239,38 @@ async fn the_event_time_is_kept_to_the_microsecond_and_answered_as_it_is_stored(
     let path = format!("/v1/sub-accounts/{}/deposit", desk.stock);
     for (given, kept) in [
         ("2018-01-01T01:00:00+01:00", "2018-01-01T00:00:00Z"),
-        ("2018-01-01T00:00:00.1234567Z", "2018-01-01T00:00:00.123456Z"),
+        (
+            "2018-01-01T00:00:00.1234567Z",
+            "2018-01-01T00:00:00.123456Z",
+        ),
         ("2016-12-31T23:59:60Z", "2017-01-01T00:00:00Z"),
-        ("9999-12-31T23:59:59.9999999Z", "9999-12-31T23:59:59.999999Z"),
+        (
+            "9999-12-31T23:59:59.9999999Z",
+            "9999-12-31T23:59:59.999999Z",
+        ),
         ("0000-01-01T00:00:00Z", "0000-01-01T00:00:00Z"),
     ] {
-        let made = user.post(&path, json!({"amount": "1", "event_time": given})).await;
+        let made = user
+            .post(&path, json!({"amount": "1", "event_time": given}))
+            .await;
         assert_eq!(made.data()["transaction"]["event_time"], kept, "{given}");
         let id = text(&made.data()["transaction"]["id"]);
-        assert_eq!(user.get(&format!("/v1/transactions/{id}")).await.data()["event_time"], kept, "{given}");
+        assert_eq!(
+            user.get(&format!("/v1/transactions/{id}")).await.data()["event_time"],
+            kept,
+            "{given}"
+        );
     }
-    for wrong in ["0000-01-01T00:00:00+14:00", "2018-01-01", "2018-01-01T00:00:00", "now", "1514764800"] {
-        let answer = user.post(&path, json!({"amount": "1", "event_time": wrong})).await;
+    for wrong in [
+        "0000-01-01T00:00:00+14:00",
+        "2018-01-01",
+        "2018-01-01T00:00:00",
+        "now",
+        "1514764800",
+    ] {
+        let answer = user
+            .post(&path, json!({"amount": "1", "event_time": wrong}))
+            .await;
         assert_eq!(answer.refusal(), (400, "INVALID_VALUE"), "{wrong}");
     }
 }

@@ -26,7 +26,11 @@ struct Keyed<'u> {
 
 impl<'u> Keyed<'u> {
     fn new(user: &'u User<'u>, key: &'static str) -> Self {
-        Self { user, address: user.world.address, key }
+        Self {
+            user,
+            address: user.world.address,
+            key,
+        }
     }
 
     async fn send(&self, method: &Method, path: &str, body: &str) -> Answer {
@@ -37,7 +41,10 @@ impl<'u> Keyed<'u> {
             ("idempotency-key", self.key),
         ];
         let body = Some(body.to_owned());
-        self.user.world.ask_at(self.address, method.clone(), path, &headers, body).await
+        self.user
+            .world
+            .ask_at(self.address, method.clone(), path, &headers, body)
+            .await
     }
 
     async fn post(&self, path: &str, body: &str) -> Answer {
@@ -81,8 +88,13 @@ async fn waiting(world: &World, count: usize) -> Vec<(i32, String)> {
 
 /// A session of the test's own, with a transaction that keeps a sub-account.
 async fn keeping(world: &World, account: &str) -> sqlx::PgConnection {
-    let mut holder = sqlx::PgConnection::connect(world.database.url()).await.expect("connected");
-    sqlx::query("BEGIN").execute(&mut holder).await.expect("begun");
+    let mut holder = sqlx::PgConnection::connect(world.database.url())
+        .await
+        .expect("connected");
+    sqlx::query("BEGIN")
+        .execute(&mut holder)
+        .await
+        .expect("begun");
     sqlx::query("SELECT FROM sub_accounts WHERE id = $1::uuid FOR UPDATE")
         .bind(account)
         .execute(&mut holder)
@@ -101,10 +113,17 @@ async fn the_same_request_has_one_effect_and_one_answer_and_another_body_is_refu
     let first = once.post(&path, "{\"amount\":\"1\"}").await;
     user.post(&path, json!({"amount": "5"})).await.data();
     assert_replayed(&first, &once.post(&path, "{\"amount\":\"1\"}").await);
-    assert_eq!(first.data()["sub_account"]["balance"], "1", "the answer is of then");
+    assert_eq!(
+        first.data()["sub_account"]["balance"],
+        "1",
+        "the answer is of then"
+    );
     assert_eq!(user.balance(&desk.stock).await, "6");
     for other in ["{\"amount\":\"2\"}", "{\"amount\": \"1\"}"] {
-        assert_eq!(once.post(&path, other).await.refusal(), (409, "IDEMPOTENCY_KEY_REUSED"));
+        assert_eq!(
+            once.post(&path, other).await.refusal(),
+            (409, "IDEMPOTENCY_KEY_REUSED")
+        );
     }
     let trade = desk.trade("long").to_string();
     let first = once.post("/v1/trading-logs", &trade).await;
@@ -121,10 +140,21 @@ async fn what_was_refused_may_be_tried_again_under_its_key() {
     let desk = user.desk("grid", "1", "0").await;
     let path = format!("/v1/sub-accounts/{}/withdraw", desk.stock);
     let once = Keyed::new(&user, "k");
-    assert_eq!(once.post(&path, "{\"amount\":\"x\"}").await.refusal(), (400, "INVALID_VALUE"));
-    assert_eq!(once.post(&path, "{\"amount\":\"3\"}").await.refusal(), (422, "INSUFFICIENT_BALANCE"));
+    assert_eq!(
+        once.post(&path, "{\"amount\":\"x\"}").await.refusal(),
+        (400, "INVALID_VALUE")
+    );
+    assert_eq!(
+        once.post(&path, "{\"amount\":\"3\"}").await.refusal(),
+        (422, "INSUFFICIENT_BALANCE")
+    );
     assert_eq!(kept(&world).await, (0, 0));
-    user.post(&format!("/v1/sub-accounts/{}/deposit", desk.stock), json!({"amount": "5"})).await.data();
+    user.post(
+        &format!("/v1/sub-accounts/{}/deposit", desk.stock),
+        json!({"amount": "5"}),
+    )
+    .await
+    .data();
     let done = once.post(&path, "{\"amount\":\"3\"}").await;
     assert_replayed(&done, &once.post(&path, "{\"amount\":\"3\"}").await);
     assert_eq!(user.balance(&desk.stock).await, "3");
@@ -137,17 +167,28 @@ async fn of_two_at_once_on_two_replicas_one_works_and_the_other_is_given_its_ans
     let desk = user.desk("grid", "0", "0").await;
     let path = format!("/v1/sub-accounts/{}/deposit", desk.stock);
     let here = Keyed::new(&user, "k");
-    let there = Keyed { address: world.replica().await, ..Keyed::new(&user, "k") };
+    let there = Keyed {
+        address: world.replica().await,
+        ..Keyed::new(&user, "k")
+    };
     let holder = keeping(&world, &desk.stock).await;
     let release = async {
         let statements = waiting(&world, 2).await;
         let on_key = |(_, query): &&(i32, String)| query.contains("idempotency_keys");
-        assert_eq!(statements.iter().filter(on_key).count(), 1, "one has the key: {statements:?}");
+        assert_eq!(
+            statements.iter().filter(on_key).count(),
+            1,
+            "one has the key: {statements:?}"
+        );
         holder.close().await.expect("released");
     };
     let body = "{\"amount\":\"1\"}";
     let (one, other, ()) = tokio::join!(here.post(&path, body), there.post(&path, body), release);
-    let (first, second) = if is_replayed(&one) { (other, one) } else { (one, other) };
+    let (first, second) = if is_replayed(&one) {
+        (other, one)
+    } else {
+        (one, other)
+    };
     assert_replayed(&first, &second);
     assert_eq!(user.balance(&desk.stock).await, "1");
 }
@@ -162,20 +203,29 @@ async fn when_the_one_at_work_dies_the_one_that_waits_works() {
     let holder = keeping(&world, &desk.stock).await;
     let kill = async {
         let statements = waiting(&world, 2).await;
-        let (at_work, _) =
-            statements.iter().find(|(_, query)| !query.contains("idempotency_keys")).expect("one works");
+        let (at_work, _) = statements
+            .iter()
+            .find(|(_, query)| !query.contains("idempotency_keys"))
+            .expect("one works");
         sqlx::query("SELECT pg_terminate_backend($1)")
             .bind(at_work)
             .execute(world.database.pool())
             .await
             .expect("killed");
         let left = waiting(&world, 1).await;
-        assert!(left.iter().all(|(_, query)| query.contains("sub_accounts")), "it has the key now: {left:?}");
+        assert!(
+            left.iter().all(|(_, query)| query.contains("sub_accounts")),
+            "it has the key now: {left:?}"
+        );
         holder.close().await.expect("released");
     };
     let body = "{\"amount\":\"1\"}";
     let (one, other, ()) = tokio::join!(once.post(&path, body), once.post(&path, body), kill);
-    let (dead, done) = if one.status.is_success() { (other, one) } else { (one, other) };
+    let (dead, done) = if one.status.is_success() {
+        (other, one)
+    } else {
+        (one, other)
+    };
     assert_eq!(dead.refusal(), (503, "DATABASE_UNAVAILABLE"));
     assert_replayed(&done, &once.post(&path, body).await);
     assert_eq!(user.balance(&desk.stock).await, "1");
@@ -185,7 +235,9 @@ async fn when_the_one_at_work_dies_the_one_that_waits_works() {
 async fn a_request_waits_for_its_key_no_longer_than_the_database_lets_it() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    let mut holder = sqlx::PgConnection::connect(world.database.url()).await.expect("connected");
+    let mut holder = sqlx::PgConnection::connect(world.database.url())
+        .await
+        .expect("connected");
     let mut transaction = holder.begin().await.expect("begun");
     sqlx::query(
         "INSERT INTO idempotency_keys (user_id, method, path, key, body_hmac, status, expires_at) \
@@ -197,10 +249,18 @@ async fn a_request_waits_for_its_key_no_longer_than_the_database_lets_it() {
     .expect("held");
     let once = Keyed::new(&user, "k");
     let body = json!({"name": "grid", "type": "paper"}).to_string();
-    assert_eq!(once.post("/v1/tradings", &body).await.refusal(), (503, "DATABASE_UNAVAILABLE"));
+    assert_eq!(
+        once.post("/v1/tradings", &body).await.refusal(),
+        (503, "DATABASE_UNAVAILABLE")
+    );
     transaction.rollback().await.expect("released");
     assert!(!is_replayed(&once.post("/v1/tradings", &body).await));
-    assert_eq!(user.get("/v1/tradings").await.data()["tradings"].as_array().map(Vec::len), Some(1));
+    assert_eq!(
+        user.get("/v1/tradings").await.data()["tradings"]
+            .as_array()
+            .map(Vec::len),
+        Some(1)
+    );
 }
 
 #[tokio::test]
@@ -236,20 +296,31 @@ async fn the_key_of_another_user_path_or_method_is_another_key() {
     let (ann, bob) = (world.user("ann").await, world.user("bob").await);
     let desk = ann.desk("grid", "5", "5").await;
     let once = Keyed::new(&ann, "k");
-    let paths = [&desk.stock, &desk.currency].map(|account| format!("/v1/sub-accounts/{account}/withdraw"));
+    let paths =
+        [&desk.stock, &desk.currency].map(|account| format!("/v1/sub-accounts/{account}/withdraw"));
     for path in &paths {
         assert!(!is_replayed(&once.post(path, "{\"amount\":\"1\"}").await));
     }
     let trading = json!({"name": "new", "type": "paper"}).to_string();
     for user in [&ann, &bob] {
         let made = Keyed::new(user, "k").post("/v1/tradings", &trading).await;
-        assert_eq!((made.data()["user_id"].clone(), is_replayed(&made)), (json!(user.id), false));
+        assert_eq!(
+            (made.data()["user_id"].clone(), is_replayed(&made)),
+            (json!(user.id), false)
+        );
     }
     assert_eq!(ann.balance(&desk.stock).await, "4");
     assert_eq!(ann.balance(&desk.currency).await, "4");
     // Nothing can be posted where something is put today, so the method is changed in the row.
-    world.run("UPDATE idempotency_keys SET method = 'PUT' WHERE user_id = $1", ann.id.0).await;
-    assert!(!is_replayed(&once.post(&paths[0], "{\"amount\":\"1\"}").await));
+    world
+        .run(
+            "UPDATE idempotency_keys SET method = 'PUT' WHERE user_id = $1",
+            ann.id.0,
+        )
+        .await;
+    assert!(!is_replayed(
+        &once.post(&paths[0], "{\"amount\":\"1\"}").await
+    ));
 }
 
 #[tokio::test]
@@ -267,7 +338,12 @@ async fn a_key_is_known_for_a_day_and_then_as_if_it_had_never_been_seen() {
     .await
     .expect("a key");
     assert_eq!(hours, 24.0);
-    world.run("UPDATE idempotency_keys SET expires_at = now() WHERE user_id = $1", user.id.0).await;
+    world
+        .run(
+            "UPDATE idempotency_keys SET expires_at = now() WHERE user_id = $1",
+            user.id.0,
+        )
+        .await;
     let anew = once.post(&path, "{\"amount\":\"2\"}").await;
     assert_replayed(&anew, &once.post(&path, "{\"amount\":\"2\"}").await);
     assert_eq!(user.balance(&desk.stock).await, "3");
@@ -282,16 +358,21 @@ async fn neither_credentials_nor_a_hash_they_could_be_guessed_by_are_kept() {
     let body = new_binding("main", "kraken", KEY).to_string();
     let made = once.post("/v1/exchange-bindings", &body).await;
     assert_replayed(&made, &once.post("/v1/exchange-bindings", &body).await);
-    let (row, plain): (String, bool) =
-        sqlx::query_as("SELECT k::text, body_hmac = sha256(convert_to($1, 'UTF8')) FROM idempotency_keys k")
-            .bind(&body)
-            .fetch_one(world.database.pool())
-            .await
-            .expect("a key");
+    let (row, plain): (String, bool) = sqlx::query_as(
+        "SELECT k::text, body_hmac = sha256(convert_to($1, 'UTF8')) FROM idempotency_keys k",
+    )
+    .bind(&body)
+    .fetch_one(world.database.pool())
+    .await
+    .expect("a key");
     assert!(!row.contains(KEY) && !row.contains(SECRET), "{row}");
     assert!(!plain, "whoever reads the table can try what the body was");
     user.delete("/v1/users/me").await.data();
-    assert_eq!(kept(&world).await, (0, 0), "nothing is kept of who has left");
+    assert_eq!(
+        kept(&world).await,
+        (0, 0),
+        "nothing is kept of who has left"
+    );
 }
 
 #[tokio::test]
@@ -309,14 +390,18 @@ async fn what_the_exchange_said_is_part_of_the_answer_and_it_is_asked_once() {
     let changed = once.send(&Method::PUT, &path, &change).await;
     assert_eq!(changed.data()["status"], "refused");
     assert_replayed(&changed, &once.send(&Method::PUT, &path, &change).await);
-    let trading = json!({"name": "t", "type": "kraken", "api_key": KEY, "api_secret": SECRET}).to_string();
+    let trading =
+        json!({"name": "t", "type": "kraken", "api_key": KEY, "api_secret": SECRET}).to_string();
     let made = once.post("/v1/tradings", &trading).await;
     assert_eq!(made.data()["exchange_binding"]["status"], "valid");
     assert_replayed(&made, &once.post("/v1/tradings", &trading).await);
     assert_eq!(exchanges.asked().len(), 3, "no replay asks");
     let verify = format!("{path}/verify");
     exchanges.set(|mood| mood.failures = vec![500; 3]);
-    assert_eq!(once.post(&verify, "").await.refusal(), (502, "EXCHANGE_ERROR"));
+    assert_eq!(
+        once.post(&verify, "").await.refusal(),
+        (502, "EXCHANGE_ERROR")
+    );
     let verified = once.post(&verify, "").await;
     assert_eq!(verified.data()["status"], "refused");
     user.put(&path, json!({"api_key": KEY})).await.data();
@@ -333,26 +418,51 @@ async fn a_malformed_key_is_refused_by_name_wherever_a_key_is_taken() {
     let long = "k".repeat(129);
     for (method, path, _) in repeatable() {
         let path = path.replace("{id}", &new_id().to_string());
-        for keys in [vec![""], vec![&long], vec!["schlüssel"], vec!["a\tb"], vec!["a", "a"]] {
-            let mut headers = vec![("authorization", bearer.as_str()), ("content-type", "application/json")];
+        for keys in [
+            vec![""],
+            vec![&long],
+            vec!["schlüssel"],
+            vec!["a\tb"],
+            vec!["a", "a"],
+        ] {
+            let mut headers = vec![
+                ("authorization", bearer.as_str()),
+                ("content-type", "application/json"),
+            ];
             headers.extend(keys.iter().map(|key| ("idempotency-key", *key)));
-            let answer = world.ask(method.clone(), &path, &headers, Some("{}".to_owned())).await;
-            assert_eq!(answer.refusal(), (400, "INVALID_VALUE"), "{method} {path} {keys:?}");
+            let answer = world
+                .ask(method.clone(), &path, &headers, Some("{}".to_owned()))
+                .await;
+            assert_eq!(
+                answer.refusal(),
+                (400, "INVALID_VALUE"),
+                "{method} {path} {keys:?}"
+            );
             let details = text(&answer.body["error"]["details"]);
-            assert!(details.contains("Idempotency-Key") && details.contains("128"), "{details}");
+            assert!(
+                details.contains("Idempotency-Key") && details.contains("128"),
+                "{details}"
+            );
         }
     }
     let longest: &'static str = "~".repeat(128).leak();
     let once = Keyed::new(&admin, longest);
-    once.post("/v1/tradings", &json!({"name": "grid", "type": "paper"}).to_string()).await.data();
+    once.post(
+        "/v1/tradings",
+        &json!({"name": "grid", "type": "paper"}).to_string(),
+    )
+    .await
+    .data();
 }
 
 /// Operations that take a key: all that post or put, except those of signing in.
 fn repeatable() -> Vec<(Method, String, Value)> {
     let all = operations().into_iter();
-    all.filter(|(method, path, _)| (method == "POST" || method == "PUT") && !path.starts_with("/v1/auth/"))
-        .map(|(method, path, operation)| (method.parse().expect("a method"), path, operation))
-        .collect()
+    all.filter(|(method, path, _)| {
+        (method == "POST" || method == "PUT") && !path.starts_with("/v1/auth/")
+    })
+    .map(|(method, path, operation)| (method.parse().expect("a method"), path, operation))
+    .collect()
 }
 
 /// What operations are asked for in a test.
@@ -366,39 +476,65 @@ pub(crate) struct Cases<'u> {
 impl<'u> Cases<'u> {
     pub(crate) async fn new(ann: &'u User<'u>, root: &'u User<'u>) -> Self {
         let desk = ann.desk("grid", "10", "10").await;
-        let binding = ann.post("/v1/exchange-bindings", new_binding("mine", "gate", KEY)).await;
-        Self { ann, root, desk, binding: text(&binding.data()["id"]) }
+        let binding = ann
+            .post("/v1/exchange-bindings", new_binding("mine", "gate", KEY))
+            .await;
+        Self {
+            ann,
+            root,
+            desk,
+            binding: text(&binding.data()["id"]),
+        }
     }
 
     /// A letter that can be replayed, at `seq` of its stream.
     async fn letter(&self, seq: i64) -> String {
-        refused(self.ann.world, self.ann, &self.desk, seq, "1").await.to_string()
+        refused(self.ann.world, self.ann, &self.desk, seq, "1")
+            .await
+            .to_string()
     }
 
     /// Who asks an operation, the id in its path, and its body.
-    pub(crate) async fn of(&self, seq: i64, method: &Method, path: &str) -> (&'u User<'u>, String, Value) {
+    pub(crate) async fn of(
+        &self,
+        seq: i64,
+        method: &Method,
+        path: &str,
+    ) -> (&'u User<'u>, String, Value) {
         let (ann, root, desk) = (self.ann, self.root, &self.desk);
         let letter = self.letter(seq).await;
         let filter = json!({"class": "rejected"});
         let none = String::new();
         match format!("{method} {path}").as_str() {
             "PUT /v1/users/me" => (ann, none, json!({"full_name": "Ann"})),
-            "PUT /v1/users/{id}/disable" => {
-                (root, ann.world.user(&format!("u{seq}")).await.id.to_string(), json!({}))
-            }
+            "PUT /v1/users/{id}/disable" => (
+                root,
+                ann.world.user(&format!("u{seq}")).await.id.to_string(),
+                json!({}),
+            ),
             "PUT /v1/users/{id}/enable" => {
                 let user = ann.world.user(&format!("u{seq}")).await;
-                ann.world.run("UPDATE users SET status = 'disabled' WHERE id = $1", user.id.0).await;
+                ann.world
+                    .run(
+                        "UPDATE users SET status = 'disabled' WHERE id = $1",
+                        user.id.0,
+                    )
+                    .await;
                 (root, user.id.to_string(), json!({}))
             }
             "POST /v1/exchange-bindings" => (ann, none, new_binding("new", "okx", KEY)),
-            "PUT /v1/exchange-bindings/{id}" => (ann, self.binding.clone(), json!({"name": "renamed"})),
+            "PUT /v1/exchange-bindings/{id}" => {
+                (ann, self.binding.clone(), json!({"name": "renamed"}))
+            }
             "POST /v1/exchange-bindings/{id}/verify" => (ann, self.binding.clone(), Value::Null),
             "POST /v1/tradings" => (ann, none, json!({"name": "new", "type": "paper"})),
             "PUT /v1/tradings/{id}" => (ann, desk.trading.clone(), json!({"status": "paused"})),
-            "PUT /v1/sub-accounts/{id}" => (ann, desk.stock.clone(), json!({"info": {"seen": seq}})),
+            "PUT /v1/sub-accounts/{id}" => {
+                (ann, desk.stock.clone(), json!({"info": {"seen": seq}}))
+            }
             "POST /v1/sub-accounts" => {
-                let new = json!({"trading_id": desk.trading, "name": "x", "symbol": "X", "balance": "1"});
+                let new =
+                    json!({"trading_id": desk.trading, "name": "x", "symbol": "X", "balance": "1"});
                 (ann, none, new)
             }
             "POST /v1/sub-accounts/{id}/deposit" | "POST /v1/sub-accounts/{id}/withdraw" => {
@@ -406,7 +542,9 @@ impl<'u> Cases<'u> {
             }
             "POST /v1/trading-logs" => (ann, none, desk.trade("long")),
             "POST /v1/events/dead-letters/{id}/replay" => (root, letter, json!({})),
-            "POST /v1/events/dead-letters/{id}/discard" => (root, letter, json!({"reason": "a test"})),
+            "POST /v1/events/dead-letters/{id}/discard" => {
+                (root, letter, json!({"reason": "a test"}))
+            }
             "POST /v1/events/dead-letters/replay" => (root, none, json!({"filter": filter})),
             "POST /v1/events/dead-letters/discard" => {
                 (root, none, json!({"filter": filter, "reason": "a test"}))
@@ -448,10 +586,19 @@ async fn every_operation_that_takes_a_key_is_done_once() {
         let first = Keyed::new(user, "k").send(&method, &path, &body).await;
         let after = traces(&world).await;
         assert!(after > before, "{method} {path} leaves a trace");
-        assert_replayed(&first, &Keyed::new(user, "k").send(&method, &path, &body).await);
+        assert_replayed(
+            &first,
+            &Keyed::new(user, "k").send(&method, &path, &body).await,
+        );
         assert_eq!(traces(&world).await, after, "{method} {path} has it once");
-        let other = Keyed::new(user, "k").send(&method, &path, &format!("{body} ")).await;
-        assert_eq!(other.refusal(), (409, "IDEMPOTENCY_KEY_REUSED"), "{method} {path}");
+        let other = Keyed::new(user, "k")
+            .send(&method, &path, &format!("{body} "))
+            .await;
+        assert_eq!(
+            other.refusal(),
+            (409, "IDEMPOTENCY_KEY_REUSED"),
+            "{method} {path}"
+        );
     }
 }
 
@@ -461,7 +608,10 @@ async fn a_dry_run_keeps_no_answer() {
     let (ann, root) = (world.user("ann").await, world.admin("root").await);
     let desk = ann.desk("grid", "10", "10").await;
     let letter = refused(&world, &ann, &desk, 1, "4").await;
-    let (one, many) = (format!("/v1/events/dead-letters/{letter}/replay"), "/v1/events/dead-letters/replay");
+    let (one, many) = (
+        format!("/v1/events/dead-letters/{letter}/replay"),
+        "/v1/events/dead-letters/replay",
+    );
     let filter = json!({"class": "rejected"});
     let once = Keyed::new(&root, "k");
     for dry in [true, true, false] {
@@ -469,7 +619,11 @@ async fn a_dry_run_keeps_no_answer() {
             body["dry_run"] = json!(dry);
             let answer = once.post(path, &body.to_string()).await;
             if dry || path == many {
-                assert!(!is_replayed(&answer) && answer.data()["dry_run"] == dry, "{}", answer.text);
+                assert!(
+                    !is_replayed(&answer) && answer.data()["dry_run"] == dry,
+                    "{}",
+                    answer.text
+                );
             }
         }
     }

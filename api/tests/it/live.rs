@@ -55,14 +55,21 @@ impl Stream {
     async fn open_with(user: &User<'_>, token: &str, last: Option<&str>) -> Self {
         let response = Self::ask(user, token, last).await;
         assert_eq!(response.status(), 200);
-        Self { response, text: String::new() }
+        Self {
+            response,
+            text: String::new(),
+        }
     }
 
     /// A stream from now on, with the id it starts at.
     async fn start(user: &User<'_>) -> (Self, String) {
         let mut stream = Self::open(user, None).await;
         let start = stream.frame().await.expect("a start");
-        assert_eq!((start.event.as_str(), &start.data), ("", &Value::Null), "nobody is told of it");
+        assert_eq!(
+            (start.event.as_str(), &start.data),
+            ("", &Value::Null),
+            "nobody is told of it"
+        );
         (stream, start.id)
     }
 
@@ -70,8 +77,9 @@ impl Stream {
     async fn frame(&mut self) -> Option<Frame> {
         loop {
             let Some(end) = self.text.find("\n\n") else {
-                let chunk =
-                    tokio::time::timeout(WAIT, self.response.chunk()).await.expect("something in time");
+                let chunk = tokio::time::timeout(WAIT, self.response.chunk())
+                    .await
+                    .expect("something in time");
                 // A connection that is cut ends the stream as well.
                 self.text += std::str::from_utf8(&chunk.ok().flatten()?).expect("text");
                 continue;
@@ -105,7 +113,9 @@ impl Stream {
             }
         };
         // Signs of life are no event: without a bound of its own a test of a lost one would wait for ever.
-        tokio::time::timeout(WAIT, event).await.expect("an event in time")
+        tokio::time::timeout(WAIT, event)
+            .await
+            .expect("an event in time")
     }
 
     async fn events(&mut self, count: usize) -> Vec<Frame> {
@@ -124,12 +134,17 @@ impl Stream {
 
     async fn ends(&mut self) {
         let end = async { while self.frame().await.is_some() {} };
-        tokio::time::timeout(WAIT, end).await.expect("an end in time");
+        tokio::time::timeout(WAIT, end)
+            .await
+            .expect("an end in time");
     }
 }
 
 fn nats_at(url: &str) -> Option<NatsConfig> {
-    Some(NatsConfig { servers: vec![url.parse().expect("an address")], credentials_file: None })
+    Some(NatsConfig {
+        servers: vec![url.parse().expect("an address")],
+        credentials_file: None,
+    })
 }
 
 /// A world whose streams are woken by `nats` alone.
@@ -149,27 +164,48 @@ async fn woken_by(nats: &NatsServer) -> World {
 async fn connected(world: &World) {
     eventually("NATS", WAIT, async || {
         let ready = world.anonymous("/health/ready").await;
-        if ready.text.contains("nats: connected") { Ok(()) } else { Err(ready.text) }
+        if ready.text.contains("nats: connected") {
+            Ok(())
+        } else {
+            Err(ready.text)
+        }
     })
     .await
     .expect("connected");
 }
 
 async fn deposit(user: &User<'_>, account: &str) -> Value {
-    user.post(&format!("/v1/sub-accounts/{account}/deposit"), json!({"amount": "1"})).await.data().clone()
+    user.post(
+        &format!("/v1/sub-accounts/{account}/deposit"),
+        json!({"amount": "1"}),
+    )
+    .await
+    .data()
+    .clone()
 }
 
 /// The events of one deposit, as `GET` answers what they are about.
 async fn events_of(user: &User<'_>, deposit: &Value) -> Vec<Frame> {
     let mut frames = Vec::new();
-    for (kind, time) in
-        [("transaction", "timestamp"), ("trading_log", "timestamp"), ("sub_account", "updated_at")]
-    {
+    for (kind, time) in [
+        ("transaction", "timestamp"),
+        ("trading_log", "timestamp"),
+        ("sub_account", "updated_at"),
+    ] {
         let id = text(&deposit[kind]["id"]);
-        let data = user.get(&format!("/v1/{}s/{id}", kind.replace('_', "-"))).await.data().clone();
+        let data = user
+            .get(&format!("/v1/{}s/{id}", kind.replace('_', "-")))
+            .await
+            .data()
+            .clone();
         let at: DateTime<Utc> = text(&data[time]).parse().expect("a time");
         let id = format!("{}-{kind}-{id}", at.timestamp_micros());
-        frames.push(Frame { id, event: kind.to_owned(), data, is_comment: false });
+        frames.push(Frame {
+            id,
+            event: kind.to_owned(),
+            data,
+            is_comment: false,
+        });
     }
     frames
 }
@@ -177,7 +213,11 @@ async fn events_of(user: &User<'_>, deposit: &Value) -> Vec<Frame> {
 /// Deposits that somebody else books, in the order of `amounts`.
 fn deposits(user: &User<'_>, desk: &Desk, account: &str, count: usize) -> Vec<Entry> {
     let account = AccountId(account.parse().expect("an id"));
-    let symbol = if account.0.to_string() == desk.stock { "ETH" } else { "BTC" };
+    let symbol = if account.0.to_string() == desk.stock {
+        "ETH"
+    } else {
+        "BTC"
+    };
     let movement = Movement {
         account,
         asset: symbol.parse().expect("an asset"),
@@ -204,12 +244,16 @@ fn deposits(user: &User<'_>, desk: &Desk, account: &str, count: usize) -> Vec<En
 }
 
 async fn connect(world: &World) -> PgConnection {
-    PgConnection::connect(world.database.url()).await.expect("connected")
+    PgConnection::connect(world.database.url())
+        .await
+        .expect("connected")
 }
 
 #[tokio::test]
 async fn a_message_wakes_the_stream_and_the_events_are_what_get_answers() {
-    let nats = NatsServer::private_with(NatsSettings::default()).await.expect("a server");
+    let nats = NatsServer::private_with(NatsSettings::default())
+        .await
+        .expect("a server");
     let world = woken_by(&nats).await;
     let user = world.user("ann").await;
     let desk = user.desk("grid", "0", "0").await;
@@ -222,20 +266,32 @@ async fn a_message_wakes_the_stream_and_the_events_are_what_get_answers() {
     }
     // Ingest books and tells in the same way.
     let mut connection = connect(&world).await;
-    apply_batch(&mut connection, &deposits(&user, &desk, &desk.stock, 1), 1).await.expect("booked");
+    apply_batch(&mut connection, &deposits(&user, &desk, &desk.stock, 1), 1)
+        .await
+        .expect("booked");
     let client = async_nats::connect(nats.url()).await.expect("connected");
     tiris_shared::nats::tell_committed(&client, user.id, &[]);
-    let kinds: Vec<String> = stream.events(3).await.into_iter().map(|frame| frame.event).collect();
+    let kinds: Vec<String> = stream
+        .events(3)
+        .await
+        .into_iter()
+        .map(|frame| frame.event)
+        .collect();
     assert_eq!(kinds, ["transaction", "trading_log", "sub_account"]);
 }
 
 #[tokio::test]
 async fn without_nats_and_while_it_is_away_the_stream_looks_by_itself() {
-    let mut nats = NatsServer::private_with(NatsSettings::default()).await.expect("a server");
+    let mut nats = NatsServer::private_with(NatsSettings::default())
+        .await
+        .expect("a server");
     let nobody = format!("nats://127.0.0.1:{}", free_port().expect("a port"));
     for servers in [None, nats_at(&nobody)] {
         let world = World::start_with(|settings| settings.live = LiveSettings::new(servers)).await;
-        assert!(world.anonymous("/health/ready").await.status.is_success(), "nothing depends on NATS");
+        assert!(
+            world.anonymous("/health/ready").await.status.is_success(),
+            "nothing depends on NATS"
+        );
         let user = world.user("ann").await;
         let desk = user.desk("grid", "0", "0").await;
         let (mut stream, _) = Stream::start(&user).await;
@@ -265,17 +321,30 @@ async fn what_commits_late_comes_once_to_who_follows_and_to_who_comes_again() {
     let (mut stream, _) = Stream::start(&user).await;
     let mut connection = connect(&world).await;
     let mut slow = connection.begin().await.expect("begun");
-    let batch = apply_batch(&mut slow, &deposits(&user, &desk, &desk.stock, 1), 1).await.expect("booked");
+    let batch = apply_batch(&mut slow, &deposits(&user, &desk, &desk.stock, 1), 1)
+        .await
+        .expect("booked");
     let fast = deposit(&user, &desk.currency).await;
     let first = stream.events(3).await;
-    assert_eq!(first, events_of(&user, &fast).await, "the slow one is not there yet");
+    assert_eq!(
+        first,
+        events_of(&user, &fast).await,
+        "the slow one is not there yet"
+    );
     slow.commit().await.expect("committed");
     let second = stream.events(3).await;
     let micros = format!("{}-", batch.timestamp.timestamp_micros());
-    assert!(second.iter().all(|frame| frame.id.starts_with(&micros)), "{second:?}");
+    assert!(
+        second.iter().all(|frame| frame.id.starts_with(&micros)),
+        "{second:?}"
+    );
     assert!(second[0].id < first[0].id, "it carries the earlier time");
     let next = deposit(&user, &desk.currency).await;
-    assert_eq!(stream.events(3).await, events_of(&user, &next).await, "nothing comes twice");
+    assert_eq!(
+        stream.events(3).await,
+        events_of(&user, &next).await,
+        "nothing comes twice"
+    );
 
     let mut again = Stream::open(&user, Some(&first[2].id)).await;
     let came: Vec<Frame> = again.events(8).await;
@@ -294,41 +363,74 @@ async fn who_comes_again_gets_all_pages_of_what_was_missed_and_goes_on() {
     let mut connection = connect(&world).await;
     // Some pages of rows that share one time, then some of other times.
     let many = deposits(&user, &desk, &desk.stock, 130);
-    apply_batch(&mut connection, &many, 1).await.expect("booked");
+    apply_batch(&mut connection, &many, 1)
+        .await
+        .expect("booked");
     for _ in 0..3 {
         deposit(&user, &desk.currency).await;
     }
     let mut stored: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (kind, statement) in [
-        ("transaction", "SELECT id::text FROM transactions WHERE user_id = $1"),
-        ("trading_log", "SELECT id::text FROM trading_logs WHERE user_id = $1"),
-        ("sub_account", "SELECT id::text FROM sub_accounts WHERE user_id = $1"),
+        (
+            "transaction",
+            "SELECT id::text FROM transactions WHERE user_id = $1",
+        ),
+        (
+            "trading_log",
+            "SELECT id::text FROM trading_logs WHERE user_id = $1",
+        ),
+        (
+            "sub_account",
+            "SELECT id::text FROM sub_accounts WHERE user_id = $1",
+        ),
     ] {
-        let ids: Vec<String> =
-            sqlx::query_scalar(statement).bind(user.id).fetch_all(world.database.pool()).await.expect("ids");
+        let ids: Vec<String> = sqlx::query_scalar(statement)
+            .bind(user.id)
+            .fetch_all(world.database.pool())
+            .await
+            .expect("ids");
         stored.insert(kind.to_owned(), ids.into_iter().collect());
     }
     let count: usize = stored.values().map(BTreeSet::len).sum();
     assert_eq!(count, 133 + 133 + 2);
     let mut stream = Stream::open(&user, Some(&start)).await;
     let came = stream.events(count).await;
-    let mut times: Vec<&str> = came.iter().map(|frame| frame.id.split('-').next().expect("a time")).collect();
+    let mut times: Vec<&str> = came
+        .iter()
+        .map(|frame| frame.id.split('-').next().expect("a time"))
+        .collect();
     assert!(times.is_sorted(), "in order");
     times.dedup();
     assert!(times.len() >= 4, "{times:?}");
     let mut seen: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for frame in &came {
-        let is_new = seen.entry(frame.event.clone()).or_default().insert(text(&frame.data["id"]));
+        let is_new = seen
+            .entry(frame.event.clone())
+            .or_default()
+            .insert(text(&frame.data["id"]));
         assert!(is_new, "{frame:?} came twice");
     }
     assert_eq!(seen, stored);
     let booked = deposit(&user, &desk.currency).await;
-    assert_eq!(stream.events(3).await, events_of(&user, &booked).await, "and nothing of before again");
+    assert_eq!(
+        stream.events(3).await,
+        events_of(&user, &booked).await,
+        "and nothing of before again"
+    );
 
     let middle = &came[150].id;
     let mut stream = Stream::open(&user, Some(middle)).await;
-    let rest: Vec<String> = stream.events(count + 2).await.into_iter().map(|frame| frame.id).collect();
-    assert!(came[150..].iter().all(|frame| frame.event == "sub_account" || rest.contains(&frame.id)));
+    let rest: Vec<String> = stream
+        .events(count + 2)
+        .await
+        .into_iter()
+        .map(|frame| frame.id)
+        .collect();
+    assert!(
+        came[150..]
+            .iter()
+            .all(|frame| frame.event == "sub_account" || rest.contains(&frame.id))
+    );
 }
 
 #[tokio::test]
@@ -336,10 +438,20 @@ async fn an_id_that_is_none_is_refused_and_one_of_long_ago_begins_anew() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let desk = user.desk("grid", "5", "0").await;
-    for wrong in ["x", "1-order-01928f2e-7c3a-7b6f-9d10-3f5d2a1b4c5e", "-5-transaction-x"] {
-        let answer = user.get_with("/v1/stream", &[("last-event-id", wrong)]).await;
+    for wrong in [
+        "x",
+        "1-order-01928f2e-7c3a-7b6f-9d10-3f5d2a1b4c5e",
+        "-5-transaction-x",
+    ] {
+        let answer = user
+            .get_with("/v1/stream", &[("last-event-id", wrong)])
+            .await;
         assert_eq!(answer.refusal(), (400, "INVALID_VALUE"), "{wrong}");
-        assert!(text(&answer.body["error"]["details"]).contains("Last-Event-ID"), "{}", answer.text);
+        assert!(
+            text(&answer.body["error"]["details"]).contains("Last-Event-ID"),
+            "{}",
+            answer.text
+        );
     }
     let long_ago = Utc::now() - Duration::hours(25);
     let last = format!("{}-transaction-{}", long_ago.timestamp_micros(), new_id());
@@ -349,18 +461,28 @@ async fn an_id_that_is_none_is_refused_and_one_of_long_ago_begins_anew() {
     let resumable: DateTime<Utc> = text(&reset.data["resumable_from"]).parse().expect("a time");
     assert!(resumable > long_ago);
     let booked = deposit(&user, &desk.stock).await;
-    assert_eq!(stream.events(3).await, events_of(&user, &booked).await, "what was before does not come");
+    assert_eq!(
+        stream.events(3).await,
+        events_of(&user, &booked).await,
+        "what was before does not come"
+    );
 
     let mut stream = Stream::open(&user, Some(&reset.id)).await;
     let came = stream.events(3).await;
-    assert!(came.iter().all(|frame| frame.event != "reset"), "its id is good to go on with");
+    assert!(
+        came.iter().all(|frame| frame.event != "reset"),
+        "its id is good to go on with"
+    );
 }
 
 #[tokio::test]
 async fn nobody_gets_what_is_another_users() {
     let world = World::start().await;
     let (ann, bob) = (world.user("ann").await, world.user("bob").await);
-    let (desk_of_ann, desk_of_bob) = (ann.desk("grid", "0", "0").await, bob.desk("grid", "0", "0").await);
+    let (desk_of_ann, desk_of_bob) = (
+        ann.desk("grid", "0", "0").await,
+        bob.desk("grid", "0", "0").await,
+    );
     let (mut stream, start) = Stream::start(&ann).await;
     deposit(&bob, &desk_of_bob.stock).await;
     let booked = deposit(&ann, &desk_of_ann.stock).await;
@@ -369,7 +491,11 @@ async fn nobody_gets_what_is_another_users() {
     // Ids are no secret, and those of others tell nothing.
     let mut stream = Stream::open(&bob, Some(&start)).await;
     let came = stream.events(3).await;
-    assert!(came.iter().all(|frame| frame.data["user_id"] == json!(bob.id)), "{came:?}");
+    assert!(
+        came.iter()
+            .all(|frame| frame.data["user_id"] == json!(bob.id)),
+        "{came:?}"
+    );
 }
 
 #[tokio::test]
@@ -384,12 +510,20 @@ async fn a_sixth_stream_is_refused_until_one_of_the_five_is_gone() {
     let refused = ann.get("/v1/stream").await;
     assert_eq!(refused.refusal(), (429, "RATE_LIMITED"));
     assert_eq!(refused.header("retry-after"), "15");
-    assert!(text(&refused.body["error"]["details"]).contains("at most 5 streams"), "{}", refused.text);
+    assert!(
+        text(&refused.body["error"]["details"]).contains("at most 5 streams"),
+        "{}",
+        refused.text
+    );
     let (_other, _) = Stream::start(&bob).await;
     streams.pop();
     let freed = eventually("a place", WAIT, async || {
         let response = Stream::ask(&ann, &ann.token, None).await;
-        if response.status() == 200 { Ok(()) } else { Err(response.status()) }
+        if response.status() == 200 {
+            Ok(())
+        } else {
+            Err(response.status())
+        }
     });
     freed.await.expect("a place");
 }
@@ -407,9 +541,16 @@ async fn the_stream_ends_with_its_session_its_user_its_token_and_the_service() {
     by_time.ends().await;
     // By another replica, so that this process finds out by itself.
     let replica = world.replica().await;
-    user.send_at(replica, reqwest::Method::POST, "/v1/auth/logout", None).await.data();
+    user.send_at(replica, reqwest::Method::POST, "/v1/auth/logout", None)
+        .await
+        .data();
     by_logout.ends().await;
-    world.run("UPDATE users SET status = 'disabled' WHERE id = $1", user.id.0).await;
+    world
+        .run(
+            "UPDATE users SET status = 'disabled' WHERE id = $1",
+            user.id.0,
+        )
+        .await;
     by_disable.ends().await;
 
     let bob = world.user("bob").await;

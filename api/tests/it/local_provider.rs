@@ -23,7 +23,11 @@ const REQUIREMENT: &str = "TIRIS_OPENID";
 /// A provider, and an API that knows it by this secret; `None` on a machine that has no provider.
 async fn world(secret: &str) -> Option<(World, OpenIdProvider)> {
     if let Err(error) = find_openid_provider() {
-        skip(REQUIREMENT, "signing in at a real provider", &format!("{error:#}"));
+        skip(
+            REQUIREMENT,
+            "signing in at a real provider",
+            &format!("{error:#}"),
+        );
         return None;
     }
     let client = OpenIdSettings {
@@ -48,7 +52,10 @@ async fn world(secret: &str) -> Option<(World, OpenIdProvider)> {
         google: Some(google),
         wechat: None,
     };
-    Some((World::start_with(|all| all.providers = settings).await, provider))
+    Some((
+        World::start_with(|all| all.providers = settings).await,
+        provider,
+    ))
 }
 
 /// What a browser does: it keeps cookies, follows redirects, and sends the forms a person fills in.
@@ -60,9 +67,15 @@ struct Browser {
 impl Browser {
     fn new() -> Self {
         tiris_shared::tls::choose_provider();
-        let http =
-            Client::builder().timeout(REQUEST_LIMIT).redirect(redirect::Policy::none()).no_proxy().build();
-        Self { http: http.expect("a client"), cookies: BTreeMap::new() }
+        let http = Client::builder()
+            .timeout(REQUEST_LIMIT)
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .build();
+        Self {
+            http: http.expect("a client"),
+            cookies: BTreeMap::new(),
+        }
     }
 
     /// Signs in at the provider by its form and answers what the page of `REDIRECT` is opened with.
@@ -71,7 +84,9 @@ impl Browser {
         let mut page = self.send(self.http.get(url.clone())).await;
         for _ in 0..PAGES_MAX {
             if let Some(location) = page.headers().get(LOCATION) {
-                url = url.join(location.to_str().expect("an address")).expect("an address");
+                url = url
+                    .join(location.to_str().expect("an address"))
+                    .expect("an address");
                 if url.as_str().starts_with(REDIRECT) {
                     return url.query_pairs().into_owned().collect();
                 }
@@ -81,23 +96,40 @@ impl Browser {
             let status = page.status();
             let html = page.text().await.expect("a page");
             assert_eq!(status, 200, "{html}");
-            url = url.join(&between(&html, " action=\"", "\"")).expect("an address");
+            url = url
+                .join(&between(&html, " action=\"", "\""))
+                .expect("an address");
             let mut filled_in = hidden_fields(&html);
             if html.contains("name=\"login\"") {
                 filled_in.extend([("login", email), ("password", "any")].map(owned));
             }
-            let post = self.http.post(url.clone()).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+            let post = self
+                .http
+                .post(url.clone())
+                .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
             page = self.send(post.body(encoded(&filled_in))).await;
         }
         panic!("the provider leads nowhere: {url}");
     }
 
     async fn send(&mut self, request: RequestBuilder) -> Response {
-        let cookies: Vec<String> =
-            self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let answer = request.header(COOKIE, cookies.join("; ")).send().await.expect("an answer");
+        let cookies: Vec<String> = self
+            .cookies
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        let answer = request
+            .header(COOKIE, cookies.join("; "))
+            .send()
+            .await
+            .expect("an answer");
         for cookie in answer.headers().get_all(SET_COOKIE) {
-            let pair = cookie.to_str().expect("text").split(';').next().unwrap_or_default();
+            let pair = cookie
+                .to_str()
+                .expect("text")
+                .split(';')
+                .next()
+                .unwrap_or_default();
             let (name, value) = pair.split_once('=').expect("a pair");
             match value {
                 "" => self.cookies.remove(name),
@@ -113,8 +145,18 @@ fn owned((name, value): (&str, &str)) -> (String, String) {
 }
 
 fn hidden_fields(html: &str) -> Vec<(String, String)> {
-    let inputs = html.split("<input ").skip(1).filter(|input| input.starts_with("type=\"hidden\""));
-    inputs.map(|input| (between(input, "name=\"", "\""), between(input, "value=\"", "\""))).collect()
+    let inputs = html
+        .split("<input ")
+        .skip(1)
+        .filter(|input| input.starts_with("type=\"hidden\""));
+    inputs
+        .map(|input| {
+            (
+                between(input, "name=\"", "\""),
+                between(input, "value=\"", "\""),
+            )
+        })
+        .collect()
 }
 
 fn encoded(fields: &[(String, String)]) -> String {
@@ -124,7 +166,10 @@ fn encoded(fields: &[(String, String)]) -> String {
 }
 
 fn between(text: &str, before: &str, after: &str) -> String {
-    let rest = text.split_once(before).unwrap_or_else(|| panic!("no {before:?} in {text}")).1;
+    let rest = text
+        .split_once(before)
+        .unwrap_or_else(|| panic!("no {before:?} in {text}"))
+        .1;
     rest.split(after).next().unwrap_or_default().to_owned()
 }
 
@@ -132,7 +177,12 @@ fn between(text: &str, before: &str, after: &str) -> String {
 fn with_parameter(address: &str, name: &str, value: &str) -> String {
     let mut url = Url::parse(address).expect("a URL");
     let mut parameters = carried(address);
-    assert!(parameters.insert(name.to_owned(), value.to_owned()).is_some(), "no {name} in {address}");
+    assert!(
+        parameters
+            .insert(name.to_owned(), value.to_owned())
+            .is_some(),
+        "no {name} in {address}"
+    );
     url.query_pairs_mut().clear().extend_pairs(parameters);
     url.into()
 }
@@ -146,28 +196,50 @@ async fn sign_in(world: &World, browser: &mut Browser, email: &str) -> Answer {
 
 #[tokio::test]
 async fn a_person_signs_in_by_the_form_of_a_real_provider_and_is_known_the_second_time() {
-    let Some((world, _provider)) = world(SECRET).await else { return };
+    let Some((world, _provider)) = world(SECRET).await else {
+        return;
+    };
     let mut browser = Browser::new();
     let first = sign_in(&world, &mut browser, "ann@example.com").await;
     let person = first.data()["user"].clone();
-    assert_eq!((&person["username"], &person["email"]), (&json!("ann"), &json!("ann@example.com")));
+    assert_eq!(
+        (&person["username"], &person["email"]),
+        (&json!("ann"), &json!("ann@example.com"))
+    );
     assert!(person["email_verified_at"].is_string(), "{person}");
     let bearer = format!("Bearer {}", text(&first.data()["access_token"]));
-    let me = world.ask(reqwest::Method::GET, "/v1/users/me", &[("authorization", &bearer)], None).await;
+    let me = world
+        .ask(
+            reqwest::Method::GET,
+            "/v1/users/me",
+            &[("authorization", &bearer)],
+            None,
+        )
+        .await;
     assert_eq!(me.data(), &person);
     for mut browser in [browser, Browser::new()] {
         let again = sign_in(&world, &mut browser, "ann@example.com").await;
         assert_eq!(again.data()["user"]["id"], person["id"]);
         let other = sign_in(&world, &mut browser, "bob@example.com").await;
-        assert_eq!(other.data()["user"]["username"], "bob", "the same browser, another person");
+        assert_eq!(
+            other.data()["user"]["username"],
+            "bob",
+            "the same browser, another person"
+        );
     }
     let unverified = sign_in(&world, &mut Browser::new(), "unverified@example.com").await;
-    assert_eq!(unverified.data()["user"]["email"], Value::Null, "nobody vouches for it");
+    assert_eq!(
+        unverified.data()["user"]["email"],
+        Value::Null,
+        "nobody vouches for it"
+    );
 }
 
 #[tokio::test]
 async fn what_a_real_provider_did_not_mean_for_this_login_signs_nobody_in() {
-    let Some((world, _provider)) = world(SECRET).await else { return };
+    let Some((world, _provider)) = world(SECRET).await else {
+        return;
+    };
     let invalid_code = (400, "INVALID_AUTHORIZATION_CODE");
     let email = "ann@example.com";
     let mut browser = Browser::new();
@@ -176,25 +248,43 @@ async fn what_a_real_provider_did_not_mean_for_this_login_signs_nobody_in() {
     let back = browser.sign_in(&login.auth_url, email).await;
     let mut callback = login.callback(&back["code"]);
     callback["state"] = json!("another");
-    assert_eq!(world.post("/v1/auth/callback", callback).await.refusal(), (400, "STATE_MISMATCH"));
+    assert_eq!(
+        world.post("/v1/auth/callback", callback).await.refusal(),
+        (400, "STATE_MISMATCH")
+    );
 
     let other = Begun::at(&world, "google").await;
-    assert_eq!(other.end(&world, &back["code"]).await.refusal(), invalid_code, "another login's code");
+    assert_eq!(
+        other.end(&world, &back["code"]).await.refusal(),
+        invalid_code,
+        "another login's code"
+    );
 
     let login = Begun::at(&world, "google").await;
     let other_nonce = with_parameter(&login.auth_url, "nonce", "another");
     let code = browser.sign_in(&other_nonce, email).await["code"].clone();
-    assert_eq!(login.end(&world, &code).await.refusal(), (400, "OAUTH_ERROR"), "another nonce");
+    assert_eq!(
+        login.end(&world, &code).await.refusal(),
+        (400, "OAUTH_ERROR"),
+        "another nonce"
+    );
 
     let login = Begun::at(&world, "google").await;
     let other_proof = with_parameter(&login.auth_url, "code_challenge", &"A".repeat(43));
     let code = browser.sign_in(&other_proof, email).await["code"].clone();
-    assert_eq!(login.end(&world, &code).await.refusal(), invalid_code, "another proof");
+    assert_eq!(
+        login.end(&world, &code).await.refusal(),
+        invalid_code,
+        "another proof"
+    );
 
     let login = Begun::at(&world, "google").await;
     let elsewhere = with_parameter(&login.auth_url, "redirect_uri", "https://evil.example/");
     let refused = browser.send(browser.http.get(elsewhere)).await;
-    assert_eq!((refused.status().as_u16(), refused.headers().get(LOCATION)), (400, None));
+    assert_eq!(
+        (refused.status().as_u16(), refused.headers().get(LOCATION)),
+        (400, None)
+    );
 
     let people: i64 = sqlx::query_scalar("SELECT count(*) FROM users")
         .fetch_one(world.database.pool())
@@ -205,7 +295,9 @@ async fn what_a_real_provider_did_not_mean_for_this_login_signs_nobody_in() {
 
 #[tokio::test]
 async fn a_real_provider_that_does_not_know_our_secret_is_told_apart_from_a_bad_code() {
-    let Some((world, _provider)) = world("another secret").await else { return };
+    let Some((world, _provider)) = world("another secret").await else {
+        return;
+    };
     let answer = sign_in(&world, &mut Browser::new(), "ann@example.com").await;
     assert_eq!(answer.refusal(), (400, "OAUTH_ERROR"));
 }

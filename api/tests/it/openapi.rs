@@ -56,18 +56,40 @@ fn the_committed_document_is_the_one_the_code_makes() {
 fn every_operation_is_described_with_all_its_answers() {
     for (method, path, operation) in operations() {
         let name = format!("{method} {path}");
-        assert!(path.starts_with("/v1/") || path == "/" || path.starts_with("/health/"), "{name}");
+        assert!(
+            path.starts_with("/v1/") || path == "/" || path.starts_with("/health/"),
+            "{name}"
+        );
         for field in ["summary", "operationId"] {
-            assert!(operation[field].as_str().is_some_and(|text| !text.is_empty()), "{name}: {field}");
+            assert!(
+                operation[field]
+                    .as_str()
+                    .is_some_and(|text| !text.is_empty()),
+                "{name}: {field}"
+            );
         }
-        assert_eq!(operation["tags"].as_array().map(Vec::len), Some(1), "{name}");
+        assert_eq!(
+            operation["tags"].as_array().map(Vec::len),
+            Some(1),
+            "{name}"
+        );
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
-            assert!(parameter["description"].is_string(), "{name}: {}", parameter["name"]);
+            assert!(
+                parameter["description"].is_string(),
+                "{name}: {}",
+                parameter["name"]
+            );
         }
         let responses = operation["responses"].as_object().expect("responses");
-        assert!(responses.keys().any(|status| status.starts_with('2')), "{name}");
+        assert!(
+            responses.keys().any(|status| status.starts_with('2')),
+            "{name}"
+        );
         let mut expected = vec!["500"];
-        if operation["security"].as_array().is_some_and(|schemes| !schemes.is_empty()) {
+        if operation["security"]
+            .as_array()
+            .is_some_and(|schemes| !schemes.is_empty())
+        {
             expected.extend(["401", "403", "503"]);
         }
         if path.contains('{') {
@@ -77,11 +99,19 @@ fn every_operation_is_described_with_all_its_answers() {
             expected.extend(["400", "413", "415"]);
         }
         for status in expected {
-            let response = responses.get(status).unwrap_or_else(|| panic!("{name}: {status}"));
+            let response = responses
+                .get(status)
+                .unwrap_or_else(|| panic!("{name}: {status}"));
             let retry = response["headers"]["Retry-After"].is_object();
-            assert_eq!(retry, status == "503" || status == "429", "{name}: {status}");
+            assert_eq!(
+                retry,
+                status == "503" || status == "429",
+                "{name}: {status}"
+            );
             assert!(
-                response["description"].as_str().is_some_and(|text| text.contains('`')),
+                response["description"]
+                    .as_str()
+                    .is_some_and(|text| text.contains('`')),
                 "{name}: {status}"
             );
         }
@@ -96,18 +126,33 @@ fn every_post_and_put_except_signing_in_takes_an_idempotency_key() {
         let key = parameters.find(|parameter| parameter["name"] == "Idempotency-Key");
         assert_eq!(key.is_some(), takes, "{method} {path}");
         let Some(key) = key else { continue };
-        assert_eq!((&key["in"], &key["required"]), (&"header".into(), &false.into()));
-        assert_eq!((&key["schema"]["minLength"], &key["schema"]["maxLength"]), (&1.into(), &128.into()));
+        assert_eq!(
+            (&key["in"], &key["required"]),
+            (&"header".into(), &false.into())
+        );
+        assert_eq!(
+            (&key["schema"]["minLength"], &key["schema"]["maxLength"]),
+            (&1.into(), &128.into())
+        );
         let responses = operation["responses"].as_object().expect("responses");
-        let conflict = responses["409"]["description"].as_str().expect("a description");
-        assert!(conflict.contains("`IDEMPOTENCY_KEY_REUSED`"), "{method} {path}: {conflict}");
+        let conflict = responses["409"]["description"]
+            .as_str()
+            .expect("a description");
+        assert!(
+            conflict.contains("`IDEMPOTENCY_KEY_REUSED`"),
+            "{method} {path}: {conflict}"
+        );
         assert!(
             responses["409"]["content"]["application/json; charset=utf-8"].is_object(),
             "{method} {path}"
         );
         for (status, response) in responses {
             let replayed = response["headers"]["IDEMPOTENCY-REPLAYED"].is_object();
-            assert_eq!(replayed, status.starts_with('2'), "{method} {path} {status}");
+            assert_eq!(
+                replayed,
+                status.starts_with('2'),
+                "{method} {path} {status}"
+            );
         }
     }
 }
@@ -127,27 +172,45 @@ fn every_field_of_a_request_is_described() {
 /// Whether a property can be null, told beside its type or as one of its choices.
 fn is_nullable(property: &Value) -> bool {
     let choices = property["oneOf"].as_array().into_iter().flatten();
-    property["nullable"] == true || choices.into_iter().any(|choice| choice["enum"] == json!([null]))
+    property["nullable"] == true
+        || choices
+            .into_iter()
+            .any(|choice| choice["enum"] == json!([null]))
 }
 
 #[test]
 fn a_field_that_is_always_answered_is_required_also_when_it_can_be_null() {
     let document = document();
-    let schemas = document["components"]["schemas"].as_object().expect("schemas");
+    let schemas = document["components"]["schemas"]
+        .as_object()
+        .expect("schemas");
     let mut nullable = 0;
-    for (name, schema) in schemas.iter().filter(|(name, _)| !ASKED.contains(&name.as_str())) {
+    for (name, schema) in schemas
+        .iter()
+        .filter(|(name, _)| !ASKED.contains(&name.as_str()))
+    {
         for (field, property) in schema["properties"].as_object().into_iter().flatten() {
             if is_nullable(property) {
                 nullable += 1;
                 let required = schema["required"].as_array().expect(name);
-                assert!(required.contains(&Value::from(field.as_str())), "{name}.{field}");
+                assert!(
+                    required.contains(&Value::from(field.as_str())),
+                    "{name}.{field}"
+                );
             }
         }
     }
     assert!(nullable > 10, "{nullable} fields that can be null");
-    assert!(is_nullable(&schemas["Trading"]["properties"]["exchange_binding"]), "also what is referred to");
+    assert!(
+        is_nullable(&schemas["Trading"]["properties"]["exchange_binding"]),
+        "also what is referred to"
+    );
     let page = &schemas["Pagination"]["required"];
-    assert_eq!(page, &json!(["limit", "has_more", "next_cursor"]), "the others can be left out");
+    assert_eq!(
+        page,
+        &json!(["limit", "has_more", "next_cursor"]),
+        "the others can be left out"
+    );
 }
 
 #[test]
@@ -176,17 +239,29 @@ fn the_example_of_a_trade_names_two_accounts() {
 async fn document_keys_and_swagger_ui_are_served_bare_and_without_other_hosts() {
     let world = World::start().await;
     let served = world.anonymous("/openapi.json").await;
-    assert_eq!(served.text.trim_end(), tiris_api::command::openapi::document().trim_end());
+    assert_eq!(
+        served.text.trim_end(),
+        tiris_api::command::openapi::document().trim_end()
+    );
     assert_eq!(served.body["servers"][0]["url"], "/");
-    assert_eq!(served.body["components"]["securitySchemes"]["AccessToken"]["scheme"], "bearer");
+    assert_eq!(
+        served.body["components"]["securitySchemes"]["AccessToken"]["scheme"],
+        "bearer"
+    );
     let keys = world.anonymous("/.well-known/jwks.json").await;
     assert_eq!(keys.body["keys"][0]["crv"], "Ed25519");
     for path in ["/docs", "/docs/"] {
         let page = world.anonymous(path).await;
         assert!(page.header("content-type").starts_with("text/html"));
         assert!(page.text.contains("SwaggerUIBundle") && page.text.contains("createTradingLog"));
-        assert!(page.text.contains(served.text.trim_end()), "it shows the document that is served");
+        assert!(
+            page.text.contains(served.text.trim_end()),
+            "it shows the document that is served"
+        );
         let fetched = ["<script src", "<link", "@import url(http"];
-        assert!(fetched.iter().all(|tag| !page.text.contains(tag)), "the page needs nothing else");
+        assert!(
+            fetched.iter().all(|tag| !page.text.contains(tag)),
+            "the page needs nothing else"
+        );
     }
 }

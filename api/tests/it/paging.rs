@@ -21,7 +21,10 @@ struct Dice(u64);
 impl Dice {
     /// One below `end`.
     fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % end
     }
 }
@@ -58,7 +61,8 @@ struct Writer<'p> {
 impl Writer<'_> {
     /// Books now, or begins what it commits later, or commits or gives up what it began.
     async fn step(&mut self, dice: &mut Dice) {
-        let late = Duration::milliseconds(i64::try_from(dice.below(LATE_SECONDS * 1_000)).expect("few"));
+        let late =
+            Duration::milliseconds(i64::try_from(dice.below(LATE_SECONDS * 1_000)).expect("few"));
         match dice.below(4) {
             0 => {
                 let mut connection = self.pool.acquire().await.expect("a connection");
@@ -66,7 +70,13 @@ impl Writer<'_> {
             }
             1 if self.open.len() < 6 => {
                 let mut transaction = self.pool.begin().await.expect("begun");
-                book(&mut transaction, self.account, Utc::now() - late, 1 + dice.below(3)).await;
+                book(
+                    &mut transaction,
+                    self.account,
+                    Utc::now() - late,
+                    1 + dice.below(3),
+                )
+                .await;
                 self.open.push(transaction);
             }
             action if !self.open.is_empty() => {
@@ -106,8 +116,13 @@ async fn read(
     let (mut seen, mut cursor) = (Vec::new(), String::new());
     loop {
         let page = user.get(&format!("/v1/{list}?limit={limit}{cursor}")).await;
-        let rows = page.data()[list.replace('-', "_")].as_array().expect("a list");
-        seen.extend(rows.iter().map(|row| (text(&row["timestamp"]), text(&row["id"]))));
+        let rows = page.data()[list.replace('-', "_")]
+            .as_array()
+            .expect("a list");
+        seen.extend(
+            rows.iter()
+                .map(|row| (text(&row["timestamp"]), text(&row["id"]))),
+        );
         let next = &page.data()["pagination"]["next_cursor"];
         if next.is_null() {
             return seen;
@@ -126,9 +141,17 @@ async fn a_list_read_while_rows_come_in_skips_nothing_settled_and_repeats_nothin
     for mix in 0..MIXES {
         let mut dice = Dice(mix);
         let user = world.user(&format!("user {mix}")).await;
-        let account = user.desk("grid", "0", "0").await.stock.parse().expect("an id");
+        let account = user
+            .desk("grid", "0", "0")
+            .await
+            .stock
+            .parse()
+            .expect("an id");
         history(pool, account, &mut dice).await;
-        for (list, table) in [("transactions", "transactions"), ("trading-logs", "trading_logs")] {
+        for (list, table) in [
+            ("transactions", "transactions"),
+            ("trading-logs", "trading_logs"),
+        ] {
             let settled: Vec<Uuid> = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
                 "SELECT id FROM {table} WHERE user_id = $1 AND timestamp < now() - $2 * interval '1 second'"
             )))
@@ -138,14 +161,31 @@ async fn a_list_read_while_rows_come_in_skips_nothing_settled_and_repeats_nothin
             .await
             .expect("ids");
             assert!(settled.len() >= 25);
-            let mut writer = Writer { pool, account, open: Vec::new() };
+            let mut writer = Writer {
+                pool,
+                account,
+                open: Vec::new(),
+            };
             let seen = read(&user, list, &mut writer, &mut dice).await;
             let distinct: HashSet<&str> = seen.iter().map(|(_, id)| id.as_str()).collect();
-            assert_eq!(distinct.len(), seen.len(), "{list}, mix {mix}: a row came twice");
-            assert!(seen.is_sorted_by_key(|(at, _)| std::cmp::Reverse(instant(at))), "{list}, mix {mix}");
-            let skipped: Vec<&Uuid> =
-                settled.iter().filter(|id| !distinct.contains(id.to_string().as_str())).collect();
-            assert_eq!(skipped, Vec::<&Uuid>::new(), "{list}, mix {mix}: settled rows were skipped");
+            assert_eq!(
+                distinct.len(),
+                seen.len(),
+                "{list}, mix {mix}: a row came twice"
+            );
+            assert!(
+                seen.is_sorted_by_key(|(at, _)| std::cmp::Reverse(instant(at))),
+                "{list}, mix {mix}"
+            );
+            let skipped: Vec<&Uuid> = settled
+                .iter()
+                .filter(|id| !distinct.contains(id.to_string().as_str()))
+                .collect();
+            assert_eq!(
+                skipped,
+                Vec::<&Uuid>::new(),
+                "{list}, mix {mix}: settled rows were skipped"
+            );
         }
     }
 }

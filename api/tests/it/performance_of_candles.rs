@@ -43,7 +43,9 @@ async fn transactions(user: &User<'_>, stock: &str) -> Vec<Row> {
     let mut found = Vec::new();
     let mut cursor = String::new();
     loop {
-        let page = user.get(&format!("/v1/transactions?limit=1000{cursor}")).await;
+        let page = user
+            .get(&format!("/v1/transactions?limit=1000{cursor}"))
+            .await;
         for row in page.data()["transactions"].as_array().expect("a list") {
             let time: DateTime<Utc> = text(&row["event_time"]).parse().expect("a time");
             let booked: DateTime<Utc> = text(&row["timestamp"]).parse().expect("a time");
@@ -52,7 +54,11 @@ async fn transactions(user: &User<'_>, stock: &str) -> Vec<Row> {
                 key,
                 Row {
                     time,
-                    symbol: if row["sub_account_id"] == stock { "ETH" } else { "BTC" },
+                    symbol: if row["sub_account_id"] == stock {
+                        "ETH"
+                    } else {
+                        "BTC"
+                    },
                     is_credit: row["direction"] == "credit",
                     amount: number(&row["amount"]).expect("an amount"),
                     price: number(&row["price"]),
@@ -107,11 +113,17 @@ fn textbook(rows: &[Row]) -> Textbook {
     let mut gains = Vec::new();
     let mut at = 0;
     while at < rows.len() {
-        let legs: Vec<&Row> = rows[at..].iter().take_while(|row| row.log == rows[at].log).collect();
+        let legs: Vec<&Row> = rows[at..]
+            .iter()
+            .take_while(|row| row.log == rows[at].log)
+            .collect();
         at += legs.len();
         let time = legs[0].time;
         let value = |books: &Books| {
-            let eth = books.price.as_ref().map_or_else(zero, |price| books.eth.times(price));
+            let eth = books
+                .price
+                .as_ref()
+                .map_or_else(zero, |price| books.eth.times(price));
             float(&books.btc.plus(&eth))
         };
         let flow = |before: f64, amount: f64, growth: &mut f64, base: &mut f64| {
@@ -129,7 +141,11 @@ fn textbook(rows: &[Row]) -> Textbook {
                 (held, cost) = (float(&books.eth), float(&entering));
             }
             books.price = Some(price.clone());
-            let leg = |symbol: &str| legs.iter().find(|leg| leg.symbol == symbol).expect("both legs");
+            let leg = |symbol: &str| {
+                legs.iter()
+                    .find(|leg| leg.symbol == symbol)
+                    .expect("both legs")
+            };
             let (stock, currency) = (leg("ETH"), leg("BTC"));
             books.fees = books.fees.plus(&currency.fee);
             if stock.is_credit {
@@ -149,17 +165,30 @@ fn textbook(rows: &[Row]) -> Textbook {
         } else if legs[0].symbol == "ETH" {
             books.eth = books.eth.plus(&legs[0].amount);
         } else {
-            flow(value(&books), float(&legs[0].amount), &mut growth, &mut base);
+            flow(
+                value(&books),
+                float(&legs[0].amount),
+                &mut growth,
+                &mut base,
+            );
             books.flows = books.flows.plus(&legs[0].amount);
             books.btc = books.btc.plus(&legs[0].amount);
         }
-        let unit = if base > 0.0 { growth * value(&books) / base } else { growth };
+        let unit = if base > 0.0 {
+            growth * value(&books) / base
+        } else {
+            growth
+        };
         if curve.last().is_some_and(|(last, _)| *last == time) {
             curve.pop();
         }
         curve.push((time, unit));
     }
-    Textbook { books, curve, gains }
+    Textbook {
+        books,
+        curve,
+        gains,
+    }
 }
 
 /// Returns of all UTC days from the first to the last.
@@ -169,8 +198,13 @@ fn daily_returns(curve: &[(DateTime<Utc>, f64)]) -> Vec<f64> {
     let mut returns = Vec::new();
     let mut before = 1.0;
     while day <= last {
-        let until =
-            |end: NaiveDate| curve.iter().rev().find(|point| date(point) <= end).map_or(1.0, |point| point.1);
+        let until = |end: NaiveDate| {
+            curve
+                .iter()
+                .rev()
+                .find(|point| date(point) <= end)
+                .map_or(1.0, |point| point.1)
+        };
         let after = until(day);
         returns.push(after / before - 1.0);
         before = after;
@@ -191,7 +225,10 @@ fn deepest_fall(
         }
         let depth = 1.0 - unit / peak.1;
         if depth > deepest.0 {
-            let recovery = curve[index..].iter().find(|(_, later)| *later >= peak.1).map(|(time, _)| *time);
+            let recovery = curve[index..]
+                .iter()
+                .find(|(_, later)| *later >= peak.1)
+                .map(|(time, _)| *time);
             deepest = (depth, peak.0, *time, recovery);
         }
     }
@@ -236,7 +273,11 @@ async fn trade(world: &World, user: &User<'_>) {
         Err(_) => demo.args(["--limit", CANDLES]),
     };
     let demo = demo.env("API_URL", format!("http://{}", world.address));
-    let mut demo = demo.env("TOKEN", &user.token).env("NATS_URL", nats.url()).spawn().expect("a bot");
+    let mut demo = demo
+        .env("TOKEN", &user.token)
+        .env("NATS_URL", nats.url())
+        .spawn()
+        .expect("a bot");
     let status = demo.wait(LIMIT).await.expect("it ends");
     assert!(status.success(), "{}", demo.log_tail());
     drop(ingest);
@@ -249,12 +290,24 @@ async fn the_figures_of_a_bot_that_trades_candles_are_those_of_the_textbook() {
     trade(&world, &user).await;
     let accounts = user.get("/v1/sub-accounts").await;
     let accounts = accounts.data()["sub_accounts"].as_array().expect("a list");
-    let stock = accounts.iter().find(|account| account["symbol"] == "ETH").expect("an account of ETH");
+    let stock = accounts
+        .iter()
+        .find(|account| account["symbol"] == "ETH")
+        .expect("an account of ETH");
     let rows = transactions(&user, &text(&stock["id"])).await;
-    let Textbook { books, curve, gains } = textbook(&rows);
+    let Textbook {
+        books,
+        curve,
+        gains,
+    } = textbook(&rows);
     assert!(books.trades > 20, "{books:?}");
 
-    let asked = user.get(&format!("/v1/tradings/{}/performance", text(&stock["trading_id"]))).await;
+    let asked = user
+        .get(&format!(
+            "/v1/tradings/{}/performance",
+            text(&stock["trading_id"])
+        ))
+        .await;
     let found = asked.data();
     assert_eq!(
         (&found["quote"], &found["unpriced"]),
@@ -280,7 +333,11 @@ async fn the_figures_of_a_bot_that_trades_candles_are_those_of_the_textbook() {
     let total = curve[curve.len() - 1].1 - 1.0;
     assert_ratio(found, "time_weighted_return", Some(total));
     let days = (end - start).as_seconds_f64() / 86_400.0;
-    assert_ratio(found, "cagr", (days >= 7.0).then(|| (1.0 + total).powf(365.25 / days) - 1.0));
+    assert_ratio(
+        found,
+        "cagr",
+        (days >= 7.0).then(|| (1.0 + total).powf(365.25 / days) - 1.0),
+    );
 
     let returns = daily_returns(&curve);
     let count = f64::from(u32::try_from(returns.len()).expect("few days"));
@@ -290,14 +347,29 @@ async fn the_figures_of_a_bot_that_trades_candles_are_those_of_the_textbook() {
     let several = returns.len() > 1;
     let year = 365.0_f64.sqrt();
     assert_ratio(found, "volatility", several.then(|| variance.sqrt() * year));
-    assert_ratio(found, "sharpe_ratio", several.then(|| mean / variance.sqrt() * year));
-    assert_ratio(found, "sortino_ratio", several.then(|| mean / downside * year));
+    assert_ratio(
+        found,
+        "sharpe_ratio",
+        several.then(|| mean / variance.sqrt() * year),
+    );
+    assert_ratio(
+        found,
+        "sortino_ratio",
+        several.then(|| mean / downside * year),
+    );
 
     let (depth, peak, trough, recovery) = deepest_fall(&curve);
     let fall = &found["max_drawdown"];
     assert_ratio(fall, "depth", Some(depth));
-    let time = |name: &str| fall[name].as_str().and_then(|time| time.parse::<DateTime<Utc>>().ok());
-    assert_eq!((time("peak"), time("trough"), time("recovery")), (Some(peak), Some(trough), recovery));
+    let time = |name: &str| {
+        fall[name]
+            .as_str()
+            .and_then(|time| time.parse::<DateTime<Utc>>().ok())
+    };
+    assert_eq!(
+        (time("peak"), time("trough"), time("recovery")),
+        (Some(peak), Some(trough), recovery)
+    );
 
     let wins: Vec<f64> = gains.iter().copied().filter(|gain| *gain > 0.0).collect();
     let won: f64 = wins.iter().sum();
@@ -308,18 +380,32 @@ async fn the_figures_of_a_bot_that_trades_candles_are_those_of_the_textbook() {
     assert_ratio(found, "profit_factor", Some(won / lost));
     for (name, expected) in [("gross_profit", won), ("gross_loss", lost)] {
         let told: f64 = text(&found[name]).parse().expect("a number");
-        assert!((told - expected).abs() < 1e-9, "{name}: {told}, by the book {expected}");
+        assert!(
+            (told - expected).abs() < 1e-9,
+            "{name}: {told}, by the book {expected}"
+        );
     }
 
-    let equity = user.get(&format!("/v1/tradings/{}/equity", text(&stock["trading_id"]))).await;
+    let equity = user
+        .get(&format!(
+            "/v1/tradings/{}/equity",
+            text(&stock["trading_id"])
+        ))
+        .await;
     let points = equity.data()["points"].as_array().expect("a list");
     let last = points.last().expect("a point");
     assert_money(last, "value", &closing);
     assert_ratio(last, "unit_value", Some(1.0 + total));
     for point in points {
-        let day = text(&point["time"]).parse::<DateTime<Utc>>().expect("a time").date_naive();
-        let of_day =
-            curve.iter().rev().find(|(time, _)| time.date_naive() == day).expect("something happened");
+        let day = text(&point["time"])
+            .parse::<DateTime<Utc>>()
+            .expect("a time")
+            .date_naive();
+        let of_day = curve
+            .iter()
+            .rev()
+            .find(|(time, _)| time.date_naive() == day)
+            .expect("something happened");
         assert_ratio(point, "unit_value", Some(of_day.1));
     }
 }

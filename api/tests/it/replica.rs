@@ -34,7 +34,12 @@ async fn history(database: &TestDatabase, place: &'static str) {
              a.user_id, a.trading_id, a.id, now(), $1, 'bot' \
          FROM (SELECT * FROM sub_accounts ORDER BY id LIMIT 1) AS a, generate_series(1, $2) AS n",
     ] {
-        sqlx::query(statement).bind(place).bind(ROWS).execute(database.pool()).await.expect("a history");
+        sqlx::query(statement)
+            .bind(place)
+            .bind(ROWS)
+            .execute(database.pool())
+            .await
+            .expect("a history");
     }
 }
 
@@ -61,16 +66,29 @@ async fn copy_account(from: &TestDatabase, to: &TestDatabase) {
 /// A cursor behind a moment so many seconds ago.
 fn cursor(seconds: i64) -> String {
     let at = chrono::Utc::now() - chrono::Duration::seconds(seconds);
-    URL_SAFE_NO_PAD.encode([at.timestamp_micros().to_be_bytes().as_slice(), Uuid::max().as_bytes()].concat())
+    URL_SAFE_NO_PAD.encode(
+        [
+            at.timestamp_micros().to_be_bytes().as_slice(),
+            Uuid::max().as_bytes(),
+        ]
+        .concat(),
+    )
 }
 
 /// Where the rows of a page stand; one place for all.
 async fn place(user: &User<'_>, path: &str) -> String {
     let page = user.get(path).await;
-    let rows =
-        page.data().as_object().expect("an object").values().find_map(Value::as_array).expect("a list");
-    let mut places: Vec<String> =
-        rows.iter().map(|row| text(row.get("reason").unwrap_or(&row["type"]))).collect();
+    let rows = page
+        .data()
+        .as_object()
+        .expect("an object")
+        .values()
+        .find_map(Value::as_array)
+        .expect("a list");
+    let mut places: Vec<String> = rows
+        .iter()
+        .map(|row| text(row.get("reason").unwrap_or(&row["type"])))
+        .collect();
     places.dedup();
     assert_eq!(places.len(), 1, "{path}: {places:?}");
     places.remove(0)
@@ -85,26 +103,46 @@ async fn what_lies_behind_a_cursor_is_read_from_the_replica_and_what_is_new_neve
     history(&world.database, "primary").await;
     copy_account(&world.database, &copy).await;
     history(&copy, "replica").await;
-    for list in ["transactions", "trading-logs", &format!("trading-logs/trading/{}", desk.trading)] {
+    for list in [
+        "transactions",
+        "trading-logs",
+        &format!("trading-logs/trading/{}", desk.trading),
+    ] {
         let ask = |query: &str| format!("/v1/{list}?{query}");
         for (query, expected) in [
             (String::new(), "primary"),
             ("offset=1".to_owned(), "primary"),
             (format!("cursor={}", cursor(30)), "primary"),
             (format!("cursor={}", cursor(90)), "replica"),
-            (format!("cursor={}&include_total=true", cursor(90)), "primary"),
+            (
+                format!("cursor={}&include_total=true", cursor(90)),
+                "primary",
+            ),
         ] {
             assert_eq!(place(&user, &ask(&query)).await, expected, "{list} {query}");
         }
     }
     // A CSV reads 200 rows at once, the first of them from the primary.
-    let csv = user.get_with("/v1/transactions", &[("accept", "text/csv")]).await.text;
-    assert_eq!((csv.matches(",primary,").count(), csv.matches(",replica,").count()), (200, 400));
+    let csv = user
+        .get_with("/v1/transactions", &[("accept", "text/csv")])
+        .await
+        .text;
+    assert_eq!(
+        (
+            csv.matches(",primary,").count(),
+            csv.matches(",replica,").count()
+        ),
+        (200, 400)
+    );
     let ready = world.anonymous("/health/ready").await;
     assert_eq!(ready.status, 200, "{}", ready.text);
     // What the user deletes is gone also where a copy still has it.
-    user.delete(&format!("/v1/tradings/{}", desk.trading)).await.data();
-    let gone = user.get(&format!("/v1/transactions?cursor={}", cursor(90))).await;
+    user.delete(&format!("/v1/tradings/{}", desk.trading))
+        .await
+        .data();
+    let gone = user
+        .get(&format!("/v1/transactions?cursor={}", cursor(90)))
+        .await;
     assert_eq!(gone.data()["transactions"], Value::Array(Vec::new()));
 }
 
@@ -116,7 +154,10 @@ async fn a_replica_that_hangs_is_waited_for_once_and_then_left_alone() {
     user.desk("grid", "0", "0").await;
     history(&world.database, "primary").await;
     let mut transaction = copy.pool().begin().await.expect("begun");
-    sqlx::raw_sql("LOCK TABLE transactions").execute(&mut *transaction).await.expect("locked");
+    sqlx::raw_sql("LOCK TABLE transactions")
+        .execute(&mut *transaction)
+        .await
+        .expect("locked");
     let page = format!("/v1/transactions?cursor={}", cursor(90));
     assert_eq!(place(&user, &page).await, "primary");
     transaction.rollback().await.expect("released");
@@ -127,7 +168,10 @@ async fn a_replica_that_hangs_is_waited_for_once_and_then_left_alone() {
 #[tokio::test]
 async fn a_replica_that_is_away_or_of_no_use_is_not_noticed() {
     let empty = TestDatabase::empty().await.expect("a database");
-    let nowhere = format!("postgres://tiris@127.0.0.1:{}/tiris", free_port().expect("a port"));
+    let nowhere = format!(
+        "postgres://tiris@127.0.0.1:{}/tiris",
+        free_port().expect("a port")
+    );
     for url in [nowhere.as_str(), empty.url()] {
         let world = World::start_with(|settings| settings.replica = Some(at(url))).await;
         let user = world.user("ann").await;

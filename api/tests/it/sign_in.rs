@@ -16,7 +16,10 @@ const VERIFIER: &str = "what only this browser knows";
 pub(crate) async fn world() -> (World, Stub) {
     let stub = Stub::start().await;
     let providers = stub.settings();
-    (World::start_with(|settings| settings.providers = providers).await, stub)
+    (
+        World::start_with(|settings| settings.providers = providers).await,
+        stub,
+    )
 }
 
 /// A login that has begun.
@@ -29,11 +32,19 @@ pub(crate) struct Begun {
 impl Begun {
     pub(crate) async fn at(world: &World, provider: &'static str) -> Self {
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(VERIFIER));
-        let body = json!({"provider": provider, "redirect_uri": REDIRECT, "login_challenge": challenge});
+        let body =
+            json!({"provider": provider, "redirect_uri": REDIRECT, "login_challenge": challenge});
         let answer = world.post("/v1/auth/login", body).await;
-        assert_eq!((answer.header("cache-control"), answer.header("etag")), ("no-store", ""));
+        assert_eq!(
+            (answer.header("cache-control"), answer.header("etag")),
+            ("no-store", "")
+        );
         let begun = answer.data();
-        Self { auth_url: text(&begun["auth_url"]), state: text(&begun["state"]), provider }
+        Self {
+            auth_url: text(&begun["auth_url"]),
+            state: text(&begun["state"]),
+            provider,
+        }
     }
 
     /// What the client sends when the person comes back.
@@ -58,7 +69,9 @@ pub(crate) async fn by_google(
     let login = Begun::at(world, "google").await;
     let mut claims = stub.claims(&login.auth_url, subject, email);
     claims["email_verified"] = json!(verified);
-    login.end(world, &stub.agree(&login.auth_url, &claims)).await
+    login
+        .end(world, &stub.agree(&login.auth_url, &claims))
+        .await
 }
 
 /// Signs in at WeChat.
@@ -70,20 +83,37 @@ async fn by_wechat(world: &World, stub: &Stub, person: Value) -> Answer {
 fn user_of<'w>(world: &'w World, signed_in: &Answer) -> User<'w> {
     let data = signed_in.data();
     let id = UserId(text(&data["user"]["id"]).parse().expect("an id"));
-    User { world, id, session: uuid::Uuid::nil(), token: text(&data["access_token"]) }
+    User {
+        world,
+        id,
+        session: uuid::Uuid::nil(),
+        token: text(&data["access_token"]),
+    }
 }
 
 #[tokio::test]
 async fn who_comes_by_google_for_the_first_time_becomes_a_user_with_a_paper_trading() {
     let (world, stub) = world().await;
     let answer = by_google(&world, &stub, "g-1", "ann@example.com", true).await;
-    assert_eq!((answer.header("cache-control"), answer.header("etag")), ("no-store", ""));
+    assert_eq!(
+        (answer.header("cache-control"), answer.header("etag")),
+        ("no-store", "")
+    );
     assert_eq!(answer.header("set-cookie"), "", "no cookies anywhere");
     let data = answer.data();
-    assert_eq!((&data["token_type"], &data["expires_in"]), (&json!("Bearer"), &json!(3600)));
+    assert_eq!(
+        (&data["token_type"], &data["expires_in"]),
+        (&json!("Bearer"), &json!(3600))
+    );
     let person = &data["user"];
-    assert_eq!((&person["username"], &person["full_name"]), (&json!("ann"), &json!("Ann Example")));
-    assert_eq!((&person["email"], &person["role"]), (&json!("ann@example.com"), &json!("user")));
+    assert_eq!(
+        (&person["username"], &person["full_name"]),
+        (&json!("ann"), &json!("Ann Example"))
+    );
+    assert_eq!(
+        (&person["email"], &person["role"]),
+        (&json!("ann@example.com"), &json!("user"))
+    );
     assert_eq!(person["avatar"], "https://pictures.example/ann.png");
     assert!(person["email_verified_at"].is_string());
     let user = user_of(&world, &answer);
@@ -91,10 +121,18 @@ async fn who_comes_by_google_for_the_first_time_becomes_a_user_with_a_paper_trad
     let tradings = user.get("/v1/tradings").await.data()["tradings"].clone();
     assert_eq!(tradings.as_array().map(Vec::len), Some(1));
     assert_eq!(
-        (&tradings[0]["type"], &tradings[0]["exchange_binding"]["kind"]),
+        (
+            &tradings[0]["type"],
+            &tradings[0]["exchange_binding"]["kind"]
+        ),
         (&json!("paper"), &json!("public"))
     );
-    let refreshed = world.post("/v1/auth/refresh", json!({"refresh_token": data["refresh_token"]})).await;
+    let refreshed = world
+        .post(
+            "/v1/auth/refresh",
+            json!({"refresh_token": data["refresh_token"]}),
+        )
+        .await;
     assert!(refreshed.data()["access_token"].is_string());
     let kept: (bool, bool, i64) = sqlx::query_as(
         "SELECT access_token_encrypted IS NULL AND refresh_token_encrypted IS NULL, \
@@ -105,7 +143,11 @@ async fn who_comes_by_google_for_the_first_time_becomes_a_user_with_a_paper_trad
     .fetch_one(world.database.pool())
     .await
     .expect("one identity");
-    assert_eq!(kept, (true, true, 0), "no token of the provider, a hash of ours, no login left");
+    assert_eq!(
+        kept,
+        (true, true, 0),
+        "no token of the provider, a hash of ours, no login left"
+    );
 }
 
 #[tokio::test]
@@ -116,13 +158,22 @@ async fn who_comes_again_is_the_same_user_by_subject_whatever_the_address() {
     assert_eq!(first.data()["user"]["id"], again.data()["user"]["id"]);
     assert_eq!(again.data()["user"]["email"], "ann@example.com");
     let user = user_of(&world, &again);
-    assert_eq!(user.get("/v1/tradings").await.data()["tradings"].as_array().map(Vec::len), Some(1));
-    let audited: Vec<Value> =
-        sqlx::query_scalar("SELECT after FROM audit_logs WHERE action = 'session.begin' ORDER BY timestamp")
-            .fetch_all(world.database.pool())
-            .await
-            .expect("the audit trail");
-    assert_eq!(audited, [true, false].map(|is_new| json!({"provider": "google", "new_user": is_new})));
+    assert_eq!(
+        user.get("/v1/tradings").await.data()["tradings"]
+            .as_array()
+            .map(Vec::len),
+        Some(1)
+    );
+    let audited: Vec<Value> = sqlx::query_scalar(
+        "SELECT after FROM audit_logs WHERE action = 'session.begin' ORDER BY timestamp",
+    )
+    .fetch_all(world.database.pool())
+    .await
+    .expect("the audit trail");
+    assert_eq!(
+        audited,
+        [true, false].map(|is_new| json!({"provider": "google", "new_user": is_new}))
+    );
 }
 
 #[tokio::test]
@@ -130,7 +181,11 @@ async fn of_one_new_person_who_comes_several_times_at_once_one_user_is_made() {
     let (world, stub) = world().await;
     let many = (0..4).map(|_| by_google(&world, &stub, "g-1", "ann@example.com", true));
     let answers = futures_util::future::join_all(many).await;
-    assert!(answers.iter().all(|answer| answer.data()["user"]["id"] == answers[0].data()["user"]["id"]));
+    assert!(
+        answers
+            .iter()
+            .all(|answer| answer.data()["user"]["id"] == answers[0].data()["user"]["id"])
+    );
 }
 
 #[tokio::test]
@@ -139,13 +194,21 @@ async fn of_several_people_who_come_with_one_address_at_once_one_gets_it() {
     let subjects = ["g-1", "g-2", "g-3", "g-4"];
     let many = subjects.map(|subject| by_google(&world, &stub, subject, "ann@example.com", true));
     let answers = futures_util::future::join_all(many).await;
-    let refused: Vec<&Answer> = answers.iter().filter(|answer| answer.status != 200).collect();
+    let refused: Vec<&Answer> = answers
+        .iter()
+        .filter(|answer| answer.status != 200)
+        .collect();
     assert_eq!(refused.len(), subjects.len() - 1);
-    assert!(refused.iter().all(|answer| answer.refusal() == (409, "EMAIL_EXISTS")));
+    assert!(
+        refused
+            .iter()
+            .all(|answer| answer.refusal() == (409, "EMAIL_EXISTS"))
+    );
 }
 
 #[tokio::test]
-async fn an_account_is_tied_by_its_address_only_when_google_vouches_for_it_and_knows_nobody_else_there() {
+async fn an_account_is_tied_by_its_address_only_when_google_vouches_for_it_and_knows_nobody_else_there()
+ {
     let (world, stub) = world().await;
     let ann = world.user("ann").await;
     let unverified = by_google(&world, &stub, "g-1", "ANN@example.com", false).await;
@@ -153,9 +216,17 @@ async fn an_account_is_tied_by_its_address_only_when_google_vouches_for_it_and_k
     let tied = by_google(&world, &stub, "g-2", "Ann@Example.com", true).await;
     assert_eq!(tied.data()["user"]["id"], json!(ann.id));
     let successor = by_google(&world, &stub, "g-3", "ann@example.com", true).await;
-    assert_eq!(successor.refusal(), (409, "EMAIL_EXISTS"), "an address that was given to somebody else");
+    assert_eq!(
+        successor.refusal(),
+        (409, "EMAIL_EXISTS"),
+        "an address that was given to somebody else"
+    );
     let unknown = by_google(&world, &stub, "g-4", "bob@example.com", false).await;
-    assert_eq!(unknown.data()["user"]["email"], Value::Null, "nobody vouches for it");
+    assert_eq!(
+        unknown.data()["user"]["email"],
+        Value::Null,
+        "nobody vouches for it"
+    );
     let owner = by_google(&world, &stub, "g-5", "bob@example.com", true).await;
     assert_ne!(owner.data()["user"]["id"], unknown.data()["user"]["id"]);
 }
@@ -165,11 +236,24 @@ async fn who_is_disabled_cannot_sign_in_and_who_left_comes_back_as_somebody_new(
     let (world, stub) = world().await;
     let first = by_google(&world, &stub, "g-1", "ann@example.com", true).await;
     let user = user_of(&world, &first);
-    world.run("UPDATE users SET status = 'disabled' WHERE id = $1", user.id.0).await;
+    world
+        .run(
+            "UPDATE users SET status = 'disabled' WHERE id = $1",
+            user.id.0,
+        )
+        .await;
     let refused = by_google(&world, &stub, "g-1", "ann@example.com", true).await;
     assert_eq!(refused.refusal(), (403, "ACCOUNT_DISABLED"));
-    world.run("UPDATE users SET status = 'active' WHERE id = $1", user.id.0).await;
-    let again = user_of(&world, &by_google(&world, &stub, "g-1", "ann@example.com", true).await);
+    world
+        .run(
+            "UPDATE users SET status = 'active' WHERE id = $1",
+            user.id.0,
+        )
+        .await;
+    let again = user_of(
+        &world,
+        &by_google(&world, &stub, "g-1", "ann@example.com", true).await,
+    );
     again.delete("/v1/users/me").await.data();
     let back = by_google(&world, &stub, "g-1", "ann@example.com", true).await;
     assert_ne!(back.data()["user"]["id"], json!(user.id));
@@ -180,26 +264,44 @@ async fn who_is_disabled_cannot_sign_in_and_who_left_comes_back_as_somebody_new(
 async fn wechat_knows_people_by_unionid_and_before_there_is_one_by_openid() {
     let (world, stub) = world().await;
     let login = Begun::at(&world, "wechat").await;
-    assert!(login.auth_url.ends_with("#wechat_redirect"), "{}", login.auth_url);
+    assert!(
+        login.auth_url.ends_with("#wechat_redirect"),
+        "{}",
+        login.auth_url
+    );
     let asked = carried(&login.auth_url);
-    assert_eq!((asked["scope"].as_str(), asked["appid"].as_str()), ("snsapi_login", "the-client"));
-    assert_eq!((asked["redirect_uri"].as_str(), asked["state"].as_str()), (REDIRECT, login.state.as_str()));
+    assert_eq!(
+        (asked["scope"].as_str(), asked["appid"].as_str()),
+        ("snsapi_login", "the-client")
+    );
+    assert_eq!(
+        (asked["redirect_uri"].as_str(), asked["state"].as_str()),
+        (REDIRECT, login.state.as_str())
+    );
     let first = by_wechat(&world, &stub, json!({"openid": "o-1", "nickname": "安"})).await;
     let person = &first.data()["user"];
-    assert_eq!((&person["username"], &person["email"]), (&json!("安"), &Value::Null));
+    assert_eq!(
+        (&person["username"], &person["email"]),
+        (&json!("安"), &Value::Null)
+    );
     let with_union = by_wechat(&world, &stub, json!({"openid": "o-1", "unionid": "u-1"})).await;
     let other_app = by_wechat(&world, &stub, json!({"openid": "o-2", "unionid": "u-1"})).await;
     for again in [&with_union, &other_app] {
         assert_eq!(again.data()["user"]["id"], person["id"]);
     }
-    let namesake = by_wechat(&world, &stub, json!({"openid": "o-3", "nickname": " 安\u{0}\n"})).await;
+    let namesake = by_wechat(
+        &world,
+        &stub,
+        json!({"openid": "o-3", "nickname": " 安\u{0}\n"}),
+    )
+    .await;
     assert_ne!(namesake.data()["user"]["id"], person["id"]);
     assert!(text(&namesake.data()["user"]["username"]).starts_with("安-"));
 }
 
 #[tokio::test]
 async fn a_first_trading_is_never_on_a_binding_that_was_deleted_and_without_any_people_come_in_all_the_same()
-{
+ {
     let (world, stub) = world().await;
     let pool = world.database.pool();
     let mut deletion = pool.begin().await.expect("a transaction");
@@ -207,7 +309,10 @@ async fn a_first_trading_is_never_on_a_binding_that_was_deleted_and_without_any_
         "SELECT id FROM exchange_bindings WHERE kind = 'public' AND exchange_type = 'virtual' FOR UPDATE",
         "UPDATE exchange_bindings SET status = 'deleted' WHERE kind = 'public' AND exchange_type = 'virtual'",
     ] {
-        sqlx::query(statement).execute(&mut *deletion).await.expect(statement);
+        sqlx::query(statement)
+            .execute(&mut *deletion)
+            .await
+            .expect(statement);
     }
     let commit = async {
         let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')";
@@ -216,22 +321,41 @@ async fn a_first_trading_is_never_on_a_binding_that_was_deleted_and_without_any_
             Ok(false) => Err("nobody waits".to_owned()),
             Err(error) => Err(error.to_string()),
         };
-        eventually("a sign-in that waits for the deletion", Duration::from_secs(10), look)
-            .await
-            .expect("waits");
+        eventually(
+            "a sign-in that waits for the deletion",
+            Duration::from_secs(10),
+            look,
+        )
+        .await
+        .expect("waits");
         deletion.commit().await.expect("deleted");
     };
-    let (answer, ()) = tokio::join!(by_google(&world, &stub, "g-1", "ann@example.com", true), commit);
+    let (answer, ()) = tokio::join!(
+        by_google(&world, &stub, "g-1", "ann@example.com", true),
+        commit
+    );
     let user = user_of(&world, &answer);
     let binding = user.get("/v1/tradings").await.data()["tradings"][0]["exchange_binding"].clone();
-    assert_eq!((&binding["kind"], &binding["exchange_type"]), (&json!("public"), &json!("binance")));
+    assert_eq!(
+        (&binding["kind"], &binding["exchange_type"]),
+        (&json!("public"), &json!("binance"))
+    );
 
-    sqlx::query("UPDATE exchange_bindings SET status = 'deleted'").execute(pool).await.expect("deleted");
-    let user = user_of(&world, &by_google(&world, &stub, "g-2", "bob@example.com", true).await)
-        .get("/v1/tradings")
-        .await;
+    sqlx::query("UPDATE exchange_bindings SET status = 'deleted'")
+        .execute(pool)
+        .await
+        .expect("deleted");
+    let user = user_of(
+        &world,
+        &by_google(&world, &stub, "g-2", "bob@example.com", true).await,
+    )
+    .get("/v1/tradings")
+    .await;
     let trading = &user.data()["tradings"][0];
-    assert_eq!((&trading["type"], &trading["exchange_binding_id"]), (&json!("paper"), &Value::Null));
+    assert_eq!(
+        (&trading["type"], &trading["exchange_binding_id"]),
+        (&json!("paper"), &Value::Null)
+    );
 }
 
 #[tokio::test]
@@ -241,8 +365,13 @@ async fn of_a_person_who_comes_by_wechat_with_and_without_unionid_at_once_one_us
         0 => json!({"openid": "o-1"}),
         _ => json!({"openid": "o-1", "unionid": "u-1"}),
     };
-    let answers = futures_util::future::join_all((0..6).map(|at| by_wechat(&world, &stub, person(at)))).await;
-    assert!(answers.iter().all(|answer| answer.data()["user"]["id"] == answers[0].data()["user"]["id"]));
+    let answers =
+        futures_util::future::join_all((0..6).map(|at| by_wechat(&world, &stub, person(at)))).await;
+    assert!(
+        answers
+            .iter()
+            .all(|answer| answer.data()["user"]["id"] == answers[0].data()["user"]["id"])
+    );
     let kept: Vec<(String, Option<String>, Option<String>)> =
         sqlx::query_as("SELECT subject, openid, unionid FROM oauth_identities")
             .fetch_all(world.database.pool())
@@ -261,14 +390,19 @@ async fn who_was_two_people_at_wechat_before_it_told_their_unionid_stays_both() 
     assert_ne!(id(&by_openid), id(&by_unionid));
     let both = by_wechat(&world, &stub, json!({"openid": "o-1", "unionid": "u-1"})).await;
     assert_eq!(id(&both), id(&by_unionid), "the unionid is looked at first");
-    assert_eq!(id(&by_wechat(&world, &stub, json!({"openid": "o-1"})).await), id(&by_openid));
+    assert_eq!(
+        id(&by_wechat(&world, &stub, json!({"openid": "o-1"})).await),
+        id(&by_openid)
+    );
 }
 
 #[tokio::test]
 async fn a_username_somebody_has_already_is_told_apart_and_no_reason_to_refuse() {
     let (world, stub) = world().await;
     let addresses = ["one", "two", "three", "four"].map(|domain| format!("ann@{domain}.example"));
-    let many = addresses.iter().map(|address| by_google(&world, &stub, address, address, true));
+    let many = addresses
+        .iter()
+        .map(|address| by_google(&world, &stub, address, address, true));
     let mut names: Vec<String> = Vec::new();
     for answer in futures_util::future::join_all(many).await {
         names.push(text(&answer.data()["user"]["username"]));

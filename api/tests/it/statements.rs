@@ -47,7 +47,12 @@ async fn heard(world: &World, statements: &Statements, ask: impl AsyncFnOnce()) 
 }
 
 /// Fills both histories, spread over months, with rows of this desk and of many others.
-async fn fill(pool: &PgPool, user: &User<'_>, desk: &Desk, months: i32) -> HashMap<String, Partition> {
+async fn fill(
+    pool: &PgPool,
+    user: &User<'_>,
+    desk: &Desk,
+    months: i32,
+) -> HashMap<String, Partition> {
     let rows = "WITH rows AS ( \
             SELECT n, n % 20 = 0 AS mine, now() - $6 * interval '1 month' * n / $1 AS at, \
                    gen_random_uuid() AS other FROM generate_series(1, $1) AS n) ";
@@ -86,13 +91,19 @@ async fn fill(pool: &PgPool, user: &User<'_>, desk: &Desk, months: i32) -> HashM
             .expect("a history");
     }
     let known = "SELECT keep_owner_statistics(); ANALYZE transactions, trading_logs";
-    sqlx::raw_sql(known).execute(pool).await.expect("statistics");
+    sqlx::raw_sql(known)
+        .execute(pool)
+        .await
+        .expect("statistics");
     partitions(pool).await.expect("partitions")
 }
 
 /// Steps that read all of a partition of a time series. One that is empty, as those of coming months are, is no matter, nor
 /// one that has only begun: it has so few rows that no index is worth it, whatever day it is.
-fn whole_partitions(statements: &[Statement], parts: &HashMap<String, Partition>) -> Vec<(String, Scan)> {
+fn whole_partitions(
+    statements: &[Statement],
+    parts: &HashMap<String, Partition>,
+) -> Vec<(String, Scan)> {
     let begun = Utc::now() - BEGUN;
     let is_large = |table: &str| parts.get(table).is_some_and(|part| part.from < begun);
     let mut found = Vec::new();
@@ -107,7 +118,10 @@ fn whole_partitions(statements: &[Statement], parts: &HashMap<String, Partition>
 }
 
 /// The partitions that were read.
-fn parts_read<'p>(statements: &[Statement], parts: &'p HashMap<String, Partition>) -> Vec<&'p Partition> {
+fn parts_read<'p>(
+    statements: &[Statement],
+    parts: &'p HashMap<String, Partition>,
+) -> Vec<&'p Partition> {
     let scans = statements.iter().flat_map(Statement::scans);
     let mut read: Vec<&Partition> = scans.filter_map(|scan| parts.get(&scan.table)).collect();
     read.sort_by_key(|part| (part.history.as_str(), part.from));
@@ -122,9 +136,12 @@ fn cursor(at: DateTime<Utc>, id: Uuid) -> String {
 
 /// The first moment of a month so many before this one.
 async fn month(pool: &PgPool, ago: i32) -> DateTime<Utc> {
-    let query =
-        "SELECT date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' - $1 * interval '1 month'";
-    sqlx::query_scalar(query).bind(ago).fetch_one(pool).await.expect("a month")
+    let query = "SELECT date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' - $1 * interval '1 month'";
+    sqlx::query_scalar(query)
+        .bind(ago)
+        .fetch_one(pool)
+        .await
+        .expect("a month")
 }
 
 fn stamp(time: DateTime<Utc>) -> String {
@@ -160,12 +177,16 @@ fn values(name: &str, desk: &Desk, middle: DateTime<Utc>) -> Vec<String> {
 fn lists(desk: &Desk) -> Vec<(String, Vec<String>)> {
     let mut lists = Vec::new();
     for (method, path, operation) in operations() {
-        let series = ["/v1/transactions", "/v1/trading-logs"].iter().any(|name| path.starts_with(name));
+        let series = ["/v1/transactions", "/v1/trading-logs"]
+            .iter()
+            .any(|name| path.starts_with(name));
         if method != "GET" || !series || path.contains("{id}") {
             continue;
         }
         let parameters = operation["parameters"].as_array().into_iter().flatten();
-        let names = parameters.filter(|parameter| parameter["in"] == "query").map(|one| text(&one["name"]));
+        let names = parameters
+            .filter(|parameter| parameter["in"] == "query")
+            .map(|one| text(&one["name"]));
         lists.push((path.replace("{trading_id}", &desk.trading), names.collect()));
     }
     assert_eq!(lists.len(), 3);
@@ -182,7 +203,11 @@ fn queries(names: &[String], desk: &Desk, middle: DateTime<Utc>) -> Vec<String> 
                 .iter()
                 .filter(|other| (name.as_str(), other.as_str()) != ("cursor", "offset"))
             {
-                queries.extend(values(other, desk, middle).iter().map(|other| format!("{value}&{other}")));
+                queries.extend(
+                    values(other, desk, middle)
+                        .iter()
+                        .map(|other| format!("{value}&{other}")),
+                );
             }
         }
     }
@@ -205,8 +230,14 @@ async fn every_list_and_lookup_of_a_history_goes_by_index() {
             .await;
             let read = parts_read(&found, &parts);
             assert!(!read.is_empty(), "{path}?{query} reads no history");
-            let counted = found.iter().any(|statement| statement.text.contains("COUNT("));
-            assert_eq!(counted, query.contains("include_total"), "{path}?{query}: {found:?}");
+            let counted = found
+                .iter()
+                .any(|statement| statement.text.contains("COUNT("));
+            assert_eq!(
+                counted,
+                query.contains("include_total"),
+                "{path}?{query}: {found:?}"
+            );
             bad.extend(
                 whole_partitions(&found, &parts)
                     .into_iter()
@@ -224,7 +255,12 @@ async fn every_list_and_lookup_of_a_history_goes_by_index() {
                 .map(|(sql, scan)| format!("{path} as CSV: {scan:?} {sql}")),
         );
     }
-    assert!(bad.is_empty(), "{} read whole partitions:\n{}", bad.len(), bad.join("\n"));
+    assert!(
+        bad.is_empty(),
+        "{} read whole partitions:\n{}",
+        bad.len(),
+        bad.join("\n")
+    );
 }
 
 #[tokio::test]
@@ -235,16 +271,33 @@ async fn a_range_of_dates_a_cursor_and_an_id_lead_to_the_partitions_they_mean() 
     let log = user.post("/v1/trading-logs", desk.trade("long")).await;
     let parts = fill(world.database.pool(), &user, &desk, MANY_MONTHS).await;
     // By the week on TimescaleDB.
-    assert!(parts.values().filter(|part| part.history == "transactions").count() > 24);
+    assert!(
+        parts
+            .values()
+            .filter(|part| part.history == "transactions")
+            .count()
+            > 24
+    );
     let pool = world.database.pool();
-    let (this, two, three) = (month(pool, 0).await, month(pool, 20).await, month(pool, 21).await);
+    let (this, two, three) = (
+        month(pool, 0).await,
+        month(pool, 20).await,
+        month(pool, 21).await,
+    );
     let range = format!("start_date={}&end_date={}", stamp(three), stamp(two));
     for list in ["transactions", "trading-logs"] {
         for (query, until) in [
             (range.clone(), two),
-            (format!("{range}&include_total=true&sub_account_id={}", desk.stock), two),
             (
-                format!("start_date={}&cursor={}", stamp(three), cursor(two, Uuid::nil())),
+                format!("{range}&include_total=true&sub_account_id={}", desk.stock),
+                two,
+            ),
+            (
+                format!(
+                    "start_date={}&cursor={}",
+                    stamp(three),
+                    cursor(two, Uuid::nil())
+                ),
                 two + chrono::Duration::microseconds(1),
             ),
         ] {
@@ -256,7 +309,10 @@ async fn a_range_of_dates_a_cursor_and_an_id_lead_to_the_partitions_they_mean() 
             // Whatever a page needs no more is not read.
             let read = parts_read(&found, &parts);
             assert!(
-                !read.is_empty() && read.iter().all(|part| part.until > three && part.from < until),
+                !read.is_empty()
+                    && read
+                        .iter()
+                        .all(|part| part.until > three && part.from < until),
                 "{query}: {read:?}"
             );
         }
@@ -267,15 +323,28 @@ async fn a_range_of_dates_a_cursor_and_an_id_lead_to_the_partitions_they_mean() 
     })
     .await;
     let read = parts_read(&found, &parts);
-    assert!(read.iter().all(|part| part.until > this - chrono::Duration::days(31)), "{read:?}");
+    assert!(
+        read.iter()
+            .all(|part| part.until > this - chrono::Duration::days(31)),
+        "{read:?}"
+    );
     for path in [
-        format!("/v1/transactions/{}", text(&log.data()["transaction_ids"][0])),
+        format!(
+            "/v1/transactions/{}",
+            text(&log.data()["transaction_ids"][0])
+        ),
         format!("/v1/trading-logs/{}", text(&log.data()["id"])),
     ] {
-        let found = heard(&world, &statements, async || drop(user.get(&path).await.data().clone())).await;
+        let found = heard(&world, &statements, async || {
+            drop(user.get(&path).await.data().clone())
+        })
+        .await;
         let read = parts_read(&found, &parts);
         let now = Utc::now();
-        assert!(read.len() == 1 && read[0].from <= now && now < read[0].until, "{path}: {read:?}");
+        assert!(
+            read.len() == 1 && read[0].from <= now && now < read[0].until,
+            "{path}: {read:?}"
+        );
         assert!(whole_partitions(&found, &parts).is_empty(), "{found:?}");
     }
 }
@@ -285,32 +354,69 @@ async fn a_range_of_dates_a_cursor_and_an_id_lead_to_the_partitions_they_mean() 
 async fn whatever_else_reads_a_history_goes_by_index_too() {
     let (world, statements) = world().await;
     let (user, root) = (world.user("ann").await, world.admin("root").await);
-    let (desk, other) = (user.desk("grid", "10", "10").await, user.desk("other", "10", "10").await);
+    let (desk, other) = (
+        user.desk("grid", "10", "10").await,
+        user.desk("other", "10", "10").await,
+    );
     let parts = fill(world.database.pool(), &user, &desk, MONTHS).await;
     let note = json!({"trading_id": desk.trading, "type": "note", "source": "bot", "message": ""});
     let log = user.post("/v1/trading-logs", note).await;
     let moved = json!({"amount": "1"});
     let middle = month(world.database.pool(), 2).await;
     let found = heard(&world, &statements, async || {
-        user.post(&format!("/v1/sub-accounts/{}/deposit", desk.stock), moved.clone()).await.data();
-        user.post(&format!("/v1/sub-accounts/{}/withdraw", desk.stock), moved.clone()).await.data();
-        user.post("/v1/trading-logs", desk.trade("long")).await.data();
-        root.delete(&format!("/v1/trading-logs/{}", text(&log.data()["id"]))).await.data();
-        user.delete(&format!("/v1/tradings/{}", other.trading)).await.data();
+        user.post(
+            &format!("/v1/sub-accounts/{}/deposit", desk.stock),
+            moved.clone(),
+        )
+        .await
+        .data();
+        user.post(
+            &format!("/v1/sub-accounts/{}/withdraw", desk.stock),
+            moved.clone(),
+        )
+        .await
+        .data();
+        user.post("/v1/trading-logs", desk.trade("long"))
+            .await
+            .data();
+        root.delete(&format!("/v1/trading-logs/{}", text(&log.data()["id"])))
+            .await
+            .data();
+        user.delete(&format!("/v1/tradings/{}", other.trading))
+            .await
+            .data();
         user.get("/v1/events/status").await.data();
         for time in ["recorded", "event"] {
             let account = format!("/v1/sub-accounts/{}", desk.stock);
-            user.get(&format!("{account}/balance?time={time}&at={}", stamp(middle))).await.data();
-            let range = format!("from={}&to={}", stamp(middle), stamp(middle + chrono::Duration::days(20)));
-            user.get(&format!("{account}/history?time={time}&{range}")).await.data();
-            user.get(&format!("{account}/history?time={time}")).await.data();
+            user.get(&format!(
+                "{account}/balance?time={time}&at={}",
+                stamp(middle)
+            ))
+            .await
+            .data();
+            let range = format!(
+                "from={}&to={}",
+                stamp(middle),
+                stamp(middle + chrono::Duration::days(20))
+            );
+            user.get(&format!("{account}/history?time={time}&{range}"))
+                .await
+                .data();
+            user.get(&format!("{account}/history?time={time}"))
+                .await
+                .data();
         }
-        user.get(&format!("/v1/tradings/{}/performance", desk.trading)).await.data();
-        user.get(&format!("/v1/tradings/{}/equity?quote=BTC", desk.trading)).await.data();
+        user.get(&format!("/v1/tradings/{}/performance", desk.trading))
+            .await
+            .data();
+        user.get(&format!("/v1/tradings/{}/equity?quote=BTC", desk.trading))
+            .await
+            .data();
         let mut stream = follow(&user, Utc::now() - chrono::Duration::hours(23)).await;
         let mut text = String::new();
         while text.matches("event: transaction").count() < 30 {
-            text += &String::from_utf8_lossy(&stream.chunk().await.expect("a stream").expect("more"));
+            text +=
+                &String::from_utf8_lossy(&stream.chunk().await.expect("a stream").expect("more"));
         }
     })
     .await;
@@ -322,7 +428,10 @@ async fn whatever_else_reads_a_history_goes_by_index_too() {
         "DELETE FROM trading_logs",
         "DELETE FROM transactions",
     ] {
-        assert!(found.iter().any(|one| one.text.contains(statement)), "{statement} was not heard");
+        assert!(
+            found.iter().any(|one| one.text.contains(statement)),
+            "{statement} was not heard"
+        );
     }
     let bad = whole_partitions(&found, &parts);
     assert!(bad.is_empty(), "{bad:?}");
@@ -332,8 +441,12 @@ async fn whatever_else_reads_a_history_goes_by_index_too() {
 async fn follow(user: &User<'_>, since: DateTime<Utc>) -> reqwest::Response {
     let last = format!("{}-transaction-{}", since.timestamp_micros(), Uuid::nil());
     let request = http_client().get(format!("http://{}/v1/stream", user.world.address));
-    let answer =
-        request.bearer_auth(&user.token).header("Last-Event-ID", last).send().await.expect("an answer");
+    let answer = request
+        .bearer_auth(&user.token)
+        .header("Last-Event-ID", last)
+        .send()
+        .await
+        .expect("an answer");
     assert_eq!(answer.status(), 200);
     answer
 }
@@ -341,10 +454,16 @@ async fn follow(user: &User<'_>, since: DateTime<Utc>) -> reqwest::Response {
 /// Makes another of everything the lists tell.
 async fn more(world: &World, user: &User<'_>, number: i64) {
     let desk = user.desk(&format!("desk {number}"), "10", "10").await;
-    user.post("/v1/trading-logs", desk.trade("long")).await.data();
+    user.post("/v1/trading-logs", desk.trade("long"))
+        .await
+        .data();
     user.post(
         "/v1/exchange-bindings",
-        new_binding(&format!("binding {number}"), "kraken", &format!("K3y{number:012}")),
+        new_binding(
+            &format!("binding {number}"),
+            "kraken",
+            &format!("K3y{number:012}"),
+        ),
     )
     .await
     .data();
@@ -363,19 +482,29 @@ async fn a_list_takes_as_many_statements_for_many_rows_as_for_few() {
             more(&world, &root, number).await;
         }
         let mut asked = Vec::new();
-        let gets =
-            operations().into_iter().filter(|(method, path, _)| method == "GET" && !path.contains('{'));
+        let gets = operations()
+            .into_iter()
+            .filter(|(method, path, _)| method == "GET" && !path.contains('{'));
         for (_, path, _) in gets.filter(|(_, path, _)| path != "/v1/stream") {
             // The first time the caller is looked up, too.
             root.get(&path).await.data();
-            let found = heard(&world, &statements, async || drop(root.get(&path).await.data().clone())).await;
+            let found = heard(&world, &statements, async || {
+                drop(root.get(&path).await.data().clone())
+            })
+            .await;
             let texts: Vec<String> = found.into_iter().map(|statement| statement.text).collect();
-            assert!(!texts.iter().any(|text| text.contains("COUNT(")), "{path} counts: {texts:?}");
+            assert!(
+                !texts.iter().any(|text| text.contains("COUNT(")),
+                "{path} counts: {texts:?}"
+            );
             asked.push((path, texts));
         }
         counts.push(asked);
     }
-    let lists = counts[0].iter().filter(|(_, texts)| !texts.is_empty()).count();
+    let lists = counts[0]
+        .iter()
+        .filter(|(_, texts)| !texts.is_empty())
+        .count();
     assert!(lists >= 8, "{lists} lists: {counts:?}");
     assert_eq!(counts[0], counts[1]);
 }
@@ -397,7 +526,9 @@ async fn blocks_of_pages(
     let mut blocks = Vec::new();
     for _ in 0..AGAIN {
         let found = heard(world, statements, async || {
-            user.get(&format!("/v1/{list}?sub_account_id={account}&limit=10")).await.data();
+            user.get(&format!("/v1/{list}?sub_account_id={account}&limit=10"))
+                .await
+                .data();
         })
         .await;
         blocks.push(found.iter().map(Statement::blocks).sum::<u64>());
@@ -413,12 +544,16 @@ async fn a_page_of_an_account_reads_no_more_of_it_than_the_page_needs() {
     fill(world.database.pool(), &user, &desk, MONTHS).await;
     for list in ["transactions", "trading-logs"] {
         let blocks = blocks_of_pages(&world, &statements, &user, list, &desk.currency).await;
-        assert!(blocks.iter().all(|read| *read <= PAGE_BLOCKS_MAX), "{list}: {blocks:?} blocks");
+        assert!(
+            blocks.iter().all(|read| *read <= PAGE_BLOCKS_MAX),
+            "{list}: {blocks:?} blocks"
+        );
     }
 }
 
 #[tokio::test]
-async fn a_page_of_a_large_account_among_many_small_ones_stays_cheap_however_often_it_is_asked_for() {
+async fn a_page_of_a_large_account_among_many_small_ones_stays_cheap_however_often_it_is_asked_for()
+{
     let (world, statements) = world().await;
     let user = world.user("ann").await;
     let desk = user.desk("grid", "0", "0").await;
@@ -438,9 +573,15 @@ async fn a_page_of_a_large_account_among_many_small_ones_stays_cheap_however_oft
         .execute(world.database.pool())
         .await
         .expect("a history");
-    sqlx::raw_sql("ANALYZE transactions").execute(world.database.pool()).await.expect("statistics");
+    sqlx::raw_sql("ANALYZE transactions")
+        .execute(world.database.pool())
+        .await
+        .expect("statistics");
     let blocks = blocks_of_pages(&world, &statements, &user, "transactions", &desk.currency).await;
-    assert!(blocks.iter().all(|read| *read <= PAGE_BLOCKS_MAX), "{blocks:?} blocks");
+    assert!(
+        blocks.iter().all(|read| *read <= PAGE_BLOCKS_MAX),
+        "{blocks:?} blocks"
+    );
 }
 
 #[tokio::test]
@@ -452,15 +593,29 @@ async fn turning_the_pages_of_a_history_with_gaps_shows_every_row_once() {
     let gaps = "SET session_replication_role = replica; \
                 DELETE FROM transactions WHERE EXTRACT(month FROM timestamp)::int % 4 IN (1, 2); \
                 RESET session_replication_role";
-    sqlx::raw_sql(gaps).execute(world.database.pool()).await.expect("gaps");
+    sqlx::raw_sql(gaps)
+        .execute(world.database.pool())
+        .await
+        .expect("gaps");
     let query = "SELECT id FROM transactions WHERE user_id = $1 ORDER BY timestamp DESC, id DESC";
-    let expected: Vec<Uuid> =
-        sqlx::query_scalar(query).bind(user.id).fetch_all(world.database.pool()).await.expect("rows");
+    let expected: Vec<Uuid> = sqlx::query_scalar(query)
+        .bind(user.id)
+        .fetch_all(world.database.pool())
+        .await
+        .expect("rows");
     let (mut found, mut place) = (Vec::new(), String::new());
     loop {
-        let page = user.get(&format!("/v1/transactions?limit=200{place}")).await;
-        let rows = page.data()["transactions"].as_array().expect("rows").clone();
-        found.extend(rows.iter().map(|row| text(&row["id"]).parse::<Uuid>().expect("an id")));
+        let page = user
+            .get(&format!("/v1/transactions?limit=200{place}"))
+            .await;
+        let rows = page.data()["transactions"]
+            .as_array()
+            .expect("rows")
+            .clone();
+        found.extend(
+            rows.iter()
+                .map(|row| text(&row["id"]).parse::<Uuid>().expect("an id")),
+        );
         match page.data()["pagination"]["next_cursor"].as_str() {
             Some(cursor) => place = format!("&cursor={cursor}"),
             None => break,
@@ -489,30 +644,55 @@ async fn a_deep_page_by_cursor_of_a_million_transactions_costs_what_the_first_co
          FROM sub_accounts a, generate_series(1, $1) AS n WHERE a.symbol = 'ETH' AND $1 > 0",
     ] {
         let query = sqlx::query(statement);
-        let query = if statement.contains("$1") { query.bind(LONG) } else { query };
+        let query = if statement.contains("$1") {
+            query.bind(LONG)
+        } else {
+            query
+        };
         query.execute(pool).await.expect(statement);
     }
-    sqlx::raw_sql("ANALYZE transactions").execute(pool).await.expect("statistics");
+    sqlx::raw_sql("ANALYZE transactions")
+        .execute(pool)
+        .await
+        .expect("statistics");
     let blocks = async |query: String| {
         let found = heard(&world, &statements, async || {
-            let page = user.get(&format!("/v1/transactions?limit=100{query}")).await;
-            assert_eq!(page.data()["transactions"].as_array().map(Vec::len), Some(100), "{query}");
+            let page = user
+                .get(&format!("/v1/transactions?limit=100{query}"))
+                .await;
+            assert_eq!(
+                page.data()["transactions"].as_array().map(Vec::len),
+                Some(100),
+                "{query}"
+            );
         })
         .await;
-        let lists = found.iter().filter(|statement| statement.text.contains(r#"FROM "transactions""#));
+        let lists = found
+            .iter()
+            .filter(|statement| statement.text.contains(r#"FROM "transactions""#));
         lists.map(Statement::blocks).sum::<u64>()
     };
     let place = async |offset: i32| -> String {
         let query = "SELECT timestamp, id FROM transactions WHERE user_id = $1 ORDER BY timestamp DESC, id DESC OFFSET $2 LIMIT 1";
-        let row: (DateTime<Utc>, Uuid) =
-            sqlx::query_as(query).bind(user.id).bind(offset).fetch_one(pool).await.expect("a row");
+        let row: (DateTime<Utc>, Uuid) = sqlx::query_as(query)
+            .bind(user.id)
+            .bind(offset)
+            .fetch_one(pool)
+            .await
+            .expect("a row");
         format!("&cursor={}", cursor(row.0, row.1))
     };
     let first = blocks(String::new()).await;
     for offset in [LONG / 2, LONG - 200] {
         let deep = blocks(place(offset).await).await;
-        assert!(deep <= 2 * first, "behind {offset} rows {deep} blocks instead of {first}");
+        assert!(
+            deep <= 2 * first,
+            "behind {offset} rows {deep} blocks instead of {first}"
+        );
     }
     let skipped = blocks("&offset=50000".to_owned()).await;
-    assert!(skipped > 10 * first, "what is skipped is read, and that is seen here: {skipped} blocks");
+    assert!(
+        skipped > 10 * first,
+        "what is skipped is read, and that is seen here: {skipped} blocks"
+    );
 }

@@ -39,7 +39,10 @@ impl Pair {
         let number = |bytes: Vec<u8>| URL_SAFE_NO_PAD.encode(bytes);
         let jwk = json!({"kty": "RSA", "use": "sig", "alg": "RS256", "kid": KEY_ID,
                          "n": number(key.n().to_bytes_be()), "e": number(key.e().to_bytes_be())});
-        Self { signing: EncodingKey::from_rsa_der(der.as_bytes()), jwk }
+        Self {
+            signing: EncodingKey::from_rsa_der(der.as_bytes()),
+            jwk,
+        }
     }
 }
 
@@ -73,13 +76,23 @@ pub(crate) struct Stub {
 
 /// What the browser carries to the provider.
 pub(crate) fn carried(auth_url: &str) -> Parameters {
-    Url::parse(auth_url).expect("a URL").query_pairs().into_owned().collect()
+    Url::parse(auth_url)
+        .expect("a URL")
+        .query_pairs()
+        .into_owned()
+        .collect()
 }
 
 impl Stub {
     pub(crate) async fn start() -> Self {
-        let acceptor = TcpListener::bind("127.0.0.1:0").into_acceptor().await.expect("a port");
-        let address = acceptor.local_addr()[0].as_socket_addr().copied().expect("an address");
+        let acceptor = TcpListener::bind("127.0.0.1:0")
+            .into_acceptor()
+            .await
+            .expect("a port");
+        let address = acceptor.local_addr()[0]
+            .as_socket_addr()
+            .copied()
+            .expect("an address");
         let memory = Shared::default();
         let app = Route::new()
             .at("/token", post(token))
@@ -88,7 +101,10 @@ impl Stub {
             .at("/wechat/user", get(wechat_user))
             .data(Arc::clone(&memory));
         tokio::spawn(Server::new_with_acceptor(acceptor).run(app));
-        Self { base: format!("http://{address}"), memory }
+        Self {
+            base: format!("http://{address}"),
+            memory,
+        }
     }
 
     pub(crate) fn settings(&self) -> ProviderSettings {
@@ -125,9 +141,15 @@ impl Stub {
     /// The person agrees: a code, for which the provider will answer with this id token.
     pub(crate) fn agree_to(&self, auth_url: &str, id_token: String) -> String {
         let asked = carried(auth_url);
-        assert_eq!((asked["client_id"].as_str(), asked["response_type"].as_str()), (CLIENT, "code"));
         assert_eq!(
-            (asked["scope"].as_str(), asked["code_challenge_method"].as_str()),
+            (asked["client_id"].as_str(), asked["response_type"].as_str()),
+            (CLIENT, "code")
+        );
+        assert_eq!(
+            (
+                asked["scope"].as_str(),
+                asked["code_challenge_method"].as_str()
+            ),
             ("openid email profile", "S256")
         );
         let grant = Grant {
@@ -136,19 +158,30 @@ impl Stub {
             id_token,
         };
         let code = format!("code-{:016x}", rand::random::<u64>());
-        self.memory.lock().expect("a lock").grants.insert(code.clone(), grant);
+        self.memory
+            .lock()
+            .expect("a lock")
+            .grants
+            .insert(code.clone(), grant);
         code
     }
 
     /// The person agrees, and the provider says so.
     pub(crate) fn agree(&self, auth_url: &str, claims: &Value) -> String {
-        self.agree_to(auth_url, sign(claims, &pairs().0, Algorithm::RS256, Some(KEY_ID)))
+        self.agree_to(
+            auth_url,
+            sign(claims, &pairs().0, Algorithm::RS256, Some(KEY_ID)),
+        )
     }
 
     /// A person at WeChat: a code.
     pub(crate) fn agree_at_wechat(&self, person: Value) -> String {
         let code = format!("code-{:016x}", rand::random::<u64>());
-        self.memory.lock().expect("a lock").people.insert(code.clone(), person);
+        self.memory
+            .lock()
+            .expect("a lock")
+            .people
+            .insert(code.clone(), person);
         code
     }
 
@@ -159,20 +192,35 @@ impl Stub {
 }
 
 /// An id token.
-pub(crate) fn sign(claims: &Value, pair: &Pair, algorithm: Algorithm, key_id: Option<&str>) -> String {
-    let header = Header { kid: key_id.map(str::to_owned), ..Header::new(algorithm) };
+pub(crate) fn sign(
+    claims: &Value,
+    pair: &Pair,
+    algorithm: Algorithm,
+    key_id: Option<&str>,
+) -> String {
+    let header = Header {
+        kid: key_id.map(str::to_owned),
+        ..Header::new(algorithm)
+    };
     encode(&header, claims, &pair.signing).expect("a token")
 }
 
 fn answer(status: u16, media_type: &str, body: impl Into<String>) -> Response {
     let status = StatusCode::from_u16(status).expect("a status");
-    Response::builder().status(status).content_type(media_type).body(body.into())
+    Response::builder()
+        .status(status)
+        .content_type(media_type)
+        .body(body.into())
 }
 
 #[handler]
 fn keys(memory: Data<&Shared>) -> Response {
     memory.lock().expect("a lock").keys_asked += 1;
-    answer(200, "application/json", json!({"keys": [pairs().0.jwk]}).to_string())
+    answer(
+        200,
+        "application/json",
+        json!({"keys": [pairs().0.jwk]}).to_string(),
+    )
 }
 
 /// Codes whose answers are trouble of every kind.
@@ -183,17 +231,32 @@ async fn trouble(code: &str) -> Option<Response> {
             answer(200, "application/json", "{}")
         }
         "broken" => answer(500, "text/html", "<h1>the secret</h1>"),
-        "elsewhere" => Response::builder().status(StatusCode::FOUND).header("location", "/keys").finish(),
+        "elsewhere" => Response::builder()
+            .status(StatusCode::FOUND)
+            .header("location", "/keys")
+            .finish(),
         "endless" => answer(200, "application/json", " ".repeat(300_000)),
         "nonsense" => answer(200, "text/plain", "hello"),
-        "refused" => answer(400, "application/json", r#"{"error": "unauthorized_client"}"#),
+        "refused" => answer(
+            400,
+            "application/json",
+            r#"{"error": "unauthorized_client"}"#,
+        ),
         "tokenless" => answer(
             200,
             "application/json",
             r#"{"access_token": "a", "token_type": "Bearer", "expires_in": 9}"#,
         ),
-        "busy" => answer(200, "text/plain", r#"{"errcode": -1, "errmsg": "system error"}"#),
-        "unknown-app" => answer(200, "text/plain", r#"{"errcode": 40013, "errmsg": "invalid appid"}"#),
+        "busy" => answer(
+            200,
+            "text/plain",
+            r#"{"errcode": -1, "errmsg": "system error"}"#,
+        ),
+        "unknown-app" => answer(
+            200,
+            "text/plain",
+            r#"{"errcode": 40013, "errmsg": "invalid appid"}"#,
+        ),
         _ => return None,
     })
 }
@@ -203,11 +266,16 @@ async fn token(memory: Data<&Shared>, form: Form<Parameters>) -> Response {
     if let Some(trouble) = trouble(&form["code"]).await {
         return trouble;
     }
-    assert_eq!((form["client_id"].as_str(), form["client_secret"].as_str()), (CLIENT, SECRET));
+    assert_eq!(
+        (form["client_id"].as_str(), form["client_secret"].as_str()),
+        (CLIENT, SECRET)
+    );
     assert_eq!(form["grant_type"], "authorization_code");
     let grant = memory.lock().expect("a lock").grants.remove(&form["code"]);
     let proof = URL_SAFE_NO_PAD.encode(Sha256::digest(&form["code_verifier"]));
-    match grant.filter(|grant| grant.challenge == proof && grant.redirect_uri == form["redirect_uri"]) {
+    match grant
+        .filter(|grant| grant.challenge == proof && grant.redirect_uri == form["redirect_uri"])
+    {
         Some(grant) => {
             let body = json!({"access_token": "at", "refresh_token": "rt", "token_type": "Bearer",
                               "expires_in": 3599, "scope": "openid", "id_token": grant.id_token});
@@ -222,11 +290,18 @@ async fn wechat_token(memory: Data<&Shared>, query: Query<Parameters>) -> Respon
     if let Some(trouble) = trouble(&query["code"]).await {
         return trouble;
     }
-    assert_eq!((query["appid"].as_str(), query["secret"].as_str()), (CLIENT, SECRET));
+    assert_eq!(
+        (query["appid"].as_str(), query["secret"].as_str()),
+        (CLIENT, SECRET)
+    );
     assert_eq!(query["grant_type"], "authorization_code");
     let mut memory = memory.lock().expect("a lock");
     let Some(mut person) = memory.people.remove(&query["code"]) else {
-        return answer(200, "text/plain", r#"{"errcode": 40029, "errmsg": "invalid code"}"#);
+        return answer(
+            200,
+            "text/plain",
+            r#"{"errcode": 40029, "errmsg": "invalid code"}"#,
+        );
     };
     let access = format!("at-{}", query["code"]);
     memory.people.insert(access.clone(), person.clone());

@@ -13,26 +13,48 @@ async fn a_change_takes_name_and_info_and_never_money() {
     let desk = user.desk("grid", "5", "1").await;
     let path = format!("/v1/sub-accounts/{}", desk.stock);
     let before = user.get(&path).await.data().clone();
-    let changed = user.put(&path, json!({"name": "coins", "info": {"a": 1}})).await;
+    let changed = user
+        .put(&path, json!({"name": "coins", "info": {"a": 1}}))
+        .await;
     let mut expected = before.clone();
     (expected["name"], expected["info"]) = (json!("coins"), json!({"a": 1}));
     expected["updated_at"] = changed.data()["updated_at"].clone();
     assert_eq!(changed.data(), &expected);
-    assert_eq!(user.get(&path).await.data(), &expected, "what was answered is what is stored");
-    assert_eq!(user.put(&path, json!({"name": "more"})).await.data()["info"], json!({"a": 1}));
-    assert_eq!(user.put(&path, json!({"info": {}})).await.data()["info"], json!({}));
+    assert_eq!(
+        user.get(&path).await.data(),
+        &expected,
+        "what was answered is what is stored"
+    );
+    assert_eq!(
+        user.put(&path, json!({"name": "more"})).await.data()["info"],
+        json!({"a": 1})
+    );
+    assert_eq!(
+        user.put(&path, json!({"info": {}})).await.data()["info"],
+        json!({})
+    );
     for (body, refusal) in [
         (json!({"name": "currency"}), (409, "SUBACCOUNT_NAME_EXISTS")),
-        (json!({"name": "x", "balance": "7"}), (400, "INVALID_REQUEST")),
+        (
+            json!({"name": "x", "balance": "7"}),
+            (400, "INVALID_REQUEST"),
+        ),
         (json!({"locked": "0"}), (400, "INVALID_REQUEST")),
         (json!({"symbol": "BTC"}), (400, "INVALID_REQUEST")),
         (json!({"name": ""}), (400, "INVALID_VALUE")),
         (json!({"info": 1}), (400, "INVALID_INFO_STRUCTURE")),
     ] {
-        assert_eq!(user.put(&path, body.clone()).await.refusal(), refusal, "{body}");
+        assert_eq!(
+            user.put(&path, body.clone()).await.refusal(),
+            refusal,
+            "{body}"
+        );
     }
     let after = user.get(&path).await;
-    assert_eq!((&after.data()["name"], &after.data()["balance"]), (&json!("more"), &json!("5")));
+    assert_eq!(
+        (&after.data()["name"], &after.data()["balance"]),
+        (&json!("more"), &json!("5"))
+    );
 }
 
 #[tokio::test]
@@ -42,23 +64,53 @@ async fn an_account_goes_only_when_it_is_empty_and_its_history_stays() {
     let desk = user.desk("grid", "5", "0").await;
     let path = format!("/v1/sub-accounts/{}", desk.stock);
     hold(&world, &desk.stock, "o1", "5").await;
-    assert_eq!(user.delete(&path).await.refusal(), (409, "BALANCE_NOT_ZERO"));
-    user.delete(&format!("{path}/holds?order_id=o1")).await.data();
-    assert_eq!(user.delete(&path).await.refusal(), (409, "BALANCE_NOT_ZERO"));
-    user.post(&format!("{path}/withdraw"), json!({"amount": "5"})).await.data();
-    assert_eq!(user.delete(&path).await.data(), &json!({"message": "The sub-account is deleted."}));
-    for answer in
-        [user.get(&path).await, user.delete(&path).await, user.put(&path, json!({"name": "x"})).await]
-    {
+    assert_eq!(
+        user.delete(&path).await.refusal(),
+        (409, "BALANCE_NOT_ZERO")
+    );
+    user.delete(&format!("{path}/holds?order_id=o1"))
+        .await
+        .data();
+    assert_eq!(
+        user.delete(&path).await.refusal(),
+        (409, "BALANCE_NOT_ZERO")
+    );
+    user.post(&format!("{path}/withdraw"), json!({"amount": "5"}))
+        .await
+        .data();
+    assert_eq!(
+        user.delete(&path).await.data(),
+        &json!({"message": "The sub-account is deleted."})
+    );
+    for answer in [
+        user.get(&path).await,
+        user.delete(&path).await,
+        user.put(&path, json!({"name": "x"})).await,
+    ] {
         assert_eq!(answer.refusal(), (404, "NOT_FOUND"));
     }
-    let deposit = user.post(&format!("{path}/deposit"), json!({"amount": "1"})).await;
+    let deposit = user
+        .post(&format!("{path}/deposit"), json!({"amount": "1"}))
+        .await;
     assert_eq!(deposit.refusal(), (404, "NOT_FOUND"));
-    let left = user.get(&format!("/v1/sub-accounts?trading_id={}", desk.trading)).await;
-    assert_eq!(left.data()["sub_accounts"].as_array().map(Vec::len), Some(1));
-    let history = user.get(&format!("/v1/transactions?sub_account_id={}", desk.stock)).await;
-    assert_eq!(history.data()["transactions"].as_array().map(Vec::len), Some(2));
-    assert_eq!(world.audited(&desk.stock).await, ["hold.release", "sub_account.delete"]);
+    let left = user
+        .get(&format!("/v1/sub-accounts?trading_id={}", desk.trading))
+        .await;
+    assert_eq!(
+        left.data()["sub_accounts"].as_array().map(Vec::len),
+        Some(1)
+    );
+    let history = user
+        .get(&format!("/v1/transactions?sub_account_id={}", desk.stock))
+        .await;
+    assert_eq!(
+        history.data()["transactions"].as_array().map(Vec::len),
+        Some(2)
+    );
+    assert_eq!(
+        world.audited(&desk.stock).await,
+        ["hold.release", "sub_account.delete"]
+    );
     world.verify().await;
     let again = json!({"trading_id": desk.trading, "name": "stock", "symbol": "ETH"});
     user.post("/v1/sub-accounts", again).await.data();
@@ -93,7 +145,9 @@ async fn a_deposit_under_way_is_waited_for_and_keeps_the_account() {
         info: serde_json::Map::new(),
     };
     let mut booking = world.database.pool().begin().await.expect("a transaction");
-    let batch = apply_batch(&mut booking, &[entry], 7).await.expect("booked");
+    let batch = apply_batch(&mut booking, &[entry], 7)
+        .await
+        .expect("booked");
     assert!(matches!(batch.outcomes[..], [Outcome::Applied(_)]));
     let path = format!("/v1/sub-accounts/{account}");
     let (deleted, ()) = tokio::join!(user.delete(&path), async {
@@ -114,20 +168,40 @@ async fn the_owner_releases_what_a_dead_bot_holds_and_the_books_explain_it() {
     for (order, amount) in [("o 1/ü", "1.5"), ("o2", "2"), ("", "0.25")] {
         hold(&world, &desk.stock, order, amount).await;
     }
-    let released = user.delete(&format!("{path}/holds?order_id=o%201%2F%C3%BC")).await;
-    assert_eq!(released.data(), &json!({"message": "The hold is released."}));
+    let released = user
+        .delete(&format!("{path}/holds?order_id=o%201%2F%C3%BC"))
+        .await;
+    assert_eq!(
+        released.data(),
+        &json!({"message": "The hold is released."})
+    );
     let account = user.get(&path).await;
-    assert_eq!((&account.data()["locked"], &account.data()["balance"]), (&json!("2.25"), &json!("5")));
+    assert_eq!(
+        (&account.data()["locked"], &account.data()["balance"]),
+        (&json!("2.25"), &json!("5"))
+    );
     assert_eq!(account.data()["sequence"], 1, "the balance did not move");
     user.delete(&format!("{path}/holds?order_id=")).await.data();
     let holds = user.get(&format!("{path}/holds")).await;
-    let orders: Vec<&Value> =
-        holds.data()["holds"].as_array().expect("a list").iter().map(|hold| &hold["order_id"]).collect();
+    let orders: Vec<&Value> = holds.data()["holds"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|hold| &hold["order_id"])
+        .collect();
     assert_eq!(orders, [&json!("o2")]);
-    let logs = user.get("/v1/trading-logs?type=balance_unlocked&source=manual").await;
-    let logs = logs.data()["trading_logs"].as_array().expect("a list").clone();
+    let logs = user
+        .get("/v1/trading-logs?type=balance_unlocked&source=manual")
+        .await;
+    let logs = logs.data()["trading_logs"]
+        .as_array()
+        .expect("a list")
+        .clone();
     assert_eq!(logs.len(), 2);
-    assert_eq!((&logs[1]["order_id"], &logs[0]["order_id"]), (&json!("o 1/ü"), &Value::Null));
+    assert_eq!(
+        (&logs[1]["order_id"], &logs[0]["order_id"]),
+        (&json!("o 1/ü"), &Value::Null)
+    );
     assert!(text(&logs[1]["message"]).contains("1.5 ETH"), "{}", logs[1]);
     assert_eq!(logs[1]["sub_account_id"], json!(desk.stock));
     let before: Value = sqlx::query_scalar(
@@ -142,11 +216,20 @@ async fn the_owner_releases_what_a_dead_bot_holds_and_the_books_explain_it() {
         ("?order_id=o1", (404, "NOT_FOUND")),
         ("", (400, "INVALID_VALUE")),
         ("?order_id=%00", (400, "INVALID_VALUE")),
-        (format!("?order_id={}", "x".repeat(129)).as_str(), (400, "INVALID_VALUE")),
+        (
+            format!("?order_id={}", "x".repeat(129)).as_str(),
+            (400, "INVALID_VALUE"),
+        ),
     ] {
-        assert_eq!(user.delete(&format!("{path}/holds{query}")).await.refusal(), refusal, "{query}");
+        assert_eq!(
+            user.delete(&format!("{path}/holds{query}")).await.refusal(),
+            refusal,
+            "{query}"
+        );
     }
-    let unknown = user.delete(&format!("/v1/sub-accounts/{}/holds?order_id=o2", new_id())).await;
+    let unknown = user
+        .delete(&format!("/v1/sub-accounts/{}/holds?order_id=o2", new_id()))
+        .await;
     assert_eq!(unknown.refusal(), (404, "NOT_FOUND"));
     world.verify().await;
 }
@@ -159,7 +242,13 @@ async fn a_hold_is_released_once_however_often_that_is_asked_at_once() {
     hold(&world, &desk.stock, "o1", "2").await;
     let path = format!("/v1/sub-accounts/{}/holds?order_id=o1", desk.stock);
     let answers = futures_util::future::join_all((0..8).map(|_| user.delete(&path))).await;
-    assert_eq!(answers.iter().filter(|answer| answer.status.is_success()).count(), 1);
+    assert_eq!(
+        answers
+            .iter()
+            .filter(|answer| answer.status.is_success())
+            .count(),
+        1
+    );
     for answer in answers.iter().filter(|answer| !answer.status.is_success()) {
         assert_eq!(answer.refusal(), (404, "NOT_FOUND"));
     }

@@ -15,7 +15,9 @@ async fn real(user: &User<'_>, name: &str, deposit: &str) -> (String, String) {
     let body = json!({"name": name, "type": "real", "exchange_binding_id": PUBLIC_BINDING,
                       "sub_accounts": [{"name": "a", "symbol": "BTC", "initial_deposit": deposit}]});
     let trading = text(&user.post("/v1/tradings", body).await.data()["id"]);
-    let accounts = user.get(&format!("/v1/sub-accounts?trading_id={trading}")).await;
+    let accounts = user
+        .get(&format!("/v1/sub-accounts?trading_id={trading}"))
+        .await;
     (trading, text(&accounts.data()["sub_accounts"][0]["id"]))
 }
 
@@ -39,15 +41,43 @@ async fn a_change_takes_what_it_names_and_leaves_the_rest() {
     expected["updated_at"] = changed.data()["updated_at"].clone();
     assert_eq!(changed.data(), &expected);
     assert_ne!(expected["updated_at"], before["updated_at"]);
-    let paused = user.put(&path, json!({"status": "paused", "name": null})).await;
-    assert_eq!((&paused.data()["status"], &paused.data()["name"]), (&json!("paused"), &json!("slow grid")));
-    assert_eq!(paused.data()["info"], json!({"a": {"b": 1}}), "without info it is left alone");
-    let replaced = user.put(&path, json!({"info": {"c": 2}, "exchange_binding_id": PUBLIC_BINDING})).await;
-    assert_eq!(replaced.data()["info"], json!({"c": 2}), "with info it is replaced whole");
+    let paused = user
+        .put(&path, json!({"status": "paused", "name": null}))
+        .await;
+    assert_eq!(
+        (&paused.data()["status"], &paused.data()["name"]),
+        (&json!("paused"), &json!("slow grid"))
+    );
+    assert_eq!(
+        paused.data()["info"],
+        json!({"a": {"b": 1}}),
+        "without info it is left alone"
+    );
+    let replaced = user
+        .put(
+            &path,
+            json!({"info": {"c": 2}, "exchange_binding_id": PUBLIC_BINDING}),
+        )
+        .await;
+    assert_eq!(
+        replaced.data()["info"],
+        json!({"c": 2}),
+        "with info it is replaced whole"
+    );
     assert_eq!(replaced.data()["exchange_binding"]["id"], PUBLIC_BINDING);
-    assert_eq!(user.get(&path).await.data(), replaced.data(), "what was answered is what is stored");
-    let history = user.get(&format!("/v1/transactions?trading_id={}", desk.trading)).await;
-    assert_eq!(history.data()["transactions"].as_array().map(Vec::len), Some(2), "the history stays");
+    assert_eq!(
+        user.get(&path).await.data(),
+        replaced.data(),
+        "what was answered is what is stored"
+    );
+    let history = user
+        .get(&format!("/v1/transactions?trading_id={}", desk.trading))
+        .await;
+    assert_eq!(
+        history.data()["transactions"].as_array().map(Vec::len),
+        Some(2),
+        "the history stays"
+    );
     // A pause is for bots that ask; what happened is booked.
     let deposit = format!("/v1/sub-accounts/{}/deposit", desk.stock);
     user.post(&deposit, json!({"amount": "1"})).await.data();
@@ -61,22 +91,44 @@ async fn a_change_that_cannot_be_is_refused_and_changes_nothing() {
     user.desk("taken", "0", "0").await;
     let path = format!("/v1/tradings/{}", desk.trading);
     let before = user.get(&path).await.data().clone();
-    let theirs = other.post("/v1/exchange-bindings", new_binding("x", "kraken", KEY)).await;
-    let gone = text(&user.post("/v1/exchange-bindings", new_binding("x", "kraken", KEY)).await.data()["id"]);
-    user.delete(&format!("/v1/exchange-bindings/{gone}")).await.data();
+    let theirs = other
+        .post("/v1/exchange-bindings", new_binding("x", "kraken", KEY))
+        .await;
+    let gone = text(
+        &user
+            .post("/v1/exchange-bindings", new_binding("x", "kraken", KEY))
+            .await
+            .data()["id"],
+    );
+    user.delete(&format!("/v1/exchange-bindings/{gone}"))
+        .await
+        .data();
     for (body, refusal) in [
-        (json!({"name": "taken", "status": "paused"}), (409, "TRADING_NAME_EXISTS")),
+        (
+            json!({"name": "taken", "status": "paused"}),
+            (409, "TRADING_NAME_EXISTS"),
+        ),
         (json!({"name": ""}), (400, "INVALID_VALUE")),
         (json!({"name": "x".repeat(129)}), (400, "INVALID_VALUE")),
         (json!({"status": "deleting"}), (400, "INVALID_VALUE")),
         (json!({"exchange_binding_id": "x"}), (400, "INVALID_VALUE")),
-        (json!({"exchange_binding_id": new_id(), "status": "paused"}), (404, "NOT_FOUND")),
-        (json!({"exchange_binding_id": theirs.data()["id"]}), (404, "NOT_FOUND")),
+        (
+            json!({"exchange_binding_id": new_id(), "status": "paused"}),
+            (404, "NOT_FOUND"),
+        ),
+        (
+            json!({"exchange_binding_id": theirs.data()["id"]}),
+            (404, "NOT_FOUND"),
+        ),
         (json!({"exchange_binding_id": gone}), (404, "NOT_FOUND")),
         (json!({"info": []}), (400, "INVALID_INFO_STRUCTURE")),
         (json!([]), (400, "INVALID_REQUEST")),
     ] {
-        assert_eq!(user.put(&path, body.clone()).await.refusal(), refusal, "{body}");
+        assert_eq!(
+            user.put(&path, body.clone()).await.refusal(),
+            refusal,
+            "{body}"
+        );
     }
     assert_eq!(user.get(&path).await.data(), &before);
 }
@@ -85,7 +137,10 @@ async fn a_change_that_cannot_be_is_refused_and_changes_nothing() {
 async fn a_paper_trading_goes_with_all_it_held_and_nothing_else_does() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    let (desk, kept) = (user.desk("grid", "10", "10").await, user.desk("other", "3", "4").await);
+    let (desk, kept) = (
+        user.desk("grid", "10", "10").await,
+        user.desk("other", "3", "4").await,
+    );
     let log = user.post("/v1/trading-logs", desk.trade("long")).await;
     hold(&world, &desk.stock, "o1", "0.5").await;
     let trading: Uuid = desk.trading.parse().expect("an id");
@@ -93,24 +148,45 @@ async fn a_paper_trading_goes_with_all_it_held_and_nothing_else_does() {
                 SELECT gen_random_uuid(), user_id, id, 'main', 'healthy', now() FROM tradings WHERE id = $1";
     world.run(beat, trading).await;
     let path = format!("/v1/tradings/{}", desk.trading);
-    assert_eq!(user.delete(&path).await.data(), &json!({"message": "The trading is deleted."}));
+    assert_eq!(
+        user.delete(&path).await.data(),
+        &json!({"message": "The trading is deleted."})
+    );
     assert_eq!(world.count(LEFT, &desk.trading).await, 0);
     for path in [
         path.clone(),
         format!("/v1/sub-accounts/{}", desk.stock),
         format!("/v1/trading-logs/{}", text(&log.data()["id"])),
-        format!("/v1/transactions/{}", text(&log.data()["transaction_ids"][0])),
+        format!(
+            "/v1/transactions/{}",
+            text(&log.data()["transaction_ids"][0])
+        ),
         format!("/v1/trading-logs/trading/{}", desk.trading),
     ] {
-        assert_eq!(user.get(&path).await.refusal(), (404, "NOT_FOUND"), "{path}");
+        assert_eq!(
+            user.get(&path).await.refusal(),
+            (404, "NOT_FOUND"),
+            "{path}"
+        );
     }
     assert_eq!(user.delete(&path).await.refusal(), (404, "NOT_FOUND"));
-    assert_eq!(user.put(&path, json!({"name": "x"})).await.refusal(), (404, "NOT_FOUND"));
     assert_eq!(
-        (user.balance(&kept.stock).await, user.balance(&kept.currency).await),
+        user.put(&path, json!({"name": "x"})).await.refusal(),
+        (404, "NOT_FOUND")
+    );
+    assert_eq!(
+        (
+            user.balance(&kept.stock).await,
+            user.balance(&kept.currency).await
+        ),
         ("3".into(), "4".into())
     );
-    assert_eq!(user.get("/v1/transactions").await.data()["transactions"].as_array().map(Vec::len), Some(2));
+    assert_eq!(
+        user.get("/v1/transactions").await.data()["transactions"]
+            .as_array()
+            .map(Vec::len),
+        Some(2)
+    );
     assert_eq!(world.audited(&desk.trading).await, ["trading.delete"]);
     world.verify().await;
     user.desk("grid", "1", "1").await;
@@ -122,23 +198,53 @@ async fn a_real_trading_goes_only_without_money_and_leaves_its_history() {
     let user = world.user("ann").await;
     let (trading, account) = real(&user, "live", "2").await;
     let path = format!("/v1/tradings/{trading}");
-    assert_eq!(user.delete(&path).await.refusal(), (409, "TRADING_NOT_EMPTY"));
+    assert_eq!(
+        user.delete(&path).await.refusal(),
+        (409, "TRADING_NOT_EMPTY")
+    );
     assert_eq!(user.get(&path).await.data()["status"], "active");
     assert_eq!(user.balance(&account).await, "2");
-    user.post(&format!("/v1/sub-accounts/{account}/withdraw"), json!({"amount": "2"})).await.data();
+    user.post(
+        &format!("/v1/sub-accounts/{account}/withdraw"),
+        json!({"amount": "2"}),
+    )
+    .await
+    .data();
     user.delete(&path).await.data();
     for path in [path.clone(), format!("/v1/sub-accounts/{account}")] {
-        assert_eq!(user.get(&path).await.refusal(), (404, "NOT_FOUND"), "{path}");
+        assert_eq!(
+            user.get(&path).await.refusal(),
+            (404, "NOT_FOUND"),
+            "{path}"
+        );
     }
-    let deposit = user.post(&format!("/v1/sub-accounts/{account}/deposit"), json!({"amount": "1"})).await;
+    let deposit = user
+        .post(
+            &format!("/v1/sub-accounts/{account}/deposit"),
+            json!({"amount": "1"}),
+        )
+        .await;
     assert_eq!(deposit.refusal(), (404, "NOT_FOUND"));
     assert_eq!(user.get("/v1/tradings").await.data()["tradings"], json!([]));
-    assert_eq!(user.get("/v1/sub-accounts").await.data()["sub_accounts"], json!([]));
+    assert_eq!(
+        user.get("/v1/sub-accounts").await.data()["sub_accounts"],
+        json!([])
+    );
     for (list, key) in [
-        (format!("/v1/transactions?trading_id={trading}"), "transactions"),
-        (format!("/v1/trading-logs/trading/{trading}"), "trading_logs"),
+        (
+            format!("/v1/transactions?trading_id={trading}"),
+            "transactions",
+        ),
+        (
+            format!("/v1/trading-logs/trading/{trading}"),
+            "trading_logs",
+        ),
     ] {
-        assert_eq!(user.get(&list).await.data()[key].as_array().map(Vec::len), Some(2), "{list}");
+        assert_eq!(
+            user.get(&list).await.data()[key].as_array().map(Vec::len),
+            Some(2),
+            "{list}"
+        );
     }
     world.verify().await;
     real(&user, "live", "0").await;
@@ -149,28 +255,57 @@ async fn a_long_history_is_gone_at_once_and_removed_in_pieces_that_can_be_cut_of
     const POSTINGS: i32 = 12_500;
     let world = World::start().await;
     let user = world.user("ann").await;
-    let (desk, kept) = (user.desk("grid", "0", "0").await, user.desk("other", "1", "1").await);
+    let (desk, kept) = (
+        user.desk("grid", "0", "0").await,
+        user.desk("other", "1", "1").await,
+    );
     let account = desk.stock.parse().expect("an id");
-    grow_history(world.database.pool(), account, POSTINGS).await.expect("a history");
+    grow_history(world.database.pool(), account, POSTINGS)
+        .await
+        .expect("a history");
     world.verify().await;
-    user.delete(&format!("/v1/tradings/{}", desk.trading)).await.data();
+    user.delete(&format!("/v1/tradings/{}", desk.trading))
+        .await
+        .data();
     let transactions = "SELECT count(*) FROM transactions WHERE trading_id = $1";
-    assert_eq!(world.count(transactions, &desk.trading).await, 2_500, "the request removed its share");
-    for (list, count) in [("tradings", 1), ("sub-accounts", 2), ("transactions", 2), ("trading-logs", 2)] {
+    assert_eq!(
+        world.count(transactions, &desk.trading).await,
+        2_500,
+        "the request removed its share"
+    );
+    for (list, count) in [
+        ("tradings", 1),
+        ("sub-accounts", 2),
+        ("transactions", 2),
+        ("trading-logs", 2),
+    ] {
         let seen = user.get(&format!("/v1/{list}")).await;
-        assert_eq!(seen.data()[list.replace('-', "_")].as_array().map(Vec::len), Some(count), "{list}");
+        assert_eq!(
+            seen.data()[list.replace('-', "_")].as_array().map(Vec::len),
+            Some(count),
+            "{list}"
+        );
     }
-    let logs = user.get(&format!("/v1/trading-logs/trading/{}", desk.trading)).await;
+    let logs = user
+        .get(&format!("/v1/trading-logs/trading/{}", desk.trading))
+        .await;
     assert_eq!(logs.refusal(), (404, "NOT_FOUND"));
     user.desk("grid", "1", "1").await;
     world.verify().await;
 
     let id = TradingId(desk.trading.parse().expect("an id"));
     let mut cut_off = world.database.pool().begin().await.expect("a transaction");
-    assert_eq!(tradings::purge_some(&mut cut_off, id, 1_000).await.expect("a piece"), Purged::Some);
+    assert_eq!(
+        tradings::purge_some(&mut cut_off, id, 1_000)
+            .await
+            .expect("a piece"),
+        Purged::Some
+    );
     let mut other = world.database.pool().begin().await.expect("a transaction");
     assert_eq!(
-        tradings::purge_some(&mut other, id, 1_000).await.expect("nothing"),
+        tradings::purge_some(&mut other, id, 1_000)
+            .await
+            .expect("nothing"),
         Purged::Nothing,
         "one at a time"
     );
@@ -179,7 +314,9 @@ async fn a_long_history_is_gone_at_once_and_removed_in_pieces_that_can_be_cut_of
     let mut pieces = 0;
     loop {
         let mut piece = world.database.pool().begin().await.expect("a transaction");
-        let purged = tradings::purge_some(&mut piece, id, 1_000).await.expect("a piece");
+        let purged = tradings::purge_some(&mut piece, id, 1_000)
+            .await
+            .expect("a piece");
         piece.commit().await.expect("committed");
         world.verify().await;
         pieces += 1;
@@ -218,7 +355,9 @@ async fn what_is_being_booked_without_an_account_is_waited_for() {
     let trading = TradingId(desk.trading.parse().expect("an id"));
     let mut booking = world.database.pool().begin().await.expect("a transaction");
     let entries = [record(&user, trading)];
-    let batch = apply_batch(&mut booking, &entries, 7).await.expect("booked");
+    let batch = apply_batch(&mut booking, &entries, 7)
+        .await
+        .expect("booked");
     assert!(matches!(batch.outcomes[..], [Outcome::Applied(_)]));
     let path = format!("/v1/tradings/{trading}");
     let (deleted, ()) = tokio::join!(user.delete(&path), async {
@@ -226,7 +365,11 @@ async fn what_is_being_booked_without_an_account_is_waited_for() {
         booking.commit().await.expect("committed");
     });
     deleted.data();
-    assert_eq!(world.count(LEFT, &desk.trading).await, 0, "no log without its trading");
+    assert_eq!(
+        world.count(LEFT, &desk.trading).await,
+        0,
+        "no log without its trading"
+    );
     world.verify().await;
 }
 
@@ -236,10 +379,14 @@ async fn deleting_while_much_is_booked_leaves_no_row_behind() {
     let user = world.user("ann").await;
     for round in 0..5 {
         let desk = user.desk(&format!("grid {round}"), "1000", "1000").await;
-        let (path, deposit) =
-            (format!("/v1/tradings/{}", desk.trading), format!("/v1/sub-accounts/{}/deposit", desk.stock));
-        let note = json!({"trading_id": desk.trading, "type": "note", "source": "bot", "message": ""});
-        let account = json!({"trading_id": desk.trading, "name": "late", "symbol": "ETH", "balance": "1"});
+        let (path, deposit) = (
+            format!("/v1/tradings/{}", desk.trading),
+            format!("/v1/sub-accounts/{}/deposit", desk.stock),
+        );
+        let note =
+            json!({"trading_id": desk.trading, "type": "note", "source": "bot", "message": ""});
+        let account =
+            json!({"trading_id": desk.trading, "name": "late", "symbol": "ETH", "balance": "1"});
         let (trade, amount) = (desk.trade("long"), json!({"amount": "1"}));
         let book = async |number: usize| match number % 4 {
             0 => user.post("/v1/trading-logs", trade.clone()).await,
@@ -259,6 +406,9 @@ async fn deleting_while_much_is_booked_leaves_no_row_behind() {
         }
         assert_eq!(world.count(LEFT, &desk.trading).await, 0);
     }
-    assert_eq!(user.get("/v1/trading-logs").await.data()["trading_logs"], Value::Array(Vec::new()));
+    assert_eq!(
+        user.get("/v1/trading-logs").await.data()["trading_logs"],
+        Value::Array(Vec::new())
+    );
     world.verify().await;
 }

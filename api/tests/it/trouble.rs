@@ -25,27 +25,41 @@ async fn without_a_database_the_api_runs_and_says_what_is_missing() {
         assert_eq!(answer.header("retry-after"), "2", "{}", answer.text);
     }
     for secret in ["127.0.0.1", "postgres", "refused", "sqlx"] {
-        assert!(!answer.text.contains(secret), "a server error is opaque: {}", answer.text);
+        assert!(
+            !answer.text.contains(secret),
+            "a server error is opaque: {}",
+            answer.text
+        );
     }
 }
 
 #[tokio::test]
 async fn a_request_that_takes_too_long_is_answered_and_leaves_nothing_behind() {
-    let world = World::start_with(|settings| settings.request_timeout = Duration::from_secs(3)).await;
+    let world =
+        World::start_with(|settings| settings.request_timeout = Duration::from_secs(3)).await;
     let user = world.user("ann").await;
     let desk = user.desk("grid", "1", "0").await;
     let path = format!("/v1/sub-accounts/{}/deposit", desk.stock);
-    let mut blocker = sqlx::PgConnection::connect(world.database.url()).await.expect("connected");
+    let mut blocker = sqlx::PgConnection::connect(world.database.url())
+        .await
+        .expect("connected");
     let mut transaction = blocker.begin().await.expect("begun");
     sqlx::query("SELECT FROM sub_accounts WHERE id = $1::uuid FOR UPDATE")
         .bind(&desk.stock)
         .execute(&mut *transaction)
         .await
         .expect("locked");
-    assert_eq!(user.post(&path, json!({"amount": "1"})).await.refusal(), (503, "SERVICE_UNAVAILABLE"));
+    assert_eq!(
+        user.post(&path, json!({"amount": "1"})).await.refusal(),
+        (503, "SERVICE_UNAVAILABLE")
+    );
     transaction.rollback().await.expect("released");
     user.post(&path, json!({"amount": "2"})).await.data();
-    assert_eq!(user.balance(&desk.stock).await, "3", "the first deposit was rolled back");
+    assert_eq!(
+        user.balance(&desk.stock).await,
+        "3",
+        "the first deposit was rolled back"
+    );
 }
 
 #[tokio::test]
@@ -58,7 +72,9 @@ async fn while_all_connections_are_taken_others_are_told_when_to_come_again() {
     let user = world.user("ann").await;
     let desk = user.desk("grid", "1", "0").await;
     let path = format!("/v1/sub-accounts/{}/deposit", desk.stock);
-    let mut blocker = sqlx::PgConnection::connect(world.database.url()).await.expect("connected");
+    let mut blocker = sqlx::PgConnection::connect(world.database.url())
+        .await
+        .expect("connected");
     let mut transaction = blocker.begin().await.expect("begun");
     sqlx::query("SELECT FROM sub_accounts WHERE id = $1::uuid FOR UPDATE")
         .bind(&desk.stock)
@@ -76,7 +92,11 @@ async fn while_all_connections_are_taken_others_are_told_when_to_come_again() {
     for answer in [first, second] {
         answer.data();
     }
-    assert_eq!(user.get("/v1/tradings").await.status, 200, "connections are free again");
+    assert_eq!(
+        user.get("/v1/tradings").await.status,
+        200,
+        "connections are free again"
+    );
     assert_eq!(user.balance(&desk.stock).await, "3");
 }
 
@@ -85,7 +105,9 @@ async fn waiting(world: &World, wanted: i64) {
     let waiting = "SELECT count(*) FROM pg_stat_activity \
                    WHERE datname = current_database() AND wait_event_type = 'Lock'";
     eventually("requests that wait", Duration::from_secs(10), async || {
-        let count: i64 = sqlx::query_scalar(waiting).fetch_one(world.database.pool()).await?;
+        let count: i64 = sqlx::query_scalar(waiting)
+            .fetch_one(world.database.pool())
+            .await?;
         anyhow::ensure!(count == wanted, "{count} wait");
         anyhow::Ok(())
     })

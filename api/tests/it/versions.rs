@@ -13,9 +13,14 @@ const ME: &str = "/v1/users/me";
 
 async fn put(user: &User<'_>, path: &str, tag: &str, body: &Value) -> Answer {
     let bearer = format!("Bearer {}", user.token);
-    let headers =
-        [("authorization", bearer.as_str()), ("content-type", "application/json"), ("if-match", tag)];
-    user.world.ask(Method::PUT, path, &headers, Some(body.to_string())).await
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("content-type", "application/json"),
+        ("if-match", tag),
+    ];
+    user.world
+        .ask(Method::PUT, path, &headers, Some(body.to_string()))
+        .await
 }
 
 async fn tag(user: &User<'_>, path: &str) -> String {
@@ -31,18 +36,35 @@ async fn a_change_of_what_was_changed_meanwhile_is_refused() {
     put(&user, ME, &seen, &change("one")).await.data();
     let stale = put(&user, ME, &seen, &change("two")).await;
     assert_eq!(stale.refusal(), (412, "STALE_VERSION"));
-    assert_eq!(user.get(ME).await.data()["full_name"], "one", "nothing was changed");
+    assert_eq!(
+        user.get(ME).await.data()["full_name"],
+        "one",
+        "nothing was changed"
+    );
     let current = tag(&user, ME).await;
-    for weak in [format!("W/{current}"), "\"\"".to_owned(), format!("{seen}, \"x\"")] {
-        assert_eq!(put(&user, ME, &weak, &change("two")).await.refusal(), (412, "STALE_VERSION"), "{weak}");
+    for weak in [
+        format!("W/{current}"),
+        "\"\"".to_owned(),
+        format!("{seen}, \"x\""),
+    ] {
+        assert_eq!(
+            put(&user, ME, &weak, &change("two")).await.refusal(),
+            (412, "STALE_VERSION"),
+            "{weak}"
+        );
     }
     for malformed in ["x", "", &current.replace('"', ""), "*x"] {
         let answer = put(&user, ME, malformed, &change("two")).await;
         assert_eq!(answer.refusal(), (400, "INVALID_VALUE"), "{malformed}");
         assert!(answer.text.contains("If-Match"), "{}", answer.text);
     }
-    put(&user, ME, &format!("{seen}, {current}"), &change("two")).await.data();
-    assert_eq!(put(&user, ME, "*", &change("three")).await.data()["full_name"], "three");
+    put(&user, ME, &format!("{seen}, {current}"), &change("two"))
+        .await
+        .data();
+    assert_eq!(
+        put(&user, ME, "*", &change("three")).await.data()["full_name"],
+        "three"
+    );
 }
 
 #[tokio::test]
@@ -71,8 +93,16 @@ async fn of_two_changes_at_once_of_one_version_one_is_made() {
         holder.rollback().await.expect("released");
     };
     let (one, two) = (json!({"full_name": "one"}), json!({"full_name": "two"}));
-    let (one, two, ()) = tokio::join!(put(&user, ME, &seen, &one), put(&user, ME, &seen, &two), release);
-    let (won, lost) = if one.status.is_success() { (one, two) } else { (two, one) };
+    let (one, two, ()) = tokio::join!(
+        put(&user, ME, &seen, &one),
+        put(&user, ME, &seen, &two),
+        release
+    );
+    let (won, lost) = if one.status.is_success() {
+        (one, two)
+    } else {
+        (two, one)
+    };
     assert_eq!(lost.refusal(), (412, "STALE_VERSION"));
     assert_eq!(user.get(ME).await.data(), won.data());
 }
@@ -101,19 +131,36 @@ async fn tradings_and_sub_accounts_are_changed_as_they_were_seen() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let desk = user.desk("grid", "0", "1").await;
-    for path in [format!("/v1/tradings/{}", desk.trading), format!("/v1/sub-accounts/{}", desk.stock)] {
+    for path in [
+        format!("/v1/tradings/{}", desk.trading),
+        format!("/v1/sub-accounts/{}", desk.stock),
+    ] {
         let seen = tag(&user, &path).await;
-        put(&user, &path, &seen, &json!({"name": "one"})).await.data();
+        put(&user, &path, &seen, &json!({"name": "one"}))
+            .await
+            .data();
         let stale = put(&user, &path, &seen, &json!({"name": "two"})).await;
         assert_eq!(stale.refusal(), (412, "STALE_VERSION"), "{path}");
         let current = tag(&user, &path).await;
-        assert_eq!(put(&user, &path, &current, &json!({"name": "two"})).await.data()["name"], "two");
+        assert_eq!(
+            put(&user, &path, &current, &json!({"name": "two"}))
+                .await
+                .data()["name"],
+            "two"
+        );
     }
     // Money that moved makes it another version.
     let path = format!("/v1/sub-accounts/{}", desk.stock);
     let seen = tag(&user, &path).await;
-    user.post(&format!("{path}/deposit"), json!({"amount": "1"})).await.data();
-    assert_eq!(put(&user, &path, &seen, &json!({"name": "three"})).await.refusal(), (412, "STALE_VERSION"));
+    user.post(&format!("{path}/deposit"), json!({"amount": "1"}))
+        .await
+        .data();
+    assert_eq!(
+        put(&user, &path, &seen, &json!({"name": "three"}))
+            .await
+            .refusal(),
+        (412, "STALE_VERSION")
+    );
 }
 
 #[tokio::test]
@@ -129,9 +176,14 @@ async fn a_change_that_is_repeated_under_its_key_is_not_stale_by_itself() {
         ("idempotency-key", "k"),
     ];
     let body = json!({"full_name": "Ann"}).to_string();
-    let first = world.ask(Method::PUT, ME, &headers, Some(body.clone())).await;
+    let first = world
+        .ask(Method::PUT, ME, &headers, Some(body.clone()))
+        .await;
     let again = world.ask(Method::PUT, ME, &headers, Some(body)).await;
-    assert_eq!((first.data(), again.header("idempotency-replayed")), (again.data(), "true"));
+    assert_eq!(
+        (first.data(), again.header("idempotency-replayed")),
+        (again.data(), "true")
+    );
 }
 
 /// Nobody may keep what a binding's GET answers, so it has no ETag to be named.
@@ -140,7 +192,9 @@ fn every_change_of_what_has_an_etag_says_that_it_can_be_stale() {
     let mut without = BTreeSet::new();
     for (method, path, operation) in operations() {
         let parameters = operation["parameters"].as_array().into_iter().flatten();
-        let header = parameters.clone().find(|parameter| parameter["name"] == "If-Match");
+        let header = parameters
+            .clone()
+            .find(|parameter| parameter["name"] == "If-Match");
         let told = operation["responses"]["412"]["description"].as_str();
         assert_eq!(
             header.is_some(),
@@ -156,5 +210,8 @@ fn every_change_of_what_has_an_etag_says_that_it_can_be_stale() {
             without.insert(path);
         }
     }
-    assert_eq!(without, BTreeSet::from(["/v1/exchange-bindings/{id}".to_owned()]));
+    assert_eq!(
+        without,
+        BTreeSet::from(["/v1/exchange-bindings/{id}".to_owned()])
+    );
 }

@@ -11,7 +11,9 @@ use tempfile::TempDir;
 use tiris_api::app::App;
 use tiris_api::auth::{keys::Keys, token};
 use tiris_api::exchange::ExchangeSettings;
-use tiris_api::settings::{LiveSettings, ProtectionSettings, ProviderSettings, RateSettings, Settings};
+use tiris_api::settings::{
+    LiveSettings, ProtectionSettings, ProviderSettings, RateSettings, Settings,
+};
 use tiris_shared::config::{DatabaseConfig, Environment, LogConfig, ServiceConfig};
 use tiris_shared::crypto::EncryptionConfig;
 use tiris_shared::database;
@@ -53,7 +55,16 @@ impl World {
         let stop = CancellationToken::new();
         let address = serve(&settings, &stop).await;
         let keys = Keys::load(&settings.key_files, Environment::Dev).expect("keys");
-        Self { database, address, key_file, settings, keys, http: http_client(), stop, _folder: folder }
+        Self {
+            database,
+            address,
+            key_file,
+            settings,
+            keys,
+            http: http_client(),
+            stop,
+            _folder: folder,
+        }
     }
 
     /// Another replica: the same database and keys, its own memory.
@@ -69,38 +80,55 @@ impl World {
     /// A new user who is signed in.
     pub(crate) async fn user(&self, name: &str) -> User<'_> {
         let id = UserId(new_id());
-        sqlx::query("INSERT INTO users (id, username, email) VALUES ($1, $2, $2 || '@example.com')")
-            .bind(id)
-            .bind(name)
-            .execute(self.database.pool())
-            .await
-            .expect("a user");
+        sqlx::query(
+            "INSERT INTO users (id, username, email) VALUES ($1, $2, $2 || '@example.com')",
+        )
+        .bind(id)
+        .bind(name)
+        .execute(self.database.pool())
+        .await
+        .expect("a user");
         let session = self.session(id).await;
         let token = self.token(id, session, Duration::hours(1));
-        User { world: self, id, session, token }
+        User {
+            world: self,
+            id,
+            session,
+            token,
+        }
     }
 
     /// A new user who is signed in and administers.
     pub(crate) async fn admin(&self, name: &str) -> User<'_> {
         let admin = self.user(name).await;
-        self.run("UPDATE users SET role = 'admin' WHERE id = $1", admin.id.0).await;
+        self.run("UPDATE users SET role = 'admin' WHERE id = $1", admin.id.0)
+            .await;
         admin
     }
 
     /// Runs a statement on the row with this id.
     pub(crate) async fn run(&self, statement: &'static str, id: Uuid) {
-        sqlx::query(statement).bind(id).execute(self.database.pool()).await.expect("run");
+        sqlx::query(statement)
+            .bind(id)
+            .execute(self.database.pool())
+            .await
+            .expect("run");
     }
 
     /// Counts what a query with one id finds.
     pub(crate) async fn count(&self, query: &'static str, id: &str) -> i64 {
         let id: Uuid = id.parse().expect("an id");
-        sqlx::query_scalar(query).bind(id).fetch_one(self.database.pool()).await.expect("a count")
+        sqlx::query_scalar(query)
+            .bind(id)
+            .fetch_one(self.database.pool())
+            .await
+            .expect("a count")
     }
 
     /// That the books are in order.
     pub(crate) async fn verify(&self) {
-        let report = tiris_migrations::verify(self.database.url(), &indicatif::ProgressBar::hidden()).await;
+        let report =
+            tiris_migrations::verify(self.database.url(), &indicatif::ProgressBar::hidden()).await;
         let report = report.expect("a report");
         assert!(report.is_clean(), "{report:?}");
     }
@@ -109,22 +137,30 @@ impl World {
     pub(crate) async fn somebody_waits(&self) {
         let waiting = "SELECT count(*) FROM pg_stat_activity \
                        WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        eventually("a lock that is waited for", std::time::Duration::from_secs(10), async || {
-            let count: i64 = sqlx::query_scalar(waiting).fetch_one(self.database.pool()).await?;
-            anyhow::ensure!(count > 0, "nobody waits");
-            anyhow::Ok(())
-        })
+        eventually(
+            "a lock that is waited for",
+            std::time::Duration::from_secs(10),
+            async || {
+                let count: i64 = sqlx::query_scalar(waiting)
+                    .fetch_one(self.database.pool())
+                    .await?;
+                anyhow::ensure!(count > 0, "nobody waits");
+                anyhow::Ok(())
+            },
+        )
         .await
         .expect("somebody waits");
     }
 
     /// What the audit trail says was done to a thing, oldest first.
     pub(crate) async fn audited(&self, id: &str) -> Vec<String> {
-        sqlx::query_scalar("SELECT action FROM audit_logs WHERE resource_id = $1 ORDER BY timestamp, id")
-            .bind(id)
-            .fetch_all(self.database.pool())
-            .await
-            .expect("the audit trail")
+        sqlx::query_scalar(
+            "SELECT action FROM audit_logs WHERE resource_id = $1 ORDER BY timestamp, id",
+        )
+        .bind(id)
+        .fetch_all(self.database.pool())
+        .await
+        .expect("the audit trail")
     }
 
     /// A new session of a user.
@@ -175,12 +211,23 @@ impl World {
         let response = request.send().await.expect("an answer");
         let (status, headers) = (response.status(), response.headers().clone());
         let text = response.text().await.expect("a body");
-        Answer { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::Null), text }
+        Answer {
+            status,
+            headers,
+            body: serde_json::from_str(&text).unwrap_or(Value::Null),
+            text,
+        }
     }
 
     /// Posts without a token.
     pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
-        self.ask(Method::POST, path, &[("content-type", "application/json")], Some(body.to_string())).await
+        self.ask(
+            Method::POST,
+            path,
+            &[("content-type", "application/json")],
+            Some(body.to_string()),
+        )
+        .await
     }
 
     pub(crate) async fn anonymous(&self, path: &str) -> Answer {
@@ -206,7 +253,10 @@ impl Drop for World {
 /// A client whose requests end.
 pub(crate) fn http_client() -> reqwest::Client {
     tiris_shared::tls::choose_provider();
-    reqwest::Client::builder().timeout(std::time::Duration::from_secs(30)).build().expect("a client")
+    reqwest::Client::builder()
+        .timeout(std::time::Duration::from_secs(30))
+        .build()
+        .expect("a client")
 }
 
 /// Settings of a test: free ports, no log.
@@ -260,7 +310,10 @@ pub(crate) fn settings(database_url: &str, key_file: PathBuf) -> Settings {
             traces: None,
             environment: Environment::Dev,
             admin_listen: anywhere,
-            log: LogConfig { filter: "off".to_owned(), json: true },
+            log: LogConfig {
+                filter: "off".to_owned(),
+                json: true,
+            },
             shutdown_timeout: std::time::Duration::from_secs(5),
         },
     }
@@ -277,7 +330,10 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
     }
 
     /// The data of a success, whose envelope is checked.
@@ -294,15 +350,31 @@ impl Answer {
         assert_eq!(self.body["success"], false, "{} {}", self.status, self.text);
         let error = &self.body["error"];
         assert_eq!(error["trace_id"], self.body["metadata"]["trace_id"]);
-        assert!(error["message"].as_str().is_some_and(|message| !message.is_empty()), "{}", self.text);
+        assert!(
+            error["message"]
+                .as_str()
+                .is_some_and(|message| !message.is_empty()),
+            "{}",
+            self.text
+        );
         self.check_metadata();
-        (self.status.as_u16(), error["code"].as_str().expect("a code"))
+        (
+            self.status.as_u16(),
+            error["code"].as_str().expect("a code"),
+        )
     }
 
     fn check_metadata(&self) {
-        assert_eq!(self.body["metadata"]["trace_id"], self.header("x-request-id"), "{}", self.text);
+        assert_eq!(
+            self.body["metadata"]["trace_id"],
+            self.header("x-request-id"),
+            "{}",
+            self.text
+        );
         assert!(
-            self.body["metadata"]["timestamp"].as_str().is_some_and(|time| time.ends_with('Z')),
+            self.body["metadata"]["timestamp"]
+                .as_str()
+                .is_some_and(|time| time.ends_with('Z')),
             "{}",
             self.text
         );
@@ -324,8 +396,11 @@ impl User<'_> {
 
     pub(crate) async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
         let bearer = format!("Bearer {}", self.token);
-        let headers: Vec<(&str, &str)> =
-            headers.iter().copied().chain([("authorization", bearer.as_str())]).collect();
+        let headers: Vec<(&str, &str)> = headers
+            .iter()
+            .copied()
+            .chain([("authorization", bearer.as_str())])
+            .collect();
         self.world.ask(Method::GET, path, &headers, None).await
     }
 
@@ -336,8 +411,13 @@ impl User<'_> {
     /// Posts a body as it stands, to the last byte.
     pub(crate) async fn post_text(&self, path: &str, body: impl Into<String>) -> Answer {
         let bearer = format!("Bearer {}", self.token);
-        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
-        self.world.ask(Method::POST, path, &headers, Some(body.into())).await
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("content-type", "application/json"),
+        ];
+        self.world
+            .ask(Method::POST, path, &headers, Some(body.into()))
+            .await
     }
 
     pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
@@ -362,8 +442,19 @@ impl User<'_> {
         body: Option<Value>,
     ) -> Answer {
         let bearer = format!("Bearer {}", self.token);
-        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
-        self.world.ask_at(address, method, path, &headers, body.map(|body| body.to_string())).await
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("content-type", "application/json"),
+        ];
+        self.world
+            .ask_at(
+                address,
+                method,
+                path,
+                &headers,
+                body.map(|body| body.to_string()),
+            )
+            .await
     }
 
     /// A paper trading with an account of ETH and one of BTC that hold what is given.
@@ -377,17 +468,35 @@ impl User<'_> {
             ],
         });
         let trading = text(&self.post("/v1/tradings", body).await.data()["id"]);
-        let accounts = self.get(&format!("/v1/sub-accounts?trading_id={trading}")).await;
+        let accounts = self
+            .get(&format!("/v1/sub-accounts?trading_id={trading}"))
+            .await;
         let id = |symbol: &str| {
-            let all = accounts.data()["sub_accounts"].as_array().expect("a list").iter();
-            text(&all.clone().find(|account| account["symbol"] == symbol).expect(symbol)["id"])
+            let all = accounts.data()["sub_accounts"]
+                .as_array()
+                .expect("a list")
+                .iter();
+            text(
+                &all.clone()
+                    .find(|account| account["symbol"] == symbol)
+                    .expect(symbol)["id"],
+            )
         };
-        Desk { stock: id("ETH"), currency: id("BTC"), trading }
+        Desk {
+            stock: id("ETH"),
+            currency: id("BTC"),
+            trading,
+        }
     }
 
     /// Balance of an account.
     pub(crate) async fn balance(&self, account: &str) -> String {
-        text(&self.get(&format!("/v1/sub-accounts/{account}")).await.data()["balance"])
+        text(
+            &self
+                .get(&format!("/v1/sub-accounts/{account}"))
+                .await
+                .data()["balance"],
+        )
     }
 }
 
@@ -421,7 +530,10 @@ impl Desk {
 
 /// The string in a value.
 pub(crate) fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_else(|| panic!("{value} is no string")).to_owned()
+    value
+        .as_str()
+        .unwrap_or_else(|| panic!("{value} is no string"))
+        .to_owned()
 }
 
 /// Locks a part of an account for an order, as a bot's event does.

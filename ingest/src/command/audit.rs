@@ -16,13 +16,30 @@ pub(super) fn operator() -> String {
 
 /// Keeps what was done, inside the transaction that does it. No user is signed in: the agent says who it was, and where.
 pub(super) async fn record(connection: &mut PgConnection, action: &Action<'_>) -> Result<()> {
-    let host = gethostname().map_or_else(|_| "?".to_owned(), |host| host.to_string_lossy().into_owned());
+    let host = gethostname().map_or_else(
+        |_| "?".to_owned(),
+        |host| host.to_string_lossy().into_owned(),
+    );
     let agent = format!("tiris-ingest by {}@{host}", operator());
-    audit::record(connection, &Actor { agent: Some(agent), ..Actor::default() }, action).await
+    audit::record(
+        connection,
+        &Actor {
+            agent: Some(agent),
+            ..Actor::default()
+        },
+        action,
+    )
+    .await
 }
 
 /// What was done to letters; to many when there is no id.
 pub(super) fn to_letters(name: &str, id: Option<uuid::Uuid>, after: Value) -> Action<'_> {
     let id = id.map(|id| id.to_string());
-    Action { name, resource: "dead_letter", id, before: None, after: Some(after) }
+    Action {
+        name,
+        resource: "dead_letter",
+        id,
+        before: None,
+        after: Some(after),
+    }
 }

@@ -25,7 +25,10 @@ use tiris_shared::database;
 pub(crate) fn pool(args: &DatabaseArgs) -> anyhow::Result<PgPool> {
     let mut problems = Problems::default();
     let config = args.check(environment(), &mut problems);
-    Ok(database::pool(&problems.finish(config)?, "tiris-ingest command")?)
+    Ok(database::pool(
+        &problems.finish(config)?,
+        "tiris-ingest command",
+    )?)
 }
 
 /// Where the command runs, by the variable the services have; a command has no flag for it.

@@ -112,34 +112,61 @@ async fn start(args: &ReplayArgs, stop: &CancellationToken) -> anyhow::Result<()
         bail!("--from and --to are needed")
     };
     let pool = pool(&args.database)?;
-    let what = "replay this range (what is missing or dead is applied, what is done is passed over)";
+    let what =
+        "replay this range (what is missing or dead is applied, what is done is passed over)";
     if !confirm(what, args.yes)? {
         return Ok(());
     }
     let kinds = (!args.kinds.is_empty()).then(|| args.kinds.clone());
-    let new = NewJob { requested_by: None, start_time, end_time, user: args.user.map(UserId), kinds };
+    let new = NewJob {
+        requested_by: None,
+        start_time,
+        end_time,
+        user: args.user.map(UserId),
+        kinds,
+    };
     let mut transaction = pool.begin().await.context("cannot reach the database")?;
     let job = replay_jobs::create(&mut transaction, &new).await?;
     let after = json!({"start_time": job.start_time, "end_time": job.end_time,
                        "user_id": job.user_id.map(|user| user.0), "event_types": job.event_types});
-    record(&mut transaction, &action("events.replay", job.id, Some(after))).await?;
+    record(
+        &mut transaction,
+        &action("events.replay", job.id, Some(after)),
+    )
+    .await?;
     transaction.commit().await?;
     say!("replay {} is asked for", job.id);
     if status::read(&pool).await?.workers.is_empty() {
         say!("no worker is alive: it begins when tiris-ingest run is started");
     }
-    if args.detach { Ok(()) } else { watch(&pool, job.id, stop).await }
+    if args.detach {
+        Ok(())
+    } else {
+        watch(&pool, job.id, stop).await
+    }
 }
 
 async fn list(args: &ShowArgs) -> anyhow::Result<()> {
-    let mut connection = pool(&args.database)?.acquire().await.context("cannot reach the database")?;
+    let mut connection = pool(&args.database)?
+        .acquire()
+        .await
+        .context("cannot reach the database")?;
     let jobs = replay_jobs::list(&mut connection, LISTED_MAX).await?;
     if args.json {
         say!("{}", Value::Array(jobs.iter().map(as_json).collect()));
         return Ok(());
     }
-    let mut shown =
-        table(["replay", "asked for", "from", "to", "status", "read", "applied", "duplicate", "rejected"]);
+    let mut shown = table([
+        "replay",
+        "asked for",
+        "from",
+        "to",
+        "status",
+        "read",
+        "applied",
+        "duplicate",
+        "rejected",
+    ]);
     for job in &jobs {
         let (read, all) = job.position();
         shown.add_row([
@@ -174,14 +201,27 @@ async fn show(args: &OneArgs, stop: &CancellationToken) -> anyhow::Result<()> {
 }
 
 fn action(name: &str, id: Uuid, after: Option<Value>) -> Action<'_> {
-    Action { name, resource: "replay", id: Some(id.to_string()), before: None, after }
+    Action {
+        name,
+        resource: "replay",
+        id: Some(id.to_string()),
+        before: None,
+        after,
+    }
 }
 
 async fn cancel(args: &CancelArgs) -> anyhow::Result<()> {
-    let mut transaction = pool(&args.database)?.begin().await.context("cannot reach the database")?;
+    let mut transaction = pool(&args.database)?
+        .begin()
+        .await
+        .context("cannot reach the database")?;
     let done = replay_jobs::cancel(&mut transaction, args.id, "an operator").await?;
     ensure!(done, "replay {}: there is none that has not ended", args.id);
-    record(&mut transaction, &action("events.cancel_replay", args.id, None)).await?;
+    record(
+        &mut transaction,
+        &action("events.cancel_replay", args.id, None),
+    )
+    .await?;
     transaction.commit().await?;
     say!("replay {} is cancelled", args.id);
     Ok(())
@@ -190,7 +230,9 @@ async fn cancel(args: &CancelArgs) -> anyhow::Result<()> {
 /// Waits for the end of a job. Ctrl-C ends the waiting only.
 async fn watch(pool: &PgPool, id: Uuid, stop: &CancellationToken) -> anyhow::Result<()> {
     let bar = ProgressBar::new(0);
-    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {human_pos}/{human_len} messages · {msg}") {
+    if let Ok(style) =
+        ProgressStyle::with_template("{wide_bar} {human_pos}/{human_len} messages · {msg}")
+    {
         bar.set_style(style);
     }
     loop {
@@ -205,7 +247,11 @@ async fn watch(pool: &PgPool, id: Uuid, stop: &CancellationToken) -> anyhow::Res
         if job.has_ended() {
             bar.finish_and_clear();
             say!("{}", in_words(&job));
-            return if job.status == "done" { Ok(()) } else { bail!("the replay failed") };
+            return if job.status == "done" {
+                Ok(())
+            } else {
+                bail!("the replay failed")
+            };
         }
         tokio::select! {
             () = stop.cancelled() => {
@@ -220,13 +266,23 @@ async fn watch(pool: &PgPool, id: Uuid, stop: &CancellationToken) -> anyhow::Res
 
 async fn find(pool: &PgPool, id: Uuid) -> anyhow::Result<Job> {
     let mut connection = pool.acquire().await.context("cannot reach the database")?;
-    replay_jobs::get(&mut connection, id).await.with_context(|| format!("replay {id}"))
+    replay_jobs::get(&mut connection, id)
+        .await
+        .with_context(|| format!("replay {id}"))
 }
 
 fn in_words(job: &Job) -> String {
     let (read, all) = job.position();
-    let why = job.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    let remarks = job.remarks.iter().map(|remark| format!("\n  {remark}")).collect::<String>();
+    let why = job
+        .reason
+        .as_ref()
+        .map(|reason| format!(": {reason}"))
+        .unwrap_or_default();
+    let remarks = job
+        .remarks
+        .iter()
+        .map(|remark| format!("\n  {remark}"))
+        .collect::<String>();
     format!(
         "replay {}: {}{why}; {read} of {all} messages read, {} events applied, {} done before, {} rejected{remarks}",
         job.id, job.status, job.applied, job.duplicate, job.rejected

@@ -58,7 +58,11 @@ pub async fn run(args: StatusArgs, stop: CancellationToken) -> anyhow::Result<Ex
             std::io::stdout().flush()?;
         }
         if !args.watch {
-            return Ok(if found.is_healthy() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_UNHEALTHY) });
+            return Ok(if found.is_healthy() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::from(EXIT_UNHEALTHY)
+            });
         }
         tokio::select! {
             () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
@@ -69,21 +73,39 @@ pub async fn run(args: StatusArgs, stop: CancellationToken) -> anyhow::Result<Ex
 
 fn as_text(found: &EventsStatus, which: Which) -> String {
     let mut text = String::new();
-    let shown: Vec<&LaneFigures> =
-        found.lanes.iter().filter(|lane| which == Which::All || is_notable(found, lane)).collect();
+    let shown: Vec<&LaneFigures> = found
+        .lanes
+        .iter()
+        .filter(|lane| which == Which::All || is_notable(found, lane))
+        .collect();
     if !shown.is_empty() {
         text = format!("{}\n", lane_table(found, &shown));
     }
-    let mut streams = table(["stream", "lanes", "running", "lag", "oldest", "done today", "last commit"]);
+    let mut streams = table([
+        "stream",
+        "lanes",
+        "running",
+        "lag",
+        "oldest",
+        "done today",
+        "last commit",
+    ]);
     for (stream, lanes) in by_stream(found) {
-        let sum = |figure: fn(&LaneFigures) -> i64| lanes.iter().map(|lane| figure(lane)).sum::<i64>();
+        let sum =
+            |figure: fn(&LaneFigures) -> i64| lanes.iter().map(|lane| figure(lane)).sum::<i64>();
         let oldest = lanes.iter().filter_map(|lane| lane.lag_seconds).max();
         streams.add_row([
             stream.to_owned(),
             lanes.len().to_string(),
-            lanes.iter().filter(|lane| lane.status == "running").count().to_string(),
+            lanes
+                .iter()
+                .filter(|lane| lane.status == "running")
+                .count()
+                .to_string(),
             sum(|lane| lane.lag_messages.unwrap_or(0)).to_string(),
-            oldest.map_or("-".to_owned(), |seconds| format!("{} s", seconds.round_dp(1))),
+            oldest.map_or("-".to_owned(), |seconds| {
+                format!("{} s", seconds.round_dp(1))
+            }),
             sum(|lane| lane.events_today).to_string(),
             time(lanes.iter().filter_map(|lane| lane.last_commit_at).max()),
         ]);
@@ -110,19 +132,41 @@ fn as_text(found: &EventsStatus, which: Which) -> String {
     if classes.is_empty() {
         text += "no open dead letters";
     } else {
-        let parts: Vec<String> = classes.iter().map(|(class, count)| format!("{count} {class}")).collect();
-        text += &format!("open dead letters: {} (tiris-ingest dlq list)", parts.join(", "));
+        let parts: Vec<String> = classes
+            .iter()
+            .map(|(class, count)| format!("{count} {class}"))
+            .collect();
+        text += &format!(
+            "open dead letters: {} (tiris-ingest dlq list)",
+            parts.join(", ")
+        );
     }
     text
 }
 
 fn lane_table(found: &EventsStatus, lanes: &[&LaneFigures]) -> Table {
-    let mut shown =
-        table(["lane", "status", "owner", "cursor", "lag", "oldest", "last commit", "letters", "why"]);
+    let mut shown = table([
+        "lane",
+        "status",
+        "owner",
+        "cursor",
+        "lag",
+        "oldest",
+        "last commit",
+        "letters",
+        "why",
+    ]);
     for lane in lanes {
         let lag = lane.lag_messages.map_or("?".to_owned(), |messages| {
             // What is not counted is an upper bound.
-            format!("{}{messages}", if lane.lag_exact == Some(true) { "" } else { "≤ " })
+            format!(
+                "{}{messages}",
+                if lane.lag_exact == Some(true) {
+                    ""
+                } else {
+                    "≤ "
+                }
+            )
         });
         shown.add_row([
             format!("{}/{}", lane.stream, lane.lane),
@@ -130,7 +174,9 @@ fn lane_table(found: &EventsStatus, lanes: &[&LaneFigures]) -> Table {
             lane.host.clone().unwrap_or_else(|| "-".to_owned()),
             lane.cursor.to_string(),
             lag,
-            lane.lag_seconds.map_or("-".to_owned(), |seconds| format!("{} s", seconds.round_dp(1))),
+            lane.lag_seconds.map_or("-".to_owned(), |seconds| {
+                format!("{} s", seconds.round_dp(1))
+            }),
             time(lane.last_commit_at),
             found.letters_of(lane).values().sum::<i64>().to_string(),
             lane.status_reason.clone().unwrap_or_default(),
@@ -190,17 +236,25 @@ fn as_json(found: &EventsStatus) -> Value {
 
 pub(super) fn table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+    table
+        .load_style(presets::UTF8_FULL_CONDENSED)
+        .set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header);
     table
 }
 
 pub(super) fn right(table: &mut Table, columns: std::ops::Range<usize>) {
-    for column in table.column_iter_mut().skip(columns.start).take(columns.len()) {
+    for column in table
+        .column_iter_mut()
+        .skip(columns.start)
+        .take(columns.len())
+    {
         column.set_cell_alignment(CellAlignment::Right);
     }
 }
 
 pub(super) fn time(time: Option<DateTime<Utc>>) -> String {
-    time.map_or("-".to_owned(), |time| time.to_rfc3339_opts(SecondsFormat::Secs, true))
+    time.map_or("-".to_owned(), |time| {
+        time.to_rfc3339_opts(SecondsFormat::Secs, true)
+    })
 }

@@ -45,7 +45,9 @@ pub(super) struct Account {
 }
 
 fn money<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Money, D::Error> {
-    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    String::deserialize(deserializer)?
+        .parse()
+        .map_err(serde::de::Error::custom)
 }
 
 #[derive(Deserialize)]
@@ -75,13 +77,23 @@ impl Api {
     pub(super) fn new(url: &str, token: SecretString) -> anyhow::Result<Self> {
         tiris_shared::tls::choose_provider();
         // The API is on this machine or in its network: a proxy of the environment is not asked.
-        let http = reqwest::Client::builder().timeout(CALL_TIMEOUT).no_proxy().build()?;
-        Ok(Self { http, base: format!("{}/v1", url.trim_end_matches('/')), token })
+        let http = reqwest::Client::builder()
+            .timeout(CALL_TIMEOUT)
+            .no_proxy()
+            .build()?;
+        Ok(Self {
+            http,
+            base: format!("{}/v1", url.trim_end_matches('/')),
+            token,
+        })
     }
 
     /// The caller's tradings.
     pub(super) async fn tradings(&self) -> anyhow::Result<Vec<Trading>> {
-        Ok(self.call::<Tradings>(self.http.get(self.url("/tradings"))).await?.tradings)
+        Ok(self
+            .call::<Tradings>(self.http.get(self.url("/tradings")))
+            .await?
+            .tradings)
     }
 
     /// Makes a paper trading with one sub-account for each `(symbol, opening balance)`, opened at a moment or now.
@@ -94,37 +106,56 @@ impl Api {
         let account = |(symbol, deposit): &(&str, &str)| json!({ "name": symbol, "symbol": symbol, "initial_deposit": deposit, "event_time": opened });
         let accounts: Vec<Value> = accounts.iter().map(account).collect();
         let body = json!({ "name": name, "type": "paper", "sub_accounts": accounts });
-        self.call(self.http.post(self.url("/tradings")).json(&body)).await
+        self.call(self.http.post(self.url("/tradings")).json(&body))
+            .await
     }
 
     /// The sub-accounts of a trading.
     pub(super) async fn accounts(&self, trading: Uuid) -> anyhow::Result<Vec<Account>> {
-        let request = self.http.get(self.url("/sub-accounts")).query(&[("trading_id", trading)]);
+        let request = self
+            .http
+            .get(self.url("/sub-accounts"))
+            .query(&[("trading_id", trading)]);
         Ok(self.call::<Accounts>(request).await?.sub_accounts)
     }
 
     /// One sub-account.
     pub(super) async fn account(&self, id: Uuid) -> anyhow::Result<Account> {
-        self.call(self.http.get(self.url(&format!("/sub-accounts/{id}")))).await
+        self.call(self.http.get(self.url(&format!("/sub-accounts/{id}"))))
+            .await
     }
 
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }
 
-    async fn call<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> anyhow::Result<T> {
+    async fn call<T: DeserializeOwned>(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> anyhow::Result<T> {
         let answer = request.bearer_auth(self.token.expose_secret()).send().await;
-        let answer =
-            answer.with_context(|| format!("cannot reach the API at {}; is tiris-api up?", self.base))?;
+        let answer = answer
+            .with_context(|| format!("cannot reach the API at {}; is tiris-api up?", self.base))?;
         let (status, path) = (answer.status(), answer.url().path().to_owned());
-        let bytes = answer.bytes().await.with_context(|| format!("the answer to {path} broke off"))?;
+        let bytes = answer
+            .bytes()
+            .await
+            .with_context(|| format!("the answer to {path} broke off"))?;
         let envelope: Envelope = serde_json::from_slice(&bytes).with_context(|| {
-            format!("{} answered {status} to {path}, but not as the Tiris API does", self.base)
+            format!(
+                "{} answered {status} to {path}, but not as the Tiris API does",
+                self.base
+            )
         })?;
         if let Some(Problem { code, message }) = envelope.error {
-            anyhow::bail!("the API refused {path}: {message} ({status}, {code}){}", advice(status));
+            anyhow::bail!(
+                "the API refused {path}: {message} ({status}, {code}){}",
+                advice(status)
+            );
         }
-        let data = envelope.data.with_context(|| format!("the answer to {path} has no data"))?;
+        let data = envelope
+            .data
+            .with_context(|| format!("the answer to {path} has no data"))?;
         serde_json::from_value(data)
             .with_context(|| format!("the answer to {path} has another shape than expected"))
     }

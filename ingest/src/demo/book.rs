@@ -26,8 +26,21 @@ pub(super) struct Purse {
 
 impl Purse {
     /// An account as it stands before the bot's first order.
-    pub(super) const fn new(id: Uuid, symbol: String, balance: Money, locked: Money, postings: i64) -> Self {
-        Self { id, symbol, balance, locked, postings, holds: BTreeMap::new() }
+    pub(super) const fn new(
+        id: Uuid,
+        symbol: String,
+        balance: Money,
+        locked: Money,
+        postings: i64,
+    ) -> Self {
+        Self {
+            id,
+            symbol,
+            balance,
+            locked,
+            postings,
+            holds: BTreeMap::new(),
+        }
     }
 
     /// What can be held or spent.
@@ -60,7 +73,11 @@ impl Purse {
         );
         self.balance = minus(self.balance, amount)?;
         self.postings += 1;
-        if held > amount { self.lock(order, minus(held, amount)?) } else { Ok(()) }
+        if held > amount {
+            self.lock(order, minus(held, amount)?)
+        } else {
+            Ok(())
+        }
     }
 
     /// Takes `amount` in.
@@ -79,11 +96,13 @@ impl Purse {
 }
 
 fn plus(a: Money, b: Money) -> anyhow::Result<Money> {
-    a.checked_add(b).context("the account would hold more than the books can")
+    a.checked_add(b)
+        .context("the account would hold more than the books can")
 }
 
 fn minus(a: Money, b: Money) -> anyhow::Result<Money> {
-    a.checked_sub(b).context("the account would hold more than the books can")
+    a.checked_sub(b)
+        .context("the account would hold more than the books can")
 }
 
 #[cfg(test)]

@@ -77,7 +77,17 @@ impl Bot {
     ) -> anyhow::Result<Self> {
         let fee_rate = FEE_RATE.parse()?;
         let (candles, orders, unfilled, last_buy) = (0, 0, None, None);
-        Ok(Self { writer, stock, currency, crossover, candles, orders, unfilled, last_buy, fee_rate })
+        Ok(Self {
+            writer,
+            stock,
+            currency,
+            crossover,
+            candles,
+            orders,
+            unfilled,
+            last_buy,
+            fee_rate,
+        })
     }
 
     /// Orders placed so far.
@@ -105,7 +115,9 @@ impl Bot {
 
     /// Cancels the order that waits for a taker, if any, so that nothing stays held.
     pub(super) fn cancel_unfilled(&mut self, time: DateTime<Utc>) -> Vec<Message> {
-        let Some(order) = self.unfilled.take() else { return Vec::new() };
+        let Some(order) = self.unfilled.take() else {
+            return Vec::new();
+        };
         let mut body = self.order_body(&order, "cancelled");
         body["message"] = "the price moved away".into();
         self.payer(order.side).release(&order.id);
@@ -120,12 +132,24 @@ impl Bot {
         }
     }
 
-    fn place(&mut self, side: Side, candle: &Candle, messages: &mut Vec<Message>) -> anyhow::Result<()> {
-        let (Some(volume), Some(limit)) = (self.volume(side, candle.close), limit(side, candle.close)) else {
+    fn place(
+        &mut self,
+        side: Side,
+        candle: &Candle,
+        messages: &mut Vec<Message>,
+    ) -> anyhow::Result<()> {
+        let (Some(volume), Some(limit)) =
+            (self.volume(side, candle.close), limit(side, candle.close))
+        else {
             return Ok(());
         };
         self.orders += 1;
-        let order = Order { id: self.writer.next_order_id(), side, volume, limit };
+        let order = Order {
+            id: self.writer.next_order_id(),
+            side,
+            volume,
+            limit,
+        };
         let created = self.order_body(&order, "open");
         messages.push(self.writer.write(Kind::OrderCreated, candle.time, created));
 
@@ -146,7 +170,10 @@ impl Bot {
         let rest = self.payer(side).release(&order.id);
         if rest.is_positive() {
             let unlocked = self.hold_body(&order, rest);
-            messages.push(self.writer.write(Kind::BalanceUnlocked, candle.time, unlocked));
+            messages.push(
+                self.writer
+                    .write(Kind::BalanceUnlocked, candle.time, unlocked),
+            );
         }
         Ok(())
     }
@@ -170,7 +197,8 @@ impl Bot {
         match order.side {
             Side::Buy => {
                 let (cost, fee) = self.cost_and_fee(order.volume, order.limit)?;
-                cost.checked_add(fee).context("the order is too large for the books")
+                cost.checked_add(fee)
+                    .context("the order is too large for the books")
             }
             Side::Sell => Ok(order.volume),
         }
@@ -208,12 +236,16 @@ impl Bot {
         match order.side {
             Side::Buy => {
                 self.stock.receive(volume)?;
-                let due = cost.checked_add(fee).context("the order is too large for the books")?;
+                let due = cost
+                    .checked_add(fee)
+                    .context("the order is too large for the books")?;
                 self.currency.pay(&order.id, due)?;
             }
             Side::Sell => {
                 self.stock.pay(&order.id, volume)?;
-                let proceeds = cost.checked_sub(fee).context("the order is too large for the books")?;
+                let proceeds = cost
+                    .checked_sub(fee)
+                    .context("the order is too large for the books")?;
                 self.currency.receive(proceeds)?;
             }
         }
@@ -232,7 +264,8 @@ impl Bot {
     }
 
     fn is_stop_loss(&self, price: Money) -> bool {
-        self.last_buy.is_some_and(|bought| price.units() * 100 < bought.units() * STOP_LOSS_PERCENT)
+        self.last_buy
+            .is_some_and(|bought| price.units() * 100 < bought.units() * STOP_LOSS_PERCENT)
     }
 
     fn symbol(&self) -> String {
@@ -294,5 +327,8 @@ fn limit(side: Side, price: Money) -> Option<Money> {
 
 /// `rate` x `amount`, rounded half to even once, as the books do it.
 fn product(rate: &Number, amount: Money) -> anyhow::Result<Money> {
-    rate.times(&amount.into()).rounded().to_money().context("the order is too large for the books")
+    rate.times(&amount.into())
+        .rounded()
+        .to_money()
+        .context("the order is too large for the books")
 }

@@ -66,7 +66,10 @@ impl Iterator for Feed {
                 if let Some(left) = left {
                     *left = left.checked_sub(1)?;
                 }
-                Some(Candle { time: Utc::now(), close: series.next_close() })
+                Some(Candle {
+                    time: Utc::now(),
+                    close: series.next_close(),
+                })
             }
         }
     }
@@ -80,19 +83,26 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Vec<Candle>> {
 }
 
 fn parse(input: impl std::io::Read) -> anyhow::Result<Vec<Candle>> {
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(input);
-    let headers = reader.headers().context("line 1 is no list of columns")?.clone();
-    let column = |name: &str| {
-        headers.iter().position(|header| header.eq_ignore_ascii_case(name)).with_context(|| {
+    let mut reader = csv::ReaderBuilder::new()
+        .trim(csv::Trim::All)
+        .from_reader(input);
+    let headers = reader
+        .headers()
+        .context("line 1 is no list of columns")?
+        .clone();
+    let column =
+        |name: &str| {
+            headers.iter().position(|header| header.eq_ignore_ascii_case(name)).with_context(|| {
             format!("line 1 names no column {name}; expected are time,open,high,low,close,volume")
         })
-    };
+        };
     let (time, close) = (column("time")?, column("close")?);
     let mut candles: Vec<Candle> = Vec::new();
     for record in reader.records() {
         let record = record?;
         let line = record.position().map_or(0, csv::Position::line);
-        let candle = parse_candle(&record[time], &record[close]).with_context(|| format!("line {line}"))?;
+        let candle =
+            parse_candle(&record[time], &record[close]).with_context(|| format!("line {line}"))?;
         if candles.last().is_some_and(|last| last.time >= candle.time) {
             anyhow::bail!("line {line}: its time is not after the line before");
         }
@@ -106,7 +116,9 @@ fn parse_candle(time: &str, close: &str) -> anyhow::Result<Candle> {
     let time = DateTime::parse_from_rfc3339(time)
         .with_context(|| format!("time {time:?} is not RFC 3339"))?
         .to_utc();
-    let price: Money = close.parse().map_err(|why| anyhow::anyhow!("close {close:?}: {why}"))?;
+    let price: Money = close
+        .parse()
+        .map_err(|why| anyhow::anyhow!("close {close:?}: {why}"))?;
     if !price.is_positive() || price.units() > PRICE_UNITS_MAX {
         anyhow::bail!("close {close:?} must be above zero and at most 1000000000");
     }
@@ -119,8 +131,9 @@ pub(super) fn symbol_of_file(path: &Path) -> Option<String> {
     let stem = path.file_stem()?.to_str()?.to_ascii_uppercase();
     let mut parts = stem.split(['_', '-']);
     let (base, quote) = (parts.next()?, parts.next()?);
-    let is_asset =
-        |part: &str| part.len() >= ASSET_CHARS_MIN && part.bytes().all(|byte| byte.is_ascii_uppercase());
+    let is_asset = |part: &str| {
+        part.len() >= ASSET_CHARS_MIN && part.bytes().all(|byte| byte.is_ascii_uppercase())
+    };
     (is_asset(base) && is_asset(quote)).then(|| format!("{base}/{quote}"))
 }
 
@@ -138,7 +151,10 @@ mod tests {
                     2018-01-10T04:55:00Z,0.09840000,0.09947660,0.09828605,0.09947660,1820.54447418\n\
                     2018-01-10T05:00:00Z,1,1,1,0.000000000001,0\n";
         let candles = parse(text.as_bytes()).expect("well-formed");
-        let closes: Vec<String> = candles.iter().map(|candle| candle.close.to_string()).collect();
+        let closes: Vec<String> = candles
+            .iter()
+            .map(|candle| candle.close.to_string())
+            .collect();
         assert_eq!(closes, ["0.0994766", "0.000000000001"]);
         assert_eq!(candles[0].time.to_rfc3339(), "2018-01-10T04:55:00+00:00");
     }

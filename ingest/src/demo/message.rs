@@ -47,12 +47,23 @@ pub(super) struct Writer {
 impl Writer {
     /// Events with counted ids, the same at every run.
     pub(super) const fn counted(user: Uuid, trading: Uuid) -> Self {
-        Self { user, trading, ids: Ids::Counted { events: 0, orders: 0 } }
+        Self {
+            user,
+            trading,
+            ids: Ids::Counted {
+                events: 0,
+                orders: 0,
+            },
+        }
     }
 
     /// Events with UUIDv7 ids, new at every run.
     pub(super) const fn fresh(user: Uuid, trading: Uuid) -> Self {
-        Self { user, trading, ids: Ids::Fresh }
+        Self {
+            user,
+            trading,
+            ids: Ids::Fresh,
+        }
     }
 
     /// Writes one event; `body` is an object with the fields of its kind.
@@ -61,7 +72,10 @@ impl Writer {
         let fields: [(&str, Value); 7] = [
             ("event_id", self.event_id().into()),
             ("event_type", kind.bare_subject().into()),
-            ("timestamp", time.to_rfc3339_opts(SecondsFormat::Millis, true).into()),
+            (
+                "timestamp",
+                time.to_rfc3339_opts(SecondsFormat::Millis, true).into(),
+            ),
             ("user_id", self.user.to_string().into()),
             ("trading_id", self.trading.to_string().into()),
             ("source", SOURCE.into()),
@@ -72,7 +86,11 @@ impl Writer {
             object.extend(body);
         }
         let payload = Value::Object(object).to_string().into();
-        Message { kind, subject: kind.subject_of(self.user), payload }
+        Message {
+            kind,
+            subject: kind.subject_of(self.user),
+            payload,
+        }
     }
 
     /// The id of the next order.

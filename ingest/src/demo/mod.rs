@@ -43,14 +43,24 @@ pub async fn run(args: DemoArgs, stop: CancellationToken) -> anyhow::Result<()> 
     let feed = open_feed(&settings)?;
     let api = api::Api::new(&settings.api_url, settings.token.clone())?;
     let name = settings.trading.clone().unwrap_or_else(|| {
-        setup::name_for(settings.candles.as_deref(), &settings.symbol, settings.fast, settings.slow)
+        setup::name_for(
+            settings.candles.as_deref(),
+            &settings.symbol,
+            settings.fast,
+            settings.slow,
+        )
     });
     let repeatable = settings.candles.is_some();
     let place = setup::find_or_make(&api, &name, &settings.symbol, feed.begins()).await?;
     if let Some(user) = settings.user.filter(|user| *user != place.user) {
         anyhow::bail!("USER_ID is {user}, but TOKEN belongs to {}", place.user);
     }
-    eprintln!("trading {} on {:?} ({})", report::symbol(&place), place.name, place.trading);
+    eprintln!(
+        "trading {} on {:?} ({})",
+        report::symbol(&place),
+        place.name,
+        place.trading
+    );
 
     let bot = make_bot(&settings, place)?;
     let publisher = Publisher::connect(&settings.nats, stop.clone()).await?;
@@ -63,7 +73,13 @@ pub async fn run(args: DemoArgs, stop: CancellationToken) -> anyhow::Result<()> 
         unsent: 0,
     };
     let outcome = session.trade(feed, repeatable).await;
-    let Session { bot, publisher, progress, unsent, .. } = session;
+    let Session {
+        bot,
+        publisher,
+        progress,
+        unsent,
+        ..
+    } = session;
     let elapsed = progress.elapsed();
     drop(progress);
     report::print(&bot, &publisher.tally, unsent, elapsed);
@@ -85,17 +101,31 @@ fn open_feed(settings: &Settings) -> anyhow::Result<Feed> {
             candles.truncate(limit.unwrap_or(usize::MAX));
             Ok(Feed::File(candles.into_iter()))
         }
-        None => Ok(Feed::Made { series: Series::new(settings.seed), left: settings.limit }),
+        None => Ok(Feed::Made {
+            series: Series::new(settings.seed),
+            left: settings.limit,
+        }),
     }
 }
 
 fn make_bot(settings: &Settings, place: Place) -> anyhow::Result<Bot> {
-    let Place { user, trading, stock, currency, .. } = place;
+    let Place {
+        user,
+        trading,
+        stock,
+        currency,
+        ..
+    } = place;
     let writer = match settings.candles {
         Some(_) => Writer::counted(user, trading),
         None => Writer::fresh(user, trading),
     };
-    Bot::new(writer, stock, currency, Crossover::new(settings.fast, settings.slow))
+    Bot::new(
+        writer,
+        stock,
+        currency,
+        Crossover::new(settings.fast, settings.slow),
+    )
 }
 
 /// One run, while it trades.
@@ -131,7 +161,8 @@ impl Session {
             }
         }
         if let Delivery::Stopped = self.publisher.settle(&self.progress).await? {
-            self.progress.note("stopped before every signal was acknowledged");
+            self.progress
+                .note("stopped before every signal was acknowledged");
         }
         Ok(())
     }
@@ -146,7 +177,10 @@ impl Session {
                 return Ok(Delivery::Stopped);
             }
             self.unsent -= 1;
-            self.progress.say(report::pulse(&self.publisher.tally, self.progress.elapsed()));
+            self.progress.say(report::pulse(
+                &self.publisher.tally,
+                self.progress.elapsed(),
+            ));
         }
         Ok(Delivery::Done)
     }

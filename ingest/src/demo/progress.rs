@@ -25,7 +25,10 @@ impl Progress {
                 ProgressBar::new(total),
                 "{wide_bar} {human_pos}/{human_len} candles · {msg} · {elapsed}, {eta} left",
             ),
-            None => (ProgressBar::new_spinner(), "{spinner} {human_pos} candles · {msg} · {elapsed}"),
+            None => (
+                ProgressBar::new_spinner(),
+                "{spinner} {human_pos} candles · {msg} · {elapsed}",
+            ),
         };
         Self::start(bar, template)
     }
@@ -43,7 +46,11 @@ impl Progress {
         if drawn {
             bar.enable_steady_tick(REDRAW_INTERVAL);
         }
-        Self { bar, drawn, last_line: Instant::now() }
+        Self {
+            bar,
+            drawn,
+            last_line: Instant::now(),
+        }
     }
 
     /// One more candle is through.
@@ -70,7 +77,11 @@ impl Progress {
 
     /// A line of its own, above the bar.
     pub(super) fn note(&self, line: &str) {
-        if self.drawn { self.bar.println(line) } else { eprintln!("{line}") }
+        if self.drawn {
+            self.bar.println(line)
+        } else {
+            eprintln!("{line}")
+        }
     }
 }
 

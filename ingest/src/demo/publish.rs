@@ -72,7 +72,10 @@ pub(super) struct Publisher {
 
 impl Publisher {
     /// Connects, waiting for the server for a while.
-    pub(super) async fn connect(nats: &NatsConfig, stop: CancellationToken) -> anyhow::Result<Self> {
+    pub(super) async fn connect(
+        nats: &NatsConfig,
+        stop: CancellationToken,
+    ) -> anyhow::Result<Self> {
         let mut retry = Retry::new(stop.clone());
         let client = loop {
             let options = tiris_shared::nats::options(nats, "tiris-demo-bot").await?;
@@ -83,19 +86,33 @@ impl Publisher {
                         eprintln!("cannot reach NATS yet: {error}; trying again");
                     }
                     if !retry.pause().await {
-                        return Err(error).context("cannot reach NATS; is it up, and is NATS_URL right?");
+                        return Err(error)
+                            .context("cannot reach NATS; is it up, and is NATS_URL right?");
                     }
                 }
             }
         };
         let mut jetstream = jetstream::new(client);
         jetstream.set_timeout(ACK_TIMEOUT);
-        Ok(Self { jetstream, in_flight: FuturesUnordered::new(), stop, tally: Tally::default() })
+        Ok(Self {
+            jetstream,
+            in_flight: FuturesUnordered::new(),
+            stop,
+            tally: Tally::default(),
+        })
     }
 
     /// Publishes the next event.
-    pub(super) async fn send(&mut self, message: Message, progress: &Progress) -> anyhow::Result<Delivery> {
-        *self.tally.sent.entry(message.kind.bare_subject()).or_default() += 1;
+    pub(super) async fn send(
+        &mut self,
+        message: Message,
+        progress: &Progress,
+    ) -> anyhow::Result<Delivery> {
+        *self
+            .tally
+            .sent
+            .entry(message.kind.bare_subject())
+            .or_default() += 1;
         if keeps_order(message.kind) {
             return self.deliver(&message, progress).await;
         }
@@ -106,10 +123,19 @@ impl Publisher {
                 return Ok(Delivery::Stopped);
             }
         }
-        let sent = self.jetstream.publish(message.subject.clone(), message.payload.clone()).await;
-        let Ok(acknowledgement) = sent else { return self.deliver(&message, progress).await };
+        let sent = self
+            .jetstream
+            .publish(message.subject.clone(), message.payload.clone())
+            .await;
+        let Ok(acknowledgement) = sent else {
+            return self.deliver(&message, progress).await;
+        };
         let acknowledged = acknowledgement.into_future();
-        self.in_flight.push(acknowledged.map(|outcome| (message, outcome.map(drop))).boxed());
+        self.in_flight.push(
+            acknowledged
+                .map(|outcome| (message, outcome.map(drop)))
+                .boxed(),
+        );
         // Starts the clock of the new one and counts what came back.
         while let Some(Some(published)) = self.in_flight.next().now_or_never() {
             if let Delivery::Stopped = self.conclude(published, progress).await? {
@@ -142,7 +168,11 @@ impl Publisher {
     }
 
     /// Publishes until it is acknowledged.
-    async fn deliver(&mut self, message: &Message, progress: &Progress) -> anyhow::Result<Delivery> {
+    async fn deliver(
+        &mut self,
+        message: &Message,
+        progress: &Progress,
+    ) -> anyhow::Result<Delivery> {
         let mut retry = Retry::new(self.stop.clone());
         loop {
             let Err(error) = publish_once(&self.jetstream, message).await else {
@@ -156,7 +186,9 @@ impl Publisher {
                         message.subject
                     )
                 }
-                PublishErrorKind::TimedOut => "NATS did not acknowledge an event in time".to_owned(),
+                PublishErrorKind::TimedOut => {
+                    "NATS did not acknowledge an event in time".to_owned()
+                }
                 _ => format!("NATS did not take an event: {error}"),
             };
             if retry.is_first() {
@@ -172,8 +204,14 @@ impl Publisher {
     }
 }
 
-async fn publish_once(jetstream: &jetstream::Context, message: &Message) -> Result<(), PublishError> {
-    jetstream.publish(message.subject.clone(), message.payload.clone()).await?.await?;
+async fn publish_once(
+    jetstream: &jetstream::Context,
+    message: &Message,
+) -> Result<(), PublishError> {
+    jetstream
+        .publish(message.subject.clone(), message.payload.clone())
+        .await?
+        .await?;
     Ok(())
 }
 
@@ -195,7 +233,11 @@ struct Retry {
 
 impl Retry {
     fn new(stop: CancellationToken) -> Self {
-        Self { stop, next: BACKOFF_MIN, deadline: Instant::now() + PATIENCE }
+        Self {
+            stop,
+            next: BACKOFF_MIN,
+            deadline: Instant::now() + PATIENCE,
+        }
     }
 
     fn is_first(&self) -> bool {
@@ -223,7 +265,10 @@ pub(super) struct Pace {
 impl Pace {
     /// `events_per_second` events a second.
     pub(super) fn new(events_per_second: u32) -> Self {
-        Self { interval: Duration::from_secs(1) / events_per_second.max(1), next: Instant::now() }
+        Self {
+            interval: Duration::from_secs(1) / events_per_second.max(1),
+            next: Instant::now(),
+        }
     }
 
     /// Waits until the next event is due, or until `stop`.
@@ -231,7 +276,8 @@ impl Pace {
         const CATCH_UP: Duration = Duration::from_secs(1);
         let oldest = Instant::now().checked_sub(CATCH_UP).unwrap_or(self.next);
         self.next = self.next.max(oldest);
-        stop.run_until_cancelled(tokio::time::sleep_until(self.next)).await;
+        stop.run_until_cancelled(tokio::time::sleep_until(self.next))
+            .await;
         self.next += self.interval;
     }
 }
@@ -248,7 +294,10 @@ mod tests {
             pace.wait(&stop).await;
         }
         let taken = start.elapsed();
-        assert!(taken >= Duration::from_secs(2) && taken < Duration::from_millis(2_100), "{taken:?}");
+        assert!(
+            taken >= Duration::from_secs(2) && taken < Duration::from_millis(2_100),
+            "{taken:?}"
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -259,6 +308,10 @@ mod tests {
         for _ in 0..100 {
             pace.wait(&stop).await;
         }
-        assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+        assert!(
+            start.elapsed() < Duration::from_secs(1),
+            "{:?}",
+            start.elapsed()
+        );
     }
 }

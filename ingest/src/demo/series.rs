@@ -22,7 +22,10 @@ pub(super) struct Series {
 impl Series {
     /// The series of `seed`.
     pub(super) const fn new(seed: u64) -> Self {
-        Self { state: seed, units: START_UNITS }
+        Self {
+            state: seed,
+            units: START_UNITS,
+        }
     }
 
     /// The next price.

@@ -13,7 +13,12 @@ use uuid::Uuid;
 #[derive(clap::Args, Debug)]
 pub struct DemoArgs {
     /// REST API without /v1, over plain HTTP: on this machine or in its private network
-    #[arg(long, env = "API_URL", default_value = "http://127.0.0.1:8080", value_name = "URL")]
+    #[arg(
+        long,
+        env = "API_URL",
+        default_value = "http://127.0.0.1:8080",
+        value_name = "URL"
+    )]
     api_url: String,
     /// Access token of the user the bot trades for
     #[arg(
@@ -47,7 +52,12 @@ pub struct DemoArgs {
     #[arg(long, default_value = "20", value_name = "CANDLES")]
     slow: String,
     /// Seed of the price series the bot makes
-    #[arg(long, default_value = "1", value_name = "NUMBER", conflicts_with = "candles")]
+    #[arg(
+        long,
+        default_value = "1",
+        value_name = "NUMBER",
+        conflicts_with = "candles"
+    )]
     seed: String,
     /// Stop after so many candles
     #[arg(long, value_name = "CANDLES")]
@@ -97,14 +107,25 @@ impl DemoArgs {
 
     fn checked(&self, problems: &mut Problems) -> Option<Settings> {
         if !self.api_url.starts_with("http://") {
-            problems
-                .add("API_URL", format_args!("must look like http://host:port (given: {:?})", self.api_url));
+            problems.add(
+                "API_URL",
+                format_args!(
+                    "must look like http://host:port (given: {:?})",
+                    self.api_url
+                ),
+            );
         }
         if self.token.expose_secret().is_empty() {
-            problems.add("TOKEN", "is required; `tiris-api token --email ...` makes one");
+            problems.add(
+                "TOKEN",
+                "is required; `tiris-api token --email ...` makes one",
+            );
         }
         if self.candles.is_none() && self.limit.is_none() && (self.burst || self.verify) {
-            problems.add("--burst, --verify", "need an end: give --candles FILE or --limit CANDLES");
+            problems.add(
+                "--burst, --verify",
+                "need an end: give --candles FILE or --limit CANDLES",
+            );
         }
         let user = self.user_id.as_deref().filter(|id| !id.is_empty());
         let user = user.and_then(|id| problems.parse("USER_ID", id));
@@ -112,11 +133,16 @@ impl DemoArgs {
         let symbol = self.checked_symbol(problems);
         let averages = self.checked_averages(problems);
         let seed = problems.parse("--seed", &self.seed);
-        let limit = self.limit.as_deref().and_then(|limit| problems.parse("--limit", limit));
+        let limit = self
+            .limit
+            .as_deref()
+            .and_then(|limit| problems.parse("--limit", limit));
         let rate = problems.parse_within("--rate", &self.rate, 1, 100_000);
         let timeout = problems.parse_within("--verify-timeout", &self.verify_timeout, 1, 86_400);
         let (fast, slow) = averages?;
-        let verify = timeout.map(|seconds| Duration::from_secs(seconds.into())).filter(|_| self.verify);
+        let verify = timeout
+            .map(|seconds| Duration::from_secs(seconds.into()))
+            .filter(|_| self.verify);
         Some(Settings {
             api_url: self.api_url.clone(),
             token: self.token.clone(),
@@ -137,7 +163,10 @@ impl DemoArgs {
     fn checked_symbol(&self, problems: &mut Problems) -> Option<Symbol> {
         let guess = || self.candles.as_deref().and_then(candles::symbol_of_file);
         let symbol = self.symbol.clone().or_else(guess);
-        problems.parse("--symbol", symbol.as_deref().unwrap_or(candles::SYMBOL_DEFAULT))
+        problems.parse(
+            "--symbol",
+            symbol.as_deref().unwrap_or(candles::SYMBOL_DEFAULT),
+        )
     }
 
     fn checked_averages(&self, problems: &mut Problems) -> Option<(u16, u16)> {
@@ -146,7 +175,10 @@ impl DemoArgs {
         let slow = problems.parse_within("--slow", &self.slow, 2, max);
         let (fast, slow) = (fast?, slow?);
         if fast >= slow {
-            problems.add("--fast", format_args!("must be below --slow (given: {fast} and {slow})"));
+            problems.add(
+                "--fast",
+                format_args!("must be below --slow (given: {fast} and {slow})"),
+            );
             return None;
         }
         Some((u16::try_from(fast).ok()?, u16::try_from(slow).ok()?))
@@ -165,11 +197,18 @@ mod tests {
     }
 
     fn check(arguments: &[&str]) -> Result<Settings, ConfigError> {
-        let defaults = ["test", "--api-url=http://127.0.0.1:1", "--token=t0ps3cret", "--user-id="];
+        let defaults = [
+            "test",
+            "--api-url=http://127.0.0.1:1",
+            "--token=t0ps3cret",
+            "--user-id=",
+        ];
         let mut given: Vec<&str> = defaults.to_vec();
         given.retain(|default| {
             let name = default.split('=').next().unwrap_or(default);
-            !arguments.iter().any(|argument| argument.split('=').next() == Some(name))
+            !arguments
+                .iter()
+                .any(|argument| argument.split('=').next() == Some(name))
         });
         Args::parse_from(given.iter().chain(arguments)).demo.check()
     }
@@ -189,7 +228,9 @@ mod tests {
         ])
         .expect_err("eight mistakes")
         .to_string();
-        for name in ["API_URL", "TOKEN", "USER_ID", "--symbol", "--fast", "--seed", "--rate", "--verify"] {
+        for name in [
+            "API_URL", "TOKEN", "USER_ID", "--symbol", "--fast", "--seed", "--rate", "--verify",
+        ] {
             assert!(error.contains(name), "{name} is missing in: {error}");
         }
     }
@@ -202,7 +243,10 @@ mod tests {
         };
         assert_eq!(symbol(&[]), "ETH/BTC");
         assert_eq!(symbol(&["--candles=/tmp/sol_usdt_1h.csv"]), "SOL/USDT");
-        assert_eq!(symbol(&["--candles=/tmp/sol_usdt_1h.csv", "--symbol=ada/eur"]), "ADA/EUR");
+        assert_eq!(
+            symbol(&["--candles=/tmp/sol_usdt_1h.csv", "--symbol=ada/eur"]),
+            "ADA/EUR"
+        );
         assert!(check(&["--symbol=BTC/btc"]).is_err());
     }
 

@@ -32,8 +32,15 @@ impl std::str::FromStr for Symbol {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (base, quote) = text.split_once('/').ok_or("must look like ETH/BTC")?;
-        let symbol = Self { base: base.parse()?, quote: quote.parse()? };
-        if symbol.base == symbol.quote { Err("must name two different assets".into()) } else { Ok(symbol) }
+        let symbol = Self {
+            base: base.parse()?,
+            quote: quote.parse()?,
+        };
+        if symbol.base == symbol.quote {
+            Err("must name two different assets".into())
+        } else {
+            Ok(symbol)
+        }
     }
 }
 
@@ -49,9 +56,14 @@ pub(super) struct Place {
 
 /// The name of the trading for a candle file: whatever changes the events is part of it.
 pub(super) fn name_for(candles: Option<&Path>, symbol: &Symbol, fast: u16, slow: u16) -> String {
-    let Some(stem) = candles.and_then(Path::file_stem) else { return NAME_DEFAULT.to_owned() };
+    let Some(stem) = candles.and_then(Path::file_stem) else {
+        return NAME_DEFAULT.to_owned();
+    };
     let Symbol { base, quote } = symbol;
-    format!("{NAME_DEFAULT} {} {base}-{quote} {fast}-{slow}", stem.to_string_lossy())
+    format!(
+        "{NAME_DEFAULT} {} {base}-{quote} {fast}-{slow}",
+        stem.to_string_lossy()
+    )
 }
 
 /// Finds the trading by `name`, else makes it with sub-accounts and opening balances.
@@ -64,42 +76,80 @@ pub(super) async fn find_or_make(
     symbol: &Symbol,
     opened: Option<DateTime<Utc>>,
 ) -> anyhow::Result<Place> {
-    let found = api.tradings().await?.into_iter().find(|trading| trading.name == name);
+    let found = api
+        .tradings()
+        .await?
+        .into_iter()
+        .find(|trading| trading.name == name);
     let trading = match found {
         Some(trading) => trading,
         None => {
-            let opening = [(symbol.base.as_str(), OPENING_STOCK), (symbol.quote.as_str(), OPENING_CURRENCY)];
+            let opening = [
+                (symbol.base.as_str(), OPENING_STOCK),
+                (symbol.quote.as_str(), OPENING_CURRENCY),
+            ];
             api.create_trading(name, &opening, opened)
                 .await
                 .with_context(|| format!("cannot make the trading {name:?}"))?
         }
     };
-    let Trading { id, user_id, kind, .. } = trading;
+    let Trading {
+        id, user_id, kind, ..
+    } = trading;
     anyhow::ensure!(
         kind == PAPER,
         "the trading {name:?} is of type {kind}; the demo trades on paper only, see --trading"
     );
     let accounts = api.accounts(id).await?;
     let purse = |asset: &Asset, opening: &str| -> anyhow::Result<Purse> {
-        let mut of_asset = accounts.iter().filter(|account| account.symbol == asset.as_str());
+        let mut of_asset = accounts
+            .iter()
+            .filter(|account| account.symbol == asset.as_str());
         let account = of_asset.next().with_context(|| {
-            format!("the trading {name:?} has no sub-account for {asset}; choose another with --trading")
+            format!(
+                "the trading {name:?} has no sub-account for {asset}; choose another with --trading"
+            )
         })?;
         anyhow::ensure!(
             of_asset.next().is_none(),
             "the trading {name:?} has several sub-accounts for {asset}; choose another with --trading"
         );
-        if opened.is_some() { opening_purse(account, opening) } else { Ok(current_purse(account)) }
+        if opened.is_some() {
+            opening_purse(account, opening)
+        } else {
+            Ok(current_purse(account))
+        }
     };
-    let (stock, currency) = (purse(&symbol.base, OPENING_STOCK)?, purse(&symbol.quote, OPENING_CURRENCY)?);
-    Ok(Place { user: user_id, trading: id, name: name.to_owned(), stock, currency })
+    let (stock, currency) = (
+        purse(&symbol.base, OPENING_STOCK)?,
+        purse(&symbol.quote, OPENING_CURRENCY)?,
+    );
+    Ok(Place {
+        user: user_id,
+        trading: id,
+        name: name.to_owned(),
+        stock,
+        currency,
+    })
 }
 
 fn opening_purse(account: &Account, opening: &str) -> anyhow::Result<Purse> {
     let opening = opening.parse().map_err(anyhow::Error::msg)?;
-    Ok(Purse::new(account.id, account.symbol.clone(), opening, Money::ZERO, OPENING_POSTINGS))
+    Ok(Purse::new(
+        account.id,
+        account.symbol.clone(),
+        opening,
+        Money::ZERO,
+        OPENING_POSTINGS,
+    ))
 }
 
 fn current_purse(account: &Account) -> Purse {
-    Purse::new(account.id, account.symbol.clone(), account.balance, account.locked, account.sequence)
+    Purse::new(
+        account.id,
+        account.symbol.clone(),
+        account.balance,
+        account.locked,
+        account.sequence,
+    )
 }

@@ -55,7 +55,12 @@ pub(super) struct Crossover {
 impl Crossover {
     /// Averages over `fast` and `slow` candles; 0 < fast < slow <= [`CANDLES_MAX`].
     pub(super) const fn new(fast: u16, slow: u16) -> Self {
-        Self { fast, slow, closes: VecDeque::new(), above: None }
+        Self {
+            fast,
+            slow,
+            closes: VecDeque::new(),
+            above: None,
+        }
     }
 
     /// Its name in signals.
@@ -67,7 +72,10 @@ impl Crossover {
     pub(super) fn push(&mut self, close: Money) -> View {
         self.closes.push_back(close.units());
         if self.closes.len() < usize::from(self.slow) {
-            return View { advice: Advice::Hold, confidence: Money::ZERO };
+            return View {
+                advice: Advice::Hold,
+                confidence: Money::ZERO,
+            };
         }
         if self.closes.len() > usize::from(self.slow) {
             self.closes.pop_front();
@@ -75,7 +83,10 @@ impl Crossover {
         // Each sum times the other's length: compared like the averages, without a division.
         let fast_sum: i128 = self.closes.iter().rev().take(usize::from(self.fast)).sum();
         let slow_sum: i128 = self.closes.iter().sum();
-        let (fast, slow) = (fast_sum * i128::from(self.slow), slow_sum * i128::from(self.fast));
+        let (fast, slow) = (
+            fast_sum * i128::from(self.slow),
+            slow_sum * i128::from(self.fast),
+        );
         let above = match fast.cmp(&slow) {
             Ordering::Greater => Some(true),
             Ordering::Less => Some(false),
@@ -87,12 +98,16 @@ impl Crossover {
             _ => Advice::Hold,
         };
         self.above = above;
-        View { advice, confidence: confidence(fast - slow, slow) }
+        View {
+            advice,
+            confidence: confidence(fast - slow, slow),
+        }
     }
 }
 
 fn confidence(distance: i128, of: i128) -> Money {
-    let steps = (distance.abs() * CERTAIN_PARTS * CONFIDENCE_STEPS / of.max(1)).min(CONFIDENCE_STEPS);
+    let steps =
+        (distance.abs() * CERTAIN_PARTS * CONFIDENCE_STEPS / of.max(1)).min(CONFIDENCE_STEPS);
     Money::from_units(steps * CONFIDENCE_STEP_UNITS).unwrap_or(Money::ZERO)
 }
 
@@ -103,25 +118,40 @@ mod tests {
     fn advice(fast: u16, slow: u16, closes: &[i64]) -> Vec<Advice> {
         let mut crossover = Crossover::new(fast, slow);
         let money = |close: &i64| close.to_string().parse().expect("a whole number");
-        closes.iter().map(|close| crossover.push(money(close)).advice).collect()
+        closes
+            .iter()
+            .map(|close| crossover.push(money(close)).advice)
+            .collect()
     }
 
     #[test]
     fn it_buys_when_the_fast_average_rises_above_the_slow_one_and_sells_when_it_falls_below() {
         use Advice::{Buy, Hold, Sell};
         // Averages of 1 and 3: the close itself against the mean of the last three.
-        assert_eq!(advice(1, 3, &[5, 4, 3, 6, 7, 5, 5, 9]), [Hold, Hold, Hold, Buy, Hold, Sell, Hold, Buy]);
+        assert_eq!(
+            advice(1, 3, &[5, 4, 3, 6, 7, 5, 5, 9]),
+            [Hold, Hold, Hold, Buy, Hold, Sell, Hold, Buy]
+        );
     }
 
     #[test]
     fn equal_averages_are_no_crossing() {
-        assert!(advice(1, 2, &[5, 5, 6, 6, 6, 7]).iter().all(|advice| *advice == Advice::Hold));
+        assert!(
+            advice(1, 2, &[5, 5, 6, 6, 6, 7])
+                .iter()
+                .all(|advice| *advice == Advice::Hold)
+        );
     }
 
     #[test]
     fn confidence_is_the_distance_of_the_averages_and_never_above_one() {
         let mut crossover = Crossover::new(1, 2);
-        let mut confidence = |close: &str| crossover.push(close.parse().expect(close)).confidence.to_string();
+        let mut confidence = |close: &str| {
+            crossover
+                .push(close.parse().expect(close))
+                .confidence
+                .to_string()
+        };
         assert_eq!(confidence("1"), "0");
         assert_eq!(confidence("1.004"), "0.1996");
         assert_eq!(confidence("9"), "1");

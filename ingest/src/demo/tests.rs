@@ -26,8 +26,14 @@ fn money(text: &str) -> Money {
 pub(super) fn candles(seed: u64, count: usize) -> Vec<Candle> {
     let mut series = Series::new(seed);
     let start = DateTime::from_timestamp(1_515_560_100, 0).expect("in range");
-    let time = |index: usize| start + TimeDelta::minutes(5 * i64::try_from(index).expect("few candles"));
-    (0..count).map(|index| Candle { time: time(index), close: series.next_close() }).collect()
+    let time =
+        |index: usize| start + TimeDelta::minutes(5 * i64::try_from(index).expect("few candles"));
+    (0..count)
+        .map(|index| Candle {
+            time: time(index),
+            close: series.next_close(),
+        })
+        .collect()
 }
 
 fn bot_with(writer: Writer, stock: &str, currency: &str) -> Bot {
@@ -43,7 +49,10 @@ pub(super) fn counted_bot() -> Bot {
 }
 
 pub(super) fn trade(bot: &mut Bot, candles: &[Candle]) -> Vec<Message> {
-    candles.iter().flat_map(|candle| bot.on_candle(candle).expect("within range")).collect()
+    candles
+        .iter()
+        .flat_map(|candle| bot.on_candle(candle).expect("within range"))
+        .collect()
 }
 
 fn parse(message: &Message) -> Event {
@@ -74,7 +83,9 @@ fn opening_book(bot: &Bot) -> Book {
 /// Applies what the bot said and holds the result against what the bot expects.
 fn assert_ledger_agrees(mut book: Book, messages: &[Message], bot: &Bot) {
     for event in messages.iter().map(parse) {
-        let Some(command) = event.command() else { continue };
+        let Some(command) = event.command() else {
+            continue;
+        };
         let effect = ledger::apply(&book, event.user, event.trading, &command)
             .unwrap_or_else(|rejection| panic!("{rejection}: {event:?}"));
         assert_eq!(effect.drift, [], "{event:?}");
@@ -83,8 +94,17 @@ fn assert_ledger_agrees(mut book: Book, messages: &[Message], bot: &Bot) {
     for purse in [&bot.stock, &bot.currency] {
         let account = book.get(AccountId(purse.id)).expect("opened above");
         let actual = (account.balance, account.locked, account.sequence);
-        assert_eq!(actual, (purse.balance, purse.locked, purse.postings), "{}", purse.symbol);
-        assert!(purse.locked >= Money::ZERO && purse.balance >= purse.locked, "{}", purse.symbol);
+        assert_eq!(
+            actual,
+            (purse.balance, purse.locked, purse.postings),
+            "{}",
+            purse.symbol
+        );
+        assert!(
+            purse.locked >= Money::ZERO && purse.balance >= purse.locked,
+            "{}",
+            purse.symbol
+        );
     }
 }
 
@@ -94,7 +114,11 @@ fn the_ledger_takes_every_event_and_ends_with_the_balances_the_bot_expects() {
         let mut bot = counted_bot();
         let book = opening_book(&bot);
         let messages = trade(&mut bot, &candles(seed, 5_760));
-        assert!(bot.orders_placed() > 200, "seed {seed}: only {} orders", bot.orders_placed());
+        assert!(
+            bot.orders_placed() > 200,
+            "seed {seed}: only {} orders",
+            bot.orders_placed()
+        );
         assert_ledger_agrees(book, &messages, &bot);
     }
 }
@@ -102,7 +126,10 @@ fn the_ledger_takes_every_event_and_ends_with_the_balances_the_bot_expects() {
 #[test]
 fn a_run_shows_every_kind_of_event_an_order_can_go_through() {
     let messages = trade(&mut counted_bot(), &candles(1, 5_760));
-    let seen: BTreeSet<&str> = messages.iter().map(|message| parse(message).log_type()).collect();
+    let seen: BTreeSet<&str> = messages
+        .iter()
+        .map(|message| parse(message).log_type())
+        .collect();
     let expected = [
         "balance_locked",
         "balance_unlocked",
@@ -115,7 +142,10 @@ fn a_run_shows_every_kind_of_event_an_order_can_go_through() {
         "stop_loss",
     ];
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), expected);
-    let signals = messages.iter().filter(|message| message.kind == event::Kind::Signal).count();
+    let signals = messages
+        .iter()
+        .filter(|message| message.kind == event::Kind::Signal)
+        .count();
     assert_eq!(signals, 5_760);
 }
 
@@ -136,13 +166,21 @@ fn fresh_ids_never_repeat_and_rise() {
     let candles = candles(1, 500);
     let mut bot = bot_with(Writer::fresh(USER.0, TRADING.0), "10", "1");
     let messages = trade(&mut bot, &candles);
-    let ids: Vec<String> = messages.iter().map(|message| parse(message).event_id).collect();
+    let ids: Vec<String> = messages
+        .iter()
+        .map(|message| parse(message).event_id)
+        .collect();
     assert!(ids.is_sorted_by(|a, b| a < b));
 }
 
 #[test]
 fn a_poor_bot_never_asks_for_more_than_it_has() {
-    for (stock, currency) in [("0", "0"), ("0.000000000001", "0.000004"), ("0.00001", "0"), ("0", "0.0001")] {
+    for (stock, currency) in [
+        ("0", "0"),
+        ("0.000000000001", "0.000004"),
+        ("0.00001", "0"),
+        ("0", "0.0001"),
+    ] {
         let mut bot = bot_with(Writer::counted(USER.0, TRADING.0), stock, currency);
         let book = opening_book(&bot);
         let messages = trade(&mut bot, &candles(2, 2_000));
@@ -152,7 +190,11 @@ fn a_poor_bot_never_asks_for_more_than_it_has() {
 
 #[test]
 fn a_rich_bot_stays_within_the_books() {
-    let mut bot = bot_with(Writer::counted(USER.0, TRADING.0), "9000000000000000", "4000000000000000");
+    let mut bot = bot_with(
+        Writer::counted(USER.0, TRADING.0),
+        "9000000000000000",
+        "4000000000000000",
+    );
     let book = opening_book(&bot);
     let messages = trade(&mut bot, &candles(3, 2_000));
     assert_ledger_agrees(book, &messages, &bot);
@@ -173,6 +215,9 @@ fn when_it_stops_it_cancels_its_open_order_so_that_nothing_stays_held() {
     let cancel = bot.cancel_unfilled(Utc::now());
     assert_eq!(cancel.len(), 1);
     messages.extend(cancel);
-    assert_eq!((bot.stock.locked, bot.currency.locked), (Money::ZERO, Money::ZERO));
+    assert_eq!(
+        (bot.stock.locked, bot.currency.locked),
+        (Money::ZERO, Money::ZERO)
+    );
     assert_ledger_agrees(book, &messages, &bot);
 }

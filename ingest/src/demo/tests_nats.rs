@@ -17,24 +17,43 @@ use tokio_util::sync::CancellationToken;
 const CANDLES: usize = 200;
 
 fn config(server: &NatsServer) -> NatsConfig {
-    NatsConfig { servers: vec![server.url().parse().expect("an address")], credentials_file: None }
+    NatsConfig {
+        servers: vec![server.url().parse().expect("an address")],
+        credentials_file: None,
+    }
 }
 
 async fn make_stream(server: &NatsServer) -> stream::Stream {
-    let client = async_nats::connect(server.url()).await.expect("the server is up");
+    let client = async_nats::connect(server.url())
+        .await
+        .expect("the server is up");
     let config = stream::Config {
         name: "EVENTS".into(),
         subjects: vec!["trading.>".into()],
         ..stream::Config::default()
     };
-    jetstream::new(client).create_stream(config).await.expect("a new stream")
+    jetstream::new(client)
+        .create_stream(config)
+        .await
+        .expect("a new stream")
 }
 
 async fn stored(stream: &stream::Stream) -> Vec<Bytes> {
-    let last = stream.get_info().await.expect("the stream is there").state.last_sequence;
+    let last = stream
+        .get_info()
+        .await
+        .expect("the stream is there")
+        .state
+        .last_sequence;
     let mut payloads = Vec::new();
     for sequence in 1..=last {
-        payloads.push(stream.get_raw_message(sequence).await.expect("nothing expires here").payload);
+        payloads.push(
+            stream
+                .get_raw_message(sequence)
+                .await
+                .expect("nothing expires here")
+                .payload,
+        );
     }
     payloads
 }
@@ -42,7 +61,9 @@ async fn stored(stream: &stream::Stream) -> Vec<Bytes> {
 async fn session(server: &NatsServer, rate: Option<u32>, stop: CancellationToken) -> Session {
     Session {
         bot: counted_bot(),
-        publisher: Publisher::connect(&config(server), stop.clone()).await.expect("the server is up"),
+        publisher: Publisher::connect(&config(server), stop.clone())
+            .await
+            .expect("the server is up"),
         pace: rate.map(Pace::new),
         progress: Progress::of_candles(None),
         stop,
@@ -60,15 +81,29 @@ fn expected() -> Vec<Message> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_burst_and_a_steady_rate_publish_the_same_list() {
-    let expected: Vec<Bytes> = expected().into_iter().map(|message| message.payload).collect();
+    let expected: Vec<Bytes> = expected()
+        .into_iter()
+        .map(|message| message.payload)
+        .collect();
     for rate in [None, Some(2_000)] {
-        let server = NatsServer::private_with(NatsSettings::default()).await.expect("a server");
+        let server = NatsServer::private_with(NatsSettings::default())
+            .await
+            .expect("a server");
         let stream = make_stream(&server).await;
         let mut session = session(&server, rate, CancellationToken::new()).await;
-        session.trade(feed(), true).await.expect("everything is taken");
+        session
+            .trade(feed(), true)
+            .await
+            .expect("everything is taken");
         assert_same_list(&stored(&stream).await, &expected);
-        assert_eq!(session.publisher.tally.acknowledged, session.publisher.tally.total());
-        assert_eq!(session.publisher.tally.total(), u64::try_from(expected.len()).expect("few"));
+        assert_eq!(
+            session.publisher.tally.acknowledged,
+            session.publisher.tally.total()
+        );
+        assert_eq!(
+            session.publisher.tally.total(),
+            u64::try_from(expected.len()).expect("few")
+        );
     }
 }
 
@@ -82,22 +117,42 @@ async fn a_killed_broker_costs_no_event_and_no_order() {
     let candles = candles(1, 5_760);
     let all = trade(&mut counted_bot(), &candles);
     let run = tokio::spawn(async move {
-        session.trade(Feed::File(candles.into_iter()), true).await.map(|()| session.publisher.tally)
+        session
+            .trade(Feed::File(candles.into_iter()), true)
+            .await
+            .map(|()| session.publisher.tally)
     });
     more_than(20, &stream).await;
     server.kill().await.expect("killed");
     server.restart().await.expect("started again");
-    let before = stream.get_info().await.expect("the stream is there").state.messages;
+    let before = stream
+        .get_info()
+        .await
+        .expect("the stream is there")
+        .state
+        .messages;
     more_than(before + 20, &stream).await;
     stop.cancel();
-    let tally = run.await.expect("no panic").expect("everything is taken in the end");
+    let tally = run
+        .await
+        .expect("no panic")
+        .expect("everything is taken in the end");
 
     let published = &all[..usize::try_from(tally.total()).expect("few")];
-    assert!(published.len() < all.len(), "the broker must die while the bot works");
+    assert!(
+        published.len() < all.len(),
+        "the broker must die while the bot works"
+    );
     let mut seen = HashSet::new();
     let mut first_times = stored(&stream).await;
     first_times.retain(|payload| seen.insert(payload.clone()));
-    assert_eq!(seen, published.iter().map(|message| message.payload.clone()).collect());
+    assert_eq!(
+        seen,
+        published
+            .iter()
+            .map(|message| message.payload.clone())
+            .collect()
+    );
     let of_money: Vec<&Bytes> = published
         .iter()
         .filter(|message| keeps_order(message.kind))
@@ -109,7 +164,10 @@ async fn a_killed_broker_costs_no_event_and_no_order() {
 
 /// Tells only the first difference, the lists being long.
 fn assert_same_list<T: PartialEq + std::fmt::Debug>(actual: &[T], expected: &[T]) {
-    let differs = actual.iter().zip(expected).position(|(actual, expected)| actual != expected);
+    let differs = actual
+        .iter()
+        .zip(expected)
+        .position(|(actual, expected)| actual != expected);
     assert_eq!(differs.map(|at| (at, &actual[at], &expected[at])), None);
     assert_eq!(actual.len(), expected.len());
 }
@@ -126,13 +184,21 @@ async fn more_than(count: u64, stream: &stream::Stream) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_ends_the_bot_also_when_no_stream_takes_its_events() {
-    let server = NatsServer::private_with(NatsSettings::default()).await.expect("a server");
+    let server = NatsServer::private_with(NatsSettings::default())
+        .await
+        .expect("a server");
     let stop = CancellationToken::new();
     let mut session = session(&server, None, stop.clone()).await;
     stop.cancel();
-    let messages: Vec<Message> = expected().into_iter().filter(|message| keeps_order(message.kind)).collect();
+    let messages: Vec<Message> = expected()
+        .into_iter()
+        .filter(|message| keeps_order(message.kind))
+        .collect();
     let count = messages.len();
-    assert_eq!(session.send_all(messages).await.expect("no error"), Delivery::Stopped);
+    assert_eq!(
+        session.send_all(messages).await.expect("no error"),
+        Delivery::Stopped
+    );
     assert_eq!(session.unsent, count);
     assert_eq!(session.publisher.tally.acknowledged, 0);
 }

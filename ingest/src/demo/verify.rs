@@ -33,7 +33,11 @@ pub(super) async fn verify(
             break trouble;
         }
         progress.say(waiting_for(expected, &answers, trouble.as_ref()));
-        if stop.run_until_cancelled(tokio::time::sleep(POLL_INTERVAL)).await.is_none() {
+        if stop
+            .run_until_cancelled(tokio::time::sleep(POLL_INTERVAL))
+            .await
+            .is_none()
+        {
             anyhow::bail!("stopped before the balances were verified");
         }
     };
@@ -45,7 +49,9 @@ pub(super) async fn verify(
     }
     let seconds = timeout.as_secs();
     Err(match trouble {
-        Some(error) => error.context(format!("the balances could not be verified within {seconds} s")),
+        Some(error) => error.context(format!(
+            "the balances could not be verified within {seconds} s"
+        )),
         None => anyhow::anyhow!(
             "the balances differ from what the bot expects, {seconds} s after its last event; dead letters and the log of \
              tiris-ingest tell why"
@@ -73,13 +79,20 @@ fn matches(purse: &Purse, answer: &Account) -> bool {
     expected == (answer.balance, answer.locked, answer.sequence)
 }
 
-fn waiting_for(expected: &[&Purse], answers: &[Option<Account>], trouble: Option<&anyhow::Error>) -> String {
+fn waiting_for(
+    expected: &[&Purse],
+    answers: &[Option<Account>],
+    trouble: Option<&anyhow::Error>,
+) -> String {
     if let Some(error) = trouble {
         return format!("verifying: {error:#}");
     }
     let part = |(purse, answer): (&&Purse, &Option<Account>)| {
         let done = answer.as_ref().map_or(0, |answer| answer.sequence);
-        format!("{} of {} {} transactions", done, purse.postings, purse.symbol)
+        format!(
+            "{} of {} {} transactions",
+            done, purse.postings, purse.symbol
+        )
     };
     let parts: Vec<String> = expected.iter().zip(answers).map(part).collect();
     format!("verifying: {}", parts.join(", "))
@@ -91,14 +104,30 @@ fn table(expected: &[&Purse], answers: &[Option<Account>]) -> Table {
     table.set_header(["account", "", "expected", "actual", ""]);
     for (purse, answer) in expected.iter().zip(answers) {
         let mut row = |what: &str, expected: String, actual: Option<String>| {
-            let mark = if actual.as_ref() == Some(&expected) { "equal" } else { "DIFFERENT" };
+            let mark = if actual.as_ref() == Some(&expected) {
+                "equal"
+            } else {
+                "DIFFERENT"
+            };
             let actual = actual.unwrap_or_else(|| "no answer".to_owned());
             table.add_row([purse.symbol.as_str(), what, &expected, &actual, mark]);
         };
         let answer = answer.as_ref();
-        row("balance", purse.balance.to_string(), answer.map(|answer| answer.balance.to_string()));
-        row("locked", purse.locked.to_string(), answer.map(|answer| answer.locked.to_string()));
-        row("transactions", purse.postings.to_string(), answer.map(|answer| answer.sequence.to_string()));
+        row(
+            "balance",
+            purse.balance.to_string(),
+            answer.map(|answer| answer.balance.to_string()),
+        );
+        row(
+            "locked",
+            purse.locked.to_string(),
+            answer.map(|answer| answer.locked.to_string()),
+        );
+        row(
+            "transactions",
+            purse.postings.to_string(),
+            answer.map(|answer| answer.sequence.to_string()),
+        );
     }
     table
 }

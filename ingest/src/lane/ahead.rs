@@ -80,7 +80,9 @@ impl Ahead {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
-        let more = intake.next(context, id, self.gathered.len(), self.gathered.bytes()).await?;
+        let more = intake
+            .next(context, id, self.gathered.len(), self.gathered.bytes())
+            .await?;
         let mut batch = std::mem::take(&mut self.gathered);
         for message in more {
             batch.push(message, id, context.bare_subjects);

@@ -34,10 +34,13 @@ impl Lane {
         let traces = Traces::of(&self.pending.messages()[..taken]);
         let trace = traces.batch().clone();
         // Of the highest level, so that the id is there whatever is logged.
-        let span = error_span!("batch", trace_id = trace.id(), lane = %self.id, otel.kind = "consumer");
+        let span =
+            error_span!("batch", trace_id = trace.id(), lane = %self.id, otel.kind = "consumer");
         telemetry::open(&span, &trace);
         telemetry::link(&span, traces.links());
-        trace.scope(self.commit_traced(taken, &traces).instrument(span)).await
+        trace
+            .scope(self.commit_traced(taken, &traces).instrument(span))
+            .await
     }
 
     async fn commit_traced(&mut self, taken: usize, traces: &Traces) -> Step {
@@ -83,25 +86,39 @@ impl Lane {
     }
 
     fn count_failure(&self) {
-        metrics::counter!("ingest_batch_failures_total", "stream" => self.id.stream.name()).increment(1);
+        metrics::counter!("ingest_batch_failures_total", "stream" => self.id.stream.name())
+            .increment(1);
     }
 
     /// Commits the first `taken` pending messages, and reads those behind all pending ones meanwhile.
     async fn commit_reading(&mut self, taken: usize) -> Result<Committed> {
-        let plan = self.pending.plan(taken, self.id, self.context.bare_subjects);
-        let (mut intake, mut ahead) = (std::mem::take(&mut self.intake), std::mem::take(&mut self.ahead));
+        let plan = self
+            .pending
+            .plan(taken, self.id, self.context.bare_subjects);
+        let (mut intake, mut ahead) = (
+            std::mem::take(&mut self.intake),
+            std::mem::take(&mut self.ahead),
+        );
         let commit = self.commit(&plan, taken, None);
-        let result = ahead.during(commit, &mut intake, &self.context, self.id).await;
+        let result = ahead
+            .during(commit, &mut intake, &self.context, self.id)
+            .await;
         (self.intake, self.ahead) = (intake, ahead);
         result
     }
 
     /// The first `taken` pending messages, of which `plan` is, in one transaction with the cursor. With `failure` the
     /// single message is put aside as a dead letter instead of being applied.
-    async fn commit(&self, plan: &Plan, taken: usize, failure: Option<&Error>) -> Result<Committed> {
+    async fn commit(
+        &self,
+        plan: &Plan,
+        taken: usize,
+        failure: Option<&Error>,
+    ) -> Result<Committed> {
         let mut connection = self.context.pool.acquire().await?;
-        let transaction =
-            self.transact(&mut connection, plan, taken, failure).instrument(error_span!("commit"));
+        let transaction = self
+            .transact(&mut connection, plan, taken, failure)
+            .instrument(error_span!("commit"));
         let outcome = within_limit(transaction).await;
         settle(connection, outcome)
     }
@@ -118,7 +135,9 @@ impl Lane {
             return Ok(Committed::Batch(Done::default()));
         };
         let (stream, lane) = (self.id.stream.name(), lane_column(self.id));
-        let mut transaction = connection.begin_with(AssertSqlSafe(trace::begin_statement())).await?;
+        let mut transaction = connection
+            .begin_with(AssertSqlSafe(trace::begin_statement()))
+            .await?;
         let Some(state) = lanes::lock(&mut transaction, stream, lane).await? else {
             return Ok(Committed::Lost);
         };
@@ -141,7 +160,14 @@ impl Lane {
                 let fate = Fate::Dead(letter.cause.class, letter.cause.code);
                 dead_letters::insert(&mut transaction, &[letter]).await?;
                 ledger::claim_dead(&mut transaction, &plan.entries).await?;
-                (Counts { dead: 1, ..Counts::default() }, vec![fate], None)
+                (
+                    Counts {
+                        dead: 1,
+                        ..Counts::default()
+                    },
+                    vec![fate],
+                    None,
+                )
             }
         };
         let fingerprint = last.fingerprint();
@@ -153,7 +179,11 @@ impl Lane {
         };
         lanes::move_cursor(&mut transaction, stream, lane, to, self.context.lease).await?;
         transaction.commit().await?;
-        Ok(Committed::Batch(Done { counts, fates, users: plan.users().collect() }))
+        Ok(Committed::Batch(Done {
+            counts,
+            fates,
+            users: plan.users().collect(),
+        }))
     }
 
     async fn apply(
@@ -164,12 +194,25 @@ impl Lane {
     ) -> Result<(Counts, Vec<Fate>, Option<chrono::DateTime<chrono::Utc>>)> {
         let (stream, lane) = (self.id.stream.name(), lane_column(self.id));
         let keys = dead_letters::waiting_keys(transaction, stream, lane, plan.keys()).await?;
-        let waiting = Waiting { keys, ..Waiting::default() };
-        let batch =
-            ledger::apply_events(transaction, &plan.entries, Claims::New, waiting, rand::random()).await?;
+        let waiting = Waiting {
+            keys,
+            ..Waiting::default()
+        };
+        let batch = ledger::apply_events(
+            transaction,
+            &plan.entries,
+            Claims::New,
+            waiting,
+            rand::random(),
+        )
+        .await?;
         bots::keep_latest(transaction, &plan.beats).await?;
         let (letters, counts) = plan.letters(messages, self.id, self.stream_created_at, &batch);
         dead_letters::insert(transaction, &letters).await?;
-        Ok((counts, plan.fates(messages.len(), &batch), Some(batch.timestamp)))
+        Ok((
+            counts,
+            plan.fates(messages.len(), &batch),
+            Some(batch.timestamp),
+        ))
     }
 }

@@ -30,7 +30,12 @@ impl Default for Forms {
         let now = Instant::now();
         // The first look is at once.
         let looked = now.checked_sub(LOOK_INTERVAL).unwrap_or(now);
-        Self { seen: BTreeSet::new(), warned: BTreeSet::new(), looked, warned_since: now }
+        Self {
+            seen: BTreeSet::new(),
+            warned: BTreeSet::new(),
+            looked,
+            warned_since: now,
+        }
     }
 }
 

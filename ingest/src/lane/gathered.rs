@@ -75,13 +75,22 @@ mod tests {
     use bytes::Bytes;
     use std::collections::BTreeMap;
 
-    const LANE: LaneId = LaneId { stream: EventStream::Trading, lane: 0 };
+    const LANE: LaneId = LaneId {
+        stream: EventStream::Trading,
+        lane: 0,
+    };
 
     fn gathered(seqs: std::ops::RangeInclusive<u64>) -> Gathered {
         let mut gathered = Gathered::default();
         for stream_seq in seqs {
             let (subject, payload) = ("trading.unknown".to_owned(), Bytes::from_static(b"{}"));
-            let message = Incoming { subject, payload, headers: BTreeMap::new(), stream_seq, broker_time: 0 };
+            let message = Incoming {
+                subject,
+                payload,
+                headers: BTreeMap::new(),
+                stream_seq,
+                broker_time: 0,
+            };
             gathered.push(message, LANE, BareSubjects::Accept);
         }
         gathered
@@ -96,7 +105,11 @@ mod tests {
     #[test]
     fn the_plan_is_of_the_messages_it_is_asked_for_whatever_was_made_or_removed_before() {
         let mut all = gathered(1..=4);
-        assert_eq!(planned(&mut all, 4), [0, 1, 2, 3], "the one made on the way");
+        assert_eq!(
+            planned(&mut all, 4),
+            [0, 1, 2, 3],
+            "the one made on the way"
+        );
         assert_eq!(planned(&mut all, 4), [0, 1, 2, 3], "made again");
         let mut half = gathered(1..=4);
         assert_eq!(planned(&mut half, 2), [0, 1]);
@@ -105,7 +118,10 @@ mod tests {
         assert_eq!(planned(&mut removed, 3), [0, 1, 2]);
         let mut known = gathered(1..=4);
         known.remove_up_to(3);
-        assert_eq!((planned(&mut known, 1), known.messages()[0].stream_seq), (vec![0], 4));
+        assert_eq!(
+            (planned(&mut known, 1), known.messages()[0].stream_seq),
+            (vec![0], 4)
+        );
         known.clear();
         assert!(known.is_empty() && known.bytes() == 0);
     }

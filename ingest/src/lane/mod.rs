@@ -198,7 +198,11 @@ impl Lane {
         if let Some(step) = self.retry_due().await {
             return step;
         }
-        if self.pending.is_empty() { self.idle().await } else { self.commit_pending().await }
+        if self.pending.is_empty() {
+            self.idle().await
+        } else {
+            self.commit_pending().await
+        }
     }
 
     /// Fills `pending`; answers with a step when the lane is not ours or the stream not the cursor's.
@@ -212,17 +216,25 @@ impl Lane {
             // The next reader begins at the cursor.
             self.ahead.clear();
         }
-        match self.intake.open(&self.context, self.id, self.epoch, self.cursor).await? {
+        match self
+            .intake
+            .open(&self.context, self.id, self.epoch, self.cursor)
+            .await?
+        {
             Some(single) => {
                 self.pending.clear();
-                self.pending.push(single, self.id, self.context.bare_subjects);
+                self.pending
+                    .push(single, self.id, self.context.bare_subjects);
             }
             None => {
                 // Told before anything comes: nobody must wait for a message to know that the lane is ready for it.
                 if self.context.board.set_started(self.id) {
                     self.log_running();
                 }
-                self.pending = self.ahead.next_batch(&mut self.intake, &self.context, self.id).await?;
+                self.pending = self
+                    .ahead
+                    .next_batch(&mut self.intake, &self.context, self.id)
+                    .await?;
             }
         }
         self.attempt = self.pending.len();
@@ -233,7 +245,10 @@ impl Lane {
 
     fn count_redeliveries(&mut self) {
         let messages = self.pending.messages();
-        let again = messages.iter().filter(|message| message.stream_seq <= self.read_up_to).count();
+        let again = messages
+            .iter()
+            .filter(|message| message.stream_seq <= self.read_up_to)
+            .count();
         metrics::counter!("ingest_redeliveries_total", "stream" => self.id.stream.name())
             .increment(u64::try_from(again).unwrap_or(u64::MAX));
         let last = messages.last().map_or(0, |message| message.stream_seq);
@@ -242,7 +257,9 @@ impl Lane {
 
     /// Puts on the board how far the lane is behind. `done_at`: when the broker took the last message committed.
     fn measure_lag(&self, done_at: Option<i64>) {
-        let Some(behind) = self.intake.behind() else { return };
+        let Some(behind) = self.intake.behind() else {
+            return;
+        };
         let (pending, ahead) = (self.pending.messages(), self.ahead.messages().messages());
         let waiting = u64::try_from(pending.len() + ahead.len()).unwrap_or(u64::MAX);
         let lag = match pending.first().or(ahead.first()) {
@@ -253,7 +270,11 @@ impl Lane {
             },
             None if behind == 0 => Lag::NONE,
             // The next message is younger than the last one, until it is read.
-            None => Lag { messages: Some(behind), exact: true, oldest: done_at },
+            None => Lag {
+                messages: Some(behind),
+                exact: true,
+                oldest: done_at,
+            },
         };
         self.context.board.set_lag(self.id, lag);
     }
@@ -290,7 +311,11 @@ impl Lane {
         let stored = from_column(state.cursor);
         tracing::info!(lane = %self.id, from = self.cursor, to = stored, "cursor moved, following the database");
         let known = stored > self.cursor
-            && self.pending.messages().iter().any(|message| message.stream_seq == stored);
+            && self
+                .pending
+                .messages()
+                .iter()
+                .any(|message| message.stream_seq == stored);
         if known {
             self.pending.remove_up_to(stored);
         } else {

@@ -56,7 +56,12 @@ impl Lane {
     /// Before a reader is opened: the lane is ours, the position is the database's, and the stream is the one it
     /// belongs to.
     pub(super) async fn prove(&mut self) -> Result<Option<Step>> {
-        let stored = lanes::find(&self.context.pool, self.id.stream.name(), lane_column(self.id)).await?;
+        let stored = lanes::find(
+            &self.context.pool,
+            self.id.stream.name(),
+            lane_column(self.id),
+        )
+        .await?;
         match stored {
             Some(state) if self.owns(&state) => self.go_to(&state),
             Some(_) | None => return Ok(Some(Step::Lost)),
@@ -94,7 +99,8 @@ impl Lane {
             return;
         }
         let (stream, kind) = (self.id.stream.name(), mismatch.kind());
-        metrics::counter!("ingest_cursor_mismatches_total", "stream" => stream, "kind" => kind).increment(1);
+        metrics::counter!("ingest_cursor_mismatches_total", "stream" => stream, "kind" => kind)
+            .increment(1);
         if let Mismatch::Gap { from, to } = mismatch {
             let lane = self.id.lane.to_string();
             metrics::counter!("ingest_gap_messages_total", "stream" => stream, "lane" => lane)
@@ -126,13 +132,28 @@ impl Lane {
     /// Without a consumer nothing better is known.
     fn set_bound(&self, last_seq: u64) {
         let messages = Some(last_seq.saturating_sub(self.cursor));
-        self.context.board.set_lag(self.id, Lag { messages, exact: messages == Some(0), oldest: None });
+        self.context.board.set_lag(
+            self.id,
+            Lag {
+                messages,
+                exact: messages == Some(0),
+                oldest: None,
+            },
+        );
     }
 }
 
 /// Where a lane goes on after `mismatch`: at the start of the stream, for the messages before it are gone.
 pub(crate) fn restart(mismatch: Mismatch, stream: &StreamState) -> Restart {
     let cursor = to_column(stream.first_seq.saturating_sub(1));
-    let reuses_sequences = matches!(mismatch, Mismatch::TailLost { .. } | Mismatch::OtherMessage { .. });
-    Restart { kind: mismatch.kind(), cursor, reuses_sequences, stream_created_at: stream.created_at }
+    let reuses_sequences = matches!(
+        mismatch,
+        Mismatch::TailLost { .. } | Mismatch::OtherMessage { .. }
+    );
+    Restart {
+        kind: mismatch.kind(),
+        cursor,
+        reuses_sequences,
+        stream_created_at: stream.created_at,
+    }
 }

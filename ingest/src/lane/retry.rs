@@ -31,7 +31,11 @@ pub(super) struct Retries {
 
 impl Default for Retries {
     fn default() -> Self {
-        Self { looked: None, under_way: false, limit: LETTERS_MAX }
+        Self {
+            looked: None,
+            under_way: false,
+            limit: LETTERS_MAX,
+        }
     }
 }
 
@@ -42,7 +46,10 @@ impl Retries {
     }
 
     fn is_time(&self) -> bool {
-        self.under_way || self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_INTERVAL)
+        self.under_way
+            || self
+                .looked
+                .is_none_or(|looked| looked.elapsed() >= LOOK_INTERVAL)
     }
 }
 
@@ -60,21 +67,35 @@ impl Lane {
         }
         match self.retry().await {
             Ok(Round::Done(retried)) if retried.tried == 0 => {
-                self.retries = Retries { looked: Some(Instant::now()), ..Retries::default() };
+                self.retries = Retries {
+                    looked: Some(Instant::now()),
+                    ..Retries::default()
+                };
                 None
             }
             Ok(Round::Done(retried)) => {
                 // An applied letter may have been what others waited behind.
-                self.retries = Retries { under_way: true, ..Retries::default() };
+                self.retries = Retries {
+                    under_way: true,
+                    ..Retries::default()
+                };
                 self.backoff = BACKOFF_MIN;
-                self.context.connection.tell_committed_untraced(&retried.users);
+                self.context
+                    .connection
+                    .tell_committed_untraced(&retried.users);
                 self.record_retries(&retried);
-                Some(Step::Committed(Counts { applied: retried.applied, ..Counts::default() }))
+                Some(Step::Committed(Counts {
+                    applied: retried.applied,
+                    ..Counts::default()
+                }))
             }
             Ok(Round::Lost) => Some(Step::Lost),
             Err(error) if blame::may_be_the_event(&error) => {
-                self.retries =
-                    Retries { under_way: true, limit: self.retries.limit / 2, ..Retries::default() };
+                self.retries = Retries {
+                    under_way: true,
+                    limit: self.retries.limit / 2,
+                    ..Retries::default()
+                };
                 Some(Step::Committed(Counts::default()))
             }
             Err(error) => {
@@ -93,7 +114,11 @@ impl Lane {
         if matches!(&due, Ok(letters) if letters.is_empty()) {
             return Ok(Round::Done(Retried::default()));
         }
-        let head = due.as_ref().ok().and_then(|letters| letters.first()).copied();
+        let head = due
+            .as_ref()
+            .ok()
+            .and_then(|letters| letters.first())
+            .copied();
         let outcome = match due {
             Ok(_) => within_limit(self.retry_in(&mut connection, head, None)).await,
             Err(error) => Err(error),
@@ -129,10 +154,18 @@ impl Lane {
                 let limit = self.retries.limit;
                 dead_letters::retry(&mut transaction, stream, lane, limit, rand::random()).await?
             }
-            None => dead_letters::retry_listed(&mut transaction, head.as_slice(), rand::random()).await?,
+            None => {
+                dead_letters::retry_listed(&mut transaction, head.as_slice(), rand::random())
+                    .await?
+            }
             Some(error) => {
-                dead_letters::put_aside(&mut transaction, head.as_slice(), &Cause::internal(error)).await?;
-                Retried { tried: 1, given_up: 1, ..Retried::default() }
+                dead_letters::put_aside(&mut transaction, head.as_slice(), &Cause::internal(error))
+                    .await?;
+                Retried {
+                    tried: 1,
+                    given_up: 1,
+                    ..Retried::default()
+                }
             }
         };
         lanes::renew_locked(&mut transaction, stream, lane, self.context.lease).await?;
@@ -144,8 +177,15 @@ impl Lane {
     }
 
     fn record_retries(&self, retried: &Retried) {
-        let waiting = retried.tried.saturating_sub(retried.applied).saturating_sub(retried.given_up);
-        let outcomes = [("applied", retried.applied), ("given_up", retried.given_up), ("waiting", waiting)];
+        let waiting = retried
+            .tried
+            .saturating_sub(retried.applied)
+            .saturating_sub(retried.given_up);
+        let outcomes = [
+            ("applied", retried.applied),
+            ("given_up", retried.given_up),
+            ("waiting", waiting),
+        ];
         for (outcome, count) in outcomes {
             metrics::counter!("ingest_retries_total", "stream" => self.id.stream.name(), "outcome" => outcome)
                 .increment(count);

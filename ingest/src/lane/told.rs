@@ -33,12 +33,24 @@ impl Lane {
             self.tell_each(done, messages, traces);
         }
         let Some(last) = messages.last() else { return };
-        let Counts { applied, duplicate, dead, drift } = done.counts;
+        let Counts {
+            applied,
+            duplicate,
+            dead,
+            drift,
+        } = done.counts;
         let users: BTreeSet<Uuid> = done.users.iter().map(|(user, _)| *user).collect();
-        let user_id = users.first().filter(|_| users.len() == 1).map(tracing::field::display);
+        let user_id = users
+            .first()
+            .filter(|_| users.len() == 1)
+            .map(tracing::field::display);
         let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
         let (events, users, ids) = (messages.len(), users.len(), traces.ids());
-        let lines = if ids.is_empty() { vec![ids.as_slice()] } else { ids.chunks(TRACES_PER_LINE).collect() };
+        let lines = if ids.is_empty() {
+            vec![ids.as_slice()]
+        } else {
+            ids.chunks(TRACES_PER_LINE).collect()
+        };
         for ids in lines {
             let traces = (!ids.is_empty()).then(|| ids.join(" "));
             // A macro's level is fixed.
@@ -51,7 +63,8 @@ impl Lane {
     }
 
     fn tell_each(&self, done: &Done, messages: &[Incoming], traces: &Traces) {
-        let users: BTreeMap<usize, Uuid> = done.users.iter().map(|(user, at)| (*at, *user)).collect();
+        let users: BTreeMap<usize, Uuid> =
+            done.users.iter().map(|(user, at)| (*at, *user)).collect();
         for (at, (message, fate)) in messages.iter().zip(&done.fates).enumerate() {
             let trace_id = traces.at(at).unwrap_or(traces.batch()).id();
             let user_id = users.get(&at).map(tracing::field::display);
@@ -75,12 +88,16 @@ impl Lane {
             }
         }
         for ((kind, outcome), count) in outcomes {
-            let labels =
-                [("stream", stream.to_owned()), ("type", kind.to_owned()), ("outcome", outcome.to_owned())];
+            let labels = [
+                ("stream", stream.to_owned()),
+                ("type", kind.to_owned()),
+                ("outcome", outcome.to_owned()),
+            ];
             metrics::counter!("ingest_events_total", &labels).increment(count);
         }
         if done.counts.drift > 0 {
-            metrics::counter!("ingest_drift_total", "stream" => stream).increment(done.counts.drift);
+            metrics::counter!("ingest_drift_total", "stream" => stream)
+                .increment(done.counts.drift);
         }
         metrics::histogram!("ingest_commit_seconds", "stream" => stream).record(took);
         let size = u32::try_from(messages.len()).unwrap_or(u32::MAX);

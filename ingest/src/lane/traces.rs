@@ -45,18 +45,31 @@ impl Traces {
 
     /// What other traces the batch goes on with.
     pub(super) fn links(&self) -> impl Iterator<Item = Parent> {
-        let others = self.of.iter().flatten().filter(|trace| trace.id() != self.batch.id());
+        let others = self
+            .of
+            .iter()
+            .flatten()
+            .filter(|trace| trace.id() != self.batch.id());
         others.filter_map(Trace::parent)
     }
 
     /// For each user what his messages name, else the batch.
-    pub(super) fn by_user(&self, users: impl Iterator<Item = (Uuid, usize)>) -> BTreeMap<Uuid, Vec<Trace>> {
+    pub(super) fn by_user(
+        &self,
+        users: impl Iterator<Item = (Uuid, usize)>,
+    ) -> BTreeMap<Uuid, Vec<Trace>> {
         let mut by_user: BTreeMap<Uuid, Vec<Trace>> = BTreeMap::new();
         for (user, message) in users {
             let known = by_user.entry(user).or_default();
-            let named = self.at(message).filter(|trace| known.iter().all(|other| other.id() != trace.id()));
+            let named = self
+                .at(message)
+                .filter(|trace| known.iter().all(|other| other.id() != trace.id()));
             known.extend(named.map(|trace| {
-                if trace.id() == self.batch.id() { self.batch.clone() } else { trace.passed_on() }
+                if trace.id() == self.batch.id() {
+                    self.batch.clone()
+                } else {
+                    trace.passed_on()
+                }
             }));
         }
         for traces in by_user.values_mut().filter(|traces| traces.is_empty()) {
@@ -72,8 +85,13 @@ fn trace_of(message: &Incoming) -> Option<Trace> {
         return None;
     }
     let header = |name: &str| {
-        let named = message.headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name));
-        named.and_then(|(_, values)| values.first()).map(String::as_str)
+        let named = message
+            .headers
+            .iter()
+            .find(|(given, _)| given.eq_ignore_ascii_case(name));
+        named
+            .and_then(|(_, values)| values.first())
+            .map(String::as_str)
     };
     Trace::of_headers(header(REQUEST_ID), header(TRACEPARENT))
 }
@@ -92,12 +110,22 @@ mod tests {
         } else {
             BTreeMap::from([(name.to_owned(), vec![value.to_owned()])])
         };
-        Incoming { subject: String::new(), payload: Bytes::new(), headers, stream_seq: 1, broker_time: 0 }
+        Incoming {
+            subject: String::new(),
+            payload: Bytes::new(),
+            headers,
+            stream_seq: 1,
+            broker_time: 0,
+        }
     }
 
     #[test]
     fn a_batch_of_one_trace_is_a_part_of_it_and_one_of_several_is_tied_to_all() {
-        let alone = Traces::of(&[message("Traceparent", ONE), message("", ""), message("traceparent", ONE)]);
+        let alone = Traces::of(&[
+            message("Traceparent", ONE),
+            message("", ""),
+            message("traceparent", ONE),
+        ]);
         assert_eq!(alone.batch().id(), &ONE[3..35]);
         assert_eq!((alone.ids().len(), alone.links().count()), (1, 0));
         let mixed = Traces::of(&[message("traceparent", ONE), message("traceparent", OTHER)]);
@@ -109,11 +137,22 @@ mod tests {
     #[test]
     fn a_user_is_told_his_own_traces_and_else_that_of_the_batch() {
         let (ann, bob) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        let messages = [message("traceparent", ONE), message("traceparent", OTHER), message("", "")];
+        let messages = [
+            message("traceparent", ONE),
+            message("traceparent", OTHER),
+            message("", ""),
+        ];
         let traces = Traces::of(&messages);
         let told = traces.by_user([(ann, 0), (ann, 1), (ann, 0), (bob, 2)].into_iter());
         let contexts: Vec<String> = told[&ann].iter().map(Trace::traceparent).collect();
-        assert_eq!(contexts, [ONE, OTHER], "the bot's own spans: nothing of ours is between");
-        assert_eq!(told[&bob].iter().map(Trace::id).collect::<Vec<_>>(), [traces.batch().id()]);
+        assert_eq!(
+            contexts,
+            [ONE, OTHER],
+            "the bot's own spans: nothing of ours is between"
+        );
+        assert_eq!(
+            told[&bob].iter().map(Trace::id).collect::<Vec<_>>(),
+            [traces.batch().id()]
+        );
     }
 }

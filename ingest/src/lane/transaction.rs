@@ -11,10 +11,12 @@ const TRANSACTION_LIMIT: Duration = Duration::from_secs(15);
 
 /// The result of `transaction`, or that the database does not answer.
 pub(crate) async fn within_limit<T>(transaction: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::time::timeout(TRANSACTION_LIMIT, transaction).await.unwrap_or_else(|_| {
-        let why = format!("no answer within {} s", TRANSACTION_LIMIT.as_secs());
-        Err(Error::DatabaseUnavailable(why.into()))
-    })
+    tokio::time::timeout(TRANSACTION_LIMIT, transaction)
+        .await
+        .unwrap_or_else(|_| {
+            let why = format!("no answer within {} s", TRANSACTION_LIMIT.as_secs());
+            Err(Error::DatabaseUnavailable(why.into()))
+        })
 }
 
 /// Passes `outcome` on. After a failure the connection is not used again: it may be dead, or hold plans of an older

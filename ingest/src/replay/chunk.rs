@@ -56,14 +56,29 @@ impl Chunk<'_> {
         let name = self.stream.name();
         let now = replay_jobs::lock_next(&mut transaction).await?;
         let is_ours = |now: &Job| now.id == self.job.id && now.progress.get(name) == Some(&self.at);
-        let Some(now) = now.filter(is_ours) else { return Ok(Done::Elsewhere) };
+        let Some(now) = now.filter(is_ours) else {
+            return Ok(Done::Elsewhere);
+        };
         let (mut total, mut timestamp, mut users) = (Counts::default(), None, BTreeSet::new());
-        let parts = self.lock_done(&mut transaction, context, &mut total.duplicate).await?;
+        let parts = self
+            .lock_done(&mut transaction, context, &mut total.duplicate)
+            .await?;
         for (id, messages) in parts {
-            let part = Part { id, created_at: self.at.created_at, messages: &messages, job: self.job.id };
+            let part = Part {
+                id,
+                created_at: self.at.created_at,
+                messages: &messages,
+                job: self.job.id,
+            };
             let (counts, at) = match failure {
-                None => part.apply(&mut transaction, context.bare_subjects, &mut users).await?,
-                Some(error) => part.put_aside(&mut transaction, context.bare_subjects, error).await?,
+                None => {
+                    part.apply(&mut transaction, context.bare_subjects, &mut users)
+                        .await?
+                }
+                Some(error) => {
+                    part.put_aside(&mut transaction, context.bare_subjects, error)
+                        .await?
+                }
             };
             total.applied += counts.applied;
             total.duplicate += counts.duplicate;
@@ -71,7 +86,13 @@ impl Chunk<'_> {
             timestamp = timestamp.or(at);
         }
         let mut progress = now.progress.0.clone();
-        progress.insert(name.to_owned(), StreamProgress { next: self.next, ..self.at });
+        progress.insert(
+            name.to_owned(),
+            StreamProgress {
+                next: self.next,
+                ..self.at
+            },
+        );
         let outcome = replay_jobs::Outcome {
             applied: column(total.applied),
             duplicate: column(total.duplicate),
@@ -99,13 +120,18 @@ impl Chunk<'_> {
         for (id, mut messages) in self.by_lane(context) {
             let state = lanes::lock(transaction, self.stream.name(), lane_column(id)).await?;
             // A lane that belongs to another stream has done nothing of this one.
-            let Some(state) = state.filter(|state| state.stream_created_at == self.at.created_at) else {
+            let Some(state) = state.filter(|state| state.stream_created_at == self.at.created_at)
+            else {
                 continue;
             };
             messages.retain(|message| column(message.stream_seq) <= state.cursor);
-            let sequences: Vec<i64> = messages.iter().map(|message| column(message.stream_seq)).collect();
+            let sequences: Vec<i64> = messages
+                .iter()
+                .map(|message| column(message.stream_seq))
+                .collect();
             let (stream, created_at) = (self.stream.name(), self.at.created_at);
-            let discarded = dead_letters::discarded_of(transaction, stream, created_at, &sequences).await?;
+            let discarded =
+                dead_letters::discarded_of(transaction, stream, created_at, &sequences).await?;
             messages.retain(|message| !discarded.contains(&column(message.stream_seq)));
             *passed_over += u64::try_from(discarded.len()).unwrap_or(0);
             if !messages.is_empty() {
@@ -119,17 +145,30 @@ impl Chunk<'_> {
     fn by_lane(&self, context: &Context) -> BTreeMap<LaneId, Vec<Incoming>> {
         let mut lanes: BTreeMap<LaneId, Vec<Incoming>> = BTreeMap::new();
         for message in self.messages.iter().filter(|message| self.selects(message)) {
-            let Some(lane) = self.stream.lane_of_subject(&message.subject, context.lanes) else { continue };
-            lanes.entry(LaneId { stream: self.stream, lane }).or_default().push(message.clone());
+            let Some(lane) = self.stream.lane_of_subject(&message.subject, context.lanes) else {
+                continue;
+            };
+            lanes
+                .entry(LaneId {
+                    stream: self.stream,
+                    lane,
+                })
+                .or_default()
+                .push(message.clone());
         }
         lanes
     }
 
     fn selects(&self, message: &Incoming) -> bool {
         let subject = Subject::parse(&message.subject);
-        let of_kind =
-            subject.as_ref().map_or(self.job.event_types.is_none(), |subject| self.job.selects(subject.kind));
-        let Some(wanted) = self.job.user_id else { return of_kind };
+        let of_kind = subject
+            .as_ref()
+            .map_or(self.job.event_types.is_none(), |subject| {
+                self.job.selects(subject.kind)
+            });
+        let Some(wanted) = self.job.user_id else {
+            return of_kind;
+        };
         let user = match subject.and_then(|subject| subject.user) {
             Some(token) => Uuid::try_parse(&token).ok(),
             None => match event::parse(&message.subject, &message.payload, BareSubjects::Accept) {
@@ -158,12 +197,20 @@ impl Part<'_> {
     ) -> Result<(Counts, Option<DateTime<Utc>>)> {
         let (stream, lane) = (self.id.stream.name(), lane_column(self.id));
         // Letters that are still tried by themselves get the same treatment as by the lane, in the same order.
-        let sequences: Vec<i64> = self.messages.iter().map(|message| column(message.stream_seq)).collect();
-        let turn = dead_letters::first_of(transaction, stream, lane, self.created_at, &sequences).await?;
+        let sequences: Vec<i64> = self
+            .messages
+            .iter()
+            .map(|message| column(message.stream_seq))
+            .collect();
+        let turn =
+            dead_letters::first_of(transaction, stream, lane, self.created_at, &sequences).await?;
         let (letters, tried): (Vec<Uuid>, HashSet<i64>) = turn.into_iter().unzip();
         let retried = dead_letters::retry_listed(transaction, &letters, rand::random()).await?;
         // One try is enough: in a second one what came later would already be in the books.
-        let left = self.messages.iter().filter(|message| !tried.contains(&column(message.stream_seq)));
+        let left = self
+            .messages
+            .iter()
+            .filter(|message| !tried.contains(&column(message.stream_seq)));
         let mut left: Vec<Incoming> = left.cloned().collect();
         let came = left.len();
         self.pass_over_bare(transaction, &mut left, bare).await?;
@@ -171,16 +218,29 @@ impl Part<'_> {
         let plan = Plan::new(&left, self.id, bare);
         let has_letter = dead_letters::lock_open_of(transaction, plan.entries.iter()).await?;
         let from =
-            dead_letters::oldest_blocking(transaction, stream, lane, self.created_at, plan.keys()).await?;
-        let waiting = Waiting { from, last_tries: given_up(&plan, &has_letter), ..Waiting::default() };
-        let batch =
-            ledger::apply_events(transaction, &plan.entries, Claims::Again, waiting, rand::random()).await?;
+            dead_letters::oldest_blocking(transaction, stream, lane, self.created_at, plan.keys())
+                .await?;
+        let waiting = Waiting {
+            from,
+            last_tries: given_up(&plan, &has_letter),
+            ..Waiting::default()
+        };
+        let batch = ledger::apply_events(
+            transaction,
+            &plan.entries,
+            Claims::Again,
+            waiting,
+            rand::random(),
+        )
+        .await?;
         bots::keep_latest(transaction, &plan.beats).await?;
         users.extend(plan.users().map(|(user, _)| user));
         users.extend(&retried.users);
         let applied = batch.applied(&plan.entries);
         dead_letters::close_applied(transaction, applied, &Actor::RangeReplay(self.job)).await?;
-        let mut counts = self.keep_refused(transaction, (&plan, &left), &batch, &has_letter).await?;
+        let mut counts = self
+            .keep_refused(transaction, (&plan, &left), &batch, &has_letter)
+            .await?;
         counts.applied += retried.applied;
         counts.duplicate += u64::try_from(passed_over).unwrap_or(0);
         counts.dead += retried.tried.saturating_sub(retried.applied);
@@ -198,21 +258,37 @@ impl Part<'_> {
         if bare == BareSubjects::Accept {
             return Ok(());
         }
-        let is_bare = |message: &Incoming| Subject::parse(&message.subject).is_some_and(|s| s.user.is_none());
-        let candidates: Vec<Incoming> = messages.iter().filter(|message| is_bare(message)).cloned().collect();
+        let is_bare =
+            |message: &Incoming| Subject::parse(&message.subject).is_some_and(|s| s.user.is_none());
+        let candidates: Vec<Incoming> = messages
+            .iter()
+            .filter(|message| is_bare(message))
+            .cloned()
+            .collect();
         let plan = Plan::new(&candidates, self.id, BareSubjects::Accept);
         let outcomes = ledger::outcomes_of(transaction, &plan.entries).await?;
         let is_done = |entry: &Entry| {
-            let key = entry.claim.as_ref().map(|claim| (entry.user.0, claim.event_id.clone()));
-            key.and_then(|key| outcomes.get(&key)).is_some_and(|outcome| outcome != "dead")
+            let key = entry
+                .claim
+                .as_ref()
+                .map(|claim| (entry.user.0, claim.event_id.clone()));
+            key.and_then(|key| outcomes.get(&key))
+                .is_some_and(|outcome| outcome != "dead")
         };
         let entries = plan.entries.iter().zip(&plan.entry_messages);
-        let mut done: HashSet<u64> =
-            entries.filter(|(entry, _)| is_done(entry)).map(|(_, at)| candidates[*at].stream_seq).collect();
+        let mut done: HashSet<u64> = entries
+            .filter(|(entry, _)| is_done(entry))
+            .map(|(_, at)| candidates[*at].stream_seq)
+            .collect();
         let is_beat = |message: &&Incoming| {
             Subject::parse(&message.subject).is_some_and(|subject| subject.kind == Kind::Heartbeat)
         };
-        done.extend(candidates.iter().filter(is_beat).map(|message| message.stream_seq));
+        done.extend(
+            candidates
+                .iter()
+                .filter(is_beat)
+                .map(|message| message.stream_seq),
+        );
         messages.retain(|message| !done.contains(&message.stream_seq));
         Ok(())
     }
@@ -233,7 +309,11 @@ impl Part<'_> {
         dead_letters::insert(transaction, &letters).await?;
         // A heartbeat is the state of a moment and has no place in the books.
         let beats = u64::try_from(plan.beats.len()).unwrap_or(0);
-        Ok(Counts { applied: counts.applied - beats, duplicate: counts.duplicate + beats, ..counts })
+        Ok(Counts {
+            applied: counts.applied - beats,
+            duplicate: counts.duplicate + beats,
+            ..counts
+        })
     }
 
     async fn put_aside(
@@ -248,23 +328,40 @@ impl Part<'_> {
             .map(|message| plan::internal_letter(message, self.id, self.created_at, bare, error))
             .collect();
         dead_letters::insert(transaction, &letters).await?;
-        ledger::claim_dead(transaction, &Plan::new(self.messages, self.id, bare).entries).await?;
-        Ok((Counts { dead: u64::try_from(letters.len()).unwrap_or(0), ..Counts::default() }, None))
+        ledger::claim_dead(
+            transaction,
+            &Plan::new(self.messages, self.id, bare).entries,
+        )
+        .await?;
+        Ok((
+            Counts {
+                dead: u64::try_from(letters.len()).unwrap_or(0),
+                ..Counts::default()
+            },
+            None,
+        ))
     }
 }
 
 /// Places of entries with a letter nobody tries by itself any more: when they fail again, nothing waits behind them.
 fn given_up(plan: &Plan, has_letter: &HashSet<(Uuid, String)>) -> BTreeSet<usize> {
     let has = |entry: &Entry| {
-        entry.claim.as_ref().is_some_and(|claim| has_letter.contains(&(entry.user.0, claim.event_id.clone())))
+        entry
+            .claim
+            .as_ref()
+            .is_some_and(|claim| has_letter.contains(&(entry.user.0, claim.event_id.clone())))
     };
-    (0..plan.entries.len()).filter(|at| has(&plan.entries[*at])).collect()
+    (0..plan.entries.len())
+        .filter(|at| has(&plan.entries[*at]))
+        .collect()
 }
 
 fn record(counts: Counts) {
-    for (outcome, count) in
-        [("applied", counts.applied), ("duplicate", counts.duplicate), ("rejected", counts.dead)]
-    {
+    for (outcome, count) in [
+        ("applied", counts.applied),
+        ("duplicate", counts.duplicate),
+        ("rejected", counts.dead),
+    ] {
         metrics::counter!("ingest_replayed_events_total", "outcome" => outcome).increment(count);
     }
 }

@@ -78,7 +78,14 @@ impl Replayer {
     /// Ready to work.
     #[must_use]
     pub const fn new(context: Context) -> Self {
-        Self { context, open: None, failures: 0, singles_due: 0, limit: MESSAGES_MAX, job: None }
+        Self {
+            context,
+            open: None,
+            failures: 0,
+            singles_due: 0,
+            limit: MESSAGES_MAX,
+            job: None,
+        }
     }
 
     /// Works until `stop`; a chunk that was begun is rolled back then, and read again by whoever goes on.
@@ -92,7 +99,11 @@ impl Replayer {
             let wait = match step {
                 Ok(step) => {
                     trouble_wait = TROUBLE_WAIT_MIN;
-                    if step == Step::Worked { Duration::ZERO } else { LOOK_INTERVAL }
+                    if step == Step::Worked {
+                        Duration::ZERO
+                    } else {
+                        LOOK_INTERVAL
+                    }
                 }
                 Err(error) => {
                     tracing::warn!(error = %describe(&error), "a replay waits");
@@ -120,7 +131,9 @@ impl Replayer {
     /// Whoever asks how far the job is sees what it waits for. Best effort: the log has it too.
     async fn note_trouble(&self, why: &str) {
         let Some(job) = self.job else { return };
-        if let Err(error) = within_limit(replay_jobs::note_trouble(&self.context.pool, job, why)).await {
+        if let Err(error) =
+            within_limit(replay_jobs::note_trouble(&self.context.pool, job, why)).await
+        {
             tracing::debug!(error = %describe(&error), "could not note what a replay waits for");
         }
     }
@@ -139,7 +152,10 @@ impl Replayer {
             return Ok(Step::Nothing);
         };
         self.job = Some(job.id);
-        for stream in EventStream::ALL.into_iter().filter(|stream| range::concerns(&job, *stream)) {
+        for stream in EventStream::ALL
+            .into_iter()
+            .filter(|stream| range::concerns(&job, *stream))
+        {
             match job.progress.get(stream.name()) {
                 None => return self.begin(&job, stream).await,
                 Some(at) if at.next <= at.last => return self.work(&job, stream, *at).await,
@@ -151,13 +167,21 @@ impl Replayer {
 
     /// Finds the job's range in `stream`.
     async fn begin(&self, job: &Job, stream: EventStream) -> Result<Step> {
-        let (at, gone) = range::find(&self.context.connection, stream, job.start_time, job.end_time).await?;
+        let (at, gone) = range::find(
+            &self.context.connection,
+            stream,
+            job.start_time,
+            job.end_time,
+        )
+        .await?;
         let (first, last) = (at.first, at.last);
         tracing::info!(job = %job.id, stream = stream.name(), first, last, "replay begins");
         let mut progress = job.progress.0.clone();
         progress.insert(stream.name().to_owned(), at);
         let mut transaction = self.context.pool.begin().await?;
-        let Some(now) = replay_jobs::lock_next(&mut transaction).await? else { return Ok(Step::Nothing) };
+        let Some(now) = replay_jobs::lock_next(&mut transaction).await? else {
+            return Ok(Step::Nothing);
+        };
         if now.id == job.id && now.progress == job.progress {
             let outcome = replay_jobs::Outcome::default();
             replay_jobs::advance(&mut transaction, job.id, &progress, outcome, false).await?;
@@ -173,7 +197,9 @@ impl Replayer {
     async fn finish(&mut self, job: &Job) -> Result<Step> {
         self.open = None;
         let mut transaction = self.context.pool.begin().await?;
-        let Some(now) = replay_jobs::lock_next(&mut transaction).await? else { return Ok(Step::Nothing) };
+        let Some(now) = replay_jobs::lock_next(&mut transaction).await? else {
+            return Ok(Step::Nothing);
+        };
         if now.id == job.id && now.progress == job.progress {
             let outcome = replay_jobs::Outcome::default();
             replay_jobs::advance(&mut transaction, job.id, &job.progress, outcome, true).await?;
@@ -197,7 +223,13 @@ impl Replayer {
             Some(first_left) => first_left.stream_seq,
             None => read.next,
         };
-        let chunk = Chunk { job, stream, at, messages: &read.messages[..taken], next };
+        let chunk = Chunk {
+            job,
+            stream,
+            at,
+            messages: &read.messages[..taken],
+            next,
+        };
         let outcome = match chunk.commit(&self.context, None).await {
             Err(error) if blame::may_be_the_event(&error) && taken > 1 => {
                 self.limit = taken / 2;
@@ -240,14 +272,20 @@ impl Replayer {
             lanes.insert(message.subject.rsplit('.').nth(1).map(str::to_owned));
             lanes.len() <= LANES_MAX
         };
-        messages.iter().take(self.limit).take_while(is_within).count()
+        messages
+            .iter()
+            .take(self.limit)
+            .take_while(is_within)
+            .count()
     }
 
     /// Passes over messages retention took, and says so.
     async fn skip(&mut self, job: &Job, stream: EventStream, to: u64, why: &str) -> Result<Step> {
         self.open = None;
         let mut transaction = self.context.pool.begin().await?;
-        let Some(now) = replay_jobs::lock_next(&mut transaction).await? else { return Ok(Step::Nothing) };
+        let Some(now) = replay_jobs::lock_next(&mut transaction).await? else {
+            return Ok(Step::Nothing);
+        };
         let mut progress = now.progress.0.clone();
         if now.id == job.id
             && now.progress == job.progress
@@ -266,7 +304,9 @@ impl Replayer {
     async fn fail(&mut self, job: &Job, why: &str) -> Result<Step> {
         self.open = None;
         let mut transaction = self.context.pool.begin().await?;
-        let Some(now) = replay_jobs::lock_next(&mut transaction).await? else { return Ok(Step::Nothing) };
+        let Some(now) = replay_jobs::lock_next(&mut transaction).await? else {
+            return Ok(Step::Nothing);
+        };
         if now.id == job.id && now.progress == job.progress {
             replay_jobs::fail(&mut transaction, job.id, why).await?;
             transaction.commit().await?;
@@ -278,7 +318,11 @@ impl Replayer {
     /// The next messages of the range, and where the chunk after them begins.
     async fn read(&mut self, job: &Job, stream: EventStream, at: StreamProgress) -> Result<Read> {
         let here = (job.id, stream, at.next);
-        if self.open.as_ref().is_none_or(|open| (open.job, open.stream, open.next) != here) {
+        if self
+            .open
+            .as_ref()
+            .is_none_or(|open| (open.job, open.stream, open.next) != here)
+        {
             if self.singles_due > 0 {
                 self.singles_due -= 1;
                 return self.read_single(stream, at).await;
@@ -286,7 +330,13 @@ impl Replayer {
             let user = job.user_id.map(|user| user.0);
             let range = Range::of_replay(stream, job.id, rand::random(), at.next, user);
             let reader = Reader::open(&self.context.connection, range).await?;
-            self.open = Some(Open { job: job.id, stream, next: at.next, reader, pending: Vec::new() });
+            self.open = Some(Open {
+                job: job.id,
+                stream,
+                next: at.next,
+                reader,
+                pending: Vec::new(),
+            });
         }
         let read = self.read_on(at).await;
         if read.is_ok() {
@@ -301,30 +351,54 @@ impl Replayer {
     }
 
     async fn read_on(&mut self, at: StreamProgress) -> Result<Read> {
-        let Some(open) = &mut self.open else { return Ok(Read::nothing(at)) };
+        let Some(open) = &mut self.open else {
+            return Ok(Read::nothing(at));
+        };
         let connection = &self.context.connection;
         let mut messages = std::mem::take(&mut open.pending);
         if messages.is_empty() {
-            let limits = BatchLimits { events: MESSAGES_MAX, bytes: BYTES_MAX };
-            messages = open.reader.next_batch(connection, limits, READ_WAIT).await?;
+            let limits = BatchLimits {
+                events: MESSAGES_MAX,
+                bytes: BYTES_MAX,
+            };
+            messages = open
+                .reader
+                .next_batch(connection, limits, READ_WAIT)
+                .await?;
         }
         if messages.is_empty() {
             let left = open.reader.check_idle(connection).await?;
             let is_over = left == 0 && open.reader.is_complete();
-            return Ok(if is_over { Read { messages, next: at.last + 1 } } else { Read::nothing(at) });
+            return Ok(if is_over {
+                Read {
+                    messages,
+                    next: at.last + 1,
+                }
+            } else {
+                Read::nothing(at)
+            });
         }
         let is_over = messages.iter().any(|message| message.stream_seq > at.last);
         messages.retain(|message| message.stream_seq <= at.last);
         let behind = messages.last().map_or(at.next, |last| last.stream_seq + 1);
-        Ok(Read { messages, next: if is_over { at.last + 1 } else { behind } })
+        Ok(Read {
+            messages,
+            next: if is_over { at.last + 1 } else { behind },
+        })
     }
 
     async fn read_single(&self, stream: EventStream, at: StreamProgress) -> Result<Read> {
         let all = [">".to_owned()];
         let found = single::first_from(&self.context.connection, stream, at.next, &all).await?;
         let message = found.filter(|message| message.stream_seq <= at.last);
-        let next = message.as_ref().map_or(at.last, |message| message.stream_seq) + 1;
-        Ok(Read { messages: message.into_iter().collect(), next })
+        let next = message
+            .as_ref()
+            .map_or(at.last, |message| message.stream_seq)
+            + 1;
+        Ok(Read {
+            messages: message.into_iter().collect(),
+            next,
+        })
     }
 }
 
@@ -335,6 +409,9 @@ struct Read {
 
 impl Read {
     const fn nothing(at: StreamProgress) -> Self {
-        Self { messages: Vec::new(), next: at.next }
+        Self {
+            messages: Vec::new(),
+            next: at.next,
+        }
     }
 }

@@ -14,7 +14,9 @@ use tiris_shared::store::replay_jobs::{Job, StreamProgress};
 
 /// Whether a job asks for anything a stream can hold.
 pub(super) fn concerns(job: &Job, stream: EventStream) -> bool {
-    Kind::ALL.into_iter().any(|kind| job.selects(kind) && EventStream::of_kind(kind) == stream)
+    Kind::ALL
+        .into_iter()
+        .any(|kind| job.selects(kind) && EventStream::of_kind(kind) == stream)
 }
 
 /// The range from `start` to before `end`, not begun, and what may be missing at its beginning.
@@ -27,11 +29,15 @@ pub(super) async fn find(
     let (state, _) = reader::look_at(connection, stream, 0).await?;
     let first = first_at_or_after(connection, stream, &state, nanoseconds(start)).await?;
     let behind = first_at_or_after(connection, stream, &state, nanoseconds(end)).await?;
-    let at =
-        StreamProgress { created_at: state.created_at, first, next: first, last: behind.saturating_sub(1) };
+    let at = StreamProgress {
+        created_at: state.created_at,
+        first,
+        next: first,
+        last: behind.saturating_sub(1),
+    };
     let is_cut = first == state.first_seq && state.first_seq > 1;
-    let gone =
-        is_cut.then(|| format!("stream {stream} begins at message {first}: what was before it is gone"));
+    let gone = is_cut
+        .then(|| format!("stream {stream} begins at message {first}: what was before it is gone"));
     Ok((at, gone))
 }
 
@@ -44,13 +50,21 @@ pub(super) enum Fit {
     Gone(u64, String),
 }
 
-pub(super) async fn check(connection: &Connection, stream: EventStream, at: &StreamProgress) -> Result<Fit> {
+pub(super) async fn check(
+    connection: &Connection,
+    stream: EventStream,
+    at: &StreamProgress,
+) -> Result<Fit> {
     let (state, _) = reader::look_at(connection, stream, 0).await?;
     Ok(if state.created_at != at.created_at {
-        Fit::Other(format!("stream {stream} was made anew since the replay began"))
+        Fit::Other(format!(
+            "stream {stream} was made anew since the replay began"
+        ))
     } else if state.first_seq > at.next {
         let (from, to) = (at.next, at.last.min(state.first_seq - 1));
-        let why = format!("retention took messages {from} to {to} of stream {stream} before they were read");
+        let why = format!(
+            "retention took messages {from} to {to} of stream {stream} before they were read"
+        );
         Fit::Gone(state.first_seq, why)
     } else {
         Fit::Whole
@@ -59,7 +73,11 @@ pub(super) async fn check(connection: &Connection, stream: EventStream, at: &Str
 
 /// Beyond the reach of nanoseconds there are no messages either.
 fn nanoseconds(time: DateTime<Utc>) -> i64 {
-    let end = if time.timestamp() < 0 { i64::MIN } else { i64::MAX };
+    let end = if time.timestamp() < 0 {
+        i64::MIN
+    } else {
+        i64::MAX
+    };
     time.timestamp_nanos_opt().unwrap_or(end)
 }
 

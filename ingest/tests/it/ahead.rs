@@ -13,26 +13,44 @@ use tiris_shared::event::Kind;
 use tiris_shared::testing::eventually;
 use tokio_util::sync::CancellationToken;
 
-const ONE: Counts = Counts { applied: 1, duplicate: 0, dead: 0, drift: 0 };
+const ONE: Counts = Counts {
+    applied: 1,
+    duplicate: 0,
+    dead: 0,
+    drift: 0,
+};
 
 /// Keeps every lane from committing until it is dropped.
 async fn hold_back(pool: &PgPool) -> Result<Transaction<'static, Postgres>> {
     let mut holder = pool.begin().await?;
-    sqlx::query("SELECT FROM ingest_lanes FOR UPDATE").execute(&mut *holder).await?;
+    sqlx::query("SELECT FROM ingest_lanes FOR UPDATE")
+        .execute(&mut *holder)
+        .await?;
     Ok(holder)
 }
 
 /// Publishes a credit of 1 BTC; answers with its number in the stream.
 async fn send_one(world: &World) -> Result<u64> {
-    world.send(Kind::BalanceUpdated, &world.credit(world.currency, "BTC", "1")).await
+    world
+        .send(
+            Kind::BalanceUpdated,
+            &world.credit(world.currency, "BTC", "1"),
+        )
+        .await
 }
 
 /// Told over the connection the messages come by: when it is told, they are here.
 async fn delivered(world: &World, seq: u64) -> Result<()> {
     eventually("everything is delivered", WAIT, async || -> Result<()> {
-        let stream = world.jetstream().get_stream(EventStream::Trading.name()).await?;
+        let stream = world
+            .jetstream()
+            .get_stream(EventStream::Trading.name())
+            .await?;
         let consumers: Vec<_> = stream.consumers().try_collect().await?;
-        let most = consumers.iter().map(|consumer| consumer.delivered.stream_sequence).max();
+        let most = consumers
+            .iter()
+            .map(|consumer| consumer.delivered.stream_sequence)
+            .max();
         ensure!(most == Some(seq), "{consumers:?}");
         Ok(())
     })
@@ -43,7 +61,10 @@ async fn delivered(world: &World, seq: u64) -> Result<()> {
 async fn the_next_batch_is_read_while_one_is_committed() -> Result<()> {
     let mut world = World::new().await?;
     // A batch that is full asks for nothing more.
-    let context = Context { batch_events: 1, ..world.context() };
+    let context = Context {
+        batch_events: 1,
+        ..world.context()
+    };
     let mut lane = Lane::seize(context, world.own_lane().await?).await?;
     assert_eq!(drain(&mut lane).await, Step::Idle);
     let holder = hold_back(&world.pool().clone()).await?;
@@ -58,7 +79,11 @@ async fn the_next_batch_is_read_while_one_is_committed() -> Result<()> {
     });
     gone?;
     assert_eq!(step, Step::Committed(ONE));
-    assert_eq!(lane.step(&stop).await, Step::Committed(ONE), "read before NATS was gone");
+    assert_eq!(
+        lane.step(&stop).await,
+        Step::Committed(ONE),
+        "read before NATS was gone"
+    );
     assert_eq!(lane.cursor(), last);
     let step = lane.step(&stop).await;
     ensure!(matches!(step, Step::Waiting(_)), "{step:?}");
@@ -67,7 +92,8 @@ async fn the_next_batch_is_read_while_one_is_committed() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_was_read_ahead_by_a_reader_that_is_given_up_comes_again_and_is_read_once() -> Result<()> {
+async fn what_was_read_ahead_by_a_reader_that_is_given_up_comes_again_and_is_read_once()
+-> Result<()> {
     let mut world = World::new().await?;
     let mut lane = Lane::seize(world.context(), world.own_lane().await?).await?;
     assert_eq!(drain(&mut lane).await, Step::Idle);

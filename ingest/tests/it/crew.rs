@@ -41,7 +41,8 @@ async fn shared_by(world: &World, workers: i64) -> Result<()> {
 }
 
 #[tokio::test]
-async fn workers_share_the_lanes_and_one_that_ends_cleanly_gives_its_own_back_at_once() -> Result<()> {
+async fn workers_share_the_lanes_and_one_that_ends_cleanly_gives_its_own_back_at_once() -> Result<()>
+{
     let world = World::new().await?;
     let mut first = start(&world)?;
     first.ready().await?;
@@ -55,15 +56,27 @@ async fn workers_share_the_lanes_and_one_that_ends_cleanly_gives_its_own_back_at
     world.balance_reaches(world.currency, "20").await?;
     first.stops().await?;
     let owners = owners(&world).await?;
-    ensure!(owners.len() <= 3, "the lanes of a worker that ended: {owners:?}");
+    ensure!(
+        owners.len() <= 3,
+        "the lanes of a worker that ended: {owners:?}"
+    );
     shared_by(&world, 2).await?;
     world.send_credits(20).await?;
     world.balance_reaches(world.currency, "40").await?;
-    world.expect_count("SELECT count(*) FROM ingest_workers", 2).await?;
+    world
+        .expect_count("SELECT count(*) FROM ingest_workers", 2)
+        .await?;
     second.stops().await?;
     third.stops().await?;
-    world.expect_count("SELECT count(*) FROM ingest_workers", 0).await?;
-    world.expect_count("SELECT count(*) FROM ingest_lanes WHERE owner IS NOT NULL", 0).await
+    world
+        .expect_count("SELECT count(*) FROM ingest_workers", 0)
+        .await?;
+    world
+        .expect_count(
+            "SELECT count(*) FROM ingest_lanes WHERE owner IS NOT NULL",
+            0,
+        )
+        .await
 }
 
 #[tokio::test]
@@ -80,8 +93,8 @@ async fn the_lanes_of_a_killed_worker_go_to_the_others_when_its_lease_ends() -> 
 }
 
 #[tokio::test]
-async fn a_worker_stopped_past_its_lease_and_continued_writes_nothing_twice_and_blocks_nobody() -> Result<()>
-{
+async fn a_worker_stopped_past_its_lease_and_continued_writes_nothing_twice_and_blocks_nobody()
+-> Result<()> {
     let world = World::new().await?;
     let mut sleeper = start(&world)?;
     sleeper.ready().await?;
@@ -97,8 +110,12 @@ async fn a_worker_stopped_past_its_lease_and_continued_writes_nothing_twice_and_
     shared_by(&world, 2).await?;
     world.send_credits(5).await?;
     world.balance_reaches(world.currency, "20").await?;
-    world.expect_count("SELECT count(*) FROM transactions", 20).await?;
-    world.expect_count("SELECT count(*) FROM dead_letters", 0).await?;
+    world
+        .expect_count("SELECT count(*) FROM transactions", 20)
+        .await?;
+    world
+        .expect_count("SELECT count(*) FROM dead_letters", 0)
+        .await?;
     sleeper.stops().await?;
     other.stops().await
 }
@@ -123,19 +140,25 @@ async fn a_worker_stopped_between_the_lock_of_its_lane_and_its_commit_blocks_nob
         .execute(&mut *busy)
         .await?;
     world.send_credits(1).await?;
-    eventually("a transaction in the middle", WAIT, async || world.expect_count(WAITS_FOR_A_LOCK, 1).await)
-        .await?;
+    eventually("a transaction in the middle", WAIT, async || {
+        world.expect_count(WAITS_FOR_A_LOCK, 1).await
+    })
+    .await?;
     sleeper.process.signal(Signal::SIGSTOP)?;
     busy.rollback().await?;
-    eventually("a session that idles in its transaction", WAIT, async || {
-        let idle = world.count(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+    eventually(
+        "a session that idles in its transaction",
+        WAIT,
+        async || {
+            let idle = world.count(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
              AND application_name = 'tiris-ingest' AND state = 'idle in transaction'",
-        );
-        let idle = idle.await?;
-        ensure!(idle == 1, "{idle}");
-        Ok(())
-    })
+            );
+            let idle = idle.await?;
+            ensure!(idle == 1, "{idle}");
+            Ok(())
+        },
+    )
     .await?;
     let stopped = Instant::now();
     // The rows of lane and account are free after half a lease, for REST too, long before the worker goes on.
@@ -144,7 +167,10 @@ async fn a_worker_stopped_between_the_lock_of_its_lane_and_its_commit_blocks_nob
         .execute(world.pool())
         .await?;
     let blocked = stopped.elapsed();
-    ensure!(blocked < Duration::from_secs(LEASE_SECONDS) / 2 + MARGIN, "blocked for {blocked:?}");
+    ensure!(
+        blocked < Duration::from_secs(LEASE_SECONDS) / 2 + MARGIN,
+        "blocked for {blocked:?}"
+    );
     let mut other = start(&world)?;
     world.balance_reaches(world.currency, "6").await?;
     ensure!(world.count(epoch).await? > before, "nobody took the lane");
@@ -152,8 +178,12 @@ async fn a_worker_stopped_between_the_lock_of_its_lane_and_its_commit_blocks_nob
     shared_by(&world, 2).await?;
     world.send_credits(1).await?;
     world.balance_reaches(world.currency, "7").await?;
-    world.expect_count("SELECT count(*) FROM transactions", 7).await?;
-    world.expect_count("SELECT count(*) FROM dead_letters", 0).await?;
+    world
+        .expect_count("SELECT count(*) FROM transactions", 7)
+        .await?;
+    world
+        .expect_count("SELECT count(*) FROM dead_letters", 0)
+        .await?;
     sleeper.stops().await?;
     other.stops().await
 }

@@ -35,17 +35,22 @@ async fn an_event_that_fails_for_an_unforeseen_reason_is_found_and_the_others_ar
             1,
         )
         .await?;
-    world.expect_count("SELECT count(*) FROM dead_letters", 1).await
+    world
+        .expect_count("SELECT count(*) FROM dead_letters", 1)
+        .await
 }
 
 #[tokio::test]
-async fn a_database_that_is_down_makes_the_lane_wait_and_then_apply_the_same_batch_once() -> Result<()> {
+async fn a_database_that_is_down_makes_the_lane_wait_and_then_apply_the_same_batch_once()
+-> Result<()> {
     let mut world = World::new().await?;
     let mut server = PgServer::private().await?;
     let url = server.url("postgres");
     tiris_migrations::up(&url).await?;
-    let pool =
-        tiris_shared::database::pool(&crate::world::settings(&url, &world.nats.url())?.database, "test")?;
+    let pool = tiris_shared::database::pool(
+        &crate::world::settings(&url, &world.nats.url())?.database,
+        "test",
+    )?;
     let shared = world.pool().clone();
     let id = world.own_lane().await?;
     let mut context = world.context();
@@ -55,7 +60,12 @@ async fn a_database_that_is_down_makes_the_lane_wait_and_then_apply_the_same_bat
     }
     let mut lane = Lane::seize(context, id).await?;
     assert_eq!(drain(&mut lane).await, Step::Idle);
-    world.send(Kind::BalanceUpdated, &world.credit(world.currency, "BTC", "2")).await?;
+    world
+        .send(
+            Kind::BalanceUpdated,
+            &world.credit(world.currency, "BTC", "2"),
+        )
+        .await?;
     server.stop(PgStop::Immediate).await?;
     let stop = CancellationToken::new();
     let waiting = lane.step(&stop).await;
@@ -69,7 +79,9 @@ async fn a_database_that_is_down_makes_the_lane_wait_and_then_apply_the_same_bat
             .fetch_one(&pool)
             .await?;
     assert_eq!(balance, "3");
-    let letters: i64 = sqlx::query_scalar("SELECT count(*) FROM dead_letters").fetch_one(&pool).await?;
+    let letters: i64 = sqlx::query_scalar("SELECT count(*) FROM dead_letters")
+        .fetch_one(&pool)
+        .await?;
     assert_eq!(letters, 0);
     world.nats.stop().await
 }
@@ -78,7 +90,11 @@ async fn step_until_idle_at(lane: &mut Lane, cursor: u64) -> Result<()> {
     let stop = CancellationToken::new();
     eventually("an idle lane", WAIT, async || {
         let step = lane.step(&stop).await;
-        ensure!(step == Step::Idle && lane.cursor() == cursor, "{step:?} at {}", lane.cursor());
+        ensure!(
+            step == Step::Idle && lane.cursor() == cursor,
+            "{step:?} at {}",
+            lane.cursor()
+        );
         Ok(())
     })
     .await
@@ -113,7 +129,11 @@ async fn a_missing_table_or_partition_makes_the_lane_wait_and_puts_no_event_asid
     let mut lane = Lane::seize(world.context(), id).await?;
     let stop = CancellationToken::new();
     // TimescaleDB makes the chunk that is missing.
-    let faults = if world.database.history_kind().await? == "native" { 2 } else { 1 };
+    let faults = if world.database.history_kind().await? == "native" {
+        2
+    } else {
+        1
+    };
     for (break_it, repair) in [
         ("ALTER TABLE trading_logs RENAME TO elsewhere", "ALTER TABLE elsewhere RENAME TO trading_logs"),
         (
@@ -134,8 +154,13 @@ async fn a_missing_table_or_partition_makes_the_lane_wait_and_puts_no_event_asid
         sqlx::raw_sql(repair).execute(world.pool()).await?;
         assert_eq!(drain(&mut lane).await, Step::Idle);
     }
-    assert_eq!(world.balance(world.currency).await?, (1 + faults).to_string());
-    world.expect_count("SELECT count(*) FROM dead_letters", 0).await
+    assert_eq!(
+        world.balance(world.currency).await?,
+        (1 + faults).to_string()
+    );
+    world
+        .expect_count("SELECT count(*) FROM dead_letters", 0)
+        .await
 }
 
 #[tokio::test]
@@ -151,14 +176,30 @@ async fn a_batch_that_was_not_fresh_at_its_end_is_made_again() -> Result<()> {
     )
     .execute(world.pool())
     .await?;
-    world.send(Kind::BalanceUpdated, &world.credit(world.currency, "BTC", "1")).await?;
+    world
+        .send(
+            Kind::BalanceUpdated,
+            &world.credit(world.currency, "BTC", "1"),
+        )
+        .await?;
     let step = lane.step(&CancellationToken::new()).await;
     ensure!(matches!(step, Step::Waiting(_)), "{step:?}");
-    assert_eq!(world.balance(world.currency).await?.parse::<Decimal>()?, before, "nothing of it is there");
+    assert_eq!(
+        world.balance(world.currency).await?.parse::<Decimal>()?,
+        before,
+        "nothing of it is there"
+    );
     assert_eq!(drain(&mut lane).await, Step::Idle);
-    assert_eq!(world.balance(world.currency).await?.parse::<Decimal>()?, before + Decimal::ONE);
-    world.expect_count("SELECT last_value FROM tries", 2).await?;
-    world.expect_count("SELECT count(*) FROM dead_letters", 0).await
+    assert_eq!(
+        world.balance(world.currency).await?.parse::<Decimal>()?,
+        before + Decimal::ONE
+    );
+    world
+        .expect_count("SELECT last_value FROM tries", 2)
+        .await?;
+    world
+        .expect_count("SELECT count(*) FROM dead_letters", 0)
+        .await
 }
 
 #[tokio::test]
@@ -177,7 +218,12 @@ async fn a_batch_too_slow_for_the_databases_limits_is_made_smaller_until_it_fits
     context.pool = PgPool::connect_lazy_with(options.options([("statement_timeout", "900ms")]));
     let id = world.own_lane().await?;
     for _ in 1..6 {
-        world.send(Kind::BalanceUpdated, &world.credit(world.currency, "BTC", "1")).await?;
+        world
+            .send(
+                Kind::BalanceUpdated,
+                &world.credit(world.currency, "BTC", "1"),
+            )
+            .await?;
     }
     let mut lane = Lane::seize(context, id).await?;
     let stop = CancellationToken::new();
@@ -189,22 +235,41 @@ async fn a_batch_too_slow_for_the_databases_limits_is_made_smaller_until_it_fits
         }
     }
     // The first batch may be a single event; while that is committed the others arrive.
-    ensure!(too_slow > 0, "no batch was too slow, the test proves nothing");
+    ensure!(
+        too_slow > 0,
+        "no batch was too slow, the test proves nothing"
+    );
     assert_eq!(world.balance(world.currency).await?, "6");
-    world.expect_count("SELECT count(*) FROM dead_letters", 0).await
+    world
+        .expect_count("SELECT count(*) FROM dead_letters", 0)
+        .await
 }
 
 #[tokio::test]
 async fn a_broker_killed_and_restarted_loses_nothing() -> Result<()> {
-    let mut world = World::with_nats(NatsSettings { durable: true, ..NatsSettings::default() }).await?;
+    let mut world = World::with_nats(NatsSettings {
+        durable: true,
+        ..NatsSettings::default()
+    })
+    .await?;
     let id = world.own_lane().await?;
     let mut lane = Lane::seize(world.context(), id).await?;
     assert_eq!(drain(&mut lane).await, Step::Idle);
-    world.send(Kind::BalanceUpdated, &world.credit(world.currency, "BTC", "2")).await?;
+    world
+        .send(
+            Kind::BalanceUpdated,
+            &world.credit(world.currency, "BTC", "2"),
+        )
+        .await?;
     world.nats.kill().await?;
     world.nats.restart().await?;
     step_until_idle_at(&mut lane, 2).await?;
-    world.send(Kind::BalanceUpdated, &world.credit(world.currency, "BTC", "4")).await?;
+    world
+        .send(
+            Kind::BalanceUpdated,
+            &world.credit(world.currency, "BTC", "4"),
+        )
+        .await?;
     assert_eq!(drain(&mut lane).await, Step::Idle);
     assert_eq!(world.balance(world.currency).await?, "7");
     Ok(())
@@ -218,10 +283,19 @@ async fn a_delivery_that_never_arrives_is_noticed_while_nothing_else_comes() -> 
     assert_eq!(drain(&mut lane).await, Step::Idle);
     let stream = world.jetstream().get_stream("TRADING").await?;
     let names: Vec<String> = stream.consumer_names().try_collect().await?;
-    let [name] = names.as_slice() else { panic!("{names:?}") };
-    let mut consumer: Consumer<pull::Config> =
-        stream.get_consumer(name).await.map_err(|error| anyhow::anyhow!(error))?;
-    let mut thief = consumer.batch().max_messages(1).expires(WAIT).messages().await?;
+    let [name] = names.as_slice() else {
+        panic!("{names:?}")
+    };
+    let mut consumer: Consumer<pull::Config> = stream
+        .get_consumer(name)
+        .await
+        .map_err(|error| anyhow::anyhow!(error))?;
+    let mut thief = consumer
+        .batch()
+        .max_messages(1)
+        .expires(WAIT)
+        .messages()
+        .await?;
     eventually("two pulls that wait", WAIT, async || {
         let waiting = consumer.info().await?.num_waiting;
         ensure!(waiting == 2, "{waiting}");
@@ -230,7 +304,12 @@ async fn a_delivery_that_never_arrives_is_noticed_while_nothing_else_comes() -> 
     .await?;
     // The server serves pulls in turn.
     for _ in 0..2 {
-        world.send(Kind::BalanceUpdated, &world.credit(world.currency, "BTC", "1")).await?;
+        world
+            .send(
+                Kind::BalanceUpdated,
+                &world.credit(world.currency, "BTC", "1"),
+            )
+            .await?;
     }
     ensure!(thief.next().await.is_some(), "nothing was stolen");
     step_until_idle_at(&mut lane, 3).await?;

@@ -47,16 +47,28 @@ impl System {
             .env("NATS_URL", nats.url())
             .env("TIRIS_ADMIN_LISTEN", format!("127.0.0.1:{admin_port}"))
             .spawn()?;
-        api.wait_until_healthy(&format!("http://127.0.0.1:{admin_port}/health/ready"), WAIT).await?;
+        api.wait_until_healthy(&format!("http://127.0.0.1:{admin_port}/health/ready"), WAIT)
+            .await?;
         let printed = tokio::process::Command::new(binary("tiris-api")?)
             .args(["token", "--email", "bot@example.com"])
             .env("DATABASE_URL", database.url())
             .env("TIRIS_JWT_KEY_FILE", keys.path().join("jwt.pem"))
             .output()
             .await?;
-        ensure!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
+        ensure!(
+            printed.status.success(),
+            "{}",
+            String::from_utf8_lossy(&printed.stderr)
+        );
         let token = String::from_utf8(printed.stdout)?.trim().to_owned();
-        Ok(Self { database, nats, keys, api_url: format!("http://127.0.0.1:{port}"), _api: api, token })
+        Ok(Self {
+            database,
+            nats,
+            keys,
+            api_url: format!("http://127.0.0.1:{port}"),
+            _api: api,
+            token,
+        })
     }
 
     fn ingest(&self) -> Result<Process> {
@@ -75,7 +87,16 @@ impl System {
 
     fn demo(&self, candles: &Path) -> Result<Process> {
         Process::command(binary("tiris-ingest")?)
-            .args(["demo", "--burst", "--verify", "--fast", "1", "--slow", "3", "--candles"])
+            .args([
+                "demo",
+                "--burst",
+                "--verify",
+                "--fast",
+                "1",
+                "--slow",
+                "3",
+                "--candles",
+            ])
             .arg(candles)
             .env("API_URL", &self.api_url)
             .env("TOKEN", &self.token)
@@ -91,7 +112,9 @@ impl System {
     async fn follow(&self) -> Result<(JoinHandle<()>, Arc<Mutex<Vec<Uuid>>>)> {
         tiris_shared::tls::choose_provider();
         let client = reqwest::Client::builder().connect_timeout(WAIT).build()?;
-        let asked = client.get(format!("{}/v1/stream", self.api_url)).bearer_auth(&self.token);
+        let asked = client
+            .get(format!("{}/v1/stream", self.api_url))
+            .bearer_auth(&self.token);
         let mut response = asked.send().await?.error_for_status()?;
         let followed = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&followed);
@@ -101,8 +124,12 @@ impl System {
                 text.push_str(&String::from_utf8_lossy(&chunk));
                 while let Some(end) = text.find('\n') {
                     let line: String = text.drain(..=end).collect();
-                    let id = line.strip_prefix("id: ").and_then(|id| id.split_once("-transaction-"));
-                    kept.lock().expect("kept").extend(id.and_then(|(_, id)| id.trim().parse::<Uuid>().ok()));
+                    let id = line
+                        .strip_prefix("id: ")
+                        .and_then(|id| id.split_once("-transaction-"));
+                    kept.lock()
+                        .expect("kept")
+                        .extend(id.and_then(|(_, id)| id.trim().parse::<Uuid>().ok()));
                 }
             }
         });
@@ -112,13 +139,19 @@ impl System {
 
 /// Waits until the live stream has brought every transaction, and checks that it brought each once.
 async fn all_followed(system: &System, followed: &Mutex<Vec<Uuid>>) -> Result<()> {
-    let mut stored: Vec<Uuid> =
-        sqlx::query_scalar("SELECT id FROM transactions").fetch_all(system.pool()).await?;
+    let mut stored: Vec<Uuid> = sqlx::query_scalar("SELECT id FROM transactions")
+        .fetch_all(system.pool())
+        .await?;
     stored.sort();
     eventually("the live stream", WAIT, async || {
         let mut came = followed.lock().expect("kept").clone();
         came.sort();
-        ensure!(came == stored, "{} transactions came, {} are stored", came.len(), stored.len());
+        ensure!(
+            came == stored,
+            "{} transactions came, {} are stored",
+            came.len(),
+            stored.len()
+        );
         Ok(())
     })
     .await
@@ -133,14 +166,21 @@ fn candles() -> Result<String> {
         let swing = (number % 6 - 3).abs() * 200_000;
         let close = 9_000_000 + swing + state % 50_000;
         let price = format!("0.{close:08}");
-        let time = chrono::DateTime::from_timestamp(1_515_560_100 + number * 300, 0).context("in range")?;
-        writeln!(file, "{},{price},{price},{price},{price},1", time.format("%Y-%m-%dT%H:%M:%SZ"))?;
+        let time = chrono::DateTime::from_timestamp(1_515_560_100 + number * 300, 0)
+            .context("in range")?;
+        writeln!(
+            file,
+            "{},{price},{price},{price},{price},1",
+            time.format("%Y-%m-%dT%H:%M:%SZ")
+        )?;
     }
     Ok(file)
 }
 
 async fn processed(pool: &PgPool) -> Result<i64> {
-    Ok(sqlx::query_scalar("SELECT count(*) FROM processed_events").fetch_one(pool).await?)
+    Ok(sqlx::query_scalar("SELECT count(*) FROM processed_events")
+        .fetch_one(pool)
+        .await?)
 }
 
 /// All that the books say, as one text.
@@ -175,8 +215,13 @@ async fn killing_ingest_ten_times_while_a_bot_trades_changes_nothing_and_neither
         ingest = system.ingest()?;
     }
     let status = demo.wait(Duration::from_secs(120)).await?;
-    ensure!(status.success(), "the bot's balances differ:\n{}", demo.log_tail());
-    let verified = tiris_migrations::verify(system.database.url(), &indicatif::ProgressBar::hidden()).await?;
+    ensure!(
+        status.success(),
+        "the bot's balances differ:\n{}",
+        demo.log_tail()
+    );
+    let verified =
+        tiris_migrations::verify(system.database.url(), &indicatif::ProgressBar::hidden()).await?;
     ensure!(verified.is_clean(), "{verified}");
 
     settled(&system).await?;
@@ -185,15 +230,24 @@ async fn killing_ingest_ten_times_while_a_bot_trades_changes_nothing_and_neither
     let before = books(system.pool()).await?;
     let mut again = system.demo(&file)?;
     let status = again.wait(Duration::from_secs(120)).await?;
-    ensure!(status.success(), "the same candles again:\n{}", again.log_tail());
+    ensure!(
+        status.success(),
+        "the same candles again:\n{}",
+        again.log_tail()
+    );
     settled(&system).await?;
     let after = books(system.pool()).await?;
     ensure!(before == after, "the books changed");
     let exit = ingest.terminate(EXIT_LIMIT).await?;
-    ensure!(exit.success(), "ingest did not stop cleanly: {exit}\n{}", ingest.log_tail());
-    let owned: i64 = sqlx::query_scalar("SELECT count(*) FROM ingest_lanes WHERE owner IS NOT NULL")
-        .fetch_one(system.pool())
-        .await?;
+    ensure!(
+        exit.success(),
+        "ingest did not stop cleanly: {exit}\n{}",
+        ingest.log_tail()
+    );
+    let owned: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM ingest_lanes WHERE owner IS NOT NULL")
+            .fetch_one(system.pool())
+            .await?;
     ensure!(owned == 0, "{owned} lanes were not given back");
     Ok(())
 }
@@ -202,15 +256,24 @@ async fn killing_ingest_ten_times_while_a_bot_trades_changes_nothing_and_neither
 async fn settled(system: &System) -> Result<()> {
     let jetstream = async_nats::jetstream::new(async_nats::connect(system.nats.url()).await?);
     for stream in EventStream::ALL {
-        let last = jetstream.get_stream(stream.name()).await?.cached_info().state.last_sequence;
+        let last = jetstream
+            .get_stream(stream.name())
+            .await?
+            .cached_info()
+            .state
+            .last_sequence;
         let last = i64::try_from(last)?;
         ensure!(last > 0, "nothing was published to {stream}");
         eventually("the end of the stream", WAIT, async || {
-            let cursor: i64 = sqlx::query_scalar("SELECT max(cursor) FROM ingest_lanes WHERE stream = $1")
-                .bind(stream.name())
-                .fetch_one(system.pool())
-                .await?;
-            ensure!(cursor == last, "{stream}: cursor {cursor}, last message {last}");
+            let cursor: i64 =
+                sqlx::query_scalar("SELECT max(cursor) FROM ingest_lanes WHERE stream = $1")
+                    .bind(stream.name())
+                    .fetch_one(system.pool())
+                    .await?;
+            ensure!(
+                cursor == last,
+                "{stream}: cursor {cursor}, last message {last}"
+            );
             Ok(())
         })
         .await?;

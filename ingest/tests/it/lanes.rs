@@ -15,33 +15,58 @@ use uuid::Uuid;
 async fn a_trade_of_a_bot_becomes_balances_postings_logs_and_a_heartbeat() -> Result<()> {
     let world = World::new().await?;
     let (stock, currency) = (world.stock, world.currency);
-    world.send(Kind::BalanceUpdated, &world.credit(currency, "btc", "2")).await?;
-    let lock =
-        json!({"sub_account_id": currency, "symbol": "BTC", "amount": "0.5", "related_order_id": "o-1"});
-    world.send(Kind::BalanceLocked, &world.with(Kind::BalanceLocked, lock)).await?;
-    world.send(Kind::OrderFilled, &world.fill("3", "0.1", "0.0003")).await?;
-    let unlock =
-        json!({"sub_account_id": currency, "symbol": "BTC", "amount": 0.1997, "related_order_id": "o-1"});
-    world.send(Kind::BalanceUnlocked, &world.with(Kind::BalanceUnlocked, unlock)).await?;
-    let signal = json!({"signal_type": "buy", "symbol": "ETH/BTC", "confidence": 0.75, "strategy": "sma"});
-    world.send(Kind::Signal, &world.with(Kind::Signal, signal)).await?;
-    let error =
-        json!({"error_code": "E1", "error_message": "no funds", "severity": "high", "component": "exchange"});
-    world.send(Kind::Error, &world.with(Kind::Error, error)).await?;
+    world
+        .send(Kind::BalanceUpdated, &world.credit(currency, "btc", "2"))
+        .await?;
+    let lock = json!({"sub_account_id": currency, "symbol": "BTC", "amount": "0.5", "related_order_id": "o-1"});
+    world
+        .send(Kind::BalanceLocked, &world.with(Kind::BalanceLocked, lock))
+        .await?;
+    world
+        .send(Kind::OrderFilled, &world.fill("3", "0.1", "0.0003"))
+        .await?;
+    let unlock = json!({"sub_account_id": currency, "symbol": "BTC", "amount": 0.1997, "related_order_id": "o-1"});
+    world
+        .send(
+            Kind::BalanceUnlocked,
+            &world.with(Kind::BalanceUnlocked, unlock),
+        )
+        .await?;
+    let signal =
+        json!({"signal_type": "buy", "symbol": "ETH/BTC", "confidence": 0.75, "strategy": "sma"});
+    world
+        .send(Kind::Signal, &world.with(Kind::Signal, signal))
+        .await?;
+    let error = json!({"error_code": "E1", "error_message": "no funds", "severity": "high", "component": "exchange"});
+    world
+        .send(Kind::Error, &world.with(Kind::Error, error))
+        .await?;
     let beat = json!({"status": "healthy", "component": "trader", "metrics": {"load": 0.5}});
-    world.send(Kind::Heartbeat, &world.with(Kind::Heartbeat, beat)).await?;
+    world
+        .send(Kind::Heartbeat, &world.with(Kind::Heartbeat, beat))
+        .await?;
     world
         .run_until("six logs and a heartbeat", async || {
-            world.expect_count("SELECT count(*) FROM trading_logs", 6).await?;
-            world.expect_count("SELECT count(*) FROM bots WHERE status = 'healthy'", 1).await
+            world
+                .expect_count("SELECT count(*) FROM trading_logs", 6)
+                .await?;
+            world
+                .expect_count("SELECT count(*) FROM bots WHERE status = 'healthy'", 1)
+                .await
         })
         .await?;
     assert_eq!(world.balance(stock).await?, "3");
     assert_eq!(world.balance(currency).await?, "1.6997");
     world.expect_count("SELECT count(*) FROM holds", 0).await?;
-    world.expect_count("SELECT count(*) FROM sub_accounts WHERE locked <> 0", 0).await?;
-    world.expect_count("SELECT count(*) FROM dead_letters", 0).await?;
-    world.expect_count("SELECT count(*) FROM transactions WHERE reason = 'long'", 2).await?;
+    world
+        .expect_count("SELECT count(*) FROM sub_accounts WHERE locked <> 0", 0)
+        .await?;
+    world
+        .expect_count("SELECT count(*) FROM dead_letters", 0)
+        .await?;
+    world
+        .expect_count("SELECT count(*) FROM transactions WHERE reason = 'long'", 2)
+        .await?;
     let (log_type, postings, info): (String, i16, Value) = sqlx::query_as(
         "SELECT type, postings, info FROM trading_logs WHERE order_id = 'o-1' AND type = 'long'",
     )
@@ -62,15 +87,35 @@ async fn amounts_arrive_exact_as_number_and_as_text() -> Result<()> {
         world.send(Kind::BalanceUpdated, &event).await?;
     }
     // Written by hand: a JSON library may spell numbers its own way.
-    for amount in ["1e-8", "\"1e-8\"", "123456789012345.123456789012", "\"123456789012345.123456789012\""] {
-        let event = world.credit(world.stock, "ETH", "AMOUNT").to_string().replace("\"AMOUNT\"", amount);
-        world.publish_bytes(&Kind::BalanceUpdated.subject_of(world.user), event.into_bytes()).await?;
+    for amount in [
+        "1e-8",
+        "\"1e-8\"",
+        "123456789012345.123456789012",
+        "\"123456789012345.123456789012\"",
+    ] {
+        let event = world
+            .credit(world.stock, "ETH", "AMOUNT")
+            .to_string()
+            .replace("\"AMOUNT\"", amount);
+        world
+            .publish_bytes(
+                &Kind::BalanceUpdated.subject_of(world.user),
+                event.into_bytes(),
+            )
+            .await?;
     }
     world
-        .run_until("six events", async || world.expect_count("SELECT count(*) FROM transactions", 6).await)
+        .run_until("six events", async || {
+            world
+                .expect_count("SELECT count(*) FROM transactions", 6)
+                .await
+        })
         .await?;
     assert_eq!(world.balance(world.currency).await?, "0.2");
-    assert_eq!(world.balance(world.stock).await?, "246913578024690.246913598024");
+    assert_eq!(
+        world.balance(world.stock).await?,
+        "246913578024690.246913598024"
+    );
     Ok(())
 }
 
@@ -100,7 +145,9 @@ async fn the_same_events_again_change_nothing_and_a_reused_id_is_put_aside() -> 
             1,
         )
         .await?;
-    world.expect_count("SELECT count(*) FROM dead_letters", 1).await
+    world
+        .expect_count("SELECT count(*) FROM dead_letters", 1)
+        .await
 }
 
 #[tokio::test]
@@ -109,7 +156,12 @@ async fn a_worker_that_lost_its_lane_cannot_write() -> Result<()> {
     let id = world.own_lane().await?;
     let mut old = Lane::seize(world.context(), id).await?;
     assert_eq!(drain(&mut old).await, Step::Idle);
-    world.send(Kind::BalanceUpdated, &world.credit(world.currency, "BTC", "5")).await?;
+    world
+        .send(
+            Kind::BalanceUpdated,
+            &world.credit(world.currency, "BTC", "5"),
+        )
+        .await?;
     let mut new = Lane::seize(world.context(), id).await?;
     let stop = CancellationToken::new();
     // The old owner may need a step to notice that its consumer is gone.
@@ -134,7 +186,12 @@ async fn a_lane_goes_on_from_its_cursor_and_follows_the_database_when_that_moved
     let mut lane = Lane::seize(context.clone(), id).await?;
     assert_eq!(drain(&mut lane).await, Step::Idle);
     let before = lane.cursor();
-    let last = world.send(Kind::BalanceUpdated, &world.credit(world.currency, "BTC", "2")).await?;
+    let last = world
+        .send(
+            Kind::BalanceUpdated,
+            &world.credit(world.currency, "BTC", "2"),
+        )
+        .await?;
     assert_eq!(drain(&mut lane).await, Step::Idle);
     assert_eq!(lane.cursor(), last);
     // As after a restore of an earlier copy, or a commit whose answer was lost: the stored cursor decides.
@@ -145,7 +202,12 @@ async fn a_lane_goes_on_from_its_cursor_and_follows_the_database_when_that_moved
     .bind(i32::try_from(id.lane)?)
     .execute(world.pool())
     .await?;
-    world.send(Kind::BalanceUpdated, &world.credit(world.currency, "BTC", "4")).await?;
+    world
+        .send(
+            Kind::BalanceUpdated,
+            &world.credit(world.currency, "BTC", "4"),
+        )
+        .await?;
     let mut counts = Counts::default();
     let stop = CancellationToken::new();
     loop {
@@ -158,7 +220,14 @@ async fn a_lane_goes_on_from_its_cursor_and_follows_the_database_when_that_moved
             other => anyhow::bail!("{other:?}"),
         }
     }
-    assert_eq!(counts, Counts { applied: 1, duplicate: 1, ..Counts::default() });
+    assert_eq!(
+        counts,
+        Counts {
+            applied: 1,
+            duplicate: 1,
+            ..Counts::default()
+        }
+    );
     assert_eq!(world.balance(world.currency).await?, "7");
     Ok(())
 }
@@ -170,9 +239,19 @@ async fn a_backlog_of_the_longest_messages_is_read_to_its_end() -> Result<()> {
     let subject = Kind::BalanceUpdated.subject_of(world.user);
     let mut last = 0;
     for number in 0..160 {
-        let mut event = world.credit(world.currency, "BTC", "1").to_string().into_bytes();
+        let mut event = world
+            .credit(world.currency, "BTC", "1")
+            .to_string()
+            .into_bytes();
         // Every second one is longer than an event may be, and not longer than the stream takes.
-        event.resize(if number % 2 == 0 { 64 * 1024 } else { 127 * 1024 }, b' ');
+        event.resize(
+            if number % 2 == 0 {
+                64 * 1024
+            } else {
+                127 * 1024
+            },
+            b' ',
+        );
         last = world.publish_bytes(&subject, event).await?.0;
     }
     let mut lane = Lane::seize(world.context(), id).await?;
@@ -182,7 +261,12 @@ async fn a_backlog_of_the_longest_messages_is_read_to_its_end() -> Result<()> {
         assert!(matches!(step, Step::Committed(_) | Step::Idle), "{step:?}");
     }
     assert_eq!(world.balance(world.currency).await?, "81");
-    world.expect_count("SELECT count(*) FROM dead_letters WHERE code = 'PAYLOAD_TOO_LARGE'", 80).await
+    world
+        .expect_count(
+            "SELECT count(*) FROM dead_letters WHERE code = 'PAYLOAD_TOO_LARGE'",
+            80,
+        )
+        .await
 }
 
 #[tokio::test]
@@ -190,20 +274,33 @@ async fn an_idle_lane_moves_its_cursor_behind_the_messages_of_other_lanes_and_th
 -> Result<()> {
     let world = World::new().await?;
     let own = world.own_lane().await?;
-    let idle = LaneId { lane: (own.lane + 1) % LANES, ..own };
+    let idle = LaneId {
+        lane: (own.lane + 1) % LANES,
+        ..own
+    };
     let mut context = world.context();
     context.idle_move = Duration::ZERO;
-    let last = world.send(Kind::BalanceUpdated, &world.credit(world.currency, "BTC", "1")).await?;
+    let last = world
+        .send(
+            Kind::BalanceUpdated,
+            &world.credit(world.currency, "BTC", "1"),
+        )
+        .await?;
     let mut lane = Lane::seize(context.clone(), idle).await?;
     assert_eq!(drain(&mut lane).await, Step::Idle);
-    assert_eq!(lane.cursor(), 0, "the end of the stream is believed only at the second look");
+    assert_eq!(
+        lane.cursor(),
+        0,
+        "the end of the stream is believed only at the second look"
+    );
     assert_eq!(drain(&mut lane).await, Step::Idle);
     assert_eq!(lane.cursor(), last);
-    let (cursor, fingerprint): (i64, Option<Vec<u8>>) =
-        sqlx::query_as("SELECT cursor, fingerprint FROM ingest_lanes WHERE stream = 'TRADING' AND lane = $1")
-            .bind(i32::try_from(idle.lane)?)
-            .fetch_one(world.pool())
-            .await?;
+    let (cursor, fingerprint): (i64, Option<Vec<u8>>) = sqlx::query_as(
+        "SELECT cursor, fingerprint FROM ingest_lanes WHERE stream = 'TRADING' AND lane = $1",
+    )
+    .bind(i32::try_from(idle.lane)?)
+    .fetch_one(world.pool())
+    .await?;
     assert_eq!(u64::try_from(cursor)?, last);
     assert!(fingerprint.is_some());
     // The lane with the messages is not moved past what it has not done.
@@ -224,10 +321,11 @@ async fn an_idle_lane_moves_its_cursor_behind_the_messages_of_other_lanes_and_th
     // Another worker takes the lane from the moved cursor, whose message is not the lane's own.
     let mut lane = Lane::seize(context, idle).await?;
     assert_eq!(drain(&mut lane).await, Step::Idle);
-    let letters: Vec<i64> = sqlx::query_scalar("SELECT stream_seq FROM dead_letters WHERE user_id = $1")
-        .bind(user)
-        .fetch_all(world.pool())
-        .await?;
+    let letters: Vec<i64> =
+        sqlx::query_scalar("SELECT stream_seq FROM dead_letters WHERE user_id = $1")
+            .bind(user)
+            .fetch_all(world.pool())
+            .await?;
     assert_eq!(letters, [i64::try_from(seq)?]);
     Ok(())
 }

@@ -17,9 +17,12 @@ const LOGS: &str = "INSERT INTO trading_logs (id, timestamp, user_id, trading_id
     FROM (SELECT * FROM sub_accounts LIMIT 1) a, generate_series(0, 42) n";
 
 #[tokio::test]
-async fn partitions_older_than_logs_are_kept_go_and_transactions_stay_unless_told_otherwise() -> Result<()> {
+async fn partitions_older_than_logs_are_kept_go_and_transactions_stay_unless_told_otherwise()
+-> Result<()> {
     let world = World::new().await?;
-    sqlx::query("SELECT ensure_partitions(now() - interval '15 months', 3)").execute(world.pool()).await?;
+    sqlx::query("SELECT ensure_partitions(now() - interval '15 months', 3)")
+        .execute(world.pool())
+        .await?;
     sqlx::query(LOGS).execute(world.pool()).await?;
     grow_history(world.pool(), world.stock, 3).await?;
     let count = async |history: &str| -> Result<usize> {
@@ -27,21 +30,27 @@ async fn partitions_older_than_logs_are_kept_go_and_transactions_stay_unless_tol
         Ok(all.values().filter(|part| part.history == history).count())
     };
     let (logs, transactions) = (count("trading_logs").await?, count("transactions").await?);
-    let kept = Retention { logs: Some(365 * DAY), ..Retention::default() };
+    let kept = Retention {
+        logs: Some(365 * DAY),
+        ..Retention::default()
+    };
     assert!(maintenance::upkeep(world.pool(), &kept).await);
     // The partition in which the last year began stays whole.
     let left = count("trading_logs").await?;
     assert!(left < logs, "{left} of {logs}");
-    let young =
-        "SELECT count(*) FROM trading_logs WHERE type = 'note' AND timestamp > now() - interval '365 days'";
+    let young = "SELECT count(*) FROM trading_logs WHERE type = 'note' AND timestamp > now() - interval '365 days'";
     world.expect_count(young, 37).await?;
     let old = "SELECT count(*) FROM trading_logs WHERE timestamp < now() - interval '397 days'";
     world.expect_count(old, 0).await?;
-    ensure!(count("transactions").await? == transactions, "postings were dropped");
+    ensure!(
+        count("transactions").await? == transactions,
+        "postings were dropped"
+    );
     assert!(maintenance::upkeep(world.pool(), &kept).await);
     ensure!(count("trading_logs").await? == left, "dropped twice");
     // The books are still in order for whoever checks them.
-    let report = tiris_migrations::verify(world.database.url(), &indicatif::ProgressBar::hidden()).await?;
+    let report =
+        tiris_migrations::verify(world.database.url(), &indicatif::ProgressBar::hidden()).await?;
     assert!(report.is_clean(), "{report:?}");
     Ok(())
 }
@@ -49,13 +58,22 @@ async fn partitions_older_than_logs_are_kept_go_and_transactions_stay_unless_tol
 #[tokio::test]
 async fn what_is_compressed_and_how_far_ahead_partitions_reach_is_as_told() -> Result<()> {
     let world = World::new().await?;
-    let kept = Retention { compression: Some(40 * DAY), partition_months: 7, ..Retention::default() };
+    let kept = Retention {
+        compression: Some(40 * DAY),
+        partition_months: 7,
+        ..Retention::default()
+    };
     assert!(maintenance::upkeep(world.pool(), &kept).await);
     if world.database.history_kind().await? == "native" {
-        let last = partitions(world.pool()).await?.into_values().map(|part| part.until).max();
-        let seven = sqlx::query_scalar("SELECT date_trunc('month', now(), 'UTC') + interval '8 months'")
-            .fetch_one(world.pool())
-            .await?;
+        let last = partitions(world.pool())
+            .await?
+            .into_values()
+            .map(|part| part.until)
+            .max();
+        let seven =
+            sqlx::query_scalar("SELECT date_trunc('month', now(), 'UTC') + interval '8 months'")
+                .fetch_one(world.pool())
+                .await?;
         ensure!(last == Some(seven), "{last:?} instead of {seven}");
         return Ok(());
     }
@@ -71,7 +89,9 @@ async fn the_planner_is_told_of_every_part_of_the_history_whoever_made_it() -> R
     let world = World::new().await?;
     let unknown = "SELECT count(*) FROM pg_inherits i WHERE i.inhparent IN ('transactions'::regclass, \
         'trading_logs'::regclass) AND NOT EXISTS (SELECT FROM pg_statistic_ext s WHERE s.stxrelid = i.inhrelid)";
-    sqlx::query("SELECT ensure_partitions(now() - interval '15 months', 3)").execute(world.pool()).await?;
+    sqlx::query("SELECT ensure_partitions(now() - interval '15 months', 3)")
+        .execute(world.pool())
+        .await?;
     // TimescaleDB makes chunks where rows come.
     sqlx::query(LOGS).execute(world.pool()).await?;
     if world.database.history_kind().await? == "native" {
@@ -88,7 +108,8 @@ async fn the_planner_is_told_of_every_part_of_the_history_whoever_made_it() -> R
 }
 
 #[tokio::test]
-async fn old_event_ids_are_forgotten_only_when_told_to_and_never_those_of_dead_letters() -> Result<()> {
+async fn old_event_ids_are_forgotten_only_when_told_to_and_never_those_of_dead_letters()
+-> Result<()> {
     let world = World::new().await?;
     let mut lane = Lane::seize(world.context(), world.own_lane().await?).await?;
     let mut debit = world.credit(world.currency, "BTC", "9");
@@ -98,20 +119,42 @@ async fn old_event_ids_are_forgotten_only_when_told_to_and_never_those_of_dead_l
     sqlx::query("UPDATE processed_events SET created_at = now() - interval '40 days'")
         .execute(world.pool())
         .await?;
-    world.send(Kind::BalanceUpdated, &world.credit(world.currency, "BTC", "1")).await?;
+    world
+        .send(
+            Kind::BalanceUpdated,
+            &world.credit(world.currency, "BTC", "1"),
+        )
+        .await?;
     drain(&mut lane).await;
     assert!(maintenance::upkeep(world.pool(), &Retention::default()).await);
-    world.expect_count("SELECT count(*) FROM processed_events", 3).await?;
-    let kept = Retention { event_ids: Some(30 * DAY), ..Retention::default() };
+    world
+        .expect_count("SELECT count(*) FROM processed_events", 3)
+        .await?;
+    let kept = Retention {
+        event_ids: Some(30 * DAY),
+        ..Retention::default()
+    };
     // Somebody else is at it.
     let mut other = world.pool().begin().await?;
     assert!(retention::may_do_alone(&mut other, "processed_events").await?);
     assert!(maintenance::upkeep(world.pool(), &kept).await);
-    world.expect_count("SELECT count(*) FROM processed_events", 3).await?;
+    world
+        .expect_count("SELECT count(*) FROM processed_events", 3)
+        .await?;
     other.rollback().await?;
     assert!(maintenance::upkeep(world.pool(), &kept).await);
-    world.expect_count("SELECT count(*) FROM processed_events WHERE outcome = 'applied'", 1).await?;
-    world.expect_count("SELECT count(*) FROM processed_events WHERE outcome = 'dead'", 1).await
+    world
+        .expect_count(
+            "SELECT count(*) FROM processed_events WHERE outcome = 'applied'",
+            1,
+        )
+        .await?;
+    world
+        .expect_count(
+            "SELECT count(*) FROM processed_events WHERE outcome = 'dead'",
+            1,
+        )
+        .await
 }
 
 #[tokio::test]
@@ -128,18 +171,29 @@ async fn what_has_expired_goes_however_much_it_is_and_what_has_not_stays() -> Re
         "INSERT INTO oauth_states (state, provider, redirect_uri, expires_at) \
          SELECT n::text, 'google', '', now() + make_interval(mins => (n = 0)::int) FROM generate_series(0, $1) n",
     ] {
-        sqlx::query(statement).bind(BATCH_AND_ONE).execute(world.pool()).await?;
+        sqlx::query(statement)
+            .bind(BATCH_AND_ONE)
+            .execute(world.pool())
+            .await?;
     }
     // Taken over by a request at this moment.
     let mut request = world.pool().begin().await?;
-    sqlx::query("UPDATE idempotency_keys SET expires_at = now() + interval '1 day' WHERE key = '1'")
-        .execute(&mut *request)
-        .await?;
+    sqlx::query(
+        "UPDATE idempotency_keys SET expires_at = now() + interval '1 day' WHERE key = '1'",
+    )
+    .execute(&mut *request)
+    .await?;
     assert!(maintenance::upkeep(world.pool(), &Retention::default()).await);
     request.commit().await?;
-    world.expect_count("SELECT count(*) FROM idempotency_keys", 2).await?;
-    world.expect_count("SELECT count(*) FROM sessions", 1).await?;
-    world.expect_count("SELECT count(*) FROM oauth_states", 1).await
+    world
+        .expect_count("SELECT count(*) FROM idempotency_keys", 2)
+        .await?;
+    world
+        .expect_count("SELECT count(*) FROM sessions", 1)
+        .await?;
+    world
+        .expect_count("SELECT count(*) FROM oauth_states", 1)
+        .await
 }
 
 #[tokio::test]
@@ -148,10 +202,22 @@ async fn lanes_nobody_owns_are_shown_with_all_that_waits_for_them() -> Result<()
     let id = world.own_lane().await?;
     let mut lane = Lane::seize(world.context(), id).await?;
     drain(&mut lane).await;
-    sqlx::query("UPDATE ingest_lanes SET owner = NULL, lease_until = NULL").execute(world.pool()).await?;
-    let created_at = world.count("SELECT stream_created_at FROM ingest_lanes").await?;
+    sqlx::query("UPDATE ingest_lanes SET owner = NULL, lease_until = NULL")
+        .execute(world.pool())
+        .await?;
+    let created_at = world
+        .count("SELECT stream_created_at FROM ingest_lanes")
+        .await?;
     let mut transaction = world.pool().begin().await?;
-    assert_eq!(retention::sample_free_lanes(&mut transaction, "TRADING", created_at, 8).await?, 1);
+    assert_eq!(
+        retention::sample_free_lanes(&mut transaction, "TRADING", created_at, 8).await?,
+        1
+    );
     transaction.commit().await?;
-    world.expect_count("SELECT lag_messages FROM ingest_lanes WHERE NOT lag_exact", 7).await
+    world
+        .expect_count(
+            "SELECT lag_messages FROM ingest_lanes WHERE NOT lag_exact",
+            7,
+        )
+        .await
 }

@@ -65,21 +65,41 @@ impl System {
             .env("TIRIS_LOG", LOG)
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url())
             .spawn()?;
-        sqlx::query("UPDATE users SET email = 'alice@example.com'").execute(world.pool()).await?;
+        sqlx::query("UPDATE users SET email = 'alice@example.com'")
+            .execute(world.pool())
+            .await?;
         let printed = tokio::process::Command::new(binary("tiris-api")?)
             .args(["token", "--email", "alice@example.com"])
             .env("DATABASE_URL", world.database.url())
             .env("TIRIS_JWT_KEY_FILE", &key)
             .output()
             .await?;
-        ensure!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
+        ensure!(
+            printed.status.success(),
+            "{}",
+            String::from_utf8_lossy(&printed.stderr)
+        );
         let token = String::from_utf8(printed.stdout)?.trim().to_owned();
-        let (url, admin) = (format!("http://127.0.0.1:{port}"), format!("http://127.0.0.1:{admin_port}"));
-        let system = Self { world, collector, api, url, admin, token, _keys: keys };
+        let (url, admin) = (
+            format!("http://127.0.0.1:{port}"),
+            format!("http://127.0.0.1:{admin_port}"),
+        );
+        let system = Self {
+            world,
+            collector,
+            api,
+            url,
+            admin,
+            token,
+            _keys: keys,
+        };
         eventually("the API with NATS", WAIT, async || {
             let health: Value = serde_json::from_str(&system.get(&system.admin, "/health").await?)?;
             let parts = &health["data"]["parts"];
-            ensure!(health["data"]["ready"] == true && parts["nats"]["detail"] == "connected", "{health}");
+            ensure!(
+                health["data"]["ready"] == true && parts["nats"]["detail"] == "connected",
+                "{health}"
+            );
             ensure!(parts["database"]["latency_micros"].is_u64(), "{health}");
             Ok(())
         })
@@ -89,12 +109,20 @@ impl System {
 
     fn worker(&self) -> Result<Worker> {
         let url = self.world.database.url();
-        let settings = [("OTEL_EXPORTER_OTLP_ENDPOINT", self.collector.url()), ("TIRIS_LOG", LOG)];
+        let settings = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", self.collector.url()),
+            ("TIRIS_LOG", LOG),
+        ];
         Worker::start_with(url, &self.world.nats.url(), &settings)
     }
 
     async fn get(&self, base: &str, path: &str) -> Result<String> {
-        Ok(client()?.get(format!("{base}{path}")).send().await?.text().await?)
+        Ok(client()?
+            .get(format!("{base}{path}"))
+            .send()
+            .await?
+            .text()
+            .await?)
     }
 
     /// Publishes a credit as a part of the bot's trace; answers the id of the event.
@@ -114,13 +142,18 @@ impl System {
     }
 
     async fn follow(&self) -> Result<Stream> {
-        let asked = client()?.get(format!("{}/v1/stream", self.url)).bearer_auth(&self.token);
+        let asked = client()?
+            .get(format!("{}/v1/stream", self.url))
+            .bearer_auth(&self.token);
         let mut stream = Stream {
             response: asked.send().await?.error_for_status()?,
             text: String::new(),
             told: String::new(),
         };
-        ensure!(stream.message().await?.contains("retry: "), "a stream begins");
+        ensure!(
+            stream.message().await?.contains("retry: "),
+            "a stream begins"
+        );
         // Until the server knows of the subscription, messages that wake are missed.
         loop {
             self.world.send_credits(1).await?;
@@ -133,7 +166,10 @@ impl System {
 
 fn client() -> Result<reqwest::Client> {
     tiris_shared::tls::choose_provider();
-    Ok(reqwest::Client::builder().no_proxy().connect_timeout(WAIT).build()?)
+    Ok(reqwest::Client::builder()
+        .no_proxy()
+        .connect_timeout(WAIT)
+        .build()?)
 }
 
 struct Stream {
@@ -153,7 +189,8 @@ impl Stream {
                 return Ok(message);
             }
             let chunk = tokio::time::timeout(WAIT, self.response.chunk()).await??;
-            self.text.push_str(std::str::from_utf8(&chunk.context("the stream ended")?)?);
+            self.text
+                .push_str(std::str::from_utf8(&chunk.context("the stream ended")?)?);
         }
     }
 
@@ -173,7 +210,8 @@ impl Stream {
     /// Reads until the trace was named and a row that holds `what` was told, which may come before it.
     async fn of_trace(&mut self, id: &str, what: &str) -> Result<()> {
         let names = |line: &str| {
-            line.strip_prefix(": trace ").is_some_and(|ids| ids.split(' ').any(|named| named == id))
+            line.strip_prefix(": trace ")
+                .is_some_and(|ids| ids.split(' ').any(|named| named == id))
         };
         let both = async {
             while !(self.told.lines().any(names) && self.told.contains(what)) {
@@ -188,7 +226,10 @@ impl Stream {
 /// The lines of a log that hold `text`.
 fn lines(process: &Process, text: &str) -> Result<Vec<Value>> {
     let log = std::fs::read_to_string(process.log_path())?;
-    log.lines().filter(|line| line.contains(text)).map(|line| Ok(serde_json::from_str(line)?)).collect()
+    log.lines()
+        .filter(|line| line.contains(text))
+        .map(|line| Ok(serde_json::from_str(line)?))
+        .collect()
 }
 
 /// A line that repeats what the server told of a statement.
@@ -197,7 +238,10 @@ fn is_notice(line: &Value) -> bool {
 }
 
 fn begins_with(notices: &[Value], statement: &str) -> bool {
-    notices.iter().filter(|line| is_notice(line)).any(|line| line.to_string().contains(statement))
+    notices
+        .iter()
+        .filter(|line| is_notice(line))
+        .any(|line| line.to_string().contains(statement))
 }
 
 fn only<'a>(spans: &'a [Span], what: &str, wanted: impl Fn(&Span) -> bool) -> Result<&'a Span> {
@@ -233,29 +277,61 @@ async fn one_trace_id_leads_from_a_publish_to_its_commit_and_to_the_live_stream(
 
     drop(stream);
     worker.stops().await?;
-    ensure!(system.api.terminate(EXIT_LIMIT).await?.success(), "the API stops");
+    ensure!(
+        system.api.terminate(EXIT_LIMIT).await?.success(),
+        "the API stops"
+    );
 
     let committed = lines(&worker.process, BOT.0)?;
     let (begun, committed): (Vec<_>, Vec<_>) = committed.into_iter().partition(is_notice);
-    ensure!(begins_with(&begun, &format!("BEGIN /*trace_id='{}'*/", BOT.0)), "{begun:#?}");
-    ensure!(committed.len() == 1, "one line of the batch: {committed:#?}");
-    ensure!(committed[0]["trace_id"] == BOT.0 && committed[0]["message"] == "committed", "{committed:#?}");
-    ensure!(committed[0]["user_id"] == system.world.user.to_string(), "{committed:#?}");
+    ensure!(
+        begins_with(&begun, &format!("BEGIN /*trace_id='{}'*/", BOT.0)),
+        "{begun:#?}"
+    );
+    ensure!(
+        committed.len() == 1,
+        "one line of the batch: {committed:#?}"
+    );
+    ensure!(
+        committed[0]["trace_id"] == BOT.0 && committed[0]["message"] == "committed",
+        "{committed:#?}"
+    );
+    ensure!(
+        committed[0]["user_id"] == system.world.user.to_string(),
+        "{committed:#?}"
+    );
     let mixed = lines(&worker.process, OTHER_BOT.0)?;
     ensure!(mixed.len() == 1, "{mixed:#?}");
     let ids = mixed[0]["metadata"]["traces"].as_str().context("traces")?;
-    ensure!(ids == format!("{} {}", OTHER_BOT.0, THIRD_BOT.0), "both bots of the batch: {mixed:#?}");
+    ensure!(
+        ids == format!("{} {}", OTHER_BOT.0, THIRD_BOT.0),
+        "both bots of the batch: {mixed:#?}"
+    );
     let begun = lines(&system.api, "portal-7")?;
-    let comment = format!("BEGIN /*trace_id='portal-7',user_id='{}'*/", system.world.user);
+    let comment = format!(
+        "BEGIN /*trace_id='portal-7',user_id='{}'*/",
+        system.world.user
+    );
     ensure!(begins_with(&begun, &comment), "{begun:#?}");
     let looked = lines(&system.api, BOT.0)?;
-    ensure!(looked.iter().any(|line| line["message"] == "a live stream looked"), "{looked:#?}");
+    ensure!(
+        looked
+            .iter()
+            .any(|line| line["message"] == "a live stream looked"),
+        "{looked:#?}"
+    );
     let answered = lines(&system.api, "portal-7")?;
     let answers = answered.iter().filter(|line| line["message"] == "answered");
-    ensure!(answers.count() == 1, "one line of the request: {answered:#?}");
+    ensure!(
+        answers.count() == 1,
+        "one line of the request: {answered:#?}"
+    );
     for process in [&worker.process, &system.api] {
         let log = std::fs::read_to_string(process.log_path())?;
-        ensure!(!log.contains(&system.token) && !log.contains("alice@"), "nobody is told who it is");
+        ensure!(
+            !log.contains(&system.token) && !log.contains("alice@"),
+            "nobody is told who it is"
+        );
     }
     spans_of_bots(&system.collector.spans())?;
     spans_of_the_portal(&system.collector.spans())
@@ -263,39 +339,80 @@ async fn one_trace_id_leads_from_a_publish_to_its_commit_and_to_the_live_stream(
 
 /// publish -> batch -> commit -> statement, and over NATS to the live stream.
 fn spans_of_bots(spans: &[Span]) -> Result<()> {
-    let batch = only(spans, "batch", |span| span.name == "batch" && span.trace == BOT.0)?;
-    ensure!((batch.service.as_str(), batch.parent.as_str()) == ("tiris-ingest", BOT.1), "{batch:?}");
-    let commit = only(spans, "commit", |span| span.name == "commit" && span.parent == batch.id)?;
+    let batch = only(spans, "batch", |span| {
+        span.name == "batch" && span.trace == BOT.0
+    })?;
+    ensure!(
+        (batch.service.as_str(), batch.parent.as_str()) == ("tiris-ingest", BOT.1),
+        "{batch:?}"
+    );
+    let commit = only(spans, "commit", |span| {
+        span.name == "commit" && span.parent == batch.id
+    })?;
     let insert = |span: &Span| span.name == "insert transactions" && span.parent == commit.id;
-    ensure!(only(spans, "statement", insert)?.trace == BOT.0, "of the same trace");
-    let live = only(spans, "live", |span| span.name == "live" && span.trace == BOT.0)?;
-    ensure!((live.service.as_str(), &live.parent) == ("tiris-api", &batch.id), "{live:?}");
-    let mixed = only(spans, "the batch of two", |span| span.links.len() == 2 && span.name == "batch")?;
+    ensure!(
+        only(spans, "statement", insert)?.trace == BOT.0,
+        "of the same trace"
+    );
+    let live = only(spans, "live", |span| {
+        span.name == "live" && span.trace == BOT.0
+    })?;
+    ensure!(
+        (live.service.as_str(), &live.parent) == ("tiris-api", &batch.id),
+        "{live:?}"
+    );
+    let mixed = only(spans, "the batch of two", |span| {
+        span.links.len() == 2 && span.name == "batch"
+    })?;
     let linked: BTreeSet<&str> = mixed.links.iter().map(String::as_str).collect();
-    ensure!(linked == BTreeSet::from([OTHER_BOT.0, THIRD_BOT.0]) && mixed.parent.is_empty(), "{mixed:?}");
+    ensure!(
+        linked == BTreeSet::from([OTHER_BOT.0, THIRD_BOT.0]) && mixed.parent.is_empty(),
+        "{mixed:?}"
+    );
     Ok(())
 }
 
 /// request -> statement, under the trace the portal began.
 fn spans_of_the_portal(spans: &[Span]) -> Result<()> {
     let request = only(spans, "request", |span| span.name == "POST /v1/tradings")?;
-    ensure!((request.trace.as_str(), request.parent.as_str()) == PORTAL, "{request:?}");
+    ensure!(
+        (request.trace.as_str(), request.parent.as_str()) == PORTAL,
+        "{request:?}"
+    );
     let insert = |span: &Span| span.name == "insert tradings" && span.parent == request.id;
-    ensure!(only(spans, "statement", insert)?.trace == PORTAL.0, "of the same trace");
-    let live = only(spans, "live", |span| span.name == "live" && span.trace == PORTAL.0)?;
+    ensure!(
+        only(spans, "statement", insert)?.trace == PORTAL.0,
+        "of the same trace"
+    );
+    let live = only(spans, "live", |span| {
+        span.name == "live" && span.trace == PORTAL.0
+    })?;
     ensure!(live.parent == request.id, "{live:?}");
     Ok(())
 }
 
 #[tokio::test]
-async fn the_metrics_of_both_programs_are_those_of_the_list_and_as_prometheus_wants_them() -> Result<()> {
+async fn the_metrics_of_both_programs_are_those_of_the_list_and_as_prometheus_wants_them()
+-> Result<()> {
     let system = System::start().await?;
     let mut worker = system.worker()?;
     worker.ready().await?;
     let _stream = system.follow().await?;
-    system.world.publish(&Kind::Signal.subject_of(system.world.user), &json!({"broken": true})).await?;
-    let refused = client()?.post(format!("{}/v1/tradings", system.url)).bearer_auth(&system.token).body("{}");
-    ensure!(refused.send().await?.status().is_client_error(), "no trading");
+    system
+        .world
+        .publish(
+            &Kind::Signal.subject_of(system.world.user),
+            &json!({"broken": true}),
+        )
+        .await?;
+    let refused = client()?
+        .post(format!("{}/v1/tradings", system.url))
+        .bearer_auth(&system.token)
+        .body("{}");
+    ensure!(
+        refused.send().await?.status().is_client_error(),
+        "no trading"
+    );
     for line in [
         "ingest_events_total{stream=\"TRADING\",type=\"balance_updated\",outcome=\"applied\"} ",
         "ingest_events_total{stream=\"TRADING_SYSTEM\",type=\"signal\",outcome=\"dead\"} 1",
@@ -331,7 +448,10 @@ async fn the_metrics_of_both_programs_are_those_of_the_list_and_as_prometheus_wa
         "dependency_up{dependency=\"database\",needed=\"true\"} 1",
         "build_info{service=\"tiris-api\",version=\"",
     ] {
-        ensure!(api.lines().any(|found| found.starts_with(line)), "{line} is missing in: {api}");
+        ensure!(
+            api.lines().any(|found| found.starts_with(line)),
+            "{line} is missing in: {api}"
+        );
     }
     check(&api, Program::Api)
 }
@@ -347,26 +467,45 @@ fn check(text: &str, program: Program) -> Result<()> {
         let metric = METRICS.iter().find(|metric| metric.name == *name);
         let metric = metric.with_context(|| format!("{name} is not in the list"))?;
         ensure!(metric.kind.name() == *kind, "{name} is a {kind}");
-        ensure!(metric.program == program || metric.program == Program::Both, "{name} in {program:?}");
+        ensure!(
+            metric.program == program || metric.program == Program::Both,
+            "{name} in {program:?}"
+        );
         let sample = |line: &&str| {
             let rest = line.strip_prefix(name).unwrap_or_default();
-            let rest =
-                ["_bucket", "_sum", "_count"].iter().find_map(|end| rest.strip_prefix(end)).unwrap_or(rest);
+            let rest = ["_bucket", "_sum", "_count"]
+                .iter()
+                .find_map(|end| rest.strip_prefix(end))
+                .unwrap_or(rest);
             rest.starts_with(['{', ' '])
         };
         for line in text.lines().filter(sample) {
-            let labels = line.split_once('{').and_then(|(_, rest)| rest.rsplit_once('}'));
+            let labels = line
+                .split_once('{')
+                .and_then(|(_, rest)| rest.rsplit_once('}'));
             let names: BTreeSet<&str> = labels
-                .map(|(labels, _)| labels.split("\",").filter_map(|label| label.split('=').next()).collect())
+                .map(|(labels, _)| {
+                    labels
+                        .split("\",")
+                        .filter_map(|label| label.split('=').next())
+                        .collect()
+                })
                 .unwrap_or_default();
             let names: BTreeSet<&str> = names.into_iter().filter(|name| *name != "le").collect();
-            ensure!(names == metric.labels.iter().copied().collect(), "labels of {line}");
+            ensure!(
+                names == metric.labels.iter().copied().collect(),
+                "labels of {line}"
+            );
         }
     }
     let Some(promtool) = find_promtool() else {
-        ensure!(std::env::var("TIRIS_PROMTOOL").as_deref() != Ok("required"), "promtool is missing");
+        ensure!(
+            std::env::var("TIRIS_PROMTOOL").as_deref() != Ok("required"),
+            "promtool is missing"
+        );
         // Past the test runner, which shows what a test prints only when it fails.
-        std::io::stderr().write_all(b"SKIPPED: promtool did not check the metrics: it is missing\n")?;
+        std::io::stderr()
+            .write_all(b"SKIPPED: promtool did not check the metrics: it is missing\n")?;
         return Ok(());
     };
     let mut check = std::process::Command::new(promtool)
@@ -375,9 +514,17 @@ fn check(text: &str, program: Program) -> Result<()> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
-    check.stdin.take().context("a pipe")?.write_all(text.as_bytes())?;
+    check
+        .stdin
+        .take()
+        .context("a pipe")?
+        .write_all(text.as_bytes())?;
     let checked = check.wait_with_output()?;
     let told = [checked.stdout, checked.stderr].concat();
-    ensure!(checked.status.success() && told.is_empty(), "{}", String::from_utf8_lossy(&told));
+    ensure!(
+        checked.status.success() && told.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&told)
+    );
     Ok(())
 }

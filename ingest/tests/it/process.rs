@@ -31,7 +31,11 @@ impl Worker {
         Self::start_with(database_url, nats_url, &[])
     }
 
-    pub(crate) fn start_with(database_url: &str, nats_url: &str, settings: &[(&str, &str)]) -> Result<Self> {
+    pub(crate) fn start_with(
+        database_url: &str,
+        nats_url: &str,
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
         let listen = format!("127.0.0.1:{}", free_port()?);
         let process = Process::command(binary("tiris-ingest")?)
             .arg("run")
@@ -40,16 +44,27 @@ impl Worker {
             .env("TIRIS_LANES", LANES.to_string())
             .env("TIRIS_LEASE_SECONDS", LEASE_SECONDS.to_string())
             .env("TIRIS_ADMIN_LISTEN", &listen);
-        let process =
-            settings.iter().fold(process, |process, (name, value)| process.env(name, value)).spawn()?;
+        let process = settings
+            .iter()
+            .fold(process, |process, (name, value)| process.env(name, value))
+            .spawn()?;
         let address = |path: &str| format!("http://{listen}{path}");
-        Ok(Self { process, admin: address("/health/ready"), metrics: address("/metrics"), listen })
+        Ok(Self {
+            process,
+            admin: address("/health/ready"),
+            metrics: address("/metrics"),
+            listen,
+        })
     }
 
     /// What the command `health` says of it: how it exits, and its complaint.
     fn health(&self, flags: &[&str]) -> Result<(Option<i32>, String)> {
         let mut command = Command::new(binary("tiris-ingest")?);
-        let output = command.arg("health").args(flags).env("TIRIS_ADMIN_LISTEN", &self.listen).output()?;
+        let output = command
+            .arg("health")
+            .args(flags)
+            .env("TIRIS_ADMIN_LISTEN", &self.listen)
+            .output()?;
         Ok((output.status.code(), String::from_utf8(output.stderr)?))
     }
 
@@ -84,9 +99,15 @@ impl Worker {
             ensure!(answer.status().as_u16() == 503, "{}", answer.status());
             let body: Value = serde_json::from_str(&answer.text().await?)?;
             let checks = body["error"]["details"].as_object().context("checks")?;
-            let failing: Vec<&String> =
-                checks.iter().filter(|(_, check)| check["ok"] == false).map(|(name, _)| name).collect();
-            ensure!(failing == names && body.to_string().contains(detail), "{body}");
+            let failing: Vec<&String> = checks
+                .iter()
+                .filter(|(_, check)| check["ok"] == false)
+                .map(|(name, _)| name)
+                .collect();
+            ensure!(
+                failing == names && body.to_string().contains(detail),
+                "{body}"
+            );
             let message = body["error"]["message"].as_str().unwrap_or_default();
             ensure!(names.iter().all(|name| message.contains(name)), "{message}");
             Ok(())
@@ -102,24 +123,38 @@ impl Worker {
 }
 
 #[tokio::test]
-async fn ingest_started_first_waits_for_nats_and_postgresql_and_says_what_is_missing() -> Result<()> {
+async fn ingest_started_first_waits_for_nats_and_postgresql_and_says_what_is_missing() -> Result<()>
+{
     let (nats_port, pg_port) = (free_port()?, free_port()?);
     let database_url = format!("postgres://tiris@127.0.0.1:{pg_port}/postgres");
     let mut worker = Worker::start(&database_url, &format!("nats://127.0.0.1:{nats_port}"))?;
-    worker.fails(&["database", "lanes", "nats"], "not connected").await?;
+    worker
+        .fails(&["database", "lanes", "nats"], "not connected")
+        .await?;
     let (code, complaint) = worker.health(&[])?;
     ensure!(
         code == Some(1) && complaint.contains("503") && complaint.contains("not connected"),
         "{complaint}"
     );
     ensure!(worker.health(&["--live"])? == (Some(0), String::new()));
-    let settings = NatsSettings { port: Some(nats_port), ..NatsSettings::default() };
+    let settings = NatsSettings {
+        port: Some(nats_port),
+        ..NatsSettings::default()
+    };
     let nats = NatsServer::private_with(settings).await?;
-    worker.fails(&["database", "lanes"], "no lane was taken yet").await?;
+    worker
+        .fails(&["database", "lanes"], "no lane was taken yet")
+        .await?;
     let folder = scratch_dir("postgres")?;
-    let settings = PgSettings { port: Some(pg_port), durable: false, ..PgSettings::default() };
+    let settings = PgSettings {
+        port: Some(pg_port),
+        durable: false,
+        ..PgSettings::default()
+    };
     let mut server = PgServer::start(folder.path(), settings).await?;
-    worker.fails(&["database", "lanes"], "tiris-migrate up").await?;
+    worker
+        .fails(&["database", "lanes"], "tiris-migrate up")
+        .await?;
     tiris_migrations::up(&database_url).await?;
     worker.ready().await?;
     ensure!(worker.health(&[])?.0 == Some(0));
@@ -135,7 +170,9 @@ async fn ingest_that_waits_for_everything_stops_at_once() -> Result<()> {
     let (nats_port, pg_port) = (free_port()?, free_port()?);
     let database_url = format!("postgres://tiris@127.0.0.1:{pg_port}/postgres");
     let mut worker = Worker::start(&database_url, &format!("nats://127.0.0.1:{nats_port}"))?;
-    worker.fails(&["database", "lanes", "nats"], "not connected").await?;
+    worker
+        .fails(&["database", "lanes", "nats"], "not connected")
+        .await?;
     worker.stops().await
 }
 
@@ -174,18 +211,34 @@ async fn a_database_that_hangs_is_told_and_does_not_keep_ingest_from_stopping() 
     ensure!(proxied.set_port(Some(port)).is_ok(), "no port");
     let mut worker = Worker::start(proxied.as_str(), &world.nats.url())?;
     worker.ready().await?;
-    world.send(Kind::BalanceUpdated, &world.credit(world.currency, "BTC", "1")).await?;
+    world
+        .send(
+            Kind::BalanceUpdated,
+            &world.credit(world.currency, "BTC", "1"),
+        )
+        .await?;
     eventually("the first event", WAIT, async || {
-        world.expect_count("SELECT count(*) FROM transactions", 1).await
+        world
+            .expect_count("SELECT count(*) FROM transactions", 1)
+            .await
     })
     .await?;
     hang.send(true)?;
-    world.send(Kind::BalanceUpdated, &world.credit(world.currency, "BTC", "1")).await?;
-    worker.fails(&["database", "lanes"], "no answer within").await?;
+    world
+        .send(
+            Kind::BalanceUpdated,
+            &world.credit(world.currency, "BTC", "1"),
+        )
+        .await?;
+    worker
+        .fails(&["database", "lanes"], "no answer within")
+        .await?;
     worker.stops().await?;
     let mut worker = Worker::start(world.database.url(), &world.nats.url())?;
     eventually("the second event", WAIT, async || {
-        world.expect_count("SELECT count(*) FROM transactions", 2).await
+        world
+            .expect_count("SELECT count(*) FROM transactions", 2)
+            .await
     })
     .await?;
     worker.stops().await
@@ -224,14 +277,23 @@ async fn every_mistake_in_the_settings_of_the_worker_is_told_at_once_by_its_name
     let told = String::from_utf8(output.stderr)?;
     assert_eq!(output.status.code(), Some(1), "{told}");
     for (name, _) in wrong {
-        assert!(told.contains(&format!("  {name}: ")), "{name} is missing in: {told}");
+        assert!(
+            told.contains(&format!("  {name}: ")),
+            "{name} is missing in: {told}"
+        );
     }
     assert!(!told.contains("hunter2"), "{told}");
     // What is forgotten before the streams forget it would be applied again by whoever reads them again.
     let mut command = tokio::process::Command::new(binary("tiris-ingest")?);
-    command.arg("run").env("DATABASE_URL", "postgres://u@h/d").env("TIRIS_EVENT_ID_DAYS", "30");
+    command
+        .arg("run")
+        .env("DATABASE_URL", "postgres://u@h/d")
+        .env("TIRIS_EVENT_ID_DAYS", "30");
     let told = String::from_utf8(command.output().await?.stderr)?;
-    assert!(told.contains("TIRIS_EVENT_ID_DAYS: must be 0 or more than the streams keep"), "{told}");
+    assert!(
+        told.contains("TIRIS_EVENT_ID_DAYS: must be 0 or more than the streams keep"),
+        "{told}"
+    );
     let mut command = tokio::process::Command::new(binary("tiris-ingest")?);
     let help = String::from_utf8(command.args(["run", "--help"]).output().await?.stdout)?;
     for (name, _) in wrong {

@@ -12,20 +12,27 @@ use tiris_shared::store::tradings::{self, Purged};
 use tiris_shared::testing::{eventually, grow_history};
 
 const POSTINGS: i32 = 11_000;
-const UNKNOWN: &str = "SELECT count(*) FROM dead_letters WHERE code = 'UNKNOWN_TRADING' AND status = 'open'";
+const UNKNOWN: &str =
+    "SELECT count(*) FROM dead_letters WHERE code = 'UNKNOWN_TRADING' AND status = 'open'";
 /// Beside the audit trail and what the broker's messages became.
 const LEFT: &str = "SELECT (SELECT count(*) FROM transactions) + (SELECT count(*) FROM trading_logs) \
     + (SELECT count(*) FROM holds) + (SELECT count(*) FROM sub_accounts) + (SELECT count(*) FROM tradings)";
 
 async fn delete(world: &World) -> Result<()> {
     let mut transaction = world.pool().begin().await?;
-    tradings::delete(&mut transaction, UserId(world.user), TradingId(world.trading)).await?;
+    tradings::delete(
+        &mut transaction,
+        UserId(world.user),
+        TradingId(world.trading),
+    )
+    .await?;
     transaction.commit().await?;
     Ok(())
 }
 
 async fn verify(world: &World) -> Result<()> {
-    let report = tiris_migrations::verify(world.database.url(), &indicatif::ProgressBar::hidden()).await?;
+    let report =
+        tiris_migrations::verify(world.database.url(), &indicatif::ProgressBar::hidden()).await?;
     ensure!(report.is_clean(), "{report:?}");
     Ok(())
 }
@@ -37,7 +44,9 @@ async fn a_purge_that_was_cut_off_is_gone_on_with_while_events_still_arrive() ->
     let mut lane = Lane::seize(world.context(), world.own_lane().await?).await?;
     drain(&mut lane).await;
     let hold = json!({"sub_account_id": world.currency, "symbol": "BTC", "amount": "0.5"});
-    world.send(Kind::BalanceLocked, &world.with(Kind::BalanceLocked, hold)).await?;
+    world
+        .send(Kind::BalanceLocked, &world.with(Kind::BalanceLocked, hold))
+        .await?;
     drain(&mut lane).await;
     delete(&world).await?;
     let mut cut_off = world.pool().begin().await?;
@@ -49,13 +58,18 @@ async fn a_purge_that_was_cut_off_is_gone_on_with_while_events_still_arrive() ->
     drain(&mut lane).await;
     cut_off.rollback().await?;
     verify(&world).await?;
-    world.expect_count("SELECT count(*) FROM transactions", i64::from(POSTINGS) + 1).await?;
+    world
+        .expect_count("SELECT count(*) FROM transactions", i64::from(POSTINGS) + 1)
+        .await?;
 
     let mut piece = world.pool().begin().await?;
     tradings::purge_some(&mut piece, TradingId(world.trading), 2_000).await?;
     piece.commit().await?;
     verify(&world).await?;
-    ensure!(purge::all(world.pool()).await? == 1, "the trading is still there");
+    ensure!(
+        purge::all(world.pool()).await? == 1,
+        "the trading is still there"
+    );
     world.expect_count(LEFT, 0).await?;
     world.send_credits(2).await?;
     drain(&mut lane).await;
@@ -63,9 +77,19 @@ async fn a_purge_that_was_cut_off_is_gone_on_with_while_events_still_arrive() ->
     verify(&world).await?;
     // None of the five was tried on a trading that lived; those behind the first wait for it.
     world.expect_count(UNKNOWN, 1).await?;
-    world.expect_count("SELECT count(*) FROM dead_letters WHERE code = 'BEHIND_UNRESOLVED'", 4).await?;
+    world
+        .expect_count(
+            "SELECT count(*) FROM dead_letters WHERE code = 'BEHIND_UNRESOLVED'",
+            4,
+        )
+        .await?;
     // The ids of what was applied stay: a late duplicate is one.
-    world.expect_count("SELECT count(*) FROM processed_events WHERE outcome = 'applied'", 2).await
+    world
+        .expect_count(
+            "SELECT count(*) FROM processed_events WHERE outcome = 'applied'",
+            2,
+        )
+        .await
 }
 
 #[tokio::test]
@@ -77,18 +101,27 @@ async fn deleting_while_events_are_booked_loses_none_of_them_and_leaves_no_row()
             world.send_credits(1).await?;
         } else {
             // Names no account, so that only the trading itself can be held meanwhile.
-            let fields =
-                json!({"error_code": "E1", "error_message": "m", "severity": "low", "component": "c"});
-            world.send(Kind::Error, &world.with(Kind::Error, fields)).await?;
+            let fields = json!({"error_code": "E1", "error_message": "m", "severity": "low", "component": "c"});
+            world
+                .send(Kind::Error, &world.with(Kind::Error, fields))
+                .await?;
         }
     }
-    let context = Context { batch_events: 3, ..world.context() };
+    let context = Context {
+        batch_events: 3,
+        ..world.context()
+    };
     let booked = world.run_with(context, "every event", async || {
-        world.expect_count("SELECT count(*) FROM processed_events", EVENTS).await
+        world
+            .expect_count("SELECT count(*) FROM processed_events", EVENTS)
+            .await
     });
     let deleted = async {
         eventually("the first events", WAIT, async || {
-            ensure!(world.count("SELECT count(*) FROM processed_events").await? > 0, "none");
+            ensure!(
+                world.count("SELECT count(*) FROM processed_events").await? > 0,
+                "none"
+            );
             Ok(())
         })
         .await?;
@@ -99,8 +132,15 @@ async fn deleting_while_events_are_booked_loses_none_of_them_and_leaves_no_row()
     booked?;
     ensure!(deleted? == 1, "the trading is still there");
     world.expect_count(LEFT, 0).await?;
-    let applied = world.count("SELECT count(*) FROM processed_events WHERE outcome = 'applied'").await?;
-    ensure!((1..EVENTS).contains(&applied), "{applied} applied: the deletion came too early or too late");
-    world.expect_count("SELECT count(*) FROM dead_letters", EVENTS - applied).await?;
+    let applied = world
+        .count("SELECT count(*) FROM processed_events WHERE outcome = 'applied'")
+        .await?;
+    ensure!(
+        (1..EVENTS).contains(&applied),
+        "{applied} applied: the deletion came too early or too late"
+    );
+    world
+        .expect_count("SELECT count(*) FROM dead_letters", EVENTS - applied)
+        .await?;
     verify(&world).await
 }

@@ -28,7 +28,11 @@ fn everything() -> NewJob {
 }
 
 async fn ask(world: &World, job: &NewJob) -> Result<Uuid> {
-    Ok(replay_jobs::create(&mut *world.pool().acquire().await?, job).await?.id)
+    Ok(
+        replay_jobs::create(&mut *world.pool().acquire().await?, job)
+            .await?
+            .id,
+    )
 }
 
 async fn find(world: &World, id: Uuid) -> Result<Job> {
@@ -51,13 +55,22 @@ async fn work(world: &World, id: Uuid) -> Result<Job> {
 async fn done(world: &World, job: &NewJob) -> Result<(String, [i64; 3])> {
     let id = ask(world, job).await?;
     let job = work(world, id).await?;
-    Ok((job.status.clone(), [job.applied, job.duplicate, job.rejected]))
+    Ok((
+        job.status.clone(),
+        [job.applied, job.duplicate, job.rejected],
+    ))
 }
 
 /// Moves the cursors of all lanes to the end without doing anything, so that what was published is missing.
 async fn skip_all(world: &World) -> Result<()> {
     for stream in stream::EventStream::ALL {
-        let last = world.jetstream().get_stream(stream.name()).await?.cached_info().state.last_sequence;
+        let last = world
+            .jetstream()
+            .get_stream(stream.name())
+            .await?
+            .cached_info()
+            .state
+            .last_sequence;
         sqlx::query("UPDATE ingest_lanes SET cursor = $2, fingerprint = NULL WHERE stream = $1")
             .bind(stream.name())
             .bind(i64::try_from(last)?)
@@ -78,24 +91,51 @@ async fn send(world: &World, event: &Value) -> Result<u64> {
 }
 
 #[tokio::test]
-async fn what_is_missing_or_dead_is_applied_in_order_and_what_is_done_is_passed_over() -> Result<()> {
+async fn what_is_missing_or_dead_is_applied_in_order_and_what_is_done_is_passed_over() -> Result<()>
+{
     let world = World::new().await?;
     let mut lane = Lane::seize(world.context(), world.own_lane().await?).await?;
     send(&world, &debit(&world, "5")).await?;
     drain(&mut lane).await;
-    world.expect_count("SELECT count(*) FROM dead_letters WHERE code = 'INSUFFICIENT_BALANCE'", 1).await?;
+    world
+        .expect_count(
+            "SELECT count(*) FROM dead_letters WHERE code = 'INSUFFICIENT_BALANCE'",
+            1,
+        )
+        .await?;
     // Both are missing: the second needs the first.
     send(&world, &world.credit(world.currency, "BTC", "10")).await?;
     send(&world, &debit(&world, "8")).await?;
-    world.publish_bytes(&Kind::BalanceUpdated.subject_of(world.user), b"no event".to_vec()).await?;
+    world
+        .publish_bytes(
+            &Kind::BalanceUpdated.subject_of(world.user),
+            b"no event".to_vec(),
+        )
+        .await?;
     skip_all(&world).await?;
     // The dead debit comes first in the stream, and then there is still too little.
-    assert_eq!(done(&world, &everything()).await?, ("done".to_owned(), [2, 1, 2]));
+    assert_eq!(
+        done(&world, &everything()).await?,
+        ("done".to_owned(), [2, 1, 2])
+    );
     assert_eq!(world.balance(world.currency).await?, "3");
-    world.expect_count("SELECT count(*) FROM dead_letters WHERE code = 'INSUFFICIENT_BALANCE'", 1).await?;
-    world.expect_count("SELECT count(*) FROM dead_letters WHERE class = 'malformed'", 1).await?;
+    world
+        .expect_count(
+            "SELECT count(*) FROM dead_letters WHERE code = 'INSUFFICIENT_BALANCE'",
+            1,
+        )
+        .await?;
+    world
+        .expect_count(
+            "SELECT count(*) FROM dead_letters WHERE class = 'malformed'",
+            1,
+        )
+        .await?;
     world.deposit(world.currency, "BTC", "4").await?;
-    assert_eq!(done(&world, &everything()).await?, ("done".to_owned(), [1, 3, 1]));
+    assert_eq!(
+        done(&world, &everything()).await?,
+        ("done".to_owned(), [1, 3, 1])
+    );
     assert_eq!(world.balance(world.currency).await?, "2");
     let by: String = sqlx::query_scalar(
         "SELECT info->'resolution'->'by'->>'kind' FROM dead_letters WHERE status = 'replayed'",
@@ -103,8 +143,13 @@ async fn what_is_missing_or_dead_is_applied_in_order_and_what_is_done_is_passed_
     .fetch_one(world.pool())
     .await?;
     assert_eq!(by, "range_replay");
-    assert_eq!(done(&world, &everything()).await?, ("done".to_owned(), [0, 4, 1]));
-    world.expect_count("SELECT count(*) FROM transactions", 5).await
+    assert_eq!(
+        done(&world, &everything()).await?,
+        ("done".to_owned(), [0, 4, 1])
+    );
+    world
+        .expect_count("SELECT count(*) FROM transactions", 5)
+        .await
 }
 
 #[tokio::test]
@@ -119,16 +164,37 @@ async fn what_waits_behind_a_letter_outside_the_range_goes_on_waiting() -> Resul
     // Missing, and behind both.
     let last = send(&world, &world.credit(world.currency, "BTC", "1")).await?;
     skip_all(&world).await?;
-    let time = world.jetstream().get_stream("TRADING").await?.get_raw_message(last - 1).await?.time;
+    let time = world
+        .jetstream()
+        .get_stream("TRADING")
+        .await?
+        .get_raw_message(last - 1)
+        .await?
+        .time;
     let start = DateTime::from_timestamp_nanos(i64::try_from(time.unix_timestamp_nanos())?);
-    let later = NewJob { start_time: start, ..everything() };
+    let later = NewJob {
+        start_time: start,
+        ..everything()
+    };
     assert_eq!(done(&world, &later).await?, ("done".to_owned(), [0, 0, 2]));
-    world.expect_count("SELECT count(*) FROM dead_letters WHERE code = 'BEHIND_UNRESOLVED'", 2).await?;
+    world
+        .expect_count(
+            "SELECT count(*) FROM dead_letters WHERE code = 'BEHIND_UNRESOLVED'",
+            2,
+        )
+        .await?;
     // With the one they wait behind in the range, all are tried in order.
-    world.add_account(world.user, world.trading, early, "BNB").await?;
-    assert_eq!(done(&world, &everything()).await?, ("done".to_owned(), [3, 1, 0]));
+    world
+        .add_account(world.user, world.trading, early, "BNB")
+        .await?;
+    assert_eq!(
+        done(&world, &everything()).await?,
+        ("done".to_owned(), [3, 1, 0])
+    );
     assert_eq!(world.balance(world.currency).await?, "3");
-    world.expect_count("SELECT count(*) FROM dead_letters WHERE status = 'open'", 0).await
+    world
+        .expect_count("SELECT count(*) FROM dead_letters WHERE status = 'open'", 0)
+        .await
 }
 
 #[tokio::test]
@@ -137,9 +203,12 @@ async fn a_replay_takes_only_what_is_asked_for_and_nothing_a_lane_has_not_reache
     let id = world.own_lane().await?;
     let mut lane = Lane::seize(world.context(), id).await?;
     drain(&mut lane).await;
-    let signal = json!({"signal_type": "buy", "symbol": "ETH/BTC", "confidence": 1, "strategy": "sma"});
+    let signal =
+        json!({"signal_type": "buy", "symbol": "ETH/BTC", "confidence": 1, "strategy": "sma"});
     send(&world, &world.credit(world.currency, "BTC", "1")).await?;
-    world.send(Kind::Signal, &world.with(Kind::Signal, signal)).await?;
+    world
+        .send(Kind::Signal, &world.with(Kind::Signal, signal))
+        .await?;
     assert_eq!(
         done(&world, &everything()).await?,
         ("done".to_owned(), [0, 1, 0]),
@@ -148,23 +217,56 @@ async fn a_replay_takes_only_what_is_asked_for_and_nothing_a_lane_has_not_reache
     for lane in 0..=LANES {
         Lane::seize(
             world.context(),
-            tiris_ingest::reader::LaneId { stream: stream::EventStream::System, lane },
+            tiris_ingest::reader::LaneId {
+                stream: stream::EventStream::System,
+                lane,
+            },
         )
         .await?;
     }
     skip_all(&world).await?;
-    let stranger = NewJob { user: Some(UserId(Uuid::now_v7())), ..everything() };
-    assert_eq!(done(&world, &stranger).await?, ("done".to_owned(), [0, 0, 0]));
-    let early = NewJob { end_time: Utc::now() - TimeDelta::hours(1), ..everything() };
+    let stranger = NewJob {
+        user: Some(UserId(Uuid::now_v7())),
+        ..everything()
+    };
+    assert_eq!(
+        done(&world, &stranger).await?,
+        ("done".to_owned(), [0, 0, 0])
+    );
+    let early = NewJob {
+        end_time: Utc::now() - TimeDelta::hours(1),
+        ..everything()
+    };
     assert_eq!(done(&world, &early).await?, ("done".to_owned(), [0, 0, 0]));
-    let signals = NewJob { kinds: Some(vec![Kind::Signal]), ..everything() };
-    assert_eq!(done(&world, &signals).await?, ("done".to_owned(), [1, 0, 0]));
-    let own = NewJob { user: Some(UserId(world.user)), ..everything() };
+    let signals = NewJob {
+        kinds: Some(vec![Kind::Signal]),
+        ..everything()
+    };
+    assert_eq!(
+        done(&world, &signals).await?,
+        ("done".to_owned(), [1, 0, 0])
+    );
+    let own = NewJob {
+        user: Some(UserId(world.user)),
+        ..everything()
+    };
     assert_eq!(done(&world, &own).await?, ("done".to_owned(), [1, 2, 0]));
     assert_eq!(world.balance(world.currency).await?, "2");
-    let backwards = NewJob { end_time: DateTime::UNIX_EPOCH, ..everything() };
+    let backwards = NewJob {
+        end_time: DateTime::UNIX_EPOCH,
+        ..everything()
+    };
     let refused = replay_jobs::create(&mut *world.pool().acquire().await?, &backwards).await;
-    assert!(matches!(refused, Err(Error::InvalidValue { field: "end_time", .. })), "{refused:?}");
+    assert!(
+        matches!(
+            refused,
+            Err(Error::InvalidValue {
+                field: "end_time",
+                ..
+            })
+        ),
+        "{refused:?}"
+    );
     Ok(())
 }
 
@@ -174,11 +276,23 @@ async fn a_replay_goes_on_where_another_worker_stopped_and_counts_nothing_twice(
     let mut lane = Lane::seize(world.context(), world.own_lane().await?).await?;
     drain(&mut lane).await;
     for _ in 0..600 {
-        let event = world.credit(world.currency, "BTC", "1").to_string().into_bytes();
-        world.jetstream().publish(Kind::BalanceUpdated.subject_of(world.user), event.into()).await?;
+        let event = world
+            .credit(world.currency, "BTC", "1")
+            .to_string()
+            .into_bytes();
+        world
+            .jetstream()
+            .publish(Kind::BalanceUpdated.subject_of(world.user), event.into())
+            .await?;
     }
     let sent = async || {
-        let last = world.jetstream().get_stream("TRADING").await?.cached_info().state.last_sequence;
+        let last = world
+            .jetstream()
+            .get_stream("TRADING")
+            .await?
+            .cached_info()
+            .state
+            .last_sequence;
         ensure!(last == 601, "{last}");
         Ok(())
     };
@@ -188,7 +302,10 @@ async fn a_replay_goes_on_where_another_worker_stopped_and_counts_nothing_twice(
     let mut seen = Vec::new();
     while seen.last() != Some(&600) {
         // Each is cut off after one chunk at most; two are at it at once.
-        let (mut one, mut other) = (Replayer::new(world.context()), Replayer::new(world.context()));
+        let (mut one, mut other) = (
+            Replayer::new(world.context()),
+            Replayer::new(world.context()),
+        );
         let (first, second) = tokio::join!(one.step(), other.step());
         first?;
         second?;
@@ -197,8 +314,19 @@ async fn a_replay_goes_on_where_another_worker_stopped_and_counts_nothing_twice(
         seen.push(job.applied);
     }
     let job = work(&world, id).await?;
-    assert_eq!((job.status.as_str(), job.applied, job.duplicate, job.rejected), ("done", 600, 1, 0));
-    assert!(seen.iter().any(|applied| (1..600).contains(applied)), "one chunk took all: {seen:?}");
+    assert_eq!(
+        (
+            job.status.as_str(),
+            job.applied,
+            job.duplicate,
+            job.rejected
+        ),
+        ("done", 600, 1, 0)
+    );
+    assert!(
+        seen.iter().any(|applied| (1..600).contains(applied)),
+        "one chunk took all: {seen:?}"
+    );
     assert_eq!(world.balance(world.currency).await?, "601");
     Ok(())
 }
@@ -218,9 +346,17 @@ async fn a_replayed_event_that_fails_for_an_unforeseen_reason_is_found_and_the_o
         send(&world, &event).await?;
     }
     skip_all(&world).await?;
-    assert_eq!(done(&world, &everything()).await?, ("done".to_owned(), [6, 1, 1]));
+    assert_eq!(
+        done(&world, &everything()).await?,
+        ("done".to_owned(), [6, 1, 1])
+    );
     assert_eq!(world.balance(world.currency).await?, "7");
-    world.expect_count("SELECT count(*) FROM dead_letters WHERE code = 'INTERNAL'", 1).await
+    world
+        .expect_count(
+            "SELECT count(*) FROM dead_letters WHERE code = 'INTERNAL'",
+            1,
+        )
+        .await
 }
 
 #[tokio::test]
@@ -234,7 +370,11 @@ async fn a_replay_of_a_stream_that_was_made_anew_fails_and_says_so() -> Result<(
     stream::declare(world.jetstream(), &world.settings.streams).await?;
     let job = work(&world, id).await?;
     let reason = job.reason.unwrap_or_default();
-    assert!(job.status == "failed" && reason.contains("made anew"), "{} {reason}", job.status);
+    assert!(
+        job.status == "failed" && reason.contains("made anew"),
+        "{} {reason}",
+        job.status
+    );
     Ok(())
 }
 
@@ -247,27 +387,52 @@ async fn an_operator_asks_for_a_replay_and_sees_its_end() -> Result<()> {
     world.balance_reaches(world.currency, "1").await?;
     let replay = async |arguments: &[&str]| -> Result<(bool, String)> {
         let mut command = tokio::process::Command::new(binary("tiris-ingest")?);
-        command.arg("replay").args(arguments).stdin(std::process::Stdio::null());
-        let output = command.env("DATABASE_URL", world.database.url()).output().await?;
-        Ok((output.status.success(), String::from_utf8(output.stdout)? + &String::from_utf8(output.stderr)?))
+        command
+            .arg("replay")
+            .args(arguments)
+            .stdin(std::process::Stdio::null());
+        let output = command
+            .env("DATABASE_URL", world.database.url())
+            .output()
+            .await?;
+        Ok((
+            output.status.success(),
+            String::from_utf8(output.stdout)? + &String::from_utf8(output.stderr)?,
+        ))
     };
-    let range = ["--from", "2026-01-01T00:00:00Z", "--to", "2100-01-01T00:00:00Z"];
+    let range = [
+        "--from",
+        "2026-01-01T00:00:00Z",
+        "--to",
+        "2100-01-01T00:00:00Z",
+    ];
     let (ok, told) = replay(&range).await?;
     ensure!(!ok && told.contains("--yes"), "{told}");
     let (ok, told) = replay(&[&range[..], &["--yes"]].concat()).await?;
-    ensure!(ok && told.contains("0 events applied, 1 done before, 0 rejected"), "{told}");
-    let (ok, told) = replay(&[&range[..], &["--type", "trading.everything", "--yes"]].concat()).await?;
+    ensure!(
+        ok && told.contains("0 events applied, 1 done before, 0 rejected"),
+        "{told}"
+    );
+    let (ok, told) =
+        replay(&[&range[..], &["--type", "trading.everything", "--yes"]].concat()).await?;
     ensure!(!ok && told.contains("trading.orders.filled"), "{told}");
     let (ok, told) = replay(&["list", "--json"]).await?;
     let listed: Value = serde_json::from_str(&told)?;
-    ensure!(ok && listed[0]["status"] == "done" && listed[0]["duplicate"] == 1, "{told}");
+    ensure!(
+        ok && listed[0]["status"] == "done" && listed[0]["duplicate"] == 1,
+        "{told}"
+    );
     let audited: (String, String) = sqlx::query_as(
         "SELECT resource_id, after->>'start_time' FROM audit_logs WHERE action = 'events.replay'",
     )
     .fetch_one(world.pool())
     .await?;
     assert_eq!(listed[0]["id"], audited.0);
-    ensure!(audited.1.starts_with("2026-01-01T00:00:00"), "{}", audited.1);
+    ensure!(
+        audited.1.starts_with("2026-01-01T00:00:00"),
+        "{}",
+        audited.1
+    );
     worker.stops().await
 }
 
@@ -275,18 +440,36 @@ async fn an_operator_asks_for_a_replay_and_sees_its_end() -> Result<()> {
 async fn what_came_by_subjects_that_are_refused_now_and_is_done_gets_no_letter() -> Result<()> {
     let world = World::new().await?;
     let bare = Kind::BalanceUpdated.bare_subject();
-    world.publish(bare, &world.credit(world.currency, "BTC", "1")).await?;
+    world
+        .publish(bare, &world.credit(world.currency, "BTC", "1"))
+        .await?;
     let beat = json!({"status": "healthy", "component": "main"});
-    world.publish(Kind::Heartbeat.bare_subject(), &world.with(Kind::Heartbeat, beat)).await?;
+    world
+        .publish(
+            Kind::Heartbeat.bare_subject(),
+            &world.with(Kind::Heartbeat, beat),
+        )
+        .await?;
     let done = async || {
         world.expect_count("SELECT count(*) FROM bots", 1).await?;
-        world.expect_count("SELECT count(*) FROM transactions", 1).await
+        world
+            .expect_count("SELECT count(*) FROM transactions", 1)
+            .await
     };
     world.run_until("both events", done).await?;
-    world.publish(bare, &world.credit(world.currency, "BTC", "2")).await?;
+    world
+        .publish(bare, &world.credit(world.currency, "BTC", "2"))
+        .await?;
     let letters = "SELECT count(*) FROM dead_letters WHERE code = 'BARE_SUBJECT'";
-    let refusing = || Context { bare_subjects: BareSubjects::Refuse, ..world.context() };
-    world.run_with(refusing(), "a letter", async || world.expect_count(letters, 1).await).await?;
+    let refusing = || Context {
+        bare_subjects: BareSubjects::Refuse,
+        ..world.context()
+    };
+    world
+        .run_with(refusing(), "a letter", async || {
+            world.expect_count(letters, 1).await
+        })
+        .await?;
     let id = ask(&world, &everything()).await?;
     let mut replayer = Replayer::new(refusing());
     let job = eventually("the end of the replay", WAIT, async || {
@@ -297,7 +480,9 @@ async fn what_came_by_subjects_that_are_refused_now_and_is_done_gets_no_letter()
     })
     .await?;
     assert_eq!([job.applied, job.duplicate, job.rejected], [0, 2, 1]);
-    world.expect_count("SELECT count(*) FROM dead_letters", 1).await
+    world
+        .expect_count("SELECT count(*) FROM dead_letters", 1)
+        .await
 }
 
 #[tokio::test]
@@ -313,15 +498,28 @@ async fn a_replay_of_one_type_never_overtakes_a_letter_of_another() -> Result<()
     send(&world, &world.credit(Uuid::now_v7(), "BNB", "5")).await?;
     world.send(Kind::OrderCreated, &order(2)).await?;
     drain(&mut lane).await;
-    world.expect_count("SELECT count(*) FROM dead_letters WHERE blocks", 2).await?;
-    let orders = NewJob { kinds: Some(vec![Kind::OrderCreated]), ..everything() };
+    world
+        .expect_count("SELECT count(*) FROM dead_letters WHERE blocks", 2)
+        .await?;
+    let orders = NewJob {
+        kinds: Some(vec![Kind::OrderCreated]),
+        ..everything()
+    };
     assert_eq!(done(&world, &orders).await?, ("done".to_owned(), [0, 1, 1]));
-    world.expect_count("SELECT count(*) FROM trading_logs WHERE type = 'order_created'", 1).await?;
-    world.expect_count("SELECT count(*) FROM dead_letters WHERE blocks", 2).await
+    world
+        .expect_count(
+            "SELECT count(*) FROM trading_logs WHERE type = 'order_created'",
+            1,
+        )
+        .await?;
+    world
+        .expect_count("SELECT count(*) FROM dead_letters WHERE blocks", 2)
+        .await
 }
 
 #[tokio::test]
-async fn a_letter_a_replay_finds_refused_waits_for_a_person_as_if_its_lane_had_found_it() -> Result<()> {
+async fn a_letter_a_replay_finds_refused_waits_for_a_person_as_if_its_lane_had_found_it()
+-> Result<()> {
     let world = World::new().await?;
     let mut lane = Lane::seize(world.context(), world.own_lane().await?).await?;
     let late = Uuid::now_v7();
@@ -330,19 +528,28 @@ async fn a_letter_a_replay_finds_refused_waits_for_a_person_as_if_its_lane_had_f
     send(&world, &too_early).await?;
     send(&world, &world.credit(late, "BNB", "100")).await?;
     drain(&mut lane).await;
-    world.add_account(world.user, world.trading, late, "BNB").await?;
-    assert_eq!(done(&world, &everything()).await?, ("done".to_owned(), [1, 1, 1]));
+    world
+        .add_account(world.user, world.trading, late, "BNB")
+        .await?;
+    assert_eq!(
+        done(&world, &everything()).await?,
+        ("done".to_owned(), [1, 1, 1])
+    );
     assert_eq!(world.balance(late).await?, "100");
-    world.expect_count("SELECT count(*) FROM dead_letters WHERE status = 'open'", 1).await?;
+    world
+        .expect_count("SELECT count(*) FROM dead_letters WHERE status = 'open'", 1)
+        .await?;
     world
         .expect_count(
             "SELECT count(*) FROM dead_letters WHERE code = 'INSUFFICIENT_BALANCE' AND NOT blocks",
             1,
         )
         .await?;
-    sqlx::query("UPDATE dead_letters SET next_attempt_at = now() WHERE next_attempt_at IS NOT NULL")
-        .execute(world.pool())
-        .await?;
+    sqlx::query(
+        "UPDATE dead_letters SET next_attempt_at = now() WHERE next_attempt_at IS NOT NULL",
+    )
+    .execute(world.pool())
+    .await?;
     drain(&mut lane).await;
     assert_eq!(world.balance(late).await?, "100");
     Ok(())
@@ -357,14 +564,30 @@ async fn what_a_person_gave_up_stays_given_up() -> Result<()> {
     event["message"] = json!("boom");
     send(&world, &event).await?;
     drain(&mut lane).await;
-    world.expect_count("SELECT count(*) FROM processed_events WHERE outcome = 'dead'", 1).await?;
+    world
+        .expect_count(
+            "SELECT count(*) FROM processed_events WHERE outcome = 'dead'",
+            1,
+        )
+        .await?;
     let id: Uuid = sqlx::query_scalar("SELECT id FROM dead_letters WHERE code = 'INTERNAL'")
         .fetch_one(world.pool())
         .await?;
     let mut connection = world.pool().acquire().await?;
-    discard(&mut connection, id, "a test", &Actor::Operator("alice".to_owned())).await?;
-    sqlx::query("DROP TRIGGER explode ON trading_logs").execute(&mut *connection).await?;
-    assert_eq!(done(&world, &everything()).await?, ("done".to_owned(), [0, 2, 0]));
+    discard(
+        &mut connection,
+        id,
+        "a test",
+        &Actor::Operator("alice".to_owned()),
+    )
+    .await?;
+    sqlx::query("DROP TRIGGER explode ON trading_logs")
+        .execute(&mut *connection)
+        .await?;
+    assert_eq!(
+        done(&world, &everything()).await?,
+        ("done".to_owned(), [0, 2, 0])
+    );
     // The same event once more.
     send(&world, &event).await?;
     drain(&mut lane).await;

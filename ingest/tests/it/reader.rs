@@ -17,17 +17,35 @@ async fn a_batch_is_all_that_has_arrived() -> Result<()> {
     world.send_credits(MESSAGES).await?;
     let mut reader = Reader::open(&world.connection, Range::of_lane(id, LANES, 1, 0, 0)).await?;
     let read = async |reader: &mut Reader, events| {
-        reader.next_batch(&world.connection, BatchLimits { events, bytes: 1 << 20 }, WAIT).await
+        reader
+            .next_batch(
+                &world.connection,
+                BatchLimits {
+                    events,
+                    bytes: 1 << 20,
+                },
+                WAIT,
+            )
+            .await
     };
     assert_eq!(read(&mut reader, 1).await?.len(), 1);
     // Told over the connection the messages come by: when it is told, they are here.
     eventually("everything is delivered", WAIT, async || -> Result<()> {
-        let stream = world.jetstream().get_stream(EventStream::Trading.name()).await?;
+        let stream = world
+            .jetstream()
+            .get_stream(EventStream::Trading.name())
+            .await?;
         let consumers: Vec<_> = stream.consumers().try_collect().await?;
-        ensure!(consumers.iter().all(|consumer| consumer.num_pending == 0), "{consumers:?}");
+        ensure!(
+            consumers.iter().all(|consumer| consumer.num_pending == 0),
+            "{consumers:?}"
+        );
         Ok(())
     })
     .await?;
-    assert_eq!(read(&mut reader, 1_000).await?.len(), usize::try_from(MESSAGES)?);
+    assert_eq!(
+        read(&mut reader, 1_000).await?.len(),
+        usize::try_from(MESSAGES)?
+    );
     Ok(())
 }

@@ -103,7 +103,13 @@ impl World {
         Ok(())
     }
 
-    pub(crate) async fn add_account(&self, user: Uuid, trading: Uuid, id: Uuid, symbol: &str) -> Result<()> {
+    pub(crate) async fn add_account(
+        &self,
+        user: Uuid,
+        trading: Uuid,
+        id: Uuid,
+        symbol: &str,
+    ) -> Result<()> {
         sqlx::query(
             "INSERT INTO sub_accounts (id, user_id, trading_id, name, symbol) VALUES ($1, $2, $3, $4, $4)",
         )
@@ -135,13 +141,22 @@ impl World {
     /// The lane of orders and balances the world's user is in.
     pub(crate) async fn own_lane(&self) -> Result<LaneId> {
         let subject = Kind::BalanceUpdated.subject_of(self.user);
-        let (_, stored) = self.publish(&subject, &self.credit(self.currency, "BTC", "1")).await?;
+        let (_, stored) = self
+            .publish(&subject, &self.credit(self.currency, "BTC", "1"))
+            .await?;
         let token = stored.split('.').nth(3).context("a lane in the subject")?;
-        Ok(LaneId { stream: EventStream::Trading, lane: token.parse()? })
+        Ok(LaneId {
+            stream: EventStream::Trading,
+            lane: token.parse()?,
+        })
     }
 
     /// Runs all lanes of both streams until `done` is content.
-    pub(crate) async fn run_until(&self, what: &str, done: impl AsyncFnMut() -> Result<()>) -> Result<()> {
+    pub(crate) async fn run_until(
+        &self,
+        what: &str,
+        done: impl AsyncFnMut() -> Result<()>,
+    ) -> Result<()> {
         self.run_with(self.context(), what, done).await
     }
 
@@ -157,8 +172,10 @@ impl World {
             for lane in 0..=LANES {
                 let id = LaneId { stream, lane };
                 // As the worker does: a lane taken before may have lost the common connection to a message.
-                let taken =
-                    eventually("a lane", WAIT, async || Lane::seize(context.clone(), id).await).await?;
+                let taken = eventually("a lane", WAIT, async || {
+                    Lane::seize(context.clone(), id).await
+                })
+                .await?;
                 tasks.spawn(taken.run(stop.clone()));
             }
         }
@@ -171,14 +188,29 @@ impl World {
     }
 
     pub(crate) async fn publish(&self, subject: &str, event: &Value) -> Result<(u64, String)> {
-        self.publish_bytes(subject, event.to_string().into_bytes()).await
+        self.publish_bytes(subject, event.to_string().into_bytes())
+            .await
     }
 
     /// Publishes and answers the sequence and the subject the stream keeps.
-    pub(crate) async fn publish_bytes(&self, subject: &str, payload: Vec<u8>) -> Result<(u64, String)> {
-        let ack = self.connection.jetstream.publish(subject.to_owned(), payload.into()).await?.await?;
-        let stored =
-            self.connection.jetstream.get_stream(&ack.stream).await?.get_raw_message(ack.sequence).await?;
+    pub(crate) async fn publish_bytes(
+        &self,
+        subject: &str,
+        payload: Vec<u8>,
+    ) -> Result<(u64, String)> {
+        let ack = self
+            .connection
+            .jetstream
+            .publish(subject.to_owned(), payload.into())
+            .await?
+            .await?;
+        let stored = self
+            .connection
+            .jetstream
+            .get_stream(&ack.stream)
+            .await?
+            .get_raw_message(ack.sequence)
+            .await?;
         Ok((ack.sequence, stored.subject.to_string()))
     }
 
@@ -231,7 +263,9 @@ impl World {
             account: AccountId(account),
             asset: symbol.parse().map_err(parsed)?,
             direction: Direction::Credit,
-            amount: amount.parse().map_err(|_| anyhow::anyhow!("{amount} is no number"))?,
+            amount: amount
+                .parse()
+                .map_err(|_| anyhow::anyhow!("{amount} is no number"))?,
             order: None,
             reason: "deposit".to_owned(),
             belief: Belief::default(),
@@ -251,7 +285,10 @@ impl World {
         };
         let mut transaction = self.pool().begin().await?;
         let batch = ledger::apply_batch(&mut transaction, &[entry], rand::random()).await?;
-        ensure!(matches!(batch.outcomes[..], [Outcome::Applied(_)]), "{batch:?}");
+        ensure!(
+            matches!(batch.outcomes[..], [Outcome::Applied(_)]),
+            "{batch:?}"
+        );
         transaction.commit().await?;
         Ok(())
     }
@@ -277,7 +314,11 @@ impl World {
     /// Publishes so many credits of 1 BTC.
     pub(crate) async fn send_credits(&self, count: u32) -> Result<()> {
         for _ in 0..count {
-            self.send(Kind::BalanceUpdated, &self.credit(self.currency, "BTC", "1")).await?;
+            self.send(
+                Kind::BalanceUpdated,
+                &self.credit(self.currency, "BTC", "1"),
+            )
+            .await?;
         }
         Ok(())
     }

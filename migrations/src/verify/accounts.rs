@@ -68,14 +68,16 @@ pub(super) async fn check(
     let mut accounts = Cursor::<Account>::open(connection, "verify_accounts", ACCOUNTS).await?;
     let mut postings = Cursor::<Posting>::open(connection, "verify_postings", POSTINGS).await?;
     while let Some(account) = accounts.next(connection, progress).await? {
-        while let Some(posting) =
-            postings.next_if(connection, progress, |p| p.sub_account_id < account.id).await?
+        while let Some(posting) = postings
+            .next_if(connection, progress, |p| p.sub_account_id < account.id)
+            .await?
         {
             report_orphan(&posting, report);
         }
         let mut history = History::new(&account, horizon);
-        while let Some(posting) =
-            postings.next_if(connection, progress, |p| p.sub_account_id == account.id).await?
+        while let Some(posting) = postings
+            .next_if(connection, progress, |p| p.sub_account_id == account.id)
+            .await?
         {
             report.transactions += 1;
             history.follow(&posting, report);
@@ -97,17 +99,32 @@ pub(super) async fn check(
 fn report_orphan(posting: &Posting, report: &mut Report) {
     report.transactions += 1;
     let (id, account) = (posting.id, posting.sub_account_id);
-    report.add(Kind::MissingRow, format_args!("transaction {id} names sub-account {account}"));
+    report.add(
+        Kind::MissingRow,
+        format_args!("transaction {id} names sub-account {account}"),
+    );
 }
 
 fn check_locked(account: &Account, report: &mut Report) {
-    let Account { id, balance, locked, held, .. } = account;
+    let Account {
+        id,
+        balance,
+        locked,
+        held,
+        ..
+    } = account;
     report.holds += account.holds.unsigned_abs();
     if locked.is_sign_negative() && !locked.is_zero() || locked > balance {
-        report.add(Kind::LockedRange, format_args!("sub-account {id}: locked {locked}, balance {balance}"));
+        report.add(
+            Kind::LockedRange,
+            format_args!("sub-account {id}: locked {locked}, balance {balance}"),
+        );
     }
     if !account.held_is_locked {
-        report.add(Kind::LockedHolds, format_args!("sub-account {id}: locked {locked}, holds {held}"));
+        report.add(
+            Kind::LockedHolds,
+            format_args!("sub-account {id}: locked {locked}, holds {held}"),
+        );
     }
 }
 
@@ -121,7 +138,10 @@ struct History<'a> {
 impl<'a> History<'a> {
     fn new(account: &'a Account, horizon: &Horizon) -> Self {
         let is_whole = account.created_at >= horizon.transactions;
-        Self { account, last: is_whole.then_some((Decimal::ZERO, 0)) }
+        Self {
+            account,
+            last: is_whole.then_some((Decimal::ZERO, 0)),
+        }
     }
 
     fn follow(&mut self, posting: &Posting, report: &mut Report) {
@@ -129,12 +149,21 @@ impl<'a> History<'a> {
         if (posting.user_id, posting.trading_id) != (account.user_id, account.trading_id) {
             report.add(
                 Kind::ForeignRow,
-                format_args!("transaction {id} and its sub-account {} differ in user or trading", account.id),
+                format_args!(
+                    "transaction {id} and its sub-account {} differ in user or trading",
+                    account.id
+                ),
             );
         }
         // What a sale got is less its fee, which may be any part of the proceeds.
-        if let Some(fee) = posting.fee.filter(|fee| !posting.is_credit && *fee > posting.amount) {
-            report.add(Kind::Fee, format_args!("transaction {id} of {} pays a fee of {fee}", posting.amount));
+        if let Some(fee) = posting
+            .fee
+            .filter(|fee| !posting.is_credit && *fee > posting.amount)
+        {
+            report.add(
+                Kind::Fee,
+                format_args!("transaction {id} of {} pays a fee of {fee}", posting.amount),
+            );
         }
         if let Some((balance, last_sequence)) = self.last {
             if sequence.checked_sub(1) != Some(last_sequence) {
@@ -165,8 +194,15 @@ impl<'a> History<'a> {
     }
 
     fn close(&self, report: &mut Report) {
-        let Account { id, balance, sequence, .. } = self.account;
-        let Some((last_balance, last_sequence)) = self.last else { return };
+        let Account {
+            id,
+            balance,
+            sequence,
+            ..
+        } = self.account;
+        let Some((last_balance, last_sequence)) = self.last else {
+            return;
+        };
         if *balance != last_balance {
             report.add(
                 Kind::AccountBalance,
@@ -176,7 +212,9 @@ impl<'a> History<'a> {
         if *sequence != last_sequence {
             report.add(
                 Kind::AccountSequence,
-                format_args!("sub-account {id}: sequence {sequence}, by its postings {last_sequence}"),
+                format_args!(
+                    "sub-account {id}: sequence {sequence}, by its postings {last_sequence}"
+                ),
             );
         }
     }

@@ -29,9 +29,17 @@ where
         query: &'static str,
     ) -> sqlx::Result<Self> {
         let declare = format!("DECLARE {name} NO SCROLL CURSOR FOR {query}");
-        sqlx::query(AssertSqlSafe(declare)).persistent(false).execute(connection).await?;
+        sqlx::query(AssertSqlSafe(declare))
+            .persistent(false)
+            .execute(connection)
+            .await?;
         let fetch = format!("FETCH {BLOCK_ROWS} FROM {name}");
-        Ok(Self { fetch, block: Vec::new().into_iter(), peeked: None, at_end: false })
+        Ok(Self {
+            fetch,
+            block: Vec::new().into_iter(),
+            peeked: None,
+            at_end: false,
+        })
     }
 
     /// The next row, which stays; `None` at the end.

@@ -59,15 +59,17 @@ pub(super) async fn check(
     let mut logs = Cursor::<Log>::open(connection, "verify_logs", LOGS).await?;
     let mut postings = Cursor::<Posting>::open(connection, "verify_legs", POSTINGS).await?;
     while let Some(log) = logs.next(connection, progress).await? {
-        while let Some(posting) =
-            postings.next_if(connection, progress, |p| p.trading_log_id < log.id).await?
+        while let Some(posting) = postings
+            .next_if(connection, progress, |p| p.trading_log_id < log.id)
+            .await?
         {
             report_missing_log(&posting, horizon, report);
         }
         let mut found = 0i64;
         let mut only_posting = None;
-        while let Some(posting) =
-            postings.next_if(connection, progress, |p| p.trading_log_id == log.id).await?
+        while let Some(posting) = postings
+            .next_if(connection, progress, |p| p.trading_log_id == log.id)
+            .await?
         {
             only_posting = (found == 0).then_some(posting.id);
             found += 1;
@@ -95,7 +97,10 @@ pub(super) async fn check(
 /// A log older than the oldest partition went with retention; a posting has its log's timestamp.
 fn report_missing_log(posting: &Posting, horizon: &Horizon, report: &mut Report) {
     if posting.timestamp >= horizon.trading_logs {
-        let words = format_args!("transaction {} names trading log {}", posting.id, posting.trading_log_id);
+        let words = format_args!(
+            "transaction {} names trading log {}",
+            posting.id, posting.trading_log_id
+        );
         report.add(Kind::MissingLog, words);
     }
 }
@@ -119,7 +124,10 @@ fn check_postings(log: &Log, found: i64, only_posting: Option<Uuid>, report: &mu
 fn check_references(log: &Log, report: &mut Report) {
     let Log { id, trading_id, .. } = log;
     match log.trading_user_id {
-        None => report.add(Kind::MissingRow, format_args!("trading log {id} names trading {trading_id}")),
+        None => report.add(
+            Kind::MissingRow,
+            format_args!("trading log {id} names trading {trading_id}"),
+        ),
         Some(user) if user != log.user_id => {
             report.add(
                 Kind::ForeignRow,
@@ -128,14 +136,21 @@ fn check_references(log: &Log, report: &mut Report) {
         }
         Some(_) => {}
     }
-    let Some(account) = log.sub_account_id else { return };
+    let Some(account) = log.sub_account_id else {
+        return;
+    };
     match (log.account_user_id, log.account_trading_id) {
         (Some(user), Some(trading)) if (user, trading) != (log.user_id, *trading_id) => report.add(
             Kind::ForeignRow,
-            format_args!("trading log {id} and its sub-account {account} differ in user or trading"),
+            format_args!(
+                "trading log {id} and its sub-account {account} differ in user or trading"
+            ),
         ),
         (Some(_), Some(_)) => {}
-        _ => report.add(Kind::MissingRow, format_args!("trading log {id} names sub-account {account}")),
+        _ => report.add(
+            Kind::MissingRow,
+            format_args!("trading log {id} names sub-account {account}"),
+        ),
     }
 }
 

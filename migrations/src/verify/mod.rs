@@ -25,8 +25,12 @@ use sqlx::{Connection, PgConnection};
 /// use [`ProgressBar::hidden`] to see nothing. A violation is no `Err`: see [`Report::is_clean`].
 pub async fn verify(database_url: &str, progress: &ProgressBar) -> Result<Report> {
     let mut connection = connect::connect(database_url).await?;
-    let mut snapshot = connection.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-    let report = check(&mut snapshot, progress).await.context("the check could not be finished")?;
+    let mut snapshot = connection
+        .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        .await?;
+    let report = check(&mut snapshot, progress)
+        .await
+        .context("the check could not be finished")?;
     snapshot.rollback().await?;
     Ok(report)
 }

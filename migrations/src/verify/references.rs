@@ -34,7 +34,10 @@ pub(super) async fn check(connection: &mut PgConnection, report: &mut Report) ->
     while let Some((from, to, is_missing)) = rows.try_next().await? {
         match is_missing {
             true => report.add(Kind::MissingRow, format_args!("{from} names {to}")),
-            false => report.add(Kind::ForeignRow, format_args!("{from} and its {to} differ in user")),
+            false => report.add(
+                Kind::ForeignRow,
+                format_args!("{from} and its {to} differ in user"),
+            ),
         }
     }
     Ok(())

@@ -115,7 +115,11 @@ impl fmt::Display for Report {
             writeln!(f, "{what:<14}{count:>14}")?;
         }
         if self.accounts_being_purged > 0 {
-            writeln!(f, "left out: {} sub-accounts that are being purged", self.accounts_being_purged)?;
+            writeln!(
+                f,
+                "left out: {} sub-accounts that are being purged",
+                self.accounts_being_purged
+            )?;
         }
         writeln!(f, "{:<14}{:>14}", "violations", self.violation_count())?;
         for (kind, tally) in &self.violations {

@@ -10,7 +10,10 @@ const PARTITION: &str = "SELECT tableoid::regclass::text FROM transactions LIMIT
 
 async fn code_of(url: &str, sql: &str) -> Option<String> {
     let error = run(url, sql, false).await.err()?;
-    error.as_database_error().and_then(|error| error.code()).map(Into::into)
+    error
+        .as_database_error()
+        .and_then(|error| error.code())
+        .map(Into::into)
 }
 
 /// Databases with the books in them, one for each form of the history.
@@ -29,29 +32,52 @@ async fn filled_of_each_kind() -> Vec<(TestDatabase, bool)> {
 async fn postings_and_audit_rows_can_neither_be_updated_deleted_nor_truncated() {
     for (database, is_native) in filled_of_each_kind().await {
         let partition: String = value(&database, PARTITION).await;
-        let audit: String = value(&database, "SELECT tableoid::regclass::text FROM audit_logs LIMIT 1").await;
-        for (table, is_guarded) in
-            [("transactions", true), ("audit_logs", true), (&partition, is_native), (&audit, is_native)]
-        {
-            let mut statements =
-                vec![format!("UPDATE {table} SET info = '{{}}'"), format!("DELETE FROM {table}")];
+        let audit: String = value(
+            &database,
+            "SELECT tableoid::regclass::text FROM audit_logs LIMIT 1",
+        )
+        .await;
+        for (table, is_guarded) in [
+            ("transactions", true),
+            ("audit_logs", true),
+            (&partition, is_native),
+            (&audit, is_native),
+        ] {
+            let mut statements = vec![
+                format!("UPDATE {table} SET info = '{{}}'"),
+                format!("DELETE FROM {table}"),
+            ];
             if is_guarded {
-                statements.extend([format!("TRUNCATE {table}"), format!("TRUNCATE {table} CASCADE")]);
+                statements.extend([
+                    format!("TRUNCATE {table}"),
+                    format!("TRUNCATE {table} CASCADE"),
+                ]);
             }
             for sql in statements {
-                assert_eq!(code_of(database.url(), &sql).await.as_deref(), Some(CODE), "{sql}");
+                assert_eq!(
+                    code_of(database.url(), &sql).await.as_deref(),
+                    Some(CODE),
+                    "{sql}"
+                );
             }
         }
-        assert_eq!(value::<i64>(&database, "SELECT count(*) FROM transactions").await, 4);
+        assert_eq!(
+            value::<i64>(&database, "SELECT count(*) FROM transactions").await,
+            4
+        );
     }
 }
 
 #[tokio::test]
 async fn every_native_partition_has_a_truncate_trigger_of_its_own() {
     let database = TestDatabase::native().await.expect("a database");
-    run(database.url(), "SELECT ensure_partitions(now() - interval '2 months', 5)", false)
-        .await
-        .expect("made");
+    run(
+        database.url(),
+        "SELECT ensure_partitions(now() - interval '2 months', 5)",
+        false,
+    )
+    .await
+    .expect("made");
     let unguarded: i64 = value(
         &database,
         "SELECT count(*) FROM pg_inherits i
@@ -64,10 +90,14 @@ async fn every_native_partition_has_a_truncate_trigger_of_its_own() {
 
 #[tokio::test]
 async fn what_is_compressed_is_guarded_and_can_be_purged_like_the_rest() {
-    let Some(database) = TestDatabase::timescale().await.expect("a database") else { return };
+    let Some(database) = TestDatabase::timescale().await.expect("a database") else {
+        return;
+    };
     fill(database.url(), "now() - interval '2 months'").await;
     let compress = "SELECT compress_chunk(c) FROM show_chunks('transactions') c; SELECT compress_chunk(c) FROM show_chunks('audit_logs') c";
-    run(database.url(), compress, false).await.expect("compressed");
+    run(database.url(), compress, false)
+        .await
+        .expect("compressed");
     for sql in [
         "UPDATE transactions SET info = '{}'",
         "DELETE FROM transactions",
@@ -76,19 +106,33 @@ async fn what_is_compressed_is_guarded_and_can_be_purged_like_the_rest() {
         "DELETE FROM audit_logs",
         "TRUNCATE audit_logs",
     ] {
-        assert_eq!(code_of(database.url(), sql).await.as_deref(), Some(CODE), "{sql}");
+        assert_eq!(
+            code_of(database.url(), sql).await.as_deref(),
+            Some(CODE),
+            "{sql}"
+        );
     }
     let purge = format!("{PURGE} DELETE FROM transactions WHERE trading_id = id(11)");
-    run(database.url(), &purge, false).await.expect("the documented purge");
-    assert_eq!(value::<i64>(&database, "SELECT count(*) FROM transactions").await, 1);
+    run(database.url(), &purge, false)
+        .await
+        .expect("the documented purge");
+    assert_eq!(
+        value::<i64>(&database, "SELECT count(*) FROM transactions").await,
+        1
+    );
 }
 
 #[tokio::test]
 async fn the_purge_of_a_deleting_paper_trading_may_delete_its_postings_only() {
     let database = filled().await;
     let purge = format!("{PURGE} DELETE FROM transactions WHERE trading_id = id(11)");
-    run(database.url(), &purge, false).await.expect("the documented purge");
-    assert_eq!(value::<i64>(&database, "SELECT count(*) FROM transactions").await, 1);
+    run(database.url(), &purge, false)
+        .await
+        .expect("the documented purge");
+    assert_eq!(
+        value::<i64>(&database, "SELECT count(*) FROM transactions").await,
+        1
+    );
     let other = format!("{PURGE} DELETE FROM transactions WHERE trading_id = id(21)");
     assert_eq!(code_of(database.url(), &other).await.as_deref(), Some(CODE));
 }
@@ -107,7 +151,11 @@ async fn the_purge_setting_opens_neither_updates_nor_real_nor_living_tradings() 
          DELETE FROM transactions WHERE trading_id = id(21)"
             .to_owned(),
     ] {
-        assert_eq!(code_of(database.url(), &sql).await.as_deref(), Some(CODE), "{sql}");
+        assert_eq!(
+            code_of(database.url(), &sql).await.as_deref(),
+            Some(CODE),
+            "{sql}"
+        );
     }
 }
 

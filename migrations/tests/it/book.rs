@@ -46,7 +46,11 @@ pub(crate) fn id(n: u32) -> String {
 /// Runs SQL in which `id(n)` stands for [`id`], without triggers and foreign keys when `unguarded`.
 pub(crate) async fn run(database_url: &str, sql: &str, unguarded: bool) -> sqlx::Result<()> {
     let mut connection = PgConnection::connect(database_url).await?;
-    let mut text = String::from(if unguarded { "SET session_replication_role = replica;" } else { "" });
+    let mut text = String::from(if unguarded {
+        "SET session_replication_role = replica;"
+    } else {
+        ""
+    });
     let mut rest = sql;
     while let Some((before, after)) = rest.split_once("id(") {
         let (number, after) = after.split_once(')').expect("id(n)");
@@ -58,15 +62,23 @@ pub(crate) async fn run(database_url: &str, sql: &str, unguarded: bool) -> sqlx:
         rest = after;
     }
     text.push_str(rest);
-    sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut connection).await?;
+    sqlx::raw_sql(AssertSqlSafe(text))
+        .execute(&mut connection)
+        .await?;
     connection.close().await
 }
 
 /// Fills a database with the books, as if `at` (an SQL expression) were the moment of everything.
 pub(crate) async fn fill(database_url: &str, at: &str) {
-    run(database_url, &BOOK.replace("AT,", &format!("{at},")).replace("AT)", &format!("{at})")), false)
-        .await
-        .expect("the books can be written");
+    run(
+        database_url,
+        &BOOK
+            .replace("AT,", &format!("{at},"))
+            .replace("AT)", &format!("{at})")),
+        false,
+    )
+    .await
+    .expect("the books can be written");
 }
 
 /// A database with the schema and the books in it.
@@ -86,6 +98,11 @@ pub(crate) async fn value<T>(database: &TestDatabase, sql: &'static str) -> T
 where
     T: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + Unpin,
 {
-    let mut connection = PgConnection::connect(database.url()).await.expect("a connection");
-    sqlx::query_scalar(sql).fetch_one(&mut connection).await.expect(sql)
+    let mut connection = PgConnection::connect(database.url())
+        .await
+        .expect("a connection");
+    sqlx::query_scalar(sql)
+        .fetch_one(&mut connection)
+        .await
+        .expect(sql)
 }

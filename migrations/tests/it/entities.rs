@@ -1,6 +1,8 @@
 //! The entities are the tables: same columns, same types, same keys.
 
-use sea_orm::{ColumnTrait, ColumnType, EntityTrait, Iden, IdenStatic, Iterable, PrimaryKeyToColumn};
+use sea_orm::{
+    ColumnTrait, ColumnType, EntityTrait, Iden, IdenStatic, Iterable, PrimaryKeyToColumn,
+};
 use std::collections::BTreeMap;
 use tiris_shared::entity;
 use tiris_shared::testing::TestDatabase;
@@ -27,11 +29,20 @@ fn type_name(column: &ColumnType) -> String {
 }
 
 fn columns_of<E: EntityTrait>() -> (String, Columns) {
-    let keys: Vec<String> = E::PrimaryKey::iter().map(|key| key.into_column().as_str().to_owned()).collect();
+    let keys: Vec<String> = E::PrimaryKey::iter()
+        .map(|key| key.into_column().as_str().to_owned())
+        .collect();
     let columns = E::Column::iter().map(|column| {
         let (name, definition) = (column.to_string(), column.def());
         let is_key = keys.contains(&name);
-        (name, (type_name(definition.get_column_type()), definition.is_null(), is_key))
+        (
+            name,
+            (
+                type_name(definition.get_column_type()),
+                definition.is_null(),
+                is_key,
+            ),
+        )
     });
     (E::default().table_name().to_owned(), columns.collect())
 }
@@ -51,7 +62,9 @@ async fn columns_in(database: &TestDatabase, table: &str) -> Columns {
     .fetch_all(database.pool())
     .await
     .expect(table);
-    rows.into_iter().map(|(name, kind, nullable, key)| (name, (kind, nullable, key))).collect()
+    rows.into_iter()
+        .map(|(name, kind, nullable, key)| (name, (kind, nullable, key)))
+        .collect()
 }
 
 macro_rules! entities {
@@ -95,7 +108,13 @@ async fn the_schema_equals_the_entities() {
     .fetch_all(database.pool())
     .await
     .expect("tables");
-    assert_eq!(entities.into_iter().map(|(table, _)| table).collect::<Vec<_>>(), tables);
+    assert_eq!(
+        entities
+            .into_iter()
+            .map(|(table, _)| table)
+            .collect::<Vec<_>>(),
+        tables
+    );
 }
 
 #[tokio::test]
@@ -123,7 +142,10 @@ async fn a_row_goes_in_and_out_through_its_entity() {
         ..Default::default()
     };
     let stored = letter.insert(&connection).await.expect("inserted");
-    let read = entity::dead_letters::Entity::find_by_id(stored.id).one(&connection).await.expect("read");
+    let read = entity::dead_letters::Entity::find_by_id(stored.id)
+        .one(&connection)
+        .await
+        .expect("read");
     assert_eq!(read.as_ref(), Some(&stored));
     assert_eq!((stored.created_at, stored.payload), (now, vec![0, 255]));
 }

@@ -34,9 +34,13 @@ const ROWS: &str = "
 
 async fn long_history() -> TestDatabase {
     let database = TestDatabase::native().await.expect("a database");
-    run(database.url(), "SELECT ensure_partitions(now() - interval '3 months', 3)", false)
-        .await
-        .expect("partitions");
+    run(
+        database.url(),
+        "SELECT ensure_partitions(now() - interval '3 months', 3)",
+        false,
+    )
+    .await
+    .expect("partitions");
     fill(database.url(), "now()").await;
     run(database.url(), LONG, false).await.expect("a history");
     database
@@ -45,7 +49,13 @@ async fn long_history() -> TestDatabase {
 #[tokio::test]
 async fn the_history_of_an_account_is_what_its_postings_add_up_to_hour_by_hour_and_day_by_day() {
     for database in TestDatabase::of_each_kind().await.expect("databases") {
-        run(database.url(), "SELECT ensure_partitions('2026-01-01Z', 3)", false).await.expect("partitions");
+        run(
+            database.url(),
+            "SELECT ensure_partitions('2026-01-01Z', 3)",
+            false,
+        )
+        .await
+        .expect("partitions");
         // The last of an hour by sequence is not the last by time.
         let postings = [
             ("2026-01-10T22:59:59.999999Z", "credit", "5", 1),
@@ -71,7 +81,13 @@ async fn the_history_of_an_account_is_what_its_postings_add_up_to_hour_by_hour_a
                     "2026-01-11 00:00 +0.000000000001 -0 1 4 4",
                 ][..],
             ),
-            ("day", &["2026-01-10 00:00 +5.25 -1.5 3 3 3", "2026-01-11 00:00 +0.000000000001 -0 1 4 4"]),
+            (
+                "day",
+                &[
+                    "2026-01-10 00:00 +5.25 -1.5 3 3 3",
+                    "2026-01-11 00:00 +0.000000000001 -0 1 4 4",
+                ],
+            ),
         ] {
             let rows = sqlx::query(
                 "SELECT format('%s +%s -%s %s %s %s', to_char(bucket AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'),
@@ -84,30 +100,53 @@ async fn the_history_of_an_account_is_what_its_postings_add_up_to_hour_by_hour_a
             .await
             .expect("a history");
             let lines: Vec<String> = rows.iter().map(|row| row.get("line")).collect();
-            assert_eq!(lines, expected, "{unit} of {}", database.history_kind().await.expect("a kind"));
+            assert_eq!(
+                lines,
+                expected,
+                "{unit} of {}",
+                database.history_kind().await.expect("a kind")
+            );
         }
         let wrong = "SELECT account_history(id(112)::uuid, now(), now(), 'week')";
         assert!(
-            run(database.url(), wrong, false).await.expect_err("no such unit").to_string().contains("week")
+            run(database.url(), wrong, false)
+                .await
+                .expect_err("no such unit")
+                .to_string()
+                .contains("week")
         );
     }
 }
 
 #[tokio::test]
-async fn both_forms_answer_alike_whether_aggregated_already_or_not_and_what_was_purged_is_forgotten() {
+async fn both_forms_answer_alike_whether_aggregated_already_or_not_and_what_was_purged_is_forgotten()
+ {
     let database = long_history().await;
-    let (answers, views) =
-        (value::<String>(&database, ANSWERS).await, value::<String>(&database, VIEWS).await);
+    let (answers, views) = (
+        value::<String>(&database, ANSWERS).await,
+        value::<String>(&database, VIEWS).await,
+    );
     assert!(answers.lines().count() > 500, "{answers}");
-    if TestDatabase::timescale().await.expect("a database").is_none() {
+    if TestDatabase::timescale()
+        .await
+        .expect("a database")
+        .is_none()
+    {
         return;
     }
-    assert!(convert_history(database.url(), HistoryKind::Timescale).await.expect("moved"));
+    assert!(
+        convert_history(database.url(), HistoryKind::Timescale)
+            .await
+            .expect("moved")
+    );
     assert_eq!(value::<String>(&database, ANSWERS).await, answers);
     assert_eq!(value::<String>(&database, VIEWS).await, views);
     for view in ["account_hourly", "account_daily"] {
-        let refresh = format!("CALL refresh_continuous_aggregate('{view}', NULL, now() - interval '1 hour')");
-        run(database.url(), &refresh, false).await.expect("refreshed");
+        let refresh =
+            format!("CALL refresh_continuous_aggregate('{view}', NULL, now() - interval '1 hour')");
+        run(database.url(), &refresh, false)
+            .await
+            .expect("refreshed");
     }
     assert_eq!(value::<String>(&database, ANSWERS).await, answers);
     assert_eq!(value::<String>(&database, VIEWS).await, views);
@@ -117,8 +156,11 @@ async fn both_forms_answer_alike_whether_aggregated_already_or_not_and_what_was_
     run(database.url(), purge, false).await.expect("purged");
     // As the policy does.
     for view in ["account_hourly", "account_daily"] {
-        let refresh = format!("CALL refresh_continuous_aggregate('{view}', NULL, now() - interval '1 hour')");
-        run(database.url(), &refresh, false).await.expect("refreshed");
+        let refresh =
+            format!("CALL refresh_continuous_aggregate('{view}', NULL, now() - interval '1 hour')");
+        run(database.url(), &refresh, false)
+            .await
+            .expect("refreshed");
     }
     let left = "SELECT count(*) FROM account_history('00000000-0000-7000-8000-000000000112', now() - interval '90 days', now(), 'day')";
     assert_eq!(value::<i64>(&database, left).await, 0);
@@ -127,11 +169,11 @@ async fn both_forms_answer_alike_whether_aggregated_already_or_not_and_what_was_
 #[tokio::test]
 async fn a_history_moves_to_timescale_and_back_with_every_row_right_and_index() {
     let database = long_history().await;
-    let grants =
-        "GRANT SELECT, INSERT ON transactions TO pg_monitor; GRANT SELECT ON account_daily TO pg_monitor";
+    let grants = "GRANT SELECT, INSERT ON transactions TO pg_monitor; GRANT SELECT ON account_daily TO pg_monitor";
     run(database.url(), grants, false).await.expect("granted");
     let state = async || {
-        let rights = "SELECT string_agg(relname || ' ' || relacl::text, ' ' ORDER BY relname) FROM pg_class
+        let rights =
+            "SELECT string_agg(relname || ' ' || relacl::text, ' ' ORDER BY relname) FROM pg_class
             WHERE relname IN ('transactions', 'trading_logs', 'account_daily')";
         let horizons = "SELECT string_agg(h::text, ' ' ORDER BY history) FROM history_horizons h";
         let mut state = Vec::new();
@@ -142,47 +184,93 @@ async fn a_history_moves_to_timescale_and_back_with_every_row_right_and_index() 
     };
     let native = state().await;
     assert!(native[1].contains("pg_monitor=ar/tiris}"), "{}", native[1]);
-    if TestDatabase::timescale().await.expect("a database").is_none() {
-        let error =
-            convert_history(database.url(), HistoryKind::Timescale).await.expect_err("no TimescaleDB");
-        assert!(tiris_migrations::words(&error).contains("does not offer it"), "{error:#}");
+    if TestDatabase::timescale()
+        .await
+        .expect("a database")
+        .is_none()
+    {
+        let error = convert_history(database.url(), HistoryKind::Timescale)
+            .await
+            .expect_err("no TimescaleDB");
+        assert!(
+            tiris_migrations::words(&error).contains("does not offer it"),
+            "{error:#}"
+        );
         assert_eq!(state().await, native);
         return;
     }
-    assert!(convert_history(database.url(), HistoryKind::Timescale).await.expect("moved"));
-    assert_eq!(history(database.url()).await.expect("a form"), ("timescale".into(), None));
-    assert!(!convert_history(database.url(), HistoryKind::Timescale).await.expect("nothing to do"));
+    assert!(
+        convert_history(database.url(), HistoryKind::Timescale)
+            .await
+            .expect("moved")
+    );
+    assert_eq!(
+        history(database.url()).await.expect("a form"),
+        ("timescale".into(), None)
+    );
+    assert!(
+        !convert_history(database.url(), HistoryKind::Timescale)
+            .await
+            .expect("nothing to do")
+    );
     // DROP TABLE would leave the compressed chunks behind.
-    let compress = "SELECT count(compress_chunk(c)) FROM show_chunks('transactions', older_than => now()) c";
+    let compress =
+        "SELECT count(compress_chunk(c)) FROM show_chunks('transactions', older_than => now()) c";
     assert!(value::<i64>(&database, compress).await > 5);
     assert_eq!(state().await[..3], native[..3]);
-    assert!(convert_history(database.url(), HistoryKind::Native).await.expect("moved"));
+    assert!(
+        convert_history(database.url(), HistoryKind::Native)
+            .await
+            .expect("moved")
+    );
     assert_eq!(state().await, native);
     let rest = "SELECT count(*) FROM pg_class WHERE relname ~ '^(compress)?_hyper'";
     assert_eq!(value::<i64>(&database, rest).await, 0);
-    assert!(!convert_history(database.url(), HistoryKind::Native).await.expect("nothing to do"));
+    assert!(
+        !convert_history(database.url(), HistoryKind::Native)
+            .await
+            .expect("nothing to do")
+    );
 }
 
 #[tokio::test]
 async fn a_history_whose_logs_were_dropped_is_still_right_in_its_other_form() {
-    let Some(database) = TestDatabase::timescale().await.expect("a database") else { return };
-    run(database.url(), "SELECT ensure_partitions(now() - interval '3 months', 3)", false)
-        .await
-        .expect("noted");
+    let Some(database) = TestDatabase::timescale().await.expect("a database") else {
+        return;
+    };
+    run(
+        database.url(),
+        "SELECT ensure_partitions(now() - interval '3 months', 3)",
+        false,
+    )
+    .await
+    .expect("noted");
     fill(database.url(), "now() - interval '2 months'").await;
-    run(database.url(), "SELECT drop_partitions('trading_logs', now() - interval '1 month')", false)
-        .await
-        .expect("dropped");
+    run(
+        database.url(),
+        "SELECT drop_partitions('trading_logs', now() - interval '1 month')",
+        false,
+    )
+    .await
+    .expect("dropped");
     for form in [HistoryKind::Native, HistoryKind::Timescale] {
         convert_history(database.url(), form).await.expect("moved");
-        let report = verify(database.url(), &indicatif::ProgressBar::hidden()).await.expect("checked");
-        assert_eq!((report.is_clean(), report.transactions, report.trading_logs), (true, 4, 0), "{report}");
+        let report = verify(database.url(), &indicatif::ProgressBar::hidden())
+            .await
+            .expect("checked");
+        assert_eq!(
+            (report.is_clean(), report.transactions, report.trading_logs),
+            (true, 4, 0),
+            "{report}"
+        );
     }
 }
 
 #[tokio::test]
 async fn going_down_ends_the_extension_unless_somebody_else_made_it() {
-    let Some(_) = TestDatabase::timescale().await.expect("a database") else { return };
+    let Some(_) = TestDatabase::timescale().await.expect("a database") else {
+        return;
+    };
     let extensions = "SELECT count(*) FROM pg_extension WHERE extname = 'timescaledb'";
     for by_somebody_else in [false, true] {
         let database = empty().await;
@@ -191,17 +279,31 @@ async fn going_down_ends_the_extension_unless_somebody_else_made_it() {
             run(database.url(), make, false).await.expect("made");
         }
         up(database.url()).await.expect("up");
-        assert_eq!(history(database.url()).await.expect("a form").0, "timescale");
-        convert_history(database.url(), HistoryKind::Native).await.expect("moved");
-        assert_eq!(value::<i64>(&database, extensions).await, 1, "sessions still know it");
+        assert_eq!(
+            history(database.url()).await.expect("a form").0,
+            "timescale"
+        );
+        convert_history(database.url(), HistoryKind::Native)
+            .await
+            .expect("moved");
+        assert_eq!(
+            value::<i64>(&database, extensions).await,
+            1,
+            "sessions still know it"
+        );
         down(database.url(), None).await.expect("down");
-        assert_eq!(value::<i64>(&database, extensions).await, i64::from(by_somebody_else));
+        assert_eq!(
+            value::<i64>(&database, extensions).await,
+            i64::from(by_somebody_else)
+        );
     }
 }
 
 #[tokio::test]
 async fn the_apache_edition_is_not_used_and_says_why() {
-    let Some(_) = TestDatabase::timescale().await.expect("a database") else { return };
+    let Some(_) = TestDatabase::timescale().await.expect("a database") else {
+        return;
+    };
     let database = empty().await;
     let name = database.url().rsplit('/').next().expect("a name");
     let apache = format!("ALTER DATABASE {name} SET timescaledb.license = 'apache'");
@@ -210,13 +312,20 @@ async fn the_apache_edition_is_not_used_and_says_why() {
     let (kind, refusal) = history(database.url()).await.expect("a form");
     assert_eq!(kind, "native");
     assert!(refusal.expect("a reason").contains("Apache"));
-    let error = convert_history(database.url(), HistoryKind::Timescale).await.expect_err("refused");
-    assert!(tiris_migrations::words(&error).contains("Apache"), "{error:#}");
+    let error = convert_history(database.url(), HistoryKind::Timescale)
+        .await
+        .expect_err("refused");
+    assert!(
+        tiris_migrations::words(&error).contains("Apache"),
+        "{error:#}"
+    );
 }
 
 #[tokio::test]
 async fn a_migration_moves_no_large_history_but_the_command_does() {
-    let Some(_) = TestDatabase::timescale().await.expect("a database") else { return };
+    let Some(_) = TestDatabase::timescale().await.expect("a database") else {
+        return;
+    };
     for (rows, kind) in [(99_999, "timescale"), (100_000, "native")] {
         let database = TestDatabase::native().await.expect("a database");
         down_past(database.url(), "m0008_timeseries").await;
@@ -225,18 +334,33 @@ async fn a_migration_moves_no_large_history_but_the_command_does() {
         );
         run(database.url(), &audit, false).await.expect("a history");
         up(database.url()).await.expect("up");
-        assert_eq!(history(database.url()).await.expect("a form").0, kind, "{rows} rows");
-        convert_history(database.url(), HistoryKind::Timescale).await.expect("moved");
-        assert_eq!(value::<i64>(&database, "SELECT count(*) FROM audit_logs").await, rows);
+        assert_eq!(
+            history(database.url()).await.expect("a form").0,
+            kind,
+            "{rows} rows"
+        );
+        convert_history(database.url(), HistoryKind::Timescale)
+            .await
+            .expect("moved");
+        assert_eq!(
+            value::<i64>(&database, "SELECT count(*) FROM audit_logs").await,
+            rows
+        );
     }
 }
 
 #[tokio::test]
 async fn years_of_history_move_to_timescale_and_back_and_are_read_by_many_at_once() {
-    let Some(database) = TestDatabase::timescale().await.expect("a database") else { return };
-    run(database.url(), "SELECT ensure_partitions(now() - interval '6 years', 3)", false)
-        .await
-        .expect("noted");
+    let Some(database) = TestDatabase::timescale().await.expect("a database") else {
+        return;
+    };
+    run(
+        database.url(),
+        "SELECT ensure_partitions(now() - interval '6 years', 3)",
+        false,
+    )
+    .await
+    .expect("noted");
     let weekly = "INSERT INTO transactions (id, timestamp, user_id, trading_id, sub_account_id, event_time, direction, reason,
             amount, closing_balance, sequence, trading_log_id)
         SELECT gen_random_uuid(), now() - n * interval '1 week', id(1), id(11), id(111), now(), 'credit', 'x', 1, 1, n, id(9)
@@ -251,56 +375,109 @@ async fn years_of_history_move_to_timescale_and_back_and_are_read_by_many_at_onc
             .await
             .expect("a count")
     };
-    let counts = tokio::join!(read(), read(), read(), read(), read(), read(), read(), read());
+    let counts = tokio::join!(
+        read(),
+        read(),
+        read(),
+        read(),
+        read(),
+        read(),
+        read(),
+        read()
+    );
     assert_eq!([counts.0, counts.7], [310, 310]);
-    convert_history(database.url(), HistoryKind::Native).await.expect("moved");
-    convert_history(database.url(), HistoryKind::Timescale).await.expect("moved back");
+    convert_history(database.url(), HistoryKind::Native)
+        .await
+        .expect("moved");
+    convert_history(database.url(), HistoryKind::Timescale)
+        .await
+        .expect("moved back");
     assert_eq!(read().await, 310);
 }
 
 /// The first row of a week would make its chunk, and all others wait until that transaction ends.
 #[tokio::test]
 async fn nobody_waits_for_somebody_elses_first_row_of_a_week() {
-    let Some(database) = TestDatabase::timescale().await.expect("a database") else { return };
+    let Some(database) = TestDatabase::timescale().await.expect("a database") else {
+        return;
+    };
     let insert = "INSERT INTO trading_logs (id, timestamp, user_id, trading_id, event_time, type, source)
         SELECT gen_random_uuid(), now() + week * interval '7 days', id(1), id(11), now(), 'x', 'bot' FROM generate_series(0, 1) week";
     let mut slow = database.pool().begin().await.expect("begin");
     sqlx::query(sqlx::AssertSqlSafe(
-        insert.replace("id(1)", "gen_random_uuid()").replace("id(11)", "gen_random_uuid()"),
+        insert
+            .replace("id(1)", "gen_random_uuid()")
+            .replace("id(11)", "gen_random_uuid()"),
     ))
     .execute(&mut *slow)
     .await
     .expect("the first rows");
-    run(database.url(), &format!("SET lock_timeout = '1s'; {insert}"), false).await.expect("the second ones");
+    run(
+        database.url(),
+        &format!("SET lock_timeout = '1s'; {insert}"),
+        false,
+    )
+    .await
+    .expect("the second ones");
     slow.commit().await.expect("committed");
-    assert_eq!(value::<i32>(&database, "SELECT ensure_partitions(now(), 3)").await, 0);
-    run(database.url(), "SELECT drop_chunks('audit_logs', newer_than => now())", false)
-        .await
-        .expect("dropped");
-    assert_eq!(value::<i32>(&database, "SELECT ensure_partitions(now(), 3)").await, 1);
+    assert_eq!(
+        value::<i32>(&database, "SELECT ensure_partitions(now(), 3)").await,
+        0
+    );
+    run(
+        database.url(),
+        "SELECT drop_chunks('audit_logs', newer_than => now())",
+        false,
+    )
+    .await
+    .expect("dropped");
+    assert_eq!(
+        value::<i32>(&database, "SELECT ensure_partitions(now(), 3)").await,
+        1
+    );
 }
 
 #[tokio::test]
 async fn retention_drops_whole_chunks_with_all_they_became_and_compression_follows_its_age() {
-    let Some(database) = TestDatabase::timescale().await.expect("a database") else { return };
-    run(database.url(), "SELECT ensure_partitions(now() - interval '3 months', 3)", false)
-        .await
-        .expect("noted");
+    let Some(database) = TestDatabase::timescale().await.expect("a database") else {
+        return;
+    };
+    run(
+        database.url(),
+        "SELECT ensure_partitions(now() - interval '3 months', 3)",
+        false,
+    )
+    .await
+    .expect("noted");
     fill(database.url(), "now()").await;
     run(database.url(), LONG, false).await.expect("a history");
     value::<i64>(&database, "SELECT count(compress_chunk(c)) FROM show_chunks('transactions', older_than => now() - interval '7 days') c").await;
     let before = partitions(database.pool()).await.expect("chunks").len();
-    let dropped: i32 =
-        value(&database, "SELECT drop_partitions('transactions', now() - interval '30 days')").await;
+    let dropped: i32 = value(
+        &database,
+        "SELECT drop_partitions('transactions', now() - interval '30 days')",
+    )
+    .await;
     assert!((4..=5).contains(&dropped), "{dropped}");
     // Each of them was two relations.
     let after = partitions(database.pool()).await.expect("chunks");
-    assert_eq!(after.len() + 2 * usize::try_from(dropped).expect("few"), before);
-    let oldest = after.values().filter(|one| one.history == "transactions").map(|one| one.from).min();
+    assert_eq!(
+        after.len() + 2 * usize::try_from(dropped).expect("few"),
+        before
+    );
+    let oldest = after
+        .values()
+        .filter(|one| one.history == "transactions")
+        .map(|one| one.from)
+        .min();
     let since = "SELECT since FROM history_horizons WHERE history = 'transactions'";
     assert_eq!(oldest, Some(value(&database, since).await));
     assert_eq!(
-        value::<i32>(&database, "SELECT drop_partitions('transactions', now() - interval '30 days')").await,
+        value::<i32>(
+            &database,
+            "SELECT drop_partitions('transactions', now() - interval '30 days')"
+        )
+        .await,
         0
     );
 
@@ -311,6 +488,7 @@ async fn retention_drops_whole_chunks_with_all_they_became_and_compression_follo
     assert!(!value::<bool>(&database, "SELECT set_compression_age('45 days')").await);
     assert_eq!(value::<String>(&database, ages).await, "45 days 3");
     assert!(value::<bool>(&database, "SELECT set_compression_age(NULL)").await);
-    let none = "SELECT count(*) FROM timescaledb_information.jobs WHERE proc_name = 'policy_compression'";
+    let none =
+        "SELECT count(*) FROM timescaledb_information.jobs WHERE proc_name = 'policy_compression'";
     assert_eq!(value::<i64>(&database, none).await, 0);
 }

@@ -21,16 +21,21 @@ pub(crate) const SCHEMA: &str = "
         UNION ALL SELECT name FROM exchange_bindings WHERE kind = 'public'
     ) AS lines (line)";
 
-const TABLES: &str =
-    "SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'seaql_migrations'";
+const TABLES: &str = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'seaql_migrations'";
 
 #[tokio::test]
 async fn up_on_an_empty_database_applies_everything_and_a_second_time_nothing() {
     let database = empty().await;
     let applied = up(database.url()).await.expect("first");
-    assert_eq!(applied.first().map(String::as_str), Some("m0001_people_and_accounts"));
+    assert_eq!(
+        applied.first().map(String::as_str),
+        Some("m0001_people_and_accounts")
+    );
     assert_eq!(applied.last().map(String::as_str), Some(LATEST));
-    assert_eq!(up(database.url()).await.expect("second"), Vec::<String>::new());
+    assert_eq!(
+        up(database.url()).await.expect("second"),
+        Vec::<String>::new()
+    );
     let newest: String = value(&database, "SELECT max(version) FROM seaql_migrations").await;
     assert_eq!(newest, LATEST);
 }
@@ -55,10 +60,17 @@ async fn up_and_down_at_once_leave_a_whole_schema_or_none() {
     for outcome in [a, b, c, d] {
         outcome.expect("each waits its turn");
     }
-    let pending =
-        status(url).await.expect("status").iter().filter(|state| state.applied_at.is_none()).count();
+    let pending = status(url)
+        .await
+        .expect("status")
+        .iter()
+        .filter(|state| state.applied_at.is_none())
+        .count();
     let tables: i64 = value(&database, TABLES).await;
-    assert!(pending == 0 && tables > 0 || pending > 0 && tables == 0, "{pending} pending, {tables} tables");
+    assert!(
+        pending == 0 && tables > 0 || pending > 0 && tables == 0,
+        "{pending} pending, {tables} tables"
+    );
 }
 
 async fn down_and_up_bring_the_same_schema(database: &TestDatabase) {
@@ -89,7 +101,10 @@ async fn every_step_down_of_a_filled_database_can_be_taken_up_again() {
     let database = filled().await;
     let all = u32::try_from(status(database.url()).await.expect("status").len()).expect("few");
     let step = async |steps: u32| {
-        let schemas = (value::<String>(&database, SCHEMA).await, down(database.url(), Some(steps)).await);
+        let schemas = (
+            value::<String>(&database, SCHEMA).await,
+            down(database.url(), Some(steps)).await,
+        );
         assert_eq!(schemas.1.expect("down").len(), steps as usize);
         schemas.0
     };
@@ -102,9 +117,16 @@ async fn every_step_down_of_a_filled_database_can_be_taken_up_again() {
     up(database.url()).await.expect("up");
     for steps in 1..=all {
         let before: String = value(&database, SCHEMA).await;
-        assert_eq!(down(database.url(), Some(steps)).await.expect("down").len(), steps as usize);
+        assert_eq!(
+            down(database.url(), Some(steps)).await.expect("down").len(),
+            steps as usize
+        );
         assert_eq!(up(database.url()).await.expect("up").len(), steps as usize);
-        assert_eq!(value::<String>(&database, SCHEMA).await, before, "{steps} steps");
+        assert_eq!(
+            value::<String>(&database, SCHEMA).await,
+            before,
+            "{steps} steps"
+        );
     }
 }
 
@@ -112,7 +134,9 @@ async fn every_step_down_of_a_filled_database_can_be_taken_up_again() {
 pub(crate) async fn down_past(url: &str, name: &str) {
     let states = status(url).await.expect("status");
     let steps = states.iter().skip_while(|state| state.name != name).count();
-    down(url, Some(u32::try_from(steps).expect("few"))).await.expect("down");
+    down(url, Some(u32::try_from(steps).expect("few")))
+        .await
+        .expect("down");
 }
 
 #[tokio::test]
@@ -133,7 +157,9 @@ async fn of_two_identities_with_one_openid_both_stay_and_one_keeps_it() {
     down_past(database.url(), "m0006_one_identity_per_openid").await;
     let twice = "INSERT INTO oauth_identities (id, user_id, provider, subject, openid, unionid) VALUES \
         (id(1), id(1), 'wechat', 'u', 'o', 'u'), (id(2), id(2), 'wechat', 'o', 'o', NULL)";
-    book::run(database.url(), twice, false).await.expect("two identities");
+    book::run(database.url(), twice, false)
+        .await
+        .expect("two identities");
     up(database.url()).await.expect("up");
     let kept: Vec<String> = value(
         &database,
@@ -142,15 +168,21 @@ async fn of_two_identities_with_one_openid_both_stay_and_one_keeps_it() {
     .await;
     assert_eq!(kept, ["o o", "u -"]);
     let third = "INSERT INTO oauth_identities (id, user_id, provider, subject, openid) VALUES (id(3), id(1), 'wechat', 'x', 'o')";
-    book::run(database.url(), third, false).await.expect_err("an openid has one identity");
+    book::run(database.url(), third, false)
+        .await
+        .expect_err("an openid has one identity");
 }
 
 #[tokio::test]
 async fn a_database_from_a_newer_program_is_left_alone() {
     let database = TestDatabase::new().await.expect("a database");
-    book::run(database.url(), "INSERT INTO seaql_migrations VALUES ('m9999_future', 0)", false)
-        .await
-        .expect("insert");
+    book::run(
+        database.url(),
+        "INSERT INTO seaql_migrations VALUES ('m9999_future', 0)",
+        false,
+    )
+    .await
+    .expect("insert");
     let error = up(database.url()).await.expect_err("unknown migration");
     assert!(format!("{error:#}").contains("m9999_future"), "{error:#}");
     let states = status(database.url()).await.expect("status");
@@ -161,6 +193,16 @@ async fn a_database_from_a_newer_program_is_left_alone() {
 async fn status_changes_nothing() {
     let database = empty().await;
     let states = status(database.url()).await.expect("status");
-    assert!(states.iter().all(|state| state.known && state.applied_at.is_none()));
-    assert!(!value::<bool>(&database, "SELECT to_regclass('seaql_migrations') IS NOT NULL").await);
+    assert!(
+        states
+            .iter()
+            .all(|state| state.known && state.applied_at.is_none())
+    );
+    assert!(
+        !value::<bool>(
+            &database,
+            "SELECT to_regclass('seaql_migrations') IS NOT NULL"
+        )
+        .await
+    );
 }

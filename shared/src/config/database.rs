@@ -31,22 +31,52 @@ pub struct DatabaseArgs {
     )]
     database_url: SecretText,
     /// Connections this process may hold at most (2 to 200)
-    #[arg(long, env = "TIRIS_DATABASE_CONNECTIONS", default_value = "10", value_name = "COUNT")]
+    #[arg(
+        long,
+        env = "TIRIS_DATABASE_CONNECTIONS",
+        default_value = "10",
+        value_name = "COUNT"
+    )]
     database_connections: String,
     /// Connections this process keeps open when it needs none (0 to TIRIS_DATABASE_CONNECTIONS)
-    #[arg(long, env = "TIRIS_DATABASE_CONNECTIONS_MIN", default_value = "0", value_name = "COUNT")]
+    #[arg(
+        long,
+        env = "TIRIS_DATABASE_CONNECTIONS_MIN",
+        default_value = "0",
+        value_name = "COUNT"
+    )]
     database_connections_min: String,
     /// Seconds to wait for a connection before the database counts as unavailable (1 to 60)
-    #[arg(long, env = "TIRIS_DATABASE_ACQUIRE_SECONDS", default_value = "4", value_name = "SECONDS")]
+    #[arg(
+        long,
+        env = "TIRIS_DATABASE_ACQUIRE_SECONDS",
+        default_value = "4",
+        value_name = "SECONDS"
+    )]
     database_acquire_seconds: String,
     /// Seconds after which a connection nobody uses is closed (1 to 86400)
-    #[arg(long, env = "TIRIS_DATABASE_IDLE_SECONDS", default_value = "300", value_name = "SECONDS")]
+    #[arg(
+        long,
+        env = "TIRIS_DATABASE_IDLE_SECONDS",
+        default_value = "300",
+        value_name = "SECONDS"
+    )]
     database_idle_seconds: String,
     /// Seconds after which a connection is replaced by a new one (1 to 86400)
-    #[arg(long, env = "TIRIS_DATABASE_LIFETIME_SECONDS", default_value = "1800", value_name = "SECONDS")]
+    #[arg(
+        long,
+        env = "TIRIS_DATABASE_LIFETIME_SECONDS",
+        default_value = "1800",
+        value_name = "SECONDS"
+    )]
     database_lifetime_seconds: String,
     /// Seconds a statement may take before the server gives it up (1 to 5)
-    #[arg(long, env = "TIRIS_DATABASE_STATEMENT_SECONDS", default_value = "5", value_name = "SECONDS")]
+    #[arg(
+        long,
+        env = "TIRIS_DATABASE_STATEMENT_SECONDS",
+        default_value = "5",
+        value_name = "SECONDS"
+    )]
     database_statement_seconds: String,
 }
 
@@ -71,7 +101,11 @@ pub struct DatabaseConfig {
 
 impl DatabaseArgs {
     /// Checks the settings, noting every mistake.
-    pub fn check(&self, environment: Option<Environment>, problems: &mut Problems) -> Option<DatabaseConfig> {
+    pub fn check(
+        &self,
+        environment: Option<Environment>,
+        problems: &mut Problems,
+    ) -> Option<DatabaseConfig> {
         let url = check_database_url("DATABASE_URL", &self.database_url, environment, problems);
         let mut within = |name, text: &str, min, max| problems.parse_within(name, text, min, max);
         let max_connections = within(
@@ -88,12 +122,21 @@ impl DatabaseArgs {
         );
         let mut seconds =
             |name, text: &str, max| Some(Duration::from_secs(within(name, text, 1, max)?.into()));
-        let acquire_timeout =
-            seconds("TIRIS_DATABASE_ACQUIRE_SECONDS", &self.database_acquire_seconds, ACQUIRE_SECONDS_MAX);
-        let idle_timeout =
-            seconds("TIRIS_DATABASE_IDLE_SECONDS", &self.database_idle_seconds, AGE_SECONDS_MAX);
-        let lifetime =
-            seconds("TIRIS_DATABASE_LIFETIME_SECONDS", &self.database_lifetime_seconds, AGE_SECONDS_MAX);
+        let acquire_timeout = seconds(
+            "TIRIS_DATABASE_ACQUIRE_SECONDS",
+            &self.database_acquire_seconds,
+            ACQUIRE_SECONDS_MAX,
+        );
+        let idle_timeout = seconds(
+            "TIRIS_DATABASE_IDLE_SECONDS",
+            &self.database_idle_seconds,
+            AGE_SECONDS_MAX,
+        );
+        let lifetime = seconds(
+            "TIRIS_DATABASE_LIFETIME_SECONDS",
+            &self.database_lifetime_seconds,
+            AGE_SECONDS_MAX,
+        );
         let statement_timeout = seconds(
             "TIRIS_DATABASE_STATEMENT_SECONDS",
             &self.database_statement_seconds,
@@ -124,8 +167,9 @@ pub fn check_database_url(
         problems.add(variable, format_args!("is required, as {FORM}"));
         return None;
     }
-    let scheme_ok =
-        ["postgres://", "postgresql://"].iter().any(|scheme| url.expose_secret().starts_with(scheme));
+    let scheme_ok = ["postgres://", "postgresql://"]
+        .iter()
+        .any(|scheme| url.expose_secret().starts_with(scheme));
     match url.expose_secret().parse().ok().filter(|_| scheme_ok) {
         Some(options) => wire::check_database(variable, &options, environment, problems),
         None => {

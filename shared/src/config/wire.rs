@@ -9,10 +9,16 @@ use std::net::IpAddr;
 /// Whether this host is the machine itself.
 #[must_use]
 pub fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.').to_ascii_lowercase();
+    let bare = host
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .trim_end_matches('.')
+        .to_ascii_lowercase();
     bare == "localhost"
         || bare.ends_with(".localhost")
-        || bare.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+        || bare
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 /// Notes a database that is reached over the network without its certificate being verified. `sslmode=require` is not
@@ -26,7 +32,10 @@ pub(super) fn check_database(
     let is_local = options.get_socket().is_some()
         || options.get_host().starts_with('/')
         || is_loopback(options.get_host());
-    let is_verified = matches!(options.get_ssl_mode(), PgSslMode::VerifyCa | PgSslMode::VerifyFull);
+    let is_verified = matches!(
+        options.get_ssl_mode(),
+        PgSslMode::VerifyCa | PgSslMode::VerifyFull
+    );
     if environment == Some(Environment::Production) && !is_local && !is_verified {
         problems.add(
             variable,
@@ -61,7 +70,11 @@ mod tests {
     fn told(check: impl FnOnce(&mut Problems)) -> String {
         let mut problems = Problems::default();
         check(&mut problems);
-        problems.finish(Some(())).err().map(|error| error.to_string()).unwrap_or_default()
+        problems
+            .finish(Some(()))
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default()
     }
 
     #[test]
@@ -74,7 +87,10 @@ mod tests {
             ("postgres://u:hunter2@10.0.0.7/d", false),
             ("postgres://u:hunter2@localhost.example/d", false),
             ("postgres://u:hunter2@db.example/d?sslmode=verify-ca", true),
-            ("postgres://u:hunter2@db.example/d?sslmode=verify-full", true),
+            (
+                "postgres://u:hunter2@db.example/d?sslmode=verify-full",
+                true,
+            ),
             ("postgres://u:hunter2@localhost/d", true),
             ("postgres://u:hunter2@127.0.0.1:5433/d", true),
             ("postgres://u:hunter2@[::1]/d", true),
@@ -82,11 +98,16 @@ mod tests {
         ] {
             let options: PgConnectOptions = url.parse().expect("a URL");
             let told_in = |environment| {
-                told(|problems| check_database("DATABASE_URL", &options, Some(environment), problems))
+                told(|problems| {
+                    check_database("DATABASE_URL", &options, Some(environment), problems)
+                })
             };
             let production = told_in(Environment::Production);
             assert_eq!(production.is_empty(), is_safe, "{url}");
-            assert!(is_safe || production.contains("DATABASE_URL"), "{production}");
+            assert!(
+                is_safe || production.contains("DATABASE_URL"),
+                "{production}"
+            );
             assert!(!production.contains("hunter2"), "{production}");
             assert_eq!(told_in(Environment::Dev), "", "{url}");
         }
@@ -106,7 +127,8 @@ mod tests {
             ("nats://[::1]:4222", true),
         ] {
             let server: async_nats::ServerAddr = url.parse().expect("an address");
-            let told_in = |environment| told(|problems| check_nats(&server, Some(environment), problems));
+            let told_in =
+                |environment| told(|problems| check_nats(&server, Some(environment), problems));
             let production = told_in(Environment::Production);
             assert_eq!(production.is_empty(), is_safe, "{url}");
             assert!(is_safe || production.contains("NATS_URL"), "{production}");
@@ -129,7 +151,14 @@ mod tests {
         ] {
             assert!(is_loopback(host), "{host}");
         }
-        for host in ["localhost.example", "128.0.0.1", "0.0.0.0", "::2", "example", ""] {
+        for host in [
+            "localhost.example",
+            "128.0.0.1",
+            "0.0.0.0",
+            "::2",
+            "example",
+            "",
+        ] {
             assert!(!is_loopback(host), "{host}");
         }
     }

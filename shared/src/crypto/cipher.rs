@@ -24,13 +24,18 @@ struct Key {
 
 impl Key {
     fn new(named: &NamedKey) -> Self {
-        Self { id: named.id.clone(), cipher: XChaCha20Poly1305::new(&(*named.bytes).into()) }
+        Self {
+            id: named.id.clone(),
+            cipher: XChaCha20Poly1305::new(&(*named.bytes).into()),
+        }
     }
 }
 
 impl std::fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.keys().map(|key| &key.id)).finish()
+        f.debug_list()
+            .entries(self.keys().map(|key| &key.id))
+            .finish()
     }
 }
 
@@ -38,7 +43,10 @@ impl KeyRing {
     /// The ring of these keys; none when there are none.
     pub(super) fn new(keys: &[NamedKey]) -> Option<Self> {
         let (current, older) = keys.split_first()?;
-        Some(Self { current: Key::new(current), older: older.iter().map(Key::new).collect() })
+        Some(Self {
+            current: Key::new(current),
+            older: older.iter().map(Key::new).collect(),
+        })
     }
 
     fn keys(&self) -> impl Iterator<Item = &Key> {
@@ -61,7 +69,10 @@ impl KeyRing {
     pub fn encrypt(&self, place: &Place, secret: &SecretString) -> Result<Vec<u8>, CryptoError> {
         let nonce: [u8; NONCE_BYTES] = rand::random();
         let associated = place.associated_data(&self.current.id);
-        let payload = Payload { msg: secret.expose_secret().as_bytes(), aad: &associated };
+        let payload = Payload {
+            msg: secret.expose_secret().as_bytes(),
+            aad: &associated,
+        };
         let sealed = self.current.cipher.encrypt(&XNonce::from(nonce), payload);
         let sealed = sealed.map_err(|_| CryptoError::NotEncrypted)?;
         Ok([prefix(&self.current.id).as_slice(), &nonce, &sealed].concat())
@@ -70,13 +81,21 @@ impl KeyRing {
     /// Reads what was encrypted for this place.
     pub fn decrypt(&self, place: &Place, stored: &[u8]) -> Result<SecretString, CryptoError> {
         let (id, nonce, sealed) = split(stored)?;
-        let key =
-            self.keys().find(|key| key.id == id).ok_or_else(|| CryptoError::UnknownKey(id.to_owned()))?;
+        let key = self
+            .keys()
+            .find(|key| key.id == id)
+            .ok_or_else(|| CryptoError::UnknownKey(id.to_owned()))?;
         let associated = place.associated_data(id);
-        let payload = Payload { msg: sealed, aad: &associated };
+        let payload = Payload {
+            msg: sealed,
+            aad: &associated,
+        };
         let refused = || CryptoError::NotAuthentic(id.to_owned());
-        let opened =
-            Zeroizing::new(key.cipher.decrypt(&XNonce::from(nonce), payload).map_err(|_| refused())?);
+        let opened = Zeroizing::new(
+            key.cipher
+                .decrypt(&XNonce::from(nonce), payload)
+                .map_err(|_| refused())?,
+        );
         Ok(std::str::from_utf8(&opened).map_err(|_| refused())?.into())
     }
 }
@@ -90,8 +109,13 @@ fn prefix(id: &str) -> Vec<u8> {
 /// Key id, nonce and the rest.
 fn split(stored: &[u8]) -> Result<(&str, [u8; NONCE_BYTES], &[u8]), CryptoError> {
     let (length, rest) = stored.split_first().ok_or(CryptoError::Malformed)?;
-    let (id, rest) = rest.split_at_checked(usize::from(*length)).ok_or(CryptoError::Malformed)?;
-    let id = std::str::from_utf8(id).ok().filter(|id| is_id(id)).ok_or(CryptoError::Malformed)?;
+    let (id, rest) = rest
+        .split_at_checked(usize::from(*length))
+        .ok_or(CryptoError::Malformed)?;
+    let id = std::str::from_utf8(id)
+        .ok()
+        .filter(|id| is_id(id))
+        .ok_or(CryptoError::Malformed)?;
     let (nonce, sealed) = rest.split_first_chunk().ok_or(CryptoError::Malformed)?;
     Ok((id, *nonce, sealed))
 }

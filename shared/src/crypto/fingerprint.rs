@@ -33,7 +33,10 @@ impl Fingerprints {
             derive.update(purpose);
             Hmac::new_from_slice(&derive.finalize().into_bytes()).ok()
         };
-        Some(Self { api_keys: subkey(API_KEYS)?, bodies: subkey(BODIES)? })
+        Some(Self {
+            api_keys: subkey(API_KEYS)?,
+            bodies: subkey(BODIES)?,
+        })
     }
 
     /// The fingerprint of a user's API key at an exchange. It differs from user to user, so that nobody who reads the
@@ -102,6 +105,9 @@ mod tests {
         ] {
             assert_ne!(first, different);
         }
-        assert_ne!(made.of_body(user, b"gate\0abc"), made.of_api_key(user, "gate", &"abc".into()));
+        assert_ne!(
+            made.of_body(user, b"gate\0abc"),
+            made.of_api_key(user, "gate", &"abc".into())
+        );
     }
 }

@@ -21,16 +21,24 @@ pub(super) struct NamedKey {
 /// Whether this can be the id of a key.
 pub(super) fn is_id(id: &str) -> bool {
     (1..=ID_LENGTH_MAX).contains(&id.len())
-        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
 /// Reads `id:base64,id:base64,...`; the first one is the current one.
 pub(super) fn parse_keys(text: &str) -> Result<Vec<NamedKey>, String> {
     let mut keys: Vec<NamedKey> = Vec::new();
-    for (index, entry) in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).enumerate() {
+    for (index, entry) in text
+        .split(',')
+        .map(str::trim)
+        .filter(|entry| !entry.is_empty())
+        .enumerate()
+    {
         let number = index + 1;
-        let (id, key) =
-            entry.split_once(':').ok_or_else(|| format!("entry {number} must look like id:base64"))?;
+        let (id, key) = entry
+            .split_once(':')
+            .ok_or_else(|| format!("entry {number} must look like id:base64"))?;
         if !is_id(id) {
             return Err(format!(
                 "the id of entry {number} must have 1 to {ID_LENGTH_MAX} letters, digits, '-', '_' or '.'"
@@ -43,14 +51,22 @@ pub(super) fn parse_keys(text: &str) -> Result<Vec<NamedKey>, String> {
         if keys.iter().any(|known| *known.bytes == *bytes) {
             return Err(format!("the key {id:?} is there before, under another id"));
         }
-        keys.push(NamedKey { id: id.to_owned(), bytes });
+        keys.push(NamedKey {
+            id: id.to_owned(),
+            bytes,
+        });
     }
-    if keys.is_empty() { Err("names no key".to_owned()) } else { Ok(keys) }
+    if keys.is_empty() {
+        Err("names no key".to_owned())
+    } else {
+        Ok(keys)
+    }
 }
 
 /// Reads one key in base64.
 pub(super) fn parse_key(text: &str) -> Result<KeyBytes, String> {
-    let wrong = || format!("must be the base64 of {KEY_BYTES} bytes (openssl rand -base64 {KEY_BYTES})");
+    let wrong =
+        || format!("must be the base64 of {KEY_BYTES} bytes (openssl rand -base64 {KEY_BYTES})");
     let decoded = Zeroizing::new(STANDARD.decode(text.trim()).map_err(|_| wrong())?);
     let mut bytes = KeyBytes::default();
     if decoded.len() != KEY_BYTES {
@@ -87,15 +103,31 @@ mod tests {
             (format!(":{}", *good), "the id of entry 1"),
             (format!("a b:{}", *good), "the id of entry 1"),
             (format!("{}:{}", "x".repeat(33), *good), "the id of entry 1"),
-            (format!("a:{},a:{}", *good, *other), "the id \"a\" is there twice"),
-            (format!("a:{},b:{}", *good, *good), "the key \"b\" is there before"),
-            (format!("a:{short}"), "the key \"a\" must be the base64 of 32 bytes"),
+            (
+                format!("a:{},a:{}", *good, *other),
+                "the id \"a\" is there twice",
+            ),
+            (
+                format!("a:{},b:{}", *good, *good),
+                "the key \"b\" is there before",
+            ),
+            (
+                format!("a:{short}"),
+                "the key \"a\" must be the base64 of 32 bytes",
+            ),
             (format!("a:{zeros}"), "the key \"a\" must be random"),
             (format!("a:!{}", *good), "the key \"a\" must be the base64"),
         ] {
-            let error = parse_keys(&text).err().unwrap_or_else(|| panic!("{expected}"));
+            let error = parse_keys(&text)
+                .err()
+                .unwrap_or_else(|| panic!("{expected}"));
             assert!(error.contains(expected), "{error}");
-            for secret in [good.as_str(), other.as_str(), short.as_str(), zeros.as_str()] {
+            for secret in [
+                good.as_str(),
+                other.as_str(),
+                short.as_str(),
+                zeros.as_str(),
+            ] {
                 assert!(!error.contains(secret), "{error}");
             }
         }
@@ -103,7 +135,11 @@ mod tests {
 
     #[test]
     fn the_keys_keep_their_order() {
-        let keys = parse_keys(&format!("new:{}, old-1:{}", *generate(), *generate())).expect("keys");
-        assert_eq!(keys.iter().map(|key| key.id.as_str()).collect::<Vec<_>>(), ["new", "old-1"]);
+        let keys =
+            parse_keys(&format!("new:{}, old-1:{}", *generate(), *generate())).expect("keys");
+        assert_eq!(
+            keys.iter().map(|key| key.id.as_str()).collect::<Vec<_>>(),
+            ["new", "old-1"]
+        );
     }
 }

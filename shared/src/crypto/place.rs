@@ -12,20 +12,39 @@ pub struct SecretColumn {
 
 impl SecretColumn {
     /// API key of an exchange binding.
-    pub const API_KEY: Self = Self { table: "exchange_bindings", column: "api_key_encrypted" };
+    pub const API_KEY: Self = Self {
+        table: "exchange_bindings",
+        column: "api_key_encrypted",
+    };
     /// API secret of an exchange binding.
-    pub const API_SECRET: Self = Self { table: "exchange_bindings", column: "api_secret_encrypted" };
+    pub const API_SECRET: Self = Self {
+        table: "exchange_bindings",
+        column: "api_secret_encrypted",
+    };
     /// Passphrase of an exchange binding.
-    pub const PASSPHRASE: Self = Self { table: "exchange_bindings", column: "passphrase_encrypted" };
+    pub const PASSPHRASE: Self = Self {
+        table: "exchange_bindings",
+        column: "passphrase_encrypted",
+    };
     /// Access token an identity provider gave.
-    pub const ACCESS_TOKEN: Self = Self { table: "oauth_identities", column: "access_token_encrypted" };
+    pub const ACCESS_TOKEN: Self = Self {
+        table: "oauth_identities",
+        column: "access_token_encrypted",
+    };
     /// Refresh token an identity provider gave.
-    pub const REFRESH_TOKEN: Self = Self { table: "oauth_identities", column: "refresh_token_encrypted" };
+    pub const REFRESH_TOKEN: Self = Self {
+        table: "oauth_identities",
+        column: "refresh_token_encrypted",
+    };
 
     /// This column in the row `row`, which belongs to `user`.
     #[must_use]
     pub const fn of(self, row: Uuid, user: Uuid) -> Place {
-        Place { column: self, row, user }
+        Place {
+            column: self,
+            row,
+            user,
+        }
     }
 }
 
@@ -47,7 +66,10 @@ impl Place {
             self.column.column.as_bytes(),
         ];
         // None of them can contain a zero byte, and ids have a fixed length.
-        let mut data: Vec<u8> = names.into_iter().flat_map(|name| name.iter().copied().chain([0])).collect();
+        let mut data: Vec<u8> = names
+            .into_iter()
+            .flat_map(|name| name.iter().copied().chain([0]))
+            .collect();
         data.extend(self.row.as_bytes());
         data.extend(self.user.as_bytes());
         data

@@ -87,9 +87,12 @@ impl EncryptionArgs {
         environment: Option<Environment>,
         problems: &mut Problems,
     ) -> Option<EncryptionConfig> {
-        let (keys, fingerprint_key) = (self.encryption_keys.secret(), self.fingerprint_key.secret());
-        let (has_keys, has_fingerprint) =
-            (!keys.expose_secret().trim().is_empty(), !fingerprint_key.expose_secret().trim().is_empty());
+        let (keys, fingerprint_key) =
+            (self.encryption_keys.secret(), self.fingerprint_key.secret());
+        let (has_keys, has_fingerprint) = (
+            !keys.expose_secret().trim().is_empty(),
+            !fingerprint_key.expose_secret().trim().is_empty(),
+        );
         if has_keys && let Err(why) = parse_keys(keys.expose_secret()) {
             problems.add(KEYS, why);
         }
@@ -116,7 +119,11 @@ impl EncryptionArgs {
                 }
             }
         }
-        Some(EncryptionConfig { keys, fingerprint_key, file })
+        Some(EncryptionConfig {
+            keys,
+            fingerprint_key,
+            file,
+        })
     }
 }
 
@@ -124,14 +131,19 @@ impl EncryptionArgs {
     /// Notes keys that were made for a developer. Behind another one such a key only decrypts, so that rotating leads
     /// away from it.
     fn refuse_development(&self, problems: &mut Problems) {
-        const WHY: &str =
-            "begins with a key that was made for development (openssl rand -base64 32 makes another one)";
+        const WHY: &str = "begins with a key that was made for development (openssl rand -base64 32 makes another one)";
         let is_for_development = |keys: &str| keys.trim().starts_with(DEV_ID);
         if is_for_development(self.encryption_keys.secret().expose_secret()) {
             problems.add(KEYS, WHY);
         }
-        let text = self.encryption_file.as_deref().and_then(|file| std::fs::read_to_string(file).ok());
-        let keys = text.map(Zeroizing::new).and_then(|text| value_in(&text, KEYS)).map(Zeroizing::new);
+        let text = self
+            .encryption_file
+            .as_deref()
+            .and_then(|file| std::fs::read_to_string(file).ok());
+        let keys = text
+            .map(Zeroizing::new)
+            .and_then(|text| value_in(&text, KEYS))
+            .map(Zeroizing::new);
         if keys.is_some_and(|keys| is_for_development(&keys)) {
             problems.add("TIRIS_ENCRYPTION_FILE", WHY);
         }
@@ -145,43 +157,67 @@ impl EncryptionConfig {
             Some(text.expose_secret().trim().to_owned()).filter(|text| !text.is_empty())
         };
         let (mut keys, mut fingerprint) = (given(&self.keys), given(&self.fingerprint_key));
-        if let Some(file) = self.file.as_deref().filter(|_| keys.is_none() || fingerprint.is_none()) {
+        if let Some(file) = self
+            .file
+            .as_deref()
+            .filter(|_| keys.is_none() || fingerprint.is_none())
+        {
             if environment == Environment::Dev && !file.exists() {
                 create(file)?;
             }
-            let text = std::fs::read_to_string(file).map(Zeroizing::new).map_err(failed("read", file))?;
+            let text = std::fs::read_to_string(file)
+                .map(Zeroizing::new)
+                .map_err(failed("read", file))?;
             keys = keys.or_else(|| value_in(&text, KEYS));
             fingerprint = fingerprint.or_else(|| value_in(&text, FINGERPRINT));
         }
         let missing = |name| SecretsError::Wrong(name, "is required".to_owned());
         let keys = Zeroizing::new(keys.ok_or_else(|| missing(KEYS))?);
         let fingerprint = Zeroizing::new(fingerprint.ok_or_else(|| missing(FINGERPRINT))?);
-        let keys: Vec<NamedKey> = parse_keys(&keys).map_err(|why| SecretsError::Wrong(KEYS, why))?;
+        let keys: Vec<NamedKey> =
+            parse_keys(&keys).map_err(|why| SecretsError::Wrong(KEYS, why))?;
         let fingerprint: KeyBytes =
             parse_key(&fingerprint).map_err(|why| SecretsError::Wrong(FINGERPRINT, why))?;
         let ring = KeyRing::new(&keys).ok_or_else(|| missing(KEYS))?;
         let fingerprints = Fingerprints::new(&fingerprint).ok_or_else(|| missing(FINGERPRINT))?;
-        Ok(Secrets { ring: Arc::new(ring), fingerprints })
+        Ok(Secrets {
+            ring: Arc::new(ring),
+            fingerprints,
+        })
     }
 }
 
 /// The value of `NAME=value`.
 fn value_in(text: &str, name: &str) -> Option<String> {
     let value = |line: &str| {
-        line.trim().strip_prefix(name)?.trim_start().strip_prefix('=').map(|value| value.trim().to_owned())
+        line.trim()
+            .strip_prefix(name)?
+            .trim_start()
+            .strip_prefix('=')
+            .map(|value| value.trim().to_owned())
     };
-    text.lines().find_map(value).filter(|value| !value.is_empty())
+    text.lines()
+        .find_map(value)
+        .filter(|value| !value.is_empty())
 }
 
 fn failed(action: &'static str, file: &Path) -> impl FnOnce(std::io::Error) -> SecretsError {
-    move |source| SecretsError::File { action, file: file.display().to_string(), source }
+    move |source| SecretsError::File {
+        action,
+        file: file.display().to_string(),
+        source,
+    }
 }
 
 /// Makes a file of keys, unless another process has made it meanwhile.
 fn create(file: &Path) -> Result<(), SecretsError> {
     // An id of its own: under the same id a key that was made anew would look like the one before.
     let id = format!("{DEV_ID}{:08x}", rand::random::<u32>());
-    let text = Zeroizing::new(format!("{KEYS}={id}:{}\n{FINGERPRINT}={}\n", *generate(), *generate()));
+    let text = Zeroizing::new(format!(
+        "{KEYS}={id}:{}\n{FINGERPRINT}={}\n",
+        *generate(),
+        *generate()
+    ));
     private_file::create(file, text.as_bytes()).map_err(failed("make", file))?;
     tracing::warn!(file = %file.display(), "made keys for credentials: without this file none can be read again");
     Ok(())

@@ -2,7 +2,10 @@
 //!
 //! Owns: names and types of columns. Must not know: rules and queries. Transactions that move money use SQL of their
 //! own, from beginning to end.
-#![allow(missing_docs, reason = "the derived items and most columns have nothing to add to their names")]
+#![allow(
+    missing_docs,
+    reason = "the derived items and most columns have nothing to add to their names"
+)]
 
 pub mod audit_logs;
 pub mod bare_publishers;

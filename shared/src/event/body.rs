@@ -106,12 +106,17 @@ impl Event {
     /// What the ledger is asked to do; `None` for heartbeats, which write no log.
     #[must_use]
     pub fn command(&self) -> Option<Command> {
-        let record = || Command::Record { account: self.sub_account };
+        let record = || Command::Record {
+            account: self.sub_account,
+        };
         match &self.body {
             Body::Order(order) => Some(match (&order.fill, self.kind, self.sub_account) {
                 (Some(fill), _, _) => Command::Trade(order.trade(fill)),
                 (None, Kind::OrderCancelled | Kind::OrderFailed, Some(account)) => {
-                    Command::Release { account, order: order.order_id.clone() }
+                    Command::Release {
+                        account,
+                        order: order.order_id.clone(),
+                    }
                 }
                 (None, _, _) => record(),
             }),
@@ -125,7 +130,11 @@ impl Event {
     #[must_use]
     pub fn log_type(&self) -> &'static str {
         match &self.body {
-            Body::Order(Order { side, fill: Some(fill), .. }) => trade_reason(*side, fill.stop_loss),
+            Body::Order(Order {
+                side,
+                fill: Some(fill),
+                ..
+            }) => trade_reason(*side, fill.stop_loss),
             Body::Order(_) | Body::Balance(_) | Body::Error | Body::Signal | Body::Heartbeat(_) => {
                 self.kind.log_type()
             }

@@ -23,7 +23,12 @@ type Field<T> = Result<T, MalformedKind>;
 
 impl Fields {
     pub(super) fn new(object: Map<String, Value>) -> Self {
-        Self { rest: object, canonical: Sha256::new(), prefix: "", raw: Map::new() }
+        Self {
+            rest: object,
+            canonical: Sha256::new(),
+            prefix: "",
+            raw: Map::new(),
+        }
     }
 
     /// Opens the object in field `name`; its fields join the same canonical form when it is closed again.
@@ -32,7 +37,12 @@ impl Fields {
             None => Ok(None),
             Some(Value::Object(object)) => {
                 let (canonical, raw) = (self.canonical.clone(), std::mem::take(&mut self.raw));
-                Ok(Some(Self { rest: object, canonical, prefix, raw }))
+                Ok(Some(Self {
+                    rest: object,
+                    canonical,
+                    prefix,
+                    raw,
+                }))
             }
             Some(other) => Err(self.wrong(name, "must be an object", &other)),
         }
@@ -56,7 +66,9 @@ impl Fields {
     }
 
     fn take(&mut self, name: &str) -> Option<Value> {
-        self.rest.shift_remove(name).filter(|value| !value.is_null())
+        self.rest
+            .shift_remove(name)
+            .filter(|value| !value.is_null())
     }
 
     fn name(&self, name: &str) -> String {
@@ -64,7 +76,10 @@ impl Fields {
     }
 
     fn invalid(&self, name: &str, why: impl Into<String>) -> MalformedKind {
-        MalformedKind::InvalidValue { field: self.name(name), why: why.into() }
+        MalformedKind::InvalidValue {
+            field: self.name(name),
+            why: why.into(),
+        }
     }
 
     fn wrong(&self, name: &str, expected: &str, given: &Value) -> MalformedKind {
@@ -96,12 +111,17 @@ impl Fields {
 
     /// A text that does not count when two events are compared.
     pub(super) fn text_unnoted(&mut self, name: &str, max: usize) -> Field<Option<String>> {
-        let Some(text) = self.string(name)? else { return Ok(None) };
+        let Some(text) = self.string(name)? else {
+            return Ok(None);
+        };
         let length = text.chars().count();
         if (1..=max).contains(&length) {
             Ok(Some(text))
         } else {
-            Err(self.invalid(name, format!("must have 1 to {max} characters (given: {length})")))
+            Err(self.invalid(
+                name,
+                format!("must have 1 to {max} characters (given: {length})"),
+            ))
         }
     }
 
@@ -116,11 +136,16 @@ impl Fields {
 
     /// Words that do not count when two events are compared.
     pub(super) fn words_unnoted(&mut self, name: &str, max: usize) -> Field<Option<String>> {
-        let Some(words) = self.string(name)? else { return Ok(None) };
+        let Some(words) = self.string(name)? else {
+            return Ok(None);
+        };
         if words.len() <= max {
             Ok(Some(words))
         } else {
-            Err(self.invalid(name, format!("must have at most {max} bytes (given: {})", words.len())))
+            Err(self.invalid(
+                name,
+                format!("must have at most {max} bytes (given: {})", words.len()),
+            ))
         }
     }
 
@@ -147,12 +172,18 @@ impl Fields {
         if allowed.contains(&text.as_str()) {
             Ok(text)
         } else {
-            Err(self.wrong(name, &format!("must be one of {}", allowed.join(", ")), &text.into()))
+            Err(self.wrong(
+                name,
+                &format!("must be one of {}", allowed.join(", ")),
+                &text.into(),
+            ))
         }
     }
 
     pub(super) fn uuid(&mut self, name: &str) -> Field<Option<Uuid>> {
-        let Some(value) = self.take(name) else { return Ok(None) };
+        let Some(value) = self.take(name) else {
+            return Ok(None);
+        };
         let parsed = value.as_str().and_then(|text| Uuid::try_parse(text).ok());
         let id = parsed.ok_or_else(|| self.wrong(name, "must be a UUID", &value))?;
         self.note(name, &id.to_string());
@@ -162,8 +193,12 @@ impl Fields {
     pub(super) fn time(&mut self, name: &str) -> Field<DateTime<Utc>> {
         let value = self.take(name);
         let value = self.require(name, value)?;
-        let parsed = value.as_str().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
-        let time = parsed.ok_or_else(|| self.wrong(name, "must be an RFC 3339 time", &value))?.to_utc();
+        let parsed = value
+            .as_str()
+            .and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+        let time = parsed
+            .ok_or_else(|| self.wrong(name, "must be an RFC 3339 time", &value))?
+            .to_utc();
         self.note(name, &time.to_rfc3339_opts(SecondsFormat::Nanos, true));
         Ok(time)
     }
@@ -175,7 +210,9 @@ impl Fields {
 
     /// A number whose text is kept when its last digits will be rounded away in storage.
     pub(super) fn rounded_number(&mut self, name: &str) -> Field<Option<Number>> {
-        let Some((number, text)) = self.number_with_text(name)? else { return Ok(None) };
+        let Some((number, text)) = self.number_with_text(name)? else {
+            return Ok(None);
+        };
         if number.has_too_many_places() {
             self.raw.insert(self.name(name), text.into());
         }
@@ -184,21 +221,29 @@ impl Fields {
 
     /// A number whose text is kept because no column holds it.
     pub(super) fn raw_number(&mut self, name: &str) -> Field<Option<Number>> {
-        let Some((number, text)) = self.number_with_text(name)? else { return Ok(None) };
+        let Some((number, text)) = self.number_with_text(name)? else {
+            return Ok(None);
+        };
         self.raw.insert(self.name(name), text.into());
         Ok(Some(number))
     }
 
     fn number_with_text(&mut self, name: &str) -> Field<Option<(Number, String)>> {
-        let Some(value) = self.take(name) else { return Ok(None) };
+        let Some(value) = self.take(name) else {
+            return Ok(None);
+        };
         let text = match &value {
             Value::Number(number) => number.to_string(),
             Value::String(text) => text.clone(),
             _ => return Err(self.wrong(name, "must be a number, or a number in a text", &value)),
         };
-        let number: Number = text
-            .parse()
-            .map_err(|error| self.wrong(name, &format!("must be a number within limits: {error}"), &value))?;
+        let number: Number = text.parse().map_err(|error| {
+            self.wrong(
+                name,
+                &format!("must be a number within limits: {error}"),
+                &value,
+            )
+        })?;
         self.note(name, &number.to_string());
         Ok(Some((number, text)))
     }
@@ -206,8 +251,9 @@ impl Fields {
     pub(super) fn asset(&mut self, name: &str) -> Field<Asset> {
         let text = self.text_unnoted(name, 128)?;
         let text = self.require(name, text)?;
-        let asset: Asset =
-            text.parse().map_err(|why: String| self.wrong(name, &why, &text.as_str().into()))?;
+        let asset: Asset = text
+            .parse()
+            .map_err(|why: String| self.wrong(name, &why, &text.as_str().into()))?;
         self.note(name, asset.as_str());
         Ok(asset)
     }
@@ -217,10 +263,13 @@ impl Fields {
         let text = self.text_unnoted(name, 128)?;
         let text = self.require(name, text)?;
         let parse = || {
-            let (base, quote) = text.split_once('/').ok_or_else(|| "must be BASE/QUOTE".to_owned())?;
+            let (base, quote) = text
+                .split_once('/')
+                .ok_or_else(|| "must be BASE/QUOTE".to_owned())?;
             Ok((base.parse::<Asset>()?, quote.parse::<Asset>()?))
         };
-        let (base, quote) = parse().map_err(|why: String| self.wrong(name, &why, &text.as_str().into()))?;
+        let (base, quote) =
+            parse().map_err(|why: String| self.wrong(name, &why, &text.as_str().into()))?;
         let pair = format!("{base}/{quote}");
         self.note(name, &pair);
         self.raw.insert(self.name(name), pair.into());
@@ -228,8 +277,12 @@ impl Fields {
     }
 
     pub(super) fn order_id(&mut self, name: &str) -> Field<Option<OrderId>> {
-        let Some(text) = self.text(name, crate::ledger::ORDER_ID_LENGTH_MAX)? else { return Ok(None) };
-        text.parse().map(Some).map_err(|why: String| self.invalid(name, why))
+        let Some(text) = self.text(name, crate::ledger::ORDER_ID_LENGTH_MAX)? else {
+            return Ok(None);
+        };
+        text.parse()
+            .map(Some)
+            .map_err(|why: String| self.invalid(name, why))
     }
 
     /// A free object that does not count when two events are compared.

@@ -57,22 +57,27 @@ impl fmt::Display for MalformedKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLarge(length) => {
-                write!(f, "the payload has {length} bytes, at most {EVENT_BYTES_MAX} are allowed")
+                write!(
+                    f,
+                    "the payload has {length} bytes, at most {EVENT_BYTES_MAX} are allowed"
+                )
             }
             Self::NotJson(why) => write!(f, "the payload is not a JSON object in UTF-8: {why}"),
             Self::InvalidJson(why) => write!(f, "the payload cannot be stored: {why}"),
             Self::MissingField(field) => write!(f, "the field {field} is missing"),
             Self::InvalidValue { field, why } => write!(f, "the field {field} {why}"),
-            Self::UnsupportedVersion(given) => write!(f, "version {given:?} is not supported, only 1.x is"),
+            Self::UnsupportedVersion(given) => {
+                write!(f, "version {given:?} is not supported, only 1.x is")
+            }
             Self::UnknownSubject(subject) => {
                 write!(f, "the subject {subject:?} is none of the event contract")
             }
             Self::SubjectMismatch => {
                 f.write_str("the user in the subject is not the lower-case user_id of the payload")
             }
-            Self::BareSubject => {
-                f.write_str("the subject names no user; publish to the subject followed by .<user_id>")
-            }
+            Self::BareSubject => f.write_str(
+                "the subject names no user; publish to the subject followed by .<user_id>",
+            ),
         }
     }
 }

@@ -30,8 +30,17 @@ pub fn parse(subject: &str, payload: &[u8], bare: BareSubjects) -> Result<Event,
     };
     let parsed = parse_with_hints(subject, parsed_subject, payload, bare, &mut hints);
     parsed.map_err(|kind| {
-        let Hints { event_id, user_id, trading_id } = hints;
-        Box::new(Malformed { kind, event_id, user_id, trading_id })
+        let Hints {
+            event_id,
+            user_id,
+            trading_id,
+        } = hints;
+        Box::new(Malformed {
+            kind,
+            event_id,
+            user_id,
+            trading_id,
+        })
     })
 }
 
@@ -62,8 +71,8 @@ fn parse_with_hints(
     })?;
     let object = object.map_err(|why| MalformedKind::NotJson(why.to_string()))?;
     note_hints(&object, hints);
-    let subject =
-        parsed_subject.ok_or_else(|| MalformedKind::UnknownSubject(subject.chars().take(256).collect()))?;
+    let subject = parsed_subject
+        .ok_or_else(|| MalformedKind::UnknownSubject(subject.chars().take(256).collect()))?;
     let event = parse_object(subject.kind, object)?;
     match &subject.user {
         Some(user) if *user != event.user.to_string() => Err(MalformedKind::SubjectMismatch),
@@ -74,14 +83,20 @@ fn parse_with_hints(
 
 fn note_hints(object: &Map<String, Value>, hints: &mut Hints) {
     let text = |name| object.get(name).and_then(Value::as_str);
-    hints.event_id = text("event_id").filter(|id| is_event_id(id)).map(str::to_owned);
-    hints.user_id = text("user_id").and_then(|id| Uuid::try_parse(id).ok()).or(hints.user_id);
+    hints.event_id = text("event_id")
+        .filter(|id| is_event_id(id))
+        .map(str::to_owned);
+    hints.user_id = text("user_id")
+        .and_then(|id| Uuid::try_parse(id).ok())
+        .or(hints.user_id);
     hints.trading_id = text("trading_id").and_then(|id| Uuid::try_parse(id).ok());
 }
 
 fn is_event_id(text: &str) -> bool {
     (1..=ID_CHARS_MAX).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() || byte == b' ')
 }
 
 fn parse_object(kind: Kind, object: Map<String, Value>) -> Result<Event, MalformedKind> {
@@ -95,7 +110,10 @@ fn parse_object(kind: Kind, object: Map<String, Value>) -> Result<Event, Malform
     let event_id = fields.require("event_id", event_id)?;
     if !is_event_id(&event_id) {
         let why = format!("must be 1 to {ID_CHARS_MAX} printable ASCII characters");
-        return Err(MalformedKind::InvalidValue { field: "event_id".into(), why });
+        return Err(MalformedKind::InvalidValue {
+            field: "event_id".into(),
+            why,
+        });
     }
     fields.one_of("event_type", &[kind.bare_subject()])?;
     let timestamp = fields.time("timestamp")?;
@@ -121,7 +139,10 @@ fn parse_object(kind: Kind, object: Map<String, Value>) -> Result<Event, Malform
         }
         Kind::Error => (Body::Error, parse_error(&mut fields)?),
         Kind::Signal => (Body::Signal, parse_signal(&mut fields)?),
-        Kind::Heartbeat => (Body::Heartbeat(parse_heartbeat(&mut fields)?), String::new()),
+        Kind::Heartbeat => (
+            Body::Heartbeat(parse_heartbeat(&mut fields)?),
+            String::new(),
+        ),
     };
     let (unknown, raw, content_hash) = fields.finish();
     let mut info = Map::new();
@@ -131,7 +152,18 @@ fn parse_object(kind: Kind, object: Map<String, Value>) -> Result<Event, Malform
         }
     }
     info.insert("source".to_owned(), source.into());
-    Ok(Event { kind, event_id, timestamp, user, trading, sub_account, message, info, content_hash, body })
+    Ok(Event {
+        kind,
+        event_id,
+        timestamp,
+        user,
+        trading,
+        sub_account,
+        message,
+        info,
+        content_hash,
+        body,
+    })
 }
 
 fn parse_order(kind: Kind, fields: &mut Fields) -> Result<(Body, String), MalformedKind> {
@@ -140,7 +172,11 @@ fn parse_order(kind: Kind, fields: &mut Fields) -> Result<(Body, String), Malfor
     let symbol = fields.pair("symbol")?;
     let side_text = fields.one_of("side", &["buy", "sell"])?;
     fields.raw.insert("side".into(), side_text.as_str().into());
-    let side = if side_text == "buy" { Side::Buy } else { Side::Sell };
+    let side = if side_text == "buy" {
+        Side::Buy
+    } else {
+        Side::Sell
+    };
     let order_type = fields.raw_text("type", NAME_CHARS_MAX)?;
     let amount = fields.raw_number("amount")?;
     let amount = fields.require("amount", amount)?;
@@ -152,14 +188,29 @@ fn parse_order(kind: Kind, fields: &mut Fields) -> Result<(Body, String), Malfor
         _ => None,
     };
     let message = message.unwrap_or_else(|| {
-        let price = price.map(|price| format!(" at {price}")).unwrap_or_default();
-        format!("{order_type} {side_text} {amount} {}/{}{price}: {status}", symbol.0, symbol.1)
+        let price = price
+            .map(|price| format!(" at {price}"))
+            .unwrap_or_default();
+        format!(
+            "{order_type} {side_text} {amount} {}/{}{price}: {status}",
+            symbol.0, symbol.1
+        )
     });
-    Ok((Body::Order(Order { order_id, symbol, side, fill }), message))
+    Ok((
+        Body::Order(Order {
+            order_id,
+            symbol,
+            side,
+            fill,
+        }),
+        message,
+    ))
 }
 
 fn parse_fill(outer: &mut Fields) -> Result<Option<Fill>, MalformedKind> {
-    let Some(mut fields) = outer.open("fill", "fill.")? else { return Ok(None) };
+    let Some(mut fields) = outer.open("fill", "fill.")? else {
+        return Ok(None);
+    };
     let stock_account = fields.uuid("stock_account_id")?;
     let stock_account = AccountId(fields.require("stock_account_id", stock_account)?);
     let currency_account = fields.uuid("currency_account_id")?;
@@ -174,7 +225,9 @@ fn parse_fill(outer: &mut Fields) -> Result<Option<Fill>, MalformedKind> {
     let quote_amount = fields.raw_number("quote_amount")?;
     let reason = fields.text("reason", REASON_CHARS_MAX)?;
     if let Some(reason) = &reason {
-        fields.raw.insert("fill.reason".into(), reason.as_str().into());
+        fields
+            .raw
+            .insert("fill.reason".into(), reason.as_str().into());
     }
     let stop_loss = reason.as_deref() == Some("stop_loss");
     outer.close("fill", fields);
@@ -202,13 +255,27 @@ fn parse_balance(
         fields.raw.insert("symbol".into(), asset.as_str().into());
         let amount = fields.raw_number("amount")?;
         let amount = fields.require("amount", amount)?;
-        let verb = if kind == Kind::BalanceLocked { "lock" } else { "unlock" };
+        let verb = if kind == Kind::BalanceLocked {
+            "lock"
+        } else {
+            "unlock"
+        };
         let message = message.unwrap_or_else(|| format!("{verb} {amount} {asset}"));
         let order_id = order.clone();
         let command = if kind == Kind::BalanceLocked {
-            Command::Lock { account, asset, amount, order }
+            Command::Lock {
+                account,
+                asset,
+                amount,
+                order,
+            }
         } else {
-            Command::Unlock { account, asset, amount, order }
+            Command::Unlock {
+                account,
+                asset,
+                amount,
+                order,
+            }
         };
         return Ok((Body::Balance(BalanceChange { order_id, command }), message));
     }
@@ -224,10 +291,25 @@ fn parse_balance(
         previous_balance: fields.rounded_number("previous_balance")?,
         new_balance: fields.rounded_number("new_balance")?,
     };
-    let message = message.unwrap_or_else(|| format!("{} {amount} {asset}: {reason}", direction.as_str()));
+    let message =
+        message.unwrap_or_else(|| format!("{} {amount} {asset}: {reason}", direction.as_str()));
     let order_id = order.clone();
-    let movement = Movement { account, asset, direction, amount, order, reason, belief };
-    Ok((Body::Balance(BalanceChange { order_id, command: Command::Move(movement) }), message))
+    let movement = Movement {
+        account,
+        asset,
+        direction,
+        amount,
+        order,
+        reason,
+        belief,
+    };
+    Ok((
+        Body::Balance(BalanceChange {
+            order_id,
+            command: Command::Move(movement),
+        }),
+        message,
+    ))
 }
 
 fn parse_error(fields: &mut Fields) -> Result<String, MalformedKind> {
@@ -245,24 +327,34 @@ fn parse_error(fields: &mut Fields) -> Result<String, MalformedKind> {
 
 fn parse_signal(fields: &mut Fields) -> Result<String, MalformedKind> {
     let signal = fields.one_of("signal_type", &["buy", "sell", "hold"])?;
-    fields.raw.insert("signal_type".into(), signal.as_str().into());
+    fields
+        .raw
+        .insert("signal_type".into(), signal.as_str().into());
     let (base, quote) = fields.pair("symbol")?;
     let confidence = fields.raw_number("confidence")?;
     let confidence = fields.require("confidence", confidence)?;
     let one = Number::from(crate::money::Money::ONE);
     if confidence.is_negative() || confidence > one {
         let why = format!("must be between 0 and 1 (given: {confidence})");
-        return Err(MalformedKind::InvalidValue { field: "confidence".into(), why });
+        return Err(MalformedKind::InvalidValue {
+            field: "confidence".into(),
+            why,
+        });
     }
     fields.raw_number("price")?;
     let strategy = fields.raw_text("strategy", NAME_CHARS_MAX)?;
     let reasoning = fields.words("reasoning", MESSAGE_BYTES_MAX)?;
-    Ok(reasoning.unwrap_or_else(|| format!("{strategy}: {signal} {base}/{quote}, confidence {confidence}")))
+    Ok(reasoning
+        .unwrap_or_else(|| format!("{strategy}: {signal} {base}/{quote}, confidence {confidence}")))
 }
 
 fn parse_heartbeat(fields: &mut Fields) -> Result<Heartbeat, MalformedKind> {
     let status = fields.one_of("status", &["healthy", "degraded", "unhealthy"])?;
     let component = fields.text("component", NAME_CHARS_MAX)?;
     let component = fields.require("component", component)?;
-    Ok(Heartbeat { status, component, metrics: fields.object("metrics")? })
+    Ok(Heartbeat {
+        status,
+        component,
+        metrics: fields.object("metrics")?,
+    })
 }

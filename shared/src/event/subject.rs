@@ -63,7 +63,9 @@ impl Kind {
     /// The kind of this subject without a user, which is also the payload's `event_type`.
     #[must_use]
     pub fn of_bare_subject(subject: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.bare_subject() == subject)
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.bare_subject() == subject)
     }
 
     /// The type of the trading log an event of this kind writes when it settles no trade.

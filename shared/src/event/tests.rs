@@ -16,33 +16,65 @@ const STOCK: &str = "01900000-0000-7000-8000-000000000004";
 const FEE: &str = "01900000-0000-7000-8000-000000000005";
 
 /// The fields every event has, then those of its kind; with `fill.` those inside a fill.
-const COMMON_REQUIRED: [&str; 7] =
-    ["event_id", "event_type", "timestamp", "user_id", "trading_id", "source", "version"];
-const FILL_REQUIRED: [&str; 5] =
-    ["fill.stock_account_id", "fill.currency_account_id", "fill.volume", "fill.price", "fill.fee"];
+const COMMON_REQUIRED: [&str; 7] = [
+    "event_id",
+    "event_type",
+    "timestamp",
+    "user_id",
+    "trading_id",
+    "source",
+    "version",
+];
+const FILL_REQUIRED: [&str; 5] = [
+    "fill.stock_account_id",
+    "fill.currency_account_id",
+    "fill.volume",
+    "fill.price",
+    "fill.fee",
+];
 
 fn required(kind: Kind) -> Vec<&'static str> {
     let own: &[&str] = match kind {
-        Kind::OrderCreated | Kind::OrderFilled | Kind::OrderCancelled | Kind::OrderFailed => {
-            &["sub_account_id", "order_id", "symbol", "side", "type", "amount", "status"]
-        }
+        Kind::OrderCreated | Kind::OrderFilled | Kind::OrderCancelled | Kind::OrderFailed => &[
+            "sub_account_id",
+            "order_id",
+            "symbol",
+            "side",
+            "type",
+            "amount",
+            "status",
+        ],
         Kind::BalanceUpdated => &["sub_account_id", "symbol", "amount", "direction", "reason"],
         Kind::BalanceLocked | Kind::BalanceUnlocked => &["sub_account_id", "symbol", "amount"],
         Kind::Error => &["error_code", "error_message", "severity", "component"],
         Kind::Signal => &["signal_type", "symbol", "confidence", "strategy"],
         Kind::Heartbeat => &["status", "component"],
     };
-    let fill: &[&str] = if kind == Kind::OrderFilled { &FILL_REQUIRED } else { &[] };
+    let fill: &[&str] = if kind == Kind::OrderFilled {
+        &FILL_REQUIRED
+    } else {
+        &[]
+    };
     [COMMON_REQUIRED.as_slice(), own, fill].concat()
 }
 
 fn optional(kind: Kind) -> Vec<&'static str> {
     let own: &[&str] = match kind {
-        Kind::OrderFilled => {
-            &["price", "message", "fill", "fill.fee_account_id", "fill.quote_amount", "fill.reason"]
-        }
+        Kind::OrderFilled => &[
+            "price",
+            "message",
+            "fill",
+            "fill.fee_account_id",
+            "fill.quote_amount",
+            "fill.reason",
+        ],
         Kind::OrderCreated | Kind::OrderCancelled | Kind::OrderFailed => &["price", "message"],
-        Kind::BalanceUpdated => &["previous_balance", "new_balance", "related_order_id", "message"],
+        Kind::BalanceUpdated => &[
+            "previous_balance",
+            "new_balance",
+            "related_order_id",
+            "message",
+        ],
         Kind::BalanceLocked | Kind::BalanceUnlocked => &["related_order_id", "message"],
         Kind::Error => &["sub_account_id", "stack_trace"],
         Kind::Signal => &["sub_account_id", "price", "reasoning"],
@@ -54,10 +86,12 @@ fn optional(kind: Kind) -> Vec<&'static str> {
 /// A valid event of `kind` with every field it may have.
 fn example(kind: Kind) -> Value {
     let own = match kind {
-        Kind::OrderCreated | Kind::OrderFilled | Kind::OrderCancelled | Kind::OrderFailed => json!({
-            "sub_account_id": ACCOUNT, "order_id": "order-1", "symbol": "btc/USDT", "side": "sell", "type": "limit",
-            "amount": "0.5", "price": "43000.25", "status": "open", "message": "said by the bot",
-        }),
+        Kind::OrderCreated | Kind::OrderFilled | Kind::OrderCancelled | Kind::OrderFailed => {
+            json!({
+                "sub_account_id": ACCOUNT, "order_id": "order-1", "symbol": "btc/USDT", "side": "sell", "type": "limit",
+                "amount": "0.5", "price": "43000.25", "status": "open", "message": "said by the bot",
+            })
+        }
         Kind::BalanceUpdated => json!({
             "sub_account_id": ACCOUNT, "symbol": "usdt", "amount": "12.5", "direction": "debit", "reason": "funding",
             "previous_balance": "100", "new_balance": "87.5", "related_order_id": "order-1",
@@ -75,14 +109,18 @@ fn example(kind: Kind) -> Value {
             "sub_account_id": ACCOUNT, "signal_type": "hold", "symbol": "BTC/USDT", "confidence": "0.75",
             "price": "43000.25", "strategy": "crossover", "reasoning": "averages met",
         }),
-        Kind::Heartbeat => json!({"status": "healthy", "component": "executor", "metrics": {"cpu": "0.5"}}),
+        Kind::Heartbeat => {
+            json!({"status": "healthy", "component": "executor", "metrics": {"cpu": "0.5"}})
+        }
     };
     let mut event = json!({
         "event_id": "0190-1", "event_type": kind.bare_subject(), "timestamp": "2026-11-23T10:00:00.123456+01:00",
         "user_id": USER.to_string(), "trading_id": TRADING, "source": "tiris-bot", "version": "1.0",
         "metadata": {"run": "7"},
     });
-    let Value::Object(own) = own else { unreachable!("an object literal") };
+    let Value::Object(own) = own else {
+        unreachable!("an object literal")
+    };
     event.as_object_mut().expect("object").extend(own);
     if kind == Kind::OrderFilled {
         event["fill"] = json!({
@@ -94,7 +132,10 @@ fn example(kind: Kind) -> Value {
 }
 
 /// The object a field stands in, and its name there: `fill.volume` stands in `fill`.
-fn place<'a>(event: &'a mut Value, field: &'static str) -> (&'a mut Map<String, Value>, &'static str) {
+fn place<'a>(
+    event: &'a mut Value,
+    field: &'static str,
+) -> (&'a mut Map<String, Value>, &'static str) {
     match field.split_once('.') {
         Some((outer, inner)) => (event[outer].as_object_mut().expect("object"), inner),
         None => (event.as_object_mut().expect("object"), field),
@@ -104,7 +145,9 @@ fn place<'a>(event: &'a mut Value, field: &'static str) -> (&'a mut Map<String, 
 fn without(kind: Kind, field: &'static str) -> Value {
     let mut event = example(kind);
     let (object, name) = place(&mut event, field);
-    object.shift_remove(name).expect("the example has every field");
+    object
+        .shift_remove(name)
+        .expect("the example has every field");
     event
 }
 
@@ -117,11 +160,17 @@ fn with(kind: Kind, field: &'static str, value: Value) -> Value {
 
 /// Puts a literal JSON text in the place of a field, for numbers no `Value` should touch.
 fn with_literal(kind: Kind, field: &'static str, literal: &str) -> String {
-    with(kind, field, "@@".into()).to_string().replace("\"@@\"", literal)
+    with(kind, field, "@@".into())
+        .to_string()
+        .replace("\"@@\"", literal)
 }
 
 fn parse_text(kind: Kind, payload: &str) -> Result<Event, Box<Malformed>> {
-    parse(&kind.subject_of(USER), payload.as_bytes(), BareSubjects::Refuse)
+    parse(
+        &kind.subject_of(USER),
+        payload.as_bytes(),
+        BareSubjects::Refuse,
+    )
 }
 
 fn parse_value(kind: Kind, payload: &Value) -> Result<Event, Box<Malformed>> {

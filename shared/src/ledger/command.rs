@@ -146,7 +146,9 @@ impl Command {
                 accounts.dedup();
                 accounts
             }
-            Self::Lock { account, .. } | Self::Unlock { account, .. } | Self::Release { account, .. } => {
+            Self::Lock { account, .. }
+            | Self::Unlock { account, .. }
+            | Self::Release { account, .. } => {
                 vec![*account]
             }
             Self::Record { account } => account.iter().copied().collect(),

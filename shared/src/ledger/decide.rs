@@ -10,7 +10,12 @@ use crate::ids::{AccountId, TradingId, UserId};
 use crate::money::{Money, Number};
 
 /// Whether the accounts named exist and belong to this trading and user.
-pub fn check(book: &Book, user: UserId, trading: TradingId, accounts: &[AccountId]) -> Result<(), Rejection> {
+pub fn check(
+    book: &Book,
+    user: UserId,
+    trading: TradingId,
+    accounts: &[AccountId],
+) -> Result<(), Rejection> {
     if accounts.iter().any(|id| book.get(*id).is_none()) {
         return Err(Rejection::UnknownSubAccount);
     }
@@ -23,19 +28,34 @@ pub fn check(book: &Book, user: UserId, trading: TradingId, accounts: &[AccountI
 }
 
 /// Decides one command of `user` on `trading`.
-pub fn apply(book: &Book, user: UserId, trading: TradingId, command: &Command) -> Result<Effect, Rejection> {
+pub fn apply(
+    book: &Book,
+    user: UserId,
+    trading: TradingId,
+    command: &Command,
+) -> Result<Effect, Rejection> {
     check(book, user, trading, &command.accounts())?;
     match command {
         Command::Move(movement) => apply_movement(book, movement),
         Command::Trade(trade) => apply_trade(book, trade),
-        Command::Lock { account, asset, amount, order } => {
+        Command::Lock {
+            account,
+            asset,
+            amount,
+            order,
+        } => {
             let mut draft = Draft::new(book);
             draft.expect_asset(*account, asset)?;
             let amount = positive(amount)?;
             draft.lock(*account, order.as_ref(), amount)?;
             draft.finish()
         }
-        Command::Unlock { account, asset, amount, order } => {
+        Command::Unlock {
+            account,
+            asset,
+            amount,
+            order,
+        } => {
             let mut draft = Draft::new(book);
             draft.expect_asset(*account, asset)?;
             let wanted = positive(amount)?;
@@ -56,8 +76,13 @@ fn apply_movement(book: &Book, movement: &Movement) -> Result<Effect, Rejection>
     draft.expect_asset(movement.account, &movement.asset)?;
     let amount = positive(&movement.amount)?;
     let before = draft.account(movement.account)?.balance;
-    let leg =
-        Leg { reason: &movement.reason, order: movement.order.as_ref(), price: None, quote: None, fee: None };
+    let leg = Leg {
+        reason: &movement.reason,
+        order: movement.order.as_ref(),
+        price: None,
+        quote: None,
+        fee: None,
+    };
     match movement.direction {
         Direction::Credit => draft.credit(movement.account, amount, &leg)?,
         Direction::Debit => draft.debit(movement.account, amount, &leg)?,
@@ -75,15 +100,25 @@ fn apply_trade(book: &Book, trade: &Trade) -> Result<Effect, Rejection> {
         return Err(Rejection::SameAccount);
     }
     let quote_negative = trade.quote_amount.as_ref().is_some_and(Number::is_negative);
-    if trade.volume.is_negative() || trade.price.is_negative() || trade.fee.is_negative() || quote_negative {
+    if trade.volume.is_negative()
+        || trade.price.is_negative()
+        || trade.fee.is_negative()
+        || quote_negative
+    {
         return Err(Rejection::InvalidAmount);
     }
     let cost = match &trade.quote_amount {
         Some(amount) => amount.clone(),
         None => trade.price.times(&trade.volume).rounded(),
     };
-    let separate_fee = trade.fee_account.filter(|account| *account != trade.currency_account);
-    let included_fee = if separate_fee.is_none() { trade.fee.clone() } else { Money::ZERO.into() };
+    let separate_fee = trade
+        .fee_account
+        .filter(|account| *account != trade.currency_account);
+    let included_fee = if separate_fee.is_none() {
+        trade.fee.clone()
+    } else {
+        Money::ZERO.into()
+    };
     let currency_leg = match trade.side {
         Side::Buy => cost.plus(&included_fee),
         Side::Sell => cost.minus(&included_fee),
@@ -97,29 +132,56 @@ fn apply_trade(book: &Book, trade: &Trade) -> Result<Effect, Rejection> {
     }
     let price = Money::from_units(trade.price.units_rounded());
     let quote = Some(&trade.currency);
-    let leg = Leg { reason: trade.reason, order: trade.order.as_ref(), price, quote, fee: None };
-    let paying_leg = Leg { fee: included_fee.to_money().filter(|fee| fee.is_positive()), ..leg };
+    let leg = Leg {
+        reason: trade.reason,
+        order: trade.order.as_ref(),
+        price,
+        quote,
+        fee: None,
+    };
+    let paying_leg = Leg {
+        fee: included_fee.to_money().filter(|fee| fee.is_positive()),
+        ..leg
+    };
     match trade.side {
         Side::Buy => {
             draft.credit(trade.stock_account, trade.volume.units_rounded(), &leg)?;
-            draft.debit(trade.currency_account, currency_leg.units_rounded(), &paying_leg)?;
+            draft.debit(
+                trade.currency_account,
+                currency_leg.units_rounded(),
+                &paying_leg,
+            )?;
         }
         Side::Sell => {
             draft.debit(trade.stock_account, trade.volume.units_rounded(), &leg)?;
             if currency_leg.is_negative() {
                 return Err(Rejection::InsufficientBalance);
             }
-            draft.credit(trade.currency_account, currency_leg.units_rounded(), &paying_leg)?;
+            draft.credit(
+                trade.currency_account,
+                currency_leg.units_rounded(),
+                &paying_leg,
+            )?;
         }
     }
     if let Some(account) = separate_fee {
         let fee = trade.fee.to_money();
-        let leg = Leg { reason: "fee", order: trade.order.as_ref(), price: None, quote: None, fee };
+        let leg = Leg {
+            reason: "fee",
+            order: trade.order.as_ref(),
+            price: None,
+            quote: None,
+            fee,
+        };
         draft.debit(account, trade.fee.units_rounded(), &leg)?;
     }
     // A price beyond the books could not be stored beside its posting; proceeds and a fee beyond them are nonsense
     // even where their difference is in range.
-    if price.is_none() || [&cost, &trade.fee].into_iter().any(|amount| amount.to_money().is_none()) {
+    if price.is_none()
+        || [&cost, &trade.fee]
+            .into_iter()
+            .any(|amount| amount.to_money().is_none())
+    {
         return Err(Rejection::AmountOutOfRange);
     }
     draft.finish()
@@ -127,7 +189,10 @@ fn apply_trade(book: &Book, trade: &Trade) -> Result<Effect, Rejection> {
 
 impl Trade {
     fn moves_too_finely(&self) -> bool {
-        let quote = self.quote_amount.as_ref().is_some_and(Number::has_too_many_places);
+        let quote = self
+            .quote_amount
+            .as_ref()
+            .is_some_and(Number::has_too_many_places);
         quote || self.volume.has_too_many_places() || self.fee.has_too_many_places()
     }
 }
@@ -164,20 +229,35 @@ struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     fn new(book: &'a Book) -> Self {
-        Self { book, effect: Effect::default(), out_of_range: Vec::new() }
+        Self {
+            book,
+            effect: Effect::default(),
+            out_of_range: Vec::new(),
+        }
     }
 
     /// The account as the draft has it now.
     fn account(&self, id: AccountId) -> Result<&Account, Rejection> {
         let changed = self.effect.accounts.iter().find(|account| account.id == id);
-        changed.or_else(|| self.book.get(id)).ok_or(Rejection::UnknownSubAccount)
+        changed
+            .or_else(|| self.book.get(id))
+            .ok_or(Rejection::UnknownSubAccount)
     }
 
     fn account_mut(&mut self, id: AccountId) -> Result<&mut Account, Rejection> {
-        let at = match self.effect.accounts.iter().position(|account| account.id == id) {
+        let at = match self
+            .effect
+            .accounts
+            .iter()
+            .position(|account| account.id == id)
+        {
             Some(at) => at,
             None => {
-                let account = self.book.get(id).ok_or(Rejection::UnknownSubAccount)?.clone();
+                let account = self
+                    .book
+                    .get(id)
+                    .ok_or(Rejection::UnknownSubAccount)?
+                    .clone();
                 self.effect.accounts.push(account);
                 self.effect.accounts.len() - 1
             }
@@ -186,7 +266,11 @@ impl<'a> Draft<'a> {
     }
 
     fn expect_asset(&self, id: AccountId, asset: &Asset) -> Result<(), Rejection> {
-        if self.account(id)?.asset == *asset { Ok(()) } else { Err(Rejection::SymbolMismatch) }
+        if self.account(id)?.asset == *asset {
+            Ok(())
+        } else {
+            Err(Rejection::SymbolMismatch)
+        }
     }
 
     /// A figure of an account as money; out of range it is noted and told at the end.
@@ -204,7 +288,10 @@ impl<'a> Draft<'a> {
 
     fn debit(&mut self, id: AccountId, units: i128, leg: &Leg<'_>) -> Result<(), Rejection> {
         let account = self.account(id)?;
-        let held = leg.order.map_or(Money::ZERO, |order| account.hold(Some(order))).units();
+        let held = leg
+            .order
+            .map_or(Money::ZERO, |order| account.hold(Some(order)))
+            .units();
         if units > account.available().units() + held && !self.out_of_range.contains(&id) {
             return Err(Rejection::InsufficientBalance);
         }
@@ -247,7 +334,12 @@ impl<'a> Draft<'a> {
     }
 
     /// Sets the hold of an order and the account's sum of holds with it.
-    fn set_hold(&mut self, id: AccountId, order: Option<&OrderId>, units: i128) -> Result<(), Rejection> {
+    fn set_hold(
+        &mut self,
+        id: AccountId,
+        order: Option<&OrderId>,
+        units: i128,
+    ) -> Result<(), Rejection> {
         let amount = self.money(id, units);
         let account = self.account(id)?;
         let locked = account.locked.units() - account.hold(order).units() + units;
@@ -259,11 +351,20 @@ impl<'a> Draft<'a> {
         } else {
             account.holds.insert(order.cloned(), amount);
         }
-        self.effect.holds.push(HoldChange { account: id, order: order.cloned(), amount });
+        self.effect.holds.push(HoldChange {
+            account: id,
+            order: order.cloned(),
+            amount,
+        });
         Ok(())
     }
 
-    fn lock(&mut self, id: AccountId, order: Option<&OrderId>, units: i128) -> Result<(), Rejection> {
+    fn lock(
+        &mut self,
+        id: AccountId,
+        order: Option<&OrderId>,
+        units: i128,
+    ) -> Result<(), Rejection> {
         let account = self.account(id)?;
         if units > account.available().units() {
             return Err(Rejection::InsufficientBalance);
@@ -285,7 +386,10 @@ impl<'a> Draft<'a> {
                 return Err(Rejection::UnlockExceedsLocked);
             }
             let released = Money::from_units(held).unwrap_or_default();
-            self.effect.drift.push(Drift { field: "amount", amount: said.minus(&released.into()) });
+            self.effect.drift.push(Drift {
+                field: "amount",
+                amount: said.minus(&released.into()),
+            });
         }
         if held == 0 {
             return Ok(());
@@ -317,6 +421,10 @@ impl<'a> Draft<'a> {
     }
 
     fn finish(self) -> Result<Effect, Rejection> {
-        if self.out_of_range.is_empty() { Ok(self.effect) } else { Err(Rejection::AmountOutOfRange) }
+        if self.out_of_range.is_empty() {
+            Ok(self.effect)
+        } else {
+            Err(Rejection::AmountOutOfRange)
+        }
     }
 }

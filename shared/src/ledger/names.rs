@@ -15,10 +15,16 @@ impl FromStr for Asset {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let fits = (1..=ASSET_LENGTH_MAX).contains(&text.len());
-        if fits && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/') {
+        if fits
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_graphic() && byte != b'/')
+        {
             Ok(Self(text.to_ascii_uppercase()))
         } else {
-            Err(format!("must be 1 to {ASSET_LENGTH_MAX} printable ASCII characters without '/'"))
+            Err(format!(
+                "must be 1 to {ASSET_LENGTH_MAX} printable ASCII characters without '/'"
+            ))
         }
     }
 }

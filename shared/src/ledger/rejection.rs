@@ -91,7 +91,9 @@ impl fmt::Display for Rejection {
             Self::TooManyDecimals => "an amount that moves has at most 12 decimal places",
             Self::InsufficientBalance => "the available balance is too small",
             Self::UnlockExceedsLocked => "more would be unlocked than is held",
-            Self::AmountOutOfRange => "an amount or a balance would have more than 16 integer digits",
+            Self::AmountOutOfRange => {
+                "an amount or a balance would have more than 16 integer digits"
+            }
         })
     }
 }

@@ -7,8 +7,8 @@ mod properties;
 mod trades;
 
 use super::{
-    Account, Asset, Belief, Book, Command, Direction, Effect, Movement, OrderId, Rejection, Side, Trade,
-    apply,
+    Account, Asset, Belief, Book, Command, Direction, Effect, Movement, OrderId, Rejection, Side,
+    Trade, apply,
 };
 use crate::ids::{AccountId, TradingId, UserId};
 use crate::money::{Money, Number};
@@ -48,7 +48,13 @@ fn order(text: &str) -> Option<OrderId> {
     Some(text.parse().expect(text))
 }
 
-fn account(id: AccountId, user: UserId, trading: TradingId, symbol: &str, balance: &str) -> Account {
+fn account(
+    id: AccountId,
+    user: UserId,
+    trading: TradingId,
+    symbol: &str,
+    balance: &str,
+) -> Account {
     Account {
         id,
         user,
@@ -111,7 +117,11 @@ fn told(effect: &Effect) -> Vec<String> {
 }
 
 fn drift(effect: &Effect) -> Vec<(&'static str, String)> {
-    effect.drift.iter().map(|drift| (drift.field, drift.amount.to_string())).collect()
+    effect
+        .drift
+        .iter()
+        .map(|drift| (drift.field, drift.amount.to_string()))
+        .collect()
 }
 
 /// Balance and sum of holds of an account.
@@ -138,11 +148,21 @@ fn movement(direction: Direction, amount: &str) -> Movement {
 }
 
 fn lock(amount: &str, order: Option<OrderId>) -> Command {
-    Command::Lock { account: CURRENCY, asset: asset("USDT"), amount: number(amount), order }
+    Command::Lock {
+        account: CURRENCY,
+        asset: asset("USDT"),
+        amount: number(amount),
+        order,
+    }
 }
 
 fn unlock(amount: &str, order: Option<OrderId>) -> Command {
-    Command::Unlock { account: CURRENCY, asset: asset("USDT"), amount: number(amount), order }
+    Command::Unlock {
+        account: CURRENCY,
+        asset: asset("USDT"),
+        amount: number(amount),
+        order,
+    }
 }
 
 /// A trade of `volume` at `price` with `fee` from the currency account, without an order.

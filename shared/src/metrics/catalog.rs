@@ -75,13 +75,17 @@ impl Program {
 }
 
 /// Seconds of work that answers somebody.
-const ANSWER_SECONDS: &[f64] =
-    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const ANSWER_SECONDS: &[f64] = &[
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
 /// Seconds of single statements; most take less than a millisecond, none more than the server's limit.
-const STATEMENT_SECONDS: &[f64] = &[0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 5.0];
+const STATEMENT_SECONDS: &[f64] = &[
+    0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 5.0,
+];
 /// Seconds from a publish to its commit: milliseconds when all is well, hours after an outage.
-const DELAY_SECONDS: &[f64] =
-    &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 1_800.0, 7_200.0];
+const DELAY_SECONDS: &[f64] = &[
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 1_800.0, 7_200.0,
+];
 /// Sizes of batches, in events.
 const SIZES: &[f64] = &[1.0, 4.0, 16.0, 64.0, 256.0, 1_024.0, 4_096.0, 16_384.0];
 
@@ -92,7 +96,13 @@ const fn metric(
     program: Program,
     help: &'static str,
 ) -> Metric {
-    Metric { name, kind, labels, program, help }
+    Metric {
+        name,
+        kind,
+        labels,
+        program,
+        help,
+    }
 }
 
 use Kind::{Counter, Gauge, Histogram};
@@ -170,7 +180,8 @@ pub const METRICS: &[Metric] = &[
 /// The table of the README.
 #[must_use]
 pub fn table() -> String {
-    let mut table = String::from("| metric | type | unit | of | what it tells |\n|---|---|---|---|---|\n");
+    let mut table =
+        String::from("| metric | type | unit | of | what it tells |\n|---|---|---|---|---|\n");
     for metric in METRICS {
         let labels = match metric.labels {
             [] => String::new(),
@@ -179,7 +190,11 @@ pub fn table() -> String {
         let (name, kind, unit) = (metric.name, metric.kind.name(), unit(metric.name));
         let (program, help) = (metric.program.name(), metric.help);
         // Writing to a text cannot fail.
-        writeln!(table, "| `{name}{labels}` | {kind} | {unit} | {program} | {help} |").ok();
+        writeln!(
+            table,
+            "| `{name}{labels}` | {kind} | {unit} | {program} | {help} |"
+        )
+        .ok();
     }
     table
 }

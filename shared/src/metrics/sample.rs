@@ -9,14 +9,18 @@ pub(super) fn runtime(metrics: &RuntimeMetrics) {
     metrics::gauge!("runtime_workers").set(gauge(metrics.num_workers()));
     metrics::gauge!("runtime_tasks").set(gauge(metrics.num_alive_tasks()));
     metrics::gauge!("runtime_queue_depth").set(gauge(metrics.global_queue_depth()));
-    let busy: Duration =
-        (0..metrics.num_workers()).map(|worker| metrics.worker_total_busy_duration(worker)).sum();
+    let busy: Duration = (0..metrics.num_workers())
+        .map(|worker| metrics.worker_total_busy_duration(worker))
+        .sum();
     metrics::counter!("runtime_busy_seconds_total").absolute(busy.as_secs());
 }
 
 /// The connections of a pool.
 pub(super) fn pool(name: &'static str, pool: &PgPool) {
-    let (all, idle) = (usize::try_from(pool.size()).unwrap_or(usize::MAX), pool.num_idle());
+    let (all, idle) = (
+        usize::try_from(pool.size()).unwrap_or(usize::MAX),
+        pool.num_idle(),
+    );
     let states = [("idle", idle), ("used", all.saturating_sub(idle))];
     for (state, count) in states {
         metrics::gauge!("database_connections", "pool" => name, "state" => state).set(gauge(count));

@@ -77,7 +77,11 @@ pub(super) struct Curve {
 
 impl Curve {
     pub(super) fn new(interval: Interval) -> Self {
-        Self { interval, points: Vec::new(), flows: Exact::zero() }
+        Self {
+            interval,
+            points: Vec::new(),
+            flows: Exact::zero(),
+        }
     }
 
     pub(super) fn flow(&mut self, flow: &Exact) {
@@ -90,9 +94,19 @@ impl Curve {
         let flows = std::mem::replace(&mut self.flows, Exact::zero());
         match self.points.last_mut().filter(|point| point.time == time) {
             Some(point) => {
-                *point = Point { time, value: value.clone(), flows: point.flows.plus(&flows), unit };
+                *point = Point {
+                    time,
+                    value: value.clone(),
+                    flows: point.flows.plus(&flows),
+                    unit,
+                };
             }
-            None => self.points.push(Point { time, value: value.clone(), flows, unit }),
+            None => self.points.push(Point {
+                time,
+                value: value.clone(),
+                flows,
+                unit,
+            }),
         }
         self.points.len() <= POINTS_MAX
     }

@@ -40,8 +40,18 @@ pub(super) struct Spread {
 impl Days {
     pub(super) fn from(start: DateTime<Utc>) -> Self {
         let zero = Exact::zero;
-        let sums = Sums { count: 0, sum: zero(), squares: zero(), squares_below: zero() };
-        Self { day: start.date_naive(), opening: Exact::one(), last: Exact::one(), sums }
+        let sums = Sums {
+            count: 0,
+            sum: zero(),
+            squares: zero(),
+            squares_below: zero(),
+        };
+        Self {
+            day: start.date_naive(),
+            opening: Exact::one(),
+            last: Exact::one(),
+            sums,
+        }
     }
 
     /// Sees the next value.
@@ -52,12 +62,18 @@ impl Days {
 
     /// Closes all days before `day`.
     fn reach(&mut self, day: NaiveDate) {
-        let Ok(passed) = u64::try_from(day.signed_duration_since(self.day).num_days()) else { return };
+        let Ok(passed) = u64::try_from(day.signed_duration_since(self.day).num_days()) else {
+            return;
+        };
         if passed == 0 {
             return;
         }
         // After a total loss there is nothing to win or lose.
-        let change = self.last.minus(&self.opening).over(&self.opening).unwrap_or_else(Exact::zero);
+        let change = self
+            .last
+            .minus(&self.opening)
+            .over(&self.opening)
+            .unwrap_or_else(Exact::zero);
         self.sums.add(&change);
         self.sums.count += passed - 1;
         self.day = day;
@@ -90,14 +106,19 @@ impl Sums {
         if self.count < 2 {
             return Spread::default();
         }
-        let Some(mean) = self.sum.over(&count) else { return Spread::default() };
+        let Some(mean) = self.sum.over(&count) else {
+            return Spread::default();
+        };
         let around = self.squares.minus(&mean.times(&self.sum));
         let variance = around.over(&Exact::from(self.count - 1));
         // What a division cut off may leave a trace where all returns are equal.
-        let variance = variance.filter(|variance| variance.is_positive()).unwrap_or_else(Exact::zero);
+        let variance = variance
+            .filter(|variance| variance.is_positive())
+            .unwrap_or_else(Exact::zero);
         let downside = self.squares_below.over(&count);
         let annual = |square: &Exact| square.times(&year).nearest().sqrt();
-        let per = |risk: &Exact| Some(annual(&mean.times(&mean).over(risk)?).copysign(mean.nearest()));
+        let per =
+            |risk: &Exact| Some(annual(&mean.times(&mean).over(risk)?).copysign(mean.nearest()));
         Spread {
             volatility: Some(annual(&variance)),
             sharpe: per(&variance),

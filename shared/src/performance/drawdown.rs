@@ -29,7 +29,11 @@ pub(super) struct Falls {
 
 impl Falls {
     pub(super) fn from(start: DateTime<Utc>) -> Self {
-        Self { peak: (start, Exact::one()), deepest: None, is_open: false }
+        Self {
+            peak: (start, Exact::one()),
+            deepest: None,
+            is_open: false,
+        }
     }
 
     /// Sees the next value.
@@ -46,11 +50,19 @@ impl Falls {
         }
         let lost = self.peak.1.minus(value);
         // Compared without a division, which only the deepest fall is worth.
-        let depth = self.deepest.as_ref().map_or_else(Exact::zero, |fall| fall.depth.clone());
+        let depth = self
+            .deepest
+            .as_ref()
+            .map_or_else(Exact::zero, |fall| fall.depth.clone());
         if lost > depth.times(&self.peak.1)
             && let Some(depth) = lost.over(&self.peak.1)
         {
-            self.deepest = Some(Fall { depth, peak: self.peak.0, trough: time, recovery: None });
+            self.deepest = Some(Fall {
+                depth,
+                peak: self.peak.0,
+                trough: time,
+                recovery: None,
+            });
             self.is_open = true;
         }
     }

@@ -71,18 +71,28 @@ impl Exact {
         let scale = above_scale - below_scale + i64::try_from(shift).ok()?;
         let quotient = BigDecimal::new(quotient, scale);
         let is_long = quotient.digits() > DIGITS_MAX;
-        Some(Self(if is_long { quotient.with_prec(DIGITS_MAX) } else { quotient }))
+        Some(Self(if is_long {
+            quotient.with_prec(DIGITS_MAX)
+        } else {
+            quotient
+        }))
     }
 
     /// The nearest float: of a text the standard library finds it, and of no decimal it is ever `NaN`.
     pub(super) fn nearest(&self) -> f64 {
-        self.0.to_scientific_notation().parse().unwrap_or(f64::INFINITY)
+        self.0
+            .to_scientific_notation()
+            .parse()
+            .unwrap_or(f64::INFINITY)
     }
 }
 
 impl From<Money> for Exact {
     fn from(money: Money) -> Self {
-        Self(BigDecimal::new(money.units().into(), i64::from(MONEY_PLACES)))
+        Self(BigDecimal::new(
+            money.units().into(),
+            i64::from(MONEY_PLACES),
+        ))
     }
 }
 

@@ -84,7 +84,8 @@ impl Fold {
             return;
         }
         let value = self.portfolio.value().clone();
-        self.returns.flow(self.period.from.unwrap_or(time), &Exact::zero(), &value);
+        self.returns
+            .flow(self.period.from.unwrap_or(time), &Exact::zero(), &value);
         self.trades.figures = TradeFigures::nothing();
         self.touched = self.portfolio.assets().cloned().collect();
         self.opening = Some(value);
@@ -116,7 +117,11 @@ impl Fold {
         let is_whole = is_measured(&trade.base) && is_measured(&trade.quote);
         self.trades.trade(trade, &self.portfolio);
         for leg in trade.stock.iter().chain(&trade.currency) {
-            if is_whole { self.portfolio.add(&leg.asset, &leg.amount) } else { self.flow(leg) }
+            if is_whole {
+                self.portfolio.add(&leg.asset, &leg.amount)
+            } else {
+                self.flow(leg)
+            }
         }
         if let Some(fee) = &trade.fee {
             self.portfolio.add(&fee.asset, &fee.amount);
@@ -133,7 +138,9 @@ impl Fold {
     }
 
     fn flow_worth(&mut self, worth: &Exact) {
-        let Some(time) = self.moment.filter(|_| self.opening.is_some()) else { return };
+        let Some(time) = self.moment.filter(|_| self.opening.is_some()) else {
+            return;
+        };
         self.returns.flow(time, self.portfolio.value(), worth);
         self.flows = self.flows.plus(worth);
         if let Some(curve) = &mut self.curve {
@@ -142,7 +149,9 @@ impl Fold {
     }
 
     fn end_moment(&mut self) -> Result<(), TooManyPoints> {
-        let Some(time) = self.moment else { return Ok(()) };
+        let Some(time) = self.moment else {
+            return Ok(());
+        };
         for happening in self.settler.end() {
             self.happen(&happening);
         }
@@ -150,9 +159,16 @@ impl Fold {
         if self.opening.is_none() {
             return Ok(());
         }
-        self.overdrawn.extend(touched.into_iter().filter(|asset| self.portfolio.is_overdrawn(asset)));
+        self.overdrawn.extend(
+            touched
+                .into_iter()
+                .filter(|asset| self.portfolio.is_overdrawn(asset)),
+        );
         let value = self.portfolio.value();
-        let (unit, begun) = (self.returns.see(time, value), self.returns.begun().is_some());
+        let (unit, begun) = (
+            self.returns.see(time, value),
+            self.returns.begun().is_some(),
+        );
         let has_room = match &mut self.curve {
             Some(curve) if begun => curve.see(time, value, unit),
             Some(_) | None => true,
@@ -170,20 +186,35 @@ impl Fold {
             let is_quiet = self.opening.is_none();
             self.begin(from);
             // Of a period in which nothing happened there is what it began with.
-            if let (true, Some(curve), Some(start)) = (is_quiet, &mut self.curve, self.returns.begun()) {
+            if let (true, Some(curve), Some(start)) =
+                (is_quiet, &mut self.curve, self.returns.begun())
+            {
                 let value = self.portfolio.value();
                 curve.see(start, value, self.returns.unit(value));
             }
-            self.overdrawn.extend(self.touched.drain(..).filter(|asset| self.portfolio.is_overdrawn(asset)));
+            self.overdrawn.extend(
+                self.touched
+                    .drain(..)
+                    .filter(|asset| self.portfolio.is_overdrawn(asset)),
+            );
         }
-        let last = self.period.to.map(|to| to - TimeDelta::microseconds(1)).or(self.moment);
+        let last = self
+            .period
+            .to
+            .map(|to| to - TimeDelta::microseconds(1))
+            .or(self.moment);
         let closing_value = self.portfolio.value().clone();
         let opening_value = self.opening.unwrap_or_else(Exact::zero);
         let unit = self.returns.unit(&closing_value);
         let start = self.returns.begun();
         let performance = Performance {
             start,
-            end: start.map(|start| self.period.to.or(self.moment).map_or(start, |end| end.max(start))),
+            end: start.map(|start| {
+                self.period
+                    .to
+                    .or(self.moment)
+                    .map_or(start, |end| end.max(start))
+            }),
             profit: closing_value.minus(&opening_value).minus(&self.flows),
             opening_value,
             closing_value,
@@ -195,7 +226,9 @@ impl Fold {
         };
         let points = self.curve.map(Curve::points).unwrap_or_default();
         let is_defined = performance.overdrawn.is_empty();
-        let curve = last.filter(|_| is_defined).and_then(|last| self.returns.finish(last));
+        let curve = last
+            .filter(|_| is_defined)
+            .and_then(|last| self.returns.finish(last));
         let performance = match curve {
             Some((fall, spread)) => performance.with_returns(&unit, fall, spread),
             None => performance,

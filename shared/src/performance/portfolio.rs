@@ -38,7 +38,12 @@ pub(super) struct Portfolio {
 
 impl Portfolio {
     pub(super) fn new(measure: Asset) -> Self {
-        Self { measure, prices: Prices::default(), holdings: BTreeMap::new(), value: Exact::zero() }
+        Self {
+            measure,
+            prices: Prices::default(),
+            holdings: BTreeMap::new(),
+            value: Exact::zero(),
+        }
     }
 
     /// Worth of what is measured.
@@ -53,7 +58,10 @@ impl Portfolio {
 
     /// Adds to what is held of an asset, or takes from it.
     pub(super) fn add(&mut self, asset: &Asset, amount: &Exact) {
-        let held = self.holdings.get(asset).map_or_else(Exact::zero, |holding| holding.amount.clone());
+        let held = self
+            .holdings
+            .get(asset)
+            .map_or_else(Exact::zero, |holding| holding.amount.clone());
         self.set(asset, held.plus(amount));
     }
 
@@ -63,12 +71,20 @@ impl Portfolio {
         self.prices.note(base, quote, price);
         let mut entered = Vec::new();
         for asset in self.prices.concerned(base, quote, &self.measure) {
-            let Some(Holding { amount, worth: before }) = self.holdings.get(&asset).cloned() else {
+            let Some(Holding {
+                amount,
+                worth: before,
+            }) = self.holdings.get(&asset).cloned()
+            else {
                 continue;
             };
             match (before, self.worth(&asset, &amount)) {
                 (Some(_), _) => self.set(&asset, amount),
-                (None, Some(worth)) => entered.push(Entered { asset, amount, worth }),
+                (None, Some(worth)) => entered.push(Entered {
+                    asset,
+                    amount,
+                    worth,
+                }),
                 (None, None) => {}
             }
         }
@@ -87,9 +103,10 @@ impl Portfolio {
         }
         let before = match self.holdings.get_mut(asset) {
             Some(holding) => std::mem::replace(holding, Holding { amount, worth }).worth,
-            None => {
-                self.holdings.insert(asset.clone(), Holding { amount, worth }).and_then(|before| before.worth)
-            }
+            None => self
+                .holdings
+                .insert(asset.clone(), Holding { amount, worth })
+                .and_then(|before| before.worth),
         };
         if let Some(before) = before {
             self.value = self.value.minus(&before);
@@ -98,7 +115,9 @@ impl Portfolio {
 
     /// Whether more of an asset was given than there was.
     pub(super) fn is_overdrawn(&self, asset: &Asset) -> bool {
-        self.holdings.get(asset).is_some_and(|holding| holding.amount.is_negative())
+        self.holdings
+            .get(asset)
+            .is_some_and(|holding| holding.amount.is_negative())
     }
 
     /// Every asset that was ever held.
@@ -109,6 +128,10 @@ impl Portfolio {
     /// Assets that are held or were, and never had a price.
     pub(super) fn unpriced(&self) -> Vec<Asset> {
         let none = |(_, holding): &(&Asset, &Holding)| holding.worth.is_none();
-        self.holdings.iter().filter(none).map(|(asset, _)| asset.clone()).collect()
+        self.holdings
+            .iter()
+            .filter(none)
+            .map(|(asset, _)| asset.clone())
+            .collect()
     }
 }

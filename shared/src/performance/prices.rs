@@ -35,10 +35,17 @@ impl Prices {
         }
         self.trades += 1;
         for (one, other, is_direct) in [(base, quote, true), (quote, base, false)] {
-            let last = Last { price: price.clone(), number: self.trades, is_direct };
+            let last = Last {
+                price: price.clone(),
+                number: self.trades,
+                is_direct,
+            };
             match self.last.get_mut(one) {
                 Some(pairs) => drop(pairs.insert(other.clone(), last)),
-                None => drop(self.last.insert(one.clone(), BTreeMap::from([(other.clone(), last)]))),
+                None => drop(
+                    self.last
+                        .insert(one.clone(), BTreeMap::from([(other.clone(), last)])),
+                ),
             }
         }
     }
@@ -51,7 +58,11 @@ impl Prices {
         if let Some(worth) = self.step(asset, amount, quote) {
             return Some(worth);
         }
-        let ways = self.last.get(asset)?.iter().filter(|(via, _)| self.pair(via, quote).is_some());
+        let ways = self
+            .last
+            .get(asset)?
+            .iter()
+            .filter(|(via, _)| self.pair(via, quote).is_some());
         let (via, _) = ways.max_by_key(|(_, last)| last.number)?;
         self.step(via, &self.step(asset, amount, via)?, quote)
     }
@@ -64,7 +75,11 @@ impl Prices {
             (false, false) => return vec![base.clone(), quote.clone()],
         };
         let beyond = self.last.get(other).into_iter().flat_map(BTreeMap::keys);
-        [other].into_iter().chain(beyond.filter(|asset| *asset != measure)).cloned().collect()
+        [other]
+            .into_iter()
+            .chain(beyond.filter(|asset| *asset != measure))
+            .cloned()
+            .collect()
     }
 
     fn pair(&self, asset: &Asset, quote: &Asset) -> Option<&Last> {
@@ -73,6 +88,10 @@ impl Prices {
 
     fn step(&self, asset: &Asset, amount: &Exact, quote: &Asset) -> Option<Exact> {
         let last = self.pair(asset, quote)?;
-        if last.is_direct { Some(amount.times(&last.price)) } else { amount.over(&last.price) }
+        if last.is_direct {
+            Some(amount.times(&last.price))
+        } else {
+            amount.over(&last.price)
+        }
     }
 }

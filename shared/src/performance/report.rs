@@ -87,7 +87,9 @@ impl Performance {
 
     /// Adds what is read from the curve of one unit, which is worth `unit` at the end.
     pub(super) fn with_returns(self, unit: &Exact, fall: Option<Fall>, spread: Spread) -> Self {
-        let (Some(start), Some(end)) = (self.start, self.end) else { return self };
+        let (Some(start), Some(end)) = (self.start, self.end) else {
+            return self;
+        };
         let finite = |figure: Option<f64>| figure.filter(|figure| figure.is_finite());
         Self {
             time_weighted_return: finite(Some(unit.minus(&Exact::one()).nearest())),
@@ -107,12 +109,19 @@ impl Performance {
 }
 
 /// The yearly return that makes `unit` of one in so much time.
-#[expect(clippy::float_arithmetic, reason = "a root of any degree has no exact decimal")]
+#[expect(
+    clippy::float_arithmetic,
+    reason = "a root of any degree has no exact decimal"
+)]
 fn annualised(unit: &Exact, time: TimeDelta) -> Option<f64> {
     if time < ANNUALISED_MIN {
         return None;
     }
-    let micros = |time: TimeDelta| u64::try_from(time.num_microseconds()?).ok().map(Exact::from);
+    let micros = |time: TimeDelta| {
+        u64::try_from(time.num_microseconds()?)
+            .ok()
+            .map(Exact::from)
+    };
     let years = micros(YEAR)?.over(&micros(time)?)?.nearest();
     Some(unit.nearest().powf(years) - 1.0)
 }

@@ -26,7 +26,11 @@ struct Begun {
 impl Returns {
     /// A curve that begins when the value is first above zero.
     pub(super) fn new() -> Self {
-        Self { unit: Exact::one(), base: Exact::zero(), begun: None }
+        Self {
+            unit: Exact::one(),
+            base: Exact::zero(),
+            begun: None,
+        }
     }
 
     /// When it began.
@@ -39,8 +43,16 @@ impl Returns {
         if !self.base.is_positive() {
             return self.unit.clone();
         }
-        let unit = self.unit.times(value).over(&self.base).unwrap_or_else(Exact::zero);
-        if unit.is_negative() { Exact::zero() } else { unit }
+        let unit = self
+            .unit
+            .times(value)
+            .over(&self.base)
+            .unwrap_or_else(Exact::zero);
+        if unit.is_negative() {
+            Exact::zero()
+        } else {
+            unit
+        }
     }
 
     /// So much comes in, or goes out, while all there is is worth `value`.
@@ -48,7 +60,11 @@ impl Returns {
         self.unit = self.unit(value);
         self.base = value.plus(flow);
         if self.begun.is_none() && self.base.is_positive() {
-            self.begun = Some(Begun { at: time, falls: Falls::from(time), days: Days::from(time) });
+            self.begun = Some(Begun {
+                at: time,
+                falls: Falls::from(time),
+                days: Days::from(time),
+            });
         }
     }
 

@@ -35,12 +35,20 @@ impl Change {
             Direction::Debit => Exact::zero().minus(&amount),
         };
         let fee = posting.fee.map_or_else(Exact::zero, Exact::from);
-        Self { asset: posting.asset.clone(), amount, fee }
+        Self {
+            asset: posting.asset.clone(),
+            amount,
+            fee,
+        }
     }
 
     /// Both changes of one asset as one.
     fn and(self, other: Self) -> Self {
-        Self { amount: self.amount.plus(&other.amount), fee: self.fee.plus(&other.fee), ..self }
+        Self {
+            amount: self.amount.plus(&other.amount),
+            fee: self.fee.plus(&other.fee),
+            ..self
+        }
     }
 }
 
@@ -82,7 +90,11 @@ pub(super) struct Settler {
 
 impl Settler {
     pub(super) fn new(measure: Asset) -> Self {
-        Self { measure, legs: Vec::new(), lonely: Vec::new() }
+        Self {
+            measure,
+            legs: Vec::new(),
+            lonely: Vec::new(),
+        }
     }
 
     /// Takes the next posting of a moment; answers what is complete by it.
@@ -98,7 +110,11 @@ impl Settler {
             complete.push(Happening::Fee(Change::of(&posting)));
         } else if posting.order.is_none() || BY_HAND.contains(&posting.reason.as_str()) {
             complete.push(Happening::Flow(Change::of(&posting)));
-        } else if let Some(at) = self.lonely.iter().position(|other| are_legs(other, &posting)) {
+        } else if let Some(at) = self
+            .lonely
+            .iter()
+            .position(|other| are_legs(other, &posting))
+        {
             complete.push(self.leg_by_leg(&self.lonely[at], &posting));
             self.lonely.remove(at);
         } else if self.lonely.len() < LONELY_MAX {
@@ -112,7 +128,11 @@ impl Settler {
     /// Ends the moment: nothing that comes belongs to what came.
     pub(super) fn end(&mut self) -> Vec<Happening> {
         let mut complete = self.trade();
-        complete.extend(self.lonely.drain(..).map(|posting| Happening::Flow(Change::of(&posting))));
+        complete.extend(
+            self.lonely
+                .drain(..)
+                .map(|posting| Happening::Flow(Change::of(&posting))),
+        );
         complete
     }
 
@@ -120,9 +140,14 @@ impl Settler {
     fn trade(&mut self) -> Vec<Happening> {
         let legs = std::mem::take(&mut self.legs);
         let terms = legs.iter().find_map(|leg| leg.price.zip(leg.quote.clone()));
-        let Some((price, quote)) = terms else { return Vec::new() };
+        let Some((price, quote)) = terms else {
+            return Vec::new();
+        };
         let of = |wanted: &dyn Fn(&Posting) -> bool| {
-            legs.iter().filter(|leg| wanted(leg)).map(Change::of).reduce(Change::and)
+            legs.iter()
+                .filter(|leg| wanted(leg))
+                .map(Change::of)
+                .reduce(Change::and)
         };
         let stock = of(&|leg| leg.price.is_some() && leg.asset != quote);
         let currency = of(&|leg| leg.price.is_some() && leg.asset == quote);
@@ -130,9 +155,20 @@ impl Settler {
         let Some(base) = stock.as_ref().map(|stock| stock.asset.clone()) else {
             // Nothing else moved than what it was paid in, of a trade of next to nothing or of an asset for itself: that is
             // a cost or a gift of the exchange.
-            return currency.into_iter().chain(fee).map(Happening::Fee).collect();
+            return currency
+                .into_iter()
+                .chain(fee)
+                .map(Happening::Fee)
+                .collect();
         };
-        vec![Happening::Trade(Box::new(Trade { base, quote, price: price.into(), stock, currency, fee }))]
+        vec![Happening::Trade(Box::new(Trade {
+            base,
+            quote,
+            price: price.into(),
+            stock,
+            currency,
+            fee,
+        }))]
     }
 
     /// The trade two movements make. What left was sold, unless it is what everything is measured in.
@@ -141,8 +177,14 @@ impl Settler {
             Direction::Credit => (one, other),
             Direction::Debit => (other, one),
         };
-        let (stock, currency) = if left.asset == self.measure { (came, left) } else { (left, came) };
-        let price = Exact::from(currency.amount).over(&stock.amount.into()).unwrap_or_else(Exact::zero);
+        let (stock, currency) = if left.asset == self.measure {
+            (came, left)
+        } else {
+            (left, came)
+        };
+        let price = Exact::from(currency.amount)
+            .over(&stock.amount.into())
+            .unwrap_or_else(Exact::zero);
         Happening::Trade(Box::new(Trade {
             base: stock.asset.clone(),
             quote: currency.asset.clone(),

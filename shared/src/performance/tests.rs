@@ -44,7 +44,13 @@ enum Fee<'a> {
 const FREE: Fee<'_> = Fee::Within("0");
 
 impl History {
-    fn add(&mut self, time: DateTime<Utc>, symbol: &str, signed: &str, reason: &str) -> &mut Posting {
+    fn add(
+        &mut self,
+        time: DateTime<Utc>,
+        symbol: &str,
+        signed: &str,
+        reason: &str,
+    ) -> &mut Posting {
         let (direction, amount) = match signed.strip_prefix('-') {
             Some(amount) => (Direction::Debit, amount),
             None => (Direction::Credit, signed),
@@ -81,7 +87,14 @@ impl History {
         self.trade(time, pair, (volume, true), price, fee)
     }
 
-    fn sell(self, time: DateTime<Utc>, pair: &str, volume: &str, price: &str, fee: Fee<'_>) -> Self {
+    fn sell(
+        self,
+        time: DateTime<Utc>,
+        pair: &str,
+        volume: &str,
+        price: &str,
+        fee: Fee<'_>,
+    ) -> Self {
         self.trade(time, pair, (volume, false), price, fee)
     }
 
@@ -101,7 +114,11 @@ impl History {
             Fee::Within(fee) => number(fee),
             Fee::Apart(..) => number("0"),
         };
-        let paid = if is_buy { cost.plus(&within) } else { cost.minus(&within) };
+        let paid = if is_buy {
+            cost.plus(&within)
+        } else {
+            cost.minus(&within)
+        };
         let (stock_sign, currency_sign) = if is_buy { ("", "-") } else { ("-", "") };
         let (price, quote_asset) = (Some(money(price)), Some(asset(quote)));
         let stock = self.add(time, base, &format!("{stock_sign}{volume}"), "trade");

@@ -28,7 +28,10 @@ impl Position {
     /// Gives so much up; answers what it has cost on average. What was never there has cost nothing.
     fn remove(&mut self, amount: &Exact) -> Exact {
         let cost = if *amount < self.amount {
-            self.cost.times(amount).over(&self.amount).unwrap_or_else(Exact::zero)
+            self.cost
+                .times(amount)
+                .over(&self.amount)
+                .unwrap_or_else(Exact::zero)
         } else {
             self.cost.clone()
         };
@@ -67,12 +70,17 @@ pub(super) struct Trades {
 
 impl Trades {
     pub(super) fn new(measure: Asset) -> Self {
-        Self { measure, positions: BTreeMap::new(), figures: TradeFigures::nothing() }
+        Self {
+            measure,
+            positions: BTreeMap::new(),
+            figures: TradeFigures::nothing(),
+        }
     }
 
     /// An asset is measured from now on.
     pub(super) fn enter(&mut self, entered: &Entered) {
-        self.position(&entered.asset).add(&entered.amount, &entered.worth);
+        self.position(&entered.asset)
+            .add(&entered.amount, &entered.worth);
     }
 
     /// Some of a measured asset, worth so much, came or went without a trade.
@@ -102,7 +110,8 @@ impl Trades {
             None => (none(), none()),
         };
         let worth = |amount: &Exact| held.worth(&trade.quote, amount);
-        let (Some(stock), Some(paid), Some(included)) = (&trade.stock, worth(&moved), worth(&included))
+        let (Some(stock), Some(paid), Some(included)) =
+            (&trade.stock, worth(&moved), worth(&included))
         else {
             return;
         };
@@ -121,25 +130,38 @@ impl Trades {
         }
         let due = apart_worth.minus(&paid);
         if stock.amount.is_negative() {
-            let cost = self.position(&trade.base).remove(&in_kind.minus(&stock.amount));
+            let cost = self
+                .position(&trade.base)
+                .remove(&in_kind.minus(&stock.amount));
             self.figures.close(&due.plus(&cost).negated());
         } else {
-            self.position(&trade.base).add(&stock.amount.minus(&in_kind), &due);
+            self.position(&trade.base)
+                .add(&stock.amount.minus(&in_kind), &due);
         }
     }
 
     /// Adds to fees and turnover. Of a purchase the fee is part of what was paid, in what came for a sale it is missing.
     fn sum_up(&mut self, trade: &Trade, held: &Portfolio, paid: &Exact, included: &Exact) {
-        let apart = trade.fee.as_ref().and_then(|fee| held.worth(&fee.asset, &fee.fee));
+        let apart = trade
+            .fee
+            .as_ref()
+            .and_then(|fee| held.worth(&fee.asset, &fee.fee));
         let fees = included.plus(&apart.unwrap_or_else(Exact::zero));
         self.figures.fees = self.figures.fees.plus(&fees);
         let traded = paid.plus(included);
-        let traded = if traded.is_negative() { traded.negated() } else { traded };
+        let traded = if traded.is_negative() {
+            traded.negated()
+        } else {
+            traded
+        };
         self.figures.turnover = self.figures.turnover.plus(&traded);
     }
 
     fn position(&mut self, asset: &Asset) -> &mut Position {
-        let nothing = || Position { amount: Exact::zero(), cost: Exact::zero() };
+        let nothing = || Position {
+            amount: Exact::zero(),
+            cost: Exact::zero(),
+        };
         self.positions.entry(asset.clone()).or_insert_with(nothing)
     }
 }
@@ -172,7 +194,11 @@ impl TradeFigures {
     /// Part of the closing trades that won.
     #[must_use]
     pub fn win_rate(&self) -> Option<f64> {
-        Some(Exact::from(self.winning_trades).over(&Exact::from(self.closing_trades))?.nearest())
+        Some(
+            Exact::from(self.winning_trades)
+                .over(&Exact::from(self.closing_trades))?
+                .nearest(),
+        )
     }
 
     /// Gains for each unit of loss.

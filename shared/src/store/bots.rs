@@ -35,7 +35,9 @@ pub async fn keep_latest(connection: &mut PgConnection, beats: &[Beat]) -> Resul
     // One statement may touch a row only once, so the batch is reduced first.
     let mut latest: BTreeMap<(UserId, TradingId, &str), &Beat> = BTreeMap::new();
     for beat in beats {
-        let kept = latest.entry((beat.user, beat.trading, &beat.component)).or_insert(beat);
+        let kept = latest
+            .entry((beat.user, beat.trading, &beat.component))
+            .or_insert(beat);
         if beat.seen_at >= kept.seen_at {
             *kept = beat;
         }
@@ -72,8 +74,12 @@ pub async fn keep_latest(connection: &mut PgConnection, beats: &[Beat]) -> Resul
     .fetch_one(connection)
     .await?;
     if ignored > 0 {
-        metrics::counter!("ingest_heartbeats_ignored_total").increment(u64::try_from(ignored).unwrap_or(0));
-        tracing::warn!(ignored, "heartbeats of more components than a user may have are ignored");
+        metrics::counter!("ingest_heartbeats_ignored_total")
+            .increment(u64::try_from(ignored).unwrap_or(0));
+        tracing::warn!(
+            ignored,
+            "heartbeats of more components than a user may have are ignored"
+        );
     }
     Ok(())
 }

@@ -11,7 +11,8 @@ pub async fn users(connection: &mut PgConnection) -> Result<Vec<(String, i64)>> 
 
 /// Tradings by type and status.
 pub async fn tradings(connection: &mut PgConnection) -> Result<Vec<(String, String, i64)>> {
-    let counts = sqlx::query_as("SELECT type, status, count(*) FROM tradings GROUP BY type, status");
+    let counts =
+        sqlx::query_as("SELECT type, status, count(*) FROM tradings GROUP BY type, status");
     Ok(counts.fetch_all(connection).await?)
 }
 

@@ -80,7 +80,9 @@ pub async fn find(connection: &mut PgConnection, call: &Call<'_>) -> Result<Opti
             let status = u16::try_from(status).map_err(|error| Error::Internal(error.into()))?;
             Ok(Some(Kept { status, body }))
         }
-        Some((true, _, None)) => Err(Error::internal("an idempotency key was committed without its answer")),
+        Some((true, _, None)) => Err(Error::internal(
+            "an idempotency key was committed without its answer",
+        )),
     }
 }
 

@@ -35,7 +35,12 @@ pub struct TakenLane {
 }
 
 /// Makes the rows of a stream's lanes, as far as they are missing. A new one starts at the stream's beginning.
-pub async fn ensure(pool: &PgPool, stream: &str, lanes: &[i32], stream_created_at: i64) -> Result<()> {
+pub async fn ensure(
+    pool: &PgPool,
+    stream: &str,
+    lanes: &[i32],
+    stream_created_at: i64,
+) -> Result<()> {
     sqlx::query(
         "INSERT INTO ingest_lanes (stream, lane, stream_created_at) SELECT $1, lane, $3 FROM UNNEST($2::int[]) AS lane \
          ON CONFLICT (stream, lane) DO NOTHING",
@@ -50,7 +55,12 @@ pub async fn ensure(pool: &PgPool, stream: &str, lanes: &[i32], stream_created_a
 
 /// Takes at most `limit` lanes that are free or whose lease is over, each with a new epoch, so that an earlier owner can
 /// write no more. Lanes somebody else is taking at this moment are passed over.
-pub async fn take_free(pool: &PgPool, owner: Uuid, lease: Duration, limit: u32) -> Result<Vec<TakenLane>> {
+pub async fn take_free(
+    pool: &PgPool,
+    owner: Uuid,
+    lease: Duration,
+    limit: u32,
+) -> Result<Vec<TakenLane>> {
     let taken = sqlx::query_as(
         "UPDATE ingest_lanes l SET epoch = l.epoch + 1, owner = $1, lease_until = clock_timestamp() + $2, \
          status = 'starting', status_reason = NULL, updated_at = clock_timestamp() \
@@ -158,7 +168,11 @@ pub async fn find(pool: &PgPool, stream: &str, lane: i32) -> Result<Option<LaneS
 }
 
 /// The lane's row under lock: whoever moves its cursor holds this.
-pub async fn lock(connection: &mut PgConnection, stream: &str, lane: i32) -> Result<Option<LaneState>> {
+pub async fn lock(
+    connection: &mut PgConnection,
+    stream: &str,
+    lane: i32,
+) -> Result<Option<LaneState>> {
     let state = sqlx::query_as(
         "SELECT epoch, owner, cursor, fingerprint, stream_created_at FROM ingest_lanes \
          WHERE stream = $1 AND lane = $2 FOR NO KEY UPDATE",
@@ -244,7 +258,12 @@ pub struct Restart {
 /// Sets the cursor of a lane whose row the caller has locked, and keeps a record of it in the row: the last twenty.
 /// Letters that wait go before everything the lane reads from now on, also where the stream gives their sequences to
 /// other messages.
-pub async fn restart(connection: &mut PgConnection, stream: &str, lane: i32, to: Restart) -> Result<()> {
+pub async fn restart(
+    connection: &mut PgConnection,
+    stream: &str,
+    lane: i32,
+    to: Restart,
+) -> Result<()> {
     sqlx::query(
         "UPDATE dead_letters SET stream_created_at = stream_created_at - 1 \
          WHERE stream = $1 AND lane = $2 AND blocks AND stream_created_at = $3 AND $4",
@@ -273,7 +292,13 @@ pub async fn restart(connection: &mut PgConnection, stream: &str, lane: i32, to:
 }
 
 /// Gives one lane back, when `owner` still holds it with this epoch.
-pub async fn release(pool: &PgPool, owner: Uuid, epoch: i64, stream: &str, lane: i32) -> Result<()> {
+pub async fn release(
+    pool: &PgPool,
+    owner: Uuid,
+    epoch: i64,
+    stream: &str,
+    lane: i32,
+) -> Result<()> {
     sqlx::query(
         "UPDATE ingest_lanes SET owner = NULL, lease_until = NULL, updated_at = clock_timestamp() \
          WHERE stream = $1 AND lane = $2 AND owner = $3 AND epoch = $4",

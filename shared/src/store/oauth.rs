@@ -95,7 +95,11 @@ pub struct Identity {
 
 /// Lets others who sign in as the same person wait until this transaction ends, by whichever of their names they come.
 pub async fn lock(connection: &mut PgConnection, identity: &Identity) -> Result<()> {
-    let names = [Some(&identity.subject), identity.openid.as_ref(), identity.unionid.as_ref()];
+    let names = [
+        Some(&identity.subject),
+        identity.openid.as_ref(),
+        identity.unionid.as_ref(),
+    ];
     // Everybody in the same order, so that two who share two names do not wait for each other.
     for name in BTreeSet::from_iter(names.into_iter().flatten()) {
         sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))")
@@ -119,7 +123,9 @@ pub async fn find(connection: &mut PgConnection, identity: &Identity) -> Result<
     .bind(&identity.openid)
     .fetch_optional(&mut *connection)
     .await?;
-    let Some((id, user)) = found else { return Ok(None) };
+    let Some((id, user)) = found else {
+        return Ok(None);
+    };
     // A union id, once known, stays the person's name when the provider leaves it out. An openid somebody else has is
     // left to them: the person was here twice before the provider told that it is one.
     sqlx::query(

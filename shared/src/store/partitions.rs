@@ -12,8 +12,14 @@ pub async fn ensure(pool: &PgPool, months_ahead: u32) -> Result<i32> {
         .fetch_one(pool)
         .await?;
     // Only a plan is worse without.
-    if let Err(error) = sqlx::query("SELECT keep_owner_statistics()").execute(pool).await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "the planner is not told of new partitions");
+    if let Err(error) = sqlx::query("SELECT keep_owner_statistics()")
+        .execute(pool)
+        .await
+    {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the planner is not told of new partitions"
+        );
     }
     Ok(made)
 }
@@ -21,6 +27,9 @@ pub async fn ensure(pool: &PgPool, months_ahead: u32) -> Result<i32> {
 /// Has TimescaleDB compress what is older than `age`, or nothing; answers whether that is new. Does nothing where there
 /// is no TimescaleDB.
 pub async fn compress_after(pool: &PgPool, age: Option<Duration>) -> Result<bool> {
-    let changed = sqlx::query_scalar("SELECT set_compression_age($1)").bind(age).fetch_one(pool).await?;
+    let changed = sqlx::query_scalar("SELECT set_compression_age($1)")
+        .bind(age)
+        .fetch_one(pool)
+        .await?;
     Ok(changed)
 }

@@ -72,11 +72,15 @@ pub async fn measure(
     connection: &mut PgConnection,
     question: &Question,
 ) -> Result<Result<Option<Measured>, TooManyPoints>> {
-    let Some(quote) = quote(connection, question).await? else { return Ok(Ok(None)) };
+    let Some(quote) = quote(connection, question).await? else {
+        return Ok(Ok(None));
+    };
     let mut fold = Fold::new(quote.clone(), question.period, question.interval);
     let assets = accounts(connection, question.trading, &mut fold).await?;
     // The cursor is read to its end, so its plan must not be chosen for the first rows.
-    sqlx::query("SELECT set_config('cursor_tuple_fraction', '1', true)").execute(&mut *connection).await?;
+    sqlx::query("SELECT set_config('cursor_tuple_fraction', '1', true)")
+        .execute(&mut *connection)
+        .await?;
     let ids: Vec<Uuid> = assets.keys().map(|id| id.0).collect();
     sqlx::query(DECLARE)
         .persistent(false)
@@ -87,7 +91,10 @@ pub async fn measure(
         .execute(&mut *connection)
         .await?;
     loop {
-        let rows: Vec<Record> = sqlx::query_as(FETCH).persistent(false).fetch_all(&mut *connection).await?;
+        let rows: Vec<Record> = sqlx::query_as(FETCH)
+            .persistent(false)
+            .fetch_all(&mut *connection)
+            .await?;
         if rows.is_empty() {
             break;
         }
@@ -102,7 +109,13 @@ pub async fn measure(
     }
     sqlx::query("CLOSE postings").execute(connection).await?;
     let finished = fold.finish();
-    Ok(finished.map(|(performance, points)| Some(Measured { quote, performance, points })))
+    Ok(finished.map(|(performance, points)| {
+        Some(Measured {
+            quote,
+            performance,
+            points,
+        })
+    }))
 }
 
 async fn quote(connection: &mut PgConnection, question: &Question) -> Result<Option<Asset>> {
@@ -123,8 +136,10 @@ async fn accounts(
     trading: TradingId,
     fold: &mut Fold,
 ) -> Result<HashMap<AccountId, Asset>> {
-    let rows: Vec<(AccountId, String, Decimal)> =
-        sqlx::query_as(ACCOUNTS).bind(trading).fetch_all(connection).await?;
+    let rows: Vec<(AccountId, String, Decimal)> = sqlx::query_as(ACCOUNTS)
+        .bind(trading)
+        .fetch_all(connection)
+        .await?;
     let mut assets = HashMap::new();
     for (id, symbol, held) in rows {
         let asset = asset(&symbol)?;
@@ -169,12 +184,20 @@ impl FromRow<'_, PgRow> for Record {
 
 impl Record {
     fn posting(self, assets: &HashMap<AccountId, Asset>) -> Result<Posting> {
-        let unknown =
-            || Error::internal(format!("a posting of account {}, which nobody asked for", self.account));
+        let unknown = || {
+            Error::internal(format!(
+                "a posting of account {}, which nobody asked for",
+                self.account
+            ))
+        };
         Ok(Posting {
             time: self.time,
             asset: assets.get(&self.account).ok_or_else(unknown)?.clone(),
-            direction: if self.is_credit { Direction::Credit } else { Direction::Debit },
+            direction: if self.is_credit {
+                Direction::Credit
+            } else {
+                Direction::Debit
+            },
             amount: money(self.amount)?,
             reason: self.reason,
             price: self.price.map(money).transpose()?,
@@ -187,9 +210,12 @@ impl Record {
 }
 
 fn asset(symbol: &str) -> Result<Asset> {
-    symbol.parse().map_err(|why: String| Error::internal(format!("symbol {symbol:?}: {why}")))
+    symbol
+        .parse()
+        .map_err(|why: String| Error::internal(format!("symbol {symbol:?}: {why}")))
 }
 
 fn money(value: Decimal) -> Result<Money> {
-    Money::from_decimal(value).ok_or_else(|| Error::internal(format!("a column of money holds {value}")))
+    Money::from_decimal(value)
+        .ok_or_else(|| Error::internal(format!("a column of money holds {value}")))
 }

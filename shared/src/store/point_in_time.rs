@@ -108,8 +108,11 @@ pub async fn balance(
     };
     // Times are kept to the microsecond.
     let after = at + TimeDelta::microseconds(1);
-    let balance: Option<String> =
-        sqlx::query_scalar(statement).bind(account).bind(after).fetch_optional(executor).await?;
+    let balance: Option<String> = sqlx::query_scalar(statement)
+        .bind(account)
+        .bind(after)
+        .fetch_optional(executor)
+        .await?;
     balance.as_deref().map(number).transpose()
 }
 
@@ -127,10 +130,19 @@ pub async fn last_posting(
             "SELECT event_time FROM transactions WHERE sub_account_id = $1 ORDER BY event_time DESC LIMIT 1"
         }
     };
-    Ok(sqlx::query_scalar(statement).bind(account).fetch_optional(executor).await?)
+    Ok(sqlx::query_scalar(statement)
+        .bind(account)
+        .fetch_optional(executor)
+        .await?)
 }
 
-type Row = (String, Option<DateTime<Utc>>, Option<String>, Option<String>, Option<i64>);
+type Row = (
+    String,
+    Option<DateTime<Utc>>,
+    Option<String>,
+    Option<String>,
+    Option<i64>,
+);
 
 /// The history of an account from a moment until another (exclusive) in pieces of a `unit` of PostgreSQL, in UTC, at
 /// whose bounds both moments are; `None` when there is no such account.
@@ -145,26 +157,46 @@ pub async fn history(
         Clock::Recorded => history!(balance_before!(recorded), pieces!(recorded)),
         Clock::Event => history!(balance_before!(event), pieces!(event)),
     };
-    let rows: Vec<Row> =
-        sqlx::query_as(statement).bind(account).bind(to).bind(from).bind(unit).fetch_all(executor).await?;
-    let Some((balance, ..)) = rows.first() else { return Ok(None) };
+    let rows: Vec<Row> = sqlx::query_as(statement)
+        .bind(account)
+        .bind(to)
+        .bind(from)
+        .bind(unit)
+        .fetch_all(executor)
+        .await?;
+    let Some((balance, ..)) = rows.first() else {
+        return Ok(None);
+    };
     let closing_balance = number(balance)?;
     let mut balance = closing_balance.clone();
     let mut pieces = Vec::new();
     // From the newest to the oldest: each begins with what the one after it begins with, less its own changes.
     for (_, time, credits, debits, count) in rows {
-        let (Some(time), Some(credits), Some(debits), Some(count)) = (time, credits, debits, count) else {
+        let (Some(time), Some(credits), Some(debits), Some(count)) = (time, credits, debits, count)
+        else {
             continue;
         };
         let (credits, debits) = (number(&credits)?, number(&debits)?);
         let opening_balance = balance.minus(&credits).plus(&debits);
         let closing_balance = std::mem::replace(&mut balance, opening_balance.clone());
-        pieces.push(Piece { time, opening_balance, credits, debits, count, closing_balance });
+        pieces.push(Piece {
+            time,
+            opening_balance,
+            credits,
+            debits,
+            count,
+            closing_balance,
+        });
     }
     pieces.reverse();
-    Ok(Some(PastBalances { opening_balance: balance, closing_balance, pieces }))
+    Ok(Some(PastBalances {
+        opening_balance: balance,
+        closing_balance,
+        pieces,
+    }))
 }
 
 fn number(text: &str) -> Result<Number> {
-    text.parse().map_err(|error| Error::internal(format!("a sum of money is {text}: {error}")))
+    text.parse()
+        .map_err(|error| Error::internal(format!("a sum of money is {text}: {error}")))
 }

@@ -90,7 +90,10 @@ impl Job {
     pub fn position(&self) -> (u64, u64) {
         let read = |stream: &StreamProgress| stream.next.saturating_sub(stream.first);
         let all = |stream: &StreamProgress| (stream.last + 1).saturating_sub(stream.first);
-        (self.progress.values().map(read).sum(), self.progress.values().map(all).sum())
+        (
+            self.progress.values().map(read).sum(),
+            self.progress.values().map(all).sum(),
+        )
     }
 
     /// Whether events of this kind are asked for.
@@ -124,10 +127,17 @@ pub async fn create(connection: &mut PgConnection, job: &NewJob) -> Result<Job> 
         return Err(Error::invalid("end_time", "must be after start_time"));
     }
     if job.kinds.as_ref().is_some_and(Vec::is_empty) {
-        return Err(Error::invalid("event_types", "must name at least one type, or be left out for all"));
+        return Err(Error::invalid(
+            "event_types",
+            "must name at least one type, or be left out for all",
+        ));
     }
-    let kinds =
-        job.kinds.as_ref().map(|kinds| kinds.iter().map(|kind| kind.bare_subject()).collect::<Vec<_>>());
+    let kinds = job.kinds.as_ref().map(|kinds| {
+        kinds
+            .iter()
+            .map(|kind| kind.bare_subject())
+            .collect::<Vec<_>>()
+    });
     let made = sqlx::query_as(
         "INSERT INTO replay_jobs (id, requested_by, start_time, end_time, user_id, event_types) \
          VALUES ($1, $2, $3, $4, $5, $6) RETURNING id, requested_by, start_time, end_time, user_id, event_types, status, \
@@ -149,8 +159,13 @@ pub async fn create(connection: &mut PgConnection, job: &NewJob) -> Result<Job> 
 /// # Errors
 /// [`Error::NotFound`].
 pub async fn get(connection: &mut PgConnection, id: Uuid) -> Result<Job> {
-    let mut query = sqlx::QueryBuilder::new(format!("SELECT {COLUMNS} FROM replay_jobs WHERE id = "));
-    let job = query.push_bind(id).build_query_as().fetch_optional(connection).await?;
+    let mut query =
+        sqlx::QueryBuilder::new(format!("SELECT {COLUMNS} FROM replay_jobs WHERE id = "));
+    let job = query
+        .push_bind(id)
+        .build_query_as()
+        .fetch_optional(connection)
+        .await?;
     job.ok_or(Error::NotFound("replay"))
 }
 
@@ -159,7 +174,11 @@ pub async fn list(connection: &mut PgConnection, limit: u32) -> Result<Vec<Job>>
     let mut query = sqlx::QueryBuilder::new(format!(
         "SELECT {COLUMNS} FROM replay_jobs ORDER BY created_at DESC, id DESC LIMIT "
     ));
-    Ok(query.push_bind(i64::from(limit)).build_query_as().fetch_all(connection).await?)
+    Ok(query
+        .push_bind(i64::from(limit))
+        .build_query_as()
+        .fetch_all(connection)
+        .await?)
 }
 
 /// The oldest job that has not ended, under lock until the caller's transaction ends; passes over those another worker
@@ -174,8 +193,9 @@ pub async fn lock_next(connection: &mut PgConnection) -> Result<Option<Job>> {
 
 /// Whether any job waits or is under way; costs no lock.
 pub async fn is_any_open(pool: &PgPool) -> Result<bool> {
-    let any =
-        sqlx::query_scalar("SELECT EXISTS (SELECT FROM replay_jobs WHERE status IN ('queued', 'running'))");
+    let any = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM replay_jobs WHERE status IN ('queued', 'running'))",
+    );
     Ok(any.fetch_one(pool).await?)
 }
 

@@ -35,10 +35,12 @@ impl History {
 
 /// Whether this transaction may do the upkeep `task`: no other is at it. Ends with the transaction.
 pub async fn may_do_alone(connection: &mut PgConnection, task: &str) -> Result<bool> {
-    let got = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock(hashtext('tiris upkeep'), hashtext($1))")
-        .bind(task)
-        .fetch_one(connection)
-        .await?;
+    let got = sqlx::query_scalar(
+        "SELECT pg_try_advisory_xact_lock(hashtext('tiris upkeep'), hashtext($1))",
+    )
+    .bind(task)
+    .fetch_one(connection)
+    .await?;
     Ok(got)
 }
 
@@ -47,7 +49,11 @@ pub async fn may_do_alone(connection: &mut PgConnection, task: &str) -> Result<b
 ///
 /// # Errors
 /// Something to try again when the table is busy for longer than half a second.
-pub async fn drop_partitions(connection: &mut PgConnection, history: History, age: Duration) -> Result<i32> {
+pub async fn drop_partitions(
+    connection: &mut PgConnection,
+    history: History,
+    age: Duration,
+) -> Result<i32> {
     sqlx::query("SELECT set_config('lock_timeout', $1, true)")
         .bind(format!("{}ms", DROP_LOCK_TIMEOUT.as_millis()))
         .execute(&mut *connection)
@@ -63,7 +69,11 @@ pub async fn drop_partitions(connection: &mut PgConnection, history: History, ag
 /// Forgets up to `limit` ids of events that were done longer than `age` ago; answers how many. A duplicate that comes
 /// later than that is applied again, which is why ids are kept for ever by default, and never for less time than a stream
 /// keeps its messages. Ids of events that wait as dead letters stay.
-pub async fn purge_event_ids(connection: &mut PgConnection, age: Duration, limit: u32) -> Result<u64> {
+pub async fn purge_event_ids(
+    connection: &mut PgConnection,
+    age: Duration,
+    limit: u32,
+) -> Result<u64> {
     let purged = sqlx::query(
         "DELETE FROM processed_events WHERE (user_id, event_id) IN ( \
              SELECT user_id, event_id FROM processed_events WHERE created_at < clock_timestamp() - $1 AND outcome <> 'dead' LIMIT $2)",
@@ -121,8 +131,15 @@ impl Expiring {
 }
 
 /// Removes up to `limit` rows that have expired; answers how many.
-pub async fn remove_expired(connection: &mut PgConnection, what: Expiring, limit: u32) -> Result<u64> {
-    let removed = sqlx::query(what.removal()).bind(i64::from(limit)).execute(connection).await?;
+pub async fn remove_expired(
+    connection: &mut PgConnection,
+    what: Expiring,
+    limit: u32,
+) -> Result<u64> {
+    let removed = sqlx::query(what.removal())
+        .bind(i64::from(limit))
+        .execute(connection)
+        .await?;
     Ok(removed.rows_affected())
 }
 

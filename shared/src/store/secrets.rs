@@ -27,14 +27,22 @@ struct Table {
 /// A ciphertext that is there and does not begin with the current key's id.
 macro_rules! outdated {
     ($column:literal) => {
-        concat!("coalesce(substring(", $column, " FOR length($1::bytea)) <> $1::bytea, false)")
+        concat!(
+            "coalesce(substring(",
+            $column,
+            " FOR length($1::bytea)) <> $1::bytea, false)"
+        )
     };
 }
 
 const TABLES: [Table; 2] = [
     Table {
         name: "exchange_bindings",
-        columns: &[SecretColumn::API_KEY, SecretColumn::API_SECRET, SecretColumn::PASSPHRASE],
+        columns: &[
+            SecretColumn::API_KEY,
+            SecretColumn::API_SECRET,
+            SecretColumn::PASSPHRASE,
+        ],
         count: concat!(
             "SELECT count(*) FROM exchange_bindings WHERE ",
             outdated!("api_key_encrypted"),
@@ -111,7 +119,10 @@ pub async fn count_outdated(pool: &PgPool, ring: &KeyRing) -> Result<u64> {
     let prefix = ring.current_prefix();
     let mut total = 0;
     for table in &TABLES {
-        let count: i64 = sqlx::query_scalar(table.count).bind(&prefix).fetch_one(pool).await?;
+        let count: i64 = sqlx::query_scalar(table.count)
+            .bind(&prefix)
+            .fetch_one(pool)
+            .await?;
         total += u64::try_from(count).unwrap_or_default();
     }
     Ok(total)
@@ -119,7 +130,12 @@ pub async fn count_outdated(pool: &PgPool, ring: &KeyRing) -> Result<u64> {
 
 /// Goes once through all rows that are not under the current key, `batch` at a time; each row is a transaction of its
 /// own, so it can be ended at any moment and started again.
-pub async fn rotate(pool: &PgPool, ring: &KeyRing, batch: u16, mut done: impl FnMut(u64)) -> Result<Pass> {
+pub async fn rotate(
+    pool: &PgPool,
+    ring: &KeyRing,
+    batch: u16,
+    mut done: impl FnMut(u64),
+) -> Result<Pass> {
     let mut pass = Pass::default();
     for table in &TABLES {
         let mut after = Uuid::nil();
@@ -162,8 +178,11 @@ pub async fn check(
     for table in &TABLES {
         let mut after = Uuid::nil();
         loop {
-            let rows: Vec<ReadRow> =
-                sqlx::query_as(table.every).bind(after).bind(i64::from(batch)).fetch_all(pool).await?;
+            let rows: Vec<ReadRow> = sqlx::query_as(table.every)
+                .bind(after)
+                .bind(i64::from(batch))
+                .fetch_all(pool)
+                .await?;
             let Some(last) = rows.last() else { break };
             after = last.0;
             let mut seen = 0;
@@ -174,7 +193,11 @@ pub async fn check(
                     Err(why) => {
                         check.unreadable += 1;
                         if check.named.len() < named_max {
-                            check.named.push(Unreadable { table: table.name, id: row.id, why });
+                            check.named.push(Unreadable {
+                                table: table.name,
+                                id: row.id,
+                                why,
+                            });
                         }
                     }
                 }
@@ -185,11 +208,21 @@ pub async fn check(
     Ok(check)
 }
 
-type ReadRow = (Uuid, Option<Uuid>, Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
+type ReadRow = (
+    Uuid,
+    Option<Uuid>,
+    Option<Vec<u8>>,
+    Option<Vec<u8>>,
+    Option<Vec<u8>>,
+);
 
 impl From<ReadRow> for Row {
     fn from((id, user, a, b, c): ReadRow) -> Self {
-        Self { id, user, old: [a, b, c] }
+        Self {
+            id,
+            user,
+            old: [a, b, c],
+        }
     }
 }
 
@@ -199,7 +232,13 @@ struct Row {
     old: Ciphertexts,
 }
 
-async fn page(pool: &PgPool, table: &Table, ring: &KeyRing, after: Uuid, batch: u16) -> Result<Vec<Row>> {
+async fn page(
+    pool: &PgPool,
+    table: &Table,
+    ring: &KeyRing,
+    after: Uuid,
+    batch: u16,
+) -> Result<Vec<Row>> {
     let rows: Vec<ReadRow> = sqlx::query_as(table.page)
         .bind(ring.current_prefix())
         .bind(after)
@@ -214,12 +253,16 @@ type Opened = Option<(Place, SecretString)>;
 
 /// What the columns of a row hold.
 fn opened(table: &Table, ring: &KeyRing, row: &Row) -> Result<[Opened; 3], String> {
-    let user = row.user.ok_or("it belongs to no user, so nothing can have been encrypted for it")?;
+    let user = row
+        .user
+        .ok_or("it belongs to no user, so nothing can have been encrypted for it")?;
     let mut all: [Opened; 3] = [None, None, None];
     for ((column, stored), opened) in table.columns.iter().zip(&row.old).zip(&mut all) {
         let Some(stored) = stored else { continue };
         let place = column.of(row.id, user);
-        let secret = ring.decrypt(&place, stored).map_err(|error| error.to_string())?;
+        let secret = ring
+            .decrypt(&place, stored)
+            .map_err(|error| error.to_string())?;
         *opened = Some((place, secret));
     }
     Ok(all)
@@ -229,20 +272,37 @@ fn opened(table: &Table, ring: &KeyRing, row: &Row) -> Result<[Opened; 3], Strin
 fn rewritten(table: &Table, ring: &KeyRing, row: &Row) -> Result<Ciphertexts, String> {
     let mut new: Ciphertexts = [None, None, None];
     for (opened, new) in opened(table, ring, row)?.iter().zip(&mut new) {
-        let Some((place, secret)) = opened else { continue };
-        *new = Some(ring.encrypt(place, secret).map_err(|error| error.to_string())?);
+        let Some((place, secret)) = opened else {
+            continue;
+        };
+        *new = Some(
+            ring.encrypt(place, secret)
+                .map_err(|error| error.to_string())?,
+        );
     }
     Ok(new)
 }
 
-async fn rotate_row(pool: &PgPool, table: &Table, ring: &KeyRing, row: Row, pass: &mut Pass) -> Result<()> {
+async fn rotate_row(
+    pool: &PgPool,
+    table: &Table,
+    ring: &KeyRing,
+    row: Row,
+    pass: &mut Pass,
+) -> Result<()> {
     // What cannot be read stays as it is, for [`check`] to name.
-    let Ok(new) = rewritten(table, ring, &row) else { return Ok(()) };
+    let Ok(new) = rewritten(table, ring, &row) else {
+        return Ok(());
+    };
     let mut update = sqlx::query(table.update).bind(row.id);
     for ciphertext in new.iter().chain(&row.old) {
         update = update.bind(ciphertext.as_ref());
     }
-    let changed = update.bind(ring.current_id()).execute(pool).await?.rows_affected();
+    let changed = update
+        .bind(ring.current_id())
+        .execute(pool)
+        .await?
+        .rows_affected();
     if changed == 0 {
         pass.overtaken += 1;
     } else {

@@ -49,7 +49,10 @@ pub struct Renewable {
 }
 
 /// The session whose refresh token has this hash.
-pub async fn of_refresh_token(connection: &mut PgConnection, hash: &[u8]) -> Result<Option<Renewable>> {
+pub async fn of_refresh_token(
+    connection: &mut PgConnection,
+    hash: &[u8],
+) -> Result<Option<Renewable>> {
     let found = sqlx::query_as(
         "SELECT s.id, s.user_id, u.status, s.revoked_at IS NULL AND s.expires_at > now() AS alive \
          FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.refresh_token_hash = $1",

@@ -78,7 +78,10 @@ impl EventsStatus {
     /// Open dead letters of one lane, by class.
     #[must_use]
     pub fn letters_of(&self, lane: &LaneFigures) -> BTreeMap<String, i64> {
-        self.letters.get(&(lane.stream.clone(), lane.lane)).cloned().unwrap_or_default()
+        self.letters
+            .get(&(lane.stream.clone(), lane.lane))
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// Whether every lane has an owner and runs.
@@ -116,9 +119,16 @@ pub async fn read(pool: &PgPool) -> Result<EventsStatus> {
     .await?;
     let mut letters = OpenLetters::new();
     for (stream, lane, class, count) in rows {
-        letters.entry((stream, lane)).or_default().insert(class, count);
+        letters
+            .entry((stream, lane))
+            .or_default()
+            .insert(class, count);
     }
-    Ok(EventsStatus { lanes, workers, letters })
+    Ok(EventsStatus {
+        lanes,
+        workers,
+        letters,
+    })
 }
 
 /// The lane of a user among `lanes` of a stream, as the broker's partition function puts it: FNV-1a of 32 bits over the
@@ -128,6 +138,8 @@ pub fn lane_of(user: Uuid, lanes: u32) -> u32 {
     const OFFSET: u32 = 0x811c_9dc5;
     const PRIME: u32 = 0x0100_0193;
     let token = user.hyphenated().to_string();
-    let hash = token.bytes().fold(OFFSET, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(PRIME));
+    let hash = token.bytes().fold(OFFSET, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(PRIME)
+    });
     hash.checked_rem(lanes).unwrap_or(0)
 }

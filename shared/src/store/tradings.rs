@@ -56,7 +56,11 @@ pub async fn delete(connection: &mut PgConnection, user: UserId, id: TradingId) 
     if holds_money && !deleted.is_purged() {
         return Err(Error::Conflict(Conflict::TradingNotEmpty));
     }
-    let status = if deleted.is_purged() { "deleting" } else { "deleted" };
+    let status = if deleted.is_purged() {
+        "deleting"
+    } else {
+        "deleted"
+    };
     sqlx::query("UPDATE tradings SET status = $2, updated_at = clock_timestamp() WHERE id = $1")
         .bind(id)
         .bind(status)
@@ -67,14 +71,16 @@ pub async fn delete(connection: &mut PgConnection, user: UserId, id: TradingId) 
          WHERE trading_id = $1 AND deleted_at IS NULL",
         FORGET_BOTS,
     ] {
-        sqlx::query(statement).bind(id).execute(&mut *connection).await?;
+        sqlx::query(statement)
+            .bind(id)
+            .execute(&mut *connection)
+            .await?;
     }
     Ok(deleted)
 }
 
 /// What a bot last said is no history. A bot that goes on shows up again, which is true.
-const FORGET_BOTS: &str =
-    "DELETE FROM bots WHERE trading_id = $1 AND user_id = (SELECT user_id FROM tradings WHERE id = $1)";
+const FORGET_BOTS: &str = "DELETE FROM bots WHERE trading_id = $1 AND user_id = (SELECT user_id FROM tradings WHERE id = $1)";
 
 /// Locks the living accounts of a trading in id order; answers whether one of them holds money.
 async fn lock_accounts(connection: &mut PgConnection, id: TradingId) -> Result<bool> {
@@ -126,7 +132,11 @@ const HELD: [&str; 2] = [
 /// Removes up to about `limit` rows of each kind from a trading in status `deleting`, inside the caller's transaction,
 /// and at last the trading. It can be stopped after any piece and gone on with by anybody. Kept are the ids of its
 /// events, which must never be applied again, and its dead letters.
-pub async fn purge_some(connection: &mut PgConnection, id: TradingId, limit: u32) -> Result<Purged> {
+pub async fn purge_some(
+    connection: &mut PgConnection,
+    id: TradingId,
+    limit: u32,
+) -> Result<Purged> {
     if !may_do_alone(connection, &format!("purge {id}")).await? {
         return Ok(Purged::Nothing);
     }
@@ -145,28 +155,46 @@ pub async fn purge_some(connection: &mut PgConnection, id: TradingId, limit: u32
         .execute(&mut *connection)
         .await?;
     for (end, removal) in HISTORY {
-        let end: Option<DateTime<Utc>> =
-            sqlx::query_scalar(end).bind(id).bind(i64::from(limit)).fetch_optional(&mut *connection).await?;
+        let end: Option<DateTime<Utc>> = sqlx::query_scalar(end)
+            .bind(id)
+            .bind(i64::from(limit))
+            .fetch_optional(&mut *connection)
+            .await?;
         // Planned with this very end, which a plan kept for any end would not know.
-        sqlx::query(removal).persistent(false).bind(id).bind(end).execute(&mut *connection).await?;
+        sqlx::query(removal)
+            .persistent(false)
+            .bind(id)
+            .bind(end)
+            .execute(&mut *connection)
+            .await?;
         if end.is_some() {
             return Ok(Purged::Some);
         }
     }
     for statement in HELD {
-        let gone = sqlx::query(statement).bind(id).bind(i64::from(limit)).execute(&mut *connection).await?;
+        let gone = sqlx::query(statement)
+            .bind(id)
+            .bind(i64::from(limit))
+            .execute(&mut *connection)
+            .await?;
         if gone.rows_affected() >= u64::from(limit) {
             return Ok(Purged::Some);
         }
     }
     for statement in [FORGET_BOTS, "DELETE FROM tradings WHERE id = $1"] {
-        sqlx::query(statement).bind(id).execute(&mut *connection).await?;
+        sqlx::query(statement)
+            .bind(id)
+            .execute(&mut *connection)
+            .await?;
     }
     Ok(Purged::All)
 }
 
 /// Tradings that wait to be purged, at most `limit`.
-pub async fn waiting_to_be_purged(connection: &mut PgConnection, limit: u32) -> Result<Vec<TradingId>> {
+pub async fn waiting_to_be_purged(
+    connection: &mut PgConnection,
+    limit: u32,
+) -> Result<Vec<TradingId>> {
     let ids = sqlx::query_scalar(
         "SELECT id FROM tradings WHERE status = 'deleting' AND type <> 'real' ORDER BY updated_at LIMIT $1",
     )

@@ -69,7 +69,13 @@ fn usernames(wanted: &str, id: UserId) -> [String; 3] {
 /// A name somebody else wrote, without what no name holds and no column can store.
 fn plain(name: &str, max: usize) -> String {
     let printable: String = name.chars().filter(|letter| !letter.is_control()).collect();
-    printable.trim().chars().take(max).collect::<String>().trim_end().to_owned()
+    printable
+        .trim()
+        .chars()
+        .take(max)
+        .collect::<String>()
+        .trim_end()
+        .to_owned()
 }
 
 /// The status of a user who is not deleted, whose row stays locked until the transaction ends.
@@ -84,7 +90,10 @@ pub async fn lock(connection: &mut PgConnection, id: UserId) -> Result<Option<St
 }
 
 /// The user with this e-mail address who is not deleted, with the status; the row stays locked.
-pub async fn lock_by_email(connection: &mut PgConnection, email: &str) -> Result<Option<(UserId, String)>> {
+pub async fn lock_by_email(
+    connection: &mut PgConnection,
+    email: &str,
+) -> Result<Option<(UserId, String)>> {
     let found = sqlx::query_as(
         "SELECT id, status FROM users WHERE lower(email) = lower($1) AND status <> 'deleted' FOR NO KEY UPDATE",
     )
@@ -170,7 +179,10 @@ pub async fn destroy_credentials(connection: &mut PgConnection, id: UserId) -> R
          passphrase_encrypted = NULL, masked_api_key = NULL, key_id = NULL, fingerprint = NULL, \
          status = 'deleted', updated_at = now() WHERE user_id = $1",
     ] {
-        sqlx::query(statement).bind(id).execute(&mut *connection).await?;
+        sqlx::query(statement)
+            .bind(id)
+            .execute(&mut *connection)
+            .await?;
     }
     Ok(())
 }
@@ -181,10 +193,11 @@ pub async fn destroy_credentials(connection: &mut PgConnection, id: UserId) -> R
 /// # Errors
 /// [`Error::AccountDisabled`], and [`Error::InvalidToken`] when the user is gone: the session is remembered for seconds.
 pub async fn lock_active(connection: &mut PgConnection, user: UserId) -> Result<()> {
-    let status: Option<String> = sqlx::query_scalar("SELECT status FROM users WHERE id = $1 FOR SHARE")
-        .bind(user)
-        .fetch_optional(connection)
-        .await?;
+    let status: Option<String> =
+        sqlx::query_scalar("SELECT status FROM users WHERE id = $1 FOR SHARE")
+            .bind(user)
+            .fetch_optional(connection)
+            .await?;
     match status.as_deref() {
         Some("active") => Ok(()),
         Some("disabled") => Err(Error::AccountDisabled),
@@ -201,7 +214,10 @@ mod tests {
         let id = UserId(new_id());
         let [wanted, short, long] = usernames(" a\u{7}nn \n", id);
         assert_eq!(wanted, "ann");
-        assert!(short.starts_with("ann-") && short.len() == "ann-".len() + 8, "{short}");
+        assert!(
+            short.starts_with("ann-") && short.len() == "ann-".len() + 8,
+            "{short}"
+        );
         assert_eq!(long, format!("ann-{}", id.0.simple()));
         assert_eq!(usernames("", id)[0], "user");
         let longest = usernames(&"x".repeat(1_000), id);

@@ -43,14 +43,19 @@ pub async fn renew(pool: &PgPool, worker: &Worker, lease: Duration) -> Result<u3
 
 /// Takes the worker off the list at once: it ended cleanly.
 pub async fn remove(pool: &PgPool, worker: &Worker) -> Result<()> {
-    sqlx::query("DELETE FROM ingest_workers WHERE id = $1").bind(worker.id).execute(pool).await?;
+    sqlx::query("DELETE FROM ingest_workers WHERE id = $1")
+        .bind(worker.id)
+        .execute(pool)
+        .await?;
     Ok(())
 }
 
 /// Forgets workers that died a day ago or earlier; until then their rows tell who was there.
 pub async fn forget_dead(pool: &PgPool) -> Result<()> {
-    sqlx::query("DELETE FROM ingest_workers WHERE alive_until < clock_timestamp() - interval '1 day'")
-        .execute(pool)
-        .await?;
+    sqlx::query(
+        "DELETE FROM ingest_workers WHERE alive_until < clock_timestamp() - interval '1 day'",
+    )
+    .execute(pool)
+    .await?;
     Ok(())
 }

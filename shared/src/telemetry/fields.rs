@@ -27,7 +27,9 @@ impl Fields {
 
     pub(super) fn put_shown(&mut self, name: &'static str, value: impl Display) {
         let begin = self.values.len();
-        serde_json::Serializer::new(&mut self.values).collect_str(&value).ok();
+        serde_json::Serializer::new(&mut self.values)
+            .collect_str(&value)
+            .ok();
         self.names.push((name, begin..self.values.len()));
     }
 
@@ -43,11 +45,16 @@ impl Fields {
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&[u8]> {
-        self.iter().rev().find(|(known, _)| *known == name).map(|(_, value)| value)
+        self.iter()
+            .rev()
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value)
     }
 
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (&'static str, &[u8])> {
-        self.names.iter().map(|(name, at)| (*name, &self.values[at.clone()]))
+        self.names
+            .iter()
+            .map(|(name, at)| (*name, &self.values[at.clone()]))
     }
 
     pub(super) fn clear(&mut self) {

@@ -101,7 +101,10 @@ impl<W> JsonLines<W> {
         member(line, b',', "metadata");
         member(line, b'{', TARGET);
         quote(line, metadata.target());
-        for (name, value) in fields.iter().filter(|(name, _)| *name != TARGET && !PLACED.contains(name)) {
+        for (name, value) in fields
+            .iter()
+            .filter(|(name, _)| *name != TARGET && !PLACED.contains(name))
+        {
             member(line, b',', name);
             line.extend_from_slice(value);
         }
@@ -135,8 +138,12 @@ mod tests {
     fn a_line_has_the_required_fields_and_takes_the_ids_from_the_span() {
         let told = Arc::new(Mutex::new(Vec::new()));
         let out = Arc::clone(&told);
-        let write = move |_: &Level, line: &[u8]| out.lock().expect("one thread").extend_from_slice(line);
-        let layer = JsonLines { service: "tiris-test", write };
+        let write =
+            move |_: &Level, line: &[u8]| out.lock().expect("one thread").extend_from_slice(line);
+        let layer = JsonLines {
+            service: "tiris-test",
+            write,
+        };
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
             let span = tracing::info_span!(
                 "request",
@@ -150,12 +157,34 @@ mod tests {
             let _entered = span.enter();
             let error = std::fmt::Error;
             let error = &error as &dyn std::error::Error;
-            tracing::warn!(lane = 3, user_id = "user124", target = "invented", error, "lag \"grows\"\n");
+            tracing::warn!(
+                lane = 3,
+                user_id = "user124",
+                target = "invented",
+                error,
+                "lag \"grows\"\n"
+            );
         });
         let text = String::from_utf8(told.lock().expect("one thread").clone()).expect("utf-8");
         let line: Value = serde_json::from_str(&text).expect("one JSON object");
-        let keys: Vec<&str> = line.as_object().expect("object").keys().map(String::as_str).collect();
-        assert_eq!(keys, ["timestamp", "level", "service", "trace_id", "user_id", "message", "metadata"]);
+        let keys: Vec<&str> = line
+            .as_object()
+            .expect("object")
+            .keys()
+            .map(String::as_str)
+            .collect();
+        assert_eq!(
+            keys,
+            [
+                "timestamp",
+                "level",
+                "service",
+                "trace_id",
+                "user_id",
+                "message",
+                "metadata"
+            ]
+        );
         assert_eq!(line["level"], "WARN");
         assert_eq!(line["trace_id"], "abc123");
         assert_eq!(line["user_id"], "user124", "the innermost counts");
@@ -171,16 +200,32 @@ mod tests {
     async fn without_a_span_the_ids_are_those_of_the_trace_the_task_works_for() {
         let told = Arc::new(Mutex::new(Vec::new()));
         let out = Arc::clone(&told);
-        let write = move |_: &Level, line: &[u8]| out.lock().expect("one thread").extend_from_slice(line);
-        let layer = JsonLines { service: "tiris-test", write };
+        let write =
+            move |_: &Level, line: &[u8]| out.lock().expect("one thread").extend_from_slice(line);
+        let layer = JsonLines {
+            service: "tiris-test",
+            write,
+        };
         let _logged = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
-        let (trace, user) = (Trace::of_headers(Some("mine"), None).expect("a trace"), UserId(new_id()));
+        let (trace, user) = (
+            Trace::of_headers(Some("mine"), None).expect("a trace"),
+            UserId(new_id()),
+        );
         trace.is_for(user);
         trace.scope(async { tracing::info!("answered") }).await;
         tracing::info!("stopping");
         let text = String::from_utf8(told.lock().expect("one thread").clone()).expect("utf-8");
-        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-        assert_eq!((&lines[0]["trace_id"], &lines[0]["user_id"]), (&json!("mine"), &json!(user.to_string())));
-        assert_eq!((&lines[1]["trace_id"], &lines[1]["user_id"]), (&Value::Null, &Value::Null));
+        let lines: Vec<Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect();
+        assert_eq!(
+            (&lines[0]["trace_id"], &lines[0]["user_id"]),
+            (&json!("mine"), &json!(user.to_string()))
+        );
+        assert_eq!(
+            (&lines[1]["trace_id"], &lines[1]["user_id"]),
+            (&Value::Null, &Value::Null)
+        );
     }
 }

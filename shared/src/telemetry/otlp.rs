@@ -9,8 +9,8 @@ use crate::error::{Error, Result};
 use crate::trace::{Parent, Trace};
 use client::Client;
 use opentelemetry::trace::{
-    SpanBuilder, SpanContext, SpanId, SpanKind, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer,
-    TracerProvider,
+    SpanBuilder, SpanContext, SpanId, SpanKind, TraceContextExt, TraceFlags, TraceId, TraceState,
+    Tracer, TracerProvider,
 };
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
@@ -121,12 +121,22 @@ pub fn link(span: &Span, to: impl Iterator<Item = Parent>) {
 }
 
 /// A statement that has just ended and took so long, below the span that sent it.
-pub(super) fn statement(of: &span::Id, dispatch: &Dispatch, name: String, text: &str, took: Duration) {
+pub(super) fn statement(
+    of: &span::Id,
+    dispatch: &Dispatch,
+    name: String,
+    text: &str,
+    took: Duration,
+) {
     let Some(tracer) = TRACER.get() else { return };
-    let Some(parent) = tracing_opentelemetry::get_otel_context(of, dispatch) else { return };
+    let Some(parent) = tracing_opentelemetry::get_otel_context(of, dispatch) else {
+        return;
+    };
     let ended = SystemTime::now();
-    let attributes =
-        vec![KeyValue::new("db.system.name", "postgresql"), KeyValue::new("db.query.text", text.to_owned())];
+    let attributes = vec![
+        KeyValue::new("db.system.name", "postgresql"),
+        KeyValue::new("db.query.text", text.to_owned()),
+    ];
     let builder = SpanBuilder::from_name(name)
         .with_kind(SpanKind::Client)
         .with_attributes(attributes)
@@ -136,7 +146,14 @@ pub(super) fn statement(of: &span::Id, dispatch: &Dispatch, name: String, text: 
 }
 
 fn context_of(parent: &Parent) -> SpanContext {
-    let flags = if parent.sampled { TraceFlags::SAMPLED } else { TraceFlags::NOT_SAMPLED };
-    let (trace, span) = (TraceId::from_bytes(parent.trace), SpanId::from_bytes(parent.span));
+    let flags = if parent.sampled {
+        TraceFlags::SAMPLED
+    } else {
+        TraceFlags::NOT_SAMPLED
+    };
+    let (trace, span) = (
+        TraceId::from_bytes(parent.trace),
+        SpanId::from_bytes(parent.span),
+    );
     SpanContext::new(trace, span, flags, true, TraceState::NONE)
 }

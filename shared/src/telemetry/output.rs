@@ -40,9 +40,15 @@ impl Output {
             .name("log".to_owned())
             .spawn(move || {
                 loop {
-                    let begun = writer.begun.wait_while(lock(&writer.waiting), |waiting| waiting.is_empty());
+                    let begun = writer
+                        .begun
+                        .wait_while(lock(&writer.waiting), |waiting| waiting.is_empty());
                     let begun = begun.unwrap_or_else(PoisonError::into_inner);
-                    drop(writer.begun.wait_timeout_while(begun, GATHERED_FOR, |_| true));
+                    drop(
+                        writer
+                            .begun
+                            .wait_timeout_while(begun, GATHERED_FOR, |_| true),
+                    );
                     writer.flush();
                 }
             })
@@ -103,10 +109,15 @@ mod tests {
         for n in 0..1_000 {
             output.push(format!("{n}\n").as_bytes());
         }
-        let expected: Vec<u8> = (0..1_000).flat_map(|n| format!("{n}\n").into_bytes()).collect();
+        let expected: Vec<u8> = (0..1_000)
+            .flat_map(|n| format!("{n}\n").into_bytes())
+            .collect();
         let (mut written, mut writes) = (Vec::new(), 0);
         while written.len() < expected.len() {
-            written.extend(told.recv_timeout(Duration::from_secs(20)).expect("written by itself"));
+            written.extend(
+                told.recv_timeout(Duration::from_secs(20))
+                    .expect("written by itself"),
+            );
             writes += 1;
         }
         assert_eq!(written, expected);

@@ -58,7 +58,10 @@ pub async fn quietly<F: Future>(work: F) -> F::Output {
 /// Keeps how long a statement took that was sent within [`quietly`].
 pub fn took(text: &str, time: Duration) {
     if OTHERS.load(Ordering::Relaxed) {
-        KNOWN.with_borrow_mut(|known| known.figure(text)).seconds.record(time);
+        KNOWN
+            .with_borrow_mut(|known| known.figure(text))
+            .seconds
+            .record(time);
     }
 }
 
@@ -69,7 +72,9 @@ struct Quiet {
 
 impl Quiet {
     fn begin() -> Self {
-        Self { before: QUIET.replace(true) }
+        Self {
+            before: QUIET.replace(true),
+        }
     }
 }
 
@@ -99,7 +104,11 @@ impl<S> Filter<S> for Heard {
 
     fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
         let interest = Filter::<S>::callsite_enabled(&self.targets, metadata);
-        if interest.is_always() && metadata.target() == TARGET { Interest::sometimes() } else { interest }
+        if interest.is_always() && metadata.target() == TARGET {
+            Interest::sometimes()
+        } else {
+            interest
+        }
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
@@ -130,11 +139,15 @@ impl Known {
             return Rc::clone(figure);
         }
         let name = name_of(text);
-        let seconds = metrics::histogram!("database_query_duration_seconds", "statement" => name.clone());
+        let seconds =
+            metrics::histogram!("database_query_duration_seconds", "statement" => name.clone());
         let figure = Rc::new(Figure { name, seconds });
         // The driver puts blanks around it.
         if self.count < KNOWN_MAX && !text.trim_start().starts_with("BEGIN") {
-            self.of_length.entry(text.len()).or_default().push((text.to_owned(), Rc::clone(&figure)));
+            self.of_length
+                .entry(text.len())
+                .or_default()
+                .push((text.to_owned(), Rc::clone(&figure)));
             self.count += 1;
         }
         figure
@@ -226,12 +239,18 @@ mod tests {
             let targets = Targets::new().with_target(TARGET, Level::DEBUG);
             let layers = tracing_subscriber::registry()
                 .with(Statements::default().with_filter(Heard { targets, alone }))
-                .with(tracing_subscriber::fmt::layer().with_filter(Targets::new().with_default(log)));
+                .with(
+                    tracing_subscriber::fmt::layer().with_filter(Targets::new().with_default(log)),
+                );
             let _logged = tracing::subscriber::set_default(layers);
             assert!(is_asked_for(Level::DEBUG), "of SQL only the driver tells");
-            let asked = quietly(async { (is_asked_for(Level::DEBUG), is_asked_for(Level::WARN)) }).await;
+            let asked =
+                quietly(async { (is_asked_for(Level::DEBUG), is_asked_for(Level::WARN)) }).await;
             assert_eq!(asked, (!alone, true), "what is slow is logged all the same");
-            assert!(is_asked_for(Level::DEBUG), "it keeps quiet no longer than that");
+            assert!(
+                is_asked_for(Level::DEBUG),
+                "it keeps quiet no longer than that"
+            );
         }
     }
 
@@ -243,14 +262,20 @@ mod tests {
         }
         let first = known.figure("\n\nSELECT role FROM users\n");
         assert_eq!(known.count, 1);
-        assert!(Rc::ptr_eq(&first, &known.figure("\n\nSELECT role FROM users\n")), "it was made again");
+        assert!(
+            Rc::ptr_eq(&first, &known.figure("\n\nSELECT role FROM users\n")),
+            "it was made again"
+        );
     }
 
     #[test]
     fn a_thread_remembers_no_more_statements_than_it_may() {
         let mut known = Known::default();
         for n in 0..=KNOWN_MAX {
-            assert_eq!(known.figure(&format!("SELECT {n} FROM users")).name, "select users");
+            assert_eq!(
+                known.figure(&format!("SELECT {n} FROM users")).name,
+                "select users"
+            );
         }
         let kept: usize = known.of_length.values().map(Vec::len).sum();
         assert_eq!((known.count, kept), (KNOWN_MAX, KNOWN_MAX));

@@ -26,20 +26,28 @@ pub const TABLES: &[&str] = &[
     "transactions",
     "users",
 ];
-const VERBS: [&str; 7] = ["select", "insert", "update", "delete", "with", "commit", "rollback"];
+const VERBS: [&str; 7] = [
+    "select", "insert", "update", "delete", "with", "commit", "rollback",
+];
 const OTHER: &str = "other";
 
 /// Verb and first table, or `other` for what is neither.
 pub(super) fn name_of(sql: &str) -> String {
-    let mut words =
-        sql.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty());
+    let mut words = sql
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .filter(|word| !word.is_empty());
     let first = words.next().unwrap_or_default();
-    let verb = VERBS.iter().find(|verb| verb.eq_ignore_ascii_case(first)).copied().unwrap_or(OTHER);
+    let verb = VERBS
+        .iter()
+        .find(|verb| verb.eq_ignore_ascii_case(first))
+        .copied()
+        .unwrap_or(OTHER);
     let table = |word: &str| TABLES.iter().find(|table| **table == word);
     let mut before = first;
     for word in words {
-        let names_one =
-            ["from", "into", "update", "join"].iter().any(|lead| lead.eq_ignore_ascii_case(before));
+        let names_one = ["from", "into", "update", "join"]
+            .iter()
+            .any(|lead| lead.eq_ignore_ascii_case(before));
         if let Some(table) = table(word).filter(|_| names_one) {
             return format!("{verb} {table}");
         }
@@ -55,10 +63,22 @@ mod tests {
     #[test]
     fn a_statement_is_named_by_its_verb_and_first_table() {
         for (sql, name) in [
-            ("SELECT \"users\".\"id\" FROM \"users\" WHERE id = $1", "select users"),
-            ("INSERT INTO transactions (id) SELECT * FROM UNNEST($1::uuid[])", "insert transactions"),
-            ("UPDATE sub_accounts a SET balance = n.balance FROM UNNEST($1) AS n", "update sub_accounts"),
-            ("WITH gone AS (DELETE FROM holds RETURNING 1) SELECT count(*) FROM gone", "with holds"),
+            (
+                "SELECT \"users\".\"id\" FROM \"users\" WHERE id = $1",
+                "select users",
+            ),
+            (
+                "INSERT INTO transactions (id) SELECT * FROM UNNEST($1::uuid[])",
+                "insert transactions",
+            ),
+            (
+                "UPDATE sub_accounts a SET balance = n.balance FROM UNNEST($1) AS n",
+                "update sub_accounts",
+            ),
+            (
+                "WITH gone AS (DELETE FROM holds RETURNING 1) SELECT count(*) FROM gone",
+                "with holds",
+            ),
             ("SELECT users FROM invented", "select"),
             ("COMMIT", "commit"),
             ("GRANT ALL ON x TO y", "other"),

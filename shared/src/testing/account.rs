@@ -44,7 +44,9 @@ impl Account {
     /// Whether the user may enter every folder on the way to `path`, and `path` itself.
     #[must_use]
     pub fn can_reach(&self, path: &Path) -> bool {
-        path.ancestors().filter(|folder| folder.exists()).all(|folder| self.can_enter(folder))
+        path.ancestors()
+            .filter(|folder| folder.exists())
+            .all(|folder| self.can_enter(folder))
     }
 
     fn can_enter(&self, folder: &Path) -> bool {
@@ -68,6 +70,10 @@ impl Account {
 
     /// Makes `command` run as this user, without our further groups.
     pub fn run<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        command.uid(self.0.uid.as_raw()).gid(self.0.gid.as_raw()).env("HOME", "/").env("USER", self.name())
+        command
+            .uid(self.0.uid.as_raw())
+            .gid(self.0.gid.as_raw())
+            .env("HOME", "/")
+            .env("USER", self.name())
     }
 }

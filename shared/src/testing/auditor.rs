@@ -38,7 +38,12 @@ pub enum Verdict {
 }
 
 /// Refusals of this code and the three other unknowns are tried again, so their letters are `unresolved`.
-const UNRESOLVED: [&str; 4] = ["UNKNOWN_USER", "USER_DISABLED", "UNKNOWN_TRADING", "UNKNOWN_SUB_ACCOUNT"];
+const UNRESOLVED: [&str; 4] = [
+    "UNKNOWN_USER",
+    "USER_DISABLED",
+    "UNKNOWN_TRADING",
+    "UNKNOWN_SUB_ACCOUNT",
+];
 
 /// Everything published and done so far, and what the books must be.
 #[derive(Clone, Debug, Default)]
@@ -68,7 +73,10 @@ impl Auditor {
     /// An auditor that has seen nothing. `takes_bare_subjects`: whether subjects without a user are accepted.
     #[must_use]
     pub fn new(takes_bare_subjects: bool) -> Self {
-        Self { takes_bare_subjects, ..Self::default() }
+        Self {
+            takes_bare_subjects,
+            ..Self::default()
+        }
     }
 
     /// An active user was made.
@@ -129,14 +137,20 @@ impl Auditor {
         let mut accounts = Vec::new();
         for (id, account) in &self.books.accounts {
             let (balance, locked) = (account.balance.clone(), account.locked());
-            accounts.push(Expected { id: *id, user: account.user, balance, locked });
+            accounts.push(Expected {
+                id: *id,
+                user: account.user,
+                balance,
+                locked,
+            });
         }
         accounts
     }
 
     fn post(&mut self, account: Uuid, change: &BigDecimal) -> anyhow::Result<()> {
         let account = self.books.accounts.get_mut(&account);
-        let account = account.ok_or_else(|| anyhow::anyhow!("the auditor knows no such account"))?;
+        let account =
+            account.ok_or_else(|| anyhow::anyhow!("the auditor knows no such account"))?;
         if !change.is_zero() {
             account.balance += change;
             account.postings += 1;
@@ -150,7 +164,11 @@ impl Auditor {
         match verdict {
             Verdict::Malformed => self.letters.push((payload.to_vec(), "malformed", None)),
             Verdict::Refused(code) => {
-                let class = if UNRESOLVED.contains(&code) { "unresolved" } else { "rejected" };
+                let class = if UNRESOLVED.contains(&code) {
+                    "unresolved"
+                } else {
+                    "rejected"
+                };
                 self.letters.push((payload.to_vec(), class, Some(code)));
             }
             Verdict::Applied | Verdict::Duplicate | Verdict::Heartbeat => {}
@@ -159,14 +177,25 @@ impl Auditor {
     }
 
     fn judge(&mut self, subject: &str, payload: &[u8]) -> Verdict {
-        let Some(event) = read(subject, payload, self.takes_bare_subjects) else { return Verdict::Malformed };
+        let Some(event) = read(subject, payload, self.takes_bare_subjects) else {
+            return Verdict::Malformed;
+        };
         if event.kind == "trading.heartbeat" {
             return Verdict::Heartbeat;
         }
-        let Reading { user, event_id, content, .. } = &event;
+        let Reading {
+            user,
+            event_id,
+            content,
+            ..
+        } = &event;
         let key = (*user, event_id.clone());
         if let Some((claimed, _)) = self.claims.get(&key) {
-            return if claimed == content { Verdict::Duplicate } else { Verdict::Refused("EVENT_ID_REUSED") };
+            return if claimed == content {
+                Verdict::Duplicate
+            } else {
+                Verdict::Refused("EVENT_ID_REUSED")
+            };
         }
         let outcome = self.books.book(&event);
         self.claims.insert(key, (content.clone(), outcome.is_ok()));

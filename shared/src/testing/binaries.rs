@@ -10,7 +10,9 @@ use std::path::PathBuf;
 /// Fails with the command that builds it when it is not there.
 pub fn binary(name: &str) -> Result<PathBuf> {
     let executable = std::env::current_exe().context("where is this program?")?;
-    let mut folder = executable.parent().context("this program lies in no folder")?;
+    let mut folder = executable
+        .parent()
+        .context("this program lies in no folder")?;
     // Test programs lie in `deps`, one below the others.
     if folder.ends_with("deps") {
         folder = folder.parent().context("deps lies in no folder")?;

@@ -13,7 +13,14 @@ use std::process::Command;
 /// The superuser, whom connections from this machine need no password for.
 const USER: &str = "tiris";
 /// Variables that would lead PostgreSQL's programs elsewhere.
-pub(super) const MISLEADING: [&str; 6] = ["PGDATA", "PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGOPTIONS"];
+pub(super) const MISLEADING: [&str; 6] = [
+    "PGDATA",
+    "PGHOST",
+    "PGPORT",
+    "PGUSER",
+    "PGDATABASE",
+    "PGOPTIONS",
+];
 
 /// The address of a database of the server on `port` of this machine.
 pub(super) fn url(port: u16, database: &str) -> String {
@@ -23,7 +30,9 @@ pub(super) fn url(port: u16, database: &str) -> String {
 /// Makes `dir` when it is missing, and the server's user its owner.
 pub(super) fn prepare_dir(dir: &Path, account: Option<&Account>) -> Result<()> {
     fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    let Some(account) = account else { return Ok(()) };
+    let Some(account) = account else {
+        return Ok(());
+    };
     account.own(dir)?;
     fs::set_permissions(dir, fs::Permissions::from_mode(0o700))?;
     if !account.can_reach(&dir.canonicalize()?) {
@@ -56,7 +65,11 @@ pub(super) fn make_cluster(
         "--no-instructions",
     ]);
     // Only glibc and musl have C.UTF-8 everywhere; elsewhere C sorts the same way.
-    command.arg(if cfg!(target_os = "linux") { "--locale=C.UTF-8" } else { "--locale=C" });
+    command.arg(if cfg!(target_os = "linux") {
+        "--locale=C.UTF-8"
+    } else {
+        "--locale=C"
+    });
     if !durable {
         command.arg("--no-sync");
     }
@@ -67,7 +80,9 @@ pub(super) fn make_cluster(
     if let Some(account) = account {
         account.run(&mut command);
     }
-    let output = command.output().with_context(|| format!("cannot run initdb of {}", tools.bin.display()))?;
+    let output = command
+        .output()
+        .with_context(|| format!("cannot run initdb of {}", tools.bin.display()))?;
     if !output.status.success() {
         bail!(
             "initdb failed ({}):\n{}{}",

@@ -45,9 +45,14 @@ impl Collector {
     pub async fn start() -> Result<Self> {
         let acceptor = TcpListener::bind("127.0.0.1:0").into_acceptor().await?;
         let bound = acceptor.local_addr();
-        let address = bound.first().and_then(|local| local.as_socket_addr()).context("an address")?;
+        let address = bound
+            .first()
+            .and_then(|local| local.as_socket_addr())
+            .context("an address")?;
         let (url, spans) = (format!("http://{address}"), Kept::default());
-        let app = Route::new().at("/v1/traces", post(take)).data(spans.clone());
+        let app = Route::new()
+            .at("/v1/traces", post(take))
+            .data(spans.clone());
         let server = tokio::spawn(async move {
             // It is aborted sooner than it ends.
             Server::new_with_acceptor(acceptor).run(app).await.ok();
@@ -64,7 +69,10 @@ impl Collector {
     /// What was sent until now.
     #[must_use]
     pub fn spans(&self) -> Vec<Span> {
-        self.spans.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.spans
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -76,16 +84,25 @@ impl Drop for Collector {
 
 #[handler]
 async fn take(body: Body, kept: Data<&Kept>) -> StatusCode {
-    let Ok(bytes) = body.into_bytes().await else { return StatusCode::BAD_REQUEST };
-    let Ok(request) = ExportTraceServiceRequest::decode(bytes) else { return StatusCode::BAD_REQUEST };
-    kept.lock().unwrap_or_else(PoisonError::into_inner).extend(read(request));
+    let Ok(bytes) = body.into_bytes().await else {
+        return StatusCode::BAD_REQUEST;
+    };
+    let Ok(request) = ExportTraceServiceRequest::decode(bytes) else {
+        return StatusCode::BAD_REQUEST;
+    };
+    kept.lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .extend(read(request));
     StatusCode::OK
 }
 
 fn read(request: ExportTraceServiceRequest) -> Vec<Span> {
     let mut spans = Vec::new();
     for sent in request.resource_spans {
-        let service = sent.resource.map(|resource| service(&resource.attributes)).unwrap_or_default();
+        let service = sent
+            .resource
+            .map(|resource| service(&resource.attributes))
+            .unwrap_or_default();
         for span in sent.scope_spans.into_iter().flat_map(|scope| scope.spans) {
             spans.push(Span {
                 service: service.clone(),
@@ -101,7 +118,9 @@ fn read(request: ExportTraceServiceRequest) -> Vec<Span> {
 }
 
 fn service(attributes: &[KeyValue]) -> String {
-    let named = attributes.iter().find(|attribute| attribute.key == "service.name");
+    let named = attributes
+        .iter()
+        .find(|attribute| attribute.key == "service.name");
     let value = named.and_then(|attribute| attribute.value.as_ref()?.value.as_ref());
     match value {
         Some(any_value::Value::StringValue(name)) => name.clone(),

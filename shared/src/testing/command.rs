@@ -29,7 +29,11 @@ pub struct ProcessCommand {
 
 impl ProcessCommand {
     pub(super) fn new(program: &Path) -> Self {
-        let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
+        let name = program
+            .file_name()
+            .unwrap_or(program.as_os_str())
+            .to_string_lossy()
+            .into_owned();
         Self {
             command: Command::new(program),
             name,
@@ -113,12 +117,23 @@ impl ProcessCommand {
         };
         let output = open_log(&log)?;
         let errors = output.try_clone().context("cannot share a log file")?;
-        let started =
-            self.command.stdin(Stdio::null()).stdout(output).stderr(errors).process_group(0).spawn();
+        let started = self
+            .command
+            .stdin(Stdio::null())
+            .stdout(output)
+            .stderr(errors)
+            .process_group(0)
+            .spawn();
         let program = self.command.get_program().to_string_lossy().into_owned();
         let child = started.with_context(|| format!("cannot start {program}"))?;
         // The guard object comes first, so that the child ends also when the leash fails.
-        let process = Process::new(self.name, child, log, self.signal_at_our_death.is_some(), self.show_log);
+        let process = Process::new(
+            self.name,
+            child,
+            log,
+            self.signal_at_our_death.is_some(),
+            self.show_log,
+        );
         if let Some(signal) = self.signal_at_our_death {
             leash::hold(process.pid(), signal)?;
         }
@@ -128,7 +143,10 @@ impl ProcessCommand {
 
 fn scratch_log(name: &str) -> Result<PathBuf> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    Ok(process_dir()?.join(format!("{name}-{}.log", NEXT.fetch_add(1, Ordering::Relaxed))))
+    Ok(process_dir()?.join(format!(
+        "{name}-{}.log",
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    )))
 }
 
 fn open_log(path: &Path) -> Result<File> {

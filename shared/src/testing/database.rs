@@ -50,10 +50,16 @@ impl TestDatabase {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{PREFIX}{}_{number}", std::process::id());
         let mut admin = connect(server.port, "postgres").await?;
-        run(&mut admin, format!("CREATE DATABASE {name} TEMPLATE {template}")).await?;
+        run(
+            &mut admin,
+            format!("CREATE DATABASE {name} TEMPLATE {template}"),
+        )
+        .await?;
         admin.close().await?;
         let url = url(server.port, &name);
-        let pool = PgPoolOptions::new().max_connections(POOL_SIZE).connect_lazy(&url)?;
+        let pool = PgPoolOptions::new()
+            .max_connections(POOL_SIZE)
+            .connect_lazy(&url)?;
         Ok(Self { name, url, pool })
     }
 
@@ -71,21 +77,35 @@ impl TestDatabase {
         self.shut_out(true).await?;
         let server = SERVER.get_or_try_init(prepare_server).await?;
         let mut admin = connect(server.port, "postgres").await?;
-        run(&mut admin, format!("DROP DATABASE {} WITH (FORCE)", self.name)).await?;
-        run(&mut admin, format!("ALTER DATABASE {} RENAME TO {}", backup.name, self.name)).await
+        run(
+            &mut admin,
+            format!("DROP DATABASE {} WITH (FORCE)", self.name),
+        )
+        .await?;
+        run(
+            &mut admin,
+            format!("ALTER DATABASE {} RENAME TO {}", backup.name, self.name),
+        )
+        .await
     }
 
     /// Ends every connection to it and lets none in, until told otherwise.
     async fn shut_out(&self, shut: bool) -> Result<()> {
         let server = SERVER.get_or_try_init(prepare_server).await?;
         let mut admin = connect(server.port, "postgres").await?;
-        run(&mut admin, format!("ALTER DATABASE {} ALLOW_CONNECTIONS {}", self.name, !shut)).await?;
+        run(
+            &mut admin,
+            format!("ALTER DATABASE {} ALLOW_CONNECTIONS {}", self.name, !shut),
+        )
+        .await?;
         if shut {
             // Waits until each is gone.
-            sqlx::query("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = $1")
-                .bind(&self.name)
-                .execute(&mut admin)
-                .await?;
+            sqlx::query(
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = $1",
+            )
+            .bind(&self.name)
+            .execute(&mut admin)
+            .await?;
         }
         Ok(())
     }
@@ -109,11 +129,17 @@ impl Drop for TestDatabase {
         let (port, name) = (server.port, std::mem::take(&mut self.name));
         // A thread with a runtime of its own: the test's runtime cannot wait here, and may be going down.
         let dropped = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
             runtime.block_on(async {
                 let drop = async {
                     let mut admin = connect(port, "postgres").await?;
-                    run(&mut admin, format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await
+                    run(
+                        &mut admin,
+                        format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
+                    )
+                    .await
                 };
                 tokio::time::timeout(DROP_LIMIT, drop).await?
             })
@@ -129,7 +155,10 @@ async fn prepare_server() -> Result<SharedServer> {
     let server = SharedServer::join().await?;
     let mut admin = connect(server.port, "postgres").await?;
     // The lock ends with the connection.
-    sqlx::query("SELECT pg_advisory_lock($1)").bind(TEMPLATE_LOCK).execute(&mut admin).await?;
+    sqlx::query("SELECT pg_advisory_lock($1)")
+        .bind(TEMPLATE_LOCK)
+        .execute(&mut admin)
+        .await?;
     let names = database_names(&mut admin).await?;
     drop_orphans(&mut admin, &names).await?;
     if !names.contains(&template_name()) {
@@ -150,12 +179,18 @@ pub async fn sweep_databases() -> Result<()> {
 }
 
 async fn database_names(admin: &mut PgConnection) -> Result<Vec<String>> {
-    Ok(sqlx::query_scalar("SELECT datname FROM pg_database").fetch_all(admin).await?)
+    Ok(sqlx::query_scalar("SELECT datname FROM pg_database")
+        .fetch_all(admin)
+        .await?)
 }
 
 async fn drop_orphans(admin: &mut PgConnection, names: &[String]) -> Result<()> {
     for name in names.iter().filter(|name| owner_is_dead(name)) {
-        run(admin, format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await?;
+        run(
+            admin,
+            format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
+        )
+        .await?;
     }
     Ok(())
 }
@@ -163,10 +198,18 @@ async fn drop_orphans(admin: &mut PgConnection, names: &[String]) -> Result<()> 
 /// The template gets its name when it is complete: a half-made one is made anew.
 async fn make_template(admin: &mut PgConnection, port: u16) -> Result<()> {
     let unfinished = "template_unfinished";
-    run(admin, format!("DROP DATABASE IF EXISTS {unfinished} WITH (FORCE)")).await?;
+    run(
+        admin,
+        format!("DROP DATABASE IF EXISTS {unfinished} WITH (FORCE)"),
+    )
+    .await?;
     run(admin, format!("CREATE DATABASE {unfinished}")).await?;
     tiris_migrations::up(&url(port, unfinished)).await?;
-    run(admin, format!("ALTER DATABASE {unfinished} RENAME TO {}", template_name())).await
+    run(
+        admin,
+        format!("ALTER DATABASE {unfinished} RENAME TO {}", template_name()),
+    )
+    .await
 }
 
 /// Changes with the migrations, so that a server that outlives a build serves the next one too.
@@ -175,15 +218,25 @@ fn template_name() -> String {
 }
 
 fn owner_is_dead(database: &str) -> bool {
-    let owner = database.strip_prefix(PREFIX).and_then(|rest| rest.split('_').next()?.parse().ok());
+    let owner = database
+        .strip_prefix(PREFIX)
+        .and_then(|rest| rest.split('_').next()?.parse().ok());
     owner.is_some_and(|pid| !is_alive(pid))
 }
 
 async fn connect(port: u16, database: &str) -> Result<PgConnection> {
     let options: PgConnectOptions = url(port, database).parse()?;
-    options.disable_statement_logging().connect().await.context("cannot connect to the test server")
+    options
+        .disable_statement_logging()
+        .connect()
+        .await
+        .context("cannot connect to the test server")
 }
 
 async fn run(connection: &mut PgConnection, statement: String) -> Result<()> {
-    connection.execute(AssertSqlSafe(statement)).await.map(drop).map_err(Into::into)
+    connection
+        .execute(AssertSqlSafe(statement))
+        .await
+        .map(drop)
+        .map_err(Into::into)
 }

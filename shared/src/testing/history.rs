@@ -24,8 +24,15 @@ pub async fn grow_history(pool: &PgPool, account: Uuid, postings: i32) -> anyhow
          FROM rows, sub_accounts a WHERE a.id = $1",
         "UPDATE sub_accounts SET balance = $2, sequence = $2 WHERE id = $1 AND sequence = 0",
     ] {
-        let written = sqlx::query(statement).bind(account).bind(postings).execute(&mut *transaction).await?;
-        anyhow::ensure!(written.rows_affected() > 0, "the account has a history already");
+        let written = sqlx::query(statement)
+            .bind(account)
+            .bind(postings)
+            .execute(&mut *transaction)
+            .await?;
+        anyhow::ensure!(
+            written.rows_affected() > 0,
+            "the account has a history already"
+        );
     }
     transaction.commit().await?;
     Ok(())

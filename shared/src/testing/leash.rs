@@ -54,7 +54,10 @@ static ORDERS: Mutex<Option<ChildStdin>> = Mutex::new(None);
 
 /// Has process `pid` sent `signal` when we die.
 pub(super) fn hold(pid: u32, signal: Signal) -> Result<()> {
-    order(&format!("hold {pid}:{}", signal.as_str().trim_start_matches("SIG")))
+    order(&format!(
+        "hold {pid}:{}",
+        signal.as_str().trim_start_matches("SIG")
+    ))
 }
 
 /// Forgets process `pid`; to be called right after its end was waited for, before the number is used again.

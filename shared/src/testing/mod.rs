@@ -70,7 +70,8 @@ pub use history::grow_history;
 pub use leash::keep_open_until_all_ended;
 pub use nats::{NatsServer, NatsSettings};
 pub use openid_provider::{
-    OPENID_PROVIDER_FILES, OpenIdProvider, OpenIdSettings, find_openid_provider, openid_provider_dir,
+    OPENID_PROVIDER_FILES, OpenIdProvider, OpenIdSettings, find_openid_provider,
+    openid_provider_dir,
 };
 pub use partitions::{Partition, partitions};
 pub use place::{dev_dir, scratch_dir, workspace_root};

@@ -49,7 +49,14 @@ impl NatsServer {
         fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
         let program = find_nats_server()?;
         let dir = dir.canonicalize()?;
-        let mut server = Self { process: None, program, dir, port: 0, settings, _scratch: None };
+        let mut server = Self {
+            process: None,
+            program,
+            dir,
+            port: 0,
+            settings,
+            _scratch: None,
+        };
         let port = server.settings.port;
         on_free_port(port, async |port| server.launch(port).await).await?;
         Ok(server)
@@ -57,7 +64,11 @@ impl NatsServer {
 
     /// A server of its own for one test, which keeps what it acknowledged also when killed; removed on drop.
     pub async fn private() -> Result<Self> {
-        Self::private_with(NatsSettings { durable: true, ..NatsSettings::default() }).await
+        Self::private_with(NatsSettings {
+            durable: true,
+            ..NatsSettings::default()
+        })
+        .await
     }
 
     /// Like [`Self::private`], with settings.
@@ -109,19 +120,27 @@ impl NatsServer {
 
     /// Starts it again on the same port with the same streams, after [`Self::stop`] or [`Self::kill`].
     pub async fn restart(&mut self) -> Result<()> {
-        ensure!(self.process.is_none(), "the NATS server is running: stop it first");
+        ensure!(
+            self.process.is_none(),
+            "the NATS server is running: stop it first"
+        );
         self.launch(self.port).await
     }
 
     async fn launch(&mut self, port: u16) -> Result<()> {
         self.port = port;
         let config = self.dir.join("nats.conf");
-        fs::write(&config, self.config()).with_context(|| format!("cannot write {}", config.display()))?;
+        fs::write(&config, self.config())
+            .with_context(|| format!("cannot write {}", config.display()))?;
         let command = Process::command(&self.program)
             .arg("--config")
             .arg(&config)
             .log(self.dir.join("nats.log"))
-            .signal_at_our_death(if self.settings.durable { Signal::SIGTERM } else { Signal::SIGKILL })
+            .signal_at_our_death(if self.settings.durable {
+                Signal::SIGTERM
+            } else {
+                Signal::SIGKILL
+            })
             .show_log(false);
         let process = self.process.insert(command.spawn()?);
         let url = format!("nats://127.0.0.1:{port}");
@@ -136,7 +155,11 @@ impl NatsServer {
     }
 
     fn config(&self) -> String {
-        let sync = if self.settings.durable { "always" } else { "2m" };
+        let sync = if self.settings.durable {
+            "always"
+        } else {
+            "2m"
+        };
         format!(
             "host: \"127.0.0.1\"\nport: {}\njetstream {{\n  store_dir: {:?}\n  sync_interval: {sync}\n}}\n{}\n",
             self.port,

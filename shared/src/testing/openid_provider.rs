@@ -19,7 +19,10 @@ const PROGRAM: &str = "provider.mjs";
 /// What lies in its folder beside Node.js and the packages, by name: the packages, pinned by hash, and the program.
 pub const OPENID_PROVIDER_FILES: [(&str, &str); 3] = [
     ("package.json", include_str!("openid_provider/package.json")),
-    ("package-lock.json", include_str!("openid_provider/package-lock.json")),
+    (
+        "package-lock.json",
+        include_str!("openid_provider/package-lock.json"),
+    ),
     (PROGRAM, include_str!("openid_provider/provider.mjs")),
 ];
 
@@ -69,9 +72,15 @@ impl OpenIdProvider {
         if let Some(log) = &settings.log {
             command = command.log(log).show_log(false);
         }
-        let mut provider = Self { process: command.spawn()?, issuer: format!("http://127.0.0.1:{port}") };
+        let mut provider = Self {
+            process: command.spawn()?,
+            issuer: format!("http://127.0.0.1:{port}"),
+        };
         let document = provider.url("/.well-known/openid-configuration");
-        provider.process.wait_until_healthy(&document, START_LIMIT).await?;
+        provider
+            .process
+            .wait_until_healthy(&document, START_LIMIT)
+            .await?;
         Ok(provider)
     }
 

@@ -40,8 +40,13 @@ pub async fn partitions(pool: &PgPool) -> anyhow::Result<HashMap<String, Partiti
         #[sqlx(flatten)]
         partition: Partition,
     }
-    let kind: String = sqlx::query_scalar("SELECT history_kind()").fetch_one(pool).await?;
+    let kind: String = sqlx::query_scalar("SELECT history_kind()")
+        .fetch_one(pool)
+        .await?;
     let query = if kind == "native" { NATIVE } else { TIMESCALE };
     let named: Vec<Named> = sqlx::query_as(query).fetch_all(pool).await?;
-    Ok(named.into_iter().map(|one| (one.name, one.partition)).collect())
+    Ok(named
+        .into_iter()
+        .map(|one| (one.name, one.partition))
+        .collect())
 }

@@ -25,9 +25,12 @@ const PROCESS_PREFIX: &str = "process-";
 pub fn workspace_root() -> Result<PathBuf> {
     let executable = std::env::current_exe().context("where is this program?")?;
     let here = std::env::current_dir().context("where are we?")?;
-    let root =
-        here.ancestors().chain(executable.ancestors()).find(|folder| folder.join("Cargo.lock").is_file());
-    root.map(Path::to_owned).context("no Cargo.lock in any folder above: run this inside the project")
+    let root = here
+        .ancestors()
+        .chain(executable.ancestors())
+        .find(|folder| folder.join("Cargo.lock").is_file());
+    root.map(Path::to_owned)
+        .context("no Cargo.lock in any folder above: run this inside the project")
 }
 
 /// The folder of the development stack: `TIRIS_DEV_DIR` (relative to the workspace), else `.tiris` there.
@@ -39,7 +42,9 @@ pub fn dev_dir() -> Result<PathBuf> {
 
 /// A new folder for this process, removed on drop or when the process has died.
 pub fn scratch_dir(name: &str) -> Result<TempDir> {
-    let dir = tempfile::Builder::new().prefix(&format!("{name}-")).tempdir_in(process_dir()?);
+    let dir = tempfile::Builder::new()
+        .prefix(&format!("{name}-"))
+        .tempdir_in(process_dir()?);
     dir.context("cannot make a scratch folder")
 }
 
@@ -55,7 +60,9 @@ pub(super) fn process_dir() -> Result<&'static Path> {
         // A second thread may have been first: it made the same folder.
         DIR.get_or_init(|| dir);
     }
-    DIR.get().map(PathBuf::as_path).context("no folder for this process")
+    DIR.get()
+        .map(PathBuf::as_path)
+        .context("no folder for this process")
 }
 
 /// The folder of everything this user's test processes of this workspace put on disk.
@@ -64,11 +71,21 @@ pub(super) fn process_dir() -> Result<&'static Path> {
 pub(super) fn base_dir() -> Result<PathBuf> {
     let account = Account::for_servers()?;
     let temporary = [std::env::temp_dir(), "/tmp".into(), "/var/tmp".into()];
-    let reachable =
-        |dir: &PathBuf| dir.is_dir() && account.as_ref().is_none_or(|account| account.can_reach(dir));
-    let temporary =
-        temporary.into_iter().find(reachable).context("no folder for temporary files can be used")?;
-    let dir = temporary.join(format!("tiris-test-{}-{}", Uid::effective(), short_hash(&workspace_root()?)));
+    let reachable = |dir: &PathBuf| {
+        dir.is_dir()
+            && account
+                .as_ref()
+                .is_none_or(|account| account.can_reach(dir))
+    };
+    let temporary = temporary
+        .into_iter()
+        .find(reachable)
+        .context("no folder for temporary files can be used")?;
+    let dir = temporary.join(format!(
+        "tiris-test-{}-{}",
+        Uid::effective(),
+        short_hash(&workspace_root()?)
+    ));
     make_dir(&dir)?;
     Ok(dir)
 }
@@ -86,9 +103,14 @@ pub(super) fn make_dir(dir: &Path) -> Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
         made => made.with_context(|| format!("cannot make {}", dir.display()))?,
     }
-    let meta = fs::symlink_metadata(dir).with_context(|| format!("cannot look at {}", dir.display()))?;
+    let meta =
+        fs::symlink_metadata(dir).with_context(|| format!("cannot look at {}", dir.display()))?;
     let ours = meta.is_dir() && meta.uid() == Uid::effective().as_raw();
-    anyhow::ensure!(ours, "{} belongs to somebody else: remove it or set TMPDIR", dir.display());
+    anyhow::ensure!(
+        ours,
+        "{} belongs to somebody else: remove it or set TMPDIR",
+        dir.display()
+    );
     Ok(())
 }
 
@@ -97,7 +119,9 @@ pub(super) fn make_dir(dir: &Path) -> Result<()> {
 fn sweep(base: &Path) {
     for entry in fs::read_dir(base).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let pid = name.to_str().and_then(|name| name.strip_prefix(PROCESS_PREFIX)?.parse().ok());
+        let pid = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(PROCESS_PREFIX)?.parse().ok());
         if pid.is_some_and(|pid| !is_alive(pid)) {
             // Best effort: two processes may sweep at once.
             fs::remove_dir_all(entry.path()).ok();

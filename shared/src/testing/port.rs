@@ -12,7 +12,8 @@ const START_ATTEMPTS: u32 = 5;
 ///
 /// Another process can take it before it is used; who starts a server on it must be ready to try again.
 pub fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port on 127.0.0.1")?;
+    let listener =
+        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port on 127.0.0.1")?;
     Ok(listener.local_addr()?.port())
 }
 
@@ -34,7 +35,10 @@ pub(super) async fn on_free_port(
     }
     for _ in 1..START_ATTEMPTS {
         match launch(free_port()?).await {
-            Err(error) if format!("{error:#}").to_lowercase().contains("address already in use") => {}
+            Err(error)
+                if format!("{error:#}")
+                    .to_lowercase()
+                    .contains("address already in use") => {}
             outcome => return outcome,
         }
     }

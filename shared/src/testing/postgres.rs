@@ -40,7 +40,13 @@ pub struct PgSettings {
 
 impl Default for PgSettings {
     fn default() -> Self {
-        Self { port: None, durable: true, max_connections: 300, jobs: false, more: Vec::new() }
+        Self {
+            port: None,
+            durable: true,
+            max_connections: 300,
+            jobs: false,
+            more: Vec::new(),
+        }
     }
 }
 
@@ -81,7 +87,10 @@ impl PgServer {
     /// A server of its own for one test, with an empty cluster, removed on drop.
     pub async fn private() -> Result<Self> {
         let scratch = scratch_dir("postgres")?;
-        let settings = PgSettings { durable: false, ..PgSettings::default() };
+        let settings = PgSettings {
+            durable: false,
+            ..PgSettings::default()
+        };
         let mut server = Self::start(scratch.path(), settings).await?;
         server._scratch = Some(scratch);
         Ok(server)
@@ -98,14 +107,28 @@ impl PgServer {
         let made_by = fs::read_to_string(dir.join("data/PG_VERSION")).ok();
         let tools = find_postgres(made_by.and_then(|version| version.trim().parse().ok()))?;
         let dir = dir.canonicalize()?;
-        let mut server =
-            Self { process: None, dir, port: 0, settings, tools, account, outlives_us, _scratch: None };
+        let mut server = Self {
+            process: None,
+            dir,
+            port: 0,
+            settings,
+            tools,
+            account,
+            outlives_us,
+            _scratch: None,
+        };
         if !server.data_dir().exists() {
-            let maker =
-                (server.tools.clone(), server.account.clone(), server.dir.clone(), server.settings.durable);
+            let maker = (
+                server.tools.clone(),
+                server.account.clone(),
+                server.dir.clone(),
+                server.settings.durable,
+            );
             let (tools, account, dir, durable) = maker;
-            tokio::task::spawn_blocking(move || make_cluster(&tools, account.as_ref(), &dir, durable))
-                .await??;
+            tokio::task::spawn_blocking(move || {
+                make_cluster(&tools, account.as_ref(), &dir, durable)
+            })
+            .await??;
         }
         let port = server.settings.port;
         on_free_port(port, async |port| server.launch(port).await).await?;
@@ -131,7 +154,9 @@ impl PgServer {
 
     /// Ends it and waits for the end. The cluster stays and can be started again.
     pub async fn stop(&mut self, how: PgStop) -> Result<()> {
-        let Some(process) = self.process.as_mut() else { return Ok(()) };
+        let Some(process) = self.process.as_mut() else {
+            return Ok(());
+        };
         process.signal(match how {
             PgStop::Fast => Signal::SIGINT,
             PgStop::Immediate => Signal::SIGQUIT,
@@ -151,7 +176,10 @@ impl PgServer {
 
     /// Starts it again on the same port, after [`Self::stop`] or [`Self::kill`].
     pub async fn restart(&mut self) -> Result<()> {
-        ensure!(self.process.is_none(), "PostgreSQL is running: stop it first");
+        ensure!(
+            self.process.is_none(),
+            "PostgreSQL is running: stop it first"
+        );
         self.launch(self.port).await
     }
 
@@ -215,7 +243,10 @@ impl PgServer {
             settings.extend(timescale::settings(self.settings.jobs));
         }
         settings.extend(self.settings.more.iter().cloned());
-        Ok(settings.into_iter().flat_map(|setting| ["-c".to_owned(), setting]).collect())
+        Ok(settings
+            .into_iter()
+            .flat_map(|setting| ["-c".to_owned(), setting])
+            .collect())
     }
 }
 

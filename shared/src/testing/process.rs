@@ -45,8 +45,22 @@ impl Process {
         ProcessCommand::new(program.as_ref())
     }
 
-    pub(super) fn new(name: String, child: Child, log: PathBuf, leashed: bool, show_log: bool) -> Self {
-        Self { name, child, status: None, log, leashed, show_log, detached: false }
+    pub(super) fn new(
+        name: String,
+        child: Child,
+        log: PathBuf,
+        leashed: bool,
+        show_log: bool,
+    ) -> Self {
+        Self {
+            name,
+            child,
+            status: None,
+            log,
+            leashed,
+            show_log,
+            detached: false,
+        }
     }
 
     /// Its name in messages.
@@ -86,7 +100,10 @@ impl Process {
     /// How it ended; `None` while it runs.
     pub fn exit_status(&mut self) -> Result<Option<ExitStatus>> {
         if self.status.is_none() {
-            self.status = self.child.try_wait().with_context(|| format!("cannot wait for {}", self.name))?;
+            self.status = self
+                .child
+                .try_wait()
+                .with_context(|| format!("cannot wait for {}", self.name))?;
             if self.status.is_some() && self.leashed {
                 leash::free(self.pid())?;
             }
@@ -140,7 +157,10 @@ impl Process {
         let what = format!("{:?} in the log of {}", text, self.name);
         self.watch(&what, limit, async |process| {
             let log = std::fs::read(&process.log)?;
-            ensure!(String::from_utf8_lossy(&log).contains(text), "not there yet");
+            ensure!(
+                String::from_utf8_lossy(&log).contains(text),
+                "not there yet"
+            );
             Ok(())
         })
         .await
@@ -150,7 +170,10 @@ impl Process {
     pub async fn wait_until_healthy(&mut self, url: &str, limit: Duration) -> Result<()> {
         // No proxy: the address is one of this machine.
         crate::tls::choose_provider();
-        let client = reqwest::Client::builder().timeout(REQUEST_LIMIT).no_proxy().build()?;
+        let client = reqwest::Client::builder()
+            .timeout(REQUEST_LIMIT)
+            .no_proxy()
+            .build()?;
         let what = format!("{} ready at {url}", self.name);
         self.watch(&what, limit, async |_| {
             let answer = client.get(url).send().await?;
@@ -180,7 +203,10 @@ impl Process {
     }
 
     /// Waits for its end without a runtime, for use while something is dropped.
-    #[expect(clippy::disallowed_methods, reason = "a drop cannot be async, and the pauses are short")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a drop cannot be async, and the pauses are short"
+    )]
     pub(super) fn wait_briefly(&mut self) {
         let deadline = std::time::Instant::now() + DROP_LIMIT;
         while self.is_running() && std::time::Instant::now() < deadline {
@@ -207,7 +233,11 @@ impl Drop for Process {
             }
         }
         if self.show_log {
-            println!("--- end of the log of {} ---\n{}---", self.name, self.log_tail());
+            println!(
+                "--- end of the log of {} ---\n{}---",
+                self.name,
+                self.log_tail()
+            );
         }
     }
 }

@@ -23,7 +23,8 @@ pub fn find_schemathesis() -> Result<PathBuf> {
     let installed = fs::read_to_string(folder.join(SCHEMATHESIS_REQUIREMENTS_FILE));
     let program = folder.join("bin/schemathesis");
     ensure!(
-        program.is_file() && installed.is_ok_and(|installed| installed == SCHEMATHESIS_REQUIREMENTS),
+        program.is_file()
+            && installed.is_ok_and(|installed| installed == SCHEMATHESIS_REQUIREMENTS),
         "Schemathesis is not installed in {}: run `make fuzz`",
         folder.display()
     );

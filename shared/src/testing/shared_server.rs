@@ -87,12 +87,18 @@ impl SharedServer {
     pub(super) async fn join() -> Result<Self> {
         let base = base_dir()?;
         // Held to the end: while one starts a server the others wait.
-        let lock =
-            OpenOptions::new().create(true).truncate(false).write(true).open(base.join("start.lock"))?;
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(base.join("start.lock"))?;
         let _lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await??;
         let prefix = own_prefix()?;
         for dir in servers(&base)? {
-            if !dir.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix)) {
+            if !dir
+                .file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with(&prefix))
+            {
                 clear_orphan(&dir);
             } else if let Some(server) = join_or_clear(&dir).await? {
                 return Ok(server);
@@ -120,7 +126,11 @@ fn servers(base: &Path) -> Result<Vec<PathBuf>> {
     let mut dirs = Vec::new();
     for entry in fs::read_dir(base)? {
         let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with(SERVER_PREFIX) {
+        if entry
+            .file_name()
+            .to_string_lossy()
+            .starts_with(SERVER_PREFIX)
+        {
             dirs.push(entry.path());
         }
     }
@@ -149,11 +159,15 @@ fn try_join(dir: &Path) -> Result<Joined> {
         .open(dir.join(PIPE));
     let mut pipe = match opened {
         Ok(pipe) => pipe,
-        Err(error) if error.raw_os_error() == Some(Errno::ENXIO as i32) => return Ok(Joined::Orphan),
+        Err(error) if error.raw_os_error() == Some(Errno::ENXIO as i32) => {
+            return Ok(Joined::Orphan);
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Joined::Orphan),
         Err(error) => return Err(error).context("cannot open the pipe of the test server"),
     };
-    let Ok(port) = fs::read_to_string(dir.join(READY)) else { return Ok(Joined::NotReady) };
+    let Ok(port) = fs::read_to_string(dir.join(READY)) else {
+        return Ok(Joined::NotReady);
+    };
     if pipe.write_all(b"here\n").is_err() {
         return Ok(Joined::Orphan);
     }
@@ -168,7 +182,10 @@ async fn start(base: &Path, prefix: &str) -> Result<SharedServer> {
     mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).context("cannot make a pipe")?;
     // The watchdog comes before the server, so that no moment is left in which our death leaves a server behind.
     let pipe = start_watchdog(&dir, &path)?;
-    let settings = PgSettings { durable: false, ..PgSettings::default() };
+    let settings = PgSettings {
+        durable: false,
+        ..PgSettings::default()
+    };
     let server = PgServer::start_detached(&dir.join("postgres"), settings).await?;
     let port = server.port();
     fs::write(dir.join("ready.new"), port.to_string())?;

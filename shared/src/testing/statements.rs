@@ -52,10 +52,17 @@ impl Statement {
         let mut scans = Vec::new();
         walk(&self.plan, &mut |step| {
             let begun = is_some(&step["Actual Loops"]);
-            let kind = step["Node Type"].as_str().filter(|kind| kind.contains("Scan"));
+            let kind = step["Node Type"]
+                .as_str()
+                .filter(|kind| kind.contains("Scan"));
             if let (true, Some(kind), Some(table)) = (begun, kind, step["Relation Name"].as_str()) {
-                let met_rows = is_some(&step["Actual Rows"]) || is_some(&step["Rows Removed by Filter"]);
-                scans.push(Scan { kind: kind.to_owned(), table: table.to_owned(), met_rows });
+                let met_rows =
+                    is_some(&step["Actual Rows"]) || is_some(&step["Rows Removed by Filter"]);
+                scans.push(Scan {
+                    kind: kind.to_owned(),
+                    table: table.to_owned(),
+                    met_rows,
+                });
             }
         });
         scans
@@ -71,7 +78,10 @@ impl Statement {
 
 /// Whether a number is there and not zero, be it written as 0 or as 0.00.
 fn is_some(number: &Value) -> bool {
-    number.to_string().bytes().any(|digit| (b'1'..=b'9').contains(&digit))
+    number
+        .to_string()
+        .bytes()
+        .any(|digit| (b'1'..=b'9').contains(&digit))
 }
 
 fn walk(step: &Value, seen: &mut impl FnMut(&Value)) {
@@ -95,13 +105,19 @@ impl Statements {
         let heard = Arc::default();
         let filter = Targets::new().with_target(NOTICES, LevelFilter::TRACE);
         let ear = Ear(Arc::clone(&heard)).with_filter(filter);
-        Self { heard, _guard: tracing::subscriber::set_default(tracing_subscriber::registry().with(ear)) }
+        Self {
+            heard,
+            _guard: tracing::subscriber::set_default(tracing_subscriber::registry().with(ear)),
+        }
     }
 
     /// This address of a database, by which connections tell their statements. Its user is a superuser.
     #[must_use]
     pub fn told_at(url: &str) -> String {
-        let told: Vec<String> = TOLD.iter().map(|(name, value)| format!("options[{name}]={value}")).collect();
+        let told: Vec<String> = TOLD
+            .iter()
+            .map(|(name, value)| format!("options[{name}]={value}"))
+            .collect();
         format!("{url}?{}", told.join("&"))
     }
 
@@ -118,11 +134,22 @@ impl<S: Subscriber> Layer<S> for Ear {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
         let mut message = Message::default();
         event.record(&mut message);
-        let Some((_, plan)) = message.0.split_once("plan:\n") else { return };
+        let Some((_, plan)) = message.0.split_once("plan:\n") else {
+            return;
+        };
         let mut told: Value = serde_json::from_str(plan).expect("the plan is JSON");
-        let text = told["Query Text"].as_str().expect("its statement").to_owned();
-        let statement = Statement { text, plan: told["Plan"].take() };
-        self.0.lock().expect("nobody panics while holding it").push(statement);
+        let text = told["Query Text"]
+            .as_str()
+            .expect("its statement")
+            .to_owned();
+        let statement = Statement {
+            text,
+            plan: told["Plan"].take(),
+        };
+        self.0
+            .lock()
+            .expect("nobody panics while holding it")
+            .push(statement);
     }
 }
 

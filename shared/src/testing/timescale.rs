@@ -20,13 +20,17 @@ pub fn has_timescale() -> Result<bool> {
 
 /// Whether a server of these programs gets TimescaleDB.
 pub(super) fn is_used_by(tools: &PgTools) -> Result<bool> {
-    let found =
-        share_folders(tools).iter().any(|share| share.join("extension/timescaledb.control").is_file());
+    let found = share_folders(tools)
+        .iter()
+        .any(|share| share.join("extension/timescaledb.control").is_file());
     match std::env::var(SWITCH).as_deref() {
         Ok("off") => Ok(false),
         Ok("" | "auto") | Err(_) => Ok(found),
         Ok("required") if found => Ok(true),
-        Ok("required") => bail!("the PostgreSQL in {} has no TimescaleDB", tools.bin.display()),
+        Ok("required") => bail!(
+            "the PostgreSQL in {} has no TimescaleDB",
+            tools.bin.display()
+        ),
         Ok(other) => bail!("{SWITCH} must be auto, off or required (given: {other:?})"),
     }
 }
@@ -34,7 +38,10 @@ pub(super) fn is_used_by(tools: &PgTools) -> Result<bool> {
 /// Where its extensions may lie: where the server's own `pg_config` says, which a small installation lacks, or where
 /// packages put them.
 fn share_folders(tools: &PgTools) -> Vec<PathBuf> {
-    let told = Command::new(tools.bin.join("pg_config")).arg("--sharedir").output().ok();
+    let told = Command::new(tools.bin.join("pg_config"))
+        .arg("--sharedir")
+        .output()
+        .ok();
     let told = told.map(|output| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
     let debian = format!("../../../../share/postgresql/{}", tools.major);
     let packaged = ["../share", "../share/postgresql", &debian].map(|path| tools.bin.join(path));
@@ -68,11 +75,15 @@ impl TestDatabase {
         if database.history_kind().await? == "timescale" {
             return Ok(Some(database));
         }
-        let why: Option<String> =
-            sqlx::query_scalar("SELECT timescale_refusal()").fetch_one(database.pool()).await?;
+        let why: Option<String> = sqlx::query_scalar("SELECT timescale_refusal()")
+            .fetch_one(database.pool())
+            .await?;
         // Past the test runner, which shows what a test prints only when it fails.
         let test = std::thread::current().name().unwrap_or_default().to_owned();
-        let skipped = format!("SKIPPED: {test}: no TimescaleDB: {}\n", why.unwrap_or_default());
+        let skipped = format!(
+            "SKIPPED: {test}: no TimescaleDB: {}\n",
+            why.unwrap_or_default()
+        );
         std::io::stderr().write_all(skipped.as_bytes())?;
         Ok(None)
     }
@@ -80,7 +91,9 @@ impl TestDatabase {
     /// Makes one whose history is native partitions, whatever the server has.
     pub async fn native() -> Result<Self> {
         let database = Self::new().await?;
-        sqlx::query("SELECT history_to_native()").execute(database.pool()).await?;
+        sqlx::query("SELECT history_to_native()")
+            .execute(database.pool())
+            .await?;
         Ok(database)
     }
 
@@ -93,6 +106,8 @@ impl TestDatabase {
 
     /// Which form its history has, `native` or `timescale`.
     pub async fn history_kind(&self) -> Result<String> {
-        Ok(sqlx::query_scalar("SELECT history_kind()").fetch_one(self.pool()).await?)
+        Ok(sqlx::query_scalar("SELECT history_kind()")
+            .fetch_one(self.pool())
+            .await?)
     }
 }

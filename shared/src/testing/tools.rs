@@ -29,11 +29,17 @@ pub struct PgTools {
 pub fn find_postgres(major: Option<u32>) -> Result<PgTools> {
     let mut seen = Vec::new();
     for folder in postgres_folders() {
-        let Some(tools) = postgres_in(&folder) else { continue };
+        let Some(tools) = postgres_in(&folder) else {
+            continue;
+        };
         if tools.major >= OLDEST_POSTGRES && major.is_none_or(|major| major == tools.major) {
             return Ok(tools);
         }
-        seen.push(format!("version {} in {}", tools.major, tools.bin.display()));
+        seen.push(format!(
+            "version {} in {}",
+            tools.major,
+            tools.bin.display()
+        ));
     }
     let wanted = match major {
         Some(major) => format!("PostgreSQL {major}, which made the data here,"),
@@ -51,10 +57,15 @@ fn postgres_folders() -> Vec<PathBuf> {
     }
     let mut folders = path_folders();
     for parent in ["/usr/lib/postgresql", "/usr"] {
-        folders.extend(versioned(Path::new(parent), |name| name.trim_start_matches("pgsql-").parse().ok()));
+        folders.extend(versioned(Path::new(parent), |name| {
+            name.trim_start_matches("pgsql-").parse().ok()
+        }));
     }
     for prefix in homebrew() {
-        let formula = |name: &str| name.strip_prefix("postgresql@").and_then(|version| version.parse().ok());
+        let formula = |name: &str| {
+            name.strip_prefix("postgresql@")
+                .and_then(|version| version.parse().ok())
+        };
         folders.extend(versioned(&prefix.join("opt"), formula));
         folders.push(prefix.join("opt/postgresql/bin"));
     }
@@ -65,7 +76,12 @@ fn postgres_folders() -> Vec<PathBuf> {
 fn versioned(parent: &Path, version_of: impl Fn(&str) -> Option<u32>) -> Vec<PathBuf> {
     let entries = parent.read_dir().into_iter().flatten().flatten();
     let mut found: Vec<(u32, PathBuf)> = entries
-        .filter_map(|entry| Some((version_of(entry.file_name().to_str()?)?, entry.path().join("bin"))))
+        .filter_map(|entry| {
+            Some((
+                version_of(entry.file_name().to_str()?)?,
+                entry.path().join("bin"),
+            ))
+        })
         .collect();
     found.sort_by(|a, b| b.cmp(a));
     found.into_iter().map(|(_, folder)| folder).collect()
@@ -79,8 +95,13 @@ fn postgres_in(folder: &Path) -> Option<PgTools> {
         return None;
     }
     let version = version_text(&server)?;
-    let major =
-        version.split_whitespace().nth(2)?.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()?;
+    let major = version
+        .split_whitespace()
+        .nth(2)?
+        .split(|c: char| !c.is_ascii_digit())
+        .next()?
+        .parse()
+        .ok()?;
     Some(PgTools { bin, major })
 }
 
@@ -91,8 +112,9 @@ pub fn find_nats_server() -> Result<PathBuf> {
     let candidates = match setting("TIRIS_NATS_SERVER") {
         Some(program) => vec![program],
         None => {
-            let folders =
-                path_folders().into_iter().chain(homebrew().into_iter().map(|prefix| prefix.join("bin")));
+            let folders = path_folders()
+                .into_iter()
+                .chain(homebrew().into_iter().map(|prefix| prefix.join("bin")));
             let folders = folders.chain(dev_dir().map(|dir| dir.join("bin")));
             folders.map(|folder| folder.join("nats-server")).collect()
         }
@@ -136,19 +158,30 @@ fn version_text(program: &Path) -> Option<String> {
 }
 
 fn setting(name: &str) -> Option<PathBuf> {
-    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+    std::env::var_os(name)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
 }
 
 fn path_folders() -> Vec<PathBuf> {
-    std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default()
+    std::env::var_os("PATH")
+        .map(|path| std::env::split_paths(&path).collect())
+        .unwrap_or_default()
 }
 
 fn homebrew() -> Vec<PathBuf> {
-    setting("HOMEBREW_PREFIX").into_iter().chain(HOMEBREW.map(PathBuf::from)).collect()
+    setting("HOMEBREW_PREFIX")
+        .into_iter()
+        .chain(HOMEBREW.map(PathBuf::from))
+        .collect()
 }
 
 fn but(seen: &[String]) -> String {
-    if seen.is_empty() { String::new() } else { format!(" (found only {})", seen.join(", ")) }
+    if seen.is_empty() {
+        String::new()
+    } else {
+        format!(" (found only {})", seen.join(", "))
+    }
 }
 
 #[cfg(test)]
@@ -170,8 +203,10 @@ mod tests {
             std::fs::create_dir(dir.path().join(name)).unwrap();
         }
         let found = versioned(dir.path(), |name| name.parse().ok());
-        let expected: Vec<PathBuf> =
-            ["16", "15", "14"].iter().map(|name| dir.path().join(name).join("bin")).collect();
+        let expected: Vec<PathBuf> = ["16", "15", "14"]
+            .iter()
+            .map(|name| dir.path().join(name).join("bin"))
+            .collect();
         assert_eq!(found, expected);
     }
 }

@@ -31,7 +31,8 @@ impl View {
     /// A line that stays. That nobody reads any more (a closed pipe) is no reason to stop.
     pub fn say(&self, line: &str) {
         use std::io::Write;
-        self.bar.suspend(|| writeln!(std::io::stdout(), "{line}").ok());
+        self.bar
+            .suspend(|| writeln!(std::io::stdout(), "{line}").ok());
     }
 
     /// A line that stays, for those who want to see everything.

@@ -27,7 +27,10 @@ pub async fn eventually<T, E: Display>(
             Err(_) => {}
         }
         if Instant::now() + POLL_INTERVAL >= deadline {
-            anyhow::bail!("{what}: not within {} s; last status: {last}", limit.as_secs_f32());
+            anyhow::bail!(
+                "{what}: not within {} s; last status: {last}",
+                limit.as_secs_f32()
+            );
         }
         tokio::time::sleep(POLL_INTERVAL).await;
     }

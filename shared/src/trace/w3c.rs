@@ -37,13 +37,23 @@ impl FromStr for Parent {
         if version == u8::MAX || trace == [0; 16] || span == [0; 8] || !is_whole {
             return Err(wrong);
         }
-        Ok(Self { trace, span, sampled: flags & SAMPLED == SAMPLED })
+        Ok(Self {
+            trace,
+            span,
+            sampled: flags & SAMPLED == SAMPLED,
+        })
     }
 }
 
 impl fmt::Display for Parent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "00-{}-{}-{:02x}", hex(&self.trace), hex(&self.span), u8::from(self.sampled))
+        write!(
+            f,
+            "00-{}-{}-{:02x}",
+            hex(&self.trace),
+            hex(&self.span),
+            u8::from(self.sampled)
+        )
     }
 }
 
@@ -60,11 +70,13 @@ pub(super) fn trace_of(id: &str) -> [u8; 16] {
 /// Lower-case, as the headers have it.
 pub(super) fn hex(bytes: &[u8]) -> String {
     use fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a text cannot fail.
-        write!(text, "{byte:02x}").ok();
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            // Writing to a text cannot fail.
+            write!(text, "{byte:02x}").ok();
+            text
+        })
 }
 
 /// Exactly so many bytes in lower-case hexadecimal.
@@ -93,7 +105,11 @@ mod tests {
             format!("01-{id}-00f067aa0ba902b7-01-more"),
         ] {
             let parent: Parent = right.parse().expect("a parent");
-            assert_eq!(parent.to_string(), format!("00{}", &right[2..55]), "{right}");
+            assert_eq!(
+                parent.to_string(),
+                format!("00{}", &right[2..55]),
+                "{right}"
+            );
         }
         for wrong in [
             String::new(),

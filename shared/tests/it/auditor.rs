@@ -47,13 +47,24 @@ const ACCOUNTS: [(Uuid, Uuid, Uuid, &str, &str); 5] = [
 async fn prepare(pool: &PgPool) -> Auditor {
     let mut auditor = Auditor::new(false);
     for user in [ACTIVE, DISABLED] {
-        let insert = sqlx::query("INSERT INTO users (id, username) VALUES ($1, $1::text)").bind(user);
+        let insert =
+            sqlx::query("INSERT INTO users (id, username) VALUES ($1, $1::text)").bind(user);
         insert.execute(pool).await.expect("user");
         auditor.user(user);
     }
-    for (trading, owner) in [(TRADING, ACTIVE), (OTHER_TRADING, ACTIVE), (DISABLED_TRADING, DISABLED)] {
-        let sql = "INSERT INTO tradings (id, user_id, name, type) VALUES ($1, $2, $1::text, 'paper')";
-        sqlx::query(sql).bind(trading).bind(owner).execute(pool).await.expect("trading");
+    for (trading, owner) in [
+        (TRADING, ACTIVE),
+        (OTHER_TRADING, ACTIVE),
+        (DISABLED_TRADING, DISABLED),
+    ] {
+        let sql =
+            "INSERT INTO tradings (id, user_id, name, type) VALUES ($1, $2, $1::text, 'paper')";
+        sqlx::query(sql)
+            .bind(trading)
+            .bind(owner)
+            .execute(pool)
+            .await
+            .expect("trading");
         auditor.trading(trading, owner);
     }
     let mut deposits = Vec::new();
@@ -67,7 +78,9 @@ async fn prepare(pool: &PgPool) -> Auditor {
             .execute(pool)
             .await
             .expect("account");
-        auditor.account(account, user, trading, symbol, opening).expect("amount");
+        auditor
+            .account(account, user, trading, symbol, opening)
+            .expect("amount");
         if opening != "0" {
             deposits.push(Entry {
                 user: user.into(),
@@ -85,7 +98,9 @@ async fn prepare(pool: &PgPool) -> Auditor {
         }
     }
     let mut transaction = pool.begin().await.expect("begun");
-    apply_batch(&mut transaction, &deposits, rand_seed()).await.expect("deposited");
+    apply_batch(&mut transaction, &deposits, rand_seed())
+        .await
+        .expect("deposited");
     transaction.commit().await.expect("committed");
     sqlx::query("UPDATE users SET status = 'disabled' WHERE id = $1")
         .bind(DISABLED)
@@ -152,7 +167,9 @@ async fn ingest(pool: &PgPool, batch: &[Message], first_seq: i64) -> Vec<String>
     }
     let mut transaction = pool.begin().await.expect("begun");
     let commands: Vec<Entry> = entries.iter().map(|(.., entry)| entry.clone()).collect();
-    let done = apply_batch(&mut transaction, &commands, rand_seed()).await.expect("applied");
+    let done = apply_batch(&mut transaction, &commands, rand_seed())
+        .await
+        .expect("applied");
     for ((at, seq, _), outcome) in entries.iter().zip(&done.outcomes) {
         let cause = match outcome {
             Outcome::Applied(_) => {
@@ -170,7 +187,9 @@ async fn ingest(pool: &PgPool, batch: &[Message], first_seq: i64) -> Vec<String>
         told[*at] = format!("{:?}", Verdict::Refused(cause.code));
         letters.push(letter(&batch[*at], *seq, cause));
     }
-    dead_letters::insert(&mut transaction, &letters).await.expect("put aside");
+    dead_letters::insert(&mut transaction, &letters)
+        .await
+        .expect("put aside");
     transaction.commit().await.expect("committed");
     told
 }
@@ -188,7 +207,8 @@ async fn audit(run: &[Vec<Message>]) -> Result<BTreeMap<String, usize>, TestCase
         for (message, told) in batch.iter().zip(told) {
             let verdict = format!("{:?}", auditor.publish(&message.subject, &message.payload));
             let shown =
-                String::from_utf8_lossy(&message.payload[..message.payload.len().min(1000)]).into_owned();
+                String::from_utf8_lossy(&message.payload[..message.payload.len().min(1000)])
+                    .into_owned();
             prop_assert_eq!(&told, &verdict, "{}: {}", message.subject, shown);
             *tally.entry(verdict).or_insert(0) += 1;
         }
@@ -196,7 +216,9 @@ async fn audit(run: &[Vec<Message>]) -> Result<BTreeMap<String, usize>, TestCase
     let differences = auditor.compare(pool).await.expect("compared");
     prop_assert!(differences.is_empty(), "{:#?}", differences);
     let hidden = indicatif::ProgressBar::hidden();
-    let report = tiris_migrations::verify(database.url(), &hidden).await.expect("verified");
+    let report = tiris_migrations::verify(database.url(), &hidden)
+        .await
+        .expect("verified");
     prop_assert!(report.is_clean(), "{:?}", report);
     Ok(tally)
 }
@@ -216,7 +238,12 @@ fn agree(mut runner: TestRunner) -> BTreeMap<String, usize> {
 
 /// Few cases, each of many messages. A failure prints its messages; no file keeps it.
 fn settings() -> Config {
-    Config { cases: 24, max_shrink_iters: 200, failure_persistence: None, ..Config::default() }
+    Config {
+        cases: 24,
+        max_shrink_iters: 200,
+        failure_persistence: None,
+        ..Config::default()
+    }
 }
 
 #[test]
@@ -228,31 +255,67 @@ fn auditor_and_ledger_agree_on_whatever_is_published() {
 fn auditor_and_ledger_agree_on_a_mix_that_meets_every_verdict() {
     let rng = TestRng::deterministic_rng(settings().rng_algorithm);
     let tally = agree(TestRunner::new_with_rng(settings(), rng));
-    let codes =
-        tiris_shared::ledger::Rejection::ALL.map(|rejection| format!("Refused({:?})", rejection.code()));
-    let others =
-        ["Applied", "Duplicate", "Heartbeat", "Malformed", "Refused(\"EVENT_ID_REUSED\")"].map(str::to_owned);
+    let codes = tiris_shared::ledger::Rejection::ALL
+        .map(|rejection| format!("Refused({:?})", rejection.code()));
+    let others = [
+        "Applied",
+        "Duplicate",
+        "Heartbeat",
+        "Malformed",
+        "Refused(\"EVENT_ID_REUSED\")",
+    ]
+    .map(str::to_owned);
     for verdict in codes.iter().chain(&others) {
-        assert!(tally.contains_key(verdict), "{verdict} is not among {tally:#?}");
+        assert!(
+            tally.contains_key(verdict),
+            "{verdict} is not among {tally:#?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn the_auditor_notices_every_tampering() {
     for (sql, told) in [
-        ("UPDATE sub_accounts SET balance = balance + 0.000000000001 WHERE symbol = 'BTC'", "account"),
-        ("UPDATE sub_accounts SET locked = locked + 1 WHERE symbol = 'BTC'", "account"),
-        ("UPDATE sub_accounts SET sequence = sequence + 1 WHERE symbol = 'BTC'", "account"),
-        ("UPDATE sub_accounts SET deleted_at = now() WHERE symbol = 'BNB'", "account"),
+        (
+            "UPDATE sub_accounts SET balance = balance + 0.000000000001 WHERE symbol = 'BTC'",
+            "account",
+        ),
+        (
+            "UPDATE sub_accounts SET locked = locked + 1 WHERE symbol = 'BTC'",
+            "account",
+        ),
+        (
+            "UPDATE sub_accounts SET sequence = sequence + 1 WHERE symbol = 'BTC'",
+            "account",
+        ),
+        (
+            "UPDATE sub_accounts SET deleted_at = now() WHERE symbol = 'BNB'",
+            "account",
+        ),
         ("UPDATE holds SET amount = amount * 2", "hold"),
         ("DELETE FROM holds", "hold"),
-        ("UPDATE processed_events SET outcome = 'dead' WHERE event_id = 'locked'", "event"),
-        ("UPDATE processed_events SET outcome = 'applied' WHERE event_id = 'refused'", "event"),
-        ("DELETE FROM processed_events WHERE event_id = 'locked'", "event"),
-        ("DELETE FROM trading_logs WHERE event_id = 'locked'", "event"),
+        (
+            "UPDATE processed_events SET outcome = 'dead' WHERE event_id = 'locked'",
+            "event",
+        ),
+        (
+            "UPDATE processed_events SET outcome = 'applied' WHERE event_id = 'refused'",
+            "event",
+        ),
+        (
+            "DELETE FROM processed_events WHERE event_id = 'locked'",
+            "event",
+        ),
+        (
+            "DELETE FROM trading_logs WHERE event_id = 'locked'",
+            "event",
+        ),
         ("DELETE FROM dead_letters", "dead letters"),
         ("UPDATE dead_letters SET code = 'INTERNAL'", "dead letters"),
-        ("UPDATE dead_letters SET class = 'unresolved'", "dead letters"),
+        (
+            "UPDATE dead_letters SET class = 'unresolved'",
+            "dead letters",
+        ),
     ] {
         let database = TestDatabase::new().await.expect("a database");
         let pool = database.pool();
@@ -274,10 +337,18 @@ async fn the_auditor_notices_every_tampering() {
         for message in &batch {
             auditor.publish(&message.subject, &message.payload);
         }
-        assert_eq!(auditor.compare(pool).await.expect("compared"), Vec::<String>::new());
+        assert_eq!(
+            auditor.compare(pool).await.expect("compared"),
+            Vec::<String>::new()
+        );
         sqlx::query(sql).execute(pool).await.expect(sql);
         let differences = auditor.compare(pool).await.expect("compared");
         assert!(!differences.is_empty(), "{sql}");
-        assert!(differences.iter().all(|difference| difference.starts_with(told)), "{sql}: {differences:?}");
+        assert!(
+            differences
+                .iter()
+                .all(|difference| difference.starts_with(told)),
+            "{sql}: {differences:?}"
+        );
     }
 }

@@ -19,13 +19,20 @@ pub(crate) async fn find_what_they_ask_for(variables: &BTreeMap<String, String>)
         let mut command = Command::new("python3");
         command.arg(&check).arg("live");
         for name in ["API_ADMIN_URL", "INGEST_ADMIN_URL"] {
-            let answer = client.get(format!("{}/metrics", variables[name])).send().await?;
+            let answer = client
+                .get(format!("{}/metrics", variables[name]))
+                .send()
+                .await?;
             let file = folder.path().join(name);
             std::fs::write(&file, answer.error_for_status()?.bytes().await?)?;
             command.arg(file);
         }
         let output = command.output()?;
-        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        ensure!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stdout)
+        );
         Ok(())
     })
     .await

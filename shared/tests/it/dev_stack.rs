@@ -1,6 +1,9 @@
 //! The development stack: what `make run`, `up` and `down` promise, tried on the real programs.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests may panic like the tests")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests may panic like the tests"
+)]
 
 use crate::dashboards;
 use anyhow::{Context, Result, ensure};
@@ -22,7 +25,9 @@ async fn run_reaches_a_balance_stops_clean_and_goes_on_with_its_data() {
     let folder = stack_folder("run").unwrap();
     let mut run = dev(folder.path()).arg("run").spawn().unwrap();
     let first = variables(folder.path(), &mut run).await.unwrap();
-    let balances = eventually("a balance", START_LIMIT, async || balances(&first).await).await.unwrap();
+    let balances = eventually("a balance", START_LIMIT, async || balances(&first).await)
+        .await
+        .unwrap();
     dashboards::find_what_they_ask_for(&first).await.unwrap();
     assert!(run.terminate(STOP_LIMIT).await.unwrap().success());
     assert_down(&first);
@@ -32,13 +37,20 @@ async fn run_reaches_a_balance_stops_clean_and_goes_on_with_its_data() {
     let second = variables(folder.path(), &mut run).await.unwrap();
     assert_eq!(first["USER_ID"], second["USER_ID"]);
     assert_eq!(first["API_URL"], second["API_URL"]);
-    let again =
-        eventually("the balances again", START_LIMIT, async || self::balances(&second).await).await.unwrap();
+    let again = eventually("the balances again", START_LIMIT, async || {
+        self::balances(&second).await
+    })
+    .await
+    .unwrap();
     assert_eq!(balances.len(), again.len());
 
     // Not even a kill leaves a server behind.
     run.kill().await.unwrap();
-    eventually("the end of the servers", STOP_LIMIT, async || everything_down(&second)).await.unwrap();
+    eventually("the end of the servers", STOP_LIMIT, async || {
+        everything_down(&second)
+    })
+    .await
+    .unwrap();
 }
 
 #[tokio::test]
@@ -46,7 +58,8 @@ async fn run_ends_with_an_error_and_the_log_of_the_part_that_died() {
     let folder = stack_folder("dies").unwrap();
     let mut run = dev(folder.path()).arg("run").spawn().unwrap();
     let variables = variables(folder.path(), &mut run).await.unwrap();
-    let postmaster = std::fs::read_to_string(folder.path().join("postgres/data/postmaster.pid")).unwrap();
+    let postmaster =
+        std::fs::read_to_string(folder.path().join("postgres/data/postmaster.pid")).unwrap();
     kill(postmaster.lines().next().unwrap());
     assert!(!run.wait(STOP_LIMIT).await.unwrap().success());
     let log = std::fs::read_to_string(run.log_path()).unwrap();
@@ -72,7 +85,10 @@ async fn up_comes_back_ready_revives_what_dies_and_down_ends_it() {
         "USER_ID",
     ];
     assert!(variables.keys().eq(expected), "{:?}", variables.keys());
-    assert!(balances(&variables).await.is_err(), "there is no bot yet, so no account");
+    assert!(
+        balances(&variables).await.is_err(),
+        "there is no bot yet, so no account"
+    );
 
     kill(&pid_of_nats(folder.path()).unwrap());
     eventually("a new NATS server", START_LIMIT, async || {
@@ -99,7 +115,10 @@ fn stack_folder(name: &str) -> Result<TempDir> {
     for part in ["postgres", "nats", "api", "api_admin", "ingest_admin"] {
         ports.insert(part.to_owned(), free_port()?.into());
     }
-    std::fs::write(folder.path().join("ports.json"), serde_json::to_vec(&ports)?)?;
+    std::fs::write(
+        folder.path().join("ports.json"),
+        serde_json::to_vec(&ports)?,
+    )?;
     Ok(folder)
 }
 
@@ -115,7 +134,11 @@ struct DownAtTheEnd<'a>(&'a Path);
 impl Drop for DownAtTheEnd<'_> {
     fn drop(&mut self) {
         let mut command = Command::new(binary("tiris-dev").unwrap());
-        let down = command.arg("down").env("TIRIS_DEV_DIR", self.0).output().map(|output| output.status);
+        let down = command
+            .arg("down")
+            .env("TIRIS_DEV_DIR", self.0)
+            .output()
+            .map(|output| output.status);
         assert!(down.is_ok_and(|status| status.success()));
     }
 }
@@ -145,19 +168,34 @@ fn read_variables(folder: &Path) -> Result<BTreeMap<String, String>> {
     let text = String::from_utf8(output.stdout)?;
     let pairs = text.lines().filter_map(|line| line.split_once('='));
     let ours = pairs.filter(|(name, _)| !["PWD", "OLDPWD", "SHLVL", "_"].contains(name));
-    Ok(ours.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    Ok(ours
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect())
 }
 
 /// The names of the demo user's accounts; an error while there is none.
 async fn balances(variables: &BTreeMap<String, String>) -> Result<Vec<String>> {
     tiris_shared::tls::choose_provider();
-    let client = reqwest::Client::builder().timeout(Duration::from_secs(5)).no_proxy().build()?;
+    let client = reqwest::Client::builder()
+        .timeout(Duration::from_secs(5))
+        .no_proxy()
+        .build()?;
     let url = format!("{}/v1/sub-accounts", variables["API_URL"]);
-    let answer = client.get(url).bearer_auth(&variables["TOKEN"]).send().await?.error_for_status()?;
+    let answer = client
+        .get(url)
+        .bearer_auth(&variables["TOKEN"])
+        .send()
+        .await?
+        .error_for_status()?;
     let body: serde_json::Value = answer.json().await?;
-    let accounts = body["data"]["sub_accounts"].as_array().context("no list of accounts")?;
+    let accounts = body["data"]["sub_accounts"]
+        .as_array()
+        .context("no list of accounts")?;
     ensure!(!accounts.is_empty(), "no account yet");
-    Ok(accounts.iter().map(|account| account["name"].to_string()).collect())
+    Ok(accounts
+        .iter()
+        .map(|account| account["name"].to_string())
+        .collect())
 }
 
 fn assert_down(variables: &BTreeMap<String, String>) {
@@ -165,23 +203,42 @@ fn assert_down(variables: &BTreeMap<String, String>) {
 }
 
 fn everything_down(variables: &BTreeMap<String, String>) -> Result<()> {
-    for name in ["API_URL", "API_ADMIN_URL", "INGEST_ADMIN_URL", "DATABASE_URL", "NATS_URL"] {
+    for name in [
+        "API_URL",
+        "API_ADMIN_URL",
+        "INGEST_ADMIN_URL",
+        "DATABASE_URL",
+        "NATS_URL",
+    ] {
         let url = &variables[name];
-        let address =
-            url.rsplit(['/', '@']).find(|part| part.starts_with("127.0.0.1:")).context("no address")?;
-        ensure!(std::net::TcpStream::connect(address).is_err(), "{name} still answers at {address}");
+        let address = url
+            .rsplit(['/', '@'])
+            .find(|part| part.starts_with("127.0.0.1:"))
+            .context("no address")?;
+        ensure!(
+            std::net::TcpStream::connect(address).is_err(),
+            "{name} still answers at {address}"
+        );
     }
     Ok(())
 }
 
 fn kill(pid: &str) {
-    assert!(Command::new("/bin/sh").args(["-c", "kill -9 \"$1\"", "sh", pid]).status().unwrap().success());
+    assert!(
+        Command::new("/bin/sh")
+            .args(["-c", "kill -9 \"$1\"", "sh", pid])
+            .status()
+            .unwrap()
+            .success()
+    );
 }
 
 /// Each line of its log begins with its number in brackets.
 fn pid_of_nats(folder: &Path) -> Result<String> {
     let log = std::fs::read_to_string(folder.join("nats/nats.log"))?;
-    let pid =
-        log.strip_prefix('[').and_then(|rest| rest.split_once(']')).context("the log has another form")?;
+    let pid = log
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+        .context("the log has another form")?;
     Ok(pid.0.to_owned())
 }

@@ -76,7 +76,10 @@ struct Model {
 
 impl Model {
     fn new() -> Self {
-        let worker = || Worker { token: Uuid::new_v4(), held: BTreeMap::new() };
+        let worker = || Worker {
+            token: Uuid::new_v4(),
+            held: BTreeMap::new(),
+        };
         Self {
             lanes: (0..LANES).map(|lane| (lane, Lane::default())).collect(),
             workers: std::iter::repeat_with(worker).take(WORKERS).collect(),
@@ -86,14 +89,24 @@ impl Model {
     fn take(&mut self, worker: usize, lane: i32) {
         let Worker { token, held } = &mut self.workers[worker];
         let row = self.lanes.get_mut(&lane).expect("a lane of the model");
-        *row = Lane { owner: Some(*token), epoch: row.epoch + 1, is_live: true, cursor: row.cursor };
+        *row = Lane {
+            owner: Some(*token),
+            epoch: row.epoch + 1,
+            is_live: true,
+            cursor: row.cursor,
+        };
         held.insert(lane, row.epoch);
     }
 
     /// The lanes a worker would get, in the order of the table.
     fn free(&self, limit: u32) -> Vec<i32> {
-        let free = self.lanes.iter().filter(|(_, row)| row.owner.is_none() || !row.is_live);
-        free.map(|(lane, _)| *lane).take(usize::try_from(limit).expect("few")).collect()
+        let free = self
+            .lanes
+            .iter()
+            .filter(|(_, row)| row.owner.is_none() || !row.is_live);
+        free.map(|(lane, _)| *lane)
+            .take(usize::try_from(limit).expect("few"))
+            .collect()
     }
 
     fn is_owner(&self, worker: usize, lane: i32) -> bool {
@@ -104,7 +117,9 @@ impl Model {
 
 /// Commits as a lane does: lock the row, compare, move the cursor; answers whether it could.
 async fn commit(pool: &PgPool, worker: &Worker, lane: i32, count: i64) -> Result<bool> {
-    let Some(epoch) = worker.held.get(&lane) else { return Ok(false) };
+    let Some(epoch) = worker.held.get(&lane) else {
+        return Ok(false);
+    };
     let mut transaction = pool.begin().await?;
     let state = lanes::lock(&mut transaction, STREAM, lane).await?;
     let state = state.filter(|state| state.owner == Some(worker.token) && state.epoch == *epoch);
@@ -139,15 +154,18 @@ fn report(lane: i32) -> Report {
 async fn happen(pool: &PgPool, model: &mut Model, event: &Event) -> Result<()> {
     match *event {
         Event::Take(worker, limit) => {
-            let mut taken: Vec<i32> = lanes::take_free(pool, model.workers[worker].token, LEASE, limit)
-                .await?
-                .into_iter()
-                .map(|taken| taken.lane)
-                .collect();
+            let mut taken: Vec<i32> =
+                lanes::take_free(pool, model.workers[worker].token, LEASE, limit)
+                    .await?
+                    .into_iter()
+                    .map(|taken| taken.lane)
+                    .collect();
             taken.sort_unstable();
             let expected = model.free(limit);
             assert_eq!(taken, expected, "{event:?}");
-            expected.into_iter().for_each(|lane| model.take(worker, lane));
+            expected
+                .into_iter()
+                .for_each(|lane| model.take(worker, lane));
         }
         Event::LeaseEnds(lane) => {
             sqlx::query("UPDATE ingest_lanes SET lease_until = now() - interval '1 s' WHERE lane = $1 AND owner IS NOT NULL")
@@ -188,19 +206,32 @@ async fn happen(pool: &PgPool, model: &mut Model, event: &Event) -> Result<()> {
         Event::Restart(worker) => {
             let Worker { token, .. } = model.workers[worker];
             lanes::release_all(pool, token).await?;
-            model.lanes.values_mut().filter(|row| row.owner == Some(token)).for_each(|row| row.owner = None);
-            model.workers[worker] = Worker { token: Uuid::new_v4(), held: BTreeMap::new() };
+            model
+                .lanes
+                .values_mut()
+                .filter(|row| row.owner == Some(token))
+                .for_each(|row| row.owner = None);
+            model.workers[worker] = Worker {
+                token: Uuid::new_v4(),
+                held: BTreeMap::new(),
+            };
         }
         Event::Seize(worker, lane) => {
             lanes::seize(pool, STREAM, lane, model.workers[worker].token, LEASE).await?;
             model.take(worker, lane);
         }
         Event::Restored => {
-            sqlx::query("UPDATE ingest_lanes SET epoch = epoch + 1000000, owner = NULL, lease_until = NULL")
-                .execute(pool)
-                .await?;
+            sqlx::query(
+                "UPDATE ingest_lanes SET epoch = epoch + 1000000, owner = NULL, lease_until = NULL",
+            )
+            .execute(pool)
+            .await?;
             for row in model.lanes.values_mut() {
-                *row = Lane { owner: None, epoch: row.epoch + 1_000_000, ..row.clone() };
+                *row = Lane {
+                    owner: None,
+                    epoch: row.epoch + 1_000_000,
+                    ..row.clone()
+                };
             }
         }
     }
@@ -215,28 +246,48 @@ async fn stored(pool: &PgPool) -> BTreeMap<i32, Lane> {
     .await
     .expect("lanes");
     rows.into_iter()
-        .map(|(lane, owner, epoch, is_live, cursor)| (lane, Lane { owner, epoch, is_live, cursor }))
+        .map(|(lane, owner, epoch, is_live, cursor)| {
+            (
+                lane,
+                Lane {
+                    owner,
+                    epoch,
+                    is_live,
+                    cursor,
+                },
+            )
+        })
         .collect()
 }
 
 async fn plays_out(pool: &PgPool, events: &[Event]) {
-    sqlx::query("DELETE FROM ingest_lanes").execute(pool).await.expect("an empty table");
+    sqlx::query("DELETE FROM ingest_lanes")
+        .execute(pool)
+        .await
+        .expect("an empty table");
     let all: Vec<i32> = (0..LANES).collect();
     lanes::ensure(pool, STREAM, &all, 7).await.expect("lanes");
     let mut model = Model::new();
     for event in events {
         let before = model.lanes.clone();
-        happen(pool, &mut model, event).await.expect("the database works");
+        happen(pool, &mut model, event)
+            .await
+            .expect("the database works");
         let mut expected = model.lanes.clone();
         // A free lane has no lease.
-        expected.values_mut().filter(|row| row.owner.is_none()).for_each(|row| row.is_live = false);
+        expected
+            .values_mut()
+            .filter(|row| row.owner.is_none())
+            .for_each(|row| row.is_live = false);
         assert_eq!(stored(pool).await, expected, "after {event:?}");
         for (lane, row) in &expected {
             assert!(
                 row.epoch >= before[lane].epoch && row.cursor >= before[lane].cursor,
                 "lane {lane} went back"
             );
-            let owners = (0..WORKERS).filter(|worker| model.is_owner(*worker, *lane)).count();
+            let owners = (0..WORKERS)
+                .filter(|worker| model.is_owner(*worker, *lane))
+                .count();
             assert!(owners <= 1, "lane {lane} has {owners} owners");
         }
     }
@@ -246,9 +297,14 @@ async fn plays_out(pool: &PgPool, events: &[Event]) {
 fn only_the_worker_the_table_names_moves_a_cursor_whatever_happens_before() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let database = runtime.block_on(TestDatabase::new()).expect("a database");
-    let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
+    let config = Config {
+        cases: CASES,
+        failure_persistence: None,
+        ..Config::default()
+    };
     // The same cases every time.
-    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    let mut runner =
+        TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let cases = proptest::collection::vec(event(), 1..40);
     runner
         .run(&cases, |events| {

@@ -15,14 +15,22 @@ fn root() -> PathBuf {
 #[test]
 fn the_readme_lists_the_metrics_of_the_code() {
     let readme = std::fs::read_to_string(root().join("shared/README.md")).expect("a README");
-    let (_, rest) = readme.split_once(BEGIN).expect("the beginning of the table");
+    let (_, rest) = readme
+        .split_once(BEGIN)
+        .expect("the beginning of the table");
     let (shown, _) = rest.split_once(END).expect("the end of the table");
-    assert!(shown == table(), "put this between the marks in shared/README.md:\n{}", table());
+    assert!(
+        shown == table(),
+        "put this between the marks in shared/README.md:\n{}",
+        table()
+    );
 }
 
 /// Every source file of the services.
 fn sources() -> Vec<String> {
-    let mut folders = ["api/src", "ingest/src", "shared/src"].map(|folder| root().join(folder)).to_vec();
+    let mut folders = ["api/src", "ingest/src", "shared/src"]
+        .map(|folder| root().join(folder))
+        .to_vec();
     let mut sources = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).expect("a folder") {
@@ -43,9 +51,16 @@ fn sources() -> Vec<String> {
 fn every_metric_of_the_list_is_recorded() {
     let sources = sources();
     // Those of the process come from a library.
-    for metric in METRICS.iter().filter(|metric| !metric.name.starts_with("process_")) {
+    for metric in METRICS
+        .iter()
+        .filter(|metric| !metric.name.starts_with("process_"))
+    {
         let literal = format!("\"{}\"", metric.name);
-        assert!(sources.iter().any(|source| source.contains(&literal)), "{} has no value", metric.name);
+        assert!(
+            sources.iter().any(|source| source.contains(&literal)),
+            "{} has no value",
+            metric.name
+        );
     }
 }
 
@@ -69,7 +84,11 @@ fn every_metric_that_is_recorded_is_listed_with_its_kind() {
             for call in source.split(&format!("{kind}!(\"")).skip(1) {
                 let name = call.split('"').next().expect("a name");
                 let listed = METRICS.iter().find(|metric| metric.name == name);
-                assert_eq!(listed.map(|metric| metric.kind.name()), Some(kind), "{name}");
+                assert_eq!(
+                    listed.map(|metric| metric.kind.name()),
+                    Some(kind),
+                    "{name}"
+                );
             }
         }
     }

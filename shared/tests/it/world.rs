@@ -28,12 +28,26 @@ impl World {
         let btc = add_account(database.pool(), user, trading, "BTC").await;
         let usdt = add_account(database.pool(), user, trading, "USDT").await;
         let bnb = add_account(database.pool(), user, trading, "BNB").await;
-        let world = Self { database, user, trading, btc, usdt, bnb };
-        let deposits =
-            [(btc, "BTC", "10"), (usdt, "USDT", "1000"), (bnb, "BNB", "5")].map(|(id, symbol, amount)| {
-                let command = movement(id, symbol, Direction::Credit, amount, None);
-                Entry { source: Source::Manual, ..world.entry(command) }
-            });
+        let world = Self {
+            database,
+            user,
+            trading,
+            btc,
+            usdt,
+            bnb,
+        };
+        let deposits = [
+            (btc, "BTC", "10"),
+            (usdt, "USDT", "1000"),
+            (bnb, "BNB", "5"),
+        ]
+        .map(|(id, symbol, amount)| {
+            let command = movement(id, symbol, Direction::Credit, amount, None);
+            Entry {
+                source: Source::Manual,
+                ..world.entry(command)
+            }
+        });
         world.apply(&deposits).await;
         world
     }
@@ -67,7 +81,10 @@ impl World {
             stream: "TRADING".into(),
             stream_seq: 7,
         };
-        Entry { claim: Some(claim), ..self.entry(command) }
+        Entry {
+            claim: Some(claim),
+            ..self.entry(command)
+        }
     }
 
     pub(crate) fn credit(&self, amount: &str) -> Command {
@@ -117,8 +134,12 @@ impl World {
     /// Applies a batch in a transaction of its own.
     pub(crate) async fn apply(&self, entries: &[Entry]) -> Batch {
         let mut transaction = self.pool().begin().await.expect("begun");
-        let batch = apply_batch(&mut transaction, entries, rand_seed()).await.expect("applied");
-        assert_fresh(&mut transaction, batch.timestamp).await.expect("fresh");
+        let batch = apply_batch(&mut transaction, entries, rand_seed())
+            .await
+            .expect("applied");
+        assert_fresh(&mut transaction, batch.timestamp)
+            .await
+            .expect("fresh");
         transaction.commit().await.expect("committed");
         batch
     }
@@ -159,13 +180,18 @@ impl World {
             "trading_logs" => "SELECT count(*) FROM trading_logs",
             other => panic!("table {other} is not counted"),
         };
-        sqlx::query_scalar(query).fetch_one(self.pool()).await.expect("count")
+        sqlx::query_scalar(query)
+            .fetch_one(self.pool())
+            .await
+            .expect("count")
     }
 
     /// Fails unless the checks of the migrations tool find the books in order.
     pub(crate) async fn assert_verified(&self) {
         let hidden = indicatif::ProgressBar::hidden();
-        let report = tiris_migrations::verify(self.database.url(), &hidden).await.expect("verified");
+        let report = tiris_migrations::verify(self.database.url(), &hidden)
+            .await
+            .expect("verified");
         assert!(report.is_clean(), "{report:?}");
     }
 }
@@ -211,14 +237,30 @@ pub(crate) async fn add_user(pool: &PgPool) -> UserId {
 pub(crate) async fn add_trading(pool: &PgPool, user: UserId) -> TradingId {
     let id = TradingId(new_id());
     let sql = "INSERT INTO tradings (id, user_id, name, type) VALUES ($1, $2, $1::text, 'paper')";
-    sqlx::query(sql).bind(id).bind(user).execute(pool).await.expect("trading");
+    sqlx::query(sql)
+        .bind(id)
+        .bind(user)
+        .execute(pool)
+        .await
+        .expect("trading");
     id
 }
 
-pub(crate) async fn add_account(pool: &PgPool, user: UserId, trading: TradingId, symbol: &str) -> AccountId {
+pub(crate) async fn add_account(
+    pool: &PgPool,
+    user: UserId,
+    trading: TradingId,
+    symbol: &str,
+) -> AccountId {
     let id = AccountId(new_id());
-    let sql =
-        "INSERT INTO sub_accounts (id, user_id, trading_id, name, symbol) VALUES ($1, $2, $3, $1::text, $4)";
-    sqlx::query(sql).bind(id).bind(user).bind(trading).bind(symbol).execute(pool).await.expect("account");
+    let sql = "INSERT INTO sub_accounts (id, user_id, trading_id, name, symbol) VALUES ($1, $2, $3, $1::text, $4)";
+    sqlx::query(sql)
+        .bind(id)
+        .bind(user)
+        .bind(trading)
+        .bind(symbol)
+        .execute(pool)
+        .await
+        .expect("account");
     id
 }

@@ -12,9 +12,9 @@ use oauth2::basic::{
     BasicTokenIntrospectionResponse, BasicTokenType,
 };
 use oauth2::{
-    AuthType, AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken, EndpointNotSet,
-    EndpointSet, ExtraTokenFields, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError,
-    Scope, StandardRevocableToken, StandardTokenResponse, TokenUrl,
+    AuthType, AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken,
+    EndpointNotSet, EndpointSet, ExtraTokenFields, PkceCodeChallenge, PkceCodeVerifier,
+    RedirectUrl, RequestTokenError, Scope, StandardRevocableToken, StandardTokenResponse, TokenUrl,
 };
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
@@ -58,16 +58,22 @@ pub(super) struct Google {
 impl Google {
     pub(super) fn new(settings: GoogleSettings, http: Outgoing) -> Self {
         let jwks = Jwks::new(NAME, settings.jwks_url.clone(), http.clone());
-        Self { settings, http, jwks }
+        Self {
+            settings,
+            http,
+            jwks,
+        }
     }
 
     fn client(&self, redirect_uri: &str) -> Result<OAuthClient<EndpointSet, EndpointSet>> {
-        let redirect =
-            RedirectUrl::new(redirect_uri.to_owned()).map_err(|error| Error::Internal(error.into()))?;
+        let redirect = RedirectUrl::new(redirect_uri.to_owned())
+            .map_err(|error| Error::Internal(error.into()))?;
         let client = OAuthClient::<EndpointNotSet, EndpointNotSet>::new(ClientId::new(
             self.settings.client_id.clone(),
         ))
-        .set_client_secret(ClientSecret::new(self.settings.client_secret.expose_secret().to_owned()))
+        .set_client_secret(ClientSecret::new(
+            self.settings.client_secret.expose_secret().to_owned(),
+        ))
         .set_auth_type(AuthType::RequestBody)
         .set_auth_uri(AuthUrl::from_url(self.settings.auth_url.clone()))
         .set_token_uri(TokenUrl::from_url(self.settings.token_url.clone()))
@@ -96,22 +102,39 @@ impl Google {
     /// Who the code is for.
     pub(super) async fn identify(&self, code: String, login: &PendingLogin) -> Result<Identity> {
         let (Some(verifier), Some(nonce)) = (&login.pkce_verifier, &login.nonce) else {
-            return Err(Error::internal("a login at Google was kept without verifier and nonce"));
+            return Err(Error::internal(
+                "a login at Google was kept without verifier and nonce",
+            ));
         };
         let client = self.client(&login.redirect_uri)?;
         let request = client
             .exchange_code(AuthorizationCode::new(code))
             .set_pkce_verifier(PkceCodeVerifier::new(verifier.clone()));
-        let answer =
-            request.request_async(&ForOAuth { provider: NAME, http: &self.http }).await.map_err(explain)?;
+        let answer = request
+            .request_async(&ForOAuth {
+                provider: NAME,
+                http: &self.http,
+            })
+            .await
+            .map_err(explain)?;
         let token = answer.extra_fields().id_token.as_deref();
-        let token =
-            token.ok_or_else(|| Error::sign_in(SignInProblem::Provider, "google sends no id_token"))?;
-        let key = self.jwks.key(id_token::key_id(token)?.as_deref(), Instant::now()).await?;
-        let expected = Expected { issuer: &self.settings.issuer, audience: &self.settings.client_id, nonce };
+        let token = token
+            .ok_or_else(|| Error::sign_in(SignInProblem::Provider, "google sends no id_token"))?;
+        let key = self
+            .jwks
+            .key(id_token::key_id(token)?.as_deref(), Instant::now())
+            .await?;
+        let expected = Expected {
+            issuer: &self.settings.issuer,
+            audience: &self.settings.client_id,
+            nonce,
+        };
         let claims = id_token::check(token, &key, &expected)?;
         if claims.sub.is_empty() {
-            return Err(Error::sign_in(SignInProblem::Provider, "google names nobody"));
+            return Err(Error::sign_in(
+                SignInProblem::Provider,
+                "google names nobody",
+            ));
         }
         Ok(Identity {
             provider: NAME,
@@ -130,17 +153,20 @@ fn explain(refusal: Refusal<Error>) -> Error {
     match refusal {
         RequestTokenError::Request(error) => error,
         RequestTokenError::ServerResponse(response) => match response.error() {
-            BasicErrorResponseType::InvalidGrant => {
-                Error::sign_in(SignInProblem::Code, "google does not know the code, or not any more")
-            }
-            BasicErrorResponseType::Extension(_) => {
-                Error::sign_in(SignInProblem::Provider, "google answers an error the protocol does not know")
-            }
+            BasicErrorResponseType::InvalidGrant => Error::sign_in(
+                SignInProblem::Code,
+                "google does not know the code, or not any more",
+            ),
+            BasicErrorResponseType::Extension(_) => Error::sign_in(
+                SignInProblem::Provider,
+                "google answers an error the protocol does not know",
+            ),
             // Of the answer only the code, whose values the protocol fixes.
             other => Error::sign_in(SignInProblem::Provider, format!("google answers {other}")),
         },
-        RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
-            Error::sign_in(SignInProblem::Provider, "google answers something else than the protocol has")
-        }
+        RequestTokenError::Parse(..) | RequestTokenError::Other(_) => Error::sign_in(
+            SignInProblem::Provider,
+            "google answers something else than the protocol has",
+        ),
     }
 }

@@ -13,29 +13,46 @@ use std::time::Duration;
 use tiris_shared::error::{Error, Result, SignInProblem};
 
 /// Signing in makes two calls at most, and a request may take 15 s by default.
-const LIMITS: Limits = Limits { time: Duration::from_secs(5), bytes: 256 * 1024 };
+const LIMITS: Limits = Limits {
+    time: Duration::from_secs(5),
+    bytes: 256 * 1024,
+};
 
 /// Asks and reads the answer; `provider` is its name in errors.
-async fn call(http: &Outgoing, provider: &'static str, request: Request<Bytes>) -> Result<Answered> {
-    let answered = http.send(request, LIMITS).await.map_err(|trouble| match trouble {
-        Trouble::TimedOut => Error::UpstreamTimeout(provider),
-        Trouble::TooLong(limit) => {
-            let why = format!("{provider} answers more than {limit} bytes");
-            Error::sign_in(SignInProblem::Provider, why)
-        }
-        Trouble::Network(_) => Error::Unavailable { what: provider, source: trouble.into() },
-    })?;
+async fn call(
+    http: &Outgoing,
+    provider: &'static str,
+    request: Request<Bytes>,
+) -> Result<Answered> {
+    let answered = http
+        .send(request, LIMITS)
+        .await
+        .map_err(|trouble| match trouble {
+            Trouble::TimedOut => Error::UpstreamTimeout(provider),
+            Trouble::TooLong(limit) => {
+                let why = format!("{provider} answers more than {limit} bytes");
+                Error::sign_in(SignInProblem::Provider, why)
+            }
+            Trouble::Network(_) => Error::Unavailable {
+                what: provider,
+                source: trouble.into(),
+            },
+        })?;
     if answered.status.is_server_error() {
         let source = format!("it answers {}", answered.status).into();
-        return Err(Error::Unavailable { what: provider, source });
+        return Err(Error::Unavailable {
+            what: provider,
+            source,
+        });
     }
     Ok(answered)
 }
 
 /// Asks for a URL.
 pub(super) async fn get(http: &Outgoing, provider: &'static str, url: &Url) -> Result<Answered> {
-    let request =
-        Request::get(url.as_str()).body(Bytes::new()).map_err(|error| Error::Internal(error.into()))?;
+    let request = Request::get(url.as_str())
+        .body(Bytes::new())
+        .map_err(|error| Error::Internal(error.into()))?;
     call(http, provider, request).await
 }
 

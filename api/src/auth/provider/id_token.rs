@@ -51,7 +51,10 @@ pub(super) fn check(token: &str, key: &DecodingKey, expected: &Expected<'_>) -> 
     let mut validation = Validation::new(Algorithm::RS256);
     validation.leeway = LEEWAY_SECONDS;
     // Google writes its issuer with and without the scheme.
-    let bare = expected.issuer.strip_prefix("https://").unwrap_or(expected.issuer);
+    let bare = expected
+        .issuer
+        .strip_prefix("https://")
+        .unwrap_or(expected.issuer);
     validation.set_issuer(&[expected.issuer, bare]);
     validation.set_audience(&[expected.audience]);
     validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
@@ -69,7 +72,11 @@ pub(super) fn check(token: &str, key: &DecodingKey, expected: &Expected<'_>) -> 
     if claims.nonce.as_deref() != Some(expected.nonce) {
         return Err(refused("belongs to another login"));
     }
-    if claims.azp.as_deref().is_some_and(|azp| azp != expected.audience) {
+    if claims
+        .azp
+        .as_deref()
+        .is_some_and(|azp| azp != expected.audience)
+    {
         return Err(refused("was made for another client"));
     }
     Ok(claims)

@@ -43,17 +43,24 @@ impl Cache {
     }
 
     fn is_fresh(&self, now: Instant) -> bool {
-        self.fetched.is_some_and(|fetched| now.duration_since(fetched) < TRUSTED_FOR)
+        self.fetched
+            .is_some_and(|fetched| now.duration_since(fetched) < TRUSTED_FOR)
     }
 
     fn may_ask(&self, now: Instant) -> bool {
-        self.asked.is_none_or(|asked| now.duration_since(asked) >= ASKED_EVERY)
+        self.asked
+            .is_none_or(|asked| now.duration_since(asked) >= ASKED_EVERY)
     }
 }
 
 impl Jwks {
     pub(super) fn new(provider: &'static str, url: Url, http: Outgoing) -> Self {
-        Self { provider, url, http, cache: Mutex::default() }
+        Self {
+            provider,
+            url,
+            http,
+            cache: Mutex::default(),
+        }
     }
 
     /// The key with this id, or the only one. Who asks meanwhile waits for the same answer.
@@ -69,13 +76,15 @@ impl Jwks {
         }
         match cache.trusted(id, now) {
             Some(key) => Ok(key.clone()),
-            None if cache.is_fresh(now) => {
-                Err(Error::sign_in(SignInProblem::Provider, "the id_token is signed by an unknown key"))
-            }
+            None if cache.is_fresh(now) => Err(Error::sign_in(
+                SignInProblem::Provider,
+                "the id_token is signed by an unknown key",
+            )),
             // The last question failed: the token may well be right.
-            None => {
-                Err(Error::Unavailable { what: self.provider, source: "its keys are not known now".into() })
-            }
+            None => Err(Error::Unavailable {
+                what: self.provider,
+                source: "its keys are not known now".into(),
+            }),
         }
     }
 
@@ -83,10 +92,15 @@ impl Jwks {
         let Answered { status, body } = http::get(&self.http, self.provider, &self.url).await?;
         if !status.is_success() {
             let source = format!("its keys: it answers {status}").into();
-            return Err(Error::Unavailable { what: self.provider, source });
+            return Err(Error::Unavailable {
+                what: self.provider,
+                source,
+            });
         }
-        let set: JwkSet = serde_json::from_slice(&body)
-            .map_err(|error| Error::Unavailable { what: self.provider, source: error.into() })?;
+        let set: JwkSet = serde_json::from_slice(&body).map_err(|error| Error::Unavailable {
+            what: self.provider,
+            source: error.into(),
+        })?;
         Ok(set.keys.iter().filter_map(usable).collect())
     }
 }
@@ -119,8 +133,16 @@ mod tests {
     fn keys_are_trusted_for_a_time_only() {
         let now = Instant::now();
         let keys = HashMap::from([("a".to_owned(), DecodingKey::from_secret(b"x"))]);
-        let cache = Cache { keys, fetched: Some(now), asked: Some(now) };
-        assert!(cache.trusted(Some("a"), now + TRUSTED_FOR - Duration::from_secs(1)).is_some());
+        let cache = Cache {
+            keys,
+            fetched: Some(now),
+            asked: Some(now),
+        };
+        assert!(
+            cache
+                .trusted(Some("a"), now + TRUSTED_FOR - Duration::from_secs(1))
+                .is_some()
+        );
         assert!(cache.trusted(Some("a"), now + TRUSTED_FOR).is_none());
         assert!(cache.trusted(Some("b"), now).is_none());
     }
@@ -129,7 +151,11 @@ mod tests {
     fn a_key_may_be_left_unnamed_only_when_there_is_no_other() {
         let now = Instant::now();
         let key = |id: &str| (id.to_owned(), DecodingKey::from_secret(b"x"));
-        let mut cache = Cache { keys: HashMap::from([key("a")]), fetched: Some(now), asked: None };
+        let mut cache = Cache {
+            keys: HashMap::from([key("a")]),
+            fetched: Some(now),
+            asked: None,
+        };
         assert!(cache.trusted(None, now).is_some());
         cache.keys.extend([key("b")]);
         assert!(cache.trusted(None, now).is_none());

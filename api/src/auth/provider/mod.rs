@@ -28,7 +28,8 @@ pub(crate) enum Provider {
 
 impl Provider {
     /// All of them, by name.
-    pub(crate) const NAMES: [(&'static str, Self); 2] = [("google", Self::Google), ("wechat", Self::Wechat)];
+    pub(crate) const NAMES: [(&'static str, Self); 2] =
+        [("google", Self::Google), ("wechat", Self::Wechat)];
 
     /// Name in requests and in the database.
     pub(crate) const fn name(self) -> &'static str {
@@ -73,14 +74,23 @@ impl Providers {
     }
 
     /// Begins a login.
-    pub(crate) fn depart(&self, provider: Provider, state: &str, redirect_uri: &str) -> Result<Departure> {
+    pub(crate) fn depart(
+        &self,
+        provider: Provider,
+        state: &str,
+        redirect_uri: &str,
+    ) -> Result<Departure> {
         match provider {
-            Provider::Google => {
-                self.google.as_ref().ok_or_else(|| missing(provider))?.depart(state, redirect_uri)
-            }
-            Provider::Wechat => {
-                Ok(self.wechat.as_ref().ok_or_else(|| missing(provider))?.depart(state, redirect_uri))
-            }
+            Provider::Google => self
+                .google
+                .as_ref()
+                .ok_or_else(|| missing(provider))?
+                .depart(state, redirect_uri),
+            Provider::Wechat => Ok(self
+                .wechat
+                .as_ref()
+                .ok_or_else(|| missing(provider))?
+                .depart(state, redirect_uri)),
         }
     }
 
@@ -93,9 +103,19 @@ impl Providers {
     ) -> Result<Identity> {
         match provider {
             Provider::Google => {
-                self.google.as_ref().ok_or_else(|| missing(provider))?.identify(code, login).await
+                self.google
+                    .as_ref()
+                    .ok_or_else(|| missing(provider))?
+                    .identify(code, login)
+                    .await
             }
-            Provider::Wechat => self.wechat.as_ref().ok_or_else(|| missing(provider))?.identify(&code).await,
+            Provider::Wechat => {
+                self.wechat
+                    .as_ref()
+                    .ok_or_else(|| missing(provider))?
+                    .identify(&code)
+                    .await
+            }
         }
     }
 
@@ -106,13 +126,26 @@ impl Providers {
             _ => self.wechat.is_some(),
         };
         let tell = |name: &String| {
-            let how = if is_configured(name) { "configured" } else { "not configured" };
+            let how = if is_configured(name) {
+                "configured"
+            } else {
+                "not configured"
+            };
             format!("{name} {how}")
         };
         let told = self.offered.iter().map(tell).collect::<Vec<_>>().join(", ");
-        let told = if told.is_empty() { "no provider is offered".to_owned() } else { told };
-        let complete = !self.offered.is_empty() && self.offered.iter().all(|name| is_configured(name));
-        if complete || environment == Environment::Dev { Ok(told) } else { Err(told) }
+        let told = if told.is_empty() {
+            "no provider is offered".to_owned()
+        } else {
+            told
+        };
+        let complete =
+            !self.offered.is_empty() && self.offered.iter().all(|name| is_configured(name));
+        if complete || environment == Environment::Dev {
+            Ok(told)
+        } else {
+            Err(told)
+        }
     }
 }
 
@@ -121,6 +154,9 @@ fn missing(provider: Provider) -> Error {
         Provider::Google => "TIRIS_GOOGLE_CLIENT_ID and TIRIS_GOOGLE_CLIENT_SECRET",
         Provider::Wechat => "TIRIS_WECHAT_APP_ID and TIRIS_WECHAT_APP_SECRET",
     };
-    let why = format!("{} is not configured here: its operator sets {variables}", provider.name());
+    let why = format!(
+        "{} is not configured here: its operator sets {variables}",
+        provider.name()
+    );
     Error::sign_in(SignInProblem::UnknownProvider, why)
 }

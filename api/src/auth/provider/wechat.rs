@@ -63,7 +63,11 @@ impl Wechat {
         ];
         let mut url = with(&self.settings.auth_url, &parameters);
         url.set_fragment(Some("wechat_redirect"));
-        Departure { url: url.into(), pkce_verifier: None, nonce: None }
+        Departure {
+            url: url.into(),
+            pkce_verifier: None,
+            nonce: None,
+        }
     }
 
     /// Who the code is for.
@@ -74,12 +78,19 @@ impl Wechat {
             ("code", code),
             ("grant_type", "authorization_code"),
         ];
-        let exchanged: Exchanged = self.ask(with(&self.settings.token_url, &parameters)).await?;
+        let exchanged: Exchanged = self
+            .ask(with(&self.settings.token_url, &parameters))
+            .await?;
         if exchanged.openid.is_empty() {
-            return Err(Error::sign_in(SignInProblem::Provider, "wechat names nobody".to_owned()));
+            return Err(Error::sign_in(
+                SignInProblem::Provider,
+                "wechat names nobody".to_owned(),
+            ));
         }
-        let parameters =
-            [("access_token", exchanged.access_token.as_str()), ("openid", exchanged.openid.as_str())];
+        let parameters = [
+            ("access_token", exchanged.access_token.as_str()),
+            ("openid", exchanged.openid.as_str()),
+        ];
         let described: Described = self.ask(with(&self.settings.user_url, &parameters)).await?;
         let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
         let unionid = filled(exchanged.unionid).or(filled(described.unionid));
@@ -98,17 +109,26 @@ impl Wechat {
     async fn ask<T: DeserializeOwned>(&self, url: Url) -> Result<T> {
         let Answered { status, body } = http::get(&self.http, NAME, &url).await?;
         let strange = || {
-            let why = format!("wechat answers something else than its protocol has, with status {status}");
+            let why = format!(
+                "wechat answers something else than its protocol has, with status {status}"
+            );
             Error::sign_in(SignInProblem::Provider, why)
         };
         let outcome: Outcome = serde_json::from_slice(&body).map_err(|_| strange())?;
         match outcome.errcode.unwrap_or(0) {
             0 => serde_json::from_slice(&body).map_err(|_| strange()),
-            BUSY => Err(Error::Unavailable { what: NAME, source: "it says that it is busy".into() }),
-            code if CODE_ERRORS.contains(&code) => {
-                Err(Error::sign_in(SignInProblem::Code, format!("wechat refuses the code (errcode {code})")))
-            }
-            code => Err(Error::sign_in(SignInProblem::Provider, format!("wechat answers errcode {code}"))),
+            BUSY => Err(Error::Unavailable {
+                what: NAME,
+                source: "it says that it is busy".into(),
+            }),
+            code if CODE_ERRORS.contains(&code) => Err(Error::sign_in(
+                SignInProblem::Code,
+                format!("wechat refuses the code (errcode {code})"),
+            )),
+            code => Err(Error::sign_in(
+                SignInProblem::Provider,
+                format!("wechat answers errcode {code}"),
+            )),
         }
     }
 }

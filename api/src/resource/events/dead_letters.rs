@@ -68,7 +68,10 @@ fn name_of(choice: Option<&impl ToJSON>) -> Option<String> {
 }
 
 #[OpenApi(prefix_path = "/v1/events/dead-letters", tag = "Tag::Events")]
-#[expect(clippy::too_many_arguments, reason = "one argument for each query parameter")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one argument for each query parameter"
+)]
 impl DeadLetters {
     /// Dead letters, newest first: the caller's own, for admins all
     #[oai(path = "/", method = "get", operation_id = "listDeadLetters")]
@@ -107,12 +110,24 @@ impl DeadLetters {
             .filter(equal_text(Column::Code, "code", code.0)?)
             .filter(equal(Column::UserId, user_id.0))
             .filter(equal(Column::TradingId, trading_id.0))
-            .filter(range(Column::CreatedAt, ("start_date", start_date.0), ("end_date", end_date.0))?);
-        let (rows, pagination) =
-            page.read(&state.db, rows, ORDER, |row: &Model| (row.created_at, row.id)).await?;
-        let dead_letters = rows.into_iter().map(|row| DeadLetter::of_list(row, caller.is_admin()));
+            .filter(range(
+                Column::CreatedAt,
+                ("start_date", start_date.0),
+                ("end_date", end_date.0),
+            )?);
+        let (rows, pagination) = page
+            .read(&state.db, rows, ORDER, |row: &Model| {
+                (row.created_at, row.id)
+            })
+            .await?;
+        let dead_letters = rows
+            .into_iter()
+            .map(|row| DeadLetter::of_list(row, caller.is_admin()));
         let dead_letters = dead_letters.collect::<Result<_>>()?;
-        Ok(Reply::new(DeadLetterPage { dead_letters, pagination }))
+        Ok(Reply::new(DeadLetterPage {
+            dead_letters,
+            pagination,
+        }))
     }
 
     /// One dead letter
@@ -124,13 +139,22 @@ impl DeadLetters {
         /// The letter
         id: Path<Uuid>,
     ) -> Answer<DeadLetter, One> {
-        let row = Entity::find_by_id(id.0).filter(visible(&caller)).one(&state.db).await;
-        let row = row.map_err(Error::from)?.ok_or(Error::NotFound("dead letter"))?;
+        let row = Entity::find_by_id(id.0)
+            .filter(visible(&caller))
+            .one(&state.db)
+            .await;
+        let row = row
+            .map_err(Error::from)?
+            .ok_or(Error::NotFound("dead letter"))?;
         Ok(Reply::new(DeadLetter::from_row(row, caller.is_admin())?))
     }
 
     /// Try a letter again (admins): with `dry_run` say what would happen to which balance, and do nothing
-    #[oai(path = "/:id/replay", method = "post", operation_id = "replayDeadLetter")]
+    #[oai(
+        path = "/:id/replay",
+        method = "post",
+        operation_id = "replayDeadLetter"
+    )]
     async fn replay(
         &self,
         admin: Admin,
@@ -141,7 +165,11 @@ impl DeadLetters {
         body: JsonBody<ReplayOne>,
     ) -> Answer<ReplayEffect, AdminOne> {
         let dry_run = body.0.dry_run == Some(true);
-        let work = ReplayWork { admin: &admin, id: id.0, options: options(&admin, dry_run, body.0.round) };
+        let work = ReplayWork {
+            admin: &admin,
+            id: id.0,
+            options: options(&admin, dry_run, body.0.round),
+        };
         if dry_run {
             let mut transaction = state.pool.begin().await.map_err(Error::from)?;
             let rehearsed = work.replay(&mut transaction).await?;
@@ -152,7 +180,11 @@ impl DeadLetters {
     }
 
     /// Give a letter up for good (admins): its event counts as done and changes nothing
-    #[oai(path = "/:id/discard", method = "post", operation_id = "discardDeadLetter")]
+    #[oai(
+        path = "/:id/discard",
+        method = "post",
+        operation_id = "discardDeadLetter"
+    )]
     async fn discard(
         &self,
         admin: Admin,
@@ -162,7 +194,11 @@ impl DeadLetters {
         once: Once,
         body: JsonBody<DiscardOne>,
     ) -> Answer<Message, AdminOne> {
-        let work = DiscardWork { admin: &admin, id: id.0, reason: &body.0.reason };
+        let work = DiscardWork {
+            admin: &admin,
+            id: id.0,
+            reason: &body.0.reason,
+        };
         Ok(once.commit(&state, admin.user(), &work).await?)
     }
 
@@ -179,10 +215,19 @@ impl DeadLetters {
         body: JsonBody<ReplayMany>,
     ) -> Answer<BulkReplayed, AdminMany> {
         let dry_run = body.0.dry_run == Some(true);
-        let (filter, options) = (body.0.filter.filter()?, options(&admin, dry_run, body.0.round));
+        let (filter, options) = (
+            body.0.filter.filter()?,
+            options(&admin, dry_run, body.0.round),
+        );
         if dry_run {
-            let summary =
-                rehearse_all(&state.pool, &filter, &options, body.0.cursor, REHEARSED_AT_ONCE).await?;
+            let summary = rehearse_all(
+                &state.pool,
+                &filter,
+                &options,
+                body.0.cursor,
+                REHEARSED_AT_ONCE,
+            )
+            .await?;
             return Ok(Reply::new(BulkReplayed::new(summary, true)));
         }
         if let Some(reply) = once.before(&state, admin.user()).await? {
@@ -191,12 +236,19 @@ impl DeadLetters {
         // Before it, because each letter is a transaction of its own and some of them may be done when the rest fails.
         let after = json!({"filter": body.0.filter.as_json(), "round": options.round});
         tell(&admin, &state, "dead_letters.replay", after).await?;
-        let summary = replay_some(&state.pool, &filter, &options, body.0.cursor, TRIED_AT_ONCE).await?;
-        Ok(once.keep(&state, admin.user(), BulkReplayed::new(summary, false)).await?)
+        let summary =
+            replay_some(&state.pool, &filter, &options, body.0.cursor, TRIED_AT_ONCE).await?;
+        Ok(once
+            .keep(&state, admin.user(), BulkReplayed::new(summary, false))
+            .await?)
     }
 
     /// Give many letters up for good (admins); at most 500 a request
-    #[oai(path = "/discard", method = "post", operation_id = "discardDeadLetters")]
+    #[oai(
+        path = "/discard",
+        method = "post",
+        operation_id = "discardDeadLetters"
+    )]
     async fn discard_many(
         &self,
         admin: Admin,
@@ -205,13 +257,21 @@ impl DeadLetters {
         body: JsonBody<DiscardMany>,
     ) -> Answer<Discarded, AdminMany> {
         let filter = body.0.filter.filter()?;
-        let work = DiscardManyWork { admin: &admin, filter: &filter, asked: &body.0 };
+        let work = DiscardManyWork {
+            admin: &admin,
+            filter: &filter,
+            asked: &body.0,
+        };
         Ok(once.commit(&state, admin.user(), &work).await?)
     }
 }
 
 fn options(admin: &Admin, dry_run: bool, round: Option<bool>) -> ReplayOptions {
-    ReplayOptions { round: round == Some(true), dry_run, by: Actor::Admin(admin.user()) }
+    ReplayOptions {
+        round: round == Some(true),
+        dry_run,
+        by: Actor::Admin(admin.user()),
+    }
 }
 
 async fn record(
@@ -222,7 +282,13 @@ async fn record(
     after: Value,
 ) -> Result<()> {
     let id = id.map(|id| id.to_string());
-    let action = Action { name, resource: "dead_letter", id, before: None, after: Some(after) };
+    let action = Action {
+        name,
+        resource: "dead_letter",
+        id,
+        before: None,
+        after: Some(after),
+    };
     audit::record(connection, admin.actor(), &action).await
 }
 
@@ -249,7 +315,14 @@ impl Work for ReplayWork<'_> {
     async fn run(&self, connection: &mut PgConnection) -> Result<ReplayEffect> {
         // The row first: the replay ends with the check of its time.
         let after = json!({"round": self.options.round});
-        record(connection, self.admin, "dead_letter.replay", Some(self.id), after).await?;
+        record(
+            connection,
+            self.admin,
+            "dead_letter.replay",
+            Some(self.id),
+            after,
+        )
+        .await?;
         Ok(ReplayEffect::new(self.replay(connection).await?, false))
     }
 }
@@ -264,9 +337,22 @@ impl Work for DiscardWork<'_> {
     type Output = Message;
 
     async fn run(&self, connection: &mut PgConnection) -> Result<Message> {
-        dead_letters::discard(connection, self.id, self.reason, &Actor::Admin(self.admin.user())).await?;
+        dead_letters::discard(
+            connection,
+            self.id,
+            self.reason,
+            &Actor::Admin(self.admin.user()),
+        )
+        .await?;
         let after = json!({"reason": self.reason});
-        record(connection, self.admin, "dead_letter.discard", Some(self.id), after).await?;
+        record(
+            connection,
+            self.admin,
+            "dead_letter.discard",
+            Some(self.id),
+            after,
+        )
+        .await?;
         Ok(Message::new("The dead letter is discarded."))
     }
 }
@@ -284,7 +370,8 @@ impl Work for DiscardManyWork<'_> {
         let DiscardMany { filter, reason } = self.asked;
         let by = Actor::Admin(self.admin.user());
         let discarded =
-            dead_letters::discard_all(connection, self.filter, reason, &by, DISCARDED_AT_ONCE).await?;
+            dead_letters::discard_all(connection, self.filter, reason, &by, DISCARDED_AT_ONCE)
+                .await?;
         let left = count_open(connection, self.filter).await?;
         let after = json!({"filter": filter.as_json(), "reason": reason, "discarded": discarded});
         record(connection, self.admin, "dead_letters.discard", None, after).await?;

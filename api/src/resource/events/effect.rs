@@ -69,19 +69,26 @@ pub(super) struct ReplayEffect {
 
 impl ReplayEffect {
     pub(super) fn new(replay: Replay, dry_run: bool) -> Self {
-        let postings = replay.postings.into_iter().map(|(id, posting)| MadePosting {
-            transaction_id: id.0,
-            sub_account_id: posting.account.0,
-            direction: posting.direction.into(),
-            reason: posting.reason,
-            amount: MoneyText(posting.amount),
-            closing_balance: MoneyText(posting.closing_balance),
-        });
+        let postings = replay
+            .postings
+            .into_iter()
+            .map(|(id, posting)| MadePosting {
+                transaction_id: id.0,
+                sub_account_id: posting.account.0,
+                direction: posting.direction.into(),
+                reason: posting.reason,
+                amount: MoneyText(posting.amount),
+                closing_balance: MoneyText(posting.closing_balance),
+            });
         Self {
             dead_letter_id: replay.id,
             applied: replay.refused.is_none(),
             was_applied: replay.was_applied,
-            accounts: replay.accounts.into_iter().map(ChangedAccount::from).collect(),
+            accounts: replay
+                .accounts
+                .into_iter()
+                .map(ChangedAccount::from)
+                .collect(),
             postings: postings.collect(),
             dry_run,
             code: replay.refused.as_ref().map(|cause| cause.code.to_owned()),
@@ -111,7 +118,10 @@ pub(super) struct BulkReplayed {
 
 impl BulkReplayed {
     pub(super) fn new((summary, next_cursor): (Summary, Option<Uuid>), dry_run: bool) -> Self {
-        let effects = summary.effects.into_iter().map(|replay| ReplayEffect::new(replay, dry_run));
+        let effects = summary
+            .effects
+            .into_iter()
+            .map(|replay| ReplayEffect::new(replay, dry_run));
         Self {
             tried: summary.tried,
             applied: summary.applied,

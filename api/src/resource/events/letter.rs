@@ -122,12 +122,20 @@ impl DeadLetter {
             trading_id: row.trading_id,
             class: stored(&row.class)?,
             code: row.code,
-            reason: if is_inner { "it failed for an inner reason".to_owned() } else { row.reason },
+            reason: if is_inner {
+                "it failed for an inner reason".to_owned()
+            } else {
+                row.reason
+            },
             attempts: row.attempts,
             next_attempt_at: row.next_attempt_at,
             status: stored(&row.status)?,
             published_at: row.published_at,
-            info: if is_admin { Info::from_column(row.info) } else { Info::default() },
+            info: if is_admin {
+                Info::from_column(row.info)
+            } else {
+                Info::default()
+            },
             created_at: row.created_at,
             updated_at: row.updated_at,
         })
@@ -140,7 +148,11 @@ impl DeadLetter {
         let is_long = row.payload.len() > LISTED_BYTES_MAX;
         let mut letter = Self::from_row(row, is_admin)?;
         if is_long {
-            (letter.payload, letter.payload_base64, letter.payload_omitted) = (None, None, true);
+            (
+                letter.payload,
+                letter.payload_base64,
+                letter.payload_omitted,
+            ) = (None, None, true);
         }
         Ok(letter)
     }

@@ -87,7 +87,12 @@ fn kinds(types: &[String]) -> Result<Vec<Kind>> {
     let known = || Kind::ALL.map(Kind::bare_subject).join(", ");
     let kind = |name: &String| {
         let shown: String = name.chars().take(60).collect();
-        let unknown = || Error::invalid("event_types", format!("must be of {} (given: {shown:?})", known()));
+        let unknown = || {
+            Error::invalid(
+                "event_types",
+                format!("must be of {} (given: {shown:?})", known()),
+            )
+        };
         Kind::of_bare_subject(name).ok_or_else(unknown)
     };
     types.iter().map(kind).collect()
@@ -172,7 +177,9 @@ impl Replays {
             user: asked.user_id.map(UserId),
             kinds: asked.event_types.as_deref().map(kinds).transpose()?,
         };
-        Ok(once.commit(&state, admin.user(), &CreateWork { admin: &admin, new }).await?)
+        Ok(once
+            .commit(&state, admin.user(), &CreateWork { admin: &admin, new })
+            .await?)
     }
 
     /// The newest replays (admins), at most 100
@@ -180,7 +187,10 @@ impl Replays {
     async fn list(&self, _admin: Admin, state: Data<&State>) -> Answer<ReplayList, AdminListing> {
         let mut connection = state.pool.acquire().await.map_err(Error::from)?;
         let jobs = replay_jobs::list(&mut connection, LISTED_MAX).await?;
-        let replays = jobs.into_iter().map(ReplayJob::from_job).collect::<Result<_>>()?;
+        let replays = jobs
+            .into_iter()
+            .map(ReplayJob::from_job)
+            .collect::<Result<_>>()?;
         Ok(Reply::new(ReplayList { replays }))
     }
 
@@ -194,7 +204,9 @@ impl Replays {
         id: Path<Uuid>,
     ) -> Answer<ReplayJob, AdminRead> {
         let mut connection = state.pool.acquire().await.map_err(Error::from)?;
-        Ok(Reply::new(ReplayJob::from_job(replay_jobs::get(&mut connection, id.0).await?)?))
+        Ok(Reply::new(ReplayJob::from_job(
+            replay_jobs::get(&mut connection, id.0).await?,
+        )?))
     }
 }
 
@@ -211,8 +223,13 @@ impl Work for CreateWork<'_> {
         let after = json!({"start_time": job.start_time, "end_time": job.end_time,
                            "user_id": job.user_id.map(|user| user.0), "event_types": job.event_types});
         let id = Some(job.id.to_string());
-        let action =
-            Action { name: "events.replay", resource: "replay", id, before: None, after: Some(after) };
+        let action = Action {
+            name: "events.replay",
+            resource: "replay",
+            id,
+            before: None,
+            after: Some(after),
+        };
         audit::record(connection, self.admin.actor(), &action).await?;
         ReplayJob::from_job(job)
     }

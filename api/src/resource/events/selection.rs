@@ -32,13 +32,19 @@ pub(super) struct ReplayOne {
 
 impl Example for ReplayOne {
     fn example() -> Self {
-        Self { dry_run: Some(true), round: None }
+        Self {
+            dry_run: Some(true),
+            round: None,
+        }
     }
 }
 
 impl FromFields for ReplayOne {
     fn from_fields(fields: &mut Fields) -> Result<Self> {
-        Ok(Self { dry_run: fields.flag("dry_run")?, round: fields.flag("round")? })
+        Ok(Self {
+            dry_run: fields.flag("dry_run")?,
+            round: fields.flag("round")?,
+        })
     }
 
     fn refuses_unknown(&self) -> bool {
@@ -57,13 +63,17 @@ pub(super) struct DiscardOne {
 
 impl Example for DiscardOne {
     fn example() -> Self {
-        Self { reason: "the bot was misconfigured".to_owned() }
+        Self {
+            reason: "the bot was misconfigured".to_owned(),
+        }
     }
 }
 
 impl FromFields for DiscardOne {
     fn from_fields(fields: &mut Fields) -> Result<Self> {
-        Ok(Self { reason: reason(fields)? })
+        Ok(Self {
+            reason: reason(fields)?,
+        })
     }
 
     fn refuses_unknown(&self) -> bool {
@@ -73,7 +83,11 @@ impl FromFields for DiscardOne {
 
 fn reason(fields: &mut Fields) -> Result<String> {
     let reason = required("reason", fields.text("reason", 1, REASON_CHARS_MAX)?)?;
-    if reason.contains('\0') { Err(Error::invalid("reason", "must not contain U+0000")) } else { Ok(reason) }
+    if reason.contains('\0') {
+        Err(Error::invalid("reason", "must not contain U+0000"))
+    } else {
+        Ok(reason)
+    }
 }
 
 /// Which open letters are meant: those to which everything given applies. At least one condition is needed.
@@ -128,7 +142,9 @@ impl Selection {
     /// What the store is asked.
     pub(super) fn filter(&self) -> Result<Filter> {
         let text = |name, text: &Option<String>| match text {
-            Some(text) if text.contains('\0') => Err(Error::invalid(name, "must not contain U+0000")),
+            Some(text) if text.contains('\0') => {
+                Err(Error::invalid(name, "must not contain U+0000"))
+            }
             text => Ok(text.clone()),
         };
         let class = self.class.and_then(|class| match class.to_json() {
@@ -176,8 +192,16 @@ pub(super) struct ReplayMany {
 
 impl Example for ReplayMany {
     fn example() -> Self {
-        let filter = Selection { class: Some(LetterClass::Rejected), ..Selection::default() };
-        Self { filter, cursor: None, dry_run: Some(true), round: None }
+        let filter = Selection {
+            class: Some(LetterClass::Rejected),
+            ..Selection::default()
+        };
+        Self {
+            filter,
+            cursor: None,
+            dry_run: Some(true),
+            round: None,
+        }
     }
 }
 
@@ -208,14 +232,23 @@ pub(super) struct DiscardMany {
 
 impl Example for DiscardMany {
     fn example() -> Self {
-        let filter = Selection { code: Some("NOT_JSON".to_owned()), ..Selection::default() };
-        Self { filter, reason: "the bot was misconfigured".to_owned() }
+        let filter = Selection {
+            code: Some("NOT_JSON".to_owned()),
+            ..Selection::default()
+        };
+        Self {
+            filter,
+            reason: "the bot was misconfigured".to_owned(),
+        }
     }
 }
 
 impl FromFields for DiscardMany {
     fn from_fields(fields: &mut Fields) -> Result<Self> {
-        Ok(Self { filter: Selection::read(fields)?, reason: reason(fields)? })
+        Ok(Self {
+            filter: Selection::read(fields)?,
+            reason: reason(fields)?,
+        })
     }
 
     fn refuses_unknown(&self) -> bool {

@@ -104,8 +104,20 @@ struct WorkerState {
 
 impl From<WorkerFigures> for WorkerState {
     fn from(worker: WorkerFigures) -> Self {
-        let WorkerFigures { id, host, version, started_at, lanes } = worker;
-        Self { id, host, version, started_at, lanes }
+        let WorkerFigures {
+            id,
+            host,
+            version,
+            started_at,
+            lanes,
+        } = worker;
+        Self {
+            id,
+            host,
+            version,
+            started_at,
+            lanes,
+        }
     }
 }
 
@@ -131,15 +143,22 @@ impl IngestState {
         }
         Self {
             healthy: found.is_healthy(),
-            lanes: found.lanes.iter().map(|lane| lane_state(lane, Some(inside(&found, lane)))).collect(),
+            lanes: found
+                .lanes
+                .iter()
+                .map(|lane| lane_state(lane, Some(inside(&found, lane))))
+                .collect(),
             workers: found.workers.into_iter().map(WorkerState::from).collect(),
             dead_letters: Some(all),
         }
     }
 
     fn for_user(found: &EventsStatus, user: UserId) -> Self {
-        let own: Vec<&LaneFigures> =
-            found.lanes.iter().filter(|lane| is_lane_of(found, lane, user)).collect();
+        let own: Vec<&LaneFigures> = found
+            .lanes
+            .iter()
+            .filter(|lane| is_lane_of(found, lane, user))
+            .collect();
         Self {
             healthy: !own.is_empty() && own.iter().all(|lane| lane.status == "running"),
             lanes: own.into_iter().map(|lane| lane_state(lane, None)).collect(),
@@ -151,8 +170,14 @@ impl IngestState {
 
 /// The last lane of a stream is that of subjects without a user.
 fn is_lane_of(found: &EventsStatus, lane: &LaneFigures, user: UserId) -> bool {
-    let of_stream = found.lanes.iter().filter(|other| other.stream == lane.stream).count();
-    let lanes = u32::try_from(of_stream).unwrap_or(u32::MAX).saturating_sub(1);
+    let of_stream = found
+        .lanes
+        .iter()
+        .filter(|other| other.stream == lane.stream)
+        .count();
+    let lanes = u32::try_from(of_stream)
+        .unwrap_or(u32::MAX)
+        .saturating_sub(1);
     i32::try_from(status::lane_of(user.0, lanes)) == Ok(lane.lane)
 }
 

@@ -52,11 +52,20 @@ impl Example for NewBinding {
 impl FromFields for NewBinding {
     fn from_fields(fields: &mut Fields) -> Result<Self> {
         let name = required("name", fields.text("name", 1, NAME_LENGTH_MAX)?)?;
-        let exchange_type = required("exchange_type", fields.one_of("exchange_type", &ExchangeType::NAMES)?)?;
+        let exchange_type = required(
+            "exchange_type",
+            fields.one_of("exchange_type", &ExchangeType::NAMES)?,
+        )?;
         let credentials = GivenCredentials::take(fields)?.complete(exchange_type)?;
         let info = Some(fields.info()?);
         let (api_key, api_secret, passphrase) = credentials
-            .map(|given| (Some(given.api_key), Some(given.api_secret), given.passphrase))
+            .map(|given| {
+                (
+                    Some(given.api_key),
+                    Some(given.api_secret),
+                    given.passphrase,
+                )
+            })
             .unwrap_or_default();
         Ok(Self {
             name,
@@ -88,8 +97,9 @@ impl Insert<'_> {
         actor: &Actor,
     ) -> Result<()> {
         users::lock_active(connection, self.user).await?;
-        let seal =
-            |credentials: &Credentials| credentials.seal(secrets, (id.0, self.user.0), self.exchange_type);
+        let seal = |credentials: &Credentials| {
+            credentials.seal(secrets, (id.0, self.user.0), self.exchange_type)
+        };
         let sealed: Sealed = self.credentials.map(seal).transpose()?.unwrap_or_default();
         let after = json!({"name": self.name, "exchange_type": self.exchange_type, "masked_api_key": sealed.masked_api_key});
         sqlx::query(
@@ -110,7 +120,14 @@ impl Insert<'_> {
         .bind(Value::Object(self.info.0.clone()))
         .execute(&mut *connection)
         .await?;
-        record(connection, actor, "exchange_binding.create", id, (None, Some(after))).await
+        record(
+            connection,
+            actor,
+            "exchange_binding.create",
+            id,
+            (None, Some(after)),
+        )
+        .await
     }
 }
 
@@ -122,7 +139,13 @@ pub(super) async fn record(
     id: BindingId,
     (before, after): (Option<Value>, Option<Value>),
 ) -> Result<()> {
-    let action = Action { name, resource: "exchange_binding", id: Some(id.to_string()), before, after };
+    let action = Action {
+        name,
+        resource: "exchange_binding",
+        id: Some(id.to_string()),
+        before,
+        after,
+    };
     audit::record(connection, actor, &action).await
 }
 
@@ -140,11 +163,15 @@ impl Work for CreateWork<'_> {
 
     async fn run(&self, connection: &mut PgConnection) -> Result<ExchangeBinding> {
         let new = self.new;
-        let credentials = new.api_key.clone().zip(new.api_secret.clone()).map(|(key, secret)| Credentials {
-            api_key: key.0,
-            api_secret: secret.0,
-            passphrase: new.passphrase.clone().map(|passphrase| passphrase.0),
-        });
+        let credentials = new
+            .api_key
+            .clone()
+            .zip(new.api_secret.clone())
+            .map(|(key, secret)| Credentials {
+                api_key: key.0,
+                api_secret: secret.0,
+                passphrase: new.passphrase.clone().map(|passphrase| passphrase.0),
+            });
         let insert = Insert {
             user: self.user,
             name: &new.name,
@@ -152,7 +179,9 @@ impl Work for CreateWork<'_> {
             credentials: credentials.as_ref(),
             info: &new.info.clone().unwrap_or_default(),
         };
-        insert.run(connection, self.id, self.secrets, self.actor).await?;
+        insert
+            .run(connection, self.id, self.secrets, self.actor)
+            .await?;
         ExchangeBinding::from_row(visible_within(connection, self.id, self.user).await?)
     }
 }

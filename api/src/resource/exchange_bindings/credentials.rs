@@ -40,7 +40,10 @@ impl GivenCredentials {
     /// Takes the three fields.
     pub(in crate::resource) fn take(fields: &mut Fields) -> Result<Self> {
         // A masked key that is sent back would replace the real one.
-        let key = (|c: char| c.is_ascii_graphic() && c != '*', "visible ASCII characters other than '*'");
+        let key = (
+            |c: char| c.is_ascii_graphic() && c != '*',
+            "visible ASCII characters other than '*'",
+        );
         let secret = (
             |c: char| c.is_ascii_graphic() || " \r\n".contains(c),
             "visible ASCII characters, blanks and line ends",
@@ -49,25 +52,42 @@ impl GivenCredentials {
         Ok(Self {
             api_key: fields.secret("api_key", KEY_LENGTH_MAX, (key.0, key.1))?,
             api_secret: fields.secret("api_secret", SECRET_LENGTH_MAX, (secret.0, secret.1))?,
-            passphrase: fields.secret("passphrase", KEY_LENGTH_MAX, (passphrase.0, passphrase.1))?,
+            passphrase: fields.secret(
+                "passphrase",
+                KEY_LENGTH_MAX,
+                (passphrase.0, passphrase.1),
+            )?,
         })
     }
 
     /// The name of a field that was given.
     pub(in crate::resource) fn any(&self) -> Option<&'static str> {
-        let given =
-            [("api_key", &self.api_key), ("api_secret", &self.api_secret), ("passphrase", &self.passphrase)];
-        given.into_iter().find(|(_, value)| value.is_some()).map(|(name, _)| name)
+        let given = [
+            ("api_key", &self.api_key),
+            ("api_secret", &self.api_secret),
+            ("passphrase", &self.passphrase),
+        ];
+        given
+            .into_iter()
+            .find(|(_, value)| value.is_some())
+            .map(|(name, _)| name)
     }
 
     /// Key and secret of a new binding; a virtual one may have none.
-    pub(in crate::resource) fn complete(self, exchange: ExchangeType) -> Result<Option<Credentials>> {
+    pub(in crate::resource) fn complete(
+        self,
+        exchange: ExchangeType,
+    ) -> Result<Option<Credentials>> {
         if matches!(exchange, ExchangeType::Virtual) && self.any().is_none() {
             return Ok(None);
         }
         let api_key = self.api_key.ok_or(Error::MissingField("api_key"))?;
         let api_secret = self.api_secret.ok_or(Error::MissingField("api_secret"))?;
-        Ok(Some(Credentials { api_key, api_secret, passphrase: self.passphrase }))
+        Ok(Some(Credentials {
+            api_key,
+            api_secret,
+            passphrase: self.passphrase,
+        }))
     }
 
     /// What was given, and the rest as it is in the row. What is replaced is not opened: new credentials are taken
@@ -81,26 +101,50 @@ impl GivenCredentials {
     ) -> Result<Option<Credentials>> {
         let open = |column: SecretColumn, stored: &Option<Vec<u8>>| {
             let stored = stored.as_ref();
-            stored.map(|stored| secrets.ring.decrypt(&column.of(row.id, user), stored)).transpose()
+            stored
+                .map(|stored| secrets.ring.decrypt(&column.of(row.id, user), stored))
+                .transpose()
         };
-        let kept = |given: Option<SecretString>, field, column, stored: &Option<Vec<u8>>| match given {
-            Some(given) => Ok(Some(given)),
-            None => open(column, stored).map_err(|error| {
-                log_unreadable(row, &error);
-                Error::invalid(field, "must be given again: the stored one cannot be read any more")
-            }),
-        };
-        let api_key = kept(self.api_key, "api_key", SecretColumn::API_KEY, &row.api_key_encrypted)?;
-        let api_secret =
-            kept(self.api_secret, "api_secret", SecretColumn::API_SECRET, &row.api_secret_encrypted)?;
+        let kept =
+            |given: Option<SecretString>, field, column, stored: &Option<Vec<u8>>| match given {
+                Some(given) => Ok(Some(given)),
+                None => open(column, stored).map_err(|error| {
+                    log_unreadable(row, &error);
+                    Error::invalid(
+                        field,
+                        "must be given again: the stored one cannot be read any more",
+                    )
+                }),
+            };
+        let api_key = kept(
+            self.api_key,
+            "api_key",
+            SecretColumn::API_KEY,
+            &row.api_key_encrypted,
+        )?;
+        let api_secret = kept(
+            self.api_secret,
+            "api_secret",
+            SecretColumn::API_SECRET,
+            &row.api_secret_encrypted,
+        )?;
         let passphrase = match self.passphrase {
             // One that nobody asks for is no reason to refuse.
             None if !exchange.asks_for_passphrase() => {
                 open(SecretColumn::PASSPHRASE, &row.passphrase_encrypted).unwrap_or_default()
             }
-            given => kept(given, "passphrase", SecretColumn::PASSPHRASE, &row.passphrase_encrypted)?,
+            given => kept(
+                given,
+                "passphrase",
+                SecretColumn::PASSPHRASE,
+                &row.passphrase_encrypted,
+            )?,
         };
-        let merged = Self { api_key, api_secret, passphrase };
+        let merged = Self {
+            api_key,
+            api_secret,
+            passphrase,
+        };
         merged.complete(exchange)
     }
 }
@@ -124,14 +168,19 @@ impl Credentials {
         (id, user): (Uuid, Uuid),
         exchange: ExchangeType,
     ) -> Result<Sealed> {
-        let seal =
-            |column: SecretColumn, secret: &SecretString| secrets.ring.encrypt(&column.of(id, user), secret);
-        let fingerprint = secrets.fingerprints.of_api_key(user, exchange.stored(), &self.api_key);
+        let seal = |column: SecretColumn, secret: &SecretString| {
+            secrets.ring.encrypt(&column.of(id, user), secret)
+        };
+        let fingerprint = secrets
+            .fingerprints
+            .of_api_key(user, exchange.stored(), &self.api_key);
         let passphrase = self.passphrase.as_ref();
         Ok(Sealed {
             api_key: Some(seal(SecretColumn::API_KEY, &self.api_key)?),
             api_secret: Some(seal(SecretColumn::API_SECRET, &self.api_secret)?),
-            passphrase: passphrase.map(|secret| seal(SecretColumn::PASSPHRASE, secret)).transpose()?,
+            passphrase: passphrase
+                .map(|secret| seal(SecretColumn::PASSPHRASE, secret))
+                .transpose()?,
             key_id: Some(secrets.ring.current_id().to_owned()),
             fingerprint: Some(fingerprint.to_vec()),
             masked_api_key: Some(masked(self.api_key.expose_secret())),
@@ -140,22 +189,29 @@ impl Credentials {
 
     /// Decrypts those of a row; none when it has none.
     pub(super) fn open(secrets: &Secrets, row: &Model) -> Result<Option<Self>, CryptoError> {
-        let (Some(user), Some(api_key), Some(api_secret)) =
-            (row.user_id, &row.api_key_encrypted, &row.api_secret_encrypted)
-        else {
+        let (Some(user), Some(api_key), Some(api_secret)) = (
+            row.user_id,
+            &row.api_key_encrypted,
+            &row.api_secret_encrypted,
+        ) else {
             return Ok(None);
         };
-        let open =
-            |column: SecretColumn, stored: &Vec<u8>| secrets.ring.decrypt(&column.of(row.id, user), stored);
+        let open = |column: SecretColumn, stored: &Vec<u8>| {
+            secrets.ring.decrypt(&column.of(row.id, user), stored)
+        };
         let passphrase = row.passphrase_encrypted.as_ref();
         let opened = || {
             Ok(Self {
                 api_key: open(SecretColumn::API_KEY, api_key)?,
                 api_secret: open(SecretColumn::API_SECRET, api_secret)?,
-                passphrase: passphrase.map(|stored| open(SecretColumn::PASSPHRASE, stored)).transpose()?,
+                passphrase: passphrase
+                    .map(|stored| open(SecretColumn::PASSPHRASE, stored))
+                    .transpose()?,
             })
         };
-        opened().map(Some).inspect_err(|error| log_unreadable(row, error))
+        opened()
+            .map(Some)
+            .inspect_err(|error| log_unreadable(row, error))
     }
 }
 
@@ -171,7 +227,9 @@ fn masked(api_key: &str) -> String {
         let end = api_key.get(api_key.len().checked_sub(SHOWN_CHARS)?..)?;
         Some(format!("{start}{MASK}{end}"))
     };
-    shown().filter(|_| api_key.len() >= SHOWN_FROM_LENGTH).unwrap_or_else(|| MASK.to_owned())
+    shown()
+        .filter(|_| api_key.len() >= SHOWN_FROM_LENGTH)
+        .unwrap_or_else(|| MASK.to_owned())
 }
 
 #[cfg(test)]

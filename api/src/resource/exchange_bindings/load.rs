@@ -9,8 +9,14 @@ use tiris_shared::ids::{BindingId, UserId};
 
 /// The living binding of the user, or a public one.
 pub(super) async fn visible(db: &Entities, id: BindingId, user: UserId) -> Result<Model> {
-    let mine = Condition::any().add(Column::UserId.eq(user.0)).add(Column::Kind.eq("public"));
-    let row = Entity::find_by_id(id.0).filter(mine).filter(Column::Status.ne("deleted")).one(db).await?;
+    let mine = Condition::any()
+        .add(Column::UserId.eq(user.0))
+        .add(Column::Kind.eq("public"));
+    let row = Entity::find_by_id(id.0)
+        .filter(mine)
+        .filter(Column::Status.ne("deleted"))
+        .one(db)
+        .await?;
     row.ok_or(Error::NotFound("exchange binding"))
 }
 
@@ -50,7 +56,9 @@ pub(super) async fn locked(
     .ok_or(Error::NotFound("exchange binding"))?;
     let is_public = row.try_get::<&str, _>("kind")? == "public";
     if is_public && !is_admin {
-        return Err(Error::AccessDenied("a public binding is changed by admins only"));
+        return Err(Error::AccessDenied(
+            "a public binding is changed by admins only",
+        ));
     }
     Ok(Model::from_query_result(&row.into(), "")?)
 }

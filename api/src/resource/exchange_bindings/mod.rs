@@ -38,7 +38,11 @@ use uuid::Uuid;
 /// Operations on exchange bindings.
 pub(crate) struct ExchangeBindings;
 
-async fn living(state: &State, which: Condition, info: Option<&str>) -> Result<ExchangeBindingList> {
+async fn living(
+    state: &State,
+    which: Condition,
+    info: Option<&str>,
+) -> Result<ExchangeBindingList> {
     let rows = Entity::find()
         .filter(which)
         .filter(Column::Status.ne("deleted"))
@@ -66,7 +70,11 @@ impl ExchangeBindings {
     }
 
     /// The bindings everybody may use
-    #[oai(path = "/public", method = "get", operation_id = "listPublicExchangeBindings")]
+    #[oai(
+        path = "/public",
+        method = "get",
+        operation_id = "listPublicExchangeBindings"
+    )]
     async fn public(
         &self,
         _caller: Caller,
@@ -92,7 +100,13 @@ impl ExchangeBindings {
     ) -> Made<ExchangeBinding, MakeBinding> {
         let id = BindingId(new_id());
         let (secrets, actor, user) = (&state.secrets, caller.actor(), caller.user());
-        let work = CreateWork { secrets, actor, user, id, new: &body.0 };
+        let work = CreateWork {
+            secrets,
+            actor,
+            user,
+            id,
+            new: &body.0,
+        };
         let reply = once.commit(&state, user, &work).await?;
         Ok(verify::answer(&state, &caller, &once, id, reply).await?)
     }
@@ -115,7 +129,14 @@ impl ExchangeBindings {
             // Kept before it is shown: without a trace nothing is.
             let mut connection = state.pool.acquire().await.map_err(Error::from)?;
             let (id, nothing) = (BindingId(id.0), (None, None));
-            record(&mut connection, caller.actor(), "exchange_binding.reveal", id, nothing).await?;
+            record(
+                &mut connection,
+                caller.actor(),
+                "exchange_binding.reveal",
+                id,
+                nothing,
+            )
+            .await?;
         }
         Ok(Reply::unstored(RevealedBinding::new(row, credentials)?))
     }
@@ -151,7 +172,11 @@ impl ExchangeBindings {
     }
 
     /// Deletes a binding no living trading uses, and destroys its credentials; a public one by admins only
-    #[oai(path = "/:id", method = "delete", operation_id = "deleteExchangeBinding")]
+    #[oai(
+        path = "/:id",
+        method = "delete",
+        operation_id = "deleteExchangeBinding"
+    )]
     async fn delete(
         &self,
         caller: Caller,
@@ -172,7 +197,11 @@ impl ExchangeBindings {
     /// Asks the exchange whether the credentials are valid, with one signed call that changes nothing there
     ///
     /// For Binance, Kraken and Gate.io. When the exchange cannot be asked, the binding is kept as `unverified`.
-    #[oai(path = "/:id/verify", method = "post", operation_id = "verifyExchangeBinding")]
+    #[oai(
+        path = "/:id/verify",
+        method = "post",
+        operation_id = "verifyExchangeBinding"
+    )]
     async fn verify(
         &self,
         caller: Caller,

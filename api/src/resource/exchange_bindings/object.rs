@@ -125,7 +125,10 @@ impl ExchangeBinding {
 
 impl ExchangeBindingList {
     pub(super) fn from_rows(rows: Vec<Model>) -> Result<Self> {
-        let exchange_bindings = rows.into_iter().map(ExchangeBinding::from_row).collect::<Result<_>>()?;
+        let exchange_bindings = rows
+            .into_iter()
+            .map(ExchangeBinding::from_row)
+            .collect::<Result<_>>()?;
         Ok(Self { exchange_bindings })
     }
 }
@@ -153,12 +156,19 @@ pub(super) struct RevealedBinding {
 
 impl RevealedBinding {
     /// `opened` is an error when they cannot be read.
-    pub(super) fn new(row: Model, opened: Result<Option<Credentials>, CryptoError>) -> Result<Self> {
+    pub(super) fn new(
+        row: Model,
+        opened: Result<Option<Credentials>, CryptoError>,
+    ) -> Result<Self> {
         let binding = ExchangeBinding::from_row(row)?;
         let credentials_readable = opened.is_ok();
-        let credentials = opened
-            .unwrap_or_default()
-            .map(|given| (Some(given.api_key), Some(given.api_secret), given.passphrase));
+        let credentials = opened.unwrap_or_default().map(|given| {
+            (
+                Some(given.api_key),
+                Some(given.api_secret),
+                given.passphrase,
+            )
+        });
         let (api_key, api_secret, passphrase) = credentials.unwrap_or_default();
         Ok(Self {
             binding,

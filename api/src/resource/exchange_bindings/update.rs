@@ -115,8 +115,14 @@ impl Work for UpdateWork<'_> {
             .await?;
         let after = json!({"name": name, "exchange_type": exchange_type, "masked_api_key": masked,
                            "credentials_given": self.change.given().any().is_some(), "info_given": self.change.info.is_some()});
-        record(connection, self.actor, "exchange_binding.update", self.id, (Some(before), Some(after)))
-            .await?;
+        record(
+            connection,
+            self.actor,
+            "exchange_binding.update",
+            self.id,
+            (Some(before), Some(after)),
+        )
+        .await?;
         ExchangeBinding::from_row(visible_within(connection, self.id, self.user).await?)
     }
 }
@@ -128,14 +134,17 @@ impl UpdateWork<'_> {
         let Some(user) = row.user_id else {
             // Everybody could read them.
             return match given.any() {
-                Some(field) => {
-                    Err(Error::invalid(field, "cannot be given: a public binding has no credentials"))
-                }
+                Some(field) => Err(Error::invalid(
+                    field,
+                    "cannot be given: a public binding has no credentials",
+                )),
                 None => Ok(Sealed::default()),
             };
         };
         let merged = given.over(self.secrets, row, user, exchange_type)?;
-        let seal = |credentials: Credentials| credentials.seal(self.secrets, (row.id, user), exchange_type);
+        let seal = |credentials: Credentials| {
+            credentials.seal(self.secrets, (row.id, user), exchange_type)
+        };
         Ok(merged.map(seal).transpose()?.unwrap_or_default())
     }
 }
@@ -195,6 +204,13 @@ impl Work for DeleteWork<'_> {
         .execute(&mut *connection)
         .await?;
         let before = json!({"name": row.name, "exchange_type": row.exchange_type, "masked_api_key": row.masked_api_key});
-        record(connection, self.actor, "exchange_binding.delete", self.id, (Some(before), None)).await
+        record(
+            connection,
+            self.actor,
+            "exchange_binding.delete",
+            self.id,
+            (Some(before), None),
+        )
+        .await
     }
 }

@@ -36,19 +36,34 @@ pub(super) async fn verify(
         let exchange: ExchangeType = stored(&row.exchange_type)?;
         let refused = |why: &str| Error::InvalidRequest(why.to_owned());
         let credentials = Credentials::open(&state.secrets, &row)
-            .map_err(|_| refused("the stored credentials cannot be read any more: give all of them again"))?
+            .map_err(|_| {
+                refused("the stored credentials cannot be read any more: give all of them again")
+            })?
             .ok_or_else(|| refused("this binding has no credentials that could be verified"))?;
-        let api = ApiKey { key: &credentials.api_key, secret: &credentials.api_secret };
+        let api = ApiKey {
+            key: &credentials.api_key,
+            secret: &credentials.api_secret,
+        };
         let verdict = match state.exchanges.verify(exchange.stored(), api).await {
             Ok(verdict) => verdict,
             Err(unsupported @ ExchangeError::Unsupported(_)) => return Err(unsupported.into()),
             Err(error) => {
-                let keep = KeepWork { row: &row, caller, status: "unverified", code: None };
+                let keep = KeepWork {
+                    row: &row,
+                    caller,
+                    status: "unverified",
+                    code: None,
+                };
                 ledger::commit(&state.pool, &keep).await?;
                 return Err(error.into());
             }
         };
-        let work = VerdictWork { row: &row, caller, exchange, verdict: &verdict };
+        let work = VerdictWork {
+            row: &row,
+            caller,
+            exchange,
+            verdict: &verdict,
+        };
         match once.commit(state, caller.user(), &work).await {
             Err(Error::Unavailable { .. }) if attempt < ATTEMPTS_MAX => attempt += 1,
             result => return Ok(result?),
@@ -58,18 +73,26 @@ pub(super) async fn verify(
 
 /// The same after a change, when the service is set up for it; false when nothing came of it. The change is made and its
 /// answer is success, whatever comes of this: what the exchange says is the status of the binding.
-pub(in crate::resource) async fn after_change(state: &State, caller: &Caller, id: BindingId) -> bool {
+pub(in crate::resource) async fn after_change(
+    state: &State,
+    caller: &Caller,
+    id: BindingId,
+) -> bool {
     if !state.exchanges.verifies_changes() {
         return false;
     }
     match verify(state, caller, &Once::NO_KEY, id).await {
         Ok(_) => true,
         // Nothing to ask, or nobody.
-        Err(Problem::Exchange(ExchangeError::Unsupported(_)) | Problem::Domain(Error::InvalidRequest(_))) => {
-            false
-        }
+        Err(
+            Problem::Exchange(ExchangeError::Unsupported(_))
+            | Problem::Domain(Error::InvalidRequest(_)),
+        ) => false,
         Err(problem) => {
-            tracing::warn!(error = &problem as &dyn std::error::Error, "new credentials stay unverified");
+            tracing::warn!(
+                error = &problem as &dyn std::error::Error,
+                "new credentials stay unverified"
+            );
             true
         }
     }
@@ -88,7 +111,8 @@ pub(super) async fn answer<const STATUS: u16>(
         return Ok(reply);
     }
     let row = visible(&state.db, id, caller.user()).await?;
-    once.amended(state, caller.user(), ExchangeBinding::from_row(row)?).await
+    once.amended(state, caller.user(), ExchangeBinding::from_row(row)?)
+        .await
 }
 
 /// The transaction that keeps a verdict and tells it.
@@ -109,20 +133,37 @@ impl Work for VerdictWork<'_> {
             Verdict::Valid => (
                 Verification::Valid,
                 format!("{name} accepts the credentials."),
-                KeepWork { row, caller, status: "valid", code: None },
+                KeepWork {
+                    row,
+                    caller,
+                    status: "valid",
+                    code: None,
+                },
             ),
             Verdict::Refused(code) => (
                 Verification::Refused,
                 format!("{name} refuses the credentials ({code})."),
-                KeepWork { row, caller, status: "refused", code: Some(code) },
+                KeepWork {
+                    row,
+                    caller,
+                    status: "refused",
+                    code: Some(code),
+                },
             ),
         };
         if !keep.run(connection).await? {
             let source = "the binding was changed while the exchange was asked".into();
-            return Err(Error::Unavailable { what: "the verification", source });
+            return Err(Error::Unavailable {
+                what: "the verification",
+                source,
+            });
         }
         let row = visible_within(connection, BindingId(row.id), caller.user()).await?;
-        Ok(VerifiedBinding { status, message, exchange_binding: ExchangeBinding::from_row(row)? })
+        Ok(VerifiedBinding {
+            status,
+            message,
+            exchange_binding: ExchangeBinding::from_row(row)?,
+        })
     }
 }
 
@@ -152,11 +193,19 @@ impl Work for KeepWork<'_> {
         if kept.rows_affected() == 0 {
             return Ok(false);
         }
-        let (before, after) =
-            (json!({"status": self.row.status}), json!({"status": self.status, "code": self.code}));
+        let (before, after) = (
+            json!({"status": self.row.status}),
+            json!({"status": self.status, "code": self.code}),
+        );
         let id = BindingId(self.row.id);
-        record(connection, self.caller.actor(), "exchange_binding.verify", id, (Some(before), Some(after)))
-            .await?;
+        record(
+            connection,
+            self.caller.actor(),
+            "exchange_binding.verify",
+            id,
+            (Some(before), Some(after)),
+        )
+        .await?;
         Ok(true)
     }
 }

@@ -30,8 +30,12 @@ impl Work for ArriveWork {
         let (user, is_new) = match oauth::find(connection, &self.identity).await? {
             Some(user) => {
                 let status = users::lock(connection, user).await?;
-                let gone =
-                    || Error::sign_in(SignInProblem::State, "the user was deleted meanwhile: begin again");
+                let gone = || {
+                    Error::sign_in(
+                        SignInProblem::State,
+                        "the user was deleted meanwhile: begin again",
+                    )
+                };
                 check_active(&status.ok_or_else(gone)?)?;
                 (user, false)
             }
@@ -46,7 +50,11 @@ impl Work for ArriveWork {
             before: None,
             after: Some(json!({"provider": self.identity.provider, "new_user": is_new})),
         };
-        let actor = Actor { user: Some(user.0), session: Some(session), ..self.actor.clone() };
+        let actor = Actor {
+            user: Some(user.0),
+            session: Some(session),
+            ..self.actor.clone()
+        };
         audit::record(connection, &actor, &action).await?;
         Ok((user, session))
     }
@@ -84,18 +92,38 @@ impl ArriveWork {
     async fn make(&self, connection: &mut PgConnection) -> Result<UserId> {
         let identity = &self.identity;
         // An address nobody vouches for is not kept: it would bar its owner, or let them into a stranger's account.
-        let email = identity.email.as_deref().filter(|_| identity.email_verified);
-        let is_sane = |text: &&str, max: usize| text.len() <= max && !text.chars().any(char::is_control);
+        let email = identity
+            .email
+            .as_deref()
+            .filter(|_| identity.email_verified);
+        let is_sane =
+            |text: &&str, max: usize| text.len() <= max && !text.chars().any(char::is_control);
         let email = email.filter(|email| is_sane(email, EMAIL_BYTES_MAX));
         let name = identity.name.as_deref();
-        let wanted = email.and_then(|email| email.split('@').next()).or(name).unwrap_or(identity.provider);
-        let avatar = identity.avatar.as_deref().filter(|url| url.starts_with("https://"));
+        let wanted = email
+            .and_then(|email| email.split('@').next())
+            .or(name)
+            .unwrap_or(identity.provider);
+        let avatar = identity
+            .avatar
+            .as_deref()
+            .filter(|url| url.starts_with("https://"));
         let avatar = avatar.filter(|url| is_sane(url, URL_BYTES_MAX));
-        let new = NewUser { wanted, full_name: name.unwrap_or_default(), email, avatar, is_admin: false };
+        let new = NewUser {
+            wanted,
+            full_name: name.unwrap_or_default(),
+            email,
+            avatar,
+            is_admin: false,
+        };
         users::insert(connection, &new).await
     }
 }
 
 fn check_active(status: &str) -> Result<()> {
-    if status == "active" { Ok(()) } else { Err(Error::AccountDisabled) }
+    if status == "active" {
+        Ok(())
+    } else {
+        Err(Error::AccountDisabled)
+    }
 }

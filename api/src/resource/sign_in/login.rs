@@ -44,7 +44,10 @@ impl FromFields for Login {
     fn from_fields(fields: &mut Fields) -> Result<Self> {
         Ok(Self {
             provider: provider(fields)?,
-            redirect_uri: required("redirect_uri", fields.text("redirect_uri", 1, TEXT_CHARS_MAX)?)?,
+            redirect_uri: required(
+                "redirect_uri",
+                fields.text("redirect_uri", 1, TEXT_CHARS_MAX)?,
+            )?,
             login_challenge: challenge(fields)?,
         })
     }
@@ -52,16 +55,24 @@ impl FromFields for Login {
 
 fn provider(fields: &mut Fields) -> Result<Provider> {
     let given = required("provider", fields.take("provider"))?;
-    let known = Provider::NAMES.iter().find(|(name, _)| given.as_str() == Some(name));
-    known
-        .map(|(_, provider)| *provider)
-        .ok_or_else(|| Error::sign_in(SignInProblem::UnknownProvider, "provider must be google or wechat"))
+    let known = Provider::NAMES
+        .iter()
+        .find(|(name, _)| given.as_str() == Some(name));
+    known.map(|(_, provider)| *provider).ok_or_else(|| {
+        Error::sign_in(
+            SignInProblem::UnknownProvider,
+            "provider must be google or wechat",
+        )
+    })
 }
 
 fn challenge(fields: &mut Fields) -> Result<Option<String>> {
     let challenge = fields.text("login_challenge", 1, TEXT_CHARS_MAX)?;
-    let is_hash =
-        |text: &String| URL_SAFE_NO_PAD.decode(text).is_ok_and(|bytes| bytes.len() == CHALLENGE_BYTES);
+    let is_hash = |text: &String| {
+        URL_SAFE_NO_PAD
+            .decode(text)
+            .is_ok_and(|bytes| bytes.len() == CHALLENGE_BYTES)
+    };
     match &challenge {
         Some(text) if !is_hash(text) => Err(Error::invalid(
             "login_challenge",
@@ -118,7 +129,10 @@ impl FromFields for Callback {
             provider: provider(fields)?,
             code: required("code", fields.text("code", 1, TEXT_CHARS_MAX)?)?,
             state: required("state", fields.text("state", 1, STATE_CHARS_MAX)?)?,
-            redirect_uri: required("redirect_uri", fields.text("redirect_uri", 1, TEXT_CHARS_MAX)?)?,
+            redirect_uri: required(
+                "redirect_uri",
+                fields.text("redirect_uri", 1, TEXT_CHARS_MAX)?,
+            )?,
             login_verifier: fields.text("login_verifier", 1, TEXT_CHARS_MAX)?,
         })
     }

@@ -39,13 +39,19 @@ impl SignIn {
     /// that keeps the secret; that is advised to all.
     #[oai(path = "/login", method = "post", operation_id = "login")]
     async fn login(&self, state: Data<&State>, body: JsonBody<Login>) -> Answer<Begun, BeginLogin> {
-        let Login { provider, redirect_uri, login_challenge } = body.0;
+        let Login {
+            provider,
+            redirect_uri,
+            login_challenge,
+        } = body.0;
         if !state.providers.may_return_to(&redirect_uri) {
             let why = "redirect_uri must be one of the addresses the service is configured with, to the last character";
             return Err(Error::sign_in(SignInProblem::RedirectUri, why).into());
         }
         let secret = secret::make();
-        let departure = state.providers.depart(provider, secret.expose_secret(), &redirect_uri)?;
+        let departure = state
+            .providers
+            .depart(provider, secret.expose_secret(), &redirect_uri)?;
         let login = PendingLogin {
             state: secret.expose_secret().to_owned(),
             provider: provider.name().to_owned(),
@@ -56,7 +62,10 @@ impl SignIn {
         };
         let mut connection = state.pool.acquire().await.map_err(Error::from)?;
         oauth::begin(&mut connection, &login).await?;
-        Ok(Reply::new(Begun { auth_url: departure.url, state: login.state }))
+        Ok(Reply::new(Begun {
+            auth_url: departure.url,
+            state: login.state,
+        }))
     }
 
     /// Ends a login: tokens for the person who came back
@@ -72,7 +81,9 @@ impl SignIn {
     ) -> Answer<SignedIn, EndLogin> {
         let (refresh, actor, provider) = (secret::make(), anonymous(request), body.0.provider);
         let arrived = arrive(&state, body.0, secret::hash(&refresh), actor.clone()).await;
-        let outcome = arrived.as_ref().map_or_else(|error| tell_domain(error).code, |_| "signed_in");
+        let outcome = arrived
+            .as_ref()
+            .map_or_else(|error| tell_domain(error).code, |_| "signed_in");
         metrics::counter!("api_sign_ins_total", "provider" => provider.name(), "outcome" => outcome)
             .increment(1);
         let (user, session) = match arrived {
@@ -84,7 +95,10 @@ impl SignIn {
         };
         let (access, expires_in) = state.sessions.issue(user, session)?;
         let user = User::load(&state.db, user.0).await?;
-        Ok(Reply::new(SignedIn::new(Tokens::new(&access, &refresh, expires_in), user)))
+        Ok(Reply::new(SignedIn::new(
+            Tokens::new(&access, &refresh, expires_in),
+            user,
+        )))
     }
 
     /// A new access token
@@ -125,8 +139,19 @@ async fn arrive(
     actor: Actor,
 ) -> Result<(UserId, Uuid)> {
     let login = taken(state, &callback).await?;
-    let identity = state.providers.identify(callback.provider, callback.code, &login).await?;
-    ledger::commit(&state.pool, &ArriveWork { identity, refresh, actor }).await
+    let identity = state
+        .providers
+        .identify(callback.provider, callback.code, &login)
+        .await?;
+    ledger::commit(
+        &state.pool,
+        &ArriveWork {
+            identity,
+            refresh,
+            actor,
+        },
+    )
+    .await
 }
 
 /// The login the callback ends. It is used up even when the callback is refused, so that nobody can try twice.
@@ -134,8 +159,9 @@ async fn taken(state: &State, callback: &Callback) -> Result<PendingLogin> {
     let mut connection = state.pool.acquire().await?;
     let login = oauth::take(&mut connection, &callback.state).await?;
     let refused = |why: &str| Error::sign_in(SignInProblem::State, why);
-    let login =
-        login.ok_or_else(|| refused("no login waits under this state: it is unknown, used or expired"))?;
+    let login = login.ok_or_else(|| {
+        refused("no login waits under this state: it is unknown, used or expired")
+    })?;
     if login.provider != callback.provider.name() {
         return Err(refused("the login was begun at another provider"));
     }
@@ -150,7 +176,9 @@ async fn taken(state: &State, callback: &Callback) -> Result<PendingLogin> {
         (Some(_), None) | (None, Some(_)) => false,
     };
     if !answers {
-        return Err(refused("login_verifier is not the secret whose hash the login was begun with"));
+        return Err(refused(
+            "login_verifier is not the secret whose hash the login was begun with",
+        ));
     }
     Ok(login)
 }

@@ -26,8 +26,13 @@ pub(super) async fn keep(state: &State, actor: &Actor, provider: Provider, error
 
 async fn record(state: &State, actor: &Actor, provider: Provider, error: &Error) -> Result<()> {
     let after = json!({"provider": provider.name(), "code": tell_domain(error).code});
-    let action =
-        Action { name: "session.refuse", resource: "session", id: None, before: None, after: Some(after) };
+    let action = Action {
+        name: "session.refuse",
+        resource: "session",
+        id: None,
+        before: None,
+        after: Some(after),
+    };
     let mut connection = state.pool.acquire().await?;
     audit::record(&mut connection, actor, &action).await
 }

@@ -28,13 +28,18 @@ impl Renewal {
 
 impl Example for Renewal {
     fn example() -> Self {
-        Self { refresh_token: "J1k9xq3yR0m7oGm1b1qTn0m8cX2b7Q5u9wB4eZ6tYvA".to_owned() }
+        Self {
+            refresh_token: "J1k9xq3yR0m7oGm1b1qTn0m8cX2b7Q5u9wB4eZ6tYvA".to_owned(),
+        }
     }
 }
 
 impl FromFields for Renewal {
     fn from_fields(fields: &mut Fields) -> Result<Self> {
-        let refresh_token = required("refresh_token", fields.text("refresh_token", 1, TOKEN_CHARS_MAX)?)?;
+        let refresh_token = required(
+            "refresh_token",
+            fields.text("refresh_token", 1, TOKEN_CHARS_MAX)?,
+        )?;
         Ok(Self { refresh_token })
     }
 }
@@ -80,7 +85,18 @@ pub(super) struct SignedIn {
 
 impl SignedIn {
     pub(super) fn new(tokens: Tokens, user: User) -> Self {
-        let Tokens { access_token, refresh_token, token_type, expires_in } = tokens;
-        Self { access_token, refresh_token, token_type, expires_in, user }
+        let Tokens {
+            access_token,
+            refresh_token,
+            token_type,
+            expires_in,
+        } = tokens;
+        Self {
+            access_token,
+            refresh_token,
+            token_type,
+            expires_in,
+            user,
+        }
     }
 }

@@ -81,9 +81,18 @@ pub(in crate::resource) struct NewAccount<'a> {
 
 impl NewAccount<'_> {
     /// What the ledger must book for it; nothing when it starts empty.
-    pub(in crate::resource) fn deposit_entry(&self, user: UserId, id: AccountId) -> Result<Option<Entry>> {
-        let Some(amount) = self.deposit.filter(|amount| !amount.is_zero()) else { return Ok(None) };
-        let asset = self.symbol.parse().map_err(|why: String| Error::invalid("symbol", why))?;
+    pub(in crate::resource) fn deposit_entry(
+        &self,
+        user: UserId,
+        id: AccountId,
+    ) -> Result<Option<Entry>> {
+        let Some(amount) = self.deposit.filter(|amount| !amount.is_zero()) else {
+            return Ok(None);
+        };
+        let asset = self
+            .symbol
+            .parse()
+            .map_err(|why: String| Error::invalid("symbol", why))?;
         let movement = Movement {
             account: id,
             asset,

@@ -48,9 +48,16 @@ impl HoldList {
             .await?;
         let hold = |row: holds::Model| -> Result<Hold> {
             let amount = MoneyText::from_column(row.amount)?;
-            Ok(Hold { order_id: row.order_id, amount, created_at: row.created_at, event_id: row.event_id })
+            Ok(Hold {
+                order_id: row.order_id,
+                amount,
+                created_at: row.created_at,
+                event_id: row.event_id,
+            })
         };
-        Ok(Self { holds: rows.into_iter().map(hold).collect::<Result<_>>()? })
+        Ok(Self {
+            holds: rows.into_iter().map(hold).collect::<Result<_>>()?,
+        })
     }
 }
 
@@ -63,7 +70,9 @@ pub(super) fn order(text: &str) -> Result<Option<OrderId>> {
     if text.contains('\0') {
         return Err(Error::invalid("order_id", "must not contain U+0000"));
     }
-    text.parse().map(Some).map_err(|why: String| Error::invalid("order_id", why))
+    text.parse()
+        .map(Some)
+        .map_err(|why: String| Error::invalid("order_id", why))
 }
 
 /// The transaction that releases a hold, by the same command as a bot's event.
@@ -86,7 +95,10 @@ impl Work for ReleaseWork<'_> {
             sub_account: Some(self.id),
             command: Command::Unlock {
                 account: self.id,
-                asset: account.symbol.parse().map_err(|why: String| Error::internal(why))?,
+                asset: account
+                    .symbol
+                    .parse()
+                    .map_err(|why: String| Error::internal(why))?,
                 amount: amount.0.into(),
                 order: self.order.clone(),
             },
@@ -95,7 +107,10 @@ impl Work for ReleaseWork<'_> {
             source: Source::Manual,
             order: self.order.clone(),
             event_time: None,
-            message: format!("hold of {} {} released by its owner", amount.0, account.symbol),
+            message: format!(
+                "hold of {} {} released by its owner",
+                amount.0, account.symbol
+            ),
             info: Map::new(),
         };
         let (timestamp, _) = ledger::book(connection, &[entry]).await?;
@@ -118,12 +133,13 @@ impl ReleaseWork<'_> {
 
     /// All that is held, which nobody changes while the account is locked.
     async fn held(&self, connection: &mut PgConnection) -> Result<MoneyText> {
-        let held: Option<Decimal> =
-            sqlx::query_scalar("SELECT amount FROM holds WHERE sub_account_id = $1 AND order_id = $2")
-                .bind(self.id)
-                .bind(self.order_text())
-                .fetch_optional(connection)
-                .await?;
+        let held: Option<Decimal> = sqlx::query_scalar(
+            "SELECT amount FROM holds WHERE sub_account_id = $1 AND order_id = $2",
+        )
+        .bind(self.id)
+        .bind(self.order_text())
+        .fetch_optional(connection)
+        .await?;
         MoneyText::from_column(held.ok_or(Error::NotFound("hold"))?)
     }
 }

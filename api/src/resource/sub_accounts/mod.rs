@@ -76,7 +76,10 @@ struct SubAccountList {
 
 impl SubAccount {
     pub(super) fn from_row(row: sub_accounts::Model) -> Result<Self> {
-        let (balance, locked) = (MoneyText::from_column(row.balance)?, MoneyText::from_column(row.locked)?);
+        let (balance, locked) = (
+            MoneyText::from_column(row.balance)?,
+            MoneyText::from_column(row.locked)?,
+        );
         let available = balance.0.checked_sub(locked.0).unwrap_or(Money::ZERO);
         Ok(Self {
             id: row.id,
@@ -95,7 +98,10 @@ impl SubAccount {
     }
 
     async fn load(db: &Entities, user: UserId, id: Uuid) -> Result<Self> {
-        let row = living(user).filter(sub_accounts::Column::Id.eq(id)).one(db).await?;
+        let row = living(user)
+            .filter(sub_accounts::Column::Id.eq(id))
+            .one(db)
+            .await?;
         Self::from_row(row.ok_or(Error::NotFound("sub-account"))?)
     }
 
@@ -105,7 +111,10 @@ impl SubAccount {
     }
 
     /// The accounts as the running transaction has them, in the order of `ids`.
-    pub(super) async fn load_within(connection: &mut PgConnection, ids: &[AccountId]) -> Result<Vec<Self>> {
+    pub(super) async fn load_within(
+        connection: &mut PgConnection,
+        ids: &[AccountId],
+    ) -> Result<Vec<Self>> {
         let wanted: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
         let rows: Vec<Row> = sqlx::query_as(
             "SELECT a.* FROM sub_accounts a JOIN UNNEST($1::uuid[]) WITH ORDINALITY AS w (id, at) USING (id) ORDER BY at",
@@ -168,7 +177,10 @@ impl SubAccounts {
             .all(&state.db)
             .await
             .map_err(Error::from)?;
-        let sub_accounts = rows.into_iter().map(SubAccount::from_row).collect::<Result<_>>()?;
+        let sub_accounts = rows
+            .into_iter()
+            .map(SubAccount::from_row)
+            .collect::<Result<_>>()?;
         Ok(Reply::new(SubAccountList { sub_accounts }))
     }
 
@@ -181,7 +193,11 @@ impl SubAccounts {
         once: Once,
         body: JsonBody<NewSubAccount>,
     ) -> Made<SubAccount, MakeSubAccount> {
-        let work = AccountWork { user: caller.user(), id: AccountId(new_id()), new: body.0 };
+        let work = AccountWork {
+            user: caller.user(),
+            id: AccountId(new_id()),
+            new: body.0,
+        };
         Ok(once.commit(&state, work.user, &work).await?)
     }
 
@@ -194,7 +210,9 @@ impl SubAccounts {
         /// The sub-account
         id: Path<Uuid>,
     ) -> Answer<SubAccount, One> {
-        Ok(Reply::new(SubAccount::load(&state.db, caller.user(), id.0).await?))
+        Ok(Reply::new(
+            SubAccount::load(&state.db, caller.user(), id.0).await?,
+        ))
     }
 
     /// Puts money in
@@ -288,7 +306,12 @@ impl SubAccounts {
         once: Once,
         body: JsonBody<SubAccountChange>,
     ) -> Answer<SubAccount, ChangeSubAccount> {
-        let work = ChangeWork { user: caller.user(), id: AccountId(id.0), seen, change: &body.0 };
+        let work = ChangeWork {
+            user: caller.user(),
+            id: AccountId(id.0),
+            seen,
+            change: &body.0,
+        };
         Ok(once.commit(&state, work.user, &work).await?)
     }
 
@@ -301,7 +324,11 @@ impl SubAccounts {
         /// The sub-account
         id: Path<Uuid>,
     ) -> Answer<Message, DeleteSubAccount> {
-        let work = DeleteWork { user: caller.user(), actor: caller.actor(), id: AccountId(id.0) };
+        let work = DeleteWork {
+            user: caller.user(),
+            actor: caller.actor(),
+            id: AccountId(id.0),
+        };
         ledger::commit(&state.pool, &work).await?;
         Ok(Reply::new(Message::new("The sub-account is deleted.")))
     }

@@ -86,11 +86,19 @@ impl Work for MoveWork {
         let (timestamp, applied) = ledger::book(connection, std::slice::from_ref(&entry)).await?;
         let missing = || Error::internal("a deposit or withdrawal without effect");
         let applied = applied.first().ok_or_else(missing)?;
-        let sub_account =
-            SubAccount::load_within(connection, &[self.account]).await?.pop().ok_or_else(missing)?;
-        let transaction = transactions_of(&entry, applied, timestamp).pop().ok_or_else(missing)?;
+        let sub_account = SubAccount::load_within(connection, &[self.account])
+            .await?
+            .pop()
+            .ok_or_else(missing)?;
+        let transaction = transactions_of(&entry, applied, timestamp)
+            .pop()
+            .ok_or_else(missing)?;
         let trading_log = log_of(&entry, applied, timestamp);
-        Ok(Moved { sub_account, transaction, trading_log })
+        Ok(Moved {
+            sub_account,
+            transaction,
+            trading_log,
+        })
     }
 
     fn booked_at(moved: &Moved) -> Option<DateTime<Utc>> {

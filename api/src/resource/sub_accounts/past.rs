@@ -105,7 +105,10 @@ async fn replica<'s>(state: &'s State, account: &SubAccount) -> Option<&'s Repli
 }
 
 #[OpenApi(prefix_path = "/v1/sub-accounts", tag = "Tag::SubAccounts")]
-#[expect(clippy::too_many_arguments, reason = "one argument for each query parameter")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one argument for each query parameter"
+)]
 impl PastBalances {
     /// The balance at a moment
     ///
@@ -130,19 +133,32 @@ impl PastBalances {
         let (known, clock) = (AccountId(account.id), Clock::from(time));
         let mut balance = None;
         if let Some(replica) = replica(&state, &account).await {
-            balance = replica.ask(point_in_time::balance(replica.pool(), known, at, clock)).await.flatten();
+            balance = replica
+                .ask(point_in_time::balance(replica.pool(), known, at, clock))
+                .await
+                .flatten();
         }
         if balance.is_none() {
             balance = point_in_time::balance(&state.pool, known, at, clock).await?;
         }
         let balance = Figure(balance.ok_or(Error::NotFound("sub-account"))?);
-        Ok(Reply::new(PastBalance { sub_account_id: account.id, symbol: account.symbol, at, time, balance }))
+        Ok(Reply::new(PastBalance {
+            sub_account_id: account.id,
+            symbol: account.symbol,
+            at,
+            time,
+            balance,
+        }))
     }
 
     /// How the balance changed, by hour or day
     ///
     /// The range is widened to whole hours or days (UTC) and has at most 10,000 of them.
-    #[oai(path = "/:id/history", method = "get", operation_id = "getBalanceHistory")]
+    #[oai(
+        path = "/:id/history",
+        method = "get",
+        operation_id = "getBalanceHistory"
+    )]
     async fn history(
         &self,
         caller: Caller,
@@ -158,13 +174,18 @@ impl PastBalances {
         /// Which time is meant: `recorded` (default) or `event`
         time: Query<Option<Time>>,
     ) -> Answer<BalanceHistory, One> {
-        let (interval, time) = (interval.0.unwrap_or(Interval::Day), time.0.unwrap_or(Time::Recorded));
+        let (interval, time) = (
+            interval.0.unwrap_or(Interval::Day),
+            time.0.unwrap_or(Time::Recorded),
+        );
         let (unit, clock) = (performance::Interval::from(interval), Clock::from(time));
         let account = SubAccount::load(&state.db, caller.user(), id.0).await?;
         let known = AccountId(account.id);
         let latest = match to.0 {
             Some(to) => to,
-            None => point_in_time::last_posting(&state.pool, known, clock).await?.unwrap_or_else(Utc::now),
+            None => point_in_time::last_posting(&state.pool, known, clock)
+                .await?
+                .unwrap_or_else(Utc::now),
         };
         let range = pieces(from.0, to.0, unit, latest)?;
         let mut found = None;

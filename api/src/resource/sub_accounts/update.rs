@@ -27,13 +27,19 @@ pub(super) struct SubAccountChange {
 
 impl Example for SubAccountChange {
     fn example() -> Self {
-        Self { name: Some("stock".to_owned()), info: Some(Info::default()) }
+        Self {
+            name: Some("stock".to_owned()),
+            info: Some(Info::default()),
+        }
     }
 }
 
 impl FromFields for SubAccountChange {
     fn from_fields(fields: &mut Fields) -> Result<Self> {
-        Ok(Self { name: fields.text("name", 1, NAME_LENGTH_MAX)?, info: fields.new_info()? })
+        Ok(Self {
+            name: fields.text("name", 1, NAME_LENGTH_MAX)?,
+            info: fields.new_info()?,
+        })
     }
 
     /// Whoever sends a balance means it to be set.
@@ -43,7 +49,11 @@ impl FromFields for SubAccountChange {
 }
 
 /// Locks the living account of the caller until the transaction ends, also against everything that books on it.
-pub(super) async fn lock(connection: &mut PgConnection, user: UserId, id: AccountId) -> Result<SubAccount> {
+pub(super) async fn lock(
+    connection: &mut PgConnection,
+    user: UserId,
+    id: AccountId,
+) -> Result<SubAccount> {
     let found: Option<AccountId> = sqlx::query_scalar(
         "SELECT id FROM sub_accounts WHERE id = $1 AND user_id = $2 AND deleted_at IS NULL FOR NO KEY UPDATE",
     )
@@ -80,7 +90,12 @@ impl Work for ChangeWork<'_> {
         )
         .bind(self.id)
         .bind(&self.change.name)
-        .bind(self.change.info.as_ref().map(|info| Value::Object(info.0.clone())))
+        .bind(
+            self.change
+                .info
+                .as_ref()
+                .map(|info| Value::Object(info.0.clone())),
+        )
         .execute(&mut *connection)
         .await?;
         load(connection, self.id).await
@@ -109,8 +124,7 @@ impl Work for DeleteWork<'_> {
         .bind(self.id)
         .execute(&mut *connection)
         .await?;
-        let before =
-            json!({"trading_id": account.trading_id, "name": account.name, "symbol": account.symbol});
+        let before = json!({"trading_id": account.trading_id, "name": account.name, "symbol": account.symbol});
         let action = Action {
             name: "sub_account.delete",
             resource: "sub_account",

@@ -61,7 +61,11 @@ impl Example for NewTradingLog {
             message: "bought 2 ETH".to_owned(),
             sub_account_id: None,
             event_time: None,
-            info: Some(Info(info.into_iter().map(|(key, text)| (key.to_owned(), text.into())).collect())),
+            info: Some(Info(
+                info.into_iter()
+                    .map(|(key, text)| (key.to_owned(), text.into()))
+                    .collect(),
+            )),
             money: None,
         }
     }
@@ -84,7 +88,16 @@ impl FromFields for NewTradingLog {
         let event_time = fields.time("event_time")?;
         let info = fields.info()?;
         let money = money(&r#type, &mut Fields::new(info.0.clone()))?;
-        Ok(Self { trading_id, r#type, source, message, sub_account_id, event_time, info: Some(info), money })
+        Ok(Self {
+            trading_id,
+            r#type,
+            source,
+            message,
+            sub_account_id,
+            event_time,
+            info: Some(info),
+            money,
+        })
     }
 
     fn refuses_unknown(&self) -> bool {
@@ -109,7 +122,11 @@ fn account(name: &'static str, info: &mut Fields) -> Result<AccountId> {
     required(name, info.uuid(name)?).map(AccountId)
 }
 
-fn trade(side: Side, reason: &'static str, info: &mut Fields) -> Result<(Command, Option<OrderId>)> {
+fn trade(
+    side: Side,
+    reason: &'static str,
+    info: &mut Fields,
+) -> Result<(Command, Option<OrderId>)> {
     let order = info.order("info.order_id")?;
     let trade = Trade {
         side,
@@ -153,9 +170,14 @@ impl Work for LogWork {
         let entry = self.entry();
         check_owner(connection, &entry).await?;
         let (timestamp, applied) = ledger::book(connection, std::slice::from_ref(&entry)).await?;
-        let applied = applied.first().ok_or_else(|| Error::internal("a log without outcome"))?;
-        let mut touched: Vec<AccountId> =
-            applied.postings.iter().map(|(_, posting)| posting.account).collect();
+        let applied = applied
+            .first()
+            .ok_or_else(|| Error::internal("a log without outcome"))?;
+        let mut touched: Vec<AccountId> = applied
+            .postings
+            .iter()
+            .map(|(_, posting)| posting.account)
+            .collect();
         touched.sort_unstable();
         touched.dedup();
         let accounts = if touched.is_empty() {
@@ -164,7 +186,11 @@ impl Work for LogWork {
             SubAccount::load_within(connection, &touched).await?
         };
         let transactions = applied.postings.iter().map(|(id, _)| id.0).collect();
-        Ok(Recorded::new(log_of(&entry, applied, timestamp), transactions, accounts))
+        Ok(Recorded::new(
+            log_of(&entry, applied, timestamp),
+            transactions,
+            accounts,
+        ))
     }
 
     fn booked_at(recorded: &Recorded) -> Option<DateTime<Utc>> {
@@ -176,7 +202,9 @@ impl LogWork {
     fn entry(&self) -> Entry {
         let named = self.new.sub_account_id.map(AccountId);
         let money = self.new.money.as_ref();
-        let command = money.map_or(Command::Record { account: named }, |money| money.command.clone());
+        let command = money.map_or(Command::Record { account: named }, |money| {
+            money.command.clone()
+        });
         let sub_account = match &command {
             Command::Move(movement) => named.or(Some(movement.account)),
             _ => named,
@@ -199,8 +227,13 @@ impl LogWork {
 
 /// What is somebody else's does not exist for the caller; the ledger then only judges how his own belong together.
 async fn check_owner(connection: &mut PgConnection, entry: &Entry) -> Result<()> {
-    let mut accounts: Vec<Uuid> =
-        entry.command.accounts().into_iter().chain(entry.sub_account).map(|id| id.0).collect();
+    let mut accounts: Vec<Uuid> = entry
+        .command
+        .accounts()
+        .into_iter()
+        .chain(entry.sub_account)
+        .map(|id| id.0)
+        .collect();
     accounts.sort_unstable();
     accounts.dedup();
     let (trading, owned): (bool, i64) = sqlx::query_as(
@@ -216,5 +249,9 @@ async fn check_owner(connection: &mut PgConnection, entry: &Entry) -> Result<()>
         return Err(Error::NotFound("trading"));
     }
     let all = usize::try_from(owned).is_ok_and(|owned| owned == accounts.len());
-    if all { Ok(()) } else { Err(Error::NotFound("sub-account")) }
+    if all {
+        Ok(())
+    } else {
+        Err(Error::NotFound("sub-account"))
+    }
 }

@@ -46,19 +46,31 @@ struct TradingLogPage {
 }
 
 fn owned(user: UserId) -> Select<Entity> {
-    Entity::find().filter(Column::UserId.eq(user.0)).filter(not_purged(Column::TradingId, user))
+    Entity::find()
+        .filter(Column::UserId.eq(user.0))
+        .filter(not_purged(Column::TradingId, user))
 }
 
 async fn read(state: &State, page: &Page, rows: Select<Entity>) -> Result<TradingLogPage> {
     let key = |row: &Model| (row.timestamp, row.id);
-    let (rows, pagination) =
-        page.read_history(&state.histories, rows, ORDER, key, |row| row.trading_id).await?;
-    let trading_logs = rows.into_iter().map(TradingLog::from_row).collect::<Result<_>>()?;
-    Ok(TradingLogPage { trading_logs, pagination })
+    let (rows, pagination) = page
+        .read_history(&state.histories, rows, ORDER, key, |row| row.trading_id)
+        .await?;
+    let trading_logs = rows
+        .into_iter()
+        .map(TradingLog::from_row)
+        .collect::<Result<_>>()?;
+    Ok(TradingLogPage {
+        trading_logs,
+        pagination,
+    })
 }
 
 #[OpenApi(prefix_path = "/v1/trading-logs", tag = "Tag::TradingLogs")]
-#[expect(clippy::too_many_arguments, reason = "one argument for each query parameter")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one argument for each query parameter"
+)]
 impl TradingLogs {
     /// Trading logs of the caller, newest first
     #[oai(path = "/", method = "get", operation_id = "listTradingLogs")]
@@ -94,20 +106,32 @@ impl TradingLogs {
         include_total: Query<Option<bool>>,
     ) -> Answer<TradingLogPage, Filtered> {
         let page = Page::new(limit.0, cursor.0.as_deref(), offset.0, include_total.0)?;
-        let dated = if matches!(time.0, Some(Time::Event)) { Column::EventTime } else { Column::Timestamp };
+        let dated = if matches!(time.0, Some(Time::Event)) {
+            Column::EventTime
+        } else {
+            Column::Timestamp
+        };
         let rows = owned(caller.user())
             .filter(equal(Column::TradingId, trading_id.0))
             .filter(equal(Column::SubAccountId, sub_account_id.0))
             .filter(equal_text(Column::OrderId, "order_id", order_id.0)?)
             .filter(equal_text(Column::Type, "type", r#type.0)?)
             .filter(equal(Column::Source, source.0.map(LogSource::stored)))
-            .filter(range(dated, ("start_date", start_date.0), ("end_date", end_date.0))?)
+            .filter(range(
+                dated,
+                ("start_date", start_date.0),
+                ("end_date", end_date.0),
+            )?)
             .filter(containing(Column::Info, info.0.as_deref())?);
         Ok(Reply::new(read(&state, &page, rows).await?))
     }
 
     /// Trading logs of one trading, newest first
-    #[oai(path = "/trading/:trading_id", method = "get", operation_id = "listTradingLogsOfTrading")]
+    #[oai(
+        path = "/trading/:trading_id",
+        method = "get",
+        operation_id = "listTradingLogsOfTrading"
+    )]
     async fn list_of_trading(
         &self,
         caller: Caller,
@@ -132,11 +156,13 @@ impl TradingLogs {
         if mine.one(&state.db).await.map_err(Error::from)?.is_none() {
             return Err(Error::NotFound("trading").into());
         }
-        let rows = owned(caller.user()).filter(Column::TradingId.eq(trading_id.0)).filter(range(
-            Column::EventTime,
-            ("since", since.0),
-            ("until", None),
-        )?);
+        let rows = owned(caller.user())
+            .filter(Column::TradingId.eq(trading_id.0))
+            .filter(range(
+                Column::EventTime,
+                ("since", since.0),
+                ("until", None),
+            )?);
         Ok(Reply::new(read(&state, &page, rows).await?))
     }
 
@@ -150,7 +176,9 @@ impl TradingLogs {
         id: Path<Uuid>,
     ) -> Answer<TradingLog, One> {
         let missing = Error::NotFound("trading log");
-        let Some(row) = page::by_id(owned(caller.user()), ORDER, id.0) else { return Err(missing.into()) };
+        let Some(row) = page::by_id(owned(caller.user()), ORDER, id.0) else {
+            return Err(missing.into());
+        };
         let row = row.one(&state.db).await.map_err(Error::from)?;
         Ok(Reply::new(TradingLog::from_row(row.ok_or(missing)?)?))
     }
@@ -169,7 +197,10 @@ impl TradingLogs {
         once: Once,
         body: JsonBody<NewTradingLog>,
     ) -> Made<Recorded, MoveMoney> {
-        let work = LogWork { user: caller.user(), new: body.0 };
+        let work = LogWork {
+            user: caller.user(),
+            new: body.0,
+        };
         Ok(once.commit(&state, work.user, &work).await?)
     }
 
@@ -184,7 +215,14 @@ impl TradingLogs {
         /// The trading log
         id: Path<Uuid>,
     ) -> Answer<Message, DeleteLog> {
-        ledger::commit(&state.pool, &DeleteWork { admin: &admin, id: id.0 }).await?;
+        ledger::commit(
+            &state.pool,
+            &DeleteWork {
+                admin: &admin,
+                id: id.0,
+            },
+        )
+        .await?;
         Ok(Reply::new(Message::new("The trading log is deleted.")))
     }
 }

@@ -95,7 +95,11 @@ impl TradingLog {
 }
 
 /// The row the ledger has just written for an entry.
-pub(in crate::resource) fn log_of(entry: &Entry, applied: &Applied, timestamp: DateTime<Utc>) -> TradingLog {
+pub(in crate::resource) fn log_of(
+    entry: &Entry,
+    applied: &Applied,
+    timestamp: DateTime<Utc>,
+) -> TradingLog {
     let single = match applied.postings.as_slice() {
         [(id, _)] => Some(id.0),
         _ => None,
@@ -150,7 +154,11 @@ pub(super) struct Recorded {
 
 impl Recorded {
     /// Joins a log with what it did; the two stand in one object, flat.
-    pub(super) fn new(log: TradingLog, transaction_ids: Vec<Uuid>, sub_accounts: Vec<SubAccount>) -> Self {
+    pub(super) fn new(
+        log: TradingLog,
+        transaction_ids: Vec<Uuid>,
+        sub_accounts: Vec<SubAccount>,
+    ) -> Self {
         let TradingLog {
             id,
             user_id,

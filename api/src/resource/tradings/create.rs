@@ -57,12 +57,18 @@ impl TradingWork<'_> {
     /// Makes the private binding of a trading that comes with credentials.
     async fn insert_binding(&self, connection: &mut PgConnection) -> Result<Option<BindingId>> {
         let new = &self.new;
-        let Some(exchange_type) = new.r#type.exchange() else { return Ok(None) };
-        let credentials = new.api_key.clone().zip(new.api_secret.clone()).map(|(key, secret)| Credentials {
-            api_key: key.0,
-            api_secret: secret.0,
-            passphrase: new.passphrase.clone().map(|passphrase| passphrase.0),
-        });
+        let Some(exchange_type) = new.r#type.exchange() else {
+            return Ok(None);
+        };
+        let credentials = new
+            .api_key
+            .clone()
+            .zip(new.api_secret.clone())
+            .map(|(key, secret)| Credentials {
+                api_key: key.0,
+                api_secret: secret.0,
+                passphrase: new.passphrase.clone().map(|passphrase| passphrase.0),
+            });
         let insert = Insert {
             user: self.user,
             name: &new.name,
@@ -70,7 +76,9 @@ impl TradingWork<'_> {
             credentials: credentials.as_ref(),
             info: &Info::default(),
         };
-        insert.run(connection, self.binding, self.secrets, self.actor).await?;
+        insert
+            .run(connection, self.binding, self.secrets, self.actor)
+            .await?;
         Ok(Some(self.binding))
     }
 

@@ -56,7 +56,9 @@ impl Work for PieceWork {
 /// Purges a deleted trading as far as a request may take. Trouble is no failure: the trading is deleted.
 pub(super) async fn purge_begin(pool: &PgPool, id: TradingId) {
     // A piece that is cut off is rolled back.
-    tokio::time::timeout(PURGE_TIME_MAX, purge_pieces(pool, id)).await.ok();
+    tokio::time::timeout(PURGE_TIME_MAX, purge_pieces(pool, id))
+        .await
+        .ok();
 }
 
 async fn purge_pieces(pool: &PgPool, id: TradingId) {

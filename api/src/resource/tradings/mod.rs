@@ -57,7 +57,10 @@ impl Tradings {
             .all(&state.db)
             .await
             .map_err(Error::from)?;
-        let tradings = rows.into_iter().map(Trading::from_rows).collect::<Result<_>>()?;
+        let tradings = rows
+            .into_iter()
+            .map(Trading::from_rows)
+            .collect::<Result<_>>()?;
         Ok(Reply::new(TradingList { tradings }))
     }
 
@@ -99,7 +102,9 @@ impl Tradings {
         /// The trading
         id: Path<Uuid>,
     ) -> Answer<Trading, One> {
-        Ok(Reply::new(Trading::load(&state.db, caller.user(), id.0).await?))
+        Ok(Reply::new(
+            Trading::load(&state.db, caller.user(), id.0).await?,
+        ))
     }
 
     /// Changes a trading; what is absent stays
@@ -118,7 +123,12 @@ impl Tradings {
         once: Once,
         body: JsonBody<TradingChange>,
     ) -> Answer<Trading, ChangeTrading> {
-        let work = UpdateWork { user: caller.user(), id: TradingId(id.0), seen, change: &body.0 };
+        let work = UpdateWork {
+            user: caller.user(),
+            id: TradingId(id.0),
+            seen,
+            change: &body.0,
+        };
         Ok(once.commit(&state, work.user, &work).await?)
     }
 
@@ -134,7 +144,11 @@ impl Tradings {
         /// The trading
         id: Path<Uuid>,
     ) -> Answer<Message, DeleteTrading> {
-        let work = DeleteWork { user: caller.user(), actor: caller.actor(), id: TradingId(id.0) };
+        let work = DeleteWork {
+            user: caller.user(),
+            actor: caller.actor(),
+            id: TradingId(id.0),
+        };
         if ledger::commit(&state.pool, &work).await?.is_purged() {
             delete::purge_begin(&state.pool, work.id).await;
         }

@@ -66,7 +66,9 @@ impl NewTradingType {
     /// The name of it in the database.
     pub(super) const fn stored(self) -> &'static str {
         match self {
-            Self::Real | Self::Binance | Self::Kraken | Self::Gate | Self::Coinbase | Self::Okx => "real",
+            Self::Real | Self::Binance | Self::Kraken | Self::Gate | Self::Coinbase | Self::Okx => {
+                "real"
+            }
             Self::Paper | Self::Virtual => "paper",
             Self::Backtest => "backtest",
         }
@@ -141,8 +143,12 @@ impl Example for NewTrading {
 impl FromFields for NewTradingAccount {
     fn from_fields(fields: &mut Fields) -> Result<Self> {
         Ok(Self {
-            name: required("sub_accounts.name", fields.text("sub_accounts.name", 1, NAME_LENGTH_MAX)?)?,
-            symbol: required("sub_accounts.symbol", fields.asset("sub_accounts.symbol")?)?.to_string(),
+            name: required(
+                "sub_accounts.name",
+                fields.text("sub_accounts.name", 1, NAME_LENGTH_MAX)?,
+            )?,
+            symbol: required("sub_accounts.symbol", fields.asset("sub_accounts.symbol")?)?
+                .to_string(),
             initial_deposit: fields.amount("sub_accounts.initial_deposit")?.map(Amount),
             event_time: fields.time("sub_accounts.event_time")?,
             info: Some(fields.info()?),
@@ -164,11 +170,22 @@ impl FromFields for NewTrading {
         }
         let credentials = credentials(fields, r#type, exchange_binding_id)?;
         let (api_key, api_secret, passphrase) = credentials
-            .map(|given| (Some(given.api_key), Some(given.api_secret), given.passphrase))
+            .map(|given| {
+                (
+                    Some(given.api_key),
+                    Some(given.api_secret),
+                    given.passphrase,
+                )
+            })
             .unwrap_or_default();
         let info = Some(fields.info()?);
         let accounts = fields.objects("sub_accounts", SUB_ACCOUNTS_MAX)?;
-        let sub_accounts = Some(accounts.into_iter().map(Fields::read).collect::<Result<_>>()?);
+        let sub_accounts = Some(
+            accounts
+                .into_iter()
+                .map(Fields::read)
+                .collect::<Result<_>>()?,
+        );
         Ok(Self {
             name,
             r#type,
@@ -182,7 +199,9 @@ impl FromFields for NewTrading {
     }
 
     fn refuses_unknown(&self) -> bool {
-        self.sub_accounts.as_ref().is_some_and(|accounts| !accounts.is_empty())
+        self.sub_accounts
+            .as_ref()
+            .is_some_and(|accounts| !accounts.is_empty())
     }
 }
 
@@ -200,9 +219,10 @@ fn credentials(
         )),
         (Some(exchange), _) => given.complete(exchange),
         // Not ignored: whoever sends credentials means them to be kept.
-        (None, Some(field)) => {
-            Err(Error::invalid(field, "is only for the types binance, kraken, gate, coinbase and okx"))
-        }
+        (None, Some(field)) => Err(Error::invalid(
+            field,
+            "is only for the types binance, kraken, gate, coinbase and okx",
+        )),
         (None, None) => Ok(None),
     }
 }

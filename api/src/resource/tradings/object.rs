@@ -7,7 +7,8 @@ use crate::value::Info;
 use chrono::{DateTime, Utc};
 use poem_openapi::{Enum, Object};
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, FromQueryResult, QueryFilter, QuerySelect, QueryTrait, Select,
+    ColumnTrait, Condition, EntityTrait, FromQueryResult, QueryFilter, QuerySelect, QueryTrait,
+    Select,
 };
 use serde::Serialize;
 use sqlx::PgConnection;
@@ -40,7 +41,8 @@ pub(super) enum TradingStatus {
 
 impl TradingStatus {
     /// Names in requests and in the database.
-    pub(super) const NAMES: [(&'static str, Self); 2] = [("active", Self::Active), ("paused", Self::Paused)];
+    pub(super) const NAMES: [(&'static str, Self); 2] =
+        [("active", Self::Active), ("paused", Self::Paused)];
 
     /// The name of it.
     pub(super) const fn stored(self) -> &'static str {
@@ -107,14 +109,17 @@ impl Trading {
 
     /// The trading as the running transaction has it.
     pub(super) async fn load_within(connection: &mut PgConnection, id: TradingId) -> Result<Self> {
-        let row =
-            sqlx::query("SELECT * FROM tradings WHERE id = $1").bind(id).fetch_one(&mut *connection).await?;
+        let row = sqlx::query("SELECT * FROM tradings WHERE id = $1")
+            .bind(id)
+            .fetch_one(&mut *connection)
+            .await?;
         let row = tradings::Model::from_query_result(&row.into(), "")?;
         let binding = sqlx::query("SELECT * FROM exchange_bindings WHERE id = $1")
             .bind(row.exchange_binding_id)
             .fetch_optional(connection)
             .await?;
-        let binding = binding.map(|binding| exchange_bindings::Model::from_query_result(&binding.into(), ""));
+        let binding =
+            binding.map(|binding| exchange_bindings::Model::from_query_result(&binding.into(), ""));
         Self::from_rows((row, binding.transpose()?))
     }
 }

@@ -32,8 +32,16 @@ pub(super) struct TradingChange {
 
 impl Example for TradingChange {
     fn example() -> Self {
-        let (name, status) = (Some("ETH grid, slow".to_owned()), Some(TradingStatus::Paused));
-        Self { name, status, exchange_binding_id: None, info: Some(Info::default()) }
+        let (name, status) = (
+            Some("ETH grid, slow".to_owned()),
+            Some(TradingStatus::Paused),
+        );
+        Self {
+            name,
+            status,
+            exchange_binding_id: None,
+            info: Some(Info::default()),
+        }
     }
 }
 
@@ -61,7 +69,9 @@ impl Work for UpdateWork<'_> {
 
     async fn run(&self, connection: &mut PgConnection) -> Result<Trading> {
         self.lock(connection).await?;
-        self.seen.check(Trading::load_within(connection, self.id)).await?;
+        self.seen
+            .check(Trading::load_within(connection, self.id))
+            .await?;
         if let Some(binding) = self.change.exchange_binding_id {
             lock_usable(connection, self.user, BindingId(binding)).await?;
         }
@@ -74,7 +84,12 @@ impl Work for UpdateWork<'_> {
         .bind(&self.change.name)
         .bind(self.change.status.map(TradingStatus::stored))
         .bind(self.change.exchange_binding_id)
-        .bind(self.change.info.as_ref().map(|info| Value::Object(info.0.clone())))
+        .bind(
+            self.change
+                .info
+                .as_ref()
+                .map(|info| Value::Object(info.0.clone())),
+        )
         .execute(&mut *connection)
         .await?;
         Trading::load_within(connection, self.id).await

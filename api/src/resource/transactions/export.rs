@@ -62,22 +62,35 @@ pub(super) async fn stream(
     rows: Select<Entity>,
 ) -> std::result::Result<Response, Problem> {
     let place = state.streams.exports.take(user)?;
-    let reader = Reader { state, rows, token, _place: place };
+    let reader = Reader {
+        state,
+        rows,
+        token,
+        _place: place,
+    };
     let (first, next) = reader.page(None).await?;
     let head = Bytes::from([csv::header(&COLUMNS).into_bytes(), first].concat());
-    let (span, trace) = (tracing::Span::current(), trace::current().unwrap_or_else(Trace::begin));
+    let (span, trace) = (
+        tracing::Span::current(),
+        trace::current().unwrap_or_else(Trace::begin),
+    );
     let rest = stream::unfold((reader, next), move |(reader, next)| {
         let page = async move {
             let cursor = next?;
             match reader.next(&cursor).await {
-                Ok((lines, next)) => Some((Ok::<_, std::io::Error>(Bytes::from(lines)), (reader, next))),
+                Ok((lines, next)) => {
+                    Some((Ok::<_, std::io::Error>(Bytes::from(lines)), (reader, next)))
+                }
                 Err(error) => cut_off(&error),
             }
         };
         trace.clone().scope(page.instrument(span.clone()))
     });
     let all = stream::once(async { Ok(head) }).chain(rest);
-    Ok(csv::response("transactions.csv", Body::from_bytes_stream(all)))
+    Ok(csv::response(
+        "transactions.csv",
+        Body::from_bytes_stream(all),
+    ))
 }
 
 /// Ends the connection, because the answer has begun and all that can be told is that it does not come to its end. An
@@ -90,7 +103,10 @@ fn cut_off(error: &Error) -> ! {
 impl Reader {
     /// A further page, for as long as the token is good.
     async fn next(&self, cursor: &str) -> Result<(Vec<u8>, Option<String>)> {
-        self.state.sessions.of_token(self.token.expose_secret()).await?;
+        self.state
+            .sessions
+            .of_token(self.token.expose_secret())
+            .await?;
         self.page(Some(cursor)).await
     }
 

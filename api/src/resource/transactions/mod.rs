@@ -57,11 +57,16 @@ struct TransactionPage {
 type Listed = Exportable<TransactionPage>;
 
 fn owned(user: UserId) -> Select<Entity> {
-    Entity::find().filter(Column::UserId.eq(user.0)).filter(not_purged(Column::TradingId, user))
+    Entity::find()
+        .filter(Column::UserId.eq(user.0))
+        .filter(not_purged(Column::TradingId, user))
 }
 
 #[OpenApi(prefix_path = "/v1/transactions", tag = "Tag::Transactions")]
-#[expect(clippy::too_many_arguments, reason = "one argument for each query parameter")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one argument for each query parameter"
+)]
 impl Transactions {
     /// Transactions of the caller, newest first
     ///
@@ -107,7 +112,11 @@ impl Transactions {
         include_total: Query<Option<bool>>,
     ) -> Result<Listed, Refused<Filtered>> {
         let page = Page::new(limit.0, cursor.0.as_deref(), offset.0, include_total.0)?;
-        let dated = if matches!(time.0, Some(Time::Event)) { Column::EventTime } else { Column::Timestamp };
+        let dated = if matches!(time.0, Some(Time::Event)) {
+            Column::EventTime
+        } else {
+            Column::Timestamp
+        };
         let direction = direction.0.map(|direction| match direction {
             Direction::Credit => "credit",
             Direction::Debit => "debit",
@@ -118,17 +127,29 @@ impl Transactions {
             .filter(equal_text(Column::OrderId, "order_id", order_id.0)?)
             .filter(equal(Column::Direction, direction))
             .filter(equal_text(Column::Reason, "reason", reason.0)?)
-            .filter(range(dated, ("start_date", start_date.0), ("end_date", end_date.0))?)
+            .filter(range(
+                dated,
+                ("start_date", start_date.0),
+                ("end_date", end_date.0),
+            )?)
             .filter(amounts(min_amount.0.as_deref(), max_amount.0.as_deref())?)
             .filter(containing(Column::Info, info.0.as_deref())?);
         if csv::is_wanted(&accept) {
-            let token = Bearer::from_request(request).map_err(|_| Error::AuthRequired)?.token;
+            let token = Bearer::from_request(request)
+                .map_err(|_| Error::AuthRequired)?
+                .token;
             let csv = export::stream((*state).clone(), caller.user(), token.into(), rows).await?;
             return Ok(Exportable::Csv(csv));
         }
         let (rows, pagination) = read(&page, &state.histories, rows).await?;
-        let transactions = rows.into_iter().map(Transaction::from_row).collect::<Result<_>>()?;
-        Ok(Exportable::Page(Reply::new(TransactionPage { transactions, pagination })))
+        let transactions = rows
+            .into_iter()
+            .map(Transaction::from_row)
+            .collect::<Result<_>>()?;
+        Ok(Exportable::Page(Reply::new(TransactionPage {
+            transactions,
+            pagination,
+        })))
     }
 
     /// One transaction
@@ -141,20 +162,29 @@ impl Transactions {
         id: Path<Uuid>,
     ) -> Answer<Transaction, One> {
         let missing = Error::NotFound("transaction");
-        let Some(row) = page::by_id(owned(caller.user()), ORDER, id.0) else { return Err(missing.into()) };
+        let Some(row) = page::by_id(owned(caller.user()), ORDER, id.0) else {
+            return Err(missing.into());
+        };
         let row = row.one(&state.db).await.map_err(Error::from)?;
         Ok(Reply::new(Transaction::from_row(row.ok_or(missing)?)?))
     }
 }
 
-async fn read(page: &Page, histories: &Histories, rows: Select<Entity>) -> Result<(Vec<Model>, Pagination)> {
+async fn read(
+    page: &Page,
+    histories: &Histories,
+    rows: Select<Entity>,
+) -> Result<(Vec<Model>, Pagination)> {
     let key = |row: &Model| (row.timestamp, row.id);
-    page.read_history(histories, rows, ORDER, key, |row| row.trading_id).await
+    page.read_history(histories, rows, ORDER, key, |row| row.trading_id)
+        .await
 }
 
 fn amounts(min: Option<&str>, max: Option<&str>) -> Result<Condition> {
     let bound = |name, text: &str| -> Result<Decimal> {
-        text.parse().map(Money::to_decimal).map_err(|why: String| Error::invalid(name, why))
+        text.parse()
+            .map(Money::to_decimal)
+            .map_err(|why: String| Error::invalid(name, why))
     };
     let mut condition = Condition::all();
     if let Some(min) = min {

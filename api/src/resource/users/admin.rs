@@ -57,13 +57,17 @@ struct Disabling {
 
 impl Example for Disabling {
     fn example() -> Self {
-        Self { reason: Some("the bot of this user floods the stream".to_owned()) }
+        Self {
+            reason: Some("the bot of this user floods the stream".to_owned()),
+        }
     }
 }
 
 impl FromFields for Disabling {
     fn from_fields(fields: &mut Fields) -> Result<Self> {
-        Ok(Self { reason: fields.text("reason", 0, REASON_CHARS_MAX)? })
+        Ok(Self {
+            reason: fields.text("reason", 0, REASON_CHARS_MAX)?,
+        })
     }
 }
 
@@ -89,10 +93,18 @@ impl UserAdmin {
             Some(Value::String(name)) => Some(name),
             _ => None,
         };
-        let rows = Entity::find().filter(equal(Column::Status, status)).filter(matching(query.0.as_deref())?);
-        let (rows, pagination) =
-            page.read(&state.db, rows, ORDER, |row: &Model| (row.created_at, row.id)).await?;
-        let users = rows.into_iter().map(User::from_row).collect::<Result<_>>()?;
+        let rows = Entity::find()
+            .filter(equal(Column::Status, status))
+            .filter(matching(query.0.as_deref())?);
+        let (rows, pagination) = page
+            .read(&state.db, rows, ORDER, |row: &Model| {
+                (row.created_at, row.id)
+            })
+            .await?;
+        let users = rows
+            .into_iter()
+            .map(User::from_row)
+            .collect::<Result<_>>()?;
         Ok(Reply::new(UserPage { users, pagination }))
     }
 
@@ -127,7 +139,12 @@ impl UserAdmin {
         if id.0 == admin.user().0 {
             return Err(Error::AccessDenied("admins cannot disable themselves").into());
         }
-        let work = DisableWork { admin: &admin, user: UserId(id.0), seen, reason: body.0.reason };
+        let work = DisableWork {
+            admin: &admin,
+            user: UserId(id.0),
+            seen,
+            reason: body.0.reason,
+        };
         let reply = once.commit(&state, admin.user(), &work).await?;
         if let Some(disabled) = reply.made() {
             state.sessions.forget(&disabled.ended).await;
@@ -150,7 +167,11 @@ impl UserAdmin {
         #[oai(name = "If-Match")]
         seen: IfMatch,
     ) -> Answer<User, AdminUserBare> {
-        let work = EnableWork { admin: &admin, user: UserId(id.0), seen };
+        let work = EnableWork {
+            admin: &admin,
+            user: UserId(id.0),
+            seen,
+        };
         Ok(once.commit(&state, admin.user(), &work).await?)
     }
 }
@@ -164,7 +185,13 @@ fn matching(query: Option<&str>) -> Result<Condition> {
         let why = format!("may have at most {QUERY_CHARS_MAX} characters, none of them U+0000");
         return Err(Error::invalid("query", why));
     }
-    let pattern = format!("%{}%", query.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"));
+    let pattern = format!(
+        "%{}%",
+        query
+            .replace('\\', "\\\\")
+            .replace('%', "\\%")
+            .replace('_', "\\_")
+    );
     let like = |column: Column| Expr::col(column.as_column_ref()).ilike(pattern.clone());
     let named = [Column::Username, Column::FullName, Column::Email].map(like);
     let found = named.into_iter().fold(Condition::any(), Condition::add);
@@ -191,16 +218,30 @@ impl Work for DisableWork<'_> {
     type Output = Disabled;
 
     async fn run(&self, connection: &mut PgConnection) -> Result<Disabled> {
-        let status = users::lock(connection, self.user).await?.ok_or(Error::NotFound("user"))?;
-        self.seen.check(User::load_within(connection, self.user)).await?;
+        let status = users::lock(connection, self.user)
+            .await?
+            .ok_or(Error::NotFound("user"))?;
+        self.seen
+            .check(User::load_within(connection, self.user))
+            .await?;
         let mut ended = Vec::new();
         if status != "disabled" {
             users::set_status(connection, self.user, "disabled").await?;
             ended = sessions::revoke_all(connection, self.user).await?;
             let after = json!({"reason": self.reason, "sessions": ended.len()});
-            record(connection, self.admin.actor(), "user.disable", self.user, Some(after)).await?;
+            record(
+                connection,
+                self.admin.actor(),
+                "user.disable",
+                self.user,
+                Some(after),
+            )
+            .await?;
         }
-        Ok(Disabled { user: User::load_within(connection, self.user).await?, ended })
+        Ok(Disabled {
+            user: User::load_within(connection, self.user).await?,
+            ended,
+        })
     }
 }
 
@@ -214,11 +255,22 @@ impl Work for EnableWork<'_> {
     type Output = User;
 
     async fn run(&self, connection: &mut PgConnection) -> Result<User> {
-        let status = users::lock(connection, self.user).await?.ok_or(Error::NotFound("user"))?;
-        self.seen.check(User::load_within(connection, self.user)).await?;
+        let status = users::lock(connection, self.user)
+            .await?
+            .ok_or(Error::NotFound("user"))?;
+        self.seen
+            .check(User::load_within(connection, self.user))
+            .await?;
         if status != "active" {
             users::set_status(connection, self.user, "active").await?;
-            record(connection, self.admin.actor(), "user.enable", self.user, None).await?;
+            record(
+                connection,
+                self.admin.actor(),
+                "user.enable",
+                self.user,
+                None,
+            )
+            .await?;
         }
         User::load_within(connection, self.user).await
     }

@@ -46,7 +46,12 @@ impl Users {
         body: JsonBody<Profile>,
     ) -> Answer<User, ChangeSelf> {
         let (user, actor) = (caller.user(), caller.actor());
-        let work = ChangeWork { user, actor, seen, changes: body.0.into_changes() };
+        let work = ChangeWork {
+            user,
+            actor,
+            seen,
+            changes: body.0.into_changes(),
+        };
         Ok(once.commit(&state, user, &work).await?)
     }
 
@@ -56,7 +61,10 @@ impl Users {
     /// E-mail address and username are free again, so that the same person can come back as a new user.
     #[oai(path = "/me", method = "delete", operation_id = "deleteMe")]
     async fn remove(&self, caller: Caller, state: Data<&State>) -> Answer<Message, Listing> {
-        let work = RemoveWork { user: caller.user(), actor: caller.actor() };
+        let work = RemoveWork {
+            user: caller.user(),
+            actor: caller.actor(),
+        };
         let ended = ledger::commit(&state.pool, &work).await?;
         state.sessions.forget(&ended).await;
         Ok(Reply::new(Message::new("Your account is deleted.")))

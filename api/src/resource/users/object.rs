@@ -84,9 +84,14 @@ impl User {
     }
 
     /// The same as the running transaction has it.
-    pub(in crate::resource) async fn load_within(connection: &mut PgConnection, id: UserId) -> Result<Self> {
-        let row =
-            sqlx::query("SELECT * FROM users WHERE id = $1").bind(id).fetch_optional(connection).await?;
+    pub(in crate::resource) async fn load_within(
+        connection: &mut PgConnection,
+        id: UserId,
+    ) -> Result<Self> {
+        let row = sqlx::query("SELECT * FROM users WHERE id = $1")
+            .bind(id)
+            .fetch_optional(connection)
+            .await?;
         let row = row.ok_or(Error::NotFound("user"))?;
         Self::from_row(users::Model::from_query_result(&row.into(), "")?)
     }

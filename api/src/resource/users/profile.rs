@@ -68,7 +68,10 @@ fn username(fields: &mut Fields) -> Result<Option<String>> {
     let username = fields.text("username", 1, USERNAME_CHARS_MAX)?;
     match &username {
         Some(name) if name.trim() != name || name.chars().any(char::is_control) => {
-            Err(Error::invalid("username", "must neither begin nor end blank, nor hold control characters"))
+            Err(Error::invalid(
+                "username",
+                "must neither begin nor end blank, nor hold control characters",
+            ))
         }
         _ => Ok(username),
     }
@@ -78,15 +81,19 @@ fn avatar(fields: &mut Fields) -> Result<Option<String>> {
     let avatar = fields.text("avatar", 0, AVATAR_CHARS_MAX)?;
     match &avatar {
         // Pages show it as the source of a picture: nothing may hide there that runs.
-        Some(url) if !url.is_empty() && !is_web(url) => {
-            Err(Error::invalid("avatar", "must be a URL that begins with https:// or http://"))
-        }
+        Some(url) if !url.is_empty() && !is_web(url) => Err(Error::invalid(
+            "avatar",
+            "must be a URL that begins with https:// or http://",
+        )),
         _ => Ok(avatar),
     }
 }
 
 fn is_web(url: &str) -> bool {
-    ["https://", "http://"].iter().any(|scheme| url.starts_with(scheme)) && !url.contains(char::is_whitespace)
+    ["https://", "http://"]
+        .iter()
+        .any(|scheme| url.starts_with(scheme))
+        && !url.contains(char::is_whitespace)
 }
 
 impl Profile {
@@ -123,7 +130,14 @@ impl Work for ChangeWork<'_> {
             return Err(Error::NotFound("user"));
         }
         let after = self.told();
-        record(connection, self.actor, "user.change", self.user, Some(after)).await?;
+        record(
+            connection,
+            self.actor,
+            "user.change",
+            self.user,
+            Some(after),
+        )
+        .await?;
         User::load_within(connection, self.user).await
     }
 }
@@ -131,13 +145,32 @@ impl Work for ChangeWork<'_> {
 impl ChangeWork<'_> {
     /// Names as they are now; of free JSON, which may hold anything, only that it was replaced.
     fn told(&self) -> Value {
-        let Changes { username, full_name, avatar, settings, info } = &self.changes;
-        let texts = [("username", username), ("full_name", full_name), ("avatar", avatar)];
-        let texts = texts.into_iter().filter_map(|(name, text)| Some((name, json!(text.as_ref()?))));
+        let Changes {
+            username,
+            full_name,
+            avatar,
+            settings,
+            info,
+        } = &self.changes;
+        let texts = [
+            ("username", username),
+            ("full_name", full_name),
+            ("avatar", avatar),
+        ];
+        let texts = texts
+            .into_iter()
+            .filter_map(|(name, text)| Some((name, json!(text.as_ref()?))));
         let free = [("settings", settings), ("info", info)];
-        let free =
-            free.into_iter().filter(|(_, value)| value.is_some()).map(|(name, _)| (name, json!("replaced")));
-        Value::Object(texts.chain(free).map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>())
+        let free = free
+            .into_iter()
+            .filter(|(_, value)| value.is_some())
+            .map(|(name, _)| (name, json!("replaced")));
+        Value::Object(
+            texts
+                .chain(free)
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect::<Map<_, _>>(),
+        )
     }
 }
 
@@ -151,7 +184,9 @@ impl Work for RemoveWork<'_> {
     type Output = Vec<Uuid>;
 
     async fn run(&self, connection: &mut PgConnection) -> Result<Vec<Uuid>> {
-        users::lock(connection, self.user).await?.ok_or(Error::NotFound("user"))?;
+        users::lock(connection, self.user)
+            .await?
+            .ok_or(Error::NotFound("user"))?;
         users::set_status(connection, self.user, "deleted").await?;
         users::destroy_credentials(connection, self.user).await?;
         let ended = sessions::revoke_all(connection, self.user).await?;
@@ -168,6 +203,12 @@ pub(super) async fn record(
     user: UserId,
     after: Option<Value>,
 ) -> Result<()> {
-    let action = Action { name, resource: "user", id: Some(user.to_string()), before: None, after };
+    let action = Action {
+        name,
+        resource: "user",
+        id: Some(user.to_string()),
+        before: None,
+        after,
+    };
     audit::record(connection, actor, &action).await
 }

@@ -11,7 +11,8 @@ use serde_json::json;
 use sqlx::{Connection as _, PgPool};
 use tiris_shared::error::Error;
 use tiris_shared::store::dead_letters::{
-    self, Actor, Filter, Replay, ReplayOptions, Summary, count_open, discard_all, rehearse_all, replay_all,
+    self, Actor, Filter, Replay, ReplayOptions, Summary, count_open, discard_all, rehearse_all,
+    replay_all,
 };
 use uuid::Uuid;
 
@@ -23,7 +24,11 @@ const DISCARDED_AT_ONCE: u32 = 500;
 const REASON_CHARS_MAX: usize = 500;
 
 pub(super) async fn replay(pool: &PgPool, args: &ReplayArgs) -> anyhow::Result<()> {
-    let options = ReplayOptions { round: args.round, dry_run: args.dry_run, by: Actor::Operator(operator()) };
+    let options = ReplayOptions {
+        round: args.round,
+        dry_run: args.dry_run,
+        by: Actor::Operator(operator()),
+    };
     match args.target.selection()? {
         Some(filter) if args.dry_run => {
             let (summary, _) = rehearse_all(pool, &filter, &options, None, REHEARSED_MAX).await?;
@@ -58,7 +63,11 @@ async fn replay_named(pool: &PgPool, ids: &[Uuid], options: &ReplayOptions) -> a
         for id in ids {
             let mut transaction = connection.begin().await?;
             // The row first: the replay ends with the check of its time.
-            let action = to_letters("dead_letter.replay", Some(*id), json!({"round": options.round}));
+            let action = to_letters(
+                "dead_letter.replay",
+                Some(*id),
+                json!({"round": options.round}),
+            );
             record(&mut transaction, &action).await?;
             let effect = dead_letters::replay(&mut transaction, *id, options, rand::random()).await;
             let effect = effect.map_err(|error| explain(error, *id))?;
@@ -67,8 +76,19 @@ async fn replay_named(pool: &PgPool, ids: &[Uuid], options: &ReplayOptions) -> a
             print_effects(&[effect])?;
         }
     }
-    ensure!(refused == 0, "{refused} of {} letters are refused and stay open", ids.len());
-    say!("{}", if options.dry_run { "nothing was changed" } else { "done" });
+    ensure!(
+        refused == 0,
+        "{refused} of {} letters are refused and stay open",
+        ids.len()
+    );
+    say!(
+        "{}",
+        if options.dry_run {
+            "nothing was changed"
+        } else {
+            "done"
+        }
+    );
     Ok(())
 }
 
@@ -88,7 +108,11 @@ async fn replay_selected(
     }
     // Before it, because each letter is a transaction of its own and some of them may be done when the rest fails.
     let after = json!({"filter": filter, "round": options.round});
-    record(&mut *pool.acquire().await?, &to_letters("dead_letters.replay", None, after)).await?;
+    record(
+        &mut *pool.acquire().await?,
+        &to_letters("dead_letters.replay", None, after),
+    )
+    .await?;
     let bar = bar(*open, "letters tried");
     let summary = replay_all(pool, filter, options, |so_far: &Summary| {
         bar.set_length(bar.length().unwrap_or(0).max(so_far.tried));
@@ -96,7 +120,11 @@ async fn replay_selected(
     })
     .await?;
     bar.finish_and_clear();
-    say!("{} letters are in the books now, {} stay open", summary.applied, summary.left);
+    say!(
+        "{} letters are in the books now, {} stay open",
+        summary.applied,
+        summary.left
+    );
     Ok(())
 }
 
@@ -121,10 +149,21 @@ pub(super) async fn discard(pool: &PgPool, args: &DiscardArgs) -> anyhow::Result
     loop {
         let mut transaction = pool.begin().await?;
         let by = Actor::Operator(operator());
-        let done = discard_all(&mut transaction, &filter, &args.reason, &by, DISCARDED_AT_ONCE).await?;
+        let done = discard_all(
+            &mut transaction,
+            &filter,
+            &args.reason,
+            &by,
+            DISCARDED_AT_ONCE,
+        )
+        .await?;
         if done > 0 {
             let after = json!({"filter": filter, "reason": args.reason, "discarded": done});
-            record(&mut transaction, &to_letters("dead_letters.discard", None, after)).await?;
+            record(
+                &mut transaction,
+                &to_letters("dead_letters.discard", None, after),
+            )
+            .await?;
         }
         transaction.commit().await?;
         bar.inc(done);
@@ -139,7 +178,10 @@ pub(super) async fn discard(pool: &PgPool, args: &DiscardArgs) -> anyhow::Result
 
 async fn discard_named(pool: &PgPool, args: &DiscardArgs) -> anyhow::Result<()> {
     let ids = &args.target.ids;
-    if !confirm(&format!("give {} letter(s) up for good", ids.len()), args.yes)? {
+    if !confirm(
+        &format!("give {} letter(s) up for good", ids.len()),
+        args.yes,
+    )? {
         return Ok(());
     }
     let mut transaction = pool.begin().await.context("cannot reach the database")?;
@@ -148,7 +190,11 @@ async fn discard_named(pool: &PgPool, args: &DiscardArgs) -> anyhow::Result<()> 
         let discarded = dead_letters::discard(&mut transaction, *id, &args.reason, &by).await;
         discarded.map_err(|error| explain(error, *id))?;
         let after = json!({"reason": args.reason});
-        record(&mut transaction, &to_letters("dead_letter.discard", Some(*id), after)).await?;
+        record(
+            &mut transaction,
+            &to_letters("dead_letter.discard", Some(*id), after),
+        )
+        .await?;
     }
     transaction.commit().await?;
     say!("{} letters are discarded", ids.len());
@@ -159,10 +205,14 @@ async fn discard_named(pool: &PgPool, args: &DiscardArgs) -> anyhow::Result<()> 
 /// is what is done.
 async fn count(pool: &PgPool, filter: Filter) -> anyhow::Result<(u64, Filter)> {
     let mut connection = pool.acquire().await.context("cannot reach the database")?;
-    let now: DateTime<Utc> =
-        sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(&mut *connection).await?;
+    let now: DateTime<Utc> = sqlx::query_scalar("SELECT clock_timestamp()")
+        .fetch_one(&mut *connection)
+        .await?;
     let until = filter.until.map_or(now, |until| until.min(now));
-    let filter = Filter { until: Some(until), ..filter };
+    let filter = Filter {
+        until: Some(until),
+        ..filter
+    };
     Ok((count_open(&mut connection, &filter).await?, filter))
 }
 
@@ -172,7 +222,9 @@ fn explain(error: Error, id: Uuid) -> anyhow::Error {
 
 fn bar(length: u64, what: &str) -> ProgressBar {
     let bar = ProgressBar::new(length);
-    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {human_pos}/{human_len} {msg} · {elapsed}") {
+    if let Ok(style) =
+        ProgressStyle::with_template("{wide_bar} {human_pos}/{human_len} {msg} · {elapsed}")
+    {
         bar.set_style(style);
     }
     bar.with_message(what.to_owned())
@@ -181,7 +233,12 @@ fn bar(length: u64, what: &str) -> ProgressBar {
 fn print_effects(effects: &[Replay]) -> anyhow::Result<()> {
     for effect in effects {
         match &effect.refused {
-            Some(cause) => say!("letter {}: refused, {}: {}", effect.id, cause.code, cause.reason),
+            Some(cause) => say!(
+                "letter {}: refused, {}: {}",
+                effect.id,
+                cause.code,
+                cause.reason
+            ),
             None if effect.was_applied => say!("letter {}: is in the books already", effect.id),
             None => say!("letter {}: {} postings", effect.id, effect.postings.len()),
         }
@@ -190,7 +247,14 @@ fn print_effects(effects: &[Replay]) -> anyhow::Result<()> {
         }
         let mut table = Table::new();
         table.load_style(presets::UTF8_FULL_CONDENSED);
-        table.set_header(["sub-account", "symbol", "balance before", "after", "locked before", "after"]);
+        table.set_header([
+            "sub-account",
+            "symbol",
+            "balance before",
+            "after",
+            "locked before",
+            "after",
+        ]);
         for change in &effect.accounts {
             table.add_row([
                 change.account.to_string(),

@@ -152,11 +152,18 @@ impl TargetArgs {
     /// The filter when `--all` was given, else none: the letters are named.
     fn selection(&self) -> anyhow::Result<Option<Filter>> {
         let filter = self.filter.filter(Some("open"));
-        let filtered = filter != Filter { status: Some("open".to_owned()), ..Filter::default() };
+        let filtered = filter
+            != Filter {
+                status: Some("open".to_owned()),
+                ..Filter::default()
+            };
         if self.all {
             return Ok(Some(filter));
         }
-        ensure!(!self.ids.is_empty(), "name letters by their ids, or say --all, with or without a filter");
+        ensure!(
+            !self.ids.is_empty(),
+            "name letters by their ids, or say --all, with or without a filter"
+        );
         ensure!(!filtered, "a filter works with --all only");
         Ok(None)
     }

@@ -26,7 +26,9 @@ pub(super) async fn list(pool: &PgPool, args: &ListArgs) -> anyhow::Result<()> {
         return Ok(());
     }
     let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+    table
+        .load_style(presets::UTF8_FULL_CONDENSED)
+        .set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header([
         "id",
         "put aside",
@@ -49,7 +51,10 @@ pub(super) async fn list(pool: &PgPool, args: &ListArgs) -> anyhow::Result<()> {
             letter.class.clone(),
             letter.code.clone(),
             letter.event_id.clone().unwrap_or_default(),
-            letter.user_id.map(|user| user.to_string()).unwrap_or_default(),
+            letter
+                .user_id
+                .map(|user| user.to_string())
+                .unwrap_or_default(),
             letter.attempts.to_string(),
             next_try(letter),
             letter.status.clone(),
@@ -71,7 +76,9 @@ pub(super) async fn one(pool: &PgPool, args: &ShowArgs) -> anyhow::Result<()> {
     }
     let time = |time: Option<DateTime<Utc>>| time.map_or("-".to_owned(), short);
     let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+    table
+        .load_style(presets::UTF8_FULL_CONDENSED)
+        .set_content_arrangement(ContentArrangement::Dynamic);
     for (name, value) in [
         ("id", letter.id.to_string()),
         ("status", letter.status.clone()),
@@ -80,11 +87,26 @@ pub(super) async fn one(pool: &PgPool, args: &ShowArgs) -> anyhow::Result<()> {
         ("reason", letter.reason.clone()),
         ("tries", letter.attempts.to_string()),
         ("next try", next_try(&letter)),
-        ("others wait behind it", if letter.blocks { "yes" } else { "no" }.to_owned()),
+        (
+            "others wait behind it",
+            if letter.blocks { "yes" } else { "no" }.to_owned(),
+        ),
         ("event id", letter.event_id.clone().unwrap_or_default()),
-        ("user", letter.user_id.map(|id| id.to_string()).unwrap_or_default()),
-        ("trading", letter.trading_id.map(|id| id.to_string()).unwrap_or_default()),
-        ("lane, sequence", format!("{}/{}, {}", letter.stream, letter.lane, letter.stream_seq)),
+        (
+            "user",
+            letter.user_id.map(|id| id.to_string()).unwrap_or_default(),
+        ),
+        (
+            "trading",
+            letter
+                .trading_id
+                .map(|id| id.to_string())
+                .unwrap_or_default(),
+        ),
+        (
+            "lane, sequence",
+            format!("{}/{}, {}", letter.stream, letter.lane, letter.stream_seq),
+        ),
         ("subject", letter.subject.clone()),
         ("taken by the broker", time(letter.broker_time)),
         ("put aside", short(letter.created_at)),
@@ -97,9 +119,12 @@ pub(super) async fn one(pool: &PgPool, args: &ShowArgs) -> anyhow::Result<()> {
     say!("{table}");
     match std::str::from_utf8(&letter.payload) {
         Ok(text) => {
-            let pretty =
-                serde_json::from_str::<Value>(text).and_then(|value| serde_json::to_string_pretty(&value));
-            say!("{}", pretty.unwrap_or_else(|_| text.escape_debug().to_string()));
+            let pretty = serde_json::from_str::<Value>(text)
+                .and_then(|value| serde_json::to_string_pretty(&value));
+            say!(
+                "{}",
+                pretty.unwrap_or_else(|_| text.escape_debug().to_string())
+            );
         }
         Err(_) => say!(
             "{} bytes that are no text, in base64: {}",

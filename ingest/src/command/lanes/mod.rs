@@ -80,10 +80,17 @@ impl FromStr for LaneName {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = || format!("a lane is written like TRADING/3 or TRADING_SYSTEM/0 (given: {text:?})");
+        let wrong =
+            || format!("a lane is written like TRADING/3 or TRADING_SYSTEM/0 (given: {text:?})");
         let (stream, lane) = text.split_once('/').ok_or_else(wrong)?;
-        let stream = EventStream::ALL.into_iter().find(|known| known.name() == stream).ok_or_else(wrong)?;
-        Ok(Self(LaneId { stream, lane: lane.parse().map_err(|_| wrong())? }))
+        let stream = EventStream::ALL
+            .into_iter()
+            .find(|known| known.name() == stream)
+            .ok_or_else(wrong)?;
+        Ok(Self(LaneId {
+            stream,
+            lane: lane.parse().map_err(|_| wrong())?,
+        }))
     }
 }
 
@@ -100,7 +107,10 @@ async fn places(parts: &Parts) -> anyhow::Result<(PgPool, Vec<Place>)> {
     let pool = pool(&parts.database)?;
     let connection = connection(&parts.nats).await?;
     let places = place::read(&pool, &connection).await?;
-    ensure!(!places.is_empty(), "there are no lanes yet: tiris-ingest run makes them");
+    ensure!(
+        !places.is_empty(),
+        "there are no lanes yet: tiris-ingest run makes them"
+    );
     Ok((pool, places))
 }
 
@@ -110,7 +120,14 @@ async fn show(args: &ShowArgs) -> anyhow::Result<()> {
         say!("{}", Value::Array(places.iter().map(as_json).collect()));
         return Ok(());
     }
-    let mut shown = table(["lane", "epoch", "owner", "cursor", "stream holds", "cursor and stream"]);
+    let mut shown = table([
+        "lane",
+        "epoch",
+        "owner",
+        "cursor",
+        "stream holds",
+        "cursor and stream",
+    ]);
     for place in &places {
         shown.add_row([
             place.id.to_string(),
@@ -146,18 +163,28 @@ async fn change(args: &ChangeArgs, remedy: Remedy) -> anyhow::Result<()> {
     }
     for (place, mismatch) in &meant {
         let to = restart(*mismatch, &place.stream).cursor;
-        say!("{}: {mismatch}; goes on behind {to}, cursor now {}", place.id, place.cursor);
+        say!(
+            "{}: {mismatch}; goes on behind {to}, cursor now {}",
+            place.id,
+            place.cursor
+        );
     }
     let what = match remedy {
         Remedy::AcceptGap => "give the missing messages of",
         Remedy::Reset | Remedy::Settings => "begin anew with",
     };
-    let end = if remedy == Remedy::AcceptGap { " up" } else { "" };
+    let end = if remedy == Remedy::AcceptGap {
+        " up"
+    } else {
+        ""
+    };
     if !confirm(&format!("{what} {} lane(s){end}", meant.len()), args.yes)? {
         return Ok(());
     }
     for (place, mismatch) in meant {
-        write(&pool, place, mismatch, remedy).await.with_context(|| format!("lane {}", place.id))?;
+        write(&pool, place, mismatch, remedy)
+            .await
+            .with_context(|| format!("lane {}", place.id))?;
         say!("{}: done", place.id);
     }
     say!("a worker that has such a lane goes on within seconds");
@@ -170,36 +197,59 @@ fn select<'a>(
     remedy: Remedy,
 ) -> anyhow::Result<Vec<(&'a Place, Mismatch)>> {
     if args.all {
-        let need = places.iter().filter_map(|place| place.mismatch.map(|mismatch| (place, mismatch)));
-        return Ok(need.filter(|(_, mismatch)| mismatch.remedy() == remedy).collect());
+        let need = places
+            .iter()
+            .filter_map(|place| place.mismatch.map(|mismatch| (place, mismatch)));
+        return Ok(need
+            .filter(|(_, mismatch)| mismatch.remedy() == remedy)
+            .collect());
     }
-    ensure!(!args.lanes.is_empty(), "name lanes like TRADING/3, or say --all");
+    ensure!(
+        !args.lanes.is_empty(),
+        "name lanes like TRADING/3, or say --all"
+    );
     let named: BTreeSet<LaneName> = args.lanes.iter().copied().collect();
     let mut meant = Vec::new();
     for LaneName(id) in named {
         let place = places.iter().find(|place| place.id == id);
-        let place =
-            place.with_context(|| format!("there is no lane {id}; `tiris-ingest lanes show` lists them"))?;
+        let place = place.with_context(|| {
+            format!("there is no lane {id}; `tiris-ingest lanes show` lists them")
+        })?;
         match place.mismatch {
             Some(mismatch) if mismatch.remedy() == remedy => meant.push((place, mismatch)),
-            Some(mismatch) => bail!("lane {id}: {mismatch}: {}; nothing was changed", mismatch.advice()),
+            Some(mismatch) => bail!(
+                "lane {id}: {mismatch}: {}; nothing was changed",
+                mismatch.advice()
+            ),
             None => bail!("lane {id}: cursor and stream belong together; nothing was changed"),
         }
     }
     Ok(meant)
 }
 
-async fn write(pool: &PgPool, place: &Place, mismatch: Mismatch, remedy: Remedy) -> anyhow::Result<()> {
+async fn write(
+    pool: &PgPool,
+    place: &Place,
+    mismatch: Mismatch,
+    remedy: Remedy,
+) -> anyhow::Result<()> {
     let (stream, lane) = (place.id.stream.name(), crate::lane::lane_column(place.id));
     let mut transaction = pool.begin().await?;
-    let state = lanes::lock(&mut transaction, stream, lane).await?.context("the lane is gone")?;
+    let state = lanes::lock(&mut transaction, stream, lane)
+        .await?
+        .context("the lane is gone")?;
     ensure!(
-        u64::try_from(state.cursor) == Ok(place.cursor) && state.stream_created_at == place.stream_created_at,
+        u64::try_from(state.cursor) == Ok(place.cursor)
+            && state.stream_created_at == place.stream_created_at,
         "it moved meanwhile, nothing was changed: look again"
     );
     let to = restart(mismatch, &place.stream);
     let action = Action {
-        name: if remedy == Remedy::AcceptGap { "lane.accept_gap" } else { "lane.reset" },
+        name: if remedy == Remedy::AcceptGap {
+            "lane.accept_gap"
+        } else {
+            "lane.reset"
+        },
         resource: "lane",
         id: Some(place.id.to_string()),
         before: Some(json!({"cursor": place.cursor, "why": mismatch.to_string()})),

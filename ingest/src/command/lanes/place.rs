@@ -43,7 +43,9 @@ pub(super) async fn read(pool: &PgPool, connection: &Connection) -> Result<Vec<P
         .fetch_all(pool)
         .await?;
         // The last lane is that of the subjects without a user.
-        let lanes = u32::try_from(rows.len()).unwrap_or(u32::MAX).saturating_sub(1);
+        let lanes = u32::try_from(rows.len())
+            .unwrap_or(u32::MAX)
+            .saturating_sub(1);
         for row in rows {
             places.push(place(connection, stream, lanes, row).await?);
         }
@@ -51,7 +53,12 @@ pub(super) async fn read(pool: &PgPool, connection: &Connection) -> Result<Vec<P
     Ok(places)
 }
 
-async fn place(connection: &Connection, stream: EventStream, lanes: u32, row: Row) -> Result<Place> {
+async fn place(
+    connection: &Connection,
+    stream: EventStream,
+    lanes: u32,
+    row: Row,
+) -> Result<Place> {
     let cursor = u64::try_from(row.cursor).unwrap_or(0);
     let (state, at_cursor) = reader::look_at(connection, stream, cursor).await?;
     let position = Position {
@@ -62,7 +69,10 @@ async fn place(connection: &Connection, stream: EventStream, lanes: u32, row: Ro
     };
     let mismatch = identity::judge(&state, &position, at_cursor.as_deref()).err();
     Ok(Place {
-        id: LaneId { stream, lane: u32::try_from(row.lane).unwrap_or(0) },
+        id: LaneId {
+            stream,
+            lane: u32::try_from(row.lane).unwrap_or(0),
+        },
         epoch: row.epoch,
         host: row.host,
         cursor,

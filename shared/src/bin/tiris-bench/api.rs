@@ -43,7 +43,10 @@ impl Api {
             .env("TIRIS_LOG", log)
             .env("TIRIS_METRICS", if log == "off" { "off" } else { "on" })
             .env("TIRIS_JWT_KEY_FILE", &key_file)
-            .env("TIRIS_ENCRYPTION_FILE", stage.files().join("encryption.env"))
+            .env(
+                "TIRIS_ENCRYPTION_FILE",
+                stage.files().join("encryption.env"),
+            )
             .env("TIRIS_API_LISTEN", format!("127.0.0.1:{port}"))
             .env("TIRIS_ADMIN_LISTEN", format!("127.0.0.1:{admin_port}"))
             .env_remove("NATS_URL");
@@ -51,9 +54,19 @@ impl Api {
             command = command.env(format!("TIRIS_RATE_{class}"), "off");
         }
         let process = command.log(stage.log("api")).show_log(false).spawn()?;
-        let http = reqwest::Client::builder().timeout(REQUEST_LIMIT).no_proxy().build()?;
+        let http = reqwest::Client::builder()
+            .timeout(REQUEST_LIMIT)
+            .no_proxy()
+            .build()?;
         let url = format!("http://127.0.0.1:{port}");
-        Ok(Self { url, process, admin_port, http, database_url: database_url.to_owned(), key_file })
+        Ok(Self {
+            url,
+            process,
+            admin_port,
+            http,
+            database_url: database_url.to_owned(),
+            key_file,
+        })
     }
 
     pub(crate) fn health(&self) -> String {
@@ -75,20 +88,40 @@ impl Api {
             .output()
             .await?;
         if !output.status.success() {
-            bail!("no token: tiris-api says: {}", String::from_utf8_lossy(&output.stderr).trim());
+            bail!(
+                "no token: tiris-api says: {}",
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
         }
-        let printed: Value = serde_json::from_slice(&output.stdout).context("no token was printed")?;
-        Ok(printed["token"].as_str().context("no token was printed")?.to_owned())
+        let printed: Value =
+            serde_json::from_slice(&output.stdout).context("no token was printed")?;
+        Ok(printed["token"]
+            .as_str()
+            .context("no token was printed")?
+            .to_owned())
     }
 
     /// The data of a successful answer.
     pub(crate) async fn get(&self, path: &str, token: &str) -> Result<Value> {
-        data(path, self.http.get(format!("{}{path}", self.url)).bearer_auth(token)).await
+        data(
+            path,
+            self.http
+                .get(format!("{}{path}", self.url))
+                .bearer_auth(token),
+        )
+        .await
     }
 
     /// The same, of what is to be done.
     pub(crate) async fn post(&self, path: &str, token: &str, body: &Value) -> Result<Value> {
-        data(path, self.http.post(format!("{}{path}", self.url)).bearer_auth(token).json(body)).await
+        data(
+            path,
+            self.http
+                .post(format!("{}{path}", self.url))
+                .bearer_auth(token)
+                .json(body),
+        )
+        .await
     }
 }
 

@@ -36,7 +36,10 @@ pub(crate) async fn make(api: &Api, database: &Database) -> Result<Vec<Desk>> {
                 {"name": "stock", "symbol": "ETH", "initial_deposit": AMOUNT},
                 {"name": "currency", "symbol": "BTC", "initial_deposit": FUNDS}]});
             let made = api.post("/v1/tradings", &token, &new).await?;
-            let trading: Uuid = made["id"].as_str().context("a trading without id")?.parse()?;
+            let trading: Uuid = made["id"]
+                .as_str()
+                .context("a trading without id")?
+                .parse()?;
             let (user, stock, currency) = sqlx::query_as(
                 "SELECT t.user_id, s.id, c.id FROM tradings t JOIN sub_accounts s ON s.trading_id = t.id AND s.name = 'stock' \
                  JOIN sub_accounts c ON c.trading_id = t.id AND c.name = 'currency' WHERE t.id = $1",
@@ -44,7 +47,13 @@ pub(crate) async fn make(api: &Api, database: &Database) -> Result<Vec<Desk>> {
             .bind(trading)
             .fetch_one(&database.pool)
             .await?;
-            desks.push(Desk { token: token.clone(), user, trading, stock, currency });
+            desks.push(Desk {
+                token: token.clone(),
+                user,
+                trading,
+                stock,
+                currency,
+            });
         }
     }
     Ok(desks)
@@ -54,7 +63,11 @@ pub(crate) async fn make(api: &Api, database: &Database) -> Result<Vec<Desk>> {
 pub(crate) fn write(desks: &[Desk], folder: &Path) -> Result<PathBuf> {
     let mut text = String::new();
     for desk in desks {
-        writeln!(text, "{} {} {} {}", desk.token, desk.trading, desk.stock, desk.currency)?;
+        writeln!(
+            text,
+            "{} {} {} {}",
+            desk.token, desk.trading, desk.stock, desk.currency
+        )?;
     }
     let file = folder.join("desks.txt");
     std::fs::write(&file, text)?;

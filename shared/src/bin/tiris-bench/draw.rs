@@ -32,12 +32,21 @@ pub(crate) fn svg(curve: &Curve) -> String {
         text(&mut out, LEFT - 8, y + 4, "end", &short(up));
         text(&mut out, x, HEIGHT - BOTTOM + 18, "middle", &short(across));
     }
-    text(&mut out, (LEFT + WIDTH - RIGHT) / 2, HEIGHT - BOTTOM + 36, "middle", &curve.across);
+    text(
+        &mut out,
+        (LEFT + WIDTH - RIGHT) / 2,
+        HEIGHT - BOTTOM + 36,
+        "middle",
+        &curve.across,
+    );
     text(&mut out, 4, TOP - 8, "start", &curve.upward);
     for (number, series) in curve.series.iter().enumerate() {
         let colour = COLOURS[number % COLOURS.len()];
-        let path: Vec<String> =
-            series.points.iter().map(|(x, y)| format!("{},{}", x_of(*x, right), y_of(*y, top))).collect();
+        let path: Vec<String> = series
+            .points
+            .iter()
+            .map(|(x, y)| format!("{},{}", x_of(*x, right), y_of(*y, top)))
+            .collect();
         put(
             &mut out,
             format_args!(
@@ -47,7 +56,10 @@ pub(crate) fn svg(curve: &Curve) -> String {
         );
         for (x, y) in &series.points {
             let (x, y) = (x_of(*x, right), y_of(*y, top));
-            put(&mut out, format_args!("<circle cx=\"{x}\" cy=\"{y}\" r=\"3\" fill=\"{colour}\"/>"));
+            put(
+                &mut out,
+                format_args!("<circle cx=\"{x}\" cy=\"{y}\" r=\"3\" fill=\"{colour}\"/>"),
+            );
         }
         let x = LEFT + u64::try_from(number).unwrap_or(0) * 210;
         put(
@@ -101,7 +113,10 @@ fn line(out: &mut String, from: (u64, u64), to: (u64, u64)) {
 
 fn text(out: &mut String, x: u64, y: u64, anchor: &str, words: &str) {
     let words = words.replace('&', "&amp;").replace('<', "&lt;");
-    put(out, format_args!("<text x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\">{words}</text>"));
+    put(
+        out,
+        format_args!("<text x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\">{words}</text>"),
+    );
 }
 
 fn put(out: &mut String, element: std::fmt::Arguments<'_>) {
@@ -117,7 +132,10 @@ mod tests {
     #[test]
     fn the_highest_point_is_at_the_top_and_zero_at_the_foot() {
         let points = vec![(0, 0), (1_000, 20_000)];
-        let series = vec![Series { name: "a < b".to_owned(), points }];
+        let series = vec![Series {
+            name: "a < b".to_owned(),
+            points,
+        }];
         let curve = Curve {
             name: "c".to_owned(),
             title: "t".to_owned(),
@@ -127,11 +145,17 @@ mod tests {
         };
         let text = svg(&curve);
         assert!(text.contains("points=\"80,320 700,40\""), "{text}");
-        assert!(text.contains("a &lt; b") && text.contains(">20k<"), "{text}");
+        assert!(
+            text.contains("a &lt; b") && text.contains(">20k<"),
+            "{text}"
+        );
     }
 
     #[test]
     fn an_axis_ends_at_a_round_number() {
-        assert_eq!([0, 1, 7, 10, 11, 480, 501, 18_432].map(round_up), [1, 1, 7, 10, 15, 500, 550, 20_000]);
+        assert_eq!(
+            [0, 1, 7, 10, 11, 480, 501, 18_432].map(round_up),
+            [1, 1, 7, 10, 15, 500, 550, 20_000]
+        );
     }
 }

@@ -82,7 +82,11 @@ impl Samples {
 
     /// Each against the one of `other` that was measured beside it, in thousandths: what the machine did to both falls out.
     pub(crate) fn over(&self, other: &Self) -> Self {
-        self.0.iter().zip(&other.0).map(|(mine, other)| ratio(*mine, *other)).collect()
+        self.0
+            .iter()
+            .zip(&other.0)
+            .map(|(mine, other)| ratio(*mine, *other))
+            .collect()
     }
 
     /// The median, and in brackets the least and the most.
@@ -91,7 +95,11 @@ impl Samples {
         if self.0.len() < 2 {
             return median;
         }
-        format!("{median} ({} to {})", unit.show(self.least()), unit.show(self.most()))
+        format!(
+            "{median} ({} to {})",
+            unit.show(self.least()),
+            unit.show(self.most())
+        )
     }
 }
 
@@ -141,7 +149,15 @@ pub(crate) struct Line {
 impl Line {
     pub(crate) fn new(what: impl Into<String>, unit: Unit, measured: Samples) -> Self {
         let (scenario, note) = (String::new(), String::new());
-        Self { scenario, what: what.into(), unit, measured, limit: None, target: None, note }
+        Self {
+            scenario,
+            what: what.into(),
+            unit,
+            measured,
+            limit: None,
+            target: None,
+            note,
+        }
     }
 
     pub(crate) fn against(mut self, limit: Samples) -> Self {
@@ -202,9 +218,18 @@ mod tests {
         let limit: Samples = [100, 50, 100].into_iter().collect();
         let line = Line::new("it", Unit::PerSecond, mine).against(limit);
         assert_eq!(line.ratio().map(|ratio| ratio.median()), Some(800));
-        assert_eq!(line.clone().target(Target::RatioAtLeast(800)).is_met(), Some(true));
-        assert_eq!(line.clone().target(Target::RatioAtLeast(801)).is_met(), Some(false));
-        assert_eq!(line.clone().target(Target::AtMost(79)).is_met(), Some(false));
+        assert_eq!(
+            line.clone().target(Target::RatioAtLeast(800)).is_met(),
+            Some(true)
+        );
+        assert_eq!(
+            line.clone().target(Target::RatioAtLeast(801)).is_met(),
+            Some(false)
+        );
+        assert_eq!(
+            line.clone().target(Target::AtMost(79)).is_met(),
+            Some(false)
+        );
         assert_eq!(line.is_met(), None);
     }
 

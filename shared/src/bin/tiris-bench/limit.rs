@@ -103,12 +103,21 @@ fn prepare(people: People, first: u64, count: u64, batch: u64) -> Result<BTreeMa
     for n in first..first + count {
         let account = people.account_of(n);
         let batches = lanes.entry(people.user_of(account) % LANES).or_default();
-        if batches.last().is_none_or(|rows| u64::try_from(rows.users.len()).is_ok_and(|rows| rows >= batch)) {
+        if batches
+            .last()
+            .is_none_or(|rows| u64::try_from(rows.users.len()).is_ok_and(|rows| rows >= batch))
+        {
             batches.push(Rows::default());
         }
         let sequence = i64::try_from(n / people.accounts + 1)?;
         let rows = batches.last_mut().context("a batch")?;
-        rows.push(people, n, (ids.next_id(), ids.next_id()), (amount, sequence), now);
+        rows.push(
+            people,
+            n,
+            (ids.next_id(), ids.next_id()),
+            (amount, sequence),
+            now,
+        );
     }
     Ok(lanes)
 }
@@ -138,9 +147,14 @@ impl Rows {
         self.amounts.push(amount);
         self.balances.push(balance);
         self.sequences.push(sequence);
-        self.info.push(json!({"broker_time": now.to_rfc3339_opts(chrono::SecondsFormat::Nanos, true)}));
-        self.ends.insert(People::account_id(account), (balance, sequence));
-        self.keys.insert((UserId(People::user_id(user)), TradingId(People::trading_id(user))));
+        self.info
+            .push(json!({"broker_time": now.to_rfc3339_opts(chrono::SecondsFormat::Nanos, true)}));
+        self.ends
+            .insert(People::account_id(account), (balance, sequence));
+        self.keys.insert((
+            UserId(People::user_id(user)),
+            TradingId(People::trading_id(user)),
+        ));
     }
 
     async fn write(self, connection: &mut PgConnection, lane: i32) -> Result<()> {
@@ -192,7 +206,11 @@ impl Rows {
         .bind(self.ends.keys().copied().collect::<Vec<_>>())
         .fetch_all(&mut *connection)
         .await?;
-        let rows = sqlx::query(PARTIES).bind(users).bind(tradings).fetch_all(connection).await?;
+        let rows = sqlx::query(PARTIES)
+            .bind(users)
+            .bind(tradings)
+            .fetch_all(connection)
+            .await?;
         let now = rows.last().context("a moment")?;
         Ok(now.try_get("now")?)
     }
@@ -234,7 +252,11 @@ impl Rows {
         Ok(())
     }
 
-    async fn insert_logs(&self, connection: &mut PgConnection, timestamp: DateTime<Utc>) -> Result<()> {
+    async fn insert_logs(
+        &self,
+        connection: &mut PgConnection,
+        timestamp: DateTime<Utc>,
+    ) -> Result<()> {
         sqlx::query(
             "INSERT INTO trading_logs (timestamp, id, user_id, trading_id, sub_account_id, transaction_id, postings, \
              event_time, type, source, order_id, event_id, message, info) \

@@ -49,7 +49,14 @@ struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     /// What to measure, separated by commas [default: everything]
-    #[arg(long, env = "BENCH", value_enum, value_delimiter = ',', ignore_case = true, value_name = "NAMES")]
+    #[arg(
+        long,
+        env = "BENCH",
+        value_enum,
+        value_delimiter = ',',
+        ignore_case = true,
+        value_name = "NAMES"
+    )]
     only: Vec<Scenario>,
     #[command(flatten)]
     sizes: SizeArgs,
@@ -89,7 +96,9 @@ async fn main() -> ExitCode {
     tiris_shared::tls::choose_provider();
     let cli = Cli::parse();
     let outcome = match &cli.command {
-        Some(Command::Publish { nats_url, events }) => publish::run(nats_url, *events).await.map(|()| true),
+        Some(Command::Publish { nats_url, events }) => {
+            publish::run(nats_url, *events).await.map(|()| true)
+        }
         Some(Command::Show { file, markdown }) => show(&cli, file, *markdown),
         None => run(&cli).await,
     };
@@ -104,7 +113,11 @@ async fn main() -> ExitCode {
 }
 
 async fn run(cli: &Cli) -> Result<bool> {
-    let (stop, begun, view) = (shutdown::on_signals()?, Instant::now(), View::new(cli.verbose));
+    let (stop, begun, view) = (
+        shutdown::on_signals()?,
+        Instant::now(),
+        View::new(cli.verbose),
+    );
     let earlier = cli.compare.as_deref().map(Report::read).transpose()?;
     let file = match &cli.report {
         Some(file) => file.clone(),
@@ -113,16 +126,29 @@ async fn run(cli: &Cli) -> Result<bool> {
     view.phase("starting PostgreSQL", 0);
     let stage = Stage::start(&[]).await?;
     let sizes = cli.sizes.sizes();
-    let mut report =
-        Report { environment: environment::look(&stage).await?, sizes: sizes.told(), ..Report::default() };
-    let bench = Bench { stage, sizes, view, stop };
+    let mut report = Report {
+        environment: environment::look(&stage).await?,
+        sizes: sizes.told(),
+        ..Report::default()
+    };
+    let bench = Bench {
+        stage,
+        sizes,
+        view,
+        stop,
+    };
     let wanted = |scenario: &&Scenario| cli.only.is_empty() || cli.only.contains(scenario);
     for scenario in Scenario::value_variants().iter().filter(wanted) {
-        let name = scenario.to_possible_value().map_or_else(String::new, |name| name.get_name().to_owned());
+        let name = scenario
+            .to_possible_value()
+            .map_or_else(String::new, |name| name.get_name().to_owned());
         let started = Instant::now();
         match scenario.run(&bench).await {
             Ok(outcome) => {
-                bench.view.say(&format!("{name}: measured in {} s", started.elapsed().as_secs()));
+                bench.view.say(&format!(
+                    "{name}: measured in {} s",
+                    started.elapsed().as_secs()
+                ));
                 report.add(&name, outcome);
             }
             Err(error) => {

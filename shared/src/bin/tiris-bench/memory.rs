@@ -23,7 +23,10 @@ mod tests {
     #[test]
     fn a_process_is_told_apart_from_none() {
         let own = std::process::id();
-        assert!(super::resident_kib(own).is_some_and(|now| now > 0 && Some(now) <= super::peak_kib(own)));
+        assert!(
+            super::resident_kib(own)
+                .is_some_and(|now| now > 0 && Some(now) <= super::peak_kib(own))
+        );
         assert_eq!(super::resident_kib(0), None);
     }
 }

@@ -44,7 +44,10 @@ fn id(kind: u128, number: u64) -> Uuid {
 
 impl People {
     pub(crate) const fn new(accounts: u64, accounts_per_user: u64) -> Self {
-        Self { accounts, accounts_per_user }
+        Self {
+            accounts,
+            accounts_per_user,
+        }
     }
 
     pub(crate) const fn users(self) -> u64 {
@@ -85,8 +88,18 @@ impl People {
             "INSERT INTO users (id, username, email, email_verified_at) \
              SELECT id, email, email, now() FROM UNNEST($1::uuid[], $2::text[]) AS u (id, email)",
         )
-        .bind(users.iter().map(|user| Self::user_id(*user)).collect::<Vec<_>>())
-        .bind(users.iter().map(|user| Self::email(*user)).collect::<Vec<_>>())
+        .bind(
+            users
+                .iter()
+                .map(|user| Self::user_id(*user))
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            users
+                .iter()
+                .map(|user| Self::email(*user))
+                .collect::<Vec<_>>(),
+        )
         .execute(&mut *transaction)
         .await?;
         sqlx::query(
@@ -98,7 +111,10 @@ impl People {
         .execute(&mut *transaction)
         .await?;
         let of_user = |make: fn(u64) -> Uuid| -> Vec<Uuid> {
-            accounts.iter().map(|account| make(self.user_of(*account))).collect()
+            accounts
+                .iter()
+                .map(|account| make(self.user_of(*account)))
+                .collect()
         };
         sqlx::query(
             "INSERT INTO sub_accounts (id, user_id, trading_id, name, symbol) \
@@ -124,7 +140,10 @@ impl People {
             "symbol": "BTC", "amount": AMOUNT, "direction": "credit", "reason": "bench", "source": "bench-bot",
             "version": "1.0",
         });
-        (format!("trading.balance.updated.{user}"), event.to_string().into_bytes())
+        (
+            format!("trading.balance.updated.{user}"),
+            event.to_string().into_bytes(),
+        )
     }
 }
 
@@ -162,7 +181,10 @@ mod tests {
     async fn postgresql_makes_the_same_ids_of_events() {
         let database = TestDatabase::new().await.expect("a database");
         for ids in [Ids::Ordered, Ids::Random] {
-            let statement = format!("SELECT {} FROM (SELECT 70001::bigint AS n) AS one", ids.sql());
+            let statement = format!(
+                "SELECT {} FROM (SELECT 70001::bigint AS n) AS one",
+                ids.sql()
+            );
             let made: String = sqlx::query_scalar(sqlx::AssertSqlSafe(statement))
                 .fetch_one(database.pool())
                 .await
@@ -173,7 +195,12 @@ mod tests {
 
     #[test]
     fn ordered_ids_rise_and_random_ones_do_not() {
-        assert!((0..200_000).step_by(997).map(|n| Ids::Ordered.of(n)).is_sorted());
+        assert!(
+            (0..200_000)
+                .step_by(997)
+                .map(|n| Ids::Ordered.of(n))
+                .is_sorted()
+        );
         assert!(!(0..100).map(|n| Ids::Random.of(n)).is_sorted());
     }
 }

@@ -28,7 +28,14 @@ pub(crate) async fn rate(
         command.arg("--file").arg(file);
     }
     let output = command
-        .args(["--no-vacuum", "--protocol=prepared", "--jobs", THREADS, "--client", &clients.to_string()])
+        .args([
+            "--no-vacuum",
+            "--protocol=prepared",
+            "--jobs",
+            THREADS,
+            "--client",
+            &clients.to_string(),
+        ])
         .args(["--time", &time.as_secs().max(1).to_string()])
         .arg(&database.url)
         .stdin(Stdio::null())
@@ -39,7 +46,10 @@ pub(crate) async fn rate(
     let text = String::from_utf8_lossy(&output.stdout);
     let told = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "pgbench failed: {}", told.trim());
-    ensure!(text.contains("failed transactions: 0 "), "pgbench had failures: {text}");
+    ensure!(
+        text.contains("failed transactions: 0 "),
+        "pgbench had failures: {text}"
+    );
     parse(&text).with_context(|| format!("pgbench tells no rate: {text}"))
 }
 
@@ -53,7 +63,8 @@ fn parse(text: &str) -> Option<u64> {
 mod tests {
     #[test]
     fn the_rate_is_read_from_what_pgbench_prints() {
-        let text = "latency average = 0.1 ms\ntps = 58123.912345 (without initial connection time)\n";
+        let text =
+            "latency average = 0.1 ms\ntps = 58123.912345 (without initial connection time)\n";
         assert_eq!(super::parse(text), Some(58_123));
         assert_eq!(super::parse("tps: none"), None);
     }

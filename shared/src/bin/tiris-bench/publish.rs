@@ -53,13 +53,21 @@ impl Events {
         ];
         let output = tokio::process::Command::new(std::env::current_exe()?)
             .args(["publish", "--nats-url", nats_url, "--ids", ids])
-            .args(arguments.iter().flat_map(|(name, value)| [(*name).to_owned(), value.to_string()]))
+            .args(
+                arguments
+                    .iter()
+                    .flat_map(|(name, value)| [(*name).to_owned(), value.to_string()]),
+            )
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .output()
             .await?;
         let told = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "the publisher failed: {}", told.trim());
+        ensure!(
+            output.status.success(),
+            "the publisher failed: {}",
+            told.trim()
+        );
         Ok(())
     }
 }
@@ -83,7 +91,9 @@ pub(crate) async fn run(nats_url: &str, events: Events) -> Result<()> {
         }
     }
     for acknowledgement in under_way {
-        acknowledgement.await.context("an event was not acknowledged")?;
+        acknowledgement
+            .await
+            .context("an event was not acknowledged")?;
     }
     Ok(())
 }

@@ -32,15 +32,24 @@ impl Report {
 
     pub(crate) fn write(&self, file: &Path) -> Result<()> {
         if let Some(folder) = file.parent() {
-            fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+            fs::create_dir_all(folder)
+                .with_context(|| format!("cannot make {}", folder.display()))?;
         }
         fs::write(file, serde_json::to_vec_pretty(self)?)
             .with_context(|| format!("cannot write {}", file.display()))
     }
 
     fn table(&self) -> Table {
-        let mut table =
-            new_table(["#", "what", "measured", "limit beside it", "ratio", "target", "met", "with"]);
+        let mut table = new_table([
+            "#",
+            "what",
+            "measured",
+            "limit beside it",
+            "ratio",
+            "target",
+            "met",
+            "with",
+        ]);
         for line in &self.lines {
             table.add_row(row(line));
         }
@@ -50,26 +59,42 @@ impl Report {
     /// The table as Markdown.
     pub(crate) fn markdown(&self) -> String {
         let mut table = self.table();
-        table.load_style(presets::ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled);
+        table
+            .load_style(presets::ASCII_MARKDOWN)
+            .set_content_arrangement(ContentArrangement::Disabled);
         table.to_string()
     }
 
     /// What a scenario measured.
     pub(crate) fn add(&mut self, scenario: &str, outcome: Outcome) {
-        let named = outcome.lines.into_iter().map(|line| Line { scenario: scenario.to_owned(), ..line });
+        let named = outcome.lines.into_iter().map(|line| Line {
+            scenario: scenario.to_owned(),
+            ..line
+        });
         self.lines.extend(named);
         self.curves.extend(outcome.curves);
     }
 
     /// The same figures of an earlier run beside these.
     pub(crate) fn compared_with(&self, earlier: &Self) -> String {
-        let mut table =
-            new_table(["#", "what", "before", "now", "now / before", "ratio before", "ratio now"]);
+        let mut table = new_table([
+            "#",
+            "what",
+            "before",
+            "now",
+            "now / before",
+            "ratio before",
+            "ratio now",
+        ]);
         for line in &self.lines {
             let same = |other: &&Line| other.scenario == line.scenario && other.what == line.what;
-            let Some(before) = earlier.lines.iter().find(same) else { continue };
-            let shown =
-                |line: &Line| line.ratio().map_or_else(String::new, |ratio| Unit::Ratio.show(ratio.median()));
+            let Some(before) = earlier.lines.iter().find(same) else {
+                continue;
+            };
+            let shown = |line: &Line| {
+                line.ratio()
+                    .map_or_else(String::new, |ratio| Unit::Ratio.show(ratio.median()))
+            };
             table.add_row([
                 line.scenario.clone(),
                 line.what.clone(),
@@ -81,7 +106,11 @@ impl Report {
             ]);
         }
         let differing = differing(&earlier.environment, &self.environment);
-        let sizes = if earlier.sizes == self.sizes { "" } else { "\nthe sizes differ: compare ratios alone" };
+        let sizes = if earlier.sizes == self.sizes {
+            ""
+        } else {
+            "\nthe sizes differ: compare ratios alone"
+        };
         format!("{table}{differing}{sizes}")
     }
 }
@@ -101,7 +130,11 @@ impl fmt::Display for Report {
         for (name, value) in &self.environment {
             writeln!(f, "{name}: {value}")?;
         }
-        let sizes: Vec<String> = self.sizes.iter().map(|(name, size)| format!("{name}={size}")).collect();
+        let sizes: Vec<String> = self
+            .sizes
+            .iter()
+            .map(|(name, size)| format!("{name}={size}"))
+            .collect();
         writeln!(f, "sizes: {}", sizes.join(" "))?;
         writeln!(f, "{}", self.table())?;
         for (scenario, why) in &self.failures {
@@ -131,8 +164,11 @@ fn row(line: &Line) -> [String; 8] {
         line.scenario.clone(),
         line.what.clone(),
         line.measured.show(line.unit),
-        line.limit.as_ref().map_or_else(String::new, |limit| limit.show(line.unit)),
-        line.ratio().map_or_else(String::new, |ratio| ratio.show(Unit::Ratio)),
+        line.limit
+            .as_ref()
+            .map_or_else(String::new, |limit| limit.show(line.unit)),
+        line.ratio()
+            .map_or_else(String::new, |ratio| ratio.show(Unit::Ratio)),
         target,
         met.to_owned(),
         line.note.clone(),
@@ -141,7 +177,9 @@ fn row(line: &Line) -> [String; 8] {
 
 fn new_table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+    table
+        .load_style(presets::UTF8_FULL_CONDENSED)
+        .set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header);
     table
 }
@@ -157,13 +195,19 @@ mod tests {
             .against(limit)
             .target(Target::RatioAtLeast(800));
         let environment = BTreeMap::from([("cores".to_owned(), measured.to_string())]);
-        Report { lines: vec![line], environment, ..Report::default() }
+        Report {
+            lines: vec![line],
+            environment,
+            ..Report::default()
+        }
     }
 
     #[test]
     fn a_missed_target_and_a_failed_scenario_stand_in_the_table() {
         let mut missed = report(79);
-        missed.failures.insert("S3".to_owned(), "no events".to_owned());
+        missed
+            .failures
+            .insert("S3".to_owned(), "no events".to_owned());
         let text = missed.to_string();
         assert!(text.contains("MISSED") && text.contains("0.79"), "{text}");
         assert!(text.contains("S3 FAILED: no events"), "{text}");
@@ -176,6 +220,9 @@ mod tests {
         let file = folder.path().join("deep/bench.json");
         report(50).write(&file).expect("written");
         let text = report(75).compared_with(&Report::read(&file).expect("read"));
-        assert!(text.contains("1.50") && text.contains("cores: was 50, is 75"), "{text}");
+        assert!(
+            text.contains("1.50") && text.contains("cores: was 50, is 75"),
+            "{text}"
+        );
     }
 }

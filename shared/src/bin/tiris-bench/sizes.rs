@@ -48,7 +48,8 @@ pub(crate) struct Sizes {
 
 impl SizeArgs {
     pub(crate) fn sizes(&self) -> Sizes {
-        let pick = |given: Option<u64>, usual, full| given.unwrap_or(if self.full { full } else { usual });
+        let pick =
+            |given: Option<u64>, usual, full| given.unwrap_or(if self.full { full } else { usual });
         Sizes {
             repeat: pick(self.repeat, 3, 5),
             events: pick(self.events, 100_000, 200_000),
@@ -78,6 +79,8 @@ impl Sizes {
             ("month", self.month),
             ("seconds", self.seconds),
         ];
-        all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        all.into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
     }
 }

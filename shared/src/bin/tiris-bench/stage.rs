@@ -46,12 +46,26 @@ impl Stage {
     /// With settings beside the usual ones.
     pub(crate) async fn start(more: &[&str]) -> Result<Self> {
         let folder = scratch_dir("bench")?;
-        let more = SETTINGS.iter().chain(more).map(|setting| (*setting).to_owned()).collect();
-        let settings = PgSettings { durable: true, more, ..PgSettings::default() };
+        let more = SETTINGS
+            .iter()
+            .chain(more)
+            .map(|setting| (*setting).to_owned())
+            .collect();
+        let settings = PgSettings {
+            durable: true,
+            more,
+            ..PgSettings::default()
+        };
         let postgres = PgServer::start(&folder.path().join("postgres"), settings).await?;
-        let stage = Self { postgres, folder, next: AtomicU32::new(0) };
+        let stage = Self {
+            postgres,
+            folder,
+            next: AtomicU32::new(0),
+        };
         stage.admin(format!("CREATE DATABASE {TEMPLATE}")).await?;
-        tiris_migrations::up(&stage.postgres.url(TEMPLATE)).await.context("cannot migrate")?;
+        tiris_migrations::up(&stage.postgres.url(TEMPLATE))
+            .await
+            .context("cannot migrate")?;
         Ok(stage)
     }
 
@@ -73,14 +87,22 @@ impl Stage {
 
     fn connect(&self, name: &str) -> PgPool {
         let url = self.postgres.url(name).parse().unwrap_or_default();
-        PgPoolOptions::new().max_connections(POOL_SIZE).acquire_timeout(ACQUIRE_LIMIT).connect_lazy_with(url)
+        PgPoolOptions::new()
+            .max_connections(POOL_SIZE)
+            .acquire_timeout(ACQUIRE_LIMIT)
+            .connect_lazy_with(url)
     }
 
     /// An empty database but for these people.
     pub(crate) async fn database(&self, people: People) -> Result<Database> {
         let name = format!("bench_{}", self.number());
-        self.admin(format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}")).await?;
-        let database = Database { url: self.postgres.url(&name), pool: self.connect(&name), name };
+        self.admin(format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}"))
+            .await?;
+        let database = Database {
+            url: self.postgres.url(&name),
+            pool: self.connect(&name),
+            name,
+        };
         people.create(&database.pool).await?;
         Ok(database)
     }
@@ -88,7 +110,8 @@ impl Stage {
     /// Takes a database away, so that the disk does not fill.
     pub(crate) async fn drop(&self, database: Database) -> Result<()> {
         database.pool.close().await;
-        self.admin(format!("DROP DATABASE {} WITH (FORCE)", database.name)).await
+        self.admin(format!("DROP DATABASE {} WITH (FORCE)", database.name))
+            .await
     }
 
     /// Whether the files of TimescaleDB are beside this server.
@@ -102,7 +125,11 @@ impl Stage {
 
     /// Whether the history tables are hypertables of TimescaleDB in a new database.
     pub(crate) async fn has_hypertables(&self) -> Result<bool> {
-        self.asked(TEMPLATE, "SELECT relkind = 'r' FROM pg_class WHERE oid = 'transactions'::regclass").await
+        self.asked(
+            TEMPLATE,
+            "SELECT relkind = 'r' FROM pg_class WHERE oid = 'transactions'::regclass",
+        )
+        .await
     }
 
     async fn asked(&self, database: &str, question: &'static str) -> Result<bool> {
@@ -121,7 +148,9 @@ impl Stage {
 
     /// Where a process writes its log.
     pub(crate) fn log(&self, name: &str) -> PathBuf {
-        self.folder.path().join(format!("{name}-{}.log", self.number()))
+        self.folder
+            .path()
+            .join(format!("{name}-{}.log", self.number()))
     }
 
     /// The log of the server.
@@ -138,9 +167,10 @@ impl Stage {
 impl Database {
     /// Events that are in the books: each is one posting.
     pub(crate) async fn events(&self) -> Result<u64> {
-        let sum: i64 = sqlx::query_scalar("SELECT coalesce(sum(sequence), 0)::bigint FROM sub_accounts")
-            .fetch_one(&self.pool)
-            .await?;
+        let sum: i64 =
+            sqlx::query_scalar("SELECT coalesce(sum(sequence), 0)::bigint FROM sub_accounts")
+                .fetch_one(&self.pool)
+                .await?;
         Ok(sum.unsigned_abs())
     }
 
@@ -160,7 +190,12 @@ impl Database {
         )
         .fetch_one(&self.pool)
         .await?;
-        let found = (self.events().await?, postings.unsigned_abs(), logs.unsigned_abs(), letters);
+        let found = (
+            self.events().await?,
+            postings.unsigned_abs(),
+            logs.unsigned_abs(),
+            letters,
+        );
         ensure!(
             found == (events, events, events, 0),
             "of {events} events the books hold (balances, postings, logs, letters) {found:?}"

@@ -39,7 +39,13 @@ pub(crate) async fn book(
     Ok(())
 }
 
-async fn chunk(database: &Database, people: People, range: (u64, u64), ids: Ids, when: When) -> Result<()> {
+async fn chunk(
+    database: &Database,
+    people: People,
+    range: (u64, u64),
+    ids: Ids,
+    when: When,
+) -> Result<()> {
     let (from, to) = (i64::try_from(range.0)?, i64::try_from(range.1)?);
     let moment = match when {
         When::Now => "now() + (n - $1) * interval '1 microsecond'".to_owned(),

@@ -31,20 +31,31 @@ pub(crate) async fn statement(
 
 fn find(log: &str, wanted: &str) -> Option<Result<String>> {
     let lines: Vec<&str> = log.lines().collect();
-    let at = lines.iter().rposition(|line| line.contains(STATEMENT) && line.contains(wanted))?;
+    let at = lines
+        .iter()
+        .rposition(|line| line.contains(STATEMENT) && line.contains(wanted))?;
     let statement = lines[at].split_once(STATEMENT)?.1.split_once(": ")?.1;
-    let values = lines.get(at + 1).and_then(|line| line.split_once(VALUES)).map_or("", |(_, values)| values);
+    let values = lines
+        .get(at + 1)
+        .and_then(|line| line.split_once(VALUES))
+        .map_or("", |(_, values)| values);
     Some(fill(statement, values))
 }
 
 /// Puts the values in the places of the parameters, the last first, because `$1` is also the beginning of `$10`.
 fn fill(statement: &str, values: &str) -> Result<String> {
     let mut filled = statement.to_owned();
-    let values: Vec<(&str, &str)> = values.split(", $").filter_map(|value| value.split_once(" = ")).collect();
+    let values: Vec<(&str, &str)> = values
+        .split(", $")
+        .filter_map(|value| value.split_once(" = "))
+        .collect();
     for (number, value) in values.iter().rev() {
         filled = filled.replace(&format!("${}", number.trim_start_matches('$')), value);
     }
-    ensure!(!filled.contains('$'), "cannot be given to pgbench: {filled}");
+    ensure!(
+        !filled.contains('$'),
+        "cannot be given to pgbench: {filled}"
+    );
     Ok(format!("{filled};\n"))
 }
 
@@ -58,8 +69,13 @@ mod tests {
                    1 [2] DETAIL:  parameters: $1 = '7'\n\
                    1 [2] LOG:  execute sqlx_s_2: SELECT x FROM \"mine\" WHERE a = $1 AND b = $2 LIMIT $10\n\
                    1 [2] DETAIL:  parameters: $1 = 'one', $2 = NULL, $10 = '51'\n";
-        let script = find(log, "FROM \"mine\"").expect("a statement").expect("a script");
-        assert_eq!(script, "SELECT x FROM \"mine\" WHERE a = 'one' AND b = NULL LIMIT '51';\n");
+        let script = find(log, "FROM \"mine\"")
+            .expect("a statement")
+            .expect("a script");
+        assert_eq!(
+            script,
+            "SELECT x FROM \"mine\" WHERE a = 'one' AND b = NULL LIMIT '51';\n"
+        );
         assert!(find(log, "FROM \"none\"").is_none());
     }
 

@@ -47,7 +47,12 @@ impl Drained {
 
 impl Worker {
     /// Starts it with one setting beside the usual ones.
-    pub(crate) fn start(stage: &Stage, database: &Database, nats: &NatsServer, log: &str) -> Result<Self> {
+    pub(crate) fn start(
+        stage: &Stage,
+        database: &Database,
+        nats: &NatsServer,
+        log: &str,
+    ) -> Result<Self> {
         let admin_port = free_port()?;
         let process = Process::command(binary("tiris-ingest")?)
             .arg("run")
@@ -63,7 +68,10 @@ impl Worker {
             .log(stage.log("ingest"))
             .show_log(false)
             .spawn()?;
-        Ok(Self { process, admin_port })
+        Ok(Self {
+            process,
+            admin_port,
+        })
     }
 
     pub(crate) fn health(&self) -> String {
@@ -78,20 +86,31 @@ impl Worker {
     /// Ends it and insists on a clean end.
     pub(crate) async fn stop(mut self) -> Result<()> {
         let exit = self.process.terminate(EXIT_LIMIT).await?;
-        ensure!(exit.code() == Some(0), "tiris-ingest ended with {exit}:\n{}", self.process.log_tail());
+        ensure!(
+            exit.code() == Some(0),
+            "tiris-ingest ended with {exit}:\n{}",
+            self.process.log_tail()
+        );
         Ok(())
     }
 
     /// Events of a batch on average, by its metrics.
     async fn batch(&self) -> Result<u64> {
         let url = format!("http://127.0.0.1:{}/metrics", self.admin_port);
-        let client = reqwest::Client::builder().timeout(READY_LIMIT).no_proxy().build()?;
+        let client = reqwest::Client::builder()
+            .timeout(READY_LIMIT)
+            .no_proxy()
+            .build()?;
         let text = client.get(url).send().await?.text().await?;
         let total = |name: &str| -> u64 {
             let lines = text.lines().filter(|line| line.starts_with(name));
-            lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+            lines
+                .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+                .sum()
         };
-        Ok(total("ingest_batch_size_sum").checked_div(total("ingest_batch_size_count")).unwrap_or(0))
+        Ok(total("ingest_batch_size_sum")
+            .checked_div(total("ingest_batch_size_count"))
+            .unwrap_or(0))
     }
 }
 
@@ -123,9 +142,16 @@ pub(crate) async fn drain(
         }
         connections = connections.max(open_connections(database).await?);
         let tail = || worker.process.log_tail();
-        ensure!(moved.elapsed() < STUCK_LIMIT, "ingest stands still at {done} of {expected}:\n{}", tail());
+        ensure!(
+            moved.elapsed() < STUCK_LIMIT,
+            "ingest stands still at {done} of {expected}:\n{}",
+            tail()
+        );
     }
-    ensure!(done == expected, "{done} events in the books instead of {expected}");
+    ensure!(
+        done == expected,
+        "{done} events in the books instead of {expected}"
+    );
     let time = consuming(database).await?;
     let drained = Drained {
         events: expected - before,
@@ -156,5 +182,7 @@ async fn consuming(database: &Database) -> Result<Duration> {
     )
     .fetch_one(&database.pool)
     .await?;
-    Ok(Duration::from_micros(u64::try_from(micros.context("no worker, or no commit")?)?))
+    Ok(Duration::from_micros(u64::try_from(
+        micros.context("no worker, or no commit")?,
+    )?))
 }

@@ -77,11 +77,27 @@ pub(crate) async fn ask(url: &str, folder: &Path, load: &Load<'_>) -> Result<Ans
     std::fs::write(&file, format!("{script}\n{DONE}"))?;
     let threads = load.connections.div_ceil(CONNECTIONS_PER_THREAD);
     let output = tokio::process::Command::new("wrk")
-        .args(["--threads", &threads.to_string(), "--connections", &load.connections.to_string()])
-        .args(["--duration", &format!("{}s", load.time.as_secs().max(1)), "--timeout", ANSWER_LIMIT])
+        .args([
+            "--threads",
+            &threads.to_string(),
+            "--connections",
+            &load.connections.to_string(),
+        ])
+        .args([
+            "--duration",
+            &format!("{}s", load.time.as_secs().max(1)),
+            "--timeout",
+            ANSWER_LIMIT,
+        ])
         .arg("--script")
         .arg(&file)
-        .args([url, "--", load.what, &load.rest_micros.to_string(), load.token])
+        .args([
+            url,
+            "--",
+            load.what,
+            &load.rest_micros.to_string(),
+            load.token,
+        ])
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output()
@@ -90,8 +106,8 @@ pub(crate) async fn ask(url: &str, folder: &Path, load: &Load<'_>) -> Result<Ans
     let text = String::from_utf8_lossy(&output.stdout);
     let told = String::from_utf8_lossy(&output.stderr);
     let last = text.lines().last().unwrap_or_default();
-    let answered: Answered =
-        serde_json::from_str(last).with_context(|| format!("wrk failed: {} {}", told.trim(), text.trim()))?;
+    let answered: Answered = serde_json::from_str(last)
+        .with_context(|| format!("wrk failed: {} {}", told.trim(), text.trim()))?;
     ensure!(
         answered.broken == 0 && answered.refused == 0 && answered.requests > 0,
         "of {} requests {} were refused and {} broken",

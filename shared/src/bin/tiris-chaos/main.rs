@@ -93,15 +93,24 @@ async fn main() -> ExitCode {
 async fn run(cli: Cli) -> Result<bool> {
     let stop = shutdown::on_signals()?;
     let seed = cli.seed.unwrap_or_else(rand::random);
-    let events = cli.events.unwrap_or(cli.seconds.saturating_mul(EVENTS_PER_TWO_MINUTES) / 120);
+    let events = cli
+        .events
+        .unwrap_or(cli.seconds.saturating_mul(EVENTS_PER_TWO_MINUTES) / 120);
     let view = View::new(cli.verbose);
     view.say(&format!("seed {seed}"));
     let keep = match cli.keep {
         Some(folder) => folder,
         None => tiris_shared::testing::dev_dir()?.join(format!("chaos-{seed}")),
     };
-    let options =
-        Options { seed, seconds: cli.seconds, events, workers: usize::from(cli.workers), keep, stop, view };
+    let options = Options {
+        seed,
+        seconds: cli.seconds,
+        events,
+        workers: usize::from(cli.workers),
+        keep,
+        stop,
+        view,
+    };
     let mut report = Report::new(seed);
     let wanted = |scenario| cli.scenario == scenario || cli.scenario == Scenario::All;
     if wanted(Scenario::Faults) {

@@ -51,7 +51,11 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { seed: seed.to_string(), passed: true, scenarios: Vec::new() }
+        Self {
+            seed: seed.to_string(),
+            passed: true,
+            scenarios: Vec::new(),
+        }
     }
 
     pub(crate) fn add(&mut self, outcome: Outcome) {
@@ -69,7 +73,16 @@ impl fmt::Display for Report {
         for outcome in &self.scenarios {
             write_outcome(f, outcome)?;
         }
-        write!(f, "seed {}: {}", self.seed, if self.passed { "all checks passed" } else { "FAILED" })
+        write!(
+            f,
+            "seed {}: {}",
+            self.seed,
+            if self.passed {
+                "all checks passed"
+            } else {
+                "FAILED"
+            }
+        )
     }
 }
 
@@ -83,9 +96,11 @@ fn write_outcome(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
         outcome.settled_seconds,
         outcome.events_per_second
     )?;
-    for (title, counts) in
-        [("published", &outcome.published), ("done to the system", &outcome.faults), ("seen", &outcome.seen)]
-    {
+    for (title, counts) in [
+        ("published", &outcome.published),
+        ("done to the system", &outcome.faults),
+        ("seen", &outcome.seen),
+    ] {
         let mut table = new_table([title, "count"]);
         for (name, count) in counts {
             table.add_row([name.clone(), count.to_string()]);
@@ -106,7 +121,12 @@ fn write_outcome(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
             writeln!(f, "WRONG {}: {finding}", check.what)?;
         }
         if check.findings.len() > SHOWN_MAX {
-            writeln!(f, "WRONG {}: and {} more", check.what, check.findings.len() - SHOWN_MAX)?;
+            writeln!(
+                f,
+                "WRONG {}: and {} more",
+                check.what,
+                check.findings.len() - SHOWN_MAX
+            )?;
         }
     }
     Ok(())
@@ -114,7 +134,9 @@ fn write_outcome(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
 
 fn new_table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+    table
+        .load_style(presets::UTF8_FULL_CONDENSED)
+        .set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header);
     table
 }

@@ -57,7 +57,8 @@ pub(crate) async fn up(sign_in: SignIn) -> Result<()> {
 }
 
 fn start_leader(folder: &Folder, sign_in: SignIn) -> Result<Child> {
-    let log = File::create(folder.log("stack")).context("cannot write the log file of the stack")?;
+    let log =
+        File::create(folder.log("stack")).context("cannot write the log file of the stack")?;
     let program = std::env::current_exe().context("where is this program?")?;
     let mut command = Command::new(program);
     command
@@ -66,7 +67,9 @@ fn start_leader(folder: &Folder, sign_in: SignIn) -> Result<Child> {
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log);
-    command.spawn().context("cannot start the leader of the stack")
+    command
+        .spawn()
+        .context("cannot start the leader of the stack")
 }
 
 async fn wait_for(folder: &Folder, leader: &mut Child) -> Result<Environment> {
@@ -86,7 +89,11 @@ async fn wait_for(folder: &Folder, leader: &mut Child) -> Result<Environment> {
         }
         tokio::time::sleep(WATCH_INTERVAL).await;
     }
-    bail!("not ready within {} s: see {}", START_LIMIT.as_secs(), folder.log("stack").display())
+    bail!(
+        "not ready within {} s: see {}",
+        START_LIMIT.as_secs(),
+        folder.log("stack").display()
+    )
 }
 
 async fn wait_for_other(folder: &Folder, sign_in: SignIn) -> Result<()> {
@@ -98,7 +105,10 @@ async fn wait_for_other(folder: &Folder, sign_in: SignIn) -> Result<()> {
             return Ok(());
         }
         if lock::leader(folder)?.is_none() {
-            bail!("it ended before it was ready: see {}", folder.log("stack").display());
+            bail!(
+                "it ended before it was ready: see {}",
+                folder.log("stack").display()
+            );
         }
         tokio::time::sleep(WATCH_INTERVAL).await;
     }
@@ -132,11 +142,18 @@ async fn lead(stack: &mut Stack) -> Result<()> {
         let Some(part) = stack.dead() else { continue };
         eprintln!("{}", stack.obituary(part));
         deaths.push_back(Instant::now());
-        while deaths.front().is_some_and(|death: &Instant| death.elapsed() > DEATHS_WINDOW) {
+        while deaths
+            .front()
+            .is_some_and(|death: &Instant| death.elapsed() > DEATHS_WINDOW)
+        {
             deaths.pop_front();
         }
         if deaths.len() > DEATHS {
-            bail!("{} deaths within {} s", deaths.len(), DEATHS_WINDOW.as_secs());
+            bail!(
+                "{} deaths within {} s",
+                deaths.len(),
+                DEATHS_WINDOW.as_secs()
+            );
         }
         tokio::time::sleep(REVIVE_PAUSE).await;
         match stack.revive(part).await {
@@ -173,7 +190,11 @@ pub(crate) fn status() -> Result<()> {
         (None, _) => say!("Nothing runs."),
         (Some(leader), None) => say!("Starting or stopping, led by process {}.", leader.pid),
         (Some(leader), Some(environment)) => {
-            say!("Running, led by process {}.\n{}", leader.pid, summary(&folder, &environment));
+            say!(
+                "Running, led by process {}.\n{}",
+                leader.pid,
+                summary(&folder, &environment)
+            );
         }
     }
     Ok(())

@@ -39,23 +39,38 @@ impl Environment {
         if sign_in == SignIn::On {
             pairs.push((sign_in::REDIRECT_URI, sign_in::redirect_uri(ports)));
         }
-        Self(pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+        Self(
+            pairs
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+        )
     }
 
     /// A value; empty when there is none.
     pub(crate) fn get(&self, name: &str) -> &str {
-        self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+        self.0
+            .iter()
+            .find(|(known, _)| known == name)
+            .map_or("", |(_, value)| value)
     }
 
     pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// Writes the file whole, so that a reader never sees half of it.
     pub(crate) fn write(&self, folder: &Folder) -> Result<()> {
         let unfinished = folder.path().join("env.unfinished");
         let write = || -> std::io::Result<()> {
-            let options = OpenOptions::new().create(true).truncate(true).write(true).mode(OWNER_ONLY).clone();
+            let options = OpenOptions::new()
+                .create(true)
+                .truncate(true)
+                .write(true)
+                .mode(OWNER_ONLY)
+                .clone();
             let mut file = options.open(&unfinished)?;
             for (name, value) in &self.0 {
                 writeln!(file, "{name}={}", quote(value))?;
@@ -98,7 +113,11 @@ fn quote(value: &str) -> String {
 }
 
 fn unquote(text: &str) -> Option<String> {
-    Some(text.strip_prefix('\'')?.strip_suffix('\'')?.replace(r"'\''", "'"))
+    Some(
+        text.strip_prefix('\'')?
+            .strip_suffix('\'')?
+            .replace(r"'\''", "'"),
+    )
 }
 
 #[cfg(test)]
@@ -110,7 +129,10 @@ mod tests {
         for value in ["", "plain", "it's $HOME `x` \\ \"", "''"] {
             assert_eq!(unquote(&quote(value)).as_deref(), Some(value));
             let script = format!("printf %s {}", quote(value));
-            let output = std::process::Command::new("/bin/sh").args(["-c", &script]).output().unwrap();
+            let output = std::process::Command::new("/bin/sh")
+                .args(["-c", &script])
+                .output()
+                .unwrap();
             assert_eq!(String::from_utf8(output.stdout).unwrap(), value);
         }
     }

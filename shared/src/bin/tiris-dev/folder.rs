@@ -23,7 +23,8 @@ impl Folder {
     /// Makes it when it is missing.
     pub(crate) fn open() -> Result<Self> {
         let dir = dev_dir()?;
-        fs::create_dir_all(dir.join("log")).with_context(|| format!("cannot make {}", dir.display()))?;
+        fs::create_dir_all(dir.join("log"))
+            .with_context(|| format!("cannot make {}", dir.display()))?;
         Ok(Self(dir.canonicalize()?))
     }
 
@@ -76,15 +77,20 @@ impl Folder {
     /// link here leads to it.
     pub(crate) fn postgres(&self) -> Result<PathBuf> {
         let inside = self.0.join("postgres");
-        let Some(account) = Account::for_servers()? else { return Ok(inside) };
+        let Some(account) = Account::for_servers()? else {
+            return Ok(inside);
+        };
         if account.can_reach(&self.0) {
             return Ok(inside);
         }
         let outside = self.outside();
-        fs::create_dir_all(&outside).with_context(|| format!("cannot make {}", outside.display()))?;
+        fs::create_dir_all(&outside)
+            .with_context(|| format!("cannot make {}", outside.display()))?;
         match symlink(&outside, &inside) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            linked => linked.with_context(|| format!("cannot make the link {}", inside.display()))?,
+            linked => {
+                linked.with_context(|| format!("cannot make the link {}", inside.display()))?
+            }
         }
         say!(
             "  user {} may not enter {}: the data lies in {}",
@@ -115,7 +121,13 @@ impl Folder {
 }
 
 fn remove(path: &Path) -> Result<()> {
-    let Ok(meta) = fs::symlink_metadata(path) else { return Ok(()) };
-    let removed = if meta.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    let Ok(meta) = fs::symlink_metadata(path) else {
+        return Ok(());
+    };
+    let removed = if meta.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    };
     removed.with_context(|| format!("cannot remove {}", path.display()))
 }

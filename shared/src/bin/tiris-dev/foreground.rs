@@ -26,9 +26,14 @@ pub(crate) async fn run(sign_in: SignIn) -> Result<()> {
     let mut signals = Signals::listen()?;
     match lock::take(&folder, Mode::Foreground).await? {
         None => lead(&folder, sign_in, &mut signals).await,
-        Some(leader) if leader.mode == Mode::Background => join(&folder, sign_in, &mut signals).await,
+        Some(leader) if leader.mode == Mode::Background => {
+            join(&folder, sign_in, &mut signals).await
+        }
         Some(leader) => {
-            bail!("the stack already runs, led by process {}: stop it there or by `make down`", leader.pid)
+            bail!(
+                "the stack already runs, led by process {}: stop it there or by `make down`",
+                leader.pid
+            )
         }
     }
 }
@@ -52,7 +57,9 @@ async fn lead(folder: &Folder, sign_in: SignIn, signals: &mut Signals) -> Result
 /// Shows a stack of the background at work; it stays when we end.
 async fn join(folder: &Folder, sign_in: SignIn, signals: &mut Signals) -> Result<()> {
     let Some(environment) = Environment::read(folder)? else {
-        bail!("the stack is starting in the background: try again when it is ready (`make up` waits for it)");
+        bail!(
+            "the stack is starting in the background: try again when it is ready (`make up` waits for it)"
+        );
     };
     sign_in.check(&environment)?;
     say!("The stack runs in the background; this adds the bot. `make down` stops it.");
@@ -61,8 +68,11 @@ async fn join(folder: &Folder, sign_in: SignIn, signals: &mut Signals) -> Result
         outcome = show(folder, &environment, &mut demo, None) => outcome,
         () = signals.next() => Ok(()),
     };
-    let outcome =
-        if let Some(bot) = demo { outcome.and(stop_process(bot).await.map_or(Ok(()), Err)) } else { outcome };
+    let outcome = if let Some(bot) = demo {
+        outcome.and(stop_process(bot).await.map_or(Ok(()), Err))
+    } else {
+        outcome
+    };
     say!("The bot stopped; the stack goes on.");
     outcome
 }
@@ -89,7 +99,11 @@ async fn show(
                 bail!("{}", stack.obituary(part));
             }
             if let Some(status) = bot.exit_status()? {
-                bail!("{} ended: {status}; its log:\n{}", bot.name(), bot.log_tail().trim_end());
+                bail!(
+                    "{} ended: {status}; its log:\n{}",
+                    bot.name(),
+                    bot.log_tail().trim_end()
+                );
             }
             tokio::time::sleep(WATCH_INTERVAL).await;
         }

@@ -56,9 +56,15 @@ struct Account {
 /// Shows balances until the output is closed.
 pub(crate) async fn show(environment: &Environment) -> Result<()> {
     tiris_shared::tls::choose_provider();
-    let client = reqwest::Client::builder().timeout(REQUEST_LIMIT).no_proxy().build()?;
-    let api =
-        Api { client, base: format!("{}/v1", environment.get("API_URL")), token: environment.get("TOKEN") };
+    let client = reqwest::Client::builder()
+        .timeout(REQUEST_LIMIT)
+        .no_proxy()
+        .build()?;
+    let api = Api {
+        client,
+        base: format!("{}/v1", environment.get("API_URL")),
+        token: environment.get("TOKEN"),
+    };
     let terminal = std::io::stdout().is_terminal();
     let mut drawn_lines = 0;
     let mut last = (String::new(), None::<Instant>);
@@ -67,7 +73,10 @@ pub(crate) async fn show(environment: &Environment) -> Result<()> {
             Ok((tradings, accounts)) => table(&tradings, &accounts),
             Err(error) => format!("  no balances now: {error:#}\n"),
         };
-        let due = terminal || last.1.is_none_or(|printed| printed.elapsed() >= PRINT_INTERVAL);
+        let due = terminal
+            || last
+                .1
+                .is_none_or(|printed| printed.elapsed() >= PRINT_INTERVAL);
         if text != last.0 && due {
             let erase = if terminal && drawn_lines > 0 {
                 format!("\x1b[{drawn_lines}A\x1b[J")
@@ -75,7 +84,10 @@ pub(crate) async fn show(environment: &Environment) -> Result<()> {
                 String::new()
             };
             let mut output = std::io::stdout().lock();
-            if write!(output, "{erase}{text}").and_then(|()| output.flush()).is_err() {
+            if write!(output, "{erase}{text}")
+                .and_then(|()| output.flush())
+                .is_err()
+            {
                 return Ok(());
             }
             drawn_lines = text.lines().count();
@@ -99,8 +111,17 @@ impl Api<'_> {
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
-        let request = self.client.get(format!("{}/{path}", self.base)).bearer_auth(self.token);
-        Ok(request.send().await?.error_for_status()?.json::<Envelope<T>>().await?.data)
+        let request = self
+            .client
+            .get(format!("{}/{path}", self.base))
+            .bearer_auth(self.token);
+        Ok(request
+            .send()
+            .await?
+            .error_for_status()?
+            .json::<Envelope<T>>()
+            .await?
+            .data)
     }
 }
 
@@ -110,26 +131,50 @@ fn table(tradings: &[Trading], accounts: &[Account]) -> String {
     }
     let head = ["trading", "sub-account", "balance", "locked", "postings"].map(str::to_owned);
     let row = |account: &Account| {
-        let Account { trading_id, name, symbol, balance, locked, sequence } = account;
+        let Account {
+            trading_id,
+            name,
+            symbol,
+            balance,
+            locked,
+            sequence,
+        } = account;
         let trading = tradings.iter().find(|trading| trading.id == *trading_id);
         let cut = |name: &str| name.chars().take(NAME_WIDTH).collect::<String>();
-        let name = if name == symbol { cut(name) } else { format!("{} ({symbol})", cut(name)) };
+        let name = if name == symbol {
+            cut(name)
+        } else {
+            format!("{} ({symbol})", cut(name))
+        };
         [
-            trading.map(|trading| cut(&trading.name)).unwrap_or_default(),
+            trading
+                .map(|trading| cut(&trading.name))
+                .unwrap_or_default(),
             name,
             balance.clone(),
             locked.clone(),
             sequence.to_string(),
         ]
     };
-    let rows: Vec<[String; 5]> = std::iter::once(head).chain(accounts.iter().take(ROWS).map(row)).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let rows: Vec<[String; 5]> = std::iter::once(head)
+        .chain(accounts.iter().take(ROWS).map(row))
+        .collect();
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
     let widths = [0, 1, 2, 3, 4].map(width);
     let mut text = String::new();
     for [trading, name, balance, locked, postings] in &rows {
         let [w0, w1, w2, w3, w4] = widths;
         // Writing to a string cannot fail.
-        writeln!(text, "  {trading:w0$}  {name:w1$}  {balance:>w2$}  {locked:>w3$}  {postings:>w4$}").ok();
+        writeln!(
+            text,
+            "  {trading:w0$}  {name:w1$}  {balance:>w2$}  {locked:>w3$}  {postings:>w4$}"
+        )
+        .ok();
     }
     if accounts.len() > ROWS {
         writeln!(text, "  and {} more", accounts.len() - ROWS).ok();

@@ -43,7 +43,8 @@ pub(crate) async fn take(folder: &Folder, mode: Mode) -> Result<Option<Leader>> 
         let Some(lock) = try_lock(&folder.lock_file())? else {
             return leader(folder)?.map(Some).context("they are going down");
         };
-        let file = try_lock(&folder.leader_file())?.context("somebody looks at the file `leader`")?;
+        let file =
+            try_lock(&folder.leader_file())?.context("somebody looks at the file `leader`")?;
         sign(&file, mode)?;
         LEADER.get_or_init(|| file);
         keep_open_until_all_ended(lock)?;
@@ -54,7 +55,11 @@ pub(crate) async fn take(folder: &Folder, mode: Mode) -> Result<Option<Leader>> 
 
 /// The leader of the running stack; `None` when there is none.
 pub(crate) fn leader(folder: &Folder) -> Result<Option<Leader>> {
-    if try_lock(&folder.leader_file())?.is_some() { Ok(None) } else { read(folder).map(Some) }
+    if try_lock(&folder.leader_file())?.is_some() {
+        Ok(None)
+    } else {
+        read(folder).map(Some)
+    }
 }
 
 /// Asks the running stack to stop, and waits until all of it is down. False when nothing ran.
@@ -68,13 +73,22 @@ pub(crate) async fn stop(folder: &Folder, limit: Duration) -> Result<bool> {
             Err(error) => bail!("cannot stop process {}: {error}", leader.pid),
         }
     }
-    let free = async || try_lock(&folder.lock_file())?.map(drop).context("it still runs");
+    let free = async || {
+        try_lock(&folder.lock_file())?
+            .map(drop)
+            .context("it still runs")
+    };
     eventually("the end of the stack", limit, free).await?;
     Ok(true)
 }
 
 fn try_lock(path: &Path) -> Result<Option<File>> {
-    let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path);
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(path);
     let file = file.with_context(|| format!("cannot open {}", path.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
@@ -97,7 +111,16 @@ fn sign(mut file: &File, mode: Mode) -> Result<()> {
 
 fn read(folder: &Folder) -> Result<Leader> {
     let text = fs::read_to_string(folder.leader_file()).context("cannot read the file `leader`")?;
-    let (pid, mode) = text.split_once(' ').context("the leader has not signed yet: try again")?;
-    let mode = if mode == "background" { Mode::Background } else { Mode::Foreground };
-    Ok(Leader { pid: Pid::from_raw(pid.parse().context("the file `leader` is damaged")?), mode })
+    let (pid, mode) = text
+        .split_once(' ')
+        .context("the leader has not signed yet: try again")?;
+    let mode = if mode == "background" {
+        Mode::Background
+    } else {
+        Mode::Foreground
+    };
+    Ok(Leader {
+        pid: Pid::from_raw(pid.parse().context("the file `leader` is damaged")?),
+        mode,
+    })
 }

@@ -114,7 +114,9 @@ async fn main() -> ExitCode {
         Command::Tools { document: true, .. } => install::document_tools(),
         Command::Tools { docker: true, .. } => install::docker_tools(),
         Command::Tools { .. } => install::run(Extra::Nothing),
-        Command::HasTimescale => has_timescale().map(|has_it| say!("{}", if has_it { "yes" } else { "no" })),
+        Command::HasTimescale => {
+            has_timescale().map(|has_it| say!("{}", if has_it { "yes" } else { "no" }))
+        }
         Command::Supervise(login) => background::supervise(login.into()).await,
     };
     match outcome {

@@ -34,12 +34,22 @@ pub(crate) async fn admin(database_url: &str, key: &Path) -> Result<Person> {
 
 async fn person(who: &[&str], database_url: &str, key: &Path) -> Result<Person> {
     let mut command = Command::new(binary("tiris-api")?);
-    command.args(["token", "--json", "--ttl-hours", TOKEN_HOURS]).args(who);
-    command.env("DATABASE_URL", database_url).env("TIRIS_JWT_KEY_FILE", key).env("TIRIS_ENV", "dev");
-    let output =
-        tokio::task::spawn_blocking(move || command.output()).await?.context("cannot run tiris-api")?;
+    command
+        .args(["token", "--json", "--ttl-hours", TOKEN_HOURS])
+        .args(who);
+    command
+        .env("DATABASE_URL", database_url)
+        .env("TIRIS_JWT_KEY_FILE", key)
+        .env("TIRIS_ENV", "dev");
+    let output = tokio::task::spawn_blocking(move || command.output())
+        .await?
+        .context("cannot run tiris-api")?;
     if !output.status.success() {
-        bail!("no token: tiris-api says: {}", String::from_utf8_lossy(&output.stderr).trim());
+        bail!(
+            "no token: tiris-api says: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
     }
-    serde_json::from_slice(&output.stdout).context("tiris-api token printed something else than a token")
+    serde_json::from_slice(&output.stdout)
+        .context("tiris-api token printed something else than a token")
 }

@@ -43,8 +43,10 @@ impl Ports {
     pub(crate) fn choose(folder: &Folder, sign_in: SignIn) -> Result<Self> {
         let file = folder.ports_file();
         // Unreadable means made by another version: begin anew. One may also know fewer parts.
-        let last: Self =
-            fs::read(&file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+        let last: Self = fs::read(&file)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default();
         let mut ports = Self {
             postgres: choose("PostgreSQL", last.postgres)?,
             nats: choose("NATS", last.nats)?,

@@ -25,7 +25,9 @@ impl RedirectPage {
     pub(crate) async fn serve(port: u16) -> Result<Self> {
         let acceptor = TcpListener::bind(("127.0.0.1", port)).into_acceptor().await;
         let acceptor = acceptor.with_context(|| format!("cannot listen on 127.0.0.1:{port}"))?;
-        Ok(Self(tokio::spawn(Server::new_with_acceptor(acceptor).run(app()))))
+        Ok(Self(tokio::spawn(
+            Server::new_with_acceptor(acceptor).run(app()),
+        )))
     }
 }
 
@@ -41,22 +43,32 @@ fn app() -> impl Endpoint {
         .overriding(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
         .overriding(header::REFERRER_POLICY, "no-referrer")
         .overriding(header::CACHE_CONTROL, "no-store");
-    Route::new().at(PATH, get(html)).at("/page.js", get(script)).at("/page.css", get(style)).with(headers)
+    Route::new()
+        .at(PATH, get(html))
+        .at("/page.js", get(script))
+        .at("/page.css", get(style))
+        .with(headers)
 }
 
 #[handler]
 fn html() -> Response {
-    Response::builder().content_type("text/html; charset=utf-8").body(HTML)
+    Response::builder()
+        .content_type("text/html; charset=utf-8")
+        .body(HTML)
 }
 
 #[handler]
 fn script() -> Response {
-    Response::builder().content_type("text/javascript; charset=utf-8").body(SCRIPT)
+    Response::builder()
+        .content_type("text/javascript; charset=utf-8")
+        .body(SCRIPT)
 }
 
 #[handler]
 fn style() -> Response {
-    Response::builder().content_type("text/css; charset=utf-8").body(STYLE)
+    Response::builder()
+        .content_type("text/css; charset=utf-8")
+        .body(STYLE)
 }
 
 #[cfg(test)]
@@ -68,8 +80,14 @@ mod tests {
     async fn the_page_and_what_it_loads_come_with_a_policy_that_lets_nothing_else_in() {
         for (path, text) in [(PATH, HTML), ("/page.js", SCRIPT), ("/page.css", STYLE)] {
             let uri = format!("{path}?code=%3Cscript%3E").parse().unwrap();
-            let response = app().get_response(Request::builder().uri(uri).finish()).await;
-            assert_eq!(response.headers()["content-security-policy"], POLICY, "{path}");
+            let response = app()
+                .get_response(Request::builder().uri(uri).finish())
+                .await;
+            assert_eq!(
+                response.headers()["content-security-policy"],
+                POLICY,
+                "{path}"
+            );
             assert_eq!(response.headers()["cache-control"], "no-store", "{path}");
             assert_eq!(
                 response.into_body().into_string().await.unwrap(),
@@ -77,7 +95,13 @@ mod tests {
                 "{path}: the same for everybody"
             );
         }
-        assert!(!HTML.contains("onclick") && !HTML.contains("<style") && !HTML.contains("<script>"));
-        assert!(!SCRIPT.contains("innerHTML") && !SCRIPT.contains("Storage") && !SCRIPT.contains("fetch("));
+        assert!(
+            !HTML.contains("onclick") && !HTML.contains("<style") && !HTML.contains("<script>")
+        );
+        assert!(
+            !SCRIPT.contains("innerHTML")
+                && !SCRIPT.contains("Storage")
+                && !SCRIPT.contains("fetch(")
+        );
     }
 }

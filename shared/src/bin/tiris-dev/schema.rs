@@ -15,13 +15,19 @@ const MIGRATE_LIMIT: Duration = Duration::from_secs(600);
 
 /// Makes the database unless it is there; `server_url` is that of another database of the server.
 pub(crate) async fn make_database(server_url: &str) -> Result<()> {
-    let mut connection = PgConnection::connect(server_url).await.context("cannot connect to PostgreSQL")?;
-    let there: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
-        .bind(DATABASE)
-        .fetch_one(&mut connection)
-        .await?;
+    let mut connection = PgConnection::connect(server_url)
+        .await
+        .context("cannot connect to PostgreSQL")?;
+    let there: bool =
+        sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
+            .bind(DATABASE)
+            .fetch_one(&mut connection)
+            .await?;
     if !there {
-        connection.execute("CREATE DATABASE tiris").await.context("cannot make the database")?;
+        connection
+            .execute("CREATE DATABASE tiris")
+            .await
+            .context("cannot make the database")?;
     }
     connection.close().await.map_err(Into::into)
 }
@@ -29,11 +35,16 @@ pub(crate) async fn make_database(server_url: &str) -> Result<()> {
 /// Brings the schema up to date.
 pub(crate) async fn migrate(folder: &Folder, database_url: &str) -> Result<()> {
     let log = folder.log("tiris-migrate");
-    let command = quiet("tiris-migrate", &log)?.arg("up").env("DATABASE_URL", database_url);
+    let command = quiet("tiris-migrate", &log)?
+        .arg("up")
+        .env("DATABASE_URL", database_url);
     let mut process = command.spawn()?;
     let status = process.wait(MIGRATE_LIMIT).await?;
     if !status.success() {
-        bail!("tiris-migrate up failed ({status}):\n{}", process.log_tail());
+        bail!(
+            "tiris-migrate up failed ({status}):\n{}",
+            process.log_tail()
+        );
     }
     say!("  schema         current");
     Ok(())

@@ -48,7 +48,8 @@ impl Services<'_> {
     }
 
     pub(crate) fn ingest(&self) -> Result<Process> {
-        self.service("tiris-ingest", "run", self.ports.ingest_admin)?.spawn()
+        self.service("tiris-ingest", "run", self.ports.ingest_admin)?
+            .spawn()
     }
 
     fn service(&self, program: &str, command: &str, admin_port: u16) -> Result<ProcessCommand> {
@@ -64,13 +65,19 @@ impl Services<'_> {
 
 /// Waits until the service behind this admin port can do its work.
 pub(crate) async fn wait_until_ready(service: &mut Process, admin_port: u16) -> Result<()> {
-    service.wait_until_healthy(&format!("http://127.0.0.1:{admin_port}/health/ready"), READY_LIMIT).await
+    service
+        .wait_until_healthy(
+            &format!("http://127.0.0.1:{admin_port}/health/ready"),
+            READY_LIMIT,
+        )
+        .await
 }
 
 /// The bot that trades for the demo user.
 pub(crate) fn bot(folder: &Folder, environment: &Environment) -> Result<Process> {
-    let mut command =
-        quiet("tiris-ingest", &folder.log("bot"))?.name("the demo bot").args(["demo", "--rate", BOT_RATE]);
+    let mut command = quiet("tiris-ingest", &folder.log("bot"))?
+        .name("the demo bot")
+        .args(["demo", "--rate", BOT_RATE]);
     for (name, value) in environment.pairs() {
         command = command.env(name, value);
     }

@@ -53,7 +53,11 @@ impl SignIn {
 }
 
 pub(crate) fn redirect_uri(ports: &Ports) -> String {
-    format!("http://127.0.0.1:{}{}", ports.redirect_page, redirect_page::PATH)
+    format!(
+        "http://127.0.0.1:{}{}",
+        ports.redirect_page,
+        redirect_page::PATH
+    )
 }
 
 pub(crate) fn provider(folder: &Folder, ports: &Ports) -> OpenIdSettings {

@@ -26,7 +26,13 @@ pub(crate) enum Part {
 }
 
 /// What the services start from: sources before users.
-const PARTS: [Part; 5] = [Part::Postgres, Part::Nats, Part::Provider, Part::Api, Part::Ingest];
+const PARTS: [Part; 5] = [
+    Part::Postgres,
+    Part::Nats,
+    Part::Provider,
+    Part::Api,
+    Part::Ingest,
+];
 
 /// The parts that were started.
 #[derive(Debug)]
@@ -85,14 +91,20 @@ impl Stack {
     async fn start_part(&mut self, part: Part) -> Result<()> {
         match part {
             Part::Postgres => {
-                let settings =
-                    PgSettings { port: Some(self.ports.postgres), jobs: true, ..PgSettings::default() };
+                let settings = PgSettings {
+                    port: Some(self.ports.postgres),
+                    jobs: true,
+                    ..PgSettings::default()
+                };
                 self.postgres = Some(PgServer::start(&self.folder.postgres()?, settings).await?);
                 say!("  PostgreSQL     127.0.0.1:{}", self.ports.postgres);
             }
             Part::Nats => {
-                let settings =
-                    NatsSettings { port: Some(self.ports.nats), durable: true, ..NatsSettings::default() };
+                let settings = NatsSettings {
+                    port: Some(self.ports.nats),
+                    durable: true,
+                    ..NatsSettings::default()
+                };
                 self.nats = Some(NatsServer::start(&self.folder.nats(), settings).await?);
                 say!("  NATS           127.0.0.1:{}", self.ports.nats);
             }
@@ -117,18 +129,26 @@ impl Stack {
 
     /// A part that ended although nobody asked it to.
     pub(crate) fn dead(&mut self) -> Option<Part> {
-        PARTS.into_iter().find(|part| self.process(*part).is_some_and(|process| !process.is_running()))
+        PARTS.into_iter().find(|part| {
+            self.process(*part)
+                .is_some_and(|process| !process.is_running())
+        })
     }
 
     /// What to tell about a part that ended: how, and the end of its log.
     pub(crate) fn obituary(&mut self, part: Part) -> String {
-        let Some(process) = self.process(part) else { return format!("{part:?} does not run") };
+        let Some(process) = self.process(part) else {
+            return format!("{part:?} does not run");
+        };
         let how = match process.exit_status() {
             Ok(Some(status)) => status.to_string(),
             _ => "in an unknown way".to_owned(),
         };
         let (name, log) = (process.name(), process.log_path().display());
-        format!("the end of {log}:\n{}\n{name} ended: {how}", process.log_tail().trim_end())
+        format!(
+            "the end of {log}:\n{}\n{name} ended: {how}",
+            process.log_tail().trim_end()
+        )
     }
 
     /// Starts a part again that ended.
@@ -191,6 +211,9 @@ impl Stack {
     }
 
     fn database_url(&self, database: &str) -> String {
-        self.postgres.as_ref().map(|server| server.url(database)).unwrap_or_default()
+        self.postgres
+            .as_ref()
+            .map(|server| server.url(database))
+            .unwrap_or_default()
     }
 }

@@ -51,6 +51,9 @@ impl Answers {
     pub(crate) fn without_success(&self, operations: &[String], excused: &[&str]) -> Vec<String> {
         let succeeded = |operation: &str| self.0.get(operation).is_some_and(|count| count.good > 0);
         let never = operations.iter().filter(|operation| !succeeded(operation));
-        never.filter(|operation| !excused.contains(&operation.as_str())).cloned().collect()
+        never
+            .filter(|operation| !excused.contains(&operation.as_str()))
+            .cloned()
+            .collect()
     }
 }

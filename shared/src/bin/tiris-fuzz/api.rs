@@ -48,12 +48,21 @@ impl Api {
         for exchange in ["BINANCE", "KRAKEN", "GATE"] {
             command = command.env(format!("TIRIS_{exchange}_URL"), "http://127.0.0.1:9");
         }
-        let mut process = command.log(folder.join("api.log")).show_log(false).spawn()?;
+        let mut process = command
+            .log(folder.join("api.log"))
+            .show_log(false)
+            .spawn()?;
         let ready = format!("http://127.0.0.1:{admin_port}/health/ready");
         process.wait_until_healthy(&ready, READY_LIMIT).await?;
         let url = format!("http://127.0.0.1:{port}");
         let http = reqwest::Client::builder().timeout(READY_LIMIT).build()?;
-        Ok(Self { url, _process: process, http, database_url: database_url.to_owned(), key_file })
+        Ok(Self {
+            url,
+            _process: process,
+            http,
+            database_url: database_url.to_owned(),
+            key_file,
+        })
     }
 
     /// A token for the user with this address, who is made.
@@ -67,15 +76,32 @@ impl Api {
             .output()
             .await?;
         if !output.status.success() {
-            bail!("no token: tiris-api says: {}", String::from_utf8_lossy(&output.stderr).trim());
+            bail!(
+                "no token: tiris-api says: {}",
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
         }
-        let printed: Value = serde_json::from_slice(&output.stdout).context("no token was printed")?;
-        Ok(printed["token"].as_str().context("no token was printed")?.to_owned())
+        let printed: Value =
+            serde_json::from_slice(&output.stdout).context("no token was printed")?;
+        Ok(printed["token"]
+            .as_str()
+            .context("no token was printed")?
+            .to_owned())
     }
 
     /// The data of a successful answer.
-    pub(crate) async fn ask(&self, method: Method, path: &str, token: &str, body: &Value) -> Result<Value> {
-        let request = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(token).json(body);
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        token: &str,
+        body: &Value,
+    ) -> Result<Value> {
+        let request = self
+            .http
+            .request(method, format!("{}{path}", self.url))
+            .bearer_auth(token)
+            .json(body);
         let answer: Value = request.send().await?.json().await?;
         ensure!(answer["success"] == true, "{path}: {answer}");
         Ok(answer["data"].clone())
@@ -83,8 +109,13 @@ impl Api {
 
     /// All documented operations as method and path.
     pub(crate) async fn operations(&self) -> Result<Vec<String>> {
-        let document: Value =
-            self.http.get(format!("{}/openapi.json", self.url)).send().await?.json().await?;
+        let document: Value = self
+            .http
+            .get(format!("{}/openapi.json", self.url))
+            .send()
+            .await?
+            .json()
+            .await?;
         let paths = document["paths"].as_object().context("no paths")?;
         let named = paths.iter().flat_map(|(path, item)| {
             let methods = item.as_object().into_iter().flat_map(|item| item.keys());

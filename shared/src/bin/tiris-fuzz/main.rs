@@ -68,12 +68,27 @@ async fn fuzz(cli: &Cli) -> Result<()> {
     let main = run("all", &admin, Duration::from_secs(cli.seconds))?.without(&ALONE);
     let mut passed = main.execute(&mut answers).await?;
     for operation in ALONE {
-        let token = api.token(&format!("{operation}@fuzz.example"), false).await?;
-        passed &= run(operation, &token, ALONE_LIMIT)?.only(operation).execute(&mut answers).await?;
+        let token = api
+            .token(&format!("{operation}@fuzz.example"), false)
+            .await?;
+        passed &= run(operation, &token, ALONE_LIMIT)?
+            .only(operation)
+            .execute(&mut answers)
+            .await?;
     }
-    ensure!(passed, "Schemathesis found failures, see above; repeat it with FUZZ_SEED={seed}");
+    ensure!(
+        passed,
+        "Schemathesis found failures, see above; repeat it with FUZZ_SEED={seed}"
+    );
     let never = answers.without_success(&api.operations().await?, &NEEDS_A_PROVIDER);
-    ensure!(never.is_empty(), "never answered with success: {}; FUZZ_SEED={seed}", never.join(", "));
-    println!("{} answers, all as the document tells them; FUZZ_SEED={seed}", answers.count());
+    ensure!(
+        never.is_empty(),
+        "never answered with success: {}; FUZZ_SEED={seed}",
+        never.join(", ")
+    );
+    println!(
+        "{} answers, all as the document tells them; FUZZ_SEED={seed}",
+        answers.count()
+    );
     Ok(())
 }

@@ -38,16 +38,41 @@ impl Run {
         fs::write(&settings, SETTINGS)?;
         let report = folder.join(format!("{name}.ndjson"));
         let mut command = Command::new(program);
-        command.arg("--config-file").arg(settings).args(["run", "--no-color", "--seed", &seed.to_string()]);
-        command.args(["--max-time", &limit.as_secs().to_string(), "--report", "ndjson"]);
-        command.arg("--report-ndjson-path").arg(&report).arg(format!("{url}/openapi.json"));
-        command.env("FUZZ_TOKEN", token).current_dir(folder).kill_on_drop(true);
-        Ok(Self { command, report, name: name.to_owned(), limit })
+        command.arg("--config-file").arg(settings).args([
+            "run",
+            "--no-color",
+            "--seed",
+            &seed.to_string(),
+        ]);
+        command.args([
+            "--max-time",
+            &limit.as_secs().to_string(),
+            "--report",
+            "ndjson",
+        ]);
+        command
+            .arg("--report-ndjson-path")
+            .arg(&report)
+            .arg(format!("{url}/openapi.json"));
+        command
+            .env("FUZZ_TOKEN", token)
+            .current_dir(folder)
+            .kill_on_drop(true);
+        Ok(Self {
+            command,
+            report,
+            name: name.to_owned(),
+            limit,
+        })
     }
 
     /// Leaves these operations out.
     pub(crate) fn without(mut self, operations: &[&str]) -> Self {
-        self.command.args(operations.iter().flat_map(|operation| ["--exclude-operation-id", operation]));
+        self.command.args(
+            operations
+                .iter()
+                .flat_map(|operation| ["--exclude-operation-id", operation]),
+        );
         self
     }
 
@@ -61,9 +86,15 @@ impl Run {
     pub(crate) async fn execute(mut self, answers: &mut Answers) -> Result<bool> {
         println!("\n-- {} --", self.name);
         let running = tokio::time::timeout(self.limit + GRACE, self.command.status());
-        let status = running.await.with_context(|| format!("the run {} does not end", self.name))??;
+        let status = running
+            .await
+            .with_context(|| format!("the run {} does not end", self.name))??;
         // 1 is a failed check; anything else says that it could not work.
-        ensure!(matches!(status.code(), Some(0 | 1)), "the run {} could not be made: {status}", self.name);
+        ensure!(
+            matches!(status.code(), Some(0 | 1)),
+            "the run {} could not be made: {status}",
+            self.name
+        );
         answers.add(&self.report)?;
         Ok(status.success())
     }

@@ -27,28 +27,41 @@ const OTHERS: usize = 3;
 const DICTIONARIES: [(&str, &str); 6] = [
     ("tradings", "SELECT id::text FROM tradings"),
     ("sub_accounts", "SELECT id::text FROM sub_accounts"),
-    ("holding_accounts", "SELECT DISTINCT sub_account_id::text FROM holds"),
+    (
+        "holding_accounts",
+        "SELECT DISTINCT sub_account_id::text FROM holds",
+    ),
     ("held_orders", "SELECT DISTINCT order_id FROM holds"),
-    ("notes", "SELECT id::text FROM trading_logs WHERE type = 'note'"),
+    (
+        "notes",
+        "SELECT id::text FROM trading_logs WHERE type = 'note'",
+    ),
     ("others", "SELECT id::text FROM users WHERE role = 'user'"),
 ];
 
 /// Makes it by the API, and as ingest does where only ingest can; writes the dictionaries into `folder`.
 pub(crate) async fn seed(api: &Api, token: &str, pool: &PgPool, folder: &Path) -> Result<()> {
-    let me = api.ask(Method::GET, "/v1/users/me", token, &json!({})).await?["id"].clone();
+    let me = api
+        .ask(Method::GET, "/v1/users/me", token, &json!({}))
+        .await?["id"]
+        .clone();
     for number in 0..OTHERS {
-        api.token(&format!("other-{number}@fuzz.example"), false).await?;
+        api.token(&format!("other-{number}@fuzz.example"), false)
+            .await?;
     }
-    let binding =
-        json!({"name": "seed", "exchange_type": "kraken", "api_key": "key", "api_secret": "secret"});
-    let binding = api.ask(Method::POST, "/v1/exchange-bindings", token, &binding).await?["id"].clone();
+    let binding = json!({"name": "seed", "exchange_type": "kraken", "api_key": "key", "api_secret": "secret"});
+    let binding = api
+        .ask(Method::POST, "/v1/exchange-bindings", token, &binding)
+        .await?["id"]
+        .clone();
     for number in 0..TRADINGS {
         let trading = trading(api, token, number, &binding).await?;
-        let account: AccountId =
-            sqlx::query_scalar("SELECT id FROM sub_accounts WHERE trading_id = $1 AND symbol = 'BTC'")
-                .bind(trading)
-                .fetch_one(pool)
-                .await?;
+        let account: AccountId = sqlx::query_scalar(
+            "SELECT id FROM sub_accounts WHERE trading_id = $1 AND symbol = 'BTC'",
+        )
+        .bind(trading)
+        .fetch_one(pool)
+        .await?;
         hold(pool, account).await?;
         for letter in 0..LETTERS {
             put_aside(pool, number * LETTERS + letter + 1, &me, trading, account).await?;
@@ -70,14 +83,20 @@ async fn trading(api: &Api, token: &str, number: i64, binding: &Value) -> Result
         json!({"name": "stock", "symbol": "ETH", "initial_deposit": "1000"}),
         json!({"name": "currency", "symbol": "BTC", "initial_deposit": "1000"}),
     ];
-    accounts
-        .extend((0..EMPTY_ACCOUNTS).map(|empty| json!({"name": format!("empty {empty}"), "symbol": "XRP"})));
+    accounts.extend(
+        (0..EMPTY_ACCOUNTS).map(|empty| json!({"name": format!("empty {empty}"), "symbol": "XRP"})),
+    );
     let trading = json!({"name": format!("seed {number}"), "type": "real", "exchange_binding_id": binding,
                          "sub_accounts": accounts});
-    let trading = api.ask(Method::POST, "/v1/tradings", token, &trading).await?["id"].clone();
-    let note = json!({"trading_id": trading, "type": "note", "source": "manual", "message": "a note"});
+    let trading = api
+        .ask(Method::POST, "/v1/tradings", token, &trading)
+        .await?["id"]
+        .clone();
+    let note =
+        json!({"trading_id": trading, "type": "note", "source": "manual", "message": "a note"});
     for _ in 0..NOTES {
-        api.ask(Method::POST, "/v1/trading-logs", token, &note).await?;
+        api.ask(Method::POST, "/v1/trading-logs", token, &note)
+            .await?;
     }
     Ok(serde_json::from_value(trading)?)
 }
@@ -85,7 +104,11 @@ async fn trading(api: &Api, token: &str, number: i64, binding: &Value) -> Result
 /// Holds 1 for each of some orders; the first has no name.
 async fn hold(pool: &PgPool, account: AccountId) -> Result<()> {
     for order in 0..ORDERS {
-        let order = if order == 0 { String::new() } else { order.to_string() };
+        let order = if order == 0 {
+            String::new()
+        } else {
+            order.to_string()
+        };
         sqlx::query("INSERT INTO holds (sub_account_id, order_id, amount) VALUES ($1, $2, 1)")
             .bind(account)
             .bind(order)
@@ -100,7 +123,13 @@ async fn hold(pool: &PgPool, account: AccountId) -> Result<()> {
     Ok(())
 }
 
-async fn put_aside(pool: &PgPool, seq: i64, user: &Value, trading: Uuid, account: AccountId) -> Result<()> {
+async fn put_aside(
+    pool: &PgPool,
+    seq: i64,
+    user: &Value,
+    trading: Uuid,
+    account: AccountId,
+) -> Result<()> {
     let event_id = new_id().to_string();
     let event = json!({"event_id": event_id, "event_type": "trading.balance.updated", "timestamp": "2026-01-02T03:04:05Z",
                        "user_id": user, "trading_id": trading, "sub_account_id": account.0, "symbol": "BTC",
@@ -110,14 +139,21 @@ async fn put_aside(pool: &PgPool, seq: i64, user: &Value, trading: Uuid, account
         lane: 0,
         stream_created_at: 1,
         stream_seq: seq,
-        subject: format!("trading.balance.updated.0.{}", user.as_str().unwrap_or_default()),
+        subject: format!(
+            "trading.balance.updated.0.{}",
+            user.as_str().unwrap_or_default()
+        ),
         payload: event.to_string().into_bytes(),
         headers: json!({}),
         broker_time: None,
         event_id: Some(event_id),
         user_id: serde_json::from_value(user.clone())?,
         trading_id: Some(trading),
-        cause: Cause { class: Class::Rejected, code: "INSUFFICIENT_BALANCE", reason: "seeded".to_owned() },
+        cause: Cause {
+            class: Class::Rejected,
+            code: "INSUFFICIENT_BALANCE",
+            reason: "seeded".to_owned(),
+        },
     };
     insert(&mut *pool.acquire().await?, &[letter]).await?;
     Ok(())

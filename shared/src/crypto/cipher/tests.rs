@@ -13,9 +13,16 @@ struct Rings {
 }
 
 static RINGS: LazyLock<Rings> = LazyLock::new(|| {
-    let (old, new) = (format!("old:{}", *generate()), format!("new:{}", *generate()));
+    let (old, new) = (
+        format!("old:{}", *generate()),
+        format!("new:{}", *generate()),
+    );
     let ring = |text: &str| KeyRing::new(&parse_keys(text).expect("keys")).expect("a ring");
-    Rings { before: ring(&old), during: ring(&format!("{new},{old}")), after: ring(&new) }
+    Rings {
+        before: ring(&old),
+        during: ring(&format!("{new},{old}")),
+        after: ring(&new),
+    }
 });
 
 const COLUMNS: [SecretColumn; 5] = [
@@ -88,8 +95,12 @@ proptest! {
 fn the_same_id_with_another_key_does_not_read_it() {
     let ring = |text: String| KeyRing::new(&parse_keys(&text).expect("keys")).expect("a ring");
     let place = SecretColumn::API_KEY.of(Uuid::from_u128(1), Uuid::from_u128(2));
-    let stored = ring(format!("a:{}", *generate())).encrypt(&place, &"secret".into()).expect("encrypted");
-    let refused = ring(format!("a:{}", *generate())).decrypt(&place, &stored).map(|_| ());
+    let stored = ring(format!("a:{}", *generate()))
+        .encrypt(&place, &"secret".into())
+        .expect("encrypted");
+    let refused = ring(format!("a:{}", *generate()))
+        .decrypt(&place, &stored)
+        .map(|_| ());
     assert_eq!(refused, Err(CryptoError::NotAuthentic("a".to_owned())));
 }
 

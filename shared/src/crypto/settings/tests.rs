@@ -19,7 +19,11 @@ fn folder() -> tempfile::TempDir {
 }
 
 fn from_file(file: &Path) -> EncryptionConfig {
-    EncryptionConfig { keys: "".into(), fingerprint_key: "".into(), file: Some(file.into()) }
+    EncryptionConfig {
+        keys: "".into(),
+        fingerprint_key: "".into(),
+        file: Some(file.into()),
+    }
 }
 
 #[test]
@@ -28,22 +32,40 @@ fn a_missing_file_is_made_once_and_stays() {
     let file = folder.path().join("deep/encryption.env");
     let made = from_file(&file).load(Environment::Dev).expect("made");
     let text = std::fs::read_to_string(&file).expect("there");
-    from_file(&file).load(Environment::Production).expect("read");
+    from_file(&file)
+        .load(Environment::Production)
+        .expect("read");
     assert_eq!(std::fs::read_to_string(&file).expect("there"), text);
-    let other = from_file(&folder.path().join("other.env")).load(Environment::Dev).expect("made");
-    assert_ne!(made.ring.current_id(), other.ring.current_id(), "no two keys have one id");
+    let other = from_file(&folder.path().join("other.env"))
+        .load(Environment::Dev)
+        .expect("made");
+    assert_ne!(
+        made.ring.current_id(),
+        other.ring.current_id(),
+        "no two keys have one id"
+    );
 }
 
 #[test]
 fn production_makes_no_keys_and_names_what_is_missing() {
     let error = check(&[], Environment::Production).expect_err("nothing is given");
-    assert!(error.contains(KEYS) && error.contains(FINGERPRINT), "{error}");
+    assert!(
+        error.contains(KEYS) && error.contains(FINGERPRINT),
+        "{error}"
+    );
     let folder = folder();
     let file = folder.path().join("none.env");
-    let error = from_file(&file).load(Environment::Production).expect_err("no file");
-    assert!(error.to_string().contains("none.env") && !file.exists(), "{error}");
+    let error = from_file(&file)
+        .load(Environment::Production)
+        .expect_err("no file");
+    assert!(
+        error.to_string().contains("none.env") && !file.exists(),
+        "{error}"
+    );
     std::fs::write(&file, format!("{KEYS}=a:{}\n", *generate())).expect("written");
-    let error = from_file(&file).load(Environment::Production).expect_err("no fingerprint key");
+    let error = from_file(&file)
+        .load(Environment::Production)
+        .expect_err("no fingerprint key");
     assert!(error.to_string().contains(FINGERPRINT), "{error}");
 }
 
@@ -53,7 +75,12 @@ fn what_is_given_goes_before_the_file() {
     let file = folder.path().join("encryption.env");
     create(&file).expect("made");
     let keys = SecretString::from(format!("a:{}", *generate()));
-    let secrets = EncryptionConfig { keys, ..from_file(&file) }.load(Environment::Dev).expect("loaded");
+    let secrets = EncryptionConfig {
+        keys,
+        ..from_file(&file)
+    }
+    .load(Environment::Dev)
+    .expect("loaded");
     assert_eq!(secrets.ring.current_id(), "a");
 }
 
@@ -61,17 +88,34 @@ fn what_is_given_goes_before_the_file() {
 fn a_mistake_is_told_without_the_key_and_nothing_is_ever_printed() {
     let (key, wrong) = (generate(), "c2hvcnQ=");
     let error = check(
-        &[&format!("--encryption-keys=a:{},b:{wrong}", *key), &format!("--fingerprint-key={wrong}")],
+        &[
+            &format!("--encryption-keys=a:{},b:{wrong}", *key),
+            &format!("--fingerprint-key={wrong}"),
+        ],
         Environment::Dev,
     )
     .expect_err("two mistakes");
-    assert!(error.contains(KEYS) && error.contains(FINGERPRINT), "{error}");
-    let arguments = [format!("--encryption-keys=a:{}", *key), format!("--fingerprint-key={}", *generate())];
+    assert!(
+        error.contains(KEYS) && error.contains(FINGERPRINT),
+        "{error}"
+    );
+    let arguments = [
+        format!("--encryption-keys=a:{}", *key),
+        format!("--fingerprint-key={}", *generate()),
+    ];
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let config = check(&arguments, Environment::Production).expect("valid");
     let secrets = config.load(Environment::Production).expect("loaded");
     let args = Args::parse_from(std::iter::once(&"test").chain(&arguments));
-    for printed in [error, format!("{args:?}"), format!("{config:?}"), format!("{secrets:?}")] {
-        assert!(!printed.contains(key.as_str()) && !printed.contains(wrong), "{printed}");
+    for printed in [
+        error,
+        format!("{args:?}"),
+        format!("{config:?}"),
+        format!("{secrets:?}"),
+    ] {
+        assert!(
+            !printed.contains(key.as_str()) && !printed.contains(wrong),
+            "{printed}"
+        );
     }
 }

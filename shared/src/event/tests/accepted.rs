@@ -28,9 +28,19 @@ fn a_complete_example_of_every_kind_parses() {
         let event = parsed(kind, &example(kind));
         assert_eq!(event.kind, kind);
         assert_eq!(event.event_id, "0190-1");
-        assert_eq!(event.timestamp.to_rfc3339(), "2026-11-23T09:00:00.123456+00:00");
-        assert_eq!((event.user.0, event.trading.to_string()), (USER, TRADING.to_owned()));
-        let named = if kind == Kind::Heartbeat { None } else { Some(account(ACCOUNT)) };
+        assert_eq!(
+            event.timestamp.to_rfc3339(),
+            "2026-11-23T09:00:00.123456+00:00"
+        );
+        assert_eq!(
+            (event.user.0, event.trading.to_string()),
+            (USER, TRADING.to_owned())
+        );
+        let named = if kind == Kind::Heartbeat {
+            None
+        } else {
+            Some(account(ACCOUNT))
+        };
         assert_eq!(event.sub_account, named);
     }
 }
@@ -40,7 +50,10 @@ fn the_commands_are_those_of_the_contract() {
     let command = |kind| parsed(kind, &example(kind)).command();
     let (id, currency) = (account(ACCOUNT), || asset("USDT"));
     let record = Some(Command::Record { account: Some(id) });
-    let release = Some(Command::Release { account: id, order: order_id() });
+    let release = Some(Command::Release {
+        account: id,
+        order: order_id(),
+    });
     let trade = Trade {
         side: Side::Sell,
         reason: "stop_loss",
@@ -62,10 +75,18 @@ fn the_commands_are_those_of_the_contract() {
         amount: number("12.5"),
         order: Some(order_id()),
         reason: "funding".to_owned(),
-        belief: Belief { previous_balance: Some(number("100")), new_balance: Some(number("87.5")) },
+        belief: Belief {
+            previous_balance: Some(number("100")),
+            new_balance: Some(number("87.5")),
+        },
     };
     let (amount, order) = (number("12.5"), Some(order_id()));
-    let lock = Command::Lock { account: id, asset: currency(), amount: amount.clone(), order: order.clone() };
+    let lock = Command::Lock {
+        account: id,
+        asset: currency(),
+        amount: amount.clone(),
+        order: order.clone(),
+    };
     for (kind, expected) in [
         (Kind::OrderCreated, record.clone()),
         (Kind::OrderFilled, Some(Command::Trade(trade))),
@@ -73,7 +94,15 @@ fn the_commands_are_those_of_the_contract() {
         (Kind::OrderFailed, release),
         (Kind::BalanceUpdated, Some(Command::Move(movement))),
         (Kind::BalanceLocked, Some(lock)),
-        (Kind::BalanceUnlocked, Some(Command::Unlock { account: id, asset: currency(), amount, order })),
+        (
+            Kind::BalanceUnlocked,
+            Some(Command::Unlock {
+                account: id,
+                asset: currency(),
+                amount,
+                order,
+            }),
+        ),
         (Kind::Error, record.clone()),
         (Kind::Signal, record.clone()),
         (Kind::Heartbeat, None),
@@ -81,7 +110,11 @@ fn the_commands_are_those_of_the_contract() {
         assert_eq!(command(kind), expected, "{kind:?}");
     }
     let plain = parsed(Kind::OrderFilled, &without(Kind::OrderFilled, "fill"));
-    assert_eq!(plain.command(), record, "a fill without settlement moves nothing");
+    assert_eq!(
+        plain.command(),
+        record,
+        "a fill without settlement moves nothing"
+    );
 }
 
 #[test]
@@ -94,10 +127,22 @@ fn the_type_of_the_log_is_that_of_the_contract() {
         assert_eq!(parsed(kind, &example(kind)).log_type(), expected);
     }
     let filled = Kind::OrderFilled;
-    assert_eq!(parsed(filled, &without(filled, "fill.reason")).log_type(), "short");
-    assert_eq!(parsed(filled, &with(filled, "fill.reason", "take_profit".into())).log_type(), "short");
-    assert_eq!(parsed(filled, &with(filled, "side", "buy".into())).log_type(), "long");
-    assert_eq!(parsed(filled, &without(filled, "fill")).log_type(), "order_filled");
+    assert_eq!(
+        parsed(filled, &without(filled, "fill.reason")).log_type(),
+        "short"
+    );
+    assert_eq!(
+        parsed(filled, &with(filled, "fill.reason", "take_profit".into())).log_type(),
+        "short"
+    );
+    assert_eq!(
+        parsed(filled, &with(filled, "side", "buy".into())).log_type(),
+        "long"
+    );
+    assert_eq!(
+        parsed(filled, &without(filled, "fill")).log_type(),
+        "order_filled"
+    );
 }
 
 #[test]
@@ -127,16 +172,24 @@ fn amounts_are_read_exactly_as_numbers_and_as_texts() {
     ] {
         let quoted = format!("\"{text}\"");
         for literal in [text, quoted.as_str()] {
-            let event =
-                parse_text(Kind::BalanceLocked, &with_literal(Kind::BalanceLocked, "amount", literal));
+            let event = parse_text(
+                Kind::BalanceLocked,
+                &with_literal(Kind::BalanceLocked, "amount", literal),
+            );
             let Some(Command::Lock { amount, .. }) = event.expect(literal).command() else {
                 panic!("no lock")
             };
             assert_eq!(amount, number(text));
-            let filled =
-                parse_text(Kind::OrderFilled, &with_literal(Kind::OrderFilled, "fill.volume", literal));
-            let Body::Order(order) = filled.expect(literal).body else { panic!("no order") };
-            let Some(Fill { volume, .. }) = order.fill else { panic!("no fill") };
+            let filled = parse_text(
+                Kind::OrderFilled,
+                &with_literal(Kind::OrderFilled, "fill.volume", literal),
+            );
+            let Body::Order(order) = filled.expect(literal).body else {
+                panic!("no order")
+            };
+            let Some(Fill { volume, .. }) = order.fill else {
+                panic!("no fill")
+            };
             assert_eq!(volume, number(text));
         }
     }
@@ -175,7 +228,10 @@ fn info_has_exactly_the_parts_of_the_contract_and_no_empty_ones() {
         assert_eq!(full.info["source"], "tiris-bot");
     }
     for metadata in [json!({}), Value::Null] {
-        let bare = parsed(Kind::BalanceUpdated, &with(Kind::BalanceUpdated, "metadata", metadata));
+        let bare = parsed(
+            Kind::BalanceUpdated,
+            &with(Kind::BalanceUpdated, "metadata", metadata),
+        );
         assert_eq!(Value::Object(bare.info), json!({"source": "tiris-bot"}));
     }
 }
@@ -198,9 +254,11 @@ fn what_no_column_holds_is_kept_as_raw_text() {
         filled[field] = text.into();
     }
     assert_eq!(raw(Kind::OrderFilled), filled);
-    assert_eq!(raw(Kind::BalanceLocked), json!({"symbol": "USDT", "amount": "12.5"}));
-    let error =
-        json!({"error_code": "E42", "severity": "high", "component": "executor", "stack_trace": "at line 1"});
+    assert_eq!(
+        raw(Kind::BalanceLocked),
+        json!({"symbol": "USDT", "amount": "12.5"})
+    );
+    let error = json!({"error_code": "E42", "severity": "high", "component": "executor", "stack_trace": "at line 1"});
     assert_eq!(raw(Kind::Error), error);
     let signal = json!({
         "signal_type": "hold", "symbol": "BTC/USDT", "confidence": "0.75", "price": "43000.25", "strategy": "crossover",
@@ -216,8 +274,13 @@ fn over_long_decimals_of_beliefs_and_prices_keep_their_text() {
             let text = with_literal(Kind::BalanceUpdated, field, &literal);
             let event = parse_text(Kind::BalanceUpdated, &text).expect("valid");
             assert_eq!(event.info["raw"], json!({field: long}));
-            let Some(Command::Move(movement)) = event.command() else { panic!("no movement") };
-            let beliefs = [movement.belief.previous_balance, movement.belief.new_balance];
+            let Some(Command::Move(movement)) = event.command() else {
+                panic!("no movement")
+            };
+            let beliefs = [
+                movement.belief.previous_balance,
+                movement.belief.new_balance,
+            ];
             assert!(beliefs.contains(&Some(number(long))));
         }
     }
@@ -230,23 +293,47 @@ fn over_long_decimals_of_beliefs_and_prices_keep_their_text() {
         let event = parse_text(kind, &with_literal(kind, field, long)).expect("valid");
         assert_eq!(event.info["raw"][field], long, "{kind:?} {field}");
     }
-    let literal =
-        parse_text(Kind::OrderCreated, &with_literal(Kind::OrderCreated, "price", "1.50e+1")).expect("valid");
-    assert_eq!(literal.info["raw"]["price"], "1.50e+1", "spelled as it came");
+    let literal = parse_text(
+        Kind::OrderCreated,
+        &with_literal(Kind::OrderCreated, "price", "1.50e+1"),
+    )
+    .expect("valid");
+    assert_eq!(
+        literal.info["raw"]["price"], "1.50e+1",
+        "spelled as it came"
+    );
 }
 
 #[test]
 fn the_words_of_the_log_are_the_bots_or_else_made_from_the_fields() {
-    for kind in [Kind::OrderCreated, Kind::BalanceUpdated, Kind::BalanceLocked] {
+    for kind in [
+        Kind::OrderCreated,
+        Kind::BalanceUpdated,
+        Kind::BalanceLocked,
+    ] {
         assert_eq!(parsed(kind, &example(kind)).message, "said by the bot");
     }
-    assert_eq!(parsed(Kind::Error, &example(Kind::Error)).message, "the exchange said no");
-    assert_eq!(parsed(Kind::Signal, &example(Kind::Signal)).message, "averages met");
+    assert_eq!(
+        parsed(Kind::Error, &example(Kind::Error)).message,
+        "the exchange said no"
+    );
+    assert_eq!(
+        parsed(Kind::Signal, &example(Kind::Signal)).message,
+        "averages met"
+    );
     for (kind, field, expected) in [
-        (Kind::OrderFilled, "message", "limit sell 0.5 BTC/USDT at 43000.25: open"),
+        (
+            Kind::OrderFilled,
+            "message",
+            "limit sell 0.5 BTC/USDT at 43000.25: open",
+        ),
         (Kind::BalanceUpdated, "message", "debit 12.5 USDT: funding"),
         (Kind::BalanceUnlocked, "message", "unlock 12.5 USDT"),
-        (Kind::Signal, "reasoning", "crossover: hold BTC/USDT, confidence 0.75"),
+        (
+            Kind::Signal,
+            "reasoning",
+            "crossover: hold BTC/USDT, confidence 0.75",
+        ),
     ] {
         assert_eq!(parsed(kind, &without(kind, field)).message, expected);
     }
@@ -259,7 +346,11 @@ fn lengths_at_their_limit_are_taken() {
         (Kind::OrderCreated, "order_id", wide(128)),
         (Kind::OrderCreated, "status", wide(128)),
         (Kind::OrderCreated, "type", wide(128)),
-        (Kind::OrderCreated, "symbol", format!("{0}/{0}", "A".repeat(20))),
+        (
+            Kind::OrderCreated,
+            "symbol",
+            format!("{0}/{0}", "A".repeat(20)),
+        ),
         (Kind::OrderCreated, "message", wide(2048)),
         (Kind::OrderCreated, "message", String::new()),
         (Kind::OrderFilled, "fill.reason", wide(50)),

@@ -3,7 +3,9 @@
 use super::*;
 
 fn hash(kind: Kind, payload: &str) -> [u8; 16] {
-    parse_text(kind, payload).unwrap_or_else(|error| panic!("{error}: {payload}")).content_hash
+    parse_text(kind, payload)
+        .unwrap_or_else(|error| panic!("{error}: {payload}"))
+        .content_hash
 }
 
 /// Another valid value for a field of the example.
@@ -17,7 +19,12 @@ fn changed(kind: Kind, field: &str) -> Value {
         | "fill.currency_account_id"
         | "fill.fee_account_id" => "01900000-0000-7000-8000-0000000000ff",
         "version" => "1.1",
-        "symbol" if matches!(kind, Kind::BalanceUpdated | Kind::BalanceLocked | Kind::BalanceUnlocked) => {
+        "symbol"
+            if matches!(
+                kind,
+                Kind::BalanceUpdated | Kind::BalanceLocked | Kind::BalanceUnlocked
+            ) =>
+        {
             "BNB"
         }
         "symbol" => "BTC/EUR",
@@ -34,11 +41,17 @@ fn changed(kind: Kind, field: &str) -> Value {
 
 #[test]
 fn every_field_but_metadata_message_and_source_counts() {
-    for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Heartbeat) {
+    for kind in Kind::ALL
+        .into_iter()
+        .filter(|kind| *kind != Kind::Heartbeat)
+    {
         let original = hash(kind, &example(kind).to_string());
         let mut seen = vec![original];
         for field in [required(kind), optional(kind)].concat() {
-            if matches!(field, "metadata" | "message" | "source" | "user_id" | "event_type" | "fill") {
+            if matches!(
+                field,
+                "metadata" | "message" | "source" | "user_id" | "event_type" | "fill"
+            ) {
                 continue;
             }
             let other = hash(kind, &with(kind, field, changed(kind, field)).to_string());
@@ -66,15 +79,28 @@ fn metadata_message_source_and_unknown_fields_do_not_count() {
             ("source", "other".into()),
             ("new", 1.into()),
         ] {
-            assert_eq!(hash(kind, &with(kind, field, value).to_string()), original, "{kind:?} {field}");
+            assert_eq!(
+                hash(kind, &with(kind, field, value).to_string()),
+                original,
+                "{kind:?} {field}"
+            );
         }
         if optional(kind).contains(&"message") {
-            assert_eq!(hash(kind, &with(kind, "message", "other".into()).to_string()), original);
+            assert_eq!(
+                hash(kind, &with(kind, "message", "other".into()).to_string()),
+                original
+            );
             assert_eq!(hash(kind, &without(kind, "message").to_string()), original);
         }
     }
     let original = hash(Kind::OrderFilled, &example(Kind::OrderFilled).to_string());
-    assert_eq!(hash(Kind::OrderFilled, &with(Kind::OrderFilled, "fill.new", 1.into()).to_string()), original);
+    assert_eq!(
+        hash(
+            Kind::OrderFilled,
+            &with(Kind::OrderFilled, "fill.new", 1.into()).to_string()
+        ),
+        original
+    );
 }
 
 #[test]
@@ -85,7 +111,11 @@ fn the_order_of_keys_does_not_count() {
         for (key, value) in original.as_object().expect("object").iter().rev() {
             let value = match value {
                 Value::Object(inner) if key == "fill" => Value::Object(
-                    inner.iter().rev().map(|(key, value)| (key.clone(), value.clone())).collect(),
+                    inner
+                        .iter()
+                        .rev()
+                        .map(|(key, value)| (key.clone(), value.clone()))
+                        .collect(),
                 ),
                 other => other.clone(),
             };
@@ -110,14 +140,27 @@ fn numbers_count_by_value_and_times_by_moment() {
     ] {
         let one = hash(kind, &with_literal(kind, field, "1"));
         for spelling in ["1.0", "\"1\"", "\"1.000\"", "\"1e0\"", "10E-1", "0.01e+2"] {
-            assert_eq!(hash(kind, &with_literal(kind, field, spelling)), one, "{kind:?} {field} {spelling}");
+            assert_eq!(
+                hash(kind, &with_literal(kind, field, spelling)),
+                one,
+                "{kind:?} {field} {spelling}"
+            );
         }
-        assert_ne!(hash(kind, &with_literal(kind, field, "0.999999999999")), one);
+        assert_ne!(
+            hash(kind, &with_literal(kind, field, "0.999999999999")),
+            one
+        );
     }
     let kind = Kind::Error;
     let original = hash(kind, &example(kind).to_string());
-    for spelling in ["2026-11-23T09:00:00.123456Z", "2026-11-23T04:00:00.123456000-05:00"] {
-        assert_eq!(hash(kind, &with(kind, "timestamp", spelling.into()).to_string()), original);
+    for spelling in [
+        "2026-11-23T09:00:00.123456Z",
+        "2026-11-23T04:00:00.123456000-05:00",
+    ] {
+        assert_eq!(
+            hash(kind, &with(kind, "timestamp", spelling.into()).to_string()),
+            original
+        );
     }
 }
 
@@ -125,10 +168,22 @@ fn numbers_count_by_value_and_times_by_moment() {
 fn symbols_count_in_upper_case_and_ids_in_one_spelling() {
     let kind = Kind::OrderFilled;
     let original = hash(kind, &example(kind).to_string());
-    assert_eq!(hash(kind, &with(kind, "symbol", "BTC/usdt".into()).to_string()), original);
-    assert_eq!(hash(kind, &with(kind, "trading_id", TRADING.to_uppercase().into()).to_string()), original);
     assert_eq!(
-        hash(kind, &with(kind, "user_id", USER.to_string().to_uppercase().into()).to_string()),
+        hash(kind, &with(kind, "symbol", "BTC/usdt".into()).to_string()),
+        original
+    );
+    assert_eq!(
+        hash(
+            kind,
+            &with(kind, "trading_id", TRADING.to_uppercase().into()).to_string()
+        ),
+        original
+    );
+    assert_eq!(
+        hash(
+            kind,
+            &with(kind, "user_id", USER.to_string().to_uppercase().into()).to_string()
+        ),
         original
     );
 }

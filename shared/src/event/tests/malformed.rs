@@ -7,17 +7,32 @@ use proptest::prelude::*;
 #[test]
 fn what_is_no_json_object_is_told_as_such() {
     let good = example(Kind::Error).to_string();
-    for text in
-        ["", "{", "null", "[]", "42", "\"text\"", "{\"a\":}", "{'a':1}", "{\"a\":01}", "{\"a\":NaN}", "{} {}"]
-    {
+    for text in [
+        "",
+        "{",
+        "null",
+        "[]",
+        "42",
+        "\"text\"",
+        "{\"a\":}",
+        "{'a':1}",
+        "{\"a\":01}",
+        "{\"a\":NaN}",
+        "{} {}",
+    ] {
         assert_eq!(code(Kind::Error, text), "NOT_JSON", "{text}");
     }
     assert_eq!(code(Kind::Error, &good[..good.len() - 1]), "NOT_JSON");
     assert_eq!(code(Kind::Error, &format!("\u{feff}{good}")), "NOT_JSON");
     let broken = good.replace("executor", "\u{1}");
-    assert_eq!(code(Kind::Error, &broken), "NOT_JSON", "a raw control character");
+    assert_eq!(
+        code(Kind::Error, &broken),
+        "NOT_JSON",
+        "a raw control character"
+    );
     let latin1 = [b"{\"a\":\"".as_slice(), &[0xe9], b"\"}"].concat();
-    let malformed = parse(&Kind::Error.subject_of(USER), &latin1, BareSubjects::Refuse).expect_err("refused");
+    let malformed =
+        parse(&Kind::Error.subject_of(USER), &latin1, BareSubjects::Refuse).expect_err("refused");
     assert_eq!(malformed.kind.code(), "NOT_JSON");
     assert_eq!(malformed.user_id, Some(USER), "the subject's user is known");
     let lone_surrogate = good.replace("executor", r"\ud800");
@@ -39,11 +54,18 @@ fn every_required_field_is_missed_by_name() {
         for field in required(kind) {
             for event in [without(kind, field), with(kind, field, Value::Null)] {
                 let malformed = parse_value(kind, &event).expect_err(field);
-                assert_eq!(malformed.kind, MalformedKind::MissingField(field.to_owned()), "{kind:?}");
+                assert_eq!(
+                    malformed.kind,
+                    MalformedKind::MissingField(field.to_owned()),
+                    "{kind:?}"
+                );
             }
         }
     }
-    assert_eq!(MalformedKind::MissingField(String::new()).code(), "MISSING_FIELD");
+    assert_eq!(
+        MalformedKind::MissingField(String::new()).code(),
+        "MISSING_FIELD"
+    );
 }
 
 #[test]
@@ -51,11 +73,18 @@ fn every_field_of_a_wrong_type_is_named() {
     for kind in Kind::ALL {
         for field in [required(kind), optional(kind)].concat() {
             let is_object = matches!(field, "metadata" | "metrics" | "fill");
-            let object = if is_object { "text".into() } else { json!({"a": 1}) };
+            let object = if is_object {
+                "text".into()
+            } else {
+                json!({"a": 1})
+            };
             for wrong in [json!(true), json!([1]), object] {
-                let malformed = parse_value(kind, &with(kind, field, wrong.clone())).expect_err(field);
+                let malformed =
+                    parse_value(kind, &with(kind, field, wrong.clone())).expect_err(field);
                 match malformed.kind {
-                    MalformedKind::InvalidValue { field: named, .. } => assert_eq!(named, field, "{kind:?}"),
+                    MalformedKind::InvalidValue { field: named, .. } => {
+                        assert_eq!(named, field, "{kind:?}")
+                    }
                     other => panic!("{kind:?} {field} {wrong}: {other}"),
                 }
             }
@@ -74,8 +103,16 @@ fn values_beyond_their_limits_are_refused_by_name() {
         (Kind::OrderCreated, "source", wide(129)),
         (Kind::OrderCreated, "source", "".into()),
         (Kind::OrderCreated, "timestamp", "2026-11-23 10:00".into()),
-        (Kind::OrderCreated, "timestamp", "2026-02-30T10:00:00Z".into()),
-        (Kind::OrderCreated, "timestamp", "2026-11-23T10:00:00".into()),
+        (
+            Kind::OrderCreated,
+            "timestamp",
+            "2026-02-30T10:00:00Z".into(),
+        ),
+        (
+            Kind::OrderCreated,
+            "timestamp",
+            "2026-11-23T10:00:00".into(),
+        ),
         (Kind::OrderCreated, "user_id", "somebody".into()),
         (Kind::OrderCreated, "trading_id", "".into()),
         (Kind::OrderCreated, "sub_account_id", "7".into()),
@@ -87,7 +124,11 @@ fn values_beyond_their_limits_are_refused_by_name() {
         (Kind::OrderCreated, "symbol", "BTC/".into()),
         (Kind::OrderCreated, "symbol", "BT C/USDT".into()),
         (Kind::OrderCreated, "symbol", "BTÇ/USDT".into()),
-        (Kind::OrderCreated, "symbol", format!("{}/USDT", "A".repeat(21)).into()),
+        (
+            Kind::OrderCreated,
+            "symbol",
+            format!("{}/USDT", "A".repeat(21)).into(),
+        ),
         (Kind::OrderCreated, "side", "BUY".into()),
         (Kind::OrderCreated, "type", wide(129)),
         (Kind::OrderCreated, "status", wide(129)),
@@ -123,13 +164,19 @@ fn values_beyond_their_limits_are_refused_by_name() {
         (Kind::Heartbeat, "component", wide(129)),
     ];
     for (kind, field, value) in wrong {
-        match parse_value(kind, &with(kind, field, value.clone())).expect_err(field).kind {
+        match parse_value(kind, &with(kind, field, value.clone()))
+            .expect_err(field)
+            .kind
+        {
             MalformedKind::InvalidValue { field: named, .. } => assert_eq!(named, field, "{value}"),
             other => panic!("{field} {value}: {other}"),
         }
     }
     assert_eq!(
-        code(Kind::Heartbeat, &with(Kind::Heartbeat, "status", "fine".into()).to_string()),
+        code(
+            Kind::Heartbeat,
+            &with(Kind::Heartbeat, "status", "fine".into()).to_string()
+        ),
         "INVALID_VALUE"
     );
 }
@@ -138,8 +185,15 @@ fn values_beyond_their_limits_are_refused_by_name() {
 fn another_major_version_is_unsupported_whatever_else_it_carries() {
     for version in ["2", "2.0", "0.9", "10.0", "v1.0", "11"] {
         let event = with(Kind::Error, "version", version.into());
-        assert_eq!(code(Kind::Error, &event.to_string()), "UNSUPPORTED_VERSION", "{version}");
-        assert_eq!(code(Kind::Error, &json!({"version": version}).to_string()), "UNSUPPORTED_VERSION");
+        assert_eq!(
+            code(Kind::Error, &event.to_string()),
+            "UNSUPPORTED_VERSION",
+            "{version}"
+        );
+        assert_eq!(
+            code(Kind::Error, &json!({"version": version}).to_string()),
+            "UNSUPPORTED_VERSION"
+        );
     }
 }
 
@@ -166,7 +220,11 @@ fn json_the_database_would_fail_or_explode_on_is_refused() {
         r#""x":{"$serde_json::private::Number":"1"}"#.to_owned(),
         r#""x":{"$serde_json::private::RawValue":"1"}"#.to_owned(),
     ] {
-        assert_eq!(code(Kind::OrderFilled, &inserted(&text)), "INVALID_INFO_STRUCTURE", "{text}");
+        assert_eq!(
+            code(Kind::OrderFilled, &inserted(&text)),
+            "INVALID_INFO_STRUCTURE",
+            "{text}"
+        );
     }
     let metadata = with_literal(Kind::OrderFilled, "metadata", r#"{"a":{"b":[1e131071]}}"#);
     assert_eq!(code(Kind::OrderFilled, &metadata), "INVALID_INFO_STRUCTURE");
@@ -182,7 +240,12 @@ fn what_could_be_read_helps_to_find_the_message_again() {
     assert_eq!(malformed.user_id, Some(USER));
     assert_eq!(malformed.trading_id.expect("read").to_string(), TRADING);
     let bad_id = with(Kind::Error, "event_id", "é".into());
-    assert_eq!(parse_value(Kind::Error, &bad_id).expect_err("refused").event_id, None);
+    assert_eq!(
+        parse_value(Kind::Error, &bad_id)
+            .expect_err("refused")
+            .event_id,
+        None
+    );
 }
 
 /// Any JSON, with the field names of events among its keys.
@@ -194,10 +257,15 @@ fn any_json() -> impl Strategy<Value = Value> {
         any::<f64>().prop_map(Value::from),
         ".{0,8}".prop_map(Value::from),
     ];
-    let names: Vec<&str> =
-        Kind::ALL.into_iter().flat_map(|kind| [required(kind), optional(kind)].concat()).collect();
+    let names: Vec<&str> = Kind::ALL
+        .into_iter()
+        .flat_map(|kind| [required(kind), optional(kind)].concat())
+        .collect();
     leaf.prop_recursive(4, 64, 8, move |inner| {
-        let key = prop_oneof![prop::sample::select(names.clone()).prop_map(str::to_owned), ".{0,4}"];
+        let key = prop_oneof![
+            prop::sample::select(names.clone()).prop_map(str::to_owned),
+            ".{0,4}"
+        ];
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..8).prop_map(Value::from),
             prop::collection::vec((key, inner), 0..8)

@@ -12,7 +12,10 @@ fn a_subject_built_for_a_user_is_taken_apart_again() {
         assert_eq!(Subject::parse(&published), expected);
         let kept = published.replace(&format!(".{USER}"), &format!(".15.{USER}"));
         assert_eq!(Subject::parse(&kept), expected, "as the stream keeps it");
-        assert_eq!(Subject::parse(kind.bare_subject()), Some(Subject { kind, user: None }));
+        assert_eq!(
+            Subject::parse(kind.bare_subject()),
+            Some(Subject { kind, user: None })
+        );
     }
 }
 
@@ -34,9 +37,14 @@ fn other_subjects_are_unknown() {
     ] {
         assert_eq!(Subject::parse(subject), None, "{subject}");
         let payload = example(Kind::Error).to_string();
-        let malformed = parse(subject, payload.as_bytes(), BareSubjects::Accept).expect_err(subject);
+        let malformed =
+            parse(subject, payload.as_bytes(), BareSubjects::Accept).expect_err(subject);
         assert_eq!(malformed.kind.code(), "UNKNOWN_SUBJECT");
-        assert_eq!(malformed.event_id.as_deref(), Some("0190-1"), "what can be read is kept");
+        assert_eq!(
+            malformed.event_id.as_deref(),
+            Some("0190-1"),
+            "what can be read is kept"
+        );
     }
 }
 
@@ -60,7 +68,10 @@ fn the_user_of_the_subject_must_be_the_payloads_in_canonical_spelling() {
     let other = with(kind, "user_id", Uuid::from_u128(1).to_string().into());
     assert_eq!(code(kind, &other.to_string()), "SUBJECT_MISMATCH");
     let shouted = with(kind, "user_id", USER.to_string().to_uppercase().into());
-    assert!(parse_value(kind, &shouted).is_ok(), "only the spelling in the subject chooses the lane");
+    assert!(
+        parse_value(kind, &shouted).is_ok(),
+        "only the spelling in the subject chooses the lane"
+    );
 }
 
 #[test]
@@ -69,7 +80,10 @@ fn a_bare_subject_is_taken_or_refused_as_configured() {
         let payload = example(kind).to_string();
         let bare = |bare| parse(kind.bare_subject(), payload.as_bytes(), bare);
         assert!(bare(BareSubjects::Accept).is_ok());
-        assert_eq!(bare(BareSubjects::Refuse).expect_err("refused").kind.code(), "BARE_SUBJECT");
+        assert_eq!(
+            bare(BareSubjects::Refuse).expect_err("refused").kind.code(),
+            "BARE_SUBJECT"
+        );
     }
     assert_eq!("accept".parse(), Ok(BareSubjects::Accept));
     assert_eq!("refuse".parse(), Ok(BareSubjects::Refuse));

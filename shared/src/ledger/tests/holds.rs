@@ -5,9 +5,12 @@ use super::*;
 #[test]
 fn a_lock_grows_the_hold_of_its_order_and_moves_no_balance() {
     let mut book = book();
-    for (amount, order_id, locked) in
-        [("100", order("A"), "100"), ("50", order("A"), "150"), ("1", None, "151"), ("2", None, "153")]
-    {
+    for (amount, order_id, locked) in [
+        ("100", order("A"), "100"),
+        ("50", order("A"), "150"),
+        ("1", None, "151"),
+        ("2", None, "153"),
+    ] {
         let effect = effect(&mut book, &lock(amount, order_id));
         assert!(effect.postings.is_empty());
         assert_eq!(state(&book, CURRENCY), pair("1000", locked));
@@ -21,14 +24,24 @@ fn a_lock_grows_the_hold_of_its_order_and_moves_no_balance() {
 #[test]
 fn a_lock_reaches_plain_available_only_also_when_its_order_holds_something() {
     let book = book_with_holds(&[(CURRENCY, "A", "600")]);
-    assert_eq!(run(&book, &lock("400.000000000001", order("A"))), Err(Rejection::InsufficientBalance));
-    assert_eq!(run(&book, &lock("1e64", order("A"))), Err(Rejection::InsufficientBalance));
+    assert_eq!(
+        run(&book, &lock("400.000000000001", order("A"))),
+        Err(Rejection::InsufficientBalance)
+    );
+    assert_eq!(
+        run(&book, &lock("1e64", order("A"))),
+        Err(Rejection::InsufficientBalance)
+    );
     assert!(run(&book, &lock("400", order("A"))).is_ok());
 }
 
 #[test]
 fn an_unlock_shrinks_the_hold_of_its_order_and_no_other() {
-    let mut book = book_with_holds(&[(CURRENCY, "A", "600"), (CURRENCY, "B", "100"), (CURRENCY, "", "5")]);
+    let mut book = book_with_holds(&[
+        (CURRENCY, "A", "600"),
+        (CURRENCY, "B", "100"),
+        (CURRENCY, "", "5"),
+    ]);
     let done = effect(&mut book, &unlock("200", order("A")));
     assert!(done.drift.is_empty());
     effect(&mut book, &unlock("5", None));
@@ -56,8 +69,14 @@ fn an_unlock_with_order_releases_at_most_its_hold_and_tells_the_difference() {
 #[test]
 fn an_unlock_without_order_beyond_its_hold_is_refused() {
     let book = book_with_holds(&[(CURRENCY, "A", "600"), (CURRENCY, "", "5")]);
-    assert_eq!(run(&book, &unlock("5.000000000001", None)), Err(Rejection::UnlockExceedsLocked));
-    assert_eq!(run(&super::book(), &unlock("1", None)), Err(Rejection::UnlockExceedsLocked));
+    assert_eq!(
+        run(&book, &unlock("5.000000000001", None)),
+        Err(Rejection::UnlockExceedsLocked)
+    );
+    assert_eq!(
+        run(&super::book(), &unlock("1", None)),
+        Err(Rejection::UnlockExceedsLocked)
+    );
 }
 
 #[test]
@@ -78,8 +97,15 @@ fn locks_and_unlocks_of_zero_less_or_too_many_places_are_refused() {
 
 #[test]
 fn a_release_frees_what_is_left_of_the_orders_hold_on_that_account_alone() {
-    let mut book = book_with_holds(&[(CURRENCY, "A", "600"), (CURRENCY, "B", "100"), (STOCK, "A", "1")]);
-    let release = |account| Command::Release { account, order: "A".parse().expect("id") };
+    let mut book = book_with_holds(&[
+        (CURRENCY, "A", "600"),
+        (CURRENCY, "B", "100"),
+        (STOCK, "A", "1"),
+    ]);
+    let release = |account| Command::Release {
+        account,
+        order: "A".parse().expect("id"),
+    };
     let done = effect(&mut book, &release(CURRENCY));
     assert!(done.postings.is_empty() && done.drift.is_empty());
     assert_eq!(state(&book, CURRENCY), pair("1000", "100"));

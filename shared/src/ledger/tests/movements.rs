@@ -6,9 +6,15 @@ use super::*;
 fn a_credit_adds_and_a_debit_takes_with_closing_balance_and_sequence() {
     let mut book = book();
     let credit = Command::Move(movement(Direction::Credit, "0.000000000001"));
-    assert_eq!(told(&effect(&mut book, &credit)), ["credit 2 0.000000000001 test = 1000.000000000001 #1"]);
+    assert_eq!(
+        told(&effect(&mut book, &credit)),
+        ["credit 2 0.000000000001 test = 1000.000000000001 #1"]
+    );
     let debit = Command::Move(movement(Direction::Debit, "1000.000000000001"));
-    assert_eq!(told(&effect(&mut book, &debit)), ["debit 2 1000.000000000001 test = 0 #2"]);
+    assert_eq!(
+        told(&effect(&mut book, &debit)),
+        ["debit 2 1000.000000000001 test = 0 #2"]
+    );
 }
 
 #[test]
@@ -16,7 +22,10 @@ fn a_debit_takes_all_that_is_available_and_not_a_unit_more() {
     let mut book = book();
     let too_much = Command::Move(movement(Direction::Debit, "1000.000000000001"));
     assert_eq!(run(&book, &too_much), Err(Rejection::InsufficientBalance));
-    effect(&mut book, &Command::Move(movement(Direction::Debit, "1000")));
+    effect(
+        &mut book,
+        &Command::Move(movement(Direction::Debit, "1000")),
+    );
     assert_eq!(state(&book, CURRENCY), pair("0", "0"));
 }
 
@@ -35,28 +44,49 @@ fn a_debit_without_order_cannot_reach_what_is_held() {
 #[test]
 fn a_debit_that_names_an_order_consumes_its_hold_first_and_then_what_is_available() {
     let holds = [(CURRENCY, "A", "600"), (CURRENCY, "B", "100")];
-    let debit = |amount| Command::Move(Movement { order: order("A"), ..movement(Direction::Debit, amount) });
+    let debit = |amount| {
+        Command::Move(Movement {
+            order: order("A"),
+            ..movement(Direction::Debit, amount)
+        })
+    };
 
     let mut book = book_with_holds(&holds);
     effect(&mut book, &debit("250"));
     assert_eq!(state(&book, CURRENCY), pair("750", "450"));
-    assert_eq!(book.get(CURRENCY).expect("known").hold(order("A").as_ref()), money("350"));
+    assert_eq!(
+        book.get(CURRENCY).expect("known").hold(order("A").as_ref()),
+        money("350")
+    );
 
     let mut book = book_with_holds(&holds);
     let done = effect(&mut book, &debit("900"));
     assert_eq!(state(&book, CURRENCY), pair("100", "100"));
-    assert_eq!(book.get(CURRENCY).expect("known").holds.len(), 1, "an empty hold is removed");
+    assert_eq!(
+        book.get(CURRENCY).expect("known").holds.len(),
+        1,
+        "an empty hold is removed"
+    );
     assert_eq!(done.holds.len(), 1);
-    assert_eq!((done.holds[0].order.clone(), done.holds[0].amount), (order("A"), Money::ZERO));
+    assert_eq!(
+        (done.holds[0].order.clone(), done.holds[0].amount),
+        (order("A"), Money::ZERO)
+    );
 
     let book = book_with_holds(&holds);
-    assert_eq!(run(&book, &debit("900.000000000001")), Err(Rejection::InsufficientBalance));
+    assert_eq!(
+        run(&book, &debit("900.000000000001")),
+        Err(Rejection::InsufficientBalance)
+    );
 }
 
 #[test]
 fn a_credit_that_names_an_order_leaves_its_hold_alone() {
     let mut book = book_with_holds(&[(CURRENCY, "A", "600")]);
-    let credit = Command::Move(Movement { order: order("A"), ..movement(Direction::Credit, "5") });
+    let credit = Command::Move(Movement {
+        order: order("A"),
+        ..movement(Direction::Credit, "5")
+    });
     effect(&mut book, &credit);
     assert_eq!(state(&book, CURRENCY), pair("1005", "600"));
 }
@@ -64,23 +94,47 @@ fn a_credit_that_names_an_order_leaves_its_hold_alone() {
 #[test]
 fn beliefs_are_compared_and_never_obeyed() {
     let believing = |direction, previous: Option<&str>, new: Option<&str>| {
-        let belief = Belief { previous_balance: previous.map(number), new_balance: new.map(number) };
-        Command::Move(Movement { belief, ..movement(direction, "10") })
+        let belief = Belief {
+            previous_balance: previous.map(number),
+            new_balance: new.map(number),
+        };
+        Command::Move(Movement {
+            belief,
+            ..movement(direction, "10")
+        })
     };
     for (command, expected) in [
-        (believing(Direction::Credit, Some("1000"), Some("1010")), vec![]),
+        (
+            believing(Direction::Credit, Some("1000"), Some("1010")),
+            vec![],
+        ),
         (believing(Direction::Credit, None, None), vec![]),
-        (believing(Direction::Credit, Some("1000.00000000000049"), Some("1010.0000000000005")), vec![]),
+        (
+            believing(
+                Direction::Credit,
+                Some("1000.00000000000049"),
+                Some("1010.0000000000005"),
+            ),
+            vec![],
+        ),
         (
             believing(Direction::Credit, Some("1001"), Some("1011.5")),
             vec![("previous_balance", "1"), ("new_balance", "1.5")],
         ),
-        (believing(Direction::Debit, Some("999.5"), Some("990")), vec![("previous_balance", "-0.5")]),
-        (believing(Direction::Debit, None, Some("1e20")), vec![("new_balance", "99999999999999999010")]),
+        (
+            believing(Direction::Debit, Some("999.5"), Some("990")),
+            vec![("previous_balance", "-0.5")],
+        ),
+        (
+            believing(Direction::Debit, None, Some("1e20")),
+            vec![("new_balance", "99999999999999999010")],
+        ),
     ] {
         let effect = run(&book(), &command).expect("applied");
-        let expected: Vec<_> =
-            expected.into_iter().map(|(field, amount)| (field, amount.to_owned())).collect();
+        let expected: Vec<_> = expected
+            .into_iter()
+            .map(|(field, amount)| (field, amount.to_owned()))
+            .collect();
         assert_eq!(drift(&effect), expected);
         assert_eq!(effect.postings.len(), 1);
         assert_eq!(effect.postings[0].amount, money("10"));
@@ -110,22 +164,51 @@ fn a_credit_beyond_sixteen_digits_is_out_of_range() {
         let refused = run(&book, &Command::Move(movement(Direction::Credit, amount)));
         assert_eq!(refused, Err(Rejection::AmountOutOfRange), "{amount}");
     }
-    effect(&mut book, &Command::Move(movement(Direction::Credit, "9999999999998999.999999999999")));
-    assert_eq!(state(&book, CURRENCY), pair("9999999999999999.999999999999", "0"));
+    effect(
+        &mut book,
+        &Command::Move(movement(Direction::Credit, "9999999999998999.999999999999")),
+    );
+    assert_eq!(
+        state(&book, CURRENCY),
+        pair("9999999999999999.999999999999", "0")
+    );
     let huge = run(&book, &Command::Move(movement(Direction::Debit, "1e64")));
-    assert_eq!(huge, Err(Rejection::InsufficientBalance), "a shortage comes before the range");
+    assert_eq!(
+        huge,
+        Err(Rejection::InsufficientBalance),
+        "a shortage comes before the range"
+    );
 }
 
 #[test]
 fn a_record_moves_nothing_and_its_account_must_belong_to_the_trading() {
-    assert_eq!(run(&book(), &Command::Record { account: None }), Ok(Effect::default()));
-    assert_eq!(run(&book(), &Command::Record { account: Some(STOCK) }), Ok(Effect::default()));
+    assert_eq!(
+        run(&book(), &Command::Record { account: None }),
+        Ok(Effect::default())
+    );
+    assert_eq!(
+        run(
+            &book(),
+            &Command::Record {
+                account: Some(STOCK)
+            }
+        ),
+        Ok(Effect::default())
+    );
     for (account, rejection) in [
         (ABSENT, Rejection::UnknownSubAccount),
         (ELSEWHERE, Rejection::OwnershipMismatch),
         (FOREIGN, Rejection::OwnershipMismatch),
     ] {
-        assert_eq!(run(&book(), &Command::Record { account: Some(account) }), Err(rejection));
+        assert_eq!(
+            run(
+                &book(),
+                &Command::Record {
+                    account: Some(account)
+                }
+            ),
+            Err(rejection)
+        );
     }
 }
 

@@ -49,8 +49,14 @@ fn asset_of(account: AccountId) -> Asset {
 
 fn any_movement() -> impl Strategy<Value = Command> {
     let direction = prop::sample::select(vec![Direction::Credit, Direction::Debit]);
-    let belief = (prop::option::of(any_number()), prop::option::of(any_number()))
-        .prop_map(|(previous_balance, new_balance)| Belief { previous_balance, new_balance });
+    let belief = (
+        prop::option::of(any_number()),
+        prop::option::of(any_number()),
+    )
+        .prop_map(|(previous_balance, new_balance)| Belief {
+            previous_balance,
+            new_balance,
+        });
     (any_account(), direction, any_number(), any_order(), belief).prop_map(
         |(account, direction, amount, order, belief)| {
             let reason = "test".to_owned();
@@ -68,8 +74,17 @@ fn any_movement() -> impl Strategy<Value = Command> {
 }
 
 fn any_trade() -> impl Strategy<Value = Command> {
-    let accounts = (any_account(), any_account(), prop::option::of(any_account()));
-    let figures = (any_number(), any_number(), prop::option::of(any_number()), any_number());
+    let accounts = (
+        any_account(),
+        any_account(),
+        prop::option::of(any_account()),
+    );
+    let figures = (
+        any_number(),
+        any_number(),
+        prop::option::of(any_number()),
+        any_number(),
+    );
     let side = prop::sample::select(vec![Side::Buy, Side::Sell]);
     (side, accounts, figures, any_order()).prop_map(
         |(
@@ -100,10 +115,22 @@ fn any_hold_command() -> impl Strategy<Value = Command> {
     (0..3, any_account(), any_number(), any_order()).prop_map(|(kind, account, amount, order)| {
         let asset = asset_of(account);
         match (kind, order) {
-            (0, order) => Command::Lock { account, asset, amount, order },
-            (1, order) => Command::Unlock { account, asset, amount, order },
+            (0, order) => Command::Lock {
+                account,
+                asset,
+                amount,
+                order,
+            },
+            (1, order) => Command::Unlock {
+                account,
+                asset,
+                amount,
+                order,
+            },
             (_, Some(order)) => Command::Release { account, order },
-            (_, None) => Command::Record { account: Some(account) },
+            (_, None) => Command::Record {
+                account: Some(account),
+            },
         }
     })
 }
@@ -127,13 +154,20 @@ fn reload(book: &Book, commands: &[Command]) -> Book {
     let mut wanted: Vec<(AccountId, Option<OrderId>)> = Vec::new();
     for command in commands {
         if let Some(order) = command.hold_order() {
-            wanted.extend(command.accounts().into_iter().map(|account| (account, order.cloned())));
+            wanted.extend(
+                command
+                    .accounts()
+                    .into_iter()
+                    .map(|account| (account, order.cloned())),
+            );
         }
     }
     let mut loaded = Book::default();
     for account in book.accounts() {
         let mut account = account.clone();
-        account.holds.retain(|order, _| wanted.contains(&(account.id, order.clone())));
+        account
+            .holds
+            .retain(|order, _| wanted.contains(&(account.id, order.clone())));
         loaded.insert(account);
     }
     loaded
@@ -160,9 +194,15 @@ fn store(database: &mut Book, effects: &[Option<Effect>]) {
     }
 }
 
-fn check_conservation(before: &Book, after: &Book, effects: &[Option<Effect>]) -> Result<(), TestCaseError> {
-    let mut figures: BTreeMap<AccountId, (i128, i64)> =
-        before.accounts().map(|account| (account.id, (account.balance.units(), account.sequence))).collect();
+fn check_conservation(
+    before: &Book,
+    after: &Book,
+    effects: &[Option<Effect>],
+) -> Result<(), TestCaseError> {
+    let mut figures: BTreeMap<AccountId, (i128, i64)> = before
+        .accounts()
+        .map(|account| (account.id, (account.balance.units(), account.sequence)))
+        .collect();
     for posting in effects.iter().flatten().flat_map(|effect| &effect.postings) {
         let (balance, sequence) = figures.get_mut(&posting.account).expect("known");
         prop_assert!(posting.amount.is_positive());
@@ -176,7 +216,10 @@ fn check_conservation(before: &Book, after: &Book, effects: &[Option<Effect>]) -
         prop_assert!(*balance >= 0);
     }
     for account in after.accounts() {
-        prop_assert_eq!((account.balance.units(), account.sequence), figures[&account.id]);
+        prop_assert_eq!(
+            (account.balance.units(), account.sequence),
+            figures[&account.id]
+        );
         let held: i128 = account.holds.values().map(|amount| amount.units()).sum();
         prop_assert_eq!(account.locked.units(), held);
         prop_assert!(account.holds.values().all(|amount| amount.is_positive()));

@@ -14,14 +14,19 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 /// A history that never spends what is not there, all amounts multiplied by `scale`.
 fn history(steps: &[Step], scale: i128) -> History {
-    let hundredths =
-        |count: i128| Money::from_units(count * 10_000_000_000 * scale).expect("small").to_string();
+    let hundredths = |count: i128| {
+        Money::from_units(count * 10_000_000_000 * scale)
+            .expect("small")
+            .to_string()
+    };
     let (mut cash, mut stock, mut time) = (100_000_i128, 0_i128, day(1));
     let mut history = History::default().flow(time, "USDT", &hundredths(cash));
     for (hours, what, part, price) in steps {
         time += TimeDelta::hours(i64::from(*hours));
         let (part, price) = (i128::from(*part), i128::from(*price));
-        let price_text = Money::from_units(price * 10_000_000_000).expect("small").to_string();
+        let price_text = Money::from_units(price * 10_000_000_000)
+            .expect("small")
+            .to_string();
         match what {
             0 => {
                 cash += part;
@@ -42,7 +47,8 @@ fn history(steps: &[Step], scale: i128) -> History {
                 let lots = stock * part / 10_000;
                 stock -= lots * 100;
                 cash += lots * price;
-                history = history.sell(time, "BTC/USDT", &hundredths(lots * 100), &price_text, FREE);
+                history =
+                    history.sell(time, "BTC/USDT", &hundredths(lots * 100), &price_text, FREE);
             }
             _ => {}
         }
@@ -52,8 +58,17 @@ fn history(steps: &[Step], scale: i128) -> History {
 
 fn ratios(found: &Performance) -> Vec<Option<String>> {
     let fall = found.max_drawdown.as_ref().map(|fall| fall.depth);
-    let all = [found.time_weighted_return, found.cagr, found.volatility, found.sharpe, found.sortino, fall];
-    all.iter().map(|ratio| ratio.map(|ratio| format!("{ratio:.9e}"))).collect()
+    let all = [
+        found.time_weighted_return,
+        found.cagr,
+        found.volatility,
+        found.sharpe,
+        found.sortino,
+        fall,
+    ];
+    all.iter()
+        .map(|ratio| ratio.map(|ratio| format!("{ratio:.9e}")))
+        .collect()
 }
 
 proptest! {

@@ -18,12 +18,21 @@ fn five_days() -> History {
 fn the_return_is_that_of_one_unit_whatever_flows() {
     let found = five_days().measured_in("USDT");
     assert_eq!((found.start, found.end), (Some(day(1)), Some(day(5))));
-    let money = [&found.opening_value, &found.closing_value, &found.flows, &found.profit].map(text);
+    let money = [
+        &found.opening_value,
+        &found.closing_value,
+        &found.flows,
+        &found.profit,
+    ]
+    .map(text);
     assert_eq!(money, ["0", "146", "199", "-53"]);
     assert_eq!(found.time_weighted_return, Some(-0.27));
     let fall = found.max_drawdown.expect("a fall");
     assert!(is_near(Some(fall.depth), 0.31 / 1.04));
-    assert_eq!((fall.peak, fall.trough, fall.recovery), (day(4), day(5), None));
+    assert_eq!(
+        (fall.peak, fall.trough, fall.recovery),
+        (day(4), day(5), None)
+    );
     assert_eq!(found.cagr, None, "four days say nothing about a year");
 }
 
@@ -34,9 +43,24 @@ fn a_year_is_made_of_the_days_there_were() {
     let deviation = (returns.iter().map(|r| (r - mean).powi(2)).sum::<f64>() / 4.0).sqrt();
     let downside = (returns.iter().map(|r| r.min(0.0).powi(2)).sum::<f64>() / 5.0).sqrt();
     let found = five_days().measured_in("USDT");
-    assert!(is_near(found.volatility, deviation * 365.0_f64.sqrt()), "{found:?}");
-    assert!(is_near(found.sharpe.map(|sharpe| -sharpe), -mean / deviation * 365.0_f64.sqrt()), "{found:?}");
-    assert!(is_near(found.sortino.map(|sortino| -sortino), -mean / downside * 365.0_f64.sqrt()), "{found:?}");
+    assert!(
+        is_near(found.volatility, deviation * 365.0_f64.sqrt()),
+        "{found:?}"
+    );
+    assert!(
+        is_near(
+            found.sharpe.map(|sharpe| -sharpe),
+            -mean / deviation * 365.0_f64.sqrt()
+        ),
+        "{found:?}"
+    );
+    assert!(
+        is_near(
+            found.sortino.map(|sortino| -sortino),
+            -mean / downside * 365.0_f64.sqrt()
+        ),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -51,37 +75,74 @@ fn twice_as_much_after_two_years_is_the_root_of_two_a_year() {
     assert!(is_near(found.cagr, 2.0_f64.sqrt() - 1.0), "{found:?}");
     assert_eq!(found.max_drawdown, None);
     assert_eq!(found.sortino, None, "no day lost");
-    let period = Period { from: None, to: Some(day(1) + TimeDelta::hours(4 * 8_766)) };
-    let idle = History { postings: doubled.postings[..3].to_vec(), ..doubled.clone() };
+    let period = Period {
+        from: None,
+        to: Some(day(1) + TimeDelta::hours(4 * 8_766)),
+    };
+    let idle = History {
+        postings: doubled.postings[..3].to_vec(),
+        ..doubled.clone()
+    };
     let still = idle.in_period("BTC", period);
-    assert_eq!((still.cagr, still.volatility, still.sharpe), (Some(0.0), Some(0.0), None), "{still:?}");
+    assert_eq!(
+        (still.cagr, still.volatility, still.sharpe),
+        (Some(0.0), Some(0.0), None),
+        "{still:?}"
+    );
 }
 
 #[test]
 fn what_was_before_the_period_is_the_state_it_begins_with() {
-    let period = Period { from: Some(day(4) - TimeDelta::hours(1)), to: None };
+    let period = Period {
+        from: Some(day(4) - TimeDelta::hours(1)),
+        to: None,
+    };
     let found = five_days().in_period("USDT", period);
     assert_eq!(
         (found.start, text(&found.opening_value), text(&found.flows)),
         (period.from, "198".into(), "0".into())
     );
-    assert!(is_near(found.time_weighted_return.map(|lost| -lost), 1.0 - 146.0 / 198.0), "{found:?}");
+    assert!(
+        is_near(
+            found.time_weighted_return.map(|lost| -lost),
+            1.0 - 146.0 / 198.0
+        ),
+        "{found:?}"
+    );
     // The cost is that of both purchases: (51 + 60) / 2; the first trade was before.
     let trades = &found.trades;
-    assert_eq!((trades.trades, trades.closing_trades, text(&trades.losses)), (2, 1, "27.5".into()));
-    let later = Period { from: Some(day(9)), to: Some(day(11)) };
+    assert_eq!(
+        (trades.trades, trades.closing_trades, text(&trades.losses)),
+        (2, 1, "27.5".into())
+    );
+    let later = Period {
+        from: Some(day(9)),
+        to: Some(day(11)),
+    };
     let still = five_days().in_period("USDT", later);
-    assert_eq!((text(&still.opening_value), text(&still.closing_value)), ("146".into(), "146".into()));
-    assert_eq!((still.time_weighted_return, still.start, still.end), (Some(0.0), later.from, later.to));
+    assert_eq!(
+        (text(&still.opening_value), text(&still.closing_value)),
+        ("146".into(), "146".into())
+    );
+    assert_eq!(
+        (still.time_weighted_return, still.start, still.end),
+        (Some(0.0), later.from, later.to)
+    );
 }
 
 #[test]
 fn a_fall_ends_when_its_peak_is_reached_again() {
-    let held = History::default().flow(day(1), "USDT", "100").buy(day(2), "BTC/USDT", "1", "50", FREE);
+    let held =
+        History::default()
+            .flow(day(1), "USDT", "100")
+            .buy(day(2), "BTC/USDT", "1", "50", FREE);
     let fell = held.buy(day(3), "BTC/USDT", "0.000001", "40", FREE);
     let rose = fell.clone().buy(day(4), "BTC/USDT", "0.000001", "60", FREE);
     let fall = |history: &History| history.measured_in("USDT").max_drawdown.expect("a fall");
-    assert_eq!((fall(&fell).peak, fall(&fell).trough, fall(&fell).recovery), (day(1), day(3), None));
+    assert_eq!(
+        (fall(&fell).peak, fall(&fell).trough, fall(&fell).recovery),
+        (day(1), day(3), None)
+    );
     let recovered = fall(&rose.clone().buy(day(5), "BTC/USDT", "0.000001", "59", FREE));
     assert_eq!(
         (recovered.trough, recovered.recovery),
@@ -92,32 +153,64 @@ fn a_fall_ends_when_its_peak_is_reached_again() {
 
 #[test]
 fn a_total_loss_is_one_and_nothing_comes_after_it() {
-    let lost = History::default().flow(day(1), "BTC", "1").buy(day(2), "ETH/BTC", "10", "0.1", FREE);
+    let lost =
+        History::default()
+            .flow(day(1), "BTC", "1")
+            .buy(day(2), "ETH/BTC", "10", "0.1", FREE);
     let lost = lost.flow(day(3), "ETH", "-10").flow(day(4), "BTC", "5");
-    assert_eq!(lost.measured_in("BTC").time_weighted_return, Some(0.0), "taking all out is no loss");
+    assert_eq!(
+        lost.measured_in("BTC").time_weighted_return,
+        Some(0.0),
+        "taking all out is no loss"
+    );
     let mut fee = lost.clone();
     fee.postings.truncate(1);
     fee.add(day(2), "BTC", "-1", "fee");
     let found = fee.flow(day(10), "BTC", "7").measured_in("BTC");
-    assert_eq!((found.time_weighted_return, found.cagr), (Some(-1.0), Some(-1.0)));
-    assert_eq!(found.max_drawdown.expect("a fall").depth.to_bits(), 1.0_f64.to_bits());
+    assert_eq!(
+        (found.time_weighted_return, found.cagr),
+        (Some(-1.0), Some(-1.0))
+    );
+    assert_eq!(
+        found.max_drawdown.expect("a fall").depth.to_bits(),
+        1.0_f64.to_bits()
+    );
 }
 
 #[test]
 fn nothing_makes_no_figures() {
     let found = History::default().measured_in("BTC");
-    let ratios = [found.time_weighted_return, found.cagr, found.volatility, found.sharpe, found.sortino];
+    let ratios = [
+        found.time_weighted_return,
+        found.cagr,
+        found.volatility,
+        found.sharpe,
+        found.sortino,
+    ];
     assert_eq!((ratios, found.start, found.end), ([None; 5], None, None));
-    assert_eq!((found.trades.win_rate(), found.trades.profit_factor()), (None, None));
-    let worthless = History::default().flow(day(1), "ETH", "5").measured_in("BTC");
-    assert_eq!((worthless.start, worthless.unpriced), (None, vec![asset("ETH")]));
+    assert_eq!(
+        (found.trades.win_rate(), found.trades.profit_factor()),
+        (None, None)
+    );
+    let worthless = History::default()
+        .flow(day(1), "ETH", "5")
+        .measured_in("BTC");
+    assert_eq!(
+        (worthless.start, worthless.unpriced),
+        (None, vec![asset("ETH")])
+    );
 }
 
 #[test]
 fn what_was_spent_before_it_was_there_leaves_no_return() {
-    let late = History::default().buy(day(1), "ETH/BTC", "1", "0.1", FREE).flow(day(2), "BTC", "1");
+    let late = History::default()
+        .buy(day(1), "ETH/BTC", "1", "0.1", FREE)
+        .flow(day(2), "BTC", "1");
     let found = late.measured_in("BTC");
-    assert_eq!((found.overdrawn, found.time_weighted_return, found.sharpe), (vec![asset("BTC")], None, None));
+    assert_eq!(
+        (found.overdrawn, found.time_weighted_return, found.sharpe),
+        (vec![asset("BTC")], None, None)
+    );
     let mut fold = Fold::new(asset("BTC"), Period::default(), None);
     fold.hold(&asset("BTC"), money("1"));
     for posting in &late.postings {
@@ -125,7 +218,11 @@ fn what_was_spent_before_it_was_there_leaves_no_return() {
     }
     let (kept, _) = fold.finish().expect("no curve");
     assert_eq!(
-        (kept.overdrawn, text(&kept.opening_value), kept.time_weighted_return),
+        (
+            kept.overdrawn,
+            text(&kept.opening_value),
+            kept.time_weighted_return
+        ),
         (vec![], "1".into(), Some(0.0))
     );
 }
@@ -137,7 +234,13 @@ fn the_curve_has_a_point_for_every_piece_in_which_something_happened() {
         .iter()
         .map(|p| format!("{} {} {} {}", p.time.format("%d"), p.value, p.flows, p.unit))
         .collect();
-    let expected = ["01 100 100 1", "02 99 0 0.99", "03 198 99 0.99", "04 208 0 1.04", "05 146 0 0.73"];
+    let expected = [
+        "01 100 100 1",
+        "02 99 0 0.99",
+        "03 198 99 0.99",
+        "04 208 0 1.04",
+        "05 146 0 0.73",
+    ];
     assert_eq!(shown, expected);
     let mut many = History::default();
     for hour in 0..=i64::try_from(POINTS_MAX).expect("few") {
@@ -149,14 +252,20 @@ fn the_curve_has_a_point_for_every_piece_in_which_something_happened() {
 
 #[test]
 fn what_one_unit_is_worth_keeps_a_bounded_number_of_digits_through_the_wildest_gains() {
-    let mut history = History::default().flow(day(1), "USDT", "1").flow(day(1), "BTC", "1");
+    let mut history = History::default()
+        .flow(day(1), "USDT", "1")
+        .flow(day(1), "BTC", "1");
     for hour in 1..200 {
         let time = day(1) + TimeDelta::hours(hour);
-        history = history.sell(time, "BTC/USDT", "0.000000000001", "999999999.123456789", FREE).flow(
-            time,
-            "USDT",
-            "-0.000000000001",
-        );
+        history = history
+            .sell(
+                time,
+                "BTC/USDT",
+                "0.000000000001",
+                "999999999.123456789",
+                FREE,
+            )
+            .flow(time, "USDT", "-0.000000000001");
     }
     let points = history.curve("USDT", Interval::Hour).expect("few");
     let longest = points.iter().map(|point| text(&point.unit).len()).max();
@@ -166,12 +275,21 @@ fn what_one_unit_is_worth_keeps_a_bounded_number_of_digits_through_the_wildest_g
 #[test]
 fn a_period_after_all_that_happened_is_empty_and_has_what_was_there() {
     let history = History::default().flow(day(1), "USDT", "7");
-    let period = Period { from: Some(day(9)), to: None };
+    let period = Period {
+        from: Some(day(9)),
+        to: None,
+    };
     let mut fold = Fold::new(asset("USDT"), period, Some(Interval::Day));
     for posting in &history.postings {
         fold.push(posting.clone()).expect("room");
     }
     let (found, points) = fold.finish().expect("room");
     assert_eq!((found.start, found.end), (Some(day(9)), Some(day(9))));
-    assert_eq!(points.iter().map(|point| text(&point.value)).collect::<Vec<_>>(), ["7"]);
+    assert_eq!(
+        points
+            .iter()
+            .map(|point| text(&point.value))
+            .collect::<Vec<_>>(),
+        ["7"]
+    );
 }

@@ -13,10 +13,22 @@ fn gains_are_against_the_average_cost_with_fees() {
     let found = history.measured_in("USDT");
     let trades = &found.trades;
     // On average 444 / 4 = 111: 129 - 111 = 18, then 297 - 333 = -36.
-    assert_eq!((trades.trades, trades.closing_trades, trades.winning_trades), (4, 2, 1));
-    let money = [&trades.gains, &trades.losses, &trades.fees, &trades.turnover].map(text);
+    assert_eq!(
+        (trades.trades, trades.closing_trades, trades.winning_trades),
+        (4, 2, 1)
+    );
+    let money = [
+        &trades.gains,
+        &trades.losses,
+        &trades.fees,
+        &trades.turnover,
+    ]
+    .map(text);
     assert_eq!(money, ["18", "36", "8", "870"]);
-    assert_eq!((trades.win_rate(), trades.profit_factor()), (Some(0.5), Some(0.5)));
+    assert_eq!(
+        (trades.win_rate(), trades.profit_factor()),
+        (Some(0.5), Some(0.5))
+    );
     assert_eq!(text(&found.profit), "-18");
 }
 
@@ -28,7 +40,13 @@ fn a_fee_in_what_is_traded_is_less_of_it() {
         .sell(day(2), "BTC/USDT", "1", "200", Fee::Apart("BTC", "1"));
     let trades = history.measured_in("USDT").trades;
     // Three have cost 360; one is sold and one is the fee: 200 - 240.
-    let money = [&trades.gains, &trades.losses, &trades.fees, &trades.turnover].map(text);
+    let money = [
+        &trades.gains,
+        &trades.losses,
+        &trades.fees,
+        &trades.turnover,
+    ]
+    .map(text);
     assert_eq!(money, ["0", "40", "290", "560"]);
 }
 
@@ -43,8 +61,14 @@ fn a_fee_in_a_third_asset_is_what_it_is_worth() {
     // Bought for 310, sold for 310.
     let trades = &found.trades;
     assert_eq!((trades.closing_trades, trades.winning_trades), (1, 0));
-    assert_eq!([&trades.gains, &trades.losses, &trades.fees].map(text), ["0", "0", "20"]);
-    assert_eq!((trades.win_rate(), trades.profit_factor()), (Some(0.0), None));
+    assert_eq!(
+        [&trades.gains, &trades.losses, &trades.fees].map(text),
+        ["0", "0", "20"]
+    );
+    assert_eq!(
+        (trades.win_rate(), trades.profit_factor()),
+        (Some(0.0), None)
+    );
     assert_eq!(text(&found.profit), "0");
 }
 
@@ -58,7 +82,13 @@ fn in_another_asset_than_that_of_the_trades_figures_go_by_the_prices_of_the_mome
         .sell(day(4), "ETH/BTC", "5", "0.1", Fee::Within("0.01"));
     let trades = history.measured_in("EUR").trades;
     // Ten ETH for 1.01 BTC at 100 EUR; five of them for 0.49 BTC at 200 EUR: 98 - 50.5.
-    let money = [&trades.gains, &trades.losses, &trades.fees, &trades.turnover].map(text);
+    let money = [
+        &trades.gains,
+        &trades.losses,
+        &trades.fees,
+        &trades.turnover,
+    ]
+    .map(text);
     assert_eq!(money, ["47.5", "0", "3", "420"]);
 }
 
@@ -67,7 +97,11 @@ fn no_leg_is_lost_of_a_trade_that_moved_nothing_else_than_it_was_paid_in() {
     let mut history = History::default().flow(day(1), "BTC", "30");
     let price = (Some(money("1")), Some(asset("BTC")));
     // Of nothing for 1, and a fee of 2 from another account; then of 4 for 3, both of the same asset.
-    for (legs, fee) in [(vec!["-1"], Some("-2")), (vec!["4", "-3"], None), (vec!["4", "-3"], Some("-5"))] {
+    for (legs, fee) in [
+        (vec!["-1"], Some("-2")),
+        (vec!["4", "-3"], None),
+        (vec!["4", "-3"], Some("-5")),
+    ] {
         let mut log = None;
         for leg in legs {
             let posting = history.add(day(2), "BTC", leg, "trade");
@@ -80,5 +114,8 @@ fn no_leg_is_lost_of_a_trade_that_moved_nothing_else_than_it_was_paid_in() {
         }
     }
     let found = history.measured_in("BTC");
-    assert_eq!([&found.closing_value, &found.flows, &found.profit].map(text), ["24", "30", "-6"]);
+    assert_eq!(
+        [&found.closing_value, &found.flows, &found.profit].map(text),
+        ["24", "30", "-6"]
+    );
 }

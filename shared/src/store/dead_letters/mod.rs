@@ -74,14 +74,26 @@ pub struct Cause {
 
 impl From<Rejection> for Cause {
     fn from(rejection: Rejection) -> Self {
-        let class = if rejection.is_unresolved() { Class::Unresolved } else { Class::Rejected };
-        Self { class, code: rejection.code(), reason: rejection.to_string() }
+        let class = if rejection.is_unresolved() {
+            Class::Unresolved
+        } else {
+            Class::Rejected
+        };
+        Self {
+            class,
+            code: rejection.code(),
+            reason: rejection.to_string(),
+        }
     }
 }
 
 impl From<&Malformed> for Cause {
     fn from(malformed: &Malformed) -> Self {
-        Self { class: Class::Malformed, code: malformed.kind.code(), reason: malformed.to_string() }
+        Self {
+            class: Class::Malformed,
+            code: malformed.kind.code(),
+            reason: malformed.to_string(),
+        }
     }
 }
 
@@ -90,20 +102,33 @@ impl Cause {
     #[must_use]
     pub fn event_id_reused() -> Self {
         let reason = "the event id was used before with other content".to_owned();
-        Self { class: Class::Rejected, code: EVENT_ID_REUSED, reason }
+        Self {
+            class: Class::Rejected,
+            code: EVENT_ID_REUSED,
+            reason,
+        }
     }
 
     /// The same event came twice, and the other time somebody gave it up.
     fn event_discarded() -> Self {
-        let reason = "the event was given up by another letter, so it stays out of the books".to_owned();
-        Self { class: Class::Rejected, code: EVENT_DISCARDED, reason }
+        let reason =
+            "the event was given up by another letter, so it stays out of the books".to_owned();
+        Self {
+            class: Class::Rejected,
+            code: EVENT_DISCARDED,
+            reason,
+        }
     }
 
     /// An earlier event of the same user and trading waits to be tried again.
     #[must_use]
     pub fn behind_unresolved() -> Self {
         let reason = "an earlier event of this trading waits to be tried again".to_owned();
-        Self { class: Class::Unresolved, code: BEHIND_UNRESOLVED, reason }
+        Self {
+            class: Class::Unresolved,
+            code: BEHIND_UNRESOLVED,
+            reason,
+        }
     }
 
     /// Applying it failed for a reason nobody foresaw.
@@ -115,6 +140,10 @@ impl Cause {
             reason = format!("{reason}: {cause}");
             source = cause.source();
         }
-        Self { class: Class::Rejected, code: INTERNAL, reason }
+        Self {
+            class: Class::Rejected,
+            code: INTERNAL,
+            reason,
+        }
     }
 }

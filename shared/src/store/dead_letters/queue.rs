@@ -17,8 +17,10 @@ pub async fn waiting_keys(
     lane: i32,
     keys: BTreeSet<Key>,
 ) -> Result<BTreeSet<Key>> {
-    let (users, tradings): (Vec<Uuid>, Vec<Uuid>) =
-        keys.into_iter().map(|(user, trading)| (user.0, trading.0)).unzip();
+    let (users, tradings): (Vec<Uuid>, Vec<Uuid>) = keys
+        .into_iter()
+        .map(|(user, trading)| (user.0, trading.0))
+        .unzip();
     if users.is_empty() {
         return Ok(BTreeSet::new());
     }
@@ -45,8 +47,10 @@ pub async fn oldest_blocking(
     stream_created_at: i64,
     keys: BTreeSet<Key>,
 ) -> Result<BTreeMap<Key, i64>> {
-    let (users, tradings): (Vec<Uuid>, Vec<Uuid>) =
-        keys.into_iter().map(|(user, trading)| (user.0, trading.0)).unzip();
+    let (users, tradings): (Vec<Uuid>, Vec<Uuid>) = keys
+        .into_iter()
+        .map(|(user, trading)| (user.0, trading.0))
+        .unzip();
     if users.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -63,7 +67,10 @@ pub async fn oldest_blocking(
     .bind(stream_created_at)
     .fetch_all(connection)
     .await?;
-    Ok(rows.into_iter().map(|(user, trading, seq)| ((user, trading), seq)).collect())
+    Ok(rows
+        .into_iter()
+        .map(|(user, trading, seq)| ((user, trading), seq))
+        .collect())
 }
 
 /// The blocking letters of the messages `sequences` before which no other letter of their key blocks, in stream order,
@@ -96,7 +103,12 @@ pub async fn first_of(
 /// The letters whose turn it is, at most `limit`, oldest stream sequence first. It is the turn of a key when the time of
 /// its head has come, or its head is of a user who is no longer disabled, or its head was waiting behind a letter that
 /// waits no more; then it is the turn of all its letters, one after the other.
-pub async fn due(connection: &mut PgConnection, stream: &str, lane: i32, limit: i64) -> Result<Vec<Uuid>> {
+pub async fn due(
+    connection: &mut PgConnection,
+    stream: &str,
+    lane: i32,
+    limit: i64,
+) -> Result<Vec<Uuid>> {
     // `behind` jumps from key to key by index, so that a key with many letters costs no more than one with few.
     let ids = sqlx::query_scalar(
         "WITH RECURSIVE behind AS ( \

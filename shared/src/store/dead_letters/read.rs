@@ -59,10 +59,16 @@ pub(super) const COLUMNS: &str = "SELECT id, stream, lane, stream_seq, subject, 
     FROM dead_letters";
 
 /// The newest letters `filter` selects, at most `limit`.
-pub async fn list(connection: &mut PgConnection, filter: &Filter, limit: u32) -> Result<Vec<Letter>> {
+pub async fn list(
+    connection: &mut PgConnection,
+    filter: &Filter,
+    limit: u32,
+) -> Result<Vec<Letter>> {
     let mut query = QueryBuilder::new(COLUMNS);
     filter.push_to(&mut query);
-    query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(i64::from(limit));
+    query
+        .push(" ORDER BY created_at DESC, id DESC LIMIT ")
+        .push_bind(i64::from(limit));
     Ok(query.build_query_as().fetch_all(connection).await?)
 }
 

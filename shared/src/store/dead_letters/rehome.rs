@@ -18,7 +18,9 @@ pub async fn rehome(pool: &PgPool, stream: &str, lanes: u32) -> Result<u64> {
             .await?;
     let (mut ids, mut homes) = (Vec::new(), Vec::new());
     for (id, lane, subject) in kept {
-        let Some(home) = home(&subject, lanes).filter(|home| *home != lane) else { continue };
+        let Some(home) = home(&subject, lanes).filter(|home| *home != lane) else {
+            continue;
+        };
         ids.push(id);
         homes.push(home);
     }

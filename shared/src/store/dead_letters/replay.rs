@@ -63,11 +63,20 @@ pub struct Replay {
 
 impl Replay {
     fn without_effect(id: Uuid) -> Self {
-        Self { id, refused: None, was_applied: false, accounts: Vec::new(), postings: Vec::new() }
+        Self {
+            id,
+            refused: None,
+            was_applied: false,
+            accounts: Vec::new(),
+            postings: Vec::new(),
+        }
     }
 
     fn refused(id: Uuid, cause: Cause) -> Self {
-        Self { refused: Some(cause), ..Self::without_effect(id) }
+        Self {
+            refused: Some(cause),
+            ..Self::without_effect(id)
+        }
     }
 }
 
@@ -135,11 +144,16 @@ pub async fn replay(
 /// By its bare subject: whoever replays vouches for the user, whatever subject the event came by.
 fn parse(letter: &Letter) -> Result<FromEvent, Cause> {
     let subject = Subject::parse(&letter.subject);
-    let subject = subject.map_or(letter.subject.as_str(), |subject| subject.kind.bare_subject());
-    let event =
-        event::parse(subject, &letter.payload, BareSubjects::Accept).map_err(|error| Cause::from(&*error))?;
-    let origin =
-        Origin { stream: &letter.stream, stream_seq: letter.stream_seq, broker_time: letter.broker_time };
+    let subject = subject.map_or(letter.subject.as_str(), |subject| {
+        subject.kind.bare_subject()
+    });
+    let event = event::parse(subject, &letter.payload, BareSubjects::Accept)
+        .map_err(|error| Cause::from(&*error))?;
+    let origin = Origin {
+        stream: &letter.stream,
+        stream_seq: letter.stream_seq,
+        broker_time: letter.broker_time,
+    };
     Ok(from_event(event, &origin))
 }
 
@@ -152,7 +166,14 @@ async fn book(
 ) -> Result<Replay> {
     let before = figures(connection, &entry).await?;
     let entries = [entry];
-    let batch = ledger::apply_events(connection, &entries, Claims::Again, Waiting::default(), seed).await?;
+    let batch = ledger::apply_events(
+        connection,
+        &entries,
+        Claims::Again,
+        Waiting::default(),
+        seed,
+    )
+    .await?;
     if !options.dry_run {
         assert_fresh(connection, batch.timestamp).await?;
     }
@@ -163,7 +184,10 @@ async fn book(
             if outcomes.values().any(|outcome| outcome == "discarded") {
                 return Ok(Replay::refused(id, Cause::event_discarded()));
             }
-            return Ok(Replay { was_applied: true, ..Replay::without_effect(id) });
+            return Ok(Replay {
+                was_applied: true,
+                ..Replay::without_effect(id)
+            });
         }
         Some(Outcome::Rejected(rejection)) => Cause::from(rejection),
         Some(Outcome::Behind) => Cause::behind_unresolved(),
@@ -174,10 +198,20 @@ async fn book(
 
 fn done(id: Uuid, applied: Applied, before: Vec<Figures>) -> Replay {
     let changed = |(account, symbol, balance, locked): Figures| {
-        let after = applied.effect.accounts.iter().rev().find(|state| state.id == account);
+        let after = applied
+            .effect
+            .accounts
+            .iter()
+            .rev()
+            .find(|state| state.id == account);
         let (balance_after, locked_after) =
             after.map_or((balance, locked), |state| (state.balance, state.locked));
-        AccountChange { account, symbol, balance: (balance, balance_after), locked: (locked, locked_after) }
+        AccountChange {
+            account,
+            symbol,
+            balance: (balance, balance_after),
+            locked: (locked, locked_after),
+        }
     };
     Replay {
         accounts: before.into_iter().map(changed).collect(),
@@ -191,8 +225,13 @@ type Figures = (AccountId, String, Money, Money);
 
 /// The accounts of `entry` as they are, under lock, in the order the ledger locks them too.
 async fn figures(connection: &mut PgConnection, entry: &Entry) -> Result<Vec<Figures>> {
-    let mut ids: Vec<Uuid> =
-        entry.command.accounts().into_iter().chain(entry.sub_account).map(|id| id.0).collect();
+    let mut ids: Vec<Uuid> = entry
+        .command
+        .accounts()
+        .into_iter()
+        .chain(entry.sub_account)
+        .map(|id| id.0)
+        .collect();
     ids.sort_unstable();
     ids.dedup();
     let rows: Vec<(AccountId, String, Decimal, Decimal)> = sqlx::query_as(
@@ -202,8 +241,9 @@ async fn figures(connection: &mut PgConnection, entry: &Entry) -> Result<Vec<Fig
     .bind(ids)
     .fetch_all(connection)
     .await?;
-    let money =
-        |value: Decimal| Money::from_decimal(value).ok_or_else(|| Error::internal("a balance out of range"));
+    let money = |value: Decimal| {
+        Money::from_decimal(value).ok_or_else(|| Error::internal("a balance out of range"))
+    };
     rows.into_iter()
         .map(|(id, symbol, balance, locked)| Ok((id, symbol, money(balance)?, money(locked)?)))
         .collect()
@@ -237,7 +277,16 @@ pub async fn replay_all(
     loop {
         let (mut after, applied_before) = (None, summary.applied);
         loop {
-            after = replay_page(pool, filter, options, after, PAGE, &mut summary, &mut progress).await?;
+            after = replay_page(
+                pool,
+                filter,
+                options,
+                after,
+                PAGE,
+                &mut summary,
+                &mut progress,
+            )
+            .await?;
             if after.is_none() {
                 break;
             }
@@ -264,7 +313,16 @@ pub async fn replay_some(
 ) -> Result<(Summary, Option<Uuid>)> {
     let mut summary = Summary::default();
     let after = filter::place_of(&mut *pool.acquire().await?, after).await?;
-    let next = replay_page(pool, filter, options, after, limit, &mut summary, &mut |_| ()).await?;
+    let next = replay_page(
+        pool,
+        filter,
+        options,
+        after,
+        limit,
+        &mut summary,
+        &mut |_| (),
+    )
+    .await?;
     summary.left = filter::count_open(&mut *pool.acquire().await?, filter).await?;
     Ok((summary, next.map(|place| place.3)))
 }
@@ -281,7 +339,10 @@ async fn replay_page(
     let mut connection = pool.acquire().await?;
     let page = filter::open_ids(&mut connection, filter, after.as_ref(), limit).await?;
     let is_full = u32::try_from(page.len()) == Ok(limit);
-    let last = page.last().map(|(_, place)| place.clone()).filter(|_| is_full);
+    let last = page
+        .last()
+        .map(|(_, place)| place.clone())
+        .filter(|_| is_full);
     for (id, _) in page {
         let mut transaction = connection.begin().await?;
         match replay(&mut transaction, id, options, rand::random()).await {
@@ -308,10 +369,15 @@ pub async fn rehearse_all(
     after: Option<Uuid>,
     limit: u32,
 ) -> Result<(Summary, Option<Uuid>)> {
-    let options = ReplayOptions { dry_run: true, ..options.clone() };
+    let options = ReplayOptions {
+        dry_run: true,
+        ..options.clone()
+    };
     let mut transaction = pool.begin().await?;
-    let mut summary =
-        Summary { left: filter::count_open(&mut transaction, filter).await?, ..Summary::default() };
+    let mut summary = Summary {
+        left: filter::count_open(&mut transaction, filter).await?,
+        ..Summary::default()
+    };
     let after = filter::place_of(&mut transaction, after).await?;
     let page = filter::open_ids(&mut transaction, filter, after.as_ref(), limit).await?;
     let is_full = u32::try_from(page.len()) == Ok(limit);

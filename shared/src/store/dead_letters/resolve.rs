@@ -36,7 +36,11 @@ impl Actor {
 }
 
 /// Closes letters whose event is in the books now.
-pub(super) async fn close_replayed(connection: &mut PgConnection, ids: &[Uuid], by: &Actor) -> Result<()> {
+pub(super) async fn close_replayed(
+    connection: &mut PgConnection,
+    ids: &[Uuid],
+    by: &Actor,
+) -> Result<()> {
     if ids.is_empty() {
         return Ok(());
     }
@@ -59,7 +63,10 @@ pub async fn lock_open_of<'a>(
     entries: impl Iterator<Item = &'a Entry>,
 ) -> Result<HashSet<(Uuid, String)>> {
     let letters = open_of(connection, entries).await?;
-    Ok(letters.into_iter().map(|(_, user, event_id)| (user, event_id)).collect())
+    Ok(letters
+        .into_iter()
+        .map(|(_, user, event_id)| (user, event_id))
+        .collect())
 }
 
 /// Closes the open letters of events that were applied by another way than their letter; answers how many.
@@ -68,7 +75,11 @@ pub async fn close_applied<'a>(
     applied: impl Iterator<Item = &'a Entry>,
     by: &Actor,
 ) -> Result<u64> {
-    let ids: Vec<Uuid> = open_of(connection, applied).await?.into_iter().map(|(id, ..)| id).collect();
+    let ids: Vec<Uuid> = open_of(connection, applied)
+        .await?
+        .into_iter()
+        .map(|(id, ..)| id)
+        .collect();
     close_replayed(connection, &ids, by).await?;
     Ok(u64::try_from(ids.len()).unwrap_or(u64::MAX))
 }
@@ -78,7 +89,12 @@ async fn open_of<'a>(
     entries: impl Iterator<Item = &'a Entry>,
 ) -> Result<Vec<(Uuid, Uuid, String)>> {
     let (users, events): (Vec<Uuid>, Vec<&str>) = entries
-        .filter_map(|entry| entry.claim.as_ref().map(|claim| (entry.user.0, claim.event_id.as_str())))
+        .filter_map(|entry| {
+            entry
+                .claim
+                .as_ref()
+                .map(|claim| (entry.user.0, claim.event_id.as_str()))
+        })
         .unzip();
     if users.is_empty() {
         return Ok(Vec::new());
@@ -101,7 +117,12 @@ async fn open_of<'a>(
 ///
 /// # Errors
 /// [`Error::NotFound`], and [`Conflict::LetterNotOpen`] when it was replayed or discarded before.
-pub async fn discard(connection: &mut PgConnection, id: Uuid, reason: &str, by: &Actor) -> Result<()> {
+pub async fn discard(
+    connection: &mut PgConnection,
+    id: Uuid,
+    reason: &str,
+    by: &Actor,
+) -> Result<()> {
     let status: Option<String> =
         sqlx::query_scalar("SELECT status FROM dead_letters WHERE id = $1 FOR NO KEY UPDATE")
             .bind(id)

@@ -8,7 +8,9 @@ use crate::error::Result;
 use crate::event::{self, BareSubjects};
 use crate::ledger::Rejection;
 use crate::store::bots;
-use crate::store::ledger::{self, Batch, Claims, Entry, FromEvent, Origin, Outcome, Waiting, from_event};
+use crate::store::ledger::{
+    self, Batch, Claims, Entry, FromEvent, Origin, Outcome, Waiting, from_event,
+};
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use sqlx::postgres::types::PgInterval;
@@ -84,7 +86,9 @@ impl Letter {
     fn next_wait(&self) -> Option<Duration> {
         let made = usize::try_from(self.attempts_after()).ok()?;
         if self.code == BEHIND_UNRESOLVED {
-            return try_ages().nth(made).map(|age| age.saturating_sub(self.age()));
+            return try_ages()
+                .nth(made)
+                .map(|age| age.saturating_sub(self.age()));
         }
         RETRY_WAITS.get(made).copied()
     }
@@ -117,7 +121,11 @@ pub async fn retry(
 
 /// Tries those of the letters `ids` that still block, in order, inside the caller's transaction, which holds the rows of
 /// their lanes. No letter of another key may stand before them.
-pub async fn retry_listed(connection: &mut PgConnection, ids: &[Uuid], seed: u64) -> Result<Retried> {
+pub async fn retry_listed(
+    connection: &mut PgConnection,
+    ids: &[Uuid],
+    seed: u64,
+) -> Result<Retried> {
     let letters = lock(connection, ids).await?;
     let Some((batch, fates, users)) = attempt(connection, &letters, seed).await? else {
         return Ok(Retried::default());
@@ -138,7 +146,10 @@ pub async fn retry_listed(connection: &mut PgConnection, ids: &[Uuid], seed: u64
 /// Gives letters up, because trying them failed for a reason nobody foresaw.
 pub async fn put_aside(connection: &mut PgConnection, ids: &[Uuid], cause: &Cause) -> Result<()> {
     let letters = lock(connection, ids).await?;
-    let fates: Vec<Fate> = letters.iter().map(|_| Fate::GivenUp(cause.clone())).collect();
+    let fates: Vec<Fate> = letters
+        .iter()
+        .map(|_| Fate::GivenUp(cause.clone()))
+        .collect();
     write(connection, &letters, &fates).await
 }
 
@@ -165,7 +176,8 @@ async fn attempt(
     if letters.is_empty() {
         return Ok(None);
     }
-    let (mut entries, mut beats, mut waiting) = (Vec::<Entry>::new(), Vec::new(), Waiting::default());
+    let (mut entries, mut beats, mut waiting) =
+        (Vec::<Entry>::new(), Vec::new(), Waiting::default());
     let mut fates: Vec<Option<Fate>> = Vec::with_capacity(letters.len());
     for letter in letters {
         // What became a letter of this kind was let in by its subject then.
@@ -176,8 +188,11 @@ async fn attempt(
                 continue;
             }
         };
-        let origin =
-            Origin { stream: &letter.stream, stream_seq: letter.stream_seq, broker_time: letter.broker_time };
+        let origin = Origin {
+            stream: &letter.stream,
+            stream_seq: letter.stream_seq,
+            broker_time: letter.broker_time,
+        };
         match from_event(event, &origin) {
             FromEvent::Beat(beat) => {
                 beats.push(*beat);
@@ -194,14 +209,18 @@ async fn attempt(
     }
     let batch = ledger::apply_events(connection, &entries, Claims::Again, waiting, seed).await?;
     bots::keep_latest(connection, &beats).await?;
-    let applied =
-        entries.iter().zip(&batch.outcomes).filter(|(_, outcome)| matches!(outcome, Outcome::Applied(_)));
+    let applied = entries
+        .iter()
+        .zip(&batch.outcomes)
+        .filter(|(_, outcome)| matches!(outcome, Outcome::Applied(_)));
     let users = applied.map(|(entry, _)| entry.user.0).collect();
     let mut outcomes = batch.outcomes.iter();
     let fates = letters
         .iter()
         .zip(fates)
-        .filter_map(|(letter, known)| known.or_else(|| outcomes.next().map(|outcome| fate(letter, outcome))))
+        .filter_map(|(letter, known)| {
+            known.or_else(|| outcomes.next().map(|outcome| fate(letter, outcome)))
+        })
         .collect();
     Ok(Some((batch, fates, users)))
 }
@@ -215,9 +234,13 @@ fn fate(letter: &Letter, outcome: &Outcome) -> Fate {
         Outcome::Rejected(rejection) => {
             let cause = Cause::from(*rejection);
             match (cause.class, letter.next_wait()) {
-                (Class::Unresolved, _) if *rejection == Rejection::UserDisabled => Fate::Again(cause, None),
+                (Class::Unresolved, _) if *rejection == Rejection::UserDisabled => {
+                    Fate::Again(cause, None)
+                }
                 (Class::Unresolved, Some(wait)) => Fate::Again(cause, Some(wait)),
-                (Class::Unresolved, None) | (Class::Rejected | Class::Malformed, _) => Fate::GivenUp(cause),
+                (Class::Unresolved, None) | (Class::Rejected | Class::Malformed, _) => {
+                    Fate::GivenUp(cause)
+                }
             }
         }
     }
@@ -231,8 +254,14 @@ async fn write(connection: &mut PgConnection, letters: &[Letter], fates: &[Fate]
         .map(|(letter, _)| letter.id)
         .collect();
     resolve::close_replayed(connection, &applied, &Actor::Lane).await?;
-    let (mut ids, mut classes, mut codes, mut reasons, mut attempts, mut waits) =
-        (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut ids, mut classes, mut codes, mut reasons, mut attempts, mut waits) = (
+        Vec::new(),
+        Vec::new(),
+        Vec::new(),
+        Vec::new(),
+        Vec::new(),
+        Vec::new(),
+    );
     for (letter, fate) in letters.iter().zip(fates) {
         let (cause, wait) = match fate {
             Fate::Applied => continue,
@@ -241,7 +270,11 @@ async fn write(connection: &mut PgConnection, letters: &[Letter], fates: &[Fate]
             Fate::Again(cause, wait) => (cause.clone(), *wait),
             Fate::GivenUp(cause) => (cause.clone(), None),
         };
-        let made = if matches!(fate, Fate::Behind) { letter.attempts } else { letter.attempts_after() };
+        let made = if matches!(fate, Fate::Behind) {
+            letter.attempts
+        } else {
+            letter.attempts_after()
+        };
         ids.push(letter.id);
         classes.push(cause.class.as_str());
         codes.push(cause.code);
@@ -271,5 +304,9 @@ async fn write(connection: &mut PgConnection, letters: &[Letter], fates: &[Fate]
 
 fn interval(wait: Duration) -> PgInterval {
     let microseconds = i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
-    PgInterval { months: 0, days: 0, microseconds }
+    PgInterval {
+        months: 0,
+        days: 0,
+        microseconds,
+    }
 }

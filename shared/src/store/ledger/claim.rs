@@ -59,8 +59,11 @@ async fn outcomes(
         .filter(|(key, _)| !new.contains(&(key.0, key.1.to_owned())))
         .map(|(_, at)| *at)
         .collect();
-    let stored =
-        if taken.is_empty() { HashMap::new() } else { stored_hashes(connection, entries, &taken).await? };
+    let stored = if taken.is_empty() {
+        HashMap::new()
+    } else {
+        stored_hashes(connection, entries, &taken).await?
+    };
     let outcome = |(at, entry): (usize, &Entry)| {
         let claim = entry.claim.as_ref()?;
         let earlier = *first.get(&(entry.user.0, claim.event_id.as_str()))?;
@@ -71,11 +74,20 @@ async fn outcomes(
             if earlier == at {
                 return None;
             }
-            entries[earlier].claim.as_ref().is_some_and(|first| first.content_hash == claim.content_hash)
+            entries[earlier]
+                .claim
+                .as_ref()
+                .is_some_and(|first| first.content_hash == claim.content_hash)
         } else {
-            stored.get(&key).is_some_and(|hash| hash == &claim.content_hash)
+            stored
+                .get(&key)
+                .is_some_and(|hash| hash == &claim.content_hash)
         };
-        Some(if same { Outcome::Duplicate } else { Outcome::Reused })
+        Some(if same {
+            Outcome::Duplicate
+        } else {
+            Outcome::Reused
+        })
     };
     Ok(entries.iter().enumerate().map(outcome).collect())
 }
@@ -147,7 +159,10 @@ async fn stored_hashes(
     .bind(columns.event_ids)
     .fetch_all(connection)
     .await?;
-    Ok(rows.into_iter().map(|(user, event_id, hash)| ((user, event_id), hash)).collect())
+    Ok(rows
+        .into_iter()
+        .map(|(user, event_id, hash)| ((user, event_id), hash))
+        .collect())
 }
 
 /// Claims the ids of events that are put aside without being tried, as far as nobody took them: duplicates of them stay
@@ -156,7 +171,10 @@ pub async fn claim_dead(connection: &mut PgConnection, entries: &[Entry]) -> Res
     let first = first_of_each(entries);
     let won = insert(connection, entries, &first).await?;
     let new = |entry: &&Entry| {
-        entry.claim.as_ref().is_some_and(|claim| won.contains(&(entry.user.0, claim.event_id.clone())))
+        entry
+            .claim
+            .as_ref()
+            .is_some_and(|claim| won.contains(&(entry.user.0, claim.event_id.clone())))
     };
     let refused: Vec<&Entry> = entries.iter().filter(new).collect();
     mark_dead(connection, &refused).await
@@ -185,7 +203,10 @@ pub async fn outcomes_of(
     .bind(columns.hashes)
     .fetch_all(connection)
     .await?;
-    Ok(rows.into_iter().map(|(user, event_id, outcome)| ((user, event_id), outcome)).collect())
+    Ok(rows
+        .into_iter()
+        .map(|(user, event_id, outcome)| ((user, event_id), outcome))
+        .collect())
 }
 
 /// Marks the claims of refused entries: they may be replayed, duplicates of them stay duplicates.

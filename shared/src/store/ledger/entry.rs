@@ -106,6 +106,7 @@ impl Batch {
     /// Those of `entries`, of which this batch is, that it applied.
     pub fn applied<'a>(&'a self, entries: &'a [Entry]) -> impl Iterator<Item = &'a Entry> {
         let both = entries.iter().zip(&self.outcomes);
-        both.filter(|(_, outcome)| matches!(outcome, Outcome::Applied(_))).map(|(entry, _)| entry)
+        both.filter(|(_, outcome)| matches!(outcome, Outcome::Applied(_)))
+            .map(|(entry, _)| entry)
     }
 }

@@ -33,7 +33,10 @@ pub enum FromEvent {
 pub fn from_event(event: Event, origin: &Origin<'_>) -> FromEvent {
     let mut info = event.info.clone();
     if let Some(time) = origin.broker_time {
-        info.insert("broker_time".to_owned(), time.to_rfc3339_opts(SecondsFormat::Nanos, true).into());
+        info.insert(
+            "broker_time".to_owned(),
+            time.to_rfc3339_opts(SecondsFormat::Nanos, true).into(),
+        );
     }
     let log_type = event.log_type().to_owned();
     let order = event.order_id().cloned();
@@ -53,7 +56,9 @@ pub fn from_event(event: Event, origin: &Origin<'_>) -> FromEvent {
             trading: event.trading,
             sub_account: event.sub_account,
             // Only a heartbeat has no command.
-            command: command.unwrap_or(Command::Record { account: event.sub_account }),
+            command: command.unwrap_or(Command::Record {
+                account: event.sub_account,
+            }),
             claim: Some(Claim {
                 event_id: event.event_id,
                 content_hash: event.content_hash,

@@ -30,10 +30,20 @@ pub(super) async fn lock_accounts<'a>(
     .fetch_all(connection)
     .await?;
     for (id, user, trading, symbol, balance, locked, sequence) in rows {
-        let asset =
-            symbol.parse().map_err(|why: String| Error::internal(format!("symbol of {id}: {why}")))?;
+        let asset = symbol
+            .parse()
+            .map_err(|why: String| Error::internal(format!("symbol of {id}: {why}")))?;
         let (balance, locked) = (money(balance, id)?, money(locked, id)?);
-        book.insert(Account { id, user, trading, asset, balance, locked, sequence, holds: BTreeMap::new() });
+        book.insert(Account {
+            id,
+            user,
+            trading,
+            asset,
+            balance,
+            locked,
+            sequence,
+            holds: BTreeMap::new(),
+        });
     }
     Ok(book)
 }
@@ -48,7 +58,13 @@ pub(super) async fn holds<'a>(
     for entry in entries {
         if let Some(order) = entry.command.hold_order() {
             let order = order.map_or("", |order| order.as_str());
-            wanted.extend(entry.command.accounts().into_iter().map(|account| (account.0, order)));
+            wanted.extend(
+                entry
+                    .command
+                    .accounts()
+                    .into_iter()
+                    .map(|account| (account.0, order)),
+            );
         }
     }
     if wanted.is_empty() {
@@ -64,7 +80,9 @@ pub(super) async fn holds<'a>(
     .fetch_all(connection)
     .await?;
     for (id, order, amount) in rows {
-        let Some(mut account) = book.get(id).cloned() else { continue };
+        let Some(mut account) = book.get(id).cloned() else {
+            continue;
+        };
         account.holds.insert(order.parse().ok(), money(amount, id)?);
         book.insert(account);
     }
@@ -72,7 +90,8 @@ pub(super) async fn holds<'a>(
 }
 
 fn money(value: Decimal, account: AccountId) -> Result<Money> {
-    Money::from_decimal(value).ok_or_else(|| Error::internal(format!("figure {value} of account {account}")))
+    Money::from_decimal(value)
+        .ok_or_else(|| Error::internal(format!("figure {value} of account {account}")))
 }
 
 /// A row of [`PARTIES`]: a user, a trading with its owner, or the moment.
@@ -103,7 +122,9 @@ pub(super) async fn parties<'a>(
     connection: &mut PgConnection,
     entries: impl Iterator<Item = &'a Entry> + Clone,
 ) -> Result<(Parties, DateTime<Utc>)> {
-    let bare = entries.clone().filter(|entry| accounts_of(entry).is_empty());
+    let bare = entries
+        .clone()
+        .filter(|entry| accounts_of(entry).is_empty());
     let bare: BTreeSet<Uuid> = bare.map(|entry| entry.trading.0).collect();
     if !bare.is_empty() {
         sqlx::query("SELECT FROM tradings WHERE id = ANY($1) ORDER BY id FOR KEY SHARE")
@@ -128,7 +149,10 @@ pub(super) async fn parties<'a>(
             _ => moment = row.now,
         }
     }
-    Ok((parties, moment.ok_or_else(|| Error::internal("the database tells no time"))?))
+    Ok((
+        parties,
+        moment.ok_or_else(|| Error::internal("the database tells no time"))?,
+    ))
 }
 
 impl Parties {

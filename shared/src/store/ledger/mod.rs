@@ -29,7 +29,11 @@ use sqlx::PgConnection;
 ///
 /// # Errors
 /// Only trouble of the database; what the ledger refuses is an outcome.
-pub async fn apply_batch(connection: &mut PgConnection, entries: &[Entry], seed: u64) -> Result<Batch> {
+pub async fn apply_batch(
+    connection: &mut PgConnection,
+    entries: &[Entry],
+    seed: u64,
+) -> Result<Batch> {
     apply(connection, entries, Claims::New, None, seed).await
 }
 
@@ -54,12 +58,15 @@ async fn apply(
 ) -> Result<Batch> {
     let mut outcomes = claims.take(connection, entries).await?;
     let open = |outcomes: &[Option<Outcome>]| -> Vec<usize> {
-        (0..entries.len()).filter(|at| outcomes[*at].is_none()).collect()
+        (0..entries.len())
+            .filter(|at| outcomes[*at].is_none())
+            .collect()
     };
     let fresh = open(&outcomes);
     let mut book = load::lock_accounts(connection, fresh.iter().map(|at| &entries[*at])).await?;
     load::holds(connection, &mut book, fresh.iter().map(|at| &entries[*at])).await?;
-    let (parties, timestamp) = load::parties(connection, fresh.iter().map(|at| &entries[*at])).await?;
+    let (parties, timestamp) =
+        load::parties(connection, fresh.iter().map(|at| &entries[*at])).await?;
     let mut ids = IdSequence::new(timestamp, seed);
     for at in fresh {
         let entry = &entries[at];
@@ -75,7 +82,10 @@ async fn apply(
     }
     let outcomes: Vec<Outcome> = outcomes.into_iter().flatten().collect();
     write::all(connection, timestamp, entries, &outcomes).await?;
-    Ok(Batch { timestamp, outcomes })
+    Ok(Batch {
+        timestamp,
+        outcomes,
+    })
 }
 
 fn fold(book: &mut Book, parties: &Parties, entry: &Entry, ids: &mut IdSequence) -> Outcome {
@@ -92,7 +102,11 @@ fn fold(book: &mut Book, parties: &Parties, entry: &Entry, ids: &mut IdSequence)
                 .iter()
                 .map(|posting| (TransactionId(ids.next_id()), posting.clone()))
                 .collect();
-            Outcome::Applied(Applied { log, postings, effect })
+            Outcome::Applied(Applied {
+                log,
+                postings,
+                effect,
+            })
         }
     }
 }
@@ -107,6 +121,9 @@ fn accounts_of(entry: &Entry) -> Vec<AccountId> {
 /// The last statement of a transaction that wrote a batch: fails, as something to try again, when the batch's
 /// timestamp is more than ten seconds old, because readers of the live stream rely on that.
 pub async fn assert_fresh(connection: &mut PgConnection, timestamp: DateTime<Utc>) -> Result<()> {
-    sqlx::query("SELECT assert_fresh($1)").bind(timestamp).execute(connection).await?;
+    sqlx::query("SELECT assert_fresh($1)")
+        .bind(timestamp)
+        .execute(connection)
+        .await?;
     Ok(())
 }

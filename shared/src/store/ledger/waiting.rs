@@ -25,13 +25,20 @@ impl Waiting {
     /// Whether `entry` must wait.
     pub(super) fn holds(&self, entry: &Entry) -> bool {
         let key = (entry.user, entry.trading);
-        let is_behind = |from: &i64| entry.claim.as_ref().is_some_and(|claim| claim.stream_seq >= *from);
+        let is_behind = |from: &i64| {
+            entry
+                .claim
+                .as_ref()
+                .is_some_and(|claim| claim.stream_seq >= *from)
+        };
         self.keys.contains(&key) || self.from.get(&key).is_some_and(is_behind)
     }
 
     /// The entry at place `at` came to `outcome`.
     pub(super) fn note(&mut self, at: usize, entry: &Entry, outcome: &Outcome) {
-        let Outcome::Rejected(rejection) = outcome else { return };
+        let Outcome::Rejected(rejection) = outcome else {
+            return;
+        };
         // A disabled user's events wait for the user, however often they were tried.
         let is_last = self.last_tries.contains(&at) && *rejection != Rejection::UserDisabled;
         if rejection.is_unresolved() && !is_last {

@@ -38,7 +38,8 @@ pub(super) async fn all(
         }
         rows.transactions.insert(connection, timestamp).await?;
         for (direction, count) in counts {
-            metrics::counter!("ledger_transactions_total", "direction" => direction).increment(count);
+            metrics::counter!("ledger_transactions_total", "direction" => direction)
+                .increment(count);
         }
     }
     rows.logs.insert(connection, timestamp).await?;
@@ -69,13 +70,17 @@ impl<'a> Rows<'a> {
             info.insert("drift".to_owned(), Value::Object(drift));
         }
         let event_time = entry.event_time.unwrap_or(timestamp);
-        self.transactions.push(entry, applied, event_id, event_time, &info);
+        self.transactions
+            .push(entry, applied, event_id, event_time, &info);
         self.logs.push(entry, applied, event_id, event_time, info);
         for account in &applied.effect.accounts {
             self.accounts.insert(account.id, account);
         }
         for hold in &applied.effect.holds {
-            let state = self.holds.entry((hold.account, &hold.order)).or_insert((hold.amount, event_id));
+            let state = self
+                .holds
+                .entry((hold.account, &hold.order))
+                .or_insert((hold.amount, event_id));
             state.0 = hold.amount;
         }
     }
@@ -119,7 +124,8 @@ impl<'a> Transactions<'a> {
             self.event_time.push(event_time);
             self.direction.push(posting.direction.as_str());
             self.amount.push(posting.amount.to_decimal());
-            self.closing_balance.push(posting.closing_balance.to_decimal());
+            self.closing_balance
+                .push(posting.closing_balance.to_decimal());
             self.price.push(posting.price.map(Money::to_decimal));
             self.fee.push(posting.fee.map(Money::to_decimal));
             self.order.push(entry.order.as_ref().map(OrderId::as_str));
@@ -130,7 +136,8 @@ impl<'a> Transactions<'a> {
         }
         for posting in &applied.effect.postings {
             self.reason.push(&posting.reason);
-            self.quote.push(posting.quote.as_ref().map(crate::ledger::Asset::as_str));
+            self.quote
+                .push(posting.quote.as_ref().map(crate::ledger::Asset::as_str));
         }
     }
 
@@ -202,7 +209,8 @@ impl<'a> Logs<'a> {
         };
         self.transaction.push(single);
         // A trade has at most three postings.
-        self.postings.push(i16::try_from(applied.postings.len()).unwrap_or(i16::MAX));
+        self.postings
+            .push(i16::try_from(applied.postings.len()).unwrap_or(i16::MAX));
         self.event_time.push(event_time);
         self.log_type.push(&entry.log_type);
         self.source.push(entry.source.as_str());
@@ -249,7 +257,10 @@ async fn balances(
     }
     let ids: Vec<Uuid> = accounts.keys().map(|id| id.0).collect();
     let figures = |figure: fn(&Account) -> Money| -> Vec<Decimal> {
-        accounts.values().map(|account| figure(account).to_decimal()).collect()
+        accounts
+            .values()
+            .map(|account| figure(account).to_decimal())
+            .collect()
     };
     sqlx::query(
         "UPDATE sub_accounts a SET balance = n.balance, locked = n.locked, sequence = n.sequence, updated_at = $1 \
@@ -274,10 +285,14 @@ async fn holds(
     timestamp: DateTime<Utc>,
     states: HoldStates<'_>,
 ) -> Result<()> {
-    let order_text =
-        |order: &Option<OrderId>| order.as_ref().map_or(String::new(), |order| order.as_str().to_owned());
-    let (gone, kept): (Vec<_>, Vec<_>) =
-        states.into_iter().partition(|(_, (amount, _))| *amount == Money::ZERO);
+    let order_text = |order: &Option<OrderId>| {
+        order
+            .as_ref()
+            .map_or(String::new(), |order| order.as_str().to_owned())
+    };
+    let (gone, kept): (Vec<_>, Vec<_>) = states
+        .into_iter()
+        .partition(|(_, (amount, _))| *amount == Money::ZERO);
     if !gone.is_empty() {
         sqlx::query(
             "DELETE FROM holds h USING UNNEST($1::uuid[], $2::text[]) AS g (sub_account_id, order_id) \

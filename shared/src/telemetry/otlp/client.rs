@@ -23,26 +23,35 @@ pub(super) struct Client {
 impl Client {
     pub(super) fn new() -> Result<Self> {
         let internal = |error: rustls::Error| Error::Internal(error.into());
-        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(internal)?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let roots = RootCertStore {
+            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+        };
+        let tls =
+            ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .map_err(internal)?
+                .with_root_certificates(roots)
+                .with_no_client_auth();
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .redirect(reqwest::redirect::Policy::none())
             .timeout(LIMIT)
             .build()
             .map_err(|error| Error::Internal(error.into()))?;
-        Ok(Self { http, runtime: Handle::current(), is_in_trouble: AtomicBool::new(false) })
+        Ok(Self {
+            http,
+            runtime: Handle::current(),
+            is_in_trouble: AtomicBool::new(false),
+        })
     }
 
     /// Tells of trouble once, until it is over.
     fn note(&self, trouble: Option<String>) {
         let was = self.is_in_trouble.swap(trouble.is_some(), Ordering::AcqRel);
         match trouble {
-            Some(why) if !was => tracing::warn!(%why, "traces are lost: the collector does not take them"),
+            Some(why) if !was => {
+                tracing::warn!(%why, "traces are lost: the collector does not take them")
+            }
             None if was => tracing::info!("the collector takes traces again"),
             _ => {}
         }
@@ -81,7 +90,10 @@ mod tests {
         let client = Client::new().expect("a client");
         let request = Request::post("http://ann:hunter2@127.0.0.1:9/v1/traces?api-key=hunter3");
         let request = request.body(Bytes::new()).expect("a request");
-        let error = client.send_bytes(request).await.expect_err("nobody listens there");
+        let error = client
+            .send_bytes(request)
+            .await
+            .expect_err("nobody listens there");
         let told = format!("{error:?} {}", crate::error::explain(&*error));
         assert!(!told.contains("hunter"), "{told}");
     }

@@ -57,8 +57,20 @@ pub(super) struct Books {
 
 impl Books {
     pub(super) fn open(&mut self, id: Uuid, user: Uuid, trading: Uuid, symbol: &str) {
-        let (symbol, holds, zero) = (symbol.to_ascii_uppercase(), BTreeMap::new(), BigDecimal::zero);
-        let account = Account { user, trading, symbol, balance: zero(), holds, postings: 0, fees: zero() };
+        let (symbol, holds, zero) = (
+            symbol.to_ascii_uppercase(),
+            BTreeMap::new(),
+            BigDecimal::zero,
+        );
+        let account = Account {
+            user,
+            trading,
+            symbol,
+            balance: zero(),
+            holds,
+            postings: 0,
+            fees: zero(),
+        };
         self.accounts.insert(id, account);
     }
 
@@ -73,14 +85,21 @@ impl Books {
         let mut touched = BTreeMap::new();
         for (field, id) in &event.ids {
             if field.ends_with("account_id") {
-                touched.insert(*id, self.accounts.get(id).ok_or("UNKNOWN_SUB_ACCOUNT")?.clone());
+                touched.insert(
+                    *id,
+                    self.accounts.get(id).ok_or("UNKNOWN_SUB_ACCOUNT")?.clone(),
+                );
             }
         }
-        let belongs = |account: &Account| account.user == event.user && account.trading == event.trading;
+        let belongs =
+            |account: &Account| account.user == event.user && account.trading == event.trading;
         if owner != event.user || !touched.values().all(belongs) {
             return Err("OWNERSHIP_MISMATCH");
         }
-        let mut sheet = Sheet { accounts: touched, out_of_range: Vec::new() };
+        let mut sheet = Sheet {
+            accounts: touched,
+            out_of_range: Vec::new(),
+        };
         match event.kind {
             "trading.orders.filled" if event.has_fill => sheet.trade(event)?,
             "trading.orders.cancelled" | "trading.orders.failed" => sheet.release(event),
@@ -106,7 +125,12 @@ struct Sheet {
 impl Sheet {
     fn named(&mut self, event: &Reading, field: &str) -> (Uuid, &mut Account) {
         let id = event.ids[field];
-        (id, self.accounts.get_mut(&id).expect("every account an event names was looked up"))
+        (
+            id,
+            self.accounts
+                .get_mut(&id)
+                .expect("every account an event names was looked up"),
+        )
     }
 
     /// Moves a balance by `change`; what leaves is taken from the hold of `order` first.
@@ -124,7 +148,11 @@ impl Sheet {
         }
         if *change < BigDecimal::zero() {
             let due = change.abs();
-            let held = if order.is_empty() { BigDecimal::zero() } else { account.held(order) };
+            let held = if order.is_empty() {
+                BigDecimal::zero()
+            } else {
+                account.held(order)
+            };
             if !seen.contains(&id) && due > account.available() + &held {
                 return Err("INSUFFICIENT_BALANCE");
             }
@@ -143,7 +171,10 @@ impl Sheet {
 
     fn trade(&mut self, event: &Reading) -> Result<(), Refusal> {
         let zero = BigDecimal::zero();
-        let (stock, currency) = (event.ids["fill.stock_account_id"], event.ids["fill.currency_account_id"]);
+        let (stock, currency) = (
+            event.ids["fill.stock_account_id"],
+            event.ids["fill.currency_account_id"],
+        );
         let (base, quote) = event.text("symbol").split_once('/').unwrap_or_default();
         if self.accounts[&stock].symbol != base || self.accounts[&currency].symbol != quote {
             return Err("SYMBOL_MISMATCH");
@@ -151,21 +182,39 @@ impl Sheet {
         if stock == currency {
             return Err("SAME_ACCOUNT");
         }
-        let (volume, price, fee) =
-            (&event.numbers["fill.volume"], &event.numbers["fill.price"], &event.numbers["fill.fee"]);
+        let (volume, price, fee) = (
+            &event.numbers["fill.volume"],
+            &event.numbers["fill.price"],
+            &event.numbers["fill.fee"],
+        );
         let told = event.numbers.get("fill.quote_amount");
-        if [Some(volume), Some(price), Some(fee), told].into_iter().flatten().any(|figure| *figure < zero) {
+        if [Some(volume), Some(price), Some(fee), told]
+            .into_iter()
+            .flatten()
+            .any(|figure| *figure < zero)
+        {
             return Err("INVALID_AMOUNT");
         }
         let value = told.cloned().unwrap_or_else(|| rounded(&(price * volume)));
-        let apart = event.ids.get("fill.fee_account_id").is_some_and(|payer| *payer != currency);
+        let apart = event
+            .ids
+            .get("fill.fee_account_id")
+            .is_some_and(|payer| *payer != currency);
         let (included, separate) = if apart { (&zero, fee) } else { (fee, &zero) };
         let buys = event.text("side") == "buy";
-        let money = if buys { -(&value + included) } else { &value - included };
+        let money = if buys {
+            -(&value + included)
+        } else {
+            &value - included
+        };
         if volume.is_zero() && money.is_zero() && separate.is_zero() {
             return Err("INVALID_AMOUNT");
         }
-        if [Some(volume), Some(fee), told].into_iter().flatten().any(is_too_fine) {
+        if [Some(volume), Some(fee), told]
+            .into_iter()
+            .flatten()
+            .any(is_too_fine)
+        {
             return Err("TOO_MANY_DECIMALS");
         }
         let order = event.text("order_id").to_owned();
@@ -190,7 +239,11 @@ impl Sheet {
 
     fn update(&mut self, event: &Reading) -> Result<(), Refusal> {
         let amount = self.movable(event)?;
-        let change = if event.text("direction") == "credit" { amount } else { -amount };
+        let change = if event.text("direction") == "credit" {
+            amount
+        } else {
+            -amount
+        };
         let order = event.text("related_order_id").to_owned();
         self.post(event, "sub_account_id", &change, &order)
     }

@@ -21,7 +21,11 @@ impl Auditor {
         Ok(differences)
     }
 
-    async fn compare_accounts(&self, pool: &PgPool, differences: &mut Vec<String>) -> anyhow::Result<()> {
+    async fn compare_accounts(
+        &self,
+        pool: &PgPool,
+        differences: &mut Vec<String>,
+    ) -> anyhow::Result<()> {
         let rows: Vec<(Uuid, String, String, i64, String)> = sqlx::query_as(
             "SELECT a.id, a.balance::text, a.locked::text, a.sequence, coalesce(f.fees, 0)::text FROM sub_accounts a \
              LEFT JOIN (SELECT sub_account_id, sum(fee) AS fees FROM transactions GROUP BY sub_account_id) f \
@@ -37,13 +41,25 @@ impl Auditor {
         let mut expected = BTreeMap::new();
         for (id, account) in &self.books.accounts {
             let (balance, locked) = (plain(&account.balance), plain(&account.locked()));
-            expected.insert(*id, (balance, locked, account.postings, plain(&account.fees)));
+            expected.insert(
+                *id,
+                (balance, locked, account.postings, plain(&account.fees)),
+            );
         }
-        diff("account (balance, locked, postings, fees)", &expected, &found, differences);
+        diff(
+            "account (balance, locked, postings, fees)",
+            &expected,
+            &found,
+            differences,
+        );
         Ok(())
     }
 
-    async fn compare_holds(&self, pool: &PgPool, differences: &mut Vec<String>) -> anyhow::Result<()> {
+    async fn compare_holds(
+        &self,
+        pool: &PgPool,
+        differences: &mut Vec<String>,
+    ) -> anyhow::Result<()> {
         let rows: Vec<(Uuid, String, String)> =
             sqlx::query_as("SELECT sub_account_id, order_id, amount::text FROM holds")
                 .fetch_all(pool)
@@ -63,7 +79,11 @@ impl Auditor {
     }
 
     /// The outcome of every event id, and the one log each applied event must have written.
-    async fn compare_claims(&self, pool: &PgPool, differences: &mut Vec<String>) -> anyhow::Result<()> {
+    async fn compare_claims(
+        &self,
+        pool: &PgPool,
+        differences: &mut Vec<String>,
+    ) -> anyhow::Result<()> {
         let rows: Vec<(Uuid, String, String, i64)> = sqlx::query_as(
             "SELECT p.user_id, p.event_id, p.outcome, count(l.id) FROM processed_events p \
              LEFT JOIN trading_logs l ON l.user_id = p.user_id AND l.event_id = p.event_id \
@@ -74,12 +94,20 @@ impl Auditor {
         let mut found = BTreeMap::new();
         for (user, event_id, outcome, logs) in rows {
             // Whoever discards a dead letter gives up its event; the books are the same.
-            let outcome = if outcome == "discarded" { "dead".to_owned() } else { outcome };
+            let outcome = if outcome == "discarded" {
+                "dead".to_owned()
+            } else {
+                outcome
+            };
             found.insert((user, event_id), (outcome, logs));
         }
         let mut expected = BTreeMap::new();
         for (key, (_, applied)) in &self.claims {
-            let outcome = if *applied { ("applied", 1) } else { ("dead", 0) };
+            let outcome = if *applied {
+                ("applied", 1)
+            } else {
+                ("dead", 0)
+            };
             expected.insert(key.clone(), (outcome.0.to_owned(), outcome.1));
         }
         diff("event (outcome, logs)", &expected, &found, differences);
@@ -88,19 +116,32 @@ impl Auditor {
 
     /// How many letters each payload became, by class and, except for malformed ones, code. What a letter says that was
     /// applied later stands in the books, and its claim is compared there.
-    async fn compare_letters(&self, pool: &PgPool, differences: &mut Vec<String>) -> anyhow::Result<()> {
-        let rows: Vec<(Vec<u8>, String, String)> =
-            sqlx::query_as("SELECT payload, class, code FROM dead_letters WHERE status <> 'replayed'")
-                .fetch_all(pool)
-                .await?;
+    async fn compare_letters(
+        &self,
+        pool: &PgPool,
+        differences: &mut Vec<String>,
+    ) -> anyhow::Result<()> {
+        let rows: Vec<(Vec<u8>, String, String)> = sqlx::query_as(
+            "SELECT payload, class, code FROM dead_letters WHERE status <> 'replayed'",
+        )
+        .fetch_all(pool)
+        .await?;
         let mut found = BTreeMap::new();
         for (payload, class, code) in rows {
-            let code = if class == "malformed" { String::new() } else { code };
+            let code = if class == "malformed" {
+                String::new()
+            } else {
+                code
+            };
             *found.entry((class, code, text(&payload))).or_insert(0) += 1;
         }
         let mut expected = BTreeMap::new();
         for (payload, class, code) in &self.letters {
-            let key = ((*class).to_owned(), code.unwrap_or_default().to_owned(), text(payload));
+            let key = (
+                (*class).to_owned(),
+                code.unwrap_or_default().to_owned(),
+                text(payload),
+            );
             *expected.entry(key).or_insert(0) += 1;
         }
         diff("dead letters", &expected, &found, differences);
@@ -118,7 +159,9 @@ fn diff<K: Ord + Debug, V: PartialEq + Debug>(
     for (key, value) in expected {
         match found.get(key) {
             Some(other) if other == value => {}
-            Some(other) => differences.push(format!("{what} {key:?}: expected {value:?}, found {other:?}")),
+            Some(other) => differences.push(format!(
+                "{what} {key:?}: expected {value:?}, found {other:?}"
+            )),
             None => differences.push(format!("{what} {key:?}: expected {value:?}, found nothing")),
         }
     }
@@ -130,7 +173,11 @@ fn diff<K: Ord + Debug, V: PartialEq + Debug>(
 }
 
 fn plain(value: &BigDecimal) -> String {
-    if value.is_zero() { "0".to_owned() } else { value.normalized().to_plain_string() }
+    if value.is_zero() {
+        "0".to_owned()
+    } else {
+        value.normalized().to_plain_string()
+    }
 }
 
 fn text(payload: &[u8]) -> String {

@@ -36,7 +36,11 @@ pub(super) fn parse(text: &str) -> Option<BigDecimal> {
             return None;
         }
         let significant = exponent.trim_start_matches('0');
-        let size: i64 = if significant.is_empty() { 0 } else { significant.parse().ok()? };
+        let size: i64 = if significant.is_empty() {
+            0
+        } else {
+            significant.parse().ok()?
+        };
         if size > 64 {
             return None;
         }
@@ -47,7 +51,10 @@ pub(super) fn parse(text: &str) -> Option<BigDecimal> {
     }
     let sign = if negative { Sign::Minus } else { Sign::Plus };
     let digits = BigInt::parse_bytes(digits.as_bytes(), 10)?;
-    Some(BigDecimal::from_bigint(BigInt::from_biguint(sign, digits.magnitude().clone()), places))
+    Some(BigDecimal::from_bigint(
+        BigInt::from_biguint(sign, digits.magnitude().clone()),
+        places,
+    ))
 }
 
 /// Whether the books cannot hold the value without rounding.

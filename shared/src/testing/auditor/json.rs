@@ -14,8 +14,13 @@ pub(super) enum Json {
 impl Json {
     /// A field that is there and not null.
     pub(super) fn field(&self, name: &str) -> Option<&Self> {
-        let Self::Object(fields) = self else { return None };
-        let found = fields.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+        let Self::Object(fields) = self else {
+            return None;
+        };
+        let found = fields
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value);
         found.filter(|value| **value != Self::Null)
     }
 }
@@ -119,7 +124,9 @@ impl Reader<'_> {
     }
 
     fn number(&mut self) -> Option<Json> {
-        let length = self.rest.find(|c: char| !matches!(c, '0'..='9' | '+' | '-' | '.' | 'e' | 'E'));
+        let length = self
+            .rest
+            .find(|c: char| !matches!(c, '0'..='9' | '+' | '-' | '.' | 'e' | 'E'));
         let (number, rest) = self.rest.split_at(length.unwrap_or(self.rest.len()));
         self.rest = rest;
         super::decimal::parse(number)?;
@@ -150,7 +157,8 @@ impl Reader<'_> {
             'u' => {
                 let first = self.hex()?;
                 let unit = if (0xd800..0xdc00).contains(&first) {
-                    let second = (self.next()? == '\\' && self.next()? == 'u').then(|| self.hex())??;
+                    let second =
+                        (self.next()? == '\\' && self.next()? == 'u').then(|| self.hex())??;
                     let low = second.checked_sub(0xdc00).filter(|low| *low < 0x400)?;
                     0x10000 + ((first - 0xd800) << 10) + low
                 } else {

@@ -1,6 +1,8 @@
 //! The auditor's reading of a message: which fields it has, whether each is valid, and what it says.
 
-use super::contract::Shape::{EventId, Id, Number, Object, OneOf, Pair, Share, Symbol, Text, Time, Words};
+use super::contract::Shape::{
+    EventId, Id, Number, Object, OneOf, Pair, Share, Symbol, Text, Time, Words,
+};
 use super::contract::{COMMON, FILL, Field, KINDS, Shape};
 use super::decimal;
 use super::json::{self, Json};
@@ -92,7 +94,12 @@ pub(super) fn read(subject: &str, payload: &[u8], takes_bare_subjects: bool) -> 
 
 /// Puts the fields of `object` into `event`, or nothing when one is missing or wrong.
 fn take(object: &Json, prefix: &str, fields: &[Field], event: &mut Reading) -> Option<()> {
-    for Field { name, shape, required } in fields {
+    for Field {
+        name,
+        shape,
+        required,
+    } in fields
+    {
         let Some(value) = object.field(name) else {
             if *required {
                 return None;
@@ -129,9 +136,13 @@ fn take_one(path: &str, shape: Shape, value: &Json, event: &mut Reading) -> Opti
             let time: DateTime<Utc> = DateTime::parse_from_rfc3339(text).ok()?.into();
             return Some(format!("{time:?}"));
         }
-        (Text(max), Json::Text(text)) => (1..=max).contains(&text.chars().count()).then(|| text.clone()),
+        (Text(max), Json::Text(text)) => (1..=max)
+            .contains(&text.chars().count())
+            .then(|| text.clone()),
         (Words(max), Json::Text(text)) => (text.len() <= max).then(|| text.clone()),
-        (OneOf(allowed), Json::Text(text)) => allowed.contains(&text.as_str()).then(|| text.clone()),
+        (OneOf(allowed), Json::Text(text)) => {
+            allowed.contains(&text.as_str()).then(|| text.clone())
+        }
         (EventId, Json::Text(text)) => {
             let printable = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
             (printable && (1..=128).contains(&text.len())).then(|| text.clone())
@@ -139,7 +150,8 @@ fn take_one(path: &str, shape: Shape, value: &Json, event: &mut Reading) -> Opti
         (Symbol, Json::Text(text)) => is_symbol(text).then(|| text.to_ascii_uppercase()),
         (Pair, Json::Text(text)) => {
             let parts: Vec<&str> = text.split('/').collect();
-            (parts.len() == 2 && parts.into_iter().all(is_symbol)).then(|| text.to_ascii_uppercase())
+            (parts.len() == 2 && parts.into_iter().all(is_symbol))
+                .then(|| text.to_ascii_uppercase())
         }
         _ => None,
     }?;
@@ -148,5 +160,8 @@ fn take_one(path: &str, shape: Shape, value: &Json, event: &mut Reading) -> Opti
 }
 
 fn is_symbol(text: &str) -> bool {
-    (1..=20).contains(&text.len()) && text.bytes().all(|byte| (b'!'..=b'~').contains(&byte) && byte != b'/')
+    (1..=20).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| (b'!'..=b'~').contains(&byte) && byte != b'/')
 }

@@ -1,8 +1,8 @@
 //! Messages of every kind, most of them valid, on few ids and amounts, so that they meet and contradict each other.
 
 use super::{
-    ACCOUNTS, ACTIVE, BNB, BTC, DISABLED, DISABLED_TRADING, ELSEWHERE, FOREIGN, NO_ACCOUNT, NO_TRADING,
-    NOBODY, OTHER_TRADING, TRADING, USDT,
+    ACCOUNTS, ACTIVE, BNB, BTC, DISABLED, DISABLED_TRADING, ELSEWHERE, FOREIGN, NO_ACCOUNT,
+    NO_TRADING, NOBODY, OTHER_TRADING, TRADING, USDT,
 };
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -14,9 +14,14 @@ pub(super) struct Message {
     pub(super) payload: Vec<u8>,
 }
 
-fn pick<T: Clone + std::fmt::Debug + 'static>(weighted: &[(u32, T)]) -> impl Strategy<Value = T> + use<T> {
+fn pick<T: Clone + std::fmt::Debug + 'static>(
+    weighted: &[(u32, T)],
+) -> impl Strategy<Value = T> + use<T> {
     prop::strategy::Union::new_weighted(
-        weighted.iter().map(|(weight, value)| (*weight, Just(value.clone()))).collect(),
+        weighted
+            .iter()
+            .map(|(weight, value)| (*weight, Just(value.clone())))
+            .collect(),
     )
 }
 
@@ -39,13 +44,28 @@ fn any_amount() -> impl Strategy<Value = Value> {
         "1e-64",
         "1000000.000003002994",
     ]);
-    (prop_oneof![14 => small, 2 => odd.prop_map(str::to_owned)], any::<bool>()).prop_map(|(text, quoted)| {
-        if quoted { Value::from(text) } else { serde_json::from_str(&text).expect("a number") }
-    })
+    (
+        prop_oneof![14 => small, 2 => odd.prop_map(str::to_owned)],
+        any::<bool>(),
+    )
+        .prop_map(|(text, quoted)| {
+            if quoted {
+                Value::from(text)
+            } else {
+                serde_json::from_str(&text).expect("a number")
+            }
+        })
 }
 
 fn any_account() -> impl Strategy<Value = Uuid> {
-    pick(&[(20, BTC), (60, USDT), (20, BNB), (1, ELSEWHERE), (1, FOREIGN), (1, NO_ACCOUNT)])
+    pick(&[
+        (20, BTC),
+        (60, USDT),
+        (20, BNB),
+        (1, ELSEWHERE),
+        (1, FOREIGN),
+        (1, NO_ACCOUNT),
+    ])
 }
 
 fn any_order() -> impl Strategy<Value = Value> {
@@ -53,7 +73,10 @@ fn any_order() -> impl Strategy<Value = Value> {
 }
 
 fn symbol_of(account: Uuid) -> &'static str {
-    ACCOUNTS.iter().find(|(id, ..)| *id == account).map_or("USDT", |(.., symbol, _)| symbol)
+    ACCOUNTS
+        .iter()
+        .find(|(id, ..)| *id == account)
+        .map_or("USDT", |(.., symbol, _)| symbol)
 }
 
 fn any_balance_event() -> impl Strategy<Value = (&'static str, Value)> {
@@ -89,11 +112,31 @@ fn any_order_event() -> impl Strategy<Value = (&'static str, Value)> {
     let accounts = (
         pick(&[(20, BTC), (2, USDT), (1, NO_ACCOUNT)]),
         pick(&[(20, USDT), (1, BTC), (1, ELSEWHERE)]),
-        pick(&[(10, None), (3, Some(BNB)), (3, Some(BTC)), (3, Some(USDT)), (1, Some(FOREIGN))]),
+        pick(&[
+            (10, None),
+            (3, Some(BNB)),
+            (3, Some(BTC)),
+            (3, Some(USDT)),
+            (1, Some(FOREIGN)),
+        ]),
     );
-    let figures = (any_amount(), any_amount(), prop::option::weighted(0.3, any_amount()), any_amount());
-    let order = (pick(&[(1, "A"), (1, "B")]), pick(&[(1, "buy"), (1, "sell")]), any::<bool>());
-    let symbol = pick(&[(20, "BTC/USDT"), (3, "USDT/USDT"), (1, "btc/usdt"), (1, "ETH/USDT")]);
+    let figures = (
+        any_amount(),
+        any_amount(),
+        prop::option::weighted(0.3, any_amount()),
+        any_amount(),
+    );
+    let order = (
+        pick(&[(1, "A"), (1, "B")]),
+        pick(&[(1, "buy"), (1, "sell")]),
+        any::<bool>(),
+    );
+    let symbol = pick(&[
+        (20, "BTC/USDT"),
+        (3, "USDT/USDT"),
+        (1, "btc/usdt"),
+        (1, "ETH/USDT"),
+    ]);
     (kind, accounts, figures, order, symbol, prop::bool::weighted(0.9)).prop_map(
         |(kind, (stock, currency, payer), (volume, price, quote, fee), (order, side, stop), symbol, settles)| {
             let mut fields = json!({
@@ -154,7 +197,12 @@ fn any_damage() -> impl Strategy<Value = Damage> {
         r#""message":"other words""#,
         r#""metadata":{"run":2}"#,
     ]);
-    let subject = prop::sample::select(vec!["trading.errors", "trading.orders.placed.x", "x", ".SHOUT"]);
+    let subject = prop::sample::select(vec![
+        "trading.errors",
+        "trading.orders.placed.x",
+        "x",
+        ".SHOUT",
+    ]);
     prop_oneof![
         30 => Just(Damage::None),
         3 => (any::<usize>(), any::<usize>()).prop_map(|(field, with)| Damage::Field(field, with)),
@@ -182,7 +230,11 @@ fn replace_field(event: &mut Map<String, Value>, at: usize, with: usize) {
         Some(fill) if at.is_multiple_of(2) => fill,
         _ => event,
     };
-    let name = object.keys().nth(at / 2 % object.len()).expect("in range").clone();
+    let name = object
+        .keys()
+        .nth(at / 2 % object.len())
+        .expect("in range")
+        .clone();
     match &replacements[with % replacements.len()] {
         None => drop(object.shift_remove(&name)),
         Some(value) => drop(object.insert(name, value.clone())),
@@ -190,9 +242,15 @@ fn replace_field(event: &mut Map<String, Value>, at: usize, with: usize) {
 }
 
 fn any_message() -> impl Strategy<Value = Message> {
-    let event = prop_oneof![5 => any_balance_event(), 5 => any_order_event(), 1 => any_system_event()];
+    let event =
+        prop_oneof![5 => any_balance_event(), 5 => any_order_event(), 1 => any_system_event()];
     let user = pick(&[(60, ACTIVE), (1, DISABLED), (1, NOBODY)]);
-    let trading = pick(&[(60, TRADING), (1, OTHER_TRADING), (1, DISABLED_TRADING), (1, NO_TRADING)]);
+    let trading = pick(&[
+        (60, TRADING),
+        (1, OTHER_TRADING),
+        (1, DISABLED_TRADING),
+        (1, NO_TRADING),
+    ]);
     (event, user, trading, 0..400, any_damage()).prop_map(|((kind, own), user, trading, number, damage)| {
         let mut event = json!({
             "event_id": format!("event-{number}"), "event_type": kind, "timestamp": "2026-11-23T10:00:00Z",
@@ -231,7 +289,11 @@ pub(super) fn any_run() -> impl Strategy<Value = Vec<Vec<Message>>> {
             messages.extend(earlier);
         }
         let mut rest = messages.into_iter();
-        let batches = sizes.into_iter().map(|size| rest.by_ref().take(size).collect());
-        batches.take_while(|batch: &Vec<Message>| !batch.is_empty()).collect()
+        let batches = sizes
+            .into_iter()
+            .map(|size| rest.by_ref().take(size).collect());
+        batches
+            .take_while(|batch: &Vec<Message>| !batch.is_empty())
+            .collect()
     })
 }

@@ -41,7 +41,11 @@ async fn measured(
     asked: Asked,
 ) -> Result<Option<Measured>, Problem> {
     let (from, to) = ends(asked.from, asked.to)?;
-    let quote = asked.quote.map(|quote| quote.parse().map_err(|why: String| Error::invalid("quote", why)));
+    let quote = asked.quote.map(|quote| {
+        quote
+            .parse()
+            .map_err(|why: String| Error::invalid("quote", why))
+    });
     Trading::load(&state.db, caller.user(), id).await?;
     let question = Question {
         user: caller.user(),
@@ -78,21 +82,33 @@ async fn measured(
     })
 }
 
-async fn ask(pool: &PgPool, question: &Question) -> Result<Result<Option<Measured>, TooManyPoints>> {
-    let mut snapshot = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+async fn ask(
+    pool: &PgPool,
+    question: &Question,
+) -> Result<Result<Option<Measured>, TooManyPoints>> {
+    let mut snapshot = pool
+        .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        .await?;
     let answer = measure(&mut snapshot, question).await?;
     snapshot.rollback().await?;
     Ok(answer)
 }
 
 #[OpenApi(prefix_path = "/v1/tradings", tag = "Tag::Tradings")]
-#[expect(clippy::too_many_arguments, reason = "one argument for each query parameter")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one argument for each query parameter"
+)]
 impl Performances {
     /// How well the trading did
     ///
     /// Computed from its transactions, always by event time; the README of the API defines every figure. Prices are those
     /// of the trading's own trades. A user may have two of these under way at once.
-    #[oai(path = "/:id/performance", method = "get", operation_id = "getPerformance")]
+    #[oai(
+        path = "/:id/performance",
+        method = "get",
+        operation_id = "getPerformance"
+    )]
     async fn performance(
         &self,
         caller: Caller,
@@ -106,7 +122,12 @@ impl Performances {
         /// Symbol of the asset figures are in; by default the one most of the trades were paid in
         quote: Query<Option<String>>,
     ) -> Answer<Performance, One> {
-        let asked = Asked { from: from.0, to: to.0, quote: quote.0, interval: None };
+        let asked = Asked {
+            from: from.0,
+            to: to.0,
+            quote: quote.0,
+            interval: None,
+        };
         let found = measured(&state, &caller, id.0, asked).await?;
         let (quote, found) = match found {
             Some(found) => (Some(found.quote.to_string()), found.performance),
@@ -135,13 +156,20 @@ impl Performances {
         quote: Query<Option<String>>,
     ) -> Answer<Equity, One> {
         let interval = interval.0.unwrap_or(Interval::Day);
-        let asked = Asked { from: from.0, to: to.0, quote: quote.0, interval: Some(interval.into()) };
+        let asked = Asked {
+            from: from.0,
+            to: to.0,
+            quote: quote.0,
+            interval: Some(interval.into()),
+        };
         let found = measured(&state, &caller, id.0, asked).await?;
         let quote = found.as_ref().map(|found| found.quote.to_string());
         let (points, found) = match found {
             Some(found) => (found.points, found.performance),
             None => (Vec::new(), performance::Performance::nothing()),
         };
-        Ok(Reply::new(Equity::new(id.0, quote, interval, points, &found)))
+        Ok(Reply::new(Equity::new(
+            id.0, quote, interval, points, &found,
+        )))
     }
 }

@@ -125,7 +125,11 @@ fn names(assets: &[Asset]) -> Vec<String> {
 }
 
 impl Performance {
-    pub(super) fn new(trading_id: Uuid, quote: Option<String>, found: performance::Performance) -> Self {
+    pub(super) fn new(
+        trading_id: Uuid,
+        quote: Option<String>,
+        found: performance::Performance,
+    ) -> Self {
         let trades = &found.trades;
         Self {
             trading_id,

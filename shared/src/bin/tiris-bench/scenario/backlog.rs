@@ -26,7 +26,10 @@ pub(crate) async fn run(bench: &Bench, people: People) -> Result<Outcome> {
         batches.add(drained.batch);
         connections.add(u64::from(drained.connections));
         bench.phase(&format!("{name}: limit, round {round}"))?;
-        let shape = Shape { batch: drained.batch.max(1), connections: drained.connections.max(1) };
+        let shape = Shape {
+            batch: drained.batch.max(1),
+            connections: drained.connections.max(1),
+        };
         let (limit, single) = limits_of(bench, people, events, shape).await?;
         limits.add(limit);
         singles.add(single);
@@ -44,8 +47,15 @@ pub(crate) async fn run(bench: &Bench, people: People) -> Result<Outcome> {
             .note(shape),
     ];
     if people != ONE {
-        let line = Line::new("the same beside one event per transaction", Unit::PerSecond, measured);
-        lines.push(line.against(singles).target(Target::RatioAtLeast(LEAST_OVER_SINGLE)));
+        let line = Line::new(
+            "the same beside one event per transaction",
+            Unit::PerSecond,
+            measured,
+        );
+        lines.push(
+            line.against(singles)
+                .target(Target::RatioAtLeast(LEAST_OVER_SINGLE)),
+        );
     }
     Ok(lines.into())
 }
@@ -53,10 +63,19 @@ pub(crate) async fn run(bench: &Bench, people: People) -> Result<Outcome> {
 /// The limit with this shape, and that of one event per transaction on one connection.
 async fn limits_of(bench: &Bench, people: People, events: u64, shape: Shape) -> Result<(u64, u64)> {
     let database = bench.stage.database(people).await?;
-    let limit = per_second(events, limit::run(&database, people, 0, events, shape).await?);
+    let limit = per_second(
+        events,
+        limit::run(&database, people, 0, events, shape).await?,
+    );
     let more = events / SINGLE_SHARE;
-    let alone = Shape { batch: 1, connections: 1 };
-    let single = per_second(more, limit::run(&database, people, events, more, alone).await?);
+    let alone = Shape {
+        batch: 1,
+        connections: 1,
+    };
+    let single = per_second(
+        more,
+        limit::run(&database, people, events, more, alone).await?,
+    );
     database.check(events + more).await?;
     bench.stage.drop(database).await?;
     Ok((limit, single))

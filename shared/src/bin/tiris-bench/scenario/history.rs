@@ -11,8 +11,10 @@ use anyhow::Result;
 /// Of the rate into empty tables, in thousandths: what repetitions differ by.
 const LEAST_OF_EMPTY: u64 = 950;
 /// Background workers would keep the template from being copied.
-const WITH_TIMESCALE: [&str; 2] =
-    ["shared_preload_libraries=timescaledb", "timescaledb.max_background_workers=0"];
+const WITH_TIMESCALE: [&str; 2] = [
+    "shared_preload_libraries=timescaledb",
+    "timescaledb.max_background_workers=0",
+];
 const MONTHS: [u32; 3] = [0, 12, 24];
 
 /// Makes native partitions of the history of one database.
@@ -52,13 +54,27 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
 }
 
 fn add(name: &str, samples: [Samples; 3], outcome: &mut Outcome, series: &mut Vec<Series>) {
-    let points =
-        MONTHS.iter().zip(&samples).map(|(months, rate)| (u64::from(*months), rate.median())).collect();
-    series.push(Series { name: name.to_owned(), points });
+    let points = MONTHS
+        .iter()
+        .zip(&samples)
+        .map(|(months, rate)| (u64::from(*months), rate.median()))
+        .collect();
+    series.push(Series {
+        name: name.to_owned(),
+        points,
+    });
     let [empty, _, full] = samples;
-    let line = Line::new(format!("ingest with 24 months of history, {name}"), Unit::PerSecond, full);
-    let line = line.against(empty).note("the limit is the same into empty tables");
-    outcome.lines.push(line.target(Target::RatioAtLeast(LEAST_OF_EMPTY)));
+    let line = Line::new(
+        format!("ingest with 24 months of history, {name}"),
+        Unit::PerSecond,
+        full,
+    );
+    let line = line
+        .against(empty)
+        .note("the limit is the same into empty tables");
+    outcome
+        .lines
+        .push(line.target(Target::RatioAtLeast(LEAST_OF_EMPTY)));
 }
 
 /// The rates for each length of history, measured in turn.
@@ -77,7 +93,11 @@ async fn measure(bench: &Bench, stage: &Stage, form: Form) -> Result<[Samples; 3
     for round in 1..=bench.sizes.repeat {
         for ((site, rates), months) in sites.iter_mut().zip(&mut rates).zip(MONTHS) {
             bench.phase(&format!("H24: backlog on {months} months, round {round}"))?;
-            rates.add(site.backlog(stage, bench.sizes.events / 2, Ids::Ordered, LOG).await?.rate());
+            rates.add(
+                site.backlog(stage, bench.sizes.events / 2, Ids::Ordered, LOG)
+                    .await?
+                    .rate(),
+            );
         }
     }
     bench.phase("H24: checking the books")?;
@@ -95,7 +115,15 @@ async fn fill(bench: &Bench, site: &mut Site, months: u32) -> Result<()> {
         .await?;
     for ago in (1..=months).rev() {
         let range = (site.events, bench.sizes.month);
-        stored::book(&site.database, site.people, range, Ids::Ordered, When::MonthsAgo(ago), |_| ()).await?;
+        stored::book(
+            &site.database,
+            site.people,
+            range,
+            Ids::Ordered,
+            When::MonthsAgo(ago),
+            |_| (),
+        )
+        .await?;
         site.events += bench.sizes.month;
     }
     site.database.settle().await

@@ -19,7 +19,8 @@ const END_LIMIT: Duration = Duration::from_secs(30);
 const TIMES_AS_LONG: u64 = 2;
 
 pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
-    let (mut p50, mut p99, mut rates) = (Samples::default(), Samples::default(), Samples::default());
+    let (mut p50, mut p99, mut rates) =
+        (Samples::default(), Samples::default(), Samples::default());
     for round in 1..=bench.sizes.repeat {
         bench.phase(&format!("S3: live, round {round}"))?;
         let (half, most, rate) = measure(bench).await?;
@@ -32,7 +33,8 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
         Line::new("publish to commit, p50", Unit::Micros, p50)
             .target(Target::AtMost(P50_MOST_MICROS))
             .note(note),
-        Line::new("publish to commit, p99", Unit::Micros, p99).target(Target::AtMost(P99_MOST_MICROS)),
+        Line::new("publish to commit, p99", Unit::Micros, p99)
+            .target(Target::AtMost(P99_MOST_MICROS)),
     ]
     .into())
 }
@@ -43,11 +45,15 @@ async fn measure(bench: &Bench) -> Result<(u64, u64, u64)> {
     worker.ready().await?;
     let count = WARM_UP + RATE * TIMES_AS_LONG * bench.sizes.load_time().as_secs();
     let begun = Instant::now();
-    site.next(count, Ids::Ordered, RATE).publish(&site.nats.url()).await?;
+    site.next(count, Ids::Ordered, RATE)
+        .publish(&site.nats.url())
+        .await?;
     let rate = per_second(count, begun.elapsed());
     site.events += count;
-    eventually("all events are in the books", END_LIMIT, async || site.database.count(site.events).await)
-        .await?;
+    eventually("all events are in the books", END_LIMIT, async || {
+        site.database.count(site.events).await
+    })
+    .await?;
     worker.stop().await?;
     let (half, most): (i64, i64) = sqlx::query_as(
         "SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY micros), percentile_disc(0.99) WITHIN GROUP (ORDER BY micros) \

@@ -23,12 +23,23 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
     bench.phase("S8: tradings to trade on")?;
     let desks = desks::make(&api, &database).await?;
     let file = desks::write(&desks, folder)?;
-    let scripts = [format!("\\set desks {}\n{SCRIPT}", desks::store(&desks, &database).await?)];
-    let (mut rates, mut limits, mut p99) = (Samples::default(), Samples::default(), Samples::default());
+    let scripts = [format!(
+        "\\set desks {}\n{SCRIPT}",
+        desks::store(&desks, &database).await?
+    )];
+    let (mut rates, mut limits, mut p99) =
+        (Samples::default(), Samples::default(), Samples::default());
     for round in 1..=bench.sizes.repeat {
         bench.phase(&format!("S8: trades, round {round}"))?;
         let what = &file.to_string_lossy();
-        let load = Load { ask: Ask::Log, connections: CONNECTIONS, time, rest_micros: 0, what, token: "-" };
+        let load = Load {
+            ask: Ask::Log,
+            connections: CONNECTIONS,
+            time,
+            rest_micros: 0,
+            what,
+            token: "-",
+        };
         let before = logs(&database).await?;
         let answered = wrk::ask(&api.url, folder, &load).await?;
         let written = logs(&database).await? - before;
@@ -48,9 +59,14 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
     let report = tiris_migrations::verify(&database.url, &ProgressBar::hidden()).await?;
     ensure!(report.is_clean(), "the books are wrong: {report}");
     bench.stage.drop(database).await?;
-    let note = format!("{CONNECTIONS} connections, {} tradings; p99 {}", desks.len(), p99.show(Unit::Micros));
-    let line =
-        Line::new("POST /v1/trading-logs, type long", Unit::PerSecond, rates).against(limits).note(note);
+    let note = format!(
+        "{CONNECTIONS} connections, {} tradings; p99 {}",
+        desks.len(),
+        p99.show(Unit::Micros)
+    );
+    let line = Line::new("POST /v1/trading-logs, type long", Unit::PerSecond, rates)
+        .against(limits)
+        .note(note);
     Ok(vec![line.target(Target::RatioAtLeast(LEAST_OF_PGBENCH))].into())
 }
 

@@ -70,7 +70,10 @@ pub(crate) struct Outcome {
 
 impl From<Vec<Line>> for Outcome {
     fn from(lines: Vec<Line>) -> Self {
-        Self { lines, curves: Vec::new() }
+        Self {
+            lines,
+            curves: Vec::new(),
+        }
     }
 }
 
@@ -125,7 +128,12 @@ impl Bench {
     }
 
     /// Rates of so many backlogs of `events`, each on a database of its own; the books are checked.
-    pub(crate) async fn fresh_backlog(&self, people: People, events: u64, log: &str) -> Result<Drained> {
+    pub(crate) async fn fresh_backlog(
+        &self,
+        people: People,
+        events: u64,
+        log: &str,
+    ) -> Result<Drained> {
         let mut site = self.site(people).await?;
         let drained = site.backlog(&self.stage, events, Ids::Ordered, log).await?;
         site.database.check(site.events).await?;
@@ -138,13 +146,28 @@ impl Site {
     pub(crate) async fn open(stage: &Stage, people: People) -> Result<Self> {
         let (database, nats) = (stage.database(people).await?, stage.nats().await?);
         worker::declare(stage, &database, &nats).await?;
-        Ok(Self { database, nats, people, events: 0 })
+        Ok(Self {
+            database,
+            nats,
+            people,
+            events: 0,
+        })
     }
 
     /// Which events come next.
     pub(crate) fn next(&self, count: u64, ids: Ids, rate: u64) -> Events {
-        let People { accounts, accounts_per_user } = self.people;
-        Events { accounts, accounts_per_user, first: self.events, count, ids, rate }
+        let People {
+            accounts,
+            accounts_per_user,
+        } = self.people;
+        Events {
+            accounts,
+            accounts_per_user,
+            first: self.events,
+            count,
+            ids,
+            rate,
+        }
     }
 
     /// So many events wait, then a worker comes and commits them.

@@ -20,16 +20,25 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
     let after = bench.fresh_backlog(MANY, short, LOG).await?;
     let of = |rate: u64| -> Samples { [rate].into_iter().collect() };
     let mut lines = vec![
-        Line::new(format!("ingest of {waiting} events that wait"), Unit::PerSecond, of(long.rate()))
-            .against(of(u64::midpoint(before.rate(), after.rate())))
-            .target(Target::RatioAtLeast(LEAST_OF_SHORT))
-            .note(format!("the limit is the mean of a backlog of {short} before and after")),
+        Line::new(
+            format!("ingest of {waiting} events that wait"),
+            Unit::PerSecond,
+            of(long.rate()),
+        )
+        .against(of(u64::midpoint(before.rate(), after.rate())))
+        .target(Target::RatioAtLeast(LEAST_OF_SHORT))
+        .note(format!(
+            "the limit is the mean of a backlog of {short} before and after"
+        )),
     ];
     if let Some(peak) = long.peak_kib {
         let line = Line::new("its resident memory at most", Unit::Kibibytes, of(peak));
         lines.push(line.target(Target::AtMost(PEAK_MOST_KIB)));
     }
-    let series = vec![Series { name: "events/s".to_owned(), points: points(&long.course, waiting) }];
+    let series = vec![Series {
+        name: "events/s".to_owned(),
+        points: points(&long.course, waiting),
+    }];
     let curve = Curve {
         name: "S5".to_owned(),
         title: "Ingest after an outage".to_owned(),
@@ -37,7 +46,10 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
         upward: "events/s".to_owned(),
         series,
     };
-    Ok(Outcome { lines, curves: vec![curve] })
+    Ok(Outcome {
+        lines,
+        curves: vec![curve],
+    })
 }
 
 /// The rate of each piece of the course.
@@ -57,7 +69,16 @@ fn points(course: &[(u64, u64)], events: u64) -> Vec<(u64, u64)> {
 mod tests {
     #[test]
     fn a_course_becomes_the_rates_of_its_pieces() {
-        let course = [(0, 0), (500, 50), (1_000, 1_000), (1_500, 1_400), (3_000, 2_000)];
-        assert_eq!(super::points(&course, 20_000), [(1_000, 1_000), (2_000, 500)]);
+        let course = [
+            (0, 0),
+            (500, 50),
+            (1_000, 1_000),
+            (1_500, 1_400),
+            (3_000, 2_000),
+        ];
+        assert_eq!(
+            super::points(&course, 20_000),
+            [(1_000, 1_000), (2_000, 500)]
+        );
     }
 }

@@ -26,8 +26,14 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
             .note("the limit is the same with neither")
     };
     let lines = vec![
-        line("ingest of a backlog with metrics and info logs", backlogs(bench).await?),
-        line("GET /v1/sub-accounts/{id} with metrics and info logs", reads(bench).await?),
+        line(
+            "ingest of a backlog with metrics and info logs",
+            backlogs(bench).await?,
+        ),
+        line(
+            "GET /v1/sub-accounts/{id} with metrics and info logs",
+            reads(bench).await?,
+        ),
     ];
     Ok(lines.into())
 }
@@ -38,7 +44,12 @@ async fn backlogs(bench: &Bench) -> Result<[Samples; 2]> {
         bench.phase(&format!("OVERHEAD: backlog, round {round}"))?;
         let mut rates = Vec::new();
         for log in ROUND {
-            rates.push(bench.fresh_backlog(MANY, bench.sizes.events / 2, log).await?.rate());
+            rates.push(
+                bench
+                    .fresh_backlog(MANY, bench.sizes.events / 2, log)
+                    .await?
+                    .rate(),
+            );
         }
         add(&mut samples, &rates);
     }
@@ -59,7 +70,11 @@ async fn reads(bench: &Bench) -> Result<[Samples; 2]> {
         let mut rates = Vec::new();
         for log in ROUND.repeat(TURNS) {
             let api = if log == LOG { &with } else { &without };
-            rates.push(read::load(bench, api, (&path, &token), TURN, 0).await?.rate());
+            rates.push(
+                read::load(bench, api, (&path, &token), TURN, 0)
+                    .await?
+                    .rate(),
+            );
         }
         add(&mut samples, &rates);
     }
@@ -71,7 +86,11 @@ async fn reads(bench: &Bench) -> Result<[Samples; 2]> {
 /// The means of a round.
 fn add([with, without]: &mut [Samples; 2], rates: &[u64]) {
     let mean = |log: &str| {
-        let of_log = ROUND.iter().cycle().zip(rates).filter(|(known, _)| **known == log);
+        let of_log = ROUND
+            .iter()
+            .cycle()
+            .zip(rates)
+            .filter(|(known, _)| **known == log);
         let of_log: Vec<u64> = of_log.map(|(_, rate)| *rate).collect();
         of_log.iter().sum::<u64>() / u64::try_from(of_log.len()).unwrap_or(1).max(1)
     };

@@ -20,13 +20,21 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
     let api = Api::start(&bench.stage, &database, LOG).await?;
     bench.phase("S9: tradings to look at")?;
     let file = desks::write(&desks::make(&api, &database).await?, folder)?;
-    let (mut p99, mut p50, mut rates) = (Samples::default(), Samples::default(), Samples::default());
+    let (mut p99, mut p50, mut rates) =
+        (Samples::default(), Samples::default(), Samples::default());
     for round in 1..=bench.sizes.repeat {
         bench.phase(&format!("S9: {CONNECTIONS} connections, round {round}"))?;
         let what = &file.to_string_lossy();
         let time = bench.sizes.load_time() * TIMES_AS_LONG;
         let (ask, connections, rest_micros) = (Ask::Portal, CONNECTIONS, REST_MICROS);
-        let load = Load { ask, connections, time, rest_micros, what, token: "-" };
+        let load = Load {
+            ask,
+            connections,
+            time,
+            rest_micros,
+            what,
+            token: "-",
+        };
         let answered = wrk::ask(&api.url, folder, &load).await?;
         p99.add(answered.p99);
         p50.add(answered.p50);
@@ -36,7 +44,15 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
     let report = tiris_migrations::verify(&database.url, &ProgressBar::hidden()).await?;
     ensure!(report.is_clean(), "the books are wrong: {report}");
     bench.stage.drop(database).await?;
-    let note = format!("at {}, p50 {}, no error", rates.show(Unit::PerSecond), p50.show(Unit::Micros));
-    let line = Line::new(format!("p99 of {CONNECTIONS} connections, 80 % reads"), Unit::Micros, p99);
+    let note = format!(
+        "at {}, p50 {}, no error",
+        rates.show(Unit::PerSecond),
+        p50.show(Unit::Micros)
+    );
+    let line = Line::new(
+        format!("p99 of {CONNECTIONS} connections, 80 % reads"),
+        Unit::Micros,
+        p99,
+    );
     Ok(vec![line.target(Target::AtMost(P99_MOST_MICROS)).note(note)].into())
 }

@@ -25,7 +25,10 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
     let api = Api::start(&bench.stage, &database, LOG).await?;
     let token = api.token(&email).await?;
     let answer = api.get(&path, &token).await?;
-    ensure!(answer["id"] == People::account_id(0).to_string(), "another account was told: {answer}");
+    ensure!(
+        answer["id"] == People::account_id(0).to_string(),
+        "another account was told: {answer}"
+    );
     let (mut rates, mut limits) = (Samples::default(), Samples::default());
     for round in 1..=bench.sizes.repeat {
         bench.phase(&format!("S6: one account, round {round}"))?;
@@ -44,17 +47,34 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
     }
     bench.phase("S6: half the load")?;
     let period = u64::from(CONNECTIONS) * 2_000_000 / rates.median().max(1);
-    let half = load(bench, &api, (&path, &token), time, period.saturating_sub(ANSWER_MICROS)).await?;
-    let note =
-        format!("{CONNECTIONS} connections; pgbench with {} sends the same statement", pgbench::CLIENTS);
+    let half = load(
+        bench,
+        &api,
+        (&path, &token),
+        time,
+        period.saturating_sub(ANSWER_MICROS),
+    )
+    .await?;
+    let note = format!(
+        "{CONNECTIONS} connections; pgbench with {} sends the same statement",
+        pgbench::CLIENTS
+    );
     let lines = vec![
         Line::new("GET /v1/sub-accounts/{id}", Unit::PerSecond, rates)
             .against(limits)
             .target(Target::RatioAtLeast(LEAST_OF_PGBENCH))
             .note(note),
-        Line::new("its p99 at half that load", Unit::Micros, [half.p99].into_iter().collect())
-            .target(Target::AtMost(P99_MOST_MICROS))
-            .note(format!("at {}, p50 {}", Unit::PerSecond.show(half.rate()), Unit::Micros.show(half.p50))),
+        Line::new(
+            "its p99 at half that load",
+            Unit::Micros,
+            [half.p99].into_iter().collect(),
+        )
+        .target(Target::AtMost(P99_MOST_MICROS))
+        .note(format!(
+            "at {}, p50 {}",
+            Unit::PerSecond.show(half.rate()),
+            Unit::Micros.show(half.p50)
+        )),
     ];
     drop(api);
     bench.stage.drop(database).await?;
@@ -63,7 +83,10 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
 
 /// Which account, and by whom.
 pub(super) fn asked() -> (String, String) {
-    (format!("/v1/sub-accounts/{}", People::account_id(0)), People::email(0))
+    (
+        format!("/v1/sub-accounts/{}", People::account_id(0)),
+        People::email(0),
+    )
 }
 
 pub(super) async fn load(
@@ -73,6 +96,13 @@ pub(super) async fn load(
     time: Duration,
     rest_micros: u64,
 ) -> Result<Answered> {
-    let load = Load { ask: Ask::Get, connections: CONNECTIONS, time, rest_micros, what: path, token };
+    let load = Load {
+        ask: Ask::Get,
+        connections: CONNECTIONS,
+        time,
+        rest_micros,
+        what: path,
+        token,
+    };
     wrk::ask(&api.url, bench.stage.files(), &load).await
 }

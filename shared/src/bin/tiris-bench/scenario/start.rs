@@ -53,16 +53,34 @@ fn of_program(name: &str, ready: Samples, idle: Samples) -> Result<Vec<Line>> {
     };
     Ok(vec![
         line("start to ready", Unit::Micros, ready, READY_MOST_MICROS),
-        line("resident memory when idle", Unit::Kibibytes, idle, IDLE_MOST_KIB),
-        line("size of the program", Unit::Kibibytes, size, BINARY_MOST_KIB),
+        line(
+            "resident memory when idle",
+            Unit::Kibibytes,
+            idle,
+            IDLE_MOST_KIB,
+        ),
+        line(
+            "size of the program",
+            Unit::Kibibytes,
+            size,
+            BINARY_MOST_KIB,
+        ),
     ])
 }
 
 /// Microseconds from `begun` to the first 200 of this address.
 async fn until_ready(url: &str, begun: Instant) -> Result<u64> {
-    let client = reqwest::Client::builder().timeout(READY_LIMIT).no_proxy().build()?;
+    let client = reqwest::Client::builder()
+        .timeout(READY_LIMIT)
+        .no_proxy()
+        .build()?;
     loop {
-        if client.get(url).send().await.is_ok_and(|answer| answer.status().as_u16() == 200) {
+        if client
+            .get(url)
+            .send()
+            .await
+            .is_ok_and(|answer| answer.status().as_u16() == 200)
+        {
             return u64::try_from(begun.elapsed().as_micros()).context("an age");
         }
         ensure!(begun.elapsed() < READY_LIMIT, "{url} is not ready");

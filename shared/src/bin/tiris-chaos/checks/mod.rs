@@ -35,23 +35,41 @@ pub(crate) struct Extra {
 pub(crate) async fn all(run: &Run, messages: &[Stored], extra: &[Extra]) -> Result<Vec<Check>> {
     let mut auditor = Auditor::new(false);
     people::tell(&mut auditor, &run.users)?;
-    for Extra { user, trading, account, symbol, deposits } in extra {
+    for Extra {
+        user,
+        trading,
+        account,
+        symbol,
+        deposits,
+    } in extra
+    {
         auditor.trading(*trading, *user);
         auditor.account(*account, *user, *trading, symbol, "0")?;
         for amount in deposits {
             auditor.deposit(*account, amount)?;
         }
     }
-    let verdicts: Vec<Verdict> =
-        messages.iter().map(|message| auditor.publish(&message.subject, &message.payload)).collect();
+    let verdicts: Vec<Verdict> = messages
+        .iter()
+        .map(|message| auditor.publish(&message.subject, &message.payload))
+        .collect();
     let pool = &run.system.pool;
     let accounts = auditor.accounts();
-    let applied = verdicts.iter().filter(|verdict| **verdict == Verdict::Applied).count();
-    let refused = verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Refused(_))).count();
+    let applied = verdicts
+        .iter()
+        .filter(|verdict| **verdict == Verdict::Applied)
+        .count();
+    let refused = verdicts
+        .iter()
+        .filter(|verdict| matches!(verdict, Verdict::Refused(_)))
+        .count();
     Ok(vec![
         Check {
             what: "auditor: balances, holds, claims, letters",
-            extent: format!("{} accounts, {applied} events applied, {refused} refused", accounts.len()),
+            extent: format!(
+                "{} accounts, {applied} events applied, {refused} refused",
+                accounts.len()
+            ),
             findings: auditor.compare(pool).await?,
         },
         poison::check(pool, messages, &verdicts).await?,
@@ -72,9 +90,17 @@ async fn verify(run: &Run) -> Result<Check> {
     let output = tokio::time::timeout(VERIFY_LIMIT, output).await??;
     let mut findings = Vec::new();
     if !output.status.success() {
-        findings.push(format!("{}: {}", output.status, String::from_utf8_lossy(&output.stdout)));
+        findings.push(format!(
+            "{}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout)
+        ));
     }
-    Ok(Check { what: "tiris-migrate verify", extent: "the whole database".to_owned(), findings })
+    Ok(Check {
+        what: "tiris-migrate verify",
+        extent: "the whole database".to_owned(),
+        findings,
+    })
 }
 
 /// Nothing is halted or without an owner, and nobody died by himself.

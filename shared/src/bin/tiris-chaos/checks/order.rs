@@ -15,11 +15,23 @@ use uuid::Uuid;
 type Key = (String, Uuid, Uuid);
 type Orders = BTreeMap<Key, Vec<String>>;
 
-pub(super) async fn check(pool: &PgPool, messages: &[Stored], verdicts: &[Verdict]) -> Result<Check> {
+pub(super) async fn check(
+    pool: &PgPool,
+    messages: &[Stored],
+    verdicts: &[Verdict],
+) -> Result<Check> {
     let mut expected = Orders::new();
-    for (message, _) in messages.iter().zip(verdicts).filter(|(_, verdict)| **verdict == Verdict::Applied) {
+    for (message, _) in messages
+        .iter()
+        .zip(verdicts)
+        .filter(|(_, verdict)| **verdict == Verdict::Applied)
+    {
         let event: Value = serde_json::from_slice(&message.payload)?;
-        let key = (message.stream.to_owned(), id(&event, "user_id")?, id(&event, "trading_id")?);
+        let key = (
+            message.stream.to_owned(),
+            id(&event, "user_id")?,
+            id(&event, "trading_id")?,
+        );
         let event_id = event["event_id"].as_str().context("an event id")?;
         expected.entry(key).or_default().push(event_id.to_owned());
     }
@@ -33,13 +45,20 @@ pub(super) async fn check(pool: &PgPool, messages: &[Stored], verdicts: &[Verdic
     .await?;
     let mut found = Orders::new();
     for (stream, user, trading, event_id) in rows {
-        found.entry((stream, user, trading)).or_default().push(event_id);
+        found
+            .entry((stream, user, trading))
+            .or_default()
+            .push(event_id);
     }
     let mut findings = Vec::new();
     for (key, wanted) in &expected {
         let booked = found.remove(key).unwrap_or_default();
         if booked != *wanted {
-            let at = wanted.iter().zip(&booked).take_while(|(a, b)| a == b).count();
+            let at = wanted
+                .iter()
+                .zip(&booked)
+                .take_while(|(a, b)| a == b)
+                .count();
             findings.push(format!(
                 "{key:?}: {} published, {} booked; at {at}: {:?} published, {:?} booked",
                 wanted.len(),
@@ -49,9 +68,17 @@ pub(super) async fn check(pool: &PgPool, messages: &[Stored], verdicts: &[Verdic
             ));
         }
     }
-    findings.extend(found.keys().map(|key| format!("{key:?}: booked and never published")));
+    findings.extend(
+        found
+            .keys()
+            .map(|key| format!("{key:?}: booked and never published")),
+    );
     let extent = format!("{} sequences of a user, trading and stream", expected.len());
-    Ok(Check { what: "booked in the order of the stream", extent, findings })
+    Ok(Check {
+        what: "booked in the order of the stream",
+        extent,
+        findings,
+    })
 }
 
 fn id(event: &Value, field: &str) -> Result<Uuid> {

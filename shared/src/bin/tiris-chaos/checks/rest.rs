@@ -17,7 +17,10 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 
 pub(super) async fn check(run: &Run, expected: &[Expected]) -> Result<Check> {
     let api = run.system.api.lock().await;
-    let client = reqwest::Client::builder().timeout(REQUEST_LIMIT).no_proxy().build()?;
+    let client = reqwest::Client::builder()
+        .timeout(REQUEST_LIMIT)
+        .no_proxy()
+        .build()?;
     let (mut findings, mut asked) = (Vec::new(), 0);
     for user in run.users.iter().step_by(USERS_STEP) {
         let token = api.token(&user.email()).await?;
@@ -33,14 +36,23 @@ pub(super) async fn check(run: &Run, expected: &[Expected]) -> Result<Check> {
             }
             let told = (number(&body, "balance")?, number(&body, "locked")?);
             if told != (account.balance.clone(), account.locked.clone()) {
-                findings.push(format!("{}: expected {account:?}, REST tells {told:?}", account.id));
+                findings.push(format!(
+                    "{}: expected {account:?}, REST tells {told:?}",
+                    account.id
+                ));
             }
         }
     }
-    Ok(Check { what: "REST tells the same balances", extent: format!("{asked} accounts"), findings })
+    Ok(Check {
+        what: "REST tells the same balances",
+        extent: format!("{asked} accounts"),
+        findings,
+    })
 }
 
 fn number(body: &Value, field: &str) -> Result<BigDecimal> {
-    let text = body["data"][field].as_str().with_context(|| format!("{field} in {body}"))?;
+    let text = body["data"][field]
+        .as_str()
+        .with_context(|| format!("{field} in {body}"))?;
     Ok(BigDecimal::from_str(text)?)
 }

@@ -9,14 +9,29 @@ use std::fs;
 
 /// Words of a log line, and what they mean.
 const LINES: [(&str, &str); 9] = [
-    ("another worker has the lane", "a worker found its lane taken by another"),
-    ("the lane is not ours any more", "a worker found its lease gone"),
-    ("cursor moved, following the database", "a commit came through whose answer was lost"),
+    (
+        "another worker has the lane",
+        "a worker found its lane taken by another",
+    ),
+    (
+        "the lane is not ours any more",
+        "a worker found its lease gone",
+    ),
+    (
+        "cursor moved, following the database",
+        "a commit came through whose answer was lost",
+    ),
     ("lost the connection to NATS", "connections to NATS lost"),
-    ("batch failed, searching the event", "batches split in search of an event"),
+    (
+        "batch failed, searching the event",
+        "batches split in search of an event",
+    ),
     ("event failed", "events put aside as INTERNAL"),
     ("dead letters tried again", "rounds of automatic retries"),
-    ("deliveries fail, read a single message", "messages read singly"),
+    (
+        "deliveries fail, read a single message",
+        "messages read singly",
+    ),
     ("lane waits", "waits of a lane for something that was down"),
 ];
 
@@ -41,6 +56,9 @@ pub(crate) async fn from_logs(system: &System) -> Result<BTreeMap<String, u64>> 
     .fetch_one(&system.pool)
     .await?;
     seen.insert("lanes taken".to_owned(), takings.unsigned_abs());
-    seen.insert("letters applied by a retry".to_owned(), replayed.unsigned_abs());
+    seen.insert(
+        "letters applied by a retry".to_owned(),
+        replayed.unsigned_abs(),
+    );
     Ok(seen)
 }

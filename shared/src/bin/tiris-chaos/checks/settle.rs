@@ -18,7 +18,10 @@ pub(crate) async fn wait(system: &System, messages: &[Stored], options: &Options
     let mut ends: BTreeMap<(&str, i32), i64> = BTreeMap::new();
     let bare = i32::try_from(LANES)?;
     for message in messages {
-        ends.insert((message.stream, message.lane.unwrap_or(bare)), i64::try_from(message.seq)?);
+        ends.insert(
+            (message.stream, message.lane.unwrap_or(bare)),
+            i64::try_from(message.seq)?,
+        );
     }
     let (mut last, mut moved_at) = (String::new(), Instant::now());
     loop {
@@ -43,7 +46,10 @@ pub(crate) async fn wait(system: &System, messages: &[Stored], options: &Options
         if now != last {
             (last, moved_at) = (now, Instant::now());
         }
-        ensure!(moved_at.elapsed() < STUCK_LIMIT, "nothing moves any more: {last}");
+        ensure!(
+            moved_at.elapsed() < STUCK_LIMIT,
+            "nothing moves any more: {last}"
+        );
         tokio::time::sleep(PAUSE).await;
     }
 }
@@ -51,10 +57,16 @@ pub(crate) async fn wait(system: &System, messages: &[Stored], options: &Options
 /// The lanes that are not at their last message, with both positions.
 async fn behind(system: &System, ends: &BTreeMap<(&str, i32), i64>) -> Result<Vec<String>> {
     let rows: Vec<(String, i32, i64)> =
-        sqlx::query_as("SELECT stream, lane, cursor FROM ingest_lanes").fetch_all(&system.pool).await?;
-    let found: BTreeMap<(&str, i32), i64> =
-        rows.iter().map(|(stream, lane, cursor)| ((stream.as_str(), *lane), *cursor)).collect();
-    let behind = ends.iter().filter(|(lane, end)| found.get(lane).is_none_or(|cursor| cursor < *end));
+        sqlx::query_as("SELECT stream, lane, cursor FROM ingest_lanes")
+            .fetch_all(&system.pool)
+            .await?;
+    let found: BTreeMap<(&str, i32), i64> = rows
+        .iter()
+        .map(|(stream, lane, cursor)| ((stream.as_str(), *lane), *cursor))
+        .collect();
+    let behind = ends
+        .iter()
+        .filter(|(lane, end)| found.get(lane).is_none_or(|cursor| cursor < *end));
     Ok(behind
         .map(|((stream, lane), end)| {
             let cursor = found.get(&(*stream, *lane)).copied().unwrap_or_default();

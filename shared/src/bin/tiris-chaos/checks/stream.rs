@@ -34,15 +34,28 @@ pub(crate) async fn read_all(nats_url: &str) -> Result<Vec<Stored>> {
         if last == 0 {
             continue;
         }
-        let config = OrderedConfig { deliver_policy: DeliverPolicy::All, ..OrderedConfig::default() };
+        let config = OrderedConfig {
+            deliver_policy: DeliverPolicy::All,
+            ..OrderedConfig::default()
+        };
         let mut messages = stream.create_consumer(config).await?.messages().await?;
         loop {
             let next = tokio::time::timeout(NEXT_LIMIT, messages.next()).await;
-            let message = next.context("the stream cannot be read back")?.context("it ended early")??;
-            let seq =
-                message.info().map_err(|error| anyhow::anyhow!("no sequence: {error}"))?.stream_sequence;
+            let message = next
+                .context("the stream cannot be read back")?
+                .context("it ended early")??;
+            let seq = message
+                .info()
+                .map_err(|error| anyhow::anyhow!("no sequence: {error}"))?
+                .stream_sequence;
             let (subject, lane) = without_lane(&message.subject, lane_at);
-            all.push(Stored { stream: name, seq, lane, subject, payload: message.payload.to_vec() });
+            all.push(Stored {
+                stream: name,
+                seq,
+                lane,
+                subject,
+                payload: message.payload.to_vec(),
+            });
             if seq >= last {
                 break;
             }

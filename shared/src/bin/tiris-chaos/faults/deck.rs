@@ -79,7 +79,12 @@ impl Deck {
     pub(super) fn new(mut rng: StdRng, workers: usize, users: Vec<Uuid>) -> Self {
         let mut first: Vec<Kind> = WEIGHTS.iter().map(|(kind, _)| *kind).collect();
         first.shuffle(&mut rng);
-        Self { rng, workers, users, first }
+        Self {
+            rng,
+            workers,
+            users,
+            first,
+        }
     }
 
     pub(super) fn next(&mut self) -> Fault {

@@ -28,14 +28,19 @@ const MISSED: &str = "tried to stop a worker in a transaction, none came";
 
 pub(super) async fn stop_in_transaction(site: Site, fault: Fault) -> Result<()> {
     // As long as these are held, neither server is stopped by another fault.
-    let (_postgres, _nats) = (site.system.postgres.lock().await, site.system.nats.lock().await);
+    let (_postgres, _nats) = (
+        site.system.postgres.lock().await,
+        site.system.nats.lock().await,
+    );
     let Ok(lane) = lane_of(&site, fault.user).await else {
         site.note(MISSED, "the user's lane is not known yet");
         return Ok(());
     };
     let mut blocker = PgConnection::connect(&site.system.database_url).await?;
     let mut watcher = PgConnection::connect(&site.system.database_url).await?;
-    let own: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut blocker).await?;
+    let own: i32 = sqlx::query_scalar("SELECT pg_backend_pid()")
+        .fetch_one(&mut blocker)
+        .await?;
     let mut lock = blocker.begin().await?;
     sqlx::query("SELECT FROM sub_accounts WHERE user_id = $1 ORDER BY id FOR UPDATE")
         .bind(fault.user)
@@ -49,7 +54,10 @@ pub(super) async fn stop_in_transaction(site: Site, fault: Fault) -> Result<()> 
     held.signal(Signal::SIGSTOP)?;
     lock.rollback().await?;
     let released = Instant::now();
-    site.note("worker stopped inside a transaction", &format!("worker {}, lane {lane}", held.worker.slot()));
+    site.note(
+        "worker stopped inside a transaction",
+        &format!("worker {}, lane {lane}", held.worker.slot()),
+    );
     let watched = watch(&site, &mut watcher, lane, released).await;
     held.signal(Signal::SIGCONT)?;
     watched
@@ -59,8 +67,15 @@ pub(super) async fn stop_in_transaction(site: Site, fault: Fault) -> Result<()> 
 async fn lane_of(site: &Site, user: Uuid) -> Result<i32> {
     let client = async_nats::connect(&site.system.nats_url).await?;
     let stream = jetstream::new(client).get_stream(STREAM).await?;
-    let message = stream.get_last_raw_message_by_subject(&format!("trading.*.*.*.{user}")).await?;
-    Ok(message.subject.split('.').nth(3).context("a lane in the subject")?.parse()?)
+    let message = stream
+        .get_last_raw_message_by_subject(&format!("trading.*.*.*.{user}"))
+        .await?;
+    Ok(message
+        .subject
+        .split('.')
+        .nth(3)
+        .context("a lane in the subject")?
+        .parse()?)
 }
 
 /// The worker that waits for a lock of session `blocker` while it holds a lane's row.
@@ -78,7 +93,11 @@ async fn catch(site: &Site, watcher: &mut PgConnection, blocker: i32) -> Result<
         .await?;
         for port in ports {
             let port = u16::try_from(port)?;
-            let worker = site.system.workers.iter().find(|worker| worker.postgres().has_port(port));
+            let worker = site
+                .system
+                .workers
+                .iter()
+                .find(|worker| worker.postgres().has_port(port));
             if let Some(held) = worker.and_then(|worker| worker.try_hold()) {
                 return Ok(Some(held));
             }
@@ -89,7 +108,12 @@ async fn catch(site: &Site, watcher: &mut PgConnection, blocker: i32) -> Result<
 }
 
 /// Waits until the row of the lane can be locked, then until another worker has the lane.
-async fn watch(site: &Site, watcher: &mut PgConnection, lane: i32, released: Instant) -> Result<()> {
+async fn watch(
+    site: &Site,
+    watcher: &mut PgConnection,
+    lane: i32,
+    released: Instant,
+) -> Result<()> {
     let (epoch, lease_left): (i64, f64) = sqlx::query_as(
         "SELECT epoch, greatest(extract(epoch FROM lease_until - clock_timestamp()), 0)::float8 \
          FROM ingest_lanes WHERE stream = $1 AND lane = $2",
@@ -109,15 +133,19 @@ async fn watch(site: &Site, watcher: &mut PgConnection, lane: i32, released: Ins
     }
     let locked = released.elapsed();
     while Instant::now() < lease_end + TAKEOVER_LIMIT {
-        let now: i64 = sqlx::query_scalar("SELECT epoch FROM ingest_lanes WHERE stream = $1 AND lane = $2")
-            .bind(STREAM)
-            .bind(lane)
-            .fetch_one(&mut *watcher)
-            .await?;
+        let now: i64 =
+            sqlx::query_scalar("SELECT epoch FROM ingest_lanes WHERE stream = $1 AND lane = $2")
+                .bind(STREAM)
+                .bind(lane)
+                .fetch_one(&mut *watcher)
+                .await?;
         if now != epoch {
             site.note(
                 "lane of a worker stopped inside a transaction taken over",
-                &format!("lane {lane}, row free after {locked:?}, taken after {:?}", released.elapsed()),
+                &format!(
+                    "lane {lane}, row free after {locked:?}, taken after {:?}",
+                    released.elapsed()
+                ),
             );
             return Ok(());
         }

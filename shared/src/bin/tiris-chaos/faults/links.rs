@@ -19,26 +19,49 @@ pub(super) async fn disturb(site: Site, fault: Fault, held: Held) -> Result<()> 
     match fault.kind {
         Kind::CutPostgres => {
             let count = postgres.cut();
-            site.note("connections to PostgreSQL cut", &format!("{count} of worker {slot}"));
+            site.note(
+                "connections to PostgreSQL cut",
+                &format!("{count} of worker {slot}"),
+            );
         }
         Kind::CutNats => {
             let count = nats.cut();
-            site.note("connections to NATS cut", &format!("{count} of worker {slot}"));
+            site.note(
+                "connections to NATS cut",
+                &format!("{count} of worker {slot}"),
+            );
         }
         Kind::SwallowDeliveries => {
-            site.note("deliveries of NATS swallowed, then cut", &format!("worker {slot}, {spread:?}"));
+            site.note(
+                "deliveries of NATS swallowed, then cut",
+                &format!("worker {slot}, {spread:?}"),
+            );
             during(nats, Mode::Swallow, SWALLOW_MIN + spread).await;
         }
         Kind::SwallowAnswers => {
-            site.note("answers of PostgreSQL swallowed, then cut", &format!("worker {slot}, {spread:?}"));
+            site.note(
+                "answers of PostgreSQL swallowed, then cut",
+                &format!("worker {slot}, {spread:?}"),
+            );
             during(postgres, Mode::Swallow, SWALLOW_MIN + spread / 4).await;
         }
         Kind::SwallowCommit => {
-            site.note("answers to COMMIT swallowed, then cut", &format!("worker {slot}, {spread:?}"));
-            during(postgres, Mode::SwallowAfter("COMMIT"), SWALLOW_MIN + spread / 2).await;
+            site.note(
+                "answers to COMMIT swallowed, then cut",
+                &format!("worker {slot}, {spread:?}"),
+            );
+            during(
+                postgres,
+                Mode::SwallowAfter("COMMIT"),
+                SWALLOW_MIN + spread / 2,
+            )
+            .await;
         }
         _ => {
-            site.note("connections to PostgreSQL stalled", &format!("worker {slot}"));
+            site.note(
+                "connections to PostgreSQL stalled",
+                &format!("worker {slot}"),
+            );
             postgres.set(Mode::Stall);
             tokio::time::sleep(STALL_MIN + spread).await;
             postgres.set(Mode::Pass);

@@ -45,12 +45,14 @@ impl Site {
 
     fn note(&self, name: &str, what: &str) {
         self.tally.count(name);
-        self.view.detail(&format!("{:>7.1?} {name}: {what}", self.begun.elapsed()));
+        self.view
+            .detail(&format!("{:>7.1?} {name}: {what}", self.begun.elapsed()));
     }
 
     fn wrong(&self, what: &str) {
         self.tally.count(&format!("{WRONG}{what}"));
-        self.view.say(&format!("{:>7.1?} {WRONG}{what}", self.begun.elapsed()));
+        self.view
+            .say(&format!("{:>7.1?} {WRONG}{what}", self.begun.elapsed()));
     }
 }
 
@@ -120,12 +122,20 @@ fn begin(site: &Site, fault: Fault, under_way: &mut JoinSet<Result<()>>) -> bool
             under_way.spawn_local(frozen::stop_in_transaction(site.clone(), fault));
         }
         kind => {
-            let Some(held) = site.worker(&fault) else { return false };
+            let Some(held) = site.worker(&fault) else {
+                return false;
+            };
             let site = site.clone();
             match kind {
-                Kind::KillWorker => under_way.spawn_local(processes::kill_worker(site, fault, held)),
-                Kind::StopWorker => under_way.spawn_local(processes::stop_worker(site, fault, held)),
-                Kind::RestartWorker => under_way.spawn_local(processes::restart_worker(site, fault, held)),
+                Kind::KillWorker => {
+                    under_way.spawn_local(processes::kill_worker(site, fault, held))
+                }
+                Kind::StopWorker => {
+                    under_way.spawn_local(processes::stop_worker(site, fault, held))
+                }
+                Kind::RestartWorker => {
+                    under_way.spawn_local(processes::restart_worker(site, fault, held))
+                }
                 _ => under_way.spawn_local(links::disturb(site, fault, held)),
             };
         }

@@ -12,7 +12,10 @@ use tiris_shared::testing::PgStop;
 
 pub(super) async fn kill_worker(site: Site, fault: Fault, mut held: Held) -> Result<()> {
     expect_running(&site, &mut held)?;
-    site.note("worker killed (SIGKILL)", &format!("worker {}", held.worker.slot()));
+    site.note(
+        "worker killed (SIGKILL)",
+        &format!("worker {}", held.worker.slot()),
+    );
     held.process().kill().await?;
     tokio::time::sleep(fault.spread).await;
     held.start_again()
@@ -59,7 +62,10 @@ pub(super) async fn restart_worker(site: Site, fault: Fault, mut held: Held) -> 
 
 pub(super) async fn stop_postgres(site: Site, fault: Fault) -> Result<()> {
     let mut postgres = site.system.postgres.lock().await;
-    site.note("PostgreSQL stopped at once", &format!("for {:?}", fault.spread));
+    site.note(
+        "PostgreSQL stopped at once",
+        &format!("for {:?}", fault.spread),
+    );
     postgres.stop(PgStop::Immediate).await?;
     tokio::time::sleep(fault.spread).await;
     postgres.restart().await

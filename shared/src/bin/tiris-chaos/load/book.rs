@@ -33,17 +33,32 @@ pub(super) struct Book {
 
 impl Book {
     pub(super) const fn new(trading: Trading) -> Self {
-        Self { trading, open: Vec::new() }
+        Self {
+            trading,
+            open: Vec::new(),
+        }
     }
 
     /// The next event, with the name it is counted under.
     pub(super) fn next(&mut self, origin: Origin, rng: &mut StdRng) -> (&'static str, Message) {
-        let at = if self.open.is_empty() { None } else { Some(rng.random_range(0..self.open.len())) };
+        let at = if self.open.is_empty() {
+            None
+        } else {
+            Some(rng.random_range(0..self.open.len()))
+        };
         let drawn = rng.random_range(0..100);
         match (drawn, at) {
-            (0..4, _) => system(origin, "trading.errors", event::error(rng.random_range(0..5))),
+            (0..4, _) => system(
+                origin,
+                "trading.errors",
+                event::error(rng.random_range(0..5)),
+            ),
             (4..9, _) => system(origin, "trading.signals", event::signal("0.5")),
-            (9..14, _) => system(origin, "trading.heartbeat", event::heartbeat(rng.random_range(0..5))),
+            (9..14, _) => system(
+                origin,
+                "trading.heartbeat",
+                event::heartbeat(rng.random_range(0..5)),
+            ),
             (14..34, _) => self.movement(origin, rng),
             (34..44, _) => self.hold_without_order(origin, rng),
             (44..60, Some(at)) => self.hold(origin, at, rng),
@@ -62,42 +77,84 @@ impl Book {
             volume: amount(rng),
             price: amount(rng),
         };
-        let own = event::order(&self.trading, &order.name, order.side, &order.volume, &order.price);
+        let own = event::order(
+            &self.trading,
+            &order.name,
+            order.side,
+            &order.volume,
+            &order.price,
+        );
         self.open.push(order);
         named(origin, "trading.orders.created", own)
     }
 
     fn fill(&mut self, origin: Origin, at: usize, rng: &mut StdRng) -> (&'static str, Message) {
         // Some orders are filled in several parts.
-        let order = if rng.random_ratio(1, 3) { self.open[at].clone() } else { self.open.swap_remove(at) };
+        let order = if rng.random_ratio(1, 3) {
+            self.open[at].clone()
+        } else {
+            self.open.swap_remove(at)
+        };
         let fee = Value::from(format!("0.00{}", rng.random_range(1..100)));
         let figures = [&order.volume, &order.price, &fee];
-        let own = event::filled(&self.trading, &order.name, order.side, figures, rng.random_ratio(1, 4));
+        let own = event::filled(
+            &self.trading,
+            &order.name,
+            order.side,
+            figures,
+            rng.random_ratio(1, 4),
+        );
         named(origin, "trading.orders.filled", own)
     }
 
     fn end(&mut self, origin: Origin, at: usize, kind: &'static str) -> (&'static str, Message) {
         let order = self.open.swap_remove(at);
-        named(origin, kind, event::order(&self.trading, &order.name, order.side, &order.volume, &order.price))
+        named(
+            origin,
+            kind,
+            event::order(
+                &self.trading,
+                &order.name,
+                order.side,
+                &order.volume,
+                &order.price,
+            ),
+        )
     }
 
     fn hold(&self, origin: Origin, at: usize, rng: &mut StdRng) -> (&'static str, Message) {
         let order = &self.open[at];
         let [stock, currency, _] = &self.trading.accounts;
         let account = if order.side == "buy" { currency } else { stock };
-        let kind = if rng.random_ratio(3, 4) { "trading.balance.locked" } else { "trading.balance.unlocked" };
-        named(origin, kind, event::held(account, &amount(rng), Some(&order.name)))
+        let kind = if rng.random_ratio(3, 4) {
+            "trading.balance.locked"
+        } else {
+            "trading.balance.unlocked"
+        };
+        named(
+            origin,
+            kind,
+            event::held(account, &amount(rng), Some(&order.name)),
+        )
     }
 
     fn hold_without_order(&self, origin: Origin, rng: &mut StdRng) -> (&'static str, Message) {
         let account = &self.trading.accounts[rng.random_range(0..3)];
-        let kind = if rng.random() { "trading.balance.locked" } else { "trading.balance.unlocked" };
+        let kind = if rng.random() {
+            "trading.balance.locked"
+        } else {
+            "trading.balance.unlocked"
+        };
         named(origin, kind, event::held(account, &amount(rng), None))
     }
 
     fn movement(&self, origin: Origin, rng: &mut StdRng) -> (&'static str, Message) {
         let account = &self.trading.accounts[rng.random_range(0..3)];
-        let order = self.open.first().filter(|_| rng.random_ratio(1, 4)).map(|order| order.name.as_str());
+        let order = self
+            .open
+            .first()
+            .filter(|_| rng.random_ratio(1, 4))
+            .map(|order| order.name.as_str());
         movement(account, origin, order, rng)
     }
 }
@@ -114,12 +171,20 @@ pub(super) fn movement(
         1..11 => (amount(rng), "credit"),
         _ => (amount(rng), "debit"),
     };
-    named(origin, "trading.balance.updated", event::moved(account, &amount, direction, order))
+    named(
+        origin,
+        "trading.balance.updated",
+        event::moved(account, &amount, direction, order),
+    )
 }
 
 /// The first money of an account.
 pub(super) fn opening(account: &Account, origin: Origin) -> (&'static str, Message) {
-    named(origin, "trading.balance.updated", event::moved(account, &OPENING.into(), "credit", None))
+    named(
+        origin,
+        "trading.balance.updated",
+        event::moved(account, &OPENING.into(), "credit", None),
+    )
 }
 
 fn named(origin: Origin, kind: &'static str, own: Value) -> (&'static str, Message) {
@@ -132,7 +197,11 @@ fn system(origin: Origin, kind: &'static str, own: Value) -> (&'static str, Mess
 
 /// From a millionth to some thousands, as a text or a number.
 fn amount(rng: &mut StdRng) -> Value {
-    let text = format!("{}e-{}", rng.random_range(1..10_000), rng.random_range(0..7));
+    let text = format!(
+        "{}e-{}",
+        rng.random_range(1..10_000),
+        rng.random_range(0..7)
+    );
     match Number::from_str(&text) {
         Ok(number) if rng.random() => Value::Number(number),
         _ => Value::from(text),

@@ -27,7 +27,11 @@ pub(crate) struct Origin {
 
 impl Origin {
     pub(crate) fn event_id(self) -> String {
-        format!("{}-{:08}", &self.user.simple().to_string()[..8], self.number)
+        format!(
+            "{}-{:08}",
+            &self.user.simple().to_string()[..8],
+            self.number
+        )
     }
 
     /// An event as its fields; `kind` is the subject without the user.
@@ -48,12 +52,22 @@ impl Origin {
     }
 
     pub(crate) fn message(self, kind: &str, own: Value) -> Message {
-        let payload = Value::Object(self.fields(kind, own)).to_string().into_bytes();
-        Message { subject: format!("{kind}.{}", self.user), payload }
+        let payload = Value::Object(self.fields(kind, own))
+            .to_string()
+            .into_bytes();
+        Message {
+            subject: format!("{kind}.{}", self.user),
+            payload,
+        }
     }
 }
 
-pub(crate) fn moved(account: &Account, amount: &Value, direction: &str, order: Option<&str>) -> Value {
+pub(crate) fn moved(
+    account: &Account,
+    amount: &Value,
+    direction: &str,
+    order: Option<&str>,
+) -> Value {
     let mut fields = json!({
         "sub_account_id": account.id, "symbol": account.symbol, "amount": amount, "direction": direction,
         "reason": "chaos",
@@ -65,14 +79,21 @@ pub(crate) fn moved(account: &Account, amount: &Value, direction: &str, order: O
 }
 
 pub(crate) fn held(account: &Account, amount: &Value, order: Option<&str>) -> Value {
-    let mut fields = json!({"sub_account_id": account.id, "symbol": account.symbol, "amount": amount});
+    let mut fields =
+        json!({"sub_account_id": account.id, "symbol": account.symbol, "amount": amount});
     if let Some(order) = order {
         fields["related_order_id"] = order.into();
     }
     fields
 }
 
-pub(crate) fn order(trading: &Trading, order: &str, side: &str, volume: &Value, price: &Value) -> Value {
+pub(crate) fn order(
+    trading: &Trading,
+    order: &str,
+    side: &str,
+    volume: &Value,
+    price: &Value,
+) -> Value {
     let [stock, currency, _] = &trading.accounts;
     let account = if side == "buy" { currency } else { stock };
     json!({

@@ -31,14 +31,22 @@ pub(crate) async fn run(
             continue;
         }
         let steps = u32::try_from(seen.len() % 5 + 1).unwrap_or(1);
-        let (wait, pool, users, view) = (longest * steps / 5, pool.clone(), users.clone(), view.clone());
+        let (wait, pool, users, view) = (
+            longest * steps / 5,
+            pool.clone(),
+            users.clone(),
+            view.clone(),
+        );
         tasks.spawn(async move {
             tokio::time::sleep(wait).await;
             make(&pool, &users[user], at, &view).await;
         });
     }
     tasks.join_all().await;
-    for (user, at) in users.iter().flat_map(|user| (0..user.late.len()).map(move |at| (user, at))) {
+    for (user, at) in users
+        .iter()
+        .flat_map(|user| (0..user.late.len()).map(move |at| (user, at)))
+    {
         make(&pool, user, at, &view).await;
     }
     seen.len()
@@ -47,7 +55,10 @@ pub(crate) async fn run(
 /// Makes it, as often as it takes.
 async fn make(pool: &PgPool, user: &User, at: usize, view: &View) {
     while let Err(error) = people::create_late(pool, user, &user.late[at]).await {
-        view.detail(&format!("late thing {at} of user {} not yet made: {error:#}", user.number));
+        view.detail(&format!(
+            "late thing {at} of user {} not yet made: {error:#}",
+            user.number
+        ));
         tokio::time::sleep(AGAIN).await;
     }
 }

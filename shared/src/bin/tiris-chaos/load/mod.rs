@@ -19,7 +19,11 @@ use std::sync::Arc;
 pub(crate) const PUBLISHERS: usize = 8;
 
 /// Draws the script of every publisher, about `events` steps together. That takes a while, and nothing else may wait.
-pub(crate) async fn scripts(seed: u64, users: &Arc<Vec<User>>, events: u32) -> Result<Vec<Vec<Step>>> {
+pub(crate) async fn scripts(
+    seed: u64,
+    users: &Arc<Vec<User>>,
+    events: u32,
+) -> Result<Vec<Vec<Step>>> {
     let each = usize::try_from(events)? / PUBLISHERS;
     let users = users.clone();
     let draw = move || {

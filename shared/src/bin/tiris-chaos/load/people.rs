@@ -73,21 +73,42 @@ pub(crate) fn draw(rng: &mut StdRng) -> Vec<User> {
             let tradings = vec![trading(rng), trading(rng)];
             let late = (0..LATE_PER_USER).map(|_| {
                 if number % LATE_ACCOUNT_EVERY == 0 {
-                    let account = Account { id: id(rng), symbol: "XRP" };
-                    Late::Account { trading: tradings[0].id, account }
+                    let account = Account {
+                        id: id(rng),
+                        symbol: "XRP",
+                    };
+                    Late::Account {
+                        trading: tradings[0].id,
+                        account,
+                    }
                 } else {
                     Late::Trading(trading(rng))
                 }
             });
-            let late = if number == last { vec![Late::User] } else { late.collect() };
-            User { id: id(rng), number, tradings, late }
+            let late = if number == last {
+                vec![Late::User]
+            } else {
+                late.collect()
+            };
+            User {
+                id: id(rng),
+                number,
+                tradings,
+                late,
+            }
         })
         .collect()
 }
 
 fn trading(rng: &mut StdRng) -> Trading {
-    let accounts = ["ETH", "BTC", "BNB"].map(|symbol| Account { id: id(rng), symbol });
-    Trading { id: id(rng), accounts }
+    let accounts = ["ETH", "BTC", "BNB"].map(|symbol| Account {
+        id: id(rng),
+        symbol,
+    });
+    Trading {
+        id: id(rng),
+        accounts,
+    }
 }
 
 fn id(rng: &mut StdRng) -> Uuid {
@@ -131,7 +152,11 @@ async fn create_user(connection: &mut PgConnection, user: &User) -> Result<()> {
     Ok(())
 }
 
-async fn create_trading(connection: &mut PgConnection, user: Uuid, trading: &Trading) -> Result<()> {
+async fn create_trading(
+    connection: &mut PgConnection,
+    user: Uuid,
+    trading: &Trading,
+) -> Result<()> {
     sqlx::query(
         "INSERT INTO tradings (id, user_id, name, type) VALUES ($1, $2, $1::text, 'paper') ON CONFLICT DO NOTHING",
     )

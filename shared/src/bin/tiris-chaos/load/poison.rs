@@ -34,7 +34,14 @@ pub(super) fn draw(account: &Account, origin: Origin, rng: &mut StdRng) -> (&'st
             return ("no text", Message { subject, payload });
         }
         3 => {
-            let missing = ["timestamp", "trading_id", "amount", "direction", "version", "sub_account_id"];
+            let missing = [
+                "timestamp",
+                "trading_id",
+                "amount",
+                "direction",
+                "version",
+                "sub_account_id",
+            ];
             fields.shift_remove(missing[rng.random_range(0..missing.len())]);
             "missing field"
         }
@@ -48,7 +55,10 @@ pub(super) fn draw(account: &Account, origin: Origin, rng: &mut StdRng) -> (&'st
         }
         6 => {
             let wrong = ["1,5", "0x10", "NaN", "", "1e999999999", "ten"];
-            fields.insert("amount".to_owned(), wrong[rng.random_range(0..wrong.len())].into());
+            fields.insert(
+                "amount".to_owned(),
+                wrong[rng.random_range(0..wrong.len())].into(),
+            );
             "no number"
         }
         7 => {
@@ -64,5 +74,11 @@ pub(super) fn draw(account: &Account, origin: Origin, rng: &mut StdRng) -> (&'st
             "wrong type"
         }
     };
-    (name, Message { subject, payload: Value::Object(fields).to_string().into_bytes() })
+    (
+        name,
+        Message {
+            subject,
+            payload: Value::Object(fields).to_string().into_bytes(),
+        },
+    )
 }

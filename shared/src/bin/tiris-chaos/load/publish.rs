@@ -31,11 +31,16 @@ pub(crate) struct Desk {
 
 /// Publishes all of it, or ends early when told to stop.
 pub(crate) async fn run(desk: Desk, script: Vec<Step>) -> Result<()> {
-    let client = async_nats::ConnectOptions::new().retry_on_initial_connect().connect(&desk.nats_url).await?;
+    let client = async_nats::ConnectOptions::new()
+        .retry_on_initial_connect()
+        .connect(&desk.nats_url)
+        .await?;
     let mut context = jetstream::new(client);
     context.set_timeout(ACK_LIMIT);
     let begun = Instant::now();
-    let count = u32::try_from(script.len()).context("too long a script")?.max(1);
+    let count = u32::try_from(script.len())
+        .context("too long a script")?
+        .max(1);
     let mut done = 0;
     while done < script.len() {
         let due = begun + desk.duration * u32::try_from(done)? / count;
@@ -46,8 +51,10 @@ pub(crate) async fn run(desk: Desk, script: Vec<Step>) -> Result<()> {
         }
         let elapsed = begun.elapsed().as_millis();
         let on_time = elapsed * u128::from(count) / desk.duration.as_millis().max(1);
-        let until =
-            usize::try_from(on_time)?.saturating_add(1).clamp(done + 1, done + WINDOW).min(script.len());
+        let until = usize::try_from(on_time)?
+            .saturating_add(1)
+            .clamp(done + 1, done + WINDOW)
+            .min(script.len());
         let acknowledged = publish(&context, &script[done..until]).await;
         for step in &script[done..done + acknowledged] {
             count_step(&desk, step).await;

@@ -46,7 +46,11 @@ pub(crate) fn draw(seed: u64, publisher: usize, users: &[User], count: usize) ->
     let own = users.iter().filter(|user| user.publisher() == publisher);
     let (mut newcomers, mut bots): (Vec<Bot>, Vec<Bot>) =
         own.map(Bot::new).partition(|bot| bot.user.comes_late());
-    let mut steps: Vec<Step> = bots.iter_mut().chain(&mut newcomers).flat_map(Bot::begin).collect();
+    let mut steps: Vec<Step> = bots
+        .iter_mut()
+        .chain(&mut newcomers)
+        .flat_map(Bot::begin)
+        .collect();
     for made in 0..count {
         let which = rng.random_range(0..bots.len());
         let step = match rng.random_range(0..100) {
@@ -66,10 +70,18 @@ pub(crate) fn draw(seed: u64, publisher: usize, users: &[User], count: usize) ->
 /// An earlier event, to the byte.
 fn again(steps: &[Step], rng: &mut StdRng) -> Step {
     loop {
-        let back = if rng.random_ratio(2, 3) { steps.len().min(RECENT) } else { steps.len() };
+        let back = if rng.random_ratio(2, 3) {
+            steps.len().min(RECENT)
+        } else {
+            steps.len()
+        };
         let earlier = &steps[steps.len() - rng.random_range(1..=back)];
         if !matches!(earlier.sort, Sort::Poison(_)) {
-            return Step { message: earlier.message.clone(), sort: Sort::Duplicate, late: earlier.late };
+            return Step {
+                message: earlier.message.clone(),
+                sort: Sort::Duplicate,
+                late: earlier.late,
+            };
         }
     }
 }
@@ -109,7 +121,11 @@ impl<'a> Bot<'a> {
 
     fn origin(&mut self, trading: Uuid) -> Origin {
         self.number += 1;
-        Origin { user: self.user.id, trading, number: self.number }
+        Origin {
+            user: self.user.id,
+            trading,
+            number: self.number,
+        }
     }
 
     fn begin(&mut self) -> Vec<Step> {
@@ -119,7 +135,12 @@ impl<'a> Bot<'a> {
             .iter()
             .flat_map(|trading| trading.accounts.iter().map(|account| (trading.id, account)));
         accounts
-            .map(|(trading, account)| event(book::opening(account, self.origin(trading)), self.waits_for()))
+            .map(|(trading, account)| {
+                event(
+                    book::opening(account, self.origin(trading)),
+                    self.waits_for(),
+                )
+            })
             .collect()
     }
 
@@ -140,16 +161,28 @@ impl<'a> Bot<'a> {
     fn reused(&self, at: usize, rng: &mut StdRng) -> Step {
         let trading = &self.books[at].trading;
         let number = self.used[rng.random_range(0..self.used.len())];
-        let origin = Origin { user: self.user.id, trading: trading.id, number };
+        let origin = Origin {
+            user: self.user.id,
+            trading: trading.id,
+            number,
+        };
         let (_, message) = book::opening(&trading.accounts[2], origin);
-        Step { message, sort: Sort::Event(REUSED), late: self.waits_for() }
+        Step {
+            message,
+            sort: Sort::Event(REUSED),
+            late: self.waits_for(),
+        }
     }
 
     fn poison(&mut self, rng: &mut StdRng) -> Step {
         let trading = &self.user.tradings[rng.random_range(0..self.user.tradings.len())];
         let origin = self.origin(trading.id);
         let (name, message) = poison::draw(&trading.accounts[1], origin, rng);
-        Step { message, sort: Sort::Poison(name), late: None }
+        Step {
+            message,
+            sort: Sort::Poison(name),
+            late: None,
+        }
     }
 
     /// An event for one of the things that come late; they begin one after the other over the run.
@@ -183,7 +216,11 @@ impl<'a> Bot<'a> {
 }
 
 fn event((kind, message): (&'static str, Message), late: Option<(usize, usize)>) -> Step {
-    Step { message, sort: Sort::Event(kind), late }
+    Step {
+        message,
+        sort: Sort::Event(kind),
+        late,
+    }
 }
 
 #[cfg(test)]
@@ -199,7 +236,12 @@ mod tests {
 
     #[test]
     fn a_seed_determines_every_byte() {
-        let bytes = |seed| drawn(seed).into_iter().map(|step| step.message.payload).collect::<Vec<_>>();
+        let bytes = |seed| {
+            drawn(seed)
+                .into_iter()
+                .map(|step| step.message.payload)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(bytes(1), bytes(1));
         assert_ne!(bytes(1), bytes(2));
     }
@@ -214,7 +256,10 @@ mod tests {
             .collect();
         assert_eq!(poison.iter().collect::<BTreeSet<_>>().len(), poison.len());
         assert!((20..100).contains(&poison.len()), "{}", poison.len());
-        let duplicates = steps.iter().filter(|step| step.sort == Sort::Duplicate).count();
+        let duplicates = steps
+            .iter()
+            .filter(|step| step.sort == Sort::Duplicate)
+            .count();
         assert!((150..350).contains(&duplicates), "{duplicates}");
         let late = steps.iter().filter(|step| step.late.is_some()).count();
         assert!((20..120).contains(&late), "{late}");

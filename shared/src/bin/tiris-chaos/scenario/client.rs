@@ -69,22 +69,39 @@ impl Client {
         let (url, token) = (api.url(), api.token(&user.email()).await?);
         drop(api);
         // A connection for each request: whichever process serves is chosen by the proxy at connecting.
-        let http =
-            reqwest::Client::builder().timeout(CLIENT_LIMIT).no_proxy().pool_max_idle_per_host(0).build()?;
+        let http = reqwest::Client::builder()
+            .timeout(CLIENT_LIMIT)
+            .no_proxy()
+            .pool_max_idle_per_host(0)
+            .build()?;
         let new = json!({"name": "over REST", "type": "paper", "sub_accounts": [{"name": "purse", "symbol": "EUR"}]});
-        let made = post(http.post(format!("{url}/v1/tradings")).bearer_auth(&token), &new).await?;
+        let made = post(
+            http.post(format!("{url}/v1/tradings")).bearer_auth(&token),
+            &new,
+        )
+        .await?;
         let trading: Uuid = made["data"]["id"].as_str().context("an id")?.parse()?;
         let account: Uuid = sqlx::query_scalar("SELECT id FROM sub_accounts WHERE trading_id = $1")
             .bind(trading)
             .fetch_one(&system.pool)
             .await?;
         let (user, booked) = (user.id, Mutex::default());
-        Ok(Self(Arc::new(Inner { http, url, token, user, trading, account, booked })))
+        Ok(Self(Arc::new(Inner {
+            http,
+            url,
+            token,
+            user,
+            trading,
+            account,
+            booked,
+        })))
     }
 
     /// Asks once. An answer of any status is an answer; none at all is an error.
     pub(crate) async fn ask(&self, what: Ask) -> Result<Answer> {
-        let Inner { http, url, account, .. } = &*self.0;
+        let Inner {
+            http, url, account, ..
+        } = &*self.0;
         let request = match what {
             Ask::Account => http.get(format!("{url}/v1/sub-accounts/{account}")),
             Ask::Accounts => http.get(format!("{url}/v1/sub-accounts")),
@@ -101,20 +118,38 @@ impl Client {
         if what == Ask::Deposit && (200..300).contains(&status) {
             *self.0.booked.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         }
-        Ok(Answer { status, took: begun.elapsed(), body })
+        Ok(Answer {
+            status,
+            took: begun.elapsed(),
+            body,
+        })
     }
 
     /// What the auditor must be told.
     pub(crate) fn extra(&self) -> Extra {
-        let Inner { user, trading, account, booked, .. } = &*self.0;
+        let Inner {
+            user,
+            trading,
+            account,
+            booked,
+            ..
+        } = &*self.0;
         let booked = *booked.lock().unwrap_or_else(PoisonError::into_inner);
         let deposits = vec![DEPOSIT.to_owned(); booked];
-        Extra { user: *user, trading: *trading, account: *account, symbol: "EUR", deposits }
+        Extra {
+            user: *user,
+            trading: *trading,
+            account: *account,
+            symbol: "EUR",
+            deposits,
+        }
     }
 }
 
 fn with(request: RequestBuilder, body: &Value) -> RequestBuilder {
-    request.header("Content-Type", "application/json").body(body.to_string())
+    request
+        .header("Content-Type", "application/json")
+        .body(body.to_string())
 }
 
 async fn post(request: RequestBuilder, body: &Value) -> Result<Value> {

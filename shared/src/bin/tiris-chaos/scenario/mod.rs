@@ -75,14 +75,23 @@ impl Run {
         data: Option<&Path>,
     ) -> Result<Self> {
         options.view.phase(&format!("{name}: starting"), 0);
-        let users = Arc::new(people::draw(&mut seed::stream(options.seed, Purpose::People)));
+        let users = Arc::new(people::draw(&mut seed::stream(
+            options.seed,
+            Purpose::People,
+        )));
         let scripts = load::scripts(options.seed, &users, events).await?;
         let system = Arc::new(System::start(options.workers, data).await?);
         people::create(&system.pool, &users).await?;
         let (published, faults) = (Arc::new(Tally::default()), Arc::new(Tally::default()));
         let (sender, wanted) = mpsc::channel(LATE_QUEUE);
         let longest = LATE_MAX.min(duration / 4);
-        let late = late::run(system.pool.clone(), users.clone(), wanted, longest, options.view.clone());
+        let late = late::run(
+            system.pool.clone(),
+            users.clone(),
+            wanted,
+            longest,
+            options.view.clone(),
+        );
         let late = tokio::spawn(late);
         let planned = u64::try_from(scripts.iter().map(Vec::len).sum::<usize>())?;
         let mut publishers = JoinSet::new();
@@ -97,13 +106,26 @@ impl Run {
             publishers.spawn(publish::run(desk, script));
         }
         let (options, begun) = (options.clone(), Instant::now());
-        Ok(Self { name, options, system, users, published, faults, begun, publishers, late, planned })
+        Ok(Self {
+            name,
+            options,
+            system,
+            users,
+            published,
+            faults,
+            begun,
+            publishers,
+            late,
+            planned,
+        })
     }
 
     /// Something that must not happen.
     pub(crate) fn wrong(&self, what: &str) {
         self.faults.count(&format!("{WRONG}{what}"));
-        self.options.view.say(&format!("{:>7.1?} {WRONG}{what}", self.begun.elapsed()));
+        self.options
+            .view
+            .say(&format!("{:>7.1?} {WRONG}{what}", self.begun.elapsed()));
     }
 
     /// After `done`, the scenario's own part, waits for the end of the load, lets everything recover, and compares.
@@ -122,10 +144,15 @@ impl Run {
         if !outcome.passed() {
             let folder = self.options.keep.join(self.name);
             match keep::everything(&self.system, &folder).await {
-                Ok(()) => self.options.view.say(&format!("kept for diagnosis: {}", folder.display())),
+                Ok(()) => self
+                    .options
+                    .view
+                    .say(&format!("kept for diagnosis: {}", folder.display())),
                 Err(error) => {
                     let place = folder.display();
-                    self.options.view.say(&format!("not everything could be kept in {place}: {error:#}"));
+                    self.options.view.say(&format!(
+                        "not everything could be kept in {place}: {error:#}"
+                    ));
                 }
             }
         }
@@ -134,7 +161,11 @@ impl Run {
 
     fn broken(&self, error: &anyhow::Error) -> Outcome {
         let findings = vec![format!("{error:#}")];
-        let check = Check { what: "the run comes to its end", extent: "everything".to_owned(), findings };
+        let check = Check {
+            what: "the run comes to its end",
+            extent: "everything".to_owned(),
+            findings,
+        };
         let seconds = self.begun.elapsed().as_secs();
         Outcome {
             scenario: self.name,
@@ -161,23 +192,36 @@ impl Run {
             if now != published {
                 (published, moved_at) = (now, Instant::now());
             }
-            ensure!(moved_at.elapsed() < STUCK_LIMIT, "nothing can be published any more");
+            ensure!(
+                moved_at.elapsed() < STUCK_LIMIT,
+                "nothing can be published any more"
+            );
             self.options.view.progress(now);
         }
     }
 
     async fn finish(&mut self, extra: &[Extra]) -> Result<Outcome> {
-        self.options.view.phase(&format!("{}: the rest of the load", self.name), self.planned);
+        self.options.view.phase(
+            &format!("{}: the rest of the load", self.name),
+            self.planned,
+        );
         self.join_publishers().await?;
         let late = (&mut self.late).await?;
         ensure!(!self.options.stop.is_cancelled(), "stopped by a signal");
         let loaded = self.begun.elapsed();
-        self.options.view.phase(&format!("{}: recovering", self.name), 0);
-        self.system.wait_until_ready().await.context("the system does not recover")?;
+        self.options
+            .view
+            .phase(&format!("{}: recovering", self.name), 0);
+        self.system
+            .wait_until_ready()
+            .await
+            .context("the system does not recover")?;
         let messages = checks::stream::read_all(&self.system.nats_url).await?;
         checks::settle::wait(&self.system, &messages, &self.options).await?;
         let settled = self.begun.elapsed();
-        self.options.view.phase(&format!("{}: comparing", self.name), 0);
+        self.options
+            .view
+            .phase(&format!("{}: comparing", self.name), 0);
         let checks = checks::all(self, &messages, extra).await?;
         let stored = u64::try_from(messages.len())?;
         let published = self.published.all();

@@ -20,7 +20,9 @@ const DEPOSITS: u32 = 20;
 
 pub(crate) async fn run(options: &Options) -> Result<Outcome> {
     let run = Run::begin("restore", options, (EVENTS, LOAD), None).await?;
-    run.options.view.phase("restore: before the copy", run.planned);
+    run.options
+        .view
+        .phase("restore: before the copy", run.planned);
     let done = lose_and_restore(&run).await;
     run.end(done).await
 }
@@ -32,7 +34,9 @@ async fn lose_and_restore(run: &Run) -> Result<Vec<Extra>> {
     run.system.copy_database().await?;
     let kept = client.extra();
     run.faults.count("database copied");
-    run.options.view.phase("restore: after the copy", run.planned);
+    run.options
+        .view
+        .phase("restore: after the copy", run.planned);
     run.system.wait_until_ready().await?;
     deposit(&client).await?;
     // This one's trading and account are lost as well.
@@ -44,15 +48,24 @@ async fn lose_and_restore(run: &Run) -> Result<Vec<Extra>> {
     after_restore(run).await?;
     let after = processed(run).await?;
     run.faults.count("database restored");
-    run.faults.add("events the database forgot", before.saturating_sub(after));
-    ensure!(after < before, "nothing was lost: {before} events before, {after} after");
+    run.faults
+        .add("events the database forgot", before.saturating_sub(after));
+    ensure!(
+        after < before,
+        "nothing was lost: {before} events before, {after} after"
+    );
     Ok(vec![kept])
 }
 
 async fn deposit(client: &Client) -> Result<()> {
     for _ in 0..DEPOSITS {
         let answer = client.ask(Ask::Deposit).await?;
-        ensure!(answer.status < 300, "a deposit was answered {}: {}", answer.status, answer.body);
+        ensure!(
+            answer.status < 300,
+            "a deposit was answered {}: {}",
+            answer.status,
+            answer.body
+        );
     }
     Ok(())
 }
@@ -66,8 +79,9 @@ async fn pause(run: &Run) {
 }
 
 async fn processed(run: &Run) -> Result<u64> {
-    let count: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM processed_events").fetch_one(&run.system.pool).await?;
+    let count: i64 = sqlx::query_scalar("SELECT count(*) FROM processed_events")
+        .fetch_one(&run.system.pool)
+        .await?;
     Ok(count.unsigned_abs())
 }
 
@@ -79,6 +93,10 @@ async fn after_restore(run: &Run) -> Result<()> {
         .output()
         .await?;
     let told = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "after-restore: {}: {told}", output.status);
+    ensure!(
+        output.status.success(),
+        "after-restore: {}: {told}",
+        output.status
+    );
     Ok(())
 }

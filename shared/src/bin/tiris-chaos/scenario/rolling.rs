@@ -32,18 +32,26 @@ pub(crate) async fn run(options: &Options) -> Result<Outcome> {
     let end = CancellationToken::new();
     let (mut askers, begun) = (JoinSet::new(), Instant::now());
     for number in 0..ASKERS {
-        askers.spawn(ask(run.clone(), clients[number % CLIENTS].clone(), number, end.clone()));
+        askers.spawn(ask(
+            run.clone(),
+            clients[number % CLIENTS].clone(),
+            number,
+            end.clone(),
+        ));
     }
     let rolled = roll(&run).await;
     end.cancel();
     while let Some(ended) = askers.join_next().await {
         ended?;
     }
-    let rate =
-        run.faults.get("requests answered") * 1000 / u64::try_from(begun.elapsed().as_millis())?.max(1);
+    let rate = run.faults.get("requests answered") * 1000
+        / u64::try_from(begun.elapsed().as_millis())?.max(1);
     run.faults.add("requests answered a second", rate);
-    let Some(run) = Arc::into_inner(run) else { anyhow::bail!("a request outlived the requests") };
-    run.end(rolled.map(|()| clients.iter().map(Client::extra).collect())).await
+    let Some(run) = Arc::into_inner(run) else {
+        anyhow::bail!("a request outlived the requests")
+    };
+    run.end(rolled.map(|()| clients.iter().map(Client::extra).collect()))
+        .await
 }
 
 async fn roll(run: &Run) -> Result<()> {
@@ -57,7 +65,9 @@ async fn roll(run: &Run) -> Result<()> {
             let exit = held.process().terminate(EXIT_LIMIT).await;
             slowest = slowest.max(begun.elapsed());
             match exit {
-                Ok(exit) if exit.code() == Some(0) => run.faults.count("worker restarted (SIGTERM)"),
+                Ok(exit) if exit.code() == Some(0) => {
+                    run.faults.count("worker restarted (SIGTERM)")
+                }
                 Ok(exit) => run.wrong(&format!("worker {} ended with {exit}", worker.slot())),
                 Err(error) => {
                     run.wrong(&format!("worker {}: {error:#}", worker.slot()));
@@ -77,8 +87,14 @@ async fn roll(run: &Run) -> Result<()> {
             Err(error) => run.wrong(&format!("{error:#}")),
         }
     }
-    run.faults.add("slowest end of a worker, in milliseconds", u64::try_from(slowest.as_millis())?);
-    run.faults.add("slowest end of an API, in milliseconds", u64::try_from(slowest_api.as_millis())?);
+    run.faults.add(
+        "slowest end of a worker, in milliseconds",
+        u64::try_from(slowest.as_millis())?,
+    );
+    run.faults.add(
+        "slowest end of an API, in milliseconds",
+        u64::try_from(slowest_api.as_millis())?,
+    );
     Ok(())
 }
 
@@ -95,7 +111,9 @@ async fn ask(run: Arc<Run>, client: Client, number: usize, end: CancellationToke
         }
         let what = Ask::draw(&mut rng);
         match client.ask(what).await {
-            Ok(answer) if (200..300).contains(&answer.status) => run.faults.count("requests answered"),
+            Ok(answer) if (200..300).contains(&answer.status) => {
+                run.faults.count("requests answered")
+            }
             Ok(answer) => {
                 run.options.view.detail(&answer.body);
                 run.wrong(&format!("{what:?} was answered {}", answer.status));

@@ -19,7 +19,11 @@ use tiris_shared::testing::{
 use uuid::Uuid;
 
 /// Events of one measurement, over so many users: some seconds of work, also for an optimised build.
-const EVENTS: usize = if cfg!(debug_assertions) { 40_000 } else { 160_000 };
+const EVENTS: usize = if cfg!(debug_assertions) {
+    40_000
+} else {
+    160_000
+};
 const USERS: usize = 64;
 /// Rounds, each with one worker and with several; the medians are told.
 const ROUNDS: usize = 3;
@@ -56,8 +60,14 @@ pub(crate) async fn run(options: &Options) -> Result<Outcome> {
     for round in 0..ROUNDS {
         for workers in [1, options.workers] {
             ensure!(!options.stop.is_cancelled(), "stopped by a signal");
-            options.view.phase(&format!("scale: round {} with {workers} worker(s)", round + 1), 0);
-            rates.entry(workers).or_default().push(stage.measure(workers).await?);
+            options.view.phase(
+                &format!("scale: round {} with {workers} worker(s)", round + 1),
+                0,
+            );
+            rates
+                .entry(workers)
+                .or_default()
+                .push(stage.measure(workers).await?);
         }
     }
     options.view.phase("scale: lanes change hands", 0);
@@ -66,11 +76,23 @@ pub(crate) async fn run(options: &Options) -> Result<Outcome> {
     let mut seen = BTreeMap::new();
     for (workers, mut rates) in rates {
         rates.sort_unstable();
-        seen.insert(format!("events/s with {workers} worker(s), median of {ROUNDS}"), rates[ROUNDS / 2]);
-        seen.insert(format!("events/s with {workers} worker(s), slowest"), rates[0]);
+        seen.insert(
+            format!("events/s with {workers} worker(s), median of {ROUNDS}"),
+            rates[ROUNDS / 2],
+        );
+        seen.insert(
+            format!("events/s with {workers} worker(s), slowest"),
+            rates[0],
+        );
     }
-    seen.insert("lanes of a killed worker taken after, milliseconds".to_owned(), millis(left));
-    seen.insert("a new worker had its share after, milliseconds".to_owned(), millis(joined));
+    seen.insert(
+        "lanes of a killed worker taken after, milliseconds".to_owned(),
+        millis(left),
+    );
+    seen.insert(
+        "a new worker had its share after, milliseconds".to_owned(),
+        millis(joined),
+    );
     let checks = vec![
         within("lanes of a killed worker go to others", left),
         within("a new worker gets its share", joined),
@@ -97,19 +119,29 @@ fn millis(time: Duration) -> u64 {
 
 fn within(what: &'static str, took: Duration) -> Check {
     let limit = LEASE + HAND_OVER_MARGIN;
-    let findings =
-        if took <= limit { Vec::new() } else { vec![format!("took {took:?} instead of at most {limit:?}")] };
-    Check { what, extent: format!("{} ms, lease {} ms", millis(took), millis(LEASE)), findings }
+    let findings = if took <= limit {
+        Vec::new()
+    } else {
+        vec![format!("took {took:?} instead of at most {limit:?}")]
+    };
+    Check {
+        what,
+        extent: format!("{} ms, lease {} ms", millis(took), millis(LEASE)),
+        findings,
+    }
 }
 
 impl Stage {
     async fn start() -> Result<Self> {
         let folder = scratch_dir("scale")?;
-        let postgres = PgServer::start(&folder.path().join("postgres"), PgSettings::default()).await?;
+        let postgres =
+            PgServer::start(&folder.path().join("postgres"), PgSettings::default()).await?;
         let database_url = postgres.url("postgres");
         tiris_migrations::up(&database_url).await?;
         let nats = NatsServer::start(&folder.path().join("nats"), NatsSettings::default()).await?;
-        let pool = PgPoolOptions::new().max_connections(4).connect_lazy(&database_url)?;
+        let pool = PgPoolOptions::new()
+            .max_connections(4)
+            .connect_lazy(&database_url)?;
         let users = make_users(&pool).await?;
         let jetstream = jetstream::new(async_nats::connect(nats.url()).await?);
         let workers = Vec::new();
@@ -127,7 +159,10 @@ impl Stage {
     }
 
     fn launch(&self) -> Result<Process> {
-        let log: &Path = &self.folder.path().join(format!("ingest-{}.log", self.workers.len()));
+        let log: &Path = &self
+            .folder
+            .path()
+            .join(format!("ingest-{}.log", self.workers.len()));
         Process::command(binary("tiris-ingest")?)
             .arg("run")
             .env("DATABASE_URL", &self.database_url)
@@ -189,7 +224,8 @@ impl Stage {
 
     /// Events in the books: each is one posting.
     async fn done(&self) -> Result<i64> {
-        let done = sqlx::query_scalar("SELECT coalesce(sum(sequence), 0)::bigint FROM sub_accounts");
+        let done =
+            sqlx::query_scalar("SELECT coalesce(sum(sequence), 0)::bigint FROM sub_accounts");
         Ok(done.fetch_one(&self.pool).await?)
     }
 
@@ -204,7 +240,11 @@ impl Stage {
                 "reason": "trade", "source": "scale", "version": "1.0",
             });
             let subject = format!("trading.balance.updated.{user}");
-            under_way.push_back(self.jetstream.publish(subject, event.to_string().into()).await?);
+            under_way.push_back(
+                self.jetstream
+                    .publish(subject, event.to_string().into())
+                    .await?,
+            );
             if under_way.len() >= WINDOW
                 && let Some(oldest) = under_way.pop_front()
             {
@@ -255,9 +295,11 @@ impl Stage {
     }
 
     async fn check_books(&self) -> Result<Check> {
-        let report = tiris_migrations::verify(&self.database_url, &indicatif::ProgressBar::hidden()).await?;
-        let letters: i64 =
-            sqlx::query_scalar("SELECT count(*) FROM dead_letters").fetch_one(&self.pool).await?;
+        let report =
+            tiris_migrations::verify(&self.database_url, &indicatif::ProgressBar::hidden()).await?;
+        let letters: i64 = sqlx::query_scalar("SELECT count(*) FROM dead_letters")
+            .fetch_one(&self.pool)
+            .await?;
         let mut findings = Vec::new();
         if !report.is_clean() {
             findings.push(report.to_string());
@@ -265,7 +307,11 @@ impl Stage {
         if letters > 0 {
             findings.push(format!("{letters} dead letters"));
         }
-        Ok(Check { what: "books", extent: format!("{} events", self.published), findings })
+        Ok(Check {
+            what: "books",
+            extent: format!("{} events", self.published),
+            findings,
+        })
     }
 
     /// Event ids rise in the order of publishing.
@@ -276,9 +322,16 @@ impl Stage {
         )
         .fetch_one(&self.pool)
         .await?;
-        let findings =
-            if wrong == 0 { Vec::new() } else { vec![format!("{wrong} logs before an earlier event's")] };
-        Ok(Check { what: "order of each user's events", extent: format!("{USERS} users"), findings })
+        let findings = if wrong == 0 {
+            Vec::new()
+        } else {
+            vec![format!("{wrong} logs before an earlier event's")]
+        };
+        Ok(Check {
+            what: "order of each user's events",
+            extent: format!("{USERS} users"),
+            findings,
+        })
     }
 }
 
@@ -293,11 +346,13 @@ async fn make_users(pool: &PgPool) -> Result<Vec<[Uuid; 3]>> {
             .bind(format!("user-{number}"))
             .execute(pool)
             .await?;
-        sqlx::query("INSERT INTO tradings (id, user_id, name, type) VALUES ($1, $2, 'scale', 'paper')")
-            .bind(trading)
-            .bind(user)
-            .execute(pool)
-            .await?;
+        sqlx::query(
+            "INSERT INTO tradings (id, user_id, name, type) VALUES ($1, $2, 'scale', 'paper')",
+        )
+        .bind(trading)
+        .bind(user)
+        .execute(pool)
+        .await?;
         sqlx::query(
             "INSERT INTO sub_accounts (id, user_id, trading_id, name, symbol) VALUES ($1, $2, $3, 'BTC', 'BTC')",
         )

@@ -42,13 +42,33 @@ pub(crate) async fn run(options: &Options) -> Result<Outcome> {
 
 async fn all(run: &Run, disk: Option<&Disk>) -> Result<Vec<Extra>> {
     let client = Client::open(&run.system, &run.users[0]).await?;
-    during(run, &client, "PostgreSQL slow", disturbed(run, Mode::Slow(SLOWNESS))).await?;
-    during(run, &client, "PostgreSQL silent", disturbed(run, Mode::Stall)).await?;
-    during(run, &client, "sub-accounts locked, connections used up", locked(run)).await?;
+    during(
+        run,
+        &client,
+        "PostgreSQL slow",
+        disturbed(run, Mode::Slow(SLOWNESS)),
+    )
+    .await?;
+    during(
+        run,
+        &client,
+        "PostgreSQL silent",
+        disturbed(run, Mode::Stall),
+    )
+    .await?;
+    during(
+        run,
+        &client,
+        "sub-accounts locked, connections used up",
+        locked(run),
+    )
+    .await?;
     match disk {
         Some(disk) => during(run, &client, "disk full", full(run, disk)).await?,
         None => {
-            run.options.view.say("disk full: skipped, it needs root on Linux and the right to mount");
+            run.options
+                .view
+                .say("disk full: skipped, it needs root on Linux and the right to mount");
             run.faults.count("disk full: skipped");
         }
     }
@@ -76,32 +96,55 @@ async fn during(
     };
     let (answers, ()) = tokio::try_join!(asking, troubling)?;
     let refused = answers.iter().filter(|answer| answer.status >= 500).count();
-    let slowest = answers.iter().map(|answer| answer.took).max().unwrap_or_default();
-    run.faults.add(&format!("{name}: requests"), u64::try_from(answers.len())?);
-    run.faults.add(&format!("{name}: answered 503 or 504"), u64::try_from(refused)?);
-    run.faults.add(&format!("{name}: slowest answer, in milliseconds"), u64::try_from(slowest.as_millis())?);
+    let slowest = answers
+        .iter()
+        .map(|answer| answer.took)
+        .max()
+        .unwrap_or_default();
+    run.faults
+        .add(&format!("{name}: requests"), u64::try_from(answers.len())?);
+    run.faults.add(
+        &format!("{name}: answered 503 or 504"),
+        u64::try_from(refused)?,
+    );
+    run.faults.add(
+        &format!("{name}: slowest answer, in milliseconds"),
+        u64::try_from(slowest.as_millis())?,
+    );
     if refused == 0 {
-        run.wrong(&format!("{name}: every request was answered, the trouble was none"));
+        run.wrong(&format!(
+            "{name}: every request was answered, the trouble was none"
+        ));
     }
     let begun = Instant::now();
     eventually("requests work again", RECOVERY_LIMIT, async || {
         for what in [Ask::Deposit, Ask::Account, Ask::Transactions] {
             let answer = client.ask(what).await?;
-            ensure!(answer.status < 300, "{what:?} is answered {}: {}", answer.status, answer.body);
+            ensure!(
+                answer.status < 300,
+                "{what:?} is answered {}: {}",
+                answer.status,
+                answer.body
+            );
         }
         Ok(())
     })
     .await
     .with_context(|| format!("after {name}"))?;
-    run.system.wait_until_ready().await.with_context(|| format!("ingest after {name}"))?;
+    run.system
+        .wait_until_ready()
+        .await
+        .with_context(|| format!("ingest after {name}"))?;
     let took = u64::try_from(begun.elapsed().as_millis())?;
-    run.faults.add(&format!("{name}: recovered after, in milliseconds"), took);
+    run.faults
+        .add(&format!("{name}: recovered after, in milliseconds"), took);
     Ok(())
 }
 
 async fn ask(run: &Run, client: &Client, name: &str, end: &CancellationToken) -> Vec<Answer> {
     let mut rng = seed::stream(run.options.seed, Purpose::Requests(0));
-    let (mut tick, mut under_way, mut answers) = (tokio::time::interval(PACE), JoinSet::new(), Vec::new());
+    let (mut tick, mut under_way, mut answers) =
+        (tokio::time::interval(PACE), JoinSet::new(), Vec::new());
     loop {
         tokio::select! {
             () = end.cancelled() => break,
@@ -118,11 +161,16 @@ async fn ask(run: &Run, client: &Client, name: &str, end: &CancellationToken) ->
                     run.wrong(&format!("{name}: {what:?} was answered {}", answer.status));
                 }
                 if answer.took > REQUEST_LIMIT + ANSWER_MARGIN {
-                    run.wrong(&format!("{name}: {what:?} was answered after {} s", answer.took.as_secs()));
+                    run.wrong(&format!(
+                        "{name}: {what:?} was answered after {} s",
+                        answer.took.as_secs()
+                    ));
                 }
                 answers.push(answer);
             }
-            Ok((what, Err(error))) => run.wrong(&format!("{name}: {what:?} was not answered: {error:#}")),
+            Ok((what, Err(error))) => {
+                run.wrong(&format!("{name}: {what:?} was not answered: {error:#}"))
+            }
             Err(error) => run.wrong(&format!("{name}: a client failed: {error}")),
         }
     }
@@ -131,7 +179,13 @@ async fn ask(run: &Run, client: &Client, name: &str, end: &CancellationToken) ->
 
 async fn disturbed(run: &Run, mode: Mode) -> Result<()> {
     let api = run.system.api.lock().await;
-    let all = || run.system.workers.iter().map(|worker| worker.postgres()).chain([&api.postgres]);
+    let all = || {
+        run.system
+            .workers
+            .iter()
+            .map(|worker| worker.postgres())
+            .chain([&api.postgres])
+    };
     all().for_each(|proxy| proxy.set(mode));
     tokio::time::sleep(LENGTH).await;
     all().for_each(|proxy| proxy.set(Mode::Pass));
@@ -142,7 +196,9 @@ async fn disturbed(run: &Run, mode: Mode) -> Result<()> {
 async fn locked(run: &Run) -> Result<()> {
     let mut connection = PgConnection::connect(&run.system.database_url).await?;
     let mut lock = connection.begin().await?;
-    sqlx::query("LOCK TABLE sub_accounts IN ACCESS EXCLUSIVE MODE").execute(&mut *lock).await?;
+    sqlx::query("LOCK TABLE sub_accounts IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut *lock)
+        .await?;
     tokio::time::sleep(LENGTH).await;
     Ok(lock.rollback().await?)
 }
@@ -153,7 +209,9 @@ async fn full(run: &Run, disk: &Disk) -> Result<()> {
     tokio::time::sleep(LENGTH).await;
     disk.free()?;
     let mut postgres = run.system.postgres.lock().await;
-    let died = postgres.process().is_none_or(|process| !process.is_running());
+    let died = postgres
+        .process()
+        .is_none_or(|process| !process.is_running());
     if died {
         run.faults.count("disk full: PostgreSQL died of it");
         postgres.kill().await?;

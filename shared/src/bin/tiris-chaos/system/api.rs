@@ -37,7 +37,13 @@ impl Api {
         let postgres = Proxy::start(postgres).await?;
         let (process, port) = launch(postgres.port(), logs, 0).await?;
         let front = Proxy::start(port).await?;
-        Ok(Self { process, front, postgres, logs: logs.to_owned(), started: 1 })
+        Ok(Self {
+            process,
+            front,
+            postgres,
+            logs: logs.to_owned(),
+            started: 1,
+        })
     }
 
     /// The address clients use.
@@ -54,7 +60,11 @@ impl Api {
         tokio::time::sleep(DRAIN).await;
         let begun = std::time::Instant::now();
         let exit = before.terminate(EXIT_LIMIT).await?;
-        ensure!(exit.code() == Some(0), "tiris-api ended with {exit}:\n{}", before.log_tail());
+        ensure!(
+            exit.code() == Some(0),
+            "tiris-api ended with {exit}:\n{}",
+            before.log_tail()
+        );
         Ok(begun.elapsed())
     }
 
@@ -68,9 +78,13 @@ impl Api {
             .output()
             .await?;
         if !output.status.success() {
-            bail!("no token: tiris-api says: {}", String::from_utf8_lossy(&output.stderr).trim());
+            bail!(
+                "no token: tiris-api says: {}",
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
         }
-        let printed: Printed = serde_json::from_slice(&output.stdout).context("no token was printed")?;
+        let printed: Printed =
+            serde_json::from_slice(&output.stdout).context("no token was printed")?;
         Ok(printed.token)
     }
 }

@@ -75,7 +75,10 @@ impl Disk {
 impl Drop for Disk {
     fn drop(&mut self) {
         // Lazily: whatever still ends there does not keep it.
-        let unmounted = Command::new("umount").arg("--lazy").arg(self.place.path()).status();
+        let unmounted = Command::new("umount")
+            .arg("--lazy")
+            .arg(self.place.path())
+            .status();
         if !unmounted.is_ok_and(|status| status.success()) {
             eprintln!("{} is still mounted", self.place.path().display());
         }

@@ -56,11 +56,19 @@ impl System {
         let logs = folder.path().to_owned();
         let home = data.map_or_else(|| logs.join("postgres"), Path::to_owned);
         // A crash of the server needs no disk: the kernel keeps what was written.
-        let settings = PgSettings { durable: false, ..PgSettings::default() };
+        let settings = PgSettings {
+            durable: false,
+            ..PgSettings::default()
+        };
         let postgres = PgServer::start(&home, settings).await?;
         let database_url = postgres.url(DATABASE);
-        tiris_migrations::up(&database_url).await.context("cannot migrate")?;
-        let nats = NatsSettings { durable: true, ..NatsSettings::default() };
+        tiris_migrations::up(&database_url)
+            .await
+            .context("cannot migrate")?;
+        let nats = NatsSettings {
+            durable: true,
+            ..NatsSettings::default()
+        };
         let nats = NatsServer::start(&logs.join("nats"), nats).await?;
         let pool = PgPoolOptions::new()
             .max_connections(POOL_SIZE)
@@ -68,7 +76,12 @@ impl System {
             .connect_lazy(&database_url)?;
         let mut started = Vec::new();
         for slot in 0..workers {
-            let place = Workplace { slot, postgres: postgres.port(), nats: nats.port(), logs: logs.clone() };
+            let place = Workplace {
+                slot,
+                postgres: postgres.port(),
+                nats: nats.port(),
+                logs: logs.clone(),
+            };
             started.push(Worker::start(place).await?);
         }
         let api = Api::start(postgres.port(), &logs).await?;
@@ -77,7 +90,17 @@ impl System {
         }
         let nats_url = nats.url();
         let (postgres, nats, api) = (Mutex::new(postgres), Mutex::new(nats), Mutex::new(api));
-        Ok(Self { api, workers: started, postgres, nats, pool, database_url, nats_url, home, folder })
+        Ok(Self {
+            api,
+            workers: started,
+            postgres,
+            nats,
+            pool,
+            database_url,
+            nats_url,
+            home,
+            folder,
+        })
     }
 
     /// The folder with the logs of all processes.
@@ -111,7 +134,11 @@ impl System {
             tokio::fs::remove_dir_all(&to).await?;
         }
         // With owners and rights, which a copy made here would not keep.
-        let status = tokio::process::Command::new("cp").arg("-a").args([&from, &to]).status().await?;
+        let status = tokio::process::Command::new("cp")
+            .arg("-a")
+            .args([&from, &to])
+            .status()
+            .await?;
         ensure!(status.success(), "cannot copy {}: {status}", from.display());
         postgres.restart().await
     }

@@ -47,7 +47,9 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     pub(crate) async fn start(target: u16) -> Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("cannot start a proxy")?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .context("cannot start a proxy")?;
         let port = listener.local_addr()?.port();
         let shared = Arc::new(Shared {
             target: target.into(),
@@ -56,7 +58,11 @@ impl Proxy {
         });
         let end = CancellationToken::new();
         tokio::spawn(accept(listener, shared.clone(), end.clone()));
-        Ok(Self { port, shared, _guard: end.drop_guard() })
+        Ok(Self {
+            port,
+            shared,
+            _guard: end.drop_guard(),
+        })
     }
 
     /// Where it listens.
@@ -75,14 +81,22 @@ impl Proxy {
 
     /// Cuts all connections; answers how many.
     pub(crate) fn cut(&self) -> usize {
-        let open = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = self
+            .shared
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         open.values().for_each(CancellationToken::cancel);
         open.len()
     }
 
     /// The ports its connections come from, as the server sees them.
     pub(crate) fn has_port(&self, port: u16) -> bool {
-        self.shared.open.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&port)
+        self.shared
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains_key(&port)
     }
 }
 
@@ -97,28 +111,55 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, end: CancellationTok
         tokio::spawn(async move {
             // A server that is down refuses; the client sees its connection end.
             let target = shared.target.load(Ordering::Acquire);
-            let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, target)).await else { return };
-            let Ok(address) = server.local_addr() else { return };
+            let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, target)).await else {
+                return;
+            };
+            let Ok(address) = server.local_addr() else {
+                return;
+            };
             let open = |shared: &Shared| {
-                shared.open.lock().unwrap_or_else(PoisonError::into_inner).insert(address.port(), cut.clone())
+                shared
+                    .open
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(address.port(), cut.clone())
             };
             open(&shared);
             join(client, server, &shared.mode, &cut).await;
-            shared.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&address.port());
+            shared
+                .open
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remove(&address.port());
         });
     }
 }
 
 /// Passes bytes both ways until one side ends or the connection is cut.
-async fn join(client: TcpStream, server: TcpStream, mode: &watch::Sender<Mode>, cut: &CancellationToken) {
+async fn join(
+    client: TcpStream,
+    server: TcpStream,
+    mode: &watch::Sender<Mode>,
+    cut: &CancellationToken,
+) {
     client.set_nodelay(true).ok();
     server.set_nodelay(true).ok();
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     // After a gap nothing may follow: the client would take the rest for something else.
     let has_gap = AtomicBool::new(false);
-    let up = pump(from_client, to_server, mode.subscribe(), Side::Client(&has_gap));
-    let down = pump(from_server, to_client, mode.subscribe(), Side::Server(&has_gap));
+    let up = pump(
+        from_client,
+        to_server,
+        mode.subscribe(),
+        Side::Client(&has_gap),
+    );
+    let down = pump(
+        from_server,
+        to_client,
+        mode.subscribe(),
+        Side::Server(&has_gap),
+    );
     tokio::select! {
         biased;
         () = cut.cancelled() => {}
@@ -143,7 +184,9 @@ async fn pump(
 ) {
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
-        let Ok(length @ 1..) = from.read(&mut buffer).await else { return };
+        let Ok(length @ 1..) = from.read(&mut buffer).await else {
+            return;
+        };
         let now = *mode.borrow_and_update();
         match now {
             Mode::Stall => {
@@ -171,5 +214,7 @@ async fn pump(
 }
 
 fn contains(bytes: &[u8], words: &str) -> bool {
-    bytes.windows(words.len()).any(|window| window == words.as_bytes())
+    bytes
+        .windows(words.len())
+        .any(|window| window == words.as_bytes())
 }

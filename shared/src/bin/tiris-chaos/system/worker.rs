@@ -56,7 +56,13 @@ impl Worker {
         let log = place.logs.join(format!("ingest-{}.log", place.slot));
         let running = launch(&postgres, &nats, &log, place.slot)?;
         let running = Arc::new(Mutex::new(running));
-        Ok(Self(Arc::new(Inner { slot: place.slot, postgres, nats, log, running })))
+        Ok(Self(Arc::new(Inner {
+            slot: place.slot,
+            postgres,
+            nats,
+            log,
+            running,
+        })))
     }
 
     pub(crate) fn slot(&self) -> usize {
@@ -76,12 +82,18 @@ impl Worker {
     /// The worker for oneself, unless somebody has it.
     pub(crate) fn try_hold(&self) -> Option<Held> {
         let running = self.0.running.clone().try_lock_owned().ok()?;
-        Some(Held { worker: self.clone(), running })
+        Some(Held {
+            worker: self.clone(),
+            running,
+        })
     }
 
     /// The worker for oneself.
     pub(crate) async fn hold(&self) -> Held {
-        Held { worker: self.clone(), running: self.0.running.clone().lock_owned().await }
+        Held {
+            worker: self.clone(),
+            running: self.0.running.clone().lock_owned().await,
+        }
     }
 
     pub(crate) async fn wait_until_ready(&self) -> Result<()> {
@@ -106,7 +118,13 @@ impl Held {
 
     /// A new process in the place of one that has ended.
     pub(crate) fn start_again(&mut self) -> Result<()> {
-        let Inner { slot, postgres, nats, log, .. } = &*self.worker.0;
+        let Inner {
+            slot,
+            postgres,
+            nats,
+            log,
+            ..
+        } = &*self.worker.0;
         *self.running = launch(postgres, nats, log, *slot)?;
         Ok(())
     }
@@ -122,7 +140,14 @@ fn launch(postgres: &Proxy, nats: &Proxy, log: &Path, slot: usize) -> Result<Run
     let process = Process::command(binary("tiris-ingest")?)
         .name(format!("ingest {slot}"))
         .arg("run")
-        .env("DATABASE_URL", format!("postgres://tiris@127.0.0.1:{}/{}", postgres.port(), super::DATABASE))
+        .env(
+            "DATABASE_URL",
+            format!(
+                "postgres://tiris@127.0.0.1:{}/{}",
+                postgres.port(),
+                super::DATABASE
+            ),
+        )
         .env("NATS_URL", format!("nats://127.0.0.1:{}", nats.port()))
         .env("TIRIS_ENV", "dev")
         .env("TIRIS_LANES", LANES.to_string())
@@ -133,5 +158,8 @@ fn launch(postgres: &Proxy, nats: &Proxy, log: &Path, slot: usize) -> Result<Run
         .log(log)
         .show_log(false)
         .spawn()?;
-    Ok(Running { process, admin_port })
+    Ok(Running {
+        process,
+        admin_port,
+    })
 }

@@ -9,14 +9,19 @@ use anyhow::Result;
 
 const FILES: Files = &[
     ("package.json", include_str!("document-tools/package.json")),
-    ("package-lock.json", include_str!("document-tools/package-lock.json")),
+    (
+        "package-lock.json",
+        include_str!("document-tools/package-lock.json"),
+    ),
 ];
 
 /// Installs them when they are missing or of another version.
 pub(super) fn install() -> Result<()> {
     let place = Folder::open()?.programs().join("document-tools");
     if !node::is_installed(&place, FILES) {
-        say!("The tools for the OpenAPI document are not installed: installing them, about 60 MB once.");
+        say!(
+            "The tools for the OpenAPI document are not installed: installing them, about 60 MB once."
+        );
         node::install(&place, FILES)?;
     }
     Ok(())

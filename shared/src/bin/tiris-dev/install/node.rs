@@ -32,7 +32,8 @@ pub(super) fn is_installed(place: &Path, files: Files) -> bool {
 pub(super) fn install(place: &Path, files: Files) -> Result<()> {
     let unfinished = place.with_extension("unfinished");
     remove(&unfinished)?;
-    fs::create_dir_all(&unfinished).with_context(|| format!("cannot make {}", unfinished.display()))?;
+    fs::create_dir_all(&unfinished)
+        .with_context(|| format!("cannot make {}", unfinished.display()))?;
     fill(&unfinished, files)?;
     remove(place)?;
     fs::rename(&unfinished, place).with_context(|| format!("cannot make {}", place.display()))
@@ -52,7 +53,13 @@ fn fill(folder: &Path, files: Files) -> Result<()> {
     }
     let npm = node_wheel.join("lib/node_modules/npm/bin/npm-cli.js");
     let mut command = Command::new(&node);
-    command.arg(npm).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]);
+    command.arg(npm).args([
+        "ci",
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        "--no-update-notifier",
+    ]);
     execute(command.current_dir(folder))?;
     fs::write(folder.join(WHEELS_FILE), WHEELS)?;
     Ok(())
@@ -70,12 +77,21 @@ pub(super) fn remove(folder: &Path) -> Result<()> {
 /// That every package of a lock file is pinned by hash.
 #[cfg(test)]
 pub(super) fn check_lock(files: Files) {
-    let lock = files.iter().find(|(name, _)| *name == "package-lock.json").unwrap().1;
+    let lock = files
+        .iter()
+        .find(|(name, _)| *name == "package-lock.json")
+        .unwrap()
+        .1;
     let lock: serde_json::Value = serde_json::from_str(lock).unwrap();
     let packages = lock["packages"].as_object().unwrap();
     assert!(packages.len() > 1);
     for (name, package) in packages.iter().filter(|(name, _)| !name.is_empty()) {
-        assert!(package["integrity"].as_str().is_some_and(|hash| hash.starts_with("sha512-")), "{name}");
+        assert!(
+            package["integrity"]
+                .as_str()
+                .is_some_and(|hash| hash.starts_with("sha512-")),
+            "{name}"
+        );
     }
 }
 

@@ -30,8 +30,9 @@ pub(super) fn install() -> Result<()> {
 
 fn install_by_apt() -> Result<()> {
     execute(privileged("apt-get")?.arg("update"))?;
-    let output =
-        Command::new("apt-cache").args(["search", "--names-only", "^postgresql-[0-9]+$"]).output()?;
+    let output = Command::new("apt-cache")
+        .args(["search", "--names-only", "^postgresql-[0-9]+$"])
+        .output()?;
     let listed = String::from_utf8_lossy(&output.stdout).into_owned();
     let Some(major) = newest_postgres(&listed) else {
         bail!(
@@ -50,8 +51,18 @@ fn install_by_apt() -> Result<()> {
 
 /// The highest version in lines like `postgresql-15 - The World's Most Advanced Open Source Relational Database`.
 fn newest_postgres(listed: &str) -> Option<u32> {
-    let version = |line: &str| line.split_whitespace().next()?.strip_prefix("postgresql-")?.parse().ok();
-    listed.lines().filter_map(version).filter(|major| *major >= OLDEST_POSTGRES).max()
+    let version = |line: &str| {
+        line.split_whitespace()
+            .next()?
+            .strip_prefix("postgresql-")?
+            .parse()
+            .ok()
+    };
+    listed
+        .lines()
+        .filter_map(version)
+        .filter(|major| *major >= OLDEST_POSTGRES)
+        .max()
 }
 
 #[cfg(test)]
@@ -60,8 +71,7 @@ mod tests {
 
     #[test]
     fn the_newest_postgresql_of_a_distribution_is_taken_and_none_that_is_too_old() {
-        let listed =
-            "postgresql-13 - database\npostgresql-15 - database\npostgresql-9 - x\npostgresql-common - y\n";
+        let listed = "postgresql-13 - database\npostgresql-15 - database\npostgresql-9 - x\npostgresql-common - y\n";
         assert_eq!(newest_postgres(listed), Some(15));
         assert_eq!(newest_postgres("postgresql-14 - database\n"), None);
         assert_eq!(newest_postgres(""), None);

@@ -15,7 +15,9 @@ pub(super) fn install(place: &Path, requirements: &str, remembered: &str) -> Res
     remove(place)?;
     let mut environment = Command::new("python3");
     environment.args(["-m", "venv"]).arg(place);
-    let made = environment.output().is_ok_and(|output| output.status.success());
+    let made = environment
+        .output()
+        .is_ok_and(|output| output.status.success());
     if !made && on_path("apt-get").is_some() {
         execute(privileged("apt-get")?.arg("update"))?;
         apt_install(&["python3-venv", "ca-certificates"])?;

