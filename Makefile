@@ -1,9 +1,9 @@
-# Thin: the work is done by cargo and by the program tiris-dev (shared/src/bin/tiris-dev).
+# Thin: the work is done by cargo and by the program tiris-dev (shared/tools/src/bin/tiris-dev).
 # PROFILE=release builds optimised programs; TIRIS_DEV_DIR moves the folder .tiris; LOGIN=1 adds a local provider to
 # sign in at.
 
 PROFILE ?= dev
-FLAGS := $(if $(filter release,$(PROFILE)),--release) --features tiris-shared/testing
+FLAGS := $(if $(filter release,$(PROFILE)),--release)
 # Run as built: `cargo run` of one package would build it again with other features.
 DEV := $(or $(CARGO_TARGET_DIR),target)/$(if $(filter release,$(PROFILE)),release,debug)/tiris-dev
 RELEASE := $(or $(CARGO_TARGET_DIR),target)/release

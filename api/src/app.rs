@@ -21,9 +21,9 @@ use sqlx::PgPool;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tiris_shared::config::DatabaseConfig;
-use tiris_shared::database;
-use tiris_shared::health::{self, Health};
+use tiris_runtime::config::DatabaseConfig;
+use tiris_runtime::database;
+use tiris_runtime::health::{self, Health};
 use tokio_util::sync::CancellationToken;
 
 /// A connection without traffic is closed after this time beyond the longest request.
@@ -69,7 +69,7 @@ impl App {
         let checked = pool.clone();
         let health = Health::default().with("database", move || {
             let pool = checked.clone();
-            async move { health::of_database(database::check_ready(&pool).await) }
+            async move { health::of_database(tiris_store::schema::check_ready(&pool).await) }
         });
         let health = health.with("sign_in", move || {
             std::future::ready(known.check(environment))

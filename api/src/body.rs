@@ -12,8 +12,8 @@ use poem_openapi::payload::{Json, ParsePayload, Payload};
 use poem_openapi::registry::{MetaSchemaRef, Registry};
 use poem_openapi::types::Type;
 use serde_json::Value;
-use tiris_shared::error::Error;
-use tiris_shared::json;
+use tiris_domain::json;
+use tiris_store::error::Error;
 
 /// Longest body, in bytes.
 pub(crate) const BODY_BYTES_MAX: usize = 256 * 1024;
@@ -64,7 +64,7 @@ pub(crate) async fn read(request: &Request, body: &mut RequestBody) -> Result<by
     }
 }
 
-fn parse<T: FromFields>(bytes: &[u8]) -> tiris_shared::error::Result<T> {
+fn parse<T: FromFields>(bytes: &[u8]) -> tiris_store::error::Result<T> {
     json::check(bytes).map_err(|error| Error::InvalidInfo(error.to_string()))?;
     let value: Value = serde_json::from_slice(bytes)
         .map_err(|error| Error::InvalidRequest(format!("the body is no JSON: {error}")))?;

@@ -6,9 +6,9 @@ use crate::command;
 use crate::settings::{ADMIN_LISTEN_DEFAULT, KeyArgs, ServeArgs};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
-use tiris_shared::config::{DatabaseArgs, ServiceArgs};
-use tiris_shared::crypto::EncryptionArgs;
-use tiris_shared::probe::HealthArgs;
+use tiris_runtime::config::{DatabaseArgs, ServiceArgs};
+use tiris_runtime::crypto::EncryptionArgs;
+use tiris_runtime::probe::HealthArgs;
 
 /// The REST API of Tiris Backend
 ///

@@ -8,7 +8,7 @@ use poem::web::Accept;
 use poem::{Body, Response};
 use serde::Serialize;
 use serde_json::Value;
-use tiris_shared::error::{Error, Result};
+use tiris_store::error::{Error, Result};
 
 /// The media type.
 pub(crate) const MEDIA_TYPE: &str = "text/csv";

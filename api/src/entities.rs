@@ -8,7 +8,7 @@ use sea_orm::{
     SqlxPostgresConnector, Statement,
 };
 use sqlx::PgPool;
-use tiris_shared::telemetry::{quietly, took};
+use tiris_runtime::telemetry::{quietly, took};
 
 /// Connections to a database, for entities; cloning is cheap.
 #[derive(Clone, Debug)]

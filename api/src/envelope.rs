@@ -15,8 +15,8 @@ use poem_openapi::types::{ParseFromJSON, ToJSON, Type};
 use poem_openapi::{ApiResponse, Object};
 use serde::Serialize;
 use std::marker::PhantomData;
-use tiris_shared::error::Error;
-use tiris_shared::store::idempotency::Kept;
+use tiris_store::error::Error;
+use tiris_store::idempotency::Kept;
 
 /// When and under which id an answer was made.
 #[derive(Object, Serialize)]

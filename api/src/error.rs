@@ -8,8 +8,8 @@ use poem::http::StatusCode;
 use poem_openapi::error::{
     AuthorizationError, ContentTypeError, ParseParamError, ParsePathError, ParseRequestPayloadError,
 };
-use tiris_shared::error::Error;
-use tiris_shared::ledger::Rejection;
+use tiris_domain::ledger::Rejection;
+use tiris_store::error::Error;
 
 /// By then a client that went without a word has been noticed.
 const PLACE_RETRY_SECONDS: u32 = 15;

@@ -7,9 +7,9 @@ use crate::value::{Amount, Info};
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
-use tiris_shared::error::{Error, Result};
-use tiris_shared::ledger::{Asset, OrderId};
-use tiris_shared::money::Number;
+use tiris_domain::ledger::{Asset, OrderId};
+use tiris_domain::money::Number;
+use tiris_store::error::{Error, Result};
 use uuid::Uuid;
 
 /// Characters of a wrong value that are shown back.

@@ -5,7 +5,7 @@ use chrono::{DateTime, Datelike, Utc};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, Condition};
 use serde_json::Value;
-use tiris_shared::error::{Error, Result};
+use tiris_store::error::{Error, Result};
 
 /// Longest text a list can be filtered by, in characters.
 const TEXT_LENGTH_MAX: usize = 128;

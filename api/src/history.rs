@@ -7,8 +7,8 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tiris_shared::error::{Error, Result};
-use tiris_shared::health::CheckResult;
+use tiris_runtime::health::CheckResult;
+use tiris_store::error::{Error, Result};
 use uuid::Uuid;
 
 /// Only rows older than this are read from the copy. The ledger commits a row within ten seconds of its time, the copy has

@@ -4,9 +4,9 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
-use tiris_shared::error::{Error, Result};
-use tiris_shared::store::ledger::{Applied, Entry, Outcome, apply_batch, assert_fresh};
-use tiris_shared::trace;
+use tiris_runtime::trace;
+use tiris_store::error::{Error, Result};
+use tiris_store::ledger::{Applied, Entry, Outcome, apply_batch, assert_fresh};
 
 /// How often a transaction is begun at most.
 const ATTEMPTS_MAX: u32 = 3;

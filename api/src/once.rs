@@ -17,10 +17,10 @@ use poem::http::{HeaderMap, Method};
 use poem::{Body, FromRequest, Request, RequestBody};
 use serde::Serialize;
 use sqlx::PgConnection;
-use tiris_shared::crypto::FINGERPRINT_BYTES;
-use tiris_shared::error::{Error, Result};
-use tiris_shared::ids::UserId;
-use tiris_shared::store::idempotency::{self, Call, Kept};
+use tiris_domain::ids::UserId;
+use tiris_runtime::crypto::FINGERPRINT_BYTES;
+use tiris_store::error::{Error, Result};
+use tiris_store::idempotency::{self, Call, Kept};
 
 /// The header.
 pub(crate) const HEADER: &str = "Idempotency-Key";

@@ -15,8 +15,8 @@ use sea_orm::{
     QuerySelect, Select,
 };
 use serde::Serialize;
-use tiris_shared::error::{Error, Result};
-use tiris_shared::ids::time_of;
+use tiris_domain::ids::time_of;
+use tiris_store::error::{Error, Result};
 use uuid::Uuid;
 
 /// Rows of a page unless told otherwise.

@@ -19,7 +19,7 @@ use poem::endpoint::{BoxEndpoint, make_sync};
 use poem::{Endpoint, EndpointExt, Response, Route, get};
 use poem_openapi::{LicenseObject, OpenApiService, ServerObject};
 use std::sync::Arc;
-use tiris_shared::config::Environment;
+use tiris_runtime::config::Environment;
 
 type Api = (
     (Root, SignIn, Users, UserAdmin),

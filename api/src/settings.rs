@@ -17,11 +17,11 @@ use crate::exchange::ExchangeSettings;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
-use tiris_shared::config::{
+use tiris_runtime::config::{
     ConfigError, DatabaseArgs, DatabaseConfig, Environment, OptionalNatsArgs, Problems,
     ServiceArgs, ServiceConfig, is_loopback,
 };
-use tiris_shared::crypto::{EncryptionArgs, EncryptionConfig};
+use tiris_runtime::crypto::{EncryptionArgs, EncryptionConfig};
 
 /// Where health and metrics are served unless told otherwise.
 pub(crate) const ADMIN_LISTEN_DEFAULT: &str = "127.0.0.1:9464";

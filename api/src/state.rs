@@ -12,8 +12,8 @@ use crate::rate::Budget;
 use crate::stream::Streams;
 use sqlx::PgPool;
 use std::sync::Arc;
-use tiris_shared::crypto::Secrets;
-use tiris_shared::health::Health;
+use tiris_runtime::crypto::Secrets;
+use tiris_runtime::health::Health;
 
 /// Refused sign-ins that are kept in the audit trail, in a minute.
 const REFUSALS_KEPT: u32 = 120;

@@ -14,7 +14,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
-use tiris_shared::error::{Error, Result};
+use tiris_store::error::{Error, Result};
 
 /// Bytes of the hash in an ETag.
 const ETAG_BYTES: usize = 16;

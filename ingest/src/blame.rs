@@ -3,7 +3,7 @@
 //! Owns: the judgement. It errs on the side of waiting: a healthy event put aside is a hole in the books, while a lane
 //! that waits says so. Must not know: batches, dead letters.
 
-use tiris_shared::error::Error;
+use tiris_store::error::Error;
 
 /// SQLSTATE classes the values of an event can bring about: cardinality, data, integrity, triggered and external
 /// routines, program limits, exceptions of triggers, internal errors. With constant SQL all others are about the

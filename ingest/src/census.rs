@@ -5,8 +5,8 @@
 
 use sqlx::PgPool;
 use std::time::Duration;
-use tiris_shared::error::Result;
-use tiris_shared::store::census;
+use tiris_store::census;
+use tiris_store::error::Result;
 use tokio_util::sync::CancellationToken;
 
 /// Counting reads whole tables, small as they are.

@@ -4,12 +4,11 @@ use crate::command::dlq::{self, DlqArgs};
 use crate::command::lanes::{self, LanesArgs};
 use crate::command::replay::{self, ReplayArgs};
 use crate::command::status::{self, StatusArgs};
-use crate::demo::{self, DemoArgs};
 use crate::settings::{ADMIN_LISTEN_DEFAULT, RunArgs};
 use crate::worker;
 use std::process::ExitCode;
-use tiris_shared::probe::HealthArgs;
-use tiris_shared::shutdown;
+use tiris_runtime::probe::HealthArgs;
+use tiris_runtime::shutdown;
 use tokio_util::sync::CancellationToken;
 
 /// Turns the bots' events into balances: reads NATS JetStream, writes PostgreSQL, exactly once and in order.
@@ -24,8 +23,6 @@ pub struct Cli {
 enum Command {
     /// Run the worker until SIGTERM or Ctrl-C; it finishes its batches first
     Run(Box<RunArgs>),
-    /// Trade like a bot and publish what a bot would, to see the whole system work
-    Demo(Box<DemoArgs>),
     /// Show how every lane is: owner, lag, last commit, dead letters; exit code 2 when a lane does not run
     Status(StatusArgs),
     /// Show whether cursors and streams belong together, and let a halted lane go on
@@ -44,7 +41,6 @@ impl Cli {
         let stop = shutdown::on_signals()?;
         match self.command {
             Command::Run(args) => worker::run(args.check()?, stop).await?,
-            Command::Demo(args) => demo::run(*args, stop).await?,
             Command::Status(args) => return status::run(args, stop).await,
             Command::Lanes(args) => until(&stop, lanes::run(*args)).await?,
             Command::Replay(args) => replay::run(*args, stop).await?,

@@ -6,11 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tiris_shared::config::NatsConfig;
-use tiris_shared::error::{Error, Result};
-use tiris_shared::ids::UserId;
-use tiris_shared::nats;
-use tiris_shared::trace::Trace;
+use tiris_domain::ids::UserId;
+use tiris_runtime::config::NatsConfig;
+use tiris_runtime::nats;
+use tiris_runtime::trace::Trace;
+use tiris_store::error::{Error, Result};
 use uuid::Uuid;
 
 /// A JetStream context that knows how often its connection was lost.
@@ -28,7 +28,9 @@ impl Connection {
     pub async fn open(config: &NatsConfig) -> Result<Self> {
         let disconnects = Arc::new(AtomicU64::new(0));
         let count = disconnects.clone();
-        let options = nats::options(config, "tiris-ingest").await?;
+        let options = nats::options(config, "tiris-ingest")
+            .await
+            .map_err(unavailable)?;
         let client = options
             .retry_on_initial_connect()
             .event_callback(move |event| {
@@ -91,5 +93,12 @@ impl Connection {
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.client.connection_state() == async_nats::connection::State::Connected
+    }
+}
+
+fn unavailable(error: anyhow::Error) -> Error {
+    Error::Unavailable {
+        what: "NATS credentials file",
+        source: error.into(),
     }
 }

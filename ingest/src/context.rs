@@ -4,7 +4,7 @@ use crate::connection::Connection;
 use crate::status::Board;
 use sqlx::PgPool;
 use std::time::Duration;
-use tiris_shared::event::BareSubjects;
+use tiris_domain::event::BareSubjects;
 use uuid::Uuid;
 
 /// What a lane does whose cursor and stream do not belong together: by default it halts and waits for a person.

@@ -14,10 +14,10 @@ use anyhow::Context as _;
 use chrono::Utc;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tiris_shared::error::Result;
-use tiris_shared::store::dead_letters;
-use tiris_shared::store::lanes::{self, Report, TakenLane};
-use tiris_shared::store::workers::{self, Worker};
+use tiris_store::dead_letters;
+use tiris_store::error::Result;
+use tiris_store::lanes::{self, Report, TakenLane};
+use tiris_store::workers::{self, Worker};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 

@@ -11,8 +11,8 @@ use async_nats::jetstream::context::{PublishAckFuture, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::{Config, StorageType};
 use std::time::Duration;
-use tiris_shared::error::Result;
-use tiris_shared::store::dead_letters::{self, Letter};
+use tiris_store::dead_letters::{self, Letter};
+use tiris_store::error::Result;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 

@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::reader::{BatchLimits, Incoming, LaneId, Range, Reader};
 use crate::single;
 use std::time::{Duration, Instant};
-use tiris_shared::error::Result;
+use tiris_store::error::Result;
 
 /// This long a first message is waited for.
 const READ_WAIT: Duration = Duration::from_secs(1);

@@ -10,7 +10,6 @@ pub mod connection;
 pub mod context;
 pub mod crew;
 pub mod dead_letter_stream;
-pub mod demo;
 pub mod identity;
 pub mod intake;
 pub mod lane;

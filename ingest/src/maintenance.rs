@@ -13,9 +13,9 @@ use crate::status;
 use crate::stream::{EventStream, unavailable};
 use sqlx::{PgConnection, PgPool};
 use std::time::{Duration, Instant};
-use tiris_shared::error::Result;
-use tiris_shared::store::retention::{self, Expiring, History};
-use tiris_shared::store::{dead_letters, partitions, workers};
+use tiris_store::error::Result;
+use tiris_store::retention::{self, Expiring, History};
+use tiris_store::{dead_letters, partitions, workers};
 use tokio_util::sync::CancellationToken;
 
 /// How often figures are sampled.

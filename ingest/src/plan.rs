@@ -6,10 +6,10 @@ use crate::reader::{Incoming, LaneId};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
-use tiris_shared::event::{self, BareSubjects, Event, Malformed};
-use tiris_shared::store::bots::Beat;
-use tiris_shared::store::dead_letters::{Cause, Class, NewLetter};
-use tiris_shared::store::ledger::{Batch, Entry, FromEvent, Key, Origin, Outcome, from_event};
+use tiris_domain::event::{self, BareSubjects, Event, Malformed};
+use tiris_store::bots::Beat;
+use tiris_store::dead_letters::{Cause, Class, NewLetter};
+use tiris_store::ledger::{Batch, Entry, FromEvent, Key, Origin, Outcome, from_event};
 use uuid::Uuid;
 
 /// A batch, sorted. Indexes of `messages` lead back to the messages.

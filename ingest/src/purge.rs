@@ -5,9 +5,9 @@
 
 use sqlx::PgPool;
 use std::time::Duration;
-use tiris_shared::error::Result;
-use tiris_shared::ids::TradingId;
-use tiris_shared::store::tradings::{self, Purged};
+use tiris_domain::ids::TradingId;
+use tiris_store::error::Result;
+use tiris_store::tradings::{self, Purged};
 use tokio_util::sync::CancellationToken;
 
 /// How often somebody looks for tradings to purge.

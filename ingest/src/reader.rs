@@ -13,7 +13,7 @@ use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tiris_shared::error::{Error, Result};
+use tiris_store::error::{Error, Result};
 use tokio::task::unconstrained;
 use uuid::Uuid;
 

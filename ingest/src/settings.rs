@@ -2,12 +2,12 @@
 
 use crate::context::Policy;
 use std::time::Duration;
-use tiris_shared::config::{
+use tiris_domain::event::BareSubjects;
+use tiris_runtime::config::{
     ConfigError, DatabaseArgs, DatabaseConfig, Environment, NatsArgs, NatsConfig, Problems,
     ServiceArgs, ServiceConfig,
 };
-use tiris_shared::event::BareSubjects;
-use tiris_shared::store::retention::History;
+use tiris_store::retention::History;
 
 /// Where health and metrics are served when nothing else is said.
 pub(crate) const ADMIN_LISTEN_DEFAULT: &str = "127.0.0.1:9465";

@@ -13,7 +13,7 @@ use async_nats::jetstream::stream::RawMessage;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use tiris_shared::error::Result;
+use tiris_store::error::Result;
 
 #[derive(serde::Deserialize)]
 struct Answer {

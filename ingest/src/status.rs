@@ -6,7 +6,7 @@ use crate::stream::EventStream;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tiris_shared::store::dead_letters::{Class, INTERNAL};
+use tiris_store::dead_letters::{Class, INTERNAL};
 
 /// State of a lane in this process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

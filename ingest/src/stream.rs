@@ -9,8 +9,8 @@ use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType, SubjectT
 use async_nats::jetstream::{self, ErrorCode};
 use std::fmt;
 use std::time::Duration;
-use tiris_shared::error::{Error, Result};
-use tiris_shared::event::Kind;
+use tiris_domain::event::Kind;
+use tiris_store::error::{Error, Result};
 use uuid::Uuid;
 
 /// Longest message a stream takes, in bytes: twice what an event may have, so that a too long one is kept and told.

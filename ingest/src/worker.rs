@@ -11,12 +11,12 @@ use crate::{census, dead_letter_stream, maintenance, purge};
 use anyhow::Context as _;
 use sqlx::PgPool;
 use std::time::Duration;
-use tiris_shared::admin;
-use tiris_shared::error::{Error, Result};
-use tiris_shared::health::{self, Health};
-use tiris_shared::store::partitions;
-use tiris_shared::store::workers::Worker;
-use tiris_shared::{database, metrics, telemetry};
+use tiris_runtime::admin;
+use tiris_runtime::health::{self, Health};
+use tiris_runtime::{database, metrics, telemetry};
+use tiris_store::error::{Error, Result};
+use tiris_store::partitions;
+use tiris_store::workers::Worker;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -89,7 +89,7 @@ fn health(pool: &PgPool, connection: &Connection, board: &Board) -> Health {
     Health::default()
         .with("database", move || {
             let pool = pool.clone();
-            async move { health::of_database(database::check_ready(&pool).await) }
+            async move { health::of_database(tiris_store::schema::check_ready(&pool).await) }
         })
         .with("nats", move || {
             let connected = connection.is_connected();
@@ -112,7 +112,7 @@ fn myself(context: &Context) -> Worker {
         .ok()
         .and_then(|name| name.into_string().ok());
     Worker {
-        id: tiris_shared::ids::new_id(),
+        id: tiris_domain::ids::new_id(),
         owner: context.owner,
         version: env!("CARGO_PKG_VERSION"),
         host: host.unwrap_or_default(),
@@ -126,7 +126,7 @@ async fn run_lanes(
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let Some(()) = wait_for("the database", stop, || {
-        database::check_ready(&context.pool)
+        tiris_store::schema::check_ready(&context.pool)
     })
     .await
     else {

@@ -14,7 +14,7 @@ DECLARED = re.compile(r'env = "([A-Z_]+)"')
 OF_LIBRARIES = {"SSL_CERT_FILE"}
 # Variables that others are made of.
 PARTS = {"DATABASE_PASSWORD", "NATS_PASSWORD"}
-SOURCES = ("api/src", "ingest/src", "migrations/src", "shared/src")
+SOURCES = ("api/src", "ingest/src", "migrations/src", "shared/domain/src", "shared/runtime/src", "shared/store/src")
 STEPS = {"platform", "migrate", "services"}
 
 

@@ -8,9 +8,9 @@ use crate::error::Problem;
 use poem::Request;
 use poem_openapi::SecurityScheme;
 use poem_openapi::auth::Bearer;
-use tiris_shared::error::Error;
-use tiris_shared::ids::UserId;
-use tiris_shared::store::audit::Actor;
+use tiris_domain::ids::UserId;
+use tiris_store::audit::Actor;
+use tiris_store::error::Error;
 
 /// An access token, from signing in; on a developer's machine `tiris-api token --email you@example.com` prints one.
 #[derive(SecurityScheme)]

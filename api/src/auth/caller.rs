@@ -11,10 +11,10 @@ use crate::state::State;
 use poem::Request;
 use poem_openapi::SecurityScheme;
 use poem_openapi::auth::Bearer;
-use tiris_shared::error::Error;
-use tiris_shared::ids::UserId;
-use tiris_shared::store::audit::Actor;
-use tiris_shared::trace::Trace;
+use tiris_domain::ids::UserId;
+use tiris_runtime::trace::Trace;
+use tiris_store::audit::Actor;
+use tiris_store::error::Error;
 use uuid::Uuid;
 
 /// An access token, from signing in; on a developer's machine `tiris-api token --email you@example.com` prints one.

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use tiris_shared::config::Environment;
-use tiris_shared::private_file;
+use tiris_runtime::config::Environment;
+use tiris_runtime::private_file;
 
 /// What stands before the 32 secret bytes of an Ed25519 key in PKCS#8 (RFC 8410).
 const PKCS8_PREFIX: [u8; 16] = [

@@ -11,8 +11,8 @@ use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tiris_shared::error::{Error, Result};
-use tiris_shared::ids::UserId;
+use tiris_domain::ids::UserId;
+use tiris_store::error::{Error, Result};
 use uuid::Uuid;
 
 /// How long an answer is remembered; a revoked session must be noticed within ten seconds.
@@ -151,7 +151,7 @@ impl Sessions {
              FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1 AND s.user_id = $2",
         )
         .bind(claims.sid)
-        .bind(claims.sub)
+        .bind(claims.sub.0)
         .fetch_optional(&self.pool)
         .await?;
         let Some((role, status, alive)) = row else {

@@ -6,8 +6,8 @@ use super::keys::Keys;
 use chrono::{DateTime, Duration, Utc};
 use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header, encode};
 use serde::{Deserialize, Serialize};
-use tiris_shared::error::{Error, Result};
-use tiris_shared::ids::UserId;
+use tiris_domain::ids::UserId;
+use tiris_store::error::{Error, Result};
 use uuid::Uuid;
 
 /// `iss` of our tokens.

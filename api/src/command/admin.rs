@@ -3,10 +3,10 @@
 use crate::cli::{AdminAction, AdminArgs};
 use anyhow::{Context, ensure};
 use serde_json::json;
-use tiris_shared::config::Problems;
-use tiris_shared::store::audit::{self, Action, Actor};
-use tiris_shared::store::users;
-use tiris_shared::{database, telemetry};
+use tiris_runtime::config::Problems;
+use tiris_runtime::{database, telemetry};
+use tiris_store::audit::{self, Action, Actor};
+use tiris_store::users;
 
 /// Changes the role of the user with the e-mail address, and says what it was.
 pub async fn run(action: &AdminAction) -> anyhow::Result<()> {

@@ -3,7 +3,7 @@
 use crate::auth::keys::{self, Keys};
 use crate::cli::{KeysAction, ShowKeysArgs};
 use std::path::Path;
-use tiris_shared::config::{Environment, Problems};
+use tiris_runtime::config::{Environment, Problems};
 
 /// Makes a key file, or prints the public part of those that are configured.
 pub fn run(action: &KeysAction) -> anyhow::Result<()> {

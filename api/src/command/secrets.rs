@@ -1,13 +1,15 @@
 //! Re-encrypts what is not under the current key, while the service runs, and tries whether everything can be read.
 
+mod rotation;
+
 use crate::cli::RotateArgs;
 use anyhow::{Context, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
+use rotation::{check, count_outdated, rotate};
 use sqlx::PgPool;
-use tiris_shared::config::Problems;
-use tiris_shared::crypto::KeyRing;
-use tiris_shared::store::secrets::{check, count_outdated, rotate};
-use tiris_shared::{database, telemetry};
+use tiris_runtime::config::Problems;
+use tiris_runtime::crypto::KeyRing;
+use tiris_runtime::{database, telemetry};
 
 /// Rows read at once.
 const BATCH: u16 = 100;

@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::settings::ServeArgs;
 use anyhow::Context;
-use tiris_shared::{admin, database, metrics, shutdown, telemetry};
+use tiris_runtime::{admin, database, metrics, shutdown, telemetry};
 use tokio_util::sync::CancellationToken;
 
 /// Runs until SIGTERM or SIGINT, then drains.

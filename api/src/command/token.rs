@@ -6,11 +6,11 @@ use crate::cli::TokenArgs;
 use anyhow::{Context, bail, ensure};
 use chrono::{Duration, Utc};
 use sqlx::PgConnection;
-use tiris_shared::config::{Environment, Problems};
-use tiris_shared::ids::UserId;
-use tiris_shared::store::sessions;
-use tiris_shared::store::users::{self, NewUser};
-use tiris_shared::{database, telemetry};
+use tiris_domain::ids::UserId;
+use tiris_runtime::config::{Environment, Problems};
+use tiris_runtime::{database, telemetry};
+use tiris_store::sessions;
+use tiris_store::users::{self, NewUser};
 
 /// Longest e-mail address, in characters, by RFC 5321.
 const EMAIL_LENGTH_MAX: usize = 254;

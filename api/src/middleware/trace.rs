@@ -6,9 +6,9 @@ use poem::http::{HeaderValue, Method, StatusCode};
 use poem::{Endpoint, Request, Response, Result};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tiris_shared::error::Error;
-use tiris_shared::telemetry;
-use tiris_shared::trace::{REQUEST_ID, TRACEPARENT, Trace};
+use tiris_runtime::telemetry;
+use tiris_runtime::trace::{REQUEST_ID, TRACEPARENT, Trace};
+use tiris_store::error::Error;
 use tracing::field::Empty;
 use tracing::{Instrument, Span, error_span};
 

@@ -4,7 +4,7 @@ use crate::state::State;
 use poem::http::Method;
 use poem::{Endpoint, Request, Response, Result};
 use std::sync::{Arc, OnceLock};
-use tiris_shared::ids::UserId;
+use tiris_domain::ids::UserId;
 
 /// Who asked, once that is known.
 #[derive(Clone, Default)]

@@ -14,8 +14,8 @@ use poem::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use poem::{Endpoint, PathPattern, Request, Response, Result};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use tiris_shared::error::Error;
-use tiris_shared::trace::Trace;
+use tiris_runtime::trace::Trace;
+use tiris_store::error::Error;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 const REVALIDATE: HeaderValue = HeaderValue::from_static("private, no-cache");

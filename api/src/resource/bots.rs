@@ -13,8 +13,8 @@ use poem_openapi::param::Query;
 use poem_openapi::{Enum, Object, OpenApi};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use serde::Serialize;
-use tiris_shared::entity::bots::{Column, Entity, Model};
-use tiris_shared::error::{Error, Result};
+use tiris_store::entity::bots::{Column, Entity, Model};
+use tiris_store::error::{Error, Result};
 use uuid::Uuid;
 
 /// Operations on bots.

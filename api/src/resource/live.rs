@@ -25,7 +25,7 @@ use poem_openapi::{ApiResponse, OpenApi, Union};
 use serde::Serialize;
 use serde_json::json;
 use std::time::Duration;
-use tiris_shared::error::{Error, Result};
+use tiris_store::error::{Error, Result};
 use tokio::time::{Instant, Interval, interval_at};
 
 /// Milliseconds after which a client connects again.

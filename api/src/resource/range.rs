@@ -6,8 +6,8 @@ use crate::filter::is_storable;
 use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::Enum;
 use serde::Serialize;
-use tiris_shared::error::{Error, Result};
-use tiris_shared::performance;
+use tiris_domain::performance;
+use tiris_store::error::{Error, Result};
 
 /// Pieces of a history at most: a year of hours, or 27 years of days.
 const PIECES_MAX: i32 = 10_000;

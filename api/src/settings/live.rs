@@ -1,7 +1,7 @@
 //! Settings of the live stream.
 
 use std::time::Duration;
-use tiris_shared::config::NatsConfig;
+use tiris_runtime::config::NatsConfig;
 
 /// Well below the time after which proxies and we ourselves give up a silent connection.
 const HEARTBEAT: Duration = Duration::from_secs(15);

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
-use tiris_shared::config::{Environment, Problems};
+use tiris_runtime::config::{Environment, Problems};
 
 /// Highest rate, in requests a minute.
 const RATE_MAX: u32 = 10_000_000;

@@ -4,7 +4,7 @@
 
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
-use tiris_shared::config::{Environment, Problems, SecretText, is_loopback};
+use tiris_runtime::config::{Environment, Problems, SecretText, is_loopback};
 
 const GOOGLE_ISSUER: &str = "https://accounts.google.com";
 const GOOGLE_AUTH_URL: &str = "https://accounts.google.com/o/oauth2/v2/auth";

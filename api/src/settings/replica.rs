@@ -1,6 +1,8 @@
 //! Settings of the copy of the database that older history is read from.
 
-use tiris_shared::config::{DatabaseConfig, Environment, Problems, SecretText, check_database_url};
+use tiris_runtime::config::{
+    DatabaseConfig, Environment, Problems, SecretText, check_database_url,
+};
 
 /// A copy of the database, if there is one.
 #[derive(clap::Args, Clone, Debug)]

@@ -12,10 +12,10 @@ use crate::state::State;
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::VecDeque;
 use std::time::Duration;
-use tiris_shared::error::{Error, Result};
-use tiris_shared::ids::UserId;
-use tiris_shared::telemetry;
-use tiris_shared::trace::Trace;
+use tiris_domain::ids::UserId;
+use tiris_runtime::telemetry;
+use tiris_runtime::trace::Trace;
+use tiris_store::error::{Error, Result};
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{Instrument, Span, error_span};
 

@@ -4,7 +4,7 @@ use crate::error::Problem;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tiris_shared::ids::UserId;
+use tiris_domain::ids::UserId;
 
 /// Streams of one user in this process.
 pub(crate) const STREAMS_PER_USER_MAX: usize = 5;
@@ -97,7 +97,7 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tiris_shared::ids::new_id;
+    use tiris_domain::ids::new_id;
 
     #[test]
     fn a_user_has_so_many_places_and_nobody_is_remembered_who_has_none() {

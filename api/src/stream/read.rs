@@ -10,9 +10,9 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use sqlx::PgPool;
 use std::collections::HashMap;
 use std::time::Duration;
-use tiris_shared::entity::{sub_accounts, trading_logs, transactions};
-use tiris_shared::error::{Error, Result};
-use tiris_shared::ids::UserId;
+use tiris_domain::ids::UserId;
+use tiris_store::entity::{sub_accounts, trading_logs, transactions};
+use tiris_store::error::{Error, Result};
 use uuid::Uuid;
 
 /// Rows of a page; a row has at most some ten kilobytes.
@@ -152,7 +152,7 @@ impl Reader {
         // Planned with these very times: what TimescaleDB has compressed has no xmin, and no plan may come near it.
         let keys: Vec<(i16, DateTime<Utc>, Uuid)> = sqlx::query_as(KEYS)
             .persistent(false)
-            .bind(self.user)
+            .bind(self.user.0)
             .bind(after.at)
             .bind(snapshot.taken_at + AHEAD_MAX)
             .bind(PAGE)

@@ -8,12 +8,12 @@ use async_nats::{Client, Event, Message, Subscriber};
 use futures_util::{FutureExt, StreamExt};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tiris_shared::config::NatsConfig;
-use tiris_shared::error::{Error, Result};
-use tiris_shared::health::CheckResult;
-use tiris_shared::ids::UserId;
-use tiris_shared::nats;
-use tiris_shared::trace::{self, Trace};
+use tiris_domain::ids::UserId;
+use tiris_runtime::config::NatsConfig;
+use tiris_runtime::health::CheckResult;
+use tiris_runtime::nats;
+use tiris_runtime::trace::{self, Trace};
+use tiris_store::error::{Error, Result};
 
 /// Messages kept for a stream that is busy: they all say the same.
 const WAITING_MAX: usize = 8;
@@ -33,7 +33,9 @@ impl Wakes {
         let Some(config) = config else {
             return Ok(Self { client: None });
         };
-        let options = nats::options(config, "tiris-api").await?;
+        let options = nats::options(config, "tiris-api")
+            .await
+            .map_err(unavailable)?;
         let client = options
             .retry_on_initial_connect()
             .subscription_capacity(WAITING_MAX)
@@ -172,5 +174,12 @@ impl Wake {
             }
         }
         missed
+    }
+}
+
+fn unavailable(error: anyhow::Error) -> Error {
+    Error::Unavailable {
+        what: "NATS credentials file",
+        source: error.into(),
     }
 }

@@ -3,7 +3,7 @@
 use super::described_type;
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use serde_json::Value;
-use tiris_shared::money::Number;
+use tiris_domain::money::Number;
 
 /// An amount in a request; the ledger decides whether it fits the books.
 #[derive(Clone, Debug)]

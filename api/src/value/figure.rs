@@ -4,7 +4,7 @@ use super::described_type;
 use poem_openapi::registry::MetaSchema;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
-use tiris_shared::money::Number;
+use tiris_domain::money::Number;
 
 /// A sum or a value in an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use super::described_type;
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tiris_shared::error::{Error, Result};
-use tiris_shared::json;
+use tiris_domain::json;
+use tiris_store::error::{Error, Result};
 
 /// Longest free JSON object, in bytes without insignificant blanks.
 const INFO_BYTES_MAX: usize = 16 * 1024;

@@ -5,8 +5,8 @@ use poem_openapi::registry::MetaSchema;
 use rust_decimal::Decimal;
 use serde::Serialize;
 use serde_json::Value;
-use tiris_shared::error::{Error, Result};
-use tiris_shared::money::Money;
+use tiris_domain::money::Money;
+use tiris_store::error::{Error, Result};
 
 /// An amount in an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -12,8 +12,8 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, decode_header, encode};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tiris_api::auth::{keys::Keys, token};
-use tiris_shared::config::Environment;
-use tiris_shared::ids::{UserId, new_id};
+use tiris_domain::ids::{UserId, new_id};
+use tiris_runtime::config::Environment;
 
 /// What anybody may ask.
 const OPEN: [&str; 6] = [
@@ -239,7 +239,7 @@ pub(crate) async fn things(owner: &User<'_>, desk: &Desk) -> Vec<(&'static str, 
 /// A binding of the user; the only one.
 async fn binding(user: &User<'_>) -> String {
     sqlx::query("UPDATE exchange_bindings SET status = 'deleted' WHERE user_id = $1")
-        .bind(user.id)
+        .bind(user.id.0)
         .execute(user.world.database.pool())
         .await
         .expect("deleted");

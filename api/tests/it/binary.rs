@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
-use tiris_shared::testing::{Process, TestDatabase, eventually, free_port, scratch_dir};
+use tiris_testing::{Process, TestDatabase, eventually, free_port, scratch_dir};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tiris-api");
 const START_LIMIT: Duration = Duration::from_secs(20);

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-use tiris_shared::testing::eventually;
+use tiris_testing::eventually;
 use tokio::sync::Semaphore;
 
 const LIST: &str = "/v1/exchange-bindings";
@@ -623,7 +623,7 @@ async fn a_user_who_has_left_makes_and_moves_nothing_any_more() {
         let user = world.user(name).await;
         let desk = user.desk("desk", "1", "1").await;
         sqlx::query("UPDATE users SET status = $2 WHERE id = $1")
-            .bind(user.id)
+            .bind(user.id.0)
             .bind(status)
             .execute(world.database.pool())
             .await

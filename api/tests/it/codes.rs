@@ -11,7 +11,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
-use tiris_shared::testing::free_port;
+use tiris_testing::free_port;
 
 /// A code, the operation it is provoked at, and what that answered.
 type Row = (&'static str, &'static str, Answer);

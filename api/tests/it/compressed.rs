@@ -3,7 +3,7 @@
 use crate::world::{User, World, http_client, text};
 use serde_json::json;
 use std::time::Duration;
-use tiris_shared::testing::{TestDatabase, eventually, partitions};
+use tiris_testing::{TestDatabase, eventually, partitions};
 use uuid::Uuid;
 
 /// Rows a minute apart, a hundred days ago, whose ids tell their time.

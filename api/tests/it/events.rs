@@ -2,9 +2,9 @@
 
 use crate::world::{Desk, User, World, text};
 use serde_json::{Value, json};
-use tiris_shared::event::Kind;
-use tiris_shared::ids::new_id;
-use tiris_shared::store::dead_letters::{Cause, Class, NewLetter, insert};
+use tiris_domain::event::Kind;
+use tiris_domain::ids::new_id;
+use tiris_store::dead_letters::{Cause, Class, NewLetter, insert};
 use uuid::Uuid;
 
 fn debit(user: &User<'_>, desk: &Desk, event_id: &str, amount: &str) -> Value {
@@ -457,7 +457,7 @@ async fn a_user_sees_the_latest_state_of_each_of_his_bots() {
              VALUES ($1, $2, $3, $4, 'degraded', now() - make_interval(mins => $5), '{\"load\": 0.5}')",
         )
         .bind(new_id())
-        .bind(ann.id)
+        .bind(ann.id.0)
         .bind(trading)
         .bind(component)
         .bind(age)

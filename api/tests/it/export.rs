@@ -4,7 +4,7 @@ use crate::world::{User, World};
 use anyhow::ensure;
 use serde_json::{Value, json};
 use std::time::Duration;
-use tiris_shared::testing::{eventually, grow_history};
+use tiris_testing::{eventually, grow_history};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 

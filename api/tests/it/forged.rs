@@ -9,7 +9,7 @@ use chrono::Utc;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 use tiris_api::auth::keys;
-use tiris_shared::config::Environment;
+use tiris_runtime::config::Environment;
 
 const NOBODY: &str = "SELECT count(*) FROM users";
 

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use sqlx::Connection;
 use std::net::SocketAddr;
 use std::time::Duration;
-use tiris_shared::ids::new_id;
-use tiris_shared::testing::eventually;
+use tiris_domain::ids::new_id;
+use tiris_testing::eventually;
 
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -243,7 +243,7 @@ async fn a_request_waits_for_its_key_no_longer_than_the_database_lets_it() {
         "INSERT INTO idempotency_keys (user_id, method, path, key, body_hmac, status, expires_at) \
          VALUES ($1, 'POST', '/v1/tradings', 'k', '', 201, now() + interval '1 day')",
     )
-    .bind(user.id)
+    .bind(user.id.0)
     .execute(&mut *transaction)
     .await
     .expect("held");

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use std::num::NonZeroU32;
 use std::time::Duration;
 use tiris_api::settings::Settings;
-use tiris_shared::ids::new_id;
-use tiris_shared::testing::eventually;
+use tiris_domain::ids::new_id;
+use tiris_testing::eventually;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

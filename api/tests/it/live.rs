@@ -8,11 +8,11 @@ use sqlx::{Connection as _, PgConnection};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration as Time;
 use tiris_api::settings::LiveSettings;
-use tiris_shared::config::NatsConfig;
-use tiris_shared::ids::{AccountId, TradingId, new_id};
-use tiris_shared::ledger::{Belief, Command, Direction, Movement};
-use tiris_shared::store::ledger::{Entry, Source, apply_batch};
-use tiris_shared::testing::{NatsServer, NatsSettings, eventually, free_port};
+use tiris_domain::ids::{AccountId, TradingId, new_id};
+use tiris_domain::ledger::{Belief, Command, Direction, Movement};
+use tiris_runtime::config::NatsConfig;
+use tiris_store::ledger::{Entry, Source, apply_batch};
+use tiris_testing::{NatsServer, NatsSettings, eventually, free_port};
 
 const WAIT: Time = Time::from_secs(30);
 /// So long that nothing in a test comes from looking.
@@ -35,7 +35,7 @@ struct Stream {
 
 impl Stream {
     async fn ask(user: &User<'_>, token: &str, last: Option<&str>) -> Response {
-        tiris_shared::tls::choose_provider();
+        tiris_runtime::tls::choose_provider();
         let mut request = reqwest::Client::builder()
             .connect_timeout(WAIT)
             .build()
@@ -270,7 +270,7 @@ async fn a_message_wakes_the_stream_and_the_events_are_what_get_answers() {
         .await
         .expect("booked");
     let client = async_nats::connect(nats.url()).await.expect("connected");
-    tiris_shared::nats::tell_committed(&client, user.id, &[]);
+    tiris_runtime::nats::tell_committed(&client, user.id, &[]);
     let kinds: Vec<String> = stream
         .events(3)
         .await
@@ -385,7 +385,7 @@ async fn who_comes_again_gets_all_pages_of_what_was_missed_and_goes_on() {
         ),
     ] {
         let ids: Vec<String> = sqlx::query_scalar(statement)
-            .bind(user.id)
+            .bind(user.id.0)
             .fetch_all(world.database.pool())
             .await
             .expect("ids");

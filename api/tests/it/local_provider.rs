@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tiris_api::settings::{GoogleSettings, ProviderSettings};
-use tiris_shared::testing::{OpenIdProvider, OpenIdSettings, find_openid_provider};
+use tiris_testing::{OpenIdProvider, OpenIdSettings, find_openid_provider};
 
 const CLIENT: &str = "the-client";
 const SECRET: &str = "the-secret";
@@ -66,7 +66,7 @@ struct Browser {
 
 impl Browser {
     fn new() -> Self {
-        tiris_shared::tls::choose_provider();
+        tiris_runtime::tls::choose_provider();
         let http = Client::builder()
             .timeout(REQUEST_LIMIT)
             .redirect(redirect::Policy::none())

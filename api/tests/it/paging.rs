@@ -155,7 +155,7 @@ async fn a_list_read_while_rows_come_in_skips_nothing_settled_and_repeats_nothin
             let settled: Vec<Uuid> = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
                 "SELECT id FROM {table} WHERE user_id = $1 AND timestamp < now() - $2 * interval '1 second'"
             )))
-            .bind(user.id)
+            .bind(user.id.0)
             .bind(i32::try_from(SETTLED_SECONDS).expect("few"))
             .fetch_all(pool)
             .await

@@ -3,7 +3,7 @@
 use crate::world::{User, World, settings, text};
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use tiris_shared::testing::TestDatabase;
+use tiris_testing::TestDatabase;
 use uuid::Uuid;
 
 /// Deposits, or withdraws when there is a sign, at an event time; answers when it was booked.
@@ -280,7 +280,7 @@ async fn what_has_rested_for_a_minute_is_read_from_the_replica_and_what_has_not_
     )
     .bind(desk.stock.parse::<Uuid>().expect("an id"))
     .bind(desk.trading.parse::<Uuid>().expect("an id"))
-    .bind(user.id)
+    .bind(user.id.0)
     .execute(copy.pool())
     .await
     .expect("a copy");

@@ -7,8 +7,8 @@ use crate::world::{User, World, text};
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::Value;
 use std::time::Duration;
-use tiris_shared::money::Number;
-use tiris_shared::testing::{NatsServer, Process, binary};
+use tiris_domain::money::Number;
+use tiris_testing::{NatsServer, Process, binary};
 
 /// How long the bot may take for a file of weeks.
 const LIMIT: Duration = Duration::from_secs(240);
@@ -266,8 +266,8 @@ async fn trade(world: &World, user: &User<'_>) {
         .env("TIRIS_LANES", "4")
         .spawn()
         .expect("ingest");
-    let mut demo = Process::command(binary("tiris-ingest").expect("built"));
-    demo = demo.args(["demo", "--burst", "--verify"]);
+    let mut demo = Process::command(binary("tiris-demo").expect("built"));
+    demo = demo.args(["--burst", "--verify"]);
     demo = match std::env::var("TIRIS_CANDLES") {
         Ok(candles) => demo.args(["--symbol", "ETH/BTC", "--candles", candles.as_str()]),
         Err(_) => demo.args(["--limit", CANDLES]),

@@ -231,7 +231,7 @@ async fn a_real_trading_needs_a_binding_that_the_caller_may_use() {
         "INSERT INTO exchange_bindings (id, user_id, name, exchange_type, kind) VALUES ($1::uuid, $2, 'b', 'kraken', 'private')",
     )
     .bind(unknown)
-    .bind(world.user("bob").await.id)
+    .bind(world.user("bob").await.id.0)
     .execute(world.database.pool())
     .await
     .expect("a binding of somebody else");

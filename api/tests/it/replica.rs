@@ -5,8 +5,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 use std::path::PathBuf;
-use tiris_shared::config::DatabaseConfig;
-use tiris_shared::testing::{TestDatabase, free_port};
+use tiris_runtime::config::DatabaseConfig;
+use tiris_testing::{TestDatabase, free_port};
 use uuid::Uuid;
 
 /// Rows of each database: more than a page of a CSV.

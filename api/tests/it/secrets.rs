@@ -12,10 +12,10 @@ use std::path::Path;
 use std::process::Output;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tiris_shared::config::Environment;
-use tiris_shared::crypto::{EncryptionConfig, SecretColumn, Secrets};
-use tiris_shared::ids::new_id;
-use tiris_shared::testing::{Process, TestDatabase, free_port, scratch_dir};
+use tiris_domain::ids::new_id;
+use tiris_runtime::config::Environment;
+use tiris_runtime::crypto::{EncryptionConfig, SecretColumn, Secrets};
+use tiris_testing::{Process, TestDatabase, free_port, scratch_dir};
 
 const LIST: &str = "/v1/exchange-bindings";
 const BINDINGS: usize = 60;
@@ -115,7 +115,7 @@ async fn keys_are_rotated_while_credentials_are_read_and_written() {
     let token = SecretColumn::ACCESS_TOKEN.of(identity, ann.id.0);
     sqlx::query("INSERT INTO oauth_identities (id, user_id, provider, subject, access_token_encrypted, key_id) VALUES ($1, $2, 'google', 's', $3, 'old')")
         .bind(identity)
-        .bind(ann.id)
+        .bind(ann.id.0)
         .bind(before.load().ring.encrypt(&token, &"the token".into()).expect("encrypted"))
         .execute(world.database.pool())
         .await
@@ -216,8 +216,8 @@ async fn a_ciphertext_that_was_moved_is_not_shown_to_its_new_owner() {
     ];
     for stolen in moves {
         sqlx::query(stolen)
-            .bind(ann.id)
-            .bind(eve.id)
+            .bind(ann.id.0)
+            .bind(eve.id.0)
             .execute(world.database.pool())
             .await
             .expect("moved");

@@ -6,7 +6,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::net::SocketAddr;
 use std::time::Duration;
-use tiris_shared::testing::eventually;
+use tiris_testing::eventually;
 
 /// What the contract promises.
 const NOTICED_WITHIN: Duration = Duration::from_secs(10);
@@ -20,7 +20,7 @@ async fn a_disabled_user_is_told_so_even_though_the_session_is_gone_too() {
         "UPDATE sessions SET revoked_at = now() WHERE user_id = $1",
     ] {
         sqlx::query(statement)
-            .bind(user.id)
+            .bind(user.id.0)
             .execute(world.database.pool())
             .await
             .expect("disabled");
@@ -36,7 +36,7 @@ async fn a_deleted_user_and_an_expired_session_are_signed_out() {
     let world = World::start().await;
     let (ann, bob) = (world.user("ann").await, world.user("bob").await);
     sqlx::query("UPDATE users SET status = 'deleted' WHERE id = $1")
-        .bind(ann.id)
+        .bind(ann.id.0)
         .execute(world.database.pool())
         .await
         .expect("deleted");

@@ -7,8 +7,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
-use tiris_shared::ids::UserId;
-use tiris_shared::testing::eventually;
+use tiris_domain::ids::UserId;
+use tiris_testing::eventually;
 
 const VERIFIER: &str = "what only this browser knows";
 

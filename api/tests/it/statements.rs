@@ -12,7 +12,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, PgPool};
 use std::collections::HashMap;
-use tiris_shared::testing::{Partition, Scan, Statement, Statements, partitions};
+use tiris_testing::{Partition, Scan, Statement, Statements, partitions};
 use uuid::Uuid;
 
 /// Rows of the histories, of which one in twenty is the caller's: an index is worth it where others have more.
@@ -81,7 +81,7 @@ async fn fill(
         let id = |text: &str| text.parse::<Uuid>().expect("an id");
         sqlx::query(AssertSqlSafe(statement))
             .bind(ROWS)
-            .bind(user.id)
+            .bind(user.id.0)
             .bind(id(&desk.trading))
             .bind(id(&desk.stock))
             .bind(id(&desk.currency))
@@ -566,7 +566,7 @@ async fn a_page_of_a_large_account_among_many_small_ones_stays_cheap_however_oft
         FROM (SELECT n, n % 4 = 0 AS mine FROM generate_series(1, $4) n) r";
     let id = |text: &str| text.parse::<Uuid>().expect("an id");
     sqlx::query(rows)
-        .bind(user.id)
+        .bind(user.id.0)
         .bind(id(&desk.trading))
         .bind(id(&desk.currency))
         .bind(ROWS)
@@ -599,7 +599,7 @@ async fn turning_the_pages_of_a_history_with_gaps_shows_every_row_once() {
         .expect("gaps");
     let query = "SELECT id FROM transactions WHERE user_id = $1 ORDER BY timestamp DESC, id DESC";
     let expected: Vec<Uuid> = sqlx::query_scalar(query)
-        .bind(user.id)
+        .bind(user.id.0)
         .fetch_all(world.database.pool())
         .await
         .expect("rows");
@@ -675,7 +675,7 @@ async fn a_deep_page_by_cursor_of_a_million_transactions_costs_what_the_first_co
     let place = async |offset: i32| -> String {
         let query = "SELECT timestamp, id FROM transactions WHERE user_id = $1 ORDER BY timestamp DESC, id DESC OFFSET $2 LIMIT 1";
         let row: (DateTime<Utc>, Uuid) = sqlx::query_as(query)
-            .bind(user.id)
+            .bind(user.id.0)
             .bind(offset)
             .fetch_one(pool)
             .await

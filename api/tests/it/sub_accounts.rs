@@ -2,9 +2,9 @@
 
 use crate::world::{World, hold, text};
 use serde_json::{Value, json};
-use tiris_shared::ids::{AccountId, TradingId, new_id};
-use tiris_shared::ledger::{Belief, Command, Direction, Movement};
-use tiris_shared::store::ledger::{Entry, Outcome, Source, apply_batch};
+use tiris_domain::ids::{AccountId, TradingId, new_id};
+use tiris_domain::ledger::{Belief, Command, Direction, Movement};
+use tiris_store::ledger::{Entry, Outcome, Source, apply_batch};
 
 #[tokio::test]
 async fn a_change_takes_name_and_info_and_never_money() {

@@ -2,7 +2,7 @@
 
 use crate::world::{World, text};
 use serde_json::{Value, json};
-use tiris_shared::ids::new_id;
+use tiris_domain::ids::new_id;
 
 #[tokio::test]
 async fn an_admin_deletes_a_log_that_moved_nothing_and_no_other() {

@@ -4,11 +4,11 @@ use crate::bindings::new_binding;
 use crate::exchanges::KEY;
 use crate::world::{PUBLIC_BINDING, User, World, hold, text};
 use serde_json::{Value, json};
-use tiris_shared::ids::{TradingId, new_id};
-use tiris_shared::ledger::Command;
-use tiris_shared::store::ledger::{Entry, Outcome, Source, apply_batch};
-use tiris_shared::store::tradings::{self, Purged};
-use tiris_shared::testing::grow_history;
+use tiris_domain::ids::{TradingId, new_id};
+use tiris_domain::ledger::Command;
+use tiris_store::ledger::{Entry, Outcome, Source, apply_batch};
+use tiris_store::tradings::{self, Purged};
+use tiris_testing::grow_history;
 use uuid::Uuid;
 
 async fn real(user: &User<'_>, name: &str, deposit: &str) -> (String, String) {

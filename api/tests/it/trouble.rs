@@ -4,7 +4,7 @@ use crate::world::{World, settings};
 use serde_json::json;
 use sqlx::Connection;
 use std::time::Duration;
-use tiris_shared::testing::{eventually, free_port};
+use tiris_testing::{eventually, free_port};
 
 #[tokio::test]
 async fn without_a_database_the_api_runs_and_says_what_is_missing() {

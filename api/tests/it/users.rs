@@ -3,7 +3,7 @@
 use crate::world::{Answer, User, World, text};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use tiris_shared::ids::new_id;
+use tiris_domain::ids::new_id;
 
 #[tokio::test]
 async fn people_change_what_they_name_and_nothing_else() {
@@ -140,7 +140,7 @@ async fn who_leaves_is_signed_out_everywhere_and_leaves_no_credentials() {
          (SELECT count(*) FROM exchange_bindings WHERE user_id = $1 AND (status <> 'deleted' OR \
           num_nonnulls(api_key_encrypted, api_secret_encrypted, passphrase_encrypted, masked_api_key, key_id, fingerprint) > 0))",
     )
-    .bind(user.id)
+    .bind(user.id.0)
     .fetch_one(world.database.pool())
     .await
     .expect("counts");
@@ -242,7 +242,7 @@ async fn a_user_is_disabled_at_once_and_has_to_sign_in_again_when_enabled() {
     let reason: Value = sqlx::query_scalar(
         "SELECT after FROM audit_logs WHERE action = 'user.disable' AND user_id = $1",
     )
-    .bind(admin.id)
+    .bind(admin.id.0)
     .fetch_one(world.database.pool())
     .await
     .expect("audited");

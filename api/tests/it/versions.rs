@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
-use tiris_shared::testing::eventually;
+use tiris_testing::eventually;
 
 const ME: &str = "/v1/users/me";
 
@@ -74,7 +74,7 @@ async fn of_two_changes_at_once_of_one_version_one_is_made() {
     let seen = tag(&user, ME).await;
     let mut holder = world.database.pool().begin().await.expect("begun");
     sqlx::query("SELECT FROM users WHERE id = $1 FOR UPDATE")
-        .bind(user.id)
+        .bind(user.id.0)
         .execute(&mut *holder)
         .await
         .expect("locked");

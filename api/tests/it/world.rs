@@ -14,11 +14,11 @@ use tiris_api::exchange::ExchangeSettings;
 use tiris_api::settings::{
     LiveSettings, ProtectionSettings, ProviderSettings, RateSettings, Settings,
 };
-use tiris_shared::config::{DatabaseConfig, Environment, LogConfig, ServiceConfig};
-use tiris_shared::crypto::EncryptionConfig;
-use tiris_shared::database;
-use tiris_shared::ids::{UserId, new_id};
-use tiris_shared::testing::{TestDatabase, eventually, scratch_dir};
+use tiris_domain::ids::{UserId, new_id};
+use tiris_runtime::config::{DatabaseConfig, Environment, LogConfig, ServiceConfig};
+use tiris_runtime::crypto::EncryptionConfig;
+use tiris_runtime::database;
+use tiris_testing::{TestDatabase, eventually, scratch_dir};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -83,7 +83,7 @@ impl World {
         sqlx::query(
             "INSERT INTO users (id, username, email) VALUES ($1, $2, $2 || '@example.com')",
         )
-        .bind(id)
+        .bind(id.0)
         .bind(name)
         .execute(self.database.pool())
         .await
@@ -170,7 +170,7 @@ impl World {
             "INSERT INTO sessions (id, user_id, expires_at) VALUES ($1, $2, now() + interval '1 day')",
         )
         .bind(id)
-        .bind(user)
+        .bind(user.0)
         .execute(self.database.pool())
         .await
         .expect("a session");
@@ -252,7 +252,7 @@ impl Drop for World {
 
 /// A client whose requests end.
 pub(crate) fn http_client() -> reqwest::Client {
-    tiris_shared::tls::choose_provider();
+    tiris_runtime::tls::choose_provider();
     reqwest::Client::builder()
         .timeout(std::time::Duration::from_secs(30))
         .build()

@@ -5,8 +5,8 @@
 use nix::unistd::{Uid, User, gethostname};
 use serde_json::Value;
 use sqlx::PgConnection;
-use tiris_shared::error::Result;
-use tiris_shared::store::audit::{self, Action, Actor};
+use tiris_store::audit::{self, Action, Actor};
+use tiris_store::error::Result;
 
 /// The name the system knows the operator by.
 pub(super) fn operator() -> String {

@@ -12,12 +12,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use std::time::Duration;
-use tiris_shared::config::DatabaseArgs;
-use tiris_shared::event::Kind;
-use tiris_shared::ids::UserId;
-use tiris_shared::store::audit::Action;
-use tiris_shared::store::replay_jobs::{self, Job, NewJob};
-use tiris_shared::store::status;
+use tiris_domain::event::Kind;
+use tiris_domain::ids::UserId;
+use tiris_runtime::config::DatabaseArgs;
+use tiris_store::audit::Action;
+use tiris_store::replay_jobs::{self, Job, NewJob};
+use tiris_store::status;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -128,7 +128,7 @@ async fn start(args: &ReplayArgs, stop: &CancellationToken) -> anyhow::Result<()
     let mut transaction = pool.begin().await.context("cannot reach the database")?;
     let job = replay_jobs::create(&mut transaction, &new).await?;
     let after = json!({"start_time": job.start_time, "end_time": job.end_time,
-                       "user_id": job.user_id.map(|user| user.0), "event_types": job.event_types});
+                       "user_id": job.user_id, "event_types": job.event_types});
     record(
         &mut transaction,
         &action("events.replay", job.id, Some(after)),
@@ -292,7 +292,7 @@ fn in_words(job: &Job) -> String {
 fn as_json(job: &Job) -> Value {
     let (read, all) = job.position();
     json!({
-        "id": job.id, "start_time": job.start_time, "end_time": job.end_time, "user_id": job.user_id.map(|user| user.0),
+        "id": job.id, "start_time": job.start_time, "end_time": job.end_time, "user_id": job.user_id,
         "event_types": job.event_types, "status": job.status, "reason": job.reason, "remarks": job.remarks.0, "messages_read": read,
         "messages": all, "applied": job.applied, "duplicate": job.duplicate, "rejected": job.rejected,
         "created_at": job.created_at, "updated_at": job.updated_at,

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
-use tiris_shared::config::DatabaseArgs;
-use tiris_shared::store::status::{self, EventsStatus, LaneFigures};
+use tiris_runtime::config::DatabaseArgs;
+use tiris_store::status::{self, EventsStatus, LaneFigures};
 use tokio_util::sync::CancellationToken;
 
 /// How often `--watch` looks again.

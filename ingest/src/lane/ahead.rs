@@ -6,7 +6,7 @@ use super::gathered::Gathered;
 use crate::context::Context;
 use crate::intake::Intake;
 use crate::reader::LaneId;
-use tiris_shared::error::{Error, Result};
+use tiris_store::error::{Error, Result};
 
 /// Bytes that are read ahead, those of a usual batch: every lane of a pod holds as much besides its batch, and in parsed
 /// form several times as much.

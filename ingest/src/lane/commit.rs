@@ -12,12 +12,12 @@ use crate::plan::{self, Counts, Fate, Plan};
 use crate::reader::Incoming;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use std::time::Instant;
-use tiris_shared::error::{Error, Result};
-use tiris_shared::store::lanes::LaneState;
-use tiris_shared::store::ledger::{self, Claims, Waiting};
-use tiris_shared::store::{bots, dead_letters, lanes};
-use tiris_shared::telemetry;
-use tiris_shared::trace;
+use tiris_runtime::telemetry;
+use tiris_runtime::trace;
+use tiris_store::error::{Error, Result};
+use tiris_store::lanes::LaneState;
+use tiris_store::ledger::{self, Claims, Waiting};
+use tiris_store::{bots, dead_letters, lanes};
 use tracing::{Instrument, error_span};
 
 /// What a transaction came to.

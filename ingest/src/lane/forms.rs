@@ -5,8 +5,8 @@
 use super::Lane;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
-use tiris_shared::error::Result;
-use tiris_shared::store::bare_publishers;
+use tiris_store::bare_publishers;
+use tiris_store::error::Result;
 use uuid::Uuid;
 
 /// How often the users seen since are looked at.

@@ -4,7 +4,7 @@
 
 use crate::plan::Plan;
 use crate::reader::{Incoming, LaneId};
-use tiris_shared::event::BareSubjects;
+use tiris_domain::event::BareSubjects;
 
 /// In stream order.
 #[derive(Debug, Default)]

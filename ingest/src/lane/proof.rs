@@ -6,8 +6,8 @@ use super::{Lane, Step, from_column, lane_column, to_column};
 use crate::identity::{self, Mismatch, Position, Remedy, StreamState};
 use crate::status::Lag;
 use crate::{reader, single};
-use tiris_shared::error::Result;
-use tiris_shared::store::lanes::{self, Restart};
+use tiris_store::error::Result;
+use tiris_store::lanes::{self, Restart};
 
 impl Lane {
     /// Moves the cursor of a lane that has done all there is to the end of the stream, so that retention never seems to

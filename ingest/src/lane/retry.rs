@@ -9,9 +9,9 @@ use crate::blame;
 use crate::plan::Counts;
 use sqlx::{Connection as _, PgConnection};
 use std::time::{Duration, Instant};
-use tiris_shared::error::{Error, Result};
-use tiris_shared::store::dead_letters::{self, Cause, Retried};
-use tiris_shared::store::{lanes, ledger};
+use tiris_store::dead_letters::{self, Cause, Retried};
+use tiris_store::error::{Error, Result};
+use tiris_store::{lanes, ledger};
 use uuid::Uuid;
 
 /// How often the lane looks whether a letter's turn has come; the first wait of a letter is as long.

@@ -8,7 +8,7 @@ use crate::plan::{Counts, Fate};
 use crate::reader::Incoming;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
-use tiris_shared::event::Subject;
+use tiris_domain::event::Subject;
 use uuid::Uuid;
 
 /// Ids of traces in one line, at most 8 KiB: collectors cut lines at 16 KiB. A batch of more has more lines.

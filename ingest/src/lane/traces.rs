@@ -4,7 +4,7 @@
 
 use crate::reader::Incoming;
 use std::collections::{BTreeMap, BTreeSet};
-use tiris_shared::trace::{Parent, REQUEST_ID, TRACEPARENT, Trace};
+use tiris_runtime::trace::{Parent, REQUEST_ID, TRACEPARENT, Trace};
 use uuid::Uuid;
 
 /// The trace of each message, and that of the batch.

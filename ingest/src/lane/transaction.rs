@@ -3,7 +3,7 @@
 use sqlx::Postgres;
 use sqlx::pool::PoolConnection;
 use std::time::Duration;
-use tiris_shared::error::{Error, Result};
+use tiris_store::error::{Error, Result};
 
 /// A transaction that takes longer is given up, because its connection is probably dead. The server's own limits,
 /// five seconds a statement, ten from the batch's timestamp to its end, come before.

@@ -12,12 +12,12 @@ use crate::stream::EventStream;
 use chrono::{DateTime, Utc};
 use sqlx::{Connection as _, PgConnection};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use tiris_shared::error::{Error, Result};
-use tiris_shared::event::{self, BareSubjects, Kind, Subject};
-use tiris_shared::store::dead_letters::{self, Actor};
-use tiris_shared::store::ledger::{self, Batch, Claims, Entry, Waiting};
-use tiris_shared::store::replay_jobs::{self, Job, StreamProgress};
-use tiris_shared::store::{bots, lanes};
+use tiris_domain::event::{self, BareSubjects, Kind, Subject};
+use tiris_store::dead_letters::{self, Actor};
+use tiris_store::error::{Error, Result};
+use tiris_store::ledger::{self, Batch, Claims, Entry, Waiting};
+use tiris_store::replay_jobs::{self, Job, StreamProgress};
+use tiris_store::{bots, lanes};
 use uuid::Uuid;
 
 /// What a chunk is about.
@@ -176,7 +176,7 @@ impl Chunk<'_> {
                 Err(malformed) => malformed.user_id,
             },
         };
-        of_kind && user == Some(wanted.0)
+        of_kind && user == Some(wanted)
     }
 }
 

@@ -8,9 +8,9 @@ use crate::identity::StreamState;
 use crate::stream::EventStream;
 use crate::{reader, single};
 use chrono::{DateTime, Utc};
-use tiris_shared::error::Result;
-use tiris_shared::event::Kind;
-use tiris_shared::store::replay_jobs::{Job, StreamProgress};
+use tiris_domain::event::Kind;
+use tiris_store::error::Result;
+use tiris_store::replay_jobs::{Job, StreamProgress};
 
 /// Whether a job asks for anything a stream can hold.
 pub(super) fn concerns(job: &Job, stream: EventStream) -> bool {

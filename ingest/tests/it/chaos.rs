@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use std::process::Command;
-use tiris_shared::testing::binary;
+use tiris_testing::binary;
 
 /// How long faults are injected, and the events meanwhile.
 const SECONDS: &str = "15";

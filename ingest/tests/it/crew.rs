@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use tiris_shared::testing::eventually;
+use tiris_testing::eventually;
 use uuid::Uuid;
 
 /// What a busy machine may add to a time limit of the database.

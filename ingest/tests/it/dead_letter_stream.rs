@@ -5,10 +5,10 @@ use crate::world::{WAIT, World, drain};
 use anyhow::{Context as _, Result, ensure};
 use async_nats::jetstream::message::StreamMessage;
 use serde_json::json;
+use tiris_domain::event::Kind;
 use tiris_ingest::dead_letter_stream::{NAME, publish_some};
 use tiris_ingest::lane::Lane;
-use tiris_shared::event::Kind;
-use tiris_shared::testing::{NatsSettings, eventually};
+use tiris_testing::{NatsSettings, eventually};
 
 const UNPUBLISHED: &str = "SELECT count(*) FROM dead_letters WHERE published_at IS NULL";
 

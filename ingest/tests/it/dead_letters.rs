@@ -4,7 +4,7 @@ use crate::world::World;
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use tiris_shared::event::{BareSubjects, EVENT_BYTES_MAX, Kind};
+use tiris_domain::event::{BareSubjects, EVENT_BYTES_MAX, Kind};
 use uuid::Uuid;
 
 /// A bad message: subject, payload, and the code and class it must get.

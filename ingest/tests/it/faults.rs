@@ -8,9 +8,9 @@ use rust_decimal::Decimal;
 use serde_json::json;
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
+use tiris_domain::event::Kind;
 use tiris_ingest::lane::{Lane, Step};
-use tiris_shared::event::Kind;
-use tiris_shared::testing::{NatsSettings, PgServer, PgStop, eventually};
+use tiris_testing::{NatsSettings, PgServer, PgStop, eventually};
 use tokio_util::sync::CancellationToken;
 
 #[tokio::test]
@@ -47,7 +47,7 @@ async fn a_database_that_is_down_makes_the_lane_wait_and_then_apply_the_same_bat
     let mut server = PgServer::private().await?;
     let url = server.url("postgres");
     tiris_migrations::up(&url).await?;
-    let pool = tiris_shared::database::pool(
+    let pool = tiris_runtime::database::pool(
         &crate::world::settings(&url, &world.nats.url())?.database,
         "test",
     )?;

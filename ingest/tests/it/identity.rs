@@ -5,9 +5,9 @@ use crate::world::{LANES, WAIT, World};
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use std::path::Path;
+use tiris_domain::event::Kind;
 use tiris_ingest::stream::{self, EventStream};
-use tiris_shared::event::Kind;
-use tiris_shared::testing::{NatsSettings, binary, eventually};
+use tiris_testing::{NatsSettings, binary, eventually};
 
 fn start(world: &World) -> Result<Worker> {
     Worker::start(world.database.url(), &world.nats.url())
@@ -158,7 +158,7 @@ async fn a_stream_that_lost_its_tail_is_noticed_however_long_it_is_again() -> Re
     .await?;
     world.send_credits(1).await?;
     world.nats.stop().await?;
-    let backup = tiris_shared::testing::scratch_dir("backup")?;
+    let backup = tiris_testing::scratch_dir("backup")?;
     copy(&world.nats.store(), backup.path())?;
     world.nats.restart().await?;
     let mut worker = start(&world)?;

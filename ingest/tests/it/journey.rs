@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tiris_ingest::stream::EventStream;
-use tiris_shared::testing::{
+use tiris_testing::{
     NatsServer, NatsSettings, Process, TestDatabase, binary, eventually, free_port, scratch_dir,
 };
 use tokio::task::JoinHandle;
@@ -86,9 +86,8 @@ impl System {
     }
 
     fn demo(&self, candles: &Path) -> Result<Process> {
-        Process::command(binary("tiris-ingest")?)
+        Process::command(binary("tiris-demo")?)
             .args([
-                "demo",
                 "--burst",
                 "--verify",
                 "--fast",
@@ -110,7 +109,7 @@ impl System {
 
     /// Follows the live stream, and keeps the ids of the transactions it brings as long as the task runs.
     async fn follow(&self) -> Result<(JoinHandle<()>, Arc<Mutex<Vec<Uuid>>>)> {
-        tiris_shared::tls::choose_provider();
+        tiris_runtime::tls::choose_provider();
         let client = reqwest::Client::builder().connect_timeout(WAIT).build()?;
         let asked = client
             .get(format!("{}/v1/stream", self.api_url))

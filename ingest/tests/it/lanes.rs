@@ -4,10 +4,10 @@ use crate::world::{LANES, World, drain};
 use anyhow::Result;
 use serde_json::{Value, json};
 use std::time::Duration;
+use tiris_domain::event::Kind;
 use tiris_ingest::lane::{Lane, Step};
 use tiris_ingest::plan::Counts;
 use tiris_ingest::reader::LaneId;
-use tiris_shared::event::Kind;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 

@@ -3,12 +3,12 @@
 use crate::world::{World, drain};
 use anyhow::{Result, ensure};
 use std::time::Duration;
+use tiris_domain::event::Kind;
 use tiris_ingest::lane::Lane;
 use tiris_ingest::maintenance;
 use tiris_ingest::settings::Retention;
-use tiris_shared::event::Kind;
-use tiris_shared::store::retention;
-use tiris_shared::testing::{grow_history, partitions};
+use tiris_store::retention;
+use tiris_testing::{grow_history, partitions};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// A log every ten days for fourteen months.

@@ -11,9 +11,9 @@ use std::io::Write as _;
 use std::process::Stdio;
 use std::time::Duration;
 use tempfile::TempDir;
-use tiris_shared::event::Kind;
-use tiris_shared::metrics::catalog::{METRICS, Program};
-use tiris_shared::testing::{
+use tiris_domain::event::Kind;
+use tiris_runtime::metrics::catalog::{METRICS, Program};
+use tiris_testing::{
     Collector, Process, Span, binary, eventually, find_promtool, free_port, scratch_dir,
 };
 
@@ -165,7 +165,7 @@ impl System {
 }
 
 fn client() -> Result<reqwest::Client> {
-    tiris_shared::tls::choose_provider();
+    tiris_runtime::tls::choose_provider();
     Ok(reqwest::Client::builder()
         .no_proxy()
         .connect_timeout(WAIT)

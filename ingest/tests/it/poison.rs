@@ -3,8 +3,8 @@
 use crate::world::{WAIT, World};
 use anyhow::{Result, ensure};
 use serde_json::Value;
-use tiris_shared::event::Kind;
-use tiris_shared::testing::NatsServer;
+use tiris_domain::event::Kind;
+use tiris_testing::NatsServer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

@@ -5,8 +5,8 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::process::Command;
 use std::time::Duration;
-use tiris_shared::event::Kind;
-use tiris_shared::testing::{
+use tiris_domain::event::Kind;
+use tiris_testing::{
     NatsServer, NatsSettings, PgServer, PgSettings, PgStop, Process, binary, eventually, free_port,
     scratch_dir,
 };
@@ -70,7 +70,7 @@ impl Worker {
 
     /// Waits until the metrics have a line that begins with `line`.
     pub(crate) async fn counts(&self, line: &str) -> Result<()> {
-        tiris_shared::tls::choose_provider();
+        tiris_runtime::tls::choose_provider();
         let client = reqwest::Client::builder().no_proxy().build()?;
         eventually(line, WAIT, async || {
             let text = client.get(&self.metrics).send().await?.text().await?;
@@ -92,7 +92,7 @@ impl Worker {
 
     /// Waits until exactly the checks `names` fail and the report holds `detail`.
     pub(crate) async fn fails(&self, names: &[&str], detail: &str) -> Result<()> {
-        tiris_shared::tls::choose_provider();
+        tiris_runtime::tls::choose_provider();
         let client = reqwest::Client::builder().no_proxy().build()?;
         eventually(&format!("{names:?} not ready"), WAIT, async || {
             let answer = client.get(&self.admin).send().await?;

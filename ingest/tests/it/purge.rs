@@ -3,13 +3,13 @@
 use crate::world::{WAIT, World, drain};
 use anyhow::{Result, ensure};
 use serde_json::json;
+use tiris_domain::event::Kind;
+use tiris_domain::ids::{TradingId, UserId};
 use tiris_ingest::context::Context;
 use tiris_ingest::lane::Lane;
 use tiris_ingest::purge;
-use tiris_shared::event::Kind;
-use tiris_shared::ids::{TradingId, UserId};
-use tiris_shared::store::tradings::{self, Purged};
-use tiris_shared::testing::{eventually, grow_history};
+use tiris_store::tradings::{self, Purged};
+use tiris_testing::{eventually, grow_history};
 
 const POSTINGS: i32 = 11_000;
 const UNKNOWN: &str =

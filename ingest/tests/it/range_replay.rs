@@ -5,16 +5,16 @@ use crate::world::{LANES, WAIT, World, drain};
 use anyhow::{Result, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
+use tiris_domain::event::{BareSubjects, Kind};
+use tiris_domain::ids::UserId;
 use tiris_ingest::context::Context;
 use tiris_ingest::lane::Lane;
 use tiris_ingest::replay::{Replayer, Step};
 use tiris_ingest::stream;
-use tiris_shared::error::Error;
-use tiris_shared::event::{BareSubjects, Kind};
-use tiris_shared::ids::UserId;
-use tiris_shared::store::dead_letters::{Actor, discard};
-use tiris_shared::store::replay_jobs::{self, Job, NewJob};
-use tiris_shared::testing::{binary, eventually};
+use tiris_store::dead_letters::{Actor, discard};
+use tiris_store::error::Error;
+use tiris_store::replay_jobs::{self, Job, NewJob};
+use tiris_testing::{binary, eventually};
 use uuid::Uuid;
 
 fn everything() -> NewJob {

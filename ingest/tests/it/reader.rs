@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 use futures_util::TryStreamExt;
 use tiris_ingest::reader::{BatchLimits, Range, Reader};
 use tiris_ingest::stream::EventStream;
-use tiris_shared::testing::eventually;
+use tiris_testing::eventually;
 
 /// More than a task may do before the runtime makes it pause, fewer than one pull asks for.
 const MESSAGES: u32 = 300;

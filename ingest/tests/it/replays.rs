@@ -3,13 +3,13 @@
 use crate::world::{World, drain};
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
+use tiris_domain::event::{BareSubjects, Kind};
 use tiris_ingest::lane::Lane;
-use tiris_shared::error::{Conflict, Error};
-use tiris_shared::event::{BareSubjects, Kind};
-use tiris_shared::store::dead_letters::{
+use tiris_store::dead_letters::{
     Actor, Filter, Replay, ReplayOptions, discard, rehearse_all, replay, replay_all, replay_some,
 };
-use tiris_shared::testing::binary;
+use tiris_store::error::{Conflict, Error};
+use tiris_testing::binary;
 use uuid::Uuid;
 
 /// The user's lane with a credit of 1 BTC done, refusing subjects without a user.

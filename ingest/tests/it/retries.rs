@@ -5,9 +5,9 @@ use anyhow::{Result, ensure};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::time::Duration;
+use tiris_domain::event::Kind;
 use tiris_ingest::lane::{Lane, Step};
-use tiris_shared::event::Kind;
-use tiris_shared::store::dead_letters::{self, Actor, discard};
+use tiris_store::dead_letters::{self, Actor, discard};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 

@@ -6,8 +6,8 @@ use anyhow::{Context, Result, ensure};
 use futures_util::StreamExt;
 use std::path::Path;
 use std::process::Command;
-use tiris_shared::event::Kind;
-use tiris_shared::testing::{NatsSettings, eventually, scratch_dir};
+use tiris_domain::event::Kind;
+use tiris_testing::{NatsSettings, eventually, scratch_dir};
 use uuid::Uuid;
 
 /// What `make-secrets` made: lines of passwords, the broker's users, and what it says of a bot.

@@ -3,12 +3,12 @@
 use crate::process::Worker;
 use crate::world::{LANES, WAIT, World, drain};
 use anyhow::Result;
+use tiris_domain::event::Kind;
 use tiris_ingest::identity::Mismatch;
 use tiris_ingest::lane::{Lane, Step};
 use tiris_ingest::stream::{self, DeclareError, EventStream, MESSAGE_BYTES_MAX};
-use tiris_shared::event::Kind;
-use tiris_shared::store::status::lane_of;
-use tiris_shared::testing::eventually;
+use tiris_store::status::lane_of;
+use tiris_testing::eventually;
 
 #[tokio::test]
 async fn streams_are_declared_once_and_kept_as_they_are() -> Result<()> {

@@ -1,7 +1,7 @@
 //! The books refuse every change but one.
 
 use crate::book::{fill, filled, run, value};
-use tiris_shared::testing::TestDatabase;
+use tiris_testing::TestDatabase;
 
 const CODE: &str = "23001";
 const PURGE: &str = "UPDATE tradings SET status = 'deleting' WHERE id = id(11);

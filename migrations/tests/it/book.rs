@@ -1,7 +1,7 @@
 //! A small set of books that is right, and a way to spoil it.
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use tiris_shared::testing::TestDatabase;
+use tiris_testing::TestDatabase;
 
 /// Users 1 and 2; user 1 has trading 11 with accounts 111 (ETH), 112 (BTC) and 113 (never used), user 2 trading 21
 /// with account 211. Log 1 deposits 100 BTC, log 2 buys 2 ETH for 40.5 BTC, log 3 is a signal, log 4 deposits for

@@ -3,7 +3,7 @@
 use crate::book::{empty, filled, run};
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
-use tiris_shared::testing::{TestDatabase, free_port};
+use tiris_testing::{TestDatabase, free_port};
 use tokio::process::Command;
 
 async fn migrate(url: &str, arguments: &[&str]) -> Output {

@@ -4,8 +4,8 @@ use sea_orm::{
     ColumnTrait, ColumnType, EntityTrait, Iden, IdenStatic, Iterable, PrimaryKeyToColumn,
 };
 use std::collections::BTreeMap;
-use tiris_shared::entity;
-use tiris_shared::testing::TestDatabase;
+use tiris_store::entity;
+use tiris_testing::TestDatabase;
 
 /// Column name to type, nullability and membership in the primary key.
 type Columns = BTreeMap<String, (String, bool, bool)>;
@@ -122,9 +122,9 @@ async fn a_row_goes_in_and_out_through_its_entity() {
     use sea_orm::{ActiveModelTrait, NotSet, Set, SqlxPostgresConnector};
     let database = TestDatabase::new().await.expect("a database");
     let connection = SqlxPostgresConnector::from_sqlx_postgres_pool(database.pool().clone());
-    let now = tiris_shared::ids::time_of(tiris_shared::ids::new_id()).expect("v7");
+    let now = tiris_domain::ids::time_of(tiris_domain::ids::new_id()).expect("v7");
     let letter = entity::dead_letters::ActiveModel {
-        id: Set(tiris_shared::ids::new_id()),
+        id: Set(tiris_domain::ids::new_id()),
         stream: Set("TRADING".into()),
         lane: Set(1),
         stream_created_at: Set(1_700_000_000_123_456_789),

@@ -4,7 +4,7 @@ use crate::book::{self, empty, fill, run, value};
 use crate::migrate::{SCHEMA, down_past};
 use sqlx::Row;
 use tiris_migrations::{HistoryKind, convert_history, down, history, up, verify};
-use tiris_shared::testing::{TestDatabase, partitions};
+use tiris_testing::{TestDatabase, partitions};
 
 /// 4000 postings on two accounts over 60 days, with odd pauses. Sequences rise with time, but for rows of one moment.
 const LONG: &str = "

@@ -2,7 +2,7 @@
 
 use crate::book::{self, empty, filled, value};
 use tiris_migrations::{LATEST, down, status, up};
-use tiris_shared::testing::TestDatabase;
+use tiris_testing::TestDatabase;
 
 /// Everything the schema consists of, as one text, without the numbers TimescaleDB counts its chunks with.
 pub(crate) const SCHEMA: &str = "

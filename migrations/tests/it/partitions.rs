@@ -1,7 +1,7 @@
 //! Native monthly partitions.
 
 use crate::book::{run, value};
-use tiris_shared::testing::TestDatabase;
+use tiris_testing::TestDatabase;
 
 #[tokio::test]
 async fn partitions_reach_from_this_month_three_months_ahead_and_are_made_once() {

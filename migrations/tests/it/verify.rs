@@ -4,7 +4,7 @@ use crate::book::{self, filled, id, run};
 use indicatif::ProgressBar;
 use std::collections::BTreeSet;
 use tiris_migrations::{Kind, Report};
-use tiris_shared::testing::TestDatabase;
+use tiris_testing::TestDatabase;
 
 async fn check(database: &TestDatabase) -> Report {
     tiris_migrations::verify(database.url(), &ProgressBar::hidden())

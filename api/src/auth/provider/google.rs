@@ -19,8 +19,8 @@ use oauth2::{
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
-use tiris_shared::error::{Error, Result, SignInProblem};
-use tiris_shared::store::oauth::{Identity, PendingLogin};
+use tiris_store::error::{Error, Result, SignInProblem};
+use tiris_store::oauth::{Identity, PendingLogin};
 
 const NAME: &str = "google";
 const SCOPES: [&str; 3] = ["openid", "email", "profile"];

@@ -10,7 +10,7 @@ use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
 use poem::http::Request;
 use reqwest::Url;
 use std::time::Duration;
-use tiris_shared::error::{Error, Result, SignInProblem};
+use tiris_store::error::{Error, Result, SignInProblem};
 
 /// Signing in makes two calls at most, and a request may take 15 s by default.
 const LIMITS: Limits = Limits {

@@ -5,7 +5,7 @@
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
 use serde_json::Value;
-use tiris_shared::error::{Error, Result, SignInProblem};
+use tiris_store::error::{Error, Result, SignInProblem};
 
 /// Seconds two clocks may differ by.
 const LEEWAY_SECONDS: u64 = 30;

@@ -9,7 +9,7 @@ use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, JwkSet, KeyAlgorithm, PublicKe
 use reqwest::Url;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
-use tiris_shared::error::{Error, Result, SignInProblem};
+use tiris_store::error::{Error, Result, SignInProblem};
 use tokio::sync::Mutex;
 
 /// How long keys are trusted without asking again: a key that was taken back must stop working.

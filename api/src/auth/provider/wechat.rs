@@ -8,8 +8,8 @@ use reqwest::Url;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tiris_shared::error::{Error, Result, SignInProblem};
-use tiris_shared::store::oauth::Identity;
+use tiris_store::error::{Error, Result, SignInProblem};
+use tiris_store::oauth::Identity;
 
 const NAME: &str = "wechat";
 /// For web pages, by scanning a code.

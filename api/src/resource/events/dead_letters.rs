@@ -22,12 +22,12 @@ use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
 use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
-use tiris_shared::entity::dead_letters::{Column, Entity, Model};
-use tiris_shared::error::{Error, Result};
-use tiris_shared::store::audit::{self, Action};
-use tiris_shared::store::dead_letters::{
+use tiris_store::audit::{self, Action};
+use tiris_store::dead_letters::{
     self, Actor, Filter, Replay, ReplayOptions, count_open, rehearse_all, replay_some,
 };
+use tiris_store::entity::dead_letters::{Column, Entity, Model};
+use tiris_store::error::{Error, Result};
 use uuid::Uuid;
 
 /// Operations on dead letters.

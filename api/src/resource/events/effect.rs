@@ -4,7 +4,7 @@ use crate::resource::transactions::Direction;
 use crate::value::MoneyText;
 use poem_openapi::Object;
 use serde::Serialize;
-use tiris_shared::store::dead_letters::{AccountChange, Replay, Summary};
+use tiris_store::dead_letters::{AccountChange, Replay, Summary};
 use uuid::Uuid;
 
 /// What a replay does to one sub-account.

@@ -8,8 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use poem_openapi::{Enum, Object};
 use serde::Serialize;
-use tiris_shared::entity::dead_letters::Model;
-use tiris_shared::error::Result;
+use tiris_store::entity::dead_letters::Model;
+use tiris_store::error::Result;
 use uuid::Uuid;
 
 /// Longest payload a list shows, in bytes.

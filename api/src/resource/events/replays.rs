@@ -17,11 +17,11 @@ use poem_openapi::{Enum, Object, OpenApi};
 use serde::Serialize;
 use serde_json::json;
 use sqlx::PgConnection;
-use tiris_shared::error::{Error, Result};
-use tiris_shared::event::Kind;
-use tiris_shared::ids::UserId;
-use tiris_shared::store::audit::{self, Action};
-use tiris_shared::store::replay_jobs::{self, Job, NewJob};
+use tiris_domain::event::Kind;
+use tiris_domain::ids::UserId;
+use tiris_store::audit::{self, Action};
+use tiris_store::error::{Error, Result};
+use tiris_store::replay_jobs::{self, Job, NewJob};
 use uuid::Uuid;
 
 /// Operations on replays.
@@ -136,7 +136,7 @@ impl ReplayJob {
             id: job.id,
             start_time: job.start_time,
             end_time: job.end_time,
-            user_id: job.user_id.map(|user| user.0),
+            user_id: job.user_id,
             event_types: job.event_types,
             status: stored(&job.status)?,
             reason: job.reason,
@@ -221,7 +221,7 @@ impl Work for CreateWork<'_> {
     async fn run(&self, connection: &mut PgConnection) -> Result<ReplayJob> {
         let job = replay_jobs::create(connection, &self.new).await?;
         let after = json!({"start_time": job.start_time, "end_time": job.end_time,
-                           "user_id": job.user_id.map(|user| user.0), "event_types": job.event_types});
+                           "user_id": job.user_id, "event_types": job.event_types});
         let id = Some(job.id.to_string());
         let action = Action {
             name: "events.replay",

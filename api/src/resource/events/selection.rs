@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use poem_openapi::Object;
 use poem_openapi::types::{Example, ToJSON};
 use serde_json::{Map, Value};
-use tiris_shared::error::{Error, Result};
-use tiris_shared::store::dead_letters::Filter;
+use tiris_store::dead_letters::Filter;
+use tiris_store::error::{Error, Result};
 use uuid::Uuid;
 
 /// Longest reason, in characters.

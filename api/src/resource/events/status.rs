@@ -11,8 +11,8 @@ use poem::web::Data;
 use poem_openapi::{Object, OpenApi};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use tiris_shared::ids::UserId;
-use tiris_shared::store::status::{self, EventsStatus, LaneFigures, WorkerFigures};
+use tiris_domain::ids::UserId;
+use tiris_store::status::{self, EventsStatus, LaneFigures, WorkerFigures};
 use uuid::Uuid;
 
 /// Operations on the state of ingest.

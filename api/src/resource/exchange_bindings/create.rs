@@ -11,11 +11,11 @@ use poem_openapi::Object;
 use poem_openapi::types::Example;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
-use tiris_shared::crypto::Secrets;
-use tiris_shared::error::Result;
-use tiris_shared::ids::{BindingId, UserId};
-use tiris_shared::store::audit::{self, Action, Actor};
-use tiris_shared::store::users;
+use tiris_domain::ids::{BindingId, UserId};
+use tiris_runtime::crypto::Secrets;
+use tiris_store::audit::{self, Action, Actor};
+use tiris_store::error::Result;
+use tiris_store::users;
 
 /// A binding to be made.
 #[derive(Object)]
@@ -107,8 +107,8 @@ impl Insert<'_> {
              passphrase_encrypted, masked_api_key, key_id, fingerprint, info) \
              VALUES ($1, $2, $3, $4, 'private', $5, $6, $7, $8, $9, $10, $11)",
         )
-        .bind(id)
-        .bind(self.user)
+        .bind(id.0)
+        .bind(self.user.0)
         .bind(self.name)
         .bind(self.exchange_type.stored())
         .bind(sealed.api_key)

@@ -5,9 +5,9 @@
 use super::object::ExchangeType;
 use crate::fields::Fields;
 use secrecy::{ExposeSecret, SecretString};
-use tiris_shared::crypto::{CryptoError, SecretColumn, Secrets};
-use tiris_shared::entity::exchange_bindings::Model;
-use tiris_shared::error::{Error, Result};
+use tiris_runtime::crypto::{CryptoError, SecretColumn, Secrets};
+use tiris_store::entity::exchange_bindings::Model;
+use tiris_store::error::{Error, Result};
 use uuid::Uuid;
 
 /// Longest API key and passphrase, in characters.
@@ -169,7 +169,10 @@ impl Credentials {
         exchange: ExchangeType,
     ) -> Result<Sealed> {
         let seal = |column: SecretColumn, secret: &SecretString| {
-            secrets.ring.encrypt(&column.of(id, user), secret)
+            secrets
+                .ring
+                .encrypt(&column.of(id, user), secret)
+                .map_err(|error| Error::Internal(error.into()))
         };
         let fingerprint = secrets
             .fingerprints

@@ -3,9 +3,10 @@
 use crate::entities::Entities;
 use sea_orm::{ColumnTrait, Condition, EntityTrait, FromQueryResult, QueryFilter};
 use sqlx::{PgConnection, Row};
-use tiris_shared::entity::exchange_bindings::{Column, Entity, Model};
-use tiris_shared::error::{Error, Result};
-use tiris_shared::ids::{BindingId, UserId};
+use tiris_domain::ids::{BindingId, UserId};
+use tiris_store::entity::exchange_bindings::{Column, Entity, Model};
+use tiris_store::error::{Error, Result};
+use uuid::Uuid;
 
 /// The living binding of the user, or a public one.
 pub(super) async fn visible(db: &Entities, id: BindingId, user: UserId) -> Result<Model> {
@@ -29,8 +30,8 @@ pub(super) async fn visible_within(
     let row = sqlx::query(
         "SELECT * FROM exchange_bindings WHERE id = $1 AND (user_id = $2 OR kind = 'public') AND status <> 'deleted'",
     )
-    .bind(id)
-    .bind(user)
+    .bind(id.0)
+    .bind(user.0)
     .fetch_optional(connection)
     .await?
     .ok_or(Error::NotFound("exchange binding"))?;
@@ -49,8 +50,8 @@ pub(super) async fn locked(
         "SELECT * FROM exchange_bindings WHERE id = $1 AND (user_id = $2 OR kind = 'public') AND status <> 'deleted' \
          FOR UPDATE",
     )
-    .bind(id)
-    .bind(user)
+    .bind(id.0)
+    .bind(user.0)
     .fetch_optional(connection)
     .await?
     .ok_or(Error::NotFound("exchange binding"))?;
@@ -70,12 +71,12 @@ pub(in crate::resource) async fn lock_usable(
     user: UserId,
     id: BindingId,
 ) -> Result<()> {
-    let usable: Option<BindingId> = sqlx::query_scalar(
+    let usable: Option<Uuid> = sqlx::query_scalar(
         "SELECT id FROM exchange_bindings \
          WHERE id = $1 AND (user_id = $2 OR kind = 'public') AND status <> 'deleted' FOR KEY SHARE",
     )
-    .bind(id)
-    .bind(user)
+    .bind(id.0)
+    .bind(user.0)
     .fetch_optional(connection)
     .await?;
     usable.map(drop).ok_or(Error::NotFound("exchange binding"))

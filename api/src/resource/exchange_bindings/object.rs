@@ -5,9 +5,9 @@ use crate::value::{ClearSecret, Info};
 use chrono::{DateTime, Utc};
 use poem_openapi::{Enum, Object};
 use serde::Serialize;
-use tiris_shared::crypto::CryptoError;
-use tiris_shared::entity::exchange_bindings::Model;
-use tiris_shared::error::Result;
+use tiris_runtime::crypto::CryptoError;
+use tiris_store::entity::exchange_bindings::Model;
+use tiris_store::error::Result;
 use uuid::Uuid;
 
 use super::credentials::Credentials;

@@ -12,11 +12,11 @@ use poem_openapi::Object;
 use poem_openapi::types::Example;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
-use tiris_shared::crypto::Secrets;
-use tiris_shared::entity::exchange_bindings::Model;
-use tiris_shared::error::{Conflict, Error, Result};
-use tiris_shared::ids::{BindingId, UserId};
-use tiris_shared::store::audit::Actor;
+use tiris_domain::ids::{BindingId, UserId};
+use tiris_runtime::crypto::Secrets;
+use tiris_store::audit::Actor;
+use tiris_store::entity::exchange_bindings::Model;
+use tiris_store::error::{Conflict, Error, Result};
 
 /// What is to be changed; what is absent or null stays.
 #[derive(Object)]
@@ -108,7 +108,7 @@ impl Work for UpdateWork<'_> {
             store(connection, self.id, exchange_type, sealed).await?;
         }
         sqlx::query("UPDATE exchange_bindings SET name = $2, info = coalesce($3, info), updated_at = clock_timestamp() WHERE id = $1")
-            .bind(self.id)
+            .bind(self.id.0)
             .bind(&name)
             .bind(self.change.info.as_ref().map(|info| Value::Object(info.0.clone())))
             .execute(&mut *connection)
@@ -160,7 +160,7 @@ async fn store(
          passphrase_encrypted = $5, masked_api_key = $6, key_id = $7, fingerprint = $8, \
          status = CASE kind WHEN 'public' THEN status ELSE 'unverified' END, last_verified_at = NULL WHERE id = $1",
     )
-    .bind(id)
+    .bind(id.0)
     .bind(exchange_type.stored())
     .bind(sealed.api_key)
     .bind(sealed.api_secret)
@@ -189,7 +189,7 @@ impl Work for DeleteWork<'_> {
         let used: bool = sqlx::query_scalar(
             "SELECT EXISTS (SELECT FROM tradings WHERE exchange_binding_id = $1 AND status IN ('active', 'paused'))",
         )
-        .bind(self.id)
+        .bind(self.id.0)
         .fetch_one(&mut *connection)
         .await?;
         if used {
@@ -200,7 +200,7 @@ impl Work for DeleteWork<'_> {
              passphrase_encrypted = NULL, masked_api_key = NULL, key_id = NULL, fingerprint = NULL, \
              updated_at = clock_timestamp() WHERE id = $1",
         )
-        .bind(self.id)
+        .bind(self.id.0)
         .execute(&mut *connection)
         .await?;
         let before = json!({"name": row.name, "exchange_type": row.exchange_type, "masked_api_key": row.masked_api_key});

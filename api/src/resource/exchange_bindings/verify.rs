@@ -14,9 +14,9 @@ use crate::resource::stored;
 use crate::state::State;
 use serde_json::json;
 use sqlx::PgConnection;
-use tiris_shared::entity::exchange_bindings::Model;
-use tiris_shared::error::{Error, Result};
-use tiris_shared::ids::BindingId;
+use tiris_domain::ids::BindingId;
+use tiris_store::entity::exchange_bindings::Model;
+use tiris_store::error::{Error, Result};
 
 /// How often the exchange is asked when the binding is changed meanwhile.
 const ATTEMPTS_MAX: u32 = 2;

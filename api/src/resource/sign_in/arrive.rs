@@ -3,12 +3,12 @@
 use crate::ledger::Work;
 use serde_json::json;
 use sqlx::PgConnection;
-use tiris_shared::error::{Conflict, Error, Result, SignInProblem};
-use tiris_shared::ids::UserId;
-use tiris_shared::store::audit::{self, Action, Actor};
-use tiris_shared::store::oauth::{self, Identity};
-use tiris_shared::store::sessions;
-use tiris_shared::store::users::{self, NewUser};
+use tiris_domain::ids::UserId;
+use tiris_store::audit::{self, Action, Actor};
+use tiris_store::error::{Conflict, Error, Result, SignInProblem};
+use tiris_store::oauth::{self, Identity};
+use tiris_store::sessions;
+use tiris_store::users::{self, NewUser};
 use uuid::Uuid;
 
 /// Longest address and longest picture's address that are kept, in bytes.

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use poem_openapi::Object;
 use poem_openapi::types::Example;
 use serde::Serialize;
-use tiris_shared::error::{Error, Result, SignInProblem};
+use tiris_store::error::{Error, Result, SignInProblem};
 
 /// Longest address, code or verifier that is looked at, in characters.
 const TEXT_CHARS_MAX: usize = 2_048;

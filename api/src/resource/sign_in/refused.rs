@@ -6,8 +6,8 @@ use crate::auth::provider::Provider;
 use crate::error::tell_domain;
 use crate::state::State;
 use serde_json::json;
-use tiris_shared::error::{Error, Result};
-use tiris_shared::store::audit::{self, Action, Actor};
+use tiris_store::audit::{self, Action, Actor};
+use tiris_store::error::{Error, Result};
 
 /// Keeps in the audit trail that somebody could not sign in, while there are not too many: the limit of an address bounds
 /// what one client can make us keep, this one what all of them can.

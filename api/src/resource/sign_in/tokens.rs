@@ -6,7 +6,7 @@ use poem_openapi::Object;
 use poem_openapi::types::Example;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
-use tiris_shared::error::Result;
+use tiris_store::error::Result;
 
 /// Longest refresh token that is looked at, in characters.
 const TOKEN_CHARS_MAX: usize = 512;

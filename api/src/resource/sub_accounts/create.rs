@@ -10,12 +10,12 @@ use poem_openapi::Object;
 use poem_openapi::types::Example;
 use serde_json::{Map, Value};
 use sqlx::PgConnection;
-use tiris_shared::error::{Error, Result};
-use tiris_shared::ids::{AccountId, TradingId, UserId};
-use tiris_shared::ledger::{Belief, Command, Direction, Movement};
-use tiris_shared::money::{Money, Number};
-use tiris_shared::store::ledger::{Entry, Source};
-use tiris_shared::store::users;
+use tiris_domain::ids::{AccountId, TradingId, UserId};
+use tiris_domain::ledger::{Belief, Command, Direction, Movement};
+use tiris_domain::money::{Money, Number};
+use tiris_store::error::{Error, Result};
+use tiris_store::ledger::{Entry, Source};
+use tiris_store::users;
 use uuid::Uuid;
 
 /// A sub-account to be made.
@@ -127,9 +127,9 @@ pub(in crate::resource) async fn insert_account(
 ) -> Result<()> {
     let info = Value::Object(new.info.cloned().unwrap_or_default().0);
     sqlx::query("INSERT INTO sub_accounts (id, user_id, trading_id, name, symbol, info) VALUES ($1, $2, $3, $4, $5, $6)")
-        .bind(id)
-        .bind(user)
-        .bind(new.trading)
+        .bind(id.0)
+        .bind(user.0)
+        .bind(new.trading.0)
         .bind(new.name)
         .bind(new.symbol)
         .bind(info)
@@ -155,8 +155,8 @@ impl Work for AccountWork {
         let living: Option<Uuid> = sqlx::query_scalar(
             "SELECT id FROM tradings WHERE id = $1 AND user_id = $2 AND status IN ('active', 'paused') FOR SHARE",
         )
-        .bind(trading)
-        .bind(self.user)
+        .bind(trading.0)
+        .bind(self.user.0)
         .fetch_optional(&mut *connection)
         .await?;
         living.ok_or(Error::NotFound("trading"))?;

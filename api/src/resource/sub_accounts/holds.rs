@@ -11,12 +11,12 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use serde::Serialize;
 use serde_json::{Map, json};
 use sqlx::PgConnection;
-use tiris_shared::entity::holds;
-use tiris_shared::error::{Error, Result};
-use tiris_shared::ids::{AccountId, TradingId, UserId};
-use tiris_shared::ledger::{Command, OrderId};
-use tiris_shared::store::audit::{self, Action, Actor};
-use tiris_shared::store::ledger::{Entry, Source};
+use tiris_domain::ids::{AccountId, TradingId, UserId};
+use tiris_domain::ledger::{Command, OrderId};
+use tiris_store::audit::{self, Action, Actor};
+use tiris_store::entity::holds;
+use tiris_store::error::{Error, Result};
+use tiris_store::ledger::{Entry, Source};
 use uuid::Uuid;
 
 /// A part of a balance that is locked for an order.
@@ -136,7 +136,7 @@ impl ReleaseWork<'_> {
         let held: Option<Decimal> = sqlx::query_scalar(
             "SELECT amount FROM holds WHERE sub_account_id = $1 AND order_id = $2",
         )
-        .bind(self.id)
+        .bind(self.id.0)
         .bind(self.order_text())
         .fetch_optional(connection)
         .await?;

@@ -12,11 +12,12 @@ use poem_openapi::Object;
 use poem_openapi::types::Example;
 use serde::Serialize;
 use sqlx::PgConnection;
-use tiris_shared::error::{Error, Result};
-use tiris_shared::ids::{AccountId, TradingId, UserId};
-use tiris_shared::ledger::{Belief, Command, Direction, Movement};
-use tiris_shared::money::Money;
-use tiris_shared::store::ledger::{Entry, Source};
+use tiris_domain::ids::{AccountId, TradingId, UserId};
+use tiris_domain::ledger::{Belief, Command, Direction, Movement};
+use tiris_domain::money::Money;
+use tiris_store::error::{Error, Result};
+use tiris_store::ledger::{Entry, Source};
+use uuid::Uuid;
 
 /// Money to be moved.
 #[derive(Object)]
@@ -109,11 +110,11 @@ impl Work for MoveWork {
 impl MoveWork {
     /// The ledger is asked in the account's own symbol: the path names the account alone.
     async fn entry(&self, connection: &mut PgConnection) -> Result<Entry> {
-        let row: Option<(TradingId, String)> = sqlx::query_as(
+        let row: Option<(Uuid, String)> = sqlx::query_as(
             "SELECT trading_id, symbol FROM sub_accounts WHERE id = $1 AND user_id = $2 AND deleted_at IS NULL",
         )
-        .bind(self.account)
-        .bind(self.user)
+        .bind(self.account.0)
+        .bind(self.user.0)
         .fetch_optional(connection)
         .await?;
         let (trading, symbol) = row.ok_or(Error::NotFound("sub-account"))?;
@@ -132,7 +133,7 @@ impl MoveWork {
         };
         Ok(Entry {
             user: self.user,
-            trading,
+            trading: TradingId(trading),
             sub_account: Some(self.account),
             command: Command::Move(movement),
             claim: None,

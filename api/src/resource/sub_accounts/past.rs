@@ -15,10 +15,10 @@ use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::{Object, OpenApi};
 use serde::Serialize;
-use tiris_shared::error::Error;
-use tiris_shared::ids::AccountId;
-use tiris_shared::performance;
-use tiris_shared::store::point_in_time::{self, Clock};
+use tiris_domain::ids::AccountId;
+use tiris_domain::performance;
+use tiris_store::error::Error;
+use tiris_store::point_in_time::{self, Clock};
 use uuid::Uuid;
 
 /// Operations on past balances.

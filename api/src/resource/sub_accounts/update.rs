@@ -10,9 +10,10 @@ use poem_openapi::Object;
 use poem_openapi::types::Example;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
-use tiris_shared::error::{Conflict, Error, Result};
-use tiris_shared::ids::{AccountId, UserId};
-use tiris_shared::store::audit::{self, Action, Actor};
+use tiris_domain::ids::{AccountId, UserId};
+use tiris_store::audit::{self, Action, Actor};
+use tiris_store::error::{Conflict, Error, Result};
+use uuid::Uuid;
 
 /// What is to be changed; what is absent or null stays. Money is moved by deposits and withdrawals only.
 #[derive(Object)]
@@ -54,15 +55,15 @@ pub(super) async fn lock(
     user: UserId,
     id: AccountId,
 ) -> Result<SubAccount> {
-    let found: Option<AccountId> = sqlx::query_scalar(
+    let found: Option<Uuid> = sqlx::query_scalar(
         "SELECT id FROM sub_accounts WHERE id = $1 AND user_id = $2 AND deleted_at IS NULL FOR NO KEY UPDATE",
     )
-    .bind(id)
-    .bind(user)
+    .bind(id.0)
+    .bind(user.0)
     .fetch_optional(&mut *connection)
     .await?;
     let found = found.ok_or(Error::NotFound("sub-account"))?;
-    load(connection, found).await
+    load(connection, AccountId(found)).await
 }
 
 async fn load(connection: &mut PgConnection, id: AccountId) -> Result<SubAccount> {
@@ -88,7 +89,7 @@ impl Work for ChangeWork<'_> {
             "UPDATE sub_accounts SET name = coalesce($2, name), info = coalesce($3, info), \
              updated_at = clock_timestamp() WHERE id = $1",
         )
-        .bind(self.id)
+        .bind(self.id.0)
         .bind(&self.change.name)
         .bind(
             self.change
@@ -121,7 +122,7 @@ impl Work for DeleteWork<'_> {
         sqlx::query(
             "UPDATE sub_accounts SET deleted_at = clock_timestamp(), updated_at = clock_timestamp() WHERE id = $1",
         )
-        .bind(self.id)
+        .bind(self.id.0)
         .execute(&mut *connection)
         .await?;
         let before = json!({"trading_id": account.trading_id, "name": account.name, "symbol": account.symbol});

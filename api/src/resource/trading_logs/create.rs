@@ -10,10 +10,10 @@ use chrono::{DateTime, Utc};
 use poem_openapi::Object;
 use poem_openapi::types::Example;
 use sqlx::PgConnection;
-use tiris_shared::error::{Error, Result};
-use tiris_shared::ids::{AccountId, TradingId, UserId};
-use tiris_shared::ledger::{Belief, Command, Direction, Movement, OrderId, Side, Trade};
-use tiris_shared::store::ledger::{Entry, Source};
+use tiris_domain::ids::{AccountId, TradingId, UserId};
+use tiris_domain::ledger::{Belief, Command, Direction, Movement, OrderId, Side, Trade};
+use tiris_store::error::{Error, Result};
+use tiris_store::ledger::{Entry, Source};
 use uuid::Uuid;
 
 /// Longest type of a log, in characters.
@@ -240,8 +240,8 @@ async fn check_owner(connection: &mut PgConnection, entry: &Entry) -> Result<()>
         "SELECT EXISTS (SELECT FROM tradings WHERE id = $1 AND user_id = $2 AND status IN ('active', 'paused')), \
          (SELECT count(*) FROM sub_accounts WHERE id = ANY($3) AND user_id = $2 AND deleted_at IS NULL)",
     )
-    .bind(entry.trading)
-    .bind(entry.user)
+    .bind(entry.trading.0)
+    .bind(entry.user.0)
     .bind(&accounts)
     .fetch_one(connection)
     .await?;

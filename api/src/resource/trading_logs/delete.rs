@@ -5,9 +5,9 @@ use crate::ledger::Work;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use sqlx::types::chrono::{DateTime, Utc};
-use tiris_shared::error::{Conflict, Error, Result};
-use tiris_shared::ids::time_of;
-use tiris_shared::store::audit::{self, Action};
+use tiris_domain::ids::time_of;
+use tiris_store::audit::{self, Action};
+use tiris_store::error::{Conflict, Error, Result};
 use uuid::Uuid;
 
 /// The transaction that deletes a log, whosever it is.

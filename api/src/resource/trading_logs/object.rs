@@ -6,9 +6,9 @@ use crate::value::Info;
 use chrono::{DateTime, Utc};
 use poem_openapi::{Enum, Object};
 use serde::Serialize;
-use tiris_shared::entity::trading_logs::Model;
-use tiris_shared::error::Result;
-use tiris_shared::store::ledger::{Applied, Entry, Source};
+use tiris_store::entity::trading_logs::Model;
+use tiris_store::error::Result;
+use tiris_store::ledger::{Applied, Entry, Source};
 use uuid::Uuid;
 
 /// Who wrote a log.

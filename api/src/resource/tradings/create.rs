@@ -8,11 +8,11 @@ use crate::resource::sub_accounts::{NewAccount, insert_account};
 use crate::value::Info;
 use serde_json::Value;
 use sqlx::PgConnection;
-use tiris_shared::crypto::Secrets;
-use tiris_shared::error::Result;
-use tiris_shared::ids::{AccountId, BindingId, TradingId, UserId, new_id};
-use tiris_shared::store::audit::Actor;
-use tiris_shared::store::users;
+use tiris_domain::ids::{AccountId, BindingId, TradingId, UserId, new_id};
+use tiris_runtime::crypto::Secrets;
+use tiris_store::audit::Actor;
+use tiris_store::error::Result;
+use tiris_store::users;
 
 /// The transaction that makes a trading.
 pub(super) struct TradingWork<'a> {
@@ -92,8 +92,8 @@ impl TradingWork<'_> {
         sqlx::query(
             "INSERT INTO tradings (id, user_id, exchange_binding_id, name, type, info) VALUES ($1, $2, $3, $4, $5, $6)",
         )
-        .bind(self.id)
-        .bind(self.user)
+        .bind(self.id.0)
+        .bind(self.user.0)
         .bind(made.map(|binding| binding.0).or(self.new.exchange_binding_id))
         .bind(&self.new.name)
         .bind(self.new.r#type.stored())

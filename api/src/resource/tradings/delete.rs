@@ -4,10 +4,10 @@ use crate::ledger::{self, Work};
 use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 use std::time::Duration;
-use tiris_shared::error::Result;
-use tiris_shared::ids::{TradingId, UserId};
-use tiris_shared::store::audit::{self, Action, Actor};
-use tiris_shared::store::tradings::{self, Deleted, Purged};
+use tiris_domain::ids::{TradingId, UserId};
+use tiris_store::audit::{self, Action, Actor};
+use tiris_store::error::Result;
+use tiris_store::tradings::{self, Deleted, Purged};
 
 /// Rows of each kind that one transaction removes.
 const PURGED_AT_ONCE: u32 = 1_000;

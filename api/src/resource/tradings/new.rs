@@ -7,8 +7,8 @@ use crate::value::{Amount, Info, SecretInput};
 use chrono::{DateTime, Utc};
 use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
-use tiris_shared::error::{Error, Result};
-use tiris_shared::money::{Money, Number};
+use tiris_domain::money::{Money, Number};
+use tiris_store::error::{Error, Result};
 use uuid::{Uuid, uuid};
 
 /// Sub-accounts that can be made together with a trading.

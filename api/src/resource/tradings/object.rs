@@ -12,9 +12,9 @@ use sea_orm::{
 };
 use serde::Serialize;
 use sqlx::PgConnection;
-use tiris_shared::entity::{exchange_bindings, tradings};
-use tiris_shared::error::{Error, Result};
-use tiris_shared::ids::{TradingId, UserId};
+use tiris_domain::ids::{TradingId, UserId};
+use tiris_store::entity::{exchange_bindings, tradings};
+use tiris_store::error::{Error, Result};
 use uuid::Uuid;
 
 /// Kind of a trading.
@@ -110,7 +110,7 @@ impl Trading {
     /// The trading as the running transaction has it.
     pub(super) async fn load_within(connection: &mut PgConnection, id: TradingId) -> Result<Self> {
         let row = sqlx::query("SELECT * FROM tradings WHERE id = $1")
-            .bind(id)
+            .bind(id.0)
             .fetch_one(&mut *connection)
             .await?;
         let row = tradings::Model::from_query_result(&row.into(), "")?;

@@ -11,8 +11,8 @@ use poem_openapi::Object;
 use poem_openapi::types::Example;
 use serde_json::Value;
 use sqlx::PgConnection;
-use tiris_shared::error::{Error, Result};
-use tiris_shared::ids::{BindingId, TradingId, UserId};
+use tiris_domain::ids::{BindingId, TradingId, UserId};
+use tiris_store::error::{Error, Result};
 use uuid::Uuid;
 
 /// What is to be changed; what is absent or null stays.
@@ -80,7 +80,7 @@ impl Work for UpdateWork<'_> {
              exchange_binding_id = coalesce($4, exchange_binding_id), info = coalesce($5, info), \
              updated_at = clock_timestamp() WHERE id = $1",
         )
-        .bind(self.id)
+        .bind(self.id.0)
         .bind(&self.change.name)
         .bind(self.change.status.map(TradingStatus::stored))
         .bind(self.change.exchange_binding_id)
@@ -103,8 +103,8 @@ impl UpdateWork<'_> {
             "SELECT id FROM tradings WHERE id = $1 AND user_id = $2 AND status IN ('active', 'paused') \
              FOR NO KEY UPDATE",
         )
-        .bind(self.id)
-        .bind(self.user)
+        .bind(self.id.0)
+        .bind(self.user.0)
         .fetch_optional(connection)
         .await?;
         found.map(drop).ok_or(Error::NotFound("trading"))

@@ -16,9 +16,9 @@ use futures_util::{StreamExt, stream};
 use poem::{Body, Response};
 use sea_orm::Select;
 use secrecy::{ExposeSecret, SecretString};
-use tiris_shared::error::{Error, Result};
-use tiris_shared::ids::UserId;
-use tiris_shared::trace::{self, Trace};
+use tiris_domain::ids::UserId;
+use tiris_runtime::trace::{self, Trace};
+use tiris_store::error::{Error, Result};
 use tracing::Instrument;
 
 /// Rows read at once: with their free JSON at most some 3 MiB.

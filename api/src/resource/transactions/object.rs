@@ -5,11 +5,11 @@ use crate::value::{Info, MoneyText};
 use chrono::{DateTime, Utc};
 use poem_openapi::{Enum, Object};
 use serde::Serialize;
-use tiris_shared::entity::transactions::Model;
-use tiris_shared::error::Result;
-use tiris_shared::ids::TransactionId;
-use tiris_shared::ledger;
-use tiris_shared::store::ledger::{Applied, Entry};
+use tiris_domain::ids::TransactionId;
+use tiris_domain::ledger;
+use tiris_store::entity::transactions::Model;
+use tiris_store::error::Result;
+use tiris_store::ledger::{Applied, Entry};
 use uuid::Uuid;
 
 /// Which way a balance moved.

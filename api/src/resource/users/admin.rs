@@ -24,10 +24,10 @@ use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
 use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
-use tiris_shared::entity::users::{Column, Entity, Model};
-use tiris_shared::error::{Error, Result};
-use tiris_shared::ids::UserId;
-use tiris_shared::store::{sessions, users};
+use tiris_domain::ids::UserId;
+use tiris_store::entity::users::{Column, Entity, Model};
+use tiris_store::error::{Error, Result};
+use tiris_store::{sessions, users};
 use uuid::Uuid;
 
 /// Operations on all users.

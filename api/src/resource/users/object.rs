@@ -8,9 +8,9 @@ use poem_openapi::{Enum, Object};
 use sea_orm::{EntityTrait, FromQueryResult};
 use serde::Serialize;
 use sqlx::PgConnection;
-use tiris_shared::entity::users;
-use tiris_shared::error::{Error, Result};
-use tiris_shared::ids::UserId;
+use tiris_domain::ids::UserId;
+use tiris_store::entity::users;
+use tiris_store::error::{Error, Result};
 use uuid::Uuid;
 
 /// What a user may do.
@@ -89,7 +89,7 @@ impl User {
         id: UserId,
     ) -> Result<Self> {
         let row = sqlx::query("SELECT * FROM users WHERE id = $1")
-            .bind(id)
+            .bind(id.0)
             .fetch_optional(connection)
             .await?;
         let row = row.ok_or(Error::NotFound("user"))?;

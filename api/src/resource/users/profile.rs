@@ -9,11 +9,11 @@ use poem_openapi::Object;
 use poem_openapi::types::Example;
 use serde_json::{Map, Value, json};
 use sqlx::PgConnection;
-use tiris_shared::error::{Error, Result};
-use tiris_shared::ids::UserId;
-use tiris_shared::store::audit::{self, Action, Actor};
-use tiris_shared::store::sessions;
-use tiris_shared::store::users::{self, Changes, FULL_NAME_CHARS_MAX};
+use tiris_domain::ids::UserId;
+use tiris_store::audit::{self, Action, Actor};
+use tiris_store::error::{Error, Result};
+use tiris_store::sessions;
+use tiris_store::users::{self, Changes, FULL_NAME_CHARS_MAX};
 use uuid::Uuid;
 
 /// Longest username, in characters.

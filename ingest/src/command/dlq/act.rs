@@ -9,11 +9,11 @@ use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use sqlx::{Connection as _, PgPool};
-use tiris_shared::error::Error;
-use tiris_shared::store::dead_letters::{
+use tiris_store::dead_letters::{
     self, Actor, Filter, Replay, ReplayOptions, Summary, count_open, discard_all, rehearse_all,
     replay_all,
 };
+use tiris_store::error::Error;
 use uuid::Uuid;
 
 /// Letters a dry run of many looks at.

@@ -8,7 +8,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use tiris_shared::store::dead_letters::{self, Letter};
+use tiris_store::dead_letters::{self, Letter};
 
 pub(super) async fn list(pool: &PgPool, args: &ListArgs) -> anyhow::Result<()> {
     let status = Some(args.status.as_str()).filter(|status| *status != "all");

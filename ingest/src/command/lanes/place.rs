@@ -5,7 +5,7 @@ use crate::identity::{self, Mismatch, Position, StreamState};
 use crate::reader::{self, LaneId};
 use crate::stream::EventStream;
 use sqlx::PgPool;
-use tiris_shared::error::Result;
+use tiris_store::error::Result;
 
 /// A lane beside its stream.
 #[derive(Clone, Debug)]

@@ -5,8 +5,8 @@ use crate::value::Figure;
 use chrono::{DateTime, Utc};
 use poem_openapi::Object;
 use serde::Serialize;
-use tiris_shared::ledger::Asset;
-use tiris_shared::performance::{self, Exact};
+use tiris_domain::ledger::Asset;
+use tiris_domain::performance::{self, Exact};
 use uuid::Uuid;
 
 /// The deepest fall of the curve of returns.

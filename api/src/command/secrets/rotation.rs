@@ -1,0 +1,312 @@
+//! Moves ciphertexts to the current encryption key, while others read and write them, and tries whether all can be read.
+//!
+//! Owns: which tables hold ciphertexts, and the batches of a rotation. Must not know: where keys come from.
+//!
+//! The ciphertext itself says which key it is under, so the column `key_id` is only told, never asked. A row is changed
+//! where its ciphertexts are still those that were read: whoever writes meanwhile wins, and the next pass looks again.
+
+use secrecy::SecretString;
+use sqlx::PgPool;
+use tiris_runtime::crypto::{KeyRing, Place, SecretColumn};
+use tiris_store::error::Result;
+use uuid::Uuid;
+
+/// Columns of one table.
+type Ciphertexts = [Option<Vec<u8>>; 3];
+
+/// A table with ciphertexts; one of fewer than three columns reads nulls.
+struct Table {
+    name: &'static str,
+    columns: &'static [SecretColumn],
+    count: &'static str,
+    page: &'static str,
+    every: &'static str,
+    update: &'static str,
+}
+
+/// A ciphertext that is there and does not begin with the current key's id.
+macro_rules! outdated {
+    ($column:literal) => {
+        concat!(
+            "coalesce(substring(",
+            $column,
+            " FOR length($1::bytea)) <> $1::bytea, false)"
+        )
+    };
+}
+
+const TABLES: [Table; 2] = [
+    Table {
+        name: "exchange_bindings",
+        columns: &[
+            SecretColumn::API_KEY,
+            SecretColumn::API_SECRET,
+            SecretColumn::PASSPHRASE,
+        ],
+        count: concat!(
+            "SELECT count(*) FROM exchange_bindings WHERE ",
+            outdated!("api_key_encrypted"),
+            " OR ",
+            outdated!("api_secret_encrypted"),
+            " OR ",
+            outdated!("passphrase_encrypted")
+        ),
+        page: concat!(
+            "SELECT id, user_id, api_key_encrypted, api_secret_encrypted, passphrase_encrypted FROM exchange_bindings \
+             WHERE id > $2 AND (",
+            outdated!("api_key_encrypted"),
+            " OR ",
+            outdated!("api_secret_encrypted"),
+            " OR ",
+            outdated!("passphrase_encrypted"),
+            ") ORDER BY id LIMIT $3"
+        ),
+        every: "SELECT id, user_id, api_key_encrypted, api_secret_encrypted, passphrase_encrypted FROM exchange_bindings \
+                WHERE id > $1 AND num_nonnulls(api_key_encrypted, api_secret_encrypted, passphrase_encrypted) > 0 \
+                ORDER BY id LIMIT $2",
+        update: "UPDATE exchange_bindings SET api_key_encrypted = $2, api_secret_encrypted = $3, passphrase_encrypted = $4, \
+                 key_id = $8 WHERE id = $1 AND api_key_encrypted IS NOT DISTINCT FROM $5 \
+                 AND api_secret_encrypted IS NOT DISTINCT FROM $6 AND passphrase_encrypted IS NOT DISTINCT FROM $7",
+    },
+    Table {
+        name: "oauth_identities",
+        columns: &[SecretColumn::ACCESS_TOKEN, SecretColumn::REFRESH_TOKEN],
+        count: concat!(
+            "SELECT count(*) FROM oauth_identities WHERE ",
+            outdated!("access_token_encrypted"),
+            " OR ",
+            outdated!("refresh_token_encrypted")
+        ),
+        page: concat!(
+            "SELECT id, user_id, access_token_encrypted, refresh_token_encrypted, NULL::bytea FROM oauth_identities \
+             WHERE id > $2 AND (",
+            outdated!("access_token_encrypted"),
+            " OR ",
+            outdated!("refresh_token_encrypted"),
+            ") ORDER BY id LIMIT $3"
+        ),
+        every: "SELECT id, user_id, access_token_encrypted, refresh_token_encrypted, NULL::bytea FROM oauth_identities \
+                WHERE id > $1 AND num_nonnulls(access_token_encrypted, refresh_token_encrypted) > 0 \
+                ORDER BY id LIMIT $2",
+        update: "UPDATE oauth_identities SET access_token_encrypted = $2, refresh_token_encrypted = $3, key_id = $8 \
+                 WHERE id = $1 AND access_token_encrypted IS NOT DISTINCT FROM $5 \
+                 AND refresh_token_encrypted IS NOT DISTINCT FROM $6 AND $4::bytea IS NOT DISTINCT FROM $7::bytea",
+    },
+];
+
+/// A row whose ciphertexts cannot be read; it stays as it is.
+#[derive(Debug)]
+pub(super) struct Unreadable {
+    /// Its table.
+    pub(super) table: &'static str,
+    /// Its id.
+    pub(super) id: Uuid,
+    /// Why.
+    pub(super) why: String,
+}
+
+/// What a pass over all tables did.
+#[derive(Debug, Default)]
+pub(super) struct Pass {
+    /// Rows that are under the current key now.
+    pub(super) rotated: u64,
+    /// Rows that were changed by others meanwhile.
+    pub(super) overtaken: u64,
+}
+
+/// Rows with a ciphertext that is not under the current key.
+pub(super) async fn count_outdated(pool: &PgPool, ring: &KeyRing) -> Result<u64> {
+    let prefix = ring.current_prefix();
+    let mut total = 0;
+    for table in &TABLES {
+        let count: i64 = sqlx::query_scalar(table.count)
+            .bind(&prefix)
+            .fetch_one(pool)
+            .await?;
+        total += u64::try_from(count).unwrap_or_default();
+    }
+    Ok(total)
+}
+
+/// Goes once through all rows that are not under the current key, `batch` at a time; each row is a transaction of its
+/// own, so it can be ended at any moment and started again.
+pub(super) async fn rotate(
+    pool: &PgPool,
+    ring: &KeyRing,
+    batch: u16,
+    mut done: impl FnMut(u64),
+) -> Result<Pass> {
+    let mut pass = Pass::default();
+    for table in &TABLES {
+        let mut after = Uuid::nil();
+        loop {
+            let rows = page(pool, table, ring, after, batch).await?;
+            let Some(last) = rows.last() else { break };
+            after = last.id;
+            let mut seen = 0;
+            for row in rows {
+                rotate_row(pool, table, ring, row, &mut pass).await?;
+                seen += 1;
+            }
+            done(seen);
+        }
+    }
+    Ok(pass)
+}
+
+/// What came of reading every row.
+#[derive(Debug, Default)]
+pub(super) struct Check {
+    /// Rows whose ciphertexts can all be read.
+    pub(super) readable: u64,
+    /// Rows of which one cannot.
+    pub(super) unreadable: u64,
+    /// The first of these, no more than asked for.
+    pub(super) named: Vec<Unreadable>,
+}
+
+/// Decrypts every row, also those under the current key, `batch` at a time: only that finds a key that was replaced under
+/// the same id.
+pub(super) async fn check(
+    pool: &PgPool,
+    ring: &KeyRing,
+    batch: u16,
+    named_max: usize,
+    mut done: impl FnMut(u64),
+) -> Result<Check> {
+    let mut check = Check::default();
+    for table in &TABLES {
+        let mut after = Uuid::nil();
+        loop {
+            let rows: Vec<ReadRow> = sqlx::query_as(table.every)
+                .bind(after)
+                .bind(i64::from(batch))
+                .fetch_all(pool)
+                .await?;
+            let Some(last) = rows.last() else { break };
+            after = last.0;
+            let mut seen = 0;
+            for row in rows.into_iter().map(Row::from) {
+                seen += 1;
+                match opened(table, ring, &row) {
+                    Ok(_) => check.readable += 1,
+                    Err(why) => {
+                        check.unreadable += 1;
+                        if check.named.len() < named_max {
+                            check.named.push(Unreadable {
+                                table: table.name,
+                                id: row.id,
+                                why,
+                            });
+                        }
+                    }
+                }
+            }
+            done(seen);
+        }
+    }
+    Ok(check)
+}
+
+type ReadRow = (
+    Uuid,
+    Option<Uuid>,
+    Option<Vec<u8>>,
+    Option<Vec<u8>>,
+    Option<Vec<u8>>,
+);
+
+impl From<ReadRow> for Row {
+    fn from((id, user, a, b, c): ReadRow) -> Self {
+        Self {
+            id,
+            user,
+            old: [a, b, c],
+        }
+    }
+}
+
+struct Row {
+    id: Uuid,
+    user: Option<Uuid>,
+    old: Ciphertexts,
+}
+
+async fn page(
+    pool: &PgPool,
+    table: &Table,
+    ring: &KeyRing,
+    after: Uuid,
+    batch: u16,
+) -> Result<Vec<Row>> {
+    let rows: Vec<ReadRow> = sqlx::query_as(table.page)
+        .bind(ring.current_prefix())
+        .bind(after)
+        .bind(i64::from(batch))
+        .fetch_all(pool)
+        .await?;
+    Ok(rows.into_iter().map(Row::from).collect())
+}
+
+/// A ciphertext's place, and what it says.
+type Opened = Option<(Place, SecretString)>;
+
+/// What the columns of a row hold.
+fn opened(table: &Table, ring: &KeyRing, row: &Row) -> Result<[Opened; 3], String> {
+    let user = row
+        .user
+        .ok_or("it belongs to no user, so nothing can have been encrypted for it")?;
+    let mut all: [Opened; 3] = [None, None, None];
+    for ((column, stored), opened) in table.columns.iter().zip(&row.old).zip(&mut all) {
+        let Some(stored) = stored else { continue };
+        let place = column.of(row.id, user);
+        let secret = ring
+            .decrypt(&place, stored)
+            .map_err(|error| error.to_string())?;
+        *opened = Some((place, secret));
+    }
+    Ok(all)
+}
+
+/// The same under the current key.
+fn rewritten(table: &Table, ring: &KeyRing, row: &Row) -> Result<Ciphertexts, String> {
+    let mut new: Ciphertexts = [None, None, None];
+    for (opened, new) in opened(table, ring, row)?.iter().zip(&mut new) {
+        let Some((place, secret)) = opened else {
+            continue;
+        };
+        *new = Some(
+            ring.encrypt(place, secret)
+                .map_err(|error| error.to_string())?,
+        );
+    }
+    Ok(new)
+}
+
+async fn rotate_row(
+    pool: &PgPool,
+    table: &Table,
+    ring: &KeyRing,
+    row: Row,
+    pass: &mut Pass,
+) -> Result<()> {
+    // What cannot be read stays as it is, for [`check`] to name.
+    let Ok(new) = rewritten(table, ring, &row) else {
+        return Ok(());
+    };
+    let mut update = sqlx::query(table.update).bind(row.id);
+    for ciphertext in new.iter().chain(&row.old) {
+        update = update.bind(ciphertext.as_ref());
+    }
+    let changed = update
+        .bind(ring.current_id())
+        .execute(pool)
+        .await?
+        .rows_affected();
+    if changed == 0 {
+        pass.overtaken += 1;
+    } else {
+        pass.rotated += 1;
+    }
+    Ok(())
+}

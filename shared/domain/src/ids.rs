@@ -1,0 +1,127 @@
+//! Typed identifiers, and how row ids are made from the database's clock.
+//!
+//! Owns: one type per kind of row, so that an account can never be passed where a user is meant, and the
+//! strictly increasing UUIDv7 sequence of a batch. Must not know: SQL, wire formats, the wall clock.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+macro_rules! typed_id {
+    ($(#[$doc:meta] $name:ident),+ $(,)?) => {$(
+        #[$doc]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl From<Uuid> for $name {
+            fn from(id: Uuid) -> Self {
+                Self(id)
+            }
+        }
+
+        impl From<$name> for Uuid {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = uuid::Error;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Uuid::parse_str(text).map(Self)
+            }
+        }
+    )+};
+}
+
+typed_id! {
+    /// A person, row of `users`.
+    UserId,
+    /// A trading, row of `tradings`: the set of sub-accounts one bot works on.
+    TradingId,
+    /// A sub-account, row of `sub_accounts`: one asset of one trading.
+    AccountId,
+    /// A posting, row of `transactions`.
+    TransactionId,
+    /// A trading log, row of `trading_logs`.
+    LogId,
+    /// An exchange binding, row of `exchange_bindings`.
+    BindingId,
+}
+
+/// A new UUIDv7 for a row whose order does not matter, from the process's clock.
+#[must_use]
+pub fn new_id() -> Uuid {
+    Uuid::now_v7()
+}
+
+/// Strictly increasing UUIDv7s that all carry the same moment: the ids of one batch, in posting order.
+///
+/// The milliseconds stand in the 48 time bits, the microseconds in the 12 bits after the version, so that
+/// ids of later batches sort behind ids of earlier ones; the remaining 62 bits start at random and count up.
+#[derive(Debug)]
+pub struct IdSequence {
+    time_bits: u128,
+    tail: u64,
+}
+
+const TAIL_BITS: u32 = 62;
+/// Room left above a random start, so that counting up never overflows the tail.
+const TAIL_START_BITS: u32 = 61;
+
+impl IdSequence {
+    /// A sequence for a batch stamped `timestamp`; `seed` is random, it keeps ids of equal moments apart.
+    #[must_use]
+    pub fn new(timestamp: DateTime<Utc>, seed: u64) -> Self {
+        let micros = u128::try_from(timestamp.timestamp_micros()).unwrap_or(0);
+        let (millis, sub_milli) = (micros / 1_000, micros % 1_000);
+        // 1,000 microseconds spread over 4,096 steps keeps the order and stays within 12 bits.
+        let sub_milli = sub_milli * 4_096 / 1_000;
+        let time_bits = (millis << 80) | (0x7 << 76) | (sub_milli << 64) | (0b10 << TAIL_BITS);
+        Self {
+            time_bits,
+            tail: seed >> (64 - TAIL_START_BITS),
+        }
+    }
+
+    /// The next id, greater than every one before it.
+    pub fn next_id(&mut self) -> Uuid {
+        self.tail += 1;
+        Uuid::from_u128(self.time_bits | u128::from(self.tail))
+    }
+}
+
+/// The moment a UUIDv7 carries, to the millisecond; `None` for other UUID versions.
+#[must_use]
+pub fn time_of(id: Uuid) -> Option<DateTime<Utc>> {
+    let (seconds, nanos) = id.get_timestamp()?.to_unix();
+    DateTime::from_timestamp(i64::try_from(seconds).ok()?, nanos)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn ids_rise_within_a_batch_and_from_batch_to_batch(micros in 0i64..4_000_000_000_000_000, step in 1i64..5_000, seeds: (u64, u64)) {
+            let at = |us| DateTime::from_timestamp_micros(us).expect("in range");
+            let mut first = IdSequence::new(at(micros), seeds.0);
+            let (a, b) = (first.next_id(), first.next_id());
+            let c = IdSequence::new(at(micros + step), seeds.1).next_id();
+            prop_assert!(a < b);
+            prop_assert!(b < c);
+            prop_assert_eq!(a.get_version_num(), 7);
+            prop_assert_eq!(a.get_variant(), uuid::Variant::RFC4122);
+            prop_assert_eq!(time_of(a).expect("v7").timestamp_millis(), micros / 1_000);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The pool of connections to PostgreSQL and the session settings that keep one stopped process from blocking all.
+//!
+//! Owns: connection options, pool, waiting for the database. Must not know: tables.
+
+use crate::config::DatabaseConfig;
+use log::LevelFilter;
+use secrecy::ExposeSecret;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection};
+use std::time::Duration;
+
+/// A connection idle for longer is tested before it is used again.
+const TEST_AFTER_IDLE: Duration = Duration::from_secs(1);
+
+/// A statement that takes longer is told in the log, without its values.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// Session settings of both services. A process stopped inside a transaction would otherwise keep its rows locked
+/// for hours.
+const SESSION_SETTINGS: [(&str, &str); 6] = [
+    ("timezone", "UTC"),
+    ("lock_timeout", "4s"),
+    ("tcp_keepalives_idle", "5"),
+    ("tcp_keepalives_interval", "2"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "10s"),
+];
+
+/// How long a session may idle inside a transaction: half the default lease of a lane, so that a process stopped there
+/// blocks nobody for longer.
+const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(5);
+
+/// A pool that connects when it is first used, so that a service can start before its database.
+pub fn pool(config: &DatabaseConfig, application_name: &str) -> sqlx::Result<PgPool> {
+    pool_with(config, application_name, IDLE_IN_TRANSACTION)
+}
+
+/// Like [`pool`], for a lease of another length: a session that idles inside a transaction for longer than
+/// `idle_in_transaction` is ended by the server.
+pub fn pool_with(
+    config: &DatabaseConfig,
+    application_name: &str,
+    idle_in_transaction: Duration,
+) -> sqlx::Result<PgPool> {
+    let options: PgConnectOptions = config.url.expose_secret().parse()?;
+    let options = options
+        .application_name(application_name)
+        .options(SESSION_SETTINGS)
+        .options([
+            (
+                "statement_timeout",
+                format!("{}ms", config.statement_timeout.as_millis()),
+            ),
+            (
+                "idle_in_transaction_session_timeout",
+                format!("{}ms", idle_in_transaction.as_millis()),
+            ),
+        ])
+        .log_statements(LevelFilter::Debug)
+        .log_slow_statements(LevelFilter::Warn, SLOW);
+    Ok(PgPoolOptions::new()
+        .max_connections(config.max_connections)
+        .min_connections(config.min_connections)
+        .acquire_timeout(config.acquire_timeout)
+        .idle_timeout(config.idle_timeout)
+        .max_lifetime(config.lifetime)
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for > TEST_AFTER_IDLE {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .connect_lazy_with(options))
+}

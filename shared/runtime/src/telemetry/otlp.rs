@@ -1,0 +1,158 @@
+//! Spans for a collector that speaks OTLP, over HTTP; nothing of it runs unless one is configured.
+//!
+//! Owns: the exporter, and how our traces and the collector's spans share their ids. Must not know: what spans are about.
+
+mod client;
+
+use crate::config::TracesConfig;
+use crate::trace::{Parent, Trace};
+use anyhow::Result;
+use client::Client;
+use opentelemetry::trace::{
+    SpanBuilder, SpanContext, SpanId, SpanKind, TraceContextExt, TraceFlags, TraceId, TraceState,
+    Tracer, TracerProvider,
+};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator, SdkTracer, SdkTracerProvider};
+use std::cell::Cell;
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime};
+use tracing::{Dispatch, Span, Subscriber, span};
+use tracing_opentelemetry::{OpenTelemetryLayer, OpenTelemetrySpanExt};
+use tracing_subscriber::registry::LookupSpan;
+
+static TRACER: OnceLock<SdkTracer> = OnceLock::new();
+
+thread_local! {
+    static NEXT_TRACE: Cell<Option<TraceId>> = const { Cell::new(None) };
+    static NEXT_SPAN: Cell<Option<SpanId>> = const { Cell::new(None) };
+}
+
+/// Gives a span the ids of our trace, which are in the log and in messages already.
+#[derive(Debug, Default)]
+struct Ids(RandomIdGenerator);
+
+impl IdGenerator for Ids {
+    fn new_trace_id(&self) -> TraceId {
+        NEXT_TRACE.take().unwrap_or_else(|| self.0.new_trace_id())
+    }
+
+    fn new_span_id(&self) -> SpanId {
+        NEXT_SPAN.take().unwrap_or_else(|| self.0.new_span_id())
+    }
+}
+
+/// Whether a collector is configured.
+pub(super) fn is_on() -> bool {
+    TRACER.get().is_some()
+}
+
+/// Connects to the collector when the first spans are sent.
+pub(super) fn provider(service: &'static str, config: &TracesConfig) -> Result<SdkTracerProvider> {
+    let exporter = SpanExporter::builder()
+        .with_http()
+        .with_protocol(Protocol::HttpBinary)
+        .with_endpoint(config.endpoint.to_string())
+        .with_http_client(Client::new()?)
+        .build()?;
+    let resource = Resource::builder()
+        .with_service_name(service)
+        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+        .build();
+    let provider = SdkTracerProvider::builder()
+        .with_id_generator(Ids::default())
+        .with_resource(resource)
+        .with_batch_exporter(exporter)
+        .build();
+    TRACER.get_or_init(|| provider.tracer("tiris"));
+    Ok(provider)
+}
+
+/// Makes spans of ours into the collector's.
+pub(super) fn layer<S>(provider: &SdkTracerProvider) -> OpenTelemetryLayer<S, SdkTracer>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    tracing_opentelemetry::layer()
+        .with_tracer(provider.tracer("tiris"))
+        .with_context_activation(false)
+        .with_tracked_inactivity(false)
+        .with_location(false)
+        .with_threads(false)
+        .with_target(false)
+        .with_level(false)
+}
+
+/// Begins the collector's side of `span`, which is the part of `trace` that is done here.
+pub fn open(span: &Span, trace: &Trace) {
+    if !is_on() {
+        return;
+    }
+    let here = trace.here();
+    if let Some(parent) = trace.parent() {
+        let parent = Context::new().with_remote_span_context(context_of(&parent));
+        // It fails for a span nobody collects.
+        span.set_parent(parent).ok();
+    }
+    NEXT_TRACE.set(Some(TraceId::from_bytes(here.trace)));
+    NEXT_SPAN.set(Some(SpanId::from_bytes(here.span)));
+    // Asking for it starts it, with the ids above.
+    let started = span.context();
+    NEXT_TRACE.set(None);
+    NEXT_SPAN.set(None);
+    drop(started);
+}
+
+/// Names a span that is open by what it turned out to be about.
+pub fn name(span: &Span, name: impl FnOnce() -> String) {
+    if is_on() {
+        span.context().span().update_name(name());
+    }
+}
+
+/// Ties a span to parts of other traces that it goes on with.
+pub fn link(span: &Span, to: impl Iterator<Item = Parent>) {
+    if is_on() {
+        to.for_each(|parent| span.add_link(context_of(&parent)));
+    }
+}
+
+/// A statement that has just ended and took so long, below the span that sent it.
+pub(super) fn statement(
+    of: &span::Id,
+    dispatch: &Dispatch,
+    name: String,
+    text: &str,
+    took: Duration,
+) {
+    let Some(tracer) = TRACER.get() else { return };
+    let Some(parent) = tracing_opentelemetry::get_otel_context(of, dispatch) else {
+        return;
+    };
+    let ended = SystemTime::now();
+    let attributes = vec![
+        KeyValue::new("db.system.name", "postgresql"),
+        KeyValue::new("db.query.text", text.to_owned()),
+    ];
+    let builder = SpanBuilder::from_name(name)
+        .with_kind(SpanKind::Client)
+        .with_attributes(attributes)
+        .with_start_time(ended.checked_sub(took).unwrap_or(ended));
+    let mut span = tracer.build_with_context(builder, &parent);
+    opentelemetry::trace::Span::end_with_timestamp(&mut span, ended);
+}
+
+fn context_of(parent: &Parent) -> SpanContext {
+    let flags = if parent.sampled {
+        TraceFlags::SAMPLED
+    } else {
+        TraceFlags::NOT_SAMPLED
+    };
+    let (trace, span) = (
+        TraceId::from_bytes(parent.trace),
+        SpanId::from_bytes(parent.span),
+    );
+    SpanContext::new(trace, span, flags, true, TraceState::NONE)
+}

@@ -1,0 +1,3 @@
+//! Integration tests of what every process needs.
+
+mod metrics;

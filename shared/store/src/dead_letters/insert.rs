@@ -1,0 +1,77 @@
+//! Puts messages aside.
+//!
+//! Owns: the row of a new letter, and when it is first tried again. Must not know: why.
+
+use super::Cause;
+use super::retry::RETRY_WAITS;
+use crate::error::Result;
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+/// A message to put aside.
+#[derive(Clone, Debug)]
+pub struct NewLetter {
+    /// The stream it came by.
+    pub stream: String,
+    /// The lane there.
+    pub lane: i32,
+    /// Creation time of the stream, nanoseconds since 1970.
+    pub stream_created_at: i64,
+    /// Its number in the stream.
+    pub stream_seq: i64,
+    /// Its subject as the stream keeps it.
+    pub subject: String,
+    /// Its bytes.
+    pub payload: Vec<u8>,
+    /// Its headers, `{name: [values]}`.
+    pub headers: Value,
+    /// When the broker took it.
+    pub broker_time: Option<DateTime<Utc>>,
+    /// Its event id, when it has a valid one.
+    pub event_id: Option<String>,
+    /// Its user, as far as known.
+    pub user_id: Option<Uuid>,
+    /// Its trading, as far as known.
+    pub trading_id: Option<Uuid>,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// Writes the letters; a letter of the same message and bytes that is there already stays as it is.
+pub async fn insert(connection: &mut PgConnection, letters: &[NewLetter]) -> Result<()> {
+    if letters.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT INTO dead_letters (id, stream, lane, stream_created_at, stream_seq, subject, payload, headers, \
+         broker_time, event_id, user_id, trading_id, class, code, reason, next_attempt_at) \
+         SELECT *, CASE WHEN class = 'unresolved' AND code NOT IN ('USER_DISABLED', 'BEHIND_UNRESOLVED') \
+                        THEN clock_timestamp() + $16 END \
+         FROM UNNEST($1::uuid[], $2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::text[], $7::bytea[], \
+         $8::jsonb[], $9::timestamptz[], $10::text[], $11::uuid[], $12::uuid[], $13::text[], $14::text[], $15::text[]) \
+         AS new (id, stream, lane, stream_created_at, stream_seq, subject, payload, headers, broker_time, event_id, \
+         user_id, trading_id, class, code, reason) \
+         ON CONFLICT ON CONSTRAINT dead_letters_once DO NOTHING",
+    )
+    .bind(letters.iter().map(|_| tiris_domain::ids::new_id()).collect::<Vec<_>>())
+    .bind(letters.iter().map(|letter| letter.stream.as_str()).collect::<Vec<_>>())
+    .bind(letters.iter().map(|letter| letter.lane).collect::<Vec<_>>())
+    .bind(letters.iter().map(|letter| letter.stream_created_at).collect::<Vec<_>>())
+    .bind(letters.iter().map(|letter| letter.stream_seq).collect::<Vec<_>>())
+    .bind(letters.iter().map(|letter| letter.subject.as_str()).collect::<Vec<_>>())
+    .bind(letters.iter().map(|letter| letter.payload.as_slice()).collect::<Vec<_>>())
+    .bind(letters.iter().map(|letter| letter.headers.clone()).collect::<Vec<_>>())
+    .bind(letters.iter().map(|letter| letter.broker_time).collect::<Vec<_>>())
+    .bind(letters.iter().map(|letter| letter.event_id.as_deref()).collect::<Vec<_>>())
+    .bind(letters.iter().map(|letter| letter.user_id).collect::<Vec<_>>())
+    .bind(letters.iter().map(|letter| letter.trading_id).collect::<Vec<_>>())
+    .bind(letters.iter().map(|letter| letter.cause.class.as_str()).collect::<Vec<_>>())
+    .bind(letters.iter().map(|letter| letter.cause.code).collect::<Vec<_>>())
+    .bind(letters.iter().map(|letter| letter.cause.reason.as_str()).collect::<Vec<_>>())
+    .bind(RETRY_WAITS[0])
+    .execute(connection)
+    .await?;
+    Ok(())
+}

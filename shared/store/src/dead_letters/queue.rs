@@ -1,0 +1,167 @@
+//! Who waits, and whose turn it is.
+//!
+//! Owns: the order of the letters of a lane that are tried again by themselves. A key is a user and a trading; its
+//! first blocking letter is its head, and the others wait behind it. Must not know: how a letter is tried.
+
+use crate::error::Result;
+use crate::ledger::Key;
+use sqlx::PgConnection;
+use std::collections::{BTreeMap, BTreeSet};
+use tiris_domain::ids::{TradingId, UserId};
+use uuid::Uuid;
+
+/// Those of `keys` that have a blocking letter in the lane: their new events wait behind it.
+pub async fn waiting_keys(
+    connection: &mut PgConnection,
+    stream: &str,
+    lane: i32,
+    keys: BTreeSet<Key>,
+) -> Result<BTreeSet<Key>> {
+    let (users, tradings): (Vec<Uuid>, Vec<Uuid>) = keys
+        .into_iter()
+        .map(|(user, trading)| (user.0, trading.0))
+        .unzip();
+    if users.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let rows: Vec<(Uuid, Uuid)> = sqlx::query_as(
+        "SELECT k.user_id, k.trading_id FROM UNNEST($3::uuid[], $4::uuid[]) AS k (user_id, trading_id) \
+         WHERE EXISTS (SELECT FROM dead_letters d WHERE d.stream = $1 AND d.lane = $2 AND d.blocks \
+                       AND d.user_id = k.user_id AND d.trading_id = k.trading_id)",
+    )
+    .bind(stream)
+    .bind(lane)
+    .bind(users)
+    .bind(tradings)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|(user, trading)| (UserId(user), TradingId(trading)))
+        .collect())
+}
+
+/// The stream sequence of the oldest blocking letter of each of `keys` that has one, for messages of the stream made at
+/// `stream_created_at`: their events from there on wait. Zero for a letter of an earlier stream.
+pub async fn oldest_blocking(
+    connection: &mut PgConnection,
+    stream: &str,
+    lane: i32,
+    stream_created_at: i64,
+    keys: BTreeSet<Key>,
+) -> Result<BTreeMap<Key, i64>> {
+    let (users, tradings): (Vec<Uuid>, Vec<Uuid>) = keys
+        .into_iter()
+        .map(|(user, trading)| (user.0, trading.0))
+        .unzip();
+    if users.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let rows: Vec<(Uuid, Uuid, i64)> = sqlx::query_as(
+        "SELECT k.user_id, k.trading_id, min(CASE WHEN d.stream_created_at = $5 THEN d.stream_seq ELSE 0 END) \
+         FROM UNNEST($3::uuid[], $4::uuid[]) AS k (user_id, trading_id) \
+         JOIN dead_letters d ON d.stream = $1 AND d.lane = $2 AND d.blocks AND d.user_id = k.user_id \
+             AND d.trading_id = k.trading_id AND d.stream_created_at <= $5 GROUP BY k.user_id, k.trading_id",
+    )
+    .bind(stream)
+    .bind(lane)
+    .bind(users)
+    .bind(tradings)
+    .bind(stream_created_at)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|(user, trading, seq)| ((UserId(user), TradingId(trading)), seq))
+        .collect())
+}
+
+/// The blocking letters of the messages `sequences` before which no other letter of their key blocks, in stream order,
+/// each with the sequence of its message.
+pub async fn first_of(
+    connection: &mut PgConnection,
+    stream: &str,
+    lane: i32,
+    stream_created_at: i64,
+    sequences: &[i64],
+) -> Result<Vec<(Uuid, i64)>> {
+    let ids = sqlx::query_as(
+        "SELECT d.id, d.stream_seq FROM dead_letters d WHERE d.stream = $1 AND d.lane = $2 AND d.blocks \
+         AND d.stream_created_at = $3 AND d.stream_seq = ANY($4) \
+         AND NOT EXISTS (SELECT FROM dead_letters e WHERE e.stream = d.stream AND e.lane = d.lane AND e.blocks \
+             AND e.user_id = d.user_id AND e.trading_id = d.trading_id \
+             AND (e.stream_created_at, e.stream_seq) < (d.stream_created_at, d.stream_seq) \
+             AND NOT (e.stream_created_at = $3 AND e.stream_seq = ANY($4))) \
+         ORDER BY d.stream_seq, d.id",
+    )
+    .bind(stream)
+    .bind(lane)
+    .bind(stream_created_at)
+    .bind(sequences)
+    .fetch_all(connection)
+    .await?;
+    Ok(ids)
+}
+
+/// The letters whose turn it is, at most `limit`, oldest stream sequence first. It is the turn of a key when the time of
+/// its head has come, or its head is of a user who is no longer disabled, or its head was waiting behind a letter that
+/// waits no more; then it is the turn of all its letters, one after the other.
+pub async fn due(
+    connection: &mut PgConnection,
+    stream: &str,
+    lane: i32,
+    limit: i64,
+) -> Result<Vec<Uuid>> {
+    // `behind` jumps from key to key by index, so that a key with many letters costs no more than one with few.
+    let ids = sqlx::query_scalar(
+        "WITH RECURSIVE behind AS ( \
+             (SELECT user_id, trading_id FROM dead_letters \
+              WHERE stream = $1 AND lane = $2 AND blocks AND code = 'BEHIND_UNRESOLVED' \
+              ORDER BY user_id, trading_id LIMIT 1) \
+             UNION ALL \
+             SELECT n.user_id, n.trading_id FROM behind b CROSS JOIN LATERAL ( \
+                 SELECT d.user_id, d.trading_id FROM dead_letters d \
+                 WHERE d.stream = $1 AND d.lane = $2 AND d.blocks AND d.code = 'BEHIND_UNRESOLVED' \
+                   AND (d.user_id, d.trading_id) > (b.user_id, b.trading_id) \
+                 ORDER BY d.user_id, d.trading_id LIMIT 1) n), \
+         keys AS ( \
+             (SELECT user_id, trading_id FROM dead_letters \
+              WHERE stream = $1 AND lane = $2 AND status = 'open' AND blocks \
+                AND next_attempt_at <= statement_timestamp() ORDER BY next_attempt_at LIMIT $3) \
+             UNION \
+             SELECT d.user_id, d.trading_id FROM dead_letters d JOIN users u ON u.id = d.user_id \
+             WHERE d.stream = $1 AND d.lane = $2 AND d.blocks AND d.code = 'USER_DISABLED' AND u.status <> 'disabled' \
+             UNION \
+             SELECT b.user_id, b.trading_id FROM behind b CROSS JOIN LATERAL ( \
+                 SELECT h.code FROM dead_letters h WHERE h.stream = $1 AND h.lane = $2 AND h.blocks \
+                   AND h.user_id = b.user_id AND h.trading_id = b.trading_id \
+                 ORDER BY h.stream_created_at, h.stream_seq LIMIT 1) head \
+             WHERE head.code = 'BEHIND_UNRESOLVED') \
+         SELECT l.id FROM keys k CROSS JOIN LATERAL ( \
+             SELECT d.id, d.stream_created_at, d.stream_seq FROM dead_letters d \
+             WHERE d.stream = $1 AND d.lane = $2 AND d.blocks \
+               AND d.user_id = k.user_id AND d.trading_id = k.trading_id \
+             ORDER BY d.stream_created_at, d.stream_seq LIMIT $3) l \
+         ORDER BY l.stream_created_at, l.stream_seq, l.id LIMIT $3",
+    )
+    .bind(stream)
+    .bind(lane)
+    .bind(limit)
+    .fetch_all(connection)
+    .await?;
+    Ok(ids)
+}
+
+/// Whether an earlier letter of the same key blocks the letter `id`.
+pub(super) async fn is_behind(connection: &mut PgConnection, id: Uuid) -> Result<bool> {
+    let behind = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM dead_letters d JOIN dead_letters e ON e.stream = d.stream AND e.lane = d.lane \
+                        AND e.user_id = d.user_id AND e.trading_id = d.trading_id AND e.blocks \
+                        AND (e.stream_created_at, e.stream_seq) < (d.stream_created_at, d.stream_seq) \
+                        WHERE d.id = $1)",
+    )
+    .bind(id)
+    .fetch_one(connection)
+    .await?;
+    Ok(behind)
+}

@@ -1,0 +1,195 @@
+//! The end of a letter: in the books, or given up by a person.
+//!
+//! Owns: closing letters, what is kept about it, and the claim of a discarded event. Must not know: who may do it.
+
+use super::filter::{self, Filter};
+use crate::error::{Conflict, Error, Result};
+use crate::ledger::Entry;
+use serde_json::{Value, json};
+use sqlx::PgConnection;
+use std::collections::HashSet;
+use tiris_domain::ids::UserId;
+use uuid::Uuid;
+
+/// Who closes a letter; kept in its `info`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// The lane, by itself.
+    Lane,
+    /// A replay of a time range.
+    RangeReplay(Uuid),
+    /// An admin, over REST.
+    Admin(UserId),
+    /// Somebody at the command line, by the name the system knows.
+    Operator(String),
+}
+
+impl Actor {
+    pub(super) fn as_json(&self) -> Value {
+        match self {
+            Self::Lane => json!({"kind": "lane"}),
+            Self::RangeReplay(job) => json!({"kind": "range_replay", "id": job}),
+            Self::Admin(user) => json!({"kind": "admin", "id": user.0}),
+            Self::Operator(name) => json!({"kind": "operator", "name": name}),
+        }
+    }
+}
+
+/// Closes letters whose event is in the books now.
+pub(super) async fn close_replayed(
+    connection: &mut PgConnection,
+    ids: &[Uuid],
+    by: &Actor,
+) -> Result<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "UPDATE dead_letters SET status = 'replayed', next_attempt_at = NULL, updated_at = clock_timestamp(), \
+         info = info || jsonb_build_object('resolution', jsonb_build_object('by', $2::jsonb, 'at', clock_timestamp())) \
+         WHERE id = ANY($1)",
+    )
+    .bind(ids)
+    .bind(by.as_json())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Locks the open letters of `entries`, as far as they are about these events and not about a reused id; answers which
+/// entries have one, by user and event id.
+pub async fn lock_open_of<'a>(
+    connection: &mut PgConnection,
+    entries: impl Iterator<Item = &'a Entry>,
+) -> Result<HashSet<(Uuid, String)>> {
+    let letters = open_of(connection, entries).await?;
+    Ok(letters
+        .into_iter()
+        .map(|(_, user, event_id)| (user, event_id))
+        .collect())
+}
+
+/// Closes the open letters of events that were applied by another way than their letter; answers how many.
+pub async fn close_applied<'a>(
+    connection: &mut PgConnection,
+    applied: impl Iterator<Item = &'a Entry>,
+    by: &Actor,
+) -> Result<u64> {
+    let ids: Vec<Uuid> = open_of(connection, applied)
+        .await?
+        .into_iter()
+        .map(|(id, ..)| id)
+        .collect();
+    close_replayed(connection, &ids, by).await?;
+    Ok(u64::try_from(ids.len()).unwrap_or(u64::MAX))
+}
+
+async fn open_of<'a>(
+    connection: &mut PgConnection,
+    entries: impl Iterator<Item = &'a Entry>,
+) -> Result<Vec<(Uuid, Uuid, String)>> {
+    let (users, events): (Vec<Uuid>, Vec<&str>) = entries
+        .filter_map(|entry| {
+            entry
+                .claim
+                .as_ref()
+                .map(|claim| (entry.user.0, claim.event_id.as_str()))
+        })
+        .unzip();
+    if users.is_empty() {
+        return Ok(Vec::new());
+    }
+    // A malformed letter may only look like the event, and one with a reused id is about another.
+    let letters = sqlx::query_as(
+        "SELECT d.id, d.user_id, d.event_id FROM dead_letters d \
+         JOIN UNNEST($1::uuid[], $2::text[]) AS t (user_id, event_id) USING (user_id, event_id) \
+         WHERE d.status = 'open' AND d.class <> 'malformed' AND d.code <> 'EVENT_ID_REUSED' \
+         ORDER BY d.id FOR NO KEY UPDATE OF d",
+    )
+    .bind(users)
+    .bind(events)
+    .fetch_all(connection)
+    .await?;
+    Ok(letters)
+}
+
+/// Gives an open letter up; its event counts as done, and a duplicate of it stays one.
+///
+/// # Errors
+/// [`Error::NotFound`], and [`Conflict::LetterNotOpen`] when it was replayed or discarded before.
+pub async fn discard(
+    connection: &mut PgConnection,
+    id: Uuid,
+    reason: &str,
+    by: &Actor,
+) -> Result<()> {
+    let status: Option<String> =
+        sqlx::query_scalar("SELECT status FROM dead_letters WHERE id = $1 FOR NO KEY UPDATE")
+            .bind(id)
+            .fetch_optional(&mut *connection)
+            .await?;
+    match status.as_deref() {
+        None => return Err(Error::NotFound("dead letter")),
+        Some("open") => {}
+        Some(_) => return Err(Error::Conflict(Conflict::LetterNotOpen)),
+    }
+    // Only the message that took the claim holds it; a letter about a reused id does not.
+    sqlx::query(
+        "UPDATE processed_events p SET outcome = 'discarded' FROM dead_letters d \
+         WHERE d.id = $1 AND p.user_id = d.user_id AND p.event_id = d.event_id AND p.outcome = 'dead' \
+           AND p.stream = d.stream AND p.stream_seq = d.stream_seq AND d.code <> 'EVENT_ID_REUSED'",
+    )
+    .bind(id)
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query(
+        "UPDATE dead_letters SET status = 'discarded', next_attempt_at = NULL, updated_at = clock_timestamp(), \
+         info = info || jsonb_build_object('resolution', \
+             jsonb_build_object('by', $2::jsonb, 'at', clock_timestamp(), 'reason', $3::text)) WHERE id = $1",
+    )
+    .bind(id)
+    .bind(by.as_json())
+    .bind(reason)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Gives up to `limit` of the letters `filter` selects up; answers how many.
+pub async fn discard_all(
+    connection: &mut PgConnection,
+    filter: &Filter,
+    reason: &str,
+    by: &Actor,
+    limit: u32,
+) -> Result<u64> {
+    let mut discarded = 0;
+    for (id, _) in filter::open_ids(connection, filter, None, limit).await? {
+        match discard(connection, id, reason, by).await {
+            Ok(()) => discarded += 1,
+            // Somebody else closed it meanwhile.
+            Err(Error::Conflict(_) | Error::NotFound(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(discarded)
+}
+
+/// Those of the messages `sequences` whose letters a person gave up.
+pub async fn discarded_of(
+    connection: &mut PgConnection,
+    stream: &str,
+    stream_created_at: i64,
+    sequences: &[i64],
+) -> Result<HashSet<i64>> {
+    let discarded: Vec<i64> = sqlx::query_scalar(
+        "SELECT stream_seq FROM dead_letters WHERE stream = $1 AND stream_created_at = $2 AND stream_seq = ANY($3) \
+         AND status = 'discarded'",
+    )
+    .bind(stream)
+    .bind(stream_created_at)
+    .bind(sequences)
+    .fetch_all(connection)
+    .await?;
+    Ok(discarded.into_iter().collect())
+}

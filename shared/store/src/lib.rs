@@ -1,0 +1,25 @@
+//! SQL as free functions, one file per idea. Each takes the connection or transaction it works on, so that the caller
+//! shows where a transaction begins and ends.
+
+pub mod audit;
+pub mod bare_publishers;
+pub mod bots;
+pub mod census;
+pub mod dead_letters;
+pub mod entity;
+pub mod error;
+pub mod idempotency;
+pub mod lanes;
+pub mod ledger;
+pub mod oauth;
+pub mod partitions;
+pub mod performance;
+pub mod point_in_time;
+pub mod replay_jobs;
+pub mod retention;
+pub mod schema;
+pub mod sessions;
+pub mod status;
+pub mod tradings;
+pub mod users;
+pub mod workers;

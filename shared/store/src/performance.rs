@@ -1,0 +1,223 @@
+//! Folds the postings of a trading, as they come from the database, into its performance.
+//!
+//! Owns: which postings, in which order, and what accounts held before the first one that is still kept. Must not know:
+//! what the figures mean, who asks.
+//!
+//! Within a moment postings come as they were booked, by `(timestamp, id)`: so each account's come by their sequence, and
+//! the legs of a trade stand together. PostgreSQL sorts, on its disk when it must; here one block is in memory.
+
+use crate::error::{Error, Result};
+use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+use sqlx::postgres::PgRow;
+use sqlx::{FromRow, PgConnection, Row};
+use std::collections::HashMap;
+use tiris_domain::ids::{AccountId, TradingId, UserId};
+use tiris_domain::ledger::{Asset, Direction};
+use tiris_domain::money::Money;
+use tiris_domain::performance::{
+    Fold, Interval, Performance, Period, Point, Posting, TooManyPoints,
+};
+use uuid::Uuid;
+
+const DECLARE: &str = "DECLARE postings NO SCROLL CURSOR FOR \
+    SELECT sub_account_id, event_time, direction = 'credit' AS is_credit, amount, reason, price, quote_symbol, \
+        coalesce(fee, CASE WHEN reason = 'fee' THEN amount END) AS fee, \
+        order_id, trading_log_id \
+    FROM transactions WHERE user_id = $3 AND trading_id = $4 AND sub_account_id = ANY($1) \
+        AND event_time < coalesce($2, 'infinity') \
+    ORDER BY event_time, timestamp, id";
+/// Rows are fetched in blocks of this many.
+const FETCH: &str = "FETCH 2000 FROM postings";
+/// So many postings are folded before others have a turn on the thread.
+const FOLDED_AT_ONCE: usize = 100;
+
+/// Accounts of a trading, also deleted ones, with what they held before their first posting that is still kept.
+const ACCOUNTS: &str = "SELECT a.id, a.symbol, coalesce(( \
+        SELECT closing_balance - CASE direction WHEN 'credit' THEN amount ELSE -amount END FROM transactions \
+        WHERE sub_account_id = a.id ORDER BY timestamp, sequence LIMIT 1), a.balance) \
+    FROM sub_accounts a WHERE a.trading_id = $1 ORDER BY a.id";
+
+/// The quote symbol of most postings; of equal ones the first by name.
+const USUAL_QUOTE: &str = "SELECT quote_symbol FROM transactions \
+    WHERE user_id = $2 AND trading_id = $1 AND quote_symbol IS NOT NULL GROUP BY quote_symbol ORDER BY count(*) DESC, quote_symbol LIMIT 1";
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// Whose.
+    pub user: UserId,
+    /// Of which trading.
+    pub trading: TradingId,
+    /// Of which time.
+    pub period: Period,
+    /// In which asset; absent means the one most of its trades were paid in.
+    pub quote: Option<Asset>,
+    /// With a curve in pieces of this length.
+    pub interval: Option<Interval>,
+}
+
+/// The answer.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// The asset figures are in.
+    pub quote: Asset,
+    /// The figures.
+    pub performance: Performance,
+    /// The curve; empty when none was asked for.
+    pub points: Vec<Point>,
+}
+
+/// The performance of a trading; `None` when nobody said in which asset and no posting has a price. All statements must see one
+/// state of the database: `connection` is in a transaction that is repeatable read.
+pub async fn measure(
+    connection: &mut PgConnection,
+    question: &Question,
+) -> Result<Result<Option<Measured>, TooManyPoints>> {
+    let Some(quote) = quote(connection, question).await? else {
+        return Ok(Ok(None));
+    };
+    let mut fold = Fold::new(quote.clone(), question.period, question.interval);
+    let assets = accounts(connection, question.trading, &mut fold).await?;
+    // The cursor is read to its end, so its plan must not be chosen for the first rows.
+    sqlx::query("SELECT set_config('cursor_tuple_fraction', '1', true)")
+        .execute(&mut *connection)
+        .await?;
+    let ids: Vec<Uuid> = assets.keys().map(|id| id.0).collect();
+    sqlx::query(DECLARE)
+        .persistent(false)
+        .bind(ids)
+        .bind(question.period.to)
+        .bind(question.user.0)
+        .bind(question.trading.0)
+        .execute(&mut *connection)
+        .await?;
+    loop {
+        let rows: Vec<Record> = sqlx::query_as(FETCH)
+            .persistent(false)
+            .fetch_all(&mut *connection)
+            .await?;
+        if rows.is_empty() {
+            break;
+        }
+        for (at, row) in rows.into_iter().enumerate() {
+            if at % FOLDED_AT_ONCE == 0 {
+                tokio::task::yield_now().await;
+            }
+            if let Err(error) = fold.push(row.posting(&assets)?) {
+                return Ok(Err(error));
+            }
+        }
+    }
+    sqlx::query("CLOSE postings").execute(connection).await?;
+    let finished = fold.finish();
+    Ok(finished.map(|(performance, points)| {
+        Some(Measured {
+            quote,
+            performance,
+            points,
+        })
+    }))
+}
+
+async fn quote(connection: &mut PgConnection, question: &Question) -> Result<Option<Asset>> {
+    if question.quote.is_some() {
+        return Ok(question.quote.clone());
+    }
+    let usual: Option<String> = sqlx::query_scalar(USUAL_QUOTE)
+        .bind(question.trading.0)
+        .bind(question.user.0)
+        .fetch_optional(connection)
+        .await?;
+    usual.as_deref().map(asset).transpose()
+}
+
+/// Puts what accounts held at first into the fold; answers what each of them holds.
+async fn accounts(
+    connection: &mut PgConnection,
+    trading: TradingId,
+    fold: &mut Fold,
+) -> Result<HashMap<AccountId, Asset>> {
+    let rows: Vec<(Uuid, String, Decimal)> = sqlx::query_as(ACCOUNTS)
+        .bind(trading.0)
+        .fetch_all(connection)
+        .await?;
+    let mut assets = HashMap::new();
+    for (id, symbol, held) in rows {
+        let asset = asset(&symbol)?;
+        let held = money(held)?;
+        if held != Money::ZERO {
+            fold.hold(&asset, held);
+        }
+        assets.insert(AccountId(id), asset);
+    }
+    Ok(assets)
+}
+
+struct Record {
+    account: AccountId,
+    time: DateTime<Utc>,
+    is_credit: bool,
+    amount: Decimal,
+    reason: String,
+    price: Option<Decimal>,
+    quote: Option<String>,
+    fee: Option<Decimal>,
+    order: Option<String>,
+    log: Uuid,
+}
+
+impl FromRow<'_, PgRow> for Record {
+    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            account: AccountId(row.try_get("sub_account_id")?),
+            time: row.try_get("event_time")?,
+            is_credit: row.try_get("is_credit")?,
+            amount: row.try_get("amount")?,
+            reason: row.try_get("reason")?,
+            price: row.try_get("price")?,
+            quote: row.try_get("quote_symbol")?,
+            fee: row.try_get("fee")?,
+            order: row.try_get("order_id")?,
+            log: row.try_get("trading_log_id")?,
+        })
+    }
+}
+
+impl Record {
+    fn posting(self, assets: &HashMap<AccountId, Asset>) -> Result<Posting> {
+        let unknown = || {
+            Error::internal(format!(
+                "a posting of account {}, which nobody asked for",
+                self.account
+            ))
+        };
+        Ok(Posting {
+            time: self.time,
+            asset: assets.get(&self.account).ok_or_else(unknown)?.clone(),
+            direction: if self.is_credit {
+                Direction::Credit
+            } else {
+                Direction::Debit
+            },
+            amount: money(self.amount)?,
+            reason: self.reason,
+            price: self.price.map(money).transpose()?,
+            quote: self.quote.as_deref().map(asset).transpose()?,
+            fee: self.fee.map(money).transpose()?,
+            order: self.order.and_then(|order| order.parse().ok()),
+            log: self.log,
+        })
+    }
+}
+
+fn asset(symbol: &str) -> Result<Asset> {
+    symbol
+        .parse()
+        .map_err(|why: String| Error::internal(format!("symbol {symbol:?}: {why}")))
+}
+
+fn money(value: Decimal) -> Result<Money> {
+    Money::from_decimal(value)
+        .ok_or_else(|| Error::internal(format!("a column of money holds {value}")))
+}

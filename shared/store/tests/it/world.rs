@@ -1,0 +1,266 @@
+//! A user with a trading and accounts to work on, and how batches are applied to them.
+
+use chrono::{DateTime, Utc};
+use serde_json::Map;
+use sqlx::PgPool;
+use std::str::FromStr;
+use tiris_domain::ids::{AccountId, TradingId, UserId, new_id};
+use tiris_domain::ledger::{Asset, Belief, Command, Direction, Movement, OrderId, Side, Trade};
+use tiris_domain::money::Number;
+use tiris_store::ledger::{Batch, Claim, Entry, Source, apply_batch, assert_fresh};
+use tiris_testing::TestDatabase;
+
+/// A database with one user, who has one trading with 10 BTC, 1000 USDT and 5 BNB.
+pub(crate) struct World {
+    pub(crate) database: TestDatabase,
+    pub(crate) user: UserId,
+    pub(crate) trading: TradingId,
+    pub(crate) btc: AccountId,
+    pub(crate) usdt: AccountId,
+    pub(crate) bnb: AccountId,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let database = TestDatabase::new().await.expect("a database");
+        let user = add_user(database.pool()).await;
+        let trading = add_trading(database.pool(), user).await;
+        let btc = add_account(database.pool(), user, trading, "BTC").await;
+        let usdt = add_account(database.pool(), user, trading, "USDT").await;
+        let bnb = add_account(database.pool(), user, trading, "BNB").await;
+        let world = Self {
+            database,
+            user,
+            trading,
+            btc,
+            usdt,
+            bnb,
+        };
+        let deposits = [
+            (btc, "BTC", "10"),
+            (usdt, "USDT", "1000"),
+            (bnb, "BNB", "5"),
+        ]
+        .map(|(id, symbol, amount)| {
+            let command = movement(id, symbol, Direction::Credit, amount, None);
+            Entry {
+                source: Source::Manual,
+                ..world.entry(command)
+            }
+        });
+        world.apply(&deposits).await;
+        world
+    }
+
+    pub(crate) fn pool(&self) -> &PgPool {
+        self.database.pool()
+    }
+
+    /// A command without an event id.
+    pub(crate) fn entry(&self, command: Command) -> Entry {
+        Entry {
+            user: self.user,
+            trading: self.trading,
+            sub_account: command.accounts().first().copied(),
+            order: command.hold_order().flatten().cloned(),
+            command,
+            claim: None,
+            log_type: "balance_updated".to_owned(),
+            source: Source::Bot,
+            event_time: Some(happened()),
+            message: "test".to_owned(),
+            info: Map::new(),
+        }
+    }
+
+    /// A command with an event id; the content counts as equal when the `content` byte is.
+    pub(crate) fn event(&self, event_id: &str, content: u8, command: Command) -> Entry {
+        let claim = Claim {
+            event_id: event_id.to_owned(),
+            content_hash: [content; 16],
+            stream: "TRADING".into(),
+            stream_seq: 7,
+        };
+        Entry {
+            claim: Some(claim),
+            ..self.entry(command)
+        }
+    }
+
+    pub(crate) fn credit(&self, amount: &str) -> Command {
+        movement(self.usdt, "USDT", Direction::Credit, amount, None)
+    }
+
+    pub(crate) fn debit(&self, amount: &str, order: Option<&str>) -> Command {
+        movement(self.usdt, "USDT", Direction::Debit, amount, order)
+    }
+
+    pub(crate) fn lock(&self, amount: &str, order: Option<&str>) -> Command {
+        Command::Lock {
+            account: self.usdt,
+            asset: parsed("USDT"),
+            amount: parsed(amount),
+            order: order.map(parsed),
+        }
+    }
+
+    pub(crate) fn unlock(&self, amount: &str, order: Option<&str>) -> Command {
+        Command::Unlock {
+            account: self.usdt,
+            asset: parsed("USDT"),
+            amount: parsed(amount),
+            order: order.map(parsed),
+        }
+    }
+
+    /// Buys `volume` BTC at `price` with a fee of 0.5 BNB.
+    pub(crate) fn buy(&self, volume: &str, price: &str, order: Option<&str>) -> Command {
+        Command::Trade(Trade {
+            side: Side::Buy,
+            reason: "long",
+            stock_account: self.btc,
+            stock: parsed("BTC"),
+            currency_account: self.usdt,
+            currency: parsed("USDT"),
+            volume: parsed(volume),
+            price: parsed(price),
+            quote_amount: None,
+            fee: parsed("0.5"),
+            fee_account: Some(self.bnb),
+            order: order.map(parsed::<OrderId>),
+        })
+    }
+
+    /// Applies a batch in a transaction of its own.
+    pub(crate) async fn apply(&self, entries: &[Entry]) -> Batch {
+        let mut transaction = self.pool().begin().await.expect("begun");
+        let batch = apply_batch(&mut transaction, entries, rand_seed())
+            .await
+            .expect("applied");
+        assert_fresh(&mut transaction, batch.timestamp)
+            .await
+            .expect("fresh");
+        transaction.commit().await.expect("committed");
+        batch
+    }
+
+    /// Balance, locked and sequence of an account.
+    pub(crate) async fn figures(&self, account: AccountId) -> (String, String, i64) {
+        sqlx::query_as(
+            "SELECT trim_scale(balance)::text, trim_scale(locked)::text, sequence FROM sub_accounts WHERE id = $1",
+        )
+        .bind(account.0)
+        .fetch_one(self.pool())
+        .await
+        .expect("figures")
+    }
+
+    /// Order id and amount of every hold of an account.
+    pub(crate) async fn holds(&self, account: AccountId) -> Vec<(String, String)> {
+        sqlx::query_as(
+            "SELECT order_id, trim_scale(amount)::text FROM holds WHERE sub_account_id = $1 ORDER BY order_id",
+        )
+        .bind(account.0)
+        .fetch_all(self.pool())
+        .await
+        .expect("holds")
+    }
+
+    /// Event id and outcome of every claim.
+    pub(crate) async fn claims(&self) -> Vec<(String, String)> {
+        sqlx::query_as("SELECT event_id, outcome FROM processed_events ORDER BY event_id")
+            .fetch_all(self.pool())
+            .await
+            .expect("claims")
+    }
+
+    pub(crate) async fn count(&self, table: &'static str) -> i64 {
+        let query = match table {
+            "transactions" => "SELECT count(*) FROM transactions",
+            "trading_logs" => "SELECT count(*) FROM trading_logs",
+            other => panic!("table {other} is not counted"),
+        };
+        sqlx::query_scalar(query)
+            .fetch_one(self.pool())
+            .await
+            .expect("count")
+    }
+
+    /// Fails unless the checks of the migrations tool find the books in order.
+    pub(crate) async fn assert_verified(&self) {
+        let hidden = indicatif::ProgressBar::hidden();
+        let report = tiris_migrations::verify(self.database.url(), &hidden)
+            .await
+            .expect("verified");
+        assert!(report.is_clean(), "{report:?}");
+    }
+}
+
+/// When the events of these tests happened: long before they are booked.
+pub(crate) fn happened() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_516_000_000, 0).expect("in range")
+}
+
+pub(crate) fn parsed<T: FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+    text.parse().expect(text)
+}
+
+pub(crate) fn rand_seed() -> u64 {
+    new_id().as_u64_pair().1
+}
+
+pub(crate) fn movement(
+    account: AccountId,
+    symbol: &str,
+    direction: Direction,
+    amount: &str,
+    order: Option<&str>,
+) -> Command {
+    Command::Move(Movement {
+        account,
+        asset: parsed::<Asset>(symbol),
+        direction,
+        amount: parsed::<Number>(amount),
+        order: order.map(parsed),
+        reason: "test".to_owned(),
+        belief: Belief::default(),
+    })
+}
+
+pub(crate) async fn add_user(pool: &PgPool) -> UserId {
+    let id = UserId(new_id());
+    let insert = sqlx::query("INSERT INTO users (id, username) VALUES ($1, $1::text)").bind(id.0);
+    insert.execute(pool).await.expect("user");
+    id
+}
+
+pub(crate) async fn add_trading(pool: &PgPool, user: UserId) -> TradingId {
+    let id = TradingId(new_id());
+    let sql = "INSERT INTO tradings (id, user_id, name, type) VALUES ($1, $2, $1::text, 'paper')";
+    sqlx::query(sql)
+        .bind(id.0)
+        .bind(user.0)
+        .execute(pool)
+        .await
+        .expect("trading");
+    id
+}
+
+pub(crate) async fn add_account(
+    pool: &PgPool,
+    user: UserId,
+    trading: TradingId,
+    symbol: &str,
+) -> AccountId {
+    let id = AccountId(new_id());
+    let sql = "INSERT INTO sub_accounts (id, user_id, trading_id, name, symbol) VALUES ($1, $2, $3, $1::text, $4)";
+    sqlx::query(sql)
+        .bind(id.0)
+        .bind(user.0)
+        .bind(trading.0)
+        .bind(symbol)
+        .execute(pool)
+        .await
+        .expect("account");
+    id
+}

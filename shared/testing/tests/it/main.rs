@@ -1,0 +1,3 @@
+//! The harness tries itself, on real servers.
+
+mod harness;

@@ -1,0 +1,60 @@
+//! Every message nobody can read is a dead letter exactly once.
+//!
+//! Owns: the comparison by place in the stream and by bytes. Must not know: why a message cannot be read.
+
+use super::stream::Stored;
+use crate::report::Check;
+use anyhow::Result;
+use sqlx::PgPool;
+use std::collections::{BTreeMap, BTreeSet};
+use tiris_testing::auditor::Verdict;
+
+pub(super) async fn check(
+    pool: &PgPool,
+    messages: &[Stored],
+    verdicts: &[Verdict],
+) -> Result<Check> {
+    let rows: Vec<(String, i64, Vec<u8>)> = sqlx::query_as(
+        "SELECT stream, stream_seq, payload FROM dead_letters WHERE class = 'malformed'",
+    )
+    .fetch_all(pool)
+    .await?;
+    let mut letters: BTreeMap<(String, i64), Vec<Vec<u8>>> = BTreeMap::new();
+    for (stream, seq, payload) in rows {
+        letters.entry((stream, seq)).or_default().push(payload);
+    }
+    let (mut findings, mut bytes, mut copies) = (Vec::new(), BTreeSet::new(), 0);
+    for (message, _) in messages
+        .iter()
+        .zip(verdicts)
+        .filter(|(_, verdict)| **verdict == Verdict::Malformed)
+    {
+        let place = (message.stream.to_owned(), i64::try_from(message.seq)?);
+        let found = letters.remove(&place).unwrap_or_default();
+        if found != [message.payload.clone()] {
+            let text = String::from_utf8_lossy(&message.payload);
+            findings.push(format!(
+                "{place:?} is {} letters: {:.300}",
+                found.len(),
+                text
+            ));
+        }
+        bytes.insert(&message.payload);
+        copies += 1;
+    }
+    for place in letters.keys() {
+        findings.push(format!(
+            "{place:?} is a letter of class malformed and nothing is wrong with it"
+        ));
+    }
+    let again = copies - bytes.len();
+    let extent = format!(
+        "{} payloads, {again} of them stored again by their publisher",
+        bytes.len()
+    );
+    Ok(Check {
+        what: "every poison message is one letter",
+        extent,
+        findings,
+    })
+}

@@ -1,0 +1,138 @@
+//! `tiris-chaos`: the whole system under load while its parts are killed, stopped, cut off and starved; then the books
+//! are compared with what an independent auditor makes of the streams.
+//!
+//! Owns: the command line, the order of scenarios, the exit code. Must not know: what a scenario does.
+
+mod checks;
+mod faults;
+mod keep;
+mod load;
+mod report;
+mod scenario;
+mod seed;
+mod system;
+mod tally;
+
+use anyhow::{Context, Result};
+use clap::{Parser, ValueEnum};
+use report::Report;
+use scenario::Options;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tiris_runtime::shutdown;
+use tiris_testing::View;
+
+/// Runs Tiris Backend under load, breaks it at random, and proves that its books are right afterwards
+///
+/// Starts a private PostgreSQL, a private NATS server, several `tiris-ingest run` and `tiris-api`, all of this build,
+/// and publishes as bots would. Everything random comes from the seed: with the same seed, events and publishers the
+/// messages are the same to the byte, and so is the order in which faults are drawn; at what moment each of them strikes is not.
+///
+/// Exit code: 0 all checks passed, 1 a check or the run failed, 2 wrong usage. After a failure the logs of all
+/// processes, a dump of the database and both streams are kept, and the place is printed.
+#[derive(Parser, Debug)]
+#[command(name = "tiris-chaos", version)]
+struct Cli {
+    /// What to do to the system
+    #[arg(long, env = "CHAOS_SCENARIO", value_enum, default_value_t = Scenario::All)]
+    scenario: Scenario,
+    /// Seed of everything random [default: a fresh one, which is printed]
+    #[arg(long, env = "CHAOS_SEED", value_name = "NUMBER")]
+    seed: Option<u64>,
+    /// How long faults are injected; the other scenarios take as long as they need
+    #[arg(long, env = "CHAOS_SECONDS", value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u32).range(5..=86_400))]
+    seconds: u32,
+    /// Events published while faults are injected [default: 100000 in 120 seconds]
+    #[arg(long, env = "CHAOS_EVENTS", value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1000..))]
+    events: Option<u32>,
+    /// Ingest processes
+    #[arg(long, env = "CHAOS_WORKERS", value_name = "COUNT", default_value_t = 4, value_parser = clap::value_parser!(u16).range(2..=16))]
+    workers: u16,
+    /// Also write the report to this file, as JSON
+    #[arg(long, env = "CHAOS_REPORT", value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Where to keep logs and dumps of a run that failed [default: chaos-SEED in the development folder]
+    #[arg(long, env = "CHAOS_KEEP", value_name = "FOLDER")]
+    keep: Option<PathBuf>,
+    /// Print a line for every fault
+    #[arg(long, short)]
+    verbose: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Scenario {
+    /// Kills, stops and cuts about once a second under load
+    Faults,
+    /// Restarts every process in turn under load and REST requests
+    Rolling,
+    /// PostgreSQL slow, locked, full
+    Trouble,
+    /// The database is lost and restored to an earlier copy
+    Restore,
+    /// One worker and several side by side, and lanes that change hands under load
+    Scale,
+    /// One after the other
+    All,
+}
+
+/// Unless told otherwise.
+const EVENTS_PER_TWO_MINUTES: u32 = 100_000;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Cli::parse()).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("tiris-chaos: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<bool> {
+    let stop = shutdown::on_signals()?;
+    let seed = cli.seed.unwrap_or_else(rand::random);
+    let events = cli
+        .events
+        .unwrap_or(cli.seconds.saturating_mul(EVENTS_PER_TWO_MINUTES) / 120);
+    let view = View::new(cli.verbose);
+    view.say(&format!("seed {seed}"));
+    let keep = match cli.keep {
+        Some(folder) => folder,
+        None => tiris_testing::dev_dir()?.join(format!("chaos-{seed}")),
+    };
+    let options = Options {
+        seed,
+        seconds: cli.seconds,
+        events,
+        workers: usize::from(cli.workers),
+        keep,
+        stop,
+        view,
+    };
+    let mut report = Report::new(seed);
+    let wanted = |scenario| cli.scenario == scenario || cli.scenario == Scenario::All;
+    if wanted(Scenario::Faults) {
+        report.add(scenario::faults::run(&options).await?);
+    }
+    if wanted(Scenario::Rolling) {
+        report.add(scenario::rolling::run(&options).await?);
+    }
+    if wanted(Scenario::Trouble) {
+        report.add(scenario::trouble::run(&options).await?);
+    }
+    if wanted(Scenario::Restore) {
+        report.add(scenario::restore::run(&options).await?);
+    }
+    if wanted(Scenario::Scale) {
+        report.add(scenario::scale::run(&options).await?);
+    }
+    options.view.end();
+    println!("{report}");
+    if let Some(file) = &cli.report {
+        let json = serde_json::to_vec_pretty(&report)?;
+        std::fs::write(file, json).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    Ok(report.passed())
+}

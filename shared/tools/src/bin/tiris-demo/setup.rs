@@ -1,0 +1,155 @@
+//! Finds or makes the trading the bot works on.
+//!
+//! Owns: names and opening balances. Must not know: orders, events.
+
+use super::api::{Account, Api, Trading};
+use super::book::Purse;
+use anyhow::Context;
+use chrono::{DateTime, Utc};
+use std::path::Path;
+use tiris_domain::ledger::Asset;
+use tiris_domain::money::Money;
+use uuid::Uuid;
+
+const PAPER: &str = "paper";
+/// The trading used without a candle file.
+const NAME_DEFAULT: &str = "Demo";
+/// What a trading of the bot opens with, of the base and of the quote asset.
+const OPENING_STOCK: &str = "10";
+const OPENING_CURRENCY: &str = "1";
+/// The opening balance is booked as one deposit.
+const OPENING_POSTINGS: i64 = 1;
+
+/// Base and quote asset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Symbol {
+    pub(super) base: Asset,
+    pub(super) quote: Asset,
+}
+
+impl std::str::FromStr for Symbol {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (base, quote) = text.split_once('/').ok_or("must look like ETH/BTC")?;
+        let symbol = Self {
+            base: base.parse()?,
+            quote: quote.parse()?,
+        };
+        if symbol.base == symbol.quote {
+            Err("must name two different assets".into())
+        } else {
+            Ok(symbol)
+        }
+    }
+}
+
+/// Where the bot trades.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) user: Uuid,
+    pub(super) trading: Uuid,
+    pub(super) name: String,
+    pub(super) stock: Purse,
+    pub(super) currency: Purse,
+}
+
+/// The name of the trading for a candle file: whatever changes the events is part of it.
+pub(super) fn name_for(candles: Option<&Path>, symbol: &Symbol, fast: u16, slow: u16) -> String {
+    let Some(stem) = candles.and_then(Path::file_stem) else {
+        return NAME_DEFAULT.to_owned();
+    };
+    let Symbol { base, quote } = symbol;
+    format!(
+        "{NAME_DEFAULT} {} {base}-{quote} {fast}-{slow}",
+        stem.to_string_lossy()
+    )
+}
+
+/// Finds the trading by `name`, else makes it with sub-accounts and opening balances.
+///
+/// With a moment at which it `opened` the purses start from the opening balances whatever happened since, because the bot
+/// is about to say all of it again; otherwise they start from what the API answers now.
+pub(super) async fn find_or_make(
+    api: &Api,
+    name: &str,
+    symbol: &Symbol,
+    opened: Option<DateTime<Utc>>,
+) -> anyhow::Result<Place> {
+    let found = api
+        .tradings()
+        .await?
+        .into_iter()
+        .find(|trading| trading.name == name);
+    let trading = match found {
+        Some(trading) => trading,
+        None => {
+            let opening = [
+                (symbol.base.as_str(), OPENING_STOCK),
+                (symbol.quote.as_str(), OPENING_CURRENCY),
+            ];
+            api.create_trading(name, &opening, opened)
+                .await
+                .with_context(|| format!("cannot make the trading {name:?}"))?
+        }
+    };
+    let Trading {
+        id, user_id, kind, ..
+    } = trading;
+    anyhow::ensure!(
+        kind == PAPER,
+        "the trading {name:?} is of type {kind}; the demo trades on paper only, see --trading"
+    );
+    let accounts = api.accounts(id).await?;
+    let purse = |asset: &Asset, opening: &str| -> anyhow::Result<Purse> {
+        let mut of_asset = accounts
+            .iter()
+            .filter(|account| account.symbol == asset.as_str());
+        let account = of_asset.next().with_context(|| {
+            format!(
+                "the trading {name:?} has no sub-account for {asset}; choose another with --trading"
+            )
+        })?;
+        anyhow::ensure!(
+            of_asset.next().is_none(),
+            "the trading {name:?} has several sub-accounts for {asset}; choose another with --trading"
+        );
+        if opened.is_some() {
+            opening_purse(account, opening)
+        } else {
+            Ok(current_purse(account))
+        }
+    };
+    let (stock, currency) = (
+        purse(&symbol.base, OPENING_STOCK)?,
+        purse(&symbol.quote, OPENING_CURRENCY)?,
+    );
+    Ok(Place {
+        user: user_id,
+        trading: id,
+        name: name.to_owned(),
+        stock,
+        currency,
+    })
+}
+
+fn opening_purse(account: &Account, opening: &str) -> anyhow::Result<Purse> {
+    let opening = opening.parse().map_err(anyhow::Error::msg)?;
+    Ok(Purse::new(
+        account.id,
+        account.symbol.clone(),
+        opening,
+        Money::ZERO,
+        OPENING_POSTINGS,
+    ))
+}
+
+fn current_purse(account: &Account) -> Purse {
+    Purse::new(
+        account.id,
+        account.symbol.clone(),
+        account.balance,
+        account.locked,
+        account.sequence,
+    )
+}

@@ -1,0 +1,244 @@
+//! The development stack: what `make run`, `up` and `down` promise, tried on the real programs.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests may panic like the tests"
+)]
+
+use crate::dashboards;
+use anyhow::{Context, Result, ensure};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+use tiris_testing::{
+    Process, ProcessCommand, binary, eventually, find_nats_server, free_port, scratch_dir,
+};
+
+/// The start of four servers on a busy machine.
+const START_LIMIT: Duration = Duration::from_secs(120);
+const STOP_LIMIT: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn run_reaches_a_balance_stops_clean_and_goes_on_with_its_data() {
+    let folder = stack_folder("run").unwrap();
+    let mut run = dev(folder.path()).arg("run").spawn().unwrap();
+    let first = variables(folder.path(), &mut run).await.unwrap();
+    let balances = eventually("a balance", START_LIMIT, async || balances(&first).await)
+        .await
+        .unwrap();
+    dashboards::find_what_they_ask_for(&first).await.unwrap();
+    assert!(run.terminate(STOP_LIMIT).await.unwrap().success());
+    assert_down(&first);
+    assert!(!folder.path().join("env").exists());
+
+    let mut run = dev(folder.path()).arg("run").spawn().unwrap();
+    let second = variables(folder.path(), &mut run).await.unwrap();
+    assert_eq!(first["USER_ID"], second["USER_ID"]);
+    assert_eq!(first["API_URL"], second["API_URL"]);
+    let again = eventually("the balances again", START_LIMIT, async || {
+        self::balances(&second).await
+    })
+    .await
+    .unwrap();
+    assert_eq!(balances.len(), again.len());
+
+    // Not even a kill leaves a server behind.
+    run.kill().await.unwrap();
+    eventually("the end of the servers", STOP_LIMIT, async || {
+        everything_down(&second)
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn run_ends_with_an_error_and_the_log_of_the_part_that_died() {
+    let folder = stack_folder("dies").unwrap();
+    let mut run = dev(folder.path()).arg("run").spawn().unwrap();
+    let variables = variables(folder.path(), &mut run).await.unwrap();
+    let postmaster =
+        std::fs::read_to_string(folder.path().join("postgres/data/postmaster.pid")).unwrap();
+    kill(postmaster.lines().next().unwrap());
+    assert!(!run.wait(STOP_LIMIT).await.unwrap().success());
+    let log = std::fs::read_to_string(run.log_path()).unwrap();
+    assert!(log.contains("postgres ended: signal: 9"), "{log}");
+    assert_down(&variables);
+}
+
+#[tokio::test]
+async fn up_comes_back_ready_revives_what_dies_and_down_ends_it() {
+    let folder = stack_folder("up").unwrap();
+    let _down = DownAtTheEnd(folder.path());
+    let mut up = dev(folder.path()).arg("up").spawn().unwrap();
+    assert!(up.wait(START_LIMIT).await.unwrap().success());
+    let variables = read_variables(folder.path()).unwrap();
+    let expected = [
+        "ADMIN_TOKEN",
+        "API_ADMIN_URL",
+        "API_URL",
+        "DATABASE_URL",
+        "INGEST_ADMIN_URL",
+        "NATS_URL",
+        "TOKEN",
+        "USER_ID",
+    ];
+    assert!(variables.keys().eq(expected), "{:?}", variables.keys());
+    assert!(
+        balances(&variables).await.is_err(),
+        "there is no bot yet, so no account"
+    );
+
+    kill(&pid_of_nats(folder.path()).unwrap());
+    eventually("a new NATS server", START_LIMIT, async || {
+        let log = std::fs::read_to_string(folder.path().join("log/stack.log"))?;
+        ensure!(log.contains("started Nats again"), "{log}");
+        anyhow::Ok(())
+    })
+    .await
+    .unwrap();
+    async_nats::connect(&variables["NATS_URL"]).await.unwrap();
+
+    let mut down = dev(folder.path()).arg("down").spawn().unwrap();
+    assert!(down.wait(STOP_LIMIT).await.unwrap().success());
+    assert_down(&variables);
+    let mut clean = dev(folder.path()).arg("clean-data").spawn().unwrap();
+    assert!(clean.wait(STOP_LIMIT).await.unwrap().success());
+    assert!(!folder.path().join("postgres").exists());
+}
+
+/// A folder whose stack remembers ports of its own: the usual ones are everybody's.
+fn stack_folder(name: &str) -> Result<TempDir> {
+    let folder = scratch_dir(name)?;
+    let mut ports = serde_json::Map::new();
+    for part in ["postgres", "nats", "api", "api_admin", "ingest_admin"] {
+        ports.insert(part.to_owned(), free_port()?.into());
+    }
+    std::fs::write(
+        folder.path().join("ports.json"),
+        serde_json::to_vec(&ports)?,
+    )?;
+    Ok(folder)
+}
+
+fn dev(folder: &Path) -> ProcessCommand {
+    Process::command(binary("tiris-dev").unwrap())
+        .env("TIRIS_DEV_DIR", folder)
+        .env("TIRIS_NATS_SERVER", find_nats_server().unwrap())
+}
+
+/// A stack in the background belongs to nobody: a test that fails must end it too.
+struct DownAtTheEnd<'a>(&'a Path);
+
+impl Drop for DownAtTheEnd<'_> {
+    fn drop(&mut self) {
+        let mut command = Command::new(binary("tiris-dev").unwrap());
+        let down = command
+            .arg("down")
+            .env("TIRIS_DEV_DIR", self.0)
+            .output()
+            .map(|output| output.status);
+        assert!(down.is_ok_and(|status| status.success()));
+    }
+}
+
+async fn variables(folder: &Path, run: &mut Process) -> Result<BTreeMap<String, String>> {
+    eventually("the file `env`", START_LIMIT, async || {
+        // A stack that gave up tells why in its log.
+        if run.is_running() {
+            read_variables(folder).map(Ok)
+        } else {
+            Ok(Err(anyhow::anyhow!(run.log_tail())))
+        }
+    })
+    .await?
+}
+
+/// Reads the file as its readers do: by a shell.
+fn read_variables(folder: &Path) -> Result<BTreeMap<String, String>> {
+    let file = folder.join("env");
+    ensure!(file.exists(), "there is no {}", file.display());
+    let output = Command::new("/bin/sh")
+        .args(["-c", "set -a; . \"$1\"; env", "sh"])
+        .arg(&file)
+        .env_clear()
+        .stderr(Stdio::null())
+        .output()?;
+    let text = String::from_utf8(output.stdout)?;
+    let pairs = text.lines().filter_map(|line| line.split_once('='));
+    let ours = pairs.filter(|(name, _)| !["PWD", "OLDPWD", "SHLVL", "_"].contains(name));
+    Ok(ours
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect())
+}
+
+/// The names of the demo user's accounts; an error while there is none.
+async fn balances(variables: &BTreeMap<String, String>) -> Result<Vec<String>> {
+    tiris_runtime::tls::choose_provider();
+    let client = reqwest::Client::builder()
+        .timeout(Duration::from_secs(5))
+        .no_proxy()
+        .build()?;
+    let url = format!("{}/v1/sub-accounts", variables["API_URL"]);
+    let answer = client
+        .get(url)
+        .bearer_auth(&variables["TOKEN"])
+        .send()
+        .await?
+        .error_for_status()?;
+    let body: serde_json::Value = answer.json().await?;
+    let accounts = body["data"]["sub_accounts"]
+        .as_array()
+        .context("no list of accounts")?;
+    ensure!(!accounts.is_empty(), "no account yet");
+    Ok(accounts
+        .iter()
+        .map(|account| account["name"].to_string())
+        .collect())
+}
+
+fn assert_down(variables: &BTreeMap<String, String>) {
+    everything_down(variables).unwrap();
+}
+
+fn everything_down(variables: &BTreeMap<String, String>) -> Result<()> {
+    for name in [
+        "API_URL",
+        "API_ADMIN_URL",
+        "INGEST_ADMIN_URL",
+        "DATABASE_URL",
+        "NATS_URL",
+    ] {
+        let url = &variables[name];
+        let address = url
+            .rsplit(['/', '@'])
+            .find(|part| part.starts_with("127.0.0.1:"))
+            .context("no address")?;
+        ensure!(
+            std::net::TcpStream::connect(address).is_err(),
+            "{name} still answers at {address}"
+        );
+    }
+    Ok(())
+}
+
+fn kill(pid: &str) {
+    assert!(
+        Command::new("/bin/sh")
+            .args(["-c", "kill -9 \"$1\"", "sh", pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+}
+
+/// Each line of its log begins with its number in brackets.
+fn pid_of_nats(folder: &Path) -> Result<String> {
+    let log = std::fs::read_to_string(folder.join("nats/nats.log"))?;
+    let pid = log
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+        .context("the log has another form")?;
+    Ok(pid.0.to_owned())
+}

@@ -1,0 +1,4 @@
+//! Integration tests of the development stack.
+
+mod dashboards;
+mod dev_stack;
