@@ -5,7 +5,7 @@
 //! A change takes [`IfMatch`] as a parameter named `If-Match`, hands it to its transaction, and there, with the row
 //! locked, asks `seen.check(Thing::load_within(connection, id)).await?` before it changes anything.
 
-use crate::error::Problem;
+use super::problem::Problem;
 use poem::http::header::IF_MATCH;
 use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaParamIn, MetaSchemaRef};

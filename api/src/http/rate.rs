@@ -8,7 +8,6 @@ use governor::middleware::StateInformationMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use moka::future::Cache;
-use poem::http::Method;
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -33,29 +32,6 @@ pub(crate) enum Class {
     Money,
     /// What reads credentials of exchanges or has them checked.
     Credentials,
-}
-
-impl Class {
-    /// The class of a request; none when it is not limited.
-    pub(crate) fn of(method: &Method, path: &str) -> Option<Self> {
-        let segments: Vec<&str> = path.split('/').skip(1).collect();
-        let is_read = matches!(*method, Method::GET | Method::HEAD);
-        let is_post = *method == Method::POST;
-        match segments.as_slice() {
-            ["health", ..] | [".well-known", ..] => None,
-            ["v1", "auth", ..] => Some(Self::Auth),
-            ["v1", "trading-logs" | "sub-accounts" | "tradings"] if is_post => Some(Self::Money),
-            ["v1", "sub-accounts", _, "deposit" | "withdraw"] if is_post => Some(Self::Money),
-            ["v1", "exchange-bindings", "public"] => Some(Self::General),
-            // Also those that may ask the exchange about new ones.
-            ["v1", "exchange-bindings"] if is_post => Some(Self::Credentials),
-            ["v1", "exchange-bindings", _] if is_read || *method == Method::PUT => {
-                Some(Self::Credentials)
-            }
-            ["v1", "exchange-bindings", _, "verify"] if is_post => Some(Self::Credentials),
-            _ => Some(Self::General),
-        }
-    }
 }
 
 /// Whose allowance it is.

@@ -1,0 +1,209 @@
+//! Reads a JSON object into a request type by serde, so that every mistake names the path of its field, the limit and
+//! what was given.
+//!
+//! serde_json's own deserializer reports mistakes as one sentence with Rust's names; this one keeps field and reason
+//! apart. A field that is null counts as absent.
+
+use serde::de::value::{MapDeserializer, SeqDeserializer};
+use serde::de::{self, DeserializeOwned, IntoDeserializer, Unexpected, Visitor};
+use serde::forward_to_deserialize_any;
+use serde_json::Value;
+use std::fmt;
+use tiris_domain::json;
+use tiris_domain::value::FREE_JSON;
+use tiris_store::error::{Error, Result};
+
+/// Characters of a wrong value that are shown back.
+const SHOWN_CHARS_MAX: usize = 60;
+
+/// Reads the bytes of a body.
+pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    json::check(bytes).map_err(|error| Error::InvalidInfo(error.to_string()))?;
+    let value: Value = serde_json::from_slice(bytes)
+        .map_err(|error| Error::InvalidRequest(format!("the body is no JSON: {error}")))?;
+    if !value.is_object() {
+        return Err(Error::InvalidRequest(
+            "the body must be a JSON object".to_owned(),
+        ));
+    }
+
+    let mut track = serde_path_to_error::Track::new();
+    let reader = serde_path_to_error::Deserializer::new(Reader(value), &mut track);
+    T::deserialize(reader).map_err(|mistake| mistake.at(&track.path().to_string()))
+}
+
+/// What is wrong with a value, without its place.
+#[derive(Debug)]
+enum Mistake {
+    /// A field is missing in the object.
+    Missing(&'static str),
+    /// The object has a field that is not known.
+    Unknown(String),
+    /// A value is not what the field takes.
+    Invalid(String),
+    /// Free JSON that breaks its rules.
+    FreeJson(String),
+}
+
+impl Mistake {
+    /// The error of the request, for a mistake at `path`, which is `.` for the whole body.
+    fn at(self, path: &str) -> Error {
+        let path = if path == "." { "" } else { path };
+        match self {
+            Self::Missing(field) if path.is_empty() => Error::MissingField(field.into()),
+            Self::Missing(field) => Error::MissingField(format!("{path}.{field}").into()),
+            Self::Unknown(field) => Error::InvalidRequest(format!(
+                "unknown field {field:?}: nothing is ignored where money moves"
+            )),
+            Self::Invalid(why) if path.is_empty() => Error::InvalidRequest(why),
+            Self::Invalid(why) => Error::InvalidValue {
+                field: path.to_owned().into(),
+                why,
+            },
+            Self::FreeJson(why) => Error::InvalidInfo(format!("{path} {why}")),
+        }
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+impl std::error::Error for Mistake {}
+
+impl de::Error for Mistake {
+    fn custom<T: fmt::Display>(why: T) -> Self {
+        Self::Invalid(why.to_string())
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self::Missing(field)
+    }
+
+    fn unknown_field(field: &str, _known: &'static [&'static str]) -> Self {
+        Self::Unknown(shown(field))
+    }
+
+    fn unknown_variant(variant: &str, known: &'static [&'static str]) -> Self {
+        let given = shown(&format!("{variant:?}"));
+        Self::Invalid(format!(
+            "must be one of {} (given: {given})",
+            known.join(", ")
+        ))
+    }
+
+    fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        match unexpected {
+            Unexpected::Other(FREE_JSON) => Self::FreeJson(expected.to_string()),
+            other => Self::Invalid(format!("must be {expected} (given: {other})")),
+        }
+    }
+}
+
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN_CHARS_MAX).collect()
+}
+
+/// A value that is read.
+struct Reader(Value);
+
+impl IntoDeserializer<'_, Mistake> for Reader {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+impl Reader {
+    fn wrong(&self, expected: &str) -> Mistake {
+        let given = shown(&self.0.to_string());
+        Mistake::Invalid(format!("must be {expected} (given: {given})"))
+    }
+}
+
+impl<'de> de::Deserializer<'de> for Reader {
+    type Error = Mistake;
+
+    /// For values that are read as a whole, such as free JSON and amounts.
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        self.0.deserialize_any(visitor).map_err(de::Error::custom)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        match self.0 {
+            Value::Null => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Mistake> {
+        let Value::Object(object) = self.0 else {
+            return Err(self.wrong("an object"));
+        };
+        let given = object
+            .into_iter()
+            .filter(|(name, value)| !(value.is_null() && fields.contains(&name.as_str())))
+            .map(|(name, value)| (name, Reader(value)));
+        visitor.visit_map(MapDeserializer::new(given))
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        match self.0 {
+            Value::Array(items) => {
+                visitor.visit_seq(SeqDeserializer::new(items.into_iter().map(Reader)))
+            }
+            _ => Err(self.wrong("a list")),
+        }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Mistake> {
+        match &self.0 {
+            Value::String(variant) => visitor.visit_enum(variant.as_str().into_deserializer()),
+            _ => Err(self.wrong(&format!("one of {}", variants.join(", ")))),
+        }
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        match self.0 {
+            Value::String(text) => visitor.visit_string(text),
+            _ => Err(self.wrong("a string")),
+        }
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        match self.0 {
+            Value::Bool(flag) => visitor.visit_bool(flag),
+            _ => Err(self.wrong("true or false")),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Mistake> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    forward_to_deserialize_any! {
+        i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf unit unit_struct
+        tuple tuple_struct map identifier ignored_any
+    }
+}
