@@ -78,7 +78,7 @@ pub(super) async fn asked(request: &Request, bearer: &Bearer) -> poem::Result<As
     }
     limit::charge_user(request, session.user.0).await?;
     let actor = Actor {
-        user: Some(session.user.0),
+        user: Some(session.user),
         session: Some(session.id),
         ..anonymous(request)
     };
