@@ -3,16 +3,17 @@
 use crate::cli::{AdminAction, AdminArgs};
 use anyhow::{Context, ensure};
 use serde_json::json;
+use tiris_domain::states::{Role, UserStatus};
 use tiris_runtime::config::Problems;
 use tiris_runtime::{database, telemetry};
 use tiris_store::audit::{self, Action, Actor};
-use tiris_store::users;
+use tiris_store::users::{self, LockedUser};
 
 /// Changes the role of the user with the e-mail address, and says what it was.
 pub async fn run(action: &AdminAction) -> anyhow::Result<()> {
     let (args, role, name) = match action {
-        AdminAction::Grant(args) => (args, "admin", "user.grant_admin"),
-        AdminAction::Revoke(args) => (args, "user", "user.revoke_admin"),
+        AdminAction::Grant(args) => (args, Role::Admin, "user.grant_admin"),
+        AdminAction::Revoke(args) => (args, Role::User, "user.revoke_admin"),
     };
     let AdminArgs {
         email,
@@ -30,10 +31,10 @@ pub async fn run(action: &AdminAction) -> anyhow::Result<()> {
     let found = users::lock_by_email(&mut transaction, email)
         .await
         .context("cannot look for the user")?;
-    let (id, status) = found.with_context(|| {
+    let LockedUser { id, status } = found.with_context(|| {
         format!("there is no user with the address {email}: users are made by signing in for the first time")
     })?;
-    ensure!(status == "active", "the user {email} is {status}");
+    ensure!(status == UserStatus::Active, "the user {email} is {status}");
     let before = users::set_role(&mut transaction, id, role).await?;
     if before == role {
         println!("{email} has the role {role} already");

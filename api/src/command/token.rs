@@ -7,10 +7,11 @@ use anyhow::{Context, bail, ensure};
 use chrono::{Duration, Utc};
 use sqlx::PgConnection;
 use tiris_domain::ids::UserId;
+use tiris_domain::states::{Role, UserStatus};
 use tiris_runtime::config::{Environment, Problems};
 use tiris_runtime::{database, telemetry};
 use tiris_store::sessions;
-use tiris_store::users::{self, NewUser};
+use tiris_store::users::{self, LockedUser, NewUser};
 
 /// Longest e-mail address, in characters, by RFC 5321.
 const EMAIL_LENGTH_MAX: usize = 254;
@@ -76,10 +77,10 @@ async fn user(
     let found = users::lock_by_email(connection, email)
         .await
         .context("cannot look for the user (is the database migrated? run tiris-migrate up)")?;
-    if let Some((id, status)) = found {
-        ensure!(status == "active", "the user {email} is {status}");
+    if let Some(LockedUser { id, status }) = found {
+        ensure!(status == UserStatus::Active, "the user {email} is {status}");
         if is_admin {
-            users::set_role(connection, id, "admin").await?;
+            users::set_role(connection, id, Role::Admin).await?;
         }
         return Ok(id);
     }
@@ -89,7 +90,7 @@ async fn user(
         full_name: wanted,
         email: Some(email),
         avatar: None,
-        is_admin,
+        role: if is_admin { Role::Admin } else { Role::User },
     };
     users::insert(connection, &new)
         .await

@@ -21,6 +21,7 @@ use poem_openapi::OpenApi;
 use secrecy::ExposeSecret;
 use sqlx::PgConnection;
 use tiris_domain::ids::UserId;
+use tiris_domain::states::UserStatus;
 use tiris_store::audit::{self, Action, Actor};
 use tiris_store::error::{Error, Result, SignInProblem};
 use tiris_store::oauth::{self, PendingLogin};
@@ -110,10 +111,10 @@ impl SignIn {
         let mut connection = state.pool.acquire().await.map_err(Error::from)?;
         let found = sessions::of_refresh_token(&mut connection, &secret::hash(&token)).await?;
         let session = found.ok_or(Error::InvalidToken("it is no refresh token of ours"))?;
-        if session.status == "disabled" {
+        if session.status == UserStatus::Disabled {
             return Err(Error::AccountDisabled.into());
         }
-        if !session.alive || session.status != "active" {
+        if !session.alive || session.status != UserStatus::Active {
             return Err(Error::InvalidToken("its session has ended").into());
         }
         let (access, expires_in) = state.sessions.issue(session.user_id, session.id)?;

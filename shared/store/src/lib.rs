@@ -5,6 +5,7 @@ pub mod audit;
 pub mod bare_publishers;
 pub mod bots;
 pub mod census;
+pub mod column;
 pub mod dead_letters;
 pub mod entity;
 pub mod error;

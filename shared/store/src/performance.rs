@@ -6,6 +6,7 @@
 //! Within a moment postings come as they were booked, by `(timestamp, id)`: so each account's come by their sequence, and
 //! the legs of a trade stand together. PostgreSQL sorts, on its disk when it must; here one block is in memory.
 
+use crate::column::{asset, money};
 use crate::error::{Error, Result};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
@@ -209,15 +210,4 @@ impl Record {
             log: self.log,
         })
     }
-}
-
-fn asset(symbol: &str) -> Result<Asset> {
-    symbol
-        .parse()
-        .map_err(|why: String| Error::internal(format!("symbol {symbol:?}: {why}")))
-}
-
-fn money(value: Decimal) -> Result<Money> {
-    Money::from_decimal(value)
-        .ok_or_else(|| Error::internal(format!("a column of money holds {value}")))
 }

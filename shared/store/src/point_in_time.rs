@@ -7,7 +7,8 @@
 //! it is what that one began with. By the time of happening it is the current balance less all that happened since. Each
 //! answer is one statement, so that balance and postings are of one moment.
 
-use crate::error::{Error, Result};
+use crate::column::number;
+use crate::error::Result;
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgExecutor;
 use tiris_domain::ids::AccountId;
@@ -194,9 +195,4 @@ pub async fn history(
         closing_balance,
         pieces,
     }))
-}
-
-fn number(text: &str) -> Result<Number> {
-    text.parse()
-        .map_err(|error| Error::internal(format!("a sum of money is {text}: {error}")))
 }

@@ -5,6 +5,7 @@
 use crate::error::Result;
 use sqlx::PgConnection;
 use tiris_domain::ids::{UserId, new_id};
+use tiris_domain::states::UserStatus;
 use uuid::Uuid;
 
 /// Days a session lives.
@@ -44,7 +45,8 @@ pub struct Renewable {
     #[sqlx(try_from = "Uuid")]
     pub user_id: UserId,
     /// Status of that user.
-    pub status: String,
+    #[sqlx(try_from = "String")]
+    pub status: UserStatus,
     /// Whether the session has neither ended nor expired.
     pub alive: bool,
 }

@@ -3,11 +3,13 @@
 //! Owns: what a deletion does to rows, which locks it takes in which order, and what a purge leaves. Must not know: who
 //! asks, when it is time.
 
+use crate::column;
 use crate::error::{Conflict, Error, Result};
 use crate::retention::may_do_alone;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use tiris_domain::ids::{TradingId, UserId};
+use tiris_domain::states::{State, TradingStatus, TradingType};
 use uuid::Uuid;
 
 /// A trading that is deleted now.
@@ -15,15 +17,15 @@ use uuid::Uuid;
 pub struct Deleted {
     /// The name it had.
     pub name: String,
-    /// `real`, `paper` or `backtest`.
-    pub kind: String,
+    /// Where it traded.
+    pub kind: TradingType,
 }
 
 impl Deleted {
     /// Whether all it held is to be purged; the history of a real trading is kept.
     #[must_use]
     pub fn is_purged(&self) -> bool {
-        self.kind != "real"
+        self.kind != TradingType::Real
     }
 }
 
@@ -51,20 +53,23 @@ pub async fn delete(connection: &mut PgConnection, user: UserId, id: TradingId) 
     .fetch_optional(&mut *connection)
     .await?;
     let (name, kind) = row.ok_or_else(missing)?;
-    let deleted = Deleted { name, kind };
+    let deleted = Deleted {
+        name,
+        kind: column::state(kind)?,
+    };
     // Some may have been made before the trading was locked; none can be made now.
     let holds_money = lock_accounts(connection, id).await?;
     if holds_money && !deleted.is_purged() {
         return Err(Error::Conflict(Conflict::TradingNotEmpty));
     }
     let status = if deleted.is_purged() {
-        "deleting"
+        TradingStatus::Deleting
     } else {
-        "deleted"
+        TradingStatus::Deleted
     };
     sqlx::query("UPDATE tradings SET status = $2, updated_at = clock_timestamp() WHERE id = $1")
         .bind(id.0)
-        .bind(status)
+        .bind(status.as_str())
         .execute(&mut *connection)
         .await?;
     for statement in [

@@ -2,10 +2,12 @@
 //!
 //! Owns: the rows of `users`, and what goes with a person who leaves. Must not know: who may do it.
 
+use crate::column;
 use crate::error::{Conflict, Error, Result};
 use serde_json::Value;
 use sqlx::PgConnection;
 use tiris_domain::ids::{UserId, new_id};
+use tiris_domain::states::{Role, State, UserStatus};
 use uuid::Uuid;
 
 /// Longest username that is made from another name, in characters.
@@ -14,7 +16,7 @@ const MADE_USERNAME_CHARS_MAX: usize = 64;
 pub const FULL_NAME_CHARS_MAX: usize = 256;
 
 /// A person to be made.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct NewUser<'a> {
     /// The username, when nobody has it; else something that begins with it.
     pub wanted: &'a str,
@@ -24,8 +26,8 @@ pub struct NewUser<'a> {
     pub email: Option<&'a str>,
     /// URL of a picture.
     pub avatar: Option<&'a str>,
-    /// Whether they administer.
-    pub is_admin: bool,
+    /// What they may do.
+    pub role: Role,
 }
 
 /// Makes a person.
@@ -34,6 +36,7 @@ pub struct NewUser<'a> {
 /// [`Conflict::Email`] when somebody else has the address.
 pub async fn insert(connection: &mut PgConnection, new: &NewUser<'_>) -> Result<UserId> {
     let id = UserId(new_id());
+
     for username in usernames(new.wanted, id) {
         let inserted = sqlx::query(
             "INSERT INTO users (id, username, full_name, email, email_verified_at, avatar, role) \
@@ -45,13 +48,15 @@ pub async fn insert(connection: &mut PgConnection, new: &NewUser<'_>) -> Result<
         .bind(plain(new.full_name, FULL_NAME_CHARS_MAX))
         .bind(new.email)
         .bind(new.avatar)
-        .bind(if new.is_admin { "admin" } else { "user" })
+        .bind(new.role.as_str())
         .execute(&mut *connection)
         .await?;
+
         if inserted.rows_affected() == 1 {
             return Ok(id);
         }
     }
+
     Err(Error::Conflict(Conflict::Username))
 }
 
@@ -63,7 +68,9 @@ fn usernames(wanted: &str, id: UserId) -> [String; 3] {
         wanted => wanted,
     };
     let id = id.0.simple().to_string();
-    let (short, long) = (format!("{wanted}-{}", &id[24..]), format!("{wanted}-{id}"));
+    let short = format!("{wanted}-{}", &id[24..]);
+    let long = format!("{wanted}-{id}");
+
     [wanted, short, long]
 }
 
@@ -80,52 +87,70 @@ fn plain(name: &str, max: usize) -> String {
 }
 
 /// The status of a user who is not deleted, whose row stays locked until the transaction ends.
-pub async fn lock(connection: &mut PgConnection, id: UserId) -> Result<Option<String>> {
-    let status = sqlx::query_scalar(
+pub async fn lock(connection: &mut PgConnection, id: UserId) -> Result<Option<UserStatus>> {
+    let status: Option<String> = sqlx::query_scalar(
         "SELECT status FROM users WHERE id = $1 AND status <> 'deleted' FOR NO KEY UPDATE",
     )
     .bind(id.0)
     .fetch_optional(connection)
     .await?;
-    Ok(status)
+
+    status.map(column::state).transpose()
 }
 
-/// The user with this e-mail address who is not deleted, with the status; the row stays locked.
+/// A user whose row is locked until the transaction ends.
+#[derive(Clone, Copy, Debug, sqlx::FromRow)]
+pub struct LockedUser {
+    /// The user.
+    #[sqlx(try_from = "Uuid")]
+    pub id: UserId,
+    /// Never [`UserStatus::Deleted`].
+    #[sqlx(try_from = "String")]
+    pub status: UserStatus,
+}
+
+/// The user with this e-mail address who is not deleted.
 pub async fn lock_by_email(
     connection: &mut PgConnection,
     email: &str,
-) -> Result<Option<(UserId, String)>> {
-    let found: Option<(Uuid, String)> = sqlx::query_as(
+) -> Result<Option<LockedUser>> {
+    let found = sqlx::query_as(
         "SELECT id, status FROM users WHERE lower(email) = lower($1) AND status <> 'deleted' FOR NO KEY UPDATE",
     )
     .bind(email)
     .fetch_optional(connection)
     .await?;
-    Ok(found.map(|(id, status)| (UserId(id), status)))
+    Ok(found)
 }
 
 /// Sets the status.
-pub async fn set_status(connection: &mut PgConnection, id: UserId, status: &str) -> Result<()> {
+pub async fn set_status(
+    connection: &mut PgConnection,
+    id: UserId,
+    status: UserStatus,
+) -> Result<()> {
     sqlx::query("UPDATE users SET status = $2, updated_at = now() WHERE id = $1")
         .bind(id.0)
-        .bind(status)
+        .bind(status.as_str())
         .execute(connection)
         .await?;
     Ok(())
 }
 
 /// Sets the role and answers the one before.
-pub async fn set_role(connection: &mut PgConnection, id: UserId, role: &str) -> Result<String> {
-    let before = sqlx::query_scalar("SELECT role FROM users WHERE id = $1 FOR NO KEY UPDATE")
-        .bind(id.0)
-        .fetch_one(&mut *connection)
-        .await?;
+pub async fn set_role(connection: &mut PgConnection, id: UserId, role: Role) -> Result<Role> {
+    let before: String =
+        sqlx::query_scalar("SELECT role FROM users WHERE id = $1 FOR NO KEY UPDATE")
+            .bind(id.0)
+            .fetch_one(&mut *connection)
+            .await?;
     sqlx::query("UPDATE users SET role = $2, updated_at = now() WHERE id = $1 AND role <> $2")
         .bind(id.0)
-        .bind(role)
+        .bind(role.as_str())
         .execute(connection)
         .await?;
-    Ok(before)
+
+    column::state(before)
 }
 
 /// Notes that the address was seen to be the user's, unless it was before.
@@ -199,10 +224,10 @@ pub async fn lock_active(connection: &mut PgConnection, user: UserId) -> Result<
             .bind(user.0)
             .fetch_optional(connection)
             .await?;
-    match status.as_deref() {
-        Some("active") => Ok(()),
-        Some("disabled") => Err(Error::AccountDisabled),
-        Some(_) | None => Err(Error::InvalidToken("its session has ended")),
+    match status.map(column::state).transpose()? {
+        Some(UserStatus::Active) => Ok(()),
+        Some(UserStatus::Disabled) => Err(Error::AccountDisabled),
+        Some(UserStatus::Deleted) | None => Err(Error::InvalidToken("its session has ended")),
     }
 }
 

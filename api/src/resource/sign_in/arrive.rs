@@ -4,11 +4,12 @@ use crate::ledger::Work;
 use serde_json::json;
 use sqlx::PgConnection;
 use tiris_domain::ids::UserId;
+use tiris_domain::states::{Role, UserStatus};
 use tiris_store::audit::{self, Action, Actor};
 use tiris_store::error::{Conflict, Error, Result, SignInProblem};
 use tiris_store::oauth::{self, Identity};
 use tiris_store::sessions;
-use tiris_store::users::{self, NewUser};
+use tiris_store::users::{self, LockedUser, NewUser};
 use uuid::Uuid;
 
 /// Longest address and longest picture's address that are kept, in bytes.
@@ -36,7 +37,7 @@ impl Work for ArriveWork {
                         "the user was deleted meanwhile: begin again",
                     )
                 };
-                check_active(&status.ok_or_else(gone)?)?;
+                check_active(status.ok_or_else(gone)?)?;
                 (user, false)
             }
             None => self.first_time(connection).await?,
@@ -51,7 +52,7 @@ impl Work for ArriveWork {
             after: Some(json!({"provider": self.identity.provider, "new_user": is_new})),
         };
         let actor = Actor {
-            user: Some(user.0),
+            user: Some(user),
             session: Some(session),
             ..self.actor.clone()
         };
@@ -68,7 +69,7 @@ impl ArriveWork {
             None => None,
         };
         let (user, is_new) = match same_address {
-            Some((user, status)) => {
+            Some(LockedUser { id: user, status }) => {
                 // An address alone proves nothing unless the provider vouches for it; and another person at the same
                 // provider may have been given an address that was somebody else's before.
                 let vouched = self.identity.email_verified
@@ -76,7 +77,7 @@ impl ArriveWork {
                 if !vouched {
                     return Err(Error::Conflict(Conflict::Email));
                 }
-                check_active(&status)?;
+                check_active(status)?;
                 users::set_email_verified(connection, user).await?;
                 (user, false)
             }
@@ -114,14 +115,14 @@ impl ArriveWork {
             full_name: name.unwrap_or_default(),
             email,
             avatar,
-            is_admin: false,
+            role: Role::User,
         };
         users::insert(connection, &new).await
     }
 }
 
-fn check_active(status: &str) -> Result<()> {
-    if status == "active" {
+fn check_active(status: UserStatus) -> Result<()> {
+    if status == UserStatus::Active {
         Ok(())
     } else {
         Err(Error::AccountDisabled)

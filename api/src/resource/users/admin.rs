@@ -25,6 +25,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use tiris_domain::ids::UserId;
+use tiris_domain::states;
 use tiris_store::entity::users::{Column, Entity, Model};
 use tiris_store::error::{Error, Result};
 use tiris_store::{sessions, users};
@@ -225,8 +226,8 @@ impl Work for DisableWork<'_> {
             .check(User::load_within(connection, self.user))
             .await?;
         let mut ended = Vec::new();
-        if status != "disabled" {
-            users::set_status(connection, self.user, "disabled").await?;
+        if status != states::UserStatus::Disabled {
+            users::set_status(connection, self.user, states::UserStatus::Disabled).await?;
             ended = sessions::revoke_all(connection, self.user).await?;
             let after = json!({"reason": self.reason, "sessions": ended.len()});
             record(
@@ -261,8 +262,8 @@ impl Work for EnableWork<'_> {
         self.seen
             .check(User::load_within(connection, self.user))
             .await?;
-        if status != "active" {
-            users::set_status(connection, self.user, "active").await?;
+        if status != states::UserStatus::Active {
+            users::set_status(connection, self.user, states::UserStatus::Active).await?;
             record(
                 connection,
                 self.admin.actor(),

@@ -10,6 +10,7 @@ use poem_openapi::types::Example;
 use serde_json::{Map, Value, json};
 use sqlx::PgConnection;
 use tiris_domain::ids::UserId;
+use tiris_domain::states::UserStatus;
 use tiris_store::audit::{self, Action, Actor};
 use tiris_store::error::{Error, Result};
 use tiris_store::sessions;
@@ -187,7 +188,7 @@ impl Work for RemoveWork<'_> {
         users::lock(connection, self.user)
             .await?
             .ok_or(Error::NotFound("user"))?;
-        users::set_status(connection, self.user, "deleted").await?;
+        users::set_status(connection, self.user, UserStatus::Deleted).await?;
         users::destroy_credentials(connection, self.user).await?;
         let ended = sessions::revoke_all(connection, self.user).await?;
         record(connection, self.actor, "user.delete", self.user, None).await?;
