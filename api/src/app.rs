@@ -7,9 +7,9 @@ use crate::auth::provider::Providers;
 use crate::connection::{Patience, Seats, Watching, room_for};
 use crate::exchange::Exchanges;
 use crate::history::{Histories, Replica};
-use crate::middleware::client::Proxies;
+use crate::http::client::Proxies;
 use crate::outgoing::Outgoing;
-use crate::routes;
+use crate::http::router;
 use crate::settings::Settings;
 use crate::state::State;
 use crate::stream::Streams;
@@ -98,7 +98,7 @@ impl App {
             Arc::clone(&streams),
             health.clone(),
         );
-        let endpoint = routes::endpoint(settings, state, &keys);
+        let endpoint = router::endpoint(settings, state, &keys);
         let (shutdown_timeout, drain_lead) =
             (settings.service.shutdown_timeout, settings.drain_lead);
         let acceptor = watching(acceptor, settings);

@@ -100,7 +100,7 @@ impl<'a, P: Policy> ApiExtractor<'a> for Caller<P> {
         }
 
         let actor = Actor {
-            user: Some(session.user.0),
+            user: Some(session.user),
             session: Some(session.id),
             ..anonymous(request)
         };

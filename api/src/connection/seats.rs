@@ -2,7 +2,7 @@
 //!
 //! Owns: counting them. Must not know: what a connection carries.
 
-use crate::middleware::client::Proxies;
+use crate::http::client::Proxies;
 use crate::rate::network;
 use std::collections::HashMap;
 use std::net::IpAddr;

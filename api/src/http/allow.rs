@@ -1,6 +1,6 @@
 //! Tells a caller whose method is not allowed which ones are.
 
-use crate::document::Operations;
+use super::document::Methods;
 use poem::http::header::ALLOW;
 use poem::http::{HeaderValue, StatusCode};
 use poem::{Endpoint, PathPattern, Request, Response, Result};
@@ -13,7 +13,7 @@ const READ_ONLY: &str = "GET, HEAD";
 pub(crate) async fn tell<E: Endpoint<Output = Response>>(
     next: Arc<E>,
     request: Request,
-    operations: Arc<Operations>,
+    operations: Arc<Methods>,
 ) -> Result<Response> {
     let mut response = next.call(request).await?;
     if response.status() == StatusCode::METHOD_NOT_ALLOWED {

@@ -4,8 +4,8 @@
 
 mod nulls;
 
-use crate::envelope::REPLAYED;
-use crate::{once, page};
+use super::reply::REPLAYED;
+use super::{idempotency, page};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
@@ -52,8 +52,8 @@ fn bound(parameter: &mut Value) {
 /// That an operation takes an idempotency key, and what comes of it.
 fn tell_key(operation: &mut Value) {
     let parameter = json!({
-        "name": once::HEADER, "in": "header", "required": false, "deprecated": false, "explode": true,
-        "schema": {"type": "string", "minLength": 1, "maxLength": once::KEY_LENGTH_MAX, "pattern": "^[ -~]+$"},
+        "name": idempotency::HEADER, "in": "header", "required": false, "deprecated": false, "explode": true,
+        "schema": {"type": "string", "minLength": 1, "maxLength": idempotency::KEY_LENGTH_MAX, "pattern": "^[ -~]+$"},
         "description": "Makes the request safe to repeat: for 24 hours, the same key with the same body on the same path \
                         gives the first answer again and does nothing. What was refused is not remembered.",
     });
@@ -88,9 +88,9 @@ fn tell_key(operation: &mut Value) {
 }
 
 /// The methods of every documented path.
-pub(crate) struct Operations(HashMap<String, String>);
+pub(crate) struct Methods(HashMap<String, String>);
 
-impl Operations {
+impl Methods {
     pub(crate) fn of(document: &str) -> Self {
         let document: Value = serde_json::from_str(document).unwrap_or_default();
         let paths = document["paths"].as_object().into_iter().flatten();

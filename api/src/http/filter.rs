@@ -1,6 +1,6 @@
 //! Conditions that lists share.
 
-use crate::value::Info;
+use tiris_domain::value::{Info, Value as _};
 use chrono::{DateTime, Datelike, Utc};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, Condition};

@@ -2,8 +2,8 @@
 //!
 //! Owns: how a tag is made and compared. Must not know: single operations.
 //!
-//! A change takes [`IfMatch`] as a parameter named `If-Match`, hands it to its transaction, and there, with the row
-//! locked, asks `seen.check(Thing::load_within(connection, id)).await?` before it changes anything.
+//! A change takes [`IfMatch`] as a parameter named `If-Match`, and checks it in its transaction, with the row locked,
+//! before it changes anything.
 
 use super::problem::Problem;
 use poem::http::header::IF_MATCH;
@@ -43,17 +43,12 @@ enum Seen {
 }
 
 impl IfMatch {
-    /// That the thing is still what the caller has seen. `current` is it as a GET answers it, loaded in the transaction
-    /// that has locked its row; without the header nothing is loaded.
-    pub(crate) async fn check<T: Serialize>(
-        &self,
-        current: impl Future<Output = Result<T>>,
-    ) -> Result<()> {
+    /// Fails unless the resource, as a GET answers it, is still the version the caller has seen. The row must be locked.
+    pub(crate) fn check<T: Serialize>(&self, current: &T) -> Result<()> {
         let Seen::Tags(tags) = &self.0 else {
             return Ok(());
         };
-        let data =
-            serde_json::to_vec(&current.await?).map_err(|error| Error::Internal(error.into()))?;
+        let data = serde_json::to_vec(current).map_err(|error| Error::Internal(error.into()))?;
         if tags.contains(&etag(&data)) {
             Ok(())
         } else {
@@ -111,13 +106,13 @@ impl<'a> ApiExtractor<'a> for IfMatch {
 mod tests {
     use super::*;
 
-    async fn check(header: Option<&str>) -> Result<()> {
+    fn check(header: Option<&str>) -> Result<()> {
         let seen = IfMatch::of(header.into_iter().map(Some)).expect("a header");
-        seen.check(async { Ok(1) }).await
+        seen.check(&1)
     }
 
-    #[tokio::test]
-    async fn only_the_current_strong_tag_any_and_none_let_a_change_through() {
+    #[test]
+    fn only_the_current_strong_tag_any_and_none_let_a_change_through() {
         let tag = etag(b"1");
         for good in [
             None,
@@ -126,7 +121,6 @@ mod tests {
             Some(format!("\"x\" , {tag}")),
         ] {
             check(good.as_deref())
-                .await
                 .unwrap_or_else(|error| panic!("{good:?}: {error}"));
         }
         for stale in [
@@ -136,7 +130,7 @@ mod tests {
             "\"\"".to_owned(),
         ] {
             assert!(
-                matches!(check(Some(&stale)).await, Err(Error::StaleVersion)),
+                matches!(check(Some(&stale)), Err(Error::StaleVersion)),
                 "{stale}"
             );
         }

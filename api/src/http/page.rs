@@ -3,7 +3,7 @@
 //! Owns: limit, cursor and offset, and the conditions they mean. Must not know: what the rows are.
 
 use crate::entities::Entities;
-use crate::filter::is_storable;
+use super::filter::is_storable;
 use crate::history::Histories;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -1,6 +1,6 @@
 //! Bounds the time of a request. What it did in a transaction is rolled back when it runs out.
 
-use crate::error::Problem;
+use crate::http::problem::Problem;
 use poem::{Endpoint, Request, Response, Result};
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Gives every request a trace, whose id is in every log line, and a log line of its own.
 
 use super::measure::operation;
-use crate::error::Problem;
+use crate::http::problem::Problem;
 use poem::http::{HeaderValue, Method, StatusCode};
 use poem::{Endpoint, Request, Response, Result};
 use std::sync::Arc;

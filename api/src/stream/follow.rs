@@ -7,7 +7,7 @@ use super::cursor::EventId;
 use super::places::Place;
 use super::read::{Begin, Reader, Row};
 use super::wake::Wake;
-use crate::error::Problem;
+use crate::http::problem::Problem;
 use crate::state::State;
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::VecDeque;

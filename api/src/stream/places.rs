@@ -1,6 +1,6 @@
 //! How many of something long a user may hold at once in this process.
 
-use crate::error::Problem;
+use crate::http::problem::Problem;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

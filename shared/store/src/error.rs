@@ -3,6 +3,7 @@
 //! Owns: the one error enum of both binaries and how database errors become part of it. Must not know: HTTP,
 //! NATS. Each transport maps the enum once, without a wildcard arm.
 
+use std::borrow::Cow;
 use std::fmt;
 use tiris_domain::ledger::Rejection;
 
@@ -17,12 +18,12 @@ pub enum Error {
     InvalidRequest(String),
     /// A required field is absent.
     #[error("missing field: {0}")]
-    MissingField(&'static str),
+    MissingField(Cow<'static, str>),
     /// A field is there and wrong: which, which limit, what was given.
     #[error("invalid {field}: {why}")]
     InvalidValue {
         /// Name of the field as the caller wrote it.
-        field: &'static str,
+        field: Cow<'static, str>,
         /// The limit it breaks and what was given.
         why: String,
     },

@@ -21,6 +21,7 @@ pub mod retention;
 pub mod schema;
 pub mod sessions;
 pub mod status;
+pub mod sub_accounts;
 pub mod tradings;
 pub mod users;
 pub mod workers;
