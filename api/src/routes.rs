@@ -20,10 +20,10 @@ macro_rules! operations {
 use operations;
 
 /// All operations.
-pub(crate) type Operations = (sub_accounts::Operations,);
+pub(crate) type Operations = (sub_accounts::Operations, ());
 
 /// All operations, in the order of the document.
-pub(crate) const OPERATIONS: Operations = (sub_accounts::OPERATIONS,);
+pub(crate) const OPERATIONS: Operations = (sub_accounts::OPERATIONS, ());
 
 /// An id in examples.
 pub(crate) const EXAMPLE_ID: Uuid = uuid!("01928f2e-7c3a-7b6f-9d10-3f5d2a1b4c5e");

@@ -8,7 +8,7 @@ use crate::auth::session::Sessions;
 use crate::entities::Entities;
 use crate::exchange::Exchanges;
 use crate::history::Histories;
-use crate::rate::Budget;
+use crate::http::rate::Budget;
 use crate::stream::Streams;
 use sqlx::PgPool;
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 //! Owns: counting them. Must not know: what a connection carries.
 
 use crate::http::client::Proxies;
-use crate::rate::network;
+use crate::http::rate::network;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};

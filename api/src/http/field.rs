@@ -72,7 +72,11 @@ fn meta(schema: &Schema) -> MetaSchema {
         pattern: schema.pattern.map(str::to_owned),
         min_length: schema.min_length,
         max_length: schema.max_length,
-        enum_items: schema.choices.iter().map(|choice| Json::from(*choice)).collect(),
+        enum_items: schema
+            .choices
+            .iter()
+            .map(|choice| Json::from(*choice))
+            .collect(),
         write_only: schema.write_only,
         description: schema.description,
         ..MetaSchema::new(kind)

@@ -1,10 +1,11 @@
 //! Conditions that lists share.
 
-use tiris_domain::value::{Info, Value as _};
 use chrono::{DateTime, Datelike, Utc};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, Condition};
 use serde_json::Value;
+use tiris_domain::json;
+use tiris_domain::value::{Info, Value as _};
 use tiris_store::error::{Error, Result};
 
 /// Longest text a list can be filtered by, in characters.
@@ -19,8 +20,21 @@ pub(crate) fn containing<C: ColumnTrait>(column: C, text: Option<&str>) -> Resul
     let Some(text) = text else {
         return Ok(Condition::all());
     };
-    let wanted = Value::Object(Info::from_query(text)?.0);
+    let wanted = Value::Object(info(text)?.0);
     Ok(Condition::all().add(Expr::col(column.as_column_ref()).contains(Expr::value(wanted))))
+}
+
+/// The free JSON of the parameter `info`.
+fn info(text: &str) -> Result<Info> {
+    json::check(text.as_bytes())
+        .map_err(|error| Error::InvalidInfo(format!("the parameter info: {error}")))?;
+    let value = serde_json::from_str(text).map_err(|error| {
+        Error::invalid(
+            "info",
+            format!("must be a JSON object, URL-encoded: {error}"),
+        )
+    })?;
+    Info::from_json(value).map_err(|invalid| Error::InvalidInfo(format!("info {invalid}")))
 }
 
 /// Rows where `column` is the wanted value; all rows when none is wanted.

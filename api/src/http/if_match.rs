@@ -120,8 +120,7 @@ mod tests {
             Some(tag.clone()),
             Some(format!("\"x\" , {tag}")),
         ] {
-            check(good.as_deref())
-                .unwrap_or_else(|error| panic!("{good:?}: {error}"));
+            check(good.as_deref()).unwrap_or_else(|error| panic!("{good:?}: {error}"));
         }
         for stale in [
             "\"x\"".to_owned(),

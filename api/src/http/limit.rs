@@ -74,10 +74,7 @@ pub(crate) async fn charge_user(
 }
 
 /// Charges the request to its address.
-pub(crate) async fn charge_address(
-    request: &Request,
-    class: Option<Class>,
-) -> Result<(), Problem> {
+pub(crate) async fn charge_address(request: &Request, class: Option<Class>) -> Result<(), Problem> {
     match request.data::<Ticket>() {
         Some(ticket) => ticket.charge(class, ticket.0.address).await,
         None => Ok(()),

@@ -2,8 +2,8 @@
 //!
 //! Owns: limit, cursor and offset, and the conditions they mean. Must not know: what the rows are.
 
-use crate::entities::Entities;
 use super::filter::is_storable;
+use crate::entities::Entities;
 use crate::history::Histories;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

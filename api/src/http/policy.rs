@@ -67,10 +67,8 @@ pub(crate) const INVALID_BODY: Refusal = (
      `details` names the field and its limit; `INVALID_INFO_STRUCTURE`: duplicate keys, U+0000, numbers of more than 40 \
      digits or with an exponent beyond 64, nesting beyond 32, keys beginning with `$serde_json`, or more than 16 KiB",
 );
-pub(crate) const NOT_FOUND: Refusal = (
-    404,
-    "`NOT_FOUND`: it does not exist, or is somebody else's",
-);
+pub(crate) const NOT_FOUND: Refusal =
+    (404, "`NOT_FOUND`: it does not exist, or is somebody else's");
 pub(crate) const STALE: Refusal = (
     412,
     "`STALE_VERSION`: it is no longer what `If-Match` names",

@@ -113,7 +113,9 @@ fn answer(status: u16, data: &impl Serialize, caching: Caching) -> Response {
     if caching == Caching::Revalidate {
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, REVALIDATE);
-        headers.insert(ETAG, etag(&data));
+        if let Ok(tag) = HeaderValue::from_str(&etag(&data)) {
+            headers.insert(ETAG, tag);
+        }
     }
     response
 }

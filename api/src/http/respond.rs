@@ -84,7 +84,11 @@ fn known_versions(headers: &HeaderMap) -> Vec<HeaderValue> {
 
 /// The response, or 304 when the client has this version. Only reads carry an ETag.
 fn revalidated(mut response: Response, known: &[HeaderValue]) -> Response {
-    let Some(tag) = response.headers().get(ETAG).and_then(|tag| tag.to_str().ok()) else {
+    let Some(tag) = response
+        .headers()
+        .get(ETAG)
+        .and_then(|tag| tag.to_str().ok())
+    else {
         return response;
     };
     if known.iter().any(|known| names(known, tag)) {
@@ -113,7 +117,9 @@ mod tests {
     use poem::middleware::CatchPanic;
     use poem::{EndpointExt, IntoResponse};
 
-    async fn body_of(answer: impl Fn() -> Result<Response> + Send + Sync + Clone + 'static) -> (u16, String) {
+    async fn body_of(
+        answer: impl Fn() -> Result<Response> + Send + Sync + Clone + 'static,
+    ) -> (u16, String) {
         let endpoint = make(move |_| {
             let answer = answer.clone();
             async move { answer() }
@@ -123,7 +129,10 @@ mod tests {
             .map_to_response()
             .around(respond);
 
-        let mut response = endpoint.get_response(Request::default()).await.into_response();
+        let mut response = endpoint
+            .get_response(Request::default())
+            .await
+            .into_response();
         let body = response.take_body().into_string().await.expect("text");
         (response.status().as_u16(), body)
     }

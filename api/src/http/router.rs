@@ -2,14 +2,14 @@
 //!
 //! Owns: which path leads where and the order of the middleware. Must not know: what happens there.
 
-use crate::auth::keys::Keys;
-use super::document::{self, Methods};
 use super::client::{self, Proxies};
-use crate::middleware::cors::Cors;
+use super::document::{self, Methods};
+use super::rate::Limits;
 use super::respond::{self, Panicked};
 use super::{allow, limit};
+use crate::auth::keys::Keys;
+use crate::middleware::cors::Cors;
 use crate::middleware::{headers, measure, timeout, trace};
-use super::rate::Limits;
 use crate::routes::{OPERATIONS, Operations};
 use crate::settings::Settings;
 use crate::state::State;

@@ -1,6 +1,6 @@
 //! Headers that tell browsers to be careful with every answer.
 
-use super::client::Client;
+use crate::http::client::Client;
 use poem::http::HeaderValue;
 use poem::http::header::{
     CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,

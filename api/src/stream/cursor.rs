@@ -2,7 +2,7 @@
 //!
 //! Owns: its text, and the order of events. Must not know: SQL, HTTP.
 
-use crate::filter::is_storable;
+use crate::http::filter::is_storable;
 use chrono::{DateTime, Utc};
 use std::fmt::{Display, Formatter};
 use std::str::FromStr;

@@ -14,20 +14,20 @@ pub fn state<S: State>(name: impl AsRef<str>) -> Result<S> {
 }
 
 /// Returns the asset that a column of symbols names.
-pub(crate) fn asset(symbol: &str) -> Result<Asset> {
+pub fn asset(symbol: &str) -> Result<Asset> {
     symbol
         .parse()
-        .map_err(|why: String| Error::internal(format!("symbol {symbol:?}: {why}")))
+        .map_err(|why| Error::internal(format!("symbol {symbol:?}: {why}")))
 }
 
 /// Returns the amount that a column of money holds.
-pub(crate) fn money(value: Decimal) -> Result<Money> {
+pub fn money(value: Decimal) -> Result<Money> {
     Money::from_decimal(value)
         .ok_or_else(|| Error::internal(format!("a column of money holds {value}")))
 }
 
 /// Returns a sum of money, which may have more digits than a column of money.
-pub(crate) fn number(text: &str) -> Result<Number> {
+pub fn number(text: &str) -> Result<Number> {
     text.parse()
         .map_err(|error| Error::internal(format!("a sum of money is {text}: {error}")))
 }

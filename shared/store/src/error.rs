@@ -210,7 +210,7 @@ impl Error {
     #[must_use]
     pub fn invalid(field: &'static str, why: impl Into<String>) -> Self {
         Self::InvalidValue {
-            field,
+            field: field.into(),
             why: why.into(),
         }
     }

@@ -196,6 +196,21 @@ pub async fn purge_some(
     Ok(Purged::All)
 }
 
+/// Keeps a living trading of a user from being deleted until the transaction ends.
+///
+/// # Errors
+/// [`Error::NotFound`] when it does not exist or belongs to another user.
+pub async fn share(connection: &mut PgConnection, user: UserId, id: TradingId) -> Result<()> {
+    let living = sqlx::query(
+        "SELECT id FROM tradings WHERE id = $1 AND user_id = $2 AND status IN ('active', 'paused') FOR SHARE",
+    )
+    .bind(id.0)
+    .bind(user.0)
+    .fetch_optional(connection)
+    .await?;
+    living.map(drop).ok_or(Error::NotFound("trading"))
+}
+
 /// Tradings that wait to be purged, at most `limit`.
 pub async fn waiting_to_be_purged(
     connection: &mut PgConnection,

@@ -1,8 +1,8 @@
 //! `POST /v1/sub-accounts`
 
-use crate::routes::prelude::*;
 use super::deposit_entry::Deposit;
 use super::object::SubAccount;
+use crate::routes::prelude::*;
 use tiris_domain::ids::{AccountId, TradingId, new_id};
 use tiris_domain::ledger::Asset;
 use tiris_domain::money::Money;
@@ -18,7 +18,10 @@ impl Policy for CreateSubAccount {
     const RATE: Option<Class> = Some(Class::Money);
     const REFUSALS: &'static [Refusal] = &[
         INVALID_BODY,
-        (404, "`NOT_FOUND`: the trading does not exist, or is somebody else's"),
+        (
+            404,
+            "`NOT_FOUND`: the trading does not exist, or is somebody else's",
+        ),
         (409, "`SUBACCOUNT_NAME_EXISTS`"),
         TOO_LARGE,
         NO_JSON,

@@ -1,7 +1,7 @@
 //! `DELETE /v1/sub-accounts/{id}`
 
-use crate::routes::prelude::*;
 use super::object::SubAccount;
+use crate::routes::prelude::*;
 use serde_json::json;
 use tiris_domain::ids::AccountId;
 use tiris_domain::money::Money;

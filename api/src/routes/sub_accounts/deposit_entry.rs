@@ -1,5 +1,6 @@
 //! The ledger entry of what a new sub-account starts with.
 
+use chrono::DateTime;
 use serde_json::Map;
 use tiris_domain::ledger::{Belief, Command, Direction, Movement};
 use tiris_domain::value::{Amount, Moment};
@@ -38,7 +39,7 @@ impl Deposit {
             log_type: "deposit".to_owned(),
             source: Source::Manual,
             order: None,
-            event_time: self.event_time.map(|time| time.0),
+            event_time: self.event_time.map(DateTime::from),
             message: "initial deposit".to_owned(),
             info: Map::new(),
         })

@@ -1,8 +1,8 @@
 //! `GET /v1/sub-accounts`
 
-use crate::routes::prelude::*;
 use super::object::SubAccount;
 use crate::http::filter::{containing, equal};
+use crate::routes::prelude::*;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use tiris_store::entity::sub_accounts::{Column, Entity};
 use tiris_store::error::{Error, Result};

@@ -1,7 +1,7 @@
 //! `PUT /v1/sub-accounts/{id}`
 
-use crate::routes::prelude::*;
 use super::object::SubAccount;
+use crate::routes::prelude::*;
 use tiris_domain::ids::AccountId;
 use tiris_domain::value::{Info, Name};
 use tiris_store::sub_accounts;
