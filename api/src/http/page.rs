@@ -254,20 +254,30 @@ fn planned_by_values() -> SimpleExpr {
     )
 }
 
-/// The row with this id: the time in the id tells in which partition it is.
-pub(crate) fn by_id<E: EntityTrait>(
+/// Reads the row of a history with this id: the time in the id says in which partition it is.
+pub(crate) async fn by_id<E, M>(
+    db: &Entities,
     rows: Select<E>,
     columns: (E::Column, E::Column),
     id: Uuid,
-) -> Option<Select<E>> {
-    let from = time_of(id)?;
-    let until = from + chrono::Duration::milliseconds(1);
+) -> Result<Option<M>>
+where
+    E: EntityTrait<Model = M>,
+    M: FromQueryResult + Sized + Send + Sync,
+{
+    let Some(from) = time_of(id) else {
+        return Ok(None);
+    };
+    let until = from + TimeDelta::milliseconds(1);
     let (timestamp, column) = columns;
-    Some(
-        rows.filter(column.eq(id))
-            .filter(timestamp.gte(from))
-            .filter(timestamp.lt(until)),
-    )
+
+    let row = rows
+        .filter(column.eq(id))
+        .filter(timestamp.gte(from))
+        .filter(timestamp.lt(until))
+        .one(db)
+        .await?;
+    Ok(row)
 }
 
 #[cfg(test)]

@@ -16,7 +16,8 @@ mod rejection;
 
 pub use account::Account;
 pub use book::Book;
-pub use command::{Belief, Command, Direction, Movement, Side, Trade};
+pub use crate::states::Direction;
+pub use command::{Belief, Command, Movement, Side, Trade};
 pub use decide::{apply, check};
 pub use effect::{Drift, Effect, HoldChange, Posting};
 pub use names::{Asset, ORDER_ID_LENGTH_MAX, OrderId, Pair};

@@ -182,6 +182,22 @@ states! {
         Virtual = "virtual",
     }
 
+    /// Which way a posting moves a balance.
+    Direction {
+        /// The balance grows.
+        Credit = "credit",
+        /// The balance shrinks.
+        Debit = "debit",
+    }
+
+    /// Who wrote a trading log.
+    LogSource {
+        /// A person.
+        Manual = "manual",
+        /// A bot.
+        Bot = "bot",
+    }
+
     /// Whether a dead letter still waits for a decision.
     DeadLetterStatus {
         /// It waits.

@@ -3,26 +3,7 @@
 use super::names::{Asset, OrderId};
 use crate::ids::AccountId;
 use crate::money::Number;
-
-/// Which way a posting moves a balance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// The balance grows.
-    Credit,
-    /// The balance shrinks.
-    Debit,
-}
-
-impl Direction {
-    /// As stored and sent.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Credit => "credit",
-            Self::Debit => "debit",
-        }
-    }
-}
+use crate::states::Direction;
 
 /// Side of a trade, seen from the stock account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -7,25 +7,7 @@ use serde_json::{Map, Value};
 use tiris_domain::ids::{AccountId, LogId, TradingId, TransactionId, UserId};
 use tiris_domain::ledger::{Command, Effect, OrderId, Posting, Rejection};
 
-/// Who wrote a trading log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// A person, over REST.
-    Manual,
-    /// A bot.
-    Bot,
-}
-
-impl Source {
-    /// As stored and sent.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Manual => "manual",
-            Self::Bot => "bot",
-        }
-    }
-}
+pub use tiris_domain::states::LogSource as Source;
 
 /// The claim on an event id: whoever inserts it first applies the event.
 #[derive(Clone, Debug, PartialEq, Eq)]

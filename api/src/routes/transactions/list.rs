@@ -1,49 +1,30 @@
-//! Transactions: every change of every balance. Read-only, because the books are append-only.
+//! `GET /v1/transactions`
 
-mod export;
-mod object;
-
-pub(super) use object::{Direction, Transaction, transactions_of};
-
-use super::Tag;
-use super::refusals::{Filtered, One};
-use super::tradings::not_purged;
-use crate::auth::Caller;
+use super::export;
+use super::object::{Direction, Transaction};
+use super::owned::{owned, read};
 use crate::csv;
-use crate::envelope::{Answer, Exportable, Refused, Reply};
-use crate::filter::{containing, equal, equal_text, range};
-use crate::history::Histories;
-use crate::page::{self, Page, Pagination};
-use crate::state::State;
-use chrono::{DateTime, Utc};
+use crate::http::filter::{containing, equal, equal_text, range};
+use crate::http::page::{Page, Pagination};
+use crate::http::reply::{Exportable, Refused};
+use crate::routes::prelude::*;
+use crate::routes::range::Time;
 use poem::Request;
-use poem::web::{Accept, Data};
+use poem::web::Accept;
 use poem_openapi::auth::{Bearer, BearerAuthorization};
-use poem_openapi::param::{Path, Query};
-use poem_openapi::{Enum, Object, OpenApi};
 use rust_decimal::Decimal;
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, Select};
-use serde::Serialize;
-use tiris_domain::ids::UserId;
+use sea_orm::{ColumnTrait, Condition, QueryFilter};
+use tiris_domain::ledger::Direction as Stored;
 use tiris_domain::money::Money;
-use tiris_store::entity::transactions::{Column, Entity, Model};
-use tiris_store::error::{Error, Result};
-use uuid::Uuid;
+use tiris_store::entity::transactions::Column;
 
-/// Operations on transactions.
-pub(crate) struct Transactions;
+/// List the transactions of the caller.
+pub(crate) struct ListTransactions;
 
-const ORDER: (Column, Column) = (Column::Timestamp, Column::Id);
-
-/// Which time a range of dates means.
-#[derive(Clone, Copy, Enum, Serialize)]
-#[oai(rename_all = "snake_case")]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Time {
-    /// When it was booked: `timestamp`
-    Recorded,
-    /// When it happened, by the caller: `event_time`
-    Event,
+impl Policy for ListTransactions {
+    const ACCESS: Access = Access::User;
+    const RATE: Option<Class> = Some(Class::General);
+    const REFUSALS: &'static [Refusal] = &[INVALID_FILTER];
 }
 
 /// A page of transactions, newest first.
@@ -53,21 +34,12 @@ struct TransactionPage {
     pagination: Pagination,
 }
 
-/// What a list is answered with.
-type Listed = Exportable<TransactionPage>;
-
-fn owned(user: UserId) -> Select<Entity> {
-    Entity::find()
-        .filter(Column::UserId.eq(user.0))
-        .filter(not_purged(Column::TradingId, user))
-}
-
 #[OpenApi(prefix_path = "/v1/transactions", tag = "Tag::Transactions")]
 #[expect(
     clippy::too_many_arguments,
     reason = "one argument for each query parameter"
 )]
-impl Transactions {
+impl ListTransactions {
     /// Transactions of the caller, newest first
     ///
     /// With `Accept: text/csv` all that the filters select, whatever their number, as a stream of CSV (RFC 4180) with a
@@ -76,7 +48,7 @@ impl Transactions {
     #[oai(path = "/", method = "get", operation_id = "listTransactions")]
     async fn list(
         &self,
-        caller: Caller,
+        caller: Caller<Self>,
         state: Data<&State>,
         request: &Request,
         accept: Accept,
@@ -110,22 +82,21 @@ impl Transactions {
         offset: Query<Option<u64>>,
         /// Whether to count the whole list
         include_total: Query<Option<bool>>,
-    ) -> Result<Listed, Refused<Filtered>> {
+    ) -> Result<Exportable<TransactionPage>, Refused<Self>> {
         let page = Page::new(limit.0, cursor.0.as_deref(), offset.0, include_total.0)?;
         let dated = if matches!(time.0, Some(Time::Event)) {
             Column::EventTime
         } else {
             Column::Timestamp
         };
-        let direction = direction.0.map(|direction| match direction {
-            Direction::Credit => "credit",
-            Direction::Debit => "debit",
-        });
         let rows = owned(caller.user())
             .filter(equal(Column::TradingId, trading_id.0))
             .filter(equal(Column::SubAccountId, sub_account_id.0))
             .filter(equal_text(Column::OrderId, "order_id", order_id.0)?)
-            .filter(equal(Column::Direction, direction))
+            .filter(equal(
+                Column::Direction,
+                direction.0.map(|direction| Stored::from(direction).as_str()),
+            ))
             .filter(equal_text(Column::Reason, "reason", reason.0)?)
             .filter(range(
                 dated,
@@ -141,43 +112,14 @@ impl Transactions {
             let csv = export::stream((*state).clone(), caller.user(), token.into(), rows).await?;
             return Ok(Exportable::Csv(csv));
         }
-        let (rows, pagination) = read(&page, &state.histories, rows).await?;
-        let transactions = rows
-            .into_iter()
-            .map(Transaction::from_row)
-            .collect::<Result<_>>()?;
-        Ok(Exportable::Page(Reply::new(TransactionPage {
-            transactions,
+
+        let (rows, pagination) = read(&state, &page, rows).await?;
+        let transactions = rows.into_iter().map(Transaction::try_from);
+        Ok(Exportable::Page(Reply::read(TransactionPage {
+            transactions: transactions.collect::<Result<_>>()?,
             pagination,
         })))
     }
-
-    /// One transaction
-    #[oai(path = "/:id", method = "get", operation_id = "getTransaction")]
-    async fn get(
-        &self,
-        caller: Caller,
-        state: Data<&State>,
-        /// The transaction
-        id: Path<Uuid>,
-    ) -> Answer<Transaction, One> {
-        let missing = Error::NotFound("transaction");
-        let Some(row) = page::by_id(owned(caller.user()), ORDER, id.0) else {
-            return Err(missing.into());
-        };
-        let row = row.one(&state.db).await.map_err(Error::from)?;
-        Ok(Reply::new(Transaction::from_row(row.ok_or(missing)?)?))
-    }
-}
-
-async fn read(
-    page: &Page,
-    histories: &Histories,
-    rows: Select<Entity>,
-) -> Result<(Vec<Model>, Pagination)> {
-    let key = |row: &Model| (row.timestamp, row.id);
-    page.read_history(histories, rows, ORDER, key, |row| row.trading_id)
-        .await
 }
 
 fn amounts(min: Option<&str>, max: Option<&str>) -> Result<Condition> {

@@ -5,10 +5,10 @@
 //! its session is over.
 
 use super::object::Transaction;
-use super::{Entity, read};
+use super::owned::read;
 use crate::csv;
-use crate::error::Problem;
-use crate::page::Page;
+use crate::http::problem::Problem;
+use crate::http::page::Page;
 use crate::state::State;
 use crate::stream::Place;
 use bytes::Bytes;
@@ -18,6 +18,7 @@ use sea_orm::Select;
 use secrecy::{ExposeSecret, SecretString};
 use tiris_domain::ids::UserId;
 use tiris_runtime::trace::{self, Trace};
+use tiris_store::entity::transactions::Entity;
 use tiris_store::error::{Error, Result};
 use tracing::Instrument;
 
@@ -115,10 +116,10 @@ impl Reader {
         let page = Page::new(Some(ROWS_AT_ONCE), cursor, None, None)?;
         // Half of the connections to the database are left to requests. The semaphore is never closed.
         let _turn = self.state.streams.reads.acquire().await.ok();
-        let (rows, pagination) = read(&page, &self.state.histories, self.rows.clone()).await?;
+        let (rows, pagination) = read(&self.state, &page, self.rows.clone()).await?;
         let mut lines = String::new();
         for row in rows {
-            csv::line(&mut lines, &COLUMNS, &Transaction::from_row(row)?)?;
+            csv::line(&mut lines, &COLUMNS, &Transaction::try_from(row)?)?;
         }
         Ok((lines.into_bytes(), pagination.next_cursor))
     }

@@ -1,14 +1,16 @@
 //! Transactions as answers show them.
 
-use crate::resource::stored;
-use crate::value::{Info, MoneyText};
+use crate::http::field::Field;
 use chrono::{DateTime, Utc};
 use poem_openapi::{Enum, Object};
 use serde::Serialize;
 use tiris_domain::ids::TransactionId;
 use tiris_domain::ledger;
+use tiris_domain::money::Money;
+use tiris_domain::value::Info;
+use tiris_store::column;
 use tiris_store::entity::transactions::Model;
-use tiris_store::error::Result;
+use tiris_store::error::{Error, Result};
 use tiris_store::ledger::{Applied, Entry};
 use uuid::Uuid;
 
@@ -16,11 +18,20 @@ use uuid::Uuid;
 #[derive(Clone, Copy, Enum, Serialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
-pub(in crate::resource) enum Direction {
+pub(in crate::routes) enum Direction {
     /// The balance grew.
     Credit,
     /// The balance shrank.
     Debit,
+}
+
+impl From<Direction> for ledger::Direction {
+    fn from(direction: Direction) -> Self {
+        match direction {
+            Direction::Credit => Self::Credit,
+            Direction::Debit => Self::Debit,
+        }
+    }
 }
 
 impl From<ledger::Direction> for Direction {
@@ -34,7 +45,7 @@ impl From<ledger::Direction> for Direction {
 
 /// One change of one balance.
 #[derive(Object, Serialize)]
-pub(in crate::resource) struct Transaction {
+pub(in crate::routes) struct Transaction {
     id: Uuid,
     user_id: Uuid,
     trading_id: Uuid,
@@ -47,19 +58,19 @@ pub(in crate::resource) struct Transaction {
     /// Why: `long`, `short`, `stop_loss`, `fee`, `deposit`, `withdraw`, or what an event said
     reason: String,
     /// How much, above zero, in units of the account's asset
-    amount: MoneyText,
+    amount: Field<Money>,
     /// The balance after it
-    closing_balance: MoneyText,
+    closing_balance: Field<Money>,
     /// Price of one unit of stock in a trade
     #[oai(nullable)]
-    price: Option<MoneyText>,
+    price: Option<Field<Money>>,
     /// Asset the price is in
     #[oai(nullable)]
     quote_symbol: Option<String>,
     /// What a fee took of it, in units of the account's asset: a buy paid it on top of the cost, a sell got so much less,
     /// and of a posting `fee` it is the whole; null when a trade paid no fee here
     #[oai(nullable)]
-    fee: Option<MoneyText>,
+    fee: Option<Field<Money>>,
     /// The order it belongs to
     #[oai(nullable)]
     order_id: Option<String>,
@@ -71,11 +82,16 @@ pub(in crate::resource) struct Transaction {
     /// The log entry that made it
     trading_log_id: Uuid,
     /// Free JSON
-    info: Info,
+    info: Field<Info>,
 }
 
-impl Transaction {
-    pub(in crate::resource) fn from_row(row: Model) -> Result<Self> {
+impl TryFrom<Model> for Transaction {
+    type Error = Error;
+
+    fn try_from(row: Model) -> Result<Self> {
+        let direction: ledger::Direction = column::state(&row.direction)?;
+        let money = |amount| column::money(amount).map(Field);
+
         Ok(Self {
             id: row.id,
             user_id: row.user_id,
@@ -83,24 +99,24 @@ impl Transaction {
             sub_account_id: row.sub_account_id,
             timestamp: row.timestamp,
             event_time: row.event_time,
-            direction: stored(&row.direction)?,
+            direction: direction.into(),
             reason: row.reason,
-            amount: MoneyText::from_column(row.amount)?,
-            closing_balance: MoneyText::from_column(row.closing_balance)?,
-            price: row.price.map(MoneyText::from_column).transpose()?,
+            amount: money(row.amount)?,
+            closing_balance: money(row.closing_balance)?,
+            price: row.price.map(money).transpose()?,
             quote_symbol: row.quote_symbol,
-            fee: row.fee.map(MoneyText::from_column).transpose()?,
+            fee: row.fee.map(money).transpose()?,
             order_id: row.order_id,
             sequence: row.sequence,
             event_id: row.event_id,
             trading_log_id: row.trading_log_id,
-            info: Info::from_column(row.info),
+            info: Field(Info::from_column(row.info)),
         })
     }
 }
 
 /// The rows the ledger has just written for an entry.
-pub(in crate::resource) fn transactions_of(
+pub(in crate::routes) fn transactions_of(
     entry: &Entry,
     applied: &Applied,
     timestamp: DateTime<Utc>,
@@ -114,16 +130,16 @@ pub(in crate::resource) fn transactions_of(
         event_time: entry.event_time.unwrap_or(timestamp),
         direction: posting.direction.into(),
         reason: posting.reason.clone(),
-        amount: MoneyText(posting.amount),
-        closing_balance: MoneyText(posting.closing_balance),
-        price: posting.price.map(MoneyText),
+        amount: Field(posting.amount),
+        closing_balance: Field(posting.closing_balance),
+        price: posting.price.map(Field),
         quote_symbol: posting.quote.as_ref().map(ToString::to_string),
-        fee: posting.fee.map(MoneyText),
+        fee: posting.fee.map(Field),
         order_id: entry.order.as_ref().map(ToString::to_string),
         sequence: posting.sequence,
         event_id: None,
         trading_log_id: applied.log.0,
-        info: Info(entry.info.clone()),
+        info: Field(Info(entry.info.clone())),
     };
     applied.postings.iter().map(row).collect()
 }

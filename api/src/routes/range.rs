@@ -2,7 +2,7 @@
 //!
 //! Owns: pieces of time, their bounds, and how many there may be. Must not know: what is read.
 
-use crate::filter::is_storable;
+use crate::http::filter::is_storable;
 use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::Enum;
 use serde::Serialize;
@@ -32,6 +32,17 @@ impl From<Interval> for performance::Interval {
             Interval::Day => Self::Day,
         }
     }
+}
+
+/// Which time a range of dates means.
+#[derive(Clone, Copy, PartialEq, Eq, Enum, Serialize)]
+#[oai(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Time {
+    /// When it was booked: `timestamp`
+    Recorded,
+    /// When it happened, by the caller: `event_time`
+    Event,
 }
 
 /// A moment the database can hold, the parameter `name`.

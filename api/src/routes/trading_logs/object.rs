@@ -1,18 +1,19 @@
 //! How a trading log looks.
 
-use crate::resource::stored;
-use crate::resource::sub_accounts::SubAccount;
-use crate::value::Info;
+use crate::http::field::Field;
+use crate::routes::sub_accounts::SubAccount;
 use chrono::{DateTime, Utc};
 use poem_openapi::{Enum, Object};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use tiris_domain::value::Info;
+use tiris_store::column;
 use tiris_store::entity::trading_logs::Model;
-use tiris_store::error::Result;
+use tiris_store::error::{Error, Result};
 use tiris_store::ledger::{Applied, Entry, Source};
 use uuid::Uuid;
 
 /// Who wrote a log.
-#[derive(Clone, Copy, Enum, Serialize)]
+#[derive(Clone, Copy, Enum, Serialize, Deserialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub(super) enum LogSource {
@@ -20,13 +21,6 @@ pub(super) enum LogSource {
     Manual,
     /// A bot.
     Bot,
-}
-
-impl LogSource {
-    /// As stored.
-    pub(super) fn stored(self) -> &'static str {
-        Source::from(self).as_str()
-    }
 }
 
 impl From<LogSource> for Source {
@@ -49,7 +43,7 @@ impl From<Source> for LogSource {
 
 /// What happened on a trading.
 #[derive(Clone, Object, Serialize)]
-pub(in crate::resource) struct TradingLog {
+pub(in crate::routes) struct TradingLog {
     id: Uuid,
     user_id: Uuid,
     trading_id: Uuid,
@@ -60,7 +54,7 @@ pub(in crate::resource) struct TradingLog {
     #[oai(nullable)]
     transaction_id: Option<Uuid>,
     /// When it was recorded
-    pub(in crate::resource) timestamp: DateTime<Utc>,
+    pub(in crate::routes) timestamp: DateTime<Utc>,
     /// When it happened, by the caller; else `timestamp`
     event_time: DateTime<Utc>,
     /// `long`, `short`, `stop_loss`, `deposit`, `withdraw`, or whatever was recorded
@@ -72,11 +66,15 @@ pub(in crate::resource) struct TradingLog {
     /// What it says
     message: String,
     /// Free JSON
-    info: Info,
+    info: Field<Info>,
 }
 
-impl TradingLog {
-    pub(in crate::resource) fn from_row(row: Model) -> Result<Self> {
+impl TryFrom<Model> for TradingLog {
+    type Error = Error;
+
+    fn try_from(row: Model) -> Result<Self> {
+        let source: Source = column::state(&row.source)?;
+
         Ok(Self {
             id: row.id,
             user_id: row.user_id,
@@ -86,16 +84,16 @@ impl TradingLog {
             timestamp: row.timestamp,
             event_time: row.event_time,
             r#type: row.r#type,
-            source: stored(&row.source)?,
+            source: source.into(),
             order_id: row.order_id,
             message: row.message,
-            info: Info::from_column(row.info),
+            info: Field(Info::from_column(row.info)),
         })
     }
 }
 
 /// The row the ledger has just written for an entry.
-pub(in crate::resource) fn log_of(
+pub(in crate::routes) fn log_of(
     entry: &Entry,
     applied: &Applied,
     timestamp: DateTime<Utc>,
@@ -116,7 +114,7 @@ pub(in crate::resource) fn log_of(
         source: entry.source.into(),
         order_id: entry.order.as_ref().map(ToString::to_string),
         message: entry.message.clone(),
-        info: Info(entry.info.clone()),
+        info: Field(Info(entry.info.clone())),
     }
 }
 
@@ -145,7 +143,7 @@ pub(super) struct Recorded {
     /// What it says
     message: String,
     /// Free JSON
-    info: Info,
+    info: Field<Info>,
     /// All its transactions, in order; a separate fee comes last
     transaction_ids: Vec<Uuid>,
     /// The sub-accounts it moved, after it
