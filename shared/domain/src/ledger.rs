@@ -19,7 +19,7 @@ pub use book::Book;
 pub use command::{Belief, Command, Direction, Movement, Side, Trade};
 pub use decide::{apply, check};
 pub use effect::{Drift, Effect, HoldChange, Posting};
-pub use names::{Asset, ORDER_ID_LENGTH_MAX, OrderId};
+pub use names::{Asset, ORDER_ID_LENGTH_MAX, OrderId, Pair};
 pub use rejection::Rejection;
 
 #[cfg(test)]

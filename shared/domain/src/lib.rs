@@ -9,3 +9,4 @@ pub mod ledger;
 pub mod money;
 pub mod performance;
 pub mod states;
+pub mod value;

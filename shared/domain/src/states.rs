@@ -1,19 +1,15 @@
 //! The states and kinds that columns, requests, events and metrics share: one enum each, with one spelling.
 
+use crate::value::{Invalid, Schema, SchemaKind, Value, serde_by_value};
+use serde_json::Value as Json;
 use std::fmt;
-
-/// A text that is none of the names of a state.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be one of {} (given: {given:?})", .names.join(", "))]
-pub struct UnknownState {
-    names: Vec<&'static str>,
-    given: String,
-}
 
 /// An enum of which every variant has one name.
 pub trait State: Copy + Sized + 'static {
     /// All variants, in the order of their declaration.
     const ALL: &'static [Self];
+    /// The names of all variants, in the same order.
+    const NAMES: &'static [&'static str];
 
     /// The name in columns, requests, answers, events and metrics.
     fn as_str(self) -> &'static str;
@@ -21,14 +17,23 @@ pub trait State: Copy + Sized + 'static {
     /// The variant with this name.
     ///
     /// # Errors
-    /// [`UnknownState`] when no variant has it.
-    fn parse(name: &str) -> Result<Self, UnknownState> {
-        let found = Self::ALL.iter().find(|state| state.as_str() == name);
+    /// [`Invalid`] when no variant has it.
+    fn parse(name: &str) -> Result<Self, Invalid> {
+        Self::named(name).ok_or_else(|| Self::unknown(&name.into()))
+    }
 
-        found.copied().ok_or_else(|| UnknownState {
-            names: Self::ALL.iter().map(|state| state.as_str()).collect(),
-            given: name.to_owned(),
-        })
+    /// The variant with this name, when there is one.
+    #[must_use]
+    fn named(name: &str) -> Option<Self> {
+        let mut all = Self::ALL.iter().copied();
+
+        all.find(|state| state.as_str() == name)
+    }
+
+    /// The error for a value that is the name of no variant.
+    #[must_use]
+    fn unknown(given: &Json) -> Invalid {
+        Invalid::given(format!("must be one of {}", Self::NAMES.join(", ")), given)
     }
 }
 
@@ -45,6 +50,7 @@ macro_rules! states {
 
         impl State for $state {
             const ALL: &'static [Self] = &[$(Self::$variant,)+];
+            const NAMES: &'static [&'static str] = &[$($name,)+];
 
             fn as_str(self) -> &'static str {
                 match self {
@@ -60,33 +66,42 @@ macro_rules! states {
         }
 
         impl std::str::FromStr for $state {
-            type Err = UnknownState;
+            type Err = Invalid;
 
-            fn from_str(name: &str) -> Result<Self, UnknownState> {
+            fn from_str(name: &str) -> Result<Self, Invalid> {
                 Self::parse(name)
             }
         }
 
         impl TryFrom<String> for $state {
-            type Error = UnknownState;
+            type Error = Invalid;
 
-            fn try_from(name: String) -> Result<Self, UnknownState> {
+            fn try_from(name: String) -> Result<Self, Invalid> {
                 Self::parse(&name)
             }
         }
 
-        impl serde::Serialize for $state {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(self.as_str())
+        impl Value for $state {
+            fn schema() -> Schema {
+                Schema {
+                    choices: Self::NAMES,
+                    ..Schema::new(stringify!($state), SchemaKind::String)
+                }
+            }
+
+            fn from_json(value: Json) -> Result<Self, Invalid> {
+                value
+                    .as_str()
+                    .and_then(Self::named)
+                    .ok_or_else(|| Self::unknown(&value))
+            }
+
+            fn to_json(&self) -> Json {
+                Json::from(self.as_str())
             }
         }
 
-        impl<'de> serde::Deserialize<'de> for $state {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let name = String::deserialize(deserializer)?;
-                Self::parse(&name).map_err(serde::de::Error::custom)
-            }
-        }
+        serde_by_value!($state);
     )+};
 }
 

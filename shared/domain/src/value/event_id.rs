@@ -1,0 +1,91 @@
+//! The id a bot gives to an event.
+
+use super::define::{Value, deserialize_by_value};
+use super::invalid::Invalid;
+use super::schema::{Schema, SchemaKind};
+use super::text::string;
+use serde_json::Value as Json;
+use std::fmt;
+
+/// Longest id of an event, in characters.
+const LENGTH_MAX: usize = 128;
+
+/// The id of an event: 1 to 128 printable ASCII characters, unique per user.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(transparent)]
+pub struct EventId(String);
+
+impl EventId {
+    /// The id.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The id, owned.
+    #[must_use]
+    pub fn into_string(self) -> String {
+        self.0
+    }
+
+    fn is_valid(text: &str) -> bool {
+        let is_printable = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
+
+        (1..=LENGTH_MAX).contains(&text.len()) && text.bytes().all(is_printable)
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Value for EventId {
+    fn schema() -> Schema {
+        Schema {
+            pattern: Some("^[ -~]*$"),
+            min_length: Some(1),
+            max_length: Some(LENGTH_MAX),
+            ..Schema::new("string", SchemaKind::String)
+        }
+    }
+
+    fn from_json(value: Json) -> Result<Self, Invalid> {
+        let text = string(value)?;
+
+        if Self::is_valid(&text) {
+            Ok(Self(text))
+        } else {
+            Err(Invalid::given(
+                format!("must be 1 to {LENGTH_MAX} printable ASCII characters"),
+                &text.into(),
+            ))
+        }
+    }
+
+    fn to_json(&self) -> Json {
+        Json::from(self.as_str())
+    }
+}
+
+deserialize_by_value!(EventId);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_at_its_limits_is_accepted() {
+        for text in [" ".to_owned(), "~".repeat(128)] {
+            assert!(EventId::from_json(text.into()).is_ok());
+        }
+    }
+
+    #[test]
+    fn an_id_beyond_its_limits_is_refused() {
+        for text in ["", "é", "a\nb", "\u{7f}", &"x".repeat(129)] {
+            assert!(EventId::from_json(text.into()).is_err(), "{text}");
+        }
+    }
+}
