@@ -9,7 +9,7 @@ pub(crate) mod field;
 pub(crate) mod filter;
 pub(crate) mod idempotency;
 pub(crate) mod if_match;
-mod json;
+pub(crate) mod json;
 pub(crate) mod limit;
 pub(crate) mod page;
 pub(crate) mod policy;

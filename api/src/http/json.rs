@@ -5,9 +5,11 @@
 //! apart. A field that is null counts as absent.
 
 use serde::de::value::{MapDeserializer, SeqDeserializer};
-use serde::de::{self, DeserializeOwned, IntoDeserializer, Unexpected, Visitor};
+use serde::Deserialize;
+use serde::de::{self, DeserializeOwned, IgnoredAny, IntoDeserializer, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
-use serde_json::Value;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::fmt;
 use tiris_domain::json;
 use tiris_domain::value::FREE_JSON;
@@ -27,9 +29,52 @@ pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
         ));
     }
 
+    parse(value).map_err(|(mistake, path)| mistake.at(&path))
+}
+
+/// Reads an object that stands at `place` in a body.
+pub(crate) fn within<T: DeserializeOwned>(place: &str, object: Map<String, Value>) -> Result<T> {
+    parse(Value::Object(object)).map_err(|(mistake, path)| mistake.at(&join(place, &path)))
+}
+
+fn parse<T: DeserializeOwned>(value: Value) -> Result<T, (Mistake, String)> {
     let mut track = serde_path_to_error::Track::new();
     let reader = serde_path_to_error::Deserializer::new(Reader(value), &mut track);
-    T::deserialize(reader).map_err(|mistake| mistake.at(&track.path().to_string()))
+
+    T::deserialize(reader).map_err(|mistake| {
+        let path = track.path().to_string();
+        // The library's name for the whole.
+        (mistake, if path == "." { String::new() } else { path })
+    })
+}
+
+fn join(place: &str, path: &str) -> String {
+    if path.is_empty() {
+        place.to_owned()
+    } else {
+        format!("{place}.{path}")
+    }
+}
+
+/// A field of a request that is not known; whether it is refused depends on the others.
+#[derive(Debug, Default)]
+pub(crate) struct Unknown(Option<String>);
+
+impl Unknown {
+    /// Fails when there is one.
+    pub(crate) fn refuse(&self) -> Result<()> {
+        match &self.0 {
+            Some(field) => Err(Mistake::Unknown(shown(field)).at("")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Unknown {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let fields = BTreeMap::<String, IgnoredAny>::deserialize(deserializer)?;
+        Ok(Self(fields.into_keys().next()))
+    }
 }
 
 /// What is wrong with a value, without its place.
@@ -46,12 +91,11 @@ enum Mistake {
 }
 
 impl Mistake {
-    /// The error of the request, for a mistake at `path`, which is `.` for the whole body.
+    /// The error of the request, for a mistake at `path`, which is empty for the whole body.
     fn at(self, path: &str) -> Error {
-        let path = if path == "." { "" } else { path };
         match self {
             Self::Missing(field) if path.is_empty() => Error::MissingField(field.into()),
-            Self::Missing(field) => Error::MissingField(format!("{path}.{field}").into()),
+            Self::Missing(field) => Error::MissingField(join(path, field).into()),
             Self::Unknown(field) => Error::InvalidRequest(format!(
                 "unknown field {field:?}: nothing is ignored where money moves"
             )),
@@ -155,6 +199,18 @@ impl<'de> de::Deserializer<'de> for Reader {
         visitor.visit_map(MapDeserializer::new(given))
     }
 
+    /// For a struct that collects its unknown fields.
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        let Value::Object(object) = self.0 else {
+            return Err(self.wrong("an object"));
+        };
+        let given = object
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(name, value)| (name, Reader(value)));
+        visitor.visit_map(MapDeserializer::new(given))
+    }
+
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
         match self.0 {
             Value::Array(items) => {
@@ -204,6 +260,6 @@ impl<'de> de::Deserializer<'de> for Reader {
 
     forward_to_deserialize_any! {
         i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf unit unit_struct
-        tuple tuple_struct map identifier ignored_any
+        tuple tuple_struct identifier ignored_any
     }
 }

@@ -88,6 +88,17 @@ impl Tx {
         })
     }
 
+    /// Books one entry.
+    pub(crate) async fn book_one(&mut self, entry: &Entry) -> Result<BookedOne> {
+        let mut booked = self.book(std::slice::from_ref(entry)).await?;
+        let applied = booked.applied.pop();
+
+        Ok(BookedOne {
+            timestamp: booked.timestamp,
+            applied: applied.ok_or_else(|| Error::internal("an entry without outcome"))?,
+        })
+    }
+
     /// Commits with `data` as the answer of the request, and wakes the live streams of its user.
     pub(crate) async fn finish<T: Serialize, const STATUS: u16>(
         mut self,
@@ -115,6 +126,14 @@ pub(crate) struct Booked {
     pub(crate) timestamp: DateTime<Utc>,
     /// What each entry did, in their order.
     pub(crate) applied: Vec<Applied>,
+}
+
+/// What a transaction has booked of one entry.
+pub(crate) struct BookedOne {
+    /// The time of the booking, which its rows share.
+    pub(crate) timestamp: DateTime<Utc>,
+    /// What the entry did.
+    pub(crate) applied: Applied,
 }
 
 /// Runs `attempt` again after a failure that PostgreSQL asks to repeat.

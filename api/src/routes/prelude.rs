@@ -4,6 +4,7 @@ pub(crate) use super::{EXAMPLE_ID, Message, Tag};
 pub(crate) use crate::auth::{Anyone, Caller};
 pub(crate) use crate::http::body::JsonBody;
 pub(crate) use crate::http::field::Field;
+pub(crate) use crate::http::json::Unknown;
 pub(crate) use crate::http::idempotency::Idempotency;
 pub(crate) use crate::http::if_match::IfMatch;
 pub(crate) use crate::http::policy::*;

@@ -2,6 +2,8 @@
 
 use crate::entity::sub_accounts::Model;
 use crate::error::{Error, Result};
+use crate::ledger::Entry;
+use std::collections::BTreeSet;
 use sqlx::{PgConnection, PgExecutor};
 use tiris_domain::ids::{AccountId, TradingId, UserId};
 use tiris_domain::ledger::Asset;
@@ -119,5 +121,31 @@ pub async fn delete(connection: &mut PgConnection, id: AccountId) -> Result<()> 
     .bind(id.0)
     .execute(connection)
     .await?;
+    Ok(())
+}
+
+/// Fails unless the trading and all accounts of `entry` belong to its user: those of others are reported as not found, so
+/// that the ledger only decides how the user's own belong together.
+pub async fn check_owner(connection: &mut PgConnection, entry: &Entry) -> Result<()> {
+    let accounts = entry.command.accounts().into_iter().chain(entry.sub_account);
+    let accounts: BTreeSet<Uuid> = accounts.map(|id| id.0).collect();
+    let accounts = Vec::from_iter(accounts);
+
+    let (trading, owned): (bool, i64) = sqlx::query_as(
+        "SELECT EXISTS (SELECT FROM tradings WHERE id = $1 AND user_id = $2 AND status IN ('active', 'paused')), \
+         (SELECT count(*) FROM sub_accounts WHERE id = ANY($3) AND user_id = $2 AND deleted_at IS NULL)",
+    )
+    .bind(entry.trading.0)
+    .bind(entry.user.0)
+    .bind(&accounts)
+    .fetch_one(connection)
+    .await?;
+
+    if !trading {
+        return Err(Error::NotFound("trading"));
+    }
+    if usize::try_from(owned) != Ok(accounts.len()) {
+        return Err(Error::NotFound("sub-account"));
+    }
     Ok(())
 }

@@ -7,7 +7,7 @@ use crate::column;
 use crate::error::{Conflict, Error, Result};
 use crate::retention::may_do_alone;
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgExecutor};
 use tiris_domain::ids::{TradingId, UserId};
 use tiris_domain::states::{State, TradingStatus, TradingType};
 use uuid::Uuid;
@@ -209,6 +209,21 @@ pub async fn share(connection: &mut PgConnection, user: UserId, id: TradingId) -
     .fetch_optional(connection)
     .await?;
     living.map(drop).ok_or(Error::NotFound("trading"))
+}
+
+/// Fails unless the history of a trading can be read by a user: a real one stays readable when it is deleted.
+///
+/// # Errors
+/// [`Error::NotFound`] when it does not exist, belongs to another user or is being purged.
+pub async fn check_readable(executor: impl PgExecutor<'_>, user: UserId, id: TradingId) -> Result<()> {
+    let readable = sqlx::query(
+        "SELECT id FROM tradings WHERE id = $1 AND user_id = $2 AND status <> 'deleting'",
+    )
+    .bind(id.0)
+    .bind(user.0)
+    .fetch_optional(executor)
+    .await?;
+    readable.map(drop).ok_or(Error::NotFound("trading"))
 }
 
 /// Tradings that wait to be purged, at most `limit`.

@@ -5,11 +5,12 @@ use super::object::{Recorded, log_of};
 use crate::routes::EXAMPLE_OTHER_ID;
 use crate::routes::prelude::*;
 use crate::routes::sub_accounts::SubAccount;
+use std::collections::BTreeSet;
 use tiris_domain::ids::{AccountId, TradingId, UserId};
 use tiris_domain::ledger::Command;
 use tiris_domain::states::LogSource;
 use tiris_domain::value::{Info, Message as Words, Moment, Text};
-use tiris_store::ledger::Entry;
+use tiris_store::ledger::{Applied, Entry};
 use tiris_store::sub_accounts;
 
 /// Longest type of a log, in characters.
@@ -106,6 +107,13 @@ impl NewTradingLog {
     }
 }
 
+/// The accounts whose balance a log has moved, each once.
+fn touched(applied: &Applied) -> Vec<AccountId> {
+    let postings = applied.postings.iter();
+    let accounts: BTreeSet<AccountId> = postings.map(|(_, posting)| posting.account).collect();
+    accounts.into_iter().collect()
+}
+
 #[OpenApi(prefix_path = "/v1/trading-logs", tag = "Tag::TradingLogs")]
 impl CreateTradingLog {
     /// Writes a trading log; five types move money
@@ -128,8 +136,7 @@ impl CreateTradingLog {
             sub_accounts::check_owner(&mut tx, &entry).await?;
             let booked = tx.book_one(&entry).await?;
 
-            let accounts = booked.applied.accounts();
-            let accounts = sub_accounts::get_all(&mut tx, &accounts).await?;
+            let accounts = sub_accounts::get_all(&mut tx, &touched(&booked.applied)).await?;
             let accounts = accounts.into_iter().map(SubAccount::try_from);
             let recorded = Recorded::new(
                 log_of(&entry, &booked.applied, booked.timestamp),

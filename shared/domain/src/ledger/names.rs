@@ -28,17 +28,17 @@ impl Asset {
 }
 
 impl FromStr for Asset {
-    type Err = Invalid;
+    type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, Invalid> {
+    fn from_str(text: &str) -> Result<Self, String> {
         let is_allowed = |byte: u8| byte.is_ascii_graphic() && byte != b'/';
 
         if (1..=ASSET_LENGTH_MAX).contains(&text.len()) && text.bytes().all(is_allowed) {
             Ok(Self(text.to_ascii_uppercase()))
         } else {
-            Err(Invalid::new(format!(
+            Err(format!(
                 "must be 1 to {ASSET_LENGTH_MAX} printable ASCII characters without '/'"
-            )))
+            ))
         }
     }
 }
@@ -81,12 +81,12 @@ pub struct Pair {
 }
 
 impl FromStr for Pair {
-    type Err = Invalid;
+    type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, Invalid> {
+    fn from_str(text: &str) -> Result<Self, String> {
         let (base, quote) = text
             .split_once('/')
-            .ok_or_else(|| Invalid::new("must be BASE/QUOTE"))?;
+            .ok_or_else(|| "must be BASE/QUOTE".to_owned())?;
 
         Ok(Self {
             base: base.parse()?,
@@ -142,15 +142,13 @@ impl OrderId {
 }
 
 impl FromStr for OrderId {
-    type Err = Invalid;
+    type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, Invalid> {
+    fn from_str(text: &str) -> Result<Self, String> {
         if (1..=ORDER_ID_LENGTH_MAX).contains(&text.chars().count()) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Invalid::new(format!(
-                "must have 1 to {ORDER_ID_LENGTH_MAX} characters"
-            )))
+            Err(format!("must have 1 to {ORDER_ID_LENGTH_MAX} characters"))
         }
     }
 }
@@ -182,7 +180,7 @@ impl Value for OrderId {
 deserialize_by_value!(OrderId);
 
 /// A name in a string; an error shows the string.
-fn parse<T: FromStr<Err = Invalid>>(value: Json) -> Result<T, Invalid> {
+fn parse<T: FromStr<Err = String>>(value: Json) -> Result<T, Invalid> {
     let text = string(value)?;
 
     text.parse()

@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn the_order_of_keys_and_the_spelling_of_numbers_are_kept() {
-        let text = r#"{"b":1.50,"a":1e2}"#;
+        let text = r#"{"b":1.50,"a":1e+2}"#;
 
         let info: Info = serde_json::from_str(text).expect("valid");
 

@@ -18,6 +18,12 @@ pub type Message = Words<{ 4 * 1024 }>;
 pub type StackTrace = Words<{ 32 * 1024 }>;
 
 impl<const MAX: usize> Words<MAX> {
+    /// Words that stand in the program, whose length is not checked.
+    #[must_use]
+    pub fn from_static(words: &'static str) -> Self {
+        Self(words.to_owned())
+    }
+
     /// The words.
     #[must_use]
     pub fn as_str(&self) -> &str {
