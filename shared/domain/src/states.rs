@@ -48,14 +48,22 @@ macro_rules! states {
             $($(#[$variant_doc])* $variant,)+
         }
 
+        impl $state {
+            /// The name in columns, requests, answers, events and metrics.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)+
+                }
+            }
+        }
+
         impl State for $state {
             const ALL: &'static [Self] = &[$(Self::$variant,)+];
             const NAMES: &'static [&'static str] = &[$($name,)+];
 
             fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $name,)+
-                }
+                self.as_str()
             }
         }
 

@@ -9,7 +9,7 @@ use crate::retention::may_do_alone;
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 use tiris_domain::ids::{TradingId, UserId};
-use tiris_domain::states::{State, TradingStatus, TradingType};
+use tiris_domain::states::{TradingStatus, TradingType};
 use uuid::Uuid;
 
 /// A trading that is deleted now.

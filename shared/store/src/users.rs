@@ -7,7 +7,7 @@ use crate::error::{Conflict, Error, Result};
 use serde_json::Value;
 use sqlx::PgConnection;
 use tiris_domain::ids::{UserId, new_id};
-use tiris_domain::states::{Role, State, UserStatus};
+use tiris_domain::states::{Role, UserStatus};
 use uuid::Uuid;
 
 /// Longest username that is made from another name, in characters.

@@ -3,7 +3,6 @@
 use super::malformed::MalformedKind;
 use crate::ledger::{Asset, OrderId};
 use crate::money::Number;
-use crate::value::Invalid;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -254,7 +253,7 @@ impl Fields {
         let text = self.require(name, text)?;
         let asset: Asset = text
             .parse()
-            .map_err(|why: Invalid| self.wrong(name, &why.to_string(), &text.as_str().into()))?;
+            .map_err(|why: String| self.wrong(name, &why, &text.as_str().into()))?;
         self.note(name, asset.as_str());
         Ok(asset)
     }
@@ -266,11 +265,11 @@ impl Fields {
         let parse = || {
             let (base, quote) = text
                 .split_once('/')
-                .ok_or_else(|| Invalid::new("must be BASE/QUOTE"))?;
+                .ok_or_else(|| "must be BASE/QUOTE".to_owned())?;
             Ok((base.parse::<Asset>()?, quote.parse::<Asset>()?))
         };
-        let (base, quote) = parse()
-            .map_err(|why: Invalid| self.wrong(name, &why.to_string(), &text.as_str().into()))?;
+        let (base, quote) =
+            parse().map_err(|why: String| self.wrong(name, &why, &text.as_str().into()))?;
         let pair = format!("{base}/{quote}");
         self.note(name, &pair);
         self.raw.insert(self.name(name), pair.into());
@@ -283,7 +282,7 @@ impl Fields {
         };
         text.parse()
             .map(Some)
-            .map_err(|why: Invalid| self.invalid(name, why.to_string()))
+            .map_err(|why: String| self.invalid(name, why))
     }
 
     /// A free object that does not count when two events are compared.

@@ -2,7 +2,8 @@
 
 use super::account::Account;
 use super::book::Book;
-use super::command::{Belief, Command, Direction, Movement, Side, Trade};
+use super::command::{Belief, Command, Movement, Side, Trade};
+use crate::states::Direction;
 use super::effect::{Drift, Effect, HoldChange, Posting};
 use super::names::{Asset, OrderId};
 use super::rejection::Rejection;

@@ -1,7 +1,7 @@
 //! What a command does: postings, changed holds, and the new account states.
 
 use super::account::Account;
-use super::command::Direction;
+use crate::states::Direction;
 use super::names::{Asset, OrderId};
 use crate::ids::AccountId;
 use crate::money::{Money, Number};
