@@ -1,7 +1,12 @@
 //! The operations: one folder a resource, one file a verb with its policy, its types and its whole use case.
 
+mod exchange_bindings;
 mod prelude;
+mod range;
 mod sub_accounts;
+mod trading_logs;
+mod tradings;
+mod transactions;
 
 use poem_openapi::{Object, Tags};
 use serde::Serialize;
@@ -20,10 +25,20 @@ macro_rules! operations {
 use operations;
 
 /// All operations.
-pub(crate) type Operations = (sub_accounts::Operations, ());
+pub(crate) type Operations = (
+    tradings::Operations,
+    sub_accounts::Operations,
+    transactions::Operations,
+    trading_logs::Operations,
+);
 
 /// All operations, in the order of the document.
-pub(crate) const OPERATIONS: Operations = (sub_accounts::OPERATIONS, ());
+pub(crate) const OPERATIONS: Operations = (
+    tradings::OPERATIONS,
+    sub_accounts::OPERATIONS,
+    transactions::OPERATIONS,
+    trading_logs::OPERATIONS,
+);
 
 /// An id in examples.
 pub(crate) const EXAMPLE_ID: Uuid = uuid!("01928f2e-7c3a-7b6f-9d10-3f5d2a1b4c5e");

@@ -43,6 +43,11 @@ enum Seen {
 }
 
 impl IfMatch {
+    /// Whether the caller named a version, so that there is something to check.
+    pub(crate) fn is_given(&self) -> bool {
+        matches!(self.0, Seen::Tags(_))
+    }
+
     /// Fails unless the resource, as a GET answers it, is still the version the caller has seen. The row must be locked.
     pub(crate) fn check<T: Serialize>(&self, current: &T) -> Result<()> {
         let Seen::Tags(tags) = &self.0 else {

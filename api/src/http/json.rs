@@ -4,8 +4,8 @@
 //! serde_json's own deserializer reports mistakes as one sentence with Rust's names; this one keeps field and reason
 //! apart. A field that is null counts as absent.
 
-use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::Deserialize;
+use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{self, DeserializeOwned, IgnoredAny, IntoDeserializer, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 use serde_json::{Map, Value};

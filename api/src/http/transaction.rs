@@ -109,14 +109,19 @@ impl Tx {
                 serde_json::to_string(&data).map_err(|error| Error::Internal(error.into()))?;
             idempotency::keep(&mut self.transaction, call, STATUS, &body).await?;
         }
+        self.commit().await?;
+        Ok(Reply::done(data))
+    }
+
+    /// Commits, and wakes the live streams of the user.
+    pub(crate) async fn commit(mut self) -> Result<()> {
         if let Some(timestamp) = self.booked_at {
             assert_fresh(&mut self.transaction, timestamp).await?;
         }
-
         self.transaction.commit().await?;
 
         self.state.streams.wakes.tell_committed(self.user);
-        Ok(Reply::done(data))
+        Ok(())
     }
 }
 

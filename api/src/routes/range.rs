@@ -8,6 +8,7 @@ use poem_openapi::Enum;
 use serde::Serialize;
 use tiris_domain::performance;
 use tiris_store::error::{Error, Result};
+use tiris_store::point_in_time::Clock;
 
 /// Pieces of a history at most: a year of hours, or 27 years of days.
 const PIECES_MAX: i32 = 10_000;
@@ -43,6 +44,15 @@ pub(super) enum Time {
     Recorded,
     /// When it happened, by the caller: `event_time`
     Event,
+}
+
+impl From<Time> for Clock {
+    fn from(time: Time) -> Self {
+        match time {
+            Time::Recorded => Self::Recorded,
+            Time::Event => Self::Event,
+        }
+    }
 }
 
 /// A moment the database can hold, the parameter `name`.

@@ -14,9 +14,9 @@ mod effect;
 mod names;
 mod rejection;
 
+pub use crate::states::Direction;
 pub use account::Account;
 pub use book::Book;
-pub use crate::states::Direction;
 pub use command::{Belief, Command, Movement, Side, Trade};
 pub use decide::{apply, check};
 pub use effect::{Drift, Effect, HoldChange, Posting};

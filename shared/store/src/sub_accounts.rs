@@ -1,12 +1,15 @@
 //! Sub-accounts: rows and their changes, except for the money, which only the ledger writes.
 
+use crate::column;
 use crate::entity::sub_accounts::Model;
 use crate::error::{Error, Result};
 use crate::ledger::Entry;
-use std::collections::BTreeSet;
+use rust_decimal::Decimal;
 use sqlx::{PgConnection, PgExecutor};
+use std::collections::BTreeSet;
 use tiris_domain::ids::{AccountId, TradingId, UserId};
-use tiris_domain::ledger::Asset;
+use tiris_domain::ledger::{Asset, OrderId};
+use tiris_domain::money::Money;
 use tiris_domain::value::{Info, Name};
 use uuid::Uuid;
 
@@ -124,10 +127,32 @@ pub async fn delete(connection: &mut PgConnection, id: AccountId) -> Result<()> 
     Ok(())
 }
 
+/// Returns what an order holds of a locked sub-account.
+///
+/// # Errors
+/// [`Error::NotFound`] when nothing is held for it.
+pub async fn held(
+    connection: &mut PgConnection,
+    id: AccountId,
+    order: Option<&OrderId>,
+) -> Result<Money> {
+    let held: Option<Decimal> =
+        sqlx::query_scalar("SELECT amount FROM holds WHERE sub_account_id = $1 AND order_id = $2")
+            .bind(id.0)
+            .bind(order.map_or("", OrderId::as_str))
+            .fetch_optional(connection)
+            .await?;
+    column::money(held.ok_or(Error::NotFound("hold"))?)
+}
+
 /// Fails unless the trading and all accounts of `entry` belong to its user: those of others are reported as not found, so
 /// that the ledger only decides how the user's own belong together.
 pub async fn check_owner(connection: &mut PgConnection, entry: &Entry) -> Result<()> {
-    let accounts = entry.command.accounts().into_iter().chain(entry.sub_account);
+    let accounts = entry
+        .command
+        .accounts()
+        .into_iter()
+        .chain(entry.sub_account);
     let accounts: BTreeSet<Uuid> = accounts.map(|id| id.0).collect();
     let accounts = Vec::from_iter(accounts);
 

@@ -4,12 +4,15 @@
 //! asks, when it is time.
 
 use crate::column;
+use crate::entity::exchange_bindings;
+use crate::entity::tradings::Model;
 use crate::error::{Conflict, Error, Result};
 use crate::retention::may_do_alone;
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
-use tiris_domain::ids::{TradingId, UserId};
+use tiris_domain::ids::{BindingId, TradingId, UserId};
 use tiris_domain::states::{TradingStatus, TradingType};
+use tiris_domain::value::{Info, Name};
 use uuid::Uuid;
 
 /// A trading that is deleted now.
@@ -196,6 +199,108 @@ pub async fn purge_some(
     Ok(Purged::All)
 }
 
+/// What to change of a trading; what is `None` stays.
+#[derive(Clone, Debug, Default)]
+pub struct TradingUpdate {
+    /// Unique among the living tradings of the user.
+    pub name: Option<Name>,
+    /// Whether a bot may work on it.
+    pub status: Option<TradingStatus>,
+    /// The exchange binding it uses.
+    pub binding: Option<BindingId>,
+    /// Free JSON.
+    pub info: Option<Info>,
+}
+
+/// Locks a living trading of a user until the transaction ends.
+///
+/// # Errors
+/// [`Error::NotFound`] when it does not exist or belongs to another user.
+pub async fn lock(connection: &mut PgConnection, user: UserId, id: TradingId) -> Result<Model> {
+    let row = sqlx::query_as(
+        "SELECT id, user_id, exchange_binding_id, name, type, status, info, created_at, updated_at \
+         FROM tradings WHERE id = $1 AND user_id = $2 AND status IN ('active', 'paused') FOR NO KEY UPDATE",
+    )
+    .bind(id.0)
+    .bind(user.0)
+    .fetch_optional(connection)
+    .await?;
+    row.ok_or(Error::NotFound("trading"))
+}
+
+/// Changes a locked trading, and returns it.
+pub async fn update(
+    connection: &mut PgConnection,
+    id: TradingId,
+    update: &TradingUpdate,
+) -> Result<Model> {
+    let row = sqlx::query_as(
+        "UPDATE tradings SET name = coalesce($2, name), status = coalesce($3, status), \
+         exchange_binding_id = coalesce($4, exchange_binding_id), info = coalesce($5, info), \
+         updated_at = clock_timestamp() WHERE id = $1 \
+         RETURNING id, user_id, exchange_binding_id, name, type, status, info, created_at, updated_at",
+    )
+    .bind(id.0)
+    .bind(update.name.as_ref().map(Name::as_str))
+    .bind(update.status.map(TradingStatus::as_str))
+    .bind(update.binding.map(|binding| binding.0))
+    .bind(update.info.as_ref().map(sqlx::types::Json))
+    .fetch_one(connection)
+    .await?;
+    Ok(row)
+}
+
+/// Returns the exchange binding of a trading.
+pub async fn binding_of(
+    connection: &mut PgConnection,
+    trading: &Model,
+) -> Result<Option<exchange_bindings::Model>> {
+    let Some(binding) = trading.exchange_binding_id else {
+        return Ok(None);
+    };
+    let row = sqlx::query_as(
+        "SELECT id, user_id, name, exchange_type, kind, api_key_encrypted, api_secret_encrypted, passphrase_encrypted, \
+         masked_api_key, key_id, fingerprint, status, last_verified_at, info, created_at, updated_at \
+         FROM exchange_bindings WHERE id = $1",
+    )
+    .bind(binding)
+    .fetch_optional(connection)
+    .await?;
+    Ok(row)
+}
+
+/// Fails unless a user has this living trading.
+///
+/// # Errors
+/// [`Error::NotFound`] when it does not exist or belongs to another user.
+pub async fn check_living(
+    executor: impl PgExecutor<'_>,
+    user: UserId,
+    id: TradingId,
+) -> Result<()> {
+    let living = sqlx::query(
+        "SELECT id FROM tradings WHERE id = $1 AND user_id = $2 AND status IN ('active', 'paused')",
+    )
+    .bind(id.0)
+    .bind(user.0)
+    .fetch_optional(executor)
+    .await?;
+    living.map(drop).ok_or(Error::NotFound("trading"))
+}
+
+/// Returns when an account of a trading last changed. Every booking changes one, so nothing was booked since.
+pub async fn last_change(
+    executor: impl PgExecutor<'_>,
+    id: TradingId,
+) -> Result<Option<DateTime<Utc>>> {
+    let newest =
+        sqlx::query_scalar("SELECT max(updated_at) FROM sub_accounts WHERE trading_id = $1")
+            .bind(id.0)
+            .fetch_one(executor)
+            .await?;
+    Ok(newest)
+}
+
 /// Keeps a living trading of a user from being deleted until the transaction ends.
 ///
 /// # Errors
@@ -215,7 +320,11 @@ pub async fn share(connection: &mut PgConnection, user: UserId, id: TradingId) -
 ///
 /// # Errors
 /// [`Error::NotFound`] when it does not exist, belongs to another user or is being purged.
-pub async fn check_readable(executor: impl PgExecutor<'_>, user: UserId, id: TradingId) -> Result<()> {
+pub async fn check_readable(
+    executor: impl PgExecutor<'_>,
+    user: UserId,
+    id: TradingId,
+) -> Result<()> {
     let readable = sqlx::query(
         "SELECT id FROM tradings WHERE id = $1 AND user_id = $2 AND status <> 'deleting'",
     )

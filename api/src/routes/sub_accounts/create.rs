@@ -1,6 +1,6 @@
 //! `POST /v1/sub-accounts`
 
-use super::deposit_entry::Deposit;
+use super::deposit_entry::InitialDeposit;
 use super::object::SubAccount;
 use crate::routes::prelude::*;
 use tiris_domain::ids::{AccountId, TradingId, new_id};
@@ -83,7 +83,7 @@ impl CreateSubAccount {
             symbol: wanted.symbol.0,
             info: wanted.info.unwrap_or_default().0,
         };
-        let deposit = wanted.balance.map(|amount| Deposit {
+        let deposit = wanted.balance.map(|amount| InitialDeposit {
             amount: amount.0,
             event_time: wanted.event_time.map(|time| time.0),
         });

@@ -8,13 +8,13 @@ use tiris_store::ledger::{Entry, Source};
 use tiris_store::sub_accounts::NewSubAccount;
 
 /// What a new sub-account starts with.
-pub(in crate::routes) struct Deposit {
+pub(in crate::routes) struct InitialDeposit {
     pub(in crate::routes) amount: Amount,
     /// When it came in, when that is not now.
     pub(in crate::routes) event_time: Option<Moment>,
 }
 
-impl Deposit {
+impl InitialDeposit {
     /// The entry to book; `None` when the account starts empty.
     pub(in crate::routes) fn entry(&self, account: &NewSubAccount) -> Option<Entry> {
         if self.amount.0.is_zero() {

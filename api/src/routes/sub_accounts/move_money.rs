@@ -1,62 +1,43 @@
 //! Deposits to a sub-account and withdrawals from it.
 
-use super::SubAccount;
-use crate::fields::{Fields, FromFields, required};
-use crate::ledger::{self, Work};
-use crate::resource::MESSAGE_BYTES_MAX;
-use crate::resource::trading_logs::{TradingLog, log_of};
-use crate::resource::transactions::{Transaction, transactions_of};
-use crate::value::{Amount, Info};
-use chrono::{DateTime, Utc};
-use poem_openapi::Object;
-use poem_openapi::types::Example;
-use serde::Serialize;
-use sqlx::PgConnection;
+use super::object::SubAccount;
+use crate::http::reply::Reply;
+use crate::routes::prelude::*;
+use crate::routes::trading_logs::{TradingLog, log_of};
+use crate::routes::transactions::{Transaction, transactions_of};
 use tiris_domain::ids::{AccountId, TradingId, UserId};
 use tiris_domain::ledger::{Belief, Command, Direction, Movement};
 use tiris_domain::money::Money;
-use tiris_store::error::{Error, Result};
-use tiris_store::ledger::{Entry, Source};
-use uuid::Uuid;
+use tiris_domain::states::LogSource;
+use tiris_domain::value::{Amount, Info, Message as Words, Moment};
+use tiris_store::column;
+use tiris_store::entity::sub_accounts::Model;
+use tiris_store::ledger::Entry;
+use tiris_store::sub_accounts;
 
 /// Money to be moved.
-#[derive(Object)]
+#[derive(Object, Deserialize)]
 #[oai(example, skip_serializing_if_is_none)]
+#[serde(deny_unknown_fields)]
 pub(super) struct MoneyMove {
     /// How much, in units of the account's asset; above zero
-    amount: Amount,
+    amount: Field<Amount>,
     /// What the trading log says, at most 4,096 bytes of UTF-8
-    #[oai(validator(max_length = 4096))]
-    message: Option<String>,
+    message: Option<Field<Words>>,
     /// When it happened, when that is not now
-    event_time: Option<DateTime<Utc>>,
+    event_time: Option<Field<Moment>>,
     /// Free JSON, at most 16 KiB
-    info: Option<Info>,
+    info: Option<Field<Info>>,
 }
 
 impl Example for MoneyMove {
     fn example() -> Self {
         Self {
-            amount: Amount(Money::ONE.into()),
-            message: Some("top up".to_owned()),
+            amount: Field(Amount(Money::ONE.into())),
+            message: Some(Field(Words::from_static("top up"))),
             event_time: None,
-            info: Some(Info::default()),
+            info: Some(Field::default()),
         }
-    }
-}
-
-impl FromFields for MoneyMove {
-    fn from_fields(fields: &mut Fields) -> Result<Self> {
-        Ok(Self {
-            amount: Amount(required("amount", fields.amount("amount")?)?),
-            message: fields.words("message", MESSAGE_BYTES_MAX)?,
-            event_time: fields.time("event_time")?,
-            info: Some(fields.info()?),
-        })
-    }
-
-    fn refuses_unknown(&self) -> bool {
-        true
     }
 }
 
@@ -71,78 +52,61 @@ pub(super) struct Moved {
     trading_log: TradingLog,
 }
 
-/// The transaction that moves money of one account.
-pub(super) struct MoveWork {
-    pub(super) user: UserId,
-    pub(super) account: AccountId,
-    pub(super) direction: Direction,
-    pub(super) asked: MoneyMove,
-}
-
-impl Work for MoveWork {
-    type Output = Moved;
-
-    async fn run(&self, connection: &mut PgConnection) -> Result<Moved> {
-        let entry = self.entry(connection).await?;
-        let (timestamp, applied) = ledger::book(connection, std::slice::from_ref(&entry)).await?;
-        let missing = || Error::internal("a deposit or withdrawal without effect");
-        let applied = applied.first().ok_or_else(missing)?;
-        let sub_account = SubAccount::load_within(connection, &[self.account])
-            .await?
-            .pop()
-            .ok_or_else(missing)?;
-        let transaction = transactions_of(&entry, applied, timestamp)
-            .pop()
-            .ok_or_else(missing)?;
-        let trading_log = log_of(&entry, applied, timestamp);
-        Ok(Moved {
-            sub_account,
-            transaction,
-            trading_log,
-        })
-    }
-
-    fn booked_at(moved: &Moved) -> Option<DateTime<Utc>> {
-        Some(moved.trading_log.timestamp)
-    }
-}
-
-impl MoveWork {
-    /// The ledger is asked in the account's own symbol: the path names the account alone.
-    async fn entry(&self, connection: &mut PgConnection) -> Result<Entry> {
-        let row: Option<(Uuid, String)> = sqlx::query_as(
-            "SELECT trading_id, symbol FROM sub_accounts WHERE id = $1 AND user_id = $2 AND deleted_at IS NULL",
-        )
-        .bind(self.account.0)
-        .bind(self.user.0)
-        .fetch_optional(connection)
-        .await?;
-        let (trading, symbol) = row.ok_or(Error::NotFound("sub-account"))?;
-        let reason = match self.direction {
+impl MoneyMove {
+    /// The ledger entry, in the account's own symbol: the path names the account alone.
+    fn entry(&self, account: &Model, direction: Direction) -> Result<Entry> {
+        let id = AccountId(account.id);
+        let reason = match direction {
             Direction::Credit => "deposit",
             Direction::Debit => "withdraw",
         };
         let movement = Movement {
-            account: self.account,
-            asset: symbol.parse().map_err(|why: String| Error::internal(why))?,
-            direction: self.direction,
-            amount: self.asked.amount.0.clone(),
+            account: id,
+            asset: column::asset(&account.symbol)?,
+            direction,
+            amount: self.amount.0.0.clone(),
             order: None,
             reason: reason.to_owned(),
             belief: Belief::default(),
         };
+        let message = self.message.as_ref().map(|message| message.0.as_str());
+        let info = self.info.as_ref().map(|info| info.0.0.clone());
+
         Ok(Entry {
-            user: self.user,
-            trading: TradingId(trading),
-            sub_account: Some(self.account),
+            user: UserId(account.user_id),
+            trading: TradingId(account.trading_id),
+            sub_account: Some(id),
             command: Command::Move(movement),
             claim: None,
             log_type: reason.to_owned(),
-            source: Source::Manual,
+            source: LogSource::Manual,
             order: None,
-            event_time: self.asked.event_time,
-            message: self.asked.message.clone().unwrap_or_default(),
-            info: self.asked.info.clone().unwrap_or_default().0,
+            event_time: self.event_time.as_ref().map(|time| time.0.clone().into()),
+            message: message.unwrap_or_default().to_owned(),
+            info: info.unwrap_or_default(),
         })
+    }
+
+    /// Moves the money of one account of the user, and commits.
+    pub(super) async fn apply(
+        &self,
+        mut tx: Tx,
+        user: UserId,
+        id: AccountId,
+        direction: Direction,
+    ) -> Result<Reply<Moved>> {
+        let account = sub_accounts::get(&mut *tx, user, id).await?;
+        let entry = self.entry(&account, direction)?;
+        let booked = tx.book_one(&entry).await?;
+
+        let account = sub_accounts::get(&mut *tx, user, id).await?;
+        let transaction = transactions_of(&entry, &booked.applied, booked.timestamp).pop();
+        let moved = Moved {
+            sub_account: SubAccount::try_from(account)?,
+            transaction: transaction
+                .ok_or_else(|| Error::internal("money moved without a transaction"))?,
+            trading_log: log_of(&entry, &booked.applied, booked.timestamp),
+        };
+        tx.finish(moved).await
     }
 }

@@ -22,8 +22,7 @@ pub(crate) struct CreateTradingLog;
 impl Policy for CreateTradingLog {
     const ACCESS: Access = Access::User;
     const RATE: Option<Class> = Some(Class::Money);
-    const REFUSALS: &'static [Refusal] =
-        &[INVALID_BODY, NOT_FOUND, TOO_LARGE, NO_JSON, REJECTED];
+    const REFUSALS: &'static [Refusal] = &[INVALID_BODY, NOT_FOUND, TOO_LARGE, NO_JSON, REJECTED];
 }
 
 /// A trading log to be written.

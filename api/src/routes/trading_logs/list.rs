@@ -68,7 +68,10 @@ impl ListTradingLogs {
             .filter(equal(Column::SubAccountId, sub_account_id.0))
             .filter(equal_text(Column::OrderId, "order_id", order_id.0)?)
             .filter(equal_text(Column::Type, "type", r#type.0)?)
-            .filter(equal(Column::Source, source.0.map(|source| source.0.as_str())))
+            .filter(equal(
+                Column::Source,
+                source.0.map(|source| source.0.as_str()),
+            ))
             .filter(range(
                 dated,
                 ("start_date", start_date.0),

@@ -3,9 +3,7 @@
 use crate::http::json;
 use serde::Deserialize;
 use tiris_domain::ids::AccountId;
-use tiris_domain::ledger::{
-    Asset, Belief, Command, Direction, Movement, OrderId, Side, Trade,
-};
+use tiris_domain::ledger::{Asset, Belief, Command, Direction, Movement, OrderId, Side, Trade};
 use tiris_domain::value::{Amount, Info};
 use tiris_store::error::Result;
 

@@ -7,8 +7,8 @@
 use super::object::Transaction;
 use super::owned::read;
 use crate::csv;
-use crate::http::problem::Problem;
 use crate::http::page::Page;
+use crate::http::problem::Problem;
 use crate::state::State;
 use crate::stream::Place;
 use bytes::Bytes;

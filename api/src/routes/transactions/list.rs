@@ -95,7 +95,9 @@ impl ListTransactions {
             .filter(equal_text(Column::OrderId, "order_id", order_id.0)?)
             .filter(equal(
                 Column::Direction,
-                direction.0.map(|direction| Stored::from(direction).as_str()),
+                direction
+                    .0
+                    .map(|direction| Stored::from(direction).as_str()),
             ))
             .filter(equal_text(Column::Reason, "reason", reason.0)?)
             .filter(range(

@@ -3,12 +3,12 @@
 use super::account::Account;
 use super::book::Book;
 use super::command::{Belief, Command, Movement, Side, Trade};
-use crate::states::Direction;
 use super::effect::{Drift, Effect, HoldChange, Posting};
 use super::names::{Asset, OrderId};
 use super::rejection::Rejection;
 use crate::ids::{AccountId, TradingId, UserId};
 use crate::money::{Money, Number};
+use crate::states::Direction;
 
 /// Whether the accounts named exist and belong to this trading and user.
 pub fn check(

@@ -3,7 +3,7 @@
 use sea_orm::entity::prelude::*;
 
 /// Row of `tradings`.
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, sqlx::FromRow)]
 #[sea_orm(table_name = "tradings")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]

@@ -1,12 +1,13 @@
 //! Performance and its curve as answers show them.
 
-use crate::resource::range::Interval;
-use crate::value::Figure;
+use crate::http::field::Field;
+use crate::routes::range::Interval;
 use chrono::{DateTime, Utc};
 use poem_openapi::Object;
 use serde::Serialize;
 use tiris_domain::ledger::Asset;
 use tiris_domain::performance::{self, Exact};
+use tiris_domain::value::Figure;
 use uuid::Uuid;
 
 /// The deepest fall of the curve of returns.
@@ -37,13 +38,13 @@ pub(super) struct Performance {
     #[oai(nullable)]
     to: Option<DateTime<Utc>>,
     /// What there was worth when the period began
-    opening_value: Figure,
+    opening_value: Field<Figure>,
     /// What there was worth when it ended
-    closing_value: Figure,
+    closing_value: Field<Figure>,
     /// Deposits less withdrawals, and whatever else came or went without a trade
-    net_flows: Figure,
+    net_flows: Field<Figure>,
     /// `closing_value - opening_value - net_flows`
-    profit: Figure,
+    profit: Field<Figure>,
     /// Return of the period net of flows: 0.1 is a tenth more
     #[oai(nullable)]
     time_weighted_return: Option<f64>,
@@ -73,13 +74,13 @@ pub(super) struct Performance {
     #[oai(nullable)]
     profit_factor: Option<f64>,
     /// Sum of the gains of closing trades
-    gross_profit: Figure,
+    gross_profit: Field<Figure>,
     /// Sum of their losses, above zero
-    gross_loss: Figure,
+    gross_loss: Field<Figure>,
     /// Worth of all fees
-    fees: Figure,
+    fees: Field<Figure>,
     /// Worth of all that was traded, without fees
-    turnover: Figure,
+    turnover: Field<Figure>,
     /// Assets that never had a price and are left out
     unpriced: Vec<String>,
     /// Assets of which more was spent than was there by event time; with any of them all returns are null
@@ -92,9 +93,9 @@ struct Point {
     /// Its first moment
     time: DateTime<Utc>,
     /// What there was worth at its end
-    value: Figure,
+    value: Field<Figure>,
     /// What came during it without a trade, less what went
-    net_flows: Figure,
+    net_flows: Field<Figure>,
     /// What one unit is worth that was worth 1 at the beginning: the curve of the time-weighted return
     unit_value: f64,
 }
@@ -116,8 +117,8 @@ pub(super) struct Equity {
     overdrawn: Vec<String>,
 }
 
-fn figure(exact: &Exact) -> Figure {
-    Figure(exact.into())
+fn figure(exact: &Exact) -> Field<Figure> {
+    Field(Figure(exact.into()))
 }
 
 fn names(assets: &[Asset]) -> Vec<String> {
