@@ -1,8 +1,13 @@
 //! The operations: one folder a resource, one file a verb with its policy, its types and its whole use case.
 
+mod bots;
+mod dead_letters;
+mod event_status;
 mod exchange_bindings;
+mod live;
 mod prelude;
 mod range;
+mod replays;
 mod sub_accounts;
 mod trading_logs;
 mod tradings;
@@ -16,10 +21,10 @@ use uuid::{Uuid, uuid};
 macro_rules! operations {
     ($($operation:ident),+ $(,)?) => {
         /// The operations of this resource.
-        pub(super) type Operations = ($($operation,)+);
+        pub(super) type Operations = ($($operation),+);
 
         /// All operations of this resource.
-        pub(super) const OPERATIONS: Operations = ($($operation,)+);
+        pub(super) const OPERATIONS: Operations = ($($operation),+);
     };
 }
 use operations;
@@ -30,6 +35,11 @@ pub(crate) type Operations = (
     sub_accounts::Operations,
     transactions::Operations,
     trading_logs::Operations,
+    event_status::Operations,
+    dead_letters::Operations,
+    replays::Operations,
+    bots::Operations,
+    live::Operations,
 );
 
 /// All operations, in the order of the document.
@@ -38,6 +48,11 @@ pub(crate) const OPERATIONS: Operations = (
     sub_accounts::OPERATIONS,
     transactions::OPERATIONS,
     trading_logs::OPERATIONS,
+    event_status::OPERATIONS,
+    dead_letters::OPERATIONS,
+    replays::OPERATIONS,
+    bots::OPERATIONS,
+    live::OPERATIONS,
 );
 
 /// An id in examples.

@@ -114,7 +114,7 @@ impl Idempotency {
 
     /// Stores the answer of work that was done in several transactions, each of which is safe to repeat. Of two requests
     /// at once the answer that is stored first is given to both.
-    pub(crate) async fn store<T: Serialize + Clone, const STATUS: u16>(
+    pub(crate) async fn store<T: Serialize, const STATUS: u16>(
         &self,
         state: &State,
         user: UserId,
@@ -123,8 +123,14 @@ impl Idempotency {
         if self.0.is_none() {
             return Ok(Reply::done(data));
         }
-        self.run(state, user, async |tx: Tx| tx.finish(data.clone()).await)
-            .await
+        let shared = &data;
+        let stored: Reply<&T, STATUS> = self
+            .run(state, user, async |tx: Tx| tx.finish(shared).await)
+            .await?;
+        Ok(match stored.into_kept() {
+            Some(kept) => Reply::kept(kept),
+            None => Reply::done(data),
+        })
     }
 
     /// Answers a committed request with other data than it was committed with, and stores that answer instead.

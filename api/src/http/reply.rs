@@ -69,6 +69,14 @@ impl<T, const STATUS: u16> Reply<T, STATUS> {
         }
     }
 
+    /// The answer to an earlier request, if this is one.
+    pub(super) fn into_kept(self) -> Option<Kept> {
+        match self.content {
+            Content::Read(_) | Content::Done(_) => None,
+            Content::Kept(kept) => Some(kept),
+        }
+    }
+
     /// The data of an answer that is new; `None` when it is an earlier one.
     pub(crate) fn data(&self) -> Option<&T> {
         match &self.content {

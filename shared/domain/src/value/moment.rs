@@ -3,7 +3,7 @@
 use super::define::{Value, deserialize_by_value};
 use super::invalid::Invalid;
 use super::schema::{Schema, SchemaKind};
-use chrono::{DateTime, Datelike, Utc};
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use serde_json::Value as Json;
 use std::ops::RangeInclusive;
 
@@ -22,6 +22,12 @@ impl Moment {
         DateTime::from_timestamp_micros(time.timestamp_micros())
             .filter(|time| YEARS.contains(&time.year()))
             .map(Self)
+    }
+
+    /// Midnight in UTC, so many days after 1970-01-01; a `u16` counts to the year 2149.
+    #[must_use]
+    pub fn midnight(days: u16) -> Self {
+        Self(DateTime::UNIX_EPOCH + TimeDelta::days(days.into()))
     }
 
     /// The time.

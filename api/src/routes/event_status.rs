@@ -1,22 +1,22 @@
 //! How ingest is: lanes, workers, open dead letters. A user sees the health and the lag of his own lanes only.
 
-use crate::auth::Caller;
-use crate::envelope::{Answer, Reply};
-use crate::resource::Tag;
-use crate::resource::refusals::Listing;
-use crate::state::State;
-use crate::value::Seconds;
-use chrono::{DateTime, Utc};
-use poem::web::Data;
-use poem_openapi::{Object, OpenApi};
-use serde::Serialize;
+use super::operations;
+use crate::routes::prelude::*;
 use std::collections::BTreeMap;
 use tiris_domain::ids::UserId;
+use tiris_domain::value::Seconds;
 use tiris_store::status::{self, EventsStatus, LaneFigures, WorkerFigures};
-use uuid::Uuid;
 
-/// Operations on the state of ingest.
-pub(crate) struct EventStatus;
+operations!(GetEventStatus);
+
+/// Get the state of ingest.
+pub(crate) struct GetEventStatus;
+
+impl Policy for GetEventStatus {
+    const ACCESS: Access = Access::User;
+    const RATE: Option<Class> = Some(Class::General);
+    const REFUSALS: &'static [Refusal] = &[];
+}
 
 /// Open dead letters by class.
 #[derive(Object, Serialize, Default)]
@@ -81,7 +81,7 @@ struct LaneState {
     lag_exact: bool,
     /// Age of the oldest of them, in seconds; 0 when there are none, null when it is not known
     #[oai(nullable)]
-    lag_seconds: Option<Seconds>,
+    lag_seconds: Option<Field<Seconds>>,
     /// When the lag was told
     #[oai(nullable)]
     lag_at: Option<DateTime<Utc>>,
@@ -188,7 +188,7 @@ fn lane_state(lane: &LaneFigures, inside: Option<LaneInside>) -> LaneState {
         status: lane.status.clone(),
         lag_messages: lane.lag_messages,
         lag_exact: lane.lag_exact == Some(true),
-        lag_seconds: lane.lag_seconds.map(Seconds),
+        lag_seconds: lane.lag_seconds.map(Seconds).map(Field),
         lag_at: lane.lag_at,
         inside,
     }
@@ -211,12 +211,12 @@ fn inside(found: &EventsStatus, lane: &LaneFigures) -> LaneInside {
 }
 
 #[OpenApi(prefix_path = "/v1/events", tag = "Tag::Events")]
-impl EventStatus {
+impl GetEventStatus {
     /// Whether events come in, and how far behind; for admins every lane with its owner
     #[oai(path = "/status", method = "get", operation_id = "getEventStatus")]
-    async fn status(&self, caller: Caller, state: Data<&State>) -> Answer<IngestState, Listing> {
+    async fn status(&self, caller: Caller<Self>, state: Data<&State>) -> Answer<IngestState, Self> {
         let found = status::read(&state.pool).await?;
-        Ok(Reply::new(if caller.is_admin() {
+        Ok(Reply::read(if caller.is_admin() {
             IngestState::for_admin(found)
         } else {
             IngestState::for_user(&found, caller.user())

@@ -1,45 +1,21 @@
 //! A dead letter as answers show it.
 
-use crate::page::Pagination;
-use crate::resource::stored;
-use crate::value::Info;
+use crate::http::field::Field;
+use crate::http::page::Pagination;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
-use poem_openapi::{Enum, Object};
+use poem_openapi::Object;
 use serde::Serialize;
+use tiris_domain::states::{DeadLetterClass, DeadLetterStatus};
+use tiris_domain::value::Info;
+use tiris_store::column;
 use tiris_store::entity::dead_letters::Model;
 use tiris_store::error::Result;
 use uuid::Uuid;
 
 /// Longest payload a list shows, in bytes.
 const LISTED_BYTES_MAX: usize = 8 * 1024;
-
-/// What can still become of a letter.
-#[derive(Clone, Copy, Enum, Serialize)]
-#[oai(rename_all = "snake_case")]
-#[serde(rename_all = "snake_case")]
-pub(super) enum LetterClass {
-    /// It is no event; it is never tried again by itself.
-    Malformed,
-    /// What it names is not there yet; it is tried again by itself.
-    Unresolved,
-    /// The ledger refuses it; a person decides.
-    Rejected,
-}
-
-/// What has become of a letter.
-#[derive(Clone, Copy, Enum, Serialize)]
-#[oai(rename_all = "snake_case")]
-#[serde(rename_all = "snake_case")]
-pub(super) enum LetterStatus {
-    /// It waits.
-    Open,
-    /// Its event is in the books.
-    Replayed,
-    /// It was given up.
-    Discarded,
-}
 
 /// An event that could not be applied, as it came, with the reason.
 #[derive(Object, Serialize)]
@@ -64,7 +40,7 @@ pub(super) struct DeadLetter {
     /// Whether the bytes are left out: a list shows at most 8 KiB of each letter; the letter by its id has all
     payload_omitted: bool,
     /// Its headers, each name with its values
-    headers: Info,
+    headers: Field<Info>,
     /// When the broker took it
     #[oai(nullable)]
     broker_time: Option<DateTime<Utc>>,
@@ -77,7 +53,7 @@ pub(super) struct DeadLetter {
     /// Which trading it concerns, as far as known
     #[oai(nullable)]
     trading_id: Option<Uuid>,
-    class: LetterClass,
+    class: Field<DeadLetterClass>,
     /// Stable code, such as `INSUFFICIENT_BALANCE`
     code: String,
     /// The reason in words
@@ -87,12 +63,12 @@ pub(super) struct DeadLetter {
     /// When it is tried again by itself; null when it waits for a person, or for what it waits behind
     #[oai(nullable)]
     next_attempt_at: Option<DateTime<Utc>>,
-    status: LetterStatus,
+    status: Field<DeadLetterStatus>,
     /// When a copy was published to the stream `TRADING_DLQ`
     #[oai(nullable)]
     published_at: Option<DateTime<Utc>>,
     /// Under `resolution`: who closed it, when and why; for admins only
-    info: Info,
+    info: Field<Info>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -115,12 +91,12 @@ impl DeadLetter {
             payload,
             payload_base64,
             payload_omitted: false,
-            headers: Info::from_column(row.headers),
+            headers: Field(Info::from_column(row.headers)),
             broker_time: row.broker_time,
             event_id: row.event_id,
             user_id: row.user_id,
             trading_id: row.trading_id,
-            class: stored(&row.class)?,
+            class: Field(column::state(&row.class)?),
             code: row.code,
             reason: if is_inner {
                 "it failed for an inner reason".to_owned()
@@ -129,30 +105,26 @@ impl DeadLetter {
             },
             attempts: row.attempts,
             next_attempt_at: row.next_attempt_at,
-            status: stored(&row.status)?,
+            status: Field(column::state(&row.status)?),
             published_at: row.published_at,
-            info: if is_admin {
+            info: Field(if is_admin {
                 Info::from_column(row.info)
             } else {
                 Info::default()
-            },
+            }),
             created_at: row.created_at,
             updated_at: row.updated_at,
         })
     }
-}
 
-impl DeadLetter {
     /// As a list shows it.
     pub(super) fn of_list(row: Model, is_admin: bool) -> Result<Self> {
         let is_long = row.payload.len() > LISTED_BYTES_MAX;
         let mut letter = Self::from_row(row, is_admin)?;
         if is_long {
-            (
-                letter.payload,
-                letter.payload_base64,
-                letter.payload_omitted,
-            ) = (None, None, true);
+            letter.payload = None;
+            letter.payload_base64 = None;
+            letter.payload_omitted = true;
         }
         Ok(letter)
     }

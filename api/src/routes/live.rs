@@ -1,20 +1,17 @@
 //! The live stream over HTTP: events of the form browsers know.
 
-use super::Tag;
-use super::refusals::Follow;
+use super::operations;
 use super::sub_accounts::SubAccount;
 use super::trading_logs::TradingLog;
 use super::transactions::Transaction;
-use crate::auth::Caller;
-use crate::envelope::Refused;
-use crate::error::Problem;
-use crate::state::State;
+use crate::http::problem::Problem;
+use crate::http::reply::Refused;
+use crate::routes::prelude::{Access, Caller, Class, Data, Policy, Refusal, State, Tag};
 use crate::stream::{EventId, Follower, Item, RESUME_MAX, Row};
 use futures_util::StreamExt;
 use futures_util::future::ready;
 use futures_util::stream::{self, BoxStream, Stream};
 use poem::http::header::CACHE_CONTROL;
-use poem::web::Data;
 use poem::web::sse::Event;
 use poem::{Body, IntoResponse, Request, Response};
 use poem_openapi::auth::{Bearer, BearerAuthorization};
@@ -34,8 +31,26 @@ const RETRY_MILLIS: u64 = 2_000;
 /// A comment, which clients pass over.
 const SIGN_OF_LIFE: &str = ":\n\n";
 
-/// Operations on what happens now.
-pub(crate) struct Live;
+operations!(Follow);
+
+/// Follow what is committed.
+pub(crate) struct Follow;
+
+impl Policy for Follow {
+    const ACCESS: Access = Access::User;
+    const RATE: Option<Class> = Some(Class::General);
+    const REFUSALS: &'static [Refusal] = &[
+        (
+            400,
+            "`INVALID_VALUE`: Last-Event-ID is not the id of an event of the stream",
+        ),
+        (
+            429,
+            "`RATE_LIMITED`: the caller has 5 streams already, or the allowance of the caller is used up; `Retry-After` \
+             says when to try again",
+        ),
+    ];
+}
 
 /// What an event carries, as `GET` answers it.
 #[derive(Serialize, Union)]
@@ -49,9 +64,9 @@ enum Object {
 impl Object {
     fn from_row(row: Row) -> Result<Self> {
         Ok(match row {
-            Row::Transaction(row) => Self::Transaction(Transaction::from_row(row)?),
-            Row::TradingLog(row) => Self::TradingLog(TradingLog::from_row(row)?),
-            Row::SubAccount(row) => Self::SubAccount(SubAccount::from_row(row)?),
+            Row::Transaction(row) => Self::Transaction(Transaction::try_from(row)?),
+            Row::TradingLog(row) => Self::TradingLog(TradingLog::try_from(row)?),
+            Row::SubAccount(row) => Self::SubAccount(SubAccount::try_from(row)?),
         })
     }
 }
@@ -138,7 +153,7 @@ impl ApiResponse for Begun {
 }
 
 #[OpenApi(prefix_path = "/v1/stream", tag = "Tag::Live")]
-impl Live {
+impl Follow {
     /// What is committed of the caller's, as it is committed
     ///
     /// Server-sent events of the types `transaction`, `trading_log` and `sub_account`; `data` is the object that `GET`
@@ -149,13 +164,13 @@ impl Live {
     #[oai(path = "/", method = "get", operation_id = "follow")]
     async fn follow(
         &self,
-        caller: Caller,
+        caller: Caller<Self>,
         state: Data<&State>,
         request: &Request,
         /// The id of the last event the client had
         #[oai(name = "Last-Event-ID")]
         last_event_id: Header<Option<String>>,
-    ) -> std::result::Result<Begun, Refused<Follow>> {
+    ) -> std::result::Result<Begun, Refused<Self>> {
         let last = last_event_id.0.filter(|text| !text.is_empty());
         let last: Option<EventId> = match last.map(|text| text.parse()) {
             Some(Ok(id)) => Some(id),

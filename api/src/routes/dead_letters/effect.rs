@@ -1,9 +1,10 @@
 //! What a replay did, or would do.
 
-use crate::resource::transactions::Direction;
-use crate::value::MoneyText;
+use crate::http::field::Field;
 use poem_openapi::Object;
 use serde::Serialize;
+use tiris_domain::ledger::Direction;
+use tiris_domain::money::Money;
 use tiris_store::dead_letters::{AccountChange, Replay, Summary};
 use uuid::Uuid;
 
@@ -13,11 +14,11 @@ struct ChangedAccount {
     sub_account_id: Uuid,
     /// Asset it holds
     symbol: String,
-    balance_before: MoneyText,
-    balance_after: MoneyText,
+    balance_before: Field<Money>,
+    balance_after: Field<Money>,
     /// Of the balance, what is held for orders
-    locked_before: MoneyText,
-    locked_after: MoneyText,
+    locked_before: Field<Money>,
+    locked_after: Field<Money>,
 }
 
 impl From<AccountChange> for ChangedAccount {
@@ -25,10 +26,10 @@ impl From<AccountChange> for ChangedAccount {
         Self {
             sub_account_id: change.account.0,
             symbol: change.symbol,
-            balance_before: MoneyText(change.balance.0),
-            balance_after: MoneyText(change.balance.1),
-            locked_before: MoneyText(change.locked.0),
-            locked_after: MoneyText(change.locked.1),
+            balance_before: Field(change.balance.0),
+            balance_after: Field(change.balance.1),
+            locked_before: Field(change.locked.0),
+            locked_after: Field(change.locked.1),
         }
     }
 }
@@ -39,10 +40,10 @@ struct MadePosting {
     /// The transaction; of a dry run one that does not exist
     transaction_id: Uuid,
     sub_account_id: Uuid,
-    direction: Direction,
+    direction: Field<Direction>,
     reason: String,
-    amount: MoneyText,
-    closing_balance: MoneyText,
+    amount: Field<Money>,
+    closing_balance: Field<Money>,
 }
 
 /// What a replay of one letter did, or would do.
@@ -75,10 +76,10 @@ impl ReplayEffect {
             .map(|(id, posting)| MadePosting {
                 transaction_id: id.0,
                 sub_account_id: posting.account.0,
-                direction: posting.direction.into(),
+                direction: Field(posting.direction),
                 reason: posting.reason,
-                amount: MoneyText(posting.amount),
-                closing_balance: MoneyText(posting.closing_balance),
+                amount: Field(posting.amount),
+                closing_balance: Field(posting.closing_balance),
             });
         Self {
             dead_letter_id: replay.id,

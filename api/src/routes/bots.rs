@@ -1,33 +1,23 @@
 //! Bots: the latest heartbeat of each component.
 
-use super::refusals::Filtered;
-use super::{Tag, stored};
-use crate::auth::Caller;
-use crate::envelope::{Answer, Reply};
-use crate::filter::equal;
-use crate::state::State;
-use crate::value::Info;
-use chrono::{DateTime, Utc};
-use poem::web::Data;
-use poem_openapi::param::Query;
-use poem_openapi::{Enum, Object, OpenApi};
+use super::operations;
+use crate::http::filter::equal;
+use crate::routes::prelude::*;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
-use serde::Serialize;
+use tiris_domain::states::BotStatus;
+use tiris_domain::value::Info;
+use tiris_store::column;
 use tiris_store::entity::bots::{Column, Entity, Model};
-use tiris_store::error::{Error, Result};
-use uuid::Uuid;
 
-/// Operations on bots.
-pub(crate) struct Bots;
+operations!(ListBots);
 
-/// How a component of a bot feels.
-#[derive(Clone, Copy, Enum, Serialize)]
-#[oai(rename_all = "snake_case")]
-#[serde(rename_all = "snake_case")]
-enum BotStatus {
-    Healthy,
-    Degraded,
-    Unhealthy,
+/// List the bots of the caller.
+pub(crate) struct ListBots;
+
+impl Policy for ListBots {
+    const ACCESS: Access = Access::User;
+    const RATE: Option<Class> = Some(Class::General);
+    const REFUSALS: &'static [Refusal] = &[INVALID_FILTER];
 }
 
 /// One component of a bot, as its latest heartbeat told.
@@ -37,22 +27,24 @@ struct Bot {
     trading_id: Uuid,
     /// Which part of the bot
     component: String,
-    status: BotStatus,
+    status: Field<BotStatus>,
     /// When, by the bot's own clock
     last_seen_at: DateTime<Utc>,
     /// Whatever it measures
-    metrics: Info,
+    metrics: Field<Info>,
 }
 
-impl Bot {
-    fn from_row(row: Model) -> Result<Self> {
+impl TryFrom<Model> for Bot {
+    type Error = Error;
+
+    fn try_from(row: Model) -> Result<Self> {
         Ok(Self {
             id: row.id,
             trading_id: row.trading_id,
-            status: stored(&row.status)?,
+            status: Field(column::state(&row.status)?),
             component: row.component,
             last_seen_at: row.last_seen_at,
-            metrics: Info::from_column(row.metrics),
+            metrics: Field(Info::from_column(row.metrics)),
         })
     }
 }
@@ -64,16 +56,16 @@ struct BotList {
 }
 
 #[OpenApi(prefix_path = "/v1/bots", tag = "Tag::Events")]
-impl Bots {
+impl ListBots {
     /// The caller's bots, each as its latest heartbeat told
     #[oai(path = "/", method = "get", operation_id = "listBots")]
     async fn list(
         &self,
-        caller: Caller,
+        caller: Caller<Self>,
         state: Data<&State>,
         /// Only those of this trading
         trading_id: Query<Option<Uuid>>,
-    ) -> Answer<BotList, Filtered> {
+    ) -> Answer<BotList, Self> {
         let rows = Entity::find()
             .filter(Column::UserId.eq(caller.user().0))
             .filter(equal(Column::TradingId, trading_id.0))
@@ -82,7 +74,10 @@ impl Bots {
             .all(&state.db)
             .await
             .map_err(Error::from)?;
-        let bots = rows.into_iter().map(Bot::from_row).collect::<Result<_>>()?;
-        Ok(Reply::new(BotList { bots }))
+
+        let bots = rows.into_iter().map(Bot::try_from);
+        Ok(Reply::read(BotList {
+            bots: bots.collect::<Result<_>>()?,
+        }))
     }
 }
