@@ -1,8 +1,10 @@
 //! Tradings: what bots work on.
 
+mod create;
 mod delete;
 mod get;
 mod list;
+mod new;
 mod object;
 mod performance;
 mod update;
@@ -10,6 +12,7 @@ mod update;
 pub(super) use object::not_purged;
 
 use super::operations;
+use create::CreateTrading;
 use delete::DeleteTrading;
 use get::GetTrading;
 use list::ListTradings;
@@ -18,6 +21,7 @@ use update::UpdateTrading;
 
 operations!(
     ListTradings,
+    CreateTrading,
     GetTrading,
     UpdateTrading,
     DeleteTrading,

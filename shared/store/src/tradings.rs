@@ -199,6 +199,40 @@ pub async fn purge_some(
     Ok(Purged::All)
 }
 
+/// A trading to insert.
+#[derive(Clone, Debug)]
+pub struct NewTrading<'a> {
+    /// Its id.
+    pub id: TradingId,
+    /// The owner.
+    pub user: UserId,
+    /// The exchange binding it uses.
+    pub binding: Option<BindingId>,
+    /// Unique among the living tradings of the user.
+    pub name: &'a Name,
+    /// Where it trades.
+    pub kind: TradingType,
+    /// Free JSON.
+    pub info: &'a Info,
+}
+
+/// Inserts a trading, and returns it.
+pub async fn insert(connection: &mut PgConnection, new: &NewTrading<'_>) -> Result<Model> {
+    let row = sqlx::query_as(
+        "INSERT INTO tradings (id, user_id, exchange_binding_id, name, type, info) VALUES ($1, $2, $3, $4, $5, $6) \
+         RETURNING id, user_id, exchange_binding_id, name, type, status, info, created_at, updated_at",
+    )
+    .bind(new.id.0)
+    .bind(new.user.0)
+    .bind(new.binding.map(|binding| binding.0))
+    .bind(new.name.as_str())
+    .bind(new.kind.as_str())
+    .bind(sqlx::types::Json(new.info))
+    .fetch_one(connection)
+    .await?;
+    Ok(row)
+}
+
 /// What to change of a trading; what is `None` stays.
 #[derive(Clone, Debug, Default)]
 pub struct TradingUpdate {

@@ -1,10 +1,8 @@
 //! `GET /v1/tradings/{id}`
 
-use super::object::{Trading, living};
+use super::object::Trading;
 use crate::routes::prelude::*;
-use sea_orm::{ColumnTrait, QueryFilter};
-use tiris_store::entity::exchange_bindings;
-use tiris_store::entity::tradings::Column;
+use tiris_domain::ids::TradingId;
 
 /// Get a trading.
 pub(crate) struct GetTrading;
@@ -26,14 +24,8 @@ impl GetTrading {
         /// The trading
         id: Path<Uuid>,
     ) -> Answer<Trading, Self> {
-        let found = living(caller.user())
-            .filter(Column::Id.eq(id.0))
-            .find_also_related(exchange_bindings::Entity)
-            .one(&state.db)
-            .await
-            .map_err(Error::from)?;
+        let trading = Trading::get(&state, caller.user(), TradingId(id.0)).await?;
 
-        let (trading, binding) = found.ok_or(Error::NotFound("trading"))?;
-        Ok(Reply::read(Trading::new(trading, binding)?))
+        Ok(Reply::read(trading))
     }
 }

@@ -2,12 +2,13 @@
 
 use crate::http::field::Field;
 use crate::routes::exchange_bindings::BindingSummary;
+use crate::state::State;
 use chrono::{DateTime, Utc};
 use poem_openapi::{Enum, Object};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
-use tiris_domain::ids::UserId;
+use tiris_domain::ids::{TradingId, UserId};
 use tiris_domain::states::{TradingStatus, TradingType};
 use tiris_domain::value::Info;
 use tiris_store::column;
@@ -87,6 +88,18 @@ impl Trading {
             created_at: row.created_at,
             updated_at: row.updated_at,
         })
+    }
+
+    /// A living trading of a user with its binding.
+    pub(super) async fn get(state: &State, user: UserId, id: TradingId) -> Result<Self> {
+        let found = living(user)
+            .filter(Column::Id.eq(id.0))
+            .find_also_related(exchange_bindings::Entity)
+            .one(&state.db)
+            .await?;
+
+        let (trading, binding) = found.ok_or(Error::NotFound("trading"))?;
+        Self::new(trading, binding)
     }
 
     /// A trading with its binding as the running transaction sees it.

@@ -87,7 +87,7 @@ impl UpdateTrading {
                 seen.check(&Trading::within(&mut tx, current).await?)?;
             }
             if let Some(binding) = change.binding {
-                exchange_bindings::lock_usable(&mut tx, user, binding).await?;
+                exchange_bindings::share(&mut tx, user, binding).await?;
             }
 
             let changed = tradings::update(&mut tx, id, &change).await?;

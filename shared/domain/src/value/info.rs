@@ -4,6 +4,7 @@ use super::define::{Value, deserialize_by_value};
 use super::invalid::Invalid;
 use super::schema::{Schema, SchemaKind};
 use serde_json::{Map, Value as Json};
+use std::sync::LazyLock;
 
 /// Longest free JSON object, in bytes without insignificant blanks.
 pub const INFO_BYTES_MAX: usize = 16 * 1024;
@@ -44,6 +45,13 @@ impl Value for Info {
 }
 
 impl Info {
+    /// The empty object.
+    #[must_use]
+    pub fn empty() -> &'static Self {
+        static EMPTY: LazyLock<Info> = LazyLock::new(Info::default);
+        &EMPTY
+    }
+
     /// The object a column of free JSON holds; only objects are written to such columns.
     #[must_use]
     pub fn from_column(value: Json) -> Self {
