@@ -102,3 +102,53 @@ pub(crate) enum Tag {
     /// What bots publish: how it comes in, what could not be applied, what is read again
     Events,
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::http::router::service;
+    use serde_json::Value;
+    use std::collections::BTreeMap;
+
+    /// The operations that are charged to another allowance than `general`.
+    const CHARGED: [(&str, &str); 13] = [
+        ("createExchangeBinding", "credentials"),
+        ("createSubAccount", "money"),
+        ("createTrading", "money"),
+        ("createTradingLog", "money"),
+        ("deposit", "money"),
+        ("getExchangeBinding", "credentials"),
+        ("login", "auth"),
+        ("loginCallback", "auth"),
+        ("logout", "auth"),
+        ("refresh", "auth"),
+        ("updateExchangeBinding", "credentials"),
+        ("verifyExchangeBinding", "credentials"),
+        ("withdraw", "money"),
+    ];
+    /// The operations without limit.
+    const UNLIMITED: [&str; 2] = ["getLive", "getReady"];
+
+    #[test]
+    fn every_operation_is_charged_to_its_allowance() {
+        let document: Value = serde_json::from_str(&service().spec()).expect("JSON");
+        let paths = document["paths"].as_object().expect("paths");
+        let operations = paths.values().flat_map(|path| path.as_object().expect("a path").values());
+
+        let mut others = BTreeMap::new();
+        let mut unlimited = Vec::new();
+        for operation in operations {
+            let id = operation["operationId"].as_str().expect("an id");
+            let Some(words) = operation["responses"]["429"]["description"].as_str() else {
+                unlimited.push(id);
+                continue;
+            };
+            let class = words.split("allowance `").nth(1).and_then(|rest| rest.split('`').next());
+            if class != Some("general") {
+                others.insert(id, class.expect("a class"));
+            }
+        }
+
+        assert_eq!(Vec::from_iter(others), CHARGED);
+        assert_eq!(unlimited, UNLIMITED);
+    }
+}

@@ -40,7 +40,7 @@ pub(crate) trait Policy: Send + Sync + 'static {
             Access::User => &[UNAUTHORIZED, FORBIDDEN, UNAVAILABLE],
             Access::Admin => &[UNAUTHORIZED, FOR_ADMINS, UNAVAILABLE],
         };
-        let by_rate = Self::RATE.map(|_| LIMITED);
+        let by_rate = Self::RATE.map(limited);
 
         for common in by_access.iter().copied().chain(by_rate).chain([INTERNAL]) {
             if all.iter().all(|(status, _)| *status != common.0) {
@@ -100,10 +100,26 @@ const FOR_ADMINS: Refusal = (
     403,
     "`ACCESS_DENIED`: the caller is no admin; `ACCOUNT_DISABLED`: the account of the caller is disabled",
 );
-const LIMITED: Refusal = (
-    429,
-    "`RATE_LIMITED`: the allowance of the caller is used up; `Retry-After` says for how many seconds",
-);
+/// Names the allowance, so that the document says which one an operation is charged to.
+macro_rules! limited {
+    ($class:literal) => {
+        concat!(
+            "`RATE_LIMITED`: the allowance `",
+            $class,
+            "` of the caller is used up; `Retry-After` says for how many seconds"
+        )
+    };
+}
+
+const fn limited(class: Class) -> Refusal {
+    let words = match class {
+        Class::General => limited!("general"),
+        Class::Auth => limited!("auth"),
+        Class::Money => limited!("money"),
+        Class::Credentials => limited!("credentials"),
+    };
+    (429, words)
+}
 const INTERNAL: Refusal = (
     500,
     "`INTERNAL_ERROR`: our mistake; the trace id leads to its cause in our logs",

@@ -46,8 +46,8 @@ impl Policy for Follow {
         ),
         (
             429,
-            "`RATE_LIMITED`: the caller has 5 streams already, or the allowance of the caller is used up; `Retry-After` \
-             says when to try again",
+            "`RATE_LIMITED`: the caller has 5 streams already, or the allowance `general` of the caller is used up; \
+             `Retry-After` says when to try again",
         ),
     ];
 }
