@@ -1,7 +1,11 @@
 //! The operations: one folder a resource, one file a verb with its policy, its types and its whole use case.
 
+mod exchange_bindings;
 mod prelude;
+mod service;
+mod sign_in;
 mod sub_accounts;
+mod users;
 
 use poem_openapi::{Object, Tags};
 use serde::Serialize;
@@ -20,10 +24,22 @@ macro_rules! operations {
 use operations;
 
 /// All operations.
-pub(crate) type Operations = (sub_accounts::Operations, ());
+pub(crate) type Operations = (
+    service::Operations,
+    sign_in::Operations,
+    users::Operations,
+    exchange_bindings::Operations,
+    sub_accounts::Operations,
+);
 
 /// All operations, in the order of the document.
-pub(crate) const OPERATIONS: Operations = (sub_accounts::OPERATIONS, ());
+pub(crate) const OPERATIONS: Operations = (
+    service::OPERATIONS,
+    sign_in::OPERATIONS,
+    users::OPERATIONS,
+    exchange_bindings::OPERATIONS,
+    sub_accounts::OPERATIONS,
+);
 
 /// An id in examples.
 pub(crate) const EXAMPLE_ID: Uuid = uuid!("01928f2e-7c3a-7b6f-9d10-3f5d2a1b4c5e");

@@ -1,7 +1,9 @@
 //! Values of the domain as fields of requests and answers: their parsing and their schema are the domain's.
 
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
-use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
+use poem_openapi::types::{
+    ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::borrow::Cow;
@@ -46,6 +48,12 @@ impl<T: Value + Send + Sync> ParseFromJSON for Field<T> {
         T::from_json(value.unwrap_or_default())
             .map(Self)
             .map_err(ParseError::custom)
+    }
+}
+
+impl<T: Value + Send + Sync> ParseFromParameter for Field<T> {
+    fn parse_from_parameter(value: &str) -> ParseResult<Self> {
+        Self::parse_from_json(Some(value.into()))
     }
 }
 

@@ -9,6 +9,7 @@ pub mod column;
 pub mod dead_letters;
 pub mod entity;
 pub mod error;
+pub mod exchange_bindings;
 pub mod idempotency;
 pub mod lanes;
 pub mod ledger;

@@ -3,7 +3,7 @@
 use sea_orm::entity::prelude::*;
 
 /// Row of `exchange_bindings`.
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, sqlx::FromRow)]
 #[sea_orm(table_name = "exchange_bindings")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]

@@ -2,66 +2,98 @@
 //!
 //! Owns: their limits, and which column each is sealed for. Must not know: operations, single exchanges.
 
-use super::object::ExchangeType;
-use crate::fields::Fields;
+use crate::http::field::Field;
+use crate::http::secret::{Secret, SecretRule};
 use secrecy::{ExposeSecret, SecretString};
+use tiris_domain::ids::{BindingId, UserId};
+use tiris_domain::states::{ExchangeType, State};
 use tiris_runtime::crypto::{CryptoError, SecretColumn, Secrets};
 use tiris_store::entity::exchange_bindings::Model;
 use tiris_store::error::{Error, Result};
-use uuid::Uuid;
+use tiris_store::exchange_bindings::SealedCredentials;
 
-/// Longest API key and passphrase, in characters.
-const KEY_LENGTH_MAX: usize = 256;
-/// Longest API secret, in characters: some exchanges give a private key in PEM.
-const SECRET_LENGTH_MAX: usize = 4_096;
 /// Characters of an API key that are shown at either end.
 const SHOWN_CHARS: usize = 4;
 /// Shortest API key of which any character is shown.
 const SHOWN_FROM_LENGTH: usize = 16;
 const MASK: &str = "****";
 
+/// An API key in a request.
+pub(in crate::routes) type ApiKey = Secret<ApiKeyRule>;
+/// An API secret in a request.
+pub(in crate::routes) type ApiSecret = Secret<ApiSecretRule>;
+/// A passphrase in a request.
+pub(in crate::routes) type Passphrase = Secret<PassphraseRule>;
+
+#[derive(Clone, Debug)]
+pub(in crate::routes) struct ApiKeyRule;
+
+impl SecretRule for ApiKeyRule {
+    const CHARS_MAX: usize = 256;
+    const ALLOWED: &'static str = "visible ASCII characters other than '*'";
+
+    /// A masked key that is sent back would replace the real one.
+    fn allows(letter: char) -> bool {
+        letter.is_ascii_graphic() && letter != '*'
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(in crate::routes) struct ApiSecretRule;
+
+impl SecretRule for ApiSecretRule {
+    // Some exchanges give a private key in PEM.
+    const CHARS_MAX: usize = 4_096;
+    const ALLOWED: &'static str = "visible ASCII characters, blanks and line ends";
+
+    fn allows(letter: char) -> bool {
+        letter.is_ascii_graphic() || " \r\n".contains(letter)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(in crate::routes) struct PassphraseRule;
+
+impl SecretRule for PassphraseRule {
+    const CHARS_MAX: usize = 256;
+    const ALLOWED: &'static str = "characters that can be printed";
+
+    fn allows(letter: char) -> bool {
+        !letter.is_control()
+    }
+}
+
 /// Credentials in clear, in memory.
 #[derive(Clone, Debug)]
-pub(in crate::resource) struct Credentials {
-    pub(in crate::resource) api_key: SecretString,
-    pub(in crate::resource) api_secret: SecretString,
-    pub(in crate::resource) passphrase: Option<SecretString>,
+pub(in crate::routes) struct Credentials {
+    pub(in crate::routes) api_key: SecretString,
+    pub(in crate::routes) api_secret: SecretString,
+    pub(in crate::routes) passphrase: Option<SecretString>,
 }
 
 /// Credentials as a request gives them: any of them may be missing.
 #[derive(Clone, Debug, Default)]
-pub(in crate::resource) struct GivenCredentials {
-    pub(in crate::resource) api_key: Option<SecretString>,
-    pub(in crate::resource) api_secret: Option<SecretString>,
-    pub(in crate::resource) passphrase: Option<SecretString>,
+pub(in crate::routes) struct GivenCredentials {
+    api_key: Option<SecretString>,
+    api_secret: Option<SecretString>,
+    passphrase: Option<SecretString>,
 }
 
 impl GivenCredentials {
-    /// Takes the three fields.
-    pub(in crate::resource) fn take(fields: &mut Fields) -> Result<Self> {
-        // A masked key that is sent back would replace the real one.
-        let key = (
-            |c: char| c.is_ascii_graphic() && c != '*',
-            "visible ASCII characters other than '*'",
-        );
-        let secret = (
-            |c: char| c.is_ascii_graphic() || " \r\n".contains(c),
-            "visible ASCII characters, blanks and line ends",
-        );
-        let passphrase = (|c: char| !c.is_control(), "characters that can be printed");
-        Ok(Self {
-            api_key: fields.secret("api_key", KEY_LENGTH_MAX, (key.0, key.1))?,
-            api_secret: fields.secret("api_secret", SECRET_LENGTH_MAX, (secret.0, secret.1))?,
-            passphrase: fields.secret(
-                "passphrase",
-                KEY_LENGTH_MAX,
-                (passphrase.0, passphrase.1),
-            )?,
-        })
+    pub(in crate::routes) fn new(
+        api_key: Option<Field<ApiKey>>,
+        api_secret: Option<Field<ApiSecret>>,
+        passphrase: Option<Field<Passphrase>>,
+    ) -> Self {
+        Self {
+            api_key: api_key.map(|given| given.0.into_inner()),
+            api_secret: api_secret.map(|given| given.0.into_inner()),
+            passphrase: passphrase.map(|given| given.0.into_inner()),
+        }
     }
 
     /// The name of a field that was given.
-    pub(in crate::resource) fn any(&self) -> Option<&'static str> {
+    pub(in crate::routes) fn any(&self) -> Option<&'static str> {
         let given = [
             ("api_key", &self.api_key),
             ("api_secret", &self.api_secret),
@@ -74,15 +106,14 @@ impl GivenCredentials {
     }
 
     /// Key and secret of a new binding; a virtual one may have none.
-    pub(in crate::resource) fn complete(
-        self,
-        exchange: ExchangeType,
-    ) -> Result<Option<Credentials>> {
-        if matches!(exchange, ExchangeType::Virtual) && self.any().is_none() {
+    pub(in crate::routes) fn complete(self, exchange: ExchangeType) -> Result<Option<Credentials>> {
+        if exchange == ExchangeType::Virtual && self.any().is_none() {
             return Ok(None);
         }
-        let api_key = self.api_key.ok_or(Error::MissingField("api_key"))?;
-        let api_secret = self.api_secret.ok_or(Error::MissingField("api_secret"))?;
+        let api_key = self.api_key.ok_or(Error::MissingField("api_key".into()))?;
+        let api_secret = self
+            .api_secret
+            .ok_or(Error::MissingField("api_secret".into()))?;
         Ok(Some(Credentials {
             api_key,
             api_secret,
@@ -96,13 +127,13 @@ impl GivenCredentials {
         self,
         secrets: &Secrets,
         row: &Model,
-        user: Uuid,
+        user: UserId,
         exchange: ExchangeType,
     ) -> Result<Option<Credentials>> {
         let open = |column: SecretColumn, stored: &Option<Vec<u8>>| {
             let stored = stored.as_ref();
             stored
-                .map(|stored| secrets.ring.decrypt(&column.of(row.id, user), stored))
+                .map(|stored| secrets.ring.decrypt(&column.of(row.id, user.0), stored))
                 .transpose()
         };
         let kept =
@@ -149,36 +180,26 @@ impl GivenCredentials {
     }
 }
 
-/// What the columns of a row hold.
-#[derive(Debug, Default)]
-pub(super) struct Sealed {
-    pub(super) api_key: Option<Vec<u8>>,
-    pub(super) api_secret: Option<Vec<u8>>,
-    pub(super) passphrase: Option<Vec<u8>>,
-    pub(super) key_id: Option<String>,
-    pub(super) fingerprint: Option<Vec<u8>>,
-    pub(super) masked_api_key: Option<String>,
-}
-
 impl Credentials {
     /// Encrypts them for the row `id` of `user`.
     pub(super) fn seal(
         &self,
         secrets: &Secrets,
-        (id, user): (Uuid, Uuid),
+        id: BindingId,
+        user: UserId,
         exchange: ExchangeType,
-    ) -> Result<Sealed> {
+    ) -> Result<SealedCredentials> {
         let seal = |column: SecretColumn, secret: &SecretString| {
             secrets
                 .ring
-                .encrypt(&column.of(id, user), secret)
+                .encrypt(&column.of(id.0, user.0), secret)
                 .map_err(|error| Error::Internal(error.into()))
         };
         let fingerprint = secrets
             .fingerprints
-            .of_api_key(user, exchange.stored(), &self.api_key);
+            .of_api_key(user.0, exchange.as_str(), &self.api_key);
         let passphrase = self.passphrase.as_ref();
-        Ok(Sealed {
+        Ok(SealedCredentials {
             api_key: Some(seal(SecretColumn::API_KEY, &self.api_key)?),
             api_secret: Some(seal(SecretColumn::API_SECRET, &self.api_secret)?),
             passphrase: passphrase
