@@ -16,6 +16,7 @@ use http::{Answered, Http, Trouble};
 use poem::http::Request;
 use secrecy::SecretString;
 use std::time::Duration;
+use tiris_domain::states::ExchangeType;
 use tokio::time::{sleep, timeout};
 
 /// How often a call is tried, while the network or the exchange fails.
@@ -59,7 +60,7 @@ pub(crate) enum Verdict {
 pub(crate) enum ExchangeError {
     /// We do not know how to ask this one.
     #[error("credentials of {0} cannot be verified: only those of binance, kraken and gate can")]
-    Unsupported(String),
+    Unsupported(ExchangeType),
     /// It cannot be reached, or its answer says nothing about the key.
     #[error("{0}")]
     Unreachable(String),
@@ -106,18 +107,20 @@ impl Exchanges {
         self.verify_changes
     }
 
-    /// Asks the exchange of this name about a key.
+    /// Asks the exchange about a key.
     pub(crate) async fn verify(
         &self,
-        exchange: &str,
+        exchange: ExchangeType,
         api: ApiKey<'_>,
     ) -> Result<Verdict, ExchangeError> {
         let asked = async {
             match exchange {
-                "binance" => self.binance.verify(&self.http, api).await,
-                "kraken" => self.kraken.verify(&self.http, api).await,
-                "gate" => self.gate.verify(&self.http, api).await,
-                other => Err(ExchangeError::Unsupported(other.to_owned())),
+                ExchangeType::Binance => self.binance.verify(&self.http, api).await,
+                ExchangeType::Kraken => self.kraken.verify(&self.http, api).await,
+                ExchangeType::Gate => self.gate.verify(&self.http, api).await,
+                ExchangeType::Coinbase | ExchangeType::Okx | ExchangeType::Virtual => {
+                    Err(ExchangeError::Unsupported(exchange))
+                }
             }
         };
         let result = timeout(self.timeout, asked)
@@ -130,7 +133,7 @@ impl Exchanges {
             Err(ExchangeError::Unreachable(_)) => "unreachable",
             Err(ExchangeError::TimedOut) => "timed_out",
         };
-        metrics::counter!("exchange_verifications_total", "exchange" => exchange.to_owned(), "outcome" => outcome)
+        metrics::counter!("exchange_verifications_total", "exchange" => exchange.as_str(), "outcome" => outcome)
             .increment(1);
         result
     }

@@ -8,10 +8,13 @@ mod live;
 mod prelude;
 mod range;
 mod replays;
+mod service;
+mod sign_in;
 mod sub_accounts;
 mod trading_logs;
 mod tradings;
 mod transactions;
+mod users;
 
 use poem_openapi::{Object, Tags};
 use serde::Serialize;
@@ -19,6 +22,13 @@ use uuid::{Uuid, uuid};
 
 /// Declares the operations of a resource, in the order of the document.
 macro_rules! operations {
+    ($operation:ident) => {
+        /// The operation of this resource.
+        pub(super) type Operations = $operation;
+
+        /// The operation of this resource.
+        pub(super) const OPERATIONS: Operations = $operation;
+    };
     ($($operation:ident),+ $(,)?) => {
         /// The operations of this resource.
         pub(super) type Operations = ($($operation),+);
@@ -31,6 +41,10 @@ use operations;
 
 /// All operations.
 pub(crate) type Operations = (
+    service::Operations,
+    sign_in::Operations,
+    users::Operations,
+    exchange_bindings::Operations,
     tradings::Operations,
     sub_accounts::Operations,
     transactions::Operations,
@@ -44,6 +58,10 @@ pub(crate) type Operations = (
 
 /// All operations, in the order of the document.
 pub(crate) const OPERATIONS: Operations = (
+    service::OPERATIONS,
+    sign_in::OPERATIONS,
+    users::OPERATIONS,
+    exchange_bindings::OPERATIONS,
     tradings::OPERATIONS,
     sub_accounts::OPERATIONS,
     transactions::OPERATIONS,
@@ -132,7 +150,9 @@ mod tests {
     fn every_operation_is_charged_to_its_allowance() {
         let document: Value = serde_json::from_str(&service().spec()).expect("JSON");
         let paths = document["paths"].as_object().expect("paths");
-        let operations = paths.values().flat_map(|path| path.as_object().expect("a path").values());
+        let operations = paths
+            .values()
+            .flat_map(|path| path.as_object().expect("a path").values());
 
         let mut others = BTreeMap::new();
         let mut unlimited = Vec::new();
@@ -142,7 +162,10 @@ mod tests {
                 unlimited.push(id);
                 continue;
             };
-            let class = words.split("allowance `").nth(1).and_then(|rest| rest.split('`').next());
+            let class = words
+                .split("allowance `")
+                .nth(1)
+                .and_then(|rest| rest.split('`').next());
             if class != Some("general") {
                 others.insert(id, class.expect("a class"));
             }

@@ -2,7 +2,7 @@
 //!
 //! The extractor charges the call to its allowance: to the user once the token is known to be good, else to the address.
 
-use super::session::{Role, Session};
+use super::session::Session;
 use crate::http::client::Client;
 use crate::http::limit;
 use crate::http::policy::{Access, Policy};
@@ -15,6 +15,7 @@ use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use std::marker::PhantomData;
 use tiris_domain::ids::UserId;
+use tiris_domain::states::Role;
 use tiris_runtime::trace::Trace;
 use tiris_store::audit::Actor;
 use tiris_store::error::Error;

@@ -11,34 +11,12 @@ mod wechat;
 use crate::outgoing::Outgoing;
 use crate::settings::ProviderSettings;
 use google::Google;
-use poem_openapi::Enum;
+use tiris_domain::states::{IdentityProvider, State};
 use tiris_runtime::config::Environment;
 use tiris_runtime::health::CheckResult;
 use tiris_store::error::{Error, Result, SignInProblem};
 use tiris_store::oauth::{Identity, PendingLogin};
 use wechat::Wechat;
-
-/// Who vouches for a person.
-#[derive(Clone, Copy, Debug, Enum, PartialEq, Eq)]
-#[oai(rename_all = "snake_case")]
-pub(crate) enum Provider {
-    Google,
-    Wechat,
-}
-
-impl Provider {
-    /// All of them, by name.
-    pub(crate) const NAMES: [(&'static str, Self); 2] =
-        [("google", Self::Google), ("wechat", Self::Wechat)];
-
-    /// Name in requests and in the database.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Google => "google",
-            Self::Wechat => "wechat",
-        }
-    }
-}
 
 /// The beginning of a login: where the person goes, and what has to be known when they come back.
 pub(crate) struct Departure {
@@ -57,9 +35,14 @@ pub(crate) struct Providers {
 
 impl Providers {
     pub(crate) fn new(settings: &ProviderSettings, http: &Outgoing) -> Self {
-        let is_offered = |name: &str| settings.offered.iter().any(|offered| offered == name);
-        let google = settings.google.clone().filter(|_| is_offered("google"));
-        let wechat = settings.wechat.clone().filter(|_| is_offered("wechat"));
+        let is_offered = |provider: IdentityProvider| {
+            let mut offered = settings.offered.iter();
+            offered.any(|offered| offered == provider.as_str())
+        };
+        let google = settings.google.clone();
+        let google = google.filter(|_| is_offered(IdentityProvider::Google));
+        let wechat = settings.wechat.clone();
+        let wechat = wechat.filter(|_| is_offered(IdentityProvider::Wechat));
         Self {
             google: google.map(|settings| Google::new(settings, http.clone())),
             wechat: wechat.map(|settings| Wechat::new(settings, http.clone())),
@@ -76,17 +59,17 @@ impl Providers {
     /// Begins a login.
     pub(crate) fn depart(
         &self,
-        provider: Provider,
+        provider: IdentityProvider,
         state: &str,
         redirect_uri: &str,
     ) -> Result<Departure> {
         match provider {
-            Provider::Google => self
+            IdentityProvider::Google => self
                 .google
                 .as_ref()
                 .ok_or_else(|| missing(provider))?
                 .depart(state, redirect_uri),
-            Provider::Wechat => Ok(self
+            IdentityProvider::Wechat => Ok(self
                 .wechat
                 .as_ref()
                 .ok_or_else(|| missing(provider))?
@@ -97,19 +80,19 @@ impl Providers {
     /// Asks the provider whose code it is.
     pub(crate) async fn identify(
         &self,
-        provider: Provider,
+        provider: IdentityProvider,
         code: String,
         login: &PendingLogin,
     ) -> Result<Identity> {
         match provider {
-            Provider::Google => {
+            IdentityProvider::Google => {
                 self.google
                     .as_ref()
                     .ok_or_else(|| missing(provider))?
                     .identify(code, login)
                     .await
             }
-            Provider::Wechat => {
+            IdentityProvider::Wechat => {
                 self.wechat
                     .as_ref()
                     .ok_or_else(|| missing(provider))?
@@ -121,9 +104,10 @@ impl Providers {
 
     /// For readiness: which of the offered providers are configured. Only in production must all be.
     pub(crate) fn check(&self, environment: Environment) -> CheckResult {
-        let is_configured = |name: &str| match name {
-            "google" => self.google.is_some(),
-            _ => self.wechat.is_some(),
+        let is_configured = |name: &str| match IdentityProvider::named(name) {
+            Some(IdentityProvider::Google) => self.google.is_some(),
+            Some(IdentityProvider::Wechat) => self.wechat.is_some(),
+            None => false,
         };
         let tell = |name: &String| {
             let how = if is_configured(name) {
@@ -149,14 +133,14 @@ impl Providers {
     }
 }
 
-fn missing(provider: Provider) -> Error {
+fn missing(provider: IdentityProvider) -> Error {
     let variables = match provider {
-        Provider::Google => "TIRIS_GOOGLE_CLIENT_ID and TIRIS_GOOGLE_CLIENT_SECRET",
-        Provider::Wechat => "TIRIS_WECHAT_APP_ID and TIRIS_WECHAT_APP_SECRET",
+        IdentityProvider::Google => "TIRIS_GOOGLE_CLIENT_ID and TIRIS_GOOGLE_CLIENT_SECRET",
+        IdentityProvider::Wechat => "TIRIS_WECHAT_APP_ID and TIRIS_WECHAT_APP_SECRET",
     };
     let why = format!(
         "{} is not configured here: its operator sets {variables}",
-        provider.name()
+        provider.as_str()
     );
     Error::sign_in(SignInProblem::UnknownProvider, why)
 }

@@ -12,7 +12,9 @@ use sqlx::PgPool;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tiris_domain::ids::UserId;
+use tiris_domain::states::{Role, UserStatus};
 use tiris_store::error::{Error, Result};
+use tiris_store::sessions;
 use uuid::Uuid;
 
 /// How long an answer is remembered; a revoked session must be noticed within ten seconds.
@@ -28,15 +30,6 @@ const ACCESS_LIFETIME: chrono::Duration = chrono::Duration::hours(1);
 /// Longest token that is looked at, in bytes.
 const TOKEN_BYTES_MAX: usize = 4_096;
 
-/// What a user may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// Everything with what is his own.
-    User,
-    /// What changes other users' things or the service itself.
-    Admin,
-}
-
 /// A session that is alive.
 #[derive(Clone, Debug)]
 pub(crate) struct Session {
@@ -47,6 +40,12 @@ pub(crate) struct Session {
     /// What the user may do now.
     pub(crate) role: Role,
     expires: i64,
+}
+
+/// An access token, with the seconds it is valid for.
+pub(crate) struct AccessToken {
+    pub(crate) token: SecretString,
+    pub(crate) expires_in: i64,
 }
 
 /// Why the session of a token we have signed is not alive. None comes back to life, so that it is remembered as well:
@@ -138,41 +137,34 @@ impl Sessions {
         }
     }
 
-    /// An access token for a session that has begun, with the seconds it is valid for.
-    pub(crate) fn issue(&self, user: UserId, session: Uuid) -> Result<(SecretString, i64)> {
+    /// An access token for a session that has begun.
+    pub(crate) fn issue(&self, user: UserId, session: Uuid) -> Result<AccessToken> {
         let token = token::issue(&self.keys, user, session, Utc::now(), ACCESS_LIFETIME)?;
-        Ok((token.into(), ACCESS_LIFETIME.num_seconds()))
+
+        Ok(AccessToken {
+            token: token.into(),
+            expires_in: ACCESS_LIFETIME.num_seconds(),
+        })
     }
 
     async fn load(&self, token: &str) -> Result<std::result::Result<Session, Dead>> {
         let claims = token::verify(&self.keys, token)?;
-        let row: Option<(String, String, bool)> = sqlx::query_as(
-            "SELECT u.role, u.status, s.revoked_at IS NULL AND s.expires_at > now() \
-             FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1 AND s.user_id = $2",
-        )
-        .bind(claims.sid)
-        .bind(claims.sub.0)
-        .fetch_optional(&self.pool)
-        .await?;
-        let Some((role, status, alive)) = row else {
+        let found = sessions::find(&self.pool, claims.sub, claims.sid).await?;
+        let Some(found) = found else {
             return Ok(Err(Dead::Unknown));
         };
+
         // Disabling a user also ends the sessions: that the user is disabled says more.
-        if status == "disabled" {
+        if found.status == UserStatus::Disabled {
             return Err(Error::AccountDisabled);
         }
-        if !alive || status != "active" {
+        if !found.alive || found.status != UserStatus::Active {
             return Ok(Err(Dead::Ended));
         }
-        let role = if role == "admin" {
-            Role::Admin
-        } else {
-            Role::User
-        };
         Ok(Ok(Session {
             user: claims.sub,
             id: claims.sid,
-            role,
+            role: found.role,
             expires: claims.exp,
         }))
     }

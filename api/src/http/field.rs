@@ -52,10 +52,8 @@ impl<T: Value + Send + Sync> ParseFromJSON for Field<T> {
 }
 
 impl<T: Value + Send + Sync> ParseFromParameter for Field<T> {
-    fn parse_from_parameter(text: &str) -> ParseResult<Self> {
-        T::from_json(text.into())
-            .map(Self)
-            .map_err(ParseError::custom)
+    fn parse_from_parameter(value: &str) -> ParseResult<Self> {
+        Self::parse_from_json(Some(value.into()))
     }
 }
 

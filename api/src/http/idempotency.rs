@@ -69,6 +69,9 @@ fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 }
 
 impl Idempotency {
+    /// Of work that is done without a request of its own.
+    pub(crate) const NONE: Self = Self(None);
+
     /// Runs `work` in a transaction of `user`, again when the database asks for it. With a key the answer is committed
     /// with the effect; when there is one already, nothing runs and it is given again. A request that comes while
     /// another with its key runs waits for it, at most as long as the database lets a statement wait.
@@ -85,7 +88,7 @@ impl Idempotency {
         let call = self.call(state, user);
 
         retried(async || {
-            let mut tx = Tx::begin(state, user, call.clone()).await?;
+            let mut tx = Tx::begin(state, Some(user), call.clone()).await?;
             if let Some(call) = &call
                 && !idempotency::claim(&mut tx, call).await?
             {

@@ -92,7 +92,7 @@ const UNAUTHORIZED: Refusal = (
     401,
     "`AUTH_REQUIRED`: no token; `INVALID_TOKEN`: malformed, forged, expired or revoked",
 );
-const FORBIDDEN: Refusal = (
+pub(crate) const FORBIDDEN: Refusal = (
     403,
     "`ACCOUNT_DISABLED`: the account of the caller is disabled",
 );

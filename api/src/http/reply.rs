@@ -77,6 +77,16 @@ impl<T, const STATUS: u16> Reply<T, STATUS> {
         }
     }
 
+    /// The same answer with other data.
+    pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Reply<U, STATUS> {
+        let content = match self.content {
+            Content::Read(data) => Content::Read(change(data)),
+            Content::Done(data) => Content::Done(change(data)),
+            Content::Kept(kept) => Content::Kept(kept),
+        };
+        Reply { content }
+    }
+
     /// The data of an answer that is new; `None` when it is an earlier one.
     pub(crate) fn data(&self) -> Option<&T> {
         match &self.content {

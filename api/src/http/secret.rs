@@ -1,33 +1,91 @@
 //! Credentials: taken from requests and never shown again, except by the one operation that is there to show them.
 
-use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
-use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use serde_json::Value;
-use std::borrow::Cow;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value as Json;
+use std::marker::PhantomData;
+use tiris_domain::value::{Invalid, Schema, SchemaKind, Value};
 
 /// Stands in examples instead of a credential.
 const EXAMPLE: &str = "EXAMPLE-0123456789-EXAMPLE";
 
-/// A credential in a request.
-#[derive(Clone, Debug)]
-pub(crate) struct SecretInput(pub(crate) SecretString);
+/// What a kind of credential may consist of.
+pub(crate) trait SecretRule: Send + Sync {
+    /// Longest credential, in characters.
+    const CHARS_MAX: usize;
 
-impl SecretInput {
+    /// The characters it may have, in words.
+    const ALLOWED: &'static str;
+
+    /// Whether it may have a character.
+    fn allows(letter: char) -> bool;
+}
+
+/// A credential in a request, by the rule `R`. No error shows what was given.
+#[derive(Clone, Debug)]
+pub(crate) struct Secret<R> {
+    secret: SecretString,
+    rule: PhantomData<R>,
+}
+
+impl<R> Secret<R> {
     /// The credential of examples.
     pub(crate) fn example() -> Self {
-        Self(EXAMPLE.into())
+        Self {
+            secret: EXAMPLE.into(),
+            rule: PhantomData,
+        }
+    }
+
+    pub(crate) fn into_inner(self) -> SecretString {
+        self.secret
     }
 }
 
-impl<'de> Deserialize<'de> for SecretInput {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // The error must not show what was given.
-        match Value::deserialize(deserializer)? {
-            Value::String(text) => Ok(Self(text.into())),
-            _ => Err(de::Error::custom("must be a string")),
+impl<R: SecretRule> Value for Secret<R> {
+    fn schema() -> Schema {
+        Schema {
+            format: Some("password"),
+            min_length: Some(1),
+            max_length: Some(R::CHARS_MAX),
+            example: Some(|| EXAMPLE.into()),
+            write_only: true,
+            ..Schema::new("string_secret", SchemaKind::String)
         }
+    }
+
+    fn from_json(value: Json) -> Result<Self, Invalid> {
+        let Json::String(text) = value else {
+            return Err(Invalid::new("must be a string"));
+        };
+        let secret = SecretString::from(text);
+
+        let length = secret.expose_secret().chars().count();
+        if !(1..=R::CHARS_MAX).contains(&length) {
+            let max = R::CHARS_MAX;
+            return Err(Invalid::new(format!(
+                "must have 1 to {max} characters (given: {length})"
+            )));
+        }
+        if !secret.expose_secret().chars().all(R::allows) {
+            return Err(Invalid::new(format!("must have {} only", R::ALLOWED)));
+        }
+
+        Ok(Self {
+            secret,
+            rule: PhantomData,
+        })
+    }
+
+    /// Never the credential itself: only examples are made this way.
+    fn to_json(&self) -> Json {
+        EXAMPLE.into()
+    }
+}
+
+impl<'de, R: SecretRule> Deserialize<'de> for Secret<R> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::from_json(Json::deserialize(deserializer)?).map_err(Invalid::into_serde)
     }
 }
 
@@ -35,73 +93,28 @@ impl<'de> Deserialize<'de> for SecretInput {
 #[derive(Debug)]
 pub(crate) struct ClearSecret(pub(crate) SecretString);
 
+impl Value for ClearSecret {
+    fn schema() -> Schema {
+        Schema {
+            example: Some(|| EXAMPLE.into()),
+            ..Schema::new("string_clear_secret", SchemaKind::String)
+        }
+    }
+
+    fn from_json(value: Json) -> Result<Self, Invalid> {
+        match value {
+            Json::String(text) => Ok(Self(text.into())),
+            _ => Err(Invalid::new("must be a string")),
+        }
+    }
+
+    fn to_json(&self) -> Json {
+        self.0.expose_secret().into()
+    }
+}
+
 impl Serialize for ClearSecret {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.0.expose_secret())
     }
 }
-
-/// Makes a credential part of the document; `$shown` is its JSON in examples and answers.
-macro_rules! documented {
-    ($type:ident, $name:literal, $schema:expr, $shown:expr) => {
-        impl Type for $type {
-            const IS_REQUIRED: bool = true;
-
-            type RawValueType = Self;
-            type RawElementValueType = Self;
-
-            fn name() -> Cow<'static, str> {
-                $name.into()
-            }
-
-            fn schema_ref() -> MetaSchemaRef {
-                MetaSchemaRef::Inline(Box::new($schema))
-            }
-
-            fn as_raw_value(&self) -> Option<&Self> {
-                Some(self)
-            }
-
-            fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
-                Box::new(std::iter::once(self))
-            }
-        }
-
-        impl ParseFromJSON for $type {
-            fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
-                match value {
-                    Some(Value::String(text)) => Ok(Self(text.into())),
-                    _ => Err(ParseError::custom("must be a string")),
-                }
-            }
-        }
-
-        impl ToJSON for $type {
-            fn to_json(&self) -> Option<Value> {
-                let shown: fn(&Self) -> &str = $shown;
-                Some(shown(self).into())
-            }
-        }
-    };
-}
-
-documented!(
-    SecretInput,
-    "string_secret",
-    MetaSchema {
-        example: Some(EXAMPLE.into()),
-        write_only: true,
-        ..MetaSchema::new_with_format("string", "password")
-    },
-    // Never the credential itself: only examples are made this way.
-    |_| EXAMPLE
-);
-documented!(
-    ClearSecret,
-    "string_clear_secret",
-    MetaSchema {
-        example: Some(EXAMPLE.into()),
-        ..MetaSchema::new("string")
-    },
-    |secret| secret.0.expose_secret()
-);

@@ -25,7 +25,8 @@ const RETRY_CODES: [&str; 2] = ["40001", "40P01"];
 pub(crate) struct Tx {
     transaction: Transaction<'static, Postgres>,
     state: State,
-    user: UserId,
+    /// Whose live streams a commit wakes.
+    user: Option<UserId>,
     call: Option<Arc<Call>>,
     booked_at: Option<DateTime<Utc>>,
 }
@@ -51,12 +52,21 @@ impl Tx {
         W: Fn(Self) -> F,
         F: Future<Output = Result<T>>,
     {
-        retried(async || work(Self::begin(state, user, None).await?).await).await
+        retried(async || work(Self::begin(state, Some(user), None).await?).await).await
+    }
+
+    /// Runs `work` in a transaction of a client that is not signed in, again when the database asks for it.
+    pub(crate) async fn run_public<T, W, F>(state: &State, work: W) -> Result<T>
+    where
+        W: Fn(Self) -> F,
+        F: Future<Output = Result<T>>,
+    {
+        retried(async || work(Self::begin(state, None, None).await?).await).await
     }
 
     pub(super) async fn begin(
         state: &State,
-        user: UserId,
+        user: Option<UserId>,
         call: Option<Arc<Call>>,
     ) -> Result<Self> {
         let begin = AssertSqlSafe(trace::begin_statement());
@@ -120,7 +130,9 @@ impl Tx {
         }
         self.transaction.commit().await?;
 
-        self.state.streams.wakes.tell_committed(self.user);
+        if let Some(user) = self.user {
+            self.state.streams.wakes.tell_committed(user);
+        }
         Ok(())
     }
 }

@@ -1,20 +1,38 @@
-//! Exchange bindings.
-use poem_openapi::Object;
-use serde::Serialize;
-use tiris_store::entity::exchange_bindings::Model;
-use tiris_store::error::Error;
-use uuid::Uuid;
-#[derive(Object, Serialize)]
-pub(in crate::routes) struct BindingSummary {
-    id: Uuid,
-    name: String,
-}
-impl TryFrom<Model> for BindingSummary {
-    type Error = Error;
-    fn try_from(m: Model) -> Result<Self, Error> {
-        Ok(Self {
-            id: m.id,
-            name: m.name,
-        })
-    }
-}
+//! Exchange bindings: accounts at exchanges, private ones with credentials and public ones without.
+
+mod change;
+mod create;
+mod credentials;
+mod delete;
+mod get;
+mod insert;
+mod list;
+mod list_public;
+mod object;
+mod update;
+mod verification;
+mod verify;
+
+pub(super) use credentials::{ApiKey, ApiSecret, Credentials, GivenCredentials, Passphrase};
+pub(super) use insert::PrivateBinding;
+pub(super) use object::BindingSummary;
+pub(super) use verification::after_change;
+
+use super::operations;
+use create::CreateExchangeBinding;
+use delete::DeleteExchangeBinding;
+use get::GetExchangeBinding;
+use list::ListExchangeBindings;
+use list_public::ListPublicExchangeBindings;
+use update::UpdateExchangeBinding;
+use verify::VerifyExchangeBinding;
+
+operations!(
+    ListExchangeBindings,
+    ListPublicExchangeBindings,
+    CreateExchangeBinding,
+    GetExchangeBinding,
+    UpdateExchangeBinding,
+    DeleteExchangeBinding,
+    VerifyExchangeBinding,
+);

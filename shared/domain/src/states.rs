@@ -132,6 +132,14 @@ states! {
         Admin = "admin",
     }
 
+    /// An identity provider that users sign in at.
+    IdentityProvider {
+        /// Google
+        Google = "google",
+        /// WeChat
+        Wechat = "wechat",
+    }
+
     /// Where a trading trades.
     TradingType {
         /// With money at an exchange.
@@ -258,6 +266,14 @@ states! {
         Waiting = "waiting",
         /// Needs an operator.
         Halted = "halted",
+    }
+}
+
+impl ExchangeType {
+    /// Whether its API keys come with a passphrase.
+    #[must_use]
+    pub const fn asks_for_passphrase(self) -> bool {
+        matches!(self, Self::Coinbase | Self::Okx)
     }
 }
 

@@ -7,6 +7,7 @@ use crate::error::Result;
 use sqlx::{FromRow, PgConnection, Row};
 use std::collections::BTreeSet;
 use tiris_domain::ids::{TradingId, UserId, new_id};
+use tiris_domain::states::IdentityProvider;
 use uuid::Uuid;
 
 /// Minutes a login may take.
@@ -22,7 +23,8 @@ pub struct PendingLogin {
     /// Random text that comes back with the person.
     pub state: String,
     /// The provider.
-    pub provider: String,
+    #[sqlx(try_from = "String")]
+    pub provider: IdentityProvider,
     /// Proves to the provider that who exchanges the code also began the login.
     pub pkce_verifier: Option<String>,
     /// Comes back inside the id token.
@@ -47,7 +49,7 @@ pub async fn begin(connection: &mut PgConnection, login: &PendingLogin) -> Resul
          VALUES ($1, $2, $3, $4, $5, $6, now() + make_interval(mins => $7))",
     )
     .bind(&login.state)
-    .bind(&login.provider)
+    .bind(login.provider.as_str())
     .bind(&login.pkce_verifier)
     .bind(&login.nonce)
     .bind(&login.redirect_uri)
@@ -73,10 +75,10 @@ pub async fn take(connection: &mut PgConnection, state: &str) -> Result<Option<P
 }
 
 /// A person as a provider describes them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// The provider.
-    pub provider: &'static str,
+    pub provider: IdentityProvider,
     /// What the provider calls the person, for ever.
     pub subject: String,
     /// At WeChat: the person as this app knows them.
@@ -117,7 +119,7 @@ pub async fn find(connection: &mut PgConnection, identity: &Identity) -> Result<
          WHERE provider = $1 AND (subject = $2 OR unionid = $3 OR openid = $4) \
          ORDER BY subject = $2 DESC, unionid = $3 DESC NULLS LAST LIMIT 1",
     )
-    .bind(identity.provider)
+    .bind(identity.provider.as_str())
     .bind(&identity.subject)
     .bind(&identity.unionid)
     .bind(&identity.openid)
@@ -138,19 +140,23 @@ pub async fn find(connection: &mut PgConnection, identity: &Identity) -> Result<
     .bind(&identity.subject)
     .bind(&identity.openid)
     .bind(&identity.unionid)
-    .bind(identity.provider)
+    .bind(identity.provider.as_str())
     .execute(connection)
     .await?;
     Ok(Some(UserId(user)))
 }
 
 /// Whether a user is somebody at this provider already.
-pub async fn is_tied(connection: &mut PgConnection, user: UserId, provider: &str) -> Result<bool> {
+pub async fn is_tied(
+    connection: &mut PgConnection,
+    user: UserId,
+    provider: IdentityProvider,
+) -> Result<bool> {
     let tied = sqlx::query_scalar(
         "SELECT EXISTS (SELECT 1 FROM oauth_identities WHERE user_id = $1 AND provider = $2)",
     )
     .bind(user.0)
-    .bind(provider)
+    .bind(provider.as_str())
     .fetch_one(connection)
     .await?;
     Ok(tied)
@@ -163,7 +169,7 @@ pub async fn tie(connection: &mut PgConnection, user: UserId, identity: &Identit
     )
     .bind(new_id())
     .bind(user.0)
-    .bind(identity.provider)
+    .bind(identity.provider.as_str())
     .bind(&identity.subject)
     .bind(&identity.openid)
     .bind(&identity.unionid)

@@ -3,17 +3,17 @@
 //! Owns: the rows of `users`, and what goes with a person who leaves. Must not know: who may do it.
 
 use crate::column;
+use crate::entity::users::Model;
 use crate::error::{Conflict, Error, Result};
-use serde_json::Value;
-use sqlx::PgConnection;
+use sqlx::types::Json;
+use sqlx::{PgConnection, PgExecutor};
 use tiris_domain::ids::{UserId, new_id};
 use tiris_domain::states::{Role, UserStatus};
+use tiris_domain::value::{Avatar, FULL_NAME_CHARS_MAX, FullName, Info, Username};
 use uuid::Uuid;
 
 /// Longest username that is made from another name, in characters.
 const MADE_USERNAME_CHARS_MAX: usize = 64;
-/// Longest name in full, in characters.
-pub const FULL_NAME_CHARS_MAX: usize = 256;
 
 /// A person to be made.
 #[derive(Clone, Copy, Debug)]
@@ -86,16 +86,31 @@ fn plain(name: &str, max: usize) -> String {
         .to_owned()
 }
 
-/// The status of a user who is not deleted, whose row stays locked until the transaction ends.
-pub async fn lock(connection: &mut PgConnection, id: UserId) -> Result<Option<UserStatus>> {
-    let status: Option<String> = sqlx::query_scalar(
-        "SELECT status FROM users WHERE id = $1 AND status <> 'deleted' FOR NO KEY UPDATE",
+/// Returns a user, whatever the status.
+///
+/// # Errors
+/// [`Error::NotFound`] when the user does not exist.
+pub async fn get(executor: impl PgExecutor<'_>, id: UserId) -> Result<Model> {
+    let row = sqlx::query_as(
+        "SELECT id, username, full_name, email, email_verified_at, avatar, role, status, settings, info, \
+         created_at, updated_at FROM users WHERE id = $1",
+    )
+    .bind(id.0)
+    .fetch_optional(executor)
+    .await?;
+    row.ok_or(Error::NotFound("user"))
+}
+
+/// Returns a user who is not deleted, whose row stays locked until the transaction ends.
+pub async fn lock(connection: &mut PgConnection, id: UserId) -> Result<Option<Model>> {
+    let row = sqlx::query_as(
+        "SELECT id, username, full_name, email, email_verified_at, avatar, role, status, settings, info, \
+         created_at, updated_at FROM users WHERE id = $1 AND status <> 'deleted' FOR NO KEY UPDATE",
     )
     .bind(id.0)
     .fetch_optional(connection)
     .await?;
-
-    status.map(column::state).transpose()
+    Ok(row)
 }
 
 /// A user whose row is locked until the transaction ends.
@@ -123,18 +138,22 @@ pub async fn lock_by_email(
     Ok(found)
 }
 
-/// Sets the status.
+/// Sets the status, and returns the user.
 pub async fn set_status(
     connection: &mut PgConnection,
     id: UserId,
     status: UserStatus,
-) -> Result<()> {
-    sqlx::query("UPDATE users SET status = $2, updated_at = now() WHERE id = $1")
-        .bind(id.0)
-        .bind(status.as_str())
-        .execute(connection)
-        .await?;
-    Ok(())
+) -> Result<Model> {
+    let row = sqlx::query_as(
+        "UPDATE users SET status = $2, updated_at = now() WHERE id = $1 \
+         RETURNING id, username, full_name, email, email_verified_at, avatar, role, status, settings, info, \
+         created_at, updated_at",
+    )
+    .bind(id.0)
+    .bind(status.as_str())
+    .fetch_one(connection)
+    .await?;
+    Ok(row)
 }
 
 /// Sets the role and answers the one before.
@@ -166,33 +185,38 @@ pub async fn set_email_verified(connection: &mut PgConnection, id: UserId) -> Re
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
     /// Unique name.
-    pub username: Option<String>,
+    pub username: Option<Username>,
     /// Name in full.
-    pub full_name: Option<String>,
+    pub full_name: Option<FullName>,
     /// URL of a picture; empty takes it away.
-    pub avatar: Option<String>,
+    pub avatar: Option<Avatar>,
     /// Free JSON.
-    pub settings: Option<Value>,
+    pub settings: Option<Info>,
     /// Free JSON.
-    pub info: Option<Value>,
+    pub info: Option<Info>,
 }
 
-/// Changes an active user; false when there is none.
-pub async fn change(connection: &mut PgConnection, id: UserId, changes: &Changes) -> Result<bool> {
-    let changed = sqlx::query(
+/// Changes an active user, and returns them.
+///
+/// # Errors
+/// [`Error::NotFound`] when there is no such active user.
+pub async fn change(connection: &mut PgConnection, id: UserId, changes: &Changes) -> Result<Model> {
+    let row = sqlx::query_as(
         "UPDATE users SET username = coalesce($2, username), full_name = coalesce($3, full_name), \
          avatar = nullif(coalesce($4, avatar), ''), settings = coalesce($5, settings), \
-         info = coalesce($6, info), updated_at = now() WHERE id = $1 AND status = 'active'",
+         info = coalesce($6, info), updated_at = now() WHERE id = $1 AND status = 'active' \
+         RETURNING id, username, full_name, email, email_verified_at, avatar, role, status, settings, info, \
+         created_at, updated_at",
     )
     .bind(id.0)
-    .bind(&changes.username)
-    .bind(&changes.full_name)
-    .bind(&changes.avatar)
-    .bind(&changes.settings)
-    .bind(&changes.info)
-    .execute(connection)
+    .bind(changes.username.as_ref().map(Username::as_str))
+    .bind(changes.full_name.as_ref().map(FullName::as_str))
+    .bind(changes.avatar.as_ref().map(Avatar::as_str))
+    .bind(changes.settings.as_ref().map(Json))
+    .bind(changes.info.as_ref().map(Json))
+    .fetch_optional(connection)
     .await?;
-    Ok(changed.rows_affected() == 1)
+    row.ok_or(Error::NotFound("user"))
 }
 
 /// Destroys what lets a person or a program act as this user: identities, credentials at exchanges, kept answers.

@@ -19,6 +19,7 @@ use oauth2::{
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
+use tiris_domain::states::IdentityProvider;
 use tiris_store::error::{Error, Result, SignInProblem};
 use tiris_store::oauth::{Identity, PendingLogin};
 
@@ -137,7 +138,7 @@ impl Google {
             ));
         }
         Ok(Identity {
-            provider: NAME,
+            provider: IdentityProvider::Google,
             email_verified: claims.is_email_verified(),
             subject: claims.sub,
             openid: None,

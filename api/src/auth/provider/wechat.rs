@@ -8,6 +8,7 @@ use reqwest::Url;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tiris_domain::states::IdentityProvider;
 use tiris_store::error::{Error, Result, SignInProblem};
 use tiris_store::oauth::Identity;
 
@@ -95,7 +96,7 @@ impl Wechat {
         let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
         let unionid = filled(exchanged.unionid).or(filled(described.unionid));
         Ok(Identity {
-            provider: NAME,
+            provider: IdentityProvider::Wechat,
             subject: unionid.clone().unwrap_or_else(|| exchanged.openid.clone()),
             openid: Some(exchanged.openid),
             unionid,

@@ -81,7 +81,7 @@ impl MoneyMove {
             log_type: reason.to_owned(),
             source: LogSource::Manual,
             order: None,
-            event_time: self.event_time.as_ref().map(|time| time.0.clone().into()),
+            event_time: self.event_time.map(|time| time.0.into()),
             message: message.unwrap_or_default().to_owned(),
             info: info.unwrap_or_default(),
         })

@@ -6,7 +6,7 @@ use crate::http::page::Page;
 use crate::routes::prelude::*;
 use crate::routes::range::Time;
 use sea_orm::QueryFilter;
-use tiris_domain::states::{LogSource, State as _};
+use tiris_domain::states::LogSource;
 use tiris_store::entity::trading_logs::Column;
 
 /// List the trading logs of the caller.

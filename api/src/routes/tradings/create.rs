@@ -74,7 +74,9 @@ impl CreateTrading {
                 exchange_bindings::share(&mut tx, user, binding).await?;
             }
             if let Some(binding) = &private {
-                binding.insert(&mut tx, &state.secrets, caller.actor()).await?;
+                binding
+                    .insert(&mut tx, &state.secrets, caller.actor())
+                    .await?;
             }
             let row = tradings::insert(&mut tx, &new).await?;
             for account in &accounts {
