@@ -6,8 +6,11 @@ mod nulls;
 
 use super::reply::REPLAYED;
 use super::{idempotency, page};
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
+use std::fmt;
 
 const REUSED: &str = "`IDEMPOTENCY_KEY_REUSED`: the key came with another body before";
 /// Where no request has a key: what is answered there is new each time.
@@ -16,7 +19,7 @@ const SIGN_IN: &str = "/v1/auth/";
 /// The document the framework made, with what is the same for many operations.
 pub(crate) fn completed(made: &str) -> String {
     // The framework has just made it, so it is JSON.
-    let Ok(mut document) = serde_json::from_str::<Value>(made) else {
+    let Ok(mut document) = read(made) else {
         return made.to_owned();
     };
     nulls::tell(&mut document);
@@ -36,6 +39,46 @@ pub(crate) fn completed(made: &str) -> String {
         }
     }
     serde_json::to_string_pretty(&document).unwrap_or_else(|_| made.to_owned())
+}
+
+/// Reads the document. The framework repeats a path for every operation, and JSON keeps the last of equal keys.
+fn read(made: &str) -> serde_json::Result<Value> {
+    #[derive(Deserialize)]
+    struct Document {
+        #[serde(deserialize_with = "merged")]
+        paths: Map<String, Value>,
+    }
+
+    let Document { paths } = serde_json::from_str(made)?;
+    let mut document: Value = serde_json::from_str(made)?;
+    document["paths"] = Value::Object(paths);
+    Ok(document)
+}
+
+/// An object whose equal keys hold objects, which become one.
+fn merged<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
+    struct Merged;
+
+    impl<'de> Visitor<'de> for Merged {
+        type Value = Map<String, Value>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("paths")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut paths: A) -> Result<Self::Value, A::Error> {
+            let mut merged = Map::new();
+            while let Some((path, item)) = paths.next_entry::<String, Map<String, Value>>()? {
+                let known = merged.entry(path).or_insert_with(|| json!({}));
+                if let Some(known) = known.as_object_mut() {
+                    known.extend(item);
+                }
+            }
+            Ok(merged)
+        }
+    }
+
+    deserializer.deserialize_map(Merged)
 }
 
 /// The bounds of a parameter that many lists have.

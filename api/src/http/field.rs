@@ -1,6 +1,6 @@
 //! Values of the domain as fields of requests and answers: their parsing and their schema are the domain's.
 
-use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
+use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::{
     ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type,
 };
@@ -31,7 +31,18 @@ impl<T: Value + Send + Sync> Type for Field<T> {
     }
 
     fn schema_ref() -> MetaSchemaRef {
-        inline(meta(&T::schema()))
+        let schema = T::schema();
+        if is_named(&schema) {
+            return MetaSchemaRef::Reference(schema.name.to_owned());
+        }
+        inline(meta(&schema))
+    }
+
+    fn register(registry: &mut Registry) {
+        let schema = T::schema();
+        if is_named(&schema) {
+            registry.create_schema::<Self, _>(schema.name.to_owned(), |_| meta(&schema));
+        }
     }
 
     fn as_raw_value(&self) -> Option<&Self> {
@@ -61,6 +72,11 @@ impl<T: Value + Send + Sync> ToJSON for Field<T> {
     fn to_json(&self) -> Option<Json> {
         Some(self.0.to_json())
     }
+}
+
+/// Whether the document describes the type once, for all fields: a set of choices.
+fn is_named(schema: &Schema) -> bool {
+    !schema.choices.is_empty()
 }
 
 fn inline(schema: MetaSchema) -> MetaSchemaRef {

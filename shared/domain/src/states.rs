@@ -39,10 +39,10 @@ pub trait State: Copy + Sized + 'static {
 
 macro_rules! states {
     ($(
-        $(#[$doc:meta])*
+        $(#[doc = $doc:literal])+
         $state:ident { $($(#[$variant_doc:meta])* $variant:ident = $name:literal,)+ }
     )+) => {$(
-        $(#[$doc])*
+        $(#[doc = $doc])+
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum $state {
             $($(#[$variant_doc])* $variant,)+
@@ -93,6 +93,7 @@ macro_rules! states {
             fn schema() -> Schema {
                 Schema {
                     choices: Self::NAMES,
+                    description: Some(concat!($($doc),+).trim_start()),
                     ..Schema::new(stringify!($state), SchemaKind::String)
                 }
             }

@@ -3,43 +3,15 @@
 use crate::http::field::Field;
 use crate::routes::sub_accounts::SubAccount;
 use chrono::{DateTime, Utc};
-use poem_openapi::{Enum, Object};
-use serde::{Deserialize, Serialize};
+use poem_openapi::Object;
+use serde::Serialize;
+use tiris_domain::states::LogSource;
 use tiris_domain::value::Info;
 use tiris_store::column;
 use tiris_store::entity::trading_logs::Model;
 use tiris_store::error::{Error, Result};
-use tiris_store::ledger::{Applied, Entry, Source};
+use tiris_store::ledger::{Applied, Entry};
 use uuid::Uuid;
-
-/// Who wrote a log.
-#[derive(Clone, Copy, Enum, Serialize, Deserialize)]
-#[oai(rename_all = "snake_case")]
-#[serde(rename_all = "snake_case")]
-pub(super) enum LogSource {
-    /// A person.
-    Manual,
-    /// A bot.
-    Bot,
-}
-
-impl From<LogSource> for Source {
-    fn from(source: LogSource) -> Self {
-        match source {
-            LogSource::Manual => Self::Manual,
-            LogSource::Bot => Self::Bot,
-        }
-    }
-}
-
-impl From<Source> for LogSource {
-    fn from(source: Source) -> Self {
-        match source {
-            Source::Manual => Self::Manual,
-            Source::Bot => Self::Bot,
-        }
-    }
-}
 
 /// What happened on a trading.
 #[derive(Clone, Object, Serialize)]
@@ -59,7 +31,7 @@ pub(in crate::routes) struct TradingLog {
     event_time: DateTime<Utc>,
     /// `long`, `short`, `stop_loss`, `deposit`, `withdraw`, or whatever was recorded
     r#type: String,
-    source: LogSource,
+    source: Field<LogSource>,
     /// The order it is about
     #[oai(nullable)]
     order_id: Option<String>,
@@ -73,8 +45,6 @@ impl TryFrom<Model> for TradingLog {
     type Error = Error;
 
     fn try_from(row: Model) -> Result<Self> {
-        let source: Source = column::state(&row.source)?;
-
         Ok(Self {
             id: row.id,
             user_id: row.user_id,
@@ -84,7 +54,7 @@ impl TryFrom<Model> for TradingLog {
             timestamp: row.timestamp,
             event_time: row.event_time,
             r#type: row.r#type,
-            source: source.into(),
+            source: Field(column::state(&row.source)?),
             order_id: row.order_id,
             message: row.message,
             info: Field(Info::from_column(row.info)),
@@ -111,7 +81,7 @@ pub(in crate::routes) fn log_of(
         timestamp,
         event_time: entry.event_time.unwrap_or(timestamp),
         r#type: entry.log_type.clone(),
-        source: entry.source.into(),
+        source: Field(entry.source),
         order_id: entry.order.as_ref().map(ToString::to_string),
         message: entry.message.clone(),
         info: Field(Info(entry.info.clone())),
@@ -136,7 +106,7 @@ pub(super) struct Recorded {
     event_time: DateTime<Utc>,
     /// `long`, `short`, `stop_loss`, `deposit`, `withdraw`, or whatever was recorded
     r#type: String,
-    source: LogSource,
+    source: Field<LogSource>,
     /// The order it is about
     #[oai(nullable)]
     order_id: Option<String>,

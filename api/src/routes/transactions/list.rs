@@ -1,7 +1,7 @@
 //! `GET /v1/transactions`
 
 use super::export;
-use super::object::{Direction, Transaction};
+use super::object::Transaction;
 use super::owned::{owned, read};
 use crate::csv;
 use crate::http::filter::{containing, equal, equal_text, range};
@@ -14,7 +14,7 @@ use poem::web::Accept;
 use poem_openapi::auth::{Bearer, BearerAuthorization};
 use rust_decimal::Decimal;
 use sea_orm::{ColumnTrait, Condition, QueryFilter};
-use tiris_domain::ledger::Direction as Stored;
+use tiris_domain::ledger::Direction;
 use tiris_domain::money::Money;
 use tiris_store::entity::transactions::Column;
 
@@ -59,7 +59,7 @@ impl ListTransactions {
         /// Only those of this order
         order_id: Query<Option<String>>,
         /// Only this direction
-        direction: Query<Option<Direction>>,
+        direction: Query<Option<Field<Direction>>>,
         /// Only this reason
         reason: Query<Option<String>>,
         /// From this moment on, inclusive
@@ -95,9 +95,7 @@ impl ListTransactions {
             .filter(equal_text(Column::OrderId, "order_id", order_id.0)?)
             .filter(equal(
                 Column::Direction,
-                direction
-                    .0
-                    .map(|direction| Stored::from(direction).as_str()),
+                direction.0.map(|direction| direction.0.as_str()),
             ))
             .filter(equal_text(Column::Reason, "reason", reason.0)?)
             .filter(range(

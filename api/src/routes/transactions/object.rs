@@ -2,10 +2,10 @@
 
 use crate::http::field::Field;
 use chrono::{DateTime, Utc};
-use poem_openapi::{Enum, Object};
+use poem_openapi::Object;
 use serde::Serialize;
 use tiris_domain::ids::TransactionId;
-use tiris_domain::ledger;
+use tiris_domain::ledger::{Direction, Posting};
 use tiris_domain::money::Money;
 use tiris_domain::value::Info;
 use tiris_store::column;
@@ -13,35 +13,6 @@ use tiris_store::entity::transactions::Model;
 use tiris_store::error::{Error, Result};
 use tiris_store::ledger::{Applied, Entry};
 use uuid::Uuid;
-
-/// Which way a balance moved.
-#[derive(Clone, Copy, Enum, Serialize)]
-#[oai(rename_all = "snake_case")]
-#[serde(rename_all = "snake_case")]
-pub(in crate::routes) enum Direction {
-    /// The balance grew.
-    Credit,
-    /// The balance shrank.
-    Debit,
-}
-
-impl From<Direction> for ledger::Direction {
-    fn from(direction: Direction) -> Self {
-        match direction {
-            Direction::Credit => Self::Credit,
-            Direction::Debit => Self::Debit,
-        }
-    }
-}
-
-impl From<ledger::Direction> for Direction {
-    fn from(direction: ledger::Direction) -> Self {
-        match direction {
-            ledger::Direction::Credit => Self::Credit,
-            ledger::Direction::Debit => Self::Debit,
-        }
-    }
-}
 
 /// One change of one balance.
 #[derive(Object, Serialize)]
@@ -54,7 +25,7 @@ pub(in crate::routes) struct Transaction {
     timestamp: DateTime<Utc>,
     /// When it happened, by the caller; of a backtest years before `timestamp`
     event_time: DateTime<Utc>,
-    direction: Direction,
+    direction: Field<Direction>,
     /// Why: `long`, `short`, `stop_loss`, `fee`, `deposit`, `withdraw`, or what an event said
     reason: String,
     /// How much, above zero, in units of the account's asset
@@ -89,7 +60,6 @@ impl TryFrom<Model> for Transaction {
     type Error = Error;
 
     fn try_from(row: Model) -> Result<Self> {
-        let direction: ledger::Direction = column::state(&row.direction)?;
         let money = |amount| column::money(amount).map(Field);
 
         Ok(Self {
@@ -99,7 +69,7 @@ impl TryFrom<Model> for Transaction {
             sub_account_id: row.sub_account_id,
             timestamp: row.timestamp,
             event_time: row.event_time,
-            direction: direction.into(),
+            direction: Field(column::state(&row.direction)?),
             reason: row.reason,
             amount: money(row.amount)?,
             closing_balance: money(row.closing_balance)?,
@@ -121,14 +91,14 @@ pub(in crate::routes) fn transactions_of(
     applied: &Applied,
     timestamp: DateTime<Utc>,
 ) -> Vec<Transaction> {
-    let row = |(id, posting): &(TransactionId, ledger::Posting)| Transaction {
+    let row = |(id, posting): &(TransactionId, Posting)| Transaction {
         id: id.0,
         user_id: entry.user.0,
         trading_id: entry.trading.0,
         sub_account_id: posting.account.0,
         timestamp,
         event_time: entry.event_time.unwrap_or(timestamp),
-        direction: posting.direction.into(),
+        direction: Field(posting.direction),
         reason: posting.reason.clone(),
         amount: Field(posting.amount),
         closing_balance: Field(posting.closing_balance),
