@@ -2,6 +2,7 @@
 
 use crate::world::WAIT;
 use anyhow::{Result, ensure};
+use std::path::Path;
 use tempfile::TempDir;
 use tiris_testing::{Process, binary, free_port, scratch_dir};
 
@@ -47,20 +48,25 @@ impl Api {
         let ready = format!("{admin}/health/ready");
         process.wait_until_healthy(&ready, WAIT).await?;
 
-        let printed = tokio::process::Command::new(binary("tiris-api")?)
-            .args(["token", "--email", email])
-            .env("DATABASE_URL", database_url)
-            .env("TIRIS_JWT_KEY_FILE", &key)
-            .output()
-            .await?;
-        ensure!(printed.status.success(), "{printed:?}");
-
+        let token = token(database_url, email, &key).await?;
         Ok(Self {
             process,
             url: format!("http://{listen}"),
             admin,
-            token: String::from_utf8(printed.stdout)?.trim().to_owned(),
+            token,
             folder,
         })
     }
+}
+
+/// A token that the command prints for the user with an email address.
+async fn token(database_url: &str, email: &str, key: &Path) -> Result<String> {
+    let printed = tokio::process::Command::new(binary("tiris-api")?)
+        .args(["token", "--email", email])
+        .env("DATABASE_URL", database_url)
+        .env("TIRIS_JWT_KEY_FILE", key)
+        .output()
+        .await?;
+    ensure!(printed.status.success(), "{printed:?}");
+    Ok(String::from_utf8(printed.stdout)?.trim().to_owned())
 }

@@ -129,7 +129,7 @@ async fn a_letter_that_was_not_acknowledged_is_published_later() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_worker_publishes_letters_of_its_own_lanes_and_of_those_that_are_no_more() -> Result<()> {
+async fn a_worker_publishes_letters_of_its_own_and_of_removed_lanes() -> Result<()> {
     let world = World::new().await?;
     let mut lane = Lane::seize(world.context(), world.own_lane().await?).await?;
     world.send_bytes("no event").await?;

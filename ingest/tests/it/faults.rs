@@ -70,7 +70,7 @@ async fn separate_database(world: &World, server: &PgServer) -> Result<PgPool> {
 }
 
 #[tokio::test]
-async fn a_lane_waits_for_a_database_that_is_down_and_applies_the_batch_once() -> Result<()> {
+async fn a_lane_waits_for_a_database_that_is_down() -> Result<()> {
     let mut world = World::new().await?;
     let mut server = PgServer::private().await?;
     let pool = separate_database(&world, &server).await?;
@@ -164,7 +164,7 @@ async fn a_batch_that_was_not_fresh_at_its_end_is_made_again() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_batch_too_slow_for_the_databases_limits_is_made_smaller_until_it_fits() -> Result<()> {
+async fn a_batch_too_slow_for_the_database_is_made_smaller() -> Result<()> {
     let world = World::new().await?;
     world
         .execute(

@@ -227,7 +227,7 @@ async fn a_stream_that_lost_its_tail_is_noticed_however_long_it_is_again() -> Re
 }
 
 #[tokio::test]
-async fn messages_that_retention_took_are_counted_and_given_up_by_a_person_only() -> Result<()> {
+async fn only_a_person_gives_up_messages_that_retention_took() -> Result<()> {
     let world = World::new().await?;
     let mut worker = world.worker()?;
     world.send_credits(1).await?;

@@ -83,7 +83,7 @@ async fn request_trading(system: &System) -> Result<String> {
 }
 
 #[tokio::test]
-async fn one_trace_id_leads_from_a_publish_to_its_commit_and_to_the_live_stream() -> Result<()> {
+async fn one_trace_id_leads_from_a_publish_to_the_live_stream() -> Result<()> {
     let mut system = System::start().await?;
     system.publish(OTHER_BOT).await?;
     system.publish(THIRD_BOT).await?;

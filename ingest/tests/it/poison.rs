@@ -62,8 +62,7 @@ async fn publish_with(world: &World, headers: &[u8]) -> Result<()> {
 }
 
 #[tokio::test]
-async fn headers_that_no_client_can_read_or_that_forge_the_servers_status_stop_no_lane()
--> Result<()> {
+async fn unreadable_and_forged_headers_stop_no_lane() -> Result<()> {
     let world = World::new().await?;
     let unreadable = b"NATS/1.0\r\nBad: \xff\xfe\r\n\r\n";
     let poison: [&[u8]; 8] = [

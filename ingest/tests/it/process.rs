@@ -130,7 +130,7 @@ async fn pass_on(
 }
 
 #[tokio::test]
-async fn a_database_that_hangs_is_reported_and_does_not_keep_ingest_from_stopping() -> Result<()> {
+async fn ingest_reports_a_database_that_hangs_and_can_be_stopped() -> Result<()> {
     let world = World::new().await?;
     let mut url: reqwest::Url = world.database.url().parse()?;
     let (port, hang) = hanging_proxy(url.port().context("a port")?).await?;

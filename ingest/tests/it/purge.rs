@@ -109,7 +109,7 @@ async fn delete_meanwhile(world: &World) -> Result<u64> {
 }
 
 #[tokio::test]
-async fn deleting_while_events_are_booked_loses_none_of_them_and_leaves_no_row() -> Result<()> {
+async fn deleting_while_events_are_booked_loses_none_of_them() -> Result<()> {
     const EVENTS: i64 = 120;
     let world = World::new().await?;
     send_events(&world, 60).await?;

@@ -64,7 +64,7 @@ async fn letter_that_applies_now(world: &World) -> Result<Uuid> {
 }
 
 #[tokio::test]
-async fn a_dry_run_reports_what_happens_to_which_balance_and_the_replay_does_it() -> Result<()> {
+async fn a_dry_run_reports_what_the_replay_then_does() -> Result<()> {
     let world = World::new().await?;
     let id = letter_that_applies_now(&world).await?;
 
@@ -220,7 +220,7 @@ async fn a_rehearsal_of_many_letters_changes_none() -> Result<()> {
 }
 
 #[tokio::test]
-async fn many_letters_are_replayed_in_stream_order_until_nothing_more_applies() -> Result<()> {
+async fn letters_are_replayed_in_stream_order_until_none_applies() -> Result<()> {
     let world = World::new().await?;
     let filter = many_letters(&world).await?;
     let pool = world.pool();
@@ -374,8 +374,7 @@ async fn a_letter_whose_event_was_given_up_is_not_said_to_be_in_the_books() -> R
     world.send(&event).await?;
     drain(&mut lane).await?;
     let given_up = world.letter("INSUFFICIENT_BALANCE").await?;
-    let mut connection = world.pool().acquire().await?;
-    discard(&mut connection, given_up, "why", &alice()).await?;
+    world.discard(given_up).await?;
     world.send_bare(&event).await?;
     world
         .run_with(world.refusing(), "the second letter", async || {

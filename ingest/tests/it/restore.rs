@@ -54,7 +54,7 @@ async fn letters(world: &World) -> Result<Vec<String>> {
 
 /// What depends on what was done over REST since the copy is a named open letter, everything else is as it was.
 #[tokio::test]
-async fn after_a_restore_every_event_is_in_the_books_or_a_named_open_letter() -> Result<()> {
+async fn after_a_restore_every_event_is_booked_or_an_open_letter() -> Result<()> {
     let world = World::new().await?;
     let mut worker = world.worker()?;
     world.send_credits(3).await?;

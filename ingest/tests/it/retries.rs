@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tiris_ingest::lane::Lane;
-use tiris_store::dead_letters::{self, Actor, discard};
+use tiris_store::dead_letters;
 use uuid::Uuid;
 
 /// Steps until something is true, at most; each waits a second at most.
@@ -188,7 +188,7 @@ async fn next_try(world: &World, lane: &mut Lane) -> Result<usize> {
 }
 
 #[tokio::test]
-async fn an_event_that_never_resolves_is_tried_five_times_and_then_blocks_no_other() -> Result<()> {
+async fn an_event_that_never_resolves_blocks_others_for_five_tries() -> Result<()> {
     let world = World::new().await?;
     let mut lane = world.lane().await?;
     let lost = world.credit(Uuid::now_v7(), "BTC", "1");
@@ -230,14 +230,6 @@ async fn a_disabled_users_events_wait_for_the_enable_however_long_it_takes() -> 
     Ok(())
 }
 
-async fn give_up(world: &World, letter: Uuid) -> Result<()> {
-    let operator = Actor::Operator("alice".to_owned());
-    let mut transaction = world.pool().begin().await?;
-    discard(&mut transaction, letter, "sold elsewhere", &operator).await?;
-    transaction.commit().await?;
-    Ok(())
-}
-
 #[tokio::test]
 async fn a_letter_given_up_by_a_person_or_refused_for_good_blocks_no_other() -> Result<()> {
     let world = World::new().await?;
@@ -251,7 +243,7 @@ async fn a_letter_given_up_by_a_person_or_refused_for_good_blocks_no_other() -> 
 
     world.open_account(early, "BNB").await?;
     let first = world.letter("UNKNOWN_SUB_ACCOUNT").await?;
-    give_up(&world, first).await?;
+    world.discard(first).await?;
     step_until_btc(&world, &mut lane, "3").await?;
 
     let expected = [
@@ -322,7 +314,7 @@ async fn letters_that_waited_as_long_behind_another_are_given_up_with_it() -> Re
 }
 
 #[tokio::test]
-async fn letters_find_their_users_lane_when_the_number_of_lanes_was_changed() -> Result<()> {
+async fn letters_find_their_users_lane_among_other_lanes() -> Result<()> {
     let world = World::new().await?;
     let mut lane = world.lane().await?;
     let early = Uuid::now_v7();

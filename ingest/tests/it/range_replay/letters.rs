@@ -6,7 +6,6 @@ use anyhow::Result;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tiris_domain::event::Kind;
-use tiris_store::dead_letters::{Actor, discard};
 use tiris_store::replay_jobs::NewJob;
 use uuid::Uuid;
 
@@ -139,9 +138,7 @@ async fn what_a_person_gave_up_stays_given_up() -> Result<()> {
     drain(&mut lane).await?;
     world.expect_events("dead", 1).await?;
     let id = world.letter("INTERNAL").await?;
-    let operator = Actor::Operator("alice".to_owned());
-    let mut connection = world.pool().acquire().await?;
-    discard(&mut connection, id, "a test", &operator).await?;
+    world.discard(id).await?;
     world
         .execute("DROP TRIGGER explode ON trading_logs")
         .await?;

@@ -5,6 +5,7 @@ use anyhow::{Result, anyhow, ensure};
 use sqlx::AssertSqlSafe;
 use tiris_domain::ids::{AccountId, TradingId, UserId};
 use tiris_domain::ledger::{Belief, Command, Direction, Movement};
+use tiris_store::dead_letters::{self, Actor};
 use tiris_store::ledger::{self, Entry, Outcome, Source};
 use tiris_testing::eventually;
 use uuid::Uuid;
@@ -164,6 +165,14 @@ impl World {
     pub(crate) async fn letter(&self, code: &str) -> Result<Uuid> {
         let letters = sqlx::query_scalar("SELECT id FROM dead_letters WHERE code = $1").bind(code);
         Ok(letters.fetch_one(self.pool()).await?)
+    }
+
+    /// Gives up a dead letter as an operator does.
+    pub(crate) async fn discard(&self, letter: Uuid) -> Result<()> {
+        let operator = Actor::Operator("alice".to_owned());
+        let mut connection = self.pool().acquire().await?;
+        dead_letters::discard(&mut connection, letter, "a test", &operator).await?;
+        Ok(())
     }
 
     pub(crate) async fn execute(&self, sql: &'static str) -> Result<()> {

@@ -256,16 +256,25 @@ pub(crate) fn credit(account: AccountId, symbol: &str, amount: &str) -> Command 
 
 pub(crate) async fn add_user(pool: &PgPool) -> UserId {
     let id = UserId(new_id());
+    insert_user(pool, id).await;
+    id
+}
+
+pub(crate) async fn insert_user(pool: &PgPool, id: UserId) {
     sqlx::query("INSERT INTO users (id, username) VALUES ($1, $1::text)")
         .bind(id.0)
         .execute(pool)
         .await
         .expect("user");
-    id
 }
 
 pub(crate) async fn add_trading(pool: &PgPool, user: UserId) -> TradingId {
     let id = TradingId(new_id());
+    insert_trading(pool, id, user).await;
+    id
+}
+
+pub(crate) async fn insert_trading(pool: &PgPool, id: TradingId, user: UserId) {
     sqlx::query(
         "INSERT INTO tradings (id, user_id, name, type) VALUES ($1, $2, $1::text, 'paper')",
     )
@@ -274,7 +283,14 @@ pub(crate) async fn add_trading(pool: &PgPool, user: UserId) -> TradingId {
     .execute(pool)
     .await
     .expect("trading");
-    id
+}
+
+/// An account to insert.
+pub(crate) struct NewAccount<'a> {
+    pub(crate) id: AccountId,
+    pub(crate) user: UserId,
+    pub(crate) trading: TradingId,
+    pub(crate) symbol: &'a str,
 }
 
 pub(crate) async fn add_account(
@@ -283,16 +299,25 @@ pub(crate) async fn add_account(
     trading: TradingId,
     symbol: &str,
 ) -> AccountId {
-    let id = AccountId(new_id());
+    let account = NewAccount {
+        id: AccountId(new_id()),
+        user,
+        trading,
+        symbol,
+    };
+    insert_account(pool, &account).await;
+    account.id
+}
+
+pub(crate) async fn insert_account(pool: &PgPool, account: &NewAccount<'_>) {
     sqlx::query(
         "INSERT INTO sub_accounts (id, user_id, trading_id, name, symbol) VALUES ($1, $2, $3, $1::text, $4)",
     )
-    .bind(id.0)
-    .bind(user.0)
-    .bind(trading.0)
-    .bind(symbol)
+    .bind(account.id.0)
+    .bind(account.user.0)
+    .bind(account.trading.0)
+    .bind(account.symbol)
     .execute(pool)
     .await
     .expect("account");
-    id
 }

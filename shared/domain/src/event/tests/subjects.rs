@@ -53,7 +53,7 @@ fn other_subjects_are_unknown() {
 }
 
 #[test]
-fn the_user_of_the_subject_must_be_the_payloads_in_canonical_spelling() {
+fn the_user_of_the_subject_must_be_the_payloads() {
     let kind = Kind::BalanceLocked;
     let payload = example(kind).to_string();
     let at = |subject: String| parse(&subject, payload.as_bytes(), BareSubjects::Accept);

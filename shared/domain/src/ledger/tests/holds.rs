@@ -24,7 +24,7 @@ fn a_lock_grows_the_hold_of_its_order_and_moves_no_balance() {
 }
 
 #[test]
-fn a_lock_reaches_plain_available_only_also_when_its_order_holds_something() {
+fn a_lock_reaches_only_what_is_available_without_its_hold() {
     let book = book_with_holds(&[hold(CURRENCY, "A", "600")]);
 
     for amount in ["400.000000000001", "1e64"] {
@@ -54,7 +54,7 @@ fn an_unlock_shrinks_the_hold_of_its_order_and_no_other() {
 }
 
 #[test]
-fn an_unlock_with_order_releases_at_most_its_hold_and_reports_the_difference() {
+fn an_unlock_with_order_releases_at_most_its_hold() {
     let holds = [hold(CURRENCY, "A", "600"), hold(CURRENCY, "", "5")];
     let mut book = book_with_holds(&holds);
 
@@ -97,7 +97,7 @@ fn locks_and_unlocks_of_zero_less_or_too_many_places_are_refused() {
 }
 
 #[test]
-fn a_release_frees_what_is_left_of_the_orders_hold_on_that_account_alone() {
+fn a_release_frees_the_orders_hold_on_that_account_alone() {
     let mut book = book_with_holds(&[
         hold(CURRENCY, "A", "600"),
         hold(CURRENCY, "B", "100"),

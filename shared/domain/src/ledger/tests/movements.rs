@@ -61,7 +61,7 @@ fn a_debit_that_names_an_order_consumes_its_hold_first() {
 }
 
 #[test]
-fn a_debit_that_names_an_order_consumes_what_is_available_after_its_hold() {
+fn a_debit_of_an_order_takes_what_is_available_after_its_hold() {
     let mut book = book_of_two_orders();
     let too_much = debit_of_a("900.000000000001");
     refuses(&book, &too_much, Rejection::InsufficientBalance);

@@ -4,7 +4,7 @@ use super::*;
 
 /// Every step makes the command wrong in one more way; the rejection is always the one that comes first.
 #[test]
-fn of_several_rejections_of_a_trade_the_first_in_the_list_is_returned() {
+fn a_trade_gets_the_first_of_its_rejections() {
     let refuses =
         |trade: &Trade, expected| refuses(&book(), &Command::Trade(trade.clone()), expected);
     let mut wrong = trade(Side::Sell, "5", "1e17", "0");
@@ -28,7 +28,7 @@ fn of_several_rejections_of_a_trade_the_first_in_the_list_is_returned() {
 }
 
 #[test]
-fn of_several_rejections_of_a_movement_the_first_in_the_list_is_returned() {
+fn a_movement_gets_the_first_of_its_rejections() {
     let refuses = |movement: &Movement, expected| {
         refuses(&book(), &Command::Move(movement.clone()), expected)
     };
@@ -48,7 +48,7 @@ fn of_several_rejections_of_a_movement_the_first_in_the_list_is_returned() {
 }
 
 #[test]
-fn of_several_rejections_of_an_unlock_the_first_in_the_list_is_returned() {
+fn an_unlock_gets_the_first_of_its_rejections() {
     let wrong = |account, symbol, amount| Command::Unlock {
         account,
         asset: asset(symbol),
@@ -96,7 +96,7 @@ fn every_account_of_a_trade_must_belong_to_the_trading() {
 }
 
 #[test]
-fn the_accounts_of_a_trade_must_belong_to_the_user_and_trading_of_the_event() {
+fn a_trade_of_another_user_or_trading_is_refused() {
     let good = Command::Trade(trade(Side::Buy, "1", "1", "0"));
 
     let of_another_user = apply(&book(), OTHER_USER, TRADING, &good);

@@ -253,7 +253,7 @@ proptest! {
     }
 
     #[test]
-    fn folding_in_pieces_with_the_book_reloaded_gives_what_one_fold_gives(
+    fn folding_in_pieces_gives_what_one_fold_gives(
         commands in vec(any_command(), 0..40),
         piece in 1usize..10,
     ) {

@@ -36,7 +36,7 @@ fn quoted(amount: &str, trade: Trade) -> Trade {
 }
 
 #[test]
-fn a_long_brings_stock_and_costs_currency_with_the_fee_in_the_same_leg() {
+fn a_long_brings_stock_and_costs_currency_with_the_fee() {
     let effect = settled(trade(Side::Buy, "2", "100.5", "0.3"));
 
     let expected = ["credit 1 2 long = 12 #1", "debit 2 201.3 long = 798.7 #1"];
@@ -58,7 +58,7 @@ fn the_quote_amount_comes_before_the_product() {
 }
 
 #[test]
-fn a_short_and_a_stop_loss_take_stock_and_bring_currency_less_the_fee() {
+fn a_short_takes_stock_and_brings_currency_less_the_fee() {
     let short = trade(Side::Sell, "2", "100.5", "0.3");
     let stop = Trade {
         reason: "stop_loss",
@@ -131,7 +131,7 @@ fn a_buy_needs_cost_and_fee_and_a_sell_needs_the_stock() {
 }
 
 #[test]
-fn a_sell_whose_proceeds_do_not_cover_the_fee_is_refused_when_currency_pays_it() {
+fn a_sell_whose_proceeds_do_not_cover_the_fee_is_refused() {
     let sell = trade(Side::Sell, "1", "2", "2.000000000001");
     let named = paid_by(CURRENCY, sell.clone());
     let absurd = quoted("1e60", trade(Side::Sell, "1", "2", "1e61"));
@@ -202,7 +202,7 @@ fn a_separate_fee_is_checked_after_the_other_legs() {
 }
 
 #[test]
-fn a_fill_consumes_the_hold_of_its_order_first_on_every_account_that_pays() {
+fn a_fill_consumes_the_holds_of_its_order_first() {
     let mut book = book_with_holds(&[
         hold(CURRENCY, "A", "100"),
         hold(CURRENCY, "B", "800"),
@@ -226,7 +226,7 @@ fn a_fill_consumes_the_hold_of_its_order_first_on_every_account_that_pays() {
 }
 
 #[test]
-fn a_sell_whose_fee_is_paid_in_stock_consumes_the_hold_across_both_legs() {
+fn a_sell_with_a_fee_in_stock_consumes_the_hold_in_both_legs() {
     let mut book = book_with_holds(&[hold(STOCK, "A", "3")]);
     let fill = Trade {
         order: order("A"),
@@ -300,7 +300,7 @@ fn a_price_may_have_more_than_twelve_places() {
 }
 
 #[test]
-fn figures_beyond_the_books_are_out_of_range_even_when_their_difference_is_not() {
+fn figures_out_of_range_are_refused_whatever_their_difference() {
     for refused in [
         trade(Side::Sell, "1", "1e16", "0"),
         trade(Side::Buy, "1e16", "0", "0"),

@@ -57,7 +57,7 @@ fn a_third_asset_leads_from_one_to_the_other() {
 }
 
 #[test]
-fn of_several_ways_the_one_traded_last_is_taken_and_a_price_of_its_own_comes_first() {
+fn of_several_ways_to_a_price_the_latest_is_taken() {
     let history = History::default()
         .flow(day(1), "USDT", "1000")
         .buy(day(1), "BTC/USDT", "1", "500", FREE)
@@ -76,7 +76,7 @@ fn of_several_ways_the_one_traded_last_is_taken_and_a_price_of_its_own_comes_fir
 }
 
 #[test]
-fn two_steps_are_too_many_and_a_trade_with_one_side_unmeasured_is_a_flow() {
+fn a_price_over_two_steps_is_none() {
     let history = History::default()
         .flow(day(1), "USDT", "1000")
         .buy(day(1), "BTC/USDT", "1", "500", FREE)

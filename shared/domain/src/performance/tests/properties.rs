@@ -153,7 +153,7 @@ proptest! {
     }
 
     #[test]
-    fn twice_as_much_of_everything_makes_the_same_ratios_and_twice_the_money(steps in steps()) {
+    fn twice_as_much_of_everything_makes_the_same_ratios(steps in steps()) {
         let once = history(&steps, 1).measured_in("USDT");
         let twice = history(&steps, 2).measured_in("USDT");
 

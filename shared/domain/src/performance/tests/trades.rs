@@ -58,7 +58,7 @@ fn a_fee_in_a_third_asset_is_what_it_is_worth() {
 }
 
 #[test]
-fn in_another_asset_than_that_of_the_trades_figures_go_by_the_prices_of_the_moment() {
+fn figures_in_another_asset_go_by_the_prices_of_the_moment() {
     let history = History::default()
         .flow(day(1), "EUR", "1000")
         .buy(day(1), "BTC/EUR", "2", "100", FREE)
@@ -89,7 +89,7 @@ fn add_odd_trade(history: &mut History, legs: &[&str], fee: Option<&str>) {
 }
 
 #[test]
-fn no_leg_is_lost_of_a_trade_that_moved_nothing_else_than_it_was_paid_in() {
+fn no_leg_is_lost_of_a_trade_within_one_asset() {
     let mut history = History::default().flow(day(1), "BTC", "30");
     add_odd_trade(&mut history, &["-1"], Some("2"));
     add_odd_trade(&mut history, &["4", "-3"], None);

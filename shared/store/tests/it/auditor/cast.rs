@@ -1,6 +1,6 @@
 //! Users, tradings and accounts that database and auditor know alike.
 
-use crate::world::{credit, rand_seed};
+use crate::world::{NewAccount, credit, insert_account, insert_trading, insert_user, rand_seed};
 use serde_json::Map;
 use sqlx::PgPool;
 use tiris_store::ledger::{Entry, Source, apply_batch};
@@ -25,53 +25,78 @@ pub(super) const ELSEWHERE: Uuid = id(23);
 pub(super) const FOREIGN: Uuid = id(24);
 pub(super) const NO_ACCOUNT: Uuid = id(25);
 
-const TRADINGS: [Trading; 3] = [
-    Trading {
-        id: TRADING,
-        user: ACTIVE,
-    },
-    Trading {
-        id: OTHER_TRADING,
-        user: ACTIVE,
-    },
-    Trading {
-        id: DISABLED_TRADING,
-        user: DISABLED,
-    },
+/// The owner of each trading.
+const TRADINGS: [(Uuid, Uuid); 3] = [
+    (TRADING, ACTIVE),
+    (OTHER_TRADING, ACTIVE),
+    (DISABLED_TRADING, DISABLED),
 ];
 
 const ACCOUNTS: [Account; 5] = [
-    account(BTC, TRADINGS[0], "BTC", "10"),
-    account(USDT, TRADINGS[0], "USDT", "1000"),
-    account(BNB, TRADINGS[0], "BNB", "5.5"),
-    account(ELSEWHERE, TRADINGS[1], "USDT", "50"),
-    account(FOREIGN, TRADINGS[2], "USDT", "0"),
+    account(BTC, TRADING, "BTC", "10"),
+    account(USDT, TRADING, "USDT", "1000"),
+    account(BNB, TRADING, "BNB", "5.5"),
+    account(ELSEWHERE, OTHER_TRADING, "USDT", "50"),
+    account(FOREIGN, DISABLED_TRADING, "USDT", "0"),
 ];
-
-#[derive(Clone, Copy)]
-struct Trading {
-    id: Uuid,
-    user: Uuid,
-}
 
 struct Account {
     id: Uuid,
-    trading: Trading,
+    trading: Uuid,
     symbol: &'static str,
     opening: &'static str,
 }
 
-const fn account(
-    id: Uuid,
-    trading: Trading,
-    symbol: &'static str,
-    opening: &'static str,
-) -> Account {
+const fn account(id: Uuid, trading: Uuid, symbol: &'static str, opening: &'static str) -> Account {
     Account {
         id,
         trading,
         symbol,
         opening,
+    }
+}
+
+impl Account {
+    fn user(&self) -> Uuid {
+        let mut tradings = TRADINGS.iter();
+        let trading = tradings.find(|(trading, _)| *trading == self.trading);
+        trading.expect("a trading").1
+    }
+
+    /// The opening balance as an entry of a batch.
+    fn deposit(&self) -> Entry {
+        Entry {
+            user: self.user().into(),
+            trading: self.trading.into(),
+            sub_account: Some(self.id.into()),
+            command: credit(self.id.into(), self.symbol, self.opening),
+            claim: None,
+            log_type: "deposit".into(),
+            source: Source::Manual,
+            order: None,
+            event_time: None,
+            message: String::new(),
+            info: Map::new(),
+        }
+    }
+
+    async fn prepare(&self, pool: &PgPool, auditor: &mut Auditor) {
+        let account = NewAccount {
+            id: self.id.into(),
+            user: self.user().into(),
+            trading: self.trading.into(),
+            symbol: self.symbol,
+        };
+        insert_account(pool, &account).await;
+        auditor
+            .account(
+                self.id,
+                self.user(),
+                self.trading,
+                self.symbol,
+                self.opening,
+            )
+            .expect("amount");
     }
 }
 
@@ -84,26 +109,24 @@ pub(super) fn symbol_of(id: Uuid) -> &'static str {
 pub(super) async fn prepare(pool: &PgPool) -> Auditor {
     let mut auditor = Auditor::new(false);
     for user in [ACTIVE, DISABLED] {
-        add_user(pool, user).await;
+        insert_user(pool, user.into()).await;
         auditor.user(user);
     }
-    for trading in TRADINGS {
-        add_trading(pool, trading).await;
-        auditor.trading(trading.id, trading.user);
+    for (trading, owner) in TRADINGS {
+        insert_trading(pool, trading.into(), owner.into()).await;
+        auditor.trading(trading, owner);
     }
     for account in &ACCOUNTS {
-        add_account(pool, account).await;
-        let Account {
-            id,
-            trading,
-            symbol,
-            opening,
-        } = account;
-        auditor
-            .account(*id, trading.user, trading.id, symbol, opening)
-            .expect("amount");
+        account.prepare(pool, &mut auditor).await;
     }
-    deposit(pool).await;
+
+    let funded = ACCOUNTS.iter().filter(|account| account.opening != "0");
+    let deposits: Vec<Entry> = funded.map(Account::deposit).collect();
+    let mut transaction = pool.begin().await.expect("begun");
+    apply_batch(&mut transaction, &deposits, rand_seed())
+        .await
+        .expect("deposited");
+    transaction.commit().await.expect("committed");
 
     sqlx::query("UPDATE users SET status = 'disabled' WHERE id = $1")
         .bind(DISABLED)
@@ -112,62 +135,4 @@ pub(super) async fn prepare(pool: &PgPool) -> Auditor {
         .expect("set");
     auditor.user_disabled(DISABLED);
     auditor
-}
-
-async fn add_user(pool: &PgPool, id: Uuid) {
-    sqlx::query("INSERT INTO users (id, username) VALUES ($1, $1::text)")
-        .bind(id)
-        .execute(pool)
-        .await
-        .expect("user");
-}
-
-async fn add_trading(pool: &PgPool, trading: Trading) {
-    sqlx::query(
-        "INSERT INTO tradings (id, user_id, name, type) VALUES ($1, $2, $1::text, 'paper')",
-    )
-    .bind(trading.id)
-    .bind(trading.user)
-    .execute(pool)
-    .await
-    .expect("trading");
-}
-
-async fn add_account(pool: &PgPool, account: &Account) {
-    sqlx::query(
-        "INSERT INTO sub_accounts (id, user_id, trading_id, name, symbol) VALUES ($1, $2, $3, $1::text, $4)",
-    )
-    .bind(account.id)
-    .bind(account.trading.user)
-    .bind(account.trading.id)
-    .bind(account.symbol)
-    .execute(pool)
-    .await
-    .expect("account");
-}
-
-/// Books the opening balances.
-async fn deposit(pool: &PgPool) {
-    let deposits: Vec<Entry> = ACCOUNTS
-        .iter()
-        .filter(|account| account.opening != "0")
-        .map(|account| Entry {
-            user: account.trading.user.into(),
-            trading: account.trading.id.into(),
-            sub_account: Some(account.id.into()),
-            command: credit(account.id.into(), account.symbol, account.opening),
-            claim: None,
-            log_type: "deposit".into(),
-            source: Source::Manual,
-            order: None,
-            event_time: None,
-            message: String::new(),
-            info: Map::new(),
-        })
-        .collect();
-    let mut transaction = pool.begin().await.expect("begun");
-    apply_batch(&mut transaction, &deposits, rand_seed())
-        .await
-        .expect("deposited");
-    transaction.commit().await.expect("committed");
 }

@@ -9,23 +9,6 @@ use tiris_store::dead_letters::{self, Cause, NewLetter};
 use tiris_store::ledger::{Claim, Entry, Outcome, Source, apply_batch};
 use tiris_testing::auditor::Verdict;
 
-/// What the parser makes of a message.
-enum Read {
-    Entry(Box<Entry>),
-    Heartbeat,
-    Malformed(Cause),
-}
-
-fn read(message: &Message, sequence: i64) -> Read {
-    match event::parse(&message.subject, &message.payload, BareSubjects::Refuse) {
-        Ok(event) => match entry(event, sequence) {
-            Some(entry) => Read::Entry(Box::new(entry)),
-            None => Read::Heartbeat,
-        },
-        Err(malformed) => Read::Malformed(Cause::from(&*malformed)),
-    }
-}
-
 fn entry(event: Event, stream_seq: i64) -> Option<Entry> {
     Some(Entry {
         user: event.user,
@@ -75,20 +58,57 @@ fn settle(outcome: &Outcome) -> Result<Verdict, Cause> {
     }
 }
 
+/// What becomes of a message without the ledger, or its entry.
+fn read(message: &Message, sequence: i64) -> Result<Entry, Fate> {
+    match event::parse(&message.subject, &message.payload, BareSubjects::Refuse) {
+        Ok(event) => entry(event, sequence).ok_or(Fate::done(Verdict::Heartbeat)),
+        Err(malformed) => Err(Fate {
+            verdict: Verdict::Malformed,
+            cause: Some(Cause::from(&*malformed)),
+        }),
+    }
+}
+
+/// What became of a message, and why it is put aside, if it is.
+struct Fate {
+    verdict: Verdict,
+    cause: Option<Cause>,
+}
+
+impl Fate {
+    fn done(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            cause: None,
+        }
+    }
+
+    fn refused(cause: Cause) -> Self {
+        Self {
+            verdict: Verdict::Refused(cause.code),
+            cause: Some(cause),
+        }
+    }
+
+    fn of(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Applied(_) => Self::done(Verdict::Applied),
+            Outcome::Duplicate => Self::done(Verdict::Duplicate),
+            Outcome::Reused => Self::refused(Cause::event_id_reused()),
+            Outcome::Rejected(rejection) => Self::refused(Cause::from(*rejection)),
+            Outcome::Behind => Self::refused(Cause::behind_unresolved()),
+        }
+    }
+}
+
 /// Puts a batch through parser, ledger and dead letters, and says what became of each message.
 pub(super) async fn ingest(pool: &PgPool, batch: &[Message], first: i64) -> Vec<String> {
-    let reads: Vec<Read> = batch
-        .iter()
-        .zip(first..)
-        .map(|(message, sequence)| read(message, sequence))
-        .collect();
-    let entries: Vec<Entry> = reads
-        .iter()
-        .filter_map(|read| match read {
-            Read::Entry(entry) => Some((**entry).clone()),
-            Read::Heartbeat | Read::Malformed(_) => None,
-        })
-        .collect();
+    let mut entries = Vec::new();
+    let mut fates = Vec::new();
+    for (message, sequence) in batch.iter().zip(first..) {
+        let read = read(message, sequence);
+        fates.push(read.map(|entry| entries.push(entry)));
+    }
     let mut transaction = pool.begin().await.expect("begun");
     let done = apply_batch(&mut transaction, &entries, rand_seed())
         .await
@@ -97,22 +117,13 @@ pub(super) async fn ingest(pool: &PgPool, batch: &[Message], first: i64) -> Vec<
     let mut outcomes = done.outcomes.iter();
     let mut letters = Vec::new();
     let mut verdicts = Vec::new();
-    for ((message, sequence), read) in batch.iter().zip(first..).zip(reads) {
-        let verdict = match read {
-            Read::Heartbeat => Verdict::Heartbeat,
-            Read::Malformed(cause) => {
-                letters.push(letter(message, sequence, cause));
-                Verdict::Malformed
-            }
-            Read::Entry(_) => {
-                settle(outcomes.next().expect("an outcome")).unwrap_or_else(|cause| {
-                    let verdict = Verdict::Refused(cause.code);
-                    letters.push(letter(message, sequence, cause));
-                    verdict
-                })
-            }
+    for ((message, sequence), fate) in batch.iter().zip(first..).zip(fates) {
+        let fate = match fate {
+            Ok(()) => Fate::of(outcomes.next().expect("an outcome")),
+            Err(fate) => fate,
         };
-        verdicts.push(format!("{verdict:?}"));
+        verdicts.push(format!("{:?}", fate.verdict));
+        letters.extend(fate.cause.map(|cause| letter(message, sequence, cause)));
     }
     dead_letters::insert(&mut transaction, &letters)
         .await

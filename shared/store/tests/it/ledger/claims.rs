@@ -56,7 +56,7 @@ async fn an_event_id_belongs_to_its_user() {
 }
 
 #[tokio::test]
-async fn a_refused_event_keeps_its_claim_as_dead_and_its_duplicates_stay_duplicates() {
+async fn duplicates_of_a_refused_event_stay_duplicates() {
     let world = World::new().await;
     let refused = || world.event("e1", 1, world.debit("5000", None));
 

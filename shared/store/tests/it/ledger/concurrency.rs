@@ -67,7 +67,7 @@ async fn a_batch_rolled_back_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_batch_older_than_ten_seconds_is_refused_as_something_to_try_again() {
+async fn a_batch_older_than_ten_seconds_is_to_be_tried_again() {
     let world = World::new().await;
     let mut connection = world.pool().acquire().await.expect("connection");
     let now = Utc::now();

@@ -4,7 +4,7 @@ use crate::world::{World, happened, movement, parsed};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tiris_domain::ledger::{Belief, Command, Movement};
-use tiris_store::ledger::{Batch, Entry, Outcome, Source};
+use tiris_store::ledger::{Applied, Batch, Entry, Outcome, Source};
 use uuid::Uuid;
 
 /// A row of `transactions`, with the amounts as texts.
@@ -59,18 +59,19 @@ impl Bought {
         Self { world, info, batch }
     }
 
-    fn log(&self) -> Uuid {
+    fn applied(&self) -> &Applied {
         let Outcome::Applied(applied) = &self.batch.outcomes[0] else {
             panic!("{:?}", self.batch)
         };
-        applied.log.0
+        applied
+    }
+
+    fn log(&self) -> Uuid {
+        self.applied().log.0
     }
 
     fn posting(&self, at: usize) -> Uuid {
-        let Outcome::Applied(applied) = &self.batch.outcomes[0] else {
-            panic!("{:?}", self.batch)
-        };
-        applied.postings[at].0.0
+        self.applied().postings[at].0.0
     }
 }
 
@@ -224,7 +225,7 @@ async fn what_a_bot_believed_is_kept_as_drift() {
 }
 
 #[tokio::test]
-async fn what_a_rest_call_believed_is_no_drift_and_happens_when_it_is_booked() {
+async fn what_a_rest_call_believed_is_no_drift() {
     let world = World::new().await;
     let manual = Entry {
         source: Source::Manual,
