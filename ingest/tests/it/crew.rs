@@ -1,9 +1,10 @@
-//! Several workers at once: fair shares, takeover, and a worker that comes back from the dead.
+//! Several workers at once: fair shares, takeover, and a worker that goes on after its lease has ended.
 
-use crate::process::{LEASE_SECONDS, Worker};
+use crate::worker::{LEASE_SECONDS, Worker};
 use crate::world::{LANES, WAIT, World};
 use anyhow::{Result, ensure};
 use nix::sys::signal::Signal;
+use sqlx::{Postgres, Transaction};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tiris_testing::eventually;
@@ -13,10 +14,6 @@ use uuid::Uuid;
 const MARGIN: Duration = Duration::from_secs(5);
 /// Lanes of both streams.
 const ALL_LANES: i64 = 2 * (LANES as i64 + 1);
-
-fn start(world: &World) -> Result<Worker> {
-    Worker::start(world.database.url(), &world.nats.url())
-}
 
 /// How many lanes each owner has; free ones under none.
 async fn owners(world: &World) -> Result<BTreeMap<Option<Uuid>, i64>> {
@@ -41,19 +38,19 @@ async fn shared_by(world: &World, workers: i64) -> Result<()> {
 }
 
 #[tokio::test]
-async fn workers_share_the_lanes_and_one_that_ends_cleanly_gives_its_own_back_at_once() -> Result<()>
-{
+async fn workers_share_the_lanes_and_give_them_back_when_they_end() -> Result<()> {
     let world = World::new().await?;
-    let mut first = start(&world)?;
-    first.ready().await?;
+    let mut first = world.ready_worker().await?;
     shared_by(&world, 1).await?;
-    let mut second = start(&world)?;
-    let mut third = start(&world)?;
+
+    let mut second = world.worker()?;
+    let mut third = world.worker()?;
     shared_by(&world, 3).await?;
     second.ready().await?;
     third.ready().await?;
     world.send_credits(20).await?;
-    world.balance_reaches(world.currency, "20").await?;
+    world.btc_reaches("20").await?;
+
     first.stops().await?;
     let owners = owners(&world).await?;
     ensure!(
@@ -62,128 +59,123 @@ async fn workers_share_the_lanes_and_one_that_ends_cleanly_gives_its_own_back_at
     );
     shared_by(&world, 2).await?;
     world.send_credits(20).await?;
-    world.balance_reaches(world.currency, "40").await?;
-    world
-        .expect_count("SELECT count(*) FROM ingest_workers", 2)
-        .await?;
+    world.btc_reaches("40").await?;
+    world.expect_rows("ingest_workers", 2).await?;
+
     second.stops().await?;
     third.stops().await?;
+    world.expect_rows("ingest_workers", 0).await?;
     world
-        .expect_count("SELECT count(*) FROM ingest_workers", 0)
-        .await?;
-    world
-        .expect_count(
-            "SELECT count(*) FROM ingest_lanes WHERE owner IS NOT NULL",
-            0,
-        )
+        .expect_rows("ingest_lanes WHERE owner IS NOT NULL", 0)
         .await
 }
 
 #[tokio::test]
 async fn the_lanes_of_a_killed_worker_go_to_the_others_when_its_lease_ends() -> Result<()> {
     let world = World::new().await?;
-    let mut first = start(&world)?;
-    let mut second = start(&world)?;
+    let mut first = world.worker()?;
+    let mut second = world.worker()?;
     shared_by(&world, 2).await?;
+
     first.process.kill().await?;
     world.send_credits(20).await?;
-    world.balance_reaches(world.currency, "20").await?;
+
+    world.btc_reaches("20").await?;
     shared_by(&world, 1).await?;
     second.stops().await
 }
 
 #[tokio::test]
-async fn a_worker_stopped_past_its_lease_and_continued_writes_nothing_twice_and_blocks_nobody()
--> Result<()> {
+async fn a_worker_continued_after_its_lease_writes_nothing_twice() -> Result<()> {
     let world = World::new().await?;
-    let mut sleeper = start(&world)?;
-    sleeper.ready().await?;
+    let mut sleeper = world.ready_worker().await?;
     world.send_credits(5).await?;
-    world.balance_reaches(world.currency, "5").await?;
+    world.btc_reaches("5").await?;
+
     sleeper.process.signal(Signal::SIGSTOP)?;
-    let mut other = start(&world)?;
+    let mut other = world.worker()?;
     world.send_credits(5).await?;
-    world.balance_reaches(world.currency, "10").await?;
+    world.btc_reaches("10").await?;
     shared_by(&world, 1).await?;
+
     sleeper.process.signal(Signal::SIGCONT)?;
     world.send_credits(5).await?;
     shared_by(&world, 2).await?;
     world.send_credits(5).await?;
-    world.balance_reaches(world.currency, "20").await?;
-    world
-        .expect_count("SELECT count(*) FROM transactions", 20)
-        .await?;
-    world
-        .expect_count("SELECT count(*) FROM dead_letters", 0)
-        .await?;
+
+    world.btc_reaches("20").await?;
+    world.expect_rows("transactions", 20).await?;
+    world.expect_rows("dead_letters", 0).await?;
     sleeper.stops().await?;
     other.stops().await
 }
 
-/// Sessions of workers that wait for a lock somebody else holds.
-const WAITS_FOR_A_LOCK: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+/// Sessions of workers that wait for a lock of another session.
+const WAITS_FOR_A_LOCK: &str = "pg_stat_activity WHERE datname = current_database() \
     AND application_name = 'tiris-ingest' AND wait_event_type = 'Lock' AND query LIKE '%sub_accounts%'";
 
-#[tokio::test]
-async fn a_worker_stopped_between_the_lock_of_its_lane_and_its_commit_blocks_nobody_for_long_and_writes_nothing()
--> Result<()> {
-    let world = World::new().await?;
-    let mut sleeper = start(&world)?;
-    world.send_credits(5).await?;
-    world.balance_reaches(world.currency, "5").await?;
-    let epoch = "SELECT max(epoch) FROM ingest_lanes WHERE stream = 'TRADING' AND cursor > 0";
-    let before = world.count(epoch).await?;
-    // Whoever holds the account's row stops the worker's transaction behind the lock of the lane.
-    let mut busy = world.pool().begin().await?;
+const IDLES_IN_A_TRANSACTION: &str = "pg_stat_activity WHERE datname = current_database() \
+    AND application_name = 'tiris-ingest' AND state = 'idle in transaction'";
+
+/// The epoch of the lane with messages.
+const EPOCH: &str = "SELECT max(epoch) FROM ingest_lanes WHERE stream = 'TRADING' AND cursor > 0";
+
+/// Holds the row of the user's account, so that a worker's transaction stops behind the lock of its lane.
+async fn hold_account(world: &World) -> Result<Transaction<'static, Postgres>> {
+    let mut holder = world.pool().begin().await?;
     sqlx::query("SELECT FROM sub_accounts WHERE id = $1 FOR UPDATE")
         .bind(world.currency)
-        .execute(&mut *busy)
+        .execute(&mut *holder)
         .await?;
+    Ok(holder)
+}
+
+/// Stops the worker between the lock of its lane and its commit.
+async fn stop_in_a_transaction(world: &World, worker: &mut Worker) -> Result<()> {
+    let holder = hold_account(world).await?;
     world.send_credits(1).await?;
-    eventually("a transaction in the middle", WAIT, async || {
-        world.expect_count(WAITS_FOR_A_LOCK, 1).await
-    })
-    .await?;
-    sleeper.process.signal(Signal::SIGSTOP)?;
-    busy.rollback().await?;
-    eventually(
-        "a session that idles in its transaction",
-        WAIT,
-        async || {
-            let idle = world.count(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
-             AND application_name = 'tiris-ingest' AND state = 'idle in transaction'",
-            );
-            let idle = idle.await?;
-            ensure!(idle == 1, "{idle}");
-            Ok(())
-        },
-    )
-    .await?;
-    let stopped = Instant::now();
-    // The rows of lane and account are free after half a lease, for REST too, long before the worker goes on.
+    world.rows_reach(WAITS_FOR_A_LOCK, 1).await?;
+
+    worker.process.signal(Signal::SIGSTOP)?;
+    holder.rollback().await?;
+    world.rows_reach(IDLES_IN_A_TRANSACTION, 1).await
+}
+
+/// How long the rows of lane and account are locked.
+async fn locked_for(world: &World) -> Result<Duration> {
+    let begun = Instant::now();
     sqlx::query("SELECT FROM ingest_lanes, sub_accounts WHERE cursor > 0 AND id = $1 FOR UPDATE")
         .bind(world.currency)
         .execute(world.pool())
         .await?;
-    let blocked = stopped.elapsed();
-    ensure!(
-        blocked < Duration::from_secs(LEASE_SECONDS) / 2 + MARGIN,
-        "blocked for {blocked:?}"
-    );
-    let mut other = start(&world)?;
-    world.balance_reaches(world.currency, "6").await?;
-    ensure!(world.count(epoch).await? > before, "nobody took the lane");
+    Ok(begun.elapsed())
+}
+
+#[tokio::test]
+async fn a_worker_stopped_in_a_transaction_soon_blocks_nothing() -> Result<()> {
+    let world = World::new().await?;
+    let mut sleeper = world.worker()?;
+    world.send_credits(5).await?;
+    world.btc_reaches("5").await?;
+    let epoch = world.number(EPOCH).await?;
+
+    stop_in_a_transaction(&world, &mut sleeper).await?;
+
+    // Free after half a lease, for REST too, long before the worker goes on.
+    let locked = locked_for(&world).await?;
+    let limit = Duration::from_secs(LEASE_SECONDS) / 2 + MARGIN;
+    ensure!(locked < limit, "locked for {locked:?}");
+
+    let mut other = world.worker()?;
+    world.btc_reaches("6").await?;
+    ensure!(world.number(EPOCH).await? > epoch, "nobody took the lane");
+
     sleeper.process.signal(Signal::SIGCONT)?;
     shared_by(&world, 2).await?;
     world.send_credits(1).await?;
-    world.balance_reaches(world.currency, "7").await?;
-    world
-        .expect_count("SELECT count(*) FROM transactions", 7)
-        .await?;
-    world
-        .expect_count("SELECT count(*) FROM dead_letters", 0)
-        .await?;
+    world.btc_reaches("7").await?;
+    world.expect_rows("transactions", 7).await?;
+    world.expect_rows("dead_letters", 0).await?;
     sleeper.stops().await?;
     other.stops().await
 }

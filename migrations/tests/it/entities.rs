@@ -33,7 +33,8 @@ fn columns_of<E: EntityTrait>() -> (String, Columns) {
         .map(|key| key.into_column().as_str().to_owned())
         .collect();
     let columns = E::Column::iter().map(|column| {
-        let (name, definition) = (column.to_string(), column.def());
+        let name = column.to_string();
+        let definition = column.def();
         let is_key = keys.contains(&name);
         (
             name,
@@ -147,5 +148,6 @@ async fn a_row_goes_in_and_out_through_its_entity() {
         .await
         .expect("read");
     assert_eq!(read.as_ref(), Some(&stored));
-    assert_eq!((stored.created_at, stored.payload), (now, vec![0, 255]));
+    assert_eq!(stored.created_at, now);
+    assert_eq!(stored.payload, [0, 255]);
 }

@@ -149,38 +149,47 @@ mod tests {
         }
     }
 
+    #[track_caller]
+    fn refuses(text: &str, expected: JsonError) {
+        assert_eq!(check(text.as_bytes()), Err(expected), "{text}");
+    }
+
     #[test]
-    fn each_rule_is_kept() {
+    fn documents_are_at_most_32_levels_deep() {
         let deep = |levels| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+
         assert_eq!(check(deep(32).as_bytes()), Ok(()));
-        assert_eq!(check(deep(33).as_bytes()), Err(JsonError::TooDeep));
-        assert_eq!(
-            check(br#"{"a":1,"\u0061":2}"#),
-            Err(JsonError::DuplicateKey("a".into()))
-        );
-        assert_eq!(
-            check(br#"{"x":{"a":1,"a":2}}"#),
-            Err(JsonError::DuplicateKey("a".into()))
-        );
-        assert_eq!(check(br#"{"a":"x\u0000"}"#), Err(JsonError::Nul));
-        assert_eq!(check(br#"{"\u0000":1}"#), Err(JsonError::Nul));
-        assert_eq!(check(b"{\"a\":\"\0\"}"), Err(JsonError::Nul));
-        assert_eq!(
-            check(br#"{"a":1e131071}"#),
-            Err(JsonError::Number(NumberError::ExponentTooLarge))
-        );
-        assert_eq!(
-            check(format!("[{}]", "9".repeat(41)).as_bytes()),
-            Err(JsonError::Number(NumberError::TooManyDigits))
-        );
-        assert_eq!(
-            check(br#"{"$serde_json::private::Number":"1"}"#),
-            Err(JsonError::ReservedKey)
-        );
-        assert_eq!(
-            check(br#"{"\u0024serde_json::private::Number":"1"}"#),
-            Err(JsonError::ReservedKey)
-        );
+        refuses(&deep(33), JsonError::TooDeep);
+    }
+
+    #[test]
+    fn keys_are_unique_and_not_reserved() {
+        let duplicate = || JsonError::DuplicateKey("a".into());
+
+        refuses(r#"{"a":1,"\u0061":2}"#, duplicate());
+        refuses(r#"{"x":{"a":1,"a":2}}"#, duplicate());
+        for key in [
+            "$serde_json::private::Number",
+            r"\u0024serde_json::private::Number",
+        ] {
+            refuses(&format!(r#"{{"{key}":"1"}}"#), JsonError::ReservedKey);
+        }
+    }
+
+    #[test]
+    fn texts_hold_no_nul() {
+        for text in [r#"{"a":"x\u0000"}"#, r#"{"\u0000":1}"#, "{\"a\":\"\0\"}"] {
+            refuses(text, JsonError::Nul);
+        }
+    }
+
+    #[test]
+    fn numbers_are_within_their_limits() {
+        let exponent = JsonError::Number(NumberError::ExponentTooLarge);
+        let digits = JsonError::Number(NumberError::TooManyDigits);
+
+        refuses(r#"{"a":1e131071}"#, exponent);
+        refuses(&format!("[{}]", "9".repeat(41)), digits);
     }
 
     proptest! {

@@ -158,6 +158,11 @@ fn with(kind: Kind, field: &'static str, value: Value) -> Value {
     event
 }
 
+/// The example with a text in the place of a field.
+fn with_text(kind: Kind, field: &'static str, text: &str) -> String {
+    with(kind, field, text.into()).to_string()
+}
+
 /// Puts a literal JSON text in the place of a field, for numbers no `Value` should touch.
 fn with_literal(kind: Kind, field: &'static str, literal: &str) -> String {
     with(kind, field, "@@".into())

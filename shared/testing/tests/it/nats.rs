@@ -1,0 +1,43 @@
+//! NATS servers of a test's own.
+
+use async_nats::jetstream::{self, Context, stream::Config};
+use tiris_testing::NatsServer;
+
+async fn jetstream(server: &NatsServer) -> Context {
+    jetstream::new(async_nats::connect(server.url()).await.unwrap())
+}
+
+async fn publish(server: &NatsServer) {
+    let publish = jetstream(server).await.publish("kept.one", "x".into());
+    publish.await.unwrap().await.unwrap();
+}
+
+async fn messages(server: &NatsServer) -> u64 {
+    let stream = jetstream(server).await.get_stream("KEPT").await.unwrap();
+    stream.cached_info().state.messages
+}
+
+#[tokio::test]
+async fn a_nats_server_keeps_messages_through_kill_and_stop() {
+    let mut server = NatsServer::private().await.unwrap();
+    let url = server.url();
+    let config = Config {
+        name: "KEPT".into(),
+        subjects: vec!["kept.>".into()],
+        ..Config::default()
+    };
+    let jetstream = jetstream(&server).await;
+    jetstream.create_stream(config).await.unwrap();
+
+    publish(&server).await;
+    server.kill().await.unwrap();
+    server.restart().await.unwrap();
+    assert_eq!(server.url(), url);
+    assert_eq!(messages(&server).await, 1);
+
+    publish(&server).await;
+    server.stop().await.unwrap();
+    server.restart().await.unwrap();
+    assert_eq!(server.url(), url);
+    assert_eq!(messages(&server).await, 2);
+}
