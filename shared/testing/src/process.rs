@@ -3,6 +3,7 @@
 //! Owns: its signals, its end, the waits for what it does, its log. Must not know: which program it is.
 
 use super::command::ProcessCommand;
+use super::http::local_http_client;
 use super::leash;
 use super::wait::{POLL_INTERVAL, eventually};
 use anyhow::{Context, Result, bail, ensure};
@@ -168,12 +169,7 @@ impl Process {
 
     /// Waits until `GET url` answers 200, at most `limit`; fails at once when the process ends before.
     pub async fn wait_until_healthy(&mut self, url: &str, limit: Duration) -> Result<()> {
-        // No proxy: the address is one of this machine.
-        tiris_runtime::tls::choose_provider();
-        let client = reqwest::Client::builder()
-            .timeout(REQUEST_LIMIT)
-            .no_proxy()
-            .build()?;
+        let client = local_http_client(REQUEST_LIMIT)?;
         let what = format!("{} ready at {url}", self.name);
         self.watch(&what, limit, async |_| {
             let answer = client.get(url).send().await?;

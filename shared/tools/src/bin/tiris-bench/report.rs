@@ -2,8 +2,8 @@
 //!
 //! Owns: their form. Must not know: how anything in it was measured.
 
+use crate::bench::Outcome;
 use crate::figure::{Curve, Line, Target, Unit, ratio};
-use crate::scenario::Outcome;
 use anyhow::{Context, Result};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::Path;
+use tiris_tools::table;
 
 /// The whole run.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -40,7 +41,7 @@ impl Report {
     }
 
     fn table(&self) -> Table {
-        let mut table = new_table([
+        let mut table = table([
             "#",
             "what",
             "measured",
@@ -77,7 +78,7 @@ impl Report {
 
     /// The same figures of an earlier run beside these.
     pub(crate) fn compared_with(&self, earlier: &Self) -> String {
-        let mut table = new_table([
+        let mut table = table([
             "#",
             "what",
             "before",
@@ -173,15 +174,6 @@ fn row(line: &Line) -> [String; 8] {
         met.to_owned(),
         line.note.clone(),
     ]
-}
-
-fn new_table<const N: usize>(header: [&str; N]) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(presets::UTF8_FULL_CONDENSED)
-        .set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(header);
-    table
 }
 
 #[cfg(test)]

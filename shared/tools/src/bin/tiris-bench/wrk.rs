@@ -77,37 +77,23 @@ pub(crate) async fn ask(url: &str, folder: &Path, load: &Load<'_>) -> Result<Ans
     std::fs::write(&file, format!("{script}\n{DONE}"))?;
     let threads = load.connections.div_ceil(CONNECTIONS_PER_THREAD);
     let output = tokio::process::Command::new("wrk")
-        .args([
-            "--threads",
-            &threads.to_string(),
-            "--connections",
-            &load.connections.to_string(),
-        ])
-        .args([
-            "--duration",
-            &format!("{}s", load.time.as_secs().max(1)),
-            "--timeout",
-            ANSWER_LIMIT,
-        ])
-        .arg("--script")
+        .arg(format!("--threads={threads}"))
+        .arg(format!("--connections={}", load.connections))
+        .arg(format!("--duration={}s", load.time.as_secs().max(1)))
+        .args(["--timeout", ANSWER_LIMIT, "--script"])
         .arg(&file)
-        .args([
-            url,
-            "--",
-            load.what,
-            &load.rest_micros.to_string(),
-            load.token,
-        ])
+        .args([url, "--", load.what])
+        .args([&load.rest_micros.to_string(), load.token])
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output()
         .await
         .context("cannot run wrk: run `tiris-dev tools --bench`")?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let told = String::from_utf8_lossy(&output.stderr);
+    let errors = String::from_utf8_lossy(&output.stderr);
     let last = text.lines().last().unwrap_or_default();
     let answered: Answered = serde_json::from_str(last)
-        .with_context(|| format!("wrk failed: {} {}", told.trim(), text.trim()))?;
+        .with_context(|| format!("wrk failed: {} {}", errors.trim(), text.trim()))?;
     ensure!(
         answered.broken == 0 && answered.refused == 0 && answered.requests > 0,
         "of {} requests {} were refused and {} broken",
