@@ -45,6 +45,7 @@ mod collector;
 mod command;
 mod database;
 mod history;
+mod history_kind;
 mod http;
 mod leash;
 mod nats;

@@ -1,6 +1,8 @@
 //! A `tiris-api` of this build, to be asked by a tool.
 
-use crate::{ApiClient, READY_LIMIT, issue_token, ready_url, service};
+use crate::api_client::ApiClient;
+use crate::service::{READY_LIMIT, ready_url, service};
+use crate::token::issue_token;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

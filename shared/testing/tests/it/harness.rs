@@ -15,14 +15,13 @@ const VICTIM: &str = "TIRIS_HARNESS_VICTIM";
 
 #[tokio::test]
 async fn each_test_database_has_the_schema_and_sees_nothing_of_the_others() {
-    let (first, second) = (
-        TestDatabase::new().await.unwrap(),
-        TestDatabase::new().await.unwrap(),
-    );
+    let first = TestDatabase::new().await.unwrap();
+    let second = TestDatabase::new().await.unwrap();
     sqlx::query("CREATE TABLE mine (x int)")
         .execute(first.pool())
         .await
         .unwrap();
+
     for (database, expected) in [(&first, true), (&second, false)] {
         let (mine, migrated): (bool, bool) = sqlx::query_as(
             "SELECT to_regclass('mine') IS NOT NULL, to_regclass('sub_accounts') IS NOT NULL",
@@ -59,10 +58,8 @@ async fn a_dropped_test_database_is_gone_even_while_somebody_uses_it() {
 #[tokio::test]
 async fn databases_and_servers_of_a_killed_process_are_cleared_away() {
     if let Some(file) = std::env::var_os(VICTIM).map(PathBuf::from) {
-        let (database, nats) = (
-            TestDatabase::new().await.unwrap(),
-            NatsServer::private().await.unwrap(),
-        );
+        let database = TestDatabase::new().await.unwrap();
+        let nats = NatsServer::private().await.unwrap();
         let started = format!("{}\n{}\n", database.url(), nats.url());
         let unfinished = file.with_extension("new");
         std::fs::write(&unfinished, started).unwrap();
@@ -136,6 +133,7 @@ async fn a_postgres_server_keeps_its_data_through_stop_and_kill_on_the_same_port
         .execute(&mut connection)
         .await
         .unwrap();
+
     for way in [Some(PgStop::Fast), Some(PgStop::Immediate), None] {
         sqlx::query("INSERT INTO kept VALUES (1)")
             .execute(&mut connection)
@@ -151,10 +149,12 @@ async fn a_postgres_server_keeps_its_data_through_stop_and_kill_on_the_same_port
             .await
             .unwrap();
     }
+
     let count: i64 = sqlx::query_scalar("SELECT count(*) FROM kept")
         .fetch_one(&mut connection)
         .await
         .unwrap();
+
     assert_eq!(count, 3);
 }
 
@@ -167,6 +167,7 @@ async fn a_postgres_server_speaks_utf8_and_utc_and_keeps_every_commit_when_asked
     let mut connection = PgConnection::connect(&server.url("postgres"))
         .await
         .unwrap();
+
     for (setting, expected) in [
         ("server_encoding", "UTF8"),
         ("TimeZone", "UTC"),
@@ -230,6 +231,7 @@ async fn a_nats_server_keeps_acknowledged_messages_through_kill_and_stop_on_the_
         ..Default::default()
     };
     jetstream.create_stream(config).await.unwrap();
+
     for (count, orderly) in [(1, false), (2, true)] {
         jetstream
             .publish("kept.one", "x".into())
@@ -303,6 +305,7 @@ async fn a_wait_that_fails_tells_the_last_status() {
         }
     });
     let error = outcome.await.unwrap_err().to_string();
+
     assert!(
         error.contains("the fifth") && error.contains("only the fourth"),
         "{error}"

@@ -168,6 +168,7 @@ fn read_variables(folder: &Path) -> Result<BTreeMap<String, String>> {
     let text = String::from_utf8(output.stdout)?;
     let pairs = text.lines().filter_map(|line| line.split_once('='));
     let ours = pairs.filter(|(name, _)| !["PWD", "OLDPWD", "SHLVL", "_"].contains(name));
+
     Ok(ours
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect())
@@ -192,6 +193,7 @@ async fn balances(variables: &BTreeMap<String, String>) -> Result<Vec<String>> {
         .as_array()
         .context("no list of accounts")?;
     ensure!(!accounts.is_empty(), "no account yet");
+
     Ok(accounts
         .iter()
         .map(|account| account["name"].to_string())

@@ -242,6 +242,7 @@ mod tests {
             line.clone().target(Target::AtMost(79)).is_met(),
             Some(false)
         );
+
         assert_eq!(line.is_met(), None);
     }
 

@@ -130,6 +130,7 @@ impl People {
             "symbol": "BTC", "amount": AMOUNT, "direction": "credit", "reason": "bench", "source": "bench-bot",
             "version": "1.0",
         });
+
         (
             format!("trading.balance.updated.{user}"),
             event.to_string().into_bytes(),

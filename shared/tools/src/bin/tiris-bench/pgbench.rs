@@ -27,6 +27,7 @@ pub(crate) async fn rate(
         std::fs::write(&file, script)?;
         command.arg("--file").arg(file);
     }
+
     let output = command
         .args(["--no-vacuum", "--protocol=prepared", THREADS])
         .arg(format!("--client={clients}"))
@@ -44,6 +45,7 @@ pub(crate) async fn rate(
         text.contains("failed transactions: 0 "),
         "pgbench had failures: {text}"
     );
+
     parse(&text).with_context(|| format!("pgbench prints no rate: {text}"))
 }
 

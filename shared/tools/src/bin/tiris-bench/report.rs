@@ -54,6 +54,7 @@ impl Report {
         for line in &self.lines {
             table.add_row(row(line));
         }
+
         table
     }
 
@@ -106,12 +107,14 @@ impl Report {
                 shown(line),
             ]);
         }
+
         let differing = differing(&earlier.environment, &self.environment);
         let sizes = if earlier.sizes == self.sizes {
             ""
         } else {
             "\nthe sizes differ: compare ratios alone"
         };
+
         format!("{table}{differing}{sizes}")
     }
 }
@@ -138,9 +141,11 @@ impl fmt::Display for Report {
             .collect();
         writeln!(f, "sizes: {}", sizes.join(" "))?;
         writeln!(f, "{}", self.table())?;
+
         for (scenario, why) in &self.failures {
             writeln!(f, "{scenario} FAILED: {why}")?;
         }
+
         write!(
             f,
             "{} s; median (least to most); a ratio is the median of pairs measured in turn",
@@ -156,11 +161,13 @@ fn row(line: &Line) -> [String; 8] {
         Some(Target::RatioAtMost(most)) => format!("ratio <= {}", Unit::Ratio.show(most)),
         Some(Target::AtMost(most)) => format!("<= {}", line.unit.show(most)),
     };
+
     let met = match line.is_met() {
         None => "",
         Some(true) => "yes",
         Some(false) => "MISSED",
     };
+
     [
         line.scenario.clone(),
         line.what.clone(),

@@ -68,6 +68,7 @@ impl Stage {
         tiris_migrations::up(&stage.postgres.url(TEMPLATE))
             .await
             .context("cannot migrate")?;
+
         Ok(stage)
     }
 

@@ -63,6 +63,7 @@ impl Worker {
             .env("TIRIS_LOG_DAYS", "0")
             .log(stage.log("ingest"))
             .spawn()?;
+
         Ok(Self {
             process,
             admin_port,

@@ -101,5 +101,6 @@ pub(crate) async fn ask(url: &str, folder: &Path, load: &Load<'_>) -> Result<Ans
         answered.refused,
         answered.broken
     );
+
     Ok(answered)
 }

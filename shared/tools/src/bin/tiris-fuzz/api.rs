@@ -28,6 +28,7 @@ pub(crate) async fn start(database_url: &str, folder: &Path) -> Result<ApiServer
             .log(folder.join("api.log"))
     })?;
     api.wait_until_ready().await?;
+
     Ok(api)
 }
 

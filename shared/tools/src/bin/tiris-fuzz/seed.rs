@@ -117,6 +117,7 @@ async fn hold(pool: &PgPool, account: Uuid) -> Result<()> {
         .bind(ORDERS)
         .execute(pool)
         .await?;
+
     Ok(())
 }
 
@@ -126,6 +127,7 @@ fn letter_about(seq: i64, user: Uuid, trading: Uuid, account: Uuid) -> NewLetter
     let event = json!({"event_id": event_id, "event_type": "trading.balance.updated", "timestamp": "2026-01-02T03:04:05Z",
                        "user_id": user, "trading_id": trading, "sub_account_id": account, "symbol": "BTC",
                        "amount": "1", "direction": "debit", "reason": "trade", "source": "bot", "version": "1.0"});
+
     NewLetter {
         stream: "TRADING".to_owned(),
         lane: 0,

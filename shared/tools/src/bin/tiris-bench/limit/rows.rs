@@ -139,6 +139,7 @@ impl Rows {
             .fetch_all(connection)
             .await?;
         let now = rows.last().context("a moment")?;
+
         Ok(now.try_get("now")?)
     }
 
@@ -176,6 +177,7 @@ impl Rows {
         .bind(&self.info)
         .execute(connection)
         .await?;
+
         Ok(())
     }
 

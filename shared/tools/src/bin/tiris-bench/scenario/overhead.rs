@@ -37,6 +37,7 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
             reads(bench).await?,
         ),
     ];
+
     Ok(lines.into())
 }
 

@@ -135,6 +135,7 @@ async fn cursor_at(client: &ApiClient, depth: u64) -> Result<String> {
     let account = People::account_id(0);
     let mut at = depth.min(OFFSET_MAX);
     let mut place = format!("offset={}&limit=1", at - 1);
+
     loop {
         let path = format!("/v1/transactions?sub_account_id={account}&{place}");
         let page: Value = client.get(&path).await?;

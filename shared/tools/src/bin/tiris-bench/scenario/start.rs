@@ -66,6 +66,7 @@ impl Program {
             Line::new(format!("{name}: {what}"), unit, samples).target(Target::AtMost(most))
         };
         let kib = Unit::Kibibytes;
+
         Ok(vec![
             line(
                 "start to ready",
