@@ -10,6 +10,11 @@ use std::time::Duration;
 
 /// How connections rest, and the result as the last line.
 const DONE: &str = include_str!("wrk/done.lua");
+/// Reads the file of those who trade.
+const DESKS: &str = include_str!("wrk/desks.lua");
+const GET: &str = include_str!("wrk/get.lua");
+const LOG: &str = include_str!("wrk/log.lua");
+const PORTAL: &str = include_str!("wrk/portal.lua");
 /// Above this many connections a second thread helps.
 const CONNECTIONS_PER_THREAD: u32 = 500;
 const ANSWER_LIMIT: &str = "15s";
@@ -26,11 +31,11 @@ pub(crate) enum Ask {
 }
 
 impl Ask {
-    const fn script(self) -> (&'static str, &'static str) {
+    fn script(self) -> String {
         match self {
-            Self::Get => ("get.lua", include_str!("wrk/get.lua")),
-            Self::Log => ("log.lua", include_str!("wrk/log.lua")),
-            Self::Portal => ("portal.lua", include_str!("wrk/portal.lua")),
+            Self::Get => GET.to_owned(),
+            Self::Log => format!("{DESKS}\n{LOG}"),
+            Self::Portal => format!("{DESKS}\n{PORTAL}"),
         }
     }
 }
@@ -72,9 +77,8 @@ impl Answered {
 
 /// Asks for so long; every request must succeed.
 pub(crate) async fn ask(url: &str, folder: &Path, load: &Load<'_>) -> Result<Answered> {
-    let (name, script) = load.ask.script();
-    let file = folder.join(name);
-    std::fs::write(&file, format!("{script}\n{DONE}"))?;
+    let file = folder.join("wrk.lua");
+    std::fs::write(&file, format!("{}\n{DONE}", load.ask.script()))?;
     let threads = load.connections.div_ceil(CONNECTIONS_PER_THREAD);
     let output = tokio::process::Command::new("wrk")
         .arg(format!("--threads={threads}"))

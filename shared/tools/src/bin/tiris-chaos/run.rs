@@ -2,10 +2,10 @@
 //!
 //! Owns: beginning the load and waiting for its end. Must not know: what is done to the system meanwhile.
 
-use crate::load::late::{self, LateThing};
+use crate::load::late;
 use crate::load::people::{self, User};
 use crate::load::publish::{self, Desk};
-use crate::load::script::{self, Step};
+use crate::load::script;
 use crate::seed::{self, Purpose};
 use crate::system::System;
 use crate::tally::Tally;
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tiris_testing::View;
-use tokio::sync::mpsc::{self, Receiver};
+use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -84,27 +84,29 @@ impl Run {
         let system = Arc::new(System::start(options.workers, data).await?);
         people::create(&system.pool, &users).await?;
 
+        let (sender, wanted) = mpsc::channel(LATE_QUEUE);
+        let longest = LATE_MAX.min(load.duration / 4);
+        let view = options.view.clone();
+        let late = late::run(system.pool.clone(), users.clone(), wanted, longest, view);
         let published = Arc::new(Tally::default());
-        let desk = |late| Desk {
+        let desk = Desk {
             nats_url: system.nats_url.clone(),
             duration: load.duration,
             tally: published.clone(),
-            late,
+            late: sender,
             stop: options.stop.clone(),
         };
-        let (sender, wanted) = mpsc::channel(LATE_QUEUE);
-        let publishers = spawn_publishers(&desk(sender), scripts);
-        let longest = LATE_MAX.min(load.duration / 4);
+        let publish = |script| publish::run(desk.clone(), script);
         Ok(Self {
             name: load.name,
             options: options.clone(),
-            late: spawn_late(&system, &users, wanted, longest, options),
+            late: tokio::spawn(late),
+            publishers: scripts.into_iter().map(publish).collect(),
             system,
             users,
             published,
             faults: Arc::default(),
             begun: Instant::now(),
-            publishers,
             planned,
         })
     }
@@ -156,28 +158,4 @@ impl Run {
 
         Ok((&mut self.late).await?)
     }
-}
-
-fn spawn_publishers(desk: &Desk, scripts: Vec<Vec<Step>>) -> JoinSet<Result<()>> {
-    let mut publishers = JoinSet::new();
-    for script in scripts {
-        publishers.spawn(publish::run(desk.clone(), script));
-    }
-    publishers
-}
-
-fn spawn_late(
-    system: &System,
-    users: &Arc<Vec<User>>,
-    wanted: Receiver<LateThing>,
-    longest: Duration,
-    options: &Options,
-) -> JoinHandle<usize> {
-    tokio::spawn(late::run(
-        system.pool.clone(),
-        users.clone(),
-        wanted,
-        longest,
-        options.view.clone(),
-    ))
 }
