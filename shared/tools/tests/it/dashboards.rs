@@ -15,6 +15,7 @@ pub(crate) async fn find_all_metrics(variables: &BTreeMap<String, String>) -> Re
     let folder = scratch_dir("metrics")?;
     let check = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docker/check.py");
     let client = reqwest::Client::builder().no_proxy().build()?;
+
     eventually("all metrics of the dashboards", SERVED_LIMIT, async || {
         let mut command = Command::new("python3");
         command.arg(&check).arg("live");

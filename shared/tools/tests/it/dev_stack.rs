@@ -168,6 +168,7 @@ fn read_variables(folder: &Path) -> Result<BTreeMap<String, String>> {
     let text = String::from_utf8(output.stdout)?;
     let pairs = text.lines().filter_map(|line| line.split_once('='));
     let ours = pairs.filter(|(name, _)| !["PWD", "OLDPWD", "SHLVL", "_"].contains(name));
+
     Ok(ours
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect())
@@ -187,6 +188,8 @@ async fn accounts(variables: &BTreeMap<String, String>) -> Result<Vec<String>> {
     let body: serde_json::Value = answer.json().await?;
     let accounts = body["data"]["sub_accounts"].as_array();
     let accounts = accounts.context("no list of accounts")?;
+    ensure!(!accounts.is_empty(), "no account yet");
+
     Ok(accounts
         .iter()
         .map(|account| account["name"].to_string())

@@ -55,6 +55,7 @@ async fn stored(stream: &stream::Stream) -> Vec<Bytes> {
                 .payload,
         );
     }
+
     payloads
 }
 
@@ -200,5 +201,6 @@ async fn a_stop_ends_the_bot_also_when_no_stream_takes_its_events() {
         Delivery::Stopped
     );
     assert_eq!(session.unsent, count);
+
     assert_eq!(session.publisher.tally.acknowledged, 0);
 }

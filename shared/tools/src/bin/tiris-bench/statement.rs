@@ -1,10 +1,10 @@
-//! The SQL by which the API answers a request, as its database tells: what pgbench is given is what the API asks.
+//! The SQL by which the API answers a request, from the log of its database: pgbench runs what the API runs.
 //!
-//! Owns: how the database is made to tell, and reading its log. Must not know: the requests.
+//! Owns: the settings of the log, and reading it. Must not know: the requests.
 
-use crate::api::Api;
 use crate::stage::{Database, Stage};
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 use std::fs;
 
 /// What the statement of a prepared call begins with in the log, and what its values do.
@@ -12,7 +12,7 @@ const STATEMENT: &str = " LOG:  execute ";
 const VALUES: &str = " DETAIL:  parameters: ";
 
 /// The last statement with `table` in it by which `path` was answered, with its values in it, as a script.
-pub(crate) async fn statement(
+pub(crate) async fn of_request(
     stage: &Stage,
     database: &Database,
     email: &str,
@@ -20,13 +20,14 @@ pub(crate) async fn statement(
     table: &str,
 ) -> Result<String> {
     let url = format!("{}?options[log_statement]=all", database.url);
-    let mut api = Api::launch(stage, &url, "warn")?;
-    api.ready().await?;
+    let mut api = stage.launch_api(&url, "warn")?;
+    api.wait_until_ready().await?;
     let token = api.token(email).await?;
-    api.get(path, &token).await?;
+    api.client(&token)?.get::<Value>(path).await?;
+
     let log = fs::read_to_string(stage.postgres_log())?;
     let found = find(&log, &format!("FROM \"{table}\""));
-    found.with_context(|| format!("the database does not tell how {path} is answered"))?
+    found.with_context(|| format!("the log of the database does not say how {path} is answered"))?
 }
 
 fn find(log: &str, wanted: &str) -> Option<Result<String>> {
