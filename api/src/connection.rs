@@ -46,23 +46,19 @@ impl Watching {
             }
             let permit = self.seats.free().await.ok_or(ErrorKind::Interrupted)?;
             let (stream, local, remote, scheme) = self.acceptor.accept().await?;
+
             let peer = remote.as_socket_addr().map(|address| address.ip());
             let Some(seat) = self.seats.take(permit, peer) else {
                 metrics::counter!("http_connections_refused_total").increment(1);
                 continue;
             };
             if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(
-                    error = &error as &dyn std::error::Error,
-                    "the peer is gone already"
-                );
+                let error = &error as &dyn std::error::Error;
+                tracing::debug!(error, "the peer is gone already");
             }
-            return Ok((
-                Watched::new(stream, self.patience, Some(seat)),
-                local,
-                remote,
-                scheme,
-            ));
+
+            let stream = Watched::new(stream, self.patience, Some(seat));
+            return Ok((stream, local, remote, scheme));
         }
     }
 }
@@ -79,10 +75,8 @@ impl Acceptor for Watching {
             match self.next().await {
                 Ok(accepted) => return Ok(accepted),
                 Err(error) => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "cannot accept a connection"
-                    );
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "cannot accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }

@@ -9,6 +9,7 @@ use moka::future::Cache;
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tiris_domain::ids::UserId;
@@ -77,24 +78,12 @@ pub(crate) struct Sessions {
 
 impl Sessions {
     pub(crate) fn new(keys: Arc<Keys>, pool: PgPool) -> Self {
-        let known = Cache::builder()
-            .max_capacity(REMEMBERED_TOKENS_MAX)
-            .time_to_live(REMEMBERED)
-            .build();
-        let dead = Cache::builder()
-            .max_capacity(REMEMBERED_TOKENS_MAX)
-            .time_to_live(REMEMBERED)
-            .build();
-        let ended = Cache::builder()
-            .max_capacity(REMEMBERED_TOKENS_MAX)
-            .time_to_live(ENDED_KNOWN)
-            .build();
         Self {
             keys,
             pool,
-            known,
-            dead,
-            ended,
+            known: cache(REMEMBERED),
+            dead: cache(REMEMBERED),
+            ended: cache(ENDED_KNOWN),
         }
     }
 
@@ -107,28 +96,32 @@ impl Sessions {
         if let Some(dead) = self.dead.get(&key).await {
             return Err(dead.into());
         }
+
         let session = match self.known.get(&key).await {
             Some(session) if !self.ended.contains_key(&session.id) => session,
-            _ => {
-                let started = Instant::now();
-                match self.load(token).await? {
-                    Ok(session) => {
-                        if started.elapsed() < LOADED_WITHIN {
-                            self.known.insert(key, session.clone()).await;
-                        }
-                        session
-                    }
-                    Err(dead) => {
-                        self.dead.insert(key, dead).await;
-                        return Err(dead.into());
-                    }
-                }
-            }
+            _ => self.load_and_remember(key, token).await?,
         };
         if session.expires <= Utc::now().timestamp() {
             return Err(Error::InvalidToken("it has expired"));
         }
+
         Ok(session)
+    }
+
+    async fn load_and_remember(&self, key: [u8; 32], token: &str) -> Result<Session> {
+        let started = Instant::now();
+        match self.load(token).await? {
+            Ok(session) => {
+                if started.elapsed() < LOADED_WITHIN {
+                    self.known.insert(key, session.clone()).await;
+                }
+                Ok(session)
+            }
+            Err(dead) => {
+                self.dead.insert(key, dead).await;
+                Err(dead.into())
+            }
+        }
     }
 
     /// Forgets sessions that this process has just ended, also those that are being loaded now.
@@ -154,6 +147,7 @@ impl Sessions {
         .bind(claims.sub.0)
         .fetch_optional(&self.pool)
         .await?;
+
         let Some((role, status, alive)) = row else {
             return Ok(Err(Dead::Unknown));
         };
@@ -164,16 +158,26 @@ impl Sessions {
         if !alive || status != "active" {
             return Ok(Err(Dead::Ended));
         }
-        let role = if role == "admin" {
-            Role::Admin
-        } else {
-            Role::User
-        };
+
         Ok(Ok(Session {
             user: claims.sub,
             id: claims.sid,
-            role,
+            role: match &*role {
+                "admin" => Role::Admin,
+                _ => Role::User,
+            },
             expires: claims.exp,
         }))
     }
+}
+
+fn cache<K, V>(remembered: Duration) -> Cache<K, V>
+where
+    K: Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    Cache::builder()
+        .max_capacity(REMEMBERED_TOKENS_MAX)
+        .time_to_live(remembered)
+        .build()
 }

@@ -69,11 +69,13 @@ impl Seats {
             IpAddr::V6(address) => network(address).into(),
             v4 @ IpAddr::V4(_) => v4,
         };
+
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let count = taken.entry(address).or_default();
         if *count >= self.per_address {
             return None;
         }
+
         *count += 1;
         Some(Seat::new(permit, Some((address, Arc::clone(&self.taken)))))
     }

@@ -57,29 +57,28 @@ impl<S: Unpin> Watched<S> {
         happened: Poll<Result<T>>,
         moved: Moved,
     ) -> Poll<Result<T>> {
-        if happened.is_ready() {
-            let now = Instant::now();
-            self.asked = match moved {
-                Moved::In => Some(self.asked.unwrap_or(now)),
-                Moved::Out => None,
-            };
-            let silent = now
-                + if self.is_gone {
-                    GONE_PAUSE
-                } else {
-                    self.patience.silence
-                };
-            let late = self.asked.map(|asked| asked + self.patience.request);
-            self.alarm
-                .as_mut()
-                .reset(late.map_or(silent, |late| late.min(silent)));
-            return happened;
+        if happened.is_pending() {
+            ready!(self.alarm.as_mut().poll(cx));
+            let late = Error::new(ErrorKind::TimedOut, "the peer takes too long");
+            return Poll::Ready(Err(late));
         }
-        ready!(self.alarm.as_mut().poll(cx));
-        Poll::Ready(Err(Error::new(
-            ErrorKind::TimedOut,
-            "the peer takes too long",
-        )))
+
+        let now = Instant::now();
+        self.asked = match moved {
+            Moved::In => Some(self.asked.unwrap_or(now)),
+            Moved::Out => None,
+        };
+
+        let pause = if self.is_gone {
+            GONE_PAUSE
+        } else {
+            self.patience.silence
+        };
+        let silent = now + pause;
+        let late = self.asked.map(|asked| asked + self.patience.request);
+        let alarm = late.map_or(silent, |late| late.min(silent));
+        self.alarm.as_mut().reset(alarm);
+        happened
     }
 }
 

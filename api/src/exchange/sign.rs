@@ -2,7 +2,6 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256, Sha512};
-use std::fmt::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// HMAC-SHA-256.
@@ -32,16 +31,6 @@ pub(super) fn sha256(message: &[u8]) -> Vec<u8> {
 /// SHA-512.
 pub(super) fn sha512(message: &[u8]) -> Vec<u8> {
     Sha512::digest(message).to_vec()
-}
-
-/// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        // Writing to a string does not fail.
-        write!(text, "{byte:02x}").ok();
-    }
-    text
 }
 
 /// Milliseconds since 1970 by our clock.

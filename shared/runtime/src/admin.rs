@@ -25,15 +25,15 @@ fn live_probe() -> Json<serde_json::Value> {
 async fn ready_probe(health: Data<&Health>) -> (StatusCode, Json<serde_json::Value>) {
     let report = health.run().await;
     if report.is_ready() {
-        return (
-            StatusCode::OK,
-            envelope("data", json!({"ready": true, "checks": report.checks()})),
-        );
+        let data = json!({"ready": true, "checks": report.checks()});
+        return (StatusCode::OK, envelope("data", data));
     }
+
     let failing: Vec<String> = report
         .failing()
         .map(|(name, why)| format!("{name} ({why:?})"))
         .collect();
+
     let error = json!({
         "code": "SERVICE_UNAVAILABLE",
         "message": format!("not ready: {}", failing.join(", ")),
@@ -77,6 +77,7 @@ pub async fn serve(
         .first()
         .and_then(|local| local.as_socket_addr().copied())
         .unwrap_or(address);
+
     tokio::spawn(look_after(health.clone(), stop.clone()));
     let app = Route::new()
         .at("/health", get(detail))
@@ -86,32 +87,28 @@ pub async fn serve(
         .data(health)
         .data(metrics)
         .into_endpoint();
+
     tokio::spawn(async move {
-        let server = Server::new_with_acceptor(acceptor);
-        if let Err(error) = server
+        let served = Server::new_with_acceptor(acceptor)
             .run_with_graceful_shutdown(app, stop.cancelled_owned(), None)
-            .await
-        {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "the admin listener stopped"
-            );
+            .await;
+        if let Err(error) = served {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "the admin listener stopped");
         }
     });
+
     Ok(bound)
 }
 
 async fn look_after(health: Health, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(CHECK_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = ticks.tick() => {}
+    let looking = async {
+        loop {
+            ticks.tick().await;
+            health.run().await;
         }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = health.run() => {}
-        }
-    }
+    };
+    stop.run_until_cancelled(looking).await;
 }

@@ -10,7 +10,6 @@ pub use w3c::Parent;
 
 use std::sync::{Arc, OnceLock};
 use tiris_domain::ids::UserId;
-use w3c::hex;
 
 /// Header of the request id.
 pub const REQUEST_ID: &str = "x-request-id";
@@ -43,7 +42,7 @@ impl Trace {
     #[must_use]
     pub fn begin() -> Self {
         let trace: [u8; 16] = rand::random();
-        Self::with(hex(&trace), trace, None)
+        Self::with(hex::encode(trace), trace, None)
     }
 
     /// The trace the headers name: its id is a sane request id, else that of the trace context. None when they name none.
@@ -53,23 +52,23 @@ impl Trace {
         match (request_id.filter(|id| is_sane(id)), parent) {
             (Some(id), Some(parent)) => Some(Self::with(id.to_owned(), parent.trace, Some(parent))),
             (Some(id), None) => Some(Self::with(id.to_owned(), w3c::trace_of(id), None)),
-            (None, Some(parent)) => {
-                Some(Self::with(hex(&parent.trace), parent.trace, Some(parent)))
-            }
+            (None, Some(parent)) => Some(Self::with(
+                hex::encode(parent.trace),
+                parent.trace,
+                Some(parent),
+            )),
             (None, None) => None,
         }
     }
 
     fn with(id: String, trace: [u8; 16], parent: Option<Parent>) -> Self {
-        let sampled = parent.is_none_or(|parent| parent.sampled);
-        let user = OnceLock::new();
         Self(Arc::new(Parts {
             id,
             trace,
             span: rand::random(),
-            sampled,
+            sampled: parent.is_none_or(|parent| parent.sampled),
             parent,
-            user,
+            user: OnceLock::new(),
         }))
     }
 
@@ -107,19 +106,12 @@ impl Trace {
         let Some(parent) = self.0.parent else {
             return self.clone();
         };
-        let (
-            id,
-            Parent {
-                trace,
-                span,
-                sampled,
-            },
-        ) = (self.0.id.clone(), parent);
+
         Self(Arc::new(Parts {
-            id,
-            trace,
-            span,
-            sampled,
+            id: self.0.id.clone(),
+            trace: parent.trace,
+            span: parent.span,
+            sampled: parent.sampled,
             parent: None,
             user: OnceLock::new(),
         }))
@@ -197,8 +189,10 @@ mod tests {
         let header = format!("00-{TRACE}-00f067aa0ba902b7-01");
         let plain = Trace::of_headers(None, Some(&header)).expect("a trace");
         assert_eq!(plain.id(), TRACE);
+
         let both = Trace::of_headers(Some("mine"), Some(&header)).expect("a trace");
         assert_eq!(both.id(), "mine");
+
         for trace in [plain, both] {
             let sent = trace.traceparent();
             assert!(
@@ -206,40 +200,33 @@ mod tests {
                 "{sent}"
             );
         }
-        let (one, other) = (
-            Trace::of_headers(Some("mine"), None),
-            Trace::of_headers(Some("mine"), None),
-        );
-        let trace = |of: Option<Trace>| of.map(|trace| trace.here().trace);
-        assert_eq!(
-            trace(one),
-            trace(other),
-            "the same id is the same trace everywhere"
-        );
-        assert_eq!(
-            trace(Trace::of_headers(Some(TRACE), None))
-                .map(|trace| hex(&trace))
-                .as_deref(),
-            Some(TRACE)
-        );
+    }
+
+    #[test]
+    fn the_same_request_id_is_the_same_trace_everywhere() {
+        let trace = |id: &str| {
+            let trace = Trace::of_headers(Some(id), None).expect("a trace");
+            hex::encode(trace.here().trace)
+        };
+
+        assert_eq!(trace("mine"), trace("mine"));
+        assert_eq!(trace(TRACE), TRACE);
     }
 
     #[tokio::test]
     async fn a_transaction_begins_with_the_names_of_its_trace_and_user() {
         assert_eq!(begin_statement(), "BEGIN");
-        let (trace, user) = (
-            Trace::of_headers(Some("mine"), None).expect("a trace"),
-            UserId(new_id()),
-        );
-        let begins = trace.clone().scope(async {
-            let before = begin_statement();
-            trace.is_for(user);
-            (before, begin_statement())
-        });
-        let expected = format!("BEGIN /*trace_id='mine',user_id='{user}'*/");
-        assert_eq!(
-            begins.await,
-            ("BEGIN /*trace_id='mine'*/".to_owned(), expected)
-        );
+
+        let trace = Trace::of_headers(Some("mine"), None).expect("a trace");
+        let user = UserId(new_id());
+        trace
+            .clone()
+            .scope(async {
+                assert_eq!(begin_statement(), "BEGIN /*trace_id='mine'*/");
+                trace.is_for(user);
+                let expected = format!("BEGIN /*trace_id='mine',user_id='{user}'*/");
+                assert_eq!(begin_statement(), expected);
+            })
+            .await;
     }
 }

@@ -70,27 +70,23 @@ pub(super) async fn stream(
     };
     let (first, next) = reader.page(None).await?;
     let head = Bytes::from([csv::header(&COLUMNS).into_bytes(), first].concat());
-    let (span, trace) = (
-        tracing::Span::current(),
-        trace::current().unwrap_or_else(Trace::begin),
-    );
+
+    let span = tracing::Span::current();
+    let trace = trace::current().unwrap_or_else(Trace::begin);
     let rest = stream::unfold((reader, next), move |(reader, next)| {
         let page = async move {
             let cursor = next?;
             match reader.next(&cursor).await {
-                Ok((lines, next)) => {
-                    Some((Ok::<_, std::io::Error>(Bytes::from(lines)), (reader, next)))
-                }
+                Ok((lines, next)) => Some((Ok(Bytes::from(lines)), (reader, next))),
                 Err(error) => cut_off(&error),
             }
         };
         trace.clone().scope(page.instrument(span.clone()))
     });
-    let all = stream::once(async { Ok(head) }).chain(rest);
-    Ok(csv::response(
-        "transactions.csv",
-        Body::from_bytes_stream(all),
-    ))
+    let all = stream::once(async { Ok::<_, std::io::Error>(head) }).chain(rest);
+
+    let body = Body::from_bytes_stream(all);
+    Ok(csv::response("transactions.csv", body))
 }
 
 /// Ends the connection, because the answer has begun and all that can be told is that it does not come to its end. An

@@ -12,20 +12,12 @@ pub struct TracesArgs {
     /// Collector of traces that speaks OTLP over HTTP, as http://host:4318; without it no traces are made. Headers, sampler
     /// and further attributes are set by OpenTelemetry's own OTEL_EXPORTER_OTLP_HEADERS, OTEL_TRACES_SAMPLER,
     /// OTEL_TRACES_SAMPLER_ARG, OTEL_RESOURCE_ATTRIBUTES and OTEL_BSP_*
-    #[arg(
-        long,
-        env = "OTEL_EXPORTER_OTLP_ENDPOINT",
-        hide_env_values = true,
-        value_name = "URL"
-    )]
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", hide_env_values = true)]
+    #[arg(value_name = "URL")]
     otlp_endpoint: Option<String>,
     /// The same with the path of the traces, where it is not /v1/traces
-    #[arg(
-        long,
-        env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-        hide_env_values = true,
-        value_name = "URL"
-    )]
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")]
+    #[arg(hide_env_values = true, value_name = "URL")]
     otlp_traces_endpoint: Option<String>,
 }
 

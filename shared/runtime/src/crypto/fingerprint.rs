@@ -78,7 +78,9 @@ mod tests {
 
     #[test]
     fn equal_keys_of_a_user_at_an_exchange_meet_and_no_others() {
-        let (made, user, other) = (fingerprints(), Uuid::from_u128(1), Uuid::from_u128(2));
+        let made = fingerprints();
+        let user = Uuid::from_u128(1);
+        let other = Uuid::from_u128(2);
         let first = made.of_api_key(user, "gate", &"abc".into());
         assert_eq!(first, made.of_api_key(user, "gate", &"abc".into()));
         for different in [
@@ -94,7 +96,9 @@ mod tests {
 
     #[test]
     fn bodies_are_told_apart_by_user_and_by_key_and_never_as_api_keys() {
-        let (made, user, other) = (fingerprints(), Uuid::from_u128(1), Uuid::from_u128(2));
+        let made = fingerprints();
+        let user = Uuid::from_u128(1);
+        let other = Uuid::from_u128(2);
         let first = made.of_body(user, b"{}");
         assert_eq!(first, made.of_body(user, b"{}"));
         for different in [

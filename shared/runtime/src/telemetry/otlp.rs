@@ -57,10 +57,12 @@ pub(super) fn provider(service: &'static str, config: &TracesConfig) -> Result<S
         .with_endpoint(config.endpoint.to_string())
         .with_http_client(Client::new()?)
         .build()?;
+
     let resource = Resource::builder()
         .with_service_name(service)
         .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
         .build();
+
     let provider = SdkTracerProvider::builder()
         .with_id_generator(Ids::default())
         .with_resource(resource)
@@ -90,12 +92,14 @@ pub fn open(span: &Span, trace: &Trace) {
     if !is_on() {
         return;
     }
-    let here = trace.here();
+
     if let Some(parent) = trace.parent() {
         let parent = Context::new().with_remote_span_context(context_of(&parent));
         // It fails for a span nobody collects.
         span.set_parent(parent).ok();
     }
+
+    let here = trace.here();
     NEXT_TRACE.set(Some(TraceId::from_bytes(here.trace)));
     NEXT_SPAN.set(Some(SpanId::from_bytes(here.span)));
     // Asking for it starts it, with the ids above.
@@ -131,6 +135,7 @@ pub(super) fn statement(
     let Some(parent) = tracing_opentelemetry::get_otel_context(of, dispatch) else {
         return;
     };
+
     let ended = SystemTime::now();
     let attributes = vec![
         KeyValue::new("db.system.name", "postgresql"),
@@ -140,6 +145,7 @@ pub(super) fn statement(
         .with_kind(SpanKind::Client)
         .with_attributes(attributes)
         .with_start_time(ended.checked_sub(took).unwrap_or(ended));
+
     let mut span = tracer.build_with_context(builder, &parent);
     opentelemetry::trace::Span::end_with_timestamp(&mut span, ended);
 }
@@ -150,9 +156,7 @@ fn context_of(parent: &Parent) -> SpanContext {
     } else {
         TraceFlags::NOT_SAMPLED
     };
-    let (trace, span) = (
-        TraceId::from_bytes(parent.trace),
-        SpanId::from_bytes(parent.span),
-    );
+    let trace = TraceId::from_bytes(parent.trace);
+    let span = SpanId::from_bytes(parent.span);
     SpanContext::new(trace, span, flags, true, TraceState::NONE)
 }

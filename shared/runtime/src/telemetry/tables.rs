@@ -42,6 +42,7 @@ pub(super) fn name_of(sql: &str) -> String {
         .find(|verb| verb.eq_ignore_ascii_case(first))
         .copied()
         .unwrap_or(OTHER);
+
     let table = |word: &str| TABLES.iter().find(|table| **table == word);
     let mut before = first;
     for word in words {
@@ -53,6 +54,7 @@ pub(super) fn name_of(sql: &str) -> String {
         }
         before = word;
     }
+
     verb.to_owned()
 }
 

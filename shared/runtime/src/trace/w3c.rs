@@ -30,13 +30,16 @@ impl FromStr for Parent {
             return Err(wrong);
         };
         let [version] = bytes(version).ok_or(wrong)?;
+        let trace = bytes(trace).ok_or(wrong)?;
+        let span = bytes(span).ok_or(wrong)?;
         let [flags] = bytes(flags).ok_or(wrong)?;
-        let (trace, span) = (bytes(trace).ok_or(wrong)?, bytes(span).ok_or(wrong)?);
+
         // What later versions append is theirs; the first has nothing more.
         let is_whole = version != 0 || parts.next().is_none();
         if version == u8::MAX || trace == [0; 16] || span == [0; 8] || !is_whole {
             return Err(wrong);
         }
+
         Ok(Self {
             trace,
             span,
@@ -50,8 +53,8 @@ impl fmt::Display for Parent {
         write!(
             f,
             "00-{}-{}-{:02x}",
-            hex(&self.trace),
-            hex(&self.span),
+            hex::encode(self.trace),
+            hex::encode(self.span),
             u8::from(self.sampled)
         )
     }
@@ -67,29 +70,12 @@ pub(super) fn trace_of(id: &str) -> [u8; 16] {
     trace
 }
 
-/// Lower-case, as the headers have it.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-            // Writing to a text cannot fail.
-            write!(text, "{byte:02x}").ok();
-            text
-        })
-}
-
 /// Exactly so many bytes in lower-case hexadecimal.
 fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    if text.len() != 2 * N || !text.bytes().all(is_hex) {
-        return None;
-    }
     let mut bytes = [0; N];
-    for (at, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
-    }
-    Some(bytes)
+    let is_lower_case = !text.bytes().any(|byte| byte.is_ascii_uppercase());
+    hex::decode_to_slice(text, &mut bytes).ok()?;
+    is_lower_case.then_some(bytes)
 }
 
 #[cfg(test)]

@@ -1,5 +1,9 @@
+use super::super::keys::generate;
+use super::super::secrets::create;
 use super::*;
 use clap::Parser;
+use secrecy::SecretString;
+use std::path::Path;
 
 #[derive(Parser, Debug)]
 struct Args {
@@ -86,7 +90,8 @@ fn what_is_given_goes_before_the_file() {
 
 #[test]
 fn a_mistake_is_told_without_the_key_and_nothing_is_ever_printed() {
-    let (key, wrong) = (generate(), "c2hvcnQ=");
+    let key = generate();
+    let wrong = "c2hvcnQ=";
     let error = check(
         &[
             &format!("--encryption-keys=a:{},b:{wrong}", *key),
