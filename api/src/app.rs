@@ -22,7 +22,7 @@ use std::future::ready;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tiris_runtime::config::{DatabaseConfig, Environment};
+use tiris_runtime::config::DatabaseConfig;
 use tiris_runtime::database;
 use tiris_runtime::health::{self, Health};
 use tokio_util::sync::CancellationToken;
@@ -59,23 +59,16 @@ impl App {
         let replica = settings.replica.as_ref().map(replica).transpose()?;
         let replica = replica.map(Arc::new);
 
-        let acceptor = TcpListener::bind(settings.listen)
-            .into_acceptor()
-            .await
-            .with_context(|| format!("cannot listen on TIRIS_API_LISTEN {}", settings.listen))?;
+        let acceptor = bind(settings.listen).await?;
         let address = acceptor
             .local_addr()
             .first()
             .and_then(|local| local.as_socket_addr().copied())
             .unwrap_or(settings.listen);
 
-        let parts = Parts {
-            pool: &pool,
-            providers: &providers,
-            streams: &streams,
-            replica: replica.as_ref(),
-        };
-        let health = parts.health(environment);
+        let checked = Arc::clone(&providers);
+        let health = health(&pool, &streams, replica.as_ref())
+            .with("sign_in", move || ready(checked.check(environment)));
         let state = State::new(
             Histories::new(pool.clone(), replica.clone()),
             Arc::clone(&keys),
@@ -139,35 +132,29 @@ impl App {
     }
 }
 
-/// What the health of the API depends on.
-struct Parts<'a> {
-    pool: &'a PgPool,
-    providers: &'a Arc<Providers>,
-    streams: &'a Arc<Streams>,
-    replica: Option<&'a Arc<Replica>>,
+async fn bind(listen: SocketAddr) -> anyhow::Result<TcpAcceptor> {
+    let acceptor = TcpListener::bind(listen).into_acceptor().await;
+    acceptor.with_context(|| format!("cannot listen on TIRIS_API_LISTEN {listen}"))
 }
 
-impl Parts<'_> {
-    fn health(&self, environment: Environment) -> Health {
-        let pool = self.pool.clone();
-        let providers = Arc::clone(self.providers);
-        let streams = Arc::clone(self.streams);
-        let health = Health::default()
-            .with("database", move || {
-                let pool = pool.clone();
-                async move { health::of_database(tiris_store::schema::check_ready(&pool).await) }
-            })
-            .with("sign_in", move || ready(providers.check(environment)))
-            .with_optional("nats", move || ready(streams.wakes.check()));
-
-        let Some(replica) = self.replica.cloned() else {
-            return health;
-        };
-        health.with_optional("replica", move || {
-            let replica = Arc::clone(&replica);
-            async move { replica.check().await }
+/// The checks of what the API depends on.
+fn health(pool: &PgPool, streams: &Arc<Streams>, replica: Option<&Arc<Replica>>) -> Health {
+    let pool = pool.clone();
+    let streams = Arc::clone(streams);
+    let health = Health::default()
+        .with("database", move || {
+            let pool = pool.clone();
+            async move { health::of_database(tiris_store::schema::check_ready(&pool).await) }
         })
-    }
+        .with_optional("nats", move || ready(streams.wakes.check()));
+
+    let Some(replica) = replica.cloned() else {
+        return health;
+    };
+    health.with_optional("replica", move || {
+        let replica = Arc::clone(&replica);
+        async move { replica.check().await }
+    })
 }
 
 /// The copy of the database, which is waited for less long than the database itself.

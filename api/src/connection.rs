@@ -63,6 +63,11 @@ impl Watching {
     }
 }
 
+fn warn(error: &std::io::Error) {
+    let error = error as &dyn std::error::Error;
+    tracing::warn!(error, "cannot accept a connection");
+}
+
 impl Acceptor for Watching {
     type Io = Watched<TcpStream>;
 
@@ -75,8 +80,7 @@ impl Acceptor for Watching {
             match self.next().await {
                 Ok(accepted) => return Ok(accepted),
                 Err(error) => {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::warn!(error, "cannot accept a connection");
+                    warn(&error);
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }

@@ -13,6 +13,8 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tiris_domain::ids::UserId;
+pub(crate) use tiris_domain::states::Role;
+use tiris_domain::states::{State, UnknownState, UserStatus};
 use tiris_store::error::{Error, Result};
 use uuid::Uuid;
 
@@ -29,15 +31,6 @@ const ACCESS_LIFETIME: chrono::Duration = chrono::Duration::hours(1);
 /// Longest token that is looked at, in bytes.
 const TOKEN_BYTES_MAX: usize = 4_096;
 
-/// What a user may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// Everything with what is his own.
-    User,
-    /// What changes other users' things or the service itself.
-    Admin,
-}
-
 /// A session that is alive.
 #[derive(Clone, Debug)]
 pub(crate) struct Session {
@@ -52,20 +45,7 @@ pub(crate) struct Session {
 
 /// Why the session of a token we have signed is not alive. None comes back to life, so that it is remembered as well:
 /// who sends such a token again and again costs the database nothing.
-#[derive(Clone, Copy, Debug)]
-enum Dead {
-    Unknown,
-    Ended,
-}
-
-impl From<Dead> for Error {
-    fn from(dead: Dead) -> Self {
-        match dead {
-            Dead::Unknown => Self::InvalidToken("its session does not exist"),
-            Dead::Ended => Self::InvalidToken("its session has ended"),
-        }
-    }
-}
+type Dead = &'static str;
 
 /// Tells tokens of live sessions from others.
 pub(crate) struct Sessions {
@@ -94,7 +74,7 @@ impl Sessions {
         }
         let key: [u8; 32] = Sha256::digest(token).into();
         if let Some(dead) = self.dead.get(&key).await {
-            return Err(dead.into());
+            return Err(Error::InvalidToken(dead));
         }
 
         let session = match self.known.get(&key).await {
@@ -119,7 +99,7 @@ impl Sessions {
             }
             Err(dead) => {
                 self.dead.insert(key, dead).await;
-                Err(dead.into())
+                Err(Error::InvalidToken(dead))
             }
         }
     }
@@ -149,25 +129,20 @@ impl Sessions {
         .await?;
 
         let Some((role, status, alive)) = row else {
-            return Ok(Err(Dead::Unknown));
+            return Ok(Err("its session does not exist"));
         };
-        // Disabling a user also ends the sessions: that the user is disabled says more.
-        if status == "disabled" {
-            return Err(Error::AccountDisabled);
+        let unknown = |error: UnknownState| Error::Internal(error.into());
+        match UserStatus::parse(&status).map_err(unknown)? {
+            UserStatus::Active if alive => Ok(Ok(Session {
+                user: claims.sub,
+                id: claims.sid,
+                role: Role::parse(&role).map_err(unknown)?,
+                expires: claims.exp,
+            })),
+            // Disabling a user also ends the sessions: that the user is disabled says more.
+            UserStatus::Disabled => Err(Error::AccountDisabled),
+            UserStatus::Active | UserStatus::Deleted => Ok(Err("its session has ended")),
         }
-        if !alive || status != "active" {
-            return Ok(Err(Dead::Ended));
-        }
-
-        Ok(Ok(Session {
-            user: claims.sub,
-            id: claims.sid,
-            role: match &*role {
-                "admin" => Role::Admin,
-                _ => Role::User,
-            },
-            expires: claims.exp,
-        }))
     }
 }
 

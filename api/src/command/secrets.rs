@@ -56,7 +56,7 @@ pub async fn run(args: &RotateArgs) -> anyhow::Result<()> {
     let check = check(&pool, &ring, BATCH, NAMED_MAX, |rows| bar.inc(rows)).await?;
     bar.finish_and_clear();
     for row in &check.named {
-        eprintln!("{} {}: {}", row.table, row.id, row.why);
+        eprintln!("{row}");
     }
 
     let readable = check.readable;
@@ -72,7 +72,7 @@ pub async fn run(args: &RotateArgs) -> anyhow::Result<()> {
 /// Answers how many rows are left under other keys.
 async fn rotate_all(pool: &PgPool, ring: &KeyRing) -> anyhow::Result<u64> {
     let cannot = "cannot read the credentials (is the database migrated? run tiris-migrate up)";
-    let mut left = count_outdated(pool, ring).await.context(cannot)?;
+    let mut left = count_outdated(pool, ring, BATCH).await.context(cannot)?;
     let bar = progress(left)?;
     let mut rotated = 0;
 
@@ -83,7 +83,7 @@ async fn rotate_all(pool: &PgPool, ring: &KeyRing) -> anyhow::Result<u64> {
 
         let pass = rotate(pool, ring, BATCH, |rows| bar.inc(rows)).await?;
         rotated += pass.rotated;
-        left = count_outdated(pool, ring).await?;
+        left = count_outdated(pool, ring, BATCH).await?;
         // What cannot be read now cannot be read in the next pass either.
         if pass.rotated + pass.overtaken == 0 {
             break;

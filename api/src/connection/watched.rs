@@ -199,16 +199,19 @@ mod tests {
         peer.shutdown().await.expect("closed");
         let mut request = Vec::new();
         watched.read_to_end(&mut request).await.expect("asked");
+
         tokio::time::sleep(GONE_PAUSE * 2).await;
         watched
             .flush()
             .await
             .expect("what was asked for is still done");
+
         for _ in 0..3 {
             watched.write_all(b"an answer").await.expect("sent");
             tokio::time::sleep(GONE_PAUSE / 2).await;
             watched.flush().await.expect("it goes on");
         }
+
         tokio::time::sleep(GONE_PAUSE).await;
         let error = watched.flush().await.expect_err("nobody is there");
         assert_eq!(error.kind(), ErrorKind::BrokenPipe);
@@ -227,9 +230,11 @@ mod tests {
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         });
+
         let begun = Instant::now();
         let mut rest = Vec::new();
         let error = watched.read_to_end(&mut rest).await.expect_err("too slow");
+
         assert_eq!(error.kind(), ErrorKind::TimedOut);
         assert_eq!(
             begun.elapsed().as_secs(),
@@ -248,6 +253,7 @@ mod tests {
         };
         let (mut peer, ours) = duplex(64);
         let mut watched = Watched::new(ours, patience, None);
+
         let mut byte = [0];
         for _ in 0..10 {
             peer.write_all(b"q").await.expect("asked");

@@ -28,7 +28,7 @@ impl Clock {
         url: &str,
         field: &str,
     ) -> Result<(), ExchangeError> {
-        let unreachable = ExchangeError::unreachable::<&str>;
+        let unreachable = |why: &str| ExchangeError::unreachable(why);
         let make = || {
             Request::get(url)
                 .body(Bytes::new())

@@ -58,11 +58,13 @@ impl Production {
             ("--wechat-app-id", "wechat"),
             ("--wechat-app-secret", "hunter2"),
         ];
+
         let is_changed = |name: &str| changed.iter().any(|(known, _)| *known == name);
         let kept = right.iter().filter(|(name, _)| !is_changed(name));
         let flags = kept
             .chain(changed)
             .map(|(name, value)| format!("{name}={value}"));
+
         let args = Args::parse_from(std::iter::once("test".to_owned()).chain(flags));
         args.serve
             .check()
@@ -197,6 +199,7 @@ fn production_tells_all_its_mistakes_at_once() {
         .iter()
         .map(|(flag, value, _)| (*flag, *value))
         .collect();
+
     // A mistake beside TIRIS_ENV does not hide that this is production.
     let told =
         Production::new().told(&[changed.as_slice(), &[("--admin-listen", "nowhere")]].concat());

@@ -48,8 +48,7 @@ struct Memory {
 pub struct Found {
     /// What it found.
     pub result: CheckResult,
-    /// Whether the process is of no use without this part.
-    pub is_needed: bool,
+    is_needed: bool,
     at: DateTime<Utc>,
     took: Duration,
     memory: Memory,
@@ -107,12 +106,6 @@ impl Found {
             "latency_micros": u64::try_from(self.took.as_micros()).ok(),
             "last_error": last_error.map(|(at, why)| json!({"at": at, "detail": why})),
         })
-    }
-}
-
-impl std::fmt::Debug for Health {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries(self.checks.keys()).finish()
     }
 }
 

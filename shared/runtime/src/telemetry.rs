@@ -95,6 +95,7 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     let layer = tracing_subscriber::fmt::layer();
+
     if log.json {
         layer
             .fmt_fields(JsonFields::new())

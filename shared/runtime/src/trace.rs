@@ -49,16 +49,12 @@ impl Trace {
     #[must_use]
     pub fn of_headers(request_id: Option<&str>, traceparent: Option<&str>) -> Option<Self> {
         let parent: Option<Parent> = traceparent.and_then(|text| text.parse().ok());
-        match (request_id.filter(|id| is_sane(id)), parent) {
-            (Some(id), Some(parent)) => Some(Self::with(id.to_owned(), parent.trace, Some(parent))),
-            (Some(id), None) => Some(Self::with(id.to_owned(), w3c::trace_of(id), None)),
-            (None, Some(parent)) => Some(Self::with(
-                hex::encode(parent.trace),
-                parent.trace,
-                Some(parent),
-            )),
-            (None, None) => None,
-        }
+        let id = match request_id.filter(|id| is_sane(id)) {
+            Some(id) => id.to_owned(),
+            None => hex::encode(parent?.trace),
+        };
+        let trace = parent.map_or_else(|| w3c::trace_of(&id), |parent| parent.trace);
+        Some(Self::with(id, trace, parent))
     }
 
     fn with(id: String, trace: [u8; 16], parent: Option<Parent>) -> Self {

@@ -20,18 +20,7 @@ struct Table {
     name: &'static str,
     columns: &'static [SecretColumn],
     page: &'static str,
-    count: &'static str,
     update: &'static str,
-}
-
-/// A ciphertext that is there and does not begin with the current key's id.
-macro_rules! outdated {
-    ($first:literal $(, $column:literal)*) => {
-        concat!(
-            "coalesce(substring(", $first, " FOR length($1::bytea)) <> $1::bytea, false)"
-            $(, " OR coalesce(substring(", $column, " FOR length($1::bytea)) <> $1::bytea, false)")*
-        )
-    };
 }
 
 const TABLES: [Table; 2] = [
@@ -45,14 +34,6 @@ const TABLES: [Table; 2] = [
         page: "SELECT id, user_id, api_key_encrypted, api_secret_encrypted, passphrase_encrypted FROM exchange_bindings \
                WHERE id > $1 AND num_nonnulls(api_key_encrypted, api_secret_encrypted, passphrase_encrypted) > 0 \
                ORDER BY id LIMIT $2",
-        count: concat!(
-            "SELECT count(*) FROM exchange_bindings WHERE ",
-            outdated!(
-                "api_key_encrypted",
-                "api_secret_encrypted",
-                "passphrase_encrypted"
-            )
-        ),
         update: "UPDATE exchange_bindings SET api_key_encrypted = $2, api_secret_encrypted = $3, passphrase_encrypted = $4, \
                  key_id = $8 WHERE id = $1 AND api_key_encrypted IS NOT DISTINCT FROM $5 \
                  AND api_secret_encrypted IS NOT DISTINCT FROM $6 AND passphrase_encrypted IS NOT DISTINCT FROM $7",
@@ -63,26 +44,11 @@ const TABLES: [Table; 2] = [
         page: "SELECT id, user_id, access_token_encrypted, refresh_token_encrypted, NULL::bytea FROM oauth_identities \
                WHERE id > $1 AND num_nonnulls(access_token_encrypted, refresh_token_encrypted) > 0 \
                ORDER BY id LIMIT $2",
-        count: concat!(
-            "SELECT count(*) FROM oauth_identities WHERE ",
-            outdated!("access_token_encrypted", "refresh_token_encrypted")
-        ),
         update: "UPDATE oauth_identities SET access_token_encrypted = $2, refresh_token_encrypted = $3, key_id = $8 \
                  WHERE id = $1 AND access_token_encrypted IS NOT DISTINCT FROM $5 \
                  AND refresh_token_encrypted IS NOT DISTINCT FROM $6 AND $4::bytea IS NOT DISTINCT FROM $7::bytea",
     },
 ];
-
-/// A row whose ciphertexts cannot be read; it stays as it is.
-#[derive(Debug)]
-pub(super) struct Unreadable {
-    /// Its table.
-    pub(super) table: &'static str,
-    /// Its id.
-    pub(super) id: Uuid,
-    /// Why.
-    pub(super) why: String,
-}
 
 /// What a pass over all tables did.
 #[derive(Debug, Default)]
@@ -94,17 +60,17 @@ pub(super) struct Pass {
 }
 
 /// Rows with a ciphertext that is not under the current key.
-pub(super) async fn count_outdated(pool: &PgPool, ring: &KeyRing) -> Result<u64> {
+pub(super) async fn count_outdated(pool: &PgPool, ring: &KeyRing, batch: u16) -> Result<u64> {
     let prefix = ring.current_prefix();
-    let mut total = 0;
+    let mut count = 0;
     for table in &TABLES {
-        let count: i64 = sqlx::query_scalar(table.count)
-            .bind(&prefix)
-            .fetch_one(pool)
-            .await?;
-        total += u64::try_from(count).unwrap_or_default();
+        let mut rows = Rows::of(pool, table, batch);
+        while let Some(row) = rows.next().await? {
+            count += u64::from(row.is_outdated(&prefix));
+        }
     }
-    Ok(total)
+
+    Ok(count)
 }
 
 /// Goes once through all rows that are not under the current key, `batch` at a time; each row is a transaction of its
@@ -137,8 +103,8 @@ pub(super) struct Check {
     pub(super) readable: u64,
     /// Rows of which one cannot.
     pub(super) unreadable: u64,
-    /// The first of these, no more than asked for.
-    pub(super) named: Vec<Unreadable>,
+    /// The first of these and why each cannot be read, no more than asked for.
+    pub(super) named: Vec<String>,
 }
 
 /// Decrypts every row, also those under the current key, `batch` at a time: only that finds a key that was replaced under
@@ -162,11 +128,8 @@ pub(super) async fn check(
 
             check.unreadable += 1;
             if check.named.len() < named_max {
-                check.named.push(Unreadable {
-                    table: table.name,
-                    id: row.id,
-                    why,
-                });
+                let named = format!("{} {}: {why}", table.name, row.id);
+                check.named.push(named);
             }
         }
     }
@@ -258,17 +221,12 @@ fn opened(table: &Table, ring: &KeyRing, row: &Row) -> Result<[Opened; 3], Strin
 
 /// The same under the current key.
 fn rewritten(table: &Table, ring: &KeyRing, row: &Row) -> Result<Ciphertexts, String> {
-    let mut new: Ciphertexts = [None, None, None];
-    for (opened, new) in opened(table, ring, row)?.iter().zip(&mut new) {
-        let Some((place, secret)) = opened else {
-            continue;
-        };
-        *new = Some(
-            ring.encrypt(place, secret)
-                .map_err(|error| error.to_string())?,
-        );
-    }
-    Ok(new)
+    let encrypt = |(place, secret): (Place, SecretString)| {
+        let encrypted = ring.encrypt(&place, &secret);
+        encrypted.map_err(|error| error.to_string())
+    };
+    let [a, b, c] = opened(table, ring, row)?.map(|opened| opened.map(encrypt).transpose());
+    Ok([a?, b?, c?])
 }
 
 async fn rotate_row(

@@ -3,7 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 
 /// Text whose `Debug` form hides it, so that a printed argument struct tells nothing.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct SecretText(SecretString);
 
 impl SecretText {
@@ -23,11 +23,5 @@ impl SecretText {
 impl From<&str> for SecretText {
     fn from(text: &str) -> Self {
         Self(text.into())
-    }
-}
-
-impl std::fmt::Debug for SecretText {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("[hidden]")
     }
 }

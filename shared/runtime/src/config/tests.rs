@@ -37,6 +37,7 @@ fn every_mistake_is_reported_at_once_by_the_name_of_its_variable() {
     ])
     .expect_err("twelve mistakes")
     .to_string();
+
     for variable in [
         "DATABASE_URL",
         "TIRIS_DATABASE_CONNECTIONS:",
@@ -75,9 +76,11 @@ fn where_nats_is_optional_it_may_be_left_out_but_not_be_wrong() {
             .finish(Some(nats.map(|nats| nats.servers.len())))
             .map_err(|error| error.to_string())
     };
+
     assert_eq!(check(" "), Ok(None));
     assert_eq!(check("nats://a:4222, nats://b:4222"), Ok(Some(2)));
     assert!(check("nats://a:many").is_err_and(|error| error.contains("NATS_URL")));
+
     let encoded = check("nats://u:hunter2%21@a").expect_err("a mistake");
     assert!(
         encoded.contains("NATS_URL: user and password") && !encoded.contains("hunter2"),
@@ -112,6 +115,7 @@ fn no_more_connections_are_kept_than_there_may_be() {
             .min_connections,
         5
     );
+
     let error = check("--database-connections-min=6")
         .expect_err("a mistake")
         .to_string();

@@ -95,6 +95,7 @@ mod tests {
             check("http://a:4318", "https://b/t"),
             Ok(Some("https://b/t".into()))
         );
+
         for (base, own, variable) in [
             ("a:4318", "", "OTLP_ENDPOINT"),
             ("grpc://a", "", "OTLP_ENDPOINT"),

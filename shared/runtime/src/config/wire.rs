@@ -32,10 +32,12 @@ pub(super) fn check_database(
     let is_local = options.get_socket().is_some()
         || options.get_host().starts_with('/')
         || is_loopback(options.get_host());
+
     let is_verified = matches!(
         options.get_ssl_mode(),
         PgSslMode::VerifyCa | PgSslMode::VerifyFull
     );
+
     if environment == Some(Environment::Production) && !is_local && !is_verified {
         problems.add(
             variable,
@@ -102,6 +104,7 @@ mod tests {
                     check_database("DATABASE_URL", &options, Some(environment), problems)
                 })
             };
+
             let production = told_in(Environment::Production);
             assert_eq!(production.is_empty(), is_safe, "{url}");
             assert!(
@@ -129,6 +132,7 @@ mod tests {
             let server: async_nats::ServerAddr = url.parse().expect("an address");
             let told_in =
                 |environment| told(|problems| check_nats(&server, Some(environment), problems));
+
             let production = told_in(Environment::Production);
             assert_eq!(production.is_empty(), is_safe, "{url}");
             assert!(is_safe || production.contains("NATS_URL"), "{production}");
@@ -151,6 +155,7 @@ mod tests {
         ] {
             assert!(is_loopback(host), "{host}");
         }
+
         for host in [
             "localhost.example",
             "128.0.0.1",

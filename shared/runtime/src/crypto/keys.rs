@@ -90,6 +90,7 @@ mod tests {
         let short = STANDARD.encode([1, 2, 3]);
         let zeros = STANDARD.encode([0; KEY_BYTES]);
         let other = generate();
+
         for (text, expected) in [
             (String::new(), "names no key"),
             (" , ".to_owned(), "names no key"),

@@ -101,17 +101,12 @@ fn read(file: &Path, environment: Environment) -> Result<Zeroizing<String>, Secr
 
 /// The value of `NAME=value`.
 pub(super) fn value_in(text: &str, name: &str) -> Option<Zeroizing<String>> {
-    let value = |line: &str| {
-        line.trim()
-            .strip_prefix(name)?
-            .trim_start()
-            .strip_prefix('=')
-            .map(str::trim)
-    };
-    text.lines()
-        .find_map(value)
-        .filter(|value| !value.is_empty())
-        .map(|value| Zeroizing::new(value.to_owned()))
+    let value = text.lines().find_map(|line| {
+        let value = line.trim().strip_prefix(name)?.trim_start();
+        value.strip_prefix('=').map(str::trim)
+    });
+    let value = value.filter(|value| !value.is_empty())?;
+    Some(Zeroizing::new(value.to_owned()))
 }
 
 fn failed(action: &'static str, file: &Path) -> impl FnOnce(std::io::Error) -> SecretsError {

@@ -66,11 +66,7 @@ impl Program {
     /// Whether the process of this name has it.
     #[must_use]
     pub fn is_of(self, service: &str) -> bool {
-        match self {
-            Self::Api => service == "tiris-api",
-            Self::Ingest => service == "tiris-ingest",
-            Self::Both => true,
-        }
+        self == Self::Both || service.strip_prefix("tiris-") == Some(self.name())
     }
 }
 

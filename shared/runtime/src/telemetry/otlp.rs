@@ -151,11 +151,7 @@ pub(super) fn statement(
 }
 
 fn context_of(parent: &Parent) -> SpanContext {
-    let flags = if parent.sampled {
-        TraceFlags::SAMPLED
-    } else {
-        TraceFlags::NOT_SAMPLED
-    };
+    let flags = TraceFlags::NOT_SAMPLED.with_sampled(parent.sampled);
     let trace = TraceId::from_bytes(parent.trace);
     let span = SpanId::from_bytes(parent.span);
     SpanContext::new(trace, span, flags, true, TraceState::NONE)

@@ -63,8 +63,9 @@ mod tests {
     use super::*;
 
     #[test]
+
     fn a_statement_is_named_by_its_verb_and_first_table() {
-        for (sql, name) in [
+        let named = [
             (
                 "SELECT \"users\".\"id\" FROM \"users\" WHERE id = $1",
                 "select users",
@@ -85,7 +86,9 @@ mod tests {
             ("COMMIT", "commit"),
             ("GRANT ALL ON x TO y", "other"),
             ("", "other"),
-        ] {
+        ];
+
+        for (sql, name) in named {
             assert_eq!(name_of(sql), name, "{sql}");
         }
     }

@@ -23,10 +23,8 @@ impl FromStr for Parent {
 
     fn from_str(header: &str) -> Result<Self, Self::Err> {
         let wrong = "must be a W3C trace context";
-        let mut parts = header.split('-');
-        let (Some(version), Some(trace), Some(span), Some(flags)) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
+        let parts: Vec<&str> = header.split('-').collect();
+        let [version, trace, span, flags, more @ ..] = parts.as_slice() else {
             return Err(wrong);
         };
         let [version] = bytes(version).ok_or(wrong)?;
@@ -35,7 +33,7 @@ impl FromStr for Parent {
         let [flags] = bytes(flags).ok_or(wrong)?;
 
         // What later versions append is theirs; the first has nothing more.
-        let is_whole = version != 0 || parts.next().is_none();
+        let is_whole = version != 0 || more.is_empty();
         if version == u8::MAX || trace == [0; 16] || span == [0; 8] || !is_whole {
             return Err(wrong);
         }
@@ -97,6 +95,7 @@ mod tests {
                 "{right}"
             );
         }
+
         for wrong in [
             String::new(),
             id.to_owned(),
