@@ -15,7 +15,7 @@ use crate::state::State;
 use crate::stream::Streams;
 use anyhow::Context;
 use poem::endpoint::BoxEndpoint;
-use poem::listener::{Acceptor, Listener, TcpAcceptor, TcpListener};
+use poem::listener::TcpAcceptor;
 use poem::{Response, Server};
 use sqlx::PgPool;
 use std::future::ready;
@@ -23,8 +23,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tiris_runtime::config::DatabaseConfig;
-use tiris_runtime::database;
 use tiris_runtime::health::{self, Health};
+use tiris_runtime::{admin, database};
 use tokio_util::sync::CancellationToken;
 
 /// A connection without traffic is closed after this time beyond the longest request.
@@ -59,12 +59,9 @@ impl App {
         let replica = settings.replica.as_ref().map(replica).transpose()?;
         let replica = replica.map(Arc::new);
 
-        let acceptor = bind(settings.listen).await?;
-        let address = acceptor
-            .local_addr()
-            .first()
-            .and_then(|local| local.as_socket_addr().copied())
-            .unwrap_or(settings.listen);
+        let (acceptor, address) = admin::bind(settings.listen)
+            .await
+            .with_context(|| format!("cannot listen on TIRIS_API_LISTEN {}", settings.listen))?;
 
         let checked = Arc::clone(&providers);
         let health = health(&pool, &streams, replica.as_ref())
@@ -130,11 +127,6 @@ impl App {
         self.pool.close().await;
         Ok(())
     }
-}
-
-async fn bind(listen: SocketAddr) -> anyhow::Result<TcpAcceptor> {
-    let acceptor = TcpListener::bind(listen).into_acceptor().await;
-    acceptor.with_context(|| format!("cannot listen on TIRIS_API_LISTEN {listen}"))
 }
 
 /// The checks of what the API depends on.

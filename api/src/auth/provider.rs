@@ -111,15 +111,14 @@ impl Providers {
             "google" => self.google.is_some(),
             _ => self.wechat.is_some(),
         };
-        let tell = |name: &String| match is_configured(name) {
-            true => format!("{name} configured"),
-            false => format!("{name} not configured"),
+        let tell = |name: &String| {
+            let not = if is_configured(name) { "" } else { "not " };
+            format!("{name} {not}configured")
         };
-
-        let mut told = self.offered.iter().map(tell).collect::<Vec<_>>().join(", ");
-        if told.is_empty() {
-            told = "no provider is offered".to_owned();
-        }
+        let told = match self.offered.iter().map(tell).collect::<Vec<_>>() {
+            told if told.is_empty() => "no provider is offered".to_owned(),
+            told => told.join(", "),
+        };
 
         let is_complete =
             !self.offered.is_empty() && self.offered.iter().all(|name| is_configured(name));

@@ -39,10 +39,8 @@ pub fn issue(
     lifetime: Duration,
 ) -> Result<String> {
     let (key, id) = keys.signing();
-    let header = Header {
-        kid: Some(id.to_owned()),
-        ..Header::new(Algorithm::EdDSA)
-    };
+    let mut header = Header::new(Algorithm::EdDSA);
+    header.kid = Some(id.to_owned());
 
     let claims = Claims {
         iss: ISSUER.to_owned(),

@@ -17,10 +17,7 @@ pub(super) struct ToolArgs {
 }
 
 /// Checked [`ToolArgs`].
-pub(super) struct Tool {
-    database: DatabaseConfig,
-    service: ServiceConfig,
-}
+pub(super) struct Tool(DatabaseConfig, ServiceConfig);
 
 impl ToolArgs {
     pub(super) fn environment(&self) -> Option<Environment> {
@@ -30,21 +27,18 @@ impl ToolArgs {
     pub(super) fn check(&self, problems: &mut Problems) -> Option<Tool> {
         let database = self.database.check(self.environment(), problems);
         let service = self.service.check("127.0.0.1:0", problems);
-        Some(Tool {
-            database: database?,
-            service: service?,
-        })
+        Some(Tool(database?, service?))
     }
 }
 
 impl Tool {
     pub(super) fn environment(&self) -> Environment {
-        self.service.environment
+        self.1.environment
     }
 
     /// Starts the log and makes the pool; `name` is what the database calls its connections.
     pub(super) fn start(&self, name: &str) -> anyhow::Result<PgPool> {
-        telemetry::init("tiris-api", &self.service.log);
-        database::pool(&self.database, name).context("cannot use DATABASE_URL")
+        telemetry::init("tiris-api", &self.1.log);
+        database::pool(&self.0, name).context("cannot use DATABASE_URL")
     }
 }

@@ -2,12 +2,13 @@
 
 use super::call::{ApiKey, ExchangeError, Http, Meaning, Verdict, code_of, json, secret_header};
 use super::clock::Clock;
-use super::sign::{hmac_sha512, sha512};
+use super::sign::hmac_sha512;
 use crate::outgoing::Answered;
 use bytes::Bytes;
 use poem::http::{Request, StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::Value;
+use sha2::{Digest, Sha512};
 
 const PATH: &str = "/api/v4/spot/accounts";
 const TIME_PATH: &str = "/api/v4/spot/time";
@@ -60,7 +61,7 @@ impl Gate {
 
 /// The signature of a call without a body.
 fn sign(secret: &str, method: &str, (path, query): (&str, &str), seconds: &str) -> String {
-    let body = hex::encode(sha512(b""));
+    let body = hex::encode(Sha512::digest(b""));
     let message = format!("{method}\n{path}\n{query}\n{body}\n{seconds}");
     hex::encode(hmac_sha512(secret.as_bytes(), message.as_bytes()))
 }

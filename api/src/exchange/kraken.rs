@@ -1,13 +1,14 @@
 //! Kraken: `POST /0/private/Balance`, path, nonce and form signed with HMAC-SHA-512 under the decoded secret.
 
 use super::call::{ApiKey, ExchangeError, Http, Meaning, Verdict, code_of, json, secret_header};
-use super::sign::{hmac_sha512, now_millis, sha256};
+use super::sign::{hmac_sha512, now_millis};
 use crate::outgoing::Answered;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use poem::http::{Request, StatusCode, header};
 use secrecy::ExposeSecret;
+use sha2::{Digest, Sha256};
 use std::sync::atomic::{AtomicU64, Ordering};
 use zeroize::Zeroizing;
 
@@ -79,8 +80,11 @@ impl Kraken {
 }
 
 fn sign(secret: &[u8], path: &str, nonce: &str, form: &str) -> String {
-    let digest = sha256(format!("{nonce}{form}").as_bytes());
-    STANDARD.encode(hmac_sha512(secret, &[path.as_bytes(), &digest].concat()))
+    let digest = Sha256::digest(format!("{nonce}{form}"));
+    STANDARD.encode(hmac_sha512(
+        secret,
+        &[path.as_bytes(), &digest[..]].concat(),
+    ))
 }
 
 fn meaning(answer: &Answered) -> Meaning {

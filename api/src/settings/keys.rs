@@ -33,15 +33,14 @@ impl KeyArgs {
             }
         }
 
-        match environment {
-            _ if !files.is_empty() => Some(files),
-            Some(Environment::Dev) => Some(vec![DEV_KEY_FILE.into()]),
-            Some(Environment::Production) => {
-                let why = "is required in production: the file of an Ed25519 key (PKCS#8 PEM)";
-                problems.add(VARIABLE, why);
-                None
-            }
-            None => None,
+        if !files.is_empty() {
+            return Some(files);
         }
+        if environment? == Environment::Dev {
+            return Some(vec![DEV_KEY_FILE.into()]);
+        }
+        let why = "is required in production: the file of an Ed25519 key (PKCS#8 PEM)";
+        problems.add(VARIABLE, why);
+        None
     }
 }

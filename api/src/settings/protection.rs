@@ -137,19 +137,19 @@ fn proxies(text: &str, environment: Option<Environment>, problems: &mut Problems
     let mut networks = Vec::new();
     for item in entries(text) {
         let network = item.parse::<IpNet>();
-        match network.or_else(|_| item.parse::<IpAddr>().map(IpNet::from)) {
+        let why = match network.or_else(|_| item.parse::<IpAddr>().map(IpNet::from)) {
             Ok(network)
                 if network.prefix_len() == 0 && environment == Some(Environment::Production) =>
             {
-                let why = "must not trust everybody in production";
-                problems.add(NAME, format_args!("{why} (given: {item:?})"));
+                "must not trust everybody in production"
             }
-            Ok(network) => networks.push(network),
-            Err(_) => {
-                let why = "must look like 10.0.0.0/8 or 10.1.2.3";
-                problems.add(NAME, format_args!("{why} (given: {item:?})"));
+            Ok(network) => {
+                networks.push(network);
+                continue;
             }
-        }
+            Err(_) => "must look like 10.0.0.0/8 or 10.1.2.3",
+        };
+        problems.add(NAME, format_args!("{why} (given: {item:?})"));
     }
 
     networks

@@ -246,21 +246,16 @@ impl Credentials {
 
 /// Codes, secrets and keys pass here: outside development only over TLS.
 fn url(name: &str, text: &str, strict: bool, problems: &mut Problems) -> Option<Url> {
-    let is_local = |url: &Url| url.host_str().is_none_or(is_loopback);
-    let is_safe = |url: &Url| {
-        if strict {
-            url.scheme() == "https" && !is_local(url)
-        } else {
-            url.scheme().starts_with("http")
-        }
+    let is_safe = |url: &Url| match strict {
+        true => url.scheme() == "https" && !url.host_str().is_none_or(is_loopback),
+        false => url.scheme().starts_with("http"),
     };
 
-    match Url::parse(text) {
-        Ok(url) if is_safe(&url) && url.fragment().is_none() => Some(url),
-        Ok(_) | Err(_) => {
-            let why = "must be an https URL of another machine without a fragment, with TIRIS_ENV=dev any http URL";
-            problems.add(name, format_args!("{why} (given: {text:?})"));
-            None
-        }
+    let url = Url::parse(text).ok();
+    let url = url.filter(|url| is_safe(url) && url.fragment().is_none());
+    if url.is_none() {
+        let why = "must be an https URL of another machine without a fragment, with TIRIS_ENV=dev any http URL";
+        problems.add(name, format_args!("{why} (given: {text:?})"));
     }
+    url
 }

@@ -5,7 +5,7 @@
 use crate::health::Health;
 use crate::metrics::Metrics;
 use poem::http::StatusCode;
-use poem::listener::{Acceptor, Listener, TcpListener};
+use poem::listener::{Acceptor, Listener, TcpAcceptor, TcpListener};
 use poem::web::{Data, Json};
 use poem::{EndpointExt, IntoEndpoint, Route, Server, get, handler};
 use serde_json::json;
@@ -64,6 +64,16 @@ fn render_metrics(metrics: Data<&Metrics>) -> String {
     metrics.render()
 }
 
+/// Binds `address`; returns also the address that was bound.
+pub async fn bind(address: SocketAddr) -> std::io::Result<(TcpAcceptor, SocketAddr)> {
+    let acceptor = TcpListener::bind(address).into_acceptor().await?;
+    let bound = acceptor.local_addr();
+    let bound = bound
+        .first()
+        .and_then(|local| local.as_socket_addr().copied());
+    Ok((acceptor, bound.unwrap_or(address)))
+}
+
 /// Binds `address` and serves until `stop`; returns the address that was bound.
 pub async fn serve(
     address: SocketAddr,
@@ -71,12 +81,7 @@ pub async fn serve(
     metrics: Metrics,
     stop: CancellationToken,
 ) -> std::io::Result<SocketAddr> {
-    let acceptor = TcpListener::bind(address).into_acceptor().await?;
-    let bound = acceptor
-        .local_addr()
-        .first()
-        .and_then(|local| local.as_socket_addr().copied())
-        .unwrap_or(address);
+    let (acceptor, bound) = bind(address).await?;
 
     tokio::spawn(look_after(health.clone(), stop.clone()));
     let app = Route::new()

@@ -70,12 +70,8 @@ impl Report {
 
     /// What keeps it from its work, and why.
     pub fn failing(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.found
-            .iter()
-            .filter(|(_, found)| found.is_needed)
-            .filter_map(|(name, found)| {
-                found.result.as_ref().err().map(|why| (*name, why.as_str()))
-            })
+        let needed = self.found.iter().filter(|(_, found)| found.is_needed);
+        needed.filter_map(|(name, found)| Some((*name, found.result.as_ref().err()?.as_str())))
     }
 
     /// Checks and their results: `{name: {"ok": bool, "detail": text}}`.

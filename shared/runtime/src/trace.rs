@@ -29,9 +29,7 @@ pub struct Trace(Arc<Parts>);
 #[derive(Debug)]
 struct Parts {
     id: String,
-    trace: [u8; 16],
-    span: [u8; 8],
-    sampled: bool,
+    here: Parent,
     parent: Option<Parent>,
     /// Whom the work is for, once that is known.
     user: OnceLock<UserId>,
@@ -58,11 +56,18 @@ impl Trace {
     }
 
     fn with(id: String, trace: [u8; 16], parent: Option<Parent>) -> Self {
-        Self(Arc::new(Parts {
-            id,
+        let here = Parent {
             trace,
             span: rand::random(),
             sampled: parent.is_none_or(|parent| parent.sampled),
+        };
+        Self::of(id, here, parent)
+    }
+
+    fn of(id: String, here: Parent, parent: Option<Parent>) -> Self {
+        Self(Arc::new(Parts {
+            id,
+            here,
             parent,
             user: OnceLock::new(),
         }))
@@ -83,11 +88,7 @@ impl Trace {
     /// The part that is done here, as others see it.
     #[must_use]
     pub fn here(&self) -> Parent {
-        Parent {
-            trace: self.0.trace,
-            span: self.0.span,
-            sampled: self.0.sampled,
-        }
+        self.0.here
     }
 
     /// The part that asked for this one.
@@ -99,18 +100,10 @@ impl Trace {
     /// The trace as it came, for work that goes on with it elsewhere and has no part of its own here.
     #[must_use]
     pub fn passed_on(&self) -> Self {
-        let Some(parent) = self.0.parent else {
-            return self.clone();
-        };
-
-        Self(Arc::new(Parts {
-            id: self.0.id.clone(),
-            trace: parent.trace,
-            span: parent.span,
-            sampled: parent.sampled,
-            parent: None,
-            user: OnceLock::new(),
-        }))
+        match self.0.parent {
+            Some(parent) => Self::of(self.0.id.clone(), parent, None),
+            None => self.clone(),
+        }
     }
 
     /// Keeps whom the work is for; the first one stays.

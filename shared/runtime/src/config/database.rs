@@ -2,7 +2,10 @@
 //!
 //! Owns: names, defaults and limits of these settings. Must not know: how connections are made.
 
-use super::{Environment, Problems, SecretText, wire};
+use super::environment::Environment;
+use super::problems::Problems;
+use super::secret_text::SecretText;
+use super::wire;
 use secrecy::{ExposeSecret, SecretString};
 use std::time::Duration;
 

@@ -1,6 +1,9 @@
 //! How to reach NATS.
 
-use super::{Environment, Problems, SecretText, wire};
+use super::environment::Environment;
+use super::problems::Problems;
+use super::secret_text::SecretText;
+use super::wire;
 use async_nats::ServerAddr;
 use secrecy::ExposeSecret;
 use std::path::{Path, PathBuf};
@@ -104,9 +107,7 @@ fn check(
 fn check_login(address: &ServerAddr, problems: &mut Problems) {
     let parts = [address.username(), address.password()];
     if parts.into_iter().flatten().any(|part| part.contains('%')) {
-        problems.add(
-            "NATS_URL",
-            "user and password may hold only letters, digits and any of -._~",
-        );
+        let why = "user and password may hold only letters, digits and any of -._~";
+        problems.add("NATS_URL", why);
     }
 }

@@ -28,15 +28,12 @@ impl Problems {
     /// Parses a count and holds it to its limits.
     pub fn parse_within(&mut self, variable: &str, text: &str, min: u32, max: u32) -> Option<u32> {
         let value: u32 = self.parse(variable, text)?;
-
         if (min..=max).contains(&value) {
             return Some(value);
         }
 
-        self.add(
-            variable,
-            format_args!("must be between {min} and {max} (given: {value})"),
-        );
+        let why = format_args!("must be between {min} and {max} (given: {value})");
+        self.add(variable, why);
         None
     }
 
@@ -52,10 +49,8 @@ impl Problems {
             "on" => Some(true),
             "off" => Some(false),
             other => {
-                self.add(
-                    variable,
-                    format_args!("must be on or off (given: {other:?})"),
-                );
+                let why = format_args!("must be on or off (given: {other:?})");
+                self.add(variable, why);
                 None
             }
         }

@@ -1,6 +1,8 @@
 //! How a process presents itself to operators.
 
-use super::{Environment, Problems, TracesArgs, TracesConfig};
+use super::environment::Environment;
+use super::problems::Problems;
+use super::traces::{TracesArgs, TracesConfig};
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Where spans go, by the names OpenTelemetry gave these settings everywhere.
 
-use super::Problems;
+use super::problems::Problems;
 use poem::http::Uri;
 
 /// What the protocol appends to the address of a collector.
@@ -54,10 +54,8 @@ fn address(variable: &str, text: &str, problems: &mut Problems) -> Option<Uri> {
         .filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
     if address.is_none() {
         // What was given can hold a password.
-        problems.add(
-            variable,
-            "must look like http://host:4318 or https://host:4318",
-        );
+        let why = "must look like http://host:4318 or https://host:4318";
+        problems.add(variable, why);
     }
     address
 }

@@ -2,7 +2,8 @@
 //!
 //! Owns: which connections are safe. Must not know: how connections are made.
 
-use super::{Environment, Problems};
+use super::environment::Environment;
+use super::problems::Problems;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use std::net::IpAddr;
 
@@ -55,12 +56,10 @@ pub(super) fn check_nats(
 ) {
     let is_safe = matches!(server.scheme(), "tls" | "wss") || is_loopback(server.host());
     if environment == Some(Environment::Production) && !is_safe {
+        let why = "must be tls://host:port in production, unless it is this machine";
         problems.add(
             "NATS_URL",
-            format_args!(
-                "must be tls://host:port in production, unless it is this machine (host: {:?})",
-                server.host()
-            ),
+            format_args!("{why} (host: {:?})", server.host()),
         );
     }
 }

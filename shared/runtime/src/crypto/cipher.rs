@@ -22,15 +22,6 @@ struct Key {
     cipher: XChaCha20Poly1305,
 }
 
-impl Key {
-    fn new(named: &NamedKey) -> Self {
-        Self {
-            id: named.id.clone(),
-            cipher: XChaCha20Poly1305::new(&(*named.bytes).into()),
-        }
-    }
-}
-
 impl std::fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list()
@@ -42,10 +33,13 @@ impl std::fmt::Debug for KeyRing {
 impl KeyRing {
     /// The ring of these keys; none when there are none.
     pub(super) fn new(keys: &[NamedKey]) -> Option<Self> {
-        let (current, older) = keys.split_first()?;
+        let mut keys = keys.iter().map(|named| Key {
+            id: named.id.clone(),
+            cipher: XChaCha20Poly1305::new(&(*named.bytes).into()),
+        });
         Some(Self {
-            current: Key::new(current),
-            older: older.iter().map(Key::new).collect(),
+            current: keys.next()?,
+            older: keys.collect(),
         })
     }
 

@@ -24,7 +24,7 @@ pub struct Secrets {
     pub fingerprints: Fingerprints,
 }
 
-/// Which keys there are: the checked [`EncryptionArgs`](super::EncryptionArgs).
+/// Which keys there are: the checked `EncryptionArgs`.
 #[derive(Clone, Debug)]
 pub struct EncryptionConfig {
     /// `id:base64,...`, empty when the file has them.

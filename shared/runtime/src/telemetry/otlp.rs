@@ -26,8 +26,8 @@ use tracing_subscriber::registry::LookupSpan;
 static TRACER: OnceLock<SdkTracer> = OnceLock::new();
 
 thread_local! {
-    static NEXT_TRACE: Cell<Option<TraceId>> = const { Cell::new(None) };
-    static NEXT_SPAN: Cell<Option<SpanId>> = const { Cell::new(None) };
+    /// The ids of the span that is started next.
+    static NEXT: Cell<Option<Parent>> = const { Cell::new(None) };
 }
 
 /// Gives a span the ids of our trace, which are in the log and in messages already.
@@ -36,11 +36,13 @@ struct Ids(RandomIdGenerator);
 
 impl IdGenerator for Ids {
     fn new_trace_id(&self) -> TraceId {
-        NEXT_TRACE.take().unwrap_or_else(|| self.0.new_trace_id())
+        let next = NEXT.get().map(|next| TraceId::from_bytes(next.trace));
+        next.unwrap_or_else(|| self.0.new_trace_id())
     }
 
     fn new_span_id(&self) -> SpanId {
-        NEXT_SPAN.take().unwrap_or_else(|| self.0.new_span_id())
+        let next = NEXT.get().map(|next| SpanId::from_bytes(next.span));
+        next.unwrap_or_else(|| self.0.new_span_id())
     }
 }
 
@@ -99,14 +101,10 @@ pub fn open(span: &Span, trace: &Trace) {
         span.set_parent(parent).ok();
     }
 
-    let here = trace.here();
-    NEXT_TRACE.set(Some(TraceId::from_bytes(here.trace)));
-    NEXT_SPAN.set(Some(SpanId::from_bytes(here.span)));
+    NEXT.set(Some(trace.here()));
     // Asking for it starts it, with the ids above.
-    let started = span.context();
-    NEXT_TRACE.set(None);
-    NEXT_SPAN.set(None);
-    drop(started);
+    drop(span.context());
+    NEXT.set(None);
 }
 
 /// Names a span that is open by what it turned out to be about.

@@ -48,13 +48,10 @@ impl FromStr for Parent {
 
 impl fmt::Display for Parent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "00-{}-{}-{:02x}",
-            hex::encode(self.trace),
-            hex::encode(self.span),
-            u8::from(self.sampled)
-        )
+        let trace = hex::encode(self.trace);
+        let span = hex::encode(self.span);
+        let flags = u8::from(self.sampled);
+        write!(f, "00-{trace}-{span}-{flags:02x}")
     }
 }
 
