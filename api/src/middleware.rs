@@ -5,5 +5,6 @@
 pub(crate) mod cors;
 pub(crate) mod headers;
 pub(crate) mod measure;
+mod operation;
 pub(crate) mod timeout;
 pub(crate) mod trace;

@@ -2,28 +2,24 @@
 //!
 //! Owns: which providers there are and how each is asked. Must not know: users, sessions.
 
+mod departure;
 mod google;
 mod http;
 mod id_token;
 mod jwks;
 mod wechat;
 
+pub(crate) use departure::Departure;
+
 use crate::outgoing::Outgoing;
 use crate::settings::ProviderSettings;
 use google::Google;
-use tiris_domain::states::{IdentityProvider, State};
+use tiris_domain::states::IdentityProvider;
 use tiris_runtime::config::Environment;
 use tiris_runtime::health::CheckResult;
 use tiris_store::error::{Error, Result, SignInProblem};
 use tiris_store::oauth::{Identity, PendingLogin};
 use wechat::Wechat;
-
-/// The beginning of a login: where the person goes, and what has to be known when they come back.
-pub(crate) struct Departure {
-    pub(crate) url: String,
-    pub(crate) pkce_verifier: Option<String>,
-    pub(crate) nonce: Option<String>,
-}
 
 /// The providers of this deployment.
 pub(crate) struct Providers {
@@ -64,16 +60,8 @@ impl Providers {
         redirect_uri: &str,
     ) -> Result<Departure> {
         match provider {
-            IdentityProvider::Google => self
-                .google
-                .as_ref()
-                .ok_or_else(|| missing(provider))?
-                .depart(state, redirect_uri),
-            IdentityProvider::Wechat => Ok(self
-                .wechat
-                .as_ref()
-                .ok_or_else(|| missing(provider))?
-                .depart(state, redirect_uri)),
+            IdentityProvider::Google => self.google()?.depart(state, redirect_uri),
+            IdentityProvider::Wechat => Ok(self.wechat()?.depart(state, redirect_uri)),
         }
     }
 
@@ -85,47 +73,39 @@ impl Providers {
         login: &PendingLogin,
     ) -> Result<Identity> {
         match provider {
-            IdentityProvider::Google => {
-                self.google
-                    .as_ref()
-                    .ok_or_else(|| missing(provider))?
-                    .identify(code, login)
-                    .await
-            }
-            IdentityProvider::Wechat => {
-                self.wechat
-                    .as_ref()
-                    .ok_or_else(|| missing(provider))?
-                    .identify(&code)
-                    .await
-            }
+            IdentityProvider::Google => self.google()?.identify(code, login).await,
+            IdentityProvider::Wechat => self.wechat()?.identify(&code).await,
         }
+    }
+
+    fn google(&self) -> Result<&Google> {
+        let google = self.google.as_ref();
+        google.ok_or_else(|| missing(IdentityProvider::Google))
+    }
+
+    fn wechat(&self) -> Result<&Wechat> {
+        let wechat = self.wechat.as_ref();
+        wechat.ok_or_else(|| missing(IdentityProvider::Wechat))
     }
 
     /// For readiness: which of the offered providers are configured. Only in production must all be.
     pub(crate) fn check(&self, environment: Environment) -> CheckResult {
-        let is_configured = |name: &str| match IdentityProvider::named(name) {
-            Some(IdentityProvider::Google) => self.google.is_some(),
-            Some(IdentityProvider::Wechat) => self.wechat.is_some(),
-            None => false,
+        let is_configured = |name: &str| match name {
+            "google" => self.google.is_some(),
+            _ => self.wechat.is_some(),
         };
         let tell = |name: &String| {
-            let how = if is_configured(name) {
-                "configured"
-            } else {
-                "not configured"
-            };
-            format!("{name} {how}")
+            let not = if is_configured(name) { "" } else { "not " };
+            format!("{name} {not}configured")
         };
-        let told = self.offered.iter().map(tell).collect::<Vec<_>>().join(", ");
-        let told = if told.is_empty() {
-            "no provider is offered".to_owned()
-        } else {
-            told
+        let told = match self.offered.iter().map(tell).collect::<Vec<_>>() {
+            told if told.is_empty() => "no provider is offered".to_owned(),
+            told => told.join(", "),
         };
-        let complete =
+
+        let is_complete =
             !self.offered.is_empty() && self.offered.iter().all(|name| is_configured(name));
-        if complete || environment == Environment::Dev {
+        if is_complete || environment == Environment::Dev {
             Ok(told)
         } else {
             Err(told)
@@ -138,9 +118,6 @@ fn missing(provider: IdentityProvider) -> Error {
         IdentityProvider::Google => "TIRIS_GOOGLE_CLIENT_ID and TIRIS_GOOGLE_CLIENT_SECRET",
         IdentityProvider::Wechat => "TIRIS_WECHAT_APP_ID and TIRIS_WECHAT_APP_SECRET",
     };
-    let why = format!(
-        "{} is not configured here: its operator sets {variables}",
-        provider.as_str()
-    );
+    let why = format!("{provider} is not configured here: its operator sets {variables}");
     Error::sign_in(SignInProblem::UnknownProvider, why)
 }

@@ -9,6 +9,7 @@ use moka::future::Cache;
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tiris_domain::ids::UserId;
@@ -50,20 +51,7 @@ pub(crate) struct AccessToken {
 
 /// Why the session of a token we have signed is not alive. None comes back to life, so that it is remembered as well:
 /// who sends such a token again and again costs the database nothing.
-#[derive(Clone, Copy, Debug)]
-enum Dead {
-    Unknown,
-    Ended,
-}
-
-impl From<Dead> for Error {
-    fn from(dead: Dead) -> Self {
-        match dead {
-            Dead::Unknown => Self::InvalidToken("its session does not exist"),
-            Dead::Ended => Self::InvalidToken("its session has ended"),
-        }
-    }
-}
+type Dead = &'static str;
 
 /// Tells tokens of live sessions from others.
 pub(crate) struct Sessions {
@@ -76,24 +64,12 @@ pub(crate) struct Sessions {
 
 impl Sessions {
     pub(crate) fn new(keys: Arc<Keys>, pool: PgPool) -> Self {
-        let known = Cache::builder()
-            .max_capacity(REMEMBERED_TOKENS_MAX)
-            .time_to_live(REMEMBERED)
-            .build();
-        let dead = Cache::builder()
-            .max_capacity(REMEMBERED_TOKENS_MAX)
-            .time_to_live(REMEMBERED)
-            .build();
-        let ended = Cache::builder()
-            .max_capacity(REMEMBERED_TOKENS_MAX)
-            .time_to_live(ENDED_KNOWN)
-            .build();
         Self {
             keys,
             pool,
-            known,
-            dead,
-            ended,
+            known: cache(REMEMBERED),
+            dead: cache(REMEMBERED),
+            ended: cache(ENDED_KNOWN),
         }
     }
 
@@ -104,30 +80,34 @@ impl Sessions {
         }
         let key: [u8; 32] = Sha256::digest(token).into();
         if let Some(dead) = self.dead.get(&key).await {
-            return Err(dead.into());
+            return Err(Error::InvalidToken(dead));
         }
+
         let session = match self.known.get(&key).await {
             Some(session) if !self.ended.contains_key(&session.id) => session,
-            _ => {
-                let started = Instant::now();
-                match self.load(token).await? {
-                    Ok(session) => {
-                        if started.elapsed() < LOADED_WITHIN {
-                            self.known.insert(key, session.clone()).await;
-                        }
-                        session
-                    }
-                    Err(dead) => {
-                        self.dead.insert(key, dead).await;
-                        return Err(dead.into());
-                    }
-                }
-            }
+            _ => self.load_and_remember(key, token).await?,
         };
         if session.expires <= Utc::now().timestamp() {
             return Err(Error::InvalidToken("it has expired"));
         }
+
         Ok(session)
+    }
+
+    async fn load_and_remember(&self, key: [u8; 32], token: &str) -> Result<Session> {
+        let started = Instant::now();
+        match self.load(token).await? {
+            Ok(session) => {
+                if started.elapsed() < LOADED_WITHIN {
+                    self.known.insert(key, session.clone()).await;
+                }
+                Ok(session)
+            }
+            Err(dead) => {
+                self.dead.insert(key, dead).await;
+                Err(Error::InvalidToken(dead))
+            }
+        }
     }
 
     /// Forgets sessions that this process has just ended, also those that are being loaded now.
@@ -151,7 +131,7 @@ impl Sessions {
         let claims = token::verify(&self.keys, token)?;
         let found = sessions::find(&self.pool, claims.sub, claims.sid).await?;
         let Some(found) = found else {
-            return Ok(Err(Dead::Unknown));
+            return Ok(Err("its session does not exist"));
         };
 
         // Disabling a user also ends the sessions: that the user is disabled says more.
@@ -159,7 +139,7 @@ impl Sessions {
             return Err(Error::AccountDisabled);
         }
         if !found.alive || found.status != UserStatus::Active {
-            return Ok(Err(Dead::Ended));
+            return Ok(Err("its session has ended"));
         }
         Ok(Ok(Session {
             user: claims.sub,
@@ -168,4 +148,15 @@ impl Sessions {
             expires: claims.exp,
         }))
     }
+}
+
+fn cache<K, V>(remembered: Duration) -> Cache<K, V>
+where
+    K: Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    Cache::builder()
+        .max_capacity(REMEMBERED_TOKENS_MAX)
+        .time_to_live(remembered)
+        .build()
 }
