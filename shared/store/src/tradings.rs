@@ -3,7 +3,6 @@
 //! Owns: what a deletion does to rows, which locks it takes in which order, and what a purge leaves. Must not know: who
 //! asks, when it is time.
 
-use crate::column;
 use crate::error::{Conflict, Error, Result};
 use crate::retention::may_do_alone;
 use chrono::{DateTime, Utc};
@@ -29,6 +28,13 @@ impl Deleted {
     }
 }
 
+#[derive(sqlx::FromRow)]
+struct LivingTrading {
+    name: String,
+    #[sqlx(rename = "type", try_from = "String")]
+    kind: TradingType,
+}
+
 /// Deletes a living trading of the user with its accounts. Nothing is booked on it any more once this commits: whoever
 /// books holds one of its accounts or, without an account, the trading itself, and is waited for here.
 ///
@@ -36,32 +42,43 @@ impl Deleted {
 /// [`Error::NotFound`], and [`Conflict::TradingNotEmpty`] for a real trading that holds money.
 pub async fn delete(connection: &mut PgConnection, user: UserId, id: TradingId) -> Result<Deleted> {
     let missing = || Error::NotFound("trading");
-    let owned: Option<bool> = sqlx::query_scalar(
-        "SELECT true FROM tradings WHERE id = $1 AND user_id = $2 AND status IN ('active', 'paused')",
+    let owned: bool = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM tradings WHERE id = $1 AND user_id = $2 AND status IN ('active', 'paused'))",
     )
     .bind(id.0)
     .bind(user.0)
-    .fetch_optional(&mut *connection)
+    .fetch_one(&mut *connection)
     .await?;
-    owned.ok_or_else(missing)?;
+    if !owned {
+        return Err(missing());
+    }
+
     // Accounts before the trading, as the ledger takes them.
     lock_accounts(connection, id).await?;
-    let row: Option<(String, String)> = sqlx::query_as(
+    let trading: Option<LivingTrading> = sqlx::query_as(
         "SELECT name, type FROM tradings WHERE id = $1 AND status IN ('active', 'paused') FOR UPDATE",
     )
     .bind(id.0)
     .fetch_optional(&mut *connection)
     .await?;
-    let (name, kind) = row.ok_or_else(missing)?;
-    let deleted = Deleted {
-        name,
-        kind: column::state(kind)?,
-    };
+    let LivingTrading { name, kind } = trading.ok_or_else(missing)?;
+    let deleted = Deleted { name, kind };
+
     // Some may have been made before the trading was locked; none can be made now.
     let holds_money = lock_accounts(connection, id).await?;
     if holds_money && !deleted.is_purged() {
         return Err(Error::Conflict(Conflict::TradingNotEmpty));
     }
+
+    mark_deleted(connection, id, &deleted).await?;
+    Ok(deleted)
+}
+
+async fn mark_deleted(
+    connection: &mut PgConnection,
+    id: TradingId,
+    deleted: &Deleted,
+) -> Result<()> {
     let status = if deleted.is_purged() {
         TradingStatus::Deleting
     } else {
@@ -72,21 +89,28 @@ pub async fn delete(connection: &mut PgConnection, user: UserId, id: TradingId) 
         .bind(status.as_str())
         .execute(&mut *connection)
         .await?;
-    for statement in [
-        "UPDATE sub_accounts SET deleted_at = clock_timestamp(), updated_at = clock_timestamp() \
-         WHERE trading_id = $1 AND deleted_at IS NULL",
-        FORGET_BOTS,
-    ] {
+
+    let accounts = "UPDATE sub_accounts SET deleted_at = clock_timestamp(), updated_at = clock_timestamp() \
+         WHERE trading_id = $1 AND deleted_at IS NULL";
+    execute_all(connection, id, [accounts, FORGET_BOTS]).await
+}
+
+/// What a bot last said is no history. A bot that goes on shows up again, which is true.
+const FORGET_BOTS: &str = "DELETE FROM bots WHERE trading_id = $1 AND user_id = (SELECT user_id FROM tradings WHERE id = $1)";
+
+async fn execute_all(
+    connection: &mut PgConnection,
+    id: TradingId,
+    statements: [&'static str; 2],
+) -> Result<()> {
+    for statement in statements {
         sqlx::query(statement)
             .bind(id.0)
             .execute(&mut *connection)
             .await?;
     }
-    Ok(deleted)
+    Ok(())
 }
-
-/// What a bot last said is no history. A bot that goes on shows up again, which is true.
-const FORGET_BOTS: &str = "DELETE FROM bots WHERE trading_id = $1 AND user_id = (SELECT user_id FROM tradings WHERE id = $1)";
 
 /// Locks the living accounts of a trading in id order; answers whether one of them holds money.
 async fn lock_accounts(connection: &mut PgConnection, id: TradingId) -> Result<bool> {
@@ -112,18 +136,26 @@ pub enum Purged {
     Nothing,
 }
 
-/// The history of a trading, in the order it goes: where a piece of it ends, and its removal. The rows of one moment were
-/// booked together and go together, so that a piece is found by index whatever it joins with. The end is asked for first,
-/// because a plan for an end that is not known reads whole partitions.
-const HISTORY: [(&str, &str); 2] = [
-    (
-        "SELECT timestamp FROM transactions WHERE trading_id = $1 ORDER BY timestamp OFFSET $2 - 1 LIMIT 1",
-        "DELETE FROM transactions WHERE trading_id = $1 AND timestamp <= coalesce($2, 'infinity')",
-    ),
-    (
-        "SELECT timestamp FROM trading_logs WHERE trading_id = $1 ORDER BY timestamp OFFSET $2 - 1 LIMIT 1",
-        "DELETE FROM trading_logs WHERE trading_id = $1 AND timestamp <= coalesce($2, 'infinity')",
-    ),
+/// A table of the history of a trading. The rows of one moment were booked together and go together, so that a piece is
+/// found by index whatever it joins with. The end is asked for first, because a plan for an end that is not known reads
+/// whole partitions.
+struct HistoryPiece {
+    /// Where a piece ends.
+    end: &'static str,
+    /// Removes it.
+    removal: &'static str,
+}
+
+/// The history of a trading, in the order it goes.
+const HISTORY: [HistoryPiece; 2] = [
+    HistoryPiece {
+        end: "SELECT timestamp FROM transactions WHERE trading_id = $1 ORDER BY timestamp OFFSET $2 - 1 LIMIT 1",
+        removal: "DELETE FROM transactions WHERE trading_id = $1 AND timestamp <= coalesce($2::timestamptz, 'infinity')",
+    },
+    HistoryPiece {
+        end: "SELECT timestamp FROM trading_logs WHERE trading_id = $1 ORDER BY timestamp OFFSET $2 - 1 LIMIT 1",
+        removal: "DELETE FROM trading_logs WHERE trading_id = $1 AND timestamp <= coalesce($2::timestamptz, 'infinity')",
+    },
 ];
 
 /// What else a trading holds.
@@ -146,37 +178,28 @@ pub async fn purge_some(
     if !may_do_alone(connection, &format!("purge {id}")).await? {
         return Ok(Purged::Nothing);
     }
-    let waits: Option<bool> = sqlx::query_scalar(
-        "SELECT true FROM tradings WHERE id = $1 AND status = 'deleting' AND type <> 'real'",
+    let waits: bool = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM tradings WHERE id = $1 AND status = 'deleting' AND type <> 'real')",
     )
     .bind(id.0)
-    .fetch_optional(&mut *connection)
+    .fetch_one(&mut *connection)
     .await?;
-    if waits.is_none() {
+    if !waits {
         return Ok(Purged::Nothing);
     }
+
     // Opens the append-only books for this trading and transaction.
     sqlx::query("SELECT set_config('tiris.purge_trading_id', $1::text, true)")
         .bind(id.0)
         .execute(&mut *connection)
         .await?;
-    for (end, removal) in HISTORY {
-        let end: Option<DateTime<Utc>> = sqlx::query_scalar(end)
-            .bind(id.0)
-            .bind(i64::from(limit))
-            .fetch_optional(&mut *connection)
-            .await?;
-        // Planned with this very end, which a plan kept for any end would not know.
-        sqlx::query(removal)
-            .persistent(false)
-            .bind(id.0)
-            .bind(end)
-            .execute(&mut *connection)
-            .await?;
-        if end.is_some() {
+
+    for piece in HISTORY {
+        if remove_history(connection, id, piece, limit).await? == Purged::Some {
             return Ok(Purged::Some);
         }
     }
+
     for statement in HELD {
         let gone = sqlx::query(statement)
             .bind(id.0)
@@ -187,13 +210,37 @@ pub async fn purge_some(
             return Ok(Purged::Some);
         }
     }
-    for statement in [FORGET_BOTS, "DELETE FROM tradings WHERE id = $1"] {
-        sqlx::query(statement)
-            .bind(id.0)
-            .execute(&mut *connection)
-            .await?;
-    }
+
+    let trading = "DELETE FROM tradings WHERE id = $1";
+    execute_all(connection, id, [FORGET_BOTS, trading]).await?;
     Ok(Purged::All)
+}
+
+async fn remove_history(
+    connection: &mut PgConnection,
+    id: TradingId,
+    piece: HistoryPiece,
+    limit: u32,
+) -> Result<Purged> {
+    let end: Option<DateTime<Utc>> = sqlx::query_scalar(piece.end)
+        .bind(id.0)
+        .bind(i64::from(limit))
+        .fetch_optional(&mut *connection)
+        .await?;
+
+    // Planned with this very end, which a plan kept for any end would not know.
+    sqlx::query(piece.removal)
+        .persistent(false)
+        .bind(id.0)
+        .bind(end)
+        .execute(connection)
+        .await?;
+
+    Ok(if end.is_some() {
+        Purged::Some
+    } else {
+        Purged::All
+    })
 }
 
 /// Tradings that wait to be purged, at most `limit`.
