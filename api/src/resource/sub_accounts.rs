@@ -117,7 +117,8 @@ impl SubAccount {
     ) -> Result<Vec<Self>> {
         let wanted: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
         let rows: Vec<Row> = sqlx::query_as(
-            "SELECT a.* FROM sub_accounts a JOIN UNNEST($1::uuid[]) WITH ORDINALITY AS w (id, at) USING (id) ORDER BY at",
+            "SELECT id, user_id, trading_id, name, symbol, balance, locked, sequence, deleted_at, info, a.created_at, a.updated_at \
+             FROM sub_accounts a JOIN UNNEST($1::uuid[]) WITH ORDINALITY AS w (id, at) USING (id) ORDER BY at",
         )
         .bind(wanted)
         .fetch_all(connection)

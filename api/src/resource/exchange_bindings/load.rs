@@ -28,7 +28,9 @@ pub(super) async fn visible_within(
     user: UserId,
 ) -> Result<Model> {
     let row = sqlx::query(
-        "SELECT * FROM exchange_bindings WHERE id = $1 AND (user_id = $2 OR kind = 'public') AND status <> 'deleted'",
+        "SELECT id, user_id, name, exchange_type, kind, api_key_encrypted, api_secret_encrypted, passphrase_encrypted, \
+         masked_api_key, key_id, fingerprint, status, last_verified_at, info, created_at, updated_at \
+         FROM exchange_bindings WHERE id = $1 AND (user_id = $2 OR kind = 'public') AND status <> 'deleted'",
     )
     .bind(id.0)
     .bind(user.0)
@@ -47,7 +49,9 @@ pub(super) async fn locked(
     is_admin: bool,
 ) -> Result<Model> {
     let row = sqlx::query(
-        "SELECT * FROM exchange_bindings WHERE id = $1 AND (user_id = $2 OR kind = 'public') AND status <> 'deleted' \
+        "SELECT id, user_id, name, exchange_type, kind, api_key_encrypted, api_secret_encrypted, passphrase_encrypted, \
+         masked_api_key, key_id, fingerprint, status, last_verified_at, info, created_at, updated_at \
+         FROM exchange_bindings WHERE id = $1 AND (user_id = $2 OR kind = 'public') AND status <> 'deleted' \
          FOR UPDATE",
     )
     .bind(id.0)

@@ -109,12 +109,15 @@ impl Trading {
 
     /// The trading as the running transaction has it.
     pub(super) async fn load_within(connection: &mut PgConnection, id: TradingId) -> Result<Self> {
-        let row = sqlx::query("SELECT * FROM tradings WHERE id = $1")
+        let row = sqlx::query("SELECT id, user_id, exchange_binding_id, name, type, status, info, created_at, updated_at \
+             FROM tradings WHERE id = $1")
             .bind(id.0)
             .fetch_one(&mut *connection)
             .await?;
         let row = tradings::Model::from_query_result(&row.into(), "")?;
-        let binding = sqlx::query("SELECT * FROM exchange_bindings WHERE id = $1")
+        let binding = sqlx::query("SELECT id, user_id, name, exchange_type, kind, api_key_encrypted, api_secret_encrypted, passphrase_encrypted, \
+         masked_api_key, key_id, fingerprint, status, last_verified_at, info, created_at, updated_at \
+             FROM exchange_bindings WHERE id = $1")
             .bind(row.exchange_binding_id)
             .fetch_optional(connection)
             .await?;

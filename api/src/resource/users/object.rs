@@ -88,7 +88,8 @@ impl User {
         connection: &mut PgConnection,
         id: UserId,
     ) -> Result<Self> {
-        let row = sqlx::query("SELECT * FROM users WHERE id = $1")
+        let row = sqlx::query("SELECT id, username, full_name, email, email_verified_at, avatar, role, status, settings, info, created_at, updated_at \
+             FROM users WHERE id = $1")
             .bind(id.0)
             .fetch_optional(connection)
             .await?;
