@@ -156,8 +156,8 @@ fn replica(config: &DatabaseConfig) -> anyhow::Result<Replica> {
         min_connections: 0,
         ..config.clone()
     };
-    let pool =
-        database::pool(&config, "tiris-api replica").context("cannot use DATABASE_REPLICA_URL")?;
+    let pool = database::pool_for_lists(&config, "tiris-api replica")
+        .context("cannot use DATABASE_REPLICA_URL")?;
     Ok(Replica::new(pool))
 }
 

@@ -16,8 +16,8 @@ pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let stop = shutdown::on_signals().context("cannot listen for signals")?;
     let metrics =
         metrics::install("tiris-api", settings.service.metrics).context("cannot start metrics")?;
-    let pool =
-        database::pool(&settings.database, "tiris-api").context("cannot use DATABASE_URL")?;
+    let pool = database::pool_for_lists(&settings.database, "tiris-api")
+        .context("cannot use DATABASE_URL")?;
     let app = App::build(&settings, pool).await?;
     for (name, pool) in app.pools() {
         metrics.watch(name, pool);

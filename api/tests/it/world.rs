@@ -237,7 +237,7 @@ impl World {
 
 /// Starts an API and answers where.
 async fn serve(settings: &Settings, stop: &CancellationToken) -> SocketAddr {
-    let pool = database::pool(&settings.database, "test").expect("a pool");
+    let pool = database::pool_for_lists(&settings.database, "test").expect("a pool");
     let app = App::build(settings, pool).await.expect("an app");
     let address = app.address();
     tokio::spawn(app.run_until(stop.clone()));

@@ -49,6 +49,7 @@ pub async fn record(
         .agent
         .as_ref()
         .map(|agent| agent.chars().take(AGENT_CHARS_MAX).collect::<String>());
+
     sqlx::query(
         "INSERT INTO audit_logs (id, timestamp, user_id, session_id, ip, agent, trace_id, action, resource_type, \
          resource_id, before, after) VALUES ($1, clock_timestamp(), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",

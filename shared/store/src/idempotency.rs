@@ -52,7 +52,15 @@ pub async fn claim(connection: &mut PgConnection, call: &Call) -> Result<bool> {
     .bind(KEPT_HOURS)
     .execute(connection)
     .await?;
+
     Ok(claimed.rows_affected() == 1)
+}
+
+#[derive(sqlx::FromRow)]
+struct StoredAnswer {
+    is_same_body: bool,
+    status: i32,
+    body: Option<String>,
 }
 
 /// The answer to the same call before.
@@ -60,8 +68,8 @@ pub async fn claim(connection: &mut PgConnection, call: &Call) -> Result<bool> {
 /// # Errors
 /// [`Conflict::IdempotencyKeyReused`] when its body was another one.
 pub async fn find(connection: &mut PgConnection, call: &Call) -> Result<Option<Kept>> {
-    let row: Option<(bool, i32, Option<String>)> = sqlx::query_as(
-        "SELECT body_hmac = $5, status, body FROM idempotency_keys \
+    let row: Option<StoredAnswer> = sqlx::query_as(
+        "SELECT body_hmac = $5 AS is_same_body, status, body FROM idempotency_keys \
          WHERE user_id = $1 AND method = $2 AND path = $3 AND key = $4 AND expires_at > now()",
     )
     .bind(call.user.0)
@@ -71,17 +79,18 @@ pub async fn find(connection: &mut PgConnection, call: &Call) -> Result<Option<K
     .bind(&call.body_hmac)
     .fetch_optional(connection)
     .await?;
-    match row {
-        None => Ok(None),
-        Some((false, ..)) => Err(Error::Conflict(Conflict::IdempotencyKeyReused)),
-        Some((true, status, Some(body))) => {
-            let status = u16::try_from(status).map_err(|error| Error::Internal(error.into()))?;
-            Ok(Some(Kept { status, body }))
-        }
-        Some((true, _, None)) => Err(Error::internal(
-            "an idempotency key was committed without its answer",
-        )),
+    let Some(row) = row else {
+        return Ok(None);
+    };
+
+    if !row.is_same_body {
+        return Err(Error::Conflict(Conflict::IdempotencyKeyReused));
     }
+    let status = u16::try_from(row.status).map_err(|error| Error::Internal(error.into()))?;
+    let body = row
+        .body
+        .ok_or_else(|| Error::internal("an idempotency key was committed without its answer"))?;
+    Ok(Some(Kept { status, body }))
 }
 
 /// Stores the answer to a call that was claimed, or another answer instead of the stored one.
@@ -103,5 +112,6 @@ pub async fn keep(
     .bind(body)
     .execute(connection)
     .await?;
+
     Ok(())
 }

@@ -58,11 +58,12 @@ pub async fn drop_partitions(
         .bind(format!("{}ms", DROP_LOCK_TIMEOUT.as_millis()))
         .execute(&mut *connection)
         .await?;
-    let dropped = sqlx::query_scalar("SELECT drop_partitions($1, clock_timestamp() - $2)")
-        .bind(history.table())
-        .bind(age)
-        .fetch_one(connection)
-        .await?;
+    let dropped =
+        sqlx::query_scalar("SELECT drop_partitions($1, clock_timestamp() - $2::interval)")
+            .bind(history.table())
+            .bind(age)
+            .fetch_one(connection)
+            .await?;
     Ok(dropped)
 }
 
@@ -76,7 +77,7 @@ pub async fn purge_event_ids(
 ) -> Result<u64> {
     let purged = sqlx::query(
         "DELETE FROM processed_events WHERE (user_id, event_id) IN ( \
-             SELECT user_id, event_id FROM processed_events WHERE created_at < clock_timestamp() - $1 AND outcome <> 'dead' LIMIT $2)",
+             SELECT user_id, event_id FROM processed_events WHERE created_at < clock_timestamp() - $1::interval AND outcome <> 'dead' LIMIT $2)",
     )
     .bind(age)
     .bind(i64::from(limit))

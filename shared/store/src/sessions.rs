@@ -22,6 +22,7 @@ pub async fn begin(
 ) -> Result<Uuid> {
     let id = new_id();
     let agent: Option<String> = agent.map(|agent| agent.chars().take(AGENT_CHARS_MAX).collect());
+
     sqlx::query(
         "INSERT INTO sessions (id, user_id, refresh_token_hash, user_agent, expires_at) \
          VALUES ($1, $2, $3, $4, now() + make_interval(days => $5))",

@@ -10,11 +10,8 @@ pub struct Model {
     pub id: Uuid,
     pub user_id: Uuid,
     pub exchange_binding_id: Option<Uuid>,
-    #[sea_orm(column_type = "Text")]
     pub name: String,
-    #[sea_orm(column_type = "Text")]
     pub r#type: String,
-    #[sea_orm(column_type = "Text")]
     pub status: String,
     #[sea_orm(column_type = "JsonBinary")]
     pub info: Json,
