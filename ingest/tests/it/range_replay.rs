@@ -145,10 +145,7 @@ async fn a_range_that_ends_before_it_begins_is_refused() -> Result<()> {
 
     let expected = matches!(
         refused,
-        Err(Error::InvalidValue {
-            field: "end_time",
-            ..
-        })
+        Err(Error::InvalidValue { ref field, .. }) if field == "end_time"
     );
     assert!(expected, "{refused:?}");
     Ok(())

@@ -8,7 +8,8 @@ async fn jetstream(server: &NatsServer) -> Context {
 }
 
 async fn publish(server: &NatsServer) {
-    let publish = jetstream(server).await.publish("kept.one", "x".into());
+    let jetstream = jetstream(server).await;
+    let publish = jetstream.publish("kept.one", "x".into());
     publish.await.unwrap().await.unwrap();
 }
 
