@@ -15,6 +15,8 @@ use tiris_domain::json;
 use tiris_domain::value::FREE_JSON;
 use tiris_store::error::{Error, Result};
 
+/// The key by which serde_json's `Value` takes a number with its text.
+const NUMBER: &str = "$serde_json::private::Number";
 /// Characters of a wrong value that are shown back.
 const SHOWN_CHARS_MAX: usize = 60;
 
@@ -171,9 +173,25 @@ impl Reader {
 impl<'de> de::Deserializer<'de> for Reader {
     type Error = Mistake;
 
-    /// For values that are read as a whole, such as free JSON and amounts.
+    /// For values that are read as a whole, such as free JSON and amounts. serde_json's own deserializer would hand some
+    /// numbers over as floats, whose text is another one.
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
-        self.0.deserialize_any(visitor).map_err(de::Error::custom)
+        match self.0 {
+            Value::Null => visitor.visit_unit(),
+            Value::Bool(flag) => visitor.visit_bool(flag),
+            Value::Number(number) => {
+                let text = [(NUMBER, number.to_string())];
+                visitor.visit_map(MapDeserializer::new(text.into_iter()))
+            }
+            Value::String(text) => visitor.visit_string(text),
+            Value::Array(items) => {
+                visitor.visit_seq(SeqDeserializer::new(items.into_iter().map(Reader)))
+            }
+            Value::Object(fields) => {
+                let fields = fields.into_iter().map(|(name, value)| (name, Reader(value)));
+                visitor.visit_map(MapDeserializer::new(fields))
+            }
+        }
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
@@ -261,5 +279,80 @@ impl<'de> de::Deserializer<'de> for Reader {
     forward_to_deserialize_any! {
         i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf unit unit_struct
         tuple tuple_struct identifier ignored_any
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use tiris_domain::value::{Amount, Info, Name};
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        name: Name,
+        info: Option<Info>,
+        #[serde(default)]
+        parts: Vec<Part>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Part {
+        amount: Amount,
+        #[serde(flatten)]
+        unknown: Unknown,
+    }
+
+    fn refused(body: &str) -> String {
+        let error = read::<Body>(body.as_bytes()).expect_err("a mistake");
+        format!("{error:?}")
+    }
+
+    #[test]
+    fn numbers_keep_their_text() {
+        let info = r#"{"a":-0.000000000000000000000001,"b":[1e2,0.10],"c":12345678901234567890123}"#;
+        let body = format!(r#"{{"name":"n","info":{info}}}"#);
+
+        let read: Body = read(body.as_bytes()).expect("a body");
+
+        let kept = read.info.expect("free JSON");
+        let expected: Value = serde_json::from_str(info).expect("JSON");
+        assert_eq!(Value::Object(kept.0), expected);
+    }
+
+    #[test]
+    fn a_mistake_names_its_path() {
+        for (body, words) in [
+            (r#"{}"#, r#"MissingField("name")"#),
+            (r#"{"name":null}"#, r#"MissingField("name")"#),
+            (r#"{"name":"n","parts":[{}]}"#, r#"MissingField("parts[0].amount")"#),
+            (r#"{"name":"n","parts":[{"amount":"1"},{"amount":true}]}"#, r#"field: "parts[1].amount""#),
+            (r#"{"name":5}"#, r#"field: "name", why: "must be a string (given: 5)""#),
+            (r#"{"name":"n","parts":5}"#, r#"field: "parts", why: "must be a list (given: 5)""#),
+            (r#"{"name":"n","info":[]}"#, r#"InvalidInfo("info must be an object")"#),
+            (r#"{"name":"n","more":1}"#, "unknown field"),
+        ] {
+            let refused = refused(body);
+            assert!(refused.contains(words), "{body}: {refused}");
+        }
+    }
+
+    #[test]
+    fn null_is_as_good_as_absent() {
+        let read: Body = read(br#"{"name":"n","info":null,"parts":null}"#).expect("a body");
+
+        assert_eq!(read.info, None);
+        assert!(read.parts.is_empty());
+    }
+
+    #[test]
+    fn fields_that_are_not_known_can_be_refused_later() {
+        let object = json!({"amount": "1", "more": 1});
+        let part: Part = within("info", object.as_object().expect("an object").clone()).expect("a part");
+
+        assert_eq!(part.amount.0.to_string(), "1");
+        let error = part.unknown.refuse().expect_err("an unknown field");
+        assert!(error.to_string().contains("more"), "{error}");
     }
 }

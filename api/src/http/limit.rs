@@ -13,6 +13,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, OnceLock};
 use tiris_domain::ids::UserId;
 
+/// Documents for machines that ask for them again and again.
+const UNLIMITED: &str = "/.well-known/";
+
 const LIMIT: &str = "x-ratelimit-limit";
 const REMAINING: &str = "x-ratelimit-remaining";
 const RESET: &str = "x-ratelimit-reset";
@@ -87,6 +90,10 @@ pub(crate) async fn report<E: Endpoint<Output = Response>>(
     mut request: Request,
     limits: Arc<Limits>,
 ) -> Result<Response> {
+    if request.uri().path().starts_with(UNLIMITED) {
+        return next.call(request).await;
+    }
+
     let ticket = Ticket::new(limits, &request);
     request.set_data(ticket.clone());
 
