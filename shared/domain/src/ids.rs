@@ -153,8 +153,11 @@ mod tests {
         fn ids_rise_within_a_batch_and_from_batch_to_batch(micros in 0i64..4_000_000_000_000_000, step in 1i64..5_000, seeds: (u64, u64)) {
             let at = |us| DateTime::from_timestamp_micros(us).expect("in range");
             let mut first = IdSequence::new(at(micros), seeds.0);
-            let (a, b) = (first.next_id(), first.next_id());
+
+            let a = first.next_id();
+            let b = first.next_id();
             let c = IdSequence::new(at(micros + step), seeds.1).next_id();
+
             prop_assert!(a < b);
             prop_assert!(b < c);
             prop_assert_eq!(a.get_version_num(), 7);

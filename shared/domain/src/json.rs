@@ -39,6 +39,7 @@ pub fn check(document: &[u8]) -> Result<(), JsonError> {
         at: 0,
         open: Vec::new(),
     };
+
     while let Some(&byte) = scan.bytes.get(scan.at) {
         match byte {
             b'{' | b'[' => {
@@ -61,6 +62,7 @@ pub fn check(document: &[u8]) -> Result<(), JsonError> {
             _ => scan.at += 1,
         }
     }
+
     Ok(())
 }
 
@@ -91,25 +93,30 @@ impl Scan<'_> {
             }
         }
         self.at = (self.at + 1).min(self.bytes.len());
-        let is_key = self.bytes[self.at..]
-            .iter()
-            .find(|byte| !byte.is_ascii_whitespace())
-            == Some(&b':');
-        match self.open.last_mut() {
-            Some(Level::Object(keys)) if is_key => {
-                // Decoded, so that two spellings of one key are one; what does not decode fails in the parser.
-                let Ok(key) = serde_json::from_slice::<String>(&self.bytes[start..self.at]) else {
-                    return Ok(());
-                };
-                if key.starts_with(RESERVED_KEY_PREFIX) {
-                    return Err(JsonError::ReservedKey);
-                }
-                if let Some(key) = keys.replace(key) {
-                    return Err(JsonError::DuplicateKey(key));
-                }
-                Ok(())
-            }
-            Some(Level::Object(_) | Level::Array) | None => Ok(()),
+
+        let mut rest = self.bytes[self.at..].iter();
+        match rest.find(|byte| !byte.is_ascii_whitespace()) {
+            Some(b':') => self.key(start),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Notes the string since `start` as a key of the innermost object.
+    fn key(&mut self, start: usize) -> Result<(), JsonError> {
+        let Some(Level::Object(keys)) = self.open.last_mut() else {
+            return Ok(());
+        };
+        // Decoded, so that two spellings of one key are one; what does not decode fails in the parser.
+        let Ok(key) = serde_json::from_slice::<String>(&self.bytes[start..self.at]) else {
+            return Ok(());
+        };
+
+        if key.starts_with(RESERVED_KEY_PREFIX) {
+            return Err(JsonError::ReservedKey);
+        }
+        match keys.replace(key) {
+            Some(key) => Err(JsonError::DuplicateKey(key)),
+            None => Ok(()),
         }
     }
 
@@ -121,6 +128,7 @@ impl Scan<'_> {
             .position(|byte| !is_part(byte))
             .unwrap_or(rest.len());
         self.at += length;
+
         let text = std::str::from_utf8(&rest[..length]).unwrap_or_default();
         match check_number(text) {
             Err(error @ (NumberError::TooManyDigits | NumberError::ExponentTooLarge)) => {
@@ -151,36 +159,37 @@ mod tests {
 
     #[test]
     fn each_rule_is_kept() {
-        let deep = |levels| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
-        assert_eq!(check(deep(32).as_bytes()), Ok(()));
-        assert_eq!(check(deep(33).as_bytes()), Err(JsonError::TooDeep));
-        assert_eq!(
-            check(br#"{"a":1,"\u0061":2}"#),
-            Err(JsonError::DuplicateKey("a".into()))
-        );
-        assert_eq!(
-            check(br#"{"x":{"a":1,"a":2}}"#),
-            Err(JsonError::DuplicateKey("a".into()))
-        );
-        assert_eq!(check(br#"{"a":"x\u0000"}"#), Err(JsonError::Nul));
-        assert_eq!(check(br#"{"\u0000":1}"#), Err(JsonError::Nul));
-        assert_eq!(check(b"{\"a\":\"\0\"}"), Err(JsonError::Nul));
-        assert_eq!(
-            check(br#"{"a":1e131071}"#),
-            Err(JsonError::Number(NumberError::ExponentTooLarge))
-        );
-        assert_eq!(
-            check(format!("[{}]", "9".repeat(41)).as_bytes()),
-            Err(JsonError::Number(NumberError::TooManyDigits))
-        );
-        assert_eq!(
-            check(br#"{"$serde_json::private::Number":"1"}"#),
-            Err(JsonError::ReservedKey)
-        );
-        assert_eq!(
-            check(br#"{"\u0024serde_json::private::Number":"1"}"#),
-            Err(JsonError::ReservedKey)
-        );
+        let duplicate = JsonError::DuplicateKey("a".to_owned());
+        let large = JsonError::Number(NumberError::ExponentTooLarge);
+        let long = JsonError::Number(NumberError::TooManyDigits);
+
+        for (document, broken) in [
+            (r#"{"a":1,"\u0061":2}"#, &duplicate),
+            (r#"{"x":{"a":1,"a":2}}"#, &duplicate),
+            (r#"{"a":"x\u0000"}"#, &JsonError::Nul),
+            (r#"{"\u0000":1}"#, &JsonError::Nul),
+            ("{\"a\":\"\0\"}", &JsonError::Nul),
+            (r#"{"a":1e131071}"#, &large),
+            (&format!("[{}]", "9".repeat(41)), &long),
+            (
+                r#"{"$serde_json::private::Number":"1"}"#,
+                &JsonError::ReservedKey,
+            ),
+            (
+                r#"{"\u0024serde_json::private::Number":"1"}"#,
+                &JsonError::ReservedKey,
+            ),
+        ] {
+            assert_eq!(check(document.as_bytes()).as_ref(), Err(broken));
+        }
+    }
+
+    #[test]
+    fn thirty_two_levels_are_accepted_and_one_more_is_refused() {
+        let nested = |levels| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+
+        assert_eq!(check(nested(32).as_bytes()), Ok(()));
+        assert_eq!(check(nested(33).as_bytes()), Err(JsonError::TooDeep));
     }
 
     proptest! {
