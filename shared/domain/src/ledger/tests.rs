@@ -12,6 +12,7 @@ use super::{
 };
 use crate::ids::{AccountId, TradingId, UserId};
 use crate::money::{Money, Number};
+use crate::states::State;
 use uuid::Uuid;
 
 const OWNER: UserId = UserId(Uuid::from_u128(0x100));

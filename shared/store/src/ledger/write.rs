@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use tiris_domain::ids::AccountId;
 use tiris_domain::ledger::{Account, OrderId};
 use tiris_domain::money::Money;
+use tiris_domain::states::State;
 use uuid::Uuid;
 
 pub(super) async fn all(
