@@ -211,7 +211,7 @@ pub fn internal_letter(
 ) -> NewLetter {
     let names = match event::parse(&message.subject, &message.payload, bare) {
         Ok(event) => Names {
-            event_id: Some(event.event_id),
+            event_id: Some(event.event_id.into_string()),
             user_id: Some(event.user.0),
             trading_id: Some(event.trading.0),
         },
@@ -244,7 +244,7 @@ impl Names {
 
     fn of_malformed(malformed: &Malformed) -> Self {
         Self {
-            event_id: malformed.event_id.clone(),
+            event_id: malformed.event_id.as_ref().map(ToString::to_string),
             user_id: malformed.user_id,
             trading_id: malformed.trading_id,
         }

@@ -188,7 +188,9 @@ impl<'de> de::Deserializer<'de> for Reader {
                 visitor.visit_seq(SeqDeserializer::new(items.into_iter().map(Reader)))
             }
             Value::Object(fields) => {
-                let fields = fields.into_iter().map(|(name, value)| (name, Reader(value)));
+                let fields = fields
+                    .into_iter()
+                    .map(|(name, value)| (name, Reader(value)));
                 visitor.visit_map(MapDeserializer::new(fields))
             }
         }
@@ -311,7 +313,8 @@ mod tests {
 
     #[test]
     fn numbers_keep_their_text() {
-        let info = r#"{"a":-0.000000000000000000000001,"b":[1e2,0.10],"c":12345678901234567890123}"#;
+        let info =
+            r#"{"a":-0.000000000000000000000001,"b":[1e2,0.10],"c":12345678901234567890123}"#;
         let body = format!(r#"{{"name":"n","info":{info}}}"#);
 
         let read: Body = read(body.as_bytes()).expect("a body");
@@ -326,11 +329,26 @@ mod tests {
         for (body, words) in [
             (r#"{}"#, r#"MissingField("name")"#),
             (r#"{"name":null}"#, r#"MissingField("name")"#),
-            (r#"{"name":"n","parts":[{}]}"#, r#"MissingField("parts[0].amount")"#),
-            (r#"{"name":"n","parts":[{"amount":"1"},{"amount":true}]}"#, r#"field: "parts[1].amount""#),
-            (r#"{"name":5}"#, r#"field: "name", why: "must be a string (given: 5)""#),
-            (r#"{"name":"n","parts":5}"#, r#"field: "parts", why: "must be a list (given: 5)""#),
-            (r#"{"name":"n","info":[]}"#, r#"InvalidInfo("info must be an object")"#),
+            (
+                r#"{"name":"n","parts":[{}]}"#,
+                r#"MissingField("parts[0].amount")"#,
+            ),
+            (
+                r#"{"name":"n","parts":[{"amount":"1"},{"amount":true}]}"#,
+                r#"field: "parts[1].amount""#,
+            ),
+            (
+                r#"{"name":5}"#,
+                r#"field: "name", why: "must be a string (given: 5)""#,
+            ),
+            (
+                r#"{"name":"n","parts":5}"#,
+                r#"field: "parts", why: "must be a list (given: 5)""#,
+            ),
+            (
+                r#"{"name":"n","info":[]}"#,
+                r#"InvalidInfo("info must be an object")"#,
+            ),
             (r#"{"name":"n","more":1}"#, "unknown field"),
         ] {
             let refused = refused(body);
@@ -349,7 +367,8 @@ mod tests {
     #[test]
     fn fields_that_are_not_known_can_be_refused_later() {
         let object = json!({"amount": "1", "more": 1});
-        let part: Part = within("info", object.as_object().expect("an object").clone()).expect("a part");
+        let part: Part =
+            within("info", object.as_object().expect("an object").clone()).expect("a part");
 
         assert_eq!(part.amount.0.to_string(), "1");
         let error = part.unknown.refuse().expect_err("an unknown field");

@@ -39,6 +39,7 @@ pub fn check(document: &[u8]) -> Result<(), JsonError> {
         at: 0,
         open: Vec::new(),
     };
+
     while let Some(&byte) = scan.bytes.get(scan.at) {
         match byte {
             b'{' | b'[' => {
@@ -61,6 +62,7 @@ pub fn check(document: &[u8]) -> Result<(), JsonError> {
             _ => scan.at += 1,
         }
     }
+
     Ok(())
 }
 
@@ -91,25 +93,30 @@ impl Scan<'_> {
             }
         }
         self.at = (self.at + 1).min(self.bytes.len());
-        let is_key = self.bytes[self.at..]
-            .iter()
-            .find(|byte| !byte.is_ascii_whitespace())
-            == Some(&b':');
-        match self.open.last_mut() {
-            Some(Level::Object(keys)) if is_key => {
-                // Decoded, so that two spellings of one key are one; what does not decode fails in the parser.
-                let Ok(key) = serde_json::from_slice::<String>(&self.bytes[start..self.at]) else {
-                    return Ok(());
-                };
-                if key.starts_with(RESERVED_KEY_PREFIX) {
-                    return Err(JsonError::ReservedKey);
-                }
-                if let Some(key) = keys.replace(key) {
-                    return Err(JsonError::DuplicateKey(key));
-                }
-                Ok(())
-            }
-            Some(Level::Object(_) | Level::Array) | None => Ok(()),
+
+        let mut rest = self.bytes[self.at..].iter();
+        match rest.find(|byte| !byte.is_ascii_whitespace()) {
+            Some(b':') => self.key(start),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Notes the string since `start` as a key of the innermost object.
+    fn key(&mut self, start: usize) -> Result<(), JsonError> {
+        let Some(Level::Object(keys)) = self.open.last_mut() else {
+            return Ok(());
+        };
+        // Decoded, so that two spellings of one key are one; what does not decode fails in the parser.
+        let Ok(key) = serde_json::from_slice::<String>(&self.bytes[start..self.at]) else {
+            return Ok(());
+        };
+
+        if key.starts_with(RESERVED_KEY_PREFIX) {
+            return Err(JsonError::ReservedKey);
+        }
+        match keys.replace(key) {
+            Some(key) => Err(JsonError::DuplicateKey(key)),
+            None => Ok(()),
         }
     }
 
@@ -121,6 +128,7 @@ impl Scan<'_> {
             .position(|byte| !is_part(byte))
             .unwrap_or(rest.len());
         self.at += length;
+
         let text = std::str::from_utf8(&rest[..length]).unwrap_or_default();
         match check_number(text) {
             Err(error @ (NumberError::TooManyDigits | NumberError::ExponentTooLarge)) => {

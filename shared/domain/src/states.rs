@@ -257,6 +257,44 @@ states! {
         Unhealthy = "unhealthy",
     }
 
+    /// Whether events whose subject names no user are accepted.
+    BareSubjects {
+        /// They are; nothing then holds a publisher to a user.
+        Accept = "accept",
+        /// They become dead letters.
+        Refuse = "refuse",
+    }
+
+    /// Side of a trade, seen from the stock account.
+    Side {
+        /// Stock comes in, currency goes out: `long`.
+        Buy = "buy",
+        /// Stock goes out, currency comes in: `short`, `stop_loss`.
+        Sell = "sell",
+    }
+
+    /// What a strategy of a bot advises.
+    SignalType {
+        /// To buy.
+        Buy = "buy",
+        /// To sell.
+        Sell = "sell",
+        /// To do nothing.
+        Hold = "hold",
+    }
+
+    /// How bad an error of a bot is.
+    Severity {
+        /// It can wait.
+        Low = "low",
+        /// It needs a look.
+        Medium = "medium",
+        /// It needs a look soon.
+        High = "high",
+        /// It needs a look now.
+        Critical = "critical",
+    }
+
     /// What a lane is doing, as its row says.
     LaneStatus {
         /// Taken, nothing committed yet.

@@ -8,6 +8,7 @@ mod info;
 mod invalid;
 mod moment;
 mod money;
+mod newtype;
 mod profile;
 mod schema;
 mod seconds;
@@ -26,5 +27,5 @@ pub use seconds::Seconds;
 pub use text::{Component, Name, Reason, Text};
 pub use words::{Message, StackTrace, Words};
 
-pub(crate) use define::{deserialize_by_value, serde_by_value};
+pub(crate) use newtype::{deserialize_by_value, serde_by_value, text_newtype};
 pub(crate) use text::string;

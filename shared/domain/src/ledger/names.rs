@@ -1,6 +1,6 @@
 //! The names of things in the ledger: assets, pairs of them, and orders.
 
-use crate::value::{Invalid, Schema, SchemaKind, Value, deserialize_by_value, string};
+use crate::value::{Invalid, Schema, SchemaKind, Value, string, text_newtype};
 use serde_json::Value as Json;
 use std::fmt;
 use std::str::FromStr;
@@ -12,20 +12,6 @@ pub struct Asset(String);
 
 /// Longest symbol, in characters.
 const ASSET_LENGTH_MAX: usize = 20;
-
-impl Asset {
-    /// A symbol that stands in the program, which is not checked.
-    #[must_use]
-    pub fn from_static(symbol: &'static str) -> Self {
-        Self(symbol.to_owned())
-    }
-
-    /// The symbol.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
 
 impl FromStr for Asset {
     type Err = String;
@@ -40,12 +26,6 @@ impl FromStr for Asset {
                 "must be 1 to {ASSET_LENGTH_MAX} printable ASCII characters without '/'"
             ))
         }
-    }
-}
-
-impl fmt::Display for Asset {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 
@@ -69,7 +49,7 @@ impl Value for Asset {
     }
 }
 
-deserialize_by_value!(Asset);
+text_newtype!(Asset);
 
 /// The assets of a trade, written `BASE/QUOTE`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -127,20 +107,6 @@ pub struct OrderId(String);
 /// Longest order id, in characters; a longer one would break an index.
 pub const ORDER_ID_LENGTH_MAX: usize = 128;
 
-impl OrderId {
-    /// An id that stands in the program, which is not checked.
-    #[must_use]
-    pub fn from_static(id: &'static str) -> Self {
-        Self(id.to_owned())
-    }
-
-    /// The id.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
 impl FromStr for OrderId {
     type Err = String;
 
@@ -150,12 +116,6 @@ impl FromStr for OrderId {
         } else {
             Err(format!("must have 1 to {ORDER_ID_LENGTH_MAX} characters"))
         }
-    }
-}
-
-impl fmt::Display for OrderId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 
@@ -177,7 +137,7 @@ impl Value for OrderId {
     }
 }
 
-deserialize_by_value!(OrderId);
+text_newtype!(OrderId);
 
 /// A name in a string; an error shows the string.
 fn parse<T: FromStr<Err = String>>(value: Json) -> Result<T, Invalid> {

@@ -1,11 +1,13 @@
 //! Exact numbers: amounts in requests and events, figures in answers.
 
-use super::define::{Value, serde_by_value};
+use super::define::Value;
 use super::invalid::Invalid;
+use super::newtype::serde_by_value;
 use super::schema::{Schema, SchemaKind};
 use super::text::string;
 use crate::money::{Number, NumberError};
 use serde_json::Value as Json;
+use std::fmt;
 
 /// An amount from outside, as a JSON number or in a string; the ledger decides whether it fits the books.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,6 +30,12 @@ impl Amount {
         text.parse().map(Self).map_err(|error: NumberError| {
             Invalid::given(format!("must be a number within limits: {error}"), value)
         })
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

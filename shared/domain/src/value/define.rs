@@ -17,32 +17,3 @@ pub trait Value: Sized {
     /// The value as JSON.
     fn to_json(&self) -> serde_json::Value;
 }
-
-/// Implements `Deserialize` by [`Value::from_json`], with its error; see [`Invalid::from_message`] for the kind.
-macro_rules! deserialize_by_value {
-    ($type:ty $(, $($generics:tt)*)?) => {
-        impl<'de, $($($generics)*)?> serde::Deserialize<'de> for $type {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let value = <serde_json::Value as serde::Deserialize>::deserialize(deserializer)?;
-
-                <Self as $crate::value::Value>::from_json(value)
-                    .map_err($crate::value::Invalid::into_serde)
-            }
-        }
-    };
-}
-pub(crate) use deserialize_by_value;
-
-/// Implements `Deserialize` and `Serialize` by [`Value`].
-macro_rules! serde_by_value {
-    ($type:ty) => {
-        $crate::value::deserialize_by_value!($type);
-
-        impl serde::Serialize for $type {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                $crate::value::Value::to_json(self).serialize(serializer)
-            }
-        }
-    };
-}
-pub(crate) use serde_by_value;

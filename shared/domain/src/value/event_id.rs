@@ -1,11 +1,11 @@
 //! The id a bot gives to an event.
 
-use super::define::{Value, deserialize_by_value};
+use super::define::Value;
 use super::invalid::Invalid;
+use super::newtype::text_newtype;
 use super::schema::{Schema, SchemaKind};
 use super::text::string;
 use serde_json::Value as Json;
-use std::fmt;
 
 /// Longest id of an event, in characters.
 const LENGTH_MAX: usize = 128;
@@ -16,28 +16,10 @@ const LENGTH_MAX: usize = 128;
 pub struct EventId(String);
 
 impl EventId {
-    /// The id.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The id, owned.
-    #[must_use]
-    pub fn into_string(self) -> String {
-        self.0
-    }
-
     fn is_valid(text: &str) -> bool {
         let is_printable = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
 
         (1..=LENGTH_MAX).contains(&text.len()) && text.bytes().all(is_printable)
-    }
-}
-
-impl fmt::Display for EventId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 
@@ -69,7 +51,7 @@ impl Value for EventId {
     }
 }
 
-deserialize_by_value!(EventId);
+text_newtype!(EventId);
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,8 @@
 //! Free JSON of the caller: an object that comes back as it was given.
 
-use super::define::{Value, deserialize_by_value};
+use super::define::Value;
 use super::invalid::Invalid;
+use super::newtype::deserialize_by_value;
 use super::schema::{Schema, SchemaKind};
 use serde_json::{Map, Value as Json};
 use std::sync::LazyLock;

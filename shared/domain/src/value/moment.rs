@@ -1,7 +1,8 @@
 //! A time as the database keeps it.
 
-use super::define::{Value, deserialize_by_value};
+use super::define::Value;
 use super::invalid::Invalid;
+use super::newtype::deserialize_by_value;
 use super::schema::{Schema, SchemaKind};
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use serde_json::Value as Json;

@@ -1,7 +1,8 @@
 //! Money as answers carry it: a string, exact, without an exponent.
 
-use super::define::{Value, serde_by_value};
+use super::define::Value;
 use super::invalid::Invalid;
+use super::newtype::serde_by_value;
 use super::schema::{Schema, SchemaKind};
 use super::text::string;
 use crate::money::Money;

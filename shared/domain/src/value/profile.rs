@@ -1,7 +1,8 @@
 //! What a user says about themselves.
 
-use super::define::{Value, deserialize_by_value};
+use super::define::Value;
 use super::invalid::Invalid;
+use super::newtype::deserialize_by_value;
 use super::schema::Schema;
 use super::text::Text;
 use serde_json::Value as Json;

@@ -1,7 +1,8 @@
 //! A length of time in answers.
 
-use super::define::{Value, serde_by_value};
+use super::define::Value;
 use super::invalid::Invalid;
+use super::newtype::serde_by_value;
 use super::schema::{Schema, SchemaKind};
 use rust_decimal::Decimal;
 use serde_json::{Number, Value as Json};

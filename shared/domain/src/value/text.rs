@@ -1,10 +1,10 @@
 //! A text with limits on its length in characters.
 
-use super::define::{Value, deserialize_by_value};
+use super::define::Value;
 use super::invalid::Invalid;
+use super::newtype::text_newtype;
 use super::schema::{Schema, SchemaKind};
 use serde_json::Value as Json;
-use std::fmt;
 use std::str::FromStr;
 
 /// A text of `MIN` to `MAX` characters without U+0000, which the database cannot store.
@@ -18,26 +18,6 @@ pub type Name = Text<1, 128>;
 pub type Component = Text<1, 128>;
 /// The reason of a posting.
 pub type Reason = Text<1, 50>;
-
-impl<const MIN: usize, const MAX: usize> Text<MIN, MAX> {
-    /// A text that stands in the program, whose length is not checked.
-    #[must_use]
-    pub fn from_static(text: &'static str) -> Self {
-        Self(text.to_owned())
-    }
-
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The text, owned.
-    #[must_use]
-    pub fn into_string(self) -> String {
-        self.0
-    }
-}
 
 impl<const MIN: usize, const MAX: usize> TryFrom<String> for Text<MIN, MAX> {
     type Error = Invalid;
@@ -66,12 +46,6 @@ impl<const MIN: usize, const MAX: usize> FromStr for Text<MIN, MAX> {
     }
 }
 
-impl<const MIN: usize, const MAX: usize> fmt::Display for Text<MIN, MAX> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 impl<const MIN: usize, const MAX: usize> Value for Text<MIN, MAX> {
     fn schema() -> Schema {
         Schema {
@@ -90,7 +64,7 @@ impl<const MIN: usize, const MAX: usize> Value for Text<MIN, MAX> {
     }
 }
 
-deserialize_by_value!(Text<MIN, MAX>, const MIN: usize, const MAX: usize);
+text_newtype!(Text<MIN, MAX>, const MIN: usize, const MAX: usize);
 
 /// The string a value must be.
 pub(crate) fn string(value: Json) -> Result<String, Invalid> {

@@ -1,11 +1,11 @@
 //! Words for people, with a limit on their length in bytes.
 
-use super::define::{Value, deserialize_by_value};
+use super::define::Value;
 use super::invalid::Invalid;
+use super::newtype::text_newtype;
 use super::schema::{Schema, SchemaKind};
 use super::text::string;
 use serde_json::Value as Json;
-use std::fmt;
 
 /// A text of at most `MAX` bytes of UTF-8, possibly empty, without U+0000.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -16,26 +16,6 @@ pub struct Words<const MAX: usize>(String);
 pub type Message = Words<{ 4 * 1024 }>;
 /// Where an error of a bot came from.
 pub type StackTrace = Words<{ 32 * 1024 }>;
-
-impl<const MAX: usize> Words<MAX> {
-    /// Words that stand in the program, whose length is not checked.
-    #[must_use]
-    pub fn from_static(words: &'static str) -> Self {
-        Self(words.to_owned())
-    }
-
-    /// The words.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The words, owned.
-    #[must_use]
-    pub fn into_string(self) -> String {
-        self.0
-    }
-}
 
 impl<const MAX: usize> TryFrom<String> for Words<MAX> {
     type Error = Invalid;
@@ -52,12 +32,6 @@ impl<const MAX: usize> TryFrom<String> for Words<MAX> {
         }
 
         Ok(Self(words))
-    }
-}
-
-impl<const MAX: usize> fmt::Display for Words<MAX> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 
@@ -80,7 +54,7 @@ impl<const MAX: usize> Value for Words<MAX> {
     }
 }
 
-deserialize_by_value!(Words<MAX>, const MAX: usize);
+text_newtype!(Words<MAX>, const MAX: usize);
 
 #[cfg(test)]
 mod tests {

@@ -45,8 +45,8 @@ pub fn from_event(event: Event, origin: &Origin<'_>) -> FromEvent {
         (None, Body::Heartbeat(beat)) => FromEvent::Beat(Box::new(Beat {
             user: event.user,
             trading: event.trading,
-            component: beat.component,
-            status: beat.status,
+            component: beat.component.into_string(),
+            status: beat.status.to_string(),
             seen_at: event.timestamp,
             metrics: beat.metrics,
             info,
@@ -60,7 +60,7 @@ pub fn from_event(event: Event, origin: &Origin<'_>) -> FromEvent {
                 account: event.sub_account,
             }),
             claim: Some(Claim {
-                event_id: event.event_id,
+                event_id: event.event_id.into_string(),
                 content_hash: event.content_hash,
                 stream: origin.stream.to_owned(),
                 stream_seq: origin.stream_seq,

@@ -28,7 +28,7 @@ fn a_complete_example_of_every_kind_parses() {
         let event = parsed(kind, &example(kind));
 
         assert_eq!(event.kind, kind);
-        assert_eq!(event.event_id, "0190-1");
+        assert_eq!(event.event_id.as_str(), "0190-1");
         let timestamp = event.timestamp.to_rfc3339();
         assert_eq!(timestamp, "2026-11-23T09:00:00.123456+00:00");
         assert_eq!(event.user.0, USER);

@@ -19,7 +19,7 @@ fn entry(event: Event, stream_seq: i64) -> Option<Entry> {
         source: Source::Bot,
         order: event.order_id().cloned(),
         claim: Some(Claim {
-            event_id: event.event_id,
+            event_id: event.event_id.into_string(),
             content_hash: event.content_hash,
             stream: "TRADING".to_owned(),
             stream_seq,

@@ -154,7 +154,10 @@ fn the_same_candles_give_the_same_events_and_more_candles_only_add_to_them() {
     let fewer = trade(&mut counted_bot(), &candles[..1_500]);
     assert_eq!(fewer[..], messages[..fewer.len()]);
     for (index, message) in messages.iter().enumerate() {
-        assert_eq!(parse(message).event_id, format!("{TRADING}-{}", index + 1));
+        assert_eq!(
+            parse(message).event_id.as_str(),
+            format!("{TRADING}-{}", index + 1)
+        );
     }
 }
 
@@ -165,7 +168,7 @@ fn fresh_ids_never_repeat_and_rise() {
     let messages = trade(&mut bot, &candles);
     let ids: Vec<String> = messages
         .iter()
-        .map(|message| parse(message).event_id)
+        .map(|message| parse(message).event_id.into_string())
         .collect();
     assert!(ids.is_sorted_by(|a, b| a < b));
 }
