@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 use tiris_runtime::trace;
 use tiris_store::error::{Error, Result};
-use tiris_store::ledger::{Applied, Entry, Outcome, apply_batch, assert_fresh};
+use tiris_store::ledger::{Applied, Cause, Disposition, Entry, apply_batch, assert_fresh};
 
 /// How often a transaction is begun at most.
 const ATTEMPTS_MAX: u32 = 3;
@@ -70,10 +70,10 @@ pub(crate) async fn book(
     entries: &[Entry],
 ) -> Result<(DateTime<Utc>, Vec<Applied>)> {
     let batch = apply_batch(connection, entries, rand::random()).await?;
-    let applied = batch.outcomes.into_iter().map(|outcome| match outcome {
-        Outcome::Applied(applied) => Ok(applied),
-        Outcome::Rejected(rejection) => Err(rejection.into()),
-        Outcome::Duplicate | Outcome::Reused | Outcome::Behind => Err(Error::internal(
+    let applied = batch.dispositions.into_iter().map(|done| match done {
+        Disposition::Applied(applied) => Ok(applied),
+        Disposition::DeadLetter(Cause::Rejected(rejection)) => Err(rejection.into()),
+        _ => Err(Error::internal(
             "an entry without an event id counts as an event",
         )),
     });

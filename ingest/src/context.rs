@@ -26,7 +26,7 @@ pub struct Context {
     /// This process, in the owner column of its lanes.
     pub owner: Uuid,
     /// Lanes per stream.
-    pub lanes: u32,
+    pub lanes: u16,
     /// Copies a cluster keeps of a stream this process makes.
     pub stream_replicas: usize,
     /// Whether subjects without a user are taken.
@@ -39,6 +39,6 @@ pub struct Context {
     pub idle_move: Duration,
     /// What a lane does whose cursor and stream do not belong together.
     pub policy: Policy,
-    /// Where lanes tell how they are.
+    /// Where lanes report their condition.
     pub board: Board,
 }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use async_nats::jetstream::message::StreamMessage;
 use serde_json::json;
 use tiris_domain::event::Kind;
-use tiris_ingest::dead_letter_stream::{NAME, publish_some};
+use tiris_ingest::dead_letters::{NAME, publish_some};
 use tiris_ingest::lane::Lane;
 use tiris_testing::{NatsSettings, eventually};
 

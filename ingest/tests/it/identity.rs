@@ -6,7 +6,8 @@ use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use std::path::Path;
 use tiris_domain::event::Kind;
-use tiris_ingest::stream::{self, EventStream};
+use tiris_domain::lane::EventStream;
+use tiris_ingest::stream;
 use tiris_testing::{NatsSettings, binary, eventually};
 
 fn start(world: &World) -> Result<Worker> {
@@ -268,7 +269,7 @@ async fn a_stream_with_other_lanes_than_the_worker_reads_is_not_read() -> Result
         .config
         .clone();
     let before = config.clone();
-    config.subject_transform = Some(EventStream::Trading.transform(LANES + 3));
+    config.subject_transform = Some(stream::subjects::transform(EventStream::Trading, LANES + 3));
     world.jetstream().update_stream(config).await?;
     world.nats.kill().await?;
     world.nats.restart().await?;

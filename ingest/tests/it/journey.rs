@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tiris_ingest::stream::EventStream;
+use tiris_domain::lane::EventStream;
 use tiris_testing::{
     NatsServer, NatsSettings, Process, TestDatabase, binary, eventually, free_port, scratch_dir,
 };

@@ -4,9 +4,10 @@ use crate::world::{World, drain};
 use anyhow::{Result, ensure};
 use std::time::Duration;
 use tiris_domain::event::Kind;
+use tiris_domain::lane::EventStream;
 use tiris_ingest::lane::Lane;
-use tiris_ingest::maintenance;
 use tiris_ingest::settings::Retention;
+use tiris_ingest::upkeep::maintenance;
 use tiris_store::retention;
 use tiris_testing::{grow_history, partitions};
 
@@ -210,7 +211,7 @@ async fn lanes_nobody_owns_are_shown_with_all_that_waits_for_them() -> Result<()
         .await?;
     let mut transaction = world.pool().begin().await?;
     assert_eq!(
-        retention::sample_free_lanes(&mut transaction, "TRADING", created_at, 8).await?,
+        retention::sample_free_lanes(&mut transaction, EventStream::Trading, created_at, 8).await?,
         1
     );
     transaction.commit().await?;

@@ -7,7 +7,7 @@ use tiris_domain::event::Kind;
 use tiris_domain::ids::{TradingId, UserId};
 use tiris_ingest::context::Context;
 use tiris_ingest::lane::Lane;
-use tiris_ingest::purge;
+use tiris_ingest::upkeep::purge;
 use tiris_store::tradings::{self, Purged};
 use tiris_testing::{eventually, grow_history};
 

@@ -7,6 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use tiris_domain::event::{BareSubjects, Kind};
 use tiris_domain::ids::UserId;
+use tiris_domain::lane::EventStream;
+use tiris_domain::states::ReplayStatus;
 use tiris_ingest::context::Context;
 use tiris_ingest::lane::Lane;
 use tiris_ingest::replay::{Replayer, Step};
@@ -56,14 +58,14 @@ async fn done(world: &World, job: &NewJob) -> Result<(String, [i64; 3])> {
     let id = ask(world, job).await?;
     let job = work(world, id).await?;
     Ok((
-        job.status.clone(),
+        job.status.to_string(),
         [job.applied, job.duplicate, job.rejected],
     ))
 }
 
 /// Moves the cursors of all lanes to the end without doing anything, so that what was published is missing.
 async fn skip_all(world: &World) -> Result<()> {
-    for stream in stream::EventStream::ALL {
+    for stream in EventStream::ALL {
         let last = world
             .jetstream()
             .get_stream(stream.name())
@@ -217,8 +219,8 @@ async fn a_replay_takes_only_what_is_asked_for_and_nothing_a_lane_has_not_reache
     for lane in 0..=LANES {
         Lane::seize(
             world.context(),
-            tiris_ingest::reader::LaneId {
-                stream: stream::EventStream::System,
+            tiris_domain::lane::LaneKey {
+                stream: EventStream::System,
                 lane,
             },
         )
@@ -315,13 +317,8 @@ async fn a_replay_goes_on_where_another_worker_stopped_and_counts_nothing_twice(
     }
     let job = work(&world, id).await?;
     assert_eq!(
-        (
-            job.status.as_str(),
-            job.applied,
-            job.duplicate,
-            job.rejected
-        ),
-        ("done", 600, 1, 0)
+        (job.status, job.applied, job.duplicate, job.rejected),
+        (ReplayStatus::Done, 600, 1, 0)
     );
     assert!(
         seen.iter().any(|applied| (1..600).contains(applied)),
@@ -371,7 +368,7 @@ async fn a_replay_of_a_stream_that_was_made_anew_fails_and_says_so() -> Result<(
     let job = work(&world, id).await?;
     let reason = job.reason.unwrap_or_default();
     assert!(
-        job.status == "failed" && reason.contains("made anew"),
+        job.status == ReplayStatus::Failed && reason.contains("made anew"),
         "{} {reason}",
         job.status
     );

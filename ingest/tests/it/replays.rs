@@ -4,6 +4,7 @@ use crate::world::{World, drain};
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use tiris_domain::event::{BareSubjects, Kind};
+use tiris_domain::states::DeadLetterClass;
 use tiris_ingest::lane::Lane;
 use tiris_store::dead_letters::{
     Actor, Filter, Replay, ReplayOptions, discard, rehearse_all, replay, replay_all, replay_some,
@@ -46,7 +47,7 @@ async fn replayed(world: &World, id: Uuid, options: &ReplayOptions) -> Result<Re
 }
 
 fn refusal(replay: &Replay) -> Option<&'static str> {
-    replay.refused.as_ref().map(|cause| cause.code)
+    replay.refused.as_ref().map(|cause| cause.code())
 }
 
 fn debit(world: &World, amount: &str) -> Value {
@@ -247,7 +248,7 @@ async fn many_letters_are_replayed_in_stream_order_until_nothing_more_applies() 
         .expect_count("SELECT count(*) FROM dead_letters WHERE status = 'open'", 4)
         .await?;
     let other = Filter {
-        class: Some("malformed".to_owned()),
+        class: Some(DeadLetterClass::Malformed),
         ..filter.clone()
     };
     assert_eq!(

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tiris_domain::event::Kind;
+use tiris_domain::lane::EventStream;
 use tiris_ingest::lane::{Lane, Step};
 use tiris_store::dead_letters::{self, Actor, discard};
 use tokio_util::sync::CancellationToken;
@@ -29,7 +30,10 @@ async fn step_until(
         }
         let step = lane.step(&stop).await;
         ensure!(
-            matches!(step, Step::Committed(_) | Step::Idle),
+            matches!(
+                step,
+                Step::Committed(_) | Step::Narrowed | Step::Followed | Step::Idle
+            ),
             "{step:?} while waiting for {what}"
         );
     }
@@ -422,11 +426,11 @@ async fn letters_that_wait_find_their_users_lane_again_when_the_number_of_lanes_
         .await?;
     hurry(&world).await?;
     assert_eq!(
-        dead_letters::rehome(world.pool(), "TRADING", LANES).await?,
+        dead_letters::rehome(world.pool(), EventStream::Trading, LANES).await?,
         1
     );
     assert_eq!(
-        dead_letters::rehome(world.pool(), "TRADING", LANES).await?,
+        dead_letters::rehome(world.pool(), EventStream::Trading, LANES).await?,
         0
     );
     step_until(&mut lane, "the credit", async || {

@@ -4,10 +4,9 @@ use crate::process::Worker;
 use crate::world::{LANES, WAIT, World, drain};
 use anyhow::Result;
 use tiris_domain::event::Kind;
-use tiris_ingest::identity::Mismatch;
+use tiris_domain::lane::{EventStream, lane_of};
 use tiris_ingest::lane::{Lane, Step};
-use tiris_ingest::stream::{self, DeclareError, EventStream, MESSAGE_BYTES_MAX};
-use tiris_store::status::lane_of;
+use tiris_ingest::stream::{self, DeclareError, MESSAGE_BYTES_MAX, Mismatch, subjects};
 use tiris_testing::eventually;
 
 #[tokio::test]
@@ -26,7 +25,7 @@ async fn streams_are_declared_once_and_kept_as_they_are() -> Result<()> {
         assert_eq!(config.max_message_size, MESSAGE_BYTES_MAX);
         assert_eq!(
             config.subject_transform,
-            Some(stream.transform(world.settings.streams.lanes))
+            Some(subjects::transform(stream, world.settings.streams.lanes))
         );
     }
     let mut other = world.settings.streams.clone();
@@ -60,8 +59,8 @@ async fn the_lane_a_user_is_told_of_is_the_one_the_broker_puts_him_into() -> Res
                 .publish(&kind.subject_of(user), &serde_json::json!({}))
                 .await?;
             assert_eq!(
-                stream.lane_of_subject(&stored, LANES),
-                Some(lane_of(user, LANES)),
+                subjects::lane_of(stream, &stored, LANES),
+                lane_of(user, LANES),
                 "{stored}"
             );
         }

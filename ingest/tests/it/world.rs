@@ -9,21 +9,21 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tiris_domain::event::{BareSubjects, Kind};
 use tiris_domain::ids::{AccountId, TradingId, UserId};
+use tiris_domain::lane::{EventStream, LaneKey};
 use tiris_domain::ledger::{Belief, Command, Direction, Movement};
 use tiris_ingest::connection::Connection;
 use tiris_ingest::context::{Context, Policy};
 use tiris_ingest::lane::{Lane, Step};
-use tiris_ingest::reader::LaneId;
 use tiris_ingest::settings::{RunArgs, Settings};
 use tiris_ingest::status::Board;
-use tiris_ingest::stream::{self, EventStream};
-use tiris_store::ledger::{self, Entry, Outcome, Source};
+use tiris_ingest::stream;
+use tiris_store::ledger::{self, Disposition, Entry, Source};
 use tiris_testing::{NatsServer, NatsSettings, TestDatabase, eventually};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// Lanes per stream in tests; with the one of the bare subjects there are three.
-pub(crate) const LANES: u32 = 2;
+pub(crate) const LANES: u16 = 2;
 pub(crate) const WAIT: Duration = Duration::from_secs(60);
 
 #[derive(Parser)]
@@ -139,13 +139,13 @@ impl World {
     }
 
     /// The lane of orders and balances the world's user is in.
-    pub(crate) async fn own_lane(&self) -> Result<LaneId> {
+    pub(crate) async fn own_lane(&self) -> Result<LaneKey> {
         let subject = Kind::BalanceUpdated.subject_of(self.user);
         let (_, stored) = self
             .publish(&subject, &self.credit(self.currency, "BTC", "1"))
             .await?;
         let token = stored.split('.').nth(3).context("a lane in the subject")?;
-        Ok(LaneId {
+        Ok(LaneKey {
             stream: EventStream::Trading,
             lane: token.parse()?,
         })
@@ -170,7 +170,7 @@ impl World {
         let mut tasks = tokio::task::JoinSet::new();
         for stream in EventStream::ALL {
             for lane in 0..=LANES {
-                let id = LaneId { stream, lane };
+                let id = LaneKey { stream, lane };
                 // As the worker does: a lane taken before may have lost the common connection to a message.
                 let taken = eventually("a lane", WAIT, async || {
                     Lane::seize(context.clone(), id).await
@@ -286,7 +286,7 @@ impl World {
         let mut transaction = self.pool().begin().await?;
         let batch = ledger::apply_batch(&mut transaction, &[entry], rand::random()).await?;
         ensure!(
-            matches!(batch.outcomes[..], [Outcome::Applied(_)]),
+            matches!(batch.dispositions[..], [Disposition::Applied(_)]),
             "{batch:?}"
         );
         transaction.commit().await?;
@@ -355,7 +355,7 @@ pub(crate) async fn drain(lane: &mut Lane) -> Step {
     let stop = CancellationToken::new();
     loop {
         match lane.step(&stop).await {
-            Step::Committed(_) => {}
+            Step::Committed(_) | Step::Narrowed | Step::Followed => {}
             other => return other,
         }
     }

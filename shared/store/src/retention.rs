@@ -1,11 +1,13 @@
 //! What is given up when it is old, by configuration or because it has expired.
 //!
-//! Owns: dropping partitions, purging event ids, removing what has expired, and that one worker at a time does it. Must not know: what is
-//! configured, when it is time.
+//! Owns: dropping partitions, purging event ids, removing what has expired, and that one worker at a
+//! time does it. Must not know: what is configured, when it is time.
 
 use crate::error::Result;
+use crate::lanes::columns::convert;
 use sqlx::PgConnection;
 use std::time::Duration;
+use tiris_domain::lane::EventStream;
 
 /// Waits this long for the lock a drop needs; whoever reads or writes the table waits behind it meanwhile.
 const DROP_LOCK_TIMEOUT: Duration = Duration::from_millis(500);
@@ -147,9 +149,9 @@ pub async fn remove_expired(
 /// Of a lane that belongs to an earlier stream that is everything.
 pub async fn sample_free_lanes(
     connection: &mut PgConnection,
-    stream: &str,
+    stream: EventStream,
     stream_created_at: i64,
-    last_seq: i64,
+    last_seq: u64,
 ) -> Result<u64> {
     let sampled = sqlx::query(
         "UPDATE ingest_lanes SET lag_messages = CASE WHEN stream_created_at = $3 THEN greatest($2 - cursor, 0) ELSE $2 END, \
@@ -159,8 +161,8 @@ pub async fn sample_free_lanes(
              WHERE stream = $1 AND (owner IS NULL OR lease_until IS NULL OR lease_until < clock_timestamp()) \
              FOR NO KEY UPDATE SKIP LOCKED)",
     )
-    .bind(stream)
-    .bind(last_seq)
+    .bind(stream.name())
+    .bind(convert::<_, i64>(last_seq)?)
     .bind(stream_created_at)
     .execute(connection)
     .await?;

@@ -19,6 +19,7 @@ use serde_json::json;
 use sqlx::PgConnection;
 use tiris_domain::event::Kind;
 use tiris_domain::ids::UserId;
+use tiris_domain::states::State as _;
 use tiris_store::audit::{self, Action};
 use tiris_store::error::{Error, Result};
 use tiris_store::replay_jobs::{self, Job, NewJob};
@@ -138,7 +139,7 @@ impl ReplayJob {
             end_time: job.end_time,
             user_id: job.user_id,
             event_types: job.event_types,
-            status: stored(&job.status)?,
+            status: stored(job.status.as_str())?,
             reason: job.reason,
             remarks: job.remarks.0,
             messages_read,

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use poem_openapi::Object;
 use poem_openapi::types::{Example, ToJSON};
 use serde_json::{Map, Value};
+use tiris_domain::states::DeadLetterClass;
 use tiris_store::dead_letters::Filter;
 use tiris_store::error::{Error, Result};
 use uuid::Uuid;
@@ -147,9 +148,10 @@ impl Selection {
             }
             text => Ok(text.clone()),
         };
-        let class = self.class.and_then(|class| match class.to_json() {
-            Some(Value::String(name)) => Some(name),
-            _ => None,
+        let class = self.class.map(|class| match class {
+            LetterClass::Malformed => DeadLetterClass::Malformed,
+            LetterClass::Unresolved => DeadLetterClass::Unresolved,
+            LetterClass::Rejected => DeadLetterClass::Rejected,
         });
         let filter = Filter {
             status: None,

@@ -4,6 +4,7 @@ use super::subject::Kind;
 use crate::ids::{AccountId, TradingId, UserId};
 use crate::ledger::{Asset, Command, Direction, Movement, OrderId, Side, Trade};
 use crate::money::Number;
+use crate::states::BotStatus;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
@@ -94,8 +95,8 @@ pub struct BalanceChange {
 /// The state of a component of a bot.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Heartbeat {
-    /// `healthy`, `degraded` or `unhealthy`.
-    pub status: String,
+    /// How the component says it is.
+    pub status: BotStatus,
     /// Which part of the bot.
     pub component: String,
     /// Whatever it measures.

@@ -8,6 +8,7 @@ use crate::ids::{AccountId, TradingId, UserId};
 use crate::json::{self, JsonError};
 use crate::ledger::{Belief, Command, Direction, Movement, Side};
 use crate::money::Number;
+use crate::states::{BotStatus, State};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -350,6 +351,10 @@ fn parse_signal(fields: &mut Fields) -> Result<String, MalformedKind> {
 
 fn parse_heartbeat(fields: &mut Fields) -> Result<Heartbeat, MalformedKind> {
     let status = fields.one_of("status", &["healthy", "degraded", "unhealthy"])?;
+    let status = BotStatus::parse(&status).map_err(|error| MalformedKind::InvalidValue {
+        field: "status".to_owned(),
+        why: error.to_string(),
+    })?;
     let component = fields.text("component", NAME_CHARS_MAX)?;
     let component = fields.require("component", component)?;
     Ok(Heartbeat {

@@ -10,8 +10,8 @@ use sqlx::PgPool;
 use std::collections::BTreeMap;
 use tiris_domain::event::{self, BareSubjects, Event};
 use tiris_domain::ledger::Direction;
-use tiris_store::dead_letters::{self, Cause, NewLetter};
-use tiris_store::ledger::{Claim, Entry, Outcome, Source, apply_batch};
+use tiris_store::dead_letters::{self, NewLetter};
+use tiris_store::ledger::{Cause, Claim, Disposition, Entry, Source, apply_batch};
 use tiris_testing::TestDatabase;
 use tiris_testing::auditor::{Auditor, Verdict};
 use uuid::Uuid;
@@ -111,7 +111,7 @@ async fn prepare(pool: &PgPool) -> Auditor {
     auditor
 }
 
-fn entry(event: Event, stream_seq: i64) -> Option<Entry> {
+fn entry(event: Event, stream_seq: u64) -> Option<Entry> {
     Some(Entry {
         user: event.user,
         trading: event.trading,
@@ -123,7 +123,7 @@ fn entry(event: Event, stream_seq: i64) -> Option<Entry> {
         claim: Some(Claim {
             event_id: event.event_id,
             content_hash: event.content_hash,
-            stream: "TRADING".to_owned(),
+            stream: EventStream::Trading,
             stream_seq,
         }),
         event_time: Some(event.timestamp),
@@ -132,10 +132,12 @@ fn entry(event: Event, stream_seq: i64) -> Option<Entry> {
     })
 }
 
-fn letter(message: &Message, stream_seq: i64, cause: Cause) -> NewLetter {
+fn letter(message: &Message, stream_seq: u64, cause: &Cause) -> NewLetter {
     NewLetter {
-        stream: "TRADING".to_owned(),
-        lane: 0,
+        key: LaneKey {
+            stream: EventStream::Trading,
+            lane: 0,
+        },
         stream_created_at: 1,
         stream_seq,
         subject: message.subject.clone(),
@@ -145,12 +147,14 @@ fn letter(message: &Message, stream_seq: i64, cause: Cause) -> NewLetter {
         event_id: None,
         user_id: None,
         trading_id: None,
-        cause,
+        class: cause.class(),
+        code: cause.code(),
+        reason: cause.to_string(),
     }
 }
 
 /// Puts a batch through parser, ledger and dead letters, and says what became of each message.
-async fn ingest(pool: &PgPool, batch: &[Message], first_seq: i64) -> Vec<String> {
+async fn ingest(pool: &PgPool, batch: &[Message], first_seq: u64) -> Vec<String> {
     let mut told = vec![String::new(); batch.len()];
     let (mut entries, mut letters) = (Vec::new(), Vec::new());
     for (at, (message, seq)) in batch.iter().zip(first_seq..).enumerate() {
@@ -161,7 +165,7 @@ async fn ingest(pool: &PgPool, batch: &[Message], first_seq: i64) -> Vec<String>
             },
             Err(malformed) => {
                 told[at] = format!("{:?}", Verdict::Malformed);
-                letters.push(letter(message, seq, Cause::from(&*malformed)));
+                letters.push(letter(message, seq, &Cause::Malformed(malformed)));
             }
         }
     }
@@ -170,21 +174,20 @@ async fn ingest(pool: &PgPool, batch: &[Message], first_seq: i64) -> Vec<String>
     let done = apply_batch(&mut transaction, &commands, rand_seed())
         .await
         .expect("applied");
-    for ((at, seq, _), outcome) in entries.iter().zip(&done.outcomes) {
-        let cause = match outcome {
-            Outcome::Applied(_) => {
+    for ((at, seq, _), disposition) in entries.iter().zip(&done.dispositions) {
+        let cause = match disposition {
+            Disposition::Applied(_) | Disposition::Recorded => {
                 told[*at] = format!("{:?}", Verdict::Applied);
                 continue;
             }
-            Outcome::Duplicate => {
+            Disposition::Duplicate => {
                 told[*at] = format!("{:?}", Verdict::Duplicate);
                 continue;
             }
-            Outcome::Reused => Cause::event_id_reused(),
-            Outcome::Rejected(rejection) => Cause::from(*rejection),
-            Outcome::Behind => Cause::behind_unresolved(),
+            Disposition::DeadLetter(cause) => cause,
+            Disposition::Deferred => &Cause::BehindUnresolved,
         };
-        told[*at] = format!("{:?}", Verdict::Refused(cause.code));
+        told[*at] = format!("{:?}", Verdict::Refused(cause.code()));
         letters.push(letter(&batch[*at], *seq, cause));
     }
     dead_letters::insert(&mut transaction, &letters)
@@ -203,7 +206,7 @@ async fn audit(run: &[Vec<Message>]) -> Result<BTreeMap<String, usize>, TestCase
     let mut seq = 1;
     for batch in run {
         let told = ingest(pool, batch, seq).await;
-        seq += i64::try_from(batch.len()).expect("small");
+        seq += u64::try_from(batch.len()).expect("small");
         for (message, told) in batch.iter().zip(told) {
             let verdict = format!("{:?}", auditor.publish(&message.subject, &message.payload));
             let shown =

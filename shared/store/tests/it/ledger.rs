@@ -7,19 +7,20 @@ use chrono::{DateTime, Duration, Utc};
 use serde_json::{Value, json};
 use tiris_domain::ids::{AccountId, TradingId, UserId, new_id};
 use tiris_domain::ledger::{Belief, Command, Direction, Movement, Rejection};
-use tiris_store::ledger::{Batch, Entry, Outcome, Source, apply_batch, assert_fresh};
+use tiris_store::ledger::{Batch, Cause, Disposition, Entry, Source, apply_batch, assert_fresh};
 use uuid::Uuid;
 
-/// Outcomes in one word each.
+/// Dispositions in one word each.
 fn told(batch: &Batch) -> Vec<&'static str> {
-    let word = |outcome: &Outcome| match outcome {
-        Outcome::Applied(_) => "applied",
-        Outcome::Duplicate => "duplicate",
-        Outcome::Reused => "reused",
-        Outcome::Behind => "behind",
-        Outcome::Rejected(rejection) => rejection.code(),
+    let word = |disposition: &Disposition| match disposition {
+        Disposition::Applied(_) => "applied",
+        Disposition::Recorded => "recorded",
+        Disposition::Duplicate => "duplicate",
+        Disposition::DeadLetter(Cause::EventIdReused) => "reused",
+        Disposition::DeadLetter(cause) => cause.code(),
+        Disposition::Deferred => "behind",
     };
-    batch.outcomes.iter().map(word).collect()
+    batch.dispositions.iter().map(word).collect()
 }
 
 #[tokio::test]
@@ -62,7 +63,7 @@ async fn an_empty_batch_and_one_of_rejections_alone_write_nothing() {
         world.count("transactions").await,
         world.count("trading_logs").await,
     );
-    assert!(world.apply(&[]).await.outcomes.is_empty());
+    assert!(world.apply(&[]).await.dispositions.is_empty());
     assert_eq!(
         told(&world.apply(&[world.entry(world.debit("5000", None))]).await),
         ["INSUFFICIENT_BALANCE"]
@@ -380,7 +381,7 @@ async fn the_rows_of_a_trade_say_what_happened_to_whom_and_when() {
         ..buy
     };
     let batch = world.apply(&[entry]).await;
-    let Outcome::Applied(applied) = &batch.outcomes[0] else {
+    let Disposition::Applied(applied) = &batch.dispositions[0] else {
         panic!("not applied")
     };
 
@@ -484,7 +485,7 @@ async fn a_log_names_its_transaction_when_there_is_exactly_one() {
     .fetch_all(world.pool())
     .await
     .expect("logs");
-    let Outcome::Applied(first) = &batch.outcomes[0] else {
+    let Disposition::Applied(first) = &batch.dispositions[0] else {
         panic!("not applied")
     };
     assert_eq!(logs, [(Some(first.postings[0].0.0), 1), (None, 0)]);
@@ -583,10 +584,10 @@ async fn batches_at_once_on_the_same_accounts_end_in_consistent_books() {
                 if worker % 2 == 0 {
                     entries.reverse();
                 }
-                let outcomes = world.apply(&entries).await.outcomes;
+                let outcomes = world.apply(&entries).await.dispositions;
                 applied += outcomes
                     .iter()
-                    .filter(|outcome| matches!(outcome, Outcome::Applied(_)))
+                    .filter(|outcome| matches!(outcome, Disposition::Applied(_)))
                     .count();
             }
             applied

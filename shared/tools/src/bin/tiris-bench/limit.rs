@@ -15,6 +15,7 @@ use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use tiris_domain::ids::{IdSequence, TradingId, UserId};
+use tiris_domain::lane::{EventStream, LaneKey};
 use tiris_store::ledger::PARTIES;
 use tiris_store::{dead_letters, lanes};
 use tokio::task::JoinSet;
@@ -22,7 +23,7 @@ use uuid::Uuid;
 
 /// As many lanes as a worker has by default.
 const LANES: u64 = 16;
-const STREAM: &str = "TRADING";
+const STREAM: EventStream = EventStream::Trading;
 const LEASE: Duration = Duration::from_secs(10);
 
 /// How the events are put into transactions.
@@ -41,8 +42,8 @@ pub(crate) async fn run(
     count: u64,
     shape: Shape,
 ) -> Result<Duration> {
-    let lanes: Vec<i32> = (0..i32::try_from(LANES)?).collect();
-    lanes::ensure(&database.pool, STREAM, &lanes, 0).await?;
+    let keys = (0..LANES).map(key).collect::<Result<Vec<_>>>()?;
+    lanes::ensure(&database.pool, &keys, 0).await?;
     let made = prepare(people, first, count, shape.batch)?;
     let pool = PgPoolOptions::new()
         .max_connections(shape.connections)
@@ -54,7 +55,7 @@ pub(crate) async fn run(
     let begun = Instant::now();
     let mut tasks = JoinSet::new();
     for (lane, batches) in made {
-        tasks.spawn(write_lane(pool.clone(), i32::try_from(lane)?, batches));
+        tasks.spawn(write_lane(pool.clone(), key(lane)?, batches));
     }
     while let Some(ended) = tasks.join_next().await {
         ended??;
@@ -64,10 +65,17 @@ pub(crate) async fn run(
     Ok(time)
 }
 
-async fn write_lane(pool: PgPool, lane: i32, batches: Vec<Rows>) -> Result<()> {
+fn key(lane: u64) -> Result<LaneKey> {
+    Ok(LaneKey {
+        stream: STREAM,
+        lane: u16::try_from(lane)?,
+    })
+}
+
+async fn write_lane(pool: PgPool, key: LaneKey, batches: Vec<Rows>) -> Result<()> {
     for rows in batches {
         let mut transaction = pool.begin().await?;
-        rows.write(&mut transaction, lane).await?;
+        rows.write(&mut transaction, key).await?;
         transaction.commit().await?;
     }
     Ok(())
@@ -157,23 +165,23 @@ impl Rows {
         ));
     }
 
-    async fn write(self, connection: &mut PgConnection, lane: i32) -> Result<()> {
-        lanes::lock(connection, STREAM, lane).await?;
+    async fn write(self, connection: &mut PgConnection, key: LaneKey) -> Result<()> {
+        lanes::lock(connection, key).await?;
         let users: Vec<Uuid> = self.keys.iter().map(|(user, _)| user.0).collect();
         let tradings: Vec<Uuid> = self.keys.iter().map(|(_, trading)| trading.0).collect();
-        dead_letters::waiting_keys(connection, STREAM, lane, self.keys.clone()).await?;
+        dead_letters::waiting_keys(connection, key, self.keys.clone()).await?;
         self.claim(connection).await?;
         let timestamp = self.lock(connection, users, tradings).await?;
         self.insert_transactions(connection, timestamp).await?;
         self.insert_logs(connection, timestamp).await?;
         self.balance(connection, timestamp).await?;
         let to = lanes::Move {
-            cursor: self.numbers.last().copied().unwrap_or(0),
+            cursor: u64::try_from(self.numbers.last().copied().unwrap_or(0))?,
             fingerprint: None,
-            events: i64::try_from(self.users.len())?,
+            events: self.users.len(),
             booked_at: Some(timestamp),
         };
-        Ok(lanes::move_cursor(connection, STREAM, lane, to, LEASE).await?)
+        Ok(lanes::move_cursor(connection, key, to, LEASE).await?)
     }
 
     async fn claim(&self, connection: &mut PgConnection) -> Result<()> {
@@ -185,7 +193,7 @@ impl Rows {
         .bind(&self.users)
         .bind(&self.event_ids)
         .bind(&self.hashes)
-        .bind(vec![STREAM; self.users.len()])
+        .bind(vec![STREAM.name(); self.users.len()])
         .bind(&self.numbers)
         .fetch_all(connection)
         .await?;

@@ -11,7 +11,9 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 use tiris_domain::ids::{AccountId, new_id};
-use tiris_store::dead_letters::{Cause, Class, NewLetter, insert};
+use tiris_domain::lane::{EventStream, LaneKey};
+use tiris_domain::states::DeadLetterClass;
+use tiris_store::dead_letters::{NewLetter, insert};
 use uuid::Uuid;
 
 const TRADINGS: i64 = 3;
@@ -142,10 +144,12 @@ async fn put_aside(
                        "user_id": user, "trading_id": trading, "sub_account_id": account.0, "symbol": "BTC",
                        "amount": "1", "direction": "debit", "reason": "trade", "source": "bot", "version": "1.0"});
     let letter = NewLetter {
-        stream: "TRADING".to_owned(),
-        lane: 0,
+        key: LaneKey {
+            stream: EventStream::Trading,
+            lane: 0,
+        },
         stream_created_at: 1,
-        stream_seq: seq,
+        stream_seq: u64::try_from(seq)?,
         subject: format!(
             "trading.balance.updated.0.{}",
             user.as_str().unwrap_or_default()
@@ -156,11 +160,9 @@ async fn put_aside(
         event_id: Some(event_id),
         user_id: serde_json::from_value(user.clone())?,
         trading_id: Some(trading),
-        cause: Cause {
-            class: Class::Rejected,
-            code: "INSUFFICIENT_BALANCE",
-            reason: "seeded".to_owned(),
-        },
+        class: DeadLetterClass::Rejected,
+        code: "INSUFFICIENT_BALANCE",
+        reason: "seeded".to_owned(),
     };
     insert(&mut *pool.acquire().await?, &[letter]).await?;
     Ok(())
