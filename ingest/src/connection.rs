@@ -61,6 +61,7 @@ impl Connection {
                 source: error.into(),
             })?;
         let jetstream = async_nats::jetstream::new(client.clone());
+
         Ok(Self {
             client,
             jetstream,

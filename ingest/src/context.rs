@@ -1,20 +1,12 @@
 //! What all lanes of a worker share.
 
 use crate::connection::Connection;
+use crate::settings::Policy;
 use crate::status::Board;
 use sqlx::PgPool;
 use std::time::Duration;
 use tiris_domain::event::BareSubjects;
 use uuid::Uuid;
-
-/// What a lane does whose cursor and stream do not belong together: by default it halts and waits for a person.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Policy {
-    /// Begin anew when the stream was made anew or lost its tail.
-    pub resets: bool,
-    /// Give up messages that retention took before they were read.
-    pub accepts_gaps: bool,
-}
 
 /// What all lanes of a worker share.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
-//! Whose fault a failed batch is: a message's, which is then put aside, or the moment's, which is waited out.
+//! Whether a failed batch is due to one of its messages, which is then put aside, or to a transient condition, which is
+//! waited out.
 //!
-//! Owns: the judgement. It errs on the side of waiting: a healthy event put aside is a hole in the books, while a lane
-//! that waits says so. Must not know: batches, dead letters.
+//! It errs on the side of waiting: a healthy event put aside is a hole in the books, while a lane that waits says so.
 
 use tiris_store::error::Error;
 
@@ -23,10 +23,11 @@ pub fn may_be_the_event(error: &Error) -> bool {
     let Some(error) = source.downcast_ref::<sqlx::Error>() else {
         return true;
     };
+
     match error {
         sqlx::Error::Database(database) => {
             let code = database.code().unwrap_or_default();
-            // That there is no partition for a row is told as a check violation without a constraint.
+            // A missing partition for a row is reported as a check violation without a constraint.
             let no_partition = code == CHECK_VIOLATION && database.constraint().is_none();
             !no_partition
                 && CLASSES_OF_EVENTS

@@ -375,7 +375,7 @@ impl Lane {
             let is_the_event = may_be_the_event(error);
             if taken > 1 {
                 self.count_failure();
-                // Smaller, also when no event is to blame: what was too much for a limit of time then fits it.
+                // Smaller, also when no event is the reason: what was too much for a limit of time then fits it.
                 self.attempt = taken / 2;
                 if is_the_event {
                     tracing::warn!(lane = %self.position.key, events = taken, error = %explain(error), "batch failed, searching the event");

@@ -79,6 +79,7 @@ impl LaneManager {
                 );
             }
         }
+
         Ok(())
     }
 
@@ -89,6 +90,7 @@ impl LaneManager {
     pub async fn run(&mut self, stop: &CancellationToken, limit: Duration) -> anyhow::Result<()> {
         let mut look = tokio::time::interval(self.context.lease / LOOKS_PER_LEASE);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -115,6 +117,7 @@ impl LaneManager {
             );
             self.tasks.shutdown().await;
         }
+
         Ok(())
     }
 

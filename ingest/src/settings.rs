@@ -1,6 +1,5 @@
 //! The settings of the worker.
 
-use crate::context::Policy;
 use std::time::Duration;
 use tiris_domain::event::BareSubjects;
 use tiris_runtime::config::{
@@ -115,6 +114,15 @@ pub struct Settings {
     pub retention: Retention,
 }
 
+/// What a lane does whose cursor and stream do not belong together: by default it halts and waits for a person.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Begin anew when the stream was made anew or lost its tail.
+    pub resets: bool,
+    /// Give up messages that retention took before they were read.
+    pub accepts_gaps: bool,
+}
+
 /// How history is kept, and for how long; what is none is kept for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
@@ -205,6 +213,7 @@ impl RunArgs {
                 Environment::Production => BareSubjects::Refuse,
             }),
         };
+
         Some(Settings {
             database: database?,
             nats: nats?,
@@ -231,6 +240,7 @@ impl RunArgs {
         let transactions = days("TIRIS_TRANSACTION_DAYS", &self.transaction_days);
         let event_ids = days("TIRIS_EVENT_ID_DAYS", &self.event_id_days);
         let compression = days("TIRIS_COMPRESSION_DAYS", &self.compression_days);
+
         if let Some(Some(age)) = compression
             && age < Duration::from_secs(u64::from(COMPRESSION_DAYS_MIN) * SECONDS_PER_DAY)
         {
@@ -257,6 +267,7 @@ impl RunArgs {
                        read again would be applied again";
             problems.add("TIRIS_EVENT_ID_DAYS", why);
         }
+
         Some(Retention {
             logs: logs?,
             audit: audit?,
@@ -280,6 +291,7 @@ impl RunArgs {
             some => i64::try_from(some).unwrap_or(i64::MAX),
         };
         let days = |count: u32| Duration::from_secs(u64::from(count) * SECONDS_PER_DAY);
+
         Some(StreamSettings {
             lanes: u16::try_from(lanes?).ok()?,
             replicas: usize::try_from(replicas?).ok()?,
@@ -332,6 +344,7 @@ mod tests {
             "--nats-url=nats://nats.example",
         );
         let verified = "--database-url=postgres://u:hunter2@db.example/d?sslmode=verify-full";
+
         for (flags, expected) in [
             (
                 ["--environment=production", database, nats],

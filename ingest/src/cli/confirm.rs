@@ -12,6 +12,7 @@ pub(super) fn confirm(what: &str, yes: bool) -> anyhow::Result<bool> {
         return Ok(true);
     }
     let stdin = std::io::stdin();
+
     if !stdin.is_terminal() {
         bail!("{what}: nobody can be asked here, repeat it with --yes to do it");
     }
@@ -23,5 +24,6 @@ pub(super) fn confirm(what: &str, yes: bool) -> anyhow::Result<bool> {
     if !agreed {
         eprintln!("nothing was changed");
     }
+
     Ok(agreed)
 }

@@ -97,6 +97,7 @@ async fn show(args: &ShowArgs) -> anyhow::Result<()> {
     }
     let header = "lane|epoch|owner|cursor|stream holds|cursor and stream";
     let mut shown = table(header, 3..4);
+
     for place in &places {
         shown.add_row([
             place.key.to_string(),
@@ -111,6 +112,7 @@ async fn show(args: &ShowArgs) -> anyhow::Result<()> {
         ]);
     }
     say!("{shown}");
+
     Ok(())
 }
 
@@ -175,6 +177,7 @@ fn select<'a>(
     );
     let named: BTreeSet<LaneKey> = args.lanes.iter().copied().collect();
     let mut meant = Vec::new();
+
     for key in named {
         let place = places.iter().find(|place| place.key == key);
         let place = place.with_context(|| {
@@ -189,6 +192,7 @@ fn select<'a>(
             None => bail!("lane {key}: cursor and stream belong together; nothing was changed"),
         }
     }
+
     Ok(meant)
 }
 

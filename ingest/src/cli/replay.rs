@@ -114,6 +114,7 @@ async fn start(args: &ReplayArgs, stop: &CancellationToken) -> anyhow::Result<()
     let pool = pool(&args.database)?;
     let what =
         "replay this range (what is missing or dead is applied, what is done is passed over)";
+
     if !confirm(what, args.yes)? {
         return Ok(());
     }
@@ -139,6 +140,7 @@ async fn start(args: &ReplayArgs, stop: &CancellationToken) -> anyhow::Result<()
     if status::read(&pool).await?.workers.is_empty() {
         say!("no worker is alive: it begins when tiris-ingest run is started");
     }
+
     if args.detach {
         Ok(())
     } else {
@@ -226,6 +228,7 @@ async fn watch(pool: &PgPool, id: Uuid, stop: &CancellationToken) -> anyhow::Res
     {
         bar.set_style(style);
     }
+
     loop {
         let job = find(pool, id).await?;
         let (read, all) = job.position();

@@ -105,6 +105,7 @@ fn as_text(found: &EventsStatus, which: Which) -> String {
 fn stream_table(found: &EventsStatus) -> Table {
     let header = "stream|lanes|running|lag|oldest|done today|last commit";
     let mut shown = table(header, 1..6);
+
     for stream in EventStream::ALL {
         let lanes = found.lanes.iter().filter(|lane| lane.key.stream == stream);
         let lanes: Vec<&LaneFigures> = lanes.collect();
@@ -124,6 +125,7 @@ fn stream_table(found: &EventsStatus) -> Table {
             time(lanes.iter().filter_map(|lane| lane.last_commit_at).max()),
         ]);
     }
+
     shown
 }
 
@@ -144,6 +146,7 @@ fn worker_table(found: &EventsStatus) -> Table {
 fn lane_table(found: &EventsStatus, lanes: &[&LaneFigures]) -> Table {
     let header = "lane|status|owner|cursor|lag|oldest|last commit|letters|why";
     let mut shown = table(header, 3..6);
+
     for lane in lanes {
         let lag = match (lane.lag_messages, lane.lag_exact) {
             (None, _) => "?".to_owned(),
@@ -164,6 +167,7 @@ fn lane_table(found: &EventsStatus, lanes: &[&LaneFigures]) -> Table {
             lane.status_reason.clone().unwrap_or_default(),
         ]);
     }
+
     shown
 }
 
@@ -210,6 +214,7 @@ fn as_json(found: &EventsStatus) -> Value {
                    "lanes": worker.lanes})
         })
         .collect();
+
     json!({
         "healthy": found.is_healthy(), "lanes": lanes, "workers": workers, "dead_letters": letters_by_class(found),
     })

@@ -39,6 +39,7 @@ const TROUBLE_WAIT: Duration = Duration::from_secs(5);
 pub async fn run(context: Context, stop: CancellationToken) {
     let mut is_declared = false;
     let mut is_in_trouble = false;
+
     loop {
         let round = tokio::select! {
             () = stop.cancelled() => return,
@@ -98,6 +99,7 @@ async fn declare(context: &Context) -> Result<()> {
         .get_or_create_stream(config)
         .await
         .map_err(unavailable)?;
+
     Ok(())
 }
 

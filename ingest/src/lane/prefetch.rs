@@ -63,12 +63,12 @@ pub(super) struct Prefetch {
 impl Prefetch {
     pub(super) fn start(reader: Reader, scope: Scope) -> Self {
         let (requests, received) = mpsc::channel(1);
-        let (told, backlog) = watch::channel(Backlog::default());
+        let (sender, backlog) = watch::channel(Backlog::default());
         let task = Task {
             reader,
             scope,
             requests: received,
-            backlog: told,
+            backlog: sender,
             ahead: Vec::new(),
             bytes: 0,
             checked_idle: Instant::now(),
@@ -106,10 +106,13 @@ impl Prefetch {
     /// Whether the lane has received all that the stream holds for it at this moment.
     pub(super) async fn is_drained(&mut self) -> Result<bool> {
         let (reply, answer) = oneshot::channel();
-        let sent = self.requests.send(Request::IsDrained(reply)).await;
-        match (sent, answer.await) {
-            (Ok(()), Ok(is_drained)) => Ok(is_drained),
-            _ => Err(self.failure().await),
+        if self.requests.send(Request::IsDrained(reply)).await.is_err() {
+            return Err(self.failure().await);
+        }
+
+        match answer.await {
+            Ok(is_drained) => Ok(is_drained),
+            Err(_) => Err(self.failure().await),
         }
     }
 
@@ -201,6 +204,8 @@ impl Task {
             self.bytes = 0;
         }
         self.update_backlog(true);
+        // The lane begins its transaction before more is read.
+        tokio::task::yield_now().await;
         Ok(None)
     }
 

@@ -53,7 +53,8 @@ impl Report<'_> {
         let single = users.first().filter(|_| users.len() == 1);
         let user_id = single.map(tracing::field::display);
         let users = users.len();
-        let micros = self.started.elapsed().as_micros();
+        // A transaction is given up long before half a million years.
+        let micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
 
         let ids = self.traces.ids();
         let lines = ids.len().div_ceil(TRACES_PER_LINE).max(1);

@@ -198,6 +198,7 @@ fn record(key: LaneKey, retried: &Retried) {
         ..
     } = *retried;
     let waiting = tried.saturating_sub(applied).saturating_sub(given_up);
+
     for (outcome, count) in [
         ("applied", applied),
         ("given_up", given_up),
@@ -206,5 +207,6 @@ fn record(key: LaneKey, retried: &Retried) {
         metrics::counter!("ingest_retries_total", "stream" => key.stream.name(), "outcome" => outcome)
             .increment(count);
     }
+
     tracing::info!(lane = %key, tried, applied, given_up, "dead letters tried again");
 }

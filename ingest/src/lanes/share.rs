@@ -1,6 +1,6 @@
 //! How many lanes a worker may hold, and what follows from that.
 //!
-//! Owns: the pure decision. Every worker decides for itself from the same two figures; nobody assigns lanes.
+//! Owns: the pure decision. Every worker decides for itself from the same two figures; no one assigns lanes.
 
 /// What a worker should do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,9 +31,10 @@ mod tests {
         fn workers_that_decide_one_after_the_other_end_with_fair_shares_and_no_free_lane(
             mut free in 0u32..40, mut held in proptest::collection::vec(0u32..20, 1..12),
         ) {
-            // As after workers came and went: whoever died left its lanes free.
+            // As after workers came and went: a dead worker left its lanes free.
             let lanes = free + held.iter().sum::<u32>();
             let workers = u32::try_from(held.len()).expect("few");
+
             for _ in 0..2 {
                 for mine in &mut held {
                     match decide(lanes, workers, *mine) {
@@ -48,6 +49,7 @@ mod tests {
             }
             prop_assert_eq!(free, 0);
             prop_assert!(held.iter().all(|mine| *mine <= lanes.div_ceil(workers)), "{:?}", held);
+
             prop_assert!(held.iter().all(|mine| matches!(decide(lanes, workers, *mine), Move::Take(_))));
         }
     }

@@ -36,6 +36,7 @@ pub(super) async fn find(
     let is_cut = first == state.first_seq && state.first_seq > 1;
     let gone = is_cut
         .then(|| format!("stream {stream} begins at message {first}: what was before it is gone"));
+
     Ok((at, gone))
 }
 
@@ -89,6 +90,7 @@ async fn first_at_or_after(
     let all = [">".to_owned()];
     let mut low = state.first_seq.max(1);
     let mut high = state.last_seq + 1;
+
     while low < high {
         let middle = low + (high - low) / 2;
         match first_from(connection, stream, middle, &all).await? {
@@ -97,5 +99,6 @@ async fn first_at_or_after(
             Some(_) | None => high = middle,
         }
     }
+
     Ok(low)
 }

@@ -130,6 +130,7 @@ fn agree(stream: EventStream, wanted: &Config, found: &Config) -> Result<(), Dec
         subjects.sort_unstable();
         subjects.join(", ")
     };
+
     for (what, found, wanted) in [
         ("lane transform", transform(found), transform(wanted)),
         ("set of subjects", subjects(found), subjects(wanted)),
@@ -143,5 +144,6 @@ fn agree(stream: EventStream, wanted: &Config, found: &Config) -> Result<(), Dec
             });
         }
     }
+
     Ok(())
 }

@@ -50,6 +50,7 @@ pub async fn first_from(
             .chain(found)
             .min_by_key(|message| message.stream_seq);
     }
+
     Ok(first)
 }
 
@@ -75,6 +76,7 @@ async fn get(
         Some(text) => read_headers(&STANDARD.decode(text).map_err(unavailable)?),
         None => Headers::new(),
     };
+
     Ok(Some(Message {
         payload: STANDARD
             .decode(&message.payload)

@@ -142,6 +142,7 @@ pub fn judge(
             wanted: lane.lanes,
         });
     }
+
     if lane.stream_created_at != stream.created_at {
         return Err(Mismatch::StreamMadeAnew);
     }
@@ -163,6 +164,7 @@ pub fn judge(
             to: stream.first_seq - 1,
         });
     }
+
     Ok(())
 }
 
@@ -254,6 +256,7 @@ mod tests {
             judge(&STREAM, &at(8), None),
             Err(Mismatch::Gap { from: 9, to: 9 })
         );
+
         assert_eq!(
             judge(&STREAM, &at(0), None),
             Err(Mismatch::Gap { from: 1, to: 9 })

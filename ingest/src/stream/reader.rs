@@ -19,7 +19,7 @@ use uuid::Uuid;
 const INACTIVE_THRESHOLD: Duration = Duration::from_secs(30);
 /// A pull lost on the way is sent again after this time.
 const PULL_EXPIRES: Duration = Duration::from_secs(6);
-/// The server tells in this rhythm that a waiting pull is alive.
+/// The server confirms in this rhythm that a waiting pull is alive.
 const PULL_HEARTBEAT: Duration = Duration::from_secs(2);
 /// Messages and bytes one pull asks for, a bound of what a lane holds in memory besides the batch. A message that is
 /// longer than what is left of the bytes would stop the lane without any error, so they are many times the longest.
@@ -33,7 +33,7 @@ pub struct Reader {
     received: u64,
     /// What the server had delivered at the last idle check.
     under_way: u64,
-    /// Messages of the lane the stream holds behind the last one received; none before that was told.
+    /// Messages of the lane the stream holds behind the last one received; none before the first.
     behind: Option<u64>,
     /// Disconnects of the client when this reader was opened.
     disconnects: u64,
@@ -114,6 +114,7 @@ impl Reader {
             .get_stream_no_info(range.stream.name())
             .await
             .map_err(unavailable)?;
+
         if let Some(prefix) = &range.replaced {
             let others: Vec<String> = stream
                 .consumer_names()
@@ -151,6 +152,7 @@ impl Reader {
             .messages()
             .await
             .map_err(unavailable)?;
+
         Ok(Self {
             messages,
             consumer,
@@ -175,6 +177,7 @@ impl Reader {
         };
         let mut bytes = 0;
         let mut next = Some(first);
+
         while let Some(received) = next {
             let message = received?;
             bytes += message.bytes();
@@ -187,6 +190,7 @@ impl Reader {
                 unconstrained(self.next()).now_or_never()
             };
         }
+
         Ok(batch)
     }
 
@@ -252,7 +256,7 @@ impl Reader {
         Ok(info.num_pending)
     }
 
-    /// Messages of the lane the stream holds behind the last one received; none before that was told.
+    /// Messages of the lane the stream holds behind the last one received; none before the first.
     #[must_use]
     pub const fn behind(&self) -> Option<u64> {
         self.behind

@@ -1,8 +1,7 @@
 //! Upkeep beside the lanes: partitions ahead of time, compression, retention, the purge of event ids and of what has
-//! expired, and figures that belong to nobody's lane.
+//! expired, and the metrics of lanes without an owner.
 //!
-//! Owns: the rhythm, and that one worker at a time does each task. Must not know: events. Trouble is told and tried again;
-//! nothing of it stops a lane.
+//! Owns: the rhythm, and that one worker at a time does each task. A failure is logged and tried again, and stops no lane.
 
 use crate::connection::Connection;
 use crate::context::Context;
@@ -31,6 +30,7 @@ const FORGOTTEN_AT_ONCE: u32 = 5_000;
 pub async fn run(context: Context, kept: Retention, stop: CancellationToken) {
     let mut next_upkeep = Instant::now();
     let mut is_in_trouble = false;
+
     loop {
         let work = async {
             if Instant::now() >= next_upkeep {
@@ -201,13 +201,15 @@ async fn forget(pool: &PgPool, old: Old) -> Result<()> {
             break;
         }
     }
+
     if total > 0 {
         tracing::info!(table = old.table(), rows = total, "forgot what is old");
     }
+
     Ok(())
 }
 
-/// The open letters of our own lanes, and, by one worker at a time, the lag of lanes nobody owns.
+/// The open letters of our own lanes, and, by one worker at a time, the lag of lanes without an owner.
 async fn sample(context: &Context) -> Result<()> {
     let lanes: Vec<LaneKey> = context.board.lines().into_keys().collect();
     let mut connection = context.pool.acquire().await?;

@@ -10,7 +10,7 @@ use tiris_store::error::Result;
 use tiris_store::tradings::{self, Purged};
 use tokio_util::sync::CancellationToken;
 
-/// How often somebody looks for tradings to purge.
+/// How often the worker looks for tradings to purge.
 const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 /// Tradings looked for at once.
 const TRADINGS_AT_ONCE: u32 = 100;
@@ -36,7 +36,7 @@ pub async fn run(pool: PgPool, stop: CancellationToken) {
     }
 }
 
-/// Purges every trading that waits for it and that nobody else is at; answers how many are gone.
+/// Purges every trading that waits for it and that no other worker is at. Returns how many are gone.
 pub async fn all(pool: &PgPool) -> Result<u64> {
     let mut gone = 0;
     loop {
@@ -60,7 +60,7 @@ pub async fn all(pool: &PgPool) -> Result<u64> {
     }
 }
 
-/// Purges one to its end; false when it is gone already or somebody else is at it.
+/// Purges one to its end; false when it is gone already or another worker is at it.
 async fn one(pool: &PgPool, id: TradingId) -> Result<bool> {
     loop {
         let mut transaction = pool.begin().await?;

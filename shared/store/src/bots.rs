@@ -30,7 +30,7 @@ pub struct Heartbeat {
     pub info: Map<String, Value>,
 }
 
-/// Components of one user's bots at most, in all tradings: whoever invents names fills no table.
+/// Components of one user's bots at most, in all tradings: invented names fill no table.
 pub const COMPONENTS_PER_USER_MAX: i64 = 1_000;
 
 /// Keeps the newest of `heartbeats` and of what is stored, per user, trading and component. A component beyond

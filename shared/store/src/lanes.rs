@@ -56,7 +56,7 @@ pub async fn ensure(pool: &PgPool, keys: &[LaneKey], stream_created_at: i64) -> 
 }
 
 /// Takes at most `limit` lanes that are free or whose lease is over, each with a new epoch, so that an earlier owner can
-/// write no more. Lanes somebody else is taking at this moment are passed over.
+/// write no more. Lanes that another worker is taking at this moment are passed over.
 pub async fn take_free(
     pool: &PgPool,
     owner: Uuid,
@@ -80,7 +80,7 @@ pub async fn take_free(
     Ok(taken)
 }
 
-/// Takes one lane from whoever has it, with a new epoch; for an operator and for tests.
+/// Takes one lane from its owner, with a new epoch; for an operator and for tests.
 pub async fn seize(pool: &PgPool, key: LaneKey, owner: Uuid, lease: Duration) -> Result<LaneState> {
     let state = sqlx::query_as(
         "UPDATE ingest_lanes SET epoch = epoch + 1, owner = $3, lease_until = clock_timestamp() + $4, \
@@ -178,7 +178,7 @@ pub async fn find(pool: &PgPool, key: LaneKey) -> Result<Option<LaneState>> {
     Ok(state)
 }
 
-/// The lane's row under lock: whoever moves its cursor holds this.
+/// The lane's row under lock: a transaction that moves its cursor holds it.
 pub async fn lock(connection: &mut PgConnection, key: LaneKey) -> Result<Option<LaneState>> {
     let state = sqlx::query_as(
         "SELECT epoch, owner, cursor, fingerprint, stream_created_at FROM ingest_lanes \
@@ -288,6 +288,7 @@ pub async fn restart(connection: &mut PgConnection, key: LaneKey, to: Restart) -
     .bind(to.kind)
     .execute(connection)
     .await?;
+
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 use std::time::Duration;
 use tiris_domain::lane::EventStream;
 
-/// Waits this long for the lock a drop needs; whoever reads or writes the table waits behind it meanwhile.
+/// Waits this long for the lock a drop needs; everything that reads or writes the table waits behind it meanwhile.
 const DROP_LOCK_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The history tables, which are partitioned by time.
@@ -94,7 +94,7 @@ pub enum Expiring {
     IdempotencyKeys,
     /// Sign-ins.
     Sessions,
-    /// Logins nobody came back from.
+    /// Logins that were not finished.
     Logins,
 }
 
@@ -145,7 +145,7 @@ pub async fn remove_expired(
     Ok(removed.rows_affected())
 }
 
-/// Notes the lag of the lanes of `stream` that nobody owns, as an upper bound: all that the stream holds behind them.
+/// Notes the lag of the lanes of `stream` without an owner, as an upper bound: all that the stream holds behind them.
 /// Of a lane that belongs to an earlier stream that is everything.
 pub async fn sample_free_lanes(
     connection: &mut PgConnection,

@@ -73,13 +73,13 @@ pub struct LaneFigures {
     pub status: LaneActivity,
     /// Why it does not run.
     pub status_reason: Option<String>,
-    /// Messages that are not done; none when nobody told yet.
+    /// Messages that are not done; none before the first report.
     pub lag_messages: Option<i64>,
     /// Whether they are counted; else it is an upper bound.
     pub lag_exact: Option<bool>,
     /// Age of the oldest of them in seconds; none when it is not known.
     pub lag_seconds: Option<Decimal>,
-    /// When the lag was told.
+    /// When the lag was reported.
     pub lag_at: Option<DateTime<Utc>>,
     /// When it last committed.
     pub last_commit_at: Option<DateTime<Utc>>,

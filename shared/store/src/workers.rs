@@ -53,7 +53,7 @@ pub async fn remove(pool: &PgPool, worker: &Worker) -> Result<()> {
     Ok(())
 }
 
-/// Forgets workers that died a day ago or earlier; until then their rows tell who was there.
+/// Forgets workers that died a day ago or earlier; until then their rows show who was there.
 pub async fn forget_dead(pool: &PgPool) -> Result<()> {
     sqlx::query(
         "DELETE FROM ingest_workers WHERE alive_until < clock_timestamp() - interval '1 day'",

@@ -49,6 +49,7 @@ pub(super) async fn replay(pool: &PgPool, args: &ReplayArgs) -> anyhow::Result<(
 async fn replay_named(pool: &PgPool, ids: &[Uuid], options: &ReplayOptions) -> anyhow::Result<()> {
     let mut refused = 0;
     let mut connection = pool.acquire().await.context("cannot reach the database")?;
+
     if options.dry_run {
         // One after the other in one transaction, so that each sees what those before it would do.
         let mut transaction = connection.begin().await?;
@@ -89,6 +90,7 @@ async fn replay_named(pool: &PgPool, ids: &[Uuid], options: &ReplayOptions) -> a
             "done"
         }
     );
+
     Ok(())
 }
 
@@ -103,6 +105,7 @@ async fn replay_selected(
         say!("no open letter is selected");
         return Ok(());
     }
+
     if !confirm(&format!("replay {open} letters"), yes)? {
         return Ok(());
     }
@@ -125,6 +128,7 @@ async fn replay_selected(
         summary.applied,
         summary.left
     );
+
     Ok(())
 }
 
@@ -138,6 +142,7 @@ pub(super) async fn discard(pool: &PgPool, args: &DiscardArgs) -> anyhow::Result
         return discard_named(pool, args).await;
     };
     let (open, filter) = count(pool, filter).await?;
+
     if open == 0 {
         say!("no open letter is selected");
         return Ok(());
@@ -173,6 +178,7 @@ pub(super) async fn discard(pool: &PgPool, args: &DiscardArgs) -> anyhow::Result
     }
     bar.finish_and_clear();
     say!("{} letters are discarded", bar.position());
+
     Ok(())
 }
 
@@ -185,6 +191,7 @@ async fn discard_named(pool: &PgPool, args: &DiscardArgs) -> anyhow::Result<()> 
         return Ok(());
     }
     let mut transaction = pool.begin().await.context("cannot reach the database")?;
+
     for id in ids {
         let by = Actor::Operator(operator());
         let discarded = dead_letters::discard(&mut transaction, *id, &args.reason, &by).await;
@@ -198,6 +205,7 @@ async fn discard_named(pool: &PgPool, args: &DiscardArgs) -> anyhow::Result<()> 
     }
     transaction.commit().await?;
     say!("{} letters are discarded", ids.len());
+
     Ok(())
 }
 

@@ -57,6 +57,7 @@ pub(super) async fn list(pool: &PgPool, args: &ListArgs) -> anyhow::Result<()> {
 pub(super) async fn one(pool: &PgPool, args: &ShowArgs) -> anyhow::Result<()> {
     let mut connection = pool.acquire().await.context("cannot reach the database")?;
     let letter = dead_letters::get(&mut connection, args.id).await?;
+
     if args.json {
         say!("{}", as_json(&letter));
         return Ok(());
@@ -109,6 +110,7 @@ pub(super) async fn one(pool: &PgPool, args: &ShowArgs) -> anyhow::Result<()> {
             STANDARD.encode(&letter.payload)
         ),
     }
+
     Ok(())
 }
 

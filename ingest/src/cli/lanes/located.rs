@@ -50,6 +50,7 @@ pub(super) async fn read(pool: &PgPool, connection: &Connection) -> Result<Vec<L
             all.push(locate(connection, stream, lanes, row).await?);
         }
     }
+
     Ok(all)
 }
 

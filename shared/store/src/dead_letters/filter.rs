@@ -49,6 +49,7 @@ impl Filter {
                     .push_bind(value.to_owned());
             }
         }
+
         for (column, value) in [("user_id", self.user_id), ("trading_id", self.trading_id)] {
             if let Some(value) = value {
                 query
@@ -62,6 +63,7 @@ impl Filter {
         if let Some(from) = self.from {
             query.push(" AND created_at >= ").push_bind(from);
         }
+
         if let Some(until) = self.until {
             query.push(" AND created_at < ").push_bind(until);
         }

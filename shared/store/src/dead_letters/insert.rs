@@ -48,6 +48,7 @@ pub async fn insert(connection: &mut PgConnection, letters: &[NewLetter]) -> Res
     }
     let (streams, lanes) = columns::of_keys(letters.iter().map(|letter| &letter.key));
     let sequences = columns::sequences(letters.iter().map(|letter| letter.stream_seq))?;
+
     sqlx::query(
         "INSERT INTO dead_letters (id, stream, lane, stream_created_at, stream_seq, subject, payload, headers, \
          broker_time, event_id, user_id, trading_id, class, code, reason, next_attempt_at) \
@@ -78,5 +79,6 @@ pub async fn insert(connection: &mut PgConnection, letters: &[NewLetter]) -> Res
     .bind(RETRY_WAITS[0])
     .execute(connection)
     .await?;
+
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Which letters the dead letter stream has not acknowledged yet.
 //!
-//! Owns: the marks. A letter is published at least once: whoever is cut off between publishing and marking publishes
-//! again. Must not know: NATS.
+//! Owns: the marks. A letter is published at least once: a worker that is cut off between publishing and marking
+//! publishes again. Must not know: NATS.
 
 use super::read::{COLUMNS, Letter};
 use crate::error::Result;
@@ -29,6 +29,7 @@ pub async fn unpublished(
              WHERE l.stream = d.stream AND l.lane = d.lane)) ORDER BY created_at, id LIMIT ",
         )
         .push_bind(i64::from(limit));
+
     Ok(query.build_query_as().fetch_all(connection).await?)
 }
 

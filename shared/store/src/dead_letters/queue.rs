@@ -33,6 +33,7 @@ pub async fn waiting_keys(
     .bind(tradings)
     .fetch_all(connection)
     .await?;
+
     Ok(rows
         .into_iter()
         .map(|(user, trading)| (UserId(user), TradingId(trading)))
@@ -70,6 +71,7 @@ pub async fn oldest_blocking(
     .bind(stream_created_at)
     .fetch_all(connection)
     .await?;
+
     rows.into_iter()
         .map(|(user, trading, seq)| Ok(((UserId(user), TradingId(trading)), convert(seq)?)))
         .collect()

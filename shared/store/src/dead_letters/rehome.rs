@@ -1,6 +1,6 @@
 //! Letters that wait, after the number of lanes was changed.
 //!
-//! Owns: putting them into the lane their user is in now, so that somebody tries them again and new events wait behind
+//! Owns: putting them into the lane their user is in now, so that a lane tries them again and new events wait behind
 //! them. Must not know: how the number came to be changed.
 
 use crate::error::Result;

@@ -33,7 +33,7 @@ struct Letter {
 }
 
 impl Letter {
-    /// By its bare subject: whoever replays vouches for the user, whatever subject the event came by.
+    /// By its bare subject: the person who replays it vouches for the user, whatever subject the event came by.
     fn work(&self) -> Work {
         let subject = Subject::parse(&self.subject);
         let subject = subject.map_or(self.subject.as_str(), |subject| subject.kind.bare_subject());

@@ -23,7 +23,7 @@ pub enum Actor {
     RangeReplay(Uuid),
     /// An admin, over REST.
     Admin(UserId),
-    /// Somebody at the command line, by the name the system knows.
+    /// An operator at the command line, by the name the system knows.
     Operator(String),
 }
 
@@ -56,6 +56,7 @@ pub(super) async fn close_replayed(
     .bind(by.as_json())
     .execute(connection)
     .await?;
+
     Ok(())
 }
 
@@ -173,6 +174,7 @@ pub async fn discard_all(
             Err(error) => return Err(error),
         }
     }
+
     Ok(discarded)
 }
 

@@ -126,6 +126,7 @@ async fn revive(
     .bind(columns.hashes)
     .fetch_all(connection)
     .await?;
+
     Ok(rows.into_iter().collect())
 }
 
@@ -149,6 +150,7 @@ async fn insert(
     .bind(columns.sequences)
     .fetch_all(connection)
     .await?;
+
     Ok(rows.into_iter().collect())
 }
 
@@ -166,6 +168,7 @@ async fn stored_hashes(
     .bind(columns.event_ids)
     .fetch_all(connection)
     .await?;
+
     Ok(rows
         .into_iter()
         .map(|(user, event_id, hash)| ((user, event_id), hash))

@@ -27,12 +27,12 @@ impl Source {
     }
 }
 
-/// The claim on an event id: whoever inserts it first applies the event.
+/// The claim on an event id: the first insert applies the event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// Unique per user.
     pub event_id: String,
-    /// Tells a duplicate from a reused id.
+    /// Distinguishes a duplicate from a reused id.
     pub content_hash: [u8; 16],
     /// The stream it came by.
     pub stream: EventStream,

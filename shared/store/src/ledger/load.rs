@@ -19,6 +19,7 @@ pub(super) async fn lock_accounts<'a>(
 ) -> Result<Book> {
     let ids: BTreeSet<AccountId> = entries.flat_map(Entry::accounts).collect();
     let mut book = Book::default();
+
     if ids.is_empty() {
         return Ok(book);
     }
@@ -33,6 +34,7 @@ pub(super) async fn lock_accounts<'a>(
     for row in rows {
         book.insert(row.account()?);
     }
+
     Ok(book)
 }
 
@@ -144,7 +146,7 @@ pub const PARTIES: &str = "SELECT id, NULL::uuid AS owner, status, NULL::timesta
      UNION ALL SELECT id, user_id, status, NULL FROM tradings WHERE id = ANY($2) \
      UNION ALL SELECT NULL, NULL, NULL, clock_timestamp()";
 
-/// Read after the accounts are locked: whoever deletes a trading locks its accounts first, so a state read now holds
+/// Read after the accounts are locked: a deletion of a trading locks its accounts first, so a state read now holds
 /// until this transaction ends. An entry without an account holds its trading itself. The moment is that of the rows to be
 /// written; a clock read in the locking statement would be from before the wait.
 pub(super) async fn parties<'a>(
@@ -189,8 +191,12 @@ pub(super) async fn parties<'a>(
     Ok(parties)
 }
 
+/// A state that only a newer version knows makes the batch wait: its events are not the reason.
 fn state<S: State>(name: &str) -> Result<S> {
-    S::parse(name).map_err(|error| Error::Internal(error.into()))
+    S::parse(name).map_err(|error| Error::Unavailable {
+        what: "a known status of a user or trading",
+        source: error.into(),
+    })
 }
 
 impl Parties {

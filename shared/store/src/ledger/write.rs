@@ -234,6 +234,7 @@ impl<'a> Logs<'a> {
         self.event_id.push(event_id);
         self.message.push(&entry.message);
         self.info.push(Value::Object(info));
+
         Ok(())
     }
 
@@ -283,6 +284,7 @@ async fn balances(
             .map(|account| figure(account).to_decimal())
             .collect()
     };
+
     sqlx::query(
         "UPDATE sub_accounts a SET balance = n.balance, locked = n.locked, sequence = n.sequence, updated_at = $1 \
          FROM UNNEST($2::uuid[], $3::numeric[], $4::numeric[], $5::bigint[]) AS n (id, balance, locked, sequence) \
@@ -295,6 +297,7 @@ async fn balances(
     .bind(accounts.values().map(|account| account.sequence).collect::<Vec<_>>())
     .execute(connection)
     .await?;
+
     Ok(())
 }
 
@@ -314,6 +317,7 @@ async fn holds(
     let (gone, kept): (Vec<_>, Vec<_>) = states
         .into_iter()
         .partition(|(_, (amount, _))| *amount == Money::ZERO);
+
     if !gone.is_empty() {
         sqlx::query(
             "DELETE FROM holds h USING UNNEST($1::uuid[], $2::text[]) AS g (sub_account_id, order_id) \
@@ -340,5 +344,6 @@ async fn holds(
     .bind(timestamp)
     .execute(connection)
     .await?;
+
     Ok(())
 }
