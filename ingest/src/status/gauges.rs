@@ -12,7 +12,8 @@ use tiris_store::ledger::Cause;
 /// subjects without a user.
 pub fn begin(lanes: u16) {
     for stream in EventStream::ALL.map(EventStream::name) {
-        metrics::gauge!("ingest_lanes_configured", "stream" => stream).set(f64::from(lanes) + 1.0);
+        metrics::gauge!("ingest_lanes_configured", "stream" => stream)
+            .set(f64::from(u32::from(lanes) + 1));
         metrics::counter!("ingest_batch_failures_total", "stream" => stream).increment(0);
         metrics::counter!("ingest_lanes_lost_total", "stream" => stream).increment(0);
         metrics::counter!("ingest_drift_total", "stream" => stream).increment(0);
