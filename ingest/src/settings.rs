@@ -328,7 +328,7 @@ mod tests {
         run: RunArgs,
     }
 
-    fn told(flags: &[&str]) -> String {
+    fn problems(flags: &[&str]) -> String {
         let args = Args::parse_from(std::iter::once(&"test").chain(flags));
         args.run
             .check()
@@ -338,11 +338,9 @@ mod tests {
     }
 
     #[test]
-    fn production_reaches_other_machines_by_tls_only_and_tells_all_at_once() {
-        let (database, nats) = (
-            "--database-url=postgres://u:hunter2@db.example/d",
-            "--nats-url=nats://nats.example",
-        );
+    fn production_reaches_other_machines_by_tls_only_and_reports_all_at_once() {
+        let database = "--database-url=postgres://u:hunter2@db.example/d";
+        let nats = "--nats-url=nats://nats.example";
         let verified = "--database-url=postgres://u:hunter2@db.example/d?sslmode=verify-full";
 
         for (flags, expected) in [
@@ -388,13 +386,13 @@ mod tests {
             ),
             (["--environment=dev", database, nats], &[]),
         ] {
-            let told = told(&flags);
-            assert_eq!(told.is_empty(), expected.is_empty(), "{flags:?}: {told}");
+            let found = problems(&flags);
+            assert_eq!(found.is_empty(), expected.is_empty(), "{flags:?}: {found}");
             assert!(
-                expected.iter().all(|name| told.contains(name)),
-                "{flags:?}: {told}"
+                expected.iter().all(|name| found.contains(name)),
+                "{flags:?}: {found}"
             );
-            assert!(!told.contains("hunter2"), "{told}");
+            assert!(!found.contains("hunter2"), "{found}");
         }
     }
 
@@ -421,10 +419,10 @@ mod tests {
             ),
             ("--partition-months=24", ""),
         ] {
-            let told = told(&[local[0], local[1], flag]);
+            let found = problems(&[local[0], local[1], flag]);
             assert!(
-                told.contains(expected) && told.is_empty() == expected.is_empty(),
-                "{flag}: {told}"
+                found.contains(expected) && found.is_empty() == expected.is_empty(),
+                "{flag}: {found}"
             );
         }
     }

@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn each_mismatch_is_told_by_its_name() {
+    fn each_mismatch_has_its_name() {
         let fewer = StreamState {
             lanes: Some(2),
             created_at: 8,
@@ -270,7 +270,8 @@ mod tests {
         fn growing_and_expiring_never_halts_a_lane_that_keeps_up(
             read in 0u64..50, written in 0u64..50, expired in 0u64..60,
         ) {
-            let (cursor, last_seq) = (read, read + written);
+            let cursor = read;
+            let last_seq = read + written;
             let first_seq = (expired + 1).min(last_seq + 1);
             let stream = StreamState { created_at: 7, first_seq, last_seq, lanes: Some(4) };
             let there = (first_seq..=last_seq).contains(&cursor);
