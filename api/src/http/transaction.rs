@@ -14,7 +14,7 @@ use tiris_domain::ids::UserId;
 use tiris_runtime::trace;
 use tiris_store::error::{Error, Result};
 use tiris_store::idempotency::{self, Call};
-use tiris_store::ledger::{Applied, Entry, Outcome, apply_batch, assert_fresh};
+use tiris_store::ledger::{Applied, Cause, Disposition, Entry, apply_batch, assert_fresh};
 
 /// How often a transaction is begun at most.
 const ATTEMPTS_MAX: u32 = 3;
@@ -83,13 +83,19 @@ impl Tx {
     /// Books the entries, all or none.
     pub(crate) async fn book(&mut self, entries: &[Entry]) -> Result<Booked> {
         let batch = apply_batch(&mut self.transaction, entries, rand::random()).await?;
-        let applied = batch.outcomes.into_iter().map(|outcome| match outcome {
-            Outcome::Applied(applied) => Ok(applied),
-            Outcome::Rejected(rejection) => Err(rejection.into()),
-            Outcome::Duplicate | Outcome::Reused | Outcome::Behind => Err(Error::internal(
-                "an entry without an event id counts as an event",
-            )),
-        });
+        let applied = batch
+            .dispositions
+            .into_iter()
+            .map(|disposition| match disposition {
+                Disposition::Applied(applied) => Ok(applied),
+                Disposition::DeadLetter(Cause::Rejected(rejection)) => Err(rejection.into()),
+                Disposition::DeadLetter(_)
+                | Disposition::Recorded
+                | Disposition::Duplicate
+                | Disposition::Deferred => Err(Error::internal(
+                    "an entry without an event id counts as an event",
+                )),
+            });
 
         self.booked_at = Some(batch.timestamp);
         Ok(Booked {

@@ -2,8 +2,9 @@
 
 use super::operations;
 use crate::routes::prelude::*;
-use std::collections::BTreeMap;
 use tiris_domain::ids::UserId;
+use tiris_domain::lane::lane_of;
+use tiris_domain::states::DeadLetterClass;
 use tiris_domain::value::Seconds;
 use tiris_store::status::{self, EventsStatus, LaneFigures, WorkerFigures};
 
@@ -30,11 +31,12 @@ struct OpenLetters {
 }
 
 impl OpenLetters {
-    fn add(&mut self, classes: &BTreeMap<String, i64>) {
-        let count = |class| classes.get(class).copied().unwrap_or(0);
-        self.malformed += count("malformed");
-        self.unresolved += count("unresolved");
-        self.rejected += count("rejected");
+    fn add(&mut self, class: DeadLetterClass, count: i64) {
+        match class {
+            DeadLetterClass::Malformed => self.malformed += count,
+            DeadLetterClass::Unresolved => self.unresolved += count,
+            DeadLetterClass::Rejected => self.rejected += count,
+        }
     }
 }
 
@@ -138,8 +140,8 @@ struct IngestState {
 impl IngestState {
     fn for_admin(found: EventsStatus) -> Self {
         let mut all = OpenLetters::default();
-        for classes in found.letters.values() {
-            all.add(classes);
+        for letters in &found.letters {
+            all.add(letters.class, letters.count);
         }
         Self {
             healthy: found.is_healthy(),
@@ -160,7 +162,7 @@ impl IngestState {
             .filter(|lane| is_lane_of(found, lane, user))
             .collect();
         Self {
-            healthy: !own.is_empty() && own.iter().all(|lane| lane.status == "running"),
+            healthy: !own.is_empty() && own.iter().all(|lane| lane.status.is_running()),
             lanes: own.into_iter().map(|lane| lane_state(lane, None)).collect(),
             workers: Vec::new(),
             dead_letters: None,
@@ -173,19 +175,17 @@ fn is_lane_of(found: &EventsStatus, lane: &LaneFigures, user: UserId) -> bool {
     let of_stream = found
         .lanes
         .iter()
-        .filter(|other| other.stream == lane.stream)
+        .filter(|other| other.key.stream == lane.key.stream)
         .count();
-    let lanes = u32::try_from(of_stream)
-        .unwrap_or(u32::MAX)
-        .saturating_sub(1);
-    i32::try_from(status::lane_of(user.0, lanes)) == Ok(lane.lane)
+    let lanes = u16::try_from(of_stream.saturating_sub(1)).ok();
+    lanes.and_then(|lanes| lane_of(user.0, lanes)) == Some(lane.key.lane)
 }
 
 fn lane_state(lane: &LaneFigures, inside: Option<LaneInside>) -> LaneState {
     LaneState {
-        stream: lane.stream.clone(),
-        lane: lane.lane,
-        status: lane.status.clone(),
+        stream: lane.key.stream.to_string(),
+        lane: lane.key.lane.into(),
+        status: lane.status.as_str().to_owned(),
         lag_messages: lane.lag_messages,
         lag_exact: lane.lag_exact == Some(true),
         lag_seconds: lane.lag_seconds.map(Seconds).map(Field),
@@ -196,7 +196,9 @@ fn lane_state(lane: &LaneFigures, inside: Option<LaneInside>) -> LaneState {
 
 fn inside(found: &EventsStatus, lane: &LaneFigures) -> LaneInside {
     let mut dead_letters = OpenLetters::default();
-    dead_letters.add(&found.letters_of(lane));
+    for (class, count) in found.letters_of(lane.key) {
+        dead_letters.add(class, count);
+    }
     LaneInside {
         status_reason: lane.status_reason.clone(),
         owner: lane.worker,

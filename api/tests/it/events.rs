@@ -4,7 +4,9 @@ use crate::world::{Desk, User, World, text};
 use serde_json::{Value, json};
 use tiris_domain::event::Kind;
 use tiris_domain::ids::new_id;
-use tiris_store::dead_letters::{Cause, Class, NewLetter, insert};
+use tiris_domain::lane::{EventStream, LaneKey};
+use tiris_domain::states::DeadLetterClass as Class;
+use tiris_store::dead_letters::{NewLetter, insert};
 use uuid::Uuid;
 
 fn debit(user: &User<'_>, desk: &Desk, event_id: &str, amount: &str) -> Value {
@@ -24,10 +26,12 @@ async fn put_aside(
     let event: Value = serde_json::from_slice(&payload).unwrap_or_default();
     let id_of = |name: &str| event[name].as_str().and_then(|id| id.parse().ok());
     let letter = NewLetter {
-        stream: "TRADING".to_owned(),
-        lane: 0,
+        key: LaneKey {
+            stream: EventStream::Trading,
+            lane: 0,
+        },
         stream_created_at: 7,
-        stream_seq: seq,
+        stream_seq: u64::try_from(seq).expect("a sequence"),
         subject: format!("trading.balance.updated.0.{}", user.id.0),
         payload,
         headers: json!({}),
@@ -35,11 +39,9 @@ async fn put_aside(
         event_id: event["event_id"].as_str().map(str::to_owned),
         user_id: Some(user.id.0),
         trading_id: id_of("trading_id"),
-        cause: Cause {
-            class: cause.0,
-            code: cause.1,
-            reason: "so it is".to_owned(),
-        },
+        class: cause.0,
+        code: cause.1,
+        reason: "so it is".to_owned(),
     };
     let mut connection = world.database.pool().acquire().await.expect("a connection");
     insert(&mut connection, &[letter]).await.expect("a letter");

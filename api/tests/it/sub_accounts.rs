@@ -4,7 +4,7 @@ use crate::world::{World, hold, text};
 use serde_json::{Value, json};
 use tiris_domain::ids::{AccountId, TradingId, new_id};
 use tiris_domain::ledger::{Belief, Command, Direction, Movement};
-use tiris_store::ledger::{Entry, Outcome, Source, apply_batch};
+use tiris_store::ledger::{Disposition, Entry, Source, apply_batch};
 
 #[tokio::test]
 async fn a_change_takes_name_and_info_and_never_money() {
@@ -148,7 +148,7 @@ async fn a_deposit_under_way_is_waited_for_and_keeps_the_account() {
     let batch = apply_batch(&mut booking, &[entry], 7)
         .await
         .expect("booked");
-    assert!(matches!(batch.outcomes[..], [Outcome::Applied(_)]));
+    assert!(matches!(batch.dispositions[..], [Disposition::Applied(_)]));
     let path = format!("/v1/sub-accounts/{account}");
     let (deleted, ()) = tokio::join!(user.delete(&path), async {
         world.somebody_waits().await;

@@ -6,7 +6,7 @@ use crate::world::{PUBLIC_BINDING, User, World, hold, text};
 use serde_json::{Value, json};
 use tiris_domain::ids::{TradingId, new_id};
 use tiris_domain::ledger::Command;
-use tiris_store::ledger::{Entry, Outcome, Source, apply_batch};
+use tiris_store::ledger::{Disposition, Entry, Source, apply_batch};
 use tiris_store::tradings::{self, Purged};
 use tiris_testing::grow_history;
 use uuid::Uuid;
@@ -358,7 +358,7 @@ async fn what_is_being_booked_without_an_account_is_waited_for() {
     let batch = apply_batch(&mut booking, &entries, 7)
         .await
         .expect("booked");
-    assert!(matches!(batch.outcomes[..], [Outcome::Applied(_)]));
+    assert!(matches!(batch.dispositions[..], [Disposition::Applied(_)]));
     let path = format!("/v1/tradings/{trading}");
     let (deleted, ()) = tokio::join!(user.delete(&path), async {
         world.somebody_waits().await;

@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 use tiris_domain::ids::{TradingId, UserId};
 use tiris_ingest::context::Context;
 use tiris_ingest::lane::Lane;
-use tiris_ingest::purge;
+use tiris_ingest::upkeep::purge;
 use tiris_store::tradings::{self, Purged};
 use tiris_testing::{eventually, grow_history};
 

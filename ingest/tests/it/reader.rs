@@ -3,8 +3,8 @@
 use crate::world::{LANES, WAIT, World};
 use anyhow::{Result, ensure};
 use futures_util::TryStreamExt;
-use tiris_ingest::reader::{BatchLimits, Range, Reader};
-use tiris_ingest::stream::EventStream;
+use tiris_domain::lane::EventStream;
+use tiris_ingest::stream::{BatchLimits, Range, Reader};
 use tiris_testing::eventually;
 
 /// More than a task may do before the runtime makes it pause, fewer than one pull asks for.

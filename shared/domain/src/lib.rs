@@ -5,6 +5,7 @@
 pub mod event;
 pub mod ids;
 pub mod json;
+pub mod lane;
 pub mod ledger;
 pub mod money;
 pub mod performance;

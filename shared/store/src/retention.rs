@@ -1,13 +1,15 @@
 //! What is given up when it is old, by configuration or because it has expired.
 //!
-//! Owns: dropping partitions, purging event ids, removing what has expired, and that one worker at a time does it. Must not know: what is
-//! configured, when it is time.
+//! Owns: dropping partitions, purging event ids, removing what has expired, and that one worker at a
+//! time does it. Must not know: what is configured, when it is time.
 
 use crate::error::Result;
+use crate::lanes::columns::convert;
 use sqlx::PgConnection;
 use std::time::Duration;
+use tiris_domain::lane::EventStream;
 
-/// Waits this long for the lock a drop needs; whoever reads or writes the table waits behind it meanwhile.
+/// Waits this long for the lock a drop needs; everything that reads or writes the table waits behind it meanwhile.
 const DROP_LOCK_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The history tables, which are partitioned by time.
@@ -93,7 +95,7 @@ pub enum Expiring {
     IdempotencyKeys,
     /// Sign-ins.
     Sessions,
-    /// Logins nobody came back from.
+    /// Logins that were not finished.
     Logins,
 }
 
@@ -144,13 +146,13 @@ pub async fn remove_expired(
     Ok(removed.rows_affected())
 }
 
-/// Notes the lag of the lanes of `stream` that nobody owns, as an upper bound: all that the stream holds behind them.
+/// Notes the lag of the lanes of `stream` without an owner, as an upper bound: all that the stream holds behind them.
 /// Of a lane that belongs to an earlier stream that is everything.
 pub async fn sample_free_lanes(
     connection: &mut PgConnection,
-    stream: &str,
+    stream: EventStream,
     stream_created_at: i64,
-    last_seq: i64,
+    last_seq: u64,
 ) -> Result<u64> {
     let sampled = sqlx::query(
         "UPDATE ingest_lanes SET lag_messages = CASE WHEN stream_created_at = $3 THEN greatest($2 - cursor, 0) ELSE $2 END, \
@@ -160,8 +162,8 @@ pub async fn sample_free_lanes(
              WHERE stream = $1 AND (owner IS NULL OR lease_until IS NULL OR lease_until < clock_timestamp()) \
              FOR NO KEY UPDATE SKIP LOCKED)",
     )
-    .bind(stream)
-    .bind(last_seq)
+    .bind(stream.name())
+    .bind(convert::<_, i64>(last_seq)?)
     .bind(stream_created_at)
     .execute(connection)
     .await?;

@@ -92,8 +92,8 @@ impl ReplayEffect {
                 .collect(),
             postings: postings.collect(),
             dry_run,
-            code: replay.refused.as_ref().map(|cause| cause.code.to_owned()),
-            reason: replay.refused.map(|cause| cause.reason),
+            code: replay.refused.as_ref().map(|cause| cause.code().to_owned()),
+            reason: replay.refused.map(|cause| cause.to_string()),
         }
     }
 }

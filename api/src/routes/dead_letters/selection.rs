@@ -80,7 +80,7 @@ impl Selection {
         let time = |time: &Option<Field<Moment>>| time.as_ref().map(|time| time.0.time());
         let filter = Filter {
             status: None,
-            class: self.class.map(|class| class.0.to_string()),
+            class: self.class.map(|class| class.0),
             code: text(&self.code),
             user_id: self.user_id.map(|id| id.0.0),
             trading_id: self.trading_id.map(|id| id.0.0),

@@ -5,7 +5,6 @@ use chrono::{DateTime, Utc};
 use poem_openapi::Object;
 use serde::Serialize;
 use tiris_domain::states::ReplayStatus;
-use tiris_store::column;
 use tiris_store::error::{Error, Result};
 use tiris_store::replay_jobs::Job;
 use uuid::Uuid;
@@ -53,7 +52,7 @@ impl TryFrom<Job> for ReplayJob {
             end_time: job.end_time,
             user_id: job.user_id,
             event_types: job.event_types,
-            status: Field(column::state(&job.status)?),
+            status: Field(job.status),
             reason: job.reason,
             remarks: job.remarks.0,
             messages_read,

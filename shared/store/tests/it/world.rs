@@ -5,6 +5,7 @@ use serde_json::Map;
 use sqlx::{AssertSqlSafe, PgPool};
 use std::str::FromStr;
 use tiris_domain::ids::{AccountId, TradingId, UserId, new_id};
+use tiris_domain::lane::EventStream;
 use tiris_domain::ledger::{Asset, Belief, Command, Direction, Movement, OrderId, Side, Trade};
 use tiris_domain::money::Number;
 use tiris_store::ledger::{Batch, Claim, Entry, Outcome, Source, apply_batch, assert_fresh};
@@ -76,7 +77,7 @@ impl World {
         let claim = Claim {
             event_id: event_id.to_owned(),
             content_hash: [content; 16],
-            stream: "TRADING".into(),
+            stream: EventStream::Trading,
             stream_seq: 7,
         };
         Entry {

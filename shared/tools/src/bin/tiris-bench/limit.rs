@@ -15,12 +15,13 @@ use sqlx::postgres::{PgPool, PgPoolOptions};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tiris_domain::ids::IdSequence;
+use tiris_domain::lane::{EventStream, LaneKey};
 use tiris_store::lanes;
 use tokio::task::JoinSet;
 
 /// As many lanes as a worker has by default.
 const LANES: u64 = 16;
-const STREAM: &str = "TRADING";
+const STREAM: EventStream = EventStream::Trading;
 
 /// How the events are put into transactions.
 #[derive(Clone, Copy, Debug)]
@@ -38,8 +39,8 @@ pub(crate) async fn run(
     count: u64,
     shape: Shape,
 ) -> Result<Duration> {
-    let lanes: Vec<i32> = (0..i32::try_from(LANES)?).collect();
-    lanes::ensure(&database.pool, STREAM, &lanes, 0).await?;
+    let keys = (0..LANES).map(key).collect::<Result<Vec<_>>>()?;
+    lanes::ensure(&database.pool, &keys, 0).await?;
     let made = prepare(people, first, count, shape.batch)?;
     let pool = PgPoolOptions::new()
         .max_connections(shape.connections)
@@ -52,7 +53,7 @@ pub(crate) async fn run(
     let begun = Instant::now();
     let mut tasks = JoinSet::new();
     for (lane, batches) in made {
-        tasks.spawn(write_lane(pool.clone(), i32::try_from(lane)?, batches));
+        tasks.spawn(write_lane(pool.clone(), key(lane)?, batches));
     }
     while let Some(ended) = tasks.join_next().await {
         ended??;
@@ -63,10 +64,17 @@ pub(crate) async fn run(
     Ok(time)
 }
 
-async fn write_lane(pool: PgPool, lane: i32, batches: Vec<Rows>) -> Result<()> {
+fn key(lane: u64) -> Result<LaneKey> {
+    Ok(LaneKey {
+        stream: STREAM,
+        lane: u16::try_from(lane)?,
+    })
+}
+
+async fn write_lane(pool: PgPool, key: LaneKey, batches: Vec<Rows>) -> Result<()> {
     for rows in batches {
         let mut transaction = pool.begin().await?;
-        rows.write(&mut transaction, STREAM, lane).await?;
+        rows.write(&mut transaction, key).await?;
         transaction.commit().await?;
     }
     Ok(())

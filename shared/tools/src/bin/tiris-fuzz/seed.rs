@@ -9,15 +9,17 @@ use sqlx::PgPool;
 use std::fs;
 use std::path::Path;
 use tiris_domain::ids::new_id;
-use tiris_store::dead_letters::{Cause, Class, NewLetter, insert};
+use tiris_domain::lane::{EventStream, LaneKey};
+use tiris_domain::states::DeadLetterClass;
+use tiris_store::dead_letters::{NewLetter, insert};
 use tiris_tools::{ApiClient, ApiServer};
 use uuid::Uuid;
 
-const TRADINGS: i64 = 3;
+const TRADINGS: u64 = 3;
 /// Of each trading: what is deleted or used up on the way must not be the last.
 const EMPTY_ACCOUNTS: usize = 20;
 const NOTES: usize = 20;
-const LETTERS: i64 = 20;
+const LETTERS: u64 = 20;
 const ORDERS: i32 = 20;
 const OTHERS: usize = 3;
 
@@ -82,7 +84,7 @@ async fn write_dictionaries(pool: &PgPool, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-async fn trading(client: &ApiClient, number: i64, binding: Uuid) -> Result<Uuid> {
+async fn trading(client: &ApiClient, number: u64, binding: Uuid) -> Result<Uuid> {
     let mut accounts = vec![
         json!({"name": "stock", "symbol": "ETH", "initial_deposit": "1000"}),
         json!({"name": "currency", "symbol": "BTC", "initial_deposit": "1000"}),
@@ -122,15 +124,17 @@ async fn hold(pool: &PgPool, account: Uuid) -> Result<()> {
 }
 
 /// A debit that was refused.
-fn letter_about(seq: i64, user: Uuid, trading: Uuid, account: Uuid) -> NewLetter {
+fn letter_about(seq: u64, user: Uuid, trading: Uuid, account: Uuid) -> NewLetter {
     let event_id = new_id().to_string();
     let event = json!({"event_id": event_id, "event_type": "trading.balance.updated", "timestamp": "2026-01-02T03:04:05Z",
                        "user_id": user, "trading_id": trading, "sub_account_id": account, "symbol": "BTC",
                        "amount": "1", "direction": "debit", "reason": "trade", "source": "bot", "version": "1.0"});
 
     NewLetter {
-        stream: "TRADING".to_owned(),
-        lane: 0,
+        key: LaneKey {
+            stream: EventStream::Trading,
+            lane: 0,
+        },
         stream_created_at: 1,
         stream_seq: seq,
         subject: format!("trading.balance.updated.0.{user}"),
@@ -140,10 +144,8 @@ fn letter_about(seq: i64, user: Uuid, trading: Uuid, account: Uuid) -> NewLetter
         event_id: Some(event_id),
         user_id: Some(user),
         trading_id: Some(trading),
-        cause: Cause {
-            class: Class::Rejected,
-            code: "INSUFFICIENT_BALANCE",
-            reason: "seeded".to_owned(),
-        },
+        class: DeadLetterClass::Rejected,
+        code: "INSUFFICIENT_BALANCE",
+        reason: "seeded".to_owned(),
     }
 }

@@ -10,6 +10,7 @@ use sqlx::postgres::PgConnection;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tiris_domain::ids::{TradingId, UserId};
+use tiris_domain::lane::LaneKey;
 use tiris_store::ledger::PARTIES;
 use tiris_store::{dead_letters, lanes};
 use uuid::Uuid;
@@ -77,30 +78,25 @@ impl Rows {
         self.info.push(json!({"broker_time": broker_time}));
     }
 
-    pub(super) async fn write(
-        self,
-        connection: &mut PgConnection,
-        stream: &str,
-        lane: i32,
-    ) -> Result<()> {
-        lanes::lock(connection, stream, lane).await?;
+    pub(super) async fn write(self, connection: &mut PgConnection, key: LaneKey) -> Result<()> {
+        lanes::lock(connection, key).await?;
         let users: Vec<Uuid> = self.keys.iter().map(|(user, _)| user.0).collect();
         let tradings: Vec<Uuid> = self.keys.iter().map(|(_, trading)| trading.0).collect();
-        dead_letters::waiting_keys(connection, stream, lane, self.keys.clone()).await?;
+        dead_letters::waiting_keys(connection, key, self.keys.clone()).await?;
 
-        self.claim(connection, stream).await?;
+        self.claim(connection, key.stream.name()).await?;
         let timestamp = self.lock(connection, users, tradings).await?;
         self.insert_transactions(connection, timestamp).await?;
         self.insert_logs(connection, timestamp).await?;
         self.balance(connection, timestamp).await?;
 
         let to = lanes::Move {
-            cursor: self.numbers.last().copied().unwrap_or(0),
+            cursor: u64::try_from(self.numbers.last().copied().unwrap_or(0))?,
             fingerprint: None,
-            events: i64::try_from(self.len())?,
+            events: self.len(),
             booked_at: Some(timestamp),
         };
-        Ok(lanes::move_cursor(connection, stream, lane, to, LEASE).await?)
+        Ok(lanes::move_cursor(connection, key, to, LEASE).await?)
     }
 
     async fn claim(&self, connection: &mut PgConnection, stream: &str) -> Result<()> {
