@@ -5,10 +5,9 @@ use anyhow::{Result, ensure};
 use futures_util::TryStreamExt;
 use sqlx::{Postgres, Transaction};
 use std::sync::atomic::{AtomicU64, Ordering};
+use tiris_domain::lane::EventStream;
 use tiris_ingest::context::Context;
-use tiris_ingest::lane::{Lane, Step};
-use tiris_ingest::plan::Counts;
-use tiris_ingest::stream::EventStream;
+use tiris_ingest::lane::{Counts, Lane, Step};
 use tiris_testing::eventually;
 
 const ONE: Step = Step::Committed(Counts {

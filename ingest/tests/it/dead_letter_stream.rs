@@ -4,7 +4,7 @@ use crate::world::{World, drain};
 use anyhow::{Context as _, Result, ensure};
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::Config;
-use tiris_ingest::dead_letter_stream::{NAME, publish_some};
+use tiris_ingest::dead_letters::{NAME, publish_some};
 use tiris_ingest::lane::Lane;
 use tiris_testing::NatsSettings;
 

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tiris_ingest::stream::EventStream;
+use tiris_domain::lane::EventStream;
 use tiris_testing::{NatsServer, Process, TestDatabase, binary, eventually};
 use tokio::task::JoinHandle;
 use uuid::Uuid;

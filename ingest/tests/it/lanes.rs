@@ -5,10 +5,9 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tiris_domain::event::Kind;
+use tiris_domain::lane::LaneKey;
 use tiris_ingest::context::Context;
-use tiris_ingest::lane::{Lane, Step};
-use tiris_ingest::plan::Counts;
-use tiris_ingest::reader::LaneId;
+use tiris_ingest::lane::{Counts, Lane, Step};
 use uuid::Uuid;
 
 /// Publishes an order's lock, fill and unlock, after a credit of 2 BTC.
@@ -168,12 +167,12 @@ async fn a_worker_that_lost_its_lane_cannot_write() -> Result<()> {
 }
 
 /// As after a restore of an earlier copy, or a commit whose answer was lost.
-async fn move_stored_cursor(world: &World, lane: u32, cursor: u64) -> Result<()> {
+async fn move_stored_cursor(world: &World, lane: u16, cursor: u64) -> Result<()> {
     sqlx::query(
         "UPDATE ingest_lanes SET cursor = $1, fingerprint = NULL WHERE stream = 'TRADING' AND lane = $2",
     )
     .bind(i64::try_from(cursor)?)
-    .bind(i32::try_from(lane)?)
+    .bind(i32::from(lane))
     .execute(world.pool())
     .await?;
     Ok(())
@@ -239,13 +238,13 @@ async fn a_backlog_of_the_longest_messages_is_read_to_its_end() -> Result<()> {
 }
 
 /// A lane that no event of the world's user is in, and a context in which its cursor moves at once.
-fn idle_lane(world: &World, own: LaneId) -> (LaneId, Context) {
+fn idle_lane(world: &World, own: LaneKey) -> (LaneKey, Context) {
     let lane = (own.lane + 1) % LANES;
     let context = Context {
         idle_move: Duration::ZERO,
         ..world.context()
     };
-    (LaneId { lane, ..own }, context)
+    (LaneKey { lane, ..own }, context)
 }
 
 #[tokio::test]
@@ -276,7 +275,7 @@ async fn an_idle_lane_moves_its_cursor_behind_the_messages_of_other_lanes() -> R
 }
 
 /// An event in a lane, and its unknown user: found by trying, since only the broker knows its hash.
-async fn send_into(world: &World, lane: u32) -> Result<(Uuid, u64)> {
+async fn send_into(world: &World, lane: u16) -> Result<(Uuid, u64)> {
     loop {
         let user = Uuid::now_v7();
         let mut event = world.btc_credit("1");

@@ -3,8 +3,9 @@
 use crate::world::{World, drain};
 use anyhow::{Result, ensure};
 use std::time::Duration;
-use tiris_ingest::maintenance;
+use tiris_domain::lane::EventStream;
 use tiris_ingest::settings::Retention;
+use tiris_ingest::upkeep::maintenance;
 use tiris_store::retention;
 use tiris_testing::{grow_history, partitions};
 
@@ -230,7 +231,8 @@ async fn free_lanes_are_shown_with_all_that_waits_for_them() -> Result<()> {
         .await?;
 
     let mut connection = world.pool().acquire().await?;
-    let lanes = retention::sample_free_lanes(&mut connection, "TRADING", created_at, 8).await?;
+    let lanes =
+        retention::sample_free_lanes(&mut connection, EventStream::Trading, created_at, 8).await?;
 
     assert_eq!(lanes, 1);
     let waiting = "SELECT lag_messages FROM ingest_lanes WHERE NOT lag_exact";

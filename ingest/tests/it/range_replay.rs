@@ -10,10 +10,11 @@ use anyhow::{Result, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
 use tiris_domain::event::Kind;
 use tiris_domain::ids::UserId;
+use tiris_domain::lane::EventStream;
+use tiris_domain::lane::LaneKey;
+use tiris_domain::states::ReplayStatus;
 use tiris_ingest::lane::Lane;
-use tiris_ingest::reader::LaneId;
 use tiris_ingest::replay::{Replayer, Step};
-use tiris_ingest::stream::EventStream;
 use tiris_store::error::Error;
 use tiris_store::replay_jobs::{self, NewJob};
 use tiris_testing::eventually;
@@ -91,7 +92,7 @@ async fn missing_credit_and_signal(world: &World) -> Result<()> {
     world.lane().await?;
     for lane in 0..=LANES {
         let stream = EventStream::System;
-        Lane::seize(world.context(), LaneId { stream, lane }).await?;
+        Lane::seize(world.context(), LaneKey { stream, lane }).await?;
     }
     missing(world, &[world.btc_credit("1"), world.signal()]).await
 }
@@ -205,7 +206,7 @@ async fn a_replay_of_a_stream_that_was_made_anew_fails_and_says_so() -> Result<(
     world.make_stream_anew().await?;
     let job = work(&world, id).await?;
 
-    assert_eq!(job.status, "failed");
+    assert_eq!(job.status, ReplayStatus::Failed);
     let reason = job.reason.unwrap_or_default();
     assert!(reason.contains("made anew"), "{reason}");
     Ok(())

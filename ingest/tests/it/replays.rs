@@ -3,6 +3,7 @@
 use crate::world::{World, drain};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
+use tiris_domain::states::DeadLetterClass;
 use tiris_ingest::lane::Lane;
 use tiris_store::dead_letters::{
     Actor, Filter, Replay, ReplayOptions, discard, rehearse_all, replay, replay_all, replay_some,
@@ -46,7 +47,7 @@ async fn replayed(world: &World, id: Uuid, options: &ReplayOptions) -> Result<Re
 }
 
 fn refusal(replay: &Replay) -> Option<&'static str> {
-    replay.refused.as_ref().map(|cause| cause.code)
+    replay.refused.as_ref().map(|cause| cause.code())
 }
 
 /// A debit of 5 BTC that was refused, and a credit of 9 BTC after it; returns the letter.
@@ -226,7 +227,7 @@ async fn letters_are_replayed_in_stream_order_until_none_applies() -> Result<()>
     let pool = world.pool();
     let options = rounding();
     let malformed = Filter {
-        class: Some("malformed".to_owned()),
+        class: Some(DeadLetterClass::Malformed),
         ..filter.clone()
     };
     let none = replay_all(pool, &malformed, &options, |_| ()).await?;

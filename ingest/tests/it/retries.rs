@@ -5,6 +5,7 @@ use anyhow::{Result, ensure};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::time::Duration;
+use tiris_domain::lane::EventStream;
 use tiris_ingest::lane::Lane;
 use tiris_store::dead_letters;
 use uuid::Uuid;
@@ -324,9 +325,9 @@ async fn letters_find_their_users_lane_among_other_lanes() -> Result<()> {
     world.open_account(early, "BNB").await?;
     hurry(&world).await?;
 
-    let moved = dead_letters::rehome(world.pool(), "TRADING", LANES).await?;
+    let moved = dead_letters::rehome(world.pool(), EventStream::Trading, LANES).await?;
     assert_eq!(moved, 1);
-    let moved = dead_letters::rehome(world.pool(), "TRADING", LANES).await?;
+    let moved = dead_letters::rehome(world.pool(), EventStream::Trading, LANES).await?;
     assert_eq!(moved, 0);
 
     step_until(&mut lane, "the credit", async || {

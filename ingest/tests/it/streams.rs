@@ -4,10 +4,9 @@ use crate::world::{LANES, World, last_step};
 use anyhow::Result;
 use serde_json::json;
 use tiris_domain::event::Kind;
-use tiris_ingest::identity::Mismatch;
+use tiris_domain::lane::{EventStream, lane_of};
 use tiris_ingest::lane::{Lane, Step};
-use tiris_ingest::stream::{self, DeclareError, EventStream, MESSAGE_BYTES_MAX};
-use tiris_store::status::lane_of;
+use tiris_ingest::stream::{self, DeclareError, MESSAGE_BYTES_MAX, Mismatch, subjects};
 use uuid::Uuid;
 
 #[tokio::test]
@@ -18,7 +17,7 @@ async fn streams_are_declared_once_and_kept_as_they_are() -> Result<()> {
 
     for stream in EventStream::ALL {
         let config = world.stream_info(stream.name()).await?.config;
-        let transform = stream.transform(world.settings.streams.lanes);
+        let transform = subjects::transform(stream, world.settings.streams.lanes);
         assert!(config.deny_delete, "{config:?}");
         assert!(config.deny_purge, "{config:?}");
         assert_eq!(config.max_message_size, MESSAGE_BYTES_MAX);
@@ -58,8 +57,8 @@ async fn the_lane_a_user_is_shown_is_the_one_the_broker_puts_them_into() -> Resu
             let subject = kind.subject_of(user);
             let stored = world.publish(&subject, &json!({})).await?.subject;
 
-            let lane = stream.lane_of_subject(&stored, LANES);
-            assert_eq!(lane, Some(lane_of(user, LANES)), "{stored}");
+            let lane = subjects::lane_of(stream, &stored, LANES);
+            assert_eq!(lane, lane_of(user, LANES), "{stored}");
         }
     }
     Ok(())

@@ -15,15 +15,15 @@ use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 use tiris_domain::event::BareSubjects;
 use tiris_ingest::connection::Connection;
-use tiris_ingest::context::{Context, Policy};
-use tiris_ingest::settings::{RunArgs, Settings};
+use tiris_ingest::context::Context;
+use tiris_ingest::settings::{Policy, RunArgs, Settings};
 use tiris_ingest::status::Board;
 use tiris_ingest::stream;
 use tiris_testing::{NatsServer, NatsSettings, TestDatabase, eventually};
 use uuid::Uuid;
 
 /// Lanes per stream in tests; with the one of the bare subjects there are three.
-pub(crate) const LANES: u32 = 2;
+pub(crate) const LANES: u16 = 2;
 pub(crate) const WAIT: Duration = Duration::from_secs(60);
 
 #[derive(Parser)]

@@ -4,9 +4,10 @@ use crate::world::{WAIT, World};
 use anyhow::{Result, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
+use tiris_domain::lane::EventStream;
+use tiris_domain::states::ReplayStatus;
 use tiris_ingest::context::Context;
 use tiris_ingest::replay::Replayer;
-use tiris_ingest::stream::EventStream;
 use tiris_store::replay_jobs::{self, Job, NewJob};
 use tiris_testing::eventually;
 use uuid::Uuid;
@@ -49,7 +50,7 @@ pub(super) async fn work_with(context: Context, world: &World, id: Uuid) -> Resu
 
 /// What a job did that is done.
 pub(super) fn summary(job: &Job) -> Result<String> {
-    ensure!(job.status == "done", "{job:?}");
+    ensure!(job.status == ReplayStatus::Done, "{job:?}");
     Ok(format!(
         "{} applied, {} duplicate, {} rejected",
         job.applied, job.duplicate, job.rejected

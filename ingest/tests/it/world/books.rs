@@ -6,7 +6,7 @@ use sqlx::AssertSqlSafe;
 use tiris_domain::ids::{AccountId, TradingId, UserId};
 use tiris_domain::ledger::{Belief, Command, Direction, Movement};
 use tiris_store::dead_letters::{self, Actor};
-use tiris_store::ledger::{self, Entry, Outcome, Source};
+use tiris_store::ledger::{self, Disposition, Entry, Source};
 use tiris_testing::eventually;
 use uuid::Uuid;
 
@@ -93,7 +93,7 @@ impl World {
         let mut transaction = self.pool().begin().await?;
         let batch = ledger::apply_batch(&mut transaction, &[entry], rand::random()).await?;
         ensure!(
-            matches!(batch.outcomes[..], [Outcome::Applied(_)]),
+            matches!(batch.dispositions[..], [Disposition::Applied(_)]),
             "{batch:?}"
         );
         transaction.commit().await?;

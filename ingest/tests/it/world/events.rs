@@ -15,7 +15,7 @@ pub(crate) struct Stored {
 
 impl Stored {
     /// The lane that the broker wrote into the subject.
-    pub(crate) fn lane(&self) -> Result<u32> {
+    pub(crate) fn lane(&self) -> Result<u16> {
         let token = self.subject.split('.').nth(3).context("no lane")?;
         Ok(token.parse()?)
     }

@@ -2,18 +2,18 @@
 
 use super::{LANES, WAIT, World};
 use anyhow::{Result, ensure};
+use tiris_domain::lane::EventStream;
+use tiris_domain::lane::LaneKey;
 use tiris_ingest::context::Context;
 use tiris_ingest::lane::{Lane, Step};
-use tiris_ingest::reader::LaneId;
-use tiris_ingest::stream::EventStream;
 use tiris_testing::eventually;
 use tokio_util::sync::CancellationToken;
 
 impl World {
     /// The lane of orders and balances that the world's user is in; found by a credit of 1 BTC.
-    pub(crate) async fn own_lane(&self) -> Result<LaneId> {
+    pub(crate) async fn own_lane(&self) -> Result<LaneKey> {
         let stored = self.publish(&self.subject(), &self.btc_credit("1")).await?;
-        Ok(LaneId {
+        Ok(LaneKey {
             stream: EventStream::Trading,
             lane: stored.lane()?,
         })
@@ -49,7 +49,7 @@ impl World {
         let mut tasks = tokio::task::JoinSet::new();
         for stream in EventStream::ALL {
             for lane in 0..=LANES {
-                let id = LaneId { stream, lane };
+                let id = LaneKey { stream, lane };
                 // As the worker does: a lane taken before may have lost the common connection to a message.
                 let taken = eventually("a lane", WAIT, async || {
                     Lane::seize(context.clone(), id).await
@@ -84,7 +84,7 @@ pub(crate) async fn drain(lane: &mut Lane) -> Result<()> {
 pub(crate) async fn last_step(lane: &mut Lane) -> Step {
     loop {
         match step(lane).await {
-            Step::Committed(_) => {}
+            Step::Committed(_) | Step::Narrowed | Step::Followed => {}
             other => return other,
         }
     }
@@ -93,7 +93,10 @@ pub(crate) async fn last_step(lane: &mut Lane) -> Step {
 /// One step, in which the lane must commit or find nothing.
 pub(crate) async fn advances(lane: &mut Lane) -> Result<()> {
     let step = step(lane).await;
-    let advances = matches!(step, Step::Committed(_) | Step::Idle);
+    let advances = matches!(
+        step,
+        Step::Committed(_) | Step::Narrowed | Step::Followed | Step::Idle
+    );
     ensure!(advances, "{step:?}");
     Ok(())
 }

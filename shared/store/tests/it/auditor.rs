@@ -28,7 +28,7 @@ async fn audit(run: &[Vec<Message>]) -> Result<Tally, TestCaseError> {
     let mut sequence = 1;
     for batch in run {
         let verdicts = ingest(pool, batch, sequence).await;
-        sequence += i64::try_from(batch.len()).expect("small");
+        sequence += u64::try_from(batch.len()).expect("small");
         for (message, found) in batch.iter().zip(verdicts) {
             let expected = format!("{:?}", auditor.publish(&message.subject, &message.payload));
             prop_assert_eq!(&found, &expected, "{}", message);

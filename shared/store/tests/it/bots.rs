@@ -4,26 +4,29 @@ use crate::world::World;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Map;
 use tiris_domain::ids::{TradingId, new_id};
-use tiris_store::bots::{Beat, COMPONENTS_PER_USER_MAX, keep_latest};
+use tiris_domain::states::BotStatus;
+use tiris_store::bots::{COMPONENTS_PER_USER_MAX, Heartbeat, keep_latest};
 
 /// When the known component was seen first.
 const FIRST: DateTime<Utc> = DateTime::UNIX_EPOCH;
 
-fn beat(world: &World, component: &str, trading: TradingId, seen_at: DateTime<Utc>) -> Beat {
-    Beat {
+fn beat(world: &World, component: &str, trading: TradingId, seen_at: DateTime<Utc>) -> Heartbeat {
+    Heartbeat {
+        event_id: String::new(),
         user: world.user,
         trading,
         component: component.to_owned(),
-        status: "healthy".to_owned(),
+        status: BotStatus::Healthy,
         seen_at,
         metrics: Map::new(),
         info: Map::new(),
     }
 }
 
-async fn keep(world: &World, beats: &[Beat]) {
+async fn keep(world: &World, beats: &[Heartbeat]) {
+    let beats = Vec::from_iter(beats);
     let mut connection = world.pool().acquire().await.expect("a connection");
-    keep_latest(&mut connection, beats).await.expect("kept");
+    keep_latest(&mut connection, &beats).await.expect("kept");
 }
 
 #[tokio::test]
@@ -32,7 +35,7 @@ async fn invented_components_fill_no_table_and_the_known_ones_go_on() {
     let trading = world.trading;
     keep(&world, &[beat(&world, "known", trading, FIRST)]).await;
     for _ in 0..2 {
-        let invented: Vec<Beat> = (0..COMPONENTS_PER_USER_MAX + 5)
+        let invented: Vec<Heartbeat> = (0..COMPONENTS_PER_USER_MAX + 5)
             .map(|number| {
                 let component = format!("invented-{number}");
                 beat(&world, &component, TradingId(new_id()), FIRST)

@@ -6,6 +6,8 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use sqlx::PgPool;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tiris_domain::lane::{EventStream, LaneKey};
+use tiris_domain::states::LaneStatus;
 use tiris_store::error::Result;
 use tiris_store::lanes::{self, Report};
 use tiris_testing::TestDatabase;
@@ -13,7 +15,6 @@ use uuid::Uuid;
 
 const WORKERS: usize = 3;
 const LANES: i32 = 4;
-const STREAM: &str = "TRADING";
 /// Longer than a test takes, so that a lease ends only when the test says so.
 const LEASE: Duration = Duration::from_secs(3_600);
 const CASES: u32 = 48;
@@ -171,13 +172,20 @@ impl Model {
     }
 }
 
+fn key(lane: i32) -> LaneKey {
+    LaneKey {
+        stream: EventStream::Trading,
+        lane: u16::try_from(lane).expect("a lane of the model"),
+    }
+}
+
 /// Commits as a lane does: lock the row, compare, move the cursor; returns whether it could.
-async fn commit(pool: &PgPool, worker: &Worker, lane: i32, count: i64) -> Result<bool> {
+async fn commit(pool: &PgPool, worker: &Worker, lane: i32, count: u8) -> Result<bool> {
     let Some(epoch) = worker.held.get(&lane) else {
         return Ok(false);
     };
     let mut transaction = pool.begin().await?;
-    let state = lanes::lock(&mut transaction, STREAM, lane).await?;
+    let state = lanes::lock(&mut transaction, key(lane)).await?;
     let state = state.filter(|state| state.owner == Some(worker.token) && state.epoch == *epoch);
     let Some(state) = state else {
         // At once: dropped, it would keep the row locked for a moment, and the next taker would pass over it.
@@ -186,12 +194,12 @@ async fn commit(pool: &PgPool, worker: &Worker, lane: i32, count: i64) -> Result
     };
 
     let to = lanes::Move {
-        cursor: state.cursor + count,
+        cursor: state.cursor + u64::from(count),
         fingerprint: Some(b"fingerprint"),
-        events: count,
+        events: usize::from(count),
         booked_at: None,
     };
-    lanes::move_cursor(&mut transaction, STREAM, lane, to, LEASE).await?;
+    lanes::move_cursor(&mut transaction, key(lane), to, LEASE).await?;
     transaction.commit().await?;
     Ok(true)
 }
@@ -199,20 +207,22 @@ async fn commit(pool: &PgPool, worker: &Worker, lane: i32, count: i64) -> Result
 /// Takes free lanes; returns their numbers in order.
 async fn take(pool: &PgPool, token: Uuid, limit: u32) -> Result<Vec<i32>> {
     let taken = lanes::take_free(pool, token, LEASE, limit).await?;
-    let mut taken: Vec<i32> = taken.into_iter().map(|taken| taken.lane).collect();
+    let mut taken: Vec<i32> = taken
+        .into_iter()
+        .map(|taken| i32::from(taken.key.lane))
+        .collect();
     taken.sort_unstable();
     Ok(taken)
 }
 
 async fn renew(pool: &PgPool, worker: &Worker) -> Result<()> {
     let report = |lane: &i32| Report {
-        stream: STREAM,
-        lane: *lane,
-        status: "running",
+        key: key(*lane),
+        status: LaneStatus::Running,
         reason: None,
         lag_messages: Some(0),
         lag_exact: true,
-        lag_millis: Some(0),
+        lag_age: Some(Duration::ZERO),
     };
     let reports: Vec<Report> = worker.held.keys().map(report).collect();
     lanes::renew(pool, worker.token, LEASE, &reports).await?;
@@ -256,7 +266,7 @@ async fn happen(pool: &PgPool, model: &mut Model, event: &Event) -> Result<()> {
         }
         Event::Commit(worker, lane, count) => {
             let may = model.is_owner(worker, lane);
-            let did = commit(pool, &model.workers[worker], lane, i64::from(count)).await?;
+            let did = commit(pool, &model.workers[worker], lane, count).await?;
             assert_eq!(did, may, "{event:?}");
             if may {
                 model.commit(lane, count);
@@ -265,7 +275,7 @@ async fn happen(pool: &PgPool, model: &mut Model, event: &Event) -> Result<()> {
         Event::Release(worker, lane) => {
             let Worker { token, held } = &model.workers[worker];
             if let Some(epoch) = held.get(&lane) {
-                lanes::release(pool, *token, *epoch, STREAM, lane).await?;
+                lanes::release(pool, *token, *epoch, key(lane)).await?;
                 model.release(worker, lane);
             }
         }
@@ -274,7 +284,7 @@ async fn happen(pool: &PgPool, model: &mut Model, event: &Event) -> Result<()> {
             model.restart(worker);
         }
         Event::Seize(worker, lane) => {
-            lanes::seize(pool, STREAM, lane, model.workers[worker].token, LEASE).await?;
+            lanes::seize(pool, key(lane), model.workers[worker].token, LEASE).await?;
             model.take(worker, lane);
         }
         Event::Restored => {
@@ -310,8 +320,8 @@ async fn plays_out(pool: &PgPool, events: &[Event]) {
         .execute(pool)
         .await
         .expect("an empty table");
-    let all: Vec<i32> = (0..LANES).collect();
-    lanes::ensure(pool, STREAM, &all, 7).await.expect("lanes");
+    let all: Vec<LaneKey> = (0..LANES).map(key).collect();
+    lanes::ensure(pool, &all, 7).await.expect("lanes");
     let mut model = Model::new();
 
     for event in events {

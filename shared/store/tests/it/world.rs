@@ -8,7 +8,9 @@ use tiris_domain::ids::{AccountId, TradingId, UserId, new_id};
 use tiris_domain::lane::EventStream;
 use tiris_domain::ledger::{Asset, Belief, Command, Direction, Movement, OrderId, Side, Trade};
 use tiris_domain::money::Number;
-use tiris_store::ledger::{Batch, Claim, Entry, Outcome, Source, apply_batch, assert_fresh};
+use tiris_store::ledger::{
+    Batch, Cause, Claim, Disposition, Entry, Source, apply_batch, assert_fresh,
+};
 use tiris_testing::TestDatabase;
 
 /// A database with one user, who has one trading with 10 BTC, 1000 USDT and 5 BNB.
@@ -228,14 +230,15 @@ pub(crate) fn rand_seed() -> u64 {
 
 /// What became of the entries of a batch, in one word each.
 pub(crate) fn outcomes(batch: &Batch) -> Vec<&'static str> {
-    let word = |outcome: &Outcome| match outcome {
-        Outcome::Applied(_) => "applied",
-        Outcome::Duplicate => "duplicate",
-        Outcome::Reused => "reused",
-        Outcome::Behind => "behind",
-        Outcome::Rejected(rejection) => rejection.code(),
+    let word = |disposition: &Disposition| match disposition {
+        Disposition::Applied(_) => "applied",
+        Disposition::Recorded => "recorded",
+        Disposition::Duplicate => "duplicate",
+        Disposition::DeadLetter(Cause::EventIdReused) => "reused",
+        Disposition::DeadLetter(cause) => cause.code(),
+        Disposition::Deferred => "behind",
     };
-    batch.outcomes.iter().map(word).collect()
+    batch.dispositions.iter().map(word).collect()
 }
 
 /// A credit without an order.

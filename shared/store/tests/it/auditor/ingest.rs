@@ -5,11 +5,12 @@ use crate::world::rand_seed;
 use serde_json::json;
 use sqlx::PgPool;
 use tiris_domain::event::{self, BareSubjects, Event};
-use tiris_store::dead_letters::{self, Cause, NewLetter};
-use tiris_store::ledger::{Claim, Entry, Outcome, Source, apply_batch};
+use tiris_domain::lane::{EventStream, LaneKey};
+use tiris_store::dead_letters::{self, NewLetter};
+use tiris_store::ledger::{Cause, Claim, Disposition, Entry, Source, apply_batch};
 use tiris_testing::auditor::Verdict;
 
-fn entry(event: Event, stream_seq: i64) -> Option<Entry> {
+fn entry(event: Event, stream_seq: u64) -> Option<Entry> {
     Some(Entry {
         user: event.user,
         trading: event.trading,
@@ -21,7 +22,7 @@ fn entry(event: Event, stream_seq: i64) -> Option<Entry> {
         claim: Some(Claim {
             event_id: event.event_id.into_string(),
             content_hash: event.content_hash,
-            stream: "TRADING".to_owned(),
+            stream: EventStream::Trading,
             stream_seq,
         }),
         event_time: Some(event.timestamp),
@@ -30,10 +31,13 @@ fn entry(event: Event, stream_seq: i64) -> Option<Entry> {
     })
 }
 
-fn letter(message: &Message, stream_seq: i64, cause: Cause) -> NewLetter {
-    NewLetter {
-        stream: "TRADING".to_owned(),
+fn letter(message: &Message, stream_seq: u64, cause: &Cause) -> NewLetter {
+    let key = LaneKey {
+        stream: EventStream::Trading,
         lane: 0,
+    };
+    NewLetter {
+        key,
         stream_created_at: 1,
         stream_seq,
         subject: message.subject.clone(),
@@ -43,28 +47,19 @@ fn letter(message: &Message, stream_seq: i64, cause: Cause) -> NewLetter {
         event_id: None,
         user_id: None,
         trading_id: None,
-        cause,
-    }
-}
-
-/// What became of an entry: done, or a reason to put the event aside.
-fn settle(outcome: &Outcome) -> Result<Verdict, Cause> {
-    match outcome {
-        Outcome::Applied(_) => Ok(Verdict::Applied),
-        Outcome::Duplicate => Ok(Verdict::Duplicate),
-        Outcome::Reused => Err(Cause::event_id_reused()),
-        Outcome::Rejected(rejection) => Err(Cause::from(*rejection)),
-        Outcome::Behind => Err(Cause::behind_unresolved()),
+        class: cause.class(),
+        code: cause.code(),
+        reason: cause.to_string(),
     }
 }
 
 /// What becomes of a message without the ledger, or its entry.
-fn read(message: &Message, sequence: i64) -> Result<Entry, Fate> {
+fn read(message: &Message, sequence: u64) -> Result<Entry, Fate> {
     match event::parse(&message.subject, &message.payload, BareSubjects::Refuse) {
         Ok(event) => entry(event, sequence).ok_or(Fate::done(Verdict::Heartbeat)),
         Err(malformed) => Err(Fate {
             verdict: Verdict::Malformed,
-            cause: Some(Cause::from(&*malformed)),
+            cause: Some(Cause::Malformed(malformed)),
         }),
     }
 }
@@ -85,24 +80,24 @@ impl Fate {
 
     fn refused(cause: Cause) -> Self {
         Self {
-            verdict: Verdict::Refused(cause.code),
+            verdict: Verdict::Refused(cause.code()),
             cause: Some(cause),
         }
     }
 
-    fn of(outcome: &Outcome) -> Self {
-        match outcome {
-            Outcome::Applied(_) => Self::done(Verdict::Applied),
-            Outcome::Duplicate => Self::done(Verdict::Duplicate),
-            Outcome::Reused => Self::refused(Cause::event_id_reused()),
-            Outcome::Rejected(rejection) => Self::refused(Cause::from(*rejection)),
-            Outcome::Behind => Self::refused(Cause::behind_unresolved()),
+    fn of(disposition: Disposition) -> Self {
+        match disposition {
+            Disposition::Applied(_) => Self::done(Verdict::Applied),
+            Disposition::Recorded => Self::done(Verdict::Heartbeat),
+            Disposition::Duplicate => Self::done(Verdict::Duplicate),
+            Disposition::DeadLetter(cause) => Self::refused(cause),
+            Disposition::Deferred => Self::refused(Cause::BehindUnresolved),
         }
     }
 }
 
 /// Puts a batch through parser, ledger and dead letters, and says what became of each message.
-pub(super) async fn ingest(pool: &PgPool, batch: &[Message], first: i64) -> Vec<String> {
+pub(super) async fn ingest(pool: &PgPool, batch: &[Message], first: u64) -> Vec<String> {
     let mut entries = Vec::new();
     let mut fates = Vec::new();
     for (message, sequence) in batch.iter().zip(first..) {
@@ -114,16 +109,17 @@ pub(super) async fn ingest(pool: &PgPool, batch: &[Message], first: i64) -> Vec<
         .await
         .expect("applied");
 
-    let mut outcomes = done.outcomes.iter();
+    let mut dispositions = done.dispositions.into_iter();
     let mut letters = Vec::new();
     let mut verdicts = Vec::new();
     for ((message, sequence), fate) in batch.iter().zip(first..).zip(fates) {
         let fate = match fate {
-            Ok(()) => Fate::of(outcomes.next().expect("an outcome")),
+            Ok(()) => Fate::of(dispositions.next().expect("a disposition")),
             Err(fate) => fate,
         };
         verdicts.push(format!("{:?}", fate.verdict));
-        letters.extend(fate.cause.map(|cause| letter(message, sequence, cause)));
+        let cause = fate.cause.as_ref();
+        letters.extend(cause.map(|cause| letter(message, sequence, cause)));
     }
     dead_letters::insert(&mut transaction, &letters)
         .await

@@ -4,7 +4,7 @@ use crate::world::{World, happened, movement, parsed};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tiris_domain::ledger::{Belief, Command, Movement};
-use tiris_store::ledger::{Applied, Batch, Entry, Outcome, Source};
+use tiris_store::ledger::{Applied, Batch, Disposition, Entry, Source};
 use uuid::Uuid;
 
 /// A row of `transactions`, with the amounts as texts.
@@ -60,7 +60,7 @@ impl Bought {
     }
 
     fn applied(&self) -> &Applied {
-        let Outcome::Applied(applied) = &self.batch.outcomes[0] else {
+        let Disposition::Applied(applied) = &self.batch.dispositions[0] else {
             panic!("{:?}", self.batch)
         };
         applied
@@ -174,7 +174,7 @@ async fn a_log_names_its_transaction_when_there_is_exactly_one() {
 
     let batch = world.apply(&[credit, lock]).await;
 
-    let Outcome::Applied(first) = &batch.outcomes[0] else {
+    let Disposition::Applied(first) = &batch.dispositions[0] else {
         panic!("{batch:?}")
     };
     let logs: Vec<(Option<Uuid>, i16)> = sqlx::query_as(
