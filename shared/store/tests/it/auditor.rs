@@ -9,6 +9,7 @@ use serde_json::{Map, json};
 use sqlx::PgPool;
 use std::collections::BTreeMap;
 use tiris_domain::event::{self, BareSubjects, Event};
+use tiris_domain::lane::{EventStream, LaneKey};
 use tiris_domain::ledger::Direction;
 use tiris_store::dead_letters::{self, NewLetter};
 use tiris_store::ledger::{Cause, Claim, Disposition, Entry, Source, apply_batch};

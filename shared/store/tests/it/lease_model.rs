@@ -165,7 +165,7 @@ async fn happen(pool: &PgPool, model: &mut Model, event: &Event) -> Result<()> {
                 lanes::take_free(pool, model.workers[worker].token, LEASE, limit)
                     .await?
                     .into_iter()
-                    .map(|taken| taken.lane)
+                    .map(|taken| i32::from(taken.key.lane))
                     .collect();
             taken.sort_unstable();
             let expected = model.free(limit);
