@@ -3,7 +3,8 @@
 //! Owns: one type per kind of row, so that an account can never be passed where a user is meant, and the
 //! strictly increasing UUIDv7 sequence of a batch. Must not know: SQL, wire formats, the wall clock.
 
-use crate::value::{Invalid, Schema, SchemaKind, Value, deserialize_by_value};
+use crate::value::newtype::deserialize_by_value;
+use crate::value::{Invalid, Schema, SchemaKind, Value};
 use chrono::{DateTime, Utc};
 use serde_json::Value as Json;
 use uuid::Uuid;

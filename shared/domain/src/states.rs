@@ -1,6 +1,7 @@
 //! The states and kinds that columns, requests, events and metrics share: one enum each, with one spelling.
 
-use crate::value::{Invalid, Schema, SchemaKind, Value, serde_by_value};
+use crate::value::newtype::serde_by_value;
+use crate::value::{Invalid, Schema, SchemaKind, Value};
 use serde_json::Value as Json;
 use std::fmt;
 

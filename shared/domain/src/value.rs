@@ -8,7 +8,7 @@ mod info;
 mod invalid;
 mod moment;
 mod money;
-mod newtype;
+pub(crate) mod newtype;
 mod profile;
 mod schema;
 mod seconds;
@@ -27,5 +27,4 @@ pub use seconds::Seconds;
 pub use text::{Component, Name, Reason, Text};
 pub use words::{Message, StackTrace, Words};
 
-pub(crate) use newtype::{deserialize_by_value, serde_by_value, text_newtype};
 pub(crate) use text::string;

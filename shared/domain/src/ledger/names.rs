@@ -1,6 +1,7 @@
 //! The names of things in the ledger: assets, pairs of them, and orders.
 
-use crate::value::{Invalid, Schema, SchemaKind, Value, string, text_newtype};
+use crate::value::newtype::text_newtype;
+use crate::value::{Invalid, Schema, SchemaKind, Value, string};
 use serde_json::Value as Json;
 use std::fmt;
 use std::str::FromStr;

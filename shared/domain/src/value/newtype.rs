@@ -1,6 +1,9 @@
-//! What newtypes have in common: serde by [`super::Value`], and access to a text.
+//! What newtypes have in common: serde by [`Value`], and access to a text.
 
-/// Implements `Deserialize` by [`super::Value::from_json`], with its error; [`super::Invalid::from_message`] restores
+pub(crate) use super::define::Value;
+pub(crate) use super::invalid::Invalid;
+
+/// Implements `Deserialize` by [`Value::from_json`], with its error; [`Invalid::from_message`] restores
 /// the kind of the error.
 macro_rules! deserialize_by_value {
     ($type:ty $(, $($generics:tt)*)?) => {
@@ -8,22 +11,22 @@ macro_rules! deserialize_by_value {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let value = <serde_json::Value as serde::Deserialize>::deserialize(deserializer)?;
 
-                <Self as $crate::value::Value>::from_json(value)
-                    .map_err($crate::value::Invalid::into_serde)
+                <Self as $crate::value::newtype::Value>::from_json(value)
+                    .map_err($crate::value::newtype::Invalid::into_serde)
             }
         }
     };
 }
 pub(crate) use deserialize_by_value;
 
-/// Implements `Deserialize` and `Serialize` by [`super::Value`].
+/// Implements `Deserialize` and `Serialize` by [`Value`].
 macro_rules! serde_by_value {
     ($type:ty) => {
-        $crate::value::deserialize_by_value!($type);
+        $crate::value::newtype::deserialize_by_value!($type);
 
         impl serde::Serialize for $type {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                $crate::value::Value::to_json(self).serialize(serializer)
+                $crate::value::newtype::Value::to_json(self).serialize(serializer)
             }
         }
     };
@@ -59,7 +62,7 @@ macro_rules! text_newtype {
             }
         }
 
-        $crate::value::deserialize_by_value!($type $(, $($generics)*)?);
+        $crate::value::newtype::deserialize_by_value!($type $(, $($generics)*)?);
     };
 }
 pub(crate) use text_newtype;
