@@ -8,8 +8,9 @@ async fn jetstream(server: &NatsServer) -> Context {
 }
 
 async fn publish(server: &NatsServer) {
-    let publish = jetstream(server).await.publish("kept.one", "x".into());
-    publish.await.unwrap().await.unwrap();
+    let jetstream = jetstream(server).await;
+    let acknowledged = jetstream.publish("kept.one", "x".into()).await.unwrap();
+    acknowledged.await.unwrap();
 }
 
 async fn messages(server: &NatsServer) -> u64 {

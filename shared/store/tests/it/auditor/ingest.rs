@@ -59,10 +59,10 @@ fn settle(outcome: &Outcome) -> Result<Verdict, Cause> {
 }
 
 /// What becomes of a message without the ledger, or its entry.
-fn read(message: &Message, sequence: i64) -> Result<Entry, Fate> {
+fn read(message: &Message, sequence: i64) -> Result<Entry, Disposition> {
     match event::parse(&message.subject, &message.payload, BareSubjects::Refuse) {
-        Ok(event) => entry(event, sequence).ok_or(Fate::done(Verdict::Heartbeat)),
-        Err(malformed) => Err(Fate {
+        Ok(event) => entry(event, sequence).ok_or(Disposition::done(Verdict::Heartbeat)),
+        Err(malformed) => Err(Disposition {
             verdict: Verdict::Malformed,
             cause: Some(Cause::from(&*malformed)),
         }),
@@ -70,12 +70,12 @@ fn read(message: &Message, sequence: i64) -> Result<Entry, Fate> {
 }
 
 /// What became of a message, and why it is put aside, if it is.
-struct Fate {
+struct Disposition {
     verdict: Verdict,
     cause: Option<Cause>,
 }
 
-impl Fate {
+impl Disposition {
     fn done(verdict: Verdict) -> Self {
         Self {
             verdict,
@@ -104,10 +104,10 @@ impl Fate {
 /// Puts a batch through parser, ledger and dead letters, and says what became of each message.
 pub(super) async fn ingest(pool: &PgPool, batch: &[Message], first: i64) -> Vec<String> {
     let mut entries = Vec::new();
-    let mut fates = Vec::new();
+    let mut dispositions = Vec::new();
     for (message, sequence) in batch.iter().zip(first..) {
         let read = read(message, sequence);
-        fates.push(read.map(|entry| entries.push(entry)));
+        dispositions.push(read.map(|entry| entries.push(entry)));
     }
     let mut transaction = pool.begin().await.expect("begun");
     let done = apply_batch(&mut transaction, &entries, rand_seed())
@@ -117,13 +117,17 @@ pub(super) async fn ingest(pool: &PgPool, batch: &[Message], first: i64) -> Vec<
     let mut outcomes = done.outcomes.iter();
     let mut letters = Vec::new();
     let mut verdicts = Vec::new();
-    for ((message, sequence), fate) in batch.iter().zip(first..).zip(fates) {
-        let fate = match fate {
-            Ok(()) => Fate::of(outcomes.next().expect("an outcome")),
-            Err(fate) => fate,
+    for ((message, sequence), disposition) in batch.iter().zip(first..).zip(dispositions) {
+        let disposition = match disposition {
+            Ok(()) => Disposition::of(outcomes.next().expect("an outcome")),
+            Err(disposition) => disposition,
         };
-        verdicts.push(format!("{:?}", fate.verdict));
-        letters.extend(fate.cause.map(|cause| letter(message, sequence, cause)));
+        verdicts.push(format!("{:?}", disposition.verdict));
+        letters.extend(
+            disposition
+                .cause
+                .map(|cause| letter(message, sequence, cause)),
+        );
     }
     dead_letters::insert(&mut transaction, &letters)
         .await
