@@ -47,17 +47,6 @@ fn letter(message: &Message, stream_seq: i64, cause: Cause) -> NewLetter {
     }
 }
 
-/// What became of an entry: done, or a reason to put the event aside.
-fn settle(outcome: &Outcome) -> Result<Verdict, Cause> {
-    match outcome {
-        Outcome::Applied(_) => Ok(Verdict::Applied),
-        Outcome::Duplicate => Ok(Verdict::Duplicate),
-        Outcome::Reused => Err(Cause::event_id_reused()),
-        Outcome::Rejected(rejection) => Err(Cause::from(*rejection)),
-        Outcome::Behind => Err(Cause::behind_unresolved()),
-    }
-}
-
 /// What becomes of a message without the ledger, or its entry.
 fn read(message: &Message, sequence: i64) -> Result<Entry, Disposition> {
     match event::parse(&message.subject, &message.payload, BareSubjects::Refuse) {

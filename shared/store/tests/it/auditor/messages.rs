@@ -30,7 +30,7 @@ struct Own {
     fields: Value,
 }
 
-fn pick<T: Clone + std::fmt::Debug + 'static>(
+fn pick<T: Clone + fmt::Debug + 'static>(
     weighted: &[(u32, T)],
 ) -> impl Strategy<Value = T> + use<T> {
     prop::strategy::Union::new_weighted(
