@@ -34,8 +34,8 @@ async fn an_event_that_fails_for_an_unforeseen_reason_is_put_aside_alone() -> Re
     drain(&mut lane).await?;
 
     assert_eq!(world.btc().await?, "9");
-    let foreseen = "dead_letters WHERE code = 'INTERNAL' AND reason LIKE '%foresaw%'";
-    world.expect_rows(foreseen, 1).await?;
+    let unforeseen = "dead_letters WHERE code = 'INTERNAL' AND reason LIKE '%unforeseen%'";
+    world.expect_rows(unforeseen, 1).await?;
     world.expect_rows("dead_letters", 1).await
 }
 

@@ -1,4 +1,4 @@
-//! Upkeep: old history goes when it is told to, and one worker at a time sees to it.
+//! Upkeep: old history is deleted as configured, by one worker at a time.
 
 use crate::world::{World, drain};
 use anyhow::{Result, ensure};

@@ -98,7 +98,7 @@ async fn ingest_that_waits_for_everything_stops_at_once() -> Result<()> {
     early.worker.stops().await
 }
 
-/// Passes connections on to `port` until it is told to hang, as a network does that drops everything.
+/// Passes connections on to `port` until `hang` is sent, then hangs as a network does that drops everything.
 async fn hanging_proxy(port: u16) -> Result<(u16, watch::Sender<bool>)> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;

@@ -1,4 +1,4 @@
-//! Replay of a time range: what is missing or dead is applied, what is done is passed over, whoever does it.
+//! Replay of a time range: what is missing or dead is applied, what is done is passed over.
 
 mod command;
 mod job;

@@ -184,7 +184,7 @@ impl World {
     pub(crate) async fn fail_on_boom(&self) -> Result<()> {
         self.execute(
             "CREATE FUNCTION explode() RETURNS trigger LANGUAGE plpgsql AS \
-             $$ BEGIN IF NEW.message = 'boom' THEN RAISE EXCEPTION 'nobody foresaw this'; END IF; RETURN NEW; END $$; \
+             $$ BEGIN IF NEW.message = 'boom' THEN RAISE EXCEPTION 'unforeseen'; END IF; RETURN NEW; END $$; \
              CREATE TRIGGER explode BEFORE INSERT ON trading_logs FOR EACH ROW EXECUTE FUNCTION explode()",
         )
         .await

@@ -27,7 +27,7 @@ const CURRENCY: AccountId = AccountId(Uuid::from_u128(2));
 const THIRD: AccountId = AccountId(Uuid::from_u128(3));
 /// 1000 USDT in another trading of the owner.
 const ELSEWHERE: AccountId = AccountId(Uuid::from_u128(4));
-/// 1000 USDT of somebody else.
+/// 1000 USDT of another user.
 const FOREIGN: AccountId = AccountId(Uuid::from_u128(5));
 /// Not in the book.
 const ABSENT: AccountId = AccountId(Uuid::from_u128(6));

@@ -36,7 +36,7 @@ enum Event {
     Restart(usize),
     /// A worker takes one lane by force.
     Seize(usize, i32),
-    /// The database comes back from a copy: every epoch is raised, nobody owns a lane.
+    /// The database comes back from a copy: every epoch is raised, no lane has an owner.
     Restored,
 }
 

@@ -8,7 +8,7 @@ async fn has_table(database: &TestDatabase, table: &str) -> bool {
         .bind(table)
         .fetch_one(database.pool())
         .await
-        .unwrap()
+        .expect("a database")
 }
 
 #[tokio::test]

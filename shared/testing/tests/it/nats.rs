@@ -4,18 +4,20 @@ use async_nats::jetstream::{self, Context, stream::Config};
 use tiris_testing::NatsServer;
 
 async fn jetstream(server: &NatsServer) -> Context {
-    jetstream::new(async_nats::connect(server.url()).await.unwrap())
+    let client = async_nats::connect(server.url()).await;
+    jetstream::new(client.expect("a connection"))
 }
 
 async fn publish(server: &NatsServer) {
     let jetstream = jetstream(server).await;
-    let publish = jetstream.publish("kept.one", "x".into());
-    publish.await.unwrap().await.unwrap();
+    let published = jetstream.publish("kept.one", "x".into()).await;
+    let acknowledged = published.expect("published").await;
+    acknowledged.expect("acknowledged");
 }
 
 async fn messages(server: &NatsServer) -> u64 {
-    let stream = jetstream(server).await.get_stream("KEPT").await.unwrap();
-    stream.cached_info().state.messages
+    let stream = jetstream(server).await.get_stream("KEPT").await;
+    stream.expect("the stream").cached_info().state.messages
 }
 
 #[tokio::test]

@@ -5,12 +5,12 @@ use tiris_testing::{PgServer, PgSettings, PgStop, has_timescale, scratch_dir};
 
 async fn connect(server: &PgServer) -> PgConnection {
     let url = server.url("postgres");
-    PgConnection::connect(&url).await.unwrap()
+    PgConnection::connect(&url).await.expect("a connection")
 }
 
 async fn run(server: &PgServer, sql: &'static str) {
     let mut connection = connect(server).await;
-    sqlx::query(sql).execute(&mut connection).await.unwrap();
+    sqlx::query(sql).execute(&mut connection).await.expect(sql);
 }
 
 /// A setting of the server; `None` when there is no such setting.
@@ -19,7 +19,7 @@ async fn setting(server: &PgServer, name: &str) -> Option<String> {
         .bind(name)
         .fetch_one(&mut connect(server).await)
         .await
-        .unwrap()
+        .expect(name)
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use tiris_testing::{Process, binary, eventually, free_port, free_port_or};
 
 fn shell(script: &str) -> Process {
     let command = Process::command("/bin/sh").args(["-c", script]);
-    command.name("script").spawn().unwrap()
+    command.name("script").spawn().expect("a shell")
 }
 
 #[tokio::test]

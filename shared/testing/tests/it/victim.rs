@@ -15,17 +15,17 @@ struct Victim(Child);
 impl Victim {
     fn start(file: &Path) -> Self {
         let test = "victim::databases_and_servers_of_a_killed_process_are_cleared_away";
-        let child = Command::new(std::env::current_exe().unwrap())
+        let child = Command::new(std::env::current_exe().expect("this program"))
             .args(["--exact", test, "--nocapture"])
             .env(VICTIM, file)
             .stdout(Stdio::null())
             .spawn();
-        Self(child.unwrap())
+        Self(child.expect("a copy of this program"))
     }
 
     fn kill(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
+        self.0.kill().expect("killed");
+        self.0.wait().expect("ended");
     }
 }
 
@@ -38,12 +38,12 @@ impl Drop for Victim {
 
 /// Starts servers, writes where they are, and waits for the kill.
 async fn be_the_victim(file: PathBuf) {
-    let database = TestDatabase::new().await.unwrap();
-    let nats = NatsServer::private().await.unwrap();
+    let database = TestDatabase::new().await.expect("a database");
+    let nats = NatsServer::private().await.expect("a server");
     let started = format!("{}\n{}\n", database.url(), nats.url());
     let unfinished = file.with_extension("new");
-    std::fs::write(&unfinished, started).unwrap();
-    std::fs::rename(unfinished, file).unwrap();
+    std::fs::write(&unfinished, started).expect("written");
+    std::fs::rename(unfinished, file).expect("renamed");
 
     std::future::pending::<()>().await;
 }

@@ -1,4 +1,4 @@
-//! Which rejection is told when several apply.
+//! Which rejection is returned when several apply.
 
 use super::*;
 

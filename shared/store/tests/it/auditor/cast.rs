@@ -13,7 +13,7 @@ const fn id(number: u128) -> Uuid {
 
 pub(super) const ACTIVE: Uuid = id(1);
 pub(super) const DISABLED: Uuid = id(2);
-pub(super) const NOBODY: Uuid = id(3);
+pub(super) const NO_USER: Uuid = id(3);
 pub(super) const TRADING: Uuid = id(10);
 pub(super) const OTHER_TRADING: Uuid = id(11);
 pub(super) const DISABLED_TRADING: Uuid = id(12);

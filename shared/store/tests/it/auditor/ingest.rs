@@ -54,10 +54,10 @@ fn letter(message: &Message, stream_seq: u64, cause: &Cause) -> NewLetter {
 }
 
 /// What becomes of a message without the ledger, or its entry.
-fn read(message: &Message, sequence: u64) -> Result<Entry, Fate> {
+fn read(message: &Message, sequence: u64) -> Result<Entry, Handled> {
     match event::parse(&message.subject, &message.payload, BareSubjects::Refuse) {
-        Ok(event) => entry(event, sequence).ok_or(Fate::done(Verdict::Heartbeat)),
-        Err(malformed) => Err(Fate {
+        Ok(event) => entry(event, sequence).ok_or(Handled::done(Verdict::Heartbeat)),
+        Err(malformed) => Err(Handled {
             verdict: Verdict::Malformed,
             cause: Some(Cause::Malformed(malformed)),
         }),
@@ -65,12 +65,12 @@ fn read(message: &Message, sequence: u64) -> Result<Entry, Fate> {
 }
 
 /// What became of a message, and why it is put aside, if it is.
-struct Fate {
+struct Handled {
     verdict: Verdict,
     cause: Option<Cause>,
 }
 
-impl Fate {
+impl Handled {
     fn done(verdict: Verdict) -> Self {
         Self {
             verdict,
@@ -99,10 +99,10 @@ impl Fate {
 /// Puts a batch through parser, ledger and dead letters, and says what became of each message.
 pub(super) async fn ingest(pool: &PgPool, batch: &[Message], first: u64) -> Vec<String> {
     let mut entries = Vec::new();
-    let mut fates = Vec::new();
+    let mut handled_events = Vec::new();
     for (message, sequence) in batch.iter().zip(first..) {
         let read = read(message, sequence);
-        fates.push(read.map(|entry| entries.push(entry)));
+        handled_events.push(read.map(|entry| entries.push(entry)));
     }
     let mut transaction = pool.begin().await.expect("begun");
     let done = apply_batch(&mut transaction, &entries, rand_seed())
@@ -112,13 +112,13 @@ pub(super) async fn ingest(pool: &PgPool, batch: &[Message], first: u64) -> Vec<
     let mut dispositions = done.dispositions.into_iter();
     let mut letters = Vec::new();
     let mut verdicts = Vec::new();
-    for ((message, sequence), fate) in batch.iter().zip(first..).zip(fates) {
-        let fate = match fate {
-            Ok(()) => Fate::of(dispositions.next().expect("a disposition")),
-            Err(fate) => fate,
+    for ((message, sequence), handled) in batch.iter().zip(first..).zip(handled_events) {
+        let handled = match handled {
+            Ok(()) => Handled::of(dispositions.next().expect("a disposition")),
+            Err(handled) => handled,
         };
-        verdicts.push(format!("{:?}", fate.verdict));
-        let cause = fate.cause.as_ref();
+        verdicts.push(format!("{:?}", handled.verdict));
+        let cause = handled.cause.as_ref();
         letters.extend(cause.map(|cause| letter(message, sequence, cause)));
     }
     dead_letters::insert(&mut transaction, &letters)

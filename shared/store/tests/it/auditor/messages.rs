@@ -2,7 +2,7 @@
 
 use super::cast::{
     ACTIVE, BNB, BTC, DISABLED, DISABLED_TRADING, ELSEWHERE, FOREIGN, NO_ACCOUNT, NO_TRADING,
-    NOBODY, OTHER_TRADING, TRADING, USDT, symbol_of,
+    NO_USER, OTHER_TRADING, TRADING, USDT, symbol_of,
 };
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -277,7 +277,7 @@ fn replace_field(event: &mut Map<String, Value>, at: usize, with: usize) {
 fn any_message() -> impl Strategy<Value = Message> {
     let event =
         prop_oneof![5 => any_balance_event(), 5 => any_order_event(), 1 => any_system_event()];
-    let user = pick(&[(60, ACTIVE), (1, DISABLED), (1, NOBODY)]);
+    let user = pick(&[(60, ACTIVE), (1, DISABLED), (1, NO_USER)]);
     let trading = pick(&[
         (60, TRADING),
         (1, OTHER_TRADING),

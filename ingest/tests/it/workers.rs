@@ -168,7 +168,10 @@ async fn a_worker_stopped_in_a_transaction_soon_blocks_nothing() -> Result<()> {
 
     let mut other = world.worker()?;
     world.btc_reaches("6").await?;
-    ensure!(world.number(EPOCH).await? > epoch, "nobody took the lane");
+    ensure!(
+        world.number(EPOCH).await? > epoch,
+        "no worker took the lane"
+    );
 
     sleeper.process.signal(Signal::SIGCONT)?;
     shared_by(&world, 2).await?;
