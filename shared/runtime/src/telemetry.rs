@@ -59,19 +59,14 @@ pub fn init(service: &'static str, log: &LogConfig) {
 
 /// The same for a service, which also sends spans when a collector is configured.
 pub fn init_service(service: &'static str, config: &ServiceConfig) -> Result<Telemetry> {
+    let log = &config.log;
     let traces = config.traces.as_ref();
     let provider = traces
         .map(|traces| otlp::provider(service, traces))
         .transpose()?;
 
     let (writer, guard) = writer::start();
-    start(
-        service,
-        &config.log,
-        writer,
-        config.metrics,
-        provider.as_ref(),
-    );
+    start(service, log, writer, config.metrics, provider.as_ref());
 
     Ok(Telemetry {
         provider,
@@ -95,6 +90,7 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     let layer = tracing_subscriber::fmt::layer();
+
     if log.json {
         layer
             .fmt_fields(JsonFields::new())

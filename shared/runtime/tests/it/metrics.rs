@@ -37,6 +37,7 @@ fn sources() -> Vec<String> {
     ]
     .map(|folder| root().join(folder))
     .to_vec();
+
     let mut sources = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).expect("a folder") {
