@@ -2,11 +2,14 @@
 //!
 //! Owns: which providers there are and how each is asked. Must not know: users, sessions.
 
+mod departure;
 mod google;
 mod http;
 mod id_token;
 mod jwks;
 mod wechat;
+
+pub(crate) use departure::Departure;
 
 use crate::outgoing::Outgoing;
 use crate::settings::ProviderSettings;
@@ -38,13 +41,6 @@ impl Provider {
             Self::Wechat => "wechat",
         }
     }
-}
-
-/// The beginning of a login: where the person goes, and what has to be known when they come back.
-pub(crate) struct Departure {
-    pub(crate) url: String,
-    pub(crate) pkce_verifier: Option<String>,
-    pub(crate) nonce: Option<String>,
 }
 
 /// The providers of this deployment.
@@ -81,16 +77,8 @@ impl Providers {
         redirect_uri: &str,
     ) -> Result<Departure> {
         match provider {
-            Provider::Google => self
-                .google
-                .as_ref()
-                .ok_or_else(|| missing(provider))?
-                .depart(state, redirect_uri),
-            Provider::Wechat => Ok(self
-                .wechat
-                .as_ref()
-                .ok_or_else(|| missing(provider))?
-                .depart(state, redirect_uri)),
+            Provider::Google => self.google()?.depart(state, redirect_uri),
+            Provider::Wechat => Ok(self.wechat()?.depart(state, redirect_uri)),
         }
     }
 
@@ -102,21 +90,19 @@ impl Providers {
         login: &PendingLogin,
     ) -> Result<Identity> {
         match provider {
-            Provider::Google => {
-                self.google
-                    .as_ref()
-                    .ok_or_else(|| missing(provider))?
-                    .identify(code, login)
-                    .await
-            }
-            Provider::Wechat => {
-                self.wechat
-                    .as_ref()
-                    .ok_or_else(|| missing(provider))?
-                    .identify(&code)
-                    .await
-            }
+            Provider::Google => self.google()?.identify(code, login).await,
+            Provider::Wechat => self.wechat()?.identify(&code).await,
         }
+    }
+
+    fn google(&self) -> Result<&Google> {
+        let google = self.google.as_ref();
+        google.ok_or_else(|| missing(Provider::Google))
+    }
+
+    fn wechat(&self) -> Result<&Wechat> {
+        let wechat = self.wechat.as_ref();
+        wechat.ok_or_else(|| missing(Provider::Wechat))
     }
 
     /// For readiness: which of the offered providers are configured. Only in production must all be.
@@ -126,22 +112,17 @@ impl Providers {
             _ => self.wechat.is_some(),
         };
         let tell = |name: &String| {
-            let how = if is_configured(name) {
-                "configured"
-            } else {
-                "not configured"
-            };
-            format!("{name} {how}")
+            let not = if is_configured(name) { "" } else { "not " };
+            format!("{name} {not}configured")
         };
-        let told = self.offered.iter().map(tell).collect::<Vec<_>>().join(", ");
-        let told = if told.is_empty() {
-            "no provider is offered".to_owned()
-        } else {
-            told
+        let told = match self.offered.iter().map(tell).collect::<Vec<_>>() {
+            told if told.is_empty() => "no provider is offered".to_owned(),
+            told => told.join(", "),
         };
-        let complete =
+
+        let is_complete =
             !self.offered.is_empty() && self.offered.iter().all(|name| is_configured(name));
-        if complete || environment == Environment::Dev {
+        if is_complete || environment == Environment::Dev {
             Ok(told)
         } else {
             Err(told)
