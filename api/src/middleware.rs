@@ -8,6 +8,7 @@ pub(crate) mod cors;
 pub(crate) mod headers;
 pub(crate) mod limit;
 pub(crate) mod measure;
+mod operation;
 pub(crate) mod timeout;
 pub(crate) mod trace;
 pub(crate) mod wake;

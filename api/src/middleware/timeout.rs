@@ -11,8 +11,6 @@ pub(crate) async fn bound<E: Endpoint<Output = Response>>(
     request: Request,
     limit: Duration,
 ) -> Result<Response> {
-    match tokio::time::timeout(limit, next.call(request)).await {
-        Ok(result) => result,
-        Err(_) => Err(Problem::TimedOut.into()),
-    }
+    let answered = tokio::time::timeout(limit, next.call(request)).await;
+    answered.unwrap_or_else(|_| Err(Problem::TimedOut.into()))
 }

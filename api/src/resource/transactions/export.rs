@@ -24,26 +24,8 @@ use tracing::Instrument;
 /// Rows read at once: with their free JSON at most some 3 MiB.
 const ROWS_AT_ONCE: u64 = 200;
 /// In the order of an answer's fields.
-const COLUMNS: [&str; 18] = [
-    "id",
-    "user_id",
-    "trading_id",
-    "sub_account_id",
-    "timestamp",
-    "event_time",
-    "direction",
-    "reason",
-    "amount",
-    "closing_balance",
-    "price",
-    "quote_symbol",
-    "fee",
-    "order_id",
-    "sequence",
-    "event_id",
-    "trading_log_id",
-    "info",
-];
+const COLUMNS: &str = "id,user_id,trading_id,sub_account_id,timestamp,event_time,direction,reason,amount,closing_balance,\
+    price,quote_symbol,fee,order_id,sequence,event_id,trading_log_id,info";
 
 /// The rest of a list.
 struct Reader {
@@ -69,28 +51,24 @@ pub(super) async fn stream(
         _place: place,
     };
     let (first, next) = reader.page(None).await?;
-    let head = Bytes::from([csv::header(&COLUMNS).into_bytes(), first].concat());
-    let (span, trace) = (
-        tracing::Span::current(),
-        trace::current().unwrap_or_else(Trace::begin),
-    );
+    let head = Bytes::from([csv::header(COLUMNS).into_bytes(), first].concat());
+
+    let span = tracing::Span::current();
+    let trace = trace::current().unwrap_or_else(Trace::begin);
     let rest = stream::unfold((reader, next), move |(reader, next)| {
         let page = async move {
             let cursor = next?;
             match reader.next(&cursor).await {
-                Ok((lines, next)) => {
-                    Some((Ok::<_, std::io::Error>(Bytes::from(lines)), (reader, next)))
-                }
+                Ok((lines, next)) => Some((Ok(Bytes::from(lines)), (reader, next))),
                 Err(error) => cut_off(&error),
             }
         };
         trace.clone().scope(page.instrument(span.clone()))
     });
-    let all = stream::once(async { Ok(head) }).chain(rest);
-    Ok(csv::response(
-        "transactions.csv",
-        Body::from_bytes_stream(all),
-    ))
+    let all = stream::once(async { Ok::<_, std::io::Error>(head) }).chain(rest);
+
+    let body = Body::from_bytes_stream(all);
+    Ok(csv::response("transactions.csv", body))
 }
 
 /// Ends the connection, because the answer has begun and all that can be told is that it does not come to its end. An
@@ -118,7 +96,7 @@ impl Reader {
         let (rows, pagination) = read(&page, &self.state.histories, self.rows.clone()).await?;
         let mut lines = String::new();
         for row in rows {
-            csv::line(&mut lines, &COLUMNS, &Transaction::from_row(row)?)?;
+            csv::line(&mut lines, COLUMNS, &Transaction::from_row(row)?)?;
         }
         Ok((lines.into_bytes(), pagination.next_cursor))
     }
