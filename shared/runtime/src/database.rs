@@ -64,21 +64,17 @@ fn session(
     application_name: &str,
     idle_in_transaction: Duration,
 ) -> sqlx::Result<PgConnectOptions> {
+    let settings = [
+        ("statement_timeout", config.statement_timeout),
+        ("idle_in_transaction_session_timeout", idle_in_transaction),
+    ];
+    let settings = settings.map(|(name, time)| (name, format!("{}ms", time.as_millis())));
     let options: PgConnectOptions = config.url.expose_secret().parse()?;
 
     Ok(options
         .application_name(application_name)
         .options(SESSION_SETTINGS)
-        .options([
-            (
-                "statement_timeout",
-                format!("{}ms", config.statement_timeout.as_millis()),
-            ),
-            (
-                "idle_in_transaction_session_timeout",
-                format!("{}ms", idle_in_transaction.as_millis()),
-            ),
-        ])
+        .options(settings)
         .log_statements(LevelFilter::Debug)
         .log_slow_statements(LevelFilter::Warn, SLOW))
 }
