@@ -60,19 +60,19 @@ impl Credentials {
         let Some(user) = row.user_id.map(UserId) else {
             return Ok(None);
         };
-        Stored { secrets, row, user }.all()
+        StoredCredentials { secrets, row, user }.all()
     }
 }
 
 /// The encrypted credentials of a row of `user`.
 #[derive(Clone, Copy)]
-pub(super) struct Stored<'a> {
+pub(super) struct StoredCredentials<'a> {
     pub(super) secrets: &'a Secrets,
     pub(super) row: &'a Model,
     pub(super) user: UserId,
 }
 
-impl Stored<'_> {
+impl StoredCredentials<'_> {
     pub(super) fn api_key(self) -> Result<Option<SecretString>, CryptoError> {
         self.open(SecretColumn::API_KEY, self.row.api_key_encrypted.as_ref())
     }

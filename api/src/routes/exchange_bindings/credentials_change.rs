@@ -1,6 +1,6 @@
 //! Another exchange or other credentials for a binding.
 
-use super::credentials::{Credentials, Stored};
+use super::credentials::{Credentials, StoredCredentials};
 use super::given::GivenCredentials;
 use sqlx::PgConnection;
 use tiris_domain::ids::{BindingId, UserId};
@@ -58,7 +58,7 @@ impl CredentialsChange {
             };
         };
 
-        let stored = Stored { secrets, row, user };
+        let stored = StoredCredentials { secrets, row, user };
         let merged = self.given.clone().over(stored, exchange)?;
         let seal =
             |credentials: Credentials| credentials.seal(secrets, BindingId(row.id), user, exchange);

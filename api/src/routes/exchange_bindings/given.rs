@@ -1,6 +1,6 @@
 //! Credentials as requests give them, with their limits.
 
-use super::credentials::{Credentials, Stored};
+use super::credentials::{Credentials, StoredCredentials};
 use crate::http::field::Field;
 use crate::http::secret::{Secret, SecretRule};
 use secrecy::SecretString;
@@ -107,7 +107,7 @@ impl GivenCredentials {
     /// the old ones are lost.
     pub(super) fn over(
         self,
-        stored: Stored<'_>,
+        stored: StoredCredentials<'_>,
         exchange: ExchangeType,
     ) -> Result<Option<Credentials>> {
         let api_key = match self.api_key {
