@@ -3,8 +3,10 @@
 mod change;
 mod create;
 mod credentials;
+mod credentials_change;
 mod delete;
 mod get;
+mod given;
 mod insert;
 mod list;
 mod list_public;
@@ -13,7 +15,8 @@ mod update;
 mod verification;
 mod verify;
 
-pub(super) use credentials::{ApiKey, ApiSecret, Credentials, GivenCredentials, Passphrase};
+pub(super) use credentials::Credentials;
+pub(super) use given::{ApiKey, ApiSecret, GivenCredentials, Passphrase};
 pub(super) use insert::PrivateBinding;
 pub(super) use object::BindingSummary;
 pub(super) use verification::after_change;

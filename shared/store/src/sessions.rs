@@ -39,7 +39,7 @@ pub async fn begin(
 
 /// A session as its access token finds it.
 #[derive(Clone, Copy, Debug, sqlx::FromRow)]
-pub struct Found {
+pub struct SessionState {
     /// Role of its user.
     #[sqlx(try_from = "String")]
     pub role: Role,
@@ -51,7 +51,11 @@ pub struct Found {
 }
 
 /// The session of a user.
-pub async fn find(executor: impl PgExecutor<'_>, user: UserId, id: Uuid) -> Result<Option<Found>> {
+pub async fn find(
+    executor: impl PgExecutor<'_>,
+    user: UserId,
+    id: Uuid,
+) -> Result<Option<SessionState>> {
     let found = sqlx::query_as(
         "SELECT u.role, u.status, s.revoked_at IS NULL AND s.expires_at > now() AS alive \
          FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1 AND s.user_id = $2",

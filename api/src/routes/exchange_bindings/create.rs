@@ -1,6 +1,6 @@
 //! `POST /v1/exchange-bindings`
 
-use super::credentials::{ApiKey, ApiSecret, GivenCredentials, Passphrase};
+use super::given::{ApiKey, ApiSecret, GivenCredentials, Passphrase};
 use super::insert::PrivateBinding;
 use super::object::ExchangeBinding;
 use super::verification;

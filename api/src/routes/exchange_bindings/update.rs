@@ -1,19 +1,17 @@
 //! `PUT /v1/exchange-bindings/{id}`
 
 use super::change::{self, action, summary};
-use super::credentials::{ApiKey, ApiSecret, Credentials, GivenCredentials, Passphrase};
+use super::credentials_change::CredentialsChange;
+use super::given::{ApiKey, ApiSecret, GivenCredentials, Passphrase};
 use super::object::ExchangeBinding;
 use super::verification;
 use crate::routes::prelude::*;
 use serde_json::json;
-use tiris_domain::ids::{BindingId, UserId};
+use tiris_domain::ids::BindingId;
 use tiris_domain::states::ExchangeType;
 use tiris_domain::value::{Info, Name};
-use tiris_runtime::crypto::Secrets;
 use tiris_store::audit::{self, Action};
-use tiris_store::column;
-use tiris_store::entity::exchange_bindings::Model;
-use tiris_store::exchange_bindings::{self, SealedCredentials};
+use tiris_store::exchange_bindings;
 
 /// Change an exchange binding.
 pub(crate) struct UpdateExchangeBinding;
@@ -70,42 +68,6 @@ impl Example for BindingChange {
     }
 }
 
-/// Another exchange or other credentials for a binding: what the exchange said is no longer about this binding.
-struct CredentialsChange {
-    exchange_type: Option<ExchangeType>,
-    given: GivenCredentials,
-}
-
-impl CredentialsChange {
-    fn is_any(&self) -> bool {
-        self.exchange_type.is_some() || self.given.any().is_some()
-    }
-
-    /// All credentials of the row under one key, also those that stay.
-    fn sealed(
-        &self,
-        secrets: &Secrets,
-        row: &Model,
-        exchange: ExchangeType,
-    ) -> Result<SealedCredentials> {
-        let Some(user) = row.user_id.map(UserId) else {
-            // Everybody could read them.
-            return match self.given.any() {
-                Some(field) => Err(Error::invalid(
-                    field,
-                    "cannot be given: a public binding has no credentials",
-                )),
-                None => Ok(SealedCredentials::default()),
-            };
-        };
-
-        let merged = self.given.clone().over(secrets, row, user, exchange)?;
-        let seal =
-            |credentials: Credentials| credentials.seal(secrets, BindingId(row.id), user, exchange);
-        Ok(merged.map(seal).transpose()?.unwrap_or_default())
-    }
-}
-
 #[OpenApi(prefix_path = "/v1/exchange-bindings", tag = "Tag::ExchangeBindings")]
 impl UpdateExchangeBinding {
     /// Changes a binding; a public one by admins only
@@ -126,23 +88,22 @@ impl UpdateExchangeBinding {
         let wanted = body.0;
         let name = wanted.name.as_ref().map(|name| &name.0);
         let info = wanted.info.as_ref().map(|info| &info.0);
-        let change = CredentialsChange {
+        let credentials = CredentialsChange {
             exchange_type: wanted.exchange_type.map(|exchange| exchange.0),
             given: GivenCredentials::new(wanted.api_key, wanted.api_secret, wanted.passphrase),
         };
 
         let reply = idempotency.run(&state, caller.user(), async |mut tx: Tx| {
             let current = change::lock(&mut tx, &caller, id).await?;
-            if change.is_any() {
-                let stored = column::state(&current.exchange_type)?;
-                let exchange = change.exchange_type.unwrap_or(stored);
-                let sealed = change.sealed(&state.secrets, &current, exchange)?;
-                exchange_bindings::replace_credentials(&mut tx, id, exchange, sealed).await?;
+            if credentials.is_any() {
+                credentials
+                    .replace(&mut tx, &state.secrets, &current)
+                    .await?;
             }
-
             let changed = exchange_bindings::update(&mut tx, id, name, info).await?;
+
             let mut after = summary(&changed);
-            after["credentials_given"] = json!(change.given.any().is_some());
+            after["credentials_given"] = json!(credentials.given.any().is_some());
             after["info_given"] = json!(info.is_some());
             let action = Action {
                 before: Some(summary(&current)),
@@ -150,11 +111,12 @@ impl UpdateExchangeBinding {
                 ..action("exchange_binding.update", id)
             };
             audit::record(&mut tx, caller.actor(), &action).await?;
+
             tx.finish(ExchangeBinding::try_from(changed)?).await
         });
         let reply = reply.await?;
 
-        if !change.is_any() {
+        if !credentials.is_any() {
             return Ok(reply);
         }
         Ok(verification::verified(&state, &caller, &idempotency, id, reply).await?)

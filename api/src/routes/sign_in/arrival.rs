@@ -1,4 +1,4 @@
-//! A person comes back from a provider: the user they are, made when there is none, and the session that begins.
+//! Finds or makes the user of a person who signs in, and begins their session.
 
 use serde_json::json;
 use sqlx::PgConnection;
@@ -15,13 +15,13 @@ use uuid::Uuid;
 const EMAIL_BYTES_MAX: usize = 254;
 const URL_BYTES_MAX: usize = 2_048;
 
-/// A person who came back, as the provider describes them.
+/// A person who signs in, as the provider describes them.
 pub(super) struct Arrival<'a> {
     pub(super) identity: Identity,
     pub(super) actor: &'a Actor,
 }
 
-/// The user a person is.
+/// The user of a person who signs in.
 #[derive(Clone, Copy)]
 pub(super) struct ArrivedUser {
     pub(super) id: UserId,
@@ -29,7 +29,7 @@ pub(super) struct ArrivedUser {
 }
 
 impl Arrival<'_> {
-    /// The user the person is, locked until the transaction ends.
+    /// Returns the user of the person, locked until the transaction ends.
     pub(super) async fn user(&self, connection: &mut PgConnection) -> Result<ArrivedUser> {
         oauth::lock(connection, &self.identity).await?;
         let Some(user) = oauth::find(connection, &self.identity).await? else {
@@ -76,7 +76,7 @@ impl Arrival<'_> {
         Ok(session)
     }
 
-    /// The user the person is from now on.
+    /// Ties the person to the user with their e-mail address, or to a new user.
     async fn first_time(&self, connection: &mut PgConnection) -> Result<ArrivedUser> {
         let same_address = match &self.identity.email {
             Some(email) => users::lock_by_email(connection, email).await?,
@@ -97,7 +97,7 @@ impl Arrival<'_> {
         Ok(user)
     }
 
-    /// The user with the address of the person.
+    /// Checks that the person may use the account with their e-mail address.
     async fn known(&self, connection: &mut PgConnection, user: LockedUser) -> Result<ArrivedUser> {
         // An address alone proves nothing unless the provider vouches for it; and another person at the same provider may
         // have been given an address that was somebody else's before.

@@ -110,7 +110,7 @@ impl LoginCallback {
     }
 }
 
-/// Signs in the person the provider says came back.
+/// Checks the login, asks the provider for the identity of the person, and begins their session.
 async fn sign_in(
     state: &State,
     actor: &Actor,

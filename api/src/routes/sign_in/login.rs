@@ -53,7 +53,8 @@ impl Example for LoginToBegin {
 
 /// Where to go on.
 #[derive(Object, Serialize)]
-struct Begun {
+#[oai(rename = "Begun")]
+struct BegunLogin {
     /// Send the person there
     auth_url: String,
     /// Comes back with the person; compare it before sending it to the callback
@@ -72,7 +73,7 @@ impl Login {
         _caller: Anyone<Self>,
         state: Data<&State>,
         body: JsonBody<LoginToBegin>,
-    ) -> Answer<Begun, Self> {
+    ) -> Answer<BegunLogin, Self> {
         let wanted = body.0;
         let provider = wanted.provider.0.known()?;
         let redirect_uri = wanted.redirect_uri.0.into_string();
@@ -96,7 +97,7 @@ impl Login {
         let mut connection = state.pool.acquire().await.map_err(Error::from)?;
         oauth::begin(&mut connection, &login).await?;
 
-        Ok(Reply::done(Begun {
+        Ok(Reply::done(BegunLogin {
             auth_url: departure.url,
             state: login.state,
         }))
