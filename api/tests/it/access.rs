@@ -28,6 +28,7 @@ async fn every_operation_refuses_every_wrong_token() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let tokens = wrong_tokens(&user).await;
+
     let mut open = Vec::new();
     for (method, path, operation) in operations() {
         if operation["security"].as_array().is_none_or(Vec::is_empty) {
@@ -115,6 +116,7 @@ pub(crate) type Thing = (&'static str, String);
 pub(crate) async fn things(owner: &User<'_>, book: &Book) -> Vec<Thing> {
     let log = owner.log(book.trade("long")).await;
     let letter = store_rejected(owner, book, 1, "1").await;
+
     vec![
         ("/v1/events/dead-letters/{id}", letter.to_string()),
         ("/v1/tradings/{id}", book.trading.clone()),
@@ -215,6 +217,7 @@ async fn two_books<'w>(world: &'w World) -> [(User<'w>, Book); 2] {
 async fn ids_of_other_users_in_a_trading_log_are_not_found() {
     let world = World::start().await;
     let [(owner, theirs), (stranger, mine)] = two_books(&world).await;
+
     let mut logs = vec![theirs.trade("long")];
     for key in ["stock_account_id", "currency_account_id", "fee_account_id"] {
         for unknown in [theirs.stock.clone(), new_id().to_string()] {
@@ -242,6 +245,7 @@ async fn ids_of_other_users_in_a_trading_log_are_not_found() {
 async fn ids_of_other_users_in_other_bodies_are_not_found() {
     let world = World::start().await;
     let [(owner, theirs), (stranger, mine)] = two_books(&world).await;
+
     let account = json!({"trading_id": theirs.trading, "name": "x", "symbol": "X"});
     let made = stranger.post("/v1/sub-accounts", account).await;
     made.assert_error(404, "NOT_FOUND");

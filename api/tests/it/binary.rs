@@ -96,12 +96,16 @@ fn all_mistakes_in_the_settings_are_reported_at_once() {
         ("TIRIS_WECHAT_TOKEN_URL", "nowhere"),
     ];
     let environment = [&wrong[..], &[("TIRIS_ENV", "production")]].concat();
+
     let refused = run(&["serve"], &environment);
+
     let error = refused.error();
     let names = wrong.iter().map(|(name, _)| *name);
+
     for name in names.chain(["DATABASE_URL"]) {
         assert!(error.contains(name), "{name}: {error}");
     }
+
     assert!(!error.contains("hunter2"), "{error}");
 }
 

@@ -169,6 +169,7 @@ async fn a_wrong_field_of_a_binding_is_named_and_never_repeated() {
 async fn an_unknown_field_of_a_binding_is_ignored() {
     let world = World::start().await;
     let user = world.user("ann").await;
+
     let body = json!({"name": "v", "exchange_type": "virtual", "unknown": 1});
     let made = user.post(LIST, body).await;
 
@@ -235,6 +236,7 @@ async fn a_change_keeps_what_it_does_not_name() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let path = made(&user, "main", "kraken").await;
+
     let rename = json!({"name": "renamed", "info": {"a": 1}});
     let renamed = user.put(&path, rename).await;
     assert_eq!(renamed.data()["name"], "renamed");
@@ -324,6 +326,7 @@ fn with_credentials(name: &str, kind: &str) -> Value {
 async fn a_trading_with_credentials_comes_with_its_binding() {
     let world = World::start().await;
     let user = world.user("ann").await;
+
     let body = with_credentials("grid", "gate");
     let created = user.post("/v1/tradings", body).await;
 

@@ -69,6 +69,7 @@ async fn contents(user: &User<'_>, account: &str) -> Vec<String> {
         ("/v1/trading-logs", "trading_logs"),
     ] {
         contents.extend(pages(user, path, list).await);
+
         for query in [
             "order_id=o7",
             "info=%7B%22n%22%3A3%7D&include_total=true",
@@ -79,6 +80,7 @@ async fn contents(user: &User<'_>, account: &str) -> Vec<String> {
             // Without the metadata, which differs.
             contents.push(user.get(&path).await.body["data"].to_string());
         }
+
         let csv = user.get_with(path, &[("accept", "text/csv")]).await;
         contents.push(csv.text);
     }

@@ -115,6 +115,7 @@ async fn an_admin_sees_every_lane() {
     store_rejected(&ann, &book, 1, "50").await;
 
     let status = root.get(STATUS).await;
+
     let all = status.data();
     assert_eq!(all["healthy"], true);
     assert_eq!(status.list("lanes").len(), 10);

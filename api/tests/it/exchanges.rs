@@ -57,6 +57,7 @@ impl Exchanges {
         let shared = Arc::clone(&mood);
         let endpoint = make(move |request| answer(request, Arc::clone(&shared)));
         tokio::spawn(Server::new_with_acceptor(acceptor).run(endpoint));
+
         Self {
             url: format!("http://{address}"),
             mood,

@@ -83,6 +83,7 @@ async fn a_deposit_and_a_withdrawal_are_read_back_as_answered() {
 
     let deposit = user.post(&format!("{path}/deposit"), more).await;
     let withdrawal = user.withdraw(&account, "1").await;
+
     let deposit = deposit.data();
     assert_eq!(deposit["sub_account"]["balance"], "2");
     assert_eq!(deposit["transaction"]["direction"], "credit");
@@ -144,6 +145,7 @@ async fn a_fee_on_another_account_is_a_posting_of_its_own() {
     assert_balances(&user, &book, "7.999", "1.1").await;
 
     let read = user.get(&format!("/v1/trading-logs/{}", made.id())).await;
+
     let mut read = read.data().clone();
     read["transaction_ids"] = made.data()["transaction_ids"].clone();
     read["sub_accounts"] = made.data()["sub_accounts"].clone();
@@ -161,6 +163,7 @@ async fn deposits_and_withdrawals_as_logs_settle_too() {
     };
 
     let deposit = user.log(movement("deposit")).await;
+
     let data = deposit.data();
     assert_eq!(data["sub_accounts"][0]["balance"], "1.1");
     assert_eq!(data["transaction_id"], data["transaction_ids"][0]);

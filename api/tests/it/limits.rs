@@ -266,6 +266,7 @@ async fn every_documented_operation_is_limited() {
     ])
     .await;
     let user = world.user("ann").await;
+
     let mut unlimited = Vec::new();
     for (method, path, operation) in operations() {
         let method: Method = method.parse().expect("a method");

@@ -233,6 +233,7 @@ async fn stored(user: &User<'_>) -> Ids {
             .expect("ids");
         stored.insert(kind.to_owned(), ids.into_iter().collect());
     }
+
     stored
 }
 
@@ -273,6 +274,7 @@ async fn a_client_that_returns_gets_all_pages_and_goes_on() {
 
     let mut stream = Stream::open(&user, Some(&start)).await;
     let came = stream.events(EVENTS_OF_PAGES).await;
+
     let time = |frame: &Frame| frame.id.split_once('-').expect("a time").0.to_owned();
     let mut times: Vec<String> = came.iter().map(time).collect();
     assert!(times.is_sorted(), "{times:?}");

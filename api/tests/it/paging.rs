@@ -63,6 +63,7 @@ impl Writer<'_> {
     async fn step(&mut self, dice: &mut Dice) {
         let late =
             Duration::milliseconds(i64::try_from(dice.below(LATE_SECONDS * 1_000)).expect("few"));
+
         match dice.below(4) {
             0 => {
                 let mut connection = self.pool.acquire().await.expect("a connection");

@@ -141,6 +141,7 @@ async fn insert_history(world: &World, account: Uuid) {
     world
         .execute("SELECT ensure_partitions(now() - interval '3 months', 3)")
         .await;
+
     world
         .run(
             "INSERT INTO transactions (id, timestamp, user_id, trading_id, sub_account_id, event_time, direction, \

@@ -123,8 +123,10 @@ async fn the_curve_has_a_point_for_each_hour_with_a_trade() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = years(&user, "grid", [0, 1, 2, 3]).await;
+
     let curve = format!("/v1/tradings/{}/equity?interval=hour", book.trading);
     let curve = user.get(&curve).await;
+
     let points = curve.list("points");
     let line = |point: &Value| {
         let fields = ["time", "value", "net_flows"].map(|field| text(&point[field]));
@@ -147,6 +149,7 @@ async fn figures_may_be_of_a_range_and_in_another_asset() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = years(&user, "grid", [0, 1, 2, 3]).await;
+
     let range = "from=2019-06-02T00:00:00Z&to=2020-02-01T00:00:00Z&quote=btc";
     let last = figures(&user, &book, range).await;
     let in_stock = figures(&user, &book, "quote=ETH").await;

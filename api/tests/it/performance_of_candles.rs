@@ -155,6 +155,7 @@ fn assert_daily_ratios(found: &Value, textbook: &Textbook) {
     let losses: f64 = returns.iter().map(|r| square(r.min(0.0))).sum();
     let downside = (losses / count).sqrt();
     let year = 365.0_f64.sqrt();
+
     let several = |ratio: f64| (returns.len() > 1).then_some(ratio);
     assert_ratio(found, "volatility", several(volatility * year));
     assert_ratio(found, "sharpe_ratio", several(mean / volatility * year));
@@ -217,6 +218,7 @@ async fn the_figures_of_a_bot_are_those_of_the_textbook() {
 
     let performance = user.get(&format!("{trading}/performance")).await;
     let equity = user.get(&format!("{trading}/equity")).await;
+
     let found = performance.data();
     let closing = assert_books(found, &textbook);
     assert_total_return(found, &textbook);

@@ -24,6 +24,7 @@ async fn history(database: &TestDatabase, place: &'static str) {
         .execute(database.pool())
         .await
         .expect("partitions");
+
     for statement in [
         "INSERT INTO transactions (id, timestamp, user_id, trading_id, sub_account_id, event_time, direction, reason, \
              amount, closing_balance, sequence, trading_log_id) \
@@ -51,6 +52,7 @@ async fn copy_account(from: &TestDatabase, to: &TestDatabase) {
             .fetch_one(from.pool())
             .await
             .expect("an account");
+
     sqlx::query(
         "WITH u AS (INSERT INTO users (id, username) VALUES ($3, 'ann')), \
               t AS (INSERT INTO tradings (id, user_id, name, type) VALUES ($2, $3, 'grid', 'paper')) \

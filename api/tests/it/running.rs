@@ -25,6 +25,7 @@ impl Service {
 #[tokio::test]
 async fn a_token_from_the_command_line_works() {
     let service = Service::start(&[]).await;
+
     let plain = service.token(&ANN);
     let arguments = [
         "--email",
@@ -35,12 +36,17 @@ async fn a_token_from_the_command_line_works() {
         "1",
     ];
     let json = service.token(&arguments).json();
+
     let token = plain.output();
+
     assert_eq!(token.split('.').count(), 3, "only the token: {token}");
     assert_eq!(json["expires_in"], 3600);
+
     let me = service.get("/v1/users/me", token, "t").await;
     assert_eq!(me.status(), StatusCode::OK);
+
     let me: Value = me.json().await.expect("JSON");
+
     assert_eq!(me["data"]["id"], json["user_id"]);
     assert_eq!(me["data"]["username"], "ann");
     assert_eq!(me["data"]["role"], "admin");
@@ -49,6 +55,7 @@ async fn a_token_from_the_command_line_works() {
 #[tokio::test]
 async fn a_token_for_another_address_makes_another_user() {
     let service = Service::start(&[]).await;
+
     let ann = service.token(&["--email", "ann@example.com", "--json"]);
     let namesake = service.token(&["--email", "ann@example.org", "--json"]);
 
@@ -113,6 +120,7 @@ fn traced(log: &str, trace_id: &str) -> Vec<Value> {
 #[tokio::test]
 async fn each_request_is_logged_in_one_line_without_secrets() {
     let mut service = Service::start(&[]).await;
+
     let made = service.token(&[&ANN[..], &["--json"]].concat()).json();
     let token = made["token"].as_str().expect("a token");
     let fine = "/v1/transactions?order_id=unlogged";
@@ -121,10 +129,13 @@ async fn each_request_is_logged_in_one_line_without_secrets() {
     service.get(wrong, token, "wrong-1").await;
     service.get("/v1/invented", token, "gone-1").await;
     let log = service.stop().await;
+
     let lines = traced(&log, "mine-1");
+
     assert_eq!(lines.len(), 1, "{log}");
     assert_eq!(lines[0]["user_id"], made["user_id"]);
     assert_eq!(lines[0]["metadata"]["path"], "/v1/transactions");
+
     for (id, level, code) in [
         ("wrong-1", "WARN", "INVALID_VALUE"),
         ("gone-1", "INFO", "NOT_FOUND"),
@@ -134,6 +145,7 @@ async fn each_request_is_logged_in_one_line_without_secrets() {
         assert_eq!(lines[0]["level"], level, "{log}");
         assert_eq!(lines[0]["metadata"]["code"], code, "{log}");
     }
+
     for secret in [token, "unlogged"] {
         assert!(!log.contains(secret), "{log}");
     }

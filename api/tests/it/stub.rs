@@ -102,6 +102,7 @@ impl Stub {
             .at("/wechat/user", get(wechat_user))
             .data(Arc::clone(&memory));
         tokio::spawn(Server::new_with_acceptor(acceptor).run(app));
+
         Self {
             base: format!("http://{address}"),
             memory,
@@ -110,6 +111,7 @@ impl Stub {
 
     pub(crate) fn settings(&self) -> ProviderSettings {
         let url = |path: &str| Url::parse(&format!("{}{path}", self.base)).expect("a URL");
+
         ProviderSettings {
             redirect_uris: vec![REDIRECT.to_owned(), OTHER_REDIRECT.to_owned()],
             offered: vec!["google".to_owned(), "wechat".to_owned()],

@@ -76,6 +76,7 @@ async fn an_empty_account_goes_and_leaves_its_history() {
     user.withdraw(&book.stock, "5").await.data();
 
     let deleted = user.delete(&path).await;
+
     let message = json!({"message": "The sub-account is deleted."});
     assert_eq!(deleted.data(), &message);
     for answer in [
@@ -135,6 +136,7 @@ async fn the_owner_releases_holds_of_a_bot() {
 
     let named = format!("{path}/holds?order_id=o%201%2F%C3%BC");
     let released = user.delete(&named).await;
+
     let message = json!({"message": "The hold is released."});
     assert_eq!(released.data(), &message);
     let account = user.get(&path).await;

@@ -146,6 +146,7 @@ impl Place<'_> {
     async fn signing_in(&self, path: &str) -> Answer {
         let world = self.world;
         let stub = self.stub;
+
         match path {
             "/v1/auth/login" => {
                 let body = json!({"provider": "google", "redirect_uri": REDIRECT, "login_challenge": "A".repeat(43)});

@@ -142,6 +142,7 @@ async fn a_paper_trading_goes_with_all_it_held() {
     let path = format!("/v1/tradings/{}", book.trading);
 
     let deleted = user.delete(&path).await;
+
     let message = json!({"message": "The trading is deleted."});
     assert_eq!(deleted.data(), &message);
     assert_eq!(world.count(LEFT, &book.trading).await, 0);
@@ -167,6 +168,7 @@ async fn a_paper_trading_goes_without_its_neighbours() {
     let user = world.user("ann").await;
     let book = user.book("grid", "10", "10").await;
     let kept = user.book("other", "3", "4").await;
+
     let path = format!("/v1/tradings/{}", book.trading);
     user.delete(&path).await.data();
 

@@ -116,6 +116,7 @@ async fn an_exchange_that_keeps_failing_leaves_a_binding_unverified() {
     let user = world.user("ann").await;
     let path = made(&user, "main", "kraken").await;
     let verify = format!("{path}/verify");
+
     let valid = user.post_empty(&verify).await;
     assert_eq!(valid.data()["status"], "valid");
     exchanges.asked();

@@ -61,6 +61,7 @@ pub(crate) async fn store_rejected(user: &User<'_>, book: &Book, seq: i64, amoun
         "source": "bot",
         "version": "1.0",
     });
+
     let payload = event.to_string().into_bytes();
     store_letter(user, seq, payload, Class::Rejected, "INSUFFICIENT_BALANCE").await
 }

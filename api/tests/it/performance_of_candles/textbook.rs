@@ -73,6 +73,7 @@ impl Textbook {
             held: 0.0,
             cost: 0.0,
         };
+
         for legs in rows.chunk_by(|one, other| one.log == other.log) {
             match &legs[0].price {
                 Some(price) => textbook.trade(legs, price),
@@ -80,6 +81,7 @@ impl Textbook {
             }
             textbook.mark(legs[0].time);
         }
+
         textbook
     }
 
@@ -193,11 +195,14 @@ impl Textbook {
             trough: first.time,
             recovery: None,
         };
+
         for (index, point) in self.curve.iter().enumerate() {
             if point.unit > peak.unit {
                 peak = *point;
             }
+
             let depth = 1.0 - point.unit / peak.unit;
+
             if depth > deepest.depth {
                 let mut later = self.curve[index..].iter();
                 let recovery = later.find(|later| later.unit >= peak.unit);
@@ -209,6 +214,7 @@ impl Textbook {
                 };
             }
         }
+
         deepest
     }
 }

@@ -128,6 +128,7 @@ async fn rotate_in_use(user: &User<'_>, world: &World, keys: &Keys, paths: &[Str
         ran
     };
     let ((), (), ran) = tokio::join!(reading, writing, rotation);
+
     ran
 }
 

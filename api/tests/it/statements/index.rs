@@ -12,6 +12,7 @@ use uuid::Uuid;
 /// A value of every parameter a list of a history knows.
 fn values(name: &str, book: &Book, middle: DateTime<Utc>) -> Vec<String> {
     let one = |value: &str| vec![format!("{name}={value}")];
+
     match name {
         "trading_id" => one(&book.trading),
         "sub_account_id" => one(&book.stock),

@@ -54,6 +54,7 @@ impl Book {
             reason: "deposit".to_owned(),
             belief: Belief::default(),
         };
+
         Entry {
             sub_account: Some(account),
             log_type: "deposit".to_owned(),
