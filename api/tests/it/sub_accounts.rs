@@ -3,7 +3,7 @@
 use crate::world::{World, text};
 use serde_json::{Value, json};
 use tiris_domain::ids::new_id;
-use tiris_store::ledger::{Outcome, Source, apply_batch};
+use tiris_store::ledger::{Disposition, Source, apply_batch};
 
 #[tokio::test]
 async fn a_change_takes_name_and_info() {
@@ -112,7 +112,7 @@ async fn a_deposit_under_way_keeps_the_account() {
     let batch = apply_batch(&mut booking, &[entry], 7)
         .await
         .expect("booked");
-    assert!(matches!(batch.outcomes[..], [Outcome::Applied(_)]));
+    assert!(matches!(batch.dispositions[..], [Disposition::Applied(_)]));
 
     let (deleted, ()) = tokio::join!(user.delete(&path), async {
         world.lock_is_waited_for().await;

@@ -7,8 +7,8 @@ use async_nats::jetstream::stream::{Config, DiscardPolicy};
 use serde_json::Value;
 use std::path::Path;
 use tempfile::TempDir;
-use tiris_ingest::stream::subjects;
 use tiris_domain::lane::EventStream;
+use tiris_ingest::stream::subjects;
 use tiris_testing::{eventually, scratch_dir};
 
 /// A reason to halt, as it is reported.
@@ -263,8 +263,7 @@ async fn a_stream_with_other_lanes_than_the_worker_reads_is_not_read() -> Result
     world.btc_reaches("1").await?;
 
     let before = configure(&world, |config| {
-        config.subject_transform =
-            Some(subjects::transform(EventStream::Trading, LANES + 3));
+        config.subject_transform = Some(subjects::transform(EventStream::Trading, LANES + 3));
     })
     .await?;
     world.nats.kill().await?;

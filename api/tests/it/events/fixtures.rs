@@ -4,7 +4,9 @@ use crate::world::User;
 use crate::world::book::Book;
 use serde_json::{Value, json};
 use tiris_domain::event::Kind;
-use tiris_store::dead_letters::{Cause, Class, NewLetter, insert};
+use tiris_domain::lane::{EventStream, LaneKey};
+use tiris_domain::states::DeadLetterClass;
+use tiris_store::dead_letters::{NewLetter, insert};
 use uuid::Uuid;
 
 /// Stores a message as a dead letter.
@@ -12,16 +14,18 @@ pub(crate) async fn store_letter(
     user: &User<'_>,
     seq: i64,
     payload: Vec<u8>,
-    class: Class,
+    class: DeadLetterClass,
     code: &'static str,
 ) -> Uuid {
     let event: Value = serde_json::from_slice(&payload).unwrap_or_default();
     let trading = event["trading_id"].as_str();
     let letter = NewLetter {
-        stream: "TRADING".to_owned(),
-        lane: 0,
+        key: LaneKey {
+            stream: EventStream::Trading,
+            lane: 0,
+        },
         stream_created_at: 7,
-        stream_seq: seq,
+        stream_seq: u64::try_from(seq).expect("a sequence"),
         subject: format!("trading.balance.updated.0.{}", user.id.0),
         payload,
         headers: json!({}),
@@ -29,11 +33,9 @@ pub(crate) async fn store_letter(
         event_id: event["event_id"].as_str().map(str::to_owned),
         user_id: Some(user.id.0),
         trading_id: trading.and_then(|id| id.parse().ok()),
-        cause: Cause {
-            class,
-            code,
-            reason: "so it is".to_owned(),
-        },
+        class,
+        code,
+        reason: "so it is".to_owned(),
     };
     let mut connection = user.world.pool().acquire().await.expect("a connection");
     insert(&mut connection, &[letter]).await.expect("a letter");
@@ -63,5 +65,12 @@ pub(crate) async fn store_rejected(user: &User<'_>, book: &Book, seq: i64, amoun
     });
 
     let payload = event.to_string().into_bytes();
-    store_letter(user, seq, payload, Class::Rejected, "INSUFFICIENT_BALANCE").await
+    store_letter(
+        user,
+        seq,
+        payload,
+        DeadLetterClass::Rejected,
+        "INSUFFICIENT_BALANCE",
+    )
+    .await
 }

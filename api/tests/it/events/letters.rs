@@ -5,7 +5,7 @@ use super::fixtures::{store_letter, store_rejected};
 use crate::world::book::Book;
 use crate::world::{User, World, text};
 use serde_json::{Value, json};
-use tiris_store::dead_letters::Class;
+use tiris_domain::states::DeadLetterClass;
 
 const LETTERS: &str = "/v1/events/dead-letters";
 
@@ -32,7 +32,7 @@ async fn a_letter_that_is_no_text_is_shown_as_base64() {
     let user = world.user("ann").await;
     let root = world.admin("root").await;
     let bytes = vec![0xff, 0xfe];
-    let id = store_letter(&user, 2, bytes, Class::Malformed, "NOT_JSON").await;
+    let id = store_letter(&user, 2, bytes, DeadLetterClass::Malformed, "NOT_JSON").await;
 
     let letter = root.get(&format!("{LETTERS}/{id}")).await;
 
@@ -45,7 +45,7 @@ async fn a_list_omits_long_payloads() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let bytes = vec![b'x'; 10_000];
-    let id = store_letter(&user, 3, bytes, Class::Rejected, "INTERNAL").await;
+    let id = store_letter(&user, 3, bytes, DeadLetterClass::Rejected, "INTERNAL").await;
 
     let listed = user.get(&format!("{LETTERS}?limit=1")).await;
     let whole = user.get(&format!("{LETTERS}/{id}")).await;
@@ -66,7 +66,7 @@ async fn users_read_their_own_letters_and_admins_all() {
     let root = world.admin("root").await;
     let book = ann.book("grid", "10", "10").await;
     let id = store_rejected(&ann, &book, 1, "50").await;
-    let malformed = store_letter(&ann, 2, vec![0xff], Class::Malformed, "NOT_JSON").await;
+    let malformed = store_letter(&ann, 2, vec![0xff], DeadLetterClass::Malformed, "NOT_JSON").await;
 
     for (user, count) in [(&ann, 2), (&bob, 0), (&root, 2)] {
         let listed = user.get(&format!("{LETTERS}?user_id={}", ann.id.0)).await;
@@ -188,7 +188,7 @@ async fn store_several(user: &User<'_>, book: &Book) {
         store_rejected(user, book, seq, amount).await;
     }
     let bytes = b"no event".to_vec();
-    store_letter(user, 9, bytes, Class::Malformed, "NOT_JSON").await;
+    store_letter(user, 9, bytes, DeadLetterClass::Malformed, "NOT_JSON").await;
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use crate::world::{User, World};
 use serde_json::json;
 use tiris_domain::ids::TradingId;
 use tiris_domain::ledger::Command;
-use tiris_store::ledger::{Outcome, apply_batch};
+use tiris_store::ledger::{Disposition, apply_batch};
 use tiris_store::tradings::{self, Purged};
 use tiris_testing::grow_history;
 
@@ -114,7 +114,7 @@ async fn a_record_under_way_is_waited_for() {
     let batch = apply_batch(&mut booking, &[record], 7)
         .await
         .expect("booked");
-    assert!(matches!(batch.outcomes[..], [Outcome::Applied(_)]));
+    assert!(matches!(batch.dispositions[..], [Disposition::Applied(_)]));
 
     let (deleted, ()) = tokio::join!(user.delete(&path), async {
         world.lock_is_waited_for().await;
