@@ -56,9 +56,11 @@ impl State {
         streams: Arc<Streams>,
         health: Health,
     ) -> Self {
-        let (pool, db) = (histories.pool().clone(), histories.primary().clone());
+        let pool = histories.pool().clone();
+        let db = histories.primary().clone();
         let sessions = Sessions::new(keys, pool.clone());
         let refusals_kept = Budget::per_minute(REFUSALS_KEPT);
+
         Self(Arc::new(Parts {
             pool,
             db,

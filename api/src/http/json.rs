@@ -319,6 +319,7 @@ mod tests {
 
         let read: Body = read(body.as_bytes()).expect("a body");
 
+        assert_eq!(read.name.as_str(), "n");
         let kept = read.info.expect("free JSON");
         let expected: Value = serde_json::from_str(info).expect("JSON");
         assert_eq!(Value::Object(kept.0), expected);

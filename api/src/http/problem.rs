@@ -192,26 +192,18 @@ fn tell_exchange(error: &ExchangeError) -> Told {
 /// How an error of the domain is told.
 pub(crate) fn tell_domain(error: &Error) -> Told {
     match error {
-        Error::InvalidRequest(why) => Told::new(
-            StatusCode::BAD_REQUEST,
-            "INVALID_REQUEST",
-            "The request is not valid.",
-        )
-        .with(why.clone()),
-        Error::MissingField(field) => Told::new(
-            StatusCode::BAD_REQUEST,
-            "MISSING_FIELD",
-            format!("The field {field} is missing."),
-        )
-        .with(format!("{field} is required")),
-        Error::InvalidValue { field, why } => Told::new(
-            StatusCode::BAD_REQUEST,
-            "INVALID_VALUE",
-            format!("The field {field} is not valid."),
-        )
-        .with(format!("{field} {why}")),
-        Error::InvalidInfo(why) => Told::new(
-            StatusCode::BAD_REQUEST,
+        Error::InvalidRequest(why) => {
+            bad_request("INVALID_REQUEST", "The request is not valid.").with(why.clone())
+        }
+        Error::MissingField(field) => {
+            bad_request("MISSING_FIELD", format!("The field {field} is missing."))
+                .with(format!("{field} is required"))
+        }
+        Error::InvalidValue { field, why } => {
+            bad_request("INVALID_VALUE", format!("The field {field} is not valid."))
+                .with(format!("{field} {why}"))
+        }
+        Error::InvalidInfo(why) => bad_request(
             "INVALID_INFO_STRUCTURE",
             "The additional information cannot be stored as it is.",
         )
@@ -250,36 +242,32 @@ pub(crate) fn tell_domain(error: &Error) -> Told {
         )
         .with("If-Match does not name the current ETag"),
         Error::Rejected(rejection) => tell_rejection(*rejection),
-        Error::SignIn { problem, why } => Told::new(
-            StatusCode::BAD_REQUEST,
-            problem.code(),
-            capitalized(problem.to_string()),
-        )
-        .with(why.clone()),
+        Error::SignIn { problem, why } => {
+            bad_request(problem.code(), capitalized(problem.to_string())).with(why.clone())
+        }
         Error::UpstreamTimeout(what) => Told::new(
             StatusCode::GATEWAY_TIMEOUT,
             "UPSTREAM_TIMEOUT",
             "Another service did not answer in time. Please try again.",
         )
         .with(format!("no answer from {what}")),
-        Error::DatabaseUnavailable(_) => Told::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "DATABASE_UNAVAILABLE",
-            "The service cannot work at the moment. Please try again.",
-        )
-        .after(UNAVAILABLE_RETRY_SECONDS),
-        Error::Unavailable { .. } => Told::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "SERVICE_UNAVAILABLE",
-            "The service cannot work at the moment. Please try again.",
-        )
-        .after(UNAVAILABLE_RETRY_SECONDS),
+        Error::DatabaseUnavailable(_) => unavailable("DATABASE_UNAVAILABLE"),
+        Error::Unavailable { .. } => unavailable("SERVICE_UNAVAILABLE"),
         Error::Internal(_) => Told::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "INTERNAL_ERROR",
             "Something went wrong on our side.",
         ),
     }
+}
+
+fn bad_request(code: &'static str, message: impl Into<String>) -> Told {
+    Told::new(StatusCode::BAD_REQUEST, code, message)
+}
+
+fn unavailable(code: &'static str) -> Told {
+    let message = "The service cannot work at the moment. Please try again.";
+    Told::new(StatusCode::SERVICE_UNAVAILABLE, code, message).after(UNAVAILABLE_RETRY_SECONDS)
 }
 
 /// Refusals of the ledger are 422 with their own code; but who and what is named was checked before, so what is
@@ -393,17 +381,17 @@ mod tests {
     fn every_rejection_has_a_status_of_its_own_kind_and_a_sentence() {
         for rejection in Rejection::ALL {
             let told = Problem::from(Error::Rejected(rejection)).tell();
-            let expected = match rejection.code() {
+            let (status, code) = match rejection.code() {
                 "USER_DISABLED" => (403, "ACCOUNT_DISABLED"),
                 _ if rejection.is_unresolved() => (404, "NOT_FOUND"),
                 code => (422, code),
             };
-            assert_eq!((told.status.as_u16(), told.code), expected);
-            assert!(
-                told.message.starts_with(char::is_uppercase) && told.message.ends_with('.'),
-                "{}",
-                told.message
-            );
+            assert_eq!(told.status.as_u16(), status);
+            assert_eq!(told.code, code);
+
+            let message = &told.message;
+            assert!(message.starts_with(char::is_uppercase), "{message}");
+            assert!(message.ends_with('.'), "{message}");
         }
     }
 

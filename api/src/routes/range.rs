@@ -73,7 +73,9 @@ type Ends = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
 
 /// Both ends of a range, of which the second is not part.
 pub(super) fn ends(from: Option<DateTime<Utc>>, to: Option<DateTime<Utc>>) -> Result<Ends> {
-    let (from, to) = (moment("from", from)?, moment("to", to)?);
+    let from = moment("from", from)?;
+    let to = moment("to", to)?;
+
     match (from, to) {
         (Some(from), Some(to)) if from >= to => Err(Error::invalid(
             "from",

@@ -84,19 +84,17 @@ impl ListTransactions {
         include_total: Query<Option<bool>>,
     ) -> Result<Exportable<TransactionPage>, Refused<Self>> {
         let page = Page::new(limit.0, cursor.0.as_deref(), offset.0, include_total.0)?;
-        let dated = if matches!(time.0, Some(Time::Event)) {
-            Column::EventTime
-        } else {
-            Column::Timestamp
+        let direction = direction.0.map(|direction| direction.0.as_str());
+        let dated = match time.0 {
+            Some(Time::Event) => Column::EventTime,
+            _ => Column::Timestamp,
         };
+
         let rows = owned(caller.user())
             .filter(equal(Column::TradingId, trading_id.0))
             .filter(equal(Column::SubAccountId, sub_account_id.0))
             .filter(equal_text(Column::OrderId, "order_id", order_id.0)?)
-            .filter(equal(
-                Column::Direction,
-                direction.0.map(|direction| direction.0.as_str()),
-            ))
+            .filter(equal(Column::Direction, direction))
             .filter(equal_text(Column::Reason, "reason", reason.0)?)
             .filter(range(
                 dated,
@@ -105,11 +103,11 @@ impl ListTransactions {
             )?)
             .filter(amounts(min_amount.0.as_deref(), max_amount.0.as_deref())?)
             .filter(containing(Column::Info, info.0.as_deref())?);
+
         if csv::is_wanted(&accept) {
-            let token = Bearer::from_request(request)
-                .map_err(|_| Error::AuthRequired)?
-                .token;
-            let csv = export::stream((*state).clone(), caller.user(), token.into(), rows).await?;
+            let bearer = Bearer::from_request(request).map_err(|_| Error::AuthRequired)?;
+            let token = bearer.token.into();
+            let csv = export::stream((*state).clone(), caller.user(), token, rows).await?;
             return Ok(Exportable::Csv(csv));
         }
 
