@@ -34,6 +34,7 @@ const WITHOUT_PLAN: [&str; 4] = ["BEGIN", "FETCH", "CLOSE", "LOCK"];
 const BROKEN: [&str; 2] = ["0A000", "42703"];
 
 /// A statement that is prepared on a connection.
+#[derive(Debug)]
 struct Prepared {
     name: String,
     parameters: usize,
@@ -194,7 +195,6 @@ async fn a_statement_whose_columns_follow_the_table_is_found() {
 
     let prepared = prepare(&mut connection, statements)
         .await
-        .ok()
         .expect("they fit");
     add_columns(&database).await;
     let broken = broken(&mut connection, prepared).await;
@@ -212,8 +212,7 @@ async fn a_misspelt_column_is_found() {
 
     let refused = prepare(&mut connection, statements)
         .await
-        .err()
-        .expect("refused");
+        .expect_err("refused");
 
     assert!(refused[0].contains("usrname"), "{refused:?}");
 }
