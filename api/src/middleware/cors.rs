@@ -50,7 +50,7 @@ impl Cors {
         let is_local = |host: &&str| origin.strip_prefix(host).is_some_and(is_port);
 
         self.origins.iter().any(|known| known == origin)
-            || (self.local && LOCAL.iter().any(|host| is_local(host)))
+            || (self.local && LOCAL.iter().any(is_local))
     }
 
     /// Answers preflights, and adds the headers to what `next` answers.

@@ -263,7 +263,7 @@ async fn an_idle_lane_moves_its_cursor_behind_the_messages_of_other_lanes() -> R
     let cursor: i64 = sqlx::query_scalar(
         "SELECT cursor FROM ingest_lanes WHERE stream = 'TRADING' AND lane = $1 AND fingerprint IS NOT NULL",
     )
-    .bind(i32::try_from(idle.lane)?)
+    .bind(i32::from(idle.lane))
     .fetch_one(world.pool())
     .await?;
     assert_eq!(u64::try_from(cursor)?, last);
