@@ -69,6 +69,7 @@ impl Replayer {
     /// Works until `stop`; a chunk that was begun is rolled back then, and read again by the worker that continues.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut failure_wait = FAILURE_WAIT_MIN;
+
         loop {
             let step = tokio::select! {
                 () = stop.cancelled() => return,

@@ -402,6 +402,7 @@ mod tests {
             "--database-url=postgres://u@127.0.0.1/d",
             "--nats-url=nats://127.0.0.1",
         ];
+
         for (flag, expected) in [
             ("--compression-days=0", ""),
             ("--compression-days=7", ""),

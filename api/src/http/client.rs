@@ -55,6 +55,7 @@ impl Proxies {
                 behind_tls: false,
             };
         };
+
         let behind_tls = headers
             .get(FORWARDED_PROTO)
             .is_some_and(|value| value == "https");
@@ -67,6 +68,7 @@ impl Proxies {
         let named: Vec<&str> = parts
             .map(|part| std::str::from_utf8(part).unwrap_or_default().trim())
             .collect();
+
         Client {
             address: Some(self.walk(proxy, &named)),
             behind_tls,

@@ -22,6 +22,7 @@ pub(crate) fn completed(made: &str) -> String {
     let Ok(mut document) = read(made) else {
         return made.to_owned();
     };
+
     nulls::tell(&mut document);
     for (path, item) in document["paths"].as_object_mut().into_iter().flatten() {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
@@ -38,6 +39,7 @@ pub(crate) fn completed(made: &str) -> String {
             }
         }
     }
+
     serde_json::to_string_pretty(&document).unwrap_or_else(|_| made.to_owned())
 }
 
@@ -100,13 +102,16 @@ fn tell_key(operation: &mut Value) {
         "description": "Makes the request safe to repeat: for 24 hours, the same key with the same body on the same path \
                         gives the first answer again and does nothing. What was refused is not remembered.",
     });
+
     match operation["parameters"].as_array_mut() {
         Some(parameters) => parameters.push(parameter),
         None => operation["parameters"] = json!([parameter]),
     }
+
     let Some(responses) = operation["responses"].as_object_mut() else {
         return;
     };
+
     for (_, response) in responses
         .iter_mut()
         .filter(|(status, _)| status.starts_with('2'))
@@ -116,6 +121,7 @@ fn tell_key(operation: &mut Value) {
             "required": false, "deprecated": false, "schema": {"type": "string"},
         });
     }
+
     let told = match responses
         .get("409")
         .and_then(|response| response["description"].as_str())
@@ -123,8 +129,10 @@ fn tell_key(operation: &mut Value) {
         Some(others) => format!("{others}; {REUSED}"),
         None => REUSED.to_owned(),
     };
+
     // All refusals have one form.
     let mut conflict = responses.get("500").cloned().unwrap_or_default();
+
     conflict["description"] = told.into();
     responses.insert("409".to_owned(), conflict);
     responses.sort_keys();
@@ -150,6 +158,7 @@ impl Methods {
             let names: Vec<String> = names.map(|name| head(name.to_uppercase())).collect();
             (shape(path), names.join(", "))
         };
+
         Self(paths.map(methods).collect())
     }
 

@@ -65,6 +65,7 @@ pub(crate) fn equal_text<C: ColumnTrait>(
             return Err(Error::invalid(name, "must not contain U+0000"));
         }
     }
+
     Ok(equal(column, wanted))
 }
 

@@ -126,10 +126,12 @@ impl Idempotency {
         if self.0.is_none() {
             return Ok(Reply::done(data));
         }
+
         let shared = &data;
         let stored: Reply<&T, STATUS> = self
             .run(state, user, async |tx: Tx| tx.finish(shared).await)
             .await?;
+
         Ok(match stored.into_kept() {
             Some(kept) => Reply::kept(kept),
             None => Reply::done(data),

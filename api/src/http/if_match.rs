@@ -66,6 +66,7 @@ impl IfMatch {
             Problem::InvalidParameter("If-Match must be * or ETags as GET gives them".to_owned())
         };
         let mut tags = Vec::new();
+
         for line in lines {
             for tag in line.ok_or_else(malformed)?.split(',').map(str::trim) {
                 match (tag, tag.strip_prefix("W/").unwrap_or(tag).as_bytes()) {
@@ -75,6 +76,7 @@ impl IfMatch {
                 }
             }
         }
+
         Ok(Self(if tags.is_empty() {
             Seen::Any
         } else {
@@ -119,6 +121,7 @@ mod tests {
     #[test]
     fn only_the_current_strong_tag_any_and_none_let_a_change_through() {
         let tag = etag(b"1");
+
         for good in [
             None,
             Some("*".to_owned()),
@@ -127,6 +130,7 @@ mod tests {
         ] {
             check(good.as_deref()).unwrap_or_else(|error| panic!("{good:?}: {error}"));
         }
+
         for stale in [
             "\"x\"".to_owned(),
             format!("W/{tag}"),

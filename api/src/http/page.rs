@@ -82,12 +82,14 @@ impl Page {
         include_total: Option<bool>,
     ) -> Result<Self> {
         let limit = limit.unwrap_or(LIMIT_DEFAULT);
+
         if !(1..=LIMIT_MAX).contains(&limit) {
             return Err(Error::invalid(
                 "limit",
                 format!("must be between 1 and {LIMIT_MAX} (given: {limit})"),
             ));
         }
+
         let start = match (cursor, offset) {
             (Some(_), Some(_)) => {
                 return Err(Error::InvalidRequest(
@@ -106,6 +108,7 @@ impl Page {
             (None, Some(offset)) => Start::Offset(offset),
             (None, None) => Start::First,
         };
+
         Ok(Self {
             limit,
             start,
@@ -134,6 +137,7 @@ impl Page {
             }
             Start::After(_) | Start::Offset(_) | Start::First => None,
         };
+
         let until = match self.start {
             // A total counts all rows.
             _ if self.include_total => None,
@@ -141,6 +145,7 @@ impl Page {
             Start::After(cursor) => Some(cursor.timestamp),
             Start::Offset(_) => None,
         };
+
         let near = until.and_then(|until| until.checked_sub_signed(NEAR));
         let near = near.map(|near| rows.clone().filter(columns.0.gte(near)));
         let last_parts_first = async |db: &Entities| {
@@ -152,6 +157,7 @@ impl Page {
             }
             self.read(db, rows.clone(), columns, key).await
         };
+
         if let Some(replica) = replica
             && let Some(page) = replica.ask(last_parts_first(replica.db())).await
             && histories
@@ -185,6 +191,7 @@ impl Page {
             .order_by_desc(timestamp)
             .order_by_desc(id)
             .limit(self.limit + 1);
+
         match self.start {
             Start::First => {}
             Start::Offset(offset) => page = page.offset(offset),
@@ -200,16 +207,20 @@ impl Page {
                     .filter(here.lt(place));
             }
         }
+
         let mut found = page.all(db).await?;
         let wanted = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let has_more = found.len() > wanted;
+
         found.truncate(wanted);
+
         let last = found.last().filter(|_| has_more).map(key);
         let next_cursor = last.map(|(timestamp, id)| Cursor { timestamp, id }.encode());
         let offset = match self.start {
             Start::Offset(offset) => Some(offset),
             Start::After(_) | Start::First => None,
         };
+
         Ok((
             found,
             Pagination {

@@ -340,6 +340,7 @@ pub(crate) fn from_framework(error: poem::Error) -> Problem {
         Ok(problem) => return problem,
         Err(other) => other,
     };
+
     if error.is::<AuthorizationError>() {
         return Error::AuthRequired.into();
     }
@@ -361,6 +362,7 @@ pub(crate) fn from_framework(error: poem::Error) -> Problem {
             ContentTypeError::ExpectContentType => "none".to_owned(),
         });
     }
+
     if let Some(error) = error.downcast_ref::<ParseRequestPayloadError>() {
         return Error::InvalidRequest(error.reason.clone()).into();
     }

@@ -114,6 +114,7 @@ impl<C: Clock + Clone + Send + Sync + 'static> Limits<C> {
     fn standing(&self, allowance: &Allowance<C>, rate: NonZeroU32) -> Standing {
         let limit = rate.get();
         let interval = Quota::per_minute(rate).replenish_interval();
+
         match allowance.check() {
             Ok(state) => {
                 let remaining = state.remaining_burst_capacity();

@@ -270,6 +270,7 @@ fn headers(status: u16) -> Vec<MetaHeader> {
         )],
         _ => &[],
     };
+
     let header = |(name, description): &(&str, &str)| MetaHeader {
         name: (*name).to_owned(),
         description: Some((*description).to_owned()),
@@ -277,5 +278,6 @@ fn headers(status: u16) -> Vec<MetaHeader> {
         deprecated: false,
         schema: u64::schema_ref(),
     };
+
     documented.iter().map(header).collect()
 }

@@ -53,6 +53,7 @@ pub(crate) fn endpoint(
     let time = settings.request_timeout;
     let limits = Arc::new(Limits::new(settings.protection.rates));
     let proxies = Proxies::new(&settings.protection.trusted_proxies);
+
     Route::new()
         .at("/openapi.json", get(bare(JSON, document)))
         .at(

@@ -93,6 +93,7 @@ fn lines(item: Item) -> Result<String> {
                 .id(id.to_string())
         }
     };
+
     Ok(event.to_string())
 }
 
@@ -107,6 +108,7 @@ fn sent(follower: Follower, heartbeat: Duration) -> impl Stream<Item = std::io::
         });
         Some((Some(lines.ok()?), follower))
     };
+
     let beat = |mut ticks: Interval| async move {
         ticks.tick().await;
         Some((Some(SIGN_OF_LIFE.to_owned()), ticks))
@@ -116,6 +118,7 @@ fn sent(follower: Follower, heartbeat: Duration) -> impl Stream<Item = std::io::
         .chain(stream::unfold(follower, next))
         .chain(end);
     let beats = stream::unfold(interval_at(Instant::now() + heartbeat, heartbeat), beat);
+
     stream::select(told, beats)
         .take_while(|lines| ready(lines.is_some()))
         .filter_map(|lines| ready(lines.map(Ok)))
@@ -179,10 +182,12 @@ impl Follow {
             }
             None => None,
         };
+
         let token = Bearer::from_request(request)
             .map_err(|_| Error::AuthRequired)?
             .token;
         let follower = Follower::begin((*state).clone(), caller.user(), token.into(), last).await?;
+
         Ok(Begun {
             follower,
             heartbeat: state.streams.settings.heartbeat,

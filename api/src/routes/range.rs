@@ -98,18 +98,21 @@ pub(super) fn pieces(
     let from = from.map_or(to - interval.length() * PIECES_DEFAULT, |from| {
         interval.start(from)
     });
+
     if from >= to {
         return Err(Error::invalid(
             "from",
             format!("must be before to (given: {from:?} and {to:?})"),
         ));
     }
+
     if !is_storable(from) || !is_storable(to) {
         return Err(Error::invalid(
             "to",
             "must leave the range within the years 0 to 9999",
         ));
     }
+
     if to - from > interval.length() * PIECES_MAX {
         let unit = interval.unit();
         return Err(Error::invalid(
@@ -117,5 +120,6 @@ pub(super) fn pieces(
             format!("may be at most {PIECES_MAX} pieces of one {unit} before to"),
         ));
     }
+
     Ok((from, to))
 }

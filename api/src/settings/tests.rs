@@ -256,6 +256,7 @@ fn keys_that_were_made_for_a_developer_are_refused_wherever_they_lie() {
 #[test]
 fn a_wrong_limit_is_named_with_what_was_given() {
     let production = Production::new();
+
     for (flag, value, name) in [
         ("--rate-general", "0", "TIRIS_RATE_GENERAL"),
         ("--rate-auth", "-1", "TIRIS_RATE_AUTH"),

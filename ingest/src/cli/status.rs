@@ -48,6 +48,7 @@ enum Which {
 /// Prints it; answers 0 when every lane runs, else 2.
 pub(super) async fn run(args: StatusArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
     let pool = pool(&args.database)?;
+
     loop {
         let found = status::read(&pool).await?;
         if args.json {

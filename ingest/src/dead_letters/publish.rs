@@ -156,6 +156,7 @@ async fn send(context: &Context, letter: &Letter) -> Result<Option<PublishAckFut
             Err(error) => return Err(unavailable(error)),
         }
     }
+
     Ok(None)
 }
 

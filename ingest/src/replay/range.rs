@@ -55,6 +55,7 @@ pub(super) async fn check(
     at: &StreamProgress,
 ) -> Result<Fit> {
     let state = state_of(connection, stream).await?;
+
     Ok(if state.created_at != at.created_at {
         Fit::Other(format!(
             "stream {stream} was made anew since the replay began"

@@ -85,6 +85,7 @@ impl Range {
         let subjects = user
             .map(|user| subjects::of_user(stream, user))
             .unwrap_or_default();
+
         // Another worker may be at the same job for a moment, so nothing is removed; the server does that by itself.
         Self {
             stream,

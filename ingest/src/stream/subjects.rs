@@ -23,6 +23,7 @@ pub fn published(stream: EventStream) -> Vec<String> {
             "trading.heartbeat.*",
         ],
     };
+
     subjects
         .iter()
         .map(|subject| (*subject).to_owned())
@@ -44,6 +45,7 @@ pub fn transform(stream: EventStream, lanes: u16) -> SubjectTransform {
             format!("trading.{{{{wildcard(1)}}}}.{{{{partition({lanes},2)}}}}.{{{{wildcard(2)}}}}"),
         ),
     };
+
     SubjectTransform {
         source: source.to_owned(),
         destination,
@@ -64,6 +66,7 @@ pub fn lanes_of(stream: EventStream, config: &Config) -> Option<u16> {
 #[must_use]
 pub fn of_lane(key: LaneKey, lanes: u16) -> Vec<String> {
     let LaneKey { stream, lane } = key;
+
     match (stream, lane == lanes) {
         (EventStream::Trading, false) => vec![format!("trading.*.*.{lane}.*")],
         (EventStream::System, false) => vec![format!("trading.*.{lane}.*")],

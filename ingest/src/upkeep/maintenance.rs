@@ -79,6 +79,7 @@ async fn all_upkeep(context: &Context, mut kept: Retention) -> bool {
             }
         };
     }
+
     upkeep(&context.pool, &kept).await
 }
 

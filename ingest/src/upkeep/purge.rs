@@ -39,6 +39,7 @@ pub async fn run(pool: PgPool, stop: CancellationToken) {
 /// Purges every trading that waits for it and that no other worker is at. Returns how many are gone.
 pub async fn all(pool: &PgPool) -> Result<u64> {
     let mut gone = 0;
+
     loop {
         let mut connection = pool.acquire().await?;
         let waiting = tradings::waiting_to_be_purged(&mut connection, TRADINGS_AT_ONCE).await?;

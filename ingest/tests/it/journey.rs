@@ -77,6 +77,7 @@ impl System {
     /// Waits until everything both streams hold is done.
     async fn settled(&self) -> Result<()> {
         let jetstream = async_nats::jetstream::new(async_nats::connect(self.nats.url()).await?);
+
         for stream in EventStream::ALL {
             let info = jetstream.get_stream(stream.name()).await?;
             let last = i64::try_from(info.cached_info().state.last_sequence)?;
@@ -92,6 +93,7 @@ impl System {
             })
             .await?;
         }
+
         Ok(())
     }
 
@@ -143,6 +145,7 @@ impl Followed {
                 }
             }
         });
+
         Ok(Self { ids, task })
     }
 

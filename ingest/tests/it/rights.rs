@@ -157,17 +157,20 @@ async fn world_of(user: Uuid, secrets: &Secrets) -> Result<World> {
         ..NatsSettings::default()
     };
     let mut world = World::with_nats(nats).await?;
+
     world.user = user;
     world.trading = Uuid::now_v7();
     world.currency = Uuid::now_v7();
     world.add_user(user, "bob").await?;
     world.add_trading(user, world.trading).await?;
+
     let account = Account {
         user,
         trading: world.trading,
         id: world.currency,
         symbol: "BTC",
     };
+
     world.add_account(account).await?;
     Ok(world)
 }

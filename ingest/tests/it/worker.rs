@@ -49,10 +49,12 @@ impl Worker {
             .env("TIRIS_LANES", LANES.to_string())
             .env("TIRIS_LEASE_SECONDS", LEASE_SECONDS.to_string())
             .env("TIRIS_ADMIN_LISTEN", &listen);
+
         let process = settings
             .iter()
             .fold(command, |command, (name, value)| command.env(name, value))
             .spawn()?;
+
         Ok(Self { process, listen })
     }
 

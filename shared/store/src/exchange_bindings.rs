@@ -65,6 +65,7 @@ pub async fn insert(connection: &mut PgConnection, new: NewBinding<'_>) -> Resul
     .bind(Json(new.info))
     .fetch_one(connection)
     .await?;
+
     Ok(row)
 }
 
@@ -140,6 +141,7 @@ pub async fn update(
     .bind(info.map(Json))
     .fetch_one(connection)
     .await?;
+
     Ok(row)
 }
 
@@ -165,6 +167,7 @@ pub async fn replace_credentials(
     .bind(sealed.fingerprint)
     .execute(connection)
     .await?;
+
     Ok(())
 }
 
@@ -188,6 +191,7 @@ pub async fn set_verified(
     .bind(status.as_str())
     .fetch_optional(connection)
     .await?;
+
     Ok(row)
 }
 

@@ -77,6 +77,7 @@ pub async fn take_free(
     .bind(i64::from(limit))
     .fetch_all(pool)
     .await?;
+
     Ok(taken)
 }
 
@@ -244,6 +245,7 @@ pub async fn move_cursor(
     .bind(to.booked_at)
     .execute(connection)
     .await?;
+
     Ok(())
 }
 

@@ -235,6 +235,7 @@ pub async fn advance(
     .bind(is_done)
     .execute(connection)
     .await?;
+
     Ok(())
 }
 

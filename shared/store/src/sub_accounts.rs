@@ -113,6 +113,7 @@ pub async fn update(
     .bind(info.map(sqlx::types::Json))
     .fetch_one(connection)
     .await?;
+
     Ok(row)
 }
 

@@ -95,6 +95,7 @@ pub async fn update(
     .bind(update.info.as_ref().map(sqlx::types::Json))
     .fetch_one(connection)
     .await?;
+
     Ok(row)
 }
 

@@ -216,6 +216,7 @@ pub async fn change(connection: &mut PgConnection, id: UserId, changes: &Changes
     .bind(changes.info.as_ref().map(Json))
     .fetch_optional(connection)
     .await?;
+
     row.ok_or(Error::NotFound("user"))
 }
 

@@ -42,6 +42,7 @@ fn asked(document: &Value) -> BTreeSet<String> {
         .map(|operation| &operation["requestBody"])
         .collect();
     let mut asked = BTreeSet::new();
+
     while let Some(value) = waiting.pop() {
         match value {
             Value::Object(fields) => {
@@ -58,6 +59,7 @@ fn asked(document: &Value) -> BTreeSet<String> {
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
     }
+
     asked
 }
 
@@ -100,10 +102,12 @@ fn tell_null_choice(property: &mut Value) {
     if property.get("type").is_some() {
         return;
     }
+
     let Some(fields) = property.as_object_mut() else {
         return;
     };
     let absent = json!({"type": "object", "nullable": true, "enum": [null]});
+
     if let Some(choices) = fields.get_mut("oneOf").and_then(Value::as_array_mut) {
         choices.push(absent);
     } else if let Some(referred) = fields

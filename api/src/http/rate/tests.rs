@@ -29,6 +29,7 @@ async fn an_allowance_is_used_up_told_and_refilled_evenly() {
         assert_eq!(standing.limit, 3);
         (standing.remaining, standing.reset, standing.retry_after)
     };
+
     assert_eq!(told().await, (2, 20, None));
     assert_eq!(told().await, (1, 40, None));
     assert_eq!(told().await, (0, 60, None));
@@ -53,6 +54,7 @@ async fn an_allowance_is_used_up_told_and_refilled_evenly() {
 #[tokio::test]
 async fn classes_and_holders_have_allowances_of_their_own() {
     let (limits, _clock) = limits(1);
+
     for (class, holder) in [
         (Class::General, user(1)),
         (Class::General, user(2)),
@@ -71,6 +73,7 @@ async fn classes_and_holders_have_allowances_of_their_own() {
             );
         }
     }
+
     assert_eq!(
         limits.take(Class::Credentials, user(1)).await,
         None,

@@ -81,6 +81,7 @@ impl ReplayEffect {
                 amount: Field(posting.amount),
                 closing_balance: Field(posting.closing_balance),
             });
+
         Self {
             dead_letter_id: replay.id,
             applied: replay.refused.is_none(),

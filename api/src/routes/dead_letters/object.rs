@@ -81,6 +81,7 @@ impl DeadLetter {
             Err(error) => (None, Some(STANDARD.encode(error.as_bytes()))),
         };
         let is_inner = row.code == "INTERNAL" && !is_admin;
+
         Ok(Self {
             id: row.id,
             stream: row.stream,

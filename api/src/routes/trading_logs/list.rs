@@ -78,6 +78,7 @@ impl ListTradingLogs {
                 ("end_date", end_date.0),
             )?)
             .filter(containing(Column::Info, info.0.as_deref())?);
+
         Ok(Reply::read(read(&state, &page, rows).await?))
     }
 }

@@ -72,6 +72,7 @@ pub(in crate::routes) fn log_of(
         [(id, _)] => Some(id.0),
         _ => None,
     };
+
     TradingLog {
         id: applied.log.0,
         user_id: entry.user.0,
@@ -141,6 +142,7 @@ impl Recorded {
             message,
             info,
         } = log;
+
         Self {
             id,
             user_id,

@@ -196,6 +196,7 @@ impl TradingToMake {
     ) -> (Vec<NewSubAccount>, Vec<Entry>) {
         let mut accounts = Vec::new();
         let mut deposits = Vec::new();
+
         for wanted in self.sub_accounts.take().into_iter().flatten() {
             let account = NewSubAccount {
                 id: AccountId(new_id()),
@@ -212,6 +213,7 @@ impl TradingToMake {
             deposits.extend(deposit.and_then(|deposit| deposit.entry(&account)));
             accounts.push(account);
         }
+
         (accounts, deposits)
     }
 }

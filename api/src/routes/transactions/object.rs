@@ -111,5 +111,6 @@ pub(in crate::routes) fn transactions_of(
         trading_log_id: applied.log.0,
         info: Field(Info(entry.info.clone())),
     };
+
     applied.postings.iter().map(row).collect()
 }

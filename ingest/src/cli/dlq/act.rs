@@ -29,6 +29,7 @@ pub(super) async fn replay(pool: &PgPool, args: &ReplayArgs) -> anyhow::Result<(
         dry_run: args.dry_run,
         by: Actor::Operator(operator()),
     };
+
     match args.target.selection()? {
         Some(filter) if args.dry_run => {
             let (summary, _) = rehearse_all(pool, &filter, &options, None, REHEARSED_MAX).await?;
@@ -262,5 +263,6 @@ fn print_effects(effects: &[Replay]) -> anyhow::Result<()> {
         }
         say!("{table}");
     }
+
     Ok(())
 }

@@ -96,6 +96,7 @@ impl World {
                 "fee": "0",
             },
         });
+
         self.event(Kind::OrderFilled, fields)
     }
 

@@ -52,6 +52,7 @@ fn what_is_no_json_number_is_refused() {
             "{text:?}"
         );
     }
+
     assert_eq!(
         "1".repeat(41).parse::<Number>(),
         Err(NumberError::TooManyDigits)

@@ -109,6 +109,7 @@ pub async fn first_of(
     .bind(sequences(seqs)?)
     .fetch_all(connection)
     .await?;
+
     Ok(letters)
 }
 
@@ -153,6 +154,7 @@ pub async fn due(connection: &mut PgConnection, key: LaneKey, limit: i64) -> Res
     .bind(limit)
     .fetch_all(connection)
     .await?;
+
     Ok(ids)
 }
 

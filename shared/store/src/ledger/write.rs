@@ -149,6 +149,7 @@ impl<'a> Transactions<'a> {
             self.log.push(applied.log.0);
             self.info.push(Value::Object(info.clone()));
         }
+
         for posting in &applied.effect.postings {
             self.reason.push(&posting.reason);
             self.quote.push(posting.quote.as_ref().map(Asset::as_str));
@@ -187,6 +188,7 @@ impl<'a> Transactions<'a> {
         .bind(self.info)
         .execute(connection)
         .await?;
+
         Ok(())
     }
 }
@@ -265,6 +267,7 @@ impl<'a> Logs<'a> {
         .bind(self.info)
         .execute(connection)
         .await?;
+
         Ok(())
     }
 }

@@ -292,6 +292,7 @@ async fn happen(pool: &PgPool, model: &mut Model, event: &Event) -> Result<()> {
             model.restore();
         }
     }
+
     Ok(())
 }
 

@@ -132,6 +132,7 @@ impl Performance {
         found: performance::Performance,
     ) -> Self {
         let trades = &found.trades;
+
         Self {
             trading_id,
             quote,
@@ -180,6 +181,7 @@ impl Equity {
             net_flows: figure(&point.flows),
             unit_value: point.unit_value(),
         };
+
         Self {
             trading_id,
             quote,

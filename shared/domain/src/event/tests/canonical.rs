@@ -36,6 +36,7 @@ fn changed(kind: Kind, field: &str) -> Value {
         | "fill.price" | "fill.fee" | "fill.quote_amount" => "0.25",
         _ => "something else",
     };
+
     text.into()
 }
 
@@ -46,6 +47,7 @@ fn hash_of(kind: Kind, event: &Value) -> [u8; 16] {
 #[test]
 fn every_field_but_metadata_message_and_source_counts() {
     let mut kinds = Kind::ALL.to_vec();
+
     kinds.retain(|kind| *kind != Kind::Heartbeat);
     for kind in kinds {
         let mut seen = vec![hash_of(kind, &example(kind))];

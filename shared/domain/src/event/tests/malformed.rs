@@ -231,6 +231,7 @@ fn json_the_database_would_fail_or_explode_on_is_refused() {
         let found = code(Kind::OrderFilled, &inserted(&text));
         assert_eq!(found, "INVALID_INFO_STRUCTURE", "{text}");
     }
+
     assert!(parse_text(Kind::OrderFilled, &inserted(&deep(31))).is_ok());
 }
 

@@ -108,6 +108,7 @@ fn a_trade_of_another_user_or_trading_is_refused() {
 #[test]
 fn the_list_of_rejections_is_in_the_order_of_their_precedence() {
     assert!(Rejection::ALL.is_sorted());
+
     let codes = Rejection::ALL.map(|rejection| rejection.code());
     let expected = [
         "UNKNOWN_USER",
@@ -123,6 +124,7 @@ fn the_list_of_rejections_is_in_the_order_of_their_precedence() {
         "UNLOCK_EXCEEDS_LOCKED",
         "AMOUNT_OUT_OF_RANGE",
     ];
+
     assert_eq!(codes, expected);
 }
 

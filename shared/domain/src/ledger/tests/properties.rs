@@ -22,7 +22,9 @@ fn any_number() -> impl Strategy<Value = Number> {
         "9999999999999999999999999999999999999999e64",
         "0.9999999999999999999999999999999999999999",
     ]);
+
     let long = "[1-9][0-9]{39}".prop_map(|digits| digits);
+
     prop_oneof![12 => small, 2 => odd.prop_map(str::to_owned), 1 => long]
         .prop_filter_map("within limits", |text| text.parse().ok())
 }

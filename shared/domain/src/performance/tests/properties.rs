@@ -70,6 +70,7 @@ impl History {
         let Step { part, price, .. } = *step;
         let amount = |count: i128| hundredths(count * scale);
         let out = holdings.cash * part / 100;
+
         match step.action {
             Action::Deposit => {
                 holdings.cash += part;

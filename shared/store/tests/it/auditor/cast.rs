@@ -87,6 +87,7 @@ impl Account {
             trading: self.trading.into(),
             symbol: self.symbol,
         };
+
         insert_account(pool, &account).await;
         auditor
             .account(

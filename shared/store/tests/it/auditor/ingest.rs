@@ -36,6 +36,7 @@ fn letter(message: &Message, stream_seq: u64, cause: &Cause) -> NewLetter {
         stream: EventStream::Trading,
         lane: 0,
     };
+
     NewLetter {
         key,
         stream_created_at: 1,

@@ -96,6 +96,7 @@ fn any_balance_event() -> impl Strategy<Value = Own> {
     let mistaken = pick(&[(40, false), (1, true)]);
     let symbol = (any_account(), mistaken);
     let amounts = (any_amount(), any_amount());
+
     (kind, symbol, direction, amounts, any_order()).prop_map(
         |(kind, (account, mistaken), direction, (amount, belief), order)| {
             let symbol = if mistaken { "XRP" } else { symbol_of(account) };
@@ -146,6 +147,7 @@ fn any_order_event() -> impl Strategy<Value = Own> {
         (1, "trading.orders.cancelled"),
         (1, "trading.orders.failed"),
     ]);
+
     let order = (
         pick(&[(1, "A"), (1, "B")]),
         pick(&[(1, "buy"), (1, "sell")]),
@@ -156,7 +158,9 @@ fn any_order_event() -> impl Strategy<Value = Own> {
         (1, "btc/usdt"),
         (1, "ETH/USDT"),
     ]);
+
     let fill = (any_fill_accounts(), any_fill_figures());
+
     (kind, order, symbol, fill, prop::bool::weighted(0.9)).prop_map(
         |(kind, (order, side), symbol, (mut fill, figures), settles)| {
             let mut fields = json!({
@@ -181,6 +185,7 @@ fn extend(object: &mut Value, more: Value) {
 
 fn any_system_event() -> impl Strategy<Value = Own> {
     let account = pick(&[(1, Value::Null), (1, json!(USDT)), (1, json!(ELSEWHERE))]);
+
     (0..3, account).prop_map(|(kind, account)| match kind {
         0 => Own {
             kind: "trading.errors",
@@ -284,6 +289,7 @@ fn any_message() -> impl Strategy<Value = Message> {
         (1, DISABLED_TRADING),
         (1, NO_TRADING),
     ]);
+
     (event, user, trading, 0..400, any_damage()).prop_map(|(own, user, trading, number, damage)| {
         let mut event = json!({
             "event_id": format!("event-{number}"), "event_type": own.kind, "timestamp": "2026-11-23T10:00:00Z",
@@ -299,8 +305,10 @@ fn publish(kind: &str, user: Uuid, mut event: Value, damage: Damage) -> Message 
     if let Damage::Field(at, with) = damage {
         replace_field(event.as_object_mut().expect("an object"), at, with);
     }
+
     let mut payload = serde_json::to_vec(&event).expect("JSON");
     let mut subject = format!("{kind}.{user}");
+
     match damage {
         Damage::None | Damage::Field(..) => {}
         Damage::Truncated(length) => payload.truncate(length % payload.len()),
@@ -311,6 +319,7 @@ fn publish(kind: &str, user: Uuid, mut event: Value, damage: Damage) -> Message 
         Damage::Subject(other) => other.clone_into(&mut subject),
         Damage::TooLong => payload.resize(65_537, b' '),
     }
+
     Message { subject, payload }
 }
 

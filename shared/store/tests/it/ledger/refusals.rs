@@ -27,6 +27,7 @@ impl Cast {
         let their_account = add_account(pool, stranger, their_trading, "USDT").await;
         let other_trading = add_trading(pool, world.user).await;
         let elsewhere = add_account(pool, world.user, other_trading, "USDT").await;
+
         Self {
             world,
             stranger,

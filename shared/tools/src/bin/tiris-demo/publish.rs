@@ -170,6 +170,7 @@ impl Publisher {
         progress: &Progress,
     ) -> anyhow::Result<Delivery> {
         let mut retry = Retry::new(self.stop.clone());
+
         loop {
             let Err(error) = publish_once(&self.jetstream, message).await else {
                 self.tally.acknowledged += 1;

@@ -237,6 +237,7 @@ mod tests {
         ])
         .expect_err("eight mistakes")
         .to_string();
+
         for name in [
             "API_URL", "TOKEN", "USER_ID", "--symbol", "--fast", "--seed", "--rate", "--verify",
         ] {

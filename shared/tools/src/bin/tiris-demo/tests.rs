@@ -92,6 +92,7 @@ fn assert_ledger_agrees(mut book: Book, messages: &[Message], bot: &Bot) {
         assert_eq!(effect.drift, [], "{event:?}");
         book.commit(&effect);
     }
+
     for purse in [&bot.stock, &bot.currency] {
         let account = book.get(AccountId(purse.id)).expect("opened above");
         let symbol = &purse.symbol;

@@ -86,6 +86,7 @@ async fn a_burst_and_a_steady_rate_publish_the_same_list() {
         .into_iter()
         .map(|message| message.payload)
         .collect();
+
     for rate in [None, Some(2_000)] {
         let server = NatsServer::private_with(NatsSettings::default())
             .await

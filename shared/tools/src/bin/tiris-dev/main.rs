@@ -114,5 +114,6 @@ async fn main() -> ExitCode {
         }
         Command::Supervise(login) => background::supervise(login.into()).await,
     };
+
     exit_code("tiris-dev", outcome.map(|()| true))
 }

@@ -128,6 +128,7 @@ impl Stack {
                 say!("  tiris-ingest   ready");
             }
         }
+
         Ok(())
     }
 

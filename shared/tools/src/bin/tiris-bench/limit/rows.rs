@@ -204,6 +204,7 @@ impl Rows {
         .bind(&self.info)
         .execute(connection)
         .await?;
+
         Ok(())
     }
 

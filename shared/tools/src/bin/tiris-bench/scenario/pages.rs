@@ -94,9 +94,11 @@ impl Page {
         newest: u64,
     ) -> Result<Self> {
         check_page(client, &path, newest).await?;
+
         let email = People::email(0);
         let script =
             statement::of_request(&bench.stage, database, &email, &path, "transactions").await?;
+
         Ok(Self {
             path,
             scripts: [script],

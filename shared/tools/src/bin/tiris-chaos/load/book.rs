@@ -41,6 +41,7 @@ impl Book {
         } else {
             Some(rng.random_range(0..self.open.len()))
         };
+
         match (rng.random_range(0..100), at) {
             (0..4, _) => {
                 let error = event::error(rng.random_range(0..5));

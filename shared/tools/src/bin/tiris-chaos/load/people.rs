@@ -189,6 +189,7 @@ async fn create_account(
     .bind(account.symbol)
     .execute(connection)
     .await?;
+
     Ok(())
 }
 
@@ -209,6 +210,7 @@ pub(crate) fn tell(auditor: &mut Auditor, users: &[User]) -> Result<()> {
             }
         }
     }
+
     Ok(())
 }
 

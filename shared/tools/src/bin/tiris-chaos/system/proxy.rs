@@ -163,6 +163,7 @@ async fn pump(
     side: Side<'_>,
 ) {
     let mut buffer = vec![0; BUFFER_BYTES];
+
     loop {
         let Ok(length @ 1..) = from.read(&mut buffer).await else {
             return;
