@@ -2,24 +2,18 @@
 
 mod change;
 mod create;
-mod credentials;
+pub(super) mod credentials;
 mod credentials_change;
 mod delete;
 mod get;
-mod given;
-mod insert;
+pub(super) mod given;
+pub(super) mod insert;
 mod list;
 mod list_public;
-mod object;
+pub(super) mod object;
 mod update;
-mod verification;
+pub(super) mod verification;
 mod verify;
-
-pub(super) use credentials::Credentials;
-pub(super) use given::{ApiKey, ApiSecret, GivenCredentials, Passphrase};
-pub(super) use insert::PrivateBinding;
-pub(super) use object::BindingSummary;
-pub(super) use verification::after_change;
 
 use super::operations;
 use create::CreateExchangeBinding;

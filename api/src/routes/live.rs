@@ -1,9 +1,9 @@
 //! The live stream over HTTP: events of the form browsers know.
 
 use super::operations;
-use super::sub_accounts::SubAccount;
-use super::trading_logs::TradingLog;
-use super::transactions::Transaction;
+use super::sub_accounts::object::SubAccount;
+use super::trading_logs::object::TradingLog;
+use super::transactions::object::Transaction;
 use crate::http::problem::Problem;
 use crate::http::reply::Refused;
 use crate::routes::prelude::{Access, Caller, Class, Data, Policy, Refusal, State, Tag};

@@ -3,20 +3,17 @@
 mod create;
 mod delete;
 mod deposit;
-mod deposit_entry;
+pub(super) mod deposit_entry;
 mod get;
 mod get_history;
 mod get_past_balance;
 mod list;
 mod list_holds;
 mod move_money;
-mod object;
+pub(super) mod object;
 mod release_hold;
 mod update;
 mod withdraw;
-
-pub(super) use deposit_entry::InitialDeposit;
-pub(super) use object::SubAccount;
 
 use super::operations;
 use create::CreateSubAccount;

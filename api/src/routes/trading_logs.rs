@@ -6,10 +6,8 @@ mod get;
 mod list;
 mod list_of_trading;
 mod money;
-mod object;
+pub(super) mod object;
 mod owned;
-
-pub(super) use object::{TradingLog, log_of};
 
 use super::operations;
 use create::CreateTradingLog;

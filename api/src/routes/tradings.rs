@@ -5,11 +5,9 @@ mod delete;
 mod get;
 mod list;
 mod new;
-mod object;
+pub(super) mod object;
 mod performance;
 mod update;
-
-pub(super) use object::not_purged;
 
 use super::operations;
 use create::CreateTrading;

@@ -3,10 +3,8 @@
 mod export;
 mod get;
 mod list;
-mod object;
+pub(super) mod object;
 mod owned;
-
-pub(super) use object::{Transaction, transactions_of};
 
 use super::operations;
 use get::GetTransaction;

@@ -7,10 +7,8 @@ mod enable;
 mod get;
 mod get_me;
 mod list;
-mod object;
+pub(super) mod object;
 mod update_me;
-
-pub(super) use object::User;
 
 use super::operations;
 use delete_me::DeleteMe;

@@ -7,7 +7,7 @@ use super::tokens::{SignedIn, Tokens};
 use crate::auth::{anonymous, secret};
 use crate::http::problem::tell_domain;
 use crate::routes::prelude::*;
-use crate::routes::users::User;
+use crate::routes::users::object::User;
 use poem::Request;
 use tiris_domain::states::IdentityProvider;
 use tiris_domain::value::Text;

@@ -1,7 +1,7 @@
 //! Tokens in answers.
 
 use crate::auth::session::AccessToken;
-use crate::routes::users::User;
+use crate::routes::users::object::User;
 use poem_openapi::Object;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;

@@ -3,8 +3,8 @@
 use super::object::SubAccount;
 use crate::http::reply::Reply;
 use crate::routes::prelude::*;
-use crate::routes::trading_logs::{TradingLog, log_of};
-use crate::routes::transactions::{Transaction, transactions_of};
+use crate::routes::trading_logs::object::{TradingLog, log_of};
+use crate::routes::transactions::object::{Transaction, transactions_of};
 use tiris_domain::ids::{AccountId, TradingId, UserId};
 use tiris_domain::ledger::{Belief, Command, Direction, Movement};
 use tiris_domain::money::Money;

@@ -4,7 +4,7 @@ use super::money::Money;
 use super::object::{Recorded, log_of};
 use crate::routes::EXAMPLE_OTHER_ID;
 use crate::routes::prelude::*;
-use crate::routes::sub_accounts::SubAccount;
+use crate::routes::sub_accounts::object::SubAccount;
 use std::collections::BTreeSet;
 use tiris_domain::ids::{AccountId, TradingId, UserId};
 use tiris_domain::ledger::Command;

@@ -1,7 +1,7 @@
 //! How a trading log looks.
 
 use crate::http::field::Field;
-use crate::routes::sub_accounts::SubAccount;
+use crate::routes::sub_accounts::object::SubAccount;
 use chrono::{DateTime, Utc};
 use poem_openapi::Object;
 use serde::Serialize;

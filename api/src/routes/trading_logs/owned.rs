@@ -2,7 +2,7 @@
 
 use super::object::TradingLog;
 use crate::http::page::{Page, Pagination};
-use crate::routes::tradings::not_purged;
+use crate::routes::tradings::object::not_purged;
 use crate::state::State;
 use poem_openapi::Object;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Select};

@@ -2,7 +2,8 @@
 
 use super::new::TradingToMake;
 use super::object::Trading;
-use crate::routes::exchange_bindings::{PrivateBinding, after_change};
+use crate::routes::exchange_bindings::insert::PrivateBinding;
+use crate::routes::exchange_bindings::verification::after_change;
 use crate::routes::prelude::*;
 use tiris_domain::ids::{BindingId, TradingId, new_id};
 use tiris_domain::value::Info;

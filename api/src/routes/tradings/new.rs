@@ -1,10 +1,9 @@
 //! A trading to be made, as a request gives it.
 
-use crate::routes::exchange_bindings::{
-    ApiKey, ApiSecret, Credentials, GivenCredentials, Passphrase,
-};
+use crate::routes::exchange_bindings::credentials::Credentials;
+use crate::routes::exchange_bindings::given::{ApiKey, ApiSecret, GivenCredentials, Passphrase};
 use crate::routes::prelude::*;
-use crate::routes::sub_accounts::InitialDeposit;
+use crate::routes::sub_accounts::deposit_entry::InitialDeposit;
 use tiris_domain::ids::{AccountId, BindingId, TradingId, UserId, new_id};
 use tiris_domain::ledger::Asset;
 use tiris_domain::money::Money;

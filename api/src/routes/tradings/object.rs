@@ -1,7 +1,7 @@
 //! Tradings as answers show them, and which of them are visible.
 
 use crate::http::field::Field;
-use crate::routes::exchange_bindings::BindingSummary;
+use crate::routes::exchange_bindings::object::BindingSummary;
 use crate::state::State;
 use chrono::{DateTime, Utc};
 use poem_openapi::{Enum, Object};

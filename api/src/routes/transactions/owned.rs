@@ -1,7 +1,7 @@
 //! The transactions of a user.
 
 use crate::http::page::{Page, Pagination};
-use crate::routes::tradings::not_purged;
+use crate::routes::tradings::object::not_purged;
 use crate::state::State;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Select};
 use tiris_domain::ids::UserId;
