@@ -187,6 +187,7 @@ async fn drain_counting(lane: &mut Lane) -> Result<Counts> {
                 counts.applied += more.applied;
                 counts.duplicate += more.duplicate;
             }
+            Step::Narrowed | Step::Followed => {}
             Step::Idle => return Ok(counts),
             other => anyhow::bail!("{other:?}"),
         }
