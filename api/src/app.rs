@@ -40,6 +40,7 @@ pub struct App {
     endpoint: BoxEndpoint<'static, Response>,
     health: Health,
     pool: PgPool,
+    lists: PgPool,
     replica: Option<PgPool>,
     drain_lead: Duration,
     shutdown_timeout: Duration,
@@ -48,7 +49,7 @@ pub struct App {
 
 impl App {
     /// Binds the listener and builds the routes. The database may still be down.
-    pub async fn build(settings: &Settings, pool: PgPool) -> anyhow::Result<Self> {
+    pub async fn build(settings: &Settings) -> anyhow::Result<Self> {
         let environment = settings.service.environment;
         let keys = Arc::new(Keys::load(&settings.key_files, environment)?);
         let secrets = settings.encryption.load(environment)?;
@@ -56,6 +57,7 @@ impl App {
         let providers = Arc::new(Providers::new(&settings.providers, &outgoing));
         let exchanges = Exchanges::new(&settings.exchanges, outgoing);
         let streams = Arc::new(Streams::new(&settings.live, &settings.database).await?);
+        let (pool, lists) = pools(&settings.database).context("cannot use DATABASE_URL")?;
         let replica = settings.replica.as_ref().map(replica).transpose()?;
         let replica = replica.map(Arc::new);
 
@@ -67,7 +69,7 @@ impl App {
         let health = health(&pool, &streams, replica.as_ref())
             .with("sign_in", move || ready(checked.check(environment)));
         let state = State::new(
-            Histories::new(pool.clone(), replica.clone()),
+            Histories::new(pool.clone(), lists.clone(), replica.clone()),
             Arc::clone(&keys),
             secrets,
             exchanges,
@@ -82,6 +84,7 @@ impl App {
             endpoint: router::endpoint(settings, state, &keys),
             health,
             pool,
+            lists,
             replica: replica.map(|replica| replica.pool().clone()),
             drain_lead: settings.drain_lead,
             shutdown_timeout: settings.service.shutdown_timeout,
@@ -103,7 +106,8 @@ impl App {
 
     /// The connections to the database and to its replica, by name.
     pub fn pools(&self) -> impl Iterator<Item = (&'static str, &PgPool)> {
-        std::iter::once(("primary", &self.pool))
+        [("primary", &self.pool), ("lists", &self.lists)]
+            .into_iter()
             .chain(self.replica.iter().map(|pool| ("replica", pool)))
     }
 
@@ -125,6 +129,7 @@ impl App {
             .context("the listener failed")?;
 
         self.pool.close().await;
+        self.lists.close().await;
         Ok(())
     }
 }
@@ -147,6 +152,17 @@ fn health(pool: &PgPool, streams: &Arc<Streams>, replica: Option<&Arc<Replica>>)
         let replica = Arc::clone(&replica);
         async move { replica.check().await }
     })
+}
+
+/// Connections for everything, and for lists; planning each statement anew would cost the others.
+fn pools(config: &DatabaseConfig) -> sqlx::Result<(PgPool, PgPool)> {
+    let pool = database::pool(&config.half(), "tiris-api")?;
+    let lists = DatabaseConfig {
+        min_connections: 0,
+        ..config.half()
+    };
+
+    Ok((pool, database::pool_for_lists(&lists, "tiris-api lists")?))
 }
 
 /// The copy of the database, which is waited for less long than the database itself.

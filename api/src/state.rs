@@ -57,7 +57,7 @@ impl State {
         health: Health,
     ) -> Self {
         let pool = histories.pool().clone();
-        let db = histories.primary().clone();
+        let db = Entities::new(pool.clone());
         let sessions = Sessions::new(keys, pool.clone());
         let refusals_kept = Budget::per_minute(REFUSALS_KEPT);
 

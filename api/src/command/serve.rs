@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::settings::ServeArgs;
 use anyhow::Context;
-use tiris_runtime::{admin, database, metrics, shutdown, telemetry};
+use tiris_runtime::{admin, metrics, shutdown, telemetry};
 use tokio_util::sync::CancellationToken;
 
 /// Runs until SIGTERM or SIGINT, then drains.
@@ -16,9 +16,7 @@ pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let stop = shutdown::on_signals().context("cannot listen for signals")?;
     let metrics =
         metrics::install("tiris-api", settings.service.metrics).context("cannot start metrics")?;
-    let pool = database::pool_for_lists(&settings.database, "tiris-api")
-        .context("cannot use DATABASE_URL")?;
-    let app = App::build(&settings, pool).await?;
+    let app = App::build(&settings).await?;
     for (name, pool) in app.pools() {
         metrics.watch(name, pool);
     }

@@ -166,7 +166,7 @@ impl Page {
         {
             return Ok(page);
         }
-        last_parts_first(histories.primary()).await
+        last_parts_first(histories.lists()).await
     }
 
     /// Reads the page of `rows`, ordered by the columns of timestamp and id; `key` gives both of a row.

@@ -52,7 +52,8 @@ async fn a_request_that_takes_too_long_leaves_nothing_behind() {
 #[tokio::test]
 async fn requests_without_a_free_connection_get_a_retry_after() {
     let world = World::start_with(|settings| {
-        settings.database.max_connections = 2;
+        // Half of them are for lists.
+        settings.database.max_connections = 4;
         settings.database.acquire_timeout = Duration::from_secs(1);
     })
     .await;

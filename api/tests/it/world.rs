@@ -197,8 +197,7 @@ impl Drop for World {
 
 /// Starts an API and returns its address.
 async fn serve(settings: &Settings, stop: &CancellationToken) -> SocketAddr {
-    let pool = tiris_runtime::database::pool_for_lists(&settings.database, "test").expect("a pool");
-    let app = App::build(settings, pool).await.expect("an app");
+    let app = App::build(settings).await.expect("an app");
     let address = app.address();
     tokio::spawn(app.run_until(stop.clone()));
     address

@@ -73,7 +73,7 @@ impl ListDeadLetters {
                 ("end_date", end_date.0),
             )?);
         let (rows, pagination) = page
-            .read(&state.db, rows, ORDER, |row: &Model| {
+            .read(state.histories.lists(), rows, ORDER, |row: &Model| {
                 (row.created_at, row.id)
             })
             .await?;

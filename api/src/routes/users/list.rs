@@ -54,7 +54,7 @@ impl ListUsers {
             .filter(matching(query.0.as_deref())?);
 
         let key = |row: &Model| (row.created_at, row.id);
-        let (rows, pagination) = page.read(&state.db, rows, ORDER, key).await?;
+        let (rows, pagination) = page.read(state.histories.lists(), rows, ORDER, key).await?;
 
         let users = rows.into_iter().map(User::try_from);
         Ok(Reply::read(UserPage {

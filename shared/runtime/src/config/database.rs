@@ -72,6 +72,19 @@ pub struct DatabaseConfig {
     pub statement_timeout: Duration,
 }
 
+impl DatabaseConfig {
+    /// The same with half of the connections, and none kept open beyond them.
+    #[must_use]
+    pub fn half(&self) -> Self {
+        let max_connections = (self.max_connections / 2).max(1);
+        Self {
+            max_connections,
+            min_connections: self.min_connections.min(max_connections),
+            ..self.clone()
+        }
+    }
+}
+
 impl DatabaseArgs {
     /// Checks the settings, noting every mistake.
     pub fn check(
