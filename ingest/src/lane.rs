@@ -246,7 +246,9 @@ impl Lane {
     /// Before a reader is opened. Returns a step when the lane must not read.
     async fn verify(&mut self) -> Result<Option<Step>> {
         let stream_before = self.position.stream_created_at;
-        let last_seq = match verify::verify(&self.context, &mut self.position).await? {
+        let verified = verify::verify(&self.context, &mut self.position).await;
+        self.forget_read_of(stream_before);
+        let last_seq = match verified? {
             Verified::Lost => return Ok(Some(Step::Lost)),
             Verified::Ready(last_seq) => last_seq,
             Verified::Mismatch(mismatch, stream) => {
@@ -266,13 +268,17 @@ impl Lane {
             }
         };
 
-        if self.position.stream_created_at != stream_before {
-            // Its messages are others.
-            self.read_up_to = 0;
-        }
+        self.forget_read_of(stream_before);
         self.reported = None;
         self.bound_lag(last_seq);
         Ok(None)
+    }
+
+    /// The messages of another stream are others.
+    fn forget_read_of(&mut self, stream_created_at: i64) {
+        if self.position.stream_created_at != stream_created_at {
+            self.read_up_to = 0;
+        }
     }
 
     fn count_redeliveries(&mut self) {

@@ -15,6 +15,8 @@ use tiris_domain::ids::UserId;
 
 /// Documents for machines that ask for them again and again.
 const UNLIMITED: &str = "/.well-known/";
+/// Where nothing may be tried more often than an operation there.
+const SIGN_IN: &str = "/v1/auth/";
 
 const LIMIT: &str = "x-ratelimit-limit";
 const REMAINING: &str = "x-ratelimit-remaining";
@@ -114,19 +116,22 @@ fn write(headers: &mut HeaderMap, standing: &Standing) {
     }
 }
 
-/// Charges to the address what no operation has charged.
+/// Charges to the address what no operation has charged, below the paths of signing in as much as that.
 pub(crate) async fn charge_rest<E: Endpoint<Output = Response>>(
     next: Arc<E>,
     request: Request,
 ) -> Result<Response> {
     let ticket = request.data::<Ticket>().cloned();
+    let class = if request.uri().path().starts_with(SIGN_IN) {
+        Class::Auth
+    } else {
+        Class::General
+    };
 
     let result = next.call(request).await;
 
     if let Some(ticket) = ticket {
-        ticket
-            .charge(Some(Class::General), ticket.0.address)
-            .await?;
+        ticket.charge(Some(class), ticket.0.address).await?;
     }
     result
 }

@@ -69,6 +69,11 @@ async fn a_wrong_field_of_a_replay_is_named() {
             "trading.orders.lost",
         ),
         ("event_types", json!([]), "event_types"),
+        (
+            "event_types",
+            json!(vec!["trading.orders.filled"; 11]),
+            "event_types",
+        ),
         ("start_time", json!("yesterday"), "start_time"),
         ("user_id", json!("me"), "user_id"),
     ] {

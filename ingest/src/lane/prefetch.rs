@@ -195,15 +195,17 @@ impl Task {
             return Ok(Some(reply));
         }
 
-        // The lane has stopped waiting when this fails, and will ask again.
-        self.ahead = match reply.send(std::mem::take(&mut self.ahead)) {
-            Ok(()) => Vec::new(),
-            Err(items) => items,
-        };
-        if self.ahead.is_empty() {
-            self.bytes = 0;
-        }
+        // Told first: the lane counts what it is given as its own at once.
+        let items = std::mem::take(&mut self.ahead);
         self.update_backlog(true);
+        match reply.send(items) {
+            Ok(()) => self.bytes = 0,
+            // The lane has stopped waiting, and will ask again.
+            Err(items) => {
+                self.ahead = items;
+                self.update_backlog(false);
+            }
+        }
         // The lane begins its transaction before more is read.
         tokio::task::yield_now().await;
         Ok(None)
@@ -262,8 +264,11 @@ impl Task {
         while !self.ahead.is_empty() {
             match self.requests.recv().await {
                 Some(Request::Batch(reply)) => {
-                    if let Err(items) = reply.send(std::mem::take(&mut self.ahead)) {
+                    let items = std::mem::take(&mut self.ahead);
+                    self.update_backlog(false);
+                    if let Err(items) = reply.send(items) {
                         self.ahead = items;
+                        self.update_backlog(false);
                     }
                 }
                 Some(Request::IsDrained(reply)) => drop(reply.send(false)),

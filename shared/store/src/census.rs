@@ -1,8 +1,9 @@
-//! How many users, tradings and bots there are, for the metrics of the whole system.
+//! How many users, tradings and bots there are, for the metrics of the whole system. Rows in a state that only a newer
+//! version knows are not counted.
 
 use crate::error::Result;
 use sqlx::PgConnection;
-use tiris_domain::states::{BotStatus, TradingStatus, TradingType, UserStatus};
+use tiris_domain::states::{BotStatus, State, TradingStatus, TradingType, UserStatus};
 
 /// Users of one status.
 #[derive(Clone, Copy, Debug, sqlx::FromRow)]
@@ -41,15 +42,21 @@ pub struct BotCount {
 
 /// Users by status.
 pub async fn users(connection: &mut PgConnection) -> Result<Vec<UserCount>> {
-    let counts = sqlx::query_as("SELECT status, count(*) AS count FROM users GROUP BY status");
+    let counts = sqlx::query_as(
+        "SELECT status, count(*) AS count FROM users WHERE status = ANY($1) GROUP BY status",
+    )
+    .bind(UserStatus::NAMES);
     Ok(counts.fetch_all(connection).await?)
 }
 
 /// Tradings by type and status.
 pub async fn tradings(connection: &mut PgConnection) -> Result<Vec<TradingCount>> {
     let counts = sqlx::query_as(
-        "SELECT type AS kind, status, count(*) AS count FROM tradings GROUP BY type, status",
-    );
+        "SELECT type AS kind, status, count(*) AS count FROM tradings \
+         WHERE type = ANY($1) AND status = ANY($2) GROUP BY type, status",
+    )
+    .bind(TradingType::NAMES)
+    .bind(TradingStatus::NAMES);
     Ok(counts.fetch_all(connection).await?)
 }
 
@@ -57,7 +64,8 @@ pub async fn tradings(connection: &mut PgConnection) -> Result<Vec<TradingCount>
 pub async fn bots(connection: &mut PgConnection) -> Result<Vec<BotCount>> {
     let counts = sqlx::query_as(
         "SELECT status, last_seen_at < clock_timestamp() - interval '5 minutes' AS is_silent, count(*) AS count \
-         FROM bots GROUP BY status, is_silent",
-    );
+         FROM bots WHERE status = ANY($1) GROUP BY 1, 2",
+    )
+    .bind(BotStatus::NAMES);
     Ok(counts.fetch_all(connection).await?)
 }

@@ -67,7 +67,7 @@ pub async fn take_free(
         "UPDATE ingest_lanes l SET epoch = l.epoch + 1, owner = $1, lease_until = clock_timestamp() + $2, \
          status = 'starting', status_reason = NULL, updated_at = clock_timestamp() \
          FROM (SELECT stream, lane FROM ingest_lanes \
-               WHERE owner IS NULL OR lease_until IS NULL OR lease_until < clock_timestamp() \
+               WHERE stream = ANY($4) AND (owner IS NULL OR lease_until IS NULL OR lease_until < clock_timestamp()) \
                ORDER BY stream, lane LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED) AS free \
          WHERE l.stream = free.stream AND l.lane = free.lane \
          RETURNING l.stream, l.lane, l.epoch, l.owner, l.cursor, l.fingerprint, l.stream_created_at",
@@ -75,6 +75,7 @@ pub async fn take_free(
     .bind(owner)
     .bind(lease)
     .bind(i64::from(limit))
+    .bind(columns::known_streams())
     .fetch_all(pool)
     .await?;
 
@@ -162,8 +163,14 @@ pub struct HeldLane {
 /// The lanes `owner` holds by the database. After a restore, or when an operator seized a lane, they are not those it
 /// believes to hold.
 pub async fn held(pool: &PgPool, owner: Uuid) -> Result<Vec<HeldLane>> {
-    let lanes = sqlx::query_as("SELECT stream, lane, epoch FROM ingest_lanes WHERE owner = $1");
-    Ok(lanes.bind(owner).fetch_all(pool).await?)
+    let lanes = sqlx::query_as(
+        "SELECT stream, lane, epoch FROM ingest_lanes WHERE owner = $1 AND stream = ANY($2)",
+    )
+    .bind(owner)
+    .bind(columns::known_streams())
+    .fetch_all(pool)
+    .await?;
+    Ok(lanes)
 }
 
 /// The lane's row as it is now; none when it was never taken.

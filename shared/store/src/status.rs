@@ -4,7 +4,7 @@
 //! as old as its `lag_at`.
 
 use crate::error::{Error, Result};
-use crate::lanes::columns::KeyColumns;
+use crate::lanes::columns::{self, KeyColumns};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use sqlx::PgPool;
@@ -153,8 +153,9 @@ pub async fn read(pool: &PgPool) -> Result<EventsStatus> {
          CASE WHEN l.events_day = (now() AT TIME ZONE 'UTC')::date THEN l.events_today ELSE 0 END AS events_today \
          FROM ingest_lanes l \
          LEFT JOIN ingest_workers w ON w.owner_token = l.owner AND l.lease_until > clock_timestamp() \
-         ORDER BY l.stream, l.lane",
+         WHERE l.stream = ANY($1) ORDER BY l.stream, l.lane",
     )
+    .bind(columns::known_streams())
     .fetch_all(pool)
     .await?;
     let workers = sqlx::query_as(
@@ -166,8 +167,9 @@ pub async fn read(pool: &PgPool) -> Result<EventsStatus> {
     .await?;
     let letters = sqlx::query_as(
         "SELECT stream, lane, class, count(*) AS count FROM dead_letters WHERE status = 'open' \
-         GROUP BY stream, lane, class",
+         AND stream = ANY($1) GROUP BY stream, lane, class",
     )
+    .bind(columns::known_streams())
     .fetch_all(pool)
     .await?;
 

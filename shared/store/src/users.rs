@@ -8,7 +8,7 @@ use crate::error::{Conflict, Error, Result};
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgExecutor};
 use tiris_domain::ids::{UserId, new_id};
-use tiris_domain::states::{Role, UserStatus};
+use tiris_domain::states::{Role, State, UserStatus};
 use tiris_domain::value::{Avatar, FULL_NAME_CHARS_MAX, FullName, Info, Username};
 use uuid::Uuid;
 
@@ -249,7 +249,7 @@ pub async fn lock_active(connection: &mut PgConnection, user: UserId) -> Result<
             .bind(user.0)
             .fetch_optional(connection)
             .await?;
-    match status.map(column::state).transpose()? {
+    match status.as_deref().and_then(UserStatus::named) {
         Some(UserStatus::Active) => Ok(()),
         Some(UserStatus::Disabled) => Err(Error::AccountDisabled),
         Some(UserStatus::Deleted) | None => Err(Error::InvalidToken("its session has ended")),

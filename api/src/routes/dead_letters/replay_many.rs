@@ -65,6 +65,8 @@ impl ReplayDeadLetters {
         drop(connection);
 
         let replayed = replay_some(&state.pool, &filter, &options, cursor, TRIED_AT_ONCE).await?;
+        // The letters were committed one by one.
+        state.streams.wakes.tell_committed(user);
         let replayed = BulkReplayed::new(replayed, false);
         Ok(idempotency.store(&state, user, replayed).await?)
     }

@@ -48,6 +48,15 @@ impl Example for NewReplay {
 }
 
 fn kinds(types: &[String]) -> Result<Vec<Kind>> {
+    let most = Kind::ALL.len();
+    if types.len() > most {
+        let why = format!(
+            "must be a list of at most {most} strings (given: {})",
+            types.len()
+        );
+        return Err(Error::invalid("event_types", why));
+    }
+
     let known = || Kind::ALL.map(Kind::bare_subject).join(", ");
     let kind = |name: &String| {
         let shown: String = name.chars().take(60).collect();

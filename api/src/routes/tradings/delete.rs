@@ -3,7 +3,7 @@
 use crate::routes::prelude::*;
 use serde_json::json;
 use std::time::Duration;
-use tiris_domain::ids::{TradingId, UserId};
+use tiris_domain::ids::TradingId;
 use tiris_store::audit::{self, Action};
 use tiris_store::tradings::{self, Purged};
 
@@ -64,7 +64,7 @@ impl DeleteTrading {
 
         if deleted.is_purged() {
             // A piece that is cut off is rolled back.
-            let purge = purge(&state, user, id);
+            let purge = purge(&state, id);
             tokio::time::timeout(PURGE_TIME_MAX, purge).await.ok();
         }
         Ok(Reply::done(Message::new("The trading is deleted.")))
@@ -72,9 +72,9 @@ impl DeleteTrading {
 }
 
 /// Purges a deleted trading as far as a request may take. A failure is not the caller's: the trading is deleted.
-async fn purge(state: &State, user: UserId, id: TradingId) {
+async fn purge(state: &State, id: TradingId) {
     for _ in 0..PIECES_MAX {
-        let piece = Tx::run(state, user, async |mut tx: Tx| {
+        let piece = Tx::run_public(state, async |mut tx: Tx| {
             let purged = tradings::purge_some(&mut tx, id, PURGED_AT_ONCE).await?;
             tx.commit().await?;
             Ok(purged)

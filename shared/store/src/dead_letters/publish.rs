@@ -20,7 +20,9 @@ pub async fn unpublished(
     let (streams, lanes) = columns::of_keys(keys);
     let mut query = QueryBuilder::new(COLUMNS);
     query
-        .push(" d WHERE published_at IS NULL AND ((stream, lane) IN (SELECT k.stream, k.lane FROM UNNEST(")
+        .push(" d WHERE published_at IS NULL AND stream = ANY(")
+        .push_bind(columns::known_streams())
+        .push(") AND ((stream, lane) IN (SELECT k.stream, k.lane FROM UNNEST(")
         .push_bind(streams)
         .push("::text[], ")
         .push_bind(lanes)

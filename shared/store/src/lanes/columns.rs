@@ -18,6 +18,11 @@ impl From<KeyColumns> for LaneKey {
     }
 }
 
+/// The streams this version knows. A newer one beside it may have rows of others, which are none of its business.
+pub(crate) fn known_streams() -> Vec<&'static str> {
+    EventStream::ALL.map(EventStream::name).to_vec()
+}
+
 /// The columns of many lanes, for `UNNEST`.
 pub(crate) fn of_keys<'a>(
     keys: impl IntoIterator<Item = &'a LaneKey>,

@@ -133,10 +133,11 @@ struct Party {
     now: Option<DateTime<Utc>>,
 }
 
-/// Users and tradings the entries name, with their state, and the moment.
+/// Users and tradings the entries name, with their state, and the moment. A state that only a newer version knows is none:
+/// it must not stop the lane for everybody else.
 pub(super) struct Parties {
-    users: HashMap<UserId, UserStatus>,
-    tradings: HashMap<TradingId, (UserId, TradingStatus)>,
+    users: HashMap<UserId, Option<UserStatus>>,
+    tradings: HashMap<TradingId, (UserId, Option<TradingStatus>)>,
     /// The moment of the rows to be written.
     pub(super) now: DateTime<Utc>,
 }
@@ -179,10 +180,10 @@ pub(super) async fn parties<'a>(
     for row in rows {
         match (row.id, row.owner, row.status) {
             (Some(id), None, Some(status)) => {
-                parties.users.insert(UserId(id), state(&status)?);
+                parties.users.insert(UserId(id), UserStatus::named(&status));
             }
             (Some(id), Some(owner), Some(status)) => {
-                let trading = (UserId(owner), state(&status)?);
+                let trading = (UserId(owner), TradingStatus::named(&status));
                 parties.tradings.insert(TradingId(id), trading);
             }
             _ => {}
@@ -191,24 +192,16 @@ pub(super) async fn parties<'a>(
     Ok(parties)
 }
 
-/// A state that only a newer version knows makes the batch wait: its events are not the reason.
-fn state<S: State>(name: &str) -> Result<S> {
-    S::parse(name).map_err(|error| Error::Unavailable {
-        what: "a known status of a user or trading",
-        source: error.into(),
-    })
-}
-
 impl Parties {
     /// The checks that come before the ledger's own, in the precedence of the rejections.
     pub(super) fn check(&self, book: &Book, entry: &Entry) -> Result<(), Rejection> {
         match self.users.get(&entry.user) {
-            None | Some(UserStatus::Deleted) => return Err(Rejection::UnknownUser),
-            Some(UserStatus::Disabled) => return Err(Rejection::UserDisabled),
-            Some(UserStatus::Active) => {}
+            None | Some(Some(UserStatus::Deleted)) => return Err(Rejection::UnknownUser),
+            Some(Some(UserStatus::Disabled)) => return Err(Rejection::UserDisabled),
+            Some(Some(UserStatus::Active) | None) => {}
         }
         let owner = match self.tradings.get(&entry.trading) {
-            Some((owner, status)) if status.is_living() => *owner,
+            Some((owner, Some(status))) if status.is_living() => *owner,
             Some(_) | None => return Err(Rejection::UnknownTrading),
         };
 
