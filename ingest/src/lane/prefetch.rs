@@ -188,7 +188,7 @@ impl Task {
         reply: oneshot::Sender<Vec<Item>>,
     ) -> Result<Option<oneshot::Sender<Vec<Item>>>> {
         if self.ahead.len() < self.scope.batch_events {
-            self.top_up().await?;
+            self.top_up()?;
         }
         if self.ahead.is_empty() {
             self.check_idle().await?;
@@ -212,16 +212,12 @@ impl Task {
     }
 
     /// Takes what has arrived besides, and waits for nothing.
-    async fn top_up(&mut self) -> Result<()> {
+    fn top_up(&mut self) -> Result<()> {
         let limits = BatchLimits {
             events: self.scope.batch_events - self.ahead.len(),
             bytes: BATCH_BYTES_MAX.saturating_sub(self.bytes),
         };
-        let connection = &self.scope.connection;
-        let more = self
-            .reader
-            .next_batch(connection, limits, Duration::ZERO)
-            .await?;
+        let more = self.reader.ready_batch(&self.scope.connection, limits)?;
 
         self.bytes += more.iter().map(Message::bytes).sum::<usize>();
         let items = plan(more, self.scope.key.stream, self.scope.bare_subjects);

@@ -172,10 +172,27 @@ impl Reader {
         wait: Duration,
     ) -> Result<Vec<Message>> {
         self.check_connection(connection)?;
+        match tokio::time::timeout(wait, self.next()).await {
+            Ok(first) => self.batch_from(first, limits),
+            Err(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Takes all that is there, within `limits`, and waits for nothing: even the shortest time-out lasts a millisecond.
+    pub fn ready_batch(
+        &mut self,
+        connection: &Connection,
+        limits: BatchLimits,
+    ) -> Result<Vec<Message>> {
+        self.check_connection(connection)?;
+        match unconstrained(self.next()).now_or_never() {
+            Some(first) => self.batch_from(first, limits),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn batch_from(&mut self, first: Result<Message>, limits: BatchLimits) -> Result<Vec<Message>> {
         let mut batch = Vec::new();
-        let Ok(first) = tokio::time::timeout(wait, self.next()).await else {
-            return Ok(batch);
-        };
         let mut bytes = 0;
         let mut next = Some(first);
 

@@ -26,7 +26,8 @@ pub(crate) async fn of_request(
     api.client(&token)?.get::<Value>(path).await?;
 
     let log = fs::read_to_string(stage.postgres_log())?;
-    let found = find(&log, &format!("FROM \"{table}\""));
+    let found =
+        find(&log, &format!("FROM {table} ")).or_else(|| find(&log, &format!("FROM \"{table}\"")));
     found.with_context(|| format!("the log of the database does not say how {path} is answered"))?
 }
 
