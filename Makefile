@@ -50,6 +50,9 @@ tools: | $(DEV) ## Install PostgreSQL and nats-server when they are missing; LOG
 NATIVE_TESTS := append_only history ledger live maintenance migrate past_balances performance purge statements \
 	trading_logs verify
 
+# A snapshot that differs fails the test and writes nothing beside it.
+test coverage: export INSTA_UPDATE = no
+
 # TIRIS_OPENID=required makes the tests fail that are skipped where the OpenID provider cannot be installed.
 test: build ## Run the whole test suite
 	@$(DEV) tools --tests

@@ -161,7 +161,7 @@ def check_compose():
         if form in ("", ":?", "?") and name not in made:
             fault("compose.yaml", f"docker/make-secrets does not make {name}")
     sources = "\n".join(file.read_text() for part in ("api", "ingest", "migrations", "shared")
-                        for file in (ROOT / part / "src").rglob("*.rs"))
+                        for file in (ROOT / part).rglob("src/**/*.rs"))
     settings = set(re.findall(r'env = "([A-Z_]+)"', sources)) | OF_LIBRARIES
     services = compose["services"]
     for name, service in services.items():

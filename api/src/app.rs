@@ -7,23 +7,24 @@ use crate::auth::provider::Providers;
 use crate::connection::{Patience, Seats, Watching, room_for};
 use crate::exchange::Exchanges;
 use crate::history::{Histories, Replica};
-use crate::middleware::client::Proxies;
+use crate::http::client::Proxies;
+use crate::http::router;
 use crate::outgoing::Outgoing;
-use crate::routes;
 use crate::settings::Settings;
 use crate::state::State;
 use crate::stream::Streams;
 use anyhow::Context;
 use poem::endpoint::BoxEndpoint;
-use poem::listener::{Acceptor, Listener, TcpAcceptor, TcpListener};
+use poem::listener::TcpAcceptor;
 use poem::{Response, Server};
 use sqlx::PgPool;
+use std::future::ready;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tiris_runtime::config::DatabaseConfig;
-use tiris_runtime::database;
 use tiris_runtime::health::{self, Health};
+use tiris_runtime::{admin, database};
 use tokio_util::sync::CancellationToken;
 
 /// A connection without traffic is closed after this time beyond the longest request.
@@ -39,6 +40,7 @@ pub struct App {
     endpoint: BoxEndpoint<'static, Response>,
     health: Health,
     pool: PgPool,
+    lists: PgPool,
     replica: Option<PgPool>,
     drain_lead: Duration,
     shutdown_timeout: Duration,
@@ -47,50 +49,27 @@ pub struct App {
 
 impl App {
     /// Binds the listener and builds the routes. The database may still be down.
-    pub async fn build(settings: &Settings, pool: PgPool) -> anyhow::Result<Self> {
-        let keys = Arc::new(Keys::load(
-            &settings.key_files,
-            settings.service.environment,
-        )?);
-        let secrets = settings.encryption.load(settings.service.environment)?;
+    pub async fn build(settings: &Settings) -> anyhow::Result<Self> {
+        let environment = settings.service.environment;
+        let keys = Arc::new(Keys::load(&settings.key_files, environment)?);
+        let secrets = settings.encryption.load(environment)?;
         let outgoing = Outgoing::new()?;
         let providers = Arc::new(Providers::new(&settings.providers, &outgoing));
         let exchanges = Exchanges::new(&settings.exchanges, outgoing);
-        let acceptor = TcpListener::bind(settings.listen)
-            .into_acceptor()
+        let streams = Arc::new(Streams::new(&settings.live, &settings.database).await?);
+        let (pool, lists) = pools(&settings.database).context("cannot use DATABASE_URL")?;
+        let replica = settings.replica.as_ref().map(replica).transpose()?;
+        let replica = replica.map(Arc::new);
+
+        let (acceptor, address) = admin::bind(settings.listen)
             .await
             .with_context(|| format!("cannot listen on TIRIS_API_LISTEN {}", settings.listen))?;
-        let bound = acceptor.local_addr();
-        let address = bound
-            .first()
-            .and_then(|local| local.as_socket_addr().copied())
-            .unwrap_or(settings.listen);
-        let (known, environment) = (Arc::clone(&providers), settings.service.environment);
-        let checked = pool.clone();
-        let health = Health::default().with("database", move || {
-            let pool = checked.clone();
-            async move { health::of_database(tiris_store::schema::check_ready(&pool).await) }
-        });
-        let health = health.with("sign_in", move || {
-            std::future::ready(known.check(environment))
-        });
-        let streams = Arc::new(Streams::new(&settings.live, &settings.database).await?);
-        let woken = Arc::clone(&streams);
-        let health = health.with_optional("nats", move || std::future::ready(woken.wakes.check()));
-        let replica = match &settings.replica {
-            Some(config) => Some(Arc::new(replica(config)?)),
-            None => None,
-        };
-        let replica_pool = replica.as_ref().map(|replica| replica.pool().clone());
-        let health = match replica.clone() {
-            Some(replica) => health.with_optional("replica", move || {
-                let replica = Arc::clone(&replica);
-                async move { replica.check().await }
-            }),
-            None => health,
-        };
+
+        let checked = Arc::clone(&providers);
+        let health = health(&pool, &streams, replica.as_ref())
+            .with("sign_in", move || ready(checked.check(environment)));
         let state = State::new(
-            Histories::new(pool.clone(), replica),
+            Histories::new(pool.clone(), lists.clone(), replica.clone()),
             Arc::clone(&keys),
             secrets,
             exchanges,
@@ -98,20 +77,17 @@ impl App {
             Arc::clone(&streams),
             health.clone(),
         );
-        let endpoint = routes::endpoint(settings, state, &keys);
-        let (shutdown_timeout, drain_lead) =
-            (settings.service.shutdown_timeout, settings.drain_lead);
-        let acceptor = watching(acceptor, settings);
-        let replica = replica_pool;
+
         Ok(Self {
-            acceptor,
+            acceptor: watching(acceptor, settings),
             address,
-            endpoint,
+            endpoint: router::endpoint(settings, state, &keys),
             health,
             pool,
-            replica,
-            drain_lead,
-            shutdown_timeout,
+            lists,
+            replica: replica.map(|replica| replica.pool().clone()),
+            drain_lead: settings.drain_lead,
+            shutdown_timeout: settings.service.shutdown_timeout,
             streams,
         })
     }
@@ -130,29 +106,63 @@ impl App {
 
     /// The connections to the database and to its replica, by name.
     pub fn pools(&self) -> impl Iterator<Item = (&'static str, &PgPool)> {
-        std::iter::once(("primary", &self.pool))
+        [("primary", &self.pool), ("lists", &self.lists)]
+            .into_iter()
             .chain(self.replica.iter().map(|pool| ("replica", pool)))
     }
 
     /// Serves until `stop`; then says that it is not ready, and some time later takes no new requests and gives the
     /// running ones the configured time.
     pub async fn run_until(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let (streams, health, lead) = (self.streams, self.health, self.drain_lead);
         let stopped = async move {
             stop.cancelled().await;
-            health.drain();
+            self.health.drain();
             // Whoever spreads the requests notices only when it asks the next time.
-            tokio::time::sleep(lead).await;
+            tokio::time::sleep(self.drain_lead).await;
             // They have no end of their own, and their clients come again elsewhere.
-            streams.stopping.cancel();
+            self.streams.stopping.cancel();
         };
+
         Server::new_with_acceptor(self.acceptor)
             .run_with_graceful_shutdown(self.endpoint, stopped, Some(self.shutdown_timeout))
             .await
             .context("the listener failed")?;
+
         self.pool.close().await;
+        self.lists.close().await;
         Ok(())
     }
+}
+
+/// The checks of what the API depends on.
+fn health(pool: &PgPool, streams: &Arc<Streams>, replica: Option<&Arc<Replica>>) -> Health {
+    let pool = pool.clone();
+    let streams = Arc::clone(streams);
+    let health = Health::default()
+        .with("database", move || {
+            let pool = pool.clone();
+            async move { health::of_database(tiris_store::schema::check_ready(&pool).await) }
+        })
+        .with_optional("nats", move || ready(streams.wakes.check()));
+
+    let Some(replica) = replica.cloned() else {
+        return health;
+    };
+    health.with_optional("replica", move || {
+        let replica = Arc::clone(&replica);
+        async move { replica.check().await }
+    })
+}
+
+/// Connections for everything, and for lists; planning each statement anew would cost the others.
+fn pools(config: &DatabaseConfig) -> sqlx::Result<(PgPool, PgPool)> {
+    let pool = database::pool(&config.half(), "tiris-api")?;
+    let lists = DatabaseConfig {
+        min_connections: 0,
+        ..config.half()
+    };
+
+    Ok((pool, database::pool_for_lists(&lists, "tiris-api lists")?))
 }
 
 /// The copy of the database, which is waited for less long than the database itself.
@@ -162,8 +172,8 @@ fn replica(config: &DatabaseConfig) -> anyhow::Result<Replica> {
         min_connections: 0,
         ..config.clone()
     };
-    let pool =
-        database::pool(&config, "tiris-api replica").context("cannot use DATABASE_REPLICA_URL")?;
+    let pool = database::pool_for_lists(&config, "tiris-api replica")
+        .context("cannot use DATABASE_REPLICA_URL")?;
     Ok(Replica::new(pool))
 }
 

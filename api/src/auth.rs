@@ -1,13 +1,11 @@
-//! Who is calling: keys, access tokens, sessions, and the scheme operations ask for.
+//! Who is calling: keys, access tokens, sessions, and the extractors that check the caller.
 
 pub mod keys;
 pub mod token;
 
-mod admin;
 mod caller;
 pub(crate) mod provider;
 pub(crate) mod secret;
 pub(crate) mod session;
 
-pub(crate) use admin::Admin;
-pub(crate) use caller::{Caller, anonymous};
+pub(crate) use caller::{Anyone, Caller, anonymous};

@@ -6,3 +6,5 @@ pub mod openapi;
 pub mod secrets;
 pub mod serve;
 pub mod token;
+
+mod tool;

@@ -46,25 +46,26 @@ impl Watching {
             }
             let permit = self.seats.free().await.ok_or(ErrorKind::Interrupted)?;
             let (stream, local, remote, scheme) = self.acceptor.accept().await?;
+
             let peer = remote.as_socket_addr().map(|address| address.ip());
             let Some(seat) = self.seats.take(permit, peer) else {
                 metrics::counter!("http_connections_refused_total").increment(1);
                 continue;
             };
             if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(
-                    error = &error as &dyn std::error::Error,
-                    "the peer is gone already"
-                );
+                let error = &error as &dyn std::error::Error;
+                tracing::debug!(error, "the peer is gone already");
             }
-            return Ok((
-                Watched::new(stream, self.patience, Some(seat)),
-                local,
-                remote,
-                scheme,
-            ));
+
+            let stream = Watched::new(stream, self.patience, Some(seat));
+            return Ok((stream, local, remote, scheme));
         }
     }
+}
+
+fn warn(error: &std::io::Error) {
+    let error = error as &dyn std::error::Error;
+    tracing::warn!(error, "cannot accept a connection");
 }
 
 impl Acceptor for Watching {
@@ -79,10 +80,7 @@ impl Acceptor for Watching {
             match self.next().await {
                 Ok(accepted) => return Ok(accepted),
                 Err(error) => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "cannot accept a connection"
-                    );
+                    warn(&error);
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }

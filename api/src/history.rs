@@ -32,7 +32,7 @@ const LIVING: &str = "SELECT count(*) FROM tradings WHERE id = ANY($1) AND statu
 #[derive(Clone)]
 pub(crate) struct Histories {
     pool: PgPool,
-    db: Entities,
+    lists: Entities,
     replica: Option<Arc<Replica>>,
 }
 
@@ -44,9 +44,13 @@ pub(crate) struct Replica {
 }
 
 impl Histories {
-    pub(crate) fn new(pool: PgPool, replica: Option<Arc<Replica>>) -> Self {
-        let db = Entities::new(pool.clone());
-        Self { pool, db, replica }
+    pub(crate) fn new(pool: PgPool, lists: PgPool, replica: Option<Arc<Replica>>) -> Self {
+        let lists = Entities::new(lists);
+        Self {
+            pool,
+            lists,
+            replica,
+        }
     }
 
     /// Connections to the database itself, for SQL.
@@ -54,9 +58,9 @@ impl Histories {
         &self.pool
     }
 
-    /// The same, for entities.
-    pub(crate) fn primary(&self) -> &Entities {
-        &self.db
+    /// Connections for lists, whose statements are planned for their values.
+    pub(crate) fn lists(&self) -> &Entities {
+        &self.lists
     }
 
     /// The copy, when rows up to `newest` may be read there and it can answer.

@@ -2,13 +2,9 @@
 //! headers, CORS, methods of a 405, telling the rate limit, envelope with error mapping and ETag, counting against the
 //! rate limit, timeout, waking of live streams.
 
-pub(crate) mod allow;
-pub(crate) mod client;
 pub(crate) mod cors;
 pub(crate) mod headers;
-pub(crate) mod limit;
 pub(crate) mod measure;
+mod operation;
 pub(crate) mod timeout;
 pub(crate) mod trace;
-pub(crate) mod wake;
-pub(crate) mod wrap;

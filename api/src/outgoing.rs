@@ -6,9 +6,8 @@ use anyhow::Context;
 use bytes::Bytes;
 use poem::http::{Request, StatusCode};
 use reqwest::{Client, redirect};
-use rustls::{ClientConfig, RootCertStore};
-use std::sync::Arc;
 use std::time::Duration;
+use tiris_runtime::tls;
 
 /// Longest time to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -56,18 +55,9 @@ impl From<reqwest::Error> for Trouble {
 }
 
 impl Outgoing {
-    /// The roots are those of Mozilla at the time of the build, so that every machine trusts the same ones.
     pub(crate) fn new() -> anyhow::Result<Self> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let roots = RootCertStore {
-            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-        };
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
         let client = Client::builder()
-            .tls_backend_preconfigured(tls)
+            .tls_backend_preconfigured(tls::outgoing()?)
             .connect_timeout(CONNECT_TIMEOUT)
             // What is answered must not lead us elsewhere, into our own network for one.
             .redirect(redirect::Policy::none())
@@ -87,6 +77,7 @@ impl Outgoing {
         *request.timeout_mut() = Some(limits.time);
         let mut response = self.0.execute(request).await?;
         let status = response.status();
+
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {
             if body.len() + chunk.len() > limits.bytes {
@@ -94,10 +85,9 @@ impl Outgoing {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answered {
-            status,
-            body: body.into(),
-        })
+
+        let body = body.into();
+        Ok(Answered { status, body })
     }
 }
 
@@ -121,6 +111,7 @@ mod tests {
                 .expect("sent");
             hello
         };
+
         let http = Outgoing::new().expect("a client");
         let request = Request::get(url).body(Bytes::new()).expect("a request");
         let limits = Limits {
@@ -128,6 +119,7 @@ mod tests {
             bytes: 100,
         };
         let (answer, hello) = tokio::join!(http.send(request, limits), server);
+
         assert_eq!(hello[..2], [0x16, 3], "a handshake of TLS");
         assert!(matches!(answer, Err(Trouble::Network(_))), "{answer:?}");
     }

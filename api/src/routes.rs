@@ -1,122 +1,178 @@
-//! All routes, and what surrounds them.
-//!
-//! Owns: which path leads where and the order of the middleware. Must not know: what happens there.
+//! The operations: one folder a resource, one file a verb with its policy, its types and its whole use case.
 
-use crate::auth::keys::Keys;
-use crate::document::{self, Operations};
-use crate::middleware::client::{self, Proxies};
-use crate::middleware::cors::Cors;
-use crate::middleware::{allow, headers, limit, measure, timeout, trace, wake, wrap};
-use crate::rate::Limits;
-use crate::resource::{
-    Bots, DeadLetters, EventStatus, ExchangeBindings, Live, PastBalances, Performances, Replays,
-    Root, SignIn, SubAccounts, TradingLogs, Tradings, Transactions, UserAdmin, Users,
-};
-use crate::settings::Settings;
-use crate::state::State;
-use bytes::Bytes;
-use poem::endpoint::{BoxEndpoint, make_sync};
-use poem::{Endpoint, EndpointExt, Response, Route, get};
-use poem_openapi::{LicenseObject, OpenApiService, ServerObject};
-use std::sync::Arc;
-use tiris_runtime::config::Environment;
+mod bots;
+mod dead_letters;
+mod event_status;
+mod exchange_bindings;
+mod live;
+mod prelude;
+mod range;
+mod replays;
+mod service;
+mod sign_in;
+mod sub_accounts;
+mod trading_logs;
+mod tradings;
+mod transactions;
+mod users;
 
-type Api = (
-    (Root, SignIn, Users, UserAdmin),
-    (
-        ExchangeBindings,
-        Tradings,
-        Performances,
-        SubAccounts,
-        PastBalances,
-        Transactions,
-        TradingLogs,
-    ),
-    (EventStatus, DeadLetters, Replays, Bots, Live),
+use poem_openapi::{Object, Tags};
+use serde::Serialize;
+use uuid::{Uuid, uuid};
+
+/// Declares the operations of a resource, in the order of the document.
+macro_rules! operations {
+    ($operation:ident) => {
+        /// The operation of this resource.
+        pub(super) type Operations = $operation;
+
+        /// The operation of this resource.
+        pub(super) const OPERATIONS: Operations = $operation;
+    };
+    ($($operation:ident),+ $(,)?) => {
+        /// The operations of this resource.
+        pub(super) type Operations = ($($operation),+);
+
+        /// All operations of this resource.
+        pub(super) const OPERATIONS: Operations = ($($operation),+);
+    };
+}
+use operations;
+
+/// All operations.
+pub(crate) type Operations = (
+    service::Operations,
+    sign_in::Operations,
+    users::Operations,
+    exchange_bindings::Operations,
+    tradings::Operations,
+    sub_accounts::Operations,
+    transactions::Operations,
+    trading_logs::Operations,
+    event_status::Operations,
+    dead_letters::Operations,
+    replays::Operations,
+    bots::Operations,
+    live::Operations,
 );
 
-/// The documented operations.
-pub(crate) fn service() -> OpenApiService<Api, ()> {
-    let api = (
-        (Root, SignIn, Users, UserAdmin),
-        (
-            ExchangeBindings,
-            Tradings,
-            Performances,
-            SubAccounts,
-            PastBalances,
-            Transactions,
-            TradingLogs,
-        ),
-        (EventStatus, DeadLetters, Replays, Bots, Live),
-    );
-    OpenApiService::new(api, "Tiris API", env!("CARGO_PKG_VERSION"))
-        .description(
-            "Tradings, sub-accounts and their books. Money is a string with at most 12 decimal places, times are \
-             RFC 3339 in UTC, ids are UUIDs. Every answer is wrapped: `{\"success\", \"data\", \"metadata\"}` or \
-             `{\"success\", \"error\", \"metadata\"}`. Every operation but health is limited, by user or by address; its \
-             answers carry `X-RateLimit-Limit` (requests a minute), `X-RateLimit-Remaining` and `X-RateLimit-Reset` (seconds \
-             until the whole allowance is there again).",
-        )
-        .license(LicenseObject::new("Apache-2.0").url("https://www.apache.org/licenses/LICENSE-2.0"))
-        .server(ServerObject::new("/"))
+/// All operations, in the order of the document.
+pub(crate) const OPERATIONS: Operations = (
+    service::OPERATIONS,
+    sign_in::OPERATIONS,
+    users::OPERATIONS,
+    exchange_bindings::OPERATIONS,
+    tradings::OPERATIONS,
+    sub_accounts::OPERATIONS,
+    transactions::OPERATIONS,
+    trading_logs::OPERATIONS,
+    event_status::OPERATIONS,
+    dead_letters::OPERATIONS,
+    replays::OPERATIONS,
+    bots::OPERATIONS,
+    live::OPERATIONS,
+);
+
+/// An id in examples.
+pub(crate) const EXAMPLE_ID: Uuid = uuid!("01928f2e-7c3a-7b6f-9d10-3f5d2a1b4c5e");
+/// Another one, where two must differ.
+const EXAMPLE_OTHER_ID: Uuid = uuid!("01928f2e-7c3a-7b70-8a21-64c0d1e2f3a4");
+
+/// A sentence for a person.
+#[derive(Object, Serialize)]
+pub(crate) struct Message {
+    message: String,
 }
 
-/// Everything the API listener answers.
-pub(crate) fn endpoint(
-    settings: &Settings,
-    state: State,
-    keys: &Keys,
-) -> BoxEndpoint<'static, Response> {
-    let service = service();
-    let made = service.spec();
-    let document = document::completed(&made);
-    let page = Bytes::from(service.swagger_ui_html().replace(&made, &document));
-    let operations = Arc::new(Operations::of(&document));
-    let cors = Cors::new(
-        &settings.cors_origins,
-        settings.service.environment == Environment::Dev,
-    );
-    let time = settings.request_timeout;
-    let limits = Arc::new(Limits::new(settings.protection.rates));
-    let proxies = Proxies::new(&settings.protection.trusted_proxies);
-    Route::new()
-        .at("/openapi.json", get(bare(JSON, document)))
-        .at(
-            "/.well-known/jwks.json",
-            get(bare(JSON, keys.jwks().to_string())),
-        )
-        .at("/docs", get(bare(HTML, page.clone())))
-        .at("/docs/", get(bare(HTML, page)))
-        .nest("/", service)
-        // Each layer holds the state of all below it; put on the heap here and there, it does not outgrow a stack.
-        .boxed()
-        .around(wake::wake)
-        .around(move |next, request| timeout::bound(next, request, time))
-        .around(limit::count)
-        .around(wrap::wrap)
-        .boxed()
-        .around(move |next, request| limit::tell(next, request, Arc::clone(&limits)))
-        .around(move |next, request| allow::tell(next, request, Arc::clone(&operations)))
-        .around(move |next, request| cors.clone().apply(next, request))
-        .around(headers::secure)
-        .boxed()
-        .around(trace::trace)
-        .around(measure::measure)
-        .around(move |next, request| client::know(next, request, proxies.clone()))
-        .data(state)
-        .boxed()
+impl Message {
+    pub(crate) fn new(message: &str) -> Self {
+        Self {
+            message: message.to_owned(),
+        }
+    }
 }
 
-const JSON: &str = "application/json";
-const HTML: &str = "text/html; charset=utf-8";
+/// Groups of operations.
+#[derive(Tags)]
+pub(crate) enum Tag {
+    /// Version, links and health
+    Service,
+    /// Signing in and out
+    #[oai(rename = "Sign-in")]
+    SignIn,
+    /// Who is signed in; for admins all users
+    Users,
+    /// Accounts at exchanges, private or public
+    #[oai(rename = "Exchange bindings")]
+    ExchangeBindings,
+    /// What a bot works on: a set of sub-accounts
+    Tradings,
+    /// One asset of a trading, with its balance
+    #[oai(rename = "Sub-accounts")]
+    SubAccounts,
+    /// Every change of every balance, append-only
+    Transactions,
+    /// What happened on a trading; some types move money
+    #[oai(rename = "Trading logs")]
+    TradingLogs,
+    /// What happens now
+    Live,
+    /// What bots publish: how it comes in, what could not be applied, what is read again
+    Events,
+}
 
-/// A document that is not wrapped.
-fn bare(media_type: &'static str, document: impl Into<Bytes>) -> impl Endpoint<Output = Response> {
-    let document = document.into();
-    make_sync(move |_| {
-        Response::builder()
-            .content_type(media_type)
-            .body(document.clone())
-    })
+#[cfg(test)]
+mod tests {
+    use crate::http::document::completed;
+    use crate::http::router::service;
+    use serde_json::Value;
+    use std::collections::BTreeMap;
+
+    /// The operations that are charged to another allowance than `general`.
+    const CHARGED: [(&str, &str); 13] = [
+        ("createExchangeBinding", "credentials"),
+        ("createSubAccount", "money"),
+        ("createTrading", "money"),
+        ("createTradingLog", "money"),
+        ("deposit", "money"),
+        ("getExchangeBinding", "credentials"),
+        ("login", "auth"),
+        ("loginCallback", "auth"),
+        ("logout", "auth"),
+        ("refresh", "auth"),
+        ("updateExchangeBinding", "credentials"),
+        ("verifyExchangeBinding", "credentials"),
+        ("withdraw", "money"),
+    ];
+    /// The operations without limit.
+    const UNLIMITED: [&str; 2] = ["getLive", "getReady"];
+
+    #[test]
+    fn every_operation_is_charged_to_its_allowance() {
+        let document: Value = serde_json::from_str(&completed(&service().spec())).expect("JSON");
+        let paths = document["paths"].as_object().expect("paths");
+        let operations = paths
+            .values()
+            .flat_map(|path| path.as_object().expect("a path").values());
+
+        let mut others = BTreeMap::new();
+        let mut unlimited = Vec::new();
+        for operation in operations {
+            let id = operation["operationId"].as_str().expect("an id");
+            let Some(words) = operation["responses"]["429"]["description"].as_str() else {
+                unlimited.push(id);
+                continue;
+            };
+            let class = words
+                .split("allowance `")
+                .nth(1)
+                .and_then(|rest| rest.split('`').next());
+            if class != Some("general") {
+                others.insert(id, class.expect("a class"));
+            }
+        }
+
+        assert_eq!(Vec::from_iter(others), CHARGED);
+        assert_eq!(unlimited, UNLIMITED);
+    }
 }

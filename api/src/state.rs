@@ -8,7 +8,7 @@ use crate::auth::session::Sessions;
 use crate::entities::Entities;
 use crate::exchange::Exchanges;
 use crate::history::Histories;
-use crate::rate::Budget;
+use crate::http::rate::Budget;
 use crate::stream::Streams;
 use sqlx::PgPool;
 use std::sync::Arc;
@@ -56,9 +56,11 @@ impl State {
         streams: Arc<Streams>,
         health: Health,
     ) -> Self {
-        let (pool, db) = (histories.pool().clone(), histories.primary().clone());
+        let pool = histories.pool().clone();
+        let db = Entities::new(pool.clone());
         let sessions = Sessions::new(keys, pool.clone());
         let refusals_kept = Budget::per_minute(REFUSALS_KEPT);
+
         Self(Arc::new(Parts {
             pool,
             db,

@@ -48,14 +48,14 @@ pub(crate) struct Streams {
     pub(crate) exports: Places,
     /// Who has performance computed.
     pub(crate) measures: Places,
-    /// Half of the connections to the database are left to requests.
+    /// Half of the connections, and of those for lists, are left to requests.
     pub(crate) reads: Semaphore,
 }
 
 impl Streams {
     /// Starts connecting to NATS, when it is configured, and does not wait for it.
     pub(crate) async fn new(settings: &LiveSettings, database: &DatabaseConfig) -> Result<Self> {
-        let reads = usize::try_from(database.max_connections / 2).unwrap_or(usize::MAX);
+        let reads = usize::try_from(database.half().max_connections / 2).unwrap_or(usize::MAX);
         Ok(Self {
             wakes: Wakes::connect(settings.nats.as_ref()).await?,
             stopping: CancellationToken::new(),

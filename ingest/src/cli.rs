@@ -1,11 +1,27 @@
-//! The command line of `tiris-ingest`.
+//! The command line of `tiris-ingest`: the worker, and the commands of an operator, of which each does one thing and ends.
 
-use crate::command::dlq::{self, DlqArgs};
-use crate::command::lanes::{self, LanesArgs};
-use crate::command::replay::{self, ReplayArgs};
-use crate::command::status::{self, StatusArgs};
+/// Prints a line; a reader that has gone away is an error, which ends the command, and no panic.
+macro_rules! say {
+    ($($text:tt)*) => {
+        std::io::Write::write_fmt(&mut std::io::stdout(), format_args!("{}\n", format_args!($($text)*)))?
+    };
+}
+
+mod audit;
+mod confirm;
+mod dlq;
+mod lanes;
+mod parts;
+mod replay;
+mod status;
+mod table;
+
 use crate::settings::{ADMIN_LISTEN_DEFAULT, RunArgs};
 use crate::worker;
+use dlq::DlqArgs;
+use lanes::LanesArgs;
+use replay::ReplayArgs;
+use status::StatusArgs;
 use std::process::ExitCode;
 use tiris_runtime::probe::HealthArgs;
 use tiris_runtime::shutdown;
@@ -36,7 +52,10 @@ enum Command {
 }
 
 impl Cli {
-    /// Does what the command line asks for.
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// What the command fails with.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         let stop = shutdown::on_signals()?;
         match self.command {

@@ -61,6 +61,7 @@ impl Connection {
                 source: error.into(),
             })?;
         let jetstream = async_nats::jetstream::new(client.clone());
+
         Ok(Self {
             client,
             jetstream,
@@ -70,14 +71,14 @@ impl Connection {
 
     /// Wakes the live streams of users of whom something was committed, with the traces it belongs to; nothing waits for
     /// it and it cannot fail.
-    pub fn tell_committed(&self, users: &BTreeMap<Uuid, Vec<Trace>>) {
+    pub fn wake(&self, users: &BTreeMap<Uuid, Vec<Trace>>) {
         for (user, traces) in users {
             nats::tell_committed(&self.client, UserId(*user), traces);
         }
     }
 
-    /// The same where nobody knows the traces.
-    pub fn tell_committed_untraced(&self, users: &BTreeSet<Uuid>) {
+    /// The same where the traces are not known.
+    pub fn wake_untraced(&self, users: &BTreeSet<Uuid>) {
         for user in users {
             nats::tell_committed(&self.client, UserId(*user), &[]);
         }

@@ -1,20 +1,12 @@
 //! What all lanes of a worker share.
 
 use crate::connection::Connection;
+use crate::settings::Policy;
 use crate::status::Board;
 use sqlx::PgPool;
 use std::time::Duration;
 use tiris_domain::event::BareSubjects;
 use uuid::Uuid;
-
-/// What a lane does whose cursor and stream do not belong together: by default it halts and waits for a person.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Policy {
-    /// Begin anew when the stream was made anew or lost its tail.
-    pub resets: bool,
-    /// Give up messages that retention took before they were read.
-    pub accepts_gaps: bool,
-}
 
 /// What all lanes of a worker share.
 #[derive(Clone, Debug)]
@@ -26,7 +18,7 @@ pub struct Context {
     /// This process, in the owner column of its lanes.
     pub owner: Uuid,
     /// Lanes per stream.
-    pub lanes: u32,
+    pub lanes: u16,
     /// Copies a cluster keeps of a stream this process makes.
     pub stream_replicas: usize,
     /// Whether subjects without a user are taken.
@@ -39,6 +31,6 @@ pub struct Context {
     pub idle_move: Duration,
     /// What a lane does whose cursor and stream do not belong together.
     pub policy: Policy,
-    /// Where lanes tell how they are.
+    /// Where lanes report their condition.
     pub board: Board,
 }

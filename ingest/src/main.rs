@@ -1,4 +1,4 @@
-//! Entry point of `tiris-ingest`: reads the command line and runs what it asks for.
+//! Entry point of `tiris-ingest`: reads the command line and runs its command.
 
 use clap::Parser;
 use std::process::ExitCode;
@@ -14,7 +14,7 @@ async fn main() -> ExitCode {
     tiris_runtime::tls::choose_provider();
     match Cli::parse().run().await {
         Ok(code) => code,
-        // Whoever read our output has seen enough.
+        // The reader of our output has gone away.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tiris-ingest: {error:#}");

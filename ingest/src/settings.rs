@@ -1,6 +1,5 @@
 //! The settings of the worker.
 
-use crate::context::Policy;
 use std::time::Duration;
 use tiris_domain::event::BareSubjects;
 use tiris_runtime::config::{
@@ -35,116 +34,60 @@ pub struct RunArgs {
     #[arg(long, env = "TIRIS_BARE_SUBJECTS", value_name = "POLICY")]
     bare_subjects: Option<String>,
     /// Events committed together at most (1 to 10000)
-    #[arg(
-        long,
-        env = "TIRIS_BATCH_EVENTS",
-        default_value = "1000",
-        value_name = "COUNT"
-    )]
+    #[arg(long, env = "TIRIS_BATCH_EVENTS", default_value = "1000")]
+    #[arg(value_name = "COUNT")]
     batch_events: String,
     /// Seconds after which the lanes of a worker that gives no sign of life go to others (2 to 300)
-    #[arg(
-        long,
-        env = "TIRIS_LEASE_SECONDS",
-        default_value = "10",
-        value_name = "SECONDS"
-    )]
+    #[arg(long, env = "TIRIS_LEASE_SECONDS", default_value = "10")]
+    #[arg(value_name = "SECONDS")]
     lease_seconds: String,
     /// When a stream was made anew or lost its tail: halt, or resume from its start (what is done stays done once)
-    #[arg(
-        long,
-        env = "TIRIS_ON_STREAM_LOST",
-        default_value = "halt",
-        value_name = "POLICY"
-    )]
+    #[arg(long, env = "TIRIS_ON_STREAM_LOST", default_value = "halt")]
+    #[arg(value_name = "POLICY")]
     on_stream_lost: String,
     /// When retention took messages before they were read: halt, or accept the gap
-    #[arg(
-        long,
-        env = "TIRIS_ON_GAP",
-        default_value = "halt",
-        value_name = "POLICY"
-    )]
+    #[arg(long, env = "TIRIS_ON_GAP", default_value = "halt")]
+    #[arg(value_name = "POLICY")]
     on_gap: String,
     /// Copies of each stream a cluster keeps (1 to 5)
-    #[arg(
-        long,
-        env = "TIRIS_STREAM_REPLICAS",
-        default_value = "1",
-        value_name = "COUNT"
-    )]
+    #[arg(long, env = "TIRIS_STREAM_REPLICAS", default_value = "1")]
+    #[arg(value_name = "COUNT")]
     stream_replicas: String,
     /// Days the stream of orders and balances is kept (1 to 3650)
-    #[arg(
-        long,
-        env = "TIRIS_TRADING_DAYS",
-        default_value = "30",
-        value_name = "DAYS"
-    )]
+    #[arg(long, env = "TIRIS_TRADING_DAYS", default_value = "30")]
+    #[arg(value_name = "DAYS")]
     trading_days: String,
     /// Days the stream of errors, signals and heartbeats is kept (1 to 3650)
-    #[arg(
-        long,
-        env = "TIRIS_TRADING_SYSTEM_DAYS",
-        default_value = "7",
-        value_name = "DAYS"
-    )]
+    #[arg(long, env = "TIRIS_TRADING_SYSTEM_DAYS", default_value = "7")]
+    #[arg(value_name = "DAYS")]
     system_days: String,
     /// Days trading logs are kept, 0 for ever (at most 36500)
-    #[arg(
-        long,
-        env = "TIRIS_LOG_DAYS",
-        default_value = "365",
-        value_name = "DAYS"
-    )]
+    #[arg(long, env = "TIRIS_LOG_DAYS", default_value = "365")]
+    #[arg(value_name = "DAYS")]
     log_days: String,
     /// Days audit logs are kept, 0 for ever (at most 36500)
-    #[arg(
-        long,
-        env = "TIRIS_AUDIT_DAYS",
-        default_value = "1095",
-        value_name = "DAYS"
-    )]
+    #[arg(long, env = "TIRIS_AUDIT_DAYS", default_value = "1095")]
+    #[arg(value_name = "DAYS")]
     audit_days: String,
     /// Days transactions are kept, 0 for ever (at most 36500); they are the books
-    #[arg(
-        long,
-        env = "TIRIS_TRANSACTION_DAYS",
-        default_value = "0",
-        value_name = "DAYS"
-    )]
+    #[arg(long, env = "TIRIS_TRANSACTION_DAYS", default_value = "0")]
+    #[arg(value_name = "DAYS")]
     transaction_days: String,
     /// Days the ids of events are kept, 0 for ever (at most 36500); a duplicate that comes later is applied again
-    #[arg(
-        long,
-        env = "TIRIS_EVENT_ID_DAYS",
-        default_value = "0",
-        value_name = "DAYS"
-    )]
+    #[arg(long, env = "TIRIS_EVENT_ID_DAYS", default_value = "0")]
+    #[arg(value_name = "DAYS")]
     event_id_days: String,
     /// Days after which history is compressed where the database has TimescaleDB, 0 never (else 7 to 36500)
-    #[arg(
-        long,
-        env = "TIRIS_COMPRESSION_DAYS",
-        default_value = "30",
-        value_name = "DAYS"
-    )]
+    #[arg(long, env = "TIRIS_COMPRESSION_DAYS", default_value = "30")]
+    #[arg(value_name = "DAYS")]
     compression_days: String,
     /// Months ahead for which the partitions of history are made (1 to 24); TimescaleDB has weeks, one ahead
-    #[arg(
-        long,
-        env = "TIRIS_PARTITION_MONTHS",
-        default_value = "3",
-        value_name = "MONTHS"
-    )]
+    #[arg(long, env = "TIRIS_PARTITION_MONTHS", default_value = "3")]
+    #[arg(value_name = "MONTHS")]
     partition_months: String,
     /// Bytes either stream may take, 0 for no limit but the disk
-    #[arg(
-        long,
-        env = "TIRIS_STREAM_BYTES",
-        default_value = "0",
-        value_name = "BYTES"
-    )]
+    #[arg(long, env = "TIRIS_STREAM_BYTES", default_value = "0")]
+    #[arg(value_name = "BYTES")]
     stream_bytes: String,
 }
 
@@ -169,6 +112,15 @@ pub struct Settings {
     pub policy: Policy,
     /// How history is kept.
     pub retention: Retention,
+}
+
+/// What a lane does whose cursor and stream do not belong together: by default it halts and waits for a person.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Begin anew when the stream was made anew or lost its tail.
+    pub resets: bool,
+    /// Give up messages that retention took before they were read.
+    pub accepts_gaps: bool,
 }
 
 /// How history is kept, and for how long; what is none is kept for ever.
@@ -218,7 +170,7 @@ impl Retention {
 #[derive(Clone, Debug)]
 pub struct StreamSettings {
     /// Lanes per stream, without the one of the bare subjects.
-    pub lanes: u32,
+    pub lanes: u16,
     /// Copies in a cluster.
     pub replicas: usize,
     /// Retention of `TRADING`.
@@ -261,6 +213,7 @@ impl RunArgs {
                 Environment::Production => BareSubjects::Refuse,
             }),
         };
+
         Some(Settings {
             database: database?,
             nats: nats?,
@@ -287,6 +240,7 @@ impl RunArgs {
         let transactions = days("TIRIS_TRANSACTION_DAYS", &self.transaction_days);
         let event_ids = days("TIRIS_EVENT_ID_DAYS", &self.event_id_days);
         let compression = days("TIRIS_COMPRESSION_DAYS", &self.compression_days);
+
         if let Some(Some(age)) = compression
             && age < Duration::from_secs(u64::from(COMPRESSION_DAYS_MIN) * SECONDS_PER_DAY)
         {
@@ -313,6 +267,7 @@ impl RunArgs {
                        read again would be applied again";
             problems.add("TIRIS_EVENT_ID_DAYS", why);
         }
+
         Some(Retention {
             logs: logs?,
             audit: audit?,
@@ -332,11 +287,13 @@ impl RunArgs {
             problems.parse_within("TIRIS_TRADING_SYSTEM_DAYS", &self.system_days, 1, 3_650);
         let max_bytes = match problems.parse::<u64>("TIRIS_STREAM_BYTES", &self.stream_bytes)? {
             0 => -1,
+            // No disk holds more.
             some => i64::try_from(some).unwrap_or(i64::MAX),
         };
         let days = |count: u32| Duration::from_secs(u64::from(count) * SECONDS_PER_DAY);
+
         Some(StreamSettings {
-            lanes: lanes?,
+            lanes: u16::try_from(lanes?).ok()?,
             replicas: usize::try_from(replicas?).ok()?,
             trading_max_age: days(trading_days?),
             system_max_age: days(system_days?),
@@ -371,7 +328,7 @@ mod tests {
         run: RunArgs,
     }
 
-    fn told(flags: &[&str]) -> String {
+    fn problems(flags: &[&str]) -> String {
         let args = Args::parse_from(std::iter::once(&"test").chain(flags));
         args.run
             .check()
@@ -381,12 +338,11 @@ mod tests {
     }
 
     #[test]
-    fn production_reaches_other_machines_by_tls_only_and_tells_all_at_once() {
-        let (database, nats) = (
-            "--database-url=postgres://u:hunter2@db.example/d",
-            "--nats-url=nats://nats.example",
-        );
+    fn production_reaches_other_machines_by_tls_only_and_reports_all_at_once() {
+        let database = "--database-url=postgres://u:hunter2@db.example/d";
+        let nats = "--nats-url=nats://nats.example";
         let verified = "--database-url=postgres://u:hunter2@db.example/d?sslmode=verify-full";
+
         for (flags, expected) in [
             (
                 ["--environment=production", database, nats],
@@ -430,13 +386,13 @@ mod tests {
             ),
             (["--environment=dev", database, nats], &[]),
         ] {
-            let told = told(&flags);
-            assert_eq!(told.is_empty(), expected.is_empty(), "{flags:?}: {told}");
+            let found = problems(&flags);
+            assert_eq!(found.is_empty(), expected.is_empty(), "{flags:?}: {found}");
             assert!(
-                expected.iter().all(|name| told.contains(name)),
-                "{flags:?}: {told}"
+                expected.iter().all(|name| found.contains(name)),
+                "{flags:?}: {found}"
             );
-            assert!(!told.contains("hunter2"), "{told}");
+            assert!(!found.contains("hunter2"), "{found}");
         }
     }
 
@@ -446,6 +402,7 @@ mod tests {
             "--database-url=postgres://u@127.0.0.1/d",
             "--nats-url=nats://127.0.0.1",
         ];
+
         for (flag, expected) in [
             ("--compression-days=0", ""),
             ("--compression-days=7", ""),
@@ -463,10 +420,10 @@ mod tests {
             ),
             ("--partition-months=24", ""),
         ] {
-            let told = told(&[local[0], local[1], flag]);
+            let found = problems(&[local[0], local[1], flag]);
             assert!(
-                told.contains(expected) && told.is_empty() == expected.is_empty(),
-                "{flag}: {told}"
+                found.contains(expected) && found.is_empty() == expected.is_empty(),
+                "{flag}: {found}"
             );
         }
     }

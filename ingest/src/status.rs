@@ -1,39 +1,37 @@
 //! What each lane of this process is doing and how far it is behind, for readiness, metrics and the lanes' rows.
 
-use crate::identity::Mismatch;
-use crate::reader::LaneId;
-use crate::stream::EventStream;
+pub mod gauges;
+
+use crate::stream::Mismatch;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tiris_store::dead_letters::{Class, INTERNAL};
+use tiris_domain::lane::LaneKey;
+use tiris_domain::states::LaneStatus;
 
-/// State of a lane in this process.
+/// What a lane of this process is doing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum LaneStatus {
+pub enum Condition {
     /// Not read yet.
     #[default]
     Starting,
     /// Reading and committing.
     Running,
-    /// Waiting for a part that is down; tells which.
+    /// Waiting for a part that is down: which.
     Waiting(String),
-    /// Stopped, because cursor and stream do not belong together; tells why.
+    /// Stopped, because cursor and stream do not belong together: why.
     Halted(Mismatch),
 }
 
-impl LaneStatus {
-    /// All that [`Self::name`] can say.
-    const NAMES: [&'static str; 4] = ["starting", "running", "waiting", "halted"];
-
-    /// As stored and shown.
+impl Condition {
+    /// In a word, as stored and shown.
     #[must_use]
-    pub const fn name(&self) -> &'static str {
+    pub const fn status(&self) -> LaneStatus {
         match self {
-            Self::Starting => "starting",
-            Self::Running => "running",
-            Self::Waiting(_) => "waiting",
-            Self::Halted(_) => "halted",
+            Self::Starting => LaneStatus::Starting,
+            Self::Running => LaneStatus::Running,
+            Self::Waiting(_) => LaneStatus::Waiting,
+            Self::Halted(_) => LaneStatus::Halted,
         }
     }
 
@@ -84,60 +82,60 @@ impl Lag {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Line {
     /// What it is doing.
-    pub status: LaneStatus,
+    pub condition: Condition,
     /// How far it is behind.
     pub lag: Lag,
 }
 
-/// The states of all lanes, shared between lanes, the crew and the admin listener.
+/// The states of all lanes, shared between lanes, the lane manager and the admin listener.
 #[derive(Clone, Debug, Default)]
 pub struct Board(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    lanes: BTreeMap<LaneId, Line>,
+    lanes: BTreeMap<LaneKey, Line>,
     /// Other workers have all lanes, and this one is ready to step in.
     standing_by: bool,
 }
 
 impl Board {
-    /// Sets the state of a lane; answers whether it is new.
-    pub fn set(&self, id: LaneId, status: LaneStatus) -> bool {
+    /// Sets the condition of a lane. Returns whether it is new.
+    pub fn set(&self, key: LaneKey, condition: Condition) -> bool {
         let mut state = self.lock();
-        let line = state.lanes.entry(id).or_default();
-        let is_new = line.status != status;
-        line.status = status;
+        let line = state.lanes.entry(key).or_default();
+        let is_new = line.condition != condition;
+        line.condition = condition;
         is_new
     }
 
-    /// Sets a lane running that was only starting; answers whether it was.
-    pub fn set_started(&self, id: LaneId) -> bool {
+    /// Sets a lane running that was only starting. Returns whether it was.
+    pub fn set_started(&self, key: LaneKey) -> bool {
         let mut state = self.lock();
-        let line = state.lanes.entry(id).or_default();
-        let is_starting = line.status == LaneStatus::Starting;
+        let line = state.lanes.entry(key).or_default();
+        let is_starting = line.condition == Condition::Starting;
         if is_starting {
-            line.status = LaneStatus::Running;
+            line.condition = Condition::Running;
         }
         is_starting
     }
 
     /// Sets how far a lane is behind.
-    pub fn set_lag(&self, id: LaneId, lag: Lag) {
-        self.lock().lanes.entry(id).or_default().lag = lag;
+    pub fn set_lag(&self, key: LaneKey, lag: Lag) {
+        self.lock().lanes.entry(key).or_default().lag = lag;
     }
 
-    /// Takes a lane off the board: it is somebody else's now.
-    pub fn remove(&self, id: LaneId) {
-        self.lock().lanes.remove(&id);
+    /// Takes a lane off the board: another worker has it now.
+    pub fn remove(&self, key: LaneKey) {
+        self.lock().lanes.remove(&key);
     }
 
     /// Every lane with its line.
     #[must_use]
-    pub fn lines(&self) -> BTreeMap<LaneId, Line> {
+    pub fn lines(&self) -> BTreeMap<LaneKey, Line> {
         self.lock().lanes.clone()
     }
 
-    /// Tells that the worker has done what there is to do for it, also when that is to wait for a lane.
+    /// Records that the worker has done what there is to do for it, also when that is to wait for a lane.
     pub fn stand_by(&self) {
         self.lock().standing_by = true;
     }
@@ -152,124 +150,44 @@ impl Board {
         if lanes.is_empty() && !standing_by {
             return Err("no lane was taken yet".to_owned());
         }
-        // A halted lane waits for a person, so it is told before those that wait for something to pass.
+        // A halted lane needs an operator, so it is reported before those that wait for something to pass.
         let worst = lanes
             .iter()
-            .filter(|(_, line)| line.status != LaneStatus::Running)
-            .max_by_key(|(_, line)| matches!(line.status, LaneStatus::Halted(_)));
-        match worst {
-            None => Ok(format!("{} lanes run", lanes.len())),
-            Some((id, line)) => {
-                let reason = line
-                    .status
-                    .reason()
-                    .map(|why| format!(": {why}"))
-                    .unwrap_or_default();
-                Err(format!("lane {id} is {}{reason}", line.status.name()))
-            }
-        }
-    }
-}
+            .filter(|(_, line)| line.condition != Condition::Running)
+            .max_by_key(|(_, line)| line.condition.status() == LaneStatus::Halted);
+        let Some((key, line)) = worst else {
+            return Ok(format!("{} lanes run", lanes.len()));
+        };
 
-/// Shows the figures that tell of trouble before there is any: rules see their growth, not their birth. Each stream has
-/// `lanes` lanes and that of subjects without a user.
-pub fn begin(lanes: u32) {
-    for stream in EventStream::ALL.map(EventStream::name) {
-        metrics::gauge!("ingest_lanes_configured", "stream" => stream).set(f64::from(lanes + 1));
-        metrics::counter!("ingest_batch_failures_total", "stream" => stream).increment(0);
-        metrics::counter!("ingest_lanes_lost_total", "stream" => stream).increment(0);
-        metrics::counter!("ingest_drift_total", "stream" => stream).increment(0);
-        for kind in Mismatch::KINDS {
-            metrics::counter!("ingest_cursor_mismatches_total", "stream" => stream, "kind" => kind)
-                .increment(0);
-        }
-        for lane in 0..=lanes {
-            metrics::counter!("ingest_gap_messages_total", "stream" => stream, "lane" => lane.to_string())
-                .increment(0);
-        }
-        let (class, code) = (Class::Rejected.as_str(), INTERNAL);
-        metrics::counter!("ingest_dead_letters_total", "stream" => stream, "class" => class, "code" => code)
-            .increment(0);
+        let reason = line.condition.reason().map(|why| format!(": {why}"));
+        Err(format!(
+            "lane {key} is {}{}",
+            line.condition.status().as_str(),
+            reason.unwrap_or_default()
+        ))
     }
-}
-
-/// Shows how far a lane is behind at the moment `now` (nanoseconds since 1970).
-pub fn gauge_lag(id: LaneId, lag: Lag, now: i64) {
-    let (stream, lane) = (id.stream.name(), id.lane.to_string());
-    if let Some(messages) = lag.messages {
-        metrics::gauge!("ingest_lag_messages", "stream" => stream, "lane" => lane.clone())
-            .set(float(messages));
-    }
-    if let Some(age) = lag.age(now) {
-        metrics::gauge!("ingest_lag_seconds", "stream" => stream, "lane" => lane)
-            .set(age.as_secs_f64());
-    }
-}
-
-/// Shows how many lanes there are in each state.
-pub fn gauge_states(lines: &BTreeMap<LaneId, Line>) {
-    for stream in EventStream::ALL {
-        for status in LaneStatus::NAMES {
-            let count = lines
-                .iter()
-                .filter(|(id, line)| id.stream == stream && line.status.name() == status);
-            metrics::gauge!("ingest_lanes", "stream" => stream.name(), "status" => status)
-                .set(float(u64::try_from(count.count()).unwrap_or(0)));
-        }
-    }
-}
-
-/// Shows how many lanes are halted, by kind.
-pub fn gauge_halted(lines: &BTreeMap<LaneId, Line>) {
-    for kind in Mismatch::KINDS {
-        let halted = lines
-            .values()
-            .filter(|line| matches!(line.status, LaneStatus::Halted(why) if why.kind() == kind));
-        metrics::gauge!("ingest_lanes_halted", "kind" => kind)
-            .set(float(u64::try_from(halted.count()).unwrap_or(0)));
-    }
-}
-
-/// Shows how many open letters the lanes of this worker have; `counts` by stream and class.
-pub fn gauge_letters(counts: &[(String, String, i64)]) {
-    for stream in EventStream::ALL {
-        for class in [Class::Malformed, Class::Unresolved, Class::Rejected] {
-            let of_both =
-                |(s, c, _): &&(String, String, i64)| s == stream.name() && c == class.as_str();
-            let count = counts
-                .iter()
-                .find(of_both)
-                .map_or(0, |(_, _, count)| *count);
-            metrics::gauge!("ingest_dead_letters_open", "stream" => stream.name(), "class" => class.as_str())
-                .set(float(u64::try_from(count).unwrap_or(0)));
-        }
-    }
-}
-
-/// Gauges are floats; beyond four thousand million one more makes no difference.
-fn float(value: u64) -> f64 {
-    f64::from(u32::try_from(value).unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tiris_domain::lane::EventStream;
 
     #[test]
-    fn a_lane_that_begins_to_read_runs_unless_something_else_was_told_of_it() {
-        let (board, lane) = (Board::default(), |lane| LaneId {
-            stream: EventStream::Trading,
-            lane,
-        });
-        board.set(lane(0), LaneStatus::Starting);
-        board.set(lane(1), LaneStatus::Waiting("the database".to_owned()));
-        assert!(board.set_started(lane(0)));
-        assert!(!board.set_started(lane(0)) && !board.set_started(lane(1)));
-        let names: Vec<&str> = board
-            .lines()
-            .values()
-            .map(|line| line.status.name())
-            .collect();
-        assert_eq!(names, ["running", "waiting"]);
+    fn a_lane_that_begins_to_read_runs_unless_something_else_was_reported() {
+        let board = Board::default();
+        let stream = EventStream::Trading;
+        let starting = LaneKey { stream, lane: 0 };
+        let waiting = LaneKey { stream, lane: 1 };
+        board.set(starting, Condition::Starting);
+        board.set(waiting, Condition::Waiting("the database".to_owned()));
+
+        assert!(board.set_started(starting));
+        assert!(!board.set_started(starting));
+        assert!(!board.set_started(waiting));
+
+        let lines = board.lines();
+        assert_eq!(lines[&starting].condition.status(), LaneStatus::Running);
+        assert_eq!(lines[&waiting].condition.status(), LaneStatus::Waiting);
     }
 }

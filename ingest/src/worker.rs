@@ -1,13 +1,14 @@
-//! The worker: waits for its parts, declares the streams, and holds its share of the lanes until it is told to stop.
+//! The worker: waits for its parts, declares the streams, and holds its share of the lanes until it is stopped.
 
 use crate::connection::Connection;
 use crate::context::Context;
-use crate::crew::Crew;
+use crate::dead_letters;
+use crate::lanes::LaneManager;
 use crate::replay::Replayer;
 use crate::settings::Settings;
-use crate::status::{self, Board};
+use crate::status::{Board, gauges};
 use crate::stream::{self, DeclareError};
-use crate::{census, dead_letter_stream, maintenance, purge};
+use crate::upkeep::{census, maintenance, purge};
 use anyhow::Context as _;
 use sqlx::PgPool;
 use std::time::Duration;
@@ -34,34 +35,22 @@ const IDLE_MOVE_INTERVAL: Duration = Duration::from_secs(60);
 pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
     let telemetry = telemetry::init_service("tiris-ingest", &settings.service)?;
     let metrics = metrics::install("tiris-ingest", settings.service.metrics)?;
-    // A worker stopped inside a transaction blocks nobody for longer than half a lease.
+    // A worker stopped inside a transaction blocks the others for half a lease at most.
     let pool = database::pool_with(&settings.database, "tiris-ingest", settings.lease / 2)?;
     let connection = Connection::open(&settings.nats).await?;
     let board = Board::default();
     let health = health(&pool, &connection, &board);
     metrics.watch("primary", &pool);
-    status::begin(settings.streams.lanes);
-    let stopping = (health.clone(), stop.clone());
-    tokio::spawn(async move {
-        let (health, stop) = stopping;
-        stop.cancelled().await;
-        health.drain();
-    });
+    gauges::begin(settings.streams.lanes);
+    tokio::spawn(drain_on_stop(health.clone(), stop.clone()));
+
     let listener_stop = CancellationToken::new();
-    let address = admin::serve(
-        settings.service.admin_listen,
-        health,
-        metrics,
-        listener_stop.clone(),
-    )
-    .await
-    .with_context(|| {
-        format!(
-            "cannot listen on {} (TIRIS_ADMIN_LISTEN)",
-            settings.service.admin_listen
-        )
-    })?;
+    let listen = settings.service.admin_listen;
+    let address = admin::serve(listen, health, metrics, listener_stop.clone())
+        .await
+        .with_context(|| format!("cannot listen on {listen} (TIRIS_ADMIN_LISTEN)"))?;
     tracing::info!(admin = %address, lanes = settings.streams.lanes, version = env!("CARGO_PKG_VERSION"), "starting");
+
     let context = Context {
         pool,
         connection,
@@ -75,17 +64,26 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
         policy: settings.policy,
         board,
     };
-    let mut crew = Crew::new(context.clone(), myself(&context));
-    let result = run_lanes(&settings, &context, &mut crew, &stop).await;
-    leave(&settings, &crew).await;
+    let mut lanes = LaneManager::new(context.clone(), worker_of(&context));
+    let result = run_lanes(&settings, &context, &mut lanes, &stop).await;
+
+    leave(&settings, &lanes).await;
     listener_stop.cancel();
     tracing::info!("stopped");
     telemetry.flush().await;
     result
 }
 
+async fn drain_on_stop(health: Health, stop: CancellationToken) {
+    stop.cancelled().await;
+    health.drain();
+}
+
 fn health(pool: &PgPool, connection: &Connection, board: &Board) -> Health {
-    let (pool, connection, board) = (pool.clone(), connection.clone(), board.clone());
+    let pool = pool.clone();
+    let connection = connection.clone();
+    let board = board.clone();
+
     Health::default()
         .with("database", move || {
             let pool = pool.clone();
@@ -107,7 +105,7 @@ fn health(pool: &PgPool, connection: &Connection, board: &Board) -> Health {
         })
 }
 
-fn myself(context: &Context) -> Worker {
+fn worker_of(context: &Context) -> Worker {
     let host = nix::unistd::gethostname()
         .ok()
         .and_then(|name| name.into_string().ok());
@@ -122,54 +120,27 @@ fn myself(context: &Context) -> Worker {
 async fn run_lanes(
     settings: &Settings,
     context: &Context,
-    crew: &mut Crew,
+    lanes: &mut LaneManager,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let Some(()) = wait_for("the database", stop, || {
-        tiris_store::schema::check_ready(&context.pool)
-    })
-    .await
-    else {
-        return Ok(());
-    };
-    let months_ahead = settings.retention.partition_months;
-    let Some(_) = wait_for("the database", stop, || {
-        partitions::ensure(&context.pool, months_ahead)
-    })
-    .await
-    else {
-        return Ok(());
-    };
-    let declared = wait_for("the streams", stop, || async {
-        match stream::declare(&context.connection.jetstream, &settings.streams).await {
-            Ok(()) => Ok(Ok(())),
-            Err(DeclareError::Unavailable(error)) => Err(error),
-            Err(disagrees @ DeclareError::Disagrees { .. }) => Ok(Err(disagrees)),
-        }
-    });
-    match declared.await {
-        Some(declared) => declared?,
+    match prepare(settings, context, lanes, stop).await {
+        Some(prepared) => prepared?,
         None => return Ok(()),
     }
-    let Some(()) = wait_for("the lanes", stop, || crew.prepare()).await else {
-        return Ok(());
-    };
+
     let running = stop.child_token();
     let mut beside = JoinSet::new();
-    beside.spawn(maintenance::run(
-        context.clone(),
-        settings.retention,
-        running.clone(),
-    ));
-    beside.spawn(dead_letter_stream::run(context.clone(), running.clone()));
+    let kept = settings.retention;
+    beside.spawn(maintenance::run(context.clone(), kept, running.clone()));
+    beside.spawn(dead_letters::run(context.clone(), running.clone()));
     beside.spawn(census::run(context.pool.clone(), running.clone()));
     beside.spawn(purge::run(context.pool.clone(), running.clone()));
     beside.spawn(Replayer::new(context.clone()).run(running.clone()));
     // Some of the time is left to give the lanes back. A batch that is cut off is rolled back or done; the next owner
     // sees which.
-    let result = crew
-        .run(stop, settings.service.shutdown_timeout * 2 / 3)
-        .await;
+    let limit = settings.service.shutdown_timeout * 2 / 3;
+    let result = lanes.run(stop, limit).await;
+
     running.cancel();
     while let Some(ended) = beside.join_next().await {
         ended.context("a task beside the lanes failed unexpectedly")?;
@@ -177,7 +148,37 @@ async fn run_lanes(
     result
 }
 
-/// Tries until it works; none when told to stop before.
+/// Waits for everything the lanes need; none when the worker is stopped before.
+async fn prepare(
+    settings: &Settings,
+    context: &Context,
+    lanes: &LaneManager,
+    stop: &CancellationToken,
+) -> Option<Result<(), DeclareError>> {
+    let pool = &context.pool;
+    wait_for("the database", stop, || {
+        tiris_store::schema::check_ready(pool)
+    })
+    .await?;
+    let months = settings.retention.partition_months;
+    wait_for("the database", stop, || partitions::ensure(pool, months)).await?;
+    let declared = wait_for("the streams", stop, || async {
+        match stream::declare(&context.connection.jetstream, &settings.streams).await {
+            Ok(()) => Ok(Ok(())),
+            Err(DeclareError::Unavailable(error)) => Err(error),
+            Err(disagrees @ DeclareError::Disagrees { .. }) => Ok(Err(disagrees)),
+        }
+    });
+    if let Err(disagrees) = declared.await? {
+        return Some(Err(disagrees));
+    }
+
+    wait_for("the lanes", stop, || lanes.prepare())
+        .await
+        .map(Ok)
+}
+
+/// Tries until it works; none when stopped before.
 async fn wait_for<T, F: Future<Output = Result<T>>>(
     what: &str,
     stop: &CancellationToken,
@@ -202,9 +203,9 @@ async fn wait_for<T, F: Future<Output = Result<T>>>(
     }
 }
 
-async fn leave(settings: &Settings, crew: &Crew) {
+async fn leave(settings: &Settings, lanes: &LaneManager) {
     // The other two thirds are the lanes'.
-    match tokio::time::timeout(settings.service.shutdown_timeout / 3, crew.leave()).await {
+    match tokio::time::timeout(settings.service.shutdown_timeout / 3, lanes.leave()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
             tracing::warn!(

@@ -2,7 +2,7 @@
 //!
 //! Owns: undoing what was true when the backup was taken and is not now. Must not know: where the backup came from.
 
-use crate::lock::LockedPool;
+use crate::lock::under_lock;
 use anyhow::{Context, Result};
 use sqlx::PgConnection;
 
@@ -27,18 +27,16 @@ pub struct Restored {
 
 /// Prepares a restored database, in one transaction. Running it again does no harm beyond signing everybody out.
 pub async fn after_restore(database_url: &str) -> Result<Restored> {
-    let locked = LockedPool::acquire(database_url).await?;
-    let outcome = async {
-        let mut transaction = locked.pool().begin().await?;
+    under_lock(database_url, async |pool| {
+        let mut transaction = pool.begin().await?;
         let restored = prepare(&mut transaction)
             .await
             .context("nothing was changed")?;
+
         transaction.commit().await?;
-        anyhow::Ok(restored)
-    }
-    .await;
-    locked.release().await;
-    outcome
+        Ok(restored)
+    })
+    .await
 }
 
 async fn prepare(connection: &mut PgConnection) -> sqlx::Result<Restored> {
@@ -46,29 +44,35 @@ async fn prepare(connection: &mut PgConnection) -> sqlx::Result<Restored> {
     sqlx::query("LOCK TABLE ingest_lanes IN EXCLUSIVE MODE")
         .execute(&mut *connection)
         .await?;
+
     let sessions = sqlx::query(
         "UPDATE sessions SET revoked_at = now(), updated_at = now() WHERE revoked_at IS NULL",
     )
     .execute(&mut *connection)
     .await?;
+
     let states = sqlx::query("DELETE FROM oauth_states")
         .execute(&mut *connection)
         .await?;
+
     let letters = sqlx::query(
         "UPDATE dead_letters SET published_at = NULL, updated_at = now()
          WHERE status = 'open' AND published_at IS NOT NULL",
     )
     .execute(&mut *connection)
     .await?;
+
     let lanes = sqlx::query(
         "UPDATE ingest_lanes SET epoch = epoch + $1, owner = NULL, lease_until = NULL, updated_at = now()",
     )
     .bind(EPOCH_STEP)
     .execute(&mut *connection)
     .await?;
+
     let partitions_made = sqlx::query_scalar("SELECT ensure_partitions(now(), 3)")
         .fetch_one(connection)
         .await?;
+
     Ok(Restored {
         sessions_revoked: sessions.rows_affected(),
         login_states_removed: states.rows_affected(),

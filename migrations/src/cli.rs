@@ -2,7 +2,7 @@
 //!
 //! Owns: names, defaults and words of every option. Must not know: how a command is done.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use tiris_migrations::HistoryKind;
 
 /// Applies, reverts and checks the database schema of Tiris Backend.
@@ -81,25 +81,7 @@ pub(crate) enum Command {
 pub(crate) struct History {
     /// The form to move it to; without it nothing is changed
     #[arg(long, value_name = "FORM")]
-    pub(crate) to: Option<Form>,
-}
-
-/// A form of the history.
-#[derive(Clone, Copy, ValueEnum)]
-pub(crate) enum Form {
-    /// Monthly range partitions.
-    Native,
-    /// Hypertables of TimescaleDB.
-    Timescale,
-}
-
-impl From<Form> for HistoryKind {
-    fn from(form: Form) -> Self {
-        match form {
-            Form::Native => Self::Native,
-            Form::Timescale => Self::Timescale,
-        }
-    }
+    pub(crate) to: Option<HistoryKind>,
 }
 
 /// How far down.

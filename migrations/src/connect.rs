@@ -49,14 +49,16 @@ pub fn describe(database_url: &str) -> Result<String> {
 pub(crate) async fn connect(database_url: &str) -> Result<PgConnection> {
     let options = parse(database_url)?;
     let attempt = timeout(ATTEMPT_LIMIT, options.connect()).await;
+
     let connection =
         attempt.with_context(|| format!("no answer within {} s", ATTEMPT_LIMIT.as_secs()));
-    connection?.with_context(|| {
-        format!(
-            "cannot connect to {}",
-            describe(database_url).unwrap_or_default()
-        )
-    })
+    connection?.with_context(|| failure(database_url))
+}
+
+/// Which database cannot be reached, in words.
+pub(crate) fn failure(database_url: &str) -> String {
+    let place = describe(database_url).unwrap_or_default();
+    format!("cannot connect to {place}")
 }
 
 /// Waits until the database takes connections, at most `limit`; `on_wait` is told once why it has to wait.
@@ -71,15 +73,18 @@ pub async fn wait_until_ready(
     let deadline = Instant::now() + limit;
     let mut pause = FIRST_PAUSE;
     let mut on_wait = Some(on_wait);
+
     loop {
         let error = match connect(database_url).await {
             Ok(mut connection) => return refuse_old_server(&mut connection).await,
             Err(error) => error,
         };
+
         let now = Instant::now();
         if !passes_by_itself(&error) || now >= deadline {
             return Err(error);
         }
+
         if let Some(tell) = on_wait.take() {
             tell(&words(&error));
         }

@@ -23,6 +23,7 @@ pub fn hint(error: &anyhow::Error) -> Option<&'static str> {
             Some(sqlx::Error::Database(error)) => error.code(),
             _ => None,
         });
+
     Some(match code.as_deref() {
         Some("28P01" | "28000") => "user and password stand in the database address (DATABASE_URL)",
         Some("3D000") => "create the database first, for example with createdb",

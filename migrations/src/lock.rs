@@ -1,13 +1,11 @@
 //! One migration at a time: PostgreSQL's advisory lock around a whole run.
 //!
-//! Owns: the lock's key, and that it lives exactly as long as the connection that does the work. Must not know:
-//! what is done under it.
+//! sea-orm-migration takes no lock, so two processes that migrate at once would both apply what is pending.
 
 use crate::connect;
 use anyhow::{Context, Result};
-use sea_orm_migration::sea_orm::{DatabaseConnection, SqlxPostgresConnector};
-use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
+use sqlx::{PgConnection, PgPool};
 use std::time::Duration;
 
 /// Advisory lock of everything that changes the schema; advisory locks are per database.
@@ -19,84 +17,65 @@ const TABLE_WAIT: &str = "30s";
 /// How long to try for the connection itself.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
-/// A pool of exactly one connection, the one that holds the lock.
+/// Waits its turn, and runs `work` on a pool of exactly one connection, the one that holds the lock.
 ///
 /// Lock and work share the connection so that neither can outlive the other: the pool never tests, retires or
 /// replaces it, and a connection that breaks fails the statement and with it the run.
-pub(crate) struct LockedPool {
-    pool: PgPool,
+pub(crate) async fn under_lock<T, F>(
+    database_url: &str,
+    work: impl FnOnce(PgPool) -> F,
+) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .acquire_timeout(CONNECT_LIMIT)
+        .connect_with(connect::parse(database_url)?)
+        .await
+        .with_context(|| connect::failure(database_url))?;
+
+    let outcome = match wait_for_turn(&pool).await {
+        Ok(()) => work(pool.clone()).await,
+        Err(error) => Err(error),
+    };
+
+    // Ends the connection and with it the lock.
+    pool.close().await;
+    outcome
 }
 
-impl LockedPool {
-    /// Connects and waits its turn.
-    pub(crate) async fn acquire(database_url: &str) -> Result<Self> {
-        let pool = PgPoolOptions::new()
-            .max_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .test_before_acquire(false)
-            .acquire_timeout(CONNECT_LIMIT)
-            .connect_with(connect::parse(database_url)?)
+async fn wait_for_turn(pool: &PgPool) -> Result<()> {
+    let mut connection = pool.acquire().await?;
+    set(&mut connection, "statement_timeout", "0").await?;
+    set(&mut connection, "lock_timeout", LOCK_WAIT).await?;
+
+    let free: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
+        .bind(LOCK_KEY)
+        .fetch_one(&mut *connection)
+        .await?;
+    if !free {
+        tracing::info!("another migration is at work on this database, waiting up to {LOCK_WAIT}");
+        sqlx::query("SELECT pg_advisory_lock($1)")
+            .bind(LOCK_KEY)
+            .execute(&mut *connection)
             .await
             .with_context(|| {
-                format!(
-                    "cannot connect to {}",
-                    connect::describe(database_url).unwrap_or_default()
-                )
+                format!("another migration held the lock for more than {LOCK_WAIT}")
             })?;
-        let locked = Self { pool };
-        match locked.wait_for_turn().await {
-            Ok(()) => Ok(locked),
-            Err(error) => {
-                locked.release().await;
-                Err(error)
-            }
-        }
     }
 
-    async fn wait_for_turn(&self) -> Result<()> {
-        let mut connection = self.pool.acquire().await?;
-        sqlx::query(
-            "SELECT set_config('lock_timeout', $1, false), set_config('statement_timeout', '0', false)",
-        )
-        .bind(LOCK_WAIT)
-        .execute(&mut *connection)
-        .await?;
-        let free: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
-            .bind(LOCK_KEY)
-            .fetch_one(&mut *connection)
-            .await?;
-        if !free {
-            tracing::info!(
-                "another migration is at work on this database, waiting up to {LOCK_WAIT}"
-            );
-            sqlx::query("SELECT pg_advisory_lock($1)")
-                .bind(LOCK_KEY)
-                .execute(&mut *connection)
-                .await
-                .with_context(|| {
-                    format!("another migration held the lock for more than {LOCK_WAIT}")
-                })?;
-        }
-        sqlx::query("SELECT set_config('lock_timeout', $1, false)")
-            .bind(TABLE_WAIT)
-            .execute(&mut *connection)
-            .await?;
-        Ok(())
-    }
+    Ok(set(&mut connection, "lock_timeout", TABLE_WAIT).await?)
+}
 
-    /// The locked connection for SQL of our own.
-    pub(crate) fn pool(&self) -> &PgPool {
-        &self.pool
-    }
-
-    /// The locked connection as SeaORM wants it.
-    pub(crate) fn sea_orm(&self) -> DatabaseConnection {
-        SqlxPostgresConnector::from_sqlx_postgres_pool(self.pool.clone())
-    }
-
-    /// Ends the connection and with it the lock.
-    pub(crate) async fn release(self) {
-        self.pool.close().await;
-    }
+async fn set(connection: &mut PgConnection, name: &str, value: &str) -> sqlx::Result<()> {
+    sqlx::query("SELECT set_config($1, $2, false)")
+        .bind(name)
+        .bind(value)
+        .execute(connection)
+        .await
+        .map(drop)
 }

@@ -21,6 +21,7 @@ async fn main() -> ExitCode {
     let _already_installed = rustls::crypto::ring::default_provider()
         .install_default()
         .is_err();
+
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new("warn,tiris_migrate=info,tiris_migrations=info"));
     tracing_subscriber::fmt()
@@ -29,6 +30,7 @@ async fn main() -> ExitCode {
         .with_ansi(stderr().is_terminal())
         .with_target(false)
         .init();
+
     match run(Cli::parse()).await {
         Ok(code) => code,
         Err(error) => {
@@ -43,41 +45,18 @@ async fn main() -> ExitCode {
 
 async fn run(Cli { command, database }: Cli) -> Result<ExitCode> {
     let url = database.database_url.as_str();
-    if url.is_empty() {
-        bail!(
-            "no database given: set DATABASE_URL or --database-url, for example postgres://tiris@localhost:5432/tiris"
-        );
+    check_address(url, &database.environment)?;
+    if let Command::Down(down) = &command {
+        check_confirmed(down, url)?;
     }
-    if database.environment == "production" && !is_safe(url)? {
-        bail!(
-            "DATABASE_URL must end with ?sslmode=verify-full in production (or verify-ca; with a certificate authority \
-             of your own also &sslrootcert=FILE), unless the database is on this machine"
-        );
-    }
-    if let Command::Down(Down {
-        yes: false,
-        steps,
-        all,
-    }) = &command
-    {
-        let which = if *all {
-            "all migrations".to_owned()
-        } else {
-            format!("the newest {steps}")
-        };
-        bail!(
-            "down reverts {which} of {} and drops their data; add --yes to do it",
-            tiris_migrations::describe(url)?
-        );
-    }
+
     let limit = Duration::from_secs(database.wait_seconds.into());
     let waiting = |why: &str| {
-        tracing::info!(
-            "waiting up to {} s for the database: {why}",
-            limit.as_secs()
-        )
+        let seconds = limit.as_secs();
+        tracing::info!("waiting up to {seconds} s for the database: {why}");
     };
     tiris_migrations::wait_until_ready(url, limit, waiting).await?;
+
     match command {
         Command::Up => tell("applied", &tiris_migrations::up(url).await?),
         Command::Down(down) => {
@@ -92,26 +71,54 @@ async fn run(Cli { command, database }: Cli) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn check_address(url: &str, environment: &str) -> Result<()> {
+    if url.is_empty() {
+        bail!(
+            "no database given: set DATABASE_URL or --database-url, for example postgres://tiris@localhost:5432/tiris"
+        );
+    }
+    if environment == "production" && !is_safe(url)? {
+        bail!(
+            "DATABASE_URL must end with ?sslmode=verify-full in production (or verify-ca; with a certificate authority \
+             of your own also &sslrootcert=FILE), unless the database is on this machine"
+        );
+    }
+    Ok(())
+}
+
+fn check_confirmed(down: &Down, url: &str) -> Result<()> {
+    if down.yes {
+        return Ok(());
+    }
+
+    let which = if down.all {
+        "all migrations".to_owned()
+    } else {
+        format!("the newest {}", down.steps)
+    };
+    bail!(
+        "down reverts {which} of {} and drops their data; add --yes to do it",
+        tiris_migrations::describe(url)?
+    );
+}
+
 /// Whether nobody between us and the database can read or change what we say. The services hold to the same.
 fn is_safe(url: &str) -> Result<bool> {
     let Ok(options) = url.parse::<PgConnectOptions>() else {
         bail!("DATABASE_URL must look like postgres://user:password@host:port/database");
     };
-    let host = options
-        .get_host()
-        .trim_start_matches('[')
-        .trim_end_matches(']');
+
+    let host = options.get_host().trim_matches(['[', ']']);
+    let is_loopback = host
+        .parse()
+        .is_ok_and(|address: IpAddr| address.is_loopback());
     let is_local = options.get_socket().is_some()
         || host.starts_with('/')
         || host == "localhost"
-        || host
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback());
-    Ok(is_local
-        || matches!(
-            options.get_ssl_mode(),
-            PgSslMode::VerifyCa | PgSslMode::VerifyFull
-        ))
+        || is_loopback;
+    let mode = options.get_ssl_mode();
+
+    Ok(is_local || matches!(mode, PgSslMode::VerifyCa | PgSslMode::VerifyFull))
 }
 
 fn tell(what: &str, names: &[String]) {
@@ -125,11 +132,9 @@ fn tell(what: &str, names: &[String]) {
 
 async fn show_status(url: &str) -> Result<()> {
     let states = tiris_migrations::status(url).await?;
-    let width = states
-        .iter()
-        .map(|state| state.name.len())
-        .max()
-        .unwrap_or(0);
+    let widths = states.iter().map(|state| state.name.len());
+    let width = widths.max().unwrap_or(0);
+
     println!("{:<width$}  applied at (UTC)", "migration");
     for state in &states {
         let newer = if state.known {
@@ -137,11 +142,8 @@ async fn show_status(url: &str) -> Result<()> {
         } else {
             "  (unknown to this program, made by a newer one)"
         };
-        println!(
-            "{:<width$}  {}{newer}",
-            state.name,
-            state.applied_at.as_deref().unwrap_or("pending")
-        );
+        let applied_at = state.applied_at.as_deref().unwrap_or("pending");
+        println!("{:<width$}  {applied_at}{newer}", state.name);
     }
     Ok(())
 }
@@ -152,8 +154,10 @@ async fn verify(url: &str) -> Result<ExitCode> {
     let style = "{msg:<14} {bar:30} {human_pos}/{human_len} rows, {elapsed_precise}, {eta} left";
     progress.set_style(ProgressStyle::with_template(style)?);
     progress.enable_steady_tick(Duration::from_millis(200));
+
     let outcome = tiris_migrations::verify(url, &progress).await;
     progress.finish_and_clear();
+
     let report = outcome?;
     print!("{report}");
     Ok(if report.is_clean() {
@@ -165,16 +169,15 @@ async fn verify(url: &str) -> Result<ExitCode> {
 
 async fn history(url: &str, History { to }: History) -> Result<()> {
     if let Some(form) = to {
-        let was_another = tiris_migrations::convert_history(url, form.into()).await?;
-        println!(
-            "{}",
-            if was_another {
-                "moved the history"
-            } else {
-                "nothing to do"
-            }
-        );
+        let was_another = tiris_migrations::convert_history(url, form).await?;
+        let done = if was_another {
+            "moved the history"
+        } else {
+            "nothing to do"
+        };
+        println!("{done}");
     }
+
     let (kind, refusal) = tiris_migrations::history(url).await?;
     println!("history      {kind}");
     println!(
@@ -186,26 +189,20 @@ async fn history(url: &str, History { to }: History) -> Result<()> {
 
 async fn after_restore(url: &str) -> Result<()> {
     let restored = tiris_migrations::after_restore(url).await?;
-    println!(
-        "sessions revoked               {:>10}",
-        restored.sessions_revoked
-    );
-    println!(
-        "logins under way forgotten     {:>10}",
-        restored.login_states_removed
-    );
-    println!(
-        "open letters to publish again  {:>10}",
-        restored.letters_to_publish
-    );
-    println!(
-        "lanes raised to a new epoch    {:>10}",
-        restored.lanes_raised
-    );
-    println!(
-        "partitions made                {:>10}",
-        restored.partitions_made
-    );
+
+    for (what, count) in [
+        ("sessions revoked", restored.sessions_revoked),
+        ("logins under way forgotten", restored.login_states_removed),
+        ("open letters to publish again", restored.letters_to_publish),
+        ("lanes raised to a new epoch", restored.lanes_raised),
+        (
+            "partitions made",
+            restored.partitions_made.unsigned_abs().into(),
+        ),
+    ] {
+        println!("{what:<30} {count:>10}");
+    }
+
     println!(
         "\nNow check:\n\
          1. tiris-migrate status: nothing is pending.\n\

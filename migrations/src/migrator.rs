@@ -72,18 +72,12 @@ impl MigrationName for &'static SqlMigration {
 #[async_trait]
 impl MigrationTrait for &'static SqlMigration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager
-            .get_connection()
-            .execute_unprepared(self.up)
-            .await
-            .map(drop)
+        let connection = manager.get_connection();
+        connection.execute_unprepared(self.up).await.map(drop)
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager
-            .get_connection()
-            .execute_unprepared(self.down)
-            .await
-            .map(drop)
+        let connection = manager.get_connection();
+        connection.execute_unprepared(self.down).await.map(drop)
     }
 }

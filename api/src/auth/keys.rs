@@ -32,36 +32,30 @@ pub struct Keys {
 impl Keys {
     /// Reads the files; the first one signs. A missing one is made when this is a developer's machine.
     pub fn load(files: &[PathBuf], environment: Environment) -> anyhow::Result<Self> {
-        let mut signing = None;
-        let mut verifying = HashMap::new();
-        let mut published = Vec::new();
+        let mut keys = Vec::new();
         for file in files {
             if environment == Environment::Dev && !file.exists() {
                 create(file, MADE_FOR_DEVELOPMENT)?;
             }
-            let pem = std::fs::read(file).with_context(|| {
-                format!(
-                    "cannot read the key file {} (TIRIS_JWT_KEY_FILE)",
-                    file.display()
-                )
-            })?;
-            let key = EncodingKey::from_ed_pem(&pem).with_context(|| {
-                format!("{} holds no Ed25519 key in PKCS#8 PEM", file.display())
-            })?;
-            let (id, public) =
-                public_part(&key).with_context(|| format!("the key in {}", file.display()))?;
-            verifying.insert(id.clone(), DecodingKey::from_ed_components(&public)?);
-            published.push(
-                json!({"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": id, "x": public}),
-            );
-            signing.get_or_insert((key, id));
+            keys.push(Key::read(file)?);
         }
-        let Some((signing, signing_id)) = signing else {
-            bail!("TIRIS_JWT_KEY_FILE names no file")
-        };
+
+        let published = keys.iter().map(Key::published).collect::<Vec<_>>();
+        let verifying = keys
+            .iter()
+            .map(|key| {
+                Ok((
+                    key.id.clone(),
+                    DecodingKey::from_ed_components(&key.public)?,
+                ))
+            })
+            .collect::<anyhow::Result<_>>()?;
+        let signing = keys.into_iter().next();
+        let signing = signing.context("TIRIS_JWT_KEY_FILE names no file")?;
+
         Ok(Self {
-            signing,
-            signing_id,
+            signing: signing.secret,
+            signing_id: signing.id,
             verifying,
             jwks: json!({"keys": published}),
         })
@@ -83,15 +77,39 @@ impl Keys {
     }
 }
 
-/// Id (the RFC 7638 thumbprint) and public part of a key, both base64url.
-fn public_part(key: &EncodingKey) -> anyhow::Result<(String, String)> {
-    let AlgorithmParameters::OctetKeyPair(pair) =
-        Jwk::from_encoding_key(key, Algorithm::EdDSA)?.algorithm
-    else {
-        bail!("is no Ed25519 key");
-    };
-    let canonical = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, pair.x);
-    Ok((URL_SAFE_NO_PAD.encode(Sha256::digest(canonical)), pair.x))
+/// A key of a file.
+struct Key {
+    secret: EncodingKey,
+    /// Its RFC 7638 thumbprint, in base64url.
+    id: String,
+    /// Its public part, in base64url.
+    public: String,
+}
+
+impl Key {
+    fn read(file: &Path) -> anyhow::Result<Self> {
+        let shown = file.display();
+        let pem = std::fs::read(file)
+            .with_context(|| format!("cannot read the key file {shown} (TIRIS_JWT_KEY_FILE)"))?;
+        let secret = EncodingKey::from_ed_pem(&pem)
+            .with_context(|| format!("{shown} holds no Ed25519 key in PKCS#8 PEM"))?;
+        let AlgorithmParameters::OctetKeyPair(pair) =
+            Jwk::from_encoding_key(&secret, Algorithm::EdDSA)?.algorithm
+        else {
+            bail!("the key in {shown} is no Ed25519 key");
+        };
+
+        let canonical = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, pair.x);
+        Ok(Self {
+            secret,
+            id: URL_SAFE_NO_PAD.encode(Sha256::digest(canonical)),
+            public: pair.x,
+        })
+    }
+
+    fn published(&self) -> Value {
+        json!({"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": self.id, "x": self.public})
+    }
 }
 
 /// Makes a new key file, readable by its owner only, and answers the key's id. A file that is there is left alone.
@@ -114,12 +132,8 @@ pub(crate) fn is_for_development(file: &Path) -> bool {
 /// Makes a key file that begins with `label`, unless another process has made it meanwhile: then both use that one.
 fn create(file: &Path, label: &str) -> anyhow::Result<()> {
     let secret: [u8; 32] = rand::random();
-    let mut der = PKCS8_PREFIX.to_vec();
-    der.extend(secret);
-    let pem = format!(
-        "{label}-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
-        STANDARD.encode(der)
-    );
+    let der = STANDARD.encode([PKCS8_PREFIX.as_slice(), &secret].concat());
+    let pem = format!("{label}-----BEGIN PRIVATE KEY-----\n{der}\n-----END PRIVATE KEY-----\n");
     private_file::create(file, pem.as_bytes())
         .with_context(|| format!("cannot make the key file {}", file.display()))?;
     tracing::info!(file = %file.display(), "made a key for access tokens");

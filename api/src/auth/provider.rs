@@ -2,50 +2,24 @@
 //!
 //! Owns: which providers there are and how each is asked. Must not know: users, sessions.
 
+mod departure;
 mod google;
 mod http;
 mod id_token;
 mod jwks;
 mod wechat;
 
+pub(crate) use departure::Departure;
+
 use crate::outgoing::Outgoing;
 use crate::settings::ProviderSettings;
 use google::Google;
-use poem_openapi::Enum;
+use tiris_domain::states::IdentityProvider;
 use tiris_runtime::config::Environment;
 use tiris_runtime::health::CheckResult;
 use tiris_store::error::{Error, Result, SignInProblem};
 use tiris_store::oauth::{Identity, PendingLogin};
 use wechat::Wechat;
-
-/// Who vouches for a person.
-#[derive(Clone, Copy, Debug, Enum, PartialEq, Eq)]
-#[oai(rename_all = "snake_case")]
-pub(crate) enum Provider {
-    Google,
-    Wechat,
-}
-
-impl Provider {
-    /// All of them, by name.
-    pub(crate) const NAMES: [(&'static str, Self); 2] =
-        [("google", Self::Google), ("wechat", Self::Wechat)];
-
-    /// Name in requests and in the database.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Google => "google",
-            Self::Wechat => "wechat",
-        }
-    }
-}
-
-/// The beginning of a login: where the person goes, and what has to be known when they come back.
-pub(crate) struct Departure {
-    pub(crate) url: String,
-    pub(crate) pkce_verifier: Option<String>,
-    pub(crate) nonce: Option<String>,
-}
 
 /// The providers of this deployment.
 pub(crate) struct Providers {
@@ -57,9 +31,14 @@ pub(crate) struct Providers {
 
 impl Providers {
     pub(crate) fn new(settings: &ProviderSettings, http: &Outgoing) -> Self {
-        let is_offered = |name: &str| settings.offered.iter().any(|offered| offered == name);
-        let google = settings.google.clone().filter(|_| is_offered("google"));
-        let wechat = settings.wechat.clone().filter(|_| is_offered("wechat"));
+        let is_offered = |provider: IdentityProvider| {
+            let mut offered = settings.offered.iter();
+            offered.any(|offered| offered == provider.as_str())
+        };
+        let google = settings.google.clone();
+        let google = google.filter(|_| is_offered(IdentityProvider::Google));
+        let wechat = settings.wechat.clone();
+        let wechat = wechat.filter(|_| is_offered(IdentityProvider::Wechat));
         Self {
             google: google.map(|settings| Google::new(settings, http.clone())),
             wechat: wechat.map(|settings| Wechat::new(settings, http.clone())),
@@ -76,47 +55,37 @@ impl Providers {
     /// Begins a login.
     pub(crate) fn depart(
         &self,
-        provider: Provider,
+        provider: IdentityProvider,
         state: &str,
         redirect_uri: &str,
     ) -> Result<Departure> {
         match provider {
-            Provider::Google => self
-                .google
-                .as_ref()
-                .ok_or_else(|| missing(provider))?
-                .depart(state, redirect_uri),
-            Provider::Wechat => Ok(self
-                .wechat
-                .as_ref()
-                .ok_or_else(|| missing(provider))?
-                .depart(state, redirect_uri)),
+            IdentityProvider::Google => self.google()?.depart(state, redirect_uri),
+            IdentityProvider::Wechat => Ok(self.wechat()?.depart(state, redirect_uri)),
         }
     }
 
     /// Asks the provider whose code it is.
     pub(crate) async fn identify(
         &self,
-        provider: Provider,
+        provider: IdentityProvider,
         code: String,
         login: &PendingLogin,
     ) -> Result<Identity> {
         match provider {
-            Provider::Google => {
-                self.google
-                    .as_ref()
-                    .ok_or_else(|| missing(provider))?
-                    .identify(code, login)
-                    .await
-            }
-            Provider::Wechat => {
-                self.wechat
-                    .as_ref()
-                    .ok_or_else(|| missing(provider))?
-                    .identify(&code)
-                    .await
-            }
+            IdentityProvider::Google => self.google()?.identify(code, login).await,
+            IdentityProvider::Wechat => self.wechat()?.identify(&code).await,
         }
+    }
+
+    fn google(&self) -> Result<&Google> {
+        let google = self.google.as_ref();
+        google.ok_or_else(|| missing(IdentityProvider::Google))
+    }
+
+    fn wechat(&self) -> Result<&Wechat> {
+        let wechat = self.wechat.as_ref();
+        wechat.ok_or_else(|| missing(IdentityProvider::Wechat))
     }
 
     /// For readiness: which of the offered providers are configured. Only in production must all be.
@@ -126,22 +95,17 @@ impl Providers {
             _ => self.wechat.is_some(),
         };
         let tell = |name: &String| {
-            let how = if is_configured(name) {
-                "configured"
-            } else {
-                "not configured"
-            };
-            format!("{name} {how}")
+            let not = if is_configured(name) { "" } else { "not " };
+            format!("{name} {not}configured")
         };
-        let told = self.offered.iter().map(tell).collect::<Vec<_>>().join(", ");
-        let told = if told.is_empty() {
-            "no provider is offered".to_owned()
-        } else {
-            told
+        let told = match self.offered.iter().map(tell).collect::<Vec<_>>() {
+            told if told.is_empty() => "no provider is offered".to_owned(),
+            told => told.join(", "),
         };
-        let complete =
+
+        let is_complete =
             !self.offered.is_empty() && self.offered.iter().all(|name| is_configured(name));
-        if complete || environment == Environment::Dev {
+        if is_complete || environment == Environment::Dev {
             Ok(told)
         } else {
             Err(told)
@@ -149,14 +113,11 @@ impl Providers {
     }
 }
 
-fn missing(provider: Provider) -> Error {
+fn missing(provider: IdentityProvider) -> Error {
     let variables = match provider {
-        Provider::Google => "TIRIS_GOOGLE_CLIENT_ID and TIRIS_GOOGLE_CLIENT_SECRET",
-        Provider::Wechat => "TIRIS_WECHAT_APP_ID and TIRIS_WECHAT_APP_SECRET",
+        IdentityProvider::Google => "TIRIS_GOOGLE_CLIENT_ID and TIRIS_GOOGLE_CLIENT_SECRET",
+        IdentityProvider::Wechat => "TIRIS_WECHAT_APP_ID and TIRIS_WECHAT_APP_SECRET",
     };
-    let why = format!(
-        "{} is not configured here: its operator sets {variables}",
-        provider.name()
-    );
+    let why = format!("{provider} is not configured here: its operator sets {variables}");
     Error::sign_in(SignInProblem::UnknownProvider, why)
 }

@@ -9,10 +9,13 @@ use moka::future::Cache;
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tiris_domain::ids::UserId;
+use tiris_domain::states::{Role, UserStatus};
 use tiris_store::error::{Error, Result};
+use tiris_store::sessions;
 use uuid::Uuid;
 
 /// How long an answer is remembered; a revoked session must be noticed within ten seconds.
@@ -28,15 +31,6 @@ const ACCESS_LIFETIME: chrono::Duration = chrono::Duration::hours(1);
 /// Longest token that is looked at, in bytes.
 const TOKEN_BYTES_MAX: usize = 4_096;
 
-/// What a user may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// Everything with what is his own.
-    User,
-    /// What changes other users' things or the service itself.
-    Admin,
-}
-
 /// A session that is alive.
 #[derive(Clone, Debug)]
 pub(crate) struct Session {
@@ -49,22 +43,15 @@ pub(crate) struct Session {
     expires: i64,
 }
 
-/// Why the session of a token we have signed is not alive. None comes back to life, so that it is remembered as well:
-/// who sends such a token again and again costs the database nothing.
-#[derive(Clone, Copy, Debug)]
-enum Dead {
-    Unknown,
-    Ended,
+/// An access token, with the seconds it is valid for.
+pub(crate) struct AccessToken {
+    pub(crate) token: SecretString,
+    pub(crate) expires_in: i64,
 }
 
-impl From<Dead> for Error {
-    fn from(dead: Dead) -> Self {
-        match dead {
-            Dead::Unknown => Self::InvalidToken("its session does not exist"),
-            Dead::Ended => Self::InvalidToken("its session has ended"),
-        }
-    }
-}
+/// Why the session of a token we have signed is not alive. None comes back to life, so that it is remembered as well:
+/// who sends such a token again and again costs the database nothing.
+type Dead = &'static str;
 
 /// Tells tokens of live sessions from others.
 pub(crate) struct Sessions {
@@ -77,24 +64,12 @@ pub(crate) struct Sessions {
 
 impl Sessions {
     pub(crate) fn new(keys: Arc<Keys>, pool: PgPool) -> Self {
-        let known = Cache::builder()
-            .max_capacity(REMEMBERED_TOKENS_MAX)
-            .time_to_live(REMEMBERED)
-            .build();
-        let dead = Cache::builder()
-            .max_capacity(REMEMBERED_TOKENS_MAX)
-            .time_to_live(REMEMBERED)
-            .build();
-        let ended = Cache::builder()
-            .max_capacity(REMEMBERED_TOKENS_MAX)
-            .time_to_live(ENDED_KNOWN)
-            .build();
         Self {
             keys,
             pool,
-            known,
-            dead,
-            ended,
+            known: cache(REMEMBERED),
+            dead: cache(REMEMBERED),
+            ended: cache(ENDED_KNOWN),
         }
     }
 
@@ -105,30 +80,34 @@ impl Sessions {
         }
         let key: [u8; 32] = Sha256::digest(token).into();
         if let Some(dead) = self.dead.get(&key).await {
-            return Err(dead.into());
+            return Err(Error::InvalidToken(dead));
         }
+
         let session = match self.known.get(&key).await {
             Some(session) if !self.ended.contains_key(&session.id) => session,
-            _ => {
-                let started = Instant::now();
-                match self.load(token).await? {
-                    Ok(session) => {
-                        if started.elapsed() < LOADED_WITHIN {
-                            self.known.insert(key, session.clone()).await;
-                        }
-                        session
-                    }
-                    Err(dead) => {
-                        self.dead.insert(key, dead).await;
-                        return Err(dead.into());
-                    }
-                }
-            }
+            _ => self.load_and_remember(key, token).await?,
         };
         if session.expires <= Utc::now().timestamp() {
             return Err(Error::InvalidToken("it has expired"));
         }
+
         Ok(session)
+    }
+
+    async fn load_and_remember(&self, key: [u8; 32], token: &str) -> Result<Session> {
+        let started = Instant::now();
+        match self.load(token).await? {
+            Ok(session) => {
+                if started.elapsed() < LOADED_WITHIN {
+                    self.known.insert(key, session.clone()).await;
+                }
+                Ok(session)
+            }
+            Err(dead) => {
+                self.dead.insert(key, dead).await;
+                Err(Error::InvalidToken(dead))
+            }
+        }
     }
 
     /// Forgets sessions that this process has just ended, also those that are being loaded now.
@@ -138,42 +117,46 @@ impl Sessions {
         }
     }
 
-    /// An access token for a session that has begun, with the seconds it is valid for.
-    pub(crate) fn issue(&self, user: UserId, session: Uuid) -> Result<(SecretString, i64)> {
+    /// An access token for a session that has begun.
+    pub(crate) fn issue(&self, user: UserId, session: Uuid) -> Result<AccessToken> {
         let token = token::issue(&self.keys, user, session, Utc::now(), ACCESS_LIFETIME)?;
-        Ok((token.into(), ACCESS_LIFETIME.num_seconds()))
+
+        Ok(AccessToken {
+            token: token.into(),
+            expires_in: ACCESS_LIFETIME.num_seconds(),
+        })
     }
 
     async fn load(&self, token: &str) -> Result<std::result::Result<Session, Dead>> {
         let claims = token::verify(&self.keys, token)?;
-        let row: Option<(String, String, bool)> = sqlx::query_as(
-            "SELECT u.role, u.status, s.revoked_at IS NULL AND s.expires_at > now() \
-             FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1 AND s.user_id = $2",
-        )
-        .bind(claims.sid)
-        .bind(claims.sub.0)
-        .fetch_optional(&self.pool)
-        .await?;
-        let Some((role, status, alive)) = row else {
-            return Ok(Err(Dead::Unknown));
+        let found = sessions::find(&self.pool, claims.sub, claims.sid).await?;
+        let Some(found) = found else {
+            return Ok(Err("its session does not exist"));
         };
+
         // Disabling a user also ends the sessions: that the user is disabled says more.
-        if status == "disabled" {
+        if found.status == UserStatus::Disabled {
             return Err(Error::AccountDisabled);
         }
-        if !alive || status != "active" {
-            return Ok(Err(Dead::Ended));
+        if !found.alive || found.status != UserStatus::Active {
+            return Ok(Err("its session has ended"));
         }
-        let role = if role == "admin" {
-            Role::Admin
-        } else {
-            Role::User
-        };
         Ok(Ok(Session {
             user: claims.sub,
             id: claims.sid,
-            role,
+            role: found.role,
             expires: claims.exp,
         }))
     }
+}
+
+fn cache<K, V>(remembered: Duration) -> Cache<K, V>
+where
+    K: Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    Cache::builder()
+        .max_capacity(REMEMBERED_TOKENS_MAX)
+        .time_to_live(remembered)
+        .build()
 }

@@ -4,6 +4,7 @@
 
 use super::keys::Keys;
 use chrono::{DateTime, Duration, Utc};
+use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header, encode};
 use serde::{Deserialize, Serialize};
 use tiris_domain::ids::UserId;
@@ -38,10 +39,9 @@ pub fn issue(
     lifetime: Duration,
 ) -> Result<String> {
     let (key, id) = keys.signing();
-    let header = Header {
-        kid: Some(id.to_owned()),
-        ..Header::new(Algorithm::EdDSA)
-    };
+    let mut header = Header::new(Algorithm::EdDSA);
+    header.kid = Some(id.to_owned());
+
     let claims = Claims {
         iss: ISSUER.to_owned(),
         aud: AUDIENCE.to_owned(),
@@ -50,6 +50,7 @@ pub fn issue(
         iat: now.timestamp(),
         exp: (now + lifetime).timestamp(),
     };
+
     encode(&header, &claims, key).map_err(|error| Error::Internal(error.into()))
 }
 
@@ -61,12 +62,13 @@ pub(crate) fn verify(keys: &Keys, token: &str) -> Result<Claims> {
     }
     let key = header.kid.as_deref().and_then(|id| keys.verifying(id));
     let key = key.ok_or(Error::InvalidToken("no key of this service signed it"))?;
+
     let mut validation = Validation::new(Algorithm::EdDSA);
     validation.leeway = 0;
     validation.set_issuer(&[ISSUER]);
     validation.set_audience(&[AUDIENCE]);
     validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-    use jsonwebtoken::errors::ErrorKind;
+
     match decode::<Claims>(token, key, &validation) {
         Ok(data) => Ok(data.claims),
         Err(error) => Err(Error::InvalidToken(match error.kind() {

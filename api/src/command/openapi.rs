@@ -3,5 +3,5 @@
 /// The document as pretty-printed JSON.
 #[must_use]
 pub fn document() -> String {
-    crate::document::completed(&crate::routes::service().spec())
+    crate::http::document::completed(&crate::http::router::service().spec())
 }

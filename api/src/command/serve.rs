@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::settings::ServeArgs;
 use anyhow::Context;
-use tiris_runtime::{admin, database, metrics, shutdown, telemetry};
+use tiris_runtime::{admin, metrics, shutdown, telemetry};
 use tokio_util::sync::CancellationToken;
 
 /// Runs until SIGTERM or SIGINT, then drains.
@@ -12,31 +12,23 @@ pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let telemetry = telemetry::init_service("tiris-api", &settings.service)
         .context("cannot start telemetry")?;
     log_panics();
+
     let stop = shutdown::on_signals().context("cannot listen for signals")?;
     let metrics =
         metrics::install("tiris-api", settings.service.metrics).context("cannot start metrics")?;
-    let pool =
-        database::pool(&settings.database, "tiris-api").context("cannot use DATABASE_URL")?;
-    let app = App::build(&settings, pool).await?;
+    let app = App::build(&settings).await?;
     for (name, pool) in app.pools() {
         metrics.watch(name, pool);
     }
+
     // It answers until the last request is answered, so that what drains can be seen.
     let drained = CancellationToken::new();
-    let admin = admin::serve(
-        settings.service.admin_listen,
-        app.health(),
-        metrics,
-        drained.clone(),
-    )
-    .await
-    .with_context(|| {
-        format!(
-            "cannot listen on TIRIS_ADMIN_LISTEN {}",
-            settings.service.admin_listen
-        )
-    })?;
+    let listen = settings.service.admin_listen;
+    let admin = admin::serve(listen, app.health(), metrics, drained.clone())
+        .await
+        .with_context(|| format!("cannot listen on TIRIS_ADMIN_LISTEN {listen}"))?;
     tracing::info!(api = %app.address(), admin = %admin, "listening");
+
     let result = app.run_until(stop).await;
     drained.cancel();
     telemetry.flush().await;

@@ -13,19 +13,18 @@ pub(crate) fn room_for(connections: u32) -> u32 {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {
         return connections;
     };
+
     let raised = needed(connections).clamp(soft, hard.max(soft));
     let limit = if setrlimit(Resource::RLIMIT_NOFILE, raised, hard).is_ok() {
         raised
     } else {
         soft
     };
+
     let fitting = fitting(connections, limit);
     if fitting < connections {
-        tracing::warn!(
-            limit,
-            fitting,
-            "the limit on open files leaves room for fewer than TIRIS_CONNECTIONS"
-        );
+        let why = "the limit on open files leaves room for fewer than TIRIS_CONNECTIONS";
+        tracing::warn!(limit, fitting, "{why}");
     }
     fitting
 }

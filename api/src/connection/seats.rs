@@ -2,8 +2,8 @@
 //!
 //! Owns: counting them. Must not know: what a connection carries.
 
-use crate::middleware::client::Proxies;
-use crate::rate::network;
+use crate::http::client::Proxies;
+use crate::http::rate::network;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -69,11 +69,13 @@ impl Seats {
             IpAddr::V6(address) => network(address).into(),
             v4 @ IpAddr::V4(_) => v4,
         };
+
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let count = taken.entry(address).or_default();
         if *count >= self.per_address {
             return None;
         }
+
         *count += 1;
         Some(Seat::new(permit, Some((address, Arc::clone(&self.taken)))))
     }
@@ -112,21 +114,25 @@ mod tests {
             Proxies::new(&["10.0.0.0/8".parse().expect("a network")]),
         );
         let first = sit(&seats, "192.0.2.1").await;
+
         assert!(first.is_some() && sit(&seats, "192.0.2.1").await.is_none());
         assert!(
             sit(&seats, "::ffff:192.0.2.1").await.is_none(),
             "the same address"
         );
+
         let v6 = sit(&seats, "2001:db8::1").await;
         assert!(
             v6.is_some() && sit(&seats, "2001:db8::2").await.is_none(),
             "the same network"
         );
+
         let proxied = [sit(&seats, "10.0.0.1").await, sit(&seats, "10.0.0.1").await];
         assert!(
             proxied.iter().all(Option::is_some),
             "a proxy brings everybody"
         );
+
         drop(first);
         assert!(sit(&seats, "192.0.2.1").await.is_some());
         drop(v6);

@@ -57,29 +57,28 @@ impl<S: Unpin> Watched<S> {
         happened: Poll<Result<T>>,
         moved: Moved,
     ) -> Poll<Result<T>> {
-        if happened.is_ready() {
-            let now = Instant::now();
-            self.asked = match moved {
-                Moved::In => Some(self.asked.unwrap_or(now)),
-                Moved::Out => None,
-            };
-            let silent = now
-                + if self.is_gone {
-                    GONE_PAUSE
-                } else {
-                    self.patience.silence
-                };
-            let late = self.asked.map(|asked| asked + self.patience.request);
-            self.alarm
-                .as_mut()
-                .reset(late.map_or(silent, |late| late.min(silent)));
-            return happened;
+        if happened.is_pending() {
+            ready!(self.alarm.as_mut().poll(cx));
+            let late = Error::new(ErrorKind::TimedOut, "the peer takes too long");
+            return Poll::Ready(Err(late));
         }
-        ready!(self.alarm.as_mut().poll(cx));
-        Poll::Ready(Err(Error::new(
-            ErrorKind::TimedOut,
-            "the peer takes too long",
-        )))
+
+        let now = Instant::now();
+        self.asked = match moved {
+            Moved::In => Some(self.asked.unwrap_or(now)),
+            Moved::Out => None,
+        };
+
+        let pause = if self.is_gone {
+            GONE_PAUSE
+        } else {
+            self.patience.silence
+        };
+        let silent = now + pause;
+        let late = self.asked.map(|asked| asked + self.patience.request);
+        let alarm = late.map_or(silent, |late| late.min(silent));
+        self.alarm.as_mut().reset(alarm);
+        happened
     }
 }
 
@@ -200,16 +199,19 @@ mod tests {
         peer.shutdown().await.expect("closed");
         let mut request = Vec::new();
         watched.read_to_end(&mut request).await.expect("asked");
+
         tokio::time::sleep(GONE_PAUSE * 2).await;
         watched
             .flush()
             .await
             .expect("what was asked for is still done");
+
         for _ in 0..3 {
             watched.write_all(b"an answer").await.expect("sent");
             tokio::time::sleep(GONE_PAUSE / 2).await;
             watched.flush().await.expect("it goes on");
         }
+
         tokio::time::sleep(GONE_PAUSE).await;
         let error = watched.flush().await.expect_err("nobody is there");
         assert_eq!(error.kind(), ErrorKind::BrokenPipe);
@@ -228,9 +230,11 @@ mod tests {
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         });
+
         let begun = Instant::now();
         let mut rest = Vec::new();
         let error = watched.read_to_end(&mut rest).await.expect_err("too slow");
+
         assert_eq!(error.kind(), ErrorKind::TimedOut);
         assert_eq!(
             begun.elapsed().as_secs(),
@@ -249,6 +253,7 @@ mod tests {
         };
         let (mut peer, ours) = duplex(64);
         let mut watched = Watched::new(ours, patience, None);
+
         let mut byte = [0];
         for _ in 0..10 {
             peer.write_all(b"q").await.expect("asked");

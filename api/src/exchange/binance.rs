@@ -1,9 +1,10 @@
 //! Binance: `GET /api/v3/account`, its query signed with HMAC-SHA-256.
 
+use super::call::{ApiKey, ExchangeError, Http, Meaning, Verdict, json, secret_header};
 use super::clock::Clock;
-use super::http::{Answered, Body, Http, secret_header};
-use super::sign::{hex, hmac_sha256};
-use super::{ApiKey, ExchangeError, Meaning, Verdict, json, verdict};
+use super::sign::hmac_sha256;
+use crate::outgoing::Answered;
+use bytes::Bytes;
 use poem::http::{Request, StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::Value;
@@ -34,57 +35,44 @@ impl Binance {
         http: &Http,
         api: ApiKey<'_>,
     ) -> Result<Verdict, ExchangeError> {
-        let make = || self.account(api);
-        verdict(
-            http,
-            make,
-            meaning,
-            self.clock
-                .learn(http, &format!("{}/api/v3/time", self.base), "serverTime"),
-        )
-        .await
+        let time = format!("{}/api/v3/time", self.base);
+        let learn = self.clock.learn(http, &time, "serverTime");
+        http.verdict(|| self.account(api), meaning, learn).await
     }
 
-    fn account(&self, api: ApiKey<'_>) -> Result<Request<Body>, ExchangeError> {
+    fn account(&self, api: ApiKey<'_>) -> Result<Request<Bytes>, ExchangeError> {
         let timestamp = self.clock.now_millis();
         // Without the assets the account does not hold, the answer is short.
         let query = format!(
             "omitZeroBalances=true&recvWindow={RECEIVE_WINDOW_MILLIS}&timestamp={timestamp}"
         );
+
         let signature = sign(api.secret.expose_secret(), &query);
         let uri = format!("{}/api/v3/account?{query}&signature={signature}", self.base);
-        let unusable = |_| ExchangeError::Unreachable("the key does not fit a header".to_owned());
-        let key = secret_header(api.key).map_err(unusable)?;
+
         let request = Request::get(uri)
-            .header("X-MBX-APIKEY", key)
-            .body(Body::new());
-        request.map_err(|error| ExchangeError::Unreachable(error.to_string()))
+            .header("X-MBX-APIKEY", secret_header(api.key)?)
+            .body(Bytes::new());
+        request.map_err(ExchangeError::unreachable)
     }
 }
 
 fn sign(secret: &str, query: &str) -> String {
-    hex(&hmac_sha256(secret.as_bytes(), query.as_bytes()))
+    hex::encode(hmac_sha256(secret.as_bytes(), query.as_bytes()))
 }
 
 fn meaning(answer: &Answered) -> Meaning {
     let body = json(&answer.body);
+    let status = answer.status.as_u16();
+
     match (answer.status, body["code"].as_i64()) {
-        (StatusCode::OK, None) if matches!(body, Value::Object(_)) => {
-            Meaning::Verdict(Verdict::Valid)
-        }
+        (StatusCode::OK, None) if matches!(body, Value::Object(_)) => Meaning::VALID,
         (_, Some(WRONG_TIME)) => Meaning::WrongTime,
-        (_, Some(code)) if REFUSALS.contains(&code) => {
-            Meaning::Verdict(Verdict::Refused(code.to_string()))
-        }
-        (status, code) => {
-            let code = code
-                .map(|code| format!(" and code {code}"))
-                .unwrap_or_default();
-            Meaning::Nothing(format!(
-                "Binance answers with status {}{code}",
-                status.as_u16()
-            ))
-        }
+        (_, Some(code)) if REFUSALS.contains(&code) => Meaning::refused(code),
+        (_, Some(code)) => Meaning::Nothing(format!(
+            "Binance answers with status {status} and code {code}"
+        )),
+        (_, None) => Meaning::Nothing(format!("Binance answers with status {status}")),
     }
 }
 
@@ -103,18 +91,19 @@ mod tests {
 
     #[test]
     fn only_answers_about_the_key_are_a_verdict() {
-        let refused = |code: &str| Meaning::Verdict(Verdict::Refused(code.to_owned()));
+        let nothing = |why: &str| Meaning::Nothing(why.to_owned());
+
         for (status, body, expected) in [
-            (200, r#"{"balances":[]}"#, Meaning::Verdict(Verdict::Valid)),
+            (200, r#"{"balances":[]}"#, Meaning::VALID),
             (
                 401,
                 r#"{"code":-2015,"msg":"Invalid API-key, IP, or permissions for action."}"#,
-                refused("-2015"),
+                Meaning::refused("-2015"),
             ),
             (
                 400,
                 r#"{"code":-1022,"msg":"Signature for this request is not valid."}"#,
-                refused("-1022"),
+                Meaning::refused("-1022"),
             ),
             (
                 400,
@@ -124,33 +113,18 @@ mod tests {
             (
                 429,
                 r#"{"code":-1003}"#,
-                Meaning::Nothing("Binance answers with status 429 and code -1003".to_owned()),
+                nothing("Binance answers with status 429 and code -1003"),
             ),
-            (
-                403,
-                "<html>",
-                Meaning::Nothing("Binance answers with status 403".to_owned()),
-            ),
-            (
-                200,
-                "<html>",
-                Meaning::Nothing("Binance answers with status 200".to_owned()),
-            ),
-            (
-                302,
-                "",
-                Meaning::Nothing("Binance answers with status 302".to_owned()),
-            ),
+            (403, "<html>", nothing("Binance answers with status 403")),
+            (200, "<html>", nothing("Binance answers with status 200")),
+            (302, "", nothing("Binance answers with status 302")),
         ] {
             let status = StatusCode::from_u16(status).expect("a status");
-            assert_eq!(
-                meaning(&Answered {
-                    status,
-                    body: body.into()
-                }),
-                expected,
-                "{body}"
-            );
+            let answer = Answered {
+                status,
+                body: body.into(),
+            };
+            assert_eq!(meaning(&answer), expected, "{body}");
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The clock of an exchange, as far as it differs from ours.
 
-use super::http::{Body, Http};
+use super::call::{ExchangeError, Http, json};
 use super::sign::now_millis;
-use super::{ExchangeError, ask, json};
+use bytes::Bytes;
 use poem::http::Request;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -28,21 +28,24 @@ impl Clock {
         url: &str,
         field: &str,
     ) -> Result<(), ExchangeError> {
-        let unreachable = |why: &str| ExchangeError::Unreachable(why.to_owned());
+        let unreachable = |why: &str| ExchangeError::unreachable(why);
         let make = || {
             Request::get(url)
-                .body(Body::new())
-                .map_err(|error| unreachable(&error.to_string()))
+                .body(Bytes::new())
+                .map_err(ExchangeError::unreachable)
         };
+
         let asked_at = now_millis();
-        let answer = ask(http, make).await?;
+        let answer = http.ask(make).await?;
         let theirs = json(&answer.body)[field].as_i64();
         let theirs = theirs.ok_or_else(|| unreachable("the exchange does not tell its time"))?;
+
         let ours = asked_at + (now_millis() - asked_at) / 2;
         let ahead = theirs.saturating_sub(ours);
         if ahead.unsigned_abs() > AHEAD_MILLIS_MAX {
             return Err(unreachable("the exchange tells an impossible time"));
         }
+
         self.ahead_millis.store(ahead, Ordering::Relaxed);
         Ok(())
     }

@@ -1,12 +1,14 @@
 //! Gate.io: `GET /api/v4/spot/accounts`, method, path, query, hash of the body and time signed with HMAC-SHA-512.
 
+use super::call::{ApiKey, ExchangeError, Http, Meaning, Verdict, code_of, json, secret_header};
 use super::clock::Clock;
-use super::http::{Answered, Body, Http, secret_header};
-use super::sign::{hex, hmac_sha512, sha512};
-use super::{ApiKey, ExchangeError, Meaning, Verdict, code_of, json, verdict};
+use super::sign::hmac_sha512;
+use crate::outgoing::Answered;
+use bytes::Bytes;
 use poem::http::{Request, StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::Value;
+use sha2::{Digest, Sha512};
 
 const PATH: &str = "/api/v4/spot/accounts";
 const TIME_PATH: &str = "/api/v4/spot/time";
@@ -39,55 +41,37 @@ impl Gate {
         http: &Http,
         api: ApiKey<'_>,
     ) -> Result<Verdict, ExchangeError> {
-        let make = || self.accounts(api);
-        verdict(
-            http,
-            make,
-            meaning,
-            self.clock
-                .learn(http, &format!("{}{TIME_PATH}", self.base), "server_time"),
-        )
-        .await
+        let time = format!("{}{TIME_PATH}", self.base);
+        let learn = self.clock.learn(http, &time, "server_time");
+        http.verdict(|| self.accounts(api), meaning, learn).await
     }
 
-    fn accounts(&self, api: ApiKey<'_>) -> Result<Request<Body>, ExchangeError> {
-        let seconds = self.clock.now_millis() / 1_000;
-        let unusable = |_| ExchangeError::Unreachable("the key does not fit a header".to_owned());
-        let key = secret_header(api.key).map_err(unusable)?;
+    fn accounts(&self, api: ApiKey<'_>) -> Result<Request<Bytes>, ExchangeError> {
+        let seconds = (self.clock.now_millis() / 1_000).to_string();
+        let signature = sign(api.secret.expose_secret(), "GET", (PATH, ""), &seconds);
+
         let request = Request::get(format!("{}{PATH}", self.base))
-            .header("KEY", key)
-            .header("Timestamp", seconds.to_string())
-            .header(
-                "SIGN",
-                sign(
-                    api.secret.expose_secret(),
-                    "GET",
-                    (PATH, ""),
-                    &seconds.to_string(),
-                ),
-            )
-            .body(Body::new());
-        request.map_err(|error| ExchangeError::Unreachable(error.to_string()))
+            .header("KEY", secret_header(api.key)?)
+            .header("Timestamp", seconds)
+            .header("SIGN", signature)
+            .body(Bytes::new());
+        request.map_err(ExchangeError::unreachable)
     }
 }
 
 /// The signature of a call without a body.
 fn sign(secret: &str, method: &str, (path, query): (&str, &str), seconds: &str) -> String {
-    let body = hex(&sha512(b""));
+    let body = hex::encode(Sha512::digest(b""));
     let message = format!("{method}\n{path}\n{query}\n{body}\n{seconds}");
-    hex(&hmac_sha512(secret.as_bytes(), message.as_bytes()))
+    hex::encode(hmac_sha512(secret.as_bytes(), message.as_bytes()))
 }
 
 fn meaning(answer: &Answered) -> Meaning {
     let body = json(&answer.body);
     match (answer.status, body["label"].as_str()) {
-        (StatusCode::OK, None) if matches!(body, Value::Array(_)) => {
-            Meaning::Verdict(Verdict::Valid)
-        }
+        (StatusCode::OK, None) if matches!(body, Value::Array(_)) => Meaning::VALID,
         (_, Some(WRONG_TIME)) => Meaning::WrongTime,
-        (_, Some(label)) if REFUSALS.contains(&label) => {
-            Meaning::Verdict(Verdict::Refused(label.to_owned()))
-        }
+        (_, Some(label)) if REFUSALS.contains(&label) => Meaning::refused(label),
         (_, Some(label)) => Meaning::Nothing(format!("Gate.io answers {}", code_of(label))),
         (status, None) => {
             Meaning::Nothing(format!("Gate.io answers with status {}", status.as_u16()))
@@ -112,45 +96,43 @@ mod tests {
 
     #[test]
     fn only_answers_about_the_key_are_a_verdict() {
-        let refused = |label: &str| Meaning::Verdict(Verdict::Refused(label.to_owned()));
+        let nothing = |why: &str| Meaning::Nothing(why.to_owned());
+
         for (status, body, expected) in [
             (
                 200,
                 r#"[{"currency":"BTC","available":"1","locked":"0"}]"#,
-                Meaning::Verdict(Verdict::Valid),
+                Meaning::VALID,
             ),
             (
                 401,
                 r#"{"label":"INVALID_KEY","message":"Invalid key provided"}"#,
-                refused("INVALID_KEY"),
+                Meaning::refused("INVALID_KEY"),
             ),
             (
                 401,
                 r#"{"label":"INVALID_SIGNATURE"}"#,
-                refused("INVALID_SIGNATURE"),
+                Meaning::refused("INVALID_SIGNATURE"),
             ),
-            (403, r#"{"label":"FORBIDDEN"}"#, refused("FORBIDDEN")),
+            (
+                403,
+                r#"{"label":"FORBIDDEN"}"#,
+                Meaning::refused("FORBIDDEN"),
+            ),
             (403, r#"{"label":"REQUEST_EXPIRED"}"#, Meaning::WrongTime),
             (
                 429,
                 r#"{"label":"TOO_MANY_REQUESTS"}"#,
-                Meaning::Nothing("Gate.io answers TOO_MANY_REQUESTS".to_owned()),
+                nothing("Gate.io answers TOO_MANY_REQUESTS"),
             ),
-            (
-                200,
-                "{}",
-                Meaning::Nothing("Gate.io answers with status 200".to_owned()),
-            ),
+            (200, "{}", nothing("Gate.io answers with status 200")),
         ] {
             let status = StatusCode::from_u16(status).expect("a status");
-            assert_eq!(
-                meaning(&Answered {
-                    status,
-                    body: body.into()
-                }),
-                expected,
-                "{body}"
-            );
+            let answer = Answered {
+                status,
+                body: body.into(),
+            };
+            assert_eq!(meaning(&answer), expected, "{body}");
         }
     }
 }

@@ -1,12 +1,14 @@
 //! Kraken: `POST /0/private/Balance`, path, nonce and form signed with HMAC-SHA-512 under the decoded secret.
 
-use super::http::{Answered, Body, Http, secret_header};
-use super::sign::{hmac_sha512, now_millis, sha256};
-use super::{ApiKey, ExchangeError, Meaning, Verdict, code_of, json, verdict};
+use super::call::{ApiKey, ExchangeError, Http, Meaning, Verdict, code_of, json, secret_header};
+use super::sign::{hmac_sha512, now_millis};
+use crate::outgoing::Answered;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use poem::http::{Request, StatusCode, header};
 use secrecy::ExposeSecret;
+use sha2::{Digest, Sha256};
 use std::sync::atomic::{AtomicU64, Ordering};
 use zeroize::Zeroizing;
 
@@ -43,9 +45,11 @@ impl Kraken {
         else {
             return Ok(Verdict::Refused("the API secret is no base64".to_owned()));
         };
-        let make = || self.balance(api, &secret);
+
         // Nothing to correct: another of our processes may have used a later nonce at the same moment.
-        verdict(http, make, meaning, std::future::ready(Ok(()))).await
+        let make = || self.balance(api, &secret);
+        http.verdict(make, meaning, std::future::ready(Ok(())))
+            .await
     }
 
     /// A number greater than every one before. In milliseconds, as most programs have it: Kraken remembers the greatest
@@ -62,23 +66,25 @@ impl Kraken {
         )
     }
 
-    fn balance(&self, api: ApiKey<'_>, secret: &[u8]) -> Result<Request<Body>, ExchangeError> {
+    fn balance(&self, api: ApiKey<'_>, secret: &[u8]) -> Result<Request<Bytes>, ExchangeError> {
         let nonce = self.nonce().to_string();
         let form = format!("nonce={nonce}");
-        let unusable = |_| ExchangeError::Unreachable("the key does not fit a header".to_owned());
-        let key = secret_header(api.key).map_err(unusable)?;
+
         let request = Request::post(format!("{}{PATH}", self.base))
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header("API-Key", key)
+            .header("API-Key", secret_header(api.key)?)
             .header("API-Sign", sign(secret, PATH, &nonce, &form))
-            .body(Body::from(form));
-        request.map_err(|error| ExchangeError::Unreachable(error.to_string()))
+            .body(Bytes::from(form));
+        request.map_err(ExchangeError::unreachable)
     }
 }
 
 fn sign(secret: &[u8], path: &str, nonce: &str, form: &str) -> String {
-    let digest = sha256(format!("{nonce}{form}").as_bytes());
-    STANDARD.encode(hmac_sha512(secret, &[path.as_bytes(), &digest].concat()))
+    let digest = Sha256::digest(format!("{nonce}{form}"));
+    STANDARD.encode(hmac_sha512(
+        secret,
+        &[path.as_bytes(), &digest[..]].concat(),
+    ))
 }
 
 fn meaning(answer: &Answered) -> Meaning {
@@ -86,21 +92,19 @@ fn meaning(answer: &Answered) -> Meaning {
     let errors = body["error"]
         .as_array()
         .filter(|_| answer.status == StatusCode::OK);
-    match errors.map(|errors| {
-        errors
-            .first()
-            .map(|error| error.as_str().unwrap_or_default())
-    }) {
-        Some(None) => Meaning::Verdict(Verdict::Valid),
-        Some(Some(WRONG_NONCE)) => Meaning::WrongTime,
-        Some(Some(code)) if REFUSALS.contains(&code) => {
-            Meaning::Verdict(Verdict::Refused(code.to_owned()))
-        }
-        Some(Some(code)) => Meaning::Nothing(format!("Kraken answers {}", code_of(code))),
-        None => Meaning::Nothing(format!(
-            "Kraken answers with status {}",
-            answer.status.as_u16()
-        )),
+    let Some(errors) = errors else {
+        let status = answer.status.as_u16();
+        return Meaning::Nothing(format!("Kraken answers with status {status}"));
+    };
+
+    match errors
+        .first()
+        .map(|error| error.as_str().unwrap_or_default())
+    {
+        None => Meaning::VALID,
+        Some(WRONG_NONCE) => Meaning::WrongTime,
+        Some(code) if REFUSALS.contains(&code) => Meaning::refused(code),
+        Some(code) => Meaning::Nothing(format!("Kraken answers {}", code_of(code))),
     }
 }
 
@@ -134,22 +138,23 @@ mod tests {
 
     #[test]
     fn only_answers_about_the_key_are_a_verdict() {
-        let refused = |code: &str| Meaning::Verdict(Verdict::Refused(code.to_owned()));
+        let nothing = |why: &str| Meaning::Nothing(why.to_owned());
+
         for (status, body, expected) in [
             (
                 200,
                 r#"{"error":[],"result":{"ZUSD":"1.0"}}"#,
-                Meaning::Verdict(Verdict::Valid),
+                Meaning::VALID,
             ),
             (
                 200,
                 r#"{"error":["EAPI:Invalid key"]}"#,
-                refused("EAPI:Invalid key"),
+                Meaning::refused("EAPI:Invalid key"),
             ),
             (
                 200,
                 r#"{"error":["EGeneral:Permission denied"]}"#,
-                refused("EGeneral:Permission denied"),
+                Meaning::refused("EGeneral:Permission denied"),
             ),
             (
                 200,
@@ -159,33 +164,30 @@ mod tests {
             (
                 200,
                 r#"{"error":["EService:Unavailable"]}"#,
-                Meaning::Nothing("Kraken answers EService:Unavailable".to_owned()),
+                nothing("Kraken answers EService:Unavailable"),
             ),
             (
                 200,
                 r#"{"error":["<b>k3y</b>"]}"#,
-                Meaning::Nothing("Kraken answers unknown code".to_owned()),
+                nothing("Kraken answers unknown code"),
             ),
             (
                 200,
                 r#"{"result":{}}"#,
-                Meaning::Nothing("Kraken answers with status 200".to_owned()),
+                nothing("Kraken answers with status 200"),
             ),
             (
                 404,
                 r#"{"error":[]}"#,
-                Meaning::Nothing("Kraken answers with status 404".to_owned()),
+                nothing("Kraken answers with status 404"),
             ),
         ] {
             let status = StatusCode::from_u16(status).expect("a status");
-            assert_eq!(
-                meaning(&Answered {
-                    status,
-                    body: body.into()
-                }),
-                expected,
-                "{body}"
-            );
+            let answer = Answered {
+                status,
+                body: body.into(),
+            };
+            assert_eq!(meaning(&answer), expected, "{body}");
         }
     }
 }

@@ -1,8 +1,7 @@
 //! The keyed hashes exchanges ask for.
 
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Digest, Sha256, Sha512};
-use std::fmt::Write;
+use sha2::{Sha256, Sha512};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// HMAC-SHA-256.
@@ -22,26 +21,6 @@ fn keyed<M: Mac + KeyInit>(key: &[u8], message: &[u8]) -> Vec<u8> {
     };
     mac.update(message);
     mac.finalize().into_bytes().to_vec()
-}
-
-/// SHA-256.
-pub(super) fn sha256(message: &[u8]) -> Vec<u8> {
-    Sha256::digest(message).to_vec()
-}
-
-/// SHA-512.
-pub(super) fn sha512(message: &[u8]) -> Vec<u8> {
-    Sha512::digest(message).to_vec()
-}
-
-/// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        // Writing to a string does not fail.
-        write!(text, "{byte:02x}").ok();
-    }
-    text
 }
 
 /// Milliseconds since 1970 by our clock.

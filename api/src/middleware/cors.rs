@@ -2,6 +2,10 @@
 //!
 //! Owns: preflights and the CORS headers. Must not know: what is asked. A request from an unknown origin is answered
 //! without CORS headers, so that the browser keeps the answer from the page; pages of our own origin need none.
+//!
+//! The framework's `Cors` answers every origin that is not listed with 403, also what Swagger UI sends to its own server,
+//! because browsers name the origin there, too; and it replaces the `Vary` of an answer, which makes caches mix CSV and
+//! JSON.
 
 use poem::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -40,16 +44,13 @@ impl Cors {
 
     fn allows(&self, origin: &str) -> bool {
         let is_port = |rest: &str| {
-            rest.is_empty()
-                || rest
-                    .strip_prefix(':')
-                    .is_some_and(|port| port.parse::<u16>().is_ok())
+            let port = rest.strip_prefix(':');
+            rest.is_empty() || port.is_some_and(|port| port.parse::<u16>().is_ok())
         };
+        let is_local = |host: &&str| origin.strip_prefix(host).is_some_and(is_port);
+
         self.origins.iter().any(|known| known == origin)
-            || (self.local
-                && LOCAL
-                    .iter()
-                    .any(|host| origin.strip_prefix(host).is_some_and(is_port)))
+            || (self.local && LOCAL.iter().any(is_local))
     }
 
     /// Answers preflights, and adds the headers to what `next` answers.
@@ -61,37 +62,32 @@ impl Cors {
         let Some(origin) = request.headers().get(ORIGIN).cloned() else {
             return next.call(request).await;
         };
-        let allowed = origin.to_str().is_ok_and(|origin| self.allows(origin));
-        let preflight = request.method() == Method::OPTIONS
+
+        let is_allowed = origin.to_str().is_ok_and(|origin| self.allows(origin));
+        let is_preflight = request.method() == Method::OPTIONS
             && request
                 .headers()
                 .contains_key(ACCESS_CONTROL_REQUEST_METHOD);
-        let mut response = if preflight {
+        let mut response = if is_preflight {
             Response::builder().status(StatusCode::NO_CONTENT).finish()
         } else {
             next.call(request).await?
         };
+
         let headers = response.headers_mut();
         headers.append(VARY, HeaderValue::from_static("Origin"));
-        if !allowed {
+        if !is_allowed {
             return Ok(response);
         }
+
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        if preflight {
-            headers.insert(
-                ACCESS_CONTROL_ALLOW_METHODS,
-                HeaderValue::from_static(METHODS),
-            );
-            headers.insert(
-                ACCESS_CONTROL_ALLOW_HEADERS,
-                HeaderValue::from_static(HEADERS),
-            );
-            headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(MAX_AGE));
+        let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
+        if is_preflight {
+            set(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+            set(ACCESS_CONTROL_ALLOW_HEADERS, HEADERS);
+            set(ACCESS_CONTROL_MAX_AGE, MAX_AGE);
         } else {
-            headers.insert(
-                ACCESS_CONTROL_EXPOSE_HEADERS,
-                HeaderValue::from_static(EXPOSED),
-            );
+            set(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
         }
         Ok(response)
     }
@@ -104,7 +100,9 @@ mod tests {
     #[test]
     fn only_known_origins_and_on_a_developers_machine_its_ports_are_allowed() {
         let origins = ["https://tiris.ai".to_owned()];
-        let (strict, local) = (Cors::new(&origins, false), Cors::new(&origins, true));
+        let strict = Cors::new(&origins, false);
+        let local = Cors::new(&origins, true);
+
         assert!(strict.allows("https://tiris.ai"));
         assert!(!strict.allows("http://localhost:3000"));
         assert!(local.allows("http://localhost:3000") && local.allows("http://127.0.0.1"));

@@ -1,10 +1,10 @@
 //! Headers that tell browsers to be careful with every answer.
 
-use super::client::Client;
+use crate::http::client::Client;
 use poem::http::HeaderValue;
 use poem::http::header::{
-    CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
-    X_FRAME_OPTIONS,
+    CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use poem::{Endpoint, Request, Response, Result};
 use std::sync::Arc;
@@ -17,28 +17,30 @@ const POLICY_DOCS: &str = "default-src 'none'; script-src 'unsafe-inline'; style
 /// One year.
 const TRANSPORT: &str = "max-age=31536000; includeSubDomains";
 
-/// Adds the headers to what `next` answers.
+/// Adds the headers to what `next` answers. The framework's `SetHeader` adds the same ones to all answers, and two of these
+/// depend on the request.
 pub(crate) async fn secure<E: Endpoint<Output = Response>>(
     next: Arc<E>,
     request: Request,
 ) -> Result<Response> {
-    let policy = if request.uri().path().starts_with("/docs") {
-        POLICY_DOCS
-    } else {
-        POLICY_DATA
-    };
-    let behind_tls = Client::of(&request).behind_tls;
+    let is_docs = request.uri().path().starts_with("/docs");
+    let is_behind_tls = Client::of(&request).behind_tls;
+
     let mut response = next.call(request).await?;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-    if behind_tls {
-        headers.insert(
-            STRICT_TRANSPORT_SECURITY,
-            HeaderValue::from_static(TRANSPORT),
-        );
+
+    let mut set = |name: HeaderName, value| {
+        let value = HeaderValue::from_static(value);
+        response.headers_mut().insert(name, value);
+    };
+    set(
+        CONTENT_SECURITY_POLICY,
+        if is_docs { POLICY_DOCS } else { POLICY_DATA },
+    );
+    set(REFERRER_POLICY, "no-referrer");
+    set(X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(X_FRAME_OPTIONS, "DENY");
+    if is_behind_tls {
+        set(STRICT_TRANSPORT_SECURITY, TRANSPORT);
     }
     Ok(response)
 }

@@ -1,5 +1,6 @@
 //! Counts requests and refusals and measures how long requests take, by method, route and status.
 
+use super::operation::{UNMATCHED, operation};
 use super::trace::Failure;
 use metrics::{Counter, Gauge, Histogram};
 use poem::http::{Method, StatusCode};
@@ -9,9 +10,6 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
-
-/// Label of requests that match no route: their paths are the caller's and without bound.
-const UNMATCHED: &str = "unmatched";
 
 /// Measures `next`.
 pub(crate) async fn measure<E: Endpoint<Output = Response>>(
@@ -23,23 +21,15 @@ pub(crate) async fn measure<E: Endpoint<Output = Response>>(
     let in_flight = InFlight::begin();
     let response = next.call(request).await?;
     drop(in_flight);
+
     if let Some(failure) = response.data::<Failure>() {
         metrics::counter!("http_errors_total", "code" => failure.code).increment(1);
     }
+
     let figures = Figures::of(&response, method);
     figures.requests.increment(1);
     figures.duration.record(started.elapsed());
     Ok(response)
-}
-
-/// The path of the operation that answered, as the document has it.
-pub(crate) fn operation(response: &Response) -> String {
-    let pattern = response.data::<PathPattern>();
-    // The framework numbers the parameters of a path; ours are all ids.
-    pattern.map_or_else(
-        || UNMATCHED.to_owned(),
-        |pattern| pattern.0.replace(":param0", "{id}"),
-    )
 }
 
 thread_local! {
@@ -58,30 +48,30 @@ struct Figures {
 
 impl Figures {
     fn of(response: &Response, method: &'static str) -> Rc<Self> {
-        let (pattern, status) = (response.data::<PathPattern>(), response.status());
+        let status = response.status();
+        let pattern = response.data::<PathPattern>();
         let pattern = pattern.map_or(UNMATCHED, |pattern| &pattern.0);
+
         KNOWN.with_borrow_mut(|known| {
             let here = |figures: &&Rc<Self>| figures.method == method && figures.status == status;
             if let Some(figures) = known.get(pattern).and_then(|all| all.iter().find(here)) {
                 return Rc::clone(figures);
             }
+
             let labels = [
                 ("method", method.to_owned()),
                 ("path", operation(response)),
                 ("status", status.as_u16().to_string()),
             ];
-            let requests = metrics::counter!("http_requests_total", &labels);
-            let duration = metrics::histogram!("http_request_duration_seconds", &labels);
             let figures = Rc::new(Self {
                 method,
                 status,
-                requests,
-                duration,
+                requests: metrics::counter!("http_requests_total", &labels),
+                duration: metrics::histogram!("http_request_duration_seconds", &labels),
             });
-            known
-                .entry(pattern.into())
-                .or_default()
-                .push(Rc::clone(&figures));
+
+            let all = known.entry(pattern.into()).or_default();
+            all.push(Rc::clone(&figures));
             figures
         })
     }

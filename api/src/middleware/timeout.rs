@@ -1,6 +1,6 @@
 //! Bounds the time of a request. What it did in a transaction is rolled back when it runs out.
 
-use crate::error::Problem;
+use crate::http::problem::Problem;
 use poem::{Endpoint, Request, Response, Result};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +11,6 @@ pub(crate) async fn bound<E: Endpoint<Output = Response>>(
     request: Request,
     limit: Duration,
 ) -> Result<Response> {
-    match tokio::time::timeout(limit, next.call(request)).await {
-        Ok(result) => result,
-        Err(_) => Err(Problem::TimedOut.into()),
-    }
+    let answered = tokio::time::timeout(limit, next.call(request)).await;
+    answered.unwrap_or_else(|_| Err(Problem::TimedOut.into()))
 }

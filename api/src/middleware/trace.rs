@@ -1,7 +1,7 @@
 //! Gives every request a trace, whose id is in every log line, and a log line of its own.
 
-use super::measure::operation;
-use crate::error::Problem;
+use super::operation::operation;
+use crate::http::problem::Problem;
 use poem::http::{HeaderValue, Method, StatusCode};
 use poem::{Endpoint, Request, Response, Result};
 use std::sync::Arc;
@@ -37,24 +37,17 @@ pub(crate) async fn trace<E: Endpoint<Output = Response>>(
     };
     let trace = Trace::of_headers(text(REQUEST_ID), text(TRACEPARENT)).unwrap_or_else(Trace::begin);
     request.set_data(trace.clone());
-    // Of the highest level, so that the ids are there whatever is logged.
-    let span = if telemetry::keeps_spans() {
-        error_span!(
-            "request",
-            trace_id = trace.id(),
-            user_id = Empty,
-            otel.kind = "server",
-            otel.status_code = Empty,
-        )
-    } else {
-        Span::none()
-    };
+    let span = span(&trace);
     telemetry::open(&span, &trace);
+
     let id = HeaderValue::from_str(trace.id());
     let answered = async {
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let method = request.method().clone();
+        let path = request.uri().path().to_owned();
         let started = Instant::now();
+
         let mut response = next.call(request).await?;
+
         if let Ok(id) = id {
             response.headers_mut().insert(REQUEST_ID, id);
         }
@@ -68,6 +61,20 @@ pub(crate) async fn trace<E: Endpoint<Output = Response>>(
     trace.scope(answered.instrument(span.clone())).await
 }
 
+/// The span of a request, of the highest level, so that the ids are there whatever is logged.
+fn span(trace: &Trace) -> Span {
+    if !telemetry::keeps_spans() {
+        return Span::none();
+    }
+    error_span!(
+        "request",
+        trace_id = trace.id(),
+        user_id = Empty,
+        otel.kind = "server",
+        otel.status_code = Empty,
+    )
+}
+
 /// As much of a path as a line takes; a path is ASCII.
 fn shown(path: &str) -> &str {
     path.get(..PATH_SHOWN_MAX).unwrap_or(path)
@@ -75,12 +82,11 @@ fn shown(path: &str) -> &str {
 
 /// The one line of the request. A refusal is told by its code only: its words can repeat what was sent.
 fn tell(method: &Method, path: &str, response: &Response, took: Duration) {
-    let (status, micros) = (
-        response.status(),
-        u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-    );
+    let status = response.status();
+    let number = status.as_u16();
+    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     let failure = response.data::<Failure>();
-    let (code, number) = (failure.map(|failure| failure.code), status.as_u16());
+    let code = failure.map(|failure| failure.code);
     // Fit to show, as its type promises.
     let why = failure.and_then(|failure| match &*failure.problem {
         Problem::Domain(Error::SignIn { why, .. }) => Some(why.as_str()),
@@ -88,6 +94,7 @@ fn tell(method: &Method, path: &str, response: &Response, took: Duration) {
     });
     // That a probe finds the process not ready is no failure of the probe.
     let is_probe = failure.is_some_and(|failure| matches!(*failure.problem, Problem::NotReady(_)));
+
     if status.is_server_error() && !is_probe {
         let error = failure.map(|failure| &*failure.problem as &dyn std::error::Error);
         tracing::error!(%method, path, status = number, micros, code, error, "the request failed");

@@ -4,7 +4,7 @@
 
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
-use tiris_runtime::config::{Environment, Problems, SecretText, is_loopback};
+use tiris_runtime::config::{Environment, Problems, SecretText, entries, is_loopback};
 
 const GOOGLE_ISSUER: &str = "https://accounts.google.com";
 const GOOGLE_AUTH_URL: &str = "https://accounts.google.com/o/oauth2/v2/auth";
@@ -18,40 +18,21 @@ const WECHAT_USER_URL: &str = "https://api.weixin.qq.com/sns/userinfo";
 #[derive(clap::Args, Clone, Debug)]
 pub struct ProviderArgs {
     /// Addresses of web pages a login may come back to, separated by commas; a login names one of them exactly
-    #[arg(
-        long,
-        env = "TIRIS_REDIRECT_URIS",
-        default_value = "",
-        value_name = "URLS"
-    )]
+    #[arg(long, env = "TIRIS_REDIRECT_URIS")]
+    #[arg(default_value = "", value_name = "URLS")]
     redirect_uris: String,
     /// Providers people are offered, of google and wechat; in production all of them must be configured, or it does not
     /// start
-    #[arg(
-        long,
-        env = "TIRIS_PROVIDERS",
-        default_value = "google,wechat",
-        value_name = "NAMES"
-    )]
+    #[arg(long, env = "TIRIS_PROVIDERS")]
+    #[arg(default_value = "google,wechat", value_name = "NAMES")]
     providers: String,
     /// Client id at Google
-    #[arg(
-        long,
-        env = "TIRIS_GOOGLE_CLIENT_ID",
-        default_value = "",
-        hide_default_value = true,
-        value_name = "ID"
-    )]
+    #[arg(long, env = "TIRIS_GOOGLE_CLIENT_ID")]
+    #[arg(default_value = "", hide_default_value = true, value_name = "ID")]
     google_client_id: String,
     /// Client secret at Google
-    #[arg(
-        long,
-        env = "TIRIS_GOOGLE_CLIENT_SECRET",
-        hide_env_values = true,
-        default_value = "",
-        hide_default_value = true,
-        value_name = "SECRET"
-    )]
+    #[arg(long, env = "TIRIS_GOOGLE_CLIENT_SECRET", hide_env_values = true)]
+    #[arg(default_value = "", hide_default_value = true, value_name = "SECRET")]
     google_client_secret: SecretText,
     /// Who Google's id tokens say issued them
     #[arg(long, env = "TIRIS_GOOGLE_ISSUER", default_value = GOOGLE_ISSUER, value_name = "URL")]
@@ -66,23 +47,12 @@ pub struct ProviderArgs {
     #[arg(long, env = "TIRIS_GOOGLE_JWKS_URL", default_value = GOOGLE_JWKS_URL, value_name = "URL")]
     google_jwks_url: String,
     /// App id at WeChat
-    #[arg(
-        long,
-        env = "TIRIS_WECHAT_APP_ID",
-        default_value = "",
-        hide_default_value = true,
-        value_name = "ID"
-    )]
+    #[arg(long, env = "TIRIS_WECHAT_APP_ID")]
+    #[arg(default_value = "", hide_default_value = true, value_name = "ID")]
     wechat_app_id: String,
     /// App secret at WeChat
-    #[arg(
-        long,
-        env = "TIRIS_WECHAT_APP_SECRET",
-        hide_env_values = true,
-        default_value = "",
-        hide_default_value = true,
-        value_name = "SECRET"
-    )]
+    #[arg(long, env = "TIRIS_WECHAT_APP_SECRET", hide_env_values = true)]
+    #[arg(default_value = "", hide_default_value = true, value_name = "SECRET")]
     wechat_app_secret: SecretText,
     /// Where people sign in at WeChat
     #[arg(long, env = "TIRIS_WECHAT_AUTH_URL", default_value = WECHAT_AUTH_URL, value_name = "URL")]
@@ -148,27 +118,29 @@ impl ProviderArgs {
         problems: &mut Problems,
     ) -> Option<ProviderSettings> {
         let strict = environment != Some(Environment::Dev);
-        let redirect_uris = list(&self.redirect_uris);
+        let redirect_uris: Vec<String> = entries(&self.redirect_uris).map(str::to_owned).collect();
         for uri in &redirect_uris {
             url("TIRIS_REDIRECT_URIS", uri, strict, problems);
         }
-        let offered = list(&self.providers);
-        if offered
+
+        let offered: Vec<String> = entries(&self.providers).map(str::to_owned).collect();
+        if !offered
             .iter()
-            .any(|name| !["google", "wechat"].contains(&name.as_str()))
+            .all(|name| name == "google" || name == "wechat")
         {
             problems.add("TIRIS_PROVIDERS", "may name google and wechat");
         }
-        let (google, wechat) = (self.google(strict, problems), self.wechat(strict, problems));
+
+        let google = self.google(strict, problems);
+        let wechat = self.wechat(strict, problems);
         if environment == Some(Environment::Production) {
             self.check_offered(&offered, problems);
         }
         if redirect_uris.is_empty() && (google.is_some() || wechat.is_some()) {
-            problems.add(
-                "TIRIS_REDIRECT_URIS",
-                "is required when a provider is configured",
-            );
+            let why = "is required when a provider is configured";
+            problems.add("TIRIS_REDIRECT_URIS", why);
         }
+
         Some(ProviderSettings {
             redirect_uris,
             offered,
@@ -180,62 +152,35 @@ impl ProviderArgs {
     /// In production every provider people are offered must be there.
     fn check_offered(&self, offered: &[String], problems: &mut Problems) {
         if offered.is_empty() {
-            problems.add(
-                "TIRIS_PROVIDERS",
-                "must name a provider in production, or nobody can sign in",
-            );
+            let why = "must name a provider in production, or nobody can sign in";
+            problems.add("TIRIS_PROVIDERS", why);
         }
-        let is_missing = |id: &str, secret: &SecretText| {
-            id.is_empty() && secret.secret().expose_secret().is_empty()
-        };
-        for (name, variable, missing) in [
-            (
-                "google",
-                "TIRIS_GOOGLE_CLIENT_ID",
-                is_missing(&self.google_client_id, &self.google_client_secret),
-            ),
-            (
-                "wechat",
-                "TIRIS_WECHAT_APP_ID",
-                is_missing(&self.wechat_app_id, &self.wechat_app_secret),
-            ),
-        ] {
-            if missing && offered.iter().any(|known| known == name) {
-                problems.add(
-                    variable,
-                    format_args!(
-                        "is required with its secret in production while TIRIS_PROVIDERS names {name}"
-                    ),
-                );
+
+        let google = (&self.google_client_id, &self.google_client_secret);
+        let wechat = (&self.wechat_app_id, &self.wechat_app_secret);
+        for (names, (id, secret)) in [(GOOGLE, google), (WECHAT, wechat)] {
+            let provider = names.provider;
+            let is_missing = id.is_empty() && secret.secret().expose_secret().is_empty();
+            if is_missing && offered.iter().any(|name| name == provider) {
+                let why = "is required with its secret in production while TIRIS_PROVIDERS names";
+                problems.add(names.id, format_args!("{why} {provider}"));
             }
         }
     }
 
     fn google(&self, strict: bool, problems: &mut Problems) -> Option<GoogleSettings> {
-        let secret = &self.google_client_secret.secret();
-        let names = ("TIRIS_GOOGLE_CLIENT_ID", "TIRIS_GOOGLE_CLIENT_SECRET");
-        let auth_url = url(
-            "TIRIS_GOOGLE_AUTH_URL",
-            &self.google_auth_url,
-            strict,
-            problems,
-        );
-        let token_url = url(
-            "TIRIS_GOOGLE_TOKEN_URL",
-            &self.google_token_url,
-            strict,
-            problems,
-        );
-        let jwks_url = url(
-            "TIRIS_GOOGLE_JWKS_URL",
-            &self.google_jwks_url,
-            strict,
-            problems,
-        );
-        is_configured(names, &self.google_client_id, secret, problems).then_some(())?;
+        let mut url = |name: &str, text: &str| url(name, text, strict, problems);
+        let auth_url = url("TIRIS_GOOGLE_AUTH_URL", &self.google_auth_url);
+        let token_url = url("TIRIS_GOOGLE_TOKEN_URL", &self.google_token_url);
+        let jwks_url = url("TIRIS_GOOGLE_JWKS_URL", &self.google_jwks_url);
+
+        let id = &self.google_client_id;
+        let secret = self.google_client_secret.secret();
+        GOOGLE.is_configured(id, &secret, problems).then_some(())?;
+
         Some(GoogleSettings {
-            client_id: self.google_client_id.clone(),
-            client_secret: secret.clone(),
+            client_id: id.clone(),
+            client_secret: secret,
             issuer: self.google_issuer.clone(),
             auth_url: auth_url?,
             token_url: token_url?,
@@ -244,30 +189,18 @@ impl ProviderArgs {
     }
 
     fn wechat(&self, strict: bool, problems: &mut Problems) -> Option<WechatSettings> {
-        let secret = &self.wechat_app_secret.secret();
-        let names = ("TIRIS_WECHAT_APP_ID", "TIRIS_WECHAT_APP_SECRET");
-        let auth_url = url(
-            "TIRIS_WECHAT_AUTH_URL",
-            &self.wechat_auth_url,
-            strict,
-            problems,
-        );
-        let token_url = url(
-            "TIRIS_WECHAT_TOKEN_URL",
-            &self.wechat_token_url,
-            strict,
-            problems,
-        );
-        let user_url = url(
-            "TIRIS_WECHAT_USER_URL",
-            &self.wechat_user_url,
-            strict,
-            problems,
-        );
-        is_configured(names, &self.wechat_app_id, secret, problems).then_some(())?;
+        let mut url = |name: &str, text: &str| url(name, text, strict, problems);
+        let auth_url = url("TIRIS_WECHAT_AUTH_URL", &self.wechat_auth_url);
+        let token_url = url("TIRIS_WECHAT_TOKEN_URL", &self.wechat_token_url);
+        let user_url = url("TIRIS_WECHAT_USER_URL", &self.wechat_user_url);
+
+        let id = &self.wechat_app_id;
+        let secret = self.wechat_app_secret.secret();
+        WECHAT.is_configured(id, &secret, problems).then_some(())?;
+
         Some(WechatSettings {
-            app_id: self.wechat_app_id.clone(),
-            app_secret: secret.clone(),
+            app_id: id.clone(),
+            app_secret: secret,
             auth_url: auth_url?,
             token_url: token_url?,
             user_url: user_url?,
@@ -275,57 +208,54 @@ impl ProviderArgs {
     }
 }
 
-fn list(text: &str) -> Vec<String> {
-    text.split(',')
-        .map(str::trim)
-        .filter(|item| !item.is_empty())
-        .map(str::to_owned)
-        .collect()
+/// The variables of what a provider gave us: an id and its secret.
+struct Credentials {
+    provider: &'static str,
+    id: &'static str,
+    secret: &'static str,
 }
 
-/// Id and secret come together or not at all.
-fn is_configured(
-    names: (&str, &str),
-    id: &str,
-    secret: &SecretString,
-    problems: &mut Problems,
-) -> bool {
-    match (id.is_empty(), secret.expose_secret().is_empty()) {
-        (false, false) => true,
-        (true, true) => false,
-        (true, false) => {
-            problems.add(
-                names.0,
-                format_args!("is required together with {}", names.1),
-            );
-            false
+const GOOGLE: Credentials = Credentials {
+    provider: "google",
+    id: "TIRIS_GOOGLE_CLIENT_ID",
+    secret: "TIRIS_GOOGLE_CLIENT_SECRET",
+};
+const WECHAT: Credentials = Credentials {
+    provider: "wechat",
+    id: "TIRIS_WECHAT_APP_ID",
+    secret: "TIRIS_WECHAT_APP_SECRET",
+};
+
+impl Credentials {
+    /// Both come together or not at all.
+    fn is_configured(&self, id: &str, secret: &SecretString, problems: &mut Problems) -> bool {
+        let has_id = !id.is_empty();
+        let has_secret = !secret.expose_secret().is_empty();
+        if has_id != has_secret {
+            let (missing, given) = if has_secret {
+                (self.id, self.secret)
+            } else {
+                (self.secret, self.id)
+            };
+            problems.add(missing, format_args!("is required together with {given}"));
         }
-        (false, true) => {
-            problems.add(
-                names.1,
-                format_args!("is required together with {}", names.0),
-            );
-            false
-        }
+
+        has_id && has_secret
     }
 }
 
 /// Codes, secrets and keys pass here: outside development only over TLS.
 fn url(name: &str, text: &str, strict: bool, problems: &mut Problems) -> Option<Url> {
-    let is_local = |url: &Url| url.host_str().is_none_or(is_loopback);
-    let is_safe = |url: &Url| {
-        if strict {
-            url.scheme() == "https" && !is_local(url)
-        } else {
-            url.scheme().starts_with("http")
-        }
+    let is_safe = |url: &Url| match strict {
+        true => url.scheme() == "https" && !url.host_str().is_none_or(is_loopback),
+        false => url.scheme().starts_with("http"),
     };
-    match Url::parse(text) {
-        Ok(url) if is_safe(&url) && url.fragment().is_none() => Some(url),
-        Ok(_) | Err(_) => {
-            let why = "must be an https URL of another machine without a fragment, with TIRIS_ENV=dev any http URL";
-            problems.add(name, format_args!("{why} (given: {text:?})"));
-            None
-        }
+
+    let url = Url::parse(text).ok();
+    let url = url.filter(|url| is_safe(url) && url.fragment().is_none());
+    if url.is_none() {
+        let why = "must be an https URL of another machine without a fragment, with TIRIS_ENV=dev any http URL";
+        problems.add(name, format_args!("{why} (given: {text:?})"));
     }
+    url
 }

@@ -9,12 +9,8 @@ use tiris_runtime::config::{
 pub struct ReplicaArgs {
     /// Standby of the database that older pages of transactions and trading logs are read from, like DATABASE_URL. Without
     /// it, and while it is away or behind, they are read from the database itself
-    #[arg(
-        long,
-        env = "DATABASE_REPLICA_URL",
-        hide_env_values = true,
-        value_name = "URL"
-    )]
+    #[arg(long, env = "DATABASE_REPLICA_URL", hide_env_values = true)]
+    #[arg(value_name = "URL")]
     database_replica_url: Option<SecretText>,
 }
 

@@ -1,6 +1,7 @@
 use super::*;
 use crate::auth::keys::{Keys, make};
 use clap::Parser;
+use std::num::NonZeroU32;
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -57,11 +58,13 @@ impl Production {
             ("--wechat-app-id", "wechat"),
             ("--wechat-app-secret", "hunter2"),
         ];
+
         let is_changed = |name: &str| changed.iter().any(|(known, _)| *known == name);
         let kept = right.iter().filter(|(name, _)| !is_changed(name));
         let flags = kept
             .chain(changed)
             .map(|(name, value)| format!("{name}={value}"));
+
         let args = Args::parse_from(std::iter::once("test".to_owned()).chain(flags));
         args.serve
             .check()
@@ -196,6 +199,7 @@ fn production_tells_all_its_mistakes_at_once() {
         .iter()
         .map(|(flag, value, _)| (*flag, *value))
         .collect();
+
     // A mistake beside TIRIS_ENV does not hide that this is production.
     let told =
         Production::new().told(&[changed.as_slice(), &[("--admin-listen", "nowhere")]].concat());
@@ -212,31 +216,23 @@ fn a_developers_machine_starts_with_nothing_but_a_database() {
         "--database-url=postgres://u@db.example/d",
     ]);
     let settings = args.serve.check().expect("valid");
-    assert_eq!(
-        settings.protection.rates.general.map(|rate| rate.get()),
-        Some(6_000)
-    );
-    assert_eq!(
-        settings.protection.rates.auth.map(|rate| rate.get()),
-        Some(60)
-    );
-    assert_eq!(
-        settings.protection.rates.money.map(|rate| rate.get()),
-        Some(600)
-    );
-    assert_eq!(
-        settings.protection.rates.credentials.map(|rate| rate.get()),
-        Some(60)
-    );
+
+    let per_minute = NonZeroU32::new;
+    let expected = RateSettings {
+        general: per_minute(6_000),
+        auth: per_minute(60),
+        money: per_minute(600),
+        credentials: per_minute(60),
+    };
+    assert_eq!(settings.protection.rates, expected);
 }
 
 #[test]
 fn keys_that_were_made_for_a_developer_are_refused_wherever_they_lie() {
     let production = Production::new();
-    let (key, keys) = (
-        production.path("dev.pem"),
-        production.path("encryption.env"),
-    );
+    let key = production.path("dev.pem");
+    let keys = production.path("encryption.env");
+
     Keys::load(&[Path::new(&key).to_owned()], Environment::Dev)
         .expect("made, and readable with its label");
     let told = production.told(&[(
@@ -260,6 +256,7 @@ fn keys_that_were_made_for_a_developer_are_refused_wherever_they_lie() {
 #[test]
 fn a_wrong_limit_is_named_with_what_was_given() {
     let production = Production::new();
+
     for (flag, value, name) in [
         ("--rate-general", "0", "TIRIS_RATE_GENERAL"),
         ("--rate-auth", "-1", "TIRIS_RATE_AUTH"),

@@ -2,7 +2,7 @@
 //!
 //! Owns: its text, and the order of events. Must not know: SQL, HTTP.
 
-use crate::filter::is_storable;
+use crate::http::filter::is_storable;
 use chrono::{DateTime, Utc};
 use std::fmt::{Display, Formatter};
 use std::str::FromStr;
@@ -148,6 +148,7 @@ mod tests {
     #[test]
     fn other_texts_are_refused() {
         let row = "01928f2e-7c3a-7b6f-9d10-3f5d2a1b4c5e";
+
         assert!(format!("1-transaction-{row}").parse::<EventId>().is_ok());
         for wrong in [
             String::new(),

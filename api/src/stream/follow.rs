@@ -7,7 +7,7 @@ use super::cursor::EventId;
 use super::places::Place;
 use super::read::{Begin, Reader, Row};
 use super::wake::Wake;
-use crate::error::Problem;
+use crate::http::problem::Problem;
 use crate::state::State;
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::VecDeque;
@@ -72,7 +72,9 @@ impl Follower {
     ) -> std::result::Result<Self, Problem> {
         let place = state.streams.places.take(user)?;
         let mut wake = state.streams.wakes.of(user);
+
         wake.check().await;
+
         let (reader, begin) = Reader::begin(state.pool.clone(), user, last).await?;
         let item = match begin {
             Begin::Now(id) => Some(Item::Start(id)),
@@ -80,6 +82,7 @@ impl Follower {
             Begin::Resumed => None,
         };
         let now = Instant::now();
+
         Ok(Self {
             state,
             user,
@@ -128,6 +131,7 @@ impl Follower {
                 }
             };
         }
+
         tokio::select! {
             () = self.wake.woken() => self.is_woken = true,
             () = sleep(CHECK_INTERVAL) => {
@@ -135,6 +139,7 @@ impl Follower {
                 return self.is_welcome().await != Some(false);
             }
         }
+
         true
     }
 
@@ -167,6 +172,7 @@ impl Follower {
     async fn look(&mut self) -> bool {
         let begun = Instant::now();
         let is_first = !self.reader.is_under_way();
+
         if is_first {
             self.is_woken = false;
             self.traces = self.wake.take_traces();
@@ -179,7 +185,9 @@ impl Follower {
                 self.items.push_back(Item::Traces(ids));
             }
         }
+
         let span = self.span();
+
         match self.read().instrument(span.clone()).await {
             Ok(rows) => {
                 self.is_in_trouble = false;

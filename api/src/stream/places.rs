@@ -1,6 +1,6 @@
 //! How many of something long a user may hold at once in this process.
 
-use crate::error::Problem;
+use crate::http::problem::Problem;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -101,18 +101,24 @@ mod tests {
 
     #[test]
     fn a_user_has_so_many_places_and_nobody_is_remembered_who_has_none() {
-        let (places, ann, bob) = (Places::for_streams(), UserId(new_id()), UserId(new_id()));
+        let places = Places::for_streams();
+        let ann = UserId(new_id());
+        let bob = UserId(new_id());
+
         let mut held: Vec<Place> = (0..STREAMS_PER_USER_MAX)
             .map(|_| places.take(ann).expect("a place"))
             .collect();
+
         assert!(places.take(ann).is_err());
         assert!(
             places.take(bob).is_ok(),
             "another user has places of his own"
         );
+
         held.pop();
         held.push(places.take(ann).expect("the place that was left"));
         assert!(places.take(ann).is_err());
+
         drop(held);
         assert!(places.taken().is_empty());
     }

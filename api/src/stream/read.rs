@@ -88,7 +88,9 @@ impl Reader {
             }
             Some(last) => (None, Begin::Resumed, last.at.min(now.taken_at)),
         };
+
         let db = Entities::new(pool.clone());
+
         Ok((
             Self {
                 pool,
@@ -116,6 +118,7 @@ impl Reader {
                 after: EventId::start(self.from),
             },
         };
+
         if self
             .seen
             .as_ref()
@@ -125,8 +128,10 @@ impl Reader {
                 "the database went back to an earlier state",
             ));
         }
+
         let keys = self.keys(&pass).await?;
         let rows = self.rows(&keys).await?;
+
         self.pass = match keys.last() {
             Some(last) if i64::try_from(keys.len()) == Ok(PAGE) => Some(Pass {
                 after: *last,
@@ -138,6 +143,7 @@ impl Reader {
                 None
             }
         };
+
         Ok(rows)
     }
 
@@ -149,6 +155,7 @@ impl Reader {
         } else {
             self.from
         };
+
         // Planned with these very times: what TimescaleDB has compressed has no xmin, and no plan may come near it.
         let keys: Vec<(i16, DateTime<Utc>, Uuid)> = sqlx::query_as(KEYS)
             .persistent(false)
@@ -165,6 +172,7 @@ impl Reader {
             .bind(after.passed(Kind::SubAccount))
             .fetch_all(&self.pool)
             .await?;
+
         let id = |(kind, at, row): (i16, DateTime<Utc>, Uuid)| {
             let kind = match kind {
                 1 => Kind::Transaction,
@@ -173,6 +181,7 @@ impl Reader {
             };
             EventId { at, kind, row }
         };
+
         Ok(keys.into_iter().map(id).collect())
     }
 
@@ -187,8 +196,10 @@ impl Reader {
                 .map(|key| key.row)
                 .collect()
         };
+
         let mut found: HashMap<(Kind, Uuid), Row> = HashMap::with_capacity(keys.len());
         let wanted = ids(Kind::Transaction);
+
         if !wanted.is_empty() {
             use transactions::{Column, Entity};
             let rows = Entity::find().filter(Column::Id.is_in(wanted));
@@ -201,7 +212,9 @@ impl Reader {
                     .map(|row| ((Kind::Transaction, row.id), Row::Transaction(row))),
             );
         }
+
         let wanted = ids(Kind::TradingLog);
+
         if !wanted.is_empty() {
             use trading_logs::{Column, Entity};
             let rows = Entity::find().filter(Column::Id.is_in(wanted));
@@ -214,7 +227,9 @@ impl Reader {
                     .map(|row| ((Kind::TradingLog, row.id), Row::TradingLog(row))),
             );
         }
+
         let wanted = ids(Kind::SubAccount);
+
         if !wanted.is_empty() {
             use sub_accounts::{Column, Entity};
             let rows = Entity::find().filter(Column::Id.is_in(wanted));
@@ -227,12 +242,14 @@ impl Reader {
                     .map(|row| ((Kind::SubAccount, row.id), Row::SubAccount(row))),
             );
         }
+
         let row = |key: &EventId| {
             let row = found.remove(&(key.kind, key.row))?;
             let is_changed =
                 matches!(&row, Row::SubAccount(account) if account.updated_at != key.at);
             (!is_changed).then_some((*key, row))
         };
+
         Ok(keys.iter().filter_map(row).collect())
     }
 }

@@ -60,6 +60,7 @@ impl Wakes {
                 what: "NATS",
                 source: error.into(),
             })?;
+
         Ok(Self {
             client: Some(client),
         })
@@ -158,6 +159,7 @@ impl Wake {
             return missed;
         };
         let connects = client.statistics().connects.load(Ordering::Relaxed);
+
         // The server learns of a subscription some time after it is made here.
         self.may_have_missed = std::mem::replace(&mut self.connects, connects) != connects;
         if self.subscription.is_none() {
@@ -173,6 +175,7 @@ impl Wake {
                 Err(_) => {}
             }
         }
+
         missed
     }
 }

@@ -1,116 +1,87 @@
 //! Balances under concurrency, and all-or-nothing.
 
 use crate::world::World;
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[tokio::test]
-async fn concurrent_withdrawals_never_take_more_than_there_is() {
-    const ASKED: usize = 24;
+async fn concurrent_withdrawals_never_overdraw() {
+    const REQUESTS: usize = 24;
     let world = World::start().await;
     let user = world.user("ann").await;
-    let desk = user.desk("grid", "10", "0").await;
-    let path = format!("/v1/sub-accounts/{}/withdraw", desk.stock);
-    let asked = (0..ASKED).map(|_| user.post(&path, json!({"amount": "1"})));
-    let answers = futures_util::future::join_all(asked).await;
-    let done = answers
+    let book = user.book("grid", "10", "0").await;
+
+    let withdrawals = (0..REQUESTS).map(|_| user.withdraw(&book.stock, "1"));
+    let answers = futures_util::future::join_all(withdrawals).await;
+
+    let (done, refused): (Vec<_>, Vec<_>) = answers
         .iter()
-        .filter(|answer| answer.status.is_success())
-        .count();
-    assert_eq!(done, 10);
-    for refused in answers.iter().filter(|answer| !answer.status.is_success()) {
-        assert_eq!(refused.refusal(), (422, "INSUFFICIENT_BALANCE"));
+        .partition(|answer| answer.status.is_success());
+    assert_eq!(done.len(), 10);
+    for answer in refused {
+        answer.assert_error(422, "INSUFFICIENT_BALANCE");
     }
-    assert_eq!(user.balance(&desk.stock).await, "0");
-    let all = user
-        .get(&format!("/v1/transactions?sub_account_id={}", desk.stock))
-        .await;
-    let sequences: Vec<i64> = all.data()["transactions"]
-        .as_array()
-        .expect("a list")
-        .iter()
-        .filter_map(|t| t["sequence"].as_i64())
-        .collect();
-    assert_eq!(
-        sequences,
-        (1..=11).rev().collect::<Vec<_>>(),
-        "no gap, newest first"
-    );
+    assert_eq!(user.balance(&book.stock).await, "0");
+
+    let history = format!("/v1/transactions?sub_account_id={}", book.stock);
+    let history = user.get(&history).await;
+    let rows = history.list("transactions").iter();
+    let sequences: Vec<Value> = rows.map(|row| row["sequence"].clone()).collect();
+    // Newest first, without a gap.
+    let expected: Vec<Value> = (1..=11).rev().map(Value::from).collect();
+    assert_eq!(sequences, expected);
 }
 
 #[tokio::test]
-async fn concurrent_trades_in_both_directions_neither_deadlock_nor_lose_money() {
+async fn concurrent_opposite_trades_do_not_deadlock_or_lose_money() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    let desk = user.desk("grid", "100", "100").await;
-    let mut free = [desk.trade("long"), desk.trade("short")];
+    let book = user.book("grid", "100", "100").await;
+    let mut free = [book.trade("long"), book.trade("short")];
     for trade in &mut free {
         trade["info"]["fee"] = json!("0");
     }
+
     let asked = (0..40).map(|number| user.post("/v1/trading-logs", free[number % 2].clone()));
+
     for answer in futures_util::future::join_all(asked).await {
         answer.data();
     }
-    assert_eq!(
-        (
-            user.balance(&desk.stock).await,
-            user.balance(&desk.currency).await
-        ),
-        ("100".into(), "100".into())
-    );
+
+    assert_eq!(user.balance(&book.stock).await, "100");
+    assert_eq!(user.balance(&book.currency).await, "100");
 }
 
 #[tokio::test]
 async fn a_trading_is_made_with_all_its_accounts_or_not_at_all() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    let body = |second: serde_json::Value| {
-        json!({"name": "grid", "type": "backtest", "sub_accounts": [
-        {"name": "a", "symbol": "ETH", "initial_deposit": "1"}, second]})
+    let with = |second: Value| {
+        let first = json!({"name": "a", "symbol": "ETH", "initial_deposit": "1"});
+        json!({"name": "grid", "type": "backtest", "sub_accounts": [first, second]})
     };
+    let opened = |amount: &str| json!({"name": "b", "symbol": "BTC", "initial_deposit": amount});
+    let funded = json!({"name": "b", "symbol": "BTC", "balance": "1"});
+    let twice = json!({"name": "a", "symbol": "BTC"});
+
     for (second, status, code) in [
-        (
-            json!({"name": "b", "symbol": "BTC", "initial_deposit": "-1"}),
-            422,
-            "INVALID_AMOUNT",
-        ),
-        (
-            json!({"name": "b", "symbol": "BTC", "initial_deposit": "0.0000000000001"}),
-            422,
-            "TOO_MANY_DECIMALS",
-        ),
-        (
-            json!({"name": "a", "symbol": "BTC"}),
-            409,
-            "SUBACCOUNT_NAME_EXISTS",
-        ),
+        (opened("-1"), 422, "INVALID_AMOUNT"),
+        (opened("0.0000000000001"), 422, "TOO_MANY_DECIMALS"),
+        (twice, 409, "SUBACCOUNT_NAME_EXISTS"),
         (json!({"name": "b", "symbol": "B/C"}), 400, "INVALID_VALUE"),
         (json!({"name": "b"}), 400, "MISSING_FIELD"),
-        (
-            json!({"name": "b", "symbol": "BTC", "balance": "1"}),
-            400,
-            "INVALID_REQUEST",
-        ),
+        (funded, 400, "INVALID_REQUEST"),
         (json!("b"), 400, "INVALID_VALUE"),
     ] {
-        assert_eq!(
-            user.post("/v1/tradings", body(second.clone()))
-                .await
-                .refusal(),
-            (status, code),
-            "{second}"
-        );
+        let answer = user.post("/v1/tradings", with(second)).await;
+        answer.assert_error(status, code);
     }
+
     for list in ["tradings", "sub-accounts", "transactions", "trading-logs"] {
         let answer = user.get(&format!("/v1/{list}")).await;
-        assert_eq!(answer.data()[list.replace('-', "_")], json!([]), "{list}");
+        assert!(answer.list(&list.replace('-', "_")).is_empty(), "{answer}");
     }
-    user.post("/v1/tradings", body(json!({"name": "b", "symbol": "BTC"})))
-        .await
-        .data();
-    assert_eq!(
-        user.get("/v1/sub-accounts").await.data()["sub_accounts"]
-            .as_array()
-            .map(Vec::len),
-        Some(2)
-    );
+    let right = with(json!({"name": "b", "symbol": "BTC"}));
+    user.post("/v1/tradings", right).await.data();
+    let accounts = user.get("/v1/sub-accounts").await;
+    assert_eq!(accounts.list("sub_accounts").len(), 2);
 }

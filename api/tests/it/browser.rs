@@ -37,6 +37,7 @@ const SHOW_LIMIT_MILLIS: u64 = 30_000;
 /// The browser of this machine.
 pub(crate) fn find() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
+
     let places = PROGRAMS.map(|program| {
         std::env::split_paths(&path)
             .map(|folder| folder.join(program))
@@ -59,6 +60,7 @@ impl Browser {
     /// Starts it and opens an address.
     pub(crate) async fn open(program: &Path, address: &str) -> Self {
         let profile = scratch_dir("browser").expect("a folder");
+
         let mut process = Command::new("/bin/sh")
             .args(["-c", SCRIPT, "sh"])
             .arg(program)
@@ -83,7 +85,9 @@ impl Browser {
         let page = browser
             .command("Target.createTarget", json!({"url": "about:blank"}))
             .await;
+
         let attach = json!({"targetId": page["targetId"], "flatten": true});
+
         let session = browser.command("Target.attachToTarget", attach).await;
         browser.session = session["sessionId"].as_str().map(str::to_owned);
         browser
@@ -132,12 +136,14 @@ impl Browser {
     /// The value of an expression, awaited when it is a promise.
     pub(crate) async fn evaluate(&mut self, expression: &str) -> Value {
         let asked = json!({"expression": expression, "awaitPromise": true, "returnByValue": true});
+
         let answer = self.command("Runtime.evaluate", asked).await;
         assert!(
             answer["exceptionDetails"].is_null(),
             "{:#}",
             answer["exceptionDetails"]
         );
+
         answer["result"]["value"].clone()
     }
 
@@ -150,21 +156,27 @@ impl Browser {
     async fn send(&mut self, method: &str, parameters: Value) -> Value {
         self.number += 1;
         let mut command = json!({"id": self.number, "method": method, "params": parameters});
+
         if let Some(session) = &self.session {
             command["sessionId"] = session.as_str().into();
         }
+
         self.commands
             .write_all(format!("{command}\0").as_bytes())
             .await
             .expect("a browser that reads");
+
         loop {
             let mut message = Vec::new();
             self.answers
                 .read_until(0, &mut message)
                 .await
                 .expect("a browser that answers");
+
             assert_eq!(message.pop(), Some(0), "the browser ended");
+
             let message: Value = serde_json::from_slice(&message).expect("JSON");
+
             if message["id"] == self.number {
                 assert!(message["error"].is_null(), "{method}: {}", message["error"]);
                 return message["result"].clone();

@@ -1,12 +1,14 @@
 //! Every error code of the document, provoked over HTTP where the document says it can come.
 
 use crate::bindings::new_binding;
-use crate::events::refused;
+use crate::events::fixtures::store_rejected;
 use crate::exchanges::{Exchanges, KEY};
 use crate::openapi::operations;
 use crate::sign_in::{Begun, by_google};
 use crate::stub::{REDIRECT, Stub};
-use crate::world::{Answer, Desk, PUBLIC_BINDING, User, World, settings, text};
+use crate::world::book::Book;
+use crate::world::settings::settings;
+use crate::world::{Answer, PUBLIC_BINDING, User, World};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,10 +30,13 @@ fn documented() -> BTreeMap<(String, u16), BTreeSet<String>> {
                 .split('`')
                 .skip(1)
                 .step_by(2);
+
             let is_code = |word: &&str| {
                 word.contains('_') && word.chars().all(|c| c.is_ascii_uppercase() || c == '_')
             };
+
             let found = quoted.filter(is_code).map(str::to_owned);
+
             if status >= 400 {
                 codes
                     .entry((format!("{method} {path}"), status))
@@ -40,11 +45,12 @@ fn documented() -> BTreeMap<(String, u16), BTreeSet<String>> {
             }
         }
     }
+
     codes
 }
 
 #[tokio::test]
-async fn every_code_of_the_document_is_really_answered_and_no_other() {
+async fn every_code_of_the_document_is_answered_and_no_other() {
     let exchanges = Exchanges::start().await;
     let stub = Stub::start().await;
     let world = World::start_with(|settings| {
@@ -52,19 +58,24 @@ async fn every_code_of_the_document_is_really_answered_and_no_other() {
         settings.providers = stub.settings();
     })
     .await;
-    let (user, root) = (world.user("ann").await, world.admin("root").await);
-    let desk = user.desk("grid", "1", "1").await;
+    let user = world.user("ann").await;
+    let root = world.admin("root").await;
+    let book = user.book("grid", "1", "1").await;
+
     let mut rows = of_callers(&world, &user).await;
-    rows.extend(of_bodies(&user, &desk).await);
+    rows.extend(of_bodies(&user, &book).await);
     rows.extend(of_signing_in(&world, &stub).await);
-    rows.extend(of_the_ledger(&user, &desk).await);
-    rows.extend(of_conflicts(&user, &root, &desk).await);
+    rows.extend(of_the_ledger(&user, &book).await);
+    rows.extend(of_conflicts(&user, &book).await);
+    rows.extend(of_records(&user, &root, &book).await);
     rows.extend(of_exchanges(&user, &exchanges).await);
-    rows.extend(of_trouble(&user, &desk).await);
+    rows.extend(of_trouble(&user, &book).await);
     let documented = documented();
+
     for (code, operation, answer) in &rows {
         let (status, told) = answer.refusal();
         assert_eq!(told, *code, "{operation}: {}", answer.text);
+
         let known = documented.get(&((*operation).to_owned(), status));
         assert!(
             known.is_some_and(|codes| codes.contains(*code)),
@@ -73,6 +84,7 @@ async fn every_code_of_the_document_is_really_answered_and_no_other() {
     }
     let provoked: BTreeSet<&str> = rows.iter().map(|row| row.0).collect();
     let known: BTreeSet<&str> = documented.values().flatten().map(String::as_str).collect();
+
     assert_eq!(
         known.difference(&provoked).collect::<Vec<_>>(),
         Vec::<&&str>::new(),
@@ -85,176 +97,111 @@ async fn every_code_of_the_document_is_really_answered_and_no_other() {
     );
 }
 
-/// What is wrong with who asks.
+/// Faults of the caller.
 async fn of_callers(world: &World, user: &User<'_>) -> Vec<Row> {
+    const LIST: &str = "GET /v1/tradings";
     let disabled = world.user("disabled").await;
-    world
-        .run(
-            "UPDATE users SET status = 'disabled' WHERE id = $1",
-            disabled.id.0,
-        )
-        .await;
-    let forged = User {
-        world,
-        id: user.id,
-        session: user.session,
-        token: "forged".to_owned(),
-    };
+    disabled.set_status("disabled").await;
     let limited =
         World::start_with(|settings| settings.protection.rates.general = NonZeroU32::new(1)).await;
     limited.anonymous("/v1/tradings").await;
+
+    let anonymous = world.anonymous("/v1/tradings").await;
+    let forged = world.get_as("forged", "/v1/tradings").await;
+    let refused = disabled.get("/v1/tradings").await;
+    let too_many = limited.anonymous("/v1/tradings").await;
+    let users = user.get("/v1/users").await;
     vec![
-        (
-            "AUTH_REQUIRED",
-            "GET /v1/tradings",
-            world.anonymous("/v1/tradings").await,
-        ),
-        (
-            "INVALID_TOKEN",
-            "GET /v1/tradings",
-            forged.get("/v1/tradings").await,
-        ),
-        (
-            "ACCOUNT_DISABLED",
-            "GET /v1/tradings",
-            disabled.get("/v1/tradings").await,
-        ),
-        (
-            "ACCESS_DENIED",
-            "GET /v1/users",
-            user.get("/v1/users").await,
-        ),
-        (
-            "RATE_LIMITED",
-            "GET /v1/tradings",
-            limited.anonymous("/v1/tradings").await,
-        ),
+        ("AUTH_REQUIRED", LIST, anonymous),
+        ("INVALID_TOKEN", LIST, forged),
+        ("ACCOUNT_DISABLED", LIST, refused),
+        ("RATE_LIMITED", LIST, too_many),
+        ("ACCESS_DENIED", "GET /v1/users", users),
     ]
 }
 
-/// What is wrong with what is sent.
-async fn of_bodies(user: &User<'_>, desk: &Desk) -> Vec<Row> {
+/// Faults of the body.
+async fn of_bodies(user: &User<'_>, book: &Book) -> Vec<Row> {
     const MAKE: &str = "POST /v1/tradings";
-    let (list, own) = ("/v1/tradings", format!("/v1/tradings/{}", desk.trading));
-    let new = |info: &Value| json!({"name": "new", "type": "paper", "info": info});
-    let bearer = format!("Bearer {}", user.token);
-    let asked = async |headers: &[(&str, &str)], method: Method, path: &str, body: &Value| {
-        let all = [&[("authorization", bearer.as_str())], headers].concat();
-        user.world
-            .ask(method, path, &all, Some(body.to_string()))
-            .await
-    };
-    let json = ("content-type", "application/json");
+    const LIST: &str = "/v1/tradings";
+    let own = format!("{LIST}/{}", book.trading);
+    let make = async |body: Value| user.post(LIST, body).await;
+    let with_info = |info: Value| json!({"name": "new", "type": "paper", "info": info});
+
+    let malformed = user.post_text(LIST, "no JSON").await;
+    let missing = make(json!({"name": "new"})).await;
+    let invalid = make(json!({"name": "", "type": "paper"})).await;
+    let info = make(with_info(json!({"x": "\0"}))).await;
+    let large = make(with_info(json!({"x": "x".repeat(300_000)}))).await;
+    let text = [("content-type", "text/plain")];
+    let media_type = user
+        .send_with(Method::POST, LIST, &text, Some("{}".to_owned()))
+        .await;
+    let key = [JSON, ("idempotency-key", "k")];
     let keyed = async |name: &str| {
         let body = json!({"name": name, "type": "paper"});
-        asked(&[json, ("idempotency-key", "k")], Method::POST, list, &body).await
+        user.send_with(Method::POST, LIST, &key, Some(body.to_string()))
+            .await
     };
     keyed("first").await.data();
+    let old = [JSON, ("if-match", "\"old\"")];
+    let stale = user
+        .send_with(Method::PUT, &own, &old, Some("{}".to_owned()))
+        .await;
+    let unknown = user.get(&format!("{LIST}/{}", user.id.0)).await;
     vec![
-        (
-            "INVALID_REQUEST",
-            MAKE,
-            user.post_text(list, "no JSON").await,
-        ),
-        (
-            "MISSING_FIELD",
-            MAKE,
-            user.post(list, json!({"name": "new"})).await,
-        ),
-        (
-            "INVALID_VALUE",
-            MAKE,
-            user.post(list, json!({"name": "", "type": "paper"})).await,
-        ),
-        (
-            "INVALID_INFO_STRUCTURE",
-            MAKE,
-            user.post(list, new(&json!({"x": "\0"}))).await,
-        ),
-        (
-            "BODY_TOO_LARGE",
-            MAKE,
-            user.post(list, new(&json!({"x": "x".repeat(300_000)})))
-                .await,
-        ),
-        (
-            "UNSUPPORTED_MEDIA_TYPE",
-            MAKE,
-            asked(
-                &[("content-type", "text/plain")],
-                Method::POST,
-                list,
-                &json!({}),
-            )
-            .await,
-        ),
+        ("INVALID_REQUEST", MAKE, malformed),
+        ("MISSING_FIELD", MAKE, missing),
+        ("INVALID_VALUE", MAKE, invalid),
+        ("INVALID_INFO_STRUCTURE", MAKE, info),
+        ("BODY_TOO_LARGE", MAKE, large),
+        ("UNSUPPORTED_MEDIA_TYPE", MAKE, media_type),
         ("IDEMPOTENCY_KEY_REUSED", MAKE, keyed("second").await),
-        (
-            "NOT_FOUND",
-            "GET /v1/tradings/{id}",
-            user.get(&format!("/v1/tradings/{}", user.id.0)).await,
-        ),
-        (
-            "STALE_VERSION",
-            "PUT /v1/tradings/{id}",
-            asked(
-                &[json, ("if-match", "\"old\"")],
-                Method::PUT,
-                &own,
-                &json!({}),
-            )
-            .await,
-        ),
+        ("STALE_VERSION", "PUT /v1/tradings/{id}", stale),
+        ("NOT_FOUND", "GET /v1/tradings/{id}", unknown),
     ]
 }
 
-/// What goes wrong at identity providers and on the way there.
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+/// Faults of signing in.
 async fn of_signing_in(world: &World, stub: &Stub) -> Vec<Row> {
+    const BEGIN: &str = "POST /v1/auth/login";
     const END: &str = "POST /v1/auth/callback";
-    let begin = |provider: &str, redirect: &str| json!({"provider": provider, "redirect_uri": redirect, "login_challenge": "A".repeat(43)});
-    let coded = async |code: &str| Begun::at(world, "google").await.end(world, code).await;
+    let begin = async |provider: &str, redirect: &str| {
+        let challenge = "A".repeat(43);
+        let body =
+            json!({"provider": provider, "redirect_uri": redirect, "login_challenge": challenge});
+        world.post("/v1/auth/login", body).await
+    };
+    let end = async |code: &str| Begun::at(world, "google").await.end(world, code).await;
     let mut stranger = Begun::at(world, "google").await.callback("code");
     stranger["state"] = json!("unknown");
+
+    let provider = begin("github", REDIRECT).await;
+    let redirect = begin("google", "https://evil.example/").await;
+    let state = world.post("/v1/auth/callback", stranger).await;
+    let email = by_google(world, stub, "g-1", "ann@example.com", false).await;
     vec![
-        (
-            "INVALID_PROVIDER",
-            "POST /v1/auth/login",
-            world
-                .post("/v1/auth/login", begin("github", REDIRECT))
-                .await,
-        ),
-        (
-            "REDIRECT_URI_MISMATCH",
-            "POST /v1/auth/login",
-            world
-                .post("/v1/auth/login", begin("google", "https://evil.example/"))
-                .await,
-        ),
-        (
-            "STATE_MISMATCH",
-            END,
-            world.post("/v1/auth/callback", stranger).await,
-        ),
-        ("INVALID_AUTHORIZATION_CODE", END, coded("unknown").await),
-        ("OAUTH_ERROR", END, coded("refused").await),
-        (
-            "EMAIL_EXISTS",
-            END,
-            by_google(world, stub, "g-1", "ann@example.com", false).await,
-        ),
+        ("INVALID_PROVIDER", BEGIN, provider),
+        ("REDIRECT_URI_MISMATCH", BEGIN, redirect),
+        ("STATE_MISMATCH", END, state),
+        ("INVALID_AUTHORIZATION_CODE", END, end("unknown").await),
+        ("OAUTH_ERROR", END, end("refused").await),
+        ("EMAIL_EXISTS", END, email),
     ]
 }
 
 /// What the ledger refuses.
-async fn of_the_ledger(user: &User<'_>, desk: &Desk) -> Vec<Row> {
-    let other = user.desk("other", "1", "1").await;
+async fn of_the_ledger(user: &User<'_>, book: &Book) -> Vec<Row> {
+    let other = user.book("other", "1", "1").await;
     let mut rows = Vec::new();
     for (code, changed) in [
         ("OWNERSHIP_MISMATCH", json!({"fee_account_id": other.stock})),
         ("SYMBOL_MISMATCH", json!({"stock": "DOGE"})),
         (
             "SAME_ACCOUNT",
-            json!({"currency_account_id": desk.stock, "currency": "ETH"}),
+            json!({"currency_account_id": book.stock, "currency": "ETH"}),
         ),
         ("INVALID_AMOUNT", json!({"volume": "-1"})),
         ("TOO_MANY_DECIMALS", json!({"volume": "0.0000000000001"})),
@@ -264,10 +211,11 @@ async fn of_the_ledger(user: &User<'_>, desk: &Desk) -> Vec<Row> {
             json!({"volume": "9999999999999999", "price": "0"}),
         ),
     ] {
-        let mut trade = desk.trade("long");
+        let mut trade = book.trade("long");
         for (key, value) in changed.as_object().expect("an object") {
             trade["info"][key] = value.clone();
         }
+
         rows.push((
             code,
             "POST /v1/trading-logs",
@@ -277,86 +225,70 @@ async fn of_the_ledger(user: &User<'_>, desk: &Desk) -> Vec<Row> {
     rows
 }
 
-/// What contradicts what is there.
-async fn of_conflicts(user: &User<'_>, root: &User<'_>, desk: &Desk) -> Vec<Row> {
+/// Conflicts among bindings and tradings.
+async fn of_conflicts(user: &User<'_>, book: &Book) -> Vec<Row> {
     const BINDINGS: &str = "/v1/exchange-bindings";
-    let main = text(
-        &user
-            .post(BINDINGS, new_binding("main", "kraken", KEY))
-            .await
-            .data()["id"],
-    );
+    const BIND: &str = "POST /v1/exchange-bindings";
+    let bind = async |name: &str, exchange: &str, key: &str| {
+        user.post(BINDINGS, new_binding(name, exchange, key)).await
+    };
+    let main = bind("main", "kraken", KEY).await.id();
     let real = json!({"name": "real", "type": "real", "exchange_binding_id": main,
                       "sub_accounts": [{"name": "a", "symbol": "BTC", "initial_deposit": "1"}]});
-    let real = text(&user.post("/v1/tradings", real).await.data()["id"]);
-    let twice = json!({"trading_id": desk.trading, "name": "stock", "symbol": "ETH"});
+    let real = user.post("/v1/tradings", real).await.id();
     let paper = json!({"name": "grid", "type": "paper"});
-    let trade = user.post("/v1/trading-logs", desk.trade("long")).await;
-    let log = format!("/v1/trading-logs/{}", text(&trade.data()["id"]));
-    let letter = refused(user.world, user, desk, 1, "1").await;
-    let discard = format!("/v1/events/dead-letters/{letter}/discard");
-    let why = json!({"reason": "a test"});
-    root.post(&discard, why.clone()).await.data();
+    let twice = json!({"trading_id": book.trading, "name": "stock", "symbol": "ETH"});
+    let public = format!("{BINDINGS}/{PUBLIC_BINDING}");
+
+    let same_name = bind("main", "gate", "k").await;
+    let same_key = bind("new", "kraken", KEY).await;
+    let in_use = user.delete(&format!("{BINDINGS}/{main}")).await;
+    let denied = user.put(&public, json!({"name": "mine"})).await;
+    let same_trading = user.post("/v1/tradings", paper).await;
+    let not_empty = user.delete(&format!("/v1/tradings/{real}")).await;
+    let same_account = user.post("/v1/sub-accounts", twice).await;
+    let account = format!("/v1/sub-accounts/{}", book.stock);
+    let balance = user.delete(&account).await;
+    let rename = json!({"username": "root"});
+    let same_user = user.put("/v1/users/me", rename).await;
     vec![
-        (
-            "BINDING_NAME_EXISTS",
-            "POST /v1/exchange-bindings",
-            user.post(BINDINGS, new_binding("main", "gate", "k")).await,
-        ),
-        (
-            "API_KEY_EXISTS",
-            "POST /v1/exchange-bindings",
-            user.post(BINDINGS, new_binding("new", "kraken", KEY)).await,
-        ),
+        ("BINDING_NAME_EXISTS", BIND, same_name),
+        ("API_KEY_EXISTS", BIND, same_key),
         (
             "BINDING_IN_USE",
             "DELETE /v1/exchange-bindings/{id}",
-            user.delete(&format!("{BINDINGS}/{main}")).await,
+            in_use,
         ),
-        (
-            "TRADING_NAME_EXISTS",
-            "POST /v1/tradings",
-            user.post("/v1/tradings", paper).await,
-        ),
-        (
-            "TRADING_NOT_EMPTY",
-            "DELETE /v1/tradings/{id}",
-            user.delete(&format!("/v1/tradings/{real}")).await,
-        ),
+        ("ACCESS_DENIED", "PUT /v1/exchange-bindings/{id}", denied),
+        ("TRADING_NAME_EXISTS", "POST /v1/tradings", same_trading),
+        ("TRADING_NOT_EMPTY", "DELETE /v1/tradings/{id}", not_empty),
         (
             "SUBACCOUNT_NAME_EXISTS",
             "POST /v1/sub-accounts",
-            user.post("/v1/sub-accounts", twice).await,
+            same_account,
         ),
-        (
-            "BALANCE_NOT_ZERO",
-            "DELETE /v1/sub-accounts/{id}",
-            user.delete(&format!("/v1/sub-accounts/{}", desk.stock))
-                .await,
-        ),
-        (
-            "LOG_MOVED_MONEY",
-            "DELETE /v1/trading-logs/{id}",
-            root.delete(&log).await,
-        ),
+        ("BALANCE_NOT_ZERO", "DELETE /v1/sub-accounts/{id}", balance),
+        ("USERNAME_EXISTS", "PUT /v1/users/me", same_user),
+    ]
+}
+
+/// Conflicts with what was recorded.
+async fn of_records(user: &User<'_>, root: &User<'_>, book: &Book) -> Vec<Row> {
+    let trade = user.log(book.trade("long")).await;
+    let letter = store_rejected(user, book, 1, "1").await;
+    let discard = format!("/v1/events/dead-letters/{letter}/discard");
+    let why = json!({"reason": "a test"});
+    root.post(&discard, why.clone()).await.data();
+
+    let log = format!("/v1/trading-logs/{}", trade.id());
+    let moved = root.delete(&log).await;
+    let closed = root.post(&discard, why).await;
+    vec![
+        ("LOG_MOVED_MONEY", "DELETE /v1/trading-logs/{id}", moved),
         (
             "LETTER_NOT_OPEN",
             "POST /v1/events/dead-letters/{id}/discard",
-            root.post(&discard, why).await,
-        ),
-        (
-            "USERNAME_EXISTS",
-            "PUT /v1/users/me",
-            user.put("/v1/users/me", json!({"username": "root"})).await,
-        ),
-        (
-            "ACCESS_DENIED",
-            "PUT /v1/exchange-bindings/{id}",
-            user.put(
-                &format!("{BINDINGS}/{PUBLIC_BINDING}"),
-                json!({"name": "mine"}),
-            )
-            .await,
+            closed,
         ),
     ]
 }
@@ -364,22 +296,25 @@ async fn of_conflicts(user: &User<'_>, root: &User<'_>, desk: &Desk) -> Vec<Row>
 /// What goes wrong at exchanges.
 async fn of_exchanges(user: &User<'_>, exchanges: &Exchanges) -> Vec<Row> {
     const VERIFY: &str = "POST /v1/exchange-bindings/{id}/verify";
+
     let made = user
         .post("/v1/exchange-bindings", new_binding("asked", "gate", KEY))
         .await;
-    let path = format!("/v1/exchange-bindings/{}/verify", text(&made.data()["id"]));
+    let path = format!("/v1/exchange-bindings/{}/verify", made.id());
+
     exchanges.set(|mood| mood.failures = vec![429]);
-    let failing = user.send(Method::POST, &path, None).await;
+    let failing = user.post_empty(&path).await;
     exchanges.set(|mood| (mood.failures, mood.silent) = (Vec::new(), true));
-    let late = user.send(Method::POST, &path, None).await;
+    let late = user.post_empty(&path).await;
+
     vec![
         ("EXCHANGE_ERROR", VERIFY, failing),
         ("UPSTREAM_TIMEOUT", VERIFY, late),
     ]
 }
 
-/// What is nobody's fault but ours. It leaves a table behind that the API cannot read.
-async fn of_trouble(user: &User<'_>, desk: &Desk) -> Vec<Row> {
+/// Faults of the service. It leaves a table behind that the API cannot read.
+async fn of_trouble(user: &User<'_>, book: &Book) -> Vec<Row> {
     let port = free_port().expect("a port");
     let away = World::start_with(|changed| {
         let nowhere = format!("postgres://tiris@127.0.0.1:{port}/tiris");
@@ -387,27 +322,16 @@ async fn of_trouble(user: &User<'_>, desk: &Desk) -> Vec<Row> {
     })
     .await;
     let stranded = away.user("ann").await;
-    let path = format!("/v1/tradings/{}", desk.trading);
-    let broken = sqlx::raw_sql("ALTER TABLE tradings RENAME COLUMN info TO broken");
-    broken
-        .execute(user.world.database.pool())
-        .await
-        .expect("broken");
+    let broken = "ALTER TABLE tradings RENAME COLUMN info TO broken";
+    user.world.execute(broken).await;
+    let path = format!("/v1/tradings/{}", book.trading);
+
+    let list = stranded.get("/v1/tradings").await;
+    let ready = away.anonymous("/health/ready").await;
+    let unreadable = user.get(&path).await;
     vec![
-        (
-            "DATABASE_UNAVAILABLE",
-            "GET /v1/tradings",
-            stranded.get("/v1/tradings").await,
-        ),
-        (
-            "SERVICE_UNAVAILABLE",
-            "GET /health/ready",
-            away.anonymous("/health/ready").await,
-        ),
-        (
-            "INTERNAL_ERROR",
-            "GET /v1/tradings/{id}",
-            user.get(&path).await,
-        ),
+        ("DATABASE_UNAVAILABLE", "GET /v1/tradings", list),
+        ("SERVICE_UNAVAILABLE", "GET /health/ready", ready),
+        ("INTERNAL_ERROR", "GET /v1/tradings/{id}", unreadable),
     ]
 }

@@ -1,7 +1,7 @@
 //! A history that TimescaleDB has compressed answers, and is purged, as one that is not.
 
-use crate::world::{User, World, http_client, text};
-use serde_json::json;
+use crate::world::book::Book;
+use crate::world::{User, World, http_client};
 use std::time::Duration;
 use tiris_testing::{TestDatabase, eventually, partitions};
 use uuid::Uuid;
@@ -25,105 +25,126 @@ const HISTORY: [&str; 2] = [
 const COMPRESS: &str = "SELECT compress_chunk(c) FROM unnest(ARRAY['transactions', 'trading_logs']::regclass[]) t, \
     LATERAL show_chunks(t, older_than => interval '30 days') c";
 
-/// What a client can learn of the history.
-async fn told(user: &User<'_>, account: &str) -> Vec<String> {
-    let mut told = Vec::new();
-    for list in ["transactions", "trading-logs"] {
-        let mut cursor = String::new();
-        loop {
-            let page = user.get(&format!("/v1/{list}?limit=1000{cursor}")).await;
-            let data = page.data();
-            told.push(data[list.replace('-', "_")].to_string());
-            let Some(next) = data["pagination"]["next_cursor"].as_str() else {
-                break;
-            };
-            cursor = format!("&cursor={next}");
+/// Whether the tests have TimescaleDB.
+async fn has_timescale() -> bool {
+    let database = TestDatabase::timescale().await.expect("a database");
+    database.is_some()
+}
+
+/// A book with a history that is old enough to be compressed.
+async fn with_history(user: &User<'_>) -> Book {
+    let book = user.book("grid", "10", "10").await;
+    for statement in HISTORY {
+        user.world.execute(statement).await;
+    }
+    book
+}
+
+async fn compress(world: &World) {
+    let plain = partitions(world.pool()).await.expect("chunks").len();
+    world.execute(COMPRESS).await;
+    let all = partitions(world.pool()).await.expect("chunks").len();
+    assert!(all > plain, "nothing was compressed");
+}
+
+/// All rows of a list, page by page.
+async fn pages(user: &User<'_>, path: &str, list: &str) -> Vec<String> {
+    let mut pages = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = user.get(&format!("{path}?limit=1000{cursor}")).await;
+        pages.push(page.data()[list].to_string());
+        match page.data()["pagination"]["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return pages,
         }
+    }
+}
+
+/// Everything a client can read of the history.
+async fn contents(user: &User<'_>, account: &str) -> Vec<String> {
+    let mut contents = Vec::new();
+    for (path, list) in [
+        ("/v1/transactions", "transactions"),
+        ("/v1/trading-logs", "trading_logs"),
+    ] {
+        contents.extend(pages(user, path, list).await);
+
         for query in [
             "order_id=o7",
             "info=%7B%22n%22%3A3%7D&include_total=true",
             "reason=r3&time=event",
             "type=t3",
         ] {
-            told.push(
-                user.get(&format!("/v1/{list}?sub_account_id={account}&{query}"))
-                    .await
-                    .text,
-            );
+            let path = format!("{path}?sub_account_id={account}&{query}");
+            // Without the metadata, which differs.
+            contents.push(user.get(&path).await.body["data"].to_string());
         }
-        told.push(
-            user.get_with(&format!("/v1/{list}"), &[("accept", "text/csv")])
-                .await
-                .text,
-        );
+
+        let csv = user.get_with(path, &[("accept", "text/csv")]).await;
+        contents.push(csv.text);
     }
-    // Each answer has a trace id and a time of its own.
-    told.into_iter()
-        .map(|text| {
-            text.split("\"metadata\"")
-                .next()
-                .unwrap_or_default()
-                .to_owned()
-        })
-        .collect()
+    contents
 }
 
 #[tokio::test]
-async fn a_compressed_history_is_listed_looked_up_exported_deleted_and_purged_like_any_other() {
-    if TestDatabase::timescale()
-        .await
-        .expect("a database")
-        .is_none()
-    {
+async fn a_compressed_history_is_read_like_any_other() {
+    if !has_timescale().await {
         return;
     }
     let world = World::start().await;
-    let pool = world.database.pool();
-    let (user, root) = (world.user("ann").await, world.admin("root").await);
-    let desk = user.desk("grid", "10", "10").await;
-    for statement in HISTORY {
-        sqlx::query(statement)
-            .execute(pool)
-            .await
-            .expect("a history");
-    }
-    let before = told(&user, &desk.stock).await;
+    let user = world.user("ann").await;
+    let book = with_history(&user).await;
+    let before = contents(&user, &book.stock).await;
     assert!(before.iter().map(String::len).sum::<usize>() > 1_000_000);
-    let plain = partitions(pool).await.expect("chunks").len();
-    sqlx::query(COMPRESS)
-        .execute(pool)
-        .await
-        .expect("compressed");
-    assert!(
-        partitions(pool).await.expect("chunks").len() > plain,
-        "nothing was compressed"
-    );
-    assert_eq!(told(&user, &desk.stock).await, before);
 
-    let (posting, log): (Uuid, Uuid) = sqlx::query_as(
-        "SELECT (SELECT id FROM transactions ORDER BY timestamp OFFSET 1500 LIMIT 1), \
-             (SELECT id FROM trading_logs ORDER BY timestamp OFFSET 1500 LIMIT 1)",
-    )
-    .fetch_one(pool)
-    .await
-    .expect("rows");
-    assert_eq!(
-        user.get(&format!("/v1/transactions/{posting}"))
-            .await
-            .data()["amount"],
-        "1501"
-    );
+    compress(&world).await;
+
+    assert_eq!(contents(&user, &book.stock).await, before);
+    let posting: Uuid = world
+        .scalar("SELECT id FROM transactions ORDER BY timestamp OFFSET 1500 LIMIT 1")
+        .await;
+    let posting = user.get(&format!("/v1/transactions/{posting}")).await;
+    assert_eq!(posting.data()["amount"], "1501");
+}
+
+#[tokio::test]
+async fn a_compressed_log_is_deleted_like_any_other() {
+    if !has_timescale().await {
+        return;
+    }
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let root = world.admin("root").await;
+    with_history(&user).await;
+    compress(&world).await;
+    let log: Uuid = world
+        .scalar("SELECT id FROM trading_logs ORDER BY timestamp OFFSET 1500 LIMIT 1")
+        .await;
     let path = format!("/v1/trading-logs/{log}");
-    assert_eq!(text(&user.get(&path).await.data()["id"]), log.to_string());
-    root.delete(&path).await.data();
-    assert_eq!(root.delete(&path).await.refusal(), (404, "NOT_FOUND"));
+    assert_eq!(user.get(&path).await.id(), log.to_string());
 
-    user.delete(&format!("/v1/tradings/{}", desk.trading))
-        .await
-        .data();
+    root.delete(&path).await.data();
+
+    root.delete(&path).await.assert_error(404, "NOT_FOUND");
+}
+
+#[tokio::test]
+async fn a_compressed_history_is_purged_like_any_other() {
+    if !has_timescale().await {
+        return;
+    }
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let book = with_history(&user).await;
+    compress(&world).await;
+
+    let trading = format!("/v1/tradings/{}", book.trading);
+    user.delete(&trading).await.data();
+
     let left = "SELECT (SELECT count(*) FROM transactions) + (SELECT count(*) FROM trading_logs)";
     eventually("the purge", Duration::from_secs(60), async || {
-        let left: i64 = sqlx::query_scalar(left).fetch_one(pool).await?;
+        let left: i64 = world.scalar(left).await;
         anyhow::ensure!(left == 0, "{left} rows");
         Ok(())
     })
@@ -131,16 +152,12 @@ async fn a_compressed_history_is_listed_looked_up_exported_deleted_and_purged_li
     .expect("all is gone");
 }
 
-/// How many passes it takes until PostgreSQL would rather have a plan for any time, which no plan for compressed rows is.
+/// Passes until PostgreSQL would rather have a plan for any time, which no plan for compressed rows is.
 const PASSES: usize = 12;
 
 #[tokio::test]
-async fn a_live_stream_goes_on_pass_after_pass_beside_what_is_compressed() {
-    if TestDatabase::timescale()
-        .await
-        .expect("a database")
-        .is_none()
-    {
+async fn a_live_stream_goes_on_beside_a_compressed_history() {
+    if !has_timescale().await {
         return;
     }
     // All over one connection, which remembers its statements.
@@ -149,36 +166,22 @@ async fn a_live_stream_goes_on_pass_after_pass_beside_what_is_compressed() {
         settings.live.look_alone = Duration::from_millis(50);
     })
     .await;
-    let pool = world.database.pool();
     let user = world.user("ann").await;
-    let desk = user.desk("grid", "10", "10").await;
-    for statement in HISTORY {
-        sqlx::query(statement)
-            .execute(pool)
-            .await
-            .expect("a history");
-    }
-    sqlx::query(COMPRESS)
-        .execute(pool)
-        .await
-        .expect("compressed");
+    let book = with_history(&user).await;
+    compress(&world).await;
     let request = http_client()
         .get(format!("http://{}/v1/stream", world.address))
         .bearer_auth(&user.token);
     let mut stream = request.send().await.expect("an answer");
-    let mut heard = String::new();
+
+    let mut received = String::new();
     for pass in 1..=PASSES {
-        user.post(
-            &format!("/v1/sub-accounts/{}/deposit", desk.stock),
-            json!({"amount": "1"}),
-        )
-        .await
-        .data();
-        while heard.matches("event: transaction\n").count() < pass {
+        user.deposit(&book.stock, "1").await.data();
+        while received.matches("event: transaction\n").count() < pass {
             let chunk = tokio::time::timeout(Duration::from_secs(30), stream.chunk())
                 .await
                 .expect("in time");
-            heard += &String::from_utf8_lossy(&chunk.expect("a stream").expect("more"));
+            received += &String::from_utf8_lossy(&chunk.expect("a stream").expect("more"));
         }
     }
 }

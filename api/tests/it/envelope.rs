@@ -1,91 +1,73 @@
 //! What every answer has in common.
 
-use crate::world::World;
+use crate::world::{Answer, World, text};
 use reqwest::Method;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+const JSON: (&str, &str) = ("content-type", "application/json");
+const LIST: &str = "/v1/tradings";
+
 #[tokio::test]
-async fn every_kind_of_failure_is_in_the_envelope() {
+async fn unknown_paths_and_methods_are_in_the_envelope() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    assert_eq!(
-        world.anonymous("/nowhere").await.refusal(),
-        (404, "NOT_FOUND")
-    );
-    assert_eq!(
-        world.anonymous("/v1/nowhere").await.refusal(),
-        (404, "NOT_FOUND")
-    );
-    assert_eq!(
-        world.anonymous("/v1/tradings").await.refusal(),
-        (401, "AUTH_REQUIRED")
-    );
-    let bearer = format!("Bearer {}", user.token);
-    let auth = ("authorization", bearer.as_str());
-    let json_type = ("content-type", "application/json");
-    let ask =
-        |method, path: &'static str, headers: Vec<(&'static str, &'static str)>, body: &str| {
-            let headers: Vec<(&str, &str)> = headers.into_iter().chain([auth]).collect();
-            let body = body.to_owned();
-            let world = &world;
-            async move { world.ask(method, path, &headers, Some(body)).await }
-        };
-    assert_eq!(
-        ask(Method::PATCH, "/v1/tradings", vec![], "")
-            .await
-            .refusal(),
-        (405, "METHOD_NOT_ALLOWED")
-    );
-    assert_eq!(
-        ask(Method::POST, "/openapi.json", vec![], "")
-            .await
-            .refusal(),
-        (405, "METHOD_NOT_ALLOWED")
-    );
-    for headers in [
-        vec![],
-        vec![("content-type", "text/plain")],
-        vec![("content-type", "nonsense")],
+
+    for (path, status, code) in [
+        ("/nowhere", 404, "NOT_FOUND"),
+        ("/v1/nowhere", 404, "NOT_FOUND"),
+        (LIST, 401, "AUTH_REQUIRED"),
     ] {
-        let answer = ask(Method::POST, "/v1/tradings", headers, "{}").await;
-        assert_eq!(answer.refusal(), (415, "UNSUPPORTED_MEDIA_TYPE"));
+        world.anonymous(path).await.assert_error(status, code);
+    }
+    for (method, path) in [(Method::PATCH, LIST), (Method::POST, "/openapi.json")] {
+        let answer = user.send_with(method, path, &[], Some(String::new())).await;
+        answer.assert_error(405, "METHOD_NOT_ALLOWED");
+    }
+    let malformed = user.get("/v1/tradings/no-uuid").await;
+    malformed.assert_error(400, "INVALID_VALUE");
+}
+
+#[tokio::test]
+async fn faults_of_a_body_are_in_the_envelope() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let post = async |headers: &[(&str, &str)], body: &str| {
+        let body = Some(body.to_owned());
+        user.send_with(Method::POST, LIST, headers, body).await
+    };
+
+    for headers in [
+        &[][..],
+        &[("content-type", "text/plain")],
+        &[("content-type", "nonsense")],
+    ] {
+        let answer = post(headers, "{}").await;
+        answer.assert_error(415, "UNSUPPORTED_MEDIA_TYPE");
     }
     for malformed in [
         "",
         "{",
         "nonsense",
-        "{\"name\": \"\\ud800\"}",
+        r#"{"name": "\ud800"}"#,
         "{} {}",
-        "{\"name\":}",
+        r#"{"name":}"#,
+        "[]",
     ] {
-        let answer = ask(Method::POST, "/v1/tradings", vec![json_type], malformed).await;
-        assert_eq!(answer.refusal(), (400, "INVALID_REQUEST"), "{malformed:?}");
+        let answer = post(&[JSON], malformed).await;
+        answer.assert_error(400, "INVALID_REQUEST");
     }
-    assert_eq!(
-        ask(Method::POST, "/v1/tradings", vec![json_type], "[]")
-            .await
-            .refusal(),
-        (400, "INVALID_REQUEST")
-    );
-    let large = format!("{{\"name\":\"{}\"}}", "x".repeat(256 * 1024));
-    assert_eq!(
-        ask(Method::POST, "/v1/tradings", vec![json_type], &large)
-            .await
-            .refusal(),
-        (413, "BODY_TOO_LARGE")
-    );
-    assert_eq!(
-        user.get("/v1/tradings/no-uuid").await.refusal(),
-        (400, "INVALID_VALUE")
-    );
+    let large = format!(r#"{{"name":"{}"}}"#, "x".repeat(256 * 1024));
+    let answer = post(&[JSON], &large).await;
+    answer.assert_error(413, "BODY_TOO_LARGE");
 }
 
 #[tokio::test]
-async fn a_method_that_is_not_allowed_is_answered_with_those_that_are() {
+async fn a_wrong_method_is_answered_with_the_allowed_ones() {
     let world = World::start().await;
     let id = "01928f2e-7c3a-7b6f-9d10-3f5d2a1b4c5e";
+
     for (path, allowed) in [
         ("/", "GET, HEAD"),
         ("/openapi.json", "GET, HEAD"),
@@ -96,7 +78,7 @@ async fn a_method_that_is_not_allowed_is_answered_with_those_that_are() {
         (&format!("/v1/trading-logs/trading/{id}"), "GET, HEAD"),
     ] {
         let answer = world.ask(Method::PATCH, path, &[], None).await;
-        assert_eq!(answer.refusal(), (405, "METHOD_NOT_ALLOWED"), "{path}");
+        answer.assert_error(405, "METHOD_NOT_ALLOWED");
         assert_eq!(answer.header("allow"), allowed, "{path}");
     }
 }
@@ -105,6 +87,7 @@ async fn a_method_that_is_not_allowed_is_answered_with_those_that_are() {
 async fn a_body_of_unknown_length_is_cut_off_at_the_limit() {
     let world = World::start().await;
     let user = world.user("ann").await;
+
     let mut stream = TcpStream::connect(world.address).await.expect("connected");
     let head = format!(
         "POST /v1/tradings HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
@@ -113,14 +96,17 @@ async fn a_body_of_unknown_length_is_cut_off_at_the_limit() {
     );
     stream.write_all(head.as_bytes()).await.expect("sent");
     let chunk = format!("{:x}\r\n{}\r\n", 64 * 1024, " ".repeat(64 * 1024));
+
     for _ in 0..5 {
         stream.write_all(chunk.as_bytes()).await.expect("sent");
     }
+
     let mut answer = vec![0; 12];
     stream
         .read_exact(&mut answer)
         .await
         .expect("an answer before the body has ended");
+
     assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 413");
 }
 
@@ -132,10 +118,12 @@ async fn the_trace_id_is_the_callers_or_a_new_one() {
         answer.refusal();
         answer.header("x-request-id").to_owned()
     };
+
     let traceparent = (
         "traceparent",
         "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
     );
+
     assert_eq!(ask(&[("x-request-id", "mine-1")]).await, "mine-1");
     assert_eq!(
         ask(&[traceparent]).await,
@@ -145,6 +133,7 @@ async fn the_trace_id_is_the_callers_or_a_new_one() {
         ask(&[("x-request-id", "mine-1"), traceparent]).await,
         "mine-1"
     );
+
     for strange in ["a b", "<script>", &"x".repeat(200)] {
         assert_eq!(
             ask(&[("x-request-id", strange)]).await.len(),
@@ -152,6 +141,7 @@ async fn the_trace_id_is_the_callers_or_a_new_one() {
             "{strange:?} is replaced"
         );
     }
+
     assert_ne!(ask(&[]).await, ask(&[]).await);
 }
 
@@ -159,136 +149,102 @@ async fn the_trace_id_is_the_callers_or_a_new_one() {
 async fn a_client_that_knows_the_data_gets_304() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    user.desk("grid", "1", "1").await;
+    user.book("grid", "1", "1").await;
+
     for path in [
-        "/v1/tradings",
+        LIST,
         "/v1/sub-accounts",
         "/v1/transactions?limit=1",
         "/v1/users/me",
     ] {
         let first = user.get(path).await;
         let tag = first.header("etag").to_owned();
-        assert!(
-            tag.starts_with('"') && tag.len() > 10,
-            "{path}: a strong tag: {tag}"
-        );
+        assert!(tag.starts_with('"') && tag.len() > 10, "strong: {tag}");
         assert_eq!(first.header("cache-control"), "private, no-cache");
-        assert_eq!(
-            user.get(path).await.header("etag"),
-            tag,
-            "{path}: the metadata does not count"
-        );
-        for known in [
-            tag.clone(),
-            format!("\"x\", {tag}"),
-            format!("W/{tag}"),
-            "*".to_owned(),
-        ] {
-            let again = user.get_with(path, &[("if-none-match", &known)]).await;
-            assert_eq!(
-                (again.status.as_u16(), again.text.as_str()),
-                (304, ""),
-                "{path} {known}"
-            );
+        // The metadata, which differs, does not count.
+        assert_eq!(user.get(path).await.header("etag"), tag);
+
+        for known in [&tag, &format!("\"x\", {tag}"), &format!("W/{tag}"), "*"] {
+            let again = user.get_with(path, &[("if-none-match", known)]).await;
+            again.assert_status(304);
+            assert_eq!(again.text, "");
             assert_eq!(again.header("etag"), tag);
         }
-        assert_eq!(
-            user.get_with(path, &[("if-none-match", "\"x\"")])
-                .await
-                .status,
-            200
-        );
-        let two_lines = [("if-none-match", "\"x\""), ("if-none-match", tag.as_str())];
-        assert_eq!(
-            user.get_with(path, &two_lines).await.status,
-            304,
-            "{path}: a list may be split in lines"
-        );
+
+        let unknown = ("if-none-match", "\"x\"");
+        user.get_with(path, &[unknown]).await.assert_status(200);
+        let two_lines = [unknown, ("if-none-match", tag.as_str())];
+        user.get_with(path, &two_lines).await.assert_status(304);
     }
-    let tag = user.get("/v1/tradings").await.header("etag").to_owned();
-    let made = user
-        .post("/v1/tradings", json!({"name": "new", "type": "paper"}))
-        .await;
-    assert_eq!(
-        (made.header("etag"), made.header("cache-control")),
-        ("", "no-store")
-    );
-    let changed = user
-        .get_with("/v1/tradings", &[("if-none-match", &tag)])
-        .await;
-    assert_eq!(changed.status, 200, "the data has changed");
 }
 
 #[tokio::test]
-async fn browsers_of_known_origins_only_may_read() {
+async fn changed_data_has_another_tag() {
     let world = World::start().await;
-    let preflight = |origin: &'static str| {
-        let world = &world;
-        async move {
-            let headers = [
-                ("origin", origin),
-                ("access-control-request-method", "POST"),
-            ];
-            world
-                .ask(Method::OPTIONS, "/v1/tradings", &headers, None)
-                .await
-        }
-    };
-    let known = preflight("https://tiris.ai").await;
-    assert_eq!(
-        known.header("access-control-allow-origin"),
-        "https://tiris.ai"
-    );
-    assert_eq!(known.header("access-control-max-age"), "7200");
-    assert!(
-        known
-            .header("access-control-allow-headers")
-            .contains("Idempotency-Key")
-    );
-    assert!(
-        known
-            .header("access-control-allow-methods")
-            .contains("DELETE")
-    );
-    assert_eq!(
-        preflight("http://localhost:5173")
-            .await
-            .header("access-control-allow-origin"),
-        "http://localhost:5173"
-    );
-    assert_eq!(
-        preflight("https://evil.example")
-            .await
-            .header("access-control-allow-origin"),
-        ""
-    );
-    let failure = world
-        .ask(
-            Method::GET,
-            "/v1/tradings",
-            &[("origin", "https://tiris.ai")],
-            None,
-        )
+    let user = world.user("ann").await;
+    let tag = user.get(LIST).await.header("etag").to_owned();
+
+    let made = user
+        .post(LIST, json!({"name": "new", "type": "paper"}))
         .await;
-    assert_eq!(failure.refusal(), (401, "AUTH_REQUIRED"));
-    assert_eq!(
-        failure.header("access-control-allow-origin"),
-        "https://tiris.ai",
-        "a page may read why it failed"
-    );
-    assert!(
-        failure
-            .header("access-control-expose-headers")
-            .contains("X-Request-ID")
-    );
+
+    made.assert_not_cached();
+    let changed = user.get_with(LIST, &[("if-none-match", &tag)]).await;
+    changed.assert_status(200);
+}
+
+/// What a browser is told before it posts from a page of this origin.
+async fn preflight(world: &World, origin: &str) -> Answer {
+    let headers = [
+        ("origin", origin),
+        ("access-control-request-method", "POST"),
+    ];
+    world.ask(Method::OPTIONS, LIST, &headers, None).await
+}
+
+#[tokio::test]
+async fn only_pages_of_known_origins_may_read() {
+    let world = World::start().await;
+
+    for (origin, allowed) in [
+        ("https://tiris.ai", "https://tiris.ai"),
+        ("http://localhost:5173", "http://localhost:5173"),
+        ("https://evil.example", ""),
+    ] {
+        let answer = preflight(&world, origin).await;
+        assert_eq!(answer.header("access-control-allow-origin"), allowed);
+    }
+
+    let known = preflight(&world, "https://tiris.ai").await;
+    assert_eq!(known.header("access-control-max-age"), "7200");
+    let headers = known.header("access-control-allow-headers");
+    assert!(headers.contains("Idempotency-Key"), "{headers}");
+    let methods = known.header("access-control-allow-methods");
+    assert!(methods.contains("DELETE"), "{methods}");
+}
+
+#[tokio::test]
+async fn a_page_may_read_why_it_failed() {
+    let world = World::start().await;
+    let origin = [("origin", "https://tiris.ai")];
+
+    let failure = world.ask(Method::GET, LIST, &origin, None).await;
+
+    failure.assert_error(401, "AUTH_REQUIRED");
+    let allowed = failure.header("access-control-allow-origin");
+    assert_eq!(allowed, "https://tiris.ai");
+    let exposed = failure.header("access-control-expose-headers");
+    assert!(exposed.contains("X-Request-ID"), "{exposed}");
     assert_eq!(failure.header("vary"), "Origin");
 }
 
 #[tokio::test]
-async fn answers_tell_browsers_to_be_careful() {
+async fn answers_have_security_headers() {
     let world = World::start().await;
+
     for path in ["/", "/v1/tradings", "/nowhere", "/docs"] {
         let answer = world.anonymous(path).await;
+
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
         assert_eq!(answer.header("x-frame-options"), "DENY", "{path}");
         assert!(
@@ -306,25 +262,34 @@ async fn answers_tell_browsers_to_be_careful() {
 }
 
 #[tokio::test]
-async fn the_root_says_where_to_go() {
+async fn the_root_links_to_everything_open() {
     let world = World::start().await;
+
     let root = world.anonymous("/").await;
+
     assert_eq!(root.data()["name"], "Tiris API");
-    for (_, path) in root.data()["links"].as_object().expect("links") {
-        assert_eq!(
-            world.anonymous(path.as_str().expect("a path")).await.status,
-            200,
-            "{path}"
-        );
+    for path in root.data()["links"].as_object().expect("links").values() {
+        let answer = world.anonymous(&text(path)).await;
+        answer.assert_status(200);
     }
+}
+
+#[tokio::test]
+async fn the_probes_report_every_check() {
+    let world = World::start().await;
+
+    let live = world.anonymous("/health/live").await;
+    let ready = world.anonymous("/health/ready").await;
+
+    assert_eq!(live.data(), &json!({"live": true}));
+    let notes = [
+        "database: reachable and migrated",
+        "nats: not configured, live streams look by themselves",
+        "sign_in: no provider is offered",
+    ];
+    let checks = ["database", "nats", "sign_in"];
     assert_eq!(
-        world.anonymous("/health/live").await.data(),
-        &json!({"live": true})
-    );
-    assert_eq!(
-        world.anonymous("/health/ready").await.data(),
-        &json!({"ready": true, "checks": ["database", "nats", "sign_in"],
-                "notes": ["database: reachable and migrated",
-                          "nats: not configured, live streams look by themselves", "sign_in: no provider is offered"]})
+        ready.data(),
+        &json!({"ready": true, "checks": checks, "notes": notes})
     );
 }

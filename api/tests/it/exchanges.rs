@@ -57,6 +57,7 @@ impl Exchanges {
         let shared = Arc::clone(&mood);
         let endpoint = make(move |request| answer(request, Arc::clone(&shared)));
         tokio::spawn(Server::new_with_acceptor(acceptor).run(endpoint));
+
         Self {
             url: format!("http://{address}"),
             mood,
@@ -93,49 +94,57 @@ fn signed<M: Mac + KeyInit>(key: &[u8], message: &[u8]) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
+/// The mood for one call.
+struct Turn {
+    failure: Option<u16>,
+    is_silent: bool,
+    is_talkative: bool,
+    gate: Option<Arc<Semaphore>>,
+    ahead_millis: i64,
+}
+
+fn turn(mood: &Mutex<Mood>, path: &str) -> Turn {
+    let mut mood = mood.lock().expect("unpoisoned");
+    mood.asked.push(path.to_owned());
+    let is_failing = !mood.failures.is_empty();
+    Turn {
+        failure: is_failing.then(|| mood.failures.remove(0)),
+        is_silent: mood.silent,
+        is_talkative: mood.talkative,
+        gate: mood.gate.clone(),
+        ahead_millis: mood.ahead_millis,
+    }
+}
+
 async fn answer(mut request: Request, mood: Arc<Mutex<Mood>>) -> Response {
     let path = request.uri().path().to_owned();
     let body = request.take_body().into_string().await.unwrap_or_default();
-    let (failure, silent, hold, talkative, ahead) = {
-        let mut mood = mood.lock().expect("unpoisoned");
-        mood.asked.push(path.clone());
-        let failure = if mood.failures.is_empty() {
-            None
-        } else {
-            Some(mood.failures.remove(0))
-        };
-        (
-            failure,
-            mood.silent,
-            mood.gate.clone(),
-            mood.talkative,
-            mood.ahead_millis,
-        )
-    };
-    if silent {
+    let turn = turn(&mood, &path);
+    if turn.is_silent {
         std::future::pending::<()>().await;
     }
-    if let Some(gate) = hold {
+    if let Some(gate) = turn.gate {
         drop(gate.acquire().await.expect("an open gate"));
     }
-    if talkative {
+    if turn.is_talkative {
         return Response::builder().body("x".repeat(3 * 1024 * 1024));
     }
-    if let Some(status) = failure {
+    if let Some(status) = turn.failure {
         let status = StatusCode::from_u16(status).expect("a status");
         return Response::builder()
             .status(status)
             .header("location", "/elsewhere")
             .finish();
     }
-    let now = chrono::Utc::now().timestamp_millis() + ahead;
+
+    let now = chrono::Utc::now().timestamp_millis() + turn.ahead_millis;
     let (status, text) = match path.as_str() {
         "/api/v3/time" => (200, format!(r#"{{"serverTime":{now}}}"#)),
         "/api/v3/account" => binance(&request, now),
-        "/0/private/Balance" => (
-            200,
-            kraken(&request, &body, &mut mood.lock().expect("unpoisoned").nonce),
-        ),
+        "/0/private/Balance" => {
+            let nonce = &mut mood.lock().expect("unpoisoned").nonce;
+            (200, kraken(&request, &body, nonce))
+        }
         "/api/v4/spot/time" => (200, format!(r#"{{"server_time":{now}}}"#)),
         "/api/v4/spot/accounts" => gate(&request, now),
         _ => (404, "{}".to_owned()),
@@ -151,18 +160,21 @@ fn binance(request: &Request, now: i64) -> (u16, String) {
     let timestamp = text
         .split_once("&timestamp=")
         .and_then(|(_, time)| time.parse::<i64>().ok());
+
     if request.header("X-MBX-APIKEY") != Some(KEY) {
         return (
             401,
             r#"{"code":-2015,"msg":"Invalid API-key, IP, or permissions for action."}"#.to_owned(),
         );
     }
+
     if signature != hex(&signed::<Hmac<Sha256>>(SECRET.as_bytes(), text.as_bytes())) {
         return (
             400,
             r#"{"code":-1022,"msg":"Signature for this request is not valid."}"#.to_owned(),
         );
     }
+
     if timestamp.is_none_or(|time| (now - time).abs() > 5_000) {
         return (
             400,
@@ -170,6 +182,7 @@ fn binance(request: &Request, now: i64) -> (u16, String) {
                 .to_owned(),
         );
     }
+
     (200, r#"{"canTrade":true,"balances":[]}"#.to_owned())
 }
 
@@ -194,6 +207,7 @@ fn kraken(request: &Request, body: &str, last: &mut u64) -> String {
     } else {
         None
     };
+
     error.map_or_else(
         || r#"{"error":[],"result":{}}"#.to_owned(),
         |error| format!(r#"{{"error":["{error}"]}}"#),
@@ -204,12 +218,14 @@ fn gate(request: &Request, now: i64) -> (u16, String) {
     let time = request.header("Timestamp").unwrap_or_default();
     let nothing = hex(&Sha512::digest(b""));
     let message = format!("GET\n/api/v4/spot/accounts\n\n{nothing}\n{time}");
+
     if request.header("KEY") != Some(KEY) {
         return (
             401,
             r#"{"label":"INVALID_KEY","message":"Invalid key provided"}"#.to_owned(),
         );
     }
+
     if request.header("SIGN")
         != Some(&hex(&signed::<Hmac<Sha512>>(
             SECRET.as_bytes(),
@@ -221,6 +237,7 @@ fn gate(request: &Request, now: i64) -> (u16, String) {
             r#"{"label":"INVALID_SIGNATURE","message":"Signature mismatch"}"#.to_owned(),
         );
     }
+
     if time
         .parse::<i64>()
         .is_ok_and(|seconds| (now / 1_000 - seconds).abs() > 60)

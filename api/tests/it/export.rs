@@ -12,9 +12,12 @@ const CSV: [(&str, &str); 1] = [("accept", "text/csv")];
 
 /// Reads RFC 4180 as a spreadsheet does.
 fn records(text: &str) -> Vec<Vec<String>> {
-    let (mut all, mut record, mut cell, mut quoted) =
-        (Vec::new(), Vec::new(), String::new(), false);
+    let mut all = Vec::new();
+    let mut record = Vec::new();
+    let mut cell = String::new();
+    let mut quoted = false;
     let mut letters = text.chars().peekable();
+
     while let Some(letter) = letters.next() {
         match letter {
             '"' if quoted && letters.peek() == Some(&'"') => {
@@ -31,10 +34,12 @@ fn records(text: &str) -> Vec<Vec<String>> {
             other => cell.push(other),
         }
     }
+
     assert!(
         !quoted && cell.is_empty() && record.is_empty(),
         "the last line ends"
     );
+
     all
 }
 
@@ -42,37 +47,35 @@ async fn csv(user: &User<'_>, query: &str) -> Vec<Vec<String>> {
     let answer = user
         .get_with(&format!("/v1/transactions{query}"), &CSV)
         .await;
-    assert_eq!(answer.status, 200, "{}", answer.text);
+
+    answer.assert_status(200);
     assert_eq!(
         answer.header("content-type"),
         "text/csv; charset=utf-8; header=present"
     );
-    assert_eq!(
-        (answer.header("cache-control"), answer.header("vary")),
-        ("no-store", "Accept")
-    );
+    assert_eq!(answer.header("cache-control"), "no-store");
+    assert_eq!(answer.header("vary"), "Accept");
     assert!(!answer.header("x-request-id").is_empty());
+
     records(&answer.text)
 }
 
 #[tokio::test]
-async fn a_csv_says_the_same_as_the_list() {
+async fn a_csv_has_the_rows_of_the_list() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    let desk = user.desk("grid", "10", "10").await;
-    let mut trade = desk.trade("long");
-    trade["info"]["order_id"] = json!("a,\"b\"\r\nc, ü");
+    let book = user.book("grid", "10", "10").await;
+    let mut trade = book.trade_with("long", "order_id", "a,\"b\"\r\nc, ü");
     trade["info"]["note"] = json!("line\nbreak, \"quoted\"");
-    user.post("/v1/trading-logs", trade).await.data();
+    user.log(trade).await;
+
     let listed = user.get("/v1/transactions").await;
-    let rows = listed.data()["transactions"].as_array().expect("a list");
     let found = csv(&user, "").await;
+
+    let rows = listed.list("transactions");
     let fields: Vec<&String> = rows[0].as_object().expect("an object").keys().collect();
-    assert_eq!(
-        found[0].iter().collect::<Vec<_>>(),
-        fields,
-        "the header row names every field"
-    );
+    let header: Vec<&String> = found[0].iter().collect();
+    assert_eq!(header, fields);
     assert_eq!(found.len(), rows.len() + 1);
     for (row, record) in rows.iter().zip(&found[1..]) {
         for (field, cell) in fields.iter().zip(record) {
@@ -87,68 +90,69 @@ async fn a_csv_says_the_same_as_the_list() {
 }
 
 #[tokio::test]
-async fn what_a_spreadsheet_would_run_has_an_apostrophe_before_it() {
+async fn a_formula_in_a_csv_gets_an_apostrophe() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    let desk = user.desk("grid", "10", "10").await;
-    let mut trade = desk.trade("long");
-    trade["info"]["order_id"] = json!("=HYPERLINK(\"http://x\")");
-    user.post("/v1/trading-logs", trade).await.data();
+    let book = user.book("grid", "10", "10").await;
+    let formula = "=HYPERLINK(\"http://x\")";
+    user.log(book.trade_with("long", "order_id", formula)).await;
+
     let found = csv(&user, "?reason=long&direction=debit").await;
-    assert_eq!(found[1][13], "'=HYPERLINK(\"http://x\")");
+
+    assert_eq!(found[1][13], format!("'{formula}"));
 }
 
 #[tokio::test]
-async fn a_csv_holds_all_that_the_filters_select_whatever_the_page() {
+async fn a_csv_holds_everything_whatever_the_page() {
     const POSTINGS: i32 = 3_001;
     let world = World::start().await;
-    let (user, other) = (world.user("ann").await, world.user("bob").await);
-    let desk = user.desk("grid", "0", "7").await;
-    other.desk("grid", "1", "1").await;
-    grow_history(
-        world.database.pool(),
-        desk.stock.parse().expect("an id"),
-        POSTINGS,
-    )
-    .await
-    .expect("a history");
-    let all = csv(
-        &user,
-        &format!("?sub_account_id={}&limit=2&offset=5", desk.stock),
-    )
-    .await;
-    let sequences: Vec<i32> = all[1..]
-        .iter()
-        .map(|record| record[14].parse().expect("a number"))
-        .collect();
-    assert_eq!(
-        sequences,
-        (1..=POSTINGS).rev().collect::<Vec<_>>(),
-        "newest first, none twice, none left out"
-    );
-    let some = csv(
-        &user,
-        &format!("?min_amount=2&direction=credit&trading_id={}", desk.trading),
-    )
-    .await;
-    assert_eq!((some.len(), some[1][8].as_str()), (2, "7"));
-    assert_eq!(
-        csv(&user, "?reason=nothing").await.len(),
-        1,
-        "the header row alone"
-    );
-    assert_eq!(csv(&other, "").await.len(), 3, "nobody else's");
+    let user = world.user("ann").await;
+    let book = user.book("grid", "0", "7").await;
+    grow_history(world.pool(), book.stock.parse().expect("an id"), POSTINGS)
+        .await
+        .expect("a history");
+
+    let page = format!("?sub_account_id={}&limit=2&offset=5", book.stock);
+    let all = csv(&user, &page).await;
+
+    let sequence = |record: &Vec<String>| record[14].parse().expect("a number");
+    let sequences: Vec<i32> = all[1..].iter().map(sequence).collect();
+    let newest_first: Vec<i32> = (1..=POSTINGS).rev().collect();
+    assert_eq!(sequences, newest_first);
+}
+
+#[tokio::test]
+async fn a_csv_holds_only_what_the_filters_select() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let other = world.user("bob").await;
+    let book = user.book("grid", "0", "7").await;
+    other.book("grid", "1", "1").await;
+
+    let filter = format!("?min_amount=2&direction=credit&trading_id={}", book.trading);
+    let some = csv(&user, &filter).await;
+    let none = csv(&user, "?reason=nothing").await;
+    let of_other = csv(&other, "").await;
     let wrong = user.get_with("/v1/transactions?direction=up", &CSV).await;
-    assert_eq!(wrong.refusal(), (400, "INVALID_VALUE"));
+
+    assert_eq!(some.len(), 2);
+    assert_eq!(some[1][8], "7");
+    // The header row alone.
+    assert_eq!(none.len(), 1);
+    assert_eq!(of_other.len(), 3);
+    wrong.assert_error(400, "INVALID_VALUE");
+}
+
+#[tokio::test]
+async fn a_client_that_prefers_json_gets_a_page() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    user.book("grid", "0", "7").await;
+
     for accept in ["*/*", "application/json, text/csv;q=0.5", "text/html"] {
-        let page = user
-            .get_with("/v1/transactions?limit=1", &[("accept", accept)])
-            .await;
-        assert_eq!(
-            page.data()["transactions"].as_array().map(Vec::len),
-            Some(1),
-            "{accept}"
-        );
+        let headers = [("accept", accept)];
+        let page = user.get_with("/v1/transactions?limit=1", &headers).await;
+        assert_eq!(page.list("transactions").len(), 1, "{accept}");
         assert_eq!(page.header("vary"), "Accept");
     }
 }
@@ -168,7 +172,7 @@ async fn wide_history(world: &World, account: &str) {
     )
     .bind(account)
     .bind(i32::try_from(WIDE_ROWS).expect("few"))
-    .execute(world.database.pool())
+    .execute(world.pool())
     .await
     .expect("rows");
 }
@@ -188,7 +192,9 @@ async fn begin(user: &User<'_>) -> TcpStream {
     stream.write_all(head.as_bytes()).await.expect("sent");
     let mut status = [0; 12];
     stream.read_exact(&mut status).await.expect("a status");
+
     assert_eq!(&status, b"HTTP/1.1 200");
+
     stream
 }
 
@@ -201,61 +207,59 @@ async fn rest(mut stream: TcpStream) -> (String, bool) {
     (String::from_utf8(bytes).expect("text"), whole)
 }
 
-#[tokio::test]
-async fn clients_that_read_slowly_or_go_away_keep_nothing_from_others() {
-    let world = World::start().await;
-    let user = world.user("ann").await;
-    let desk = user.desk("grid", "0", "0").await;
-    wide_history(&world, &desk.stock).await;
-    // More than the API has connections to the database.
+/// Begins more answers than the API has connections to the database, none of which is read.
+async fn slow_clients(world: &World) -> Vec<TcpStream> {
     let mut slow = Vec::new();
     for name in ["bob", "cleo", "dan", "eve", "fay"] {
         let other = world.user(name).await;
-        let desk = other.desk("grid", "0", "0").await;
-        wide_history(&world, &desk.stock).await;
+        let book = other.book("grid", "0", "0").await;
+        wide_history(world, &book.stock).await;
         slow.extend([begin(&other).await, begin(&other).await]);
     }
-    slow.push(begin(&user).await);
+    slow
+}
+
+#[tokio::test]
+async fn slow_clients_keep_nothing_from_others() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let book = user.book("grid", "0", "0").await;
+    wide_history(&world, &book.stock).await;
+    let slow = slow_clients(&world).await;
+    let mine = begin(&user).await;
     let last = begin(&user).await;
+
     let third = user.get_with("/v1/transactions", &CSV).await;
-    assert_eq!(
-        (third.refusal(), third.header("retry-after")),
-        ((429, "RATE_LIMITED"), "15")
-    );
-    assert_eq!(
-        user.get(&format!("/v1/tradings/{}", desk.trading))
-            .await
-            .data()["name"],
-        "grid"
-    );
-    drop(slow);
+    third.assert_error(429, "RATE_LIMITED");
+    assert_eq!(third.header("retry-after"), "15");
+    let trading = format!("/v1/tradings/{}", book.trading);
+    assert_eq!(user.get(&trading).await.data()["name"], "grid");
+
+    drop((slow, mine));
     let (text, is_whole) = rest(last).await;
-    assert_eq!(
-        (text.matches(",wide,").count(), is_whole),
-        (WIDE_ROWS, true)
-    );
-    eventually(
-        "places that are free again",
-        Duration::from_secs(10),
-        async || {
-            let answer = user.get_with("/v1/transactions?reason=nothing", &CSV).await;
-            ensure!(answer.status == 200, "{}", answer.text);
-            Ok(())
-        },
-    )
+    assert_eq!(text.matches(",wide,").count(), WIDE_ROWS);
+    assert!(is_whole);
+
+    eventually("a free place", Duration::from_secs(10), async || {
+        let answer = user.get_with("/v1/transactions?reason=nothing", &CSV).await;
+        ensure!(answer.status == 200, "{answer}");
+        Ok(())
+    })
     .await
-    .expect("they are");
+    .expect("a free place");
 }
 
 #[tokio::test]
 async fn an_answer_is_cut_off_when_its_session_ends() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    let desk = user.desk("grid", "0", "0").await;
-    wide_history(&world, &desk.stock).await;
+    let book = user.book("grid", "0", "0").await;
+
+    wide_history(&world, &book.stock).await;
     let begun = begin(&user).await;
     user.post("/v1/auth/logout", json!({})).await.data();
     let (text, is_whole) = rest(begun).await;
+
     assert!(!is_whole && text.matches(",wide,").count() < WIDE_ROWS);
 }
 
@@ -273,30 +277,24 @@ const POISON: &str = "
     FROM sub_accounts LIMIT 1";
 
 #[tokio::test]
-async fn trouble_on_the_way_cuts_the_answer_off_instead_of_ending_it() {
+async fn a_failure_in_the_middle_cuts_a_csv_off() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    let desk = user.desk("grid", "0", "0").await;
-    sqlx::raw_sql(POISON)
-        .execute(world.database.pool())
-        .await
-        .expect("poison");
+    let book = user.book("grid", "0", "0").await;
+
+    world.execute(POISON).await;
     let refused = user.get_with("/v1/transactions", &CSV).await;
-    assert_eq!(
-        refused.refusal(),
-        (500, "INTERNAL_ERROR"),
-        "before the answer begins, trouble is told"
-    );
+
+    // Before the answer begins, trouble is told.
+    refused.assert_error(500, "INTERNAL_ERROR");
+
     let rows = i32::try_from(2 * PAGE_ROWS).expect("few");
-    grow_history(
-        world.database.pool(),
-        desk.stock.parse().expect("an id"),
-        rows,
-    )
-    .await
-    .expect("a history");
+    grow_history(world.pool(), book.stock.parse().expect("an id"), rows)
+        .await
+        .expect("a history");
     let (text, is_whole) = rest(begin(&user).await).await;
     // How much of the pages before it was under way when the connection ended is nobody's promise.
     let rows = text.matches(",deposit,").count();
+
     assert!(!is_whole && rows <= 2 * PAGE_ROWS, "{rows}");
 }

@@ -1,62 +1,67 @@
 //! Lists of transactions and trading logs: filters, pages, cursors.
 
-use crate::world::{User, World, text};
-use serde_json::{Value, json};
+use crate::world::book::Book;
+use crate::world::{Answer, User, World, text};
+use serde_json::json;
+use std::collections::HashSet;
 
-async fn deposit(user: &User<'_>, account: &str, amount: u32) -> Value {
-    let body = json!({"amount": amount.to_string()});
-    user.post(&format!("/v1/sub-accounts/{account}/deposit"), body)
-        .await
-        .data()["transaction"]
-        .clone()
-}
-
-fn ids(answer: &crate::world::Answer, list: &str) -> Vec<String> {
-    answer.data()[list]
-        .as_array()
-        .expect("a list")
+fn ids(answer: &Answer, list: &str) -> Vec<String> {
+    answer
+        .list(list)
         .iter()
         .map(|row| text(&row["id"]))
         .collect()
+}
+
+/// Books deposits of 1, 2 and so on, and returns the ids of their transactions, newest first.
+async fn deposits(user: &User<'_>, account: &str, count: u32) -> Vec<String> {
+    let mut ids = Vec::new();
+    for amount in 1..=count {
+        let made = user.deposit(account, &amount.to_string()).await;
+        ids.push(text(&made.data()["transaction"]["id"]));
+    }
+    ids.reverse();
+    ids
+}
+
+/// Reads a list to its end, with a new row before each page.
+async fn read_while_booking(user: &User<'_>, base: &str, list: &str, account: &str) -> Vec<String> {
+    let mut seen = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = user.get(&format!("{base}{cursor}")).await;
+        seen.extend(ids(&page, list));
+        // Newer rows must not push older ones to the next page.
+        user.deposit(account, "99").await.data();
+        let pagination = &page.data()["pagination"];
+        let next = pagination["next_cursor"].as_str();
+        assert_eq!(pagination["has_more"], next.is_some(), "{page}");
+        match next {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return seen,
+        }
+    }
 }
 
 #[tokio::test]
 async fn pages_are_stable_while_new_rows_come_in() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    let desk = user.desk("grid", "0", "0").await;
-    let mut expected = Vec::new();
-    for amount in 1..=25 {
-        expected.push(text(&deposit(&user, &desk.stock, amount).await["id"]));
-    }
-    expected.reverse();
-    for list in ["transactions", "trading_logs"] {
-        let base = format!(
-            "/v1/{}?limit=10&sub_account_id={}",
-            list.replace('_', "-"),
-            desk.stock
-        );
-        let before =
-            user.get(&format!("{base}&include_total=true")).await.data()["pagination"]["total"]
-                .clone();
-        let (mut seen, mut cursor, mut pages) = (Vec::new(), String::new(), 0);
-        loop {
-            let page = user.get(&format!("{base}{cursor}")).await;
-            seen.extend(ids(&page, list));
-            pages += 1;
-            // Newer rows must not push older ones to the next page.
-            deposit(&user, &desk.stock, 99).await;
-            let pagination = &page.data()["pagination"];
-            assert_eq!(pagination["has_more"], !pagination["next_cursor"].is_null());
-            if pagination["has_more"] == false {
-                break;
-            }
-            cursor = format!("&cursor={}", text(&pagination["next_cursor"]));
-        }
-        assert_eq!(json!(seen.len()), before, "{list}");
-        let distinct: std::collections::HashSet<&String> = seen.iter().collect();
+    let book = user.book("grid", "0", "0").await;
+    let expected = deposits(&user, &book.stock, 25).await;
+
+    for (path, list) in [
+        ("transactions", "transactions"),
+        ("trading-logs", "trading_logs"),
+    ] {
+        let base = format!("/v1/{path}?limit=10&sub_account_id={}", book.stock);
+        let counted = user.get(&format!("{base}&include_total=true")).await;
+
+        let seen = read_while_booking(&user, &base, list, &book.stock).await;
+
+        assert_eq!(counted.data()["pagination"]["total"], seen.len(), "{list}");
+        let distinct: HashSet<&String> = seen.iter().collect();
         assert_eq!(distinct.len(), seen.len(), "no row twice");
-        assert_eq!(pages, seen.len().div_ceil(10));
         if list == "transactions" {
             assert_eq!(seen, expected);
         }
@@ -67,200 +72,188 @@ async fn pages_are_stable_while_new_rows_come_in() {
 async fn limit_offset_and_total_are_honoured_exactly() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    let desk = user.desk("grid", "0", "0").await;
-    let mut all = Vec::new();
-    for amount in 1..=5 {
-        all.push(text(&deposit(&user, &desk.stock, amount).await["id"]));
-    }
-    all.reverse();
-    let page = user
-        .get("/v1/transactions?limit=2&offset=1&include_total=true")
-        .await;
+    let book = user.book("grid", "0", "0").await;
+    let all = deposits(&user, &book.stock, 5).await;
+    let get = async |query: &str| user.get(&format!("/v1/transactions{query}")).await;
+
+    let page = get("?limit=2&offset=1&include_total=true").await;
     assert_eq!(ids(&page, "transactions"), all[1..3]);
     let pagination = &page.data()["pagination"];
-    assert_eq!(
-        (
-            &pagination["limit"],
-            &pagination["offset"],
-            &pagination["total"]
-        ),
-        (&json!(2), &json!(1), &json!(5))
-    );
-    let plain = user.get("/v1/transactions").await;
-    assert_eq!(
-        plain.data()["pagination"],
-        json!({"limit": 100, "has_more": false, "next_cursor": null})
-    );
-    let exact = user.get("/v1/transactions?limit=5").await;
-    assert_eq!(
-        (
-            exact.data()["pagination"]["has_more"].clone(),
-            ids(&exact, "transactions").len()
-        ),
-        (json!(false), 5)
-    );
-    let beyond = user.get("/v1/transactions?offset=5").await;
-    assert_eq!(beyond.data()["transactions"], json!([]));
-    user.get("/v1/transactions?limit=1000").await.data();
+    assert_eq!(pagination["limit"], 2);
+    assert_eq!(pagination["offset"], 1);
+    assert_eq!(pagination["total"], 5);
+
+    let plain = json!({"limit": 100, "has_more": false, "next_cursor": null});
+    assert_eq!(get("").await.data()["pagination"], plain);
+    let exact = get("?limit=5").await;
+    assert_eq!(exact.data()["pagination"]["has_more"], false);
+    assert_eq!(exact.list("transactions").len(), 5);
+    let beyond = get("?offset=5").await;
+    assert!(beyond.list("transactions").is_empty(), "{beyond}");
+    get("?limit=1000").await.data();
 }
 
+/// Wrong parameters of every list of a history.
+const WRONG: [&str; 16] = [
+    "limit=1001",
+    "limit=0",
+    "limit=-1",
+    "limit=x",
+    "offset=-1",
+    "offset=100001",
+    "cursor=x",
+    "cursor=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    "start_date=yesterday",
+    "end_date=2020-13-01T00:00:00Z",
+    "start_date=%2B200000-01-01T00:00:00Z",
+    "trading_id=x",
+    "sub_account_id=1",
+    "time=never",
+    "include_total=perhaps",
+    "order_id=%00",
+];
+
 #[tokio::test]
-async fn parameters_that_are_wrong_are_400_and_named() {
+async fn wrong_parameters_are_refused_by_name() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    for list in ["transactions", "trading-logs"] {
-        for wrong in [
-            "limit=1001",
-            "limit=0",
-            "limit=-1",
-            "limit=x",
-            "offset=-1",
-            "offset=100001",
-            "cursor=x",
-            "cursor=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
-            "start_date=yesterday",
-            "end_date=2020-13-01T00:00:00Z",
-            "start_date=%2B200000-01-01T00:00:00Z",
-            "trading_id=x",
-            "sub_account_id=1",
-            "time=never",
-            "include_total=perhaps",
-            "order_id=%00",
-        ] {
-            let answer = user.get(&format!("/v1/{list}?{wrong}")).await;
-            assert_eq!(answer.refusal(), (400, "INVALID_VALUE"), "{list} {wrong}");
-            let name = wrong.split('=').next().expect("a name");
-            assert!(answer.text.contains(name), "{wrong}: {}", answer.text);
-        }
-        let cursor = "f".repeat(32);
-        let both = user
-            .get(&format!("/v1/{list}?cursor={cursor}&offset=1"))
-            .await;
-        assert_eq!(both.refusal(), (400, "INVALID_REQUEST"));
-        // Fits the form, but names a moment the database cannot hold.
-        assert_eq!(
-            user.get(&format!("/v1/{list}?cursor={cursor}"))
-                .await
-                .refusal(),
-            (400, "INVALID_VALUE")
-        );
-    }
-    for wrong in [
+    let of_transactions = [
         "direction=up",
         "min_amount=x",
         "max_amount=1e40",
         "reason=%00",
+    ];
+
+    for (list, others) in [
+        ("transactions", &of_transactions[..]),
+        ("trading-logs", &["source=ghost"]),
     ] {
-        assert_eq!(
-            user.get(&format!("/v1/transactions?{wrong}"))
-                .await
-                .refusal(),
-            (400, "INVALID_VALUE"),
-            "{wrong}"
-        );
+        for wrong in WRONG.iter().chain(others) {
+            let answer = user.get(&format!("/v1/{list}?{wrong}")).await;
+            answer.assert_error(400, "INVALID_VALUE");
+            let name = wrong.split('=').next().expect("a name");
+            answer.assert_contains(name);
+        }
     }
-    assert_eq!(
-        user.get("/v1/trading-logs?source=ghost").await.refusal(),
-        (400, "INVALID_VALUE")
-    );
 }
 
 #[tokio::test]
-async fn every_filter_keeps_what_it_names_and_nothing_else() {
+async fn a_cursor_excludes_an_offset_and_must_name_a_moment() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    let desk = user.desk("grid", "100", "100").await;
-    let other = user.desk("other", "7", "0").await;
-    let mut trade = desk.trade("long");
-    trade["info"]["order_id"] = json!("o1");
+    // Fits the form, but names a moment the database cannot hold.
+    let cursor = "f".repeat(32);
+
+    for list in ["transactions", "trading-logs"] {
+        let path = format!("/v1/{list}?cursor={cursor}");
+        let both = user.get(&format!("{path}&offset=1")).await;
+        both.assert_error(400, "INVALID_REQUEST");
+        user.get(&path).await.assert_error(400, "INVALID_VALUE");
+    }
+}
+
+/// A trade of an order at an event time, beside the first deposits of two tradings.
+async fn filtered(user: &User<'_>) -> (Book, Book, Answer) {
+    let book = user.book("grid", "100", "100").await;
+    let other = user.book("other", "7", "0").await;
+    let mut trade = book.trade_with("long", "order_id", "o1");
     trade["event_time"] = json!("2018-01-01T00:05:00Z");
-    let long = user.post("/v1/trading-logs", trade).await;
-    let at = text(&long.data()["timestamp"]);
+    let log = user.log(trade).await;
+    (book, other, log)
+}
+
+#[tokio::test]
+async fn every_filter_of_transactions_keeps_only_what_it_names() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let (book, other, log) = filtered(&user).await;
+    let at = text(&log.data()["timestamp"]);
+    let moment = "time=event&start_date=2018-01-01T00:05:00Z&end_date=2018-01-01T00:05:00.000001Z";
+
     for (filter, count) in [
-        (format!("trading_id={}", other.trading), 1),
-        (format!("sub_account_id={}", desk.stock), 2),
-        ("order_id=o1".to_owned(), 2),
-        ("order_id=o2".to_owned(), 0),
-        ("direction=debit".to_owned(), 1),
-        ("reason=deposit".to_owned(), 3),
-        ("reason=long&direction=credit".to_owned(), 1),
-        ("min_amount=7&max_amount=100".to_owned(), 3),
-        ("max_amount=0.101".to_owned(), 1),
-        (format!("start_date={at}"), 2),
-        (format!("end_date={at}"), 3),
-        (
-            "time=event&start_date=2018-01-01T00:05:00Z&end_date=2018-01-01T00:05:00.000001Z"
-                .to_owned(),
-            2,
-        ),
-        ("time=event&end_date=2018-01-01T00:05:00Z".to_owned(), 0),
-        ("time=recorded&end_date=2018-01-02T00:00:00Z".to_owned(), 0),
+        (&*format!("trading_id={}", other.trading), 1),
+        (&format!("sub_account_id={}", book.stock), 2),
+        ("order_id=o1", 2),
+        ("order_id=o2", 0),
+        ("direction=debit", 1),
+        ("reason=deposit", 3),
+        ("reason=long&direction=credit", 1),
+        ("min_amount=7&max_amount=100", 3),
+        ("max_amount=0.101", 1),
+        (&format!("start_date={at}"), 2),
+        (&format!("end_date={at}"), 3),
+        (moment, 2),
+        ("time=event&end_date=2018-01-01T00:05:00Z", 0),
+        ("time=recorded&end_date=2018-01-02T00:00:00Z", 0),
     ] {
         let found = user.get(&format!("/v1/transactions?{filter}")).await;
-        assert_eq!(ids(&found, "transactions").len(), count, "{filter}");
+        assert_eq!(found.list("transactions").len(), count, "{filter}");
     }
-    for (filter, count) in [
-        (format!("trading_id={}", desk.trading), 3),
-        (format!("sub_account_id={}", desk.stock), 1),
-        ("order_id=o1".to_owned(), 1),
-        ("type=deposit".to_owned(), 3),
-        ("type=long&source=bot".to_owned(), 1),
-        ("source=manual".to_owned(), 3),
-        (format!("start_date={at}"), 1),
-        ("time=event&end_date=2019-01-01T00:00:00Z".to_owned(), 1),
-    ] {
-        let found = user.get(&format!("/v1/trading-logs?{filter}")).await;
-        assert_eq!(ids(&found, "trading_logs").len(), count, "{filter}");
-    }
-    let since = |time: &str| format!("/v1/trading-logs/trading/{}?since={time}", desk.trading);
-    assert_eq!(
-        ids(
-            &user.get(&since("2018-01-01T00:05:00Z")).await,
-            "trading_logs"
-        )
-        .len(),
-        3
-    );
-    assert_eq!(
-        ids(
-            &user.get(&since("2018-01-01T00:05:01Z")).await,
-            "trading_logs"
-        )
-        .len(),
-        2
-    );
 }
 
 #[tokio::test]
-async fn the_event_time_is_kept_to_the_microsecond_and_answered_as_it_is_stored() {
+async fn every_filter_of_trading_logs_keeps_only_what_it_names() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    let desk = user.desk("grid", "0", "0").await;
-    let path = format!("/v1/sub-accounts/{}/deposit", desk.stock);
-    for (given, kept) in [
-        ("2018-01-01T01:00:00+01:00", "2018-01-01T00:00:00Z"),
-        (
+    let (book, _, log) = filtered(&user).await;
+    let at = text(&log.data()["timestamp"]);
+    let of_trading = format!("/trading/{}", book.trading);
+
+    for (filter, count) in [
+        (&*format!("?trading_id={}", book.trading), 3),
+        (&format!("?sub_account_id={}", book.stock), 1),
+        ("?order_id=o1", 1),
+        ("?type=deposit", 3),
+        ("?type=long&source=bot", 1),
+        ("?source=manual", 3),
+        (&format!("?start_date={at}"), 1),
+        ("?time=event&end_date=2019-01-01T00:00:00Z", 1),
+        (&format!("{of_trading}?since=2018-01-01T00:05:00Z"), 3),
+        (&format!("{of_trading}?since=2018-01-01T00:05:01Z"), 2),
+    ] {
+        let found = user.get(&format!("/v1/trading-logs{filter}")).await;
+        assert_eq!(found.list("trading_logs").len(), count, "{filter}");
+    }
+}
+
+#[tokio::test]
+async fn an_event_time_is_kept_to_the_microsecond() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let book = user.book("grid", "0", "0").await;
+    let path = format!("/v1/sub-accounts/{}/deposit", book.stock);
+
+    for [given, kept] in [
+        ["2018-01-01T01:00:00+01:00", "2018-01-01T00:00:00Z"],
+        [
             "2018-01-01T00:00:00.1234567Z",
             "2018-01-01T00:00:00.123456Z",
-        ),
-        ("2016-12-31T23:59:60Z", "2017-01-01T00:00:00Z"),
-        (
+        ],
+        ["2016-12-31T23:59:60Z", "2017-01-01T00:00:00Z"],
+        [
             "9999-12-31T23:59:59.9999999Z",
             "9999-12-31T23:59:59.999999Z",
-        ),
-        ("0000-01-01T00:00:00Z", "0000-01-01T00:00:00Z"),
+        ],
+        ["0000-01-01T00:00:00Z", "0000-01-01T00:00:00Z"],
     ] {
-        let made = user
-            .post(&path, json!({"amount": "1", "event_time": given}))
-            .await;
-        assert_eq!(made.data()["transaction"]["event_time"], kept, "{given}");
-        let id = text(&made.data()["transaction"]["id"]);
-        assert_eq!(
-            user.get(&format!("/v1/transactions/{id}")).await.data()["event_time"],
-            kept,
-            "{given}"
-        );
+        let body = json!({"amount": "1", "event_time": given});
+        let made = user.post(&path, body).await;
+        let made = &made.data()["transaction"];
+        assert_eq!(made["event_time"], kept, "{given}");
+
+        let read = format!("/v1/transactions/{}", text(&made["id"]));
+        let read = user.get(&read).await;
+        assert_eq!(read.data()["event_time"], kept, "{given}");
     }
+}
+
+#[tokio::test]
+async fn a_wrong_event_time_is_refused() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let book = user.book("grid", "0", "0").await;
+    let path = format!("/v1/sub-accounts/{}/deposit", book.stock);
+
     for wrong in [
         "0000-01-01T00:00:00+14:00",
         "2018-01-01",
@@ -268,9 +261,9 @@ async fn the_event_time_is_kept_to_the_microsecond_and_answered_as_it_is_stored(
         "now",
         "1514764800",
     ] {
-        let answer = user
-            .post(&path, json!({"amount": "1", "event_time": wrong}))
-            .await;
-        assert_eq!(answer.refusal(), (400, "INVALID_VALUE"), "{wrong}");
+        let body = json!({"amount": "1", "event_time": wrong});
+        user.post(&path, body)
+            .await
+            .assert_error(400, "INVALID_VALUE");
     }
 }

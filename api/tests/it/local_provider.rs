@@ -30,6 +30,7 @@ async fn world(secret: &str) -> Option<(World, OpenIdProvider)> {
         );
         return None;
     }
+
     let client = OpenIdSettings {
         client_id: CLIENT.to_owned(),
         client_secret: SECRET.to_owned(),
@@ -52,6 +53,7 @@ async fn world(secret: &str) -> Option<(World, OpenIdProvider)> {
         google: Some(google),
         wechat: None,
     };
+
     Some((
         World::start_with(|all| all.providers = settings).await,
         provider,
@@ -82,6 +84,7 @@ impl Browser {
     async fn sign_in(&mut self, auth_url: &str, email: &str) -> BTreeMap<String, String> {
         let mut url = Url::parse(auth_url).expect("a URL");
         let mut page = self.send(self.http.get(url.clone())).await;
+
         for _ in 0..PAGES_MAX {
             if let Some(location) = page.headers().get(LOCATION) {
                 url = url
@@ -93,16 +96,21 @@ impl Browser {
                 page = self.send(self.http.get(url.clone())).await;
                 continue;
             }
+
             let status = page.status();
             let html = page.text().await.expect("a page");
+
             assert_eq!(status, 200, "{html}");
+
             url = url
                 .join(&between(&html, " action=\"", "\""))
                 .expect("an address");
             let mut filled_in = hidden_fields(&html);
+
             if html.contains("name=\"login\"") {
                 filled_in.extend([("login", email), ("password", "any")].map(owned));
             }
+
             let post = self
                 .http
                 .post(url.clone())
@@ -123,6 +131,7 @@ impl Browser {
             .send()
             .await
             .expect("an answer");
+
         for cookie in answer.headers().get_all(SET_COOKIE) {
             let pair = cookie
                 .to_str()
@@ -131,11 +140,13 @@ impl Browser {
                 .next()
                 .unwrap_or_default();
             let (name, value) = pair.split_once('=').expect("a pair");
+
             match value {
                 "" => self.cookies.remove(name),
                 value => self.cookies.insert(name.to_owned(), value.to_owned()),
             };
         }
+
         answer
     }
 }
@@ -177,12 +188,14 @@ fn between(text: &str, before: &str, after: &str) -> String {
 fn with_parameter(address: &str, name: &str, value: &str) -> String {
     let mut url = Url::parse(address).expect("a URL");
     let mut parameters = carried(address);
+
     assert!(
         parameters
             .insert(name.to_owned(), value.to_owned())
             .is_some(),
         "no {name} in {address}"
     );
+
     url.query_pairs_mut().clear().extend_pairs(parameters);
     url.into()
 }
@@ -195,109 +208,105 @@ async fn sign_in(world: &World, browser: &mut Browser, email: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_person_signs_in_by_the_form_of_a_real_provider_and_is_known_the_second_time() {
+async fn a_person_signs_in_at_a_real_provider_and_is_known_again() {
     let Some((world, _provider)) = world(SECRET).await else {
         return;
     };
     let mut browser = Browser::new();
+
     let first = sign_in(&world, &mut browser, "ann@example.com").await;
-    let person = first.data()["user"].clone();
-    assert_eq!(
-        (&person["username"], &person["email"]),
-        (&json!("ann"), &json!("ann@example.com"))
-    );
+
+    let person = &first.data()["user"];
+    assert_eq!(person["username"], "ann");
+    assert_eq!(person["email"], "ann@example.com");
     assert!(person["email_verified_at"].is_string(), "{person}");
-    let bearer = format!("Bearer {}", text(&first.data()["access_token"]));
-    let me = world
-        .ask(
-            reqwest::Method::GET,
-            "/v1/users/me",
-            &[("authorization", &bearer)],
-            None,
-        )
-        .await;
-    assert_eq!(me.data(), &person);
+    let token = text(&first.data()["access_token"]);
+    let me = world.get_as(&token, "/v1/users/me").await;
+    assert_eq!(me.data(), person);
+
     for mut browser in [browser, Browser::new()] {
         let again = sign_in(&world, &mut browser, "ann@example.com").await;
         assert_eq!(again.data()["user"]["id"], person["id"]);
+        // The same browser, another person.
         let other = sign_in(&world, &mut browser, "bob@example.com").await;
-        assert_eq!(
-            other.data()["user"]["username"],
-            "bob",
-            "the same browser, another person"
-        );
+        assert_eq!(other.data()["user"]["username"], "bob");
     }
-    let unverified = sign_in(&world, &mut Browser::new(), "unverified@example.com").await;
-    assert_eq!(
-        unverified.data()["user"]["email"],
-        Value::Null,
-        "nobody vouches for it"
-    );
 }
 
 #[tokio::test]
-async fn what_a_real_provider_did_not_mean_for_this_login_signs_nobody_in() {
+async fn an_unverified_address_of_a_real_provider_is_not_taken() {
     let Some((world, _provider)) = world(SECRET).await else {
         return;
     };
-    let invalid_code = (400, "INVALID_AUTHORIZATION_CODE");
-    let email = "ann@example.com";
-    let mut browser = Browser::new();
 
+    let signed_in = sign_in(&world, &mut Browser::new(), "unverified@example.com").await;
+
+    assert_eq!(signed_in.data()["user"]["email"], Value::Null);
+}
+
+const EMAIL: &str = "ann@example.com";
+const USERS: &str = "SELECT count(*) FROM users";
+
+#[tokio::test]
+async fn a_code_or_a_state_of_another_login_signs_nobody_in() {
+    let Some((world, _provider)) = world(SECRET).await else {
+        return;
+    };
+    let mut browser = Browser::new();
     let login = Begun::at(&world, "google").await;
-    let back = browser.sign_in(&login.auth_url, email).await;
-    let mut callback = login.callback(&back["code"]);
+    let code = browser.sign_in(&login.auth_url, EMAIL).await["code"].clone();
+
+    let mut callback = login.callback(&code);
     callback["state"] = json!("another");
-    assert_eq!(
-        world.post("/v1/auth/callback", callback).await.refusal(),
-        (400, "STATE_MISMATCH")
-    );
+    let answer = world.post("/v1/auth/callback", callback).await;
+    answer.assert_error(400, "STATE_MISMATCH");
 
     let other = Begun::at(&world, "google").await;
-    assert_eq!(
-        other.end(&world, &back["code"]).await.refusal(),
-        invalid_code,
-        "another login's code"
-    );
-
-    let login = Begun::at(&world, "google").await;
-    let other_nonce = with_parameter(&login.auth_url, "nonce", "another");
-    let code = browser.sign_in(&other_nonce, email).await["code"].clone();
-    assert_eq!(
-        login.end(&world, &code).await.refusal(),
-        (400, "OAUTH_ERROR"),
-        "another nonce"
-    );
-
-    let login = Begun::at(&world, "google").await;
-    let other_proof = with_parameter(&login.auth_url, "code_challenge", &"A".repeat(43));
-    let code = browser.sign_in(&other_proof, email).await["code"].clone();
-    assert_eq!(
-        login.end(&world, &code).await.refusal(),
-        invalid_code,
-        "another proof"
-    );
-
-    let login = Begun::at(&world, "google").await;
-    let elsewhere = with_parameter(&login.auth_url, "redirect_uri", "https://evil.example/");
-    let refused = browser.send(browser.http.get(elsewhere)).await;
-    assert_eq!(
-        (refused.status().as_u16(), refused.headers().get(LOCATION)),
-        (400, None)
-    );
-
-    let people: i64 = sqlx::query_scalar("SELECT count(*) FROM users")
-        .fetch_one(world.database.pool())
-        .await
-        .expect("a count");
-    assert_eq!(people, 0);
+    let answer = other.end(&world, &code).await;
+    answer.assert_error(400, "INVALID_AUTHORIZATION_CODE");
+    assert_eq!(world.scalar::<i64>(USERS).await, 0);
 }
 
 #[tokio::test]
-async fn a_real_provider_that_does_not_know_our_secret_is_told_apart_from_a_bad_code() {
+async fn another_nonce_or_proof_signs_nobody_in() {
+    let Some((world, _provider)) = world(SECRET).await else {
+        return;
+    };
+    let mut browser = Browser::new();
+    let proof = "A".repeat(43);
+
+    for (parameter, value, refusal) in [
+        ("nonce", "another", "OAUTH_ERROR"),
+        ("code_challenge", &proof, "INVALID_AUTHORIZATION_CODE"),
+    ] {
+        let login = Begun::at(&world, "google").await;
+        let changed = with_parameter(&login.auth_url, parameter, value);
+        let code = browser.sign_in(&changed, EMAIL).await["code"].clone();
+        login.end(&world, &code).await.assert_error(400, refusal);
+    }
+    assert_eq!(world.scalar::<i64>(USERS).await, 0);
+}
+
+#[tokio::test]
+async fn a_real_provider_leads_to_known_addresses_only() {
+    let Some((world, _provider)) = world(SECRET).await else {
+        return;
+    };
+    let mut browser = Browser::new();
+    let login = Begun::at(&world, "google").await;
+    let elsewhere = with_parameter(&login.auth_url, "redirect_uri", "https://evil.example/");
+
+    let refused = browser.send(browser.http.get(elsewhere)).await;
+
+    assert_eq!(refused.status(), 400);
+    assert_eq!(refused.headers().get(LOCATION), None);
+}
+
+#[tokio::test]
+async fn a_wrong_secret_for_a_real_provider_is_an_oauth_error() {
     let Some((world, _provider)) = world("another secret").await else {
         return;
     };
     let answer = sign_in(&world, &mut Browser::new(), "ann@example.com").await;
-    assert_eq!(answer.refusal(), (400, "OAUTH_ERROR"));
+    answer.assert_error(400, "OAUTH_ERROR");
 }

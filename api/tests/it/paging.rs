@@ -63,6 +63,7 @@ impl Writer<'_> {
     async fn step(&mut self, dice: &mut Dice) {
         let late =
             Duration::milliseconds(i64::try_from(dice.below(LATE_SECONDS * 1_000)).expect("few"));
+
         match dice.below(4) {
             0 => {
                 let mut connection = self.pool.acquire().await.expect("a connection");
@@ -97,6 +98,7 @@ impl Writer<'_> {
 async fn history(pool: &PgPool, account: Uuid, dice: &mut Dice) {
     let now = Utc::now();
     let mut connection = pool.acquire().await.expect("a connection");
+
     for number in 0..25 {
         let fresh = Duration::milliseconds(400 * number);
         book(&mut connection, account, now - fresh, 1 + dice.below(3)).await;
@@ -113,7 +115,9 @@ async fn read(
     dice: &mut Dice,
 ) -> Vec<(String, String)> {
     let limit = LIMITS[usize::try_from(dice.below(3)).expect("few")];
-    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    let mut seen = Vec::new();
+    let mut cursor = String::new();
+
     loop {
         let page = user.get(&format!("/v1/{list}?limit={limit}{cursor}")).await;
         let rows = page.data()[list.replace('-', "_")]
@@ -124,68 +128,66 @@ async fn read(
                 .map(|row| (text(&row["timestamp"]), text(&row["id"]))),
         );
         let next = &page.data()["pagination"]["next_cursor"];
+
         if next.is_null() {
             return seen;
         }
+
         cursor = format!("&cursor={}", text(next));
+
         for _ in 0..dice.below(4) {
             writer.step(dice).await;
         }
     }
 }
 
+/// Ids of the settled rows of a user.
+async fn settled(user: &User<'_>, table: &str) -> Vec<Uuid> {
+    let query = format!(
+        "SELECT id FROM {table} WHERE user_id = $1 AND timestamp < now() - $2 * interval '1 second'"
+    );
+    sqlx::query_scalar(sqlx::AssertSqlSafe(query))
+        .bind(user.id.0)
+        .bind(i32::try_from(SETTLED_SECONDS).expect("few"))
+        .fetch_all(user.world.pool())
+        .await
+        .expect("ids")
+}
+
 #[tokio::test]
-async fn a_list_read_while_rows_come_in_skips_nothing_settled_and_repeats_nothing() {
+async fn a_list_read_while_rows_come_in_skips_and_repeats_nothing() {
     let world = World::start().await;
-    let pool = world.database.pool();
+    let pool = world.pool();
+
     for mix in 0..MIXES {
         let mut dice = Dice(mix);
         let user = world.user(&format!("user {mix}")).await;
-        let account = user
-            .desk("grid", "0", "0")
-            .await
-            .stock
-            .parse()
-            .expect("an id");
+        let account = user.book("grid", "0", "0").await.stock;
+        let account = account.parse().expect("an id");
         history(pool, account, &mut dice).await;
+
         for (list, table) in [
             ("transactions", "transactions"),
             ("trading-logs", "trading_logs"),
         ] {
-            let settled: Vec<Uuid> = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
-                "SELECT id FROM {table} WHERE user_id = $1 AND timestamp < now() - $2 * interval '1 second'"
-            )))
-            .bind(user.id.0)
-            .bind(i32::try_from(SETTLED_SECONDS).expect("few"))
-            .fetch_all(pool)
-            .await
-            .expect("ids");
+            let settled = settled(&user, table).await;
             assert!(settled.len() >= 25);
             let mut writer = Writer {
                 pool,
                 account,
                 open: Vec::new(),
             };
+
             let seen = read(&user, list, &mut writer, &mut dice).await;
+
             let distinct: HashSet<&str> = seen.iter().map(|(_, id)| id.as_str()).collect();
-            assert_eq!(
-                distinct.len(),
-                seen.len(),
-                "{list}, mix {mix}: a row came twice"
-            );
-            assert!(
-                seen.is_sorted_by_key(|(at, _)| std::cmp::Reverse(instant(at))),
-                "{list}, mix {mix}"
-            );
-            let skipped: Vec<&Uuid> = settled
-                .iter()
-                .filter(|id| !distinct.contains(id.to_string().as_str()))
-                .collect();
-            assert_eq!(
-                skipped,
-                Vec::<&Uuid>::new(),
-                "{list}, mix {mix}: settled rows were skipped"
-            );
+            assert_eq!(distinct.len(), seen.len(), "{list}, mix {mix}");
+            let is_sorted = seen.is_sorted_by_key(|(at, _)| std::cmp::Reverse(instant(at)));
+            assert!(is_sorted, "{list}, mix {mix}");
+            for id in settled {
+                let is_seen = distinct.contains(id.to_string().as_str());
+                assert!(is_seen, "{list}, mix {mix}: {id} was skipped");
+            }
         }
     }
 }

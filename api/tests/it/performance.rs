@@ -1,62 +1,64 @@
 //! The performance of a trading over HTTP: whose, of which time, in which asset, and that only event times count.
 
-use crate::world::{Desk, User, World, text};
+use crate::world::book::Book;
+use crate::world::{User, World, text};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde_json::{Value, json};
 
 /// A trade of ETH in BTC at a moment: buys, or sells when there is a sign.
-async fn trade(user: &User<'_>, desk: &Desk, at: &str, signed: &str, price: &str, fee: &str) {
+async fn trade(user: &User<'_>, book: &Book, at: &str, signed: &str, price: &str, fee: &str) {
     let (log_type, volume) = match signed.strip_prefix('-') {
         Some(volume) => ("short", volume),
         None => ("long", signed),
     };
-    let mut body = desk.trade(log_type);
+    let mut body = book.trade(log_type);
     body["event_time"] = json!(at);
+
     for (key, value) in [("volume", volume), ("price", price), ("fee", fee)] {
         body["info"][key] = json!(value);
     }
-    user.post("/v1/trading-logs", body).await.data();
+
+    user.log(body).await;
 }
 
 /// A backtest that opens with 100 BTC at a moment.
-async fn backtest(user: &User<'_>, name: &str, opened: &str) -> Desk {
-    let body = json!({"name": name, "type": "backtest", "sub_accounts": [
+async fn backtest(user: &User<'_>, name: &str, opened: &str) -> Book {
+    user.book_of(json!({"name": name, "type": "backtest", "sub_accounts": [
         {"name": "stock", "symbol": "ETH"},
         {"name": "currency", "symbol": "BTC", "initial_deposit": "100", "event_time": opened},
-    ]});
-    let trading = text(&user.post("/v1/tradings", body).await.data()["id"]);
-    let accounts = user
-        .get(&format!("/v1/sub-accounts?trading_id={trading}"))
-        .await;
-    let accounts = accounts.data()["sub_accounts"]
-        .as_array()
-        .expect("a list")
-        .clone();
-    let id = |symbol: &str| {
-        text(
-            &accounts
-                .iter()
-                .find(|a| a["symbol"] == symbol)
-                .expect(symbol)["id"],
-        )
-    };
-    Desk {
-        stock: id("ETH"),
-        currency: id("BTC"),
-        trading,
+    ]}))
+    .await
+}
+
+/// Trades of years: when, the volume, the price and the fee.
+const STEPS: [[&str; 4]; 4] = [
+    ["2018-01-01T12:00:00Z", "400", "0.1", "0.4"],
+    ["2019-01-01T12:00:00Z", "100", "0.2", "0.6"],
+    ["2019-06-01T12:00:00Z", "-200", "0.3", "1"],
+    ["2020-01-01T12:00:00Z", "-100", "0.1", "2"],
+];
+
+/// A backtest with the trades of years, booked in this order.
+async fn years(user: &User<'_>, name: &str, order: [usize; 4]) -> Book {
+    let book = backtest(user, name, "2018-01-01T00:00:00Z").await;
+    for [at, volume, price, fee] in order.map(|step| STEPS[step]) {
+        trade(user, &book, at, volume, price, fee).await;
     }
+    book
+}
+
+/// Asserts that a number is as expected but for its last digits.
+#[track_caller]
+#[expect(clippy::float_arithmetic, reason = "figures to compare with")]
+fn assert_about(value: &Value, expected: f64) {
+    let found: f64 = value.to_string().parse().expect("a number");
+    assert!((found / expected).ln().abs() < 1e-9, "{found} {expected}");
 }
 
 /// Every figure but those that name a trading.
-async fn figures(user: &User<'_>, desk: &Desk, query: &str) -> Value {
-    let mut found = user
-        .get(&format!(
-            "/v1/tradings/{}/performance?{query}",
-            desk.trading
-        ))
-        .await
-        .data()
-        .clone();
+async fn figures(user: &User<'_>, book: &Book, query: &str) -> Value {
+    let path = format!("/v1/tradings/{}/performance?{query}", book.trading);
+    let mut found = user.get(&path).await.data().clone();
     found
         .as_object_mut()
         .expect("an object")
@@ -64,29 +66,17 @@ async fn figures(user: &User<'_>, desk: &Desk, query: &str) -> Value {
     found
 }
 
-/// A number of an answer.
-fn number(value: &Value) -> f64 {
-    value.to_string().parse().expect("a number")
-}
-
 #[tokio::test]
-async fn years_of_a_backtest_booked_in_any_order_within_a_minute_make_the_figures_of_years() {
+async fn a_backtest_of_years_has_the_figures_of_years() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    let steps = [
-        ("2018-01-01T12:00:00Z", "400", "0.1", "0.4"),
-        ("2019-01-01T12:00:00Z", "100", "0.2", "0.6"),
-        ("2019-06-01T12:00:00Z", "-200", "0.3", "1"),
-        ("2020-01-01T12:00:00Z", "-100", "0.1", "2"),
-    ];
-    let desk = backtest(&user, "in order", "2018-01-01T00:00:00Z").await;
-    for (at, volume, price, fee) in steps {
-        trade(&user, &desk, at, volume, price, fee).await;
-    }
-    let found = figures(&user, &desk, "").await;
+    let book = years(&user, "in order", [0, 1, 2, 3]).await;
+
+    let found = figures(&user, &book, "").await;
+
     // 100, then 59.6 + 40, then 39 + 100, then 98 + 90, then 106 + 20. On average 0.122 a unit with fees: 59 - 24.4 was
     // won, and 8 - 12.2 was lost.
-    let expected = [
+    for (name, value) in [
         ("quote", json!("BTC")),
         ("from", json!("2018-01-01T00:00:00Z")),
         ("to", json!("2020-01-01T12:00:00Z")),
@@ -104,53 +94,45 @@ async fn years_of_a_backtest_booked_in_any_order_within_a_minute_make_the_figure
         ("turnover", json!("130")),
         ("unpriced", json!([])),
         ("overdrawn", json!([])),
-    ];
-    for (name, value) in expected {
+    ] {
         assert_eq!(found[name], value, "{name}: {found}");
     }
     let fall = &found["max_drawdown"];
-    assert_eq!(
-        (&fall["peak"], &fall["recovery"]),
-        (&json!("2019-06-01T12:00:00Z"), &Value::Null)
-    );
-    assert!(
-        (number(&fall["depth"]) / (62.0 / 188.0)).ln().abs() < 1e-12,
-        "{fall}"
-    );
+    assert_eq!(fall["peak"], "2019-06-01T12:00:00Z");
+    assert_eq!(fall["recovery"], Value::Null);
+    assert_about(&fall["depth"], 62.0 / 188.0);
     let years = 730.5 / 365.25;
-    assert!(
-        (number(&found["cagr"]) / (1.26_f64.powf(1.0 / years) - 1.0))
-            .ln()
-            .abs()
-            < 1e-9,
-        "{found}"
-    );
+    assert_about(&found["cagr"], 1.26_f64.powf(1.0 / years) - 1.0);
+}
 
-    let other = backtest(&user, "out of order", "2018-01-01T00:00:00Z").await;
-    for at in [1, 0, 3, 2] {
-        let (at, volume, price, fee) = steps[at];
-        trade(&user, &other, at, volume, price, fee).await;
-    }
-    assert_eq!(figures(&user, &other, "").await, found);
+#[tokio::test]
+async fn figures_do_not_depend_on_the_order_of_booking() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let ordered = years(&user, "in order", [0, 1, 2, 3]).await;
+    let shuffled = years(&user, "out of order", [1, 0, 3, 2]).await;
 
-    let curve = user
-        .get(&format!(
-            "/v1/tradings/{}/equity?interval=hour",
-            desk.trading
-        ))
-        .await;
-    let points = curve.data()["points"].as_array().expect("a list");
-    let shown: Vec<String> = points
-        .iter()
-        .map(|point| {
-            format!(
-                "{} {} {}",
-                text(&point["time"]),
-                text(&point["value"]),
-                text(&point["net_flows"])
-            )
-        })
-        .collect();
+    let expected = figures(&user, &ordered, "").await;
+    let found = figures(&user, &shuffled, "").await;
+
+    assert_eq!(found, expected);
+}
+
+#[tokio::test]
+async fn the_curve_has_a_point_for_each_hour_with_a_trade() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let book = years(&user, "grid", [0, 1, 2, 3]).await;
+
+    let curve = format!("/v1/tradings/{}/equity?interval=hour", book.trading);
+    let curve = user.get(&curve).await;
+
+    let points = curve.list("points");
+    let line = |point: &Value| {
+        let fields = ["time", "value", "net_flows"].map(|field| text(&point[field]));
+        fields.join(" ")
+    };
+    let shown: Vec<String> = points.iter().map(line).collect();
     let expected = [
         "2018-01-01T00:00:00Z 100 100",
         "2018-01-01T12:00:00Z 99.6 0",
@@ -159,140 +141,126 @@ async fn years_of_a_backtest_booked_in_any_order_within_a_minute_make_the_figure
         "2020-01-01T12:00:00Z 126 0",
     ];
     assert_eq!(shown, expected);
-    assert_eq!(points[4]["unit_value"], json!(1.26));
-    let last = figures(
-        &user,
-        &desk,
-        "from=2019-06-02T00:00:00Z&to=2020-02-01T00:00:00Z&quote=btc",
-    )
-    .await;
-    assert_eq!(
-        (&last["opening_value"], &last["profit"], &last["trades"]),
-        (&json!("188"), &json!("-62"), &json!(1))
-    );
-    assert_eq!(
-        (&last["from"], &last["to"]),
-        (
-            &json!("2019-06-02T00:00:00Z"),
-            &json!("2020-02-01T00:00:00Z")
-        )
-    );
-    let in_stock = figures(&user, &desk, "quote=ETH").await;
-    assert_eq!(
-        (&in_stock["quote"], &in_stock["closing_value"]),
-        (&json!("ETH"), &json!("1260"))
-    );
+    assert_eq!(points[4]["unit_value"], 1.26);
 }
 
 #[tokio::test]
-async fn a_trading_that_never_traded_a_deleted_account_and_a_late_deposit_have_their_answers() {
+async fn figures_may_be_of_a_range_and_in_another_asset() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    let idle = user.desk("idle", "1", "2").await;
+    let book = years(&user, "grid", [0, 1, 2, 3]).await;
+
+    let range = "from=2019-06-02T00:00:00Z&to=2020-02-01T00:00:00Z&quote=btc";
+    let last = figures(&user, &book, range).await;
+    let in_stock = figures(&user, &book, "quote=ETH").await;
+
+    assert_eq!(last["opening_value"], "188");
+    assert_eq!(last["profit"], "-62");
+    assert_eq!(last["trades"], 1);
+    assert_eq!(last["from"], "2019-06-02T00:00:00Z");
+    assert_eq!(last["to"], "2020-02-01T00:00:00Z");
+    assert_eq!(in_stock["quote"], "ETH");
+    assert_eq!(in_stock["closing_value"], "1260");
+}
+
+#[tokio::test]
+async fn a_trading_that_never_traded_has_figures_without_prices() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let idle = user.book("idle", "1", "2").await;
+
     let found = figures(&user, &idle, "").await;
-    assert_eq!(
-        (&found["quote"], &found["time_weighted_return"]),
-        (&Value::Null, &Value::Null),
-        "{found}"
-    );
-    let found = figures(&user, &idle, "quote=BTC").await;
-    assert_eq!(
-        (&found["closing_value"], &found["unpriced"]),
-        (&json!("2"), &json!(["ETH"]))
-    );
-    let equity = user
-        .get(&format!("/v1/tradings/{}/equity", idle.trading))
-        .await;
-    assert_eq!(
-        (&equity.data()["points"], &equity.data()["quote"]),
-        (&json!([]), &Value::Null)
-    );
+    let in_btc = figures(&user, &idle, "quote=BTC").await;
+    let equity = format!("/v1/tradings/{}/equity", idle.trading);
+    let equity = user.get(&equity).await;
 
-    let desk = backtest(&user, "closed", "2018-01-01T00:00:00Z").await;
-    trade(&user, &desk, "2018-02-01T00:00:00Z", "100", "0.1", "0").await;
-    trade(&user, &desk, "2018-03-01T00:00:00Z", "-100", "0.2", "0").await;
-    user.delete(&format!("/v1/sub-accounts/{}", desk.stock))
-        .await
-        .data();
-    let found = figures(&user, &desk, "").await;
-    assert_eq!(
-        (&found["closing_value"], &found["gross_profit"]),
-        (&json!("110"), &json!("10"))
-    );
+    assert_eq!(found["quote"], Value::Null, "{found}");
+    assert_eq!(found["time_weighted_return"], Value::Null, "{found}");
+    assert_eq!(in_btc["closing_value"], "2");
+    assert_eq!(in_btc["unpriced"], json!(["ETH"]));
+    assert_eq!(equity.data()["points"], json!([]));
+    assert_eq!(equity.data()["quote"], Value::Null);
+}
 
-    let late = user.desk("late", "0", "100").await;
+#[tokio::test]
+async fn a_deleted_account_still_counts() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let book = backtest(&user, "closed", "2018-01-01T00:00:00Z").await;
+    trade(&user, &book, "2018-02-01T00:00:00Z", "100", "0.1", "0").await;
+    trade(&user, &book, "2018-03-01T00:00:00Z", "-100", "0.2", "0").await;
+    let account = format!("/v1/sub-accounts/{}", book.stock);
+    user.delete(&account).await.data();
+
+    let found = figures(&user, &book, "").await;
+
+    assert_eq!(found["closing_value"], "110");
+    assert_eq!(found["gross_profit"], "10");
+}
+
+#[tokio::test]
+async fn a_trade_before_its_deposit_is_shown_as_overdrawn() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let late = user.book("late", "0", "100").await;
     trade(&user, &late, "2018-02-01T00:00:00Z", "100", "0.1", "0").await;
+
     let found = figures(&user, &late, "").await;
-    assert_eq!(
-        (&found["overdrawn"], &found["sharpe_ratio"]),
-        (&json!(["BTC"]), &Value::Null),
-        "{found}"
-    );
+
+    assert_eq!(found["overdrawn"], json!(["BTC"]), "{found}");
+    assert_eq!(found["sharpe_ratio"], Value::Null, "{found}");
 }
 
 #[tokio::test]
 async fn wrong_parameters_are_refused_by_name() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    let desk = user.desk("grid", "1", "1").await;
+    let book = user.book("grid", "1", "1").await;
+    let trading = format!("/v1/tradings/{}", book.trading);
+    let empty = "from=2018-01-01T00:00:00Z&to=2018-01-01T00:00:00Z";
+
     for operation in ["performance", "equity"] {
         for (query, named) in [
-            (
-                "from=2018-01-01T00:00:00Z&to=2018-01-01T00:00:00Z",
-                "from must be before to",
-            ),
+            (empty, "from must be before to"),
             ("to=%2B200000-01-01T00:00:00Z", "to must lie in the years"),
             ("quote=", "quote must be 1 to 20"),
             ("quote=BTC%2FUSDT", "quote must be 1 to 20"),
             ("from=once", "from"),
         ] {
-            let answer = user
-                .get(&format!(
-                    "/v1/tradings/{}/{operation}?{query}",
-                    desk.trading
-                ))
-                .await;
-            assert_eq!(
-                answer.refusal(),
-                (400, "INVALID_VALUE"),
-                "{operation} {query}"
-            );
-            assert!(
-                text(&answer.body["error"]["details"]).contains(named),
-                "{query}: {}",
-                answer.text
-            );
+            let answer = user.get(&format!("{trading}/{operation}?{query}")).await;
+            answer.assert_error(400, "INVALID_VALUE");
+            answer.assert_details(named);
         }
     }
-    let wrong = user
-        .get(&format!(
-            "/v1/tradings/{}/equity?interval=week",
-            desk.trading
-        ))
-        .await;
-    assert_eq!(wrong.refusal(), (400, "INVALID_VALUE"));
+    let wrong = user.get(&format!("{trading}/equity?interval=week")).await;
+    wrong.assert_error(400, "INVALID_VALUE");
 }
 
 #[tokio::test]
-async fn a_user_has_two_of_these_under_way_at_once() {
+async fn a_user_may_have_two_of_these_at_once() {
     let world = World::start().await;
-    let (ann, bob) = (world.user("ann").await, world.user("bob").await);
-    let (desk, other) = (
-        ann.desk("grid", "10", "10").await,
-        bob.desk("grid", "10", "10").await,
-    );
-    let mut locked = world.database.pool().begin().await.expect("begin");
+    let ann = world.user("ann").await;
+    let bob = world.user("bob").await;
+    let book = ann.book("grid", "10", "10").await;
+    let other = bob.book("grid", "10", "10").await;
+
+    let mut locked = world.pool().begin().await.expect("begin");
     sqlx::raw_sql("LOCK TABLE transactions")
         .execute(&mut *locked)
         .await
         .expect("locked");
-    let path = format!("/v1/tradings/{}/performance?quote=BTC", desk.trading);
+
+    let path = format!("/v1/tradings/{}/performance?quote=BTC", book.trading);
     let mut asked: FuturesUnordered<_> = (0..3).map(|_| ann.get(&path)).collect();
     let first = asked.next().await.expect("an answer");
-    assert_eq!(first.refusal(), (429, "RATE_LIMITED"));
+
+    first.assert_error(429, "RATE_LIMITED");
+
     locked.rollback().await.expect("rolled back");
+
     while let Some(answer) = asked.next().await {
         answer.data();
     }
+
     figures(&bob, &other, "quote=BTC").await;
 }

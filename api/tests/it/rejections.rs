@@ -4,96 +4,61 @@ use crate::world::{PUBLIC_BINDING, World};
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn each_rejection_of_the_ledger_has_its_code_and_moves_nothing() {
+async fn each_rejection_has_its_code_and_moves_nothing() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    let desk = user.desk("grid", "1", "1").await;
-    let other = user.desk("other", "1", "1").await;
-    let long = |change: &dyn Fn(&mut Value)| {
-        let mut trade = desk.trade("long");
-        change(&mut trade["info"]);
-        trade
-    };
-    let cases: Vec<(Value, &str)> = vec![
+    let book = user.book("grid", "1", "1").await;
+    let other = user.book("other", "1", "1").await;
+    let same = json!({"currency_account_id": book.stock, "currency": "ETH"});
+    let beyond = json!({"volume": "9999999999999999", "price": "0"});
+
+    for (info, code) in [
         (
-            long(&|info| info["stock_account_id"] = json!(other.stock)),
+            json!({"stock_account_id": other.stock}),
             "OWNERSHIP_MISMATCH",
         ),
+        (json!({"fee_account_id": other.stock}), "OWNERSHIP_MISMATCH"),
+        (json!({"stock": "DOGE"}), "SYMBOL_MISMATCH"),
+        (json!({"currency": "ETH"}), "SYMBOL_MISMATCH"),
+        (same, "SAME_ACCOUNT"),
+        (json!({"volume": "-1"}), "INVALID_AMOUNT"),
+        (json!({"fee": "-0.1"}), "INVALID_AMOUNT"),
+        (json!({"volume": 0, "fee": 0}), "INVALID_AMOUNT"),
+        (json!({"volume": "0.0000000000001"}), "TOO_MANY_DECIMALS"),
         (
-            long(&|info| info["fee_account_id"] = json!(other.stock)),
-            "OWNERSHIP_MISMATCH",
-        ),
-        (
-            long(&|info| info["stock"] = json!("DOGE")),
-            "SYMBOL_MISMATCH",
-        ),
-        (
-            long(&|info| info["currency"] = json!("ETH")),
-            "SYMBOL_MISMATCH",
-        ),
-        (
-            long(&|info| {
-                info["currency_account_id"] = json!(desk.stock);
-                info["currency"] = json!("ETH");
-            }),
-            "SAME_ACCOUNT",
-        ),
-        (long(&|info| info["volume"] = json!("-1")), "INVALID_AMOUNT"),
-        (long(&|info| info["fee"] = json!("-0.1")), "INVALID_AMOUNT"),
-        (
-            long(&|info| {
-                info["volume"] = json!(0);
-                info["fee"] = json!(0);
-            }),
-            "INVALID_AMOUNT",
-        ),
-        (
-            long(&|info| info["volume"] = json!("0.0000000000001")),
+            json!({"quote_amount": "0.0000000000001"}),
             "TOO_MANY_DECIMALS",
         ),
-        (
-            long(&|info| info["quote_amount"] = json!("0.0000000000001")),
-            "TOO_MANY_DECIMALS",
-        ),
-        (
-            long(&|info| info["volume"] = json!("2000")),
-            "INSUFFICIENT_BALANCE",
-        ),
-        (desk.trade("short"), "INSUFFICIENT_BALANCE"),
-        (desk.trade("stop_loss"), "INSUFFICIENT_BALANCE"),
-        (
-            long(&|info| {
-                info["volume"] = json!("9999999999999999");
-                info["price"] = json!("0");
-            }),
-            "AMOUNT_OUT_OF_RANGE",
-        ),
-    ];
-    for (body, code) in cases {
-        assert_eq!(
-            user.post("/v1/trading-logs", body.clone()).await.refusal(),
-            (422, code),
-            "{body}"
-        );
+        (json!({"volume": "2000"}), "INSUFFICIENT_BALANCE"),
+        (beyond, "AMOUNT_OUT_OF_RANGE"),
+    ] {
+        let mut trade = book.trade("long");
+        for (key, value) in info.as_object().expect("an object") {
+            trade["info"][key] = value.clone();
+        }
+        let answer = user.post("/v1/trading-logs", trade).await;
+        answer.assert_error(422, code);
     }
-    for account in [&desk.stock, &desk.currency, &other.stock, &other.currency] {
+    for log_type in ["short", "stop_loss"] {
+        let answer = user.post("/v1/trading-logs", book.trade(log_type)).await;
+        answer.assert_error(422, "INSUFFICIENT_BALANCE");
+    }
+
+    for account in [&book.stock, &book.currency, &other.stock, &other.currency] {
         assert_eq!(user.balance(account).await, "1");
     }
-    let logs = user
-        .get(&format!("/v1/trading-logs/trading/{}", desk.trading))
-        .await;
-    assert_eq!(
-        logs.data()["trading_logs"].as_array().map(Vec::len),
-        Some(2),
-        "only the two initial deposits"
-    );
+    let logs = format!("/v1/trading-logs/trading/{}", book.trading);
+    let logs = user.get(&logs).await;
+    // The two initial deposits.
+    assert_eq!(logs.list("trading_logs").len(), 2);
 }
 
 #[tokio::test]
 async fn a_known_key_of_money_info_that_is_wrong_is_named() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    let desk = user.desk("grid", "1", "1").await;
+    let book = user.book("grid", "1", "1").await;
+
     let wrong = [
         ("stock_account_id", json!("no uuid")),
         ("currency_account_id", json!(1)),
@@ -106,19 +71,15 @@ async fn a_known_key_of_money_info_that_is_wrong_is_named() {
         ("quote_amount", json!("1 000")),
         ("order_id", json!("x".repeat(129))),
     ];
+
     for (key, value) in wrong {
-        let mut trade = desk.trade("long");
+        let mut trade = book.trade("long");
         trade["info"][key] = value;
         let answer = user.post("/v1/trading-logs", trade).await;
-        assert_eq!(answer.refusal(), (400, "INVALID_VALUE"), "{key}");
-        assert!(
-            answer.body["error"]["details"]
-                .as_str()
-                .is_some_and(|text| text.contains(key)),
-            "{}",
-            answer.text
-        );
+        answer.assert_error(400, "INVALID_VALUE");
+        answer.assert_details(key);
     }
+
     for key in [
         "stock_account_id",
         "currency_account_id",
@@ -128,153 +89,122 @@ async fn a_known_key_of_money_info_that_is_wrong_is_named() {
         "currency",
         "fee",
     ] {
-        let mut trade = desk.trade("short");
+        let mut trade = book.trade("short");
         trade["info"][key] = Value::Null;
-        assert_eq!(
-            user.post("/v1/trading-logs", trade).await.refusal(),
-            (400, "MISSING_FIELD"),
-            "{key}"
-        );
+        user.post("/v1/trading-logs", trade)
+            .await
+            .assert_error(400, "MISSING_FIELD");
     }
 }
 
 #[tokio::test]
-async fn nothing_is_ignored_where_money_moves() {
+async fn unknown_fields_are_refused_where_money_moves() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    let desk = user.desk("grid", "1", "1").await;
-    let mut trade = desk.trade("long");
+    let book = user.book("grid", "1", "1").await;
+    let account = format!("/v1/sub-accounts/{}", book.stock);
+    let moved = json!({"amount": "1", "symbol": "ETH"});
+    let mut trade = book.trade("long");
     trade["amuont"] = json!("1");
-    assert_eq!(
-        user.post("/v1/trading-logs", trade).await.refusal(),
-        (400, "INVALID_REQUEST")
-    );
-    for action in ["deposit", "withdraw"] {
-        let path = format!("/v1/sub-accounts/{}/{action}", desk.stock);
-        let answer = user
-            .post(&path, json!({"amount": "1", "symbol": "ETH"}))
-            .await;
-        assert_eq!(answer.refusal(), (400, "INVALID_REQUEST"));
-        assert!(answer.text.contains("symbol"), "{}", answer.text);
+    let opened =
+        json!({"trading_id": book.trading, "name": "c", "symbol": "USD", "initial_deposit": "1"});
+
+    for (path, body, field) in [
+        ("/v1/trading-logs", trade, "amuont"),
+        (&*format!("{account}/deposit"), moved.clone(), "symbol"),
+        (&format!("{account}/withdraw"), moved, "symbol"),
+        ("/v1/sub-accounts", opened, "initial_deposit"),
+    ] {
+        let answer = user.post(path, body).await;
+        answer.assert_error(400, "INVALID_REQUEST");
+        answer.assert_contains(field);
     }
-    let account =
-        json!({"trading_id": desk.trading, "name": "c", "symbol": "USD", "initial_deposit": "1"});
-    assert_eq!(
-        user.post("/v1/sub-accounts", account).await.refusal(),
-        (400, "INVALID_REQUEST")
-    );
 }
 
 #[tokio::test]
-async fn names_are_unique_among_the_living_and_have_limits() {
+async fn names_are_unique_among_what_a_user_has() {
+    let world = World::start().await;
+    let ann = world.user("ann").await;
+    let bob = world.user("bob").await;
+    let book = ann.book("grid", "0", "0").await;
+    let grid = json!({"name": "grid", "type": "paper"});
+    let stock = json!({"trading_id": book.trading, "name": "stock", "symbol": "ETH"});
+
+    let trading = ann.post("/v1/tradings", grid.clone()).await;
+    trading.assert_error(409, "TRADING_NAME_EXISTS");
+    let account = ann.post("/v1/sub-accounts", stock).await;
+    account.assert_error(409, "SUBACCOUNT_NAME_EXISTS");
+    bob.post("/v1/tradings", grid.clone()).await.data();
+
+    let delete = "UPDATE tradings SET status = 'deleted' WHERE id = $1::uuid";
+    world.run(delete, book.trading).await;
+    ann.post("/v1/tradings", grid).await.data();
+}
+
+#[tokio::test]
+async fn a_name_has_1_to_128_characters() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    let desk = user.desk("grid", "0", "0").await;
     let trading = |name: &str| json!({"name": name, "type": "paper"});
-    assert_eq!(
-        user.post("/v1/tradings", trading("grid")).await.refusal(),
-        (409, "TRADING_NAME_EXISTS")
-    );
-    world
-        .user("bob")
-        .await
-        .post("/v1/tradings", trading("grid"))
-        .await
-        .data();
-    let account = json!({"trading_id": desk.trading, "name": "stock", "symbol": "ETH"});
-    assert_eq!(
-        user.post("/v1/sub-accounts", account).await.refusal(),
-        (409, "SUBACCOUNT_NAME_EXISTS")
-    );
+
     for name in [String::new(), "é".repeat(129)] {
         let answer = user.post("/v1/tradings", trading(&name)).await;
-        assert_eq!(answer.refusal(), (400, "INVALID_VALUE"));
-        assert!(
-            answer.text.contains("128"),
-            "the limit is named: {}",
-            answer.text
-        );
+        answer.assert_error(400, "INVALID_VALUE");
+        answer.assert_contains("128");
     }
-    user.post("/v1/tradings", trading(&"é".repeat(128)))
-        .await
-        .data();
-    sqlx::query("UPDATE tradings SET status = 'deleted' WHERE id = $1::uuid")
-        .bind(&desk.trading)
-        .execute(world.database.pool())
-        .await
-        .expect("deleted");
-    user.post("/v1/tradings", trading("grid")).await.data();
+    let longest = trading(&"é".repeat(128));
+    user.post("/v1/tradings", longest).await.data();
 }
 
 #[tokio::test]
 async fn a_real_trading_needs_a_binding_that_the_caller_may_use() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    let real =
-        |binding: Value| json!({"name": "real", "type": "real", "exchange_binding_id": binding});
-    assert_eq!(
-        user.post("/v1/tradings", real(Value::Null)).await.refusal(),
-        (400, "MISSING_FIELD")
-    );
-    assert_eq!(
-        user.post("/v1/tradings", real(json!("x"))).await.refusal(),
-        (400, "INVALID_VALUE")
-    );
+    let other = world.user("bob").await;
     let unknown = "01900000-0000-7000-8000-00000000ffff";
-    assert_eq!(
-        user.post("/v1/tradings", real(json!(unknown)))
-            .await
-            .refusal(),
-        (404, "NOT_FOUND")
-    );
-    sqlx::query(
-        "INSERT INTO exchange_bindings (id, user_id, name, exchange_type, kind) VALUES ($1::uuid, $2, 'b', 'kraken', 'private')",
-    )
-    .bind(unknown)
-    .bind(world.user("bob").await.id.0)
-    .execute(world.database.pool())
-    .await
-    .expect("a binding of somebody else");
-    assert_eq!(
-        user.post("/v1/tradings", real(json!(unknown)))
-            .await
-            .refusal(),
-        (404, "NOT_FOUND")
-    );
-    assert_eq!(
-        user.post("/v1/tradings", real(json!(PUBLIC_BINDING)))
-            .await
-            .data()["type"],
-        "real"
-    );
+    let theirs = json!({"name": "b", "exchange_type": "virtual"});
+    let theirs = other.post("/v1/exchange-bindings", theirs).await.id();
+    let real = async |binding: Value| {
+        let body = json!({"name": "real", "type": "real", "exchange_binding_id": binding});
+        user.post("/v1/tradings", body).await
+    };
+
+    for (binding, status, code) in [
+        (Value::Null, 400, "MISSING_FIELD"),
+        (json!("x"), 400, "INVALID_VALUE"),
+        (json!(unknown), 404, "NOT_FOUND"),
+        (json!(theirs), 404, "NOT_FOUND"),
+    ] {
+        real(binding).await.assert_error(status, code);
+    }
+
+    let made = real(json!(PUBLIC_BINDING)).await;
+    assert_eq!(made.data()["type"], "real");
 }
 
 #[tokio::test]
-async fn a_trading_that_is_gone_takes_no_money_and_a_paused_one_does() {
+async fn a_paused_trading_takes_money_and_a_deleted_one_does_not() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    let desk = user.desk("grid", "1", "1").await;
-    for (status, gone) in [("paused", false), ("deleting", true), ("deleted", true)] {
+    let book = user.book("grid", "1", "1").await;
+
+    for (status, is_gone) in [("paused", false), ("deleting", true), ("deleted", true)] {
         sqlx::query("UPDATE tradings SET status = $2 WHERE id = $1::uuid")
-            .bind(&desk.trading)
+            .bind(&book.trading)
             .bind(status)
-            .execute(world.database.pool())
+            .execute(world.pool())
             .await
             .expect("changed");
-        let mut trade = desk.trade("long");
-        trade["info"]["volume"] = json!("0.1");
-        let log = user.post("/v1/trading-logs", trade).await;
-        let deposit = user
-            .post(
-                &format!("/v1/sub-accounts/{}/deposit", desk.stock),
-                json!({"amount": "1"}),
-            )
-            .await;
-        let account = json!({"trading_id": desk.trading, "name": status, "symbol": "USD"});
-        let account = user.post("/v1/sub-accounts", account).await;
-        for answer in [log, deposit, account] {
-            if gone {
-                assert_eq!(answer.refusal(), (404, "NOT_FOUND"), "{status}");
+        let trade = book.trade_with("long", "volume", "0.1");
+        let account = json!({"trading_id": book.trading, "name": status, "symbol": "USD"});
+
+        for answer in [
+            user.post("/v1/trading-logs", trade).await,
+            user.deposit(&book.stock, "1").await,
+            user.post("/v1/sub-accounts", account).await,
+        ] {
+            if is_gone {
+                answer.assert_error(404, "NOT_FOUND");
             } else {
                 answer.data();
             }
@@ -286,30 +216,27 @@ async fn a_trading_that_is_gone_takes_no_money_and_a_paused_one_does() {
 async fn a_message_has_at_most_4_kib_as_in_events() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    let desk = user.desk("grid", "1", "1").await;
-    let deposit = format!("/v1/sub-accounts/{}/deposit", desk.stock);
+    let book = user.book("grid", "1", "1").await;
+    let path = format!("/v1/sub-accounts/{}/deposit", book.stock);
+
     for (message, fits) in [
         ("é".repeat(2048), true),
         ("é".repeat(2049), false),
         (String::new(), true),
     ] {
-        let mut trade = desk.trade("note");
-        trade["message"] = json!(message);
-        let answers = [
-            user.post(&deposit, json!({"amount": "1", "message": message}))
-                .await,
-            user.post("/v1/trading-logs", trade).await,
-        ];
-        for answer in answers {
+        let deposit = json!({"amount": "1", "message": message});
+        let mut note = book.note();
+        note["message"] = json!(message);
+
+        for answer in [
+            user.post(&path, deposit).await,
+            user.post("/v1/trading-logs", note).await,
+        ] {
             if fits {
                 answer.data();
             } else {
-                assert_eq!(answer.refusal(), (400, "INVALID_VALUE"));
-                assert!(
-                    answer.text.contains("4096 bytes"),
-                    "the limit is named: {}",
-                    answer.text
-                );
+                answer.assert_error(400, "INVALID_VALUE");
+                answer.assert_contains("4096 bytes");
             }
         }
     }

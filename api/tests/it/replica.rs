@@ -1,6 +1,7 @@
 //! Older history from a copy of the database: who answers which page, and that nobody notices when the copy cannot.
 
-use crate::world::{User, World, settings, text};
+use crate::world::settings::settings;
+use crate::world::{User, World, text};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
@@ -23,6 +24,7 @@ async fn history(database: &TestDatabase, place: &'static str) {
         .execute(database.pool())
         .await
         .expect("partitions");
+
     for statement in [
         "INSERT INTO transactions (id, timestamp, user_id, trading_id, sub_account_id, event_time, direction, reason, \
              amount, closing_balance, sequence, trading_log_id) \
@@ -50,6 +52,7 @@ async fn copy_account(from: &TestDatabase, to: &TestDatabase) {
             .fetch_one(from.pool())
             .await
             .expect("an account");
+
     sqlx::query(
         "WITH u AS (INSERT INTO users (id, username) VALUES ($3, 'ann')), \
               t AS (INSERT INTO tradings (id, user_id, name, type) VALUES ($2, $3, 'grid', 'paper')) \
@@ -66,13 +69,8 @@ async fn copy_account(from: &TestDatabase, to: &TestDatabase) {
 /// A cursor behind a moment so many seconds ago.
 fn cursor(seconds: i64) -> String {
     let at = chrono::Utc::now() - chrono::Duration::seconds(seconds);
-    URL_SAFE_NO_PAD.encode(
-        [
-            at.timestamp_micros().to_be_bytes().as_slice(),
-            Uuid::max().as_bytes(),
-        ]
-        .concat(),
-    )
+    let micros = at.timestamp_micros().to_be_bytes();
+    URL_SAFE_NO_PAD.encode([micros.as_slice(), Uuid::max().as_bytes()].concat())
 }
 
 /// Where the rows of a page stand; one place for all.
@@ -90,68 +88,92 @@ async fn place(user: &User<'_>, path: &str) -> String {
         .map(|row| text(row.get("reason").unwrap_or(&row["type"])))
         .collect();
     places.dedup();
+
     assert_eq!(places.len(), 1, "{path}: {places:?}");
+
     places.remove(0)
 }
 
-#[tokio::test]
-async fn what_lies_behind_a_cursor_is_read_from_the_replica_and_what_is_new_never() {
-    let copy = TestDatabase::new().await.expect("a database");
-    let world = World::start_with(|settings| settings.replica = Some(at(copy.url()))).await;
-    let user = world.user("ann").await;
-    let desk = user.desk("grid", "0", "0").await;
+/// A world with a replica that has another history of the same account.
+async fn with_replica(copy: &TestDatabase) -> World {
+    World::start_with(|settings| settings.replica = Some(at(copy.url()))).await
+}
+
+/// Fills the primary and the replica with histories of their own.
+async fn fill(world: &World, copy: &TestDatabase) {
     history(&world.database, "primary").await;
-    copy_account(&world.database, &copy).await;
-    history(&copy, "replica").await;
-    for list in [
-        "transactions",
-        "trading-logs",
-        &format!("trading-logs/trading/{}", desk.trading),
-    ] {
-        let ask = |query: &str| format!("/v1/{list}?{query}");
-        for (query, expected) in [
-            (String::new(), "primary"),
-            ("offset=1".to_owned(), "primary"),
-            (format!("cursor={}", cursor(30)), "primary"),
-            (format!("cursor={}", cursor(90)), "replica"),
-            (
-                format!("cursor={}&include_total=true", cursor(90)),
-                "primary",
-            ),
-        ] {
-            assert_eq!(place(&user, &ask(&query)).await, expected, "{list} {query}");
-        }
-    }
-    // A CSV reads 200 rows at once, the first of them from the primary.
-    let csv = user
-        .get_with("/v1/transactions", &[("accept", "text/csv")])
-        .await
-        .text;
-    assert_eq!(
-        (
-            csv.matches(",primary,").count(),
-            csv.matches(",replica,").count()
-        ),
-        (200, 400)
-    );
-    let ready = world.anonymous("/health/ready").await;
-    assert_eq!(ready.status, 200, "{}", ready.text);
-    // What the user deletes is gone also where a copy still has it.
-    user.delete(&format!("/v1/tradings/{}", desk.trading))
-        .await
-        .data();
-    let gone = user
-        .get(&format!("/v1/transactions?cursor={}", cursor(90)))
-        .await;
-    assert_eq!(gone.data()["transactions"], Value::Array(Vec::new()));
+    copy_account(&world.database, copy).await;
+    history(copy, "replica").await;
 }
 
 #[tokio::test]
-async fn a_replica_that_hangs_is_waited_for_once_and_then_left_alone() {
+async fn only_pages_behind_an_old_cursor_are_read_from_the_replica() {
+    let copy = TestDatabase::new().await.expect("a database");
+    let world = with_replica(&copy).await;
+    let user = world.user("ann").await;
+    let book = user.book("grid", "0", "0").await;
+    fill(&world, &copy).await;
+    let new = format!("cursor={}", cursor(30));
+    let old = format!("cursor={}", cursor(90));
+
+    for list in [
+        "transactions",
+        "trading-logs",
+        &format!("trading-logs/trading/{}", book.trading),
+    ] {
+        for (query, expected) in [
+            ("", "primary"),
+            ("offset=1", "primary"),
+            (&new, "primary"),
+            (&old, "replica"),
+            (&format!("{old}&include_total=true"), "primary"),
+        ] {
+            let path = format!("/v1/{list}?{query}");
+            assert_eq!(place(&user, &path).await, expected, "{path}");
+        }
+    }
+    world.anonymous("/health/ready").await.assert_status(200);
+}
+
+#[tokio::test]
+async fn a_csv_reads_its_first_rows_from_the_primary() {
+    let copy = TestDatabase::new().await.expect("a database");
+    let world = with_replica(&copy).await;
+    let user = world.user("ann").await;
+    user.book("grid", "0", "0").await;
+    fill(&world, &copy).await;
+
+    let headers = [("accept", "text/csv")];
+    let csv = user.get_with("/v1/transactions", &headers).await;
+
+    // It reads 200 rows at once.
+    assert_eq!(csv.text.matches(",primary,").count(), 200);
+    assert_eq!(csv.text.matches(",replica,").count(), 400);
+}
+
+#[tokio::test]
+async fn a_deleted_trading_is_gone_also_where_the_replica_has_it() {
+    let copy = TestDatabase::new().await.expect("a database");
+    let world = with_replica(&copy).await;
+    let user = world.user("ann").await;
+    let book = user.book("grid", "0", "0").await;
+    fill(&world, &copy).await;
+
+    let trading = format!("/v1/tradings/{}", book.trading);
+    user.delete(&trading).await.data();
+
+    let page = format!("/v1/transactions?cursor={}", cursor(90));
+    let page = user.get(&page).await;
+    assert!(page.list("transactions").is_empty(), "{page}");
+}
+
+#[tokio::test]
+async fn a_replica_that_hangs_is_waited_for_once() {
     let copy = TestDatabase::new().await.expect("a database");
     let world = World::start_with(|settings| settings.replica = Some(at(copy.url()))).await;
     let user = world.user("ann").await;
-    user.desk("grid", "0", "0").await;
+    user.book("grid", "0", "0").await;
+
     history(&world.database, "primary").await;
     let mut transaction = copy.pool().begin().await.expect("begun");
     sqlx::raw_sql("LOCK TABLE transactions")
@@ -159,7 +181,9 @@ async fn a_replica_that_hangs_is_waited_for_once_and_then_left_alone() {
         .await
         .expect("locked");
     let page = format!("/v1/transactions?cursor={}", cursor(90));
+
     assert_eq!(place(&user, &page).await, "primary");
+
     transaction.rollback().await.expect("released");
     // It would answer this by its copy, which is empty.
     assert_eq!(place(&user, &page).await, "primary");
@@ -172,11 +196,14 @@ async fn a_replica_that_is_away_or_of_no_use_is_not_noticed() {
         "postgres://tiris@127.0.0.1:{}/tiris",
         free_port().expect("a port")
     );
+
     for url in [nowhere.as_str(), empty.url()] {
         let world = World::start_with(|settings| settings.replica = Some(at(url))).await;
         let user = world.user("ann").await;
-        user.desk("grid", "0", "0").await;
+        user.book("grid", "0", "0").await;
+
         history(&world.database, "primary").await;
+
         for _ in 0..2 {
             assert_eq!(
                 place(&user, &format!("/v1/transactions?cursor={}", cursor(90))).await,
@@ -184,12 +211,9 @@ async fn a_replica_that_is_away_or_of_no_use_is_not_noticed() {
                 "{url}"
             );
         }
+
         let ready = world.anonymous("/health/ready").await;
-        assert_eq!(
-            (ready.status.as_u16(), &ready.data()["ready"]),
-            (200, &Value::Bool(true)),
-            "{}",
-            ready.text
-        );
+        ready.assert_status(200);
+        assert_eq!(ready.data()["ready"], true, "{ready}");
     }
 }

@@ -11,65 +11,55 @@ use tiris_testing::eventually;
 /// What the contract promises.
 const NOTICED_WITHIN: Duration = Duration::from_secs(10);
 
+const ME: &str = "/v1/users/me";
+const REFRESH: &str = "/v1/auth/refresh";
+
+async fn revoke(user: &User<'_>) {
+    let revoke = "UPDATE sessions SET revoked_at = now() WHERE id = $1";
+    user.world.run(revoke, user.session).await;
+}
+
+async fn expire(user: &User<'_>) {
+    let expire = "UPDATE sessions SET expires_at = now() WHERE id = $1";
+    user.world.run(expire, user.session).await;
+}
+
 #[tokio::test]
-async fn a_disabled_user_is_told_so_even_though_the_session_is_gone_too() {
+async fn a_disabled_user_without_a_session_is_reported_as_disabled() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    for statement in [
-        "UPDATE users SET status = 'disabled' WHERE id = $1",
-        "UPDATE sessions SET revoked_at = now() WHERE user_id = $1",
-    ] {
-        sqlx::query(statement)
-            .bind(user.id.0)
-            .execute(world.database.pool())
-            .await
-            .expect("disabled");
-    }
-    assert_eq!(
-        user.get("/v1/users/me").await.refusal(),
-        (403, "ACCOUNT_DISABLED")
-    );
+    user.set_status("disabled").await;
+    revoke(&user).await;
+
+    let answer = user.get(ME).await;
+
+    answer.assert_error(403, "ACCOUNT_DISABLED");
 }
 
 #[tokio::test]
 async fn a_deleted_user_and_an_expired_session_are_signed_out() {
     let world = World::start().await;
-    let (ann, bob) = (world.user("ann").await, world.user("bob").await);
-    sqlx::query("UPDATE users SET status = 'deleted' WHERE id = $1")
-        .bind(ann.id.0)
-        .execute(world.database.pool())
-        .await
-        .expect("deleted");
-    sqlx::query("UPDATE sessions SET expires_at = now() WHERE id = $1")
-        .bind(bob.session)
-        .execute(world.database.pool())
-        .await
-        .expect("expired");
+    let ann = world.user("ann").await;
+    let bob = world.user("bob").await;
+
+    ann.set_status("deleted").await;
+    expire(&bob).await;
+
     for user in [ann, bob] {
-        assert_eq!(
-            user.get("/v1/users/me").await.refusal(),
-            (401, "INVALID_TOKEN")
-        );
+        user.get(ME).await.assert_error(401, "INVALID_TOKEN");
     }
 }
 
 #[tokio::test]
-async fn a_revoked_session_stops_within_ten_seconds_also_when_it_was_just_used() {
+async fn a_revoked_session_stops_within_ten_seconds() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    user.get("/v1/users/me").await.data();
-    sqlx::query("UPDATE sessions SET revoked_at = now() WHERE id = $1")
-        .bind(user.session)
-        .execute(world.database.pool())
-        .await
-        .expect("revoked");
-    eventually("the token is refused", NOTICED_WITHIN, async || {
-        let answer = user.get("/v1/users/me").await;
-        anyhow::ensure!(answer.status == 401, "still {}", answer.status);
-        Ok(())
-    })
-    .await
-    .expect("refused");
+    // So that the session is remembered.
+    user.get(ME).await.data();
+
+    revoke(&user).await;
+
+    refuses(&user, world.address).await;
 }
 
 /// Gives a session a refresh token.
@@ -77,16 +67,15 @@ async fn renewable(user: &User<'_>, token: &str) {
     sqlx::query("UPDATE sessions SET refresh_token_hash = $2 WHERE id = $1")
         .bind(user.session)
         .bind(Sha256::digest(token).to_vec())
-        .execute(user.world.database.pool())
+        .execute(user.world.pool())
         .await
         .expect("a refresh token");
 }
 
+/// Waits until a replica refuses the token.
 async fn refuses(user: &User<'_>, address: SocketAddr) {
     eventually("the token is refused", NOTICED_WITHIN, async || {
-        let answer = user
-            .send_at(address, Method::GET, "/v1/users/me", None)
-            .await;
+        let answer = user.send_at(address, Method::GET, ME, None).await;
         anyhow::ensure!(answer.status == 401, "still {}", answer.status);
         Ok(())
     })
@@ -95,114 +84,89 @@ async fn refuses(user: &User<'_>, address: SocketAddr) {
 }
 
 #[tokio::test]
-async fn signing_out_is_noticed_at_once_here_and_within_ten_seconds_by_every_other_replica() {
+async fn a_sign_out_reaches_every_replica_within_ten_seconds() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    let other = world.replica().await;
-    let elsewhere = User {
-        session: world.session(user.id).await,
-        token: String::new(),
-        ..world.user("bob").await
-    };
-    let elsewhere = User {
-        token: world.token(user.id, elsewhere.session, chrono::Duration::hours(1)),
-        id: user.id,
-        ..elsewhere
-    };
-    for address in [world.address, other] {
-        user.send_at(address, Method::GET, "/v1/users/me", None)
-            .await
-            .data();
+    let replica = world.replica().await;
+    for address in [world.address, replica] {
+        let me = user.send_at(address, Method::GET, ME, None).await;
+        me.data();
     }
-    let left = user.send(Method::POST, "/v1/auth/logout", None).await;
+
+    let left = user.post_empty("/v1/auth/logout").await;
+
     assert_eq!(left.data()["message"], "You are signed out.");
-    assert_eq!(
-        user.get("/v1/users/me").await.refusal(),
-        (401, "INVALID_TOKEN")
-    );
-    refuses(&user, other).await;
-    elsewhere.get("/v1/users/me").await.data();
-    assert_eq!(
-        world.audited(&user.session.to_string()).await,
-        ["session.end"]
-    );
+    user.get(ME).await.assert_error(401, "INVALID_TOKEN");
+    refuses(&user, replica).await;
+    let session = user.session.to_string();
+    assert_eq!(world.audited(&session).await, ["session.end"]);
 }
 
 #[tokio::test]
-async fn a_refresh_token_gives_access_again_and_again_until_its_session_ends() {
+async fn a_sign_out_ends_no_other_session_of_the_user() {
     let world = World::start().await;
-    let mut user = world.user("ann").await;
+    let user = world.user("ann").await;
+    let other = world.session(user.id).await;
+    let other = world.token(user.id, other, chrono::Duration::hours(1));
+
+    user.post_empty("/v1/auth/logout").await.data();
+
+    world.get_as(&other, ME).await.data();
+}
+
+#[tokio::test]
+async fn a_refresh_token_gives_access_until_its_session_ends() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
     renewable(&user, "the-refresh-token").await;
     let body = json!({"refresh_token": "the-refresh-token"});
+
     for _ in 0..2 {
-        let answer = world.post("/v1/auth/refresh", body.clone()).await;
-        assert_eq!(
-            (answer.header("cache-control"), answer.header("etag")),
-            ("no-store", "")
-        );
+        let answer = world.post(REFRESH, body.clone()).await;
+        answer.assert_not_cached();
         let tokens = answer.data();
-        assert_eq!(
-            tokens["refresh_token"], "the-refresh-token",
-            "the same one stays valid"
-        );
-        assert_eq!(
-            (&tokens["token_type"], &tokens["expires_in"]),
-            (&json!("Bearer"), &json!(3600))
-        );
-        user.token = text(&tokens["access_token"]);
-        assert_eq!(user.get("/v1/users/me").await.data()["username"], "ann");
+        assert_eq!(tokens["refresh_token"], "the-refresh-token");
+        assert_eq!(tokens["token_type"], "Bearer");
+        assert_eq!(tokens["expires_in"], 3600);
+        let me = world.get_as(&text(&tokens["access_token"]), ME).await;
+        assert_eq!(me.data()["username"], "ann");
     }
-    user.send(Method::POST, "/v1/auth/logout", None)
-        .await
-        .data();
-    assert_eq!(
-        world.post("/v1/auth/refresh", body).await.refusal(),
-        (401, "INVALID_TOKEN")
-    );
+
+    user.post_empty("/v1/auth/logout").await.data();
+    let ended = world.post(REFRESH, body).await;
+    ended.assert_error(401, "INVALID_TOKEN");
 }
 
 #[tokio::test]
-async fn a_wrong_refresh_token_is_refused_and_a_disabled_user_is_told_so() {
+async fn a_wrong_refresh_token_is_refused() {
     let world = World::start().await;
     let user = world.user("ann").await;
     renewable(&user, "the-refresh-token").await;
-    let refresh = async |token: &str| {
-        world
-            .post("/v1/auth/refresh", json!({"refresh_token": token}))
-            .await
-    };
-    assert_eq!(refresh("another").await.refusal(), (401, "INVALID_TOKEN"));
-    assert_eq!(
-        refresh(&user.token).await.refusal(),
-        (401, "INVALID_TOKEN"),
-        "an access token is none"
-    );
-    assert_eq!(
-        refresh(&"a".repeat(513)).await.refusal(),
-        (400, "INVALID_VALUE")
-    );
-    assert_eq!(
-        world.post("/v1/auth/refresh", json!({})).await.refusal(),
-        (400, "MISSING_FIELD")
-    );
-    world
-        .run(
-            "UPDATE sessions SET expires_at = now() WHERE id = $1",
-            user.session,
-        )
-        .await;
-    assert_eq!(
-        refresh("the-refresh-token").await.refusal(),
-        (401, "INVALID_TOKEN")
-    );
-    world
-        .run(
-            "UPDATE users SET status = 'disabled' WHERE id = $1",
-            user.id.0,
-        )
-        .await;
-    assert_eq!(
-        refresh("the-refresh-token").await.refusal(),
-        (403, "ACCOUNT_DISABLED")
-    );
+    let token = |token: &str| json!({"refresh_token": token});
+
+    for (body, status, code) in [
+        (token("another"), 401, "INVALID_TOKEN"),
+        // An access token.
+        (token(&user.token), 401, "INVALID_TOKEN"),
+        (token(&"a".repeat(513)), 400, "INVALID_VALUE"),
+        (json!({}), 400, "MISSING_FIELD"),
+    ] {
+        world.post(REFRESH, body).await.assert_error(status, code);
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_token_ends_with_its_session_and_its_user() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    renewable(&user, "the-refresh-token").await;
+    let body = json!({"refresh_token": "the-refresh-token"});
+
+    expire(&user).await;
+    let expired = world.post(REFRESH, body.clone()).await;
+    expired.assert_error(401, "INVALID_TOKEN");
+
+    user.set_status("disabled").await;
+    let disabled = world.post(REFRESH, body).await;
+    disabled.assert_error(403, "ACCOUNT_DISABLED");
 }

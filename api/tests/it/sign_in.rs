@@ -6,9 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::time::Duration;
 use tiris_domain::ids::UserId;
-use tiris_testing::eventually;
 
 const VERIFIER: &str = "what only this browser knows";
 
@@ -34,17 +32,22 @@ impl Begun {
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(VERIFIER));
         let body =
             json!({"provider": provider, "redirect_uri": REDIRECT, "login_challenge": challenge});
+
         let answer = world.post("/v1/auth/login", body).await;
-        assert_eq!(
-            (answer.header("cache-control"), answer.header("etag")),
-            ("no-store", "")
-        );
+        answer.assert_not_cached();
+
         let begun = answer.data();
         Self {
             auth_url: text(&begun["auth_url"]),
             state: text(&begun["state"]),
             provider,
         }
+    }
+
+    /// The person agrees at Google, which returns this code.
+    pub(crate) fn agreed(&self, stub: &Stub, subject: &str, email: &str) -> String {
+        let claims = stub.claims(&self.auth_url, subject, email);
+        stub.agree(&self.auth_url, &claims)
     }
 
     /// What the client sends when the person comes back.
@@ -92,82 +95,79 @@ fn user_of<'w>(world: &'w World, signed_in: &Answer) -> User<'w> {
 }
 
 #[tokio::test]
-async fn who_comes_by_google_for_the_first_time_becomes_a_user_with_a_paper_trading() {
+async fn a_first_sign_in_by_google_makes_a_user() {
     let (world, stub) = world().await;
+
     let answer = by_google(&world, &stub, "g-1", "ann@example.com", true).await;
-    assert_eq!(
-        (answer.header("cache-control"), answer.header("etag")),
-        ("no-store", "")
-    );
-    assert_eq!(answer.header("set-cookie"), "", "no cookies anywhere");
+
+    answer.assert_not_cached();
+    assert_eq!(answer.header("set-cookie"), "");
     let data = answer.data();
-    assert_eq!(
-        (&data["token_type"], &data["expires_in"]),
-        (&json!("Bearer"), &json!(3600))
-    );
+    assert_eq!(data["token_type"], "Bearer");
+    assert_eq!(data["expires_in"], 3600);
     let person = &data["user"];
-    assert_eq!(
-        (&person["username"], &person["full_name"]),
-        (&json!("ann"), &json!("Ann Example"))
-    );
-    assert_eq!(
-        (&person["email"], &person["role"]),
-        (&json!("ann@example.com"), &json!("user"))
-    );
+    assert_eq!(person["username"], "ann");
+    assert_eq!(person["full_name"], "Ann Example");
+    assert_eq!(person["email"], "ann@example.com");
+    assert_eq!(person["role"], "user");
     assert_eq!(person["avatar"], "https://pictures.example/ann.png");
     assert!(person["email_verified_at"].is_string());
     let user = user_of(&world, &answer);
     assert_eq!(user.get("/v1/users/me").await.data(), person);
-    let tradings = user.get("/v1/tradings").await.data()["tradings"].clone();
-    assert_eq!(tradings.as_array().map(Vec::len), Some(1));
-    assert_eq!(
-        (
-            &tradings[0]["type"],
-            &tradings[0]["exchange_binding"]["kind"]
-        ),
-        (&json!("paper"), &json!("public"))
-    );
-    let refreshed = world
-        .post(
-            "/v1/auth/refresh",
-            json!({"refresh_token": data["refresh_token"]}),
-        )
-        .await;
-    assert!(refreshed.data()["access_token"].is_string());
-    let kept: (bool, bool, i64) = sqlx::query_as(
-        "SELECT access_token_encrypted IS NULL AND refresh_token_encrypted IS NULL, \
-         (SELECT refresh_token_hash = sha256($1::bytea) FROM sessions), (SELECT count(*) FROM oauth_states) \
-         FROM oauth_identities",
-    )
-    .bind(text(&data["refresh_token"]).into_bytes())
-    .fetch_one(world.database.pool())
-    .await
-    .expect("one identity");
-    assert_eq!(
-        kept,
-        (true, true, 0),
-        "no token of the provider, a hash of ours, no login left"
-    );
 }
 
 #[tokio::test]
-async fn who_comes_again_is_the_same_user_by_subject_whatever_the_address() {
+async fn a_first_sign_in_makes_a_paper_trading() {
     let (world, stub) = world().await;
+
+    let answer = by_google(&world, &stub, "g-1", "ann@example.com", true).await;
+
+    let user = user_of(&world, &answer);
+    let tradings = user.get("/v1/tradings").await;
+    let tradings = tradings.list("tradings");
+    assert_eq!(tradings.len(), 1);
+    assert_eq!(tradings[0]["type"], "paper");
+    assert_eq!(tradings[0]["exchange_binding"]["kind"], "public");
+}
+
+#[tokio::test]
+async fn a_sign_in_keeps_only_a_hash_of_our_refresh_token() {
+    let (world, stub) = world().await;
+
+    let answer = by_google(&world, &stub, "g-1", "ann@example.com", true).await;
+
+    let token = text(&answer.data()["refresh_token"]);
+    let body = json!({"refresh_token": token});
+    let refreshed = world.post("/v1/auth/refresh", body).await;
+    assert!(refreshed.data()["access_token"].is_string(), "{refreshed}");
+    let hashes: Vec<(Vec<u8>,)> = world.rows("SELECT refresh_token_hash FROM sessions").await;
+    assert_eq!(hashes, [(Sha256::digest(token).to_vec(),)]);
+    for left in [
+        "SELECT count(*) FROM oauth_states",
+        "SELECT count(*) FROM oauth_identities \
+         WHERE num_nonnulls(access_token_encrypted, refresh_token_encrypted) > 0",
+    ] {
+        assert_eq!(world.scalar::<i64>(left).await, 0, "{left}");
+    }
+}
+
+#[tokio::test]
+async fn a_returning_user_is_known_by_subject_whatever_the_address() {
+    let (world, stub) = world().await;
+
     let first = by_google(&world, &stub, "g-1", "ann@example.com", true).await;
     let again = by_google(&world, &stub, "g-1", "ann@other.example", false).await;
+
     assert_eq!(first.data()["user"]["id"], again.data()["user"]["id"]);
     assert_eq!(again.data()["user"]["email"], "ann@example.com");
+
     let user = user_of(&world, &again);
-    assert_eq!(
-        user.get("/v1/tradings").await.data()["tradings"]
-            .as_array()
-            .map(Vec::len),
-        Some(1)
-    );
+    assert_eq!(user.get("/v1/tradings").await.list("tradings").len(), 1);
+
     let audited: Vec<Value> = sqlx::query_scalar(
         "SELECT after FROM audit_logs WHERE action = 'session.begin' ORDER BY timestamp",
     )
-    .fetch_all(world.database.pool())
+    .fetch_all(world.pool())
     .await
     .expect("the audit trail");
     assert_eq!(
@@ -177,10 +177,11 @@ async fn who_comes_again_is_the_same_user_by_subject_whatever_the_address() {
 }
 
 #[tokio::test]
-async fn of_one_new_person_who_comes_several_times_at_once_one_user_is_made() {
+async fn simultaneous_sign_ins_of_one_new_person_make_one_user() {
     let (world, stub) = world().await;
     let many = (0..4).map(|_| by_google(&world, &stub, "g-1", "ann@example.com", true));
     let answers = futures_util::future::join_all(many).await;
+
     assert!(
         answers
             .iter()
@@ -189,7 +190,7 @@ async fn of_one_new_person_who_comes_several_times_at_once_one_user_is_made() {
 }
 
 #[tokio::test]
-async fn of_several_people_who_come_with_one_address_at_once_one_gets_it() {
+async fn one_of_several_people_with_one_address_gets_it() {
     let (world, stub) = world().await;
     let subjects = ["g-1", "g-2", "g-3", "g-4"];
     let many = subjects.map(|subject| by_google(&world, &stub, subject, "ann@example.com", true));
@@ -198,6 +199,7 @@ async fn of_several_people_who_come_with_one_address_at_once_one_gets_it() {
         .iter()
         .filter(|answer| answer.status != 200)
         .collect();
+
     assert_eq!(refused.len(), subjects.len() - 1);
     assert!(
         refused
@@ -207,88 +209,85 @@ async fn of_several_people_who_come_with_one_address_at_once_one_gets_it() {
 }
 
 #[tokio::test]
-async fn an_account_is_tied_by_its_address_only_when_google_vouches_for_it_and_knows_nobody_else_there()
- {
+async fn an_account_is_linked_only_by_a_verified_unlinked_address() {
     let (world, stub) = world().await;
     let ann = world.user("ann").await;
+
     let unverified = by_google(&world, &stub, "g-1", "ANN@example.com", false).await;
-    assert_eq!(unverified.refusal(), (409, "EMAIL_EXISTS"));
+    unverified.assert_error(409, "EMAIL_EXISTS");
+
     let tied = by_google(&world, &stub, "g-2", "Ann@Example.com", true).await;
     assert_eq!(tied.data()["user"]["id"], json!(ann.id));
+
     let successor = by_google(&world, &stub, "g-3", "ann@example.com", true).await;
-    assert_eq!(
-        successor.refusal(),
-        (409, "EMAIL_EXISTS"),
-        "an address that was given to somebody else"
-    );
+    // An address that was given to somebody else.
+    successor.assert_error(409, "EMAIL_EXISTS");
+
     let unknown = by_google(&world, &stub, "g-4", "bob@example.com", false).await;
     assert_eq!(
         unknown.data()["user"]["email"],
         Value::Null,
         "nobody vouches for it"
     );
+
     let owner = by_google(&world, &stub, "g-5", "bob@example.com", true).await;
     assert_ne!(owner.data()["user"]["id"], unknown.data()["user"]["id"]);
 }
 
 #[tokio::test]
-async fn who_is_disabled_cannot_sign_in_and_who_left_comes_back_as_somebody_new() {
+async fn disabled_users_cannot_sign_in_and_deleted_ones_start_anew() {
     let (world, stub) = world().await;
+
     let first = by_google(&world, &stub, "g-1", "ann@example.com", true).await;
     let user = user_of(&world, &first);
-    world
-        .run(
-            "UPDATE users SET status = 'disabled' WHERE id = $1",
-            user.id.0,
-        )
-        .await;
+    user.set_status("disabled").await;
     let refused = by_google(&world, &stub, "g-1", "ann@example.com", true).await;
-    assert_eq!(refused.refusal(), (403, "ACCOUNT_DISABLED"));
-    world
-        .run(
-            "UPDATE users SET status = 'active' WHERE id = $1",
-            user.id.0,
-        )
-        .await;
+
+    refused.assert_error(403, "ACCOUNT_DISABLED");
+
+    user.set_status("active").await;
     let again = user_of(
         &world,
         &by_google(&world, &stub, "g-1", "ann@example.com", true).await,
     );
     again.delete("/v1/users/me").await.data();
     let back = by_google(&world, &stub, "g-1", "ann@example.com", true).await;
+
     assert_ne!(back.data()["user"]["id"], json!(user.id));
     assert_eq!(back.data()["user"]["username"], "ann");
 }
 
 #[tokio::test]
-async fn wechat_knows_people_by_unionid_and_before_there_is_one_by_openid() {
+async fn wechat_users_are_known_by_unionid_or_else_by_openid() {
     let (world, stub) = world().await;
+
     let login = Begun::at(&world, "wechat").await;
     assert!(
         login.auth_url.ends_with("#wechat_redirect"),
         "{}",
         login.auth_url
     );
+
     let asked = carried(&login.auth_url);
-    assert_eq!(
-        (asked["scope"].as_str(), asked["appid"].as_str()),
-        ("snsapi_login", "the-client")
-    );
-    assert_eq!(
-        (asked["redirect_uri"].as_str(), asked["state"].as_str()),
-        (REDIRECT, login.state.as_str())
-    );
+
+    assert_eq!(asked["scope"].as_str(), "snsapi_login");
+    assert_eq!(asked["appid"].as_str(), "the-client");
+    assert_eq!(asked["redirect_uri"].as_str(), REDIRECT);
+    assert_eq!(asked["state"].as_str(), login.state.as_str());
+
     let first = by_wechat(&world, &stub, json!({"openid": "o-1", "nickname": "安"})).await;
     let person = &first.data()["user"];
-    assert_eq!(
-        (&person["username"], &person["email"]),
-        (&json!("安"), &Value::Null)
-    );
+
+    assert_eq!(person["username"], "安");
+    assert_eq!(person["email"], Value::Null);
+
     let with_union = by_wechat(&world, &stub, json!({"openid": "o-1", "unionid": "u-1"})).await;
     let other_app = by_wechat(&world, &stub, json!({"openid": "o-2", "unionid": "u-1"})).await;
+
     for again in [&with_union, &other_app] {
         assert_eq!(again.data()["user"]["id"], person["id"]);
     }
+
     let namesake = by_wechat(
         &world,
         &stub,
@@ -300,11 +299,10 @@ async fn wechat_knows_people_by_unionid_and_before_there_is_one_by_openid() {
 }
 
 #[tokio::test]
-async fn a_first_trading_is_never_on_a_binding_that_was_deleted_and_without_any_people_come_in_all_the_same()
- {
+async fn a_first_trading_is_never_on_a_deleted_binding() {
     let (world, stub) = world().await;
-    let pool = world.database.pool();
-    let mut deletion = pool.begin().await.expect("a transaction");
+    let mut deletion = world.pool().begin().await.expect("a transaction");
+    // Locked as the API locks it.
     for statement in [
         "SELECT id FROM exchange_bindings WHERE kind = 'public' AND exchange_type = 'virtual' FOR UPDATE",
         "UPDATE exchange_bindings SET status = 'deleted' WHERE kind = 'public' AND exchange_type = 'virtual'",
@@ -315,56 +313,44 @@ async fn a_first_trading_is_never_on_a_binding_that_was_deleted_and_without_any_
             .expect(statement);
     }
     let commit = async {
-        let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')";
-        let look = async || match sqlx::query_scalar(waits).fetch_one(pool).await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err("nobody waits".to_owned()),
-            Err(error) => Err(error.to_string()),
-        };
-        eventually(
-            "a sign-in that waits for the deletion",
-            Duration::from_secs(10),
-            look,
-        )
-        .await
-        .expect("waits");
-        deletion.commit().await.expect("deleted");
+        world.lock_is_waited_for().await;
+        deletion.commit().await.expect("committed");
     };
+
     let (answer, ()) = tokio::join!(
         by_google(&world, &stub, "g-1", "ann@example.com", true),
         commit
     );
-    let user = user_of(&world, &answer);
-    let binding = user.get("/v1/tradings").await.data()["tradings"][0]["exchange_binding"].clone();
-    assert_eq!(
-        (&binding["kind"], &binding["exchange_type"]),
-        (&json!("public"), &json!("binance"))
-    );
 
-    sqlx::query("UPDATE exchange_bindings SET status = 'deleted'")
-        .execute(pool)
-        .await
-        .expect("deleted");
-    let user = user_of(
-        &world,
-        &by_google(&world, &stub, "g-2", "bob@example.com", true).await,
-    )
-    .get("/v1/tradings")
-    .await;
-    let trading = &user.data()["tradings"][0];
-    assert_eq!(
-        (&trading["type"], &trading["exchange_binding_id"]),
-        (&json!("paper"), &Value::Null)
-    );
+    let tradings = user_of(&world, &answer).get("/v1/tradings").await;
+    let binding = &tradings.list("tradings")[0]["exchange_binding"];
+    assert_eq!(binding["kind"], "public");
+    assert_eq!(binding["exchange_type"], "binance");
 }
 
 #[tokio::test]
-async fn of_a_person_who_comes_by_wechat_with_and_without_unionid_at_once_one_user_is_made() {
+async fn a_first_trading_needs_no_binding() {
+    let (world, stub) = world().await;
+    world
+        .execute("UPDATE exchange_bindings SET status = 'deleted'")
+        .await;
+
+    let answer = by_google(&world, &stub, "g-2", "bob@example.com", true).await;
+
+    let tradings = user_of(&world, &answer).get("/v1/tradings").await;
+    let trading = &tradings.list("tradings")[0];
+    assert_eq!(trading["type"], "paper");
+    assert_eq!(trading["exchange_binding_id"], Value::Null);
+}
+
+#[tokio::test]
+async fn simultaneous_sign_ins_with_and_without_unionid_make_one_user() {
     let (world, stub) = world().await;
     let person = |at: usize| match at % 2 {
         0 => json!({"openid": "o-1"}),
         _ => json!({"openid": "o-1", "unionid": "u-1"}),
     };
+
     let answers =
         futures_util::future::join_all((0..6).map(|at| by_wechat(&world, &stub, person(at)))).await;
     assert!(
@@ -372,22 +358,27 @@ async fn of_a_person_who_comes_by_wechat_with_and_without_unionid_at_once_one_us
             .iter()
             .all(|answer| answer.data()["user"]["id"] == answers[0].data()["user"]["id"])
     );
+
     let kept: Vec<(String, Option<String>, Option<String>)> =
         sqlx::query_as("SELECT subject, openid, unionid FROM oauth_identities")
-            .fetch_all(world.database.pool())
+            .fetch_all(world.pool())
             .await
             .expect("identities");
     let name = |text: &str| Some(text.to_owned());
+
     assert_eq!(kept, [("u-1".to_owned(), name("o-1"), name("u-1"))]);
 }
 
 #[tokio::test]
-async fn who_was_two_people_at_wechat_before_it_told_their_unionid_stays_both() {
+async fn two_users_of_one_later_unionid_stay_two() {
     let (world, stub) = world().await;
+
     let by_openid = by_wechat(&world, &stub, json!({"openid": "o-1"})).await;
     let by_unionid = by_wechat(&world, &stub, json!({"openid": "o-2", "unionid": "u-1"})).await;
     let id = |answer: &Answer| answer.data()["user"]["id"].clone();
+
     assert_ne!(id(&by_openid), id(&by_unionid));
+
     let both = by_wechat(&world, &stub, json!({"openid": "o-1", "unionid": "u-1"})).await;
     assert_eq!(id(&both), id(&by_unionid), "the unionid is looked at first");
     assert_eq!(
@@ -397,18 +388,21 @@ async fn who_was_two_people_at_wechat_before_it_told_their_unionid_stays_both() 
 }
 
 #[tokio::test]
-async fn a_username_somebody_has_already_is_told_apart_and_no_reason_to_refuse() {
+async fn a_taken_username_gets_a_suffix() {
     let (world, stub) = world().await;
     let addresses = ["one", "two", "three", "four"].map(|domain| format!("ann@{domain}.example"));
     let many = addresses
         .iter()
         .map(|address| by_google(&world, &stub, address, address, true));
     let mut names: Vec<String> = Vec::new();
+
     for answer in futures_util::future::join_all(many).await {
         names.push(text(&answer.data()["user"]["username"]));
     }
+
     names.sort();
     names.dedup();
+
     assert_eq!(names.len(), addresses.len());
     assert!(
         names.iter().all(|name| name.starts_with("ann")) && names.contains(&"ann".to_owned()),

@@ -9,6 +9,7 @@ pub(crate) fn skip(requirement: &str, what: &str, why: &str) {
         Ok("required"),
         "{why}"
     );
+
     // Past the test runner, which shows what a test prints only when it fails.
     let skipped = format!("SKIPPED: {what} was not tested: {why}\n");
     std::io::stderr()

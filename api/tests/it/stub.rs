@@ -39,6 +39,7 @@ impl Pair {
         let number = |bytes: Vec<u8>| URL_SAFE_NO_PAD.encode(bytes);
         let jwk = json!({"kty": "RSA", "use": "sig", "alg": "RS256", "kid": KEY_ID,
                          "n": number(key.n().to_bytes_be()), "e": number(key.e().to_bytes_be())});
+
         Self {
             signing: EncodingKey::from_rsa_der(der.as_bytes()),
             jwk,
@@ -101,6 +102,7 @@ impl Stub {
             .at("/wechat/user", get(wechat_user))
             .data(Arc::clone(&memory));
         tokio::spawn(Server::new_with_acceptor(acceptor).run(app));
+
         Self {
             base: format!("http://{address}"),
             memory,
@@ -109,6 +111,7 @@ impl Stub {
 
     pub(crate) fn settings(&self) -> ProviderSettings {
         let url = |path: &str| Url::parse(&format!("{}{path}", self.base)).expect("a URL");
+
         ProviderSettings {
             redirect_uris: vec![REDIRECT.to_owned(), OTHER_REDIRECT.to_owned()],
             offered: vec!["google".to_owned(), "wechat".to_owned()],
@@ -141,17 +144,12 @@ impl Stub {
     /// The person agrees: a code, for which the provider will answer with this id token.
     pub(crate) fn agree_to(&self, auth_url: &str, id_token: String) -> String {
         let asked = carried(auth_url);
-        assert_eq!(
-            (asked["client_id"].as_str(), asked["response_type"].as_str()),
-            (CLIENT, "code")
-        );
-        assert_eq!(
-            (
-                asked["scope"].as_str(),
-                asked["code_challenge_method"].as_str()
-            ),
-            ("openid email profile", "S256")
-        );
+
+        assert_eq!(asked["client_id"].as_str(), CLIENT);
+        assert_eq!(asked["response_type"].as_str(), "code");
+        assert_eq!(asked["scope"].as_str(), "openid email profile");
+        assert_eq!(asked["code_challenge_method"].as_str(), "S256");
+
         let grant = Grant {
             challenge: asked["code_challenge"].clone(),
             redirect_uri: asked["redirect_uri"].clone(),
@@ -266,13 +264,14 @@ async fn token(memory: Data<&Shared>, form: Form<Parameters>) -> Response {
     if let Some(trouble) = trouble(&form["code"]).await {
         return trouble;
     }
-    assert_eq!(
-        (form["client_id"].as_str(), form["client_secret"].as_str()),
-        (CLIENT, SECRET)
-    );
+
+    assert_eq!(form["client_id"].as_str(), CLIENT);
+    assert_eq!(form["client_secret"].as_str(), SECRET);
     assert_eq!(form["grant_type"], "authorization_code");
+
     let grant = memory.lock().expect("a lock").grants.remove(&form["code"]);
     let proof = URL_SAFE_NO_PAD.encode(Sha256::digest(&form["code_verifier"]));
+
     match grant
         .filter(|grant| grant.challenge == proof && grant.redirect_uri == form["redirect_uri"])
     {
@@ -290,11 +289,11 @@ async fn wechat_token(memory: Data<&Shared>, query: Query<Parameters>) -> Respon
     if let Some(trouble) = trouble(&query["code"]).await {
         return trouble;
     }
-    assert_eq!(
-        (query["appid"].as_str(), query["secret"].as_str()),
-        (CLIENT, SECRET)
-    );
+
+    assert_eq!(query["appid"].as_str(), CLIENT);
+    assert_eq!(query["secret"].as_str(), SECRET);
     assert_eq!(query["grant_type"], "authorization_code");
+
     let mut memory = memory.lock().expect("a lock");
     let Some(mut person) = memory.people.remove(&query["code"]) else {
         return answer(
@@ -307,6 +306,7 @@ async fn wechat_token(memory: Data<&Shared>, query: Query<Parameters>) -> Respon
     memory.people.insert(access.clone(), person.clone());
     person["access_token"] = access.into();
     person["expires_in"] = 7200.into();
+
     answer(200, "text/plain", person.to_string()).into_response()
 }
 

@@ -1,258 +1,230 @@
 //! Sub-accounts change their name, never their money; they go when they are empty, and holds of dead bots are released.
 
-use crate::world::{World, hold, text};
+use crate::world::{World, text};
 use serde_json::{Value, json};
-use tiris_domain::ids::{AccountId, TradingId, new_id};
-use tiris_domain::ledger::{Belief, Command, Direction, Movement};
-use tiris_store::ledger::{Entry, Outcome, Source, apply_batch};
+use tiris_domain::ids::new_id;
+use tiris_store::ledger::{Disposition, Source, apply_batch};
 
 #[tokio::test]
-async fn a_change_takes_name_and_info_and_never_money() {
+async fn a_change_takes_name_and_info() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    let desk = user.desk("grid", "5", "1").await;
-    let path = format!("/v1/sub-accounts/{}", desk.stock);
-    let before = user.get(&path).await.data().clone();
-    let changed = user
-        .put(&path, json!({"name": "coins", "info": {"a": 1}}))
-        .await;
-    let mut expected = before.clone();
-    (expected["name"], expected["info"]) = (json!("coins"), json!({"a": 1}));
+    let book = user.book("grid", "5", "1").await;
+    let path = format!("/v1/sub-accounts/{}", book.stock);
+    let mut expected = user.get(&path).await.data().clone();
+    expected["name"] = json!("coins");
+    expected["info"] = json!({"a": 1});
+
+    let change = json!({"name": "coins", "info": {"a": 1}});
+    let changed = user.put(&path, change).await;
+
     expected["updated_at"] = changed.data()["updated_at"].clone();
     assert_eq!(changed.data(), &expected);
-    assert_eq!(
-        user.get(&path).await.data(),
-        &expected,
-        "what was answered is what is stored"
-    );
-    assert_eq!(
-        user.put(&path, json!({"name": "more"})).await.data()["info"],
-        json!({"a": 1})
-    );
-    assert_eq!(
-        user.put(&path, json!({"info": {}})).await.data()["info"],
-        json!({})
-    );
-    for (body, refusal) in [
-        (json!({"name": "currency"}), (409, "SUBACCOUNT_NAME_EXISTS")),
-        (
-            json!({"name": "x", "balance": "7"}),
-            (400, "INVALID_REQUEST"),
-        ),
-        (json!({"locked": "0"}), (400, "INVALID_REQUEST")),
-        (json!({"symbol": "BTC"}), (400, "INVALID_REQUEST")),
-        (json!({"name": ""}), (400, "INVALID_VALUE")),
-        (json!({"info": 1}), (400, "INVALID_INFO_STRUCTURE")),
-    ] {
-        assert_eq!(
-            user.put(&path, body.clone()).await.refusal(),
-            refusal,
-            "{body}"
-        );
-    }
-    let after = user.get(&path).await;
-    assert_eq!(
-        (&after.data()["name"], &after.data()["balance"]),
-        (&json!("more"), &json!("5"))
-    );
+    assert_eq!(user.get(&path).await.data(), &expected);
+    let renamed = user.put(&path, json!({"name": "more"})).await;
+    assert_eq!(renamed.data()["info"], json!({"a": 1}));
+    let emptied = user.put(&path, json!({"info": {}})).await;
+    assert_eq!(emptied.data()["info"], json!({}));
 }
 
 #[tokio::test]
-async fn an_account_goes_only_when_it_is_empty_and_its_history_stays() {
+async fn a_change_never_takes_money() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    let desk = user.desk("grid", "5", "0").await;
-    let path = format!("/v1/sub-accounts/{}", desk.stock);
-    hold(&world, &desk.stock, "o1", "5").await;
-    assert_eq!(
-        user.delete(&path).await.refusal(),
-        (409, "BALANCE_NOT_ZERO")
-    );
-    user.delete(&format!("{path}/holds?order_id=o1"))
-        .await
-        .data();
-    assert_eq!(
-        user.delete(&path).await.refusal(),
-        (409, "BALANCE_NOT_ZERO")
-    );
-    user.post(&format!("{path}/withdraw"), json!({"amount": "5"}))
-        .await
-        .data();
-    assert_eq!(
-        user.delete(&path).await.data(),
-        &json!({"message": "The sub-account is deleted."})
-    );
+    let book = user.book("grid", "5", "1").await;
+    let path = format!("/v1/sub-accounts/{}", book.stock);
+    let before = user.get(&path).await;
+    let funded = json!({"name": "x", "balance": "7"});
+
+    for (body, status, code) in [
+        (json!({"name": "currency"}), 409, "SUBACCOUNT_NAME_EXISTS"),
+        (funded, 400, "INVALID_REQUEST"),
+        (json!({"locked": "0"}), 400, "INVALID_REQUEST"),
+        (json!({"symbol": "BTC"}), 400, "INVALID_REQUEST"),
+        (json!({"name": ""}), 400, "INVALID_VALUE"),
+        (json!({"info": 1}), 400, "INVALID_INFO_STRUCTURE"),
+    ] {
+        user.put(&path, body).await.assert_error(status, code);
+    }
+
+    assert_eq!(user.get(&path).await.data(), before.data());
+}
+
+#[tokio::test]
+async fn an_account_with_money_or_holds_stays() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let book = user.book("grid", "5", "0").await;
+    let path = format!("/v1/sub-accounts/{}", book.stock);
+    world.hold(&book.stock, "o1", "5").await;
+
+    let held = user.delete(&path).await;
+    held.assert_error(409, "BALANCE_NOT_ZERO");
+
+    let hold = format!("{path}/holds?order_id=o1");
+    user.delete(&hold).await.data();
+    let funded = user.delete(&path).await;
+    funded.assert_error(409, "BALANCE_NOT_ZERO");
+}
+
+#[tokio::test]
+async fn an_empty_account_goes_and_leaves_its_history() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let book = user.book("grid", "5", "0").await;
+    let path = format!("/v1/sub-accounts/{}", book.stock);
+    user.withdraw(&book.stock, "5").await.data();
+
+    let deleted = user.delete(&path).await;
+
+    let message = json!({"message": "The sub-account is deleted."});
+    assert_eq!(deleted.data(), &message);
     for answer in [
         user.get(&path).await,
         user.delete(&path).await,
         user.put(&path, json!({"name": "x"})).await,
+        user.deposit(&book.stock, "1").await,
     ] {
-        assert_eq!(answer.refusal(), (404, "NOT_FOUND"));
+        answer.assert_error(404, "NOT_FOUND");
     }
-    let deposit = user
-        .post(&format!("{path}/deposit"), json!({"amount": "1"}))
-        .await;
-    assert_eq!(deposit.refusal(), (404, "NOT_FOUND"));
-    let left = user
-        .get(&format!("/v1/sub-accounts?trading_id={}", desk.trading))
-        .await;
-    assert_eq!(
-        left.data()["sub_accounts"].as_array().map(Vec::len),
-        Some(1)
-    );
-    let history = user
-        .get(&format!("/v1/transactions?sub_account_id={}", desk.stock))
-        .await;
-    assert_eq!(
-        history.data()["transactions"].as_array().map(Vec::len),
-        Some(2)
-    );
-    assert_eq!(
-        world.audited(&desk.stock).await,
-        ["hold.release", "sub_account.delete"]
-    );
+    let list = format!("/v1/sub-accounts?trading_id={}", book.trading);
+    let left = user.get(&list).await;
+    assert_eq!(left.list("sub_accounts").len(), 1);
+    let history = format!("/v1/transactions?sub_account_id={}", book.stock);
+    let history = user.get(&history).await;
+    assert_eq!(history.list("transactions").len(), 2);
+    assert_eq!(world.audited(&book.stock).await, ["sub_account.delete"]);
     world.verify().await;
-    let again = json!({"trading_id": desk.trading, "name": "stock", "symbol": "ETH"});
+
+    // Its name is free again.
+    let again = json!({"trading_id": book.trading, "name": "stock", "symbol": "ETH"});
     user.post("/v1/sub-accounts", again).await.data();
 }
 
 #[tokio::test]
-async fn a_deposit_under_way_is_waited_for_and_keeps_the_account() {
+async fn a_deposit_under_way_keeps_the_account() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    let desk = user.desk("grid", "0", "0").await;
-    let account = AccountId(desk.stock.parse().expect("an id"));
-    let movement = Movement {
-        account,
-        asset: "ETH".parse().expect("a symbol"),
-        direction: Direction::Credit,
-        amount: "1".parse().expect("an amount"),
-        order: None,
-        reason: "deposit".to_owned(),
-        belief: Belief::default(),
-    };
-    let entry = Entry {
-        user: user.id,
-        trading: TradingId(desk.trading.parse().expect("an id")),
-        sub_account: Some(account),
-        command: Command::Move(movement),
-        claim: None,
-        log_type: "deposit".to_owned(),
-        source: Source::Manual,
-        order: None,
-        event_time: None,
-        message: String::new(),
-        info: serde_json::Map::new(),
-    };
-    let mut booking = world.database.pool().begin().await.expect("a transaction");
+    let book = user.book("grid", "0", "0").await;
+    let path = format!("/v1/sub-accounts/{}", book.stock);
+    let entry = book.deposit_entry(user.id, &book.stock, Source::Manual);
+    let mut booking = world.pool().begin().await.expect("a transaction");
     let batch = apply_batch(&mut booking, &[entry], 7)
         .await
         .expect("booked");
-    assert!(matches!(batch.outcomes[..], [Outcome::Applied(_)]));
-    let path = format!("/v1/sub-accounts/{account}");
+    assert!(matches!(batch.dispositions[..], [Disposition::Applied(_)]));
+
     let (deleted, ()) = tokio::join!(user.delete(&path), async {
-        world.somebody_waits().await;
+        world.lock_is_waited_for().await;
         booking.commit().await.expect("committed");
     });
-    assert_eq!(deleted.refusal(), (409, "BALANCE_NOT_ZERO"));
-    assert_eq!(user.balance(&desk.stock).await, "1");
+
+    deleted.assert_error(409, "BALANCE_NOT_ZERO");
+    assert_eq!(user.balance(&book.stock).await, "1");
     world.verify().await;
 }
 
 #[tokio::test]
-async fn the_owner_releases_what_a_dead_bot_holds_and_the_books_explain_it() {
+async fn the_owner_releases_holds_of_a_bot() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    let desk = user.desk("grid", "5", "1").await;
-    let path = format!("/v1/sub-accounts/{}", desk.stock);
+    let book = user.book("grid", "5", "1").await;
+    let path = format!("/v1/sub-accounts/{}", book.stock);
     for (order, amount) in [("o 1/ü", "1.5"), ("o2", "2"), ("", "0.25")] {
-        hold(&world, &desk.stock, order, amount).await;
+        world.hold(&book.stock, order, amount).await;
     }
-    let released = user
-        .delete(&format!("{path}/holds?order_id=o%201%2F%C3%BC"))
-        .await;
-    assert_eq!(
-        released.data(),
-        &json!({"message": "The hold is released."})
-    );
+
+    let named = format!("{path}/holds?order_id=o%201%2F%C3%BC");
+    let released = user.delete(&named).await;
+
+    let message = json!({"message": "The hold is released."});
+    assert_eq!(released.data(), &message);
     let account = user.get(&path).await;
-    assert_eq!(
-        (&account.data()["locked"], &account.data()["balance"]),
-        (&json!("2.25"), &json!("5"))
-    );
-    assert_eq!(account.data()["sequence"], 1, "the balance did not move");
-    user.delete(&format!("{path}/holds?order_id=")).await.data();
+    assert_eq!(account.data()["locked"], "2.25");
+    // The balance did not move.
+    assert_eq!(account.data()["balance"], "5");
+    assert_eq!(account.data()["sequence"], 1);
+
+    let without_order = format!("{path}/holds?order_id=");
+    user.delete(&without_order).await.data();
+
     let holds = user.get(&format!("{path}/holds")).await;
-    let orders: Vec<&Value> = holds.data()["holds"]
-        .as_array()
-        .expect("a list")
-        .iter()
-        .map(|hold| &hold["order_id"])
-        .collect();
-    assert_eq!(orders, [&json!("o2")]);
+    let left = holds.list("holds").iter();
+    let left: Vec<&Value> = left.map(|hold| &hold["order_id"]).collect();
+    assert_eq!(left, ["o2"]);
+    world.verify().await;
+}
+
+#[tokio::test]
+async fn a_released_hold_is_logged_and_audited() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let book = user.book("grid", "5", "1").await;
+    let holds = format!("/v1/sub-accounts/{}/holds", book.stock);
+    world.hold(&book.stock, "o1", "1.5").await;
+    world.hold(&book.stock, "", "0.25").await;
+
+    for order in ["o1", ""] {
+        let hold = format!("{holds}?order_id={order}");
+        user.delete(&hold).await.data();
+    }
+
     let logs = user
         .get("/v1/trading-logs?type=balance_unlocked&source=manual")
         .await;
-    let logs = logs.data()["trading_logs"]
-        .as_array()
-        .expect("a list")
-        .clone();
+    let logs = logs.list("trading_logs");
     assert_eq!(logs.len(), 2);
-    assert_eq!(
-        (&logs[1]["order_id"], &logs[0]["order_id"]),
-        (&json!("o 1/ü"), &Value::Null)
-    );
+    assert_eq!(logs[1]["order_id"], "o1");
+    assert_eq!(logs[0]["order_id"], Value::Null);
     assert!(text(&logs[1]["message"]).contains("1.5 ETH"), "{}", logs[1]);
-    assert_eq!(logs[1]["sub_account_id"], json!(desk.stock));
-    let before: Value = sqlx::query_scalar(
-        "SELECT before FROM audit_logs WHERE action = 'hold.release' ORDER BY timestamp LIMIT 1",
-    )
-    .fetch_one(world.database.pool())
-    .await
-    .expect("an audit row");
-    assert_eq!(before, json!({"order_id": "o 1/ü", "amount": "1.5"}));
-    for (query, refusal) in [
-        ("?order_id=", (404, "NOT_FOUND")),
-        ("?order_id=o1", (404, "NOT_FOUND")),
-        ("", (400, "INVALID_VALUE")),
-        ("?order_id=%00", (400, "INVALID_VALUE")),
-        (
-            format!("?order_id={}", "x".repeat(129)).as_str(),
-            (400, "INVALID_VALUE"),
-        ),
-    ] {
-        assert_eq!(
-            user.delete(&format!("{path}/holds{query}")).await.refusal(),
-            refusal,
-            "{query}"
-        );
-    }
-    let unknown = user
-        .delete(&format!("/v1/sub-accounts/{}/holds?order_id=o2", new_id()))
+    assert_eq!(logs[1]["sub_account_id"], json!(book.stock));
+    let before: Value = world
+        .scalar("SELECT before FROM audit_logs WHERE action = 'hold.release' ORDER BY timestamp LIMIT 1")
         .await;
-    assert_eq!(unknown.refusal(), (404, "NOT_FOUND"));
-    world.verify().await;
+    assert_eq!(before, json!({"order_id": "o1", "amount": "1.5"}));
 }
 
 #[tokio::test]
-async fn a_hold_is_released_once_however_often_that_is_asked_at_once() {
+async fn a_hold_that_is_not_there_cannot_be_released() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    let desk = user.desk("grid", "5", "1").await;
-    hold(&world, &desk.stock, "o1", "2").await;
-    let path = format!("/v1/sub-accounts/{}/holds?order_id=o1", desk.stock);
-    let answers = futures_util::future::join_all((0..8).map(|_| user.delete(&path))).await;
-    assert_eq!(
-        answers
-            .iter()
-            .filter(|answer| answer.status.is_success())
-            .count(),
-        1
-    );
-    for answer in answers.iter().filter(|answer| !answer.status.is_success()) {
-        assert_eq!(answer.refusal(), (404, "NOT_FOUND"));
+    let book = user.book("grid", "5", "1").await;
+    let own = format!("/v1/sub-accounts/{}/holds", book.stock);
+    let unknown = format!("/v1/sub-accounts/{}/holds", new_id());
+    let long = format!("?order_id={}", "x".repeat(129));
+    world.hold(&book.stock, "o2", "1").await;
+
+    for (holds, query, status, code) in [
+        (&own, "?order_id=", 404, "NOT_FOUND"),
+        (&own, "?order_id=o1", 404, "NOT_FOUND"),
+        (&own, "", 400, "INVALID_VALUE"),
+        (&own, "?order_id=%00", 400, "INVALID_VALUE"),
+        (&own, &long, 400, "INVALID_VALUE"),
+        (&unknown, "?order_id=o2", 404, "NOT_FOUND"),
+    ] {
+        let answer = user.delete(&format!("{holds}{query}")).await;
+        answer.assert_error(status, code);
     }
-    let account = user.get(&format!("/v1/sub-accounts/{}", desk.stock)).await;
-    assert_eq!(account.data()["locked"], "0");
+}
+
+#[tokio::test]
+async fn a_hold_is_released_once_by_many_requests_at_once() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let book = user.book("grid", "5", "1").await;
+    let account = format!("/v1/sub-accounts/{}", book.stock);
+    let hold = format!("{account}/holds?order_id=o1");
+    world.hold(&book.stock, "o1", "2").await;
+
+    let answers = futures_util::future::join_all((0..8).map(|_| user.delete(&hold))).await;
+
+    let (released, refused): (Vec<_>, Vec<_>) = answers
+        .iter()
+        .partition(|answer| answer.status.is_success());
+    assert_eq!(released.len(), 1);
+    for answer in refused {
+        answer.assert_error(404, "NOT_FOUND");
+    }
+    assert_eq!(user.get(&account).await.data()["locked"], "0");
     world.verify().await;
 }

@@ -22,24 +22,42 @@ async fn open(browser: &mut Browser, operation: &str) {
     browser.click(&format!("{block} .try-out__btn")).await;
 }
 
-/// Executes an open operation, reads status and body of the answer, and clears both away.
-async fn execute(browser: &mut Browser, operation: &str) -> (String, Value) {
+/// An answer as the page shows it.
+struct Shown {
+    status: String,
+    body: Value,
+}
+
+/// Executes an open operation, reads the answer, and clears it away.
+async fn execute(browser: &mut Browser, operation: &str) -> Shown {
     let block = block(operation);
-    browser.click(&format!("{block} .execute")).await;
     let answer = format!("{block} .live-responses-table .response");
+    browser.click(&format!("{block} .execute")).await;
     let status = browser
         .text(&format!("{answer} .response-col_status"))
         .await;
-    let shown = browser
+    let body = browser
         .text(&format!("{answer} .response-col_description pre"))
         .await;
     browser.click(&format!("{block} .btn-clear")).await;
-    let shown = serde_json::from_str(&shown).unwrap_or_else(|error| panic!("{error}: {shown}"));
-    (status.trim().to_owned(), shown)
+
+    Shown {
+        status: status.trim().to_owned(),
+        body: serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}")),
+    }
+}
+
+/// Enters a token.
+async fn authorize(browser: &mut Browser, token: &str) {
+    const FORM: &str = ".auth-container .auth-btn-wrapper";
+    browser.click(".auth-wrapper .authorize").await;
+    browser.fill_in(".auth-container input", token).await;
+    browser.click(&format!("{FORM} .authorize")).await;
+    browser.click(&format!("{FORM} .btn-done")).await;
 }
 
 #[tokio::test]
-async fn a_person_authorizes_reads_who_he_is_and_trades_in_swagger_ui() {
+async fn a_person_authorizes_and_trades_in_swagger_ui() {
     let Some(program) = browser::find() else {
         return skip(
             REQUIREMENT,
@@ -49,49 +67,33 @@ async fn a_person_authorizes_reads_who_he_is_and_trades_in_swagger_ui() {
     };
     let world = World::start().await;
     let ann = world.user("ann").await;
-    let desk = ann.desk("grid", "10", "10").await;
+    let book = ann.book("grid", "10", "10").await;
     let origin = format!("http://{}", world.address);
     let mut browser = Browser::open(&program, &format!("{origin}/docs")).await;
 
     open(&mut browser, "getMe").await;
-    let (status, refused) = execute(&mut browser, "getMe").await;
-    assert_eq!(
-        (status.as_str(), &refused["error"]["code"]),
-        ("401", &"AUTH_REQUIRED".into())
-    );
-    browser.click(".auth-wrapper .authorize").await;
-    browser.fill_in(".auth-container input", &ann.token).await;
-    browser
-        .click(".auth-container .auth-btn-wrapper .authorize")
-        .await;
-    browser
-        .click(".auth-container .auth-btn-wrapper .btn-done")
-        .await;
-    let (status, me) = execute(&mut browser, "getMe").await;
-    assert_eq!(
-        (status.as_str(), &me["data"]["username"]),
-        ("200", &"ann".into())
-    );
+    let refused = execute(&mut browser, "getMe").await;
+    assert_eq!(refused.status, "401");
+    assert_eq!(refused.body["error"]["code"], "AUTH_REQUIRED");
+
+    authorize(&mut browser, &ann.token).await;
+    let me = execute(&mut browser, "getMe").await;
+    assert_eq!(me.status, "200");
+    assert_eq!(me.body["data"]["username"], "ann");
 
     open(&mut browser, "createTradingLog").await;
-    let trade = desk.trade("long").to_string();
-    browser
-        .fill_in(
-            &format!("{} textarea.body-param__text", block("createTradingLog")),
-            &trade,
-        )
-        .await;
-    let (status, made) = execute(&mut browser, "createTradingLog").await;
-    assert_eq!(
-        (status.as_str(), &made["data"]["type"]),
-        ("201", &"long".into()),
-        "{made}"
-    );
-    assert_eq!(ann.balance(&desk.stock).await, "12");
+    let body = format!("{} textarea.body-param__text", block("createTradingLog"));
+    let trade = book.trade("long").to_string();
+    browser.fill_in(&body, &trade).await;
+    let made = execute(&mut browser, "createTradingLog").await;
+    assert_eq!(made.status, "201", "{}", made.body);
+    assert_eq!(made.body["data"]["type"], "long", "{}", made.body);
+    assert_eq!(ann.balance(&book.stock).await, "12");
 
-    let asked = browser
-        .evaluate("performance.getEntriesByType('resource').map(entry => entry.name)")
-        .await;
-    let mut asked = asked.as_array().expect("a list").iter().map(text);
-    assert!(asked.all(|address| address.starts_with(&origin) || address.starts_with("data:")));
+    let loaded = "performance.getEntriesByType('resource').map(entry => entry.name)";
+    let loaded = browser.evaluate(loaded).await;
+    for address in loaded.as_array().expect("a list").iter().map(text) {
+        let is_own = address.starts_with(&origin) || address.starts_with("data:");
+        assert!(is_own, "{address}");
+    }
 }

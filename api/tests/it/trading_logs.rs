@@ -1,60 +1,86 @@
 //! Admins delete trading logs, but none that moved money.
 
-use crate::world::{World, text};
+use crate::world::book::Book;
+use crate::world::{User, World};
 use serde_json::{Value, json};
 use tiris_domain::ids::new_id;
+use uuid::Uuid;
+
+/// Path of a log that moved nothing.
+async fn note(user: &User<'_>, book: &Book) -> String {
+    let mut note = book.note();
+    note["sub_account_id"] = json!(book.stock);
+    format!("/v1/trading-logs/{}", user.log(note).await.id())
+}
 
 #[tokio::test]
-async fn an_admin_deletes_a_log_that_moved_nothing_and_no_other() {
+async fn an_admin_deletes_a_log_that_moved_nothing() {
     let world = World::start().await;
-    let (user, root) = (world.user("ann").await, world.admin("root").await);
-    let desk = user.desk("grid", "10", "10").await;
-    let note = json!({"trading_id": desk.trading, "type": "note", "source": "bot", "message": "a secret plan",
-                      "sub_account_id": desk.stock});
-    let note = text(&user.post("/v1/trading-logs", note).await.data()["id"]);
-    let trade = text(
-        &user
-            .post("/v1/trading-logs", desk.trade("long"))
-            .await
-            .data()["id"],
-    );
-    let path = |id: &str| format!("/v1/trading-logs/{id}");
-    assert_eq!(
-        user.delete(&path(&note)).await.refusal(),
-        (403, "ACCESS_DENIED")
-    );
-    assert_eq!(
-        root.delete(&path(&trade)).await.refusal(),
-        (409, "LOG_MOVED_MONEY")
-    );
-    assert_eq!(
-        root.delete(&path(&note)).await.data(),
-        &json!({"message": "The trading log is deleted."})
-    );
-    for unknown in [
-        note.clone(),
-        new_id().to_string(),
-        "00000000-0000-4000-8000-000000000000".to_owned(),
-    ] {
-        assert_eq!(
-            root.delete(&path(&unknown)).await.refusal(),
-            (404, "NOT_FOUND"),
-            "{unknown}"
-        );
-    }
-    assert_eq!(user.get(&path(&note)).await.refusal(), (404, "NOT_FOUND"));
-    user.get(&path(&trade)).await.data();
-    assert_eq!(world.audited(&note).await, ["trading_log.delete"]);
-    let (by, before): (uuid::Uuid, Value) = sqlx::query_as(
-        "SELECT user_id, before FROM audit_logs WHERE action = 'trading_log.delete'",
-    )
-    .fetch_one(world.database.pool())
-    .await
-    .expect("an audit row");
-    assert_eq!(
-        (by, &before["type"], &before["user_id"]),
-        (root.id.0, &json!("note"), &json!(user.id))
-    );
-    assert_eq!(user.balance(&desk.stock).await, "12");
+    let user = world.user("ann").await;
+    let root = world.admin("root").await;
+    let book = user.book("grid", "10", "10").await;
+    let path = note(&user, &book).await;
+
+    let deleted = root.delete(&path).await;
+
+    let message = json!({"message": "The trading log is deleted."});
+    assert_eq!(deleted.data(), &message);
+    user.get(&path).await.assert_error(404, "NOT_FOUND");
     world.verify().await;
+}
+
+#[tokio::test]
+async fn a_deleted_log_is_kept_in_the_audit_trail() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let root = world.admin("root").await;
+    let book = user.book("grid", "10", "10").await;
+    let path = note(&user, &book).await;
+
+    root.delete(&path).await.data();
+
+    let id = path.rsplit('/').next().expect("an id");
+    assert_eq!(world.audited(id).await, ["trading_log.delete"]);
+    let rows: Vec<(Uuid, Value)> = world
+        .rows("SELECT user_id, before FROM audit_logs WHERE action = 'trading_log.delete'")
+        .await;
+    let (by, before) = &rows[0];
+    assert_eq!(by, &root.id.0);
+    assert_eq!(before["type"], "note");
+    assert_eq!(before["user_id"], json!(user.id));
+}
+
+#[tokio::test]
+async fn a_log_that_moved_money_stays() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let root = world.admin("root").await;
+    let book = user.book("grid", "10", "10").await;
+    let trade = user.log(book.trade("long")).await.id();
+    let path = format!("/v1/trading-logs/{trade}");
+
+    let refused = root.delete(&path).await;
+
+    refused.assert_error(409, "LOG_MOVED_MONEY");
+    user.get(&path).await.data();
+    assert_eq!(user.balance(&book.stock).await, "12");
+}
+
+#[tokio::test]
+async fn users_cannot_delete_logs_and_admins_only_those_there_are() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let root = world.admin("root").await;
+    let book = user.book("grid", "10", "10").await;
+    let path = note(&user, &book).await;
+
+    let denied = user.delete(&path).await;
+    denied.assert_error(403, "ACCESS_DENIED");
+
+    root.delete(&path).await.data();
+    let unknown = format!("/v1/trading-logs/{}", new_id());
+    let without_time = "/v1/trading-logs/00000000-0000-4000-8000-000000000000".to_owned();
+    for path in [path, unknown, without_time] {
+        root.delete(&path).await.assert_error(404, "NOT_FOUND");
+    }
 }

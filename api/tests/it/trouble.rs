@@ -1,8 +1,7 @@
 //! What happens when the database is away or slow.
 
-use crate::world::{World, settings};
-use serde_json::json;
-use sqlx::Connection;
+use crate::world::World;
+use crate::world::settings::settings;
 use std::time::Duration;
 use tiris_testing::{eventually, free_port};
 
@@ -14,125 +13,92 @@ async fn without_a_database_the_api_runs_and_says_what_is_missing() {
         changed.database = settings(&nowhere, changed.key_files[0].clone()).database;
     })
     .await;
+
     assert_eq!(world.anonymous("/health/live").await.status, 200);
+
     let ready = world.anonymous("/health/ready").await;
-    assert_eq!(ready.refusal(), (503, "SERVICE_UNAVAILABLE"));
+    ready.assert_error(503, "SERVICE_UNAVAILABLE");
     assert_eq!(ready.body["error"]["details"], "failing: database");
+
     let user = world.user("ann").await;
+
     let answer = user.get("/v1/tradings").await;
-    assert_eq!(answer.refusal(), (503, "DATABASE_UNAVAILABLE"));
+    answer.assert_error(503, "DATABASE_UNAVAILABLE");
+
     for answer in [&ready, &answer] {
-        assert_eq!(answer.header("retry-after"), "2", "{}", answer.text);
+        assert_eq!(answer.header("retry-after"), "2", "{answer}");
     }
     for secret in ["127.0.0.1", "postgres", "refused", "sqlx"] {
-        assert!(
-            !answer.text.contains(secret),
-            "a server error is opaque: {}",
-            answer.text
-        );
+        answer.assert_lacks(secret);
     }
 }
 
 #[tokio::test]
-async fn a_request_that_takes_too_long_is_answered_and_leaves_nothing_behind() {
+async fn a_request_that_takes_too_long_leaves_nothing_behind() {
     let world =
         World::start_with(|settings| settings.request_timeout = Duration::from_secs(3)).await;
     let user = world.user("ann").await;
-    let desk = user.desk("grid", "1", "0").await;
-    let path = format!("/v1/sub-accounts/{}/deposit", desk.stock);
-    let mut blocker = sqlx::PgConnection::connect(world.database.url())
-        .await
-        .expect("connected");
-    let mut transaction = blocker.begin().await.expect("begun");
-    sqlx::query("SELECT FROM sub_accounts WHERE id = $1::uuid FOR UPDATE")
-        .bind(&desk.stock)
-        .execute(&mut *transaction)
-        .await
-        .expect("locked");
-    assert_eq!(
-        user.post(&path, json!({"amount": "1"})).await.refusal(),
-        (503, "SERVICE_UNAVAILABLE")
-    );
-    transaction.rollback().await.expect("released");
-    user.post(&path, json!({"amount": "2"})).await.data();
-    assert_eq!(
-        user.balance(&desk.stock).await,
-        "3",
-        "the first deposit was rolled back"
-    );
+    let book = user.book("grid", "1", "0").await;
+    let holder = world.lock_account(&book.stock).await;
+
+    let late = user.deposit(&book.stock, "1").await;
+    late.assert_error(503, "SERVICE_UNAVAILABLE");
+
+    holder.rollback().await.expect("released");
+    user.deposit(&book.stock, "2").await.data();
+    assert_eq!(user.balance(&book.stock).await, "3");
 }
 
 #[tokio::test]
-async fn while_all_connections_are_taken_others_are_told_when_to_come_again() {
+async fn requests_without_a_free_connection_get_a_retry_after() {
     let world = World::start_with(|settings| {
-        settings.database.max_connections = 2;
+        // Half of them are for lists.
+        settings.database.max_connections = 4;
         settings.database.acquire_timeout = Duration::from_secs(1);
     })
     .await;
     let user = world.user("ann").await;
-    let desk = user.desk("grid", "1", "0").await;
-    let path = format!("/v1/sub-accounts/{}/deposit", desk.stock);
-    let mut blocker = sqlx::PgConnection::connect(world.database.url())
-        .await
-        .expect("connected");
-    let mut transaction = blocker.begin().await.expect("begun");
-    sqlx::query("SELECT FROM sub_accounts WHERE id = $1::uuid FOR UPDATE")
-        .bind(&desk.stock)
-        .execute(&mut *transaction)
-        .await
-        .expect("locked");
-    let deposit = || user.post(&path, json!({"amount": "1"}));
-    let (first, second, ()) = tokio::join!(deposit(), deposit(), async {
-        waiting(&world, 2).await;
-        let refused = user.get("/v1/tradings").await;
-        assert_eq!(refused.refusal(), (503, "DATABASE_UNAVAILABLE"));
-        assert_eq!(refused.header("retry-after"), "2");
-        transaction.rollback().await.expect("released");
-    });
-    for answer in [first, second] {
-        answer.data();
-    }
-    assert_eq!(
-        user.get("/v1/tradings").await.status,
-        200,
-        "connections are free again"
-    );
-    assert_eq!(user.balance(&desk.stock).await, "3");
-}
+    let book = user.book("grid", "1", "0").await;
+    let holder = world.lock_account(&book.stock).await;
 
-/// Waits until so many statements wait for a lock.
-async fn waiting(world: &World, wanted: i64) {
-    let waiting = "SELECT count(*) FROM pg_stat_activity \
-                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    eventually("requests that wait", Duration::from_secs(10), async || {
-        let count: i64 = sqlx::query_scalar(waiting)
-            .fetch_one(world.database.pool())
-            .await?;
-        anyhow::ensure!(count == wanted, "{count} wait");
-        anyhow::Ok(())
-    })
-    .await
-    .expect("requests that wait");
+    let (first, second, refused) = tokio::join!(
+        user.deposit(&book.stock, "1"),
+        user.deposit(&book.stock, "1"),
+        async {
+            world.locks_are_waited_for(2).await;
+            let refused = user.get("/v1/tradings").await;
+            holder.rollback().await.expect("released");
+            refused
+        }
+    );
+
+    refused.assert_error(503, "DATABASE_UNAVAILABLE");
+    assert_eq!(refused.header("retry-after"), "2");
+    first.data();
+    second.data();
+    user.get("/v1/tradings").await.data();
+    assert_eq!(user.balance(&book.stock).await, "3");
 }
 
 #[tokio::test]
-async fn connections_the_database_has_closed_cost_503_at_most_and_are_replaced() {
+async fn connections_that_the_database_closed_are_replaced() {
     let world = World::start().await;
     let user = world.user("ann").await;
+
     user.get("/v1/tradings").await.data();
-    sqlx::query(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+    world
+        .execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
          WHERE datname = current_database() AND pid <> pg_backend_pid()",
-    )
-    .execute(world.database.pool())
-    .await
-    .expect("closed");
+        )
+        .await;
+
     eventually("an answer", Duration::from_secs(10), async || {
         let answer = user.get("/v1/tradings").await;
         if answer.status.is_success() {
             return Ok(());
         }
-        assert_eq!(answer.refusal(), (503, "DATABASE_UNAVAILABLE"));
+        answer.assert_error(503, "DATABASE_UNAVAILABLE");
         anyhow::bail!("still {}", answer.status)
     })
     .await

@@ -2,25 +2,16 @@
 
 use crate::openapi::operations;
 use crate::world::{Answer, User, World};
-use anyhow::ensure;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::time::Duration;
-use tiris_testing::eventually;
 
 const ME: &str = "/v1/users/me";
 
 async fn put(user: &User<'_>, path: &str, tag: &str, body: &Value) -> Answer {
-    let bearer = format!("Bearer {}", user.token);
-    let headers = [
-        ("authorization", bearer.as_str()),
-        ("content-type", "application/json"),
-        ("if-match", tag),
-    ];
-    user.world
-        .ask(Method::PUT, path, &headers, Some(body.to_string()))
-        .await
+    let headers = [("content-type", "application/json"), ("if-match", tag)];
+    let body = Some(body.to_string());
+    user.send_with(Method::PUT, path, &headers, body).await
 }
 
 async fn tag(user: &User<'_>, path: &str) -> String {
@@ -28,36 +19,40 @@ async fn tag(user: &User<'_>, path: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_change_of_what_was_changed_meanwhile_is_refused() {
+async fn a_change_of_an_old_version_is_refused() {
     let world = World::start().await;
     let user = world.user("ann").await;
+
     let seen = tag(&user, ME).await;
     let change = |name: &str| json!({"full_name": name});
     put(&user, ME, &seen, &change("one")).await.data();
     let stale = put(&user, ME, &seen, &change("two")).await;
-    assert_eq!(stale.refusal(), (412, "STALE_VERSION"));
+
+    stale.assert_error(412, "STALE_VERSION");
     assert_eq!(
         user.get(ME).await.data()["full_name"],
         "one",
         "nothing was changed"
     );
+
     let current = tag(&user, ME).await;
+
     for weak in [
         format!("W/{current}"),
         "\"\"".to_owned(),
         format!("{seen}, \"x\""),
     ] {
-        assert_eq!(
-            put(&user, ME, &weak, &change("two")).await.refusal(),
-            (412, "STALE_VERSION"),
-            "{weak}"
-        );
+        put(&user, ME, &weak, &change("two"))
+            .await
+            .assert_error(412, "STALE_VERSION");
     }
+
     for malformed in ["x", "", &current.replace('"', ""), "*x"] {
         let answer = put(&user, ME, malformed, &change("two")).await;
-        assert_eq!(answer.refusal(), (400, "INVALID_VALUE"), "{malformed}");
-        assert!(answer.text.contains("If-Match"), "{}", answer.text);
+        answer.assert_error(400, "INVALID_VALUE");
+        answer.assert_contains("If-Match");
     }
+
     put(&user, ME, &format!("{seen}, {current}"), &change("two"))
         .await
         .data();
@@ -68,57 +63,48 @@ async fn a_change_of_what_was_changed_meanwhile_is_refused() {
 }
 
 #[tokio::test]
-async fn of_two_changes_at_once_of_one_version_one_is_made() {
+async fn one_of_two_changes_of_a_version_at_once_is_made() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let seen = tag(&user, ME).await;
-    let mut holder = world.database.pool().begin().await.expect("begun");
-    sqlx::query("SELECT FROM users WHERE id = $1 FOR UPDATE")
-        .bind(user.id.0)
-        .execute(&mut *holder)
-        .await
-        .expect("locked");
+    let query = "SELECT FROM users WHERE id = $1 FOR UPDATE";
+    let holder = world.lock(query, user.id.0).await;
     let release = async {
-        eventually("two changes that wait", Duration::from_secs(10), async || {
-            let waiting: i64 = sqlx::query_scalar(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
-            )
-            .fetch_one(world.database.pool())
-            .await?;
-            ensure!(waiting == 2, "{waiting}");
-            Ok(())
-        })
-        .await
-        .expect("they wait");
+        world.locks_are_waited_for(2).await;
         holder.rollback().await.expect("released");
     };
-    let (one, two) = (json!({"full_name": "one"}), json!({"full_name": "two"}));
+
+    let one = json!({"full_name": "one"});
+    let two = json!({"full_name": "two"});
     let (one, two, ()) = tokio::join!(
         put(&user, ME, &seen, &one),
         put(&user, ME, &seen, &two),
         release
     );
-    let (won, lost) = if one.status.is_success() {
-        (one, two)
-    } else {
-        (two, one)
-    };
-    assert_eq!(lost.refusal(), (412, "STALE_VERSION"));
+
+    let is_first = one.status.is_success();
+    let (won, lost) = if is_first { (one, two) } else { (two, one) };
+    lost.assert_error(412, "STALE_VERSION");
     assert_eq!(user.get(ME).await.data(), won.data());
 }
 
 #[tokio::test]
 async fn admins_change_the_user_they_have_seen() {
     let world = World::start().await;
-    let (root, user) = (world.admin("root").await, world.user("ann").await);
+    let root = world.admin("root").await;
+    let user = world.user("ann").await;
     let path = format!("/v1/users/{}", user.id);
+
     let seen = tag(&root, &path).await;
     user.put(ME, json!({"full_name": "Ann"})).await.data();
+
     for what in ["disable", "enable"] {
         let stale = put(&root, &format!("{path}/{what}"), &seen, &json!({})).await;
-        assert_eq!(stale.refusal(), (412, "STALE_VERSION"));
+        stale.assert_error(412, "STALE_VERSION");
     }
+
     assert_eq!(user.get(ME).await.data()["status"], "active");
+
     for (what, status) in [("disable", "disabled"), ("enable", "active")] {
         let fresh = tag(&root, &path).await;
         let answer = put(&root, &format!("{path}/{what}"), &fresh, &json!({})).await;
@@ -130,17 +116,20 @@ async fn admins_change_the_user_they_have_seen() {
 async fn tradings_and_sub_accounts_are_changed_as_they_were_seen() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    let desk = user.desk("grid", "0", "1").await;
+    let book = user.book("grid", "0", "1").await;
+
     for path in [
-        format!("/v1/tradings/{}", desk.trading),
-        format!("/v1/sub-accounts/{}", desk.stock),
+        format!("/v1/tradings/{}", book.trading),
+        format!("/v1/sub-accounts/{}", book.stock),
     ] {
         let seen = tag(&user, &path).await;
         put(&user, &path, &seen, &json!({"name": "one"}))
             .await
             .data();
         let stale = put(&user, &path, &seen, &json!({"name": "two"})).await;
-        assert_eq!(stale.refusal(), (412, "STALE_VERSION"), "{path}");
+
+        stale.assert_error(412, "STALE_VERSION");
+
         let current = tag(&user, &path).await;
         assert_eq!(
             put(&user, &path, &current, &json!({"name": "two"}))
@@ -150,23 +139,23 @@ async fn tradings_and_sub_accounts_are_changed_as_they_were_seen() {
         );
     }
     // Money that moved makes it another version.
-    let path = format!("/v1/sub-accounts/{}", desk.stock);
+    let path = format!("/v1/sub-accounts/{}", book.stock);
+
     let seen = tag(&user, &path).await;
     user.post(&format!("{path}/deposit"), json!({"amount": "1"}))
         .await
         .data();
-    assert_eq!(
-        put(&user, &path, &seen, &json!({"name": "three"}))
-            .await
-            .refusal(),
-        (412, "STALE_VERSION")
-    );
+
+    put(&user, &path, &seen, &json!({"name": "three"}))
+        .await
+        .assert_error(412, "STALE_VERSION");
 }
 
 #[tokio::test]
-async fn a_change_that_is_repeated_under_its_key_is_not_stale_by_itself() {
+async fn a_repeated_change_is_not_stale_by_itself() {
     let world = World::start().await;
     let user = world.user("ann").await;
+
     let seen = tag(&user, ME).await;
     let bearer = format!("Bearer {}", user.token);
     let headers = [
@@ -175,15 +164,16 @@ async fn a_change_that_is_repeated_under_its_key_is_not_stale_by_itself() {
         ("if-match", seen.as_str()),
         ("idempotency-key", "k"),
     ];
+
     let body = json!({"full_name": "Ann"}).to_string();
+
     let first = world
         .ask(Method::PUT, ME, &headers, Some(body.clone()))
         .await;
     let again = world.ask(Method::PUT, ME, &headers, Some(body)).await;
-    assert_eq!(
-        (first.data(), again.header("idempotency-replayed")),
-        (again.data(), "true")
-    );
+
+    assert_eq!(first.data(), again.data());
+    assert_eq!(again.header("idempotency-replayed"), "true");
 }
 
 /// Nobody may keep what a binding's GET answers, so it has no ETag to be named.
@@ -196,20 +186,22 @@ fn every_change_of_what_has_an_etag_says_that_it_can_be_stale() {
             .clone()
             .find(|parameter| parameter["name"] == "If-Match");
         let told = operation["responses"]["412"]["description"].as_str();
+
         assert_eq!(
             header.is_some(),
             told.is_some_and(|text| text.contains("`STALE_VERSION`")),
             "{method} {path}"
         );
+
         if let Some(header) = header {
-            assert_eq!(
-                (method.as_str(), &header["in"], &header["required"]),
-                ("PUT", &json!("header"), &json!(false))
-            );
+            assert_eq!(method.as_str(), "PUT");
+            assert_eq!(header["in"], "header");
+            assert_eq!(header["required"], false);
         } else if method == "PUT" {
             without.insert(path);
         }
     }
+
     assert_eq!(
         without,
         BTreeSet::from(["/v1/exchange-bindings/{id}".to_owned()])

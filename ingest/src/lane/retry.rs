@@ -1,17 +1,19 @@
 //! The lane's own retries of letters that could not be resolved when they came.
 //!
-//! Owns: when the lane looks, and the search of the one letter that cannot be tried. Must not know: whose turn it is; the
-//! store decides that.
+//! Owns: when the lane looks, and the search of the one letter that cannot be tried. The store decides whose turn it is.
 
-use super::transaction::{settle, within_limit};
-use super::{BACKOFF_MIN, Lane, Step, describe, lane_column};
-use crate::blame;
-use crate::plan::Counts;
+use super::position::{LanePosition, Locked};
+use crate::context::Context;
+use crate::failure::may_be_the_event;
+use crate::transaction::{settle, within_limit};
 use sqlx::{Connection as _, PgConnection};
 use std::time::{Duration, Instant};
-use tiris_store::dead_letters::{self, Cause, Retried};
+use tiris_domain::lane::LaneKey;
+use tiris_runtime::explain;
+use tiris_store::dead_letters::{self, Retried};
 use tiris_store::error::{Error, Result};
-use tiris_store::{lanes, ledger};
+use tiris_store::lanes;
+use tiris_store::ledger::{self, Cause};
 use uuid::Uuid;
 
 /// How often the lane looks whether a letter's turn has come; the first wait of a letter is as long.
@@ -39,6 +41,18 @@ impl Default for Retries {
     }
 }
 
+/// What a round of retries came to.
+pub(super) enum Round {
+    /// It is not time to look, or it is no letter's turn.
+    Nothing,
+    /// Letters were tried, and what became of them is committed.
+    Done(Retried),
+    /// Nothing is committed: the letter that fails is searched among fewer.
+    Narrowed,
+    /// Another worker has the lane.
+    Lost,
+}
+
 impl Retries {
     /// Whether there are more letters to try at once.
     pub(super) const fn are_under_way(&self) -> bool {
@@ -46,151 +60,153 @@ impl Retries {
     }
 
     fn is_time(&self) -> bool {
-        self.under_way
-            || self
-                .looked
-                .is_none_or(|looked| looked.elapsed() >= LOOK_INTERVAL)
-    }
-}
-
-/// What a transaction came to.
-enum Round {
-    Done(Retried),
-    Lost,
-}
-
-impl Lane {
-    /// Tries the letters whose turn it is; none when there are none, or it is not the time to look.
-    pub(super) async fn retry_due(&mut self) -> Option<Step> {
-        if !self.retries.is_time() {
-            return None;
-        }
-        match self.retry().await {
-            Ok(Round::Done(retried)) if retried.tried == 0 => {
-                self.retries = Retries {
-                    looked: Some(Instant::now()),
-                    ..Retries::default()
-                };
-                None
-            }
-            Ok(Round::Done(retried)) => {
-                // An applied letter may have been what others waited behind.
-                self.retries = Retries {
-                    under_way: true,
-                    ..Retries::default()
-                };
-                self.backoff = BACKOFF_MIN;
-                self.context
-                    .connection
-                    .tell_committed_untraced(&retried.users);
-                self.record_retries(&retried);
-                Some(Step::Committed(Counts {
-                    applied: retried.applied,
-                    ..Counts::default()
-                }))
-            }
-            Ok(Round::Lost) => Some(Step::Lost),
-            Err(error) if blame::may_be_the_event(&error) => {
-                self.retries = Retries {
-                    under_way: true,
-                    limit: self.retries.limit / 2,
-                    ..Retries::default()
-                };
-                Some(Step::Committed(Counts::default()))
-            }
-            Err(error) => {
-                // Smaller, because it may have been too much for a limit of time.
-                self.retries.limit = (self.retries.limit / 2).max(1);
-                Some(Step::Waiting(describe(&error)))
-            }
-        }
+        let is_due = |looked: Instant| looked.elapsed() >= LOOK_INTERVAL;
+        self.under_way || self.looked.is_none_or(is_due)
     }
 
-    async fn retry(&self) -> Result<Round> {
-        let (stream, lane) = (self.id.stream.name(), lane_column(self.id));
-        let mut connection = self.context.pool.acquire().await?;
-        // Mostly there is nothing, which costs no transaction and no lock.
-        let due = within_limit(dead_letters::due(&mut connection, stream, lane, 1)).await;
-        if matches!(&due, Ok(letters) if letters.is_empty()) {
-            return Ok(Round::Done(Retried::default()));
-        }
-        let head = due
-            .as_ref()
-            .ok()
-            .and_then(|letters| letters.first())
-            .copied();
-        let outcome = match due {
-            Ok(_) => within_limit(self.retry_in(&mut connection, head, None)).await,
-            Err(error) => Err(error),
-        };
-        let outcome = match outcome {
-            Err(error) if self.retries.limit <= 1 && blame::may_be_the_event(&error) => {
-                tracing::error!(lane = %self.id, error = %describe(&error), "a letter cannot be tried, it waits for a person");
-                drop(connection.detach());
-                connection = self.context.pool.acquire().await?;
-                within_limit(self.retry_in(&mut connection, head, Some(&error))).await
-            }
-            other => other,
-        };
-        settle(connection, outcome)
-    }
-
-    /// One transaction. While the one letter that fails is searched it takes `head` alone; with `failure` that letter is
-    /// given up instead of tried.
-    async fn retry_in(
-        &self,
-        connection: &mut PgConnection,
-        head: Option<Uuid>,
-        failure: Option<&Error>,
+    /// Tries the letters whose turn it is.
+    pub(super) async fn run(
+        &mut self,
+        context: &Context,
+        position: &LanePosition,
     ) -> Result<Round> {
-        let (stream, lane) = (self.id.stream.name(), lane_column(self.id));
-        let mut transaction = connection.begin().await?;
-        let state = lanes::lock(&mut transaction, stream, lane).await?;
-        if !state.is_some_and(|state| self.owns(&state)) {
-            return Ok(Round::Lost);
+        if !self.is_time() {
+            return Ok(Round::Nothing);
         }
-        let retried = match failure {
-            None if self.retries.limit > 1 => {
-                let limit = self.retries.limit;
-                dead_letters::retry(&mut transaction, stream, lane, limit, rand::random()).await?
+
+        let round = self.retry(context, position).await;
+        match &round {
+            Ok(Round::Nothing) => {
+                *self = Self {
+                    looked: Some(Instant::now()),
+                    ..Self::default()
+                };
             }
-            None => {
-                dead_letters::retry_listed(&mut transaction, head.as_slice(), rand::random())
-                    .await?
+            // An applied letter may have been what others waited behind.
+            Ok(Round::Done(retried)) => {
+                *self = Self {
+                    under_way: true,
+                    ..Self::default()
+                };
+                record(position.key, retried);
             }
-            Some(error) => {
-                dead_letters::put_aside(&mut transaction, head.as_slice(), &Cause::internal(error))
-                    .await?;
-                Retried {
-                    tried: 1,
-                    given_up: 1,
-                    ..Retried::default()
-                }
+            Ok(Round::Narrowed | Round::Lost) => {}
+            Err(error) if may_be_the_event(error) => {
+                *self = Self {
+                    looked: None,
+                    under_way: true,
+                    limit: self.limit / 2,
+                };
+                return Ok(Round::Narrowed);
             }
-        };
-        lanes::renew_locked(&mut transaction, stream, lane, self.context.lease).await?;
-        if let Some(timestamp) = retried.timestamp {
-            ledger::assert_fresh(&mut transaction, timestamp).await?;
+            // Smaller, because it may have been too much for a limit of time.
+            Err(_) => self.limit = (self.limit / 2).max(1),
         }
-        transaction.commit().await?;
-        Ok(Round::Done(retried))
+        round
     }
 
-    fn record_retries(&self, retried: &Retried) {
-        let waiting = retried
-            .tried
-            .saturating_sub(retried.applied)
-            .saturating_sub(retried.given_up);
-        let outcomes = [
-            ("applied", retried.applied),
-            ("given_up", retried.given_up),
-            ("waiting", waiting),
-        ];
-        for (outcome, count) in outcomes {
-            metrics::counter!("ingest_retries_total", "stream" => self.id.stream.name(), "outcome" => outcome)
-                .increment(count);
+    async fn retry(&self, context: &Context, position: &LanePosition) -> Result<Round> {
+        let mut connection = context.pool.acquire().await?;
+        // Mostly there is nothing, which costs no transaction and no lock.
+        let due = within_limit(dead_letters::due(&mut connection, position.key, 1)).await;
+        let head = match due {
+            Ok(letters) => letters.first().copied(),
+            Err(error) => return settle(connection, Err(error)),
+        };
+        let Some(head) = head else {
+            return Ok(Round::Nothing);
+        };
+
+        let attempt = if self.limit > 1 {
+            Attempt::Due(self.limit)
+        } else {
+            Attempt::One(head)
+        };
+        let tried = transact(context, &mut connection, position, attempt);
+        let outcome = within_limit(tried).await;
+        match outcome {
+            Err(error) if self.limit <= 1 && may_be_the_event(&error) => {
+                tracing::error!(lane = %position.key, error = %explain(&error), "a letter cannot be tried, it waits for a person");
+                drop(connection.detach());
+                let mut connection = context.pool.acquire().await?;
+                let given_up = Attempt::GiveUp(head, &error);
+                let outcome =
+                    within_limit(transact(context, &mut connection, position, given_up)).await;
+                settle(connection, outcome)
+            }
+            outcome => settle(connection, outcome),
         }
-        let (tried, applied, given_up) = (retried.tried, retried.applied, retried.given_up);
-        tracing::info!(lane = %self.id, tried, applied, given_up, "dead letters tried again");
     }
+}
+
+/// What a transaction tries.
+enum Attempt<'a> {
+    /// Up to so many letters whose turn it is.
+    Due(i64),
+    /// One letter, while the one that fails is searched.
+    One(Uuid),
+    /// Nothing: the letter fails for an unforeseen reason and is given up.
+    GiveUp(Uuid, &'a Error),
+}
+
+async fn transact(
+    context: &Context,
+    connection: &mut PgConnection,
+    position: &LanePosition,
+    attempt: Attempt<'_>,
+) -> Result<Round> {
+    let mut transaction = connection.begin().await?;
+    if matches!(position.lock(&mut transaction).await?, Locked::Lost) {
+        return Ok(Round::Lost);
+    }
+
+    let seed = rand::random();
+    let retried = match attempt {
+        Attempt::Due(limit) => {
+            dead_letters::retry(&mut transaction, position.key, limit, seed).await?
+        }
+        Attempt::One(letter) => {
+            dead_letters::retry_listed(&mut transaction, &[letter], seed).await?
+        }
+        Attempt::GiveUp(letter, error) => {
+            let cause = Cause::internal(error);
+            dead_letters::give_up(&mut transaction, &[letter], &cause).await?;
+            Retried {
+                tried: 1,
+                given_up: 1,
+                ..Retried::default()
+            }
+        }
+    };
+    lanes::renew_locked(&mut transaction, position.key, context.lease).await?;
+    if let Some(timestamp) = retried.timestamp {
+        ledger::assert_fresh(&mut transaction, timestamp).await?;
+    }
+    transaction.commit().await?;
+    Ok(if retried.tried == 0 {
+        Round::Nothing
+    } else {
+        Round::Done(retried)
+    })
+}
+
+fn record(key: LaneKey, retried: &Retried) {
+    let Retried {
+        tried,
+        applied,
+        given_up,
+        ..
+    } = *retried;
+    let waiting = tried.saturating_sub(applied).saturating_sub(given_up);
+
+    for (outcome, count) in [
+        ("applied", applied),
+        ("given_up", given_up),
+        ("waiting", waiting),
+    ] {
+        metrics::counter!("ingest_retries_total", "stream" => key.stream.name(), "outcome" => outcome)
+            .increment(count);
+    }
+
+    tracing::info!(lane = %key, tried, applied, given_up, "dead letters tried again");
 }

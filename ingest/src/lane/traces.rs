@@ -1,8 +1,7 @@
-//! The traces of a batch: whose work it goes on with.
-//!
-//! Owns: what the headers of the messages name, and how it is put together. Must not know: what the events say.
+//! The traces of a batch, by the headers of its messages.
 
-use crate::reader::Incoming;
+use crate::plan::Item;
+use crate::stream::Message;
 use std::collections::{BTreeMap, BTreeSet};
 use tiris_runtime::trace::{Parent, REQUEST_ID, TRACEPARENT, Trace};
 use uuid::Uuid;
@@ -15,8 +14,12 @@ pub(super) struct Traces {
 }
 
 impl Traces {
-    pub(super) fn of(messages: &[Incoming]) -> Self {
-        let of: Vec<Option<Trace>> = messages.iter().map(trace_of).collect();
+    pub(super) fn of(items: &[Item]) -> Self {
+        Self::of_messages(items.iter().map(|item| &item.message))
+    }
+
+    fn of_messages<'a>(messages: impl Iterator<Item = &'a Message>) -> Self {
+        let of: Vec<Option<Trace>> = messages.map(trace_of).collect();
         let mut named = of.iter().flatten();
         let first = named.next();
         // The work of one trace is a part of it; that of several is a trace of its own, tied to all of them.
@@ -53,25 +56,29 @@ impl Traces {
         others.filter_map(Trace::parent)
     }
 
-    /// For each user what his messages name, else the batch.
-    pub(super) fn by_user(
-        &self,
-        users: impl Iterator<Item = (Uuid, usize)>,
-    ) -> BTreeMap<Uuid, Vec<Trace>> {
+    /// For each user of `items` the traces of their messages, else that of the batch.
+    pub(super) fn by_user(&self, items: &[Item]) -> BTreeMap<Uuid, Vec<Trace>> {
+        let users = items.iter().map(Item::user).enumerate();
+        self.group(users.filter_map(|(at, user)| Some((user?, at))))
+    }
+
+    fn group(&self, users: impl Iterator<Item = (Uuid, usize)>) -> BTreeMap<Uuid, Vec<Trace>> {
         let mut by_user: BTreeMap<Uuid, Vec<Trace>> = BTreeMap::new();
         for (user, message) in users {
             let known = by_user.entry(user).or_default();
-            let named = self
-                .at(message)
-                .filter(|trace| known.iter().all(|other| other.id() != trace.id()));
-            known.extend(named.map(|trace| {
-                if trace.id() == self.batch.id() {
-                    self.batch.clone()
-                } else {
-                    trace.passed_on()
-                }
-            }));
+            let named = self.at(message);
+            let Some(trace) =
+                named.filter(|trace| known.iter().all(|other| other.id() != trace.id()))
+            else {
+                continue;
+            };
+            known.push(if trace.id() == self.batch.id() {
+                self.batch.clone()
+            } else {
+                trace.passed_on()
+            });
         }
+
         for traces in by_user.values_mut().filter(|traces| traces.is_empty()) {
             traces.push(self.batch.clone());
         }
@@ -80,7 +87,7 @@ impl Traces {
 }
 
 /// Clients write the names of headers as they like.
-fn trace_of(message: &Incoming) -> Option<Trace> {
+fn trace_of(message: &Message) -> Option<Trace> {
     if message.headers.is_empty() {
         return None;
     }
@@ -104,13 +111,14 @@ mod tests {
     const ONE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     const OTHER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-    fn message(name: &str, value: &str) -> Incoming {
+    fn message(name: &str, value: &str) -> Message {
         let headers = if value.is_empty() {
             BTreeMap::new()
         } else {
             BTreeMap::from([(name.to_owned(), vec![value.to_owned()])])
         };
-        Incoming {
+
+        Message {
             subject: String::new(),
             payload: Bytes::new(),
             headers,
@@ -120,39 +128,58 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_of_one_trace_is_a_part_of_it_and_one_of_several_is_tied_to_all() {
-        let alone = Traces::of(&[
+    fn a_batch_of_one_trace_is_a_part_of_it() {
+        let messages = [
             message("Traceparent", ONE),
             message("", ""),
             message("traceparent", ONE),
-        ]);
+        ];
+
+        let alone = Traces::of_messages(messages.iter());
+
         assert_eq!(alone.batch().id(), &ONE[3..35]);
-        assert_eq!((alone.ids().len(), alone.links().count()), (1, 0));
-        let mixed = Traces::of(&[message("traceparent", ONE), message("traceparent", OTHER)]);
-        assert_eq!((mixed.ids().len(), mixed.links().count()), (2, 2));
-        assert!(!mixed.ids().contains(&mixed.batch().id()));
-        assert!(Traces::of(&[message("", "")]).ids().is_empty());
+        assert_eq!(alone.ids().len(), 1);
+        assert_eq!(alone.links().count(), 0);
     }
 
     #[test]
-    fn a_user_is_told_his_own_traces_and_else_that_of_the_batch() {
-        let (ann, bob) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    fn a_batch_of_several_traces_is_linked_to_all() {
+        let messages = [message("traceparent", ONE), message("traceparent", OTHER)];
+
+        let mixed = Traces::of_messages(messages.iter());
+
+        assert_eq!(mixed.ids().len(), 2);
+        assert_eq!(mixed.links().count(), 2);
+        assert!(!mixed.ids().contains(&mixed.batch().id()));
+    }
+
+    #[test]
+    fn a_batch_without_traces_names_none() {
+        let messages = [message("", "")];
+
+        assert!(Traces::of_messages(messages.iter()).ids().is_empty());
+    }
+
+    #[test]
+    fn a_user_gets_their_own_traces_and_else_that_of_the_batch() {
+        let ann = Uuid::from_u128(1);
+        let bob = Uuid::from_u128(2);
         let messages = [
             message("traceparent", ONE),
             message("traceparent", OTHER),
             message("", ""),
         ];
-        let traces = Traces::of(&messages);
-        let told = traces.by_user([(ann, 0), (ann, 1), (ann, 0), (bob, 2)].into_iter());
-        let contexts: Vec<String> = told[&ann].iter().map(Trace::traceparent).collect();
+        let traces = Traces::of_messages(messages.iter());
+
+        let by_user = traces.group([(ann, 0), (ann, 1), (ann, 0), (bob, 2)].into_iter());
+
+        let contexts: Vec<String> = by_user[&ann].iter().map(Trace::traceparent).collect();
         assert_eq!(
             contexts,
             [ONE, OTHER],
             "the bot's own spans: nothing of ours is between"
         );
-        assert_eq!(
-            told[&bob].iter().map(Trace::id).collect::<Vec<_>>(),
-            [traces.batch().id()]
-        );
+        let ids: Vec<&str> = by_user[&bob].iter().map(Trace::id).collect();
+        assert_eq!(ids, [traces.batch().id()]);
     }
 }

@@ -1,14 +1,12 @@
 //! Which sequences of a stream lie in a range of time.
 //!
-//! Owns: the search. The broker's times rise with the sequence, so halving finds the place in a few requests. Must not
-//! know: jobs, what a message says.
+//! The broker's times rise with the sequence, so halving finds the place in a few requests.
 
 use crate::connection::Connection;
-use crate::identity::StreamState;
-use crate::stream::EventStream;
-use crate::{reader, single};
+use crate::stream::{StreamState, first_from, state_of};
 use chrono::{DateTime, Utc};
 use tiris_domain::event::Kind;
+use tiris_domain::lane::EventStream;
 use tiris_store::error::Result;
 use tiris_store::replay_jobs::{Job, StreamProgress};
 
@@ -26,7 +24,7 @@ pub(super) async fn find(
     start: DateTime<Utc>,
     end: DateTime<Utc>,
 ) -> Result<(StreamProgress, Option<String>)> {
-    let (state, _) = reader::look_at(connection, stream, 0).await?;
+    let state = state_of(connection, stream).await?;
     let first = first_at_or_after(connection, stream, &state, nanoseconds(start)).await?;
     let behind = first_at_or_after(connection, stream, &state, nanoseconds(end)).await?;
     let at = StreamProgress {
@@ -38,6 +36,7 @@ pub(super) async fn find(
     let is_cut = first == state.first_seq && state.first_seq > 1;
     let gone = is_cut
         .then(|| format!("stream {stream} begins at message {first}: what was before it is gone"));
+
     Ok((at, gone))
 }
 
@@ -55,13 +54,15 @@ pub(super) async fn check(
     stream: EventStream,
     at: &StreamProgress,
 ) -> Result<Fit> {
-    let (state, _) = reader::look_at(connection, stream, 0).await?;
+    let state = state_of(connection, stream).await?;
+
     Ok(if state.created_at != at.created_at {
         Fit::Other(format!(
             "stream {stream} was made anew since the replay began"
         ))
     } else if state.first_seq > at.next {
-        let (from, to) = (at.next, at.last.min(state.first_seq - 1));
+        let from = at.next;
+        let to = at.last.min(state.first_seq - 1);
         let why = format!(
             "retention took messages {from} to {to} of stream {stream} before they were read"
         );
@@ -88,14 +89,17 @@ async fn first_at_or_after(
     time: i64,
 ) -> Result<u64> {
     let all = [">".to_owned()];
-    let (mut low, mut high) = (state.first_seq.max(1), state.last_seq + 1);
+    let mut low = state.first_seq.max(1);
+    let mut high = state.last_seq + 1;
+
     while low < high {
         let middle = low + (high - low) / 2;
-        match single::first_from(connection, stream, middle, &all).await? {
+        match first_from(connection, stream, middle, &all).await? {
             // Sequences from `middle` up to the one found have no message, so they are alike.
             Some(found) if found.broker_time < time => low = found.stream_seq + 1,
             Some(_) | None => high = middle,
         }
     }
+
     Ok(low)
 }

@@ -9,29 +9,22 @@ const SECONDS: &str = "15";
 const EVENTS: &str = "8000";
 
 #[test]
-fn the_books_are_right_after_everything_was_killed_stopped_and_cut_under_load() -> Result<()> {
+fn the_books_are_right_after_faults_under_load() -> Result<()> {
     let program =
         binary("tiris-chaos").context("it needs the feature testing: run `make build`")?;
     let seed: u64 = rand::random();
     println!("CHAOS_SEED={seed}");
+
     let output = Command::new(program)
-        .args([
-            "--scenario",
-            "faults",
-            "--seconds",
-            SECONDS,
-            "--events",
-            EVENTS,
-            "--verbose",
-        ])
+        .args(["--scenario", "faults", "--verbose"])
+        .args(["--seconds", SECONDS])
+        .args(["--events", EVENTS])
         .args(["--seed", &seed.to_string()])
         .output()?;
-    let told = String::from_utf8_lossy(&output.stdout);
+
+    let printed = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
-    ensure!(
-        output.status.success(),
-        "{}:\n{told}\n{errors}",
-        output.status
-    );
+    let status = output.status;
+    ensure!(status.success(), "{status}:\n{printed}\n{errors}");
     Ok(())
 }

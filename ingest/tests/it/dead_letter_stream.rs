@@ -1,71 +1,74 @@
 //! Copies of dead letters in the stream `TRADING_DLQ`: at least once, marked when acknowledged.
 
-use crate::process::Worker;
-use crate::world::{WAIT, World, drain};
+use crate::world::{World, drain};
 use anyhow::{Context as _, Result, ensure};
 use async_nats::jetstream::message::StreamMessage;
-use serde_json::json;
-use tiris_domain::event::Kind;
-use tiris_ingest::dead_letter_stream::{NAME, publish_some};
+use async_nats::jetstream::stream::Config;
+use tiris_ingest::dead_letters::{NAME, publish_some};
 use tiris_ingest::lane::Lane;
-use tiris_testing::{NatsSettings, eventually};
+use tiris_testing::NatsSettings;
 
-const UNPUBLISHED: &str = "SELECT count(*) FROM dead_letters WHERE published_at IS NULL";
+const UNPUBLISHED: &str = "dead_letters WHERE published_at IS NULL";
 
-async fn copy(world: &World, sequence: u64) -> Result<StreamMessage> {
-    Ok(world
-        .jetstream()
-        .get_stream(NAME)
-        .await?
-        .get_raw_message(sequence)
-        .await?)
+async fn create_stream(world: &World) -> Result<()> {
+    let config = Config {
+        name: NAME.to_owned(),
+        subjects: vec!["dlq.trading.>".to_owned()],
+        ..Config::default()
+    };
+    world.jetstream().create_stream(config).await?;
+    Ok(())
 }
 
-fn header(message: &StreamMessage, name: &str) -> Result<String> {
-    Ok(message
-        .headers
-        .get(name)
+async fn copy(world: &World, sequence: u64) -> Result<StreamMessage> {
+    let stream = world.jetstream().get_stream(NAME).await?;
+    Ok(stream.get_raw_message(sequence).await?)
+}
+
+fn header<'a>(message: &'a StreamMessage, name: &str) -> Result<&'a str> {
+    let header = message.headers.get(name);
+    Ok(header
         .with_context(|| format!("no header {name}"))?
-        .as_str()
-        .to_owned())
+        .as_str())
 }
 
 #[tokio::test]
-async fn a_worker_publishes_each_letter_with_its_reason_and_without_a_payload_that_is_too_long()
--> Result<()> {
+async fn each_letter_is_published_with_its_reason_and_payload() -> Result<()> {
     let world = World::new().await?;
-    let mut worker = Worker::start(world.database.url(), &world.nats.url())?;
-    worker.ready().await?;
-    let mut event = world.credit(world.currency, "BTC", "5");
-    event["direction"] = json!("debit");
-    world.send(Kind::BalanceUpdated, &event).await?;
-    let subject = Kind::BalanceUpdated.subject_of(world.user);
-    world.publish_bytes(&subject, vec![b'x'; 65 * 1024]).await?;
-    eventually("two published letters", WAIT, async || {
-        world
-            .expect_count(
-                "SELECT count(*) FROM dead_letters WHERE published_at IS NOT NULL",
-                2,
-            )
-            .await
-    })
-    .await?;
-    let first = copy(&world, 1).await?;
+    let mut worker = world.ready_worker().await?;
+    let event = world.btc_debit("5");
+
+    world.send(&event).await?;
+    world
+        .rows_reach("dead_letters WHERE published_at IS NOT NULL", 1)
+        .await?;
+
+    let copy = copy(&world, 1).await?;
+    let subject = copy.subject.as_str();
     ensure!(
-        first.subject.starts_with("dlq.trading.balance.updated."),
-        "{}",
-        first.subject
+        subject.starts_with("dlq.trading.balance.updated."),
+        "{subject}"
     );
-    assert_eq!(first.payload, event.to_string().as_bytes());
-    assert_eq!(header(&first, "Tiris-Code")?, "INSUFFICIENT_BALANCE");
-    assert_eq!(header(&first, "Tiris-Class")?, "rejected");
-    assert_eq!(
-        header(&first, "Tiris-Event-Id")?,
-        event["event_id"].as_str().context("an id")?
-    );
-    let second = copy(&world, 2).await?;
-    assert!(second.payload.is_empty());
-    assert_eq!(header(&second, "Tiris-Payload-Omitted")?, "66560 bytes");
+    assert_eq!(copy.payload, event.to_string().as_bytes());
+    assert_eq!(header(&copy, "Tiris-Code")?, "INSUFFICIENT_BALANCE");
+    assert_eq!(header(&copy, "Tiris-Class")?, "rejected");
+    assert_eq!(header(&copy, "Tiris-Event-Id")?, event["event_id"]);
+    worker.stops().await
+}
+
+#[tokio::test]
+async fn a_payload_that_is_too_long_is_left_out() -> Result<()> {
+    let world = World::new().await?;
+    let mut worker = world.ready_worker().await?;
+
+    world.send_bytes(vec![b'x'; 65 * 1024]).await?;
+    world
+        .rows_reach("dead_letters WHERE published_at IS NOT NULL", 1)
+        .await?;
+
+    let copy = copy(&world, 1).await?;
+    assert_eq!(copy.payload, "");
+    assert_eq!(header(&copy, "Tiris-Payload-Omitted")?, "66560 bytes");
     worker
         .counts("ingest_dead_letters_open{stream=\"TRADING\",class=\"malformed\"} 1")
         .await?;
@@ -74,91 +77,69 @@ async fn a_worker_publishes_each_letter_with_its_reason_and_without_a_payload_th
 
 #[tokio::test]
 async fn a_letter_the_broker_finds_too_long_holds_back_no_other() -> Result<()> {
-    let more = "max_payload: 16384".to_owned();
-    let world = World::with_nats(NatsSettings {
-        more,
+    let nats = NatsSettings {
+        more: "max_payload: 16384".to_owned(),
         ..NatsSettings::default()
-    })
-    .await?;
+    };
+    let world = World::with_nats(nats).await?;
     let context = world.context();
     let mut lane = Lane::seize(context.clone(), world.own_lane().await?).await?;
-    for text in ["first", "second"] {
-        world
-            .publish_bytes(
-                &Kind::BalanceUpdated.subject_of(world.user),
-                text.as_bytes().to_vec(),
-            )
-            .await?;
-    }
-    drain(&mut lane).await;
+    world.send_bytes("first").await?;
+    world.send_bytes("second").await?;
+    drain(&mut lane).await?;
     // Taken when the broker's limit was higher.
     let longer = "UPDATE dead_letters SET payload = convert_to(repeat('x', 20000), 'UTF8') WHERE payload = 'first'";
-    assert_eq!(
-        sqlx::query(longer)
-            .execute(world.pool())
-            .await?
-            .rows_affected(),
-        1
-    );
-    let subjects = vec!["dlq.trading.>".to_owned()];
-    let config = async_nats::jetstream::stream::Config {
-        name: NAME.to_owned(),
-        subjects,
-        ..Default::default()
-    };
-    world.jetstream().create_stream(config).await?;
+    world.execute(longer).await?;
+    create_stream(&world).await?;
+
     assert_eq!(publish_some(&context).await?, 2);
-    world.expect_count(UNPUBLISHED, 0).await?;
-    let mut omitted = Vec::new();
-    for sequence in 1..=2 {
-        let copy = copy(&world, sequence).await?;
-        omitted.push((
-            copy.payload.len(),
-            header(&copy, "Tiris-Payload-Omitted").ok(),
-        ));
-    }
-    omitted.sort();
-    assert_eq!(
-        omitted,
-        [(0, Some("20000 bytes".to_owned())), ("second".len(), None)]
-    );
+
+    world.expect_rows(UNPUBLISHED, 0).await?;
+    let copies = [copy(&world, 1).await?, copy(&world, 2).await?];
+    let is_short = |copy: &&StreamMessage| copy.payload == "second";
+    let short = copies.iter().find(is_short).context("no short one")?;
+    let long = copies
+        .iter()
+        .find(|copy| !is_short(copy))
+        .context("no long one")?;
+    assert!(header(short, "Tiris-Payload-Omitted").is_err());
+    assert_eq!(long.payload, "");
+    assert_eq!(header(long, "Tiris-Payload-Omitted")?, "20000 bytes");
     Ok(())
 }
 
 #[tokio::test]
-async fn what_the_broker_did_not_acknowledge_is_published_when_it_does() -> Result<()> {
+async fn a_letter_that_was_not_acknowledged_is_published_later() -> Result<()> {
     let world = World::new().await?;
     let context = world.context();
     let mut lane = Lane::seize(context.clone(), world.own_lane().await?).await?;
-    world
-        .publish_bytes(
-            &Kind::BalanceUpdated.subject_of(world.user),
-            b"no event".to_vec(),
-        )
-        .await?;
-    drain(&mut lane).await;
-    // There is no such stream yet, so nobody acknowledges.
-    ensure!(publish_some(&context).await.is_err(), "published to nobody");
-    world.expect_count(UNPUBLISHED, 1).await?;
-    let subjects = vec!["dlq.trading.>".to_owned()];
-    let config = async_nats::jetstream::stream::Config {
-        name: NAME.to_owned(),
-        subjects,
-        ..Default::default()
-    };
-    world.jetstream().create_stream(config).await?;
+    world.send_bytes("no event").await?;
+    drain(&mut lane).await?;
+
+    // There is no such stream yet, so nothing acknowledges.
+    let published = publish_some(&context).await;
+    ensure!(published.is_err(), "{published:?}");
+    world.expect_rows(UNPUBLISHED, 1).await?;
+
+    create_stream(&world).await?;
     assert_eq!(publish_some(&context).await?, 1);
-    world.expect_count(UNPUBLISHED, 0).await?;
+    world.expect_rows(UNPUBLISHED, 0).await?;
     assert_eq!(publish_some(&context).await?, 0);
-    // Another worker's lanes are not ours to publish.
-    sqlx::query("UPDATE dead_letters SET published_at = NULL")
-        .execute(world.pool())
-        .await?;
-    assert_eq!(publish_some(&world.context()).await?, 0);
-    // Lanes that are no more have nobody else.
-    sqlx::query("UPDATE dead_letters SET lane = 99")
-        .execute(world.pool())
-        .await?;
-    assert_eq!(publish_some(&world.context()).await?, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_worker_publishes_letters_of_its_own_and_of_removed_lanes() -> Result<()> {
+    let world = World::new().await?;
+    let mut lane = Lane::seize(world.context(), world.own_lane().await?).await?;
+    world.send_bytes("no event").await?;
+    drain(&mut lane).await?;
+    create_stream(&world).await?;
+
+    let other = world.context();
+    assert_eq!(publish_some(&other).await?, 0);
+
+    world.execute("UPDATE dead_letters SET lane = 99").await?;
+    assert_eq!(publish_some(&other).await?, 1);
     Ok(())
 }

@@ -1,78 +1,92 @@
-//! Trouble: a database that is down, an event nobody foresaw, a broker that restarts.
+//! Trouble: a database that is down, an unforeseen failure, a broker that restarts.
 
-use crate::world::{WAIT, World, drain};
+use crate::world::{WAIT, World, drain, settings, step, waits};
 use anyhow::{Result, ensure};
 use async_nats::jetstream::consumer::{Consumer, pull};
 use futures_util::{StreamExt, TryStreamExt};
-use rust_decimal::Decimal;
-use serde_json::json;
+use serde_json::Value;
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
-use tiris_domain::event::Kind;
+use tiris_ingest::context::Context;
 use tiris_ingest::lane::{Lane, Step};
-use tiris_testing::{NatsSettings, PgServer, PgStop, eventually};
-use tokio_util::sync::CancellationToken;
+use tiris_testing::{PgServer, PgStop, eventually};
 
-#[tokio::test]
-async fn an_event_that_fails_for_an_unforeseen_reason_is_found_and_the_others_are_applied_in_order()
--> Result<()> {
-    let world = World::new().await?;
-    world.fail_on_boom().await?;
-    let id = world.own_lane().await?;
-    for number in 0..9 {
-        let mut event = world.credit(world.currency, "BTC", "1");
-        if number == 5 {
-            event["message"] = json!("boom");
-        }
-        world.send(Kind::BalanceUpdated, &event).await?;
-    }
-    let mut lane = Lane::seize(world.context(), id).await?;
-    assert_eq!(drain(&mut lane).await, Step::Idle);
-    assert_eq!(world.balance(world.currency).await?, "9");
-    world
-        .expect_count(
-            "SELECT count(*) FROM dead_letters WHERE code = 'INTERNAL' AND reason LIKE '%foresaw%'",
-            1,
-        )
-        .await?;
-    world
-        .expect_count("SELECT count(*) FROM dead_letters", 1)
-        .await
+async fn step_until_idle_at(lane: &mut Lane, cursor: u64) -> Result<()> {
+    eventually("an idle lane", WAIT, async || {
+        let step = step(lane).await;
+        ensure!(step == Step::Idle, "{step:?}");
+        ensure!(lane.cursor() == cursor, "at {}", lane.cursor());
+        Ok(())
+    })
+    .await
 }
 
 #[tokio::test]
-async fn a_database_that_is_down_makes_the_lane_wait_and_then_apply_the_same_batch_once()
--> Result<()> {
-    let mut world = World::new().await?;
-    let mut server = PgServer::private().await?;
+async fn an_event_that_fails_for_an_unforeseen_reason_is_put_aside_alone() -> Result<()> {
+    let world = World::new().await?;
+    world.fail_on_boom().await?;
+    let id = world.own_lane().await?;
+    world.send_credits(5).await?;
+    world.send(&world.boom("1")).await?;
+    world.send_credits(3).await?;
+
+    let mut lane = Lane::seize(world.context(), id).await?;
+    drain(&mut lane).await?;
+
+    assert_eq!(world.btc().await?, "9");
+    let unforeseen = "dead_letters WHERE code = 'INTERNAL' AND reason LIKE '%unforeseen%'";
+    world.expect_rows(unforeseen, 1).await?;
+    world.expect_rows("dead_letters", 1).await
+}
+
+const COPIES: [(&str, &str); 3] = [
+    (
+        "SELECT to_jsonb(t) FROM users t",
+        "INSERT INTO users SELECT * FROM jsonb_populate_record(NULL::users, $1)",
+    ),
+    (
+        "SELECT to_jsonb(t) FROM tradings t",
+        "INSERT INTO tradings SELECT * FROM jsonb_populate_record(NULL::tradings, $1)",
+    ),
+    (
+        "SELECT to_jsonb(t) FROM sub_accounts t",
+        "INSERT INTO sub_accounts SELECT * FROM jsonb_populate_record(NULL::sub_accounts, $1)",
+    ),
+];
+
+/// A database of a server of its own, with the user, trading and accounts of the world.
+async fn separate_database(world: &World, server: &PgServer) -> Result<PgPool> {
     let url = server.url("postgres");
     tiris_migrations::up(&url).await?;
-    let pool = tiris_runtime::database::pool(
-        &crate::world::settings(&url, &world.nats.url())?.database,
-        "test",
-    )?;
-    let shared = world.pool().clone();
-    let id = world.own_lane().await?;
-    let mut context = world.context();
-    context.pool = pool.clone();
-    for sql in ["users", "tradings", "sub_accounts"] {
-        copy(&shared, &pool, sql).await?;
+    let settings = settings(&url, &world.nats.url())?;
+    let pool = tiris_runtime::database::pool(&settings.database, "test")?;
+    for (read, write) in COPIES {
+        let rows: Vec<Value> = sqlx::query_scalar(read).fetch_all(world.pool()).await?;
+        for row in rows {
+            sqlx::query(write).bind(row).execute(&pool).await?;
+        }
     }
-    let mut lane = Lane::seize(context, id).await?;
-    assert_eq!(drain(&mut lane).await, Step::Idle);
-    world
-        .send(
-            Kind::BalanceUpdated,
-            &world.credit(world.currency, "BTC", "2"),
-        )
-        .await?;
+    Ok(pool)
+}
+
+#[tokio::test]
+async fn a_lane_waits_for_a_database_that_is_down() -> Result<()> {
+    let mut world = World::new().await?;
+    let mut server = PgServer::private().await?;
+    let pool = separate_database(&world, &server).await?;
+    let context = Context {
+        pool: pool.clone(),
+        ..world.context()
+    };
+    let mut lane = world.lane_with(context).await?;
+    world.send(&world.btc_credit("2")).await?;
+
     server.stop(PgStop::Immediate).await?;
-    let stop = CancellationToken::new();
-    let waiting = lane.step(&stop).await;
-    assert!(matches!(waiting, Step::Waiting(_)), "{waiting:?}");
+    waits(&mut lane).await?;
     server.restart().await?;
     // Connections of the pool that died with the server fail once each.
     step_until_idle_at(&mut lane, 2).await?;
+
     let balance: String =
         sqlx::query_scalar("SELECT trim_scale(balance)::text FROM sub_accounts WHERE id = $1")
             .bind(world.currency)
@@ -86,233 +100,151 @@ async fn a_database_that_is_down_makes_the_lane_wait_and_then_apply_the_same_bat
     world.nats.stop().await
 }
 
-async fn step_until_idle_at(lane: &mut Lane, cursor: u64) -> Result<()> {
-    let stop = CancellationToken::new();
-    eventually("an idle lane", WAIT, async || {
-        let step = lane.step(&stop).await;
-        ensure!(
-            step == Step::Idle && lane.cursor() == cursor,
-            "{step:?} at {}",
-            lane.cursor()
-        );
-        Ok(())
-    })
-    .await
-}
+/// Expects that the lane waits while the database is broken, and goes on when it is repaired.
+async fn waits_for_repair(breakage: &'static str, repair: &'static str) -> Result<()> {
+    let world = World::new().await?;
+    let mut lane = world.lane().await?;
+    world.execute(breakage).await?;
+    world.send_credits(1).await?;
 
-async fn copy(from: &PgPool, to: &PgPool, table: &'static str) -> Result<()> {
-    let (read, write) = match table {
-        "users" => (
-            "SELECT to_jsonb(t) FROM users t",
-            "INSERT INTO users SELECT * FROM jsonb_populate_record(NULL::users, $1)",
-        ),
-        "tradings" => (
-            "SELECT to_jsonb(t) FROM tradings t",
-            "INSERT INTO tradings SELECT * FROM jsonb_populate_record(NULL::tradings, $1)",
-        ),
-        _ => (
-            "SELECT to_jsonb(t) FROM sub_accounts t",
-            "INSERT INTO sub_accounts SELECT * FROM jsonb_populate_record(NULL::sub_accounts, $1)",
-        ),
-    };
-    let rows: Vec<serde_json::Value> = sqlx::query_scalar(read).fetch_all(from).await?;
-    for row in rows {
-        sqlx::query(write).bind(row).execute(to).await?;
+    for _ in 0..4 {
+        waits(&mut lane).await?;
     }
-    Ok(())
+    world.execute(repair).await?;
+    drain(&mut lane).await?;
+
+    assert_eq!(world.btc().await?, "2");
+    world.expect_rows("dead_letters", 0).await
 }
 
 #[tokio::test]
-async fn a_missing_table_or_partition_makes_the_lane_wait_and_puts_no_event_aside() -> Result<()> {
-    let world = World::new().await?;
-    let id = world.own_lane().await?;
-    let mut lane = Lane::seize(world.context(), id).await?;
-    let stop = CancellationToken::new();
+async fn a_missing_table_makes_the_lane_wait() -> Result<()> {
+    waits_for_repair(
+        "ALTER TABLE trading_logs RENAME TO elsewhere",
+        "ALTER TABLE elsewhere RENAME TO trading_logs",
+    )
+    .await
+}
+
+#[tokio::test]
+async fn a_missing_partition_makes_the_lane_wait() -> Result<()> {
     // TimescaleDB makes the chunk that is missing.
-    let faults = if world.database.history_kind().await? == "native" {
-        2
-    } else {
-        1
-    };
-    for (break_it, repair) in [
-        ("ALTER TABLE trading_logs RENAME TO elsewhere", "ALTER TABLE elsewhere RENAME TO trading_logs"),
-        (
-            "DO $$ DECLARE part regclass; BEGIN FOR part IN SELECT inhrelid FROM pg_inherits \
-             WHERE inhparent = 'trading_logs'::regclass LOOP EXECUTE 'DROP TABLE ' || part; END LOOP; END $$",
-            "SELECT ensure_partitions(now(), 1)",
-        ),
-    ]
-    .into_iter()
-    .take(faults)
-    {
-        sqlx::raw_sql(break_it).execute(world.pool()).await?;
-        world.send(Kind::BalanceUpdated, &world.credit(world.currency, "BTC", "1")).await?;
-        for _ in 0..4 {
-            let step = lane.step(&stop).await;
-            ensure!(matches!(step, Step::Waiting(_)), "{step:?}");
-        }
-        sqlx::raw_sql(repair).execute(world.pool()).await?;
-        assert_eq!(drain(&mut lane).await, Step::Idle);
+    if World::new().await?.database.history_kind().await? != "native" {
+        return Ok(());
     }
-    assert_eq!(
-        world.balance(world.currency).await?,
-        (1 + faults).to_string()
-    );
-    world
-        .expect_count("SELECT count(*) FROM dead_letters", 0)
-        .await
+    waits_for_repair(
+        "DO $$ DECLARE part regclass; BEGIN FOR part IN SELECT inhrelid FROM pg_inherits \
+         WHERE inhparent = 'trading_logs'::regclass LOOP EXECUTE 'DROP TABLE ' || part; END LOOP; END $$",
+        "SELECT ensure_partitions(now(), 1)",
+    )
+    .await
 }
 
 #[tokio::test]
 async fn a_batch_that_was_not_fresh_at_its_end_is_made_again() -> Result<()> {
     let world = World::new().await?;
-    let mut lane = Lane::seize(world.context(), world.own_lane().await?).await?;
-    assert_eq!(drain(&mut lane).await, Step::Idle);
-    let before: Decimal = world.balance(world.currency).await?.parse()?;
-    sqlx::raw_sql(
-        "CREATE SEQUENCE tries; CREATE OR REPLACE FUNCTION assert_fresh(batch_timestamp timestamptz) RETURNS void \
-         LANGUAGE plpgsql AS $$ BEGIN IF batch_timestamp IS NOT NULL AND nextval('tries') = 1 THEN \
-         RAISE EXCEPTION 'late' USING ERRCODE = 'serialization_failure'; END IF; END $$",
-    )
-    .execute(world.pool())
-    .await?;
+    let mut lane = world.lane().await?;
     world
-        .send(
-            Kind::BalanceUpdated,
-            &world.credit(world.currency, "BTC", "1"),
+        .execute(
+            "CREATE SEQUENCE tries; CREATE OR REPLACE FUNCTION assert_fresh(batch_timestamp timestamptz) RETURNS void \
+             LANGUAGE plpgsql AS $$ BEGIN IF batch_timestamp IS NOT NULL AND nextval('tries') = 1 THEN \
+             RAISE EXCEPTION 'late' USING ERRCODE = 'serialization_failure'; END IF; END $$",
         )
         .await?;
-    let step = lane.step(&CancellationToken::new()).await;
-    ensure!(matches!(step, Step::Waiting(_)), "{step:?}");
-    assert_eq!(
-        world.balance(world.currency).await?.parse::<Decimal>()?,
-        before,
-        "nothing of it is there"
-    );
-    assert_eq!(drain(&mut lane).await, Step::Idle);
-    assert_eq!(
-        world.balance(world.currency).await?.parse::<Decimal>()?,
-        before + Decimal::ONE
-    );
-    world
-        .expect_count("SELECT last_value FROM tries", 2)
-        .await?;
-    world
-        .expect_count("SELECT count(*) FROM dead_letters", 0)
-        .await
+    world.send_credits(1).await?;
+
+    waits(&mut lane).await?;
+    assert_eq!(world.btc().await?, "1", "nothing of it is there");
+    drain(&mut lane).await?;
+
+    assert_eq!(world.btc().await?, "2");
+    let tries = world.number("SELECT last_value FROM tries").await?;
+    assert_eq!(tries, 2);
+    world.expect_rows("dead_letters", 0).await
 }
 
 #[tokio::test]
-async fn a_batch_too_slow_for_the_databases_limits_is_made_smaller_until_it_fits() -> Result<()> {
+async fn a_batch_too_slow_for_the_database_is_made_smaller() -> Result<()> {
     let world = World::new().await?;
-    sqlx::raw_sql(
-        "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS \
-         $$ BEGIN PERFORM pg_sleep(0.5); RETURN NEW; END $$; \
-         CREATE TRIGGER dawdle BEFORE INSERT ON trading_logs FOR EACH ROW EXECUTE FUNCTION dawdle()",
-    )
-    .execute(world.pool())
-    .await?;
-    let mut context = world.context();
+    world
+        .execute(
+            "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN PERFORM pg_sleep(0.5); RETURN NEW; END $$; \
+             CREATE TRIGGER dawdle BEFORE INSERT ON trading_logs FOR EACH ROW EXECUTE FUNCTION dawdle()",
+        )
+        .await?;
     // One event fits this limit, two do not.
     let options: PgConnectOptions = world.database.url().parse()?;
-    context.pool = PgPool::connect_lazy_with(options.options([("statement_timeout", "900ms")]));
+    let pool = PgPool::connect_lazy_with(options.options([("statement_timeout", "900ms")]));
+    let context = Context {
+        pool,
+        ..world.context()
+    };
     let id = world.own_lane().await?;
-    for _ in 1..6 {
-        world
-            .send(
-                Kind::BalanceUpdated,
-                &world.credit(world.currency, "BTC", "1"),
-            )
-            .await?;
-    }
+    world.send_credits(5).await?;
     let mut lane = Lane::seize(context, id).await?;
-    let stop = CancellationToken::new();
+
     let mut too_slow = 0;
     while lane.cursor() < 6 {
-        if matches!(lane.step(&stop).await, Step::Waiting(_)) {
+        if matches!(step(&mut lane).await, Step::Waiting(_)) {
             too_slow += 1;
             ensure!(too_slow < 20, "the batch does not shrink");
         }
     }
+
     // The first batch may be a single event; while that is committed the others arrive.
-    ensure!(
-        too_slow > 0,
-        "no batch was too slow, the test proves nothing"
-    );
-    assert_eq!(world.balance(world.currency).await?, "6");
-    world
-        .expect_count("SELECT count(*) FROM dead_letters", 0)
-        .await
+    ensure!(too_slow > 0, "no batch was too slow");
+    assert_eq!(world.btc().await?, "6");
+    world.expect_rows("dead_letters", 0).await
 }
 
 #[tokio::test]
 async fn a_broker_killed_and_restarted_loses_nothing() -> Result<()> {
-    let mut world = World::with_nats(NatsSettings {
-        durable: true,
-        ..NatsSettings::default()
-    })
-    .await?;
-    let id = world.own_lane().await?;
-    let mut lane = Lane::seize(world.context(), id).await?;
-    assert_eq!(drain(&mut lane).await, Step::Idle);
-    world
-        .send(
-            Kind::BalanceUpdated,
-            &world.credit(world.currency, "BTC", "2"),
-        )
-        .await?;
+    let mut world = World::durable().await?;
+    let mut lane = world.lane().await?;
+    world.send(&world.btc_credit("2")).await?;
+
     world.nats.kill().await?;
     world.nats.restart().await?;
     step_until_idle_at(&mut lane, 2).await?;
-    world
-        .send(
-            Kind::BalanceUpdated,
-            &world.credit(world.currency, "BTC", "4"),
-        )
-        .await?;
-    assert_eq!(drain(&mut lane).await, Step::Idle);
-    assert_eq!(world.balance(world.currency).await?, "7");
+    world.send(&world.btc_credit("4")).await?;
+    drain(&mut lane).await?;
+
+    assert_eq!(world.btc().await?, "7");
     Ok(())
 }
 
-/// Nothing tells the lane of a delivery that somebody else got, and no further message comes that would show the hole.
-#[tokio::test]
-async fn a_delivery_that_never_arrives_is_noticed_while_nothing_else_comes() -> Result<()> {
-    let world = World::new().await?;
-    let mut lane = Lane::seize(world.context(), world.own_lane().await?).await?;
-    assert_eq!(drain(&mut lane).await, Step::Idle);
+/// The consumer of the only lane that reads.
+async fn only_consumer(world: &World) -> Result<Consumer<pull::Config>> {
     let stream = world.jetstream().get_stream("TRADING").await?;
     let names: Vec<String> = stream.consumer_names().try_collect().await?;
     let [name] = names.as_slice() else {
         panic!("{names:?}")
     };
-    let mut consumer: Consumer<pull::Config> = stream
-        .get_consumer(name)
-        .await
-        .map_err(|error| anyhow::anyhow!(error))?;
-    let mut thief = consumer
-        .batch()
-        .max_messages(1)
-        .expires(WAIT)
-        .messages()
-        .await?;
+    let consumer = stream.get_consumer(name).await;
+    consumer.map_err(|error| anyhow::anyhow!(error))
+}
+
+/// Nothing reports to the lane a delivery that another client got, and no further message comes that shows the hole.
+#[tokio::test]
+async fn a_delivery_that_never_arrives_is_noticed_while_nothing_else_comes() -> Result<()> {
+    let world = World::new().await?;
+    let mut lane = world.lane().await?;
+    let mut consumer = only_consumer(&world).await?;
+    let thief = consumer.batch().max_messages(1).expires(WAIT);
+    let mut thief = thief.messages().await?;
     eventually("two pulls that wait", WAIT, async || {
         let waiting = consumer.info().await?.num_waiting;
         ensure!(waiting == 2, "{waiting}");
         Ok(())
     })
     .await?;
+
     // The server serves pulls in turn.
-    for _ in 0..2 {
-        world
-            .send(
-                Kind::BalanceUpdated,
-                &world.credit(world.currency, "BTC", "1"),
-            )
-            .await?;
-    }
+    world.send_credits(2).await?;
     ensure!(thief.next().await.is_some(), "nothing was stolen");
     step_until_idle_at(&mut lane, 3).await?;
-    assert_eq!(world.balance(world.currency).await?, "3");
+
+    assert_eq!(world.btc().await?, "3");
     Ok(())
 }

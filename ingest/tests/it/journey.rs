@@ -1,17 +1,17 @@
 //! The whole journey with the real programs: a bot's candles become balances over NATS, ingest, PostgreSQL and REST,
 //! while ingest is killed again and again.
 
+use crate::api::Api;
+use crate::http::client;
 use crate::world::WAIT;
 use anyhow::{Context, Result, ensure};
 use sqlx::PgPool;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tiris_ingest::stream::EventStream;
-use tiris_testing::{
-    NatsServer, NatsSettings, Process, TestDatabase, binary, eventually, free_port, scratch_dir,
-};
+use tiris_domain::lane::EventStream;
+use tiris_testing::{NatsServer, Process, TestDatabase, binary, eventually};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -19,55 +19,23 @@ use uuid::Uuid;
 const CANDLES: i64 = 600;
 const KILLS: u32 = 10;
 const EXIT_LIMIT: Duration = Duration::from_secs(20);
+const BOT_LIMIT: Duration = Duration::from_secs(120);
 
 struct System {
     database: TestDatabase,
     nats: NatsServer,
-    keys: tempfile::TempDir,
-    api_url: String,
-    _api: Process,
-    token: String,
+    api: Api,
 }
 
 impl System {
     async fn start() -> Result<Self> {
         let database = TestDatabase::new().await?;
-        let nats = NatsServer::private_with(NatsSettings::default()).await?;
-        let keys = scratch_dir("keys")?;
-        let (port, admin_port) = (free_port()?, free_port()?);
-        let command = |name: &str| -> Result<_> {
-            Ok(Process::command(binary(name)?)
-                .env("DATABASE_URL", database.url())
-                .env("TIRIS_ENCRYPTION_FILE", keys.path().join("encryption.env"))
-                .env("TIRIS_JWT_KEY_FILE", keys.path().join("jwt.pem")))
-        };
-        let mut api = command("tiris-api")?
-            .arg("serve")
-            .env("TIRIS_API_LISTEN", format!("127.0.0.1:{port}"))
-            .env("NATS_URL", nats.url())
-            .env("TIRIS_ADMIN_LISTEN", format!("127.0.0.1:{admin_port}"))
-            .spawn()?;
-        api.wait_until_healthy(&format!("http://127.0.0.1:{admin_port}/health/ready"), WAIT)
-            .await?;
-        let printed = tokio::process::Command::new(binary("tiris-api")?)
-            .args(["token", "--email", "bot@example.com"])
-            .env("DATABASE_URL", database.url())
-            .env("TIRIS_JWT_KEY_FILE", keys.path().join("jwt.pem"))
-            .output()
-            .await?;
-        ensure!(
-            printed.status.success(),
-            "{}",
-            String::from_utf8_lossy(&printed.stderr)
-        );
-        let token = String::from_utf8(printed.stdout)?.trim().to_owned();
+        let nats = NatsServer::private().await?;
+        let api = Api::start(database.url(), &nats.url(), "bot@example.com", &[]).await?;
         Ok(Self {
             database,
             nats,
-            keys,
-            api_url: format!("http://127.0.0.1:{port}"),
-            _api: api,
-            token,
+            api,
         })
     }
 
@@ -87,73 +55,126 @@ impl System {
 
     fn demo(&self, candles: &Path) -> Result<Process> {
         Process::command(binary("tiris-demo")?)
-            .args([
-                "--burst",
-                "--verify",
-                "--fast",
-                "1",
-                "--slow",
-                "3",
-                "--candles",
-            ])
+            .args(["--burst", "--verify", "--fast", "1", "--slow", "3"])
+            .arg("--candles")
             .arg(candles)
-            .env("API_URL", &self.api_url)
-            .env("TOKEN", &self.token)
+            .env("API_URL", &self.api.url)
+            .env("TOKEN", &self.api.token)
             .env("NATS_URL", self.nats.url())
             .spawn()
+    }
+
+    fn candles(&self) -> Result<PathBuf> {
+        let file = self.api.folder.path().join("eth_btc_swing.csv");
+        std::fs::write(&file, candles()?)?;
+        Ok(file)
     }
 
     fn pool(&self) -> &PgPool {
         self.database.pool()
     }
 
-    /// Follows the live stream, and keeps the ids of the transactions it brings as long as the task runs.
-    async fn follow(&self) -> Result<(JoinHandle<()>, Arc<Mutex<Vec<Uuid>>>)> {
-        tiris_runtime::tls::choose_provider();
-        let client = reqwest::Client::builder().connect_timeout(WAIT).build()?;
-        let asked = client
-            .get(format!("{}/v1/stream", self.api_url))
-            .bearer_auth(&self.token);
-        let mut response = asked.send().await?.error_for_status()?;
-        let followed = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&followed);
+    /// Waits until everything both streams hold is done.
+    async fn settled(&self) -> Result<()> {
+        let jetstream = async_nats::jetstream::new(async_nats::connect(self.nats.url()).await?);
+
+        for stream in EventStream::ALL {
+            let info = jetstream.get_stream(stream.name()).await?;
+            let last = i64::try_from(info.cached_info().state.last_sequence)?;
+            ensure!(last > 0, "nothing was published to {stream}");
+            eventually("the end of the stream", WAIT, async || {
+                let cursor: i64 =
+                    sqlx::query_scalar("SELECT max(cursor) FROM ingest_lanes WHERE stream = $1")
+                        .bind(stream.name())
+                        .fetch_one(self.pool())
+                        .await?;
+                ensure!(cursor == last, "{stream}: {cursor} instead of {last}");
+                Ok(())
+            })
+            .await?;
+        }
+
+        Ok(())
+    }
+
+    async fn processed(&self) -> Result<i64> {
+        let count = sqlx::query_scalar("SELECT count(*) FROM processed_events");
+        Ok(count.fetch_one(self.pool()).await?)
+    }
+
+    /// All that the books say, as one text.
+    async fn books(&self) -> Result<String> {
+        Ok(sqlx::query_scalar(
+            "SELECT concat_ws('|', (SELECT jsonb_agg(a ORDER BY id) FROM sub_accounts a), \
+             (SELECT jsonb_agg(t ORDER BY timestamp, id) FROM transactions t), (SELECT count(*) FROM trading_logs), \
+             (SELECT count(*) FROM dead_letters), (SELECT jsonb_agg(h ORDER BY sub_account_id, order_id) FROM holds h))",
+        )
+        .fetch_one(self.pool())
+        .await?)
+    }
+
+    async fn verify(&self) -> Result<()> {
+        let hidden = indicatif::ProgressBar::hidden();
+        let report = tiris_migrations::verify(self.database.url(), &hidden).await?;
+        ensure!(report.is_clean(), "{report}");
+        Ok(())
+    }
+}
+
+/// The ids of the transactions that the live stream brings.
+struct Followed {
+    ids: Arc<Mutex<Vec<Uuid>>>,
+    task: JoinHandle<()>,
+}
+
+impl Followed {
+    async fn start(api: &Api) -> Result<Self> {
+        let request = client()?
+            .get(format!("{}/v1/stream", api.url))
+            .bearer_auth(&api.token);
+        let mut response = request.send().await?.error_for_status()?;
+        let ids = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&ids);
         let task = tokio::spawn(async move {
             let mut text = String::new();
             while let Ok(Some(chunk)) = response.chunk().await {
                 text.push_str(&String::from_utf8_lossy(&chunk));
                 while let Some(end) = text.find('\n') {
                     let line: String = text.drain(..=end).collect();
-                    let id = line
-                        .strip_prefix("id: ")
-                        .and_then(|id| id.split_once("-transaction-"));
-                    kept.lock()
-                        .expect("kept")
-                        .extend(id.and_then(|(_, id)| id.trim().parse::<Uuid>().ok()));
+                    kept.lock().expect("kept").extend(transaction(&line));
                 }
             }
         });
-        Ok((task, followed))
+
+        Ok(Self { ids, task })
+    }
+
+    /// Waits until the live stream has brought every transaction, each once.
+    async fn has_all_of(&self, pool: &PgPool) -> Result<()> {
+        let stored = sqlx::query_scalar("SELECT id FROM transactions");
+        let mut stored: Vec<Uuid> = stored.fetch_all(pool).await?;
+        stored.sort();
+        eventually("the live stream", WAIT, async || {
+            let mut came = self.ids.lock().expect("kept").clone();
+            came.sort();
+            let counts = (came.len(), stored.len());
+            ensure!(came == stored, "{counts:?} transactions came, are stored");
+            Ok(())
+        })
+        .await
     }
 }
 
-/// Waits until the live stream has brought every transaction, and checks that it brought each once.
-async fn all_followed(system: &System, followed: &Mutex<Vec<Uuid>>) -> Result<()> {
-    let mut stored: Vec<Uuid> = sqlx::query_scalar("SELECT id FROM transactions")
-        .fetch_all(system.pool())
-        .await?;
-    stored.sort();
-    eventually("the live stream", WAIT, async || {
-        let mut came = followed.lock().expect("kept").clone();
-        came.sort();
-        ensure!(
-            came == stored,
-            "{} transactions came, {} are stored",
-            came.len(),
-            stored.len()
-        );
-        Ok(())
-    })
-    .await
+impl Drop for Followed {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// The id of the transaction in a line of the live stream.
+fn transaction(line: &str) -> Option<Uuid> {
+    let (_, id) = line.strip_prefix("id: ")?.split_once("-transaction-")?;
+    id.trim().parse().ok()
 }
 
 /// A price that swings, so that its averages cross often; in whole hundred-millionths.
@@ -165,47 +186,28 @@ fn candles() -> Result<String> {
         let swing = (number % 6 - 3).abs() * 200_000;
         let close = 9_000_000 + swing + state % 50_000;
         let price = format!("0.{close:08}");
-        let time = chrono::DateTime::from_timestamp(1_515_560_100 + number * 300, 0)
-            .context("in range")?;
-        writeln!(
-            file,
-            "{},{price},{price},{price},{price},1",
-            time.format("%Y-%m-%dT%H:%M:%SZ")
-        )?;
+        let seconds = 1_515_560_100 + number * 300;
+        let time = chrono::DateTime::from_timestamp(seconds, 0).context("in range")?;
+        let time = time.format("%Y-%m-%dT%H:%M:%SZ");
+        writeln!(file, "{time},{price},{price},{price},{price},1")?;
     }
     Ok(file)
 }
 
-async fn processed(pool: &PgPool) -> Result<i64> {
-    Ok(sqlx::query_scalar("SELECT count(*) FROM processed_events")
-        .fetch_one(pool)
-        .await?)
+/// Waits until the bot has ended and found the balances it expects.
+async fn ends_well(demo: &mut Process) -> Result<()> {
+    let status = demo.wait(BOT_LIMIT).await?;
+    ensure!(status.success(), "{status}:\n{}", demo.log_tail());
+    Ok(())
 }
 
-/// All that the books say, as one text.
-async fn books(pool: &PgPool) -> Result<String> {
-    Ok(sqlx::query_scalar(
-        "SELECT concat_ws('|', (SELECT jsonb_agg(a ORDER BY id) FROM sub_accounts a), \
-         (SELECT jsonb_agg(t ORDER BY timestamp, id) FROM transactions t), (SELECT count(*) FROM trading_logs), \
-         (SELECT count(*) FROM dead_letters), (SELECT jsonb_agg(h ORDER BY sub_account_id, order_id) FROM holds h))",
-    )
-    .fetch_one(pool)
-    .await?)
-}
-
-#[tokio::test]
-async fn killing_ingest_ten_times_while_a_bot_trades_changes_nothing_and_neither_do_the_same_candles_again()
--> Result<()> {
-    let system = System::start().await?;
-    let file = system.keys.path().join("eth_btc_swing.csv");
-    std::fs::write(&file, candles()?)?;
-    let (following, followed) = system.follow().await?;
+/// Kills ingest again and again, each time after some progress; returns the last one.
+async fn kill_again_and_again(system: &System) -> Result<Process> {
     let mut ingest = system.ingest()?;
-    let mut demo = system.demo(&file)?;
     let mut done = 0;
     for kill in 0..KILLS {
         done = eventually("progress before the next kill", WAIT, async || {
-            let now = processed(system.pool()).await?;
+            let now = system.processed().await?;
             ensure!(now > done, "{now} events processed before kill {kill}");
             Ok(now)
         })
@@ -213,36 +215,12 @@ async fn killing_ingest_ten_times_while_a_bot_trades_changes_nothing_and_neither
         ingest.kill().await?;
         ingest = system.ingest()?;
     }
-    let status = demo.wait(Duration::from_secs(120)).await?;
-    ensure!(
-        status.success(),
-        "the bot's balances differ:\n{}",
-        demo.log_tail()
-    );
-    let verified =
-        tiris_migrations::verify(system.database.url(), &indicatif::ProgressBar::hidden()).await?;
-    ensure!(verified.is_clean(), "{verified}");
+    Ok(ingest)
+}
 
-    settled(&system).await?;
-    all_followed(&system, &followed).await?;
-    following.abort();
-    let before = books(system.pool()).await?;
-    let mut again = system.demo(&file)?;
-    let status = again.wait(Duration::from_secs(120)).await?;
-    ensure!(
-        status.success(),
-        "the same candles again:\n{}",
-        again.log_tail()
-    );
-    settled(&system).await?;
-    let after = books(system.pool()).await?;
-    ensure!(before == after, "the books changed");
+async fn stops_cleanly(system: &System, ingest: &mut Process) -> Result<()> {
     let exit = ingest.terminate(EXIT_LIMIT).await?;
-    ensure!(
-        exit.success(),
-        "ingest did not stop cleanly: {exit}\n{}",
-        ingest.log_tail()
-    );
+    ensure!(exit.success(), "{exit}:\n{}", ingest.log_tail());
     let owned: i64 =
         sqlx::query_scalar("SELECT count(*) FROM ingest_lanes WHERE owner IS NOT NULL")
             .fetch_one(system.pool())
@@ -251,31 +229,24 @@ async fn killing_ingest_ten_times_while_a_bot_trades_changes_nothing_and_neither
     Ok(())
 }
 
-/// Waits until everything both streams hold is done.
-async fn settled(system: &System) -> Result<()> {
-    let jetstream = async_nats::jetstream::new(async_nats::connect(system.nats.url()).await?);
-    for stream in EventStream::ALL {
-        let last = jetstream
-            .get_stream(stream.name())
-            .await?
-            .cached_info()
-            .state
-            .last_sequence;
-        let last = i64::try_from(last)?;
-        ensure!(last > 0, "nothing was published to {stream}");
-        eventually("the end of the stream", WAIT, async || {
-            let cursor: i64 =
-                sqlx::query_scalar("SELECT max(cursor) FROM ingest_lanes WHERE stream = $1")
-                    .bind(stream.name())
-                    .fetch_one(system.pool())
-                    .await?;
-            ensure!(
-                cursor == last,
-                "{stream}: cursor {cursor}, last message {last}"
-            );
-            Ok(())
-        })
-        .await?;
-    }
-    Ok(())
+#[tokio::test]
+async fn killing_ingest_while_a_bot_trades_changes_nothing() -> Result<()> {
+    let system = System::start().await?;
+    let candles = system.candles()?;
+    let followed = Followed::start(&system.api).await?;
+
+    let mut demo = system.demo(&candles)?;
+    let mut ingest = kill_again_and_again(&system).await?;
+    ends_well(&mut demo).await?;
+    system.verify().await?;
+    system.settled().await?;
+    followed.has_all_of(system.pool()).await?;
+
+    let before = system.books().await?;
+    let mut again = system.demo(&candles)?;
+    ends_well(&mut again).await?;
+    system.settled().await?;
+    let after = system.books().await?;
+    ensure!(before == after, "the books changed");
+    stops_cleanly(&system, &mut ingest).await
 }

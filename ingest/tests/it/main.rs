@@ -1,15 +1,19 @@
 //! The worker against a real NATS server and a real PostgreSQL.
 
 mod ahead;
+mod api;
 mod chaos;
-mod crew;
+mod cli;
 mod dead_letter_stream;
 mod dead_letters;
 mod faults;
+mod http;
 mod identity;
 mod journey;
 mod lanes;
+mod live_system;
 mod maintenance;
+mod metrics;
 mod observe;
 mod poison;
 mod process;
@@ -17,7 +21,10 @@ mod purge;
 mod range_replay;
 mod reader;
 mod replays;
+mod restore;
 mod retries;
 mod rights;
 mod streams;
+mod worker;
+mod workers;
 mod world;

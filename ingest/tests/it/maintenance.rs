@@ -1,12 +1,11 @@
-//! Upkeep: old history goes when it is told to, and one worker at a time sees to it.
+//! Upkeep: old history is deleted as configured, by one worker at a time.
 
 use crate::world::{World, drain};
 use anyhow::{Result, ensure};
 use std::time::Duration;
-use tiris_domain::event::Kind;
-use tiris_ingest::lane::Lane;
-use tiris_ingest::maintenance;
+use tiris_domain::lane::EventStream;
 use tiris_ingest::settings::Retention;
+use tiris_ingest::upkeep::maintenance;
 use tiris_store::retention;
 use tiris_testing::{grow_history, partitions};
 
@@ -16,165 +15,193 @@ const LOGS: &str = "INSERT INTO trading_logs (id, timestamp, user_id, trading_id
     SELECT gen_random_uuid(), now() - n * interval '10 days', user_id, trading_id, now(), 'note', 'bot' \
     FROM (SELECT * FROM sub_accounts LIMIT 1) a, generate_series(0, 42) n";
 
-#[tokio::test]
-async fn partitions_older_than_logs_are_kept_go_and_transactions_stay_unless_told_otherwise()
--> Result<()> {
+async fn upkeep(world: &World, kept: &Retention) -> Result<()> {
+    let done = maintenance::upkeep(world.pool(), kept).await;
+    ensure!(done, "the upkeep failed");
+    Ok(())
+}
+
+/// How many partitions a history has.
+async fn count_partitions(world: &World, history: &str) -> Result<usize> {
+    let all = partitions(world.pool()).await?;
+    let of_history = all.values().filter(|part| part.history == history);
+    Ok(of_history.count())
+}
+
+/// A world with partitions and logs of fourteen months.
+async fn with_old_logs() -> Result<World> {
     let world = World::new().await?;
-    sqlx::query("SELECT ensure_partitions(now() - interval '15 months', 3)")
-        .execute(world.pool())
+    world
+        .execute("SELECT ensure_partitions(now() - interval '15 months', 3)")
         .await?;
-    sqlx::query(LOGS).execute(world.pool()).await?;
+    world.execute(LOGS).await?;
+    Ok(world)
+}
+
+#[tokio::test]
+async fn partitions_older_than_logs_are_kept_are_dropped() -> Result<()> {
+    let world = with_old_logs().await?;
     grow_history(world.pool(), world.stock, 3).await?;
-    let count = async |history: &str| -> Result<usize> {
-        let all = partitions(world.pool()).await?;
-        Ok(all.values().filter(|part| part.history == history).count())
-    };
-    let (logs, transactions) = (count("trading_logs").await?, count("transactions").await?);
+    let logs = count_partitions(&world, "trading_logs").await?;
+    let transactions = count_partitions(&world, "transactions").await?;
     let kept = Retention {
         logs: Some(365 * DAY),
         ..Retention::default()
     };
-    assert!(maintenance::upkeep(world.pool(), &kept).await);
+
+    upkeep(&world, &kept).await?;
+
     // The partition in which the last year began stays whole.
-    let left = count("trading_logs").await?;
+    let left = count_partitions(&world, "trading_logs").await?;
     assert!(left < logs, "{left} of {logs}");
-    let young = "SELECT count(*) FROM trading_logs WHERE type = 'note' AND timestamp > now() - interval '365 days'";
-    world.expect_count(young, 37).await?;
-    let old = "SELECT count(*) FROM trading_logs WHERE timestamp < now() - interval '397 days'";
-    world.expect_count(old, 0).await?;
-    ensure!(
-        count("transactions").await? == transactions,
-        "postings were dropped"
-    );
-    assert!(maintenance::upkeep(world.pool(), &kept).await);
-    ensure!(count("trading_logs").await? == left, "dropped twice");
-    // The books are still in order for whoever checks them.
-    let report =
-        tiris_migrations::verify(world.database.url(), &indicatif::ProgressBar::hidden()).await?;
-    assert!(report.is_clean(), "{report:?}");
+    let young = "trading_logs WHERE type = 'note' AND timestamp > now() - interval '365 days'";
+    world.expect_rows(young, 37).await?;
+    let old = "trading_logs WHERE timestamp < now() - interval '397 days'";
+    world.expect_rows(old, 0).await?;
+    let of_transactions = count_partitions(&world, "transactions").await?;
+    assert_eq!(of_transactions, transactions);
+
+    upkeep(&world, &kept).await?;
+    let again = count_partitions(&world, "trading_logs").await?;
+    assert_eq!(again, left);
+    world.verify().await
+}
+
+#[tokio::test]
+async fn partitions_reach_as_far_ahead_as_set() -> Result<()> {
+    let world = World::new().await?;
+    if world.database.history_kind().await? != "native" {
+        return Ok(());
+    }
+
+    let kept = Retention {
+        partition_months: 7,
+        ..Retention::default()
+    };
+    upkeep(&world, &kept).await?;
+
+    let partitions = partitions(world.pool()).await?;
+    let last = partitions.into_values().map(|part| part.until).max();
+    let seven =
+        sqlx::query_scalar("SELECT date_trunc('month', now(), 'UTC') + interval '8 months'")
+            .fetch_one(world.pool())
+            .await?;
+    assert_eq!(last, Some(seven));
     Ok(())
 }
 
 #[tokio::test]
-async fn what_is_compressed_and_how_far_ahead_partitions_reach_is_as_told() -> Result<()> {
+async fn history_is_compressed_when_it_is_as_old_as_set() -> Result<()> {
     let world = World::new().await?;
-    let kept = Retention {
-        compression: Some(40 * DAY),
-        partition_months: 7,
-        ..Retention::default()
-    };
-    assert!(maintenance::upkeep(world.pool(), &kept).await);
     if world.database.history_kind().await? == "native" {
-        let last = partitions(world.pool())
-            .await?
-            .into_values()
-            .map(|part| part.until)
-            .max();
-        let seven =
-            sqlx::query_scalar("SELECT date_trunc('month', now(), 'UTC') + interval '8 months'")
-                .fetch_one(world.pool())
-                .await?;
-        ensure!(last == Some(seven), "{last:?} instead of {seven}");
         return Ok(());
     }
-    let told = "SELECT count(*) FROM timescaledb_information.jobs \
+    let policies = "timescaledb_information.jobs \
         WHERE proc_name = 'policy_compression' AND (config ->> 'compress_after')::interval = interval '40 days'";
-    world.expect_count(told, 3).await?;
-    assert!(maintenance::upkeep(world.pool(), &Retention::default()).await);
-    world.expect_count(told, 0).await
-}
 
-#[tokio::test]
-async fn the_planner_is_told_of_every_part_of_the_history_whoever_made_it() -> Result<()> {
-    let world = World::new().await?;
-    let unknown = "SELECT count(*) FROM pg_inherits i WHERE i.inhparent IN ('transactions'::regclass, \
-        'trading_logs'::regclass) AND NOT EXISTS (SELECT FROM pg_statistic_ext s WHERE s.stxrelid = i.inhrelid)";
-    sqlx::query("SELECT ensure_partitions(now() - interval '15 months', 3)")
-        .execute(world.pool())
-        .await?;
-    // TimescaleDB makes chunks where rows come.
-    sqlx::query(LOGS).execute(world.pool()).await?;
-    if world.database.history_kind().await? == "native" {
-        // They take it from their parent.
-        world.expect_count(unknown, 0).await?;
-        let forgotten = "DO $$ DECLARE name text; BEGIN FOR name IN SELECT s.stxname FROM pg_statistic_ext s \
-            JOIN pg_inherits i ON i.inhrelid = s.stxrelid LOOP EXECUTE format('DROP STATISTICS %I', name); END LOOP; END $$";
-        sqlx::raw_sql(forgotten).execute(world.pool()).await?;
-    }
-    let count: i64 = sqlx::query_scalar(unknown).fetch_one(world.pool()).await?;
-    ensure!(count > 0, "there is nothing to tell");
-    assert!(maintenance::upkeep(world.pool(), &Retention::default()).await);
-    world.expect_count(unknown, 0).await
-}
-
-#[tokio::test]
-async fn old_event_ids_are_forgotten_only_when_told_to_and_never_those_of_dead_letters()
--> Result<()> {
-    let world = World::new().await?;
-    let mut lane = Lane::seize(world.context(), world.own_lane().await?).await?;
-    let mut debit = world.credit(world.currency, "BTC", "9");
-    debit["direction"] = "debit".into();
-    world.send(Kind::BalanceUpdated, &debit).await?;
-    drain(&mut lane).await;
-    sqlx::query("UPDATE processed_events SET created_at = now() - interval '40 days'")
-        .execute(world.pool())
-        .await?;
-    world
-        .send(
-            Kind::BalanceUpdated,
-            &world.credit(world.currency, "BTC", "1"),
-        )
-        .await?;
-    drain(&mut lane).await;
-    assert!(maintenance::upkeep(world.pool(), &Retention::default()).await);
-    world
-        .expect_count("SELECT count(*) FROM processed_events", 3)
-        .await?;
     let kept = Retention {
-        event_ids: Some(30 * DAY),
+        compression: Some(40 * DAY),
         ..Retention::default()
     };
-    // Somebody else is at it.
+    upkeep(&world, &kept).await?;
+    world.expect_rows(policies, 3).await?;
+
+    upkeep(&world, &Retention::default()).await?;
+    world.expect_rows(policies, 0).await
+}
+
+#[tokio::test]
+async fn the_planner_gets_statistics_of_every_part_of_the_history() -> Result<()> {
+    let without = "pg_inherits i WHERE i.inhparent IN ('transactions'::regclass, 'trading_logs'::regclass) \
+        AND NOT EXISTS (SELECT FROM pg_statistic_ext s WHERE s.stxrelid = i.inhrelid)";
+    // TimescaleDB makes chunks where rows come.
+    let world = with_old_logs().await?;
+    if world.database.history_kind().await? == "native" {
+        // They take it from their parent.
+        world.expect_rows(without, 0).await?;
+        world
+            .execute(
+                "DO $$ DECLARE name text; BEGIN FOR name IN SELECT s.stxname FROM pg_statistic_ext s \
+                 JOIN pg_inherits i ON i.inhrelid = s.stxrelid LOOP EXECUTE format('DROP STATISTICS %I', name); END LOOP; END $$",
+            )
+            .await?;
+    }
+    let count = world.count(without).await?;
+    ensure!(count > 0, "every part has statistics already");
+
+    upkeep(&world, &Retention::default()).await?;
+
+    world.expect_rows(without, 0).await
+}
+
+/// Ids of an applied and a refused event of 40 days ago, and of an applied one of now.
+async fn with_old_event_ids() -> Result<World> {
+    let world = World::new().await?;
+    let mut lane = world.lane().await?;
+    world.send(&world.btc_debit("9")).await?;
+    drain(&mut lane).await?;
+    world
+        .execute("UPDATE processed_events SET created_at = now() - interval '40 days'")
+        .await?;
+    world.send_credits(1).await?;
+    drain(&mut lane).await?;
+    Ok(world)
+}
+
+fn thirty_days() -> Retention {
+    Retention {
+        event_ids: Some(30 * DAY),
+        ..Retention::default()
+    }
+}
+
+#[tokio::test]
+async fn event_ids_are_kept_unless_set_otherwise() -> Result<()> {
+    let world = with_old_event_ids().await?;
+
+    upkeep(&world, &Retention::default()).await?;
+
+    world.expect_rows("processed_events", 3).await
+}
+
+#[tokio::test]
+async fn old_event_ids_are_deleted_and_those_of_dead_letters_never() -> Result<()> {
+    let world = with_old_event_ids().await?;
+
+    upkeep(&world, &thirty_days()).await?;
+
+    world.expect_events("applied", 1).await?;
+    world.expect_events("dead", 1).await
+}
+
+#[tokio::test]
+async fn one_worker_at_a_time_deletes_old_event_ids() -> Result<()> {
+    let world = with_old_event_ids().await?;
     let mut other = world.pool().begin().await?;
     assert!(retention::may_do_alone(&mut other, "processed_events").await?);
-    assert!(maintenance::upkeep(world.pool(), &kept).await);
-    world
-        .expect_count("SELECT count(*) FROM processed_events", 3)
-        .await?;
-    other.rollback().await?;
-    assert!(maintenance::upkeep(world.pool(), &kept).await);
-    world
-        .expect_count(
-            "SELECT count(*) FROM processed_events WHERE outcome = 'applied'",
-            1,
-        )
-        .await?;
-    world
-        .expect_count(
-            "SELECT count(*) FROM processed_events WHERE outcome = 'dead'",
-            1,
-        )
-        .await
+
+    upkeep(&world, &thirty_days()).await?;
+
+    world.expect_rows("processed_events", 3).await
 }
+
+/// Rows of which all but one have expired, more than one batch of them.
+const EXPIRED: [&str; 3] = [
+    "INSERT INTO idempotency_keys (user_id, method, path, key, body_hmac, status, body, expires_at) \
+     SELECT (SELECT id FROM users LIMIT 1), 'POST', '/', n::text, '', 200, '{}', now() + make_interval(mins => (n = 0)::int) \
+     FROM generate_series(0, 5001) n",
+    "INSERT INTO sessions (id, user_id, expires_at) \
+     SELECT gen_random_uuid(), (SELECT id FROM users LIMIT 1), now() + make_interval(mins => (n = 0)::int) \
+     FROM generate_series(0, 5001) n",
+    "INSERT INTO oauth_states (state, provider, redirect_uri, expires_at) \
+     SELECT n::text, 'google', '', now() + make_interval(mins => (n = 0)::int) FROM generate_series(0, 5001) n",
+];
 
 #[tokio::test]
 async fn what_has_expired_goes_however_much_it_is_and_what_has_not_stays() -> Result<()> {
-    const BATCH_AND_ONE: i32 = 5_001;
     let world = World::new().await?;
-    for statement in [
-        "INSERT INTO idempotency_keys (user_id, method, path, key, body_hmac, status, body, expires_at) \
-         SELECT (SELECT id FROM users LIMIT 1), 'POST', '/', n::text, '', 200, '{}', now() + make_interval(mins => (n = 0)::int) \
-         FROM generate_series(0, $1) n",
-        "INSERT INTO sessions (id, user_id, expires_at) \
-         SELECT gen_random_uuid(), (SELECT id FROM users LIMIT 1), now() + make_interval(mins => (n = 0)::int) \
-         FROM generate_series(0, $1) n",
-        "INSERT INTO oauth_states (state, provider, redirect_uri, expires_at) \
-         SELECT n::text, 'google', '', now() + make_interval(mins => (n = 0)::int) FROM generate_series(0, $1) n",
-    ] {
-        sqlx::query(statement)
-            .bind(BATCH_AND_ONE)
-            .execute(world.pool())
-            .await?;
+    for statement in EXPIRED {
+        world.execute(statement).await?;
     }
     // Taken over by a request at this moment.
     let mut request = world.pool().begin().await?;
@@ -183,41 +210,32 @@ async fn what_has_expired_goes_however_much_it_is_and_what_has_not_stays() -> Re
     )
     .execute(&mut *request)
     .await?;
-    assert!(maintenance::upkeep(world.pool(), &Retention::default()).await);
+
+    upkeep(&world, &Retention::default()).await?;
     request.commit().await?;
-    world
-        .expect_count("SELECT count(*) FROM idempotency_keys", 2)
-        .await?;
-    world
-        .expect_count("SELECT count(*) FROM sessions", 1)
-        .await?;
-    world
-        .expect_count("SELECT count(*) FROM oauth_states", 1)
-        .await
+
+    world.expect_rows("idempotency_keys", 2).await?;
+    world.expect_rows("sessions", 1).await?;
+    world.expect_rows("oauth_states", 1).await
 }
 
 #[tokio::test]
-async fn lanes_nobody_owns_are_shown_with_all_that_waits_for_them() -> Result<()> {
+async fn free_lanes_are_shown_with_all_that_waits_for_them() -> Result<()> {
     let world = World::new().await?;
-    let id = world.own_lane().await?;
-    let mut lane = Lane::seize(world.context(), id).await?;
-    drain(&mut lane).await;
-    sqlx::query("UPDATE ingest_lanes SET owner = NULL, lease_until = NULL")
-        .execute(world.pool())
+    world.lane().await?;
+    world
+        .execute("UPDATE ingest_lanes SET owner = NULL, lease_until = NULL")
         .await?;
     let created_at = world
-        .count("SELECT stream_created_at FROM ingest_lanes")
+        .number("SELECT stream_created_at FROM ingest_lanes")
         .await?;
-    let mut transaction = world.pool().begin().await?;
-    assert_eq!(
-        retention::sample_free_lanes(&mut transaction, "TRADING", created_at, 8).await?,
-        1
-    );
-    transaction.commit().await?;
-    world
-        .expect_count(
-            "SELECT lag_messages FROM ingest_lanes WHERE NOT lag_exact",
-            7,
-        )
-        .await
+
+    let mut connection = world.pool().acquire().await?;
+    let lanes =
+        retention::sample_free_lanes(&mut connection, EventStream::Trading, created_at, 8).await?;
+
+    assert_eq!(lanes, 1);
+    let waiting = "SELECT lag_messages FROM ingest_lanes WHERE NOT lag_exact";
+    assert_eq!(world.number(waiting).await?, 7);
+    Ok(())
 }

@@ -1,61 +1,72 @@
-//! Messages that a NATS client cannot read or takes for the server's own: they stop nobody and are not lost.
+//! Messages that a NATS client cannot read or takes for the server's own: they stop no lane and are not lost.
 
 use crate::world::{WAIT, World};
 use anyhow::{Result, ensure};
 use serde_json::Value;
-use tiris_domain::event::Kind;
-use tiris_testing::NatsServer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Publishes bytes as they are: a client library would refuse most of what is tried here.
-async fn publish_raw(
-    nats: &NatsServer,
-    subject: &[u8],
-    headers: &[u8],
-    payload: &[u8],
-) -> Result<()> {
-    let mut socket = TcpStream::connect(("127.0.0.1", nats.port())).await?;
-    let mut frame = b"CONNECT {\"verbose\":false,\"headers\":true,\"protocol\":1}\r\n".to_vec();
-    if headers.is_empty() {
-        frame.extend(
-            [
-                b"PUB ",
-                subject,
-                format!(" {}\r\n", payload.len()).as_bytes(),
-            ]
-            .concat(),
-        );
-    } else {
-        let lengths = format!(" {} {}\r\n", headers.len(), headers.len() + payload.len());
-        frame.extend([b"HPUB ", subject, lengths.as_bytes(), headers].concat());
+/// A message as its bytes: a client library would refuse most of what is tried here.
+#[derive(Default)]
+struct Raw<'a> {
+    subject: &'a [u8],
+    headers: &'a [u8],
+    payload: &'a [u8],
+}
+
+impl Raw<'_> {
+    fn frame(&self) -> Vec<u8> {
+        let Self {
+            subject,
+            headers,
+            payload,
+        } = self;
+        let mut frame = b"CONNECT {\"verbose\":false,\"headers\":true,\"protocol\":1}\r\n".to_vec();
+        if headers.is_empty() {
+            let length = format!(" {}\r\n", payload.len());
+            frame.extend([b"PUB ", *subject, length.as_bytes()].concat());
+        } else {
+            let lengths = format!(" {} {}\r\n", headers.len(), headers.len() + payload.len());
+            frame.extend([b"HPUB ", *subject, lengths.as_bytes(), headers].concat());
+        }
+        frame.extend([*payload, b"\r\nPING\r\n"].concat());
+        frame
     }
-    frame.extend([payload, b"\r\nPING\r\n"].concat());
-    socket.write_all(&frame).await?;
-    let mut answer = Vec::new();
-    while !String::from_utf8_lossy(&answer).contains("PONG") {
-        let count = tokio::time::timeout(WAIT, socket.read_buf(&mut answer)).await??;
-        ensure!(
-            count > 0,
-            "the server hung up: {}",
-            String::from_utf8_lossy(&answer)
-        );
+
+    async fn publish(&self, world: &World) -> Result<()> {
+        let mut socket = TcpStream::connect(("127.0.0.1", world.nats.port())).await?;
+        socket.write_all(&self.frame()).await?;
+
+        let mut bytes = Vec::new();
+        let mut answer = String::new();
+        while !answer.contains("PONG") {
+            let count = tokio::time::timeout(WAIT, socket.read_buf(&mut bytes)).await??;
+            answer = String::from_utf8_lossy(&bytes).into_owned();
+            ensure!(count > 0, "the server hung up: {answer}");
+        }
+        ensure!(!answer.contains("-ERR"), "{answer}");
+        Ok(())
     }
-    ensure!(
-        !String::from_utf8_lossy(&answer).contains("-ERR"),
-        "{}",
-        String::from_utf8_lossy(&answer)
-    );
-    Ok(())
+}
+
+/// Publishes a credit of 1 BTC with headers.
+async fn publish_with(world: &World, headers: &[u8]) -> Result<()> {
+    let subject = world.subject();
+    let event = world.btc_credit("1").to_string();
+    let raw = Raw {
+        subject: subject.as_bytes(),
+        headers,
+        payload: event.as_bytes(),
+    };
+    raw.publish(world).await
 }
 
 #[tokio::test]
-async fn headers_no_client_can_read_or_that_forge_the_servers_status_hold_up_nobody() -> Result<()>
-{
+async fn unreadable_and_forged_headers_stop_no_lane() -> Result<()> {
     let world = World::new().await?;
-    let subject = Kind::BalanceUpdated.subject_of(world.user);
+    let unreadable = b"NATS/1.0\r\nBad: \xff\xfe\r\n\r\n";
     let poison: [&[u8]; 8] = [
-        b"NATS/1.0\r\nBad: \xff\xfe\r\n\r\n",
+        unreadable,
         b"no version\r\n\r\n",
         b"NATS/1.0\r\nno colon\r\n\r\n",
         b"NATS/1.0\r\nBad Name: x\r\n\r\n",
@@ -64,28 +75,26 @@ async fn headers_no_client_can_read_or_that_forge_the_servers_status_hold_up_nob
         b"NATS/1.0 404 No Messages\r\n\r\n",
         b"NATS/1.0 409 Consumer Deleted\r\n\r\n",
     ];
+
     for headers in poison {
-        let event = world.credit(world.currency, "BTC", "1").to_string();
-        publish_raw(&world.nats, subject.as_bytes(), headers, event.as_bytes()).await?;
+        publish_with(&world, headers).await?;
     }
-    publish_raw(&world.nats, subject.as_bytes(), poison[0], b"not json").await?;
-    world
-        .send(
-            Kind::BalanceUpdated,
-            &world.credit(world.currency, "BTC", "1"),
-        )
-        .await?;
+    let subject = world.subject();
+    let malformed = Raw {
+        subject: subject.as_bytes(),
+        headers: unreadable,
+        payload: b"not json",
+    };
+    malformed.publish(&world).await?;
+    world.send_credits(1).await?;
     world
         .run_until("all events and the letter", async || {
-            world
-                .expect_count("SELECT count(*) FROM transactions", 9)
-                .await?;
-            world
-                .expect_count("SELECT count(*) FROM dead_letters", 1)
-                .await
+            world.expect_rows("transactions", 9).await?;
+            world.expect_rows("dead_letters", 1).await
         })
         .await?;
-    assert_eq!(world.balance(world.currency).await?, "9");
+
+    assert_eq!(world.btc().await?, "9");
     let headers: Value = sqlx::query_scalar("SELECT headers FROM dead_letters")
         .fetch_one(world.pool())
         .await?;
@@ -96,20 +105,12 @@ async fn headers_no_client_can_read_or_that_forge_the_servers_status_hold_up_nob
 #[tokio::test]
 async fn a_poisoned_message_at_the_end_of_a_lane_is_not_overlooked() -> Result<()> {
     let world = World::new().await?;
-    let subject = Kind::BalanceUpdated.subject_of(world.user);
-    let event = world.credit(world.currency, "BTC", "1").to_string();
-    publish_raw(
-        &world.nats,
-        subject.as_bytes(),
-        b"NATS/1.0 100 Idle\r\n\r\n",
-        event.as_bytes(),
-    )
-    .await?;
+
+    publish_with(&world, b"NATS/1.0 100 Idle\r\n\r\n").await?;
+
     world
         .run_until("the event", async || {
-            world
-                .expect_count("SELECT count(*) FROM transactions", 1)
-                .await
+            world.expect_rows("transactions", 1).await
         })
         .await
 }
@@ -117,36 +118,27 @@ async fn a_poisoned_message_at_the_end_of_a_lane_is_not_overlooked() -> Result<(
 #[tokio::test]
 async fn a_subject_that_is_no_text_becomes_a_dead_letter() -> Result<()> {
     let world = World::new().await?;
-    let event = world.credit(world.currency, "BTC", "1").to_string();
+    let user = world.user.to_string();
+    let event = world.btc_credit("1").to_string();
+
     for kind in [&b"\xff\xfe"[..], b"a\0b"] {
-        let subject = [
-            b"trading.balance.",
-            kind,
-            b".",
-            world.user.to_string().as_bytes(),
-        ]
-        .concat();
-        publish_raw(&world.nats, &subject, b"", event.as_bytes()).await?;
         let bare = [b"trading.balance.", kind].concat();
-        publish_raw(&world.nats, &bare, b"", event.as_bytes()).await?;
+        let own = [&bare, &b"."[..], user.as_bytes()].concat();
+        for subject in [own, bare] {
+            let raw = Raw {
+                subject: &subject,
+                payload: event.as_bytes(),
+                ..Raw::default()
+            };
+            raw.publish(&world).await?;
+        }
     }
-    world
-        .send(
-            Kind::BalanceUpdated,
-            &world.credit(world.currency, "BTC", "1"),
-        )
-        .await?;
+    world.send_credits(1).await?;
+
     world
         .run_until("four letters and the good event", async || {
-            world
-                .expect_count(
-                    "SELECT count(*) FROM dead_letters WHERE code = 'UNKNOWN_SUBJECT'",
-                    4,
-                )
-                .await?;
-            world
-                .expect_count("SELECT count(*) FROM transactions", 1)
-                .await
+            world.expect_letters("UNKNOWN_SUBJECT", 4).await?;
+            world.expect_rows("transactions", 1).await
         })
         .await
 }
@@ -154,36 +146,34 @@ async fn a_subject_that_is_no_text_becomes_a_dead_letter() -> Result<()> {
 #[tokio::test]
 async fn a_letter_with_headers_as_long_as_the_stream_takes_is_kept() -> Result<()> {
     let world = World::new().await?;
-    let subject = Kind::BalanceUpdated.subject_of(world.user);
     let mut headers = b"NATS/1.0\r\n".to_vec();
     for number in 0..3 {
         headers.extend(format!("Long-{number}: {}\r\n", "\u{1}".repeat(20 * 1024)).into_bytes());
     }
     headers.extend(b"\r\n");
-    publish_raw(
-        &world.nats,
-        subject.as_bytes(),
-        &headers,
-        &[b'x'; 65 * 1024],
-    )
-    .await?;
+
+    let subject = world.subject();
+    let raw = Raw {
+        subject: subject.as_bytes(),
+        headers: &headers,
+        payload: &[b'x'; 65 * 1024],
+    };
+    raw.publish(&world).await?;
     world
         .run_until("the letter", async || {
-            world
-                .expect_count("SELECT count(*) FROM dead_letters", 1)
-                .await
+            world.expect_rows("dead_letters", 1).await
         })
         .await?;
-    world
-        .expect_count(
-            "SELECT length(headers->'Long-2'->>0)::bigint FROM dead_letters",
-            20 * 1024,
-        )
-        .await
+
+    let length = world
+        .number("SELECT length(headers->'Long-2'->>0)::bigint FROM dead_letters")
+        .await?;
+    assert_eq!(length, 20 * 1024);
+    Ok(())
 }
 
 #[tokio::test]
-async fn times_and_texts_at_the_edge_of_what_is_json_are_kept_or_put_aside() -> Result<()> {
+async fn times_at_the_edge_of_what_is_a_time_are_kept() -> Result<()> {
     let world = World::new().await?;
     let times = [
         "0000-01-01T00:00:00+23:59",
@@ -192,12 +182,24 @@ async fn times_and_texts_at_the_edge_of_what_is_json_are_kept_or_put_aside() -> 
         "2016-12-31T23:59:60Z",
         "1969-12-31T23:59:59.999999999Z",
     ];
+
     for time in times {
-        let mut event = world.credit(world.currency, "BTC", "1");
+        let mut event = world.btc_credit("1");
         event["timestamp"] = time.into();
-        world.send(Kind::BalanceUpdated, &event).await?;
+        world.send(&event).await?;
     }
-    let subject = Kind::BalanceUpdated.subject_of(world.user);
+
+    world
+        .run_until("postings", async || {
+            world.expect_rows("transactions", 5).await
+        })
+        .await?;
+    world.expect_rows("dead_letters", 0).await
+}
+
+#[tokio::test]
+async fn texts_at_the_edge_of_what_is_json_are_kept_or_put_aside() -> Result<()> {
+    let world = World::new().await?;
     let kept = [
         r#"{"a":[-0,0e64,1E-64,-0.0e+64,9999999999999999999999999999999999999999e64]}"#,
         r#"{"":"\ud83d\ude00"}"#,
@@ -208,22 +210,17 @@ async fn times_and_texts_at_the_edge_of_what_is_json_are_kept_or_put_aside() -> 
         r#"{"a":"\ud800\u0041"}"#,
         r#"{"a":1e}"#,
     ];
+
     for metadata in kept.iter().chain(&refused) {
-        let event = world.credit(world.currency, "BTC", "1").to_string();
+        let event = world.btc_credit("1").to_string();
         let event = format!("{},\"metadata\":{metadata}}}", event.trim_end_matches('}'));
-        world.publish_bytes(&subject, event.into_bytes()).await?;
+        world.send_bytes(event).await?;
     }
+
     world
         .run_until("postings and letters", async || {
-            world
-                .expect_count("SELECT count(*) FROM transactions", 7)
-                .await?;
-            world
-                .expect_count(
-                    "SELECT count(*) FROM dead_letters WHERE code = 'NOT_JSON'",
-                    4,
-                )
-                .await
+            world.expect_rows("transactions", 2).await?;
+            world.expect_letters("NOT_JSON", 4).await
         })
         .await
 }

@@ -2,145 +2,137 @@
 
 use crate::world::{WAIT, World, drain};
 use anyhow::{Result, ensure};
-use serde_json::json;
-use tiris_domain::event::Kind;
 use tiris_domain::ids::{TradingId, UserId};
 use tiris_ingest::context::Context;
 use tiris_ingest::lane::Lane;
-use tiris_ingest::purge;
+use tiris_ingest::upkeep::purge;
 use tiris_store::tradings::{self, Purged};
 use tiris_testing::{eventually, grow_history};
 
 const POSTINGS: i32 = 11_000;
-const UNKNOWN: &str =
-    "SELECT count(*) FROM dead_letters WHERE code = 'UNKNOWN_TRADING' AND status = 'open'";
+const PIECE: u32 = 2_000;
 /// Beside the audit trail and what the broker's messages became.
 const LEFT: &str = "SELECT (SELECT count(*) FROM transactions) + (SELECT count(*) FROM trading_logs) \
     + (SELECT count(*) FROM holds) + (SELECT count(*) FROM sub_accounts) + (SELECT count(*) FROM tradings)";
 
 async fn delete(world: &World) -> Result<()> {
     let mut transaction = world.pool().begin().await?;
-    tradings::delete(
-        &mut transaction,
-        UserId(world.user),
-        TradingId(world.trading),
-    )
-    .await?;
+    let trading = TradingId(world.trading);
+    tradings::delete(&mut transaction, UserId(world.user), trading).await?;
     transaction.commit().await?;
     Ok(())
 }
 
-async fn verify(world: &World) -> Result<()> {
-    let report =
-        tiris_migrations::verify(world.database.url(), &indicatif::ProgressBar::hidden()).await?;
-    ensure!(report.is_clean(), "{report:?}");
+async fn nothing_is_left(world: &World) -> Result<()> {
+    let left = world.number(LEFT).await?;
+    ensure!(left == 0, "{left} rows are left");
     Ok(())
 }
 
-#[tokio::test]
-async fn a_purge_that_was_cut_off_is_gone_on_with_while_events_still_arrive() -> Result<()> {
+/// A deleted trading with many postings and a hold, and the lane of its events.
+async fn deleted() -> Result<(World, Lane)> {
     let world = World::new().await?;
     grow_history(world.pool(), world.stock, POSTINGS).await?;
-    let mut lane = Lane::seize(world.context(), world.own_lane().await?).await?;
-    drain(&mut lane).await;
-    let hold = json!({"sub_account_id": world.currency, "symbol": "BTC", "amount": "0.5"});
-    world
-        .send(Kind::BalanceLocked, &world.with(Kind::BalanceLocked, hold))
-        .await?;
-    drain(&mut lane).await;
+    let mut lane = world.lane().await?;
+    world.send(&world.lock("0.5")).await?;
+    drain(&mut lane).await?;
     delete(&world).await?;
-    let mut cut_off = world.pool().begin().await?;
-    let purged = tradings::purge_some(&mut cut_off, TradingId(world.trading), 2_000).await?;
-    ensure!(purged == Purged::Some, "{purged:?}");
-    // While somebody is at a piece, nobody else is, and events go by.
-    ensure!(purge::all(world.pool()).await? == 0, "two at once");
-    world.send_credits(3).await?;
-    drain(&mut lane).await;
-    cut_off.rollback().await?;
-    verify(&world).await?;
-    world
-        .expect_count("SELECT count(*) FROM transactions", i64::from(POSTINGS) + 1)
-        .await?;
-
-    let mut piece = world.pool().begin().await?;
-    tradings::purge_some(&mut piece, TradingId(world.trading), 2_000).await?;
-    piece.commit().await?;
-    verify(&world).await?;
-    ensure!(
-        purge::all(world.pool()).await? == 1,
-        "the trading is still there"
-    );
-    world.expect_count(LEFT, 0).await?;
-    world.send_credits(2).await?;
-    drain(&mut lane).await;
-    world.expect_count(LEFT, 0).await?;
-    verify(&world).await?;
-    // None of the five was tried on a trading that lived; those behind the first wait for it.
-    world.expect_count(UNKNOWN, 1).await?;
-    world
-        .expect_count(
-            "SELECT count(*) FROM dead_letters WHERE code = 'BEHIND_UNRESOLVED'",
-            4,
-        )
-        .await?;
-    // The ids of what was applied stay: a late duplicate is one.
-    world
-        .expect_count(
-            "SELECT count(*) FROM processed_events WHERE outcome = 'applied'",
-            2,
-        )
-        .await
+    Ok((world, lane))
 }
 
 #[tokio::test]
-async fn deleting_while_events_are_booked_loses_none_of_them_and_leaves_no_row() -> Result<()> {
+async fn a_purge_that_was_cut_off_is_gone_on_with() -> Result<()> {
+    let (world, _) = deleted().await?;
+    let trading = TradingId(world.trading);
+
+    let mut cut_off = world.pool().begin().await?;
+    let purged = tradings::purge_some(&mut cut_off, trading, PIECE).await?;
+    ensure!(purged == Purged::Some, "{purged:?}");
+    ensure!(purge::all(world.pool()).await? == 0, "two at once");
+    cut_off.rollback().await?;
+    world.verify().await?;
+    let postings = i64::from(POSTINGS) + 1;
+    world.expect_rows("transactions", postings).await?;
+
+    let mut piece = world.pool().begin().await?;
+    tradings::purge_some(&mut piece, trading, PIECE).await?;
+    piece.commit().await?;
+    world.verify().await?;
+
+    assert_eq!(purge::all(world.pool()).await?, 1);
+    nothing_is_left(&world).await?;
+    world.verify().await
+}
+
+#[tokio::test]
+async fn events_for_a_deleted_trading_are_put_aside_while_it_is_purged() -> Result<()> {
+    let (world, mut lane) = deleted().await?;
+
+    let mut purging = world.pool().begin().await?;
+    tradings::purge_some(&mut purging, TradingId(world.trading), PIECE).await?;
+    world.send_credits(3).await?;
+    drain(&mut lane).await?;
+    purging.rollback().await?;
+    assert_eq!(purge::all(world.pool()).await?, 1);
+    world.send_credits(2).await?;
+    drain(&mut lane).await?;
+
+    nothing_is_left(&world).await?;
+    world.verify().await?;
+    // Those behind the first wait for it.
+    world.expect_letters("UNKNOWN_TRADING", 1).await?;
+    world.expect_letters("BEHIND_UNRESOLVED", 4).await?;
+    world.expect_open(5).await?;
+    // The ids of what was applied stay: a late duplicate is one.
+    world.expect_events("applied", 2).await
+}
+
+/// Half of them name no account, so that only the trading itself can be held meanwhile.
+async fn send_events(world: &World, pairs: u32) -> Result<()> {
+    for _ in 0..pairs {
+        world.send_credits(1).await?;
+        world.send(&world.error()).await?;
+    }
+    Ok(())
+}
+
+/// Deletes the trading after the first events are booked; returns how many tradings were purged.
+async fn delete_meanwhile(world: &World) -> Result<u64> {
+    eventually("the first events", WAIT, async || {
+        let booked = world.count("processed_events").await?;
+        ensure!(booked > 0, "none");
+        Ok(())
+    })
+    .await?;
+    delete(world).await?;
+    Ok(purge::all(world.pool()).await?)
+}
+
+#[tokio::test]
+async fn deleting_while_events_are_booked_loses_none_of_them() -> Result<()> {
     const EVENTS: i64 = 120;
     let world = World::new().await?;
-    for number in 0..EVENTS {
-        if number % 2 == 0 {
-            world.send_credits(1).await?;
-        } else {
-            // Names no account, so that only the trading itself can be held meanwhile.
-            let fields = json!({"error_code": "E1", "error_message": "m", "severity": "low", "component": "c"});
-            world
-                .send(Kind::Error, &world.with(Kind::Error, fields))
-                .await?;
-        }
-    }
+    send_events(&world, 60).await?;
     let context = Context {
         batch_events: 3,
         ..world.context()
     };
-    let booked = world.run_with(context, "every event", async || {
-        world
-            .expect_count("SELECT count(*) FROM processed_events", EVENTS)
-            .await
+
+    let booking = world.run_with(context, "every event", async || {
+        world.expect_rows("processed_events", EVENTS).await
     });
-    let deleted = async {
-        eventually("the first events", WAIT, async || {
-            ensure!(
-                world.count("SELECT count(*) FROM processed_events").await? > 0,
-                "none"
-            );
-            Ok(())
-        })
-        .await?;
-        delete(&world).await?;
-        anyhow::Ok(purge::all(world.pool()).await?)
-    };
-    let (booked, deleted) = tokio::join!(booked, deleted);
+    let (booked, purged) = tokio::join!(booking, delete_meanwhile(&world));
     booked?;
-    ensure!(deleted? == 1, "the trading is still there");
-    world.expect_count(LEFT, 0).await?;
+
+    assert_eq!(purged?, 1);
+    nothing_is_left(&world).await?;
     let applied = world
-        .count("SELECT count(*) FROM processed_events WHERE outcome = 'applied'")
+        .count("processed_events WHERE outcome = 'applied'")
         .await?;
     ensure!(
         (1..EVENTS).contains(&applied),
         "{applied} applied: the deletion came too early or too late"
     );
-    world
-        .expect_count("SELECT count(*) FROM dead_letters", EVENTS - applied)
-        .await?;
-    verify(&world).await
+    world.expect_rows("dead_letters", EVENTS - applied).await?;
+    world.verify().await
 }

@@ -3,12 +3,35 @@
 use crate::world::{LANES, WAIT, World};
 use anyhow::{Result, ensure};
 use futures_util::TryStreamExt;
-use tiris_ingest::reader::{BatchLimits, Range, Reader};
-use tiris_ingest::stream::EventStream;
+use tiris_domain::lane::EventStream;
+use tiris_ingest::stream::{BatchLimits, Range, Reader};
 use tiris_testing::eventually;
 
 /// More than a task may do before the runtime makes it pause, fewer than one pull asks for.
 const MESSAGES: u32 = 300;
+
+/// How many messages the next batch has, at most `events`.
+async fn read(world: &World, reader: &mut Reader, events: usize) -> Result<usize> {
+    let limits = BatchLimits {
+        events,
+        bytes: 1 << 20,
+    };
+    let batch = reader.next_batch(&world.connection, limits, WAIT).await?;
+    Ok(batch.len())
+}
+
+/// Reported over the connection the messages come by: when it is reported, they are here.
+async fn everything_is_delivered(world: &World) -> Result<()> {
+    eventually("everything is delivered", WAIT, async || -> Result<()> {
+        let name = EventStream::Trading.name();
+        let stream = world.jetstream().get_stream(name).await?;
+        let consumers: Vec<_> = stream.consumers().try_collect().await?;
+        let all = consumers.iter().all(|consumer| consumer.num_pending == 0);
+        ensure!(all, "{consumers:?}");
+        Ok(())
+    })
+    .await
+}
 
 #[tokio::test]
 async fn a_batch_is_all_that_has_arrived() -> Result<()> {
@@ -16,36 +39,11 @@ async fn a_batch_is_all_that_has_arrived() -> Result<()> {
     let id = world.own_lane().await?;
     world.send_credits(MESSAGES).await?;
     let mut reader = Reader::open(&world.connection, Range::of_lane(id, LANES, 1, 0, 0)).await?;
-    let read = async |reader: &mut Reader, events| {
-        reader
-            .next_batch(
-                &world.connection,
-                BatchLimits {
-                    events,
-                    bytes: 1 << 20,
-                },
-                WAIT,
-            )
-            .await
-    };
-    assert_eq!(read(&mut reader, 1).await?.len(), 1);
-    // Told over the connection the messages come by: when it is told, they are here.
-    eventually("everything is delivered", WAIT, async || -> Result<()> {
-        let stream = world
-            .jetstream()
-            .get_stream(EventStream::Trading.name())
-            .await?;
-        let consumers: Vec<_> = stream.consumers().try_collect().await?;
-        ensure!(
-            consumers.iter().all(|consumer| consumer.num_pending == 0),
-            "{consumers:?}"
-        );
-        Ok(())
-    })
-    .await?;
-    assert_eq!(
-        read(&mut reader, 1_000).await?.len(),
-        usize::try_from(MESSAGES)?
-    );
+
+    assert_eq!(read(&world, &mut reader, 1).await?, 1);
+    everything_is_delivered(&world).await?;
+
+    let rest = read(&world, &mut reader, 1_000).await?;
+    assert_eq!(rest, usize::try_from(MESSAGES)?);
     Ok(())
 }

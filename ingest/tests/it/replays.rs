@@ -1,37 +1,38 @@
 //! Dead letters in the hands of a person: what a replay would do, does and refuses, by function and by command.
 
 use crate::world::{World, drain};
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use tiris_domain::event::{BareSubjects, Kind};
+use tiris_domain::states::DeadLetterClass;
 use tiris_ingest::lane::Lane;
 use tiris_store::dead_letters::{
     Actor, Filter, Replay, ReplayOptions, discard, rehearse_all, replay, replay_all, replay_some,
 };
 use tiris_store::error::{Conflict, Error};
-use tiris_testing::binary;
 use uuid::Uuid;
 
 /// The user's lane with a credit of 1 BTC done, refusing subjects without a user.
-async fn a_lane(world: &World) -> Result<Lane> {
-    let mut context = world.context();
-    context.bare_subjects = BareSubjects::Refuse;
-    let mut lane = Lane::seize(context, world.own_lane().await?).await?;
-    drain(&mut lane).await;
-    Ok(lane)
+async fn refusing_lane(world: &World) -> Result<Lane> {
+    world.lane_with(world.refusing()).await
+}
+
+fn alice() -> Actor {
+    Actor::Operator("alice".to_owned())
 }
 
 fn options() -> ReplayOptions {
     ReplayOptions {
         round: false,
         dry_run: false,
-        by: Actor::Operator("alice".to_owned()),
+        by: alice(),
     }
 }
 
-async fn letter(world: &World, code: &str) -> Result<Uuid> {
-    let letters = sqlx::query_scalar("SELECT id FROM dead_letters WHERE code = $1").bind(code);
-    Ok(letters.fetch_one(world.pool()).await?)
+fn rounding() -> ReplayOptions {
+    ReplayOptions {
+        round: true,
+        ..options()
+    }
 }
 
 async fn replayed(world: &World, id: Uuid, options: &ReplayOptions) -> Result<Replay, Error> {
@@ -46,74 +47,58 @@ async fn replayed(world: &World, id: Uuid, options: &ReplayOptions) -> Result<Re
 }
 
 fn refusal(replay: &Replay) -> Option<&'static str> {
-    replay.refused.as_ref().map(|cause| cause.code)
+    replay.refused.as_ref().map(|cause| cause.code())
 }
 
-fn debit(world: &World, amount: &str) -> Value {
-    let mut event = world.credit(world.currency, "BTC", amount);
-    event["direction"] = json!("debit");
-    event
+/// A debit of 5 BTC that was refused, and a credit of 9 BTC after it; returns the letter.
+async fn letter_that_applies_now(world: &World) -> Result<Uuid> {
+    let mut lane = refusing_lane(world).await?;
+    world.send(&world.btc_debit("5")).await?;
+    drain(&mut lane).await?;
+    let id = world.letter("INSUFFICIENT_BALANCE").await?;
+    let refused = replayed(world, id, &options()).await?;
+    assert_eq!(refusal(&refused), Some("INSUFFICIENT_BALANCE"));
+
+    world.send(&world.btc_credit("9")).await?;
+    drain(&mut lane).await?;
+    Ok(id)
 }
 
 #[tokio::test]
-async fn a_dry_run_says_what_happens_to_which_balance_and_the_replay_does_just_that_once()
--> Result<()> {
+async fn a_dry_run_reports_what_the_replay_then_does() -> Result<()> {
     let world = World::new().await?;
-    let mut lane = a_lane(&world).await?;
-    world
-        .send(Kind::BalanceUpdated, &debit(&world, "5"))
-        .await?;
-    drain(&mut lane).await;
-    let id = letter(&world, "INSUFFICIENT_BALANCE").await?;
-    let refused = replayed(&world, id, &options()).await?;
-    assert_eq!(refusal(&refused), Some("INSUFFICIENT_BALANCE"));
-    world
-        .send(
-            Kind::BalanceUpdated,
-            &world.credit(world.currency, "BTC", "9"),
-        )
-        .await?;
-    drain(&mut lane).await;
-    let rehearsed = replayed(
-        &world,
-        id,
-        &ReplayOptions {
-            dry_run: true,
-            ..options()
-        },
-    )
-    .await?;
+    let id = letter_that_applies_now(&world).await?;
+
+    let dry_run = ReplayOptions {
+        dry_run: true,
+        ..options()
+    };
+    let rehearsed = replayed(&world, id, &dry_run).await?;
+
+    assert_eq!(refusal(&rehearsed), None);
+    assert_eq!(rehearsed.postings.len(), 1);
     let [change] = rehearsed.accounts.as_slice() else {
         panic!("{rehearsed:?}")
     };
-    assert_eq!(
-        (change.balance.0.to_string(), change.balance.1.to_string()),
-        ("10".into(), "5".into())
-    );
-    assert_eq!(
-        (
-            change.account.0,
-            rehearsed.postings.len(),
-            refusal(&rehearsed)
-        ),
-        (world.currency, 1, None)
-    );
-    assert_eq!(world.balance(world.currency).await?, "10");
-    world
-        .expect_count(
-            "SELECT count(*) FROM processed_events WHERE outcome = 'dead'",
-            1,
-        )
-        .await?;
+    assert_eq!(change.account.0, world.currency);
+    assert_eq!(change.balance.0.to_string(), "10");
+    assert_eq!(change.balance.1.to_string(), "5");
+    assert_eq!(world.btc().await?, "10");
+    world.expect_events("dead", 1).await?;
+
     let done = replayed(&world, id, &options()).await?;
     assert_eq!(done.accounts, rehearsed.accounts);
-    assert_eq!(world.balance(world.currency).await?, "5");
-    world
-        .expect_count(
-            "SELECT count(*) FROM processed_events WHERE outcome = 'dead'",
-            0,
-        )
-        .await?;
+    assert_eq!(world.btc().await?, "5");
+    world.expect_events("dead", 0).await
+}
+
+#[tokio::test]
+async fn a_letter_is_replayed_once_and_names_who_did_it() -> Result<()> {
+    let world = World::new().await?;
+    let id = letter_that_applies_now(&world).await?;
+
+    replayed(&world, id, &options()).await?;
+
     let by: Value =
         sqlx::query_scalar("SELECT info->'resolution'->'by' FROM dead_letters WHERE id = $1")
             .bind(id)
@@ -121,76 +106,70 @@ async fn a_dry_run_says_what_happens_to_which_balance_and_the_replay_does_just_t
             .await?;
     assert_eq!(by, json!({"kind": "operator", "name": "alice"}));
     let again = replayed(&world, id, &options()).await;
-    assert!(
-        matches!(again, Err(Error::Conflict(Conflict::LetterNotOpen))),
-        "{again:?}"
-    );
-    let mut transaction = world.pool().begin().await?;
-    let given_up = discard(&mut transaction, id, "why", &options().by).await;
-    assert!(
-        matches!(given_up, Err(Error::Conflict(Conflict::LetterNotOpen))),
-        "{given_up:?}"
-    );
-    let nobody = replay(&mut transaction, Uuid::now_v7(), &options(), 0).await;
-    assert!(matches!(nobody, Err(Error::NotFound(_))), "{nobody:?}");
+    let not_open = matches!(again, Err(Error::Conflict(Conflict::LetterNotOpen)));
+    assert!(not_open, "{again:?}");
+    let mut connection = world.pool().acquire().await?;
+    let given_up = discard(&mut connection, id, "why", &alice()).await;
+    let not_open = matches!(given_up, Err(Error::Conflict(Conflict::LetterNotOpen)));
+    assert!(not_open, "{given_up:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_letter_that_does_not_exist_is_not_found() -> Result<()> {
+    let world = World::new().await?;
+
+    let replayed = replayed(&world, Uuid::now_v7(), &options()).await;
+
+    assert!(matches!(replayed, Err(Error::NotFound(_))), "{replayed:?}");
+    Ok(())
+}
+
+/// One letter of each code that a person may replay.
+async fn letters_of_every_kind(world: &World) -> Result<()> {
+    let mut lane = refusing_lane(world).await?;
+    let fine = world.btc_credit("0.1234567890125");
+    let mut reused = world.btc_credit("3");
+    reused["event_id"] = fine["event_id"].clone();
+    let unknown = world.credit(Uuid::now_v7(), "BTC", "1");
+    let behind = world.btc_debit("0.5");
+    world.send_all(&[fine, reused, unknown, behind]).await?;
+
+    // Both are in the lane of the user in the subject; every lane writes the same letters.
+    let foreign = Uuid::from_u128(world.user.as_u128() ^ 1);
+    let foreign = tiris_domain::event::Kind::BalanceUpdated.subject_of(foreign);
+    world.publish(&foreign, &world.btc_credit("4")).await?;
+    world.send_bare(&world.btc_credit("8")).await?;
+    drain(&mut lane).await?;
+    world
+        .run_with(world.refusing(), "six letters", async || {
+            world.expect_rows("dead_letters", 6).await
+        })
+        .await
+}
+
+#[tokio::test]
+async fn an_amount_with_too_many_decimals_is_rounded_only_on_request() -> Result<()> {
+    let world = World::new().await?;
+    letters_of_every_kind(&world).await?;
+    let id = world.letter("TOO_MANY_DECIMALS").await?;
+
+    let exact = replayed(&world, id, &options()).await?;
+    assert_eq!(refusal(&exact), Some("TOO_MANY_DECIMALS"));
+
+    let rounded = replayed(&world, id, &rounding()).await?;
+    assert_eq!(refusal(&rounded), None);
+    assert_eq!(world.btc().await?, "1.123456789012");
     Ok(())
 }
 
 #[tokio::test]
 async fn a_letter_is_replayed_only_as_what_it_is() -> Result<()> {
     let world = World::new().await?;
-    let mut lane = a_lane(&world).await?;
-    let mut fine = world.credit(world.currency, "BTC", "0.1234567890125");
-    fine["event_id"] = json!("fine");
-    let mut reused = world.credit(world.currency, "BTC", "3");
-    reused["event_id"] = json!("fine");
-    for event in [
-        &fine,
-        &reused,
-        &world.credit(Uuid::now_v7(), "BTC", "1"),
-        &debit(&world, "0.5"),
-    ] {
-        world.send(Kind::BalanceUpdated, event).await?;
-    }
-    let foreign = Kind::BalanceUpdated.subject_of(Uuid::from_u128(world.user.as_u128() ^ 1));
-    // Both are in the lane of whoever stands in the subject; every lane writes the same letters.
-    world
-        .publish(&foreign, &world.credit(world.currency, "BTC", "4"))
-        .await?;
-    world
-        .publish(
-            Kind::BalanceUpdated.bare_subject(),
-            &world.credit(world.currency, "BTC", "8"),
-        )
-        .await?;
-    let mut context = world.context();
-    context.bare_subjects = BareSubjects::Refuse;
-    drain(&mut lane).await;
-    world
-        .run_with(context, "six letters", async || {
-            world
-                .expect_count("SELECT count(*) FROM dead_letters", 6)
-                .await
-        })
-        .await?;
-    let places = letter(&world, "TOO_MANY_DECIMALS").await?;
-    assert_eq!(
-        refusal(&replayed(&world, places, &options()).await?),
-        Some("TOO_MANY_DECIMALS")
-    );
-    let rounded = replayed(
-        &world,
-        places,
-        &ReplayOptions {
-            round: true,
-            ..options()
-        },
-    )
-    .await?;
-    assert_eq!(
-        (refusal(&rounded), world.balance(world.currency).await?),
-        (None, "1.123456789012".to_owned())
-    );
+    letters_of_every_kind(&world).await?;
+    let id = world.letter("TOO_MANY_DECIMALS").await?;
+    replayed(&world, id, &rounding()).await?;
+
     for (code, refused) in [
         ("EVENT_ID_REUSED", Some("EVENT_ID_REUSED")),
         ("UNKNOWN_SUB_ACCOUNT", Some("UNKNOWN_SUB_ACCOUNT")),
@@ -198,215 +177,216 @@ async fn a_letter_is_replayed_only_as_what_it_is() -> Result<()> {
         ("SUBJECT_MISMATCH", None),
         ("BARE_SUBJECT", None),
     ] {
-        let done = replayed(&world, letter(&world, code).await?, &options()).await?;
+        let id = world.letter(code).await?;
+        let done = replayed(&world, id, &options()).await?;
         assert_eq!(refusal(&done), refused, "{code}");
     }
-    assert_eq!(world.balance(world.currency).await?, "13.123456789012");
-    world
-        .expect_count("SELECT count(*) FROM dead_letters WHERE status = 'open'", 3)
-        .await?;
-    world
-        .expect_count(
-            "SELECT count(*) FROM processed_events WHERE outcome = 'dead'",
-            2,
-        )
-        .await
+
+    assert_eq!(world.btc().await?, "13.123456789012");
+    world.expect_open(3).await?;
+    world.expect_events("dead", 2).await
 }
 
-#[tokio::test]
-async fn many_letters_are_replayed_in_stream_order_until_nothing_more_applies() -> Result<()> {
-    let world = World::new().await?;
-    let mut lane = a_lane(&world).await?;
-    let events = [
-        debit(&world, "6"),
-        world.credit(world.currency, "BTC", "10.0000000000001"),
-        debit(&world, "4.5"),
-        debit(&world, "7"),
-    ];
-    for event in &events {
-        world.send(Kind::BalanceUpdated, event).await?;
-    }
-    drain(&mut lane).await;
-    let rounding = ReplayOptions {
-        round: true,
-        ..options()
-    };
-    let filter = Filter {
+/// Letters of which the second and third apply, the last after them, and the first once more is there; with a filter.
+async fn many_letters(world: &World) -> Result<Filter> {
+    let mut lane = refusing_lane(world).await?;
+    world
+        .send_all(&[
+            world.btc_debit("6"),
+            world.btc_credit("10.0000000000001"),
+            world.btc_debit("4.5"),
+            world.btc_debit("7"),
+        ])
+        .await?;
+    drain(&mut lane).await?;
+    Ok(Filter {
         user_id: Some(world.user),
         ..Filter::default()
-    };
-    let (rehearsed, end) = rehearse_all(world.pool(), &filter, &rounding, None, 10).await?;
-    assert_eq!(end, None);
-    let refused: Vec<_> = rehearsed.effects.iter().map(refusal).collect();
-    let too_much = Some("INSUFFICIENT_BALANCE");
-    assert_eq!(
-        (refused, rehearsed.left),
-        (vec![too_much, None, None, too_much], 4)
-    );
-    world
-        .expect_count("SELECT count(*) FROM dead_letters WHERE status = 'open'", 4)
-        .await?;
-    let other = Filter {
-        class: Some("malformed".to_owned()),
-        ..filter.clone()
-    };
-    assert_eq!(
-        replay_all(world.pool(), &other, &rounding, |_| ())
-            .await?
-            .tried,
-        0
-    );
-    // Portion by portion it gets past what stays refused.
-    let (first, next) = replay_some(world.pool(), &filter, &rounding, None, 1).await?;
-    assert_eq!((first.tried, first.applied, first.left), (1, 0, 4));
-    let (second, _) = replay_some(world.pool(), &filter, &rounding, next, 1).await?;
-    assert_eq!((second.tried, second.applied, second.left), (1, 1, 3));
-    let done = replay_all(world.pool(), &filter, &rounding, |_| ()).await?;
-    assert_eq!((done.applied, done.left), (2, 1));
-    assert_eq!(world.balance(world.currency).await?, "0.5");
-    world.expect_count("SELECT count(*) FROM dead_letters WHERE status = 'open' AND convert_from(payload, 'UTF8') LIKE '%\"7\"%'", 1).await
+    })
 }
 
 #[tokio::test]
-async fn the_command_lists_shows_replays_and_discards() -> Result<()> {
+async fn a_rehearsal_of_many_letters_changes_none() -> Result<()> {
     let world = World::new().await?;
-    let mut lane = a_lane(&world).await?;
-    world
-        .send(Kind::BalanceUpdated, &debit(&world, "2"))
-        .await?;
-    world
-        .send(Kind::BalanceUpdated, &debit(&world, "50"))
-        .await?;
-    world
-        .publish_bytes(
-            &Kind::BalanceUpdated.subject_of(world.user),
-            b"\xff".to_vec(),
-        )
-        .await?;
-    drain(&mut lane).await;
-    let run = async |arguments: &[&str]| -> Result<(bool, String, String)> {
-        let mut command = tokio::process::Command::new(binary("tiris-ingest")?);
-        command
-            .arg("dlq")
-            .args(arguments)
-            .env("DATABASE_URL", world.database.url());
-        let output = command.stdin(std::process::Stdio::null()).output().await?;
-        Ok((
-            output.status.success(),
-            String::from_utf8(output.stdout)?,
-            String::from_utf8(output.stderr)?,
-        ))
+    let filter = many_letters(&world).await?;
+
+    let (rehearsed, next) = rehearse_all(world.pool(), &filter, &rounding(), None, 10).await?;
+
+    assert_eq!(next, None);
+    assert_eq!(rehearsed.left, 4);
+    let refused: Vec<_> = rehearsed.effects.iter().map(refusal).collect();
+    let too_much = Some("INSUFFICIENT_BALANCE");
+    assert_eq!(refused, [too_much, None, None, too_much]);
+    world.expect_open(4).await
+}
+
+#[tokio::test]
+async fn letters_are_replayed_in_stream_order_until_none_applies() -> Result<()> {
+    let world = World::new().await?;
+    let filter = many_letters(&world).await?;
+    let pool = world.pool();
+    let options = rounding();
+    let malformed = Filter {
+        class: Some(DeadLetterClass::Malformed),
+        ..filter.clone()
     };
-    let (ok, listed, _) = run(&["list"]).await?;
-    ensure!(
-        ok && listed.matches("INSUFFICIENT_BALANCE").count() == 2 && listed.contains("NOT_JSON"),
-        "{listed}"
-    );
-    let (_, lines, _) = run(&["list", "--class", "rejected", "--json", "--limit", "1"]).await?;
-    let newest: Value = serde_json::from_str(lines.trim())?;
-    let payload: Value = serde_json::from_str(newest["payload"].as_str().unwrap_or_default())?;
+    let none = replay_all(pool, &malformed, &options, |_| ()).await?;
+    assert_eq!(none.tried, 0);
+
+    // Portion by portion it gets past what stays refused.
+    let (first, next) = replay_some(pool, &filter, &options, None, 1).await?;
+    assert_eq!(first.tried, 1);
+    assert_eq!(first.applied, 0);
+    assert_eq!(first.left, 4);
+    let (second, _) = replay_some(pool, &filter, &options, next, 1).await?;
+    assert_eq!(second.tried, 1);
+    assert_eq!(second.applied, 1);
+    assert_eq!(second.left, 3);
+
+    let rest = replay_all(pool, &filter, &options, |_| ()).await?;
+    assert_eq!(rest.applied, 2);
+    assert_eq!(rest.left, 1);
+    assert_eq!(world.btc().await?, "0.5");
+    let left =
+        "dead_letters WHERE status = 'open' AND convert_from(payload, 'UTF8') LIKE '%\"7\"%'";
+    world.expect_rows(left, 1).await
+}
+
+/// Letters of a debit of 2 BTC, of a debit of 50 BTC, and of no JSON.
+async fn three_letters(world: &World) -> Result<Lane> {
+    let mut lane = refusing_lane(world).await?;
+    let events = [world.btc_debit("2"), world.btc_debit("50")];
+    world.send_all(&events).await?;
+    world.send_bytes(b"\xff").await?;
+    drain(&mut lane).await?;
+    Ok(lane)
+}
+
+/// The newest rejected letter, as the command lists it.
+async fn newest_rejected(world: &World) -> Result<Value> {
+    let listed = world
+        .run(&[
+            "dlq", "list", "--class", "rejected", "--json", "--limit", "1",
+        ])
+        .await?;
+    Ok(serde_json::from_str(listed.stdout.trim())?)
+}
+
+async fn id_of_newest_rejected(world: &World) -> Result<String> {
+    let letter = newest_rejected(world).await?;
+    Ok(letter["id"].as_str().context("an id")?.to_owned())
+}
+
+#[tokio::test]
+async fn the_command_lists_and_shows_letters() -> Result<()> {
+    let world = World::new().await?;
+    three_letters(&world).await?;
+
+    let listed = world.run(&["dlq", "list"]).await?;
+    listed.succeeds(&["NOT_JSON"])?;
+    let refused = listed.stdout.matches("INSUFFICIENT_BALANCE").count();
+    assert_eq!(refused, 2, "{listed:?}");
+
+    let newest = newest_rejected(&world).await?;
+    let payload = newest["payload"].as_str().context("a payload")?;
+    let payload: Value = serde_json::from_str(payload)?;
     assert_eq!(payload["amount"], "50");
-    let id = newest["id"].as_str().unwrap_or_default().to_owned();
-    let (ok, shown, _) = run(&["show", &id]).await?;
-    ensure!(
-        ok && shown.contains("\"amount\": \"50\"") && shown.contains("trading.balance.updated."),
-        "{shown}"
-    );
-    world
-        .send(
-            Kind::BalanceUpdated,
-            &world.credit(world.currency, "BTC", "5"),
-        )
+
+    let id = newest["id"].as_str().context("an id")?;
+    let shown = world.run(&["dlq", "show", id]).await?;
+    shown.succeeds(&["\"amount\": \"50\"", "trading.balance.updated."])?;
+    let unknown = Uuid::now_v7().to_string();
+    let unknown = world.run(&["dlq", "show", &unknown]).await?;
+    unknown.fails(&["not found"])
+}
+
+#[tokio::test]
+async fn the_command_replays_letters() -> Result<()> {
+    let world = World::new().await?;
+    let mut lane = three_letters(&world).await?;
+    world.send(&world.btc_credit("5")).await?;
+    drain(&mut lane).await?;
+
+    let unconfirmed = world.run(&["dlq", "replay", "--all"]).await?;
+    unconfirmed.fails(&["--yes"])?;
+    assert_eq!(unconfirmed.stdout, "");
+
+    let dry_run = world.run(&["dlq", "replay", "--all", "--dry-run"]).await?;
+    dry_run.succeeds(&["1 of the first 3 letters would apply", "4"])?;
+    assert_eq!(world.btc().await?, "6");
+
+    let done = world.run(&["dlq", "replay", "--all", "--yes"]).await?;
+    done.succeeds(&["1 letters are in the books now, 2 stay open"])?;
+    assert_eq!(world.btc().await?, "4");
+
+    let id = id_of_newest_rejected(&world).await?;
+    let refused = world.run(&["dlq", "replay", &id]).await?;
+    refused.fails(&["stay open"])
+}
+
+#[tokio::test]
+async fn the_command_discards_letters_with_a_reason() -> Result<()> {
+    let world = World::new().await?;
+    three_letters(&world).await?;
+    let id = id_of_newest_rejected(&world).await?;
+
+    let unreasoned = world.run(&["dlq", "discard", &id, "--reason", ""]).await?;
+    unreasoned.fails(&["1 to 500 characters"])?;
+
+    let done = world
+        .run(&["dlq", "discard", &id, "--reason", "a test", "--yes"])
         .await?;
-    drain(&mut lane).await;
-    let (ok, told, why) = run(&["replay", "--all"]).await?;
-    ensure!(
-        !ok && why.contains("--yes") && told.is_empty(),
-        "{told}{why}"
-    );
-    let (ok, told, _) = run(&["replay", "--all", "--dry-run"]).await?;
-    ensure!(
-        ok && told.contains("1 of the first 3 letters would apply") && told.contains('4'),
-        "{told}"
-    );
-    assert_eq!(world.balance(world.currency).await?, "6");
-    let (ok, told, why) = run(&["replay", "--all", "--yes"]).await?;
-    ensure!(
-        ok && told.contains("1 letters are in the books now, 2 stay open"),
-        "{told}{why}"
-    );
-    assert_eq!(world.balance(world.currency).await?, "4");
-    let (ok, _, why) = run(&["replay", &id]).await?;
-    ensure!(!ok && why.contains("stay open"), "{why}");
-    let (ok, _, why) = run(&["discard", &id, "--reason", ""]).await?;
-    ensure!(!ok && why.contains("1 to 500 characters"), "{why}");
-    let (ok, told, why) = run(&["discard", &id, "--reason", "a test", "--yes"]).await?;
-    ensure!(
-        ok && told.contains("1 letters are discarded"),
-        "{told}{why}"
-    );
-    let (ok, _, why) = run(&["show", &Uuid::now_v7().to_string()]).await?;
-    ensure!(!ok && why.contains("not found"), "{why}");
+    done.succeeds(&["1 letters are discarded"])?;
+    world.expect_events("discarded", 1).await
+}
+
+#[tokio::test]
+async fn what_the_command_changes_is_audited() -> Result<()> {
+    let world = World::new().await?;
+    three_letters(&world).await?;
+    let id = id_of_newest_rejected(&world).await?;
+
+    world.run(&["dlq", "replay", "--all", "--yes"]).await?;
+    world.run(&["dlq", "replay", &id]).await?;
     world
-        .expect_count(
-            "SELECT count(*) FROM processed_events WHERE outcome = 'discarded'",
-            1,
-        )
+        .run(&["dlq", "discard", &id, "--reason", "a test", "--yes"])
         .await?;
+
     let audited: Vec<(String, Option<String>)> = sqlx::query_as(
         "SELECT action, resource_id FROM audit_logs WHERE user_id IS NULL AND agent LIKE 'tiris-ingest by %_@_%' \
          ORDER BY timestamp, id",
     )
     .fetch_all(world.pool())
     .await?;
-    let named = |name: &str| (name.to_owned(), Some(id.clone()));
     let expected = [
         ("dead_letters.replay".to_owned(), None),
-        named("dead_letter.replay"),
-        named("dead_letter.discard"),
+        ("dead_letter.replay".to_owned(), Some(id.clone())),
+        ("dead_letter.discard".to_owned(), Some(id)),
     ];
     assert_eq!(audited, expected);
     Ok(())
 }
 
 #[tokio::test]
-async fn a_letter_whose_event_was_given_up_by_another_letter_is_not_said_to_be_in_the_books()
--> Result<()> {
+async fn a_letter_whose_event_was_given_up_is_not_said_to_be_in_the_books() -> Result<()> {
     let world = World::new().await?;
-    let mut lane = a_lane(&world).await?;
-    let event = debit(&world, "50");
-    world.send(Kind::BalanceUpdated, &event).await?;
-    drain(&mut lane).await;
-    let given_up = letter(&world, "INSUFFICIENT_BALANCE").await?;
-    discard(
-        &mut *world.pool().acquire().await?,
-        given_up,
-        "why",
-        &options().by,
-    )
-    .await?;
+    let mut lane = refusing_lane(&world).await?;
+    let event = world.btc_debit("50");
+    world.send(&event).await?;
+    drain(&mut lane).await?;
+    let given_up = world.letter("INSUFFICIENT_BALANCE").await?;
+    world.discard(given_up).await?;
+    world.send_bare(&event).await?;
     world
-        .publish(Kind::BalanceUpdated.bare_subject(), &event)
-        .await?;
-    let mut context = world.context();
-    context.bare_subjects = BareSubjects::Refuse;
-    world
-        .run_with(context, "the second letter", async || {
-            world
-                .expect_count(
-                    "SELECT count(*) FROM dead_letters WHERE code = 'BARE_SUBJECT'",
-                    1,
-                )
-                .await
+        .run_with(world.refusing(), "the second letter", async || {
+            world.expect_letters("BARE_SUBJECT", 1).await
         })
         .await?;
-    let bare = letter(&world, "BARE_SUBJECT").await?;
-    let told = replayed(&world, bare, &options()).await?;
-    assert_eq!(
-        (refusal(&told), told.was_applied),
-        (Some("EVENT_DISCARDED"), false)
-    );
-    world
-        .expect_count("SELECT count(*) FROM dead_letters WHERE status = 'open'", 1)
-        .await
+
+    let bare = world.letter("BARE_SUBJECT").await?;
+    let refused = replayed(&world, bare, &options()).await?;
+
+    assert_eq!(refusal(&refused), Some("EVENT_DISCARDED"));
+    ensure!(!refused.was_applied, "{refused:?}");
+    world.expect_open(1).await
 }

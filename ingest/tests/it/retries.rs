@@ -1,434 +1,335 @@
 //! What could not be resolved is tried again by the lane, in order, and what comes later waits behind it.
 
-use crate::world::{LANES, World, drain};
+use crate::world::{Account, LANES, World, advances, drain};
 use anyhow::{Result, ensure};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::time::Duration;
-use tiris_domain::event::Kind;
-use tiris_ingest::lane::{Lane, Step};
-use tiris_store::dead_letters::{self, Actor, discard};
-use tokio_util::sync::CancellationToken;
+use tiris_domain::lane::EventStream;
+use tiris_ingest::lane::Lane;
+use tiris_store::dead_letters;
 use uuid::Uuid;
 
 /// Steps until something is true, at most; each waits a second at most.
 const STEPS_MAX: u32 = 60;
 
 /// How long a letter waits before each try.
-const WAIT_SECONDS: [u64; 5] = [1, 5, 30, 300, 3_600];
+const WAITS: [u64; 5] = [1, 5, 30, 300, 3_600];
 
 async fn step_until(
     lane: &mut Lane,
     what: &str,
     mut done: impl AsyncFnMut() -> Result<bool>,
 ) -> Result<()> {
-    let stop = CancellationToken::new();
     for _ in 0..STEPS_MAX {
         if done().await? {
             return Ok(());
         }
-        let step = lane.step(&stop).await;
-        ensure!(
-            matches!(step, Step::Committed(_) | Step::Idle),
-            "{step:?} while waiting for {what}"
-        );
+        advances(lane).await?;
     }
     anyhow::bail!("{what}: not after {STEPS_MAX} steps")
 }
 
-/// Makes every letter that waits for its time due now.
-async fn hurry(world: &World) -> Result<()> {
-    sqlx::query(
-        "UPDATE dead_letters SET next_attempt_at = now() - interval '1 s' WHERE next_attempt_at IS NOT NULL",
-    )
-    .execute(world.pool())
-    .await?;
-    Ok(())
+async fn step_until_btc(world: &World, lane: &mut Lane, expected: &str) -> Result<()> {
+    step_until(lane, "the balance", async || {
+        Ok(world.btc().await? == expected)
+    })
+    .await
 }
 
-async fn open(world: &World) -> Result<i64> {
+async fn step_until_open(world: &World, lane: &mut Lane, expected: i64) -> Result<()> {
+    step_until(lane, "open letters", async || {
+        let open = world.count("dead_letters WHERE status = 'open'").await?;
+        Ok(open == expected)
+    })
+    .await
+}
+
+/// Makes every letter that waits for its time due now.
+async fn hurry(world: &World) -> Result<()> {
     world
-        .count("SELECT count(*) FROM dead_letters WHERE status = 'open'")
+        .execute("UPDATE dead_letters SET next_attempt_at = now() - interval '1 s' WHERE next_attempt_at IS NOT NULL")
         .await
 }
 
 /// Code and status of every letter, in stream order.
-async fn letters(world: &World) -> Result<Vec<(String, String)>> {
-    let rows = sqlx::query_as("SELECT code, status FROM dead_letters ORDER BY stream_seq")
-        .fetch_all(world.pool());
-    Ok(rows.await?)
+async fn letters(world: &World) -> Result<Vec<String>> {
+    let sql = "SELECT code || ' ' || status FROM dead_letters ORDER BY stream_seq";
+    let letters = sqlx::query_scalar(sql).fetch_all(world.pool());
+    Ok(letters.await?)
 }
 
-fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
-    expected
-        .iter()
-        .map(|(code, status)| ((*code).to_owned(), (*status).to_owned()))
-        .collect()
+/// The ids of the events that the trading's postings are of, in the order of the books.
+async fn booked(world: &World) -> Result<Vec<String>> {
+    let sql = "SELECT event_id FROM transactions WHERE trading_id = $1 ORDER BY timestamp, id";
+    let ids = sqlx::query_scalar(sql).bind(world.trading);
+    Ok(ids.fetch_all(world.pool()).await?)
 }
 
-/// The user's lane, which has done nothing yet but a credit of 1 BTC.
-async fn a_lane(world: &World) -> Result<Lane> {
-    let mut lane = Lane::seize(world.context(), world.own_lane().await?).await?;
-    drain(&mut lane).await;
-    Ok(lane)
+/// A credit of 1 BTC to an account of another trading of the user.
+async fn elsewhere(world: &World, account: Uuid) -> Result<Value> {
+    let trading = Uuid::now_v7();
+    world.add_trading(world.user, trading).await?;
+    world
+        .add_account(Account {
+            user: world.user,
+            trading,
+            id: account,
+            symbol: "BTC",
+        })
+        .await?;
+    let mut event = world.credit(account, "BTC", "1");
+    event["trading_id"] = json!(trading);
+    Ok(event)
 }
 
-fn debit(world: &World, account: Uuid, symbol: &str, amount: &str) -> Value {
-    let mut event = world.credit(account, symbol, amount);
-    event["direction"] = json!("debit");
-    event
-}
+#[tokio::test]
+async fn later_events_of_a_trading_wait_and_those_of_others_do_not() -> Result<()> {
+    let world = World::new().await?;
+    let mut lane = world.lane().await?;
+    let early = Uuid::now_v7();
+    let other = Uuid::now_v7();
+    let events = [
+        world.credit(early, "BNB", "5"),
+        world.debit(early, "BNB", "3"),
+        world.btc_credit("2"),
+        elsewhere(&world, other).await?,
+    ];
 
-async fn send_all(world: &World, events: &[Value]) -> Result<()> {
-    for event in events {
-        world.send(Kind::BalanceUpdated, event).await?;
-    }
+    world.send_all(&events).await?;
+    drain(&mut lane).await?;
+
+    let expected = [
+        "UNKNOWN_SUB_ACCOUNT open",
+        "BEHIND_UNRESOLVED open",
+        "BEHIND_UNRESOLVED open",
+    ];
+    assert_eq!(letters(&world).await?, expected);
+    assert_eq!(world.balance(other).await?, "1");
+
+    // What comes now waits too, also in a batch of its own.
+    world.send(&world.btc_debit("0.5")).await?;
+    step_until_open(&world, &mut lane, 4).await?;
+    assert_eq!(world.btc().await?, "1");
     Ok(())
 }
 
 #[tokio::test]
-async fn events_of_an_account_made_later_are_applied_in_order_and_others_are_not_kept_waiting()
--> Result<()> {
+async fn events_of_an_account_made_later_are_applied_in_order() -> Result<()> {
     let world = World::new().await?;
-    let mut lane = a_lane(&world).await?;
-    let (early, other) = (Uuid::now_v7(), Uuid::now_v7());
-    world.add_trading(world.user, other).await?;
-    let other_account = Uuid::now_v7();
-    world
-        .add_account(world.user, other, other_account, "BTC")
-        .await?;
-    let mut elsewhere = world.credit(other_account, "BTC", "1");
-    elsewhere["trading_id"] = json!(other);
+    let mut lane = world.lane().await?;
+    let early = Uuid::now_v7();
     let events = [
         world.credit(early, "BNB", "5"),
-        debit(&world, early, "BNB", "3"),
-        world.credit(world.currency, "BTC", "2"),
-        elsewhere,
+        world.debit(early, "BNB", "3"),
+        world.btc_credit("2"),
+        world.btc_debit("0.5"),
     ];
-    send_all(&world, &events).await?;
-    drain(&mut lane).await;
-    let behind = ("BEHIND_UNRESOLVED", "open");
-    assert_eq!(
-        letters(&world).await?,
-        pairs(&[("UNKNOWN_SUB_ACCOUNT", "open"), behind, behind])
-    );
-    assert_eq!(world.balance(other_account).await?, "1");
-    // What comes now waits too, also in a batch of its own.
-    world
-        .send(
-            Kind::BalanceUpdated,
-            &debit(&world, world.currency, "BTC", "0.5"),
-        )
-        .await?;
-    step_until(&mut lane, "four letters", async || {
-        Ok(open(&world).await? == 4)
-    })
-    .await?;
-    assert_eq!(world.balance(world.currency).await?, "1");
-    world
-        .add_account(world.user, world.trading, early, "BNB")
-        .await?;
+    world.send_all(&events).await?;
+    drain(&mut lane).await?;
+    world.expect_open(4).await?;
+
+    world.open_account(early, "BNB").await?;
     hurry(&world).await?;
-    step_until(&mut lane, "no open letter", async || {
-        Ok(open(&world).await? == 0)
+    step_until_open(&world, &mut lane, 0).await?;
+
+    let order = ["e-0000", "e-0001", "e-0002", "e-0003", "e-0004"];
+    assert_eq!(booked(&world).await?, order);
+    assert_eq!(world.balance(early).await?, "2");
+    assert_eq!(world.btc().await?, "2.5");
+    let replayed = "dead_letters WHERE status = 'replayed'";
+    world.expect_rows(replayed, 4).await?;
+    let others = "processed_events WHERE outcome <> 'applied'";
+    world.expect_rows(others, 0).await?;
+
+    // Sent again, they are duplicates.
+    world.send_all(&events).await?;
+    drain(&mut lane).await?;
+    world.expect_rows("transactions", 5).await?;
+    world.expect_rows("dead_letters", 4).await
+}
+
+/// What the only letter of an unknown account says of its tries.
+#[derive(sqlx::FromRow)]
+struct Tries {
+    attempts: i32,
+    next_attempt_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl Tries {
+    async fn find(world: &World) -> Result<Self> {
+        let sql = "SELECT attempts, next_attempt_at, updated_at FROM dead_letters WHERE code = 'UNKNOWN_SUB_ACCOUNT'";
+        Ok(sqlx::query_as(sql).fetch_one(world.pool()).await?)
+    }
+
+    fn wait(&self) -> Result<Duration> {
+        Ok((self.next_attempt_at - self.updated_at).to_std()?)
+    }
+}
+
+/// Makes the next try happen; returns how many there were.
+async fn next_try(world: &World, lane: &mut Lane) -> Result<usize> {
+    let tries = Tries::find(world).await?;
+    let made = usize::try_from(tries.attempts)?;
+    let expected = Duration::from_secs(WAITS[made]);
+    let wait = tries.wait()?;
+    ensure!(
+        wait.abs_diff(expected) < Duration::from_millis(500),
+        "waits {wait:?} after {made} tries"
+    );
+
+    hurry(world).await?;
+    step_until(lane, "another try", async || {
+        let sql = "SELECT attempts::int8 FROM dead_letters WHERE code = 'UNKNOWN_SUB_ACCOUNT'";
+        Ok(world.number(sql).await? > i64::from(tries.attempts))
     })
     .await?;
-    let order: Vec<String> = sqlx::query_scalar(
-        "SELECT event_id FROM transactions WHERE trading_id = $1 ORDER BY timestamp, id",
-    )
-    .bind(world.trading)
-    .fetch_all(world.pool())
-    .await?;
-    assert_eq!(order, ["e-0000", "e-0002", "e-0003", "e-0004", "e-0005"]);
-    assert_eq!(
-        (
-            world.balance(early).await?,
-            world.balance(world.currency).await?
-        ),
-        ("2".into(), "2.5".into())
-    );
-    world
-        .expect_count(
-            "SELECT count(*) FROM dead_letters WHERE status = 'replayed'",
-            4,
-        )
-        .await?;
-    world
-        .expect_count(
-            "SELECT count(*) FROM processed_events WHERE outcome <> 'applied'",
-            0,
-        )
-        .await?;
-    // Sent again, they are duplicates.
-    send_all(&world, &events).await?;
-    drain(&mut lane).await;
-    world
-        .expect_count("SELECT count(*) FROM transactions", 6)
-        .await?;
-    world
-        .expect_count("SELECT count(*) FROM dead_letters", 4)
-        .await
+    Ok(made + 1)
 }
 
 #[tokio::test]
-async fn an_event_that_never_resolves_is_tried_five_times_and_then_keeps_nobody_waiting()
--> Result<()> {
+async fn an_event_that_never_resolves_blocks_others_for_five_tries() -> Result<()> {
     let world = World::new().await?;
-    let mut lane = a_lane(&world).await?;
-    send_all(
-        &world,
-        &[
-            world.credit(Uuid::now_v7(), "BTC", "1"),
-            world.credit(world.currency, "BTC", "2"),
-        ],
-    )
-    .await?;
-    drain(&mut lane).await;
-    let mut made = 0;
-    while made < WAIT_SECONDS.len() {
-        let (attempts, next, since): (i32, DateTime<Utc>, DateTime<Utc>) = sqlx::query_as(
-            "SELECT attempts, next_attempt_at, updated_at FROM dead_letters WHERE code = 'UNKNOWN_SUB_ACCOUNT'",
-        )
-        .fetch_one(world.pool())
-        .await?;
-        made = usize::try_from(attempts)?;
-        let (wait, expected) = (
-            (next - since).to_std()?,
-            Duration::from_secs(WAIT_SECONDS[made]),
-        );
-        ensure!(
-            wait.abs_diff(expected) < Duration::from_millis(500),
-            "waits {wait:?} after {made} tries"
-        );
-        hurry(&world).await?;
-        made += 1;
-        step_until(&mut lane, "another try", async || {
-            let now = world.count(
-                "SELECT attempts::int8 FROM dead_letters WHERE code = 'UNKNOWN_SUB_ACCOUNT'",
-            );
-            Ok(usize::try_from(now.await?)? >= made)
-        })
-        .await?;
-    }
-    step_until(&mut lane, "the event behind", async || {
-        Ok(world.balance(world.currency).await? == "3")
-    })
-    .await?;
-    assert_eq!(
-        letters(&world).await?,
-        pairs(&[
-            ("UNKNOWN_SUB_ACCOUNT", "open"),
-            ("BEHIND_UNRESOLVED", "replayed")
-        ])
-    );
-    world
-        .expect_count(
-            "SELECT count(*) FROM dead_letters WHERE blocks OR next_attempt_at IS NOT NULL",
-            0,
-        )
-        .await?;
-    world
-        .send(
-            Kind::BalanceUpdated,
-            &world.credit(world.currency, "BTC", "1"),
-        )
-        .await?;
-    drain(&mut lane).await;
-    assert_eq!(world.balance(world.currency).await?, "4");
+    let mut lane = world.lane().await?;
+    let lost = world.credit(Uuid::now_v7(), "BTC", "1");
+    world.send_all(&[lost, world.btc_credit("2")]).await?;
+    drain(&mut lane).await?;
+
+    while next_try(&world, &mut lane).await? < WAITS.len() {}
+    step_until_btc(&world, &mut lane, "3").await?;
+
+    let expected = ["UNKNOWN_SUB_ACCOUNT open", "BEHIND_UNRESOLVED replayed"];
+    assert_eq!(letters(&world).await?, expected);
+    let waiting = "dead_letters WHERE blocks OR next_attempt_at IS NOT NULL";
+    world.expect_rows(waiting, 0).await?;
+    world.send_credits(1).await?;
+    drain(&mut lane).await?;
+    assert_eq!(world.btc().await?, "4");
     Ok(())
 }
 
 #[tokio::test]
 async fn a_disabled_users_events_wait_for_the_enable_however_long_it_takes() -> Result<()> {
     let world = World::new().await?;
-    let mut lane = a_lane(&world).await?;
-    let set = async |status: &'static str| -> Result<()> {
-        sqlx::query("UPDATE users SET status = $2 WHERE id = $1")
-            .bind(world.user)
-            .bind(status)
-            .execute(world.pool())
-            .await?;
-        Ok(())
-    };
-    set("disabled").await?;
-    send_all(
-        &world,
-        &[
-            world.credit(world.currency, "BTC", "2"),
-            debit(&world, world.currency, "BTC", "1"),
-        ],
-    )
-    .await?;
-    drain(&mut lane).await;
-    assert_eq!(
-        letters(&world).await?,
-        pairs(&[("USER_DISABLED", "open"), ("BEHIND_UNRESOLVED", "open")])
-    );
+    let mut lane = world.lane().await?;
+
     world
-        .expect_count(
-            "SELECT count(*) FROM dead_letters WHERE next_attempt_at IS NOT NULL",
-            0,
-        )
+        .execute("UPDATE users SET status = 'disabled'")
         .await?;
-    set("active").await?;
-    step_until(&mut lane, "no open letter", async || {
-        Ok(open(&world).await? == 0)
-    })
-    .await?;
-    assert_eq!(world.balance(world.currency).await?, "2");
+    let events = [world.btc_credit("2"), world.btc_debit("1")];
+    world.send_all(&events).await?;
+    drain(&mut lane).await?;
+    let expected = ["USER_DISABLED open", "BEHIND_UNRESOLVED open"];
+    assert_eq!(letters(&world).await?, expected);
+    let timed = "dead_letters WHERE next_attempt_at IS NOT NULL";
+    world.expect_rows(timed, 0).await?;
+
+    world.execute("UPDATE users SET status = 'active'").await?;
+    step_until_open(&world, &mut lane, 0).await?;
+    assert_eq!(world.btc().await?, "2");
     Ok(())
 }
 
 #[tokio::test]
-async fn a_letter_given_up_by_a_person_or_refused_for_good_keeps_nobody_waiting() -> Result<()> {
+async fn a_letter_given_up_by_a_person_or_refused_for_good_blocks_no_other() -> Result<()> {
     let world = World::new().await?;
-    let mut lane = a_lane(&world).await?;
+    let mut lane = world.lane().await?;
     let early = Uuid::now_v7();
     let lost = world.credit(Uuid::now_v7(), "BTC", "7");
-    let events = [
-        lost.clone(),
-        debit(&world, early, "BNB", "3"),
-        world.credit(world.currency, "BTC", "2"),
-    ];
-    send_all(&world, &events).await?;
-    drain(&mut lane).await;
-    world
-        .add_account(world.user, world.trading, early, "BNB")
-        .await?;
-    let first: Uuid =
-        sqlx::query_scalar("SELECT id FROM dead_letters WHERE code = 'UNKNOWN_SUB_ACCOUNT'")
-            .fetch_one(world.pool())
-            .await?;
-    let mut transaction = world.pool().begin().await?;
-    discard(
-        &mut transaction,
-        first,
-        "sold elsewhere",
-        &Actor::Operator("alice".into()),
-    )
-    .await?;
-    transaction.commit().await?;
-    step_until(&mut lane, "the last event", async || {
-        Ok(world.balance(world.currency).await? == "3")
-    })
-    .await?;
+    let refused = world.debit(early, "BNB", "3");
+    let events = [lost.clone(), refused, world.btc_credit("2")];
+    world.send_all(&events).await?;
+    drain(&mut lane).await?;
+
+    world.open_account(early, "BNB").await?;
+    let first = world.letter("UNKNOWN_SUB_ACCOUNT").await?;
+    world.discard(first).await?;
+    step_until_btc(&world, &mut lane, "3").await?;
+
     let expected = [
-        ("UNKNOWN_SUB_ACCOUNT", "discarded"),
-        ("INSUFFICIENT_BALANCE", "open"),
-        ("BEHIND_UNRESOLVED", "replayed"),
+        "UNKNOWN_SUB_ACCOUNT discarded",
+        "INSUFFICIENT_BALANCE open",
+        "BEHIND_UNRESOLVED replayed",
     ];
-    assert_eq!(letters(&world).await?, pairs(&expected));
-    world
-        .expect_count(
-            "SELECT count(*) FROM dead_letters WHERE class = 'rejected' AND NOT blocks",
-            1,
-        )
-        .await?;
-    world
-        .expect_count(
-            "SELECT count(*) FROM processed_events WHERE outcome = 'discarded'",
-            1,
-        )
-        .await?;
+    assert_eq!(letters(&world).await?, expected);
+    let passed = "dead_letters WHERE class = 'rejected' AND NOT blocks";
+    world.expect_rows(passed, 1).await?;
+    world.expect_events("discarded", 1).await?;
+
     // The discarded event counts as done.
-    world.send(Kind::BalanceUpdated, &lost).await?;
-    drain(&mut lane).await;
-    world
-        .expect_count("SELECT count(*) FROM dead_letters", 3)
-        .await
+    world.send(&lost).await?;
+    drain(&mut lane).await?;
+    world.expect_rows("dead_letters", 3).await
 }
 
 #[tokio::test]
 async fn a_letter_that_fails_for_an_unforeseen_reason_is_put_aside_alone() -> Result<()> {
     let world = World::new().await?;
-    let mut lane = a_lane(&world).await?;
+    let mut lane = world.lane().await?;
     let early = Uuid::now_v7();
     let mut odd = world.credit(early, "BNB", "1");
     odd["reason"] = json!("boom");
-    let events = [
-        world.credit(early, "BNB", "5"),
-        odd,
-        world.credit(early, "BNB", "2"),
-    ];
-    send_all(&world, &events).await?;
-    drain(&mut lane).await;
-    sqlx::raw_sql("ALTER TABLE transactions ADD CONSTRAINT no_boom CHECK (reason <> 'boom')")
-        .execute(world.pool())
-        .await?;
+    let before = world.credit(early, "BNB", "5");
+    let after = world.credit(early, "BNB", "2");
+    world.send_all(&[before, odd, after]).await?;
+    drain(&mut lane).await?;
+
     world
-        .add_account(world.user, world.trading, early, "BNB")
+        .execute("ALTER TABLE transactions ADD CONSTRAINT no_boom CHECK (reason <> 'boom')")
         .await?;
+    world.open_account(early, "BNB").await?;
     hurry(&world).await?;
-    step_until(&mut lane, "one open letter", async || {
-        Ok(open(&world).await? == 1)
-    })
-    .await?;
+    step_until_open(&world, &mut lane, 1).await?;
+
     assert_eq!(world.balance(early).await?, "7");
-    assert_eq!(
-        letters(&world).await?[1],
-        ("INTERNAL".to_owned(), "open".to_owned())
-    );
-    world
-        .expect_count(
-            "SELECT count(*) FROM dead_letters WHERE reason LIKE '%no_boom%'",
-            1,
-        )
-        .await
+    assert_eq!(letters(&world).await?[1], "INTERNAL open");
+    let named = "dead_letters WHERE reason LIKE '%no_boom%'";
+    world.expect_rows(named, 1).await
 }
 
 #[tokio::test]
 async fn letters_that_waited_as_long_behind_another_are_given_up_with_it() -> Result<()> {
     let world = World::new().await?;
-    let mut lane = a_lane(&world).await?;
+    let mut lane = world.lane().await?;
     let gone = Uuid::now_v7();
-    let events: Vec<Value> = (0..5).map(|_| world.credit(gone, "BNB", "1")).collect();
-    send_all(&world, &events).await?;
-    send_all(&world, &[world.credit(world.currency, "BTC", "1")]).await?;
-    drain(&mut lane).await;
-    assert_eq!(open(&world).await?, 6);
+    for _ in 0..5 {
+        world.send(&world.credit(gone, "BNB", "1")).await?;
+    }
+    world.send_credits(1).await?;
+    drain(&mut lane).await?;
+    world.expect_open(6).await?;
+
     // The last try of the first is due, and all have waited for longer than all tries take.
-    sqlx::query(
-        "UPDATE dead_letters SET created_at = now() - interval '2 hours', \
-         attempts = CASE WHEN code = 'BEHIND_UNRESOLVED' THEN 0 ELSE 4 END, \
-         next_attempt_at = CASE WHEN code = 'BEHIND_UNRESOLVED' THEN NULL ELSE now() END",
-    )
-    .execute(world.pool())
-    .await?;
-    step_until(&mut lane, "the credit", async || {
-        Ok(world.balance(world.currency).await? == "2")
-    })
-    .await?;
     world
-        .expect_count(
-            "SELECT count(*) FROM dead_letters WHERE code = 'UNKNOWN_SUB_ACCOUNT' AND NOT blocks",
-            5,
+        .execute(
+            "UPDATE dead_letters SET created_at = now() - interval '2 hours', \
+             attempts = CASE WHEN code = 'BEHIND_UNRESOLVED' THEN 0 ELSE 4 END, \
+             next_attempt_at = CASE WHEN code = 'BEHIND_UNRESOLVED' THEN NULL ELSE now() END",
         )
-        .await
+        .await?;
+    step_until_btc(&world, &mut lane, "2").await?;
+
+    let given_up = "dead_letters WHERE code = 'UNKNOWN_SUB_ACCOUNT' AND NOT blocks";
+    world.expect_rows(given_up, 5).await
 }
 
 #[tokio::test]
-async fn letters_that_wait_find_their_users_lane_again_when_the_number_of_lanes_was_changed()
--> Result<()> {
+async fn letters_find_their_users_lane_among_other_lanes() -> Result<()> {
     let world = World::new().await?;
-    let mut lane = a_lane(&world).await?;
+    let mut lane = world.lane().await?;
     let early = Uuid::now_v7();
-    send_all(&world, &[world.credit(early, "BNB", "5")]).await?;
-    drain(&mut lane).await;
-    sqlx::query("UPDATE dead_letters SET lane = 7")
-        .execute(world.pool())
-        .await?;
-    world
-        .add_account(world.user, world.trading, early, "BNB")
-        .await?;
+    world.send(&world.credit(early, "BNB", "5")).await?;
+    drain(&mut lane).await?;
+    world.execute("UPDATE dead_letters SET lane = 7").await?;
+    world.open_account(early, "BNB").await?;
     hurry(&world).await?;
-    assert_eq!(
-        dead_letters::rehome(world.pool(), "TRADING", LANES).await?,
-        1
-    );
-    assert_eq!(
-        dead_letters::rehome(world.pool(), "TRADING", LANES).await?,
-        0
-    );
+
+    let moved = dead_letters::rehome(world.pool(), EventStream::Trading, LANES).await?;
+    assert_eq!(moved, 1);
+    let moved = dead_letters::rehome(world.pool(), EventStream::Trading, LANES).await?;
+    assert_eq!(moved, 0);
+
     step_until(&mut lane, "the credit", async || {
         Ok(world.balance(early).await? == "5")
     })

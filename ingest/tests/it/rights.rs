@@ -1,41 +1,41 @@
 //! The users of NATS that `docker/make-secrets` makes: their rights are enough for the work, and for nothing else.
 
-use crate::process::Worker;
-use crate::world::{WAIT, World};
+use crate::worker::Worker;
+use crate::world::{Account, WAIT, World};
 use anyhow::{Context, Result, ensure};
-use futures_util::StreamExt;
+use async_nats::{Client, Subscriber, jetstream};
+use futures_util::{FutureExt, StreamExt};
 use std::path::Path;
 use std::process::Command;
 use tiris_domain::event::Kind;
 use tiris_testing::{NatsSettings, eventually, scratch_dir};
 use uuid::Uuid;
 
-/// What `make-secrets` made: lines of passwords, the broker's users, and what it says of a bot.
+/// What `make-secrets` made: lines of passwords, the broker's users, and what it printed of a bot.
 struct Secrets {
     environment: String,
     users: String,
-    told: String,
+    printed: String,
 }
 
 impl Secrets {
     fn make(bot: Uuid) -> Result<Self> {
         let folder = scratch_dir("rights")?;
         let script = folder.path().join("make-secrets");
-        std::fs::copy(
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("../docker/make-secrets"),
-            &script,
-        )?;
+        let original = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docker/make-secrets");
+        std::fs::copy(original, &script)?;
+
         let output = Command::new("bash")
             .arg(&script)
             .args(["bot", &bot.to_string()])
             .output()?;
         ensure!(output.status.success(), "{output:?}");
+
         let read = |name: &str| std::fs::read_to_string(folder.path().join(name));
-        let (environment, users) = (read(".env")?, read("secrets/nats/users.conf")?);
         Ok(Self {
-            environment,
-            users,
-            told: String::from_utf8(output.stdout)?,
+            environment: read(".env")?,
+            users: read("secrets/nats/users.conf")?,
+            printed: String::from_utf8(output.stdout)?,
         })
     }
 
@@ -60,123 +60,184 @@ impl Secrets {
         line.with_context(|| format!("no {name}"))
     }
 
-    fn told(&self, what: &str) -> Result<String> {
-        let line = self.told.lines().find_map(|line| line.strip_prefix(what));
-        Ok(line
-            .with_context(|| format!("no {what}"))?
-            .trim()
-            .to_owned())
+    fn printed(&self, what: &str) -> Result<&str> {
+        let mut lines = self.printed.lines();
+        let line = lines.find_map(|line| line.strip_prefix(what));
+        Ok(line.with_context(|| format!("no {what}"))?.trim())
     }
 }
 
-#[tokio::test]
-async fn ingest_api_and_a_bot_do_their_work_with_the_rights_of_compose_and_nothing_else()
--> Result<()> {
-    let bot = Uuid::now_v7();
-    let secrets = Secrets::make(bot)?;
-    let more = secrets.configuration();
-    let mut world = World::with_nats(NatsSettings {
-        more,
-        ..NatsSettings::default()
-    })
-    .await?;
-    [world.user, world.trading, world.currency] = [bot, Uuid::now_v7(), Uuid::now_v7()];
-    world.add_user(bot, "bob").await?;
-    world.add_trading(bot, world.trading).await?;
-    world
-        .add_account(bot, world.trading, world.currency, "BTC")
-        .await?;
+/// A login to the broker.
+struct Login<'a> {
+    user: &'a str,
+    password: &'a str,
+    inbox: &'a str,
+}
 
-    let password = secrets.password("TIRIS_NATS_INGEST_PASSWORD")?;
-    let url = world
-        .nats
-        .url()
-        .replace("nats://", &format!("nats://ingest:{password}@"));
-    let mut worker = Worker::start(world.database.url(), &url)?;
-    worker.ready().await?;
-
-    let connect = async |user: &str, password: &str, inbox: &str| {
-        let login = async_nats::ConnectOptions::with_user_and_password(
-            user.to_owned(),
-            password.to_owned(),
+impl Login<'_> {
+    async fn connect(&self, world: &World) -> Result<Client> {
+        let options = async_nats::ConnectOptions::with_user_and_password(
+            self.user.to_owned(),
+            self.password.to_owned(),
         );
-        login
-            .custom_inbox_prefix(inbox)
-            .connect(world.nats.url())
-            .await
-    };
-    let api = connect(
-        "api",
-        secrets.password("TIRIS_NATS_API_PASSWORD")?,
-        "_INBOX",
-    )
-    .await?;
-    let mut wakes = api.subscribe(format!("tiris.committed.{bot}")).await?;
-    api.publish(format!("tiris.committed.{bot}"), "".into())
-        .await?;
-    tokio::time::timeout(WAIT, wakes.next())
-        .await?
-        .context("no wake-up")?;
-
-    // An event of its own is booked, one that cannot be is put aside and copied, and whoever follows is told.
-    let client = connect(
-        &secrets.told("user")?,
-        &secrets.told("password")?,
-        &secrets.told("inbox prefix")?,
-    )
-    .await?;
-    let publisher = async_nats::jetstream::new(client.clone());
-    let subject = Kind::BalanceUpdated.subject_of(bot);
-    let credit = world.credit(world.currency, "BTC", "1").to_string();
-    for payload in [credit.clone(), "no event".to_owned()] {
-        publisher
-            .publish(subject.clone(), payload.into())
-            .await?
-            .await?;
+        let options = options.custom_inbox_prefix(self.inbox);
+        Ok(options.connect(world.nats.url()).await?)
     }
-    world.balance_reaches(world.currency, "1").await?;
-    tokio::time::timeout(WAIT, wakes.next())
-        .await?
-        .context("no wake-up")?;
+}
+
+/// The broker with the users of compose, and a client of each.
+struct System {
+    world: World,
+    worker: Worker,
+    ingest: Client,
+    api: Client,
+    bot: Client,
+    /// What wakes the live streams of the bot's user.
+    wakes: Subscriber,
+}
+
+impl System {
+    async fn start() -> Result<Self> {
+        let user = Uuid::now_v7();
+        let secrets = Secrets::make(user)?;
+        let world = world_of(user, &secrets).await?;
+
+        let password = secrets.password("TIRIS_NATS_INGEST_PASSWORD")?;
+        let login = format!("nats://ingest:{password}@");
+        let url = world.nats.url().replace("nats://", &login);
+        let mut worker = Worker::start(world.database.url(), &url, &[])?;
+        worker.ready().await?;
+
+        let ingest = Login {
+            user: "ingest",
+            password,
+            inbox: "_INBOX",
+        };
+        let api = Login {
+            user: "api",
+            password: secrets.password("TIRIS_NATS_API_PASSWORD")?,
+            inbox: "_INBOX",
+        };
+        let bot = Login {
+            user: secrets.printed("user")?,
+            password: secrets.printed("password")?,
+            inbox: secrets.printed("inbox prefix")?,
+        };
+        let api = api.connect(&world).await?;
+        let wakes = api.subscribe(format!("tiris.committed.{user}")).await?;
+        Ok(Self {
+            ingest: ingest.connect(&world).await?,
+            bot: bot.connect(&world).await?,
+            api,
+            wakes,
+            world,
+            worker,
+        })
+    }
+
+    async fn wakes_up(&mut self) -> Result<()> {
+        let wake = tokio::time::timeout(WAIT, self.wakes.next()).await?;
+        wake.context("no wake-up")?;
+        Ok(())
+    }
+
+    /// Publishes as the bot does.
+    async fn publish(&self, payload: String) -> Result<()> {
+        let jetstream = jetstream::new(self.bot.clone());
+        let publish = jetstream.publish(self.world.subject(), payload.into());
+        publish.await?.await?;
+        Ok(())
+    }
+}
+
+/// A world whose user is the bot that the secrets are of.
+async fn world_of(user: Uuid, secrets: &Secrets) -> Result<World> {
+    let nats = NatsSettings {
+        more: secrets.configuration(),
+        ..NatsSettings::default()
+    };
+    let mut world = World::with_nats(nats).await?;
+
+    world.user = user;
+    world.trading = Uuid::now_v7();
+    world.currency = Uuid::now_v7();
+    world.add_user(user, "bob").await?;
+    world.add_trading(user, world.trading).await?;
+
+    let account = Account {
+        user,
+        trading: world.trading,
+        id: world.currency,
+        symbol: "BTC",
+    };
+
+    world.add_account(account).await?;
+    Ok(world)
+}
+
+#[tokio::test]
+async fn ingest_api_and_a_bot_can_do_their_work() -> Result<()> {
+    let mut system = System::start().await?;
+    let user = system.world.user;
+
+    let wake = format!("tiris.committed.{user}");
+    system.api.publish(wake, "".into()).await?;
+    system.wakes_up().await?;
+
+    let credit = system.world.btc_credit("1").to_string();
+    system.publish(credit).await?;
+    system.publish("no event".to_owned()).await?;
+
+    system.world.btc_reaches("1").await?;
+    system.wakes_up().await?;
     eventually("the copy of the letter", WAIT, async || {
-        let copies = world.jetstream().get_stream("TRADING_DLQ").await?;
-        ensure!(copies.cached_info().state.messages == 1);
+        let copies = system.world.stream_info("TRADING_DLQ").await?;
+        ensure!(copies.state.messages == 1, "{copies:?}");
         Ok(())
     })
     .await?;
+    system.worker.stops().await
+}
 
-    // Nobody else can speak for this user, nor the bot for others; neither reads what is not its own.
-    let other = Kind::BalanceUpdated.subject_of(Uuid::now_v7());
-    let ingest = connect("ingest", password, "_INBOX").await?;
-    for (client, subject) in [(&client, &other), (&api, &subject), (&ingest, &subject)] {
-        client
-            .publish(subject.clone(), credit.clone().into())
-            .await?;
+#[tokio::test]
+async fn nobody_publishes_for_others_or_manages_their_streams() -> Result<()> {
+    let mut system = System::start().await?;
+    system.publish("no event".to_owned()).await?;
+    let credit = system.world.btc_credit("1").to_string();
+    let own = system.world.subject();
+    let foreign = Kind::BalanceUpdated.subject_of(Uuid::now_v7());
+    let deletion = "$JS.API.STREAM.DELETE.TRADING".to_owned();
+
+    let attempts = [
+        (&system.bot, foreign),
+        (&system.api, own.clone()),
+        (&system.ingest, own),
+        (&system.bot, deletion),
+    ];
+    for (client, subject) in attempts {
+        let payload = credit.clone().into();
+        client.publish(subject, payload).await?;
         client.flush().await?;
     }
-    client
-        .publish("$JS.API.STREAM.DELETE.TRADING", "".into())
-        .await?;
-    client.flush().await?;
-    let stream = world.jetstream().get_stream("TRADING").await?;
-    assert_eq!(stream.cached_info().state.messages, 2);
-    let mut overheard = client.subscribe("tiris.committed.>").await?;
-    client.flush().await?;
-    publisher
-        .publish(
-            subject,
-            world.credit(world.currency, "BTC", "1").to_string().into(),
-        )
-        .await?
-        .await?;
-    world.balance_reaches(world.currency, "2").await?;
-    tokio::time::timeout(WAIT, wakes.next())
-        .await?
-        .context("no wake-up")?;
-    client.flush().await?;
-    assert!(
-        futures_util::FutureExt::now_or_never(overheard.next())
-            .is_none_or(|message| message.is_none())
-    );
-    worker.stops().await
+
+    let info = system.world.stream_info("TRADING").await?;
+    assert_eq!(info.state.messages, 1);
+    system.worker.stops().await
+}
+
+#[tokio::test]
+async fn a_bot_reads_no_wake_ups() -> Result<()> {
+    let mut system = System::start().await?;
+    let mut overheard = system.bot.subscribe("tiris.committed.>").await?;
+    system.bot.flush().await?;
+
+    let credit = system.world.btc_credit("1").to_string();
+    system.publish(credit).await?;
+    system.world.btc_reaches("1").await?;
+    system.wakes_up().await?;
+    system.bot.flush().await?;
+
+    let message = overheard.next().now_or_never().flatten();
+    assert!(message.is_none(), "{message:?}");
+    system.worker.stops().await
 }

@@ -9,7 +9,7 @@ use indicatif::ProgressBar;
 use rust_decimal::Decimal;
 use sqlx::types::Uuid;
 use sqlx::types::chrono::{DateTime, Utc};
-use sqlx::{FromRow, PgConnection, Row, postgres::PgRow};
+use sqlx::{FromRow, PgConnection};
 
 /// The comparison with the holds is PostgreSQL's, because their sum may be wider than a `Decimal`.
 const ACCOUNTS: &str = "
@@ -32,7 +32,8 @@ const POSTINGS: &str = "
     )
     ORDER BY x.sub_account_id, x.sequence, x.timestamp, x.id";
 
-struct Account {
+#[derive(FromRow)]
+struct StoredAccount {
     id: Uuid,
     user_id: Uuid,
     trading_id: Uuid,
@@ -46,7 +47,8 @@ struct Account {
     holds: i64,
 }
 
-struct Posting {
+#[derive(FromRow)]
+struct StoredPosting {
     id: Uuid,
     sub_account_id: Uuid,
     user_id: Uuid,
@@ -65,8 +67,11 @@ pub(super) async fn check(
     report: &mut Report,
 ) -> sqlx::Result<()> {
     progress.set_message("sub-accounts");
-    let mut accounts = Cursor::<Account>::open(connection, "verify_accounts", ACCOUNTS).await?;
-    let mut postings = Cursor::<Posting>::open(connection, "verify_postings", POSTINGS).await?;
+    let mut accounts =
+        Cursor::<StoredAccount>::open(connection, "verify_accounts", ACCOUNTS).await?;
+    let mut postings =
+        Cursor::<StoredPosting>::open(connection, "verify_postings", POSTINGS).await?;
+
     while let Some(account) = accounts.next(connection, progress).await? {
         while let Some(posting) = postings
             .next_if(connection, progress, |p| p.sub_account_id < account.id)
@@ -74,7 +79,8 @@ pub(super) async fn check(
         {
             report_orphan(&posting, report);
         }
-        let mut history = History::new(&account, horizon);
+
+        let mut history = AccountHistory::new(&account, horizon);
         while let Some(posting) = postings
             .next_if(connection, progress, |p| p.sub_account_id == account.id)
             .await?
@@ -82,174 +88,170 @@ pub(super) async fn check(
             report.transactions += 1;
             history.follow(&posting, report);
         }
-        if account.being_purged {
-            report.accounts_being_purged += 1;
-        } else {
-            report.accounts += 1;
-            history.close(report);
-            check_locked(&account, report);
-        }
+        history.end(report);
     }
+
     while let Some(posting) = postings.next(connection, progress).await? {
         report_orphan(&posting, report);
     }
     Ok(())
 }
 
-fn report_orphan(posting: &Posting, report: &mut Report) {
+fn report_orphan(posting: &StoredPosting, report: &mut Report) {
+    let StoredPosting {
+        id, sub_account_id, ..
+    } = posting;
+
     report.transactions += 1;
-    let (id, account) = (posting.id, posting.sub_account_id);
-    report.add(
-        Kind::MissingRow,
-        format_args!("transaction {id} names sub-account {account}"),
-    );
+    let words = format_args!("transaction {id} names sub-account {sub_account_id}");
+    report.add(Kind::MissingRow, words);
 }
 
-fn check_locked(account: &Account, report: &mut Report) {
-    let Account {
+fn check_locked(account: &StoredAccount, report: &mut Report) {
+    let StoredAccount {
         id,
         balance,
         locked,
         held,
         ..
     } = account;
+
     report.holds += account.holds.unsigned_abs();
     if locked.is_sign_negative() && !locked.is_zero() || locked > balance {
-        report.add(
-            Kind::LockedRange,
-            format_args!("sub-account {id}: locked {locked}, balance {balance}"),
-        );
+        let words = format_args!("sub-account {id}: locked {locked}, balance {balance}");
+        report.add(Kind::LockedRange, words);
     }
     if !account.held_is_locked {
-        report.add(
-            Kind::LockedHolds,
-            format_args!("sub-account {id}: locked {locked}, holds {held}"),
-        );
+        let words = format_args!("sub-account {id}: locked {locked}, holds {held}");
+        report.add(Kind::LockedHolds, words);
     }
 }
 
 /// One account's postings, replayed in the order of their sequence.
-struct History<'a> {
-    account: &'a Account,
-    /// Balance and sequence after the last posting; `None` when retention may have dropped the ones before.
-    last: Option<(Decimal, i64)>,
+struct AccountHistory<'a> {
+    account: &'a StoredAccount,
+    /// What the last posting left; `None` when retention may have dropped the ones before.
+    last: Option<After>,
 }
 
-impl<'a> History<'a> {
-    fn new(account: &'a Account, horizon: &Horizon) -> Self {
+/// An account after a posting.
+struct After {
+    balance: Decimal,
+    sequence: i64,
+}
+
+impl<'a> AccountHistory<'a> {
+    fn new(account: &'a StoredAccount, horizon: &Horizon) -> Self {
         let is_whole = account.created_at >= horizon.transactions;
+        let nothing = After {
+            balance: Decimal::ZERO,
+            sequence: 0,
+        };
+
         Self {
             account,
-            last: is_whole.then_some((Decimal::ZERO, 0)),
+            last: is_whole.then_some(nothing),
         }
     }
 
-    fn follow(&mut self, posting: &Posting, report: &mut Report) {
-        let (account, id, sequence) = (self.account, posting.id, posting.sequence);
-        if (posting.user_id, posting.trading_id) != (account.user_id, account.trading_id) {
-            report.add(
-                Kind::ForeignRow,
-                format_args!(
-                    "transaction {id} and its sub-account {} differ in user or trading",
-                    account.id
-                ),
-            );
+    fn follow(&mut self, posting: &StoredPosting, report: &mut Report) {
+        self.check_alone(posting, report);
+        if let Some(last) = &self.last {
+            self.check_after(last, posting, report);
         }
-        // What a sale got is less its fee, which may be any part of the proceeds.
-        if let Some(fee) = posting
-            .fee
-            .filter(|fee| !posting.is_credit && *fee > posting.amount)
+
+        self.last = Some(After {
+            balance: posting.closing_balance,
+            sequence: posting.sequence,
+        });
+    }
+
+    fn check_alone(&self, posting: &StoredPosting, report: &mut Report) {
+        let StoredAccount { id: account, .. } = self.account;
+        let StoredPosting { id, amount, .. } = posting;
+
+        if posting.user_id != self.account.user_id || posting.trading_id != self.account.trading_id
         {
-            report.add(
-                Kind::Fee,
-                format_args!("transaction {id} of {} pays a fee of {fee}", posting.amount),
+            let words = format_args!(
+                "transaction {id} and its sub-account {account} differ in user or trading"
             );
+            report.add(Kind::ForeignRow, words);
         }
-        if let Some((balance, last_sequence)) = self.last {
-            if sequence.checked_sub(1) != Some(last_sequence) {
-                report.add(
-                    Kind::SequenceGap,
-                    format_args!(
-                        "sub-account {}: transaction {id} has {sequence} after {last_sequence}",
-                        account.id
-                    ),
-                );
-            }
-            let (amount, closing) = (posting.amount, posting.closing_balance);
-            let (sign, expected) = match posting.is_credit {
-                true => ('+', balance.checked_add(amount)),
-                false => ('-', balance.checked_sub(amount)),
-            };
-            if expected != Some(closing) {
-                report.add(
-                    Kind::ClosingBalance,
-                    format_args!(
-                        "transaction {id} of sub-account {}: {balance} {sign} {amount} is not {closing}",
-                        account.id
-                    ),
-                );
-            }
+
+        // What a sale got is less its fee, which may be any part of the proceeds.
+        if !posting.is_credit
+            && let Some(fee) = posting.fee.filter(|fee| fee > amount)
+        {
+            let words = format_args!("transaction {id} of {amount} pays a fee of {fee}");
+            report.add(Kind::Fee, words);
         }
-        self.last = Some((posting.closing_balance, sequence));
+    }
+
+    fn check_after(&self, last: &After, posting: &StoredPosting, report: &mut Report) {
+        let StoredAccount { id: account, .. } = self.account;
+        let StoredPosting {
+            id,
+            amount,
+            sequence,
+            closing_balance,
+            ..
+        } = posting;
+
+        if sequence.checked_sub(1) != Some(last.sequence) {
+            let words = format_args!(
+                "sub-account {account}: transaction {id} has {sequence} after {}",
+                last.sequence
+            );
+            report.add(Kind::SequenceGap, words);
+        }
+
+        let (sign, expected) = match posting.is_credit {
+            true => ('+', last.balance.checked_add(*amount)),
+            false => ('-', last.balance.checked_sub(*amount)),
+        };
+        if expected != Some(*closing_balance) {
+            let words = format_args!(
+                "transaction {id} of sub-account {account}: {} {sign} {amount} is not {closing_balance}",
+                last.balance
+            );
+            report.add(Kind::ClosingBalance, words);
+        }
+    }
+
+    fn end(&self, report: &mut Report) {
+        if self.account.being_purged {
+            report.accounts_being_purged += 1;
+        } else {
+            report.accounts += 1;
+            self.close(report);
+            check_locked(self.account, report);
+        }
     }
 
     fn close(&self, report: &mut Report) {
-        let Account {
+        let StoredAccount {
             id,
             balance,
             sequence,
             ..
         } = self.account;
-        let Some((last_balance, last_sequence)) = self.last else {
+        let Some(last) = &self.last else {
             return;
         };
-        if *balance != last_balance {
-            report.add(
-                Kind::AccountBalance,
-                format_args!("sub-account {id}: balance {balance}, by its postings {last_balance}"),
-            );
-        }
-        if *sequence != last_sequence {
-            report.add(
-                Kind::AccountSequence,
-                format_args!(
-                    "sub-account {id}: sequence {sequence}, by its postings {last_sequence}"
-                ),
-            );
-        }
-    }
-}
 
-impl FromRow<'_, PgRow> for Account {
-    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
-        Ok(Self {
-            id: row.try_get("id")?,
-            user_id: row.try_get("user_id")?,
-            trading_id: row.try_get("trading_id")?,
-            balance: row.try_get("balance")?,
-            locked: row.try_get("locked")?,
-            sequence: row.try_get("sequence")?,
-            created_at: row.try_get("created_at")?,
-            being_purged: row.try_get("being_purged")?,
-            held: row.try_get("held")?,
-            held_is_locked: row.try_get("held_is_locked")?,
-            holds: row.try_get("holds")?,
-        })
-    }
-}
-
-impl FromRow<'_, PgRow> for Posting {
-    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
-        Ok(Self {
-            id: row.try_get("id")?,
-            sub_account_id: row.try_get("sub_account_id")?,
-            user_id: row.try_get("user_id")?,
-            trading_id: row.try_get("trading_id")?,
-            is_credit: row.try_get("is_credit")?,
-            amount: row.try_get("amount")?,
-            closing_balance: row.try_get("closing_balance")?,
-            sequence: row.try_get("sequence")?,
-            fee: row.try_get("fee")?,
-        })
+        if *balance != last.balance {
+            let words = format_args!(
+                "sub-account {id}: balance {balance}, by its postings {}",
+                last.balance
+            );
+            report.add(Kind::AccountBalance, words);
+        }
+        if *sequence != last.sequence {
+            let words = format_args!(
+                "sub-account {id}: sequence {sequence}, by its postings {}",
+                last.sequence
+            );
+            report.add(Kind::AccountSequence, words);
+        }
     }
 }

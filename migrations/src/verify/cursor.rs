@@ -33,6 +33,7 @@ where
             .persistent(false)
             .execute(connection)
             .await?;
+
         let fetch = format!("FETCH {BLOCK_ROWS} FROM {name}");
         Ok(Self {
             fetch,
@@ -85,10 +86,12 @@ where
         if self.at_end {
             return Ok(None);
         }
+
         let rows: Vec<T> = sqlx::query_as(AssertSqlSafe(self.fetch.as_str()))
             .persistent(false)
             .fetch_all(connection)
             .await?;
+
         progress.inc(rows.len() as u64);
         self.at_end = rows.is_empty();
         self.block = rows.into_iter();

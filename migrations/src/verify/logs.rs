@@ -8,7 +8,7 @@ use super::report::{Kind, Report};
 use indicatif::ProgressBar;
 use sqlx::types::Uuid;
 use sqlx::types::chrono::{DateTime, Utc};
-use sqlx::{FromRow, PgConnection, Row, postgres::PgRow};
+use sqlx::{FromRow, PgConnection};
 
 const LOGS: &str = "
     SELECT l.id, l.timestamp, l.user_id, l.trading_id, l.transaction_id, l.postings,
@@ -28,7 +28,8 @@ const POSTINGS: &str = "
     )
     ORDER BY x.trading_log_id, x.id";
 
-struct Log {
+#[derive(FromRow)]
+struct StoredLog {
     id: Uuid,
     timestamp: DateTime<Utc>,
     user_id: Uuid,
@@ -41,7 +42,8 @@ struct Log {
     account_trading_id: Option<Uuid>,
 }
 
-struct Posting {
+#[derive(FromRow)]
+struct Leg {
     id: Uuid,
     timestamp: DateTime<Utc>,
     trading_log_id: Uuid,
@@ -56,8 +58,9 @@ pub(super) async fn check(
     report: &mut Report,
 ) -> sqlx::Result<()> {
     progress.set_message("trading logs");
-    let mut logs = Cursor::<Log>::open(connection, "verify_logs", LOGS).await?;
-    let mut postings = Cursor::<Posting>::open(connection, "verify_legs", POSTINGS).await?;
+    let mut logs = Cursor::<StoredLog>::open(connection, "verify_logs", LOGS).await?;
+    let mut postings = Cursor::<Leg>::open(connection, "verify_legs", POSTINGS).await?;
+
     while let Some(log) = logs.next(connection, progress).await? {
         while let Some(posting) = postings
             .next_if(connection, progress, |p| p.trading_log_id < log.id)
@@ -65,29 +68,24 @@ pub(super) async fn check(
         {
             report_missing_log(&posting, horizon, report);
         }
-        let mut found = 0i64;
-        let mut only_posting = None;
+
+        let mut legs = Legs::default();
         while let Some(posting) = postings
             .next_if(connection, progress, |p| p.trading_log_id == log.id)
             .await?
         {
-            only_posting = (found == 0).then_some(posting.id);
-            found += 1;
-            if (posting.user_id, posting.trading_id) != (log.user_id, log.trading_id) {
-                let words = format_args!(
-                    "transaction {} and its trading log {} differ in user or trading",
-                    posting.id, log.id
-                );
-                report.add(Kind::ForeignRow, words);
-            }
+            check_owner(&log, &posting, report);
+            legs.push(posting.id);
         }
+
         report.trading_logs += 1;
         check_references(&log, report);
         // Retention of transactions may have taken the postings of an older log.
         if log.timestamp >= horizon.transactions {
-            check_postings(&log, found, only_posting, report);
+            check_postings(&log, &legs, report);
         }
     }
+
     while let Some(posting) = postings.next(connection, progress).await? {
         report_missing_log(&posting, horizon, report);
     }
@@ -95,7 +93,7 @@ pub(super) async fn check(
 }
 
 /// A log older than the oldest partition went with retention; a posting has its log's timestamp.
-fn report_missing_log(posting: &Posting, horizon: &Horizon, report: &mut Report) {
+fn report_missing_log(posting: &Leg, horizon: &Horizon, report: &mut Report) {
     if posting.timestamp >= horizon.trading_logs {
         let words = format_args!(
             "transaction {} names trading log {}",
@@ -105,14 +103,41 @@ fn report_missing_log(posting: &Posting, horizon: &Horizon, report: &mut Report)
     }
 }
 
-fn check_postings(log: &Log, found: i64, only_posting: Option<Uuid>, report: &mut Report) {
-    let Log { id, postings, .. } = log;
-    if i64::from(*postings) != found {
-        report.add(
-            Kind::PostingCount,
-            format_args!("trading log {id} says {postings} postings, there are {found}"),
+/// The postings of a log, of which a broken one may have any number.
+#[derive(Default)]
+struct Legs {
+    count: i64,
+    /// The posting, when there is one.
+    only: Option<Uuid>,
+}
+
+impl Legs {
+    fn push(&mut self, posting: Uuid) {
+        self.only = (self.count == 0).then_some(posting);
+        self.count += 1;
+    }
+}
+
+fn check_owner(log: &StoredLog, posting: &Leg, report: &mut Report) {
+    if posting.user_id != log.user_id || posting.trading_id != log.trading_id {
+        let words = format_args!(
+            "transaction {} and its trading log {} differ in user or trading",
+            posting.id, log.id
         );
-    } else if log.transaction_id != only_posting {
+        report.add(Kind::ForeignRow, words);
+    }
+}
+
+fn check_postings(log: &StoredLog, legs: &Legs, report: &mut Report) {
+    let StoredLog { id, postings, .. } = log;
+
+    if i64::from(*postings) != legs.count {
+        let words = format_args!(
+            "trading log {id} says {postings} postings, there are {}",
+            legs.count
+        );
+        report.add(Kind::PostingCount, words);
+    } else if log.transaction_id != legs.only {
         let words = match log.transaction_id {
             Some(other) => format!("trading log {id} names transaction {other}"),
             None => format!("trading log {id} names no transaction"),
@@ -121,24 +146,26 @@ fn check_postings(log: &Log, found: i64, only_posting: Option<Uuid>, report: &mu
     }
 }
 
-fn check_references(log: &Log, report: &mut Report) {
-    let Log { id, trading_id, .. } = log;
+fn check_references(log: &StoredLog, report: &mut Report) {
+    let StoredLog { id, trading_id, .. } = log;
+
     match log.trading_user_id {
         None => report.add(
             Kind::MissingRow,
             format_args!("trading log {id} names trading {trading_id}"),
         ),
         Some(user) if user != log.user_id => {
-            report.add(
-                Kind::ForeignRow,
-                format_args!("trading log {id} and its trading {trading_id} differ in user"),
-            );
+            let words =
+                format_args!("trading log {id} and its trading {trading_id} differ in user");
+            report.add(Kind::ForeignRow, words);
         }
         Some(_) => {}
     }
+
     let Some(account) = log.sub_account_id else {
         return;
     };
+
     match (log.account_user_id, log.account_trading_id) {
         (Some(user), Some(trading)) if (user, trading) != (log.user_id, *trading_id) => report.add(
             Kind::ForeignRow,
@@ -151,34 +178,5 @@ fn check_references(log: &Log, report: &mut Report) {
             Kind::MissingRow,
             format_args!("trading log {id} names sub-account {account}"),
         ),
-    }
-}
-
-impl FromRow<'_, PgRow> for Log {
-    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
-        Ok(Self {
-            id: row.try_get("id")?,
-            timestamp: row.try_get("timestamp")?,
-            user_id: row.try_get("user_id")?,
-            trading_id: row.try_get("trading_id")?,
-            transaction_id: row.try_get("transaction_id")?,
-            postings: row.try_get("postings")?,
-            trading_user_id: row.try_get("trading_user_id")?,
-            sub_account_id: row.try_get("sub_account_id")?,
-            account_user_id: row.try_get("account_user_id")?,
-            account_trading_id: row.try_get("account_trading_id")?,
-        })
-    }
-}
-
-impl FromRow<'_, PgRow> for Posting {
-    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
-        Ok(Self {
-            id: row.try_get("id")?,
-            timestamp: row.try_get("timestamp")?,
-            trading_log_id: row.try_get("trading_log_id")?,
-            user_id: row.try_get("user_id")?,
-            trading_id: row.try_get("trading_id")?,
-        })
     }
 }

@@ -4,11 +4,11 @@
 
 use super::report::{Kind, Report};
 use futures_util::TryStreamExt;
-use sqlx::PgConnection;
+use sqlx::{FromRow, PgConnection};
 
 /// Offending pairs: what refers, what it refers to, and whether that is missing (true) or another user's (false).
 const BROKEN: &str = "
-    SELECT 'trading ' || t.id, 'user ' || t.user_id, true
+    SELECT 'trading ' || t.id AS referring, 'user ' || t.user_id AS referred, true AS is_missing
     FROM tradings t WHERE NOT EXISTS (SELECT FROM users u WHERE u.id = t.user_id)
     UNION ALL
     SELECT 'trading ' || t.id, 'exchange binding ' || t.exchange_binding_id, b.id IS NULL
@@ -29,14 +29,31 @@ const BROKEN: &str = "
     SELECT 'hold of order ' || quote_literal(h.order_id), 'sub-account ' || h.sub_account_id, true
     FROM holds h WHERE NOT EXISTS (SELECT FROM sub_accounts s WHERE s.id = h.sub_account_id)";
 
+#[derive(FromRow)]
+struct Broken {
+    referring: String,
+    referred: String,
+    is_missing: bool,
+}
+
 pub(super) async fn check(connection: &mut PgConnection, report: &mut Report) -> sqlx::Result<()> {
-    let mut rows = sqlx::query_as::<_, (String, String, bool)>(BROKEN).fetch(connection);
-    while let Some((from, to, is_missing)) = rows.try_next().await? {
+    let mut rows = sqlx::query_as::<_, Broken>(BROKEN).fetch(connection);
+
+    while let Some(row) = rows.try_next().await? {
+        let Broken {
+            referring,
+            referred,
+            is_missing,
+        } = row;
+
         match is_missing {
-            true => report.add(Kind::MissingRow, format_args!("{from} names {to}")),
+            true => report.add(
+                Kind::MissingRow,
+                format_args!("{referring} names {referred}"),
+            ),
             false => report.add(
                 Kind::ForeignRow,
-                format_args!("{from} and its {to} differ in user"),
+                format_args!("{referring} and its {referred} differ in user"),
             ),
         }
     }

@@ -114,6 +114,7 @@ impl fmt::Display for Report {
         ] {
             writeln!(f, "{what:<14}{count:>14}")?;
         }
+
         if self.accounts_being_purged > 0 {
             writeln!(
                 f,
@@ -121,6 +122,7 @@ impl fmt::Display for Report {
                 self.accounts_being_purged
             )?;
         }
+
         writeln!(f, "{:<14}{:>14}", "violations", self.violation_count())?;
         for (kind, tally) in &self.violations {
             writeln!(f, "\n{kind}: {}", tally.count)?;

@@ -1,6 +1,8 @@
 //! A small set of books that is right, and a way to spoil it.
 
+use indicatif::ProgressBar;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tiris_migrations::Report;
 use tiris_testing::TestDatabase;
 
 /// Users 1 and 2; user 1 has trading 11 with accounts 111 (ETH), 112 (BTC) and 113 (never used), user 2 trading 21
@@ -43,14 +45,9 @@ pub(crate) fn id(n: u32) -> String {
     format!("00000000-0000-7000-8000-{n:012}")
 }
 
-/// Runs SQL in which `id(n)` stands for [`id`], without triggers and foreign keys when `unguarded`.
-pub(crate) async fn run(database_url: &str, sql: &str, unguarded: bool) -> sqlx::Result<()> {
-    let mut connection = PgConnection::connect(database_url).await?;
-    let mut text = String::from(if unguarded {
-        "SET session_replication_role = replica;"
-    } else {
-        ""
-    });
+/// Runs SQL in which `id(n)` stands for [`id`].
+pub(crate) async fn try_run(database: &TestDatabase, sql: &str) -> sqlx::Result<()> {
+    let mut text = String::new();
     let mut rest = sql;
     while let Some((before, after)) = rest.split_once("id(") {
         let (number, after) = after.split_once(')').expect("id(n)");
@@ -62,29 +59,40 @@ pub(crate) async fn run(database_url: &str, sql: &str, unguarded: bool) -> sqlx:
         rest = after;
     }
     text.push_str(rest);
+
+    let mut connection = PgConnection::connect(database.url()).await?;
     sqlx::raw_sql(AssertSqlSafe(text))
         .execute(&mut connection)
         .await?;
     connection.close().await
 }
 
-/// Fills a database with the books, as if `at` (an SQL expression) were the moment of everything.
-pub(crate) async fn fill(database_url: &str, at: &str) {
+/// Runs SQL that must succeed.
+pub(crate) async fn run(database: &TestDatabase, sql: &str) {
+    try_run(database, sql).await.expect(sql);
+}
+
+/// Runs SQL without triggers and foreign keys.
+pub(crate) async fn spoil(database: &TestDatabase, sql: &str) {
     run(
-        database_url,
-        &BOOK
-            .replace("AT,", &format!("{at},"))
-            .replace("AT)", &format!("{at})")),
-        false,
+        database,
+        &format!("SET session_replication_role = replica; {sql}"),
     )
-    .await
-    .expect("the books can be written");
+    .await;
+}
+
+/// Fills a database with the books, as if `at` (an SQL expression) were the moment of everything.
+pub(crate) async fn fill(database: &TestDatabase, at: &str) {
+    let book = BOOK
+        .replace("AT,", &format!("{at},"))
+        .replace("AT)", &format!("{at})"));
+    run(database, &book).await;
 }
 
 /// A database with the schema and the books in it.
 pub(crate) async fn filled() -> TestDatabase {
     let database = TestDatabase::new().await.expect("a database");
-    fill(database.url(), "now()").await;
+    fill(&database, "now()").await;
     database
 }
 
@@ -93,16 +101,36 @@ pub(crate) async fn empty() -> TestDatabase {
     TestDatabase::empty().await.expect("a database")
 }
 
+/// A database with TimescaleDB, where the server has it.
+pub(crate) async fn timescale() -> Option<TestDatabase> {
+    TestDatabase::timescale().await.expect("a database")
+}
+
 /// One value of a query, by a connection of its own: one from before a migration would not survive the end of an extension.
-pub(crate) async fn value<T>(database: &TestDatabase, sql: &'static str) -> T
+pub(crate) async fn value<T>(database: &TestDatabase, sql: &str) -> T
 where
     T: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + Unpin,
 {
-    let mut connection = PgConnection::connect(database.url())
-        .await
-        .expect("a connection");
-    sqlx::query_scalar(sql)
+    let connection = PgConnection::connect(database.url()).await;
+    let mut connection = connection.expect("a connection");
+    sqlx::query_scalar(AssertSqlSafe(sql))
         .fetch_one(&mut connection)
         .await
         .expect(sql)
+}
+
+pub(crate) async fn text(database: &TestDatabase, sql: &str) -> String {
+    value(database, sql).await
+}
+
+/// Counts the rows of a table, or of what follows `FROM`.
+pub(crate) async fn count(database: &TestDatabase, from: &str) -> i64 {
+    value(database, &format!("SELECT count(*) FROM {from}")).await
+}
+
+/// Checks the books.
+pub(crate) async fn verify(database: &TestDatabase) -> Report {
+    tiris_migrations::verify(database.url(), &ProgressBar::hidden())
+        .await
+        .expect("the check itself works")
 }

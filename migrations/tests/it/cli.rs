@@ -1,88 +1,79 @@
-//! The command itself: what it says and how it ends.
+//! The command itself: what it prints and how it ends.
 
-use crate::book::{empty, filled, run};
-use std::process::{Output, Stdio};
+use crate::book::{empty, filled, spoil};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 use tiris_testing::{TestDatabase, free_port};
 use tokio::process::Command;
 
+/// How a command ended, and what it printed.
+struct Output {
+    code: Option<i32>,
+    text: String,
+}
+
+impl Output {
+    /// Asserts that the command ended with a code and printed a text.
+    #[track_caller]
+    fn ended(&self, code: i32, text: &str) {
+        assert_eq!(self.code, Some(code), "{}", self.text);
+        assert!(self.text.contains(text), "{}", self.text);
+    }
+}
+
 async fn migrate(url: &str, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_tiris-migrate"))
+    let output = Command::new(env!("CARGO_BIN_EXE_tiris-migrate"))
         .args(arguments)
         .env("DATABASE_URL", url)
         .env_remove("RUST_LOG")
         .stdin(Stdio::null())
         .output()
         .await
-        .expect("it runs")
-}
-
-fn both(output: &Output) -> String {
-    format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
+        .expect("it runs");
+    let bytes = [output.stdout, output.stderr].concat();
+    Output {
+        code: output.status.code(),
+        text: String::from_utf8_lossy(&bytes).into_owned(),
+    }
 }
 
 #[tokio::test]
 async fn up_status_verify_and_down_work_from_the_command_line() {
     let database = empty().await;
-    let url = database.url();
-    let pending = migrate(url, &["status"]).await;
-    assert!(
-        pending.status.success()
-            && both(&pending).contains("m0001_people_and_accounts       pending")
-    );
-    let up = migrate(url, &["up"]).await;
-    assert!(
-        up.status.success() && both(&up).contains("applied m0002_history"),
-        "{}",
-        both(&up)
-    );
-    assert!(both(&migrate(url, &["up"]).await).contains("nothing to do"));
-    let verify = migrate(url, &["verify"]).await;
-    assert!(verify.status.success(), "{}", both(&verify));
-    let restored = migrate(url, &["after-restore"]).await;
-    assert!(
-        restored.status.success() && both(&restored).contains("tiris-migrate verify"),
-        "{}",
-        both(&restored)
-    );
-    let down = migrate(url, &["down", "--all", "--yes"]).await;
-    assert!(
-        down.status.success() && both(&down).contains("reverted m0001_people_and_accounts"),
-        "{}",
-        both(&down)
-    );
+    for (arguments, text) in [
+        (&["status"][..], "m0001_people_and_accounts       pending"),
+        (&["up"], "applied m0002_history"),
+        (&["up"], "nothing to do"),
+        (&["verify"], ""),
+        (&["after-restore"], "tiris-migrate verify"),
+        (
+            &["down", "--all", "--yes"],
+            "reverted m0001_people_and_accounts",
+        ),
+    ] {
+        migrate(database.url(), arguments).await.ended(0, text);
+    }
 }
 
 #[tokio::test]
 async fn down_without_yes_changes_nothing_and_says_what_it_would_drop() {
     let database = TestDatabase::new().await.expect("a database");
-    let refused = migrate(database.url(), &["down"]).await;
-    assert_eq!(refused.status.code(), Some(1));
-    assert!(both(&refused).contains("--yes"), "{}", both(&refused));
-    assert!(!both(&migrate(database.url(), &["status"]).await).contains("pending"));
+
+    migrate(database.url(), &["down"]).await.ended(1, "--yes");
+
+    let status = migrate(database.url(), &["status"]).await.text;
+    assert!(!status.contains("pending"), "{status}");
 }
 
 #[tokio::test]
 async fn verify_ends_with_one_and_names_the_row_when_something_is_wrong() {
     let database = filled().await;
-    run(
-        database.url(),
-        "UPDATE sub_accounts SET balance = 60 WHERE id = id(112)",
-        true,
-    )
-    .await
-    .expect("spoiled");
+    let wrong = "UPDATE sub_accounts SET balance = 60 WHERE id = id(112)";
+    spoil(&database, wrong).await;
+
     let output = migrate(database.url(), &["verify"]).await;
-    assert_eq!(output.status.code(), Some(1));
-    assert!(
-        both(&output).contains("00000000-0000-7000-8000-000000000112"),
-        "{}",
-        both(&output)
-    );
+
+    output.ended(1, "00000000-0000-7000-8000-000000000112");
 }
 
 #[tokio::test]
@@ -90,54 +81,63 @@ async fn a_schema_that_is_not_there_is_an_error_with_advice() {
     let database = empty().await;
     for command in ["verify", "after-restore"] {
         let output = migrate(database.url(), &[command]).await;
-        assert_eq!(output.status.code(), Some(1));
-        assert!(
-            both(&output).contains("hint: the schema is not there"),
-            "{}",
-            both(&output)
-        );
+
+        output.ended(1, "hint: the schema is not there");
     }
 }
 
 #[tokio::test]
-async fn waiting_for_a_database_is_bounded_and_never_shows_the_password() {
+async fn waiting_for_a_database_is_bounded() {
     let port = free_port().expect("a port");
     let url = format!("postgres://tiris:hunter2@127.0.0.1:{port}/tiris");
+
     let begin = Instant::now();
     let output = migrate(&url, &["up", "--wait-seconds", "1"]).await;
+
     assert!(begin.elapsed() >= Duration::from_secs(1));
-    assert_eq!(output.status.code(), Some(1));
-    let text = both(&output);
-    assert!(
-        text.contains("waiting up to 1 s")
-            && text.contains(&format!("tiris@127.0.0.1:{port}/tiris")),
-        "{text}"
-    );
-    for (url, arguments) in [
-        (url.as_str(), &["--help"][..]),
-        ("tiris:hunter2@127.0.0.1", &["up"]),
-        ("postgres://a:hunter2@:x/y", &["up"]),
+    output.ended(1, "waiting up to 1 s");
+    output.ended(1, &format!("tiris@127.0.0.1:{port}/tiris"));
+    assert!(!output.text.contains("hunter2"), "{}", output.text);
+}
+
+#[tokio::test]
+async fn the_password_is_never_shown() {
+    for (url, argument) in [
+        ("postgres://tiris:hunter2@127.0.0.1/tiris", "--help"),
+        ("tiris:hunter2@127.0.0.1", "up"),
+        ("postgres://a:hunter2@:x/y", "up"),
     ] {
-        let text = both(&migrate(url, arguments).await);
+        let text = migrate(url, &[argument]).await.text;
+
         assert!(!text.contains("hunter2"), "{text}");
     }
-    assert!(!text.contains("hunter2"), "{text}");
 }
 
 #[tokio::test]
 async fn no_address_at_all_is_explained() {
     let output = migrate("", &["status"]).await;
-    assert_eq!(output.status.code(), Some(1));
-    assert!(
-        both(&output).contains("set DATABASE_URL"),
-        "{}",
-        both(&output)
-    );
+
+    output.ended(1, "set DATABASE_URL");
+}
+
+/// What `status` prints in an environment, without waiting for the database.
+async fn status_in(environment: &str, url: &str) -> String {
+    let arguments = [
+        "--environment",
+        environment,
+        "--wait-seconds",
+        "0",
+        "status",
+    ];
+    let output = migrate(url, &arguments).await;
+    // No server answers, so what is not refused fails for that reason.
+    assert_ne!(output.code, Some(0), "{}", output.text);
+    assert!(!output.text.contains("hunter2"), "{}", output.text);
+    output.text
 }
 
 #[tokio::test]
-async fn production_reaches_a_database_elsewhere_only_when_it_proves_who_it_is() {
-    // Where nobody answers: what is not refused fails for that reason.
+async fn production_needs_a_proof_of_a_database_elsewhere() {
     for (url, is_refused) in [
         ("postgres://u:hunter2@db.invalid/d", true),
         ("postgres://u:hunter2@db.invalid/d?sslmode=require", true),
@@ -148,80 +148,30 @@ async fn production_reaches_a_database_elsewhere_only_when_it_proves_who_it_is()
         ("postgres://u:hunter2@127.0.0.1:9/d", false),
         ("postgres://u:hunter2@[::1]:9/d", false),
     ] {
-        let in_production = [
-            "--environment",
-            "production",
-            "--wait-seconds",
-            "0",
-            "status",
-        ];
-        let output = migrate(url, &in_production).await;
-        assert!(!output.status.success(), "{url}");
-        assert_eq!(
-            both(&output).contains("sslmode=verify-full in production"),
-            is_refused,
-            "{}",
-            both(&output)
-        );
-        assert!(!both(&output).contains("hunter2"), "{}", both(&output));
-        let in_dev = migrate(
-            url,
-            &["--environment", "dev", "--wait-seconds", "0", "status"],
-        )
-        .await;
-        assert!(
-            !both(&in_dev).contains("in production"),
-            "{}",
-            both(&in_dev)
-        );
+        let in_production = status_in("production", url).await;
+        let refused = in_production.contains("sslmode=verify-full in production");
+        assert_eq!(refused, is_refused, "{in_production}");
+
+        let in_dev = status_in("dev", url).await;
+        assert!(!in_dev.contains("in production"), "{in_dev}");
     }
 }
 
 #[tokio::test]
-async fn the_form_of_the_history_is_told_and_changed_from_the_command_line() {
+async fn the_command_shows_and_changes_the_form_of_the_history() {
     let database = filled().await;
-    let (url, form) = (
-        database.url(),
-        database.history_kind().await.expect("a form"),
-    );
-    let told = migrate(url, &["history"]).await;
-    assert!(
-        told.status.success() && both(&told).contains(&format!("history      {form}")),
-        "{}",
-        both(&told)
-    );
-    let moved = migrate(url, &["history", "--to", "native"]).await;
-    assert!(
-        moved.status.success() && both(&moved).contains("history      native"),
-        "{}",
-        both(&moved)
-    );
-    let again = migrate(url, &["history", "--to", "native"]).await;
-    assert!(
-        again.status.success() && both(&again).contains("nothing to do"),
-        "{}",
-        both(&again)
-    );
-    let back = migrate(url, &["history", "--to", &form]).await;
-    assert!(
-        back.status.success() && both(&back).contains(&format!("history      {form}")),
-        "{}",
-        both(&back)
-    );
+    let url = database.url();
+    let form = database.history_kind().await.expect("a form");
+    let shown = format!("history      {form}");
+    let to = async |form: &str| migrate(url, &["history", "--to", form]).await;
+
+    migrate(url, &["history"]).await.ended(0, &shown);
+    to("native").await.ended(0, "history      native");
+    to("native").await.ended(0, "nothing to do");
+    to(&form).await.ended(0, &shown);
+
     if form == "native" {
-        let refused = migrate(url, &["history", "--to", "timescale"]).await;
-        assert_eq!(refused.status.code(), Some(1));
-        assert!(
-            both(&refused).contains("TimescaleDB cannot be used"),
-            "{}",
-            both(&refused)
-        );
+        to("timescale").await.ended(1, "TimescaleDB cannot be used");
     }
-    assert_eq!(
-        migrate(url, &["history", "--to", "elsewhere"])
-            .await
-            .status
-            .code(),
-        Some(2)
-    );
+    to("elsewhere").await.ended(2, "");
 }

@@ -8,4 +8,5 @@ mod entities;
 mod history;
 mod migrate;
 mod partitions;
+mod statements;
 mod verify;

@@ -1,6 +1,6 @@
 //! Up, down, twice and at once.
 
-use crate::book::{self, empty, filled, value};
+use crate::book::{count, empty, filled, run, text, try_run, value};
 use tiris_migrations::{LATEST, down, status, up};
 use tiris_testing::TestDatabase;
 
@@ -21,22 +21,19 @@ pub(crate) const SCHEMA: &str = "
         UNION ALL SELECT name FROM exchange_bindings WHERE kind = 'public'
     ) AS lines (line)";
 
-const TABLES: &str = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'seaql_migrations'";
+const TABLES: &str = "pg_tables WHERE schemaname = 'public' AND tablename <> 'seaql_migrations'";
 
 #[tokio::test]
-async fn up_on_an_empty_database_applies_everything_and_a_second_time_nothing() {
+async fn up_applies_everything_and_a_second_time_nothing() {
     let database = empty().await;
-    let applied = up(database.url()).await.expect("first");
-    assert_eq!(
-        applied.first().map(String::as_str),
-        Some("m0001_people_and_accounts")
-    );
-    assert_eq!(applied.last().map(String::as_str), Some(LATEST));
-    assert_eq!(
-        up(database.url()).await.expect("second"),
-        Vec::<String>::new()
-    );
-    let newest: String = value(&database, "SELECT max(version) FROM seaql_migrations").await;
+
+    let first = up(database.url()).await.expect("first");
+    let second = up(database.url()).await.expect("second");
+
+    assert_eq!(first[0], "m0001_people_and_accounts");
+    assert_eq!(first.last().map(String::as_str), Some(LATEST));
+    assert_eq!(second, Vec::<String>::new());
+    let newest = text(&database, "SELECT max(version) FROM seaql_migrations").await;
     assert_eq!(newest, LATEST);
 }
 
@@ -44,11 +41,13 @@ async fn up_on_an_empty_database_applies_everything_and_a_second_time_nothing() 
 async fn four_at_once_apply_every_migration_once() {
     let database = empty().await;
     let url = database.url();
+
     let (a, b, c, d) = tokio::join!(up(url), up(url), up(url), up(url));
+
     let mut applied = [a, b, c, d].map(|outcome| outcome.expect("every one succeeds").len());
     applied.sort_unstable();
     assert_eq!(applied[..3], [0, 0, 0]);
-    let rows: i64 = value(&database, "SELECT count(*) FROM seaql_migrations").await;
+    let rows = count(&database, "seaql_migrations").await;
     assert_eq!(applied[3], usize::try_from(rows).expect("small"));
 }
 
@@ -56,39 +55,37 @@ async fn four_at_once_apply_every_migration_once() {
 async fn up_and_down_at_once_leave_a_whole_schema_or_none() {
     let database = empty().await;
     let url = database.url();
+
     let (a, b, c, d) = tokio::join!(up(url), down(url, None), up(url), down(url, None));
     for outcome in [a, b, c, d] {
         outcome.expect("each waits its turn");
     }
-    let pending = status(url)
-        .await
-        .expect("status")
-        .iter()
-        .filter(|state| state.applied_at.is_none())
-        .count();
-    let tables: i64 = value(&database, TABLES).await;
-    assert!(
-        pending == 0 && tables > 0 || pending > 0 && tables == 0,
-        "{pending} pending, {tables} tables"
-    );
+
+    let states = status(url).await.expect("status");
+    let is_pending = states.iter().any(|state| state.applied_at.is_none());
+    let tables = count(&database, TABLES).await;
+    assert_eq!(is_pending, tables == 0, "{tables} tables");
 }
 
 async fn down_and_up_bring_the_same_schema(database: &TestDatabase) {
-    let before: String = value(database, SCHEMA).await;
+    let before = text(database, SCHEMA).await;
+
     let reverted = down(database.url(), None).await.expect("down");
     assert_eq!(reverted.first().map(String::as_str), Some(LATEST));
-    assert_eq!(value::<i64>(database, TABLES).await, 0);
-    let functions = "SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace";
-    assert_eq!(value::<i64>(database, functions).await, 0);
+    assert_eq!(count(database, TABLES).await, 0);
+    let functions = "pg_proc WHERE pronamespace = 'public'::regnamespace";
+    assert_eq!(count(database, functions).await, 0);
+
     let mut applied = up(database.url()).await.expect("up");
     applied.reverse();
     assert_eq!(applied, reverted);
-    assert_eq!(value::<String>(database, SCHEMA).await, before);
+    assert_eq!(text(database, SCHEMA).await, before);
 }
 
 #[tokio::test]
 async fn an_empty_schema_goes_down_and_up_again() {
-    down_and_up_bring_the_same_schema(&TestDatabase::new().await.expect("a database")).await;
+    let database = TestDatabase::new().await.expect("a database");
+    down_and_up_bring_the_same_schema(&database).await;
 }
 
 #[tokio::test]
@@ -96,37 +93,37 @@ async fn a_filled_database_goes_down_and_up_again() {
     down_and_up_bring_the_same_schema(&filled().await).await;
 }
 
+async fn step_down(database: &TestDatabase, steps: usize) {
+    let limit = u32::try_from(steps).expect("few");
+    let reverted = down(database.url(), Some(limit)).await.expect("down");
+    assert_eq!(reverted.len(), steps, "{reverted:?}");
+}
+
+#[tokio::test]
+async fn the_newest_step_of_a_filled_database_can_be_taken_again_and_again() {
+    let database = filled().await;
+    let newest = text(&database, SCHEMA).await;
+    step_down(&database, 1).await;
+    let older = text(&database, SCHEMA).await;
+
+    up(database.url()).await.expect("up");
+    assert_eq!(text(&database, SCHEMA).await, newest);
+    step_down(&database, 1).await;
+    assert_eq!(text(&database, SCHEMA).await, older);
+}
+
 #[tokio::test]
 async fn every_step_down_of_a_filled_database_can_be_taken_up_again() {
     let database = filled().await;
-    let all = u32::try_from(status(database.url()).await.expect("status").len()).expect("few");
-    let step = async |steps: u32| {
-        let schemas = (
-            value::<String>(&database, SCHEMA).await,
-            down(database.url(), Some(steps)).await,
-        );
-        assert_eq!(schemas.1.expect("down").len(), steps as usize);
-        schemas.0
-    };
-    // The newest step, from the schema that it began with.
-    let newest = step(1).await;
-    let older: String = value(&database, SCHEMA).await;
-    up(database.url()).await.expect("up");
-    assert_eq!(step(1).await, newest);
-    assert_eq!(value::<String>(&database, SCHEMA).await, older);
-    up(database.url()).await.expect("up");
+    let all = status(database.url()).await.expect("status").len();
     for steps in 1..=all {
-        let before: String = value(&database, SCHEMA).await;
-        assert_eq!(
-            down(database.url(), Some(steps)).await.expect("down").len(),
-            steps as usize
-        );
-        assert_eq!(up(database.url()).await.expect("up").len(), steps as usize);
-        assert_eq!(
-            value::<String>(&database, SCHEMA).await,
-            before,
-            "{steps} steps"
-        );
+        let before = text(&database, SCHEMA).await;
+
+        step_down(&database, steps).await;
+        let applied = up(database.url()).await.expect("up");
+
+        assert_eq!(applied.len(), steps, "{applied:?}");
+        assert_eq!(text(&database, SCHEMA).await, before, "{steps} steps");
     }
 }
 
@@ -134,21 +131,18 @@ async fn every_step_down_of_a_filled_database_can_be_taken_up_again() {
 pub(crate) async fn down_past(url: &str, name: &str) {
     let states = status(url).await.expect("status");
     let steps = states.iter().skip_while(|state| state.name != name).count();
-    down(url, Some(u32::try_from(steps).expect("few")))
-        .await
-        .expect("down");
+    let steps = u32::try_from(steps).expect("few");
+    down(url, Some(steps)).await.expect("down");
 }
 
 #[tokio::test]
-async fn going_down_past_the_public_bindings_keeps_the_tradings_that_use_them() {
+async fn going_down_past_the_public_bindings_keeps_their_tradings() {
     let database = filled().await;
+
     down_past(database.url(), "m0004_public_exchange_bindings").await;
-    let kept: i64 = value(
-        &database,
-        "SELECT count(*) FROM tradings WHERE name = 'paper' AND exchange_binding_id IS NULL",
-    )
-    .await;
-    assert_eq!(kept, 1);
+
+    let kept = "tradings WHERE name = 'paper' AND exchange_binding_id IS NULL";
+    assert_eq!(count(&database, kept).await, 1);
 }
 
 #[tokio::test]
@@ -157,34 +151,28 @@ async fn of_two_identities_with_one_openid_both_stay_and_one_keeps_it() {
     down_past(database.url(), "m0006_one_identity_per_openid").await;
     let twice = "INSERT INTO oauth_identities (id, user_id, provider, subject, openid, unionid) VALUES \
         (id(1), id(1), 'wechat', 'u', 'o', 'u'), (id(2), id(2), 'wechat', 'o', 'o', NULL)";
-    book::run(database.url(), twice, false)
-        .await
-        .expect("two identities");
+    run(&database, twice).await;
+
     up(database.url()).await.expect("up");
-    let kept: Vec<String> = value(
-        &database,
-        "SELECT array_agg(subject || ' ' || coalesce(openid, '-') ORDER BY subject) FROM oauth_identities",
-    )
-    .await;
+
+    let kept = "SELECT array_agg(subject || ' ' || coalesce(openid, '-') ORDER BY subject) FROM oauth_identities";
+    let kept: Vec<String> = value(&database, kept).await;
     assert_eq!(kept, ["o o", "u -"]);
     let third = "INSERT INTO oauth_identities (id, user_id, provider, subject, openid) VALUES (id(3), id(1), 'wechat', 'x', 'o')";
-    book::run(database.url(), third, false)
-        .await
-        .expect_err("an openid has one identity");
+    let third = try_run(&database, third).await;
+    third.expect_err("an openid has one identity");
 }
 
 #[tokio::test]
 async fn a_database_from_a_newer_program_is_left_alone() {
     let database = TestDatabase::new().await.expect("a database");
-    book::run(
-        database.url(),
-        "INSERT INTO seaql_migrations VALUES ('m9999_future', 0)",
-        false,
-    )
-    .await
-    .expect("insert");
+    let future = "INSERT INTO seaql_migrations VALUES ('m9999_future', 0)";
+    run(&database, future).await;
+
     let error = up(database.url()).await.expect_err("unknown migration");
-    assert!(format!("{error:#}").contains("m9999_future"), "{error:#}");
+
+    let error = format!("{error:#}");
+    assert!(error.contains("m9999_future"), "{error}");
     let states = status(database.url()).await.expect("status");
     assert_eq!(states.last().map(|state| state.known), Some(false));
 }
@@ -192,17 +180,13 @@ async fn a_database_from_a_newer_program_is_left_alone() {
 #[tokio::test]
 async fn status_changes_nothing() {
     let database = empty().await;
+
     let states = status(database.url()).await.expect("status");
-    assert!(
-        states
-            .iter()
-            .all(|state| state.known && state.applied_at.is_none())
-    );
-    assert!(
-        !value::<bool>(
-            &database,
-            "SELECT to_regclass('seaql_migrations') IS NOT NULL"
-        )
-        .await
-    );
+
+    for state in states {
+        assert!(state.known, "{}", state.name);
+        assert!(state.applied_at.is_none(), "{}", state.name);
+    }
+    let made = "SELECT to_regclass('seaql_migrations') IS NOT NULL";
+    assert!(!value::<bool>(&database, made).await);
 }

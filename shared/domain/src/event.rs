@@ -4,15 +4,19 @@
 //! with one id are the same. Must not know: streams, SQL, what the ledger decides.
 
 mod body;
+mod content;
 mod fields;
+mod kind;
 mod malformed;
 mod parse;
 mod subject;
 
+pub use crate::states::BareSubjects;
 pub use body::{BalanceChange, Body, Event, Fill, Heartbeat, Order};
+pub use kind::Kind;
 pub use malformed::{EVENT_BYTES_MAX, Malformed, MalformedKind};
 pub use parse::parse;
-pub use subject::{BareSubjects, Kind, Subject};
+pub use subject::Subject;
 
 #[cfg(test)]
 mod tests;

@@ -3,13 +3,35 @@
 //! Owns: one type per kind of row, so that an account can never be passed where a user is meant, and the
 //! strictly increasing UUIDv7 sequence of a batch. Must not know: SQL, wire formats, the wall clock.
 
+use crate::value::newtype::deserialize_by_value;
+use crate::value::{Invalid, Schema, SchemaKind, Value};
 use chrono::{DateTime, Utc};
+use serde_json::Value as Json;
 use uuid::Uuid;
+
+impl Value for Uuid {
+    fn schema() -> Schema {
+        Schema {
+            format: Some("uuid"),
+            ..Schema::new("string_uuid", SchemaKind::String)
+        }
+    }
+
+    fn from_json(value: Json) -> Result<Self, Invalid> {
+        let id = value.as_str().and_then(|text| Self::try_parse(text).ok());
+
+        id.ok_or_else(|| Invalid::given("must be a UUID", &value))
+    }
+
+    fn to_json(&self) -> Json {
+        Json::from(self.to_string())
+    }
+}
 
 macro_rules! typed_id {
     ($(#[$doc:meta] $name:ident),+ $(,)?) => {$(
         #[$doc]
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
         #[serde(transparent)]
         pub struct $name(pub Uuid);
 
@@ -38,6 +60,22 @@ macro_rules! typed_id {
                 Uuid::parse_str(text).map(Self)
             }
         }
+
+        impl Value for $name {
+            fn schema() -> Schema {
+                Uuid::schema()
+            }
+
+            fn from_json(value: Json) -> Result<Self, Invalid> {
+                Uuid::from_json(value).map(Self)
+            }
+
+            fn to_json(&self) -> Json {
+                self.0.to_json()
+            }
+        }
+
+        deserialize_by_value!($name);
     )+};
 }
 
@@ -81,9 +119,10 @@ impl IdSequence {
     #[must_use]
     pub fn new(timestamp: DateTime<Utc>, seed: u64) -> Self {
         let micros = u128::try_from(timestamp.timestamp_micros()).unwrap_or(0);
-        let (millis, sub_milli) = (micros / 1_000, micros % 1_000);
+        let millis = micros / 1_000;
         // 1,000 microseconds spread over 4,096 steps keeps the order and stays within 12 bits.
-        let sub_milli = sub_milli * 4_096 / 1_000;
+        let sub_milli = micros % 1_000 * 4_096 / 1_000;
+
         let time_bits = (millis << 80) | (0x7 << 76) | (sub_milli << 64) | (0b10 << TAIL_BITS);
         Self {
             time_bits,
@@ -112,11 +151,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn ids_rise_within_a_batch_and_from_batch_to_batch(micros in 0i64..4_000_000_000_000_000, step in 1i64..5_000, seeds: (u64, u64)) {
+        fn ids_rise_within_a_batch_and_from_batch_to_batch(
+            micros in 0i64..4_000_000_000_000_000,
+            step in 1i64..5_000,
+            seeds: (u64, u64),
+        ) {
             let at = |us| DateTime::from_timestamp_micros(us).expect("in range");
             let mut first = IdSequence::new(at(micros), seeds.0);
-            let (a, b) = (first.next_id(), first.next_id());
-            let c = IdSequence::new(at(micros + step), seeds.1).next_id();
+            let mut second = IdSequence::new(at(micros + step), seeds.1);
+
+            let a = first.next_id();
+            let b = first.next_id();
+            let c = second.next_id();
+
             prop_assert!(a < b);
             prop_assert!(b < c);
             prop_assert_eq!(a.get_version_num(), 7);

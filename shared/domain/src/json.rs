@@ -39,6 +39,7 @@ pub fn check(document: &[u8]) -> Result<(), JsonError> {
         at: 0,
         open: Vec::new(),
     };
+
     while let Some(&byte) = scan.bytes.get(scan.at) {
         match byte {
             b'{' | b'[' => {
@@ -61,6 +62,7 @@ pub fn check(document: &[u8]) -> Result<(), JsonError> {
             _ => scan.at += 1,
         }
     }
+
     Ok(())
 }
 
@@ -91,25 +93,30 @@ impl Scan<'_> {
             }
         }
         self.at = (self.at + 1).min(self.bytes.len());
-        let is_key = self.bytes[self.at..]
-            .iter()
-            .find(|byte| !byte.is_ascii_whitespace())
-            == Some(&b':');
-        match self.open.last_mut() {
-            Some(Level::Object(keys)) if is_key => {
-                // Decoded, so that two spellings of one key are one; what does not decode fails in the parser.
-                let Ok(key) = serde_json::from_slice::<String>(&self.bytes[start..self.at]) else {
-                    return Ok(());
-                };
-                if key.starts_with(RESERVED_KEY_PREFIX) {
-                    return Err(JsonError::ReservedKey);
-                }
-                if let Some(key) = keys.replace(key) {
-                    return Err(JsonError::DuplicateKey(key));
-                }
-                Ok(())
-            }
-            Some(Level::Object(_) | Level::Array) | None => Ok(()),
+
+        let mut rest = self.bytes[self.at..].iter();
+        match rest.find(|byte| !byte.is_ascii_whitespace()) {
+            Some(b':') => self.key(start),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Notes the string since `start` as a key of the innermost object.
+    fn key(&mut self, start: usize) -> Result<(), JsonError> {
+        let Some(Level::Object(keys)) = self.open.last_mut() else {
+            return Ok(());
+        };
+        // Decoded, so that two spellings of one key are one; what does not decode fails in the parser.
+        let Ok(key) = serde_json::from_slice::<String>(&self.bytes[start..self.at]) else {
+            return Ok(());
+        };
+
+        if key.starts_with(RESERVED_KEY_PREFIX) {
+            return Err(JsonError::ReservedKey);
+        }
+        match keys.replace(key) {
+            Some(key) => Err(JsonError::DuplicateKey(key)),
+            None => Ok(()),
         }
     }
 
@@ -121,6 +128,7 @@ impl Scan<'_> {
             .position(|byte| !is_part(byte))
             .unwrap_or(rest.len());
         self.at += length;
+
         let text = std::str::from_utf8(&rest[..length]).unwrap_or_default();
         match check_number(text) {
             Err(error @ (NumberError::TooManyDigits | NumberError::ExponentTooLarge)) => {
@@ -149,38 +157,47 @@ mod tests {
         }
     }
 
+    #[track_caller]
+    fn refuses(text: &str, expected: JsonError) {
+        assert_eq!(check(text.as_bytes()), Err(expected), "{text}");
+    }
+
     #[test]
-    fn each_rule_is_kept() {
+    fn documents_are_at_most_32_levels_deep() {
         let deep = |levels| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+
         assert_eq!(check(deep(32).as_bytes()), Ok(()));
-        assert_eq!(check(deep(33).as_bytes()), Err(JsonError::TooDeep));
-        assert_eq!(
-            check(br#"{"a":1,"\u0061":2}"#),
-            Err(JsonError::DuplicateKey("a".into()))
-        );
-        assert_eq!(
-            check(br#"{"x":{"a":1,"a":2}}"#),
-            Err(JsonError::DuplicateKey("a".into()))
-        );
-        assert_eq!(check(br#"{"a":"x\u0000"}"#), Err(JsonError::Nul));
-        assert_eq!(check(br#"{"\u0000":1}"#), Err(JsonError::Nul));
-        assert_eq!(check(b"{\"a\":\"\0\"}"), Err(JsonError::Nul));
-        assert_eq!(
-            check(br#"{"a":1e131071}"#),
-            Err(JsonError::Number(NumberError::ExponentTooLarge))
-        );
-        assert_eq!(
-            check(format!("[{}]", "9".repeat(41)).as_bytes()),
-            Err(JsonError::Number(NumberError::TooManyDigits))
-        );
-        assert_eq!(
-            check(br#"{"$serde_json::private::Number":"1"}"#),
-            Err(JsonError::ReservedKey)
-        );
-        assert_eq!(
-            check(br#"{"\u0024serde_json::private::Number":"1"}"#),
-            Err(JsonError::ReservedKey)
-        );
+        refuses(&deep(33), JsonError::TooDeep);
+    }
+
+    #[test]
+    fn keys_are_unique_and_not_reserved() {
+        let duplicate = || JsonError::DuplicateKey("a".into());
+
+        refuses(r#"{"a":1,"\u0061":2}"#, duplicate());
+        refuses(r#"{"x":{"a":1,"a":2}}"#, duplicate());
+        for key in [
+            "$serde_json::private::Number",
+            r"\u0024serde_json::private::Number",
+        ] {
+            refuses(&format!(r#"{{"{key}":"1"}}"#), JsonError::ReservedKey);
+        }
+    }
+
+    #[test]
+    fn texts_hold_no_nul() {
+        for text in [r#"{"a":"x\u0000"}"#, r#"{"\u0000":1}"#, "{\"a\":\"\0\"}"] {
+            refuses(text, JsonError::Nul);
+        }
+    }
+
+    #[test]
+    fn numbers_are_within_their_limits() {
+        let exponent = JsonError::Number(NumberError::ExponentTooLarge);
+        let digits = JsonError::Number(NumberError::TooManyDigits);
+
+        refuses(r#"{"a":1e131071}"#, exponent);
+        refuses(&format!("[{}]", "9".repeat(41)), digits);
     }
 
     proptest! {

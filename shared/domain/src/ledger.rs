@@ -10,16 +10,19 @@ mod account;
 mod book;
 mod command;
 mod decide;
+mod draft;
 mod effect;
 mod names;
 mod rejection;
+mod settle;
 
+pub use crate::states::{Direction, Side};
 pub use account::Account;
 pub use book::Book;
-pub use command::{Belief, Command, Direction, Movement, Side, Trade};
+pub use command::{Belief, Command, Movement, Trade};
 pub use decide::{apply, check};
 pub use effect::{Drift, Effect, HoldChange, Posting};
-pub use names::{Asset, ORDER_ID_LENGTH_MAX, OrderId};
+pub use names::{Asset, ORDER_ID_LENGTH_MAX, OrderId, Pair};
 pub use rejection::Rejection;
 
 #[cfg(test)]

@@ -5,7 +5,9 @@
 pub mod event;
 pub mod ids;
 pub mod json;
+pub mod lane;
 pub mod ledger;
 pub mod money;
 pub mod performance;
 pub mod states;
+pub mod value;

@@ -1,19 +1,16 @@
 //! The states and kinds that columns, requests, events and metrics share: one enum each, with one spelling.
 
+use crate::value::newtype::serde_by_value;
+use crate::value::{Invalid, Schema, SchemaKind, Value};
+use serde_json::Value as Json;
 use std::fmt;
-
-/// A text that is none of the names of a state.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be one of {} (given: {given:?})", .names.join(", "))]
-pub struct UnknownState {
-    names: Vec<&'static str>,
-    given: String,
-}
 
 /// An enum of which every variant has one name.
 pub trait State: Copy + Sized + 'static {
     /// All variants, in the order of their declaration.
     const ALL: &'static [Self];
+    /// The names of all variants, in the same order.
+    const NAMES: &'static [&'static str];
 
     /// The name in columns, requests, answers, events and metrics.
     fn as_str(self) -> &'static str;
@@ -21,35 +18,53 @@ pub trait State: Copy + Sized + 'static {
     /// The variant with this name.
     ///
     /// # Errors
-    /// [`UnknownState`] when no variant has it.
-    fn parse(name: &str) -> Result<Self, UnknownState> {
-        let found = Self::ALL.iter().find(|state| state.as_str() == name);
+    /// [`Invalid`] when no variant has it.
+    fn parse(name: &str) -> Result<Self, Invalid> {
+        Self::named(name).ok_or_else(|| Self::unknown(&name.into()))
+    }
 
-        found.copied().ok_or_else(|| UnknownState {
-            names: Self::ALL.iter().map(|state| state.as_str()).collect(),
-            given: name.to_owned(),
-        })
+    /// The variant with this name, when there is one.
+    #[must_use]
+    fn named(name: &str) -> Option<Self> {
+        let mut all = Self::ALL.iter().copied();
+
+        all.find(|state| state.as_str() == name)
+    }
+
+    /// The error for a value that is the name of no variant.
+    #[must_use]
+    fn unknown(given: &Json) -> Invalid {
+        Invalid::given(format!("must be one of {}", Self::NAMES.join(", ")), given)
     }
 }
 
 macro_rules! states {
     ($(
-        $(#[$doc:meta])*
+        $(#[doc = $doc:literal])+
         $state:ident { $($(#[$variant_doc:meta])* $variant:ident = $name:literal,)+ }
     )+) => {$(
-        $(#[$doc])*
+        $(#[doc = $doc])+
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum $state {
             $($(#[$variant_doc])* $variant,)+
         }
 
-        impl State for $state {
-            const ALL: &'static [Self] = &[$(Self::$variant,)+];
-
-            fn as_str(self) -> &'static str {
+        impl $state {
+            /// The name in columns, requests, answers, events and metrics.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $name,)+
                 }
+            }
+        }
+
+        impl State for $state {
+            const ALL: &'static [Self] = &[$(Self::$variant,)+];
+            const NAMES: &'static [&'static str] = &[$($name,)+];
+
+            fn as_str(self) -> &'static str {
+                self.as_str()
             }
         }
 
@@ -60,33 +75,43 @@ macro_rules! states {
         }
 
         impl std::str::FromStr for $state {
-            type Err = UnknownState;
+            type Err = Invalid;
 
-            fn from_str(name: &str) -> Result<Self, UnknownState> {
+            fn from_str(name: &str) -> Result<Self, Invalid> {
                 Self::parse(name)
             }
         }
 
         impl TryFrom<String> for $state {
-            type Error = UnknownState;
+            type Error = Invalid;
 
-            fn try_from(name: String) -> Result<Self, UnknownState> {
+            fn try_from(name: String) -> Result<Self, Invalid> {
                 Self::parse(&name)
             }
         }
 
-        impl serde::Serialize for $state {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(self.as_str())
+        impl Value for $state {
+            fn schema() -> Schema {
+                Schema {
+                    choices: Self::NAMES,
+                    description: Some(concat!($($doc),+).trim_start()),
+                    ..Schema::new(stringify!($state), SchemaKind::String)
+                }
+            }
+
+            fn from_json(value: Json) -> Result<Self, Invalid> {
+                value
+                    .as_str()
+                    .and_then(Self::named)
+                    .ok_or_else(|| Self::unknown(&value))
+            }
+
+            fn to_json(&self) -> Json {
+                Json::from(self.as_str())
             }
         }
 
-        impl<'de> serde::Deserialize<'de> for $state {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let name = String::deserialize(deserializer)?;
-                Self::parse(&name).map_err(serde::de::Error::custom)
-            }
-        }
+        serde_by_value!($state);
     )+};
 }
 
@@ -107,6 +132,14 @@ states! {
         User = "user",
         /// Those of others too.
         Admin = "admin",
+    }
+
+    /// An identity provider that users sign in at.
+    IdentityProvider {
+        /// Google
+        Google = "google",
+        /// WeChat
+        Wechat = "wechat",
     }
 
     /// Where a trading trades.
@@ -167,6 +200,22 @@ states! {
         Virtual = "virtual",
     }
 
+    /// Which way a posting moves a balance.
+    Direction {
+        /// The balance grows.
+        Credit = "credit",
+        /// The balance shrinks.
+        Debit = "debit",
+    }
+
+    /// Who wrote a trading log.
+    LogSource {
+        /// A person.
+        Manual = "manual",
+        /// A bot.
+        Bot = "bot",
+    }
+
     /// Whether a dead letter still waits for a decision.
     DeadLetterStatus {
         /// It waits.
@@ -209,6 +258,44 @@ states! {
         Unhealthy = "unhealthy",
     }
 
+    /// Whether events whose subject names no user are accepted.
+    BareSubjects {
+        /// They are; nothing then holds a publisher to a user.
+        Accept = "accept",
+        /// They become dead letters.
+        Refuse = "refuse",
+    }
+
+    /// Side of a trade, seen from the stock account.
+    Side {
+        /// Stock comes in, currency goes out: `long`.
+        Buy = "buy",
+        /// Stock goes out, currency comes in: `short`, `stop_loss`.
+        Sell = "sell",
+    }
+
+    /// What a strategy of a bot advises.
+    SignalType {
+        /// To buy.
+        Buy = "buy",
+        /// To sell.
+        Sell = "sell",
+        /// To do nothing.
+        Hold = "hold",
+    }
+
+    /// How bad an error of a bot is.
+    Severity {
+        /// It can wait.
+        Low = "low",
+        /// It needs a look.
+        Medium = "medium",
+        /// It needs a look soon.
+        High = "high",
+        /// It needs a look now.
+        Critical = "critical",
+    }
+
     /// What a lane is doing, as its row says.
     LaneStatus {
         /// Taken, nothing committed yet.
@@ -219,6 +306,14 @@ states! {
         Waiting = "waiting",
         /// Needs an operator.
         Halted = "halted",
+    }
+}
+
+impl ExchangeType {
+    /// Whether its API keys come with a passphrase.
+    #[must_use]
+    pub const fn asks_for_passphrase(self) -> bool {
+        matches!(self, Self::Coinbase | Self::Okx)
     }
 }
 

@@ -5,7 +5,7 @@
 use crate::health::Health;
 use crate::metrics::Metrics;
 use poem::http::StatusCode;
-use poem::listener::{Acceptor, Listener, TcpListener};
+use poem::listener::{Acceptor, Listener, TcpAcceptor, TcpListener};
 use poem::web::{Data, Json};
 use poem::{EndpointExt, IntoEndpoint, Route, Server, get, handler};
 use serde_json::json;
@@ -25,15 +25,15 @@ fn live_probe() -> Json<serde_json::Value> {
 async fn ready_probe(health: Data<&Health>) -> (StatusCode, Json<serde_json::Value>) {
     let report = health.run().await;
     if report.is_ready() {
-        return (
-            StatusCode::OK,
-            envelope("data", json!({"ready": true, "checks": report.checks()})),
-        );
+        let data = json!({"ready": true, "checks": report.checks()});
+        return (StatusCode::OK, envelope("data", data));
     }
+
     let failing: Vec<String> = report
         .failing()
         .map(|(name, why)| format!("{name} ({why:?})"))
         .collect();
+
     let error = json!({
         "code": "SERVICE_UNAVAILABLE",
         "message": format!("not ready: {}", failing.join(", ")),
@@ -64,6 +64,16 @@ fn render_metrics(metrics: Data<&Metrics>) -> String {
     metrics.render()
 }
 
+/// Binds `address`; returns also the address that was bound.
+pub async fn bind(address: SocketAddr) -> std::io::Result<(TcpAcceptor, SocketAddr)> {
+    let acceptor = TcpListener::bind(address).into_acceptor().await?;
+    let bound = acceptor.local_addr();
+    let bound = bound
+        .first()
+        .and_then(|local| local.as_socket_addr().copied());
+    Ok((acceptor, bound.unwrap_or(address)))
+}
+
 /// Binds `address` and serves until `stop`; returns the address that was bound.
 pub async fn serve(
     address: SocketAddr,
@@ -71,12 +81,8 @@ pub async fn serve(
     metrics: Metrics,
     stop: CancellationToken,
 ) -> std::io::Result<SocketAddr> {
-    let acceptor = TcpListener::bind(address).into_acceptor().await?;
-    let bound = acceptor
-        .local_addr()
-        .first()
-        .and_then(|local| local.as_socket_addr().copied())
-        .unwrap_or(address);
+    let (acceptor, bound) = bind(address).await?;
+
     tokio::spawn(look_after(health.clone(), stop.clone()));
     let app = Route::new()
         .at("/health", get(detail))
@@ -86,32 +92,28 @@ pub async fn serve(
         .data(health)
         .data(metrics)
         .into_endpoint();
+
     tokio::spawn(async move {
-        let server = Server::new_with_acceptor(acceptor);
-        if let Err(error) = server
+        let served = Server::new_with_acceptor(acceptor)
             .run_with_graceful_shutdown(app, stop.cancelled_owned(), None)
-            .await
-        {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "the admin listener stopped"
-            );
+            .await;
+        if let Err(error) = served {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "the admin listener stopped");
         }
     });
+
     Ok(bound)
 }
 
 async fn look_after(health: Health, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(CHECK_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = ticks.tick() => {}
+    let looking = async {
+        loop {
+            ticks.tick().await;
+            health.run().await;
         }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = health.run() => {}
-        }
-    }
+    };
+    stop.run_until_cancelled(looking).await;
 }

@@ -35,6 +35,17 @@ pub fn pool(config: &DatabaseConfig, application_name: &str) -> sqlx::Result<PgP
     pool_with(config, application_name, IDLE_IN_TRANSACTION)
 }
 
+/// Like [`pool`], for lists: the server plans every execution of a statement for its values. A plan that it keeps for any
+/// values takes every account for an average one, and reads a large one to its end for a page.
+pub fn pool_for_lists(config: &DatabaseConfig, application_name: &str) -> sqlx::Result<PgPool> {
+    let options = session(config, application_name, IDLE_IN_TRANSACTION)?;
+
+    Ok(connect_lazy(
+        config,
+        options.options([("plan_cache_mode", "force_custom_plan")]),
+    ))
+}
+
 /// Like [`pool`], for a lease of another length: a session that idles inside a transaction for longer than
 /// `idle_in_transaction` is ended by the server.
 pub fn pool_with(
@@ -42,23 +53,34 @@ pub fn pool_with(
     application_name: &str,
     idle_in_transaction: Duration,
 ) -> sqlx::Result<PgPool> {
+    Ok(connect_lazy(
+        config,
+        session(config, application_name, idle_in_transaction)?,
+    ))
+}
+
+fn session(
+    config: &DatabaseConfig,
+    application_name: &str,
+    idle_in_transaction: Duration,
+) -> sqlx::Result<PgConnectOptions> {
+    let settings = [
+        ("statement_timeout", config.statement_timeout),
+        ("idle_in_transaction_session_timeout", idle_in_transaction),
+    ];
+    let settings = settings.map(|(name, time)| (name, format!("{}ms", time.as_millis())));
     let options: PgConnectOptions = config.url.expose_secret().parse()?;
-    let options = options
+
+    Ok(options
         .application_name(application_name)
         .options(SESSION_SETTINGS)
-        .options([
-            (
-                "statement_timeout",
-                format!("{}ms", config.statement_timeout.as_millis()),
-            ),
-            (
-                "idle_in_transaction_session_timeout",
-                format!("{}ms", idle_in_transaction.as_millis()),
-            ),
-        ])
+        .options(settings)
         .log_statements(LevelFilter::Debug)
-        .log_slow_statements(LevelFilter::Warn, SLOW);
-    Ok(PgPoolOptions::new()
+        .log_slow_statements(LevelFilter::Warn, SLOW))
+}
+
+fn connect_lazy(config: &DatabaseConfig, options: PgConnectOptions) -> PgPool {
+    PgPoolOptions::new()
         .max_connections(config.max_connections)
         .min_connections(config.min_connections)
         .acquire_timeout(config.acquire_timeout)
@@ -73,5 +95,5 @@ pub fn pool_with(
                 Ok(true)
             })
         })
-        .connect_lazy_with(options))
+        .connect_lazy_with(options)
 }

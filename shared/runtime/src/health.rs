@@ -5,7 +5,7 @@
 
 use crate::explain;
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,9 +38,8 @@ struct Check {
 /// What is remembered of a check.
 #[derive(Clone, Debug, Default)]
 struct Memory {
-    last: Option<Found>,
-    /// Since when it has been as it is.
-    since: Option<DateTime<Utc>>,
+    /// Since when it has been up, or down.
+    since: Option<(bool, DateTime<Utc>)>,
     last_error: Option<(DateTime<Utc>, String)>,
 }
 
@@ -49,10 +48,10 @@ struct Memory {
 pub struct Found {
     /// What it found.
     pub result: CheckResult,
-    /// Whether the process is of no use without this part.
-    pub is_needed: bool,
+    is_needed: bool,
     at: DateTime<Utc>,
     took: Duration,
+    memory: Memory,
 }
 
 /// All checks at one moment.
@@ -71,28 +70,38 @@ impl Report {
 
     /// What keeps it from its work, and why.
     pub fn failing(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.found
-            .iter()
-            .filter(|(_, found)| found.is_needed)
-            .filter_map(|(name, found)| {
-                found.result.as_ref().err().map(|why| (*name, why.as_str()))
-            })
+        let needed = self.found.iter().filter(|(_, found)| found.is_needed);
+        needed.filter_map(|(name, found)| Some((*name, found.result.as_ref().err()?.as_str())))
     }
 
     /// Checks and their results: `{name: {"ok": bool, "detail": text}}`.
     #[must_use]
     pub fn checks(&self) -> Value {
         let checks = self.found.iter().map(|(name, found)| {
-            let (ok, Ok(detail) | Err(detail)) = (found.result.is_ok(), &found.result);
-            ((*name).to_owned(), json!({"ok": ok, "detail": detail}))
+            let check = json!({"ok": found.result.is_ok(), "detail": found.detail()});
+            ((*name).to_owned(), check)
         });
         Value::Object(checks.collect())
     }
 }
 
-impl std::fmt::Debug for Health {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries(self.checks.keys()).finish()
+impl Found {
+    fn detail(&self) -> &str {
+        let (Ok(detail) | Err(detail)) = &self.result;
+        detail
+    }
+
+    fn part(&self) -> Value {
+        let last_error = self.memory.last_error.as_ref();
+        json!({
+            "state": if self.result.is_ok() { "up" } else { "down" },
+            "needed": self.is_needed,
+            "detail": self.detail(),
+            "since": self.memory.since.map(|(_, since)| since),
+            "checked_at": self.at,
+            "latency_micros": u64::try_from(self.took.as_micros()).ok(),
+            "last_error": last_error.map(|(at, why)| json!({"at": at, "detail": why})),
+        })
     }
 }
 
@@ -122,17 +131,13 @@ impl Health {
         F: Fn() -> Fut + Send + Sync + 'static,
         Fut: Future<Output = CheckResult> + Send + 'static,
     {
-        let run = Box::new(
-            move || -> Pin<Box<dyn Future<Output = CheckResult> + Send>> { Box::pin(check()) },
-        );
-        self.checks.insert(
-            name,
-            Arc::new(Check {
-                run,
-                is_needed,
-                memory: Mutex::default(),
-            }),
-        );
+        let run: Box<CheckFn> = Box::new(move || Box::pin(check()));
+        let check = Check {
+            run,
+            is_needed,
+            memory: Mutex::default(),
+        };
+        self.checks.insert(name, Arc::new(check));
         self
     }
 
@@ -147,89 +152,66 @@ impl Health {
         for (name, check) in &self.checks {
             found.insert(*name, check.find(name).await);
         }
+
         if self.is_draining.load(Ordering::Acquire) {
-            let result = Err("the process is about to stop".to_owned());
-            found.insert(
-                SHUTDOWN,
-                Found {
-                    result,
-                    is_needed: true,
-                    at: Utc::now(),
-                    took: Duration::ZERO,
-                },
-            );
+            let stopping = Found {
+                result: Err("the process is about to stop".to_owned()),
+                is_needed: true,
+                at: Utc::now(),
+                took: Duration::ZERO,
+                memory: Memory::default(),
+            };
+            found.insert(SHUTDOWN, stopping);
         }
+
         Report { found }
     }
 
     /// Runs all checks, and tells of each also since when it is so, how long it took, and its last error.
     pub async fn detail(&self) -> Value {
         let report = self.run().await;
-        let parts = report.found.iter().map(|(name, found)| {
-            let memory = self
-                .checks
-                .get(name)
-                .map(|check| check.memory())
-                .unwrap_or_default();
-            ((*name).to_owned(), part(found, &memory))
-        });
-        let parts = Value::Object(parts.collect());
+        let parts = report.found.iter();
+        let parts: Map<String, Value> = parts
+            .map(|(name, found)| ((*name).to_owned(), found.part()))
+            .collect();
         json!({"ready": report.is_ready(), "version": env!("CARGO_PKG_VERSION"), "parts": parts})
     }
-}
-
-fn part(found: &Found, memory: &Memory) -> Value {
-    let (Ok(detail) | Err(detail)) = &found.result;
-    let last_error = memory.last_error.as_ref();
-    json!({
-        "state": if found.result.is_ok() { "up" } else { "down" },
-        "needed": found.is_needed,
-        "detail": detail,
-        "since": memory.since,
-        "checked_at": found.at,
-        "latency_micros": u64::try_from(found.took.as_micros()).unwrap_or(u64::MAX),
-        "last_error": last_error.map(|(at, why)| json!({"at": at, "detail": why})),
-    })
 }
 
 impl Check {
     async fn find(&self, name: &'static str) -> Found {
         let started = Instant::now();
-        let checked = tokio::time::timeout(CHECK_LIMIT, (self.run)()).await;
-        let late = || Err(format!("no answer within {} s", CHECK_LIMIT.as_secs()));
-        let result = checked.unwrap_or_else(|_| late());
-        let found = Found {
-            result,
-            is_needed: self.is_needed,
-            at: Utc::now(),
-            took: started.elapsed(),
-        };
+        let result = tokio::time::timeout(CHECK_LIMIT, (self.run)())
+            .await
+            .unwrap_or_else(|_| Err(format!("no answer within {} s", CHECK_LIMIT.as_secs())));
+        let took = started.elapsed();
+        let at = Utc::now();
+
         let needed = if self.is_needed { "true" } else { "false" };
         metrics::gauge!("dependency_up", "dependency" => name, "needed" => needed)
-            .set(f64::from(u8::from(found.result.is_ok())));
-        metrics::gauge!("dependency_check_seconds", "dependency" => name)
-            .set(found.took.as_secs_f64());
-        self.remember(&found);
-        found
+            .set(f64::from(u8::from(result.is_ok())));
+        metrics::gauge!("dependency_check_seconds", "dependency" => name).set(took.as_secs_f64());
+
+        Found {
+            memory: self.remember(&result, at),
+            result,
+            is_needed: self.is_needed,
+            at,
+            took,
+        }
     }
 
-    fn remember(&self, found: &Found) {
+    fn remember(&self, result: &CheckResult, at: DateTime<Utc>) -> Memory {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let was = memory.last.as_ref().map(|last| last.result.is_ok());
-        if was != Some(found.result.is_ok()) {
-            memory.since = Some(found.at);
+        let was_up = memory.since.map(|(is_up, _)| is_up);
+        if was_up != Some(result.is_ok()) {
+            memory.since = Some((result.is_ok(), at));
         }
-        if let Err(why) = &found.result {
-            memory.last_error = Some((found.at, why.clone()));
+        if let Err(why) = result {
+            memory.last_error = Some((at, why.clone()));
         }
-        memory.last = Some(found.clone());
-    }
 
-    fn memory(&self) -> Memory {
-        self.memory
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        memory.clone()
     }
 }
 
@@ -260,28 +242,24 @@ mod tests {
                 }
             })
             .with_optional("spare", async || Err("away".to_owned()));
+
         let report = health.run().await;
         assert_eq!(report.failing().collect::<Vec<_>>(), [("needed", "broken")]);
+
         is_well.store(true, Ordering::Release);
         let detail = health.detail().await;
         assert_eq!(detail["ready"], true, "{detail}");
-        let (needed, spare) = (&detail["parts"]["needed"], &detail["parts"]["spare"]);
-        assert_eq!(
-            (&needed["state"], &needed["detail"]),
-            (&json!("up"), &json!("well")),
-            "{detail}"
-        );
+        let needed = &detail["parts"]["needed"];
+        assert_eq!(needed["state"], "up", "{detail}");
+        assert_eq!(needed["detail"], "well", "{detail}");
         assert_eq!(needed["last_error"]["detail"], "broken", "{detail}");
-        assert_eq!(
-            (&spare["state"], &spare["needed"]),
-            (&json!("down"), &json!(false)),
-            "{detail}"
-        );
+        let spare = &detail["parts"]["spare"];
+        assert_eq!(spare["state"], "down", "{detail}");
+        assert_eq!(spare["needed"], false, "{detail}");
+
         health.clone().drain();
         let report = health.run().await;
-        assert_eq!(
-            report.failing().map(|(name, _)| name).collect::<Vec<_>>(),
-            [SHUTDOWN]
-        );
+        let failing: Vec<&str> = report.failing().map(|(name, _)| name).collect();
+        assert_eq!(failing, [SHUTDOWN]);
     }
 }

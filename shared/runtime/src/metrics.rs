@@ -7,7 +7,7 @@ pub mod catalog;
 mod sample;
 
 use anyhow::Result;
-use catalog::{Kind, METRICS, Program};
+use catalog::{Kind, METRICS, Metric, Program};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use sqlx::PgPool;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,29 +34,17 @@ fn recorder(service: &'static str) -> Result<PrometheusHandle> {
             builder = builder.set_buckets_for_metric(name, buckets)?;
         }
     }
+
     let handle = builder.install_recorder()?;
-    for metric in METRICS {
-        match metric.kind {
-            Kind::Counter => metrics::describe_counter!(metric.name, metric.help),
-            Kind::Gauge => metrics::describe_gauge!(metric.name, metric.help),
-            Kind::Histogram(_) => metrics::describe_histogram!(metric.name, metric.help),
-        }
-    }
-    // Rules see the growth of a counter, not its birth: each is there before the first time.
-    for metric in METRICS
+    METRICS.iter().for_each(describe);
+    let own = METRICS
         .iter()
-        .filter(|metric| metric.labels.is_empty() && metric.program.is_of(service))
-    {
-        match metric.kind {
-            Kind::Counter => metrics::counter!(metric.name).increment(0),
-            Kind::Gauge if metric.program != Program::Both => {
-                metrics::gauge!(metric.name).increment(0)
-            }
-            Kind::Gauge | Kind::Histogram(_) => {}
-        }
-    }
+        .filter(|metric| metric.program.is_of(service));
+    own.filter(|metric| metric.labels.is_empty())
+        .for_each(begin);
     metrics::gauge!("build_info", "service" => service, "version" => env!("CARGO_PKG_VERSION"))
         .set(1);
+
     let upkeep = handle.clone();
     tokio::spawn(async move {
         let mut tick = tokio::time::interval(UPKEEP_INTERVAL);
@@ -65,7 +53,25 @@ fn recorder(service: &'static str) -> Result<PrometheusHandle> {
             upkeep.run_upkeep();
         }
     });
+
     Ok(handle)
+}
+
+fn describe(metric: &Metric) {
+    match metric.kind {
+        Kind::Counter => metrics::describe_counter!(metric.name, metric.help),
+        Kind::Gauge => metrics::describe_gauge!(metric.name, metric.help),
+        Kind::Histogram(_) => metrics::describe_histogram!(metric.name, metric.help),
+    }
+}
+
+/// Rules see the growth of a counter, not its birth: each is there before the first time.
+fn begin(metric: &Metric) {
+    match metric.kind {
+        Kind::Counter => metrics::counter!(metric.name).increment(0),
+        Kind::Gauge if metric.program != Program::Both => metrics::gauge!(metric.name).increment(0),
+        Kind::Gauge | Kind::Histogram(_) => {}
+    }
 }
 
 /// Reads what was recorded.
@@ -79,10 +85,8 @@ pub struct Metrics {
 impl Metrics {
     /// Also tells how many connections of `pool` there are.
     pub fn watch(&self, name: &'static str, pool: &PgPool) {
-        self.pools
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push((name, pool.clone()));
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        pools.push((name, pool.clone()));
     }
 
     /// All metrics now, as Prometheus text.
@@ -91,16 +95,14 @@ impl Metrics {
         let Some(handle) = &self.handle else {
             return String::new();
         };
+
         self.process.collect();
         sample::runtime(&tokio::runtime::Handle::current().metrics());
-        for (name, pool) in self
-            .pools
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-        {
+        let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        for (name, pool) in pools.iter() {
             sample::pool(name, pool);
         }
+
         handle.render()
     }
 }

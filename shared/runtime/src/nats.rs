@@ -38,13 +38,10 @@ fn login(config: &NatsConfig) -> Option<async_nats::ConnectOptions> {
         .servers
         .iter()
         .find(|server| server.has_user_pass())?;
-    let (user, password) = (
-        server.username()?.to_owned(),
-        server.password().unwrap_or_default().to_owned(),
-    );
-    Some(async_nats::ConnectOptions::with_user_and_password(
-        user, password,
-    ))
+    let user = server.username()?.to_owned();
+    let password = server.password().unwrap_or_default().to_owned();
+    let options = async_nats::ConnectOptions::with_user_and_password(user, password);
+    Some(options)
 }
 
 /// Shows whether the connection is there, and counts its losses.
@@ -65,11 +62,13 @@ pub fn traces_of(headers: Option<&HeaderMap>) -> Vec<Trace> {
     let Some(headers) = headers else {
         return Vec::new();
     };
+
     let mut contexts = headers.get_all(TRACEPARENT);
     let traces = headers.get_all(REQUEST_ID).map(|id| {
         let context = contexts.next().map(HeaderValue::as_str);
         Trace::of_headers(Some(id.as_str()), context)
     });
+
     traces.flatten().take(TRACES_MAX).collect()
 }
 
@@ -79,17 +78,17 @@ pub fn tell_committed(client: &Client, user: UserId, traces: &[Trace]) {
     if client.connection_state() != State::Connected {
         return;
     }
+
     let mut headers = HeaderMap::new();
     for trace in traces.iter().take(TRACES_MAX) {
         headers.append(REQUEST_ID, trace.id());
         headers.append(TRACEPARENT, trace.traceparent());
     }
+
     let sent = client.publish_with_headers(committed_subject(user), headers, Vec::new().into());
     // Outside the runtime's budget, which would end after a hundred users as if the buffer were full.
     if let Some(Err(error)) = tokio::task::unconstrained(sent).now_or_never() {
-        tracing::debug!(
-            error = &error as &dyn std::error::Error,
-            "live streams are not woken"
-        );
+        let error = &error as &dyn std::error::Error;
+        tracing::debug!(error, "live streams are not woken");
     }
 }

@@ -46,10 +46,9 @@ impl HealthArgs {
     /// Asks; `admin_listen_default` is the binary's own.
     pub async fn ask(&self, admin_listen_default: &str) -> Result<(), Unhealthy> {
         let address = self.address(admin_listen_default)?;
-        let url = format!(
-            "http://{address}/health/{}",
-            if self.live { "live" } else { "ready" }
-        );
+        let question = if self.live { "live" } else { "ready" };
+        let url = format!("http://{address}/health/{question}");
+
         let silent = |error: reqwest::Error| Unhealthy::Silent(url.clone(), error.without_url());
         let client = reqwest::Client::builder()
             .no_proxy()
@@ -57,11 +56,13 @@ impl HealthArgs {
             .build()
             .map_err(silent)?;
         let answer = client.get(&url).send().await.map_err(silent)?;
+
         let status = answer.status();
         let body = answer.text().await.map_err(silent)?;
         if status.is_success() {
             return Ok(());
         }
+
         Err(Unhealthy::Unwell { url, status, body })
     }
 

@@ -10,7 +10,6 @@ pub use w3c::Parent;
 
 use std::sync::{Arc, OnceLock};
 use tiris_domain::ids::UserId;
-use w3c::hex;
 
 /// Header of the request id.
 pub const REQUEST_ID: &str = "x-request-id";
@@ -30,9 +29,7 @@ pub struct Trace(Arc<Parts>);
 #[derive(Debug)]
 struct Parts {
     id: String,
-    trace: [u8; 16],
-    span: [u8; 8],
-    sampled: bool,
+    here: Parent,
     parent: Option<Parent>,
     /// Whom the work is for, once that is known.
     user: OnceLock<UserId>,
@@ -43,33 +40,36 @@ impl Trace {
     #[must_use]
     pub fn begin() -> Self {
         let trace: [u8; 16] = rand::random();
-        Self::with(hex(&trace), trace, None)
+        Self::with(hex::encode(trace), trace, None)
     }
 
     /// The trace the headers name: its id is a sane request id, else that of the trace context. None when they name none.
     #[must_use]
     pub fn of_headers(request_id: Option<&str>, traceparent: Option<&str>) -> Option<Self> {
         let parent: Option<Parent> = traceparent.and_then(|text| text.parse().ok());
-        match (request_id.filter(|id| is_sane(id)), parent) {
-            (Some(id), Some(parent)) => Some(Self::with(id.to_owned(), parent.trace, Some(parent))),
-            (Some(id), None) => Some(Self::with(id.to_owned(), w3c::trace_of(id), None)),
-            (None, Some(parent)) => {
-                Some(Self::with(hex(&parent.trace), parent.trace, Some(parent)))
-            }
-            (None, None) => None,
-        }
+        let id = match request_id.filter(|id| is_sane(id)) {
+            Some(id) => id.to_owned(),
+            None => hex::encode(parent?.trace),
+        };
+        let trace = parent.map_or_else(|| w3c::trace_of(&id), |parent| parent.trace);
+        Some(Self::with(id, trace, parent))
     }
 
     fn with(id: String, trace: [u8; 16], parent: Option<Parent>) -> Self {
-        let sampled = parent.is_none_or(|parent| parent.sampled);
-        let user = OnceLock::new();
-        Self(Arc::new(Parts {
-            id,
+        let here = Parent {
             trace,
             span: rand::random(),
-            sampled,
+            sampled: parent.is_none_or(|parent| parent.sampled),
+        };
+        Self::of(id, here, parent)
+    }
+
+    fn of(id: String, here: Parent, parent: Option<Parent>) -> Self {
+        Self(Arc::new(Parts {
+            id,
+            here,
             parent,
-            user,
+            user: OnceLock::new(),
         }))
     }
 
@@ -88,11 +88,7 @@ impl Trace {
     /// The part that is done here, as others see it.
     #[must_use]
     pub fn here(&self) -> Parent {
-        Parent {
-            trace: self.0.trace,
-            span: self.0.span,
-            sampled: self.0.sampled,
-        }
+        self.0.here
     }
 
     /// The part that asked for this one.
@@ -104,25 +100,10 @@ impl Trace {
     /// The trace as it came, for work that goes on with it elsewhere and has no part of its own here.
     #[must_use]
     pub fn passed_on(&self) -> Self {
-        let Some(parent) = self.0.parent else {
-            return self.clone();
-        };
-        let (
-            id,
-            Parent {
-                trace,
-                span,
-                sampled,
-            },
-        ) = (self.0.id.clone(), parent);
-        Self(Arc::new(Parts {
-            id,
-            trace,
-            span,
-            sampled,
-            parent: None,
-            user: OnceLock::new(),
-        }))
+        match self.0.parent {
+            Some(parent) => Self::of(self.0.id.clone(), parent, None),
+            None => self.clone(),
+        }
     }
 
     /// Keeps whom the work is for; the first one stays.
@@ -197,8 +178,10 @@ mod tests {
         let header = format!("00-{TRACE}-00f067aa0ba902b7-01");
         let plain = Trace::of_headers(None, Some(&header)).expect("a trace");
         assert_eq!(plain.id(), TRACE);
+
         let both = Trace::of_headers(Some("mine"), Some(&header)).expect("a trace");
         assert_eq!(both.id(), "mine");
+
         for trace in [plain, both] {
             let sent = trace.traceparent();
             assert!(
@@ -206,40 +189,33 @@ mod tests {
                 "{sent}"
             );
         }
-        let (one, other) = (
-            Trace::of_headers(Some("mine"), None),
-            Trace::of_headers(Some("mine"), None),
-        );
-        let trace = |of: Option<Trace>| of.map(|trace| trace.here().trace);
-        assert_eq!(
-            trace(one),
-            trace(other),
-            "the same id is the same trace everywhere"
-        );
-        assert_eq!(
-            trace(Trace::of_headers(Some(TRACE), None))
-                .map(|trace| hex(&trace))
-                .as_deref(),
-            Some(TRACE)
-        );
+    }
+
+    #[test]
+    fn the_same_request_id_is_the_same_trace_everywhere() {
+        let trace = |id: &str| {
+            let trace = Trace::of_headers(Some(id), None).expect("a trace");
+            hex::encode(trace.here().trace)
+        };
+
+        assert_eq!(trace("mine"), trace("mine"));
+        assert_eq!(trace(TRACE), TRACE);
     }
 
     #[tokio::test]
     async fn a_transaction_begins_with_the_names_of_its_trace_and_user() {
         assert_eq!(begin_statement(), "BEGIN");
-        let (trace, user) = (
-            Trace::of_headers(Some("mine"), None).expect("a trace"),
-            UserId(new_id()),
-        );
-        let begins = trace.clone().scope(async {
-            let before = begin_statement();
-            trace.is_for(user);
-            (before, begin_statement())
-        });
-        let expected = format!("BEGIN /*trace_id='mine',user_id='{user}'*/");
-        assert_eq!(
-            begins.await,
-            ("BEGIN /*trace_id='mine'*/".to_owned(), expected)
-        );
+
+        let trace = Trace::of_headers(Some("mine"), None).expect("a trace");
+        let user = UserId(new_id());
+        trace
+            .clone()
+            .scope(async {
+                assert_eq!(begin_statement(), "BEGIN /*trace_id='mine'*/");
+                trace.is_for(user);
+                let expected = format!("BEGIN /*trace_id='mine',user_id='{user}'*/");
+                assert_eq!(begin_statement(), expected);
+            })
+            .await;
     }
 }

@@ -3,6 +3,7 @@
 use crate::error::Result;
 use serde_json::Value;
 use sqlx::PgConnection;
+use tiris_domain::ids::UserId;
 use uuid::Uuid;
 
 /// Longest agent that is kept, in characters.
@@ -12,7 +13,7 @@ const AGENT_CHARS_MAX: usize = 256;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Actor {
     /// The user, when one is signed in.
-    pub user: Option<Uuid>,
+    pub user: Option<UserId>,
     /// The sign-in.
     pub session: Option<Uuid>,
     /// Address of the client.
@@ -48,12 +49,13 @@ pub async fn record(
         .agent
         .as_ref()
         .map(|agent| agent.chars().take(AGENT_CHARS_MAX).collect::<String>());
+
     sqlx::query(
         "INSERT INTO audit_logs (id, timestamp, user_id, session_id, ip, agent, trace_id, action, resource_type, \
          resource_id, before, after) VALUES ($1, clock_timestamp(), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
     .bind(tiris_domain::ids::new_id())
-    .bind(actor.user)
+    .bind(actor.user.map(|user| user.0))
     .bind(actor.session)
     .bind(&actor.ip)
     .bind(agent)

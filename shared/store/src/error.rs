@@ -3,7 +3,7 @@
 //! Owns: the one error enum of both binaries and how database errors become part of it. Must not know: HTTP,
 //! NATS. Each transport maps the enum once, without a wildcard arm.
 
-use std::fmt;
+use std::borrow::Cow;
 use tiris_domain::ledger::Rejection;
 
 /// Shorthand for results of this crate.
@@ -17,12 +17,12 @@ pub enum Error {
     InvalidRequest(String),
     /// A required field is absent.
     #[error("missing field: {0}")]
-    MissingField(&'static str),
+    MissingField(Cow<'static, str>),
     /// A field is there and wrong: which, which limit, what was given.
     #[error("invalid {field}: {why}")]
     InvalidValue {
         /// Name of the field as the caller wrote it.
-        field: &'static str,
+        field: Cow<'static, str>,
         /// The limit it breaks and what was given.
         why: String,
     },
@@ -85,17 +85,22 @@ pub enum Error {
 pub type Source = Box<dyn std::error::Error + Send + Sync>;
 
 /// What can be wrong when somebody signs in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignInProblem {
     /// There is no such provider, or it is not configured.
+    #[error("you cannot sign in this way here")]
     UnknownProvider,
     /// The login is unknown, used, expired, or was begun by somebody else.
+    #[error("this login has ended or was not begun here; please begin again")]
     State,
     /// The provider does not know the code.
+    #[error("this login was used before or took too long; please begin again")]
     Code,
     /// The login may not, or did not, name this address.
+    #[error("this page may not be signed in from")]
     RedirectUri,
     /// The provider refuses, or what it answers proves nothing.
+    #[error("signing in failed at the provider; please begin again")]
     Provider,
 }
 
@@ -113,57 +118,60 @@ impl SignInProblem {
     }
 }
 
-impl fmt::Display for SignInProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::UnknownProvider => "you cannot sign in this way here",
-            Self::State => "this login has ended or was not begun here; please begin again",
-            Self::Code => "this login was used before or took too long; please begin again",
-            Self::RedirectUri => "this page may not be signed in from",
-            Self::Provider => "signing in failed at the provider; please begin again",
-        })
-    }
-}
-
 /// What a write can collide with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Conflict {
     /// A living trading of the user has the name.
+    #[error("you already have a trading with this name")]
     TradingName,
     /// A living sub-account of the trading has the name.
+    #[error("this trading already has a sub-account with this name")]
     SubAccountName,
     /// A living binding of the user has the name.
+    #[error("you already have an exchange binding with this name")]
     BindingName,
     /// A living binding of the user has the same credentials.
+    #[error("you already have an exchange binding with these credentials")]
     ApiKey,
     /// A living user has the e-mail address.
+    #[error("another account uses this e-mail address")]
     Email,
     /// A living user has the username.
+    #[error("another account uses this username")]
     Username,
     /// A trading uses the binding.
+    #[error("a trading uses this exchange binding")]
     BindingInUse,
     /// The sub-account still holds money.
+    #[error("the sub-account still holds money")]
     BalanceNotZero,
     /// The trading still holds balances.
+    #[error("the trading still holds balances")]
     TradingNotEmpty,
     /// The log moved money and is part of the books.
+    #[error("the trading log moved money and stays in the books")]
     LogMovedMoney,
     /// The dead letter was already replayed or discarded.
+    #[error("the dead letter is not open")]
     LetterNotOpen,
     /// The idempotency key was used with another body.
+    #[error("the idempotency key was used with another request body")]
     IdempotencyKeyReused,
 }
 
 impl Conflict {
-    /// The unique indexes of the schema and what breaking each means.
-    const CONSTRAINTS: [(&'static str, Self); 6] = [
-        ("tradings_name_unique", Self::TradingName),
-        ("sub_accounts_name_unique", Self::SubAccountName),
-        ("exchange_bindings_name_unique", Self::BindingName),
-        ("exchange_bindings_fingerprint_unique", Self::ApiKey),
-        ("users_email_unique", Self::Email),
-        ("users_username_unique", Self::Username),
-    ];
+    /// What breaking a unique index of the schema means.
+    fn of_constraint(name: &str) -> Option<Self> {
+        Some(match name {
+            "tradings_name_unique" => Self::TradingName,
+            "sub_accounts_name_unique" => Self::SubAccountName,
+            "exchange_bindings_name_unique" => Self::BindingName,
+            "exchange_bindings_fingerprint_unique" => Self::ApiKey,
+            "users_email_unique" => Self::Email,
+            "users_username_unique" => Self::Username,
+            _ => return None,
+        })
+    }
 
     /// The stable code, equal in every transport.
     #[must_use]
@@ -185,31 +193,12 @@ impl Conflict {
     }
 }
 
-impl fmt::Display for Conflict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::TradingName => "you already have a trading with this name",
-            Self::SubAccountName => "this trading already has a sub-account with this name",
-            Self::BindingName => "you already have an exchange binding with this name",
-            Self::ApiKey => "you already have an exchange binding with these credentials",
-            Self::Email => "another account uses this e-mail address",
-            Self::Username => "another account uses this username",
-            Self::BindingInUse => "a trading uses this exchange binding",
-            Self::BalanceNotZero => "the sub-account still holds money",
-            Self::TradingNotEmpty => "the trading still holds balances",
-            Self::LogMovedMoney => "the trading log moved money and stays in the books",
-            Self::LetterNotOpen => "the dead letter is not open",
-            Self::IdempotencyKeyReused => "the idempotency key was used with another request body",
-        })
-    }
-}
-
 impl Error {
     /// An [`Error::InvalidValue`].
     #[must_use]
     pub fn invalid(field: &'static str, why: impl Into<String>) -> Self {
         Self::InvalidValue {
-            field,
+            field: field.into(),
             why: why.into(),
         }
     }
@@ -254,16 +243,17 @@ impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         match &error {
             sqlx::Error::Database(database) => {
-                let constraint = database.constraint().unwrap_or_default();
-                if let Some((_, conflict)) =
-                    Conflict::CONSTRAINTS.iter().find(|(name, _)| *name == constraint)
-                {
-                    return Self::Conflict(*conflict);
-                }
                 let code = database.code().unwrap_or_default();
-                let passing = TRANSIENT_CODES.contains(&code.as_ref())
-                    || TRANSIENT_CLASSES.iter().any(|class| code.starts_with(class));
-                if passing { Self::DatabaseUnavailable(error.into()) } else { Self::Internal(error.into()) }
+                let passes = TRANSIENT_CODES.contains(&code.as_ref())
+                    || TRANSIENT_CLASSES
+                        .iter()
+                        .any(|class| code.starts_with(class));
+
+                match database.constraint().and_then(Conflict::of_constraint) {
+                    Some(conflict) => Self::Conflict(conflict),
+                    None if passes => Self::DatabaseUnavailable(error.into()),
+                    None => Self::Internal(error.into()),
+                }
             }
             sqlx::Error::PoolTimedOut => {
                 metrics::counter!("database_acquire_timeouts_total").increment(1);

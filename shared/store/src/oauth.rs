@@ -4,9 +4,10 @@
 //! providers are not stored: nothing needs them after signing in.
 
 use crate::error::Result;
-use sqlx::{FromRow, PgConnection, Row};
+use sqlx::{FromRow, PgConnection};
 use std::collections::BTreeSet;
 use tiris_domain::ids::{TradingId, UserId, new_id};
+use tiris_domain::states::IdentityProvider;
 use uuid::Uuid;
 
 /// Minutes a login may take.
@@ -22,7 +23,8 @@ pub struct PendingLogin {
     /// Random text that comes back with the person.
     pub state: String,
     /// The provider.
-    pub provider: String,
+    #[sqlx(try_from = "String")]
+    pub provider: IdentityProvider,
     /// Proves to the provider that who exchanges the code also began the login.
     pub pkce_verifier: Option<String>,
     /// Comes back inside the id token.
@@ -42,12 +44,13 @@ pub async fn begin(connection: &mut PgConnection, login: &PendingLogin) -> Resul
     .bind(REMOVED_AT_ONCE)
     .execute(&mut *connection)
     .await?;
+
     sqlx::query(
         "INSERT INTO oauth_states (state, provider, pkce_verifier, nonce, redirect_uri, login_challenge, expires_at) \
          VALUES ($1, $2, $3, $4, $5, $6, now() + make_interval(mins => $7))",
     )
     .bind(&login.state)
-    .bind(&login.provider)
+    .bind(login.provider.as_str())
     .bind(&login.pkce_verifier)
     .bind(&login.nonce)
     .bind(&login.redirect_uri)
@@ -58,25 +61,31 @@ pub async fn begin(connection: &mut PgConnection, login: &PendingLogin) -> Resul
     Ok(())
 }
 
+#[derive(FromRow)]
+struct TakenLogin {
+    #[sqlx(flatten)]
+    login: PendingLogin,
+    alive: bool,
+}
+
 /// Takes a login, which can be done once; `None` also when it has expired.
 pub async fn take(connection: &mut PgConnection, state: &str) -> Result<Option<PendingLogin>> {
-    let taken: Option<(PendingLogin, bool)> = sqlx::query(
+    let taken: Option<TakenLogin> = sqlx::query_as(
         "DELETE FROM oauth_states WHERE state = $1 \
          RETURNING state, provider, pkce_verifier, nonce, redirect_uri, login_challenge, expires_at > now() AS alive",
     )
     .bind(state)
     .fetch_optional(connection)
-    .await?
-    .map(|row| -> sqlx::Result<_> { Ok((PendingLogin::from_row(&row)?, row.try_get("alive")?)) })
-    .transpose()?;
-    Ok(taken.filter(|(_, alive)| *alive).map(|(login, _)| login))
+    .await?;
+
+    Ok(taken.filter(|taken| taken.alive).map(|taken| taken.login))
 }
 
 /// A person as a provider describes them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// The provider.
-    pub provider: &'static str,
+    pub provider: IdentityProvider,
     /// What the provider calls the person, for ever.
     pub subject: String,
     /// At WeChat: the person as this app knows them.
@@ -100,6 +109,7 @@ pub async fn lock(connection: &mut PgConnection, identity: &Identity) -> Result<
         identity.openid.as_ref(),
         identity.unionid.as_ref(),
     ];
+
     // Everybody in the same order, so that two who share two names do not wait for each other.
     for name in BTreeSet::from_iter(names.into_iter().flatten()) {
         sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))")
@@ -110,22 +120,30 @@ pub async fn lock(connection: &mut PgConnection, identity: &Identity) -> Result<
     Ok(())
 }
 
+#[derive(FromRow)]
+struct FoundIdentity {
+    id: Uuid,
+    #[sqlx(try_from = "Uuid")]
+    user_id: UserId,
+}
+
 /// The user this person is, with what the provider has begun to tell since taken over.
 pub async fn find(connection: &mut PgConnection, identity: &Identity) -> Result<Option<UserId>> {
-    let found: Option<(Uuid, Uuid)> = sqlx::query_as(
+    let found: Option<FoundIdentity> = sqlx::query_as(
         "SELECT id, user_id FROM oauth_identities \
          WHERE provider = $1 AND (subject = $2 OR unionid = $3 OR openid = $4) \
          ORDER BY subject = $2 DESC, unionid = $3 DESC NULLS LAST LIMIT 1",
     )
-    .bind(identity.provider)
+    .bind(identity.provider.as_str())
     .bind(&identity.subject)
     .bind(&identity.unionid)
     .bind(&identity.openid)
     .fetch_optional(&mut *connection)
     .await?;
-    let Some((id, user)) = found else {
+    let Some(FoundIdentity { id, user_id }) = found else {
         return Ok(None);
     };
+
     // A union id, once known, stays the person's name when the provider leaves it out. An openid somebody else has is
     // left to them: the person was here twice before the provider told that it is one.
     sqlx::query(
@@ -138,19 +156,23 @@ pub async fn find(connection: &mut PgConnection, identity: &Identity) -> Result<
     .bind(&identity.subject)
     .bind(&identity.openid)
     .bind(&identity.unionid)
-    .bind(identity.provider)
+    .bind(identity.provider.as_str())
     .execute(connection)
     .await?;
-    Ok(Some(UserId(user)))
+    Ok(Some(user_id))
 }
 
 /// Whether a user is somebody at this provider already.
-pub async fn is_tied(connection: &mut PgConnection, user: UserId, provider: &str) -> Result<bool> {
+pub async fn is_tied(
+    connection: &mut PgConnection,
+    user: UserId,
+    provider: IdentityProvider,
+) -> Result<bool> {
     let tied = sqlx::query_scalar(
         "SELECT EXISTS (SELECT 1 FROM oauth_identities WHERE user_id = $1 AND provider = $2)",
     )
     .bind(user.0)
-    .bind(provider)
+    .bind(provider.as_str())
     .fetch_one(connection)
     .await?;
     Ok(tied)
@@ -163,7 +185,7 @@ pub async fn tie(connection: &mut PgConnection, user: UserId, identity: &Identit
     )
     .bind(new_id())
     .bind(user.0)
-    .bind(identity.provider)
+    .bind(identity.provider.as_str())
     .bind(&identity.subject)
     .bind(&identity.openid)
     .bind(&identity.unionid)
@@ -176,6 +198,7 @@ pub async fn tie(connection: &mut PgConnection, user: UserId, identity: &Identit
 /// it begins with none, as a paper trading may: that is no reason to turn somebody away.
 pub async fn make_first_trading(connection: &mut PgConnection, user: UserId) -> Result<TradingId> {
     let id = TradingId(new_id());
+
     // Locked, so that it cannot be deleted before this trading uses it.
     let binding: Option<Uuid> = sqlx::query_scalar(
         "SELECT id FROM exchange_bindings WHERE kind = 'public' AND status <> 'deleted' \
@@ -186,6 +209,7 @@ pub async fn make_first_trading(connection: &mut PgConnection, user: UserId) -> 
     if binding.is_none() {
         tracing::warn!(user_id = %user, "the first trading has no exchange binding, because there is no public one");
     }
+
     sqlx::query(
         "INSERT INTO tradings (id, user_id, exchange_binding_id, name, type) VALUES ($1, $2, $3, $4, 'paper')",
     )

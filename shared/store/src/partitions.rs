@@ -1,16 +1,19 @@
 //! The partitions of the history tables: monthly ones, or weekly chunks of TimescaleDB, which compresses them by itself.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use sqlx::PgPool;
 use std::time::Duration;
 
 /// Makes the partitions of this month and so many following ones, or the chunks of this week and the next, as far as they
 /// are missing; answers how many it made. The planner is told of those that others made, as TimescaleDB does when rows come.
 pub async fn ensure(pool: &PgPool, months_ahead: u32) -> Result<i32> {
+    let months_ahead =
+        i32::try_from(months_ahead).map_err(|error| Error::Internal(error.into()))?;
     let made = sqlx::query_scalar("SELECT ensure_partitions(now(), $1)")
-        .bind(i32::try_from(months_ahead).unwrap_or(i32::MAX))
+        .bind(months_ahead)
         .fetch_one(pool)
         .await?;
+
     // Only a plan is worse without.
     if let Err(error) = sqlx::query("SELECT keep_owner_statistics()")
         .execute(pool)

@@ -6,11 +6,11 @@
 //! Within a moment postings come as they were booked, by `(timestamp, id)`: so each account's come by their sequence, and
 //! the legs of a trade stand together. PostgreSQL sorts, on its disk when it must; here one block is in memory.
 
+use crate::column::{asset, money};
 use crate::error::{Error, Result};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
-use sqlx::postgres::PgRow;
-use sqlx::{FromRow, PgConnection, Row};
+use sqlx::{FromRow, PgConnection};
 use std::collections::HashMap;
 use tiris_domain::ids::{AccountId, TradingId, UserId};
 use tiris_domain::ledger::{Asset, Direction};
@@ -25,7 +25,7 @@ const DECLARE: &str = "DECLARE postings NO SCROLL CURSOR FOR \
         coalesce(fee, CASE WHEN reason = 'fee' THEN amount END) AS fee, \
         order_id, trading_log_id \
     FROM transactions WHERE user_id = $3 AND trading_id = $4 AND sub_account_id = ANY($1) \
-        AND event_time < coalesce($2, 'infinity') \
+        AND event_time < coalesce($2::timestamptz, 'infinity') \
     ORDER BY event_time, timestamp, id";
 /// Rows are fetched in blocks of this many.
 const FETCH: &str = "FETCH 2000 FROM postings";
@@ -35,7 +35,7 @@ const FOLDED_AT_ONCE: usize = 100;
 /// Accounts of a trading, also deleted ones, with what they held before their first posting that is still kept.
 const ACCOUNTS: &str = "SELECT a.id, a.symbol, coalesce(( \
         SELECT closing_balance - CASE direction WHEN 'credit' THEN amount ELSE -amount END FROM transactions \
-        WHERE sub_account_id = a.id ORDER BY timestamp, sequence LIMIT 1), a.balance) \
+        WHERE sub_account_id = a.id ORDER BY timestamp, sequence LIMIT 1), a.balance) AS held \
     FROM sub_accounts a WHERE a.trading_id = $1 ORDER BY a.id";
 
 /// The quote symbol of most postings; of equal ones the first by name.
@@ -79,10 +79,62 @@ pub async fn measure(
     };
     let mut fold = Fold::new(quote.clone(), question.period, question.interval);
     let assets = accounts(connection, question.trading, &mut fold).await?;
+
+    if let Err(error) = postings(connection, question, &assets, &mut fold).await? {
+        return Ok(Err(error));
+    }
+
+    Ok(fold.finish().map(|(performance, points)| {
+        Some(Measured {
+            quote,
+            performance,
+            points,
+        })
+    }))
+}
+
+/// Puts the postings of the trading into the fold.
+async fn postings(
+    connection: &mut PgConnection,
+    question: &Question,
+    assets: &HashMap<AccountId, Asset>,
+    fold: &mut Fold,
+) -> Result<Result<(), TooManyPoints>> {
+    open(connection, question, assets).await?;
+
+    loop {
+        let rows: Vec<PostingRow> = sqlx::query_as(FETCH)
+            .persistent(false)
+            .fetch_all(&mut *connection)
+            .await?;
+        if rows.is_empty() {
+            break;
+        }
+
+        for (at, row) in rows.into_iter().enumerate() {
+            if at % FOLDED_AT_ONCE == 0 {
+                tokio::task::yield_now().await;
+            }
+            if let Err(error) = fold.push(row.posting(assets)?) {
+                return Ok(Err(error));
+            }
+        }
+    }
+
+    sqlx::query("CLOSE postings").execute(connection).await?;
+    Ok(Ok(()))
+}
+
+async fn open(
+    connection: &mut PgConnection,
+    question: &Question,
+    assets: &HashMap<AccountId, Asset>,
+) -> Result<()> {
     // The cursor is read to its end, so its plan must not be chosen for the first rows.
     sqlx::query("SELECT set_config('cursor_tuple_fraction', '1', true)")
         .execute(&mut *connection)
         .await?;
+
     let ids: Vec<Uuid> = assets.keys().map(|id| id.0).collect();
     sqlx::query(DECLARE)
         .persistent(false)
@@ -90,34 +142,9 @@ pub async fn measure(
         .bind(question.period.to)
         .bind(question.user.0)
         .bind(question.trading.0)
-        .execute(&mut *connection)
+        .execute(connection)
         .await?;
-    loop {
-        let rows: Vec<Record> = sqlx::query_as(FETCH)
-            .persistent(false)
-            .fetch_all(&mut *connection)
-            .await?;
-        if rows.is_empty() {
-            break;
-        }
-        for (at, row) in rows.into_iter().enumerate() {
-            if at % FOLDED_AT_ONCE == 0 {
-                tokio::task::yield_now().await;
-            }
-            if let Err(error) = fold.push(row.posting(&assets)?) {
-                return Ok(Err(error));
-            }
-        }
-    }
-    sqlx::query("CLOSE postings").execute(connection).await?;
-    let finished = fold.finish();
-    Ok(finished.map(|(performance, points)| {
-        Some(Measured {
-            quote,
-            performance,
-            points,
-        })
-    }))
+    Ok(())
 }
 
 async fn quote(connection: &mut PgConnection, question: &Question) -> Result<Option<Asset>> {
@@ -132,92 +159,78 @@ async fn quote(connection: &mut PgConnection, question: &Question) -> Result<Opt
     usual.as_deref().map(asset).transpose()
 }
 
+#[derive(FromRow)]
+struct AccountRow {
+    #[sqlx(try_from = "Uuid")]
+    id: AccountId,
+    symbol: String,
+    held: Decimal,
+}
+
 /// Puts what accounts held at first into the fold; answers what each of them holds.
 async fn accounts(
     connection: &mut PgConnection,
     trading: TradingId,
     fold: &mut Fold,
 ) -> Result<HashMap<AccountId, Asset>> {
-    let rows: Vec<(Uuid, String, Decimal)> = sqlx::query_as(ACCOUNTS)
+    let rows: Vec<AccountRow> = sqlx::query_as(ACCOUNTS)
         .bind(trading.0)
         .fetch_all(connection)
         .await?;
     let mut assets = HashMap::new();
-    for (id, symbol, held) in rows {
-        let asset = asset(&symbol)?;
-        let held = money(held)?;
+
+    for row in rows {
+        let asset = asset(&row.symbol)?;
+        let held = money(row.held)?;
         if held != Money::ZERO {
             fold.hold(&asset, held);
         }
-        assets.insert(AccountId(id), asset);
+        assets.insert(row.id, asset);
     }
+
     Ok(assets)
 }
 
-struct Record {
-    account: AccountId,
-    time: DateTime<Utc>,
+#[derive(FromRow)]
+struct PostingRow {
+    #[sqlx(try_from = "Uuid")]
+    sub_account_id: AccountId,
+    event_time: DateTime<Utc>,
     is_credit: bool,
     amount: Decimal,
     reason: String,
     price: Option<Decimal>,
-    quote: Option<String>,
+    quote_symbol: Option<String>,
     fee: Option<Decimal>,
-    order: Option<String>,
-    log: Uuid,
+    order_id: Option<String>,
+    trading_log_id: Uuid,
 }
 
-impl FromRow<'_, PgRow> for Record {
-    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
-        Ok(Self {
-            account: AccountId(row.try_get("sub_account_id")?),
-            time: row.try_get("event_time")?,
-            is_credit: row.try_get("is_credit")?,
-            amount: row.try_get("amount")?,
-            reason: row.try_get("reason")?,
-            price: row.try_get("price")?,
-            quote: row.try_get("quote_symbol")?,
-            fee: row.try_get("fee")?,
-            order: row.try_get("order_id")?,
-            log: row.try_get("trading_log_id")?,
-        })
-    }
-}
-
-impl Record {
+impl PostingRow {
     fn posting(self, assets: &HashMap<AccountId, Asset>) -> Result<Posting> {
-        let unknown = || {
+        let asset_of = assets.get(&self.sub_account_id).ok_or_else(|| {
+            let account = self.sub_account_id;
             Error::internal(format!(
-                "a posting of account {}, which nobody asked for",
-                self.account
+                "a posting of account {account}, which nobody asked for"
             ))
+        })?;
+        let direction = if self.is_credit {
+            Direction::Credit
+        } else {
+            Direction::Debit
         };
+
         Ok(Posting {
-            time: self.time,
-            asset: assets.get(&self.account).ok_or_else(unknown)?.clone(),
-            direction: if self.is_credit {
-                Direction::Credit
-            } else {
-                Direction::Debit
-            },
+            time: self.event_time,
+            asset: asset_of.clone(),
+            direction,
             amount: money(self.amount)?,
             reason: self.reason,
             price: self.price.map(money).transpose()?,
-            quote: self.quote.as_deref().map(asset).transpose()?,
+            quote: self.quote_symbol.as_deref().map(asset).transpose()?,
             fee: self.fee.map(money).transpose()?,
-            order: self.order.and_then(|order| order.parse().ok()),
-            log: self.log,
+            order: self.order_id.and_then(|order| order.parse().ok()),
+            log: self.trading_log_id,
         })
     }
-}
-
-fn asset(symbol: &str) -> Result<Asset> {
-    symbol
-        .parse()
-        .map_err(|why: String| Error::internal(format!("symbol {symbol:?}: {why}")))
-}
-
-fn money(value: Decimal) -> Result<Money> {
-    Money::from_decimal(value)
-        .ok_or_else(|| Error::internal(format!("a column of money holds {value}")))
 }

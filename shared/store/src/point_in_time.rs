@@ -7,7 +7,8 @@
 //! it is what that one began with. By the time of happening it is the current balance less all that happened since. Each
 //! answer is one statement, so that balance and postings are of one moment.
 
-use crate::error::{Error, Result};
+use crate::column::number;
+use crate::error::Result;
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgExecutor;
 use tiris_domain::ids::AccountId;
@@ -50,50 +51,44 @@ pub struct PastBalances {
     pub pieces: Vec<Piece>,
 }
 
-/// Balance of account $1 just before $2.
-macro_rules! balance_before {
-    (recorded) => {
-        "SELECT coalesce( \
+/// The balance of account $1 just before $2, by the time of booking.
+const BALANCE_RECORDED: &str = "SELECT coalesce( \
+         (SELECT closing_balance FROM transactions WHERE sub_account_id = a.id AND timestamp < $2 \
+          ORDER BY timestamp DESC, sequence DESC LIMIT 1), \
+         (SELECT closing_balance - CASE direction WHEN 'credit' THEN amount ELSE -amount END FROM transactions \
+          WHERE sub_account_id = a.id AND timestamp >= $2 ORDER BY timestamp, sequence LIMIT 1), \
+         a.balance)::text AS balance FROM sub_accounts a WHERE a.id = $1";
+
+/// The same, by the time of happening.
+const BALANCE_EVENT: &str = "SELECT (a.balance - coalesce( \
+         (SELECT sum(CASE direction WHEN 'credit' THEN amount ELSE -amount END) FROM transactions \
+          WHERE sub_account_id = a.id AND event_time >= $2), 0))::text AS balance FROM sub_accounts a WHERE a.id = $1";
+
+/// The balance as [`BALANCE_RECORDED`] has it, and the pieces from $3 to $2 (exclusive), each $4 long, which the database
+/// may have added up already. One row at least where there is the account, so that its balance comes with the pieces.
+const HISTORY_RECORDED: &str = "SELECT b.balance, p.time, p.credits, p.debits, p.count FROM ( \
+         SELECT coalesce( \
              (SELECT closing_balance FROM transactions WHERE sub_account_id = a.id AND timestamp < $2 \
               ORDER BY timestamp DESC, sequence DESC LIMIT 1), \
              (SELECT closing_balance - CASE direction WHEN 'credit' THEN amount ELSE -amount END FROM transactions \
               WHERE sub_account_id = a.id AND timestamp >= $2 ORDER BY timestamp, sequence LIMIT 1), \
-             a.balance)::text AS balance FROM sub_accounts a WHERE a.id = $1"
-    };
-    (event) => {
-        "SELECT (a.balance - coalesce( \
+             a.balance)::text AS balance FROM sub_accounts a WHERE a.id = $1) b \
+     LEFT JOIN ( \
+         SELECT bucket AS time, credits::text AS credits, debits::text AS debits, postings AS count \
+         FROM account_history($1, $3, $2, $4)) p ON true ORDER BY p.time DESC";
+
+/// The same, by the time of happening.
+const HISTORY_EVENT: &str = "SELECT b.balance, p.time, p.credits, p.debits, p.count FROM ( \
+         SELECT (a.balance - coalesce( \
              (SELECT sum(CASE direction WHEN 'credit' THEN amount ELSE -amount END) FROM transactions \
-              WHERE sub_account_id = a.id AND event_time >= $2), 0))::text AS balance FROM sub_accounts a WHERE a.id = $1"
-    };
-}
-
-/// The pieces of account $1 from $3 to $2 (exclusive), each $4 long. By the time of booking the database may have them
-/// added up already.
-macro_rules! pieces {
-    (recorded) => {
-        "SELECT bucket AS time, credits::text AS credits, debits::text AS debits, postings AS count \
-         FROM account_history($1, $3, $2, $4)"
-    };
-    (event) => {
-        "SELECT date_trunc($4, event_time, 'UTC') AS time, \
-         coalesce(sum(amount) FILTER (WHERE direction = 'credit'), 0)::text AS credits, \
-         coalesce(sum(amount) FILTER (WHERE direction = 'debit'), 0)::text AS debits, count(*) AS count \
-         FROM transactions WHERE sub_account_id = $1 AND event_time >= $3 AND event_time < $2 GROUP BY 1"
-    };
-}
-
-/// One row at least where there is the account, so that its balance comes with the pieces.
-macro_rules! history {
-    ($balance:expr, $pieces:expr) => {
-        concat!(
-            "SELECT b.balance, p.time, p.credits, p.debits, p.count FROM (",
-            $balance,
-            ") b LEFT JOIN (",
-            $pieces,
-            ") p ON true ORDER BY p.time DESC"
-        )
-    };
-}
+              WHERE sub_account_id = a.id AND event_time >= $2), 0))::text AS balance \
+         FROM sub_accounts a WHERE a.id = $1) b \
+     LEFT JOIN ( \
+         SELECT date_trunc($4, event_time, 'UTC') AS time, \
+             coalesce(sum(amount) FILTER (WHERE direction = 'credit'), 0)::text AS credits, \
+             coalesce(sum(amount) FILTER (WHERE direction = 'debit'), 0)::text AS debits, count(*) AS count \
+         FROM transactions WHERE sub_account_id = $1 AND event_time >= $3 AND event_time < $2 GROUP BY 1 \
+     ) p ON true ORDER BY p.time DESC";
 
 /// The balance of an account at a moment, all of that moment included; `None` when there is no such account.
 pub async fn balance(
@@ -103,16 +98,18 @@ pub async fn balance(
     clock: Clock,
 ) -> Result<Option<Number>> {
     let statement = match clock {
-        Clock::Recorded => balance_before!(recorded),
-        Clock::Event => balance_before!(event),
+        Clock::Recorded => BALANCE_RECORDED,
+        Clock::Event => BALANCE_EVENT,
     };
     // Times are kept to the microsecond.
     let after = at + TimeDelta::microseconds(1);
+
     let balance: Option<String> = sqlx::query_scalar(statement)
         .bind(account.0)
         .bind(after)
         .fetch_optional(executor)
         .await?;
+
     balance.as_deref().map(number).transpose()
 }
 
@@ -130,19 +127,22 @@ pub async fn last_posting(
             "SELECT event_time FROM transactions WHERE sub_account_id = $1 ORDER BY event_time DESC LIMIT 1"
         }
     };
+
     Ok(sqlx::query_scalar(statement)
         .bind(account.0)
         .fetch_optional(executor)
         .await?)
 }
 
-type Row = (
-    String,
-    Option<DateTime<Utc>>,
-    Option<String>,
-    Option<String>,
-    Option<i64>,
-);
+/// The balance at the end, and a piece, if there is any.
+#[derive(sqlx::FromRow)]
+struct HistoryRow {
+    balance: String,
+    time: Option<DateTime<Utc>>,
+    credits: Option<String>,
+    debits: Option<String>,
+    count: Option<i64>,
+}
 
 /// The history of an account from a moment until another (exclusive) in pieces of a `unit` of PostgreSQL, in UTC, at
 /// whose bounds both moments are; `None` when there is no such account.
@@ -154,31 +154,39 @@ pub async fn history(
     clock: Clock,
 ) -> Result<Option<PastBalances>> {
     let statement = match clock {
-        Clock::Recorded => history!(balance_before!(recorded), pieces!(recorded)),
-        Clock::Event => history!(balance_before!(event), pieces!(event)),
+        Clock::Recorded => HISTORY_RECORDED,
+        Clock::Event => HISTORY_EVENT,
     };
-    let rows: Vec<Row> = sqlx::query_as(statement)
+
+    let rows: Vec<HistoryRow> = sqlx::query_as(statement)
         .bind(account.0)
         .bind(to)
         .bind(from)
         .bind(unit)
         .fetch_all(executor)
         .await?;
-    let Some((balance, ..)) = rows.first() else {
-        return Ok(None);
-    };
-    let closing_balance = number(balance)?;
+
+    let last = rows.first().map(|row| number(&row.balance)).transpose()?;
+    last.map(|closing_balance| past_balances(closing_balance, rows))
+        .transpose()
+}
+
+/// From the newest piece to the oldest: each begins with what it ends with, less its own changes.
+fn past_balances(closing_balance: Number, rows: Vec<HistoryRow>) -> Result<PastBalances> {
     let mut balance = closing_balance.clone();
     let mut pieces = Vec::new();
-    // From the newest to the oldest: each begins with what the one after it begins with, less its own changes.
-    for (_, time, credits, debits, count) in rows {
-        let (Some(time), Some(credits), Some(debits), Some(count)) = (time, credits, debits, count)
+
+    for row in rows {
+        let (Some(time), Some(credits), Some(debits), Some(count)) =
+            (row.time, row.credits, row.debits, row.count)
         else {
             continue;
         };
-        let (credits, debits) = (number(&credits)?, number(&debits)?);
+        let credits = number(&credits)?;
+        let debits = number(&debits)?;
         let opening_balance = balance.minus(&credits).plus(&debits);
         let closing_balance = std::mem::replace(&mut balance, opening_balance.clone());
+
         pieces.push(Piece {
             time,
             opening_balance,
@@ -189,14 +197,10 @@ pub async fn history(
         });
     }
     pieces.reverse();
-    Ok(Some(PastBalances {
+
+    Ok(PastBalances {
         opening_balance: balance,
         closing_balance,
         pieces,
-    }))
-}
-
-fn number(text: &str) -> Result<Number> {
-    text.parse()
-        .map_err(|error| Error::internal(format!("a sum of money is {text}: {error}")))
+    })
 }

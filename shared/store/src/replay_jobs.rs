@@ -1,8 +1,9 @@
-//! Orders to read a range of the streams again: asked for by an admin, done by any worker, chunk by chunk.
+//! Jobs that read a range of the streams again: requested by an admin, done by any worker, chunk by chunk.
 //!
-//! Owns: the rows of the jobs, and who works on one: whoever holds the row's lock. Must not know: NATS, what a chunk does.
+//! The worker that holds the lock of a job's row works on it.
 
 use crate::error::{Error, Result};
+use crate::lanes::columns::convert;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
@@ -10,6 +11,8 @@ use sqlx::{PgConnection, PgPool};
 use std::collections::BTreeMap;
 use tiris_domain::event::Kind;
 use tiris_domain::ids::UserId;
+use tiris_domain::lane::EventStream;
+use tiris_domain::states::ReplayStatus;
 use uuid::Uuid;
 
 /// What is to be read again.
@@ -40,8 +43,8 @@ pub struct StreamProgress {
     pub last: u64,
 }
 
-/// How far a job is, by the name of the stream. A stream that is missing was not begun.
-pub type Progress = BTreeMap<String, StreamProgress>;
+/// How far a job is, by stream. A stream that is missing was not begun.
+pub type Progress = BTreeMap<EventStream, StreamProgress>;
 
 /// A job as it is kept.
 #[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
@@ -58,8 +61,9 @@ pub struct Job {
     pub user_id: Option<Uuid>,
     /// Only events of these types, by their subjects without a user; none means all.
     pub event_types: Option<Vec<String>>,
-    /// `queued`, `running`, `done` or `failed`.
-    pub status: String,
+    /// How far it is, in a word.
+    #[sqlx(try_from = "String")]
+    pub status: ReplayStatus,
     /// How far it is.
     pub progress: Json<Progress>,
     /// Events that were missing or dead and are in the books now.
@@ -82,7 +86,7 @@ impl Job {
     /// Whether it has come to an end.
     #[must_use]
     pub fn has_ended(&self) -> bool {
-        matches!(self.status.as_str(), "done" | "failed")
+        matches!(self.status, ReplayStatus::Done | ReplayStatus::Failed)
     }
 
     /// Sequences read and sequences to read in all streams that were begun.
@@ -104,19 +108,24 @@ impl Job {
     }
 }
 
-/// What became of the events of a chunk.
+/// Events of a chunk, by what became of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
+pub struct ReplayCounts {
     /// In the books now.
-    pub applied: i64,
+    pub applied: u64,
     /// Done before.
-    pub duplicate: i64,
+    pub duplicate: u64,
     /// Still no part of the books.
-    pub rejected: i64,
+    pub rejected: u64,
 }
 
-const COLUMNS: &str = "id, requested_by, start_time, end_time, user_id, event_types, status, progress, applied, duplicate, \
-    rejected, reason, coalesce(info->'remarks', '[]') AS remarks, created_at, updated_at";
+/// The columns of a [`Job`].
+macro_rules! columns {
+    () => {
+        "id, requested_by, start_time, end_time, user_id, event_types, status, progress, applied, duplicate, rejected, \
+         reason, coalesce(info->'remarks', '[]') AS remarks, created_at, updated_at"
+    };
+}
 
 /// Asks for a replay; a worker begins it within seconds.
 ///
@@ -138,11 +147,12 @@ pub async fn create(connection: &mut PgConnection, job: &NewJob) -> Result<Job> 
             .map(|kind| kind.bare_subject())
             .collect::<Vec<_>>()
     });
-    let made = sqlx::query_as(
+
+    let made = sqlx::query_as(concat!(
         "INSERT INTO replay_jobs (id, requested_by, start_time, end_time, user_id, event_types) \
-         VALUES ($1, $2, $3, $4, $5, $6) RETURNING id, requested_by, start_time, end_time, user_id, event_types, status, \
-         progress, applied, duplicate, rejected, reason, coalesce(info->'remarks', '[]') AS remarks, created_at, updated_at",
-    )
+         VALUES ($1, $2, $3, $4, $5, $6) RETURNING ",
+        columns!()
+    ))
     .bind(tiris_domain::ids::new_id())
     .bind(job.requested_by.map(|user| user.0))
     .bind(job.start_time)
@@ -159,36 +169,41 @@ pub async fn create(connection: &mut PgConnection, job: &NewJob) -> Result<Job> 
 /// # Errors
 /// [`Error::NotFound`].
 pub async fn get(connection: &mut PgConnection, id: Uuid) -> Result<Job> {
-    let mut query =
-        sqlx::QueryBuilder::new(format!("SELECT {COLUMNS} FROM replay_jobs WHERE id = "));
-    let job = query
-        .push_bind(id)
-        .build_query_as()
+    let query = concat!("SELECT ", columns!(), " FROM replay_jobs WHERE id = $1");
+    let job = sqlx::query_as(query)
+        .bind(id)
         .fetch_optional(connection)
         .await?;
+
     job.ok_or(Error::NotFound("replay"))
 }
 
 /// The newest jobs, at most `limit`.
 pub async fn list(connection: &mut PgConnection, limit: u32) -> Result<Vec<Job>> {
-    let mut query = sqlx::QueryBuilder::new(format!(
-        "SELECT {COLUMNS} FROM replay_jobs ORDER BY created_at DESC, id DESC LIMIT "
+    let jobs = sqlx::query_as(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM replay_jobs ORDER BY created_at DESC, id DESC LIMIT $1"
     ));
-    Ok(query
-        .push_bind(i64::from(limit))
-        .build_query_as()
-        .fetch_all(connection)
-        .await?)
+    Ok(jobs.bind(i64::from(limit)).fetch_all(connection).await?)
 }
 
 /// The oldest job that has not ended, under lock until the caller's transaction ends; passes over those another worker
 /// is at.
 pub async fn lock_next(connection: &mut PgConnection) -> Result<Option<Job>> {
-    let mut query = sqlx::QueryBuilder::new(format!(
-        "SELECT {COLUMNS} FROM replay_jobs WHERE status IN ('queued', 'running') ORDER BY created_at, id LIMIT 1 \
+    let job = sqlx::query_as(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM replay_jobs WHERE status IN ('queued', 'running') ORDER BY created_at, id LIMIT 1 \
          FOR UPDATE SKIP LOCKED"
     ));
-    Ok(query.build_query_as().fetch_optional(connection).await?)
+    Ok(job.fetch_optional(connection).await?)
+}
+
+/// Like [`lock_next`], when that is `job` and has not come forward since it was read.
+pub async fn lock_unchanged(connection: &mut PgConnection, job: &Job) -> Result<Option<Job>> {
+    let next = lock_next(connection).await?;
+    Ok(next.filter(|next| next.id == job.id && next.progress == job.progress))
 }
 
 /// Whether any job waits or is under way; costs no lock.
@@ -204,7 +219,7 @@ pub async fn advance(
     connection: &mut PgConnection,
     id: Uuid,
     progress: &Progress,
-    outcome: Outcome,
+    counts: ReplayCounts,
     is_done: bool,
 ) -> Result<()> {
     sqlx::query(
@@ -214,12 +229,13 @@ pub async fn advance(
     )
     .bind(id)
     .bind(Json(progress))
-    .bind(outcome.applied)
-    .bind(outcome.duplicate)
-    .bind(outcome.rejected)
+    .bind(convert::<_, i64>(counts.applied)?)
+    .bind(convert::<_, i64>(counts.duplicate)?)
+    .bind(convert::<_, i64>(counts.rejected)?)
     .bind(is_done)
     .execute(connection)
     .await?;
+
     Ok(())
 }
 

@@ -1,13 +1,15 @@
 //! What is given up when it is old, by configuration or because it has expired.
 //!
-//! Owns: dropping partitions, purging event ids, removing what has expired, and that one worker at a time does it. Must not know: what is
-//! configured, when it is time.
+//! Owns: dropping partitions, purging event ids, removing what has expired, and that one worker at a
+//! time does it. Must not know: what is configured, when it is time.
 
 use crate::error::Result;
+use crate::lanes::columns::convert;
 use sqlx::PgConnection;
 use std::time::Duration;
+use tiris_domain::lane::EventStream;
 
-/// Waits this long for the lock a drop needs; whoever reads or writes the table waits behind it meanwhile.
+/// Waits this long for the lock a drop needs; everything that reads or writes the table waits behind it meanwhile.
 const DROP_LOCK_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The history tables, which are partitioned by time.
@@ -58,11 +60,12 @@ pub async fn drop_partitions(
         .bind(format!("{}ms", DROP_LOCK_TIMEOUT.as_millis()))
         .execute(&mut *connection)
         .await?;
-    let dropped = sqlx::query_scalar("SELECT drop_partitions($1, clock_timestamp() - $2)")
-        .bind(history.table())
-        .bind(age)
-        .fetch_one(connection)
-        .await?;
+    let dropped =
+        sqlx::query_scalar("SELECT drop_partitions($1, clock_timestamp() - $2::interval)")
+            .bind(history.table())
+            .bind(age)
+            .fetch_one(connection)
+            .await?;
     Ok(dropped)
 }
 
@@ -76,7 +79,7 @@ pub async fn purge_event_ids(
 ) -> Result<u64> {
     let purged = sqlx::query(
         "DELETE FROM processed_events WHERE (user_id, event_id) IN ( \
-             SELECT user_id, event_id FROM processed_events WHERE created_at < clock_timestamp() - $1 AND outcome <> 'dead' LIMIT $2)",
+             SELECT user_id, event_id FROM processed_events WHERE created_at < clock_timestamp() - $1::interval AND outcome <> 'dead' LIMIT $2)",
     )
     .bind(age)
     .bind(i64::from(limit))
@@ -92,7 +95,7 @@ pub enum Expiring {
     IdempotencyKeys,
     /// Sign-ins.
     Sessions,
-    /// Logins nobody came back from.
+    /// Logins that were not finished.
     Logins,
 }
 
@@ -143,13 +146,13 @@ pub async fn remove_expired(
     Ok(removed.rows_affected())
 }
 
-/// Notes the lag of the lanes of `stream` that nobody owns, as an upper bound: all that the stream holds behind them.
+/// Notes the lag of the lanes of `stream` without an owner, as an upper bound: all that the stream holds behind them.
 /// Of a lane that belongs to an earlier stream that is everything.
 pub async fn sample_free_lanes(
     connection: &mut PgConnection,
-    stream: &str,
+    stream: EventStream,
     stream_created_at: i64,
-    last_seq: i64,
+    last_seq: u64,
 ) -> Result<u64> {
     let sampled = sqlx::query(
         "UPDATE ingest_lanes SET lag_messages = CASE WHEN stream_created_at = $3 THEN greatest($2 - cursor, 0) ELSE $2 END, \
@@ -159,10 +162,11 @@ pub async fn sample_free_lanes(
              WHERE stream = $1 AND (owner IS NULL OR lease_until IS NULL OR lease_until < clock_timestamp()) \
              FOR NO KEY UPDATE SKIP LOCKED)",
     )
-    .bind(stream)
-    .bind(last_seq)
+    .bind(stream.name())
+    .bind(convert::<_, i64>(last_seq)?)
     .bind(stream_created_at)
     .execute(connection)
     .await?;
+
     Ok(sampled.rows_affected())
 }

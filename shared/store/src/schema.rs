@@ -5,25 +5,23 @@ use sqlx::PgPool;
 
 /// Whether the database answers and has the newest migration applied.
 pub async fn check_ready(pool: &PgPool) -> Result<()> {
-    let applied: Vec<String> = sqlx::query_scalar("SELECT version FROM seaql_migrations")
-        .fetch_all(pool)
-        .await
-        .map_err(|error| {
-            let missing = error
-                .as_database_error()
-                .and_then(|e| e.code())
-                .is_some_and(|code| code == "42P01");
-            if missing {
-                not_migrated()
-            } else {
-                error.into()
-            }
-        })?;
-    if applied.iter().any(|version| version == LATEST_MIGRATION) {
-        Ok(())
-    } else {
-        Err(not_migrated())
+    let is_applied =
+        sqlx::query_scalar("SELECT EXISTS (SELECT FROM seaql_migrations WHERE version = $1)")
+            .bind(LATEST_MIGRATION)
+            .fetch_one(pool)
+            .await;
+
+    match is_applied {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(not_migrated()),
+        Err(error) if is_table_missing(&error) => Err(not_migrated()),
+        Err(error) => Err(error.into()),
     }
+}
+
+fn is_table_missing(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.as_deref() == Some("42P01")
 }
 
 /// The migration this build needs; a test holds it to the newest of the migrations crate.

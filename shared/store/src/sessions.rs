@@ -3,8 +3,9 @@
 //! Owns: the rows of `sessions`. Must not know: tokens, of which only hashes come here.
 
 use crate::error::Result;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgExecutor};
 use tiris_domain::ids::{UserId, new_id};
+use tiris_domain::states::{Role, UserStatus};
 use uuid::Uuid;
 
 /// Days a session lives.
@@ -21,6 +22,7 @@ pub async fn begin(
 ) -> Result<Uuid> {
     let id = new_id();
     let agent: Option<String> = agent.map(|agent| agent.chars().take(AGENT_CHARS_MAX).collect());
+
     sqlx::query(
         "INSERT INTO sessions (id, user_id, refresh_token_hash, user_agent, expires_at) \
          VALUES ($1, $2, $3, $4, now() + make_interval(days => $5))",
@@ -35,6 +37,36 @@ pub async fn begin(
     Ok(id)
 }
 
+/// A session as its access token finds it.
+#[derive(Clone, Copy, Debug, sqlx::FromRow)]
+pub struct SessionState {
+    /// Role of its user.
+    #[sqlx(try_from = "String")]
+    pub role: Role,
+    /// Status of its user.
+    #[sqlx(try_from = "String")]
+    pub status: UserStatus,
+    /// Whether the session has neither ended nor expired.
+    pub alive: bool,
+}
+
+/// The session of a user.
+pub async fn find(
+    executor: impl PgExecutor<'_>,
+    user: UserId,
+    id: Uuid,
+) -> Result<Option<SessionState>> {
+    let found = sqlx::query_as(
+        "SELECT u.role, u.status, s.revoked_at IS NULL AND s.expires_at > now() AS alive \
+         FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1 AND s.user_id = $2",
+    )
+    .bind(id)
+    .bind(user.0)
+    .fetch_optional(executor)
+    .await?;
+    Ok(found)
+}
+
 /// A session as its refresh token finds it.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Renewable {
@@ -44,7 +76,8 @@ pub struct Renewable {
     #[sqlx(try_from = "Uuid")]
     pub user_id: UserId,
     /// Status of that user.
-    pub status: String,
+    #[sqlx(try_from = "String")]
+    pub status: UserStatus,
     /// Whether the session has neither ended nor expired.
     pub alive: bool,
 }

@@ -3,20 +3,61 @@
 //! Owns: reading it from the database, where the owners of the lanes keep it. Must not know: NATS; what a figure says is
 //! as old as its `lag_at`.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::lanes::columns::{self, KeyColumns};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use sqlx::PgPool;
 use std::collections::BTreeMap;
+use tiris_domain::lane::LaneKey;
+use tiris_domain::states::{DeadLetterClass, LaneStatus, State};
 use uuid::Uuid;
 
-/// A lane, as its owner told last.
+/// What a lane is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LaneActivity {
+    /// No worker owns it.
+    Free,
+    /// What its owner reported last.
+    Owned(LaneStatus),
+}
+
+impl LaneActivity {
+    /// Whether its owner reads and commits.
+    #[must_use]
+    pub fn is_running(self) -> bool {
+        self == Self::Owned(LaneStatus::Running)
+    }
+
+    /// As shown.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Free => "free",
+            Self::Owned(status) => status.as_str(),
+        }
+    }
+}
+
+impl TryFrom<String> for LaneActivity {
+    type Error = Error;
+
+    fn try_from(name: String) -> Result<Self> {
+        if name == Self::Free.as_str() {
+            return Ok(Self::Free);
+        }
+
+        let status = LaneStatus::parse(&name).map_err(|error| Error::Internal(error.into()))?;
+        Ok(Self::Owned(status))
+    }
+}
+
+/// A lane, as its owner reported last.
 #[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
 pub struct LaneFigures {
-    /// The stream.
-    pub stream: String,
-    /// The lane there; the last one is that of subjects without a user.
-    pub lane: i32,
+    /// Which lane.
+    #[sqlx(flatten, try_from = "KeyColumns")]
+    pub key: LaneKey,
     /// Process that owns it, when its lease has not ended.
     pub worker: Option<Uuid>,
     /// Where that process runs.
@@ -27,17 +68,18 @@ pub struct LaneFigures {
     pub epoch: i64,
     /// Every message up to this stream sequence is done.
     pub cursor: i64,
-    /// `running`, `starting`, `waiting` for a part that is down, `halted` until a person decides, or `free`: nobody has it.
-    pub status: String,
+    /// What it is doing.
+    #[sqlx(try_from = "String")]
+    pub status: LaneActivity,
     /// Why it does not run.
     pub status_reason: Option<String>,
-    /// Messages that are not done; none when nobody told yet.
+    /// Messages that are not done; none before the first report.
     pub lag_messages: Option<i64>,
     /// Whether they are counted; else it is an upper bound.
     pub lag_exact: Option<bool>,
     /// Age of the oldest of them in seconds; none when it is not known.
     pub lag_seconds: Option<Decimal>,
-    /// When the lag was told.
+    /// When the lag was reported.
     pub lag_at: Option<DateTime<Utc>>,
     /// When it last committed.
     pub last_commit_at: Option<DateTime<Utc>>,
@@ -60,8 +102,18 @@ pub struct WorkerFigures {
     pub lanes: i64,
 }
 
-/// Open dead letters of a stream and lane, by class.
-pub type OpenLetters = BTreeMap<(String, i32), BTreeMap<String, i64>>;
+/// Open dead letters of a lane and class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct OpenLetters {
+    /// Which lane.
+    #[sqlx(flatten, try_from = "KeyColumns")]
+    pub key: LaneKey,
+    /// Of which class.
+    #[sqlx(try_from = "String")]
+    pub class: DeadLetterClass,
+    /// How many there are.
+    pub count: i64,
+}
 
 /// How ingest is.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,23 +123,23 @@ pub struct EventsStatus {
     /// Workers that live, oldest first.
     pub workers: Vec<WorkerFigures>,
     /// Open dead letters.
-    pub letters: OpenLetters,
+    pub letters: Vec<OpenLetters>,
 }
 
 impl EventsStatus {
     /// Open dead letters of one lane, by class.
     #[must_use]
-    pub fn letters_of(&self, lane: &LaneFigures) -> BTreeMap<String, i64> {
-        self.letters
-            .get(&(lane.stream.clone(), lane.lane))
-            .cloned()
-            .unwrap_or_default()
+    pub fn letters_of(&self, key: LaneKey) -> BTreeMap<DeadLetterClass, i64> {
+        let letters = self.letters.iter().filter(|letters| letters.key == key);
+        letters
+            .map(|letters| (letters.class, letters.count))
+            .collect()
     }
 
     /// Whether every lane has an owner and runs.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
-        !self.lanes.is_empty() && self.lanes.iter().all(|lane| lane.status == "running")
+        !self.lanes.is_empty() && self.lanes.iter().all(|lane| lane.status.is_running())
     }
 }
 
@@ -101,8 +153,9 @@ pub async fn read(pool: &PgPool) -> Result<EventsStatus> {
          CASE WHEN l.events_day = (now() AT TIME ZONE 'UTC')::date THEN l.events_today ELSE 0 END AS events_today \
          FROM ingest_lanes l \
          LEFT JOIN ingest_workers w ON w.owner_token = l.owner AND l.lease_until > clock_timestamp() \
-         ORDER BY l.stream, l.lane",
+         WHERE l.stream = ANY($1) ORDER BY l.stream, l.lane",
     )
+    .bind(columns::known_streams())
     .fetch_all(pool)
     .await?;
     let workers = sqlx::query_as(
@@ -112,34 +165,17 @@ pub async fn read(pool: &PgPool) -> Result<EventsStatus> {
     )
     .fetch_all(pool)
     .await?;
-    let rows: Vec<(String, i32, String, i64)> = sqlx::query_as(
-        "SELECT stream, lane, class, count(*) FROM dead_letters WHERE status = 'open' GROUP BY stream, lane, class",
+    let letters = sqlx::query_as(
+        "SELECT stream, lane, class, count(*) AS count FROM dead_letters WHERE status = 'open' \
+         AND stream = ANY($1) GROUP BY stream, lane, class",
     )
+    .bind(columns::known_streams())
     .fetch_all(pool)
     .await?;
-    let mut letters = OpenLetters::new();
-    for (stream, lane, class, count) in rows {
-        letters
-            .entry((stream, lane))
-            .or_default()
-            .insert(class, count);
-    }
+
     Ok(EventsStatus {
         lanes,
         workers,
         letters,
     })
-}
-
-/// The lane of a user among `lanes` of a stream, as the broker's partition function puts it: FNV-1a of 32 bits over the
-/// user token of the subject.
-#[must_use]
-pub fn lane_of(user: Uuid, lanes: u32) -> u32 {
-    const OFFSET: u32 = 0x811c_9dc5;
-    const PRIME: u32 = 0x0100_0193;
-    let token = user.hyphenated().to_string();
-    let hash = token.bytes().fold(OFFSET, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(PRIME)
-    });
-    hash.checked_rem(lanes).unwrap_or(0)
 }

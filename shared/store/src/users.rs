@@ -2,19 +2,21 @@
 //!
 //! Owns: the rows of `users`, and what goes with a person who leaves. Must not know: who may do it.
 
+use crate::column;
+use crate::entity::users::Model;
 use crate::error::{Conflict, Error, Result};
-use serde_json::Value;
-use sqlx::PgConnection;
+use sqlx::types::Json;
+use sqlx::{PgConnection, PgExecutor};
 use tiris_domain::ids::{UserId, new_id};
+use tiris_domain::states::{Role, State, UserStatus};
+use tiris_domain::value::{Avatar, FULL_NAME_CHARS_MAX, FullName, Info, Username};
 use uuid::Uuid;
 
 /// Longest username that is made from another name, in characters.
 const MADE_USERNAME_CHARS_MAX: usize = 64;
-/// Longest name in full, in characters.
-pub const FULL_NAME_CHARS_MAX: usize = 256;
 
 /// A person to be made.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct NewUser<'a> {
     /// The username, when nobody has it; else something that begins with it.
     pub wanted: &'a str,
@@ -24,8 +26,8 @@ pub struct NewUser<'a> {
     pub email: Option<&'a str>,
     /// URL of a picture.
     pub avatar: Option<&'a str>,
-    /// Whether they administer.
-    pub is_admin: bool,
+    /// What they may do.
+    pub role: Role,
 }
 
 /// Makes a person.
@@ -34,6 +36,7 @@ pub struct NewUser<'a> {
 /// [`Conflict::Email`] when somebody else has the address.
 pub async fn insert(connection: &mut PgConnection, new: &NewUser<'_>) -> Result<UserId> {
     let id = UserId(new_id());
+
     for username in usernames(new.wanted, id) {
         let inserted = sqlx::query(
             "INSERT INTO users (id, username, full_name, email, email_verified_at, avatar, role) \
@@ -45,13 +48,15 @@ pub async fn insert(connection: &mut PgConnection, new: &NewUser<'_>) -> Result<
         .bind(plain(new.full_name, FULL_NAME_CHARS_MAX))
         .bind(new.email)
         .bind(new.avatar)
-        .bind(if new.is_admin { "admin" } else { "user" })
+        .bind(new.role.as_str())
         .execute(&mut *connection)
         .await?;
+
         if inserted.rows_affected() == 1 {
             return Ok(id);
         }
     }
+
     Err(Error::Conflict(Conflict::Username))
 }
 
@@ -63,7 +68,9 @@ fn usernames(wanted: &str, id: UserId) -> [String; 3] {
         wanted => wanted,
     };
     let id = id.0.simple().to_string();
-    let (short, long) = (format!("{wanted}-{}", &id[24..]), format!("{wanted}-{id}"));
+    let short = format!("{wanted}-{}", &id[24..]);
+    let long = format!("{wanted}-{id}");
+
     [wanted, short, long]
 }
 
@@ -79,53 +86,90 @@ fn plain(name: &str, max: usize) -> String {
         .to_owned()
 }
 
-/// The status of a user who is not deleted, whose row stays locked until the transaction ends.
-pub async fn lock(connection: &mut PgConnection, id: UserId) -> Result<Option<String>> {
-    let status = sqlx::query_scalar(
-        "SELECT status FROM users WHERE id = $1 AND status <> 'deleted' FOR NO KEY UPDATE",
+/// Returns a user, whatever the status.
+///
+/// # Errors
+/// [`Error::NotFound`] when the user does not exist.
+pub async fn get(executor: impl PgExecutor<'_>, id: UserId) -> Result<Model> {
+    let row = sqlx::query_as(
+        "SELECT id, username, full_name, email, email_verified_at, avatar, role, status, settings, info, \
+         created_at, updated_at FROM users WHERE id = $1",
+    )
+    .bind(id.0)
+    .fetch_optional(executor)
+    .await?;
+    row.ok_or(Error::NotFound("user"))
+}
+
+/// Returns a user who is not deleted, whose row stays locked until the transaction ends.
+pub async fn lock(connection: &mut PgConnection, id: UserId) -> Result<Option<Model>> {
+    let row = sqlx::query_as(
+        "SELECT id, username, full_name, email, email_verified_at, avatar, role, status, settings, info, \
+         created_at, updated_at FROM users WHERE id = $1 AND status <> 'deleted' FOR NO KEY UPDATE",
     )
     .bind(id.0)
     .fetch_optional(connection)
     .await?;
-    Ok(status)
+    Ok(row)
 }
 
-/// The user with this e-mail address who is not deleted, with the status; the row stays locked.
+/// A user whose row is locked until the transaction ends.
+#[derive(Clone, Copy, Debug, sqlx::FromRow)]
+pub struct LockedUser {
+    /// The user.
+    #[sqlx(try_from = "Uuid")]
+    pub id: UserId,
+    /// Never [`UserStatus::Deleted`].
+    #[sqlx(try_from = "String")]
+    pub status: UserStatus,
+}
+
+/// The user with this e-mail address who is not deleted.
 pub async fn lock_by_email(
     connection: &mut PgConnection,
     email: &str,
-) -> Result<Option<(UserId, String)>> {
-    let found: Option<(Uuid, String)> = sqlx::query_as(
+) -> Result<Option<LockedUser>> {
+    let found = sqlx::query_as(
         "SELECT id, status FROM users WHERE lower(email) = lower($1) AND status <> 'deleted' FOR NO KEY UPDATE",
     )
     .bind(email)
     .fetch_optional(connection)
     .await?;
-    Ok(found.map(|(id, status)| (UserId(id), status)))
+    Ok(found)
 }
 
-/// Sets the status.
-pub async fn set_status(connection: &mut PgConnection, id: UserId, status: &str) -> Result<()> {
-    sqlx::query("UPDATE users SET status = $2, updated_at = now() WHERE id = $1")
-        .bind(id.0)
-        .bind(status)
-        .execute(connection)
-        .await?;
-    Ok(())
+/// Sets the status, and returns the user.
+pub async fn set_status(
+    connection: &mut PgConnection,
+    id: UserId,
+    status: UserStatus,
+) -> Result<Model> {
+    let row = sqlx::query_as(
+        "UPDATE users SET status = $2, updated_at = now() WHERE id = $1 \
+         RETURNING id, username, full_name, email, email_verified_at, avatar, role, status, settings, info, \
+         created_at, updated_at",
+    )
+    .bind(id.0)
+    .bind(status.as_str())
+    .fetch_one(connection)
+    .await?;
+    Ok(row)
 }
 
 /// Sets the role and answers the one before.
-pub async fn set_role(connection: &mut PgConnection, id: UserId, role: &str) -> Result<String> {
-    let before = sqlx::query_scalar("SELECT role FROM users WHERE id = $1 FOR NO KEY UPDATE")
-        .bind(id.0)
-        .fetch_one(&mut *connection)
-        .await?;
+pub async fn set_role(connection: &mut PgConnection, id: UserId, role: Role) -> Result<Role> {
+    let before: String =
+        sqlx::query_scalar("SELECT role FROM users WHERE id = $1 FOR NO KEY UPDATE")
+            .bind(id.0)
+            .fetch_one(&mut *connection)
+            .await?;
     sqlx::query("UPDATE users SET role = $2, updated_at = now() WHERE id = $1 AND role <> $2")
         .bind(id.0)
-        .bind(role)
+        .bind(role.as_str())
         .execute(connection)
         .await?;
-    Ok(before)
+
+    column::state(before)
 }
 
 /// Notes that the address was seen to be the user's, unless it was before.
@@ -141,33 +185,39 @@ pub async fn set_email_verified(connection: &mut PgConnection, id: UserId) -> Re
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
     /// Unique name.
-    pub username: Option<String>,
+    pub username: Option<Username>,
     /// Name in full.
-    pub full_name: Option<String>,
+    pub full_name: Option<FullName>,
     /// URL of a picture; empty takes it away.
-    pub avatar: Option<String>,
+    pub avatar: Option<Avatar>,
     /// Free JSON.
-    pub settings: Option<Value>,
+    pub settings: Option<Info>,
     /// Free JSON.
-    pub info: Option<Value>,
+    pub info: Option<Info>,
 }
 
-/// Changes an active user; false when there is none.
-pub async fn change(connection: &mut PgConnection, id: UserId, changes: &Changes) -> Result<bool> {
-    let changed = sqlx::query(
+/// Changes an active user, and returns them.
+///
+/// # Errors
+/// [`Error::NotFound`] when there is no such active user.
+pub async fn change(connection: &mut PgConnection, id: UserId, changes: &Changes) -> Result<Model> {
+    let row = sqlx::query_as(
         "UPDATE users SET username = coalesce($2, username), full_name = coalesce($3, full_name), \
          avatar = nullif(coalesce($4, avatar), ''), settings = coalesce($5, settings), \
-         info = coalesce($6, info), updated_at = now() WHERE id = $1 AND status = 'active'",
+         info = coalesce($6, info), updated_at = now() WHERE id = $1 AND status = 'active' \
+         RETURNING id, username, full_name, email, email_verified_at, avatar, role, status, settings, info, \
+         created_at, updated_at",
     )
     .bind(id.0)
-    .bind(&changes.username)
-    .bind(&changes.full_name)
-    .bind(&changes.avatar)
-    .bind(&changes.settings)
-    .bind(&changes.info)
-    .execute(connection)
+    .bind(changes.username.as_ref().map(Username::as_str))
+    .bind(changes.full_name.as_ref().map(FullName::as_str))
+    .bind(changes.avatar.as_ref().map(Avatar::as_str))
+    .bind(changes.settings.as_ref().map(Json))
+    .bind(changes.info.as_ref().map(Json))
+    .fetch_optional(connection)
     .await?;
-    Ok(changed.rows_affected() == 1)
+
+    row.ok_or(Error::NotFound("user"))
 }
 
 /// Destroys what lets a person or a program act as this user: identities, credentials at exchanges, kept answers.
@@ -199,10 +249,10 @@ pub async fn lock_active(connection: &mut PgConnection, user: UserId) -> Result<
             .bind(user.0)
             .fetch_optional(connection)
             .await?;
-    match status.as_deref() {
-        Some("active") => Ok(()),
-        Some("disabled") => Err(Error::AccountDisabled),
-        Some(_) | None => Err(Error::InvalidToken("its session has ended")),
+    match status.as_deref().and_then(UserStatus::named) {
+        Some(UserStatus::Active) => Ok(()),
+        Some(UserStatus::Disabled) => Err(Error::AccountDisabled),
+        Some(UserStatus::Deleted) | None => Err(Error::InvalidToken("its session has ended")),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The living workers. Times are the database's, so that no two clocks need to agree.
 
 use crate::error::Result;
+use crate::lanes::columns::convert;
 use sqlx::PgPool;
 use std::time::Duration;
 use uuid::Uuid;
@@ -18,7 +19,7 @@ pub struct Worker {
     pub host: String,
 }
 
-/// Tells the others that `worker` lives for another `lease`, and answers how many do, itself included.
+/// Keeps `worker` alive for another `lease`. Returns how many workers are alive, itself included.
 pub async fn renew(pool: &PgPool, worker: &Worker, lease: Duration) -> Result<u32> {
     sqlx::query(
         "INSERT INTO ingest_workers (id, owner_token, alive_until, version, host) \
@@ -32,13 +33,15 @@ pub async fn renew(pool: &PgPool, worker: &Worker, lease: Duration) -> Result<u3
     .bind(&worker.host)
     .execute(pool)
     .await?;
+
     let others: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM ingest_workers WHERE id <> $1 AND alive_until > clock_timestamp()",
     )
     .bind(worker.id)
     .fetch_one(pool)
     .await?;
-    Ok(u32::try_from(others).unwrap_or(u32::MAX).saturating_add(1))
+
+    convert(others + 1)
 }
 
 /// Takes the worker off the list at once: it ended cleanly.
@@ -50,7 +53,7 @@ pub async fn remove(pool: &PgPool, worker: &Worker) -> Result<()> {
     Ok(())
 }
 
-/// Forgets workers that died a day ago or earlier; until then their rows tell who was there.
+/// Forgets workers that died a day ago or earlier; until then their rows show who was there.
 pub async fn forget_dead(pool: &PgPool) -> Result<()> {
     sqlx::query(
         "DELETE FROM ingest_workers WHERE alive_until < clock_timestamp() - interval '1 day'",

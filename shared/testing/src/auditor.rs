@@ -16,9 +16,10 @@ mod decimal;
 mod json;
 mod reading;
 
+use anyhow::Context;
 use bigdecimal::{BigDecimal, Zero};
 use books::Books;
-use reading::{Reading, read};
+use reading::read;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -50,10 +51,25 @@ const UNRESOLVED: [&str; 4] = [
 pub struct Auditor {
     takes_bare_subjects: bool,
     books: Books,
-    /// Content of each claimed event id, and whether it was applied.
-    claims: BTreeMap<(Uuid, String), (String, bool)>,
-    /// Payload, class and, for refusals, code of every dead letter.
-    letters: Vec<(Vec<u8>, &'static str, Option<&'static str>)>,
+    /// By user and event id.
+    claims: BTreeMap<(Uuid, String), Claim>,
+    letters: Vec<Letter>,
+}
+
+/// An event id that was processed.
+#[derive(Clone, Debug)]
+struct Claim {
+    content: String,
+    applied: bool,
+}
+
+/// A dead letter that must be there.
+#[derive(Clone, Debug)]
+struct Letter {
+    payload: Vec<u8>,
+    class: &'static str,
+    /// Empty for malformed messages.
+    code: &'static str,
 }
 
 /// What an account must hold.
@@ -87,11 +103,6 @@ impl Auditor {
     /// The user was disabled.
     pub fn user_disabled(&mut self, id: Uuid) {
         self.books.users.insert(id, false);
-    }
-
-    /// The user was enabled again.
-    pub fn user_enabled(&mut self, id: Uuid) {
-        self.books.users.insert(id, true);
     }
 
     /// A trading of `owner` was made.
@@ -134,23 +145,20 @@ impl Auditor {
     /// What every account must hold.
     #[must_use]
     pub fn accounts(&self) -> Vec<Expected> {
-        let mut accounts = Vec::new();
-        for (id, account) in &self.books.accounts {
-            let (balance, locked) = (account.balance.clone(), account.locked());
-            accounts.push(Expected {
+        let accounts = self.books.accounts.iter();
+        accounts
+            .map(|(id, account)| Expected {
                 id: *id,
                 user: account.user,
-                balance,
-                locked,
-            });
-        }
-        accounts
+                balance: account.balance.clone(),
+                locked: account.locked(),
+            })
+            .collect()
     }
 
     fn post(&mut self, account: Uuid, change: &BigDecimal) -> anyhow::Result<()> {
         let account = self.books.accounts.get_mut(&account);
-        let account =
-            account.ok_or_else(|| anyhow::anyhow!("the auditor knows no such account"))?;
+        let account = account.context("the auditor knows no such account")?;
         if !change.is_zero() {
             account.balance += change;
             account.postings += 1;
@@ -161,18 +169,17 @@ impl Auditor {
     /// A message was published on `subject` and stored by its stream.
     pub fn publish(&mut self, subject: &str, payload: &[u8]) -> Verdict {
         let verdict = self.judge(subject, payload);
-        match verdict {
-            Verdict::Malformed => self.letters.push((payload.to_vec(), "malformed", None)),
-            Verdict::Refused(code) => {
-                let class = if UNRESOLVED.contains(&code) {
-                    "unresolved"
-                } else {
-                    "rejected"
-                };
-                self.letters.push((payload.to_vec(), class, Some(code)));
-            }
-            Verdict::Applied | Verdict::Duplicate | Verdict::Heartbeat => {}
-        }
+        let (class, code) = match verdict {
+            Verdict::Applied | Verdict::Duplicate | Verdict::Heartbeat => return verdict,
+            Verdict::Malformed => ("malformed", ""),
+            Verdict::Refused(code) if UNRESOLVED.contains(&code) => ("unresolved", code),
+            Verdict::Refused(code) => ("rejected", code),
+        };
+        self.letters.push(Letter {
+            payload: payload.to_vec(),
+            class,
+            code,
+        });
         verdict
     }
 
@@ -183,26 +190,23 @@ impl Auditor {
         if event.kind == "trading.heartbeat" {
             return Verdict::Heartbeat;
         }
-        let Reading {
-            user,
-            event_id,
-            content,
-            ..
-        } = &event;
-        let key = (*user, event_id.clone());
-        if let Some((claimed, _)) = self.claims.get(&key) {
-            return if claimed == content {
-                Verdict::Duplicate
-            } else {
-                Verdict::Refused("EVENT_ID_REUSED")
-            };
+
+        let key = (event.user, event.event_id.clone());
+        match self.claims.get(&key) {
+            Some(claim) if claim.content == event.content => return Verdict::Duplicate,
+            Some(_) => return Verdict::Refused("EVENT_ID_REUSED"),
+            None => {}
         }
         let outcome = self.books.book(&event);
-        self.claims.insert(key, (content.clone(), outcome.is_ok()));
+        let claim = Claim {
+            content: event.content,
+            applied: outcome.is_ok(),
+        };
+        self.claims.insert(key, claim);
         outcome.map_or_else(Verdict::Refused, |()| Verdict::Applied)
     }
 }
 
 fn amount(text: &str) -> anyhow::Result<BigDecimal> {
-    decimal::parse(text).ok_or_else(|| anyhow::anyhow!("{text:?} is no decimal number"))
+    decimal::parse(text).with_context(|| format!("{text:?} is no decimal number"))
 }

@@ -17,11 +17,13 @@ pub fn binary(name: &str) -> Result<PathBuf> {
     if folder.ends_with("deps") {
         folder = folder.parent().context("deps lies in no folder")?;
     }
+
     let program = folder.join(name);
     ensure!(
         program.is_file(),
         "{} is missing: run `cargo build --workspace --bins` first",
         program.display()
     );
+
     Ok(program)
 }

@@ -12,6 +12,12 @@ use std::process::Command;
 
 /// The superuser, whom connections from this machine need no password for.
 const USER: &str = "tiris";
+/// Only glibc and musl have C.UTF-8 everywhere; elsewhere C sorts the same way.
+const LOCALE: &str = if cfg!(target_os = "linux") {
+    "--locale=C.UTF-8"
+} else {
+    "--locale=C"
+};
 /// Variables that would lead PostgreSQL's programs elsewhere.
 pub(super) const MISLEADING: [&str; 6] = [
     "PGDATA",
@@ -35,6 +41,7 @@ pub(super) fn prepare_dir(dir: &Path, account: Option<&Account>) -> Result<()> {
     };
     account.own(dir)?;
     fs::set_permissions(dir, fs::Permissions::from_mode(0o700))?;
+
     if !account.can_reach(&dir.canonicalize()?) {
         bail!(
             "user {}, who must run PostgreSQL as we are root, may not enter {}; put it elsewhere",
@@ -42,6 +49,7 @@ pub(super) fn prepare_dir(dir: &Path, account: Option<&Account>) -> Result<()> {
             dir.display()
         );
     }
+
     Ok(())
 }
 
@@ -57,29 +65,21 @@ pub(super) fn make_cluster(
         fs::remove_dir_all(&unfinished).context("cannot remove a half-made cluster")?;
     }
     let mut command = Command::new(tools.bin.join("initdb"));
-    command.arg("-D").arg(&unfinished).args([
-        "-U",
-        USER,
-        "--auth=trust",
-        "--encoding=UTF8",
-        "--no-instructions",
-    ]);
-    // Only glibc and musl have C.UTF-8 everywhere; elsewhere C sorts the same way.
-    command.arg(if cfg!(target_os = "linux") {
-        "--locale=C.UTF-8"
-    } else {
-        "--locale=C"
-    });
-    if !durable {
-        command.arg("--no-sync");
-    }
-    command.env("LC_ALL", "C").current_dir(dir);
+    command
+        .arg("-D")
+        .arg(&unfinished)
+        .args(["-U", USER, "--auth=trust", "--encoding=UTF8", LOCALE])
+        .arg("--no-instructions")
+        .args((!durable).then_some("--no-sync"))
+        .env("LC_ALL", "C")
+        .current_dir(dir);
     for name in MISLEADING {
         command.env_remove(name);
     }
     if let Some(account) = account {
         account.run(&mut command);
     }
+
     let output = command
         .output()
         .with_context(|| format!("cannot run initdb of {}", tools.bin.display()))?;

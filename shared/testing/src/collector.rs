@@ -49,7 +49,8 @@ impl Collector {
             .first()
             .and_then(|local| local.as_socket_addr())
             .context("an address")?;
-        let (url, spans) = (format!("http://{address}"), Kept::default());
+        let url = format!("http://{address}");
+        let spans = Kept::default();
         let app = Route::new()
             .at("/v1/traces", post(take))
             .data(spans.clone());
@@ -57,6 +58,7 @@ impl Collector {
             // It is aborted sooner than it ends.
             Server::new_with_acceptor(acceptor).run(app).await.ok();
         });
+
         Ok(Self { url, spans, server })
     }
 
@@ -114,6 +116,7 @@ fn read(request: ExportTraceServiceRequest) -> Vec<Span> {
             });
         }
     }
+
     spans
 }
 

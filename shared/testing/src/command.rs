@@ -27,8 +27,16 @@ pub struct ProcessCommand {
     show_log: bool,
 }
 
+impl Process {
+    /// Begins to describe a process to start.
+    #[must_use]
+    pub fn command(program: impl AsRef<Path>) -> ProcessCommand {
+        ProcessCommand::new(program.as_ref())
+    }
+}
+
 impl ProcessCommand {
-    pub(super) fn new(program: &Path) -> Self {
+    fn new(program: &Path) -> Self {
         let name = program
             .file_name()
             .unwrap_or(program.as_os_str())
@@ -115,6 +123,7 @@ impl ProcessCommand {
             Some(log) => log,
             None => scratch_log(&self.name)?,
         };
+
         let output = open_log(&log)?;
         let errors = output.try_clone().context("cannot share a log file")?;
         let started = self
@@ -127,16 +136,19 @@ impl ProcessCommand {
         let program = self.command.get_program().to_string_lossy().into_owned();
         let child = started.with_context(|| format!("cannot start {program}"))?;
         // The guard object comes first, so that the child ends also when the leash fails.
-        let process = Process::new(
-            self.name,
+        let process = Process {
+            name: self.name,
             child,
+            status: None,
             log,
-            self.signal_at_our_death.is_some(),
-            self.show_log,
-        );
+            leashed: self.signal_at_our_death.is_some(),
+            show_log: self.show_log,
+            detached: false,
+        };
         if let Some(signal) = self.signal_at_our_death {
             leash::hold(process.pid(), signal)?;
         }
+
         Ok(process)
     }
 }

@@ -49,13 +49,11 @@ impl TestDatabase {
         let server = SERVER.get_or_try_init(prepare_server).await?;
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{PREFIX}{}_{number}", std::process::id());
-        let mut admin = connect(server.port, "postgres").await?;
-        run(
-            &mut admin,
-            format!("CREATE DATABASE {name} TEMPLATE {template}"),
-        )
-        .await?;
+        let mut admin = connect(server.port).await?;
+        let statement = format!("CREATE DATABASE {name} TEMPLATE {template}");
+        run(&mut admin, statement).await?;
         admin.close().await?;
+
         let url = url(server.port, &name);
         let pool = PgPoolOptions::new()
             .max_connections(POOL_SIZE)
@@ -76,28 +74,19 @@ impl TestDatabase {
         backup.pool.close().await;
         self.shut_out(true).await?;
         let server = SERVER.get_or_try_init(prepare_server).await?;
-        let mut admin = connect(server.port, "postgres").await?;
-        run(
-            &mut admin,
-            format!("DROP DATABASE {} WITH (FORCE)", self.name),
-        )
-        .await?;
-        run(
-            &mut admin,
-            format!("ALTER DATABASE {} RENAME TO {}", backup.name, self.name),
-        )
-        .await
+        let mut admin = connect(server.port).await?;
+        drop_database(&mut admin, &self.name).await?;
+        let statement = format!("ALTER DATABASE {} RENAME TO {}", backup.name, self.name);
+        run(&mut admin, statement).await
     }
 
     /// Ends every connection to it and lets none in, until told otherwise.
     async fn shut_out(&self, shut: bool) -> Result<()> {
         let server = SERVER.get_or_try_init(prepare_server).await?;
-        let mut admin = connect(server.port, "postgres").await?;
-        run(
-            &mut admin,
-            format!("ALTER DATABASE {} ALLOW_CONNECTIONS {}", self.name, !shut),
-        )
-        .await?;
+        let mut admin = connect(server.port).await?;
+        let statement = format!("ALTER DATABASE {} ALLOW_CONNECTIONS {}", self.name, !shut);
+        run(&mut admin, statement).await?;
+
         if shut {
             // Waits until each is gone.
             sqlx::query(
@@ -126,24 +115,19 @@ impl TestDatabase {
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         let Some(server) = SERVER.get() else { return };
-        let (port, name) = (server.port, std::mem::take(&mut self.name));
+        let port = server.port;
+        let name = std::mem::take(&mut self.name);
         // A thread with a runtime of its own: the test's runtime cannot wait here, and may be going down.
         let dropped = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
             runtime.block_on(async {
-                let drop = async {
-                    let mut admin = connect(port, "postgres").await?;
-                    run(
-                        &mut admin,
-                        format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
-                    )
-                    .await
-                };
+                let drop = async { drop_database(&mut connect(port).await?, &name).await };
                 tokio::time::timeout(DROP_LIMIT, drop).await?
             })
         });
+
         if let Ok(Err(error)) = dropped.join() {
             println!("a test database was left behind: {error:#}");
         }
@@ -153,7 +137,7 @@ impl Drop for TestDatabase {
 /// Joins the server, clears away what dead processes left, and sees to the template.
 async fn prepare_server() -> Result<SharedServer> {
     let server = SharedServer::join().await?;
-    let mut admin = connect(server.port, "postgres").await?;
+    let mut admin = connect(server.port).await?;
     // The lock ends with the connection.
     sqlx::query("SELECT pg_advisory_lock($1)")
         .bind(TEMPLATE_LOCK)
@@ -161,11 +145,13 @@ async fn prepare_server() -> Result<SharedServer> {
         .await?;
     let names = database_names(&mut admin).await?;
     drop_orphans(&mut admin, &names).await?;
+
     if !names.contains(&template_name()) {
         make_template(&mut admin, server.port)
             .await
             .context("cannot make the template of the test databases")?;
     }
+
     admin.close().await?;
     Ok(server)
 }
@@ -173,7 +159,7 @@ async fn prepare_server() -> Result<SharedServer> {
 /// Drops the databases of dead test processes, as the first use in every process does by itself.
 pub async fn sweep_databases() -> Result<()> {
     let server = SERVER.get_or_try_init(prepare_server).await?;
-    let mut admin = connect(server.port, "postgres").await?;
+    let mut admin = connect(server.port).await?;
     let names = database_names(&mut admin).await?;
     drop_orphans(&mut admin, &names).await
 }
@@ -186,11 +172,7 @@ async fn database_names(admin: &mut PgConnection) -> Result<Vec<String>> {
 
 async fn drop_orphans(admin: &mut PgConnection, names: &[String]) -> Result<()> {
     for name in names.iter().filter(|name| owner_is_dead(name)) {
-        run(
-            admin,
-            format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
-        )
-        .await?;
+        drop_database(admin, name).await?;
     }
     Ok(())
 }
@@ -198,18 +180,11 @@ async fn drop_orphans(admin: &mut PgConnection, names: &[String]) -> Result<()> 
 /// The template gets its name when it is complete: a half-made one is made anew.
 async fn make_template(admin: &mut PgConnection, port: u16) -> Result<()> {
     let unfinished = "template_unfinished";
-    run(
-        admin,
-        format!("DROP DATABASE IF EXISTS {unfinished} WITH (FORCE)"),
-    )
-    .await?;
+    drop_database(admin, unfinished).await?;
     run(admin, format!("CREATE DATABASE {unfinished}")).await?;
     tiris_migrations::up(&url(port, unfinished)).await?;
-    run(
-        admin,
-        format!("ALTER DATABASE {unfinished} RENAME TO {}", template_name()),
-    )
-    .await
+    let statement = format!("ALTER DATABASE {unfinished} RENAME TO {}", template_name());
+    run(admin, statement).await
 }
 
 /// Changes with the migrations, so that a server that outlives a build serves the next one too.
@@ -224,8 +199,14 @@ fn owner_is_dead(database: &str) -> bool {
     owner.is_some_and(|pid| !is_alive(pid))
 }
 
-async fn connect(port: u16, database: &str) -> Result<PgConnection> {
-    let options: PgConnectOptions = url(port, database).parse()?;
+async fn drop_database(admin: &mut PgConnection, name: &str) -> Result<()> {
+    let statement = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+    run(admin, statement).await
+}
+
+/// Connects to the database that is always there.
+async fn connect(port: u16) -> Result<PgConnection> {
+    let options: PgConnectOptions = url(port, "postgres").parse()?;
     options
         .disable_statement_logging()
         .connect()

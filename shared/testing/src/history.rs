@@ -34,6 +34,7 @@ pub async fn grow_history(pool: &PgPool, account: Uuid, postings: i32) -> anyhow
             "the account has a history already"
         );
     }
+
     transaction.commit().await?;
     Ok(())
 }

@@ -45,6 +45,8 @@ mod collector;
 mod command;
 mod database;
 mod history;
+mod history_kind;
+mod http;
 mod leash;
 mod nats;
 mod openid_provider;
@@ -67,6 +69,7 @@ pub use collector::{Collector, Span};
 pub use command::ProcessCommand;
 pub use database::{TestDatabase, sweep_databases};
 pub use history::grow_history;
+pub use http::local_http_client;
 pub use leash::keep_open_until_all_ended;
 pub use nats::{NatsServer, NatsSettings};
 pub use openid_provider::{

@@ -59,6 +59,7 @@ impl NatsServer {
         };
         let port = server.settings.port;
         on_free_port(port, async |port| server.launch(port).await).await?;
+
         Ok(server)
     }
 
@@ -144,6 +145,7 @@ impl NatsServer {
             .show_log(false);
         let process = self.process.insert(command.spawn()?);
         let url = format!("nats://127.0.0.1:{port}");
+
         process
             .watch("JetStream answers", START_LIMIT, async |_| {
                 let options = async_nats::ConnectOptions::new().connection_timeout(CONNECT_LIMIT);

@@ -72,6 +72,7 @@ impl OpenIdProvider {
         if let Some(log) = &settings.log {
             command = command.log(log).show_log(false);
         }
+
         let mut provider = Self {
             process: command.spawn()?,
             issuer: format!("http://127.0.0.1:{port}"),
@@ -81,6 +82,7 @@ impl OpenIdProvider {
             .process
             .wait_until_healthy(&document, START_LIMIT)
             .await?;
+
         Ok(provider)
     }
 

@@ -45,8 +45,6 @@ pub async fn partitions(pool: &PgPool) -> anyhow::Result<HashMap<String, Partiti
         .await?;
     let query = if kind == "native" { NATIVE } else { TIMESCALE };
     let named: Vec<Named> = sqlx::query_as(query).fetch_all(pool).await?;
-    Ok(named
-        .into_iter()
-        .map(|one| (one.name, one.partition))
-        .collect())
+    let named = named.into_iter();
+    Ok(named.map(|one| (one.name, one.partition)).collect())
 }

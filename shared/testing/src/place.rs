@@ -87,6 +87,7 @@ pub(super) fn base_dir() -> Result<PathBuf> {
         short_hash(&workspace_root()?)
     ));
     make_dir(&dir)?;
+
     Ok(dir)
 }
 

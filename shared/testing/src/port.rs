@@ -42,5 +42,6 @@ pub(super) async fn on_free_port(
             outcome => return outcome,
         }
     }
+
     launch(free_port()?).await
 }

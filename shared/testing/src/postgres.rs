@@ -118,18 +118,14 @@ impl PgServer {
             _scratch: None,
         };
         if !server.data_dir().exists() {
-            let maker = (
-                server.tools.clone(),
-                server.account.clone(),
-                server.dir.clone(),
-                server.settings.durable,
-            );
-            let (tools, account, dir, durable) = maker;
-            tokio::task::spawn_blocking(move || {
-                make_cluster(&tools, account.as_ref(), &dir, durable)
-            })
-            .await??;
+            let tools = server.tools.clone();
+            let account = server.account.clone();
+            let dir = server.dir.clone();
+            let durable = server.settings.durable;
+            let make = move || make_cluster(&tools, account.as_ref(), &dir, durable);
+            tokio::task::spawn_blocking(make).await??;
         }
+
         let port = server.settings.port;
         on_free_port(port, async |port| server.launch(port).await).await?;
         Ok(server)
@@ -206,10 +202,12 @@ impl PgServer {
         for name in MISLEADING {
             command = command.env_remove(name);
         }
+
         if let Some(account) = &self.account {
             account.run(&mut command.command);
         }
         command.command.current_dir(&self.dir);
+
         if self.outlives_us {
             command = command.outlive_us();
         }
@@ -217,6 +215,7 @@ impl PgServer {
         let address: PgConnectOptions = self.url("postgres").parse()?;
         let address = address.disable_statement_logging();
         let process = self.process.insert(command.spawn()?);
+
         process
             .watch("PostgreSQL takes connections", START_LIMIT, async |_| {
                 let connection = tokio::time::timeout(CONNECT_LIMIT, address.connect()).await??;
@@ -239,10 +238,12 @@ impl PgServer {
         if !self.settings.durable {
             settings.extend(["fsync=off", "full_page_writes=off"].map(String::from));
         }
+
         if timescale::is_used_by(&self.tools)? {
             settings.extend(timescale::settings(self.settings.jobs));
         }
         settings.extend(self.settings.more.iter().cloned());
+
         Ok(settings
             .into_iter()
             .flat_map(|setting| ["-c".to_owned(), setting])

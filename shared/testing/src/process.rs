@@ -2,7 +2,7 @@
 //!
 //! Owns: its signals, its end, the waits for what it does, its log. Must not know: which program it is.
 
-use super::command::ProcessCommand;
+use super::http::local_http_client;
 use super::leash;
 use super::wait::{POLL_INTERVAL, eventually};
 use anyhow::{Context, Result, bail, ensure};
@@ -29,40 +29,16 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(5);
 /// it comes, but for the log.
 #[derive(Debug)]
 pub struct Process {
-    name: String,
-    child: Child,
-    status: Option<ExitStatus>,
-    log: PathBuf,
-    leashed: bool,
-    show_log: bool,
-    detached: bool,
+    pub(super) name: String,
+    pub(super) child: Child,
+    pub(super) status: Option<ExitStatus>,
+    pub(super) log: PathBuf,
+    pub(super) leashed: bool,
+    pub(super) show_log: bool,
+    pub(super) detached: bool,
 }
 
 impl Process {
-    /// Begins to describe a process to start.
-    #[must_use]
-    pub fn command(program: impl AsRef<Path>) -> ProcessCommand {
-        ProcessCommand::new(program.as_ref())
-    }
-
-    pub(super) fn new(
-        name: String,
-        child: Child,
-        log: PathBuf,
-        leashed: bool,
-        show_log: bool,
-    ) -> Self {
-        Self {
-            name,
-            child,
-            status: None,
-            log,
-            leashed,
-            show_log,
-            detached: false,
-        }
-    }
-
     /// Its name in messages.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -168,12 +144,7 @@ impl Process {
 
     /// Waits until `GET url` answers 200, at most `limit`; fails at once when the process ends before.
     pub async fn wait_until_healthy(&mut self, url: &str, limit: Duration) -> Result<()> {
-        // No proxy: the address is one of this machine.
-        tiris_runtime::tls::choose_provider();
-        let client = reqwest::Client::builder()
-            .timeout(REQUEST_LIMIT)
-            .no_proxy()
-            .build()?;
+        let client = local_http_client(REQUEST_LIMIT)?;
         let what = format!("{} ready at {url}", self.name);
         self.watch(&what, limit, async |_| {
             let answer = client.get(url).send().await?;
@@ -232,6 +203,7 @@ impl Drop for Process {
                 leash::free(self.pid()).ok();
             }
         }
+
         if self.show_log {
             println!(
                 "--- end of the log of {} ---\n{}---",

@@ -94,6 +94,7 @@ impl SharedServer {
             .open(base.join("start.lock"))?;
         let _lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await??;
         let prefix = own_prefix()?;
+
         for dir in servers(&base)? {
             if !dir
                 .file_name()
@@ -104,6 +105,7 @@ impl SharedServer {
                 return Ok(server);
             }
         }
+
         start(&base, &prefix).await
     }
 }
@@ -157,6 +159,7 @@ fn try_join(dir: &Path) -> Result<Joined> {
         .write(true)
         .custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits())
         .open(dir.join(PIPE));
+
     let mut pipe = match opened {
         Ok(pipe) => pipe,
         Err(error) if error.raw_os_error() == Some(Errno::ENXIO as i32) => {
@@ -165,6 +168,7 @@ fn try_join(dir: &Path) -> Result<Joined> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Joined::Orphan),
         Err(error) => return Err(error).context("cannot open the pipe of the test server"),
     };
+
     let Ok(port) = fs::read_to_string(dir.join(READY)) else {
         return Ok(Joined::NotReady);
     };
@@ -172,6 +176,7 @@ fn try_join(dir: &Path) -> Result<Joined> {
         return Ok(Joined::Orphan);
     }
     let port = port.trim().parse().context("the port of the test server")?;
+
     Ok(Joined::Yes(SharedServer { port, _pipe: pipe }))
 }
 
@@ -191,6 +196,7 @@ async fn start(base: &Path, prefix: &str) -> Result<SharedServer> {
     fs::write(dir.join("ready.new"), port.to_string())?;
     fs::rename(dir.join("ready.new"), dir.join(READY))?;
     server.detach();
+
     Ok(SharedServer { port, _pipe: pipe })
 }
 
@@ -213,5 +219,6 @@ fn start_watchdog(dir: &Path, pipe: &Path) -> Result<File> {
         .spawn()
         .context("cannot start the watchdog /bin/sh")?;
     ensure!(watchdog.id() > 0, "the watchdog has no process number");
+
     Ok(writing)
 }

@@ -65,6 +65,7 @@ impl Statement {
                 });
             }
         });
+
         scans
     }
 
@@ -146,6 +147,7 @@ impl<S: Subscriber> Layer<S> for Ear {
             text,
             plan: told["Plan"].take(),
         };
+
         self.0
             .lock()
             .expect("nobody panics while holding it")

@@ -41,10 +41,12 @@ pub fn find_postgres(major: Option<u32>) -> Result<PgTools> {
             tools.bin.display()
         ));
     }
+
     let wanted = match major {
         Some(major) => format!("PostgreSQL {major}, which made the data here,"),
         None => format!("PostgreSQL {OLDEST_POSTGRES} or newer"),
     };
+
     bail!(
         "{wanted} was not found{}: run `make tools`, or set TIRIS_PG_BIN to the folder with initdb",
         but(&seen)
@@ -61,6 +63,7 @@ fn postgres_folders() -> Vec<PathBuf> {
             name.trim_start_matches("pgsql-").parse().ok()
         }));
     }
+
     for prefix in homebrew() {
         let formula = |name: &str| {
             name.strip_prefix("postgresql@")
@@ -69,20 +72,18 @@ fn postgres_folders() -> Vec<PathBuf> {
         folders.extend(versioned(&prefix.join("opt"), formula));
         folders.push(prefix.join("opt/postgresql/bin"));
     }
+
     folders
 }
 
 /// The `bin` folders of `parent/<name>` for the names that tell a version, newest first.
 fn versioned(parent: &Path, version_of: impl Fn(&str) -> Option<u32>) -> Vec<PathBuf> {
     let entries = parent.read_dir().into_iter().flatten().flatten();
-    let mut found: Vec<(u32, PathBuf)> = entries
-        .filter_map(|entry| {
-            Some((
-                version_of(entry.file_name().to_str()?)?,
-                entry.path().join("bin"),
-            ))
-        })
-        .collect();
+    let versioned = entries.filter_map(|entry| {
+        let version = version_of(entry.file_name().to_str()?)?;
+        Some((version, entry.path().join("bin")))
+    });
+    let mut found: Vec<(u32, PathBuf)> = versioned.collect();
     found.sort_by(|a, b| b.cmp(a));
     found.into_iter().map(|(_, folder)| folder).collect()
 }
@@ -102,6 +103,7 @@ fn postgres_in(folder: &Path) -> Option<PgTools> {
         .next()?
         .parse()
         .ok()?;
+
     Some(PgTools { bin, major })
 }
 
@@ -119,6 +121,7 @@ pub fn find_nats_server() -> Result<PathBuf> {
             folders.map(|folder| folder.join("nats-server")).collect()
         }
     };
+
     let mut seen = Vec::new();
     for program in candidates.into_iter().filter(|program| program.is_file()) {
         let version = version_text(&program).unwrap_or_default();
@@ -127,6 +130,7 @@ pub fn find_nats_server() -> Result<PathBuf> {
         }
         seen.push(format!("{:?} in {}", version.trim(), program.display()));
     }
+
     let (major, minor) = OLDEST_NATS;
     bail!(
         "nats-server {major}.{minor} or newer was not found{}: run `make tools`, or set TIRIS_NATS_SERVER",

@@ -20,6 +20,7 @@ pub async fn eventually<T, E: Display>(
 ) -> anyhow::Result<T> {
     let deadline = Instant::now() + limit;
     let mut last = "the first attempt did not come to an end".to_owned();
+
     loop {
         match timeout_at(deadline, attempt()).await {
             Ok(Ok(value)) => return Ok(value),

@@ -1,6 +1,6 @@
 //! Google, or whoever speaks OpenID Connect at the configured addresses: code flow with PKCE and nonce.
 
-use super::Departure;
+use super::departure::Departure;
 use super::http::ForOAuth;
 use super::id_token::{self, Expected};
 use super::jwks::Jwks;
@@ -19,6 +19,7 @@ use oauth2::{
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
+use tiris_domain::states::IdentityProvider;
 use tiris_store::error::{Error, Result, SignInProblem};
 use tiris_store::oauth::{Identity, PendingLogin};
 
@@ -66,19 +67,18 @@ impl Google {
     }
 
     fn client(&self, redirect_uri: &str) -> Result<OAuthClient<EndpointSet, EndpointSet>> {
+        let settings = &self.settings;
         let redirect = RedirectUrl::new(redirect_uri.to_owned())
             .map_err(|error| Error::Internal(error.into()))?;
-        let client = OAuthClient::<EndpointNotSet, EndpointNotSet>::new(ClientId::new(
-            self.settings.client_id.clone(),
-        ))
-        .set_client_secret(ClientSecret::new(
-            self.settings.client_secret.expose_secret().to_owned(),
-        ))
-        .set_auth_type(AuthType::RequestBody)
-        .set_auth_uri(AuthUrl::from_url(self.settings.auth_url.clone()))
-        .set_token_uri(TokenUrl::from_url(self.settings.token_url.clone()))
-        .set_redirect_uri(redirect);
-        Ok(client)
+        let id = ClientId::new(settings.client_id.clone());
+        let secret = ClientSecret::new(settings.client_secret.expose_secret().to_owned());
+
+        Ok(OAuthClient::<EndpointNotSet, EndpointNotSet>::new(id)
+            .set_client_secret(secret)
+            .set_auth_type(AuthType::RequestBody)
+            .set_auth_uri(AuthUrl::from_url(settings.auth_url.clone()))
+            .set_token_uri(TokenUrl::from_url(settings.token_url.clone()))
+            .set_redirect_uri(redirect))
     }
 
     /// Where the person goes.
@@ -86,12 +86,14 @@ impl Google {
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         let nonce = secret::make();
         let client = self.client(redirect_uri)?;
+
         let request = client
             .authorize_url(|| CsrfToken::new(state.to_owned()))
             .add_scopes(SCOPES.map(|scope| Scope::new(scope.to_owned())))
             .add_extra_param("nonce", nonce.expose_secret())
             .set_pkce_challenge(challenge);
         let (url, _) = request.url();
+
         Ok(Departure {
             url: url.into(),
             pkce_verifier: Some(verifier.into_secret()),
@@ -106,38 +108,22 @@ impl Google {
                 "a login at Google was kept without verifier and nonce",
             ));
         };
-        let client = self.client(&login.redirect_uri)?;
-        let request = client
-            .exchange_code(AuthorizationCode::new(code))
-            .set_pkce_verifier(PkceCodeVerifier::new(verifier.clone()));
-        let answer = request
-            .request_async(&ForOAuth {
-                provider: NAME,
-                http: &self.http,
-            })
-            .await
-            .map_err(explain)?;
-        let token = answer.extra_fields().id_token.as_deref();
-        let token = token
-            .ok_or_else(|| Error::sign_in(SignInProblem::Provider, "google sends no id_token"))?;
-        let key = self
-            .jwks
-            .key(id_token::key_id(token)?.as_deref(), Instant::now())
-            .await?;
+
+        let token = self.exchange(code, verifier, &login.redirect_uri).await?;
+        let id = id_token::key_id(&token)?;
+        let key = self.jwks.key(id.as_deref(), Instant::now()).await?;
         let expected = Expected {
             issuer: &self.settings.issuer,
             audience: &self.settings.client_id,
             nonce,
         };
-        let claims = id_token::check(token, &key, &expected)?;
+        let claims = id_token::check(&token, &key, &expected)?;
         if claims.sub.is_empty() {
-            return Err(Error::sign_in(
-                SignInProblem::Provider,
-                "google names nobody",
-            ));
+            return Err(refused("google names nobody"));
         }
+
         Ok(Identity {
-            provider: NAME,
+            provider: IdentityProvider::Google,
             email_verified: claims.is_email_verified(),
             subject: claims.sub,
             openid: None,
@@ -147,26 +133,48 @@ impl Google {
             avatar: claims.picture,
         })
     }
+
+    /// The id token for a code.
+    async fn exchange(&self, code: String, verifier: &str, redirect_uri: &str) -> Result<String> {
+        let http = ForOAuth {
+            provider: NAME,
+            http: &self.http,
+        };
+        let answer = self
+            .client(redirect_uri)?
+            .exchange_code(AuthorizationCode::new(code))
+            .set_pkce_verifier(PkceCodeVerifier::new(verifier.to_owned()))
+            .request_async(&http)
+            .await
+            .map_err(explain)?;
+
+        let token = answer.extra_fields().id_token.clone();
+        token.ok_or_else(|| refused("google sends no id_token"))
+    }
+}
+
+fn refused(why: impl Into<String>) -> Error {
+    Error::sign_in(SignInProblem::Provider, why)
 }
 
 fn explain(refusal: Refusal<Error>) -> Error {
-    match refusal {
-        RequestTokenError::Request(error) => error,
-        RequestTokenError::ServerResponse(response) => match response.error() {
-            BasicErrorResponseType::InvalidGrant => Error::sign_in(
-                SignInProblem::Code,
-                "google does not know the code, or not any more",
-            ),
-            BasicErrorResponseType::Extension(_) => Error::sign_in(
-                SignInProblem::Provider,
-                "google answers an error the protocol does not know",
-            ),
-            // Of the answer only the code, whose values the protocol fixes.
-            other => Error::sign_in(SignInProblem::Provider, format!("google answers {other}")),
-        },
-        RequestTokenError::Parse(..) | RequestTokenError::Other(_) => Error::sign_in(
-            SignInProblem::Provider,
-            "google answers something else than the protocol has",
+    let response = match refusal {
+        RequestTokenError::Request(error) => return error,
+        RequestTokenError::ServerResponse(response) => response,
+        RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
+            return refused("google answers something else than the protocol has");
+        }
+    };
+
+    match response.error() {
+        BasicErrorResponseType::InvalidGrant => Error::sign_in(
+            SignInProblem::Code,
+            "google does not know the code, or not any more",
         ),
+        BasicErrorResponseType::Extension(_) => {
+            refused("google answers an error the protocol does not know")
+        }
+        // Of the answer only the code, whose values the protocol fixes.
+        other => refused(format!("google answers {other}")),
     }
 }

@@ -24,26 +24,23 @@ async fn call(
     provider: &'static str,
     request: Request<Bytes>,
 ) -> Result<Answered> {
-    let answered = http
-        .send(request, LIMITS)
-        .await
-        .map_err(|trouble| match trouble {
-            Trouble::TimedOut => Error::UpstreamTimeout(provider),
-            Trouble::TooLong(limit) => {
-                let why = format!("{provider} answers more than {limit} bytes");
-                Error::sign_in(SignInProblem::Provider, why)
-            }
-            Trouble::Network(_) => Error::Unavailable {
-                what: provider,
-                source: trouble.into(),
-            },
-        })?;
+    let unavailable = |source| Error::Unavailable {
+        what: provider,
+        source,
+    };
+    let sent = http.send(request, LIMITS).await;
+    let answered = sent.map_err(|trouble| match trouble {
+        Trouble::TimedOut => Error::UpstreamTimeout(provider),
+        Trouble::TooLong(limit) => {
+            let why = format!("{provider} answers more than {limit} bytes");
+            Error::sign_in(SignInProblem::Provider, why)
+        }
+        Trouble::Network(_) => unavailable(trouble.into()),
+    })?;
+
     if answered.status.is_server_error() {
-        let source = format!("it answers {}", answered.status).into();
-        return Err(Error::Unavailable {
-            what: provider,
-            source,
-        });
+        let why = format!("it answers {}", answered.status);
+        return Err(unavailable(why.into()));
     }
     Ok(answered)
 }

@@ -2,6 +2,7 @@
 //!
 //! Owns: the checks of OpenID Connect. Must not know: where keys come from.
 
+use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
 use serde_json::Value;
@@ -58,7 +59,7 @@ pub(super) fn check(token: &str, key: &DecodingKey, expected: &Expected<'_>) -> 
     validation.set_issuer(&[expected.issuer, bare]);
     validation.set_audience(&[expected.audience]);
     validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-    use jsonwebtoken::errors::ErrorKind;
+
     let claims = decode::<Claims>(token, key, &validation).map_err(|error| {
         refused(match error.kind() {
             ErrorKind::InvalidSignature => "is signed by somebody else",
@@ -68,17 +69,16 @@ pub(super) fn check(token: &str, key: &DecodingKey, expected: &Expected<'_>) -> 
             _ => "lacks a claim",
         })
     })?;
+
     let claims = claims.claims;
     if claims.nonce.as_deref() != Some(expected.nonce) {
         return Err(refused("belongs to another login"));
     }
-    if claims
-        .azp
-        .as_deref()
-        .is_some_and(|azp| azp != expected.audience)
-    {
+    let party = claims.azp.as_deref();
+    if party.is_some_and(|azp| azp != expected.audience) {
         return Err(refused("was made for another client"));
     }
+
     Ok(claims)
 }
 

@@ -69,39 +69,39 @@ impl Jwks {
         if let Some(key) = cache.trusted(id, now) {
             return Ok(key.clone());
         }
+
         if cache.may_ask(now) {
             cache.asked = Some(now);
             cache.keys = self.fetch().await?;
             cache.fetched = Some(now);
         }
+
         match cache.trusted(id, now) {
             Some(key) => Ok(key.clone()),
-            None if cache.is_fresh(now) => Err(Error::sign_in(
-                SignInProblem::Provider,
-                "the id_token is signed by an unknown key",
-            )),
+            None if cache.is_fresh(now) => {
+                let why = "the id_token is signed by an unknown key";
+                Err(Error::sign_in(SignInProblem::Provider, why))
+            }
             // The last question failed: the token may well be right.
-            None => Err(Error::Unavailable {
-                what: self.provider,
-                source: "its keys are not known now".into(),
-            }),
+            None => Err(self.unavailable("its keys are not known now")),
         }
     }
 
     async fn fetch(&self) -> Result<HashMap<String, DecodingKey>> {
         let Answered { status, body } = http::get(&self.http, self.provider, &self.url).await?;
         if !status.is_success() {
-            let source = format!("its keys: it answers {status}").into();
-            return Err(Error::Unavailable {
-                what: self.provider,
-                source,
-            });
+            return Err(self.unavailable(format!("its keys: it answers {status}")));
         }
-        let set: JwkSet = serde_json::from_slice(&body).map_err(|error| Error::Unavailable {
-            what: self.provider,
-            source: error.into(),
-        })?;
+
+        let set: JwkSet = serde_json::from_slice(&body).map_err(|error| self.unavailable(error))?;
         Ok(set.keys.iter().filter_map(usable).collect())
+    }
+
+    fn unavailable(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        Error::Unavailable {
+            what: self.provider,
+            source: source.into(),
+        }
     }
 }
 

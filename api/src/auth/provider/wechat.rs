@@ -1,6 +1,6 @@
 //! WeChat, whose protocol only resembles OAuth: GET with the secret in the address, errors with status 200.
 
-use super::Departure;
+use super::departure::Departure;
 use super::http;
 use crate::outgoing::{Answered, Outgoing};
 use crate::settings::WechatSettings;
@@ -8,6 +8,7 @@ use reqwest::Url;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tiris_domain::states::IdentityProvider;
 use tiris_store::error::{Error, Result, SignInProblem};
 use tiris_store::oauth::Identity;
 
@@ -78,24 +79,25 @@ impl Wechat {
             ("code", code),
             ("grant_type", "authorization_code"),
         ];
-        let exchanged: Exchanged = self
-            .ask(with(&self.settings.token_url, &parameters))
-            .await?;
+        let url = with(&self.settings.token_url, &parameters);
+        let exchanged: Exchanged = self.ask(url).await?;
         if exchanged.openid.is_empty() {
-            return Err(Error::sign_in(
-                SignInProblem::Provider,
-                "wechat names nobody".to_owned(),
-            ));
+            let why = "wechat names nobody";
+            return Err(Error::sign_in(SignInProblem::Provider, why));
         }
+
         let parameters = [
             ("access_token", exchanged.access_token.as_str()),
             ("openid", exchanged.openid.as_str()),
         ];
-        let described: Described = self.ask(with(&self.settings.user_url, &parameters)).await?;
+        let url = with(&self.settings.user_url, &parameters);
+        let described: Described = self.ask(url).await?;
+
         let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
         let unionid = filled(exchanged.unionid).or(filled(described.unionid));
+
         Ok(Identity {
-            provider: NAME,
+            provider: IdentityProvider::Wechat,
             subject: unionid.clone().unwrap_or_else(|| exchanged.openid.clone()),
             openid: Some(exchanged.openid),
             unionid,
@@ -108,27 +110,28 @@ impl Wechat {
 
     async fn ask<T: DeserializeOwned>(&self, url: Url) -> Result<T> {
         let Answered { status, body } = http::get(&self.http, NAME, &url).await?;
-        let strange = || {
+        let strange = |_| {
             let why = format!(
                 "wechat answers something else than its protocol has, with status {status}"
             );
             Error::sign_in(SignInProblem::Provider, why)
         };
-        let outcome: Outcome = serde_json::from_slice(&body).map_err(|_| strange())?;
+
+        let outcome: Outcome = serde_json::from_slice(&body).map_err(strange)?;
         match outcome.errcode.unwrap_or(0) {
-            0 => serde_json::from_slice(&body).map_err(|_| strange()),
+            0 => serde_json::from_slice(&body).map_err(strange),
             BUSY => Err(Error::Unavailable {
                 what: NAME,
                 source: "it says that it is busy".into(),
             }),
-            code if CODE_ERRORS.contains(&code) => Err(Error::sign_in(
-                SignInProblem::Code,
-                format!("wechat refuses the code (errcode {code})"),
-            )),
-            code => Err(Error::sign_in(
-                SignInProblem::Provider,
-                format!("wechat answers errcode {code}"),
-            )),
+            code if CODE_ERRORS.contains(&code) => {
+                let why = format!("wechat refuses the code (errcode {code})");
+                Err(Error::sign_in(SignInProblem::Code, why))
+            }
+            code => {
+                let why = format!("wechat answers errcode {code}");
+                Err(Error::sign_in(SignInProblem::Provider, why))
+            }
         }
     }
 }

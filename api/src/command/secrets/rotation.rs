@@ -6,7 +6,8 @@
 //! where its ciphertexts are still those that were read: whoever writes meanwhile wins, and the next pass looks again.
 
 use secrecy::SecretString;
-use sqlx::PgPool;
+use sqlx::postgres::PgRow;
+use sqlx::{FromRow, PgPool, Row as _};
 use tiris_runtime::crypto::{KeyRing, Place, SecretColumn};
 use tiris_store::error::Result;
 use uuid::Uuid;
@@ -18,21 +19,8 @@ type Ciphertexts = [Option<Vec<u8>>; 3];
 struct Table {
     name: &'static str,
     columns: &'static [SecretColumn],
-    count: &'static str,
     page: &'static str,
-    every: &'static str,
     update: &'static str,
-}
-
-/// A ciphertext that is there and does not begin with the current key's id.
-macro_rules! outdated {
-    ($column:literal) => {
-        concat!(
-            "coalesce(substring(",
-            $column,
-            " FOR length($1::bytea)) <> $1::bytea, false)"
-        )
-    };
 }
 
 const TABLES: [Table; 2] = [
@@ -43,27 +31,9 @@ const TABLES: [Table; 2] = [
             SecretColumn::API_SECRET,
             SecretColumn::PASSPHRASE,
         ],
-        count: concat!(
-            "SELECT count(*) FROM exchange_bindings WHERE ",
-            outdated!("api_key_encrypted"),
-            " OR ",
-            outdated!("api_secret_encrypted"),
-            " OR ",
-            outdated!("passphrase_encrypted")
-        ),
-        page: concat!(
-            "SELECT id, user_id, api_key_encrypted, api_secret_encrypted, passphrase_encrypted FROM exchange_bindings \
-             WHERE id > $2 AND (",
-            outdated!("api_key_encrypted"),
-            " OR ",
-            outdated!("api_secret_encrypted"),
-            " OR ",
-            outdated!("passphrase_encrypted"),
-            ") ORDER BY id LIMIT $3"
-        ),
-        every: "SELECT id, user_id, api_key_encrypted, api_secret_encrypted, passphrase_encrypted FROM exchange_bindings \
-                WHERE id > $1 AND num_nonnulls(api_key_encrypted, api_secret_encrypted, passphrase_encrypted) > 0 \
-                ORDER BY id LIMIT $2",
+        page: "SELECT id, user_id, api_key_encrypted, api_secret_encrypted, passphrase_encrypted FROM exchange_bindings \
+               WHERE id > $1 AND num_nonnulls(api_key_encrypted, api_secret_encrypted, passphrase_encrypted) > 0 \
+               ORDER BY id LIMIT $2",
         update: "UPDATE exchange_bindings SET api_key_encrypted = $2, api_secret_encrypted = $3, passphrase_encrypted = $4, \
                  key_id = $8 WHERE id = $1 AND api_key_encrypted IS NOT DISTINCT FROM $5 \
                  AND api_secret_encrypted IS NOT DISTINCT FROM $6 AND passphrase_encrypted IS NOT DISTINCT FROM $7",
@@ -71,39 +41,14 @@ const TABLES: [Table; 2] = [
     Table {
         name: "oauth_identities",
         columns: &[SecretColumn::ACCESS_TOKEN, SecretColumn::REFRESH_TOKEN],
-        count: concat!(
-            "SELECT count(*) FROM oauth_identities WHERE ",
-            outdated!("access_token_encrypted"),
-            " OR ",
-            outdated!("refresh_token_encrypted")
-        ),
-        page: concat!(
-            "SELECT id, user_id, access_token_encrypted, refresh_token_encrypted, NULL::bytea FROM oauth_identities \
-             WHERE id > $2 AND (",
-            outdated!("access_token_encrypted"),
-            " OR ",
-            outdated!("refresh_token_encrypted"),
-            ") ORDER BY id LIMIT $3"
-        ),
-        every: "SELECT id, user_id, access_token_encrypted, refresh_token_encrypted, NULL::bytea FROM oauth_identities \
-                WHERE id > $1 AND num_nonnulls(access_token_encrypted, refresh_token_encrypted) > 0 \
-                ORDER BY id LIMIT $2",
+        page: "SELECT id, user_id, access_token_encrypted, refresh_token_encrypted, NULL::bytea FROM oauth_identities \
+               WHERE id > $1 AND num_nonnulls(access_token_encrypted, refresh_token_encrypted) > 0 \
+               ORDER BY id LIMIT $2",
         update: "UPDATE oauth_identities SET access_token_encrypted = $2, refresh_token_encrypted = $3, key_id = $8 \
                  WHERE id = $1 AND access_token_encrypted IS NOT DISTINCT FROM $5 \
                  AND refresh_token_encrypted IS NOT DISTINCT FROM $6 AND $4::bytea IS NOT DISTINCT FROM $7::bytea",
     },
 ];
-
-/// A row whose ciphertexts cannot be read; it stays as it is.
-#[derive(Debug)]
-pub(super) struct Unreadable {
-    /// Its table.
-    pub(super) table: &'static str,
-    /// Its id.
-    pub(super) id: Uuid,
-    /// Why.
-    pub(super) why: String,
-}
 
 /// What a pass over all tables did.
 #[derive(Debug, Default)]
@@ -115,17 +60,17 @@ pub(super) struct Pass {
 }
 
 /// Rows with a ciphertext that is not under the current key.
-pub(super) async fn count_outdated(pool: &PgPool, ring: &KeyRing) -> Result<u64> {
+pub(super) async fn count_outdated(pool: &PgPool, ring: &KeyRing, batch: u16) -> Result<u64> {
     let prefix = ring.current_prefix();
-    let mut total = 0;
+    let mut count = 0;
     for table in &TABLES {
-        let count: i64 = sqlx::query_scalar(table.count)
-            .bind(&prefix)
-            .fetch_one(pool)
-            .await?;
-        total += u64::try_from(count).unwrap_or_default();
+        let mut rows = Rows::of(pool, table, batch);
+        while let Some(row) = rows.next().await? {
+            count += u64::from(row.is_outdated(&prefix));
+        }
     }
-    Ok(total)
+
+    Ok(count)
 }
 
 /// Goes once through all rows that are not under the current key, `batch` at a time; each row is a transaction of its
@@ -136,21 +81,18 @@ pub(super) async fn rotate(
     batch: u16,
     mut done: impl FnMut(u64),
 ) -> Result<Pass> {
+    let prefix = ring.current_prefix();
     let mut pass = Pass::default();
     for table in &TABLES {
-        let mut after = Uuid::nil();
-        loop {
-            let rows = page(pool, table, ring, after, batch).await?;
-            let Some(last) = rows.last() else { break };
-            after = last.id;
-            let mut seen = 0;
-            for row in rows {
+        let mut rows = Rows::of(pool, table, batch);
+        while let Some(row) = rows.next().await? {
+            if row.is_outdated(&prefix) {
                 rotate_row(pool, table, ring, row, &mut pass).await?;
-                seen += 1;
+                done(1);
             }
-            done(seen);
         }
     }
+
     Ok(pass)
 }
 
@@ -161,8 +103,8 @@ pub(super) struct Check {
     pub(super) readable: u64,
     /// Rows of which one cannot.
     pub(super) unreadable: u64,
-    /// The first of these, no more than asked for.
-    pub(super) named: Vec<Unreadable>,
+    /// The first of these and why each cannot be read, no more than asked for.
+    pub(super) named: Vec<String>,
 }
 
 /// Decrypts every row, also those under the current key, `batch` at a time: only that finds a key that was replaced under
@@ -176,76 +118,85 @@ pub(super) async fn check(
 ) -> Result<Check> {
     let mut check = Check::default();
     for table in &TABLES {
-        let mut after = Uuid::nil();
-        loop {
-            let rows: Vec<ReadRow> = sqlx::query_as(table.every)
-                .bind(after)
-                .bind(i64::from(batch))
-                .fetch_all(pool)
-                .await?;
-            let Some(last) = rows.last() else { break };
-            after = last.0;
-            let mut seen = 0;
-            for row in rows.into_iter().map(Row::from) {
-                seen += 1;
-                match opened(table, ring, &row) {
-                    Ok(_) => check.readable += 1,
-                    Err(why) => {
-                        check.unreadable += 1;
-                        if check.named.len() < named_max {
-                            check.named.push(Unreadable {
-                                table: table.name,
-                                id: row.id,
-                                why,
-                            });
-                        }
-                    }
-                }
+        let mut rows = Rows::of(pool, table, batch);
+        while let Some(row) = rows.next().await? {
+            done(1);
+            let Err(why) = opened(table, ring, &row) else {
+                check.readable += 1;
+                continue;
+            };
+
+            check.unreadable += 1;
+            if check.named.len() < named_max {
+                let named = format!("{} {}: {why}", table.name, row.id);
+                check.named.push(named);
             }
-            done(seen);
         }
     }
+
     Ok(check)
 }
 
-type ReadRow = (
-    Uuid,
-    Option<Uuid>,
-    Option<Vec<u8>>,
-    Option<Vec<u8>>,
-    Option<Vec<u8>>,
-);
-
-impl From<ReadRow> for Row {
-    fn from((id, user, a, b, c): ReadRow) -> Self {
-        Self {
-            id,
-            user,
-            old: [a, b, c],
-        }
-    }
-}
-
+/// A row with a ciphertext.
 struct Row {
     id: Uuid,
     user: Option<Uuid>,
     old: Ciphertexts,
 }
 
-async fn page(
-    pool: &PgPool,
-    table: &Table,
-    ring: &KeyRing,
-    after: Uuid,
+impl<'r> FromRow<'r, PgRow> for Row {
+    fn from_row(row: &'r PgRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            id: row.try_get(0)?,
+            user: row.try_get(1)?,
+            old: [row.try_get(2)?, row.try_get(3)?, row.try_get(4)?],
+        })
+    }
+}
+
+impl Row {
+    fn is_outdated(&self, prefix: &[u8]) -> bool {
+        self.old
+            .iter()
+            .flatten()
+            .any(|stored| !stored.starts_with(prefix))
+    }
+}
+
+/// The rows of a table that hold ciphertexts, read page by page.
+struct Rows<'a> {
+    pool: &'a PgPool,
+    table: &'a Table,
     batch: u16,
-) -> Result<Vec<Row>> {
-    let rows: Vec<ReadRow> = sqlx::query_as(table.page)
-        .bind(ring.current_prefix())
-        .bind(after)
-        .bind(i64::from(batch))
-        .fetch_all(pool)
-        .await?;
-    Ok(rows.into_iter().map(Row::from).collect())
+    after: Uuid,
+    page: std::vec::IntoIter<Row>,
+}
+
+impl<'a> Rows<'a> {
+    fn of(pool: &'a PgPool, table: &'a Table, batch: u16) -> Self {
+        Self {
+            pool,
+            table,
+            batch,
+            after: Uuid::nil(),
+            page: Vec::new().into_iter(),
+        }
+    }
+
+    async fn next(&mut self) -> Result<Option<Row>> {
+        if self.page.as_slice().is_empty() {
+            let page: Vec<Row> = sqlx::query_as(self.table.page)
+                .bind(self.after)
+                .bind(i64::from(self.batch))
+                .fetch_all(self.pool)
+                .await?;
+            self.page = page.into_iter();
+        }
+
+        let row = self.page.next();
+        self.after = row.as_ref().map_or(self.after, |row| row.id);
+        Ok(row)
+    }
 }
 
 /// A ciphertext's place, and what it says.
@@ -270,17 +221,12 @@ fn opened(table: &Table, ring: &KeyRing, row: &Row) -> Result<[Opened; 3], Strin
 
 /// The same under the current key.
 fn rewritten(table: &Table, ring: &KeyRing, row: &Row) -> Result<Ciphertexts, String> {
-    let mut new: Ciphertexts = [None, None, None];
-    for (opened, new) in opened(table, ring, row)?.iter().zip(&mut new) {
-        let Some((place, secret)) = opened else {
-            continue;
-        };
-        *new = Some(
-            ring.encrypt(place, secret)
-                .map_err(|error| error.to_string())?,
-        );
-    }
-    Ok(new)
+    let encrypt = |(place, secret): (Place, SecretString)| {
+        let encrypted = ring.encrypt(&place, &secret);
+        encrypted.map_err(|error| error.to_string())
+    };
+    let [a, b, c] = opened(table, ring, row)?.map(|opened| opened.map(encrypt).transpose());
+    Ok([a?, b?, c?])
 }
 
 async fn rotate_row(
@@ -294,19 +240,15 @@ async fn rotate_row(
     let Ok(new) = rewritten(table, ring, &row) else {
         return Ok(());
     };
+
     let mut update = sqlx::query(table.update).bind(row.id);
     for ciphertext in new.iter().chain(&row.old) {
         update = update.bind(ciphertext.as_ref());
     }
-    let changed = update
-        .bind(ring.current_id())
-        .execute(pool)
-        .await?
-        .rows_affected();
-    if changed == 0 {
-        pass.overtaken += 1;
-    } else {
-        pass.rotated += 1;
+    let update = update.bind(ring.current_id());
+    match update.execute(pool).await?.rows_affected() {
+        0 => pass.overtaken += 1,
+        _ => pass.rotated += 1,
     }
     Ok(())
 }

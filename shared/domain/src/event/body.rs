@@ -1,9 +1,11 @@
 //! A parsed event and the command it becomes.
 
-use super::subject::Kind;
+use super::kind::Kind;
 use crate::ids::{AccountId, TradingId, UserId};
-use crate::ledger::{Asset, Command, Direction, Movement, OrderId, Side, Trade};
+use crate::ledger::{Command, OrderId, Pair, Trade};
 use crate::money::Number;
+use crate::states::{BotStatus, Side};
+use crate::value::{Component, EventId};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
@@ -12,8 +14,8 @@ use serde_json::{Map, Value};
 pub struct Event {
     /// Its kind.
     pub kind: Kind,
-    /// Its id, unique per user: 1 to 128 printable ASCII characters.
-    pub event_id: String,
+    /// Its id.
+    pub event_id: EventId,
     /// When it happened, by the bot.
     pub timestamp: DateTime<Utc>,
     /// Whom it concerns.
@@ -54,7 +56,7 @@ pub struct Order {
     /// Its id at the exchange.
     pub order_id: OrderId,
     /// Base and quote asset.
-    pub symbol: (Asset, Asset),
+    pub symbol: Pair,
     /// Buy or sell.
     pub side: Side,
     /// The settlement, when `filled` carries it.
@@ -94,10 +96,10 @@ pub struct BalanceChange {
 /// The state of a component of a bot.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Heartbeat {
-    /// `healthy`, `degraded` or `unhealthy`.
-    pub status: String,
+    /// How it is.
+    pub status: BotStatus,
     /// Which part of the bot.
-    pub component: String,
+    pub component: Component,
     /// Whatever it measures.
     pub metrics: Map<String, Value>,
 }
@@ -106,23 +108,24 @@ impl Event {
     /// What the ledger is asked to do; `None` for heartbeats, which write no log.
     #[must_use]
     pub fn command(&self) -> Option<Command> {
-        let record = || Command::Record {
-            account: self.sub_account,
-        };
         match &self.body {
-            Body::Order(order) => Some(match (&order.fill, self.kind, self.sub_account) {
-                (Some(fill), _, _) => Command::Trade(order.trade(fill)),
-                (None, Kind::OrderCancelled | Kind::OrderFailed, Some(account)) => {
-                    Command::Release {
-                        account,
-                        order: order.order_id.clone(),
-                    }
-                }
-                (None, _, _) => record(),
-            }),
+            Body::Order(order) => Some(self.order_command(order)),
             Body::Balance(change) => Some(change.command.clone()),
-            Body::Error | Body::Signal => Some(record()),
+            Body::Error | Body::Signal => Some(Command::Record {
+                account: self.sub_account,
+            }),
             Body::Heartbeat(_) => None,
+        }
+    }
+
+    fn order_command(&self, order: &Order) -> Command {
+        match (&order.fill, self.kind, self.sub_account) {
+            (Some(fill), _, _) => Command::Trade(order.trade(fill)),
+            (None, Kind::OrderCancelled | Kind::OrderFailed, Some(account)) => Command::Release {
+                account,
+                order: order.order_id.clone(),
+            },
+            (None, _, account) => Command::Record { account },
         }
     }
 
@@ -158,30 +161,15 @@ impl Order {
             side: self.side,
             reason: trade_reason(self.side, fill.stop_loss),
             stock_account: fill.stock_account,
-            stock: self.symbol.0.clone(),
+            stock: self.symbol.base.clone(),
             currency_account: fill.currency_account,
-            currency: self.symbol.1.clone(),
+            currency: self.symbol.quote.clone(),
             volume: fill.volume.clone(),
             price: fill.price.clone(),
             quote_amount: fill.quote_amount.clone(),
             fee: fill.fee.clone(),
             fee_account: fill.fee_account,
             order: Some(self.order_id.clone()),
-        }
-    }
-}
-
-impl BalanceChange {
-    /// Credit or debit, for the words of the log.
-    #[must_use]
-    pub fn direction(&self) -> Option<Direction> {
-        match &self.command {
-            Command::Move(Movement { direction, .. }) => Some(*direction),
-            Command::Trade(_)
-            | Command::Lock { .. }
-            | Command::Unlock { .. }
-            | Command::Release { .. }
-            | Command::Record { .. } => None,
         }
     }
 }

@@ -1,37 +1,46 @@
 //! Why a message is no event.
 
 use crate::json::JsonError;
-use std::fmt;
+use crate::value::{EventId, Invalid};
 use uuid::Uuid;
 
 /// Longest payload of an event, in bytes. The stream takes twice as much, so that what is too long is seen and kept.
 pub const EVENT_BYTES_MAX: usize = 64 * 1024;
 
 /// What is wrong with a message. None of these passes by itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MalformedKind {
     /// Longer than [`EVENT_BYTES_MAX`]; carries its length in bytes.
+    #[error("the payload has {0} bytes, at most {EVENT_BYTES_MAX} are allowed")]
     TooLarge(usize),
     /// Not a JSON object in UTF-8.
+    #[error("the payload is not a JSON object in UTF-8: {0}")]
     NotJson(String),
     /// JSON the database would fail or explode on.
+    #[error("the payload cannot be stored: {0}")]
     InvalidJson(JsonError),
     /// A required field is absent or null.
+    #[error("the field {0} is missing")]
     MissingField(String),
     /// A field has the wrong type or breaks its limit.
+    #[error("the field {field} {why}")]
     InvalidValue {
         /// Its name; nested names are joined by dots.
         field: String,
         /// The limit and what was given.
-        why: String,
+        why: Invalid,
     },
     /// Another major version than 1.
+    #[error("version {0:?} is not supported, only 1.x is")]
     UnsupportedVersion(String),
     /// The stream carries a subject that is none of ours.
+    #[error("the subject {0:?} is none of the event contract")]
     UnknownSubject(String),
     /// The user in the subject is not the payload's, or not in canonical spelling.
+    #[error("the user in the subject is not the lower-case user_id of the payload")]
     SubjectMismatch,
     /// The subject names no user, which this deployment refuses.
+    #[error("the subject names no user; publish to the subject followed by .<user_id>")]
     BareSubject,
 }
 
@@ -53,35 +62,6 @@ impl MalformedKind {
     }
 }
 
-impl fmt::Display for MalformedKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooLarge(length) => {
-                write!(
-                    f,
-                    "the payload has {length} bytes, at most {EVENT_BYTES_MAX} are allowed"
-                )
-            }
-            Self::NotJson(why) => write!(f, "the payload is not a JSON object in UTF-8: {why}"),
-            Self::InvalidJson(why) => write!(f, "the payload cannot be stored: {why}"),
-            Self::MissingField(field) => write!(f, "the field {field} is missing"),
-            Self::InvalidValue { field, why } => write!(f, "the field {field} {why}"),
-            Self::UnsupportedVersion(given) => {
-                write!(f, "version {given:?} is not supported, only 1.x is")
-            }
-            Self::UnknownSubject(subject) => {
-                write!(f, "the subject {subject:?} is none of the event contract")
-            }
-            Self::SubjectMismatch => {
-                f.write_str("the user in the subject is not the lower-case user_id of the payload")
-            }
-            Self::BareSubject => f.write_str(
-                "the subject names no user; publish to the subject followed by .<user_id>",
-            ),
-        }
-    }
-}
-
 /// A message that is no event, with whatever could be read of it so that it can be found again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{kind}")]
@@ -89,7 +69,7 @@ pub struct Malformed {
     /// What is wrong.
     pub kind: MalformedKind,
     /// The event id, when it is a valid one.
-    pub event_id: Option<String>,
+    pub event_id: Option<EventId>,
     /// The payload's user, or else the subject's.
     pub user_id: Option<Uuid>,
     /// The payload's trading.

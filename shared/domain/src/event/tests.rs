@@ -50,11 +50,13 @@ fn required(kind: Kind) -> Vec<&'static str> {
         Kind::Signal => &["signal_type", "symbol", "confidence", "strategy"],
         Kind::Heartbeat => &["status", "component"],
     };
+
     let fill: &[&str] = if kind == Kind::OrderFilled {
         &FILL_REQUIRED
     } else {
         &[]
     };
+
     [COMMON_REQUIRED.as_slice(), own, fill].concat()
 }
 
@@ -80,6 +82,7 @@ fn optional(kind: Kind) -> Vec<&'static str> {
         Kind::Signal => &["sub_account_id", "price", "reasoning"],
         Kind::Heartbeat => &["metrics"],
     };
+
     [&["metadata"], own].concat()
 }
 
@@ -113,6 +116,7 @@ fn example(kind: Kind) -> Value {
             json!({"status": "healthy", "component": "executor", "metrics": {"cpu": "0.5"}})
         }
     };
+
     let mut event = json!({
         "event_id": "0190-1", "event_type": kind.bare_subject(), "timestamp": "2026-11-23T10:00:00.123456+01:00",
         "user_id": USER.to_string(), "trading_id": TRADING, "source": "tiris-bot", "version": "1.0",
@@ -121,6 +125,7 @@ fn example(kind: Kind) -> Value {
     let Value::Object(own) = own else {
         unreachable!("an object literal")
     };
+
     event.as_object_mut().expect("object").extend(own);
     if kind == Kind::OrderFilled {
         event["fill"] = json!({
@@ -128,6 +133,7 @@ fn example(kind: Kind) -> Value {
             "fee": "0.001", "fee_account_id": FEE, "quote_amount": "21500.125", "reason": "stop_loss",
         });
     }
+
     event
 }
 
@@ -156,6 +162,11 @@ fn with(kind: Kind, field: &'static str, value: Value) -> Value {
     let (object, name) = place(&mut event, field);
     object.insert(name.to_owned(), value);
     event
+}
+
+/// The example with a text in the place of a field.
+fn with_text(kind: Kind, field: &'static str, text: &str) -> String {
+    with(kind, field, text.into()).to_string()
 }
 
 /// Puts a literal JSON text in the place of a field, for numbers no `Value` should touch.

@@ -3,35 +3,7 @@
 use super::names::{Asset, OrderId};
 use crate::ids::AccountId;
 use crate::money::Number;
-
-/// Which way a posting moves a balance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// The balance grows.
-    Credit,
-    /// The balance shrinks.
-    Debit,
-}
-
-impl Direction {
-    /// As stored and sent.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Credit => "credit",
-            Self::Debit => "debit",
-        }
-    }
-}
-
-/// Side of a trade, seen from the stock account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Side {
-    /// Stock comes in, currency goes out: `long`.
-    Buy,
-    /// Stock goes out, currency comes in: `short`, `stop_loss`.
-    Sell,
-}
+use crate::states::{Direction, Side};
 
 /// What a bot believed a balance to be; it is compared, never obeyed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -90,6 +62,17 @@ pub struct Trade {
     pub order: Option<OrderId>,
 }
 
+impl Trade {
+    fn accounts(&self) -> Vec<AccountId> {
+        let mut accounts = vec![self.stock_account, self.currency_account];
+        accounts.extend(self.fee_account);
+        accounts.sort_unstable();
+        accounts.dedup();
+
+        accounts
+    }
+}
+
 /// Everything the ledger can be asked to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -138,19 +121,11 @@ impl Command {
     #[must_use]
     pub fn accounts(&self) -> Vec<AccountId> {
         match self {
-            Self::Move(movement) => vec![movement.account],
-            Self::Trade(trade) => {
-                let mut accounts = vec![trade.stock_account, trade.currency_account];
-                accounts.extend(trade.fee_account);
-                accounts.sort_unstable();
-                accounts.dedup();
-                accounts
-            }
-            Self::Lock { account, .. }
+            Self::Move(Movement { account, .. })
+            | Self::Lock { account, .. }
             | Self::Unlock { account, .. }
-            | Self::Release { account, .. } => {
-                vec![*account]
-            }
+            | Self::Release { account, .. } => vec![*account],
+            Self::Trade(trade) => trade.accounts(),
             Self::Record { account } => account.iter().copied().collect(),
         }
     }

@@ -1,10 +1,10 @@
 //! What a command does: postings, changed holds, and the new account states.
 
 use super::account::Account;
-use super::command::Direction;
 use super::names::{Asset, OrderId};
 use crate::ids::AccountId;
 use crate::money::{Money, Number};
+use crate::states::Direction;
 
 /// The new amount of one hold; zero removes it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,33 +1,43 @@
 //! Why the ledger refuses a command.
 
-use std::fmt;
-
 /// The named refusals, in the order of their precedence: when several apply, the first one is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
 pub enum Rejection {
     /// No such user, or a deleted one.
+    #[error("the user does not exist")]
     UnknownUser,
     /// The user is disabled.
+    #[error("the user is disabled")]
     UserDisabled,
     /// No such trading, or one that is deleted or being deleted.
+    #[error("the trading does not exist or is deleted")]
     UnknownTrading,
     /// No such sub-account, or a deleted one.
+    #[error("the sub-account does not exist or is deleted")]
     UnknownSubAccount,
     /// Account, trading and user do not belong together.
+    #[error("sub-account, trading and user do not belong together")]
     OwnershipMismatch,
     /// The symbol named is not the account's.
+    #[error("the symbol is not that of the sub-account")]
     SymbolMismatch,
     /// A trade needs two different accounts.
+    #[error("stock account and currency account are the same")]
     SameAccount,
     /// An amount is zero or negative where it must be positive, or nothing is left of it after rounding.
+    #[error("the amount must be above zero (a fee or a price not below it)")]
     InvalidAmount,
     /// An amount that moves has more than twelve decimal places.
+    #[error("an amount that moves has at most 12 decimal places")]
     TooManyDecimals,
     /// More is asked for than is available.
+    #[error("the available balance is too small")]
     InsufficientBalance,
     /// More is unlocked than is held.
+    #[error("more would be unlocked than is held")]
     UnlockExceedsLocked,
     /// An amount or a balance would have more than sixteen integer digits.
+    #[error("an amount or a balance would have more than 16 integer digits")]
     AmountOutOfRange,
 }
 
@@ -74,26 +84,5 @@ impl Rejection {
             self,
             Self::UnknownUser | Self::UserDisabled | Self::UnknownTrading | Self::UnknownSubAccount
         )
-    }
-}
-
-impl fmt::Display for Rejection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::UnknownUser => "the user does not exist",
-            Self::UserDisabled => "the user is disabled",
-            Self::UnknownTrading => "the trading does not exist or is deleted",
-            Self::UnknownSubAccount => "the sub-account does not exist or is deleted",
-            Self::OwnershipMismatch => "sub-account, trading and user do not belong together",
-            Self::SymbolMismatch => "the symbol is not that of the sub-account",
-            Self::SameAccount => "stock account and currency account are the same",
-            Self::InvalidAmount => "the amount must be above zero (a fee or a price not below it)",
-            Self::TooManyDecimals => "an amount that moves has at most 12 decimal places",
-            Self::InsufficientBalance => "the available balance is too small",
-            Self::UnlockExceedsLocked => "more would be unlocked than is held",
-            Self::AmountOutOfRange => {
-                "an amount or a balance would have more than 16 integer digits"
-            }
-        })
     }
 }

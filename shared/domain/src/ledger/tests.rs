@@ -1,4 +1,4 @@
-//! Tests of the pure ledger: every row of its table, every rejection, and what must hold whatever is asked.
+//! Tests of the pure ledger: every row of its table, every rejection, and what must hold whatever is requested.
 
 mod holds;
 mod movements;
@@ -27,7 +27,7 @@ const CURRENCY: AccountId = AccountId(Uuid::from_u128(2));
 const THIRD: AccountId = AccountId(Uuid::from_u128(3));
 /// 1000 USDT in another trading of the owner.
 const ELSEWHERE: AccountId = AccountId(Uuid::from_u128(4));
-/// 1000 USDT of somebody else.
+/// 1000 USDT of another user.
 const FOREIGN: AccountId = AccountId(Uuid::from_u128(5));
 /// Not in the book.
 const ABSENT: AccountId = AccountId(Uuid::from_u128(6));
@@ -77,13 +77,28 @@ fn book() -> Book {
     book
 }
 
-/// The book with money held for orders: `(account, order, amount)`, order `""` being the unnamed hold.
-fn book_with_holds(holds: &[(AccountId, &str, &str)]) -> Book {
+/// Money held on an account for an order; for none when `order` is empty.
+struct Hold {
+    account: AccountId,
+    order: &'static str,
+    amount: &'static str,
+}
+
+const fn hold(account: AccountId, order: &'static str, amount: &'static str) -> Hold {
+    Hold {
+        account,
+        order,
+        amount,
+    }
+}
+
+fn book_with_holds(holds: &[Hold]) -> Book {
     let mut book = book();
-    for (id, order, amount) in holds {
-        let mut account = book.get(*id).expect("known").clone();
-        account.locked = account.locked.checked_add(money(amount)).expect("in range");
-        account.holds.insert(order.parse().ok(), money(amount));
+    for hold in holds {
+        let amount = money(hold.amount);
+        let mut account = book.get(hold.account).expect("known").clone();
+        account.locked = account.locked.checked_add(amount).expect("in range");
+        account.holds.insert(hold.order.parse().ok(), amount);
         book.insert(account);
     }
     book
@@ -91,6 +106,12 @@ fn book_with_holds(holds: &[(AccountId, &str, &str)]) -> Book {
 
 fn run(book: &Book, command: &Command) -> Result<Effect, Rejection> {
     apply(book, OWNER, TRADING, command)
+}
+
+/// Applies a command that must be refused.
+#[track_caller]
+fn refuses(book: &Book, command: &Command, expected: Rejection) {
+    assert_eq!(run(book, command), Err(expected), "{command:?}");
 }
 
 /// Applies a command that must succeed.
@@ -101,7 +122,7 @@ fn effect(book: &mut Book, command: &Command) -> Effect {
 }
 
 /// Postings as `direction account amount reason = closing #sequence`.
-fn told(effect: &Effect) -> Vec<String> {
+fn postings(effect: &Effect) -> Vec<String> {
     let line = |posting: &super::Posting| {
         format!(
             "{} {} {} {} = {} #{}",
@@ -116,22 +137,21 @@ fn told(effect: &Effect) -> Vec<String> {
     effect.postings.iter().map(line).collect()
 }
 
-fn drift(effect: &Effect) -> Vec<(&'static str, String)> {
-    effect
-        .drift
-        .iter()
-        .map(|drift| (drift.field, drift.amount.to_string()))
-        .collect()
+/// Drift as `field amount`.
+fn drift(effect: &Effect) -> Vec<String> {
+    let line = |drift: &super::Drift| format!("{} {}", drift.field, drift.amount);
+    effect.drift.iter().map(line).collect()
 }
 
 /// Balance and sum of holds of an account.
-fn state(book: &Book, id: AccountId) -> (String, String) {
+fn state(book: &Book, id: AccountId) -> String {
     let account = book.get(id).expect("known");
-    (account.balance.to_string(), account.locked.to_string())
+    format!("{}, {} locked", account.balance, account.locked)
 }
 
-fn pair(balance: &str, locked: &str) -> (String, String) {
-    (balance.to_owned(), locked.to_owned())
+/// What an account of the book holds for an order.
+fn held(book: &Book, order: Option<OrderId>) -> Money {
+    book.get(CURRENCY).expect("known").hold(order.as_ref())
 }
 
 /// A movement of the currency account.
@@ -145,6 +165,14 @@ fn movement(direction: Direction, amount: &str) -> Movement {
         reason: "test".to_owned(),
         belief: Belief::default(),
     }
+}
+
+fn credit(amount: &str) -> Command {
+    Command::Move(movement(Direction::Credit, amount))
+}
+
+fn debit(amount: &str) -> Command {
+    Command::Move(movement(Direction::Debit, amount))
 }
 
 fn lock(amount: &str, order: Option<OrderId>) -> Command {

@@ -91,23 +91,18 @@ impl Curve {
     /// Sees the next values; whether there is room for them.
     pub(super) fn see(&mut self, time: DateTime<Utc>, value: &Exact, unit: Exact) -> bool {
         let time = self.interval.start(time);
-        let flows = std::mem::replace(&mut self.flows, Exact::zero());
-        match self.points.last_mut().filter(|point| point.time == time) {
-            Some(point) => {
-                *point = Point {
-                    time,
-                    value: value.clone(),
-                    flows: point.flows.plus(&flows),
-                    unit,
-                };
-            }
-            None => self.points.push(Point {
-                time,
-                value: value.clone(),
-                flows,
-                unit,
-            }),
-        }
+        let earlier = self.points.pop_if(|point| point.time == time);
+        let flows = std::mem::take(&mut self.flows);
+
+        self.points.push(Point {
+            time,
+            value: value.clone(),
+            flows: match earlier {
+                Some(point) => point.flows.plus(&flows),
+                None => flows,
+            },
+            unit,
+        });
         self.points.len() <= POINTS_MAX
     }
 

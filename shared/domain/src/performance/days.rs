@@ -7,7 +7,7 @@ use super::exact::Exact;
 use chrono::{DateTime, NaiveDate, Utc};
 
 /// Days of a year: these markets never close.
-const DAYS_A_YEAR: u32 = 365;
+const DAYS_A_YEAR: u64 = 365;
 
 /// Follows a curve that begins at one and closes it at the end of each day.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub(super) struct Days {
 }
 
 /// Of the returns of all days that are over.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Sums {
     count: u64,
     sum: Exact,
@@ -39,18 +39,11 @@ pub(super) struct Spread {
 
 impl Days {
     pub(super) fn from(start: DateTime<Utc>) -> Self {
-        let zero = Exact::zero;
-        let sums = Sums {
-            count: 0,
-            sum: zero(),
-            squares: zero(),
-            squares_below: zero(),
-        };
         Self {
             day: start.date_naive(),
             opening: Exact::one(),
             last: Exact::one(),
-            sums,
+            sums: Sums::default(),
         }
     }
 
@@ -68,14 +61,16 @@ impl Days {
         if passed == 0 {
             return;
         }
+
         // After a total loss there is nothing to win or lose.
         let change = self
             .last
             .minus(&self.opening)
             .over(&self.opening)
-            .unwrap_or_else(Exact::zero);
+            .unwrap_or_default();
         self.sums.add(&change);
         self.sums.count += passed - 1;
+
         self.day = day;
         self.opening = self.last.clone();
     }
@@ -102,20 +97,23 @@ impl Sums {
     /// Every figure is the root of a quotient, which is taken last. With m the mean of n returns:
     /// variance = (squares - n m^2) / (n - 1), downside = squares below zero / n.
     fn spread(&self) -> Spread {
-        let (count, year) = (Exact::from(self.count), Exact::from(DAYS_A_YEAR));
         if self.count < 2 {
             return Spread::default();
         }
+        let count = Exact::from(self.count);
         let Some(mean) = self.sum.over(&count) else {
             return Spread::default();
         };
+
         let around = self.squares.minus(&mean.times(&self.sum));
         let variance = around.over(&Exact::from(self.count - 1));
         // What a division cut off may leave a trace where all returns are equal.
         let variance = variance
             .filter(|variance| variance.is_positive())
-            .unwrap_or_else(Exact::zero);
+            .unwrap_or_default();
         let downside = self.squares_below.over(&count);
+
+        let year = Exact::from(DAYS_A_YEAR);
         let annual = |square: &Exact| square.times(&year).nearest().sqrt();
         let per =
             |risk: &Exact| Some(annual(&mean.times(&mean).over(risk)?).copysign(mean.nearest()));

@@ -48,12 +48,14 @@ impl Falls {
             }
             return;
         }
+
         let lost = self.peak.1.minus(value);
         // Compared without a division, which only the deepest fall is worth.
         let depth = self
             .deepest
             .as_ref()
             .map_or_else(Exact::zero, |fall| fall.depth.clone());
+
         if lost > depth.times(&self.peak.1)
             && let Some(depth) = lost.over(&self.peak.1)
         {

@@ -13,7 +13,7 @@ pub(super) const DIGITS: u64 = 40;
 const DIGITS_MAX: u64 = 60;
 
 /// An exact decimal.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Exact(BigDecimal);
 
 impl Exact {
@@ -57,8 +57,8 @@ impl Exact {
         Self(&self.0 * &other.0)
     }
 
-    /// The quotient, cut off after [`DIGITS`] to [`DIGITS_MAX`] digits; `None` for a division by zero. The division of the library makes a
-    /// hundred digits one by one.
+    /// The quotient, cut off after [`DIGITS`] to [`DIGITS_MAX`] digits; `None` for a division by zero. The division of
+    /// the library makes a hundred digits one by one.
     #[must_use]
     pub(super) fn over(&self, other: &Self) -> Option<Self> {
         let (above, above_scale) = self.0.as_bigint_and_scale();
@@ -66,10 +66,12 @@ impl Exact {
         if below.is_zero() {
             return None;
         }
+
         let shift = (DIGITS + other.0.digits()).saturating_sub(self.0.digits());
         let quotient = &*above * BigInt::from(10).pow(u32::try_from(shift).ok()?) / &*below;
         let scale = above_scale - below_scale + i64::try_from(shift).ok()?;
         let quotient = BigDecimal::new(quotient, scale);
+
         let is_long = quotient.digits() > DIGITS_MAX;
         Some(Self(if is_long {
             quotient.with_prec(DIGITS_MAX)
@@ -93,12 +95,6 @@ impl From<Money> for Exact {
             money.units().into(),
             i64::from(MONEY_PLACES),
         ))
-    }
-}
-
-impl From<u32> for Exact {
-    fn from(count: u32) -> Self {
-        Self(count.into())
     }
 }
 

@@ -8,7 +8,7 @@ use super::portfolio::Portfolio;
 use super::posting::{Period, Posting};
 use super::report::Performance;
 use super::returns::Returns;
-use super::settle::{Change, Happening, Settler, Trade};
+use super::settle::{Change, Happening, SettledTrade, Settler};
 use super::trades::{TradeFigures, Trades};
 use crate::ledger::Asset;
 use crate::money::Money;
@@ -83,10 +83,11 @@ impl Fold {
         if self.opening.is_some() || self.period.from.is_some_and(|from| time < from) {
             return;
         }
+
         let value = self.portfolio.value().clone();
         self.returns
             .flow(self.period.from.unwrap_or(time), &Exact::zero(), &value);
-        self.trades.figures = TradeFigures::nothing();
+        self.trades.figures = TradeFigures::default();
         self.touched = self.portfolio.assets().cloned().collect();
         self.opening = Some(value);
     }
@@ -106,16 +107,18 @@ impl Fold {
 
     /// A trade, first as a price, then as a change of holdings. Between assets that are not all measured it is a flow,
     /// because one side of it has no value.
-    fn trade(&mut self, trade: &Trade) {
+    fn trade(&mut self, trade: &SettledTrade) {
         for entered in self.portfolio.note(&trade.base, &trade.quote, &trade.price) {
             self.flow_worth(&entered.worth);
             self.portfolio.enter(&entered);
             self.trades.enter(&entered);
         }
+
         let nothing = Exact::zero();
         let is_measured = |asset: &Asset| self.portfolio.worth(asset, &nothing).is_some();
         let is_whole = is_measured(&trade.base) && is_measured(&trade.quote);
         self.trades.trade(trade, &self.portfolio);
+
         for leg in trade.stock.iter().chain(&trade.currency) {
             if is_whole {
                 self.portfolio.add(&leg.asset, &leg.amount)
@@ -155,25 +158,27 @@ impl Fold {
         for happening in self.settler.end() {
             self.happen(&happening);
         }
-        let touched = std::mem::take(&mut self.touched);
         if self.opening.is_none() {
+            self.touched.clear();
             return Ok(());
         }
-        self.overdrawn.extend(
-            touched
-                .into_iter()
-                .filter(|asset| self.portfolio.is_overdrawn(asset)),
-        );
+        self.note_overdrawn();
+
         let value = self.portfolio.value();
-        let (unit, begun) = (
-            self.returns.see(time, value),
-            self.returns.begun().is_some(),
-        );
+        let unit = self.returns.see(time, value);
+        let has_begun = self.returns.begun().is_some();
         let has_room = match &mut self.curve {
-            Some(curve) if begun => curve.see(time, value, unit),
+            Some(curve) if has_begun => curve.see(time, value, unit),
             Some(_) | None => true,
         };
         if has_room { Ok(()) } else { Err(TooManyPoints) }
+    }
+
+    fn note_overdrawn(&mut self) {
+        let touched = self.touched.drain(..);
+        let overdrawn = touched.filter(|asset| self.portfolio.is_overdrawn(asset));
+
+        self.overdrawn.extend(overdrawn);
     }
 
     /// Ends with the last posting, or with the end of the period when it has one.
@@ -182,49 +187,14 @@ impl Fold {
     /// [`TooManyPoints`] when the curve has no room for the last one.
     pub fn finish(mut self) -> Result<(Performance, Vec<Point>), TooManyPoints> {
         self.end_moment()?;
-        if let Some(from) = self.period.from {
-            let is_quiet = self.opening.is_none();
-            self.begin(from);
-            // Of a period in which nothing happened there is what it began with.
-            if let (true, Some(curve), Some(start)) =
-                (is_quiet, &mut self.curve, self.returns.begun())
-            {
-                let value = self.portfolio.value();
-                curve.see(start, value, self.returns.unit(value));
-            }
-            self.overdrawn.extend(
-                self.touched
-                    .drain(..)
-                    .filter(|asset| self.portfolio.is_overdrawn(asset)),
-            );
-        }
-        let last = self
-            .period
-            .to
-            .map(|to| to - TimeDelta::microseconds(1))
-            .or(self.moment);
-        let closing_value = self.portfolio.value().clone();
-        let opening_value = self.opening.unwrap_or_else(Exact::zero);
-        let unit = self.returns.unit(&closing_value);
-        let start = self.returns.begun();
-        let performance = Performance {
-            start,
-            end: start.map(|start| {
-                self.period
-                    .to
-                    .or(self.moment)
-                    .map_or(start, |end| end.max(start))
-            }),
-            profit: closing_value.minus(&opening_value).minus(&self.flows),
-            opening_value,
-            closing_value,
-            flows: self.flows,
-            trades: self.trades.figures,
-            unpriced: self.portfolio.unpriced(),
-            overdrawn: self.overdrawn.into_iter().collect(),
-            ..Performance::nothing()
-        };
-        let points = self.curve.map(Curve::points).unwrap_or_default();
+        self.begin_late();
+
+        let points = self.curve.take().map(Curve::points).unwrap_or_default();
+        let performance = self.performance();
+        let unit = self.returns.unit(&performance.closing_value);
+        let end = self.period.to.map(|to| to - TimeDelta::microseconds(1));
+        let last = end.or(self.moment);
+
         let is_defined = performance.overdrawn.is_empty();
         let curve = last
             .filter(|_| is_defined)
@@ -234,5 +204,44 @@ impl Fold {
             None => performance,
         };
         Ok((performance, points))
+    }
+
+    /// Begins a period with a first moment in which nothing happened: there is only what it began with.
+    fn begin_late(&mut self) {
+        let Some(from) = self.period.from else {
+            return;
+        };
+        let is_quiet = self.opening.is_none();
+        self.begin(from);
+
+        if is_quiet
+            && let Some(curve) = &mut self.curve
+            && let Some(start) = self.returns.begun()
+        {
+            let value = self.portfolio.value();
+            curve.see(start, value, self.returns.unit(value));
+        }
+        self.note_overdrawn();
+    }
+
+    /// The figures that need no curve.
+    fn performance(&self) -> Performance {
+        let opening_value = self.opening.clone().unwrap_or_default();
+        let closing_value = self.portfolio.value().clone();
+        let start = self.returns.begun();
+        let end = self.period.to.or(self.moment);
+
+        Performance {
+            start,
+            end: start.map(|start| end.map_or(start, |end| end.max(start))),
+            profit: closing_value.minus(&opening_value).minus(&self.flows),
+            opening_value,
+            closing_value,
+            flows: self.flows.clone(),
+            trades: self.trades.figures.clone(),
+            unpriced: self.portfolio.unpriced(),
+            overdrawn: self.overdrawn.iter().cloned().collect(),
+            ..Performance::default()
+        }
     }
 }

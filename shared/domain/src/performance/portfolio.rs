@@ -69,6 +69,7 @@ impl Portfolio {
     /// and measured from [`Self::enter`] on.
     pub(super) fn note(&mut self, base: &Asset, quote: &Asset, price: &Exact) -> Vec<Entered> {
         self.prices.note(base, quote, price);
+
         let mut entered = Vec::new();
         for asset in self.prices.concerned(base, quote, &self.measure) {
             let Some(Holding {
@@ -101,12 +102,14 @@ impl Portfolio {
         if let Some(worth) = &worth {
             self.value = self.value.plus(worth);
         }
+
+        let holding = Holding { amount, worth };
         let before = match self.holdings.get_mut(asset) {
-            Some(holding) => std::mem::replace(holding, Holding { amount, worth }).worth,
-            None => self
-                .holdings
-                .insert(asset.clone(), Holding { amount, worth })
-                .and_then(|before| before.worth),
+            Some(held) => std::mem::replace(held, holding).worth,
+            None => {
+                self.holdings.insert(asset.clone(), holding);
+                None
+            }
         };
         if let Some(before) = before {
             self.value = self.value.minus(&before);

@@ -33,6 +33,7 @@ impl Prices {
         if !price.is_positive() {
             return;
         }
+
         self.trades += 1;
         for (one, other, is_direct) in [(base, quote, true), (quote, base, false)] {
             let last = Last {
@@ -40,12 +41,11 @@ impl Prices {
                 number: self.trades,
                 is_direct,
             };
-            match self.last.get_mut(one) {
-                Some(pairs) => drop(pairs.insert(other.clone(), last)),
-                None => drop(
-                    self.last
-                        .insert(one.clone(), BTreeMap::from([(other.clone(), last)])),
-                ),
+            if !self.last.contains_key(one) {
+                self.last.insert(one.clone(), BTreeMap::new());
+            }
+            if let Some(pairs) = self.last.get_mut(one) {
+                pairs.insert(other.clone(), last);
             }
         }
     }

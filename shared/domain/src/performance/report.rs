@@ -28,7 +28,7 @@ pub struct Drawdown {
 }
 
 /// The figures of a period. A ratio is `None` where it is not defined.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Performance {
     /// The first moment with a value; `None` when there was none.
     pub start: Option<DateTime<Utc>>,
@@ -66,23 +66,7 @@ impl Performance {
     /// The figures of nothing.
     #[must_use]
     pub fn nothing() -> Self {
-        Self {
-            start: None,
-            end: None,
-            opening_value: Exact::zero(),
-            closing_value: Exact::zero(),
-            flows: Exact::zero(),
-            profit: Exact::zero(),
-            time_weighted_return: None,
-            cagr: None,
-            volatility: None,
-            sharpe: None,
-            sortino: None,
-            max_drawdown: None,
-            trades: TradeFigures::nothing(),
-            unpriced: Vec::new(),
-            overdrawn: Vec::new(),
-        }
+        Self::default()
     }
 
     /// Adds what is read from the curve of one unit, which is worth `unit` at the end.
@@ -90,6 +74,7 @@ impl Performance {
         let (Some(start), Some(end)) = (self.start, self.end) else {
             return self;
         };
+
         let finite = |figure: Option<f64>| figure.filter(|figure| figure.is_finite());
         Self {
             time_weighted_return: finite(Some(unit.minus(&Exact::one()).nearest())),
@@ -117,6 +102,7 @@ fn annualised(unit: &Exact, time: TimeDelta) -> Option<f64> {
     if time < ANNUALISED_MIN {
         return None;
     }
+
     let micros = |time: TimeDelta| {
         u64::try_from(time.num_microseconds()?)
             .ok()

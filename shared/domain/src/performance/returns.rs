@@ -43,11 +43,8 @@ impl Returns {
         if !self.base.is_positive() {
             return self.unit.clone();
         }
-        let unit = self
-            .unit
-            .times(value)
-            .over(&self.base)
-            .unwrap_or_else(Exact::zero);
+        let unit = self.unit.times(value).over(&self.base).unwrap_or_default();
+
         if unit.is_negative() {
             Exact::zero()
         } else {

@@ -54,7 +54,7 @@ impl Change {
 
 /// A trade with all its legs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Trade {
+pub(super) struct SettledTrade {
     /// What was traded.
     pub(super) base: Asset,
     /// What it was paid in.
@@ -72,7 +72,7 @@ pub(super) struct Trade {
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Happening {
-    Trade(Box<Trade>),
+    Trade(Box<SettledTrade>),
     Fee(Change),
     Flow(Change),
 }
@@ -103,6 +103,7 @@ impl Settler {
         if self.legs.first().is_some_and(|leg| leg.log != posting.log) {
             complete.extend(self.trade());
         }
+
         let belongs = posting.price.is_some() || !self.legs.is_empty();
         if belongs {
             self.legs.push(posting);
@@ -110,19 +111,25 @@ impl Settler {
             complete.push(Happening::Fee(Change::of(&posting)));
         } else if posting.order.is_none() || BY_HAND.contains(&posting.reason.as_str()) {
             complete.push(Happening::Flow(Change::of(&posting)));
-        } else if let Some(at) = self
-            .lonely
-            .iter()
-            .position(|other| are_legs(other, &posting))
-        {
-            complete.push(self.leg_by_leg(&self.lonely[at], &posting));
-            self.lonely.remove(at);
-        } else if self.lonely.len() < LONELY_MAX {
-            self.lonely.push(posting);
         } else {
-            complete.push(Happening::Flow(Change::of(&posting)));
+            complete.extend(self.pair_up(posting));
         }
         complete
+    }
+
+    /// Puts a movement together with its other leg, or lets it wait for one.
+    fn pair_up(&mut self, posting: Posting) -> Option<Happening> {
+        let mut lonely = self.lonely.iter();
+
+        if let Some(at) = lonely.position(|other| are_legs(other, &posting)) {
+            let other = self.lonely.remove(at);
+            return Some(self.leg_by_leg(&other, &posting));
+        }
+        if self.lonely.len() < LONELY_MAX {
+            self.lonely.push(posting);
+            return None;
+        }
+        Some(Happening::Flow(Change::of(&posting)))
     }
 
     /// Ends the moment: nothing that comes belongs to what came.
@@ -143,6 +150,7 @@ impl Settler {
         let Some((price, quote)) = terms else {
             return Vec::new();
         };
+
         let of = |wanted: &dyn Fn(&Posting) -> bool| {
             legs.iter()
                 .filter(|leg| wanted(leg))
@@ -152,6 +160,7 @@ impl Settler {
         let stock = of(&|leg| leg.price.is_some() && leg.asset != quote);
         let currency = of(&|leg| leg.price.is_some() && leg.asset == quote);
         let fee = of(&|leg| leg.price.is_none());
+
         let Some(base) = stock.as_ref().map(|stock| stock.asset.clone()) else {
             // Nothing else moved than what it was paid in, of a trade of next to nothing or of an asset for itself: that is
             // a cost or a gift of the exchange.
@@ -161,7 +170,8 @@ impl Settler {
                 .map(Happening::Fee)
                 .collect();
         };
-        vec![Happening::Trade(Box::new(Trade {
+
+        vec![Happening::Trade(Box::new(SettledTrade {
             base,
             quote,
             price: price.into(),
@@ -177,6 +187,7 @@ impl Settler {
             Direction::Credit => (one, other),
             Direction::Debit => (other, one),
         };
+
         let (stock, currency) = if left.asset == self.measure {
             (came, left)
         } else {
@@ -184,8 +195,9 @@ impl Settler {
         };
         let price = Exact::from(currency.amount)
             .over(&stock.amount.into())
-            .unwrap_or_else(Exact::zero);
-        Happening::Trade(Box::new(Trade {
+            .unwrap_or_default();
+
+        Happening::Trade(Box::new(SettledTrade {
             base: stock.asset.clone(),
             quote: currency.asset.clone(),
             price,

@@ -6,8 +6,8 @@ mod returns;
 mod trades;
 
 use super::*;
-use crate::ledger::{Asset, Direction};
-use crate::money::Money;
+use crate::ledger::{Asset, Direction, Side};
+use crate::money::{Money, Number};
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
@@ -22,6 +22,10 @@ fn asset(symbol: &str) -> Asset {
 }
 
 fn money(text: &str) -> Money {
+    text.parse().expect(text)
+}
+
+fn number(text: &str) -> Number {
     text.parse().expect(text)
 }
 
@@ -43,6 +47,15 @@ enum Fee<'a> {
 
 const FREE: Fee<'_> = Fee::Within("0");
 
+/// A trade of so much of the first asset of a pair.
+struct Deal<'a> {
+    pair: &'a str,
+    side: Side,
+    volume: &'a str,
+    price: &'a str,
+    fee: Fee<'a>,
+}
+
 impl History {
     fn add(
         &mut self,
@@ -55,6 +68,7 @@ impl History {
             Some(amount) => (Direction::Debit, amount),
             None => (Direction::Credit, signed),
         };
+
         self.logs += 1;
         self.postings.push(Posting {
             time,
@@ -84,7 +98,14 @@ impl History {
     }
 
     fn buy(self, time: DateTime<Utc>, pair: &str, volume: &str, price: &str, fee: Fee<'_>) -> Self {
-        self.trade(time, pair, (volume, true), price, fee)
+        let deal = Deal {
+            pair,
+            side: Side::Buy,
+            volume,
+            price,
+            fee,
+        };
+        self.trade(time, deal)
     }
 
     fn sell(
@@ -95,50 +116,67 @@ impl History {
         price: &str,
         fee: Fee<'_>,
     ) -> Self {
-        self.trade(time, pair, (volume, false), price, fee)
+        let deal = Deal {
+            pair,
+            side: Side::Sell,
+            volume,
+            price,
+            fee,
+        };
+        self.trade(time, deal)
     }
 
     /// A trade as the ledger books it.
-    fn trade(
-        mut self,
-        time: DateTime<Utc>,
-        pair: &str,
-        (volume, is_buy): (&str, bool),
-        price: &str,
-        fee: Fee<'_>,
-    ) -> Self {
-        let (base, quote) = pair.split_once('/').expect("a pair");
-        let number = |text: &str| text.parse::<crate::money::Number>().expect(text);
-        let cost = number(price).times(&number(volume)).rounded();
-        let within = match fee {
+    fn trade(mut self, time: DateTime<Utc>, deal: Deal<'_>) -> Self {
+        let (base, quote) = deal.pair.split_once('/').expect("a pair");
+        let within = match deal.fee {
             Fee::Within(fee) => number(fee),
             Fee::Apart(..) => number("0"),
         };
-        let paid = if is_buy {
-            cost.plus(&within)
-        } else {
-            cost.minus(&within)
+        let cost = number(deal.price).times(&number(deal.volume)).rounded();
+        let volume = deal.volume;
+        let (stock, currency) = match deal.side {
+            Side::Buy => (volume.to_owned(), format!("-{}", cost.plus(&within))),
+            Side::Sell => (format!("-{volume}"), cost.minus(&within).to_string()),
         };
-        let (stock_sign, currency_sign) = if is_buy { ("", "-") } else { ("-", "") };
-        let (price, quote_asset) = (Some(money(price)), Some(asset(quote)));
-        let stock = self.add(time, base, &format!("{stock_sign}{volume}"), "trade");
-        (stock.price, stock.quote) = (price, quote_asset.clone());
-        let log = stock.log;
-        let currency = self.add(time, quote, &format!("{currency_sign}{paid}"), "trade");
-        (currency.price, currency.quote, currency.log) = (price, quote_asset, log);
-        currency.fee = within.to_money().filter(|fee| fee.is_positive());
-        if let Fee::Apart(symbol, amount) = fee {
-            let fee = self.add(time, symbol, &format!("-{amount}"), "fee");
-            (fee.fee, fee.log) = (Some(money(amount)), log);
+
+        let log = self.priced_leg(time, base, &stock, &deal).log;
+        let leg = self.priced_leg(time, quote, &currency, &deal);
+        leg.log = log;
+        leg.fee = within.to_money().filter(|fee| fee.is_positive());
+        if let Fee::Apart(symbol, amount) = deal.fee {
+            let leg = self.add(time, symbol, &format!("-{amount}"), "fee");
+            leg.log = log;
+            leg.fee = Some(money(amount));
         }
         self
     }
 
+    fn priced_leg(
+        &mut self,
+        time: DateTime<Utc>,
+        symbol: &str,
+        signed: &str,
+        deal: &Deal<'_>,
+    ) -> &mut Posting {
+        let (_, quote) = deal.pair.split_once('/').expect("a pair");
+        let leg = self.add(time, symbol, signed, "trade");
+        leg.price = Some(money(deal.price));
+        leg.quote = Some(asset(quote));
+        leg
+    }
+
+    /// Adds all postings to a fold.
+    fn push_to(&self, fold: &mut Fold) -> Result<(), TooManyPoints> {
+        for posting in &self.postings {
+            fold.push(posting.clone())?;
+        }
+        Ok(())
+    }
+
     fn in_period(&self, measure: &str, period: Period) -> Performance {
         let mut fold = Fold::new(asset(measure), period, None);
-        for posting in &self.postings {
-            fold.push(posting.clone()).expect("no curve");
-        }
+        self.push_to(&mut fold).expect("no curve");
         fold.finish().expect("no curve").0
     }
 
@@ -148,9 +186,7 @@ impl History {
 
     fn curve(&self, measure: &str, interval: Interval) -> Result<Vec<Point>, TooManyPoints> {
         let mut fold = Fold::new(asset(measure), Period::default(), Some(interval));
-        for posting in &self.postings {
-            fold.push(posting.clone())?;
-        }
+        self.push_to(&mut fold)?;
         Ok(fold.finish()?.1)
     }
 }
@@ -161,6 +197,23 @@ fn is_near(one: Option<f64>, other: f64) -> bool {
     one.is_some_and(|one| (one / other).ln().abs() < 1e-12 || one.to_bits() == other.to_bits())
 }
 
+/// Asserts that [`is_near`] holds.
+#[track_caller]
+fn assert_near(found: Option<f64>, expected: f64) {
+    assert!(is_near(found, expected), "{found:?} instead of {expected}");
+}
+
 fn text(exact: &Exact) -> String {
     exact.to_string()
+}
+
+/// Gains, losses, fees and turnover.
+fn money_of(trades: &TradeFigures) -> [String; 4] {
+    [
+        &trades.gains,
+        &trades.losses,
+        &trades.fees,
+        &trades.turnover,
+    ]
+    .map(text)
 }

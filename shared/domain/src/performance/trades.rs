@@ -9,11 +9,11 @@
 
 use super::exact::Exact;
 use super::portfolio::{Entered, Portfolio};
-use super::settle::{Change, Trade};
+use super::settle::{Change, SettledTrade};
 use crate::ledger::Asset;
 use std::collections::BTreeMap;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Position {
     amount: Exact,
     cost: Exact,
@@ -31,7 +31,7 @@ impl Position {
             self.cost
                 .times(amount)
                 .over(&self.amount)
-                .unwrap_or_else(Exact::zero)
+                .unwrap_or_default()
         } else {
             self.cost.clone()
         };
@@ -41,7 +41,7 @@ impl Position {
 }
 
 /// What trades made of the money.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TradeFigures {
     /// Trades, purchases and sales.
     pub trades: u64,
@@ -73,7 +73,7 @@ impl Trades {
         Self {
             measure,
             positions: BTreeMap::new(),
-            figures: TradeFigures::nothing(),
+            figures: TradeFigures::default(),
         }
     }
 
@@ -102,13 +102,12 @@ impl Trades {
     }
 
     /// A trade, at the prices after it; one of assets that are not all measured only counts.
-    pub(super) fn trade(&mut self, trade: &Trade, held: &Portfolio) {
+    pub(super) fn trade(&mut self, trade: &SettledTrade, held: &Portfolio) {
         self.figures.trades += 1;
-        let none = Exact::zero;
-        let (moved, included) = match &trade.currency {
-            Some(currency) => (currency.amount.clone(), currency.fee.clone()),
-            None => (none(), none()),
-        };
+        let currency = trade.currency.as_ref();
+        let moved = currency.map_or_else(Exact::zero, |change| change.amount.clone());
+        let included = currency.map_or_else(Exact::zero, |change| change.fee.clone());
+
         let worth = |amount: &Exact| held.worth(&trade.quote, amount);
         let (Some(stock), Some(paid), Some(included)) =
             (&trade.stock, worth(&moved), worth(&included))
@@ -118,16 +117,19 @@ impl Trades {
         if held.worth(&trade.base, &stock.amount).is_none() {
             return;
         }
+
         let apart = trade.fee.as_ref().filter(|fee| fee.asset != trade.base);
         let apart_worth = |fee: &Change| held.worth(&fee.asset, &fee.fee);
-        let apart_worth = apart.and_then(apart_worth).unwrap_or_else(none);
+        let apart_worth = apart.and_then(apart_worth).unwrap_or_default();
         let in_kind = trade.fee.as_ref().filter(|fee| fee.asset == trade.base);
-        let in_kind = in_kind.map_or_else(none, |fee| fee.fee.clone());
+        let in_kind = in_kind.map_or_else(Exact::zero, |fee| fee.fee.clone());
+
         self.sum_up(trade, held, &paid, &included);
         self.change(&trade.quote, &moved, &paid);
         if let Some(fee) = apart {
-            self.change(&fee.asset, &fee.amount, &none());
+            self.change(&fee.asset, &fee.amount, &Exact::zero());
         }
+
         let due = apart_worth.minus(&paid);
         if stock.amount.is_negative() {
             let cost = self
@@ -141,13 +143,14 @@ impl Trades {
     }
 
     /// Adds to fees and turnover. Of a purchase the fee is part of what was paid, in what came for a sale it is missing.
-    fn sum_up(&mut self, trade: &Trade, held: &Portfolio, paid: &Exact, included: &Exact) {
+    fn sum_up(&mut self, trade: &SettledTrade, held: &Portfolio, paid: &Exact, included: &Exact) {
         let apart = trade
             .fee
             .as_ref()
             .and_then(|fee| held.worth(&fee.asset, &fee.fee));
-        let fees = included.plus(&apart.unwrap_or_else(Exact::zero));
+        let fees = included.plus(&apart.unwrap_or_default());
         self.figures.fees = self.figures.fees.plus(&fees);
+
         let traded = paid.plus(included);
         let traded = if traded.is_negative() {
             traded.negated()
@@ -158,29 +161,11 @@ impl Trades {
     }
 
     fn position(&mut self, asset: &Asset) -> &mut Position {
-        let nothing = || Position {
-            amount: Exact::zero(),
-            cost: Exact::zero(),
-        };
-        self.positions.entry(asset.clone()).or_insert_with(nothing)
+        self.positions.entry(asset.clone()).or_default()
     }
 }
 
 impl TradeFigures {
-    pub(super) fn nothing() -> Self {
-        let zero = Exact::zero;
-        let (trades, closing_trades, winning_trades) = (0, 0, 0);
-        Self {
-            trades,
-            closing_trades,
-            winning_trades,
-            gains: zero(),
-            losses: zero(),
-            fees: zero(),
-            turnover: zero(),
-        }
-    }
-
     fn close(&mut self, gain: &Exact) {
         self.closing_trades += 1;
         if gain.is_positive() {

@@ -2,7 +2,10 @@
 //!
 //! Owns: names, defaults and limits of these settings. Must not know: how connections are made.
 
-use super::{Environment, Problems, SecretText, wire};
+use super::environment::Environment;
+use super::problems::Problems;
+use super::secret_text::SecretText;
+use super::wire;
 use secrecy::{ExposeSecret, SecretString};
 use std::time::Duration;
 
@@ -21,62 +24,32 @@ const STATEMENT_SECONDS_MAX: u32 = 5;
 #[derive(clap::Args, Clone, Debug)]
 pub struct DatabaseArgs {
     /// PostgreSQL, as postgres://user:password@host:port/database; required
-    #[arg(
-        long,
-        env = "DATABASE_URL",
-        hide_env_values = true,
-        default_value = "",
-        hide_default_value = true,
-        value_name = "URL"
-    )]
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    #[arg(default_value = "", hide_default_value = true, value_name = "URL")]
     database_url: SecretText,
     /// Connections this process may hold at most (2 to 200)
-    #[arg(
-        long,
-        env = "TIRIS_DATABASE_CONNECTIONS",
-        default_value = "10",
-        value_name = "COUNT"
-    )]
+    #[arg(long, env = "TIRIS_DATABASE_CONNECTIONS")]
+    #[arg(default_value = "10", value_name = "COUNT")]
     database_connections: String,
     /// Connections this process keeps open when it needs none (0 to TIRIS_DATABASE_CONNECTIONS)
-    #[arg(
-        long,
-        env = "TIRIS_DATABASE_CONNECTIONS_MIN",
-        default_value = "0",
-        value_name = "COUNT"
-    )]
+    #[arg(long, env = "TIRIS_DATABASE_CONNECTIONS_MIN")]
+    #[arg(default_value = "0", value_name = "COUNT")]
     database_connections_min: String,
     /// Seconds to wait for a connection before the database counts as unavailable (1 to 60)
-    #[arg(
-        long,
-        env = "TIRIS_DATABASE_ACQUIRE_SECONDS",
-        default_value = "4",
-        value_name = "SECONDS"
-    )]
+    #[arg(long, env = "TIRIS_DATABASE_ACQUIRE_SECONDS")]
+    #[arg(default_value = "4", value_name = "SECONDS")]
     database_acquire_seconds: String,
     /// Seconds after which a connection nobody uses is closed (1 to 86400)
-    #[arg(
-        long,
-        env = "TIRIS_DATABASE_IDLE_SECONDS",
-        default_value = "300",
-        value_name = "SECONDS"
-    )]
+    #[arg(long, env = "TIRIS_DATABASE_IDLE_SECONDS")]
+    #[arg(default_value = "300", value_name = "SECONDS")]
     database_idle_seconds: String,
     /// Seconds after which a connection is replaced by a new one (1 to 86400)
-    #[arg(
-        long,
-        env = "TIRIS_DATABASE_LIFETIME_SECONDS",
-        default_value = "1800",
-        value_name = "SECONDS"
-    )]
+    #[arg(long, env = "TIRIS_DATABASE_LIFETIME_SECONDS")]
+    #[arg(default_value = "1800", value_name = "SECONDS")]
     database_lifetime_seconds: String,
     /// Seconds a statement may take before the server gives it up (1 to 5)
-    #[arg(
-        long,
-        env = "TIRIS_DATABASE_STATEMENT_SECONDS",
-        default_value = "5",
-        value_name = "SECONDS"
-    )]
+    #[arg(long, env = "TIRIS_DATABASE_STATEMENT_SECONDS")]
+    #[arg(default_value = "5", value_name = "SECONDS")]
     database_statement_seconds: String,
 }
 
@@ -99,6 +72,19 @@ pub struct DatabaseConfig {
     pub statement_timeout: Duration,
 }
 
+impl DatabaseConfig {
+    /// The same with half of the connections, and none kept open beyond them.
+    #[must_use]
+    pub fn half(&self) -> Self {
+        let max_connections = (self.max_connections / 2).max(1);
+        Self {
+            max_connections,
+            min_connections: self.min_connections.min(max_connections),
+            ..self.clone()
+        }
+    }
+}
+
 impl DatabaseArgs {
     /// Checks the settings, noting every mistake.
     pub fn check(
@@ -107,49 +93,44 @@ impl DatabaseArgs {
         problems: &mut Problems,
     ) -> Option<DatabaseConfig> {
         let url = check_database_url("DATABASE_URL", &self.database_url, environment, problems);
-        let mut within = |name, text: &str, min, max| problems.parse_within(name, text, min, max);
-        let max_connections = within(
+
+        let max_connections = problems.parse_within(
             "TIRIS_DATABASE_CONNECTIONS",
             &self.database_connections,
             CONNECTIONS_MIN,
             CONNECTIONS_MAX,
         );
-        let min_connections = within(
+        let min_connections = problems.parse_within(
             "TIRIS_DATABASE_CONNECTIONS_MIN",
             &self.database_connections_min,
             0,
             max_connections.unwrap_or(CONNECTIONS_MAX),
         );
-        let mut seconds =
-            |name, text: &str, max| Some(Duration::from_secs(within(name, text, 1, max)?.into()));
-        let acquire_timeout = seconds(
-            "TIRIS_DATABASE_ACQUIRE_SECONDS",
+
+        let mut seconds = |name: &str, text: &str, max| {
+            problems.parse_seconds(&format!("TIRIS_DATABASE_{name}_SECONDS"), text, max)
+        };
+        let acquire = seconds(
+            "ACQUIRE",
             &self.database_acquire_seconds,
             ACQUIRE_SECONDS_MAX,
         );
-        let idle_timeout = seconds(
-            "TIRIS_DATABASE_IDLE_SECONDS",
-            &self.database_idle_seconds,
-            AGE_SECONDS_MAX,
-        );
-        let lifetime = seconds(
-            "TIRIS_DATABASE_LIFETIME_SECONDS",
-            &self.database_lifetime_seconds,
-            AGE_SECONDS_MAX,
-        );
-        let statement_timeout = seconds(
-            "TIRIS_DATABASE_STATEMENT_SECONDS",
+        let idle = seconds("IDLE", &self.database_idle_seconds, AGE_SECONDS_MAX);
+        let lifetime = seconds("LIFETIME", &self.database_lifetime_seconds, AGE_SECONDS_MAX);
+        let statement = seconds(
+            "STATEMENT",
             &self.database_statement_seconds,
             STATEMENT_SECONDS_MAX,
         );
+
         Some(DatabaseConfig {
             url: url?,
             max_connections: max_connections?,
             min_connections: min_connections?,
-            acquire_timeout: acquire_timeout?,
-            idle_timeout: idle_timeout?,
+            acquire_timeout: acquire?,
+            idle_timeout: idle?,
             lifetime: lifetime?,
-            statement_timeout: statement_timeout?,
+            statement_timeout: statement?,
         })
     }
 }
@@ -167,15 +148,15 @@ pub fn check_database_url(
         problems.add(variable, format_args!("is required, as {FORM}"));
         return None;
     }
-    let scheme_ok = ["postgres://", "postgresql://"]
+
+    let has_scheme = ["postgres://", "postgresql://"]
         .iter()
         .any(|scheme| url.expose_secret().starts_with(scheme));
-    match url.expose_secret().parse().ok().filter(|_| scheme_ok) {
-        Some(options) => wire::check_database(variable, &options, environment, problems),
-        None => {
-            problems.add(variable, format_args!("must look like {FORM}"));
-            return None;
-        }
-    }
+    let Some(options) = url.expose_secret().parse().ok().filter(|_| has_scheme) else {
+        problems.add(variable, format_args!("must look like {FORM}"));
+        return None;
+    };
+
+    wire::check_database(variable, &options, environment, problems);
     Some(url)
 }

@@ -1,6 +1,6 @@
 //! Where spans go, by the names OpenTelemetry gave these settings everywhere.
 
-use super::Problems;
+use super::problems::Problems;
 use poem::http::Uri;
 
 /// What the protocol appends to the address of a collector.
@@ -12,20 +12,12 @@ pub struct TracesArgs {
     /// Collector of traces that speaks OTLP over HTTP, as http://host:4318; without it no traces are made. Headers, sampler
     /// and further attributes are set by OpenTelemetry's own OTEL_EXPORTER_OTLP_HEADERS, OTEL_TRACES_SAMPLER,
     /// OTEL_TRACES_SAMPLER_ARG, OTEL_RESOURCE_ATTRIBUTES and OTEL_BSP_*
-    #[arg(
-        long,
-        env = "OTEL_EXPORTER_OTLP_ENDPOINT",
-        hide_env_values = true,
-        value_name = "URL"
-    )]
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", hide_env_values = true)]
+    #[arg(value_name = "URL")]
     otlp_endpoint: Option<String>,
     /// The same with the path of the traces, where it is not /v1/traces
-    #[arg(
-        long,
-        env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-        hide_env_values = true,
-        value_name = "URL"
-    )]
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")]
+    #[arg(hide_env_values = true, value_name = "URL")]
     otlp_traces_endpoint: Option<String>,
 }
 
@@ -62,10 +54,8 @@ fn address(variable: &str, text: &str, problems: &mut Problems) -> Option<Uri> {
         .filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
     if address.is_none() {
         // What was given can hold a password.
-        problems.add(
-            variable,
-            "must look like http://host:4318 or https://host:4318",
-        );
+        let why = "must look like http://host:4318 or https://host:4318";
+        problems.add(variable, why);
     }
     address
 }
@@ -103,6 +93,7 @@ mod tests {
             check("http://a:4318", "https://b/t"),
             Ok(Some("https://b/t".into()))
         );
+
         for (base, own, variable) in [
             ("a:4318", "", "OTLP_ENDPOINT"),
             ("grpc://a", "", "OTLP_ENDPOINT"),

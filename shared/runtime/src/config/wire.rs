@@ -2,7 +2,8 @@
 //!
 //! Owns: which connections are safe. Must not know: how connections are made.
 
-use super::{Environment, Problems};
+use super::environment::Environment;
+use super::problems::Problems;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use std::net::IpAddr;
 
@@ -32,10 +33,12 @@ pub(super) fn check_database(
     let is_local = options.get_socket().is_some()
         || options.get_host().starts_with('/')
         || is_loopback(options.get_host());
+
     let is_verified = matches!(
         options.get_ssl_mode(),
         PgSslMode::VerifyCa | PgSslMode::VerifyFull
     );
+
     if environment == Some(Environment::Production) && !is_local && !is_verified {
         problems.add(
             variable,
@@ -53,12 +56,10 @@ pub(super) fn check_nats(
 ) {
     let is_safe = matches!(server.scheme(), "tls" | "wss") || is_loopback(server.host());
     if environment == Some(Environment::Production) && !is_safe {
+        let why = "must be tls://host:port in production, unless it is this machine";
         problems.add(
             "NATS_URL",
-            format_args!(
-                "must be tls://host:port in production, unless it is this machine (host: {:?})",
-                server.host()
-            ),
+            format_args!("{why} (host: {:?})", server.host()),
         );
     }
 }
@@ -102,6 +103,7 @@ mod tests {
                     check_database("DATABASE_URL", &options, Some(environment), problems)
                 })
             };
+
             let production = told_in(Environment::Production);
             assert_eq!(production.is_empty(), is_safe, "{url}");
             assert!(
@@ -129,6 +131,7 @@ mod tests {
             let server: async_nats::ServerAddr = url.parse().expect("an address");
             let told_in =
                 |environment| told(|problems| check_nats(&server, Some(environment), problems));
+
             let production = told_in(Environment::Production);
             assert_eq!(production.is_empty(), is_safe, "{url}");
             assert!(is_safe || production.contains("NATS_URL"), "{production}");
@@ -151,6 +154,7 @@ mod tests {
         ] {
             assert!(is_loopback(host), "{host}");
         }
+
         for host in [
             "localhost.example",
             "128.0.0.1",

@@ -1,6 +1,6 @@
 //! Encrypts with the current key, decrypts with any we have.
 
-use super::CryptoError;
+use super::error::CryptoError;
 use super::keys::{NamedKey, is_id};
 use super::place::Place;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
@@ -22,15 +22,6 @@ struct Key {
     cipher: XChaCha20Poly1305,
 }
 
-impl Key {
-    fn new(named: &NamedKey) -> Self {
-        Self {
-            id: named.id.clone(),
-            cipher: XChaCha20Poly1305::new(&(*named.bytes).into()),
-        }
-    }
-}
-
 impl std::fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list()
@@ -42,10 +33,13 @@ impl std::fmt::Debug for KeyRing {
 impl KeyRing {
     /// The ring of these keys; none when there are none.
     pub(super) fn new(keys: &[NamedKey]) -> Option<Self> {
-        let (current, older) = keys.split_first()?;
+        let mut keys = keys.iter().map(|named| Key {
+            id: named.id.clone(),
+            cipher: XChaCha20Poly1305::new(&(*named.bytes).into()),
+        });
         Some(Self {
-            current: Key::new(current),
-            older: older.iter().map(Key::new).collect(),
+            current: keys.next()?,
+            older: keys.collect(),
         })
     }
 
@@ -80,22 +74,21 @@ impl KeyRing {
 
     /// Reads what was encrypted for this place.
     pub fn decrypt(&self, place: &Place, stored: &[u8]) -> Result<SecretString, CryptoError> {
-        let (id, nonce, sealed) = split(stored)?;
+        let Stored { id, nonce, sealed } = Stored::parse(stored)?;
         let key = self
             .keys()
             .find(|key| key.id == id)
             .ok_or_else(|| CryptoError::UnknownKey(id.to_owned()))?;
+
         let associated = place.associated_data(id);
         let payload = Payload {
             msg: sealed,
             aad: &associated,
         };
         let refused = || CryptoError::NotAuthentic(id.to_owned());
-        let opened = Zeroizing::new(
-            key.cipher
-                .decrypt(&XNonce::from(nonce), payload)
-                .map_err(|_| refused())?,
-        );
+        let opened = key.cipher.decrypt(&XNonce::from(nonce), payload);
+        let opened = Zeroizing::new(opened.map_err(|_| refused())?);
+
         Ok(std::str::from_utf8(&opened).map_err(|_| refused())?.into())
     }
 }
@@ -106,18 +99,28 @@ fn prefix(id: &str) -> Vec<u8> {
     std::iter::once(length).chain(id.bytes()).collect()
 }
 
-/// Key id, nonce and the rest.
-fn split(stored: &[u8]) -> Result<(&str, [u8; NONCE_BYTES], &[u8]), CryptoError> {
-    let (length, rest) = stored.split_first().ok_or(CryptoError::Malformed)?;
-    let (id, rest) = rest
-        .split_at_checked(usize::from(*length))
-        .ok_or(CryptoError::Malformed)?;
-    let id = std::str::from_utf8(id)
-        .ok()
-        .filter(|id| is_id(id))
-        .ok_or(CryptoError::Malformed)?;
-    let (nonce, sealed) = rest.split_first_chunk().ok_or(CryptoError::Malformed)?;
-    Ok((id, *nonce, sealed))
+/// The parts of a ciphertext.
+struct Stored<'a> {
+    id: &'a str,
+    nonce: [u8; NONCE_BYTES],
+    sealed: &'a [u8],
+}
+
+impl<'a> Stored<'a> {
+    fn parse(stored: &'a [u8]) -> Result<Self, CryptoError> {
+        let parse = || {
+            let (length, rest) = stored.split_first()?;
+            let (id, rest) = rest.split_at_checked(usize::from(*length))?;
+            let (nonce, sealed) = rest.split_first_chunk()?;
+            let id = std::str::from_utf8(id).ok().filter(|id| is_id(id))?;
+            Some(Self {
+                id,
+                nonce: *nonce,
+                sealed,
+            })
+        };
+        parse().ok_or(CryptoError::Malformed)
+    }
 }
 
 #[cfg(test)]

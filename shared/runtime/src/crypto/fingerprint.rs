@@ -14,16 +14,10 @@ const API_KEYS: &[u8] = b"tiris exchange binding fingerprint v1";
 const BODIES: &[u8] = b"tiris request body v1";
 
 /// Makes fingerprints.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Fingerprints {
     api_keys: Hmac<Sha256>,
     bodies: Hmac<Sha256>,
-}
-
-impl std::fmt::Debug for Fingerprints {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("[hidden]")
-    }
 }
 
 impl Fingerprints {
@@ -78,7 +72,9 @@ mod tests {
 
     #[test]
     fn equal_keys_of_a_user_at_an_exchange_meet_and_no_others() {
-        let (made, user, other) = (fingerprints(), Uuid::from_u128(1), Uuid::from_u128(2));
+        let made = fingerprints();
+        let user = Uuid::from_u128(1);
+        let other = Uuid::from_u128(2);
         let first = made.of_api_key(user, "gate", &"abc".into());
         assert_eq!(first, made.of_api_key(user, "gate", &"abc".into()));
         for different in [
@@ -94,9 +90,12 @@ mod tests {
 
     #[test]
     fn bodies_are_told_apart_by_user_and_by_key_and_never_as_api_keys() {
-        let (made, user, other) = (fingerprints(), Uuid::from_u128(1), Uuid::from_u128(2));
+        let made = fingerprints();
+        let user = Uuid::from_u128(1);
+        let other = Uuid::from_u128(2);
         let first = made.of_body(user, b"{}");
         assert_eq!(first, made.of_body(user, b"{}"));
+
         for different in [
             made.of_body(other, b"{}"),
             made.of_body(user, b"{ }"),
@@ -105,6 +104,7 @@ mod tests {
         ] {
             assert_ne!(first, different);
         }
+
         assert_ne!(
             made.of_body(user, b"gate\0abc"),
             made.of_api_key(user, "gate", &"abc".into())

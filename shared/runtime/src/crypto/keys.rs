@@ -1,5 +1,6 @@
 //! Reads keys from text, and says what is wrong with a text without repeating it.
 
+use crate::config::entries;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
@@ -29,13 +30,7 @@ pub(super) fn is_id(id: &str) -> bool {
 /// Reads `id:base64,id:base64,...`; the first one is the current one.
 pub(super) fn parse_keys(text: &str) -> Result<Vec<NamedKey>, String> {
     let mut keys: Vec<NamedKey> = Vec::new();
-    for (index, entry) in text
-        .split(',')
-        .map(str::trim)
-        .filter(|entry| !entry.is_empty())
-        .enumerate()
-    {
-        let number = index + 1;
+    for (entry, number) in entries(text).zip(1..) {
         let (id, key) = entry
             .split_once(':')
             .ok_or_else(|| format!("entry {number} must look like id:base64"))?;
@@ -47,20 +42,20 @@ pub(super) fn parse_keys(text: &str) -> Result<Vec<NamedKey>, String> {
         if keys.iter().any(|known| known.id == id) {
             return Err(format!("the id {id:?} is there twice"));
         }
+
         let bytes = parse_key(key).map_err(|why| format!("the key {id:?} {why}"))?;
         if keys.iter().any(|known| *known.bytes == *bytes) {
             return Err(format!("the key {id:?} is there before, under another id"));
         }
-        keys.push(NamedKey {
-            id: id.to_owned(),
-            bytes,
-        });
+
+        let id = id.to_owned();
+        keys.push(NamedKey { id, bytes });
     }
+
     if keys.is_empty() {
-        Err("names no key".to_owned())
-    } else {
-        Ok(keys)
+        return Err("names no key".to_owned());
     }
+    Ok(keys)
 }
 
 /// Reads one key in base64.
@@ -95,6 +90,7 @@ mod tests {
         let short = STANDARD.encode([1, 2, 3]);
         let zeros = STANDARD.encode([0; KEY_BYTES]);
         let other = generate();
+
         for (text, expected) in [
             (String::new(), "names no key"),
             (" , ".to_owned(), "names no key"),

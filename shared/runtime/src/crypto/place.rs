@@ -12,30 +12,19 @@ pub struct SecretColumn {
 
 impl SecretColumn {
     /// API key of an exchange binding.
-    pub const API_KEY: Self = Self {
-        table: "exchange_bindings",
-        column: "api_key_encrypted",
-    };
+    pub const API_KEY: Self = Self::new("exchange_bindings", "api_key_encrypted");
     /// API secret of an exchange binding.
-    pub const API_SECRET: Self = Self {
-        table: "exchange_bindings",
-        column: "api_secret_encrypted",
-    };
+    pub const API_SECRET: Self = Self::new("exchange_bindings", "api_secret_encrypted");
     /// Passphrase of an exchange binding.
-    pub const PASSPHRASE: Self = Self {
-        table: "exchange_bindings",
-        column: "passphrase_encrypted",
-    };
+    pub const PASSPHRASE: Self = Self::new("exchange_bindings", "passphrase_encrypted");
     /// Access token an identity provider gave.
-    pub const ACCESS_TOKEN: Self = Self {
-        table: "oauth_identities",
-        column: "access_token_encrypted",
-    };
+    pub const ACCESS_TOKEN: Self = Self::new("oauth_identities", "access_token_encrypted");
     /// Refresh token an identity provider gave.
-    pub const REFRESH_TOKEN: Self = Self {
-        table: "oauth_identities",
-        column: "refresh_token_encrypted",
-    };
+    pub const REFRESH_TOKEN: Self = Self::new("oauth_identities", "refresh_token_encrypted");
+
+    const fn new(table: &'static str, column: &'static str) -> Self {
+        Self { table, column }
+    }
 
     /// This column in the row `row`, which belongs to `user`.
     #[must_use]

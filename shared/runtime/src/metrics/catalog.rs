@@ -66,11 +66,7 @@ impl Program {
     /// Whether the process of this name has it.
     #[must_use]
     pub fn is_of(self, service: &str) -> bool {
-        match self {
-            Self::Api => service == "tiris-api",
-            Self::Ingest => service == "tiris-ingest",
-            Self::Both => true,
-        }
+        self == Self::Both || service.strip_prefix("tiris-") == Some(self.name())
     }
 }
 
@@ -182,13 +178,18 @@ pub const METRICS: &[Metric] = &[
 pub fn table() -> String {
     let mut table =
         String::from("| metric | type | unit | of | what it tells |\n|---|---|---|---|---|\n");
+
     for metric in METRICS {
+        let name = metric.name;
         let labels = match metric.labels {
             [] => String::new(),
             labels => format!("{{{}}}", labels.join(",")),
         };
-        let (name, kind, unit) = (metric.name, metric.kind.name(), unit(metric.name));
-        let (program, help) = (metric.program.name(), metric.help);
+        let kind = metric.kind.name();
+        let unit = unit(name);
+        let program = metric.program.name();
+        let help = metric.help;
+
         // Writing to a text cannot fail.
         writeln!(
             table,
@@ -196,6 +197,7 @@ pub fn table() -> String {
         )
         .ok();
     }
+
     table
 }
 

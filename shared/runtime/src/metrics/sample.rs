@@ -17,14 +17,13 @@ pub(super) fn runtime(metrics: &RuntimeMetrics) {
 
 /// The connections of a pool.
 pub(super) fn pool(name: &'static str, pool: &PgPool) {
-    let (all, idle) = (
-        usize::try_from(pool.size()).unwrap_or(usize::MAX),
-        pool.num_idle(),
-    );
-    let states = [("idle", idle), ("used", all.saturating_sub(idle))];
-    for (state, count) in states {
-        metrics::gauge!("database_connections", "pool" => name, "state" => state).set(gauge(count));
+    let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+    let used = pool.size().saturating_sub(idle);
+    for (state, count) in [("idle", idle), ("used", used)] {
+        let count = f64::from(count);
+        metrics::gauge!("database_connections", "pool" => name, "state" => state).set(count);
     }
+
     let max = f64::from(pool.options().get_max_connections());
     metrics::gauge!("database_connections_max", "pool" => name).set(max);
 }

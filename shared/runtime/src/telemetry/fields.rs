@@ -1,76 +1,78 @@
-//! What spans and events record, each value as JSON from the moment it is told.
-//!
-//! Owns: how values become JSON, and which of several by one name counts. Must not know: what a line looks like.
+//! What an event and the spans around it recorded, each value as JSON.
 
 use crate::explain;
 use serde::{Serialize, Serializer as _};
-use std::fmt::{Debug, Display};
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::fmt::Debug;
 use std::ops::Range;
 use tracing::field::{Field, Visit};
 
-/// What a span or an event recorded; there are few, so that looking through all finds one fastest. What is recorded again
-/// is kept beside what was before, and the last counts.
-#[derive(Default)]
+/// Recorded values by name. There are few, so looking through all of them finds one fastest.
 pub(super) struct Fields {
-    names: Vec<(&'static str, Range<usize>)>,
-    /// The values as JSON, one after the other.
+    names: Vec<(Cow<'static, str>, Range<usize>)>,
+    /// The values, one after the other.
     values: Vec<u8>,
 }
 
+impl Default for Fields {
+    /// Room for a usual line: growing step by step costs more than all else.
+    fn default() -> Self {
+        Self {
+            names: Vec::with_capacity(16),
+            values: Vec::with_capacity(512),
+        }
+    }
+}
+
 impl Fields {
-    pub(super) fn put(&mut self, name: &'static str, value: impl Serialize) {
+    pub(super) fn put(&mut self, name: impl Into<Cow<'static, str>>, value: impl Serialize) {
         let begin = self.values.len();
         // Texts and numbers always serialize.
         serde_json::to_writer(&mut self.values, &value).ok();
-        self.names.push((name, begin..self.values.len()));
+        self.names.push((name.into(), begin..self.values.len()));
     }
 
-    pub(super) fn put_shown(&mut self, name: &'static str, value: impl Display) {
-        let begin = self.values.len();
-        serde_json::Serializer::new(&mut self.values)
-            .collect_str(&value)
-            .ok();
-        self.names.push((name, begin..self.values.len()));
-    }
-
-    /// Takes over what `other` has and this has not; of a name that is there twice, the last counts.
-    pub(super) fn put_around(&mut self, other: &Self) {
-        for (name, value) in other.iter().rev() {
-            if self.get(name).is_none() {
-                let begin = self.values.len();
-                self.values.extend_from_slice(value);
-                self.names.push((name, begin..self.values.len()));
+    /// Adds the fields of a span, a JSON object, that are not there yet.
+    pub(super) fn put_around(&mut self, span: &str) {
+        let around: Map<String, Value> = serde_json::from_str(span).unwrap_or_default();
+        for (name, value) in around {
+            if self.get(&name).is_none() && !is_for_collectors(&name) {
+                self.put(name, value);
             }
         }
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&[u8]> {
         self.iter()
-            .rev()
             .find(|(known, _)| *known == name)
             .map(|(_, value)| value)
     }
 
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (&'static str, &[u8])> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.names
             .iter()
-            .map(|(name, at)| (*name, &self.values[at.clone()]))
+            .map(|(name, at)| (&**name, &self.values[at.clone()]))
     }
+}
 
-    pub(super) fn clear(&mut self) {
-        self.names.clear();
-        self.values.clear();
-    }
+/// Whether a field is only for collectors of spans.
+fn is_for_collectors(name: &str) -> bool {
+    name.starts_with("otel.")
 }
 
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.put_shown(field.name(), format_args!("{value:?}"));
+        let begin = self.values.len();
+        let mut serializer = serde_json::Serializer::new(&mut self.values);
+        // Texts always serialize.
+        serializer.collect_str(&format_args!("{value:?}")).ok();
+        self.names
+            .push((field.name().into(), begin..self.values.len()));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        // Those are for the collector of spans.
-        if !field.name().starts_with("otel.") {
+        if !is_for_collectors(field.name()) {
             self.put(field.name(), value);
         }
     }

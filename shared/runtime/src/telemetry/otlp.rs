@@ -26,8 +26,8 @@ use tracing_subscriber::registry::LookupSpan;
 static TRACER: OnceLock<SdkTracer> = OnceLock::new();
 
 thread_local! {
-    static NEXT_TRACE: Cell<Option<TraceId>> = const { Cell::new(None) };
-    static NEXT_SPAN: Cell<Option<SpanId>> = const { Cell::new(None) };
+    /// The ids of the span that is started next.
+    static NEXT: Cell<Option<Parent>> = const { Cell::new(None) };
 }
 
 /// Gives a span the ids of our trace, which are in the log and in messages already.
@@ -36,11 +36,13 @@ struct Ids(RandomIdGenerator);
 
 impl IdGenerator for Ids {
     fn new_trace_id(&self) -> TraceId {
-        NEXT_TRACE.take().unwrap_or_else(|| self.0.new_trace_id())
+        let next = NEXT.get().map(|next| TraceId::from_bytes(next.trace));
+        next.unwrap_or_else(|| self.0.new_trace_id())
     }
 
     fn new_span_id(&self) -> SpanId {
-        NEXT_SPAN.take().unwrap_or_else(|| self.0.new_span_id())
+        let next = NEXT.get().map(|next| SpanId::from_bytes(next.span));
+        next.unwrap_or_else(|| self.0.new_span_id())
     }
 }
 
@@ -57,10 +59,12 @@ pub(super) fn provider(service: &'static str, config: &TracesConfig) -> Result<S
         .with_endpoint(config.endpoint.to_string())
         .with_http_client(Client::new()?)
         .build()?;
+
     let resource = Resource::builder()
         .with_service_name(service)
         .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
         .build();
+
     let provider = SdkTracerProvider::builder()
         .with_id_generator(Ids::default())
         .with_resource(resource)
@@ -90,19 +94,17 @@ pub fn open(span: &Span, trace: &Trace) {
     if !is_on() {
         return;
     }
-    let here = trace.here();
+
     if let Some(parent) = trace.parent() {
         let parent = Context::new().with_remote_span_context(context_of(&parent));
         // It fails for a span nobody collects.
         span.set_parent(parent).ok();
     }
-    NEXT_TRACE.set(Some(TraceId::from_bytes(here.trace)));
-    NEXT_SPAN.set(Some(SpanId::from_bytes(here.span)));
+
+    NEXT.set(Some(trace.here()));
     // Asking for it starts it, with the ids above.
-    let started = span.context();
-    NEXT_TRACE.set(None);
-    NEXT_SPAN.set(None);
-    drop(started);
+    drop(span.context());
+    NEXT.set(None);
 }
 
 /// Names a span that is open by what it turned out to be about.
@@ -131,6 +133,7 @@ pub(super) fn statement(
     let Some(parent) = tracing_opentelemetry::get_otel_context(of, dispatch) else {
         return;
     };
+
     let ended = SystemTime::now();
     let attributes = vec![
         KeyValue::new("db.system.name", "postgresql"),
@@ -140,19 +143,14 @@ pub(super) fn statement(
         .with_kind(SpanKind::Client)
         .with_attributes(attributes)
         .with_start_time(ended.checked_sub(took).unwrap_or(ended));
+
     let mut span = tracer.build_with_context(builder, &parent);
     opentelemetry::trace::Span::end_with_timestamp(&mut span, ended);
 }
 
 fn context_of(parent: &Parent) -> SpanContext {
-    let flags = if parent.sampled {
-        TraceFlags::SAMPLED
-    } else {
-        TraceFlags::NOT_SAMPLED
-    };
-    let (trace, span) = (
-        TraceId::from_bytes(parent.trace),
-        SpanId::from_bytes(parent.span),
-    );
+    let flags = TraceFlags::NOT_SAMPLED.with_sampled(parent.sampled);
+    let trace = TraceId::from_bytes(parent.trace);
+    let span = SpanId::from_bytes(parent.span);
     SpanContext::new(trace, span, flags, true, TraceState::NONE)
 }

@@ -42,6 +42,7 @@ pub(super) fn name_of(sql: &str) -> String {
         .find(|verb| verb.eq_ignore_ascii_case(first))
         .copied()
         .unwrap_or(OTHER);
+
     let table = |word: &str| TABLES.iter().find(|table| **table == word);
     let mut before = first;
     for word in words {
@@ -53,6 +54,7 @@ pub(super) fn name_of(sql: &str) -> String {
         }
         before = word;
     }
+
     verb.to_owned()
 }
 
@@ -61,8 +63,9 @@ mod tests {
     use super::*;
 
     #[test]
+
     fn a_statement_is_named_by_its_verb_and_first_table() {
-        for (sql, name) in [
+        let named = [
             (
                 "SELECT \"users\".\"id\" FROM \"users\" WHERE id = $1",
                 "select users",
@@ -83,7 +86,9 @@ mod tests {
             ("COMMIT", "commit"),
             ("GRANT ALL ON x TO y", "other"),
             ("", "other"),
-        ] {
+        ];
+
+        for (sql, name) in named {
             assert_eq!(name_of(sql), name, "{sql}");
         }
     }

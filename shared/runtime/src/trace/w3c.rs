@@ -23,20 +23,21 @@ impl FromStr for Parent {
 
     fn from_str(header: &str) -> Result<Self, Self::Err> {
         let wrong = "must be a W3C trace context";
-        let mut parts = header.split('-');
-        let (Some(version), Some(trace), Some(span), Some(flags)) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
+        let parts: Vec<&str> = header.split('-').collect();
+        let [version, trace, span, flags, more @ ..] = parts.as_slice() else {
             return Err(wrong);
         };
         let [version] = bytes(version).ok_or(wrong)?;
+        let trace = bytes(trace).ok_or(wrong)?;
+        let span = bytes(span).ok_or(wrong)?;
         let [flags] = bytes(flags).ok_or(wrong)?;
-        let (trace, span) = (bytes(trace).ok_or(wrong)?, bytes(span).ok_or(wrong)?);
+
         // What later versions append is theirs; the first has nothing more.
-        let is_whole = version != 0 || parts.next().is_none();
+        let is_whole = version != 0 || more.is_empty();
         if version == u8::MAX || trace == [0; 16] || span == [0; 8] || !is_whole {
             return Err(wrong);
         }
+
         Ok(Self {
             trace,
             span,
@@ -47,13 +48,10 @@ impl FromStr for Parent {
 
 impl fmt::Display for Parent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "00-{}-{}-{:02x}",
-            hex(&self.trace),
-            hex(&self.span),
-            u8::from(self.sampled)
-        )
+        let trace = hex::encode(self.trace);
+        let span = hex::encode(self.span);
+        let flags = u8::from(self.sampled);
+        write!(f, "00-{trace}-{span}-{flags:02x}")
     }
 }
 
@@ -67,29 +65,12 @@ pub(super) fn trace_of(id: &str) -> [u8; 16] {
     trace
 }
 
-/// Lower-case, as the headers have it.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-            // Writing to a text cannot fail.
-            write!(text, "{byte:02x}").ok();
-            text
-        })
-}
-
 /// Exactly so many bytes in lower-case hexadecimal.
 fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    if text.len() != 2 * N || !text.bytes().all(is_hex) {
-        return None;
-    }
     let mut bytes = [0; N];
-    for (at, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
-    }
-    Some(bytes)
+    let is_lower_case = !text.bytes().any(|byte| byte.is_ascii_uppercase());
+    hex::decode_to_slice(text, &mut bytes).ok()?;
+    is_lower_case.then_some(bytes)
 }
 
 #[cfg(test)]
@@ -111,6 +92,7 @@ mod tests {
                 "{right}"
             );
         }
+
         for wrong in [
             String::new(),
             id.to_owned(),

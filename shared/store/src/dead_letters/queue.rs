@@ -1,26 +1,24 @@
-//! Who waits, and whose turn it is.
+//! Which letters wait, and whose turn it is.
 //!
 //! Owns: the order of the letters of a lane that are tried again by themselves. A key is a user and a trading; its
 //! first blocking letter is its head, and the others wait behind it. Must not know: how a letter is tried.
 
 use crate::error::Result;
+use crate::lanes::columns::{convert, sequences};
 use crate::ledger::Key;
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, BTreeSet};
 use tiris_domain::ids::{TradingId, UserId};
+use tiris_domain::lane::LaneKey;
 use uuid::Uuid;
 
 /// Those of `keys` that have a blocking letter in the lane: their new events wait behind it.
 pub async fn waiting_keys(
     connection: &mut PgConnection,
-    stream: &str,
-    lane: i32,
+    key: LaneKey,
     keys: BTreeSet<Key>,
 ) -> Result<BTreeSet<Key>> {
-    let (users, tradings): (Vec<Uuid>, Vec<Uuid>) = keys
-        .into_iter()
-        .map(|(user, trading)| (user.0, trading.0))
-        .unzip();
+    let (users, tradings) = columns(&keys);
     if users.is_empty() {
         return Ok(BTreeSet::new());
     }
@@ -29,31 +27,34 @@ pub async fn waiting_keys(
          WHERE EXISTS (SELECT FROM dead_letters d WHERE d.stream = $1 AND d.lane = $2 AND d.blocks \
                        AND d.user_id = k.user_id AND d.trading_id = k.trading_id)",
     )
-    .bind(stream)
-    .bind(lane)
+    .bind(key.stream.name())
+    .bind(i32::from(key.lane))
     .bind(users)
     .bind(tradings)
     .fetch_all(connection)
     .await?;
+
     Ok(rows
         .into_iter()
         .map(|(user, trading)| (UserId(user), TradingId(trading)))
         .collect())
 }
 
+fn columns(keys: &BTreeSet<Key>) -> (Vec<Uuid>, Vec<Uuid>) {
+    keys.iter()
+        .map(|(user, trading)| (user.0, trading.0))
+        .unzip()
+}
+
 /// The stream sequence of the oldest blocking letter of each of `keys` that has one, for messages of the stream made at
 /// `stream_created_at`: their events from there on wait. Zero for a letter of an earlier stream.
 pub async fn oldest_blocking(
     connection: &mut PgConnection,
-    stream: &str,
-    lane: i32,
+    key: LaneKey,
     stream_created_at: i64,
     keys: BTreeSet<Key>,
-) -> Result<BTreeMap<Key, i64>> {
-    let (users, tradings): (Vec<Uuid>, Vec<Uuid>) = keys
-        .into_iter()
-        .map(|(user, trading)| (user.0, trading.0))
-        .unzip();
+) -> Result<BTreeMap<Key, u64>> {
+    let (users, tradings) = columns(&keys);
     if users.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -63,29 +64,37 @@ pub async fn oldest_blocking(
          JOIN dead_letters d ON d.stream = $1 AND d.lane = $2 AND d.blocks AND d.user_id = k.user_id \
              AND d.trading_id = k.trading_id AND d.stream_created_at <= $5 GROUP BY k.user_id, k.trading_id",
     )
-    .bind(stream)
-    .bind(lane)
+    .bind(key.stream.name())
+    .bind(i32::from(key.lane))
     .bind(users)
     .bind(tradings)
     .bind(stream_created_at)
     .fetch_all(connection)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|(user, trading, seq)| ((UserId(user), TradingId(trading)), seq))
-        .collect())
+
+    rows.into_iter()
+        .map(|(user, trading, seq)| Ok(((UserId(user), TradingId(trading)), convert(seq)?)))
+        .collect()
 }
 
-/// The blocking letters of the messages `sequences` before which no other letter of their key blocks, in stream order,
-/// each with the sequence of its message.
+/// A letter and the sequence of its message.
+#[derive(Clone, Copy, Debug, sqlx::FromRow)]
+pub struct QueuedLetter {
+    /// The letter.
+    pub id: Uuid,
+    /// The sequence of its message.
+    #[sqlx(try_from = "i64")]
+    pub stream_seq: u64,
+}
+
+/// The blocking letters of the messages `seqs` before which no other letter of their key blocks, in stream order.
 pub async fn first_of(
     connection: &mut PgConnection,
-    stream: &str,
-    lane: i32,
+    key: LaneKey,
     stream_created_at: i64,
-    sequences: &[i64],
-) -> Result<Vec<(Uuid, i64)>> {
-    let ids = sqlx::query_as(
+    seqs: impl IntoIterator<Item = u64>,
+) -> Result<Vec<QueuedLetter>> {
+    let letters = sqlx::query_as(
         "SELECT d.id, d.stream_seq FROM dead_letters d WHERE d.stream = $1 AND d.lane = $2 AND d.blocks \
          AND d.stream_created_at = $3 AND d.stream_seq = ANY($4) \
          AND NOT EXISTS (SELECT FROM dead_letters e WHERE e.stream = d.stream AND e.lane = d.lane AND e.blocks \
@@ -94,24 +103,20 @@ pub async fn first_of(
              AND NOT (e.stream_created_at = $3 AND e.stream_seq = ANY($4))) \
          ORDER BY d.stream_seq, d.id",
     )
-    .bind(stream)
-    .bind(lane)
+    .bind(key.stream.name())
+    .bind(i32::from(key.lane))
     .bind(stream_created_at)
-    .bind(sequences)
+    .bind(sequences(seqs)?)
     .fetch_all(connection)
     .await?;
-    Ok(ids)
+
+    Ok(letters)
 }
 
 /// The letters whose turn it is, at most `limit`, oldest stream sequence first. It is the turn of a key when the time of
 /// its head has come, or its head is of a user who is no longer disabled, or its head was waiting behind a letter that
 /// waits no more; then it is the turn of all its letters, one after the other.
-pub async fn due(
-    connection: &mut PgConnection,
-    stream: &str,
-    lane: i32,
-    limit: i64,
-) -> Result<Vec<Uuid>> {
+pub async fn due(connection: &mut PgConnection, key: LaneKey, limit: i64) -> Result<Vec<Uuid>> {
     // `behind` jumps from key to key by index, so that a key with many letters costs no more than one with few.
     let ids = sqlx::query_scalar(
         "WITH RECURSIVE behind AS ( \
@@ -144,11 +149,12 @@ pub async fn due(
              ORDER BY d.stream_created_at, d.stream_seq LIMIT $3) l \
          ORDER BY l.stream_created_at, l.stream_seq, l.id LIMIT $3",
     )
-    .bind(stream)
-    .bind(lane)
+    .bind(key.stream.name())
+    .bind(i32::from(key.lane))
     .bind(limit)
     .fetch_all(connection)
     .await?;
+
     Ok(ids)
 }
 

@@ -2,9 +2,12 @@
 
 use super::filter::Filter;
 use crate::error::{Error, Result};
+use crate::lanes::columns::KeyColumns;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::{PgConnection, QueryBuilder};
+use tiris_domain::lane::LaneKey;
+use tiris_domain::states::{DeadLetterClass, DeadLetterStatus};
 use uuid::Uuid;
 
 /// A letter as it is kept.
@@ -12,12 +15,12 @@ use uuid::Uuid;
 pub struct Letter {
     /// Its id.
     pub id: Uuid,
-    /// The stream it came by.
-    pub stream: String,
-    /// The lane there.
-    pub lane: i32,
+    /// The lane it came by.
+    #[sqlx(flatten, try_from = "KeyColumns")]
+    pub key: LaneKey,
     /// Its number in the stream.
-    pub stream_seq: i64,
+    #[sqlx(try_from = "i64")]
+    pub stream_seq: u64,
     /// Its subject as the stream keeps it.
     pub subject: String,
     /// Its bytes.
@@ -32,8 +35,9 @@ pub struct Letter {
     pub user_id: Option<Uuid>,
     /// Its trading, as far as known.
     pub trading_id: Option<Uuid>,
-    /// `malformed`, `unresolved` or `rejected`.
-    pub class: String,
+    /// What can still become of it.
+    #[sqlx(try_from = "String")]
+    pub class: DeadLetterClass,
     /// Stable code.
     pub code: String,
     /// In words.
@@ -42,8 +46,9 @@ pub struct Letter {
     pub attempts: i32,
     /// When it is tried again by itself.
     pub next_attempt_at: Option<DateTime<Utc>>,
-    /// `open`, `replayed` or `discarded`.
-    pub status: String,
+    /// Whether it still waits for a decision.
+    #[sqlx(try_from = "String")]
+    pub status: DeadLetterStatus,
     /// Whether later events of its trading wait behind it.
     pub blocks: bool,
     /// When it was published to the dead letter stream.

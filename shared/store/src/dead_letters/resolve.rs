@@ -4,11 +4,14 @@
 
 use super::filter::{self, Filter};
 use crate::error::{Conflict, Error, Result};
-use crate::ledger::Entry;
+use crate::lanes::columns::{convert, sequences};
+use crate::ledger::{Entry, EventKey};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use std::collections::HashSet;
 use tiris_domain::ids::UserId;
+use tiris_domain::lane::EventStream;
+use tiris_domain::states::DeadLetterStatus;
 use uuid::Uuid;
 
 /// Who closes a letter; kept in its `info`.
@@ -20,7 +23,7 @@ pub enum Actor {
     RangeReplay(Uuid),
     /// An admin, over REST.
     Admin(UserId),
-    /// Somebody at the command line, by the name the system knows.
+    /// An operator at the command line, by the name the system knows.
     Operator(String),
 }
 
@@ -53,52 +56,50 @@ pub(super) async fn close_replayed(
     .bind(by.as_json())
     .execute(connection)
     .await?;
+
     Ok(())
 }
 
-/// Locks the open letters of `entries`, as far as they are about these events and not about a reused id; answers which
-/// entries have one, by user and event id.
+#[derive(sqlx::FromRow)]
+struct OpenLetter {
+    id: Uuid,
+    user_id: Uuid,
+    event_id: String,
+}
+
+/// Locks the open letters of `entries`, as far as they are about these events and not about a reused id. Returns the
+/// events that have one.
 pub async fn lock_open_of<'a>(
     connection: &mut PgConnection,
     entries: impl Iterator<Item = &'a Entry>,
-) -> Result<HashSet<(Uuid, String)>> {
-    let letters = open_of(connection, entries).await?;
+) -> Result<HashSet<EventKey>> {
+    let letters = open_of(connection, entries).await?.into_iter();
     Ok(letters
-        .into_iter()
-        .map(|(_, user, event_id)| (user, event_id))
+        .map(|letter| (letter.user_id, letter.event_id))
         .collect())
 }
 
-/// Closes the open letters of events that were applied by another way than their letter; answers how many.
+/// Closes the open letters of events that were applied by another way than their letter.
 pub async fn close_applied<'a>(
     connection: &mut PgConnection,
     applied: impl Iterator<Item = &'a Entry>,
     by: &Actor,
-) -> Result<u64> {
-    let ids: Vec<Uuid> = open_of(connection, applied)
-        .await?
-        .into_iter()
-        .map(|(id, ..)| id)
-        .collect();
-    close_replayed(connection, &ids, by).await?;
-    Ok(u64::try_from(ids.len()).unwrap_or(u64::MAX))
+) -> Result<()> {
+    let letters = open_of(connection, applied).await?;
+    let ids: Vec<Uuid> = letters.iter().map(|letter| letter.id).collect();
+    close_replayed(connection, &ids, by).await
 }
 
 async fn open_of<'a>(
     connection: &mut PgConnection,
     entries: impl Iterator<Item = &'a Entry>,
-) -> Result<Vec<(Uuid, Uuid, String)>> {
-    let (users, events): (Vec<Uuid>, Vec<&str>) = entries
-        .filter_map(|entry| {
-            entry
-                .claim
-                .as_ref()
-                .map(|claim| (entry.user.0, claim.event_id.as_str()))
-        })
-        .unzip();
+) -> Result<Vec<OpenLetter>> {
+    let keys = entries.filter_map(Entry::event_key);
+    let (users, events): (Vec<Uuid>, Vec<String>) = keys.unzip();
     if users.is_empty() {
         return Ok(Vec::new());
     }
+
     // A malformed letter may only look like the event, and one with a reused id is about another.
     let letters = sqlx::query_as(
         "SELECT d.id, d.user_id, d.event_id FROM dead_letters d \
@@ -130,9 +131,10 @@ pub async fn discard(
             .await?;
     match status.as_deref() {
         None => return Err(Error::NotFound("dead letter")),
-        Some("open") => {}
+        Some(status) if status == DeadLetterStatus::Open.as_str() => {}
         Some(_) => return Err(Error::Conflict(Conflict::LetterNotOpen)),
     }
+
     // Only the message that took the claim holds it; a letter about a reused id does not.
     sqlx::query(
         "UPDATE processed_events p SET outcome = 'discarded' FROM dead_letters d \
@@ -155,7 +157,7 @@ pub async fn discard(
     Ok(())
 }
 
-/// Gives up to `limit` of the letters `filter` selects up; answers how many.
+/// Discards up to `limit` of the letters `filter` selects. Returns how many.
 pub async fn discard_all(
     connection: &mut PgConnection,
     filter: &Filter,
@@ -164,32 +166,33 @@ pub async fn discard_all(
     limit: u32,
 ) -> Result<u64> {
     let mut discarded = 0;
-    for (id, _) in filter::open_ids(connection, filter, None, limit).await? {
-        match discard(connection, id, reason, by).await {
+    for place in filter::open_places(connection, filter, None, limit).await? {
+        match discard(connection, place.id, reason, by).await {
             Ok(()) => discarded += 1,
-            // Somebody else closed it meanwhile.
+            // It was closed meanwhile.
             Err(Error::Conflict(_) | Error::NotFound(_)) => {}
             Err(error) => return Err(error),
         }
     }
+
     Ok(discarded)
 }
 
-/// Those of the messages `sequences` whose letters a person gave up.
+/// Those of the messages `seqs` whose letters a person gave up.
 pub async fn discarded_of(
     connection: &mut PgConnection,
-    stream: &str,
+    stream: EventStream,
     stream_created_at: i64,
-    sequences: &[i64],
-) -> Result<HashSet<i64>> {
+    seqs: impl IntoIterator<Item = u64>,
+) -> Result<HashSet<u64>> {
     let discarded: Vec<i64> = sqlx::query_scalar(
         "SELECT stream_seq FROM dead_letters WHERE stream = $1 AND stream_created_at = $2 AND stream_seq = ANY($3) \
          AND status = 'discarded'",
     )
-    .bind(stream)
+    .bind(stream.name())
     .bind(stream_created_at)
-    .bind(sequences)
+    .bind(sequences(seqs)?)
     .fetch_all(connection)
     .await?;
-    Ok(discarded.into_iter().collect())
+    discarded.into_iter().map(convert).collect()
 }

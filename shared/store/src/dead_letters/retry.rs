@@ -1,19 +1,20 @@
 //! The lane's own retries: what could not be resolved is tried again, in order, until it is given up.
 //!
-//! Owns: one round of retries and what becomes of each letter. Must not know: who owns the lane, when the next round is.
+//! Owns: one round of retries and what becomes of each letter.
 
+use super::queue;
 use super::resolve::{self, Actor};
-use super::{BEHIND_UNRESOLVED, Cause, Class, queue};
-use crate::bots;
 use crate::error::Result;
-use crate::ledger::{self, Batch, Claims, Entry, FromEvent, Origin, Outcome, Waiting, from_event};
+use crate::lanes::columns::convert;
+use crate::ledger::{self, Cause, Claims, Disposition, Origin, Waiting, Work};
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
-use sqlx::postgres::types::PgInterval;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use tiris_domain::event::{self, BareSubjects};
+use tiris_domain::event::BareSubjects;
+use tiris_domain::lane::{EventStream, LaneKey};
 use tiris_domain::ledger::Rejection;
+use tiris_domain::states::DeadLetterClass;
 use uuid::Uuid;
 
 /// Before each automatic try; after the last one the letter waits for a person, and nothing waits behind it.
@@ -52,68 +53,126 @@ pub struct Retried {
 #[derive(Debug, sqlx::FromRow)]
 struct Letter {
     id: Uuid,
-    stream: String,
-    stream_seq: i64,
+    #[sqlx(try_from = "String")]
+    stream: EventStream,
+    #[sqlx(try_from = "i64")]
+    stream_seq: u64,
     subject: String,
     payload: Vec<u8>,
     broker_time: Option<DateTime<Utc>>,
     code: String,
-    attempts: i32,
-    age_millis: i64,
+    #[sqlx(try_from = "i32")]
+    attempts: usize,
+    #[sqlx(try_from = "i64")]
+    age_millis: u64,
+}
+
+/// What becomes of a letter.
+enum Next {
+    /// It is in the books, and closed.
+    Closed,
+    /// It stays as it is, behind another.
+    Unchanged,
+    /// It waits for its next retry, for its user to be enabled, or behind another.
+    Waits(Update),
+    /// It waits for a person.
+    GivenUp(Update),
+}
+
+struct Update {
+    id: Uuid,
+    cause: Cause,
+    attempts: usize,
+    wait: Option<Duration>,
 }
 
 impl Letter {
-    fn age(&self) -> Duration {
-        Duration::from_millis(self.age_millis.try_into().unwrap_or(0))
+    /// The message once more. Whatever became a letter of this kind was accepted by its subject then.
+    fn work(&self) -> Work {
+        let origin = Origin {
+            stream: self.stream,
+            stream_seq: self.stream_seq,
+            broker_time: self.broker_time,
+        };
+        Work::parse(&self.subject, &self.payload, BareSubjects::Accept, &origin)
+    }
+
+    const fn age(&self) -> Duration {
+        Duration::from_millis(self.age_millis)
     }
 
     /// Tries that count when this one fails. One that waited behind others has missed those of its age; one that waited
     /// for its user to be enabled starts anew.
-    fn attempts_after(&self) -> i32 {
-        if self.code == BEHIND_UNRESOLVED {
-            let missed = try_ages().filter(|age| *age <= self.age()).count();
-            i32::try_from(missed).unwrap_or(i32::MAX)
+    fn attempts_after(&self) -> usize {
+        if self.code == Cause::BEHIND_UNRESOLVED {
+            try_ages().filter(|age| *age <= self.age()).count()
         } else if self.code == Rejection::UserDisabled.code() {
             self.attempts
         } else {
-            self.attempts.saturating_add(1)
+            self.attempts + 1
         }
     }
 
     /// How long it waits when this try fails as well; none when it was the last.
     fn next_wait(&self) -> Option<Duration> {
-        let made = usize::try_from(self.attempts_after()).ok()?;
-        if self.code == BEHIND_UNRESOLVED {
+        let made = self.attempts_after();
+        if self.code == Cause::BEHIND_UNRESOLVED {
             return try_ages()
                 .nth(made)
                 .map(|age| age.saturating_sub(self.age()));
         }
+
         RETRY_WAITS.get(made).copied()
     }
-}
 
-/// What becomes of a letter.
-enum Fate {
-    /// It is in the books.
-    Applied,
-    /// It stays as it is.
-    Behind,
-    /// It is tried again after the wait, or waits for the user to be enabled.
-    Again(Cause, Option<Duration>),
-    /// It waits for a person.
-    GivenUp(Cause),
+    fn after(&self, disposition: &Disposition) -> Next {
+        let cause = match disposition {
+            // A duplicate was applied by another way meanwhile.
+            Disposition::Applied(_) | Disposition::Recorded | Disposition::Duplicate => {
+                return Next::Closed;
+            }
+            Disposition::Deferred if self.code == Cause::BEHIND_UNRESOLVED => {
+                return Next::Unchanged;
+            }
+            Disposition::Deferred => {
+                return Next::Waits(Update {
+                    attempts: self.attempts,
+                    ..self.failed(&Cause::BehindUnresolved, None)
+                });
+            }
+            Disposition::DeadLetter(cause) => cause,
+        };
+
+        match (cause.class(), self.next_wait()) {
+            _ if *cause == Cause::Rejected(Rejection::UserDisabled) => {
+                Next::Waits(self.failed(cause, None))
+            }
+            (DeadLetterClass::Unresolved, Some(wait)) => {
+                Next::Waits(self.failed(cause, Some(wait)))
+            }
+            _ => Next::GivenUp(self.failed(cause, None)),
+        }
+    }
+
+    fn failed(&self, cause: &Cause, wait: Option<Duration>) -> Update {
+        Update {
+            id: self.id,
+            cause: cause.clone(),
+            attempts: self.attempts_after(),
+            wait,
+        }
+    }
 }
 
 /// Tries the letters of the lane whose turn it is, at most `limit`, inside the caller's transaction, which holds the
 /// lane's row. `seed` is random, for the row ids.
 pub async fn retry(
     connection: &mut PgConnection,
-    stream: &str,
-    lane: i32,
+    key: LaneKey,
     limit: i64,
     seed: u64,
 ) -> Result<Retried> {
-    let ids = queue::due(connection, stream, lane, limit).await?;
+    let ids = queue::due(connection, key, limit).await?;
     retry_listed(connection, &ids, seed).await
 }
 
@@ -125,39 +184,64 @@ pub async fn retry_listed(
     seed: u64,
 ) -> Result<Retried> {
     let letters = lock(connection, ids).await?;
-    let Some((batch, fates, users)) = attempt(connection, &letters, seed).await? else {
+    if letters.is_empty() {
         return Ok(Retried::default());
+    }
+
+    let works: Vec<Work> = letters.iter().map(Letter::work).collect();
+    let entries = letters
+        .iter()
+        .zip(&works)
+        .filter(|(_, work)| work.entry().is_some());
+    let last_tries = entries
+        .enumerate()
+        .filter(|(_, (letter, _))| letter.next_wait().is_none());
+    let waiting = Waiting {
+        last_tries: last_tries.map(|(at, _)| at).collect(),
+        ..Waiting::default()
     };
-    write(connection, &letters, &fates).await?;
-    let count = |wanted: fn(&Fate) -> bool| {
-        u64::try_from(fates.iter().filter(|fate| wanted(fate)).count()).unwrap_or(u64::MAX)
-    };
+    let batch = ledger::apply(connection, &works, Claims::Again, waiting, seed).await?;
+    let done = letters.iter().zip(&batch.dispositions);
+    let nexts: Vec<Next> = done
+        .map(|(letter, disposition)| letter.after(disposition))
+        .collect();
+    write(connection, &letters, &nexts).await?;
+
+    let count = |wanted: fn(&&Next) -> bool| convert(nexts.iter().filter(wanted).count());
+    let applied = works
+        .iter()
+        .zip(&batch.dispositions)
+        .filter(|(_, disposition)| disposition.is_applied());
     Ok(Retried {
-        tried: count(|_| true),
-        applied: count(|fate| matches!(fate, Fate::Applied)),
-        given_up: count(|fate| matches!(fate, Fate::GivenUp(_))),
+        tried: count(|_| true)?,
+        applied: count(|next| matches!(next, Next::Closed))?,
+        given_up: count(|next| matches!(next, Next::GivenUp(_)))?,
         timestamp: Some(batch.timestamp),
-        users,
+        users: applied
+            .filter_map(|(work, _)| Some(work.entry()?.user.0))
+            .collect(),
     })
 }
 
-/// Gives letters up, because trying them failed for a reason nobody foresaw.
-pub async fn put_aside(connection: &mut PgConnection, ids: &[Uuid], cause: &Cause) -> Result<()> {
+/// Gives letters up, because trying them failed for an unforeseen reason.
+pub async fn give_up(connection: &mut PgConnection, ids: &[Uuid], cause: &Cause) -> Result<()> {
     let letters = lock(connection, ids).await?;
-    let fates: Vec<Fate> = letters
+    let given_up = letters
         .iter()
-        .map(|_| Fate::GivenUp(cause.clone()))
-        .collect();
-    write(connection, &letters, &fates).await
+        .map(|letter| Next::GivenUp(letter.failed(cause, None)));
+    let nexts: Vec<Next> = given_up.collect();
+
+    write(connection, &letters, &nexts).await
 }
 
 async fn lock(connection: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Letter>> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
+
     let letters = sqlx::query_as(
         "SELECT id, stream, stream_seq, subject, payload, broker_time, code, attempts, \
-         (extract(epoch FROM clock_timestamp() - created_at) * 1000)::bigint AS age_millis FROM dead_letters \
+         greatest(0, (extract(epoch FROM clock_timestamp() - created_at) * 1000)::bigint) AS age_millis FROM dead_letters \
          WHERE id = ANY($1) AND blocks ORDER BY stream_created_at, stream_seq, id FOR NO KEY UPDATE",
     )
     .bind(ids)
@@ -166,145 +250,38 @@ async fn lock(connection: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Letter>
     Ok(letters)
 }
 
-async fn attempt(
-    connection: &mut PgConnection,
-    letters: &[Letter],
-    seed: u64,
-) -> Result<Option<(Batch, Vec<Fate>, BTreeSet<Uuid>)>> {
-    if letters.is_empty() {
-        return Ok(None);
-    }
-    let (mut entries, mut beats, mut waiting) =
-        (Vec::<Entry>::new(), Vec::new(), Waiting::default());
-    let mut fates: Vec<Option<Fate>> = Vec::with_capacity(letters.len());
-    for letter in letters {
-        // What became a letter of this kind was let in by its subject then.
-        let event = match event::parse(&letter.subject, &letter.payload, BareSubjects::Accept) {
-            Ok(event) => event,
-            Err(malformed) => {
-                fates.push(Some(Fate::GivenUp(Cause::from(&*malformed))));
-                continue;
-            }
-        };
-        let origin = Origin {
-            stream: &letter.stream,
-            stream_seq: letter.stream_seq,
-            broker_time: letter.broker_time,
-        };
-        match from_event(event, &origin) {
-            FromEvent::Beat(beat) => {
-                beats.push(*beat);
-                fates.push(Some(Fate::Applied));
-            }
-            FromEvent::Entry(entry) => {
-                if letter.next_wait().is_none() {
-                    waiting.last_tries.insert(entries.len());
-                }
-                entries.push(*entry);
-                fates.push(None);
-            }
-        }
-    }
-    let batch = ledger::apply_events(connection, &entries, Claims::Again, waiting, seed).await?;
-    bots::keep_latest(connection, &beats).await?;
-    let applied = entries
+async fn write(connection: &mut PgConnection, letters: &[Letter], nexts: &[Next]) -> Result<()> {
+    let closed = letters
         .iter()
-        .zip(&batch.outcomes)
-        .filter(|(_, outcome)| matches!(outcome, Outcome::Applied(_)));
-    let users = applied.map(|(entry, _)| entry.user.0).collect();
-    let mut outcomes = batch.outcomes.iter();
-    let fates = letters
-        .iter()
-        .zip(fates)
-        .filter_map(|(letter, known)| {
-            known.or_else(|| outcomes.next().map(|outcome| fate(letter, outcome)))
-        })
-        .collect();
-    Ok(Some((batch, fates, users)))
-}
+        .zip(nexts)
+        .filter(|(_, next)| matches!(next, Next::Closed));
+    let closed: Vec<Uuid> = closed.map(|(letter, _)| letter.id).collect();
+    resolve::close_replayed(connection, &closed, &Actor::Lane).await?;
 
-fn fate(letter: &Letter, outcome: &Outcome) -> Fate {
-    match outcome {
-        // Somebody else applied the same event meanwhile.
-        Outcome::Applied(_) | Outcome::Duplicate => Fate::Applied,
-        Outcome::Behind => Fate::Behind,
-        Outcome::Reused => Fate::GivenUp(Cause::event_id_reused()),
-        Outcome::Rejected(rejection) => {
-            let cause = Cause::from(*rejection);
-            match (cause.class, letter.next_wait()) {
-                (Class::Unresolved, _) if *rejection == Rejection::UserDisabled => {
-                    Fate::Again(cause, None)
-                }
-                (Class::Unresolved, Some(wait)) => Fate::Again(cause, Some(wait)),
-                (Class::Unresolved, None) | (Class::Rejected | Class::Malformed, _) => {
-                    Fate::GivenUp(cause)
-                }
-            }
-        }
-    }
-}
-
-async fn write(connection: &mut PgConnection, letters: &[Letter], fates: &[Fate]) -> Result<()> {
-    let applied: Vec<Uuid> = letters
-        .iter()
-        .zip(fates)
-        .filter(|(_, fate)| matches!(fate, Fate::Applied))
-        .map(|(letter, _)| letter.id)
-        .collect();
-    resolve::close_replayed(connection, &applied, &Actor::Lane).await?;
-    let (mut ids, mut classes, mut codes, mut reasons, mut attempts, mut waits) = (
-        Vec::new(),
-        Vec::new(),
-        Vec::new(),
-        Vec::new(),
-        Vec::new(),
-        Vec::new(),
-    );
-    for (letter, fate) in letters.iter().zip(fates) {
-        let (cause, wait) = match fate {
-            Fate::Applied => continue,
-            Fate::Behind if letter.code == BEHIND_UNRESOLVED => continue,
-            Fate::Behind => (Cause::behind_unresolved(), None),
-            Fate::Again(cause, wait) => (cause.clone(), *wait),
-            Fate::GivenUp(cause) => (cause.clone(), None),
-        };
-        let made = if matches!(fate, Fate::Behind) {
-            letter.attempts
-        } else {
-            letter.attempts_after()
-        };
-        ids.push(letter.id);
-        classes.push(cause.class.as_str());
-        codes.push(cause.code);
-        reasons.push(cause.reason);
-        attempts.push(made);
-        waits.push(wait.map(interval));
-    }
-    if ids.is_empty() {
+    let updates = nexts.iter().filter_map(|next| match next {
+        Next::Closed | Next::Unchanged => None,
+        Next::Waits(update) | Next::GivenUp(update) => Some(update),
+    });
+    let updates: Vec<&Update> = updates.collect();
+    if updates.is_empty() {
         return Ok(());
     }
+
+    let attempts = updates.iter().map(|update| convert(update.attempts));
+    let attempts = attempts.collect::<Result<Vec<i32>>>()?;
     sqlx::query(
         "UPDATE dead_letters d SET class = n.class, code = n.code, reason = n.reason, attempts = n.attempts, \
          next_attempt_at = clock_timestamp() + n.wait, updated_at = clock_timestamp() \
          FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[], $6::interval[]) \
          AS n (id, class, code, reason, attempts, wait) WHERE d.id = n.id",
     )
-    .bind(ids)
-    .bind(classes)
-    .bind(codes)
-    .bind(reasons)
+    .bind(updates.iter().map(|update| update.id).collect::<Vec<_>>())
+    .bind(updates.iter().map(|update| update.cause.class().as_str()).collect::<Vec<_>>())
+    .bind(updates.iter().map(|update| update.cause.code()).collect::<Vec<_>>())
+    .bind(updates.iter().map(|update| update.cause.to_string()).collect::<Vec<_>>())
     .bind(attempts)
-    .bind(waits)
+    .bind(updates.iter().map(|update| update.wait).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(())
-}
-
-fn interval(wait: Duration) -> PgInterval {
-    let microseconds = i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
-    PgInterval {
-        months: 0,
-        days: 0,
-        microseconds,
-    }
 }

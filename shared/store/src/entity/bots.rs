@@ -10,9 +10,7 @@ pub struct Model {
     pub id: Uuid,
     pub user_id: Uuid,
     pub trading_id: Uuid,
-    #[sea_orm(column_type = "Text")]
     pub component: String,
-    #[sea_orm(column_type = "Text")]
     pub status: String,
     pub last_seen_at: DateTimeUtc,
     #[sea_orm(column_type = "JsonBinary")]
@@ -23,7 +21,7 @@ pub struct Model {
     pub updated_at: DateTimeUtc,
 }
 
-/// What it refers to.
+/// None that a query follows.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

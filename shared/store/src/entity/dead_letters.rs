@@ -10,31 +10,24 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
-    #[sea_orm(column_type = "Text")]
     pub stream: String,
     pub lane: i32,
     /// Nanoseconds since 1970.
     pub stream_created_at: i64,
     pub stream_seq: i64,
-    #[sea_orm(column_type = "Text")]
     pub subject: String,
     pub payload: Vec<u8>,
     #[sea_orm(column_type = "JsonBinary")]
     pub headers: Json,
     pub broker_time: Option<DateTimeUtc>,
-    #[sea_orm(column_type = "Text")]
     pub event_id: Option<String>,
     pub user_id: Option<Uuid>,
     pub trading_id: Option<Uuid>,
-    #[sea_orm(column_type = "Text")]
     pub class: String,
-    #[sea_orm(column_type = "Text")]
     pub code: String,
-    #[sea_orm(column_type = "Text")]
     pub reason: String,
     pub attempts: i32,
     pub next_attempt_at: Option<DateTimeUtc>,
-    #[sea_orm(column_type = "Text")]
     pub status: String,
     pub published_at: Option<DateTimeUtc>,
     #[sea_orm(column_type = "JsonBinary")]
@@ -43,7 +36,7 @@ pub struct Model {
     pub updated_at: DateTimeUtc,
 }
 
-/// What it refers to.
+/// None that a query follows.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

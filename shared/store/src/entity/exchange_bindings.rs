@@ -3,28 +3,22 @@
 use sea_orm::entity::prelude::*;
 
 /// Row of `exchange_bindings`.
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, sqlx::FromRow)]
 #[sea_orm(table_name = "exchange_bindings")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
     pub user_id: Option<Uuid>,
-    #[sea_orm(column_type = "Text")]
     pub name: String,
-    #[sea_orm(column_type = "Text")]
     pub exchange_type: String,
-    #[sea_orm(column_type = "Text")]
     pub kind: String,
     pub api_key_encrypted: Option<Vec<u8>>,
     pub api_secret_encrypted: Option<Vec<u8>>,
     pub passphrase_encrypted: Option<Vec<u8>>,
-    #[sea_orm(column_type = "Text")]
     pub masked_api_key: Option<String>,
-    #[sea_orm(column_type = "Text")]
     pub key_id: Option<String>,
     /// Keyed hash of the API key, to find the same one again.
     pub fingerprint: Option<Vec<u8>>,
-    #[sea_orm(column_type = "Text")]
     pub status: String,
     pub last_verified_at: Option<DateTimeUtc>,
     #[sea_orm(column_type = "JsonBinary")]
@@ -33,7 +27,7 @@ pub struct Model {
     pub updated_at: DateTimeUtc,
 }
 
-/// What it refers to.
+/// None that a query follows.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

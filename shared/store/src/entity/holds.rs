@@ -8,11 +8,10 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub sub_account_id: Uuid,
-    #[sea_orm(primary_key, auto_increment = false, column_type = "Text")]
+    #[sea_orm(primary_key, auto_increment = false)]
     pub order_id: String,
     #[sea_orm(column_type = "Decimal(Some((28, 12)))")]
     pub amount: Decimal,
-    #[sea_orm(column_type = "Text")]
     pub event_id: Option<String>,
     #[sea_orm(column_type = "JsonBinary")]
     pub info: Json,
@@ -20,21 +19,8 @@ pub struct Model {
     pub updated_at: DateTimeUtc,
 }
 
-/// What it refers to.
+/// None that a query follows.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {
-    #[sea_orm(
-        belongs_to = "super::sub_accounts::Entity",
-        from = "Column::SubAccountId",
-        to = "super::sub_accounts::Column::Id"
-    )]
-    SubAccount,
-}
-
-impl Related<super::sub_accounts::Entity> for Entity {
-    fn to() -> RelationDef {
-        Relation::SubAccount.def()
-    }
-}
+pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -3,16 +3,14 @@
 use sea_orm::entity::prelude::*;
 
 /// Row of `sub_accounts`.
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, sqlx::FromRow)]
 #[sea_orm(table_name = "sub_accounts")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
     pub user_id: Uuid,
     pub trading_id: Uuid,
-    #[sea_orm(column_type = "Text")]
     pub name: String,
-    #[sea_orm(column_type = "Text")]
     pub symbol: String,
     #[sea_orm(column_type = "Decimal(Some((28, 12)))")]
     pub balance: Decimal,
@@ -27,21 +25,8 @@ pub struct Model {
     pub updated_at: DateTimeUtc,
 }
 
-/// What it refers to.
+/// None that a query follows.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {
-    #[sea_orm(
-        belongs_to = "super::tradings::Entity",
-        from = "Column::TradingId",
-        to = "super::tradings::Column::Id"
-    )]
-    Trading,
-}
-
-impl Related<super::tradings::Entity> for Entity {
-    fn to() -> RelationDef {
-        Relation::Trading.def()
-    }
-}
+pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}

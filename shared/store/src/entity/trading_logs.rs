@@ -19,22 +19,17 @@ pub struct Model {
     pub postings: i16,
     /// When it happened, by the caller; `timestamp` is when it was recorded.
     pub event_time: DateTimeUtc,
-    #[sea_orm(column_type = "Text")]
     pub r#type: String,
-    #[sea_orm(column_type = "Text")]
     pub source: String,
-    #[sea_orm(column_type = "Text")]
     pub order_id: Option<String>,
-    #[sea_orm(column_type = "Text")]
     pub event_id: Option<String>,
-    #[sea_orm(column_type = "Text")]
     pub message: String,
     #[sea_orm(column_type = "JsonBinary")]
     pub info: Json,
     pub created_at: DateTimeUtc,
 }
 
-/// What it refers to.
+/// None that a query follows.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -3,18 +3,15 @@
 use sea_orm::entity::prelude::*;
 
 /// Row of `tradings`.
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, sqlx::FromRow)]
 #[sea_orm(table_name = "tradings")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
     pub user_id: Uuid,
     pub exchange_binding_id: Option<Uuid>,
-    #[sea_orm(column_type = "Text")]
     pub name: String,
-    #[sea_orm(column_type = "Text")]
     pub r#type: String,
-    #[sea_orm(column_type = "Text")]
     pub status: String,
     #[sea_orm(column_type = "JsonBinary")]
     pub info: Json,

@@ -15,9 +15,7 @@ pub struct Model {
     pub sub_account_id: Uuid,
     /// When it happened, by the caller; `timestamp` is when it was booked.
     pub event_time: DateTimeUtc,
-    #[sea_orm(column_type = "Text")]
     pub direction: String,
-    #[sea_orm(column_type = "Text")]
     pub reason: String,
     #[sea_orm(column_type = "Decimal(Some((28, 12)))")]
     pub amount: Decimal,
@@ -25,15 +23,12 @@ pub struct Model {
     pub closing_balance: Decimal,
     #[sea_orm(column_type = "Decimal(Some((28, 12)))")]
     pub price: Option<Decimal>,
-    #[sea_orm(column_type = "Text")]
     pub quote_symbol: Option<String>,
     /// What a fee took of it, in the account's asset.
     #[sea_orm(column_type = "Decimal(Some((28, 12)))")]
     pub fee: Option<Decimal>,
-    #[sea_orm(column_type = "Text")]
     pub order_id: Option<String>,
     pub sequence: i64,
-    #[sea_orm(column_type = "Text")]
     pub event_id: Option<String>,
     pub trading_log_id: Uuid,
     #[sea_orm(column_type = "JsonBinary")]
@@ -41,7 +36,7 @@ pub struct Model {
     pub created_at: DateTimeUtc,
 }
 
-/// What it refers to.
+/// None that a query follows.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

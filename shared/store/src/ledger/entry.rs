@@ -1,43 +1,25 @@
-//! What the writer is asked to do, entry by entry, and what it answers.
-//!
-//! Owns: the types. Must not know: SQL, order, whose turn it is.
+//! What the ledger is asked to do, entry by entry.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
-use tiris_domain::ids::{AccountId, LogId, TradingId, TransactionId, UserId};
-use tiris_domain::ledger::{Command, Effect, OrderId, Posting, Rejection};
+use tiris_domain::ids::{AccountId, TradingId, UserId};
+use tiris_domain::lane::EventStream;
+use tiris_domain::ledger::{Command, OrderId};
+use uuid::Uuid;
 
-/// Who wrote a trading log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// A person, over REST.
-    Manual,
-    /// A bot.
-    Bot,
-}
+pub use tiris_domain::states::LogSource as Source;
 
-impl Source {
-    /// As stored and sent.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Manual => "manual",
-            Self::Bot => "bot",
-        }
-    }
-}
-
-/// The claim on an event id: whoever inserts it first applies the event.
+/// The claim on an event id: the first insert applies the event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// Unique per user.
     pub event_id: String,
-    /// Tells a duplicate from a reused id.
+    /// Distinguishes a duplicate from a reused id.
     pub content_hash: [u8; 16],
     /// The stream it came by.
-    pub stream: String,
+    pub stream: EventStream,
     /// Its number there.
-    pub stream_seq: i64,
+    pub stream_seq: u64,
 }
 
 /// One command with what its trading log says.
@@ -67,46 +49,30 @@ pub struct Entry {
     pub info: Map<String, Value>,
 }
 
-/// What became of an entry.
-#[derive(Clone, Debug)]
-pub enum Outcome {
-    /// It is in the books.
-    Applied(Applied),
-    /// Its event was processed before, with equal content.
-    Duplicate,
-    /// Its event id was used before, with other content.
-    Reused,
-    /// The ledger refuses it; its claim, if any, is marked dead.
-    Rejected(Rejection),
-    /// An earlier event of its trading waits to be tried again, and this one waits behind it; its claim is marked dead.
-    Behind,
-}
+/// Events of one user and trading keep their order.
+pub type Key = (UserId, TradingId);
 
-/// An entry that is in the books.
-#[derive(Clone, Debug)]
-pub struct Applied {
-    /// Its trading log.
-    pub log: LogId,
-    /// Its postings with their ids, in order.
-    pub postings: Vec<(TransactionId, Posting)>,
-    /// The whole effect, with the new account states.
-    pub effect: Effect,
-}
+/// An event by its user and id.
+pub type EventKey = (Uuid, String);
 
-/// What a batch did.
-#[derive(Debug)]
-pub struct Batch {
-    /// The `timestamp` of every row it wrote.
-    pub timestamp: DateTime<Utc>,
-    /// One outcome per entry, in order.
-    pub outcomes: Vec<Outcome>,
-}
+impl Entry {
+    /// Whose order the entry keeps.
+    #[must_use]
+    pub const fn key(&self) -> Key {
+        (self.user, self.trading)
+    }
 
-impl Batch {
-    /// Those of `entries`, of which this batch is, that it applied.
-    pub fn applied<'a>(&'a self, entries: &'a [Entry]) -> impl Iterator<Item = &'a Entry> {
-        let both = entries.iter().zip(&self.outcomes);
-        both.filter(|(_, outcome)| matches!(outcome, Outcome::Applied(_)))
-            .map(|(entry, _)| entry)
+    /// The event the entry is of, when it is of one.
+    #[must_use]
+    pub fn event_key(&self) -> Option<EventKey> {
+        let claim = self.claim.as_ref()?;
+        Some((self.user.0, claim.event_id.clone()))
+    }
+
+    /// Every account it needs: those of its command and the one its log names.
+    pub(crate) fn accounts(&self) -> Vec<AccountId> {
+        let mut accounts = self.command.accounts();
+        accounts.extend(self.sub_account);
+        accounts
     }
 }

@@ -1,6 +1,6 @@
 //! Reads what a batch needs: accounts under lock, the holds it can change, and the state of users and tradings.
 
-use super::{Entry, accounts_of};
+use super::entry::Entry;
 use crate::error::{Error, Result};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tiris_domain::ids::{AccountId, TradingId, UserId};
 use tiris_domain::ledger::{Account, Book, Rejection};
 use tiris_domain::money::Money;
+use tiris_domain::states::{State, TradingStatus, UserStatus};
 use uuid::Uuid;
 
 /// Locks the living accounts the entries name, in id order so that batches cannot deadlock.
@@ -16,8 +17,9 @@ pub(super) async fn lock_accounts<'a>(
     connection: &mut PgConnection,
     entries: impl Iterator<Item = &'a Entry>,
 ) -> Result<Book> {
-    let ids: BTreeSet<AccountId> = entries.flat_map(accounts_of).collect();
+    let ids: BTreeSet<AccountId> = entries.flat_map(Entry::accounts).collect();
     let mut book = Book::default();
+
     if ids.is_empty() {
         return Ok(book);
     }
@@ -32,6 +34,7 @@ pub(super) async fn lock_accounts<'a>(
     for row in rows {
         book.insert(row.account()?);
     }
+
     Ok(book)
 }
 
@@ -67,6 +70,14 @@ impl AccountRow {
     }
 }
 
+#[derive(sqlx::FromRow)]
+struct HoldRow {
+    #[sqlx(try_from = "Uuid")]
+    sub_account_id: AccountId,
+    order_id: String,
+    amount: Decimal,
+}
+
 /// Loads the holds the entries can change into the accounts of `book`.
 pub(super) async fn holds<'a>(
     connection: &mut PgConnection,
@@ -77,20 +88,16 @@ pub(super) async fn holds<'a>(
     for entry in entries {
         if let Some(order) = entry.command.hold_order() {
             let order = order.map_or("", |order| order.as_str());
-            wanted.extend(
-                entry
-                    .command
-                    .accounts()
-                    .into_iter()
-                    .map(|account| (account.0, order)),
-            );
+            let accounts = entry.command.accounts().into_iter();
+            wanted.extend(accounts.map(|account| (account.0, order)));
         }
     }
     if wanted.is_empty() {
         return Ok(());
     }
+
     let (accounts, orders): (Vec<Uuid>, Vec<&str>) = wanted.into_iter().unzip();
-    let rows: Vec<(Uuid, String, Decimal)> = sqlx::query_as(
+    let rows: Vec<HoldRow> = sqlx::query_as(
         "SELECT h.sub_account_id, h.order_id, h.amount FROM holds h \
          JOIN UNNEST($1::uuid[], $2::text[]) AS w (sub_account_id, order_id) USING (sub_account_id, order_id)",
     )
@@ -98,12 +105,15 @@ pub(super) async fn holds<'a>(
     .bind(orders)
     .fetch_all(connection)
     .await?;
-    for (id, order, amount) in rows {
-        let id = AccountId(id);
+
+    for row in rows {
+        let id = row.sub_account_id;
         let Some(mut account) = book.get(id).cloned() else {
             continue;
         };
-        account.holds.insert(order.parse().ok(), money(amount, id)?);
+        account
+            .holds
+            .insert(row.order_id.parse().ok(), money(row.amount, id)?);
         book.insert(account);
     }
     Ok(())
@@ -123,11 +133,13 @@ struct Party {
     now: Option<DateTime<Utc>>,
 }
 
-/// Users and tradings the entries name, with their state.
-#[derive(Default)]
+/// Users and tradings the entries name, with their state, and the moment. A state that only a newer version knows is none:
+/// it must not stop the lane for everybody else.
 pub(super) struct Parties {
-    users: HashMap<UserId, String>,
-    tradings: HashMap<TradingId, (UserId, String)>,
+    users: HashMap<UserId, Option<UserStatus>>,
+    tradings: HashMap<TradingId, (UserId, Option<TradingStatus>)>,
+    /// The moment of the rows to be written.
+    pub(super) now: DateTime<Utc>,
 }
 
 /// Users, tradings and the moment: one statement, because every one costs a round trip.
@@ -135,23 +147,22 @@ pub const PARTIES: &str = "SELECT id, NULL::uuid AS owner, status, NULL::timesta
      UNION ALL SELECT id, user_id, status, NULL FROM tradings WHERE id = ANY($2) \
      UNION ALL SELECT NULL, NULL, NULL, clock_timestamp()";
 
-/// Read after the accounts are locked: whoever deletes a trading locks its accounts first, so a state read now holds
+/// Read after the accounts are locked: a deletion of a trading locks its accounts first, so a state read now holds
 /// until this transaction ends. An entry without an account holds its trading itself. The moment is that of the rows to be
 /// written; a clock read in the locking statement would be from before the wait.
 pub(super) async fn parties<'a>(
     connection: &mut PgConnection,
     entries: impl Iterator<Item = &'a Entry> + Clone,
-) -> Result<(Parties, DateTime<Utc>)> {
-    let bare = entries
-        .clone()
-        .filter(|entry| accounts_of(entry).is_empty());
-    let bare: BTreeSet<Uuid> = bare.map(|entry| entry.trading.0).collect();
-    if !bare.is_empty() {
+) -> Result<Parties> {
+    let without_account = entries.clone().filter(|entry| entry.accounts().is_empty());
+    let held: BTreeSet<Uuid> = without_account.map(|entry| entry.trading.0).collect();
+    if !held.is_empty() {
         sqlx::query("SELECT FROM tradings WHERE id = ANY($1) ORDER BY id FOR KEY SHARE")
-            .bind(Vec::from_iter(bare))
+            .bind(Vec::from_iter(held))
             .execute(&mut *connection)
             .await?;
     }
+
     let (users, tradings): (BTreeSet<Uuid>, BTreeSet<Uuid>) =
         entries.map(|entry| (entry.user.0, entry.trading.0)).unzip();
     let rows: Vec<Party> = sqlx::query_as(PARTIES)
@@ -159,37 +170,42 @@ pub(super) async fn parties<'a>(
         .bind(Vec::from_iter(tradings))
         .fetch_all(&mut *connection)
         .await?;
-    let (mut parties, mut moment) = (Parties::default(), None);
+
+    let now = rows.iter().find_map(|row| row.now);
+    let mut parties = Parties {
+        users: HashMap::new(),
+        tradings: HashMap::new(),
+        now: now.ok_or_else(|| Error::internal("the database tells no time"))?,
+    };
     for row in rows {
         match (row.id, row.owner, row.status) {
-            (Some(id), None, Some(status)) => drop(parties.users.insert(UserId(id), status)),
-            (Some(id), Some(owner), Some(status)) => {
-                parties
-                    .tradings
-                    .insert(TradingId(id), (UserId(owner), status));
+            (Some(id), None, Some(status)) => {
+                parties.users.insert(UserId(id), UserStatus::named(&status));
             }
-            _ => moment = row.now,
+            (Some(id), Some(owner), Some(status)) => {
+                let trading = (UserId(owner), TradingStatus::named(&status));
+                parties.tradings.insert(TradingId(id), trading);
+            }
+            _ => {}
         }
     }
-    Ok((
-        parties,
-        moment.ok_or_else(|| Error::internal("the database tells no time"))?,
-    ))
+    Ok(parties)
 }
 
 impl Parties {
     /// The checks that come before the ledger's own, in the precedence of the rejections.
     pub(super) fn check(&self, book: &Book, entry: &Entry) -> Result<(), Rejection> {
-        match self.users.get(&entry.user).map(String::as_str) {
-            None | Some("deleted") => return Err(Rejection::UnknownUser),
-            Some("disabled") => return Err(Rejection::UserDisabled),
-            Some(_) => {}
+        match self.users.get(&entry.user) {
+            None | Some(Some(UserStatus::Deleted)) => return Err(Rejection::UnknownUser),
+            Some(Some(UserStatus::Disabled)) => return Err(Rejection::UserDisabled),
+            Some(Some(UserStatus::Active) | None) => {}
         }
         let owner = match self.tradings.get(&entry.trading) {
-            Some((owner, status)) if matches!(status.as_str(), "active" | "paused") => *owner,
+            Some((owner, Some(status))) if status.is_living() => *owner,
             Some(_) | None => return Err(Rejection::UnknownTrading),
         };
-        let accounts = accounts_of(entry);
+
+        let accounts = entry.accounts();
         if accounts.iter().any(|id| book.get(*id).is_none()) {
             return Err(Rejection::UnknownSubAccount);
         }

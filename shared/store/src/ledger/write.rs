@@ -1,32 +1,40 @@
 //! Writes a folded batch: postings, logs, holds and balances, each table in one statement whatever the batch's size.
 
-use super::{Applied, Entry, Outcome, claim};
+use super::cause::Cause;
+use super::claim;
+use super::disposition::{Applied, Disposition};
+use super::entry::Entry;
 use crate::error::Result;
+use crate::lanes::columns::convert;
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use serde_json::{Map, Value};
 use sqlx::PgConnection;
 use std::collections::BTreeMap;
 use tiris_domain::ids::AccountId;
-use tiris_domain::ledger::{Account, OrderId};
+use tiris_domain::ledger::{Account, Asset, OrderId};
 use tiris_domain::money::Money;
 use uuid::Uuid;
 
 pub(super) async fn all(
     connection: &mut PgConnection,
     timestamp: DateTime<Utc>,
-    entries: &[Entry],
-    outcomes: &[Outcome],
+    entries: &[&Entry],
+    dispositions: &[Disposition],
 ) -> Result<()> {
     let mut rows = Rows::default();
     let mut refused = Vec::new();
-    for (entry, outcome) in entries.iter().zip(outcomes) {
-        match outcome {
-            Outcome::Applied(applied) => rows.push(entry, applied, timestamp),
-            Outcome::Rejected(_) | Outcome::Behind => refused.push(entry),
-            Outcome::Duplicate | Outcome::Reused => {}
+    for (entry, disposition) in entries.iter().copied().zip(dispositions) {
+        match disposition {
+            Disposition::Applied(applied) => rows.push(entry, applied, timestamp)?,
+            // The claim belongs to the other event.
+            Disposition::DeadLetter(Cause::EventIdReused)
+            | Disposition::Duplicate
+            | Disposition::Recorded => {}
+            Disposition::DeadLetter(_) | Disposition::Deferred => refused.push(entry),
         }
     }
+
     claim::mark_dead(connection, &refused).await?;
     if rows.logs.id.is_empty() {
         return Ok(());
@@ -57,7 +65,12 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    fn push(&mut self, entry: &'a Entry, applied: &'a Applied, timestamp: DateTime<Utc>) {
+    fn push(
+        &mut self,
+        entry: &'a Entry,
+        applied: &'a Applied,
+        timestamp: DateTime<Utc>,
+    ) -> Result<()> {
         let event_id = entry.claim.as_ref().map(|claim| claim.event_id.as_str());
         let mut info = entry.info.clone();
         if !applied.effect.drift.is_empty() && entry.claim.is_some() {
@@ -72,7 +85,8 @@ impl<'a> Rows<'a> {
         let event_time = entry.event_time.unwrap_or(timestamp);
         self.transactions
             .push(entry, applied, event_id, event_time, &info);
-        self.logs.push(entry, applied, event_id, event_time, info);
+        self.logs.push(entry, applied, event_id, event_time, info)?;
+
         for account in &applied.effect.accounts {
             self.accounts.insert(account.id, account);
         }
@@ -83,6 +97,7 @@ impl<'a> Rows<'a> {
                 .or_insert((hold.amount, event_id));
             state.0 = hold.amount;
         }
+        Ok(())
     }
 }
 
@@ -134,14 +149,10 @@ impl<'a> Transactions<'a> {
             self.log.push(applied.log.0);
             self.info.push(Value::Object(info.clone()));
         }
+
         for posting in &applied.effect.postings {
             self.reason.push(&posting.reason);
-            self.quote.push(
-                posting
-                    .quote
-                    .as_ref()
-                    .map(tiris_domain::ledger::Asset::as_str),
-            );
+            self.quote.push(posting.quote.as_ref().map(Asset::as_str));
         }
     }
 
@@ -149,9 +160,13 @@ impl<'a> Transactions<'a> {
         sqlx::query(
             "INSERT INTO transactions (timestamp, id, user_id, trading_id, sub_account_id, event_time, direction, \
              reason, amount, closing_balance, price, quote_symbol, fee, order_id, sequence, event_id, trading_log_id, info) \
-             SELECT $1, * FROM UNNEST($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::timestamptz[], $7::text[], \
+             SELECT $1, id, user_id, trading_id, sub_account_id, event_time, direction, reason, amount, closing_balance, \
+             price, quote_symbol, fee, order_id, sequence, event_id, trading_log_id, info \
+             FROM UNNEST($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::timestamptz[], $7::text[], \
              $8::text[], $9::numeric[], $10::numeric[], $11::numeric[], $12::text[], $13::numeric[], $14::text[], \
-             $15::bigint[], $16::text[], $17::uuid[], $18::jsonb[])",
+             $15::bigint[], $16::text[], $17::uuid[], $18::jsonb[]) AS t (id, user_id, trading_id, sub_account_id, \
+             event_time, direction, reason, amount, closing_balance, price, quote_symbol, fee, order_id, sequence, \
+             event_id, trading_log_id, info)",
         )
         .bind(timestamp)
         .bind(self.id)
@@ -173,6 +188,7 @@ impl<'a> Transactions<'a> {
         .bind(self.info)
         .execute(connection)
         .await?;
+
         Ok(())
     }
 }
@@ -202,7 +218,7 @@ impl<'a> Logs<'a> {
         event_id: Option<&'a str>,
         event_time: DateTime<Utc>,
         info: Map<String, Value>,
-    ) {
+    ) -> Result<()> {
         self.id.push(applied.log.0);
         self.user.push(entry.user.0);
         self.trading.push(entry.trading.0);
@@ -212,9 +228,7 @@ impl<'a> Logs<'a> {
             _ => None,
         };
         self.transaction.push(single);
-        // A trade has at most three postings.
-        self.postings
-            .push(i16::try_from(applied.postings.len()).unwrap_or(i16::MAX));
+        self.postings.push(convert(applied.postings.len())?);
         self.event_time.push(event_time);
         self.log_type.push(&entry.log_type);
         self.source.push(entry.source.as_str());
@@ -222,14 +236,20 @@ impl<'a> Logs<'a> {
         self.event_id.push(event_id);
         self.message.push(&entry.message);
         self.info.push(Value::Object(info));
+
+        Ok(())
     }
 
     async fn insert(self, connection: &mut PgConnection, timestamp: DateTime<Utc>) -> Result<()> {
         sqlx::query(
             "INSERT INTO trading_logs (timestamp, id, user_id, trading_id, sub_account_id, transaction_id, postings, \
              event_time, type, source, order_id, event_id, message, info) \
-             SELECT $1, * FROM UNNEST($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::smallint[], \
-             $8::timestamptz[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::jsonb[])",
+             SELECT $1, id, user_id, trading_id, sub_account_id, transaction_id, postings, event_time, type, source, \
+             order_id, event_id, message, info \
+             FROM UNNEST($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::smallint[], \
+             $8::timestamptz[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::jsonb[]) \
+             AS t (id, user_id, trading_id, sub_account_id, transaction_id, postings, event_time, type, source, \
+             order_id, event_id, message, info)",
         )
         .bind(timestamp)
         .bind(self.id)
@@ -247,6 +267,7 @@ impl<'a> Logs<'a> {
         .bind(self.info)
         .execute(connection)
         .await?;
+
         Ok(())
     }
 }
@@ -266,6 +287,7 @@ async fn balances(
             .map(|account| figure(account).to_decimal())
             .collect()
     };
+
     sqlx::query(
         "UPDATE sub_accounts a SET balance = n.balance, locked = n.locked, sequence = n.sequence, updated_at = $1 \
          FROM UNNEST($2::uuid[], $3::numeric[], $4::numeric[], $5::bigint[]) AS n (id, balance, locked, sequence) \
@@ -278,6 +300,7 @@ async fn balances(
     .bind(accounts.values().map(|account| account.sequence).collect::<Vec<_>>())
     .execute(connection)
     .await?;
+
     Ok(())
 }
 
@@ -297,6 +320,7 @@ async fn holds(
     let (gone, kept): (Vec<_>, Vec<_>) = states
         .into_iter()
         .partition(|(_, (amount, _))| *amount == Money::ZERO);
+
     if !gone.is_empty() {
         sqlx::query(
             "DELETE FROM holds h USING UNNEST($1::uuid[], $2::text[]) AS g (sub_account_id, order_id) \
@@ -312,7 +336,8 @@ async fn holds(
     }
     sqlx::query(
         "INSERT INTO holds (sub_account_id, order_id, amount, event_id, created_at, updated_at) \
-         SELECT *, $5, $5 FROM UNNEST($1::uuid[], $2::text[], $3::numeric[], $4::text[]) \
+         SELECT sub_account_id, order_id, amount, event_id, $5, $5 \
+         FROM UNNEST($1::uuid[], $2::text[], $3::numeric[], $4::text[]) AS t (sub_account_id, order_id, amount, event_id) \
          ON CONFLICT (sub_account_id, order_id) DO UPDATE SET amount = excluded.amount, updated_at = excluded.updated_at",
     )
     .bind(kept.iter().map(|((account, _), _)| account.0).collect::<Vec<_>>())
@@ -322,5 +347,6 @@ async fn holds(
     .bind(timestamp)
     .execute(connection)
     .await?;
+
     Ok(())
 }

@@ -6,6 +6,8 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use sqlx::PgPool;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tiris_domain::lane::{EventStream, LaneKey};
+use tiris_domain::states::LaneStatus;
 use tiris_store::error::Result;
 use tiris_store::lanes::{self, Report};
 use tiris_testing::TestDatabase;
@@ -13,7 +15,6 @@ use uuid::Uuid;
 
 const WORKERS: usize = 3;
 const LANES: i32 = 4;
-const STREAM: &str = "TRADING";
 /// Longer than a test takes, so that a lease ends only when the test says so.
 const LEASE: Duration = Duration::from_secs(3_600);
 const CASES: u32 = 48;
@@ -35,26 +36,29 @@ enum Event {
     Restart(usize),
     /// A worker takes one lane by force.
     Seize(usize, i32),
-    /// The database comes back from a copy: every epoch is raised, nobody owns a lane.
+    /// The database comes back from a copy: every epoch is raised, no lane has an owner.
     Restored,
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    let (worker, lane) = (0..WORKERS, 0..LANES);
+    let worker = 0..WORKERS;
+    let lane = 0..LANES;
+    let both = (worker.clone(), lane.clone());
+    let commit = (both.clone(), 1..9u8);
     prop_oneof![
         4 => (worker.clone(), 1..=4u32).prop_map(|(worker, limit)| Event::Take(worker, limit)),
-        4 => lane.clone().prop_map(Event::LeaseEnds),
+        4 => lane.prop_map(Event::LeaseEnds),
         2 => worker.clone().prop_map(Event::Renew),
-        10 => (worker.clone(), lane.clone(), 1..9u8).prop_map(|(worker, lane, count)| Event::Commit(worker, lane, count)),
-        2 => (worker.clone(), lane.clone()).prop_map(|(worker, lane)| Event::Release(worker, lane)),
-        1 => worker.clone().prop_map(Event::Restart),
-        1 => (worker, lane).prop_map(|(worker, lane)| Event::Seize(worker, lane)),
+        10 => commit.prop_map(|((worker, lane), count)| Event::Commit(worker, lane, count)),
+        2 => both.clone().prop_map(|(worker, lane)| Event::Release(worker, lane)),
+        1 => worker.prop_map(Event::Restart),
+        1 => both.prop_map(|(worker, lane)| Event::Seize(worker, lane)),
         1 => Just(Event::Restored),
     ]
 }
 
 /// A lane as it must be.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
 struct Lane {
     owner: Option<Uuid>,
     epoch: i64,
@@ -69,6 +73,15 @@ struct Worker {
     held: BTreeMap<i32, i64>,
 }
 
+impl Worker {
+    fn new() -> Self {
+        Self {
+            token: Uuid::new_v4(),
+            held: BTreeMap::new(),
+        }
+    }
+}
+
 struct Model {
     lanes: BTreeMap<i32, Lane>,
     workers: Vec<Worker>,
@@ -76,225 +89,262 @@ struct Model {
 
 impl Model {
     fn new() -> Self {
-        let worker = || Worker {
-            token: Uuid::new_v4(),
-            held: BTreeMap::new(),
-        };
         Self {
             lanes: (0..LANES).map(|lane| (lane, Lane::default())).collect(),
-            workers: std::iter::repeat_with(worker).take(WORKERS).collect(),
+            workers: std::iter::repeat_with(Worker::new).take(WORKERS).collect(),
         }
     }
 
-    fn take(&mut self, worker: usize, lane: i32) {
-        let Worker { token, held } = &mut self.workers[worker];
-        let row = self.lanes.get_mut(&lane).expect("a lane of the model");
-        *row = Lane {
-            owner: Some(*token),
-            epoch: row.epoch + 1,
-            is_live: true,
-            cursor: row.cursor,
-        };
-        held.insert(lane, row.epoch);
+    fn lane(&mut self, lane: i32) -> &mut Lane {
+        self.lanes.get_mut(&lane).expect("a lane of the model")
     }
 
     /// The lanes a worker would get, in the order of the table.
     fn free(&self, limit: u32) -> Vec<i32> {
-        let free = self
-            .lanes
+        let limit = usize::try_from(limit).expect("few");
+        self.lanes
             .iter()
-            .filter(|(_, row)| row.owner.is_none() || !row.is_live);
-        free.map(|(lane, _)| *lane)
-            .take(usize::try_from(limit).expect("few"))
+            .filter(|(_, row)| row.owner.is_none() || !row.is_live)
+            .map(|(lane, _)| *lane)
+            .take(limit)
             .collect()
     }
 
     fn is_owner(&self, worker: usize, lane: i32) -> bool {
-        let (worker, row) = (&self.workers[worker], &self.lanes[&lane]);
+        let worker = &self.workers[worker];
+        let row = &self.lanes[&lane];
         row.owner == Some(worker.token) && worker.held.get(&lane) == Some(&row.epoch)
+    }
+
+    fn take(&mut self, worker: usize, lane: i32) {
+        let token = self.workers[worker].token;
+        let row = self.lane(lane);
+        row.owner = Some(token);
+        row.epoch += 1;
+        row.is_live = true;
+        let epoch = row.epoch;
+        self.workers[worker].held.insert(lane, epoch);
+    }
+
+    fn renew(&mut self, worker: usize) {
+        let Worker { token, held } = self.workers[worker].clone();
+        for lane in held.into_keys() {
+            let row = self.lane(lane);
+            row.is_live |= row.owner == Some(token);
+        }
+    }
+
+    fn commit(&mut self, lane: i32, count: u8) {
+        let row = self.lane(lane);
+        row.cursor += i64::from(count);
+        row.is_live = true;
+    }
+
+    fn release(&mut self, worker: usize, lane: i32) {
+        if self.is_owner(worker, lane) {
+            self.lane(lane).owner = None;
+        }
+        self.workers[worker].held.remove(&lane);
+    }
+
+    fn restart(&mut self, worker: usize) {
+        let token = self.workers[worker].token;
+        for row in self.lanes.values_mut() {
+            row.owner = row.owner.filter(|owner| *owner != token);
+        }
+        self.workers[worker] = Worker::new();
+    }
+
+    fn restore(&mut self) {
+        for row in self.lanes.values_mut() {
+            row.owner = None;
+            row.epoch += 1_000_000;
+        }
+    }
+
+    /// The lanes as the table shows them: a free one has no lease.
+    fn shown(&self) -> BTreeMap<i32, Lane> {
+        let mut lanes = self.lanes.clone();
+        for row in lanes.values_mut() {
+            row.is_live &= row.owner.is_some();
+        }
+        lanes
     }
 }
 
-/// Commits as a lane does: lock the row, compare, move the cursor; answers whether it could.
-async fn commit(pool: &PgPool, worker: &Worker, lane: i32, count: i64) -> Result<bool> {
+fn key(lane: i32) -> LaneKey {
+    LaneKey {
+        stream: EventStream::Trading,
+        lane: u16::try_from(lane).expect("a lane of the model"),
+    }
+}
+
+/// Commits as a lane does: lock the row, compare, move the cursor; returns whether it could.
+async fn commit(pool: &PgPool, worker: &Worker, lane: i32, count: u8) -> Result<bool> {
     let Some(epoch) = worker.held.get(&lane) else {
         return Ok(false);
     };
     let mut transaction = pool.begin().await?;
-    let state = lanes::lock(&mut transaction, STREAM, lane).await?;
+    let state = lanes::lock(&mut transaction, key(lane)).await?;
     let state = state.filter(|state| state.owner == Some(worker.token) && state.epoch == *epoch);
     let Some(state) = state else {
         // At once: dropped, it would keep the row locked for a moment, and the next taker would pass over it.
         transaction.rollback().await?;
         return Ok(false);
     };
+
     let to = lanes::Move {
-        cursor: state.cursor + count,
+        cursor: state.cursor + u64::from(count),
         fingerprint: Some(b"fingerprint"),
-        events: count,
+        events: usize::from(count),
         booked_at: None,
     };
-    lanes::move_cursor(&mut transaction, STREAM, lane, to, LEASE).await?;
+    lanes::move_cursor(&mut transaction, key(lane), to, LEASE).await?;
     transaction.commit().await?;
     Ok(true)
 }
 
-fn report(lane: i32) -> Report {
-    Report {
-        stream: STREAM,
-        lane,
-        status: "running",
+/// Takes free lanes; returns their numbers in order.
+async fn take(pool: &PgPool, token: Uuid, limit: u32) -> Result<Vec<i32>> {
+    let taken = lanes::take_free(pool, token, LEASE, limit).await?;
+    let mut taken: Vec<i32> = taken
+        .into_iter()
+        .map(|taken| i32::from(taken.key.lane))
+        .collect();
+    taken.sort_unstable();
+    Ok(taken)
+}
+
+async fn renew(pool: &PgPool, worker: &Worker) -> Result<()> {
+    let report = |lane: &i32| Report {
+        key: key(*lane),
+        status: LaneStatus::Running,
         reason: None,
         lag_messages: Some(0),
         lag_exact: true,
-        lag_millis: Some(0),
-    }
-}
-
-async fn happen(pool: &PgPool, model: &mut Model, event: &Event) -> Result<()> {
-    match *event {
-        Event::Take(worker, limit) => {
-            let mut taken: Vec<i32> =
-                lanes::take_free(pool, model.workers[worker].token, LEASE, limit)
-                    .await?
-                    .into_iter()
-                    .map(|taken| taken.lane)
-                    .collect();
-            taken.sort_unstable();
-            let expected = model.free(limit);
-            assert_eq!(taken, expected, "{event:?}");
-            expected
-                .into_iter()
-                .for_each(|lane| model.take(worker, lane));
-        }
-        Event::LeaseEnds(lane) => {
-            sqlx::query("UPDATE ingest_lanes SET lease_until = now() - interval '1 s' WHERE lane = $1 AND owner IS NOT NULL")
-                .bind(lane)
-                .execute(pool)
-                .await?;
-            model.lanes.get_mut(&lane).expect("a lane").is_live = false;
-        }
-        Event::Renew(worker) => {
-            let Worker { token, held } = &model.workers[worker];
-            let reports: Vec<Report> = held.keys().map(|lane| report(*lane)).collect();
-            lanes::renew(pool, *token, LEASE, &reports).await?;
-            for lane in held.keys().copied().collect::<Vec<_>>() {
-                let row = model.lanes.get_mut(&lane).expect("a lane");
-                row.is_live |= row.owner == Some(*token);
-            }
-        }
-        Event::Commit(worker, lane, count) => {
-            let may = model.is_owner(worker, lane);
-            let did = commit(pool, &model.workers[worker], lane, i64::from(count)).await?;
-            assert_eq!(did, may, "{event:?}");
-            if may {
-                let row = model.lanes.get_mut(&lane).expect("a lane");
-                row.cursor += i64::from(count);
-                row.is_live = true;
-            }
-        }
-        Event::Release(worker, lane) => {
-            let Worker { token, held } = model.workers[worker].clone();
-            if let Some(epoch) = held.get(&lane) {
-                lanes::release(pool, token, *epoch, STREAM, lane).await?;
-                if model.is_owner(worker, lane) {
-                    model.lanes.get_mut(&lane).expect("a lane").owner = None;
-                }
-                model.workers[worker].held.remove(&lane);
-            }
-        }
-        Event::Restart(worker) => {
-            let Worker { token, .. } = model.workers[worker];
-            lanes::release_all(pool, token).await?;
-            model
-                .lanes
-                .values_mut()
-                .filter(|row| row.owner == Some(token))
-                .for_each(|row| row.owner = None);
-            model.workers[worker] = Worker {
-                token: Uuid::new_v4(),
-                held: BTreeMap::new(),
-            };
-        }
-        Event::Seize(worker, lane) => {
-            lanes::seize(pool, STREAM, lane, model.workers[worker].token, LEASE).await?;
-            model.take(worker, lane);
-        }
-        Event::Restored => {
-            sqlx::query(
-                "UPDATE ingest_lanes SET epoch = epoch + 1000000, owner = NULL, lease_until = NULL",
-            )
-            .execute(pool)
-            .await?;
-            for row in model.lanes.values_mut() {
-                *row = Lane {
-                    owner: None,
-                    epoch: row.epoch + 1_000_000,
-                    ..row.clone()
-                };
-            }
-        }
-    }
+        lag_age: Some(Duration::ZERO),
+    };
+    let reports: Vec<Report> = worker.held.keys().map(report).collect();
+    lanes::renew(pool, worker.token, LEASE, &reports).await?;
     Ok(())
 }
 
+async fn end_lease(pool: &PgPool, lane: i32) -> Result<()> {
+    sqlx::query("UPDATE ingest_lanes SET lease_until = now() - interval '1 s' WHERE lane = $1 AND owner IS NOT NULL")
+        .bind(lane)
+        .execute(pool)
+        .await?;
+    Ok(())
+}
+
+async fn restore(pool: &PgPool) -> Result<()> {
+    sqlx::query(
+        "UPDATE ingest_lanes SET epoch = epoch + 1000000, owner = NULL, lease_until = NULL",
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Makes an event happen in the database and in the model.
+async fn happen(pool: &PgPool, model: &mut Model, event: &Event) -> Result<()> {
+    match *event {
+        Event::Take(worker, limit) => {
+            let taken = take(pool, model.workers[worker].token, limit).await?;
+            assert_eq!(taken, model.free(limit), "{event:?}");
+            for lane in taken {
+                model.take(worker, lane);
+            }
+        }
+        Event::LeaseEnds(lane) => {
+            end_lease(pool, lane).await?;
+            model.lane(lane).is_live = false;
+        }
+        Event::Renew(worker) => {
+            renew(pool, &model.workers[worker]).await?;
+            model.renew(worker);
+        }
+        Event::Commit(worker, lane, count) => {
+            let may = model.is_owner(worker, lane);
+            let did = commit(pool, &model.workers[worker], lane, count).await?;
+            assert_eq!(did, may, "{event:?}");
+            if may {
+                model.commit(lane, count);
+            }
+        }
+        Event::Release(worker, lane) => {
+            let Worker { token, held } = &model.workers[worker];
+            if let Some(epoch) = held.get(&lane) {
+                lanes::release(pool, *token, *epoch, key(lane)).await?;
+                model.release(worker, lane);
+            }
+        }
+        Event::Restart(worker) => {
+            lanes::release_all(pool, model.workers[worker].token).await?;
+            model.restart(worker);
+        }
+        Event::Seize(worker, lane) => {
+            lanes::seize(pool, key(lane), model.workers[worker].token, LEASE).await?;
+            model.take(worker, lane);
+        }
+        Event::Restored => {
+            restore(pool).await?;
+            model.restore();
+        }
+    }
+
+    Ok(())
+}
+
+#[derive(sqlx::FromRow)]
+struct Stored {
+    lane: i32,
+    #[sqlx(flatten)]
+    row: Lane,
+}
+
 async fn stored(pool: &PgPool) -> BTreeMap<i32, Lane> {
-    let rows: Vec<(i32, Option<Uuid>, i64, bool, i64)> = sqlx::query_as(
-        "SELECT lane, owner, epoch, coalesce(lease_until > clock_timestamp(), false), cursor FROM ingest_lanes",
+    let rows: Vec<Stored> = sqlx::query_as(
+        "SELECT lane, owner, epoch, coalesce(lease_until > clock_timestamp(), false) AS is_live, cursor FROM ingest_lanes",
     )
     .fetch_all(pool)
     .await
     .expect("lanes");
     rows.into_iter()
-        .map(|(lane, owner, epoch, is_live, cursor)| {
-            (
-                lane,
-                Lane {
-                    owner,
-                    epoch,
-                    is_live,
-                    cursor,
-                },
-            )
-        })
+        .map(|stored| (stored.lane, stored.row))
         .collect()
 }
 
+/// Makes events happen, and compares the table with the model after each.
 async fn plays_out(pool: &PgPool, events: &[Event]) {
     sqlx::query("DELETE FROM ingest_lanes")
         .execute(pool)
         .await
         .expect("an empty table");
-    let all: Vec<i32> = (0..LANES).collect();
-    lanes::ensure(pool, STREAM, &all, 7).await.expect("lanes");
+    let all: Vec<LaneKey> = (0..LANES).map(key).collect();
+    lanes::ensure(pool, &all, 7).await.expect("lanes");
     let mut model = Model::new();
+
     for event in events {
         let before = model.lanes.clone();
         happen(pool, &mut model, event)
             .await
             .expect("the database works");
-        let mut expected = model.lanes.clone();
-        // A free lane has no lease.
-        expected
-            .values_mut()
-            .filter(|row| row.owner.is_none())
-            .for_each(|row| row.is_live = false);
-        assert_eq!(stored(pool).await, expected, "after {event:?}");
-        for (lane, row) in &expected {
-            assert!(
-                row.epoch >= before[lane].epoch && row.cursor >= before[lane].cursor,
-                "lane {lane} went back"
-            );
-            let owners = (0..WORKERS)
-                .filter(|worker| model.is_owner(*worker, *lane))
-                .count();
+
+        assert_eq!(stored(pool).await, model.shown(), "after {event:?}");
+        for (lane, row) in &model.lanes {
+            let before = &before[lane];
+            assert!(row.epoch >= before.epoch, "{lane}: {before:?} {row:?}");
+            assert!(row.cursor >= before.cursor, "{lane}: {before:?} {row:?}");
+            let is_owner = |worker: &usize| model.is_owner(*worker, *lane);
+            let owners = (0..WORKERS).filter(is_owner).count();
             assert!(owners <= 1, "lane {lane} has {owners} owners");
         }
     }
 }
 
 #[test]
-fn only_the_worker_the_table_names_moves_a_cursor_whatever_happens_before() {
+fn only_the_worker_the_table_names_moves_a_cursor() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let database = runtime.block_on(TestDatabase::new()).expect("a database");
     let config = Config {
@@ -303,13 +353,14 @@ fn only_the_worker_the_table_names_moves_a_cursor_whatever_happens_before() {
         ..Config::default()
     };
     // The same cases every time.
-    let mut runner =
-        TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let mut runner = TestRunner::new_with_rng(config, rng);
     let cases = proptest::collection::vec(event(), 1..40);
-    runner
-        .run(&cases, |events| {
-            runtime.block_on(plays_out(database.pool(), &events));
-            Ok(())
-        })
-        .unwrap_or_else(|error| panic!("{error}"));
+
+    let outcome = runner.run(&cases, |events| {
+        runtime.block_on(plays_out(database.pool(), &events));
+        Ok(())
+    });
+
+    outcome.unwrap_or_else(|error| panic!("{error}"));
 }

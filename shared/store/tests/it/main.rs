@@ -4,5 +4,6 @@ mod auditor;
 mod bots;
 mod lease_model;
 mod ledger;
+mod newer_version;
 mod schema;
 mod world;

@@ -6,9 +6,11 @@ use tiris_testing::TestDatabase;
 #[tokio::test]
 async fn the_services_wait_for_the_newest_migration() {
     assert_eq!(LATEST_MIGRATION, tiris_migrations::LATEST);
-    let database = TestDatabase::new().await.expect("a database");
-    check_ready(database.pool()).await.expect("ready");
+    let migrated = TestDatabase::new().await.expect("a database");
     let empty = TestDatabase::empty().await.expect("a database");
+
+    check_ready(migrated.pool()).await.expect("ready");
     let error = check_ready(empty.pool()).await.expect_err("not migrated");
+
     assert!(error.is_transient(), "{error:?}");
 }

@@ -2,12 +2,15 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::Map;
-use sqlx::PgPool;
+use sqlx::{AssertSqlSafe, PgPool};
 use std::str::FromStr;
 use tiris_domain::ids::{AccountId, TradingId, UserId, new_id};
+use tiris_domain::lane::EventStream;
 use tiris_domain::ledger::{Asset, Belief, Command, Direction, Movement, OrderId, Side, Trade};
 use tiris_domain::money::Number;
-use tiris_store::ledger::{Batch, Claim, Entry, Source, apply_batch, assert_fresh};
+use tiris_store::ledger::{
+    Batch, Cause, Claim, Disposition, Entry, Source, apply_batch, assert_fresh,
+};
 use tiris_testing::TestDatabase;
 
 /// A database with one user, who has one trading with 10 BTC, 1000 USDT and 5 BNB.
@@ -28,6 +31,7 @@ impl World {
         let btc = add_account(database.pool(), user, trading, "BTC").await;
         let usdt = add_account(database.pool(), user, trading, "USDT").await;
         let bnb = add_account(database.pool(), user, trading, "BNB").await;
+
         let world = Self {
             database,
             user,
@@ -37,16 +41,13 @@ impl World {
             bnb,
         };
         let deposits = [
-            (btc, "BTC", "10"),
-            (usdt, "USDT", "1000"),
-            (bnb, "BNB", "5"),
-        ]
-        .map(|(id, symbol, amount)| {
-            let command = movement(id, symbol, Direction::Credit, amount, None);
-            Entry {
-                source: Source::Manual,
-                ..world.entry(command)
-            }
+            credit(btc, "BTC", "10"),
+            credit(usdt, "USDT", "1000"),
+            credit(bnb, "BNB", "5"),
+        ];
+        let deposits = deposits.map(|command| Entry {
+            source: Source::Manual,
+            ..world.entry(command)
         });
         world.apply(&deposits).await;
         world
@@ -78,7 +79,7 @@ impl World {
         let claim = Claim {
             event_id: event_id.to_owned(),
             content_hash: [content; 16],
-            stream: "TRADING".into(),
+            stream: EventStream::Trading,
             stream_seq: 7,
         };
         Entry {
@@ -88,11 +89,15 @@ impl World {
     }
 
     pub(crate) fn credit(&self, amount: &str) -> Command {
-        movement(self.usdt, "USDT", Direction::Credit, amount, None)
+        credit(self.usdt, "USDT", amount)
     }
 
     pub(crate) fn debit(&self, amount: &str, order: Option<&str>) -> Command {
-        movement(self.usdt, "USDT", Direction::Debit, amount, order)
+        Command::Move(Movement {
+            direction: Direction::Debit,
+            order: order.map(parsed),
+            ..movement(self.usdt, "USDT", amount)
+        })
     }
 
     pub(crate) fn lock(&self, amount: &str, order: Option<&str>) -> Command {
@@ -144,46 +149,60 @@ impl World {
         batch
     }
 
-    /// Balance, locked and sequence of an account.
-    pub(crate) async fn figures(&self, account: AccountId) -> (String, String, i64) {
-        sqlx::query_as(
-            "SELECT trim_scale(balance)::text, trim_scale(locked)::text, sequence FROM sub_accounts WHERE id = $1",
+    /// What became of the entries of a batch, in one word each.
+    pub(crate) async fn outcomes(&self, entries: &[Entry]) -> Vec<&'static str> {
+        outcomes(&self.apply(entries).await)
+    }
+
+    pub(crate) async fn outcome(&self, entry: Entry) -> &'static str {
+        self.outcomes(&[entry]).await[0]
+    }
+
+    pub(crate) async fn balance(&self, account: AccountId) -> String {
+        self.of_account(
+            "SELECT trim_scale(balance)::text FROM sub_accounts WHERE id = $1",
+            account,
         )
-        .bind(account.0)
-        .fetch_one(self.pool())
         .await
-        .expect("figures")
+    }
+
+    /// Balance, locked amount and sequence of an account.
+    pub(crate) async fn figures(&self, account: AccountId) -> String {
+        self.of_account(
+            "SELECT trim_scale(balance) || ', ' || trim_scale(locked) || ' locked, sequence ' || sequence \
+             FROM sub_accounts WHERE id = $1",
+            account,
+        )
+        .await
     }
 
     /// Order id and amount of every hold of an account.
-    pub(crate) async fn holds(&self, account: AccountId) -> Vec<(String, String)> {
-        sqlx::query_as(
-            "SELECT order_id, trim_scale(amount)::text FROM holds WHERE sub_account_id = $1 ORDER BY order_id",
+    pub(crate) async fn holds(&self, account: AccountId) -> String {
+        self.of_account(
+            "SELECT coalesce(string_agg(coalesce(nullif(order_id, ''), 'no order') || ': ' || trim_scale(amount), ', ' \
+             ORDER BY order_id), 'none') FROM holds WHERE sub_account_id = $1",
+            account,
         )
-        .bind(account.0)
-        .fetch_all(self.pool())
         .await
-        .expect("holds")
+    }
+
+    async fn of_account(&self, sql: &'static str, account: AccountId) -> String {
+        let query = sqlx::query_scalar(sql).bind(account.0);
+        query.fetch_one(self.pool()).await.expect(sql)
     }
 
     /// Event id and outcome of every claim.
-    pub(crate) async fn claims(&self) -> Vec<(String, String)> {
-        sqlx::query_as("SELECT event_id, outcome FROM processed_events ORDER BY event_id")
-            .fetch_all(self.pool())
-            .await
-            .expect("claims")
+    pub(crate) async fn claims(&self) -> Vec<String> {
+        let sql = "SELECT event_id || ' ' || outcome FROM processed_events ORDER BY event_id";
+        let claims = sqlx::query_scalar(sql).fetch_all(self.pool());
+        claims.await.expect("claims")
     }
 
-    pub(crate) async fn count(&self, table: &'static str) -> i64 {
-        let query = match table {
-            "transactions" => "SELECT count(*) FROM transactions",
-            "trading_logs" => "SELECT count(*) FROM trading_logs",
-            other => panic!("table {other} is not counted"),
-        };
-        sqlx::query_scalar(query)
-            .fetch_one(self.pool())
-            .await
-            .expect("count")
+    /// Counts the rows of a table.
+    pub(crate) async fn count(&self, table: &str) -> i64 {
+        let sql = AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+        let count = sqlx::query_scalar(sql).fetch_one(self.pool());
+        count.await.expect("count")
     }
 
     /// Fails unless the checks of the migrations tool find the books in order.
@@ -209,41 +228,73 @@ pub(crate) fn rand_seed() -> u64 {
     new_id().as_u64_pair().1
 }
 
-pub(crate) fn movement(
-    account: AccountId,
-    symbol: &str,
-    direction: Direction,
-    amount: &str,
-    order: Option<&str>,
-) -> Command {
-    Command::Move(Movement {
+/// What became of the entries of a batch, in one word each.
+pub(crate) fn outcomes(batch: &Batch) -> Vec<&'static str> {
+    let word = |disposition: &Disposition| match disposition {
+        Disposition::Applied(_) => "applied",
+        Disposition::Recorded => "recorded",
+        Disposition::Duplicate => "duplicate",
+        Disposition::DeadLetter(Cause::EventIdReused) => "reused",
+        Disposition::DeadLetter(cause) => cause.code(),
+        Disposition::Deferred => "behind",
+    };
+    batch.dispositions.iter().map(word).collect()
+}
+
+/// A credit without an order.
+pub(crate) fn movement(account: AccountId, symbol: &str, amount: &str) -> Movement {
+    Movement {
         account,
         asset: parsed::<Asset>(symbol),
-        direction,
+        direction: Direction::Credit,
         amount: parsed::<Number>(amount),
-        order: order.map(parsed),
+        order: None,
         reason: "test".to_owned(),
         belief: Belief::default(),
-    })
+    }
+}
+
+pub(crate) fn credit(account: AccountId, symbol: &str, amount: &str) -> Command {
+    Command::Move(movement(account, symbol, amount))
 }
 
 pub(crate) async fn add_user(pool: &PgPool) -> UserId {
     let id = UserId(new_id());
-    let insert = sqlx::query("INSERT INTO users (id, username) VALUES ($1, $1::text)").bind(id.0);
-    insert.execute(pool).await.expect("user");
+    insert_user(pool, id).await;
     id
+}
+
+pub(crate) async fn insert_user(pool: &PgPool, id: UserId) {
+    sqlx::query("INSERT INTO users (id, username) VALUES ($1, $1::text)")
+        .bind(id.0)
+        .execute(pool)
+        .await
+        .expect("user");
 }
 
 pub(crate) async fn add_trading(pool: &PgPool, user: UserId) -> TradingId {
     let id = TradingId(new_id());
-    let sql = "INSERT INTO tradings (id, user_id, name, type) VALUES ($1, $2, $1::text, 'paper')";
-    sqlx::query(sql)
-        .bind(id.0)
-        .bind(user.0)
-        .execute(pool)
-        .await
-        .expect("trading");
+    insert_trading(pool, id, user).await;
     id
+}
+
+pub(crate) async fn insert_trading(pool: &PgPool, id: TradingId, user: UserId) {
+    sqlx::query(
+        "INSERT INTO tradings (id, user_id, name, type) VALUES ($1, $2, $1::text, 'paper')",
+    )
+    .bind(id.0)
+    .bind(user.0)
+    .execute(pool)
+    .await
+    .expect("trading");
+}
+
+/// An account to insert.
+pub(crate) struct NewAccount<'a> {
+    pub(crate) id: AccountId,
+    pub(crate) user: UserId,
+    pub(crate) trading: TradingId,
+    pub(crate) symbol: &'a str,
 }
 
 pub(crate) async fn add_account(
@@ -252,15 +303,25 @@ pub(crate) async fn add_account(
     trading: TradingId,
     symbol: &str,
 ) -> AccountId {
-    let id = AccountId(new_id());
-    let sql = "INSERT INTO sub_accounts (id, user_id, trading_id, name, symbol) VALUES ($1, $2, $3, $1::text, $4)";
-    sqlx::query(sql)
-        .bind(id.0)
-        .bind(user.0)
-        .bind(trading.0)
-        .bind(symbol)
-        .execute(pool)
-        .await
-        .expect("account");
-    id
+    let account = NewAccount {
+        id: AccountId(new_id()),
+        user,
+        trading,
+        symbol,
+    };
+    insert_account(pool, &account).await;
+    account.id
+}
+
+pub(crate) async fn insert_account(pool: &PgPool, account: &NewAccount<'_>) {
+    sqlx::query(
+        "INSERT INTO sub_accounts (id, user_id, trading_id, name, symbol) VALUES ($1, $2, $3, $1::text, $4)",
+    )
+    .bind(account.id.0)
+    .bind(account.user.0)
+    .bind(account.trading.0)
+    .bind(account.symbol)
+    .execute(pool)
+    .await
+    .expect("account");
 }

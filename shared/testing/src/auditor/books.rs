@@ -2,11 +2,17 @@
 
 use super::decimal::{is_too_fine, is_too_large, rounded};
 use super::reading::Reading;
-use bigdecimal::{BigDecimal, Zero};
+use bigdecimal::{BigDecimal, Signed, Zero};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
 type Refusal = &'static str;
+
+/// The fields that name accounts.
+const ACCOUNT: &str = "sub_account_id";
+const STOCK: &str = "fill.stock_account_id";
+const CURRENCY: &str = "fill.currency_account_id";
+const FEE: &str = "fill.fee_account_id";
 
 #[derive(Clone, Debug)]
 pub(super) struct Account {
@@ -23,11 +29,7 @@ pub(super) struct Account {
 
 impl Account {
     pub(super) fn locked(&self) -> BigDecimal {
-        let mut locked = BigDecimal::zero();
-        for amount in self.holds.values() {
-            locked += amount;
-        }
-        locked
+        self.holds.values().sum()
     }
 
     fn available(&self) -> BigDecimal {
@@ -57,19 +59,14 @@ pub(super) struct Books {
 
 impl Books {
     pub(super) fn open(&mut self, id: Uuid, user: Uuid, trading: Uuid, symbol: &str) {
-        let (symbol, holds, zero) = (
-            symbol.to_ascii_uppercase(),
-            BTreeMap::new(),
-            BigDecimal::zero,
-        );
         let account = Account {
             user,
             trading,
-            symbol,
-            balance: zero(),
-            holds,
+            symbol: symbol.to_ascii_uppercase(),
+            balance: BigDecimal::zero(),
+            holds: BTreeMap::new(),
             postings: 0,
-            fees: zero(),
+            fees: BigDecimal::zero(),
         };
         self.accounts.insert(id, account);
     }
@@ -82,22 +79,15 @@ impl Books {
             Some(true) => {}
         }
         let owner = *self.tradings.get(&event.trading).ok_or("UNKNOWN_TRADING")?;
-        let mut touched = BTreeMap::new();
-        for (field, id) in &event.ids {
-            if field.ends_with("account_id") {
-                touched.insert(
-                    *id,
-                    self.accounts.get(id).ok_or("UNKNOWN_SUB_ACCOUNT")?.clone(),
-                );
-            }
-        }
+        let accounts = self.named_by(event)?;
         let belongs =
             |account: &Account| account.user == event.user && account.trading == event.trading;
-        if owner != event.user || !touched.values().all(belongs) {
+        if owner != event.user || !accounts.values().all(belongs) {
             return Err("OWNERSHIP_MISMATCH");
         }
+
         let mut sheet = Sheet {
-            accounts: touched,
+            accounts,
             out_of_range: Vec::new(),
         };
         match event.kind {
@@ -113,6 +103,17 @@ impl Books {
         self.accounts.extend(sheet.accounts);
         Ok(())
     }
+
+    /// Copies of the accounts an event names.
+    fn named_by(&self, event: &Reading) -> Result<BTreeMap<Uuid, Account>, Refusal> {
+        let fields = event.ids.iter();
+        let ids = fields.filter(|(field, _)| field.ends_with("account_id"));
+        ids.map(|(_, id)| {
+            let account = self.accounts.get(id).ok_or("UNKNOWN_SUB_ACCOUNT")?;
+            Ok((*id, account.clone()))
+        })
+        .collect()
+    }
 }
 
 /// The accounts of one event, changed on a copy.
@@ -122,15 +123,23 @@ struct Sheet {
     out_of_range: Vec<Uuid>,
 }
 
+/// What a fill moves.
+struct Fill {
+    stock: BigDecimal,
+    money: BigDecimal,
+    /// What the money pays for the trade.
+    included_fee: BigDecimal,
+    /// What another account pays for the trade.
+    separate_fee: BigDecimal,
+    has_separate_payer: bool,
+    is_out_of_range: bool,
+}
+
 impl Sheet {
-    fn named(&mut self, event: &Reading, field: &str) -> (Uuid, &mut Account) {
-        let id = event.ids[field];
-        (
-            id,
-            self.accounts
-                .get_mut(&id)
-                .expect("every account an event names was looked up"),
-        )
+    fn named(&mut self, event: &Reading, field: &str) -> &mut Account {
+        self.accounts
+            .get_mut(&event.ids[field])
+            .expect("every account an event names was looked up")
     }
 
     /// Moves a balance by `change`; what leaves is taken from the hold of `order` first.
@@ -141,26 +150,28 @@ impl Sheet {
         change: &BigDecimal,
         order: &str,
     ) -> Result<(), Refusal> {
-        let seen: Vec<Uuid> = self.out_of_range.clone();
-        let (id, account) = self.named(event, field);
         if change.is_zero() {
             return Ok(());
         }
-        if *change < BigDecimal::zero() {
+        let id = event.ids[field];
+        let was_out_of_range = self.out_of_range.contains(&id);
+        let account = self.named(event, field);
+        if change.is_negative() {
             let due = change.abs();
             let held = if order.is_empty() {
                 BigDecimal::zero()
             } else {
                 account.held(order)
             };
-            if !seen.contains(&id) && due > account.available() + &held {
+            if !was_out_of_range && due > account.available() + &held {
                 return Err("INSUFFICIENT_BALANCE");
             }
-            let from_hold = if due < held { due } else { held.clone() };
             if !order.is_empty() {
-                account.set_hold(order, held - from_hold);
+                let rest = &held - due.min(held.clone());
+                account.set_hold(order, rest);
             }
         }
+
         account.balance += change;
         account.postings += 1;
         if is_too_large(change) || is_too_large(&account.balance) {
@@ -170,11 +181,31 @@ impl Sheet {
     }
 
     fn trade(&mut self, event: &Reading) -> Result<(), Refusal> {
-        let zero = BigDecimal::zero();
-        let (stock, currency) = (
-            event.ids["fill.stock_account_id"],
-            event.ids["fill.currency_account_id"],
-        );
+        let fill = self.fill(event)?;
+        let order = event.text("order_id");
+        self.post(event, STOCK, &fill.stock, order)?;
+        if event.text("side") != "buy" && fill.money.is_negative() {
+            return Err("INSUFFICIENT_BALANCE");
+        }
+
+        self.post(event, CURRENCY, &fill.money, order)?;
+        if !fill.money.is_zero() {
+            self.named(event, CURRENCY).fees += &fill.included_fee;
+        }
+        if fill.has_separate_payer {
+            self.post(event, FEE, &-&fill.separate_fee, order)?;
+            self.named(event, FEE).fees += &fill.separate_fee;
+        }
+        if fill.is_out_of_range {
+            self.out_of_range.push(event.ids[CURRENCY]);
+        }
+        Ok(())
+    }
+
+    /// What a fill moves, when it can move.
+    fn fill(&self, event: &Reading) -> Result<Fill, Refusal> {
+        let stock = event.ids[STOCK];
+        let currency = event.ids[CURRENCY];
         let (base, quote) = event.text("symbol").split_once('/').unwrap_or_default();
         if self.accounts[&stock].symbol != base || self.accounts[&currency].symbol != quote {
             return Err("SYMBOL_MISMATCH");
@@ -182,24 +213,18 @@ impl Sheet {
         if stock == currency {
             return Err("SAME_ACCOUNT");
         }
-        let (volume, price, fee) = (
-            &event.numbers["fill.volume"],
-            &event.numbers["fill.price"],
-            &event.numbers["fill.fee"],
-        );
+        let volume = &event.numbers["fill.volume"];
+        let price = &event.numbers["fill.price"];
+        let fee = &event.numbers["fill.fee"];
         let told = event.numbers.get("fill.quote_amount");
-        if [Some(volume), Some(price), Some(fee), told]
-            .into_iter()
-            .flatten()
-            .any(|figure| *figure < zero)
-        {
+        let moved = || [Some(volume), Some(fee), told].into_iter().flatten();
+        if price.is_negative() || moved().any(BigDecimal::is_negative) {
             return Err("INVALID_AMOUNT");
         }
+
+        let zero = BigDecimal::zero();
         let value = told.cloned().unwrap_or_else(|| rounded(&(price * volume)));
-        let apart = event
-            .ids
-            .get("fill.fee_account_id")
-            .is_some_and(|payer| *payer != currency);
+        let apart = event.ids.get(FEE).is_some_and(|payer| *payer != currency);
         let (included, separate) = if apart { (&zero, fee) } else { (fee, &zero) };
         let buys = event.text("side") == "buy";
         let money = if buys {
@@ -210,31 +235,17 @@ impl Sheet {
         if volume.is_zero() && money.is_zero() && separate.is_zero() {
             return Err("INVALID_AMOUNT");
         }
-        if [Some(volume), Some(fee), told]
-            .into_iter()
-            .flatten()
-            .any(is_too_fine)
-        {
+        if moved().any(is_too_fine) {
             return Err("TOO_MANY_DECIMALS");
         }
-        let order = event.text("order_id").to_owned();
-        let stock_change = if buys { volume.clone() } else { -volume };
-        self.post(event, "fill.stock_account_id", &stock_change, &order)?;
-        if !buys && money < zero {
-            return Err("INSUFFICIENT_BALANCE");
-        }
-        self.post(event, "fill.currency_account_id", &money, &order)?;
-        if !money.is_zero() {
-            self.named(event, "fill.currency_account_id").1.fees += included;
-        }
-        if apart {
-            self.post(event, "fill.fee_account_id", &-separate, &order)?;
-            self.named(event, "fill.fee_account_id").1.fees += separate;
-        }
-        if [&value, fee, &rounded(price)].into_iter().any(is_too_large) {
-            self.out_of_range.push(currency);
-        }
-        Ok(())
+        Ok(Fill {
+            stock: if buys { volume.clone() } else { -volume },
+            money,
+            included_fee: included.clone(),
+            separate_fee: separate.clone(),
+            has_separate_payer: apart,
+            is_out_of_range: [&value, fee, &rounded(price)].into_iter().any(is_too_large),
+        })
     }
 
     fn update(&mut self, event: &Reading) -> Result<(), Refusal> {
@@ -244,42 +255,43 @@ impl Sheet {
         } else {
             -amount
         };
-        let order = event.text("related_order_id").to_owned();
-        self.post(event, "sub_account_id", &change, &order)
+        self.post(event, ACCOUNT, &change, event.text("related_order_id"))
     }
 
     fn hold(&mut self, event: &Reading) -> Result<(), Refusal> {
         let amount = self.movable(event)?;
-        let order = event.text("related_order_id").to_owned();
-        let (_, account) = self.named(event, "sub_account_id");
-        let held = account.held(&order);
+        let order = event.text("related_order_id");
+        let account = self.named(event, ACCOUNT);
+        let held = account.held(order);
+
         if event.kind == "trading.balance.locked" {
             if amount > account.available() {
                 return Err("INSUFFICIENT_BALANCE");
             }
-            account.set_hold(&order, held + amount);
+            account.set_hold(order, held + amount);
         } else if amount <= held {
-            account.set_hold(&order, held - amount);
+            account.set_hold(order, held - amount);
         } else if order.is_empty() {
             return Err("UNLOCK_EXCEEDS_LOCKED");
         } else {
-            account.set_hold(&order, BigDecimal::zero());
+            account.set_hold(order, BigDecimal::zero());
         }
+
         Ok(())
     }
 
     fn release(&mut self, event: &Reading) {
-        let (_, account) = self.named(event, "sub_account_id");
+        let account = self.named(event, ACCOUNT);
         account.set_hold(event.text("order_id"), BigDecimal::zero());
     }
 
     /// The amount of a balance event, when it can move.
     fn movable(&mut self, event: &Reading) -> Result<BigDecimal, Refusal> {
-        let (_, account) = self.named(event, "sub_account_id");
+        let account = self.named(event, ACCOUNT);
         let amount = &event.numbers["amount"];
         if account.symbol != event.text("symbol") {
             Err("SYMBOL_MISMATCH")
-        } else if *amount <= BigDecimal::zero() {
+        } else if !amount.is_positive() {
             Err("INVALID_AMOUNT")
         } else if is_too_fine(amount) {
             Err("TOO_MANY_DECIMALS")

@@ -1,6 +1,6 @@
 //! What stands in the database against what the auditor expects.
 
-use super::{Auditor, amount};
+use super::Auditor;
 use bigdecimal::{BigDecimal, Zero};
 use sqlx::PgPool;
 use std::collections::BTreeMap;
@@ -13,149 +13,106 @@ impl Auditor {
     /// # Errors
     /// Trouble of the database.
     pub async fn compare(&self, pool: &PgPool) -> anyhow::Result<Vec<String>> {
-        let mut differences = Vec::new();
-        self.compare_accounts(pool, &mut differences).await?;
-        self.compare_holds(pool, &mut differences).await?;
-        self.compare_claims(pool, &mut differences).await?;
-        self.compare_letters(pool, &mut differences).await?;
+        let mut differences = self.compare_accounts(pool).await?;
+        differences.extend(self.compare_holds(pool).await?);
+        differences.extend(self.compare_claims(pool).await?);
+        differences.extend(self.compare_letters(pool).await?);
         Ok(differences)
     }
 
-    async fn compare_accounts(
-        &self,
-        pool: &PgPool,
-        differences: &mut Vec<String>,
-    ) -> anyhow::Result<()> {
+    async fn compare_accounts(&self, pool: &PgPool) -> anyhow::Result<Vec<String>> {
         let rows: Vec<(Uuid, String, String, i64, String)> = sqlx::query_as(
-            "SELECT a.id, a.balance::text, a.locked::text, a.sequence, coalesce(f.fees, 0)::text FROM sub_accounts a \
+            "SELECT a.id, trim_scale(a.balance)::text, trim_scale(a.locked)::text, a.sequence, \
+                 trim_scale(coalesce(f.fees, 0))::text FROM sub_accounts a \
              LEFT JOIN (SELECT sub_account_id, sum(fee) AS fees FROM transactions GROUP BY sub_account_id) f \
              ON f.sub_account_id = a.id WHERE a.deleted_at IS NULL",
         )
         .fetch_all(pool)
         .await?;
-        let mut found = BTreeMap::new();
-        for (id, balance, locked, sequence, fees) in rows {
-            let (balance, locked) = (plain(&amount(&balance)?), plain(&amount(&locked)?));
-            found.insert(id, (balance, locked, sequence, plain(&amount(&fees)?)));
-        }
-        let mut expected = BTreeMap::new();
-        for (id, account) in &self.books.accounts {
-            let (balance, locked) = (plain(&account.balance), plain(&account.locked()));
-            expected.insert(
-                *id,
-                (balance, locked, account.postings, plain(&account.fees)),
-            );
-        }
-        diff(
-            "account (balance, locked, postings, fees)",
-            &expected,
-            &found,
-            differences,
-        );
-        Ok(())
+        let found = rows
+            .into_iter()
+            .map(|(id, balance, locked, postings, fees)| (id, (balance, locked, postings, fees)));
+
+        let expected = self.books.accounts.iter().map(|(id, account)| {
+            let balance = plain(&account.balance);
+            let locked = plain(&account.locked());
+            let fees = plain(&account.fees);
+            (*id, (balance, locked, account.postings, fees))
+        });
+        let what = "account (balance, locked, postings, fees)";
+        Ok(diff(what, &expected.collect(), &found.collect()))
     }
 
-    async fn compare_holds(
-        &self,
-        pool: &PgPool,
-        differences: &mut Vec<String>,
-    ) -> anyhow::Result<()> {
+    async fn compare_holds(&self, pool: &PgPool) -> anyhow::Result<Vec<String>> {
         let rows: Vec<(Uuid, String, String)> =
-            sqlx::query_as("SELECT sub_account_id, order_id, amount::text FROM holds")
+            sqlx::query_as("SELECT sub_account_id, order_id, trim_scale(amount)::text FROM holds")
                 .fetch_all(pool)
                 .await?;
-        let mut found = BTreeMap::new();
-        for (id, order, held) in rows {
-            found.insert((id, order), plain(&amount(&held)?));
-        }
-        let mut expected = BTreeMap::new();
-        for (id, account) in &self.books.accounts {
-            for (order, held) in &account.holds {
-                expected.insert((*id, order.clone()), plain(held));
-            }
-        }
-        diff("hold", &expected, &found, differences);
-        Ok(())
+        let found = rows
+            .into_iter()
+            .map(|(id, order, held)| ((id, order), held));
+
+        let expected = self.books.accounts.iter().flat_map(|(id, account)| {
+            let holds = account.holds.iter();
+            holds.map(|(order, held)| ((*id, order.clone()), plain(held)))
+        });
+        Ok(diff("hold", &expected.collect(), &found.collect()))
     }
 
     /// The outcome of every event id, and the one log each applied event must have written.
-    async fn compare_claims(
-        &self,
-        pool: &PgPool,
-        differences: &mut Vec<String>,
-    ) -> anyhow::Result<()> {
+    async fn compare_claims(&self, pool: &PgPool) -> anyhow::Result<Vec<String>> {
+        // Whoever discards a dead letter gives up its event; the books are the same.
         let rows: Vec<(Uuid, String, String, i64)> = sqlx::query_as(
-            "SELECT p.user_id, p.event_id, p.outcome, count(l.id) FROM processed_events p \
+            "SELECT p.user_id, p.event_id, CASE p.outcome WHEN 'discarded' THEN 'dead' ELSE p.outcome END, count(l.id) \
+             FROM processed_events p \
              LEFT JOIN trading_logs l ON l.user_id = p.user_id AND l.event_id = p.event_id \
              GROUP BY p.user_id, p.event_id, p.outcome",
         )
         .fetch_all(pool)
         .await?;
-        let mut found = BTreeMap::new();
-        for (user, event_id, outcome, logs) in rows {
-            // Whoever discards a dead letter gives up its event; the books are the same.
-            let outcome = if outcome == "discarded" {
-                "dead".to_owned()
-            } else {
-                outcome
-            };
-            found.insert((user, event_id), (outcome, logs));
-        }
-        let mut expected = BTreeMap::new();
-        for (key, (_, applied)) in &self.claims {
-            let outcome = if *applied {
-                ("applied", 1)
-            } else {
-                ("dead", 0)
-            };
-            expected.insert(key.clone(), (outcome.0.to_owned(), outcome.1));
-        }
-        diff("event (outcome, logs)", &expected, &found, differences);
-        Ok(())
+        let found = rows
+            .into_iter()
+            .map(|(user, event_id, outcome, logs)| ((user, event_id), (outcome, logs)));
+
+        let expected = self.claims.iter().map(|(key, claim)| {
+            let outcome = if claim.applied { "applied" } else { "dead" };
+            (key.clone(), (outcome.to_owned(), i64::from(claim.applied)))
+        });
+        let what = "event (outcome, logs)";
+        Ok(diff(what, &expected.collect(), &found.collect()))
     }
 
     /// How many letters each payload became, by class and, except for malformed ones, code. What a letter says that was
     /// applied later stands in the books, and its claim is compared there.
-    async fn compare_letters(
-        &self,
-        pool: &PgPool,
-        differences: &mut Vec<String>,
-    ) -> anyhow::Result<()> {
+    async fn compare_letters(&self, pool: &PgPool) -> anyhow::Result<Vec<String>> {
         let rows: Vec<(Vec<u8>, String, String)> = sqlx::query_as(
-            "SELECT payload, class, code FROM dead_letters WHERE status <> 'replayed'",
+            "SELECT payload, class, CASE class WHEN 'malformed' THEN '' ELSE code END FROM dead_letters \
+             WHERE status <> 'replayed'",
         )
         .fetch_all(pool)
         .await?;
         let mut found = BTreeMap::new();
         for (payload, class, code) in rows {
-            let code = if class == "malformed" {
-                String::new()
-            } else {
-                code
-            };
             *found.entry((class, code, text(&payload))).or_insert(0) += 1;
         }
+
         let mut expected = BTreeMap::new();
-        for (payload, class, code) in &self.letters {
-            let key = (
-                (*class).to_owned(),
-                code.unwrap_or_default().to_owned(),
-                text(payload),
-            );
+        for letter in &self.letters {
+            let class = letter.class.to_owned();
+            let key = (class, letter.code.to_owned(), text(&letter.payload));
             *expected.entry(key).or_insert(0) += 1;
         }
-        diff("dead letters", &expected, &found, differences);
-        Ok(())
+        Ok(diff("dead letters", &expected, &found))
     }
 }
 
-/// Notes every key whose values differ.
+/// Every key whose values differ.
 fn diff<K: Ord + Debug, V: PartialEq + Debug>(
     what: &str,
     expected: &BTreeMap<K, V>,
     found: &BTreeMap<K, V>,
-    differences: &mut Vec<String>,
-) {
+) -> Vec<String> {
+    let mut differences = Vec::new();
     for (key, value) in expected {
         match found.get(key) {
             Some(other) if other == value => {}
@@ -165,11 +122,14 @@ fn diff<K: Ord + Debug, V: PartialEq + Debug>(
             None => differences.push(format!("{what} {key:?}: expected {value:?}, found nothing")),
         }
     }
+
     for (key, value) in found {
         if !expected.contains_key(key) {
             differences.push(format!("{what} {key:?}: expected nothing, found {value:?}"));
         }
     }
+
+    differences
 }
 
 fn plain(value: &BigDecimal) -> String {

@@ -7,54 +7,49 @@ const PLACES: i64 = 12;
 
 /// A number as JSON writes it, of at most 40 digits and an exponent within ±64.
 pub(super) fn parse(text: &str) -> Option<BigDecimal> {
-    let mut characters = text.chars().peekable();
-    let negative = characters.next_if_eq(&'-').is_some();
-    let mut digits = String::new();
-    let mut places = 0i64;
-    while let Some(digit) = characters.next_if(char::is_ascii_digit) {
-        digits.push(digit);
-    }
-    if digits.is_empty() || (digits.len() > 1 && digits.starts_with('0')) {
+    let (sign, rest) = match text.strip_prefix('-') {
+        Some(rest) => (Sign::Minus, rest),
+        None => (Sign::Plus, text),
+    };
+    let (mantissa, exponent) = match rest.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, parse_exponent(exponent)?),
+        None => (rest, 0),
+    };
+    let (whole, fraction) = match mantissa.split_once('.') {
+        Some((_, "")) => return None,
+        Some(parts) => parts,
+        None => (mantissa, ""),
+    };
+    let digits = [whole, fraction].concat();
+    let has_leading_zero = whole.len() > 1 && whole.starts_with('0');
+    if whole.is_empty() || has_leading_zero || digits.len() > 40 || !is_digits(&digits) {
         return None;
     }
-    if characters.next_if_eq(&'.').is_some() {
-        while let Some(digit) = characters.next_if(char::is_ascii_digit) {
-            digits.push(digit);
-            places += 1;
-        }
-        if places == 0 {
-            return None;
-        }
-    }
-    if digits.len() > 40 {
-        return None;
-    }
-    if characters.next_if(|c| matches!(c, 'e' | 'E')).is_some() {
-        let down = characters.next_if(|c| matches!(c, '+' | '-')) == Some('-');
-        let exponent: String = characters.by_ref().collect();
-        if exponent.is_empty() || !exponent.bytes().all(|byte| byte.is_ascii_digit()) {
-            return None;
-        }
-        let significant = exponent.trim_start_matches('0');
-        let size: i64 = if significant.is_empty() {
-            0
-        } else {
-            significant.parse().ok()?
-        };
-        if size > 64 {
-            return None;
-        }
-        places += if down { size } else { -size };
-    }
-    if characters.next().is_some() {
-        return None;
-    }
-    let sign = if negative { Sign::Minus } else { Sign::Plus };
+
+    let places = i64::try_from(fraction.len()).ok()? - exponent;
     let digits = BigInt::parse_bytes(digits.as_bytes(), 10)?;
-    Some(BigDecimal::from_bigint(
-        BigInt::from_biguint(sign, digits.magnitude().clone()),
-        places,
-    ))
+    let number = BigInt::from_biguint(sign, digits.magnitude().clone());
+    Some(BigDecimal::from_bigint(number, places))
+}
+
+/// What stands behind the `e`.
+fn parse_exponent(text: &str) -> Option<i64> {
+    let size = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let significant = size.trim_start_matches('0');
+    if size.is_empty() || !is_digits(size) || significant.len() > 2 {
+        return None;
+    }
+
+    let size: i64 = format!("0{significant}").parse().ok()?;
+    match text.starts_with('-') {
+        _ if size > 64 => None,
+        true => Some(-size),
+        false => Some(size),
+    }
+}
+
+fn is_digits(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Whether the books cannot hold the value without rounding.
@@ -77,7 +72,9 @@ pub(super) fn rounded(value: &BigDecimal) -> BigDecimal {
     for _ in PLACES..places {
         divisor *= 10;
     }
-    let (mut kept, cut) = (&digits / &divisor, &digits % &divisor);
+
+    let mut kept = &digits / &divisor;
+    let cut = &digits % &divisor;
     let twice = BigInt::from(cut.magnitude().clone()) * 2;
     let is_odd = &kept % 2 != BigInt::from(0);
     if twice > divisor || (twice == divisor && is_odd) {

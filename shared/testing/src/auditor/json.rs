@@ -84,6 +84,7 @@ impl Reader<'_> {
         if self.take("}") {
             return Some(Json::Object(fields));
         }
+
         loop {
             if !self.take("\"") {
                 return None;
@@ -112,6 +113,7 @@ impl Reader<'_> {
         if self.take("]") {
             return Some(Json::List);
         }
+
         loop {
             self.value(depth)?;
             if self.take("]") {

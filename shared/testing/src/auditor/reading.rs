@@ -32,6 +32,21 @@ pub(super) struct Reading {
 }
 
 impl Reading {
+    /// A reading of a message that says nothing but its kind.
+    fn empty(kind: &'static str) -> Self {
+        Self {
+            kind,
+            user: Uuid::nil(),
+            trading: Uuid::nil(),
+            event_id: String::new(),
+            content: kind.to_owned(),
+            texts: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            ids: BTreeMap::new(),
+            has_fill: false,
+        }
+    }
+
     pub(super) fn text(&self, field: &str) -> &str {
         self.texts.get(field).map_or("", String::as_str)
     }
@@ -56,18 +71,7 @@ pub(super) fn read(subject: &str, payload: &[u8], takes_bare_subjects: bool) -> 
     {
         return None;
     }
-    let nothing = Uuid::nil();
-    let mut event = Reading {
-        kind,
-        user: nothing,
-        trading: nothing,
-        event_id: String::new(),
-        content: kind.to_owned(),
-        texts: BTreeMap::new(),
-        numbers: BTreeMap::new(),
-        ids: BTreeMap::new(),
-        has_fill: false,
-    };
+    let mut event = Reading::empty(kind);
     take(&document, "", &COMMON, &mut event)?;
     take(&document, "", own, &mut event)?;
     if kind == "trading.orders.filled"
@@ -79,11 +83,13 @@ pub(super) fn read(subject: &str, payload: &[u8], takes_bare_subjects: bool) -> 
         event.has_fill = true;
         take(fill, "fill.", &FILL, &mut event)?;
     }
+
     let version = event.text("version");
     if version != "1" && !version.starts_with("1.") {
         return None;
     }
-    (event.user, event.trading) = (*event.ids.get("user_id")?, *event.ids.get("trading_id")?);
+    event.user = *event.ids.get("user_id")?;
+    event.trading = *event.ids.get("trading_id")?;
     event.event_id = event.text("event_id").to_owned();
     match token {
         Some(token) if token == event.user.hyphenated().to_string() => Some(event),
@@ -94,21 +100,17 @@ pub(super) fn read(subject: &str, payload: &[u8], takes_bare_subjects: bool) -> 
 
 /// Puts the fields of `object` into `event`, or nothing when one is missing or wrong.
 fn take(object: &Json, prefix: &str, fields: &[Field], event: &mut Reading) -> Option<()> {
-    for Field {
-        name,
-        shape,
-        required,
-    } in fields
-    {
-        let Some(value) = object.field(name) else {
-            if *required {
+    for field in fields {
+        let Some(value) = object.field(field.name) else {
+            if field.required {
                 return None;
             }
             continue;
         };
-        let path = format!("{prefix}{name}");
-        let content = take_one(&path, *shape, value, event)?;
-        if !matches!(*name, "metadata" | "message" | "source") {
+
+        let path = format!("{prefix}{}", field.name);
+        let content = take_one(&path, field.shape, value, event)?;
+        if !matches!(field.name, "metadata" | "message" | "source") {
             event.content.push_str(&format!("\n{path}={content:?}"));
         }
     }
@@ -117,46 +119,54 @@ fn take(object: &Json, prefix: &str, fields: &[Field], event: &mut Reading) -> O
 
 /// Puts one field into `event`; gives its content in the form in which contents are compared.
 fn take_one(path: &str, shape: Shape, value: &Json, event: &mut Reading) -> Option<String> {
-    let content = match (shape, value) {
-        (Object, Json::Object(_)) => return Some(String::new()),
+    match (shape, value) {
+        (Object, Json::Object(_)) => Some(String::new()),
         (Number | Share, Json::Number(text) | Json::Text(text)) => {
             let number = decimal::parse(text)?.normalized();
             if matches!(shape, Share) && (number.is_negative() || number > 1) {
                 return None;
             }
             event.numbers.insert(path.to_owned(), number.clone());
-            return Some(number.to_plain_string());
+            Some(number.to_plain_string())
         }
         (Id, Json::Text(text)) => {
             let id = Uuid::try_parse(text).ok()?;
             event.ids.insert(path.to_owned(), id);
-            return Some(id.to_string());
+            Some(id.to_string())
         }
         (Time, Json::Text(text)) => {
             let time: DateTime<Utc> = DateTime::parse_from_rfc3339(text).ok()?.into();
-            return Some(format!("{time:?}"));
+            Some(format!("{time:?}"))
         }
-        (Text(max), Json::Text(text)) => (1..=max)
-            .contains(&text.chars().count())
-            .then(|| text.clone()),
-        (Words(max), Json::Text(text)) => (text.len() <= max).then(|| text.clone()),
-        (OneOf(allowed), Json::Text(text)) => {
-            allowed.contains(&text.as_str()).then(|| text.clone())
-        }
-        (EventId, Json::Text(text)) => {
-            let printable = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-            (printable && (1..=128).contains(&text.len())).then(|| text.clone())
-        }
-        (Symbol, Json::Text(text)) => is_symbol(text).then(|| text.to_ascii_uppercase()),
-        (Pair, Json::Text(text)) => {
-            let parts: Vec<&str> = text.split('/').collect();
-            (parts.len() == 2 && parts.into_iter().all(is_symbol))
-                .then(|| text.to_ascii_uppercase())
+        (_, Json::Text(text)) if is_valid(shape, text) => {
+            let content = match shape {
+                Symbol | Pair => text.to_ascii_uppercase(),
+                _ => text.clone(),
+            };
+            event.texts.insert(path.to_owned(), content.clone());
+            Some(content)
         }
         _ => None,
-    }?;
-    event.texts.insert(path.to_owned(), content.clone());
-    Some(content)
+    }
+}
+
+/// Whether a text has this shape.
+fn is_valid(shape: Shape, text: &str) -> bool {
+    match shape {
+        Text(max) => (1..=max).contains(&text.chars().count()),
+        Words(max) => text.len() <= max,
+        OneOf(allowed) => allowed.contains(&text),
+        EventId => {
+            let printable = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+            printable && (1..=128).contains(&text.len())
+        }
+        Symbol => is_symbol(text),
+        Pair => {
+            let parts: Vec<&str> = text.split('/').collect();
+            parts.len() == 2 && parts.into_iter().all(is_symbol)
+        }
+        Object | Number | Share | Id | Time => false,
+    }
 }
 
 fn is_symbol(text: &str) -> bool {

@@ -1,3 +1,11 @@
-//! The harness tries itself, on real servers.
+//! The harness itself: isolation, restarts, and that nothing outlives its owner.
 
-mod harness;
+mod databases;
+mod nats;
+mod postgres;
+mod processes;
+mod victim;
+
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(30);

@@ -10,29 +10,26 @@ use tiris_testing::{eventually, scratch_dir};
 /// Some figures are counted once in a while only.
 const SERVED_LIMIT: Duration = Duration::from_secs(90);
 
-/// Waits until each metric that a dashboard asks for is served; counters that count trouble may be missing.
-pub(crate) async fn find_what_they_ask_for(variables: &BTreeMap<String, String>) -> Result<()> {
+/// Waits until each metric of a dashboard is served; counters that count trouble may be missing.
+pub(crate) async fn find_all_metrics(variables: &BTreeMap<String, String>) -> Result<()> {
     let folder = scratch_dir("metrics")?;
     let check = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docker/check.py");
     let client = reqwest::Client::builder().no_proxy().build()?;
+
     eventually("all metrics of the dashboards", SERVED_LIMIT, async || {
         let mut command = Command::new("python3");
         command.arg(&check).arg("live");
         for name in ["API_ADMIN_URL", "INGEST_ADMIN_URL"] {
-            let answer = client
-                .get(format!("{}/metrics", variables[name]))
-                .send()
-                .await?;
+            let url = format!("{}/metrics", variables[name]);
+            let answer = client.get(url).send().await?.error_for_status()?;
             let file = folder.path().join(name);
-            std::fs::write(&file, answer.error_for_status()?.bytes().await?)?;
+            std::fs::write(&file, answer.bytes().await?)?;
             command.arg(file);
         }
+
         let output = command.output()?;
-        ensure!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stdout)
-        );
+        let printed = String::from_utf8_lossy(&output.stdout);
+        ensure!(output.status.success(), "{printed}");
         Ok(())
     })
     .await

@@ -8,6 +8,7 @@
 use crate::dashboards;
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeMap;
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -20,28 +21,35 @@ use tiris_testing::{
 const START_LIMIT: Duration = Duration::from_secs(120);
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 
+/// What the file `env` sets.
+const VARIABLES: [&str; 8] = [
+    "ADMIN_TOKEN",
+    "API_ADMIN_URL",
+    "API_URL",
+    "DATABASE_URL",
+    "INGEST_ADMIN_URL",
+    "NATS_URL",
+    "TOKEN",
+    "USER_ID",
+];
+
 #[tokio::test]
 async fn run_reaches_a_balance_stops_clean_and_goes_on_with_its_data() {
     let folder = stack_folder("run").unwrap();
     let mut run = dev(folder.path()).arg("run").spawn().unwrap();
     let first = variables(folder.path(), &mut run).await.unwrap();
-    let balances = eventually("a balance", START_LIMIT, async || balances(&first).await)
-        .await
-        .unwrap();
-    dashboards::find_what_they_ask_for(&first).await.unwrap();
+    let balances = balances(&first).await.unwrap();
+    dashboards::find_all_metrics(&first).await.unwrap();
+
     assert!(run.terminate(STOP_LIMIT).await.unwrap().success());
-    assert_down(&first);
+    everything_down(&first).unwrap();
     assert!(!folder.path().join("env").exists());
 
     let mut run = dev(folder.path()).arg("run").spawn().unwrap();
     let second = variables(folder.path(), &mut run).await.unwrap();
     assert_eq!(first["USER_ID"], second["USER_ID"]);
     assert_eq!(first["API_URL"], second["API_URL"]);
-    let again = eventually("the balances again", START_LIMIT, async || {
-        self::balances(&second).await
-    })
-    .await
-    .unwrap();
+    let again = self::balances(&second).await.unwrap();
     assert_eq!(balances.len(), again.len());
 
     // Not even a kill leaves a server behind.
@@ -58,41 +66,37 @@ async fn run_ends_with_an_error_and_the_log_of_the_part_that_died() {
     let folder = stack_folder("dies").unwrap();
     let mut run = dev(folder.path()).arg("run").spawn().unwrap();
     let variables = variables(folder.path(), &mut run).await.unwrap();
-    let postmaster =
-        std::fs::read_to_string(folder.path().join("postgres/data/postmaster.pid")).unwrap();
-    kill(postmaster.lines().next().unwrap());
+
+    kill(&pid_of_postgres(folder.path()).unwrap());
+
     assert!(!run.wait(STOP_LIMIT).await.unwrap().success());
     let log = std::fs::read_to_string(run.log_path()).unwrap();
     assert!(log.contains("postgres ended: signal: 9"), "{log}");
-    assert_down(&variables);
+    everything_down(&variables).unwrap();
+}
+
+/// Runs a command of the stack that must succeed.
+async fn succeeds(folder: &Path, command: &str, limit: Duration) {
+    let mut process = dev(folder).arg(command).spawn().unwrap();
+    let status = process.wait(limit).await.unwrap();
+    let log = process.log_tail();
+    assert!(status.success(), "{command}: {status}\n{log}");
 }
 
 #[tokio::test]
 async fn up_comes_back_ready_revives_what_dies_and_down_ends_it() {
     let folder = stack_folder("up").unwrap();
-    let _down = DownAtTheEnd(folder.path());
-    let mut up = dev(folder.path()).arg("up").spawn().unwrap();
-    assert!(up.wait(START_LIMIT).await.unwrap().success());
-    let variables = read_variables(folder.path()).unwrap();
-    let expected = [
-        "ADMIN_TOKEN",
-        "API_ADMIN_URL",
-        "API_URL",
-        "DATABASE_URL",
-        "INGEST_ADMIN_URL",
-        "NATS_URL",
-        "TOKEN",
-        "USER_ID",
-    ];
-    assert!(variables.keys().eq(expected), "{:?}", variables.keys());
-    assert!(
-        balances(&variables).await.is_err(),
-        "there is no bot yet, so no account"
-    );
+    let folder = folder.path();
+    let _down = DownAtTheEnd(folder);
+    succeeds(folder, "up", START_LIMIT).await;
+    let variables = read_variables(folder).unwrap();
+    assert!(variables.keys().eq(VARIABLES), "{:?}", variables.keys());
+    let accounts = accounts(&variables).await.unwrap();
+    assert!(accounts.is_empty(), "there is no bot yet: {accounts:?}");
 
-    kill(&pid_of_nats(folder.path()).unwrap());
+    kill(&pid_of_nats(folder).unwrap());
     eventually("a new NATS server", START_LIMIT, async || {
-        let log = std::fs::read_to_string(folder.path().join("log/stack.log"))?;
+        let log = std::fs::read_to_string(folder.join("log/stack.log"))?;
         ensure!(log.contains("started Nats again"), "{log}");
         anyhow::Ok(())
     })
@@ -100,25 +104,21 @@ async fn up_comes_back_ready_revives_what_dies_and_down_ends_it() {
     .unwrap();
     async_nats::connect(&variables["NATS_URL"]).await.unwrap();
 
-    let mut down = dev(folder.path()).arg("down").spawn().unwrap();
-    assert!(down.wait(STOP_LIMIT).await.unwrap().success());
-    assert_down(&variables);
-    let mut clean = dev(folder.path()).arg("clean-data").spawn().unwrap();
-    assert!(clean.wait(STOP_LIMIT).await.unwrap().success());
-    assert!(!folder.path().join("postgres").exists());
+    succeeds(folder, "down", STOP_LIMIT).await;
+    everything_down(&variables).unwrap();
+    succeeds(folder, "clean-data", STOP_LIMIT).await;
+    assert!(!folder.join("postgres").exists());
 }
 
-/// A folder whose stack remembers ports of its own: the usual ones are everybody's.
+/// A folder whose stack remembers ports of its own: others may use the usual ones.
 fn stack_folder(name: &str) -> Result<TempDir> {
     let folder = scratch_dir(name)?;
     let mut ports = serde_json::Map::new();
     for part in ["postgres", "nats", "api", "api_admin", "ingest_admin"] {
         ports.insert(part.to_owned(), free_port()?.into());
     }
-    std::fs::write(
-        folder.path().join("ports.json"),
-        serde_json::to_vec(&ports)?,
-    )?;
+    let file = folder.path().join("ports.json");
+    std::fs::write(file, serde_json::to_vec(&ports)?)?;
     Ok(folder)
 }
 
@@ -128,24 +128,23 @@ fn dev(folder: &Path) -> ProcessCommand {
         .env("TIRIS_NATS_SERVER", find_nats_server().unwrap())
 }
 
-/// A stack in the background belongs to nobody: a test that fails must end it too.
+/// A stack in the background has no parent: a test that fails must end it too.
 struct DownAtTheEnd<'a>(&'a Path);
 
 impl Drop for DownAtTheEnd<'_> {
     fn drop(&mut self) {
-        let mut command = Command::new(binary("tiris-dev").unwrap());
-        let down = command
+        let down = Command::new(binary("tiris-dev").unwrap())
             .arg("down")
             .env("TIRIS_DEV_DIR", self.0)
             .output()
-            .map(|output| output.status);
-        assert!(down.is_ok_and(|status| status.success()));
+            .unwrap();
+        assert!(down.status.success(), "{down:?}");
     }
 }
 
 async fn variables(folder: &Path, run: &mut Process) -> Result<BTreeMap<String, String>> {
     eventually("the file `env`", START_LIMIT, async || {
-        // A stack that gave up tells why in its log.
+        // A stack that gave up says why in its log.
         if run.is_running() {
             read_variables(folder).map(Ok)
         } else {
@@ -165,72 +164,72 @@ fn read_variables(folder: &Path) -> Result<BTreeMap<String, String>> {
         .env_clear()
         .stderr(Stdio::null())
         .output()?;
+
     let text = String::from_utf8(output.stdout)?;
     let pairs = text.lines().filter_map(|line| line.split_once('='));
     let ours = pairs.filter(|(name, _)| !["PWD", "OLDPWD", "SHLVL", "_"].contains(name));
+
     Ok(ours
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect())
 }
 
-/// The names of the demo user's accounts; an error while there is none.
-async fn balances(variables: &BTreeMap<String, String>) -> Result<Vec<String>> {
+/// The names of the demo user's accounts.
+async fn accounts(variables: &BTreeMap<String, String>) -> Result<Vec<String>> {
     tiris_runtime::tls::choose_provider();
     let client = reqwest::Client::builder()
         .timeout(Duration::from_secs(5))
         .no_proxy()
         .build()?;
     let url = format!("{}/v1/sub-accounts", variables["API_URL"]);
-    let answer = client
-        .get(url)
-        .bearer_auth(&variables["TOKEN"])
-        .send()
-        .await?
-        .error_for_status()?;
+    let request = client.get(url).bearer_auth(&variables["TOKEN"]);
+    let answer = request.send().await?.error_for_status()?;
+
     let body: serde_json::Value = answer.json().await?;
-    let accounts = body["data"]["sub_accounts"]
-        .as_array()
-        .context("no list of accounts")?;
+    let accounts = body["data"]["sub_accounts"].as_array();
+    let accounts = accounts.context("no list of accounts")?;
     ensure!(!accounts.is_empty(), "no account yet");
+
     Ok(accounts
         .iter()
         .map(|account| account["name"].to_string())
         .collect())
 }
 
-fn assert_down(variables: &BTreeMap<String, String>) {
-    everything_down(variables).unwrap();
+/// Waits until the demo user has accounts.
+async fn balances(variables: &BTreeMap<String, String>) -> Result<Vec<String>> {
+    eventually("a balance", START_LIMIT, async || {
+        let accounts = accounts(variables).await?;
+        ensure!(!accounts.is_empty(), "no account yet");
+        Ok(accounts)
+    })
+    .await
 }
 
 fn everything_down(variables: &BTreeMap<String, String>) -> Result<()> {
-    for name in [
-        "API_URL",
-        "API_ADMIN_URL",
-        "INGEST_ADMIN_URL",
-        "DATABASE_URL",
-        "NATS_URL",
-    ] {
-        let url = &variables[name];
+    for (name, url) in variables.iter().filter(|(name, _)| name.ends_with("_URL")) {
         let address = url
             .rsplit(['/', '@'])
             .find(|part| part.starts_with("127.0.0.1:"))
             .context("no address")?;
-        ensure!(
-            std::net::TcpStream::connect(address).is_err(),
-            "{name} still answers at {address}"
-        );
+        let answers = TcpStream::connect(address).is_ok();
+        ensure!(!answers, "{name} still answers at {address}");
     }
     Ok(())
 }
 
 fn kill(pid: &str) {
-    assert!(
-        Command::new("/bin/sh")
-            .args(["-c", "kill -9 \"$1\"", "sh", pid])
-            .status()
-            .unwrap()
-            .success()
-    );
+    let killed = Command::new("/bin/sh")
+        .args(["-c", "kill -9 \"$1\"", "sh", pid])
+        .status()
+        .unwrap();
+    assert!(killed.success(), "{killed}");
+}
+
+fn pid_of_postgres(folder: &Path) -> Result<String> {
+    let file = std::fs::read_to_string(folder.join("postgres/data/postmaster.pid"))?;
+    let pid = file.lines().next().context("an empty file")?;
+    Ok(pid.to_owned())
 }
 
 /// Each line of its log begins with its number in brackets.

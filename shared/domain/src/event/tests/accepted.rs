@@ -1,7 +1,7 @@
 //! What a valid event becomes.
 
 use super::*;
-use crate::event::{Body, Fill};
+use crate::event::Body;
 use crate::ids::AccountId;
 use crate::ledger::{Asset, Belief, Command, Direction, Movement, OrderId, Side, Trade};
 use crate::money::Number;
@@ -26,41 +26,56 @@ fn account(text: &str) -> AccountId {
 fn a_complete_example_of_every_kind_parses() {
     for kind in Kind::ALL {
         let event = parsed(kind, &example(kind));
+
         assert_eq!(event.kind, kind);
-        assert_eq!(event.event_id, "0190-1");
-        assert_eq!(
-            event.timestamp.to_rfc3339(),
-            "2026-11-23T09:00:00.123456+00:00"
-        );
-        assert_eq!(
-            (event.user.0, event.trading.to_string()),
-            (USER, TRADING.to_owned())
-        );
-        let named = if kind == Kind::Heartbeat {
-            None
-        } else {
-            Some(account(ACCOUNT))
-        };
+        assert_eq!(event.event_id.as_str(), "0190-1");
+        let timestamp = event.timestamp.to_rfc3339();
+        assert_eq!(timestamp, "2026-11-23T09:00:00.123456+00:00");
+        assert_eq!(event.user.0, USER);
+        assert_eq!(event.trading.to_string(), TRADING);
+        let named = (kind != Kind::Heartbeat).then(|| account(ACCOUNT));
         assert_eq!(event.sub_account, named);
     }
 }
 
+fn command(kind: Kind) -> Option<Command> {
+    parsed(kind, &example(kind)).command()
+}
+
 #[test]
-fn the_commands_are_those_of_the_contract() {
-    let command = |kind| parsed(kind, &example(kind)).command();
-    let (id, currency) = (account(ACCOUNT), || asset("USDT"));
-    let record = Some(Command::Record { account: Some(id) });
+fn orders_errors_and_signals_are_recorded() {
+    let record = Some(Command::Record {
+        account: Some(account(ACCOUNT)),
+    });
+
+    for kind in [Kind::OrderCreated, Kind::Error, Kind::Signal] {
+        assert_eq!(command(kind), record, "{kind:?}");
+    }
+    let unsettled = parsed(Kind::OrderFilled, &without(Kind::OrderFilled, "fill"));
+    assert_eq!(unsettled.command(), record);
+    assert_eq!(command(Kind::Heartbeat), None);
+}
+
+#[test]
+fn an_order_that_ends_without_a_fill_releases_its_hold() {
     let release = Some(Command::Release {
-        account: id,
+        account: account(ACCOUNT),
         order: order_id(),
     });
+
+    assert_eq!(command(Kind::OrderCancelled), release);
+    assert_eq!(command(Kind::OrderFailed), release);
+}
+
+#[test]
+fn a_fill_is_a_trade() {
     let trade = Trade {
         side: Side::Sell,
         reason: "stop_loss",
         stock_account: account(STOCK),
         stock: asset("BTC"),
-        currency_account: id,
-        currency: currency(),
+        currency_account: account(ACCOUNT),
+        currency: asset("USDT"),
         volume: number("0.5"),
         price: number("43000.25"),
         quote_amount: Some(number("21500.125")),
@@ -68,9 +83,15 @@ fn the_commands_are_those_of_the_contract() {
         fee_account: Some(account(FEE)),
         order: Some(order_id()),
     };
+
+    assert_eq!(command(Kind::OrderFilled), Some(Command::Trade(trade)));
+}
+
+#[test]
+fn an_update_of_a_balance_is_a_movement() {
     let movement = Movement {
-        account: id,
-        asset: currency(),
+        account: account(ACCOUNT),
+        asset: asset("USDT"),
         direction: Direction::Debit,
         amount: number("12.5"),
         order: Some(order_id()),
@@ -80,41 +101,27 @@ fn the_commands_are_those_of_the_contract() {
             new_balance: Some(number("87.5")),
         },
     };
-    let (amount, order) = (number("12.5"), Some(order_id()));
+
+    assert_eq!(command(Kind::BalanceUpdated), Some(Command::Move(movement)));
+}
+
+#[test]
+fn locks_and_unlocks_are_those_of_their_order() {
     let lock = Command::Lock {
-        account: id,
-        asset: currency(),
-        amount: amount.clone(),
-        order: order.clone(),
+        account: account(ACCOUNT),
+        asset: asset("USDT"),
+        amount: number("12.5"),
+        order: Some(order_id()),
     };
-    for (kind, expected) in [
-        (Kind::OrderCreated, record.clone()),
-        (Kind::OrderFilled, Some(Command::Trade(trade))),
-        (Kind::OrderCancelled, release.clone()),
-        (Kind::OrderFailed, release),
-        (Kind::BalanceUpdated, Some(Command::Move(movement))),
-        (Kind::BalanceLocked, Some(lock)),
-        (
-            Kind::BalanceUnlocked,
-            Some(Command::Unlock {
-                account: id,
-                asset: currency(),
-                amount,
-                order,
-            }),
-        ),
-        (Kind::Error, record.clone()),
-        (Kind::Signal, record.clone()),
-        (Kind::Heartbeat, None),
-    ] {
-        assert_eq!(command(kind), expected, "{kind:?}");
-    }
-    let plain = parsed(Kind::OrderFilled, &without(Kind::OrderFilled, "fill"));
-    assert_eq!(
-        plain.command(),
-        record,
-        "a fill without settlement moves nothing"
-    );
+    let unlock = Command::Unlock {
+        account: account(ACCOUNT),
+        asset: asset("USDT"),
+        amount: number("12.5"),
+        order: Some(order_id()),
+    };
+
+    assert_eq!(command(Kind::BalanceLocked), Some(lock));
+    assert_eq!(command(Kind::BalanceUnlocked), Some(unlock));
 }
 
 #[test]
@@ -126,23 +133,19 @@ fn the_type_of_the_log_is_that_of_the_contract() {
         };
         assert_eq!(parsed(kind, &example(kind)).log_type(), expected);
     }
+}
+
+#[test]
+fn the_type_of_a_fills_log_is_its_reason_or_its_side() {
     let filled = Kind::OrderFilled;
-    assert_eq!(
-        parsed(filled, &without(filled, "fill.reason")).log_type(),
-        "short"
-    );
-    assert_eq!(
-        parsed(filled, &with(filled, "fill.reason", "take_profit".into())).log_type(),
-        "short"
-    );
-    assert_eq!(
-        parsed(filled, &with(filled, "side", "buy".into())).log_type(),
-        "long"
-    );
-    assert_eq!(
-        parsed(filled, &without(filled, "fill")).log_type(),
-        "order_filled"
-    );
+    for (event, expected) in [
+        (without(filled, "fill.reason"), "short"),
+        (with(filled, "fill.reason", "take_profit".into()), "short"),
+        (with(filled, "side", "buy".into()), "long"),
+        (without(filled, "fill"), "order_filled"),
+    ] {
+        assert_eq!(parsed(filled, &event).log_type(), expected, "{event}");
+    }
 }
 
 #[test]
@@ -158,39 +161,45 @@ fn every_optional_field_may_be_absent_or_null() {
     assert_eq!(error.command(), Some(Command::Record { account: None }));
 }
 
+const EXACT: [&str; 8] = [
+    "0.1",
+    "1e-8",
+    "1E+3",
+    "123456789012345.123456789012",
+    "9999999999999999.999999999999",
+    "0.100000000000000005551115123125782702118",
+    "0.30000000000000004",
+    "-0",
+];
+
+/// The event with a number in the place of a field, and with a text.
+fn in_both_spellings(kind: Kind, field: &'static str, text: &str) -> [Event; 2] {
+    [text.to_owned(), format!("\"{text}\"")].map(|literal| {
+        let event = with_literal(kind, field, &literal);
+        parse_text(kind, &event).expect(&event)
+    })
+}
+
 #[test]
 fn amounts_are_read_exactly_as_numbers_and_as_texts() {
-    for text in [
-        "0.1",
-        "1e-8",
-        "1E+3",
-        "123456789012345.123456789012",
-        "9999999999999999.999999999999",
-        "0.100000000000000005551115123125782702118",
-        "0.30000000000000004",
-        "-0",
-    ] {
-        let quoted = format!("\"{text}\"");
-        for literal in [text, quoted.as_str()] {
-            let event = parse_text(
-                Kind::BalanceLocked,
-                &with_literal(Kind::BalanceLocked, "amount", literal),
-            );
-            let Some(Command::Lock { amount, .. }) = event.expect(literal).command() else {
-                panic!("no lock")
+    for text in EXACT {
+        for event in in_both_spellings(Kind::BalanceLocked, "amount", text) {
+            let Some(Command::Lock { amount, .. }) = event.command() else {
+                panic!("{event:?}")
             };
             assert_eq!(amount, number(text));
-            let filled = parse_text(
-                Kind::OrderFilled,
-                &with_literal(Kind::OrderFilled, "fill.volume", literal),
-            );
-            let Body::Order(order) = filled.expect(literal).body else {
-                panic!("no order")
+        }
+    }
+}
+
+#[test]
+fn figures_of_a_fill_are_read_exactly_as_numbers_and_as_texts() {
+    for text in EXACT {
+        for event in in_both_spellings(Kind::OrderFilled, "fill.volume", text) {
+            let Body::Order(order) = event.body else {
+                panic!("{event:?}")
             };
-            let Some(Fill { volume, .. }) = order.fill else {
-                panic!("no fill")
-            };
-            assert_eq!(volume, number(text));
+            assert_eq!(order.fill.expect("a fill").volume, number(text));
         }
     }
 }
@@ -199,23 +208,29 @@ fn amounts_are_read_exactly_as_numbers_and_as_texts() {
 fn unknown_fields_are_kept_and_do_not_refuse_the_event() {
     for kind in Kind::ALL {
         let text = with_literal(kind, "invented", r#"{"a":[1.50,"x"]}"#);
+
         let event = parse_text(kind, &text).expect("valid");
-        assert_eq!(
-            event.info["unknown"].to_string(),
-            r#"{"invented":{"a":[1.50,"x"]}}"#,
-            "{kind:?}: as it came"
-        );
+
+        let as_it_came = r#"{"invented":{"a":[1.50,"x"]}}"#;
+        assert_eq!(event.info["unknown"].to_string(), as_it_came, "{kind:?}");
     }
+}
+
+#[test]
+fn unknown_fields_of_a_fill_are_kept_apart() {
     let mut event = with(Kind::OrderFilled, "fill.invented", 1.into());
     event["other"] = 2.into();
+
     let kept = &parsed(Kind::OrderFilled, &event).info["unknown"];
+
     assert_eq!(kept, &json!({"other": 2, "fill": {"invented": 1}}));
 }
 
 #[test]
-fn info_has_exactly_the_parts_of_the_contract_and_no_empty_ones() {
+fn info_has_exactly_the_parts_of_the_contract() {
     for kind in Kind::ALL {
         let full = parsed(kind, &with(kind, "invented", 1.into()));
+
         let keys: Vec<&str> = full.info.keys().map(String::as_str).collect();
         let has_raw = !matches!(kind, Kind::BalanceUpdated | Kind::Heartbeat);
         let expected: &[&str] = if has_raw {
@@ -227,148 +242,168 @@ fn info_has_exactly_the_parts_of_the_contract_and_no_empty_ones() {
         assert_eq!(full.info["metadata"], json!({"run": "7"}));
         assert_eq!(full.info["source"], "tiris-bot");
     }
+}
+
+#[test]
+fn info_has_no_empty_parts() {
+    let kind = Kind::BalanceUpdated;
     for metadata in [json!({}), Value::Null] {
-        let bare = parsed(
-            Kind::BalanceUpdated,
-            &with(Kind::BalanceUpdated, "metadata", metadata),
-        );
+        let bare = parsed(kind, &with(kind, "metadata", metadata));
+
         assert_eq!(Value::Object(bare.info), json!({"source": "tiris-bot"}));
     }
 }
 
+fn raw(kind: Kind) -> Value {
+    parsed(kind, &example(kind)).info["raw"].clone()
+}
+
 #[test]
 fn what_no_column_holds_is_kept_as_raw_text() {
-    let raw = |kind| parsed(kind, &example(kind)).info["raw"].clone();
     let order = json!({
         "symbol": "BTC/USDT", "side": "sell", "type": "limit", "amount": "0.5", "price": "43000.25", "status": "open",
     });
-    assert_eq!(raw(Kind::OrderCreated), order);
-    let mut filled = order;
-    for (field, text) in [
-        ("fill.volume", "0.5"),
-        ("fill.price", "43000.25"),
-        ("fill.fee", "0.001"),
-        ("fill.quote_amount", "21500.125"),
-        ("fill.reason", "stop_loss"),
-    ] {
-        filled[field] = text.into();
-    }
-    assert_eq!(raw(Kind::OrderFilled), filled);
-    assert_eq!(
-        raw(Kind::BalanceLocked),
-        json!({"symbol": "USDT", "amount": "12.5"})
-    );
-    let error = json!({"error_code": "E42", "severity": "high", "component": "executor", "stack_trace": "at line 1"});
-    assert_eq!(raw(Kind::Error), error);
+    let locked = json!({"symbol": "USDT", "amount": "12.5"});
+    let error = json!({
+        "error_code": "E42", "severity": "high", "component": "executor", "stack_trace": "at line 1",
+    });
     let signal = json!({
         "signal_type": "hold", "symbol": "BTC/USDT", "confidence": "0.75", "price": "43000.25", "strategy": "crossover",
     });
+
+    assert_eq!(raw(Kind::OrderCreated), order);
+    assert_eq!(raw(Kind::BalanceLocked), locked);
+    assert_eq!(raw(Kind::Error), error);
     assert_eq!(raw(Kind::Signal), signal);
 }
 
 #[test]
-fn over_long_decimals_of_beliefs_and_prices_keep_their_text() {
-    let long = "0.30000000000000004";
+fn raw_text_of_a_fill_stands_beside_that_of_its_order() {
+    let filled = json!({
+        "symbol": "BTC/USDT", "side": "sell", "type": "limit", "amount": "0.5", "price": "43000.25", "status": "open",
+        "fill.volume": "0.5", "fill.price": "43000.25", "fill.fee": "0.001", "fill.quote_amount": "21500.125",
+        "fill.reason": "stop_loss",
+    });
+
+    assert_eq!(raw(Kind::OrderFilled), filled);
+}
+
+const LONG: &str = "0.30000000000000004";
+
+#[test]
+fn over_long_decimals_of_beliefs_keep_their_text() {
     for field in ["previous_balance", "new_balance"] {
-        for literal in [long.to_owned(), format!("\"{long}\"")] {
-            let text = with_literal(Kind::BalanceUpdated, field, &literal);
-            let event = parse_text(Kind::BalanceUpdated, &text).expect("valid");
-            assert_eq!(event.info["raw"], json!({field: long}));
+        for event in in_both_spellings(Kind::BalanceUpdated, field, LONG) {
+            assert_eq!(event.info["raw"], json!({field: LONG}));
             let Some(Command::Move(movement)) = event.command() else {
-                panic!("no movement")
+                panic!("{event:?}")
             };
-            let beliefs = [
-                movement.belief.previous_balance,
-                movement.belief.new_balance,
-            ];
-            assert!(beliefs.contains(&Some(number(long))));
+            let belief = movement.belief;
+            let beliefs = [belief.previous_balance, belief.new_balance];
+            assert!(beliefs.contains(&Some(number(LONG))), "{beliefs:?}");
         }
     }
+}
+
+#[test]
+fn over_long_decimals_of_prices_and_amounts_keep_their_text() {
     for (kind, field) in [
         (Kind::OrderCreated, "price"),
         (Kind::OrderFilled, "fill.price"),
         (Kind::Signal, "price"),
         (Kind::BalanceLocked, "amount"),
     ] {
-        let event = parse_text(kind, &with_literal(kind, field, long)).expect("valid");
-        assert_eq!(event.info["raw"][field], long, "{kind:?} {field}");
+        let event = parse_text(kind, &with_literal(kind, field, LONG)).expect("valid");
+
+        assert_eq!(event.info["raw"][field], LONG, "{kind:?} {field}");
     }
-    let literal = parse_text(
-        Kind::OrderCreated,
-        &with_literal(Kind::OrderCreated, "price", "1.50e+1"),
-    )
-    .expect("valid");
-    assert_eq!(
-        literal.info["raw"]["price"], "1.50e+1",
-        "spelled as it came"
-    );
 }
 
 #[test]
-fn the_words_of_the_log_are_the_bots_or_else_made_from_the_fields() {
-    for kind in [
-        Kind::OrderCreated,
-        Kind::BalanceUpdated,
-        Kind::BalanceLocked,
+fn raw_numbers_are_spelled_as_they_came() {
+    let kind = Kind::OrderCreated;
+    let text = with_literal(kind, "price", "1.50e+1");
+
+    let event = parse_text(kind, &text).expect("valid");
+
+    assert_eq!(event.info["raw"]["price"], "1.50e+1");
+}
+
+#[test]
+fn the_words_of_the_log_are_the_bots() {
+    for (kind, expected) in [
+        (Kind::OrderCreated, "said by the bot"),
+        (Kind::BalanceUpdated, "said by the bot"),
+        (Kind::BalanceLocked, "said by the bot"),
+        (Kind::Error, "the exchange said no"),
+        (Kind::Signal, "averages met"),
     ] {
-        assert_eq!(parsed(kind, &example(kind)).message, "said by the bot");
+        assert_eq!(parsed(kind, &example(kind)).message, expected);
     }
-    assert_eq!(
-        parsed(Kind::Error, &example(Kind::Error)).message,
-        "the exchange said no"
-    );
-    assert_eq!(
-        parsed(Kind::Signal, &example(Kind::Signal)).message,
-        "averages met"
-    );
-    for (kind, field, expected) in [
-        (
-            Kind::OrderFilled,
-            "message",
-            "limit sell 0.5 BTC/USDT at 43000.25: open",
-        ),
-        (Kind::BalanceUpdated, "message", "debit 12.5 USDT: funding"),
-        (Kind::BalanceUnlocked, "message", "unlock 12.5 USDT"),
-        (
-            Kind::Signal,
-            "reasoning",
-            "crossover: hold BTC/USDT, confidence 0.75",
-        ),
+}
+
+/// An event without words, and those made of its other fields.
+struct Wordless {
+    kind: Kind,
+    without: &'static str,
+    message: &'static str,
+}
+
+#[test]
+fn the_words_of_the_log_are_otherwise_made_from_the_fields() {
+    for case in [
+        Wordless {
+            kind: Kind::OrderFilled,
+            without: "message",
+            message: "limit sell 0.5 BTC/USDT at 43000.25: open",
+        },
+        Wordless {
+            kind: Kind::BalanceUpdated,
+            without: "message",
+            message: "debit 12.5 USDT: funding",
+        },
+        Wordless {
+            kind: Kind::BalanceUnlocked,
+            without: "message",
+            message: "unlock 12.5 USDT",
+        },
+        Wordless {
+            kind: Kind::Signal,
+            without: "reasoning",
+            message: "crossover: hold BTC/USDT, confidence 0.75",
+        },
     ] {
-        assert_eq!(parsed(kind, &without(kind, field)).message, expected);
+        let event = parsed(case.kind, &without(case.kind, case.without));
+
+        assert_eq!(event.message, case.message);
     }
 }
 
 #[test]
 fn lengths_at_their_limit_are_taken() {
     let wide = |characters| "é".repeat(characters);
-    for (kind, field, value) in [
-        (Kind::OrderCreated, "order_id", wide(128)),
-        (Kind::OrderCreated, "status", wide(128)),
-        (Kind::OrderCreated, "type", wide(128)),
-        (
-            Kind::OrderCreated,
-            "symbol",
-            format!("{0}/{0}", "A".repeat(20)),
-        ),
-        (Kind::OrderCreated, "message", wide(2048)),
-        (Kind::OrderCreated, "message", String::new()),
-        (Kind::OrderFilled, "fill.reason", wide(50)),
-        (Kind::BalanceUpdated, "related_order_id", wide(128)),
-        (Kind::BalanceUpdated, "reason", wide(50)),
-        (Kind::Error, "component", wide(128)),
-        (Kind::Error, "error_code", wide(128)),
-        (Kind::Error, "error_message", wide(2048)),
-        (Kind::Error, "stack_trace", "x".repeat(32 * 1024)),
-        (Kind::Signal, "strategy", wide(128)),
-        (Kind::Signal, "reasoning", "x".repeat(4096)),
-        (Kind::Signal, "confidence", "1".to_owned()),
-        (Kind::Signal, "confidence", "0".to_owned()),
-        (Kind::Heartbeat, "event_id", "~ ".repeat(64)),
-        (Kind::Heartbeat, "source", wide(128)),
-        (Kind::Heartbeat, "version", "1".to_owned()),
-        (Kind::Heartbeat, "version", "1.27".to_owned()),
-    ] {
-        parsed(kind, &with(kind, field, value.into()));
-    }
+    let takes = |kind, field, value: String| parsed(kind, &with(kind, field, value.into()));
+    let symbol = "A".repeat(20);
+
+    takes(Kind::OrderCreated, "order_id", wide(128));
+    takes(Kind::OrderCreated, "status", wide(128));
+    takes(Kind::OrderCreated, "type", wide(128));
+    takes(Kind::OrderCreated, "symbol", format!("{symbol}/{symbol}"));
+    takes(Kind::OrderCreated, "message", wide(2048));
+    takes(Kind::OrderCreated, "message", String::new());
+    takes(Kind::OrderFilled, "fill.reason", wide(50));
+    takes(Kind::BalanceUpdated, "related_order_id", wide(128));
+    takes(Kind::BalanceUpdated, "reason", wide(50));
+    takes(Kind::Error, "component", wide(128));
+    takes(Kind::Error, "error_code", wide(128));
+    takes(Kind::Error, "error_message", wide(2048));
+    takes(Kind::Error, "stack_trace", "x".repeat(32 * 1024));
+    takes(Kind::Signal, "strategy", wide(128));
+    takes(Kind::Signal, "reasoning", "x".repeat(4096));
+    takes(Kind::Signal, "confidence", "1".to_owned());
+    takes(Kind::Signal, "confidence", "0".to_owned());
+    takes(Kind::Heartbeat, "event_id", "~ ".repeat(64));
+    takes(Kind::Heartbeat, "source", wide(128));
+    takes(Kind::Heartbeat, "version", "1".to_owned());
+    takes(Kind::Heartbeat, "version", "1.27".to_owned());
 }

@@ -9,116 +9,121 @@ fn the_first_price_of_what_was_held_before_is_no_gain() {
         .flow(day(1), "BTC", "1")
         .buy(day(2), "ETH/BTC", "2", "0.1", FREE)
         .sell(day(3), "ETH/BTC", "1", "0.2", FREE);
+
     let found = history.measured_in("BTC");
+
     // 1 BTC, then 10 ETH x 0.1 come in, then 0.8 + 12 x 0.1 = 2, then 1 + 11 x 0.2 = 3.2.
-    assert_eq!(
-        (text(&found.flows), text(&found.closing_value)),
-        ("2".into(), "3.2".into())
-    );
-    assert!(is_near(found.time_weighted_return, 0.6), "{found:?}");
+    assert_eq!(text(&found.flows), "2");
+    assert_eq!(text(&found.closing_value), "3.2");
+    assert_near(found.time_weighted_return, 0.6);
     // Twelve have cost 1.2, one was sold for 0.2.
     assert_eq!(text(&found.trades.gains), "0.1");
-    assert!(found.unpriced.is_empty());
+    assert_eq!(found.unpriced, []);
 }
 
 #[test]
 fn a_price_is_also_one_the_other_way_round() {
-    let history =
-        History::default()
-            .flow(day(1), "BTC", "1")
-            .buy(day(2), "ETH/BTC", "4", "0.25", FREE);
-    let found = history.flow(day(3), "BTC", "1").measured_in("ETH");
-    assert_eq!(
-        (text(&found.closing_value), text(&found.flows)),
-        ("8".into(), "8".into())
-    );
+    let history = History::default()
+        .flow(day(1), "BTC", "1")
+        .buy(day(2), "ETH/BTC", "4", "0.25", FREE)
+        .flow(day(3), "BTC", "1");
+
+    let found = history.measured_in("ETH");
+
+    assert_eq!(text(&found.closing_value), "8");
+    assert_eq!(text(&found.flows), "8");
     assert_eq!(found.time_weighted_return, Some(0.0));
 }
 
+/// What a history is worth at its end.
+fn worth(history: &History, measure: &str) -> String {
+    text(&history.measured_in(measure).closing_value)
+}
+
 #[test]
-fn a_third_asset_leads_from_one_to_the_other_and_the_one_traded_last_is_taken() {
+fn a_third_asset_leads_from_one_to_the_other() {
     let history = History::default()
         .flow(day(1), "USDT", "1000")
         .buy(day(1), "BTC/USDT", "1", "500", FREE)
         .buy(day(2), "ETH/BTC", "10", "0.1", FREE);
-    assert_eq!(
-        text(&history.measured_in("USDT").closing_value),
-        "1000",
-        "10 x 0.1 x 500 + 500"
-    );
+    assert_eq!(worth(&history, "USDT"), "1000", "10 x 0.1 x 500 + 500");
+
     let dearer = history.buy(day(3), "BTC/USDT", "0.1", "600", FREE);
     assert_eq!(
-        text(&dearer.measured_in("USDT").closing_value),
+        worth(&dearer, "USDT"),
         "1100",
         "10 x 0.1 x 600 + 0.1 x 600 + 440"
-    );
-    let other = dearer
-        .flow(day(4), "EUR", "100")
-        .buy(day(4), "EUR/USDT", "100", "2", FREE)
-        .sell(day(5), "ETH/EUR", "1", "50", FREE);
-    // 9 ETH x 50 x 2, 250 EUR x 2, 0.1 BTC x 600, 240 USDT.
-    assert_eq!(text(&other.measured_in("USDT").closing_value), "1700");
-    let direct = other.sell(day(6), "ETH/USDT", "1", "10", FREE);
-    assert_eq!(
-        text(&direct.measured_in("USDT").closing_value),
-        "890",
-        "a price of its own comes before any way"
     );
 }
 
 #[test]
-fn two_steps_are_too_many_and_a_trade_with_one_side_unmeasured_is_a_flow() {
+fn of_several_ways_to_a_price_the_latest_is_taken() {
+    let history = History::default()
+        .flow(day(1), "USDT", "1000")
+        .buy(day(1), "BTC/USDT", "1", "500", FREE)
+        .buy(day(2), "ETH/BTC", "10", "0.1", FREE)
+        .buy(day(3), "BTC/USDT", "0.1", "600", FREE);
+
+    let by_euro = history
+        .flow(day(4), "EUR", "100")
+        .buy(day(4), "EUR/USDT", "100", "2", FREE)
+        .sell(day(5), "ETH/EUR", "1", "50", FREE);
+    // 9 ETH x 50 x 2, 250 EUR x 2, 0.1 BTC x 600, 240 USDT.
+    assert_eq!(worth(&by_euro, "USDT"), "1700");
+
+    let direct = by_euro.sell(day(6), "ETH/USDT", "1", "10", FREE);
+    assert_eq!(worth(&direct, "USDT"), "890");
+}
+
+#[test]
+fn a_price_over_two_steps_is_none() {
     let history = History::default()
         .flow(day(1), "USDT", "1000")
         .buy(day(1), "BTC/USDT", "1", "500", FREE)
         .buy(day(2), "ETH/BTC", "10", "0.05", FREE)
         .buy(day(3), "DOGE/ETH", "100", "0.05", FREE);
+
     let found = history.measured_in("USDT");
+
     // Half of the ETH, worth 125, is gone for something without a value.
-    assert_eq!(
-        (text(&found.closing_value), text(&found.flows)),
-        ("875".into(), "875".into())
-    );
-    assert_eq!(
-        (found.unpriced, found.time_weighted_return),
-        (vec![asset("DOGE")], Some(0.0))
-    );
+    assert_eq!(text(&found.closing_value), "875");
+    assert_eq!(text(&found.flows), "875");
+    assert_eq!(found.unpriced, [asset("DOGE")]);
+    assert_eq!(found.time_weighted_return, Some(0.0));
     assert_eq!(found.trades.trades, 3);
+}
+
+/// A purchase of ETH in two legs.
+fn bought_in_legs(of_stock: DateTime<Utc>, order_of_stock: &str) -> History {
+    History::default()
+        .flow(day(1), "BTC", "1")
+        .leg(day(2), "BTC", "-0.4", "o1")
+        .leg(of_stock, "ETH", "4", order_of_stock)
 }
 
 #[test]
 fn a_trade_leg_by_leg_is_known_by_its_order_and_moment() {
-    let history = History::default().flow(day(1), "BTC", "1");
-    let settled = history
-        .clone()
-        .leg(day(2), "BTC", "-0.4", "o1")
-        .leg(day(2), "ETH", "4", "o1");
-    let sold = settled
-        .clone()
+    let history = bought_in_legs(day(2), "o1")
         .leg(day(3), "BTC", "0.4", "o2")
         .leg(day(3), "ETH", "-2", "o2");
-    let found = sold.measured_in("BTC");
+
+    let found = history.measured_in("BTC");
+
     // 4 ETH at 0.1, then two of them are sold at 0.2: 1 + 2 x 0.2.
-    assert_eq!(
-        (text(&found.closing_value), text(&found.flows)),
-        ("1.4".into(), "1".into())
-    );
-    assert_eq!(
-        (found.trades.trades, text(&found.trades.gains)),
-        (2, "0.2".into())
-    );
-    assert!(is_near(found.time_weighted_return, 0.4), "{found:?}");
+    assert_eq!(text(&found.closing_value), "1.4");
+    assert_eq!(text(&found.flows), "1");
+    assert_eq!(found.trades.trades, 2);
+    assert_eq!(text(&found.trades.gains), "0.2");
+    assert_near(found.time_weighted_return, 0.4);
+}
+
+#[test]
+fn legs_of_another_order_or_moment_are_no_trade() {
     for (moment, order) in [(day(3), "o1"), (day(2), "o2")] {
-        let apart = history
-            .clone()
-            .leg(day(2), "BTC", "-0.4", "o1")
-            .leg(moment, "ETH", "4", order);
-        let found = apart.measured_in("BTC");
-        assert_eq!(
-            (found.time_weighted_return, text(&found.flows)),
-            (Some(0.0), "0.6".into()),
-            "{moment} {order}"
-        );
-        assert_eq!(found.unpriced, [asset("ETH")]);
+        let found = bought_in_legs(moment, order).measured_in("BTC");
+
+        assert_eq!(found.time_weighted_return, Some(0.0), "{moment} {order}");
+        assert_eq!(text(&found.flows), "0.6", "{moment} {order}");
+        assert_eq!(found.unpriced, [asset("ETH")], "{moment} {order}");
     }
 }

@@ -13,10 +13,8 @@ struct Rings {
 }
 
 static RINGS: LazyLock<Rings> = LazyLock::new(|| {
-    let (old, new) = (
-        format!("old:{}", *generate()),
-        format!("new:{}", *generate()),
-    );
+    let old = format!("old:{}", *generate());
+    let new = format!("new:{}", *generate());
     let ring = |text: &str| KeyRing::new(&parse_keys(text).expect("keys")).expect("a ring");
     Rings {
         before: ring(&old),
@@ -42,7 +40,8 @@ proptest! {
     fn a_secret_comes_back_from_its_place_and_every_ciphertext_differs(secret in ".{0,300}", row in ids(), user in ids(), column in 0usize..5) {
         let place = COLUMNS[column].of(row, user);
         let ring = &RINGS.during;
-        let (first, second) = (ring.encrypt(&place, &secret.as_str().into()).unwrap(), ring.encrypt(&place, &secret.as_str().into()).unwrap());
+        let first = ring.encrypt(&place, &secret.as_str().into()).unwrap();
+        let second = ring.encrypt(&place, &secret.as_str().into()).unwrap();
         let opened = ring.decrypt(&place, &first).unwrap();
         prop_assert_eq!(opened.expose_secret(), &secret);
         prop_assert_ne!(&first, &second);

@@ -1,5 +1,9 @@
+use super::super::keys::generate;
+use super::super::secrets::create;
 use super::*;
 use clap::Parser;
+use secrecy::SecretString;
+use std::path::Path;
 
 #[derive(Parser, Debug)]
 struct Args {
@@ -31,11 +35,13 @@ fn a_missing_file_is_made_once_and_stays() {
     let folder = folder();
     let file = folder.path().join("deep/encryption.env");
     let made = from_file(&file).load(Environment::Dev).expect("made");
+
     let text = std::fs::read_to_string(&file).expect("there");
     from_file(&file)
         .load(Environment::Production)
         .expect("read");
     assert_eq!(std::fs::read_to_string(&file).expect("there"), text);
+
     let other = from_file(&folder.path().join("other.env"))
         .load(Environment::Dev)
         .expect("made");
@@ -53,6 +59,7 @@ fn production_makes_no_keys_and_names_what_is_missing() {
         error.contains(KEYS) && error.contains(FINGERPRINT),
         "{error}"
     );
+
     let folder = folder();
     let file = folder.path().join("none.env");
     let error = from_file(&file)
@@ -62,6 +69,7 @@ fn production_makes_no_keys_and_names_what_is_missing() {
         error.to_string().contains("none.env") && !file.exists(),
         "{error}"
     );
+
     std::fs::write(&file, format!("{KEYS}=a:{}\n", *generate())).expect("written");
     let error = from_file(&file)
         .load(Environment::Production)
@@ -86,7 +94,8 @@ fn what_is_given_goes_before_the_file() {
 
 #[test]
 fn a_mistake_is_told_without_the_key_and_nothing_is_ever_printed() {
-    let (key, wrong) = (generate(), "c2hvcnQ=");
+    let key = generate();
+    let wrong = "c2hvcnQ=";
     let error = check(
         &[
             &format!("--encryption-keys=a:{},b:{wrong}", *key),
@@ -99,6 +108,7 @@ fn a_mistake_is_told_without_the_key_and_nothing_is_ever_printed() {
         error.contains(KEYS) && error.contains(FINGERPRINT),
         "{error}"
     );
+
     let arguments = [
         format!("--encryption-keys=a:{}", *key),
         format!("--fingerprint-key={}", *generate()),
@@ -107,6 +117,7 @@ fn a_mistake_is_told_without_the_key_and_nothing_is_ever_printed() {
     let config = check(&arguments, Environment::Production).expect("valid");
     let secrets = config.load(Environment::Production).expect("loaded");
     let args = Args::parse_from(std::iter::once(&"test").chain(&arguments));
+
     for printed in [
         error,
         format!("{args:?}"),

@@ -1,10 +1,9 @@
 //! The HTTP client that spans are sent by: the one we have everywhere, with its one TLS.
 
+use crate::tls;
 use anyhow::Result;
 use async_trait::async_trait;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
-use rustls::{ClientConfig, RootCertStore};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -22,19 +21,12 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new() -> Result<Self> {
-        let roots = RootCertStore {
-            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-        };
-        let tls =
-            ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-                .with_safe_default_protocol_versions()?
-                .with_root_certificates(roots)
-                .with_no_client_auth();
         let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
+            .tls_backend_preconfigured(tls::outgoing()?)
             .redirect(reqwest::redirect::Policy::none())
             .timeout(LIMIT)
             .build()?;
+
         Ok(Self {
             http,
             runtime: Handle::current(),
@@ -61,9 +53,11 @@ impl HttpClient for Client {
         let http = self.http.clone();
         let sent = self.runtime.spawn(async move {
             let answer = http.execute(request.try_into()?).await?;
-            let (status, headers) = (answer.status(), answer.headers().clone());
+            let status = answer.status();
+            let headers = answer.headers().clone();
             Ok::<_, reqwest::Error>((status, headers, answer.bytes().await?))
         });
+
         // The address may hold a password.
         let sent = sent.await?.map_err(reqwest::Error::without_url);
         self.note(match &sent {
@@ -71,6 +65,7 @@ impl HttpClient for Client {
             Ok((status, _, _)) => Some(format!("it answers {status}")),
             Err(error) => Some(crate::explain(error)),
         });
+
         let (status, headers, body) = sent?;
         let mut response = Response::builder().status(status).body(body)?;
         *response.headers_mut() = headers;

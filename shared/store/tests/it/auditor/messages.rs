@@ -1,11 +1,12 @@
 //! Messages of every kind, most of them valid, on few ids and amounts, so that they meet and contradict each other.
 
-use super::{
-    ACCOUNTS, ACTIVE, BNB, BTC, DISABLED, DISABLED_TRADING, ELSEWHERE, FOREIGN, NO_ACCOUNT,
-    NO_TRADING, NOBODY, OTHER_TRADING, TRADING, USDT,
+use super::cast::{
+    ACTIVE, BNB, BTC, DISABLED, DISABLED_TRADING, ELSEWHERE, FOREIGN, NO_ACCOUNT, NO_TRADING,
+    NO_USER, OTHER_TRADING, TRADING, USDT, symbol_of,
 };
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
+use std::fmt;
 use uuid::Uuid;
 
 #[derive(Clone, Debug)]
@@ -14,7 +15,22 @@ pub(super) struct Message {
     pub(super) payload: Vec<u8>,
 }
 
-fn pick<T: Clone + std::fmt::Debug + 'static>(
+/// The subject, and as much of the payload as is worth reading.
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = &self.payload[..self.payload.len().min(1000)];
+        write!(f, "{}: {}", self.subject, String::from_utf8_lossy(shown))
+    }
+}
+
+/// What an event is of its own: its type and its fields.
+#[derive(Clone, Debug)]
+struct Own {
+    kind: &'static str,
+    fields: Value,
+}
+
+fn pick<T: Clone + fmt::Debug + 'static>(
     weighted: &[(u32, T)],
 ) -> impl Strategy<Value = T> + use<T> {
     prop::strategy::Union::new_weighted(
@@ -44,17 +60,15 @@ fn any_amount() -> impl Strategy<Value = Value> {
         "1e-64",
         "1000000.000003002994",
     ]);
-    (
-        prop_oneof![14 => small, 2 => odd.prop_map(str::to_owned)],
-        any::<bool>(),
-    )
-        .prop_map(|(text, quoted)| {
-            if quoted {
-                Value::from(text)
-            } else {
-                serde_json::from_str(&text).expect("a number")
-            }
-        })
+
+    let number = prop_oneof![14 => small, 2 => odd.prop_map(str::to_owned)];
+    (number, any::<bool>()).prop_map(|(text, quoted)| {
+        if quoted {
+            Value::from(text)
+        } else {
+            serde_json::from_str(&text).expect("a number")
+        }
+    })
 }
 
 fn any_account() -> impl Strategy<Value = Uuid> {
@@ -72,22 +86,19 @@ fn any_order() -> impl Strategy<Value = Value> {
     pick(&[(2, Value::Null), (4, "A".into()), (4, "B".into())])
 }
 
-fn symbol_of(account: Uuid) -> &'static str {
-    ACCOUNTS
-        .iter()
-        .find(|(id, ..)| *id == account)
-        .map_or("USDT", |(.., symbol, _)| symbol)
-}
-
-fn any_balance_event() -> impl Strategy<Value = (&'static str, Value)> {
+fn any_balance_event() -> impl Strategy<Value = Own> {
     let kind = pick(&[
         (5, "trading.balance.updated"),
         (3, "trading.balance.locked"),
         (3, "trading.balance.unlocked"),
     ]);
     let direction = pick(&[(1, "credit"), (1, "debit")]);
-    (kind, any_account(), pick(&[(40, false), (1, true)]), direction, any_amount(), any_order(), any_amount()).prop_map(
-        |(kind, account, mistaken, direction, amount, order, belief)| {
+    let mistaken = pick(&[(40, false), (1, true)]);
+    let symbol = (any_account(), mistaken);
+    let amounts = (any_amount(), any_amount());
+
+    (kind, symbol, direction, amounts, any_order()).prop_map(
+        |(kind, (account, mistaken), direction, (amount, belief), order)| {
             let symbol = if mistaken { "XRP" } else { symbol_of(account) };
             let mut fields = json!({
                 "sub_account_id": account, "symbol": symbol.to_lowercase(), "amount": amount, "related_order_id": order,
@@ -97,39 +108,49 @@ fn any_balance_event() -> impl Strategy<Value = (&'static str, Value)> {
                 fields["reason"] = "funding".into();
                 fields["new_balance"] = belief;
             }
-            (kind, fields)
+            Own { kind, fields }
         },
     )
 }
 
-fn any_order_event() -> impl Strategy<Value = (&'static str, Value)> {
+/// The accounts of a fill.
+fn any_fill_accounts() -> impl Strategy<Value = Value> {
+    let stock = pick(&[(20, BTC), (2, USDT), (1, NO_ACCOUNT)]);
+    let currency = pick(&[(20, USDT), (1, BTC), (1, ELSEWHERE)]);
+    let payer = pick(&[
+        (10, None),
+        (3, Some(BNB)),
+        (3, Some(BTC)),
+        (3, Some(USDT)),
+        (1, Some(FOREIGN)),
+    ]);
+    (stock, currency, payer).prop_map(|(stock, currency, payer)| {
+        json!({"stock_account_id": stock, "currency_account_id": currency, "fee_account_id": payer})
+    })
+}
+
+/// The amounts and the reason of a fill.
+fn any_fill_figures() -> impl Strategy<Value = Value> {
+    let quote = prop::option::weighted(0.3, any_amount());
+    let reason = pick(&[(1, "stop_loss"), (1, "signal")]);
+    (any_amount(), any_amount(), quote, any_amount(), reason).prop_map(
+        |(volume, price, quote, fee, reason)| {
+            json!({"volume": volume, "price": price, "quote_amount": quote, "fee": fee, "reason": reason})
+        },
+    )
+}
+
+fn any_order_event() -> impl Strategy<Value = Own> {
     let kind = pick(&[
         (8, "trading.orders.filled"),
         (1, "trading.orders.created"),
         (1, "trading.orders.cancelled"),
         (1, "trading.orders.failed"),
     ]);
-    let accounts = (
-        pick(&[(20, BTC), (2, USDT), (1, NO_ACCOUNT)]),
-        pick(&[(20, USDT), (1, BTC), (1, ELSEWHERE)]),
-        pick(&[
-            (10, None),
-            (3, Some(BNB)),
-            (3, Some(BTC)),
-            (3, Some(USDT)),
-            (1, Some(FOREIGN)),
-        ]),
-    );
-    let figures = (
-        any_amount(),
-        any_amount(),
-        prop::option::weighted(0.3, any_amount()),
-        any_amount(),
-    );
+
     let order = (
         pick(&[(1, "A"), (1, "B")]),
         pick(&[(1, "buy"), (1, "sell")]),
-        any::<bool>(),
     );
     let symbol = pick(&[
         (20, "BTC/USDT"),
@@ -137,36 +158,51 @@ fn any_order_event() -> impl Strategy<Value = (&'static str, Value)> {
         (1, "btc/usdt"),
         (1, "ETH/USDT"),
     ]);
-    (kind, accounts, figures, order, symbol, prop::bool::weighted(0.9)).prop_map(
-        |(kind, (stock, currency, payer), (volume, price, quote, fee), (order, side, stop), symbol, settles)| {
+
+    let fill = (any_fill_accounts(), any_fill_figures());
+
+    (kind, order, symbol, fill, prop::bool::weighted(0.9)).prop_map(
+        |(kind, (order, side), symbol, (mut fill, figures), settles)| {
             let mut fields = json!({
                 "sub_account_id": USDT, "order_id": order, "symbol": symbol, "side": side, "type": "limit",
-                "amount": volume, "price": price, "status": "done",
+                "amount": figures["volume"], "price": figures["price"], "status": "done",
             });
             if settles {
-                fields["fill"] = json!({
-                    "stock_account_id": stock, "currency_account_id": currency, "volume": volume, "price": price,
-                    "fee": fee, "fee_account_id": payer, "quote_amount": quote,
-                    "reason": if stop { "stop_loss" } else { "signal" },
-                });
+                extend(&mut fill, figures);
+                fields["fill"] = fill;
             }
-            (kind, fields)
+            Own { kind, fields }
         },
     )
 }
 
-fn any_system_event() -> impl Strategy<Value = (&'static str, Value)> {
+/// Adds the fields of `more`.
+fn extend(object: &mut Value, more: Value) {
+    for (name, value) in more.as_object().expect("an object") {
+        object[name] = value.clone();
+    }
+}
+
+fn any_system_event() -> impl Strategy<Value = Own> {
     let account = pick(&[(1, Value::Null), (1, json!(USDT)), (1, json!(ELSEWHERE))]);
+
     (0..3, account).prop_map(|(kind, account)| match kind {
-        0 => (
-            "trading.errors",
-            json!({"sub_account_id": account, "error_code": "E1", "error_message": "no", "severity": "low", "component": "x"}),
-        ),
-        1 => (
-            "trading.signals",
-            json!({"sub_account_id": account, "signal_type": "buy", "symbol": "BTC/USDT", "confidence": "0.5", "strategy": "x"}),
-        ),
-        _ => ("trading.heartbeat", json!({"status": "healthy", "component": "x"})),
+        0 => Own {
+            kind: "trading.errors",
+            fields: json!({
+                "sub_account_id": account, "error_code": "E1", "error_message": "no", "severity": "low", "component": "x",
+            }),
+        },
+        1 => Own {
+            kind: "trading.signals",
+            fields: json!({
+                "sub_account_id": account, "signal_type": "buy", "symbol": "BTC/USDT", "confidence": "0.5", "strategy": "x",
+            }),
+        },
+        _ => Own {
+            kind: "trading.heartbeat",
+            fields: json!({"status": "healthy", "component": "x"}),
+        },
     })
 }
 
@@ -203,6 +239,7 @@ fn any_damage() -> impl Strategy<Value = Damage> {
         "x",
         ".SHOUT",
     ]);
+
     prop_oneof![
         30 => Just(Damage::None),
         3 => (any::<usize>(), any::<usize>()).prop_map(|(field, with)| Damage::Field(field, with)),
@@ -230,6 +267,7 @@ fn replace_field(event: &mut Map<String, Value>, at: usize, with: usize) {
         Some(fill) if at.is_multiple_of(2) => fill,
         _ => event,
     };
+
     let name = object
         .keys()
         .nth(at / 2 % object.len())
@@ -244,41 +282,52 @@ fn replace_field(event: &mut Map<String, Value>, at: usize, with: usize) {
 fn any_message() -> impl Strategy<Value = Message> {
     let event =
         prop_oneof![5 => any_balance_event(), 5 => any_order_event(), 1 => any_system_event()];
-    let user = pick(&[(60, ACTIVE), (1, DISABLED), (1, NOBODY)]);
+    let user = pick(&[(60, ACTIVE), (1, DISABLED), (1, NO_USER)]);
     let trading = pick(&[
         (60, TRADING),
         (1, OTHER_TRADING),
         (1, DISABLED_TRADING),
         (1, NO_TRADING),
     ]);
-    (event, user, trading, 0..400, any_damage()).prop_map(|((kind, own), user, trading, number, damage)| {
+
+    (event, user, trading, 0..400, any_damage()).prop_map(|(own, user, trading, number, damage)| {
         let mut event = json!({
-            "event_id": format!("event-{number}"), "event_type": kind, "timestamp": "2026-11-23T10:00:00Z",
+            "event_id": format!("event-{number}"), "event_type": own.kind, "timestamp": "2026-11-23T10:00:00Z",
             "user_id": user, "trading_id": trading, "source": "tiris-bot", "version": "1.0",
         });
-        let event = event.as_object_mut().expect("object");
-        event.extend(own.as_object().expect("object").clone());
-        if let Damage::Field(at, with) = damage {
-            replace_field(event, at, with);
-        }
-        let mut payload = serde_json::to_vec(&event).expect("JSON");
-        let mut subject = format!("{kind}.{user}");
-        match damage {
-            Damage::None | Damage::Field(..) => {}
-            Damage::Truncated(length) => payload.truncate(length % payload.len()),
-            Damage::Inserted(text) => drop(payload.splice(1..1, format!("{text},").into_bytes())),
-            Damage::Subject(".SHOUT") => subject = format!("{kind}.{}", user.to_string().to_uppercase()),
-            Damage::Subject(other) => other.clone_into(&mut subject),
-            Damage::TooLong => payload.resize(65_537, b' '),
-        }
-        Message { subject, payload }
+        extend(&mut event, own.fields);
+        publish(own.kind, user, event, damage)
     })
+}
+
+/// The message of an event, with its damage.
+fn publish(kind: &str, user: Uuid, mut event: Value, damage: Damage) -> Message {
+    if let Damage::Field(at, with) = damage {
+        replace_field(event.as_object_mut().expect("an object"), at, with);
+    }
+
+    let mut payload = serde_json::to_vec(&event).expect("JSON");
+    let mut subject = format!("{kind}.{user}");
+
+    match damage {
+        Damage::None | Damage::Field(..) => {}
+        Damage::Truncated(length) => payload.truncate(length % payload.len()),
+        Damage::Inserted(text) => drop(payload.splice(1..1, format!("{text},").into_bytes())),
+        Damage::Subject(".SHOUT") => {
+            subject = format!("{kind}.{}", user.to_string().to_uppercase());
+        }
+        Damage::Subject(other) => other.clone_into(&mut subject),
+        Damage::TooLong => payload.resize(65_537, b' '),
+    }
+
+    Message { subject, payload }
 }
 
 /// Messages, some of them published twice, in batches of some sizes.
 pub(super) fn any_run() -> impl Strategy<Value = Vec<Vec<Message>>> {
     let again = prop::option::weighted(0.15, any::<prop::sample::Index>());
     let messages = prop::collection::vec((any_message(), again), 1..120);
+
     (messages, prop::collection::vec(1usize..30, 120)).prop_map(|(drawn, sizes)| {
         let mut messages: Vec<Message> = Vec::new();
         for (message, again) in drawn {
@@ -288,6 +337,7 @@ pub(super) fn any_run() -> impl Strategy<Value = Vec<Vec<Message>>> {
             messages.push(message);
             messages.extend(earlier);
         }
+
         let mut rest = messages.into_iter();
         let batches = sizes
             .into_iter()

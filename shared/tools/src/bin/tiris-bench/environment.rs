@@ -10,7 +10,7 @@ use std::process::Command;
 use tiris_testing::find_nats_server;
 
 /// The settings that decide most about speed.
-const TOLD: [&str; 9] = [
+const SETTINGS: [&str; 9] = [
     "fsync",
     "synchronous_commit",
     "full_page_writes",
@@ -24,72 +24,53 @@ const TOLD: [&str; 9] = [
 
 /// Machine, versions, settings.
 pub(crate) async fn look(stage: &Stage) -> Result<BTreeMap<String, String>> {
+    let build = if cfg!(debug_assertions) {
+        "debug: figures mean nothing"
+    } else {
+        "release"
+    };
+    let history = if stage.has_hypertables().await? {
+        "hypertables of TimescaleDB"
+    } else {
+        "native partitions"
+    };
+    let machine = format!(
+        "{} cores, {}, {} of memory",
+        std::thread::available_parallelism().map_or(0, usize::from),
+        field("/proc/cpuinfo", "model name"),
+        field("/proc/meminfo", "MemTotal")
+    );
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let nats = output(&find_nats_server()?.to_string_lossy(), &["--version"]);
+
     let pool = stage.administration();
-    let mut all = BTreeMap::new();
-    let mut add = |name: &str, value: String| all.insert(name.to_owned(), value);
-    add(
-        "build",
-        if cfg!(debug_assertions) {
-            "debug: figures mean nothing"
-        } else {
-            "release"
-        }
-        .to_owned(),
-    );
-    add(
-        "commit",
-        output("git", &["describe", "--always", "--dirty"]),
-    );
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    add(
-        "machine",
-        format!(
-            "{cores} cores, {}, {} of memory",
-            field("/proc/cpuinfo", "model name"),
-            field("/proc/meminfo", "MemTotal")
-        ),
-    );
-    add("kernel", output("uname", &["-srm"]));
-    add(
-        "load before",
-        fs::read_to_string("/proc/loadavg")
-            .unwrap_or_default()
-            .trim()
-            .to_owned(),
-    );
-    add(
-        "postgres",
-        sqlx::query_scalar::<_, String>("SELECT version()")
-            .fetch_one(&pool)
-            .await?,
-    );
-    let nats = find_nats_server()?;
-    add(
-        "history",
-        if stage.has_hypertables().await? {
-            "hypertables of TimescaleDB"
-        } else {
-            "native partitions"
-        }
-        .to_owned(),
-    );
-    add(
-        "nats",
-        output(&nats.to_string_lossy(), &["--version"]) + ", file storage",
-    );
-    let settings: Vec<(String, String)> = sqlx::query_as(
-        "SELECT name, current_setting(name) FROM pg_settings WHERE name = ANY($1) ORDER BY name",
+    let postgres: String = sqlx::query_scalar("SELECT version()")
+        .fetch_one(&pool)
+        .await?;
+    let settings: String = sqlx::query_scalar(
+        "SELECT string_agg(name || '=' || current_setting(name), ' ' ORDER BY name) FROM pg_settings \
+         WHERE name = ANY($1)",
     )
-    .bind(TOLD.map(str::to_owned).to_vec())
-    .fetch_all(&pool)
+    .bind(SETTINGS.map(str::to_owned).to_vec())
+    .fetch_one(&pool)
     .await?;
-    let settings: Vec<String> = settings
-        .into_iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
-    add("postgres settings", settings.join(" "));
     pool.close().await;
-    Ok(all)
+
+    let all = [
+        ("build", build.to_owned()),
+        (
+            "commit",
+            output("git", &["describe", "--always", "--dirty"]),
+        ),
+        ("history", history.to_owned()),
+        ("kernel", output("uname", &["-srm"])),
+        ("load before", load.trim().to_owned()),
+        ("machine", machine),
+        ("nats", nats + ", file storage"),
+        ("postgres", postgres),
+        ("postgres settings", settings),
+    ];
+    Ok(all.map(|(name, value)| (name.to_owned(), value)).into())
 }
 
 /// Empty when it cannot be told.

@@ -148,15 +148,14 @@ pub(crate) struct Line {
 
 impl Line {
     pub(crate) fn new(what: impl Into<String>, unit: Unit, measured: Samples) -> Self {
-        let (scenario, note) = (String::new(), String::new());
         Self {
-            scenario,
+            scenario: String::new(),
             what: what.into(),
             unit,
             measured,
             limit: None,
             target: None,
-            note,
+            note: String::new(),
         }
     }
 
@@ -201,6 +200,19 @@ pub(crate) struct Curve {
     pub(crate) series: Vec<Series>,
 }
 
+impl Curve {
+    /// Events a second over something that grows.
+    pub(crate) fn of_rates(name: &str, title: &str, across: &str, series: Vec<Series>) -> Self {
+        Self {
+            name: name.to_owned(),
+            title: title.to_owned(),
+            across: across.to_owned(),
+            upward: "events/s".to_owned(),
+            series,
+        }
+    }
+}
+
 /// One line of a curve.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Series {
@@ -230,6 +242,7 @@ mod tests {
             line.clone().target(Target::AtMost(79)).is_met(),
             Some(false)
         );
+
         assert_eq!(line.is_met(), None);
     }
 

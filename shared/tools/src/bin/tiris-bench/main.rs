@@ -2,7 +2,7 @@
 //!
 //! Owns: the command line, the order of scenarios, the exit code. Must not know: how a scenario measures.
 
-mod api;
+mod bench;
 mod desks;
 mod draw;
 mod environment;
@@ -16,16 +16,17 @@ mod report;
 mod scenario;
 mod sizes;
 mod stage;
+mod statement;
 mod stored;
-mod told;
 mod worker;
 mod wrk;
 
 use anyhow::{Context, Result};
+use bench::Bench;
 use clap::{Parser, Subcommand, ValueEnum};
 use publish::Events;
 use report::Report;
-use scenario::{Bench, Scenario};
+use scenario::Scenario;
 use sizes::SizeArgs;
 use stage::Stage;
 use std::path::{Path, PathBuf};
@@ -33,6 +34,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 use tiris_runtime::shutdown;
 use tiris_testing::{View, dev_dir};
+use tiris_tools::exit_code;
 
 /// Measures Tiris Backend beside its limits
 ///
@@ -102,67 +104,27 @@ async fn main() -> ExitCode {
         Some(Command::Show { file, markdown }) => show(&cli, file, *markdown),
         None => run(&cli).await,
     };
-    match outcome {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("tiris-bench: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code("tiris-bench", outcome)
 }
 
 async fn run(cli: &Cli) -> Result<bool> {
-    let (stop, begun, view) = (
-        shutdown::on_signals()?,
-        Instant::now(),
-        View::new(cli.verbose),
-    );
+    let stop = shutdown::on_signals()?;
+    let view = View::new(cli.verbose);
     let earlier = cli.compare.as_deref().map(Report::read).transpose()?;
     let file = match &cli.report {
         Some(file) => file.clone(),
         None => dev_dir()?.join("bench/bench.json"),
     };
+
     view.phase("starting PostgreSQL", 0);
-    let stage = Stage::start(&[]).await?;
-    let sizes = cli.sizes.sizes();
-    let mut report = Report {
-        environment: environment::look(&stage).await?,
-        sizes: sizes.told(),
-        ..Report::default()
-    };
     let bench = Bench {
-        stage,
-        sizes,
+        stage: Stage::start(&[]).await?,
+        sizes: cli.sizes.sizes(),
         view,
         stop,
     };
-    let wanted = |scenario: &&Scenario| cli.only.is_empty() || cli.only.contains(scenario);
-    for scenario in Scenario::value_variants().iter().filter(wanted) {
-        let name = scenario
-            .to_possible_value()
-            .map_or_else(String::new, |name| name.get_name().to_owned());
-        let started = Instant::now();
-        match scenario.run(&bench).await {
-            Ok(outcome) => {
-                bench.view.say(&format!(
-                    "{name}: measured in {} s",
-                    started.elapsed().as_secs()
-                ));
-                report.add(&name, outcome);
-            }
-            Err(error) => {
-                bench.view.say(&format!("{name}: FAILED: {error:#}"));
-                report.failures.insert(name, format!("{error:#}"));
-            }
-        }
-        report.seconds = begun.elapsed().as_secs();
-        // After each, so that what is measured is not lost when a later one is cut off.
-        write(&report, &file)?;
-        if bench.stop.is_cancelled() {
-            break;
-        }
-    }
+    let report = measure(&bench, &cli.only, &file).await?;
+
     bench.view.end();
     println!("{report}\n{}", file.display());
     if let Some(earlier) = earlier {
@@ -171,12 +133,52 @@ async fn run(cli: &Cli) -> Result<bool> {
     Ok(report.failures.is_empty())
 }
 
+/// Runs the wanted scenarios, all when none is named.
+async fn measure(bench: &Bench, only: &[Scenario], file: &Path) -> Result<Report> {
+    let begun = Instant::now();
+    let mut report = Report {
+        environment: environment::look(&bench.stage).await?,
+        sizes: bench.sizes.named(),
+        ..Report::default()
+    };
+
+    let wanted = |scenario: &&Scenario| only.is_empty() || only.contains(scenario);
+    for scenario in Scenario::value_variants().iter().filter(wanted) {
+        let name = scenario.to_possible_value().context("a hidden scenario")?;
+        let name = name.get_name();
+        let started = Instant::now();
+        match scenario.run(bench).await {
+            Ok(outcome) => {
+                let seconds = started.elapsed().as_secs();
+                bench.view.say(&format!("{name}: measured in {seconds} s"));
+                report.add(name, outcome);
+            }
+            Err(error) => {
+                bench.view.say(&format!("{name}: FAILED: {error:#}"));
+                report
+                    .failures
+                    .insert(name.to_owned(), format!("{error:#}"));
+            }
+        }
+
+        report.seconds = begun.elapsed().as_secs();
+        // After each, so that what is measured is not lost when a later one is cut off.
+        report.write(file)?;
+        write_curves(&report, file)?;
+        if bench.stop.is_cancelled() {
+            break;
+        }
+    }
+    Ok(report)
+}
+
 fn show(cli: &Cli, file: &Path, markdown: bool) -> Result<bool> {
     let report = Report::read(file)?;
     if markdown {
         println!("{}", report.markdown());
         return Ok(true);
     }
+
     write_curves(&report, file)?;
     println!("{report}");
     if let Some(earlier) = cli.compare.as_deref() {
@@ -185,15 +187,10 @@ fn show(cli: &Cli, file: &Path, markdown: bool) -> Result<bool> {
     Ok(report.failures.is_empty())
 }
 
-fn write(report: &Report, file: &Path) -> Result<()> {
-    report.write(file)?;
-    write_curves(report, file)
-}
-
 fn write_curves(report: &Report, file: &Path) -> Result<()> {
     for curve in &report.curves {
         let drawing = file.with_file_name(format!("{}.svg", curve.name));
-        std::fs::write(&drawing, draw::svg(curve))
+        std::fs::write(&drawing, draw::svg(curve)?)
             .with_context(|| format!("cannot write {}", drawing.display()))?;
     }
     Ok(())

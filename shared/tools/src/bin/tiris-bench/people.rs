@@ -42,6 +42,10 @@ fn id(kind: u128, number: u64) -> Uuid {
     Uuid::from_u128(ID_BASE + (kind << NUMBER_BITS) + u128::from(number))
 }
 
+fn ids(kind: u128, numbers: impl Iterator<Item = u64>) -> Vec<Uuid> {
+    numbers.map(|number| id(kind, number)).collect()
+}
+
 impl People {
     pub(crate) const fn new(accounts: u64, accounts_per_user: u64) -> Self {
         Self {
@@ -81,49 +85,34 @@ impl People {
 
     /// Makes everybody; each account is of the asset BTC and empty.
     pub(crate) async fn create(self, pool: &PgPool) -> Result<()> {
-        let users: Vec<u64> = (0..self.users()).collect();
-        let accounts: Vec<u64> = (0..self.accounts).collect();
+        let users = || 0..self.users();
+        let owners = || (0..self.accounts).map(|account| self.user_of(account));
+
         let mut transaction = pool.begin().await?;
         sqlx::query(
             "INSERT INTO users (id, username, email, email_verified_at) \
              SELECT id, email, email, now() FROM UNNEST($1::uuid[], $2::text[]) AS u (id, email)",
         )
-        .bind(
-            users
-                .iter()
-                .map(|user| Self::user_id(*user))
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            users
-                .iter()
-                .map(|user| Self::email(*user))
-                .collect::<Vec<_>>(),
-        )
+        .bind(ids(USERS, users()))
+        .bind(users().map(Self::email).collect::<Vec<_>>())
         .execute(&mut *transaction)
         .await?;
         sqlx::query(
             "INSERT INTO tradings (id, user_id, name, type) \
              SELECT id, owner, 'bench', 'paper' FROM UNNEST($1::uuid[], $2::uuid[]) AS t (id, owner)",
         )
-        .bind(users.iter().map(|user| Self::trading_id(*user)).collect::<Vec<_>>())
-        .bind(users.iter().map(|user| Self::user_id(*user)).collect::<Vec<_>>())
+        .bind(ids(TRADINGS, users()))
+        .bind(ids(USERS, users()))
         .execute(&mut *transaction)
         .await?;
-        let of_user = |make: fn(u64) -> Uuid| -> Vec<Uuid> {
-            accounts
-                .iter()
-                .map(|account| make(self.user_of(*account)))
-                .collect()
-        };
         sqlx::query(
             "INSERT INTO sub_accounts (id, user_id, trading_id, name, symbol) \
              SELECT id, owner, trading, id::text, 'BTC' FROM UNNEST($1::uuid[], $2::uuid[], $3::uuid[]) \
              AS a (id, owner, trading)",
         )
-        .bind(accounts.iter().map(|account| Self::account_id(*account)).collect::<Vec<_>>())
-        .bind(of_user(Self::user_id))
-        .bind(of_user(Self::trading_id))
+        .bind(ids(ACCOUNTS, 0..self.accounts))
+        .bind(ids(USERS, owners()))
+        .bind(ids(TRADINGS, owners()))
         .execute(&mut *transaction)
         .await?;
         Ok(transaction.commit().await?)
@@ -132,14 +121,16 @@ impl People {
     /// Event `n` as its bot publishes it.
     pub(crate) fn event(self, n: u64, ids: Ids, at: DateTime<Utc>) -> (String, Vec<u8>) {
         let account = self.account_of(n);
-        let user = Self::user_id(self.user_of(account));
+        let owner = self.user_of(account);
+        let user = Self::user_id(owner);
         let event = json!({
             "event_id": ids.of(n), "event_type": "trading.balance.updated",
             "timestamp": at.to_rfc3339_opts(SecondsFormat::Micros, true), "user_id": user,
-            "trading_id": Self::trading_id(self.user_of(account)), "sub_account_id": Self::account_id(account),
+            "trading_id": Self::trading_id(owner), "sub_account_id": Self::account_id(account),
             "symbol": "BTC", "amount": AMOUNT, "direction": "credit", "reason": "bench", "source": "bench-bot",
             "version": "1.0",
         });
+
         (
             format!("trading.balance.updated.{user}"),
             event.to_string().into_bytes(),

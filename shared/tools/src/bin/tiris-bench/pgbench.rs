@@ -11,7 +11,7 @@ use tiris_testing::find_postgres;
 
 /// As many connections as the API has by default.
 pub(crate) const CLIENTS: u32 = 10;
-const THREADS: &str = "2";
+const THREADS: &str = "--jobs=2";
 
 /// Transactions a second of `scripts`, one or the other; none may fail.
 pub(crate) async fn rate(
@@ -27,16 +27,11 @@ pub(crate) async fn rate(
         std::fs::write(&file, script)?;
         command.arg("--file").arg(file);
     }
+
     let output = command
-        .args([
-            "--no-vacuum",
-            "--protocol=prepared",
-            "--jobs",
-            THREADS,
-            "--client",
-            &clients.to_string(),
-        ])
-        .args(["--time", &time.as_secs().max(1).to_string()])
+        .args(["--no-vacuum", "--protocol=prepared", THREADS])
+        .arg(format!("--client={clients}"))
+        .arg(format!("--time={}", time.as_secs().max(1)))
         .arg(&database.url)
         .stdin(Stdio::null())
         .kill_on_drop(true)
@@ -44,13 +39,14 @@ pub(crate) async fn rate(
         .await
         .context("cannot run pgbench")?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let told = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "pgbench failed: {}", told.trim());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "pgbench failed: {}", errors.trim());
     ensure!(
         text.contains("failed transactions: 0 "),
         "pgbench had failures: {text}"
     );
-    parse(&text).with_context(|| format!("pgbench tells no rate: {text}"))
+
+    parse(&text).with_context(|| format!("pgbench prints no rate: {text}"))
 }
 
 /// Whole transactions of the line `tps = 1234.567890 (without initial connection time)`.

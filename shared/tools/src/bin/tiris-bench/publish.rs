@@ -3,15 +3,13 @@
 //! Owns: its arguments, its pace, that every event is acknowledged. Must not know: what becomes of them.
 
 use crate::people::{Ids, People};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use async_nats::jetstream;
 use chrono::Utc;
-use std::collections::VecDeque;
 use std::process::Stdio;
 use std::time::Duration;
+use tiris_tools::PublishWindow;
 
-/// Acknowledgements waited for at once.
-const WINDOW: usize = 1_000;
 const ACK_LIMIT: Duration = Duration::from_secs(20);
 
 /// Which events.
@@ -44,29 +42,23 @@ impl Events {
             Ids::Ordered => "ordered",
             Ids::Random => "random",
         };
-        let arguments = [
-            ("--accounts", self.accounts),
-            ("--accounts-per-user", self.accounts_per_user),
-            ("--first", self.first),
-            ("--count", self.count),
-            ("--rate", self.rate),
-        ];
         let output = tokio::process::Command::new(std::env::current_exe()?)
             .args(["publish", "--nats-url", nats_url, "--ids", ids])
-            .args(
-                arguments
-                    .iter()
-                    .flat_map(|(name, value)| [(*name).to_owned(), value.to_string()]),
-            )
+            .arg(format!("--accounts={}", self.accounts))
+            .arg(format!("--accounts-per-user={}", self.accounts_per_user))
+            .arg(format!("--first={}", self.first))
+            .arg(format!("--count={}", self.count))
+            .arg(format!("--rate={}", self.rate))
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .output()
             .await?;
-        let told = String::from_utf8_lossy(&output.stderr);
+
+        let errors = String::from_utf8_lossy(&output.stderr);
         ensure!(
             output.status.success(),
             "the publisher failed: {}",
-            told.trim()
+            errors.trim()
         );
         Ok(())
     }
@@ -76,24 +68,16 @@ impl Events {
 pub(crate) async fn run(nats_url: &str, events: Events) -> Result<()> {
     let mut context = jetstream::new(async_nats::connect(nats_url).await?);
     context.set_timeout(ACK_LIMIT);
-    let (people, begun) = (events.people(), tokio::time::Instant::now());
-    let mut under_way = VecDeque::with_capacity(WINDOW);
+    let people = events.people();
+    let begun = tokio::time::Instant::now();
+
+    let mut window = PublishWindow::new(&context);
     for n in events.first..events.first + events.count {
         if let Some(micros) = ((n - events.first) * 1_000_000).checked_div(events.rate) {
             tokio::time::sleep_until(begun + Duration::from_micros(micros)).await;
         }
         let (subject, payload) = people.event(n, events.ids, Utc::now());
-        under_way.push_back(context.publish(subject, payload.into()).await?);
-        if under_way.len() >= WINDOW
-            && let Some(oldest) = under_way.pop_front()
-        {
-            oldest.await.context("an event was not acknowledged")?;
-        }
+        window.publish(subject, payload).await?;
     }
-    for acknowledgement in under_way {
-        acknowledgement
-            .await
-            .context("an event was not acknowledged")?;
-    }
-    Ok(())
+    window.finish().await
 }

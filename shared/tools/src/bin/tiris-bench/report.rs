@@ -2,8 +2,8 @@
 //!
 //! Owns: their form. Must not know: how anything in it was measured.
 
+use crate::bench::Outcome;
 use crate::figure::{Curve, Line, Target, Unit, ratio};
-use crate::scenario::Outcome;
 use anyhow::{Context, Result};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::Path;
+use tiris_tools::table;
 
 /// The whole run.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -40,7 +41,7 @@ impl Report {
     }
 
     fn table(&self) -> Table {
-        let mut table = new_table([
+        let mut table = table([
             "#",
             "what",
             "measured",
@@ -53,6 +54,7 @@ impl Report {
         for line in &self.lines {
             table.add_row(row(line));
         }
+
         table
     }
 
@@ -77,7 +79,7 @@ impl Report {
 
     /// The same figures of an earlier run beside these.
     pub(crate) fn compared_with(&self, earlier: &Self) -> String {
-        let mut table = new_table([
+        let mut table = table([
             "#",
             "what",
             "before",
@@ -105,12 +107,14 @@ impl Report {
                 shown(line),
             ]);
         }
+
         let differing = differing(&earlier.environment, &self.environment);
         let sizes = if earlier.sizes == self.sizes {
             ""
         } else {
             "\nthe sizes differ: compare ratios alone"
         };
+
         format!("{table}{differing}{sizes}")
     }
 }
@@ -137,9 +141,11 @@ impl fmt::Display for Report {
             .collect();
         writeln!(f, "sizes: {}", sizes.join(" "))?;
         writeln!(f, "{}", self.table())?;
+
         for (scenario, why) in &self.failures {
             writeln!(f, "{scenario} FAILED: {why}")?;
         }
+
         write!(
             f,
             "{} s; median (least to most); a ratio is the median of pairs measured in turn",
@@ -155,11 +161,13 @@ fn row(line: &Line) -> [String; 8] {
         Some(Target::RatioAtMost(most)) => format!("ratio <= {}", Unit::Ratio.show(most)),
         Some(Target::AtMost(most)) => format!("<= {}", line.unit.show(most)),
     };
+
     let met = match line.is_met() {
         None => "",
         Some(true) => "yes",
         Some(false) => "MISSED",
     };
+
     [
         line.scenario.clone(),
         line.what.clone(),
@@ -173,15 +181,6 @@ fn row(line: &Line) -> [String; 8] {
         met.to_owned(),
         line.note.clone(),
     ]
-}
-
-fn new_table<const N: usize>(header: [&str; N]) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(presets::UTF8_FULL_CONDENSED)
-        .set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(header);
-    table
 }
 
 #[cfg(test)]

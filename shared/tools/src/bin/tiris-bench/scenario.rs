@@ -1,6 +1,4 @@
 //! What is measured, one scenario a file.
-//!
-//! Owns: their names and order, and what several of them need. Must not know: how figures are shown.
 
 mod backlog;
 mod growth;
@@ -14,22 +12,8 @@ mod portal;
 mod read;
 mod start;
 
-use crate::figure::{Curve, Line};
-use crate::people::{Ids, People};
-use crate::publish::Events;
-use crate::sizes::Sizes;
-use crate::stage::{Database, Stage};
-use crate::worker::{self, Drained};
-use anyhow::{Result, ensure};
-use tiris_testing::{NatsServer, View};
-use tokio_util::sync::CancellationToken;
-
-/// What is logged unless a scenario is about logging.
-pub(crate) const LOG: &str = "info,async_nats=warn,poem=warn";
-/// The accounts of a backlog, some to a user.
-pub(crate) const MANY: People = People::new(2_000, 4);
-/// One for all events.
-pub(crate) const ONE: People = People::new(1, 1);
+use crate::bench::{Bench, MANY, ONE, Outcome};
+use anyhow::Result;
 
 /// A scenario by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -61,41 +45,6 @@ pub(crate) enum Scenario {
     Overhead,
 }
 
-/// What a scenario measured.
-#[derive(Debug, Default)]
-pub(crate) struct Outcome {
-    pub(crate) lines: Vec<Line>,
-    pub(crate) curves: Vec<Curve>,
-}
-
-impl From<Vec<Line>> for Outcome {
-    fn from(lines: Vec<Line>) -> Self {
-        Self {
-            lines,
-            curves: Vec::new(),
-        }
-    }
-}
-
-/// What scenarios work with.
-#[derive(Debug)]
-pub(crate) struct Bench {
-    pub(crate) stage: Stage,
-    pub(crate) sizes: Sizes,
-    pub(crate) view: View,
-    pub(crate) stop: CancellationToken,
-}
-
-/// A database and a broker with streams.
-#[derive(Debug)]
-pub(crate) struct Site {
-    pub(crate) database: Database,
-    pub(crate) nats: NatsServer,
-    pub(crate) people: People,
-    /// Events published or stored up to now.
-    pub(crate) events: u64,
-}
-
 impl Scenario {
     pub(crate) async fn run(self, bench: &Bench) -> Result<Outcome> {
         match self {
@@ -112,80 +61,5 @@ impl Scenario {
             Self::H24 => history::run(bench).await,
             Self::Overhead => overhead::run(bench).await,
         }
-    }
-}
-
-impl Bench {
-    /// Says what goes on; fails when a person wants it to end.
-    pub(crate) fn phase(&self, what: &str) -> Result<()> {
-        ensure!(!self.stop.is_cancelled(), "stopped by a signal");
-        self.view.phase(what, 0);
-        Ok(())
-    }
-
-    pub(crate) async fn site(&self, people: People) -> Result<Site> {
-        Site::open(&self.stage, people).await
-    }
-
-    /// Rates of so many backlogs of `events`, each on a database of its own; the books are checked.
-    pub(crate) async fn fresh_backlog(
-        &self,
-        people: People,
-        events: u64,
-        log: &str,
-    ) -> Result<Drained> {
-        let mut site = self.site(people).await?;
-        let drained = site.backlog(&self.stage, events, Ids::Ordered, log).await?;
-        site.database.check(site.events).await?;
-        site.close(&self.stage).await?;
-        Ok(drained)
-    }
-}
-
-impl Site {
-    pub(crate) async fn open(stage: &Stage, people: People) -> Result<Self> {
-        let (database, nats) = (stage.database(people).await?, stage.nats().await?);
-        worker::declare(stage, &database, &nats).await?;
-        Ok(Self {
-            database,
-            nats,
-            people,
-            events: 0,
-        })
-    }
-
-    /// Which events come next.
-    pub(crate) fn next(&self, count: u64, ids: Ids, rate: u64) -> Events {
-        let People {
-            accounts,
-            accounts_per_user,
-        } = self.people;
-        Events {
-            accounts,
-            accounts_per_user,
-            first: self.events,
-            count,
-            ids,
-            rate,
-        }
-    }
-
-    /// So many events wait, then a worker comes and commits them.
-    pub(crate) async fn backlog(
-        &mut self,
-        stage: &Stage,
-        count: u64,
-        ids: Ids,
-        log: &str,
-    ) -> Result<Drained> {
-        self.next(count, ids, 0).publish(&self.nats.url()).await?;
-        self.events += count;
-        worker::drain(stage, &self.database, &self.nats, self.events, log).await
-    }
-
-    pub(crate) async fn close(mut self, stage: &Stage) -> Result<()> {
-        self.nats.stop().await?;
-        tokio::fs::remove_dir_all(self.nats.store()).await?;
-        stage.drop(self.database).await
     }
 }

@@ -69,7 +69,7 @@ impl Sizes {
     }
 
     /// For the report.
-    pub(crate) fn told(self) -> BTreeMap<String, u64> {
+    pub(crate) fn named(self) -> BTreeMap<String, u64> {
         let all = [
             ("repeat", self.repeat),
             ("events", self.events),
@@ -79,8 +79,6 @@ impl Sizes {
             ("month", self.month),
             ("seconds", self.seconds),
         ];
-        all.into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect()
+        all.map(|(name, value)| (name.to_owned(), value)).into()
     }
 }

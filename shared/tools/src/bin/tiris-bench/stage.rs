@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 use tiris_testing::{NatsServer, NatsSettings, PgServer, PgSettings, scratch_dir};
+use tiris_tools::ApiServer;
 
 /// As a small server of one's own is set up: no checkpoint falls into one measurement and not into the other. The moment
 /// of each commit is kept, by which latency is measured.
@@ -25,6 +26,11 @@ const SETTINGS: [&str; 5] = [
 const TEMPLATE: &str = "bench_template";
 const POOL_SIZE: u32 = 4;
 const ACQUIRE_LIMIT: Duration = Duration::from_secs(30);
+
+/// Without logs the programs are started without metrics, too.
+pub(crate) fn metrics(log: &str) -> &'static str {
+    if log == "off" { "off" } else { "on" }
+}
 
 /// A PostgreSQL server with a migrated template.
 #[derive(Debug)]
@@ -46,14 +52,10 @@ impl Stage {
     /// With settings beside the usual ones.
     pub(crate) async fn start(more: &[&str]) -> Result<Self> {
         let folder = scratch_dir("bench")?;
-        let more = SETTINGS
-            .iter()
-            .chain(more)
-            .map(|setting| (*setting).to_owned())
-            .collect();
+        let more = SETTINGS.iter().chain(more);
         let settings = PgSettings {
             durable: true,
-            more,
+            more: more.map(|setting| (*setting).to_owned()).collect(),
             ..PgSettings::default()
         };
         let postgres = PgServer::start(&folder.path().join("postgres"), settings).await?;
@@ -66,6 +68,7 @@ impl Stage {
         tiris_migrations::up(&stage.postgres.url(TEMPLATE))
             .await
             .context("cannot migrate")?;
+
         Ok(stage)
     }
 
@@ -146,6 +149,23 @@ impl Stage {
         NatsServer::start(&folder, NatsSettings::default()).await
     }
 
+    /// Starts an API without waiting until it is ready.
+    pub(crate) fn launch_api(&self, database_url: &str, log: &str) -> Result<ApiServer> {
+        ApiServer::launch(database_url, self.files(), |command| {
+            command
+                .env("TIRIS_LOG", log)
+                .env("TIRIS_METRICS", metrics(log))
+                .log(self.log("api"))
+        })
+    }
+
+    /// Starts an API; ready on return.
+    pub(crate) async fn start_api(&self, database: &Database, log: &str) -> Result<ApiServer> {
+        let mut api = self.launch_api(&database.url, log)?;
+        api.wait_until_ready().await?;
+        Ok(api)
+    }
+
     /// Where a process writes its log.
     pub(crate) fn log(&self, name: &str) -> PathBuf {
         self.folder
@@ -171,12 +191,17 @@ impl Database {
             sqlx::query_scalar("SELECT coalesce(sum(sequence), 0)::bigint FROM sub_accounts")
                 .fetch_one(&self.pool)
                 .await?;
-        Ok(sum.unsigned_abs())
+        Ok(u64::try_from(sum)?)
     }
 
     /// That the books hold exactly so many events, none was put aside, and every row fits every other.
     pub(crate) async fn check(&self, events: u64) -> Result<()> {
         self.count(events).await?;
+        self.verify().await
+    }
+
+    /// That every row of the books fits every other.
+    pub(crate) async fn verify(&self) -> Result<()> {
         let report = tiris_migrations::verify(&self.url, &ProgressBar::hidden()).await?;
         ensure!(report.is_clean(), "the books are wrong: {report}");
         Ok(())
@@ -184,20 +209,15 @@ impl Database {
 
     /// That there are so many events, logs, postings, and no letter.
     pub(crate) async fn count(&self, events: u64) -> Result<()> {
-        let (postings, logs, letters): (i64, i64, i64) = sqlx::query_as(
-            "SELECT (SELECT count(*) FROM transactions), (SELECT count(*) FROM trading_logs), \
-                    (SELECT count(*) FROM dead_letters)",
-        )
-        .fetch_one(&self.pool)
-        .await?;
-        let found = (
-            self.events().await?,
-            postings.unsigned_abs(),
-            logs.unsigned_abs(),
-            letters,
-        );
+        let mut found = vec![self.events().await?];
+        for table in ["transactions", "trading_logs", "dead_letters"] {
+            let statement = AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+            let count: i64 = sqlx::query_scalar(statement).fetch_one(&self.pool).await?;
+            found.push(u64::try_from(count)?);
+        }
+
         ensure!(
-            found == (events, events, events, 0),
+            found == [events, events, events, 0],
             "of {events} events the books hold (balances, postings, logs, letters) {found:?}"
         );
         Ok(())

@@ -6,6 +6,7 @@ use crate::people::{AMOUNT, Ids, People};
 use crate::stage::Database;
 use anyhow::Result;
 use sqlx::AssertSqlSafe;
+use std::ops::Range;
 
 /// Rows of one statement, so that progress shows and no transaction is too long.
 const CHUNK: u64 = 250_000;
@@ -19,21 +20,20 @@ pub(crate) enum When {
     MonthsAgo(u32),
 }
 
-/// Books events `first` to `first + count`; those before `first` must be there. `done` hears how many are.
+/// Books the events of a range; those before it must be there. `done` hears how many are.
 pub(crate) async fn book(
     database: &Database,
     people: People,
-    (first, count): (u64, u64),
+    events: Range<u64>,
     ids: Ids,
     when: When,
     done: impl Fn(u64),
 ) -> Result<()> {
-    let end = first + count;
-    let mut from = first;
-    while from < end {
-        let to = end.min(from + CHUNK);
-        chunk(database, people, (from, to), ids, when).await?;
-        done(to - first);
+    let mut from = events.start;
+    while from < events.end {
+        let to = events.end.min(from + CHUNK);
+        chunk(database, people, from..to, ids, when).await?;
+        done(to - events.start);
         from = to;
     }
     Ok(())
@@ -42,11 +42,27 @@ pub(crate) async fn book(
 async fn chunk(
     database: &Database,
     people: People,
-    range: (u64, u64),
+    events: Range<u64>,
     ids: Ids,
     when: When,
 ) -> Result<()> {
-    let (from, to) = (i64::try_from(range.0)?, i64::try_from(range.1)?);
+    let accounts: Vec<_> = (0..people.accounts).map(People::account_id).collect();
+
+    let mut transaction = database.pool.begin().await?;
+    for statement in statements(ids, when) {
+        sqlx::query(AssertSqlSafe(statement))
+            .bind(i64::try_from(events.start)?)
+            .bind(i64::try_from(events.end)?)
+            .bind(i64::try_from(people.accounts)?)
+            .bind(&accounts)
+            .execute(&mut *transaction)
+            .await?;
+    }
+    Ok(transaction.commit().await?)
+}
+
+/// Statements that book events from `$1` to before `$2` on `$3` accounts with the ids `$4`.
+fn statements(ids: Ids, when: When) -> Vec<String> {
     let moment = match when {
         When::Now => "now() + (n - $1) * interval '1 microsecond'".to_owned(),
         When::MonthsAgo(months) => format!(
@@ -63,6 +79,7 @@ async fn chunk(
                     JOIN sub_accounts a ON a.id = o.id) ",
         ids.sql()
     );
+
     let mut statements = vec![
         format!(
             "{rows} INSERT INTO transactions (id, timestamp, user_id, trading_id, sub_account_id, event_time, direction, \
@@ -88,16 +105,5 @@ async fn chunk(
              SELECT user_id, event_id, substring(event_id::bytea FOR 16), 'TRADING', n, 'applied' FROM booked ORDER BY n"
         ));
     }
-    let accounts: Vec<_> = (0..people.accounts).map(People::account_id).collect();
-    let mut transaction = database.pool.begin().await?;
-    for statement in statements {
-        sqlx::query(AssertSqlSafe(statement))
-            .bind(from)
-            .bind(to)
-            .bind(i64::try_from(people.accounts)?)
-            .bind(&accounts)
-            .execute(&mut *transaction)
-            .await?;
-    }
-    Ok(transaction.commit().await?)
+    statements
 }

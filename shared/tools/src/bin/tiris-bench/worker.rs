@@ -1,15 +1,15 @@
 //! The ingest process that is measured.
 //!
-//! Owns: its start, what it tells of itself, and how long it takes to empty a stream. Must not know: targets.
+//! Owns: its start, its metrics, and how long it takes to empty a stream. Must not know: targets.
 
 use crate::figure::per_second;
 use crate::memory;
-use crate::stage::{Database, Stage};
+use crate::stage::{Database, Stage, metrics};
 use anyhow::{Context, Result, ensure};
 use std::time::{Duration, Instant};
-use tiris_testing::{NatsServer, Process, binary, free_port};
+use tiris_testing::{NatsServer, Process, free_port, local_http_client};
+use tiris_tools::{READY_LIMIT, ready_url, service};
 
-const READY_LIMIT: Duration = Duration::from_secs(60);
 const EXIT_LIMIT: Duration = Duration::from_secs(30);
 /// How often the database is asked how far the worker is.
 const LOOK: Duration = Duration::from_millis(100);
@@ -46,7 +46,7 @@ impl Drained {
 }
 
 impl Worker {
-    /// Starts it with one setting beside the usual ones.
+    /// Starts it without waiting until it is ready.
     pub(crate) fn start(
         stage: &Stage,
         database: &Database,
@@ -54,32 +54,28 @@ impl Worker {
         log: &str,
     ) -> Result<Self> {
         let admin_port = free_port()?;
-        let process = Process::command(binary("tiris-ingest")?)
-            .arg("run")
-            .env("DATABASE_URL", &database.url)
+        let process = service("tiris-ingest", "run", &database.url, admin_port)?
             .env("NATS_URL", nats.url())
-            .env("TIRIS_ENV", "dev")
             .env("TIRIS_BARE_SUBJECTS", "refuse")
             .env("TIRIS_LOG", log)
-            .env("TIRIS_METRICS", if log == "off" { "off" } else { "on" })
+            .env("TIRIS_METRICS", metrics(log))
             // History that was made for a measurement must stay.
             .env("TIRIS_LOG_DAYS", "0")
-            .env("TIRIS_ADMIN_LISTEN", format!("127.0.0.1:{admin_port}"))
             .log(stage.log("ingest"))
-            .show_log(false)
             .spawn()?;
+
         Ok(Self {
             process,
             admin_port,
         })
     }
 
-    pub(crate) fn health(&self) -> String {
-        format!("http://127.0.0.1:{}/health/ready", self.admin_port)
+    pub(crate) fn ready_url(&self) -> String {
+        ready_url(self.admin_port)
     }
 
-    pub(crate) async fn ready(&mut self) -> Result<()> {
-        let url = self.health();
+    pub(crate) async fn wait_until_ready(&mut self) -> Result<()> {
+        let url = self.ready_url();
         self.process.wait_until_healthy(&url, READY_LIMIT).await
     }
 
@@ -97,11 +93,8 @@ impl Worker {
     /// Events of a batch on average, by its metrics.
     async fn batch(&self) -> Result<u64> {
         let url = format!("http://127.0.0.1:{}/metrics", self.admin_port);
-        let client = reqwest::Client::builder()
-            .timeout(READY_LIMIT)
-            .no_proxy()
-            .build()?;
-        let text = client.get(url).send().await?.text().await?;
+        let answer = local_http_client(READY_LIMIT)?.get(url).send().await?;
+        let text = answer.text().await?;
         let total = |name: &str| -> u64 {
             let lines = text.lines().filter(|line| line.starts_with(name));
             lines
@@ -117,7 +110,7 @@ impl Worker {
 /// Has the streams made, which a worker does at its start.
 pub(crate) async fn declare(stage: &Stage, database: &Database, nats: &NatsServer) -> Result<()> {
     let mut worker = Worker::start(stage, database, nats, "warn")?;
-    worker.ready().await?;
+    worker.wait_until_ready().await?;
     worker.stop().await
 }
 
@@ -131,38 +124,61 @@ pub(crate) async fn drain(
 ) -> Result<Drained> {
     let before = database.events().await?;
     let worker = Worker::start(stage, database, nats, log)?;
-    let (begun, mut moved, mut done, mut connections) = (Instant::now(), Instant::now(), before, 0);
+    let progress = follow(&worker, database, before, expected).await?;
+
+    let drained = Drained {
+        events: expected - before,
+        time: consuming(database).await?,
+        batch: worker.batch().await?,
+        connections: progress.connections,
+        peak_kib: memory::peak_kib(worker.process.pid()),
+        course: progress.course,
+    };
+    worker.stop().await?;
+    Ok(drained)
+}
+
+struct Progress {
+    connections: u32,
+    course: Vec<(u64, u64)>,
+}
+
+/// Follows a worker until `expected` events are in the books.
+async fn follow(
+    worker: &Worker,
+    database: &Database,
+    before: u64,
+    expected: u64,
+) -> Result<Progress> {
+    let begun = Instant::now();
+    let mut moved = begun;
+    let mut done = before;
+    let mut connections = 0;
     let mut course = vec![(0, 0)];
+
     while done < expected {
         tokio::time::sleep(LOOK).await;
         let now = database.events().await?;
         if now > done {
-            (done, moved) = (now, Instant::now());
+            done = now;
+            moved = Instant::now();
             course.push((u64::try_from(begun.elapsed().as_millis())?, done - before));
         }
         connections = connections.max(open_connections(database).await?);
-        let tail = || worker.process.log_tail();
         ensure!(
             moved.elapsed() < STUCK_LIMIT,
             "ingest stands still at {done} of {expected}:\n{}",
-            tail()
+            worker.process.log_tail()
         );
     }
     ensure!(
         done == expected,
         "{done} events in the books instead of {expected}"
     );
-    let time = consuming(database).await?;
-    let drained = Drained {
-        events: expected - before,
-        time,
-        batch: worker.batch().await?,
+    Ok(Progress {
         connections,
-        peak_kib: memory::peak_kib(worker.process.pid()),
         course,
-    };
-    worker.stop().await?;
-    Ok(drained)
+    })
 }
 
 async fn open_connections(database: &Database) -> Result<u32> {

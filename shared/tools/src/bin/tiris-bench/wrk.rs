@@ -10,6 +10,11 @@ use std::time::Duration;
 
 /// How connections rest, and the result as the last line.
 const DONE: &str = include_str!("wrk/done.lua");
+/// Reads the file of those who trade.
+const DESKS: &str = include_str!("wrk/desks.lua");
+const GET: &str = include_str!("wrk/get.lua");
+const LOG: &str = include_str!("wrk/log.lua");
+const PORTAL: &str = include_str!("wrk/portal.lua");
 /// Above this many connections a second thread helps.
 const CONNECTIONS_PER_THREAD: u32 = 500;
 const ANSWER_LIMIT: &str = "15s";
@@ -26,11 +31,11 @@ pub(crate) enum Ask {
 }
 
 impl Ask {
-    const fn script(self) -> (&'static str, &'static str) {
+    fn script(self) -> String {
         match self {
-            Self::Get => ("get.lua", include_str!("wrk/get.lua")),
-            Self::Log => ("log.lua", include_str!("wrk/log.lua")),
-            Self::Portal => ("portal.lua", include_str!("wrk/portal.lua")),
+            Self::Get => GET.to_owned(),
+            Self::Log => format!("{DESKS}\n{LOG}"),
+            Self::Portal => format!("{DESKS}\n{PORTAL}"),
         }
     }
 }
@@ -72,42 +77,27 @@ impl Answered {
 
 /// Asks for so long; every request must succeed.
 pub(crate) async fn ask(url: &str, folder: &Path, load: &Load<'_>) -> Result<Answered> {
-    let (name, script) = load.ask.script();
-    let file = folder.join(name);
-    std::fs::write(&file, format!("{script}\n{DONE}"))?;
+    let file = folder.join("wrk.lua");
+    std::fs::write(&file, format!("{}\n{DONE}", load.ask.script()))?;
     let threads = load.connections.div_ceil(CONNECTIONS_PER_THREAD);
     let output = tokio::process::Command::new("wrk")
-        .args([
-            "--threads",
-            &threads.to_string(),
-            "--connections",
-            &load.connections.to_string(),
-        ])
-        .args([
-            "--duration",
-            &format!("{}s", load.time.as_secs().max(1)),
-            "--timeout",
-            ANSWER_LIMIT,
-        ])
-        .arg("--script")
+        .arg(format!("--threads={threads}"))
+        .arg(format!("--connections={}", load.connections))
+        .arg(format!("--duration={}s", load.time.as_secs().max(1)))
+        .args(["--timeout", ANSWER_LIMIT, "--script"])
         .arg(&file)
-        .args([
-            url,
-            "--",
-            load.what,
-            &load.rest_micros.to_string(),
-            load.token,
-        ])
+        .args([url, "--", load.what])
+        .args([&load.rest_micros.to_string(), load.token])
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output()
         .await
         .context("cannot run wrk: run `tiris-dev tools --bench`")?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let told = String::from_utf8_lossy(&output.stderr);
+    let errors = String::from_utf8_lossy(&output.stderr);
     let last = text.lines().last().unwrap_or_default();
     let answered: Answered = serde_json::from_str(last)
-        .with_context(|| format!("wrk failed: {} {}", told.trim(), text.trim()))?;
+        .with_context(|| format!("wrk failed: {} {}", errors.trim(), text.trim()))?;
     ensure!(
         answered.broken == 0 && answered.refused == 0 && answered.requests > 0,
         "of {} requests {} were refused and {} broken",
@@ -115,5 +105,6 @@ pub(crate) async fn ask(url: &str, folder: &Path, load: &Load<'_>) -> Result<Ans
         answered.refused,
         answered.broken
     );
+
     Ok(answered)
 }

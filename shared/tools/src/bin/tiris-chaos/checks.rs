@@ -11,7 +11,8 @@ pub(crate) mod stream;
 
 use crate::load::people;
 use crate::report::Check;
-use crate::scenario::Run;
+use crate::run::Run;
+use crate::tally::WRONG;
 use anyhow::Result;
 use std::time::Duration;
 use stream::Stored;
@@ -33,45 +34,35 @@ pub(crate) struct Extra {
 
 /// Everything that must hold once all is settled.
 pub(crate) async fn all(run: &Run, messages: &[Stored], extra: &[Extra]) -> Result<Vec<Check>> {
+    let pool = &run.system.pool;
     let mut auditor = Auditor::new(false);
     people::tell(&mut auditor, &run.users)?;
-    for Extra {
-        user,
-        trading,
-        account,
-        symbol,
-        deposits,
-    } in extra
-    {
-        auditor.trading(*trading, *user);
-        auditor.account(*account, *user, *trading, symbol, "0")?;
-        for amount in deposits {
-            auditor.deposit(*account, amount)?;
+    for one in extra {
+        auditor.trading(one.trading, one.user);
+        auditor.account(one.account, one.user, one.trading, one.symbol, "0")?;
+        for amount in &one.deposits {
+            auditor.deposit(one.account, amount)?;
         }
     }
+
     let verdicts: Vec<Verdict> = messages
         .iter()
         .map(|message| auditor.publish(&message.subject, &message.payload))
         .collect();
-    let pool = &run.system.pool;
+    let count = |wanted: fn(&Verdict) -> bool| verdicts.iter().filter(|one| wanted(one)).count();
+    let applied = count(|verdict| *verdict == Verdict::Applied);
+    let refused = count(|verdict| matches!(verdict, Verdict::Refused(_)));
     let accounts = auditor.accounts();
-    let applied = verdicts
-        .iter()
-        .filter(|verdict| **verdict == Verdict::Applied)
-        .count();
-    let refused = verdicts
-        .iter()
-        .filter(|verdict| matches!(verdict, Verdict::Refused(_)))
-        .count();
+    let extent = format!(
+        "{} accounts, {applied} events applied, {refused} refused",
+        accounts.len()
+    );
     Ok(vec![
-        Check {
-            what: "auditor: balances, holds, claims, letters",
-            extent: format!(
-                "{} accounts, {applied} events applied, {refused} refused",
-                accounts.len()
-            ),
-            findings: auditor.compare(pool).await?,
-        },
+        Check::new(
+            "auditor: balances, holds, claims, letters",
+            extent,
+            auditor.compare(pool).await?,
+        ),
         poison::check(pool, messages, &verdicts).await?,
         order::check(pool, messages, &verdicts).await?,
         verify(run).await?,
@@ -88,48 +79,52 @@ async fn verify(run: &Run) -> Result<Check> {
         .kill_on_drop(true)
         .output();
     let output = tokio::time::timeout(VERIFY_LIMIT, output).await??;
+
     let mut findings = Vec::new();
     if !output.status.success() {
-        findings.push(format!(
-            "{}: {}",
-            output.status,
-            String::from_utf8_lossy(&output.stdout)
-        ));
+        let report = String::from_utf8_lossy(&output.stdout);
+        findings.push(format!("{}: {report}", output.status));
     }
-    Ok(Check {
-        what: "tiris-migrate verify",
-        extent: "the whole database".to_owned(),
-        findings,
-    })
+    let extent = "the whole database".to_owned();
+    Ok(Check::new("tiris-migrate verify", extent, findings))
+}
+
+#[derive(sqlx::FromRow)]
+struct Lane {
+    stream: String,
+    lane: i32,
+    status: String,
+    status_reason: Option<String>,
+    owned: bool,
 }
 
 /// Nothing is halted or without an owner, and nobody died by himself.
 async fn lanes(run: &Run) -> Result<Check> {
-    let rows: Vec<(String, i32, String, Option<String>, bool)> = sqlx::query_as(
-        "SELECT stream, lane, status, status_reason, owner IS NOT NULL FROM ingest_lanes ORDER BY stream, lane",
+    let lanes: Vec<Lane> = sqlx::query_as(
+        "SELECT stream, lane, status, status_reason, owner IS NOT NULL AS owned FROM ingest_lanes ORDER BY stream, lane",
     )
     .fetch_all(&run.system.pool)
     .await?;
-    let mut findings: Vec<String> = rows
-        .iter()
-        .filter(|(_, _, status, _, owned)| status == "halted" || !owned)
-        .map(|(stream, lane, status, why, owned)| {
-            format!("{stream}/{lane}: {status}, owned {owned}, {why:?}")
-        })
-        .collect();
+
+    let mut findings = Vec::new();
+    for lane in &lanes {
+        if lane.status == "halted" || !lane.owned {
+            findings.push(format!(
+                "{}/{}: {}, owned {}, {:?}",
+                lane.stream, lane.lane, lane.status, lane.owned, lane.status_reason
+            ));
+        }
+    }
     for worker in &run.system.workers {
         if let Err(error) = worker.wait_until_ready().await {
             findings.push(format!("worker {} is not ready: {error:#}", worker.slot()));
         }
     }
-    for (what, count) in run.faults.all() {
-        if what.starts_with(crate::faults::WRONG) {
-            findings.push(format!("{what} ({count} times)"));
-        }
-    }
-    Ok(Check {
-        what: "lanes owned, workers ready, no surprises",
-        extent: format!("{} lanes", rows.len()),
-        findings,
-    })
+    let wrong = run.faults.all();
+    let wrong = wrong.iter().filter(|(what, _)| what.starts_with(WRONG));
+    findings.extend(wrong.map(|(what, count)| format!("{what} ({count} times)")));
+
+    let extent = format!("{} lanes", lanes.len());
+    let what = "lanes owned, workers ready, no surprises";
+    Ok(Check::new(what, extent, findings))
 }

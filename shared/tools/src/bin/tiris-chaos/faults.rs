@@ -6,55 +6,21 @@ mod deck;
 mod frozen;
 mod links;
 mod processes;
+mod site;
 
-use crate::scenario::Run;
+use crate::run::Run;
 use crate::seed::{self, Purpose};
-use crate::system::System;
-use crate::system::worker::Held;
-use crate::tally::Tally;
 use anyhow::Result;
 use deck::{Deck, Fault, Kind};
 use rand::RngExt;
-use std::sync::Arc;
+use site::Site;
 use std::time::{Duration, Instant};
-use tiris_testing::View;
 use tokio::task::{JoinSet, LocalSet};
 
-/// Counters with this beginning are findings.
-pub(crate) const WRONG: &str = "WRONG: ";
 /// Between two faults, in milliseconds.
 const PAUSES: std::ops::Range<u64> = 500..1_500;
 /// A drawn fault whose process is busy is drawn again so often.
 const DRAWS: u32 = 8;
-
-/// What a fault works with.
-#[derive(Clone, Debug)]
-struct Site {
-    system: Arc<System>,
-    tally: Arc<Tally>,
-    view: View,
-    begun: Instant,
-}
-
-impl Site {
-    /// The wanted worker, or another one nobody is busy with.
-    fn worker(&self, fault: &Fault) -> Option<Held> {
-        let workers = &self.system.workers;
-        (0..workers.len()).find_map(|next| workers[(fault.slot + next) % workers.len()].try_hold())
-    }
-
-    fn note(&self, name: &str, what: &str) {
-        self.tally.count(name);
-        self.view
-            .detail(&format!("{:>7.1?} {name}: {what}", self.begun.elapsed()));
-    }
-
-    fn wrong(&self, what: &str) {
-        self.tally.count(&format!("{WRONG}{what}"));
-        self.view
-            .say(&format!("{:>7.1?} {WRONG}{what}", self.begun.elapsed()));
-    }
-}
 
 /// Injects faults for `duration`, then waits for the end of those under way.
 pub(crate) async fn inject(run: &Run, duration: Duration) -> Result<()> {
@@ -73,14 +39,20 @@ async fn inject_here(run: &Run, duration: Duration) -> Result<()> {
         view: run.options.view.clone(),
         begun: run.begun,
     };
-    let (end, mut under_way) = (Instant::now() + duration, JoinSet::new());
+
+    let end = Instant::now() + duration;
+    let mut under_way = JoinSet::new();
     while Instant::now() < end && !run.options.stop.is_cancelled() {
         let pause = Duration::from_millis(pauses.random_range(PAUSES));
-        tokio::select! {
-            () = run.options.stop.cancelled() => break,
-            () = tokio::time::sleep(pause) => {}
+        let slept = run
+            .options
+            .stop
+            .run_until_cancelled(tokio::time::sleep(pause));
+        if slept.await.is_none() {
+            break;
         }
-        run.options.view.progress(run.published.get("messages"));
+        run.progress();
+
         for _ in 0..DRAWS {
             let fault = deck.next();
             if begin(&site, fault, &mut under_way) {
@@ -92,6 +64,7 @@ async fn inject_here(run: &Run, duration: Duration) -> Result<()> {
             ended??;
         }
     }
+
     while let Some(ended) = under_way.join_next().await {
         ended??;
     }
@@ -100,45 +73,33 @@ async fn inject_here(run: &Run, duration: Duration) -> Result<()> {
 
 /// Begins it, unless somebody is busy with what it needs.
 fn begin(site: &Site, fault: Fault, under_way: &mut JoinSet<Result<()>>) -> bool {
-    let system = site.system.clone();
+    let postgres_is_free = site.system.postgres.try_lock().is_ok();
+    let nats_is_free = site.system.nats.try_lock().is_ok();
+    let own = site.clone();
     match fault.kind {
-        Kind::StopPostgres => {
-            if system.postgres.try_lock().is_err() {
-                return false;
-            }
-            under_way.spawn_local(processes::stop_postgres(site.clone(), fault));
+        Kind::StopPostgres if postgres_is_free => {
+            under_way.spawn_local(processes::stop_postgres(own, fault))
         }
-        Kind::KillNats => {
-            if system.nats.try_lock().is_err() {
-                return false;
-            }
-            under_way.spawn_local(processes::kill_nats(site.clone(), fault));
+        Kind::KillNats if nats_is_free => under_way.spawn_local(processes::kill_nats(own, fault)),
+        // Both servers must stay for what is measured.
+        Kind::StopInTransaction if postgres_is_free && nats_is_free => {
+            under_way.spawn_local(frozen::stop_in_transaction(own, fault))
         }
-        Kind::StopInTransaction => {
-            // Both servers must stay for what is measured.
-            if system.postgres.try_lock().is_err() || system.nats.try_lock().is_err() {
-                return false;
-            }
-            under_way.spawn_local(frozen::stop_in_transaction(site.clone(), fault));
-        }
+        Kind::StopPostgres | Kind::KillNats | Kind::StopInTransaction => return false,
         kind => {
             let Some(held) = site.worker(&fault) else {
                 return false;
             };
-            let site = site.clone();
             match kind {
-                Kind::KillWorker => {
-                    under_way.spawn_local(processes::kill_worker(site, fault, held))
-                }
-                Kind::StopWorker => {
-                    under_way.spawn_local(processes::stop_worker(site, fault, held))
-                }
+                Kind::KillWorker => under_way.spawn_local(processes::kill_worker(own, fault, held)),
+                Kind::StopWorker => under_way.spawn_local(processes::stop_worker(own, fault, held)),
                 Kind::RestartWorker => {
-                    under_way.spawn_local(processes::restart_worker(site, fault, held))
+                    under_way.spawn_local(processes::restart_worker(own, fault, held))
                 }
-                _ => under_way.spawn_local(links::disturb(site, fault, held)),
-            };
+                _ => under_way.spawn_local(links::disturb(own, fault, held)),
+            }
         }
-    }
+    };
+
     true
 }

@@ -5,9 +5,11 @@
 
 mod checks;
 mod faults;
+mod finish;
 mod keep;
 mod load;
 mod report;
+mod run;
 mod scenario;
 mod seed;
 mod system;
@@ -16,11 +18,12 @@ mod tally;
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 use report::Report;
-use scenario::Options;
+use run::Options;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tiris_runtime::shutdown;
-use tiris_testing::View;
+use tiris_testing::{View, dev_dir};
+use tiris_tools::exit_code;
 
 /// Runs Tiris Backend under load, breaks it at random, and proves that its books are right afterwards
 ///
@@ -80,38 +83,14 @@ const EVENTS_PER_TWO_MINUTES: u32 = 100_000;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Cli::parse()).await {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("tiris-chaos: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code("tiris-chaos", run(Cli::parse()).await)
 }
 
 async fn run(cli: Cli) -> Result<bool> {
-    let stop = shutdown::on_signals()?;
-    let seed = cli.seed.unwrap_or_else(rand::random);
-    let events = cli
-        .events
-        .unwrap_or(cli.seconds.saturating_mul(EVENTS_PER_TWO_MINUTES) / 120);
-    let view = View::new(cli.verbose);
-    view.say(&format!("seed {seed}"));
-    let keep = match cli.keep {
-        Some(folder) => folder,
-        None => tiris_testing::dev_dir()?.join(format!("chaos-{seed}")),
-    };
-    let options = Options {
-        seed,
-        seconds: cli.seconds,
-        events,
-        workers: usize::from(cli.workers),
-        keep,
-        stop,
-        view,
-    };
-    let mut report = Report::new(seed);
+    let options = cli.options()?;
+    options.view.say(&format!("seed {}", options.seed));
+
+    let mut report = Report::new(options.seed);
     let wanted = |scenario| cli.scenario == scenario || cli.scenario == Scenario::All;
     if wanted(Scenario::Faults) {
         report.add(scenario::faults::run(&options).await?);
@@ -128,6 +107,7 @@ async fn run(cli: Cli) -> Result<bool> {
     if wanted(Scenario::Scale) {
         report.add(scenario::scale::run(&options).await?);
     }
+
     options.view.end();
     println!("{report}");
     if let Some(file) = &cli.report {
@@ -135,4 +115,25 @@ async fn run(cli: Cli) -> Result<bool> {
         std::fs::write(file, json).with_context(|| format!("cannot write {}", file.display()))?;
     }
     Ok(report.passed())
+}
+
+impl Cli {
+    fn options(&self) -> Result<Options> {
+        let seed = self.seed.unwrap_or_else(rand::random);
+        let keep = match &self.keep {
+            Some(folder) => folder.clone(),
+            None => dev_dir()?.join(format!("chaos-{seed}")),
+        };
+
+        let usual = self.seconds.saturating_mul(EVENTS_PER_TWO_MINUTES) / 120;
+        Ok(Options {
+            seed,
+            seconds: self.seconds,
+            events: self.events.unwrap_or(usual),
+            workers: usize::from(self.workers),
+            keep,
+            stop: shutdown::on_signals()?,
+            view: View::new(self.verbose),
+        })
+    }
 }

@@ -2,10 +2,10 @@
 //!
 //! Owns: the form of the report. Must not know: how anything in it was found.
 
-use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
+use tiris_tools::table;
 
 /// How many findings of one check are printed.
 const SHOWN_MAX: usize = 20;
@@ -18,6 +18,16 @@ pub(crate) struct Check {
     pub(crate) extent: String,
     /// Each thing that was wrong.
     pub(crate) findings: Vec<String>,
+}
+
+impl Check {
+    pub(crate) fn new(what: &'static str, extent: String, findings: Vec<String>) -> Self {
+        Self {
+            what,
+            extent,
+            findings,
+        }
+    }
 }
 
 /// One scenario.
@@ -73,16 +83,12 @@ impl fmt::Display for Report {
         for outcome in &self.scenarios {
             write_outcome(f, outcome)?;
         }
-        write!(
-            f,
-            "seed {}: {}",
-            self.seed,
-            if self.passed {
-                "all checks passed"
-            } else {
-                "FAILED"
-            }
-        )
+        let result = if self.passed {
+            "all checks passed"
+        } else {
+            "FAILED"
+        };
+        write!(f, "seed {}: {result}", self.seed)
     }
 }
 
@@ -96,47 +102,42 @@ fn write_outcome(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
         outcome.settled_seconds,
         outcome.events_per_second
     )?;
+
     for (title, counts) in [
         ("published", &outcome.published),
         ("done to the system", &outcome.faults),
         ("seen", &outcome.seen),
     ] {
-        let mut table = new_table([title, "count"]);
+        let mut table = table([title, "count"]);
         for (name, count) in counts {
             table.add_row([name.clone(), count.to_string()]);
         }
         writeln!(f, "{table}")?;
     }
-    let mut table = new_table(["checked", "on", "result"]);
-    for check in &outcome.checks {
+
+    write_checks(f, &outcome.checks)
+}
+
+fn write_checks(f: &mut fmt::Formatter<'_>, checks: &[Check]) -> fmt::Result {
+    let mut table = table(["checked", "on", "result"]);
+    for check in checks {
         let result = match check.findings.len() {
             0 => "ok".to_owned(),
             count => format!("{count} WRONG"),
         };
         table.add_row([check.what.to_owned(), check.extent.clone(), result]);
     }
+
     writeln!(f, "{table}")?;
-    for check in &outcome.checks {
+    for check in checks {
         for finding in check.findings.iter().take(SHOWN_MAX) {
             writeln!(f, "WRONG {}: {finding}", check.what)?;
         }
-        if check.findings.len() > SHOWN_MAX {
-            writeln!(
-                f,
-                "WRONG {}: and {} more",
-                check.what,
-                check.findings.len() - SHOWN_MAX
-            )?;
+        let more = check.findings.len().saturating_sub(SHOWN_MAX);
+        if more > 0 {
+            writeln!(f, "WRONG {}: and {more} more", check.what)?;
         }
     }
-    Ok(())
-}
 
-fn new_table<const N: usize>(header: [&str; N]) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(presets::UTF8_FULL_CONDENSED)
-        .set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(header);
-    table
+    Ok(())
 }

@@ -27,8 +27,8 @@ pub(crate) fn stream(seed: u64, purpose: Purpose) -> StdRng {
         Purpose::People => 1,
         Purpose::Faults => 2,
         Purpose::Pauses => 3,
-        Purpose::Requests(number) => 2000 + u64::try_from(number).unwrap_or(0),
-        Purpose::Publisher(number) => 1000 + u64::try_from(number).unwrap_or(0),
+        Purpose::Requests(number) => 2000 + number as u64,
+        Purpose::Publisher(number) => 1000 + number as u64,
     };
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());

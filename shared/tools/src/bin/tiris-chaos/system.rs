@@ -5,10 +5,12 @@
 pub(crate) mod api;
 pub(crate) mod disk;
 pub(crate) mod proxy;
+pub(crate) mod settings;
 pub(crate) mod worker;
 
 use anyhow::{Context, Result, ensure};
 use api::Api;
+use settings::database_url;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use std::path::{Path, PathBuf};
@@ -18,16 +20,6 @@ use tiris_testing::{NatsServer, NatsSettings, PgServer, PgSettings, PgStop, scra
 use tokio::sync::Mutex;
 use worker::{Worker, Workplace};
 
-/// Lanes per stream: few, so that each worker's lanes change hands often.
-pub(crate) const LANES: u32 = 4;
-/// The shortest lease there is.
-pub(crate) const LEASE: Duration = Duration::from_secs(2);
-/// From start to ready, with everything it needs running.
-pub(crate) const READY_LIMIT: Duration = Duration::from_secs(60);
-/// From SIGTERM to the end.
-pub(crate) const EXIT_LIMIT: Duration = Duration::from_secs(20);
-/// The database in the server.
-const DATABASE: &str = "postgres";
 const POOL_SIZE: u32 = 10;
 const ACQUIRE_LIMIT: Duration = Duration::from_secs(10);
 
@@ -61,7 +53,7 @@ impl System {
             ..PgSettings::default()
         };
         let postgres = PgServer::start(&home, settings).await?;
-        let database_url = postgres.url(DATABASE);
+        let database_url = database_url(postgres.port());
         tiris_migrations::up(&database_url)
             .await
             .context("cannot migrate")?;
@@ -70,10 +62,7 @@ impl System {
             ..NatsSettings::default()
         };
         let nats = NatsServer::start(&logs.join("nats"), nats).await?;
-        let pool = PgPoolOptions::new()
-            .max_connections(POOL_SIZE)
-            .acquire_timeout(ACQUIRE_LIMIT)
-            .connect_lazy(&database_url)?;
+
         let mut started = Vec::new();
         for slot in 0..workers {
             let place = Workplace {
@@ -84,23 +73,22 @@ impl System {
             };
             started.push(Worker::start(place).await?);
         }
-        let api = Api::start(postgres.port(), &logs).await?;
-        for worker in &started {
-            worker.wait_until_ready().await?;
-        }
-        let nats_url = nats.url();
-        let (postgres, nats, api) = (Mutex::new(postgres), Mutex::new(nats), Mutex::new(api));
-        Ok(Self {
-            api,
+        let system = Self {
+            api: Mutex::new(Api::start(postgres.port(), &logs).await?),
             workers: started,
-            postgres,
-            nats,
-            pool,
+            pool: PgPoolOptions::new()
+                .max_connections(POOL_SIZE)
+                .acquire_timeout(ACQUIRE_LIMIT)
+                .connect_lazy(&database_url)?,
             database_url,
-            nats_url,
+            nats_url: nats.url(),
+            postgres: Mutex::new(postgres),
+            nats: Mutex::new(nats),
             home,
             folder,
-        })
+        };
+        system.wait_until_ready().await?;
+        Ok(system)
     }
 
     /// The folder with the logs of all processes.
@@ -129,7 +117,9 @@ impl System {
     async fn swap(&self, from: &str, to: &str) -> Result<()> {
         let mut postgres = self.postgres.lock().await;
         postgres.stop(PgStop::Immediate).await?;
-        let (from, to) = (self.home.join(from), self.home.join(to));
+        let from = self.home.join(from);
+        let to = self.home.join(to);
+
         if to.exists() {
             tokio::fs::remove_dir_all(&to).await?;
         }
@@ -140,6 +130,7 @@ impl System {
             .status()
             .await?;
         ensure!(status.success(), "cannot copy {}: {status}", from.display());
+
         postgres.restart().await
     }
 }

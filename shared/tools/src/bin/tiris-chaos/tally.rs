@@ -2,8 +2,14 @@
 //!
 //! Owns: adding up. Must not know: what is counted.
 
+use anyhow::Result;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tiris_testing::View;
+
+/// Counters with this beginning are findings.
+pub(crate) const WRONG: &str = "WRONG: ";
 
 /// Named counters.
 #[derive(Debug, Default)]
@@ -15,23 +21,31 @@ impl Tally {
     }
 
     pub(crate) fn add(&self, name: &str, more: u64) {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *counts.entry(name.to_owned()).or_insert(0) += more;
+        *self.counts().entry(name.to_owned()).or_insert(0) += more;
+    }
+
+    /// Adds a time in milliseconds.
+    pub(crate) fn add_millis(&self, name: &str, time: Duration) -> Result<()> {
+        let name = format!("{name}, in milliseconds");
+        self.add(&name, u64::try_from(time.as_millis())?);
+        Ok(())
+    }
+
+    /// Counts a finding and shows it.
+    pub(crate) fn wrong(&self, what: &str, begun: Instant, view: &View) {
+        self.count(&format!("{WRONG}{what}"));
+        view.say(&format!("{:>7.1?} {WRONG}{what}", begun.elapsed()));
     }
 
     pub(crate) fn get(&self, name: &str) -> u64 {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(name)
-            .copied()
-            .unwrap_or(0)
+        self.counts().get(name).copied().unwrap_or(0)
     }
 
     pub(crate) fn all(&self) -> BTreeMap<String, u64> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.counts().clone()
+    }
+
+    fn counts(&self) -> MutexGuard<'_, BTreeMap<String, u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

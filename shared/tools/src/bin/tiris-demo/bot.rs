@@ -35,6 +35,8 @@ const BUDGET_UNITS_MAX: i128 = 10i128.pow(24);
 /// Part of the cost the exchange takes.
 const FEE_RATE: &str = "0.001";
 
+const TOO_LARGE: &str = "the order is too large for the books";
+
 /// Buy or sell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Side {
@@ -75,18 +77,16 @@ impl Bot {
         currency: Purse,
         crossover: Crossover,
     ) -> anyhow::Result<Self> {
-        let fee_rate = FEE_RATE.parse()?;
-        let (candles, orders, unfilled, last_buy) = (0, 0, None, None);
         Ok(Self {
             writer,
             stock,
             currency,
             crossover,
-            candles,
-            orders,
-            unfilled,
-            last_buy,
-            fee_rate,
+            candles: 0,
+            orders: 0,
+            unfilled: None,
+            last_buy: None,
+            fee_rate: FEE_RATE.parse()?,
         })
     }
 
@@ -138,9 +138,8 @@ impl Bot {
         candle: &Candle,
         messages: &mut Vec<Message>,
     ) -> anyhow::Result<()> {
-        let (Some(volume), Some(limit)) =
-            (self.volume(side, candle.close), limit(side, candle.close))
-        else {
+        let price = candle.close;
+        let Some((volume, limit)) = self.volume(side, price).zip(limit(side, price)) else {
             return Ok(());
         };
         self.orders += 1;
@@ -157,23 +156,33 @@ impl Bot {
         self.payer(side).lock(&order.id, hold)?;
         let locked = self.hold_body(&order, hold);
         messages.push(self.writer.write(Kind::BalanceLocked, candle.time, locked));
+
         if self.orders.is_multiple_of(UNFILLED_EVERY) {
             self.unfilled = Some(order);
             return Ok(());
         }
-        for (part, status) in self.parts(&order) {
-            messages.push(self.fill(&order, part, status, candle)?);
+        self.fill_whole(&order, candle, messages)
+    }
+
+    /// Fills an order and gives back what it does not need.
+    fn fill_whole(
+        &mut self,
+        order: &Order,
+        candle: &Candle,
+        messages: &mut Vec<Message>,
+    ) -> anyhow::Result<()> {
+        for (part, status) in self.parts(order) {
+            messages.push(self.fill(order, part, status, candle)?);
         }
-        if side == Side::Buy {
+        if order.side == Side::Buy {
             self.last_buy = Some(candle.close);
         }
-        let rest = self.payer(side).release(&order.id);
+
+        let rest = self.payer(order.side).release(&order.id);
         if rest.is_positive() {
-            let unlocked = self.hold_body(&order, rest);
-            messages.push(
-                self.writer
-                    .write(Kind::BalanceUnlocked, candle.time, unlocked),
-            );
+            let body = self.hold_body(order, rest);
+            let unlocked = self.writer.write(Kind::BalanceUnlocked, candle.time, body);
+            messages.push(unlocked);
         }
         Ok(())
     }
@@ -197,8 +206,7 @@ impl Bot {
         match order.side {
             Side::Buy => {
                 let (cost, fee) = self.cost_and_fee(order.volume, order.limit)?;
-                cost.checked_add(fee)
-                    .context("the order is too large for the books")
+                cost.checked_add(fee).context(TOO_LARGE)
             }
             Side::Sell => Ok(order.volume),
         }
@@ -236,19 +244,16 @@ impl Bot {
         match order.side {
             Side::Buy => {
                 self.stock.receive(volume)?;
-                let due = cost
-                    .checked_add(fee)
-                    .context("the order is too large for the books")?;
+                let due = cost.checked_add(fee).context(TOO_LARGE)?;
                 self.currency.pay(&order.id, due)?;
             }
             Side::Sell => {
                 self.stock.pay(&order.id, volume)?;
-                let proceeds = cost
-                    .checked_sub(fee)
-                    .context("the order is too large for the books")?;
+                let proceeds = cost.checked_sub(fee).context(TOO_LARGE)?;
                 self.currency.receive(proceeds)?;
             }
         }
+
         let mut body = self.order_body(order, status);
         body["fill"] = json!({
             "stock_account_id": self.stock.id,
@@ -330,5 +335,5 @@ fn product(rate: &Number, amount: Money) -> anyhow::Result<Money> {
     rate.times(&amount.into())
         .rounded()
         .to_money()
-        .context("the order is too large for the books")
+        .context(TOO_LARGE)
 }

@@ -44,9 +44,7 @@ impl Feed {
             Self::Made { left, .. } => *left,
         }
     }
-}
 
-impl Feed {
     /// When a file begins; a series that is made begins when it is.
     pub(super) fn begins(&self) -> Option<DateTime<Utc>> {
         match self {
@@ -90,13 +88,16 @@ fn parse(input: impl std::io::Read) -> anyhow::Result<Vec<Candle>> {
         .headers()
         .context("line 1 is no list of columns")?
         .clone();
-    let column =
-        |name: &str| {
-            headers.iter().position(|header| header.eq_ignore_ascii_case(name)).with_context(|| {
+    let column = |name: &str| {
+        let mut names = headers.iter();
+        let found = names.position(|header| header.eq_ignore_ascii_case(name));
+        found.with_context(|| {
             format!("line 1 names no column {name}; expected are time,open,high,low,close,volume")
         })
-        };
-    let (time, close) = (column("time")?, column("close")?);
+    };
+    let time = column("time")?;
+    let close = column("close")?;
+
     let mut candles: Vec<Candle> = Vec::new();
     for record in reader.records() {
         let record = record?;
@@ -130,7 +131,8 @@ pub(super) fn symbol_of_file(path: &Path) -> Option<String> {
     const ASSET_CHARS_MIN: usize = 2;
     let stem = path.file_stem()?.to_str()?.to_ascii_uppercase();
     let mut parts = stem.split(['_', '-']);
-    let (base, quote) = (parts.next()?, parts.next()?);
+    let base = parts.next()?;
+    let quote = parts.next()?;
     let is_asset = |part: &str| {
         part.len() >= ASSET_CHARS_MIN && part.bytes().all(|byte| byte.is_ascii_uppercase())
     };

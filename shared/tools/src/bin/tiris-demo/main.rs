@@ -33,35 +33,57 @@ use session::Session;
 use settings::{DemoArgs, Settings};
 use setup::Place;
 use std::process::ExitCode;
+use std::time::Duration;
 use strategy::Crossover;
 use tiris_runtime::shutdown;
-use tokio_util::sync::CancellationToken;
+use tiris_tools::{ApiClient, exit_code};
+
+/// One request to the API.
+const CALL_LIMIT: Duration = Duration::from_secs(10);
 
 #[tokio::main]
 async fn main() -> ExitCode {
     tiris_runtime::tls::choose_provider();
-    match start().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("tiris-demo: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-async fn start() -> anyhow::Result<()> {
-    let args = DemoArgs::parse();
-    let stop = shutdown::on_signals()?;
-    run(args, stop).await
+    let outcome = run(&DemoArgs::parse()).await;
+    exit_code("tiris-demo", outcome.map(|()| true))
 }
 
 /// Runs the bot until its candles end or `stop`; prints what it sent and what it expects.
 ///
 /// Fails when NATS or the API cannot be used, and when the balances were to be verified and differ.
-async fn run(args: DemoArgs, stop: CancellationToken) -> anyhow::Result<()> {
+async fn run(args: &DemoArgs) -> anyhow::Result<()> {
+    let stop = shutdown::on_signals()?;
     let settings = args.check()?;
     let feed = open_feed(&settings)?;
-    let api = api::Api::new(&settings.api_url, settings.token.clone())?;
+    let client = ApiClient::new(&settings.api_url, settings.token.clone(), CALL_LIMIT)?;
+    let place = open_place(&settings, &client, &feed).await?;
+
+    let mut session = Session {
+        bot: make_bot(&settings, place)?,
+        publisher: Publisher::connect(&settings.nats, stop.clone()).await?,
+        pace: settings.rate.map(Pace::new),
+        progress: Progress::of_candles(feed.remaining()),
+        stop: stop.clone(),
+        unsent: 0,
+    };
+    let outcome = session.trade(feed, settings.candles.is_some()).await;
+    let elapsed = session.progress.elapsed();
+    drop(session.progress);
+    let bot = session.bot;
+    report::print(&bot, &session.publisher.tally, session.unsent, elapsed);
+    outcome?;
+
+    match settings.verify {
+        Some(timeout) if !stop.is_cancelled() => {
+            verify::verify(&client, &[&bot.stock, &bot.currency], timeout, &stop).await
+        }
+        Some(_) => anyhow::bail!("stopped before the end, so the balances were not verified"),
+        None => Ok(()),
+    }
+}
+
+/// Finds or makes the trading of the bot, and prints which it is.
+async fn open_place(settings: &Settings, client: &ApiClient, feed: &Feed) -> anyhow::Result<Place> {
     let name = settings.trading.clone().unwrap_or_else(|| {
         setup::name_for(
             settings.candles.as_deref(),
@@ -70,47 +92,14 @@ async fn run(args: DemoArgs, stop: CancellationToken) -> anyhow::Result<()> {
             settings.slow,
         )
     });
-    let repeatable = settings.candles.is_some();
-    let place = setup::find_or_make(&api, &name, &settings.symbol, feed.begins()).await?;
+    let place = setup::find_or_make(client, &name, &settings.symbol, feed.begins()).await?;
     if let Some(user) = settings.user.filter(|user| *user != place.user) {
         anyhow::bail!("USER_ID is {user}, but TOKEN belongs to {}", place.user);
     }
-    eprintln!(
-        "trading {} on {:?} ({})",
-        report::symbol(&place),
-        place.name,
-        place.trading
-    );
 
-    let bot = make_bot(&settings, place)?;
-    let publisher = Publisher::connect(&settings.nats, stop.clone()).await?;
-    let mut session = Session {
-        bot,
-        publisher,
-        pace: settings.rate.map(Pace::new),
-        progress: Progress::of_candles(feed.remaining()),
-        stop: stop.clone(),
-        unsent: 0,
-    };
-    let outcome = session.trade(feed, repeatable).await;
-    let Session {
-        bot,
-        publisher,
-        progress,
-        unsent,
-        ..
-    } = session;
-    let elapsed = progress.elapsed();
-    drop(progress);
-    report::print(&bot, &publisher.tally, unsent, elapsed);
-    outcome?;
-    match settings.verify {
-        Some(timeout) if !stop.is_cancelled() => {
-            verify::verify(&api, &[&bot.stock, &bot.currency], timeout, &stop).await
-        }
-        Some(_) => anyhow::bail!("stopped before the end, so the balances were not verified"),
-        None => Ok(()),
-    }
+    let symbol = report::symbol(&place);
+    eprintln!("trading {symbol} on {:?} ({})", place.name, place.trading);
+    Ok(place)
 }
 
 fn open_feed(settings: &Settings) -> anyhow::Result<Feed> {
@@ -129,21 +118,10 @@ fn open_feed(settings: &Settings) -> anyhow::Result<Feed> {
 }
 
 fn make_bot(settings: &Settings, place: Place) -> anyhow::Result<Bot> {
-    let Place {
-        user,
-        trading,
-        stock,
-        currency,
-        ..
-    } = place;
     let writer = match settings.candles {
-        Some(_) => Writer::counted(user, trading),
-        None => Writer::fresh(user, trading),
+        Some(_) => Writer::counted(place.user, place.trading),
+        None => Writer::fresh(place.user, place.trading),
     };
-    Bot::new(
-        writer,
-        stock,
-        currency,
-        Crossover::new(settings.fast, settings.slow),
-    )
+    let crossover = Crossover::new(settings.fast, settings.slow);
+    Bot::new(writer, place.stock, place.currency, crossover)
 }

@@ -82,10 +82,12 @@ impl Writer {
             ("version", VERSION.into()),
         ];
         object.extend(fields.map(|(name, value)| (name.to_owned(), value)));
+
         if let Value::Object(body) = body {
             object.extend(body);
         }
         let payload = Value::Object(object).to_string().into();
+
         Message {
             kind,
             subject: kind.subject_of(self.user),

@@ -94,6 +94,7 @@ impl Publisher {
         };
         let mut jetstream = jetstream::new(client);
         jetstream.set_timeout(ACK_TIMEOUT);
+
         Ok(Self {
             jetstream,
             in_flight: FuturesUnordered::new(),
@@ -108,11 +109,8 @@ impl Publisher {
         message: Message,
         progress: &Progress,
     ) -> anyhow::Result<Delivery> {
-        *self
-            .tally
-            .sent
-            .entry(message.kind.bare_subject())
-            .or_default() += 1;
+        let sent = &mut self.tally.sent;
+        *sent.entry(message.kind.bare_subject()).or_default() += 1;
         if keeps_order(message.kind) {
             return self.deliver(&message, progress).await;
         }
@@ -130,12 +128,10 @@ impl Publisher {
         let Ok(acknowledgement) = sent else {
             return self.deliver(&message, progress).await;
         };
+
         let acknowledged = acknowledgement.into_future();
-        self.in_flight.push(
-            acknowledged
-                .map(|outcome| (message, outcome.map(drop)))
-                .boxed(),
-        );
+        let published = acknowledged.map(|outcome| (message, outcome.map(drop)));
+        self.in_flight.push(published.boxed());
         // Starts the clock of the new one and counts what came back.
         while let Some(Some(published)) = self.in_flight.next().now_or_never() {
             if let Delivery::Stopped = self.conclude(published, progress).await? {
@@ -174,23 +170,13 @@ impl Publisher {
         progress: &Progress,
     ) -> anyhow::Result<Delivery> {
         let mut retry = Retry::new(self.stop.clone());
+
         loop {
             let Err(error) = publish_once(&self.jetstream, message).await else {
                 self.tally.acknowledged += 1;
                 return Ok(Delivery::Done);
             };
-            let why = match error.kind() {
-                PublishErrorKind::StreamNotFound => {
-                    format!(
-                        "no stream takes {}: `tiris-ingest run` makes the streams, is it up?",
-                        message.subject
-                    )
-                }
-                PublishErrorKind::TimedOut => {
-                    "NATS did not acknowledge an event in time".to_owned()
-                }
-                _ => format!("NATS did not take an event: {error}"),
-            };
+            let why = reason(&error, message);
             if retry.is_first() {
                 progress.note(&format!("{why}; trying again"));
             }
@@ -201,6 +187,17 @@ impl Publisher {
                 anyhow::bail!("{why} (gave up after {} seconds)", PATIENCE.as_secs());
             }
         }
+    }
+}
+
+fn reason(error: &PublishError, message: &Message) -> String {
+    match error.kind() {
+        PublishErrorKind::StreamNotFound => format!(
+            "no stream takes {}: `tiris-ingest run` makes the streams, is it up?",
+            message.subject
+        ),
+        PublishErrorKind::TimedOut => "NATS did not acknowledge an event in time".to_owned(),
+        _ => format!("NATS did not take an event: {error}"),
     }
 }
 
@@ -288,7 +285,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_pace_of_five_a_second_takes_two_seconds_for_ten_events() {
-        let (start, stop) = (Instant::now(), CancellationToken::new());
+        let start = Instant::now();
+        let stop = CancellationToken::new();
         let mut pace = Pace::new(5);
         for _ in 0..11 {
             pace.wait(&stop).await;
@@ -302,7 +300,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_stop_ends_the_waiting_at_once() {
-        let (start, stop) = (Instant::now(), CancellationToken::new());
+        let start = Instant::now();
+        let stop = CancellationToken::new();
         stop.cancel();
         let mut pace = Pace::new(1);
         for _ in 0..100 {

@@ -8,16 +8,12 @@ use std::time::Duration;
 
 /// One line while it runs.
 pub(super) fn pulse(tally: &Tally, elapsed: Duration) -> String {
-    let (sent, rate) = (tally.total(), events_per_second(tally.total(), elapsed));
+    let sent = tally.total();
+    let rate = u128::from(sent) * 1_000 / elapsed.as_millis().max(1);
     format!(
         "{sent} sent, {} acknowledged, {rate} events/s",
         tally.acknowledged
     )
-}
-
-/// Events a second, in whole numbers.
-fn events_per_second(events: u64, elapsed: Duration) -> u128 {
-    u128::from(events) * 1_000 / elapsed.as_millis().max(1)
 }
 
 /// The symbol traded.
@@ -27,13 +23,11 @@ pub(super) fn symbol(place: &Place) -> String {
 
 /// What was sent, by event type, and the balances expected from it.
 pub(super) fn print(bot: &Bot, tally: &Tally, unsent: usize, elapsed: Duration) {
-    let mut sent = Table::new();
-    sent.load_style(presets::UTF8_FULL_CONDENSED)
-        .set_header(["event", "sent"]);
+    let mut sent = table(["event", "sent"]);
     for (subject, count) in &tally.sent {
         sent.add_row([(*subject).to_owned(), count.to_string()]);
     }
-    align_right(&mut sent, 1);
+    align_right(&mut sent);
     println!(
         "{sent}\n{} in {}.{:03} s",
         pulse(tally, elapsed),
@@ -46,24 +40,31 @@ pub(super) fn print(bot: &Bot, tally: &Tally, unsent: usize, elapsed: Duration) 
         );
         return;
     }
-    let mut expected = Table::new();
-    expected.load_style(presets::UTF8_FULL_CONDENSED);
-    expected.set_header(["account", "expected balance", "locked", "transactions"]);
+
+    let mut expected = table(["account", "expected balance", "locked", "transactions"]);
     for purse in [&bot.stock, &bot.currency] {
-        let figures = [
+        expected.add_row([
+            purse.symbol.clone(),
             purse.balance.to_string(),
             purse.locked.to_string(),
             purse.postings.to_string(),
-        ];
-        let [balance, locked, postings] = figures;
-        expected.add_row([purse.symbol.clone(), balance, locked, postings]);
+        ]);
     }
-    (1..4).for_each(|column| align_right(&mut expected, column));
+    align_right(&mut expected);
     println!("{expected}");
 }
 
-fn align_right(table: &mut Table, column: usize) {
-    if let Some(column) = table.column_mut(column) {
+pub(super) fn table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::UTF8_FULL_CONDENSED)
+        .set_header(header);
+    table
+}
+
+/// All columns but the first.
+fn align_right(table: &mut Table) {
+    for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
 }

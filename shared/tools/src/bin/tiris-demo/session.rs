@@ -35,16 +35,19 @@ impl Session {
             }
             self.progress.advance();
         }
+
         if !repeatable {
             let messages = self.bot.cancel_unfilled(Utc::now());
             if let Delivery::Stopped = self.send_all(messages).await? {
                 return Ok(());
             }
         }
+
         if let Delivery::Stopped = self.publisher.settle(&self.progress).await? {
             self.progress
                 .note("stopped before every signal was acknowledged");
         }
+
         Ok(())
     }
 
@@ -63,6 +66,7 @@ impl Session {
                 self.progress.elapsed(),
             ));
         }
+
         Ok(Delivery::Done)
     }
 }

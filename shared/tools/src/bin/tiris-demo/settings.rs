@@ -107,21 +107,7 @@ impl DemoArgs {
     }
 
     fn checked(&self, problems: &mut Problems) -> Option<Settings> {
-        if !self.api_url.starts_with("http://") {
-            problems.add(
-                "API_URL",
-                format_args!(
-                    "must look like http://host:port (given: {:?})",
-                    self.api_url
-                ),
-            );
-        }
-        if self.token.expose_secret().is_empty() {
-            problems.add(
-                "TOKEN",
-                "is required; `tiris-api token --email ...` makes one",
-            );
-        }
+        self.check_connections(problems);
         if self.candles.is_none() && self.limit.is_none() && (self.burst || self.verify) {
             problems.add(
                 "--burst, --verify",
@@ -134,16 +120,13 @@ impl DemoArgs {
         let symbol = self.checked_symbol(problems);
         let averages = self.checked_averages(problems);
         let seed = problems.parse("--seed", &self.seed);
-        let limit = self
-            .limit
-            .as_deref()
-            .and_then(|limit| problems.parse("--limit", limit));
+        let limit = self.limit.as_deref();
+        let limit = limit.and_then(|limit| problems.parse("--limit", limit));
         let rate = problems.parse_within("--rate", &self.rate, 1, 100_000);
         let timeout = problems.parse_within("--verify-timeout", &self.verify_timeout, 1, 86_400);
-        let (fast, slow) = averages?;
-        let verify = timeout
-            .map(|seconds| Duration::from_secs(seconds.into()))
-            .filter(|_| self.verify);
+
+        let averages = averages?;
+        let timeout = timeout.map(|seconds| Duration::from_secs(seconds.into()));
         Some(Settings {
             api_url: self.api_url.clone(),
             token: self.token.clone(),
@@ -152,13 +135,27 @@ impl DemoArgs {
             candles: self.candles.clone(),
             symbol: symbol?,
             trading: self.trading.clone(),
-            fast,
-            slow,
+            fast: averages.fast,
+            slow: averages.slow,
             seed: seed?,
             limit,
             rate: rate.filter(|_| !self.burst),
-            verify,
+            verify: timeout.filter(|_| self.verify),
         })
+    }
+
+    fn check_connections(&self, problems: &mut Problems) {
+        if !self.api_url.starts_with("http://") {
+            let why = format!(
+                "must look like http://host:port (given: {:?})",
+                self.api_url
+            );
+            problems.add("API_URL", why);
+        }
+        if self.token.expose_secret().is_empty() {
+            let why = "is required; `tiris-api token --email ...` makes one";
+            problems.add("TOKEN", why);
+        }
     }
 
     fn checked_symbol(&self, problems: &mut Problems) -> Option<Symbol> {
@@ -170,20 +167,30 @@ impl DemoArgs {
         )
     }
 
-    fn checked_averages(&self, problems: &mut Problems) -> Option<(u16, u16)> {
+    fn checked_averages(&self, problems: &mut Problems) -> Option<Averages> {
         let max = u32::from(CANDLES_MAX);
         let fast = problems.parse_within("--fast", &self.fast, 1, max);
         let slow = problems.parse_within("--slow", &self.slow, 2, max);
-        let (fast, slow) = (fast?, slow?);
+        let fast = fast?;
+        let slow = slow?;
+
         if fast >= slow {
-            problems.add(
-                "--fast",
-                format_args!("must be below --slow (given: {fast} and {slow})"),
-            );
+            let why = format!("must be below --slow (given: {fast} and {slow})");
+            problems.add("--fast", why);
             return None;
         }
-        Some((u16::try_from(fast).ok()?, u16::try_from(slow).ok()?))
+
+        Some(Averages {
+            fast: u16::try_from(fast).ok()?,
+            slow: u16::try_from(slow).ok()?,
+        })
     }
+}
+
+/// Lengths of the two averages, in candles.
+struct Averages {
+    fast: u16,
+    slow: u16,
 }
 
 #[cfg(test)]
@@ -211,6 +218,7 @@ mod tests {
                 .iter()
                 .any(|argument| argument.split('=').next() == Some(name))
         });
+
         Args::parse_from(given.iter().chain(arguments)).demo.check()
     }
 
@@ -229,6 +237,7 @@ mod tests {
         ])
         .expect_err("eight mistakes")
         .to_string();
+
         for name in [
             "API_URL", "TOKEN", "USER_ID", "--symbol", "--fast", "--seed", "--rate", "--verify",
         ] {

@@ -2,13 +2,14 @@
 //!
 //! Owns: names and opening balances. Must not know: orders, events.
 
-use super::api::{Account, Api, Trading};
+use super::api::{self, Account, Trading};
 use super::book::Purse;
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use std::path::Path;
 use tiris_domain::ledger::Asset;
 use tiris_domain::money::Money;
+use tiris_tools::ApiClient;
 use uuid::Uuid;
 
 const PAPER: &str = "paper";
@@ -71,66 +72,71 @@ pub(super) fn name_for(candles: Option<&Path>, symbol: &Symbol, fast: u16, slow:
 /// With a moment at which it `opened` the purses start from the opening balances whatever happened since, because the bot
 /// is about to say all of it again; otherwise they start from what the API answers now.
 pub(super) async fn find_or_make(
-    api: &Api,
+    client: &ApiClient,
     name: &str,
     symbol: &Symbol,
     opened: Option<DateTime<Utc>>,
 ) -> anyhow::Result<Place> {
-    let found = api
-        .tradings()
-        .await?
-        .into_iter()
-        .find(|trading| trading.name == name);
-    let trading = match found {
-        Some(trading) => trading,
-        None => {
-            let opening = [
-                (symbol.base.as_str(), OPENING_STOCK),
-                (symbol.quote.as_str(), OPENING_CURRENCY),
-            ];
-            api.create_trading(name, &opening, opened)
-                .await
-                .with_context(|| format!("cannot make the trading {name:?}"))?
-        }
-    };
-    let Trading {
-        id, user_id, kind, ..
-    } = trading;
+    let trading = find_or_make_trading(client, name, symbol, opened).await?;
     anyhow::ensure!(
-        kind == PAPER,
-        "the trading {name:?} is of type {kind}; the demo trades on paper only, see --trading"
+        trading.kind == PAPER,
+        "the trading {name:?} is of type {}; the demo trades on paper only, see --trading",
+        trading.kind
     );
-    let accounts = api.accounts(id).await?;
+
+    let accounts = api::accounts(client, trading.id).await?;
     let purse = |asset: &Asset, opening: &str| -> anyhow::Result<Purse> {
-        let mut of_asset = accounts
-            .iter()
-            .filter(|account| account.symbol == asset.as_str());
-        let account = of_asset.next().with_context(|| {
-            format!(
-                "the trading {name:?} has no sub-account for {asset}; choose another with --trading"
-            )
+        let account = only_account(&accounts, asset).with_context(|| {
+            format!("the trading {name:?} cannot be used; choose another with --trading")
         })?;
-        anyhow::ensure!(
-            of_asset.next().is_none(),
-            "the trading {name:?} has several sub-accounts for {asset}; choose another with --trading"
-        );
         if opened.is_some() {
             opening_purse(account, opening)
         } else {
             Ok(current_purse(account))
         }
     };
-    let (stock, currency) = (
-        purse(&symbol.base, OPENING_STOCK)?,
-        purse(&symbol.quote, OPENING_CURRENCY)?,
-    );
     Ok(Place {
-        user: user_id,
-        trading: id,
+        user: trading.user_id,
+        trading: trading.id,
         name: name.to_owned(),
-        stock,
-        currency,
+        stock: purse(&symbol.base, OPENING_STOCK)?,
+        currency: purse(&symbol.quote, OPENING_CURRENCY)?,
     })
+}
+
+async fn find_or_make_trading(
+    client: &ApiClient,
+    name: &str,
+    symbol: &Symbol,
+    opened: Option<DateTime<Utc>>,
+) -> anyhow::Result<Trading> {
+    let mut tradings = api::tradings(client).await?.into_iter();
+    if let Some(found) = tradings.find(|trading| trading.name == name) {
+        return Ok(found);
+    }
+
+    let accounts = [
+        (symbol.base.as_str(), OPENING_STOCK),
+        (symbol.quote.as_str(), OPENING_CURRENCY),
+    ];
+    api::create_trading(client, name, &accounts, opened)
+        .await
+        .with_context(|| format!("cannot make the trading {name:?}"))
+}
+
+/// The account of an asset, of which there must be one.
+fn only_account<'a>(accounts: &'a [Account], asset: &Asset) -> anyhow::Result<&'a Account> {
+    let mut of_asset = accounts
+        .iter()
+        .filter(|account| account.symbol == asset.as_str());
+    let account = of_asset
+        .next()
+        .with_context(|| format!("it has no sub-account for {asset}"))?;
+    anyhow::ensure!(
+        of_asset.next().is_none(),
+        "it has several sub-accounts for {asset}"
+    );
+    Ok(account)
 }
 
 fn opening_purse(account: &Account, opening: &str) -> anyhow::Result<Purse> {

@@ -77,26 +77,28 @@ impl Crossover {
                 confidence: Money::ZERO,
             };
         }
+
         if self.closes.len() > usize::from(self.slow) {
             self.closes.pop_front();
         }
         // Each sum times the other's length: compared like the averages, without a division.
         let fast_sum: i128 = self.closes.iter().rev().take(usize::from(self.fast)).sum();
         let slow_sum: i128 = self.closes.iter().sum();
-        let (fast, slow) = (
-            fast_sum * i128::from(self.slow),
-            slow_sum * i128::from(self.fast),
-        );
+        let fast = fast_sum * i128::from(self.slow);
+        let slow = slow_sum * i128::from(self.fast);
+
         let above = match fast.cmp(&slow) {
             Ordering::Greater => Some(true),
             Ordering::Less => Some(false),
             Ordering::Equal => self.above,
         };
+
         let advice = match (self.above, above) {
             (Some(false), Some(true)) => Advice::Buy,
             (Some(true), Some(false)) => Advice::Sell,
             _ => Advice::Hold,
         };
+
         self.above = above;
         View {
             advice,

@@ -40,7 +40,8 @@ fn bot_with(writer: Writer, stock: &str, currency: &str) -> Bot {
     let purse = |id: AccountId, symbol: &str, balance: &str| {
         Purse::new(id.0, symbol.into(), money(balance), Money::ZERO, 1)
     };
-    let (stock, currency) = (purse(STOCK, "ETH", stock), purse(CURRENCY, "BTC", currency));
+    let stock = purse(STOCK, "ETH", stock);
+    let currency = purse(CURRENCY, "BTC", currency);
     Bot::new(writer, stock, currency, Crossover::new(5, 20)).expect("a valid fee rate")
 }
 
@@ -91,20 +92,15 @@ fn assert_ledger_agrees(mut book: Book, messages: &[Message], bot: &Bot) {
         assert_eq!(effect.drift, [], "{event:?}");
         book.commit(&effect);
     }
+
     for purse in [&bot.stock, &bot.currency] {
         let account = book.get(AccountId(purse.id)).expect("opened above");
-        let actual = (account.balance, account.locked, account.sequence);
-        assert_eq!(
-            actual,
-            (purse.balance, purse.locked, purse.postings),
-            "{}",
-            purse.symbol
-        );
-        assert!(
-            purse.locked >= Money::ZERO && purse.balance >= purse.locked,
-            "{}",
-            purse.symbol
-        );
+        let symbol = &purse.symbol;
+        assert_eq!(account.balance, purse.balance, "{symbol}");
+        assert_eq!(account.locked, purse.locked, "{symbol}");
+        assert_eq!(account.sequence, purse.postings, "{symbol}");
+        assert!(purse.locked >= Money::ZERO, "{symbol}");
+        assert!(purse.balance >= purse.locked, "{symbol}");
     }
 }
 
@@ -142,10 +138,12 @@ fn a_run_shows_every_kind_of_event_an_order_can_go_through() {
         "stop_loss",
     ];
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), expected);
+
     let signals = messages
         .iter()
         .filter(|message| message.kind == event::Kind::Signal)
         .count();
+
     assert_eq!(signals, 5_760);
 }
 
@@ -157,7 +155,10 @@ fn the_same_candles_give_the_same_events_and_more_candles_only_add_to_them() {
     let fewer = trade(&mut counted_bot(), &candles[..1_500]);
     assert_eq!(fewer[..], messages[..fewer.len()]);
     for (index, message) in messages.iter().enumerate() {
-        assert_eq!(parse(message).event_id, format!("{TRADING}-{}", index + 1));
+        assert_eq!(
+            parse(message).event_id.as_str(),
+            format!("{TRADING}-{}", index + 1)
+        );
     }
 }
 
@@ -168,7 +169,7 @@ fn fresh_ids_never_repeat_and_rise() {
     let messages = trade(&mut bot, &candles);
     let ids: Vec<String> = messages
         .iter()
-        .map(|message| parse(message).event_id)
+        .map(|message| parse(message).event_id.into_string())
         .collect();
     assert!(ids.is_sorted_by(|a, b| a < b));
 }
@@ -212,12 +213,12 @@ fn when_it_stops_it_cancels_its_open_order_so_that_nothing_stays_held() {
             break;
         }
     }
+
     let cancel = bot.cancel_unfilled(Utc::now());
     assert_eq!(cancel.len(), 1);
     messages.extend(cancel);
-    assert_eq!(
-        (bot.stock.locked, bot.currency.locked),
-        (Money::ZERO, Money::ZERO)
-    );
+    assert_eq!(bot.stock.locked, Money::ZERO);
+    assert_eq!(bot.currency.locked, Money::ZERO);
+
     assert_ledger_agrees(book, &messages, &bot);
 }

@@ -55,6 +55,7 @@ async fn stored(stream: &stream::Stream) -> Vec<Bytes> {
                 .payload,
         );
     }
+
     payloads
 }
 
@@ -85,6 +86,7 @@ async fn a_burst_and_a_steady_rate_publish_the_same_list() {
         .into_iter()
         .map(|message| message.payload)
         .collect();
+
     for rate in [None, Some(2_000)] {
         let server = NatsServer::private_with(NatsSettings::default())
             .await
@@ -200,5 +202,6 @@ async fn a_stop_ends_the_bot_also_when_no_stream_takes_its_events() {
         Delivery::Stopped
     );
     assert_eq!(session.unsent, count);
+
     assert_eq!(session.publisher.tally.acknowledged, 0);
 }

@@ -1,10 +1,12 @@
 //! Compares what the bot expects with what the API answers, to the last digit.
 
-use super::api::{Account, Api};
+use super::api::{self, Account};
 use super::book::Purse;
 use super::progress::Progress;
-use comfy_table::{Table, presets};
+use super::report;
+use comfy_table::Table;
 use std::time::Duration;
+use tiris_tools::ApiClient;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -13,7 +15,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Asks until the API answers what the bot expects or `timeout` is over, prints both, and fails when they differ.
 pub(super) async fn verify(
-    api: &Api,
+    client: &ApiClient,
     expected: &[&Purse],
     timeout: Duration,
     stop: &CancellationToken,
@@ -22,7 +24,7 @@ pub(super) async fn verify(
     let deadline = Instant::now() + timeout;
     let mut answers: Vec<Option<Account>> = vec![None; expected.len()];
     let trouble = loop {
-        let trouble = match ask(api, expected).await {
+        let trouble = match ask(client, expected).await {
             Ok(now) => {
                 answers = now.into_iter().map(Some).collect();
                 None
@@ -33,36 +35,34 @@ pub(super) async fn verify(
             break trouble;
         }
         progress.say(waiting_for(expected, &answers, trouble.as_ref()));
-        if stop
-            .run_until_cancelled(tokio::time::sleep(POLL_INTERVAL))
-            .await
-            .is_none()
-        {
+        let pause = stop.run_until_cancelled(tokio::time::sleep(POLL_INTERVAL));
+        if pause.await.is_none() {
             anyhow::bail!("stopped before the balances were verified");
         }
     };
     drop(progress);
+
     println!("{}", table(expected, &answers));
     if matches_all(expected, &answers) {
         println!("verified: the API answers exactly what the bot expects");
         return Ok(());
     }
     let seconds = timeout.as_secs();
-    Err(match trouble {
-        Some(error) => error.context(format!(
+    match trouble {
+        Some(error) => Err(error.context(format!(
             "the balances could not be verified within {seconds} s"
-        )),
-        None => anyhow::anyhow!(
+        ))),
+        None => anyhow::bail!(
             "the balances differ from what the bot expects, {seconds} s after its last event; dead letters and the log of \
              tiris-ingest tell why"
         ),
-    })
+    }
 }
 
-async fn ask(api: &Api, expected: &[&Purse]) -> anyhow::Result<Vec<Account>> {
+async fn ask(client: &ApiClient, expected: &[&Purse]) -> anyhow::Result<Vec<Account>> {
     let mut answers = Vec::with_capacity(expected.len());
     for purse in expected {
-        answers.push(api.account(purse.id).await?);
+        answers.push(api::account(client, purse.id).await?);
     }
     Ok(answers)
 }
@@ -75,8 +75,9 @@ fn matches_all(expected: &[&Purse], answers: &[Option<Account>]) -> bool {
 }
 
 fn matches(purse: &Purse, answer: &Account) -> bool {
-    let expected = (purse.balance, purse.locked, purse.postings);
-    expected == (answer.balance, answer.locked, answer.sequence)
+    purse.balance == answer.balance
+        && purse.locked == answer.locked
+        && purse.postings == answer.sequence
 }
 
 fn waiting_for(
@@ -89,21 +90,18 @@ fn waiting_for(
     }
     let part = |(purse, answer): (&&Purse, &Option<Account>)| {
         let done = answer.as_ref().map_or(0, |answer| answer.sequence);
-        format!(
-            "{} of {} {} transactions",
-            done, purse.postings, purse.symbol
-        )
+        let due = purse.postings;
+        format!("{done} of {due} {} transactions", purse.symbol)
     };
     let parts: Vec<String> = expected.iter().zip(answers).map(part).collect();
     format!("verifying: {}", parts.join(", "))
 }
 
 fn table(expected: &[&Purse], answers: &[Option<Account>]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_header(["account", "", "expected", "actual", ""]);
+    let mut table = report::table(["account", "", "expected", "actual", ""]);
     for (purse, answer) in expected.iter().zip(answers) {
-        let mut row = |what: &str, expected: String, actual: Option<String>| {
+        let mut row = |what: &str, expected: String, figure: fn(&Account) -> String| {
+            let actual = answer.as_ref().map(figure);
             let mark = if actual.as_ref() == Some(&expected) {
                 "equal"
             } else {
@@ -112,22 +110,16 @@ fn table(expected: &[&Purse], answers: &[Option<Account>]) -> Table {
             let actual = actual.unwrap_or_else(|| "no answer".to_owned());
             table.add_row([purse.symbol.as_str(), what, &expected, &actual, mark]);
         };
-        let answer = answer.as_ref();
-        row(
-            "balance",
-            purse.balance.to_string(),
-            answer.map(|answer| answer.balance.to_string()),
-        );
-        row(
-            "locked",
-            purse.locked.to_string(),
-            answer.map(|answer| answer.locked.to_string()),
-        );
-        row(
-            "transactions",
-            purse.postings.to_string(),
-            answer.map(|answer| answer.sequence.to_string()),
-        );
+        row("balance", purse.balance.to_string(), |answer| {
+            answer.balance.to_string()
+        });
+        row("locked", purse.locked.to_string(), |answer| {
+            answer.locked.to_string()
+        });
+        row("transactions", purse.postings.to_string(), |answer| {
+            answer.sequence.to_string()
+        });
     }
+
     table
 }

@@ -6,16 +6,16 @@
 use crate::environment::Environment;
 use crate::folder::Folder;
 use crate::foreground::summary;
-use crate::install;
+use crate::install::{self, Extra};
 use crate::lock::{self, Mode};
-use crate::say;
+use crate::provider;
+use crate::say::say;
 use crate::sign_in::SignIn;
 use crate::signals::Signals;
 use crate::stack::Stack;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, setsid};
-use std::collections::VecDeque;
 use std::fs::File;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -35,12 +35,13 @@ const DEATHS: usize = 20;
 /// Starts the stack and waits until it is ready. One that runs already is left alone.
 pub(crate) async fn up(sign_in: SignIn) -> Result<()> {
     let folder = Folder::open()?;
-    install::run(sign_in.into())?;
+    install::run(Extra::of(sign_in))?;
     let mut signals = Signals::listen()?;
     if lock::leader(&folder)?.is_some() {
         say!("The stack runs already.");
         return wait_for_other(&folder, sign_in).await;
     }
+
     say!("Starting in {}", folder.path().display());
     let mut leader = start_leader(&folder, sign_in)?;
     let outcome = tokio::select! {
@@ -53,6 +54,7 @@ pub(crate) async fn up(sign_in: SignIn) -> Result<()> {
         }
     };
     say!("{}\n  `make down` stops it.", summary(&folder, &outcome?));
+
     Ok(())
 }
 
@@ -61,13 +63,11 @@ fn start_leader(folder: &Folder, sign_in: SignIn) -> Result<Child> {
         File::create(folder.log("stack")).context("cannot write the log file of the stack")?;
     let program = std::env::current_exe().context("where is this program?")?;
     let mut command = Command::new(program);
+    command.arg("supervise").args(sign_in.as_flag());
     command
-        .arg("supervise")
-        .args(sign_in.as_flag())
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
-        .stderr(log);
-    command
+        .stderr(log)
         .spawn()
         .context("cannot start the leader of the stack")
 }
@@ -89,6 +89,7 @@ async fn wait_for(folder: &Folder, leader: &mut Child) -> Result<Environment> {
         }
         tokio::time::sleep(WATCH_INTERVAL).await;
     }
+
     bail!(
         "not ready within {} s: see {}",
         START_LIMIT.as_secs(),
@@ -100,7 +101,7 @@ async fn wait_for_other(folder: &Folder, sign_in: SignIn) -> Result<()> {
     let deadline = Instant::now() + START_LIMIT;
     while Instant::now() < deadline {
         if let Some(environment) = Environment::read(folder)? {
-            sign_in.check(&environment)?;
+            provider::check(sign_in, &environment)?;
             say!("{}", summary(folder, &environment));
             return Ok(());
         }
@@ -112,6 +113,7 @@ async fn wait_for_other(folder: &Folder, sign_in: SignIn) -> Result<()> {
         }
         tokio::time::sleep(WATCH_INTERVAL).await;
     }
+
     bail!("not ready within {} s", START_LIMIT.as_secs())
 }
 
@@ -130,31 +132,27 @@ pub(crate) async fn supervise(sign_in: SignIn) -> Result<()> {
         () = signals.next() => Ok(()),
     };
     say!("stopping");
+
     outcome.and(stack.stop().await)
 }
 
 async fn lead(stack: &mut Stack) -> Result<()> {
     stack.start().await?;
     say!("ready");
-    let mut deaths = VecDeque::new();
+    let mut deaths = Vec::new();
     loop {
         tokio::time::sleep(WATCH_INTERVAL).await;
         let Some(part) = stack.dead() else { continue };
         eprintln!("{}", stack.obituary(part));
-        deaths.push_back(Instant::now());
-        while deaths
-            .front()
-            .is_some_and(|death: &Instant| death.elapsed() > DEATHS_WINDOW)
-        {
-            deaths.pop_front();
-        }
-        if deaths.len() > DEATHS {
-            bail!(
-                "{} deaths within {} s",
-                deaths.len(),
-                DEATHS_WINDOW.as_secs()
-            );
-        }
+        deaths.push(Instant::now());
+        deaths.retain(|death: &Instant| death.elapsed() <= DEATHS_WINDOW);
+        let seconds = DEATHS_WINDOW.as_secs();
+        ensure!(
+            deaths.len() <= DEATHS,
+            "{} deaths within {seconds} s",
+            deaths.len()
+        );
+
         tokio::time::sleep(REVIVE_PAUSE).await;
         match stack.revive(part).await {
             Ok(()) => say!("started {part:?} again"),

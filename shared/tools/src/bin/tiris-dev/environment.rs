@@ -3,14 +3,16 @@
 //! Owns: their names, writing them for a shell, reading them back. Must not know: how the stack was started.
 
 use crate::folder::Folder;
-use crate::people::Person;
 use crate::ports::Ports;
-use crate::sign_in::{self, SignIn};
+use crate::sign_in::SignIn;
 use anyhow::{Context, Result};
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
+use tiris_tools::IssuedToken;
 
+/// The name of the variable with the address logins come back to; there is none without the provider.
+pub(crate) const REDIRECT_URI: &str = "REDIRECT_URI";
 /// The file holds tokens.
 const OWNER_ONLY: u32 = 0o600;
 
@@ -23,7 +25,8 @@ impl Environment {
         ports: &Ports,
         sign_in: SignIn,
         database_url: &str,
-        [demo, admin]: [&Person; 2],
+        demo: &IssuedToken,
+        admin: &IssuedToken,
     ) -> Self {
         let http = |port: u16| format!("http://127.0.0.1:{port}");
         let mut pairs = vec![
@@ -37,21 +40,17 @@ impl Environment {
             ("USER_ID", demo.user_id.clone()),
         ];
         if sign_in == SignIn::On {
-            pairs.push((sign_in::REDIRECT_URI, sign_in::redirect_uri(ports)));
+            pairs.push((REDIRECT_URI, ports.redirect_uri()));
         }
-        Self(
-            pairs
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value))
-                .collect(),
-        )
+
+        let owned = |(name, value): (&str, String)| (name.to_owned(), value);
+        Self(pairs.into_iter().map(owned).collect())
     }
 
     /// A value; empty when there is none.
     pub(crate) fn get(&self, name: &str) -> &str {
-        self.0
-            .iter()
-            .find(|(known, _)| known == name)
+        self.pairs()
+            .find(|(known, _)| *known == name)
             .map_or("", |(_, value)| value)
     }
 
@@ -77,6 +76,7 @@ impl Environment {
             }
             fs::rename(&unfinished, folder.env_file())
         };
+
         write().with_context(|| format!("cannot write {}", folder.env_file().display()))
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Owns: what lies where in it, and forgetting it. Must not know: what the files mean.
 
-use crate::say;
+use crate::say::say;
 use anyhow::{Context, Result};
 use std::collections::hash_map::DefaultHasher;
 use std::fs;
@@ -80,24 +80,28 @@ impl Folder {
         let Some(account) = Account::for_servers()? else {
             return Ok(inside);
         };
+
         if account.can_reach(&self.0) {
             return Ok(inside);
         }
         let outside = self.outside();
         fs::create_dir_all(&outside)
             .with_context(|| format!("cannot make {}", outside.display()))?;
+
         match symlink(&outside, &inside) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             linked => {
                 linked.with_context(|| format!("cannot make the link {}", inside.display()))?
             }
         }
+
         say!(
             "  user {} may not enter {}: the data lies in {}",
             account.name(),
             self.0.display(),
             outside.display()
         );
+
         Ok(outside)
     }
 

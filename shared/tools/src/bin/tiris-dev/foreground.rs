@@ -4,14 +4,15 @@
 
 use crate::environment::Environment;
 use crate::folder::Folder;
+use crate::install::{self, Extra};
 use crate::lock::{self, Mode};
 use crate::people::DEMO_EMAIL;
-use crate::say;
+use crate::say::say;
 use crate::services::{bot, stop_process};
-use crate::sign_in::{self, SignIn};
+use crate::sign_in::SignIn;
 use crate::signals::Signals;
 use crate::stack::Stack;
-use crate::{install, live};
+use crate::{live, provider};
 use anyhow::{Result, anyhow, bail};
 use std::time::Duration;
 use tiris_testing::Process;
@@ -22,8 +23,9 @@ const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 /// Runs until a signal or until a part dies, which is an error.
 pub(crate) async fn run(sign_in: SignIn) -> Result<()> {
     let folder = Folder::open()?;
-    install::run(sign_in.into())?;
+    install::run(Extra::of(sign_in))?;
     let mut signals = Signals::listen()?;
+
     match lock::take(&folder, Mode::Foreground).await? {
         None => lead(&folder, sign_in, &mut signals).await,
         Some(leader) if leader.mode == Mode::Background => {
@@ -61,20 +63,18 @@ async fn join(folder: &Folder, sign_in: SignIn, signals: &mut Signals) -> Result
             "the stack is starting in the background: try again when it is ready (`make up` waits for it)"
         );
     };
-    sign_in.check(&environment)?;
+
+    provider::check(sign_in, &environment)?;
     say!("The stack runs in the background; this adds the bot. `make down` stops it.");
     let mut demo = None;
     let outcome = tokio::select! {
         outcome = show(folder, &environment, &mut demo, None) => outcome,
         () = signals.next() => Ok(()),
     };
-    let outcome = if let Some(bot) = demo {
-        outcome.and(stop_process(bot).await.map_or(Ok(()), Err))
-    } else {
-        outcome
-    };
+    let stopped = stop_bot(demo).await;
     say!("The bot stopped; the stack goes on.");
-    outcome
+
+    outcome.and(stopped)
 }
 
 async fn work(folder: &Folder, stack: &mut Stack, demo: &mut Option<Process>) -> Result<()> {
@@ -108,6 +108,7 @@ async fn show(
             tokio::time::sleep(WATCH_INTERVAL).await;
         }
     };
+
     tokio::select! {
         died = watch => died,
         closed = live::show(environment) => closed,
@@ -115,17 +116,22 @@ async fn show(
 }
 
 async fn stop(stack: &mut Stack, demo: Option<Process>) -> Result<()> {
-    let bot = match demo {
-        Some(bot) => stop_process(bot).await,
-        None => None,
-    };
+    let bot = stop_bot(demo).await;
     let stack = stack.stop().await;
-    bot.map_or(Ok(()), Err).and(stack)
+    bot.and(stack)
+}
+
+async fn stop_bot(demo: Option<Process>) -> Result<()> {
+    match demo {
+        Some(bot) => stop_process(bot).await,
+        None => Ok(()),
+    }
 }
 
 /// Where everything is, for a person.
 pub(crate) fn summary(folder: &Folder, environment: &Environment) -> String {
-    let (api, dir) = (environment.get("API_URL"), folder.path().display());
+    let api = environment.get("API_URL");
+    let dir = folder.path().display();
     format!(
         "\n  Swagger UI     {api}/docs\n  Database       {}\n  NATS           {}\n  Logs           {dir}/log\n  \
          Variables      {dir}/env   (set -a; . {dir}/env)\n\n  \
@@ -133,6 +139,6 @@ pub(crate) fn summary(folder: &Folder, environment: &Environment) -> String {
         environment.get("DATABASE_URL"),
         environment.get("NATS_URL"),
         environment.get("TOKEN"),
-        sign_in::instructions(environment),
+        provider::instructions(environment),
     )
 }

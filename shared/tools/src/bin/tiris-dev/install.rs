@@ -14,7 +14,8 @@ mod system;
 mod wheel;
 mod wrk;
 
-use crate::say;
+use crate::say::say;
+use crate::sign_in::SignIn;
 use anyhow::{Context, Result};
 use tiris_testing::{find_nats_server, find_postgres};
 
@@ -32,16 +33,27 @@ pub(crate) enum Extra {
     Bench,
 }
 
+impl Extra {
+    pub(crate) fn of(sign_in: SignIn) -> Self {
+        match sign_in {
+            SignIn::Off => Self::Nothing,
+            SignIn::On => Self::Provider,
+        }
+    }
+}
+
 /// Installs what is missing; does nothing on a machine that has all.
 pub(crate) fn run(extra: Extra) -> Result<()> {
     if find_postgres(None).is_err() {
         postgres::install().context("PostgreSQL is missing and could not be installed")?;
         find_postgres(None)?;
     }
+
     if find_nats_server().is_err() {
         nats::install().context("nats-server is missing and could not be installed")?;
         find_nats_server()?;
     }
+
     match extra {
         Extra::Nothing => Ok(()),
         Extra::Provider => provider(),

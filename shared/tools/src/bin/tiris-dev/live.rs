@@ -4,11 +4,11 @@
 
 use crate::environment::Environment;
 use anyhow::Result;
+use comfy_table::{CellAlignment, Table, presets};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
+use tiris_tools::ApiClient;
 use tokio::time::Instant;
 
 /// Pause between two looks.
@@ -20,11 +20,6 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(5);
 const ROWS: usize = 12;
 /// Characters of a name that are shown: a line that wraps could not be drawn over.
 const NAME_WIDTH: usize = 24;
-
-#[derive(Deserialize)]
-struct Envelope<T> {
-    data: T,
-}
 
 #[derive(Deserialize)]
 struct Tradings {
@@ -55,129 +50,100 @@ struct Account {
 
 /// Shows balances until the output is closed.
 pub(crate) async fn show(environment: &Environment) -> Result<()> {
-    tiris_runtime::tls::choose_provider();
-    let client = reqwest::Client::builder()
-        .timeout(REQUEST_LIMIT)
-        .no_proxy()
-        .build()?;
-    let api = Api {
-        client,
-        base: format!("{}/v1", environment.get("API_URL")),
-        token: environment.get("TOKEN"),
-    };
-    let terminal = std::io::stdout().is_terminal();
-    let mut drawn_lines = 0;
-    let mut last = (String::new(), None::<Instant>);
+    let client = ApiClient::new(
+        environment.get("API_URL"),
+        environment.get("TOKEN"),
+        REQUEST_LIMIT,
+    )?;
+    let mut screen = Screen::default();
+
     loop {
-        let text = match api.balances().await {
-            Ok((tradings, accounts)) => table(&tradings, &accounts),
+        let text = match balances(&client).await {
+            Ok(text) => text,
             Err(error) => format!("  no balances now: {error:#}\n"),
         };
-        let due = terminal
-            || last
-                .1
-                .is_none_or(|printed| printed.elapsed() >= PRINT_INTERVAL);
-        if text != last.0 && due {
-            let erase = if terminal && drawn_lines > 0 {
-                format!("\x1b[{drawn_lines}A\x1b[J")
-            } else {
-                String::new()
-            };
-            let mut output = std::io::stdout().lock();
-            if write!(output, "{erase}{text}")
-                .and_then(|()| output.flush())
-                .is_err()
-            {
-                return Ok(());
-            }
-            drawn_lines = text.lines().count();
-            last = (text, Some(Instant::now()));
+        if screen.draw(text).is_err() {
+            return Ok(());
         }
         tokio::time::sleep(LOOK_INTERVAL).await;
     }
 }
 
-struct Api<'a> {
-    client: reqwest::Client,
-    base: String,
-    token: &'a str,
+/// What was printed last.
+#[derive(Default)]
+struct Screen {
+    text: String,
+    printed: Option<Instant>,
 }
 
-impl Api<'_> {
-    async fn balances(&self) -> Result<(Vec<Trading>, Vec<Account>)> {
-        let tradings: Tradings = self.get("tradings").await?;
-        let accounts: Accounts = self.get("sub-accounts").await?;
-        Ok((tradings.tradings, accounts.sub_accounts))
-    }
+impl Screen {
+    /// Draws over the last text in a terminal; in a log prints it when it is due.
+    fn draw(&mut self, text: String) -> std::io::Result<()> {
+        let mut output = std::io::stdout().lock();
+        let is_terminal = output.is_terminal();
+        let is_recent = |printed: Instant| printed.elapsed() < PRINT_INTERVAL;
+        if text == self.text || (!is_terminal && self.printed.is_some_and(is_recent)) {
+            return Ok(());
+        }
 
-    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
-        let request = self
-            .client
-            .get(format!("{}/{path}", self.base))
-            .bearer_auth(self.token);
-        Ok(request
-            .send()
-            .await?
-            .error_for_status()?
-            .json::<Envelope<T>>()
-            .await?
-            .data)
+        let lines = self.text.lines().count();
+        if is_terminal && lines > 0 {
+            write!(output, "\x1b[{lines}A\x1b[J")?;
+        }
+        write!(output, "{text}")?;
+        output.flush()?;
+        self.text = text;
+        self.printed = Some(Instant::now());
+        Ok(())
     }
+}
+
+async fn balances(client: &ApiClient) -> Result<String> {
+    let tradings: Tradings = client.get("/v1/tradings").await?;
+    let accounts: Accounts = client.get("/v1/sub-accounts").await?;
+    Ok(table(&tradings.tradings, &accounts.sub_accounts))
 }
 
 fn table(tradings: &[Trading], accounts: &[Account]) -> String {
     if accounts.is_empty() {
         return "  no sub-account yet\n".to_owned();
     }
-    let head = ["trading", "sub-account", "balance", "locked", "postings"].map(str::to_owned);
-    let row = |account: &Account| {
-        let Account {
-            trading_id,
-            name,
-            symbol,
-            balance,
-            locked,
-            sequence,
-        } = account;
-        let trading = tradings.iter().find(|trading| trading.id == *trading_id);
-        let cut = |name: &str| name.chars().take(NAME_WIDTH).collect::<String>();
-        let name = if name == symbol {
-            cut(name)
-        } else {
-            format!("{} ({symbol})", cut(name))
-        };
-        [
-            trading
-                .map(|trading| cut(&trading.name))
-                .unwrap_or_default(),
-            name,
-            balance.clone(),
-            locked.clone(),
-            sequence.to_string(),
-        ]
-    };
-    let rows: Vec<[String; 5]> = std::iter::once(head)
-        .chain(accounts.iter().take(ROWS).map(row))
-        .collect();
-    let width = |column: usize| {
-        rows.iter()
-            .map(|row| row[column].chars().count())
-            .max()
-            .unwrap_or(0)
-    };
-    let widths = [0, 1, 2, 3, 4].map(width);
-    let mut text = String::new();
-    for [trading, name, balance, locked, postings] in &rows {
-        let [w0, w1, w2, w3, w4] = widths;
-        // Writing to a string cannot fail.
-        writeln!(
-            text,
-            "  {trading:w0$}  {name:w1$}  {balance:>w2$}  {locked:>w3$}  {postings:>w4$}"
-        )
-        .ok();
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["trading", "sub-account", "balance", "locked", "postings"]);
+    for account in accounts.iter().take(ROWS) {
+        table.add_row(row(tradings, account));
     }
+    for column in table.column_iter_mut().skip(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+
+    let mut text: String = table
+        .lines()
+        .map(|line| format!(" {}\n", line.trim_end()))
+        .collect();
     if accounts.len() > ROWS {
-        writeln!(text, "  and {} more", accounts.len() - ROWS).ok();
+        text.push_str(&format!("  and {} more\n", accounts.len() - ROWS));
     }
     text
+}
+
+fn row(tradings: &[Trading], account: &Account) -> [String; 5] {
+    let cut = |name: &str| name.chars().take(NAME_WIDTH).collect::<String>();
+    let mut trading = tradings.iter();
+    let trading = trading.find(|trading| trading.id == account.trading_id);
+    let mut name = cut(&account.name);
+    if account.name != account.symbol {
+        name.push_str(&format!(" ({})", account.symbol));
+    }
+
+    [
+        trading
+            .map(|trading| cut(&trading.name))
+            .unwrap_or_default(),
+        name,
+        account.balance.clone(),
+        account.locked.clone(),
+        account.sequence.to_string(),
+    ]
 }

@@ -39,6 +39,7 @@ pub(crate) struct Leader {
 pub(crate) async fn take(folder: &Folder, mode: Mode) -> Result<Option<Leader>> {
     static LEADER: OnceLock<File> = OnceLock::new();
     let what = "the end of the servers that the last stack left";
+
     eventually(what, ORPHAN_LIMIT, async || {
         let Some(lock) = try_lock(&folder.lock_file())? else {
             return leader(folder)?.map(Some).context("they are going down");
@@ -73,12 +74,14 @@ pub(crate) async fn stop(folder: &Folder, limit: Duration) -> Result<bool> {
             Err(error) => bail!("cannot stop process {}: {error}", leader.pid),
         }
     }
+
     let free = async || {
         try_lock(&folder.lock_file())?
             .map(drop)
             .context("it still runs")
     };
     eventually("the end of the stack", limit, free).await?;
+
     Ok(true)
 }
 
@@ -90,6 +93,7 @@ fn try_lock(path: &Path) -> Result<Option<File>> {
         .write(true)
         .open(path);
     let file = file.with_context(|| format!("cannot open {}", path.display()))?;
+
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),

@@ -11,27 +11,22 @@ mod live;
 mod lock;
 mod people;
 mod ports;
+mod provider;
 mod redirect_page;
+mod say;
 mod schema;
 mod services;
 mod sign_in;
 mod signals;
 mod stack;
 
-/// Prints a line. That nobody reads any more (a closed pipe) is no reason to stop.
-macro_rules! say {
-    ($($words:tt)*) => {{
-        use std::io::Write;
-        writeln!(std::io::stdout(), $($words)*).ok();
-    }};
-}
-pub(crate) use say;
-
 use clap::{Args, Parser, Subcommand};
 use install::Extra;
+use say::say;
 use sign_in::SignIn;
 use std::process::ExitCode;
 use tiris_testing::has_timescale;
+use tiris_tools::exit_code;
 
 /// The private development stack of Tiris Backend: PostgreSQL, NATS, both binaries and a demo bot
 ///
@@ -119,11 +114,6 @@ async fn main() -> ExitCode {
         }
         Command::Supervise(login) => background::supervise(login.into()).await,
     };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("tiris-dev: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+
+    exit_code("tiris-dev", outcome.map(|()| true))
 }

@@ -3,7 +3,8 @@
 //! Owns: the usual ports, other ones when those are taken, remembering the choice. Must not know: the parts.
 
 use crate::folder::Folder;
-use crate::say;
+use crate::redirect_page;
+use crate::say::say;
 use crate::sign_in::SignIn;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -39,6 +40,15 @@ impl Default for Ports {
 }
 
 impl Ports {
+    /// Where logins come back to.
+    pub(crate) fn redirect_uri(&self) -> String {
+        format!(
+            "http://127.0.0.1:{}{}",
+            self.redirect_page,
+            redirect_page::PATH
+        )
+    }
+
     /// The ports of the last time, at first the usual ones; another where somebody else listens now.
     pub(crate) fn choose(folder: &Folder, sign_in: SignIn) -> Result<Self> {
         let file = folder.ports_file();
@@ -59,6 +69,7 @@ impl Ports {
             ports.provider = choose("the OpenID provider", last.provider)?;
             ports.redirect_page = choose("the page logins come back to", last.redirect_page)?;
         }
+
         fs::write(&file, serde_json::to_vec(&ports)?)
             .with_context(|| format!("cannot write {}", file.display()))?;
         Ok(ports)

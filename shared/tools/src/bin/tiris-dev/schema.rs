@@ -3,7 +3,7 @@
 //! Owns: making it, migrating it. Must not know: the server.
 
 use crate::folder::Folder;
-use crate::say;
+use crate::say::say;
 use crate::services::quiet;
 use anyhow::{Context, Result, bail};
 use sqlx::{Connection, Executor, PgConnection};
@@ -23,12 +23,14 @@ pub(crate) async fn make_database(server_url: &str) -> Result<()> {
             .bind(DATABASE)
             .fetch_one(&mut connection)
             .await?;
+
     if !there {
         connection
             .execute("CREATE DATABASE tiris")
             .await
             .context("cannot make the database")?;
     }
+
     connection.close().await.map_err(Into::into)
 }
 
@@ -41,10 +43,8 @@ pub(crate) async fn migrate(folder: &Folder, database_url: &str) -> Result<()> {
     let mut process = command.spawn()?;
     let status = process.wait(MIGRATE_LIMIT).await?;
     if !status.success() {
-        bail!(
-            "tiris-migrate up failed ({status}):\n{}",
-            process.log_tail()
-        );
+        let log = process.log_tail();
+        bail!("tiris-migrate up failed ({status}):\n{log}");
     }
     say!("  schema         current");
     Ok(())

@@ -5,17 +5,16 @@
 use crate::environment::Environment;
 use crate::folder::Folder;
 use crate::ports::Ports;
-use crate::sign_in;
+use crate::provider;
 use anyhow::Result;
 use nix::sys::signal::Signal;
 use std::path::Path;
 use std::time::Duration;
 use tiris_testing::{OpenIdProvider, Process, ProcessCommand, binary};
+use tiris_tools::{READY_LIMIT, ready_url, service};
 
 /// Shorter than in production: one worker, whose successor has to wait for it after a crash.
 const LEASE_SECONDS: u32 = 2;
-/// From start to ready, with everything it needs running.
-const READY_LIMIT: Duration = Duration::from_secs(60);
 /// Longer than the services allow themselves to finish what they are at.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 /// Events a second of the demo bot: enough to see money move, slow enough to follow.
@@ -40,7 +39,7 @@ impl Services<'_> {
             .env("TIRIS_JWT_KEY_FILE", self.folder.key_file())
             .env("TIRIS_ENCRYPTION_FILE", self.folder.encryption_file());
         if let Some(provider) = self.provider {
-            for (name, value) in sign_in::api(provider, &self.ports) {
+            for (name, value) in provider::of_api(provider, &self.ports) {
                 command = command.env(name, value);
             }
         }
@@ -53,24 +52,18 @@ impl Services<'_> {
     }
 
     fn service(&self, program: &str, command: &str, admin_port: u16) -> Result<ProcessCommand> {
-        Ok(quiet(program, &self.folder.log(program))?
-            .arg(command)
-            .env("DATABASE_URL", &self.database_url)
+        Ok(service(program, command, &self.database_url, admin_port)?
+            .log(self.folder.log(program))
+            .signal_at_our_death(Signal::SIGTERM)
             .env("NATS_URL", &self.nats_url)
-            .env("TIRIS_ADMIN_LISTEN", format!("127.0.0.1:{admin_port}"))
-            .env("TIRIS_ENV", "dev")
             .env("TIRIS_LEASE_SECONDS", LEASE_SECONDS.to_string()))
     }
 }
 
 /// Waits until the service behind this admin port can do its work.
 pub(crate) async fn wait_until_ready(service: &mut Process, admin_port: u16) -> Result<()> {
-    service
-        .wait_until_healthy(
-            &format!("http://127.0.0.1:{admin_port}/health/ready"),
-            READY_LIMIT,
-        )
-        .await
+    let url = ready_url(admin_port);
+    service.wait_until_healthy(&url, READY_LIMIT).await
 }
 
 /// The bot that trades for the demo user.
@@ -84,10 +77,13 @@ pub(crate) fn bot(folder: &Folder, environment: &Environment) -> Result<Process>
     command.spawn()
 }
 
-/// Asks a service or bot to end; kills it when it does not.
-pub(crate) async fn stop_process(mut process: Process) -> Option<anyhow::Error> {
-    let late = process.terminate(STOP_LIMIT).await.err()?;
-    process.kill().await.err().or(Some(late))
+/// Asks a service or bot to end; kills it when it does not, which is an error.
+pub(crate) async fn stop_process(mut process: Process) -> Result<()> {
+    if let Err(late) = process.terminate(STOP_LIMIT).await {
+        process.kill().await?;
+        return Err(late);
+    }
+    Ok(())
 }
 
 /// A program that is ended orderly also when we are killed, and whose log is shown only by us.

@@ -4,12 +4,14 @@
 
 use crate::environment::Environment;
 use crate::folder::Folder;
+use crate::people;
 use crate::ports::Ports;
+use crate::provider;
 use crate::redirect_page::RedirectPage;
+use crate::say::say;
 use crate::schema::{self, DATABASE};
 use crate::services::{Services, stop_process, wait_until_ready};
-use crate::sign_in::{self, SignIn};
-use crate::{people, say};
+use crate::sign_in::SignIn;
 use anyhow::{Result, bail};
 use tiris_testing::{
     NatsServer, NatsSettings, OpenIdProvider, PgServer, PgSettings, PgStop, Process,
@@ -72,7 +74,8 @@ impl Stack {
             self.start_part(part).await?;
         }
         schema::make_database(&self.database_url("postgres")).await?;
-        let (url, key) = (self.database_url(DATABASE), self.folder.key_file());
+        let url = self.database_url(DATABASE);
+        let key = self.folder.key_file();
         schema::migrate(&self.folder, &url).await?;
         let demo = people::demo(&url, &key).await?;
         let admin = people::admin(&url, &key).await?;
@@ -83,7 +86,8 @@ impl Stack {
         for part in [Part::Api, Part::Ingest] {
             self.start_part(part).await?;
         }
-        let environment = Environment::new(&self.ports, self.sign_in, &url, [&demo, &admin]);
+
+        let environment = Environment::new(&self.ports, self.sign_in, &url, &demo, &admin);
         environment.write(&self.folder)?;
         Ok(environment)
     }
@@ -109,7 +113,7 @@ impl Stack {
                 say!("  NATS           127.0.0.1:{}", self.ports.nats);
             }
             Part::Provider => {
-                let settings = sign_in::provider(&self.folder, &self.ports);
+                let settings = provider::settings(&self.folder, &self.ports);
                 self.provider = Some(OpenIdProvider::start(&settings).await?);
                 say!("  OpenID         127.0.0.1:{}", self.ports.provider);
             }
@@ -124,6 +128,7 @@ impl Stack {
                 say!("  tiris-ingest   ready");
             }
         }
+
         Ok(())
     }
 
@@ -144,10 +149,14 @@ impl Stack {
             Ok(Some(status)) => status.to_string(),
             _ => "in an unknown way".to_owned(),
         };
-        let (name, log) = (process.name(), process.log_path().display());
+
+        let name = process.name();
+        let log = process.log_path().display();
+        let tail = process.log_tail();
+
         format!(
             "the end of {log}:\n{}\n{name} ended: {how}",
-            process.log_tail().trim_end()
+            tail.trim_end()
         )
     }
 
@@ -171,15 +180,17 @@ impl Stack {
         Environment::withdraw(&self.folder)?;
         let mut trouble = Vec::new();
         for service in [self.ingest.take(), self.api.take()].into_iter().flatten() {
-            trouble.extend(stop_process(service).await);
+            trouble.extend(stop_process(service).await.err());
         }
         self.redirect_page = None;
+
         if let Some(mut provider) = self.provider.take() {
             trouble.extend(provider.stop().await.err());
         }
         if let Some(mut nats) = self.nats.take() {
             trouble.extend(nats.stop().await.err());
         }
+
         if let Some(mut postgres) = self.postgres.take() {
             trouble.extend(postgres.stop(PgStop::Fast).await.err());
         }
@@ -187,6 +198,7 @@ impl Stack {
             return Ok(());
         }
         let trouble: Vec<String> = trouble.iter().map(|error| format!("{error:#}")).collect();
+
         bail!("not everything stopped by itself: {}", trouble.join("; "))
     }
 

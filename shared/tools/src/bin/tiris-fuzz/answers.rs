@@ -40,6 +40,7 @@ impl Answers {
                 count.good += u64::from((200..300).contains(&status));
             }
         }
+
         Ok(())
     }
 

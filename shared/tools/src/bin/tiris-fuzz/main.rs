@@ -9,12 +9,12 @@ mod seed;
 
 use answers::Answers;
 use anyhow::{Context, Result, ensure};
-use api::Api;
 use clap::Parser;
-use run::Run;
+use run::Schemathesis;
 use std::process::ExitCode;
 use std::time::Duration;
 use tiris_testing::{TestDatabase, find_schemathesis, scratch_dir};
+use tiris_tools::{ApiServer, exit_code};
 
 /// Operations after which the caller is signed out, or whose answer has no end: each has a run and a user of its own.
 const ALONE: [&str; 3] = ["deleteMe", "logout", "follow"];
@@ -41,46 +41,29 @@ struct Cli {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match fuzz(&Cli::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("tiris-fuzz: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    let outcome = fuzz(&Cli::parse()).await;
+    exit_code("tiris-fuzz", outcome.map(|()| true))
 }
 
 async fn fuzz(cli: &Cli) -> Result<()> {
-    tiris_runtime::tls::choose_provider();
-    let program = find_schemathesis()?;
     let folder = scratch_dir("fuzz")?;
     let database = TestDatabase::new().await?;
-    let api = Api::start(database.url(), folder.path()).await?;
-    let admin = api.token("admin@fuzz.example", true).await?;
+    let api = api::start(database.url(), folder.path()).await?;
+    let admin = api.admin_token("admin@fuzz.example").await?;
     seed::seed(&api, &admin, database.pool(), folder.path())
         .await
         .context("cannot make what is asked for")?;
-    let seed = cli.seed.unwrap_or_else(rand::random);
-    let run = |name: &str, token: &str, limit: Duration| {
-        Run::new(&program, folder.path(), name, &api.url, token, limit, seed)
+
+    let schemathesis = Schemathesis {
+        program: find_schemathesis()?,
+        folder: folder.path().to_owned(),
+        url: api.url(),
+        seed: cli.seed.unwrap_or_else(rand::random),
     };
-    let mut answers = Answers::default();
-    let main = run("all", &admin, Duration::from_secs(cli.seconds))?.without(&ALONE);
-    let mut passed = main.execute(&mut answers).await?;
-    for operation in ALONE {
-        let token = api
-            .token(&format!("{operation}@fuzz.example"), false)
-            .await?;
-        passed &= run(operation, &token, ALONE_LIMIT)?
-            .only(operation)
-            .execute(&mut answers)
-            .await?;
-    }
-    ensure!(
-        passed,
-        "Schemathesis found failures, see above; repeat it with FUZZ_SEED={seed}"
-    );
-    let never = answers.without_success(&api.operations().await?, &NEEDS_A_PROVIDER);
+    let answers = ask(cli, &api, &admin, &schemathesis).await?;
+
+    let seed = schemathesis.seed;
+    let never = answers.without_success(&api::operations(&api.url()).await?, &NEEDS_A_PROVIDER);
     ensure!(
         never.is_empty(),
         "never answered with success: {}; FUZZ_SEED={seed}",
@@ -91,4 +74,28 @@ async fn fuzz(cli: &Cli) -> Result<()> {
         answers.count()
     );
     Ok(())
+}
+
+/// Asks all operations as the admin, and those of [`ALONE`] one by one.
+async fn ask(
+    cli: &Cli,
+    api: &ApiServer,
+    admin: &str,
+    schemathesis: &Schemathesis,
+) -> Result<Answers> {
+    let mut answers = Answers::default();
+    let main = schemathesis.run("all", admin, Duration::from_secs(cli.seconds))?;
+    let mut passed = main.without(&ALONE).execute(&mut answers).await?;
+    for operation in ALONE {
+        let token = api.token(&format!("{operation}@fuzz.example")).await?;
+        let run = schemathesis.run(operation, &token, ALONE_LIMIT)?;
+        passed &= run.only(operation).execute(&mut answers).await?;
+    }
+
+    ensure!(
+        passed,
+        "Schemathesis found failures, see above; repeat it with FUZZ_SEED={}",
+        schemathesis.seed
+    );
+    Ok(answers)
 }

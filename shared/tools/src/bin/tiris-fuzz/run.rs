@@ -5,7 +5,7 @@
 use crate::answers::Answers;
 use anyhow::{Context, Result, ensure};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::process::Command;
 
@@ -13,6 +13,16 @@ use tokio::process::Command;
 const SETTINGS: &str = include_str!("schemathesis.toml");
 /// Beyond the time it is told: the case it is at, and its report.
 const GRACE: Duration = Duration::from_secs(60);
+
+/// The installed program, and what all runs have in common.
+#[derive(Debug)]
+pub(crate) struct Schemathesis {
+    pub(crate) program: PathBuf,
+    pub(crate) folder: PathBuf,
+    /// Address of the API.
+    pub(crate) url: String,
+    pub(crate) seed: u32,
+}
 
 /// A run that is being prepared.
 #[derive(Debug)]
@@ -23,49 +33,35 @@ pub(crate) struct Run {
     limit: Duration,
 }
 
-impl Run {
-    /// All operations of the API at `url`, asked with `token` for `limit`.
-    pub(crate) fn new(
-        program: &Path,
-        folder: &Path,
-        name: &str,
-        url: &str,
-        token: &str,
-        limit: Duration,
-        seed: u32,
-    ) -> Result<Self> {
-        let settings = folder.join("schemathesis.toml");
+impl Schemathesis {
+    /// Prepares to ask all operations with `token` for `limit`.
+    pub(crate) fn run(&self, name: &str, token: &str, limit: Duration) -> Result<Run> {
+        let settings = self.folder.join("schemathesis.toml");
         fs::write(&settings, SETTINGS)?;
-        let report = folder.join(format!("{name}.ndjson"));
-        let mut command = Command::new(program);
-        command.arg("--config-file").arg(settings).args([
-            "run",
-            "--no-color",
-            "--seed",
-            &seed.to_string(),
-        ]);
-        command.args([
-            "--max-time",
-            &limit.as_secs().to_string(),
-            "--report",
-            "ndjson",
-        ]);
+
+        let report = self.folder.join(format!("{name}.ndjson"));
+        let mut command = Command::new(&self.program);
+        command.arg("--config-file").arg(settings);
         command
+            .args(["run", "--no-color", "--report=ndjson"])
+            .arg(format!("--seed={}", self.seed))
+            .arg(format!("--max-time={}", limit.as_secs()))
             .arg("--report-ndjson-path")
             .arg(&report)
-            .arg(format!("{url}/openapi.json"));
-        command
+            .arg(format!("{}/openapi.json", self.url))
             .env("FUZZ_TOKEN", token)
-            .current_dir(folder)
+            .current_dir(&self.folder)
             .kill_on_drop(true);
-        Ok(Self {
+        Ok(Run {
             command,
             report,
             name: name.to_owned(),
             limit,
         })
     }
+}
 
+impl Run {
     /// Leaves these operations out.
     pub(crate) fn without(mut self, operations: &[&str]) -> Self {
         self.command.args(

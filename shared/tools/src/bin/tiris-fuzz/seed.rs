@@ -2,23 +2,24 @@
 //!
 //! Owns: what is made. Must not know: what will be asked.
 
-use crate::api::Api;
 use anyhow::Result;
-use reqwest::Method;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use std::fmt::Write;
 use std::fs;
 use std::path::Path;
-use tiris_domain::ids::{AccountId, new_id};
-use tiris_store::dead_letters::{Cause, Class, NewLetter, insert};
+use tiris_domain::ids::new_id;
+use tiris_domain::lane::{EventStream, LaneKey};
+use tiris_domain::states::DeadLetterClass;
+use tiris_store::dead_letters::{NewLetter, insert};
+use tiris_tools::{ApiClient, ApiServer};
 use uuid::Uuid;
 
-const TRADINGS: i64 = 3;
+const TRADINGS: u64 = 3;
 /// Of each trading: what is deleted or used up on the way must not be the last.
 const EMPTY_ACCOUNTS: usize = 20;
 const NOTES: usize = 20;
-const LETTERS: i64 = 20;
+const LETTERS: u64 = 20;
 const ORDERS: i32 = 20;
 const OTHERS: usize = 3;
 
@@ -39,53 +40,51 @@ const DICTIONARIES: [(&str, &str); 6] = [
     ("others", "SELECT id::text FROM users WHERE role = 'user'"),
 ];
 
+#[derive(Deserialize)]
+struct Made {
+    id: Uuid,
+}
+
 /// Makes it by the API, and as ingest does where only ingest can; writes the dictionaries into `folder`.
-pub(crate) async fn seed(api: &Api, token: &str, pool: &PgPool, folder: &Path) -> Result<()> {
-    let me = api
-        .ask(Method::GET, "/v1/users/me", token, &json!({}))
-        .await?["id"]
-        .clone();
+pub(crate) async fn seed(api: &ApiServer, token: &str, pool: &PgPool, folder: &Path) -> Result<()> {
+    let client = api.client(token)?;
+    let me: Made = client.get("/v1/users/me").await?;
     for number in 0..OTHERS {
-        api.token(&format!("other-{number}@fuzz.example"), false)
-            .await?;
+        api.token(&format!("other-{number}@fuzz.example")).await?;
     }
     let binding = json!({"name": "seed", "exchange_type": "kraken", "api_key": "key", "api_secret": "secret"});
-    let binding = api
-        .ask(Method::POST, "/v1/exchange-bindings", token, &binding)
-        .await?["id"]
-        .clone();
+    let binding: Made = client.post("/v1/exchange-bindings", &binding).await?;
+
     for number in 0..TRADINGS {
-        let trading = trading(api, token, number, &binding).await?;
+        let trading = trading(&client, number, binding.id).await?;
         let account: Uuid = sqlx::query_scalar(
             "SELECT id FROM sub_accounts WHERE trading_id = $1 AND symbol = 'BTC'",
         )
         .bind(trading)
         .fetch_one(pool)
         .await?;
-        hold(pool, AccountId(account)).await?;
-        for letter in 0..LETTERS {
-            put_aside(
-                pool,
-                number * LETTERS + letter + 1,
-                &me,
-                trading,
-                AccountId(account),
-            )
-            .await?;
+        hold(pool, account).await?;
+        for letter in 1..=LETTERS {
+            let letter = letter_about(number * LETTERS + letter, me.id, trading, account);
+            insert(&mut *pool.acquire().await?, &[letter]).await?;
         }
     }
+    write_dictionaries(pool, folder).await
+}
+
+async fn write_dictionaries(pool: &PgPool, folder: &Path) -> Result<()> {
     for (name, query) in DICTIONARIES {
         let values: Vec<String> = sqlx::query_scalar(query).fetch_all(pool).await?;
-        let mut lines = String::new();
-        for value in values {
-            writeln!(lines, "\"{value}\"")?;
-        }
+        let lines: String = values
+            .iter()
+            .map(|value| format!("\"{value}\"\n"))
+            .collect();
         fs::write(folder.join(format!("{name}.dict")), lines)?;
     }
     Ok(())
 }
 
-async fn trading(api: &Api, token: &str, number: i64, binding: &Value) -> Result<Uuid> {
+async fn trading(client: &ApiClient, number: u64, binding: Uuid) -> Result<Uuid> {
     let mut accounts = vec![
         json!({"name": "stock", "symbol": "ETH", "initial_deposit": "1000"}),
         json!({"name": "currency", "symbol": "BTC", "initial_deposit": "1000"}),
@@ -95,73 +94,58 @@ async fn trading(api: &Api, token: &str, number: i64, binding: &Value) -> Result
     );
     let trading = json!({"name": format!("seed {number}"), "type": "real", "exchange_binding_id": binding,
                          "sub_accounts": accounts});
-    let trading = api
-        .ask(Method::POST, "/v1/tradings", token, &trading)
-        .await?["id"]
-        .clone();
+    let trading: Made = client.post("/v1/tradings", &trading).await?;
+
     let note =
-        json!({"trading_id": trading, "type": "note", "source": "manual", "message": "a note"});
+        json!({"trading_id": trading.id, "type": "note", "source": "manual", "message": "a note"});
     for _ in 0..NOTES {
-        api.ask(Method::POST, "/v1/trading-logs", token, &note)
-            .await?;
+        client.post::<Value>("/v1/trading-logs", &note).await?;
     }
-    Ok(serde_json::from_value(trading)?)
+    Ok(trading.id)
 }
 
 /// Holds 1 for each of some orders; the first has no name.
-async fn hold(pool: &PgPool, account: AccountId) -> Result<()> {
-    for order in 0..ORDERS {
-        let order = if order == 0 {
-            String::new()
-        } else {
-            order.to_string()
-        };
-        sqlx::query("INSERT INTO holds (sub_account_id, order_id, amount) VALUES ($1, $2, 1)")
-            .bind(account.0)
-            .bind(order)
-            .execute(pool)
-            .await?;
-    }
+async fn hold(pool: &PgPool, account: Uuid) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO holds (sub_account_id, order_id, amount) \
+         SELECT $1, CASE WHEN n = 0 THEN '' ELSE n::text END, 1 FROM generate_series(0, $2 - 1) AS n",
+    )
+    .bind(account)
+    .bind(ORDERS)
+    .execute(pool)
+    .await?;
     sqlx::query("UPDATE sub_accounts SET locked = locked + $2 WHERE id = $1")
-        .bind(account.0)
+        .bind(account)
         .bind(ORDERS)
         .execute(pool)
         .await?;
+
     Ok(())
 }
 
-async fn put_aside(
-    pool: &PgPool,
-    seq: i64,
-    user: &Value,
-    trading: Uuid,
-    account: AccountId,
-) -> Result<()> {
+/// A debit that was refused.
+fn letter_about(seq: u64, user: Uuid, trading: Uuid, account: Uuid) -> NewLetter {
     let event_id = new_id().to_string();
     let event = json!({"event_id": event_id, "event_type": "trading.balance.updated", "timestamp": "2026-01-02T03:04:05Z",
-                       "user_id": user, "trading_id": trading, "sub_account_id": account.0, "symbol": "BTC",
+                       "user_id": user, "trading_id": trading, "sub_account_id": account, "symbol": "BTC",
                        "amount": "1", "direction": "debit", "reason": "trade", "source": "bot", "version": "1.0"});
-    let letter = NewLetter {
-        stream: "TRADING".to_owned(),
-        lane: 0,
+
+    NewLetter {
+        key: LaneKey {
+            stream: EventStream::Trading,
+            lane: 0,
+        },
         stream_created_at: 1,
         stream_seq: seq,
-        subject: format!(
-            "trading.balance.updated.0.{}",
-            user.as_str().unwrap_or_default()
-        ),
+        subject: format!("trading.balance.updated.0.{user}"),
         payload: event.to_string().into_bytes(),
         headers: json!({}),
         broker_time: None,
         event_id: Some(event_id),
-        user_id: serde_json::from_value(user.clone())?,
+        user_id: Some(user),
         trading_id: Some(trading),
-        cause: Cause {
-            class: Class::Rejected,
-            code: "INSUFFICIENT_BALANCE",
-            reason: "seeded".to_owned(),
-        },
-    };
-    insert(&mut *pool.acquire().await?, &[letter]).await?;
-    Ok(())
+        class: DeadLetterClass::Rejected,
+        code: "INSUFFICIENT_BALANCE",
+        reason: "seeded".to_owned(),
+    }
 }

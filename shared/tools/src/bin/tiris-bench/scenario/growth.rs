@@ -1,9 +1,9 @@
 //! S4: the same backlog while more and more is stored, by the ids bots give their events.
 
-use super::{Bench, LOG, MANY, Outcome, Site};
+use crate::bench::{Bench, LOG, MANY, Outcome, Site};
 use crate::figure::{Curve, Line, Samples, Series, Target, Unit};
 use crate::people::Ids;
-use crate::stored::{self, When};
+use crate::stored::When;
 use anyhow::Result;
 
 /// Of the rate with nothing stored, in thousandths.
@@ -18,89 +18,74 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
         (Ids::Ordered, "time-ordered event ids"),
         (Ids::Random, "random event ids"),
     ] {
-        let grown = grow(bench, ids, name).await?;
-        let line = Line::new(
-            format!("ingest with {} rows stored, {name}", bench.sizes.stored),
-            Unit::PerSecond,
-            grown.full,
-        )
-        .against(grown.empty)
-        .note("the limit is the same with nothing stored");
-        let target = Target::RatioAtLeast(LEAST_OF_EMPTY);
-        outcome.lines.push(if ids == Ids::Ordered {
-            line.target(target)
-        } else {
-            line
-        });
+        let levels = grow(bench, ids, name).await?;
+        let rates = |at: Option<&Level>| at.map(|level| level.rates.clone()).unwrap_or_default();
+        let what = format!("ingest with {} rows stored, {name}", bench.sizes.stored);
+        let mut line = Line::new(what, Unit::PerSecond, rates(levels.last()))
+            .against(rates(levels.first()))
+            .note("the limit is the same with nothing stored");
+        if ids == Ids::Ordered {
+            line = line.target(Target::RatioAtLeast(LEAST_OF_EMPTY));
+        }
+
+        outcome.lines.push(line);
         series.push(Series {
             name: name.to_owned(),
-            points: grown.points,
+            points: levels
+                .iter()
+                .map(|level| (level.stored, level.rates.median()))
+                .collect(),
         });
     }
-    outcome.curves.push(Curve {
-        name: "S4".to_owned(),
-        title: "Ingest of a backlog while the tables grow".to_owned(),
-        across: "transactions, logs and processed events stored, each".to_owned(),
-        upward: "events/s".to_owned(),
+
+    outcome.curves.push(Curve::of_rates(
+        "S4",
+        "Ingest of a backlog while the tables grow",
+        "transactions, logs and processed events stored, each",
         series,
-    });
+    ));
     Ok(outcome)
 }
 
-struct Grown {
-    empty: Samples,
-    full: Samples,
-    points: Vec<(u64, u64)>,
+/// The rates with so many rows stored.
+struct Level {
+    stored: u64,
+    rates: Samples,
 }
 
-async fn grow(bench: &Bench, ids: Ids, name: &str) -> Result<Grown> {
+async fn grow(bench: &Bench, ids: Ids, name: &str) -> Result<Vec<Level>> {
     let mut site = bench.site(MANY).await?;
-    let (mut points, mut all) = (Vec::new(), Vec::new());
+    let mut levels = Vec::new();
     for level in 0..=LEVELS {
-        let wanted = bench.sizes.stored * level / LEVELS;
-        if let Some(missing) = wanted
-            .checked_sub(site.events)
-            .filter(|missing| *missing > 0)
-        {
-            bench.phase(&format!("S4: storing up to {wanted} rows, {name}"))?;
-            bench
-                .view
-                .phase(&format!("S4: storing up to {wanted} rows, {name}"), missing);
-            let range = (site.events, missing);
-            stored::book(&site.database, site.people, range, ids, When::Now, |done| {
-                bench.view.progress(done)
-            })
-            .await?;
-            site.events += missing;
-            site.database.settle().await?;
+        let stored = bench.sizes.stored * level / LEVELS;
+        if site.events < stored {
+            store(bench, &mut site, stored, ids, name).await?;
         }
-        bench.phase(&format!("S4: backlog on {wanted} rows, {name}"))?;
-        let samples = measure(bench, &mut site, ids).await?;
-        points.push((wanted, samples.median()));
-        all.push(samples);
+
+        bench.phase(&format!("S4: backlog on {stored} rows, {name}"))?;
+        let mut rates = Samples::default();
+        for _ in 0..bench.sizes.repeat {
+            let events = bench.sizes.events / 2;
+            let drained = site.backlog(&bench.stage, events, ids, LOG).await?;
+            rates.add(drained.rate());
+        }
+        levels.push(Level { stored, rates });
     }
+
     bench.phase("S4: checking the books")?;
     site.database.check(site.events).await?;
     site.close(&bench.stage).await?;
-    let (empty, full) = (
-        all.first().cloned().unwrap_or_default(),
-        all.pop().unwrap_or_default(),
-    );
-    Ok(Grown {
-        empty,
-        full,
-        points,
-    })
+    Ok(levels)
 }
 
-async fn measure(bench: &Bench, site: &mut Site, ids: Ids) -> Result<Samples> {
-    let mut samples = Samples::default();
-    for _ in 0..bench.sizes.repeat {
-        samples.add(
-            site.backlog(&bench.stage, bench.sizes.events / 2, ids, LOG)
-                .await?
-                .rate(),
-        );
-    }
-    Ok(samples)
+/// Books events until there are `wanted`.
+async fn store(bench: &Bench, site: &mut Site, wanted: u64, ids: Ids, name: &str) -> Result<()> {
+    let phase = format!("S4: storing up to {wanted} rows, {name}");
+    bench.phase(&phase)?;
+    bench.view.phase(&phase, wanted - site.events);
+
+    let show = |done| bench.view.progress(done);
+    let missing = wanted - site.events;
+    site.store(missing, ids, When::Now, show).await?;
+    site.database.settle().await
 }

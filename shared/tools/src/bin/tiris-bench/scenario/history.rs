@@ -1,11 +1,11 @@
 //! H24: a backlog into tables with 12 and 24 months of history, beside the same into empty ones; with TimescaleDB as
 //! well, where the server has it.
 
-use super::{Bench, LOG, MANY, Outcome, Site};
+use crate::bench::{Bench, LOG, MANY, Outcome, Site};
 use crate::figure::{Curve, Line, Samples, Series, Target, Unit};
 use crate::people::Ids;
 use crate::stage::Stage;
-use crate::stored::{self, When};
+use crate::stored::When;
 use anyhow::Result;
 
 /// Of the rate into empty tables, in thousandths: what repetitions differ by.
@@ -32,6 +32,7 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
     let mut series = Vec::new();
     let plain = measure(bench, &bench.stage, Form::Partitions).await?;
     add("native partitions", plain, &mut outcome, &mut series);
+
     if bench.stage.has_hypertables().await? {
         let samples = measure(bench, &bench.stage, Form::Hypertables).await?;
         add("TimescaleDB", samples, &mut outcome, &mut series);
@@ -43,38 +44,31 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
             add("TimescaleDB", samples, &mut outcome, &mut series);
         }
     }
-    outcome.curves.push(Curve {
-        name: "H24".to_owned(),
-        title: "Ingest of a backlog by months of history".to_owned(),
-        across: "months of history in the tables".to_owned(),
-        upward: "events/s".to_owned(),
+
+    outcome.curves.push(Curve::of_rates(
+        "H24",
+        "Ingest of a backlog by months of history",
+        "months of history in the tables",
         series,
-    });
+    ));
     Ok(outcome)
 }
 
 fn add(name: &str, samples: [Samples; 3], outcome: &mut Outcome, series: &mut Vec<Series>) {
-    let points = MONTHS
-        .iter()
-        .zip(&samples)
-        .map(|(months, rate)| (u64::from(*months), rate.median()))
-        .collect();
+    let medians = samples.iter().map(Samples::median);
     series.push(Series {
         name: name.to_owned(),
-        points,
+        points: MONTHS.map(u64::from).into_iter().zip(medians).collect(),
     });
+
     let [empty, _, full] = samples;
-    let line = Line::new(
-        format!("ingest with 24 months of history, {name}"),
-        Unit::PerSecond,
-        full,
+    let what = format!("ingest with 24 months of history, {name}");
+    outcome.lines.push(
+        Line::new(what, Unit::PerSecond, full)
+            .against(empty)
+            .note("the limit is the same into empty tables")
+            .target(Target::RatioAtLeast(LEAST_OF_EMPTY)),
     );
-    let line = line
-        .against(empty)
-        .note("the limit is the same into empty tables");
-    outcome
-        .lines
-        .push(line.target(Target::RatioAtLeast(LEAST_OF_EMPTY)));
 }
 
 /// The rates for each length of history, measured in turn.
@@ -89,17 +83,17 @@ async fn measure(bench: &Bench, stage: &Stage, form: Form) -> Result<[Samples; 3
         fill(bench, &mut site, months).await?;
         sites.push(site);
     }
-    let mut rates = [Samples::default(), Samples::default(), Samples::default()];
+
+    let mut rates: [Samples; 3] = Default::default();
     for round in 1..=bench.sizes.repeat {
         for ((site, rates), months) in sites.iter_mut().zip(&mut rates).zip(MONTHS) {
             bench.phase(&format!("H24: backlog on {months} months, round {round}"))?;
-            rates.add(
-                site.backlog(stage, bench.sizes.events / 2, Ids::Ordered, LOG)
-                    .await?
-                    .rate(),
-            );
+            let events = bench.sizes.events / 2;
+            let drained = site.backlog(stage, events, Ids::Ordered, LOG).await?;
+            rates.add(drained.rate());
         }
     }
+
     bench.phase("H24: checking the books")?;
     for site in sites {
         site.database.check(site.events).await?;
@@ -114,17 +108,9 @@ async fn fill(bench: &Bench, site: &mut Site, months: u32) -> Result<()> {
         .execute(&site.database.pool)
         .await?;
     for ago in (1..=months).rev() {
-        let range = (site.events, bench.sizes.month);
-        stored::book(
-            &site.database,
-            site.people,
-            range,
-            Ids::Ordered,
-            When::MonthsAgo(ago),
-            |_| (),
-        )
-        .await?;
-        site.events += bench.sizes.month;
+        let when = When::MonthsAgo(ago);
+        site.store(bench.sizes.month, Ids::Ordered, when, |_| ())
+            .await?;
     }
     site.database.settle().await
 }

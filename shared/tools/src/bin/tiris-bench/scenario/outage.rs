@@ -1,6 +1,6 @@
 //! S5: a worker comes back to all that waited, beside the backlog of S1, and how much memory that takes.
 
-use super::{Bench, LOG, MANY, Outcome};
+use crate::bench::{Bench, LOG, MANY, Outcome};
 use crate::figure::{Curve, Line, Samples, Series, Target, Unit};
 use anyhow::Result;
 
@@ -11,41 +11,39 @@ const PEAK_MOST_KIB: u64 = 150 * 1_024;
 const POINTS: u64 = 20;
 
 pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
-    let (waiting, short) = (bench.sizes.waiting, bench.sizes.events);
+    let waiting = bench.sizes.waiting;
+    let short = bench.sizes.events;
     bench.phase("S5: a short backlog before")?;
     let before = bench.fresh_backlog(MANY, short, LOG).await?;
     bench.phase(&format!("S5: {waiting} events wait"))?;
     let long = bench.fresh_backlog(MANY, waiting, LOG).await?;
     bench.phase("S5: a short backlog after")?;
     let after = bench.fresh_backlog(MANY, short, LOG).await?;
+
     let of = |rate: u64| -> Samples { [rate].into_iter().collect() };
+    let what = format!("ingest of {waiting} events that wait");
+    let note = format!("the limit is the mean of a backlog of {short} before and after");
     let mut lines = vec![
-        Line::new(
-            format!("ingest of {waiting} events that wait"),
-            Unit::PerSecond,
-            of(long.rate()),
-        )
-        .against(of(u64::midpoint(before.rate(), after.rate())))
-        .target(Target::RatioAtLeast(LEAST_OF_SHORT))
-        .note(format!(
-            "the limit is the mean of a backlog of {short} before and after"
-        )),
+        Line::new(what, Unit::PerSecond, of(long.rate()))
+            .against(of(u64::midpoint(before.rate(), after.rate())))
+            .target(Target::RatioAtLeast(LEAST_OF_SHORT))
+            .note(note),
     ];
     if let Some(peak) = long.peak_kib {
         let line = Line::new("its resident memory at most", Unit::Kibibytes, of(peak));
         lines.push(line.target(Target::AtMost(PEAK_MOST_KIB)));
     }
-    let series = vec![Series {
+
+    let series = Series {
         name: "events/s".to_owned(),
         points: points(&long.course, waiting),
-    }];
-    let curve = Curve {
-        name: "S5".to_owned(),
-        title: "Ingest after an outage".to_owned(),
-        across: "events in the books".to_owned(),
-        upward: "events/s".to_owned(),
-        series,
     };
+    let curve = Curve::of_rates(
+        "S5",
+        "Ingest after an outage",
+        "events in the books",
+        vec![series],
+    );
     Ok(Outcome {
         lines,
         curves: vec![curve],

@@ -1,8 +1,10 @@
 //! OVERHEAD: a backlog and reads over HTTP with metrics and logs of level info, beside the same with neither.
 
-use super::{Bench, LOG, MANY, Outcome, read};
-use crate::api::Api;
+use super::read;
+use crate::bench::{Bench, LOG, MANY, Outcome};
 use crate::figure::{Line, Samples, Target, Unit};
+use crate::people::People;
+use crate::wrk;
 use anyhow::Result;
 use std::time::Duration;
 
@@ -35,6 +37,7 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
             reads(bench).await?,
         ),
     ];
+
     Ok(lines.into())
 }
 
@@ -44,12 +47,9 @@ async fn backlogs(bench: &Bench) -> Result<[Samples; 2]> {
         bench.phase(&format!("OVERHEAD: backlog, round {round}"))?;
         let mut rates = Vec::new();
         for log in ROUND {
-            rates.push(
-                bench
-                    .fresh_backlog(MANY, bench.sizes.events / 2, log)
-                    .await?
-                    .rate(),
-            );
+            let events = bench.sizes.events / 2;
+            let drained = bench.fresh_backlog(MANY, events, log).await?;
+            rates.push(drained.rate());
         }
         add(&mut samples, &rates);
     }
@@ -60,25 +60,25 @@ async fn backlogs(bench: &Bench) -> Result<[Samples; 2]> {
 async fn reads(bench: &Bench) -> Result<[Samples; 2]> {
     let database = bench.stage.database(MANY).await?;
     database.settle().await?;
-    let (path, email) = read::asked();
-    let with = Api::start(&bench.stage, &database, LOG).await?;
-    let without = Api::start(&bench.stage, &database, NO_LOG).await?;
-    let token = with.token(&email).await?;
+    let path = read::path();
+    let with = bench.stage.start_api(&database, LOG).await?;
+    let without = bench.stage.start_api(&database, NO_LOG).await?;
+    let token = with.token(&People::email(0)).await?;
+
     let mut samples = [Samples::default(), Samples::default()];
     for round in 1..=bench.sizes.repeat {
         bench.phase(&format!("OVERHEAD: one account, round {round}"))?;
         let mut rates = Vec::new();
         for log in ROUND.repeat(TURNS) {
             let api = if log == LOG { &with } else { &without };
-            rates.push(
-                read::load(bench, api, (&path, &token), TURN, 0)
-                    .await?
-                    .rate(),
-            );
+            let load = read::load(&path, &token, TURN, 0);
+            let answered = wrk::ask(&api.url(), bench.stage.files(), &load).await?;
+            rates.push(answered.rate());
         }
         add(&mut samples, &rates);
     }
-    drop((with, without));
+    drop(with);
+    drop(without);
     bench.stage.drop(database).await?;
     Ok(samples)
 }

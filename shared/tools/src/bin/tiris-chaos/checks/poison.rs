@@ -23,38 +23,31 @@ pub(super) async fn check(
     for (stream, seq, payload) in rows {
         letters.entry((stream, seq)).or_default().push(payload);
     }
-    let (mut findings, mut bytes, mut copies) = (Vec::new(), BTreeSet::new(), 0);
-    for (message, _) in messages
-        .iter()
-        .zip(verdicts)
-        .filter(|(_, verdict)| **verdict == Verdict::Malformed)
-    {
+
+    let mut findings = Vec::new();
+    let mut bytes = BTreeSet::new();
+    let mut copies = 0;
+    let poison = messages.iter().zip(verdicts);
+    for (message, _) in poison.filter(|(_, verdict)| **verdict == Verdict::Malformed) {
         let place = (message.stream.to_owned(), i64::try_from(message.seq)?);
         let found = letters.remove(&place).unwrap_or_default();
         if found != [message.payload.clone()] {
+            let count = found.len();
             let text = String::from_utf8_lossy(&message.payload);
-            findings.push(format!(
-                "{place:?} is {} letters: {:.300}",
-                found.len(),
-                text
-            ));
+            findings.push(format!("{place:?} is {count} letters: {text:.300}"));
         }
-        bytes.insert(&message.payload);
-        copies += 1;
+        copies += usize::from(!bytes.insert(&message.payload));
     }
     for place in letters.keys() {
         findings.push(format!(
             "{place:?} is a letter of class malformed and nothing is wrong with it"
         ));
     }
-    let again = copies - bytes.len();
+
     let extent = format!(
-        "{} payloads, {again} of them stored again by their publisher",
+        "{} payloads, {copies} of them stored again by their publisher",
         bytes.len()
     );
-    Ok(Check {
-        what: "every poison message is one letter",
-        extent,
-        findings,
-    })
+    let what = "every poison message is one letter";
+    Ok(Check::new(what, extent, findings))
 }

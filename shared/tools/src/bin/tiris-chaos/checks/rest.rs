@@ -3,56 +3,53 @@
 //! Owns: asking as the users themselves. Must not know: the database.
 
 use crate::report::Check;
-use crate::scenario::Run;
-use anyhow::{Context, Result};
+use crate::run::Run;
+use anyhow::Result;
 use bigdecimal::BigDecimal;
-use serde_json::Value;
-use std::str::FromStr;
+use serde::Deserialize;
 use std::time::Duration;
 use tiris_testing::auditor::Expected;
+use tiris_tools::ApiClient;
 
 /// Every so many users one is asked for.
 const USERS_STEP: usize = 3;
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 
+#[derive(Debug, Deserialize)]
+struct Account {
+    balance: String,
+    locked: String,
+}
+
 pub(super) async fn check(run: &Run, expected: &[Expected]) -> Result<Check> {
     let api = run.system.api.lock().await;
-    let client = reqwest::Client::builder()
-        .timeout(REQUEST_LIMIT)
-        .no_proxy()
-        .build()?;
-    let (mut findings, mut asked) = (Vec::new(), 0);
+    let mut findings = Vec::new();
+    let mut asked = 0;
     for user in run.users.iter().step_by(USERS_STEP) {
         let token = api.token(&user.email()).await?;
+        let client = ApiClient::new(&api.url(), token, REQUEST_LIMIT)?;
         for account in expected.iter().filter(|account| account.user == user.id) {
-            let url = format!("{}/v1/sub-accounts/{}", api.url(), account.id);
-            let answer = client.get(&url).bearer_auth(&token).send().await?;
-            let status = answer.status();
-            let body: Value = serde_json::from_str(&answer.text().await?)?;
             asked += 1;
-            if !status.is_success() {
-                findings.push(format!("{url}: {status}: {body}"));
-                continue;
-            }
-            let told = (number(&body, "balance")?, number(&body, "locked")?);
-            if told != (account.balance.clone(), account.locked.clone()) {
-                findings.push(format!(
-                    "{}: expected {account:?}, REST tells {told:?}",
+            let path = format!("/v1/sub-accounts/{}", account.id);
+            match client.get::<Account>(&path).await {
+                Ok(answered) if answered.is(account)? => {}
+                Ok(answered) => findings.push(format!(
+                    "{}: expected {account:?}, REST answers {answered:?}",
                     account.id
-                ));
+                )),
+                Err(error) => findings.push(format!("{error:#}")),
             }
         }
     }
-    Ok(Check {
-        what: "REST tells the same balances",
-        extent: format!("{asked} accounts"),
-        findings,
-    })
+
+    let extent = format!("{asked} accounts");
+    Ok(Check::new("REST tells the same balances", extent, findings))
 }
 
-fn number(body: &Value, field: &str) -> Result<BigDecimal> {
-    let text = body["data"][field]
-        .as_str()
-        .with_context(|| format!("{field} in {body}"))?;
-    Ok(BigDecimal::from_str(text)?)
+impl Account {
+    fn is(&self, expected: &Expected) -> Result<bool> {
+        let balance: BigDecimal = self.balance.parse()?;
+        let locked: BigDecimal = self.locked.parse()?;
+        Ok(balance == expected.balance && locked == expected.locked)
+    }
 }

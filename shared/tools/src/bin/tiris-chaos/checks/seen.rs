@@ -41,13 +41,14 @@ pub(crate) async fn from_logs(system: &System) -> Result<BTreeMap<String, u64>> 
         if !entry.file_name().to_string_lossy().starts_with("ingest-") {
             continue;
         }
-        let log = fs::read(entry.path())?;
-        let log = String::from_utf8_lossy(&log);
+        let bytes = fs::read(entry.path())?;
+        let log = String::from_utf8_lossy(&bytes);
         for (words, meaning) in LINES {
             let count = u64::try_from(log.matches(words).count())?;
             *seen.entry(meaning.to_owned()).or_insert(0) += count;
         }
     }
+
     // A restore adds whole millions to the epochs.
     let (takings, replayed): (i64, i64) = sqlx::query_as(
         "SELECT (SELECT sum(epoch % 1000000)::bigint FROM ingest_lanes), \
@@ -55,10 +56,8 @@ pub(crate) async fn from_logs(system: &System) -> Result<BTreeMap<String, u64>> 
     )
     .fetch_one(&system.pool)
     .await?;
-    seen.insert("lanes taken".to_owned(), takings.unsigned_abs());
-    seen.insert(
-        "letters applied by a retry".to_owned(),
-        replayed.unsigned_abs(),
-    );
+    seen.insert("lanes taken".to_owned(), u64::try_from(takings)?);
+    let replayed = u64::try_from(replayed)?;
+    seen.insert("letters applied by a retry".to_owned(), replayed);
     Ok(seen)
 }

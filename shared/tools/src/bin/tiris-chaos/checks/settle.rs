@@ -4,8 +4,9 @@
 //! know: what the books must be.
 
 use super::stream::Stored;
-use crate::scenario::Options;
-use crate::system::{LANES, System};
+use crate::run::Options;
+use crate::system::System;
+use crate::system::settings::LANES;
 use anyhow::{Result, ensure};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -18,14 +19,14 @@ pub(crate) async fn wait(system: &System, messages: &[Stored], options: &Options
     let mut ends: BTreeMap<(&str, i32), i64> = BTreeMap::new();
     let bare = i32::try_from(LANES)?;
     for message in messages {
-        ends.insert(
-            (message.stream, message.lane.unwrap_or(bare)),
-            i64::try_from(message.seq)?,
-        );
+        let lane = message.lane.unwrap_or(bare);
+        ends.insert((message.stream, lane), i64::try_from(message.seq)?);
     }
-    let (mut last, mut moved_at) = (String::new(), Instant::now());
+
+    let mut last = String::new();
+    let mut moved_at = Instant::now();
     loop {
-        ensure!(!options.stop.is_cancelled(), "stopped by a signal");
+        options.check_stop()?;
         // All accounts are there: nobody needs to wait minutes for what will work now.
         sqlx::query(
             "UPDATE dead_letters SET next_attempt_at = now() \
@@ -33,6 +34,7 @@ pub(crate) async fn wait(system: &System, messages: &[Stored], options: &Options
         )
         .execute(&system.pool)
         .await?;
+
         let behind = behind(system, &ends).await?;
         let (letters, attempts): (i64, i64) = sqlx::query_as(
             "SELECT count(*), coalesce(sum(attempts), 0)::bigint FROM dead_letters WHERE blocks",
@@ -42,9 +44,11 @@ pub(crate) async fn wait(system: &System, messages: &[Stored], options: &Options
         if behind.is_empty() && letters == 0 {
             return Ok(());
         }
+
         let now = format!("{behind:?}, {letters} letters waiting after {attempts} attempts");
         if now != last {
-            (last, moved_at) = (now, Instant::now());
+            last = now;
+            moved_at = Instant::now();
         }
         ensure!(
             moved_at.elapsed() < STUCK_LIMIT,
@@ -67,6 +71,7 @@ async fn behind(system: &System, ends: &BTreeMap<(&str, i32), i64>) -> Result<Ve
     let behind = ends
         .iter()
         .filter(|(lane, end)| found.get(lane).is_none_or(|cursor| cursor < *end));
+
     Ok(behind
         .map(|((stream, lane), end)| {
             let cursor = found.get(&(*stream, *lane)).copied().unwrap_or_default();

@@ -61,6 +61,7 @@ pub(crate) async fn read_all(nats_url: &str) -> Result<Vec<Stored>> {
             }
         }
     }
+
     Ok(all)
 }
 

@@ -5,8 +5,9 @@
 //! The moment is made by locking an account of a busy user: the worker of the user's lane waits for it while it holds
 //! the lane's row. Stopped there, it must lose its session after half a lease, so that others can take the lane.
 
-use super::{Fault, Site};
-use crate::system::LEASE;
+use super::deck::Fault;
+use super::site::Site;
+use crate::system::settings::LEASE;
 use crate::system::worker::Held;
 use anyhow::{Context, Result};
 use async_nats::jetstream;
@@ -28,14 +29,13 @@ const MISSED: &str = "tried to stop a worker in a transaction, none came";
 
 pub(super) async fn stop_in_transaction(site: Site, fault: Fault) -> Result<()> {
     // As long as these are held, neither server is stopped by another fault.
-    let (_postgres, _nats) = (
-        site.system.postgres.lock().await,
-        site.system.nats.lock().await,
-    );
+    let _postgres = site.system.postgres.lock().await;
+    let _nats = site.system.nats.lock().await;
     let Ok(lane) = lane_of(&site, fault.user).await else {
         site.note(MISSED, "the user's lane is not known yet");
         return Ok(());
     };
+
     let mut blocker = PgConnection::connect(&site.system.database_url).await?;
     let mut watcher = PgConnection::connect(&site.system.database_url).await?;
     let own: i32 = sqlx::query_scalar("SELECT pg_backend_pid()")
@@ -51,7 +51,8 @@ pub(super) async fn stop_in_transaction(site: Site, fault: Fault) -> Result<()> 
         site.note(MISSED, "nobody came");
         return Ok(());
     };
-    held.signal(Signal::SIGSTOP)?;
+
+    held.process().signal(Signal::SIGSTOP)?;
     lock.rollback().await?;
     let released = Instant::now();
     site.note(
@@ -59,7 +60,7 @@ pub(super) async fn stop_in_transaction(site: Site, fault: Fault) -> Result<()> 
         &format!("worker {}, lane {lane}", held.worker.slot()),
     );
     let watched = watch(&site, &mut watcher, lane, released).await;
-    held.signal(Signal::SIGCONT)?;
+    held.process().signal(Signal::SIGCONT)?;
     watched
 }
 
@@ -70,12 +71,8 @@ async fn lane_of(site: &Site, user: Uuid) -> Result<i32> {
     let message = stream
         .get_last_raw_message_by_subject(&format!("trading.*.*.*.{user}"))
         .await?;
-    Ok(message
-        .subject
-        .split('.')
-        .nth(3)
-        .context("a lane in the subject")?
-        .parse()?)
+    let lane = message.subject.split('.').nth(3);
+    Ok(lane.context("a lane in the subject")?.parse()?)
 }
 
 /// The worker that waits for a lock of session `blocker` while it holds a lane's row.
@@ -91,13 +88,11 @@ async fn catch(site: &Site, watcher: &mut PgConnection, blocker: i32) -> Result<
         .bind(blocker)
         .fetch_all(&mut *watcher)
         .await?;
+
         for port in ports {
             let port = u16::try_from(port)?;
-            let worker = site
-                .system
-                .workers
-                .iter()
-                .find(|worker| worker.postgres().has_port(port));
+            let mut workers = site.system.workers.iter();
+            let worker = workers.find(|worker| worker.postgres().has_port(port));
             if let Some(held) = worker.and_then(|worker| worker.try_hold()) {
                 return Ok(Some(held));
             }
@@ -124,6 +119,7 @@ async fn watch(
     .await?;
     let lease_end = Instant::now() + Duration::from_secs_f64(lease_left);
     let limit = lease_end.max(released) + LEASE / 2 + MARGIN;
+
     while !is_free(watcher, lane).await? {
         if Instant::now() > limit {
             site.wrong("the row of a lane stayed locked by a stopped worker");
@@ -132,26 +128,29 @@ async fn watch(
         tokio::time::sleep(LOOK).await;
     }
     let locked = released.elapsed();
+
     while Instant::now() < lease_end + TAKEOVER_LIMIT {
-        let now: i64 =
-            sqlx::query_scalar("SELECT epoch FROM ingest_lanes WHERE stream = $1 AND lane = $2")
-                .bind(STREAM)
-                .bind(lane)
-                .fetch_one(&mut *watcher)
-                .await?;
-        if now != epoch {
+        if self::epoch(watcher, lane).await? != epoch {
+            let taken = released.elapsed();
             site.note(
                 "lane of a worker stopped inside a transaction taken over",
-                &format!(
-                    "lane {lane}, row free after {locked:?}, taken after {:?}",
-                    released.elapsed()
-                ),
+                &format!("lane {lane}, row free after {locked:?}, taken after {taken:?}"),
             );
             return Ok(());
         }
         tokio::time::sleep(LOOK).await;
     }
     Ok(())
+}
+
+async fn epoch(watcher: &mut PgConnection, lane: i32) -> Result<i64> {
+    let epoch =
+        sqlx::query_scalar("SELECT epoch FROM ingest_lanes WHERE stream = $1 AND lane = $2")
+            .bind(STREAM)
+            .bind(lane)
+            .fetch_one(watcher)
+            .await?;
+    Ok(epoch)
 }
 
 async fn is_free(watcher: &mut PgConnection, lane: i32) -> Result<bool> {

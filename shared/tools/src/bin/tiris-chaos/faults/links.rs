@@ -2,7 +2,8 @@
 //!
 //! Owns: what the proxies of a worker are told. Must not know: processes.
 
-use super::{Fault, Kind, Site};
+use super::deck::{Fault, Kind};
+use super::site::Site;
 use crate::system::proxy::{Mode, Proxy};
 use crate::system::worker::Held;
 use anyhow::Result;
@@ -14,59 +15,45 @@ const SWALLOW_MIN: Duration = Duration::from_millis(50);
 const STALL_MIN: Duration = Duration::from_millis(1_500);
 
 pub(super) async fn disturb(site: Site, fault: Fault, held: Held) -> Result<()> {
-    let (slot, spread) = (held.worker.slot(), fault.spread);
-    let (postgres, nats) = (held.worker.postgres(), held.worker.nats());
+    let spread = fault.spread;
+    let postgres = held.worker.postgres();
+    let nats = held.worker.nats();
+    let worker = format!("worker {}", held.worker.slot());
+    let lasting = format!("{worker}, {spread:?}");
+
     match fault.kind {
         Kind::CutPostgres => {
             let count = postgres.cut();
             site.note(
                 "connections to PostgreSQL cut",
-                &format!("{count} of worker {slot}"),
+                &format!("{count} of {worker}"),
             );
         }
         Kind::CutNats => {
             let count = nats.cut();
-            site.note(
-                "connections to NATS cut",
-                &format!("{count} of worker {slot}"),
-            );
+            site.note("connections to NATS cut", &format!("{count} of {worker}"));
         }
         Kind::SwallowDeliveries => {
-            site.note(
-                "deliveries of NATS swallowed, then cut",
-                &format!("worker {slot}, {spread:?}"),
-            );
+            site.note("deliveries of NATS swallowed, then cut", &lasting);
             during(nats, Mode::Swallow, SWALLOW_MIN + spread).await;
         }
         Kind::SwallowAnswers => {
-            site.note(
-                "answers of PostgreSQL swallowed, then cut",
-                &format!("worker {slot}, {spread:?}"),
-            );
+            site.note("answers of PostgreSQL swallowed, then cut", &lasting);
             during(postgres, Mode::Swallow, SWALLOW_MIN + spread / 4).await;
         }
         Kind::SwallowCommit => {
-            site.note(
-                "answers to COMMIT swallowed, then cut",
-                &format!("worker {slot}, {spread:?}"),
-            );
-            during(
-                postgres,
-                Mode::SwallowAfter("COMMIT"),
-                SWALLOW_MIN + spread / 2,
-            )
-            .await;
+            site.note("answers to COMMIT swallowed, then cut", &lasting);
+            let mode = Mode::SwallowAfter("COMMIT");
+            during(postgres, mode, SWALLOW_MIN + spread / 2).await;
         }
         _ => {
-            site.note(
-                "connections to PostgreSQL stalled",
-                &format!("worker {slot}"),
-            );
+            site.note("connections to PostgreSQL stalled", &worker);
             postgres.set(Mode::Stall);
             tokio::time::sleep(STALL_MIN + spread).await;
             postgres.set(Mode::Pass);
         }
     }
+
     Ok(())
 }
 

@@ -2,9 +2,10 @@
 //!
 //! Owns: signals and new starts. Must not know: connections.
 
-use super::{Fault, Site};
+use super::deck::Fault;
+use super::site::Site;
+use crate::system::settings::{EXIT_LIMIT, LEASE};
 use crate::system::worker::Held;
-use crate::system::{EXIT_LIMIT, LEASE};
 use anyhow::Result;
 use nix::sys::signal::Signal;
 use std::time::Duration;
@@ -12,10 +13,8 @@ use tiris_testing::PgStop;
 
 pub(super) async fn kill_worker(site: Site, fault: Fault, mut held: Held) -> Result<()> {
     expect_running(&site, &mut held)?;
-    site.note(
-        "worker killed (SIGKILL)",
-        &format!("worker {}", held.worker.slot()),
-    );
+    let slot = held.worker.slot();
+    site.note("worker killed (SIGKILL)", &format!("worker {slot}"));
     held.process().kill().await?;
     tokio::time::sleep(fault.spread).await;
     held.start_again()
@@ -23,10 +22,11 @@ pub(super) async fn kill_worker(site: Site, fault: Fault, mut held: Held) -> Res
 
 /// A worker that ended and was not told to is a finding; it is started again, so that the run goes on.
 fn expect_running(site: &Site, held: &mut Held) -> Result<()> {
-    if held.is_running() {
+    if held.process().is_running() {
         return Ok(());
     }
-    let (slot, tail) = (held.worker.slot(), held.process().log_tail());
+    let slot = held.worker.slot();
+    let tail = held.process().log_tail();
     site.wrong(&format!("worker {slot} ended by itself:\n{tail}"));
     held.start_again()
 }
@@ -39,9 +39,9 @@ pub(super) async fn stop_worker(site: Site, fault: Fault, mut held: Held) -> Res
         "worker stopped for longer than its lease",
         &format!("worker {} for {pause:?}", held.worker.slot()),
     );
-    held.signal(Signal::SIGSTOP)?;
+    held.process().signal(Signal::SIGSTOP)?;
     tokio::time::sleep(pause).await;
-    held.signal(Signal::SIGCONT)
+    held.process().signal(Signal::SIGCONT)
 }
 
 pub(super) async fn restart_worker(site: Site, fault: Fault, mut held: Held) -> Result<()> {
@@ -62,10 +62,8 @@ pub(super) async fn restart_worker(site: Site, fault: Fault, mut held: Held) -> 
 
 pub(super) async fn stop_postgres(site: Site, fault: Fault) -> Result<()> {
     let mut postgres = site.system.postgres.lock().await;
-    site.note(
-        "PostgreSQL stopped at once",
-        &format!("for {:?}", fault.spread),
-    );
+    let spread = fault.spread;
+    site.note("PostgreSQL stopped at once", &format!("for {spread:?}"));
     postgres.stop(PgStop::Immediate).await?;
     tokio::time::sleep(fault.spread).await;
     postgres.restart().await

@@ -52,12 +52,9 @@ impl Origin {
     }
 
     pub(crate) fn message(self, kind: &str, own: Value) -> Message {
-        let payload = Value::Object(self.fields(kind, own))
-            .to_string()
-            .into_bytes();
         Message {
             subject: format!("{kind}.{}", self.user),
-            payload,
+            payload: Value::Object(self.fields(kind, own)).to_string().into(),
         }
     }
 }
@@ -68,51 +65,54 @@ pub(crate) fn moved(
     direction: &str,
     order: Option<&str>,
 ) -> Value {
-    let mut fields = json!({
+    let fields = json!({
         "sub_account_id": account.id, "symbol": account.symbol, "amount": amount, "direction": direction,
         "reason": "chaos",
     });
-    if let Some(order) = order {
-        fields["related_order_id"] = order.into();
-    }
-    fields
+    for_order(fields, order)
 }
 
 pub(crate) fn held(account: &Account, amount: &Value, order: Option<&str>) -> Value {
-    let mut fields =
-        json!({"sub_account_id": account.id, "symbol": account.symbol, "amount": amount});
+    let fields = json!({"sub_account_id": account.id, "symbol": account.symbol, "amount": amount});
+    for_order(fields, order)
+}
+
+fn for_order(mut fields: Value, order: Option<&str>) -> Value {
     if let Some(order) = order {
         fields["related_order_id"] = order.into();
     }
     fields
 }
 
-pub(crate) fn order(
-    trading: &Trading,
-    order: &str,
-    side: &str,
-    volume: &Value,
-    price: &Value,
-) -> Value {
+/// What a bot says of an order.
+#[derive(Clone, Debug)]
+pub(crate) struct Order {
+    pub(crate) name: String,
+    pub(crate) side: &'static str,
+    pub(crate) volume: Value,
+    pub(crate) price: Value,
+}
+
+pub(crate) fn order(trading: &Trading, order: &Order) -> Value {
     let [stock, currency, _] = &trading.accounts;
-    let account = if side == "buy" { currency } else { stock };
+    let account = if order.side == "buy" { currency } else { stock };
     json!({
-        "sub_account_id": account.id, "order_id": order, "symbol": format!("{}/{}", stock.symbol, currency.symbol),
-        "side": side, "type": "limit", "amount": volume, "price": price, "status": "done",
+        "sub_account_id": account.id, "order_id": order.name, "symbol": format!("{}/{}", stock.symbol, currency.symbol),
+        "side": order.side, "type": "limit", "amount": order.volume, "price": order.price, "status": "done",
     })
 }
 
 pub(crate) fn filled(
     trading: &Trading,
-    name: &str,
-    side: &str,
-    [volume, price, fee]: [&Value; 3],
+    filled: &Order,
+    fee: &Value,
     pays_elsewhere: bool,
 ) -> Value {
     let [stock, currency, purse] = &trading.accounts;
-    let mut fields = order(trading, name, side, volume, price);
+    let mut fields = order(trading, filled);
     fields["fill"] = json!({
-        "stock_account_id": stock.id, "currency_account_id": currency.id, "volume": volume, "price": price, "fee": fee,
+        "stock_account_id": stock.id, "currency_account_id": currency.id, "volume": filled.volume, "price": filled.price,
+        "fee": fee,
     });
     if pays_elsewhere {
         fields["fill"]["fee_account_id"] = json!(purse.id);

@@ -14,40 +14,47 @@ use tokio::task::JoinSet;
 /// Pause before a thing that could not be made is tried again.
 const AGAIN: Duration = Duration::from_millis(500);
 
+/// Something a user has only late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct LateThing {
+    /// The number of the user.
+    pub(crate) user: usize,
+    /// Which of the user's late things.
+    pub(crate) at: usize,
+}
+
 /// Makes everything that is named on `wanted`, each once, until there is nobody left to name more, then all that is
-/// missing, because nobody named it or because it was lost; answers how many were named.
+/// missing, because nobody named it or because it was lost; returns how many were named.
 ///
 /// The waits grow from one thing to the next, up to `longest`, and begin anew.
 pub(crate) async fn run(
     pool: PgPool,
     users: Arc<Vec<User>>,
-    mut wanted: Receiver<(usize, usize)>,
+    mut wanted: Receiver<LateThing>,
     longest: Duration,
     view: View,
 ) -> usize {
-    let (mut seen, mut tasks) = (BTreeSet::new(), JoinSet::new());
-    while let Some((user, at)) = wanted.recv().await {
-        if !seen.insert((user, at)) {
-            continue;
+    let mut seen = BTreeSet::new();
+    let mut tasks = JoinSet::new();
+    let mut steps = (1..=5).cycle();
+    while let Some(thing) = wanted.recv().await {
+        if seen.insert(thing) {
+            let wait = longest * steps.next().unwrap_or(1) / 5;
+            let users = users.clone();
+            let pool = pool.clone();
+            let view = view.clone();
+            tasks.spawn(async move {
+                tokio::time::sleep(wait).await;
+                make(&pool, &users[thing.user], thing.at, &view).await;
+            });
         }
-        let steps = u32::try_from(seen.len() % 5 + 1).unwrap_or(1);
-        let (wait, pool, users, view) = (
-            longest * steps / 5,
-            pool.clone(),
-            users.clone(),
-            view.clone(),
-        );
-        tasks.spawn(async move {
-            tokio::time::sleep(wait).await;
-            make(&pool, &users[user], at, &view).await;
-        });
     }
     tasks.join_all().await;
-    for (user, at) in users
-        .iter()
-        .flat_map(|user| (0..user.late.len()).map(move |at| (user, at)))
-    {
-        make(&pool, user, at, &view).await;
+
+    for user in users.iter() {
+        for at in 0..user.late.len() {
+            make(&pool, user, at, &view).await;
+        }
     }
     seen.len()
 }

@@ -2,7 +2,6 @@
 //!
 //! Owns: ids, names, who is late, and the rows. Must not know: events.
 
-use super::PUBLISHERS;
 use anyhow::Result;
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -10,6 +9,8 @@ use sqlx::{PgConnection, PgPool};
 use tiris_testing::auditor::Auditor;
 use uuid::Uuid;
 
+/// Publishers that work at once.
+pub(crate) const PUBLISHERS: usize = 8;
 const USERS_PER_PUBLISHER: usize = 3;
 /// Every so many users one has an account that comes late beside others of the same trading, so that the whole trading
 /// waits; the others have whole tradings that come late.
@@ -68,46 +69,48 @@ impl User {
 /// Draws everybody; the last one comes late.
 pub(crate) fn draw(rng: &mut StdRng) -> Vec<User> {
     let last = PUBLISHERS * USERS_PER_PUBLISHER;
-    (0..=last)
-        .map(|number| {
-            let tradings = vec![trading(rng), trading(rng)];
-            let late = (0..LATE_PER_USER).map(|_| {
-                if number % LATE_ACCOUNT_EVERY == 0 {
-                    let account = Account {
-                        id: id(rng),
-                        symbol: "XRP",
-                    };
-                    Late::Account {
-                        trading: tradings[0].id,
-                        account,
-                    }
-                } else {
-                    Late::Trading(trading(rng))
-                }
-            });
-            let late = if number == last {
-                vec![Late::User]
-            } else {
-                late.collect()
-            };
-            User {
-                id: id(rng),
-                number,
-                tradings,
-                late,
-            }
-        })
-        .collect()
+    let users = (0..=last).map(|number| {
+        let tradings = vec![trading(rng), trading(rng)];
+        let late = if number == last {
+            vec![Late::User]
+        } else {
+            (0..LATE_PER_USER)
+                .map(|_| late(number, &tradings, rng))
+                .collect()
+        };
+        User {
+            id: id(rng),
+            number,
+            tradings,
+            late,
+        }
+    });
+
+    users.collect()
+}
+
+fn late(user: usize, tradings: &[Trading], rng: &mut StdRng) -> Late {
+    if user.is_multiple_of(LATE_ACCOUNT_EVERY) {
+        Late::Account {
+            trading: tradings[0].id,
+            account: account("XRP", rng),
+        }
+    } else {
+        Late::Trading(trading(rng))
+    }
 }
 
 fn trading(rng: &mut StdRng) -> Trading {
-    let accounts = ["ETH", "BTC", "BNB"].map(|symbol| Account {
+    Trading {
+        accounts: ["ETH", "BTC", "BNB"].map(|symbol| account(symbol, rng)),
+        id: id(rng),
+    }
+}
+
+fn account(symbol: &'static str, rng: &mut StdRng) -> Account {
+    Account {
         id: id(rng),
         symbol,
-    });
-    Trading {
-        id: id(rng),
-        accounts,
     }
 }
 
@@ -186,6 +189,7 @@ async fn create_account(
     .bind(account.symbol)
     .execute(connection)
     .await?;
+
     Ok(())
 }
 
@@ -193,21 +197,27 @@ async fn create_account(
 pub(crate) fn tell(auditor: &mut Auditor, users: &[User]) -> Result<()> {
     for user in users {
         auditor.user(user.id);
-        let late = user.late.iter().filter_map(|late| match late {
-            Late::Trading(trading) => Some(trading),
-            Late::Account { .. } | Late::User => None,
-        });
-        for trading in user.tradings.iter().chain(late) {
-            auditor.trading(trading.id, user.id);
-            for account in &trading.accounts {
-                auditor.account(account.id, user.id, trading.id, account.symbol, "0")?;
-            }
+        for trading in &user.tradings {
+            tell_trading(auditor, user.id, trading)?;
         }
         for late in &user.late {
-            if let Late::Account { trading, account } = late {
-                auditor.account(account.id, user.id, *trading, account.symbol, "0")?;
+            match late {
+                Late::User => {}
+                Late::Trading(trading) => tell_trading(auditor, user.id, trading)?,
+                Late::Account { trading, account } => {
+                    auditor.account(account.id, user.id, *trading, account.symbol, "0")?;
+                }
             }
         }
+    }
+
+    Ok(())
+}
+
+fn tell_trading(auditor: &mut Auditor, user: Uuid, trading: &Trading) -> Result<()> {
+    auditor.trading(trading.id, user);
+    for account in &trading.accounts {
+        auditor.account(account.id, user, trading.id, account.symbol, "0")?;
     }
     Ok(())
 }

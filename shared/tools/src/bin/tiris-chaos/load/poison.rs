@@ -6,79 +6,83 @@ use super::event::{Message, Origin};
 use super::people::Account;
 use rand::RngExt;
 use rand::rngs::StdRng;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+const KIND: &str = "trading.balance.updated";
+const REQUIRED: [&str; 6] = [
+    "timestamp",
+    "trading_id",
+    "amount",
+    "direction",
+    "version",
+    "sub_account_id",
+];
+const NO_NUMBERS: [&str; 6] = ["1,5", "0x10", "NaN", "", "1e999999999", "ten"];
 /// One byte more than an event may have, and half a message more than that.
 const TOO_LONG_BYTES: usize = 65 * 1024;
 
-/// Draws one, unlike any other of the run.
+/// Draws one, unlike any other of the run; its name says what is wrong with it.
 pub(super) fn draw(account: &Account, origin: Origin, rng: &mut StdRng) -> (&'static str, Message) {
-    let kind = "trading.balance.updated";
     let own = json!({"sub_account_id": account.id, "symbol": account.symbol, "amount": "1", "direction": "credit",
                      "reason": "poison"});
-    let mut fields = origin.fields(kind, own);
-    let mut subject = format!("{kind}.{}", origin.user);
-    let name = match rng.random_range(0..10) {
+    let fields = origin.fields(KIND, own);
+    let mut subject = format!("{KIND}.{}", origin.user);
+    let (name, payload) = match rng.random_range(0..10) {
         0 => {
-            let payload = format!("{{not json {}", origin.event_id()).into_bytes();
-            return ("not JSON", Message { subject, payload });
+            let text = format!("{{not json {}", origin.event_id());
+            ("not JSON", text.into_bytes())
         }
         1 => {
             let mut payload = Value::Object(fields).to_string().into_bytes();
             payload.truncate(payload.len() - rng.random_range(1..40));
-            return ("cut off", Message { subject, payload });
+            ("cut off", payload)
         }
         2 => {
             let payload = [origin.event_id().as_bytes(), b"\xff\xfe\x00"].concat();
-            return ("no text", Message { subject, payload });
+            ("no text", payload)
         }
+        8 => {
+            subject = KIND.to_owned();
+            let payload = Value::Object(fields).to_string().into_bytes();
+            ("no user in the subject", payload)
+        }
+        drawn => spoil(fields, drawn, rng),
+    };
+
+    (name, Message { subject, payload })
+}
+
+/// An event one of whose fields is wrong.
+fn spoil(mut fields: Map<String, Value>, drawn: u32, rng: &mut StdRng) -> (&'static str, Vec<u8>) {
+    let mut set = |field: &str, value: Value| fields.insert(field.to_owned(), value);
+    let name = match drawn {
         3 => {
-            let missing = [
-                "timestamp",
-                "trading_id",
-                "amount",
-                "direction",
-                "version",
-                "sub_account_id",
-            ];
-            fields.shift_remove(missing[rng.random_range(0..missing.len())]);
+            fields.shift_remove(REQUIRED[rng.random_range(0..REQUIRED.len())]);
             "missing field"
         }
         4 => {
-            fields.insert("user_id".to_owned(), json!(Uuid::from_u128(rng.random())));
+            set("user_id", json!(Uuid::from_u128(rng.random())));
             "other user"
         }
         5 => {
-            fields.insert("note".to_owned(), "x".repeat(TOO_LONG_BYTES).into());
+            set("note", "x".repeat(TOO_LONG_BYTES).into());
             "too long"
         }
         6 => {
-            let wrong = ["1,5", "0x10", "NaN", "", "1e999999999", "ten"];
-            fields.insert(
-                "amount".to_owned(),
-                wrong[rng.random_range(0..wrong.len())].into(),
-            );
+            let wrong = NO_NUMBERS[rng.random_range(0..NO_NUMBERS.len())];
+            set("amount", wrong.into());
             "no number"
         }
         7 => {
-            fields.insert("version".to_owned(), "2.0".into());
+            set("version", "2.0".into());
             "other version"
         }
-        8 => {
-            subject = kind.to_owned();
-            "no user in the subject"
-        }
         _ => {
-            fields.insert("direction".to_owned(), json!(["credit"]));
+            set("direction", json!(["credit"]));
             "wrong type"
         }
     };
-    (
-        name,
-        Message {
-            subject,
-            payload: Value::Object(fields).to_string().into_bytes(),
-        },
-    )
+
+    (name, Value::Object(fields).to_string().into_bytes())
 }

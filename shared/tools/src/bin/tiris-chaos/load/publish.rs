@@ -2,6 +2,7 @@
 //!
 //! Owns: the pace and what happens when an acknowledgement does not come. Must not know: what a message says.
 
+use super::late::LateThing;
 use super::script::{Sort, Step};
 use crate::tally::Tally;
 use anyhow::{Context, Result};
@@ -25,7 +26,7 @@ pub(crate) struct Desk {
     pub(crate) duration: Duration,
     pub(crate) tally: Arc<Tally>,
     /// Late things an event was published for.
-    pub(crate) late: Sender<(usize, usize)>,
+    pub(crate) late: Sender<LateThing>,
     pub(crate) stop: CancellationToken,
 }
 
@@ -38,23 +39,24 @@ pub(crate) async fn run(desk: Desk, script: Vec<Step>) -> Result<()> {
     let mut context = jetstream::new(client);
     context.set_timeout(ACK_LIMIT);
     let begun = Instant::now();
-    let count = u32::try_from(script.len())
-        .context("too long a script")?
-        .max(1);
+    let count = u32::try_from(script.len()).context("too long a script")?;
+    let count = count.max(1);
+
     let mut done = 0;
     while done < script.len() {
         let due = begun + desk.duration * u32::try_from(done)? / count;
-        tokio::select! {
-            biased;
-            () = desk.stop.cancelled() => return Ok(()),
-            () = tokio::time::sleep_until(due) => {}
+        let slept = desk.stop.run_until_cancelled(tokio::time::sleep_until(due));
+        if slept.await.is_none() {
+            return Ok(());
         }
+
         let elapsed = begun.elapsed().as_millis();
         let on_time = elapsed * u128::from(count) / desk.duration.as_millis().max(1);
         let until = usize::try_from(on_time)?
             .saturating_add(1)
             .clamp(done + 1, done + WINDOW)
             .min(script.len());
+
         let acknowledged = publish(&context, &script[done..until]).await;
         for step in &script[done..done + acknowledged] {
             count_step(&desk, step).await;
@@ -79,6 +81,7 @@ async fn publish(context: &jetstream::Context, steps: &[Step]) -> usize {
             Ok(Err(_)) | Err(_) => break,
         }
     }
+
     let mut acknowledged = 0;
     for ack in acks {
         if ack.await.is_err() {
@@ -104,6 +107,7 @@ async fn count_step(desk: &Desk, step: &Step) {
             desk.tally.count(&format!("poison: {name}"));
         }
     }
+
     if let Some(late) = step.late {
         // Whoever makes them listens until all publishers have ended.
         desk.late.send(late).await.ok();

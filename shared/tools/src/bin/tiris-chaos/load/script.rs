@@ -4,11 +4,14 @@
 
 use super::book::{self, Book};
 use super::event::{Message, Origin};
-use super::people::{Late, User};
+use super::late::LateThing;
+use super::people::{Late, PUBLISHERS, User};
 use super::poison;
 use crate::seed::{self, Purpose};
+use anyhow::Result;
 use rand::RngExt;
 use rand::rngs::StdRng;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// In hundredths of all messages.
@@ -28,8 +31,8 @@ const REUSED: &str = "an id used before";
 pub(crate) struct Step {
     pub(crate) message: Message,
     pub(crate) sort: Sort,
-    /// The user and the number of the late thing it is for.
-    pub(crate) late: Option<(usize, usize)>,
+    /// The late thing it is for.
+    pub(crate) late: Option<LateThing>,
 }
 
 /// What a message is.
@@ -40,17 +43,30 @@ pub(crate) enum Sort {
     Poison(&'static str),
 }
 
+/// Draws the script of every publisher, about `events` steps together. That takes a while, and nothing else may wait.
+pub(crate) async fn draw_all(
+    seed: u64,
+    users: &Arc<Vec<User>>,
+    events: u32,
+) -> Result<Vec<Vec<Step>>> {
+    let each = usize::try_from(events)? / PUBLISHERS;
+    let users = users.clone();
+    let draw = move || {
+        let scripts = (0..PUBLISHERS).map(|publisher| draw(seed, publisher, &users, each));
+        scripts.collect()
+    };
+    Ok(tokio::task::spawn_blocking(draw).await?)
+}
+
 /// Draws the script of one publisher: `count` steps, beside the first money of every account.
-pub(crate) fn draw(seed: u64, publisher: usize, users: &[User], count: usize) -> Vec<Step> {
+fn draw(seed: u64, publisher: usize, users: &[User], count: usize) -> Vec<Step> {
     let mut rng = seed::stream(seed, Purpose::Publisher(publisher));
     let own = users.iter().filter(|user| user.publisher() == publisher);
     let (mut newcomers, mut bots): (Vec<Bot>, Vec<Bot>) =
         own.map(Bot::new).partition(|bot| bot.user.comes_late());
-    let mut steps: Vec<Step> = bots
-        .iter_mut()
-        .chain(&mut newcomers)
-        .flat_map(Bot::begin)
-        .collect();
+    let everybody = bots.iter_mut().chain(&mut newcomers);
+    let mut steps: Vec<Step> = everybody.flat_map(Bot::begin).collect();
+
     for made in 0..count {
         let which = rng.random_range(0..bots.len());
         let step = match rng.random_range(0..100) {
@@ -115,8 +131,15 @@ impl<'a> Bot<'a> {
     }
 
     /// What every event of a user waits for who comes late.
-    fn waits_for(&self) -> Option<(usize, usize)> {
-        self.user.comes_late().then_some((self.user.number, 0))
+    fn waits_for(&self) -> Option<LateThing> {
+        self.user.comes_late().then(|| self.late_thing(0))
+    }
+
+    fn late_thing(&self, at: usize) -> LateThing {
+        LateThing {
+            user: self.user.number,
+            at,
+        }
     }
 
     fn origin(&mut self, trading: Uuid) -> Origin {
@@ -129,19 +152,14 @@ impl<'a> Bot<'a> {
     }
 
     fn begin(&mut self) -> Vec<Step> {
-        let user = self.user;
-        let accounts = user
-            .tradings
-            .iter()
-            .flat_map(|trading| trading.accounts.iter().map(|account| (trading.id, account)));
-        accounts
-            .map(|(trading, account)| {
-                event(
-                    book::opening(account, self.origin(trading)),
-                    self.waits_for(),
-                )
-            })
-            .collect()
+        let mut steps = Vec::new();
+        for trading in &self.user.tradings {
+            for account in &trading.accounts {
+                let opening = book::opening(account, self.origin(trading.id));
+                steps.push(event(opening, self.waits_for()));
+            }
+        }
+        steps
     }
 
     fn event(&mut self, rng: &mut StdRng) -> Step {
@@ -189,9 +207,10 @@ impl<'a> Bot<'a> {
     fn late(&mut self, made: usize, count: usize, rng: &mut StdRng) -> Step {
         let begun = (made * self.late.len() / count + 1).min(self.late.len());
         let at = rng.random_range(0..begun);
-        let late = Some((self.user.number, at));
+        let late = Some(self.late_thing(at));
         let first = !std::mem::replace(&mut self.begun[at], true);
         let user = self.user;
+
         match &user.late[at] {
             // Nobody asks a user who is late himself.
             Late::User => self.event(rng),
@@ -215,7 +234,7 @@ impl<'a> Bot<'a> {
     }
 }
 
-fn event((kind, message): (&'static str, Message), late: Option<(usize, usize)>) -> Step {
+fn event((kind, message): (&'static str, Message), late: Option<LateThing>) -> Step {
     Step {
         message,
         sort: Sort::Event(kind),
@@ -256,12 +275,14 @@ mod tests {
             .collect();
         assert_eq!(poison.iter().collect::<BTreeSet<_>>().len(), poison.len());
         assert!((20..100).contains(&poison.len()), "{}", poison.len());
+
         let duplicates = steps
             .iter()
             .filter(|step| step.sort == Sort::Duplicate)
             .count();
         assert!((150..350).contains(&duplicates), "{duplicates}");
         let late = steps.iter().filter(|step| step.late.is_some()).count();
+
         assert!((20..120).contains(&late), "{late}");
     }
 }

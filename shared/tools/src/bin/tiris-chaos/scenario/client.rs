@@ -5,12 +5,14 @@
 use crate::checks::Extra;
 use crate::load::people::User;
 use crate::system::System;
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use rand::RngExt;
-use reqwest::RequestBuilder;
-use serde_json::{Value, json};
-use std::sync::{Arc, Mutex, PoisonError};
+use serde::Deserialize;
+use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use tiris_tools::ApiClient;
 use uuid::Uuid;
 
 /// Longer than the API may take: a request that runs into it is a finding.
@@ -46,6 +48,11 @@ pub(crate) struct Answer {
     pub(crate) body: String,
 }
 
+#[derive(Deserialize)]
+struct Made {
+    id: Uuid,
+}
+
 /// A signed-in user. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Client(Arc<Inner>);
@@ -58,42 +65,41 @@ struct Inner {
     user: Uuid,
     trading: Uuid,
     account: Uuid,
-    /// Deposits that were told to be booked.
-    booked: Mutex<usize>,
+    /// Deposits whose answer was a success.
+    booked: AtomicUsize,
 }
 
 impl Client {
     /// Signs in and makes the account.
     pub(crate) async fn open(system: &System, user: &User) -> Result<Self> {
         let api = system.api.lock().await;
-        let (url, token) = (api.url(), api.token(&user.email()).await?);
+        let url = api.url();
+        let token = api.token(&user.email()).await?;
         drop(api);
+
+        let new = json!({"name": "over REST", "type": "paper", "sub_accounts": [{"name": "purse", "symbol": "EUR"}]});
+        let made: Made = ApiClient::new(&url, token.as_str(), CLIENT_LIMIT)?
+            .post("/v1/tradings", &new)
+            .await?;
+        let account: Uuid = sqlx::query_scalar("SELECT id FROM sub_accounts WHERE trading_id = $1")
+            .bind(made.id)
+            .fetch_one(&system.pool)
+            .await?;
+
         // A connection for each request: whichever process serves is chosen by the proxy at connecting.
         let http = reqwest::Client::builder()
             .timeout(CLIENT_LIMIT)
             .no_proxy()
             .pool_max_idle_per_host(0)
             .build()?;
-        let new = json!({"name": "over REST", "type": "paper", "sub_accounts": [{"name": "purse", "symbol": "EUR"}]});
-        let made = post(
-            http.post(format!("{url}/v1/tradings")).bearer_auth(&token),
-            &new,
-        )
-        .await?;
-        let trading: Uuid = made["data"]["id"].as_str().context("an id")?.parse()?;
-        let account: Uuid = sqlx::query_scalar("SELECT id FROM sub_accounts WHERE trading_id = $1")
-            .bind(trading)
-            .fetch_one(&system.pool)
-            .await?;
-        let (user, booked) = (user.id, Mutex::default());
         Ok(Self(Arc::new(Inner {
             http,
             url,
             token,
-            user,
-            trading,
+            user: user.id,
+            trading: made.id,
             account,
-            booked,
+            booked: AtomicUsize::new(0),
         })))
     }
 
@@ -106,56 +112,33 @@ impl Client {
             Ask::Account => http.get(format!("{url}/v1/sub-accounts/{account}")),
             Ask::Accounts => http.get(format!("{url}/v1/sub-accounts")),
             Ask::Transactions => http.get(format!("{url}/v1/transactions?limit=10")),
-            Ask::Deposit => with(
-                http.post(format!("{url}/v1/sub-accounts/{account}/deposit")),
-                &json!({"amount": DEPOSIT}),
-            ),
+            Ask::Deposit => http
+                .post(format!("{url}/v1/sub-accounts/{account}/deposit"))
+                .json(&json!({"amount": DEPOSIT})),
         };
+
         let begun = Instant::now();
         let answer = request.bearer_auth(&self.0.token).send().await?;
-        let status = answer.status().as_u16();
+        let status = answer.status();
         let body = answer.text().await?;
-        if what == Ask::Deposit && (200..300).contains(&status) {
-            *self.0.booked.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        if what == Ask::Deposit && status.is_success() {
+            self.0.booked.fetch_add(1, Ordering::Relaxed);
         }
         Ok(Answer {
-            status,
+            status: status.as_u16(),
             took: begun.elapsed(),
             body,
         })
     }
 
-    /// What the auditor must be told.
+    /// What the auditor must know of.
     pub(crate) fn extra(&self) -> Extra {
-        let Inner {
-            user,
-            trading,
-            account,
-            booked,
-            ..
-        } = &*self.0;
-        let booked = *booked.lock().unwrap_or_else(PoisonError::into_inner);
-        let deposits = vec![DEPOSIT.to_owned(); booked];
         Extra {
-            user: *user,
-            trading: *trading,
-            account: *account,
+            user: self.0.user,
+            trading: self.0.trading,
+            account: self.0.account,
             symbol: "EUR",
-            deposits,
+            deposits: vec![DEPOSIT.to_owned(); self.0.booked.load(Ordering::Relaxed)],
         }
     }
-}
-
-fn with(request: RequestBuilder, body: &Value) -> RequestBuilder {
-    request
-        .header("Content-Type", "application/json")
-        .body(body.to_string())
-}
-
-async fn post(request: RequestBuilder, body: &Value) -> Result<Value> {
-    let answer = with(request, body).send().await?;
-    let status = answer.status();
-    let text = answer.text().await?;
-    ensure!(status.is_success(), "{status}: {text}");
-    Ok(serde_json::from_str(&text)?)
 }

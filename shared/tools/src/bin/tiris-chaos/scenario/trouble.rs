@@ -3,9 +3,10 @@
 //! Owns: the troubles one after the other, and what may be answered meanwhile. Must not know: the load.
 
 use super::client::{Answer, Ask, Client};
-use super::{Options, Run};
 use crate::checks::Extra;
+use crate::finish::end;
 use crate::report::Outcome;
+use crate::run::{Load, Options, Run};
 use crate::seed::{self, Purpose};
 use crate::system::api::REQUEST_LIMIT;
 use crate::system::disk::Disk;
@@ -17,8 +18,11 @@ use tiris_testing::eventually;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-const EVENTS: u32 = 6_000;
-const LOAD: Duration = Duration::from_secs(60);
+const LOAD: Load = Load {
+    name: "trouble",
+    events: 6_000,
+    duration: Duration::from_secs(60),
+};
 /// How long each trouble lasts.
 const LENGTH: Duration = Duration::from_secs(9);
 /// What PostgreSQL takes for every answer while it is slow.
@@ -33,44 +37,29 @@ const ALLOWED: [u16; 5] = [200, 201, 202, 503, 504];
 pub(crate) async fn run(options: &Options) -> Result<Outcome> {
     let disk = Disk::mount()?;
     let data = disk.as_ref().map(Disk::folder);
-    let run = Run::begin("trouble", options, (EVENTS, LOAD), data).await?;
+    let run = Run::begin(LOAD, options, data).await?;
     let done = all(&run, disk.as_ref()).await;
-    let outcome = run.end(done).await;
+    let outcome = end(run, done).await;
     drop(disk);
     outcome
 }
 
 async fn all(run: &Run, disk: Option<&Disk>) -> Result<Vec<Extra>> {
     let client = Client::open(&run.system, &run.users[0]).await?;
-    during(
-        run,
-        &client,
-        "PostgreSQL slow",
-        disturbed(run, Mode::Slow(SLOWNESS)),
-    )
-    .await?;
-    during(
-        run,
-        &client,
-        "PostgreSQL silent",
-        disturbed(run, Mode::Stall),
-    )
-    .await?;
-    during(
-        run,
-        &client,
-        "sub-accounts locked, connections used up",
-        locked(run),
-    )
-    .await?;
-    match disk {
-        Some(disk) => during(run, &client, "disk full", full(run, disk)).await?,
-        None => {
-            run.options
-                .view
-                .say("disk full: skipped, it needs root on Linux and the right to mount");
-            run.faults.count("disk full: skipped");
-        }
+    let slow = disturbed(run, Mode::Slow(SLOWNESS));
+    during(run, &client, "PostgreSQL slow", slow).await?;
+    let silent = disturbed(run, Mode::Stall);
+    during(run, &client, "PostgreSQL silent", silent).await?;
+    let name = "sub-accounts locked, connections used up";
+    during(run, &client, name, locked(run)).await?;
+
+    if let Some(disk) = disk {
+        during(run, &client, "disk full", full(run, disk)).await?;
+    } else {
+        run.options
+            .view
+            .say("disk full: skipped, it needs root on Linux and the right to mount");
+        run.faults.count("disk full: skipped");
     }
     Ok(vec![client.extra()])
 }
@@ -82,113 +71,98 @@ async fn during(
     name: &str,
     trouble: impl Future<Output = Result<()>>,
 ) -> Result<()> {
-    ensure!(!run.options.stop.is_cancelled(), "stopped by a signal");
-    run.options.view.phase(&format!("trouble: {name}"), 0);
-    let end = CancellationToken::new();
-    let asking = async {
-        let answers = ask(run, client, name, &end).await;
-        Ok::<_, anyhow::Error>(answers)
-    };
+    run.options.check_stop()?;
+    run.phase(name);
+    let stop = CancellationToken::new();
     let troubling = async {
         let done = trouble.await;
-        end.cancel();
+        stop.cancel();
         done
     };
-    let (answers, ()) = tokio::try_join!(asking, troubling)?;
+    let (answers, done) = tokio::join!(ask(run, client, name, &stop), troubling);
+    done?;
+
     let refused = answers.iter().filter(|answer| answer.status >= 500).count();
-    let slowest = answers
-        .iter()
-        .map(|answer| answer.took)
-        .max()
-        .unwrap_or_default();
+    let slowest = answers.iter().map(|answer| answer.took).max();
+    let requests = u64::try_from(answers.len())?;
+    run.faults.add(&format!("{name}: requests"), requests);
+    let answered = format!("{name}: answered 503 or 504");
+    run.faults.add(&answered, u64::try_from(refused)?);
+    let slowest = slowest.unwrap_or_default();
     run.faults
-        .add(&format!("{name}: requests"), u64::try_from(answers.len())?);
-    run.faults.add(
-        &format!("{name}: answered 503 or 504"),
-        u64::try_from(refused)?,
-    );
-    run.faults.add(
-        &format!("{name}: slowest answer, in milliseconds"),
-        u64::try_from(slowest.as_millis())?,
-    );
+        .add_millis(&format!("{name}: slowest answer"), slowest)?;
     if refused == 0 {
         run.wrong(&format!(
             "{name}: every request was answered, the trouble was none"
         ));
     }
+    recover(run, client, name).await
+}
+
+/// Waits until requests work again and all workers are ready.
+async fn recover(run: &Run, client: &Client, name: &str) -> Result<()> {
     let begun = Instant::now();
     eventually("requests work again", RECOVERY_LIMIT, async || {
         for what in [Ask::Deposit, Ask::Account, Ask::Transactions] {
-            let answer = client.ask(what).await?;
-            ensure!(
-                answer.status < 300,
-                "{what:?} is answered {}: {}",
-                answer.status,
-                answer.body
-            );
+            let Answer { status, body, .. } = client.ask(what).await?;
+            ensure!(status < 300, "{what:?} is answered {status}: {body}");
         }
         Ok(())
     })
     .await
     .with_context(|| format!("after {name}"))?;
+
     run.system
         .wait_until_ready()
         .await
         .with_context(|| format!("ingest after {name}"))?;
-    let took = u64::try_from(begun.elapsed().as_millis())?;
-    run.faults
-        .add(&format!("{name}: recovered after, in milliseconds"), took);
-    Ok(())
+    let what = format!("{name}: recovered after");
+    run.faults.add_millis(&what, begun.elapsed())
 }
 
-async fn ask(run: &Run, client: &Client, name: &str, end: &CancellationToken) -> Vec<Answer> {
+/// Asks at an even pace without waiting for answers, until `stop`; returns the answers that came.
+async fn ask(run: &Run, client: &Client, name: &str, stop: &CancellationToken) -> Vec<Answer> {
     let mut rng = seed::stream(run.options.seed, Purpose::Requests(0));
-    let (mut tick, mut under_way, mut answers) =
-        (tokio::time::interval(PACE), JoinSet::new(), Vec::new());
-    loop {
-        tokio::select! {
-            () = end.cancelled() => break,
-            _ = tick.tick() => {}
-        }
-        let (client, what) = (client.clone(), Ask::draw(&mut rng));
+    let mut tick = tokio::time::interval(PACE);
+    let mut under_way = JoinSet::new();
+    while stop.run_until_cancelled(tick.tick()).await.is_some() {
+        let what = Ask::draw(&mut rng);
+        let client = client.clone();
         under_way.spawn(async move { (what, client.ask(what).await) });
     }
-    while let Some(ended) = under_way.join_next().await {
-        match ended {
-            Ok((what, Ok(answer))) => {
-                if !ALLOWED.contains(&answer.status) {
-                    run.options.view.detail(&answer.body);
-                    run.wrong(&format!("{name}: {what:?} was answered {}", answer.status));
-                }
-                if answer.took > REQUEST_LIMIT + ANSWER_MARGIN {
-                    run.wrong(&format!(
-                        "{name}: {what:?} was answered after {} s",
-                        answer.took.as_secs()
-                    ));
-                }
+
+    let mut answers = Vec::new();
+    for (what, answer) in under_way.join_all().await {
+        match answer {
+            Ok(answer) => {
+                judge(run, &format!("{name}: {what:?}"), &answer);
                 answers.push(answer);
             }
-            Ok((what, Err(error))) => {
-                run.wrong(&format!("{name}: {what:?} was not answered: {error:#}"))
-            }
-            Err(error) => run.wrong(&format!("{name}: a client failed: {error}")),
+            Err(error) => run.wrong(&format!("{name}: {what:?} was not answered: {error:#}")),
         }
     }
     answers
 }
 
+fn judge(run: &Run, what: &str, answer: &Answer) {
+    if !ALLOWED.contains(&answer.status) {
+        run.options.view.detail(&answer.body);
+        run.wrong(&format!("{what} was answered {}", answer.status));
+    }
+    if answer.took > REQUEST_LIMIT + ANSWER_MARGIN {
+        let seconds = answer.took.as_secs();
+        run.wrong(&format!("{what} was answered after {seconds} s"));
+    }
+}
+
 async fn disturbed(run: &Run, mode: Mode) -> Result<()> {
     let api = run.system.api.lock().await;
-    let all = || {
-        run.system
-            .workers
-            .iter()
-            .map(|worker| worker.postgres())
-            .chain([&api.postgres])
-    };
-    all().for_each(|proxy| proxy.set(mode));
+    let workers = run.system.workers.iter().map(|worker| worker.postgres());
+    let proxies: Vec<_> = workers.chain([&api.postgres]).collect();
+
+    proxies.iter().for_each(|proxy| proxy.set(mode));
     tokio::time::sleep(LENGTH).await;
-    all().for_each(|proxy| proxy.set(Mode::Pass));
+    proxies.iter().for_each(|proxy| proxy.set(Mode::Pass));
     Ok(())
 }
 

@@ -36,10 +36,12 @@ impl Disk {
             .arg(place.path())
             .stderr(Stdio::null())
             .status();
+
         if !mounted.is_ok_and(|status| status.success()) {
             return Ok(None);
         }
         let data = place.path().join("postgres");
+
         Ok(Some(Self { place, data }))
     }
 

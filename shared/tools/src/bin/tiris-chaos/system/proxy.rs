@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -37,6 +37,12 @@ struct Shared {
     open: Mutex<BTreeMap<u16, CancellationToken>>,
 }
 
+impl Shared {
+    fn open(&self) -> MutexGuard<'_, BTreeMap<u16, CancellationToken>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// A proxy in front of a port of this machine. Dropping it ends it and its connections.
 #[derive(Debug)]
 pub(crate) struct Proxy {
@@ -58,6 +64,7 @@ impl Proxy {
         });
         let end = CancellationToken::new();
         tokio::spawn(accept(listener, shared.clone(), end.clone()));
+
         Ok(Self {
             port,
             shared,
@@ -81,58 +88,38 @@ impl Proxy {
 
     /// Cuts all connections; answers how many.
     pub(crate) fn cut(&self) -> usize {
-        let open = self
-            .shared
-            .open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let open = self.shared.open();
         open.values().for_each(CancellationToken::cancel);
         open.len()
     }
 
     /// The ports its connections come from, as the server sees them.
     pub(crate) fn has_port(&self, port: u16) -> bool {
-        self.shared
-            .open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains_key(&port)
+        self.shared.open().contains_key(&port)
     }
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>, end: CancellationToken) {
-    loop {
-        let accepted = tokio::select! {
-            () = end.cancelled() => return,
-            accepted = listener.accept() => accepted,
-        };
-        let Ok((client, _)) = accepted else { continue };
-        let (shared, cut) = (shared.clone(), end.child_token());
-        tokio::spawn(async move {
-            // A server that is down refuses; the client sees its connection end.
-            let target = shared.target.load(Ordering::Acquire);
-            let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, target)).await else {
-                return;
-            };
-            let Ok(address) = server.local_addr() else {
-                return;
-            };
-            let open = |shared: &Shared| {
-                shared
-                    .open
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .insert(address.port(), cut.clone())
-            };
-            open(&shared);
-            join(client, server, &shared.mode, &cut).await;
-            shared
-                .open
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .remove(&address.port());
-        });
+    while let Some(accepted) = end.run_until_cancelled(listener.accept()).await {
+        if let Ok((client, _)) = accepted {
+            tokio::spawn(serve(client, shared.clone(), end.child_token()));
+        }
     }
+}
+
+async fn serve(client: TcpStream, shared: Arc<Shared>, cut: CancellationToken) {
+    // A server that is down refuses; the client sees its connection end.
+    let target = shared.target.load(Ordering::Acquire);
+    let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, target)).await else {
+        return;
+    };
+    let Ok(address) = server.local_addr() else {
+        return;
+    };
+
+    shared.open().insert(address.port(), cut.clone());
+    join(client, server, &shared.mode, &cut).await;
+    shared.open().remove(&address.port());
 }
 
 /// Passes bytes both ways until one side ends or the connection is cut.
@@ -148,18 +135,11 @@ async fn join(
     let (from_server, to_server) = server.into_split();
     // After a gap nothing may follow: the client would take the rest for something else.
     let has_gap = AtomicBool::new(false);
-    let up = pump(
-        from_client,
-        to_server,
-        mode.subscribe(),
-        Side::Client(&has_gap),
-    );
-    let down = pump(
-        from_server,
-        to_client,
-        mode.subscribe(),
-        Side::Server(&has_gap),
-    );
+    let client = Side::Client(&has_gap);
+    let server = Side::Server(&has_gap);
+    let up = pump(from_client, to_server, mode.subscribe(), client);
+    let down = pump(from_server, to_client, mode.subscribe(), server);
+
     tokio::select! {
         biased;
         () = cut.cancelled() => {}
@@ -183,6 +163,7 @@ async fn pump(
     side: Side<'_>,
 ) {
     let mut buffer = vec![0; BUFFER_BYTES];
+
     loop {
         let Ok(length @ 1..) = from.read(&mut buffer).await else {
             return;

@@ -3,12 +3,12 @@
 //! Owns: its process, its settings, whether somebody is busy with it. Must not know: the other workers.
 
 use super::proxy::Proxy;
-use super::{LANES, LEASE, READY_LIMIT};
+use super::settings::{LANES, LEASE, database_url};
 use anyhow::Result;
-use nix::sys::signal::Signal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tiris_testing::{Process, binary, free_port};
+use tiris_testing::{Process, free_port};
+use tiris_tools::{READY_LIMIT, ready_url, service};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// Where a worker runs.
@@ -98,34 +98,20 @@ impl Worker {
 
     pub(crate) async fn wait_until_ready(&self) -> Result<()> {
         let mut running = self.0.running.lock().await;
-        let url = format!("http://127.0.0.1:{}/health/ready", running.admin_port);
+        let url = ready_url(running.admin_port);
         running.process.wait_until_healthy(&url, READY_LIMIT).await
     }
 }
 
 impl Held {
-    pub(crate) fn signal(&mut self, signal: Signal) -> Result<()> {
-        self.running.process.signal(signal)
-    }
-
-    pub(crate) fn is_running(&mut self) -> bool {
-        self.running.process.is_running()
-    }
-
     pub(crate) fn process(&mut self) -> &mut Process {
         &mut self.running.process
     }
 
     /// A new process in the place of one that has ended.
     pub(crate) fn start_again(&mut self) -> Result<()> {
-        let Inner {
-            slot,
-            postgres,
-            nats,
-            log,
-            ..
-        } = &*self.worker.0;
-        *self.running = launch(postgres, nats, log, *slot)?;
+        let worker = &self.worker.0;
+        *self.running = launch(&worker.postgres, &worker.nats, &worker.log, worker.slot)?;
         Ok(())
     }
 }
@@ -137,27 +123,17 @@ fn batch_events(slot: usize) -> &'static str {
 
 fn launch(postgres: &Proxy, nats: &Proxy, log: &Path, slot: usize) -> Result<Running> {
     let admin_port = free_port()?;
-    let process = Process::command(binary("tiris-ingest")?)
+    let database_url = database_url(postgres.port());
+    let process = service("tiris-ingest", "run", &database_url, admin_port)?
         .name(format!("ingest {slot}"))
-        .arg("run")
-        .env(
-            "DATABASE_URL",
-            format!(
-                "postgres://tiris@127.0.0.1:{}/{}",
-                postgres.port(),
-                super::DATABASE
-            ),
-        )
         .env("NATS_URL", format!("nats://127.0.0.1:{}", nats.port()))
-        .env("TIRIS_ENV", "dev")
         .env("TIRIS_LANES", LANES.to_string())
         .env("TIRIS_LEASE_SECONDS", LEASE.as_secs().to_string())
         .env("TIRIS_BATCH_EVENTS", batch_events(slot))
         .env("TIRIS_BARE_SUBJECTS", "refuse")
-        .env("TIRIS_ADMIN_LISTEN", format!("127.0.0.1:{admin_port}"))
         .log(log)
-        .show_log(false)
         .spawn()?;
+
     Ok(Running {
         process,
         admin_port,

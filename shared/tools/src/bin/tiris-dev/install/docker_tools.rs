@@ -5,9 +5,9 @@
 
 use super::node::remove;
 use super::python;
-use super::system::{execute, on_path, privileged};
+use super::system::{apt_update, execute, on_path};
 use crate::folder::Folder;
-use crate::say;
+use crate::say::say;
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::Path;
@@ -32,12 +32,14 @@ pub(super) fn install() -> Result<()> {
         );
         python::install(&place, REQUIREMENTS, REMEMBERED)?;
     }
+
     let is_missing =
         |program: &str| on_path(program).is_none() && !place.join("bin").join(program).is_file();
     let missing: Vec<_> = PACKAGED
         .into_iter()
         .filter(|(program, _)| is_missing(program))
         .collect();
+
     if missing.is_empty() {
         return Ok(());
     }
@@ -46,7 +48,8 @@ pub(super) fn install() -> Result<()> {
             "promtool and amtool are missing: install Prometheus and Alertmanager, and put them on PATH"
         );
     }
-    execute(privileged("apt-get")?.arg("update"))?;
+
+    apt_update()?;
     missing
         .into_iter()
         .try_for_each(|(program, package)| unpack(program, package, &place))
@@ -62,6 +65,7 @@ fn unpack(program: &str, package: &str, place: &Path) -> Result<()> {
             .args(["download", package])
             .current_dir(&work),
     )?;
+
     let mut files = fs::read_dir(&work)?.flatten().map(|entry| entry.path());
     let file = files.next().context("apt-get downloaded no package")?;
     execute(
@@ -75,6 +79,7 @@ fn unpack(program: &str, package: &str, place: &Path) -> Result<()> {
         place.join("bin").join(program),
     )
     .with_context(|| format!("the package {package} holds no {program}"))?;
+
     remove(&work)
 }
 

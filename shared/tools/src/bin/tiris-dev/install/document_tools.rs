@@ -4,7 +4,7 @@
 
 use super::node::{self, Files};
 use crate::folder::Folder;
-use crate::say;
+use crate::say::say;
 use anyhow::Result;
 
 const FILES: Files = &[

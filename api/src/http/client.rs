@@ -1,0 +1,180 @@
+//! Where a request comes from: the address of the client and whether it came over TLS.
+//!
+//! Owns: what is believed of `X-Forwarded-For` and `X-Forwarded-Proto`. Must not know: what the address is used for.
+//! Anybody can write these headers, so they count only as far as proxies we know have written them.
+
+use ipnet::IpNet;
+use poem::http::HeaderMap;
+use poem::{Endpoint, Request, Response, Result};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+const FORWARDED_FOR: &str = "x-forwarded-for";
+const FORWARDED_PROTO: &str = "x-forwarded-proto";
+
+/// The proxies that are believed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Proxies(Arc<[IpNet]>);
+
+/// Who sent a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Client {
+    /// The address; none when the connection has none.
+    pub(crate) address: Option<IpAddr>,
+    /// Whether a proxy of ours says that the client came over TLS.
+    pub(crate) behind_tls: bool,
+}
+
+impl Client {
+    /// Who sent this request.
+    pub(crate) fn of(request: &Request) -> Self {
+        request.data::<Self>().copied().unwrap_or(Self {
+            address: None,
+            behind_tls: false,
+        })
+    }
+}
+
+impl Proxies {
+    pub(crate) fn new(networks: &[IpNet]) -> Self {
+        Self(networks.into())
+    }
+
+    /// Whether this address is one of a proxy of ours.
+    pub(crate) fn contain(&self, address: IpAddr) -> bool {
+        self.0
+            .iter()
+            .any(|network| network.contains(&address.to_canonical()))
+    }
+
+    fn client(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Client {
+        let peer = peer.map(|peer| peer.to_canonical());
+        let Some(proxy) = peer.filter(|peer| self.contain(*peer)) else {
+            return Client {
+                address: peer,
+                behind_tls: false,
+            };
+        };
+
+        let behind_tls = headers
+            .get(FORWARDED_PROTO)
+            .is_some_and(|value| value == "https");
+        // Each part by itself: what a client writes before them must not hide what a proxy of ours has added.
+        let values = headers
+            .get_all(FORWARDED_FOR)
+            .iter()
+            .map(|value| value.as_bytes());
+        let parts = values.flat_map(|value| value.split(|byte| *byte == b','));
+        let named: Vec<&str> = parts
+            .map(|part| std::str::from_utf8(part).unwrap_or_default().trim())
+            .collect();
+
+        Client {
+            address: Some(self.walk(proxy, &named)),
+            behind_tls,
+        }
+    }
+
+    /// The first address from the right that is no proxy of ours: what stands before it, its sender may have invented.
+    fn walk(&self, proxy: IpAddr, named: &[&str]) -> IpAddr {
+        let mut client = proxy;
+        for text in named.iter().rev() {
+            let Some(address) = address(text) else { break };
+            client = address;
+            if !self.contain(client) {
+                break;
+            }
+        }
+        client
+    }
+}
+
+/// An address with or without a port.
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(text);
+    let address = bare
+        .parse()
+        .or_else(|_| text.parse::<SocketAddr>().map(|address| address.ip()));
+    address.ok().map(|address: IpAddr| address.to_canonical())
+}
+
+/// Lets everything inside know the client.
+pub(crate) async fn know<E: Endpoint<Output = Response>>(
+    next: Arc<E>,
+    mut request: Request,
+    proxies: Proxies,
+) -> Result<Response> {
+    let peer = request
+        .remote_addr()
+        .as_socket_addr()
+        .map(|address| address.ip());
+    let client = proxies.client(peer, request.headers());
+    request.set_data(client);
+    next.call(request).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client_of(peer: &str, headers: &[(&'static str, &str)]) -> Client {
+        let networks =
+            ["10.0.0.0/8", "fd00::/8"].map(|network| network.parse().expect("a network"));
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, value.parse().expect("a value"));
+        }
+        Proxies::new(&networks).client(Some(peer.parse().expect("an address")), &map)
+    }
+
+    #[test]
+    fn the_client_is_the_first_from_the_right_whom_no_proxy_of_ours_is() {
+        for (peer, forwarded, expected) in [
+            ("203.0.113.9", vec![], "203.0.113.9"),
+            ("203.0.113.9", vec!["198.51.100.1"], "203.0.113.9"),
+            ("10.0.0.1", vec![], "10.0.0.1"),
+            ("10.0.0.1", vec!["198.51.100.1"], "198.51.100.1"),
+            ("::ffff:10.0.0.1", vec!["198.51.100.1"], "198.51.100.1"),
+            ("fd00::1", vec!["2001:db8::7"], "2001:db8::7"),
+            (
+                "10.0.0.1",
+                vec!["1.1.1.1, 198.51.100.1, 10.0.0.2"],
+                "198.51.100.1",
+            ),
+            (
+                "10.0.0.1",
+                vec!["1.1.1.1", "198.51.100.1", "10.0.0.2"],
+                "198.51.100.1",
+            ),
+            ("10.0.0.1", vec!["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
+            ("10.0.0.1", vec!["1.1.1.1, unknown, 10.0.0.2"], "10.0.0.2"),
+            ("10.0.0.1", vec!["\u{ff}, 198.51.100.1"], "198.51.100.1"),
+            ("10.0.0.1", vec!["198.51.100.1:4711"], "198.51.100.1"),
+            ("10.0.0.1", vec!["[2001:db8::7]:4711"], "2001:db8::7"),
+            ("10.0.0.1", vec!["[2001:db8::7]"], "2001:db8::7"),
+        ] {
+            let headers: Vec<_> = forwarded
+                .iter()
+                .map(|value| (FORWARDED_FOR, *value))
+                .collect();
+            let expected: IpAddr = expected.parse().expect("an address");
+            assert_eq!(
+                client_of(peer, &headers).address,
+                Some(expected),
+                "{peer} {forwarded:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn that_a_client_came_over_tls_is_believed_of_our_proxies_only() {
+        let told = [(FORWARDED_PROTO, "https")];
+        assert!(client_of("10.0.0.1", &told).behind_tls);
+        assert!(!client_of("203.0.113.9", &told).behind_tls);
+        assert!(!client_of("10.0.0.1", &[(FORWARDED_PROTO, "http")]).behind_tls);
+        assert!(!client_of("10.0.0.1", &[]).behind_tls);
+    }
+}

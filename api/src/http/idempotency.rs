@@ -1,0 +1,169 @@
+//! The header `Idempotency-Key`: a request that is sent again changes nothing and gets the first answer.
+//!
+//! Every POST and PUT except those of signing in takes [`Idempotency`], after the caller and before the body, and runs its
+//! transaction by it. None of them answers with credentials, because the answer is stored. A dry run changes nothing, so
+//! it stores no answer and runs again.
+
+use super::body;
+use super::problem::Problem;
+use super::reply::Reply;
+use super::transaction::{Tx, retried};
+use crate::state::State;
+use bytes::Bytes;
+use poem::http::{HeaderMap, Method};
+use poem::{Body, FromRequest, Request, RequestBody};
+use serde::Serialize;
+use std::sync::Arc;
+use tiris_domain::ids::UserId;
+use tiris_store::error::{Error, Result};
+use tiris_store::idempotency::{self, Call};
+
+/// The header.
+pub(crate) const HEADER: &str = "Idempotency-Key";
+/// Longest key, in characters.
+pub(crate) const KEY_LENGTH_MAX: usize = 128;
+
+/// The idempotency key of a request, if it has one.
+pub(crate) struct Idempotency(Option<Keyed>);
+
+/// A request with a key.
+struct Keyed {
+    key: String,
+    method: Method,
+    path: String,
+    body: Bytes,
+}
+
+impl<'a> FromRequest<'a> for Idempotency {
+    async fn from_request(request: &'a Request, body: &mut RequestBody) -> poem::Result<Self> {
+        let Some(key) = key_of(request.headers())? else {
+            return Ok(Self(None));
+        };
+        let bytes = body::read(request, body).await?;
+        *body = RequestBody::new(Body::from(bytes.clone()));
+
+        Ok(Self(Some(Keyed {
+            key,
+            method: request.method().clone(),
+            path: request.original_uri().path().to_owned(),
+            body: bytes,
+        })))
+    }
+}
+
+fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let mut given = headers.get_all(HEADER).iter();
+    let Some(key) = given.next() else {
+        return Ok(None);
+    };
+
+    let bytes = key.as_bytes();
+    let is_printable = bytes.iter().all(|byte| matches!(byte, b' '..=b'~'));
+    if given.next().is_some() || !is_printable || !(1..=KEY_LENGTH_MAX).contains(&bytes.len()) {
+        return Err(Problem::InvalidParameter(format!(
+            "{HEADER} must be given once, with 1 to {KEY_LENGTH_MAX} printable ASCII characters (given: {} bytes)",
+            bytes.len()
+        )));
+    }
+    Ok(Some(String::from_utf8_lossy(bytes).into_owned()))
+}
+
+impl Idempotency {
+    /// Of work that is done without a request of its own.
+    pub(crate) const NONE: Self = Self(None);
+
+    /// Runs `work` in a transaction of `user`, again when the database asks for it. With a key the answer is committed
+    /// with the effect; when there is one already, nothing runs and it is given again. A request that comes while
+    /// another with its key runs waits for it, at most as long as the database lets a statement wait.
+    pub(crate) async fn run<T, W, F, const STATUS: u16>(
+        &self,
+        state: &State,
+        user: UserId,
+        work: W,
+    ) -> Result<Reply<T, STATUS>>
+    where
+        W: Fn(Tx) -> F,
+        F: Future<Output = Result<Reply<T, STATUS>>>,
+    {
+        let call = self.call(state, user);
+
+        retried(async || {
+            let mut tx = Tx::begin(state, Some(user), call.clone()).await?;
+            if let Some(call) = &call
+                && !idempotency::claim(&mut tx, call).await?
+            {
+                let kept = idempotency::find(&mut tx, call).await?;
+                let missing = || Error::internal("a claimed idempotency key cannot be found");
+                return Ok(Reply::kept(kept.ok_or_else(missing)?));
+            }
+            work(tx).await
+        })
+        .await
+    }
+
+    /// The answer to the same request before, for work that is more than one transaction.
+    pub(crate) async fn stored<T, const STATUS: u16>(
+        &self,
+        state: &State,
+        user: UserId,
+    ) -> Result<Option<Reply<T, STATUS>>> {
+        let Some(call) = self.call(state, user) else {
+            return Ok(None);
+        };
+        let mut connection = state.pool.acquire().await?;
+        let kept = idempotency::find(&mut connection, &call).await?;
+        Ok(kept.map(Reply::kept))
+    }
+
+    /// Stores the answer of work that was done in several transactions, each of which is safe to repeat. Of two requests
+    /// at once the answer that is stored first is given to both.
+    pub(crate) async fn store<T: Serialize, const STATUS: u16>(
+        &self,
+        state: &State,
+        user: UserId,
+        data: T,
+    ) -> Result<Reply<T, STATUS>> {
+        if self.0.is_none() {
+            return Ok(Reply::done(data));
+        }
+
+        let shared = &data;
+        let stored: Reply<&T, STATUS> = self
+            .run(state, user, async |tx: Tx| tx.finish(shared).await)
+            .await?;
+
+        Ok(match stored.into_kept() {
+            Some(kept) => Reply::kept(kept),
+            None => Reply::done(data),
+        })
+    }
+
+    /// Answers a committed request with other data than it was committed with, and stores that answer instead.
+    pub(crate) async fn amend<T: Serialize, const STATUS: u16>(
+        &self,
+        state: &State,
+        user: UserId,
+        data: T,
+    ) -> Result<Reply<T, STATUS>> {
+        if let Some(call) = self.call(state, user) {
+            let mut connection = state.pool.acquire().await?;
+            let body =
+                serde_json::to_string(&data).map_err(|error| Error::Internal(error.into()))?;
+            idempotency::keep(&mut connection, &call, STATUS, &body).await?;
+        }
+        Ok(Reply::done(data))
+    }
+
+    fn call(&self, state: &State, user: UserId) -> Option<Arc<Call>> {
+        let keyed = self.0.as_ref()?;
+        let body_hmac = state.secrets.fingerprints.of_body(user.0, &keyed.body);
+
+        Some(Arc::new(Call {
+            user,
+            method: keyed.method.to_string(),
+            path: keyed.path.clone(),
+            key: keyed.key.clone(),
+            body_hmac: body_hmac.to_vec(),
+        }))
+    }
+}

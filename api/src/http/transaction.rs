@@ -1,0 +1,186 @@
+//! The transaction of a request that changes something, from begin to commit.
+//!
+//! A use case is a closure over a [`Tx`] that ends with [`Tx::finish`]. It runs again when PostgreSQL asks for that after
+//! a deadlock or a serialization failure, so it must do nothing outside of its transaction.
+
+use super::reply::Reply;
+use crate::state::State;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::{AssertSqlSafe, PgConnection, Postgres, Transaction};
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use tiris_domain::ids::UserId;
+use tiris_runtime::trace;
+use tiris_store::error::{Error, Result};
+use tiris_store::idempotency::{self, Call};
+use tiris_store::ledger::{Applied, Cause, Disposition, Entry, apply_batch, assert_fresh};
+
+/// How often a transaction is begun at most.
+const ATTEMPTS_MAX: u32 = 3;
+/// Serialization failure and deadlock: PostgreSQL asks to run the same transaction again.
+const RETRY_CODES: [&str; 2] = ["40001", "40P01"];
+
+/// A transaction of a request; it is rolled back unless it is finished.
+pub(crate) struct Tx {
+    transaction: Transaction<'static, Postgres>,
+    state: State,
+    /// Whose live streams a commit wakes.
+    user: Option<UserId>,
+    call: Option<Arc<Call>>,
+    booked_at: Option<DateTime<Utc>>,
+}
+
+impl Deref for Tx {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.transaction
+    }
+}
+
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.transaction
+    }
+}
+
+impl Tx {
+    /// Runs `work` in a transaction of `user`, again when the database asks for it.
+    pub(crate) async fn run<T, W, F>(state: &State, user: UserId, work: W) -> Result<T>
+    where
+        W: Fn(Self) -> F,
+        F: Future<Output = Result<T>>,
+    {
+        retried(async || work(Self::begin(state, Some(user), None).await?).await).await
+    }
+
+    /// Runs `work` in a transaction of a client that is not signed in, again when the database asks for it.
+    pub(crate) async fn run_public<T, W, F>(state: &State, work: W) -> Result<T>
+    where
+        W: Fn(Self) -> F,
+        F: Future<Output = Result<T>>,
+    {
+        retried(async || work(Self::begin(state, None, None).await?).await).await
+    }
+
+    pub(super) async fn begin(
+        state: &State,
+        user: Option<UserId>,
+        call: Option<Arc<Call>>,
+    ) -> Result<Self> {
+        let begin = AssertSqlSafe(trace::begin_statement());
+
+        Ok(Self {
+            transaction: state.pool.begin_with(begin).await?,
+            state: state.clone(),
+            user,
+            call,
+            booked_at: None,
+        })
+    }
+
+    /// Books the entries, all or none.
+    pub(crate) async fn book(&mut self, entries: &[Entry]) -> Result<Booked> {
+        let batch = apply_batch(&mut self.transaction, entries, rand::random()).await?;
+        let applied = batch
+            .dispositions
+            .into_iter()
+            .map(|disposition| match disposition {
+                Disposition::Applied(applied) => Ok(applied),
+                Disposition::DeadLetter(Cause::Rejected(rejection)) => Err(rejection.into()),
+                Disposition::DeadLetter(_)
+                | Disposition::Recorded
+                | Disposition::Duplicate
+                | Disposition::Deferred => Err(Error::internal(
+                    "an entry without an event id counts as an event",
+                )),
+            });
+
+        self.booked_at = Some(batch.timestamp);
+        Ok(Booked {
+            timestamp: batch.timestamp,
+            applied: applied.collect::<Result<_>>()?,
+        })
+    }
+
+    /// Books one entry.
+    pub(crate) async fn book_one(&mut self, entry: &Entry) -> Result<BookedOne> {
+        let mut booked = self.book(std::slice::from_ref(entry)).await?;
+        let applied = booked.applied.pop();
+
+        Ok(BookedOne {
+            timestamp: booked.timestamp,
+            applied: applied.ok_or_else(|| Error::internal("an entry without outcome"))?,
+        })
+    }
+
+    /// Commits with `data` as the answer of the request, and wakes the live streams of its user.
+    pub(crate) async fn finish<T: Serialize, const STATUS: u16>(
+        mut self,
+        data: T,
+    ) -> Result<Reply<T, STATUS>> {
+        if let Some(call) = &self.call {
+            let body =
+                serde_json::to_string(&data).map_err(|error| Error::Internal(error.into()))?;
+            idempotency::keep(&mut self.transaction, call, STATUS, &body).await?;
+        }
+        self.commit().await?;
+        Ok(Reply::done(data))
+    }
+
+    /// Commits, and wakes the live streams of the user.
+    pub(crate) async fn commit(mut self) -> Result<()> {
+        if let Some(timestamp) = self.booked_at {
+            assert_fresh(&mut self.transaction, timestamp).await?;
+        }
+        self.transaction.commit().await?;
+
+        if let Some(user) = self.user {
+            self.state.streams.wakes.tell_committed(user);
+        }
+        Ok(())
+    }
+}
+
+/// What a transaction has booked.
+pub(crate) struct Booked {
+    /// The time of the booking, which its rows share.
+    pub(crate) timestamp: DateTime<Utc>,
+    /// What each entry did, in their order.
+    pub(crate) applied: Vec<Applied>,
+}
+
+/// What a transaction has booked of one entry.
+pub(crate) struct BookedOne {
+    /// The time of the booking, which its rows share.
+    pub(crate) timestamp: DateTime<Utc>,
+    /// What the entry did.
+    pub(crate) applied: Applied,
+}
+
+/// Runs `attempt` again after a failure that PostgreSQL asks to repeat.
+pub(super) async fn retried<T, A, F>(attempt: A) -> Result<T>
+where
+    A: Fn() -> F,
+    F: Future<Output = Result<T>>,
+{
+    let mut attempts = 1;
+    loop {
+        match attempt().await {
+            Err(error) if attempts < ATTEMPTS_MAX && asks_for_retry(&error) => attempts += 1,
+            result => return result,
+        }
+    }
+}
+
+fn asks_for_retry(error: &Error) -> bool {
+    let Error::DatabaseUnavailable(source) = error else {
+        return false;
+    };
+    let code = source
+        .downcast_ref::<sqlx::Error>()
+        .and_then(|error| error.as_database_error())
+        .and_then(|error| error.code());
+    code.is_some_and(|code| RETRY_CODES.contains(&code.as_ref()))
+}

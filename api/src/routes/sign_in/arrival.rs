@@ -1,0 +1,153 @@
+//! Finds or makes the user of a person who signs in, and begins their session.
+
+use serde_json::json;
+use sqlx::PgConnection;
+use tiris_domain::ids::UserId;
+use tiris_domain::states::{Role, UserStatus};
+use tiris_store::audit::{self, Action, Actor};
+use tiris_store::error::{Conflict, Error, Result, SignInProblem};
+use tiris_store::oauth::{self, Identity};
+use tiris_store::users::{self, LockedUser, NewUser};
+use tiris_store::{column, sessions};
+use uuid::Uuid;
+
+/// Longest address and longest picture's address that are kept, in bytes.
+const EMAIL_BYTES_MAX: usize = 254;
+const URL_BYTES_MAX: usize = 2_048;
+
+/// A person who signs in, as the provider describes them.
+pub(super) struct Arrival<'a> {
+    pub(super) identity: Identity,
+    pub(super) actor: &'a Actor,
+}
+
+/// The user of a person who signs in.
+#[derive(Clone, Copy)]
+pub(super) struct ArrivedUser {
+    pub(super) id: UserId,
+    is_new: bool,
+}
+
+impl Arrival<'_> {
+    /// Returns the user of the person, locked until the transaction ends.
+    pub(super) async fn user(&self, connection: &mut PgConnection) -> Result<ArrivedUser> {
+        oauth::lock(connection, &self.identity).await?;
+        let Some(user) = oauth::find(connection, &self.identity).await? else {
+            return self.first_time(connection).await;
+        };
+
+        let row = users::lock(connection, user).await?.ok_or_else(|| {
+            Error::sign_in(
+                SignInProblem::State,
+                "the user was deleted meanwhile: begin again",
+            )
+        })?;
+        check_active(column::state(row.status)?)?;
+        Ok(ArrivedUser {
+            id: user,
+            is_new: false,
+        })
+    }
+
+    /// Begins a session whose refresh token has the hash `refresh`, and records that.
+    pub(super) async fn begin_session(
+        &self,
+        connection: &mut PgConnection,
+        user: ArrivedUser,
+        refresh: &[u8],
+    ) -> Result<Uuid> {
+        let agent = self.actor.agent.as_deref();
+        let session = sessions::begin(connection, user.id, Some(refresh), agent).await?;
+
+        let after = json!({"provider": self.identity.provider, "new_user": user.is_new});
+        let action = Action {
+            name: "session.begin",
+            resource: "session",
+            id: Some(session.to_string()),
+            before: None,
+            after: Some(after),
+        };
+        let actor = Actor {
+            user: Some(user.id),
+            session: Some(session),
+            ..self.actor.clone()
+        };
+        audit::record(connection, &actor, &action).await?;
+        Ok(session)
+    }
+
+    /// Ties the person to the user with their e-mail address, or to a new user.
+    async fn first_time(&self, connection: &mut PgConnection) -> Result<ArrivedUser> {
+        let same_address = match &self.identity.email {
+            Some(email) => users::lock_by_email(connection, email).await?,
+            None => None,
+        };
+
+        let user = match same_address {
+            Some(user) => self.known(connection, user).await?,
+            None => ArrivedUser {
+                id: self.insert(connection).await?,
+                is_new: true,
+            },
+        };
+        oauth::tie(connection, user.id, &self.identity).await?;
+        if user.is_new {
+            oauth::make_first_trading(connection, user.id).await?;
+        }
+        Ok(user)
+    }
+
+    /// Checks that the person may use the account with their e-mail address.
+    async fn known(&self, connection: &mut PgConnection, user: LockedUser) -> Result<ArrivedUser> {
+        // An address alone proves nothing unless the provider vouches for it; and another person at the same provider may
+        // have been given an address that was somebody else's before.
+        let vouched = self.identity.email_verified
+            && !oauth::is_tied(connection, user.id, self.identity.provider).await?;
+        if !vouched {
+            return Err(Error::Conflict(Conflict::Email));
+        }
+
+        check_active(user.status)?;
+        users::set_email_verified(connection, user.id).await?;
+        Ok(ArrivedUser {
+            id: user.id,
+            is_new: false,
+        })
+    }
+
+    async fn insert(&self, connection: &mut PgConnection) -> Result<UserId> {
+        let identity = &self.identity;
+        let is_sane =
+            |text: &&str, max: usize| text.len() <= max && !text.chars().any(char::is_control);
+        let name = identity.name.as_deref();
+        // An address nobody vouches for is not kept: it would bar its owner, or let them into a stranger's account.
+        let email = identity
+            .email
+            .as_deref()
+            .filter(|email| identity.email_verified && is_sane(email, EMAIL_BYTES_MAX));
+        let avatar = identity
+            .avatar
+            .as_deref()
+            .filter(|url| url.starts_with("https://") && is_sane(url, URL_BYTES_MAX));
+
+        let new = NewUser {
+            wanted: email
+                .and_then(|email| email.split('@').next())
+                .or(name)
+                .unwrap_or(identity.provider.as_str()),
+            full_name: name.unwrap_or_default(),
+            email,
+            avatar,
+            role: Role::User,
+        };
+        users::insert(connection, &new).await
+    }
+}
+
+fn check_active(status: UserStatus) -> Result<()> {
+    if status == UserStatus::Active {
+        Ok(())
+    } else {
+        Err(Error::AccountDisabled)
+    }
+}

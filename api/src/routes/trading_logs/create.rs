@@ -1,0 +1,149 @@
+//! `POST /v1/trading-logs`
+
+use super::money::Money;
+use super::object::{Recorded, log_of};
+use crate::routes::EXAMPLE_OTHER_ID;
+use crate::routes::prelude::*;
+use crate::routes::sub_accounts::object::SubAccount;
+use std::collections::BTreeSet;
+use tiris_domain::ids::{AccountId, TradingId, UserId};
+use tiris_domain::ledger::Command;
+use tiris_domain::states::LogSource;
+use tiris_domain::value::{Info, Message as Words, Moment, Text};
+use tiris_store::ledger::{Applied, Entry};
+use tiris_store::sub_accounts;
+
+/// Longest type of a log, in characters.
+const TYPE_LENGTH_MAX: usize = 50;
+
+/// Write a trading log.
+pub(crate) struct CreateTradingLog;
+
+impl Policy for CreateTradingLog {
+    const ACCESS: Access = Access::User;
+    const RATE: Option<Class> = Some(Class::Money);
+    const REFUSALS: &'static [Refusal] = &[INVALID_BODY, NOT_FOUND, TOO_LARGE, NO_JSON, REJECTED];
+}
+
+/// A trading log to be written.
+#[derive(Object, Deserialize)]
+#[oai(example, skip_serializing_if_is_none)]
+struct NewTradingLog {
+    /// The trading it is about
+    trading_id: Field<TradingId>,
+    /// `long`, `short`, `stop_loss`, `deposit`, `withdraw` move money; any other type is recorded
+    r#type: Field<Text<1, TYPE_LENGTH_MAX>>,
+    source: Field<LogSource>,
+    /// What it says, at most 4,096 bytes of UTF-8
+    message: Field<Words>,
+    /// A sub-account of the trading it is about
+    sub_account_id: Option<Field<AccountId>>,
+    /// When it happened, when that is not now
+    event_time: Option<Field<Moment>>,
+    /// Free JSON, at most 16 KiB; of the five types that move money it holds what to move
+    info: Option<Field<Info>>,
+    #[oai(skip)]
+    #[serde(flatten)]
+    unknown: Unknown,
+}
+
+impl Example for NewTradingLog {
+    fn example() -> Self {
+        let info = [
+            ("stock_account_id", EXAMPLE_ID.to_string()),
+            ("currency_account_id", EXAMPLE_OTHER_ID.to_string()),
+            ("price", "0.0654".to_owned()),
+            ("volume", "2".to_owned()),
+            ("stock", "ETH".to_owned()),
+            ("currency", "BTC".to_owned()),
+            ("fee", "0.0001".to_owned()),
+            ("order_id", "42".to_owned()),
+        ];
+        let info = info.map(|(key, text)| (key.to_owned(), text.into()));
+
+        Self {
+            trading_id: Field(TradingId(EXAMPLE_ID)),
+            r#type: Field(Text::from_static("long")),
+            source: Field(LogSource::Bot),
+            message: Field(Words::from_static("bought 2 ETH")),
+            sub_account_id: None,
+            event_time: None,
+            info: Some(Field(Info(info.into_iter().collect()))),
+            unknown: Unknown::default(),
+        }
+    }
+}
+
+impl NewTradingLog {
+    /// The ledger entry of the log. Where money moves, unknown fields are refused.
+    fn entry(self, user: UserId) -> Result<Entry> {
+        let info = self.info.unwrap_or_default().0;
+        let money = Money::of(self.r#type.0.as_str(), &info)?;
+        if money.is_some() {
+            self.unknown.refuse()?;
+        }
+
+        let named = self.sub_account_id.map(|id| id.0);
+        let order = money.as_ref().and_then(|money| money.order.clone());
+        let command = money.map_or(Command::Record { account: named }, |money| money.command);
+        let sub_account = match &command {
+            Command::Move(movement) => named.or(Some(movement.account)),
+            _ => named,
+        };
+        Ok(Entry {
+            user,
+            trading: self.trading_id.0,
+            sub_account,
+            command,
+            claim: None,
+            log_type: self.r#type.0.into_string(),
+            source: self.source.0,
+            order,
+            event_time: self.event_time.map(|time| time.0.into()),
+            message: self.message.0.into_string(),
+            info: info.0,
+        })
+    }
+}
+
+/// The accounts whose balance a log has moved, each once.
+fn touched(applied: &Applied) -> Vec<AccountId> {
+    let postings = applied.postings.iter();
+    let accounts: BTreeSet<AccountId> = postings.map(|(_, posting)| posting.account).collect();
+    accounts.into_iter().collect()
+}
+
+#[OpenApi(prefix_path = "/v1/trading-logs", tag = "Tag::TradingLogs")]
+impl CreateTradingLog {
+    /// Writes a trading log; five types move money
+    ///
+    /// `long`, `short` and `stop_loss` settle a trade and need `info {stock_account_id, currency_account_id, price,
+    /// volume, stock, currency, fee, fee_account_id?, quote_amount?, order_id?}`. `deposit` and `withdraw` need
+    /// `info {account_id, amount, currency}`. They are applied before the call returns, all of a trade or nothing.
+    /// Any other type, of 1 to 50 characters, is only recorded.
+    #[oai(path = "/", method = "post", operation_id = "createTradingLog")]
+    async fn create(
+        &self,
+        caller: Caller<Self>,
+        state: Data<&State>,
+        idempotency: Idempotency,
+        body: JsonBody<NewTradingLog>,
+    ) -> Made<Recorded, Self> {
+        let entry = body.0.entry(caller.user())?;
+
+        let reply = idempotency.run(&state, caller.user(), async |mut tx: Tx| {
+            sub_accounts::check_owner(&mut tx, &entry).await?;
+            let booked = tx.book_one(&entry).await?;
+
+            let accounts = sub_accounts::get_all(&mut tx, &touched(&booked.applied)).await?;
+            let accounts = accounts.into_iter().map(SubAccount::try_from);
+            let recorded = Recorded::new(
+                log_of(&entry, &booked.applied, booked.timestamp),
+                booked.applied.postings.iter().map(|(id, _)| id.0).collect(),
+                accounts.collect::<Result<_>>()?,
+            );
+            tx.finish(recorded).await
+        });
+        Ok(reply.await?)
+    }
+}

@@ -1,0 +1,104 @@
+//! `POST /v1/tradings`
+
+use super::new::TradingToMake;
+use super::object::Trading;
+use crate::routes::exchange_bindings::insert::PrivateBinding;
+use crate::routes::exchange_bindings::verification::after_change;
+use crate::routes::prelude::*;
+use tiris_domain::ids::{BindingId, TradingId, new_id};
+use tiris_domain::value::Info;
+use tiris_store::tradings::{self, NewTrading};
+use tiris_store::{exchange_bindings, sub_accounts, users};
+
+/// Make a trading.
+pub(crate) struct CreateTrading;
+
+impl Policy for CreateTrading {
+    const ACCESS: Access = Access::User;
+    const RATE: Option<Class> = Some(Class::Money);
+    const REFUSALS: &'static [Refusal] = &[
+        INVALID_BODY,
+        (
+            404,
+            "`NOT_FOUND`: the exchange binding does not exist, or is somebody else's",
+        ),
+        (
+            409,
+            "`TRADING_NAME_EXISTS`, `SUBACCOUNT_NAME_EXISTS`; with credentials also `BINDING_NAME_EXISTS`, `API_KEY_EXISTS`",
+        ),
+        TOO_LARGE,
+        NO_JSON,
+        REJECTED,
+    ];
+}
+
+#[OpenApi(prefix_path = "/v1/tradings", tag = "Tag::Tradings")]
+impl CreateTrading {
+    /// Makes a trading, with its sub-accounts if given
+    ///
+    /// Sub-accounts and their initial deposits are made together with the trading, all or nothing; so is the private
+    /// binding, with the same name, of a type that names an exchange.
+    #[oai(path = "/", method = "post", operation_id = "createTrading")]
+    async fn create(
+        &self,
+        caller: Caller<Self>,
+        state: Data<&State>,
+        idempotency: Idempotency,
+        body: JsonBody<TradingToMake>,
+    ) -> Made<Trading, Self> {
+        let user = caller.user();
+        let id = TradingId(new_id());
+        let mut wanted = body.0;
+        let binding = wanted.binding()?;
+        let (accounts, deposits) = wanted.accounts(user, id);
+        let private = binding.as_ref().map(|binding| PrivateBinding {
+            id: BindingId(new_id()),
+            user,
+            name: &wanted.name.0,
+            exchange_type: binding.exchange,
+            credentials: binding.credentials.as_ref(),
+            info: Info::empty(),
+        });
+        let given = wanted.exchange_binding_id.map(|id| id.0);
+        let new = NewTrading {
+            id,
+            user,
+            binding: private.as_ref().map(|binding| binding.id).or(given),
+            name: &wanted.name.0,
+            kind: wanted.r#type.into(),
+            info: wanted.info.as_ref().map_or(Info::empty(), |info| &info.0),
+        };
+
+        let reply = idempotency.run(&state, user, async |mut tx: Tx| {
+            users::lock_active(&mut tx, user).await?;
+            if let Some(binding) = given {
+                exchange_bindings::share(&mut tx, user, binding).await?;
+            }
+            if let Some(binding) = &private {
+                binding
+                    .insert(&mut tx, &state.secrets, caller.actor())
+                    .await?;
+            }
+            let row = tradings::insert(&mut tx, &new).await?;
+            for account in &accounts {
+                sub_accounts::insert(&mut tx, account).await?;
+            }
+            if !deposits.is_empty() {
+                tx.book(&deposits).await?;
+            }
+
+            let trading = Trading::within(&mut tx, row).await?;
+            tx.finish(trading).await
+        });
+        let reply = reply.await?;
+
+        if let Some(binding) = private
+            && reply.data().is_some()
+            && after_change(&state, &caller, binding.id).await
+        {
+            let trading = Trading::get(&state, user, id).await?;
+            return Ok(idempotency.amend(&state, user, trading).await?);
+        }
+        Ok(reply)
+    }
+}

@@ -1,0 +1,30 @@
+//! The transactions of a user.
+
+use crate::http::page::{Page, Pagination};
+use crate::routes::tradings::object::not_purged;
+use crate::state::State;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Select};
+use tiris_domain::ids::UserId;
+use tiris_store::entity::transactions::{Column, Entity, Model};
+use tiris_store::error::Result;
+
+/// The order of lists: time and id.
+pub(super) const ORDER: (Column, Column) = (Column::Timestamp, Column::Id);
+
+/// The transactions of a user, without those that are being purged.
+pub(super) fn owned(user: UserId) -> Select<Entity> {
+    Entity::find()
+        .filter(Column::UserId.eq(user.0))
+        .filter(not_purged(Column::TradingId, user))
+}
+
+/// Reads a page of transactions.
+pub(super) async fn read(
+    state: &State,
+    page: &Page,
+    rows: Select<Entity>,
+) -> Result<(Vec<Model>, Pagination)> {
+    let key = |row: &Model| (row.timestamp, row.id);
+    page.read_history(&state.histories, rows, ORDER, key, |row| row.trading_id)
+        .await
+}

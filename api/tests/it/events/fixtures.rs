@@ -1,0 +1,76 @@
+//! Dead letters as ingest stores them.
+
+use crate::world::User;
+use crate::world::book::Book;
+use serde_json::{Value, json};
+use tiris_domain::event::Kind;
+use tiris_domain::lane::{EventStream, LaneKey};
+use tiris_domain::states::DeadLetterClass;
+use tiris_store::dead_letters::{NewLetter, insert};
+use uuid::Uuid;
+
+/// Stores a message as a dead letter.
+pub(crate) async fn store_letter(
+    user: &User<'_>,
+    seq: i64,
+    payload: Vec<u8>,
+    class: DeadLetterClass,
+    code: &'static str,
+) -> Uuid {
+    let event: Value = serde_json::from_slice(&payload).unwrap_or_default();
+    let trading = event["trading_id"].as_str();
+    let letter = NewLetter {
+        key: LaneKey {
+            stream: EventStream::Trading,
+            lane: 0,
+        },
+        stream_created_at: 7,
+        stream_seq: u64::try_from(seq).expect("a sequence"),
+        subject: format!("trading.balance.updated.0.{}", user.id.0),
+        payload,
+        headers: json!({}),
+        broker_time: None,
+        event_id: event["event_id"].as_str().map(str::to_owned),
+        user_id: Some(user.id.0),
+        trading_id: trading.and_then(|id| id.parse().ok()),
+        class,
+        code,
+        reason: "so it is".to_owned(),
+    };
+    let mut connection = user.world.pool().acquire().await.expect("a connection");
+    insert(&mut connection, &[letter]).await.expect("a letter");
+
+    sqlx::query_scalar("SELECT id FROM dead_letters WHERE stream_seq = $1")
+        .bind(seq)
+        .fetch_one(&mut *connection)
+        .await
+        .expect("the letter")
+}
+
+/// Stores the event of a withdrawal that the ledger rejected.
+pub(crate) async fn store_rejected(user: &User<'_>, book: &Book, seq: i64, amount: &str) -> Uuid {
+    let event = json!({
+        "event_id": format!("e-{seq}"),
+        "event_type": Kind::BalanceUpdated.bare_subject(),
+        "timestamp": "2026-01-02T03:04:05Z",
+        "user_id": user.id,
+        "trading_id": book.trading,
+        "sub_account_id": book.currency,
+        "symbol": "BTC",
+        "amount": amount,
+        "direction": "debit",
+        "reason": "trade",
+        "source": "bot",
+        "version": "1.0",
+    });
+
+    let payload = event.to_string().into_bytes();
+    store_letter(
+        user,
+        seq,
+        payload,
+        DeadLetterClass::Rejected,
+        "INSUFFICIENT_BALANCE",
+    )
+    .await
+}

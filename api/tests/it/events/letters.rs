@@ -1,0 +1,251 @@
+//! Dead letters are read, replayed and given up.
+
+use super::audited;
+use super::fixtures::{store_letter, store_rejected};
+use crate::world::book::Book;
+use crate::world::{User, World, text};
+use serde_json::{Value, json};
+use tiris_domain::states::DeadLetterClass;
+
+const LETTERS: &str = "/v1/events/dead-letters";
+
+#[tokio::test]
+async fn a_letter_shows_its_event_and_why_it_was_put_aside() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let book = user.book("grid", "10", "10").await;
+    let id = store_rejected(&user, &book, 1, "50").await;
+
+    let letter = user.get(&format!("{LETTERS}/{id}")).await;
+
+    let letter = letter.data();
+    assert_eq!(letter["class"], "rejected");
+    assert_eq!(letter["code"], "INSUFFICIENT_BALANCE");
+    let payload: Value = serde_json::from_str(&text(&letter["payload"])).expect("JSON");
+    assert_eq!(payload["amount"], "50");
+    assert_eq!(letter["payload_base64"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_letter_that_is_no_text_is_shown_as_base64() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let root = world.admin("root").await;
+    let bytes = vec![0xff, 0xfe];
+    let id = store_letter(&user, 2, bytes, DeadLetterClass::Malformed, "NOT_JSON").await;
+
+    let letter = root.get(&format!("{LETTERS}/{id}")).await;
+
+    assert_eq!(letter.data()["payload"], Value::Null);
+    assert_eq!(letter.data()["payload_base64"], "//4=");
+}
+
+#[tokio::test]
+async fn a_list_omits_long_payloads() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let bytes = vec![b'x'; 10_000];
+    let id = store_letter(&user, 3, bytes, DeadLetterClass::Rejected, "INTERNAL").await;
+
+    let listed = user.get(&format!("{LETTERS}?limit=1")).await;
+    let whole = user.get(&format!("{LETTERS}/{id}")).await;
+
+    let listed = &listed.list("dead_letters")[0];
+    assert_eq!(listed["payload_omitted"], true);
+    assert_eq!(listed["payload"], Value::Null);
+    assert_eq!(text(&whole.data()["payload"]).len(), 10_000);
+    // The reason of an internal error is for operators only.
+    assert_ne!(whole.data()["reason"], "so it is");
+}
+
+#[tokio::test]
+async fn users_read_their_own_letters_and_admins_all() {
+    let world = World::start().await;
+    let ann = world.user("ann").await;
+    let bob = world.user("bob").await;
+    let root = world.admin("root").await;
+    let book = ann.book("grid", "10", "10").await;
+    let id = store_rejected(&ann, &book, 1, "50").await;
+    let malformed = store_letter(&ann, 2, vec![0xff], DeadLetterClass::Malformed, "NOT_JSON").await;
+
+    for (user, count) in [(&ann, 2), (&bob, 0), (&root, 2)] {
+        let listed = user.get(&format!("{LETTERS}?user_id={}", ann.id.0)).await;
+        assert_eq!(listed.list("dead_letters").len(), count, "{listed}");
+    }
+    let stranger = bob.get(&format!("{LETTERS}/{id}")).await;
+    stranger.assert_error(404, "NOT_FOUND");
+
+    let filter = "class=malformed&status=open&include_total=true&limit=1";
+    let page = root.get(&format!("{LETTERS}?{filter}")).await;
+    assert_eq!(page.data()["pagination"]["total"], 1);
+    assert_eq!(page.list("dead_letters")[0]["id"], json!(malformed));
+    let wrong = root.get(&format!("{LETTERS}?class=lost")).await;
+    wrong.assert_error(400, "INVALID_VALUE");
+}
+
+/// Path of the replay of a letter that withdraws this amount.
+async fn replay_of(user: &User<'_>, book: &Book, amount: &str) -> String {
+    let id = store_rejected(user, book, 1, amount).await;
+    format!("{LETTERS}/{id}/replay")
+}
+
+#[tokio::test]
+async fn a_dry_run_reports_the_effect_on_each_balance_and_has_none() {
+    let world = World::start().await;
+    let ann = world.user("ann").await;
+    let root = world.admin("root").await;
+    let book = ann.book("grid", "10", "15").await;
+    let replay = replay_of(&ann, &book, "12").await;
+
+    let rehearsed = root.post(&replay, json!({"dry_run": true})).await;
+
+    let data = rehearsed.data();
+    assert_eq!(data["applied"], true);
+    assert_eq!(data["dry_run"], true);
+    let account = &data["accounts"][0];
+    assert_eq!(account["sub_account_id"], json!(book.currency));
+    assert_eq!(account["balance_before"], "15");
+    assert_eq!(account["balance_after"], "3");
+    assert_eq!(ann.balance(&book.currency).await, "15");
+    assert!(audited(&world, "dead_letter.replay").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_replay_has_the_effect_of_its_dry_run_once() {
+    let world = World::start().await;
+    let ann = world.user("ann").await;
+    let root = world.admin("root").await;
+    let book = ann.book("grid", "10", "15").await;
+    let replay = replay_of(&ann, &book, "12").await;
+    let discard = replay.replace("/replay", "/discard");
+    let rehearsed = root.post(&replay, json!({"dry_run": true})).await;
+
+    let done = root.post(&replay, json!({})).await;
+
+    let data = done.data();
+    assert_eq!(data["accounts"], rehearsed.data()["accounts"]);
+    assert_eq!(data["dry_run"], false);
+    let posting = text(&data["postings"][0]["transaction_id"]);
+    let posting = ann.get(&format!("/v1/transactions/{posting}")).await;
+    assert_eq!(posting.data()["amount"], "12");
+    assert_eq!(posting.data()["event_id"], "e-1");
+    for again in [
+        root.post(&replay, json!({})).await,
+        root.post(&discard, json!({"reason": "x"})).await,
+    ] {
+        again.assert_error(409, "LETTER_NOT_OPEN");
+    }
+    assert_eq!(ann.balance(&book.currency).await, "3");
+}
+
+#[tokio::test]
+async fn a_replay_shows_its_admin_to_admins_only() {
+    let world = World::start().await;
+    let ann = world.user("ann").await;
+    let root = world.admin("root").await;
+    let book = ann.book("grid", "10", "15").await;
+    let replay = replay_of(&ann, &book, "12").await;
+    let letter = replay.trim_end_matches("/replay");
+    root.post(&replay, json!({})).await.data();
+
+    let of_user = ann.get(letter).await;
+    let of_admin = root.get(letter).await;
+
+    assert_eq!(of_user.data()["status"], "replayed");
+    assert_eq!(of_user.data()["info"], json!({}));
+    let by = &of_admin.data()["info"]["resolution"]["by"];
+    assert_eq!(by, &json!({"kind": "admin", "id": root.id.0}));
+}
+
+#[tokio::test]
+async fn a_replay_that_is_rejected_again_is_audited_too() {
+    let world = World::start().await;
+    let ann = world.user("ann").await;
+    let root = world.admin("root").await;
+    let book = ann.book("grid", "10", "10").await;
+    let replay = replay_of(&ann, &book, "12").await;
+
+    let too_early = root.post(&replay, json!({})).await;
+    assert_eq!(too_early.data()["applied"], false);
+    assert_eq!(too_early.data()["code"], "INSUFFICIENT_BALANCE");
+
+    ann.deposit(&book.currency, "5").await.data();
+    root.post(&replay, json!({})).await.data();
+    let failed = root.post(&replay, json!({})).await;
+    failed.assert_error(409, "LETTER_NOT_OPEN");
+    let malformed = root.post(&replay, json!({"dryrun": true})).await;
+    malformed.assert_error(400, "INVALID_REQUEST");
+
+    let letter = replay.split('/').nth(4).map(str::to_owned);
+    let row = (Some(root.id.0), letter);
+    let rows = audited(&world, "dead_letter.replay").await;
+    assert_eq!(rows, [row.clone(), row]);
+}
+
+/// Letters of 6, 6 and 4 against a balance of 10, and one that is no event.
+async fn store_several(user: &User<'_>, book: &Book) {
+    for (seq, amount) in [(1, "6"), (2, "6"), (3, "4")] {
+        store_rejected(user, book, seq, amount).await;
+    }
+    let bytes = b"no event".to_vec();
+    store_letter(user, 9, bytes, DeadLetterClass::Malformed, "NOT_JSON").await;
+}
+
+#[tokio::test]
+async fn many_letters_are_replayed_in_order() {
+    let world = World::start().await;
+    let ann = world.user("ann").await;
+    let root = world.admin("root").await;
+    let book = ann.book("grid", "10", "10").await;
+    store_several(&ann, &book).await;
+    let replay = format!("{LETTERS}/replay");
+    let filter = json!({"class": "rejected", "user_id": ann.id.0});
+
+    let dry_run = json!({"filter": filter, "dry_run": true});
+    let rehearsed = root.post(&replay, dry_run).await;
+    let effects = rehearsed.list("effects").iter();
+    let applied: Vec<&Value> = effects.map(|effect| &effect["applied"]).collect();
+    assert_eq!(applied, [true, false, true]);
+    assert_eq!(ann.balance(&book.currency).await, "10");
+
+    let done = root.post(&replay, json!({"filter": filter})).await;
+    assert_eq!(done.data()["applied"], 2);
+    assert_eq!(done.data()["left"], 1);
+    assert_eq!(ann.balance(&book.currency).await, "0");
+    assert_eq!(audited(&world, "dead_letters.replay").await.len(), 1);
+}
+
+#[tokio::test]
+async fn many_letters_are_discarded_by_a_filter() {
+    let world = World::start().await;
+    let ann = world.user("ann").await;
+    let root = world.admin("root").await;
+    let book = ann.book("grid", "10", "10").await;
+    store_several(&ann, &book).await;
+
+    let discard = json!({"filter": {"class": "rejected"}, "reason": "a test"});
+    let discarded = root.post(&format!("{LETTERS}/discard"), discard).await;
+
+    assert_eq!(discarded.data()["discarded"], 3);
+    assert_eq!(discarded.data()["left"], 0);
+    // The malformed one.
+    let open = root.get(&format!("{LETTERS}?status=open")).await;
+    assert_eq!(open.list("dead_letters").len(), 1);
+    assert_eq!(audited(&world, "dead_letters.discard").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_replay_of_many_needs_a_filter() {
+    let world = World::start().await;
+    let root = world.admin("root").await;
+
+    for wrong in [
+        json!({"filter": {}}),
+        json!({"filter": {"klass": "rejected"}}),
+        json!({}),
+        json!({"filter": 1}),
+    ] {
+        let answer = root.post(&format!("{LETTERS}/replay"), wrong).await;
+        answer.assert_status(400);
+    }
+}

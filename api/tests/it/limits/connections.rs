@@ -1,0 +1,107 @@
+//! Limits of connections, and of slow clients.
+
+use crate::world::World;
+use std::time::Duration;
+use tiris_testing::eventually;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// Sends `head` and then `drip` again and again until the server ends the connection; returns its answer.
+async fn trickle(world: &World, head: &str, drip: &str) -> String {
+    let mut stream = TcpStream::connect(world.address).await.expect("connected");
+    stream
+        .write_all(head.as_bytes())
+        .await
+        .expect("the beginning");
+    let (mut read, mut write) = stream.into_split();
+    let drip = drip.to_owned();
+    let dripping = tokio::spawn(async move {
+        while write.write_all(drip.as_bytes()).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
+    let mut said = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(30), read.read_to_end(&mut said)).await;
+    dripping.abort();
+    // A connection that is cut ends with an error or without, as the bytes under way have it.
+    ended
+        .expect("the server holds the connection for ever")
+        .ok();
+
+    String::from_utf8(said).expect("text")
+}
+
+#[tokio::test]
+async fn a_request_that_trickles_does_not_hold_its_connection() {
+    let world = World::start_with(|settings| {
+        settings.request_timeout = Duration::from_secs(1);
+        settings.protection.head_timeout = Duration::from_secs(1);
+    })
+    .await;
+
+    let head = trickle(&world, "GET / HTTP/1.1\r\nhost: x\r\n", "x-drip: 1\r\n").await;
+    assert!(!head.contains(" 200 "), "{head}");
+
+    let begin = "POST /v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+                 content-length: 200000\r\n\r\n{";
+    let body = trickle(&world, begin, " ").await;
+
+    assert!(body.starts_with("HTTP/1.1 503 "), "{body}");
+
+    world.anonymous("/").await.data();
+}
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+
+async fn connect(world: &World) -> TcpStream {
+    TcpStream::connect(world.address).await.expect("connected")
+}
+
+/// Sends a request and returns the length of what comes back.
+async fn ask(stream: &mut TcpStream) -> std::io::Result<usize> {
+    stream.write_all(REQUEST).await?;
+    stream.read(&mut [0; 4_096]).await
+}
+
+#[tokio::test]
+async fn an_address_holds_only_so_many_connections() {
+    let world = World::start_with(|settings| settings.protection.connections_per_address = 1).await;
+    let mut first = connect(&world).await;
+    assert!(ask(&mut first).await.expect("an answer") > 0);
+
+    let mut second = connect(&world).await;
+    assert!(matches!(ask(&mut second).await, Ok(0) | Err(_)));
+    assert!(ask(&mut first).await.expect("an answer") > 0);
+
+    drop(first);
+    let limit = Duration::from_secs(20);
+    eventually("a free place", limit, async || {
+        let mut next = connect(&world).await;
+        match ask(&mut next).await {
+            Ok(0) => Err("closed".to_owned()),
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
+    })
+    .await
+    .expect("an answer");
+}
+
+#[tokio::test]
+async fn a_client_waits_while_all_connections_are_taken() {
+    let world = World::start_with(|settings| settings.protection.connections = 1).await;
+    let mut first = connect(&world).await;
+    assert!(ask(&mut first).await.expect("an answer") > 0);
+
+    let mut second = connect(&world).await;
+    second.write_all(REQUEST).await.expect("sent");
+    let mut answer = [0; 4_096];
+    assert!(second.try_read(&mut answer).is_err());
+
+    // The server works meanwhile.
+    assert!(ask(&mut first).await.expect("an answer") > 0);
+    assert!(second.try_read(&mut answer).is_err());
+
+    drop(first);
+    assert!(second.read(&mut answer).await.expect("an answer") > 0);
+}

@@ -1,0 +1,147 @@
+//! Direct access to the database of a test.
+
+use super::World;
+use sqlx::postgres::PgRow;
+use sqlx::{FromRow, PgPool, Postgres, Transaction};
+use std::time::Duration;
+use tiris_testing::eventually;
+use uuid::Uuid;
+
+impl World {
+    pub(crate) fn pool(&self) -> &PgPool {
+        self.database.pool()
+    }
+
+    /// Runs statements without parameters.
+    pub(crate) async fn execute(&self, statements: &'static str) {
+        sqlx::raw_sql(statements)
+            .execute(self.pool())
+            .await
+            .expect(statements);
+    }
+
+    /// Runs a statement with one parameter.
+    pub(crate) async fn run<'q, T>(&self, statement: &'static str, parameter: T)
+    where
+        T: 'q + sqlx::Encode<'q, Postgres> + sqlx::Type<Postgres>,
+    {
+        sqlx::query(statement)
+            .bind(parameter)
+            .execute(self.pool())
+            .await
+            .expect(statement);
+    }
+
+    /// Returns the only value of a query without parameters.
+    pub(crate) async fn scalar<T>(&self, query: &'static str) -> T
+    where
+        T: for<'r> sqlx::Decode<'r, Postgres> + sqlx::Type<Postgres> + Send + Unpin,
+    {
+        sqlx::query_scalar(query)
+            .fetch_one(self.pool())
+            .await
+            .expect(query)
+    }
+
+    /// Returns the rows of a query without parameters.
+    pub(crate) async fn rows<T>(&self, query: &'static str) -> Vec<T>
+    where
+        T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        sqlx::query_as(query)
+            .fetch_all(self.pool())
+            .await
+            .expect(query)
+    }
+
+    /// Returns the count of a query whose only parameter is an id.
+    pub(crate) async fn count(&self, query: &'static str, id: &str) -> i64 {
+        let id: Uuid = id.parse().expect("an id");
+        sqlx::query_scalar(query)
+            .bind(id)
+            .fetch_one(self.pool())
+            .await
+            .expect(query)
+    }
+
+    /// Asserts that the books are consistent.
+    pub(crate) async fn verify(&self) {
+        let progress = indicatif::ProgressBar::hidden();
+        let report = tiris_migrations::verify(self.database.url(), &progress).await;
+
+        let report = report.expect("a report");
+        assert!(report.is_clean(), "{report:?}");
+    }
+
+    /// Locks rows that a query with one id selects, until the transaction ends.
+    pub(crate) async fn lock(
+        &self,
+        query: &'static str,
+        id: Uuid,
+    ) -> Transaction<'static, Postgres> {
+        let mut transaction = self.pool().begin().await.expect("a transaction");
+        sqlx::query(query)
+            .bind(id)
+            .execute(&mut *transaction)
+            .await
+            .expect(query);
+        transaction
+    }
+
+    pub(crate) async fn lock_account(&self, account: &str) -> Transaction<'static, Postgres> {
+        let id = account.parse().expect("an id");
+        self.lock("SELECT FROM sub_accounts WHERE id = $1 FOR UPDATE", id)
+            .await
+    }
+
+    /// Waits until a session of the database waits for a lock.
+    pub(crate) async fn lock_is_waited_for(&self) {
+        self.locks_are_waited_for(1).await;
+    }
+
+    /// Waits until so many sessions of the database wait for locks.
+    pub(crate) async fn locks_are_waited_for(&self, sessions: i64) {
+        let limit = Duration::from_secs(10);
+        let look = async || {
+            let waiting: i64 = self
+                .scalar(
+                    "SELECT count(*) FROM pg_stat_activity \
+                     WHERE datname = current_database() AND wait_event_type = 'Lock'",
+                )
+                .await;
+            anyhow::ensure!(waiting >= sessions, "{waiting} sessions wait");
+            anyhow::Ok(())
+        };
+
+        eventually("sessions that wait for locks", limit, look)
+            .await
+            .expect("locks that are waited for");
+    }
+
+    /// Actions of the audit trail on a resource, oldest first.
+    pub(crate) async fn audited(&self, id: &str) -> Vec<String> {
+        sqlx::query_scalar(
+            "SELECT action FROM audit_logs WHERE resource_id = $1 ORDER BY timestamp, id",
+        )
+        .bind(id)
+        .fetch_all(self.pool())
+        .await
+        .expect("the audit trail")
+    }
+
+    /// Locks a part of an account for an order, as a bot's event does.
+    pub(crate) async fn hold(&self, account: &str, order: &str, amount: &str) {
+        let id: Uuid = account.parse().expect("an id");
+        sqlx::query(
+            "WITH hold AS (INSERT INTO holds (sub_account_id, order_id, amount, event_id) \
+                           VALUES ($1, $2, $3::numeric, 'e1')) \
+             UPDATE sub_accounts SET locked = locked + $3::numeric WHERE id = $1",
+        )
+        .bind(id)
+        .bind(order)
+        .bind(amount)
+        .execute(self.pool())
+        .await
+        .expect("a hold");
+    }
+}

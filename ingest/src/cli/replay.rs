@@ -1,0 +1,294 @@
+//! `tiris-ingest replay`: requests that a range of time is read again, and shows how far that is. A worker does it, and
+//! continues without the command.
+
+use super::audit::record;
+use super::confirm::confirm;
+use super::parts::pool;
+use super::table::{table, time};
+use anyhow::{Context, bail, ensure};
+use chrono::{DateTime, Utc};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use std::time::Duration;
+use tiris_domain::event::Kind;
+use tiris_domain::ids::UserId;
+use tiris_domain::states::ReplayStatus;
+use tiris_runtime::config::DatabaseArgs;
+use tiris_store::audit::Action;
+use tiris_store::replay_jobs::{self, Job, NewJob};
+use tiris_store::status;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// How often a job that is watched is looked at.
+const WATCH_INTERVAL: Duration = Duration::from_millis(500);
+/// Jobs a list shows.
+const LISTED_MAX: u32 = 50;
+
+/// Arguments of `tiris-ingest replay`.
+#[derive(clap::Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(super) struct ReplayArgs {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// Messages the broker took at this moment or later (RFC 3339)
+    #[arg(long, value_name = "TIME", required = true)]
+    from: Option<DateTime<Utc>>,
+    /// Messages the broker took before this moment (RFC 3339)
+    #[arg(long, value_name = "TIME", required = true)]
+    to: Option<DateTime<Utc>>,
+    /// Only events of this user
+    #[arg(long, value_name = "ID")]
+    user: Option<Uuid>,
+    /// Only events of this type, such as trading.orders.filled; may be given several times
+    #[arg(long = "type", value_name = "TYPE", value_parser = kind)]
+    kinds: Vec<Kind>,
+    /// Do not wait for its end
+    #[arg(long)]
+    detach: bool,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum Command {
+    /// List the newest replays
+    List(ShowArgs),
+    /// Show one replay, and wait for its end with --watch
+    Show(OneArgs),
+    /// End a replay; what it did stays done
+    Cancel(CancelArgs),
+}
+
+#[derive(clap::Args, Debug)]
+struct ShowArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args, Debug)]
+struct OneArgs {
+    #[command(flatten)]
+    shown: ShowArgs,
+    /// The replay
+    id: Uuid,
+    /// Wait for its end
+    #[arg(long)]
+    watch: bool,
+}
+
+#[derive(clap::Args, Debug)]
+struct CancelArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// The replay
+    id: Uuid,
+}
+
+fn kind(text: &str) -> Result<Kind, String> {
+    let known = || Kind::ALL.map(Kind::bare_subject).join(", ");
+    Kind::of_bare_subject(text).ok_or_else(|| format!("must be one of {}", known()))
+}
+
+/// Runs the command.
+pub(super) async fn run(args: ReplayArgs, stop: CancellationToken) -> anyhow::Result<()> {
+    match args.command {
+        None => start(&args, &stop).await,
+        Some(Command::List(args)) => list(&args).await,
+        Some(Command::Show(args)) => show(&args, &stop).await,
+        Some(Command::Cancel(args)) => cancel(&args).await,
+    }
+}
+
+async fn start(args: &ReplayArgs, stop: &CancellationToken) -> anyhow::Result<()> {
+    let (Some(start_time), Some(end_time)) = (args.from, args.to) else {
+        bail!("--from and --to are needed")
+    };
+    let pool = pool(&args.database)?;
+    let what =
+        "replay this range (what is missing or dead is applied, what is done is passed over)";
+
+    if !confirm(what, args.yes)? {
+        return Ok(());
+    }
+    let kinds = (!args.kinds.is_empty()).then(|| args.kinds.clone());
+    let new = NewJob {
+        requested_by: None,
+        start_time,
+        end_time,
+        user: args.user.map(UserId),
+        kinds,
+    };
+    let mut transaction = pool.begin().await.context("cannot reach the database")?;
+    let job = replay_jobs::create(&mut transaction, &new).await?;
+    let after = json!({"start_time": job.start_time, "end_time": job.end_time,
+                       "user_id": job.user_id, "event_types": job.event_types});
+    record(
+        &mut transaction,
+        &action("events.replay", job.id, Some(after)),
+    )
+    .await?;
+    transaction.commit().await?;
+    say!("replay {} is asked for", job.id);
+    if status::read(&pool).await?.workers.is_empty() {
+        say!("no worker is alive: it begins when tiris-ingest run is started");
+    }
+
+    if args.detach {
+        Ok(())
+    } else {
+        watch(&pool, job.id, stop).await
+    }
+}
+
+async fn list(args: &ShowArgs) -> anyhow::Result<()> {
+    let mut connection = pool(&args.database)?
+        .acquire()
+        .await
+        .context("cannot reach the database")?;
+    let jobs = replay_jobs::list(&mut connection, LISTED_MAX).await?;
+    if args.json {
+        say!("{}", Value::Array(jobs.iter().map(as_json).collect()));
+        return Ok(());
+    }
+
+    let header = "replay|asked for|from|to|status|read|applied|duplicate|rejected";
+    let mut shown = table(header, 5..9);
+    for job in &jobs {
+        let (read, all) = job.position();
+        shown.add_row([
+            job.id.to_string(),
+            time(job.created_at),
+            time(job.start_time),
+            time(job.end_time),
+            job.status.to_string(),
+            format!("{read}/{all}"),
+            job.applied.to_string(),
+            job.duplicate.to_string(),
+            job.rejected.to_string(),
+        ]);
+    }
+    say!("{shown}");
+    Ok(())
+}
+
+async fn show(args: &OneArgs, stop: &CancellationToken) -> anyhow::Result<()> {
+    let pool = pool(&args.shown.database)?;
+    if args.watch {
+        return watch(&pool, args.id, stop).await;
+    }
+    let job = find(&pool, args.id).await?;
+    if args.shown.json {
+        say!("{}", as_json(&job))
+    } else {
+        say!("{}", in_words(&job))
+    }
+    Ok(())
+}
+
+fn action(name: &str, id: Uuid, after: Option<Value>) -> Action<'_> {
+    Action {
+        name,
+        resource: "replay",
+        id: Some(id.to_string()),
+        before: None,
+        after,
+    }
+}
+
+async fn cancel(args: &CancelArgs) -> anyhow::Result<()> {
+    let mut transaction = pool(&args.database)?
+        .begin()
+        .await
+        .context("cannot reach the database")?;
+    let done = replay_jobs::cancel(&mut transaction, args.id, "an operator").await?;
+    ensure!(done, "replay {}: there is none that has not ended", args.id);
+    record(
+        &mut transaction,
+        &action("events.cancel_replay", args.id, None),
+    )
+    .await?;
+    transaction.commit().await?;
+    say!("replay {} is cancelled", args.id);
+    Ok(())
+}
+
+/// Waits for the end of a job. Ctrl-C ends the waiting only.
+async fn watch(pool: &PgPool, id: Uuid, stop: &CancellationToken) -> anyhow::Result<()> {
+    let bar = ProgressBar::new(0);
+    if let Ok(style) =
+        ProgressStyle::with_template("{wide_bar} {human_pos}/{human_len} messages · {msg}")
+    {
+        bar.set_style(style);
+    }
+
+    loop {
+        let job = find(pool, id).await?;
+        let (read, all) = job.position();
+        bar.set_length(all);
+        bar.set_position(read);
+        bar.set_message(format!(
+            "{}, {} applied, {} done before, {} rejected",
+            job.status, job.applied, job.duplicate, job.rejected
+        ));
+        if job.has_ended() {
+            bar.finish_and_clear();
+            say!("{}", in_words(&job));
+            return if job.status == ReplayStatus::Done {
+                Ok(())
+            } else {
+                bail!("the replay failed")
+            };
+        }
+        tokio::select! {
+            () = stop.cancelled() => {
+                bar.finish_and_clear();
+                say!("the replay goes on; tiris-ingest replay show {id} tells how far it is");
+                return Ok(());
+            }
+            () = tokio::time::sleep(WATCH_INTERVAL) => {}
+        }
+    }
+}
+
+async fn find(pool: &PgPool, id: Uuid) -> anyhow::Result<Job> {
+    let mut connection = pool.acquire().await.context("cannot reach the database")?;
+    replay_jobs::get(&mut connection, id)
+        .await
+        .with_context(|| format!("replay {id}"))
+}
+
+fn in_words(job: &Job) -> String {
+    let (read, all) = job.position();
+    let why = job
+        .reason
+        .as_ref()
+        .map(|reason| format!(": {reason}"))
+        .unwrap_or_default();
+    let remarks = job
+        .remarks
+        .iter()
+        .map(|remark| format!("\n  {remark}"))
+        .collect::<String>();
+    format!(
+        "replay {}: {}{why}; {read} of {all} messages read, {} events applied, {} done before, {} rejected{remarks}",
+        job.id, job.status, job.applied, job.duplicate, job.rejected
+    )
+}
+
+fn as_json(job: &Job) -> Value {
+    let (read, all) = job.position();
+    json!({
+        "id": job.id, "start_time": job.start_time, "end_time": job.end_time, "user_id": job.user_id,
+        "event_types": job.event_types, "status": job.status, "reason": job.reason, "remarks": job.remarks.0, "messages_read": read,
+        "messages": all, "applied": job.applied, "duplicate": job.duplicate, "rejected": job.rejected,
+        "created_at": job.created_at, "updated_at": job.updated_at,
+    })
+}

@@ -1,0 +1,90 @@
+//! The metrics of the lanes that are no counters of one place.
+
+use super::{Condition, Lag, Line};
+use crate::stream::Mismatch;
+use std::collections::BTreeMap;
+use tiris_domain::lane::{EventStream, LaneKey};
+use tiris_domain::states::{DeadLetterClass, LaneStatus, State};
+use tiris_store::dead_letters::ClassCount;
+use tiris_store::ledger::Cause;
+
+/// Starts the counters whose growth alerts watch: rules see growth, not birth. Each stream has `lanes` lanes and that of
+/// subjects without a user.
+pub fn begin(lanes: u16) {
+    for stream in EventStream::ALL.map(EventStream::name) {
+        metrics::gauge!("ingest_lanes_configured", "stream" => stream)
+            .set(f64::from(u32::from(lanes) + 1));
+        metrics::counter!("ingest_batch_failures_total", "stream" => stream).increment(0);
+        metrics::counter!("ingest_lanes_lost_total", "stream" => stream).increment(0);
+        metrics::counter!("ingest_drift_total", "stream" => stream).increment(0);
+        for kind in Mismatch::KINDS {
+            metrics::counter!("ingest_cursor_mismatches_total", "stream" => stream, "kind" => kind)
+                .increment(0);
+        }
+        for lane in 0..=lanes {
+            metrics::counter!("ingest_gap_messages_total", "stream" => stream, "lane" => lane.to_string())
+                .increment(0);
+        }
+        let labels = [
+            ("stream", stream),
+            ("class", DeadLetterClass::Rejected.as_str()),
+            ("code", Cause::INTERNAL),
+        ];
+        metrics::counter!("ingest_dead_letters_total", &labels).increment(0);
+    }
+}
+
+/// Shows how far a lane is behind at the moment `now` (nanoseconds since 1970).
+pub fn gauge_lag(key: LaneKey, lag: Lag, now: i64) {
+    let stream = key.stream.name();
+    let lane = key.lane.to_string();
+    if let Some(messages) = lag.messages {
+        metrics::gauge!("ingest_lag_messages", "stream" => stream, "lane" => lane.clone())
+            .set(float(messages));
+    }
+    if let Some(age) = lag.age(now) {
+        metrics::gauge!("ingest_lag_seconds", "stream" => stream, "lane" => lane)
+            .set(age.as_secs_f64());
+    }
+}
+
+/// Shows how many lanes there are in each state.
+pub fn gauge_states(lines: &BTreeMap<LaneKey, Line>) {
+    for stream in EventStream::ALL {
+        for status in LaneStatus::ALL {
+            let lanes = lines
+                .iter()
+                .filter(|(key, line)| key.stream == stream && line.condition.status() == *status);
+            metrics::gauge!("ingest_lanes", "stream" => stream.name(), "status" => status.as_str())
+                .set(float(lanes.count()));
+        }
+    }
+}
+
+/// Shows how many lanes are halted, by kind.
+pub fn gauge_halted(lines: &BTreeMap<LaneKey, Line>) {
+    for kind in Mismatch::KINDS {
+        let halted = lines
+            .values()
+            .filter(|line| matches!(line.condition, Condition::Halted(why) if why.kind() == kind));
+        metrics::gauge!("ingest_lanes_halted", "kind" => kind).set(float(halted.count()));
+    }
+}
+
+/// Shows how many open letters the lanes of this worker have.
+pub fn gauge_letters(counts: &[ClassCount]) {
+    for stream in EventStream::ALL {
+        for class in DeadLetterClass::ALL {
+            let found = counts
+                .iter()
+                .find(|count| count.stream == stream && count.class == *class);
+            metrics::gauge!("ingest_dead_letters_open", "stream" => stream.name(), "class" => class.as_str())
+                .set(found.map_or(0.0, |found| float(found.count)));
+        }
+    }
+}
+
+/// Gauges are floats; beyond four thousand million one more makes no difference.
+pub fn float(value: impl TryInto<u32>) -> f64 {
+    f64::from(value.try_into().unwrap_or(u32::MAX))
+}

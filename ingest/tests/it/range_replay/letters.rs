@@ -1,0 +1,153 @@
+//! How dead letters fare in the replay of a range.
+
+use super::job::{everything, replay, skip_all};
+use crate::world::{World, drain};
+use anyhow::Result;
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use tiris_domain::event::Kind;
+use tiris_store::replay_jobs::NewJob;
+use uuid::Uuid;
+
+/// When the stream took a message.
+async fn time_of(world: &World, sequence: u64) -> Result<DateTime<Utc>> {
+    let stream = world.jetstream().get_stream("TRADING").await?;
+    let time = stream.get_raw_message(sequence).await?.time;
+    let nanos = i64::try_from(time.unix_timestamp_nanos())?;
+    Ok(DateTime::from_timestamp_nanos(nanos))
+}
+
+#[tokio::test]
+async fn what_waits_behind_a_letter_outside_the_range_goes_on_waiting() -> Result<()> {
+    let world = World::new().await?;
+    let mut lane = world.lane().await?;
+    let early = Uuid::now_v7();
+    world.send(&world.credit(early, "BNB", "5")).await?;
+    world.send_credits(1).await?;
+    drain(&mut lane).await?;
+    // Missing, and behind both.
+    let last = world.send(&world.btc_credit("1")).await?;
+    skip_all(&world).await?;
+
+    let later = NewJob {
+        start_time: time_of(&world, last - 1).await?,
+        ..everything()
+    };
+    let done = replay(&world, &later).await?;
+    assert_eq!(done, "0 applied, 0 duplicate, 2 rejected");
+    world.expect_letters("BEHIND_UNRESOLVED", 2).await?;
+
+    // With the one they wait behind in the range, all are tried in order.
+    world.open_account(early, "BNB").await?;
+    let done = replay(&world, &everything()).await?;
+    assert_eq!(done, "3 applied, 1 duplicate, 0 rejected");
+    assert_eq!(world.btc().await?, "3");
+    world.expect_open(0).await
+}
+
+#[tokio::test]
+async fn an_event_that_fails_for_an_unforeseen_reason_is_put_aside_alone() -> Result<()> {
+    let world = World::new().await?;
+    world.lane().await?;
+    world.fail_on_boom().await?;
+    world.send_credits(4).await?;
+    world.send(&world.boom("1")).await?;
+    world.send_credits(2).await?;
+    skip_all(&world).await?;
+
+    let done = replay(&world, &everything()).await?;
+
+    assert_eq!(done, "6 applied, 1 duplicate, 1 rejected");
+    assert_eq!(world.btc().await?, "7");
+    world.expect_letters("INTERNAL", 1).await
+}
+
+fn order_created(world: &World, id: &str) -> Value {
+    let fields = json!({
+        "sub_account_id": world.stock,
+        "order_id": id,
+        "symbol": "ETH/BTC",
+        "side": "buy",
+        "type": "limit",
+        "amount": "1",
+        "price": "1",
+        "status": "created",
+    });
+    world.event(Kind::OrderCreated, fields)
+}
+
+#[tokio::test]
+async fn a_replay_of_one_type_never_overtakes_a_letter_of_another() -> Result<()> {
+    let world = World::new().await?;
+    let mut lane = world.lane().await?;
+    let unknown = world.credit(Uuid::now_v7(), "BNB", "5");
+    let orders = [order_created(&world, "o-1"), order_created(&world, "o-2")];
+    let [first, second] = orders;
+    world.send_all(&[first, unknown, second]).await?;
+    drain(&mut lane).await?;
+    world.expect_rows("dead_letters WHERE blocks", 2).await?;
+
+    let orders = NewJob {
+        kinds: Some(vec![Kind::OrderCreated]),
+        ..everything()
+    };
+    let done = replay(&world, &orders).await?;
+
+    assert_eq!(done, "0 applied, 1 duplicate, 1 rejected");
+    let created = "trading_logs WHERE type = 'order_created'";
+    world.expect_rows(created, 1).await?;
+    world.expect_rows("dead_letters WHERE blocks", 2).await
+}
+
+#[tokio::test]
+async fn a_letter_that_a_replay_finds_refused_waits_for_a_person() -> Result<()> {
+    let world = World::new().await?;
+    let mut lane = world.lane().await?;
+    let late = Uuid::now_v7();
+    let too_early = world.debit(late, "BNB", "100");
+    let credit = world.credit(late, "BNB", "100");
+    world.send_all(&[too_early, credit]).await?;
+    drain(&mut lane).await?;
+
+    world.open_account(late, "BNB").await?;
+    let done = replay(&world, &everything()).await?;
+
+    assert_eq!(done, "1 applied, 1 duplicate, 1 rejected");
+    assert_eq!(world.balance(late).await?, "100");
+    world.expect_open(1).await?;
+    let refused = "dead_letters WHERE code = 'INSUFFICIENT_BALANCE' AND NOT blocks";
+    world.expect_rows(refused, 1).await?;
+    // Its lane does not try it again either.
+    world
+        .execute(
+            "UPDATE dead_letters SET next_attempt_at = now() WHERE next_attempt_at IS NOT NULL",
+        )
+        .await?;
+    drain(&mut lane).await?;
+    assert_eq!(world.balance(late).await?, "100");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_person_gave_up_stays_given_up() -> Result<()> {
+    let world = World::new().await?;
+    world.fail_on_boom().await?;
+    let mut lane = world.lane().await?;
+    let event = world.boom("5");
+    world.send(&event).await?;
+    drain(&mut lane).await?;
+    world.expect_events("dead", 1).await?;
+    let id = world.letter("INTERNAL").await?;
+    world.discard(id).await?;
+    world
+        .execute("DROP TRIGGER explode ON trading_logs")
+        .await?;
+
+    let done = replay(&world, &everything()).await?;
+    assert_eq!(done, "0 applied, 2 duplicate, 0 rejected");
+
+    world.send(&event).await?;
+    drain(&mut lane).await?;
+    assert_eq!(world.btc().await?, "1");
+    Ok(())
+}

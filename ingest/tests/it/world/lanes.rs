@@ -1,0 +1,109 @@
+//! Lanes that a test takes and steps through.
+
+use super::{LANES, WAIT, World};
+use anyhow::{Result, ensure};
+use tiris_domain::lane::EventStream;
+use tiris_domain::lane::LaneKey;
+use tiris_ingest::context::Context;
+use tiris_ingest::lane::{Lane, Step};
+use tiris_testing::eventually;
+use tokio_util::sync::CancellationToken;
+
+impl World {
+    /// The lane of orders and balances that the world's user is in; found by a credit of 1 BTC.
+    pub(crate) async fn own_lane(&self) -> Result<LaneKey> {
+        let stored = self.publish(&self.subject(), &self.btc_credit("1")).await?;
+        Ok(LaneKey {
+            stream: EventStream::Trading,
+            lane: stored.lane()?,
+        })
+    }
+
+    /// The user's lane with a credit of 1 BTC done.
+    pub(crate) async fn lane(&self) -> Result<Lane> {
+        self.lane_with(self.context()).await
+    }
+
+    pub(crate) async fn lane_with(&self, context: Context) -> Result<Lane> {
+        let mut lane = Lane::seize(context, self.own_lane().await?).await?;
+        drain(&mut lane).await?;
+        Ok(lane)
+    }
+
+    /// Runs all lanes of both streams until `done` succeeds.
+    pub(crate) async fn run_until(
+        &self,
+        what: &str,
+        done: impl AsyncFnMut() -> Result<()>,
+    ) -> Result<()> {
+        self.run_with(self.context(), what, done).await
+    }
+
+    pub(crate) async fn run_with(
+        &self,
+        context: Context,
+        what: &str,
+        done: impl AsyncFnMut() -> Result<()>,
+    ) -> Result<()> {
+        let stop = CancellationToken::new();
+        let mut tasks = tokio::task::JoinSet::new();
+        for stream in EventStream::ALL {
+            for lane in 0..=LANES {
+                let id = LaneKey { stream, lane };
+                // As the worker does: a lane taken before may have lost the common connection to a message.
+                let taken = eventually("a lane", WAIT, async || {
+                    Lane::seize(context.clone(), id).await
+                })
+                .await?;
+                tasks.spawn(taken.run(stop.clone()));
+            }
+        }
+
+        let result = eventually(what, WAIT, done).await;
+        stop.cancel();
+        let kept = tasks.join_all().await;
+
+        result?;
+        ensure!(kept.iter().all(|kept| *kept), "a lane was lost");
+        Ok(())
+    }
+}
+
+pub(crate) async fn step(lane: &mut Lane) -> Step {
+    lane.step(&CancellationToken::new()).await
+}
+
+/// Steps until the lane has nothing more to do.
+pub(crate) async fn drain(lane: &mut Lane) -> Result<()> {
+    let last = last_step(lane).await;
+    ensure!(last == Step::Idle, "{last:?}");
+    Ok(())
+}
+
+/// Steps as long as the lane commits; returns the first other step.
+pub(crate) async fn last_step(lane: &mut Lane) -> Step {
+    loop {
+        match step(lane).await {
+            Step::Committed(_) | Step::Narrowed | Step::Followed => {}
+            other => return other,
+        }
+    }
+}
+
+/// One step, in which the lane must commit or find nothing.
+pub(crate) async fn advances(lane: &mut Lane) -> Result<()> {
+    let step = step(lane).await;
+    let advances = matches!(
+        step,
+        Step::Committed(_) | Step::Narrowed | Step::Followed | Step::Idle
+    );
+    ensure!(advances, "{step:?}");
+    Ok(())
+}
+
+/// One step, in which the lane must wait for something that is broken.
+pub(crate) async fn waits(lane: &mut Lane) -> Result<()> {
+    let step = step(lane).await;
+    ensure!(matches!(step, Step::Waiting(_)), "{step:?}");
+    Ok(())
+}

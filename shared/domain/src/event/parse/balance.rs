@@ -1,0 +1,94 @@
+//! `balance.*`: a movement, lock or unlock of one account.
+
+use super::parsed::Parsed;
+use crate::event::body::{BalanceChange, Body};
+use crate::event::fields::{Field, Fields};
+use crate::event::kind::Kind;
+use crate::ids::AccountId;
+use crate::ledger::{Asset, Belief, Command, Movement, OrderId};
+use crate::states::Direction;
+use crate::value::{Amount, Message, Reason};
+
+/// The fields all changes of a balance begin with.
+struct Common {
+    asset: Asset,
+    order: Option<OrderId>,
+    message: Option<String>,
+}
+
+impl Common {
+    fn parse(fields: &mut Fields<'_>) -> Field<Self> {
+        Ok(Self {
+            asset: fields.required("symbol")?,
+            order: fields.optional("related_order_id")?,
+            message: fields.uncounted("message")?.map(Message::into_string),
+        })
+    }
+}
+
+pub(super) fn parse_update(account: AccountId, fields: &mut Fields<'_>) -> Field<Parsed> {
+    let Common {
+        asset,
+        order,
+        message,
+    } = Common::parse(fields)?;
+    let amount = fields.required::<Amount>("amount")?.0;
+    let direction: Direction = fields.required("direction")?;
+    let reason: Reason = fields.required("reason")?;
+    let belief = Belief {
+        previous_balance: fields.rounded_number("previous_balance")?,
+        new_balance: fields.rounded_number("new_balance")?,
+    };
+
+    let message = message.unwrap_or_else(|| format!("{direction} {amount} {asset}: {reason}"));
+    let order_id = order.clone();
+    let command = Command::Move(Movement {
+        account,
+        asset,
+        direction,
+        amount,
+        order,
+        reason: reason.into_string(),
+        belief,
+    });
+    Ok(Parsed {
+        body: Body::Balance(BalanceChange { order_id, command }),
+        message,
+    })
+}
+
+pub(super) fn parse_hold(kind: Kind, account: AccountId, fields: &mut Fields<'_>) -> Field<Parsed> {
+    let Common {
+        asset,
+        order,
+        message,
+    } = Common::parse(fields)?;
+    fields.keep("symbol", asset.to_string());
+    let amount = fields.kept_number("amount")?;
+    let locks = kind == Kind::BalanceLocked;
+
+    let message = message.unwrap_or_else(|| {
+        let verb = if locks { "lock" } else { "unlock" };
+        format!("{verb} {amount} {asset}")
+    });
+    let order_id = order.clone();
+    let command = if locks {
+        Command::Lock {
+            account,
+            asset,
+            amount,
+            order,
+        }
+    } else {
+        Command::Unlock {
+            account,
+            asset,
+            amount,
+            order,
+        }
+    };
+    Ok(Parsed {
+        body: Body::Balance(BalanceChange { order_id, command }),
+        message,
+    })
+}

@@ -1,0 +1,96 @@
+//! The object of an event: the fields every kind has, then those of its kind.
+
+use super::parsed::Parsed;
+use super::{balance, order, report};
+use crate::event::body::Event;
+use crate::event::content::Content;
+use crate::event::fields::{Field, Fields};
+use crate::event::kind::Kind;
+use crate::event::malformed::MalformedKind;
+use crate::ids::AccountId;
+use crate::value::{Invalid, Name};
+use serde_json::{Map, Value as Json};
+
+pub(super) fn parse(kind: Kind, object: Map<String, Json>) -> Field<Event> {
+    let mut content = Content::new();
+    let mut fields = Fields::new(object, &mut content);
+
+    check_version(&mut fields)?;
+    let event_id = fields.required("event_id")?;
+    check_type(kind, &mut fields)?;
+    let timestamp = fields.time("timestamp")?;
+    let user = fields.required("user_id")?;
+    let trading = fields.required("trading_id")?;
+    let source = fields.uncounted::<Name>("source")?;
+    let source = fields.present("source", source)?;
+    let metadata = fields.object("metadata")?.unwrap_or_default();
+    let sub_account = match kind {
+        Kind::Heartbeat => None,
+        _ => fields.optional("sub_account_id")?,
+    };
+    let Parsed { body, message } = parse_body(kind, sub_account, &mut fields)?;
+
+    let unknown = fields.into_rest();
+    let (raw, content_hash) = content.finish();
+    let mut info = Map::new();
+    for (key, part) in [("metadata", metadata), ("unknown", unknown), ("raw", raw)] {
+        if !part.is_empty() {
+            info.insert(key.to_owned(), Json::Object(part));
+        }
+    }
+    info.insert("source".to_owned(), source.into_string().into());
+
+    Ok(Event {
+        kind,
+        event_id,
+        timestamp,
+        user,
+        trading,
+        sub_account,
+        message,
+        info,
+        content_hash,
+        body,
+    })
+}
+
+fn check_version(fields: &mut Fields<'_>) -> Field<()> {
+    let version: Name = fields.required("version")?;
+
+    match version.as_str() {
+        "1" => Ok(()),
+        minor if minor.starts_with("1.") => Ok(()),
+        _ => Err(MalformedKind::UnsupportedVersion(version.into_string())),
+    }
+}
+
+fn check_type(kind: Kind, fields: &mut Fields<'_>) -> Field<()> {
+    let expected = kind.bare_subject();
+    let given: Name = fields.required("event_type")?;
+
+    if given.as_str() == expected {
+        Ok(())
+    } else {
+        let given = Json::from(given.into_string());
+        let why = Invalid::given(format!("must be one of {expected}"), &given);
+        Err(fields.invalid("event_type", why))
+    }
+}
+
+fn parse_body(kind: Kind, account: Option<AccountId>, fields: &mut Fields<'_>) -> Field<Parsed> {
+    match kind {
+        Kind::OrderCreated | Kind::OrderFilled | Kind::OrderCancelled | Kind::OrderFailed => {
+            fields.present("sub_account_id", account)?;
+            order::parse(kind, fields)
+        }
+        Kind::BalanceUpdated => {
+            balance::parse_update(fields.present("sub_account_id", account)?, fields)
+        }
+        Kind::BalanceLocked | Kind::BalanceUnlocked => {
+            balance::parse_hold(kind, fields.present("sub_account_id", account)?, fields)
+        }
+        Kind::Error => report::parse_error(fields),
+        Kind::Signal => report::parse_signal(fields),
+        Kind::Heartbeat => report::parse_heartbeat(fields),
+    }
+}

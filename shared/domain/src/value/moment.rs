@@ -1,0 +1,124 @@
+//! A time as the database keeps it.
+
+use super::define::Value;
+use super::invalid::Invalid;
+use super::newtype::deserialize_by_value;
+use super::schema::{Schema, SchemaKind};
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
+use serde_json::Value as Json;
+use std::ops::RangeInclusive;
+
+/// Years a time may lie in; the clock of a caller may say anything.
+const YEARS: RangeInclusive<i32> = 0..=9_999;
+
+/// A time in the years 0 to 9999, to the microsecond. A leap second is the second after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(transparent)]
+pub struct Moment(DateTime<Utc>);
+
+impl Moment {
+    /// `time` cut to microseconds; `None` when its year is out of range.
+    #[must_use]
+    pub fn new(time: DateTime<Utc>) -> Option<Self> {
+        DateTime::from_timestamp_micros(time.timestamp_micros())
+            .filter(|time| YEARS.contains(&time.year()))
+            .map(Self)
+    }
+
+    /// Midnight in UTC, so many days after 1970-01-01; a `u16` counts to the year 2149.
+    #[must_use]
+    pub fn midnight(days: u16) -> Self {
+        Self(DateTime::UNIX_EPOCH + TimeDelta::days(days.into()))
+    }
+
+    /// The time.
+    #[must_use]
+    pub const fn time(self) -> DateTime<Utc> {
+        self.0
+    }
+
+    /// The time in RFC 3339 a value must be, to its last digit and in any year.
+    pub(crate) fn exact(value: &Json) -> Option<DateTime<Utc>> {
+        let time = DateTime::parse_from_rfc3339(value.as_str()?).ok()?;
+
+        Some(time.to_utc())
+    }
+}
+
+impl From<Moment> for DateTime<Utc> {
+    fn from(moment: Moment) -> Self {
+        moment.0
+    }
+}
+
+impl Value for Moment {
+    fn schema() -> Schema {
+        Schema {
+            format: Some("date-time"),
+            ..Schema::new("string_date-time", SchemaKind::String)
+        }
+    }
+
+    fn from_json(value: Json) -> Result<Self, Invalid> {
+        Self::exact(&value).and_then(Self::new).ok_or_else(|| {
+            Invalid::given(
+                "must be an RFC 3339 time such as 2026-01-31T12:00:00Z",
+                &value,
+            )
+        })
+    }
+
+    fn to_json(&self) -> Json {
+        Json::from(self.0.to_rfc3339())
+    }
+}
+
+deserialize_by_value!(Moment);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Option<String> {
+        let moment = Moment::from_json(text.into()).ok()?;
+
+        Some(moment.time().to_rfc3339())
+    }
+
+    #[test]
+    fn a_time_is_cut_to_microseconds() {
+        let cut = parsed("2026-01-31T13:00:00.1234569+01:00");
+
+        assert_eq!(cut.as_deref(), Some("2026-01-31T12:00:00.123456+00:00"));
+    }
+
+    #[test]
+    fn a_leap_second_is_the_second_after_it() {
+        let second = parsed("2016-12-31T23:59:60.5Z");
+
+        assert_eq!(second.as_deref(), Some("2017-01-01T00:00:00.500+00:00"));
+    }
+
+    #[test]
+    fn the_first_and_the_last_year_are_accepted() {
+        assert!(parsed("0000-01-01T00:00:00Z").is_some());
+        assert!(parsed("9999-12-31T23:59:59.999999999Z").is_some());
+    }
+
+    #[test]
+    fn a_year_out_of_range_is_refused() {
+        assert_eq!(parsed("0000-01-01T00:00:00+00:01"), None);
+        assert_eq!(parsed("9999-12-31T23:59:59-00:01"), None);
+        assert_eq!(parsed("9999-12-31T23:59:60Z"), None);
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused_with_an_example() {
+        let invalid = Moment::from_json("2026-01-31 12:00".into()).expect_err("no RFC 3339");
+
+        assert_eq!(
+            invalid.to_string(),
+            "must be an RFC 3339 time such as 2026-01-31T12:00:00Z (given: \"2026-01-31 12:00\")"
+        );
+    }
+}

@@ -1,0 +1,33 @@
+//! Values of columns as types of the domain.
+//!
+//! A value that its column cannot hold is a defect, so every failure is [`Error::Internal`].
+
+use crate::error::{Error, Result};
+use rust_decimal::Decimal;
+use tiris_domain::ledger::Asset;
+use tiris_domain::money::{Money, Number};
+use tiris_domain::states::State;
+
+/// Returns the state that a column names.
+pub fn state<S: State>(name: impl AsRef<str>) -> Result<S> {
+    S::parse(name.as_ref()).map_err(|error| Error::Internal(error.into()))
+}
+
+/// Returns the asset that a column of symbols names.
+pub fn asset(symbol: &str) -> Result<Asset> {
+    symbol
+        .parse()
+        .map_err(|why| Error::internal(format!("symbol {symbol:?}: {why}")))
+}
+
+/// Returns the amount that a column of money holds.
+pub fn money(value: Decimal) -> Result<Money> {
+    Money::from_decimal(value)
+        .ok_or_else(|| Error::internal(format!("a column of money holds {value}")))
+}
+
+/// Returns a sum of money, which may have more digits than a column of money.
+pub fn number(text: &str) -> Result<Number> {
+    text.parse()
+        .map_err(|error| Error::internal(format!("a sum of money is {text}: {error}")))
+}

@@ -1,0 +1,82 @@
+//! Why an event is not in the books.
+
+use std::fmt;
+use tiris_domain::event::Malformed;
+use tiris_domain::ledger::Rejection;
+use tiris_domain::states::DeadLetterClass;
+
+/// Why an event is put aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The message is no event.
+    Malformed(Box<Malformed>),
+    /// The ledger refuses it.
+    Rejected(Rejection),
+    /// Its event id was used before, with other content. It can only be discarded.
+    EventIdReused,
+    /// The same event came twice, and the other dead letter was discarded.
+    EventDiscarded,
+    /// An earlier event of the same user and trading waits for a retry.
+    BehindUnresolved,
+    /// Applying it failed for an unforeseen reason, in words.
+    Internal(String),
+}
+
+impl Cause {
+    /// The code of [`Self::EventIdReused`].
+    pub const EVENT_ID_REUSED: &'static str = "EVENT_ID_REUSED";
+    /// The code of [`Self::BehindUnresolved`].
+    pub const BEHIND_UNRESOLVED: &'static str = "BEHIND_UNRESOLVED";
+    /// The code of [`Self::Internal`].
+    pub const INTERNAL: &'static str = "INTERNAL";
+
+    /// An unforeseen failure, with everything that caused it.
+    #[must_use]
+    pub fn internal(error: &dyn std::error::Error) -> Self {
+        let causes = std::iter::successors(Some(error), |error| error.source());
+        let texts: Vec<String> = causes.map(ToString::to_string).collect();
+
+        Self::Internal(texts.join(": "))
+    }
+
+    /// What can still become of the event.
+    #[must_use]
+    pub const fn class(&self) -> DeadLetterClass {
+        match self {
+            Self::Malformed(_) => DeadLetterClass::Malformed,
+            Self::Rejected(rejection) if rejection.is_unresolved() => DeadLetterClass::Unresolved,
+            Self::BehindUnresolved => DeadLetterClass::Unresolved,
+            Self::Rejected(_) | Self::EventIdReused | Self::EventDiscarded | Self::Internal(_) => {
+                DeadLetterClass::Rejected
+            }
+        }
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Malformed(malformed) => malformed.kind.code(),
+            Self::Rejected(rejection) => rejection.code(),
+            Self::EventIdReused => Self::EVENT_ID_REUSED,
+            Self::EventDiscarded => "EVENT_DISCARDED",
+            Self::BehindUnresolved => Self::BEHIND_UNRESOLVED,
+            Self::Internal(_) => Self::INTERNAL,
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malformed(malformed) => return malformed.fmt(f),
+            Self::Rejected(rejection) => return rejection.fmt(f),
+            Self::EventIdReused => "the event id was used before with other content",
+            Self::EventDiscarded => {
+                "the event was given up by another letter, so it stays out of the books"
+            }
+            Self::BehindUnresolved => "an earlier event of this trading waits to be tried again",
+            Self::Internal(why) => why,
+        })
+    }
+}

@@ -1,0 +1,88 @@
+//! The SQL by which the API answers a request, from the log of its database: pgbench runs what the API runs.
+//!
+//! Owns: the settings of the log, and reading it. Must not know: the requests.
+
+use crate::stage::{Database, Stage};
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use std::fs;
+
+/// What the statement of a prepared call begins with in the log, and what its values do.
+const STATEMENT: &str = " LOG:  execute ";
+const VALUES: &str = " DETAIL:  parameters: ";
+
+/// The last statement with `table` in it by which `path` was answered, with its values in it, as a script.
+pub(crate) async fn of_request(
+    stage: &Stage,
+    database: &Database,
+    email: &str,
+    path: &str,
+    table: &str,
+) -> Result<String> {
+    let url = format!("{}?options[log_statement]=all", database.url);
+    let mut api = stage.launch_api(&url, "warn")?;
+    api.wait_until_ready().await?;
+    let token = api.token(email).await?;
+    api.client(&token)?.get::<Value>(path).await?;
+
+    let log = fs::read_to_string(stage.postgres_log())?;
+    let found =
+        find(&log, &format!("FROM {table} ")).or_else(|| find(&log, &format!("FROM \"{table}\"")));
+    found.with_context(|| format!("the log of the database does not say how {path} is answered"))?
+}
+
+fn find(log: &str, wanted: &str) -> Option<Result<String>> {
+    let lines: Vec<&str> = log.lines().collect();
+    let at = lines
+        .iter()
+        .rposition(|line| line.contains(STATEMENT) && line.contains(wanted))?;
+    let statement = lines[at].split_once(STATEMENT)?.1.split_once(": ")?.1;
+    let values = lines
+        .get(at + 1)
+        .and_then(|line| line.split_once(VALUES))
+        .map_or("", |(_, values)| values);
+    Some(fill(statement, values))
+}
+
+/// Puts the values in the places of the parameters, the last first, because `$1` is also the beginning of `$10`.
+fn fill(statement: &str, values: &str) -> Result<String> {
+    let mut filled = statement.to_owned();
+    let values: Vec<(&str, &str)> = values
+        .split(", $")
+        .filter_map(|value| value.split_once(" = "))
+        .collect();
+    for (number, value) in values.iter().rev() {
+        filled = filled.replace(&format!("${}", number.trim_start_matches('$')), value);
+    }
+    ensure!(
+        !filled.contains('$'),
+        "cannot be given to pgbench: {filled}"
+    );
+    Ok(format!("{filled};\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_statement_of_a_table_is_found_with_its_values() {
+        let log = "1 [2] LOG:  execute sqlx_s_1: SELECT 1 FROM \"other\" WHERE a = $1\n\
+                   1 [2] DETAIL:  parameters: $1 = '7'\n\
+                   1 [2] LOG:  execute sqlx_s_2: SELECT x FROM \"mine\" WHERE a = $1 AND b = $2 LIMIT $10\n\
+                   1 [2] DETAIL:  parameters: $1 = 'one', $2 = NULL, $10 = '51'\n";
+        let script = find(log, "FROM \"mine\"")
+            .expect("a statement")
+            .expect("a script");
+        assert_eq!(
+            script,
+            "SELECT x FROM \"mine\" WHERE a = 'one' AND b = NULL LIMIT '51';\n"
+        );
+        assert!(find(log, "FROM \"none\"").is_none());
+    }
+
+    #[test]
+    fn a_parameter_without_value_is_refused() {
+        assert!(fill("SELECT $1 WHERE a = $2", "$1 = 'x'").is_err());
+    }
+}
