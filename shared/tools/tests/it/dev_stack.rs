@@ -188,7 +188,6 @@ async fn accounts(variables: &BTreeMap<String, String>) -> Result<Vec<String>> {
     let body: serde_json::Value = answer.json().await?;
     let accounts = body["data"]["sub_accounts"].as_array();
     let accounts = accounts.context("no list of accounts")?;
-    ensure!(!accounts.is_empty(), "no account yet");
 
     Ok(accounts
         .iter()
