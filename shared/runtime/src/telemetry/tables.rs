@@ -63,7 +63,6 @@ mod tests {
     use super::*;
 
     #[test]
-
     fn a_statement_is_named_by_its_verb_and_first_table() {
         let named = [
             (
