@@ -17,7 +17,7 @@ DOCKER_TOOLS = $(or $(TIRIS_DEV_DIR),.tiris)/bin/docker-tools
 NODE = $(DOCUMENT_TOOLS)/node $(DOCUMENT_TOOLS)/node_modules
 
 .DEFAULT_GOAL := help
-.PHONY: help build run up down status clean-data tools test chaos bench fuzz check document client fmt
+.PHONY: help build run up down status clean-data tools test chaos bench fuzz check document links client fmt
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,7 +75,7 @@ fuzz: build ## Ask the REST API whatever its document allows and forbids, and ju
 	@$(DEV) tools --fuzz
 	@$(dir $(DEV))tiris-fuzz
 
-check: document ## Format, lints, documentation, dependencies
+check: document links ## Check format, lints, documentation, links and dependencies
 	@cargo fmt --all --check
 	@cargo clippy --workspace --all-targets --all-features -- -D warnings
 	@RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features --document-private-items
@@ -84,6 +84,10 @@ check: document ## Format, lints, documentation, dependencies
 document: | $(DEV) ## Lint the OpenAPI document
 	@$(DEV) tools --document
 	@$(NODE)/@redocly/cli/bin/cli.js lint --config api/redocly.yaml $(DOCUMENT)
+
+links: ## Check the links between the documents
+	@.ci/python-tools $(MANIFEST_TOOLS)
+	@$(MANIFEST_TOOLS)/bin/md-dead-link-check --config .ci/links.toml
 
 client: | $(DEV) ## Write the types of the REST API for TypeScript to CLIENT (target/client/tiris.ts)
 	@$(DEV) tools --document

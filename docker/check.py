@@ -45,10 +45,10 @@ def yaml(path):
 
 
 def ours():
-    """The metrics of our programs with their kind and labels: the table of shared/README.md, which a test holds to the
+    """The metrics of our programs with their kind and labels: the table of shared/docs/OBSERVABILITY.md, which a test holds to the
     code."""
     row = re.compile(r"^\| `([a-z_]+)(?:\{([a-z_,]+)\})?` \| (counter|gauge|histogram) \|", re.MULTILINE)
-    table = row.findall((ROOT / "shared/README.md").read_text())
+    table = row.findall((ROOT / "shared/docs/OBSERVABILITY.md").read_text())
     return {name: (kind, set(filter(None, labels.split(",")))) for name, labels, kind in table}
 
 
@@ -97,7 +97,7 @@ def check_queries():
     """Every metric and label of every query exists."""
     known = {name: labels for name, (_, labels) in ours().items()} | foreign()
     if not ours():
-        fault("shared/README.md", "holds no table of metrics")
+        fault("shared/docs/OBSERVABILITY.md", "holds no table of metrics")
     recorded = {rule["record"] for _, rule in rules() if "record" in rule}
     used = set()
     for where, query in queries():

@@ -7,7 +7,7 @@ import re
 
 from render import K8S
 
-HEADING = "## Who may speak to whom"
+HEADING = "## Which network paths are open?"
 EVERYTHING = "0.0.0.0/0"
 # Labels by which our own pods are told apart; the value is the word.
 POD_LABELS = ("app.kubernetes.io/name", "tiris.ai/part")
