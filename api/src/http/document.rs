@@ -1,32 +1,41 @@
-//! The OpenAPI document, and what it says about routes.
-//!
-//! Owns: what the framework's document lacks. Must not know: single operations.
+//! The OpenAPI document: completes the one that the framework generates.
 
+mod errors;
 mod nulls;
 
+use super::policy::{NO_JSON, Refusal, TOO_LARGE};
 use super::reply::REPLAYED;
 use super::{idempotency, page};
+use crate::routes::Tag;
+use poem_openapi::Tags;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::fmt;
 
-const REUSED: &str = "`IDEMPOTENCY_KEY_REUSED`: the key came with another body before";
-/// Where no request has a key: what is answered there is new each time.
+const KEY_REUSED: &str =
+    "`IDEMPOTENCY_KEY_REUSED`: the idempotency key was used with another request body";
+/// Paths whose operations take no idempotency key, because their responses are new each time.
 const SIGN_IN: &str = "/v1/auth/";
 
-/// The document the framework made, with what is the same for many operations.
-pub(crate) fn completed(made: &str) -> String {
-    // The framework has just made it, so it is JSON.
-    let Ok(mut document) = read(made) else {
-        return made.to_owned();
+/// The description of the API: how to begin, what all operations share, and the error codes.
+pub(super) fn introduction() -> String {
+    include_str!("document/introduction.md").to_owned() + &errors::table()
+}
+
+/// Completes the generated document with what the framework cannot express.
+pub(crate) fn completed(generated: &str) -> String {
+    // The framework generates valid JSON.
+    let Ok(mut document) = read(generated) else {
+        return generated.to_owned();
     };
 
-    nulls::tell(&mut document);
+    nulls::describe(&mut document);
+    sort_tags(&mut document);
     for (path, item) in document["paths"].as_object_mut().into_iter().flatten() {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
-            // Otherwise nothing tells that no token is needed from that somebody forgot to say so.
+            // Make public operations explicit.
             if operation["security"].is_null() {
                 operation["security"] = json!([]);
             }
@@ -34,30 +43,46 @@ pub(crate) fn completed(made: &str) -> String {
                 .get_mut("parameters")
                 .and_then(Value::as_array_mut);
             parameters.into_iter().flatten().for_each(bound);
+            if !operation["requestBody"].is_null() {
+                add_refusal(operation, TOO_LARGE);
+                add_refusal(operation, NO_JSON);
+            }
             if ["post", "put"].contains(&method.as_str()) && !path.starts_with(SIGN_IN) {
-                tell_key(operation);
+                add_idempotency_key(operation);
             }
         }
     }
 
-    serde_json::to_string_pretty(&document).unwrap_or_else(|_| made.to_owned())
+    serde_json::to_string_pretty(&document).unwrap_or_else(|_| generated.to_owned())
 }
 
-/// Reads the document. The framework repeats a path for every operation, and JSON keeps the last of equal keys.
-fn read(made: &str) -> serde_json::Result<Value> {
+/// Sorts the tags for readers; the framework sorts them by name.
+fn sort_tags(document: &mut Value) {
+    let place = |tag: &Value| {
+        Tag::ORDER
+            .iter()
+            .position(|known| tag["name"] == known.name())
+    };
+    if let Some(tags) = document["tags"].as_array_mut() {
+        tags.sort_by_key(place);
+    }
+}
+
+/// Reads the document. The framework repeats a path for each operation, and JSON keeps the last of equal keys.
+fn read(generated: &str) -> serde_json::Result<Value> {
     #[derive(Deserialize)]
     struct Document {
         #[serde(deserialize_with = "merged")]
         paths: Map<String, Value>,
     }
 
-    let Document { paths } = serde_json::from_str(made)?;
-    let mut document: Value = serde_json::from_str(made)?;
+    let Document { paths } = serde_json::from_str(generated)?;
+    let mut document: Value = serde_json::from_str(generated)?;
     document["paths"] = Value::Object(paths);
     Ok(document)
 }
 
-/// An object whose equal keys hold objects, which become one.
+/// Merges the values of equal keys, which are objects.
 fn merged<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
     struct Merged;
 
@@ -83,24 +108,25 @@ fn merged<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Valu
     deserializer.deserialize_map(Merged)
 }
 
-/// The bounds of a parameter that many lists have.
+/// Sets the bounds of the parameters `limit` and `offset`.
 fn bound(parameter: &mut Value) {
     let (minimum, maximum) = match parameter["name"].as_str() {
         Some("limit") => (1, page::LIMIT_MAX),
         Some("offset") => (0, page::OFFSET_MAX),
-        Some(_) | None => return,
+        _ => return,
     };
     parameter["schema"]["minimum"] = minimum.into();
     parameter["schema"]["maximum"] = maximum.into();
 }
 
-/// That an operation takes an idempotency key, and what comes of it.
-fn tell_key(operation: &mut Value) {
+/// Adds the idempotency key to the parameters and responses of an operation.
+fn add_idempotency_key(operation: &mut Value) {
     let parameter = json!({
         "name": idempotency::HEADER, "in": "header", "required": false, "deprecated": false, "explode": true,
         "schema": {"type": "string", "minLength": 1, "maxLength": idempotency::KEY_LENGTH_MAX, "pattern": "^[ -~]+$"},
-        "description": "Makes the request safe to repeat: for 24 hours, the same key with the same body on the same path \
-                        gives the first answer again and does nothing. What was refused is not remembered.",
+        "description": "Makes the request safe to retry: for 24 hours, the same key with the same body on the same path \
+                        returns the first response again and changes nothing. Use a new key, such as a UUID, for each new \
+                        request. Failures are not stored.",
     });
 
     match operation["parameters"].as_array_mut() {
@@ -108,33 +134,35 @@ fn tell_key(operation: &mut Value) {
         None => operation["parameters"] = json!([parameter]),
     }
 
+    for (status, response) in operation["responses"].as_object_mut().into_iter().flatten() {
+        if status.starts_with('2') {
+            response["headers"][REPLAYED.as_str().to_uppercase()] = json!({
+                "description": "`true` if this is the stored response to an earlier request with the same key",
+                "required": false, "deprecated": false, "schema": {"type": "string"},
+            });
+        }
+    }
+    // The key is checked against the body, so a body is read even where the operation takes none.
+    add_refusal(operation, TOO_LARGE);
+    add_refusal(operation, (409, KEY_REUSED));
+}
+
+/// Documents a refusal, unless the operation has it; all refusals have the same form.
+fn add_refusal(operation: &mut Value, (status, description): Refusal) {
     let Some(responses) = operation["responses"].as_object_mut() else {
         return;
     };
+    let mut refusal = responses.get("500").cloned().unwrap_or_default();
+    let known = responses
+        .get(&status.to_string())
+        .and_then(|response| response["description"].as_str());
 
-    for (_, response) in responses
-        .iter_mut()
-        .filter(|(status, _)| status.starts_with('2'))
-    {
-        response["headers"][REPLAYED.as_str().to_uppercase()] = json!({
-            "description": "`true` when this is the answer to an earlier request with the same idempotency key",
-            "required": false, "deprecated": false, "schema": {"type": "string"},
-        });
-    }
-
-    let told = match responses
-        .get("409")
-        .and_then(|response| response["description"].as_str())
-    {
-        Some(others) => format!("{others}; {REUSED}"),
-        None => REUSED.to_owned(),
+    refusal["description"] = match known {
+        Some(known) if known.contains(description) => return,
+        Some(known) => format!("{known}; {description}").into(),
+        None => description.into(),
     };
-
-    // All refusals have one form.
-    let mut conflict = responses.get("500").cloned().unwrap_or_default();
-
-    conflict["description"] = told.into();
-    responses.insert("409".to_owned(), conflict);
+    responses.insert(status.to_string(), refusal);
     responses.sort_keys();
 }
 
@@ -147,35 +175,29 @@ impl Methods {
         let paths = document["paths"].as_object().into_iter().flatten();
         let methods = |(path, item): (&String, &Value)| {
             let names = item.as_object().into_iter().flat_map(Map::keys);
-            // Whatever can be read can be asked for its headers alone.
-            let head = |name: String| {
-                if name == "GET" {
-                    "GET, HEAD".to_owned()
-                } else {
-                    name
-                }
-            };
-            let names: Vec<String> = names.map(|name| head(name.to_uppercase())).collect();
-            (shape(path), names.join(", "))
+            let names: Vec<String> = names.map(|name| name.to_uppercase()).collect();
+            // Every GET also serves HEAD.
+            (shape(path), names.join(", ").replace("GET", "GET, HEAD"))
         };
 
         Self(paths.map(methods).collect())
     }
 
-    /// The methods of the route with this pattern, none when it is not documented.
+    /// The methods of the route with this pattern, if it is documented.
     pub(crate) fn methods(&self, pattern: &str) -> Option<&str> {
         self.0.get(&shape(pattern)).map(String::as_str)
     }
 }
 
-/// A path without the names of its parameters, which document and router write differently.
+/// A path without the names of its parameters, which the document and the router write differently.
 fn shape(path: &str) -> String {
-    let part = |part: &str| {
+    let parts = path.split('/');
+    let parts = parts.map(|part| {
         if part.starts_with(['{', ':']) {
-            "{}".to_owned()
+            "{}"
         } else {
-            part.to_owned()
+            part
         }
-    };
-    path.split('/').map(part).collect::<Vec<_>>().join("/")
+    });
+    parts.collect::<Vec<_>>().join("/")
 }

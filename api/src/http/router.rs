@@ -1,6 +1,4 @@
-//! All routes, and what surrounds them.
-//!
-//! Owns: which path leads where and the order of the middleware. Must not know: what happens there.
+//! All routes and the order of the middleware around them.
 
 use super::client::{self, Proxies};
 use super::document::{self, Methods};
@@ -10,41 +8,37 @@ use super::{allow, limit};
 use crate::auth::keys::Keys;
 use crate::middleware::cors::Cors;
 use crate::middleware::{headers, measure, timeout, trace};
-use crate::routes::{OPERATIONS, Operations};
+use crate::routes::operations;
 use crate::settings::Settings;
 use crate::state::State;
 use bytes::Bytes;
 use poem::endpoint::{BoxEndpoint, make_sync};
 use poem::middleware::CatchPanic;
 use poem::{Endpoint, EndpointExt, Response, Route, get};
-use poem_openapi::{LicenseObject, OpenApiService, ServerObject};
+use poem_openapi::{LicenseObject, OpenApi, OpenApiService, ServerObject};
 use std::sync::Arc;
 use tiris_runtime::config::Environment;
 
 /// The documented operations.
-pub(crate) fn service() -> OpenApiService<Operations, ()> {
-    OpenApiService::new(OPERATIONS, "Tiris API", env!("CARGO_PKG_VERSION"))
-        .description(
-            "Tradings, sub-accounts and their books. Money is a string with at most 12 decimal places, times are \
-             RFC 3339 in UTC, ids are UUIDs. Every answer is wrapped: `{\"success\", \"data\", \"metadata\"}` or \
-             `{\"success\", \"error\", \"metadata\"}`. Every operation but health is limited, by user or by address; its \
-             answers carry `X-RateLimit-Limit` (requests a minute), `X-RateLimit-Remaining` and `X-RateLimit-Reset` (seconds \
-             until the whole allowance is there again).",
+pub(crate) fn service() -> OpenApiService<impl OpenApi, ()> {
+    OpenApiService::new(operations(), "Tiris API", env!("CARGO_PKG_VERSION"))
+        .description(document::introduction())
+        .license(
+            LicenseObject::new("Apache-2.0").url("https://www.apache.org/licenses/LICENSE-2.0"),
         )
-        .license(LicenseObject::new("Apache-2.0").url("https://www.apache.org/licenses/LICENSE-2.0"))
         .server(ServerObject::new("/"))
 }
 
-/// Everything the API listener answers.
+/// The endpoint of the API listener.
 pub(crate) fn endpoint(
     settings: &Settings,
     state: State,
     keys: &Keys,
 ) -> BoxEndpoint<'static, Response> {
     let service = service();
-    let made = service.spec();
-    let document = document::completed(&made);
-    let page = Bytes::from(service.swagger_ui_html().replace(&made, &document));
+    let generated = service.spec();
+    let document = document::completed(&generated);
+    let page = Bytes::from(service.swagger_ui_html().replace(&generated, &document));
     let operations = Arc::new(Methods::of(&document));
     let cors = Cors::new(
         &settings.cors_origins,
@@ -63,7 +57,7 @@ pub(crate) fn endpoint(
         .at("/docs", get(bare(HTML, page.clone())))
         .at("/docs/", get(bare(HTML, page)))
         .nest("/", service)
-        // Each layer holds the state of all below it; put on the heap here and there, it does not outgrow a stack.
+        // A layer holds the state of all layers below it; boxing some of them keeps it from outgrowing the stack.
         .boxed()
         .around(move |next, request| timeout::bound(next, request, time))
         .with(CatchPanic::new().with_handler(Panicked))
@@ -85,7 +79,7 @@ pub(crate) fn endpoint(
 const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";
 
-/// A document that is not wrapped.
+/// Serves a document without the envelope.
 fn bare(media_type: &'static str, document: impl Into<Bytes>) -> impl Endpoint<Output = Response> {
     let document = document.into();
     make_sync(move |_| {

@@ -1,36 +1,25 @@
 //! Bots: the latest heartbeat of each component.
 
-use super::operations;
-use crate::http::filter::equal;
-use crate::routes::prelude::*;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use super::prelude::*;
 use tiris_domain::states::BotStatus;
-use tiris_domain::value::Info;
-use tiris_store::column;
 use tiris_store::entity::bots::{Column, Entity, Model};
 
-operations!(ListBots);
+operation!(ListBots: User, General, [INVALID_FILTER]);
 
-/// List the bots of the caller.
-pub(crate) struct ListBots;
-
-impl Policy for ListBots {
-    const ACCESS: Access = Access::User;
-    const RATE: Option<Class> = Some(Class::General);
-    const REFUSALS: &'static [Refusal] = &[INVALID_FILTER];
-}
-
-/// One component of a bot, as its latest heartbeat told.
+/// The latest heartbeat of a component of a bot.
 #[derive(Object, Serialize)]
 struct Bot {
+    /// Id of the component's record
     id: Uuid,
+    /// Id of the trading the bot works on
     trading_id: Uuid,
-    /// Which part of the bot
+    /// Name of the component, chosen by the bot
     component: String,
+    /// Health as reported by the bot
     status: Field<BotStatus>,
-    /// When, by the bot's own clock
+    /// Time of the heartbeat by the bot's clock
     last_seen_at: DateTime<Utc>,
-    /// Whatever it measures
+    /// Free JSON with the bot's own measurements
     metrics: Field<Info>,
 }
 
@@ -49,21 +38,25 @@ impl TryFrom<Model> for Bot {
     }
 }
 
-/// All components, the one heard of last first.
+/// All components of the caller's bots.
 #[derive(Object, Serialize)]
 struct BotList {
+    /// Components, latest heartbeat first
     bots: Vec<Bot>,
 }
 
 #[OpenApi(prefix_path = "/v1/bots", tag = "Tag::Events")]
 impl ListBots {
-    /// The caller's bots, each as its latest heartbeat told
+    /// List the caller's bots
+    ///
+    /// Returns the latest heartbeat of each component of the caller's bots, latest first. A bot that has stopped keeps
+    /// its last entry: compare `last_seen_at` with the current time.
     #[oai(path = "/", method = "get", operation_id = "listBots")]
     async fn list(
         &self,
         caller: Caller<Self>,
         state: Data<&State>,
-        /// Only those of this trading
+        /// Only bots of this trading
         trading_id: Query<Option<Uuid>>,
     ) -> Answer<BotList, Self> {
         let rows = Entity::find()

@@ -1,37 +1,38 @@
 //! Dead letters: events that could not be applied. Users read their own; admins replay and discard.
 
 mod discard;
-mod discard_many;
 mod effect;
 mod get;
 mod list;
 mod object;
 mod replay;
-mod replay_many;
 mod selection;
-mod visible;
 
-use super::operations;
-use crate::http::policy::Refusal;
-use discard::DiscardDeadLetter;
-use discard_many::DiscardDeadLetters;
-use get::GetDeadLetter;
-use list::ListDeadLetters;
-use replay::ReplayDeadLetter;
-use replay_many::ReplayDeadLetters;
-use visible::visible;
+use super::prelude::*;
+use tiris_store::entity::dead_letters::Column;
 
-/// A letter that is closed cannot be closed again.
+/// A closed dead letter cannot be closed again.
 const NOT_OPEN: Refusal = (
     409,
     "`LETTER_NOT_OPEN`: the dead letter was replayed or discarded before",
 );
 
-operations!(
-    ListDeadLetters,
-    GetDeadLetter,
-    ReplayDeadLetter,
-    DiscardDeadLetter,
-    ReplayDeadLetters,
-    DiscardDeadLetters,
-);
+pub(super) fn operations() -> impl OpenApi {
+    (
+        list::ListDeadLetters,
+        get::GetDeadLetter,
+        replay::ReplayDeadLetter,
+        discard::DiscardDeadLetter,
+        replay::ReplayDeadLetters,
+        discard::DiscardDeadLetters,
+    )
+}
+
+/// Selects all dead letters for admins, their own for other users.
+fn visible<P>(caller: &Caller<P>) -> Condition {
+    if caller.is_admin() {
+        Condition::all()
+    } else {
+        Condition::all().add(Column::UserId.eq(caller.user().0))
+    }
+}

@@ -1,32 +1,21 @@
-//! How ingest is: lanes, workers, open dead letters. A user sees the health and the lag of his own lanes only.
+//! `GET /v1/events/status`: lanes, workers and open dead letters. Users see only health and lag of their own lanes.
 
-use super::operations;
-use crate::routes::prelude::*;
-use tiris_domain::ids::UserId;
+use super::prelude::*;
 use tiris_domain::lane::lane_of;
 use tiris_domain::states::DeadLetterClass;
 use tiris_domain::value::Seconds;
 use tiris_store::status::{self, EventsStatus, LaneFigures, WorkerFigures};
 
-operations!(GetEventStatus);
+operation!(GetEventStatus: User, General, []);
 
-/// Get the state of ingest.
-pub(crate) struct GetEventStatus;
-
-impl Policy for GetEventStatus {
-    const ACCESS: Access = Access::User;
-    const RATE: Option<Class> = Some(Class::General);
-    const REFUSALS: &'static [Refusal] = &[];
-}
-
-/// Open dead letters by class.
+/// Numbers of open dead letters by class.
 #[derive(Object, Serialize, Default)]
 struct OpenLetters {
-    /// No events; they wait for a person
+    /// Messages that cannot be parsed; an admin has to discard them
     malformed: i64,
-    /// They name what is not there yet; tried again by themselves
+    /// Events that name something that does not exist yet; they are retried automatically
     unresolved: i64,
-    /// The ledger refuses them; they wait for a person
+    /// Events that the ledger refuses; an admin has to replay or discard them
     rejected: i64,
 }
 
@@ -40,99 +29,97 @@ impl OpenLetters {
     }
 }
 
-/// What only admins see of a lane.
+/// Details of a lane for admins.
 #[derive(Object, Serialize)]
 struct LaneInside {
-    /// Why it does not run
+    /// Reason for not running
     #[oai(nullable)]
     status_reason: Option<String>,
-    /// The worker that owns it; null when nobody does
+    /// Id of the worker that owns the lane; null if none does
     #[oai(nullable)]
     owner: Option<Uuid>,
-    /// Where that worker runs
+    /// Host of the worker
     #[oai(nullable)]
     host: Option<String>,
-    /// Until when it is the worker's unless renewed
+    /// End of the worker's lease unless it is renewed
     #[oai(nullable)]
     lease_until: Option<DateTime<Utc>>,
-    /// Raised at every change of owner
+    /// Counter that increases with each change of owner
     epoch: i64,
-    /// Every message up to this stream sequence is done
+    /// Stream sequence up to which all messages are processed
     cursor: i64,
-    /// When it last committed
+    /// Time of the last commit
     #[oai(nullable)]
     last_commit: Option<DateTime<Utc>>,
-    /// Messages done since midnight UTC
+    /// Messages processed since midnight UTC
     events_today: i64,
+    /// Open dead letters of the lane
     dead_letters: OpenLetters,
 }
 
-/// A lane: a part of a stream that is processed in order. All events of a user go through one lane of each stream.
+/// A lane is a part of a stream that is processed in order. All events of a user are in one lane of each stream.
 #[derive(Object, Serialize)]
 struct LaneState {
-    /// `TRADING` or `TRADING_SYSTEM`
+    /// Stream: `TRADING` or `TRADING_SYSTEM`
     stream: String,
     /// Number of the lane in its stream
     lane: i32,
-    /// `running`, `starting`, `waiting` for a part that is down, `halted` until a person decides, or `free`: nobody has it
+    /// `running`, `starting`, `waiting` for a dependency that is down, `halted` until an operator acts, or `free` without
+    /// a worker
     status: String,
-    /// Messages that are not done yet; null when nobody told
+    /// Messages that are not processed yet; null if not reported
     #[oai(nullable)]
     lag_messages: Option<i64>,
-    /// Whether they are counted; else `lag_messages` is an upper bound
+    /// Whether `lag_messages` is exact; otherwise it is an upper bound
     lag_exact: bool,
-    /// Age of the oldest of them, in seconds; 0 when there are none, null when it is not known
+    /// Age of the oldest unprocessed message, in seconds; 0 without any, null if not reported
     #[oai(nullable)]
     lag_seconds: Option<Field<Seconds>>,
-    /// When the lag was told
+    /// When the lag was reported
     #[oai(nullable)]
     lag_at: Option<DateTime<Utc>>,
-    /// For admins only; null for others
+    /// Details for admins; null for other users
     #[oai(nullable)]
     inside: Option<LaneInside>,
 }
 
-/// A worker that is alive.
+/// A running worker.
 #[derive(Object, Serialize)]
 struct WorkerState {
+    /// Id of the worker
     id: Uuid,
-    /// Where it runs
+    /// Host of the worker
     host: String,
+    /// Version of the worker's build
     version: String,
+    /// When the worker started
     started_at: DateTime<Utc>,
-    /// Lanes it owns
+    /// Number of lanes it owns
     lanes: i64,
 }
 
 impl From<WorkerFigures> for WorkerState {
     fn from(worker: WorkerFigures) -> Self {
-        let WorkerFigures {
-            id,
-            host,
-            version,
-            started_at,
-            lanes,
-        } = worker;
         Self {
-            id,
-            host,
-            version,
-            started_at,
-            lanes,
+            id: worker.id,
+            host: worker.host,
+            version: worker.version,
+            started_at: worker.started_at,
+            lanes: worker.lanes,
         }
     }
 }
 
-/// How events come in.
+/// The state of event processing.
 #[derive(Object, Serialize)]
 struct IngestState {
-    /// Whether all lanes shown have an owner and run
+    /// Whether all lanes in the response run
     healthy: bool,
-    /// By stream and number: all for admins, the caller's own for others
+    /// Lanes by stream and number: for admins all, for other users their own
     lanes: Vec<LaneState>,
-    /// Living workers, oldest first; empty for others than admins
+    /// Running workers, oldest first; for admins only
     workers: Vec<WorkerState>,
-    /// Open dead letters of all lanes; null for others than admins
+    /// Open dead letters of all lanes; null for users who are not admins
     #[oai(nullable)]
     dead_letters: Option<OpenLetters>,
 }
@@ -140,8 +127,8 @@ struct IngestState {
 impl IngestState {
     fn for_admin(found: EventsStatus) -> Self {
         let mut all = OpenLetters::default();
-        for letters in &found.letters {
-            all.add(letters.class, letters.count);
+        for open in &found.letters {
+            all.add(open.class, open.count);
         }
         Self {
             healthy: found.is_healthy(),
@@ -170,7 +157,7 @@ impl IngestState {
     }
 }
 
-/// The last lane of a stream is that of subjects without a user.
+/// Whether the lane carries the events of a user. The last lane of a stream is for subjects without a user.
 fn is_lane_of(found: &EventsStatus, lane: &LaneFigures, user: UserId) -> bool {
     let of_stream = found
         .lanes
@@ -214,7 +201,10 @@ fn inside(found: &EventsStatus, lane: &LaneFigures) -> LaneInside {
 
 #[OpenApi(prefix_path = "/v1/events", tag = "Tag::Events")]
 impl GetEventStatus {
-    /// Whether events come in, and how far behind; for admins every lane with its owner
+    /// Get the state of event processing
+    ///
+    /// Shows whether the events of the caller's bots are processed, and how far processing is behind. Admins see all
+    /// lanes with their owners, the workers and the open dead letters.
     #[oai(path = "/status", method = "get", operation_id = "getEventStatus")]
     async fn status(&self, caller: Caller<Self>, state: Data<&State>) -> Answer<IngestState, Self> {
         let found = status::read(&state.pool).await?;

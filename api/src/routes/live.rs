@@ -1,12 +1,11 @@
-//! The live stream over HTTP: events of the form browsers know.
+//! `GET /v1/stream`: the live stream as server-sent events.
 
-use super::operations;
+use super::prelude::*;
 use super::sub_accounts::object::SubAccount;
 use super::trading_logs::object::TradingLog;
 use super::transactions::object::Transaction;
 use crate::http::problem::Problem;
 use crate::http::reply::Refused;
-use crate::routes::prelude::{Access, Caller, Class, Data, Policy, Refusal, State, Tag};
 use crate::stream::{EventId, Follower, Item, RESUME_MAX, Row};
 use futures_util::StreamExt;
 use futures_util::future::ready;
@@ -18,41 +17,26 @@ use poem_openapi::auth::{Bearer, BearerAuthorization};
 use poem_openapi::param::Header;
 use poem_openapi::payload::EventStream;
 use poem_openapi::registry::{MetaResponses, Registry};
-use poem_openapi::{ApiResponse, OpenApi, Union};
-use serde::Serialize;
-use serde_json::json;
+use poem_openapi::{ApiResponse, Union};
 use std::time::Duration;
-use tiris_store::error::{Error, Result};
 use tokio::time::{Instant, Interval, interval_at};
 
-/// Milliseconds after which a client connects again.
+/// Milliseconds after which a client reconnects.
 const RETRY_MILLIS: u64 = 2_000;
 
-/// A comment, which clients pass over.
-const SIGN_OF_LIFE: &str = ":\n\n";
+/// A comment, which clients ignore.
+const KEEP_ALIVE: &str = ":\n\n";
 
-operations!(Follow);
+operation!(Follow: User, General, [
+    (400, "`INVALID_VALUE`: `Last-Event-ID` is not the id of an event of the stream"),
+    (
+        429,
+        "`RATE_LIMITED`: the caller has 5 open streams, or the allowance `general` of the caller \
+         is used up; `Retry-After` gives the seconds to wait",
+    ),
+]);
 
-/// Follow what is committed.
-pub(crate) struct Follow;
-
-impl Policy for Follow {
-    const ACCESS: Access = Access::User;
-    const RATE: Option<Class> = Some(Class::General);
-    const REFUSALS: &'static [Refusal] = &[
-        (
-            400,
-            "`INVALID_VALUE`: Last-Event-ID is not the id of an event of the stream",
-        ),
-        (
-            429,
-            "`RATE_LIMITED`: the caller has 5 streams already, or the allowance `general` of the caller is used up; \
-             `Retry-After` says when to try again",
-        ),
-    ];
-}
-
-/// What an event carries, as `GET` answers it.
+/// The data of an event: the object that `GET` returns.
 #[derive(Serialize, Union)]
 #[serde(untagged)]
 enum Object {
@@ -71,12 +55,12 @@ impl Object {
     }
 }
 
-/// What is sent for an item, of the form browsers know.
+/// Formats an item as a server-sent event.
 fn lines(item: Item) -> Result<String> {
     let event = match item {
-        // A comment, which belongs to the event behind it; clients pass over it, people find the id.
+        // A comment before the event, for troubleshooting; clients ignore it.
         Item::Traces(ids) => return Ok(format!(": trace {}\n", ids.join(" "))),
-        // Without data a client takes the id and tells nobody.
+        // An event without data only sets the client's last id.
         Item::Start(id) => Event::message("").id(id.to_string()),
         Item::Reset(id) => {
             let resumable_from = id.at - RESUME_MAX;
@@ -97,55 +81,55 @@ fn lines(item: Item) -> Result<String> {
     Ok(event.to_string())
 }
 
-/// All that is sent, with a comment as a sign of life every `heartbeat`.
+/// The body of the response, with a comment every `heartbeat` to keep the connection alive.
 fn sent(follower: Follower, heartbeat: Duration) -> impl Stream<Item = std::io::Result<String>> {
     let next = |mut follower: Follower| async move {
         let lines = lines(follower.next().await?).inspect_err(|error| {
             tracing::error!(
                 error = error as &dyn std::error::Error,
-                "a live stream ends"
+                "live stream failed"
             );
         });
         Some((Some(lines.ok()?), follower))
     };
 
-    let beat = |mut ticks: Interval| async move {
+    let tick = |mut ticks: Interval| async move {
         ticks.tick().await;
-        Some((Some(SIGN_OF_LIFE.to_owned()), ticks))
+        Some((Some(KEEP_ALIVE.to_owned()), ticks))
     };
     let end = stream::iter([None]);
-    let told = stream::iter([Some(Event::retry(RETRY_MILLIS).to_string())])
+    let events = stream::iter([Some(Event::retry(RETRY_MILLIS).to_string())])
         .chain(stream::unfold(follower, next))
         .chain(end);
-    let beats = stream::unfold(interval_at(Instant::now() + heartbeat, heartbeat), beat);
+    let comments = stream::unfold(interval_at(Instant::now() + heartbeat, heartbeat), tick);
 
-    stream::select(told, beats)
+    stream::select(events, comments)
         .take_while(|lines| ready(lines.is_some()))
         .filter_map(|lines| ready(lines.map(Ok)))
 }
 
-/// A stream that has begun.
-struct Begun {
+/// The response of a started stream.
+struct Started {
     follower: Follower,
     heartbeat: Duration,
 }
 
-impl IntoResponse for Begun {
+impl IntoResponse for Started {
     fn into_response(self) -> Response {
         Response::builder()
             .content_type("text/event-stream")
-            // Whoever keeps or compresses it keeps it from the client.
+            // A proxy that buffers or compresses the stream would delay it.
             .header(CACHE_CONTROL, "no-store, no-transform")
             .header("X-Accel-Buffering", "no")
             .body(Body::from_bytes_stream(sent(self.follower, self.heartbeat)))
     }
 }
 
-impl ApiResponse for Begun {
+impl ApiResponse for Started {
     fn meta() -> MetaResponses {
         let mut meta = EventStream::<BoxStream<'static, Object>>::meta();
         for response in &mut meta.responses {
-            response.description = "The stream; it has no end of its own";
+            response.description = "The event stream, without an end";
         }
         meta
     }
@@ -157,23 +141,24 @@ impl ApiResponse for Begun {
 
 #[OpenApi(prefix_path = "/v1/stream", tag = "Tag::Live")]
 impl Follow {
-    /// What is committed of the caller's, as it is committed
+    /// Stream the caller's changes
     ///
-    /// Server-sent events of the types `transaction`, `trading_log` and `sub_account`; `data` is the object that `GET`
-    /// answers, `id` is `<microseconds>-<type>-<row id>`. A client that was cut off sends the last id as
-    /// `Last-Event-ID` and misses nothing; it may get events again that it had, so it goes by `id`. After more than 24
-    /// hours the first event is `reset`: read the lists from then on. A comment comes every 15 seconds. The stream ends
-    /// when the token expires or its session ends, and when the service is restarted.
+    /// Sends server-sent events of the types `transaction`, `trading_log` and `sub_account` as changes are committed;
+    /// `data` is the object that `GET` returns, `id` is `<microseconds>-<type>-<row id>`. After a disconnect send the last
+    /// id as `Last-Event-ID`: no event is missed, but some may come twice, so deduplicate by `id`. After more than 24
+    /// hours the first event is `reset` with `resumable_from`: read the lists for earlier changes. A comment comes every
+    /// 15 seconds. The stream ends when the access token expires, its session ends or the service restarts. A user can
+    /// have 5 streams open. Swagger UI cannot show a stream: use `curl -N`.
     #[oai(path = "/", method = "get", operation_id = "follow")]
     async fn follow(
         &self,
         caller: Caller<Self>,
         state: Data<&State>,
         request: &Request,
-        /// The id of the last event the client had
+        /// Id of the last event the client received, to resume after it
         #[oai(name = "Last-Event-ID")]
         last_event_id: Header<Option<String>>,
-    ) -> std::result::Result<Begun, Refused<Self>> {
+    ) -> std::result::Result<Started, Refused<Self>> {
         let last = last_event_id.0.filter(|text| !text.is_empty());
         let last: Option<EventId> = match last.map(|text| text.parse()) {
             Some(Ok(id)) => Some(id),
@@ -188,7 +173,7 @@ impl Follow {
             .token;
         let follower = Follower::begin((*state).clone(), caller.user(), token.into(), last).await?;
 
-        Ok(Begun {
+        Ok(Started {
             follower,
             heartbeat: state.streams.settings.heartbeat,
         })

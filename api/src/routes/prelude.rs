@@ -1,12 +1,14 @@
-//! What every operation is written with.
+//! The imports that operations share.
 
-pub(crate) use super::{EXAMPLE_ID, Message, Tag};
+pub(crate) use super::{EXAMPLE_ID, Message, Tag, action, operation};
 pub(crate) use crate::auth::{Anyone, Caller};
 pub(crate) use crate::http::body::JsonBody;
 pub(crate) use crate::http::field::Field;
+pub(crate) use crate::http::filter::{containing, equal, equal_text, range};
 pub(crate) use crate::http::idempotency::Idempotency;
 pub(crate) use crate::http::if_match::IfMatch;
 pub(crate) use crate::http::json::Unknown;
+pub(crate) use crate::http::page::{Page, Pagination};
 pub(crate) use crate::http::policy::*;
 pub(crate) use crate::http::rate::Class;
 pub(crate) use crate::http::reply::{Answer, Made, Reply};
@@ -17,6 +19,14 @@ pub(crate) use poem::web::Data;
 pub(crate) use poem_openapi::param::{Path, Query};
 pub(crate) use poem_openapi::types::Example;
 pub(crate) use poem_openapi::{Enum, Object, OpenApi};
+pub(crate) use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, Select};
 pub(crate) use serde::{Deserialize, Serialize};
+pub(crate) use serde_json::json;
+pub(crate) use tiris_domain::ids::{AccountId, BindingId, TradingId, UserId, new_id};
+pub(crate) use tiris_domain::ledger::{Asset, Direction};
+pub(crate) use tiris_domain::money::Money;
+pub(crate) use tiris_domain::value::{Amount, Figure, Info, Moment, Name, Text};
+pub(crate) use tiris_store::audit::{self, Action};
+pub(crate) use tiris_store::column;
 pub(crate) use tiris_store::error::{Conflict, Error, Result};
 pub(crate) use uuid::Uuid;

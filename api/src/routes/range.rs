@@ -1,6 +1,4 @@
-//! A range of time, as histories and curves are asked for.
-//!
-//! Owns: pieces of time, their bounds, and how many there may be. Must not know: what is read.
+//! Time ranges of histories and equity curves: clocks, intervals and their limits.
 
 use crate::http::filter::is_storable;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -10,19 +8,19 @@ use tiris_domain::performance;
 use tiris_store::error::{Error, Result};
 use tiris_store::point_in_time::Clock;
 
-/// Pieces of a history at most: a year of hours, or 27 years of days.
+/// Intervals of a history at most: a year of hours, or 27 years of days.
 const PIECES_MAX: i32 = 10_000;
-/// Pieces of a history whose beginning is not told: a month of hours, or two years of days.
+/// Intervals of a history without a start: a month of hours, or two years of days.
 const PIECES_DEFAULT: i32 = 720;
 
-/// How long a piece of a history is.
+/// Length of an interval.
 #[derive(Clone, Copy, Enum, Serialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Interval {
-    /// An hour
+    /// One hour
     Hour,
-    /// A day, UTC
+    /// One day, UTC
     Day,
 }
 
@@ -35,14 +33,14 @@ impl From<Interval> for performance::Interval {
     }
 }
 
-/// Which time a range of dates means.
+/// The clock that a time range refers to.
 #[derive(Clone, Copy, PartialEq, Eq, Enum, Serialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Time {
-    /// When it was booked: `timestamp`
+    /// When the service booked it: `timestamp`
     Recorded,
-    /// When it happened, by the caller: `event_time`
+    /// When it happened according to the caller: `event_time`
     Event,
 }
 
@@ -55,7 +53,7 @@ impl From<Time> for Clock {
     }
 }
 
-/// A moment the database can hold, the parameter `name`.
+/// Checks that the database can hold the time of the parameter `name`.
 pub(super) fn moment(
     name: &'static str,
     time: Option<DateTime<Utc>>,
@@ -68,10 +66,10 @@ pub(super) fn moment(
     }
 }
 
-/// The ends of a range, each when it has one.
+/// Start and end of a range, `None` where it is open.
 type Ends = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
 
-/// Both ends of a range, of which the second is not part.
+/// Checks the start and the exclusive end of a range.
 pub(super) fn ends(from: Option<DateTime<Utc>>, to: Option<DateTime<Utc>>) -> Result<Ends> {
     let from = moment("from", from)?;
     let to = moment("to", to)?;
@@ -85,7 +83,7 @@ pub(super) fn ends(from: Option<DateTime<Utc>>, to: Option<DateTime<Utc>>) -> Re
     }
 }
 
-/// A range of whole pieces that holds both ends; without an end it ends with the piece of `latest`.
+/// Widens a range to whole intervals; without an end it ends with the interval of `latest`.
 pub(super) fn pieces(
     from: Option<DateTime<Utc>>,
     to: Option<DateTime<Utc>>,
@@ -117,7 +115,7 @@ pub(super) fn pieces(
         let unit = interval.unit();
         return Err(Error::invalid(
             "from",
-            format!("may be at most {PIECES_MAX} pieces of one {unit} before to"),
+            format!("may be at most {PIECES_MAX} intervals of one {unit} before to"),
         ));
     }
 

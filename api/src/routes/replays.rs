@@ -1,13 +1,11 @@
-//! Replays of a time range: ordered here, done by ingest.
+//! Replays of a time range: requested here, run by ingest.
 
 mod create;
 mod get;
-mod list;
 mod object;
 
-use super::operations;
-use create::ReplayEvents;
-use get::GetReplay;
-use list::ListReplays;
+use poem_openapi::OpenApi;
 
-operations!(ReplayEvents, ListReplays, GetReplay);
+pub(super) fn operations() -> impl OpenApi {
+    (create::ReplayEvents, get::ListReplays, get::GetReplay)
+}

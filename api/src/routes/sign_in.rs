@@ -1,4 +1,4 @@
-//! Signing in and out.
+//! Signing in by an identity provider, renewing access tokens, signing out.
 
 mod arrival;
 mod callback;
@@ -7,13 +7,15 @@ mod login;
 mod logout;
 mod provider;
 mod refresh;
-mod refused;
 mod tokens;
 
-use super::operations;
-use callback::LoginCallback;
-use login::Login;
-use logout::Logout;
-use refresh::Refresh;
+use poem_openapi::OpenApi;
 
-operations!(Login, LoginCallback, Refresh, Logout);
+pub(super) fn operations() -> impl OpenApi {
+    (
+        login::Login,
+        callback::LoginCallback,
+        refresh::Refresh,
+        logout::Logout,
+    )
+}

@@ -1,4 +1,4 @@
-//! Trading logs: what happened on a trading, and commands that move money as they are logged.
+//! Trading logs: the journal of a trading, and commands that move money as they are logged.
 
 mod create;
 mod delete;
@@ -7,19 +7,15 @@ mod list;
 mod list_of_trading;
 mod money;
 pub(super) mod object;
-mod owned;
 
-use super::operations;
-use create::CreateTradingLog;
-use delete::DeleteTradingLog;
-use get::GetTradingLog;
-use list::ListTradingLogs;
-use list_of_trading::ListTradingLogsOfTrading;
+use poem_openapi::OpenApi;
 
-operations!(
-    ListTradingLogs,
-    ListTradingLogsOfTrading,
-    GetTradingLog,
-    CreateTradingLog,
-    DeleteTradingLog,
-);
+pub(super) fn operations() -> impl OpenApi {
+    (
+        list::ListTradingLogs,
+        list_of_trading::ListTradingLogsOfTrading,
+        get::GetTradingLog,
+        create::CreateTradingLog,
+        delete::DeleteTradingLog,
+    )
+}

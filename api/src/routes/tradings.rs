@@ -1,4 +1,4 @@
-//! Tradings: what bots work on.
+//! Tradings: the unit a bot works on.
 
 mod create;
 mod delete;
@@ -9,20 +9,16 @@ pub(super) mod object;
 mod performance;
 mod update;
 
-use super::operations;
-use create::CreateTrading;
-use delete::DeleteTrading;
-use get::GetTrading;
-use list::ListTradings;
-use performance::{GetEquity, GetPerformance};
-use update::UpdateTrading;
+use poem_openapi::OpenApi;
 
-operations!(
-    ListTradings,
-    CreateTrading,
-    GetTrading,
-    UpdateTrading,
-    DeleteTrading,
-    GetPerformance,
-    GetEquity,
-);
+pub(super) fn operations() -> impl OpenApi {
+    (
+        list::ListTradings,
+        create::CreateTrading,
+        get::GetTrading,
+        update::UpdateTrading,
+        delete::DeleteTrading,
+        performance::GetPerformance,
+        performance::GetEquity,
+    )
+}

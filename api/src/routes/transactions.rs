@@ -1,13 +1,12 @@
-//! Transactions: every change of every balance. Read-only, because the books are append-only.
+//! Transactions: every change of every balance. They are append-only, so no operation changes one.
 
 mod export;
 mod get;
 mod list;
 pub(super) mod object;
-mod owned;
 
-use super::operations;
-use get::GetTransaction;
-use list::ListTransactions;
+use poem_openapi::OpenApi;
 
-operations!(ListTransactions, GetTransaction);
+pub(super) fn operations() -> impl OpenApi {
+    (list::ListTransactions, get::GetTransaction)
+}

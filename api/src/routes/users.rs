@@ -1,30 +1,22 @@
 //! Users: the caller, and for admins all others.
 
-mod action;
 mod delete_me;
-mod disable;
-mod enable;
 mod get;
-mod get_me;
 mod list;
 pub(super) mod object;
+mod set_status;
 mod update_me;
 
-use super::operations;
-use delete_me::DeleteMe;
-use disable::DisableUser;
-use enable::EnableUser;
-use get::GetUser;
-use get_me::GetMe;
-use list::ListUsers;
-use update_me::UpdateMe;
+use poem_openapi::OpenApi;
 
-operations!(
-    GetMe,
-    UpdateMe,
-    DeleteMe,
-    ListUsers,
-    GetUser,
-    DisableUser,
-    EnableUser,
-);
+pub(super) fn operations() -> impl OpenApi {
+    (
+        get::GetMe,
+        update_me::UpdateMe,
+        delete_me::DeleteMe,
+        list::ListUsers,
+        get::GetUser,
+        set_status::DisableUser,
+        set_status::EnableUser,
+    )
+}

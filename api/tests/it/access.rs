@@ -15,12 +15,12 @@ use tiris_domain::ids::new_id;
 
 /// Operations without a token.
 const OPEN: [&str; 6] = [
-    "GET /",
-    "GET /health/live",
-    "GET /health/ready",
     "POST /v1/auth/login",
     "POST /v1/auth/callback",
     "POST /v1/auth/refresh",
+    "GET /",
+    "GET /health/live",
+    "GET /health/ready",
 ];
 
 #[tokio::test]

@@ -244,8 +244,8 @@ async fn a_range_of_too_many_pieces_or_none_is_refused() {
     for (query, named) in [
         (backwards, "from must be before to"),
         (empty, "from must be before to"),
-        (hours, "at most 10000 pieces of one hour"),
-        (days, "at most 10000 pieces of one day"),
+        (hours, "at most 10000 intervals of one hour"),
+        (days, "at most 10000 intervals of one day"),
         ("from=2900-01-01T00:00:00Z", "from must be before to"),
         (far, "from must lie in the years"),
         ("to=%2B200000-01-01T00:00:00Z", "to must lie in the years"),

@@ -1,24 +1,22 @@
-//! Null in the OpenAPI document, which the framework takes for the same as absence.
+//! Null in the OpenAPI document: the framework does not distinguish it from absence.
 //!
-//! Owns: which fields can be null and which must be there. Must not know: single operations.
-//!
-//! Answers never leave out a field that can be null. Requests may leave out what is not required, and null there counts
-//! as absent.
+//! Responses always contain their nullable fields. Requests may leave out optional fields, and null counts as absent there.
 
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
-/// Tells null as callers meet it.
-pub(super) fn tell(document: &mut Value) {
-    let asked = asked(document);
+/// Describes null as clients see it.
+pub(super) fn describe(document: &mut Value) {
+    let requests = request_schemas(document);
     let Some(schemas) = document
         .pointer_mut("/components/schemas")
         .and_then(Value::as_object_mut)
     else {
         return;
     };
+
     for (name, schema) in schemas {
-        if asked.contains(name) {
+        if requests.contains(name) {
             allow_null_for_absence(schema);
         } else {
             require_nullable(schema);
@@ -27,12 +25,12 @@ pub(super) fn tell(document: &mut Value) {
         let properties = properties.into_iter().flat_map(Map::values_mut);
         properties
             .filter(|property| property["nullable"] == true)
-            .for_each(tell_null_choice);
+            .for_each(add_null_choice);
     }
 }
 
-/// The schemas that request bodies consist of.
-fn asked(document: &Value) -> BTreeSet<String> {
+/// The names of all schemas within request bodies.
+fn request_schemas(document: &Value) -> BTreeSet<String> {
     let items = document["paths"]
         .as_object()
         .into_iter()
@@ -41,7 +39,7 @@ fn asked(document: &Value) -> BTreeSet<String> {
     let mut waiting: Vec<&Value> = operations
         .map(|operation| &operation["requestBody"])
         .collect();
-    let mut asked = BTreeSet::new();
+    let mut found = BTreeSet::new();
 
     while let Some(value) = waiting.pop() {
         match value {
@@ -51,16 +49,16 @@ fn asked(document: &Value) -> BTreeSet<String> {
                     .get("$ref")
                     .and_then(Value::as_str)
                     .and_then(|path| path.rsplit('/').next());
-                if let Some(name) = name.filter(|name| asked.insert((*name).to_owned())) {
+                if let Some(name) = name.filter(|name| found.insert((*name).to_owned())) {
                     waiting.push(&document["components"]["schemas"][name]);
                 }
             }
             Value::Array(items) => waiting.extend(items),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+            _ => {}
         }
     }
 
-    asked
+    found
 }
 
 fn is_required(schema: &Value, name: &str) -> bool {
@@ -97,8 +95,8 @@ fn allow_null_for_absence(schema: &mut Value) {
     }
 }
 
-/// `nullable` says something only beside a type: elsewhere null is one of several choices.
-fn tell_null_choice(property: &mut Value) {
+/// `nullable` has a meaning only beside `type`; elsewhere null must be one of several choices.
+fn add_null_choice(property: &mut Value) {
     if property.get("type").is_some() {
         return;
     }

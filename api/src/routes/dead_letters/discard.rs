@@ -1,24 +1,32 @@
-//! `POST /v1/events/dead-letters/{id}/discard`
+//! `POST /v1/events/dead-letters/{id}/discard` and `POST /v1/events/dead-letters/discard`
 
 use super::NOT_OPEN;
-use super::selection::DiscardOne;
+use super::selection::{DiscardMany, DiscardOne};
 use crate::routes::prelude::*;
-use serde_json::json;
-use tiris_store::audit::{self, Action};
 use tiris_store::dead_letters::{self, Actor};
 
-/// Discard a dead letter.
-pub(crate) struct DiscardDeadLetter;
+/// Dead letters that one request discards, in one transaction.
+const DISCARDED_AT_ONCE: u32 = 500;
 
-impl Policy for DiscardDeadLetter {
-    const ACCESS: Access = Access::Admin;
-    const RATE: Option<Class> = Some(Class::General);
-    const REFUSALS: &'static [Refusal] = &[INVALID_BODY, NOT_FOUND, NOT_OPEN, TOO_LARGE, NO_JSON];
+operation!(DiscardDeadLetter: Admin, General, [INVALID_BODY, NOT_FOUND, NOT_OPEN]);
+
+operation!(DiscardDeadLetters: Admin, General, [INVALID_BODY]);
+
+/// The outcome of discarding many dead letters.
+#[derive(Object, Serialize)]
+struct Discarded {
+    /// Dead letters this request has discarded
+    discarded: u64,
+    /// Open dead letters that still match the filter; repeat the request until it is 0
+    left: u64,
 }
 
-#[OpenApi(prefix_path = "/v1/events/dead-letters", tag = "Tag::Events")]
+#[OpenApi(prefix_path = "/v1/events/dead-letters", tag = "Tag::AdminDeadLetters")]
 impl DiscardDeadLetter {
-    /// Give a letter up for good (admins): its event counts as done and changes nothing
+    /// Discard a dead letter
+    ///
+    /// Admins only. Gives the event up for good: it counts as processed and changes nothing. A discarded dead letter
+    /// cannot be replayed; the reason is stored with it.
     #[oai(
         path = "/:id/discard",
         method = "post",
@@ -28,7 +36,7 @@ impl DiscardDeadLetter {
         &self,
         caller: Caller<Self>,
         state: Data<&State>,
-        /// The letter
+        /// Id of the dead letter, from `GET /v1/events/dead-letters`
         id: Path<Uuid>,
         idempotency: Idempotency,
         body: JsonBody<DiscardOne>,
@@ -40,15 +48,56 @@ impl DiscardDeadLetter {
             dead_letters::discard(&mut tx, id.0, reason, &by).await?;
 
             let action = Action {
-                name: "dead_letter.discard",
-                resource: "dead_letter",
-                id: Some(id.0.to_string()),
-                before: None,
                 after: Some(json!({"reason": reason})),
+                ..action("dead_letter.discard", "dead_letter", id.0)
             };
             audit::record(&mut tx, caller.actor(), &action).await?;
             tx.finish(Message::new("The dead letter is discarded."))
                 .await
+        });
+        Ok(reply.await?)
+    }
+}
+
+#[OpenApi(prefix_path = "/v1/events/dead-letters", tag = "Tag::AdminDeadLetters")]
+impl DiscardDeadLetters {
+    /// Discard all dead letters that match a filter
+    ///
+    /// Admins only. Discards at most 500 dead letters in one transaction; repeat the request while `left` is above 0.
+    #[oai(
+        path = "/discard",
+        method = "post",
+        operation_id = "discardDeadLetters"
+    )]
+    async fn discard_many(
+        &self,
+        caller: Caller<Self>,
+        state: Data<&State>,
+        idempotency: Idempotency,
+        body: JsonBody<DiscardMany>,
+    ) -> Answer<Discarded, Self> {
+        let filter = body.0.filter.filter()?;
+        let reason = body.0.reason.0.as_str();
+        let by = Actor::Admin(caller.user());
+
+        let reply = idempotency.run(&state, caller.user(), async |mut tx: Tx| {
+            let discarded =
+                dead_letters::discard_all(&mut tx, &filter, reason, &by, DISCARDED_AT_ONCE).await?;
+            let left = dead_letters::count_open(&mut tx, &filter).await?;
+
+            let action = Action {
+                name: "dead_letters.discard",
+                resource: "dead_letter",
+                id: None,
+                before: None,
+                after: Some(json!({
+                    "filter": body.0.filter.as_json(),
+                    "reason": reason,
+                    "discarded": discarded,
+                })),
+            };
+            audit::record(&mut tx, caller.actor(), &action).await?;
+            tx.finish(Discarded { discarded, left }).await
         });
         Ok(reply.await?)
     }

@@ -1,23 +1,22 @@
-//! What a replay did, or would do.
+//! The effect of a replay in responses.
 
-use crate::http::field::Field;
-use poem_openapi::Object;
-use serde::Serialize;
-use tiris_domain::ledger::Direction;
-use tiris_domain::money::Money;
+use crate::routes::prelude::*;
 use tiris_store::dead_letters::{AccountChange, Replay, Summary};
-use uuid::Uuid;
 
-/// What a replay does to one sub-account.
+/// The effect of a replay on one sub-account.
 #[derive(Object, Serialize)]
 struct ChangedAccount {
+    /// Id of the sub-account
     sub_account_id: Uuid,
-    /// Asset it holds
+    /// Symbol of the asset
     symbol: String,
+    /// Balance before the replay, in units of the asset
     balance_before: Field<Money>,
+    /// Balance after the replay
     balance_after: Field<Money>,
-    /// Of the balance, what is held for orders
+    /// Locked part of the balance before the replay
     locked_before: Field<Money>,
+    /// Locked part of the balance after the replay
     locked_after: Field<Money>,
 }
 
@@ -34,37 +33,43 @@ impl From<AccountChange> for ChangedAccount {
     }
 }
 
-/// One change of one balance.
+/// One change of the balance of one sub-account.
 #[derive(Object, Serialize)]
-struct MadePosting {
-    /// The transaction; of a dry run one that does not exist
+struct ReplayPosting {
+    /// Id of the transaction; a dry run gives an id that does not exist
     transaction_id: Uuid,
+    /// Id of the sub-account
     sub_account_id: Uuid,
+    /// `credit` adds to the balance, `debit` takes from it
     direction: Field<Direction>,
+    /// Reason of the transaction
     reason: String,
+    /// The amount, above zero, in units of the asset
     amount: Field<Money>,
+    /// Balance after the transaction
     closing_balance: Field<Money>,
 }
 
-/// What a replay of one letter did, or would do.
+/// The effect of replaying one dead letter.
 #[derive(Object, Serialize)]
 pub(super) struct ReplayEffect {
+    /// Id of the dead letter
     dead_letter_id: Uuid,
-    /// Whether its event is in the books now, or would be
+    /// Whether the event is applied, or would be in a dry run
     applied: bool,
-    /// Why not, as a stable code
+    /// Stable code of the refusal, such as `INSUFFICIENT_BALANCE`; null if applied
     #[oai(nullable)]
     code: Option<String>,
-    /// Why not, in words
+    /// Reason of the refusal; null if applied
     #[oai(nullable)]
     reason: Option<String>,
-    /// Whether it was in the books already by another way; then only the letter is closed
+    /// Whether the event had already been applied by another way; then the dead letter is only closed
     was_applied: bool,
-    /// The sub-accounts it touches
+    /// The sub-accounts whose balance or locked part changes
     accounts: Vec<ChangedAccount>,
-    /// The changes of balances it makes, in order
-    postings: Vec<MadePosting>,
-    /// Whether nothing was changed, because it was only asked what would happen
+    /// The changes of balances, in booking order
+    postings: Vec<ReplayPosting>,
+    /// Whether this was a dry run that changed nothing
     dry_run: bool,
 }
 
@@ -73,7 +78,7 @@ impl ReplayEffect {
         let postings = replay
             .postings
             .into_iter()
-            .map(|(id, posting)| MadePosting {
+            .map(|(id, posting)| ReplayPosting {
                 transaction_id: id.0,
                 sub_account_id: posting.account.0,
                 direction: Field(posting.direction),
@@ -99,22 +104,22 @@ impl ReplayEffect {
     }
 }
 
-/// What a replay of many letters did, or would do.
+/// The effect of replaying many dead letters.
 #[derive(Object, Serialize)]
 pub(super) struct BulkReplayed {
-    /// Tries, of the same letter more than once perhaps
+    /// Number of attempts; a dead letter can be tried more than once
     tried: u64,
-    /// Letters whose events are in the books now, or would be
+    /// Dead letters that were applied, or would be in a dry run
     applied: u64,
-    /// Open letters the filter selects after it
+    /// Open dead letters that match the filter afterwards
     left: u64,
-    /// Ask again with this as `cursor` to go on; null at the end. What was refused may apply in another pass, when
-    /// something before or behind it applied
+    /// The `cursor` of the next request; null at the end. A refused event may apply in a second pass, after others have
+    /// been applied
     #[oai(nullable)]
     next_cursor: Option<Uuid>,
-    /// What each would do; of a dry run only
+    /// The effect of each attempt, for a dry run only
     effects: Vec<ReplayEffect>,
-    /// Whether nothing was changed, because it was only asked what would happen
+    /// Whether this was a dry run that changed nothing
     dry_run: bool,
 }
 

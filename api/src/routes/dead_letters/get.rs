@@ -3,27 +3,22 @@
 use super::object::DeadLetter;
 use super::visible;
 use crate::routes::prelude::*;
-use sea_orm::{EntityTrait, QueryFilter};
 use tiris_store::entity::dead_letters::Entity;
 
-/// Get a dead letter.
-pub(crate) struct GetDeadLetter;
-
-impl Policy for GetDeadLetter {
-    const ACCESS: Access = Access::User;
-    const RATE: Option<Class> = Some(Class::General);
-    const REFUSALS: &'static [Refusal] = &[INVALID, NOT_FOUND];
-}
+operation!(GetDeadLetter: User, General, [INVALID, NOT_FOUND]);
 
 #[OpenApi(prefix_path = "/v1/events/dead-letters", tag = "Tag::Events")]
 impl GetDeadLetter {
-    /// One dead letter
+    /// Get a dead letter
+    ///
+    /// Returns the failed event with its whole payload and the reason of the failure. Users see their own dead letters,
+    /// admins all.
     #[oai(path = "/:id", method = "get", operation_id = "getDeadLetter")]
     async fn get(
         &self,
         caller: Caller<Self>,
         state: Data<&State>,
-        /// The letter
+        /// Id of the dead letter, from `GET /v1/events/dead-letters`
         id: Path<Uuid>,
     ) -> Answer<DeadLetter, Self> {
         let row = Entity::find_by_id(id.0)

@@ -1,24 +1,23 @@
 //! `GET /v1/events/dead-letters`
 
-use super::object::{DeadLetter, DeadLetterPage};
+use super::object::DeadLetter;
 use super::visible;
-use crate::http::filter::{equal, equal_text, range};
-use crate::http::page::Page;
 use crate::routes::prelude::*;
-use sea_orm::{EntityTrait, QueryFilter};
 use tiris_domain::states::{DeadLetterClass, DeadLetterStatus};
 use tiris_store::entity::dead_letters::{Column, Entity, Model};
 
-/// The order of lists: time and id.
+/// The order of lists: by time, then by id.
 const ORDER: (Column, Column) = (Column::CreatedAt, Column::Id);
 
-/// List dead letters.
-pub(crate) struct ListDeadLetters;
+operation!(ListDeadLetters: User, General, [INVALID_FILTER]);
 
-impl Policy for ListDeadLetters {
-    const ACCESS: Access = Access::User;
-    const RATE: Option<Class> = Some(Class::General);
-    const REFUSALS: &'static [Refusal] = &[INVALID_FILTER];
+/// A page of dead letters.
+#[derive(Object, Serialize)]
+struct DeadLetterPage {
+    /// Dead letters, newest first
+    dead_letters: Vec<DeadLetter>,
+    /// Position of the page in the list
+    pagination: Pagination,
 }
 
 #[OpenApi(prefix_path = "/v1/events/dead-letters", tag = "Tag::Events")]
@@ -27,33 +26,36 @@ impl Policy for ListDeadLetters {
     reason = "one argument for each query parameter"
 )]
 impl ListDeadLetters {
-    /// Dead letters, newest first: the caller's own, for admins all
+    /// List dead letters
+    ///
+    /// Dead letters are events that could not be applied. Returns a page of the caller's own, for admins of all users,
+    /// newest first. Payloads over 8 KiB are left out; get a dead letter by its id for the whole payload.
     #[oai(path = "/", method = "get", operation_id = "listDeadLetters")]
     async fn list(
         &self,
         caller: Caller<Self>,
         state: Data<&State>,
-        /// Only those with this status
+        /// Only dead letters with this status: `open`, `replayed` or `discarded`
         status: Query<Option<Field<DeadLetterStatus>>>,
-        /// Only those of this class
+        /// Only dead letters of this class: `malformed`, `unresolved` or `rejected`
         class: Query<Option<Field<DeadLetterClass>>>,
-        /// Only those with this code
+        /// Only dead letters with this code, such as `INSUFFICIENT_BALANCE`; at most 128 characters
         code: Query<Option<String>>,
-        /// Only those that concern this user
+        /// Only dead letters of this user
         user_id: Query<Option<Uuid>>,
-        /// Only those that concern this trading
+        /// Only dead letters of this trading
         trading_id: Query<Option<Uuid>>,
-        /// Put aside from this moment on, inclusive
+        /// Only dead letters created at or after this moment, RFC 3339
         start_date: Query<Option<DateTime<Utc>>>,
-        /// Put aside until this moment, exclusive
+        /// Only dead letters created before this moment, RFC 3339
         end_date: Query<Option<DateTime<Utc>>>,
-        /// Letters of the page, 1 to 1000, by default 100
+        /// Rows in the page, 1 to 1000; by default 100
         limit: Query<Option<u64>>,
-        /// `next_cursor` of the page before; stable while new letters come in
+        /// `next_cursor` of the previous page; pages stay stable while new rows come in
         cursor: Query<Option<String>>,
-        /// Letters to skip, at most 100000; excludes `cursor`
+        /// Rows to skip, at most 100000; cannot be combined with `cursor`
         offset: Query<Option<u64>>,
-        /// Whether to count the whole list
+        /// Whether to count all matching rows, which reads them all; by default false
         include_total: Query<Option<bool>>,
     ) -> Answer<DeadLetterPage, Self> {
         let page = Page::new(limit.0, cursor.0.as_deref(), offset.0, include_total.0)?;

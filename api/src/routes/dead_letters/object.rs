@@ -1,86 +1,84 @@
-//! A dead letter as answers show it.
+//! The dead letter in responses.
 
-use crate::http::field::Field;
-use crate::http::page::Pagination;
+use crate::routes::prelude::*;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use chrono::{DateTime, Utc};
-use poem_openapi::Object;
-use serde::Serialize;
 use tiris_domain::states::{DeadLetterClass, DeadLetterStatus};
-use tiris_domain::value::Info;
-use tiris_store::column;
 use tiris_store::entity::dead_letters::Model;
-use tiris_store::error::Result;
-use uuid::Uuid;
 
-/// Longest payload a list shows, in bytes.
+/// Longest payload in a list, in bytes.
 const LISTED_BYTES_MAX: usize = 8 * 1024;
 
-/// An event that could not be applied, as it came, with the reason.
+/// An event that could not be applied, as it was received, with the reason.
 #[derive(Object, Serialize)]
 pub(super) struct DeadLetter {
+    /// Id of the dead letter
     id: Uuid,
-    /// `TRADING` or `TRADING_SYSTEM`
+    /// Stream of the message: `TRADING` or `TRADING_SYSTEM`
     stream: String,
-    /// The lane it came by
+    /// Number of the lane that processed the message
     lane: i32,
-    /// When the stream was made, to the nanosecond: with `stream_seq` it names the message for ever
+    /// When the stream was created, to the nanosecond; with `stream_seq` it identifies the message permanently
     stream_created_at: DateTime<Utc>,
-    /// Its number in the stream
+    /// Sequence of the message in the stream
     stream_seq: i64,
-    /// Its subject as the stream keeps it
+    /// Subject of the message in the stream
     subject: String,
-    /// Its bytes; null when they are no text, or left out
+    /// Payload as text; null if it is not valid UTF-8 or left out
     #[oai(nullable)]
     payload: Option<String>,
-    /// Its bytes in base64, when they are no text
+    /// Payload in base64; null if it is valid UTF-8 or left out
     #[oai(nullable)]
     payload_base64: Option<String>,
-    /// Whether the bytes are left out: a list shows at most 8 KiB of each letter; the letter by its id has all
+    /// Whether the payload is left out because it has more than 8 KiB; only in lists
     payload_omitted: bool,
-    /// Its headers, each name with its values
+    /// Headers of the message, each name with a list of values
     headers: Field<Info>,
-    /// When the broker took it
+    /// When the broker received the message
     #[oai(nullable)]
     broker_time: Option<DateTime<Utc>>,
-    /// Its event id, when it has a valid one
+    /// Id of the event, if it has a valid one
     #[oai(nullable)]
     event_id: Option<String>,
-    /// Whom it concerns, as far as known
+    /// Id of the user the event belongs to, as far as known
     #[oai(nullable)]
     user_id: Option<Uuid>,
-    /// Which trading it concerns, as far as known
+    /// Id of the trading the event belongs to, as far as known
     #[oai(nullable)]
     trading_id: Option<Uuid>,
+    /// `malformed`: cannot be parsed; `unresolved`: names something that does not exist yet and is retried
+    /// automatically; `rejected`: the ledger refuses it
     class: Field<DeadLetterClass>,
-    /// Stable code, such as `INSUFFICIENT_BALANCE`
+    /// Stable code of the failure, such as `INSUFFICIENT_BALANCE`
     code: String,
-    /// The reason in words
+    /// Reason of the failure
     reason: String,
-    /// Automatic tries after the first
+    /// Automatic retries so far
     attempts: i32,
-    /// When it is tried again by itself; null when it waits for a person, or for what it waits behind
+    /// Time of the next automatic retry; null if it needs an admin or queues behind another dead letter
     #[oai(nullable)]
     next_attempt_at: Option<DateTime<Utc>>,
+    /// `open` until it is replayed or discarded
     status: Field<DeadLetterStatus>,
     /// When a copy was published to the stream `TRADING_DLQ`
     #[oai(nullable)]
     published_at: Option<DateTime<Utc>>,
-    /// Under `resolution`: who closed it, when and why; for admins only
+    /// For admins, `resolution`: the admin who closed it, the time and the reason; empty for other users
     info: Field<Info>,
+    /// When the event failed first
     created_at: DateTime<Utc>,
+    /// When the dead letter last changed
     updated_at: DateTime<Utc>,
 }
 
 impl DeadLetter {
-    /// The whole letter. Only an admin sees why it failed for a reason nobody foresaw, and who closed it.
+    /// The whole dead letter. Only admins see the details of an internal error and the resolution.
     pub(super) fn from_row(row: Model, is_admin: bool) -> Result<Self> {
         let (payload, payload_base64) = match String::from_utf8(row.payload) {
             Ok(text) => (Some(text), None),
             Err(error) => (None, Some(STANDARD.encode(error.as_bytes()))),
         };
-        let is_inner = row.code == "INTERNAL" && !is_admin;
+        let hides_reason = row.code == "INTERNAL" && !is_admin;
 
         Ok(Self {
             id: row.id,
@@ -99,8 +97,8 @@ impl DeadLetter {
             trading_id: row.trading_id,
             class: Field(column::state(&row.class)?),
             code: row.code,
-            reason: if is_inner {
-                "it failed for an inner reason".to_owned()
+            reason: if hides_reason {
+                "an internal error".to_owned()
             } else {
                 row.reason
             },
@@ -118,7 +116,7 @@ impl DeadLetter {
         })
     }
 
-    /// As a list shows it.
+    /// The dead letter in a list, without a long payload.
     pub(super) fn of_list(row: Model, is_admin: bool) -> Result<Self> {
         let is_long = row.payload.len() > LISTED_BYTES_MAX;
         let mut letter = Self::from_row(row, is_admin)?;
@@ -129,11 +127,4 @@ impl DeadLetter {
         }
         Ok(letter)
     }
-}
-
-/// A page of letters, newest first.
-#[derive(Object, Serialize)]
-pub(super) struct DeadLetterPage {
-    pub(super) dead_letters: Vec<DeadLetter>,
-    pub(super) pagination: Pagination,
 }

@@ -1,25 +1,27 @@
-//! `POST /v1/events/dead-letters/{id}/replay`
+//! `POST /v1/events/dead-letters/{id}/replay` and `POST /v1/events/dead-letters/replay`
 
 use super::NOT_OPEN;
-use super::effect::ReplayEffect;
-use super::selection::ReplayOne;
+use super::effect::{BulkReplayed, ReplayEffect};
+use super::selection::{ReplayMany, ReplayOne};
 use crate::routes::prelude::*;
-use serde_json::json;
-use tiris_store::audit::{self, Action};
-use tiris_store::dead_letters::{self, Actor, ReplayOptions};
+use tiris_store::dead_letters::{self, Actor, ReplayOptions, rehearse_all, replay_some};
 
-/// Replay a dead letter.
-pub(crate) struct ReplayDeadLetter;
+/// Attempts of one request: each is a transaction, and together they must fit the time limit of a request.
+const TRIED_AT_ONCE: u32 = 200;
+/// Dead letters that one dry run tries, in one transaction.
+const REHEARSED_AT_ONCE: u32 = 100;
 
-impl Policy for ReplayDeadLetter {
-    const ACCESS: Access = Access::Admin;
-    const RATE: Option<Class> = Some(Class::General);
-    const REFUSALS: &'static [Refusal] = &[INVALID_BODY, NOT_FOUND, NOT_OPEN, TOO_LARGE, NO_JSON];
-}
+operation!(ReplayDeadLetter: Admin, General, [INVALID_BODY, NOT_FOUND, NOT_OPEN]);
 
-#[OpenApi(prefix_path = "/v1/events/dead-letters", tag = "Tag::Events")]
+operation!(ReplayDeadLetters: Admin, General, [INVALID_BODY]);
+
+#[OpenApi(prefix_path = "/v1/events/dead-letters", tag = "Tag::AdminDeadLetters")]
 impl ReplayDeadLetter {
-    /// Try a letter again (admins): with `dry_run` say what would happen to which balance, and do nothing
+    /// Replay a dead letter
+    ///
+    /// Admins only. Applies the event again, for example after the missing sub-account was created. A refusal is not an
+    /// error: the response has `applied` false with `code` and `reason`, and the dead letter stays open. With `dry_run`
+    /// nothing is stored and the response shows the balances that would change.
     #[oai(
         path = "/:id/replay",
         method = "post",
@@ -29,7 +31,7 @@ impl ReplayDeadLetter {
         &self,
         caller: Caller<Self>,
         state: Data<&State>,
-        /// The letter
+        /// Id of the dead letter, from `GET /v1/events/dead-letters`
         id: Path<Uuid>,
         idempotency: Idempotency,
         body: JsonBody<ReplayOne>,
@@ -50,11 +52,8 @@ impl ReplayDeadLetter {
         let reply = idempotency.run(&state, caller.user(), async |mut tx: Tx| {
             // Before the replay, which ends with the check of its time.
             let action = Action {
-                name: "dead_letter.replay",
-                resource: "dead_letter",
-                id: Some(id.0.to_string()),
-                before: None,
                 after: Some(json!({"round": options.round})),
+                ..action("dead_letter.replay", "dead_letter", id.0)
             };
             audit::record(&mut tx, caller.actor(), &action).await?;
 
@@ -62,5 +61,56 @@ impl ReplayDeadLetter {
             tx.finish(ReplayEffect::new(replay, false)).await
         });
         Ok(reply.await?)
+    }
+}
+
+#[OpenApi(prefix_path = "/v1/events/dead-letters", tag = "Tag::AdminDeadLetters")]
+impl ReplayDeadLetters {
+    /// Replay all dead letters that match a filter
+    ///
+    /// Admins only. Tries at most 200 dead letters in stream order (a dry run: 100); continue with `next_cursor`. Each
+    /// one is a transaction of its own, so an interrupted request can be repeated, with the same `Idempotency-Key` too.
+    #[oai(path = "/replay", method = "post", operation_id = "replayDeadLetters")]
+    async fn replay_many(
+        &self,
+        caller: Caller<Self>,
+        state: Data<&State>,
+        idempotency: Idempotency,
+        body: JsonBody<ReplayMany>,
+    ) -> Answer<BulkReplayed, Self> {
+        let user = caller.user();
+        let filter = body.0.filter.filter()?;
+        let cursor = body.0.cursor;
+        let options = ReplayOptions {
+            round: body.0.round == Some(true),
+            dry_run: body.0.dry_run == Some(true),
+            by: Actor::Admin(user),
+        };
+        if options.dry_run {
+            let rehearsed =
+                rehearse_all(&state.pool, &filter, &options, cursor, REHEARSED_AT_ONCE).await?;
+            return Ok(Reply::done(BulkReplayed::new(rehearsed, true)));
+        }
+        if let Some(reply) = idempotency.stored(&state, user).await? {
+            return Ok(reply);
+        }
+
+        // Recorded first, because some dead letters may be replayed when a later one fails.
+        let action = Action {
+            name: "dead_letters.replay",
+            resource: "dead_letter",
+            id: None,
+            before: None,
+            after: Some(json!({"filter": body.0.filter.as_json(), "round": options.round})),
+        };
+        let mut connection = state.pool.acquire().await.map_err(Error::from)?;
+        audit::record(&mut connection, caller.actor(), &action).await?;
+        drop(connection);
+
+        let replayed = replay_some(&state.pool, &filter, &options, cursor, TRIED_AT_ONCE).await?;
+        // Each dead letter was committed on its own, without a wake-up.
+        state.streams.wakes.tell_committed(user);
+        let replayed = BulkReplayed::new(replayed, false);
+        Ok(idempotency.store(&state, user, replayed).await?)
     }
 }

@@ -1,27 +1,25 @@
-//! The bodies of requests about dead letters: which ones, and what to do with them.
+//! The bodies of requests that replay or discard dead letters.
 
 use crate::routes::prelude::*;
 use poem_openapi::types::ToJSON;
 use serde_json::{Map, Value};
-use tiris_domain::ids::{TradingId, UserId};
 use tiris_domain::states::DeadLetterClass;
-use tiris_domain::value::{Moment, Name, Text};
 use tiris_store::dead_letters::Filter;
 
 /// Longest reason, in characters.
 const REASON_CHARS_MAX: usize = 500;
 
-/// The reason letters are given up for.
+/// The reason for discarding.
 pub(super) type Reason = Text<1, REASON_CHARS_MAX>;
 
-/// How a letter is replayed. An unknown field is refused, because money moves.
+/// Options of a replay. Unknown fields are rejected, because money moves.
 #[derive(Object, Deserialize)]
 #[oai(example, skip_serializing_if_is_none)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReplayOne {
-    /// Only say what would happen to which balance
+    /// Show the effect without storing anything; by default false
     pub(super) dry_run: Option<bool>,
-    /// Round amounts that move to 12 decimal places, half to even
+    /// Round amounts with too many decimals to 12 decimal places, half to even, instead of refusing them; by default false
     pub(super) round: Option<bool>,
 }
 
@@ -34,12 +32,12 @@ impl Example for ReplayOne {
     }
 }
 
-/// Why letters are given up.
+/// The reason for discarding a dead letter.
 #[derive(Object, Deserialize)]
 #[oai(example)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DiscardOne {
-    /// Kept with the letter
+    /// Reason, 1 to 500 characters, stored with the dead letter
     pub(super) reason: Field<Reason>,
 }
 
@@ -51,25 +49,25 @@ impl Example for DiscardOne {
     }
 }
 
-/// Which open letters are meant: those to which everything given applies. At least one condition is needed.
+/// A filter of open dead letters: all given conditions must match, and at least one is required.
 #[derive(Object, Default, Deserialize)]
 #[oai(skip_serializing_if_is_none)]
-// A condition that is ignored would select more than was meant.
+// Ignoring an unknown condition would select more than intended.
 #[serde(deny_unknown_fields)]
 pub(super) struct Selection {
-    /// What can still become of them
+    /// Class: `malformed`, `unresolved` or `rejected`
     class: Option<Field<DeadLetterClass>>,
-    /// Stable code
+    /// Stable code of the failure, such as `INSUFFICIENT_BALANCE`
     code: Option<Field<Name>>,
-    /// Whose events they are
+    /// Id of the user the events belong to
     user_id: Option<Field<UserId>>,
-    /// The trading they are about
+    /// Id of the trading the events belong to
     trading_id: Option<Field<TradingId>>,
-    /// `TRADING` or `TRADING_SYSTEM`
+    /// Stream of the events: `TRADING` or `TRADING_SYSTEM`
     stream: Option<Field<Name>>,
-    /// Put aside at this moment or later
+    /// Created at or after this moment, RFC 3339
     from: Option<Field<Moment>>,
-    /// Put aside before this moment
+    /// Created before this moment, RFC 3339
     until: Option<Field<Moment>>,
 }
 
@@ -105,17 +103,18 @@ impl Selection {
     }
 }
 
-/// Letters to be replayed in stream order.
+/// Dead letters to replay in stream order.
 #[derive(Object, Deserialize)]
 #[oai(example, skip_serializing_if_is_none)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReplayMany {
+    /// The dead letters to replay
     pub(super) filter: Selection,
-    /// `next_cursor` of the answer before, to go on behind it
+    /// `next_cursor` of the previous response, to continue after it
     pub(super) cursor: Option<Uuid>,
-    /// Only say what would happen to which balance
+    /// Show the effect without storing anything; by default false
     pub(super) dry_run: Option<bool>,
-    /// Round amounts that move to 12 decimal places, half to even
+    /// Round amounts with too many decimals to 12 decimal places, half to even, instead of refusing them; by default false
     pub(super) round: Option<bool>,
 }
 
@@ -134,13 +133,14 @@ impl Example for ReplayMany {
     }
 }
 
-/// Letters to be given up.
+/// Dead letters to discard.
 #[derive(Object, Deserialize)]
 #[oai(example)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DiscardMany {
+    /// The dead letters to discard
     pub(super) filter: Selection,
-    /// Kept with each letter
+    /// Reason, 1 to 500 characters, stored with each dead letter
     pub(super) reason: Field<Reason>,
 }
 

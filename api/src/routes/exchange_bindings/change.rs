@@ -1,16 +1,25 @@
-//! What all changes of bindings share: who may make them, and what the audit trail says of them.
+//! Checks and audit entries that all changes of exchange bindings share.
 
-use crate::auth::Caller;
-use serde_json::{Value, json};
+use crate::routes::prelude::*;
+use serde_json::Value;
 use sqlx::PgConnection;
-use tiris_domain::ids::BindingId;
 use tiris_domain::states::BindingKind;
-use tiris_store::audit::Action;
 use tiris_store::entity::exchange_bindings::Model;
-use tiris_store::error::{Error, Result};
-use tiris_store::{column, exchange_bindings};
+use tiris_store::exchange_bindings;
 
-/// Locks a living binding that the caller may change.
+/// Refusals of a change: only admins change public bindings.
+pub(super) const FORBIDDEN_BINDING: Refusal = (
+    403,
+    "`ACCESS_DENIED`: only admins change public bindings; `ACCOUNT_DISABLED`: the account of the caller is disabled",
+);
+/// Refusals of a name or API key that another binding has.
+pub(super) const BINDING_EXISTS: Refusal = (
+    409,
+    "`BINDING_NAME_EXISTS`: the caller has another binding with this name; `API_KEY_EXISTS`: the caller has another \
+     binding with this API key",
+);
+
+/// Locks a binding that the caller may change.
 pub(super) async fn lock<P>(
     connection: &mut PgConnection,
     caller: &Caller<P>,
@@ -20,22 +29,14 @@ pub(super) async fn lock<P>(
     let kind: BindingKind = column::state(&row.kind)?;
 
     if kind == BindingKind::Public && !caller.is_admin() {
-        return Err(Error::AccessDenied(
-            "a public binding is changed by admins only",
-        ));
+        return Err(Error::AccessDenied("only admins change public bindings"));
     }
     Ok(row)
 }
 
-/// The action `name` on a binding, for the audit trail.
-pub(super) fn action(name: &str, id: BindingId) -> Action<'_> {
-    Action {
-        name,
-        resource: "exchange_binding",
-        id: Some(id.to_string()),
-        before: None,
-        after: None,
-    }
+/// An entry of the audit trail about a binding.
+pub(super) fn binding_action(name: &str, id: BindingId) -> Action<'_> {
+    action(name, "exchange_binding", id)
 }
 
 /// A binding in the audit trail.

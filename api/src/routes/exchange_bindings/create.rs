@@ -1,53 +1,41 @@
 //! `POST /v1/exchange-bindings`
 
+use super::change::{BINDING_EXISTS, binding_action, summary};
+use super::credentials::Credentials;
 use super::given::{ApiKey, ApiSecret, GivenCredentials, Passphrase};
-use super::insert::PrivateBinding;
 use super::object::ExchangeBinding;
 use super::verification;
 use crate::http::secret::Secret;
 use crate::routes::prelude::*;
-use tiris_domain::ids::{BindingId, new_id};
+use sqlx::PgConnection;
 use tiris_domain::states::ExchangeType;
-use tiris_domain::value::{Info, Name};
+use tiris_runtime::crypto::Secrets;
+use tiris_store::audit::Actor;
+use tiris_store::entity::exchange_bindings::Model;
+use tiris_store::exchange_bindings::{self, NewBinding};
 use tiris_store::users;
 
-/// Make a private exchange binding.
-pub(crate) struct CreateExchangeBinding;
+operation!(CreateExchangeBinding: User, Credentials, [INVALID_BODY, BINDING_EXISTS]);
 
-impl Policy for CreateExchangeBinding {
-    const ACCESS: Access = Access::User;
-    const RATE: Option<Class> = Some(Class::Credentials);
-    const REFUSALS: &'static [Refusal] = &[
-        INVALID_BODY,
-        (
-            409,
-            "`BINDING_NAME_EXISTS`: another living binding of the caller has the name; `API_KEY_EXISTS`: another one has \
-             the API key",
-        ),
-        TOO_LARGE,
-        NO_JSON,
-    ];
-}
-
-/// A binding to be made.
+/// A new private exchange binding.
 #[derive(Object, Deserialize)]
 #[oai(example, skip_serializing_if_is_none, rename = "NewBinding")]
-struct BindingToMake {
-    /// Unique among your living bindings
+struct BindingRequest {
+    /// Name, unique among your bindings that are not deleted
     name: Field<Name>,
-    /// The exchange
+    /// The exchange; `virtual` is a simulated one
     exchange_type: Field<ExchangeType>,
-    /// 1 to 256 visible ASCII characters without `*`; only a virtual binding needs none
+    /// API key issued by the exchange, 1 to 256 visible ASCII characters without `*`; optional for `virtual` only
     api_key: Option<Field<ApiKey>>,
-    /// 1 to 4096 characters; only a virtual binding needs none
+    /// API secret issued by the exchange, 1 to 4096 characters; optional for `virtual` only
     api_secret: Option<Field<ApiSecret>>,
-    /// 1 to 256 characters, when the exchange asks for one
+    /// Passphrase of the API key, 1 to 256 characters, if the exchange issues one
     passphrase: Option<Field<Passphrase>>,
-    /// Free JSON, at most 16 KiB
+    /// Free JSON, at most 16 KiB; never put credentials here
     info: Option<Field<Info>>,
 }
 
-impl Example for BindingToMake {
+impl Example for BindingRequest {
     fn example() -> Self {
         Self {
             name: Field(Name::from_static("Kraken, main account")),
@@ -60,19 +48,60 @@ impl Example for BindingToMake {
     }
 }
 
+/// A private binding to insert, alone or together with a trading.
+pub(in crate::routes) struct PrivateBinding<'a> {
+    pub(in crate::routes) id: BindingId,
+    pub(in crate::routes) user: UserId,
+    pub(in crate::routes) name: &'a Name,
+    pub(in crate::routes) exchange_type: ExchangeType,
+    pub(in crate::routes) credentials: Option<&'a Credentials>,
+    pub(in crate::routes) info: &'a Info,
+}
+
+impl PrivateBinding<'_> {
+    /// Inserts the binding with its credentials encrypted, and its entry in the audit trail. The user must be locked.
+    pub(in crate::routes) async fn insert(
+        &self,
+        connection: &mut PgConnection,
+        secrets: &Secrets,
+        actor: &Actor,
+    ) -> Result<Model> {
+        let seal = |credentials: &Credentials| {
+            credentials.seal(secrets, self.id, self.user, self.exchange_type)
+        };
+        let new = NewBinding {
+            id: self.id,
+            user: self.user,
+            name: self.name,
+            exchange_type: self.exchange_type,
+            credentials: self.credentials.map(seal).transpose()?.unwrap_or_default(),
+            info: self.info,
+        };
+        let row = exchange_bindings::insert(connection, new).await?;
+
+        let action = Action {
+            after: Some(summary(&row)),
+            ..binding_action("exchange_binding.create", self.id)
+        };
+        audit::record(connection, actor, &action).await?;
+        Ok(row)
+    }
+}
+
 #[OpenApi(prefix_path = "/v1/exchange-bindings", tag = "Tag::ExchangeBindings")]
 impl CreateExchangeBinding {
-    /// Makes a private binding; its credentials are encrypted
+    /// Create a private exchange binding
     ///
-    /// Where the service is set up to ask the exchange at once, the answer has its `status`; it stays `unverified` when
-    /// the exchange cannot be reached.
+    /// The credentials are stored encrypted; lists and logs never show them. The new binding is `unverified` until
+    /// `POST /v1/exchange-bindings/{id}/verify` succeeds. Where the service is configured to verify at once, the response
+    /// already has the result; the binding is created even if the exchange cannot be reached.
     #[oai(path = "/", method = "post", operation_id = "createExchangeBinding")]
     async fn create(
         &self,
         caller: Caller<Self>,
         state: Data<&State>,
         idempotency: Idempotency,
-        body: JsonBody<BindingToMake>,
+        body: JsonBody<BindingRequest>,
     ) -> Made<ExchangeBinding, Self> {
         let user = caller.user();
         let id = BindingId(new_id());

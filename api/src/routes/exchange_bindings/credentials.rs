@@ -1,6 +1,4 @@
-//! The credentials of a binding: sealed for its row, opened again.
-//!
-//! Owns: which column each is sealed for. Must not know: operations, single exchanges.
+//! Encryption and decryption of a binding's credentials, each for its own row and column.
 
 use secrecy::{ExposeSecret, SecretString};
 use tiris_domain::ids::{BindingId, UserId};
@@ -16,7 +14,7 @@ const SHOWN_CHARS: usize = 4;
 const SHOWN_FROM_LENGTH: usize = 16;
 const MASK: &str = "****";
 
-/// Credentials in clear, in memory.
+/// Credentials in clear text, in memory only.
 #[derive(Clone, Debug)]
 pub(in crate::routes) struct Credentials {
     pub(in crate::routes) api_key: SecretString,
@@ -55,12 +53,21 @@ impl Credentials {
         })
     }
 
-    /// Decrypts those of a row; none when it has none.
+    /// Decrypts the credentials of a row, if it has any.
     pub(super) fn open(secrets: &Secrets, row: &Model) -> Result<Option<Self>, CryptoError> {
         let Some(user) = row.user_id.map(UserId) else {
             return Ok(None);
         };
-        StoredCredentials { secrets, row, user }.all()
+        let stored = StoredCredentials { secrets, row, user };
+
+        let (Some(api_key), Some(api_secret)) = (stored.api_key()?, stored.api_secret()?) else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            api_key,
+            api_secret,
+            passphrase: stored.passphrase()?,
+        }))
     }
 }
 
@@ -87,17 +94,6 @@ impl StoredCredentials<'_> {
         self.open(SecretColumn::PASSPHRASE, sealed)
     }
 
-    fn all(self) -> Result<Option<Credentials>, CryptoError> {
-        let (Some(api_key), Some(api_secret)) = (self.api_key()?, self.api_secret()?) else {
-            return Ok(None);
-        };
-        Ok(Some(Credentials {
-            api_key,
-            api_secret,
-            passphrase: self.passphrase()?,
-        }))
-    }
-
     fn open(
         self,
         column: SecretColumn,
@@ -106,18 +102,18 @@ impl StoredCredentials<'_> {
         let place = column.of(self.row.id, self.user.0);
         let opened = sealed.map(|sealed| self.secrets.ring.decrypt(&place, sealed));
 
-        // For the operator: a key is missing or was replaced, or somebody changed the row.
+        // For the operator: a key is missing or was replaced, or the row was tampered with.
         opened.transpose().inspect_err(|error| {
             tracing::error!(
                 binding_id = %self.row.id,
                 error = error as &dyn std::error::Error,
-                "stored credentials cannot be read"
+                "stored credentials cannot be decrypted"
             );
         })
     }
 }
 
-/// An API key as lists show it. Visible ASCII, so bytes are characters.
+/// Masks an API key for lists. Keys are visible ASCII, so bytes are characters.
 fn masked(api_key: &str) -> String {
     let shown = || {
         let start = api_key.get(..SHOWN_CHARS)?;
@@ -134,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mask_shows_little_of_a_long_key_and_nothing_of_a_short_one() {
+    fn masks_long_keys_partly_and_short_keys_completely() {
         assert_eq!(masked("vmPUZE6mv9SD5VNHk4HlWFsO"), "vmPU****WFsO");
         assert_eq!(masked("0123456789abcdef"), "0123****cdef");
         for short in ["", "k", "0123456789abcde"] {

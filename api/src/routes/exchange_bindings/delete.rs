@@ -1,32 +1,26 @@
 //! `DELETE /v1/exchange-bindings/{id}`
 
-use super::change::{self, action, summary};
+use super::change::{self, FORBIDDEN_BINDING, binding_action, summary};
 use crate::routes::prelude::*;
-use tiris_domain::ids::BindingId;
-use tiris_store::audit::{self, Action};
 use tiris_store::exchange_bindings;
 
-/// Delete an exchange binding.
-pub(crate) struct DeleteExchangeBinding;
-
-impl Policy for DeleteExchangeBinding {
-    const ACCESS: Access = Access::User;
-    const RATE: Option<Class> = Some(Class::General);
-    const REFUSALS: &'static [Refusal] = &[
-        INVALID,
-        (
-            403,
-            "`ACCESS_DENIED`: a public binding is changed by admins only; `ACCOUNT_DISABLED`: the account of the caller is \
-             disabled",
-        ),
-        NOT_FOUND,
-        (409, "`BINDING_IN_USE`: a living trading uses it"),
-    ];
-}
+operation!(DeleteExchangeBinding: User, General, [
+    INVALID,
+    FORBIDDEN_BINDING,
+    NOT_FOUND,
+    (
+        409,
+        "`BINDING_IN_USE`: a trading uses the binding; delete the trading or give it another \
+         binding first",
+    ),
+]);
 
 #[OpenApi(prefix_path = "/v1/exchange-bindings", tag = "Tag::ExchangeBindings")]
 impl DeleteExchangeBinding {
-    /// Deletes a binding no living trading uses, and destroys its credentials; a public one by admins only
+    /// Delete an exchange binding
+    ///
+    /// Destroys the stored credentials. A binding that a trading uses cannot be deleted. Only admins delete public
+    /// bindings.
     #[oai(
         path = "/:id",
         method = "delete",
@@ -36,7 +30,7 @@ impl DeleteExchangeBinding {
         &self,
         caller: Caller<Self>,
         state: Data<&State>,
-        /// The binding
+        /// Id of the exchange binding, from `GET /v1/exchange-bindings`
         id: Path<Uuid>,
     ) -> Answer<Message, Self> {
         let id = BindingId(id.0);
@@ -50,7 +44,7 @@ impl DeleteExchangeBinding {
             exchange_bindings::delete(&mut tx, id).await?;
             let action = Action {
                 before: Some(summary(&row)),
-                ..action("exchange_binding.delete", id)
+                ..binding_action("exchange_binding.delete", id)
             };
             audit::record(&mut tx, caller.actor(), &action).await?;
             tx.finish(Message::new("The exchange binding is deleted."))

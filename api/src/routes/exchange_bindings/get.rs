@@ -1,56 +1,48 @@
 //! `GET /v1/exchange-bindings/{id}`
 
-use super::change::action;
+use super::change::binding_action;
 use super::credentials::Credentials;
 use super::object::ExchangeBinding;
 use crate::http::secret::ClearSecret;
 use crate::routes::prelude::*;
 use secrecy::SecretString;
-use tiris_domain::ids::BindingId;
-use tiris_store::{audit, exchange_bindings};
+use tiris_store::exchange_bindings;
 
-/// Get an exchange binding with its credentials.
-pub(crate) struct GetExchangeBinding;
+operation!(GetExchangeBinding: User, Credentials, [INVALID, NOT_FOUND]);
 
-impl Policy for GetExchangeBinding {
-    const ACCESS: Access = Access::User;
-    const RATE: Option<Class> = Some(Class::Credentials);
-    const REFUSALS: &'static [Refusal] = &[INVALID, NOT_FOUND];
-}
-
-/// A binding with its credentials in clear; all three are null for one without credentials, and while they cannot be
-/// read.
+/// An exchange binding with its credentials in clear text. The three credentials are null for a binding without
+/// credentials and while they cannot be decrypted.
 #[derive(Object, Serialize)]
 struct RevealedBinding {
     #[oai(flatten)]
     #[serde(flatten)]
     binding: ExchangeBinding,
-    /// False when there are credentials that cannot be read any more, because their encryption key is lost: give all of
-    /// them again with PUT
+    /// False if the stored credentials cannot be decrypted because their encryption key is lost; send all of them again
+    /// with `PUT /v1/exchange-bindings/{id}`
     credentials_readable: bool,
-    /// In clear
+    /// API key in clear text
     #[oai(nullable)]
     api_key: Option<Field<ClearSecret>>,
-    /// In clear
+    /// API secret in clear text
     #[oai(nullable)]
     api_secret: Option<Field<ClearSecret>>,
-    /// In clear; null when the exchange asks for none
+    /// Passphrase in clear text; null if the exchange issues none
     #[oai(nullable)]
     passphrase: Option<Field<ClearSecret>>,
 }
 
 #[OpenApi(prefix_path = "/v1/exchange-bindings", tag = "Tag::ExchangeBindings")]
 impl GetExchangeBinding {
-    /// One binding, its owner's with the credentials in clear
+    /// Get an exchange binding with its credentials
     ///
-    /// Every such answer is kept in the audit trail, and nobody may store it. Credentials whose encryption key is lost
-    /// are null, with `credentials_readable` false.
+    /// The owner gets the credentials in clear text; each such response is recorded in the audit trail and sent with
+    /// `Cache-Control: no-store`. Public bindings have no credentials.
     #[oai(path = "/:id", method = "get", operation_id = "getExchangeBinding")]
     async fn get(
         &self,
         caller: Caller<Self>,
         state: Data<&State>,
-        /// The binding
+        /// Id of the exchange binding, from `GET /v1/exchange-bindings`
         id: Path<Uuid>,
     ) -> Answer<RevealedBinding, Self> {
         let id = BindingId(id.0);
@@ -58,9 +50,9 @@ impl GetExchangeBinding {
 
         let opened = Credentials::open(&state.secrets, &row);
         if matches!(opened, Ok(Some(_))) {
-            // Kept before it is shown: without a trace nothing is.
+            // Recorded first, so that credentials are never shown without a record.
             let mut connection = state.pool.acquire().await.map_err(Error::from)?;
-            let action = action("exchange_binding.reveal", id);
+            let action = binding_action("exchange_binding.reveal", id);
             audit::record(&mut connection, caller.actor(), &action).await?;
         }
 

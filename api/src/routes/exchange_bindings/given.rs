@@ -1,12 +1,11 @@
-//! Credentials as requests give them, with their limits.
+//! Credentials in requests, with their limits.
 
 use super::credentials::{Credentials, StoredCredentials};
-use crate::http::field::Field;
 use crate::http::secret::{Secret, SecretRule};
+use crate::routes::prelude::*;
 use secrecy::SecretString;
 use tiris_domain::states::ExchangeType;
 use tiris_runtime::crypto::CryptoError;
-use tiris_store::error::{Error, Result};
 
 /// An API key in a request.
 pub(in crate::routes) type ApiKey = Secret<ApiKeyRule>;
@@ -22,9 +21,9 @@ impl SecretRule for ApiKeyRule {
     const CHARS_MAX: usize = 256;
     const ALLOWED: &'static str = "visible ASCII characters other than '*'";
 
-    /// A masked key that is sent back would replace the real one.
-    fn allows(letter: char) -> bool {
-        letter.is_ascii_graphic() && letter != '*'
+    /// Without `*`, so that a masked key that is sent back cannot replace the real one.
+    fn allows(character: char) -> bool {
+        character.is_ascii_graphic() && character != '*'
     }
 }
 
@@ -32,12 +31,12 @@ impl SecretRule for ApiKeyRule {
 pub(in crate::routes) struct ApiSecretRule;
 
 impl SecretRule for ApiSecretRule {
-    // Some exchanges give a private key in PEM.
+    // Some exchanges issue a private key in PEM.
     const CHARS_MAX: usize = 4_096;
     const ALLOWED: &'static str = "visible ASCII characters, blanks and line ends";
 
-    fn allows(letter: char) -> bool {
-        letter.is_ascii_graphic() || " \r\n".contains(letter)
+    fn allows(character: char) -> bool {
+        character.is_ascii_graphic() || " \r\n".contains(character)
     }
 }
 
@@ -48,12 +47,12 @@ impl SecretRule for PassphraseRule {
     const CHARS_MAX: usize = 256;
     const ALLOWED: &'static str = "characters that can be printed";
 
-    fn allows(letter: char) -> bool {
-        !letter.is_control()
+    fn allows(character: char) -> bool {
+        !character.is_control()
     }
 }
 
-/// Credentials as a request gives them: any of them may be missing.
+/// The credentials of a request, each of which may be missing.
 #[derive(Clone, Debug, Default)]
 pub(in crate::routes) struct GivenCredentials {
     api_key: Option<SecretString>,
@@ -74,7 +73,7 @@ impl GivenCredentials {
         }
     }
 
-    /// The name of a field that was given.
+    /// Returns the name of the first field that was given.
     pub(in crate::routes) fn any(&self) -> Option<&'static str> {
         let given = [
             ("api_key", &self.api_key),
@@ -87,7 +86,7 @@ impl GivenCredentials {
             .map(|(name, _)| name)
     }
 
-    /// Key and secret of a new binding; a virtual one may have none.
+    /// Checks that key and secret are given; only a virtual binding may have no credentials.
     pub(in crate::routes) fn complete(self, exchange: ExchangeType) -> Result<Option<Credentials>> {
         if exchange == ExchangeType::Virtual && self.any().is_none() {
             return Ok(None);
@@ -103,8 +102,8 @@ impl GivenCredentials {
         }))
     }
 
-    /// What was given, and the rest as it is stored. What is replaced is not opened: new credentials are taken also when
-    /// the old ones are lost.
+    /// Completes the given credentials with the stored ones. Replaced credentials are not decrypted, so that new ones can
+    /// be set after the old ones are lost.
     pub(super) fn over(
         self,
         stored: StoredCredentials<'_>,
@@ -119,7 +118,7 @@ impl GivenCredentials {
             given => given,
         };
         let passphrase = match self.passphrase {
-            // One that nobody asks for is no reason to refuse.
+            // The exchange needs no passphrase, so an unreadable one does not matter.
             None if !exchange.asks_for_passphrase() => stored.passphrase().unwrap_or_default(),
             None => readable("passphrase", stored.passphrase())?,
             given => given,
@@ -134,7 +133,7 @@ impl GivenCredentials {
     }
 }
 
-/// What is stored for a field; it must be given again when it cannot be read.
+/// Returns the stored credential of a field, or an error that asks for it again if it cannot be decrypted.
 fn readable(
     field: &'static str,
     opened: Result<Option<SecretString>, CryptoError>,
@@ -142,7 +141,7 @@ fn readable(
     opened.map_err(|_| {
         Error::invalid(
             field,
-            "must be given again: the stored one cannot be read any more",
+            "must be given again: the stored value cannot be decrypted",
         )
     })
 }

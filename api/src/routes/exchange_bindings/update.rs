@@ -1,57 +1,39 @@
 //! `PUT /v1/exchange-bindings/{id}`
 
-use super::change::{self, action, summary};
-use super::credentials_change::CredentialsChange;
+use super::change::{self, BINDING_EXISTS, FORBIDDEN_BINDING, binding_action, summary};
+use super::credentials::{Credentials, StoredCredentials};
 use super::given::{ApiKey, ApiSecret, GivenCredentials, Passphrase};
 use super::object::ExchangeBinding;
 use super::verification;
 use crate::routes::prelude::*;
-use serde_json::json;
-use tiris_domain::ids::BindingId;
+use sqlx::PgConnection;
 use tiris_domain::states::ExchangeType;
-use tiris_domain::value::{Info, Name};
-use tiris_store::audit::{self, Action};
-use tiris_store::exchange_bindings;
+use tiris_runtime::crypto::Secrets;
+use tiris_store::entity::exchange_bindings::Model;
+use tiris_store::exchange_bindings::{self, SealedCredentials};
 
-/// Change an exchange binding.
-pub(crate) struct UpdateExchangeBinding;
+operation!(UpdateExchangeBinding: User, Credentials, [
+    INVALID_BODY,
+    FORBIDDEN_BINDING,
+    NOT_FOUND,
+    BINDING_EXISTS,
+]);
 
-impl Policy for UpdateExchangeBinding {
-    const ACCESS: Access = Access::User;
-    const RATE: Option<Class> = Some(Class::Credentials);
-    const REFUSALS: &'static [Refusal] = &[
-        INVALID_BODY,
-        (
-            403,
-            "`ACCESS_DENIED`: a public binding is changed by admins only; `ACCOUNT_DISABLED`: the account of the caller is \
-             disabled",
-        ),
-        NOT_FOUND,
-        (
-            409,
-            "`BINDING_NAME_EXISTS`: another living binding of the caller has the name; `API_KEY_EXISTS`: another one has \
-             the API key",
-        ),
-        TOO_LARGE,
-        NO_JSON,
-    ];
-}
-
-/// What is to be changed; what is absent or null stays.
+/// Changes of an exchange binding; absent and null fields stay as they are.
 #[derive(Object, Deserialize)]
 #[oai(example, skip_serializing_if_is_none)]
 struct BindingChange {
-    /// Unique among your living bindings
+    /// New name, unique among your bindings that are not deleted
     name: Option<Field<Name>>,
-    /// The exchange
+    /// Another exchange; the credentials stay unless new ones are given
     exchange_type: Option<Field<ExchangeType>>,
-    /// 1 to 256 visible ASCII characters without `*`
+    /// New API key, 1 to 256 visible ASCII characters without `*`
     api_key: Option<Field<ApiKey>>,
-    /// 1 to 4096 characters
+    /// New API secret, 1 to 4096 characters
     api_secret: Option<Field<ApiSecret>>,
-    /// 1 to 256 characters
+    /// New passphrase, 1 to 256 characters
     passphrase: Option<Field<Passphrase>>,
-    /// Free JSON that replaces what is there, at most 16 KiB
+    /// Free JSON that replaces the current one, at most 16 KiB
     info: Option<Field<Info>>,
 }
 
@@ -68,18 +50,73 @@ impl Example for BindingChange {
     }
 }
 
+/// A change of exchange or credentials; fields that are `None` stay as they are.
+struct CredentialsChange {
+    exchange_type: Option<ExchangeType>,
+    given: GivenCredentials,
+}
+
+impl CredentialsChange {
+    /// Whether anything changes, so that an earlier verification no longer holds.
+    fn is_any(&self) -> bool {
+        self.exchange_type.is_some() || self.given.any().is_some()
+    }
+
+    /// Replaces exchange and credentials of a locked binding.
+    async fn replace(
+        &self,
+        connection: &mut PgConnection,
+        secrets: &Secrets,
+        row: &Model,
+    ) -> Result<()> {
+        let exchange = match self.exchange_type {
+            Some(exchange) => exchange,
+            None => column::state(&row.exchange_type)?,
+        };
+        let sealed = self.sealed(secrets, row, exchange)?;
+
+        let id = BindingId(row.id);
+        exchange_bindings::replace_credentials(connection, id, exchange, sealed).await
+    }
+
+    /// Encrypts all credentials of the row under the current key, unchanged ones included.
+    fn sealed(
+        &self,
+        secrets: &Secrets,
+        row: &Model,
+        exchange: ExchangeType,
+    ) -> Result<SealedCredentials> {
+        let Some(user) = row.user_id.map(UserId) else {
+            // All users could read them.
+            return match self.given.any() {
+                Some(field) => Err(Error::invalid(
+                    field,
+                    "cannot be given: a public binding has no credentials",
+                )),
+                None => Ok(SealedCredentials::default()),
+            };
+        };
+
+        let stored = StoredCredentials { secrets, row, user };
+        let merged = self.given.clone().over(stored, exchange)?;
+        let seal =
+            |credentials: Credentials| credentials.seal(secrets, BindingId(row.id), user, exchange);
+        Ok(merged.map(seal).transpose()?.unwrap_or_default())
+    }
+}
+
 #[OpenApi(prefix_path = "/v1/exchange-bindings", tag = "Tag::ExchangeBindings")]
 impl UpdateExchangeBinding {
-    /// Changes a binding; a public one by admins only
+    /// Update an exchange binding
     ///
-    /// What is absent stays. New credentials, or another exchange, make the binding `unverified` until the exchange is
-    /// asked.
+    /// Absent fields stay as they are. New credentials or another exchange make the binding `unverified` until it is
+    /// verified again. Only admins update public bindings, which never hold credentials.
     #[oai(path = "/:id", method = "put", operation_id = "updateExchangeBinding")]
     async fn update(
         &self,
         caller: Caller<Self>,
         state: Data<&State>,
-        /// The binding
+        /// Id of the exchange binding, from `GET /v1/exchange-bindings`
         id: Path<Uuid>,
         idempotency: Idempotency,
         body: JsonBody<BindingChange>,
@@ -108,7 +145,7 @@ impl UpdateExchangeBinding {
             let action = Action {
                 before: Some(summary(&current)),
                 after: Some(after),
-                ..action("exchange_binding.update", id)
+                ..binding_action("exchange_binding.update", id)
             };
             audit::record(&mut tx, caller.actor(), &action).await?;
 

@@ -1,52 +1,69 @@
-//! Asks an exchange about the credentials of a binding, and stores what it says.
+//! Verifies the credentials of a binding at its exchange and stores the result.
 
-use super::change::action;
+use super::change::binding_action;
 use super::credentials::Credentials;
 use super::object::ExchangeBinding;
-use crate::auth::Caller;
 use crate::exchange::{self, ExchangeError, Verdict};
 use crate::http::idempotency::Idempotency;
 use crate::http::problem::Problem;
-use crate::http::reply::Reply;
 use crate::http::transaction::Tx;
-use crate::state::State;
-use poem_openapi::{Enum, Object};
-use serde::Serialize;
-use serde_json::json;
+use crate::routes::prelude::*;
 use sqlx::PgConnection;
-use tiris_domain::ids::BindingId;
-use tiris_domain::states::{BindingStatus, ExchangeType};
-use tiris_store::audit::{self, Action, Actor};
+use tiris_domain::states::BindingStatus;
+use tiris_store::audit::Actor;
 use tiris_store::entity::exchange_bindings::Model;
-use tiris_store::error::{Error, Result};
-use tiris_store::{column, exchange_bindings};
+use tiris_store::exchange_bindings;
 
-/// How often the exchange is asked when the binding is changed meanwhile.
+/// Attempts when the binding changes during the verification.
 const ATTEMPTS_MAX: u32 = 2;
 
-/// What an exchange says about credentials.
+/// The exchange's verdict on credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, Serialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Verification {
-    /// It accepts them.
+    /// The exchange accepts the credentials
     Valid,
-    /// It does not.
+    /// The exchange refuses the credentials
     Refused,
 }
 
-/// What came of asking the exchange.
+/// The result of a verification.
 #[derive(Object, Serialize)]
 pub(super) struct VerifiedBinding {
+    /// The verdict
     status: Verification,
-    /// The same for a person, with the exchange's own code
+    /// The verdict as a sentence, with the exchange's own error code
     message: String,
+    /// The binding with its new status
     exchange_binding: ExchangeBinding,
 }
 
-/// Asks the exchange, and answers what it says. The exchange is asked before the transaction that stores what it says
-/// together with the idempotency key: of two requests at once both ask, and what the first one stores is the answer to
-/// both. That the exchange could not be asked is no answer to be stored.
+impl VerifiedBinding {
+    fn new(row: Model, verdict: &Verdict) -> Result<Self> {
+        let exchange = &row.exchange_type;
+        let (status, message) = match verdict {
+            Verdict::Valid => (
+                Verification::Valid,
+                format!("{exchange} accepts the credentials."),
+            ),
+            Verdict::Refused(code) => (
+                Verification::Refused,
+                format!("{exchange} refuses the credentials ({code})."),
+            ),
+        };
+
+        Ok(Self {
+            status,
+            message,
+            exchange_binding: ExchangeBinding::try_from(row)?,
+        })
+    }
+}
+
+/// Calls the exchange, then stores its verdict and the response for the idempotency key in one transaction. Of two
+/// concurrent requests both call the exchange, and the response stored first is returned to both. A failed call stores no
+/// response.
 pub(super) async fn verify<P>(
     state: &State,
     caller: &Caller<P>,
@@ -55,11 +72,16 @@ pub(super) async fn verify<P>(
 ) -> Result<Reply<VerifiedBinding>, Problem> {
     let mut attempt = 1;
     loop {
-        let asked = ask(state, caller, id).await?;
+        let (row, verdict) = call_exchange(state, caller, id).await?;
 
         let reply = idempotency.run(state, caller.user(), async |mut tx: Tx| {
-            let verified = asked.store(&mut tx, caller.actor()).await?;
-            tx.finish(verified).await
+            let stored = store(&mut tx, caller.actor(), &row, Some(&verdict)).await?;
+            // The verdict is about the version that was read.
+            let stored = stored.ok_or_else(|| Error::Unavailable {
+                what: "the verification",
+                source: "the binding changed during its verification".into(),
+            })?;
+            tx.finish(VerifiedBinding::new(stored, &verdict)?).await
         });
         match reply.await {
             Err(Error::Unavailable { .. }) if attempt < ATTEMPTS_MAX => attempt += 1,
@@ -68,9 +90,8 @@ pub(super) async fn verify<P>(
     }
 }
 
-/// Verifies the credentials of a binding after a change, when the service is set up for it; false when nothing came of
-/// it. The change is made and its answer is success, whatever comes of this: what the exchange says is the status of the
-/// binding.
+/// Verifies the credentials of a binding after a change, if the service is configured to. Returns whether the status of
+/// the binding may have changed. A failed verification does not fail the change.
 pub(in crate::routes) async fn after_change<P>(
     state: &State,
     caller: &Caller<P>,
@@ -82,7 +103,7 @@ pub(in crate::routes) async fn after_change<P>(
 
     match verify(state, caller, &Idempotency::NONE, id).await {
         Ok(_) => true,
-        // Nothing to ask, or nobody.
+        // No credentials, or an exchange without verification.
         Err(
             Problem::Exchange(ExchangeError::Unsupported(_))
             | Problem::Domain(Error::InvalidRequest(_)),
@@ -97,8 +118,8 @@ pub(in crate::routes) async fn after_change<P>(
     }
 }
 
-/// The answer to a change of credentials, with what the exchange says of them. A request that is repeated is given the
-/// same; one that is repeated before the exchange has answered, the change as it was committed.
+/// Returns the response to a change of credentials, with the exchange's verdict. A repeated request gets the same
+/// response; repeated before the exchange has responded, it gets the change as committed.
 pub(super) async fn verified<P, const STATUS: u16>(
     state: &State,
     caller: &Caller<P>,
@@ -115,46 +136,32 @@ pub(super) async fn verified<P, const STATUS: u16>(
     idempotency.amend(state, caller.user(), binding).await
 }
 
-/// What an exchange says about the credentials of a binding as it was read.
-struct Asked {
-    row: Model,
-    exchange: ExchangeType,
-    verdict: Verdict,
-}
-
-/// Asks the exchange. When it cannot be asked, the binding becomes unverified.
-async fn ask<P>(state: &State, caller: &Caller<P>, id: BindingId) -> Result<Asked, Problem> {
+/// Reads a binding and calls its exchange. If the call fails, the binding becomes unverified.
+async fn call_exchange<P>(
+    state: &State,
+    caller: &Caller<P>,
+    id: BindingId,
+) -> Result<(Model, Verdict), Problem> {
     let row = exchange_bindings::get(&state.pool, caller.user(), id).await?;
     let exchange = column::state(&row.exchange_type)?;
     let refused = |why: &str| Error::InvalidRequest(why.to_owned());
     let credentials = Credentials::open(&state.secrets, &row)
         .map_err(|_| {
-            refused("the stored credentials cannot be read any more: give all of them again")
+            refused("the stored credentials cannot be decrypted: send all of them again with PUT")
         })?
-        .ok_or_else(|| refused("this binding has no credentials that could be verified"))?;
+        .ok_or_else(|| refused("this binding has no credentials to verify"))?;
     let key = exchange::ApiKey {
         key: &credentials.api_key,
         secret: &credentials.api_secret,
     };
 
     match state.exchanges.verify(exchange, key).await {
-        Ok(verdict) => Ok(Asked {
-            row,
-            exchange,
-            verdict,
-        }),
+        Ok(verdict) => Ok((row, verdict)),
         Err(unsupported @ ExchangeError::Unsupported(_)) => Err(unsupported.into()),
         Err(error) => {
             let stored = Tx::run(state, caller.user(), async |mut tx: Tx| {
-                store(
-                    &mut tx,
-                    caller.actor(),
-                    &row,
-                    BindingStatus::Unverified,
-                    None,
-                )
-                .await?;
-                tx.finish::<_, 200>(()).await
+                store(&mut tx, caller.actor(), &row, None).await?;
+                tx.commit().await
             });
             stored.await?;
             Err(error.into())
@@ -162,47 +169,19 @@ async fn ask<P>(state: &State, caller: &Caller<P>, id: BindingId) -> Result<Aske
     }
 }
 
-impl Asked {
-    /// Stores the verdict, and returns it for the answer. Fails as unavailable when the binding was changed meanwhile:
-    /// the verdict is about what it was.
-    async fn store(&self, connection: &mut PgConnection, actor: &Actor) -> Result<VerifiedBinding> {
-        let exchange = self.exchange;
-        let (status, binding_status, code, message) = match &self.verdict {
-            Verdict::Valid => (
-                Verification::Valid,
-                BindingStatus::Valid,
-                None,
-                format!("{exchange} accepts the credentials."),
-            ),
-            Verdict::Refused(code) => (
-                Verification::Refused,
-                BindingStatus::Refused,
-                Some(code.as_str()),
-                format!("{exchange} refuses the credentials ({code})."),
-            ),
-        };
-
-        let stored = store(connection, actor, &self.row, binding_status, code).await?;
-        let row = stored.ok_or_else(|| Error::Unavailable {
-            what: "the verification",
-            source: "the binding was changed while the exchange was asked".into(),
-        })?;
-        Ok(VerifiedBinding {
-            status,
-            message,
-            exchange_binding: ExchangeBinding::try_from(row)?,
-        })
-    }
-}
-
-/// Stores and records what came of asking about `row`; `None` when the binding was changed meanwhile.
+/// Stores the result of a verification of `row` and its audit entry; without a verdict the binding becomes unverified.
+/// Returns `None` if the binding has changed since it was read.
 async fn store(
     connection: &mut PgConnection,
     actor: &Actor,
     row: &Model,
-    status: BindingStatus,
-    code: Option<&str>,
+    verdict: Option<&Verdict>,
 ) -> Result<Option<Model>> {
+    let (status, code) = match verdict {
+        None => (BindingStatus::Unverified, None),
+        Some(Verdict::Valid) => (BindingStatus::Valid, None),
+        Some(Verdict::Refused(code)) => (BindingStatus::Refused, Some(code)),
+    };
     let Some(stored) = exchange_bindings::set_verified(connection, row, status).await? else {
         return Ok(None);
     };
@@ -210,7 +189,7 @@ async fn store(
     let action = Action {
         before: Some(json!({"status": row.status})),
         after: Some(json!({"status": status, "code": code})),
-        ..action("exchange_binding.verify", BindingId(row.id))
+        ..binding_action("exchange_binding.verify", BindingId(row.id))
     };
     audit::record(connection, actor, &action).await?;
     Ok(Some(stored))

@@ -2,38 +2,32 @@
 
 use super::verification::{self, VerifiedBinding};
 use crate::routes::prelude::*;
-use tiris_domain::ids::BindingId;
 
-/// Verify the credentials of an exchange binding.
-pub(crate) struct VerifyExchangeBinding;
-
-impl Policy for VerifyExchangeBinding {
-    const ACCESS: Access = Access::User;
-    const RATE: Option<Class> = Some(Class::Credentials);
-    const REFUSALS: &'static [Refusal] = &[
-        (
-            400,
-            "`INVALID_VALUE`: the id is no UUID; `INVALID_REQUEST`: the binding has no credentials, or they are those of \
-             an exchange that cannot be asked",
-        ),
-        NOT_FOUND,
-        TOO_LARGE,
-        (
-            502,
-            "`EXCHANGE_ERROR`: the exchange cannot be reached, or fails; the binding is kept as `unverified`",
-        ),
-        (
-            504,
-            "`UPSTREAM_TIMEOUT`: the exchange does not answer in time; the binding is kept as `unverified`",
-        ),
-    ];
-}
+operation!(VerifyExchangeBinding: User, Credentials, [
+    (
+        400,
+        "`INVALID_VALUE`: the id is not a UUID; `INVALID_REQUEST`: the binding has no \
+         credentials, or its exchange does not support verification",
+    ),
+    NOT_FOUND,
+    (
+        502,
+        "`EXCHANGE_ERROR`: the exchange cannot be reached or fails; the binding becomes \
+         `unverified`",
+    ),
+    (
+        504,
+        "`UPSTREAM_TIMEOUT`: the exchange does not respond in time; the binding becomes \
+         `unverified`",
+    ),
+]);
 
 #[OpenApi(prefix_path = "/v1/exchange-bindings", tag = "Tag::ExchangeBindings")]
 impl VerifyExchangeBinding {
-    /// Asks the exchange whether the credentials are valid, with one signed call that changes nothing there
+    /// Verify the credentials of an exchange binding
     ///
-    /// For Binance, Kraken and Gate.io. When the exchange cannot be asked, the binding is kept as `unverified`.
+    /// Makes one signed, read-only call to the exchange and stores the verdict as the `status` of the binding. Supported
+    /// for Binance, Kraken and Gate.io. If the exchange cannot be reached, the binding becomes `unverified`.
     #[oai(
         path = "/:id/verify",
         method = "post",
@@ -43,7 +37,7 @@ impl VerifyExchangeBinding {
         &self,
         caller: Caller<Self>,
         state: Data<&State>,
-        /// The binding
+        /// Id of the exchange binding, from `GET /v1/exchange-bindings`
         id: Path<Uuid>,
         idempotency: Idempotency,
     ) -> Answer<VerifiedBinding, Self> {

@@ -2,35 +2,24 @@
 
 use super::object::ReplayJob;
 use crate::routes::prelude::*;
-use serde_json::json;
 use tiris_domain::event::Kind;
-use tiris_domain::ids::UserId;
-use tiris_domain::value::Moment;
-use tiris_store::audit::{self, Action};
 use tiris_store::replay_jobs::{self, NewJob};
 
-/// Replay a range of time.
-pub(crate) struct ReplayEvents;
+operation!(ReplayEvents: Admin, General, [INVALID_BODY]);
 
-impl Policy for ReplayEvents {
-    const ACCESS: Access = Access::Admin;
-    const RATE: Option<Class> = Some(Class::General);
-    const REFUSALS: &'static [Refusal] = &[INVALID_BODY, TOO_LARGE, NO_JSON];
-}
-
-/// A range of time to be read again: what is missing or dead is applied, what is done is passed over.
+/// A time range of the event streams to process again.
 #[derive(Object, Deserialize)]
 #[oai(example, skip_serializing_if_is_none)]
-// A condition that is ignored would select more than was meant.
+// Ignoring an unknown condition would select more than intended.
 #[serde(deny_unknown_fields)]
 struct NewReplay {
-    /// Messages the broker took at this moment or later
+    /// Start of the range by the broker's clock, RFC 3339, inclusive
     start_time: Field<Moment>,
-    /// Messages the broker took before this moment
+    /// End of the range by the broker's clock, RFC 3339, exclusive
     end_time: Field<Moment>,
-    /// Only this user's events
+    /// Only events of this user
     user_id: Option<Field<UserId>>,
-    /// Only events of these types, such as `trading.orders.filled`
+    /// Only events of these types, such as `trading.orders.filled`; by default all
     #[oai(validator(min_items = 1, max_items = 10))]
     event_types: Option<Vec<String>>,
 }
@@ -41,7 +30,7 @@ impl Example for NewReplay {
         Self {
             start_time: day(20_454),
             end_time: day(20_455),
-            user_id: Some(Field(UserId(EXAMPLE_ID))),
+            user_id: None,
             event_types: Some(vec![Kind::OrderFilled.bare_subject().to_owned()]),
         }
     }
@@ -71,9 +60,13 @@ fn kinds(types: &[String]) -> Result<Vec<Kind>> {
     types.iter().map(kind).collect()
 }
 
-#[OpenApi(prefix_path = "/v1/events/replay", tag = "Tag::Events")]
+#[OpenApi(prefix_path = "/v1/events/replay", tag = "Tag::AdminReplays")]
 impl ReplayEvents {
-    /// Read a range of time again (admins); ingest begins within seconds, and it survives whatever dies
+    /// Start a replay of a time range
+    ///
+    /// Admins only. Processes the stored messages of a time range again: missing events and dead letters are applied,
+    /// events that were applied before are skipped. The replay runs in the background and starts within seconds; poll
+    /// `GET /v1/events/replay/{id}`. It continues after restarts.
     #[oai(path = "/", method = "post", operation_id = "replayEvents")]
     async fn create(
         &self,
@@ -101,11 +94,8 @@ impl ReplayEvents {
                 "event_types": job.event_types,
             });
             let action = Action {
-                name: "events.replay",
-                resource: "replay",
-                id: Some(job.id.to_string()),
-                before: None,
                 after: Some(after),
+                ..action("events.replay", "replay", job.id)
             };
             audit::record(&mut tx, caller.actor(), &action).await?;
             tx.finish(ReplayJob::try_from(job)?).await

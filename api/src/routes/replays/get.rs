@@ -1,27 +1,51 @@
-//! `GET /v1/events/replay/{id}`
+//! `GET /v1/events/replay` and `GET /v1/events/replay/{id}`
 
 use super::object::ReplayJob;
 use crate::routes::prelude::*;
 use tiris_store::replay_jobs;
 
-/// Get a replay.
-pub(crate) struct GetReplay;
+/// Replays in a list.
+const LISTED_MAX: u32 = 100;
 
-impl Policy for GetReplay {
-    const ACCESS: Access = Access::Admin;
-    const RATE: Option<Class> = Some(Class::General);
-    const REFUSALS: &'static [Refusal] = &[INVALID, NOT_FOUND];
+operation!(ListReplays: Admin, General, []);
+
+operation!(GetReplay: Admin, General, [INVALID, NOT_FOUND]);
+
+/// The latest replays.
+#[derive(Object, Serialize)]
+struct ReplayList {
+    /// Replays, newest first, at most 100
+    replays: Vec<ReplayJob>,
 }
 
-#[OpenApi(prefix_path = "/v1/events/replay", tag = "Tag::Events")]
+#[OpenApi(prefix_path = "/v1/events/replay", tag = "Tag::AdminReplays")]
+impl ListReplays {
+    /// List the latest replays
+    ///
+    /// Admins only. Returns the latest 100 replays with their progress, newest first.
+    #[oai(path = "/", method = "get", operation_id = "listReplays")]
+    async fn list(&self, _caller: Caller<Self>, state: Data<&State>) -> Answer<ReplayList, Self> {
+        let mut connection = state.pool.acquire().await.map_err(Error::from)?;
+        let jobs = replay_jobs::list(&mut connection, LISTED_MAX).await?;
+
+        let replays = jobs.into_iter().map(ReplayJob::try_from);
+        Ok(Reply::read(ReplayList {
+            replays: replays.collect::<Result<_>>()?,
+        }))
+    }
+}
+
+#[OpenApi(prefix_path = "/v1/events/replay", tag = "Tag::AdminReplays")]
 impl GetReplay {
-    /// How far a replay is (admins)
+    /// Get the progress of a replay
+    ///
+    /// Admins only. Poll until `status` is final.
     #[oai(path = "/:id", method = "get", operation_id = "getReplay")]
     async fn get(
         &self,
         _caller: Caller<Self>,
         state: Data<&State>,
-        /// The replay
+        /// Id of the replay, from `GET /v1/events/replay`
         id: Path<Uuid>,
     ) -> Answer<ReplayJob, Self> {
         let mut connection = state.pool.acquire().await.map_err(Error::from)?;

@@ -1,42 +1,44 @@
-//! Replays of a time range as answers show them.
+//! The replay in responses.
 
-use crate::http::field::Field;
-use chrono::{DateTime, Utc};
-use poem_openapi::Object;
-use serde::Serialize;
+use crate::routes::prelude::*;
 use tiris_domain::states::ReplayStatus;
-use tiris_store::error::{Error, Result};
 use tiris_store::replay_jobs::Job;
-use uuid::Uuid;
 
-/// A replay and how far it is.
+/// A replay of a time range with its progress.
 #[derive(Object, Serialize)]
 pub(super) struct ReplayJob {
+    /// Id of the replay
     id: Uuid,
+    /// Start of the range by the broker's clock, inclusive
     start_time: DateTime<Utc>,
+    /// End of the range by the broker's clock, exclusive
     end_time: DateTime<Utc>,
+    /// Only events of this user; null for all users
     #[oai(nullable)]
     user_id: Option<Uuid>,
-    /// Null means all
+    /// Only events of these types; null for all types
     #[oai(nullable)]
     event_types: Option<Vec<String>>,
+    /// `queued`, `running`, `done` or `failed`; the last two are final
     status: Field<ReplayStatus>,
-    /// Why it failed, or what it waits for
+    /// Reason of a failure or a delay
     #[oai(nullable)]
     reason: Option<String>,
-    /// Parts of the range that were gone
+    /// Parts of the range that the streams no longer have
     remarks: Vec<String>,
     /// Messages of both streams read so far
     messages_read: u64,
-    /// Messages of both streams in the range, as far as it was found
+    /// Messages of both streams in the range, as far as it is known
     messages: u64,
-    /// Events that were missing or dead and are in the books now
+    /// Missing events and dead letters that the replay has applied
     applied: i64,
-    /// Events that were done before; heartbeats among them
+    /// Events that had been applied before, heartbeats included
     duplicate: i64,
-    /// Events that are still no part of the books: they are dead letters
+    /// Events that still fail and are dead letters
     rejected: i64,
+    /// When the replay was requested
     created_at: DateTime<Utc>,
+    /// When its progress was last stored
     updated_at: DateTime<Utc>,
 }
 

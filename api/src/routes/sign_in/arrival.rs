@@ -1,27 +1,25 @@
-//! Finds or makes the user of a person who signs in, and begins their session.
+//! Finds or creates the user of an identity, and begins a session.
 
-use serde_json::json;
+use crate::routes::prelude::*;
 use sqlx::PgConnection;
-use tiris_domain::ids::UserId;
 use tiris_domain::states::{Role, UserStatus};
-use tiris_store::audit::{self, Action, Actor};
-use tiris_store::error::{Conflict, Error, Result, SignInProblem};
+use tiris_store::audit::Actor;
+use tiris_store::error::SignInProblem;
 use tiris_store::oauth::{self, Identity};
+use tiris_store::sessions;
 use tiris_store::users::{self, LockedUser, NewUser};
-use tiris_store::{column, sessions};
-use uuid::Uuid;
 
-/// Longest address and longest picture's address that are kept, in bytes.
+/// Longest stored e-mail address and picture URL, in bytes.
 const EMAIL_BYTES_MAX: usize = 254;
 const URL_BYTES_MAX: usize = 2_048;
 
-/// A person who signs in, as the provider describes them.
+/// An identity that signs in, as the provider describes it.
 pub(super) struct Arrival<'a> {
     pub(super) identity: Identity,
     pub(super) actor: &'a Actor,
 }
 
-/// The user of a person who signs in.
+/// The user of an identity that signs in.
 #[derive(Clone, Copy)]
 pub(super) struct ArrivedUser {
     pub(super) id: UserId,
@@ -29,7 +27,7 @@ pub(super) struct ArrivedUser {
 }
 
 impl Arrival<'_> {
-    /// Returns the user of the person, locked until the transaction ends.
+    /// Returns the user of the identity, locked until the transaction ends.
     pub(super) async fn user(&self, connection: &mut PgConnection) -> Result<ArrivedUser> {
         oauth::lock(connection, &self.identity).await?;
         let Some(user) = oauth::find(connection, &self.identity).await? else {
@@ -39,7 +37,7 @@ impl Arrival<'_> {
         let row = users::lock(connection, user).await?.ok_or_else(|| {
             Error::sign_in(
                 SignInProblem::State,
-                "the user was deleted meanwhile: begin again",
+                "the user was deleted during the login: start the login again",
             )
         })?;
         check_active(column::state(row.status)?)?;
@@ -49,7 +47,7 @@ impl Arrival<'_> {
         })
     }
 
-    /// Begins a session whose refresh token has the hash `refresh`, and records that.
+    /// Begins a session whose refresh token has the hash `refresh`, with its entry in the audit trail.
     pub(super) async fn begin_session(
         &self,
         connection: &mut PgConnection,
@@ -61,11 +59,8 @@ impl Arrival<'_> {
 
         let after = json!({"provider": self.identity.provider, "new_user": user.is_new});
         let action = Action {
-            name: "session.begin",
-            resource: "session",
-            id: Some(session.to_string()),
-            before: None,
             after: Some(after),
+            ..action("session.begin", "session", session)
         };
         let actor = Actor {
             user: Some(user.id),
@@ -76,7 +71,7 @@ impl Arrival<'_> {
         Ok(session)
     }
 
-    /// Ties the person to the user with their e-mail address, or to a new user.
+    /// Links the identity to the user with its e-mail address, or to a new user.
     async fn first_time(&self, connection: &mut PgConnection) -> Result<ArrivedUser> {
         let same_address = match &self.identity.email {
             Some(email) => users::lock_by_email(connection, email).await?,
@@ -97,10 +92,9 @@ impl Arrival<'_> {
         Ok(user)
     }
 
-    /// Checks that the person may use the account with their e-mail address.
+    /// Checks that the identity may use the account with its e-mail address.
     async fn known(&self, connection: &mut PgConnection, user: LockedUser) -> Result<ArrivedUser> {
-        // An address alone proves nothing unless the provider vouches for it; and another person at the same provider may
-        // have been given an address that was somebody else's before.
+        // An unverified address proves nothing, and a provider may have reassigned a verified one to another person.
         let vouched = self.identity.email_verified
             && !oauth::is_tied(connection, user.id, self.identity.provider).await?;
         if !vouched {
@@ -120,7 +114,7 @@ impl Arrival<'_> {
         let is_sane =
             |text: &&str, max: usize| text.len() <= max && !text.chars().any(char::is_control);
         let name = identity.name.as_deref();
-        // An address nobody vouches for is not kept: it would bar its owner, or let them into a stranger's account.
+        // An unverified address is not stored: it would lock out its owner or admit them to another user's account.
         let email = identity
             .email
             .as_deref()

@@ -2,7 +2,6 @@
 
 use super::arrival::Arrival;
 use super::provider::NamedProvider;
-use super::refused;
 use super::tokens::{SignedIn, Tokens};
 use crate::auth::{anonymous, secret};
 use crate::http::problem::tell_domain;
@@ -10,56 +9,44 @@ use crate::routes::prelude::*;
 use crate::routes::users::object::User;
 use poem::Request;
 use tiris_domain::states::IdentityProvider;
-use tiris_domain::value::Text;
 use tiris_store::audit::Actor;
 use tiris_store::error::SignInProblem;
 use tiris_store::oauth::{self, PendingLogin};
 use tiris_store::users;
 
-/// End a login.
-pub(crate) struct LoginCallback;
+operation!(LoginCallback: Public, Auth, [
+    (
+        400,
+        "`INVALID_PROVIDER`: the provider is unknown or not configured; `STATE_MISMATCH`: the \
+         login is unknown, expired, used before or of another provider, or `login_verifier` is \
+         missing or wrong; `REDIRECT_URI_MISMATCH`: the login was started with another address; \
+         `INVALID_AUTHORIZATION_CODE`: the provider does not know the code; `OAUTH_ERROR`: the \
+         provider refuses the login or returns an invalid identity; `INVALID_REQUEST`, \
+         `MISSING_FIELD`, `INVALID_VALUE`: `details` names the field and its limit",
+    ),
+    FORBIDDEN,
+    (
+        409,
+        "`EMAIL_EXISTS`: another account uses the e-mail address, and the provider has not \
+         verified the address or another of its users is linked to that account",
+    ),
+    UNAVAILABLE,
+    (504, "`UPSTREAM_TIMEOUT`: the provider does not respond in time"),
+]);
 
-impl Policy for LoginCallback {
-    const ACCESS: Access = Access::Public;
-    const RATE: Option<Class> = Some(Class::Auth);
-    const REFUSALS: &'static [Refusal] = &[
-        (
-            400,
-            "`INVALID_PROVIDER`: unknown or not configured; `STATE_MISMATCH`: the login is unknown, used, expired, of another \
-             provider, or its `login_verifier` is missing or wrong; `REDIRECT_URI_MISMATCH`: the login named another address; \
-             `INVALID_AUTHORIZATION_CODE`: the provider does not know the code; `OAUTH_ERROR`: the provider refuses, or its \
-             answer proves nothing; `INVALID_REQUEST`, `MISSING_FIELD`, `INVALID_VALUE`: `details` names the field and its \
-             limit",
-        ),
-        FORBIDDEN,
-        (
-            409,
-            "`EMAIL_EXISTS`: another account uses the e-mail address, and the provider does not vouch for it or knows that \
-             account as somebody else",
-        ),
-        TOO_LARGE,
-        NO_JSON,
-        UNAVAILABLE,
-        (
-            504,
-            "`UPSTREAM_TIMEOUT`: the provider did not answer in time",
-        ),
-    ];
-}
-
-/// A person who came back.
+/// The return of a user from the identity provider.
 #[derive(Object, Deserialize)]
 #[oai(example, skip_serializing_if_is_none)]
 struct Callback {
-    /// As the login named it
+    /// Provider of the login: `google` or `wechat`
     provider: Field<NamedProvider>,
-    /// As the provider appended it to the address
+    /// Query parameter `code` that the provider appended to `redirect_uri`
     code: Field<Text<1, 2048>>,
-    /// As the provider appended it to the address
+    /// Query parameter `state` that the provider appended to `redirect_uri`
     state: Field<Text<1, 256>>,
-    /// As the login named it
+    /// The `redirect_uri` of the login
     redirect_uri: Field<Text<1, 2048>>,
-    /// The secret whose hash the login sent as `login_challenge`
+    /// The secret behind the `login_challenge` of the login; required if the login had one
     login_verifier: Option<Field<Text<1, 2048>>>,
 }
 
@@ -78,12 +65,13 @@ impl Example for Callback {
     }
 }
 
-#[OpenApi(prefix_path = "/v1/auth", tag = "Tag::SignIn")]
+#[OpenApi(prefix_path = "/v1/auth", tag = "Tag::Authentication")]
 impl LoginCallback {
-    /// Ends a login: tokens for the person who came back
+    /// Complete a login and get tokens
     ///
-    /// Who comes for the first time becomes a user with one paper trading. An existing account is tied by its e-mail
-    /// address only when the provider says that the address is verified.
+    /// Exchanges the code of the provider for an access token and a refresh token. The first login creates a user with
+    /// one paper trading. An existing account with the same e-mail address is linked only if the provider has
+    /// verified the address. A login can be completed once; a failed attempt uses it up too.
     #[oai(path = "/callback", method = "post", operation_id = "loginCallback")]
     async fn callback(
         &self,
@@ -104,13 +92,13 @@ impl LoginCallback {
         metrics::counter!("api_sign_ins_total", "provider" => provider.as_str(), "outcome" => outcome)
             .increment(1);
         if let Err(error) = &signed_in {
-            refused::record(&state, &actor, provider, error).await;
+            record_refusal(&state, &actor, provider, error).await;
         }
         Ok(signed_in?)
     }
 }
 
-/// Checks the login, asks the provider for the identity of the person, and begins their session.
+/// Checks the login, gets the identity from the provider, and begins a session.
 async fn sign_in(
     state: &State,
     actor: &Actor,
@@ -133,13 +121,16 @@ async fn sign_in(
         let row = users::get(&mut *tx, user.id).await?;
         let access = state.sessions.issue(user.id, session)?;
 
-        let tokens = Tokens::new(&access, &refresh);
-        tx.finish(SignedIn::new(tokens, User::try_from(row)?)).await
+        tx.finish(SignedIn {
+            tokens: Tokens::new(&access, &refresh),
+            user: User::try_from(row)?,
+        })
+        .await
     })
     .await
 }
 
-/// The login the callback ends. It is used up even when the callback is refused, so that nobody can try twice.
+/// Takes the login that the callback completes. A refused callback uses it up too, so that it cannot be tried twice.
 async fn taken_login(
     state: &State,
     provider: IdentityProvider,
@@ -149,17 +140,17 @@ async fn taken_login(
     let mut connection = state.pool.acquire().await?;
     let login = oauth::take(&mut connection, callback.state.0.as_str()).await?;
     let login = login.ok_or_else(|| {
-        refused("no login waits under this state: it is unknown, used or expired")
+        refused("no pending login has this state: it is unknown, used or expired")
     })?;
 
     if login.provider != provider {
-        return Err(refused("the login was begun at another provider"));
+        return Err(refused("the login was started with another provider"));
     }
     if login.redirect_uri != callback.redirect_uri.0.as_str() {
-        let why = "redirect_uri is not the one the login was begun with";
+        let why = "redirect_uri must be the one the login was started with";
         return Err(Error::sign_in(SignInProblem::RedirectUri, why));
     }
-    // A verifier without a challenge means that the login was begun in another browser.
+    // A verifier without a challenge means that another browser started the login.
     let answers = match (&login.login_challenge, &callback.login_verifier) {
         (None, None) => true,
         (Some(challenge), Some(verifier)) => secret::answers(verifier.0.as_str(), challenge),
@@ -167,8 +158,34 @@ async fn taken_login(
     };
     if !answers {
         return Err(refused(
-            "login_verifier is not the secret whose hash the login was begun with",
+            "login_verifier must be the secret behind the login_challenge of the login",
         ));
     }
     Ok(login)
+}
+
+/// Records a refused login in the audit trail, within a limit. The limit of an address bounds the entries one client can
+/// cause, this one those of all clients together.
+async fn record_refusal(state: &State, actor: &Actor, provider: IdentityProvider, error: &Error) {
+    if error.is_transient() || !state.refusals_kept.allows() {
+        return;
+    }
+
+    let action = Action {
+        name: "session.refuse",
+        resource: "session",
+        id: None,
+        before: None,
+        after: Some(json!({"provider": provider, "code": tell_domain(error).code})),
+    };
+    let recorded = async {
+        let mut connection = state.pool.acquire().await?;
+        audit::record(&mut connection, actor, &action).await
+    };
+    if let Err(error) = recorded.await {
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "cannot record a refused login in the audit trail"
+        );
+    }
 }

@@ -1,4 +1,4 @@
-//! What binds a login to the browser that began it.
+//! The challenge that binds a login to the browser that started it.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,11 +11,11 @@ const HASH_BYTES: usize = 32;
 /// Characters of a SHA-256 as base64url.
 const HASH_CHARS: usize = 43;
 
-/// The base64url SHA-256 of a secret of the browser.
+/// The base64url SHA-256 of a secret that the browser keeps.
 pub(super) struct Challenge(String);
 
 impl Challenge {
-    /// A challenge that stands in the program, which is not checked.
+    /// A challenge for examples, which is not checked.
     pub(super) fn from_static(text: &'static str) -> Self {
         Self(text.to_owned())
     }

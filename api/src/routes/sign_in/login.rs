@@ -6,41 +6,33 @@ use crate::auth::secret;
 use crate::routes::prelude::*;
 use secrecy::ExposeSecret;
 use tiris_domain::states::IdentityProvider;
-use tiris_domain::value::Text;
 use tiris_store::error::SignInProblem;
 use tiris_store::oauth::{self, PendingLogin};
 
-/// Begin a login.
-pub(crate) struct Login;
+operation!(Login: Public, Auth, [
+    (
+        400,
+        "`INVALID_PROVIDER`: the provider is unknown or not configured; `REDIRECT_URI_MISMATCH`: \
+         the address is not configured; `INVALID_REQUEST`, `MISSING_FIELD`, `INVALID_VALUE`: \
+         `details` names the field and its limit",
+    ),
+    UNAVAILABLE,
+]);
 
-impl Policy for Login {
-    const ACCESS: Access = Access::Public;
-    const RATE: Option<Class> = Some(Class::Auth);
-    const REFUSALS: &'static [Refusal] = &[
-        (
-            400,
-            "`INVALID_PROVIDER`: unknown or not configured; `REDIRECT_URI_MISMATCH`: not one of the configured addresses; \
-             `INVALID_REQUEST`, `MISSING_FIELD`, `INVALID_VALUE`: `details` names the field and its limit",
-        ),
-        TOO_LARGE,
-        NO_JSON,
-        UNAVAILABLE,
-    ];
-}
-
-/// A login to be begun.
+/// A new login.
 #[derive(Object, Deserialize)]
 #[oai(example, skip_serializing_if_is_none, rename = "Login")]
-struct LoginToBegin {
-    /// Who vouches for the person
+struct LoginRequest {
+    /// Identity provider: `google` or `wechat`
     provider: Field<NamedProvider>,
-    /// Where the provider sends the person back to: exactly one of the configured addresses
+    /// Page that the provider sends the browser back to; must equal one of the addresses the service is configured with
     redirect_uri: Field<Text<1, 2048>>,
-    /// base64url SHA-256 of a secret that stays in the browser; the callback must then send the secret
+    /// SHA-256 of a random secret that the browser keeps, in base64url without padding; the callback must send the secret
+    /// as `login_verifier`
     login_challenge: Option<Field<Challenge>>,
 }
 
-impl Example for LoginToBegin {
+impl Example for LoginRequest {
     fn example() -> Self {
         let challenge = Challenge::from_static("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
         Self {
@@ -51,34 +43,34 @@ impl Example for LoginToBegin {
     }
 }
 
-/// Where to go on.
+/// A started login.
 #[derive(Object, Serialize)]
-#[oai(rename = "Begun")]
-struct BegunLogin {
-    /// Send the person there
+struct StartedLogin {
+    /// Page of the identity provider; send the browser there
     auth_url: String,
-    /// Comes back with the person; compare it before sending it to the callback
+    /// Random value that comes back with the browser; compare it before calling `POST /v1/auth/callback`
     state: String,
 }
 
-#[OpenApi(prefix_path = "/v1/auth", tag = "Tag::SignIn")]
+#[OpenApi(prefix_path = "/v1/auth", tag = "Tag::Authentication")]
 impl Login {
-    /// Begins a login: where to send the person
+    /// Start a login
     ///
-    /// The login can be ended once, within 10 minutes. A client that sends `login_challenge` binds it to the browser
-    /// that keeps the secret; that is advised to all.
+    /// Returns the page of the identity provider to send the browser to. The login must be completed once, within 10
+    /// minutes, with `POST /v1/auth/callback`. Send a `login_challenge` to bind the login to the browser that starts it;
+    /// this is recommended for all clients.
     #[oai(path = "/login", method = "post", operation_id = "login")]
     async fn login(
         &self,
         _caller: Anyone<Self>,
         state: Data<&State>,
-        body: JsonBody<LoginToBegin>,
-    ) -> Answer<BegunLogin, Self> {
+        body: JsonBody<LoginRequest>,
+    ) -> Answer<StartedLogin, Self> {
         let wanted = body.0;
         let provider = wanted.provider.0.known()?;
         let redirect_uri = wanted.redirect_uri.0.into_string();
         if !state.providers.may_return_to(&redirect_uri) {
-            let why = "redirect_uri must be one of the addresses the service is configured with, to the last character";
+            let why = "redirect_uri must equal one of the addresses the service is configured with";
             return Err(Error::sign_in(SignInProblem::RedirectUri, why).into());
         }
 
@@ -97,7 +89,7 @@ impl Login {
         let mut connection = state.pool.acquire().await.map_err(Error::from)?;
         oauth::begin(&mut connection, &login).await?;
 
-        Ok(Reply::done(BegunLogin {
+        Ok(Reply::done(StartedLogin {
             auth_url: departure.url,
             state: login.state,
         }))

@@ -1,37 +1,24 @@
 //! `POST /v1/auth/logout`
 
 use crate::routes::prelude::*;
-use tiris_store::audit::{self, Action};
 use tiris_store::sessions;
 
-/// Sign out.
-pub(crate) struct Logout;
+operation!(Logout: User, Auth, []);
 
-impl Policy for Logout {
-    const ACCESS: Access = Access::User;
-    const RATE: Option<Class> = Some(Class::Auth);
-    const REFUSALS: &'static [Refusal] = &[];
-}
-
-#[OpenApi(prefix_path = "/v1/auth", tag = "Tag::SignIn")]
+#[OpenApi(prefix_path = "/v1/auth", tag = "Tag::Authentication")]
 impl Logout {
-    /// Signs out: ends the session of the access token
+    /// Sign out
     ///
-    /// All its tokens stop within 10 seconds everywhere.
+    /// Ends the session of the access token. All access tokens and the refresh token of the session stop working within
+    /// 10 seconds.
     #[oai(path = "/logout", method = "post", operation_id = "logout")]
     async fn logout(&self, caller: Caller<Self>, state: Data<&State>) -> Answer<Message, Self> {
         let session = caller.session();
 
         let reply = Tx::run(&state, caller.user(), async |mut tx: Tx| {
-            // Two requests at once: the second finds it done.
+            // A concurrent request may have ended the session already.
             if sessions::revoke(&mut tx, session).await? {
-                let action = Action {
-                    name: "session.end",
-                    resource: "session",
-                    id: Some(session.to_string()),
-                    before: None,
-                    after: None,
-                };
+                let action = action("session.end", "session", session);
                 audit::record(&mut tx, caller.actor(), &action).await?;
             }
             tx.finish(Message::new("You are signed out.")).await

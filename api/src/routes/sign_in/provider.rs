@@ -1,4 +1,4 @@
-//! The identity provider a request names.
+//! The identity provider in requests.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value as Json;
@@ -6,14 +6,14 @@ use tiris_domain::states::{IdentityProvider, State as _};
 use tiris_domain::value::{Invalid, Schema, Value};
 use tiris_store::error::{Error, Result, SignInProblem};
 
-/// The identity provider a request names. Any value is read, because an unknown provider has an error code of its own.
+/// The identity provider of a request. Any value is read, because an unknown provider has its own error code.
 pub(super) struct NamedProvider(Option<IdentityProvider>);
 
 impl NamedProvider {
     /// Returns the provider.
     ///
     /// # Errors
-    /// [`SignInProblem::UnknownProvider`] when there is none with this name.
+    /// [`SignInProblem::UnknownProvider`] if no provider has this name.
     pub(super) fn known(&self) -> Result<IdentityProvider> {
         self.0.ok_or_else(|| {
             let why = format!("provider must be {}", IdentityProvider::NAMES.join(" or "));

@@ -5,30 +5,20 @@ use crate::auth::secret;
 use crate::routes::prelude::*;
 use secrecy::SecretString;
 use tiris_domain::states::UserStatus;
-use tiris_domain::value::Text;
 use tiris_store::sessions;
 
-/// Renew an access token.
-pub(crate) struct Refresh;
+operation!(Refresh: Public, Auth, [
+    INVALID_BODY,
+    (401, "`INVALID_TOKEN`: the refresh token is unknown, or its session has expired or ended"),
+    FORBIDDEN,
+    UNAVAILABLE,
+]);
 
-impl Policy for Refresh {
-    const ACCESS: Access = Access::Public;
-    const RATE: Option<Class> = Some(Class::Auth);
-    const REFUSALS: &'static [Refusal] = &[
-        INVALID_BODY,
-        (401, "`INVALID_TOKEN`: unknown, expired or ended"),
-        FORBIDDEN,
-        TOO_LARGE,
-        NO_JSON,
-        UNAVAILABLE,
-    ];
-}
-
-/// A refresh token.
+/// The renewal of an access token.
 #[derive(Object, Deserialize)]
 #[oai(example)]
 struct Renewal {
-    /// As signing in answered it
+    /// Refresh token from `POST /v1/auth/callback`
     refresh_token: Field<Text<1, 512>>,
 }
 
@@ -41,11 +31,12 @@ impl Example for Renewal {
     }
 }
 
-#[OpenApi(prefix_path = "/v1/auth", tag = "Tag::SignIn")]
+#[OpenApi(prefix_path = "/v1/auth", tag = "Tag::Authentication")]
 impl Refresh {
-    /// A new access token
+    /// Renew an access token
     ///
-    /// The refresh token stays valid until its session expires, 30 days after signing in, or is ended.
+    /// Returns a new access token for the session of the refresh token. The refresh token stays valid until its session
+    /// expires, 30 days after signing in, or ends.
     #[oai(path = "/refresh", method = "post", operation_id = "refresh")]
     async fn refresh(
         &self,
@@ -56,7 +47,7 @@ impl Refresh {
         let token = SecretString::from(body.0.refresh_token.0.into_string());
         let mut connection = state.pool.acquire().await.map_err(Error::from)?;
         let found = sessions::of_refresh_token(&mut connection, &secret::hash(&token)).await?;
-        let session = found.ok_or(Error::InvalidToken("it is no refresh token of ours"))?;
+        let session = found.ok_or(Error::InvalidToken("the refresh token is unknown"))?;
 
         if session.status == UserStatus::Disabled {
             return Err(Error::AccountDisabled.into());

@@ -1,21 +1,20 @@
-//! Tokens in answers.
+//! Tokens in responses.
 
 use crate::auth::session::AccessToken;
+use crate::routes::prelude::*;
 use crate::routes::users::object::User;
-use poem_openapi::Object;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Serialize;
 
-/// What lets a program act for a user.
+/// The tokens of a session.
 #[derive(Object, Serialize)]
 pub(super) struct Tokens {
-    /// For the header `Authorization: Bearer <access token>`
+    /// Access token for the header `Authorization: Bearer <token>`
     access_token: String,
-    /// For `POST /v1/auth/refresh`
+    /// Refresh token for `POST /v1/auth/refresh`; store it securely
     refresh_token: String,
     /// Always `Bearer`
     token_type: String,
-    /// Seconds until the access token expires
+    /// Lifetime of the access token, in seconds
     expires_in: i64,
 }
 
@@ -30,18 +29,12 @@ impl Tokens {
     }
 }
 
-/// Somebody has signed in.
+/// The tokens of a new session with its user.
 #[derive(Object, Serialize)]
 pub(super) struct SignedIn {
     #[oai(flatten)]
     #[serde(flatten)]
-    tokens: Tokens,
-    /// Who it is
-    user: User,
-}
-
-impl SignedIn {
-    pub(super) fn new(tokens: Tokens, user: User) -> Self {
-        Self { tokens, user }
-    }
+    pub(super) tokens: Tokens,
+    /// The user
+    pub(super) user: User,
 }

@@ -1,59 +1,43 @@
 //! `POST /v1/sub-accounts`
 
-use super::deposit_entry::InitialDeposit;
+use super::move_money::MoneyMove;
 use super::object::SubAccount;
 use crate::routes::prelude::*;
-use tiris_domain::ids::{AccountId, TradingId, new_id};
-use tiris_domain::ledger::Asset;
-use tiris_domain::money::Money;
-use tiris_domain::value::{Amount, Info, Moment, Name};
 use tiris_store::sub_accounts::{self, NewSubAccount};
 use tiris_store::{tradings, users};
 
-/// Make a sub-account.
-pub(crate) struct CreateSubAccount;
+operation!(CreateSubAccount: User, Money, [
+    INVALID_BODY,
+    (404, "`NOT_FOUND`: the trading does not exist or belongs to another user"),
+    (409, "`SUBACCOUNT_NAME_EXISTS`: the trading already has a sub-account with this name"),
+    REJECTED,
+]);
 
-impl Policy for CreateSubAccount {
-    const ACCESS: Access = Access::User;
-    const RATE: Option<Class> = Some(Class::Money);
-    const REFUSALS: &'static [Refusal] = &[
-        INVALID_BODY,
-        (
-            404,
-            "`NOT_FOUND`: the trading does not exist, or is somebody else's",
-        ),
-        (409, "`SUBACCOUNT_NAME_EXISTS`"),
-        TOO_LARGE,
-        NO_JSON,
-        REJECTED,
-    ];
-}
-
-/// A sub-account to be made.
+/// A new sub-account.
 #[derive(Object, Deserialize)]
 #[oai(example, skip_serializing_if_is_none, rename = "NewSubAccount")]
 #[serde(deny_unknown_fields)]
-struct SubAccountToMake {
-    /// The trading it belongs to
+struct SubAccountRequest {
+    /// Id of the trading it belongs to, from `POST /v1/tradings`
     trading_id: Field<TradingId>,
-    /// Unique among the living sub-accounts of the trading
+    /// Name, unique among the sub-accounts of the trading that are not deleted
     name: Field<Name>,
-    /// Symbol of the asset, such as `BTC`
+    /// Symbol of the asset it holds, such as `BTC`; cannot be changed later
     symbol: Field<Asset>,
-    /// What it starts with, in units of the asset; booked as a deposit when it is not zero
+    /// Opening balance in units of the asset, by default 0; a positive one is booked as a deposit
     balance: Option<Field<Amount>>,
-    /// When that came in, when it is not now: the beginning of a backtest
+    /// When the opening balance came in; by default now. A backtest gives its first simulated moment
     event_time: Option<Field<Moment>>,
     /// Free JSON, at most 16 KiB
     info: Option<Field<Info>>,
 }
 
-impl Example for SubAccountToMake {
+impl Example for SubAccountRequest {
     fn example() -> Self {
         Self {
             trading_id: Field(TradingId(EXAMPLE_ID)),
-            name: Field(Name::from_static("currency")),
-            symbol: Field(Asset::from_static("BTC")),
+            name: Field(Name::from_static("fees")),
+            symbol: Field(Asset::from_static("BNB")),
             balance: Some(Field(Amount(Money::ONE.into()))),
             event_time: None,
             info: Some(Field::default()),
@@ -63,14 +47,17 @@ impl Example for SubAccountToMake {
 
 #[OpenApi(prefix_path = "/v1/sub-accounts", tag = "Tag::SubAccounts")]
 impl CreateSubAccount {
-    /// Makes a sub-account; a balance is booked as a deposit
+    /// Create a sub-account
+    ///
+    /// Adds one asset to a trading. A positive `balance` is booked as a deposit: the sub-account, its first transaction
+    /// and a trading log are created together or not at all. Unknown fields are rejected.
     #[oai(path = "/", method = "post", operation_id = "createSubAccount")]
     async fn create(
         &self,
         caller: Caller<Self>,
         state: Data<&State>,
         idempotency: Idempotency,
-        body: JsonBody<SubAccountToMake>,
+        body: JsonBody<SubAccountRequest>,
     ) -> Made<SubAccount, Self> {
         let user = caller.user();
         let id = AccountId(new_id());
@@ -83,22 +70,19 @@ impl CreateSubAccount {
             symbol: wanted.symbol.0,
             info: wanted.info.unwrap_or_default().0,
         };
-        let deposit = wanted.balance.map(|amount| InitialDeposit {
-            amount: amount.0,
-            event_time: wanted.event_time.map(|time| time.0),
-        });
+        let deposit = MoneyMove::initial_deposit(wanted.balance, wanted.event_time, &new);
 
         let reply = idempotency.run(&state, user, async |mut tx: Tx| {
             users::lock_active(&mut tx, user).await?;
-            // Locked, so that the trading cannot be deleted before the account belongs to it.
+            // The lock keeps the trading from being deleted before the account belongs to it.
             tradings::share(&mut tx, user, new.trading).await?;
             sub_accounts::insert(&mut tx, &new).await?;
-            if let Some(entry) = deposit.as_ref().and_then(|deposit| deposit.entry(&new)) {
-                tx.book(&[entry]).await?;
+            if let Some(entry) = &deposit {
+                tx.book_one(entry).await?;
             }
 
-            let made = sub_accounts::get(&mut *tx, user, id).await?;
-            tx.finish(SubAccount::try_from(made)?).await
+            let created = sub_accounts::get(&mut *tx, user, id).await?;
+            tx.finish(SubAccount::try_from(created)?).await
         });
         Ok(reply.await?)
     }

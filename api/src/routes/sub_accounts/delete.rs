@@ -2,35 +2,26 @@
 
 use super::object::SubAccount;
 use crate::routes::prelude::*;
-use serde_json::json;
-use tiris_domain::ids::AccountId;
-use tiris_domain::money::Money;
-use tiris_store::audit::{self, Action};
-use tiris_store::error::{Conflict, Error};
 use tiris_store::sub_accounts;
 
-/// Delete a sub-account.
-pub(crate) struct DeleteSubAccount;
-
-impl Policy for DeleteSubAccount {
-    const ACCESS: Access = Access::User;
-    const RATE: Option<Class> = Some(Class::General);
-    const REFUSALS: &'static [Refusal] = &[
-        INVALID,
-        NOT_FOUND,
-        (409, "`BALANCE_NOT_ZERO`: it holds money"),
-    ];
-}
+operation!(DeleteSubAccount: User, General, [
+    INVALID,
+    NOT_FOUND,
+    (409, "`BALANCE_NOT_ZERO`: the sub-account still holds money; withdraw it first"),
+]);
 
 #[OpenApi(prefix_path = "/v1/sub-accounts", tag = "Tag::SubAccounts")]
 impl DeleteSubAccount {
-    /// Deletes an empty sub-account; its history stays
+    /// Delete an empty sub-account
+    ///
+    /// The balance must be zero, and locked amounts are part of the balance. Its transactions and trading logs stay
+    /// readable, and its name can be used again.
     #[oai(path = "/:id", method = "delete", operation_id = "deleteSubAccount")]
     async fn delete(
         &self,
         caller: Caller<Self>,
         state: Data<&State>,
-        /// The sub-account
+        /// Id of the sub-account, from `GET /v1/sub-accounts`
         id: Path<Uuid>,
     ) -> Answer<Message, Self> {
         let user = caller.user();
@@ -39,22 +30,18 @@ impl DeleteSubAccount {
         let reply = Tx::run(&state, user, async |mut tx: Tx| {
             let row = sub_accounts::lock(&mut tx, user, id).await?;
             let account = SubAccount::try_from(row)?;
-            // What is held is part of the balance.
             if account.balance.0 != Money::ZERO {
                 return Err(Error::Conflict(Conflict::BalanceNotZero));
             }
 
             sub_accounts::delete(&mut tx, id).await?;
             let action = Action {
-                name: "sub_account.delete",
-                resource: "sub_account",
-                id: Some(id.to_string()),
                 before: Some(json!({
                     "trading_id": account.trading_id,
                     "name": account.name,
                     "symbol": account.symbol,
                 })),
-                after: None,
+                ..action("sub_account.delete", "sub_account", id)
             };
             audit::record(&mut tx, caller.actor(), &action).await?;
             tx.finish(Message::new("The sub-account is deleted.")).await

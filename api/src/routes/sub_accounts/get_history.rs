@@ -2,57 +2,49 @@
 
 use crate::routes::prelude::*;
 use crate::routes::range::{Interval, Time, pieces};
-use tiris_domain::ids::AccountId;
 use tiris_domain::performance;
-use tiris_domain::value::Figure;
 use tiris_store::point_in_time::{self, Clock};
 use tiris_store::sub_accounts;
 
-/// Get how the balance of a sub-account changed.
-pub(crate) struct GetBalanceHistory;
+operation!(GetBalanceHistory: User, General, [INVALID, NOT_FOUND]);
 
-impl Policy for GetBalanceHistory {
-    const ACCESS: Access = Access::User;
-    const RATE: Option<Class> = Some(Class::General);
-    const REFUSALS: &'static [Refusal] = &[INVALID, NOT_FOUND];
-}
-
-/// A piece of a history in which something was booked.
+/// An hour or a day in which transactions were booked.
 #[derive(Object, Serialize)]
 struct Piece {
-    /// Its first moment
+    /// Start of the interval, UTC
     time: DateTime<Utc>,
-    /// The balance when it began
+    /// Balance at the start, in units of the asset
     opening_balance: Field<Figure>,
-    /// What came in
+    /// Sum of the credits
     credits: Field<Figure>,
-    /// What went out
+    /// Sum of the debits
     debits: Field<Figure>,
-    /// Transactions
+    /// Number of transactions
     count: i64,
-    /// The balance when it ended
+    /// Balance at the end
     closing_balance: Field<Figure>,
 }
 
-/// How the balance of a sub-account changed.
+/// The balance of a sub-account over time.
 #[derive(Object, Serialize)]
 struct BalanceHistory {
+    /// Id of the sub-account
     sub_account_id: Uuid,
     /// Symbol of the asset
     symbol: String,
-    /// Length of a piece
+    /// Length of an interval
     interval: Interval,
-    /// Which time is meant
+    /// The clock that orders the transactions
     time: Time,
-    /// First moment of the first piece
+    /// Start of the first interval
     from: DateTime<Utc>,
-    /// The moment after the last piece
+    /// End of the last interval, exclusive
     to: DateTime<Utc>,
-    /// The balance at `from`
+    /// Balance at `from`, in units of the asset
     opening_balance: Field<Figure>,
-    /// The balance at `to`
+    /// Balance at `to`
     closing_balance: Field<Figure>,
-    /// Pieces in which something was booked, oldest first; between them the balance did not change
+    /// Intervals with transactions, oldest first; between them the balance did not change
     pieces: Vec<Piece>,
 }
 
@@ -75,9 +67,11 @@ impl From<point_in_time::Piece> for Piece {
     reason = "one argument for each query parameter"
 )]
 impl GetBalanceHistory {
-    /// How the balance changed, by hour or day
+    /// Get the balance history of a sub-account by hour or day
     ///
-    /// The range is widened to whole hours or days (UTC) and has at most 10,000 of them.
+    /// Returns opening and closing balance, credits, debits and the number of transactions for each hour or day with
+    /// transactions. The range is widened to whole intervals (UTC); more than 10,000 intervals are rejected with
+    /// `INVALID_VALUE`.
     #[oai(
         path = "/:id/history",
         method = "get",
@@ -87,15 +81,15 @@ impl GetBalanceHistory {
         &self,
         caller: Caller<Self>,
         state: Data<&State>,
-        /// The sub-account
+        /// Id of the sub-account, from `GET /v1/sub-accounts`
         id: Path<Uuid>,
-        /// From this moment on, by default 720 pieces before `to`
+        /// Start of the range, RFC 3339; by default 720 intervals before `to`
         from: Query<Option<DateTime<Utc>>>,
-        /// Until this moment, exclusive; by default the end of the piece of the last transaction
+        /// End of the range, exclusive; by default the end of the interval of the latest transaction
         to: Query<Option<DateTime<Utc>>>,
-        /// Length of a piece: `hour` or `day` (default)
+        /// Length of an interval: `hour` or `day` (default)
         interval: Query<Option<Interval>>,
-        /// Which time is meant: `recorded` (default) or `event`
+        /// The clock that orders the transactions: `recorded` (default) or `event`
         time: Query<Option<Time>>,
     ) -> Answer<BalanceHistory, Self> {
         let interval = interval.0.unwrap_or(Interval::Day);
@@ -114,8 +108,8 @@ impl GetBalanceHistory {
 
         let mut found = None;
         if let Some(replica) = state.histories.replica(account.updated_at).await {
-            let asked = point_in_time::history(replica.pool(), known, range, unit.unit(), clock);
-            found = replica.ask(asked).await.flatten();
+            let query = point_in_time::history(replica.pool(), known, range, unit.unit(), clock);
+            found = replica.ask(query).await.flatten();
         }
         if found.is_none() {
             found = point_in_time::history(&state.pool, known, range, unit.unit(), clock).await?;

@@ -2,51 +2,43 @@
 
 use crate::routes::prelude::*;
 use crate::routes::range::{Time, moment};
-use tiris_domain::ids::AccountId;
-use tiris_domain::value::Figure;
 use tiris_store::point_in_time::{self, Clock};
 use tiris_store::sub_accounts;
 
-/// Get the balance of a sub-account at a moment.
-pub(crate) struct GetPastBalance;
-
-impl Policy for GetPastBalance {
-    const ACCESS: Access = Access::User;
-    const RATE: Option<Class> = Some(Class::General);
-    const REFUSALS: &'static [Refusal] = &[INVALID, NOT_FOUND];
-}
+operation!(GetPastBalance: User, General, [INVALID, NOT_FOUND]);
 
 /// The balance of a sub-account at a moment.
 #[derive(Object, Serialize)]
 struct PastBalance {
+    /// Id of the sub-account
     sub_account_id: Uuid,
     /// Symbol of the asset
     symbol: String,
     /// The moment
     at: DateTime<Utc>,
-    /// Which time the moment is of
+    /// The clock that orders the transactions
     time: Time,
-    /// The balance then, in units of the asset; by event time it is below zero where more was spent than was there
+    /// Balance at that moment, in units of the asset; negative by event time where more was spent than had come in
     balance: Field<Figure>,
 }
 
 #[OpenApi(prefix_path = "/v1/sub-accounts", tag = "Tag::SubAccounts")]
 impl GetPastBalance {
-    /// The balance at a moment
+    /// Get the balance of a sub-account at a past moment
     ///
-    /// By `recorded` time it is what `GET /v1/sub-accounts/{id}` answered then; of history that is not kept any more, what
-    /// it left. By `event` time all that happened since is taken from the current balance: of a backtest, which is booked
-    /// within a minute, only that means anything.
+    /// By `recorded` time this is the balance `GET /v1/sub-accounts/{id}` returned at that moment; before the oldest
+    /// transaction still kept, the balance that transaction started from. By `event` time it is the current balance less
+    /// everything that happened later. Use `event` for backtests, which book years of events within a minute.
     #[oai(path = "/:id/balance", method = "get", operation_id = "getPastBalance")]
     async fn balance(
         &self,
         caller: Caller<Self>,
         state: Data<&State>,
-        /// The sub-account
+        /// Id of the sub-account, from `GET /v1/sub-accounts`
         id: Path<Uuid>,
-        /// The moment, by default now; what was booked, or happened, at that very moment counts
+        /// The moment, RFC 3339, inclusive; by default now
         at: Query<Option<DateTime<Utc>>>,
-        /// Which time is meant: `recorded` (default) or `event`
+        /// The clock that orders the transactions: `recorded` (default) or `event`
         time: Query<Option<Time>>,
     ) -> Answer<PastBalance, Self> {
         let at = moment("at", at.0)?.unwrap_or_else(Utc::now);

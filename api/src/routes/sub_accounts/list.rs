@@ -1,38 +1,31 @@
 //! `GET /v1/sub-accounts`
 
 use super::object::SubAccount;
-use crate::http::filter::{containing, equal};
 use crate::routes::prelude::*;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use tiris_store::entity::sub_accounts::{Column, Entity};
-use tiris_store::error::{Error, Result};
 
-/// List the sub-accounts of the caller.
-pub(crate) struct ListSubAccounts;
+operation!(ListSubAccounts: User, General, [INVALID_FILTER]);
 
-impl Policy for ListSubAccounts {
-    const ACCESS: Access = Access::User;
-    const RATE: Option<Class> = Some(Class::General);
-    const REFUSALS: &'static [Refusal] = &[INVALID_FILTER];
-}
-
-/// All living sub-accounts, newest first.
+/// All sub-accounts that are not deleted.
 #[derive(Object, Serialize)]
 struct SubAccountList {
+    /// Sub-accounts, newest first
     sub_accounts: Vec<SubAccount>,
 }
 
 #[OpenApi(prefix_path = "/v1/sub-accounts", tag = "Tag::SubAccounts")]
 impl ListSubAccounts {
-    /// All sub-accounts of the caller, newest first
+    /// List the caller's sub-accounts
+    ///
+    /// Returns all sub-accounts that are not deleted, newest first, in one response without pages.
     #[oai(path = "/", method = "get", operation_id = "listSubAccounts")]
     async fn list(
         &self,
         caller: Caller<Self>,
         state: Data<&State>,
-        /// Only those of this trading
+        /// Only sub-accounts of this trading
         trading_id: Query<Option<Uuid>>,
-        /// JSON object the `info` of a sub-account must contain
+        /// Only sub-accounts whose `info` contains this JSON object, URL-encoded
         info: Query<Option<String>>,
     ) -> Answer<SubAccountList, Self> {
         let rows = Entity::find()

@@ -1,37 +1,29 @@
 //! `GET /v1/sub-accounts/{id}/holds`
 
 use crate::routes::prelude::*;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
-use tiris_domain::ids::AccountId;
-use tiris_domain::money::Money;
 use tiris_store::entity::holds::{Column, Entity, Model};
-use tiris_store::{column, sub_accounts};
+use tiris_store::sub_accounts;
 
-/// List the holds of a sub-account.
-pub(crate) struct ListHolds;
+operation!(ListHolds: User, General, [INVALID, NOT_FOUND]);
 
-impl Policy for ListHolds {
-    const ACCESS: Access = Access::User;
-    const RATE: Option<Class> = Some(Class::General);
-    const REFUSALS: &'static [Refusal] = &[INVALID, NOT_FOUND];
-}
-
-/// A part of a balance that is locked for an order.
+/// The part of a balance that is locked for an order.
 #[derive(Object, Serialize)]
 struct Hold {
-    /// The order; empty when none was named
+    /// Id of the order; empty for locks that named no order
     order_id: String,
-    /// What is locked, in units of the asset
+    /// Locked amount in units of the asset
     amount: Field<Money>,
+    /// When the hold was created
     created_at: DateTime<Utc>,
-    /// The event that made it
+    /// Id of the event that created the hold
     #[oai(nullable)]
     event_id: Option<String>,
 }
 
-/// All holds of a sub-account, newest first.
+/// All holds of a sub-account.
 #[derive(Object, Serialize)]
 struct HoldList {
+    /// Holds, newest first
     holds: Vec<Hold>,
 }
 
@@ -50,13 +42,15 @@ impl TryFrom<Model> for Hold {
 
 #[OpenApi(prefix_path = "/v1/sub-accounts", tag = "Tag::SubAccounts")]
 impl ListHolds {
-    /// What orders hold of the balance
+    /// List the holds of a sub-account
+    ///
+    /// A hold is the amount an open order locks. The sum of the holds is the sub-account's `locked`.
     #[oai(path = "/:id/holds", method = "get", operation_id = "listHolds")]
     async fn list(
         &self,
         caller: Caller<Self>,
         state: Data<&State>,
-        /// The sub-account
+        /// Id of the sub-account, from `GET /v1/sub-accounts`
         id: Path<Uuid>,
     ) -> Answer<HoldList, Self> {
         let account = sub_accounts::get(&state.pool, caller.user(), AccountId(id.0)).await?;

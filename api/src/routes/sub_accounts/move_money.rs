@@ -1,32 +1,29 @@
-//! Deposits to a sub-account and withdrawals from it.
+//! `POST /v1/sub-accounts/{id}/deposit` and `POST /v1/sub-accounts/{id}/withdraw`
 
 use super::object::SubAccount;
-use crate::http::reply::Reply;
 use crate::routes::prelude::*;
 use crate::routes::trading_logs::object::{TradingLog, log_of};
 use crate::routes::transactions::object::{Transaction, transactions_of};
-use tiris_domain::ids::{AccountId, TradingId, UserId};
-use tiris_domain::ledger::{Belief, Command, Direction, Movement};
-use tiris_domain::money::Money;
+use tiris_domain::ledger::{Belief, Command, Movement};
 use tiris_domain::states::LogSource;
-use tiris_domain::value::{Amount, Info, Message as Words, Moment};
-use tiris_store::column;
-use tiris_store::entity::sub_accounts::Model;
+use tiris_domain::value::Message as Words;
 use tiris_store::ledger::Entry;
-use tiris_store::sub_accounts;
+use tiris_store::sub_accounts::{self, NewSubAccount};
 
-/// Money to be moved.
+operation!(MoveMoney: User, Money, [INVALID_BODY, NOT_FOUND, REJECTED]);
+
+/// A deposit or a withdrawal.
 #[derive(Object, Deserialize)]
 #[oai(example, skip_serializing_if_is_none)]
 #[serde(deny_unknown_fields)]
-pub(super) struct MoneyMove {
-    /// How much, in units of the account's asset; above zero
+pub(in crate::routes) struct MoneyMove {
+    /// The amount in units of the sub-account's asset: above zero, at most 12 decimal places
     amount: Field<Amount>,
-    /// What the trading log says, at most 4,096 bytes of UTF-8
+    /// Text of the trading log, at most 4,096 bytes of UTF-8; empty by default
     message: Option<Field<Words>>,
-    /// When it happened, when that is not now
+    /// When the money moved; by default now. A backtest gives the simulated time
     event_time: Option<Field<Moment>>,
-    /// Free JSON, at most 16 KiB
+    /// Free JSON stored with the transaction and the trading log, at most 16 KiB
     info: Option<Field<Info>>,
 }
 
@@ -41,28 +38,54 @@ impl Example for MoneyMove {
     }
 }
 
-/// What a deposit or a withdrawal did.
+/// The outcome of a deposit or a withdrawal.
 #[derive(Object, Serialize)]
-pub(super) struct Moved {
-    /// The account after it
+struct Moved {
+    /// The sub-account with its new balance
     sub_account: SubAccount,
-    /// The change of the balance
+    /// The booked change of the balance
     transaction: Transaction,
-    /// The log entry
+    /// The trading log of the movement, of type `deposit` or `withdraw`
     trading_log: TradingLog,
 }
 
 impl MoneyMove {
-    /// The ledger entry, in the account's own symbol: the path names the account alone.
-    fn entry(&self, account: &Model, direction: Direction) -> Result<Entry> {
-        let id = AccountId(account.id);
+    /// The first deposit to a new sub-account, unless there is no amount or it is zero.
+    pub(in crate::routes) fn initial_deposit(
+        amount: Option<Field<Amount>>,
+        event_time: Option<Field<Moment>>,
+        account: &NewSubAccount,
+    ) -> Option<Entry> {
+        let deposit = Self {
+            amount: amount.filter(|amount| !amount.0.0.is_zero())?,
+            message: Some(Field(Words::from_static("initial deposit"))),
+            event_time,
+            info: None,
+        };
+        Some(deposit.entry(
+            account.user,
+            account.trading,
+            account.id,
+            account.symbol.clone(),
+            Direction::Credit,
+        ))
+    }
+
+    fn entry(
+        &self,
+        user: UserId,
+        trading: TradingId,
+        account: AccountId,
+        asset: Asset,
+        direction: Direction,
+    ) -> Entry {
         let reason = match direction {
             Direction::Credit => "deposit",
             Direction::Debit => "withdraw",
         };
         let movement = Movement {
-            account: id,
-            asset: column::asset(&account.symbol)?,
+            account,
+            asset,
             direction,
             amount: self.amount.0.0.clone(),
             order: None,
@@ -72,10 +95,10 @@ impl MoneyMove {
         let message = self.message.as_ref().map(|message| message.0.as_str());
         let info = self.info.as_ref().map(|info| info.0.0.clone());
 
-        Ok(Entry {
-            user: UserId(account.user_id),
-            trading: TradingId(account.trading_id),
-            sub_account: Some(id),
+        Entry {
+            user,
+            trading,
+            sub_account: Some(account),
             command: Command::Move(movement),
             claim: None,
             log_type: reason.to_owned(),
@@ -84,11 +107,11 @@ impl MoneyMove {
             event_time: self.event_time.map(|time| time.0.into()),
             message: message.unwrap_or_default().to_owned(),
             info: info.unwrap_or_default(),
-        })
+        }
     }
 
-    /// Moves the money of one account of the user, and commits.
-    pub(super) async fn apply(
+    /// Books the movement on an account of the user, in the account's own asset, and commits.
+    async fn apply(
         &self,
         mut tx: Tx,
         user: UserId,
@@ -96,7 +119,9 @@ impl MoneyMove {
         direction: Direction,
     ) -> Result<Reply<Moved>> {
         let account = sub_accounts::get(&mut *tx, user, id).await?;
-        let entry = self.entry(&account, direction)?;
+        let trading = TradingId(account.trading_id);
+        let asset = column::asset(&account.symbol)?;
+        let entry = self.entry(user, trading, id, asset, direction);
         let booked = tx.book_one(&entry).await?;
 
         let account = sub_accounts::get(&mut *tx, user, id).await?;
@@ -108,5 +133,56 @@ impl MoneyMove {
             trading_log: log_of(&entry, &booked.applied, booked.timestamp),
         };
         tx.finish(moved).await
+    }
+}
+
+#[OpenApi(prefix_path = "/v1/sub-accounts", tag = "Tag::SubAccounts")]
+impl MoveMoney {
+    /// Deposit funds into a sub-account
+    ///
+    /// Books one transaction (direction `credit`, reason `deposit`) and a trading log of type `deposit` in one step, and
+    /// returns both with the new balance. The asset is the sub-account's own. Send an `Idempotency-Key` so that a retry
+    /// cannot deposit twice.
+    #[oai(path = "/:id/deposit", method = "post", operation_id = "deposit")]
+    async fn deposit(
+        &self,
+        caller: Caller<Self>,
+        state: Data<&State>,
+        /// Id of the sub-account, from `GET /v1/sub-accounts`
+        id: Path<Uuid>,
+        idempotency: Idempotency,
+        body: JsonBody<MoneyMove>,
+    ) -> Answer<Moved, Self> {
+        let user = caller.user();
+        let id = AccountId(id.0);
+
+        let reply = idempotency.run(&state, user, async |tx: Tx| {
+            body.0.apply(tx, user, id, Direction::Credit).await
+        });
+        Ok(reply.await?)
+    }
+
+    /// Withdraw funds from a sub-account
+    ///
+    /// Books one transaction (direction `debit`, reason `withdraw`) and a trading log of type `withdraw`. At most the
+    /// `available` part of the balance can be withdrawn: an amount that open orders lock is rejected with
+    /// `INSUFFICIENT_BALANCE`.
+    #[oai(path = "/:id/withdraw", method = "post", operation_id = "withdraw")]
+    async fn withdraw(
+        &self,
+        caller: Caller<Self>,
+        state: Data<&State>,
+        /// Id of the sub-account, from `GET /v1/sub-accounts`
+        id: Path<Uuid>,
+        idempotency: Idempotency,
+        body: JsonBody<MoneyMove>,
+    ) -> Answer<Moved, Self> {
+        let user = caller.user();
+        let id = AccountId(id.0);
+
+        let reply = idempotency.run(&state, user, async |tx: Tx| {
+            body.0.apply(tx, user, id, Direction::Debit).await
+        });
+        Ok(reply.await?)
     }
 }

@@ -1,38 +1,35 @@
-//! Sub-accounts as answers show them.
+//! The sub-account in responses.
 
-use crate::http::field::Field;
-use chrono::{DateTime, Utc};
-use poem_openapi::Object;
-use serde::Serialize;
-use tiris_domain::money::Money;
-use tiris_domain::value::Info;
-use tiris_store::column;
+use crate::routes::prelude::*;
 use tiris_store::entity::sub_accounts::Model;
-use tiris_store::error::{Error, Result};
-use uuid::Uuid;
 
-/// One asset of a trading.
+/// One asset of a trading, with its balance.
 #[derive(Object, Serialize)]
 pub(in crate::routes) struct SubAccount {
-    pub(super) id: Uuid,
+    /// Id of the sub-account
+    id: Uuid,
+    /// Id of its owner
     user_id: Uuid,
+    /// Id of the trading it belongs to
     pub(super) trading_id: Uuid,
-    /// Unique among the living sub-accounts of the trading
+    /// Name, unique among the sub-accounts of the trading that are not deleted
     pub(super) name: String,
     /// Symbol of the asset, such as `BTC`
     pub(super) symbol: String,
-    /// All there is, in units of the asset
+    /// Total balance in units of the asset, locked amounts included
     pub(super) balance: Field<Money>,
-    /// What orders hold of it
+    /// The part of the balance that open orders lock
     locked: Field<Money>,
-    /// `balance - locked`
+    /// The part that can be spent or withdrawn: `balance - locked`
     available: Field<Money>,
-    /// Number of the last transaction, 0 before the first
+    /// Number of the latest transaction on the sub-account, 0 before the first
     sequence: i64,
-    /// Free JSON
+    /// Free JSON of the owner
     info: Field<Info>,
+    /// When it was created
     created_at: DateTime<Utc>,
-    pub(super) updated_at: DateTime<Utc>,
+    /// When it last changed, balance included
+    updated_at: DateTime<Utc>,
 }
 
 impl TryFrom<Model> for SubAccount {

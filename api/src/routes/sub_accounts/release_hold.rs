@@ -1,43 +1,36 @@
 //! `DELETE /v1/sub-accounts/{id}/holds`
 
 use crate::routes::prelude::*;
-use serde_json::{Map, json};
-use tiris_domain::ids::{AccountId, TradingId};
+use serde_json::Map;
 use tiris_domain::ledger::{Command, OrderId};
 use tiris_domain::states::LogSource;
-use tiris_store::audit::{self, Action};
 use tiris_store::ledger::Entry;
-use tiris_store::{column, sub_accounts};
+use tiris_store::sub_accounts;
 
-/// Release the hold of an order.
-pub(crate) struct ReleaseHold;
-
-impl Policy for ReleaseHold {
-    const ACCESS: Access = Access::User;
-    const RATE: Option<Class> = Some(Class::General);
-    const REFUSALS: &'static [Refusal] = &[
-        INVALID,
-        (
-            404,
-            "`NOT_FOUND`: the sub-account does not exist, or is somebody else's, or nothing is held for the order",
-        ),
-    ];
-}
+operation!(ReleaseHold: User, General, [
+    INVALID,
+    (
+        404,
+        "`NOT_FOUND`: the sub-account does not exist or belongs to another user, or the order \
+         holds nothing",
+    ),
+]);
 
 #[OpenApi(prefix_path = "/v1/sub-accounts", tag = "Tag::SubAccounts")]
 impl ReleaseHold {
-    /// Releases the hold of an order, whatever is left of it: when its bot is dead
+    /// Release the hold of an order
     ///
-    /// A bot that still trades the order finds less held than it thinks. The release is kept as a trading log of type
+    /// Unlocks all that the order still holds, for example after its bot has crashed. Stop the bot first: a bot that
+    /// still works on the order finds less locked than it expects. The release is recorded as a trading log of type
     /// `balance_unlocked` and in the audit trail.
     #[oai(path = "/:id/holds", method = "delete", operation_id = "releaseHold")]
     async fn release(
         &self,
         caller: Caller<Self>,
         state: Data<&State>,
-        /// The sub-account
+        /// Id of the sub-account, from `GET /v1/sub-accounts`
         id: Path<Uuid>,
-        /// The order; empty for the hold of locks that named none
+        /// Id of the order, from the list of holds; empty for locks that named no order
         order_id: Query<String>,
     ) -> Answer<Message, Self> {
         let user = caller.user();
@@ -51,7 +44,7 @@ impl ReleaseHold {
                 user,
                 trading: TradingId(account.trading_id),
                 sub_account: Some(id),
-                // The same command as of a bot's event.
+                // The command that a bot's unlock event leads to.
                 command: Command::Unlock {
                     account: id,
                     asset: column::asset(&account.symbol)?,
@@ -70,11 +63,8 @@ impl ReleaseHold {
 
             let order = order.as_ref().map_or("", OrderId::as_str);
             let action = Action {
-                name: "hold.release",
-                resource: "sub_account",
-                id: Some(id.to_string()),
                 before: Some(json!({"order_id": order, "amount": held.to_string()})),
-                after: None,
+                ..action("hold.release", "sub_account", id)
             };
             audit::record(&mut tx, caller.actor(), &action).await?;
             tx.finish(Message::new("The hold is released.")).await
@@ -83,12 +73,12 @@ impl ReleaseHold {
     }
 }
 
-/// The order a parameter names; an empty one is the hold of locks that named none.
+/// Parses the order of the parameter; empty means the hold of locks that named no order.
 fn order(text: &str) -> Result<Option<OrderId>> {
     if text.is_empty() {
         return Ok(None);
     }
-    // No column of text can hold it.
+    // A text column cannot hold U+0000.
     if text.contains('\0') {
         return Err(Error::invalid("order_id", "must not contain U+0000"));
     }

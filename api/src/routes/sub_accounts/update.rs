@@ -2,45 +2,31 @@
 
 use super::object::SubAccount;
 use crate::routes::prelude::*;
-use tiris_domain::ids::AccountId;
-use tiris_domain::value::{Info, Name};
 use tiris_store::sub_accounts;
 
-/// Change a sub-account.
-pub(crate) struct UpdateSubAccount;
+operation!(UpdateSubAccount: User, General, [
+    INVALID_BODY,
+    NOT_FOUND,
+    (409, "`SUBACCOUNT_NAME_EXISTS`: the trading already has a sub-account with this name"),
+    STALE,
+]);
 
-impl Policy for UpdateSubAccount {
-    const ACCESS: Access = Access::User;
-    const RATE: Option<Class> = Some(Class::General);
-    const REFUSALS: &'static [Refusal] = &[
-        INVALID_BODY,
-        NOT_FOUND,
-        (
-            409,
-            "`SUBACCOUNT_NAME_EXISTS`: another living sub-account of the trading has the name",
-        ),
-        STALE,
-        TOO_LARGE,
-        NO_JSON,
-    ];
-}
-
-/// What is to be changed; what is absent or null stays. Money is moved by deposits and withdrawals only.
+/// Changes of a sub-account; absent and null fields stay as they are. Balances change by deposits and withdrawals only.
 #[derive(Object, Deserialize)]
 #[oai(example, skip_serializing_if_is_none)]
-// A client that sends a balance means it to be set.
+// Ignoring a balance would let a client believe that it was set.
 #[serde(deny_unknown_fields)]
 struct SubAccountChange {
-    /// Unique among the living sub-accounts of the trading
+    /// New name, unique among the sub-accounts of the trading that are not deleted
     name: Option<Field<Name>>,
-    /// Free JSON that replaces what is there, at most 16 KiB
+    /// Free JSON that replaces the current one, at most 16 KiB
     info: Option<Field<Info>>,
 }
 
 impl Example for SubAccountChange {
     fn example() -> Self {
         Self {
-            name: Some(Field(Name::from_static("stock"))),
+            name: Some(Field(Name::from_static("stock, main"))),
             info: Some(Field::default()),
         }
     }
@@ -48,15 +34,18 @@ impl Example for SubAccountChange {
 
 #[OpenApi(prefix_path = "/v1/sub-accounts", tag = "Tag::SubAccounts")]
 impl UpdateSubAccount {
-    /// Changes name or free JSON; what is absent stays, and money is never changed here
+    /// Update the name or free JSON of a sub-account
+    ///
+    /// Absent fields stay as they are; unknown fields, `balance` among them, are rejected. With `If-Match` the update
+    /// applies only to the version with that `ETag`, else it fails with `STALE_VERSION`.
     #[oai(path = "/:id", method = "put", operation_id = "updateSubAccount")]
     async fn update(
         &self,
         caller: Caller<Self>,
         state: Data<&State>,
-        /// The sub-account
+        /// Id of the sub-account, from `GET /v1/sub-accounts`
         id: Path<Uuid>,
-        /// ETag of the version to be changed
+        /// `ETag` of the version to update, from an earlier `GET`
         #[oai(name = "If-Match")]
         seen: IfMatch,
         idempotency: Idempotency,

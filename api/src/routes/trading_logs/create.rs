@@ -1,46 +1,39 @@
 //! `POST /v1/trading-logs`
 
-use super::money::Money;
+use super::money::MoneyCommand;
 use super::object::{Recorded, log_of};
 use crate::routes::EXAMPLE_OTHER_ID;
 use crate::routes::prelude::*;
 use crate::routes::sub_accounts::object::SubAccount;
 use std::collections::BTreeSet;
-use tiris_domain::ids::{AccountId, TradingId, UserId};
 use tiris_domain::ledger::Command;
 use tiris_domain::states::LogSource;
-use tiris_domain::value::{Info, Message as Words, Moment, Text};
+use tiris_domain::value::Message as Words;
 use tiris_store::ledger::{Applied, Entry};
 use tiris_store::sub_accounts;
 
 /// Longest type of a log, in characters.
 const TYPE_LENGTH_MAX: usize = 50;
 
-/// Write a trading log.
-pub(crate) struct CreateTradingLog;
+operation!(CreateTradingLog: User, Money, [INVALID_BODY, NOT_FOUND, REJECTED]);
 
-impl Policy for CreateTradingLog {
-    const ACCESS: Access = Access::User;
-    const RATE: Option<Class> = Some(Class::Money);
-    const REFUSALS: &'static [Refusal] = &[INVALID_BODY, NOT_FOUND, TOO_LARGE, NO_JSON, REJECTED];
-}
-
-/// A trading log to be written.
+/// A new trading log.
 #[derive(Object, Deserialize)]
 #[oai(example, skip_serializing_if_is_none)]
 struct NewTradingLog {
-    /// The trading it is about
+    /// Id of the trading, from `POST /v1/tradings`
     trading_id: Field<TradingId>,
-    /// `long`, `short`, `stop_loss`, `deposit`, `withdraw` move money; any other type is recorded
+    /// `long`, `short`, `stop_loss`, `deposit` and `withdraw` move money; any other type, of 1 to 50 characters, is a note
     r#type: Field<Text<1, TYPE_LENGTH_MAX>>,
+    /// `manual` for a log written by a user, `bot` for a log written by a bot
     source: Field<LogSource>,
-    /// What it says, at most 4,096 bytes of UTF-8
+    /// Text of the log, at most 4,096 bytes of UTF-8
     message: Field<Words>,
-    /// A sub-account of the trading it is about
+    /// Id of the sub-account the log is about, one of the trading's
     sub_account_id: Option<Field<AccountId>>,
-    /// When it happened, when that is not now
+    /// When it happened; by default now. A backtest gives the simulated time
     event_time: Option<Field<Moment>>,
-    /// Free JSON, at most 16 KiB; of the five types that move money it holds what to move
+    /// Free JSON, at most 16 KiB; for the five types that move money, the movement (see the operation)
     info: Option<Field<Info>>,
     #[oai(skip)]
     #[serde(flatten)]
@@ -75,10 +68,10 @@ impl Example for NewTradingLog {
 }
 
 impl NewTradingLog {
-    /// The ledger entry of the log. Where money moves, unknown fields are refused.
+    /// Returns the ledger entry of the log; rejects unknown fields if the log moves money.
     fn entry(self, user: UserId) -> Result<Entry> {
         let info = self.info.unwrap_or_default().0;
-        let money = Money::of(self.r#type.0.as_str(), &info)?;
+        let money = MoneyCommand::of(self.r#type.0.as_str(), &info)?;
         if money.is_some() {
             self.unknown.refuse()?;
         }
@@ -106,7 +99,7 @@ impl NewTradingLog {
     }
 }
 
-/// The accounts whose balance a log has moved, each once.
+/// The accounts whose balance has changed, each once.
 fn touched(applied: &Applied) -> Vec<AccountId> {
     let postings = applied.postings.iter();
     let accounts: BTreeSet<AccountId> = postings.map(|(_, posting)| posting.account).collect();
@@ -115,12 +108,20 @@ fn touched(applied: &Applied) -> Vec<AccountId> {
 
 #[OpenApi(prefix_path = "/v1/trading-logs", tag = "Tag::TradingLogs")]
 impl CreateTradingLog {
-    /// Writes a trading log; five types move money
+    /// Record a trade, a movement of money or a note
     ///
-    /// `long`, `short` and `stop_loss` settle a trade and need `info {stock_account_id, currency_account_id, price,
-    /// volume, stock, currency, fee, fee_account_id?, quote_amount?, order_id?}`. `deposit` and `withdraw` need
-    /// `info {account_id, amount, currency}`. They are applied before the call returns, all of a trade or nothing.
-    /// Any other type, of 1 to 50 characters, is only recorded.
+    /// | `type` | effect | fields of `info` |
+    /// |---|---|---|
+    /// | `long` | buys `volume` of the stock for `price * volume` of the currency, plus `fee` | `stock_account_id`, `stock`, `currency_account_id`, `currency`, `price`, `volume`, `fee`; optional `fee_account_id`, `quote_amount`, `order_id` |
+    /// | `short`, `stop_loss` | sells `volume` of the stock for `price * volume` of the currency, less `fee` | the same |
+    /// | `deposit`, `withdraw` | changes the balance of one sub-account | `account_id`, `currency`, `amount` |
+    /// | any other | none: the log is a note | any |
+    ///
+    /// Account ids come from `GET /v1/sub-accounts`; `stock` and `currency` must be the symbols of their accounts, else
+    /// the call fails with `SYMBOL_MISMATCH`. `volume`, `fee` and `amount` have at most 12 decimal places. `fee` is in
+    /// units of the currency, or of the asset of `fee_account_id`; `quote_amount` replaces `price * volume` as the cost.
+    /// All transactions of a trade are booked before the call returns, or none. Where money moves, unknown fields are
+    /// rejected.
     #[oai(path = "/", method = "post", operation_id = "createTradingLog")]
     async fn create(
         &self,
@@ -137,11 +138,11 @@ impl CreateTradingLog {
 
             let accounts = sub_accounts::get_all(&mut tx, &touched(&booked.applied)).await?;
             let accounts = accounts.into_iter().map(SubAccount::try_from);
-            let recorded = Recorded::new(
-                log_of(&entry, &booked.applied, booked.timestamp),
-                booked.applied.postings.iter().map(|(id, _)| id.0).collect(),
-                accounts.collect::<Result<_>>()?,
-            );
+            let recorded = Recorded {
+                log: log_of(&entry, &booked.applied, booked.timestamp),
+                transaction_ids: booked.applied.postings.iter().map(|(id, _)| id.0).collect(),
+                sub_accounts: accounts.collect::<Result<_>>()?,
+            };
             tx.finish(recorded).await
         });
         Ok(reply.await?)

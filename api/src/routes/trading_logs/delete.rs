@@ -1,44 +1,33 @@
 //! `DELETE /v1/trading-logs/{id}`
 
 use crate::routes::prelude::*;
-use serde_json::json;
 use tiris_domain::ids::LogId;
-use tiris_store::audit::{self, Action};
 use tiris_store::trading_logs;
 
-/// Delete a trading log.
-pub(crate) struct DeleteTradingLog;
+operation!(DeleteTradingLog: Admin, General, [
+    INVALID,
+    (404, "`NOT_FOUND`: the trading log does not exist"),
+    (409, "`LOG_MOVED_MONEY`: the log moved money and is part of the books"),
+]);
 
-impl Policy for DeleteTradingLog {
-    const ACCESS: Access = Access::Admin;
-    const RATE: Option<Class> = Some(Class::General);
-    const REFUSALS: &'static [Refusal] = &[
-        INVALID,
-        (404, "`NOT_FOUND`: it does not exist"),
-        (
-            409,
-            "`LOG_MOVED_MONEY`: it moved money and is part of the books",
-        ),
-    ];
-}
-
-#[OpenApi(prefix_path = "/v1/trading-logs", tag = "Tag::TradingLogs")]
+#[OpenApi(prefix_path = "/v1/trading-logs", tag = "Tag::AdminTradingLogs")]
 impl DeleteTradingLog {
-    /// Deletes a trading log that moved no money (admins)
+    /// Delete a trading log that moved no money
     ///
-    /// What it said of itself stays in the audit trail. A log that moved money is part of the books.
+    /// Admins only. The content of the log stays in the audit trail. A log that moved money is part of the books and
+    /// cannot be deleted.
     #[oai(path = "/:id", method = "delete", operation_id = "deleteTradingLog")]
     async fn delete(
         &self,
         caller: Caller<Self>,
         state: Data<&State>,
-        /// The trading log
+        /// Id of the trading log, from `GET /v1/trading-logs`
         id: Path<Uuid>,
     ) -> Answer<Message, Self> {
         let reply = Tx::run(&state, caller.user(), async |mut tx: Tx| {
             let log = trading_logs::delete(&mut tx, LogId(id.0)).await?;
 
-            // All it said: it may be the only trace of a hold.
+            // The whole log, because it may be the only record of a hold.
             let before = json!({
                 "user_id": log.user_id,
                 "trading_id": log.trading_id,
@@ -51,11 +40,8 @@ impl DeleteTradingLog {
                 "info": log.info,
             });
             let action = Action {
-                name: "trading_log.delete",
-                resource: "trading_log",
-                id: Some(id.0.to_string()),
                 before: Some(before),
-                after: None,
+                ..action("trading_log.delete", "trading_log", id.0)
             };
             audit::record(&mut tx, caller.actor(), &action).await?;
             tx.finish(Message::new("The trading log is deleted.")).await

@@ -1,28 +1,23 @@
 //! `GET /v1/trading-logs/{id}`
 
+use super::list::{ORDER, owned};
 use super::object::TradingLog;
-use super::owned::{ORDER, owned};
 use crate::http::page;
 use crate::routes::prelude::*;
 
-/// Get a trading log.
-pub(crate) struct GetTradingLog;
-
-impl Policy for GetTradingLog {
-    const ACCESS: Access = Access::User;
-    const RATE: Option<Class> = Some(Class::General);
-    const REFUSALS: &'static [Refusal] = &[INVALID, NOT_FOUND];
-}
+operation!(GetTradingLog: User, General, [INVALID, NOT_FOUND]);
 
 #[OpenApi(prefix_path = "/v1/trading-logs", tag = "Tag::TradingLogs")]
 impl GetTradingLog {
-    /// One trading log
+    /// Get a trading log
+    ///
+    /// Returns one entry of the journal of a trading.
     #[oai(path = "/:id", method = "get", operation_id = "getTradingLog")]
     async fn get(
         &self,
         caller: Caller<Self>,
         state: Data<&State>,
-        /// The trading log
+        /// Id of the trading log, from `GET /v1/trading-logs`
         id: Path<Uuid>,
     ) -> Answer<TradingLog, Self> {
         let row = page::by_id(&state.db, owned(caller.user()), ORDER, id.0).await?;

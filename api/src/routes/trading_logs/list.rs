@@ -1,21 +1,24 @@
 //! `GET /v1/trading-logs`
 
-use super::owned::{TradingLogPage, owned, read};
-use crate::http::filter::{containing, equal, equal_text, range};
-use crate::http::page::Page;
+use super::object::TradingLog;
 use crate::routes::prelude::*;
 use crate::routes::range::Time;
-use sea_orm::QueryFilter;
+use crate::routes::tradings::object::not_purged;
 use tiris_domain::states::LogSource;
-use tiris_store::entity::trading_logs::Column;
+use tiris_store::entity::trading_logs::{Column, Entity, Model};
 
-/// List the trading logs of the caller.
-pub(crate) struct ListTradingLogs;
+operation!(ListTradingLogs: User, General, [INVALID_FILTER]);
 
-impl Policy for ListTradingLogs {
-    const ACCESS: Access = Access::User;
-    const RATE: Option<Class> = Some(Class::General);
-    const REFUSALS: &'static [Refusal] = &[INVALID_FILTER];
+/// The order of lists: by time, then by id.
+pub(super) const ORDER: (Column, Column) = (Column::Timestamp, Column::Id);
+
+/// A page of trading logs.
+#[derive(Object, Serialize)]
+pub(super) struct TradingLogPage {
+    /// Trading logs, newest first
+    trading_logs: Vec<TradingLog>,
+    /// Position of the page in the list
+    pagination: Pagination,
 }
 
 #[OpenApi(prefix_path = "/v1/trading-logs", tag = "Tag::TradingLogs")]
@@ -24,37 +27,39 @@ impl Policy for ListTradingLogs {
     reason = "one argument for each query parameter"
 )]
 impl ListTradingLogs {
-    /// Trading logs of the caller, newest first
+    /// List the caller's trading logs
+    ///
+    /// Returns a page of trading logs, newest first; all given filters must match.
     #[oai(path = "/", method = "get", operation_id = "listTradingLogs")]
     async fn list(
         &self,
         caller: Caller<Self>,
         state: Data<&State>,
-        /// Only those of this trading
+        /// Only logs of this trading
         trading_id: Query<Option<Uuid>>,
-        /// Only those that name this sub-account
+        /// Only logs that name this sub-account
         sub_account_id: Query<Option<Uuid>>,
-        /// Only those of this order
+        /// Only logs that name this order, at most 128 characters
         order_id: Query<Option<String>>,
-        /// Only this type
+        /// Only logs of this type, such as `deposit`; at most 128 characters
         r#type: Query<Option<String>>,
-        /// Only those a person (`manual`) or a bot (`bot`) wrote
+        /// Only logs written by a user (`manual`) or by a bot (`bot`)
         source: Query<Option<Field<LogSource>>>,
-        /// From this moment on, inclusive
+        /// Start of the time range, RFC 3339, inclusive
         start_date: Query<Option<DateTime<Utc>>>,
-        /// Until this moment, exclusive
+        /// End of the time range, RFC 3339, exclusive
         end_date: Query<Option<DateTime<Utc>>>,
-        /// Which time `start_date` and `end_date` mean: `recorded` (default) or `event`
+        /// The clock that `start_date` and `end_date` refer to: `recorded` (default) or `event`
         time: Query<Option<Time>>,
-        /// JSON object the `info` of a log must contain
+        /// Only logs whose `info` contains this JSON object, URL-encoded
         info: Query<Option<String>>,
-        /// Rows of the page, 1 to 1000, by default 100
+        /// Rows in the page, 1 to 1000; by default 100
         limit: Query<Option<u64>>,
-        /// `next_cursor` of the page before; stable while new rows come in
+        /// `next_cursor` of the previous page; pages stay stable while new rows come in
         cursor: Query<Option<String>>,
-        /// Rows to skip, at most 100000; excludes `cursor`
+        /// Rows to skip, at most 100000; cannot be combined with `cursor`
         offset: Query<Option<u64>>,
-        /// Whether to count the whole list
+        /// Whether to count all matching rows, which reads them all; by default false
         include_total: Query<Option<bool>>,
     ) -> Answer<TradingLogPage, Self> {
         let page = Page::new(limit.0, cursor.0.as_deref(), offset.0, include_total.0)?;
@@ -81,4 +86,29 @@ impl ListTradingLogs {
 
         Ok(Reply::read(read(&state, &page, rows).await?))
     }
+}
+
+/// The trading logs of a user, without those of tradings that are being purged.
+pub(super) fn owned(user: UserId) -> Select<Entity> {
+    Entity::find()
+        .filter(Column::UserId.eq(user.0))
+        .filter(not_purged(Column::TradingId, user))
+}
+
+/// Reads a page of trading logs.
+pub(super) async fn read(
+    state: &State,
+    page: &Page,
+    rows: Select<Entity>,
+) -> Result<TradingLogPage> {
+    let key = |row: &Model| (row.timestamp, row.id);
+    let (rows, pagination) = page
+        .read_history(&state.histories, rows, ORDER, key, |row| row.trading_id)
+        .await?;
+
+    let trading_logs = rows.into_iter().map(TradingLog::try_from);
+    Ok(TradingLogPage {
+        trading_logs: trading_logs.collect::<Result<_>>()?,
+        pagination,
+    })
 }

@@ -1,22 +1,11 @@
 //! `GET /v1/trading-logs/trading/{trading_id}`
 
-use super::owned::{TradingLogPage, owned, read};
-use crate::http::filter::range;
-use crate::http::page::Page;
+use super::list::{TradingLogPage, owned, read};
 use crate::routes::prelude::*;
-use sea_orm::{ColumnTrait, QueryFilter};
-use tiris_domain::ids::TradingId;
 use tiris_store::entity::trading_logs::Column;
 use tiris_store::tradings;
 
-/// List the trading logs of one trading.
-pub(crate) struct ListTradingLogsOfTrading;
-
-impl Policy for ListTradingLogsOfTrading {
-    const ACCESS: Access = Access::User;
-    const RATE: Option<Class> = Some(Class::General);
-    const REFUSALS: &'static [Refusal] = &[INVALID_FILTER, NOT_FOUND];
-}
+operation!(ListTradingLogsOfTrading: User, General, [INVALID_FILTER, NOT_FOUND]);
 
 #[OpenApi(prefix_path = "/v1/trading-logs", tag = "Tag::TradingLogs")]
 #[expect(
@@ -24,7 +13,9 @@ impl Policy for ListTradingLogsOfTrading {
     reason = "one argument for each query parameter"
 )]
 impl ListTradingLogsOfTrading {
-    /// Trading logs of one trading, newest first
+    /// List the trading logs of a trading
+    ///
+    /// Returns a page of the logs of one trading, newest first. `GET /v1/trading-logs` has more filters.
     #[oai(
         path = "/trading/:trading_id",
         method = "get",
@@ -34,17 +25,17 @@ impl ListTradingLogsOfTrading {
         &self,
         caller: Caller<Self>,
         state: Data<&State>,
-        /// The trading; the logs of a real one stay readable when it is deleted
+        /// Id of the trading; a deleted real trading keeps its logs readable
         trading_id: Path<Uuid>,
-        /// Only what happened (`event_time`) from this moment on, inclusive
+        /// Only logs whose `event_time` is at or after this moment, RFC 3339
         since: Query<Option<DateTime<Utc>>>,
-        /// Rows of the page, 1 to 1000, by default 100
+        /// Rows in the page, 1 to 1000; by default 100
         limit: Query<Option<u64>>,
-        /// `next_cursor` of the page before; stable while new rows come in
+        /// `next_cursor` of the previous page; pages stay stable while new rows come in
         cursor: Query<Option<String>>,
-        /// Rows to skip, at most 100000; excludes `cursor`
+        /// Rows to skip, at most 100000; cannot be combined with `cursor`
         offset: Query<Option<u64>>,
-        /// Whether to count the whole list
+        /// Whether to count all matching rows, which reads them all; by default false
         include_total: Query<Option<bool>>,
     ) -> Answer<TradingLogPage, Self> {
         let page = Page::new(limit.0, cursor.0.as_deref(), offset.0, include_total.0)?;

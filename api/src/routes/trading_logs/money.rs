@@ -1,14 +1,11 @@
-//! What the five types of trading logs move, as their free JSON says.
+//! The movement of money in the free JSON of five types of trading logs.
 
 use crate::http::json;
-use serde::Deserialize;
-use tiris_domain::ids::AccountId;
-use tiris_domain::ledger::{Asset, Belief, Command, Direction, Movement, OrderId, Side, Trade};
-use tiris_domain::value::{Amount, Info};
-use tiris_store::error::Result;
+use crate::routes::prelude::*;
+use tiris_domain::ledger::{Belief, Command, Movement, OrderId, Side, Trade};
 
-/// The money that a log moves, with the order it names.
-pub(super) struct Money {
+/// The ledger command of a log that moves money, with the order it names.
+pub(super) struct MoneyCommand {
     pub(super) command: Command,
     pub(super) order: Option<OrderId>,
 }
@@ -36,8 +33,8 @@ struct MovementInfo {
     amount: Amount,
 }
 
-impl Money {
-    /// The money that a log of this type moves; `None` when it is only recorded.
+impl MoneyCommand {
+    /// Reads the movement from `info`; `None` for a type that moves no money.
     pub(super) fn of(log_type: &str, info: &Info) -> Result<Option<Self>> {
         let money = match log_type {
             "long" => trade(Side::Buy, "long", info)?,
@@ -51,7 +48,7 @@ impl Money {
     }
 }
 
-fn trade(side: Side, reason: &'static str, info: &Info) -> Result<Money> {
+fn trade(side: Side, reason: &'static str, info: &Info) -> Result<MoneyCommand> {
     let trade: TradeInfo = json::within("info", info.0.clone())?;
     let order = trade.order_id;
 
@@ -69,10 +66,10 @@ fn trade(side: Side, reason: &'static str, info: &Info) -> Result<Money> {
         fee_account: trade.fee_account_id,
         order: order.clone(),
     });
-    Ok(Money { command, order })
+    Ok(MoneyCommand { command, order })
 }
 
-fn movement(direction: Direction, reason: &str, info: &Info) -> Result<Money> {
+fn movement(direction: Direction, reason: &str, info: &Info) -> Result<MoneyCommand> {
     let movement: MovementInfo = json::within("info", info.0.clone())?;
 
     let command = Command::Move(Movement {
@@ -84,7 +81,7 @@ fn movement(direction: Direction, reason: &str, info: &Info) -> Result<Money> {
         reason: reason.to_owned(),
         belief: Belief::default(),
     });
-    Ok(Money {
+    Ok(MoneyCommand {
         command,
         order: None,
     })

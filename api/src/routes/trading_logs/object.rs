@@ -1,43 +1,40 @@
-//! How a trading log looks.
+//! The trading log in responses.
 
-use crate::http::field::Field;
+use crate::routes::prelude::*;
 use crate::routes::sub_accounts::object::SubAccount;
-use chrono::{DateTime, Utc};
-use poem_openapi::Object;
-use serde::Serialize;
 use tiris_domain::states::LogSource;
-use tiris_domain::value::Info;
-use tiris_store::column;
 use tiris_store::entity::trading_logs::Model;
-use tiris_store::error::{Error, Result};
 use tiris_store::ledger::{Applied, Entry};
-use uuid::Uuid;
 
-/// What happened on a trading.
-#[derive(Clone, Object, Serialize)]
+/// An entry in the journal of a trading.
+#[derive(Object, Serialize)]
 pub(in crate::routes) struct TradingLog {
+    /// Id of the trading log
     id: Uuid,
+    /// Id of its owner
     user_id: Uuid,
+    /// Id of the trading
     trading_id: Uuid,
-    /// The sub-account it names
+    /// Id of the sub-account the log names, if any
     #[oai(nullable)]
     sub_account_id: Option<Uuid>,
-    /// Its transaction, when it made exactly one
+    /// Id of the log's transaction; null unless the log booked exactly one
     #[oai(nullable)]
     transaction_id: Option<Uuid>,
-    /// When it was recorded
-    pub(in crate::routes) timestamp: DateTime<Utc>,
-    /// When it happened, by the caller; else `timestamp`
+    /// When the service recorded the log
+    timestamp: DateTime<Utc>,
+    /// When it happened according to the caller; by default `timestamp`
     event_time: DateTime<Utc>,
-    /// `long`, `short`, `stop_loss`, `deposit`, `withdraw`, or whatever was recorded
+    /// `long`, `short`, `stop_loss`, `deposit`, `withdraw`, or any other type that a caller or bot recorded
     r#type: String,
+    /// `manual` for logs written by a user, `bot` for logs written by a bot
     source: Field<LogSource>,
-    /// The order it is about
+    /// Id of the order the log names, as the exchange or bot calls it
     #[oai(nullable)]
     order_id: Option<String>,
-    /// What it says
+    /// Text of the log
     message: String,
-    /// Free JSON
+    /// Free JSON; for the types that move money, the movement
     info: Field<Info>,
 }
 
@@ -62,7 +59,7 @@ impl TryFrom<Model> for TradingLog {
     }
 }
 
-/// The row the ledger has just written for an entry.
+/// Returns the trading log that the ledger has just written for an entry.
 pub(in crate::routes) fn log_of(
     entry: &Entry,
     applied: &Applied,
@@ -89,75 +86,14 @@ pub(in crate::routes) fn log_of(
     }
 }
 
-/// A new trading log with what it did.
+/// A new trading log with the money it moved.
 #[derive(Object, Serialize)]
 pub(super) struct Recorded {
-    id: Uuid,
-    user_id: Uuid,
-    trading_id: Uuid,
-    /// The sub-account it names
-    #[oai(nullable)]
-    sub_account_id: Option<Uuid>,
-    /// Its transaction, when it made exactly one
-    #[oai(nullable)]
-    transaction_id: Option<Uuid>,
-    /// When it was recorded
-    pub(super) timestamp: DateTime<Utc>,
-    /// When it happened, by the caller; else `timestamp`
-    event_time: DateTime<Utc>,
-    /// `long`, `short`, `stop_loss`, `deposit`, `withdraw`, or whatever was recorded
-    r#type: String,
-    source: Field<LogSource>,
-    /// The order it is about
-    #[oai(nullable)]
-    order_id: Option<String>,
-    /// What it says
-    message: String,
-    /// Free JSON
-    info: Field<Info>,
-    /// All its transactions, in order; a separate fee comes last
-    transaction_ids: Vec<Uuid>,
-    /// The sub-accounts it moved, after it
-    sub_accounts: Vec<SubAccount>,
-}
-
-impl Recorded {
-    /// Joins a log with what it did; the two stand in one object, flat.
-    pub(super) fn new(
-        log: TradingLog,
-        transaction_ids: Vec<Uuid>,
-        sub_accounts: Vec<SubAccount>,
-    ) -> Self {
-        let TradingLog {
-            id,
-            user_id,
-            trading_id,
-            sub_account_id,
-            transaction_id,
-            timestamp,
-            event_time,
-            r#type,
-            source,
-            order_id,
-            message,
-            info,
-        } = log;
-
-        Self {
-            id,
-            user_id,
-            trading_id,
-            sub_account_id,
-            transaction_id,
-            timestamp,
-            event_time,
-            r#type,
-            source,
-            order_id,
-            message,
-            info,
-            transaction_ids,
-            sub_accounts,
-        }
-    }
+    #[oai(flatten)]
+    #[serde(flatten)]
+    pub(super) log: TradingLog,
+    /// Ids of all transactions the log booked, in booking order; a separate fee comes last
+    pub(super) transaction_ids: Vec<Uuid>,
+    /// The sub-accounts whose balance changed, with their new balances
+    pub(super) sub_accounts: Vec<SubAccount>,
 }

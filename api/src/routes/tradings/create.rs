@@ -1,50 +1,39 @@
 //! `POST /v1/tradings`
 
-use super::new::TradingToMake;
+use super::new::TradingRequest;
 use super::object::Trading;
-use crate::routes::exchange_bindings::insert::PrivateBinding;
+use crate::routes::exchange_bindings::PrivateBinding;
 use crate::routes::exchange_bindings::verification::after_change;
 use crate::routes::prelude::*;
-use tiris_domain::ids::{BindingId, TradingId, new_id};
-use tiris_domain::value::Info;
 use tiris_store::tradings::{self, NewTrading};
 use tiris_store::{exchange_bindings, sub_accounts, users};
 
-/// Make a trading.
-pub(crate) struct CreateTrading;
-
-impl Policy for CreateTrading {
-    const ACCESS: Access = Access::User;
-    const RATE: Option<Class> = Some(Class::Money);
-    const REFUSALS: &'static [Refusal] = &[
-        INVALID_BODY,
-        (
-            404,
-            "`NOT_FOUND`: the exchange binding does not exist, or is somebody else's",
-        ),
-        (
-            409,
-            "`TRADING_NAME_EXISTS`, `SUBACCOUNT_NAME_EXISTS`; with credentials also `BINDING_NAME_EXISTS`, `API_KEY_EXISTS`",
-        ),
-        TOO_LARGE,
-        NO_JSON,
-        REJECTED,
-    ];
-}
+operation!(CreateTrading: User, Money, [
+    INVALID_BODY,
+    (404, "`NOT_FOUND`: the exchange binding does not exist or belongs to another user"),
+    (
+        409,
+        "`TRADING_NAME_EXISTS`: the caller has another trading with this name; \
+         `SUBACCOUNT_NAME_EXISTS`: two sub-accounts have the same name; with credentials also \
+         `BINDING_NAME_EXISTS` and `API_KEY_EXISTS`",
+    ),
+    REJECTED,
+]);
 
 #[OpenApi(prefix_path = "/v1/tradings", tag = "Tag::Tradings")]
 impl CreateTrading {
-    /// Makes a trading, with its sub-accounts if given
+    /// Create a trading, optionally with sub-accounts
     ///
-    /// Sub-accounts and their initial deposits are made together with the trading, all or nothing; so is the private
-    /// binding, with the same name, of a type that names an exchange.
+    /// Creates the trading, its sub-accounts and their initial deposits together or not at all. `paper` and `backtest`
+    /// tradings need nothing else; `real` needs an `exchange_binding_id`. A type that names an exchange, such as
+    /// `kraken`, creates a real trading with a private binding of the same name from the given credentials.
     #[oai(path = "/", method = "post", operation_id = "createTrading")]
     async fn create(
         &self,
         caller: Caller<Self>,
         state: Data<&State>,
         idempotency: Idempotency,
-        body: JsonBody<TradingToMake>,
+        body: JsonBody<TradingRequest>,
     ) -> Made<Trading, Self> {
         let user = caller.user();
         let id = TradingId(new_id());

@@ -1,36 +1,30 @@
 //! `GET /v1/tradings`
 
 use super::object::{Trading, living};
-use crate::http::filter::containing;
 use crate::routes::prelude::*;
-use sea_orm::{QueryFilter, QueryOrder};
 use tiris_store::entity::exchange_bindings;
 use tiris_store::entity::tradings::Column;
 
-/// List the tradings of the caller.
-pub(crate) struct ListTradings;
+operation!(ListTradings: User, General, [INVALID_FILTER]);
 
-impl Policy for ListTradings {
-    const ACCESS: Access = Access::User;
-    const RATE: Option<Class> = Some(Class::General);
-    const REFUSALS: &'static [Refusal] = &[INVALID_FILTER];
-}
-
-/// All living tradings of the caller, newest first.
+/// All tradings of the caller that are not deleted.
 #[derive(Object, Serialize)]
 struct TradingList {
+    /// Tradings, newest first
     tradings: Vec<Trading>,
 }
 
 #[OpenApi(prefix_path = "/v1/tradings", tag = "Tag::Tradings")]
 impl ListTradings {
-    /// All tradings of the caller, newest first
+    /// List the caller's tradings
+    ///
+    /// Returns all tradings that are not deleted, newest first, in one response without pages.
     #[oai(path = "/", method = "get", operation_id = "listTradings")]
     async fn list(
         &self,
         caller: Caller<Self>,
         state: Data<&State>,
-        /// JSON object the `info` of a trading must contain
+        /// Only tradings whose `info` contains this JSON object, URL-encoded
         info: Query<Option<String>>,
     ) -> Answer<TradingList, Self> {
         let rows = living(caller.user())

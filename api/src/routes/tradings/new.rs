@@ -1,56 +1,52 @@
-//! A trading to be made, as a request gives it.
+//! The request that creates a trading.
 
 use crate::routes::exchange_bindings::credentials::Credentials;
 use crate::routes::exchange_bindings::given::{ApiKey, ApiSecret, GivenCredentials, Passphrase};
 use crate::routes::prelude::*;
-use crate::routes::sub_accounts::deposit_entry::InitialDeposit;
-use tiris_domain::ids::{AccountId, BindingId, TradingId, UserId, new_id};
-use tiris_domain::ledger::Asset;
-use tiris_domain::money::Money;
+use crate::routes::sub_accounts::move_money::MoneyMove;
 use tiris_domain::states::{ExchangeType, TradingType};
-use tiris_domain::value::{Amount, Info, Moment, Name};
 use tiris_store::ledger::Entry;
 use tiris_store::sub_accounts::NewSubAccount;
 use uuid::uuid;
 
-/// Sub-accounts that can be made together with a trading.
+/// Sub-accounts that can be created together with a trading.
 const SUB_ACCOUNTS_MAX: usize = 100;
 
-/// Kind of a new trading.
+/// Type of a new trading.
 #[derive(Clone, Copy, Enum, Serialize, Deserialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub(super) enum NewTradingType {
-    /// With money at an exchange; needs `exchange_binding_id`
+    /// Money at an exchange; needs `exchange_binding_id`
     Real,
-    /// With prices of now and money on paper
+    /// Current prices and simulated money
     Paper,
-    /// With prices of the past
+    /// Past prices and simulated money
     Backtest,
-    /// Another word for paper
+    /// Alias of `paper`
     Virtual,
-    /// Real, on a private binding made from credentials for Binance
+    /// Real, with a new private binding for Binance
     Binance,
-    /// The same for Kraken
+    /// Real, with a new private binding for Kraken
     Kraken,
-    /// The same for Gate.io
+    /// Real, with a new private binding for Gate.io
     Gate,
-    /// The same for Coinbase
+    /// Real, with a new private binding for Coinbase
     Coinbase,
-    /// The same for OKX
+    /// Real, with a new private binding for OKX
     Okx,
 }
 
 impl NewTradingType {
-    /// The exchange whose credentials come with the trading.
+    /// The exchange of the private binding that is created with the trading.
     const fn exchange(self) -> Option<ExchangeType> {
         match self {
-            Self::Real | Self::Paper | Self::Backtest | Self::Virtual => None,
             Self::Binance => Some(ExchangeType::Binance),
             Self::Kraken => Some(ExchangeType::Kraken),
             Self::Gate => Some(ExchangeType::Gate),
             Self::Coinbase => Some(ExchangeType::Coinbase),
             Self::Okx => Some(ExchangeType::Okx),
+            Self::Real | Self::Paper | Self::Backtest | Self::Virtual => None,
         }
     }
 }
@@ -60,61 +56,58 @@ impl From<NewTradingType> for TradingType {
         match kind {
             NewTradingType::Paper | NewTradingType::Virtual => Self::Paper,
             NewTradingType::Backtest => Self::Backtest,
-            NewTradingType::Real
-            | NewTradingType::Binance
-            | NewTradingType::Kraken
-            | NewTradingType::Gate
-            | NewTradingType::Coinbase
-            | NewTradingType::Okx => Self::Real,
+            _ => Self::Real,
         }
     }
 }
 
-/// A trading to be made.
+/// A new trading.
 #[derive(Object, Deserialize)]
 #[oai(example, skip_serializing_if_is_none, rename = "NewTrading")]
-pub(super) struct TradingToMake {
-    /// Unique among your living tradings
+pub(super) struct TradingRequest {
+    /// Name, unique among your tradings that are not deleted
     pub(super) name: Field<Name>,
+    /// Type of the trading
     pub(super) r#type: NewTradingType,
-    /// A binding of yours or a public one; required for `real`
+    /// Id of one of your exchange bindings or a public one; required for `real`, not allowed for a type that names an
+    /// exchange
     pub(super) exchange_binding_id: Option<Field<BindingId>>,
-    /// Required for a type that names an exchange, and only there: 1 to 256 visible ASCII characters without `*`
+    /// API key, 1 to 256 visible ASCII characters without `*`; required for a type that names an exchange, and only there
     api_key: Option<Field<ApiKey>>,
-    /// Required for a type that names an exchange, and only there: 1 to 4096 characters
+    /// API secret, 1 to 4096 characters; required for a type that names an exchange, and only there
     api_secret: Option<Field<ApiSecret>>,
-    /// For a type that names an exchange which asks for one, 1 to 256 characters
+    /// Passphrase of the API key, 1 to 256 characters, if the exchange issues one
     passphrase: Option<Field<Passphrase>>,
     /// Free JSON, at most 16 KiB
     pub(super) info: Option<Field<Info>>,
-    /// Sub-accounts to be made with it
+    /// Sub-accounts to create with the trading, at most 100
     #[oai(validator(max_items = 100))]
-    sub_accounts: Option<Vec<AccountToMake>>,
+    sub_accounts: Option<Vec<AccountRequest>>,
     #[oai(skip)]
     #[serde(flatten)]
     unknown: Unknown,
 }
 
-/// A sub-account to be made together with its trading.
+/// A sub-account that is created together with its trading.
 #[derive(Object, Deserialize)]
 #[oai(rename = "NewTradingAccount")]
 #[serde(deny_unknown_fields)]
-struct AccountToMake {
-    /// Unique in the trading
+struct AccountRequest {
+    /// Name, unique within the trading
     name: Field<Name>,
-    /// Symbol of the asset, such as `BTC`
+    /// Symbol of the asset it holds, such as `BTC`
     symbol: Field<Asset>,
-    /// Booked as a deposit when it is not zero
+    /// Opening balance in units of the asset, by default 0; a positive one is booked as a deposit
     initial_deposit: Option<Field<Amount>>,
-    /// When the deposit happened, when that is not now: the beginning of a backtest
+    /// When the opening balance came in; by default now. A backtest gives its first simulated moment
     event_time: Option<Field<Moment>>,
     /// Free JSON, at most 16 KiB
     info: Option<Field<Info>>,
 }
 
-impl Example for TradingToMake {
+impl Example for TradingRequest {
     fn example() -> Self {
-        let account = |name, symbol, deposit: Money| AccountToMake {
+        let account = |name, symbol, deposit: Money| AccountRequest {
             name: Field(Name::from_static(name)),
             symbol: Field(Asset::from_static(symbol)),
             initial_deposit: Some(Field(Amount(deposit.into()))),
@@ -141,15 +134,15 @@ impl Example for TradingToMake {
     }
 }
 
-/// The private binding that comes with a trading.
-pub(super) struct NewBinding {
+/// A private binding that is created together with its trading.
+pub(super) struct BindingOfTrading {
     pub(super) exchange: ExchangeType,
     pub(super) credentials: Option<Credentials>,
 }
 
-impl TradingToMake {
-    /// Takes the credentials of a type that names an exchange, and checks what the fields mean together.
-    pub(super) fn binding(&mut self) -> Result<Option<NewBinding>> {
+impl TradingRequest {
+    /// Checks the fields against each other and takes the credentials of a type that names an exchange.
+    pub(super) fn binding(&mut self) -> Result<Option<BindingOfTrading>> {
         let accounts = self.sub_accounts.as_ref().map_or(0, Vec::len);
         if accounts > SUB_ACCOUNTS_MAX {
             return Err(Error::invalid(
@@ -172,22 +165,22 @@ impl TradingToMake {
         match (self.r#type.exchange(), given.any()) {
             (Some(_), _) if self.exchange_binding_id.is_some() => Err(Error::invalid(
                 "exchange_binding_id",
-                "cannot be given with a type that makes a binding of its own",
+                "cannot be given with a type that creates its own binding",
             )),
-            (Some(exchange), _) => Ok(Some(NewBinding {
+            (Some(exchange), _) => Ok(Some(BindingOfTrading {
                 exchange,
                 credentials: given.complete(exchange)?,
             })),
-            // Not ignored: a client that sends credentials means them to be kept.
+            // Ignoring credentials would let a client believe that they are stored.
             (None, Some(field)) => Err(Error::invalid(
                 field,
-                "is only for the types binance, kraken, gate, coinbase and okx",
+                "is only allowed for the types binance, kraken, gate, coinbase and okx",
             )),
             (None, None) => Ok(None),
         }
     }
 
-    /// The sub-accounts to insert, and the entries of what they start with.
+    /// Takes the sub-accounts to insert, with the entries of their first deposits.
     pub(super) fn accounts(
         &mut self,
         user: UserId,
@@ -205,11 +198,11 @@ impl TradingToMake {
                 symbol: wanted.symbol.0,
                 info: wanted.info.unwrap_or_default().0,
             };
-            let deposit = wanted.initial_deposit.map(|amount| InitialDeposit {
-                amount: amount.0,
-                event_time: wanted.event_time.map(|time| time.0),
-            });
-            deposits.extend(deposit.and_then(|deposit| deposit.entry(&account)));
+            deposits.extend(MoneyMove::initial_deposit(
+                wanted.initial_deposit,
+                wanted.event_time,
+                &account,
+            ));
             accounts.push(account);
         }
 

@@ -1,24 +1,15 @@
-//! Tradings as answers show them, and which of them are visible.
+//! The trading in responses, and the tradings a user sees.
 
-use crate::http::field::Field;
 use crate::routes::exchange_bindings::object::BindingSummary;
-use crate::state::State;
-use chrono::{DateTime, Utc};
-use poem_openapi::{Enum, Object};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select};
-use serde::{Deserialize, Serialize};
+use crate::routes::prelude::*;
+use sea_orm::{QuerySelect, QueryTrait};
 use sqlx::PgConnection;
-use tiris_domain::ids::{TradingId, UserId};
 use tiris_domain::states::{TradingStatus, TradingType};
-use tiris_domain::value::Info;
-use tiris_store::column;
 use tiris_store::entity::exchange_bindings;
 use tiris_store::entity::tradings::{Column, Entity, Model};
-use tiris_store::error::{Error, Result};
 use tiris_store::tradings;
-use uuid::Uuid;
 
-/// Whether a bot may work on it.
+/// Whether a bot should work on the trading. Events of a paused trading are still applied.
 #[derive(Clone, Copy, Enum, Serialize, Deserialize)]
 #[oai(rename = "TradingStatus", rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
@@ -50,29 +41,34 @@ impl TryFrom<TradingStatus> for LivingStatus {
     }
 }
 
-/// What one bot works on: a set of sub-accounts.
+/// The unit one bot works on: a set of sub-accounts.
 #[derive(Object, Serialize)]
 pub(super) struct Trading {
+    /// Id of the trading
     id: Uuid,
+    /// Id of its owner
     user_id: Uuid,
-    /// Unique among the living tradings of the user
+    /// Name, unique among the owner's tradings that are not deleted
     name: String,
+    /// `real` with money at an exchange, `paper` with current prices and simulated money, `backtest` with past prices
     r#type: Field<TradingType>,
+    /// Whether a bot should work on it
     status: LivingStatus,
-    /// The exchange binding; null for paper and backtest tradings without one
+    /// Id of the exchange binding; null for paper and backtest tradings without one
     #[oai(nullable)]
     exchange_binding_id: Option<Uuid>,
-    /// The same binding in short
+    /// Summary of the exchange binding
     #[oai(nullable)]
     exchange_binding: Option<BindingSummary>,
-    /// Free JSON
+    /// Free JSON of the owner
     info: Field<Info>,
+    /// When it was created
     created_at: DateTime<Utc>,
+    /// When it was last changed
     updated_at: DateTime<Utc>,
 }
 
 impl Trading {
-    /// A trading with its binding.
     pub(super) fn new(row: Model, binding: Option<exchange_bindings::Model>) -> Result<Self> {
         let status: TradingStatus = column::state(&row.status)?;
 
@@ -90,7 +86,7 @@ impl Trading {
         })
     }
 
-    /// A living trading of a user with its binding.
+    /// Reads a trading of a user that is not deleted.
     pub(super) async fn get(state: &State, user: UserId, id: TradingId) -> Result<Self> {
         let found = living(user)
             .filter(Column::Id.eq(id.0))
@@ -102,14 +98,14 @@ impl Trading {
         Self::new(trading, binding)
     }
 
-    /// A trading with its binding as the running transaction sees it.
+    /// Completes a trading with its binding in the running transaction.
     pub(super) async fn within(connection: &mut PgConnection, row: Model) -> Result<Self> {
         let binding = tradings::binding_of(connection, &row).await?;
         Self::new(row, binding)
     }
 }
 
-/// The tradings of a user that are neither deleted nor being deleted.
+/// The tradings of a user that are not deleted.
 pub(super) fn living(user: UserId) -> Select<Entity> {
     let living = [TradingStatus::Active, TradingStatus::Paused].map(TradingStatus::as_str);
 
@@ -118,7 +114,7 @@ pub(super) fn living(user: UserId) -> Select<Entity> {
         .filter(Column::Status.is_in(living))
 }
 
-/// Rows whose trading is not being purged: what a deleted trading held is gone at once, though the last row goes later.
+/// Rows whose trading is not being purged: they disappear at once, though the purge removes them later.
 pub(in crate::routes) fn not_purged<C: ColumnTrait>(trading: C, user: UserId) -> Condition {
     let purged = Entity::find()
         .select_only()

@@ -1,9 +1,101 @@
 //! `GET /v1/tradings/{id}/performance` and `GET /v1/tradings/{id}/equity`
 
-mod equity;
 mod measure;
 mod object;
-mod summary;
 
-pub(super) use equity::GetEquity;
-pub(super) use summary::GetPerformance;
+use crate::routes::prelude::*;
+use crate::routes::range::Interval;
+use measure::{Wanted, measured};
+use object::{Equity, Performance};
+use tiris_domain::performance;
+
+operation!(GetPerformance: User, General, [INVALID, NOT_FOUND]);
+
+operation!(GetEquity: User, General, [INVALID, NOT_FOUND]);
+
+#[OpenApi(prefix_path = "/v1/tradings", tag = "Tag::Performance")]
+impl GetPerformance {
+    /// Get the performance of a trading
+    ///
+    /// Returns profit, returns, risk ratios and trade statistics of a period, computed from the transactions of the
+    /// trading by event time. Assets are priced by the trading's own trades. The figures are defined in the README of
+    /// the API. The whole history is read, so long tradings take longer; a user can run two of these requests at once,
+    /// one more fails with `RATE_LIMITED`.
+    #[oai(
+        path = "/:id/performance",
+        method = "get",
+        operation_id = "getPerformance"
+    )]
+    async fn performance(
+        &self,
+        caller: Caller<Self>,
+        state: Data<&State>,
+        /// Id of the trading, from `GET /v1/tradings`
+        id: Path<Uuid>,
+        /// Start of the period, RFC 3339; earlier transactions form the opening state. By default the first transaction
+        from: Query<Option<DateTime<Utc>>>,
+        /// End of the period, RFC 3339, exclusive; by default the last transaction
+        to: Query<Option<DateTime<Utc>>>,
+        /// Symbol of the asset all figures are in, such as `USDT`; by default the one most trades were paid in
+        quote: Query<Option<String>>,
+    ) -> Answer<Performance, Self> {
+        let wanted = Wanted {
+            from: from.0,
+            to: to.0,
+            quote: quote.0,
+            interval: None,
+        };
+        let found = measured(&state, caller.user(), TradingId(id.0), wanted).await?;
+
+        let quote = found.as_ref().map(|found| found.quote.to_string());
+        let found = found.map(|found| found.performance);
+        let found = found.unwrap_or_else(performance::Performance::nothing);
+        Ok(Reply::read(Performance::new(id.0, quote, found)))
+    }
+}
+
+#[OpenApi(prefix_path = "/v1/tradings", tag = "Tag::Performance")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one argument for each query parameter"
+)]
+impl GetEquity {
+    /// Get the equity curve of a trading
+    ///
+    /// Returns one point for each hour or day with transactions, at most 10,000; a range with more points is rejected
+    /// with `INVALID_VALUE`. The same limits as for the performance apply.
+    #[oai(path = "/:id/equity", method = "get", operation_id = "getEquity")]
+    async fn equity(
+        &self,
+        caller: Caller<Self>,
+        state: Data<&State>,
+        /// Id of the trading, from `GET /v1/tradings`
+        id: Path<Uuid>,
+        /// Start of the period, RFC 3339; earlier transactions form the opening state. By default the first transaction
+        from: Query<Option<DateTime<Utc>>>,
+        /// End of the period, RFC 3339, exclusive; by default the last transaction
+        to: Query<Option<DateTime<Utc>>>,
+        /// Length of an interval: `hour` or `day` (default), UTC
+        interval: Query<Option<Interval>>,
+        /// Symbol of the asset values are in, such as `USDT`; by default the one most trades were paid in
+        quote: Query<Option<String>>,
+    ) -> Answer<Equity, Self> {
+        let interval = interval.0.unwrap_or(Interval::Day);
+        let wanted = Wanted {
+            from: from.0,
+            to: to.0,
+            quote: quote.0,
+            interval: Some(interval.into()),
+        };
+        let found = measured(&state, caller.user(), TradingId(id.0), wanted).await?;
+
+        let quote = found.as_ref().map(|found| found.quote.to_string());
+        let (points, found) = found.map_or_else(
+            || (Vec::new(), performance::Performance::nothing()),
+            |found| (found.points, found.performance),
+        );
+        Ok(Reply::read(Equity::new(
+            id.0, quote, interval, points, &found,
+        )))
+    }
+}

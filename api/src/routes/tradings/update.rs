@@ -2,44 +2,31 @@
 
 use super::object::{LivingStatus, Trading};
 use crate::routes::prelude::*;
-use tiris_domain::ids::{BindingId, TradingId};
-use tiris_domain::value::{Info, Name};
 use tiris_store::exchange_bindings;
 use tiris_store::tradings::{self, TradingUpdate};
 
-/// Change a trading.
-pub(crate) struct UpdateTrading;
+operation!(UpdateTrading: User, General, [
+    INVALID_BODY,
+    (
+        404,
+        "`NOT_FOUND`: the trading or the exchange binding does not exist or belongs to another \
+         user",
+    ),
+    (409, "`TRADING_NAME_EXISTS`: the caller has another trading with this name"),
+    STALE,
+]);
 
-impl Policy for UpdateTrading {
-    const ACCESS: Access = Access::User;
-    const RATE: Option<Class> = Some(Class::General);
-    const REFUSALS: &'static [Refusal] = &[
-        INVALID_BODY,
-        (
-            404,
-            "`NOT_FOUND`: the trading or the exchange binding does not exist, or is somebody else's",
-        ),
-        (
-            409,
-            "`TRADING_NAME_EXISTS`: another living trading of the caller has the name",
-        ),
-        STALE,
-        TOO_LARGE,
-        NO_JSON,
-    ];
-}
-
-/// What is to be changed; what is absent or null stays.
+/// Changes of a trading; absent and null fields stay as they are.
 #[derive(Object, Deserialize)]
 #[oai(example, skip_serializing_if_is_none)]
 struct TradingChange {
-    /// Unique among your living tradings
+    /// New name, unique among your tradings that are not deleted
     name: Option<Field<Name>>,
-    /// Whether a bot shall work on it
+    /// Whether a bot should work on it
     status: Option<LivingStatus>,
-    /// A binding of yours or a public one
+    /// Id of one of your exchange bindings or a public one
     exchange_binding_id: Option<Field<BindingId>>,
-    /// Free JSON that replaces what is there, at most 16 KiB
+    /// Free JSON that replaces the current one, at most 16 KiB
     info: Option<Field<Info>>,
 }
 
@@ -56,17 +43,19 @@ impl Example for TradingChange {
 
 #[OpenApi(prefix_path = "/v1/tradings", tag = "Tag::Tradings")]
 impl UpdateTrading {
-    /// Changes a trading; what is absent stays
+    /// Update a trading
     ///
-    /// A paused trading still takes events. Its history stays when the binding changes.
+    /// Absent fields stay as they are. `paused` tells the bot to stop; events of a paused trading are still applied. The
+    /// type cannot be changed, and the history stays when the binding changes. With `If-Match` the update applies only
+    /// to the version with that `ETag`, else it fails with `STALE_VERSION`.
     #[oai(path = "/:id", method = "put", operation_id = "updateTrading")]
     async fn update(
         &self,
         caller: Caller<Self>,
         state: Data<&State>,
-        /// The trading
+        /// Id of the trading, from `GET /v1/tradings`
         id: Path<Uuid>,
-        /// ETag of the version to be changed
+        /// `ETag` of the version to update, from an earlier `GET`
         #[oai(name = "If-Match")]
         seen: IfMatch,
         idempotency: Idempotency,

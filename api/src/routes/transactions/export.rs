@@ -1,11 +1,10 @@
-//! All transactions a filter selects, as CSV: read page by page while the client takes them.
+//! Transactions as a CSV stream, read page by page as the client consumes it.
 //!
-//! Owns: the order of reading, and what ends it on the way. Must not know: filters. Memory holds one page, the database is
-//! busy for one page at a time, few exports of a user are under way at once, and one ends when its client goes away or
-//! its session is over.
+//! Memory holds one page and the database works on one page at a time. A user can run a few exports at once; an export
+//! ends when its client disconnects or its session ends.
 
+use super::list::read;
 use super::object::Transaction;
-use super::owned::read;
 use crate::csv;
 use crate::http::page::Page;
 use crate::http::problem::Problem;
@@ -22,13 +21,13 @@ use tiris_store::entity::transactions::Entity;
 use tiris_store::error::{Error, Result};
 use tracing::Instrument;
 
-/// Rows read at once: with their free JSON at most some 3 MiB.
+/// Rows of one page: with their free JSON at most about 3 MiB.
 const ROWS_AT_ONCE: u64 = 200;
-/// In the order of an answer's fields.
+/// The fields of [`Transaction`], in their order.
 const COLUMNS: &str = "id,user_id,trading_id,sub_account_id,timestamp,event_time,direction,reason,amount,closing_balance,\
     price,quote_symbol,fee,order_id,sequence,event_id,trading_log_id,info";
 
-/// The rest of a list.
+/// The state of a running export.
 struct Reader {
     state: State,
     rows: Select<Entity>,
@@ -36,8 +35,8 @@ struct Reader {
     _place: Place,
 }
 
-/// Answers `user`, who has sent `token`, with `rows`, newest first; what comes in meanwhile is left out. The first page is
-/// read before the answer begins, so that trouble is still told as such.
+/// Streams `rows` to `user`, newest first, as long as `token` stays valid; rows added during the export are left out. The
+/// first page is read before the response begins, so that its errors still have a status.
 pub(super) async fn stream(
     state: State,
     user: UserId,
@@ -72,15 +71,15 @@ pub(super) async fn stream(
     Ok(csv::response("transactions.csv", body))
 }
 
-/// Ends the connection, because the answer has begun and all that can be told is that it does not come to its end. An
-/// error in its place would be lost: the framework goes on with the connection and writes a proper end.
+/// Aborts the connection, so that the client notices the incomplete response. After a stream error the framework would
+/// end the response properly.
 fn cut_off(error: &Error) -> ! {
     tracing::error!(error = error as &dyn std::error::Error, "a CSV was cut off");
     std::panic::resume_unwind(Box::new("a CSV was cut off"))
 }
 
 impl Reader {
-    /// A further page, for as long as the token is good.
+    /// Reads a further page if the token is still valid.
     async fn next(&self, cursor: &str) -> Result<(Vec<u8>, Option<String>)> {
         self.state
             .sessions
@@ -89,10 +88,10 @@ impl Reader {
         self.page(Some(cursor)).await
     }
 
-    /// One page as lines, and where the next one begins.
+    /// Reads a page as CSV lines, with the cursor of the next page.
     async fn page(&self, cursor: Option<&str>) -> Result<(Vec<u8>, Option<String>)> {
         let page = Page::new(Some(ROWS_AT_ONCE), cursor, None, None)?;
-        // Half of the connections to the database are left to requests. The semaphore is never closed.
+        // The semaphore leaves half of the database connections to requests; it is never closed.
         let _turn = self.state.streams.reads.acquire().await.ok();
         let (rows, pagination) = read(&self.state, &page, self.rows.clone()).await?;
         let mut lines = String::new();

@@ -1,28 +1,23 @@
 //! `GET /v1/transactions/{id}`
 
+use super::list::{ORDER, owned};
 use super::object::Transaction;
-use super::owned::{ORDER, owned};
 use crate::http::page;
 use crate::routes::prelude::*;
 
-/// Get a transaction.
-pub(crate) struct GetTransaction;
-
-impl Policy for GetTransaction {
-    const ACCESS: Access = Access::User;
-    const RATE: Option<Class> = Some(Class::General);
-    const REFUSALS: &'static [Refusal] = &[INVALID, NOT_FOUND];
-}
+operation!(GetTransaction: User, General, [INVALID, NOT_FOUND]);
 
 #[OpenApi(prefix_path = "/v1/transactions", tag = "Tag::Transactions")]
 impl GetTransaction {
-    /// One transaction
+    /// Get a transaction
+    ///
+    /// Returns one change of one balance, with the balance after it.
     #[oai(path = "/:id", method = "get", operation_id = "getTransaction")]
     async fn get(
         &self,
         caller: Caller<Self>,
         state: Data<&State>,
-        /// The transaction
+        /// Id of the transaction, from `GET /v1/transactions`
         id: Path<Uuid>,
     ) -> Answer<Transaction, Self> {
         let row = page::by_id(&state.db, owned(caller.user()), ORDER, id.0).await?;

@@ -2,35 +2,28 @@
 
 use super::export;
 use super::object::Transaction;
-use super::owned::{owned, read};
 use crate::csv;
-use crate::http::filter::{containing, equal, equal_text, range};
-use crate::http::page::{Page, Pagination};
 use crate::http::reply::{Exportable, Refused};
 use crate::routes::prelude::*;
 use crate::routes::range::Time;
+use crate::routes::tradings::object::not_purged;
 use poem::Request;
 use poem::web::Accept;
 use poem_openapi::auth::{Bearer, BearerAuthorization};
 use rust_decimal::Decimal;
-use sea_orm::{ColumnTrait, Condition, QueryFilter};
-use tiris_domain::ledger::Direction;
-use tiris_domain::money::Money;
-use tiris_store::entity::transactions::Column;
+use tiris_store::entity::transactions::{Column, Entity, Model};
 
-/// List the transactions of the caller.
-pub(crate) struct ListTransactions;
+operation!(ListTransactions: User, General, [INVALID_FILTER]);
 
-impl Policy for ListTransactions {
-    const ACCESS: Access = Access::User;
-    const RATE: Option<Class> = Some(Class::General);
-    const REFUSALS: &'static [Refusal] = &[INVALID_FILTER];
-}
+/// The order of lists: by time, then by id.
+pub(super) const ORDER: (Column, Column) = (Column::Timestamp, Column::Id);
 
-/// A page of transactions, newest first.
+/// A page of transactions.
 #[derive(Object, Serialize)]
 struct TransactionPage {
+    /// Transactions, newest first
     transactions: Vec<Transaction>,
+    /// Position of the page in the list
     pagination: Pagination,
 }
 
@@ -40,11 +33,13 @@ struct TransactionPage {
     reason = "one argument for each query parameter"
 )]
 impl ListTransactions {
-    /// Transactions of the caller, newest first
+    /// List or export the caller's transactions
     ///
-    /// With `Accept: text/csv` all that the filters select, whatever their number, as a stream of CSV (RFC 4180) with a
-    /// header row; `limit`, `cursor`, `offset` and `include_total` mean nothing there. A text that a spreadsheet would
-    /// take for a formula, because it begins with `=`, `+`, `-` or `@`, has an apostrophe before it.
+    /// Returns a page of transactions, newest first; all given filters must match. With `Accept: text/csv` the response
+    /// is a CSV file (RFC 4180) with a header row and all matching transactions, without limit, and `limit`, `cursor`,
+    /// `offset` and `include_total` have no effect. Texts that a spreadsheet would run as a formula, because they begin
+    /// with `=`, `+`, `-` or `@`, get a leading apostrophe. A user can run a few exports at once; one more fails with
+    /// `RATE_LIMITED`.
     #[oai(path = "/", method = "get", operation_id = "listTransactions")]
     async fn list(
         &self,
@@ -52,35 +47,35 @@ impl ListTransactions {
         state: Data<&State>,
         request: &Request,
         accept: Accept,
-        /// Only those of this trading
+        /// Only transactions of this trading
         trading_id: Query<Option<Uuid>>,
-        /// Only those of this sub-account
+        /// Only transactions of this sub-account
         sub_account_id: Query<Option<Uuid>>,
-        /// Only those of this order
+        /// Only transactions of this order, at most 128 characters
         order_id: Query<Option<String>>,
-        /// Only this direction
+        /// Only transactions in this direction: `credit` or `debit`
         direction: Query<Option<Field<Direction>>>,
-        /// Only this reason
+        /// Only transactions with this reason, such as `fee`; at most 128 characters
         reason: Query<Option<String>>,
-        /// From this moment on, inclusive
+        /// Start of the time range, RFC 3339, inclusive
         start_date: Query<Option<DateTime<Utc>>>,
-        /// Until this moment, exclusive
+        /// End of the time range, RFC 3339, exclusive
         end_date: Query<Option<DateTime<Utc>>>,
-        /// Which time `start_date` and `end_date` mean: `recorded` (default) or `event`
+        /// The clock that `start_date` and `end_date` refer to: `recorded` (default) or `event`
         time: Query<Option<Time>>,
-        /// Amounts of at least this
+        /// Smallest amount, a decimal in units of the sub-account's asset, inclusive
         min_amount: Query<Option<String>>,
-        /// Amounts of at most this
+        /// Largest amount, a decimal in units of the sub-account's asset, inclusive
         max_amount: Query<Option<String>>,
-        /// JSON object the `info` of a transaction must contain
+        /// Only transactions whose `info` contains this JSON object, URL-encoded
         info: Query<Option<String>>,
-        /// Rows of the page, 1 to 1000, by default 100
+        /// Rows in the page, 1 to 1000; by default 100
         limit: Query<Option<u64>>,
-        /// `next_cursor` of the page before; stable while new rows come in
+        /// `next_cursor` of the previous page; pages stay stable while new rows come in
         cursor: Query<Option<String>>,
-        /// Rows to skip, at most 100000; excludes `cursor`
+        /// Rows to skip, at most 100000; cannot be combined with `cursor`
         offset: Query<Option<u64>>,
-        /// Whether to count the whole list
+        /// Whether to count all matching rows, which reads them all; by default false
         include_total: Query<Option<bool>>,
     ) -> Result<Exportable<TransactionPage>, Refused<Self>> {
         let page = Page::new(limit.0, cursor.0.as_deref(), offset.0, include_total.0)?;
@@ -120,6 +115,25 @@ impl ListTransactions {
     }
 }
 
+/// The transactions of a user, without those of tradings that are being purged.
+pub(super) fn owned(user: UserId) -> Select<Entity> {
+    Entity::find()
+        .filter(Column::UserId.eq(user.0))
+        .filter(not_purged(Column::TradingId, user))
+}
+
+/// Reads a page of transactions.
+pub(super) async fn read(
+    state: &State,
+    page: &Page,
+    rows: Select<Entity>,
+) -> Result<(Vec<Model>, Pagination)> {
+    let key = |row: &Model| (row.timestamp, row.id);
+    page.read_history(&state.histories, rows, ORDER, key, |row| row.trading_id)
+        .await
+}
+
+/// Selects transactions by the range of their amounts.
 fn amounts(min: Option<&str>, max: Option<&str>) -> Result<Condition> {
     let bound = |name, text: &str| -> Result<Decimal> {
         text.parse()

@@ -1,58 +1,55 @@
-//! Transactions as answers show them.
+//! The transaction in responses.
 
-use crate::http::field::Field;
-use chrono::{DateTime, Utc};
-use poem_openapi::Object;
-use serde::Serialize;
+use crate::routes::prelude::*;
 use tiris_domain::ids::TransactionId;
-use tiris_domain::ledger::{Direction, Posting};
-use tiris_domain::money::Money;
-use tiris_domain::value::Info;
-use tiris_store::column;
+use tiris_domain::ledger::Posting;
 use tiris_store::entity::transactions::Model;
-use tiris_store::error::{Error, Result};
 use tiris_store::ledger::{Applied, Entry};
-use uuid::Uuid;
 
-/// One change of one balance.
+/// One change of the balance of one sub-account.
 #[derive(Object, Serialize)]
 pub(in crate::routes) struct Transaction {
+    /// Id of the transaction
     id: Uuid,
+    /// Id of its owner
     user_id: Uuid,
+    /// Id of the trading
     trading_id: Uuid,
+    /// Id of the sub-account whose balance changed
     sub_account_id: Uuid,
-    /// When it was booked
+    /// When the service booked it
     timestamp: DateTime<Utc>,
-    /// When it happened, by the caller; of a backtest years before `timestamp`
+    /// When it happened according to the caller; in a backtest often years before `timestamp`
     event_time: DateTime<Utc>,
+    /// `credit` adds to the balance, `debit` takes from it
     direction: Field<Direction>,
-    /// Why: `long`, `short`, `stop_loss`, `fee`, `deposit`, `withdraw`, or what an event said
+    /// `long`, `short`, `stop_loss`, `fee`, `deposit`, `withdraw`, or the reason given by an event
     reason: String,
-    /// How much, above zero, in units of the account's asset
+    /// The amount, above zero, in units of the sub-account's asset
     amount: Field<Money>,
-    /// The balance after it
+    /// Balance after the transaction
     closing_balance: Field<Money>,
-    /// Price of one unit of stock in a trade
+    /// Price of one unit of stock, for trades
     #[oai(nullable)]
     price: Option<Field<Money>>,
-    /// Asset the price is in
+    /// Symbol of the asset the price is in
     #[oai(nullable)]
     quote_symbol: Option<String>,
-    /// What a fee took of it, in units of the account's asset: a buy paid it on top of the cost, a sell got so much less,
-    /// and of a posting `fee` it is the whole; null when a trade paid no fee here
+    /// The fee within `amount`, in units of the sub-account's asset: a purchase pays it on top of the cost, a sale
+    /// receives that much less, and a transaction with reason `fee` is all fee; null when no fee was paid here
     #[oai(nullable)]
     fee: Option<Field<Money>>,
-    /// The order it belongs to
+    /// Id of the order, as the exchange or bot calls it
     #[oai(nullable)]
     order_id: Option<String>,
-    /// Its number on the account, from 1 without gaps
+    /// Number of the transaction on its sub-account, counted from 1 without gaps
     sequence: i64,
-    /// The event it came from; null when it came by REST
+    /// Id of the event that caused it; null for requests to this API
     #[oai(nullable)]
     event_id: Option<String>,
-    /// The log entry that made it
+    /// Id of the trading log that booked it
     trading_log_id: Uuid,
-    /// Free JSON
+    /// Free JSON of the trading log
     info: Field<Info>,
 }
 
@@ -85,7 +82,7 @@ impl TryFrom<Model> for Transaction {
     }
 }
 
-/// The rows the ledger has just written for an entry.
+/// Returns the transactions that the ledger has just written for an entry.
 pub(in crate::routes) fn transactions_of(
     entry: &Entry,
     applied: &Applied,

@@ -1,25 +1,18 @@
 //! `DELETE /v1/users/me`
 
-use super::action::action;
 use crate::routes::prelude::*;
 use tiris_domain::states::UserStatus;
-use tiris_store::{audit, sessions, users};
+use tiris_store::{sessions, users};
 
-/// Delete the current user.
-pub(crate) struct DeleteMe;
-
-impl Policy for DeleteMe {
-    const ACCESS: Access = Access::User;
-    const RATE: Option<Class> = Some(Class::General);
-    const REFUSALS: &'static [Refusal] = &[];
-}
+operation!(DeleteMe: User, General, []);
 
 #[OpenApi(prefix_path = "/v1/users", tag = "Tag::Users")]
 impl DeleteMe {
-    /// Deletes who is signed in
+    /// Delete the current user
     ///
-    /// All sessions end; credentials at exchanges and the ties to identity providers are destroyed. The books stay.
-    /// E-mail address and username are free again, so that the same person can come back as a new user.
+    /// Ends all sessions and destroys the stored exchange credentials and the links to identity providers. Transactions
+    /// and trading logs stay in the books. E-mail address and username become free: signing in again creates a new user.
+    /// This cannot be undone.
     #[oai(path = "/me", method = "delete", operation_id = "deleteMe")]
     async fn delete(&self, caller: Caller<Self>, state: Data<&State>) -> Answer<Message, Self> {
         let user = caller.user();
@@ -31,7 +24,8 @@ impl DeleteMe {
             users::set_status(&mut tx, user, UserStatus::Deleted).await?;
             users::destroy_credentials(&mut tx, user).await?;
             let ended = sessions::revoke_all(&mut tx, user).await?;
-            audit::record(&mut tx, caller.actor(), &action("user.delete", user)).await?;
+            let action = action("user.delete", "user", user);
+            audit::record(&mut tx, caller.actor(), &action).await?;
 
             let reply = tx.finish(Message::new("Your account is deleted.")).await?;
             Ok((reply, ended))

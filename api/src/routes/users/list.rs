@@ -1,50 +1,45 @@
 //! `GET /v1/users`
 
 use super::object::User;
-use crate::http::filter::equal;
-use crate::http::page::{Page, Pagination};
 use crate::routes::prelude::*;
 use sea_orm::sea_query::Expr;
 use sea_orm::sea_query::extension::postgres::PgExpr;
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
 use tiris_domain::states::UserStatus;
 use tiris_store::entity::users::{Column, Entity, Model};
 
-/// List all users, for admins.
-pub(crate) struct ListUsers;
-
-impl Policy for ListUsers {
-    const ACCESS: Access = Access::Admin;
-    const RATE: Option<Class> = Some(Class::General);
-    const REFUSALS: &'static [Refusal] = &[INVALID];
-}
+operation!(ListUsers: Admin, General, [INVALID]);
 
 const ORDER: (Column, Column) = (Column::CreatedAt, Column::Id);
-/// Longest text users are looked for by, in characters.
+/// Longest search text, in characters.
 const QUERY_CHARS_MAX: usize = 128;
 
-/// One page of users, newest first.
+/// A page of users.
 #[derive(Object, Serialize)]
 struct UserPage {
+    /// Users, newest first
     users: Vec<User>,
+    /// Position of the page in the list
     pagination: Pagination,
 }
 
-#[OpenApi(prefix_path = "/v1/users", tag = "Tag::Users")]
+#[OpenApi(prefix_path = "/v1/users", tag = "Tag::AdminUsers")]
 impl ListUsers {
-    /// Users, newest first (admins)
+    /// Search users
+    ///
+    /// Admins only. Returns a page of all users, newest first, deleted ones included; all given filters must match.
     #[oai(path = "/", method = "get", operation_id = "listUsers")]
     async fn list(
         &self,
         _admin: Caller<Self>,
         state: Data<&State>,
-        /// Only those with this text in username, name or e-mail address, or with this id
+        /// Only users with this text in username, full name or e-mail address (case-insensitive), or with this id; at most
+        /// 128 characters
         query: Query<Option<String>>,
-        /// Only those with this status
+        /// Only users with this status: `active`, `disabled` or `deleted`
         status: Query<Option<Field<UserStatus>>>,
-        /// Users of the page, 1 to 1000, by default 100
+        /// Rows in the page, 1 to 1000; by default 100
         limit: Query<Option<u64>>,
-        /// `next_cursor` of the page before; stable while new users come in
+        /// `next_cursor` of the previous page; pages stay stable while new rows come in
         cursor: Query<Option<String>>,
     ) -> Answer<UserPage, Self> {
         let page = Page::new(limit.0, cursor.0.as_deref(), None, None)?;
@@ -64,7 +59,7 @@ impl ListUsers {
     }
 }
 
-/// Users whose names or address contain the text, or whose id it is; all when there is none.
+/// Selects users by a text in their names or e-mail address, or by id.
 fn matching(query: Option<&str>) -> Result<Condition> {
     let Some(query) = query.map(str::trim).filter(|query| !query.is_empty()) else {
         return Ok(Condition::all());

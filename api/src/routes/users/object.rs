@@ -1,40 +1,38 @@
-//! A user as answers show it.
+//! The user in responses.
 
-use crate::http::field::Field;
-use chrono::{DateTime, Utc};
-use poem_openapi::Object;
-use serde::Serialize;
+use crate::routes::prelude::*;
 use tiris_domain::states::{Role, UserStatus};
-use tiris_domain::value::Info;
-use tiris_store::column;
 use tiris_store::entity::users::Model;
-use tiris_store::error::{Error, Result};
-use uuid::Uuid;
 
-/// A person who may sign in.
+/// A user.
 #[derive(Object, Serialize)]
 pub(in crate::routes) struct User {
+    /// Id of the user
     id: Uuid,
-    /// Unique name
+    /// Username, unique among all users
     username: String,
-    /// Name in full, may be empty
+    /// Full name; may be empty
     full_name: String,
-    /// E-mail address; null for those who sign in by WeChat
+    /// E-mail address from the identity provider; null for users who sign in with WeChat
     #[oai(nullable)]
     email: Option<String>,
-    /// When the address was verified
+    /// When the identity provider verified the e-mail address
     #[oai(nullable)]
     email_verified_at: Option<DateTime<Utc>>,
     /// URL of a picture
     #[oai(nullable)]
     avatar: Option<String>,
+    /// `admin` may call the administration operations
     role: Field<Role>,
+    /// A `disabled` user cannot sign in or call the API
     status: Field<UserStatus>,
-    /// Free JSON of the user's programs
+    /// Free JSON for the settings of client programs
     settings: Field<Info>,
-    /// Free JSON
+    /// Free JSON of the user
     info: Field<Info>,
+    /// When the user was created
     created_at: DateTime<Utc>,
+    /// When the user was last changed
     updated_at: DateTime<Utc>,
 }
 

@@ -1,42 +1,31 @@
 //! `PUT /v1/users/me`
 
-use super::action::action;
 use super::object::User;
 use crate::routes::prelude::*;
-use serde_json::{Value, json};
-use tiris_domain::value::{Avatar, FullName, Info, Username};
-use tiris_store::audit::{self, Action};
+use serde_json::Value;
+use tiris_domain::value::{Avatar, FullName, Username};
 use tiris_store::users::{self, Changes};
 
-/// Change the current user.
-pub(crate) struct UpdateMe;
+operation!(UpdateMe: User, General, [
+    INVALID_BODY,
+    NOT_FOUND,
+    (409, "`USERNAME_EXISTS`: another account uses this username"),
+    STALE,
+]);
 
-impl Policy for UpdateMe {
-    const ACCESS: Access = Access::User;
-    const RATE: Option<Class> = Some(Class::General);
-    const REFUSALS: &'static [Refusal] = &[
-        INVALID_BODY,
-        NOT_FOUND,
-        (409, "`USERNAME_EXISTS`: another account uses this username"),
-        STALE,
-        TOO_LARGE,
-        NO_JSON,
-    ];
-}
-
-/// What can be changed of oneself; what is left out stays.
+/// Changes of the current user; absent and null fields stay as they are.
 #[derive(Object, Deserialize)]
 #[oai(example, skip_serializing_if_is_none)]
 struct Profile {
-    /// Unique among all users
+    /// New username, unique among all users
     username: Option<Field<Username>>,
-    /// Name in full, may be empty
+    /// Full name; may be empty
     full_name: Option<Field<FullName>>,
-    /// URL of a picture, http or https; empty takes it away
+    /// URL of a picture, http or https; an empty text removes the picture
     avatar: Option<Field<Avatar>>,
-    /// Free JSON, at most 16 KiB, replaced whole
+    /// Free JSON for the settings of client programs, at most 16 KiB; replaces the current one
     settings: Option<Field<Info>>,
-    /// Free JSON, at most 16 KiB, replaced whole
+    /// Free JSON, at most 16 KiB; replaces the current one
     info: Option<Field<Info>>,
 }
 
@@ -52,36 +41,32 @@ impl Example for Profile {
     }
 }
 
-impl From<Profile> for Changes {
-    fn from(profile: Profile) -> Self {
-        Self {
-            username: profile.username.map(|name| name.0),
-            full_name: profile.full_name.map(|name| name.0),
-            avatar: profile.avatar.map(|url| url.0),
-            settings: profile.settings.map(|info| info.0),
-            info: profile.info.map(|info| info.0),
-        }
-    }
-}
-
 #[OpenApi(prefix_path = "/v1/users", tag = "Tag::Users")]
 impl UpdateMe {
-    /// Changes who is signed in; what is left out stays
+    /// Update the current user
     ///
-    /// The e-mail address is the one of the identity provider and cannot be changed here.
+    /// Absent fields stay as they are. The e-mail address comes from the identity provider and cannot be changed. With
+    /// `If-Match` the update applies only to the version with that `ETag`, else it fails with `STALE_VERSION`.
     #[oai(path = "/me", method = "put", operation_id = "updateMe")]
     async fn update(
         &self,
         caller: Caller<Self>,
         state: Data<&State>,
         idempotency: Idempotency,
-        /// ETag of the version to be changed
+        /// `ETag` of the version to update, from an earlier `GET`
         #[oai(name = "If-Match")]
         seen: IfMatch,
         body: JsonBody<Profile>,
     ) -> Answer<User, Self> {
         let user = caller.user();
-        let changes = Changes::from(body.0);
+        let profile = body.0;
+        let changes = Changes {
+            username: profile.username.map(|name| name.0),
+            full_name: profile.full_name.map(|name| name.0),
+            avatar: profile.avatar.map(|url| url.0),
+            settings: profile.settings.map(|info| info.0),
+            info: profile.info.map(|info| info.0),
+        };
 
         let reply = idempotency.run(&state, user, async |mut tx: Tx| {
             let current = users::lock(&mut tx, user).await?;
@@ -90,7 +75,7 @@ impl UpdateMe {
             let changed = users::change(&mut tx, user, &changes).await?;
             let action = Action {
                 after: Some(recorded(&changes)),
-                ..action("user.change", user)
+                ..action("user.change", "user", user)
             };
             audit::record(&mut tx, caller.actor(), &action).await?;
             tx.finish(User::try_from(changed)?).await
@@ -99,28 +84,19 @@ impl UpdateMe {
     }
 }
 
-/// Names as they are now; of free JSON, which may hold anything, only that it was replaced.
+/// The changes for the audit trail. Free JSON may hold anything, so only its replacement is recorded.
 fn recorded(changes: &Changes) -> Value {
-    let replaced = |info: &Option<Info>| info.as_ref().map(|_| json!("replaced"));
-    let fields = [
-        (
-            "username",
-            changes.username.as_ref().map(|name| json!(name.as_str())),
-        ),
-        (
-            "full_name",
-            changes.full_name.as_ref().map(|name| json!(name)),
-        ),
-        (
-            "avatar",
-            changes.avatar.as_ref().map(|url| json!(url.as_str())),
-        ),
-        ("settings", replaced(&changes.settings)),
-        ("info", replaced(&changes.info)),
-    ];
+    let replaced = |info: &Option<Info>| info.as_ref().map(|_| "replaced");
+    let mut fields = json!({
+        "username": changes.username.as_ref().map(|name| name.as_str()),
+        "full_name": changes.full_name,
+        "avatar": changes.avatar.as_ref().map(|url| url.as_str()),
+        "settings": replaced(&changes.settings),
+        "info": replaced(&changes.info),
+    });
 
-    let given = fields
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
-    Value::Object(given.collect())
+    if let Some(fields) = fields.as_object_mut() {
+        fields.retain(|_, value| !value.is_null());
+    }
+    fields
 }

@@ -1,26 +1,23 @@
-//! Measures a trading of the caller, on the replica when that has all that was booked.
+//! Measures a trading, on the replica if that has all its transactions.
 
 use crate::http::problem::Problem;
+use crate::routes::prelude::*;
 use crate::routes::range::ends;
-use crate::state::State;
-use chrono::{DateTime, Utc};
 use sqlx::PgPool;
-use tiris_domain::ids::{TradingId, UserId};
 use tiris_domain::performance::{Interval, POINTS_MAX, Period, TooManyPoints};
-use tiris_store::error::{Error, Result};
 use tiris_store::performance::{Measured, Question, measure};
 use tiris_store::tradings;
 
-/// What a caller asks for.
+/// The parameters of a measurement.
 pub(super) struct Wanted {
     pub(super) from: Option<DateTime<Utc>>,
     pub(super) to: Option<DateTime<Utc>>,
     pub(super) quote: Option<String>,
-    /// Of the curve, when one is wanted.
+    /// The interval of the equity curve, if one is requested.
     pub(super) interval: Option<Interval>,
 }
 
-/// Measures a trading; `None` when it has no transaction with a price and no quote was given.
+/// Measures a trading; `None` if no quote is given and no transaction has a price.
 pub(super) async fn measured(
     state: &State,
     user: UserId,
@@ -42,7 +39,7 @@ pub(super) async fn measured(
     };
 
     let _place = state.streams.measures.take(user)?;
-    // Half of the connections to the database are left to others. The semaphore is never closed.
+    // The semaphore leaves half of the database connections to other requests; it is never closed.
     let _turn = state.streams.reads.acquire().await.ok();
     let replica = match tradings::last_change(&state.pool, trading).await? {
         Some(newest) => state.histories.replica(newest).await,
@@ -50,20 +47,23 @@ pub(super) async fn measured(
     };
     let mut answer = None;
     if let Some(replica) = replica {
-        answer = replica.ask_at_length(ask(replica.pool(), &question)).await;
+        answer = replica
+            .ask_at_length(measure_on(replica.pool(), &question))
+            .await;
     }
     let answer = match answer {
         Some(answer) => answer,
-        None => ask(&state.pool, &question).await?,
+        None => measure_on(&state.pool, &question).await?,
     };
 
     answer.map_err(|TooManyPoints| {
-        let why = format!("leaves more than {POINTS_MAX} points: choose a shorter range, or days");
+        let why = format!("leaves more than {POINTS_MAX} points: choose a shorter range or days");
         Error::invalid("from", why).into()
     })
 }
 
-async fn ask(
+/// Measures in one snapshot of the database.
+async fn measure_on(
     pool: &PgPool,
     question: &Question,
 ) -> Result<Result<Option<Measured>, TooManyPoints>> {

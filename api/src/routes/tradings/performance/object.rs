@@ -1,119 +1,116 @@
-//! Performance and its curve as answers show them.
+//! Performance and equity curve in responses.
 
-use crate::http::field::Field;
+use crate::routes::prelude::*;
 use crate::routes::range::Interval;
-use chrono::{DateTime, Utc};
-use poem_openapi::Object;
-use serde::Serialize;
-use tiris_domain::ledger::Asset;
 use tiris_domain::performance::{self, Exact};
-use tiris_domain::value::Figure;
-use uuid::Uuid;
 
-/// The deepest fall of the curve of returns.
+/// The largest drawdown of the unit value.
 #[derive(Object, Serialize)]
 struct Drawdown {
-    /// Part of the peak that was lost, 0 to 1
+    /// Loss from the peak as a fraction, 0 to 1
     depth: f64,
     /// When the peak was first reached
     peak: DateTime<Utc>,
     /// When the lowest value was first reached
     trough: DateTime<Utc>,
-    /// When the peak was reached again; null while it was not
+    /// When the peak was reached again; null if it was not
     #[oai(nullable)]
     recovery: Option<DateTime<Utc>>,
 }
 
-/// How well a trading did, by event time. Money is in units of `quote`; a ratio is null where it is not defined.
+/// The performance of a trading in a period, by event time. Money is in units of `quote`; ratios are null where they are
+/// not defined.
 #[derive(Object, Serialize)]
 pub(super) struct Performance {
+    /// Id of the trading
     trading_id: Uuid,
-    /// Symbol of the asset all figures are in; null when none was asked for and no transaction has a price
+    /// Symbol of the asset all figures are in; null if none is given and no transaction has a price
     #[oai(nullable)]
     quote: Option<String>,
-    /// The first moment of the period at which there was something of value; null when there was none
+    /// Start of the measured period: the first moment at which the trading held something of value
     #[oai(nullable)]
     from: Option<DateTime<Utc>>,
-    /// The end of the period: `to`, else the last transaction
+    /// End of the measured period: `to`, by default the last transaction
     #[oai(nullable)]
     to: Option<DateTime<Utc>>,
-    /// What there was worth when the period began
+    /// Value of all assets at the start of the period
     opening_value: Field<Figure>,
-    /// What there was worth when it ended
+    /// Value of all assets at the end of the period
     closing_value: Field<Figure>,
-    /// Deposits less withdrawals, and whatever else came or went without a trade
+    /// Deposits less withdrawals, and all other movements that are not trades
     net_flows: Field<Figure>,
     /// `closing_value - opening_value - net_flows`
     profit: Field<Figure>,
-    /// Return of the period net of flows: 0.1 is a tenth more
+    /// Return of the period net of flows, as a fraction: 0.1 is 10 %
     #[oai(nullable)]
     time_weighted_return: Option<f64>,
-    /// The same for a year of 365.25 days; null for less than 7 days
+    /// The return per year of 365.25 days; null for periods under 7 days
     #[oai(nullable)]
     cagr: Option<f64>,
-    /// Deviation of daily returns for a year of 365 days; null for one day
+    /// Standard deviation of daily returns per year of 365 days; null for a single day
     #[oai(nullable)]
     volatility: Option<f64>,
-    /// Sharpe ratio for a year, without a risk-free rate
+    /// Sharpe ratio per year, with a risk-free rate of 0
     #[oai(nullable)]
     sharpe_ratio: Option<f64>,
-    /// Sortino ratio for a year, with a target of 0
+    /// Sortino ratio per year, with a target return of 0
     #[oai(nullable)]
     sortino_ratio: Option<f64>,
-    /// The deepest fall; null when there was none
+    /// The largest drawdown; null if the value never fell
     #[oai(nullable)]
     max_drawdown: Option<Drawdown>,
-    /// Trades, purchases and sales; every fill counts
+    /// Number of trades; each fill counts
     trades: u64,
-    /// Sales whose gain is known
+    /// Number of sales whose gain is known
     closing_trades: u64,
-    /// Part of the closing trades with a gain; null without any
+    /// Fraction of the closing trades with a gain, 0 to 1; null without closing trades
     #[oai(nullable)]
     win_rate: Option<f64>,
-    /// Gains over losses of closing trades; null without losses
+    /// `gross_profit / gross_loss`; null without losses
     #[oai(nullable)]
     profit_factor: Option<f64>,
     /// Sum of the gains of closing trades
     gross_profit: Field<Figure>,
-    /// Sum of their losses, above zero
+    /// Sum of the losses of closing trades, as a positive number
     gross_loss: Field<Figure>,
-    /// Worth of all fees
+    /// Value of all fees
     fees: Field<Figure>,
-    /// Worth of all that was traded, without fees
+    /// Value of all trades, without fees
     turnover: Field<Figure>,
-    /// Assets that never had a price and are left out
+    /// Symbols of assets without any price, which all figures leave out
     unpriced: Vec<String>,
-    /// Assets of which more was spent than was there by event time; with any of them all returns are null
+    /// Symbols of assets of which more was spent than had come in by event time; if there are any, all returns are null
     overdrawn: Vec<String>,
 }
 
-/// The state at the end of an hour or a day.
+/// The state of a trading at the end of an hour or a day.
 #[derive(Object, Serialize)]
 struct Point {
-    /// Its first moment
+    /// Start of the interval, UTC
     time: DateTime<Utc>,
-    /// What there was worth at its end
+    /// Value of all assets at the end of the interval, in units of `quote`
     value: Field<Figure>,
-    /// What came during it without a trade, less what went
+    /// Movements during the interval that are not trades, in units of `quote`
     net_flows: Field<Figure>,
-    /// What one unit is worth that was worth 1 at the beginning: the curve of the time-weighted return
+    /// Value of one unit that was worth 1 at the start: the curve of the time-weighted return
     unit_value: f64,
 }
 
-/// The curve of a trading, by event time.
+/// The equity curve of a trading, by event time.
 #[derive(Object, Serialize)]
 pub(super) struct Equity {
+    /// Id of the trading
     trading_id: Uuid,
-    /// Symbol of the asset values are in; null when none was asked for and no transaction has a price
+    /// Symbol of the asset values are in; null if none is given and no transaction has a price
     #[oai(nullable)]
     quote: Option<String>,
-    /// How long a piece is
+    /// Length of an interval
     interval: Interval,
-    /// Pieces in which something happened, oldest first; between them nothing is known to have changed
+    /// Intervals with transactions, oldest first
     points: Vec<Point>,
-    /// Assets that never had a price and are left out
+    /// Symbols of assets without any price, which all values leave out
     unpriced: Vec<String>,
-    /// Assets of which more was spent than was there by event time; with any of them the curve means little
+    /// Symbols of assets of which more was spent than had come in by event time; if there are any, the curve is not reliable
     overdrawn: Vec<String>,
 }
 
