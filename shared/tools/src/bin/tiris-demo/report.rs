@@ -1,65 +1,42 @@
-//! What the bot prints: how it goes while it runs, what it sent and what it expects when it ends.
+//! The report of a run: the events sent and the balances expected from them.
 
-use super::bot::Bot;
-use super::publish::Tally;
-use super::setup::Place;
-use comfy_table::{CellAlignment, Table, presets};
+use crate::bot::Bot;
+use crate::publish::Tally;
+use comfy_table::{CellAlignment, Table};
 use std::time::Duration;
+use tiris_tools::table;
 
-/// One line while it runs.
-pub(super) fn pulse(tally: &Tally, elapsed: Duration) -> String {
-    let sent = tally.total();
-    let rate = u128::from(sent) * 1_000 / elapsed.as_millis().max(1);
-    format!(
-        "{sent} sent, {} acknowledged, {rate} events/s",
-        tally.acknowledged
-    )
-}
-
-/// The symbol traded.
-pub(super) fn symbol(place: &Place) -> String {
-    format!("{}/{}", place.stock.symbol, place.currency.symbol)
-}
-
-/// What was sent, by event type, and the balances expected from it.
-pub(super) fn print(bot: &Bot, tally: &Tally, unsent: usize, elapsed: Duration) {
+/// Prints the events sent, by event type, and the expected balances.
+pub(crate) fn print(bot: &Bot, tally: &Tally, unsent: usize, elapsed: Duration) {
     let mut sent = table(["event", "sent"]);
     for (subject, count) in &tally.sent {
-        sent.add_row([(*subject).to_owned(), count.to_string()]);
+        sent.add_row([*subject, &count.to_string()]);
     }
     align_right(&mut sent);
+    let seconds = elapsed.as_secs();
+    let millis = elapsed.subsec_millis();
     println!(
-        "{sent}\n{} in {}.{:03} s",
-        pulse(tally, elapsed),
-        elapsed.as_secs(),
-        elapsed.subsec_millis()
+        "{sent}\n{} in {seconds}.{millis:03} s",
+        tally.summary(elapsed)
     );
     if unsent > 0 {
         println!(
-            "{unsent} events of the last candle were not sent, so no balances can be expected"
+            "{unsent} events of the last candle were not sent, so the expected balances are unknown"
         );
         return;
     }
 
     let mut expected = table(["account", "expected balance", "locked", "transactions"]);
-    for purse in [&bot.stock, &bot.currency] {
+    for account in [&bot.stock, &bot.currency] {
         expected.add_row([
-            purse.symbol.clone(),
-            purse.balance.to_string(),
-            purse.locked.to_string(),
-            purse.postings.to_string(),
+            account.symbol.clone(),
+            account.balance.to_string(),
+            account.locked.to_string(),
+            account.sequence.to_string(),
         ]);
     }
     align_right(&mut expected);
     println!("{expected}");
-}
-
-pub(super) fn table<const N: usize>(header: [&str; N]) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(presets::UTF8_FULL_CONDENSED)
-        .set_header(header);
-    table
 }
 
 /// All columns but the first.

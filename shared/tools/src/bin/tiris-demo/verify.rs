@@ -1,125 +1,106 @@
-//! Compares what the bot expects with what the API answers, to the last digit.
+//! Compares the balances the bot expects with those of the API, to the last digit.
 
-use super::api::{self, Account};
-use super::book::Purse;
-use super::progress::Progress;
-use super::report;
+use crate::account::Account;
+use crate::progress::Progress;
+use anyhow::{Result, bail};
 use comfy_table::Table;
 use std::time::Duration;
-use tiris_tools::ApiClient;
+use tiris_tools::{ApiClient, table};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Pause between two questions to the API.
+/// Pause between two requests.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Asks until the API answers what the bot expects or `timeout` is over, prints both, and fails when they differ.
-pub(super) async fn verify(
+/// Waits until the API reports the expected accounts, at most `timeout`, prints both, and fails when they differ.
+pub(crate) async fn verify(
     client: &ApiClient,
-    expected: &[&Purse],
+    expected: &[&Account],
     timeout: Duration,
     stop: &CancellationToken,
-) -> anyhow::Result<()> {
+) -> Result<()> {
     let mut progress = Progress::of_waiting();
     let deadline = Instant::now() + timeout;
-    let mut answers: Vec<Option<Account>> = vec![None; expected.len()];
-    let trouble = loop {
-        let trouble = match ask(client, expected).await {
-            Ok(now) => {
-                answers = now.into_iter().map(Some).collect();
+    let total: i64 = expected.iter().map(|account| account.sequence).sum();
+    let mut actual: Vec<Account> = Vec::new();
+    let failure = loop {
+        let failure = match fetch(client, expected).await {
+            Ok(accounts) => {
+                actual = accounts;
                 None
             }
             Err(error) => Some(error),
         };
-        if matches_all(expected, &answers) || Instant::now() >= deadline {
-            break trouble;
+        if is_equal(expected, &actual) || Instant::now() >= deadline {
+            break failure;
         }
-        progress.say(waiting_for(expected, &answers, trouble.as_ref()));
+
+        progress.show(match failure {
+            Some(error) => format!("verifying: {error:#}"),
+            None => {
+                let booked: i64 = actual.iter().map(|account| account.sequence).sum();
+                format!("verifying: {booked} of {total} transactions")
+            }
+        });
         let pause = stop.run_until_cancelled(tokio::time::sleep(POLL_INTERVAL));
         if pause.await.is_none() {
-            anyhow::bail!("stopped before the balances were verified");
+            bail!("stopped before the balances were verified");
         }
     };
     drop(progress);
 
-    println!("{}", table(expected, &answers));
-    if matches_all(expected, &answers) {
-        println!("verified: the API answers exactly what the bot expects");
+    println!("{}", comparison(expected, &actual));
+    if is_equal(expected, &actual) {
+        println!("verified: the API reports exactly the expected balances");
         return Ok(());
     }
     let seconds = timeout.as_secs();
-    match trouble {
-        Some(error) => Err(error.context(format!(
-            "the balances could not be verified within {seconds} s"
-        ))),
-        None => anyhow::bail!(
-            "the balances differ from what the bot expects, {seconds} s after its last event; dead letters and the log of \
-             tiris-ingest tell why"
+    match failure {
+        Some(error) => {
+            Err(error.context(format!("the balances were not verified within {seconds} s")))
+        }
+        None => bail!(
+            "the balances differ from the expected ones {seconds} s after the last event; see the dead letters and the \
+             log of tiris-ingest"
         ),
     }
 }
 
-async fn ask(client: &ApiClient, expected: &[&Purse]) -> anyhow::Result<Vec<Account>> {
-    let mut answers = Vec::with_capacity(expected.len());
-    for purse in expected {
-        answers.push(api::account(client, purse.id).await?);
+async fn fetch(client: &ApiClient, expected: &[&Account]) -> Result<Vec<Account>> {
+    let mut accounts = Vec::with_capacity(expected.len());
+    for account in expected {
+        let path = format!("/v1/sub-accounts/{}", account.id);
+        accounts.push(client.get(&path).await?);
     }
-    Ok(answers)
+    Ok(accounts)
 }
 
-fn matches_all(expected: &[&Purse], answers: &[Option<Account>]) -> bool {
-    expected
-        .iter()
-        .zip(answers)
-        .all(|(purse, answer)| answer.as_ref().is_some_and(|answer| matches(purse, answer)))
+fn figures(account: &Account) -> [(&'static str, String); 3] {
+    [
+        ("balance", account.balance.to_string()),
+        ("locked", account.locked.to_string()),
+        ("transactions", account.sequence.to_string()),
+    ]
 }
 
-fn matches(purse: &Purse, answer: &Account) -> bool {
-    purse.balance == answer.balance
-        && purse.locked == answer.locked
-        && purse.postings == answer.sequence
+fn is_equal(expected: &[&Account], actual: &[Account]) -> bool {
+    let expected = expected.iter().map(|account| figures(account));
+    expected.eq(actual.iter().map(figures))
 }
 
-fn waiting_for(
-    expected: &[&Purse],
-    answers: &[Option<Account>],
-    trouble: Option<&anyhow::Error>,
-) -> String {
-    if let Some(error) = trouble {
-        return format!("verifying: {error:#}");
-    }
-    let part = |(purse, answer): (&&Purse, &Option<Account>)| {
-        let done = answer.as_ref().map_or(0, |answer| answer.sequence);
-        let due = purse.postings;
-        format!("{done} of {due} {} transactions", purse.symbol)
-    };
-    let parts: Vec<String> = expected.iter().zip(answers).map(part).collect();
-    format!("verifying: {}", parts.join(", "))
-}
-
-fn table(expected: &[&Purse], answers: &[Option<Account>]) -> Table {
-    let mut table = report::table(["account", "", "expected", "actual", ""]);
-    for (purse, answer) in expected.iter().zip(answers) {
-        let mut row = |what: &str, expected: String, figure: fn(&Account) -> String| {
-            let actual = answer.as_ref().map(figure);
-            let mark = if actual.as_ref() == Some(&expected) {
+fn comparison(expected: &[&Account], actual: &[Account]) -> Table {
+    let mut table = table(["account", "", "expected", "actual", ""]);
+    for (index, account) in expected.iter().enumerate() {
+        let actual = actual.get(index).map(figures);
+        for (row, (name, expected)) in figures(account).iter().enumerate() {
+            let actual = actual.as_ref().map_or("no answer", |actual| &actual[row].1);
+            let mark = if actual == expected {
                 "equal"
             } else {
                 "DIFFERENT"
             };
-            let actual = actual.unwrap_or_else(|| "no answer".to_owned());
-            table.add_row([purse.symbol.as_str(), what, &expected, &actual, mark]);
-        };
-        row("balance", purse.balance.to_string(), |answer| {
-            answer.balance.to_string()
-        });
-        row("locked", purse.locked.to_string(), |answer| {
-            answer.locked.to_string()
-        });
-        row("transactions", purse.postings.to_string(), |answer| {
-            answer.sequence.to_string()
-        });
+            table.add_row([&account.symbol, *name, expected, actual, mark]);
+        }
     }
-
     table
 }
