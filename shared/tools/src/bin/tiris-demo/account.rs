@@ -32,7 +32,12 @@ impl Account {
 
     /// Holds `amount` for the open order.
     pub(crate) fn lock(&mut self, amount: Money) -> Result<()> {
-        self.check_available(amount, "hold")?;
+        let available = self.available();
+        ensure!(
+            amount <= available,
+            "cannot hold or pay {amount} of {available} {}",
+            self.symbol
+        );
         self.held = self.held.checked_add(amount).context(TOO_LARGE)?;
         self.locked = self.locked.checked_add(amount).context(TOO_LARGE)?;
         Ok(())
@@ -40,15 +45,13 @@ impl Account {
 
     /// Spends `amount` for the open order, first from its hold.
     pub(crate) fn pay(&mut self, amount: Money) -> Result<()> {
-        let held = self.release();
-        self.check_available(amount, "pay")?;
+        let rest = self.release().checked_sub(amount).unwrap_or_default();
+        // Ensures that the amount is available.
+        self.lock(amount)?;
+        self.release();
         self.balance = self.balance.checked_sub(amount).context(TOO_LARGE)?;
         self.sequence += 1;
-
-        match held.checked_sub(amount) {
-            Some(rest) if rest.is_positive() => self.lock(rest),
-            _ => Ok(()),
-        }
+        self.lock(rest.max(Money::ZERO))
     }
 
     /// Credits `amount`.
@@ -63,16 +66,6 @@ impl Account {
         let held = std::mem::take(&mut self.held);
         self.locked = self.locked.checked_sub(held).unwrap_or_default();
         held
-    }
-
-    fn check_available(&self, amount: Money, action: &str) -> Result<()> {
-        let available = self.available();
-        ensure!(
-            amount <= available,
-            "cannot {action} {amount} of {available} {}",
-            self.symbol
-        );
-        Ok(())
     }
 }
 

@@ -153,7 +153,11 @@ impl Bot {
         let body = self.order_body(&order, "open");
         self.write(Kind::OrderCreated, candle.time, body);
 
-        let hold = self.hold_of(&order)?;
+        let (cost, fee) = self.cost_and_fee(volume, limit)?;
+        let hold = match side {
+            Side::Buy => cost.checked_add(fee).context(TOO_LARGE)?,
+            Side::Sell => volume,
+        };
         self.payer(side).lock(hold)?;
         self.write_hold(Kind::BalanceLocked, &order, hold, candle.time);
 
@@ -194,17 +198,6 @@ impl Bot {
         (worth.units() >= WORTH_MIN_UNITS).then_some(volume)
     }
 
-    /// Returns the amount to hold: the volume to sell, or the cost at the limit with its fee.
-    fn hold_of(&self, order: &Order) -> Result<Money> {
-        match order.side {
-            Side::Buy => {
-                let (cost, fee) = self.cost_and_fee(order.volume, order.limit)?;
-                cost.checked_add(fee).context(TOO_LARGE)
-            }
-            Side::Sell => Ok(order.volume),
-        }
-    }
-
     fn cost_and_fee(&self, volume: Money, price: Money) -> Result<(Money, Money)> {
         let cost = product(&price.into(), volume)?;
         Ok((cost, product(&self.fee_rate, cost)?))
@@ -225,17 +218,14 @@ impl Bot {
     fn fill(&mut self, order: &Order, volume: Money, status: &str, candle: &Candle) -> Result<()> {
         let price = candle.close;
         let (cost, fee) = self.cost_and_fee(volume, price)?;
-        match order.side {
-            Side::Buy => {
-                self.stock.receive(volume)?;
-                let due = cost.checked_add(fee).context(TOO_LARGE)?;
-                self.currency.pay(due)?;
-            }
-            Side::Sell => {
-                self.stock.pay(volume)?;
-                let proceeds = cost.checked_sub(fee).context(TOO_LARGE)?;
-                self.currency.receive(proceeds)?;
-            }
+        if order.side == Side::Buy {
+            let due = cost.checked_add(fee).context(TOO_LARGE)?;
+            self.stock.receive(volume)?;
+            self.currency.pay(due)?;
+        } else {
+            let proceeds = cost.checked_sub(fee).context(TOO_LARGE)?;
+            self.stock.pay(volume)?;
+            self.currency.receive(proceeds)?;
         }
 
         let mut body = self.order_body(order, status);

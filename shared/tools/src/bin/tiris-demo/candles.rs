@@ -21,17 +21,28 @@ pub(crate) struct Candle {
     pub(crate) close: Money,
 }
 
+impl Candle {
+    /// Returns a candle of this moment.
+    pub(crate) fn now(close: Money) -> Self {
+        let time = Utc::now();
+        Self { time, close }
+    }
+}
+
 /// CSV would guess a number of floating point.
 fn exact<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Money, D::Error> {
     let text = String::deserialize(deserializer)?;
     text.parse().map_err(serde::de::Error::custom)
 }
 
-/// Reads a candle file; an error names the line that is wrong.
-pub(crate) fn read(path: &Path) -> Result<Vec<Candle>> {
+/// Reads at most `limit` candles of a file; an error names the line that is wrong.
+pub(crate) fn read(path: &Path, limit: usize) -> Result<Vec<Candle>> {
     let file = std::fs::File::open(path)
         .with_context(|| format!("cannot open the candle file {}", path.display()))?;
-    parse(file).with_context(|| format!("cannot use the candle file {}", path.display()))
+    let mut candles =
+        parse(file).with_context(|| format!("cannot use the candle file {}", path.display()))?;
+    candles.truncate(limit);
+    Ok(candles)
 }
 
 fn parse(input: impl std::io::Read) -> Result<Vec<Candle>> {

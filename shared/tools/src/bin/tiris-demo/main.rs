@@ -19,12 +19,12 @@ mod strategy;
 mod tests;
 #[cfg(test)]
 mod tests_nats;
-mod verify;
 
 use anyhow::{Result, bail, ensure};
 use bot::Bot;
 use candles::Candle;
 use chrono::{DateTime, Utc};
+use clap::Parser;
 use message::Writer;
 use progress::Progress;
 use publish::{Pace, Publisher};
@@ -45,38 +45,44 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 #[tokio::main]
 async fn main() -> ExitCode {
     tiris_runtime::tls::choose_provider();
-    let settings = Settings::parse_checked(std::env::args_os());
-    let outcome = run(&settings.unwrap_or_else(|error| error.exit())).await;
+    let outcome = run(&Settings::parse()).await;
     exit_code("tiris-demo", outcome.map(|()| true))
 }
 
 /// Runs the bot until its candles end or a signal, prints the events sent and the expected balances, and verifies them
 /// when requested.
 async fn run(settings: &Settings) -> Result<()> {
+    settings.check()?;
     let stop = shutdown::on_signals()?;
     let mut problems = Problems::default();
     let nats = settings.nats.check(None, &mut problems);
     let nats = problems.finish(nats)?;
-    let file = read_candles(settings)?;
+
+    let limit = settings.limit.unwrap_or(usize::MAX);
+    let path = settings.candles.as_deref();
+    let file = path.map(|path| candles::read(path, limit)).transpose()?;
     let begin = file.as_ref().and_then(|candles| candles.first());
+
     let client = ApiClient::new(&settings.api_url, settings.token.clone(), REQUEST_LIMIT)?;
     let place = open_place(settings, &client, begin.map(|candle| candle.time)).await?;
 
-    let total = file.as_ref().map(Vec::len).or(settings.limit);
-    let progress = Progress::of_candles(total);
     let writer = Writer::new(place.trading.user_id, place.trading.id, file.is_some());
     let crossover = Crossover::new(settings.fast, settings.slow);
     let mut session = Session {
         bot: Bot::new(writer, place.stock, place.currency, crossover)?,
-        publisher: Publisher::connect(&nats, &stop, &progress).await?,
+        publisher: Publisher::connect(&nats, &stop).await?,
         pace: (!settings.burst).then(|| Pace::new(settings.rate)),
-        progress,
+        progress: Progress::new(file.as_ref().map(Vec::len).or(settings.limit)),
         stop: stop.clone(),
         unsent: 0,
     };
+
     let outcome = match file {
         Some(candles) => session.trade(candles.into_iter(), true).await,
-        None => session.trade(generated_candles(settings), false).await,
+        None => {
+            let prices = Series::new(settings.seed).take(limit);
+            session.trade(prices.map(Candle::now), false).await
+        }
     };
     let elapsed = session.progress.elapsed();
     drop(session.progress);
@@ -92,24 +98,7 @@ async fn run(settings: &Settings) -> Result<()> {
         "stopped before the end, so the balances were not verified"
     );
     let timeout = Duration::from_secs(settings.verify_timeout);
-    verify::verify(&client, &[&bot.stock, &bot.currency], timeout, &stop).await
-}
-
-fn read_candles(settings: &Settings) -> Result<Option<Vec<Candle>>> {
-    let Some(path) = &settings.candles else {
-        return Ok(None);
-    };
-    let mut candles = candles::read(path)?;
-    candles.truncate(settings.limit.unwrap_or(usize::MAX));
-    Ok(Some(candles))
-}
-
-fn generated_candles(settings: &Settings) -> impl Iterator<Item = Candle> {
-    let prices = Series::new(settings.seed).take(settings.limit.unwrap_or(usize::MAX));
-    prices.map(|close| Candle {
-        time: Utc::now(),
-        close,
-    })
+    report::verify(&client, &[&bot.stock, &bot.currency], timeout, &stop).await
 }
 
 /// Finds or creates the trading of the bot, and prints which it is.
@@ -118,11 +107,8 @@ async fn open_place(
     client: &ApiClient,
     opened: Option<DateTime<Utc>>,
 ) -> Result<Place> {
-    let pair = settings.symbol().map_err(anyhow::Error::msg)?;
-    let name = settings.trading.clone().unwrap_or_else(|| {
-        let candles = settings.candles.as_deref();
-        setup::name_for(candles, &pair, settings.fast, settings.slow)
-    });
+    let pair = settings.symbol()?;
+    let name = settings.trading_name(&pair);
     let place = setup::find_or_create(client, &name, &pair, opened).await?;
 
     let user = place.trading.user_id;

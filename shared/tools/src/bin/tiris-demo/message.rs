@@ -38,11 +38,7 @@ impl Writer {
     /// Writes one event; `body` is an object with the fields of its kind.
     pub(crate) fn write(&mut self, kind: Kind, time: DateTime<Utc>, body: Value) -> Message {
         self.events += 1;
-        let event_id = if self.repeatable {
-            format!("{}-{}", self.trading, self.events)
-        } else {
-            Uuid::now_v7().to_string()
-        };
+        let event_id = format!("{}-{}", self.trading, self.id(self.events));
         let mut event = json!({
             "event_id": event_id,
             "event_type": kind.bare_subject(),
@@ -65,10 +61,14 @@ impl Writer {
 
     /// Returns the id of the order with this number.
     pub(crate) fn order_id(&self, number: u64) -> String {
+        format!("demo-{}", self.id(number))
+    }
+
+    fn id(&self, number: u64) -> String {
         if self.repeatable {
-            format!("demo-{number}")
+            number.to_string()
         } else {
-            format!("demo-{}", Uuid::now_v7())
+            Uuid::now_v7().to_string()
         }
     }
 }

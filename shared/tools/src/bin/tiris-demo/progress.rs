@@ -17,25 +17,15 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// Returns progress through `total` candles; without an end when it is `None`.
-    pub(crate) fn of_candles(total: Option<usize>) -> Self {
-        match total.and_then(|total| u64::try_from(total).ok()) {
-            Some(total) => Self::new(
+    pub(crate) fn new(total: Option<usize>) -> Self {
+        let (bar, template) = match total.and_then(|total| u64::try_from(total).ok()) {
+            Some(total) => (
                 ProgressBar::new(total),
                 "{wide_bar} {human_pos}/{human_len} candles · {msg} · {elapsed}, {eta} left",
             ),
-            None => Self::new(
-                ProgressBar::new_spinner(),
-                "{spinner} {human_pos} candles · {msg} · {elapsed}",
-            ),
-        }
-    }
+            None => (ProgressBar::new_spinner(), "{spinner} {msg} · {elapsed}"),
+        };
 
-    /// Returns progress of a wait, which has only a message.
-    pub(crate) fn of_waiting() -> Self {
-        Self::new(ProgressBar::new_spinner(), "{spinner} {msg} · {elapsed}")
-    }
-
-    fn new(bar: ProgressBar, template: &str) -> Self {
         let bar = bar.with_finish(ProgressFinish::AndClear);
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);

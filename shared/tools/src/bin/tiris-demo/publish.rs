@@ -64,11 +64,8 @@ pub(crate) struct Publisher {
 
 impl Publisher {
     /// Connects, and waits for the server until [`RETRY_LIMIT`].
-    pub(crate) async fn connect(
-        nats: &NatsConfig,
-        stop: &CancellationToken,
-        progress: &Progress,
-    ) -> Result<Self> {
+    pub(crate) async fn connect(nats: &NatsConfig, stop: &CancellationToken) -> Result<Self> {
+        let progress = Progress::new(None);
         let mut retry = Retry::new(stop);
         let client = loop {
             let options = tiris_runtime::nats::options(nats, "tiris-demo-bot").await?;
@@ -76,7 +73,7 @@ impl Publisher {
             match connected.context("cannot reach NATS; is it up, and is NATS_URL right?") {
                 Ok(client) => break client,
                 Err(error) => ensure!(
-                    retry.pause(error, progress).await?,
+                    retry.pause(error, &progress).await?,
                     "stopped before NATS was reached"
                 ),
             }
@@ -152,10 +149,8 @@ impl Publisher {
 
 async fn publish_once(jetstream: &jetstream::Context, message: &Message) -> Result<()> {
     let subject = &message.subject;
-    let outcome = match jetstream
-        .publish(subject.clone(), message.payload.clone())
-        .await
-    {
+    let payload = message.payload.clone();
+    let outcome = match jetstream.publish(subject.clone(), payload).await {
         Ok(acknowledgement) => acknowledgement.await.map(drop),
         Err(error) => Err(error),
     };

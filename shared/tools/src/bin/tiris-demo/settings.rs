@@ -2,16 +2,18 @@
 
 use crate::candles::symbol_of_file;
 use crate::strategy::CANDLES_MAX;
+use anyhow::{Result, anyhow, ensure};
 use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
-use clap::error::ErrorKind;
-use clap::{ArgGroup, CommandFactory, Parser, value_parser};
+use clap::{ArgGroup, Parser, value_parser};
 use secrecy::SecretString;
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use tiris_domain::ledger::Pair;
 use tiris_runtime::config::NatsArgs;
 
 const SYMBOL_DEFAULT: &str = "ETH/BTC";
+/// The trading of a generated series.
+const TRADING_DEFAULT: &str = "Demo";
 
 /// Trades like a bot and publishes its events, to see the whole system work
 #[derive(Parser, Clone, Debug)]
@@ -40,7 +42,7 @@ pub(crate) struct Settings {
     symbol: Option<Pair>,
     /// Name of the trading, which is created when missing [default: Demo, or one for the candle file]
     #[arg(long, value_name = "NAME")]
-    pub(crate) trading: Option<String>,
+    trading: Option<String>,
     /// Candles of the fast average
     #[arg(long, default_value = "5", value_name = "CANDLES")]
     #[arg(value_parser = value_parser!(u16).range(1..=CANDLES_MAX))]
@@ -78,37 +80,39 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Parses and checks `arguments`, which begin with the program's name.
-    pub(crate) fn parse_checked(
-        arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
-    ) -> Result<Self, clap::Error> {
-        let settings = Self::try_parse_from(arguments)?;
-        let problem = if settings.fast >= settings.slow {
-            format!(
-                "--fast must be below --slow (given: {} and {})",
-                settings.fast, settings.slow
-            )
-        } else {
-            match settings.symbol() {
-                Ok(_) => return Ok(settings),
-                Err(error) => format!("--symbol: {error}"),
-            }
-        };
-
-        Err(Self::command().error(ErrorKind::ValueValidation, problem))
+    /// Checks the settings that depend on each other.
+    pub(crate) fn check(&self) -> Result<()> {
+        let Self { fast, slow, .. } = self;
+        ensure!(
+            fast < slow,
+            "--fast must be below --slow (given: {fast} and {slow})"
+        );
+        self.symbol().map(drop)
     }
 
     /// Returns the pair to trade: the given one, that of the file name, or [`SYMBOL_DEFAULT`].
-    pub(crate) fn symbol(&self) -> Result<Pair, String> {
-        let of_file = || self.candles.as_deref().and_then(symbol_of_file);
-        let pair = match &self.symbol {
-            Some(pair) => pair.clone(),
-            None => of_file().as_deref().unwrap_or(SYMBOL_DEFAULT).parse()?,
-        };
-        if pair.base == pair.quote {
-            return Err(format!("{pair} must have two different assets"));
-        }
+    pub(crate) fn symbol(&self) -> Result<Pair> {
+        let of_file = self.candles.as_deref().and_then(symbol_of_file);
+        let text = of_file.as_deref().unwrap_or(SYMBOL_DEFAULT);
+        let pair = self.symbol.clone().map_or_else(|| text.parse(), Ok);
+        let pair: Pair = pair.map_err(|error| anyhow!("--symbol: {error}"))?;
+        ensure!(
+            pair.base != pair.quote,
+            "--symbol: {pair} must have two different assets"
+        );
         Ok(pair)
+    }
+
+    /// Returns the name of the trading, which for a candle file depends on everything that changes the events.
+    pub(crate) fn trading_name(&self, pair: &Pair) -> String {
+        let Pair { base, quote } = pair;
+        let Self { fast, slow, .. } = self;
+        let file = self.candles.as_deref().and_then(Path::file_stem);
+        match (&self.trading, file.map(OsStr::to_string_lossy)) {
+            (Some(name), _) => name.clone(),
+            (None, None) => TRADING_DEFAULT.to_owned(),
+            (None, Some(file)) => format!("{TRADING_DEFAULT} {file} {base}-{quote} {fast}-{slow}"),
+        }
     }
 }
 
@@ -125,7 +129,7 @@ mod tests {
     use super::*;
 
     /// Parses words of a command line, after a token and an address unless `arguments` has its own.
-    fn parse(arguments: &str) -> Result<Settings, clap::Error> {
+    fn parse(arguments: &str) -> Result<Settings> {
         let mut words = vec!["tiris-demo"];
         for (name, default) in [
             ("--token=", "--token=t0ps3cret"),
@@ -134,7 +138,8 @@ mod tests {
             words.extend((!arguments.contains(name)).then_some(default));
         }
         words.extend(arguments.split_whitespace());
-        Settings::parse_checked(words)
+        let settings = Settings::try_parse_from(words)?;
+        settings.check().map(|()| settings)
     }
 
     #[test]

@@ -5,14 +5,11 @@ use anyhow::{Context, Result, bail, ensure};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::json;
-use std::path::Path;
 use tiris_domain::ledger::{Asset, Pair};
 use tiris_domain::money::Money;
 use tiris_tools::ApiClient;
 use uuid::Uuid;
 
-/// The trading used without a candle file.
-const NAME_DEFAULT: &str = "Demo";
 /// Opening balances of the base and of the quote asset.
 const OPENING_STOCK: &str = "10";
 const OPENING_CURRENCY: &str = "1";
@@ -40,18 +37,6 @@ pub(crate) struct Place {
     pub(crate) trading: Trading,
     pub(crate) stock: Account,
     pub(crate) currency: Account,
-}
-
-/// Returns the name of the trading for a candle file: it depends on everything that changes the events.
-pub(crate) fn name_for(candles: Option<&Path>, pair: &Pair, fast: u16, slow: u16) -> String {
-    let Some(stem) = candles.and_then(Path::file_stem) else {
-        return NAME_DEFAULT.to_owned();
-    };
-    let Pair { base, quote } = pair;
-    format!(
-        "{NAME_DEFAULT} {} {base}-{quote} {fast}-{slow}",
-        stem.to_string_lossy()
-    )
 }
 
 /// Finds the trading `name`, or creates it with sub-accounts and opening balances.

@@ -47,13 +47,12 @@ async fn session(server: &NatsServer, rate: Option<u32>, stop: &CancellationToke
         servers: vec![server.url().parse().expect("an address")],
         credentials_file: None,
     };
-    let progress = Progress::of_candles(None);
-    let publisher = Publisher::connect(&config, stop, &progress).await;
+    let publisher = Publisher::connect(&config, stop).await;
     Session {
         bot: repeatable_bot(),
         publisher: publisher.expect("the server is up"),
         pace: rate.map(Pace::new),
-        progress,
+        progress: Progress::new(None),
         stop: stop.clone(),
         unsent: 0,
     }

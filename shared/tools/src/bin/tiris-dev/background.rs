@@ -94,11 +94,8 @@ async fn wait_until_ready(folder: &Folder, mut child: Option<&mut Child>) -> Res
         tokio::time::sleep(WATCH_INTERVAL).await;
     }
 
-    bail!(
-        "not ready within {} s: see {}",
-        START_LIMIT.as_secs(),
-        log.display()
-    )
+    let seconds = START_LIMIT.as_secs();
+    bail!("not ready within {seconds} s: see {}", log.display())
 }
 
 /// Leads the stack until a signal, and starts parts again that end.

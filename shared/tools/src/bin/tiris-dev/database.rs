@@ -11,7 +11,7 @@ use tiris_tools::{IssuedToken, issue_token};
 pub(crate) const DATABASE: &str = "tiris";
 /// The user who trades.
 pub(crate) const DEMO_EMAIL: &str = "demo@tiris.local";
-const ADMIN_EMAIL: &str = "admin@tiris.local";
+pub(crate) const ADMIN_EMAIL: &str = "admin@tiris.local";
 /// Tokens live long, because a stack may run for weeks.
 const TOKEN_HOURS: &str = "--ttl-hours=720";
 const MIGRATE_LIMIT: Duration = Duration::from_secs(600);
@@ -52,14 +52,8 @@ pub(crate) async fn migrate(folder: &Folder, database_url: &str) -> Result<()> {
     Ok(())
 }
 
-/// Returns a token of the user who trades, who is created when missing.
-pub(crate) async fn demo_token(folder: &Folder, database_url: &str) -> Result<IssuedToken> {
-    let arguments = [TOKEN_HOURS, "--email", DEMO_EMAIL];
-    issue_token(database_url, &folder.join("jwt.pem"), &arguments).await
-}
-
-/// Returns a token of the admin, who is created when missing.
-pub(crate) async fn admin_token(folder: &Folder, database_url: &str) -> Result<IssuedToken> {
-    let arguments = [TOKEN_HOURS, "--email", ADMIN_EMAIL, "--admin"];
-    issue_token(database_url, &folder.join("jwt.pem"), &arguments).await
+/// Returns a token of a user, who is created when missing; `user` is the address and further arguments.
+pub(crate) async fn token(folder: &Folder, url: &str, user: &[&str]) -> Result<IssuedToken> {
+    let arguments = [&[TOKEN_HOURS, "--email"][..], user].concat();
+    issue_token(url, &folder.join("jwt.pem"), &arguments).await
 }

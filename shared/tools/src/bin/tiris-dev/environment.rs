@@ -51,15 +51,13 @@ impl Environment {
 
     /// Writes the file whole, so that a reader never sees half of it; only its owner may read the tokens.
     pub(crate) fn write(&self, folder: &Folder) -> Result<()> {
-        let write = || -> std::io::Result<()> {
-            let mut file = NamedTempFile::new_in(folder.path())?;
-            for (name, value) in &self.0 {
-                writeln!(file, "{name}={}", quote(value))?;
-            }
-            file.persist(folder.join(FILE))?;
-            Ok(())
-        };
-        write().context("cannot write the file `env`")
+        let failure = "cannot write the file `env`";
+        let mut file = NamedTempFile::new_in(folder.path()).context(failure)?;
+        for (name, value) in &self.0 {
+            writeln!(file, "{name}={}", quote(value)).context(failure)?;
+        }
+        file.persist(folder.join(FILE)).context(failure)?;
+        Ok(())
     }
 
     /// Reads the file; `None` when the stack is not ready.

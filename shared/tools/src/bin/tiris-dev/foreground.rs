@@ -46,7 +46,7 @@ async fn lead(folder: &Folder, login: bool, signals: &mut Signals) -> Result<()>
 
     say!("\nStopping; the data stays.");
     let stop = async {
-        let bot = stop_bot(bot).await;
+        let bot = stop_process(bot).await;
         bot.and(stack.stop().await)
     };
     let stopped = tokio::select! {
@@ -69,7 +69,7 @@ async fn join(folder: &Folder, login: bool, signals: &mut Signals) -> Result<()>
         outcome = show(folder, &environment, &mut bot, None) => outcome,
         () = signals.next() => Ok(()),
     };
-    let stopped = stop_bot(bot).await;
+    let stopped = stop_process(bot).await;
     say!("The bot stopped; the stack goes on.");
     outcome.and(stopped)
 }
@@ -105,13 +105,6 @@ async fn show(
     tokio::select! {
         ended = watch => ended,
         closed = live::show(environment) => closed,
-    }
-}
-
-async fn stop_bot(bot: Option<Process>) -> Result<()> {
-    match bot {
-        Some(bot) => stop_process(bot).await,
-        None => Ok(()),
     }
 }
 

@@ -100,6 +100,7 @@ mod tests {
             let hashes = requirements.matches("--hash=sha256:").count();
             assert!(packages > 0 && hashes >= packages, "{requirements}");
         }
+        assert!(nats::WHEELS.contains("==2.15.1") && nats::PROGRAM_IN_WHEEL.contains("-2.15.1."));
         // Linux and macOS, each for two processors.
         assert_eq!(nats::WHEELS.matches("--hash=sha256:").count(), 4);
         assert_eq!(node::WHEELS.matches("--hash=sha256:").count(), 4);

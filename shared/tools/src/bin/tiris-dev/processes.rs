@@ -24,9 +24,11 @@ pub(crate) fn bot(folder: &Folder, environment: &Environment) -> Result<Process>
     command.spawn()
 }
 
-/// Terminates a process; kills it when it does not end in time, which is an error.
-pub(crate) async fn stop_process(mut process: Process) -> Result<()> {
-    if let Err(late) = process.terminate(STOP_LIMIT).await {
+/// Terminates a process, if there is one; kills it when it does not end in time, which is an error.
+pub(crate) async fn stop_process(process: Option<Process>) -> Result<()> {
+    if let Some(mut process) = process
+        && let Err(late) = process.terminate(STOP_LIMIT).await
+    {
         process.kill().await?;
         return Err(late);
     }

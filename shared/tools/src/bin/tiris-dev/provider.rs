@@ -30,10 +30,7 @@ pub(crate) fn settings(folder: &Folder, ports: &Ports) -> OpenIdSettings {
 }
 
 /// Returns the settings of the API.
-pub(crate) fn api_settings(
-    provider: &OpenIdProvider,
-    ports: &Ports,
-) -> [(&'static str, String); 7] {
+pub(crate) fn for_api(provider: &OpenIdProvider, ports: &Ports) -> [(&'static str, String); 7] {
     [
         ("TIRIS_REDIRECT_URIS", ports.redirect_uri()),
         ("TIRIS_GOOGLE_CLIENT_ID", CLIENT_ID.to_owned()),

@@ -1,6 +1,6 @@
 //! The whole stack: its parts, started, watched and stopped in order.
 
-use crate::database::{self, DATABASE};
+use crate::database::{self, ADMIN_EMAIL, DATABASE, DEMO_EMAIL};
 use crate::environment::Environment;
 use crate::folder::Folder;
 use crate::ports::Ports;
@@ -17,7 +17,7 @@ use tiris_tools::{READY_LIMIT, ready_url, service};
 /// Shorter than in production: the successor of the only worker waits for it after a crash.
 const LEASE_SECONDS: &str = "2";
 
-/// One process of the stack.
+/// One process of the stack, in the order of the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
     Postgres,
@@ -27,16 +27,7 @@ pub(crate) enum Part {
     Ingest,
 }
 
-impl Part {
-    /// In the order of the start.
-    const ALL: [Self; 5] = [
-        Self::Postgres,
-        Self::Nats,
-        Self::Provider,
-        Self::Api,
-        Self::Ingest,
-    ];
-}
+use Part::{Api, Ingest, Nats, Postgres, Provider};
 
 /// The parts that were started.
 #[derive(Debug)]
@@ -72,20 +63,20 @@ impl Stack {
     /// after a failure or an interruption.
     pub(crate) async fn start(&mut self) -> Result<Environment> {
         Environment::remove(&self.folder)?;
-        self.start_part(Part::Postgres).await?;
-        self.start_part(Part::Nats).await?;
+        self.start_part(Postgres).await?;
+        self.start_part(Nats).await?;
         database::create(&self.database_url("postgres")).await?;
         let url = self.database_url(DATABASE);
         database::migrate(&self.folder, &url).await?;
-        let demo = database::demo_token(&self.folder, &url).await?;
-        let admin = database::admin_token(&self.folder, &url).await?;
+        let demo = database::token(&self.folder, &url, &[DEMO_EMAIL]).await?;
+        let admin = database::token(&self.folder, &url, &[ADMIN_EMAIL, "--admin"]).await?;
 
         if self.login {
             self.redirect_page = Some(RedirectPage::serve(self.ports.redirect_page).await?);
-            self.start_part(Part::Provider).await?;
+            self.start_part(Provider).await?;
         }
-        self.start_part(Part::Api).await?;
-        self.start_part(Part::Ingest).await?;
+        self.start_part(Api).await?;
+        self.start_part(Ingest).await?;
 
         let environment = Environment::new(&self.ports, self.login, &url, demo, admin);
         environment.write(&self.folder)?;
@@ -94,7 +85,7 @@ impl Stack {
 
     async fn start_part(&mut self, part: Part) -> Result<()> {
         match part {
-            Part::Postgres => {
+            Postgres => {
                 let settings = PgSettings {
                     port: Some(self.ports.postgres),
                     jobs: true,
@@ -103,7 +94,7 @@ impl Stack {
                 self.postgres = Some(PgServer::start(&self.folder.postgres()?, settings).await?);
                 say!("  PostgreSQL     127.0.0.1:{}", self.ports.postgres);
             }
-            Part::Nats => {
+            Nats => {
                 let settings = NatsSettings {
                     port: Some(self.ports.nats),
                     durable: true,
@@ -113,17 +104,17 @@ impl Stack {
                 self.nats = Some(NatsServer::start(&folder, settings).await?);
                 say!("  NATS           127.0.0.1:{}", self.ports.nats);
             }
-            Part::Provider => {
+            Provider => {
                 let settings = provider::settings(&self.folder, &self.ports);
                 self.provider = Some(OpenIdProvider::start(&settings).await?);
                 say!("  OpenID         127.0.0.1:{}", self.ports.provider);
             }
-            Part::Api => {
+            Api => {
                 let api = self.spawn_api()?;
                 wait_until_ready(self.api.insert(api), self.ports.api_admin).await?;
                 say!("  tiris-api      127.0.0.1:{}", self.ports.api);
             }
-            Part::Ingest => {
+            Ingest => {
                 let port = self.ports.ingest_admin;
                 let ingest = self.service("tiris-ingest", "run", port)?.spawn()?;
                 wait_until_ready(self.ingest.insert(ingest), port).await?;
@@ -140,7 +131,7 @@ impl Stack {
             .env("TIRIS_JWT_KEY_FILE", self.folder.join("jwt.pem"))
             .env("TIRIS_ENCRYPTION_FILE", self.folder.join("encryption.env"));
         if let Some(provider) = &self.provider {
-            for (name, value) in provider::api_settings(provider, &self.ports) {
+            for (name, value) in provider::for_api(provider, &self.ports) {
                 command = command.env(name, value);
             }
         }
@@ -159,7 +150,8 @@ impl Stack {
 
     /// Returns a part that ended unexpectedly.
     pub(crate) fn ended_part(&mut self) -> Option<Part> {
-        Part::ALL.into_iter().find(|part| {
+        let mut parts = [Postgres, Nats, Provider, Api, Ingest].into_iter();
+        parts.find(|part| {
             self.process(*part)
                 .is_some_and(|process| !process.is_running())
         })
@@ -186,11 +178,11 @@ impl Stack {
     /// Starts a part again that ended.
     pub(crate) async fn restart(&mut self, part: Part) -> Result<()> {
         match (part, &mut self.postgres, &mut self.nats) {
-            (Part::Postgres, Some(server), _) => {
+            (Postgres, Some(server), _) => {
                 server.stop(PgStop::Fast).await?;
                 server.restart().await
             }
-            (Part::Nats, _, Some(server)) => {
+            (Nats, _, Some(server)) => {
                 server.stop().await?;
                 server.restart().await
             }
@@ -202,7 +194,7 @@ impl Stack {
     pub(crate) async fn stop(&mut self) -> Result<()> {
         Environment::remove(&self.folder)?;
         let mut failures = Vec::new();
-        for service in [self.ingest.take(), self.api.take()].into_iter().flatten() {
+        for service in [self.ingest.take(), self.api.take()] {
             failures.extend(stop_process(service).await.err());
         }
         self.redirect_page = None;
@@ -227,11 +219,11 @@ impl Stack {
 
     fn process(&mut self, part: Part) -> Option<&mut Process> {
         match part {
-            Part::Postgres => self.postgres.as_mut()?.process(),
-            Part::Nats => self.nats.as_mut()?.process(),
-            Part::Provider => self.provider.as_mut().map(OpenIdProvider::process),
-            Part::Api => self.api.as_mut(),
-            Part::Ingest => self.ingest.as_mut(),
+            Postgres => self.postgres.as_mut()?.process(),
+            Nats => self.nats.as_mut()?.process(),
+            Provider => self.provider.as_mut().map(OpenIdProvider::process),
+            Api => self.api.as_mut(),
+            Ingest => self.ingest.as_mut(),
         }
     }
 

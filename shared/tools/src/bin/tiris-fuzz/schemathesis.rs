@@ -92,6 +92,7 @@ impl Responses {
                 ) else {
                     continue;
                 };
+
                 self.count += 1;
                 if (200..300).contains(&status) {
                     self.succeeded.insert(format!("{method} {path}"));

