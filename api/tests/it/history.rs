@@ -17,20 +17,20 @@ fn ids(answer: &Answer, list: &str) -> Vec<String> {
 async fn deposits(user: &User<'_>, account: &str, count: u32) -> Vec<String> {
     let mut ids = Vec::new();
     for amount in 1..=count {
-        let made = user.deposit(account, &amount.to_string()).await;
-        ids.push(text(&made.data()["transaction"]["id"]));
+        let created = user.deposit(account, &amount.to_string()).await;
+        ids.push(text(&created.data()["transaction"]["id"]));
     }
     ids.reverse();
     ids
 }
 
-/// Reads a list to its end, with a new row before each page.
+/// Reads a list to its end, and adds a row before each further page.
 async fn read_while_booking(user: &User<'_>, base: &str, list: &str, account: &str) -> Vec<String> {
-    let mut seen = Vec::new();
+    let mut read = Vec::new();
     let mut cursor = String::new();
     loop {
         let page = user.get(&format!("{base}{cursor}")).await;
-        seen.extend(ids(&page, list));
+        read.extend(ids(&page, list));
         // Newer rows must not push older ones to the next page.
         user.deposit(account, "99").await.data();
         let pagination = &page.data()["pagination"];
@@ -38,13 +38,13 @@ async fn read_while_booking(user: &User<'_>, base: &str, list: &str, account: &s
         assert_eq!(pagination["has_more"], next.is_some(), "{page}");
         match next {
             Some(next) => cursor = format!("&cursor={next}"),
-            None => return seen,
+            None => return read,
         }
     }
 }
 
 #[tokio::test]
-async fn pages_are_stable_while_new_rows_come_in() {
+async fn pages_are_stable_while_rows_are_added() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "0", "0").await;
@@ -57,19 +57,19 @@ async fn pages_are_stable_while_new_rows_come_in() {
         let base = format!("/v1/{path}?limit=10&sub_account_id={}", book.stock);
         let counted = user.get(&format!("{base}&include_total=true")).await;
 
-        let seen = read_while_booking(&user, &base, list, &book.stock).await;
+        let read = read_while_booking(&user, &base, list, &book.stock).await;
 
-        assert_eq!(counted.data()["pagination"]["total"], seen.len(), "{list}");
-        let distinct: HashSet<&String> = seen.iter().collect();
-        assert_eq!(distinct.len(), seen.len(), "no row twice");
+        assert_eq!(counted.data()["pagination"]["total"], read.len(), "{list}");
+        let distinct: HashSet<&String> = read.iter().collect();
+        assert_eq!(distinct.len(), read.len(), "a row was listed twice");
         if list == "transactions" {
-            assert_eq!(seen, expected);
+            assert_eq!(read, expected);
         }
     }
 }
 
 #[tokio::test]
-async fn limit_offset_and_total_are_honoured_exactly() {
+async fn applies_limit_offset_and_total() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "0", "0").await;
@@ -93,7 +93,7 @@ async fn limit_offset_and_total_are_honoured_exactly() {
     get("?limit=1000").await.data();
 }
 
-/// Wrong parameters of every list of a history.
+/// Wrong parameters of both lists.
 const WRONG: [&str; 16] = [
     "limit=1001",
     "limit=0",
@@ -114,7 +114,7 @@ const WRONG: [&str; 16] = [
 ];
 
 #[tokio::test]
-async fn wrong_parameters_are_refused_by_name() {
+async fn rejects_wrong_parameters_by_name() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let of_transactions = [
@@ -138,10 +138,10 @@ async fn wrong_parameters_are_refused_by_name() {
 }
 
 #[tokio::test]
-async fn a_cursor_excludes_an_offset_and_must_name_a_moment() {
+async fn rejects_a_cursor_with_an_offset_or_an_impossible_time() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    // Fits the form, but names a moment the database cannot hold.
+    // Well-formed, but with a time beyond the range of the database.
     let cursor = "f".repeat(32);
 
     for list in ["transactions", "trading-logs"] {
@@ -152,8 +152,8 @@ async fn a_cursor_excludes_an_offset_and_must_name_a_moment() {
     }
 }
 
-/// A trade of an order at an event time, beside the first deposits of two tradings.
-async fn filtered(user: &User<'_>) -> (Book, Book, Answer) {
+/// Books a trade of an order at an event time, beside the opening deposits of two tradings.
+async fn book_trade(user: &User<'_>) -> (Book, Book, Answer) {
     let book = user.book("grid", "100", "100").await;
     let other = user.book("other", "7", "0").await;
     let mut trade = book.trade_with("long", "order_id", "o1");
@@ -163,10 +163,10 @@ async fn filtered(user: &User<'_>) -> (Book, Book, Answer) {
 }
 
 #[tokio::test]
-async fn every_filter_of_transactions_keeps_only_what_it_names() {
+async fn every_filter_of_transactions_selects_matching_rows() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    let (book, other, log) = filtered(&user).await;
+    let (book, other, log) = book_trade(&user).await;
     let at = text(&log.data()["timestamp"]);
     let moment = "time=event&start_date=2018-01-01T00:05:00Z&end_date=2018-01-01T00:05:00.000001Z";
 
@@ -192,10 +192,10 @@ async fn every_filter_of_transactions_keeps_only_what_it_names() {
 }
 
 #[tokio::test]
-async fn every_filter_of_trading_logs_keeps_only_what_it_names() {
+async fn every_filter_of_trading_logs_selects_matching_rows() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    let (book, _, log) = filtered(&user).await;
+    let (book, _, log) = book_trade(&user).await;
     let at = text(&log.data()["timestamp"]);
     let of_trading = format!("/trading/{}", book.trading);
 
@@ -217,13 +217,13 @@ async fn every_filter_of_trading_logs_keeps_only_what_it_names() {
 }
 
 #[tokio::test]
-async fn an_event_time_is_kept_to_the_microsecond() {
+async fn stores_an_event_time_to_the_microsecond() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "0", "0").await;
     let path = format!("/v1/sub-accounts/{}/deposit", book.stock);
 
-    for [given, kept] in [
+    for [given, stored] in [
         ["2018-01-01T01:00:00+01:00", "2018-01-01T00:00:00Z"],
         [
             "2018-01-01T00:00:00.1234567Z",
@@ -237,18 +237,18 @@ async fn an_event_time_is_kept_to_the_microsecond() {
         ["0000-01-01T00:00:00Z", "0000-01-01T00:00:00Z"],
     ] {
         let body = json!({"amount": "1", "event_time": given});
-        let made = user.post(&path, body).await;
-        let made = &made.data()["transaction"];
-        assert_eq!(made["event_time"], kept, "{given}");
+        let created = user.post(&path, body).await;
+        let created = &created.data()["transaction"];
+        assert_eq!(created["event_time"], stored, "{given}");
 
-        let read = format!("/v1/transactions/{}", text(&made["id"]));
-        let read = user.get(&read).await;
-        assert_eq!(read.data()["event_time"], kept, "{given}");
+        let path = format!("/v1/transactions/{}", text(&created["id"]));
+        let read = user.get(&path).await;
+        assert_eq!(read.data()["event_time"], stored, "{given}");
     }
 }
 
 #[tokio::test]
-async fn a_wrong_event_time_is_refused() {
+async fn rejects_a_wrong_event_time() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "0", "0").await;

@@ -1,4 +1,4 @@
-//! From a token to balances that can be read back.
+//! The first steps of a user, from a token to balances.
 
 use crate::world::book::Book;
 use crate::world::{Answer, PUBLIC_BINDING, User, World, text};
@@ -19,13 +19,13 @@ async fn a_new_user_sees_their_profile_and_the_public_bindings() {
     assert_eq!(names, ["Gate.io virtual", "Kraken", "Binance"]);
 }
 
-/// A trading on a public binding.
+/// Creates a trading on a public binding.
 async fn trading_of(user: &User<'_>) -> Answer {
     let body = json!({"name": "grid", "type": "virtual", "exchange_binding_id": PUBLIC_BINDING, "info": {"a": 1}});
     user.post("/v1/tradings", body).await
 }
 
-/// An account of a new trading with this balance.
+/// Creates an account of a new trading with this balance.
 async fn account_of(user: &User<'_>, symbol: &str, balance: &str) -> Answer {
     let trading = trading_of(user).await.id();
     let body =
@@ -34,19 +34,19 @@ async fn account_of(user: &User<'_>, symbol: &str, balance: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_new_trading_is_read_back_as_it_was_answered() {
+async fn a_new_trading_is_read_back_as_created() {
     let world = World::start().await;
     let user = world.user("ann").await;
 
-    let made = trading_of(&user).await;
+    let created = trading_of(&user).await;
 
-    made.assert_status(201);
-    assert_eq!(made.data()["type"], "paper");
-    assert_eq!(made.data()["exchange_binding"]["name"], "Binance");
-    let read = user.get(&format!("/v1/tradings/{}", made.id())).await;
-    assert_eq!(read.data(), made.data());
+    created.assert_status(201);
+    assert_eq!(created.data()["type"], "paper");
+    assert_eq!(created.data()["exchange_binding"]["name"], "Binance");
+    let read = user.get(&format!("/v1/tradings/{}", created.id())).await;
+    assert_eq!(read.data(), created.data());
     let listed = user.get("/v1/tradings").await;
-    assert_eq!(listed.data()["tradings"], json!([made.data()]));
+    assert_eq!(listed.data()["tradings"], json!([created.data()]));
 }
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn a_new_account_is_empty() {
 }
 
 #[tokio::test]
-async fn a_new_account_may_begin_with_a_balance() {
+async fn a_new_account_may_have_an_opening_balance() {
     let world = World::start().await;
     let user = world.user("ann").await;
 
@@ -74,7 +74,7 @@ async fn a_new_account_may_begin_with_a_balance() {
 }
 
 #[tokio::test]
-async fn a_deposit_and_a_withdrawal_are_read_back_as_answered() {
+async fn a_deposit_and_a_withdrawal_are_read_back_as_booked() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let account = account_of(&user, "BTC", "1.5").await.id();
@@ -108,7 +108,7 @@ async fn assert_balances(user: &User<'_>, book: &Book, stock: &str, currency: &s
 }
 
 #[tokio::test]
-async fn long_and_short_settle_before_the_call_returns() {
+async fn long_and_short_settle_before_the_response() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "10", "1").await;
@@ -117,7 +117,7 @@ async fn long_and_short_settle_before_the_call_returns() {
 
     long.assert_status(201);
     assert_eq!(long.list("transaction_ids").len(), 2);
-    // Only a log with one transaction names it here.
+    // Only a log with a single transaction has this field.
     assert_eq!(long.data()["transaction_id"], Value::Null);
     assert_balances(&user, &book, "12", "0.899").await;
 
@@ -128,7 +128,7 @@ async fn long_and_short_settle_before_the_call_returns() {
 }
 
 #[tokio::test]
-async fn a_fee_on_another_account_is_a_posting_of_its_own() {
+async fn a_fee_on_another_account_is_a_separate_posting() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "10", "1").await;
@@ -138,22 +138,24 @@ async fn a_fee_on_another_account_is_a_posting_of_its_own() {
     trade["info"]["order_id"] = json!("order 7");
     trade["sub_account_id"] = json!(book.stock);
 
-    let made = user.log(trade).await;
+    let created = user.log(trade).await;
 
-    assert_eq!(made.list("transaction_ids").len(), 3);
-    assert_eq!(made.data()["order_id"], "order 7");
+    assert_eq!(created.list("transaction_ids").len(), 3);
+    assert_eq!(created.data()["order_id"], "order 7");
     assert_balances(&user, &book, "7.999", "1.1").await;
 
-    let read = user.get(&format!("/v1/trading-logs/{}", made.id())).await;
+    let read = user
+        .get(&format!("/v1/trading-logs/{}", created.id()))
+        .await;
 
     let mut read = read.data().clone();
-    read["transaction_ids"] = made.data()["transaction_ids"].clone();
-    read["sub_accounts"] = made.data()["sub_accounts"].clone();
-    assert_eq!(&read, made.data());
+    read["transaction_ids"] = created.data()["transaction_ids"].clone();
+    read["sub_accounts"] = created.data()["sub_accounts"].clone();
+    assert_eq!(&read, created.data());
 }
 
 #[tokio::test]
-async fn deposits_and_withdrawals_as_logs_settle_too() {
+async fn deposit_and_withdrawal_logs_settle() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "10", "1.098").await;
@@ -167,7 +169,7 @@ async fn deposits_and_withdrawals_as_logs_settle_too() {
     let data = deposit.data();
     assert_eq!(data["sub_accounts"][0]["balance"], "1.1");
     assert_eq!(data["transaction_id"], data["transaction_ids"][0]);
-    // Unknown keys of info are the caller's.
+    // Unknown keys of `info` are stored.
     assert_eq!(data["info"]["note"], "mine");
 
     user.log(movement("withdraw")).await;
@@ -194,7 +196,7 @@ async fn the_logs_of_a_trading_are_listed_newest_first() {
 }
 
 #[tokio::test]
-async fn any_other_type_is_recorded_and_moves_nothing() {
+async fn a_log_of_another_type_moves_no_money() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "1", "1").await;
@@ -207,13 +209,13 @@ async fn any_other_type_is_recorded_and_moves_nothing() {
     assert_eq!(log.data()["transaction_ids"], json!([]));
     assert_eq!(log.data()["sub_accounts"], json!([]));
     assert_eq!(log.data()["info"], info);
-    // Without an event time it is the time of recording.
+    // The event time defaults to the time of recording.
     assert_eq!(log.data()["event_time"], log.data()["timestamp"]);
     assert_balances(&user, &book, "1", "1").await;
 }
 
 #[tokio::test]
-async fn holds_of_orders_lower_what_is_available() {
+async fn holds_lower_the_available_balance() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "1", "1").await;

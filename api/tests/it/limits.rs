@@ -12,7 +12,7 @@ use std::num::NonZeroU32;
 use tiris_api::settings::Settings;
 use tiris_domain::ids::new_id;
 
-/// A class of requests, and how many of them a test allows.
+/// A rate class, and its requests a minute.
 type Rate = (&'static str, u32);
 
 fn rates(settings: &mut Settings, rates: &[Rate]) {
@@ -25,7 +25,7 @@ fn rates(settings: &mut Settings, rates: &[Rate]) {
             "auth" => all.auth = rate,
             "money" => all.money = rate,
             "credentials" => all.credentials = rate,
-            other => panic!("{other} is no class"),
+            other => panic!("{other} is not a rate class"),
         }
     }
 }
@@ -34,42 +34,42 @@ async fn limited(classes: &'static [Rate]) -> World {
     World::start_with(|settings| rates(settings, classes)).await
 }
 
-/// The headers of the rate limit.
-struct Standing {
+/// The rate limit headers of a response.
+struct RateHeaders {
     limit: u64,
     remaining: u64,
     reset: u64,
 }
 
 #[track_caller]
-fn standing(answer: &Answer) -> Standing {
+fn rate_headers(answer: &Answer) -> RateHeaders {
     let number = |name: &str| {
         let value = answer.header(name).parse();
         value.unwrap_or_else(|_| panic!("{name}: {answer}"))
     };
-    Standing {
+    RateHeaders {
         limit: number("x-ratelimit-limit"),
         remaining: number("x-ratelimit-remaining"),
         reset: number("x-ratelimit-reset"),
     }
 }
 
-/// Asserts that an answer is a refusal that says when to come again.
+/// Asserts that a response is a rate limit error with the time to wait.
 #[track_caller]
 fn assert_limited(answer: &Answer, limit: u64) {
     answer.assert_error(429, "RATE_LIMITED");
 
     let wait: u64 = answer.header("retry-after").parse().expect("seconds");
-    let standing = standing(answer);
-    assert_eq!(standing.limit, limit, "{answer}");
-    assert_eq!(standing.remaining, 0, "{answer}");
+    let headers = rate_headers(answer);
+    assert_eq!(headers.limit, limit, "{answer}");
+    assert_eq!(headers.remaining, 0, "{answer}");
     assert!((1..=60 / limit).contains(&wait), "{wait}: {answer}");
-    assert!((wait..=60).contains(&standing.reset), "{wait}: {answer}");
+    assert!((wait..=60).contains(&headers.reset), "{wait}: {answer}");
     answer.assert_contains(&format!("in {wait} s"));
 }
 
 #[tokio::test]
-async fn a_user_has_one_allowance_whatever_the_token() {
+async fn all_tokens_of_a_user_share_one_allowance() {
     let world = limited(&[("general", 3)]).await;
     let ann = world.user("ann").await;
     let bob = world.user("bob").await;
@@ -81,24 +81,24 @@ async fn a_user_has_one_allowance_whatever_the_token() {
         token: world.token(ann.id, session, chrono::Duration::hours(1)),
     };
 
-    for (asked, remaining) in [(&ann, 2), (&again, 1), (&ann, 0)] {
-        let answer = asked.get("/v1/tradings").await;
+    for (user, remaining) in [(&ann, 2), (&again, 1), (&ann, 0)] {
+        let answer = user.get("/v1/tradings").await;
         answer.data();
-        let standing = standing(&answer);
-        assert_eq!(standing.limit, 3);
-        assert_eq!(standing.remaining, remaining);
-        assert_eq!(standing.reset, 20 * (3 - remaining));
+        let headers = rate_headers(&answer);
+        assert_eq!(headers.limit, 3);
+        assert_eq!(headers.remaining, remaining);
+        assert_eq!(headers.reset, 20 * (3 - remaining));
         assert_eq!(answer.header("retry-after"), "");
     }
 
     assert_limited(&again.get("/v1/tradings").await, 3);
-    // Other users and the address have allowances of their own.
+    // Other users and the address have their own allowances.
     bob.get("/v1/tradings").await.data();
     world.anonymous("/v1/tradings").await.assert_status(401);
 }
 
 #[tokio::test]
-async fn a_refused_deposit_does_nothing() {
+async fn a_rate_limited_deposit_does_nothing() {
     let world = limited(&[("money", 2)]).await;
     let user = world.user("ann").await;
     let book = user.book("grid", "10", "10").await;
@@ -112,11 +112,11 @@ async fn a_refused_deposit_does_nothing() {
 }
 
 #[tokio::test]
-async fn requests_without_a_good_token_are_charged_to_the_address() {
+async fn requests_without_a_valid_token_are_charged_to_the_address() {
     let world = limited(&[("general", 4)]).await;
     let garbage = [("authorization", "Bearer garbage")];
     let basic = [("authorization", "Basic YTpi")];
-    let ask = async |headers: &[(&str, &str)], path: &str| {
+    let request = async |headers: &[(&str, &str)], path: &str| {
         world.ask(Method::GET, path, headers, None).await
     };
 
@@ -126,13 +126,13 @@ async fn requests_without_a_good_token_are_charged_to_the_address() {
         (&basic[..], "/v1/tradings", 401, 1),
         (&garbage[..], "/v1/nothing", 404, 0),
     ] {
-        let answer = ask(headers, path).await;
+        let answer = request(headers, path).await;
         answer.assert_status(status);
-        assert_eq!(standing(&answer).remaining, remaining, "{answer}");
+        assert_eq!(rate_headers(&answer).remaining, remaining, "{answer}");
     }
 
-    assert_limited(&ask(&[], "/").await, 4);
-    assert_limited(&ask(&garbage, "/v1/tradings").await, 4);
+    assert_limited(&request(&[], "/").await, 4);
+    assert_limited(&request(&garbage, "/v1/tradings").await, 4);
     let user = world.user("ann").await;
     user.get("/v1/tradings").await.data();
 }
@@ -167,7 +167,7 @@ async fn signing_in_is_limited_by_address_with_and_without_a_token() {
     let login = async || world.post("/v1/auth/login", body.clone()).await;
 
     login().await.assert_status(400);
-    let logout = standing(&user.post("/v1/auth/logout", json!({})).await);
+    let logout = rate_headers(&user.post("/v1/auth/logout", json!({})).await);
     assert_eq!(logout.limit, 2);
     assert_eq!(logout.remaining, 0);
     assert_eq!(logout.reset, 60);
@@ -178,7 +178,7 @@ async fn signing_in_is_limited_by_address_with_and_without_a_token() {
     other.get("/v1/tradings").await.data();
 }
 
-/// The status of a request that a proxy forwards for these clients.
+/// Returns the status of a request with this X-Forwarded-For.
 async fn status_behind(world: &World, chain: &str) -> u16 {
     let headers = [("x-forwarded-for", chain)];
     let answer = world.ask(Method::GET, "/", &headers, None).await;
@@ -186,7 +186,7 @@ async fn status_behind(world: &World, chain: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn clients_behind_a_trusted_proxy_are_told_apart() {
+async fn clients_behind_a_trusted_proxy_are_limited_separately() {
     let world = World::start_with(|settings| {
         rates(settings, &[("general", 1)]);
         settings.protection.trusted_proxies = vec!["127.0.0.0/8".parse().expect("a network")];
@@ -194,7 +194,7 @@ async fn clients_behind_a_trusted_proxy_are_told_apart() {
     .await;
 
     assert_eq!(status_behind(&world, "192.0.2.1").await, 200);
-    // The entries that a client has written itself do not count.
+    // Entries written by the client itself do not count.
     assert_eq!(status_behind(&world, "198.51.100.1, 192.0.2.1").await, 429);
     assert_eq!(status_behind(&world, "192.0.2.2").await, 200);
     // An IPv6 network of 64 bits is one client.
@@ -203,7 +203,7 @@ async fn clients_behind_a_trusted_proxy_are_told_apart() {
 }
 
 #[tokio::test]
-async fn other_proxies_are_not_believed() {
+async fn ignores_the_headers_of_other_proxies() {
     let world = limited(&[("general", 1)]).await;
 
     assert_eq!(status_behind(&world, "192.0.2.1").await, 200);
@@ -211,7 +211,7 @@ async fn other_proxies_are_not_believed() {
 }
 
 #[tokio::test]
-async fn hsts_and_the_audit_trail_believe_trusted_proxies_only() {
+async fn hsts_and_the_audit_log_use_headers_of_trusted_proxies_only() {
     for (trusted, hsts, address) in [
         (
             Some("127.0.0.1/32"),
@@ -246,7 +246,7 @@ async fn hsts_and_the_audit_trail_believe_trusted_proxies_only() {
     }
 }
 
-/// Operations without a limit, so that monitoring never sees a refusal.
+/// Operations without a limit, so that monitoring is never rejected.
 const UNLIMITED: [&str; 2] = ["/health/live", "/health/ready"];
 
 const HEADERS: [&str; 4] = [
@@ -307,7 +307,7 @@ async fn refused_sign_ins_are_audited_without_secrets() {
     let again = login.end(&world, "no-such-code").await;
     again.assert_error(400, "STATE_MISMATCH");
 
-    let kept: Vec<(Value, String)> = world
+    let entries: Vec<(Value, String)> = world
         .rows("SELECT after, ip FROM audit_logs WHERE action = 'session.refuse' ORDER BY timestamp, id")
         .await;
     let entry = |code: &str| {
@@ -315,13 +315,13 @@ async fn refused_sign_ins_are_audited_without_secrets() {
         (after, "127.0.0.1".to_owned())
     };
     assert_eq!(
-        kept,
+        entries,
         [entry("INVALID_AUTHORIZATION_CODE"), entry("STATE_MISMATCH")]
     );
 }
 
 #[tokio::test]
-async fn not_every_one_of_many_refused_sign_ins_is_audited() {
+async fn limits_the_audit_entries_of_refused_sign_ins() {
     let stub = Stub::start().await;
     let world = World::start_with(|settings| settings.providers = stub.settings()).await;
     let login = Begun::at(&world, "google").await;
@@ -330,8 +330,8 @@ async fn not_every_one_of_many_refused_sign_ins_is_audited() {
         login.end(&world, "no-such-code").await.refusal();
     }
 
-    let kept: i64 = world
+    let count: i64 = world
         .scalar("SELECT count(*) FROM audit_logs WHERE action = 'session.refuse'")
         .await;
-    assert!((120..302).contains(&kept), "{kept} of 302 are kept");
+    assert!((120..302).contains(&count), "{count} of 302 were audited");
 }

@@ -1,4 +1,4 @@
-//! The live stream: what is committed arrives, once, at whom it concerns, and nothing is missed.
+//! The live stream: every committed change reaches its owner exactly once.
 
 mod stream;
 
@@ -16,7 +16,7 @@ use tiris_runtime::config::NatsConfig;
 use tiris_store::ledger::{Entry, Source, apply_batch};
 use tiris_testing::{NatsServer, NatsSettings, eventually, free_port};
 
-/// So long that nothing in a test comes from polling.
+/// Longer than any test.
 const NEVER: Time = Time::from_secs(3_600);
 
 async fn private_nats() -> NatsServer {
@@ -32,7 +32,7 @@ fn nats_at(url: &str) -> Option<NatsConfig> {
     })
 }
 
-/// A world whose streams are woken by `nats` alone.
+/// Returns a world whose streams are woken only by `nats`.
 async fn woken_by(nats: &NatsServer) -> World {
     let world = World::start_with(|settings| {
         settings.live = LiveSettings {
@@ -64,7 +64,7 @@ async fn deposit(user: &User<'_>, account: &str) -> Value {
     user.deposit(account, "1").await.data().clone()
 }
 
-/// The events of one deposit, as `GET` answers what they are about.
+/// Returns the events of one deposit, with the objects of `GET`.
 async fn events_of(user: &User<'_>, deposit: &Value) -> Vec<Frame> {
     let mut frames = Vec::new();
     for (kind, time) in [
@@ -91,7 +91,7 @@ async fn events_of(user: &User<'_>, deposit: &Value) -> Vec<Frame> {
     frames
 }
 
-/// Deposits to book past the API.
+/// Returns deposits to book without the API.
 fn deposits(user: &User<'_>, book: &Book, account: &str, count: usize) -> Vec<Entry> {
     vec![book.deposit_entry(user.id, account, Source::Bot); count]
 }
@@ -103,14 +103,14 @@ async fn connect(world: &World) -> PgConnection {
 }
 
 #[tokio::test]
-async fn a_message_wakes_the_stream_with_what_get_answers() {
+async fn a_message_wakes_the_stream_with_the_objects_of_get() {
     let nats = private_nats().await;
     let world = woken_by(&nats).await;
     let user = world.user("ann").await;
     let book = user.book("grid", "0", "0").await;
     let (mut stream, _) = Stream::start(&user).await;
 
-    // Longer than a new stream looks by itself whether it has missed something.
+    // Longer than a new stream polls.
     stream.heartbeats(8).await;
 
     for account in [&book.stock, &book.currency] {
@@ -118,7 +118,7 @@ async fn a_message_wakes_the_stream_with_what_get_answers() {
         assert_eq!(stream.events(3).await, events_of(&user, &booked).await);
     }
 
-    // Ingest books and tells in the same way.
+    // Ingest books and notifies in the same way.
     let mut connection = connect(&world).await;
     apply_batch(&mut connection, &deposits(&user, &book, &book.stock, 1), 1)
         .await
@@ -136,9 +136,9 @@ async fn a_message_wakes_the_stream_with_what_get_answers() {
 }
 
 #[tokio::test]
-async fn without_nats_the_stream_polls() {
-    let nobody = format!("nats://127.0.0.1:{}", free_port().expect("a port"));
-    for servers in [None, nats_at(&nobody)] {
+async fn the_stream_polls_without_nats() {
+    let unreachable = format!("nats://127.0.0.1:{}", free_port().expect("a port"));
+    for servers in [None, nats_at(&unreachable)] {
         let world = World::start_with(|settings| settings.live = LiveSettings::new(servers)).await;
         // Readiness does not depend on NATS.
         world.anonymous("/health/ready").await.data();
@@ -153,7 +153,7 @@ async fn without_nats_the_stream_polls() {
 }
 
 #[tokio::test]
-async fn while_nats_is_away_the_stream_polls() {
+async fn the_stream_polls_while_nats_is_down() {
     let mut nats = private_nats().await;
     let world = woken_by(&nats).await;
     let user = world.user("ann").await;
@@ -173,7 +173,7 @@ async fn while_nats_is_away_the_stream_polls() {
 }
 
 #[tokio::test]
-async fn a_late_commit_comes_once_also_to_a_client_that_returns() {
+async fn a_late_commit_is_sent_once_also_after_a_reconnect() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "0", "0").await;
@@ -194,22 +194,25 @@ async fn a_late_commit_comes_once_also_to_a_client_that_returns() {
     for frame in &second {
         assert!(frame.id.starts_with(&micros), "{frame:?}");
     }
-    assert!(second[0].id < first[0].id, "it carries the earlier time");
+    assert!(
+        second[0].id < first[0].id,
+        "the late event has the earlier time"
+    );
 
     let next = deposit(&user, &book.currency).await;
     assert_eq!(stream.events(3).await, events_of(&user, &next).await);
 
     let mut again = Stream::open(&user, Some(&first[2].id)).await;
-    let came = again.events(8).await;
+    let received = again.events(8).await;
     for frame in &second {
-        assert!(came.contains(frame), "{frame:?}");
+        assert!(received.contains(frame), "{frame:?}");
     }
 }
 
 /// Ids by kind of event.
 type Ids = BTreeMap<String, BTreeSet<String>>;
 
-/// The ids of everything the user has.
+/// Returns the ids of all objects of the user.
 async fn stored(user: &User<'_>) -> Ids {
     let mut stored = Ids::new();
     for (kind, statement) in [
@@ -237,18 +240,18 @@ async fn stored(user: &User<'_>) -> Ids {
     stored
 }
 
-/// Ids of these events, none of which may come twice.
+/// Returns the ids of these events; none may be a duplicate.
 fn ids(frames: &[Frame]) -> Ids {
     let mut seen = Ids::new();
     for frame in frames {
         let of_kind = seen.entry(frame.event.clone()).or_default();
         let is_new = of_kind.insert(text(&frame.data["id"]));
-        assert!(is_new, "{frame:?} came twice");
+        assert!(is_new, "{frame:?} is a duplicate");
     }
     seen
 }
 
-/// Books some pages of rows that share one time, then some of other times.
+/// Books pages of rows with one time, then rows with other times.
 async fn book_pages(user: &User<'_>, book: &Book) {
     let mut connection = connect(user.world).await;
     let many = deposits(user, book, &book.stock, 130);
@@ -264,7 +267,7 @@ async fn book_pages(user: &User<'_>, book: &Book) {
 const EVENTS_OF_PAGES: usize = 133 + 133 + 2;
 
 #[tokio::test]
-async fn a_client_that_returns_gets_all_pages_and_goes_on() {
+async fn a_reconnected_client_gets_all_pages_and_new_events() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "0", "0").await;
@@ -273,14 +276,14 @@ async fn a_client_that_returns_gets_all_pages_and_goes_on() {
     book_pages(&user, &book).await;
 
     let mut stream = Stream::open(&user, Some(&start)).await;
-    let came = stream.events(EVENTS_OF_PAGES).await;
+    let received = stream.events(EVENTS_OF_PAGES).await;
 
     let time = |frame: &Frame| frame.id.split_once('-').expect("a time").0.to_owned();
-    let mut times: Vec<String> = came.iter().map(time).collect();
+    let mut times: Vec<String> = received.iter().map(time).collect();
     assert!(times.is_sorted(), "{times:?}");
     times.dedup();
     assert!(times.len() >= 4, "{times:?}");
-    assert_eq!(ids(&came), stored(&user).await);
+    assert_eq!(ids(&received), stored(&user).await);
 
     let booked = deposit(&user, &book.currency).await;
 
@@ -288,7 +291,7 @@ async fn a_client_that_returns_gets_all_pages_and_goes_on() {
 }
 
 #[tokio::test]
-async fn a_client_that_returns_in_the_middle_gets_the_rest() {
+async fn a_client_that_reconnects_in_the_middle_gets_the_rest() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "0", "0").await;
@@ -296,22 +299,22 @@ async fn a_client_that_returns_in_the_middle_gets_the_rest() {
     drop(stream);
     book_pages(&user, &book).await;
     let mut stream = Stream::open(&user, Some(&start)).await;
-    let came = stream.events(EVENTS_OF_PAGES).await;
+    let received = stream.events(EVENTS_OF_PAGES).await;
     deposit(&user, &book.currency).await;
 
-    let mut stream = Stream::open(&user, Some(&came[150].id)).await;
+    let mut stream = Stream::open(&user, Some(&received[150].id)).await;
     let rest = stream.events(EVENTS_OF_PAGES + 2).await;
 
-    // An account comes only as it is last, and so later than before.
+    // An account is sent only in its last state, and so later than before.
     let rest: Vec<String> = rest.into_iter().map(|frame| frame.id).collect();
-    for frame in &came[150..] {
-        let is_there = frame.event == "sub_account" || rest.contains(&frame.id);
-        assert!(is_there, "{frame:?}");
+    for frame in &received[150..] {
+        let is_included = frame.event == "sub_account" || rest.contains(&frame.id);
+        assert!(is_included, "{frame:?}");
     }
 }
 
 #[tokio::test]
-async fn a_malformed_event_id_is_refused() {
+async fn rejects_a_malformed_event_id() {
     let world = World::start().await;
     let user = world.user("ann").await;
 
@@ -333,7 +336,7 @@ async fn a_malformed_event_id_is_refused() {
 }
 
 #[tokio::test]
-async fn an_event_id_of_long_ago_begins_anew() {
+async fn an_old_event_id_resets_the_stream() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "5", "0").await;
@@ -347,18 +350,21 @@ async fn an_event_id_of_long_ago_begins_anew() {
     let resumable: DateTime<Utc> = text(&reset.data["resumable_from"]).parse().expect("a time");
     assert!(resumable > long_ago);
 
-    // Earlier events do not come.
+    // Earlier events are not sent.
     let booked = deposit(&user, &book.stock).await;
     assert_eq!(stream.events(3).await, events_of(&user, &booked).await);
 
-    // The id of the reset is good to go on with.
+    // The stream can resume from the id of the reset.
     let mut stream = Stream::open(&user, Some(&reset.id)).await;
-    let came = stream.events(3).await;
-    assert!(came.iter().all(|frame| frame.event != "reset"), "{came:?}");
+    let received = stream.events(3).await;
+    assert!(
+        received.iter().all(|frame| frame.event != "reset"),
+        "{received:?}"
+    );
 }
 
 #[tokio::test]
-async fn a_stream_holds_nothing_of_other_users() {
+async fn a_stream_has_no_events_of_other_users() {
     let world = World::start().await;
     let ann = world.user("ann").await;
     let bob = world.user("bob").await;
@@ -371,7 +377,7 @@ async fn a_stream_holds_nothing_of_other_users() {
     let expected = events_of(&ann, &booked).await;
     assert_eq!(stream.events(3).await, expected);
 
-    // An id of another user's stream is no secret and shows nothing of it.
+    // An id of another user's stream reveals none of its events.
     let mut stream = Stream::open(&bob, Some(&start)).await;
     for frame in stream.events(3).await {
         assert_eq!(frame.data["user_id"], json!(bob.id), "{frame:?}");
@@ -379,8 +385,8 @@ async fn a_stream_holds_nothing_of_other_users() {
 }
 
 #[tokio::test]
-async fn a_sixth_stream_is_refused_until_one_of_the_five_is_gone() {
-    // Nothing is sent by itself, so who is gone is not noticed by that.
+async fn rejects_a_sixth_stream_until_one_is_closed() {
+    // Without heartbeats a closed stream is not noticed by sending.
     let world = World::start_with(|settings| settings.live.heartbeat = NEVER).await;
     let ann = world.user("ann").await;
     let bob = world.user("bob").await;
@@ -398,15 +404,15 @@ async fn a_sixth_stream_is_refused_until_one_of_the_five_is_gone() {
     let (_other, _) = Stream::start(&bob).await;
 
     streams.pop();
-    let freed = eventually("a place", WAIT, async || {
-        let response = Stream::ask(&ann, &ann.token, None).await;
+    let freed = eventually("a free stream", WAIT, async || {
+        let response = Stream::request(&ann, &ann.token, None).await;
         if response.status() == 200 {
             Ok(())
         } else {
             Err(response.status())
         }
     });
-    freed.await.expect("a place");
+    freed.await.expect("a free stream");
 }
 
 #[tokio::test]
@@ -422,7 +428,7 @@ async fn a_stream_ends_with_its_token_session_and_user() {
 
     by_time.ends().await;
 
-    // By another replica, so that this process finds out by itself.
+    // By another replica, so that this process must notice by itself.
     let replica = world.replica().await;
     user.send_at(replica, reqwest::Method::POST, "/v1/auth/logout", None)
         .await

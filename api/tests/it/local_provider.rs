@@ -1,4 +1,4 @@
-//! Signing in at a real OpenID provider, the one of `make run LOGIN=1`, by its form as a browser would.
+//! Signing in by the form of a real OpenID provider, that of `make run LOGIN=1`, like a browser.
 
 use crate::sign_in::Begun;
 use crate::skip::skip;
@@ -15,12 +15,12 @@ use tiris_testing::{OpenIdProvider, OpenIdSettings, find_openid_provider};
 const CLIENT: &str = "the-client";
 const SECRET: &str = "the-secret";
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
-/// Pages between the first click and the way back, with room.
+/// More pages than a login has.
 const PAGES_MAX: usize = 12;
-/// Set to `required` where the provider must be there.
+/// Set to `required` where the provider must be installed.
 const REQUIREMENT: &str = "TIRIS_OPENID";
 
-/// A provider, and an API that knows it by this secret; `None` on a machine that has no provider.
+/// Returns a provider and an API that uses this client secret; `None` where no provider is installed.
 async fn world(secret: &str) -> Option<(World, OpenIdProvider)> {
     if let Err(error) = find_openid_provider() {
         skip(
@@ -60,7 +60,7 @@ async fn world(secret: &str) -> Option<(World, OpenIdProvider)> {
     ))
 }
 
-/// What a browser does: it keeps cookies, follows redirects, and sends the forms a person fills in.
+/// A browser: stores cookies, follows redirects, and sends the forms a user fills in.
 struct Browser {
     http: Client,
     cookies: BTreeMap<String, String>,
@@ -80,7 +80,7 @@ impl Browser {
         }
     }
 
-    /// Signs in at the provider by its form and answers what the page of `REDIRECT` is opened with.
+    /// Signs in by the provider's form and returns the query of the redirect to `REDIRECT`.
     async fn sign_in(&mut self, auth_url: &str, email: &str) -> BTreeMap<String, String> {
         let mut url = Url::parse(auth_url).expect("a URL");
         let mut page = self.send(self.http.get(url.clone())).await;
@@ -117,7 +117,7 @@ impl Browser {
                 .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
             page = self.send(post.body(encoded(&filled_in))).await;
         }
-        panic!("the provider leads nowhere: {url}");
+        panic!("the provider does not redirect back: {url}");
     }
 
     async fn send(&mut self, request: RequestBuilder) -> Response {
@@ -184,7 +184,7 @@ fn between(text: &str, before: &str, after: &str) -> String {
     rest.split(after).next().unwrap_or_default().to_owned()
 }
 
-/// The address with another value of a parameter.
+/// Returns the address with another value of a parameter.
 fn with_parameter(address: &str, name: &str, value: &str) -> String {
     let mut url = Url::parse(address).expect("a URL");
     let mut parameters = carried(address);
@@ -208,7 +208,7 @@ async fn sign_in(world: &World, browser: &mut Browser, email: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_person_signs_in_at_a_real_provider_and_is_known_again() {
+async fn a_user_signs_in_at_a_real_provider_repeatedly() {
     let Some((world, _provider)) = world(SECRET).await else {
         return;
     };
@@ -216,25 +216,25 @@ async fn a_person_signs_in_at_a_real_provider_and_is_known_again() {
 
     let first = sign_in(&world, &mut browser, "ann@example.com").await;
 
-    let person = &first.data()["user"];
-    assert_eq!(person["username"], "ann");
-    assert_eq!(person["email"], "ann@example.com");
-    assert!(person["email_verified_at"].is_string(), "{person}");
+    let user = &first.data()["user"];
+    assert_eq!(user["username"], "ann");
+    assert_eq!(user["email"], "ann@example.com");
+    assert!(user["email_verified_at"].is_string(), "{user}");
     let token = text(&first.data()["access_token"]);
     let me = world.get_as(&token, "/v1/users/me").await;
-    assert_eq!(me.data(), person);
+    assert_eq!(me.data(), user);
 
     for mut browser in [browser, Browser::new()] {
         let again = sign_in(&world, &mut browser, "ann@example.com").await;
-        assert_eq!(again.data()["user"]["id"], person["id"]);
-        // The same browser, another person.
+        assert_eq!(again.data()["user"]["id"], user["id"]);
+        // The same browser, another user.
         let other = sign_in(&world, &mut browser, "bob@example.com").await;
         assert_eq!(other.data()["user"]["username"], "bob");
     }
 }
 
 #[tokio::test]
-async fn an_unverified_address_of_a_real_provider_is_not_taken() {
+async fn an_unverified_address_of_a_real_provider_is_not_stored() {
     let Some((world, _provider)) = world(SECRET).await else {
         return;
     };
@@ -248,7 +248,7 @@ const EMAIL: &str = "ann@example.com";
 const USERS: &str = "SELECT count(*) FROM users";
 
 #[tokio::test]
-async fn a_code_or_a_state_of_another_login_signs_nobody_in() {
+async fn rejects_a_code_or_a_state_of_another_login() {
     let Some((world, _provider)) = world(SECRET).await else {
         return;
     };
@@ -268,7 +268,7 @@ async fn a_code_or_a_state_of_another_login_signs_nobody_in() {
 }
 
 #[tokio::test]
-async fn another_nonce_or_proof_signs_nobody_in() {
+async fn rejects_another_nonce_or_proof() {
     let Some((world, _provider)) = world(SECRET).await else {
         return;
     };
@@ -288,7 +288,7 @@ async fn another_nonce_or_proof_signs_nobody_in() {
 }
 
 #[tokio::test]
-async fn a_real_provider_leads_to_known_addresses_only() {
+async fn a_real_provider_redirects_to_known_addresses_only() {
     let Some((world, _provider)) = world(SECRET).await else {
         return;
     };

@@ -1,4 +1,4 @@
-//! Requests to the operations that take an idempotency key.
+//! Requests to the operations that accept an idempotency key.
 
 use crate::bindings::new_binding;
 use crate::events::fixtures::store_rejected;
@@ -9,7 +9,7 @@ use crate::world::book::Book;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// Operations that take a key: all that post or put, except those of signing in.
+/// Returns the operations that accept a key: every POST and PUT but those of signing in.
 pub(crate) fn repeatable() -> Vec<(Method, String, Value)> {
     let all = operations().into_iter();
     all.filter(|(method, path, _)| {
@@ -22,7 +22,7 @@ pub(crate) fn repeatable() -> Vec<(Method, String, Value)> {
 /// The caller of an operation, the id in its path, and its body.
 pub(crate) type Case<'u> = (&'u User<'u>, String, Value);
 
-/// Requests to every operation that takes a key.
+/// Requests to every operation that accepts a key.
 pub(crate) struct Cases<'u> {
     ann: &'u User<'u>,
     root: &'u User<'u>,
@@ -45,14 +45,14 @@ impl<'u> Cases<'u> {
         }
     }
 
-    /// A letter that can be replayed, at `seq` of its stream.
-    async fn letter(&self, seq: i64) -> String {
+    /// Stores a dead letter that can be replayed, at `seq` of its stream, and returns its id.
+    async fn dead_letter(&self, seq: i64) -> String {
         store_rejected(self.ann, &self.book, seq, "1")
             .await
             .to_string()
     }
 
-    /// The caller of an operation, the id in its path, and its body.
+    /// Returns a request that succeeds.
     pub(crate) async fn of(&self, seq: i64, method: &Method, path: &str) -> Case<'u> {
         let book = &self.book;
         let filter = json!({"class": "rejected"});
@@ -77,17 +77,17 @@ impl<'u> Cases<'u> {
             "PUT /v1/users/{id}/disable" => self.root(&self.user(seq, "active").await, json!({})),
             "PUT /v1/users/{id}/enable" => self.root(&self.user(seq, "disabled").await, json!({})),
             "POST /v1/events/dead-letters/{id}/replay" => {
-                self.root(&self.letter(seq).await, json!({}))
+                self.root(&self.dead_letter(seq).await, json!({}))
             }
             "POST /v1/events/dead-letters/{id}/discard" => {
-                self.root(&self.letter(seq).await, json!({"reason": "a test"}))
+                self.root(&self.dead_letter(seq).await, json!({"reason": "a test"}))
             }
             "POST /v1/events/dead-letters/replay" => {
-                self.letter(seq).await;
+                self.dead_letter(seq).await;
                 self.root("", json!({"filter": filter}))
             }
             "POST /v1/events/dead-letters/discard" => {
-                self.letter(seq).await;
+                self.dead_letter(seq).await;
                 self.root("", json!({"filter": filter, "reason": "a test"}))
             }
             "POST /v1/events/replay" => self.root(
@@ -106,7 +106,7 @@ impl<'u> Cases<'u> {
         (self.root, id.to_owned(), body)
     }
 
-    /// A new user with this status.
+    /// Creates a user with this status and returns the id.
     async fn user(&self, seq: i64, status: &str) -> String {
         let user = self.ann.world.user(&format!("u{seq}")).await;
         user.set_status(status).await;

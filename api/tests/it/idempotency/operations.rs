@@ -1,4 +1,4 @@
-//! Every operation that takes a key.
+//! Every operation that accepts a key.
 
 use super::cases::{Cases, repeatable};
 use super::{Keyed, assert_replayed, is_replayed};
@@ -9,7 +9,7 @@ use serde_json::json;
 use tiris_domain::ids::new_id;
 
 #[tokio::test]
-async fn a_malformed_key_is_refused_wherever_a_key_is_taken() {
+async fn every_operation_rejects_a_malformed_key() {
     let world = World::start().await;
     let admin = world.admin("root").await;
     let bearer = format!("Bearer {}", admin.token);
@@ -41,7 +41,7 @@ async fn a_malformed_key_is_refused_wherever_a_key_is_taken() {
     }
 }
 
-/// Rows of everything an operation leaves behind; of what is changed in place, which transactions did it.
+/// Counts the rows of all tables an operation may write; for updated rows, adds up the transactions that wrote them.
 async fn traces(world: &World) -> i64 {
     world.scalar("SELECT (SELECT count(*) FROM audit_logs) + (SELECT count(*) FROM transactions) + (SELECT count(*) FROM trading_logs) \
          + (SELECT count(*) FROM tradings) + (SELECT count(*) FROM sub_accounts) + (SELECT count(*) FROM replay_jobs) \
@@ -50,7 +50,7 @@ async fn traces(world: &World) -> i64 {
 }
 
 #[tokio::test]
-async fn every_operation_that_takes_a_key_is_done_once() {
+async fn every_operation_with_a_key_takes_effect_once() {
     let exchanges = Exchanges::start().await;
     let world = World::start_with(|settings| settings.exchanges = exchanges.settings(false)).await;
     let ann = world.user("ann").await;
@@ -63,24 +63,24 @@ async fn every_operation_that_takes_a_key_is_done_once() {
         let (user, id, body) = cases.of(seq, &method, &path).await;
         let path = path.replace("{id}", &id);
         let body = body.to_string();
-        let once = Keyed::new(user, "k");
+        let keyed = Keyed::new(user, "k");
 
         let before = traces(&world).await;
-        let first = once.send(&method, &path, &body).await;
+        let first = keyed.send(&method, &path, &body).await;
         let after = traces(&world).await;
-        assert!(after > before, "{method} {path} leaves a trace");
+        assert!(after > before, "{method} {path} changes nothing");
 
-        let second = once.send(&method, &path, &body).await;
+        let second = keyed.send(&method, &path, &body).await;
         assert_replayed(&first, &second);
         assert_eq!(traces(&world).await, after, "{method} {path}");
 
-        let other = once.send(&method, &path, &format!("{body} ")).await;
+        let other = keyed.send(&method, &path, &format!("{body} ")).await;
         other.assert_error(409, "IDEMPOTENCY_KEY_REUSED");
     }
 }
 
 #[tokio::test]
-async fn a_dry_run_keeps_no_answer() {
+async fn a_dry_run_stores_no_response() {
     let world = World::start().await;
     let ann = world.user("ann").await;
     let root = world.admin("root").await;
@@ -89,15 +89,15 @@ async fn a_dry_run_keeps_no_answer() {
     let one = format!("/v1/events/dead-letters/{letter}/replay");
     let many = "/v1/events/dead-letters/replay";
     let filter = json!({"class": "rejected"});
-    let once = Keyed::new(&root, "k");
+    let keyed = Keyed::new(&root, "k");
 
     for dry in [true, true, false] {
         let all = json!({"filter": filter, "dry_run": dry}).to_string();
-        let answer = once.post(many, &all).await;
+        let answer = keyed.post(many, &all).await;
         assert!(!is_replayed(&answer), "{answer}");
         assert_eq!(answer.data()["dry_run"], dry, "{answer}");
 
-        let answer = once.post(&one, &json!({"dry_run": dry}).to_string()).await;
+        let answer = keyed.post(&one, &json!({"dry_run": dry}).to_string()).await;
         if dry {
             assert!(!is_replayed(&answer), "{answer}");
             assert_eq!(answer.data()["dry_run"], dry, "{answer}");

@@ -1,4 +1,4 @@
-//! Requests with one key at the same time, and keys under trouble.
+//! Concurrent requests with one key, and failures of the request that holds it.
 
 use super::{Keyed, assert_replayed, is_replayed};
 use crate::world::World;
@@ -10,7 +10,7 @@ use tiris_testing::eventually;
 
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// A deposit of 1.
+/// The body of a deposit of 1.
 const ONE: &str = r#"{"amount":"1"}"#;
 
 /// A session of the database that waits for a lock.
@@ -26,7 +26,7 @@ impl Waiting {
     }
 }
 
-/// Waits until exactly so many sessions wait for locks, and returns them.
+/// Waits until exactly `count` sessions wait for locks, and returns them.
 async fn waiting(world: &World, count: usize) -> Vec<Waiting> {
     eventually("sessions that wait", LIMIT, async || {
         let found: Vec<Waiting> = world
@@ -43,7 +43,7 @@ async fn waiting(world: &World, count: usize) -> Vec<Waiting> {
 }
 
 #[tokio::test]
-async fn one_of_two_replicas_works_and_the_other_replays() {
+async fn one_replica_executes_and_the_other_replays() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "0", "0").await;
@@ -57,7 +57,7 @@ async fn one_of_two_replicas_works_and_the_other_replays() {
     let release = async {
         let sessions = waiting(&world, 2).await;
         let on_key = sessions.iter().filter(|session| session.waits_for_key());
-        assert_eq!(on_key.count(), 1, "one has the key: {sessions:?}");
+        assert_eq!(on_key.count(), 1, "the other holds the key: {sessions:?}");
         holder.rollback().await.expect("released");
     };
 
@@ -72,73 +72,73 @@ async fn one_of_two_replicas_works_and_the_other_replays() {
 }
 
 #[tokio::test]
-async fn a_waiting_request_takes_over_from_one_that_died() {
+async fn a_waiting_request_takes_over_after_a_failure() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "0", "0").await;
     let path = format!("/v1/sub-accounts/{}/deposit", book.stock);
-    let once = Keyed::new(&user, "k");
+    let keyed = Keyed::new(&user, "k");
     let holder = world.lock_account(&book.stock).await;
     let kill = async {
         let sessions = waiting(&world, 2).await;
-        let at_work = sessions.iter().find(|session| !session.waits_for_key());
-        let at_work = at_work.expect("one works").pid;
-        world.run("SELECT pg_terminate_backend($1)", at_work).await;
+        let worker = sessions.iter().find(|session| !session.waits_for_key());
+        let worker = worker.expect("one session works").pid;
+        world.run("SELECT pg_terminate_backend($1)", worker).await;
 
         let left = waiting(&world, 1).await;
         assert!(left[0].query.contains("sub_accounts"), "{left:?}");
         holder.rollback().await.expect("released");
     };
 
-    let (one, other, ()) = tokio::join!(once.post(&path, ONE), once.post(&path, ONE), kill);
+    let (one, other, ()) = tokio::join!(keyed.post(&path, ONE), keyed.post(&path, ONE), kill);
 
     let is_first = one.status.is_success();
     let (dead, done) = if is_first { (other, one) } else { (one, other) };
     dead.assert_error(503, "DATABASE_UNAVAILABLE");
-    assert_replayed(&done, &once.post(&path, ONE).await);
+    assert_replayed(&done, &keyed.post(&path, ONE).await);
     assert_eq!(user.balance(&book.stock).await, "1");
 }
 
 #[tokio::test]
-async fn a_request_waits_for_its_key_for_a_limited_time() {
+async fn the_wait_for_a_key_is_limited() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    let once = Keyed::new(&user, "k");
+    let keyed = Keyed::new(&user, "k");
     let body = json!({"name": "grid", "type": "paper"}).to_string();
     let insert = "INSERT INTO idempotency_keys (user_id, method, path, key, body_hmac, status, expires_at) \
                   VALUES ($1, 'POST', '/v1/tradings', 'k', '', 201, now() + interval '1 day')";
     let holder = world.lock(insert, user.id.0).await;
 
-    let late = once.post("/v1/tradings", &body).await;
+    let late = keyed.post("/v1/tradings", &body).await;
     late.assert_error(503, "DATABASE_UNAVAILABLE");
 
     holder.rollback().await.expect("released");
-    let made = once.post("/v1/tradings", &body).await;
-    assert!(!is_replayed(&made), "{made}");
+    let created = keyed.post("/v1/tradings", &body).await;
+    assert!(!is_replayed(&created), "{created}");
     assert_eq!(user.get("/v1/tradings").await.list("tradings").len(), 1);
 }
 
-/// Lets only every third booking be in time.
+/// Rejects two of three bookings as too late.
 const TWO_TOO_LATE: &str = "CREATE SEQUENCE tries; \
     CREATE OR REPLACE FUNCTION assert_fresh(batch_timestamp timestamptz) RETURNS void \
     LANGUAGE plpgsql AS $$ BEGIN IF batch_timestamp IS NOT NULL AND nextval('tries') % 3 <> 0 THEN \
     RAISE EXCEPTION 'late' USING ERRCODE = 'serialization_failure'; END IF; END $$";
 
 #[tokio::test]
-async fn a_booking_that_was_too_late_is_retried_and_done_once() {
+async fn a_late_booking_is_retried_and_takes_effect_once() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "0", "0").await;
     let path = format!("/v1/sub-accounts/{}/deposit", book.stock);
-    let once = Keyed::new(&user, "k");
+    let keyed = Keyed::new(&user, "k");
     world.execute(TWO_TOO_LATE).await;
 
-    let first = once.post(&path, ONE).await;
-    assert_replayed(&first, &once.post(&path, ONE).await);
+    let first = keyed.post(&path, ONE).await;
+    assert_replayed(&first, &keyed.post(&path, ONE).await);
     user.post_text(&path, ONE).await.data();
 
     assert_eq!(user.balance(&book.stock).await, "2");
-    // Three for the request with a key and three for the one without.
+    // Three for the request with a key and three for the request without.
     let tries: i64 = world.scalar("SELECT last_value FROM tries").await;
     assert_eq!(tries, 6);
 }

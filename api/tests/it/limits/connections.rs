@@ -1,4 +1,4 @@
-//! Limits of connections, and of slow clients.
+//! Limits of connections and of slow clients.
 
 use crate::world::World;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use tiris_testing::eventually;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Sends `head` and then `drip` again and again until the server ends the connection; returns its answer.
+/// Sends `head` and then `drip` repeatedly until the server ends the connection; returns the response.
 async fn trickle(world: &World, head: &str, drip: &str) -> String {
     let mut stream = TcpStream::connect(world.address).await.expect("connected");
     stream
@@ -20,19 +20,18 @@ async fn trickle(world: &World, head: &str, drip: &str) -> String {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     });
-    let mut said = Vec::new();
-    let ended = tokio::time::timeout(Duration::from_secs(30), read.read_to_end(&mut said)).await;
+    let mut received = Vec::new();
+    let ended =
+        tokio::time::timeout(Duration::from_secs(30), read.read_to_end(&mut received)).await;
     dripping.abort();
-    // A connection that is cut ends with an error or without, as the bytes under way have it.
-    ended
-        .expect("the server holds the connection for ever")
-        .ok();
+    // Whether a cut connection ends with an error depends on the bytes in transit.
+    ended.expect("the server keeps the connection open").ok();
 
-    String::from_utf8(said).expect("text")
+    String::from_utf8(received).expect("text")
 }
 
 #[tokio::test]
-async fn a_request_that_trickles_does_not_hold_its_connection() {
+async fn a_slow_request_does_not_keep_its_connection() {
     let world = World::start_with(|settings| {
         settings.request_timeout = Duration::from_secs(1);
         settings.protection.head_timeout = Duration::from_secs(1);
@@ -57,27 +56,27 @@ async fn connect(world: &World) -> TcpStream {
     TcpStream::connect(world.address).await.expect("connected")
 }
 
-/// Sends a request and returns the length of what comes back.
-async fn ask(stream: &mut TcpStream) -> std::io::Result<usize> {
+/// Sends a request and returns the length of the response.
+async fn request(stream: &mut TcpStream) -> std::io::Result<usize> {
     stream.write_all(REQUEST).await?;
     stream.read(&mut [0; 4_096]).await
 }
 
 #[tokio::test]
-async fn an_address_holds_only_so_many_connections() {
+async fn limits_the_connections_of_an_address() {
     let world = World::start_with(|settings| settings.protection.connections_per_address = 1).await;
     let mut first = connect(&world).await;
-    assert!(ask(&mut first).await.expect("an answer") > 0);
+    assert!(request(&mut first).await.expect("an answer") > 0);
 
     let mut second = connect(&world).await;
-    assert!(matches!(ask(&mut second).await, Ok(0) | Err(_)));
-    assert!(ask(&mut first).await.expect("an answer") > 0);
+    assert!(matches!(request(&mut second).await, Ok(0) | Err(_)));
+    assert!(request(&mut first).await.expect("an answer") > 0);
 
     drop(first);
     let limit = Duration::from_secs(20);
-    eventually("a free place", limit, async || {
+    eventually("a free connection", limit, async || {
         let mut next = connect(&world).await;
-        match ask(&mut next).await {
+        match request(&mut next).await {
             Ok(0) => Err("closed".to_owned()),
             Ok(_) => Ok(()),
             Err(error) => Err(error.to_string()),
@@ -88,18 +87,18 @@ async fn an_address_holds_only_so_many_connections() {
 }
 
 #[tokio::test]
-async fn a_client_waits_while_all_connections_are_taken() {
+async fn a_client_waits_while_all_connections_are_in_use() {
     let world = World::start_with(|settings| settings.protection.connections = 1).await;
     let mut first = connect(&world).await;
-    assert!(ask(&mut first).await.expect("an answer") > 0);
+    assert!(request(&mut first).await.expect("an answer") > 0);
 
     let mut second = connect(&world).await;
     second.write_all(REQUEST).await.expect("sent");
     let mut answer = [0; 4_096];
     assert!(second.try_read(&mut answer).is_err());
 
-    // The server works meanwhile.
-    assert!(ask(&mut first).await.expect("an answer") > 0);
+    // The server still serves the first connection.
+    assert!(request(&mut first).await.expect("an answer") > 0);
     assert!(second.try_read(&mut answer).is_err());
 
     drop(first);

@@ -5,7 +5,7 @@ use reqwest::Response;
 use serde_json::Value;
 use std::time::Duration;
 
-/// How long a test waits for a frame or an end.
+/// Limit of the wait for a frame or an end.
 pub(super) const WAIT: Duration = Duration::from_secs(30);
 
 /// The lines between two empty ones.
@@ -24,7 +24,7 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) async fn ask(user: &User<'_>, token: &str, last: Option<&str>) -> Response {
+    pub(super) async fn request(user: &User<'_>, token: &str, last: Option<&str>) -> Response {
         tiris_runtime::tls::choose_provider();
         let mut request = reqwest::Client::builder()
             .connect_timeout(WAIT)
@@ -45,7 +45,7 @@ impl Stream {
     }
 
     pub(super) async fn open_with(user: &User<'_>, token: &str, last: Option<&str>) -> Self {
-        let response = Self::ask(user, token, last).await;
+        let response = Self::request(user, token, last).await;
         assert_eq!(response.status(), 200);
         Self {
             response,
@@ -53,22 +53,22 @@ impl Stream {
         }
     }
 
-    /// A stream from now on, with the id it starts at.
+    /// Opens a stream from now on; returns it with the id it starts at.
     pub(super) async fn start(user: &User<'_>) -> (Self, String) {
         let mut stream = Self::open(user, None).await;
         let start = stream.frame().await.expect("a start");
-        assert_eq!(start.event.as_str(), "", "a start is no event");
-        assert_eq!(start.data, Value::Null, "a start is no event");
+        assert_eq!(start.event.as_str(), "", "a start is not an event");
+        assert_eq!(start.data, Value::Null, "a start is not an event");
         (stream, start.id)
     }
 
-    /// The next frame but the advice when to come again; none at the end.
+    /// Returns the next frame that is not a reconnection time; `None` at the end.
     pub(super) async fn frame(&mut self) -> Option<Frame> {
         loop {
             let Some(end) = self.text.find("\n\n") else {
                 let chunk = tokio::time::timeout(WAIT, self.response.chunk())
                     .await
-                    .expect("something in time");
+                    .expect("a chunk in time");
                 // A connection that is cut ends the stream as well.
                 self.text += std::str::from_utf8(&chunk.ok().flatten()?).expect("text");
                 continue;
@@ -82,7 +82,7 @@ impl Stream {
                     Some(("event", event)) => frame.event = event.to_owned(),
                     Some(("data", data)) => frame.data = serde_json::from_str(data).expect("JSON"),
                     Some(("retry", _)) => frame.event = "retry".to_owned(),
-                    // A trace belongs to the event it stands before.
+                    // A trace belongs to the event that follows it.
                     _ => frame.is_comment |= line == ":",
                 }
             }
@@ -93,7 +93,7 @@ impl Stream {
         }
     }
 
-    /// The next event.
+    /// Returns the next event.
     pub(super) async fn event(&mut self) -> Option<Frame> {
         let event = async {
             loop {
@@ -103,7 +103,7 @@ impl Stream {
                 }
             }
         };
-        // Signs of life are no event: without a bound of its own a test of a lost one would wait for ever.
+        // Heartbeats would keep a test that misses an event waiting forever.
         tokio::time::timeout(WAIT, event)
             .await
             .expect("an event in time")

@@ -1,4 +1,4 @@
-//! The dashboards of the folder `docker` against what our programs serve while a bot trades.
+//! The dashboards of the folder `docker` against the metrics our programs serve while a bot trades.
 
 use anyhow::{Result, ensure};
 use std::collections::BTreeMap;
@@ -7,10 +7,10 @@ use std::process::Command;
 use std::time::Duration;
 use tiris_testing::{eventually, scratch_dir};
 
-/// Some figures are counted once in a while only.
+/// Some metrics are updated only once in a while.
 const SERVED_LIMIT: Duration = Duration::from_secs(90);
 
-/// Waits until each metric of a dashboard is served; counters that count trouble may be missing.
+/// Waits until each metric of a dashboard is served; counters of failures may be missing.
 pub(crate) async fn find_all_metrics(variables: &BTreeMap<String, String>) -> Result<()> {
     let folder = scratch_dir("metrics")?;
     let check = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docker/check.py");
@@ -21,9 +21,9 @@ pub(crate) async fn find_all_metrics(variables: &BTreeMap<String, String>) -> Re
         command.arg(&check).arg("live");
         for name in ["API_ADMIN_URL", "INGEST_ADMIN_URL"] {
             let url = format!("{}/metrics", variables[name]);
-            let answer = client.get(url).send().await?.error_for_status()?;
+            let response = client.get(url).send().await?.error_for_status()?;
             let file = folder.path().join(name);
-            std::fs::write(&file, answer.bytes().await?)?;
+            std::fs::write(&file, response.bytes().await?)?;
             command.arg(file);
         }
 

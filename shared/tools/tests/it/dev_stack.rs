@@ -1,4 +1,4 @@
-//! The development stack: what `make run`, `up` and `down` promise, tried on the real programs.
+//! The development stack behind `make run`, `up` and `down`, tested with the real programs.
 
 #![expect(
     clippy::unwrap_used,
@@ -21,7 +21,7 @@ use tiris_testing::{
 const START_LIMIT: Duration = Duration::from_secs(120);
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 
-/// What the file `env` sets.
+/// The variables of the file `env`.
 const VARIABLES: [&str; 8] = [
     "ADMIN_TOKEN",
     "API_ADMIN_URL",
@@ -34,7 +34,7 @@ const VARIABLES: [&str; 8] = [
 ];
 
 #[tokio::test]
-async fn run_reaches_a_balance_stops_clean_and_goes_on_with_its_data() {
+async fn run_shows_balances_stops_cleanly_and_keeps_its_data() {
     let folder = stack_folder("run").unwrap();
     let mut run = dev(folder.path()).arg("run").spawn().unwrap();
     let first = variables(folder.path(), &mut run).await.unwrap();
@@ -42,7 +42,7 @@ async fn run_reaches_a_balance_stops_clean_and_goes_on_with_its_data() {
     dashboards::find_all_metrics(&first).await.unwrap();
 
     assert!(run.terminate(STOP_LIMIT).await.unwrap().success());
-    everything_down(&first).unwrap();
+    check_everything_down(&first).unwrap();
     assert!(!folder.path().join("env").exists());
 
     let mut run = dev(folder.path()).arg("run").spawn().unwrap();
@@ -52,17 +52,17 @@ async fn run_reaches_a_balance_stops_clean_and_goes_on_with_its_data() {
     let again = self::balances(&second).await.unwrap();
     assert_eq!(balances.len(), again.len());
 
-    // Not even a kill leaves a server behind.
+    // A kill leaves no server behind either.
     run.kill().await.unwrap();
     eventually("the end of the servers", STOP_LIMIT, async || {
-        everything_down(&second)
+        check_everything_down(&second)
     })
     .await
     .unwrap();
 }
 
 #[tokio::test]
-async fn run_ends_with_an_error_and_the_log_of_the_part_that_died() {
+async fn run_fails_with_the_log_of_a_part_that_ended() {
     let folder = stack_folder("dies").unwrap();
     let mut run = dev(folder.path()).arg("run").spawn().unwrap();
     let variables = variables(folder.path(), &mut run).await.unwrap();
@@ -72,11 +72,11 @@ async fn run_ends_with_an_error_and_the_log_of_the_part_that_died() {
     assert!(!run.wait(STOP_LIMIT).await.unwrap().success());
     let log = std::fs::read_to_string(run.log_path()).unwrap();
     assert!(log.contains("postgres ended: signal: 9"), "{log}");
-    everything_down(&variables).unwrap();
+    check_everything_down(&variables).unwrap();
 }
 
-/// Runs a command of the stack that must succeed.
-async fn succeeds(folder: &Path, command: &str, limit: Duration) {
+/// Runs a command of the stack and asserts that it succeeds.
+async fn assert_succeeds(folder: &Path, command: &str, limit: Duration) {
     let mut process = dev(folder).arg(command).spawn().unwrap();
     let status = process.wait(limit).await.unwrap();
     let log = process.log_tail();
@@ -84,15 +84,15 @@ async fn succeeds(folder: &Path, command: &str, limit: Duration) {
 }
 
 #[tokio::test]
-async fn up_comes_back_ready_revives_what_dies_and_down_ends_it() {
+async fn up_waits_until_ready_and_restarts_parts_that_end() {
     let folder = stack_folder("up").unwrap();
     let folder = folder.path();
     let _down = DownAtTheEnd(folder);
-    succeeds(folder, "up", START_LIMIT).await;
+    assert_succeeds(folder, "up", START_LIMIT).await;
     let variables = read_variables(folder).unwrap();
     assert!(variables.keys().eq(VARIABLES), "{:?}", variables.keys());
     let accounts = accounts(&variables).await.unwrap();
-    assert!(accounts.is_empty(), "there is no bot yet: {accounts:?}");
+    assert!(accounts.is_empty(), "no bot runs yet: {accounts:?}");
 
     kill(&pid_of_nats(folder).unwrap());
     eventually("a new NATS server", START_LIMIT, async || {
@@ -104,13 +104,13 @@ async fn up_comes_back_ready_revives_what_dies_and_down_ends_it() {
     .unwrap();
     async_nats::connect(&variables["NATS_URL"]).await.unwrap();
 
-    succeeds(folder, "down", STOP_LIMIT).await;
-    everything_down(&variables).unwrap();
-    succeeds(folder, "clean-data", STOP_LIMIT).await;
+    assert_succeeds(folder, "down", STOP_LIMIT).await;
+    check_everything_down(&variables).unwrap();
+    assert_succeeds(folder, "clean-data", STOP_LIMIT).await;
     assert!(!folder.join("postgres").exists());
 }
 
-/// A folder whose stack remembers ports of its own: others may use the usual ones.
+/// Returns a folder with ports of its own, because another stack may use the usual ones.
 fn stack_folder(name: &str) -> Result<TempDir> {
     let folder = scratch_dir(name)?;
     let mut ports = serde_json::Map::new();
@@ -128,7 +128,7 @@ fn dev(folder: &Path) -> ProcessCommand {
         .env("TIRIS_NATS_SERVER", find_nats_server().unwrap())
 }
 
-/// A stack in the background has no parent: a test that fails must end it too.
+/// Ends a stack in the background, which has no parent, also when its test fails.
 struct DownAtTheEnd<'a>(&'a Path);
 
 impl Drop for DownAtTheEnd<'_> {
@@ -144,7 +144,7 @@ impl Drop for DownAtTheEnd<'_> {
 
 async fn variables(folder: &Path, run: &mut Process) -> Result<BTreeMap<String, String>> {
     eventually("the file `env`", START_LIMIT, async || {
-        // A stack that gave up says why in its log.
+        // A stack that gave up has the reason in its log.
         if run.is_running() {
             read_variables(folder).map(Ok)
         } else {
@@ -154,10 +154,10 @@ async fn variables(folder: &Path, run: &mut Process) -> Result<BTreeMap<String, 
     .await?
 }
 
-/// Reads the file as its readers do: by a shell.
+/// Reads the file like its users, by a shell.
 fn read_variables(folder: &Path) -> Result<BTreeMap<String, String>> {
     let file = folder.join("env");
-    ensure!(file.exists(), "there is no {}", file.display());
+    ensure!(file.exists(), "{} is missing", file.display());
     let output = Command::new("/bin/sh")
         .args(["-c", "set -a; . \"$1\"; env", "sh"])
         .arg(&file)
@@ -174,7 +174,7 @@ fn read_variables(folder: &Path) -> Result<BTreeMap<String, String>> {
         .collect())
 }
 
-/// The names of the demo user's accounts.
+/// Returns the names of the demo user's accounts.
 async fn accounts(variables: &BTreeMap<String, String>) -> Result<Vec<String>> {
     tiris_runtime::tls::choose_provider();
     let client = reqwest::Client::builder()
@@ -183,9 +183,9 @@ async fn accounts(variables: &BTreeMap<String, String>) -> Result<Vec<String>> {
         .build()?;
     let url = format!("{}/v1/sub-accounts", variables["API_URL"]);
     let request = client.get(url).bearer_auth(&variables["TOKEN"]);
-    let answer = request.send().await?.error_for_status()?;
+    let response = request.send().await?.error_for_status()?;
 
-    let body: serde_json::Value = answer.json().await?;
+    let body: serde_json::Value = response.json().await?;
     let accounts = body["data"]["sub_accounts"].as_array();
     let accounts = accounts.context("no list of accounts")?;
 
@@ -205,7 +205,7 @@ async fn balances(variables: &BTreeMap<String, String>) -> Result<Vec<String>> {
     .await
 }
 
-fn everything_down(variables: &BTreeMap<String, String>) -> Result<()> {
+fn check_everything_down(variables: &BTreeMap<String, String>) -> Result<()> {
     for (name, url) in variables.iter().filter(|(name, _)| name.ends_with("_URL")) {
         let address = url
             .rsplit(['/', '@'])
@@ -231,12 +231,12 @@ fn pid_of_postgres(folder: &Path) -> Result<String> {
     Ok(pid.to_owned())
 }
 
-/// Each line of its log begins with its number in brackets.
+/// Each line of the log begins with the process number in brackets.
 fn pid_of_nats(folder: &Path) -> Result<String> {
     let log = std::fs::read_to_string(folder.join("nats/nats.log"))?;
     let pid = log
         .strip_prefix('[')
         .and_then(|rest| rest.split_once(']'))
-        .context("the log has another form")?;
+        .context("the log does not begin with a process number")?;
     Ok(pid.0.to_owned())
 }

@@ -1,13 +1,12 @@
-//! The bot: turns candles into orders, and orders into the events a bot would publish.
+//! Turns candles into orders, and orders into the events a bot publishes.
 //!
-//! Owns: sizes, limits, fees, and the sequence of events an order goes through. Must not know: where candles come from
-//! and where events go. It never spends more than its book has, so nothing it says is to be refused.
+//! The bot never spends more than its accounts hold, so ingest must accept every event.
 
-use super::book::Purse;
-use super::candles::Candle;
-use super::message::{Message, Writer};
-use super::strategy::{Advice, Crossover, View};
-use anyhow::Context;
+use crate::account::Account;
+use crate::candles::Candle;
+use crate::message::{Message, Writer};
+use crate::strategy::{Crossover, Side};
+use anyhow::{Context, Result};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tiris_domain::event::Kind;
@@ -15,14 +14,14 @@ use tiris_domain::money::{Money, Number};
 
 /// Candles from one heartbeat to the next.
 const HEARTBEAT_CANDLES: u64 = 20;
-/// Every so many orders one finds no taker and is cancelled at the next candle.
+/// Every fifth order stays unfilled and is cancelled at the next candle.
 const UNFILLED_EVERY: u64 = 5;
-/// Every so many orders one is filled in two parts.
+/// Every fourth order is filled in two parts.
 const TWO_PARTS_EVERY: u64 = 4;
-/// A buy may spend a quarter of what is available, a sell may give half of it.
+/// A buy may spend a quarter of the available balance, a sell may give half of it.
 const BUY_SHARE: i128 = 4;
 const SELL_SHARE: i128 = 2;
-/// Volumes have eight decimals, as exchanges take them.
+/// Volumes have eight decimals, as exchanges accept them.
 const LOT_UNITS: i128 = 10_000;
 /// Smallest worth of an order: 0.000001 of the quote asset.
 const WORTH_MIN_UNITS: i128 = 1_000_000;
@@ -32,17 +31,10 @@ const SLIPPAGE_PARTS: i128 = 1_000;
 const STOP_LOSS_PERCENT: i128 = 98;
 /// Budgets above this many units of 10^-12 are cut to it, so that sizes fit 128 bits.
 const BUDGET_UNITS_MAX: i128 = 10i128.pow(24);
-/// Part of the cost the exchange takes.
+/// The exchange's fee as part of the cost.
 const FEE_RATE: &str = "0.001";
 
 const TOO_LARGE: &str = "the order is too large for the books";
-
-/// Buy or sell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Side {
-    Buy,
-    Sell,
-}
 
 #[derive(Clone, Debug)]
 struct Order {
@@ -52,142 +44,147 @@ struct Order {
     limit: Money,
 }
 
-/// The bot with all it knows.
+/// A bot that trades one pair, and the accounts it expects.
 #[derive(Clone, Debug)]
-pub(super) struct Bot {
+pub(crate) struct Bot {
     writer: Writer,
     /// The account of the base asset.
-    pub(super) stock: Purse,
+    pub(crate) stock: Account,
     /// The account of the quote asset.
-    pub(super) currency: Purse,
+    pub(crate) currency: Account,
     crossover: Crossover,
+    fee_rate: Number,
     candles: u64,
-    orders: u64,
-    /// The order that waits for a taker.
+    /// Orders placed so far.
+    pub(crate) orders: u64,
     unfilled: Option<Order>,
     last_buy: Option<Money>,
-    fee_rate: Number,
+    /// The events since the last candle.
+    messages: Vec<Message>,
 }
 
 impl Bot {
-    /// A bot that trades `stock` against `currency`.
-    pub(super) fn new(
+    /// Returns a bot that trades `stock` against `currency`.
+    pub(crate) fn new(
         writer: Writer,
-        stock: Purse,
-        currency: Purse,
+        stock: Account,
+        currency: Account,
         crossover: Crossover,
-    ) -> anyhow::Result<Self> {
+    ) -> Result<Self> {
         Ok(Self {
             writer,
             stock,
             currency,
             crossover,
+            fee_rate: FEE_RATE.parse()?,
             candles: 0,
             orders: 0,
             unfilled: None,
             last_buy: None,
-            fee_rate: FEE_RATE.parse()?,
+            messages: Vec::new(),
         })
     }
 
-    /// Orders placed so far.
-    #[cfg(test)]
-    pub(super) const fn orders_placed(&self) -> u64 {
-        self.orders
-    }
-
-    /// All events that follow from the next candle. The book already counts them as applied.
-    pub(super) fn on_candle(&mut self, candle: &Candle) -> anyhow::Result<Vec<Message>> {
+    /// Returns the events that follow from the next candle; the accounts already count them as applied.
+    pub(crate) fn on_candle(&mut self, candle: &Candle) -> Result<Vec<Message>> {
         self.candles += 1;
-        let mut messages = self.cancel_unfilled(candle.time);
-        let view = self.crossover.push(candle.close);
-        messages.push(self.signal(candle, view));
-        match view.advice {
-            Advice::Buy => self.place(Side::Buy, candle, &mut messages)?,
-            Advice::Sell => self.place(Side::Sell, candle, &mut messages)?,
-            Advice::Hold => {}
+        self.messages = self.cancel_unfilled(candle.time);
+
+        let signal = self.crossover.push(candle.close);
+        let body = json!({
+            "signal_type": signal.advice.map_or("hold", Side::as_str),
+            "symbol": self.symbol(),
+            "confidence": signal.confidence,
+            "price": candle.close,
+            "strategy": self.crossover.name(),
+        });
+        self.write(Kind::Signal, candle.time, body);
+        if let Some(side) = signal.advice {
+            self.place(side, candle)?;
         }
+
         if self.candles.is_multiple_of(HEARTBEAT_CANDLES) {
-            messages.push(self.heartbeat(candle.time));
+            let body = json!({
+                "status": "healthy",
+                "component": "demo-bot",
+                "metrics": { "candles": self.candles, "orders": self.orders },
+            });
+            self.write(Kind::Heartbeat, candle.time, body);
         }
-        Ok(messages)
+        Ok(std::mem::take(&mut self.messages))
     }
 
-    /// Cancels the order that waits for a taker, if any, so that nothing stays held.
-    pub(super) fn cancel_unfilled(&mut self, time: DateTime<Utc>) -> Vec<Message> {
+    /// Cancels the unfilled order, if any, which releases its hold.
+    pub(crate) fn cancel_unfilled(&mut self, time: DateTime<Utc>) -> Vec<Message> {
         let Some(order) = self.unfilled.take() else {
             return Vec::new();
         };
+
         let mut body = self.order_body(&order, "cancelled");
         body["message"] = "the price moved away".into();
-        self.payer(order.side).release(&order.id);
+        self.payer(order.side).release();
         vec![self.writer.write(Kind::OrderCancelled, time, body)]
     }
 
-    /// The account an order is paid from.
-    fn payer(&mut self, side: Side) -> &mut Purse {
+    fn write(&mut self, kind: Kind, time: DateTime<Utc>, body: Value) {
+        self.messages.push(self.writer.write(kind, time, body));
+    }
+
+    /// Returns the account an order is paid from.
+    fn payer(&mut self, side: Side) -> &mut Account {
         match side {
             Side::Buy => &mut self.currency,
             Side::Sell => &mut self.stock,
         }
     }
 
-    fn place(
-        &mut self,
-        side: Side,
-        candle: &Candle,
-        messages: &mut Vec<Message>,
-    ) -> anyhow::Result<()> {
+    fn place(&mut self, side: Side, candle: &Candle) -> Result<()> {
         let price = candle.close;
         let Some((volume, limit)) = self.volume(side, price).zip(limit(side, price)) else {
             return Ok(());
         };
         self.orders += 1;
         let order = Order {
-            id: self.writer.next_order_id(),
+            id: self.writer.order_id(self.orders),
             side,
             volume,
             limit,
         };
-        let created = self.order_body(&order, "open");
-        messages.push(self.writer.write(Kind::OrderCreated, candle.time, created));
+        let body = self.order_body(&order, "open");
+        self.write(Kind::OrderCreated, candle.time, body);
 
-        let hold = self.hold_of(&order)?;
-        self.payer(side).lock(&order.id, hold)?;
-        let locked = self.hold_body(&order, hold);
-        messages.push(self.writer.write(Kind::BalanceLocked, candle.time, locked));
+        let (cost, fee) = self.cost_and_fee(volume, limit)?;
+        let hold = match side {
+            Side::Buy => cost.checked_add(fee).context(TOO_LARGE)?,
+            Side::Sell => volume,
+        };
+        self.payer(side).lock(hold)?;
+        self.write_hold(Kind::BalanceLocked, &order, hold, candle.time);
 
         if self.orders.is_multiple_of(UNFILLED_EVERY) {
             self.unfilled = Some(order);
             return Ok(());
         }
-        self.fill_whole(&order, candle, messages)
+        self.fill_whole(&order, candle)
     }
 
-    /// Fills an order and gives back what it does not need.
-    fn fill_whole(
-        &mut self,
-        order: &Order,
-        candle: &Candle,
-        messages: &mut Vec<Message>,
-    ) -> anyhow::Result<()> {
+    /// Fills an order and releases the rest of its hold.
+    fn fill_whole(&mut self, order: &Order, candle: &Candle) -> Result<()> {
         for (part, status) in self.parts(order) {
-            messages.push(self.fill(order, part, status, candle)?);
+            self.fill(order, part, status, candle)?;
         }
         if order.side == Side::Buy {
             self.last_buy = Some(candle.close);
         }
 
-        let rest = self.payer(order.side).release(&order.id);
+        let rest = self.payer(order.side).release();
         if rest.is_positive() {
-            let body = self.hold_body(order, rest);
-            let unlocked = self.writer.write(Kind::BalanceUnlocked, candle.time, body);
-            messages.push(unlocked);
+            self.write_hold(Kind::BalanceUnlocked, order, rest, candle.time);
         }
         Ok(())
     }
 
-    /// How much to trade, in whole lots; `None` when it would not be worth an order.
+    /// Returns the volume to trade, in whole lots; `None` when it is not worth an order.
     fn volume(&self, side: Side, price: Money) -> Option<Money> {
         let units = match side {
             Side::Buy => {
@@ -201,57 +198,34 @@ impl Bot {
         (worth.units() >= WORTH_MIN_UNITS).then_some(volume)
     }
 
-    /// What must be set aside: the volume to sell, or the cost at the limit with its fee.
-    fn hold_of(&self, order: &Order) -> anyhow::Result<Money> {
-        match order.side {
-            Side::Buy => {
-                let (cost, fee) = self.cost_and_fee(order.volume, order.limit)?;
-                cost.checked_add(fee).context(TOO_LARGE)
-            }
-            Side::Sell => Ok(order.volume),
-        }
-    }
-
-    fn cost_and_fee(&self, volume: Money, price: Money) -> anyhow::Result<(Money, Money)> {
+    fn cost_and_fee(&self, volume: Money, price: Money) -> Result<(Money, Money)> {
         let cost = product(&price.into(), volume)?;
         Ok((cost, product(&self.fee_rate, cost)?))
     }
 
-    /// The volumes an order is filled in, with the status after each.
+    /// Returns the volumes an order is filled in, with the status after each.
     fn parts(&self, order: &Order) -> Vec<(Money, &'static str)> {
-        let whole = order.volume.units();
-        let first = whole / 3 / LOT_UNITS * LOT_UNITS;
-        let parts = (Money::from_units(first), Money::from_units(whole - first));
-        match parts {
-            (Some(first), Some(rest))
-                if first.is_positive() && self.orders.is_multiple_of(TWO_PARTS_EVERY) =>
-            {
-                vec![(first, "partially_filled"), (rest, "filled")]
-            }
-            _ => vec![(order.volume, "filled")],
+        let first = Money::from_units(order.volume.units() / 3 / LOT_UNITS * LOT_UNITS)
+            .filter(|first| first.is_positive() && self.orders.is_multiple_of(TWO_PARTS_EVERY));
+        let rest = first.and_then(|first| order.volume.checked_sub(first));
+
+        match first.zip(rest) {
+            Some((first, rest)) => vec![(first, "partially_filled"), (rest, "filled")],
+            None => vec![(order.volume, "filled")],
         }
     }
 
-    fn fill(
-        &mut self,
-        order: &Order,
-        volume: Money,
-        status: &str,
-        candle: &Candle,
-    ) -> anyhow::Result<Message> {
+    fn fill(&mut self, order: &Order, volume: Money, status: &str, candle: &Candle) -> Result<()> {
         let price = candle.close;
         let (cost, fee) = self.cost_and_fee(volume, price)?;
-        match order.side {
-            Side::Buy => {
-                self.stock.receive(volume)?;
-                let due = cost.checked_add(fee).context(TOO_LARGE)?;
-                self.currency.pay(&order.id, due)?;
-            }
-            Side::Sell => {
-                self.stock.pay(&order.id, volume)?;
-                let proceeds = cost.checked_sub(fee).context(TOO_LARGE)?;
-                self.currency.receive(proceeds)?;
-            }
+        if order.side == Side::Buy {
+            let due = cost.checked_add(fee).context(TOO_LARGE)?;
+            self.stock.receive(volume)?;
+            self.currency.pay(due)?;
+        } else {
+            let proceeds = cost.checked_sub(fee).context(TOO_LARGE)?;
+            self.stock.pay(volume)?;
+            self.currency.receive(proceeds)?;
         }
 
         let mut body = self.order_body(order, status);
@@ -265,7 +239,8 @@ impl Bot {
         if order.side == Side::Sell && self.is_stop_loss(price) {
             body["fill"]["reason"] = "stop_loss".into();
         }
-        Ok(self.writer.write(Kind::OrderFilled, candle.time, body))
+        self.write(Kind::OrderFilled, candle.time, body);
+        Ok(())
     }
 
     fn is_stop_loss(&self, price: Money) -> bool {
@@ -282,7 +257,7 @@ impl Bot {
             "sub_account_id": self.payer(order.side).id,
             "order_id": order.id,
             "symbol": self.symbol(),
-            "side": match order.side { Side::Buy => "buy", Side::Sell => "sell" },
+            "side": order.side.as_str(),
             "type": "limit",
             "amount": order.volume,
             "price": order.limit,
@@ -290,38 +265,19 @@ impl Bot {
         })
     }
 
-    fn hold_body(&mut self, order: &Order, amount: Money) -> Value {
+    fn write_hold(&mut self, kind: Kind, order: &Order, amount: Money, time: DateTime<Utc>) {
         let payer = self.payer(order.side);
-        json!({
+        let body = json!({
             "sub_account_id": payer.id,
             "symbol": payer.symbol,
             "amount": amount,
             "related_order_id": order.id,
-        })
-    }
-
-    fn signal(&mut self, candle: &Candle, view: View) -> Message {
-        let body = json!({
-            "signal_type": view.advice.as_str(),
-            "symbol": self.symbol(),
-            "confidence": view.confidence,
-            "price": candle.close,
-            "strategy": self.crossover.name(),
         });
-        self.writer.write(Kind::Signal, candle.time, body)
-    }
-
-    fn heartbeat(&mut self, time: DateTime<Utc>) -> Message {
-        let body = json!({
-            "status": "healthy",
-            "component": "demo-bot",
-            "metrics": { "candles": self.candles, "orders": self.orders },
-        });
-        self.writer.write(Kind::Heartbeat, time, body)
+        self.write(kind, time, body);
     }
 }
 
-/// The worst price an order takes.
+/// Returns the worst price an order accepts.
 fn limit(side: Side, price: Money) -> Option<Money> {
     let slippage = price.units() / SLIPPAGE_PARTS;
     Money::from_units(match side {
@@ -330,10 +286,8 @@ fn limit(side: Side, price: Money) -> Option<Money> {
     })
 }
 
-/// `rate` x `amount`, rounded half to even once, as the books do it.
-fn product(rate: &Number, amount: Money) -> anyhow::Result<Money> {
-    rate.times(&amount.into())
-        .rounded()
-        .to_money()
-        .context(TOO_LARGE)
+/// Returns `rate` x `amount`, rounded half to even once, like the books.
+fn product(rate: &Number, amount: Money) -> Result<Money> {
+    let product = rate.times(&amount.into()).rounded();
+    product.to_money().context(TOO_LARGE)
 }

@@ -1,155 +1,105 @@
-//! The prices the bot trades on: a candle file read exactly, or a series made as it goes.
-//!
-//! Owns: reading and checking candles, and guessing the symbol from a file name. Must not know: what is done with them.
+//! Candle files, read exactly.
 
-use super::series::Series;
-use anyhow::Context;
+use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Deserializer};
 use std::path::Path;
 use tiris_domain::money::Money;
 
-/// Highest price taken, in units of 10^-12: below it, sums over a thousand candles stay far inside 128 bits.
+/// Highest price, in units of 10^-12: sums over a thousand candles stay far below 128 bits.
 const PRICE_UNITS_MAX: i128 = 10i128.pow(21);
-/// The symbol traded when nothing else is said.
-pub(super) const SYMBOL_DEFAULT: &str = "ETH/BTC";
+/// Shortest asset of a file name.
+const ASSET_CHARS_MIN: usize = 2;
 
-/// What the bot looks at once per step.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Candle {
-    /// When it is; strictly rising within a file.
-    pub(super) time: DateTime<Utc>,
-    /// The price all decisions and fills use.
-    pub(super) close: Money,
+/// One step of the bot.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Candle {
+    /// Strictly rising within a file.
+    pub(crate) time: DateTime<Utc>,
+    /// The price of all decisions and fills.
+    #[serde(deserialize_with = "exact")]
+    pub(crate) close: Money,
 }
 
-/// Where the next candle comes from.
-#[derive(Debug)]
-pub(super) enum Feed {
-    /// A file, read as a whole.
-    File(std::vec::IntoIter<Candle>),
-    /// Made on the spot; `left` is `None` when it never ends.
-    Made {
-        /// The prices.
-        series: Series,
-        /// Candles still to come.
-        left: Option<u64>,
-    },
-}
-
-impl Feed {
-    /// How many candles are still to come, when that is known.
-    pub(super) fn remaining(&self) -> Option<u64> {
-        match self {
-            Self::File(candles) => u64::try_from(candles.len()).ok(),
-            Self::Made { left, .. } => *left,
-        }
-    }
-
-    /// When a file begins; a series that is made begins when it is.
-    pub(super) fn begins(&self) -> Option<DateTime<Utc>> {
-        match self {
-            Self::File(candles) => candles.as_slice().first().map(|candle| candle.time),
-            Self::Made { .. } => None,
-        }
+impl Candle {
+    /// Returns a candle of this moment.
+    pub(crate) fn now(close: Money) -> Self {
+        let time = Utc::now();
+        Self { time, close }
     }
 }
 
-impl Iterator for Feed {
-    type Item = Candle;
-
-    fn next(&mut self) -> Option<Candle> {
-        match self {
-            Self::File(candles) => candles.next(),
-            Self::Made { series, left } => {
-                if let Some(left) = left {
-                    *left = left.checked_sub(1)?;
-                }
-                Some(Candle {
-                    time: Utc::now(),
-                    close: series.next_close(),
-                })
-            }
-        }
-    }
+/// CSV would guess a number of floating point.
+fn exact<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Money, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(serde::de::Error::custom)
 }
 
-/// Reads a candle file; the error names the line that is wrong and why.
-pub(super) fn read(path: &Path) -> anyhow::Result<Vec<Candle>> {
+/// Reads at most `limit` candles of a file; an error names the line that is wrong.
+pub(crate) fn read(path: &Path, limit: usize) -> Result<Vec<Candle>> {
     let file = std::fs::File::open(path)
         .with_context(|| format!("cannot open the candle file {}", path.display()))?;
-    parse(file).with_context(|| format!("cannot use the candle file {}", path.display()))
+    let mut candles =
+        parse(file).with_context(|| format!("cannot use the candle file {}", path.display()))?;
+    candles.truncate(limit);
+    Ok(candles)
 }
 
-fn parse(input: impl std::io::Read) -> anyhow::Result<Vec<Candle>> {
+fn parse(input: impl std::io::Read) -> Result<Vec<Candle>> {
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
         .from_reader(input);
-    let headers = reader
-        .headers()
-        .context("line 1 is no list of columns")?
-        .clone();
-    let column = |name: &str| {
-        let mut names = headers.iter();
-        let found = names.position(|header| header.eq_ignore_ascii_case(name));
-        found.with_context(|| {
-            format!("line 1 names no column {name}; expected are time,open,high,low,close,volume")
-        })
-    };
-    let time = column("time")?;
-    let close = column("close")?;
+    let names = reader.headers().context("cannot read line 1")?.iter();
+    let headers: csv::StringRecord = names.map(str::to_ascii_lowercase).collect();
+    for name in ["time", "close"] {
+        ensure!(
+            headers.iter().any(|header| header == name),
+            "line 1 has no column {name}; expected time,open,high,low,close,volume"
+        );
+    }
 
     let mut candles: Vec<Candle> = Vec::new();
     for record in reader.records() {
         let record = record?;
         let line = record.position().map_or(0, csv::Position::line);
-        let candle =
-            parse_candle(&record[time], &record[close]).with_context(|| format!("line {line}"))?;
-        if candles.last().is_some_and(|last| last.time >= candle.time) {
-            anyhow::bail!("line {line}: its time is not after the line before");
-        }
+        let candle: Candle = record
+            .deserialize(Some(&headers))
+            .with_context(|| format!("line {line}"))?;
+        ensure!(
+            candle.close.is_positive() && candle.close.units() <= PRICE_UNITS_MAX,
+            "line {line}: close {} must be above zero and at most 1000000000",
+            candle.close
+        );
+        ensure!(
+            candles.last().is_none_or(|last| last.time < candle.time),
+            "line {line}: the time is not after the time of the line before"
+        );
         candles.push(candle);
     }
-    anyhow::ensure!(!candles.is_empty(), "it has no candles");
+
+    ensure!(!candles.is_empty(), "the file has no candles");
     Ok(candles)
 }
 
-fn parse_candle(time: &str, close: &str) -> anyhow::Result<Candle> {
-    let time = DateTime::parse_from_rfc3339(time)
-        .with_context(|| format!("time {time:?} is not RFC 3339"))?
-        .to_utc();
-    let price: Money = close
-        .parse()
-        .map_err(|why| anyhow::anyhow!("close {close:?}: {why}"))?;
-    if !price.is_positive() || price.units() > PRICE_UNITS_MAX {
-        anyhow::bail!("close {close:?} must be above zero and at most 1000000000");
-    }
-    Ok(Candle { time, close: price })
-}
-
-/// The symbol a file name such as `eth_btc_5m.csv` speaks of.
-pub(super) fn symbol_of_file(path: &Path) -> Option<String> {
-    const ASSET_CHARS_MIN: usize = 2;
+/// Returns the symbol in a file name such as `eth_btc_5m.csv`.
+pub(crate) fn symbol_of_file(path: &Path) -> Option<String> {
     let stem = path.file_stem()?.to_str()?.to_ascii_uppercase();
-    let mut parts = stem.split(['_', '-']);
-    let base = parts.next()?;
-    let quote = parts.next()?;
-    let is_asset = |part: &str| {
+    let is_asset = |part: &&str| {
         part.len() >= ASSET_CHARS_MIN && part.bytes().all(|byte| byte.is_ascii_uppercase())
     };
-    (is_asset(base) && is_asset(quote)).then(|| format!("{base}/{quote}"))
+    let mut parts = stem.split(['_', '-']);
+    let base = parts.next().filter(is_asset)?;
+    let quote = parts.next().filter(is_asset)?;
+    Some(format!("{base}/{quote}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn error_of(text: &str) -> String {
-        format!("{:#}", parse(text.as_bytes()).expect_err(text))
-    }
-
     #[test]
-    fn a_candle_file_is_read_to_the_last_digit() {
-        let text = "time,open,high,low,close,volume\n\
+    fn reads_a_candle_file_to_the_last_digit() {
+        let text = "Time,open,high,low,close,volume\n\
                     2018-01-10T04:55:00Z,0.09840000,0.09947660,0.09828605,0.09947660,1820.54447418\n\
                     2018-01-10T05:00:00Z,1,1,1,0.000000000001,0\n";
         let candles = parse(text.as_bytes()).expect("well-formed");
@@ -157,24 +107,33 @@ mod tests {
             .iter()
             .map(|candle| candle.close.to_string())
             .collect();
+
         assert_eq!(closes, ["0.0994766", "0.000000000001"]);
         assert_eq!(candles[0].time.to_rfc3339(), "2018-01-10T04:55:00+00:00");
     }
 
     #[test]
-    fn a_bad_candle_file_is_refused_with_the_line_that_is_wrong() {
-        assert!(error_of("time,open\n").contains("no column close"));
-        assert!(error_of("time,close\n").contains("no candles"));
-        assert!(error_of("time,close\nyesterday,1\n").contains("line 2"));
-        assert!(error_of("time,close\n2018-01-10T05:00:00Z,0.1e\n").contains("line 2"));
-        assert!(error_of("time,close\n2018-01-10T05:00:00Z,0\n").contains("above zero"));
-        let twice = "time,close\n2018-01-10T05:00:00Z,1\n2018-01-10T05:00:00Z,1\n";
-        assert!(error_of(twice).contains("line 3"));
+    fn rejects_a_bad_candle_file_with_the_line_that_is_wrong() {
+        for (text, expected) in [
+            ("time,open\n", "no column close"),
+            ("time,close\n", "no candles"),
+            ("time,close\nyesterday,1\n", "line 2"),
+            ("time,close\n2018-01-10T05:00:00Z,0.1e\n", "line 2"),
+            ("time,close\n2018-01-10T05:00:00Z,0\n", "above zero"),
+            (
+                "time,close\n2018-01-10T05:00:00Z,1\n2018-01-10T05:00:00Z,1\n",
+                "line 3",
+            ),
+        ] {
+            let error = format!("{:#}", parse(text.as_bytes()).expect_err(text));
+            assert!(error.contains(expected), "{text}: {error}");
+        }
     }
 
     #[test]
-    fn the_symbol_comes_from_the_file_name_when_it_tells_one() {
+    fn guesses_the_symbol_from_a_file_name() {
         let guess = |name: &str| symbol_of_file(Path::new(name));
+
         assert_eq!(guess("/data/eth_btc_5m.csv").as_deref(), Some("ETH/BTC"));
         assert_eq!(guess("sol-usdt.csv").as_deref(), Some("SOL/USDT"));
         assert_eq!(guess("candles.csv"), None);

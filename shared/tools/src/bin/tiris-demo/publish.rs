@@ -1,18 +1,14 @@
-//! Publishes events so that none is lost and none about money overtakes another.
+//! Publishes events so that none is lost and those about money stay in order.
 //!
-//! Owns: acknowledgements, repetition, pace. Must not know: what the events mean.
-//!
-//! An event about orders or balances is published only when the one before it is acknowledged: several in flight could
-//! change places when the connection breaks between them. Signals, errors and heartbeats build on nothing, so many of
-//! them are in flight at once. Whatever is not acknowledged is published again, which is harmless: the event id tells.
+//! An event about orders or balances is published only after the previous one was acknowledged, because several in flight
+//! could change places when the connection breaks. Signals, errors and heartbeats do not depend on each other, so many
+//! of them are in flight at once. An event that is not acknowledged is published again; ingest ignores the duplicate.
 
-use super::message::Message;
-use super::progress::Progress;
-use anyhow::Context;
-use async_nats::jetstream::{
-    self,
-    context::{PublishError, PublishErrorKind},
-};
+use crate::message::Message;
+use crate::progress::Progress;
+use anyhow::{Context, Result, anyhow, ensure};
+use async_nats::jetstream;
+use async_nats::jetstream::context::PublishErrorKind;
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::collections::BTreeMap;
@@ -22,74 +18,64 @@ use tiris_runtime::config::NatsConfig;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Events without an order between them that may wait for their acknowledgement at once.
+/// Events without an order that may await their acknowledgement at once.
 const IN_FLIGHT_MAX: usize = 512;
-/// A broken connection swallows acknowledgements without a word; until then the bot stands still.
+/// A broken connection loses acknowledgements silently; until then the bot stands still.
 const ACK_TIMEOUT: Duration = Duration::from_secs(2);
-/// Pause before the first repetition; it doubles from time to time up to the other.
+/// Pause before the first retry; it doubles up to the maximum.
 const BACKOFF_MIN: Duration = Duration::from_millis(200);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// How long NATS may refuse everything before the bot gives up.
-const PATIENCE: Duration = Duration::from_secs(120);
+const RETRY_LIMIT: Duration = Duration::from_secs(120);
+/// At most the events of this time are published at once to catch up with the rate.
+const CATCH_UP: Duration = Duration::from_secs(1);
 
-/// What was published.
+/// Counts of published events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tally {
-    /// Events handed to NATS, by event type.
-    pub(super) sent: BTreeMap<&'static str, u64>,
-    /// Events a stream acknowledged.
-    pub(super) acknowledged: u64,
+pub(crate) struct Tally {
+    /// Events sent to NATS, by event type.
+    pub(crate) sent: BTreeMap<&'static str, u64>,
+    pub(crate) acknowledged: u64,
 }
 
 impl Tally {
-    /// Events handed to NATS.
-    pub(super) fn total(&self) -> u64 {
+    /// Returns the number of events sent to NATS.
+    pub(crate) fn total(&self) -> u64 {
         self.sent.values().sum()
+    }
+
+    /// Returns one line for a user.
+    pub(crate) fn summary(&self, elapsed: Duration) -> String {
+        let sent = self.total();
+        let rate = u128::from(sent) * 1_000 / elapsed.as_millis().max(1);
+        let acknowledged = self.acknowledged;
+        format!("{sent} sent, {acknowledged} acknowledged, {rate} events/s")
     }
 }
 
-/// How a publication ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub(super) enum Delivery {
-    /// Handed over; about orders and balances also acknowledged.
-    Done,
-    /// NATS did not take it and the bot was told to stop.
-    Stopped,
-}
-
-/// A message that waited for its acknowledgement, and how that ended.
-type Published = (Message, Result<(), PublishError>);
-
 /// Publishes the events of one bot.
-pub(super) struct Publisher {
+pub(crate) struct Publisher {
     jetstream: jetstream::Context,
-    in_flight: FuturesUnordered<BoxFuture<'static, Published>>,
+    /// Messages, and whether they were acknowledged.
+    in_flight: FuturesUnordered<BoxFuture<'static, (Message, bool)>>,
     stop: CancellationToken,
-    /// What was published so far.
-    pub(super) tally: Tally,
+    pub(crate) tally: Tally,
 }
 
 impl Publisher {
-    /// Connects, waiting for the server for a while.
-    pub(super) async fn connect(
-        nats: &NatsConfig,
-        stop: CancellationToken,
-    ) -> anyhow::Result<Self> {
-        let mut retry = Retry::new(stop.clone());
+    /// Connects, and waits for the server until [`RETRY_LIMIT`].
+    pub(crate) async fn connect(nats: &NatsConfig, stop: &CancellationToken) -> Result<Self> {
+        let progress = Progress::new(None);
+        let mut retry = Retry::new(stop);
         let client = loop {
             let options = tiris_runtime::nats::options(nats, "tiris-demo-bot").await?;
-            match options.connect(nats.servers.as_slice()).await {
+            let connected = options.connect(nats.servers.as_slice()).await;
+            match connected.context("cannot reach NATS; is it up, and is NATS_URL right?") {
                 Ok(client) => break client,
-                Err(error) => {
-                    if retry.is_first() {
-                        eprintln!("cannot reach NATS yet: {error}; trying again");
-                    }
-                    if !retry.pause().await {
-                        return Err(error)
-                            .context("cannot reach NATS; is it up, and is NATS_URL right?");
-                    }
-                }
+                Err(error) => ensure!(
+                    retry.pause(error, &progress).await?,
+                    "stopped before NATS was reached"
+                ),
             }
         };
         let mut jetstream = jetstream::new(client);
@@ -98,29 +84,19 @@ impl Publisher {
         Ok(Self {
             jetstream,
             in_flight: FuturesUnordered::new(),
-            stop,
+            stop: stop.clone(),
             tally: Tally::default(),
         })
     }
 
-    /// Publishes the next event.
-    pub(super) async fn send(
-        &mut self,
-        message: Message,
-        progress: &Progress,
-    ) -> anyhow::Result<Delivery> {
-        let sent = &mut self.tally.sent;
-        *sent.entry(message.kind.bare_subject()).or_default() += 1;
+    /// Publishes the next event; `false` when the bot was stopped before NATS accepted it.
+    pub(crate) async fn send(&mut self, message: Message, progress: &Progress) -> Result<bool> {
+        let subject = message.kind.bare_subject();
+        *self.tally.sent.entry(subject).or_default() += 1;
         if keeps_order(message.kind) {
             return self.deliver(&message, progress).await;
         }
-        while self.in_flight.len() >= IN_FLIGHT_MAX {
-            if let Some(published) = self.in_flight.next().await
-                && let Delivery::Stopped = self.conclude(published, progress).await?
-            {
-                return Ok(Delivery::Stopped);
-            }
-        }
+
         let sent = self
             .jetstream
             .publish(message.subject.clone(), message.payload.clone())
@@ -128,92 +104,68 @@ impl Publisher {
         let Ok(acknowledgement) = sent else {
             return self.deliver(&message, progress).await;
         };
-
         let acknowledged = acknowledgement.into_future();
-        let published = acknowledged.map(|outcome| (message, outcome.map(drop)));
-        self.in_flight.push(published.boxed());
-        // Starts the clock of the new one and counts what came back.
-        while let Some(Some(published)) = self.in_flight.next().now_or_never() {
-            if let Delivery::Stopped = self.conclude(published, progress).await? {
-                return Ok(Delivery::Stopped);
-            }
-        }
-        Ok(Delivery::Done)
+        let outcome = acknowledged.map(|outcome| (message, outcome.is_ok()));
+        self.in_flight.push(outcome.boxed());
+        self.settle(IN_FLIGHT_MAX, progress).await
     }
 
-    /// Waits until everything published is acknowledged.
-    pub(super) async fn settle(&mut self, progress: &Progress) -> anyhow::Result<Delivery> {
-        while let Some(published) = self.in_flight.next().await {
-            if let Delivery::Stopped = self.conclude(published, progress).await? {
-                return Ok(Delivery::Stopped);
-            }
-        }
-        Ok(Delivery::Done)
-    }
-
-    async fn conclude(
-        &mut self,
-        (message, outcome): Published,
-        progress: &Progress,
-    ) -> anyhow::Result<Delivery> {
-        if outcome.is_ok() {
-            self.tally.acknowledged += 1;
-            return Ok(Delivery::Done);
-        }
-        self.deliver(&message, progress).await
-    }
-
-    /// Publishes until it is acknowledged.
-    async fn deliver(
-        &mut self,
-        message: &Message,
-        progress: &Progress,
-    ) -> anyhow::Result<Delivery> {
-        let mut retry = Retry::new(self.stop.clone());
-
+    /// Waits until at most `limit` events await their acknowledgement; `false` when the bot was stopped before.
+    pub(crate) async fn settle(&mut self, limit: usize, progress: &Progress) -> Result<bool> {
         loop {
-            let Err(error) = publish_once(&self.jetstream, message).await else {
-                self.tally.acknowledged += 1;
-                return Ok(Delivery::Done);
+            let is_above = self.in_flight.len() > limit;
+            let next = self.in_flight.next();
+            // Also polls below the limit, which starts the timeout of the newest event.
+            let settled = if is_above {
+                next.await
+            } else {
+                next.now_or_never().flatten()
             };
-            let why = reason(&error, message);
-            if retry.is_first() {
-                progress.note(&format!("{why}; trying again"));
-            }
-            if !retry.pause().await {
-                if self.stop.is_cancelled() {
-                    return Ok(Delivery::Stopped);
+
+            match settled {
+                None => return Ok(true),
+                Some((_, true)) => self.tally.acknowledged += 1,
+                Some((message, false)) => {
+                    if !self.deliver(&message, progress).await? {
+                        return Ok(false);
+                    }
                 }
-                anyhow::bail!("{why} (gave up after {} seconds)", PATIENCE.as_secs());
             }
         }
     }
-}
 
-fn reason(error: &PublishError, message: &Message) -> String {
-    match error.kind() {
-        PublishErrorKind::StreamNotFound => format!(
-            "no stream takes {}: `tiris-ingest run` makes the streams, is it up?",
-            message.subject
-        ),
-        PublishErrorKind::TimedOut => "NATS did not acknowledge an event in time".to_owned(),
-        _ => format!("NATS did not take an event: {error}"),
+    /// Publishes until it is acknowledged; `false` when the bot was stopped before.
+    async fn deliver(&mut self, message: &Message, progress: &Progress) -> Result<bool> {
+        let mut retry = Retry::new(&self.stop);
+        while let Err(error) = publish_once(&self.jetstream, message).await {
+            if !retry.pause(error, progress).await? {
+                return Ok(false);
+            }
+        }
+        self.tally.acknowledged += 1;
+        Ok(true)
     }
 }
 
-async fn publish_once(
-    jetstream: &jetstream::Context,
-    message: &Message,
-) -> Result<(), PublishError> {
-    jetstream
-        .publish(message.subject.clone(), message.payload.clone())
-        .await?
-        .await?;
-    Ok(())
+async fn publish_once(jetstream: &jetstream::Context, message: &Message) -> Result<()> {
+    let subject = &message.subject;
+    let payload = message.payload.clone();
+    let outcome = match jetstream.publish(subject.clone(), payload).await {
+        Ok(acknowledgement) => acknowledgement.await.map(drop),
+        Err(error) => Err(error),
+    };
+
+    outcome.map_err(|error| match error.kind() {
+        PublishErrorKind::StreamNotFound => anyhow!(
+            "no stream accepts {subject}: `tiris-ingest run` creates the streams; is it running?"
+        ),
+        PublishErrorKind::TimedOut => anyhow!("NATS did not acknowledge an event in time"),
+        _ => anyhow!("NATS did not accept an event: {error}"),
+    })
 }
 
-/// Whether an event may not overtake or be overtaken by others of its sort.
-pub(super) const fn keeps_order(kind: Kind) -> bool {
+/// Whether an event must stay in order with others of its sort.
+pub(crate) const fn keeps_order(kind: Kind) -> bool {
     match kind {
         Kind::OrderCreated | Kind::OrderFilled | Kind::OrderCancelled | Kind::OrderFailed => true,
         Kind::BalanceUpdated | Kind::BalanceLocked | Kind::BalanceUnlocked => true,
@@ -221,7 +173,7 @@ pub(super) const fn keeps_order(kind: Kind) -> bool {
     }
 }
 
-/// Pauses that grow, until patience ends.
+/// Pauses with exponential backoff until [`RETRY_LIMIT`].
 struct Retry {
     stop: CancellationToken,
     next: Duration,
@@ -229,39 +181,39 @@ struct Retry {
 }
 
 impl Retry {
-    fn new(stop: CancellationToken) -> Self {
+    fn new(stop: &CancellationToken) -> Self {
         Self {
-            stop,
+            stop: stop.clone(),
             next: BACKOFF_MIN,
-            deadline: Instant::now() + PATIENCE,
+            deadline: Instant::now() + RETRY_LIMIT,
         }
     }
 
-    fn is_first(&self) -> bool {
-        self.next == BACKOFF_MIN
-    }
-
-    /// Waits; `false` when there is no point in trying again.
-    async fn pause(&mut self) -> bool {
+    /// Pauses after a failure, the first of which is shown; `false` when the bot was stopped, an error after the limit.
+    async fn pause(&mut self, failure: anyhow::Error, progress: &Progress) -> Result<bool> {
         if Instant::now() >= self.deadline {
-            return false;
+            let seconds = RETRY_LIMIT.as_secs();
+            return Err(failure.context(format!("gave up after {seconds} seconds")));
         }
+        if self.next == BACKOFF_MIN {
+            progress.note(&format!("{failure:#}; retrying"));
+        }
+
         let pause = tokio::time::sleep(self.next);
         self.next = (self.next * 2).min(BACKOFF_MAX);
-        self.stop.run_until_cancelled(pause).await.is_some()
+        Ok(self.stop.run_until_cancelled(pause).await.is_some())
     }
 }
 
-/// Holds a steady rate; a delay is made up for by at most one second's worth of events.
+/// Limits events to a steady rate; catches up after a delay, at most by the events of [`CATCH_UP`].
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     interval: Duration,
     next: Instant,
 }
 
 impl Pace {
-    /// `events_per_second` events a second.
-    pub(super) fn new(events_per_second: u32) -> Self {
+    pub(crate) fn new(events_per_second: u32) -> Self {
         Self {
             interval: Duration::from_secs(1) / events_per_second.max(1),
             next: Instant::now(),
@@ -269,8 +221,7 @@ impl Pace {
     }
 
     /// Waits until the next event is due, or until `stop`.
-    pub(super) async fn wait(&mut self, stop: &CancellationToken) {
-        const CATCH_UP: Duration = Duration::from_secs(1);
+    pub(crate) async fn wait(&mut self, stop: &CancellationToken) {
         let oldest = Instant::now().checked_sub(CATCH_UP).unwrap_or(self.next);
         self.next = self.next.max(oldest);
         stop.run_until_cancelled(tokio::time::sleep_until(self.next))
@@ -283,34 +234,27 @@ impl Pace {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_pace_of_five_a_second_takes_two_seconds_for_ten_events() {
+    async fn time_of(events: u32, events_per_second: u32, stop: &CancellationToken) -> Duration {
         let start = Instant::now();
-        let stop = CancellationToken::new();
-        let mut pace = Pace::new(5);
-        for _ in 0..11 {
-            pace.wait(&stop).await;
+        let mut pace = Pace::new(events_per_second);
+        for _ in 0..events {
+            pace.wait(stop).await;
         }
-        let taken = start.elapsed();
-        assert!(
-            taken >= Duration::from_secs(2) && taken < Duration::from_millis(2_100),
-            "{taken:?}"
-        );
+        start.elapsed()
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_stop_ends_the_waiting_at_once() {
-        let start = Instant::now();
+    async fn ten_events_at_five_a_second_take_two_seconds() {
+        let elapsed = time_of(11, 5, &CancellationToken::new()).await;
+        let expected = Duration::from_secs(2)..Duration::from_millis(2_100);
+        assert!(expected.contains(&elapsed), "{elapsed:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_ends_every_wait_at_once() {
         let stop = CancellationToken::new();
         stop.cancel();
-        let mut pace = Pace::new(1);
-        for _ in 0..100 {
-            pace.wait(&stop).await;
-        }
-        assert!(
-            start.elapsed() < Duration::from_secs(1),
-            "{:?}",
-            start.elapsed()
-        );
+        let elapsed = time_of(100, 1, &stop).await;
+        assert!(elapsed < Duration::from_secs(1), "{elapsed:?}");
     }
 }

@@ -1,65 +1,46 @@
-//! What the bot prints: how it goes while it runs, what it sent and what it expects when it ends.
+//! The report of a run: the events sent, the balances expected from them, and their comparison with the API.
 
-use super::bot::Bot;
-use super::publish::Tally;
-use super::setup::Place;
-use comfy_table::{CellAlignment, Table, presets};
+use crate::account::Account;
+use crate::bot::Bot;
+use crate::progress::Progress;
+use crate::publish::Tally;
+use anyhow::{Result, bail};
+use comfy_table::{CellAlignment, Table};
 use std::time::Duration;
+use tiris_tools::{ApiClient, table};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-/// One line while it runs.
-pub(super) fn pulse(tally: &Tally, elapsed: Duration) -> String {
-    let sent = tally.total();
-    let rate = u128::from(sent) * 1_000 / elapsed.as_millis().max(1);
-    format!(
-        "{sent} sent, {} acknowledged, {rate} events/s",
-        tally.acknowledged
-    )
-}
+/// Pause between two requests.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The symbol traded.
-pub(super) fn symbol(place: &Place) -> String {
-    format!("{}/{}", place.stock.symbol, place.currency.symbol)
-}
-
-/// What was sent, by event type, and the balances expected from it.
-pub(super) fn print(bot: &Bot, tally: &Tally, unsent: usize, elapsed: Duration) {
+/// Prints the events sent, by event type, and the expected balances.
+pub(crate) fn print(bot: &Bot, tally: &Tally, unsent: usize, elapsed: Duration) {
     let mut sent = table(["event", "sent"]);
     for (subject, count) in &tally.sent {
-        sent.add_row([(*subject).to_owned(), count.to_string()]);
+        sent.add_row([*subject, &count.to_string()]);
     }
     align_right(&mut sent);
+    let seconds = elapsed.as_secs();
+    let millis = elapsed.subsec_millis();
     println!(
-        "{sent}\n{} in {}.{:03} s",
-        pulse(tally, elapsed),
-        elapsed.as_secs(),
-        elapsed.subsec_millis()
+        "{sent}\n{} in {seconds}.{millis:03} s",
+        tally.summary(elapsed)
     );
     if unsent > 0 {
         println!(
-            "{unsent} events of the last candle were not sent, so no balances can be expected"
+            "{unsent} events of the last candle were not sent, so the expected balances are unknown"
         );
         return;
     }
 
     let mut expected = table(["account", "expected balance", "locked", "transactions"]);
-    for purse in [&bot.stock, &bot.currency] {
-        expected.add_row([
-            purse.symbol.clone(),
-            purse.balance.to_string(),
-            purse.locked.to_string(),
-            purse.postings.to_string(),
-        ]);
+    for account in [&bot.stock, &bot.currency] {
+        let [balance, locked, transactions] = figures(account).map(|(_, figure)| figure);
+        expected.add_row([account.symbol.clone(), balance, locked, transactions]);
     }
     align_right(&mut expected);
     println!("{expected}");
-}
-
-pub(super) fn table<const N: usize>(header: [&str; N]) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(presets::UTF8_FULL_CONDENSED)
-        .set_header(header);
-    table
 }
 
 /// All columns but the first.
@@ -67,4 +48,97 @@ fn align_right(table: &mut Table) {
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
+}
+
+/// Waits until the API reports the expected accounts, at most `timeout`, prints both, and fails when they differ.
+pub(crate) async fn verify(
+    client: &ApiClient,
+    expected: &[&Account],
+    timeout: Duration,
+    stop: &CancellationToken,
+) -> Result<()> {
+    let mut progress = Progress::new(None);
+    let deadline = Instant::now() + timeout;
+    let total: i64 = expected.iter().map(|account| account.sequence).sum();
+    let mut actual: Vec<Account> = Vec::new();
+    let failure = loop {
+        let failure = match fetch(client, expected).await {
+            Ok(accounts) => {
+                actual = accounts;
+                None
+            }
+            Err(error) => Some(error),
+        };
+        if is_equal(expected, &actual) || Instant::now() >= deadline {
+            break failure;
+        }
+
+        progress.show(match failure {
+            Some(error) => format!("verifying: {error:#}"),
+            None => {
+                let booked: i64 = actual.iter().map(|account| account.sequence).sum();
+                format!("verifying: {booked} of {total} transactions")
+            }
+        });
+        let pause = stop.run_until_cancelled(tokio::time::sleep(POLL_INTERVAL));
+        if pause.await.is_none() {
+            bail!("stopped before the balances were verified");
+        }
+    };
+    drop(progress);
+
+    println!("{}", comparison(expected, &actual));
+    if is_equal(expected, &actual) {
+        println!("verified: the API reports exactly the expected balances");
+        return Ok(());
+    }
+    let seconds = timeout.as_secs();
+    match failure {
+        Some(error) => {
+            Err(error.context(format!("the balances were not verified within {seconds} s")))
+        }
+        None => bail!(
+            "the balances differ from the expected ones {seconds} s after the last event; see the dead letters and the \
+             log of tiris-ingest"
+        ),
+    }
+}
+
+async fn fetch(client: &ApiClient, expected: &[&Account]) -> Result<Vec<Account>> {
+    let mut accounts = Vec::with_capacity(expected.len());
+    for account in expected {
+        let path = format!("/v1/sub-accounts/{}", account.id);
+        accounts.push(client.get(&path).await?);
+    }
+    Ok(accounts)
+}
+
+fn figures(account: &Account) -> [(&'static str, String); 3] {
+    [
+        ("balance", account.balance.to_string()),
+        ("locked", account.locked.to_string()),
+        ("transactions", account.sequence.to_string()),
+    ]
+}
+
+fn is_equal(expected: &[&Account], actual: &[Account]) -> bool {
+    let expected = expected.iter().map(|account| figures(account));
+    expected.eq(actual.iter().map(figures))
+}
+
+fn comparison(expected: &[&Account], actual: &[Account]) -> Table {
+    let mut table = table(["account", "", "expected", "actual", ""]);
+    for (index, account) in expected.iter().enumerate() {
+        let actual = actual.get(index).map(figures);
+        for (row, (name, expected)) in figures(account).iter().enumerate() {
+            let actual = actual.as_ref().map_or("no answer", |actual| &actual[row].1);
+            let mark = if actual == expected {
+                "equal"
+            } else {
+                "DIFFERENT"
+            };
+            table.add_row([&account.symbol, *name, expected, actual, mark]);
+        }
+    }
+    table
 }

@@ -1,8 +1,8 @@
-//! A price series made from a seed: a random walk in whole units, the same on every machine.
+//! A price series generated from a seed: a random walk in whole units, the same on every machine.
 
 use tiris_domain::money::Money;
 
-/// Where the walk starts and what it is pulled back from, in units of 10^-12: 0.1 within 0.02 to 0.5.
+/// Start and bounds of the walk, in units of 10^-12: 0.1 within 0.02 to 0.5.
 const START_UNITS: i128 = 100_000_000_000;
 const LOWEST_UNITS: i128 = 20_000_000_000;
 const HIGHEST_UNITS: i128 = 500_000_000_000;
@@ -14,29 +14,20 @@ const TICK_UNITS: i128 = 10_000;
 
 /// An endless series of prices.
 #[derive(Clone, Debug)]
-pub(super) struct Series {
+pub(crate) struct Series {
     state: u64,
     units: i128,
 }
 
 impl Series {
-    /// The series of `seed`.
-    pub(super) const fn new(seed: u64) -> Self {
+    pub(crate) const fn new(seed: u64) -> Self {
         Self {
             state: seed,
             units: START_UNITS,
         }
     }
 
-    /// The next price.
-    pub(super) fn next_close(&mut self) -> Money {
-        let step = i128::from(self.next_random() % (2 * STEP_MAX + 1)) - i128::from(STEP_MAX);
-        let moved = self.units + self.units * step / STEP_PARTS;
-        self.units = moved.clamp(LOWEST_UNITS, HIGHEST_UNITS) / TICK_UNITS * TICK_UNITS;
-        Money::from_units(self.units).unwrap_or(Money::ONE)
-    }
-
-    /// SplitMix64: small, and fixed for ever, which the generators of libraries are not.
+    /// SplitMix64: fixed forever, which the generators of libraries are not.
     const fn next_random(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.state;
@@ -46,19 +37,28 @@ impl Series {
     }
 }
 
+impl Iterator for Series {
+    type Item = Money;
+
+    fn next(&mut self) -> Option<Money> {
+        let step = i128::from(self.next_random() % (2 * STEP_MAX + 1)) - i128::from(STEP_MAX);
+        let moved = self.units + self.units * step / STEP_PARTS;
+        self.units = moved.clamp(LOWEST_UNITS, HIGHEST_UNITS) / TICK_UNITS * TICK_UNITS;
+        Money::from_units(self.units)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_gives_the_same_prices_for_ever_and_another_seed_gives_others() {
-        let first = |seed| {
-            let mut series = Series::new(seed);
-            (0..1_000).map(|_| series.next_close()).collect::<Vec<_>>()
-        };
+    fn a_seed_determines_the_prices() {
+        let first = |seed| Series::new(seed).take(1_000).collect::<Vec<_>>();
+        let within = |price: &Money| (LOWEST_UNITS..=HIGHEST_UNITS).contains(&price.units());
+
         assert_eq!(first(7), first(7));
         assert_ne!(first(7), first(8));
-        let within = |price: &Money| (LOWEST_UNITS..=HIGHEST_UNITS).contains(&price.units());
         assert!(first(7).iter().all(within));
     }
 }

@@ -1,15 +1,15 @@
 //! One run of the bot, candle by candle.
 
 use crate::bot::Bot;
-use crate::candles::Feed;
+use crate::candles::Candle;
 use crate::message::Message;
 use crate::progress::Progress;
-use crate::publish::{Delivery, Pace, Publisher};
-use crate::report;
+use crate::publish::{Pace, Publisher};
+use anyhow::Result;
 use chrono::Utc;
 use tokio_util::sync::CancellationToken;
 
-/// One run, while it trades.
+/// A run while it trades.
 pub(crate) struct Session {
     pub(crate) bot: Bot,
     pub(crate) publisher: Publisher,
@@ -17,20 +17,24 @@ pub(crate) struct Session {
     pub(crate) pace: Option<Pace>,
     pub(crate) progress: Progress,
     pub(crate) stop: CancellationToken,
-    /// Events the bot's book counts but NATS did not take.
+    /// Events the bot's accounts include but NATS did not accept.
     pub(crate) unsent: usize,
 }
 
 impl Session {
-    /// Trades candle by candle. A stop takes effect between two candles, so no order is left half told; a run that is
-    /// not `repeatable` also cancels its open order then, since nobody else would release what it holds.
-    pub(crate) async fn trade(&mut self, feed: Feed, repeatable: bool) -> anyhow::Result<()> {
-        for candle in feed {
+    /// Trades candle by candle. A stop takes effect between two candles, so that each order is published whole; a run
+    /// that is not `repeatable` then cancels its open order, because no later run would release its hold.
+    pub(crate) async fn trade(
+        &mut self,
+        candles: impl Iterator<Item = Candle>,
+        repeatable: bool,
+    ) -> Result<()> {
+        for candle in candles {
             if self.stop.is_cancelled() {
                 break;
             }
             let messages = self.bot.on_candle(&candle)?;
-            if let Delivery::Stopped = self.send_all(messages).await? {
+            if !self.send_all(messages).await? {
                 return Ok(());
             }
             self.progress.advance();
@@ -38,35 +42,32 @@ impl Session {
 
         if !repeatable {
             let messages = self.bot.cancel_unfilled(Utc::now());
-            if let Delivery::Stopped = self.send_all(messages).await? {
+            if !self.send_all(messages).await? {
                 return Ok(());
             }
         }
 
-        if let Delivery::Stopped = self.publisher.settle(&self.progress).await? {
+        if !self.publisher.settle(0, &self.progress).await? {
             self.progress
                 .note("stopped before every signal was acknowledged");
         }
-
         Ok(())
     }
 
-    pub(crate) async fn send_all(&mut self, messages: Vec<Message>) -> anyhow::Result<Delivery> {
+    /// Publishes in order; `false` when the bot was stopped before.
+    pub(crate) async fn send_all(&mut self, messages: Vec<Message>) -> Result<bool> {
         self.unsent = messages.len();
         for message in messages {
             if let Some(pace) = &mut self.pace {
                 pace.wait(&self.stop).await;
             }
-            if let Delivery::Stopped = self.publisher.send(message, &self.progress).await? {
-                return Ok(Delivery::Stopped);
+            if !self.publisher.send(message, &self.progress).await? {
+                return Ok(false);
             }
             self.unsent -= 1;
-            self.progress.say(report::pulse(
-                &self.publisher.tally,
-                self.progress.elapsed(),
-            ));
+            let tally = &self.publisher.tally;
+            self.progress.show(tally.summary(self.progress.elapsed()));
         }
-
-        Ok(Delivery::Done)
+        Ok(true)
     }
 }

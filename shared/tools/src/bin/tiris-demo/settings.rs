@@ -1,268 +1,182 @@
 //! The settings of `tiris-demo`.
 
-use super::candles;
-use super::setup::Symbol;
-use super::strategy::CANDLES_MAX;
-use secrecy::{ExposeSecret, SecretString};
-use std::path::PathBuf;
-use std::time::Duration;
-use tiris_runtime::config::{ConfigError, NatsArgs, NatsConfig, Problems};
-use uuid::Uuid;
+use crate::candles::symbol_of_file;
+use crate::strategy::CANDLES_MAX;
+use anyhow::{Result, anyhow, ensure};
+use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
+use clap::{ArgGroup, Parser, value_parser};
+use secrecy::SecretString;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use tiris_domain::ledger::Pair;
+use tiris_runtime::config::NatsArgs;
 
-/// Trades like a bot and publishes what a bot would, to see the whole system work.
-#[derive(clap::Parser, Debug)]
+const SYMBOL_DEFAULT: &str = "ETH/BTC";
+/// The trading of a generated series.
+const TRADING_DEFAULT: &str = "Demo";
+
+/// Trades like a bot and publishes its events, to see the whole system work
+#[derive(Parser, Clone, Debug)]
 #[command(name = "tiris-demo", version)]
-pub(crate) struct DemoArgs {
+#[command(group(ArgGroup::new("end").args(["candles", "limit"]).multiple(true)))]
+pub(crate) struct Settings {
     /// REST API without /v1, over plain HTTP: on this machine or in its private network
-    #[arg(
-        long,
-        env = "API_URL",
-        default_value = "http://127.0.0.1:8080",
-        value_name = "URL"
-    )]
-    api_url: String,
-    /// Access token of the user the bot trades for
-    #[arg(
-        long,
-        env = "TOKEN",
-        hide_env_values = true,
-        default_value = "",
-        hide_default_value = true,
-        value_name = "TOKEN"
-    )]
-    token: SecretString,
-    /// The user the bot trades for, to be sure; else the token's
+    #[arg(long, env = "API_URL", value_name = "URL", value_parser = parse_url)]
+    #[arg(default_value = "http://127.0.0.1:8080")]
+    pub(crate) api_url: String,
+    /// Access token of the user the bot trades for; `tiris-api token --email ...` issues one
+    #[arg(long, env = "TOKEN", hide_env_values = true)]
+    #[arg(value_parser = NonEmptyStringValueParser::new().map(SecretString::from))]
+    pub(crate) token: SecretString,
+    /// The user the bot trades for; fails when the token is of another user
     #[arg(long, env = "USER_ID", value_name = "UUID")]
-    user_id: Option<String>,
+    pub(crate) user_id: Option<String>,
     #[command(flatten)]
-    nats: NatsArgs,
-    /// Trade these candles (CSV: time,open,high,low,close,volume) on a trading of their own; the same file again
-    /// changes nothing. Without it the bot trades a series it makes, until Ctrl-C
+    pub(crate) nats: NatsArgs,
+    /// Trade these candles (CSV: time,open,high,low,close,volume) in a trading of their own; repeating a file changes
+    /// nothing. Without it the bot trades a generated series until Ctrl-C
     #[arg(long, value_name = "FILE")]
-    candles: Option<PathBuf>,
-    /// Base and quote asset [default: what the file name says, as in eth_btc_5m.csv, else ETH/BTC]
+    pub(crate) candles: Option<PathBuf>,
+    /// Base and quote asset [default: from a file name such as eth_btc_5m.csv, else ETH/BTC]
     #[arg(long, value_name = "BASE/QUOTE")]
-    symbol: Option<String>,
-    /// Name of the trading, found or made [default: Demo, or one for the candle file]
+    symbol: Option<Pair>,
+    /// Name of the trading, which is created when missing [default: Demo, or one for the candle file]
     #[arg(long, value_name = "NAME")]
     trading: Option<String>,
     /// Candles of the fast average
     #[arg(long, default_value = "5", value_name = "CANDLES")]
-    fast: String,
+    #[arg(value_parser = value_parser!(u16).range(1..=CANDLES_MAX))]
+    pub(crate) fast: u16,
     /// Candles of the slow average (up to 1000)
     #[arg(long, default_value = "20", value_name = "CANDLES")]
-    slow: String,
-    /// Seed of the price series the bot makes
+    #[arg(value_parser = value_parser!(u16).range(2..=CANDLES_MAX))]
+    pub(crate) slow: u16,
+    /// Seed of the generated price series
     #[arg(
         long,
         default_value = "1",
         value_name = "NUMBER",
         conflicts_with = "candles"
     )]
-    seed: String,
-    /// Stop after so many candles
+    pub(crate) seed: u64,
+    /// Stop after this many candles
     #[arg(long, value_name = "CANDLES")]
-    limit: Option<String>,
+    pub(crate) limit: Option<usize>,
     /// Events a second (1 to 100000)
     #[arg(long, default_value = "5", value_name = "EVENTS")]
-    rate: String,
-    /// As fast as NATS takes them
-    #[arg(long, conflicts_with = "rate")]
-    burst: bool,
-    /// Then ask the API until its balances equal the expected ones; fail when they do not
-    #[arg(long)]
-    verify: bool,
+    #[arg(value_parser = value_parser!(u32).range(1..=100_000))]
+    pub(crate) rate: u32,
+    /// As fast as NATS accepts them; needs --candles or --limit
+    #[arg(long, conflicts_with = "rate", requires = "end")]
+    pub(crate) burst: bool,
+    /// Afterwards wait until the balances of the API equal the expected ones, and fail when they do not; needs --candles
+    /// or --limit
+    #[arg(long, requires = "end")]
+    pub(crate) verify: bool,
     /// How long --verify waits, in seconds
     #[arg(long, default_value = "120", value_name = "SECONDS")]
-    verify_timeout: String,
+    #[arg(value_parser = value_parser!(u64).range(1..=86_400))]
+    pub(crate) verify_timeout: u64,
 }
 
-/// Checked [`DemoArgs`].
-#[derive(Clone, Debug)]
-pub(super) struct Settings {
-    pub(super) api_url: String,
-    pub(super) token: SecretString,
-    pub(super) user: Option<Uuid>,
-    pub(super) nats: NatsConfig,
-    pub(super) candles: Option<PathBuf>,
-    pub(super) symbol: Symbol,
-    pub(super) trading: Option<String>,
-    pub(super) fast: u16,
-    pub(super) slow: u16,
-    pub(super) seed: u64,
-    /// Candles to trade at most.
-    pub(super) limit: Option<u64>,
-    /// Events a second; `None` is a burst.
-    pub(super) rate: Option<u32>,
-    /// How long to wait for the balances; `None` when they are not verified.
-    pub(super) verify: Option<Duration>,
-}
-
-impl DemoArgs {
-    /// Checks all settings and reports every mistake at once.
-    pub(super) fn check(&self) -> Result<Settings, ConfigError> {
-        let mut problems = Problems::default();
-        let settings = self.checked(&mut problems);
-        problems.finish(settings)
+impl Settings {
+    /// Checks the settings that depend on each other.
+    pub(crate) fn check(&self) -> Result<()> {
+        let Self { fast, slow, .. } = self;
+        ensure!(
+            fast < slow,
+            "--fast must be below --slow (given: {fast} and {slow})"
+        );
+        self.symbol().map(drop)
     }
 
-    fn checked(&self, problems: &mut Problems) -> Option<Settings> {
-        self.check_connections(problems);
-        if self.candles.is_none() && self.limit.is_none() && (self.burst || self.verify) {
-            problems.add(
-                "--burst, --verify",
-                "need an end: give --candles FILE or --limit CANDLES",
-            );
-        }
-        let user = self.user_id.as_deref().filter(|id| !id.is_empty());
-        let user = user.and_then(|id| problems.parse("USER_ID", id));
-        let nats = self.nats.check(None, problems);
-        let symbol = self.checked_symbol(problems);
-        let averages = self.checked_averages(problems);
-        let seed = problems.parse("--seed", &self.seed);
-        let limit = self.limit.as_deref();
-        let limit = limit.and_then(|limit| problems.parse("--limit", limit));
-        let rate = problems.parse_within("--rate", &self.rate, 1, 100_000);
-        let timeout = problems.parse_within("--verify-timeout", &self.verify_timeout, 1, 86_400);
-
-        let averages = averages?;
-        let timeout = timeout.map(|seconds| Duration::from_secs(seconds.into()));
-        Some(Settings {
-            api_url: self.api_url.clone(),
-            token: self.token.clone(),
-            user,
-            nats: nats?,
-            candles: self.candles.clone(),
-            symbol: symbol?,
-            trading: self.trading.clone(),
-            fast: averages.fast,
-            slow: averages.slow,
-            seed: seed?,
-            limit,
-            rate: rate.filter(|_| !self.burst),
-            verify: timeout.filter(|_| self.verify),
-        })
+    /// Returns the pair to trade: the given one, that of the file name, or [`SYMBOL_DEFAULT`].
+    pub(crate) fn symbol(&self) -> Result<Pair> {
+        let of_file = self.candles.as_deref().and_then(symbol_of_file);
+        let text = of_file.as_deref().unwrap_or(SYMBOL_DEFAULT);
+        let pair = self.symbol.clone().map_or_else(|| text.parse(), Ok);
+        let pair: Pair = pair.map_err(|error| anyhow!("--symbol: {error}"))?;
+        ensure!(
+            pair.base != pair.quote,
+            "--symbol: {pair} must have two different assets"
+        );
+        Ok(pair)
     }
 
-    fn check_connections(&self, problems: &mut Problems) {
-        if !self.api_url.starts_with("http://") {
-            let why = format!(
-                "must look like http://host:port (given: {:?})",
-                self.api_url
-            );
-            problems.add("API_URL", why);
+    /// Returns the name of the trading, which for a candle file depends on everything that changes the events.
+    pub(crate) fn trading_name(&self, pair: &Pair) -> String {
+        let Pair { base, quote } = pair;
+        let Self { fast, slow, .. } = self;
+        let file = self.candles.as_deref().and_then(Path::file_stem);
+        match (&self.trading, file.map(OsStr::to_string_lossy)) {
+            (Some(name), _) => name.clone(),
+            (None, None) => TRADING_DEFAULT.to_owned(),
+            (None, Some(file)) => format!("{TRADING_DEFAULT} {file} {base}-{quote} {fast}-{slow}"),
         }
-        if self.token.expose_secret().is_empty() {
-            let why = "is required; `tiris-api token --email ...` makes one";
-            problems.add("TOKEN", why);
-        }
-    }
-
-    fn checked_symbol(&self, problems: &mut Problems) -> Option<Symbol> {
-        let guess = || self.candles.as_deref().and_then(candles::symbol_of_file);
-        let symbol = self.symbol.clone().or_else(guess);
-        problems.parse(
-            "--symbol",
-            symbol.as_deref().unwrap_or(candles::SYMBOL_DEFAULT),
-        )
-    }
-
-    fn checked_averages(&self, problems: &mut Problems) -> Option<Averages> {
-        let max = u32::from(CANDLES_MAX);
-        let fast = problems.parse_within("--fast", &self.fast, 1, max);
-        let slow = problems.parse_within("--slow", &self.slow, 2, max);
-        let fast = fast?;
-        let slow = slow?;
-
-        if fast >= slow {
-            let why = format!("must be below --slow (given: {fast} and {slow})");
-            problems.add("--fast", why);
-            return None;
-        }
-
-        Some(Averages {
-            fast: u16::try_from(fast).ok()?,
-            slow: u16::try_from(slow).ok()?,
-        })
     }
 }
 
-/// Lengths of the two averages, in candles.
-struct Averages {
-    fast: u16,
-    slow: u16,
+fn parse_url(url: &str) -> Result<String, &'static str> {
+    if url.starts_with("http://") {
+        Ok(url.to_owned())
+    } else {
+        Err("must look like http://host:port")
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Parser;
 
-    #[derive(Parser, Debug)]
-    struct Args {
-        #[command(flatten)]
-        demo: DemoArgs,
-    }
-
-    fn check(arguments: &[&str]) -> Result<Settings, ConfigError> {
-        let defaults = [
-            "test",
-            "--api-url=http://127.0.0.1:1",
-            "--token=t0ps3cret",
-            "--user-id=",
-        ];
-        let mut given: Vec<&str> = defaults.to_vec();
-        given.retain(|default| {
-            let name = default.split('=').next().unwrap_or(default);
-            !arguments
-                .iter()
-                .any(|argument| argument.split('=').next() == Some(name))
-        });
-
-        Args::parse_from(given.iter().chain(arguments)).demo.check()
+    /// Parses words of a command line, after a token and an address unless `arguments` has its own.
+    fn parse(arguments: &str) -> Result<Settings> {
+        let mut words = vec!["tiris-demo"];
+        for (name, default) in [
+            ("--token=", "--token=t0ps3cret"),
+            ("--api-url=", "--api-url=http://127.0.0.1:1"),
+        ] {
+            words.extend((!arguments.contains(name)).then_some(default));
+        }
+        words.extend(arguments.split_whitespace());
+        let settings = Settings::try_parse_from(words)?;
+        settings.check().map(|()| settings)
     }
 
     #[test]
-    fn every_mistake_is_reported_at_once() {
-        let error = check(&[
-            "--api-url=https://api.example",
-            "--token=",
-            "--user-id=me",
-            "--symbol=ETH",
-            "--fast=20",
-            "--slow=5",
-            "--seed=x",
-            "--rate=0",
-            "--verify",
-        ])
-        .expect_err("eight mistakes")
-        .to_string();
-
-        for name in [
-            "API_URL", "TOKEN", "USER_ID", "--symbol", "--fast", "--seed", "--rate", "--verify",
+    fn rejects_each_mistake_by_its_name() {
+        for (arguments, name) in [
+            ("--api-url=https://api.example", "--api-url"),
+            ("--token=", "--token"),
+            ("--symbol=ETH", "--symbol"),
+            ("--symbol=BTC/btc", "--symbol"),
+            ("--fast=20 --slow=5", "--fast"),
+            ("--slow=1001", "--slow"),
+            ("--seed=x", "--seed"),
+            ("--rate=0", "--rate"),
+            ("--burst", "--limit"),
+            ("--verify", "--limit"),
         ] {
+            let error = parse(arguments).expect_err(name).to_string();
             assert!(error.contains(name), "{name} is missing in: {error}");
         }
     }
 
     #[test]
-    fn the_symbol_is_the_one_given_else_that_of_the_file_else_ether_in_bitcoin() {
-        let symbol = |arguments: &[&str]| {
-            let Symbol { base, quote } = check(arguments).expect("valid").symbol;
-            format!("{base}/{quote}")
-        };
-        assert_eq!(symbol(&[]), "ETH/BTC");
-        assert_eq!(symbol(&["--candles=/tmp/sol_usdt_1h.csv"]), "SOL/USDT");
-        assert_eq!(
-            symbol(&["--candles=/tmp/sol_usdt_1h.csv", "--symbol=ada/eur"]),
-            "ADA/EUR"
-        );
-        assert!(check(&["--symbol=BTC/btc"]).is_err());
+    fn the_symbol_is_given_or_comes_from_the_file_or_is_the_default() {
+        for (arguments, symbol) in [
+            ("", "ETH/BTC"),
+            ("--candles=/tmp/sol_usdt_1h.csv", "SOL/USDT"),
+            ("--candles=/tmp/sol_usdt_1h.csv --symbol=ada/eur", "ADA/EUR"),
+        ] {
+            let settings = parse(arguments).expect("valid");
+            let pair = settings.symbol().expect("two assets");
+            assert_eq!(pair.to_string(), symbol, "{arguments}");
+        }
     }
 
     #[test]
     fn the_token_is_never_printed() {
-        let settings = check(&[]).expect("valid");
+        let settings = parse("").expect("valid");
         assert!(!format!("{settings:?}").contains("t0ps3cret"));
     }
 }

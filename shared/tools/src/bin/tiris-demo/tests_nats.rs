@@ -1,29 +1,21 @@
-//! The bot's publishing on a real NATS server: nothing lost, nothing about money out of order.
+//! Publishing to a real NATS server: no event is lost, and those about money stay in order.
 
-use super::Session;
-use super::candles::Feed;
-use super::message::Message;
-use super::progress::Progress;
-use super::publish::{Delivery, Pace, Publisher, keeps_order};
-use super::tests::{candles, counted_bot, trade};
+use crate::message::Message;
+use crate::progress::Progress;
+use crate::publish::{Pace, Publisher, keeps_order};
+use crate::session::Session;
+use crate::tests::{candles, repeatable_bot, trade};
 use async_nats::jetstream::{self, stream};
 use bytes::Bytes;
 use std::collections::HashSet;
 use std::time::Duration;
 use tiris_runtime::config::NatsConfig;
-use tiris_testing::{NatsServer, NatsSettings, eventually};
+use tiris_testing::{NatsServer, eventually};
 use tokio_util::sync::CancellationToken;
 
 const CANDLES: usize = 200;
 
-fn config(server: &NatsServer) -> NatsConfig {
-    NatsConfig {
-        servers: vec![server.url().parse().expect("an address")],
-        credentials_file: None,
-    }
-}
-
-async fn make_stream(server: &NatsServer) -> stream::Stream {
+async fn create_stream(server: &NatsServer) -> stream::Stream {
     let client = async_nats::connect(server.url())
         .await
         .expect("the server is up");
@@ -32,113 +24,82 @@ async fn make_stream(server: &NatsServer) -> stream::Stream {
         subjects: vec!["trading.>".into()],
         ..stream::Config::default()
     };
-    jetstream::new(client)
-        .create_stream(config)
-        .await
-        .expect("a new stream")
+    let created = jetstream::new(client).create_stream(config).await;
+    created.expect("a new stream")
+}
+
+async fn last_sequence(stream: &stream::Stream) -> u64 {
+    let info = stream.get_info().await.expect("the stream exists");
+    info.state.last_sequence
 }
 
 async fn stored(stream: &stream::Stream) -> Vec<Bytes> {
-    let last = stream
-        .get_info()
-        .await
-        .expect("the stream is there")
-        .state
-        .last_sequence;
     let mut payloads = Vec::new();
-    for sequence in 1..=last {
-        payloads.push(
-            stream
-                .get_raw_message(sequence)
-                .await
-                .expect("nothing expires here")
-                .payload,
-        );
+    for sequence in 1..=last_sequence(stream).await {
+        let message = stream.get_raw_message(sequence).await;
+        payloads.push(message.expect("nothing expires here").payload);
     }
-
     payloads
 }
 
-async fn session(server: &NatsServer, rate: Option<u32>, stop: CancellationToken) -> Session {
+async fn session(server: &NatsServer, rate: Option<u32>, stop: &CancellationToken) -> Session {
+    let config = NatsConfig {
+        servers: vec![server.url().parse().expect("an address")],
+        credentials_file: None,
+    };
+    let publisher = Publisher::connect(&config, stop).await;
     Session {
-        bot: counted_bot(),
-        publisher: Publisher::connect(&config(server), stop.clone())
-            .await
-            .expect("the server is up"),
+        bot: repeatable_bot(),
+        publisher: publisher.expect("the server is up"),
         pace: rate.map(Pace::new),
-        progress: Progress::of_candles(None),
-        stop,
+        progress: Progress::new(None),
+        stop: stop.clone(),
         unsent: 0,
     }
 }
 
-fn feed() -> Feed {
-    Feed::File(candles(1, CANDLES).into_iter())
-}
-
-fn expected() -> Vec<Message> {
-    trade(&mut counted_bot(), &candles(1, CANDLES))
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_burst_and_a_steady_rate_publish_the_same_list() {
-    let expected: Vec<Bytes> = expected()
-        .into_iter()
-        .map(|message| message.payload)
-        .collect();
+    let candles = candles(1, CANDLES);
+    let expected = trade(&mut repeatable_bot(), &candles);
+    let expected: Vec<&Bytes> = expected.iter().map(|message| &message.payload).collect();
 
     for rate in [None, Some(2_000)] {
-        let server = NatsServer::private_with(NatsSettings::default())
-            .await
-            .expect("a server");
-        let stream = make_stream(&server).await;
-        let mut session = session(&server, rate, CancellationToken::new()).await;
-        session
-            .trade(feed(), true)
-            .await
-            .expect("everything is taken");
-        assert_same_list(&stored(&stream).await, &expected);
-        assert_eq!(
-            session.publisher.tally.acknowledged,
-            session.publisher.tally.total()
-        );
-        assert_eq!(
-            session.publisher.tally.total(),
-            u64::try_from(expected.len()).expect("few")
-        );
+        let server = NatsServer::private().await.expect("a server");
+        let stream = create_stream(&server).await;
+        let mut session = session(&server, rate, &CancellationToken::new()).await;
+
+        let outcome = session.trade(candles.clone().into_iter(), true).await;
+
+        outcome.expect("every event is accepted");
+        assert_same_list(&stored(&stream).await.iter().collect::<Vec<_>>(), &expected);
+        let tally = &session.publisher.tally;
+        assert_eq!(tally.acknowledged, tally.total());
+        assert_eq!(usize::try_from(tally.total()), Ok(expected.len()));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_broker_costs_no_event_and_no_order() {
+async fn a_killed_broker_loses_no_event_and_no_order() {
     let mut server = NatsServer::private().await.expect("a server");
-    let stream = make_stream(&server).await;
+    let stream = create_stream(&server).await;
     let stop = CancellationToken::new();
-    let mut session = session(&server, Some(500), stop.clone()).await;
-    // Far more candles than the test takes: the bot works until it is told to stop.
+    let mut session = session(&server, Some(500), &stop).await;
+    // More candles than the test needs: the bot works until it is stopped.
     let candles = candles(1, 5_760);
-    let all = trade(&mut counted_bot(), &candles);
+    let all = trade(&mut repeatable_bot(), &candles);
     let run = tokio::spawn(async move {
-        session
-            .trade(Feed::File(candles.into_iter()), true)
-            .await
-            .map(|()| session.publisher.tally)
+        let outcome = session.trade(candles.into_iter(), true).await;
+        outcome.map(|()| session.publisher.tally)
     });
-    more_than(20, &stream).await;
+
+    wait_for_more_than(20, &stream).await;
     server.kill().await.expect("killed");
     server.restart().await.expect("started again");
-    let before = stream
-        .get_info()
-        .await
-        .expect("the stream is there")
-        .state
-        .messages;
-    more_than(before + 20, &stream).await;
+    let before = last_sequence(&stream).await;
+    wait_for_more_than(before + 20, &stream).await;
     stop.cancel();
-    let tally = run
-        .await
-        .expect("no panic")
-        .expect("everything is taken in the end");
+    let tally = run.await.expect("no panic").expect("every event accepted");
 
     let published = &all[..usize::try_from(tally.total()).expect("few")];
     assert!(
@@ -148,13 +109,9 @@ async fn a_killed_broker_costs_no_event_and_no_order() {
     let mut seen = HashSet::new();
     let mut first_times = stored(&stream).await;
     first_times.retain(|payload| seen.insert(payload.clone()));
-    assert_eq!(
-        seen,
-        published
-            .iter()
-            .map(|message| message.payload.clone())
-            .collect()
-    );
+    let payloads = published.iter().map(|message| message.payload.clone());
+    assert_eq!(seen, payloads.collect());
+
     let of_money: Vec<&Bytes> = published
         .iter()
         .filter(|message| keeps_order(message.kind))
@@ -164,17 +121,15 @@ async fn a_killed_broker_costs_no_event_and_no_order() {
     assert_same_list(&first_times.iter().collect::<Vec<_>>(), &of_money);
 }
 
-/// Tells only the first difference, the lists being long.
-fn assert_same_list<T: PartialEq + std::fmt::Debug>(actual: &[T], expected: &[T]) {
-    let differs = actual
-        .iter()
-        .zip(expected)
-        .position(|(actual, expected)| actual != expected);
-    assert_eq!(differs.map(|at| (at, &actual[at], &expected[at])), None);
+/// Shows only the first difference, because the lists are long.
+fn assert_same_list(actual: &[&Bytes], expected: &[&Bytes]) {
+    let mut pairs = actual.iter().zip(expected);
+    let difference = pairs.find(|(actual, expected)| actual != expected);
+    assert_eq!(difference, None);
     assert_eq!(actual.len(), expected.len());
 }
 
-async fn more_than(count: u64, stream: &stream::Stream) {
+async fn wait_for_more_than(count: u64, stream: &stream::Stream) {
     eventually("events are stored", Duration::from_secs(60), async || {
         let stored = stream.get_info().await?.state.messages;
         anyhow::ensure!(stored > count, "{stored} so far");
@@ -185,23 +140,18 @@ async fn more_than(count: u64, stream: &stream::Stream) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stop_ends_the_bot_also_when_no_stream_takes_its_events() {
-    let server = NatsServer::private_with(NatsSettings::default())
-        .await
-        .expect("a server");
+async fn a_stop_ends_the_bot_when_no_stream_accepts_its_events() {
+    let server = NatsServer::private().await.expect("a server");
     let stop = CancellationToken::new();
-    let mut session = session(&server, None, stop.clone()).await;
+    let mut session = session(&server, None, &stop).await;
     stop.cancel();
-    let messages: Vec<Message> = expected()
-        .into_iter()
-        .filter(|message| keeps_order(message.kind))
-        .collect();
+    let mut messages = trade(&mut repeatable_bot(), &candles(1, CANDLES));
+    messages.retain(|message: &Message| keeps_order(message.kind));
     let count = messages.len();
-    assert_eq!(
-        session.send_all(messages).await.expect("no error"),
-        Delivery::Stopped
-    );
-    assert_eq!(session.unsent, count);
 
+    let is_sent = session.send_all(messages).await.expect("no error");
+
+    assert!(!is_sent);
+    assert_eq!(session.unsent, count);
     assert_eq!(session.publisher.tally.acknowledged, 0);
 }

@@ -1,70 +1,70 @@
 //! `tiris-dev up`, `down`, `clean-data`, `status`: the stack in the background.
-//!
-//! Owns: starting a leader of its own, waiting for it, reviving parts that die, ending it. Must not know: how parts
-//! are started.
 
 use crate::environment::Environment;
 use crate::folder::Folder;
 use crate::foreground::summary;
-use crate::install::{self, Extra};
+use crate::install;
 use crate::lock::{self, Mode};
 use crate::provider;
-use crate::say::say;
-use crate::sign_in::SignIn;
 use crate::signals::Signals;
 use crate::stack::Stack;
 use anyhow::{Context, Result, bail, ensure};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, setsid};
+use nix::unistd::setsid;
 use std::fs::File;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// All limits of the parts together, with room.
+/// More than all limits of the parts together.
 const START_LIMIT: Duration = Duration::from_secs(900);
-/// All limits of an orderly end together.
+/// More than all limits of an orderly end together.
 const STOP_LIMIT: Duration = Duration::from_secs(240);
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
-/// A part that died is started again after this time.
-const REVIVE_PAUSE: Duration = Duration::from_secs(1);
-/// More deaths than [`DEATHS`] within this time mean that reviving does not help.
-const DEATHS_WINDOW: Duration = Duration::from_secs(60);
-const DEATHS: usize = 20;
+/// A part that ended is started again after this time.
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
+/// More ends than [`ENDS_MAX`] within this time mean that a restart does not help.
+const ENDS_WINDOW: Duration = Duration::from_secs(60);
+const ENDS_MAX: usize = 20;
 
-/// Starts the stack and waits until it is ready. One that runs already is left alone.
-pub(crate) async fn up(sign_in: SignIn) -> Result<()> {
+/// Starts the stack and waits until it is ready; leaves a running one alone.
+pub(crate) async fn up(login: bool) -> Result<()> {
     let folder = Folder::open()?;
-    install::run(Extra::of(sign_in))?;
+    install::servers(login)?;
     let mut signals = Signals::listen()?;
     if lock::leader(&folder)?.is_some() {
         say!("The stack runs already.");
-        return wait_for_other(&folder, sign_in).await;
+        let environment = wait_until_ready(&folder, None).await?;
+        provider::check(login, &environment)?;
+        say!("{}", summary(&folder, &environment));
+        return Ok(());
     }
 
     say!("Starting in {}", folder.path().display());
-    let mut leader = start_leader(&folder, sign_in)?;
-    let outcome = tokio::select! {
-        outcome = wait_for(&folder, &mut leader) => outcome,
+    // A stack that was killed may have left its file.
+    Environment::remove(&folder)?;
+    let mut child = start_leader(&folder, login)?;
+    let environment = tokio::select! {
+        environment = wait_until_ready(&folder, Some(&mut child)) => environment?,
         () = signals.next() => {
-            let pid = i32::try_from(leader.id()).context("process number out of range")?;
-            kill(Pid::from_raw(pid), Signal::SIGTERM)?;
-            let status = tokio::task::spawn_blocking(move || leader.wait()).await??;
-            bail!("given up before it was ready ({status})");
+            lock::terminate(child.id())?;
+            let status = tokio::task::spawn_blocking(move || child.wait()).await??;
+            bail!("interrupted before it was ready ({status})");
         }
     };
-    say!("{}\n  `make down` stops it.", summary(&folder, &outcome?));
-
+    say!(
+        "{}\n  `make down` stops it.",
+        summary(&folder, &environment)
+    );
     Ok(())
 }
 
-fn start_leader(folder: &Folder, sign_in: SignIn) -> Result<Child> {
+fn start_leader(folder: &Folder, login: bool) -> Result<Child> {
     let log =
         File::create(folder.log("stack")).context("cannot write the log file of the stack")?;
-    let program = std::env::current_exe().context("where is this program?")?;
-    let mut command = Command::new(program);
-    command.arg("supervise").args(sign_in.as_flag());
-    command
+    let program = std::env::current_exe().context("cannot find this program")?;
+    Command::new(program)
+        .arg("supervise")
+        .args(login.then_some("--login"))
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
@@ -72,96 +72,79 @@ fn start_leader(folder: &Folder, sign_in: SignIn) -> Result<Child> {
         .context("cannot start the leader of the stack")
 }
 
-async fn wait_for(folder: &Folder, leader: &mut Child) -> Result<Environment> {
+/// Waits for the environment file of the running stack, whose leader may be a child of ours.
+async fn wait_until_ready(folder: &Folder, mut child: Option<&mut Child>) -> Result<Environment> {
+    let log = folder.log("stack");
     let deadline = Instant::now() + START_LIMIT;
     while Instant::now() < deadline {
-        if let Some(status) = leader.try_wait()? {
-            let log = std::fs::read_to_string(folder.log("stack")).unwrap_or_default();
+        if let Some(child) = &mut child
+            && let Some(status) = child.try_wait()?
+        {
+            let log = std::fs::read_to_string(log).unwrap_or_default();
             bail!("the stack did not start ({status}):\n{}", log.trim_end());
         }
-        // A file of an earlier stack is gone once the lock is taken and signed by this one.
-        let ours = lock::leader(folder)
-            .ok()
-            .flatten()
-            .is_some_and(|other| other.pid.as_raw().unsigned_abs() == leader.id());
-        if let Some(environment) = Environment::read(folder)?.filter(|_| ours) {
+        if let Some(environment) = Environment::read(folder)? {
             return Ok(environment);
         }
+        ensure!(
+            child.is_some() || lock::leader(folder)?.is_some(),
+            "it ended before it was ready: see {}",
+            log.display()
+        );
         tokio::time::sleep(WATCH_INTERVAL).await;
     }
 
-    bail!(
-        "not ready within {} s: see {}",
-        START_LIMIT.as_secs(),
-        folder.log("stack").display()
-    )
+    let seconds = START_LIMIT.as_secs();
+    bail!("not ready within {seconds} s: see {}", log.display())
 }
 
-async fn wait_for_other(folder: &Folder, sign_in: SignIn) -> Result<()> {
-    let deadline = Instant::now() + START_LIMIT;
-    while Instant::now() < deadline {
-        if let Some(environment) = Environment::read(folder)? {
-            provider::check(sign_in, &environment)?;
-            say!("{}", summary(folder, &environment));
-            return Ok(());
-        }
-        if lock::leader(folder)?.is_none() {
-            bail!(
-                "it ended before it was ready: see {}",
-                folder.log("stack").display()
-            );
-        }
-        tokio::time::sleep(WATCH_INTERVAL).await;
-    }
-
-    bail!("not ready within {} s", START_LIMIT.as_secs())
-}
-
-/// Leads the stack until a signal comes, reviving what dies.
-pub(crate) async fn supervise(sign_in: SignIn) -> Result<()> {
-    // Away from the terminal that started us; a leader of a process group already is.
+/// Leads the stack until a signal, and starts parts again that end.
+pub(crate) async fn supervise(login: bool) -> Result<()> {
+    // Leaves the terminal that started us; fails only for the leader of a process group, which has left it.
     setsid().ok();
     let folder = Folder::open()?;
     let mut signals = Signals::listen()?;
     if let Some(leader) = lock::take(&folder, Mode::Background).await? {
         bail!("the stack already runs, led by process {}", leader.pid);
     }
-    let mut stack = Stack::new(&folder, sign_in)?;
+
+    let mut stack = Stack::new(&folder, login)?;
     let outcome = tokio::select! {
         outcome = lead(&mut stack) => outcome,
         () = signals.next() => Ok(()),
     };
     say!("stopping");
-
     outcome.and(stack.stop().await)
 }
 
 async fn lead(stack: &mut Stack) -> Result<()> {
     stack.start().await?;
     say!("ready");
-    let mut deaths = Vec::new();
+    let mut ends: Vec<Instant> = Vec::new();
     loop {
         tokio::time::sleep(WATCH_INTERVAL).await;
-        let Some(part) = stack.dead() else { continue };
-        eprintln!("{}", stack.obituary(part));
-        deaths.push(Instant::now());
-        deaths.retain(|death: &Instant| death.elapsed() <= DEATHS_WINDOW);
-        let seconds = DEATHS_WINDOW.as_secs();
+        let Some(part) = stack.ended_part() else {
+            continue;
+        };
+        eprintln!("{}", stack.describe_end(part));
+        ends.push(Instant::now());
+        ends.retain(|end| end.elapsed() <= ENDS_WINDOW);
         ensure!(
-            deaths.len() <= DEATHS,
-            "{} deaths within {seconds} s",
-            deaths.len()
+            ends.len() <= ENDS_MAX,
+            "parts ended {} times within {} s",
+            ends.len(),
+            ENDS_WINDOW.as_secs()
         );
 
-        tokio::time::sleep(REVIVE_PAUSE).await;
-        match stack.revive(part).await {
+        tokio::time::sleep(RESTART_PAUSE).await;
+        match stack.restart(part).await {
             Ok(()) => say!("started {part:?} again"),
             Err(error) => eprintln!("{part:?} did not start: {error:#}"),
         }
     }
 }
 
-/// Stops the running stack, whoever started it.
+/// Stops the running stack, in the foreground or in the background.
 pub(crate) async fn down() -> Result<()> {
     let folder = Folder::open()?;
     if lock::stop(&folder, STOP_LIMIT).await? {
@@ -172,27 +155,28 @@ pub(crate) async fn down() -> Result<()> {
     Ok(())
 }
 
-/// Stops the running stack and removes its data.
+/// Stops the running stack and deletes its data.
 pub(crate) async fn clean_data() -> Result<()> {
     let folder = Folder::open()?;
     lock::stop(&folder, STOP_LIMIT).await?;
-    folder.forget()?;
-    say!("Forgot all data in {}.", folder.path().display());
+    folder.delete_data()?;
+    say!("Deleted all data in {}.", folder.path().display());
     Ok(())
 }
 
-/// Says what runs.
+/// Prints what runs.
 pub(crate) fn status() -> Result<()> {
     let folder = Folder::open()?;
-    match (lock::leader(&folder)?, Environment::read(&folder)?) {
-        (None, _) => say!("Nothing runs."),
-        (Some(leader), None) => say!("Starting or stopping, led by process {}.", leader.pid),
-        (Some(leader), Some(environment)) => {
-            say!(
-                "Running, led by process {}.\n{}",
-                leader.pid,
-                summary(&folder, &environment)
-            );
+    let Some(leader) = lock::leader(&folder)? else {
+        say!("Nothing runs.");
+        return Ok(());
+    };
+    let pid = leader.pid;
+    match Environment::read(&folder)? {
+        None => say!("Starting or stopping, led by process {pid}."),
+        Some(environment) => {
+            let summary = summary(&folder, &environment);
+            say!("Running, led by process {pid}.\n{summary}");
         }
     }
     Ok(())

@@ -1,32 +1,29 @@
 //! The addresses and tokens of a running stack, as variables that all our commands read.
-//!
-//! Owns: their names, writing them for a shell, reading them back. Must not know: how the stack was started.
 
-use crate::folder::Folder;
+use crate::folder::{self, Folder};
 use crate::ports::Ports;
-use crate::sign_in::SignIn;
 use anyhow::{Context, Result};
-use std::fs::{self, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{ErrorKind, Write};
+use tempfile::NamedTempFile;
 use tiris_tools::IssuedToken;
 
-/// The name of the variable with the address logins come back to; there is none without the provider.
+/// The variable with the address to which a login returns; missing without the provider.
 pub(crate) const REDIRECT_URI: &str = "REDIRECT_URI";
-/// The file holds tokens.
-const OWNER_ONLY: u32 = 0o600;
+const FILE: &str = "env";
 
-/// Variables and their values, in the order of the file.
+/// Variables and their values.
 #[derive(Clone, Debug)]
-pub(crate) struct Environment(Vec<(String, String)>);
+pub(crate) struct Environment(pub(crate) BTreeMap<String, String>);
 
 impl Environment {
     pub(crate) fn new(
         ports: &Ports,
-        sign_in: SignIn,
+        login: bool,
         database_url: &str,
-        demo: &IssuedToken,
-        admin: &IssuedToken,
+        demo: IssuedToken,
+        admin: IssuedToken,
     ) -> Self {
         let http = |port: u16| format!("http://127.0.0.1:{port}");
         let mut pairs = vec![
@@ -35,11 +32,11 @@ impl Environment {
             ("INGEST_ADMIN_URL", http(ports.ingest_admin)),
             ("DATABASE_URL", database_url.to_owned()),
             ("NATS_URL", format!("nats://127.0.0.1:{}", ports.nats)),
-            ("TOKEN", demo.token.clone()),
-            ("ADMIN_TOKEN", admin.token.clone()),
-            ("USER_ID", demo.user_id.clone()),
+            ("TOKEN", demo.token),
+            ("ADMIN_TOKEN", admin.token),
+            ("USER_ID", demo.user_id),
         ];
-        if sign_in == SignIn::On {
+        if login {
             pairs.push((REDIRECT_URI, ports.redirect_uri()));
         }
 
@@ -47,93 +44,67 @@ impl Environment {
         Self(pairs.into_iter().map(owned).collect())
     }
 
-    /// A value; empty when there is none.
+    /// Returns a value; empty when it is missing.
     pub(crate) fn get(&self, name: &str) -> &str {
-        self.pairs()
-            .find(|(known, _)| *known == name)
-            .map_or("", |(_, value)| value)
+        self.0.get(name).map_or("", String::as_str)
     }
 
-    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-    }
-
-    /// Writes the file whole, so that a reader never sees half of it.
+    /// Writes the file whole, so that a reader never sees half of it; only its owner may read the tokens.
     pub(crate) fn write(&self, folder: &Folder) -> Result<()> {
-        let unfinished = folder.path().join("env.unfinished");
-        let write = || -> std::io::Result<()> {
-            let options = OpenOptions::new()
-                .create(true)
-                .truncate(true)
-                .write(true)
-                .mode(OWNER_ONLY)
-                .clone();
-            let mut file = options.open(&unfinished)?;
-            for (name, value) in &self.0 {
-                writeln!(file, "{name}={}", quote(value))?;
-            }
-            fs::rename(&unfinished, folder.env_file())
-        };
-
-        write().with_context(|| format!("cannot write {}", folder.env_file().display()))
+        let failure = "cannot write the file `env`";
+        let mut file = NamedTempFile::new_in(folder.path()).context(failure)?;
+        for (name, value) in &self.0 {
+            writeln!(file, "{name}={}", quote(value)).context(failure)?;
+        }
+        file.persist(folder.join(FILE)).context(failure)?;
+        Ok(())
     }
 
     /// Reads the file; `None` when the stack is not ready.
     pub(crate) fn read(folder: &Folder) -> Result<Option<Self>> {
-        let text = match fs::read_to_string(folder.env_file()) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            text => text.with_context(|| format!("cannot read {}", folder.env_file().display()))?,
+        let text = match fs::read_to_string(folder.join(FILE)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            text => text.context("cannot read the file `env`")?,
         };
         let pair = |line: &str| {
             let (name, value) = line.split_once('=')?;
             Some((name.to_owned(), unquote(value)?))
         };
-        let pairs: Option<Vec<_>> = text.lines().map(pair).collect();
+        let pairs: Option<BTreeMap<_, _>> = text.lines().map(pair).collect();
         pairs
             .map(|pairs| Some(Self(pairs)))
             .context("the file `env` is damaged: run `make down` and start again")
     }
 
-    /// Takes the file away: what it names is going down.
-    pub(crate) fn withdraw(folder: &Folder) -> Result<()> {
-        match fs::remove_file(folder.env_file()) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(error).context("cannot remove `env`")
-            }
-            _ => Ok(()),
-        }
+    /// Removes the file, because its addresses are going down.
+    pub(crate) fn remove(folder: &Folder) -> Result<()> {
+        folder::remove(&folder.join(FILE))
     }
 }
 
-/// In single quotes, for a POSIX shell.
+/// Quotes a value for a POSIX shell.
 fn quote(value: &str) -> String {
     format!("'{}'", value.replace('\'', r"'\''"))
 }
 
 fn unquote(text: &str) -> Option<String> {
-    Some(
-        text.strip_prefix('\'')?
-            .strip_suffix('\'')?
-            .replace(r"'\''", "'"),
-    )
+    let inner = text.strip_prefix('\'')?.strip_suffix('\'')?;
+    Some(inner.replace(r"'\''", "'"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::process::Command;
 
     #[test]
-    fn a_shell_and_we_read_a_quoted_value_as_it_was() {
+    fn a_shell_reads_a_quoted_value_unchanged() {
         for value in ["", "plain", "it's $HOME `x` \\ \"", "''"] {
             assert_eq!(unquote(&quote(value)).as_deref(), Some(value));
+
             let script = format!("printf %s {}", quote(value));
-            let output = std::process::Command::new("/bin/sh")
-                .args(["-c", &script])
-                .output()
-                .unwrap();
-            assert_eq!(String::from_utf8(output.stdout).unwrap(), value);
+            let output = Command::new("/bin/sh").args(["-c", &script]).output();
+            assert_eq!(output.expect("a shell").stdout, value.as_bytes());
         }
     }
 }

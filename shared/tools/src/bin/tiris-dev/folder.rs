@@ -1,30 +1,30 @@
-//! The folder of the development stack.
-//!
-//! Owns: what lies where in it, and forgetting it. Must not know: what the files mean.
+//! The folder of the development stack: its path, its subfolders, and deleting its data.
 
-use crate::say::say;
 use anyhow::{Context, Result};
-use std::collections::hash_map::DefaultHasher;
 use std::fs;
-use std::hash::{Hash, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::ErrorKind;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use tiris_testing::{Account, dev_dir};
 
-/// Where PostgreSQL's data goes when we are root and its user may not enter our folder.
+/// The place of PostgreSQL's data when we are root and its user may not enter our folder.
 const OUTSIDE: &str = "/var/lib/tiris-dev";
+/// Locked while anything runs.
+pub(crate) const LOCK_FILE: &str = "lock";
+/// Locked while the leader of the stack lives; names it.
+pub(crate) const LEADER_FILE: &str = "leader";
+const PROGRAMS: &str = "bin";
 
 /// The folder, which exists.
 #[derive(Clone, Debug)]
 pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    /// Makes it when it is missing.
+    /// Returns the folder, created when missing.
     pub(crate) fn open() -> Result<Self> {
         let dir = dev_dir()?;
-        fs::create_dir_all(dir.join("log"))
-            .with_context(|| format!("cannot make {}", dir.display()))?;
+        create(&dir.join("log"))?;
         Ok(Self(dir.canonicalize()?))
     }
 
@@ -32,76 +32,45 @@ impl Folder {
         &self.0
     }
 
-    /// The log file of a part of the stack.
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Returns the log file of a part of the stack.
     pub(crate) fn log(&self, part: &str) -> PathBuf {
         self.0.join("log").join(format!("{part}.log"))
     }
 
-    pub(crate) fn env_file(&self) -> PathBuf {
-        self.0.join("env")
-    }
-
-    /// The key that signs access tokens; the API makes it when it is missing.
-    pub(crate) fn key_file(&self) -> PathBuf {
-        self.0.join("jwt.pem")
-    }
-
-    /// What credentials are encrypted with; the API makes it when it is missing.
-    pub(crate) fn encryption_file(&self) -> PathBuf {
-        self.0.join("encryption.env")
-    }
-
-    pub(crate) fn ports_file(&self) -> PathBuf {
-        self.0.join("ports.json")
-    }
-
-    /// Locked while anything runs.
-    pub(crate) fn lock_file(&self) -> PathBuf {
-        self.0.join("lock")
-    }
-
-    /// Locked while the leader of the stack lives; names it.
-    pub(crate) fn leader_file(&self) -> PathBuf {
-        self.0.join("leader")
-    }
-
+    /// The folder of installed programs.
     pub(crate) fn programs(&self) -> PathBuf {
-        self.0.join("bin")
+        self.0.join(PROGRAMS)
     }
 
-    pub(crate) fn nats(&self) -> PathBuf {
-        self.0.join("nats")
-    }
-
-    /// PostgreSQL's folder. Root's home is closed to the user PostgreSQL runs as; then the data lies outside and a
+    /// Returns PostgreSQL's folder. Root's home is closed to the user PostgreSQL runs as; then the data is outside, and a
     /// link here leads to it.
     pub(crate) fn postgres(&self) -> Result<PathBuf> {
         let inside = self.0.join("postgres");
         let Some(account) = Account::for_servers()? else {
             return Ok(inside);
         };
-
         if account.can_reach(&self.0) {
             return Ok(inside);
         }
-        let outside = self.outside();
-        fs::create_dir_all(&outside)
-            .with_context(|| format!("cannot make {}", outside.display()))?;
 
+        let outside = self.outside();
+        create(&outside)?;
         match symlink(&outside, &inside) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             linked => {
-                linked.with_context(|| format!("cannot make the link {}", inside.display()))?
+                linked.with_context(|| format!("cannot create the link {}", inside.display()))?
             }
         }
-
         say!(
-            "  user {} may not enter {}: the data lies in {}",
+            "  user {} may not enter {}: the data is in {}",
             account.name(),
             self.0.display(),
             outside.display()
         );
-
         Ok(outside)
     }
 
@@ -112,11 +81,12 @@ impl Folder {
     }
 
     /// Removes everything but the installed programs and the locks.
-    pub(crate) fn forget(&self) -> Result<()> {
+    pub(crate) fn delete_data(&self) -> Result<()> {
         remove(&self.outside())?;
+        let kept = [PROGRAMS, LOCK_FILE, LEADER_FILE].map(|name| self.0.join(name));
         for entry in fs::read_dir(&self.0)? {
             let path = entry?.path();
-            if ![self.programs(), self.lock_file(), self.leader_file()].contains(&path) {
+            if !kept.contains(&path) {
                 remove(&path)?;
             }
         }
@@ -124,7 +94,13 @@ impl Folder {
     }
 }
 
-fn remove(path: &Path) -> Result<()> {
+/// Creates a folder with its parents unless it exists.
+pub(crate) fn create(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))
+}
+
+/// Removes a file or a folder with its content; does nothing when it is missing.
+pub(crate) fn remove(path: &Path) -> Result<()> {
     let Ok(meta) = fs::symlink_metadata(path) else {
         return Ok(());
     };

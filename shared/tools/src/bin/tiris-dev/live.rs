@@ -1,29 +1,29 @@
 //! Live balances in a terminal, or now and then in a log.
-//!
-//! Owns: asking the API and drawing. Must not know: how the stack runs.
 
 use crate::environment::Environment;
 use anyhow::Result;
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Deserialize;
+use std::collections::HashMap;
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 use tiris_tools::ApiClient;
 use tokio::time::Instant;
 
-/// Pause between two looks.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// In a log, unchanged or not, balances are printed no more often than this.
+/// Pause between two requests.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// A log gets changed balances at most this often.
 const PRINT_INTERVAL: Duration = Duration::from_secs(10);
 const REQUEST_LIMIT: Duration = Duration::from_secs(5);
-/// More accounts than this do not fit beside the rest on a small screen.
-const ROWS: usize = 12;
-/// Characters of a name that are shown: a line that wraps could not be drawn over.
+/// More accounts do not fit a small screen.
+const ROWS_MAX: usize = 12;
+/// Shown characters of a name: a wrapped line could not be drawn over.
 const NAME_WIDTH: usize = 24;
 
 #[derive(Deserialize)]
-struct Tradings {
-    tradings: Vec<Trading>,
+struct List<T> {
+    #[serde(rename = "tradings", alias = "sub_accounts")]
+    items: Vec<T>,
 }
 
 #[derive(Deserialize)]
@@ -32,12 +32,7 @@ struct Trading {
     name: String,
 }
 
-#[derive(Deserialize)]
-struct Accounts {
-    sub_accounts: Vec<Account>,
-}
-
-/// Money stays the text it came as.
+/// Money stays text.
 #[derive(Deserialize)]
 struct Account {
     trading_id: String,
@@ -50,26 +45,22 @@ struct Account {
 
 /// Shows balances until the output is closed.
 pub(crate) async fn show(environment: &Environment) -> Result<()> {
-    let client = ApiClient::new(
-        environment.get("API_URL"),
-        environment.get("TOKEN"),
-        REQUEST_LIMIT,
-    )?;
+    let url = environment.get("API_URL");
+    let client = ApiClient::new(url, environment.get("TOKEN"), REQUEST_LIMIT)?;
     let mut screen = Screen::default();
 
     loop {
-        let text = match balances(&client).await {
-            Ok(text) => text,
-            Err(error) => format!("  no balances now: {error:#}\n"),
-        };
+        let text = balances(&client)
+            .await
+            .unwrap_or_else(|error| format!("  no balances now: {error:#}\n"));
         if screen.draw(text).is_err() {
             return Ok(());
         }
-        tokio::time::sleep(LOOK_INTERVAL).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
-/// What was printed last.
+/// The last printed text.
 #[derive(Default)]
 struct Screen {
     text: String,
@@ -99,51 +90,48 @@ impl Screen {
 }
 
 async fn balances(client: &ApiClient) -> Result<String> {
-    let tradings: Tradings = client.get("/v1/tradings").await?;
-    let accounts: Accounts = client.get("/v1/sub-accounts").await?;
-    Ok(table(&tradings.tradings, &accounts.sub_accounts))
+    let tradings: List<Trading> = client.get("/v1/tradings").await?;
+    let accounts: List<Account> = client.get("/v1/sub-accounts").await?;
+    let names = tradings.items.into_iter();
+    let names = names.map(|trading| (trading.id, trading.name)).collect();
+    Ok(table(&names, &accounts.items))
 }
 
-fn table(tradings: &[Trading], accounts: &[Account]) -> String {
+/// Returns a table of accounts; `tradings` are names by id.
+fn table(tradings: &HashMap<String, String>, accounts: &[Account]) -> String {
     if accounts.is_empty() {
         return "  no sub-account yet\n".to_owned();
     }
+    let cut = |name: &String| name.chars().take(NAME_WIDTH).collect::<String>();
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(["trading", "sub-account", "balance", "locked", "postings"]);
-    for account in accounts.iter().take(ROWS) {
-        table.add_row(row(tradings, account));
+    for account in accounts.iter().take(ROWS_MAX) {
+        let mut name = cut(&account.name);
+        if account.name != account.symbol {
+            name.push_str(&format!(" ({})", account.symbol));
+        }
+        table.add_row([
+            tradings
+                .get(&account.trading_id)
+                .map(cut)
+                .unwrap_or_default(),
+            name,
+            account.balance.clone(),
+            account.locked.clone(),
+            account.sequence.to_string(),
+        ]);
     }
     for column in table.column_iter_mut().skip(2) {
         column.set_cell_alignment(CellAlignment::Right);
     }
 
-    let mut text: String = table
-        .lines()
+    let lines = table.lines();
+    let mut text: String = lines
         .map(|line| format!(" {}\n", line.trim_end()))
         .collect();
-    if accounts.len() > ROWS {
-        text.push_str(&format!("  and {} more\n", accounts.len() - ROWS));
+    if accounts.len() > ROWS_MAX {
+        text.push_str(&format!("  and {} more\n", accounts.len() - ROWS_MAX));
     }
     text
-}
-
-fn row(tradings: &[Trading], account: &Account) -> [String; 5] {
-    let cut = |name: &str| name.chars().take(NAME_WIDTH).collect::<String>();
-    let mut trading = tradings.iter();
-    let trading = trading.find(|trading| trading.id == account.trading_id);
-    let mut name = cut(&account.name);
-    if account.name != account.symbol {
-        name.push_str(&format!(" ({})", account.symbol));
-    }
-
-    [
-        trading
-            .map(|trading| cut(&trading.name))
-            .unwrap_or_default(),
-        name,
-        account.balance.clone(),
-        account.locked.clone(),
-        account.sequence.to_string(),
-    ]
 }

@@ -1,52 +1,55 @@
-//! The locks that say a stack runs from this folder, and which process leads it.
+//! The locks that show that a stack runs from this folder, and which process leads it.
 //!
-//! Owns: taking them, reading the leader, waiting for the end. Must not know: what the leader does.
-//!
-//! The kernel drops a lock when its holders end, so they never lie. The leader alone holds the file `leader`. The
-//! file `lock` is also held by the guard process that ends the servers of a leader that died: when it is free,
-//! everything is down.
+//! The kernel releases a lock when its holders end, so locks are never stale. Only the leader holds the file `leader`. The
+//! file `lock` is also held by the guard process that ends the servers of a dead leader: when it is free, everything is
+//! down.
 
-use crate::folder::Folder;
+use crate::folder::{Folder, LEADER_FILE, LOCK_FILE};
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Seek, Write};
+use std::io::Seek;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 use tiris_testing::{eventually, keep_open_until_all_ended};
 
-/// A dead leader's servers are down within this time.
+/// The servers of a dead leader are down within this time.
 const ORPHAN_LIMIT: Duration = Duration::from_secs(60);
 
-/// How a stack runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where a stack runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub(crate) enum Mode {
     Foreground,
     Background,
 }
 
-/// Who leads the running stack.
-#[derive(Clone, Copy, Debug)]
+/// The process that leads the running stack.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub(crate) struct Leader {
-    pub(crate) pid: Pid,
+    pub(crate) pid: u32,
     pub(crate) mode: Mode,
 }
 
-/// Takes the lead for as long as this process lives; else says who has it.
+/// Takes the lead until this process ends; else returns the leader.
 pub(crate) async fn take(folder: &Folder, mode: Mode) -> Result<Option<Leader>> {
     static LEADER: OnceLock<File> = OnceLock::new();
     let what = "the end of the servers that the last stack left";
 
     eventually(what, ORPHAN_LIMIT, async || {
-        let Some(lock) = try_lock(&folder.lock_file())? else {
+        let Some(lock) = try_lock(&folder.join(LOCK_FILE))? else {
             return leader(folder)?.map(Some).context("they are going down");
         };
-        let file =
-            try_lock(&folder.leader_file())?.context("somebody looks at the file `leader`")?;
-        sign(&file, mode)?;
+        let mut file = try_lock(&folder.join(LEADER_FILE))?
+            .context("another process reads the file `leader`")?;
+        let pid = std::process::id();
+        file.set_len(0)?;
+        file.rewind()?;
+        serde_json::to_writer(&file, &Leader { pid, mode })
+            .context("cannot write the file `leader`")?;
         LEADER.get_or_init(|| file);
         keep_open_until_all_ended(lock)?;
         anyhow::Ok(None)
@@ -54,35 +57,42 @@ pub(crate) async fn take(folder: &Folder, mode: Mode) -> Result<Option<Leader>> 
     .await
 }
 
-/// The leader of the running stack; `None` when there is none.
+/// Returns the leader of the running stack; `None` when nothing runs.
 pub(crate) fn leader(folder: &Folder) -> Result<Option<Leader>> {
-    if try_lock(&folder.leader_file())?.is_some() {
-        Ok(None)
-    } else {
-        read(folder).map(Some)
+    let file = folder.join(LEADER_FILE);
+    if try_lock(&file)?.is_some() {
+        return Ok(None);
     }
+    let text = fs::read(file).context("cannot read the file `leader`")?;
+    serde_json::from_slice(&text)
+        .map(Some)
+        .context("the file `leader` is not complete: try again")
 }
 
-/// Asks the running stack to stop, and waits until all of it is down. False when nothing ran.
+/// Stops the running stack, and waits until all of it is down; `false` when nothing ran.
 pub(crate) async fn stop(folder: &Folder, limit: Duration) -> Result<bool> {
-    if try_lock(&folder.lock_file())?.is_some() {
+    if try_lock(&folder.join(LOCK_FILE))?.is_some() {
         return Ok(false);
     }
     if let Some(leader) = leader(folder)? {
-        match kill(leader.pid, Signal::SIGTERM) {
-            Ok(()) | Err(Errno::ESRCH) => {}
-            Err(error) => bail!("cannot stop process {}: {error}", leader.pid),
-        }
+        terminate(leader.pid)?;
     }
 
-    let free = async || {
-        try_lock(&folder.lock_file())?
-            .map(drop)
-            .context("it still runs")
+    let is_free = async || {
+        let lock = try_lock(&folder.join(LOCK_FILE))?;
+        lock.map(drop).context("it still runs")
     };
-    eventually("the end of the stack", limit, free).await?;
-
+    eventually("the end of the stack", limit, is_free).await?;
     Ok(true)
+}
+
+/// Sends SIGTERM to a process; does nothing when it has ended.
+pub(crate) fn terminate(pid: u32) -> Result<()> {
+    let pid = i32::try_from(pid).context("process number out of range")?;
+    match kill(Pid::from_raw(pid), Signal::SIGTERM) {
+        Ok(()) | Err(Errno::ESRCH) => Ok(()),
+        Err(error) => bail!("cannot stop process {pid}: {error}"),
+    }
 }
 
 fn try_lock(path: &Path) -> Result<Option<File>> {
@@ -91,8 +101,8 @@ fn try_lock(path: &Path) -> Result<Option<File>> {
         .truncate(false)
         .read(true)
         .write(true)
-        .open(path);
-    let file = file.with_context(|| format!("cannot open {}", path.display()))?;
+        .open(path)
+        .with_context(|| format!("cannot open {}", path.display()))?;
 
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
@@ -101,30 +111,4 @@ fn try_lock(path: &Path) -> Result<Option<File>> {
             Err(error).with_context(|| format!("cannot lock {}", path.display()))
         }
     }
-}
-
-fn sign(mut file: &File, mode: Mode) -> Result<()> {
-    let mode = match mode {
-        Mode::Foreground => "foreground",
-        Mode::Background => "background",
-    };
-    file.set_len(0)?;
-    file.rewind()?;
-    write!(file, "{} {mode}", std::process::id()).context("cannot write the file `leader`")
-}
-
-fn read(folder: &Folder) -> Result<Leader> {
-    let text = fs::read_to_string(folder.leader_file()).context("cannot read the file `leader`")?;
-    let (pid, mode) = text
-        .split_once(' ')
-        .context("the leader has not signed yet: try again")?;
-    let mode = if mode == "background" {
-        Mode::Background
-    } else {
-        Mode::Foreground
-    };
-    Ok(Leader {
-        pid: Pid::from_raw(pid.parse().context("the file `leader` is damaged")?),
-        mode,
-    })
 }

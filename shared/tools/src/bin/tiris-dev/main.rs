@@ -1,39 +1,39 @@
 //! `tiris-dev`: the development stack behind `make run`, `up`, `down`, `clean-data`, `status` and `tools`.
-//!
-//! Owns: the command line. Must not know: how a part of the stack is started.
+
+/// Prints a line; a closed pipe is no reason to stop.
+macro_rules! say {
+    ($($words:tt)*) => {{
+        use std::io::Write;
+        writeln!(std::io::stdout(), $($words)*).ok();
+    }};
+}
 
 mod background;
+mod database;
 mod environment;
 mod folder;
 mod foreground;
 mod install;
 mod live;
 mod lock;
-mod people;
 mod ports;
+mod processes;
 mod provider;
 mod redirect_page;
-mod say;
-mod schema;
-mod services;
-mod sign_in;
 mod signals;
 mod stack;
 
 use clap::{Args, Parser, Subcommand};
-use install::Extra;
-use say::say;
-use sign_in::SignIn;
 use std::process::ExitCode;
 use tiris_testing::has_timescale;
 use tiris_tools::exit_code;
 
-/// The private development stack of Tiris Backend: PostgreSQL, NATS, both binaries and a demo bot
+/// The private development stack of Tiris Backend: PostgreSQL, NATS, both services and a demo bot
 ///
-/// Everything lies in the folder `.tiris` of the workspace; TIRIS_DEV_DIR moves it. Servers listen on 127.0.0.1
-/// only, and no service of the system is touched. TIRIS_PG_BIN (a folder with `postgres` and `initdb`) and
-/// TIRIS_NATS_SERVER (a program) choose the servers by hand. PostgreSQL gets TimescaleDB where its files are beside it,
-/// unless TIRIS_TIMESCALE is `off`.
+/// All files are in the folder `.tiris` of the workspace; TIRIS_DEV_DIR moves it. Servers listen on 127.0.0.1 only, and
+/// services of the system are not touched. TIRIS_PG_BIN (a folder with `postgres` and `initdb`) and TIRIS_NATS_SERVER (a
+/// program) choose the servers by hand. PostgreSQL uses TimescaleDB where it is installed, unless TIRIS_TIMESCALE is
+/// `off`.
 #[derive(Parser)]
 #[command(name = "tiris-dev", version)]
 struct Cli {
@@ -47,72 +47,89 @@ enum Command {
     Run(Login),
     /// Start everything but the bot in the background, wait until it is ready, write `env` into the folder
     Up(Login),
-    /// Stop what runs, in the foreground or in the background; the data stays
+    /// Stop the running stack, in the foreground or in the background; the data stays
     Down,
-    /// Stop what runs and forget all data
+    /// Stop the running stack and delete all data
     CleanData,
-    /// Say what runs, and where
+    /// Show what runs, and where
     Status,
-    /// Install PostgreSQL and nats-server when this machine has none that will do
-    Tools {
-        /// Also the OpenID provider of `--login`
-        #[arg(long)]
-        login: bool,
-        /// Also what single tests need; what cannot be installed is told, and they will be skipped
-        #[arg(long, conflicts_with = "login")]
-        tests: bool,
-        /// Also Schemathesis, for `make fuzz`
-        #[arg(long, conflicts_with_all = ["login", "tests"])]
-        fuzz: bool,
-        /// Also wrk, for `make bench`
-        #[arg(long, conflicts_with_all = ["login", "tests", "fuzz"])]
-        bench: bool,
-        /// Nothing but what the OpenAPI document is checked with and clients are made by
-        #[arg(long, conflicts_with_all = ["login", "tests", "fuzz", "bench"])]
-        document: bool,
-        /// Nothing but what images, compose, dashboards and alerts are checked with
-        #[arg(long, conflicts_with_all = ["login", "tests", "fuzz", "document"])]
-        docker: bool,
-    },
-    /// Say whether the private PostgreSQL gets TimescaleDB: `yes` or `no`
+    /// Install PostgreSQL and nats-server when this machine has no suitable ones
+    Tools(Tools),
+    /// Print whether the private PostgreSQL uses TimescaleDB: `yes` or `no`
     HasTimescale,
-    /// What `up` starts in the background
+    /// The background process of `up`
     #[command(hide = true)]
     Supervise(Login),
 }
 
 #[derive(Args)]
 struct Login {
-    /// Also a local OpenID provider, at which people sign in by hand as if it were Google
+    /// Also a local OpenID provider, at which users sign in by hand as if it were Google
     #[arg(long)]
     login: bool,
 }
 
-impl From<Login> for SignIn {
-    fn from(login: Login) -> Self {
-        if login.login { Self::On } else { Self::Off }
+#[derive(Args)]
+#[group(multiple = false)]
+struct Tools {
+    /// Also the OpenID provider of `--login`
+    #[arg(long)]
+    login: bool,
+    /// Also the tools of single tests; those that cannot be installed are reported, and their tests are skipped
+    #[arg(long)]
+    tests: bool,
+    /// Also Schemathesis, for `make fuzz`
+    #[arg(long)]
+    fuzz: bool,
+    /// Also wrk, for `make bench`
+    #[arg(long)]
+    bench: bool,
+    /// Only the tools that check the OpenAPI document and generate clients
+    #[arg(long)]
+    document: bool,
+    /// Only the tools that check images, compose, dashboards and alerts
+    #[arg(long)]
+    docker: bool,
+}
+
+impl Tools {
+    fn install(&self) -> anyhow::Result<()> {
+        if self.document {
+            return install::document_tools();
+        }
+        if self.docker {
+            return install::docker_tools();
+        }
+
+        install::servers(self.login)?;
+        if self.fuzz {
+            install::schemathesis()?;
+        }
+        if self.bench {
+            install::wrk()?;
+        }
+        if self.tests
+            && let Err(error) = install::openid_provider()
+        {
+            say!("WARNING: {error:#}\nThe tests that sign in there will be skipped.");
+        }
+        Ok(())
     }
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
-        Command::Run(login) => foreground::run(login.into()).await,
-        Command::Up(login) => background::up(login.into()).await,
+        Command::Run(Login { login }) => foreground::run(login).await,
+        Command::Up(Login { login }) => background::up(login).await,
         Command::Down => background::down().await,
         Command::CleanData => background::clean_data().await,
         Command::Status => background::status(),
-        Command::Tools { login: true, .. } => install::run(Extra::Provider),
-        Command::Tools { tests: true, .. } => install::run(Extra::ProviderIfPossible),
-        Command::Tools { fuzz: true, .. } => install::run(Extra::Fuzzer),
-        Command::Tools { bench: true, .. } => install::run(Extra::Bench),
-        Command::Tools { document: true, .. } => install::document_tools(),
-        Command::Tools { docker: true, .. } => install::docker_tools(),
-        Command::Tools { .. } => install::run(Extra::Nothing),
+        Command::Tools(tools) => tools.install(),
         Command::HasTimescale => {
             has_timescale().map(|has_it| say!("{}", if has_it { "yes" } else { "no" }))
         }
-        Command::Supervise(login) => background::supervise(login.into()).await,
+        Command::Supervise(Login { login }) => background::supervise(login).await,
     };
 
     exit_code("tiris-dev", outcome.map(|()| true))

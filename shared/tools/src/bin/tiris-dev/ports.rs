@@ -1,11 +1,7 @@
-//! Which port each part of the stack listens on.
-//!
-//! Owns: the usual ports, other ones when those are taken, remembering the choice. Must not know: the parts.
+//! The ports of the stack: the usual ones, or others when those are taken, remembered for the next start.
 
 use crate::folder::Folder;
 use crate::redirect_page;
-use crate::say::say;
-use crate::sign_in::SignIn;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -25,7 +21,7 @@ pub(crate) struct Ports {
 }
 
 impl Default for Ports {
-    /// The usual ones; PostgreSQL's own is left to the system's server.
+    /// PostgreSQL's usual port is left to a server of the system.
     fn default() -> Self {
         Self {
             postgres: 54329,
@@ -40,34 +36,27 @@ impl Default for Ports {
 }
 
 impl Ports {
-    /// Where logins come back to.
+    /// Returns the address to which a login returns.
     pub(crate) fn redirect_uri(&self) -> String {
-        format!(
-            "http://127.0.0.1:{}{}",
-            self.redirect_page,
-            redirect_page::PATH
-        )
+        let Self { redirect_page, .. } = self;
+        format!("http://127.0.0.1:{redirect_page}{}", redirect_page::PATH)
     }
 
-    /// The ports of the last time, at first the usual ones; another where somebody else listens now.
-    pub(crate) fn choose(folder: &Folder, sign_in: SignIn) -> Result<Self> {
-        let file = folder.ports_file();
-        // Unreadable means made by another version: begin anew. One may also know fewer parts.
-        let last: Self = fs::read(&file)
-            .ok()
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-            .unwrap_or_default();
-        let mut ports = Self {
-            postgres: choose("PostgreSQL", last.postgres)?,
-            nats: choose("NATS", last.nats)?,
-            api: choose("the API", last.api)?,
-            api_admin: choose("the API's health and metrics", last.api_admin)?,
-            ingest_admin: choose("ingest's health and metrics", last.ingest_admin)?,
-            ..last
-        };
-        if sign_in == SignIn::On {
-            ports.provider = choose("the OpenID provider", last.provider)?;
-            ports.redirect_page = choose("the page logins come back to", last.redirect_page)?;
+    /// Chooses the ports of the last start, at first the usual ones, and others for those that are taken.
+    pub(crate) fn choose(folder: &Folder, login: bool) -> Result<Self> {
+        let file = folder.join("ports.json");
+        // A file of another version may be unreadable or lack ports; then the usual ones apply.
+        let last = fs::read(&file).unwrap_or_default();
+        let mut ports: Self = serde_json::from_slice(&last).unwrap_or_default();
+
+        choose("PostgreSQL", &mut ports.postgres)?;
+        choose("NATS", &mut ports.nats)?;
+        choose("the API", &mut ports.api)?;
+        choose("the API's health and metrics", &mut ports.api_admin)?;
+        choose("ingest's health and metrics", &mut ports.ingest_admin)?;
+        if login {
+            choose("the OpenID provider", &mut ports.provider)?;
+            choose("the redirect page of logins", &mut ports.redirect_page)?;
         }
 
         fs::write(&file, serde_json::to_vec(&ports)?)
@@ -76,10 +65,11 @@ impl Ports {
     }
 }
 
-fn choose(what: &str, wanted: u16) -> Result<u16> {
-    let port = free_port_or(wanted)?;
-    if port != wanted {
-        say!("  port {wanted} is taken: {what} listens on {port}");
+fn choose(what: &str, port: &mut u16) -> Result<()> {
+    let free = free_port_or(*port)?;
+    if free != *port {
+        say!("  port {port} is taken: {what} listens on {free}");
     }
-    Ok(port)
+    *port = free;
+    Ok(())
 }

@@ -1,22 +1,19 @@
-//! Signing in by hand: what connects the API, the local provider and the page a login comes back to.
-//!
-//! Owns: the client they agree on, and the instructions for a person. Must not know: how they are started.
+//! Signing in by hand: the settings that connect the API, the local provider and the redirect page, and instructions.
 
 use crate::environment::{Environment, REDIRECT_URI};
 use crate::folder::Folder;
 use crate::ports::Ports;
-use crate::sign_in::SignIn;
 use anyhow::{Result, ensure};
 use tiris_testing::{OpenIdProvider, OpenIdSettings};
 
 const CLIENT_ID: &str = "tiris-dev";
-/// No secret: the provider listens on this machine only and lets everybody be everybody.
+/// Not a secret: the provider listens on this machine only and accepts any password.
 const CLIENT_SECRET: &str = "local";
 
-/// Fails when the provider is wanted and the running stack has none.
-pub(crate) fn check(sign_in: SignIn, running: &Environment) -> Result<()> {
+/// Fails when `login` is wanted and the running stack has no provider.
+pub(crate) fn check(login: bool, running: &Environment) -> Result<()> {
     ensure!(
-        sign_in == SignIn::Off || !running.get(REDIRECT_URI).is_empty(),
+        !login || !running.get(REDIRECT_URI).is_empty(),
         "the running stack has no OpenID provider: `make down` first, then start it with LOGIN=1"
     );
     Ok(())
@@ -32,8 +29,8 @@ pub(crate) fn settings(folder: &Folder, ports: &Ports) -> OpenIdSettings {
     }
 }
 
-/// Settings of the API.
-pub(crate) fn of_api(provider: &OpenIdProvider, ports: &Ports) -> [(&'static str, String); 7] {
+/// Returns the settings of the API.
+pub(crate) fn for_api(provider: &OpenIdProvider, ports: &Ports) -> [(&'static str, String); 7] {
     [
         ("TIRIS_REDIRECT_URIS", ports.redirect_uri()),
         ("TIRIS_GOOGLE_CLIENT_ID", CLIENT_ID.to_owned()),
@@ -45,7 +42,7 @@ pub(crate) fn of_api(provider: &OpenIdProvider, ports: &Ports) -> [(&'static str
     ]
 }
 
-/// What a person does; empty without the provider.
+/// Returns the steps of a login by hand; empty without the provider.
 pub(crate) fn instructions(environment: &Environment) -> String {
     let api = environment.get("API_URL");
     let redirect_uri = environment.get(REDIRECT_URI);
@@ -57,9 +54,9 @@ pub(crate) fn instructions(environment: &Environment) -> String {
         "\n  To sign in by hand, in Swagger UI ({api}/docs):\n\
          \n  1. POST /v1/auth/login with\n\
          \n     {{\"provider\": \"google\", \"redirect_uri\": \"{redirect_uri}\"}}\n\
-         \n  2. Open the auth_url of the answer in this browser. The local provider takes any e-mail address and any\n     \
+         \n  2. Open the auth_url of the response in this browser. The local provider accepts any e-mail address and any\n     \
          password; addresses that begin with \"unverified\" count as not verified. Continue.\n  \
-         3. The page you come back to shows what to send to POST /v1/auth/callback.\n  \
-         4. Paste the access_token of its answer behind \"Authorize\", and try GET /v1/users/me.\n"
+         3. The page you return to shows what to send to POST /v1/auth/callback.\n  \
+         4. Paste the access_token of its response behind \"Authorize\", and try GET /v1/users/me.\n"
     )
 }

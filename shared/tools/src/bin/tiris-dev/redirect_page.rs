@@ -1,6 +1,4 @@
-//! The page a login by hand comes back to, which shows what to send to the callback.
-//!
-//! Owns: serving it on 127.0.0.1. Must not know: what a login is; nothing of it is kept here.
+//! The page a login by hand returns to, which shows what to send to the callback and stores nothing.
 
 use anyhow::{Context, Result};
 use poem::endpoint::make_sync;
@@ -10,15 +8,21 @@ use poem::middleware::SetHeader;
 use poem::{Endpoint, EndpointExt, Response, Route, Server, get};
 use tokio::task::JoinHandle;
 
-/// Where it is.
 pub(crate) const PATH: &str = "/callback";
-const HTML: &str = include_str!("redirect-page/page.html");
-const SCRIPT: &str = include_str!("redirect-page/page.js");
-const STYLE: &str = include_str!("redirect-page/page.css");
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'";
 
-/// The page while it is served: until this is dropped.
+const HTML: &str = include_str!("redirect-page/page.html");
+const SCRIPT: &str = include_str!("redirect-page/page.js");
+const STYLE: &str = include_str!("redirect-page/page.css");
+/// Path, content type and content.
+const FILES: [(&str, &str, &str); 3] = [
+    (PATH, "text/html; charset=utf-8", HTML),
+    ("/page.js", "text/javascript; charset=utf-8", SCRIPT),
+    ("/page.css", "text/css; charset=utf-8", STYLE),
+];
+
+/// The served page. Dropping it ends the server.
 #[derive(Debug)]
 pub(crate) struct RedirectPage(JoinHandle<std::io::Result<()>>);
 
@@ -26,9 +30,8 @@ impl RedirectPage {
     pub(crate) async fn serve(port: u16) -> Result<Self> {
         let acceptor = TcpListener::bind(("127.0.0.1", port)).into_acceptor().await;
         let acceptor = acceptor.with_context(|| format!("cannot listen on 127.0.0.1:{port}"))?;
-        Ok(Self(tokio::spawn(
-            Server::new_with_acceptor(acceptor).run(app()),
-        )))
+        let server = Server::new_with_acceptor(acceptor).run(app());
+        Ok(Self(tokio::spawn(server)))
     }
 }
 
@@ -44,18 +47,12 @@ fn app() -> impl Endpoint {
         .overriding(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
         .overriding(header::REFERRER_POLICY, "no-referrer")
         .overriding(header::CACHE_CONTROL, "no-store");
-    Route::new()
-        .at(PATH, get(page("text/html; charset=utf-8", HTML)))
-        .at(
-            "/page.js",
-            get(page("text/javascript; charset=utf-8", SCRIPT)),
-        )
-        .at("/page.css", get(page("text/css; charset=utf-8", STYLE)))
-        .with(headers)
-}
-
-fn page(content_type: &'static str, body: &'static str) -> impl Endpoint {
-    make_sync(move |_| Response::builder().content_type(content_type).body(body))
+    let mut route = Route::new();
+    for (path, content_type, content) in FILES {
+        let file = make_sync(move |_| Response::builder().content_type(content_type).body(content));
+        route = route.at(path, get(file));
+    }
+    route.with(headers)
 }
 
 #[cfg(test)]
@@ -64,33 +61,27 @@ mod tests {
     use poem::Request;
 
     #[tokio::test]
-    async fn the_page_and_what_it_loads_come_with_a_policy_that_lets_nothing_else_in() {
-        for (path, text) in [(PATH, HTML), ("/page.js", SCRIPT), ("/page.css", STYLE)] {
+    async fn every_file_has_a_strict_policy_and_ignores_the_query() {
+        for (path, _, content) in FILES {
             let uri = format!("{path}?code=%3Cscript%3E").parse().unwrap();
-            let response = app()
-                .get_response(Request::builder().uri(uri).finish())
-                .await;
-            assert_eq!(
-                response.headers()["content-security-policy"],
-                POLICY,
-                "{path}"
-            );
-            assert_eq!(response.headers()["cache-control"], "no-store", "{path}");
-            assert_eq!(
-                response.into_body().into_string().await.unwrap(),
-                text,
-                "{path}: the same for everybody"
-            );
+            let request = Request::builder().uri(uri).finish();
+            let response = app().get_response(request).await;
+            let headers = response.headers();
+            assert_eq!(headers["content-security-policy"], POLICY, "{path}");
+            assert_eq!(headers["cache-control"], "no-store", "{path}");
+
+            let body = response.into_body().into_string().await.unwrap();
+            assert_eq!(body, content, "{path}");
         }
+    }
 
-        assert!(
-            !HTML.contains("onclick") && !HTML.contains("<style") && !HTML.contains("<script>")
-        );
-
-        assert!(
-            !SCRIPT.contains("innerHTML")
-                && !SCRIPT.contains("Storage")
-                && !SCRIPT.contains("fetch(")
-        );
+    #[test]
+    fn the_page_runs_no_inline_code_and_stores_nothing() {
+        for inline in ["onclick", "<style", "<script>"] {
+            assert!(!HTML.contains(inline), "{inline}");
+        }
+        for unsafe_call in ["innerHTML", "Storage", "fetch("] {
+            assert!(!SCRIPT.contains(unsafe_call), "{unsafe_call}");
+        }
     }
 }

@@ -1,23 +1,23 @@
-//! The whole stack: started in order, watched, stopped in order.
-//!
-//! Owns: the order and the parts. Must not know: terminals, who asked for it.
+//! The whole stack: its parts, started, watched and stopped in order.
 
+use crate::database::{self, ADMIN_EMAIL, DATABASE, DEMO_EMAIL};
 use crate::environment::Environment;
 use crate::folder::Folder;
-use crate::people;
 use crate::ports::Ports;
+use crate::processes::stop_process;
 use crate::provider;
 use crate::redirect_page::RedirectPage;
-use crate::say::say;
-use crate::schema::{self, DATABASE};
-use crate::services::{Services, stop_process, wait_until_ready};
-use crate::sign_in::SignIn;
-use anyhow::{Result, bail};
+use anyhow::{Result, ensure};
+use nix::sys::signal::Signal;
 use tiris_testing::{
-    NatsServer, NatsSettings, OpenIdProvider, PgServer, PgSettings, PgStop, Process,
+    NatsServer, NatsSettings, OpenIdProvider, PgServer, PgSettings, PgStop, Process, ProcessCommand,
 };
+use tiris_tools::{READY_LIMIT, ready_url, service};
 
-/// One process of the stack.
+/// Shorter than in production: the successor of the only worker waits for it after a crash.
+const LEASE_SECONDS: &str = "2";
+
+/// One process of the stack, in the order of the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
     Postgres,
@@ -27,20 +27,13 @@ pub(crate) enum Part {
     Ingest,
 }
 
-/// What the services start from: sources before users.
-const PARTS: [Part; 5] = [
-    Part::Postgres,
-    Part::Nats,
-    Part::Provider,
-    Part::Api,
-    Part::Ingest,
-];
+use Part::{Api, Ingest, Nats, Postgres, Provider};
 
 /// The parts that were started.
 #[derive(Debug)]
 pub(crate) struct Stack {
     folder: Folder,
-    sign_in: SignIn,
+    login: bool,
     ports: Ports,
     postgres: Option<PgServer>,
     nats: Option<NatsServer>,
@@ -52,11 +45,11 @@ pub(crate) struct Stack {
 
 impl Stack {
     /// Chooses the ports; nothing runs yet.
-    pub(crate) fn new(folder: &Folder, sign_in: SignIn) -> Result<Self> {
+    pub(crate) fn new(folder: &Folder, login: bool) -> Result<Self> {
         Ok(Self {
             folder: folder.clone(),
-            sign_in,
-            ports: Ports::choose(folder, sign_in)?,
+            login,
+            ports: Ports::choose(folder, login)?,
             postgres: None,
             nats: None,
             provider: None,
@@ -66,35 +59,33 @@ impl Stack {
         })
     }
 
-    /// Starts everything, waits until it is ready, and writes the environment file. To be followed by
-    /// [`Self::stop`], also when it fails or is given up half-way.
+    /// Starts everything, waits until it is ready, and writes the environment file. [`Self::stop`] must follow, also
+    /// after a failure or an interruption.
     pub(crate) async fn start(&mut self) -> Result<Environment> {
-        Environment::withdraw(&self.folder)?;
-        for part in [Part::Postgres, Part::Nats] {
-            self.start_part(part).await?;
-        }
-        schema::make_database(&self.database_url("postgres")).await?;
+        Environment::remove(&self.folder)?;
+        self.start_part(Postgres).await?;
+        self.start_part(Nats).await?;
+        database::create(&self.database_url("postgres")).await?;
         let url = self.database_url(DATABASE);
-        let key = self.folder.key_file();
-        schema::migrate(&self.folder, &url).await?;
-        let demo = people::demo(&url, &key).await?;
-        let admin = people::admin(&url, &key).await?;
-        if self.sign_in == SignIn::On {
-            self.redirect_page = Some(RedirectPage::serve(self.ports.redirect_page).await?);
-            self.start_part(Part::Provider).await?;
-        }
-        for part in [Part::Api, Part::Ingest] {
-            self.start_part(part).await?;
-        }
+        database::migrate(&self.folder, &url).await?;
+        let demo = database::token(&self.folder, &url, &[DEMO_EMAIL]).await?;
+        let admin = database::token(&self.folder, &url, &[ADMIN_EMAIL, "--admin"]).await?;
 
-        let environment = Environment::new(&self.ports, self.sign_in, &url, &demo, &admin);
+        if self.login {
+            self.redirect_page = Some(RedirectPage::serve(self.ports.redirect_page).await?);
+            self.start_part(Provider).await?;
+        }
+        self.start_part(Api).await?;
+        self.start_part(Ingest).await?;
+
+        let environment = Environment::new(&self.ports, self.login, &url, demo, admin);
         environment.write(&self.folder)?;
         Ok(environment)
     }
 
     async fn start_part(&mut self, part: Part) -> Result<()> {
         match part {
-            Part::Postgres => {
+            Postgres => {
                 let settings = PgSettings {
                     port: Some(self.ports.postgres),
                     jobs: true,
@@ -103,71 +94,95 @@ impl Stack {
                 self.postgres = Some(PgServer::start(&self.folder.postgres()?, settings).await?);
                 say!("  PostgreSQL     127.0.0.1:{}", self.ports.postgres);
             }
-            Part::Nats => {
+            Nats => {
                 let settings = NatsSettings {
                     port: Some(self.ports.nats),
                     durable: true,
                     ..NatsSettings::default()
                 };
-                self.nats = Some(NatsServer::start(&self.folder.nats(), settings).await?);
+                let folder = self.folder.join("nats");
+                self.nats = Some(NatsServer::start(&folder, settings).await?);
                 say!("  NATS           127.0.0.1:{}", self.ports.nats);
             }
-            Part::Provider => {
+            Provider => {
                 let settings = provider::settings(&self.folder, &self.ports);
                 self.provider = Some(OpenIdProvider::start(&settings).await?);
                 say!("  OpenID         127.0.0.1:{}", self.ports.provider);
             }
-            Part::Api => {
-                let api = self.services().api()?;
+            Api => {
+                let api = self.spawn_api()?;
                 wait_until_ready(self.api.insert(api), self.ports.api_admin).await?;
                 say!("  tiris-api      127.0.0.1:{}", self.ports.api);
             }
-            Part::Ingest => {
-                let ingest = self.services().ingest()?;
-                wait_until_ready(self.ingest.insert(ingest), self.ports.ingest_admin).await?;
+            Ingest => {
+                let port = self.ports.ingest_admin;
+                let ingest = self.service("tiris-ingest", "run", port)?.spawn()?;
+                wait_until_ready(self.ingest.insert(ingest), port).await?;
                 say!("  tiris-ingest   ready");
             }
         }
-
         Ok(())
     }
 
-    /// A part that ended although nobody asked it to.
-    pub(crate) fn dead(&mut self) -> Option<Part> {
-        PARTS.into_iter().find(|part| {
+    fn spawn_api(&self) -> Result<Process> {
+        let mut command = self
+            .service("tiris-api", "serve", self.ports.api_admin)?
+            .env("TIRIS_API_LISTEN", format!("127.0.0.1:{}", self.ports.api))
+            .env("TIRIS_JWT_KEY_FILE", self.folder.join("jwt.pem"))
+            .env("TIRIS_ENCRYPTION_FILE", self.folder.join("encryption.env"));
+        if let Some(provider) = &self.provider {
+            for (name, value) in provider::for_api(provider, &self.ports) {
+                command = command.env(name, value);
+            }
+        }
+        command.spawn()
+    }
+
+    fn service(&self, program: &str, command: &str, admin_port: u16) -> Result<ProcessCommand> {
+        let database_url = self.database_url(DATABASE);
+        let nats_url = self.nats.as_ref().map(NatsServer::url).unwrap_or_default();
+        Ok(service(program, command, &database_url, admin_port)?
+            .log(self.folder.log(program))
+            .signal_at_our_death(Signal::SIGTERM)
+            .env("NATS_URL", nats_url)
+            .env("TIRIS_LEASE_SECONDS", LEASE_SECONDS))
+    }
+
+    /// Returns a part that ended unexpectedly.
+    pub(crate) fn ended_part(&mut self) -> Option<Part> {
+        let mut parts = [Postgres, Nats, Provider, Api, Ingest].into_iter();
+        parts.find(|part| {
             self.process(*part)
                 .is_some_and(|process| !process.is_running())
         })
     }
 
-    /// What to tell about a part that ended: how, and the end of its log.
-    pub(crate) fn obituary(&mut self, part: Part) -> String {
+    /// Describes how a part ended, with the end of its log.
+    pub(crate) fn describe_end(&mut self, part: Part) -> String {
         let Some(process) = self.process(part) else {
             return format!("{part:?} does not run");
         };
-        let how = match process.exit_status() {
+        let status = match process.exit_status() {
             Ok(Some(status)) => status.to_string(),
-            _ => "in an unknown way".to_owned(),
+            _ => "unknown exit status".to_owned(),
         };
 
-        let name = process.name();
-        let log = process.log_path().display();
-        let tail = process.log_tail();
-
         format!(
-            "the end of {log}:\n{}\n{name} ended: {how}",
-            tail.trim_end()
+            "the end of {}:\n{}\n{} ended: {status}",
+            process.log_path().display(),
+            process.log_tail().trim_end(),
+            process.name()
         )
     }
 
     /// Starts a part again that ended.
-    pub(crate) async fn revive(&mut self, part: Part) -> Result<()> {
+    pub(crate) async fn restart(&mut self, part: Part) -> Result<()> {
         match (part, &mut self.postgres, &mut self.nats) {
-            (Part::Postgres, Some(server), _) => {
+            (Postgres, Some(server), _) => {
                 server.stop(PgStop::Fast).await?;
                 server.restart().await
             }
-            (Part::Nats, _, Some(server)) => {
+            (Nats, _, Some(server)) => {
                 server.stop().await?;
                 server.restart().await
             }
@@ -175,57 +190,53 @@ impl Stack {
         }
     }
 
-    /// Stops everything, users before sources. One that does not stop in time is killed and named.
+    /// Stops everything in reverse order. A service that does not stop in time is killed and reported.
     pub(crate) async fn stop(&mut self) -> Result<()> {
-        Environment::withdraw(&self.folder)?;
-        let mut trouble = Vec::new();
-        for service in [self.ingest.take(), self.api.take()].into_iter().flatten() {
-            trouble.extend(stop_process(service).await.err());
+        Environment::remove(&self.folder)?;
+        let mut failures = Vec::new();
+        for service in [self.ingest.take(), self.api.take()] {
+            failures.extend(stop_process(service).await.err());
         }
         self.redirect_page = None;
-
         if let Some(mut provider) = self.provider.take() {
-            trouble.extend(provider.stop().await.err());
+            failures.extend(provider.stop().await.err());
         }
         if let Some(mut nats) = self.nats.take() {
-            trouble.extend(nats.stop().await.err());
+            failures.extend(nats.stop().await.err());
         }
-
         if let Some(mut postgres) = self.postgres.take() {
-            trouble.extend(postgres.stop(PgStop::Fast).await.err());
+            failures.extend(postgres.stop(PgStop::Fast).await.err());
         }
-        if trouble.is_empty() {
-            return Ok(());
-        }
-        let trouble: Vec<String> = trouble.iter().map(|error| format!("{error:#}")).collect();
 
-        bail!("not everything stopped by itself: {}", trouble.join("; "))
+        let failures: Vec<String> = failures.iter().map(|error| format!("{error:#}")).collect();
+        ensure!(
+            failures.is_empty(),
+            "not everything stopped by itself: {}",
+            failures.join("; ")
+        );
+        Ok(())
     }
 
     fn process(&mut self, part: Part) -> Option<&mut Process> {
         match part {
-            Part::Postgres => self.postgres.as_mut()?.process(),
-            Part::Nats => self.nats.as_mut()?.process(),
-            Part::Provider => self.provider.as_mut().map(OpenIdProvider::process),
-            Part::Api => self.api.as_mut(),
-            Part::Ingest => self.ingest.as_mut(),
+            Postgres => self.postgres.as_mut()?.process(),
+            Nats => self.nats.as_mut()?.process(),
+            Provider => self.provider.as_mut().map(OpenIdProvider::process),
+            Api => self.api.as_mut(),
+            Ingest => self.ingest.as_mut(),
         }
     }
 
-    fn services(&self) -> Services<'_> {
-        Services {
-            folder: &self.folder,
-            ports: self.ports,
-            database_url: self.database_url(DATABASE),
-            nats_url: self.nats.as_ref().map(NatsServer::url).unwrap_or_default(),
-            provider: self.provider.as_ref(),
-        }
-    }
-
+    /// Empty before PostgreSQL was started.
     fn database_url(&self, database: &str) -> String {
-        self.postgres
-            .as_ref()
+        let postgres = self.postgres.as_ref();
+        postgres
             .map(|server| server.url(database))
             .unwrap_or_default()
     }
+}
+
+async fn wait_until_ready(service: &mut Process, admin_port: u16) -> Result<()> {
+    let url = ready_url(admin_port);
+    service.wait_until_healthy(&url, READY_LIMIT).await
 }

@@ -1,6 +1,4 @@
-//! The API that is asked: a process of this build.
-//!
-//! Owns: its settings, the list of its operations. Must not know: what is asked.
+//! The API under test: its process and its operations.
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -10,10 +8,10 @@ use tiris_testing::local_http_client;
 use tiris_tools::ApiServer;
 
 const REQUEST_LIMIT: Duration = Duration::from_secs(60);
-/// The one that the example of a login names.
+/// The address in the document's example of a login.
 const REDIRECT_URI: &str = "https://tiris.ai/auth/callback";
 
-/// Starts an API that asks nobody outside; ready on return.
+/// Starts an API that sends no requests to the outside; ready on return.
 pub(crate) async fn start(database_url: &str, folder: &Path) -> Result<ApiServer> {
     let mut api = ApiServer::launch(database_url, folder, |mut command| {
         for exchange in ["BINANCE", "KRAKEN", "GATE"] {
@@ -28,19 +26,20 @@ pub(crate) async fn start(database_url: &str, folder: &Path) -> Result<ApiServer
             .log(folder.join("api.log"))
     })?;
     api.wait_until_ready().await?;
-
     Ok(api)
 }
 
-/// All documented operations as method and path.
+/// Returns all documented operations as method and path.
 pub(crate) async fn operations(url: &str) -> Result<Vec<String>> {
     let request = local_http_client(REQUEST_LIMIT)?.get(format!("{url}/openapi.json"));
     let document: Value = request.send().await?.json().await?;
-    let paths = document["paths"].as_object().context("no paths")?;
+    let paths = document["paths"]
+        .as_object()
+        .context("the document has no paths")?;
 
-    let named = paths.iter().flat_map(|(path, item)| {
+    let operations = paths.iter().flat_map(|(path, item)| {
         let methods = item.as_object().into_iter().flat_map(|item| item.keys());
         methods.map(move |method| format!("{} {path}", method.to_uppercase()))
     });
-    Ok(named.collect())
+    Ok(operations.collect())
 }

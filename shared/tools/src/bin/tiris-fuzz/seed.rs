@@ -1,6 +1,4 @@
-//! Something of everything for the caller, so that every operation finds what it is about.
-//!
-//! Owns: what is made. Must not know: what will be asked.
+//! Objects of every kind for the caller, so that every operation can succeed.
 
 use anyhow::Result;
 use serde::Deserialize;
@@ -16,15 +14,14 @@ use tiris_tools::{ApiClient, ApiServer};
 use uuid::Uuid;
 
 const TRADINGS: u64 = 3;
-/// Of each trading: what is deleted or used up on the way must not be the last.
+/// Of each trading: enough that deleting or using them up during the run leaves some.
 const EMPTY_ACCOUNTS: usize = 20;
 const NOTES: usize = 20;
-const LETTERS: u64 = 20;
+const DEAD_LETTERS: u64 = 20;
 const ORDERS: i32 = 20;
 const OTHERS: usize = 3;
 
-/// What is there, by the name of its dictionary. Nothing in them is lost at once: real tradings with money, and their
-/// binding, cannot be deleted.
+/// The queries of the dictionaries. Their objects last: real tradings with money, and their binding, cannot be deleted.
 const DICTIONARIES: [(&str, &str); 6] = [
     ("tradings", "SELECT id::text FROM tradings"),
     ("sub_accounts", "SELECT id::text FROM sub_accounts"),
@@ -41,38 +38,30 @@ const DICTIONARIES: [(&str, &str); 6] = [
 ];
 
 #[derive(Deserialize)]
-struct Made {
+struct Created {
     id: Uuid,
 }
 
-/// Makes it by the API, and as ingest does where only ingest can; writes the dictionaries into `folder`.
+/// Creates the objects by the API, and by SQL those that only ingest creates; writes the dictionaries into `folder`.
 pub(crate) async fn seed(api: &ApiServer, token: &str, pool: &PgPool, folder: &Path) -> Result<()> {
     let client = api.client(token)?;
-    let me: Made = client.get("/v1/users/me").await?;
+    let me: Created = client.get("/v1/users/me").await?;
     for number in 0..OTHERS {
         api.token(&format!("other-{number}@fuzz.example")).await?;
     }
     let binding = json!({"name": "seed", "exchange_type": "kraken", "api_key": "key", "api_secret": "secret"});
-    let binding: Made = client.post("/v1/exchange-bindings", &binding).await?;
+    let binding: Created = client.post("/v1/exchange-bindings", &binding).await?;
 
     for number in 0..TRADINGS {
-        let trading = trading(&client, number, binding.id).await?;
-        let account: Uuid = sqlx::query_scalar(
-            "SELECT id FROM sub_accounts WHERE trading_id = $1 AND symbol = 'BTC'",
-        )
-        .bind(trading)
-        .fetch_one(pool)
-        .await?;
-        hold(pool, account).await?;
-        for letter in 1..=LETTERS {
-            let letter = letter_about(number * LETTERS + letter, me.id, trading, account);
+        let trading = create_trading(&client, number, binding.id).await?;
+        let account = hold(pool, trading).await?;
+        for letter in 1..=DEAD_LETTERS {
+            let seq = number * DEAD_LETTERS + letter;
+            let letter = rejected_debit(seq, me.id, trading, account);
             insert(&mut *pool.acquire().await?, &[letter]).await?;
         }
     }
-    write_dictionaries(pool, folder).await
-}
 
-async fn write_dictionaries(pool: &PgPool, folder: &Path) -> Result<()> {
     for (name, query) in DICTIONARIES {
         let values: Vec<String> = sqlx::query_scalar(query).fetch_all(pool).await?;
         let lines: String = values
@@ -84,7 +73,7 @@ async fn write_dictionaries(pool: &PgPool, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-async fn trading(client: &ApiClient, number: u64, binding: Uuid) -> Result<Uuid> {
+async fn create_trading(client: &ApiClient, number: u64, binding: Uuid) -> Result<Uuid> {
     let mut accounts = vec![
         json!({"name": "stock", "symbol": "ETH", "initial_deposit": "1000"}),
         json!({"name": "currency", "symbol": "BTC", "initial_deposit": "1000"}),
@@ -94,7 +83,7 @@ async fn trading(client: &ApiClient, number: u64, binding: Uuid) -> Result<Uuid>
     );
     let trading = json!({"name": format!("seed {number}"), "type": "real", "exchange_binding_id": binding,
                          "sub_accounts": accounts});
-    let trading: Made = client.post("/v1/tradings", &trading).await?;
+    let trading: Created = client.post("/v1/tradings", &trading).await?;
 
     let note =
         json!({"trading_id": trading.id, "type": "note", "source": "manual", "message": "a note"});
@@ -104,27 +93,19 @@ async fn trading(client: &ApiClient, number: u64, binding: Uuid) -> Result<Uuid>
     Ok(trading.id)
 }
 
-/// Holds 1 for each of some orders; the first has no name.
-async fn hold(pool: &PgPool, account: Uuid) -> Result<()> {
-    sqlx::query(
-        "INSERT INTO holds (sub_account_id, order_id, amount) \
-         SELECT $1, CASE WHEN n = 0 THEN '' ELSE n::text END, 1 FROM generate_series(0, $2 - 1) AS n",
-    )
-    .bind(account)
-    .bind(ORDERS)
-    .execute(pool)
-    .await?;
-    sqlx::query("UPDATE sub_accounts SET locked = locked + $2 WHERE id = $1")
-        .bind(account)
-        .bind(ORDERS)
-        .execute(pool)
-        .await?;
-
-    Ok(())
+/// Holds 1 on the BTC account of a trading for each of some orders, the first without a name; returns the account.
+async fn hold(pool: &PgPool, trading: Uuid) -> Result<Uuid> {
+    let account = sqlx::query_scalar(
+        "WITH account AS (UPDATE sub_accounts SET locked = locked + $2::int \
+                          WHERE trading_id = $1 AND symbol = 'BTC' RETURNING id) \
+         INSERT INTO holds (sub_account_id, order_id, amount) \
+         SELECT id, CASE WHEN n = 0 THEN '' ELSE n::text END, 1 FROM account, generate_series(0, $2::int - 1) AS n \
+         RETURNING sub_account_id",
+    );
+    Ok(account.bind(trading).bind(ORDERS).fetch_one(pool).await?)
 }
 
-/// A debit that was refused.
-fn letter_about(seq: u64, user: Uuid, trading: Uuid, account: Uuid) -> NewLetter {
+fn rejected_debit(seq: u64, user: Uuid, trading: Uuid, account: Uuid) -> NewLetter {
     let event_id = new_id().to_string();
     let event = json!({"event_id": event_id, "event_type": "trading.balance.updated", "timestamp": "2026-01-02T03:04:05Z",
                        "user_id": user, "trading_id": trading, "sub_account_id": account, "symbol": "BTC",

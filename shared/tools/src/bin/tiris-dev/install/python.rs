@@ -1,44 +1,88 @@
-//! Environments of Python whose packages are pinned by hash.
-//!
-//! Owns: how one is made, and how a complete one is known. Must not know: what is in it.
+//! Python environments and wheels, whose packages are pinned by hash.
 
-use super::node::remove;
 use super::system::{apt_install, apt_update, execute, on_path};
-use super::wheel::{PIP_OPTIONS, succeeds};
+use crate::folder::remove;
 use anyhow::{Context, Result};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use tiris_testing::SCHEMATHESIS_REQUIREMENTS_FILE;
 
-/// Fills `place` with what `requirements` names. They are written last, into the file `remembered`, by which an
-/// installation is known to be complete.
-pub(super) fn install(place: &Path, requirements: &str, remembered: &str) -> Result<()> {
+/// Records the installed requirements, in every environment.
+const REQUIREMENTS_FILE: &str = SCHEMATHESIS_REQUIREMENTS_FILE;
+/// Only the listed packages, each as a wheel with the listed hash.
+const PIP_OPTIONS: [&str; 6] = [
+    "--quiet",
+    "--disable-pip-version-check",
+    "--no-deps",
+    "--only-binary=:all:",
+    "--require-hashes",
+    "--requirement",
+];
+
+/// Installs `requirements` into an environment at `place`, unless it has them. They are recorded last, when the
+/// installation is complete.
+pub(super) fn install(what: &str, size: &str, place: &Path, requirements: &str) -> Result<()> {
+    let recorded = place.join(REQUIREMENTS_FILE);
+    if fs::read_to_string(&recorded).is_ok_and(|installed| installed == requirements) {
+        return Ok(());
+    }
+
+    say!(
+        "{what}: installing into {}, about {size} once.",
+        place.display()
+    );
     remove(place)?;
-    let mut environment = Command::new("python3");
-    environment.args(["-m", "venv"]).arg(place);
-    let made = succeeds(&mut environment);
-    if !made && on_path("apt-get").is_some() {
-        apt_update()?;
-        apt_install(&["python3-venv", "ca-certificates"])?;
-    }
-    if !made {
-        remove(place)?;
-        execute(&mut environment)
-            .context("this needs Python 3.11 or newer with venv (on Debian python3-venv)")?;
-    }
-
+    let python = create_environment(place)?;
     let wanted = place.join("wanted.txt");
     fs::write(&wanted, requirements)?;
-    let mut pip = Command::new(place.join("bin/python3"));
+    let mut pip = Command::new(python);
     pip.args(["-m", "pip", "install"]).args(PIP_OPTIONS);
     execute(pip.arg(&wanted))?;
-    fs::rename(wanted, place.join(remembered))?;
+    fs::rename(wanted, recorded)?;
     Ok(())
 }
 
-/// That every package is pinned by hash.
-#[cfg(test)]
-pub(super) fn check_pinned(requirements: &str) {
-    let packages = requirements.matches("==").count();
-    assert!(packages > 10 && requirements.matches("--hash=sha256:").count() >= packages);
+/// Downloads the wheel that `requirements` pins for this platform, unpacks it below `folder` and returns where.
+pub(super) fn unpack_wheel(requirements: &str, folder: &Path) -> Result<PathBuf> {
+    let list = folder.join("wheels.txt");
+    fs::write(&list, requirements)?;
+    let mut python = PathBuf::from("python3");
+    if !succeeds(Command::new(&python).args(["-m", "pip", "--version"])) {
+        python = create_environment(&folder.join("venv"))?;
+    }
+    let mut pip = Command::new(python);
+    pip.args(["-m", "pip", "download", "--dest"]).arg(folder);
+    execute(pip.args(PIP_OPTIONS).arg(&list))?;
+
+    let mut files = fs::read_dir(folder)?.flatten().map(|entry| entry.path());
+    let wheel = files
+        .find(|path| path.extension().is_some_and(|ending| ending == "whl"))
+        .context("pip downloaded no wheel")?;
+    let unpacked = folder.join("unpacked");
+    let mut unzip = Command::new("python3");
+    unzip.args(["-m", "zipfile", "-e"]).arg(wheel);
+    execute(unzip.arg(&unpacked))?;
+    Ok(unpacked)
+}
+
+/// Creates an environment with pip, after installing venv by apt where it is missing; returns its Python.
+fn create_environment(place: &Path) -> Result<PathBuf> {
+    let mut venv = Command::new("python3");
+    venv.args(["-m", "venv"]).arg(place);
+    if !succeeds(&mut venv) {
+        if on_path("apt-get").is_some() {
+            apt_update()?;
+            apt_install(&["python3-venv", "ca-certificates"])?;
+        }
+        remove(place)?;
+        execute(&mut venv)
+            .context("this needs Python 3.11 or newer with venv (on Debian: python3-venv)")?;
+    }
+    Ok(place.join("bin/python3"))
+}
+
+/// Runs a command without its output.
+fn succeeds(command: &mut Command) -> bool {
+    command.output().is_ok_and(|output| output.status.success())
 }

@@ -1,44 +1,25 @@
-//! Running commands, some of them as root.
-//!
-//! Owns: how root is asked, and that a person sees each command. Must not know: what is installed.
+//! Commands of the system, some of them as root; each is shown before it runs.
 
-use crate::say::say;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use nix::unistd::Uid;
-use std::path::PathBuf;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub(super) fn apt_install(packages: &[&str]) -> Result<()> {
-    let mut command = privileged("env")?;
-    command.args([
-        "DEBIAN_FRONTEND=noninteractive",
-        "apt-get",
-        "install",
-        "-y",
-        "--no-install-recommends",
-    ]);
-    execute(command.args(packages))
-}
-
-/// Installs packages by apt where it is there, else one by Homebrew; false when neither is.
-pub(super) fn install_package(apt: &[&str], brew: &str) -> Result<bool> {
-    if on_path("apt-get").is_some() {
-        apt_update()?;
-        apt_install(apt)?;
-        return Ok(true);
-    }
-    let Some(program) = on_path("brew") else {
-        return Ok(false);
-    };
-    execute(Command::new(program).args(["install", brew]))?;
-    Ok(true)
-}
+const EXECUTABLE: u32 = 0o755;
 
 pub(super) fn apt_update() -> Result<()> {
     execute(privileged("apt-get")?.arg("update"))
 }
 
-/// `program` as root: directly when we are, else by sudo, which may ask for a password.
+pub(super) fn apt_install(packages: &[&str]) -> Result<()> {
+    let mut command = privileged("env")?;
+    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y"]);
+    execute(command.arg("--no-install-recommends").args(packages))
+}
+
+/// Returns `program` as root: directly, or by sudo, which may require a password.
 pub(super) fn privileged(program: &str) -> Result<Command> {
     if Uid::effective().is_root() {
         return Ok(Command::new(program));
@@ -52,18 +33,16 @@ pub(super) fn privileged(program: &str) -> Result<Command> {
 
 /// Runs a command with its output shown.
 pub(super) fn execute(command: &mut Command) -> Result<()> {
-    let words: Vec<String> = std::iter::once(command.get_program())
+    let words: Vec<_> = std::iter::once(command.get_program())
         .chain(command.get_args())
-        .map(|word| word.to_string_lossy().into_owned())
+        .map(|word| word.to_string_lossy())
         .collect();
     let words = words.join(" ");
     say!("$ {words}");
     let status = command
         .status()
         .with_context(|| format!("cannot run {words}"))?;
-    if !status.success() {
-        bail!("{words}: {status}");
-    }
+    ensure!(status.success(), "{words}: {status}");
     Ok(())
 }
 
@@ -72,4 +51,11 @@ pub(super) fn on_path(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&path)
         .map(|folder| folder.join(program))
         .find(|program| program.is_file())
+}
+
+/// Copies a program and makes it executable.
+pub(super) fn copy_program(from: &Path, to: &Path) -> Result<()> {
+    fs::copy(from, to).with_context(|| format!("cannot copy {}", from.display()))?;
+    fs::set_permissions(to, fs::Permissions::from_mode(EXECUTABLE))?;
+    Ok(())
 }

@@ -1,4 +1,4 @@
-// Shows what a login came back with. Text of the address is only ever shown as text; nothing is kept or sent.
+// Shows the result of a login. Text of the address is only shown as text; nothing is stored or sent.
 
 const query = new URLSearchParams(location.search);
 const element = (id) => document.getElementById(id);
@@ -26,6 +26,6 @@ if (query.has("code") && query.has("state")) {
   show("title", "The provider refused");
   show("text", [query.get("error"), query.get("error_description")].filter(Boolean).join(": "));
 } else {
-  show("title", "Nobody has signed in yet");
-  show("text", "A login that POST /v1/auth/login began comes back to this page.");
+  show("title", "No login yet");
+  show("text", "A login started by POST /v1/auth/login returns to this page.");
 }
