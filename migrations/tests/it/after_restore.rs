@@ -1,10 +1,10 @@
-//! Preparing a restored database.
+//! Tests of preparing a restored database.
 
 use crate::book::{count, filled, run, text, value};
 use tiris_migrations::after_restore;
 
 #[tokio::test]
-async fn after_a_restore_nobody_is_signed_in_and_no_worker_owns_a_lane() {
+async fn a_restore_revokes_sessions_and_frees_lanes() {
     let database = filled().await;
     let state = "INSERT INTO oauth_states (state, provider, redirect_uri, expires_at) VALUES ('s', 'google', 'r', now())";
     run(&database, state).await;
@@ -22,7 +22,7 @@ async fn after_a_restore_nobody_is_signed_in_and_no_worker_owns_a_lane() {
 }
 
 #[tokio::test]
-async fn after_a_restore_open_letters_alone_are_published_again() {
+async fn a_restore_republishes_only_open_dead_letters() {
     let database = filled().await;
 
     let restored = after_restore(database.url()).await.expect("prepared");
@@ -33,7 +33,7 @@ async fn after_a_restore_open_letters_alone_are_published_again() {
 }
 
 #[tokio::test]
-async fn a_second_preparation_finds_nothing_to_do() {
+async fn a_second_preparation_changes_nothing() {
     let database = filled().await;
     after_restore(database.url()).await.expect("prepared");
 
