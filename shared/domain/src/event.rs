@@ -1,7 +1,7 @@
-//! The wire format of the bots' events: subjects, payloads, and the commands they become.
+//! The wire format of the bots' events: subjects, payloads, and the ledger commands that they request.
 //!
-//! Owns: parsing at the edge into types that cannot be wrong, and the canonical form that tells whether two events
-//! with one id are the same. Must not know: streams, SQL, what the ledger decides.
+//! Owns: parsing into types that are valid by construction, and the hash by which events with one id are compared.
+//! Must not know: streams, SQL, the decisions of the ledger.
 
 mod body;
 mod content;

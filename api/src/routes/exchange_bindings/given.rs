@@ -120,7 +120,7 @@ impl GivenCredentials {
         };
         let passphrase = match self.passphrase {
             // One that nobody asks for is no reason to refuse.
-            None if !exchange.asks_for_passphrase() => stored.passphrase().unwrap_or_default(),
+            None if !exchange.has_passphrase() => stored.passphrase().unwrap_or_default(),
             None => readable("passphrase", stored.passphrase())?,
             given => given,
         };

@@ -3,8 +3,9 @@
 use crate::routes::prelude::*;
 use serde_json::{Map, json};
 use tiris_domain::ids::{AccountId, TradingId};
-use tiris_domain::ledger::{Command, OrderId};
+use tiris_domain::ledger::{Command, Hold, OrderId};
 use tiris_domain::states::LogSource;
+use tiris_domain::value::Invalid;
 use tiris_store::audit::{self, Action};
 use tiris_store::ledger::Entry;
 use tiris_store::{column, sub_accounts};
@@ -52,12 +53,12 @@ impl ReleaseHold {
                 trading: TradingId(account.trading_id),
                 sub_account: Some(id),
                 // The same command as of a bot's event.
-                command: Command::Unlock {
+                command: Command::Unlock(Hold {
                     account: id,
                     asset: column::asset(&account.symbol)?,
                     amount: held.into(),
                     order: order.clone(),
-                },
+                }),
                 claim: None,
                 log_type: "balance_unlocked".to_owned(),
                 source: LogSource::Manual,
@@ -94,5 +95,5 @@ fn order(text: &str) -> Result<Option<OrderId>> {
     }
     text.parse()
         .map(Some)
-        .map_err(|why: String| Error::invalid("order_id", why))
+        .map_err(|why: Invalid| Error::invalid("order_id", why.to_string()))
 }

@@ -1,19 +1,19 @@
-//! Subjects: what a message is about and whom it concerns.
+//! The subjects of events.
 
 use super::kind::Kind;
 
-/// A subject taken apart.
+/// A parsed subject.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject {
-    /// What it is about.
+    /// The kind of the event.
     pub kind: Kind,
-    /// The user token as it stands, absent in bare subjects.
+    /// The user token as given; `None` in bare subjects.
     pub user: Option<String>,
 }
 
 impl Subject {
-    /// Takes a subject apart, as published (`trading.orders.filled.<user>`) or as the stream keeps it, with the lane
-    /// in front of the user (`trading.orders.filled.<lane>.<user>`).
+    /// Parses a subject as published (`trading.orders.filled.<user>`) or as stored by the stream, which inserts the
+    /// lane (`trading.orders.filled.<lane>.<user>`).
     #[must_use]
     pub fn parse(subject: &str) -> Option<Self> {
         let kind = Kind::ALL.into_iter().find(|kind| {

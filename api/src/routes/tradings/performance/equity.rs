@@ -58,7 +58,7 @@ impl GetEquity {
                 quote,
                 interval,
                 Vec::new(),
-                &performance::Performance::nothing(),
+                &performance::Performance::default(),
             ),
         }))
     }

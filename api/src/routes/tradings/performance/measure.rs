@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use tiris_domain::ids::{TradingId, UserId};
 use tiris_domain::performance::{Interval, POINTS_MAX, Period, TooManyPoints};
+use tiris_domain::value::Invalid;
 use tiris_store::error::{Error, Result};
 use tiris_store::performance::{Measured, Question, measure};
 use tiris_store::tradings;
@@ -31,7 +32,7 @@ pub(super) async fn measured(
     let quote = wanted.quote.map(|quote| quote.parse());
     let quote = quote
         .transpose()
-        .map_err(|why: String| Error::invalid("quote", why))?;
+        .map_err(|why: Invalid| Error::invalid("quote", why.to_string()))?;
     tradings::check_living(&state.pool, user, trading).await?;
     let question = Question {
         user,

@@ -4,7 +4,6 @@ use super::measure::{Wanted, measured};
 use super::object::Performance;
 use crate::routes::prelude::*;
 use tiris_domain::ids::TradingId;
-use tiris_domain::performance;
 
 /// Get the performance of a trading.
 pub(crate) struct GetPerformance;
@@ -49,7 +48,7 @@ impl GetPerformance {
 
         let quote = found.as_ref().map(|found| found.quote.to_string());
         let found = found.map(|found| found.performance);
-        let found = found.unwrap_or_else(performance::Performance::nothing);
+        let found = found.unwrap_or_default();
         Ok(Reply::read(Performance::new(id.0, quote, found)))
     }
 }

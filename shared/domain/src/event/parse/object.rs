@@ -1,8 +1,7 @@
-//! The object of an event: the fields every kind has, then those of its kind.
+//! Parses the object of an event: the common fields, then those of its kind.
 
-use super::parsed::Parsed;
 use super::{balance, order, report};
-use crate::event::body::Event;
+use crate::event::body::{Event, Parsed};
 use crate::event::content::Content;
 use crate::event::fields::{Field, Fields};
 use crate::event::kind::Kind;
@@ -28,7 +27,7 @@ pub(super) fn parse(kind: Kind, object: Map<String, Json>) -> Field<Event> {
         Kind::Heartbeat => None,
         _ => fields.optional("sub_account_id")?,
     };
-    let Parsed { body, message } = parse_body(kind, sub_account, &mut fields)?;
+    let (body, message) = parse_body(kind, sub_account, &mut fields)?;
 
     let unknown = fields.into_rest();
     let (raw, content_hash) = content.finish();

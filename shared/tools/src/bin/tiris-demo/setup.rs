@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use std::path::Path;
 use tiris_domain::ledger::Asset;
 use tiris_domain::money::Money;
+use tiris_domain::value::Invalid;
 use tiris_tools::ApiClient;
 use uuid::Uuid;
 
@@ -29,16 +30,18 @@ pub(super) struct Symbol {
 }
 
 impl std::str::FromStr for Symbol {
-    type Err = String;
+    type Err = Invalid;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (base, quote) = text.split_once('/').ok_or("must look like ETH/BTC")?;
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let (base, quote) = text
+            .split_once('/')
+            .ok_or_else(|| Invalid::new("must look like ETH/BTC"))?;
         let symbol = Self {
             base: base.parse()?,
             quote: quote.parse()?,
         };
         if symbol.base == symbol.quote {
-            Err("must name two different assets".into())
+            Err(Invalid::new("must name two different assets"))
         } else {
             Ok(symbol)
         }
