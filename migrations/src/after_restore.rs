@@ -10,13 +10,13 @@ pub struct Restored {
     /// Revoked sessions: all users must sign in again.
     pub sessions_revoked: u64,
     /// Deleted pending logins, because a used one must not work a second time.
-    pub login_states_removed: u64,
+    pub logins_deleted: u64,
     /// Open dead letters that will be published to the dead letter stream again.
-    pub letters_to_publish: u64,
+    pub dead_letters_to_publish: u64,
     /// Lanes with a raised epoch and without an owner.
     pub lanes_raised: u64,
     /// Partitions created because the backup is from an earlier month.
-    pub partitions_made: i32,
+    pub partitions_created: i32,
 }
 
 /// Prepares a restored database in one transaction. A second run changes little, but revokes all sessions again.
@@ -43,8 +43,8 @@ async fn prepare(connection: &mut PgConnection) -> sqlx::Result<Restored> {
             "UPDATE sessions SET revoked_at = now(), updated_at = now() WHERE revoked_at IS NULL",
         )
         .await?,
-        login_states_removed: execute(connection, "DELETE FROM oauth_states").await?,
-        letters_to_publish: execute(
+        logins_deleted: execute(connection, "DELETE FROM oauth_states").await?,
+        dead_letters_to_publish: execute(
             connection,
             "UPDATE dead_letters SET published_at = NULL, updated_at = now()
              WHERE status = 'open' AND published_at IS NOT NULL",
@@ -56,7 +56,7 @@ async fn prepare(connection: &mut PgConnection) -> sqlx::Result<Restored> {
             "UPDATE ingest_lanes SET epoch = epoch + 1000000, owner = NULL, lease_until = NULL, updated_at = now()",
         )
         .await?,
-        partitions_made: sqlx::query_scalar("SELECT ensure_partitions(now(), 3)")
+        partitions_created: sqlx::query_scalar("SELECT ensure_partitions(now(), 3)")
             .fetch_one(connection)
             .await?,
     })

@@ -173,12 +173,15 @@ async fn history(url: &str, to: Option<HistoryKind>) -> Result<()> {
 
 async fn after_restore(url: &str) -> Result<()> {
     let restored = tiris_migrations::after_restore(url).await?;
-    let partitions = restored.partitions_made.unsigned_abs().into();
+    let partitions = restored.partitions_created.unsigned_abs().into();
 
     for (what, count) in [
         ("sessions revoked", restored.sessions_revoked),
-        ("pending logins deleted", restored.login_states_removed),
-        ("dead letters to publish again", restored.letters_to_publish),
+        ("pending logins deleted", restored.logins_deleted),
+        (
+            "dead letters to publish again",
+            restored.dead_letters_to_publish,
+        ),
         ("lanes raised to a new epoch", restored.lanes_raised),
         ("partitions created", partitions),
     ] {

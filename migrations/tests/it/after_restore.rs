@@ -12,7 +12,7 @@ async fn a_restore_revokes_sessions_and_frees_lanes() {
     let restored = after_restore(database.url()).await.expect("prepared");
 
     assert_eq!(restored.sessions_revoked, 1);
-    assert_eq!(restored.login_states_removed, 1);
+    assert_eq!(restored.logins_deleted, 1);
     assert_eq!(restored.lanes_raised, 1);
     let signed_in = "sessions WHERE revoked_at IS NULL";
     assert_eq!(count(&database, signed_in).await, 0);
@@ -27,7 +27,7 @@ async fn a_restore_republishes_only_open_dead_letters() {
 
     let restored = after_restore(database.url()).await.expect("prepared");
 
-    assert_eq!(restored.letters_to_publish, 1);
+    assert_eq!(restored.dead_letters_to_publish, 1);
     let unpublished = "SELECT string_agg(status, ' ') FROM dead_letters WHERE published_at IS NULL";
     assert_eq!(text(&database, unpublished).await, "open");
 }
@@ -39,6 +39,6 @@ async fn a_second_preparation_changes_nothing() {
 
     let again = after_restore(database.url()).await.expect("a second time");
 
-    assert_eq!(again.letters_to_publish, 0);
+    assert_eq!(again.dead_letters_to_publish, 0);
     assert_eq!(again.sessions_revoked, 0);
 }

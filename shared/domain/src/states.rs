@@ -141,7 +141,7 @@ states! {
         Wechat = "wechat",
     }
 
-    /// The kind of market a trading uses.
+    /// The market in which a trading takes place.
     TradingType {
         /// Real money at an exchange.
         Real = "real",

@@ -59,15 +59,15 @@ impl<'a> Fields<'a> {
     }
 
     /// Reads an optional value that is not part of the content hash.
-    pub(super) fn uncounted<T: Value>(&mut self, name: &str) -> Field<Option<T>> {
-        let value = self.take(name).map(T::from_json).transpose();
+    pub(super) fn unhashed<T: Value>(&mut self, name: &str) -> Field<Option<T>> {
+        let value = self.remove(name).map(T::from_json).transpose();
 
         value.map_err(|why| self.invalid(name, why))
     }
 
     /// Reads an optional value.
     pub(super) fn optional<T: Value + Display>(&mut self, name: &str) -> Field<Option<T>> {
-        let value = self.uncounted::<T>(name)?;
+        let value = self.unhashed::<T>(name)?;
         if let Some(value) = &value {
             self.content.add(self.prefix, name, value);
         }
@@ -79,7 +79,7 @@ impl<'a> Fields<'a> {
     pub(super) fn required<T: Value + Display>(&mut self, name: &str) -> Field<T> {
         let value = self.optional(name)?;
 
-        self.present(name, value)
+        self.require(name, value)
     }
 
     /// Reads an optional value and keeps its text.
@@ -96,7 +96,7 @@ impl<'a> Fields<'a> {
     pub(super) fn kept<T: Value + Display>(&mut self, name: &str) -> Field<T> {
         let value = self.kept_optional(name)?;
 
-        self.present(name, value)
+        self.require(name, value)
     }
 
     /// Reads an optional number and keeps its spelling.
@@ -108,7 +108,7 @@ impl<'a> Fields<'a> {
     pub(super) fn kept_number(&mut self, name: &str) -> Field<Number> {
         let number = self.kept_number_optional(name)?;
 
-        self.present(name, number)
+        self.require(name, number)
     }
 
     /// Reads an optional number and keeps its spelling if the books must round it.
@@ -117,11 +117,11 @@ impl<'a> Fields<'a> {
     }
 
     fn number(&mut self, name: &str, is_kept: fn(&Number) -> bool) -> Field<Option<Number>> {
-        let Some(value) = self.take(name) else {
+        let Some(value) = self.remove(name) else {
             return Ok(None);
         };
 
-        let amount = Amount::read(&value).map_err(|why| self.invalid(name, why))?;
+        let amount = Amount::parse(&value).map_err(|why| self.invalid(name, why))?;
         self.content.add(self.prefix, name, &amount);
 
         if is_kept(&amount.0) {
@@ -137,8 +137,8 @@ impl<'a> Fields<'a> {
 
     /// Reads a required time to its last digit.
     pub(super) fn time(&mut self, name: &str) -> Field<DateTime<Utc>> {
-        let value = self.take(name);
-        let value = self.present(name, value)?;
+        let value = self.remove(name);
+        let value = self.require(name, value)?;
         let time = Moment::exact(&value).ok_or_else(|| {
             self.invalid(name, Invalid::given("must be an RFC 3339 time", &value))
         })?;
@@ -150,7 +150,7 @@ impl<'a> Fields<'a> {
 
     /// Reads an optional free object that is not part of the content hash.
     pub(super) fn object(&mut self, name: &str) -> Field<Option<Map<String, Json>>> {
-        match self.take(name) {
+        match self.remove(name) {
             None => Ok(None),
             Some(Json::Object(object)) => Ok(Some(object)),
             Some(other) => Err(self.invalid(name, Invalid::given("must be an object", &other))),
@@ -158,7 +158,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Requires a value that was read as optional.
-    pub(super) fn present<T>(&self, name: &str, value: Option<T>) -> Field<T> {
+    pub(super) fn require<T>(&self, name: &str, value: Option<T>) -> Field<T> {
         value.ok_or_else(|| MalformedKind::MissingField(self.path(name)))
     }
 
@@ -170,7 +170,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn take(&mut self, name: &str) -> Option<Json> {
+    fn remove(&mut self, name: &str) -> Option<Json> {
         self.rest
             .shift_remove(name)
             .filter(|value| !value.is_null())

@@ -116,7 +116,10 @@ impl Fold {
     /// Applies a trade, first as a price, then as a change of holdings. A trade of assets that are not all measured is a
     /// flow, because one side has no value.
     fn trade(&mut self, trade: &SettledTrade) {
-        for entered in self.portfolio.note(&trade.base, &trade.quote, &trade.price) {
+        for entered in self
+            .portfolio
+            .record_price(&trade.base, &trade.quote, &trade.price)
+        {
             self.flow_worth(&entered.worth);
             self.portfolio.enter(&entered);
             self.trades.enter(&entered);
@@ -139,7 +142,7 @@ impl Fold {
         }
     }
 
-    /// Applies a flow; one of an asset that is not measured changes no value.
+    /// Applies a flow; the flow of an asset that is not measured changes no value.
     fn flow(&mut self, change: &Change) {
         if let Some(worth) = self.portfolio.worth(&change.asset, &change.amount) {
             self.flow_worth(&worth);
@@ -171,7 +174,7 @@ impl Fold {
             self.touched.clear();
             return Ok(());
         }
-        self.note_overdrawn();
+        self.record_overdrawn();
 
         let value = self.portfolio.value();
         let unit = self.returns.record(time, value);
@@ -184,7 +187,7 @@ impl Fold {
         Ok(())
     }
 
-    fn note_overdrawn(&mut self) {
+    fn record_overdrawn(&mut self) {
         let touched = self.touched.drain(..);
         let overdrawn = touched.filter(|asset| self.portfolio.is_overdrawn(asset));
 
@@ -227,7 +230,7 @@ impl Fold {
             let value = self.portfolio.value();
             curve.record(start, value, self.returns.unit(value));
         }
-        self.note_overdrawn();
+        self.record_overdrawn();
     }
 
     /// Returns the figures that need no curve.

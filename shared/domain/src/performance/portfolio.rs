@@ -62,8 +62,13 @@ impl Portfolio {
 
     /// Records the price of a trade and updates the value of measured assets. Assets with their first price are
     /// returned, and measured from [`Self::enter`] on.
-    pub(super) fn note(&mut self, base: &Asset, quote: &Asset, price: &Exact) -> Vec<Entered> {
-        self.prices.note(base, quote, price);
+    pub(super) fn record_price(
+        &mut self,
+        base: &Asset,
+        quote: &Asset,
+        price: &Exact,
+    ) -> Vec<Entered> {
+        self.prices.record(base, quote, price);
 
         let mut entered = Vec::new();
         for asset in self.prices.affected(base, quote, &self.measure) {

@@ -27,7 +27,7 @@ pub(super) struct Prices {
 
 impl Prices {
     /// Records the price of a trade; a price of zero is ignored.
-    pub(super) fn note(&mut self, base: &Asset, quote: &Asset, price: &Exact) {
+    pub(super) fn record(&mut self, base: &Asset, quote: &Asset, price: &Exact) {
         if !price.is_positive() {
             return;
         }

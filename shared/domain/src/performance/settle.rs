@@ -139,7 +139,7 @@ impl Settler {
         complete
     }
 
-    /// Pairs a movement with its other leg, or keeps it until that comes.
+    /// Pairs a movement with its other leg, or stores it until the other leg is pushed.
     fn pair(&mut self, posting: Posting) -> Option<Activity> {
         let mut unpaired = self.unpaired.iter();
 

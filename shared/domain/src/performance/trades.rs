@@ -2,8 +2,8 @@
 //!
 //! All figures are in the measure, at the prices of the time. A purchase costs its price plus the fee; a sale removes
 //! the average cost of the sold amount, and its gain is the proceeds less that cost and the fee. A fee in the traded
-//! asset reduces its amount; a fee in a third asset counts with its value. An amount that comes as a flow, or is valued
-//! later, costs its value when it is first measured.
+//! asset reduces its amount; a fee in a third asset counts with its value. An amount from a flow, or valued later,
+//! costs its value when it is first measured.
 
 use super::exact::Exact;
 use super::portfolio::{Entered, Portfolio};

@@ -14,7 +14,7 @@ pub struct Amount(pub Number);
 
 impl Amount {
     /// Parses an amount to its last digit, never through a float.
-    pub(crate) fn read(value: &Json) -> Result<Self, Invalid> {
+    pub(crate) fn parse(value: &Json) -> Result<Self, Invalid> {
         let text = match value {
             Json::Number(number) => number.as_str(),
             Json::String(text) => text,
@@ -49,7 +49,7 @@ impl Value for Amount {
     }
 
     fn from_json(value: Json) -> Result<Self, Invalid> {
-        Self::read(&value)
+        Self::parse(&value)
     }
 
     fn to_json(&self) -> Json {
@@ -67,7 +67,7 @@ impl TryFrom<String> for Figure {
     type Error = Invalid;
 
     fn try_from(text: String) -> Result<Self, Invalid> {
-        Amount::read(&text.into()).map(|amount| Self(amount.0))
+        Amount::parse(&text.into()).map(|amount| Self(amount.0))
     }
 }
 

@@ -20,7 +20,7 @@ impl Common {
         Ok(Self {
             asset: fields.required("symbol")?,
             order: fields.optional("related_order_id")?,
-            message: fields.uncounted("message")?.map(Message::into_string),
+            message: fields.unhashed("message")?.map(Message::into_string),
         })
     }
 }

@@ -20,8 +20,8 @@ pub(super) fn parse(kind: Kind, object: Map<String, Json>) -> Field<Event> {
     let timestamp = fields.time("timestamp")?;
     let user = fields.required("user_id")?;
     let trading = fields.required("trading_id")?;
-    let source = fields.uncounted::<Name>("source")?;
-    let source = fields.present("source", source)?;
+    let source = fields.unhashed::<Name>("source")?;
+    let source = fields.require("source", source)?;
     let metadata = fields.object("metadata")?.unwrap_or_default();
     let sub_account = match kind {
         Kind::Heartbeat => None,
@@ -79,14 +79,14 @@ fn check_type(kind: Kind, fields: &mut Fields<'_>) -> Field<()> {
 fn parse_body(kind: Kind, account: Option<AccountId>, fields: &mut Fields<'_>) -> Field<Parsed> {
     match kind {
         Kind::OrderCreated | Kind::OrderFilled | Kind::OrderCancelled | Kind::OrderFailed => {
-            fields.present("sub_account_id", account)?;
+            fields.require("sub_account_id", account)?;
             order::parse(kind, fields)
         }
         Kind::BalanceUpdated => {
-            balance::parse_update(fields.present("sub_account_id", account)?, fields)
+            balance::parse_update(fields.require("sub_account_id", account)?, fields)
         }
         Kind::BalanceLocked | Kind::BalanceUnlocked => {
-            balance::parse_hold(kind, fields.present("sub_account_id", account)?, fields)
+            balance::parse_hold(kind, fields.require("sub_account_id", account)?, fields)
         }
         Kind::Error => report::parse_error(fields),
         Kind::Signal => report::parse_signal(fields),

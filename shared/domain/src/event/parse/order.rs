@@ -15,7 +15,7 @@ pub(super) fn parse(kind: Kind, fields: &mut Fields<'_>) -> Field<Parsed> {
     let amount = fields.kept_number("amount")?;
     let price = fields.kept_number_optional("price")?;
     let status: Name = fields.kept("status")?;
-    let message = fields.uncounted("message")?.map(Message::into_string);
+    let message = fields.unhashed("message")?.map(Message::into_string);
     let fill = match kind {
         Kind::OrderFilled => fields.nested("fill", "fill.", parse_fill)?,
         _ => None,
