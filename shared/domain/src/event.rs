@@ -9,14 +9,12 @@ mod fields;
 mod kind;
 mod malformed;
 mod parse;
-mod subject;
 
 pub use crate::states::BareSubjects;
 pub use body::{BalanceChange, Body, Event, Fill, Heartbeat, Order};
-pub use kind::Kind;
+pub use kind::{Kind, Subject};
 pub use malformed::{EVENT_BYTES_MAX, Malformed, MalformedKind};
 pub use parse::parse;
-pub use subject::Subject;
 
 #[cfg(test)]
 mod tests;

@@ -6,8 +6,8 @@ mod order;
 mod report;
 
 use super::body::Event;
+use super::kind::Subject;
 use super::malformed::{EVENT_BYTES_MAX, Malformed, MalformedKind};
-use super::subject::Subject;
 use crate::json::{self, JsonError};
 use crate::states::BareSubjects;
 use crate::value::{EventId, Value};
