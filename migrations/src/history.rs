@@ -1,23 +1,26 @@
-//! The form of the history tables: native partitions or hypertables of TimescaleDB.
+//! The storage of the history tables: native partitions or TimescaleDB hypertables.
 //!
-//! A move from one form to the other outside of migrations, for a database whose server got TimescaleDB later or is about
-//! to lose it. How a history is moved is in the schema's functions.
+//! Converts between them outside of migrations, for a server that gains or loses TimescaleDB. The schema's functions
+//! contain the conversion.
 
 use crate::connect;
 use crate::lock::under_lock;
 use anyhow::{Context, Result};
 
-/// Which form.
+/// The context of an error that is usually due to another schema.
+const OTHER_SCHEMA: &str = "the schema is not that of this program: run tiris-migrate up";
+
+/// The storage of the history tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum HistoryKind {
     /// Monthly range partitions.
     Native,
-    /// Hypertables of TimescaleDB.
+    /// TimescaleDB hypertables.
     Timescale,
 }
 
 impl HistoryKind {
-    /// Its name in the database and on the command line.
+    /// Returns the name in the database and on the command line.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -27,17 +30,17 @@ impl HistoryKind {
     }
 }
 
-/// The form the history has, and why it cannot be TimescaleDB's, if it cannot.
+/// Returns the storage of the history, and the reason if TimescaleDB cannot be used.
 pub async fn history(database_url: &str) -> Result<(String, Option<String>)> {
     let mut connection = connect::connect(database_url).await?;
 
     sqlx::query_as("SELECT history_kind(), timescale_refusal()")
         .fetch_one(&mut connection)
         .await
-        .context("the schema is not that of this program: run tiris-migrate up")
+        .context(OTHER_SCHEMA)
 }
 
-/// Moves the history into the form `to`, in one transaction; answers whether it had another. Services wait meanwhile.
+/// Converts the storage in one transaction, which blocks services; returns whether it had to change.
 pub async fn convert_history(database_url: &str, to: HistoryKind) -> Result<bool> {
     let convert = match to {
         HistoryKind::Native => "SELECT history_to_native()",
@@ -49,7 +52,7 @@ pub async fn convert_history(database_url: &str, to: HistoryKind) -> Result<bool
         let before: String = sqlx::query_scalar("SELECT history_kind()")
             .fetch_one(&mut *transaction)
             .await
-            .context("the schema is not that of this program: run tiris-migrate up")?;
+            .context(OTHER_SCHEMA)?;
 
         sqlx::query(convert)
             .execute(&mut *transaction)

@@ -1,10 +1,10 @@
-//! The schema of the database: applying it, reverting it, proving what stands in it.
+//! The database schema of Tiris Backend: applies, reverts and verifies it.
 //!
-//! Owns: the SQL of every migration and the checks of `tiris-migrate`. Must not know: the domain crates, which test
-//! themselves on databases made here.
+//! Owns: the SQL of every migration and the checks of `tiris-migrate`. Must not know: the domain crates, whose tests
+//! use databases created here.
 //!
-//! Every function takes a database address and opens connections of its own; it must be a direct address, because
-//! a pooler that shares server sessions between clients breaks the lock that keeps two migrations apart.
+//! Every function takes the address of a database and opens its own connections. It must be a direct address: a
+//! connection pooler breaks the advisory lock that serializes migrations.
 
 mod after_restore;
 mod connect;

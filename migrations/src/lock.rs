@@ -1,6 +1,6 @@
-//! One migration at a time: PostgreSQL's advisory lock around a whole run.
+//! The advisory lock that serializes migrations.
 //!
-//! sea-orm-migration takes no lock, so two processes that migrate at once would both apply what is pending.
+//! sea-orm-migration has none, so two concurrent runs would both apply the pending migrations.
 
 use crate::connect;
 use anyhow::{Context, Result};
@@ -8,19 +8,19 @@ use sqlx::postgres::PgPoolOptions;
 use sqlx::{PgConnection, PgPool};
 use std::time::Duration;
 
-/// Advisory lock of everything that changes the schema; advisory locks are per database.
+/// The advisory lock of all schema changes; it is per database.
 const LOCK_KEY: i64 = 0x7469_7269_735f_6d67;
-/// How long a run waits for another one, as PostgreSQL spells it.
+/// Time limit for waiting for another run, in PostgreSQL's format.
 const LOCK_WAIT: &str = "10min";
-/// How long a change waits for a table. Everybody else who needs the table queues behind it, so it must give up.
+/// Time limit for waiting for a table. Other sessions queue behind the wait, so it must be short.
 const TABLE_WAIT: &str = "30s";
-/// How long to try for the connection itself.
+/// Time limit for connecting.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
-/// Waits its turn, and runs `work` on a pool of exactly one connection, the one that holds the lock.
+/// Waits for the lock and runs `work` on a pool with a single connection, which holds the lock.
 ///
-/// Lock and work share the connection so that neither can outlive the other: the pool never tests, retires or
-/// replaces it, and a connection that breaks fails the statement and with it the run.
+/// The pool never tests, retires or replaces the connection, so the work ends with the lock: a broken connection fails
+/// the current statement and the run.
 pub(crate) async fn under_lock<T, F>(
     database_url: &str,
     work: impl FnOnce(PgPool) -> F,
@@ -38,27 +38,27 @@ where
         .await
         .with_context(|| connect::failure(database_url))?;
 
-    let outcome = match wait_for_turn(&pool).await {
+    let outcome = match acquire_lock(&pool).await {
         Ok(()) => work(pool.clone()).await,
         Err(error) => Err(error),
     };
 
-    // Ends the connection and with it the lock.
+    // Closes the connection, which releases the lock.
     pool.close().await;
     outcome
 }
 
-async fn wait_for_turn(pool: &PgPool) -> Result<()> {
+async fn acquire_lock(pool: &PgPool) -> Result<()> {
     let mut connection = pool.acquire().await?;
     set(&mut connection, "statement_timeout", "0").await?;
     set(&mut connection, "lock_timeout", LOCK_WAIT).await?;
 
-    let free: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
+    let is_free: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
         .bind(LOCK_KEY)
         .fetch_one(&mut *connection)
         .await?;
-    if !free {
-        tracing::info!("another migration is at work on this database, waiting up to {LOCK_WAIT}");
+    if !is_free {
+        tracing::info!("another migration is running on this database, waiting up to {LOCK_WAIT}");
         sqlx::query("SELECT pg_advisory_lock($1)")
             .bind(LOCK_KEY)
             .execute(&mut *connection)

@@ -1,23 +1,22 @@
-//! `tiris-migrate`: the schema of the database from the command line.
-//!
-//! Owns: turning commands into calls and results into words. Must not know: SQL.
+//! `tiris-migrate`: manages the database schema from the command line.
 
 mod cli;
 
 use anyhow::{Result, bail};
 use clap::Parser;
-use cli::{Cli, Command, Down, History};
+use cli::{Cli, Command};
 use indicatif::{ProgressBar, ProgressStyle};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use std::io::{IsTerminal, stderr};
 use std::net::IpAddr;
 use std::process::ExitCode;
 use std::time::Duration;
+use tiris_migrations::HistoryKind;
 use tracing_subscriber::EnvFilter;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // Two TLS providers in one process would leave rustls without a default; err means one is installed already.
+    // With two TLS providers in one process rustls has no default; an error means that one is installed already.
     let _already_installed = rustls::crypto::ring::default_provider()
         .install_default()
         .is_err();
@@ -43,30 +42,40 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(Cli { command, database }: Cli) -> Result<ExitCode> {
-    let url = database.database_url.as_str();
-    check_address(url, &database.environment)?;
-    if let Command::Down(down) = &command {
-        check_confirmed(down, url)?;
+async fn run(cli: Cli) -> Result<ExitCode> {
+    let url = cli.database_url.as_str();
+    check_address(url, &cli.environment)?;
+    if let Command::Down {
+        steps,
+        all,
+        yes: false,
+    } = cli.command
+    {
+        let which = match all {
+            true => "all migrations".to_owned(),
+            false => format!("the newest {steps}"),
+        };
+        let database = tiris_migrations::describe(url)?;
+        bail!("down reverts {which} of {database} and drops their data; add --yes to do it");
     }
 
-    let limit = Duration::from_secs(database.wait_seconds.into());
+    let limit = Duration::from_secs(cli.wait_seconds.into());
     let waiting = |why: &str| {
         let seconds = limit.as_secs();
         tracing::info!("waiting up to {seconds} s for the database: {why}");
     };
     tiris_migrations::wait_until_ready(url, limit, waiting).await?;
 
-    match command {
-        Command::Up => tell("applied", &tiris_migrations::up(url).await?),
-        Command::Down(down) => {
-            let steps = (!down.all).then_some(down.steps);
-            tell("reverted", &tiris_migrations::down(url, steps).await?);
+    match cli.command {
+        Command::Up => report("applied", &tiris_migrations::up(url).await?),
+        Command::Down { steps, all, .. } => {
+            let steps = (!all).then_some(steps);
+            report("reverted", &tiris_migrations::down(url, steps).await?);
         }
         Command::Status => show_status(url).await?,
         Command::Verify => return verify(url).await,
         Command::AfterRestore => after_restore(url).await?,
-        Command::History(wanted) => history(url, wanted).await?,
+        Command::History { to } => history(url, to).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -74,7 +83,7 @@ async fn run(Cli { command, database }: Cli) -> Result<ExitCode> {
 fn check_address(url: &str, environment: &str) -> Result<()> {
     if url.is_empty() {
         bail!(
-            "no database given: set DATABASE_URL or --database-url, for example postgres://tiris@localhost:5432/tiris"
+            "no database address: set DATABASE_URL or --database-url, for example postgres://tiris@localhost:5432/tiris"
         );
     }
     if environment == "production" && !is_safe(url)? {
@@ -86,42 +95,24 @@ fn check_address(url: &str, environment: &str) -> Result<()> {
     Ok(())
 }
 
-fn check_confirmed(down: &Down, url: &str) -> Result<()> {
-    if down.yes {
-        return Ok(());
-    }
-
-    let which = if down.all {
-        "all migrations".to_owned()
-    } else {
-        format!("the newest {}", down.steps)
-    };
-    bail!(
-        "down reverts {which} of {} and drops their data; add --yes to do it",
-        tiris_migrations::describe(url)?
-    );
-}
-
-/// Whether nobody between us and the database can read or change what we say. The services hold to the same.
+/// Returns whether the connection is local or verifies the server's certificate. The services have the same rule.
 fn is_safe(url: &str) -> Result<bool> {
     let Ok(options) = url.parse::<PgConnectOptions>() else {
         bail!("DATABASE_URL must look like postgres://user:password@host:port/database");
     };
 
     let host = options.get_host().trim_matches(['[', ']']);
-    let is_loopback = host
-        .parse()
-        .is_ok_and(|address: IpAddr| address.is_loopback());
+    let address: Option<IpAddr> = host.parse().ok();
     let is_local = options.get_socket().is_some()
         || host.starts_with('/')
         || host == "localhost"
-        || is_loopback;
+        || address.is_some_and(|address| address.is_loopback());
     let mode = options.get_ssl_mode();
 
     Ok(is_local || matches!(mode, PgSslMode::VerifyCa | PgSslMode::VerifyFull))
 }
 
-fn tell(what: &str, names: &[String]) {
+fn report(what: &str, names: &[String]) {
     for name in names {
         println!("{what} {name}");
     }
@@ -137,10 +128,9 @@ async fn show_status(url: &str) -> Result<()> {
 
     println!("{:<width$}  applied at (UTC)", "migration");
     for state in &states {
-        let newer = if state.known {
-            ""
-        } else {
-            "  (unknown to this program, made by a newer one)"
+        let newer = match state.known {
+            true => "",
+            false => "  (unknown to this program, applied by a newer one)",
         };
         let applied_at = state.applied_at.as_deref().unwrap_or("pending");
         println!("{:<width$}  {applied_at}{newer}", state.name);
@@ -149,7 +139,7 @@ async fn show_status(url: &str) -> Result<()> {
 }
 
 async fn verify(url: &str) -> Result<ExitCode> {
-    // Draws nothing when standard error is no terminal.
+    // Draws nothing when standard error is not a terminal.
     let progress = ProgressBar::new(0);
     let style = "{msg:<14} {bar:30} {human_pos}/{human_len} rows, {elapsed_precise}, {eta} left";
     progress.set_style(ProgressStyle::with_template(style)?);
@@ -160,45 +150,40 @@ async fn verify(url: &str) -> Result<ExitCode> {
 
     let report = outcome?;
     print!("{report}");
-    Ok(if report.is_clean() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+    Ok(match report.is_clean() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
     })
 }
 
-async fn history(url: &str, History { to }: History) -> Result<()> {
-    if let Some(form) = to {
-        let was_another = tiris_migrations::convert_history(url, form).await?;
-        let done = if was_another {
-            "moved the history"
-        } else {
-            "nothing to do"
+async fn history(url: &str, to: Option<HistoryKind>) -> Result<()> {
+    if let Some(kind) = to {
+        let done = match tiris_migrations::convert_history(url, kind).await? {
+            true => "converted the history",
+            false => "nothing to do",
         };
         println!("{done}");
     }
 
     let (kind, refusal) = tiris_migrations::history(url).await?;
     println!("history      {kind}");
-    println!(
-        "TimescaleDB  {}",
-        refusal.as_deref().unwrap_or("can be used")
-    );
+    println!("TimescaleDB  {}", refusal.unwrap_or("can be used".into()));
     Ok(())
 }
 
 async fn after_restore(url: &str) -> Result<()> {
     let restored = tiris_migrations::after_restore(url).await?;
+    let partitions = restored.partitions_created.unsigned_abs().into();
 
     for (what, count) in [
         ("sessions revoked", restored.sessions_revoked),
-        ("logins under way forgotten", restored.login_states_removed),
-        ("open letters to publish again", restored.letters_to_publish),
-        ("lanes raised to a new epoch", restored.lanes_raised),
+        ("pending logins deleted", restored.logins_deleted),
         (
-            "partitions made",
-            restored.partitions_made.unsigned_abs().into(),
+            "dead letters to publish again",
+            restored.dead_letters_to_publish,
         ),
+        ("lanes raised to a new epoch", restored.lanes_raised),
+        ("partitions created", partitions),
     ] {
         println!("{what:<30} {count:>10}");
     }
@@ -207,11 +192,11 @@ async fn after_restore(url: &str) -> Result<()> {
         "\nNow check:\n\
          1. tiris-migrate status: nothing is pending.\n\
          2. tiris-migrate verify: no violations.\n\
-         3. Start tiris-ingest. It reads the stream again from where the backup ends; its readiness names every\n   \
-            lane whose events the stream no longer has.\n\
-         4. When the lag is zero, look through the open dead letters: events that depended on what REST calls did\n   \
-            after the backup (deposits, new accounts) wait there. Repeat those calls, then replay the letters.\n\
-         5. Start tiris-api. Everybody signs in again."
+         3. Start tiris-ingest. It replays the stream from the end of the backup; its readiness names every lane\n   \
+            whose events the stream no longer has.\n\
+         4. When the lag is zero, review the open dead letters: they contain events that depend on REST calls after\n   \
+            the backup (deposits, new accounts). Repeat those calls, then replay the dead letters.\n\
+         5. Start tiris-api. All users must sign in again."
     );
     Ok(())
 }

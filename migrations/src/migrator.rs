@@ -1,6 +1,4 @@
-//! The list of migrations, oldest first; their SQL stands in `sql/`.
-//!
-//! Owns: names and order. Must not know: locks, connections, what the tables mean.
+//! The list of migrations, oldest first, with their SQL from `sql/`.
 
 use sea_orm_migration::async_trait::async_trait;
 use sea_orm_migration::prelude::{
@@ -8,7 +6,7 @@ use sea_orm_migration::prelude::{
 };
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// Name and SQL of one migration. A name never changes once released: databases remember it.
+/// The name and SQL of a migration. A released name never changes, because databases store it.
 struct SqlMigration {
     name: &'static str,
     up: &'static str,
@@ -37,10 +35,10 @@ const MIGRATIONS: &[SqlMigration] = migrations![
     "m0009_owner_statistics",
 ];
 
-/// Name of the newest migration: what the newest `version` in table `seaql_migrations` is when the schema is current.
+/// The name of the newest migration, which is the newest `version` in table `seaql_migrations` of a current schema.
 pub const LATEST: &str = MIGRATIONS[MIGRATIONS.len() - 1].name;
 
-/// Changes when any migration changes; the same in every process of a build.
+/// Returns a hash of all migrations, equal in every process of a build.
 #[must_use]
 pub fn fingerprint() -> u64 {
     let mut hasher = DefaultHasher::new();
@@ -50,7 +48,7 @@ pub fn fingerprint() -> u64 {
     hasher.finish()
 }
 
-/// All migrations as sea-orm-migration wants them. Run them through [`crate::up`], which holds the lock.
+/// All migrations for sea-orm-migration. Run them with [`crate::up`], which holds the lock.
 #[derive(Debug)]
 pub struct Migrator;
 

@@ -1,4 +1,4 @@
-//! Up, down and status: sea-orm-migration's own, under the lock.
+//! Applies and reverts migrations under the lock, and reports their status.
 
 use crate::connect;
 use crate::lock::under_lock;
@@ -10,38 +10,37 @@ use sqlx::PgConnection;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// One migration and whether this database has it.
+/// A migration and its state in a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MigrationState {
-    /// Its name, the `version` in table `seaql_migrations`.
+    /// The name, which is `version` in table `seaql_migrations`.
     pub name: String,
-    /// When it was applied, `YYYY-MM-DD HH:MM:SS` in UTC; `None` while pending.
+    /// The time of its application, `YYYY-MM-DD HH:MM:SS` in UTC; `None` while pending.
     pub applied_at: Option<String>,
-    /// False when the database has it and this program does not: a newer program was here.
+    /// False for a migration that a newer program applied.
     pub known: bool,
 }
 
-/// Applies every pending migration and returns the names of those it applied, none when the schema was current.
+/// Applies all pending migrations and returns their names.
 ///
-/// Each one is a transaction of its own. Several callers at once are safe: one works, the others wait for it and
-/// then find nothing to do. Fails when the database cannot be reached or a statement fails; what was applied
-/// before stays.
+/// Each migration is its own transaction, so migrations before a failed one stay applied. Concurrent calls are safe:
+/// one works, the others wait for it.
 pub async fn up(database_url: &str) -> Result<Vec<String>> {
     under_lock(database_url, async |pool| {
         let database = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
         let pending = Migrator::get_pending_migrations(&database).await;
-        let pending = pending.map_err(plain)?;
+        let names = names(&pending.map_err(plain)?);
 
         let applied = Migrator::up(&database, None).await;
         applied
             .map_err(plain)
             .context("a migration failed and was undone")?;
-        Ok(names(&pending))
+        Ok(names)
     })
     .await
 }
 
-/// Reverts the newest `steps` migrations, all when `None`, and returns the names of those it reverted. Drops data.
+/// Reverts the newest `steps` migrations, or all with `None`, and returns their names. Drops data.
 pub async fn down(database_url: &str, steps: Option<u32>) -> Result<Vec<String>> {
     under_lock(database_url, async |pool| {
         let database = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
@@ -51,7 +50,8 @@ pub async fn down(database_url: &str, steps: Option<u32>) -> Result<Vec<String>>
         let reverted = Migrator::down(&database, steps).await;
         reverted
             .map_err(plain)
-            .context("reverting a migration failed, that migration stays")?;
+            .context("reverting a migration failed; that migration stays applied")?;
+
         names.reverse();
         names.truncate(steps.map_or(names.len(), |steps| steps as usize));
         Ok(names)
@@ -64,9 +64,9 @@ fn names(migrations: &[Migration]) -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-/// Every migration this program or the database knows, oldest first. Changes nothing and takes no lock.
+/// Returns all migrations of this program and the database, oldest first, without the lock.
 ///
-/// The library's own status fails where a newer program was here, and knows no times.
+/// The library's own status has no times, and fails after migrations of a newer program.
 pub async fn status(database_url: &str) -> Result<Vec<MigrationState>> {
     let mut connection = connect::connect(database_url).await?;
     let state = |name: &str, known| MigrationState {
@@ -79,7 +79,7 @@ pub async fn status(database_url: &str) -> Result<Vec<MigrationState>> {
         .map(|migration| (migration.name().to_owned(), state(migration.name(), true)))
         .collect();
 
-    for Applied { version, at } in applied(&mut connection).await? {
+    for (version, at) in applied(&mut connection).await? {
         let unknown = state(&version, false);
         states.entry(version).or_insert(unknown).applied_at = Some(at);
     }
@@ -87,13 +87,8 @@ pub async fn status(database_url: &str) -> Result<Vec<MigrationState>> {
     Ok(states.into_values().collect())
 }
 
-#[derive(sqlx::FromRow)]
-struct Applied {
-    version: String,
-    at: String,
-}
-
-async fn applied(connection: &mut PgConnection) -> sqlx::Result<Vec<Applied>> {
+/// Returns the applied migrations and their times.
+async fn applied(connection: &mut PgConnection) -> sqlx::Result<Vec<(String, String)>> {
     let is_installed: bool =
         sqlx::query_scalar("SELECT to_regclass('seaql_migrations') IS NOT NULL")
             .fetch_one(&mut *connection)
@@ -110,7 +105,7 @@ async fn applied(connection: &mut PgConnection) -> sqlx::Result<Vec<Applied>> {
     .await
 }
 
-/// SeaORM's error with the driver's own one as its cause, where there is one, so that its code can be read.
+/// Unwraps the driver's error, so that its code is available.
 fn plain(error: DbErr) -> anyhow::Error {
     match error {
         DbErr::Conn(RuntimeErr::SqlxError(cause))

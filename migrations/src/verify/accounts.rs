@@ -1,17 +1,14 @@
-//! Every sub-account against its postings and its holds.
-//!
-//! Owns: replaying an account's history. Must not know: trading logs.
+//! Checks every sub-account against its postings and its holds.
 
 use super::cursor::Cursor;
-use super::horizon::Horizon;
 use super::report::{Kind, Report};
-use indicatif::ProgressBar;
+use super::snapshot::{Horizon, Snapshot};
 use rust_decimal::Decimal;
+use sqlx::FromRow;
 use sqlx::types::Uuid;
 use sqlx::types::chrono::{DateTime, Utc};
-use sqlx::{FromRow, PgConnection};
 
-/// The comparison with the holds is PostgreSQL's, because their sum may be wider than a `Decimal`.
+/// PostgreSQL compares with the holds, because their sum may not fit a `Decimal`.
 const ACCOUNTS: &str = "
     SELECT s.id, s.user_id, s.trading_id, s.balance, s.locked, s.sequence, s.created_at,
            coalesce(t.status = 'deleting' AND t.type <> 'real', false) AS being_purged,
@@ -60,61 +57,46 @@ struct StoredPosting {
     fee: Option<Decimal>,
 }
 
-pub(super) async fn check(
-    connection: &mut PgConnection,
-    horizon: &Horizon,
-    progress: &ProgressBar,
-    report: &mut Report,
-) -> sqlx::Result<()> {
-    progress.set_message("sub-accounts");
-    let mut accounts =
-        Cursor::<StoredAccount>::open(connection, "verify_accounts", ACCOUNTS).await?;
-    let mut postings =
-        Cursor::<StoredPosting>::open(connection, "verify_postings", POSTINGS).await?;
+pub(super) async fn check(snapshot: &mut Snapshot<'_>, report: &mut Report) -> sqlx::Result<()> {
+    snapshot.progress.set_message("sub-accounts");
+    let horizon = snapshot.horizon;
+    let mut accounts = Cursor::<StoredAccount>::open(snapshot, "verify_accounts", ACCOUNTS).await?;
+    let mut postings = Cursor::<StoredPosting>::open(snapshot, "verify_postings", POSTINGS).await?;
 
-    while let Some(account) = accounts.next(connection, progress).await? {
-        while let Some(posting) = postings
-            .next_if(connection, progress, |p| p.sub_account_id < account.id)
-            .await?
-        {
+    while let Some(account) = accounts.next(snapshot).await? {
+        let is_before = |posting: &StoredPosting| posting.sub_account_id < account.id;
+        while let Some(posting) = postings.next_if(snapshot, is_before).await? {
             report_orphan(&posting, report);
         }
 
-        let mut history = AccountHistory::new(&account, horizon);
-        while let Some(posting) = postings
-            .next_if(connection, progress, |p| p.sub_account_id == account.id)
-            .await?
-        {
+        let mut history = AccountHistory::new(&account, &horizon);
+        let is_own = |posting: &StoredPosting| posting.sub_account_id == account.id;
+        while let Some(posting) = postings.next_if(snapshot, is_own).await? {
             report.transactions += 1;
-            history.follow(&posting, report);
+            history.push(&posting, report);
         }
         history.end(report);
     }
 
-    while let Some(posting) = postings.next(connection, progress).await? {
+    while let Some(posting) = postings.next(snapshot).await? {
         report_orphan(&posting, report);
     }
     Ok(())
 }
 
 fn report_orphan(posting: &StoredPosting, report: &mut Report) {
-    let StoredPosting {
-        id, sub_account_id, ..
-    } = posting;
-
     report.transactions += 1;
-    let words = format_args!("transaction {id} names sub-account {sub_account_id}");
+    let words = format_args!(
+        "transaction {} names sub-account {}",
+        posting.id, posting.sub_account_id
+    );
     report.add(Kind::MissingRow, words);
 }
 
 fn check_locked(account: &StoredAccount, report: &mut Report) {
-    let StoredAccount {
-        id,
-        balance,
-        locked,
-        held,
-        ..
-    } = account;
+    let id = account.id;
+    let locked = account.locked;
+    let balance = account.balance;
 
     report.holds += account.holds.unsigned_abs();
     if locked.is_sign_negative() && !locked.is_zero() || locked > balance {
@@ -122,19 +104,20 @@ fn check_locked(account: &StoredAccount, report: &mut Report) {
         report.add(Kind::LockedRange, words);
     }
     if !account.held_is_locked {
-        let words = format_args!("sub-account {id}: locked {locked}, holds {held}");
+        let words = format_args!("sub-account {id}: locked {locked}, holds {}", account.held);
         report.add(Kind::LockedHolds, words);
     }
 }
 
-/// One account's postings, replayed in the order of their sequence.
+/// The postings of one account, replayed in the order of their sequence.
 struct AccountHistory<'a> {
     account: &'a StoredAccount,
-    /// What the last posting left; `None` when retention may have dropped the ones before.
+    /// The state after the last posting; `None` if retention may have dropped earlier postings.
     last: Option<After>,
 }
 
-/// An account after a posting.
+/// The state of an account after a posting.
+#[derive(Default)]
 struct After {
     balance: Decimal,
     sequence: i64,
@@ -142,22 +125,18 @@ struct After {
 
 impl<'a> AccountHistory<'a> {
     fn new(account: &'a StoredAccount, horizon: &Horizon) -> Self {
-        let is_whole = account.created_at >= horizon.transactions;
-        let nothing = After {
-            balance: Decimal::ZERO,
-            sequence: 0,
-        };
+        let is_complete = account.created_at >= horizon.transactions;
 
         Self {
             account,
-            last: is_whole.then_some(nothing),
+            last: is_complete.then(After::default),
         }
     }
 
-    fn follow(&mut self, posting: &StoredPosting, report: &mut Report) {
-        self.check_alone(posting, report);
+    fn push(&mut self, posting: &StoredPosting, report: &mut Report) {
+        self.check_posting(posting, report);
         if let Some(last) = &self.last {
-            self.check_after(last, posting, report);
+            self.check_order(last, posting, report);
         }
 
         self.last = Some(After {
@@ -166,7 +145,7 @@ impl<'a> AccountHistory<'a> {
         });
     }
 
-    fn check_alone(&self, posting: &StoredPosting, report: &mut Report) {
+    fn check_posting(&self, posting: &StoredPosting, report: &mut Report) {
         let StoredAccount { id: account, .. } = self.account;
         let StoredPosting { id, amount, .. } = posting;
 
@@ -178,7 +157,7 @@ impl<'a> AccountHistory<'a> {
             report.add(Kind::ForeignRow, words);
         }
 
-        // What a sale got is less its fee, which may be any part of the proceeds.
+        // The fee of a sale is already deducted from its proceeds, and may exceed the rest.
         if !posting.is_credit
             && let Some(fee) = posting.fee.filter(|fee| fee > amount)
         {
@@ -187,20 +166,15 @@ impl<'a> AccountHistory<'a> {
         }
     }
 
-    fn check_after(&self, last: &After, posting: &StoredPosting, report: &mut Report) {
+    /// Checks that a posting follows from the state before it.
+    fn check_order(&self, last: &After, posting: &StoredPosting, report: &mut Report) {
         let StoredAccount { id: account, .. } = self.account;
-        let StoredPosting {
-            id,
-            amount,
-            sequence,
-            closing_balance,
-            ..
-        } = posting;
+        let StoredPosting { id, amount, .. } = posting;
 
-        if sequence.checked_sub(1) != Some(last.sequence) {
+        if posting.sequence.checked_sub(1) != Some(last.sequence) {
             let words = format_args!(
-                "sub-account {account}: transaction {id} has {sequence} after {}",
-                last.sequence
+                "sub-account {account}: transaction {id} has {} after {}",
+                posting.sequence, last.sequence
             );
             report.add(Kind::SequenceGap, words);
         }
@@ -209,10 +183,10 @@ impl<'a> AccountHistory<'a> {
             true => ('+', last.balance.checked_add(*amount)),
             false => ('-', last.balance.checked_sub(*amount)),
         };
-        if expected != Some(*closing_balance) {
+        if expected != Some(posting.closing_balance) {
             let words = format_args!(
-                "transaction {id} of sub-account {account}: {} {sign} {amount} is not {closing_balance}",
-                last.balance
+                "transaction {id} of sub-account {account}: {} {sign} {amount} is not {}",
+                last.balance, posting.closing_balance
             );
             report.add(Kind::ClosingBalance, words);
         }
@@ -221,32 +195,30 @@ impl<'a> AccountHistory<'a> {
     fn end(&self, report: &mut Report) {
         if self.account.being_purged {
             report.accounts_being_purged += 1;
-        } else {
-            report.accounts += 1;
-            self.close(report);
-            check_locked(self.account, report);
+            return;
         }
+
+        report.accounts += 1;
+        if let Some(last) = &self.last {
+            self.check_end(last, report);
+        }
+        check_locked(self.account, report);
     }
 
-    fn close(&self, report: &mut Report) {
-        let StoredAccount {
-            id,
-            balance,
-            sequence,
-            ..
-        } = self.account;
-        let Some(last) = &self.last else {
-            return;
-        };
+    /// Checks that the account is in the state after its last posting.
+    fn check_end(&self, last: &After, report: &mut Report) {
+        let id = self.account.id;
+        let balance = self.account.balance;
+        let sequence = self.account.sequence;
 
-        if *balance != last.balance {
+        if balance != last.balance {
             let words = format_args!(
                 "sub-account {id}: balance {balance}, by its postings {}",
                 last.balance
             );
             report.add(Kind::AccountBalance, words);
         }
-        if *sequence != last.sequence {
+        if sequence != last.sequence {
             let words = format_args!(
                 "sub-account {id}: sequence {sequence}, by its postings {}",
                 last.sequence

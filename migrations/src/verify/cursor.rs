@@ -1,20 +1,18 @@
-//! Rows of a large query one after the other, in bounded memory and on one connection with others.
-//!
-//! Owns: fetching in blocks. Must not know: what the rows are.
+//! Reads the rows of a large query in bounded memory, through a cursor that shares its connection with others.
 
-use indicatif::ProgressBar;
+use super::snapshot::Snapshot;
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+use sqlx::{AssertSqlSafe, FromRow};
+use std::iter::Peekable;
 use std::vec;
 
-/// Rows fetched at once.
+/// Rows per fetch.
 const BLOCK_ROWS: u32 = 5_000;
 
-/// An open server-side cursor whose next row can be looked at before it is taken.
+/// An open server-side cursor.
 pub(super) struct Cursor<T> {
     fetch: String,
-    block: vec::IntoIter<T>,
-    peeked: Option<T>,
+    block: Peekable<vec::IntoIter<T>>,
     at_end: bool,
 }
 
@@ -22,79 +20,51 @@ impl<T> Cursor<T>
 where
     T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
 {
-    /// Declares cursor `name`, which must be unique in the transaction, for a constant query.
+    /// Declares a cursor for a constant query; its name must be unique in the transaction.
     pub(super) async fn open(
-        connection: &mut PgConnection,
+        snapshot: &mut Snapshot<'_>,
         name: &'static str,
         query: &'static str,
     ) -> sqlx::Result<Self> {
         let declare = format!("DECLARE {name} NO SCROLL CURSOR FOR {query}");
         sqlx::query(AssertSqlSafe(declare))
             .persistent(false)
-            .execute(connection)
+            .execute(&mut *snapshot.connection)
             .await?;
 
-        let fetch = format!("FETCH {BLOCK_ROWS} FROM {name}");
         Ok(Self {
-            fetch,
-            block: Vec::new().into_iter(),
-            peeked: None,
+            fetch: format!("FETCH {BLOCK_ROWS} FROM {name}"),
+            block: Vec::new().into_iter().peekable(),
             at_end: false,
         })
     }
 
-    /// The next row, which stays; `None` at the end.
-    pub(super) async fn peek(
-        &mut self,
-        connection: &mut PgConnection,
-        progress: &ProgressBar,
-    ) -> sqlx::Result<Option<&T>> {
-        if self.peeked.is_none() {
-            self.peeked = self.take(connection, progress).await?;
-        }
-        Ok(self.peeked.as_ref())
+    /// Returns the next row; `None` at the end.
+    pub(super) async fn next(&mut self, snapshot: &mut Snapshot<'_>) -> sqlx::Result<Option<T>> {
+        self.next_if(snapshot, |_| true).await
     }
 
-    /// The next row when `wanted` says so; otherwise it stays.
+    /// Returns the next row if it `is_wanted`; otherwise it stays the next one.
     pub(super) async fn next_if(
         &mut self,
-        connection: &mut PgConnection,
-        progress: &ProgressBar,
-        wanted: impl Fn(&T) -> bool,
+        snapshot: &mut Snapshot<'_>,
+        is_wanted: impl Fn(&T) -> bool,
     ) -> sqlx::Result<Option<T>> {
-        let matches = self.peek(connection, progress).await?.is_some_and(wanted);
-        Ok(if matches { self.peeked.take() } else { None })
+        if self.block.peek().is_none() && !self.at_end {
+            self.fetch(snapshot).await?;
+        }
+        Ok(self.block.next_if(is_wanted))
     }
 
-    /// The next row; `None` at the end.
-    pub(super) async fn next(
-        &mut self,
-        connection: &mut PgConnection,
-        progress: &ProgressBar,
-    ) -> sqlx::Result<Option<T>> {
-        self.next_if(connection, progress, |_| true).await
-    }
-
-    async fn take(
-        &mut self,
-        connection: &mut PgConnection,
-        progress: &ProgressBar,
-    ) -> sqlx::Result<Option<T>> {
-        if let Some(row) = self.block.next() {
-            return Ok(Some(row));
-        }
-        if self.at_end {
-            return Ok(None);
-        }
-
+    async fn fetch(&mut self, snapshot: &mut Snapshot<'_>) -> sqlx::Result<()> {
         let rows: Vec<T> = sqlx::query_as(AssertSqlSafe(self.fetch.as_str()))
             .persistent(false)
-            .fetch_all(connection)
+            .fetch_all(&mut *snapshot.connection)
             .await?;
 
-        progress.inc(rows.len() as u64);
+        snapshot.progress.inc(rows.len() as u64);
         self.at_end = rows.is_empty();
-        self.block = rows.into_iter();
-        Ok(self.block.next())
+        self.block = rows.into_iter().peekable();
+        Ok(())
     }
 }

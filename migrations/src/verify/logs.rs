@@ -1,14 +1,11 @@
-//! Every trading log against the postings it made, and every posting against its log.
-//!
-//! Owns: that the legs of a trade exist together or not at all. Must not know: balances.
+//! Checks every trading log against its postings, and every posting against its log.
 
 use super::cursor::Cursor;
-use super::horizon::Horizon;
 use super::report::{Kind, Report};
-use indicatif::ProgressBar;
+use super::snapshot::{Horizon, Snapshot};
+use sqlx::FromRow;
 use sqlx::types::Uuid;
 use sqlx::types::chrono::{DateTime, Utc};
-use sqlx::{FromRow, PgConnection};
 
 const LOGS: &str = "
     SELECT l.id, l.timestamp, l.user_id, l.trading_id, l.transaction_id, l.postings,
@@ -51,48 +48,41 @@ struct Leg {
     trading_id: Uuid,
 }
 
-pub(super) async fn check(
-    connection: &mut PgConnection,
-    horizon: &Horizon,
-    progress: &ProgressBar,
-    report: &mut Report,
-) -> sqlx::Result<()> {
-    progress.set_message("trading logs");
-    let mut logs = Cursor::<StoredLog>::open(connection, "verify_logs", LOGS).await?;
-    let mut postings = Cursor::<Leg>::open(connection, "verify_legs", POSTINGS).await?;
+pub(super) async fn check(snapshot: &mut Snapshot<'_>, report: &mut Report) -> sqlx::Result<()> {
+    snapshot.progress.set_message("trading logs");
+    let horizon = snapshot.horizon;
+    let mut logs = Cursor::<StoredLog>::open(snapshot, "verify_logs", LOGS).await?;
+    let mut postings = Cursor::<Leg>::open(snapshot, "verify_legs", POSTINGS).await?;
 
-    while let Some(log) = logs.next(connection, progress).await? {
-        while let Some(posting) = postings
-            .next_if(connection, progress, |p| p.trading_log_id < log.id)
-            .await?
-        {
-            report_missing_log(&posting, horizon, report);
+    while let Some(log) = logs.next(snapshot).await? {
+        let is_before = |posting: &Leg| posting.trading_log_id < log.id;
+        while let Some(posting) = postings.next_if(snapshot, is_before).await? {
+            report_missing_log(&posting, &horizon, report);
         }
 
         let mut legs = Legs::default();
-        while let Some(posting) = postings
-            .next_if(connection, progress, |p| p.trading_log_id == log.id)
-            .await?
-        {
+        let is_own = |posting: &Leg| posting.trading_log_id == log.id;
+        while let Some(posting) = postings.next_if(snapshot, is_own).await? {
             check_owner(&log, &posting, report);
-            legs.push(posting.id);
+            legs.only = (legs.count == 0).then_some(posting.id);
+            legs.count += 1;
         }
 
         report.trading_logs += 1;
         check_references(&log, report);
-        // Retention of transactions may have taken the postings of an older log.
+        // Retention of transactions may have dropped the postings of an older log.
         if log.timestamp >= horizon.transactions {
             check_postings(&log, &legs, report);
         }
     }
 
-    while let Some(posting) = postings.next(connection, progress).await? {
-        report_missing_log(&posting, horizon, report);
+    while let Some(posting) = postings.next(snapshot).await? {
+        report_missing_log(&posting, &horizon, report);
     }
     Ok(())
 }
 
-/// A log older than the oldest partition went with retention; a posting has its log's timestamp.
+/// Reports a posting whose log is missing, unless retention may have dropped it: a log has its postings' timestamp.
 fn report_missing_log(posting: &Leg, horizon: &Horizon, report: &mut Report) {
     if posting.timestamp >= horizon.trading_logs {
         let words = format_args!(
@@ -103,19 +93,12 @@ fn report_missing_log(posting: &Leg, horizon: &Horizon, report: &mut Report) {
     }
 }
 
-/// The postings of a log, of which a broken one may have any number.
+/// The postings of a log in constant memory, because a broken log may have any number.
 #[derive(Default)]
 struct Legs {
     count: i64,
-    /// The posting, when there is one.
+    /// The posting; `None` unless the count is one.
     only: Option<Uuid>,
-}
-
-impl Legs {
-    fn push(&mut self, posting: Uuid) {
-        self.only = (self.count == 0).then_some(posting);
-        self.count += 1;
-    }
 }
 
 fn check_owner(log: &StoredLog, posting: &Leg, report: &mut Report) {
@@ -133,7 +116,7 @@ fn check_postings(log: &StoredLog, legs: &Legs, report: &mut Report) {
 
     if i64::from(*postings) != legs.count {
         let words = format_args!(
-            "trading log {id} says {postings} postings, there are {}",
+            "trading log {id} states {postings} postings and has {}",
             legs.count
         );
         report.add(Kind::PostingCount, words);
@@ -149,34 +132,25 @@ fn check_postings(log: &StoredLog, legs: &Legs, report: &mut Report) {
 fn check_references(log: &StoredLog, report: &mut Report) {
     let StoredLog { id, trading_id, .. } = log;
 
-    match log.trading_user_id {
-        None => report.add(
-            Kind::MissingRow,
-            format_args!("trading log {id} names trading {trading_id}"),
-        ),
-        Some(user) if user != log.user_id => {
-            let words =
-                format_args!("trading log {id} and its trading {trading_id} differ in user");
-            report.add(Kind::ForeignRow, words);
-        }
-        Some(_) => {}
+    if log.trading_user_id.is_none() {
+        let words = format_args!("trading log {id} names trading {trading_id}");
+        report.add(Kind::MissingRow, words);
+    } else if log.trading_user_id != Some(log.user_id) {
+        let words = format_args!("trading log {id} and its trading {trading_id} differ in user");
+        report.add(Kind::ForeignRow, words);
     }
 
     let Some(account) = log.sub_account_id else {
         return;
     };
-
-    match (log.account_user_id, log.account_trading_id) {
-        (Some(user), Some(trading)) if (user, trading) != (log.user_id, *trading_id) => report.add(
-            Kind::ForeignRow,
-            format_args!(
-                "trading log {id} and its sub-account {account} differ in user or trading"
-            ),
-        ),
-        (Some(_), Some(_)) => {}
-        _ => report.add(
-            Kind::MissingRow,
-            format_args!("trading log {id} names sub-account {account}"),
-        ),
+    let Some(owner) = log.account_user_id.zip(log.account_trading_id) else {
+        let words = format_args!("trading log {id} names sub-account {account}");
+        return report.add(Kind::MissingRow, words);
+    };
+    if owner != (log.user_id, *trading_id) {
+        let words = format_args!(
+            "trading log {id} and its sub-account {account} differ in user or trading"
+        );
+        report.add(Kind::ForeignRow, words);
     }
 }

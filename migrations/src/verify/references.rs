@@ -1,12 +1,10 @@
-//! Who owns what: the plain tables' references among each other.
-//!
-//! Owns: that no row of one user refers to a row of another, outside the time series. Must not know: money.
+//! Checks that rows outside the time series refer to existing rows of the same user.
 
 use super::report::{Kind, Report};
+use super::snapshot::Snapshot;
 use futures_util::TryStreamExt;
-use sqlx::{FromRow, PgConnection};
 
-/// Offending pairs: what refers, what it refers to, and whether that is missing (true) or another user's (false).
+/// The broken references: the referring row, the referred row, and whether that is missing or another user's.
 const BROKEN: &str = "
     SELECT 'trading ' || t.id AS referring, 'user ' || t.user_id AS referred, true AS is_missing
     FROM tradings t WHERE NOT EXISTS (SELECT FROM users u WHERE u.id = t.user_id)
@@ -29,32 +27,18 @@ const BROKEN: &str = "
     SELECT 'hold of order ' || quote_literal(h.order_id), 'sub-account ' || h.sub_account_id, true
     FROM holds h WHERE NOT EXISTS (SELECT FROM sub_accounts s WHERE s.id = h.sub_account_id)";
 
-#[derive(FromRow)]
-struct Broken {
-    referring: String,
-    referred: String,
-    is_missing: bool,
-}
+pub(super) async fn check(snapshot: &mut Snapshot<'_>, report: &mut Report) -> sqlx::Result<()> {
+    snapshot.progress.set_message("references");
+    let mut rows =
+        sqlx::query_as::<_, (String, String, bool)>(BROKEN).fetch(&mut *snapshot.connection);
 
-pub(super) async fn check(connection: &mut PgConnection, report: &mut Report) -> sqlx::Result<()> {
-    let mut rows = sqlx::query_as::<_, Broken>(BROKEN).fetch(connection);
-
-    while let Some(row) = rows.try_next().await? {
-        let Broken {
-            referring,
-            referred,
-            is_missing,
-        } = row;
-
-        match is_missing {
-            true => report.add(
-                Kind::MissingRow,
-                format_args!("{referring} names {referred}"),
-            ),
-            false => report.add(
-                Kind::ForeignRow,
-                format_args!("{referring} and its {referred} differ in user"),
-            ),
+    while let Some((referring, referred, is_missing)) = rows.try_next().await? {
+        if is_missing {
+            let words = format_args!("{referring} names {referred}");
+            report.add(Kind::MissingRow, words);
+        } else {
+            let words = format_args!("{referring} and its {referred} differ in user");
+            report.add(Kind::ForeignRow, words);
         }
     }
     Ok(())

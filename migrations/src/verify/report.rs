@@ -1,71 +1,62 @@
-//! What a check found.
-//!
-//! Owns: the kinds of violations, counts of all of them and examples of some. Must not know: where they come from.
+//! The violations that the checks find: their kinds, counts and examples.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Violations of one kind that are kept with their words; the rest is only counted.
+/// Most examples of one kind; further violations are only counted.
 const EXAMPLES_PER_KIND: usize = 20;
 
-/// What can be wrong with the books.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// The kind of a violation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
 pub enum Kind {
     /// An account's postings are not numbered 1, 2, 3 ...
+    #[error("gap in an account's sequence")]
     SequenceGap,
     /// A closing balance is not the one before plus or minus the amount.
+    #[error("closing balance does not follow from the one before")]
     ClosingBalance,
     /// A fee is more than the posting that pays it.
+    #[error("fee is more than the posting that pays it")]
     Fee,
     /// An account's balance is not the closing balance of its last posting.
+    #[error("balance is not the last closing balance")]
     AccountBalance,
-    /// An account's sequence is not the one of its last posting.
+    /// An account's sequence is not that of its last posting.
+    #[error("sequence is not that of the last posting")]
     AccountSequence,
     /// An account's locked amount is negative or above its balance, or its balance is negative.
+    #[error("locked is not between zero and the balance")]
     LockedRange,
     /// An account's locked amount is not the sum of its holds.
+    #[error("locked is not the sum of the holds")]
     LockedHolds,
-    /// A trading log does not have as many postings as it says.
+    /// A trading log does not have the number of postings that it states.
+    #[error("trading log without all its postings")]
     PostingCount,
     /// A trading log's `transaction_id` is not its only posting.
+    #[error("trading log names a transaction that is not its own")]
     LogTransaction,
     /// A posting's trading log is missing.
+    #[error("posting without its trading log")]
     MissingLog,
-    /// A row refers to one that is not there.
+    /// A row refers to a missing row.
+    #[error("reference to a missing row")]
     MissingRow,
-    /// A row refers to one of another user or another trading.
+    /// A row refers to a row of another user or trading.
+    #[error("reference to a row of another user or trading")]
     ForeignRow,
 }
 
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::SequenceGap => "gap in an account's sequence",
-            Self::ClosingBalance => "closing balance does not follow from the one before",
-            Self::Fee => "fee is more than the posting that pays it",
-            Self::AccountBalance => "balance is not the last closing balance",
-            Self::AccountSequence => "sequence is not the last posting's",
-            Self::LockedRange => "locked is not between zero and the balance",
-            Self::LockedHolds => "locked is not the sum of the holds",
-            Self::PostingCount => "trading log without all its postings",
-            Self::LogTransaction => "trading log names another transaction than its own",
-            Self::MissingLog => "posting without its trading log",
-            Self::MissingRow => "reference to a row that is not there",
-            Self::ForeignRow => "reference to a row of another user or trading",
-        })
-    }
-}
-
-/// How often one kind was found.
+/// The violations of one kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// All of them.
+    /// The number of violations.
     pub count: u64,
-    /// The first ones in words, naming their rows.
+    /// Descriptions of the first violations, with the ids of their rows.
     pub examples: Vec<String>,
 }
 
-/// What was looked at and what was found.
+/// The number of checked rows, and the violations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// Sub-accounts checked.
@@ -78,18 +69,18 @@ pub struct Report {
     pub trading_logs: u64,
     /// Holds checked.
     pub holds: u64,
-    /// What is wrong, by kind.
+    /// The violations by kind.
     pub violations: BTreeMap<Kind, Tally>,
 }
 
 impl Report {
-    /// Whether every invariant holds.
+    /// Returns whether every invariant holds.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.violations.is_empty()
     }
 
-    /// All violations together.
+    /// Returns the number of all violations.
     #[must_use]
     pub fn violation_count(&self) -> u64 {
         self.violations.values().map(|tally| tally.count).sum()

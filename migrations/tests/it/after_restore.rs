@@ -1,10 +1,10 @@
-//! Preparing a restored database.
+//! Tests of preparing a restored database.
 
 use crate::book::{count, filled, run, text, value};
 use tiris_migrations::after_restore;
 
 #[tokio::test]
-async fn after_a_restore_nobody_is_signed_in_and_no_worker_owns_a_lane() {
+async fn a_restore_revokes_sessions_and_frees_lanes() {
     let database = filled().await;
     let state = "INSERT INTO oauth_states (state, provider, redirect_uri, expires_at) VALUES ('s', 'google', 'r', now())";
     run(&database, state).await;
@@ -12,7 +12,7 @@ async fn after_a_restore_nobody_is_signed_in_and_no_worker_owns_a_lane() {
     let restored = after_restore(database.url()).await.expect("prepared");
 
     assert_eq!(restored.sessions_revoked, 1);
-    assert_eq!(restored.login_states_removed, 1);
+    assert_eq!(restored.logins_deleted, 1);
     assert_eq!(restored.lanes_raised, 1);
     let signed_in = "sessions WHERE revoked_at IS NULL";
     assert_eq!(count(&database, signed_in).await, 0);
@@ -22,23 +22,23 @@ async fn after_a_restore_nobody_is_signed_in_and_no_worker_owns_a_lane() {
 }
 
 #[tokio::test]
-async fn after_a_restore_open_letters_alone_are_published_again() {
+async fn a_restore_republishes_only_open_dead_letters() {
     let database = filled().await;
 
     let restored = after_restore(database.url()).await.expect("prepared");
 
-    assert_eq!(restored.letters_to_publish, 1);
+    assert_eq!(restored.dead_letters_to_publish, 1);
     let unpublished = "SELECT string_agg(status, ' ') FROM dead_letters WHERE published_at IS NULL";
     assert_eq!(text(&database, unpublished).await, "open");
 }
 
 #[tokio::test]
-async fn a_second_preparation_finds_nothing_to_do() {
+async fn a_second_preparation_changes_nothing() {
     let database = filled().await;
     after_restore(database.url()).await.expect("prepared");
 
     let again = after_restore(database.url()).await.expect("a second time");
 
-    assert_eq!(again.letters_to_publish, 0);
+    assert_eq!(again.dead_letters_to_publish, 0);
     assert_eq!(again.sessions_revoked, 0);
 }

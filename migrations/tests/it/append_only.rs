@@ -1,4 +1,4 @@
-//! The books refuse every change but one.
+//! Tests that the books are append-only, except for a purge.
 
 use crate::book::{count, fill, filled, run, text, timescale, try_run, value};
 use tiris_testing::TestDatabase;
@@ -8,24 +8,24 @@ const CHECK: &str = "23514";
 const PURGE: &str = "UPDATE tradings SET status = 'deleting' WHERE id = id(11);
     SELECT set_config('tiris.purge_trading_id', id(11), false);";
 
-/// Expects that the database refuses a statement with a code.
-async fn refuses(database: &TestDatabase, sql: &str, expected: &str) {
+/// Asserts that the database rejects a statement with a code.
+async fn rejects(database: &TestDatabase, sql: &str, expected: &str) {
     let error = try_run(database, sql).await.expect_err(sql);
     let error = error.as_database_error().expect(sql);
     assert_eq!(error.code().as_deref(), Some(expected), "{sql}: {error}");
 }
 
-/// Expects that rows of a table can be neither updated nor deleted.
+/// Asserts that rows of a table cannot be updated or deleted.
 async fn keeps_rows(database: &TestDatabase, table: &str) {
     let update = format!("UPDATE {table} SET info = '{{}}'");
-    refuses(database, &update, APPEND_ONLY).await;
-    refuses(database, &format!("DELETE FROM {table}"), APPEND_ONLY).await;
+    rejects(database, &update, APPEND_ONLY).await;
+    rejects(database, &format!("DELETE FROM {table}"), APPEND_ONLY).await;
 }
 
 async fn is_not_truncated(database: &TestDatabase, table: &str) {
     let truncate = format!("TRUNCATE {table}");
-    refuses(database, &truncate, APPEND_ONLY).await;
-    refuses(database, &format!("{truncate} CASCADE"), APPEND_ONLY).await;
+    rejects(database, &truncate, APPEND_ONLY).await;
+    rejects(database, &format!("{truncate} CASCADE"), APPEND_ONLY).await;
 }
 
 #[tokio::test]
@@ -42,9 +42,9 @@ async fn postings_and_audit_rows_cannot_be_changed() {
     }
 }
 
-/// But for TRUNCATE of a chunk of TimescaleDB.
+/// Except TRUNCATE of a TimescaleDB chunk.
 #[tokio::test]
-async fn a_partition_by_its_own_name_is_guarded_as_its_table_is() {
+async fn a_partition_is_guarded_like_its_table() {
     for database in TestDatabase::of_each_kind().await.expect("databases") {
         fill(&database, "now()").await;
         let is_native = database.history_kind().await.expect("a kind") == "native";
@@ -63,7 +63,7 @@ async fn a_partition_by_its_own_name_is_guarded_as_its_table_is() {
 }
 
 #[tokio::test]
-async fn every_native_partition_has_a_truncate_trigger_of_its_own() {
+async fn every_native_partition_has_a_truncate_trigger() {
     let database = TestDatabase::native().await.expect("a database");
     let partitions = "SELECT ensure_partitions(now() - interval '2 months', 5)";
     run(&database, partitions).await;
@@ -79,14 +79,14 @@ async fn every_native_partition_has_a_truncate_trigger_of_its_own() {
     assert_eq!(unguarded, 0);
 }
 
-/// Purges the paper trading as it is documented.
+/// Purges the paper trading.
 async fn purge(database: &TestDatabase) {
     let purge = format!("{PURGE} DELETE FROM transactions WHERE trading_id = id(11)");
     run(database, &purge).await;
 }
 
 #[tokio::test]
-async fn what_is_compressed_is_guarded_and_can_be_purged_like_the_rest() {
+async fn compressed_chunks_are_guarded_and_can_be_purged() {
     let Some(database) = timescale().await else {
         return;
     };
@@ -111,7 +111,7 @@ async fn a_purge_deletes_postings_of_its_trading_only() {
 
     assert_eq!(count(&database, "transactions").await, 1);
     let other = format!("{PURGE} DELETE FROM transactions WHERE trading_id = id(21)");
-    refuses(&database, &other, APPEND_ONLY).await;
+    rejects(&database, &other, APPEND_ONLY).await;
 }
 
 #[tokio::test]
@@ -126,12 +126,12 @@ async fn the_purge_setting_allows_nothing_but_the_purge() {
         DELETE FROM transactions WHERE trading_id = id(21)";
 
     for sql in [&update, &truncate, living, real] {
-        refuses(&database, sql, APPEND_ONLY).await;
+        rejects(&database, sql, APPEND_ONLY).await;
     }
 }
 
 #[tokio::test]
-async fn amounts_that_are_no_number_are_refused() {
+async fn rejects_amounts_that_are_not_a_number() {
     let database = filled().await;
     for sql in [
         "UPDATE sub_accounts SET balance = 'NaN' WHERE id = id(111)",
@@ -140,6 +140,6 @@ async fn amounts_that_are_no_number_are_refused() {
         "INSERT INTO transactions SELECT id(9), timestamp, user_id, trading_id, sub_account_id, event_time, direction,
             reason, 'NaN', 1, price, quote_symbol, order_id, 9, event_id, trading_log_id FROM transactions LIMIT 1",
     ] {
-        refuses(&database, sql, CHECK).await;
+        rejects(&database, sql, CHECK).await;
     }
 }

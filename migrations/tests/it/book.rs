@@ -1,4 +1,4 @@
-//! A small set of books that is right, and a way to spoil it.
+//! A small set of valid books, and helpers to corrupt them.
 
 use indicatif::ProgressBar;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -7,7 +7,7 @@ use tiris_testing::TestDatabase;
 
 /// Users 1 and 2; user 1 has trading 11 with accounts 111 (ETH), 112 (BTC) and 113 (never used), user 2 trading 21
 /// with account 211. Log 1 deposits 100 BTC, log 2 buys 2 ETH for 40.5 BTC, log 3 is a signal, log 4 deposits for
-/// user 2. `AT` stands for the moment, `id(n)` for the UUID of row n.
+/// user 2. `AT` stands for the timestamp, `id(n)` for the UUID of row n.
 const BOOK: &str = "
 INSERT INTO users (id, username) VALUES (id(1), 'one'), (id(2), 'two');
 INSERT INTO sessions (id, user_id, refresh_token_hash, expires_at) VALUES (id(1), id(1), 'x', now() + interval '1 day');
@@ -40,7 +40,7 @@ INSERT INTO ingest_lanes (stream, lane, epoch, owner, lease_until, cursor, strea
 INSERT INTO audit_logs (id, timestamp, action, resource_type) VALUES (id(1), AT, 'test', 'user');
 ";
 
-/// The UUID of row `n`.
+/// Returns the UUID of row `n`.
 pub(crate) fn id(n: u32) -> String {
     format!("00000000-0000-7000-8000-{n:012}")
 }
@@ -81,7 +81,7 @@ pub(crate) async fn spoil(database: &TestDatabase, sql: &str) {
     .await;
 }
 
-/// Fills a database with the books, as if `at` (an SQL expression) were the moment of everything.
+/// Fills a database with the books; `at` is the SQL expression of all timestamps.
 pub(crate) async fn fill(database: &TestDatabase, at: &str) {
     let book = BOOK
         .replace("AT,", &format!("{at},"))
@@ -89,24 +89,24 @@ pub(crate) async fn fill(database: &TestDatabase, at: &str) {
     run(database, &book).await;
 }
 
-/// A database with the schema and the books in it.
+/// Creates a database with the schema and the books.
 pub(crate) async fn filled() -> TestDatabase {
     let database = TestDatabase::new().await.expect("a database");
     fill(&database, "now()").await;
     database
 }
 
-/// A database without anything in it.
+/// Creates a database without the schema.
 pub(crate) async fn empty() -> TestDatabase {
     TestDatabase::empty().await.expect("a database")
 }
 
-/// A database with TimescaleDB, where the server has it.
+/// Creates a database with TimescaleDB; `None` when the server does not have it.
 pub(crate) async fn timescale() -> Option<TestDatabase> {
     TestDatabase::timescale().await.expect("a database")
 }
 
-/// One value of a query, by a connection of its own: one from before a migration would not survive the end of an extension.
+/// Returns one value of a query, on a new connection, because dropping an extension breaks older ones.
 pub(crate) async fn value<T>(database: &TestDatabase, sql: &str) -> T
 where
     T: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + Unpin,
@@ -128,7 +128,7 @@ pub(crate) async fn count(database: &TestDatabase, from: &str) -> i64 {
     value(database, &format!("SELECT count(*) FROM {from}")).await
 }
 
-/// Checks the books.
+/// Verifies the books.
 pub(crate) async fn verify(database: &TestDatabase) -> Report {
     tiris_migrations::verify(database.url(), &ProgressBar::hidden())
         .await

@@ -1,4 +1,4 @@
-//! The command itself: what it prints and how it ends.
+//! Tests of the output and exit codes of the command.
 
 use crate::book::{empty, filled, spoil};
 use std::process::Stdio;
@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use tiris_testing::{TestDatabase, free_port};
 use tokio::process::Command;
 
-/// How a command ended, and what it printed.
+/// The exit code and output of a command.
 struct Output {
     code: Option<i32>,
     text: String,
 }
 
 impl Output {
-    /// Asserts that the command ended with a code and printed a text.
+    /// Asserts the exit code and a text in the output.
     #[track_caller]
     fn ended(&self, code: i32, text: &str) {
         assert_eq!(self.code, Some(code), "{}", self.text);
@@ -56,7 +56,7 @@ async fn up_status_verify_and_down_work_from_the_command_line() {
 }
 
 #[tokio::test]
-async fn down_without_yes_changes_nothing_and_says_what_it_would_drop() {
+async fn down_without_yes_changes_nothing() {
     let database = TestDatabase::new().await.expect("a database");
 
     migrate(database.url(), &["down"]).await.ended(1, "--yes");
@@ -66,7 +66,7 @@ async fn down_without_yes_changes_nothing_and_says_what_it_would_drop() {
 }
 
 #[tokio::test]
-async fn verify_ends_with_one_and_names_the_row_when_something_is_wrong() {
+async fn verify_exits_with_one_and_names_a_wrong_row() {
     let database = filled().await;
     let wrong = "UPDATE sub_accounts SET balance = 60 WHERE id = id(112)";
     spoil(&database, wrong).await;
@@ -77,17 +77,17 @@ async fn verify_ends_with_one_and_names_the_row_when_something_is_wrong() {
 }
 
 #[tokio::test]
-async fn a_schema_that_is_not_there_is_an_error_with_advice() {
+async fn a_missing_schema_is_an_error_with_a_hint() {
     let database = empty().await;
     for command in ["verify", "after-restore"] {
         let output = migrate(database.url(), &[command]).await;
 
-        output.ended(1, "hint: the schema is not there");
+        output.ended(1, "hint: the schema is missing");
     }
 }
 
 #[tokio::test]
-async fn waiting_for_a_database_is_bounded() {
+async fn waiting_for_a_database_has_a_limit() {
     let port = free_port().expect("a port");
     let url = format!("postgres://tiris:hunter2@127.0.0.1:{port}/tiris");
 
@@ -114,13 +114,13 @@ async fn the_password_is_never_shown() {
 }
 
 #[tokio::test]
-async fn no_address_at_all_is_explained() {
+async fn a_missing_address_is_explained() {
     let output = migrate("", &["status"]).await;
 
     output.ended(1, "set DATABASE_URL");
 }
 
-/// What `status` prints in an environment, without waiting for the database.
+/// Returns the output of `status` in an environment, without waiting for the database.
 async fn status_in(environment: &str, url: &str) -> String {
     let arguments = [
         "--environment",
@@ -130,14 +130,14 @@ async fn status_in(environment: &str, url: &str) -> String {
         "status",
     ];
     let output = migrate(url, &arguments).await;
-    // No server answers, so what is not refused fails for that reason.
+    // No server answers, so the command fails even if the address is accepted.
     assert_ne!(output.code, Some(0), "{}", output.text);
     assert!(!output.text.contains("hunter2"), "{}", output.text);
     output.text
 }
 
 #[tokio::test]
-async fn production_needs_a_proof_of_a_database_elsewhere() {
+async fn production_verifies_a_remote_database() {
     for (url, is_refused) in [
         ("postgres://u:hunter2@db.invalid/d", true),
         ("postgres://u:hunter2@db.invalid/d?sslmode=require", true),
@@ -158,7 +158,7 @@ async fn production_needs_a_proof_of_a_database_elsewhere() {
 }
 
 #[tokio::test]
-async fn the_command_shows_and_changes_the_form_of_the_history() {
+async fn history_shows_and_converts_the_storage() {
     let database = filled().await;
     let url = database.url();
     let form = database.history_kind().await.expect("a form");

@@ -1,4 +1,4 @@
-//! The tables are those of the snapshot, and the entities are the tables: same columns, same types, same keys.
+//! Tests that tables match the snapshot, and entities match the tables: columns, types and keys.
 
 use sea_orm::{
     ColumnTrait, ColumnType, DbBackend, EntityTrait, Iden, IdenStatic, Iterable,
@@ -12,7 +12,7 @@ use tiris_testing::TestDatabase;
 /// All tables with all their columns.
 const SNAPSHOT: &str = include_str!("schema.txt");
 
-/// What the schema says about a column.
+/// The definition of a column.
 #[derive(Debug, PartialEq, Eq, sqlx::FromRow)]
 struct Column {
     kind: String,
@@ -62,7 +62,7 @@ fn columns_of<E: EntityTrait>() -> (String, Columns) {
     (E::default().table_name().to_owned(), columns.collect())
 }
 
-/// A column of a table, as PostgreSQL knows it.
+/// A column in the catalog of PostgreSQL.
 #[derive(sqlx::FromRow)]
 struct Row {
     table: String,
@@ -71,7 +71,7 @@ struct Row {
     column: Column,
 }
 
-/// All tables of the schema but those that only migrations use.
+/// Returns all tables except those that only migrations use.
 async fn tables(database: &TestDatabase) -> BTreeMap<String, Columns> {
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT c.relname::text AS table, a.attname::text AS name,
@@ -118,19 +118,19 @@ fn select<E: EntityTrait>() -> String {
     E::find().build(DbBackend::Postgres).sql
 }
 
-/// The statement with which each entity reads its rows.
+/// Returns the SELECT statement of each entity.
 pub(crate) fn selects() -> Vec<String> {
     of_all_entities!(select)
 }
 
 #[tokio::test]
-async fn the_entities_are_the_tables() {
+async fn the_entities_match_the_tables() {
     let database = TestDatabase::new().await.expect("a database");
     let mut tables = tables(&database).await;
 
     for (table, columns) in of_all_entities!(columns_of) {
         let mut stored = tables.remove(&table).expect(&table);
-        // PostgreSQL refuses a value for a generated column, so entities leave them out.
+        // Entities leave out generated columns, because PostgreSQL rejects values for them.
         stored.retain(|_, column| !column.is_generated);
 
         assert_eq!(columns, stored, "{table}");
@@ -138,7 +138,7 @@ async fn the_entities_are_the_tables() {
 }
 
 #[tokio::test]
-async fn the_schema_is_the_one_of_the_snapshot() {
+async fn the_schema_matches_the_snapshot() {
     let database = TestDatabase::new().await.expect("a database");
     let mut found = String::new();
 
@@ -161,7 +161,7 @@ async fn the_schema_is_the_one_of_the_snapshot() {
 }
 
 #[tokio::test]
-async fn a_row_goes_in_and_out_through_its_entity() {
+async fn a_row_round_trips_through_its_entity() {
     use sea_orm::{ActiveModelTrait, NotSet, Set, SqlxPostgresConnector};
     let database = TestDatabase::new().await.expect("a database");
     let connection = SqlxPostgresConnector::from_sqlx_postgres_pool(database.pool().clone());

@@ -1,4 +1,4 @@
-//! The history in both its forms: the same answers, and the way from one to the other.
+//! Tests of the history in both kinds of storage, and of the conversion between them.
 
 mod chunks;
 mod conversion;
@@ -10,9 +10,11 @@ use sqlx::Row;
 use tiris_migrations::{HistoryKind, convert_history};
 use tiris_testing::TestDatabase;
 
-/// Moves the history to a form; returns whether there was something to do.
+/// Converts the history; returns whether it changed.
 async fn convert(database: &TestDatabase, kind: HistoryKind) -> bool {
-    convert_history(database.url(), kind).await.expect("moved")
+    convert_history(database.url(), kind)
+        .await
+        .expect("converted")
 }
 
 /// Books a posting on account 112 whose closing balance is its sequence.
@@ -30,7 +32,7 @@ async fn book(database: &TestDatabase, at: &str, signed: &str, sequence: i64) {
     run(database, &insert).await;
 }
 
-/// The history of account 112 in units, one a line.
+/// Returns the history of account 112, one line per unit.
 async fn units(database: &TestDatabase, unit: &str) -> Vec<String> {
     let rows = sqlx::query(
         "SELECT format('%s +%s -%s %s %s %s', to_char(bucket AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'),
@@ -46,10 +48,10 @@ async fn units(database: &TestDatabase, unit: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_history_of_an_account_is_what_its_postings_add_up_to() {
+async fn the_history_of_an_account_sums_its_postings() {
     for database in TestDatabase::of_each_kind().await.expect("databases") {
         run(&database, "SELECT ensure_partitions('2026-01-01Z', 3)").await;
-        // The last of an hour by sequence is not the last by time.
+        // The last posting of an hour by sequence is not the last by time.
         book(&database, "2026-01-10T22:59:59.999999Z", "5", 1).await;
         book(&database, "2026-01-10T23:00:00Z", "-1.5", 3).await;
         book(&database, "2026-01-10T23:30:00Z", "0.25", 2).await;
@@ -71,7 +73,7 @@ async fn the_history_of_an_account_is_what_its_postings_add_up_to() {
 }
 
 #[tokio::test]
-async fn a_history_in_an_unknown_unit_is_refused() {
+async fn rejects_a_history_in_an_unknown_unit() {
     for database in TestDatabase::of_each_kind().await.expect("databases") {
         let weeks = "SELECT account_history(id(112)::uuid, now(), now(), 'week')";
 
@@ -81,7 +83,7 @@ async fn a_history_in_an_unknown_unit_is_refused() {
     }
 }
 
-/// As the policy of TimescaleDB does.
+/// Refreshes the aggregates like the policy of TimescaleDB.
 async fn aggregate(database: &TestDatabase) {
     for view in ["account_hourly", "account_daily"] {
         let refresh =
@@ -91,7 +93,7 @@ async fn aggregate(database: &TestDatabase) {
 }
 
 #[tokio::test]
-async fn both_forms_answer_alike_whether_aggregated_already_or_not() {
+async fn both_kinds_return_the_same_history() {
     let database = long_history().await;
     let answers = text(&database, ANSWERS).await;
     let views = text(&database, VIEWS).await;
@@ -110,7 +112,7 @@ async fn both_forms_answer_alike_whether_aggregated_already_or_not() {
 }
 
 #[tokio::test]
-async fn what_was_purged_is_forgotten_by_the_aggregates() {
+async fn a_purge_removes_rows_from_the_aggregates() {
     if timescale().await.is_none() {
         return;
     }

@@ -1,4 +1,4 @@
-//! The schema and `tiris-migrate` on a real PostgreSQL.
+//! Tests of the schema and `tiris-migrate` on a real PostgreSQL.
 
 mod after_restore;
 mod append_only;

@@ -1,10 +1,10 @@
-//! Up, down, twice and at once.
+//! Tests of up, down and status, also repeated and concurrent.
 
 use crate::book::{count, empty, filled, run, text, try_run, value};
 use tiris_migrations::{LATEST, down, status, up};
 use tiris_testing::TestDatabase;
 
-/// Everything the schema consists of, as one text, without the numbers TimescaleDB counts its chunks with.
+/// Selects the whole schema as one text, without the chunk numbers of TimescaleDB.
 pub(crate) const SCHEMA: &str = "
     SELECT string_agg(regexp_replace(line, '_[0-9]+_[0-9]+_chunk', '_chunk', 'g'), E'\\n'
         ORDER BY regexp_replace(line, '_[0-9]+_[0-9]+_chunk', '_chunk', 'g')) FROM (
@@ -24,7 +24,7 @@ pub(crate) const SCHEMA: &str = "
 const TABLES: &str = "pg_tables WHERE schemaname = 'public' AND tablename <> 'seaql_migrations'";
 
 #[tokio::test]
-async fn up_applies_everything_and_a_second_time_nothing() {
+async fn up_applies_everything_once() {
     let database = empty().await;
 
     let first = up(database.url()).await.expect("first");
@@ -38,7 +38,7 @@ async fn up_applies_everything_and_a_second_time_nothing() {
 }
 
 #[tokio::test]
-async fn four_at_once_apply_every_migration_once() {
+async fn concurrent_runs_apply_every_migration_once() {
     let database = empty().await;
     let url = database.url();
 
@@ -52,13 +52,13 @@ async fn four_at_once_apply_every_migration_once() {
 }
 
 #[tokio::test]
-async fn up_and_down_at_once_leave_a_whole_schema_or_none() {
+async fn concurrent_up_and_down_leave_a_complete_schema_or_none() {
     let database = empty().await;
     let url = database.url();
 
     let (a, b, c, d) = tokio::join!(up(url), down(url, None), up(url), down(url, None));
     for outcome in [a, b, c, d] {
-        outcome.expect("each waits its turn");
+        outcome.expect("each waits for the lock");
     }
 
     let states = status(url).await.expect("status");
@@ -67,7 +67,7 @@ async fn up_and_down_at_once_leave_a_whole_schema_or_none() {
     assert_eq!(is_pending, tables == 0, "{tables} tables");
 }
 
-async fn down_and_up_bring_the_same_schema(database: &TestDatabase) {
+async fn down_and_up_restore_the_schema(database: &TestDatabase) {
     let before = text(database, SCHEMA).await;
 
     let reverted = down(database.url(), None).await.expect("down");
@@ -85,12 +85,12 @@ async fn down_and_up_bring_the_same_schema(database: &TestDatabase) {
 #[tokio::test]
 async fn an_empty_schema_goes_down_and_up_again() {
     let database = TestDatabase::new().await.expect("a database");
-    down_and_up_bring_the_same_schema(&database).await;
+    down_and_up_restore_the_schema(&database).await;
 }
 
 #[tokio::test]
 async fn a_filled_database_goes_down_and_up_again() {
-    down_and_up_bring_the_same_schema(&filled().await).await;
+    down_and_up_restore_the_schema(&filled().await).await;
 }
 
 async fn step_down(database: &TestDatabase, steps: usize) {
@@ -100,7 +100,7 @@ async fn step_down(database: &TestDatabase, steps: usize) {
 }
 
 #[tokio::test]
-async fn the_newest_step_of_a_filled_database_can_be_taken_again_and_again() {
+async fn the_newest_migration_can_be_reverted_repeatedly() {
     let database = filled().await;
     let newest = text(&database, SCHEMA).await;
     step_down(&database, 1).await;
@@ -113,7 +113,7 @@ async fn the_newest_step_of_a_filled_database_can_be_taken_again_and_again() {
 }
 
 #[tokio::test]
-async fn every_step_down_of_a_filled_database_can_be_taken_up_again() {
+async fn every_number_of_steps_down_can_be_applied_again() {
     let database = filled().await;
     let all = status(database.url()).await.expect("status").len();
     for steps in 1..=all {
@@ -127,7 +127,7 @@ async fn every_step_down_of_a_filled_database_can_be_taken_up_again() {
     }
 }
 
-/// Takes down this migration and all after it.
+/// Reverts a migration and all after it.
 pub(crate) async fn down_past(url: &str, name: &str) {
     let states = status(url).await.expect("status");
     let steps = states.iter().skip_while(|state| state.name != name).count();
@@ -136,7 +136,7 @@ pub(crate) async fn down_past(url: &str, name: &str) {
 }
 
 #[tokio::test]
-async fn going_down_past_the_public_bindings_keeps_their_tradings() {
+async fn reverting_the_public_bindings_keeps_their_tradings() {
     let database = filled().await;
 
     down_past(database.url(), "m0004_public_exchange_bindings").await;
@@ -146,7 +146,7 @@ async fn going_down_past_the_public_bindings_keeps_their_tradings() {
 }
 
 #[tokio::test]
-async fn of_two_identities_with_one_openid_both_stay_and_one_keeps_it() {
+async fn one_of_two_identities_keeps_a_shared_openid() {
     let database = filled().await;
     down_past(database.url(), "m0006_one_identity_per_openid").await;
     let twice = "INSERT INTO oauth_identities (id, user_id, provider, subject, openid, unionid) VALUES \
@@ -164,7 +164,7 @@ async fn of_two_identities_with_one_openid_both_stay_and_one_keeps_it() {
 }
 
 #[tokio::test]
-async fn a_database_from_a_newer_program_is_left_alone() {
+async fn a_database_of_a_newer_program_is_not_changed() {
     let database = TestDatabase::new().await.expect("a database");
     let future = "INSERT INTO seaql_migrations VALUES ('m9999_future', 0)";
     run(&database, future).await;

@@ -1,4 +1,4 @@
-//! Native monthly partitions.
+//! Tests of native monthly partitions.
 
 use crate::book::{count, run, text, try_run, value};
 use tiris_testing::TestDatabase;
@@ -8,7 +8,7 @@ async fn native() -> TestDatabase {
 }
 
 #[tokio::test]
-async fn partitions_reach_from_this_month_three_months_ahead() {
+async fn partitions_reach_three_months_ahead() {
     let database = native().await;
 
     let partitions = "pg_inherits WHERE inhparent = 'transactions'::regclass";
@@ -18,7 +18,7 @@ async fn partitions_reach_from_this_month_three_months_ahead() {
 }
 
 #[tokio::test]
-async fn partitions_are_made_once() {
+async fn partitions_are_created_once() {
     let database = native().await;
     let make = "SELECT ensure_partitions(now() - interval '1 month', 6)";
 
@@ -34,7 +34,7 @@ async fn partitions_are_made_once() {
 }
 
 #[tokio::test]
-async fn months_begin_at_midnight_utc_whatever_the_session_thinks() {
+async fn months_begin_at_midnight_utc_in_any_session() {
     let database = native().await;
 
     let make =
@@ -54,7 +54,7 @@ async fn months_begin_at_midnight_utc_whatever_the_session_thinks() {
 }
 
 #[tokio::test]
-async fn making_partitions_does_not_wait_for_readers_and_writers() {
+async fn creating_partitions_does_not_wait_for_writers() {
     let database = native().await;
     let mut busy = database.pool().begin().await.expect("begin");
     sqlx::query("LOCK TABLE transactions IN ROW EXCLUSIVE MODE")
@@ -68,11 +68,11 @@ async fn making_partitions_does_not_wait_for_readers_and_writers() {
     )
     .await;
 
-    made.expect("made while a writer is at work");
+    made.expect("created during a write");
 }
 
 #[tokio::test]
-async fn a_ledger_transaction_older_than_ten_seconds_is_made_to_try_again() {
+async fn a_ledger_transaction_older_than_ten_seconds_must_retry() {
     let database = TestDatabase::new().await.expect("a database");
     let fresh = "SELECT assert_fresh(clock_timestamp() - interval '9 seconds')";
     let stale = "SELECT assert_fresh(clock_timestamp() - interval '11 seconds')";

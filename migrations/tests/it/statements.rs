@@ -1,4 +1,4 @@
-//! Every constant statement of the production code fits the schema, and goes on fitting while a newer program adds columns.
+//! Tests that every constant statement of the production code fits the schema, also after a newer program adds columns.
 
 mod constants;
 mod source;
@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Executor, PgConnection};
 use std::collections::BTreeSet;
 use tiris_testing::TestDatabase;
 
-/// Expressions that make a statement while the program runs, and why they may.
+/// Expressions that build a statement at run time, with the reason.
 const BUILT: [(&str, &str); 5] = [
     (
         "COLUMNS",
@@ -17,7 +17,7 @@ const BUILT: [(&str, &str); 5] = [
     ),
     (
         "declare",
-        "a cursor over a constant query, which is checked by itself",
+        "a cursor over a constant query, which is checked separately",
     ),
     (
         r#"format ! ("DECLARE {name} NO SCROLL CURSOR FOR {query}")"#,
@@ -27,13 +27,13 @@ const BUILT: [(&str, &str); 5] = [
     ("trace :: begin_statement ()", "names no table"),
 ];
 
-/// Statements that PostgreSQL prepares for no plan.
+/// Statements that PostgreSQL cannot prepare.
 const WITHOUT_PLAN: [&str; 4] = ["BEGIN", "FETCH", "CLOSE", "LOCK"];
 
-/// What a running process sees of a newer schema: the plan's result has changed, or a column is not there.
+/// Errors of a running process after a newer migration: a changed result type, or a missing column.
 const BROKEN: [&str; 2] = ["0A000", "42703"];
 
-/// A statement that is prepared on a connection.
+/// A prepared statement of a connection.
 #[derive(Debug)]
 struct Prepared {
     name: String,
@@ -41,7 +41,7 @@ struct Prepared {
     place: String,
 }
 
-/// Prepares every statement on the connection; fails with all that do not fit the schema.
+/// Prepares every statement; returns those that do not fit the schema as an error.
 async fn prepare(
     connection: &mut PgConnection,
     statements: impl IntoIterator<Item = (String, String)>,
@@ -73,7 +73,7 @@ async fn prepare(
     }
 }
 
-/// The query of a cursor; other statements as they are.
+/// Returns the query of a cursor, or the statement itself.
 fn without_cursor(text: &str) -> &str {
     match text.split_once("CURSOR FOR") {
         Some((declare, query)) if declare.starts_with("DECLARE") => query,
@@ -93,7 +93,7 @@ async fn parameters(connection: &mut PgConnection, name: &str) -> usize {
     usize::try_from(count).expect("a count")
 }
 
-/// Adds a column to every table, as a migration of a newer program does.
+/// Adds a column to every table, like a migration of a newer program.
 async fn add_columns(database: &TestDatabase) {
     let tables: Vec<String> = sqlx::query_scalar(
         "SELECT oid::regclass::text FROM pg_class
@@ -113,7 +113,7 @@ async fn add_columns(database: &TestDatabase) {
     }
 }
 
-/// Runs what is prepared without values, in a transaction that is rolled back; returns those that the new columns broke.
+/// Runs the prepared statements with NULLs in a rolled back transaction; returns those that the new columns broke.
 async fn broken(connection: &mut PgConnection, prepared: Vec<Prepared>) -> Vec<String> {
     let mut broken = Vec::new();
     connection.execute("BEGIN").await.expect("a transaction");
@@ -141,7 +141,7 @@ async fn broken(connection: &mut PgConnection, prepared: Vec<Prepared>) -> Vec<S
             .expect("rolled back");
 
         if let Err(error) = ran {
-            let database = error.as_database_error().expect("the connection is whole");
+            let database = error.as_database_error().expect("an error of the database");
             let code = database.code().unwrap_or_default();
             if BROKEN.contains(&code.as_ref()) {
                 broken.push(format!("{place}: {error}"));
@@ -163,7 +163,7 @@ fn of_the_code() -> Source {
 }
 
 #[tokio::test]
-async fn running_processes_survive_a_column_more_in_every_table() {
+async fn running_processes_survive_new_columns() {
     let database = TestDatabase::new().await.expect("a database");
     let mut connection = database.pool().acquire().await.expect("a connection");
     let entities = selects()
@@ -182,7 +182,7 @@ async fn running_processes_survive_a_column_more_in_every_table() {
 }
 
 #[tokio::test]
-async fn a_statement_whose_columns_follow_the_table_is_found() {
+async fn finds_a_statement_whose_columns_follow_the_table() {
     let database = TestDatabase::new().await.expect("a database");
     let mut connection = database.pool().acquire().await.expect("a connection");
     let statements = [
@@ -205,7 +205,7 @@ async fn a_statement_whose_columns_follow_the_table_is_found() {
 }
 
 #[tokio::test]
-async fn a_misspelt_column_is_found() {
+async fn finds_a_misspelt_column() {
     let database = TestDatabase::new().await.expect("a database");
     let mut connection = database.pool().acquire().await.expect("a connection");
     let statements = [("x.rs".to_owned(), "SELECT usrname FROM users".to_owned())];
@@ -218,7 +218,7 @@ async fn a_misspelt_column_is_found() {
 }
 
 #[test]
-fn statements_are_found_however_they_reach_the_call() {
+fn finds_statements_in_every_kind_of_expression() {
     let mut source = Source::default();
     let text = r#"
         //! SELECT no_statement
@@ -256,7 +256,7 @@ fn statements_are_found_however_they_reach_the_call() {
 }
 
 #[test]
-fn statements_are_made_at_run_time_only_where_there_is_a_reason() {
+fn statements_are_built_at_run_time_only_with_a_reason() {
     let built = of_the_code().built;
     let known = BTreeSet::from(BUILT.map(|(expression, _)| expression.to_owned()));
 

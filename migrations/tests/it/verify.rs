@@ -1,4 +1,4 @@
-//! The check of the books finds what is planted and nothing else.
+//! Tests that the check finds exactly the planted violations.
 
 use crate::book::{fill, filled, id, run, spoil, verify};
 use indicatif::ProgressBar;
@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 use tiris_migrations::{Kind, Report};
 use tiris_testing::TestDatabase;
 
-/// Spoils a fresh set of books and returns what was found.
+/// Corrupts new books and returns the report.
 async fn spoiled(sql: &str) -> Report {
     let database = filled().await;
     spoil(&database, sql).await;
     verify(&database).await
 }
 
-/// Asserts that exactly `kinds` are found, and that every row of `rows` is named.
+/// Asserts that exactly `kinds` are found and all `rows` are named.
 async fn finds_all(sql: &str, kinds: &[Kind], rows: &[u32]) {
     let report = spoiled(sql).await;
     let found: BTreeSet<Kind> = report.violations.keys().copied().collect();
@@ -30,7 +30,7 @@ async fn finds(sql: &str, kind: Kind, rows: &[u32]) {
 }
 
 #[tokio::test]
-async fn good_books_are_clean_and_counted() {
+async fn valid_books_are_clean_and_counted() {
     let database = filled().await;
     let progress = ProgressBar::hidden();
 
@@ -51,7 +51,7 @@ async fn good_books_are_clean_and_counted() {
 }
 
 #[tokio::test]
-async fn a_gap_in_a_sequence_is_found() {
+async fn finds_a_gap_in_a_sequence() {
     let gap = "UPDATE transactions SET sequence = 3 WHERE id = id(3); UPDATE sub_accounts SET sequence = 3 WHERE id = id(112)";
     finds(gap, Kind::SequenceGap, &[3, 112]).await;
     let late = "UPDATE transactions SET sequence = 2 WHERE id = id(4); UPDATE sub_accounts SET sequence = 2 WHERE id = id(211)";
@@ -61,7 +61,7 @@ async fn a_gap_in_a_sequence_is_found() {
 }
 
 #[tokio::test]
-async fn a_closing_balance_that_does_not_follow_is_found_to_the_last_digit() {
+async fn finds_a_wrong_closing_balance_to_the_last_digit() {
     for sql in [
         "UPDATE transactions SET amount = 40.500000000001 WHERE id = id(3)",
         "UPDATE transactions SET direction = 'credit' WHERE id = id(3)",
@@ -72,13 +72,13 @@ async fn a_closing_balance_that_does_not_follow_is_found_to_the_last_digit() {
 }
 
 #[tokio::test]
-async fn a_fee_above_the_posting_that_pays_it_is_found() {
+async fn finds_a_fee_above_the_posting_that_pays_it() {
     let fee = "UPDATE transactions SET fee = 40.500000000001 WHERE id = id(3)";
     finds(fee, Kind::Fee, &[3]).await;
 }
 
 #[tokio::test]
-async fn a_balance_or_sequence_that_is_not_the_last_postings_is_found() {
+async fn finds_a_balance_or_sequence_unlike_the_last_posting() {
     let balance = "UPDATE sub_accounts SET balance = 59.500000000001 WHERE id = id(112)";
     finds(balance, Kind::AccountBalance, &[112]).await;
     let sequence = "UPDATE sub_accounts SET sequence = 3 WHERE id = id(112)";
@@ -89,7 +89,7 @@ async fn a_balance_or_sequence_that_is_not_the_last_postings_is_found() {
 }
 
 #[tokio::test]
-async fn a_locked_amount_unlike_the_holds_is_found() {
+async fn finds_a_locked_amount_unlike_the_holds() {
     for sql in [
         "UPDATE sub_accounts SET locked = 9 WHERE id = id(112)",
         "DELETE FROM holds",
@@ -100,7 +100,7 @@ async fn a_locked_amount_unlike_the_holds_is_found() {
 }
 
 #[tokio::test]
-async fn a_locked_amount_outside_the_balance_is_found() {
+async fn finds_a_locked_amount_outside_the_balance() {
     let above = "ALTER TABLE sub_accounts DROP CONSTRAINT sub_accounts_locked_within_balance;
         UPDATE holds SET amount = 59.5 WHERE order_id = 'o1'; UPDATE sub_accounts SET locked = 60 WHERE id = id(112)";
     finds(above, Kind::LockedRange, &[112]).await;
@@ -111,7 +111,7 @@ async fn a_locked_amount_outside_the_balance_is_found() {
 }
 
 #[tokio::test]
-async fn a_trade_without_all_its_legs_is_found() {
+async fn finds_a_trade_without_all_its_legs() {
     for sql in [
         "UPDATE trading_logs SET postings = 3 WHERE id = id(2)",
         "UPDATE trading_logs SET postings = 0 WHERE id = id(2)",
@@ -122,13 +122,13 @@ async fn a_trade_without_all_its_legs_is_found() {
 }
 
 #[tokio::test]
-async fn a_log_that_names_anothers_posting_is_found() {
+async fn finds_a_log_that_names_another_posting() {
     let other = "UPDATE trading_logs SET transaction_id = id(3) WHERE id = id(1)";
     finds(other, Kind::LogTransaction, &[1, 3]).await;
 }
 
 #[tokio::test]
-async fn a_posting_without_its_log_is_found() {
+async fn finds_a_posting_without_its_log() {
     let of_trade = "DELETE FROM trading_logs WHERE id = id(2)";
     finds(of_trade, Kind::MissingLog, &[2, 3]).await;
     let of_deposit = "DELETE FROM trading_logs WHERE id = id(4)";
@@ -136,7 +136,7 @@ async fn a_posting_without_its_log_is_found() {
 }
 
 #[tokio::test]
-async fn a_row_that_refers_to_nothing_is_found() {
+async fn finds_a_reference_to_a_missing_row() {
     let finds = async |sql, rows: &[u32]| finds(sql, Kind::MissingRow, rows).await;
 
     let account = "DELETE FROM sub_accounts WHERE id = id(211)";
@@ -154,7 +154,7 @@ async fn a_row_that_refers_to_nothing_is_found() {
 }
 
 #[tokio::test]
-async fn a_row_that_refers_to_another_users_row_is_found() {
+async fn finds_a_reference_to_another_users_row() {
     let finds = async |sql, rows: &[u32]| finds(sql, Kind::ForeignRow, rows).await;
 
     let user = "UPDATE transactions SET user_id = id(1) WHERE id = id(4)";
@@ -172,7 +172,7 @@ async fn a_row_that_refers_to_another_users_row_is_found() {
 }
 
 #[tokio::test]
-async fn many_violations_are_all_counted_and_some_are_shown() {
+async fn counts_all_violations_and_shows_some() {
     let report = spoiled(
         "INSERT INTO sub_accounts (id, user_id, trading_id, name, symbol, balance)
          SELECT gen_random_uuid(), id(1), id(11), 'n' || n, 'ETH', 1 FROM generate_series(1, 30) n",
@@ -186,14 +186,14 @@ async fn many_violations_are_all_counted_and_some_are_shown() {
     assert!(report.to_string().contains("... and 10 more"), "{report}");
 }
 
-/// Asserts that books are clean and so long.
+/// Asserts that books are clean and have a number of rows.
 fn is_clean(report: &Report, transactions: u64, trading_logs: u64) {
     assert!(report.is_clean(), "{report}");
     assert_eq!(report.transactions, transactions, "{report}");
     assert_eq!(report.trading_logs, trading_logs, "{report}");
 }
 
-/// More rows than a cursor fetches at once, on one account.
+/// More rows than one fetch of a cursor, on one account.
 const LONG_HISTORY: &str = "
     INSERT INTO trading_logs (id, timestamp, user_id, trading_id, transaction_id, postings, event_time, type, source)
     SELECT ('10000000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid, now(), id(1), id(11),
@@ -206,7 +206,7 @@ const LONG_HISTORY: &str = "
     UPDATE sub_accounts SET balance = 1200, sequence = 12000 WHERE id = id(113);";
 
 #[tokio::test]
-async fn a_history_longer_than_a_block_is_followed_to_its_end() {
+async fn checks_a_history_longer_than_a_block() {
     let database = filled().await;
     run(&database, LONG_HISTORY).await;
     is_clean(&verify(&database).await, 12_004, 12_004);
@@ -221,7 +221,7 @@ async fn a_history_longer_than_a_block_is_followed_to_its_end() {
     assert_eq!(report.violation_count(), 3, "{report}");
 }
 
-/// Filled databases whose rows are from two months ago, one for each form of the history.
+/// Creates a filled database with rows from two months ago for each kind of storage.
 async fn filled_two_months_ago() -> Vec<TestDatabase> {
     let databases = TestDatabase::of_each_kind().await.expect("databases");
     for database in &databases {
@@ -232,14 +232,14 @@ async fn filled_two_months_ago() -> Vec<TestDatabase> {
     databases
 }
 
-/// Drops what is older as retention does.
+/// Drops older rows like retention.
 async fn drop_older(database: &TestDatabase, table: &str, age: &str) {
     let drop = format!("SELECT drop_partitions('{table}', now() - interval '{age}')");
     run(database, &drop).await;
 }
 
 #[tokio::test]
-async fn logs_that_retention_dropped_are_no_violation() {
+async fn logs_dropped_by_retention_are_no_violation() {
     for database in filled_two_months_ago().await {
         drop_older(&database, "trading_logs", "1 month").await;
 
@@ -248,7 +248,7 @@ async fn logs_that_retention_dropped_are_no_violation() {
 }
 
 #[tokio::test]
-async fn logs_missing_from_a_time_that_was_not_dropped_are_a_violation() {
+async fn logs_missing_within_retention_are_a_violation() {
     for database in filled_two_months_ago().await {
         drop_older(&database, "trading_logs", "75 days").await;
         run(&database, "DELETE FROM trading_logs").await;
@@ -260,7 +260,7 @@ async fn logs_missing_from_a_time_that_was_not_dropped_are_a_violation() {
 }
 
 #[tokio::test]
-async fn postings_that_retention_dropped_are_no_violation() {
+async fn postings_dropped_by_retention_are_no_violation() {
     for database in filled_two_months_ago().await {
         drop_older(&database, "transactions", "1 month").await;
 
@@ -269,7 +269,7 @@ async fn postings_that_retention_dropped_are_no_violation() {
 }
 
 #[tokio::test]
-async fn postings_after_dropped_ones_are_followed_all_the_same() {
+async fn checks_postings_after_dropped_ones() {
     for database in filled_two_months_ago().await {
         drop_older(&database, "transactions", "1 month").await;
         let wrong =
@@ -290,7 +290,7 @@ async fn postings_after_dropped_ones_are_followed_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_trading_that_is_being_purged_is_left_out() {
+async fn leaves_out_a_trading_that_is_being_purged() {
     let database = filled().await;
     let half_purged = "UPDATE tradings SET status = 'deleting' WHERE id = id(11);
         DELETE FROM transactions WHERE id = id(2); DELETE FROM trading_logs WHERE id = id(1)";

@@ -1,7 +1,7 @@
-//! The wire format of the bots' events: subjects, payloads, and the commands they become.
+//! The wire format of the bots' events: subjects, payloads, and the ledger commands that they request.
 //!
-//! Owns: parsing at the edge into types that cannot be wrong, and the canonical form that tells whether two events
-//! with one id are the same. Must not know: streams, SQL, what the ledger decides.
+//! Owns: parsing into types that are valid by construction, and the hash by which events with one id are compared.
+//! Must not know: streams, SQL, the decisions of the ledger.
 
 mod body;
 mod content;
@@ -9,14 +9,12 @@ mod fields;
 mod kind;
 mod malformed;
 mod parse;
-mod subject;
 
 pub use crate::states::BareSubjects;
 pub use body::{BalanceChange, Body, Event, Fill, Heartbeat, Order};
-pub use kind::Kind;
+pub use kind::{Kind, Subject};
 pub use malformed::{EVENT_BYTES_MAX, Malformed, MalformedKind};
 pub use parse::parse;
-pub use subject::Subject;
 
 #[cfg(test)]
 mod tests;

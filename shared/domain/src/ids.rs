@@ -1,7 +1,4 @@
-//! Typed identifiers, and how row ids are made from the database's clock.
-//!
-//! Owns: one type per kind of row, so that an account can never be passed where a user is meant, and the
-//! strictly increasing UUIDv7 sequence of a batch. Must not know: SQL, wire formats, the wall clock.
+//! Typed identifiers, one type per kind of row, and the increasing UUIDv7 sequence of a batch.
 
 use crate::value::newtype::deserialize_by_value;
 use crate::value::{Invalid, Schema, SchemaKind, Value};
@@ -47,12 +44,6 @@ macro_rules! typed_id {
             }
         }
 
-        impl From<$name> for Uuid {
-            fn from(id: $name) -> Self {
-                id.0
-            }
-        }
-
         impl std::str::FromStr for $name {
             type Err = uuid::Error;
 
@@ -80,30 +71,30 @@ macro_rules! typed_id {
 }
 
 typed_id! {
-    /// A person, row of `users`.
+    /// The id of a user, a row of `users`.
     UserId,
-    /// A trading, row of `tradings`: the set of sub-accounts one bot works on.
+    /// The id of a trading, a row of `tradings`: the sub-accounts that one bot works on.
     TradingId,
-    /// A sub-account, row of `sub_accounts`: one asset of one trading.
+    /// The id of a sub-account, a row of `sub_accounts`: one asset of one trading.
     AccountId,
-    /// A posting, row of `transactions`.
+    /// The id of a posting, a row of `transactions`.
     TransactionId,
-    /// A trading log, row of `trading_logs`.
+    /// The id of a trading log, a row of `trading_logs`.
     LogId,
-    /// An exchange binding, row of `exchange_bindings`.
+    /// The id of an exchange binding, a row of `exchange_bindings`.
     BindingId,
 }
 
-/// A new UUIDv7 for a row whose order does not matter, from the process's clock.
+/// Returns a new UUIDv7 from the process's clock, for a row whose order does not matter.
 #[must_use]
 pub fn new_id() -> Uuid {
     Uuid::now_v7()
 }
 
-/// Strictly increasing UUIDv7s that all carry the same moment: the ids of one batch, in posting order.
+/// Strictly increasing UUIDv7s with one timestamp: the ids of a batch, in posting order.
 ///
-/// The milliseconds stand in the 48 time bits, the microseconds in the 12 bits after the version, so that
-/// ids of later batches sort behind ids of earlier ones; the remaining 62 bits start at random and count up.
+/// The 48 time bits hold the milliseconds and the 12 bits after the version the microseconds, so that later batches
+/// sort after earlier ones; the other 62 bits start at a random number and count up.
 #[derive(Debug)]
 pub struct IdSequence {
     time_bits: u128,
@@ -111,16 +102,16 @@ pub struct IdSequence {
 }
 
 const TAIL_BITS: u32 = 62;
-/// Room left above a random start, so that counting up never overflows the tail.
+/// Below [`TAIL_BITS`], so that counting up from a random start never overflows the tail.
 const TAIL_START_BITS: u32 = 61;
 
 impl IdSequence {
-    /// A sequence for a batch stamped `timestamp`; `seed` is random, it keeps ids of equal moments apart.
+    /// Creates the sequence of a batch; a random `seed` keeps the ids of batches with equal timestamps apart.
     #[must_use]
     pub fn new(timestamp: DateTime<Utc>, seed: u64) -> Self {
         let micros = u128::try_from(timestamp.timestamp_micros()).unwrap_or(0);
         let millis = micros / 1_000;
-        // 1,000 microseconds spread over 4,096 steps keeps the order and stays within 12 bits.
+        // Scaling 1,000 microseconds to 4,096 steps preserves the order and fits 12 bits.
         let sub_milli = micros % 1_000 * 4_096 / 1_000;
 
         let time_bits = (millis << 80) | (0x7 << 76) | (sub_milli << 64) | (0b10 << TAIL_BITS);
@@ -130,14 +121,14 @@ impl IdSequence {
         }
     }
 
-    /// The next id, greater than every one before it.
+    /// Returns the next id, which is greater than all before it.
     pub fn next_id(&mut self) -> Uuid {
         self.tail += 1;
         Uuid::from_u128(self.time_bits | u128::from(self.tail))
     }
 }
 
-/// The moment a UUIDv7 carries, to the millisecond; `None` for other UUID versions.
+/// Returns the timestamp of a UUIDv7, to the millisecond; `None` for other UUID versions.
 #[must_use]
 pub fn time_of(id: Uuid) -> Option<DateTime<Utc>> {
     let (seconds, nanos) = id.get_timestamp()?.to_unix();
@@ -151,7 +142,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn ids_rise_within_a_batch_and_from_batch_to_batch(
+        fn ids_increase_within_a_batch_and_between_batches(
             micros in 0i64..4_000_000_000_000_000,
             step in 1i64..5_000,
             seeds: (u64, u64),

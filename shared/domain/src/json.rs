@@ -1,38 +1,37 @@
-//! The check that stands before every JSON document from outside.
+//! The rules for JSON documents from clients, which keep free JSON from failing in the database.
 //!
-//! Owns: the rules that keep free JSON from failing or exploding in the database, checked on the raw bytes because
-//! a parsed value has already forgotten duplicate keys. Must not know: what the document means.
-//! It is no JSON parser: whatever is not JSON passes here and fails in the parser that follows.
+//! They are checked on the raw bytes, because a parsed value has lost its duplicate keys. Invalid JSON passes here and
+//! fails in the parser that follows.
 
 use crate::money::{NumberError, check_number};
 use std::collections::HashSet;
 
-/// Nesting of objects and arrays.
+/// Deepest nesting of objects and arrays.
 pub const JSON_DEPTH_MAX: usize = 32;
-/// Keys with this prefix are how the JSON library smuggles exact numbers; from outside they would become numbers.
+/// The JSON library represents exact numbers by keys with this prefix; a client's key would become a number.
 const RESERVED_KEY_PREFIX: &str = "$serde_json";
 
-/// Which rule a document breaks.
+/// The rule that a document breaks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JsonError {
-    /// An object has a key twice; which one counts would depend on the reader.
+    /// An object has a key twice; parsers disagree about which value wins.
     #[error("duplicate key {0:?}")]
     DuplicateKey(String),
-    /// U+0000 cannot be stored by the database.
-    #[error("U+0000 in a text")]
+    /// A text contains U+0000, which the database cannot store.
+    #[error("a text contains U+0000")]
     Nul,
-    /// A number is too long.
-    #[error("a number: {0}")]
+    /// A number exceeds a limit.
+    #[error("a number has an invalid size: {0}")]
     Number(NumberError),
-    /// Nested deeper than [`JSON_DEPTH_MAX`].
-    #[error("nested deeper than {JSON_DEPTH_MAX} levels")]
+    /// The nesting is deeper than [`JSON_DEPTH_MAX`].
+    #[error("the nesting is deeper than {JSON_DEPTH_MAX} levels")]
     TooDeep,
-    /// A key begins with a prefix that is reserved.
-    #[error("key begins with the reserved prefix {RESERVED_KEY_PREFIX:?}")]
+    /// A key begins with a reserved prefix.
+    #[error("a key begins with the reserved prefix {RESERVED_KEY_PREFIX:?}")]
     ReservedKey,
 }
 
-/// Checks a whole document; linear in its length, memory bounded by it.
+/// Checks a document in linear time and with linear memory.
 pub fn check(document: &[u8]) -> Result<(), JsonError> {
     let mut scan = Scan {
         bytes: document,
@@ -46,11 +45,7 @@ pub fn check(document: &[u8]) -> Result<(), JsonError> {
                 if scan.open.len() == JSON_DEPTH_MAX {
                     return Err(JsonError::TooDeep);
                 }
-                scan.open.push(if byte == b'{' {
-                    Level::Object(HashSet::new())
-                } else {
-                    Level::Array
-                });
+                scan.open.push((byte == b'{').then(HashSet::new));
                 scan.at += 1;
             }
             b'}' | b']' => {
@@ -66,15 +61,11 @@ pub fn check(document: &[u8]) -> Result<(), JsonError> {
     Ok(())
 }
 
-enum Level {
-    Object(HashSet<String>),
-    Array,
-}
-
 struct Scan<'a> {
     bytes: &'a [u8],
     at: usize,
-    open: Vec<Level>,
+    /// The keys of every open object, outermost first; `None` for an array.
+    open: Vec<Option<HashSet<String>>>,
 }
 
 impl Scan<'_> {
@@ -101,12 +92,12 @@ impl Scan<'_> {
         }
     }
 
-    /// Notes the string since `start` as a key of the innermost object.
+    /// Adds the string since `start` to the keys of the innermost object.
     fn key(&mut self, start: usize) -> Result<(), JsonError> {
-        let Some(Level::Object(keys)) = self.open.last_mut() else {
+        let Some(Some(keys)) = self.open.last_mut() else {
             return Ok(());
         };
-        // Decoded, so that two spellings of one key are one; what does not decode fails in the parser.
+        // Decoded, so that two spellings of a key are equal; an invalid string fails in the parser.
         let Ok(key) = serde_json::from_slice::<String>(&self.bytes[start..self.at]) else {
             return Ok(());
         };
@@ -134,7 +125,7 @@ impl Scan<'_> {
             Err(error @ (NumberError::TooManyDigits | NumberError::ExponentTooLarge)) => {
                 Err(JsonError::Number(error))
             }
-            // A misspelt number is no JSON, which the parser says better.
+            // Invalid JSON, which the parser reports with its position.
             Ok(()) | Err(NumberError::NotANumber) => Ok(()),
         }
     }
@@ -146,7 +137,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn ordinary_documents_pass() {
+    fn accepts_ordinary_documents() {
         for text in [
             r#"{"a":1,"b":{"a":[1,"a","a",{"a":null}]}}"#,
             r#"["\\u0000", "a:b", -1.5e-64]"#,
@@ -185,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_hold_no_nul() {
+    fn texts_have_no_nul() {
         for text in [r#"{"a":"x\u0000"}"#, r#"{"\u0000":1}"#, "{\"a\":\"\0\"}"] {
             refuses(text, JsonError::Nul);
         }
@@ -202,12 +193,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _outcome = check(&bytes);
         }
 
         #[test]
-        fn texts_near_json_do_not_make_it_panic(text in r#"[\[\]{}":,\\u0eE+.\-1a ]{0,60}"#) {
+        fn texts_similar_to_json_never_panic(text in r#"[\[\]{}":,\\u0eE+.\-1a ]{0,60}"#) {
             let _outcome = check(text.as_bytes());
         }
     }

@@ -1,24 +1,26 @@
-//! The streams of events and their lanes: the names that tables, subjects and metrics share.
+//! The event streams and their lanes, as named in tables, subjects and metrics.
 
 use crate::event::Kind;
+use crate::states::{State, states};
 use std::fmt;
 use std::str::FromStr;
 use uuid::Uuid;
 
-/// A stream of events. Two, because a flood of heartbeats must never delay money.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum EventStream {
-    /// Orders and balances.
-    Trading,
-    /// Errors, signals and heartbeats.
-    System,
+states! {
+    /// A stream of events. Money has a stream of its own, so that a flood of heartbeats never delays it.
+    EventStream {
+        /// Orders and balances.
+        Trading = "TRADING",
+        /// Errors, signals and heartbeats.
+        System = "TRADING_SYSTEM",
+    }
 }
 
 impl EventStream {
-    /// Both.
+    /// Both streams.
     pub const ALL: [Self; 2] = [Self::Trading, Self::System];
 
-    /// The stream that takes events of a kind.
+    /// Returns the stream that carries events of a kind.
     #[must_use]
     pub const fn of_kind(kind: Kind) -> Self {
         match kind {
@@ -33,60 +35,19 @@ impl EventStream {
         }
     }
 
-    /// Its name in JetStream, columns and metrics.
+    /// Returns the name in JetStream, columns and metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::Trading => "TRADING",
-            Self::System => "TRADING_SYSTEM",
-        }
-    }
-
-    /// The stream with this name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|stream| stream.name() == name)
+        self.as_str()
     }
 }
 
-impl fmt::Display for EventStream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// A text that is the name of no stream.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be TRADING or TRADING_SYSTEM (given: {0:?})")]
-pub struct UnknownStream(String);
-
-impl TryFrom<String> for EventStream {
-    type Error = UnknownStream;
-
-    fn try_from(name: String) -> Result<Self, UnknownStream> {
-        Self::named(&name).ok_or(UnknownStream(name))
-    }
-}
-
-impl serde::Serialize for EventStream {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
-    }
-}
-
-impl<'de> serde::Deserialize<'de> for EventStream {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let name = String::deserialize(deserializer)?;
-        Self::try_from(name).map_err(serde::de::Error::custom)
-    }
-}
-
-/// A lane: the part of a stream that is processed in order. All events of a user go through one lane of each stream.
+/// A lane: a partition of a stream that is processed in order. All events of a user share one lane per stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 pub struct LaneKey {
-    /// The stream.
+    /// The stream of the lane.
     pub stream: EventStream,
-    /// Number of the lane; the last one is that of subjects without a user.
+    /// The lane's number; the last lane carries the subjects without a user.
     pub lane: u16,
 }
 
@@ -96,9 +57,9 @@ impl fmt::Display for LaneKey {
     }
 }
 
-/// A text that names no lane.
+/// The error for a text that names no lane.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a lane is written like TRADING/3 or TRADING_SYSTEM/0 (given: {0:?})")]
+#[error("must be <stream>/<number>, such as TRADING/3 or TRADING_SYSTEM/0 (given: {0:?})")]
 pub struct InvalidLaneKey(String);
 
 impl FromStr for LaneKey {
@@ -115,8 +76,9 @@ impl FromStr for LaneKey {
     }
 }
 
-/// The lane of a user among `lanes` of a stream, as the broker's partition function puts it: FNV-1a of 32 bits over the
-/// user token of the subject. None when there are no lanes.
+/// Returns the lane of a user among `lanes` lanes; `None` when `lanes` is zero.
+///
+/// It equals the broker's partition function: 32-bit FNV-1a over the user token of the subject.
 #[must_use]
 pub fn lane_of(user: Uuid, lanes: u16) -> Option<u16> {
     const OFFSET: u32 = 0x811c_9dc5;
@@ -134,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lane_is_parsed_from_what_it_is_printed_as() {
+    fn parses_a_displayed_lane() {
         let key = LaneKey {
             stream: EventStream::System,
             lane: 3,
@@ -145,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_names_no_lane_is_refused() {
+    fn rejects_a_text_that_names_no_lane() {
         for text in ["TRADING", "TRADING/", "TRADING/-1", "OTHER/1"] {
             assert!(text.parse::<LaneKey>().is_err(), "{text}");
         }

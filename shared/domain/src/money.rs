@@ -1,6 +1,4 @@
-//! Exact decimals: [`Number`] is what somebody wrote, [`Money`] is what the books can hold.
-//!
-//! No float is ever involved: the digits are read as they stand.
+//! Exact decimals: [`Number`] has the value of a written number, [`Money`] the range of the books. Both work without floats.
 
 mod booked;
 mod number;

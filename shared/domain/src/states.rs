@@ -1,29 +1,27 @@
 //! The states and kinds that columns, requests, events and metrics share: one enum each, with one spelling.
 
-use crate::value::newtype::serde_by_value;
-use crate::value::{Invalid, Schema, SchemaKind, Value};
+use crate::value::Invalid;
 use serde_json::Value as Json;
-use std::fmt;
 
-/// An enum of which every variant has one name.
+/// An enum whose variants have one name each.
 pub trait State: Copy + Sized + 'static {
     /// All variants, in the order of their declaration.
     const ALL: &'static [Self];
     /// The names of all variants, in the same order.
     const NAMES: &'static [&'static str];
 
-    /// The name in columns, requests, answers, events and metrics.
+    /// Returns the name in columns, requests, responses, events and metrics.
     fn as_str(self) -> &'static str;
 
-    /// The variant with this name.
+    /// Returns the variant with a name.
     ///
     /// # Errors
-    /// [`Invalid`] when no variant has it.
+    /// [`Invalid`] when no variant has the name.
     fn parse(name: &str) -> Result<Self, Invalid> {
         Self::named(name).ok_or_else(|| Self::unknown(&name.into()))
     }
 
-    /// The variant with this name, when there is one.
+    /// Returns the variant with a name; `None` when no variant has it.
     #[must_use]
     fn named(name: &str) -> Option<Self> {
         let mut all = Self::ALL.iter().copied();
@@ -31,13 +29,14 @@ pub trait State: Copy + Sized + 'static {
         all.find(|state| state.as_str() == name)
     }
 
-    /// The error for a value that is the name of no variant.
+    /// Returns the error for a value that names no variant.
     #[must_use]
     fn unknown(given: &Json) -> Invalid {
         Invalid::given(format!("must be one of {}", Self::NAMES.join(", ")), given)
     }
 }
 
+/// Declares enums that implement [`State`]; the documentation of an enum becomes the description of its schema.
 macro_rules! states {
     ($(
         $(#[doc = $doc:literal])+
@@ -50,7 +49,7 @@ macro_rules! states {
         }
 
         impl $state {
-            /// The name in columns, requests, answers, events and metrics.
+            /// Returns the name in columns, requests, responses, events and metrics.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self {
@@ -59,7 +58,7 @@ macro_rules! states {
             }
         }
 
-        impl State for $state {
+        impl $crate::states::State for $state {
             const ALL: &'static [Self] = &[$(Self::$variant,)+];
             const NAMES: &'static [&'static str] = &[$($name,)+];
 
@@ -68,73 +67,73 @@ macro_rules! states {
             }
         }
 
-        impl fmt::Display for $state {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $state {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
 
         impl std::str::FromStr for $state {
-            type Err = Invalid;
+            type Err = $crate::value::Invalid;
 
-            fn from_str(name: &str) -> Result<Self, Invalid> {
-                Self::parse(name)
+            fn from_str(name: &str) -> Result<Self, Self::Err> {
+                <Self as $crate::states::State>::parse(name)
             }
         }
 
         impl TryFrom<String> for $state {
-            type Error = Invalid;
+            type Error = $crate::value::Invalid;
 
-            fn try_from(name: String) -> Result<Self, Invalid> {
-                Self::parse(&name)
+            fn try_from(name: String) -> Result<Self, Self::Error> {
+                name.parse()
             }
         }
 
-        impl Value for $state {
-            fn schema() -> Schema {
-                Schema {
-                    choices: Self::NAMES,
+        impl $crate::value::Value for $state {
+            fn schema() -> $crate::value::Schema {
+                $crate::value::Schema {
+                    choices: <Self as $crate::states::State>::NAMES,
                     description: Some(concat!($($doc),+).trim_start()),
-                    ..Schema::new(stringify!($state), SchemaKind::String)
+                    ..$crate::value::Schema::new(stringify!($state), $crate::value::SchemaKind::String)
                 }
             }
 
-            fn from_json(value: Json) -> Result<Self, Invalid> {
-                value
-                    .as_str()
-                    .and_then(Self::named)
-                    .ok_or_else(|| Self::unknown(&value))
+            fn from_json(value: serde_json::Value) -> Result<Self, $crate::value::Invalid> {
+                let state = value.as_str().and_then(<Self as $crate::states::State>::named);
+
+                state.ok_or_else(|| <Self as $crate::states::State>::unknown(&value))
             }
 
-            fn to_json(&self) -> Json {
-                Json::from(self.as_str())
+            fn to_json(&self) -> serde_json::Value {
+                self.as_str().into()
             }
         }
 
-        serde_by_value!($state);
+        $crate::value::newtype::serde_as_string!($state);
     )+};
 }
+pub(crate) use states;
 
 states! {
     /// Whether a user may act.
     UserStatus {
-        /// May act.
+        /// The user may act.
         Active = "active",
-        /// Stopped by an admin: keeps their data, their events wait.
+        /// Disabled by an admin: the data stays, and events wait.
         Disabled = "disabled",
-        /// Gone; the row stays for the books.
+        /// Deleted; the row stays for the books.
         Deleted = "deleted",
     }
 
-    /// What a user may see and do.
+    /// The permissions of a user.
     Role {
-        /// Their own resources.
+        /// Access to the user's own resources.
         User = "user",
-        /// Those of others too.
+        /// Access to the resources of all users.
         Admin = "admin",
     }
 
-    /// An identity provider that users sign in at.
+    /// An identity provider for signing in.
     IdentityProvider {
         /// Google
         Google = "google",
@@ -142,49 +141,49 @@ states! {
         Wechat = "wechat",
     }
 
-    /// Where a trading trades.
+    /// The market in which a trading takes place.
     TradingType {
-        /// With money at an exchange.
+        /// Real money at an exchange.
         Real = "real",
-        /// With prices of now and money on paper.
+        /// Current prices and simulated money.
         Paper = "paper",
-        /// With prices of the past.
+        /// Historical prices and simulated money.
         Backtest = "backtest",
     }
 
     /// Whether a bot may work on a trading.
     TradingStatus {
-        /// It may.
+        /// A bot may work on it.
         Active = "active",
-        /// Its owner has paused it.
+        /// Paused by its owner.
         Paused = "paused",
         /// Deleted by its owner; its history is being purged.
         Deleting = "deleting",
-        /// Gone; the row stays for the books.
+        /// Deleted; the row stays for the books.
         Deleted = "deleted",
     }
 
-    /// Who may use an exchange binding.
+    /// The visibility of an exchange binding.
     BindingKind {
-        /// Its owner.
+        /// Usable by its owner.
         Private = "private",
-        /// Everybody.
+        /// Usable by all users.
         Public = "public",
     }
 
-    /// What the exchange says about the credentials of a binding.
+    /// The result of verifying a binding's credentials with the exchange.
     BindingStatus {
         /// Not verified yet.
         Unverified = "unverified",
-        /// Accepted.
+        /// The exchange accepts the credentials.
         Valid = "valid",
-        /// Refused.
+        /// The exchange rejects the credentials.
         Refused = "refused",
-        /// The binding is gone; the row stays for the books.
+        /// The binding is deleted; the row stays for the books.
         Deleted = "deleted",
     }
 
-    /// An exchange that bindings are for.
+    /// The exchange of a binding.
     ExchangeType {
         /// Binance
         Binance = "binance",
@@ -196,77 +195,77 @@ states! {
         Coinbase = "coinbase",
         /// OKX
         Okx = "okx",
-        /// No exchange: money on paper
+        /// No exchange: simulated money
         Virtual = "virtual",
     }
 
-    /// Which way a posting moves a balance.
+    /// Whether a posting increases or decreases a balance.
     Direction {
-        /// The balance grows.
+        /// The balance increases.
         Credit = "credit",
-        /// The balance shrinks.
+        /// The balance decreases.
         Debit = "debit",
     }
 
-    /// Who wrote a trading log.
+    /// The source of a trading log.
     LogSource {
-        /// A person.
+        /// A user, through the API.
         Manual = "manual",
-        /// A bot.
+        /// A bot's event.
         Bot = "bot",
     }
 
-    /// Whether a dead letter still waits for a decision.
+    /// Whether a dead letter still needs a decision.
     DeadLetterStatus {
-        /// It waits.
+        /// It needs a decision.
         Open = "open",
-        /// Its event is in the books now.
+        /// Its event was replayed into the books.
         Replayed = "replayed",
-        /// Given up by an admin.
+        /// Discarded by an admin.
         Discarded = "discarded",
     }
 
-    /// Why an event was put aside.
+    /// Why an event became a dead letter.
     DeadLetterClass {
         /// It cannot be parsed.
         Malformed = "malformed",
-        /// It names something that does not exist yet, and is retried.
+        /// It refers to a resource that does not exist yet; it is retried.
         Unresolved = "unresolved",
-        /// The ledger refuses it.
+        /// The ledger rejects it.
         Rejected = "rejected",
     }
 
-    /// How far a replay of a range is.
+    /// The progress of a range replay.
     ReplayStatus {
-        /// No worker has begun it.
+        /// No worker has started it.
         Queued = "queued",
-        /// A worker is at it.
+        /// A worker is replaying.
         Running = "running",
-        /// Done.
+        /// All events are replayed.
         Done = "done",
-        /// Given up; the job says why.
+        /// It failed; the job records the reason.
         Failed = "failed",
     }
 
-    /// How a component of a bot says it is.
+    /// The health that a bot's component reports.
     BotStatus {
-        /// All is well.
+        /// The component works.
         Healthy = "healthy",
-        /// It works with restrictions.
+        /// The component works with restrictions.
         Degraded = "degraded",
-        /// It does not work.
+        /// The component does not work.
         Unhealthy = "unhealthy",
     }
 
     /// Whether events whose subject names no user are accepted.
     BareSubjects {
-        /// They are; nothing then holds a publisher to a user.
+        /// They are accepted; a publisher can then send events of any user.
         Accept = "accept",
         /// They become dead letters.
         Refuse = "refuse",
     }
 
-    /// Side of a trade, seen from the stock account.
+    /// The side of a trade, from the view of the stock account.
     Side {
         /// Stock comes in, currency goes out: `long`.
         Buy = "buy",
@@ -274,45 +273,45 @@ states! {
         Sell = "sell",
     }
 
-    /// What a strategy of a bot advises.
+    /// The advice of a bot's strategy.
     SignalType {
-        /// To buy.
+        /// Buy.
         Buy = "buy",
-        /// To sell.
+        /// Sell.
         Sell = "sell",
-        /// To do nothing.
+        /// Do nothing.
         Hold = "hold",
     }
 
-    /// How bad an error of a bot is.
+    /// The severity of a bot's error.
     Severity {
-        /// It can wait.
+        /// No action is needed.
         Low = "low",
-        /// It needs a look.
+        /// It should be looked at.
         Medium = "medium",
-        /// It needs a look soon.
+        /// It should be looked at soon.
         High = "high",
-        /// It needs a look now.
+        /// It should be looked at immediately.
         Critical = "critical",
     }
 
-    /// What a lane is doing, as its row says.
+    /// The state of a lane in its row.
     LaneStatus {
-        /// Taken, nothing committed yet.
+        /// A worker owns it; nothing is committed yet.
         Starting = "starting",
-        /// Commits as messages come.
+        /// It commits messages as they arrive.
         Running = "running",
-        /// Tries again after a failure.
+        /// It retries after a failure.
         Waiting = "waiting",
-        /// Needs an operator.
+        /// It needs an operator.
         Halted = "halted",
     }
 }
 
 impl ExchangeType {
-    /// Whether its API keys come with a passphrase.
+    /// Whether an API key of this exchange has a passphrase.
     #[must_use]
-    pub const fn asks_for_passphrase(self) -> bool {
+    pub const fn has_passphrase(self) -> bool {
         matches!(self, Self::Coinbase | Self::Okx)
     }
 }
@@ -330,14 +329,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_parsed_to_its_state_and_back() {
+    fn parses_the_name_of_every_state() {
         for status in TradingStatus::ALL {
             assert_eq!(TradingStatus::parse(status.as_str()), Ok(*status));
         }
     }
 
     #[test]
-    fn an_unknown_name_is_refused_with_all_that_are_known() {
+    fn rejects_an_unknown_name_with_the_known_ones() {
         let refused = Role::parse("root").expect_err("no role");
 
         assert_eq!(

@@ -119,7 +119,7 @@ impl GivenCredentials {
         };
         let passphrase = match self.passphrase {
             // The exchange needs no passphrase, so an unreadable one does not matter.
-            None if !exchange.asks_for_passphrase() => stored.passphrase().unwrap_or_default(),
+            None if !exchange.has_passphrase() => stored.passphrase().unwrap_or_default(),
             None => readable("passphrase", stored.passphrase())?,
             given => given,
         };

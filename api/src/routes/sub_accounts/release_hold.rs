@@ -2,8 +2,9 @@
 
 use crate::routes::prelude::*;
 use serde_json::Map;
-use tiris_domain::ledger::{Command, OrderId};
+use tiris_domain::ledger::{Command, Hold, OrderId};
 use tiris_domain::states::LogSource;
+use tiris_domain::value::Invalid;
 use tiris_store::ledger::Entry;
 use tiris_store::sub_accounts;
 
@@ -45,12 +46,12 @@ impl ReleaseHold {
                 trading: TradingId(account.trading_id),
                 sub_account: Some(id),
                 // The command that a bot's unlock event leads to.
-                command: Command::Unlock {
+                command: Command::Unlock(Hold {
                     account: id,
                     asset: column::asset(&account.symbol)?,
                     amount: held.into(),
                     order: order.clone(),
-                },
+                }),
                 claim: None,
                 log_type: "balance_unlocked".to_owned(),
                 source: LogSource::Manual,
@@ -84,5 +85,5 @@ fn order(text: &str) -> Result<Option<OrderId>> {
     }
     text.parse()
         .map(Some)
-        .map_err(|why: String| Error::invalid("order_id", why))
+        .map_err(|why: Invalid| Error::invalid("order_id", why.to_string()))
 }

@@ -49,7 +49,7 @@ impl GetPerformance {
 
         let quote = found.as_ref().map(|found| found.quote.to_string());
         let found = found.map(|found| found.performance);
-        let found = found.unwrap_or_else(performance::Performance::nothing);
+        let found = found.unwrap_or_else(performance::Performance::default);
         Ok(Reply::read(Performance::new(id.0, quote, found)))
     }
 }
@@ -91,7 +91,7 @@ impl GetEquity {
 
         let quote = found.as_ref().map(|found| found.quote.to_string());
         let (points, found) = found.map_or_else(
-            || (Vec::new(), performance::Performance::nothing()),
+            || (Vec::new(), performance::Performance::default()),
             |found| (found.points, found.performance),
         );
         Ok(Reply::read(Equity::new(

@@ -4,7 +4,7 @@ use super::{WAIT, World};
 use anyhow::{Result, anyhow, ensure};
 use sqlx::AssertSqlSafe;
 use tiris_domain::ids::{AccountId, TradingId, UserId};
-use tiris_domain::ledger::{Belief, Command, Direction, Movement};
+use tiris_domain::ledger::{Asset, Belief, Command, Direction, Movement};
 use tiris_store::dead_letters::{self, Actor};
 use tiris_store::ledger::{self, Disposition, Entry, Source};
 use tiris_testing::eventually;
@@ -67,7 +67,7 @@ impl World {
         let account = AccountId(self.currency);
         let movement = Movement {
             account,
-            asset: "BTC".parse().map_err(|why: String| anyhow!(why))?,
+            asset: Asset::from_static("BTC"),
             direction: Direction::Credit,
             amount: amount
                 .parse()

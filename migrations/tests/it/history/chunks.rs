@@ -1,4 +1,4 @@
-//! Chunks of TimescaleDB: many of them, made ahead, dropped, compressed.
+//! Tests of TimescaleDB chunks: creation, retention and compression.
 
 use super::convert;
 use super::long::fill_long;
@@ -18,7 +18,7 @@ async fn read(database: &TestDatabase) -> i64 {
 }
 
 #[tokio::test]
-async fn years_of_history_can_be_moved_and_read_by_many_at_once() {
+async fn converts_and_reads_years_of_history_concurrently() {
     let Some(database) = timescale().await else {
         return;
     };
@@ -42,9 +42,9 @@ async fn years_of_history_can_be_moved_and_read_by_many_at_once() {
 
 const ENSURE: &str = "SELECT ensure_partitions(now(), 3)";
 
-/// The first row of a week would make its chunk, and all others wait until that transaction ends.
+/// The first row of a week would otherwise create its chunk, and block other sessions until the commit.
 #[tokio::test]
-async fn no_session_waits_for_the_first_row_of_a_week_of_another() {
+async fn the_first_row_of_a_week_blocks_no_other_session() {
     let Some(database) = timescale().await else {
         return;
     };
@@ -63,7 +63,7 @@ async fn no_session_waits_for_the_first_row_of_a_week_of_another() {
 }
 
 #[tokio::test]
-async fn chunks_that_are_missing_are_made_again() {
+async fn creates_missing_chunks() {
     let Some(database) = timescale().await else {
         return;
     };
@@ -76,7 +76,7 @@ async fn chunks_that_are_missing_are_made_again() {
 }
 
 #[tokio::test]
-async fn retention_drops_whole_chunks_with_all_they_became() {
+async fn retention_drops_chunks_with_their_compressed_data() {
     let Some(database) = timescale().await else {
         return;
     };
@@ -89,7 +89,7 @@ async fn retention_drops_whole_chunks_with_all_they_became() {
     let dropped: i32 = value(&database, drop).await;
 
     assert!((4..=5).contains(&dropped), "{dropped}");
-    // Each of them was two relations.
+    // Each compressed chunk has two relations.
     let after = partitions(database.pool()).await.expect("chunks");
     let gone = 2 * usize::try_from(dropped).expect("few");
     assert_eq!(after.len() + gone, before);
@@ -104,7 +104,7 @@ async fn retention_drops_whole_chunks_with_all_they_became() {
 }
 
 #[tokio::test]
-async fn compression_follows_its_age() {
+async fn compression_follows_the_configured_age() {
     let Some(database) = timescale().await else {
         return;
     };

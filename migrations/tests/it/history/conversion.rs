@@ -1,4 +1,4 @@
-//! The way from one form of the history to the other.
+//! Tests of the conversion between both kinds of storage.
 
 use super::convert;
 use super::long::{ROWS, long_history};
@@ -20,7 +20,7 @@ async fn kind(database: &TestDatabase) -> String {
     kind
 }
 
-/// What must be the same in both forms, for roles with rights of their own.
+/// The data that a conversion must preserve.
 #[derive(Debug, PartialEq)]
 struct Kept {
     rows: String,
@@ -46,7 +46,7 @@ async fn granted_history() -> TestDatabase {
 }
 
 #[tokio::test]
-async fn without_timescaledb_a_history_stays_as_it_is() {
+async fn without_timescaledb_a_conversion_changes_nothing() {
     if timescale().await.is_some() {
         return;
     }
@@ -58,7 +58,7 @@ async fn without_timescaledb_a_history_stays_as_it_is() {
         .await
         .expect_err("no TimescaleDB");
 
-    // Its files may be there all the same, for other servers.
+    // The server may have the files of the extension without loading it.
     let installed = count(&database, AVAILABLE).await == 1;
     let reason = if installed {
         "it is not in shared_preload_libraries"
@@ -72,7 +72,7 @@ async fn without_timescaledb_a_history_stays_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_history_moves_to_timescale_and_back_complete() {
+async fn a_conversion_to_timescale_and_back_is_lossless() {
     if timescale().await.is_none() {
         return;
     }
@@ -86,7 +86,7 @@ async fn a_history_moves_to_timescale_and_back_complete() {
     let form = history(database.url()).await.expect("a form");
     assert_eq!(form, ("timescale".into(), None));
     assert!(!convert(&database, HistoryKind::Timescale).await);
-    // DROP TABLE would leave the compressed chunks behind.
+    // DROP TABLE would not remove the compressed chunks.
     let compress =
         "SELECT count(compress_chunk(c)) FROM show_chunks('transactions', older_than => now()) c";
     let compressed: i64 = value(&database, compress).await;
@@ -102,7 +102,7 @@ async fn a_history_moves_to_timescale_and_back_complete() {
 }
 
 #[tokio::test]
-async fn a_history_without_old_logs_is_right_in_its_other_form() {
+async fn a_conversion_preserves_retention() {
     let Some(database) = timescale().await else {
         return;
     };
@@ -124,30 +124,30 @@ async fn a_history_without_old_logs_is_right_in_its_other_form() {
 
 const EXTENSION: &str = "pg_extension WHERE extname = 'timescaledb'";
 
-/// Moves a history to its native form and takes the schema down; returns how many extensions are left.
-async fn extensions_after_going_down(database: &TestDatabase) -> i64 {
+/// Converts a history to native storage and reverts the schema; returns the number of extensions left.
+async fn extensions_after_reverting(database: &TestDatabase) -> i64 {
     up(database.url()).await.expect("up");
     assert_eq!(kind(database).await, "timescale");
     convert(database, HistoryKind::Native).await;
     let extensions = count(database, EXTENSION).await;
-    assert_eq!(extensions, 1, "sessions still know it");
+    assert_eq!(extensions, 1, "sessions still use it");
 
     down(database.url(), None).await.expect("down");
     count(database, EXTENSION).await
 }
 
 #[tokio::test]
-async fn going_down_ends_the_extension() {
+async fn reverting_drops_the_extension() {
     if timescale().await.is_none() {
         return;
     }
     let database = empty().await;
 
-    assert_eq!(extensions_after_going_down(&database).await, 0);
+    assert_eq!(extensions_after_reverting(&database).await, 0);
 }
 
 #[tokio::test]
-async fn going_down_keeps_an_extension_that_was_there_before() {
+async fn reverting_keeps_an_earlier_extension() {
     if timescale().await.is_none() {
         return;
     }
@@ -155,11 +155,11 @@ async fn going_down_keeps_an_extension_that_was_there_before() {
     let make = "SET client_min_messages = error; CREATE EXTENSION timescaledb";
     run(&database, make).await;
 
-    assert_eq!(extensions_after_going_down(&database).await, 1);
+    assert_eq!(extensions_after_reverting(&database).await, 1);
 }
 
 #[tokio::test]
-async fn the_apache_edition_is_not_used_and_says_why() {
+async fn the_apache_edition_is_rejected_with_a_reason() {
     if timescale().await.is_none() {
         return;
     }
@@ -182,7 +182,7 @@ async fn the_apache_edition_is_not_used_and_says_why() {
 }
 
 #[tokio::test]
-async fn a_migration_moves_no_large_history_but_the_command_does() {
+async fn only_the_command_converts_a_large_history() {
     if timescale().await.is_none() {
         return;
     }

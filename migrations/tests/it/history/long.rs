@@ -1,9 +1,9 @@
-//! A long history, and queries that say all of it.
+//! A long history, and queries that return all of it.
 
 use crate::book::{fill, run};
 use tiris_testing::TestDatabase;
 
-/// 4000 postings on two accounts over 60 days, with odd pauses. Sequences rise with time, but for rows of one moment.
+/// 4000 postings on two accounts over 60 days. Sequences increase with time, except within a timestamp.
 pub(super) const POSTINGS: &str = "
     INSERT INTO transactions (id, timestamp, user_id, trading_id, sub_account_id, event_time, direction, reason, amount,
         closing_balance, sequence, trading_log_id)
@@ -13,7 +13,7 @@ pub(super) const POSTINGS: &str = "
            CASE n % 5 WHEN 0 THEN 'debit' ELSE 'credit' END, 'x', n / 7.0 + 1, n * 1.5, 10000 + n, gen_random_uuid()
     FROM generate_series(1, 4000) n;";
 
-/// What the whole history of both accounts is, in hours and days, with a range that ends inside of units.
+/// The history of both accounts in hours and days, over a range that starts and ends within a unit.
 pub(super) const ANSWERS: &str = "
     SELECT string_agg(format('%s %s %s', account, unit, h), E'\\n' ORDER BY account, unit, h.bucket)
     FROM (VALUES ('00000000-0000-7000-8000-000000000111'::uuid), ('00000000-0000-7000-8000-000000000112'::uuid)) a (account),

@@ -1,4 +1,4 @@
-//! The texts that a file makes of constants: `concat!`, `format!`, and macros of its own.
+//! Evaluates the constant texts of a file: literals, constants, `concat!`, `format!` and local macros.
 
 use std::collections::HashMap;
 use syn::parse::Parser;
@@ -41,7 +41,7 @@ impl Constants {
         constants
     }
 
-    /// The text of an expression; `None` when it is not constant, or not of this file.
+    /// Returns the text of an expression; `None` when it is not a constant of this file.
     pub(super) fn text(&self, expression: &Expr) -> Option<String> {
         match expression {
             Expr::Lit(ExprLit {
@@ -77,7 +77,7 @@ impl Constants {
         }
     }
 
-    /// The text with the constants it names in braces.
+    /// Replaces the constants in braces by their texts.
     fn filled(&self, text: &str) -> Option<String> {
         let Some((before, rest)) = text.split_once('{') else {
             return Some(text.to_owned());
@@ -107,7 +107,7 @@ impl Rule {
 
     fn expand(&self, arguments: &[String]) -> Option<Expr> {
         let mut named: Vec<(&String, &String)> = self.parameters.iter().zip(arguments).collect();
-        // The longest name first: one may begin with another.
+        // The longest name first, because a name may be the prefix of another.
         named.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
 
         let body = named

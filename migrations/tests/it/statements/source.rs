@@ -1,8 +1,8 @@
 //! The SQL of the production code, read from its source.
 //!
-//! sqlx takes a statement as a `&'static str`, which is a literal somewhere in the source, or wrapped in `AssertSqlSafe`
-//! or a `QueryBuilder`. So the literals that look like SQL are all the constant statements there are, however they reach
-//! the call. Of a `QueryBuilder` the beginning is read, which has the columns.
+//! sqlx accepts a statement as a `&'static str`, which is a literal in the source, or in an `AssertSqlSafe` or a
+//! `QueryBuilder`. So the literals that look like SQL are all constant statements. Of a `QueryBuilder` only the first
+//! part is read, which has the columns.
 
 use super::constants::Constants;
 use quote::ToTokens;
@@ -27,15 +27,15 @@ const VERBS: [&str; 8] = [
 ];
 /// Functions of sqlx whose first argument is a statement.
 const CALLS: [&str; 4] = ["query", "query_as", "query_scalar", "raw_sql"];
-/// What takes a statement that is made while the program runs.
+/// Constructors that accept a statement built at run time.
 const BUILDERS: [&str; 2] = ["AssertSqlSafe", "QueryBuilder"];
 
-/// What the source says about statements.
+/// The statements of the source.
 #[derive(Debug, Default)]
 pub(crate) struct Source {
-    /// Constant statements, with the file they are in.
+    /// Constant statements with their files.
     pub(crate) statements: BTreeSet<(String, String)>,
-    /// Expressions that make a statement while the program runs.
+    /// Expressions that build a statement at run time.
     pub(crate) built: BTreeSet<String>,
 }
 
@@ -99,7 +99,7 @@ struct Finder<'a> {
 
 impl Finder<'_> {
     fn statement(&mut self, text: String) {
-        // A builder goes on with a value.
+        // A builder continues with a value.
         let text = if text.ends_with(' ') {
             text + "$1"
         } else {
@@ -108,7 +108,7 @@ impl Finder<'_> {
         self.source.statements.insert((self.file.to_owned(), text));
     }
 
-    /// The statement of an expression, or the expression itself where only the running program knows it.
+    /// Adds the statement of an expression, or the expression itself if it is built at run time.
     fn made(&mut self, expression: &Expr) {
         match self.constants.text(expression) {
             Some(text) => self.statement(text),
@@ -121,7 +121,7 @@ impl Finder<'_> {
 }
 
 impl<'ast> Visit<'ast> for Finder<'_> {
-    /// Documentation quotes SQL.
+    /// Skips documentation, which may quote SQL.
     fn visit_attribute(&mut self, _: &'ast Attribute) {}
 
     fn visit_item_mod(&mut self, module: &'ast ItemMod) {
@@ -169,7 +169,7 @@ impl<'ast> Visit<'ast> for Finder<'_> {
         }
     }
 
-    /// Any other macro either takes expressions or has no SQL in it.
+    /// Any other macro either has expressions as arguments or contains no SQL.
     fn visit_macro(&mut self, called: &'ast Macro) {
         let arguments: syn::Result<Punctuated<Expr, Token![,]>> =
             Punctuated::parse_terminated.parse2(called.tokens.clone());

@@ -1,4 +1,4 @@
-//! A parsed event and the command it becomes.
+//! A parsed event and the command that it requests.
 
 use super::kind::Kind;
 use crate::ids::{AccountId, TradingId, UserId};
@@ -9,76 +9,79 @@ use crate::value::{Component, EventId};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-/// An event of a bot. Every field holds its limits; nothing in it was checked against the books.
+/// An event of a bot. Every field is within its limits; nothing is checked against the books.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// Its kind.
+    /// The kind of the event.
     pub kind: Kind,
-    /// Its id.
+    /// The id given by the bot, unique per user.
     pub event_id: EventId,
-    /// When it happened, by the bot.
+    /// When it happened, by the bot's clock.
     pub timestamp: DateTime<Utc>,
-    /// Whom it concerns.
+    /// The user of the bot.
     pub user: UserId,
-    /// The trading it belongs to.
+    /// The trading of the bot.
     pub trading: TradingId,
-    /// The account it names first, absent where the kind allows it.
+    /// The payload's `sub_account_id`; some kinds do not need it.
     pub sub_account: Option<AccountId>,
-    /// What its row says in words.
+    /// The message of its trading log.
     pub message: String,
-    /// What its row keeps besides its columns: `metadata`, `unknown`, `raw`, `source`, empty parts left out.
+    /// The info of its trading log: `metadata`, `unknown`, `raw` and `source`, without empty parts.
     pub info: Map<String, Value>,
-    /// The first 16 bytes of SHA-256 over the canonical form of the parsed fields except `metadata`, `message`
-    /// and `source`, numbers by value: equal exactly when two events say the same.
+    /// The first 16 bytes of SHA-256 over the canonical form of the parsed fields except `metadata`, `message` and
+    /// `source`, with numbers by value: equal for events with the same content.
     pub content_hash: [u8; 16],
-    /// What it says.
+    /// The fields of its kind.
     pub body: Body,
 }
 
-/// What an event says, by kind.
+/// The fields of an event by kind.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Body {
     /// `orders.*`
     Order(Order),
     /// `balance.*`
     Balance(BalanceChange),
-    /// `errors`: everything it says stands in message and info.
+    /// `errors`: all its fields are in message and info.
     Error,
-    /// `signals`: everything it says stands in message and info.
+    /// `signals`: all its fields are in message and info.
     Signal,
     /// `heartbeat`
     Heartbeat(Heartbeat),
 }
 
-/// What happened to an order.
+/// The body of an event, and the message of its log.
+pub(super) type Parsed = (Body, String);
+
+/// A change of an order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Order {
-    /// Its id at the exchange.
+    /// The order's id at the exchange.
     pub order_id: OrderId,
-    /// Base and quote asset.
+    /// The base and quote asset.
     pub symbol: Pair,
-    /// Buy or sell.
+    /// Whether the order buys or sells.
     pub side: Side,
-    /// The settlement, when `filled` carries it.
+    /// The settlement, which only `filled` can have.
     pub fill: Option<Fill>,
 }
 
 /// All legs of an executed trade.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fill {
-    /// Account of the base asset.
+    /// The account of the base asset.
     pub stock_account: AccountId,
-    /// Account of the quote asset.
+    /// The account of the quote asset.
     pub currency_account: AccountId,
-    /// Traded amount of the base asset.
+    /// The traded amount of the base asset.
     pub volume: Number,
-    /// Price in the quote asset.
+    /// The price of one base unit in the quote asset.
     pub price: Number,
-    /// Fee in the asset of the account that pays it.
+    /// The fee, in the asset of the account that pays it.
     pub fee: Number,
-    /// Who pays the fee, when it is not the currency account.
+    /// The account that pays the fee; `None` for the currency account.
     pub fee_account: Option<AccountId>,
-    /// Exact cost or proceeds.
+    /// The exact cost or proceeds; `None` for price times volume.
     pub quote_amount: Option<Number>,
     /// Whether a sell was a stop-loss.
     pub stop_loss: bool,
@@ -87,25 +90,25 @@ pub struct Fill {
 /// A movement, lock or unlock of one account.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BalanceChange {
-    /// The order it is about, if any.
+    /// The order of the change, if any.
     pub order_id: Option<OrderId>,
-    /// What the ledger is asked to do.
+    /// The command for the ledger.
     pub command: Command,
 }
 
-/// The state of a component of a bot.
+/// A report that a bot's component is alive.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Heartbeat {
-    /// How it is.
+    /// The health of the component.
     pub status: BotStatus,
-    /// Which part of the bot.
+    /// The name of the component.
     pub component: Component,
-    /// Whatever it measures.
+    /// Measurements in a format of the bot.
     pub metrics: Map<String, Value>,
 }
 
 impl Event {
-    /// What the ledger is asked to do; `None` for heartbeats, which write no log.
+    /// Returns the command for the ledger; `None` for heartbeats, which write no log.
     #[must_use]
     pub fn command(&self) -> Option<Command> {
         match &self.body {
@@ -129,22 +132,18 @@ impl Event {
         }
     }
 
-    /// The type of the trading log the event writes.
+    /// Returns the type of the event's trading log.
     #[must_use]
     pub fn log_type(&self) -> &'static str {
-        match &self.body {
-            Body::Order(Order {
-                side,
-                fill: Some(fill),
-                ..
-            }) => trade_reason(*side, fill.stop_loss),
-            Body::Order(_) | Body::Balance(_) | Body::Error | Body::Signal | Body::Heartbeat(_) => {
-                self.kind.log_type()
-            }
+        if let Body::Order(order) = &self.body
+            && let Some(fill) = &order.fill
+        {
+            return trade_reason(order.side, fill.stop_loss);
         }
+        self.kind.log_type()
     }
 
-    /// The order the event is about.
+    /// Returns the order of the event, if any.
     #[must_use]
     pub fn order_id(&self) -> Option<&OrderId> {
         match &self.body {

@@ -1,19 +1,19 @@
-//! What an event says: its hash, and the texts that no column holds.
+//! The content of an event: its hash, and the texts that no column stores.
 
 use serde_json::{Map, Value as Json};
 use sha2::{Digest, Sha256};
 use std::fmt::{Display, Write};
 
-/// The content of an event as far as it was read. Equal content in the same order gives the same hash.
+/// The content of an event read so far. Equal content in the same order gives the same hash.
 pub(super) struct Content {
     digest: Sha256,
-    /// Fields whose text is kept because no column holds it as it came.
+    /// Texts of fields that no column stores as given.
     pub(super) raw: Map<String, Json>,
-    /// Room for the text of one value.
+    /// A buffer for the text of one value.
     text: String,
 }
 
-/// Room for most values without growing.
+/// Fits most values without growing.
 const TEXT_BYTES: usize = 128;
 
 impl Content {
@@ -25,7 +25,7 @@ impl Content {
         }
     }
 
-    /// Adds a field; the lengths keep neighbouring fields apart.
+    /// Adds a field with the lengths of its parts, which separate neighbouring fields.
     pub(super) fn add(&mut self, prefix: &str, name: &str, value: &dyn Display) {
         self.text.clear();
         // Writing to a string cannot fail.
@@ -37,7 +37,7 @@ impl Content {
         }
     }
 
-    /// The kept texts, and the first 16 bytes of SHA-256 over everything that was added.
+    /// Returns the raw texts, and the first 16 bytes of SHA-256 over all fields.
     pub(super) fn finish(self) -> (Map<String, Json>, [u8; 16]) {
         let digest = self.digest.finalize();
         let mut hash = [0; 16];

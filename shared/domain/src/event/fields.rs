@@ -1,4 +1,4 @@
-//! Takes the fields of a payload one by one as typed values, and adds them to the content of the event.
+//! Reads the fields of a payload as typed values and adds them to the content of the event.
 
 use super::content::Content;
 use super::malformed::MalformedKind;
@@ -8,11 +8,11 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value as Json};
 use std::fmt::Display;
 
-/// Reads a payload object. Fields are taken in a fixed order, so equal content gives equal hashes; null is absent.
+/// The fields of a payload. They are read in a fixed order, so equal content gives equal hashes; null is absent.
 pub(super) struct Fields<'a> {
-    /// Fields not taken yet.
+    /// Fields that are not read yet.
     rest: Map<String, Json>,
-    /// Prefix of field names: empty, or `fill.`.
+    /// The prefix of field names: empty, or `fill.`.
     prefix: &'static str,
     content: &'a mut Content,
 }
@@ -28,12 +28,12 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The fields that were not taken.
+    /// Returns the fields that were not read.
     pub(super) fn into_rest(self) -> Map<String, Json> {
         self.rest
     }
 
-    /// Reads the object in field `name` by `read`; its unknown fields stay here, under `name`.
+    /// Reads an optional object with `read`; its unknown fields remain here, under `name`.
     pub(super) fn nested<T>(
         &mut self,
         name: &str,
@@ -58,20 +58,16 @@ impl<'a> Fields<'a> {
         Ok(Some(value))
     }
 
-    /// An optional value that does not count when two events are compared.
-    pub(super) fn uncounted<T: Value>(&mut self, name: &str) -> Field<Option<T>> {
-        let Some(value) = self.take(name) else {
-            return Ok(None);
-        };
+    /// Reads an optional value that is not part of the content hash.
+    pub(super) fn unhashed<T: Value>(&mut self, name: &str) -> Field<Option<T>> {
+        let value = self.remove(name).map(T::from_json).transpose();
 
-        T::from_json(value)
-            .map(Some)
-            .map_err(|why| self.invalid(name, why))
+        value.map_err(|why| self.invalid(name, why))
     }
 
-    /// An optional value.
+    /// Reads an optional value.
     pub(super) fn optional<T: Value + Display>(&mut self, name: &str) -> Field<Option<T>> {
-        let value = self.uncounted::<T>(name)?;
+        let value = self.unhashed::<T>(name)?;
         if let Some(value) = &value {
             self.content.add(self.prefix, name, value);
         }
@@ -79,14 +75,14 @@ impl<'a> Fields<'a> {
         Ok(value)
     }
 
-    /// A required value.
+    /// Reads a required value.
     pub(super) fn required<T: Value + Display>(&mut self, name: &str) -> Field<T> {
         let value = self.optional(name)?;
 
-        self.present(name, value)
+        self.require(name, value)
     }
 
-    /// An optional value whose text is kept.
+    /// Reads an optional value and keeps its text.
     pub(super) fn kept_optional<T: Value + Display>(&mut self, name: &str) -> Field<Option<T>> {
         let value = self.optional::<T>(name)?;
         if let Some(value) = &value {
@@ -96,36 +92,36 @@ impl<'a> Fields<'a> {
         Ok(value)
     }
 
-    /// A required value whose text is kept.
+    /// Reads a required value and keeps its text.
     pub(super) fn kept<T: Value + Display>(&mut self, name: &str) -> Field<T> {
         let value = self.kept_optional(name)?;
 
-        self.present(name, value)
+        self.require(name, value)
     }
 
-    /// An optional number, kept as it is spelled.
+    /// Reads an optional number and keeps its spelling.
     pub(super) fn kept_number_optional(&mut self, name: &str) -> Field<Option<Number>> {
         self.number(name, |_| true)
     }
 
-    /// A required number, kept as it is spelled.
+    /// Reads a required number and keeps its spelling.
     pub(super) fn kept_number(&mut self, name: &str) -> Field<Number> {
         let number = self.kept_number_optional(name)?;
 
-        self.present(name, number)
+        self.require(name, number)
     }
 
-    /// An optional number, kept as it is spelled when storage will round it.
+    /// Reads an optional number and keeps its spelling if the books must round it.
     pub(super) fn rounded_number(&mut self, name: &str) -> Field<Option<Number>> {
         self.number(name, Number::has_too_many_places)
     }
 
     fn number(&mut self, name: &str, is_kept: fn(&Number) -> bool) -> Field<Option<Number>> {
-        let Some(value) = self.take(name) else {
+        let Some(value) = self.remove(name) else {
             return Ok(None);
         };
 
-        let amount = Amount::read(&value).map_err(|why| self.invalid(name, why))?;
+        let amount = Amount::parse(&value).map_err(|why| self.invalid(name, why))?;
         self.content.add(self.prefix, name, &amount);
 
         if is_kept(&amount.0) {
@@ -139,10 +135,10 @@ impl<'a> Fields<'a> {
         Ok(Some(amount.0))
     }
 
-    /// A required time, to its last digit.
+    /// Reads a required time to its last digit.
     pub(super) fn time(&mut self, name: &str) -> Field<DateTime<Utc>> {
-        let value = self.take(name);
-        let value = self.present(name, value)?;
+        let value = self.remove(name);
+        let value = self.require(name, value)?;
         let time = Moment::exact(&value).ok_or_else(|| {
             self.invalid(name, Invalid::given("must be an RFC 3339 time", &value))
         })?;
@@ -152,21 +148,21 @@ impl<'a> Fields<'a> {
         Ok(time)
     }
 
-    /// A free object that does not count when two events are compared.
+    /// Reads an optional free object that is not part of the content hash.
     pub(super) fn object(&mut self, name: &str) -> Field<Option<Map<String, Json>>> {
-        match self.take(name) {
+        match self.remove(name) {
             None => Ok(None),
             Some(Json::Object(object)) => Ok(Some(object)),
             Some(other) => Err(self.invalid(name, Invalid::given("must be an object", &other))),
         }
     }
 
-    /// A value that must not be absent.
-    pub(super) fn present<T>(&self, name: &str, value: Option<T>) -> Field<T> {
+    /// Requires a value that was read as optional.
+    pub(super) fn require<T>(&self, name: &str, value: Option<T>) -> Field<T> {
         value.ok_or_else(|| MalformedKind::MissingField(self.path(name)))
     }
 
-    /// The error for a value of field `name`.
+    /// Returns the error for an invalid value of a field.
     pub(super) fn invalid(&self, name: &str, why: Invalid) -> MalformedKind {
         MalformedKind::InvalidValue {
             field: self.path(name),
@@ -174,13 +170,13 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn take(&mut self, name: &str) -> Option<Json> {
+    fn remove(&mut self, name: &str) -> Option<Json> {
         self.rest
             .shift_remove(name)
             .filter(|value| !value.is_null())
     }
 
-    /// Keeps the text of a field.
+    /// Keeps the text of a field in the event's info.
     pub(super) fn keep(&mut self, name: &str, text: String) {
         self.content.raw.insert(self.path(name), Json::from(text));
     }

@@ -1,51 +1,51 @@
-//! Why a message is no event.
+//! The reasons why a message is not a valid event.
 
 use crate::json::JsonError;
 use crate::value::{EventId, Invalid};
 use uuid::Uuid;
 
-/// Longest payload of an event, in bytes. The stream takes twice as much, so that what is too long is seen and kept.
+/// Longest payload of an event, in bytes. The stream accepts twice as much, so that longer events become dead letters.
 pub const EVENT_BYTES_MAX: usize = 64 * 1024;
 
-/// What is wrong with a message. None of these passes by itself.
+/// The reason why a message is not a valid event. A retry cannot succeed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MalformedKind {
-    /// Longer than [`EVENT_BYTES_MAX`]; carries its length in bytes.
-    #[error("the payload has {0} bytes, at most {EVENT_BYTES_MAX} are allowed")]
+    /// The payload is longer than [`EVENT_BYTES_MAX`]; contains its length in bytes.
+    #[error("the payload has {0} bytes; at most {EVENT_BYTES_MAX} are allowed")]
     TooLarge(usize),
-    /// Not a JSON object in UTF-8.
+    /// The payload is not a JSON object in UTF-8.
     #[error("the payload is not a JSON object in UTF-8: {0}")]
     NotJson(String),
-    /// JSON the database would fail or explode on.
+    /// The payload is JSON that the database cannot store.
     #[error("the payload cannot be stored: {0}")]
     InvalidJson(JsonError),
     /// A required field is absent or null.
     #[error("the field {0} is missing")]
     MissingField(String),
-    /// A field has the wrong type or breaks its limit.
+    /// A field has the wrong type or breaks a limit.
     #[error("the field {field} {why}")]
     InvalidValue {
-        /// Its name; nested names are joined by dots.
+        /// The name of the field, with dots between nested names.
         field: String,
-        /// The limit and what was given.
+        /// The limit and the given value.
         why: Invalid,
     },
-    /// Another major version than 1.
-    #[error("version {0:?} is not supported, only 1.x is")]
+    /// The major version is not 1.
+    #[error("version {0:?} is not supported; use 1.x")]
     UnsupportedVersion(String),
-    /// The stream carries a subject that is none of ours.
-    #[error("the subject {0:?} is none of the event contract")]
+    /// The subject is not part of the event contract.
+    #[error("the subject {0:?} is not part of the event contract")]
     UnknownSubject(String),
-    /// The user in the subject is not the payload's, or not in canonical spelling.
+    /// The user in the subject is not the payload's, or not in canonical form.
     #[error("the user in the subject is not the lower-case user_id of the payload")]
     SubjectMismatch,
-    /// The subject names no user, which this deployment refuses.
+    /// The subject names no user, which this deployment rejects.
     #[error("the subject names no user; publish to the subject followed by .<user_id>")]
     BareSubject,
 }
 
 impl MalformedKind {
-    /// The stable code kept in the dead letter.
+    /// Returns the stable code of the dead letter.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
@@ -62,16 +62,16 @@ impl MalformedKind {
     }
 }
 
-/// A message that is no event, with whatever could be read of it so that it can be found again.
+/// A message that is not a valid event, with the fields that identify it as far as they could be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{kind}")]
 pub struct Malformed {
-    /// What is wrong.
+    /// The reason.
     pub kind: MalformedKind,
-    /// The event id, when it is a valid one.
+    /// The event id, if it is valid.
     pub event_id: Option<EventId>,
     /// The payload's user, or else the subject's.
     pub user_id: Option<Uuid>,
-    /// The payload's trading.
+    /// The payload's trading, if it is a UUID.
     pub trading_id: Option<Uuid>,
 }

@@ -1,30 +1,29 @@
-//! From the bytes of a message to an [`Event`], or the reason why not.
+//! Parses the bytes of a message as an [`Event`].
 
 mod balance;
 mod object;
 mod order;
-mod parsed;
 mod report;
 
 use super::body::Event;
+use super::kind::Subject;
 use super::malformed::{EVENT_BYTES_MAX, Malformed, MalformedKind};
-use super::subject::Subject;
 use crate::json::{self, JsonError};
 use crate::states::BareSubjects;
 use crate::value::{EventId, Value};
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
-/// Characters of an unknown subject that are shown back.
+/// Longest excerpt of an unknown subject in an error, in characters.
 const SUBJECT_CHARS_MAX: usize = 256;
 
-/// Parses a message as the stream delivers it.
+/// Parses a message of the stream.
 pub fn parse(subject: &str, payload: &[u8], bare: BareSubjects) -> Result<Event, Box<Malformed>> {
     let parsed_subject = Subject::parse(subject);
-    let mut names = Names::of_subject(parsed_subject.as_ref());
+    let mut identity = Identity::of_subject(parsed_subject.as_ref());
 
     let parsed = document(payload).and_then(|object| {
-        names.read(&object);
+        identity.read(&object);
         let subject = parsed_subject.ok_or_else(|| unknown(subject))?;
         let event = object::parse(subject.kind, object)?;
         check_user(&subject, &event, bare)?;
@@ -34,21 +33,21 @@ pub fn parse(subject: &str, payload: &[u8], bare: BareSubjects) -> Result<Event,
     parsed.map_err(|kind| {
         Box::new(Malformed {
             kind,
-            event_id: names.event_id,
-            user_id: names.user_id,
-            trading_id: names.trading_id,
+            event_id: identity.event_id,
+            user_id: identity.user_id,
+            trading_id: identity.trading_id,
         })
     })
 }
 
-/// What could be read before something went wrong.
-struct Names {
+/// The fields that identify a malformed message.
+struct Identity {
     event_id: Option<EventId>,
     user_id: Option<Uuid>,
     trading_id: Option<Uuid>,
 }
 
-impl Names {
+impl Identity {
     fn of_subject(subject: Option<&Subject>) -> Self {
         let user = subject.and_then(|subject| subject.user.as_deref());
 
@@ -69,14 +68,14 @@ impl Names {
     }
 }
 
-/// The object in a payload, when it may be stored.
+/// Parses the payload as an object that the database can store.
 fn document(payload: &[u8]) -> Result<Map<String, Json>, MalformedKind> {
     if payload.len() > EVENT_BYTES_MAX {
         return Err(MalformedKind::TooLarge(payload.len()));
     }
     let object = serde_json::from_slice::<Map<String, Json>>(payload);
 
-    // What is not even JSON is reported as such, also when it breaks a rule of ours on top.
+    // Invalid JSON is reported as such, even if it also breaks a rule for free JSON.
     json::check(payload).map_err(|error| match (&object, error) {
         (Err(why), JsonError::DuplicateKey(_) | JsonError::Nul | JsonError::Number(_)) => {
             MalformedKind::NotJson(why.to_string())

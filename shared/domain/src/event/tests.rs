@@ -1,4 +1,4 @@
-//! Tests of the wire format: one complete example of every kind, and everything that can be wrong with it.
+//! Tests of the wire format, with a complete example of every kind.
 
 mod accepted;
 mod canonical;
@@ -15,7 +15,7 @@ const ACCOUNT: &str = "01900000-0000-7000-8000-000000000003";
 const STOCK: &str = "01900000-0000-7000-8000-000000000004";
 const FEE: &str = "01900000-0000-7000-8000-000000000005";
 
-/// The fields every event has, then those of its kind; with `fill.` those inside a fill.
+/// The required fields of all events; those of a fill have the prefix `fill.`.
 const COMMON_REQUIRED: [&str; 7] = [
     "event_id",
     "event_type",
@@ -86,23 +86,23 @@ fn optional(kind: Kind) -> Vec<&'static str> {
     [&["metadata"], own].concat()
 }
 
-/// A valid event of `kind` with every field it may have.
+/// Returns a valid event with all fields of its kind.
 fn example(kind: Kind) -> Value {
     let own = match kind {
         Kind::OrderCreated | Kind::OrderFilled | Kind::OrderCancelled | Kind::OrderFailed => {
             json!({
                 "sub_account_id": ACCOUNT, "order_id": "order-1", "symbol": "btc/USDT", "side": "sell", "type": "limit",
-                "amount": "0.5", "price": "43000.25", "status": "open", "message": "said by the bot",
+                "amount": "0.5", "price": "43000.25", "status": "open", "message": "message of the bot",
             })
         }
         Kind::BalanceUpdated => json!({
             "sub_account_id": ACCOUNT, "symbol": "usdt", "amount": "12.5", "direction": "debit", "reason": "funding",
             "previous_balance": "100", "new_balance": "87.5", "related_order_id": "order-1",
-            "message": "said by the bot",
+            "message": "message of the bot",
         }),
         Kind::BalanceLocked | Kind::BalanceUnlocked => json!({
             "sub_account_id": ACCOUNT, "symbol": "USDT", "amount": "12.5", "related_order_id": "order-1",
-            "message": "said by the bot",
+            "message": "message of the bot",
         }),
         Kind::Error => json!({
             "sub_account_id": ACCOUNT, "error_code": "E42", "error_message": "the exchange said no",
@@ -137,7 +137,7 @@ fn example(kind: Kind) -> Value {
     event
 }
 
-/// The object a field stands in, and its name there: `fill.volume` stands in `fill`.
+/// Returns the object that contains a field, and the name there: `fill` contains `fill.volume`.
 fn place<'a>(
     event: &'a mut Value,
     field: &'static str,
@@ -164,12 +164,12 @@ fn with(kind: Kind, field: &'static str, value: Value) -> Value {
     event
 }
 
-/// The example with a text in the place of a field.
+/// Returns the example with a text as the value of a field.
 fn with_text(kind: Kind, field: &'static str, text: &str) -> String {
     with(kind, field, text.into()).to_string()
 }
 
-/// Puts a literal JSON text in the place of a field, for numbers no `Value` should touch.
+/// Returns the example with literal JSON as the value of a field, for numbers that must not pass through `Value`.
 fn with_literal(kind: Kind, field: &'static str, literal: &str) -> String {
     with(kind, field, "@@".into())
         .to_string()
@@ -193,7 +193,7 @@ fn parsed(kind: Kind, payload: &Value) -> Event {
     parse_value(kind, payload).unwrap_or_else(|error| panic!("{kind:?}: {error}: {payload}"))
 }
 
-/// The code an invalid payload gets.
+/// Returns the code of an invalid payload.
 #[track_caller]
 fn code(kind: Kind, payload: &str) -> &'static str {
     match parse_text(kind, payload) {

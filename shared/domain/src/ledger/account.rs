@@ -5,40 +5,40 @@ use crate::ids::{AccountId, TradingId, UserId};
 use crate::money::Money;
 use std::collections::BTreeMap;
 
-/// One sub-account as the ledger sees it.
+/// A sub-account in the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// Its id.
+    /// The id of the sub-account.
     pub id: AccountId,
-    /// Its owner.
+    /// The owner.
     pub user: UserId,
-    /// Its trading.
+    /// The trading it belongs to.
     pub trading: TradingId,
-    /// What it holds.
+    /// The asset of its balance.
     pub asset: Asset,
-    /// All there is, held or not.
+    /// The balance, including held amounts.
     pub balance: Money,
-    /// Sum of all holds, also of those not loaded.
+    /// The sum of all holds, including those not loaded.
     pub locked: Money,
-    /// Number of its last posting; 0 when it has none.
+    /// The number of its last posting; 0 without postings.
     pub sequence: i64,
-    /// The holds that commands of this batch can change; absent means nothing is held.
+    /// The holds that commands of the batch can change; a missing hold is zero.
     pub holds: BTreeMap<Option<OrderId>, Money>,
 }
 
 impl Account {
-    /// What the hold of `order` is; zero when there is none.
+    /// Returns the hold of an order; zero when it has none.
     #[must_use]
     pub fn hold(&self, order: Option<&OrderId>) -> Money {
         self.holds.get(&order.cloned()).copied().unwrap_or_default()
     }
 
-    /// `balance - locked`.
+    /// Returns `balance - locked`.
     #[must_use]
     pub const fn available(&self) -> Money {
         match self.balance.checked_sub(self.locked) {
             Some(available) => available,
-            // 0 <= locked <= balance holds by the table's constraint and by every effect.
+            // The table's constraint and every effect ensure 0 <= locked <= balance.
             None => Money::ZERO,
         }
     }

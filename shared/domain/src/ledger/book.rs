@@ -1,34 +1,34 @@
-//! The accounts a batch works on.
+//! The accounts of a batch.
 
 use super::account::Account;
 use super::effect::Effect;
 use crate::ids::AccountId;
 use std::collections::BTreeMap;
 
-/// The accounts a batch works on. Deleted accounts and accounts that do not exist are absent.
+/// The accounts of a batch, without deleted ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Book {
     accounts: BTreeMap<AccountId, Account>,
 }
 
 impl Book {
-    /// Puts an account in, replacing an earlier state of it.
+    /// Inserts an account or replaces its state.
     pub fn insert(&mut self, account: Account) {
         self.accounts.insert(account.id, account);
     }
 
-    /// The account, when it exists and lives.
+    /// Returns an account; `None` when it does not exist or is deleted.
     #[must_use]
     pub fn get(&self, id: AccountId) -> Option<&Account> {
         self.accounts.get(&id)
     }
 
-    /// All accounts by id.
+    /// Returns all accounts, ordered by id.
     pub fn accounts(&self) -> impl Iterator<Item = &Account> {
         self.accounts.values()
     }
 
-    /// Makes an effect part of the book. The effect must come from [`super::apply`] on this very state.
+    /// Applies an effect, which must come from [`super::apply`] on this state of the book.
     pub fn commit(&mut self, effect: &Effect) {
         for account in &effect.accounts {
             self.accounts.insert(account.id, account.clone());

@@ -1,16 +1,16 @@
-//! What can be asked of the ledger.
+//! The commands of the ledger.
 
 use super::names::{Asset, OrderId};
 use crate::ids::AccountId;
 use crate::money::Number;
 use crate::states::{Direction, Side};
 
-/// What a bot believed a balance to be; it is compared, never obeyed.
+/// The balances that a bot expects. The ledger only reports differences.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Belief {
-    /// Before the movement.
+    /// The balance before the movement.
     pub previous_balance: Option<Number>,
-    /// After it.
+    /// The balance after the movement.
     pub new_balance: Option<Number>,
 }
 
@@ -19,17 +19,17 @@ pub struct Belief {
 pub struct Movement {
     /// The account.
     pub account: AccountId,
-    /// The asset the caller thinks the account holds.
+    /// The asset; must be the account's.
     pub asset: Asset,
     /// Credit or debit.
     pub direction: Direction,
-    /// How much; must be above zero.
+    /// The amount; must be above zero.
     pub amount: Number,
-    /// A debit that names an order consumes that order's hold first.
+    /// The order whose hold a debit consumes first.
     pub order: Option<OrderId>,
-    /// Reason of the posting: 1 to 50 characters.
+    /// The reason of the posting: 1 to 50 characters.
     pub reason: String,
-    /// What the bot believed.
+    /// The balances that the bot expects.
     pub belief: Belief,
 }
 
@@ -38,121 +38,113 @@ pub struct Movement {
 pub struct Trade {
     /// Buy or sell.
     pub side: Side,
-    /// Reason of the trade legs: `long`, `short` or `stop_loss`.
+    /// The reason of the trade legs: `long`, `short` or `stop_loss`.
     pub reason: &'static str,
     /// The account of the base asset.
     pub stock_account: AccountId,
-    /// The asset the caller thinks it holds.
+    /// The base asset; must be the stock account's.
     pub stock: Asset,
     /// The account of the quote asset.
     pub currency_account: AccountId,
-    /// The asset the caller thinks it holds.
+    /// The quote asset; must be the currency account's.
     pub currency: Asset,
-    /// Traded amount of the base asset.
+    /// The traded amount of the base asset.
     pub volume: Number,
-    /// Price of one unit of stock in currency.
+    /// The price of one unit of stock in currency.
     pub price: Number,
-    /// Exact cost or proceeds when the exchange told it; else price x volume, rounded once.
+    /// The exact cost or proceeds from the exchange; `None` for price times volume, rounded once.
     pub quote_amount: Option<Number>,
-    /// Fee, in the asset of the account that pays it; not negative.
+    /// The fee, in the asset of the account that pays it; not negative.
     pub fee: Number,
-    /// Who pays the fee when it is not the currency account.
+    /// The account that pays the fee; `None` for the currency account.
     pub fee_account: Option<AccountId>,
-    /// The order whose hold is consumed first.
+    /// The order whose holds are consumed first.
     pub order: Option<OrderId>,
 }
 
-impl Trade {
-    fn accounts(&self) -> Vec<AccountId> {
-        let mut accounts = vec![self.stock_account, self.currency_account];
-        accounts.extend(self.fee_account);
-        accounts.sort_unstable();
-        accounts.dedup();
-
-        accounts
-    }
+/// An amount to lock or unlock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// The account.
+    pub account: AccountId,
+    /// The asset; must be the account's.
+    pub asset: Asset,
+    /// The amount; must be above zero.
+    pub amount: Number,
+    /// The order; `None` is the unnamed hold.
+    pub order: Option<OrderId>,
 }
 
-/// Everything the ledger can be asked to do.
+/// A command of the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Moves money of one account.
+    /// Changes the balance of one account.
     Move(Movement),
     /// Settles a trade: all legs or none.
     Trade(Trade),
-    /// Grows the hold of an order; the balance never moves.
-    Lock {
-        /// The account.
-        account: AccountId,
-        /// The asset the caller thinks it holds.
-        asset: Asset,
-        /// How much; must be above zero.
-        amount: Number,
-        /// The order; `None` is the unnamed hold.
-        order: Option<OrderId>,
-    },
-    /// Shrinks the hold of an order: at most to nothing when the order is named, else exactly.
-    Unlock {
-        /// The account.
-        account: AccountId,
-        /// The asset the caller thinks it holds.
-        asset: Asset,
-        /// How much; must be above zero.
-        amount: Number,
-        /// The order; `None` is the unnamed hold.
-        order: Option<OrderId>,
-    },
-    /// Releases what is left of an order's hold: it was cancelled or it failed.
+    /// Increases the hold of an order; the balance does not change.
+    Lock(Hold),
+    /// Decreases the hold of an order: at most to zero if the order is named, else exactly.
+    Unlock(Hold),
+    /// Releases the rest of an order's hold, because the order was cancelled or failed.
     Release {
         /// The account.
         account: AccountId,
         /// The order.
         order: OrderId,
     },
-    /// Moves nothing; a named account must exist and belong to the trading.
+    /// Changes no balance; a named account must exist and belong to the trading.
     Record {
-        /// The account the record is about, if any.
+        /// The account of the record, if any.
         account: Option<AccountId>,
     },
 }
 
 impl Command {
-    /// The accounts the command touches or names, without repetition.
+    /// Returns the accounts of the command without duplicates.
     #[must_use]
     pub fn accounts(&self) -> Vec<AccountId> {
         match self {
             Self::Move(Movement { account, .. })
-            | Self::Lock { account, .. }
-            | Self::Unlock { account, .. }
+            | Self::Lock(Hold { account, .. })
+            | Self::Unlock(Hold { account, .. })
             | Self::Release { account, .. } => vec![*account],
-            Self::Trade(trade) => trade.accounts(),
+            Self::Trade(trade) => {
+                let mut accounts = vec![trade.stock_account, trade.currency_account];
+                accounts.extend(trade.fee_account);
+                accounts.sort_unstable();
+                accounts.dedup();
+                accounts
+            }
             Self::Record { account } => account.iter().copied().collect(),
         }
     }
 
-    /// The order whose hold the command can change; `Some(None)` is the unnamed hold, `None` no hold at all.
+    /// Returns the order whose hold the command can change; `Some(None)` is the unnamed hold, `None` no hold at all.
     #[must_use]
     pub fn hold_order(&self) -> Option<Option<&OrderId>> {
         match self {
-            Self::Move(movement) => movement.order.as_ref().map(Some),
-            Self::Trade(trade) => trade.order.as_ref().map(Some),
-            Self::Lock { order, .. } | Self::Unlock { order, .. } => Some(order.as_ref()),
+            Self::Move(Movement { order, .. }) | Self::Trade(Trade { order, .. }) => {
+                order.as_ref().map(Some)
+            }
+            Self::Lock(hold) | Self::Unlock(hold) => Some(hold.order.as_ref()),
             Self::Release { order, .. } => Some(Some(order)),
             Self::Record { .. } => None,
         }
     }
 
-    /// The same command with every amount that moves rounded half to even to the places of the books.
+    /// Rounds the amounts half to even to the decimal places of the books.
     #[must_use]
     pub fn rounded(mut self) -> Self {
         match &mut self {
-            Self::Move(movement) => movement.amount = movement.amount.rounded(),
+            Self::Move(Movement { amount, .. })
+            | Self::Lock(Hold { amount, .. })
+            | Self::Unlock(Hold { amount, .. }) => *amount = amount.rounded(),
             Self::Trade(trade) => {
                 trade.volume = trade.volume.rounded();
                 trade.fee = trade.fee.rounded();
                 trade.quote_amount = trade.quote_amount.as_ref().map(Number::rounded);
             }
-            Self::Lock { amount, .. } | Self::Unlock { amount, .. } => *amount = amount.rounded(),
             Self::Release { .. } | Self::Record { .. } => {}
         }
         self

@@ -1,23 +1,18 @@
-//! The decision: what a command does to a book, or why not.
+//! The decision about a command: its effect on a book, or the reason to reject it.
 
 use super::account::Account;
 use super::book::Book;
 use super::command::{Command, Movement};
 use super::draft::{Draft, Leg};
 use super::effect::Effect;
-use super::rejection::Rejection;
+use super::rejection::{Rejection, Result};
 use super::settle;
 use crate::ids::{AccountId, TradingId, UserId};
 use crate::money::Number;
 use crate::states::Direction;
 
-/// Whether the accounts named exist and belong to this trading and user.
-pub fn check(
-    book: &Book,
-    user: UserId,
-    trading: TradingId,
-    accounts: &[AccountId],
-) -> Result<(), Rejection> {
+/// Checks that the accounts exist and belong to the trading and the user.
+pub fn check(book: &Book, user: UserId, trading: TradingId, accounts: &[AccountId]) -> Result<()> {
     if accounts.iter().any(|id| book.get(*id).is_none()) {
         return Err(Rejection::UnknownSubAccount);
     }
@@ -30,36 +25,21 @@ pub fn check(
     }
 }
 
-/// Decides one command of `user` on `trading`.
-pub fn apply(
-    book: &Book,
-    user: UserId,
-    trading: TradingId,
-    command: &Command,
-) -> Result<Effect, Rejection> {
+/// Returns the effect of a command of `user` on `trading`.
+pub fn apply(book: &Book, user: UserId, trading: TradingId, command: &Command) -> Result<Effect> {
     check(book, user, trading, &command.accounts())?;
 
     let mut draft = Draft::new(book);
     match command {
         Command::Move(movement) => apply_movement(&mut draft, movement)?,
         Command::Trade(trade) => settle::apply(&mut draft, trade)?,
-        Command::Lock {
-            account,
-            asset,
-            amount,
-            order,
-        } => {
-            draft.expect_asset(*account, asset)?;
-            draft.lock(*account, order.as_ref(), positive(amount)?)?;
+        Command::Lock(hold) => {
+            draft.expect_asset(hold.account, &hold.asset)?;
+            draft.lock(hold, positive(&hold.amount)?)?;
         }
-        Command::Unlock {
-            account,
-            asset,
-            amount,
-            order,
-        } => {
-            draft.expect_asset(*account, asset)?;
-            draft.unlock(*account, order.as_ref(), positive(amount)?, amount)?;
+        Command::Unlock(hold) => {
+            draft.expect_asset(hold.account, &hold.asset)?;
+            draft.unlock(hold, positive(&hold.amount)?)?;
         }
         Command::Release { account, order } => draft.release(*account, order)?,
         Command::Record { .. } => {}
@@ -68,7 +48,7 @@ pub fn apply(
     draft.finish()
 }
 
-fn apply_movement(draft: &mut Draft<'_>, movement: &Movement) -> Result<(), Rejection> {
+fn apply_movement(draft: &mut Draft<'_>, movement: &Movement) -> Result<()> {
     draft.expect_asset(movement.account, &movement.asset)?;
     let amount = positive(&movement.amount)?;
     let before = draft.account(movement.account)?.balance;
@@ -88,8 +68,8 @@ fn apply_movement(draft: &mut Draft<'_>, movement: &Movement) -> Result<(), Reje
     Ok(())
 }
 
-/// Units of an amount that must be above zero and exact.
-fn positive(amount: &Number) -> Result<i128, Rejection> {
+/// Returns the units of an amount, which must be above zero and exact.
+fn positive(amount: &Number) -> Result<i128> {
     if !amount.is_positive() {
         Err(Rejection::InvalidAmount)
     } else if amount.has_too_many_places() {

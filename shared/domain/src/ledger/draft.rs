@@ -1,16 +1,16 @@
-//! An effect in the making: how single steps change accounts, and which of them are refused.
+//! The draft of an effect: the steps that change accounts, and when they are rejected.
 
 use super::account::Account;
 use super::book::Book;
-use super::command::Belief;
+use super::command::{Belief, Hold};
 use super::effect::{Drift, Effect, HoldChange, Posting};
 use super::names::{Asset, OrderId};
-use super::rejection::Rejection;
+use super::rejection::{Rejection, Result};
 use crate::ids::AccountId;
-use crate::money::{Money, Number};
+use crate::money::Money;
 use crate::states::Direction;
 
-/// What the postings of one leg have in common.
+/// The details of a posting besides its amount.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Leg<'a> {
     pub(super) reason: &'a str,
@@ -20,12 +20,12 @@ pub(super) struct Leg<'a> {
     pub(super) fee: Option<Money>,
 }
 
-/// An effect in the making. A figure out of range is told only by [`Draft::finish`], because a shortage comes first
-/// in the precedence of the rejections.
+/// The draft of an effect. Only [`Draft::finish`] reports figures out of range, because insufficient balance has
+/// precedence over them.
 pub(super) struct Draft<'a> {
     book: &'a Book,
     effect: Effect,
-    /// Accounts whose figures left the range and cannot be compared with any more.
+    /// Accounts whose figures are out of range, so that comparisons with them are meaningless.
     out_of_range: Vec<AccountId>,
 }
 
@@ -38,15 +38,15 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// The account as the draft has it now.
-    pub(super) fn account(&self, id: AccountId) -> Result<&Account, Rejection> {
+    /// Returns an account in its drafted state.
+    pub(super) fn account(&self, id: AccountId) -> Result<&Account> {
         let changed = self.effect.accounts.iter().find(|account| account.id == id);
         changed
             .or_else(|| self.book.get(id))
             .ok_or(Rejection::UnknownSubAccount)
     }
 
-    fn account_mut(&mut self, id: AccountId) -> Result<&mut Account, Rejection> {
+    fn account_mut(&mut self, id: AccountId) -> Result<&mut Account> {
         let changed = &mut self.effect.accounts;
 
         let at = match changed.iter().position(|account| account.id == id) {
@@ -60,7 +60,7 @@ impl<'a> Draft<'a> {
         Ok(&mut changed[at])
     }
 
-    pub(super) fn expect_asset(&self, id: AccountId, asset: &Asset) -> Result<(), Rejection> {
+    pub(super) fn expect_asset(&self, id: AccountId, asset: &Asset) -> Result<()> {
         if self.account(id)?.asset == *asset {
             Ok(())
         } else {
@@ -68,7 +68,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// A figure of an account as money; out of range it is noted and told at the end.
+    /// Converts a figure of an account; out of range it is zero and recorded for [`Draft::finish`].
     fn money(&mut self, id: AccountId, units: i128) -> Money {
         Money::from_units(units).unwrap_or_else(|| {
             self.out_of_range.push(id);
@@ -76,27 +76,16 @@ impl<'a> Draft<'a> {
         })
     }
 
-    pub(super) fn credit(
-        &mut self,
-        id: AccountId,
-        units: i128,
-        leg: &Leg<'_>,
-    ) -> Result<(), Rejection> {
-        self.post(id, Direction::Credit, units, leg)
+    pub(super) fn credit(&mut self, id: AccountId, units: i128, leg: &Leg<'_>) -> Result<()> {
+        self.post(id, units, leg)
     }
 
-    /// Takes `units` out of the hold of the leg's order first, then out of what is available.
-    pub(super) fn debit(
-        &mut self,
-        id: AccountId,
-        units: i128,
-        leg: &Leg<'_>,
-    ) -> Result<(), Rejection> {
+    /// Debits `units` from the hold of the leg's order first, then from the available balance.
+    pub(super) fn debit(&mut self, id: AccountId, units: i128, leg: &Leg<'_>) -> Result<()> {
         let account = self.account(id)?;
-        let held = leg
-            .order
-            .map_or(Money::ZERO, |order| account.hold(Some(order)))
-            .units();
+        let hold = leg.order.map(|order| account.hold(Some(order)));
+        let held = hold.unwrap_or_default().units();
+
         if units > account.available().units() + held && !self.out_of_range.contains(&id) {
             return Err(Rejection::InsufficientBalance);
         }
@@ -105,26 +94,19 @@ impl<'a> Draft<'a> {
         if consumed > 0 {
             self.set_hold(id, leg.order, held - consumed)?;
         }
-        self.post(id, Direction::Debit, units, leg)
+        self.post(id, -units, leg)
     }
 
-    fn post(
-        &mut self,
-        id: AccountId,
-        direction: Direction,
-        units: i128,
-        leg: &Leg<'_>,
-    ) -> Result<(), Rejection> {
+    /// Adds `change` units to a balance; nothing when it is zero.
+    fn post(&mut self, id: AccountId, change: i128, leg: &Leg<'_>) -> Result<()> {
         let balance = self.account(id)?.balance.units();
-        if units == 0 {
-            return Ok(());
-        }
-        let closing = match direction {
-            Direction::Credit => balance + units,
-            Direction::Debit => balance - units,
+        let direction = match change {
+            0 => return Ok(()),
+            1.. => Direction::Credit,
+            _ => Direction::Debit,
         };
-        let amount = self.money(id, units);
-        let closing_balance = self.money(id, closing);
+        let amount = self.money(id, change.abs());
+        let closing_balance = self.money(id, balance + change);
 
         let account = self.account_mut(id)?;
         account.balance = closing_balance;
@@ -145,13 +127,8 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// Sets the hold of an order and the account's sum of holds with it.
-    fn set_hold(
-        &mut self,
-        id: AccountId,
-        order: Option<&OrderId>,
-        units: i128,
-    ) -> Result<(), Rejection> {
+    /// Sets the hold of an order and updates the account's sum of holds.
+    fn set_hold(&mut self, id: AccountId, order: Option<&OrderId>, units: i128) -> Result<()> {
         let amount = self.money(id, units);
         let account = self.account(id)?;
         let locked = account.locked.units() - account.hold(order).units() + units;
@@ -173,29 +150,22 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    pub(super) fn lock(
-        &mut self,
-        id: AccountId,
-        order: Option<&OrderId>,
-        units: i128,
-    ) -> Result<(), Rejection> {
-        let account = self.account(id)?;
+    /// Increases a hold by its amount of `units`.
+    pub(super) fn lock(&mut self, hold: &Hold, units: i128) -> Result<()> {
+        let account = self.account(hold.account)?;
         if units > account.available().units() {
             return Err(Rejection::InsufficientBalance);
         }
+
+        let order = hold.order.as_ref();
         let held = account.hold(order).units();
-        self.set_hold(id, order, held + units)
+        self.set_hold(hold.account, order, held + units)
     }
 
-    /// Shrinks a hold by the amount `said`, of so many units; what a named hold lacks is reported as drift.
-    pub(super) fn unlock(
-        &mut self,
-        id: AccountId,
-        order: Option<&OrderId>,
-        units: i128,
-        said: &Number,
-    ) -> Result<(), Rejection> {
-        let held = self.account(id)?.hold(order);
+    /// Decreases a hold by its amount of `units`; the part that a named hold lacks is reported as drift.
+    pub(super) fn unlock(&mut self, hold: &Hold, units: i128) -> Result<()> {
+        let order = hold.order.as_ref();
+        let held = self.account(hold.account)?.hold(order);
         let remaining = (held.units() - units).max(0);
 
         if units > held.units() {
@@ -204,16 +174,16 @@ impl<'a> Draft<'a> {
             }
             self.effect.drift.push(Drift {
                 field: "amount",
-                amount: said.minus(&held.into()),
+                amount: hold.amount.minus(&held.into()),
             });
         }
         if held == Money::ZERO {
             return Ok(());
         }
-        self.set_hold(id, order, remaining)
+        self.set_hold(hold.account, order, remaining)
     }
 
-    pub(super) fn release(&mut self, id: AccountId, order: &OrderId) -> Result<(), Rejection> {
+    pub(super) fn release(&mut self, id: AccountId, order: &OrderId) -> Result<()> {
         if self.account(id)?.hold(Some(order)) == Money::ZERO {
             return Ok(());
         }
@@ -221,7 +191,7 @@ impl<'a> Draft<'a> {
         self.set_hold(id, Some(order), 0)
     }
 
-    /// Notes where a belief differs from the books, after rounding it to the places they have.
+    /// Records differences between a belief, rounded to the places of the books, and the books.
     pub(super) fn compare(&mut self, belief: &Belief, before: Money, after: Money) {
         let sides = [
             ("previous_balance", &belief.previous_balance, before),
@@ -237,7 +207,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    pub(super) fn finish(self) -> Result<Effect, Rejection> {
+    pub(super) fn finish(self) -> Result<Effect> {
         if self.out_of_range.is_empty() {
             Ok(self.effect)
         } else {

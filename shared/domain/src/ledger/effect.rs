@@ -1,4 +1,4 @@
-//! What a command does: postings, changed holds, and the new account states.
+//! The effect of a command: postings, changed holds and the new account states.
 
 use super::account::Account;
 use super::names::{Asset, OrderId};
@@ -13,52 +13,52 @@ pub struct HoldChange {
     pub account: AccountId,
     /// The order; `None` is the unnamed hold.
     pub order: Option<OrderId>,
-    /// What is held now.
+    /// The amount held now.
     pub amount: Money,
 }
 
-/// One change of one balance: a row of `transactions`.
+/// A change of one balance, a row of `transactions`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Posting {
     /// The account.
     pub account: AccountId,
     /// Credit or debit.
     pub direction: Direction,
-    /// How much, above zero.
+    /// The amount, above zero.
     pub amount: Money,
-    /// Why: the reason of the movement or trade, or `fee`.
+    /// The reason of the movement or trade, or `fee`.
     pub reason: String,
-    /// The balance after it.
+    /// The balance after the posting.
     pub closing_balance: Money,
-    /// Its number on the account, without gaps from 1.
+    /// The number of the posting on the account, from 1 without gaps.
     pub sequence: i64,
-    /// Price of a trade, rounded for storage.
+    /// The price of a trade, rounded for storage.
     pub price: Option<Money>,
-    /// Asset the price is in.
+    /// The asset of the price.
     pub quote: Option<Asset>,
-    /// What a fee took of it, in the account's asset: a purchase paid it on top, a sale got so much less, and a posting
-    /// `fee` is all fee. `None` when no fee was taken here.
+    /// The fee within the amount, in the account's asset: added to the cost of a purchase, deducted from the proceeds of
+    /// a sale, or the whole amount of a `fee` posting. `None` without a fee.
     pub fee: Option<Money>,
 }
 
-/// A difference between what the caller said and what the books say: caller's figure minus ours.
+/// A difference between the caller's figure and the books: the former minus the latter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drift {
-    /// The field of the event.
+    /// The field of the event with the caller's figure.
     pub field: &'static str,
     /// The difference.
     pub amount: Number,
 }
 
-/// What a command does: new account states and how they came about.
+/// The effect of a command.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Effect {
-    /// Postings in order.
+    /// The postings in order.
     pub postings: Vec<Posting>,
-    /// Holds that changed.
+    /// The changed holds.
     pub holds: Vec<HoldChange>,
-    /// Whole new states of every account that changed.
+    /// The complete new state of every changed account.
     pub accounts: Vec<Account>,
-    /// Differences to tell; never a reason to refuse.
+    /// Differences to report, which never cause a rejection.
     pub drift: Vec<Drift>,
 }

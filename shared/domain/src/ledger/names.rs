@@ -1,77 +1,80 @@
-//! The names of things in the ledger: assets, pairs of them, and orders.
+//! The names of assets, pairs of assets, and orders.
 
-use crate::value::newtype::text_newtype;
-use crate::value::{Invalid, Schema, SchemaKind, Value, string};
-use serde_json::Value as Json;
+use crate::value::newtype::{string_value, text_newtype};
+use crate::value::{Invalid, Schema};
 use std::fmt;
-use std::str::FromStr;
 
-/// The symbol of an asset: 1 to 20 printable ASCII characters without `/`, upper case.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-#[serde(transparent)]
+/// Longest asset symbol, in characters.
+const ASSET_LENGTH_MAX: usize = 20;
+/// Longest order id, in characters; the index cannot hold a much longer one.
+const ORDER_ID_LENGTH_MAX: usize = 128;
+
+/// The symbol of an asset: 1 to 20 printable ASCII characters without `/`, in upper case.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Asset(String);
 
-/// Longest symbol, in characters.
-const ASSET_LENGTH_MAX: usize = 20;
-
-impl FromStr for Asset {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
+impl Asset {
+    fn is_valid(text: &str) -> bool {
         let is_allowed = |byte: u8| byte.is_ascii_graphic() && byte != b'/';
 
-        if (1..=ASSET_LENGTH_MAX).contains(&text.len()) && text.bytes().all(is_allowed) {
-            Ok(Self(text.to_ascii_uppercase()))
-        } else {
-            Err(format!(
-                "must be 1 to {ASSET_LENGTH_MAX} printable ASCII characters without '/'"
-            ))
-        }
+        (1..=ASSET_LENGTH_MAX).contains(&text.len()) && text.bytes().all(is_allowed)
+    }
+
+    fn invalid(text: String) -> Invalid {
+        Invalid::given(
+            format!("must be 1 to {ASSET_LENGTH_MAX} printable ASCII characters without '/'"),
+            &text.into(),
+        )
     }
 }
 
-impl Value for Asset {
-    fn schema() -> Schema {
-        Schema {
-            pattern: Some("^[!-.0-~]*$"),
-            min_length: Some(1),
-            max_length: Some(ASSET_LENGTH_MAX),
-            example: Some(|| "BTC".into()),
-            ..Schema::new("string", SchemaKind::String)
+impl TryFrom<String> for Asset {
+    type Error = Invalid;
+
+    fn try_from(mut text: String) -> Result<Self, Invalid> {
+        if !Self::is_valid(&text) {
+            return Err(Self::invalid(text));
         }
-    }
 
-    fn from_json(value: Json) -> Result<Self, Invalid> {
-        parse(value)
-    }
-
-    fn to_json(&self) -> Json {
-        Json::from(self.as_str())
+        text.make_ascii_uppercase();
+        Ok(Self(text))
     }
 }
 
-text_newtype!(Asset);
+text_newtype!(
+    Asset,
+    Schema {
+        pattern: Some("^[!-.0-~]*$"),
+        min_length: Some(1),
+        max_length: Some(ASSET_LENGTH_MAX),
+        example: Some(|| "BTC".into()),
+        ..Schema::STRING
+    }
+);
 
 /// The assets of a trade, written `BASE/QUOTE`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pair {
-    /// What is traded.
+    /// The traded asset.
     pub base: Asset,
-    /// What it is paid in.
+    /// The asset of the price.
     pub quote: Asset,
 }
 
-impl FromStr for Pair {
-    type Err = String;
+impl TryFrom<String> for Pair {
+    type Error = Invalid;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (base, quote) = text
-            .split_once('/')
-            .ok_or_else(|| "must be BASE/QUOTE".to_owned())?;
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        let Some((base, quote)) = text.split_once('/') else {
+            return Err(Invalid::given("must be BASE/QUOTE", &text.into()));
+        };
+        if !Asset::is_valid(base) || !Asset::is_valid(quote) {
+            return Err(Asset::invalid(text));
+        }
 
         Ok(Self {
-            base: base.parse()?,
-            quote: quote.parse()?,
+            base: Asset(base.to_ascii_uppercase()),
+            quote: Asset(quote.to_ascii_uppercase()),
         })
     }
 }
@@ -82,78 +85,50 @@ impl fmt::Display for Pair {
     }
 }
 
-impl Value for Pair {
-    fn schema() -> Schema {
-        Schema {
-            pattern: Some("^[!-.0-~]{1,20}/[!-.0-~]{1,20}$"),
-            example: Some(|| "BTC/USDT".into()),
-            ..Schema::new("string", SchemaKind::String)
-        }
+string_value!(
+    Pair,
+    Schema {
+        pattern: Some("^[!-.0-~]{1,20}/[!-.0-~]{1,20}$"),
+        example: Some(|| "BTC/USDT".into()),
+        ..Schema::STRING
     }
-
-    fn from_json(value: Json) -> Result<Self, Invalid> {
-        parse(value)
-    }
-
-    fn to_json(&self) -> Json {
-        Json::from(self.to_string())
-    }
-}
+);
 
 /// An order id: 1 to 128 characters. The unnamed hold is `None` wherever an order is optional.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OrderId(String);
 
-/// Longest order id, in characters; a longer one would break an index.
-pub const ORDER_ID_LENGTH_MAX: usize = 128;
+impl TryFrom<String> for OrderId {
+    type Error = Invalid;
 
-impl FromStr for OrderId {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn try_from(text: String) -> Result<Self, Invalid> {
         if (1..=ORDER_ID_LENGTH_MAX).contains(&text.chars().count()) {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text))
         } else {
-            Err(format!("must have 1 to {ORDER_ID_LENGTH_MAX} characters"))
+            Err(Invalid::given(
+                format!("must have 1 to {ORDER_ID_LENGTH_MAX} characters"),
+                &text.into(),
+            ))
         }
     }
 }
 
-impl Value for OrderId {
-    fn schema() -> Schema {
-        Schema {
-            min_length: Some(1),
-            max_length: Some(ORDER_ID_LENGTH_MAX),
-            ..Schema::new("string", SchemaKind::String)
-        }
+text_newtype!(
+    OrderId,
+    Schema {
+        min_length: Some(1),
+        max_length: Some(ORDER_ID_LENGTH_MAX),
+        ..Schema::STRING
     }
-
-    fn from_json(value: Json) -> Result<Self, Invalid> {
-        parse(value)
-    }
-
-    fn to_json(&self) -> Json {
-        Json::from(self.as_str())
-    }
-}
-
-text_newtype!(OrderId);
-
-/// A name in a string; an error shows the string.
-fn parse<T: FromStr<Err = String>>(value: Json) -> Result<T, Invalid> {
-    let text = string(value)?;
-
-    text.parse()
-        .map_err(|why| Invalid::given(why, &text.into()))
-}
+);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::value::Value;
 
     #[test]
-    fn a_symbol_at_its_limits_is_accepted_in_upper_case() {
+    fn accepts_a_symbol_at_its_limits_in_upper_case() {
         for text in ["b", "a!-.0~bcdefghijklmno"] {
             let asset = Asset::from_json(text.into()).expect("within the limits");
 
@@ -162,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_symbol_beyond_its_limits_is_refused_with_the_value() {
+    fn rejects_a_symbol_beyond_its_limits_with_the_value() {
         for text in ["", "a/b", "a b", "é", &"A".repeat(21)] {
             let invalid = Asset::from_json(text.into()).expect_err("beyond a limit");
 

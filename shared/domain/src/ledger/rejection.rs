@@ -1,83 +1,57 @@
-//! Why the ledger refuses a command.
+//! The reasons why the ledger rejects a command.
 
-/// The named refusals, in the order of their precedence: when several apply, the first one is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
-pub enum Rejection {
-    /// No such user, or a deleted one.
-    #[error("the user does not exist")]
-    UnknownUser,
-    /// The user is disabled.
-    #[error("the user is disabled")]
-    UserDisabled,
-    /// No such trading, or one that is deleted or being deleted.
-    #[error("the trading does not exist or is deleted")]
-    UnknownTrading,
-    /// No such sub-account, or a deleted one.
-    #[error("the sub-account does not exist or is deleted")]
-    UnknownSubAccount,
-    /// Account, trading and user do not belong together.
-    #[error("sub-account, trading and user do not belong together")]
-    OwnershipMismatch,
-    /// The symbol named is not the account's.
-    #[error("the symbol is not that of the sub-account")]
-    SymbolMismatch,
-    /// A trade needs two different accounts.
-    #[error("stock account and currency account are the same")]
-    SameAccount,
-    /// An amount is zero or negative where it must be positive, or nothing is left of it after rounding.
-    #[error("the amount must be above zero (a fee or a price not below it)")]
-    InvalidAmount,
-    /// An amount that moves has more than twelve decimal places.
-    #[error("an amount that moves has at most 12 decimal places")]
-    TooManyDecimals,
-    /// More is asked for than is available.
-    #[error("the available balance is too small")]
-    InsufficientBalance,
-    /// More is unlocked than is held.
-    #[error("more would be unlocked than is held")]
-    UnlockExceedsLocked,
-    /// An amount or a balance would have more than sixteen integer digits.
-    #[error("an amount or a balance would have more than 16 integer digits")]
-    AmountOutOfRange,
+use crate::text_enum::text_enum;
+
+pub(super) type Result<T> = std::result::Result<T, Rejection>;
+
+text_enum! {
+    /// The reasons in the order of their precedence: when several apply, the first one is returned.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
+    pub enum Rejection;
+
+    /// Returns the stable code, equal over REST and in dead letters.
+    pub fn code {
+        /// The user does not exist or is deleted.
+        #[error("the user does not exist")]
+        UnknownUser = "UNKNOWN_USER",
+        /// The user is disabled.
+        #[error("the user is disabled")]
+        UserDisabled = "USER_DISABLED",
+        /// The trading does not exist, is deleted or is being deleted.
+        #[error("the trading does not exist or is deleted")]
+        UnknownTrading = "UNKNOWN_TRADING",
+        /// The sub-account does not exist or is deleted.
+        #[error("the sub-account does not exist or is deleted")]
+        UnknownSubAccount = "UNKNOWN_SUB_ACCOUNT",
+        /// The account, trading and user do not belong together.
+        #[error("sub-account, trading and user do not belong together")]
+        OwnershipMismatch = "OWNERSHIP_MISMATCH",
+        /// The symbol is not the account's.
+        #[error("the symbol is not the sub-account's")]
+        SymbolMismatch = "SYMBOL_MISMATCH",
+        /// A trade needs two different accounts.
+        #[error("stock account and currency account are the same")]
+        SameAccount = "SAME_ACCOUNT",
+        /// An amount is zero or negative where it must be positive, or rounds to zero.
+        #[error("an amount must be above zero, a fee or a price not below zero")]
+        InvalidAmount = "INVALID_AMOUNT",
+        /// An amount in the books would have more than twelve decimal places.
+        #[error("an amount has more than 12 decimal places")]
+        TooManyDecimals = "TOO_MANY_DECIMALS",
+        /// The amount exceeds the available balance.
+        #[error("the available balance is too small")]
+        InsufficientBalance = "INSUFFICIENT_BALANCE",
+        /// The amount to unlock exceeds the hold.
+        #[error("the amount to unlock is more than the hold")]
+        UnlockExceedsLocked = "UNLOCK_EXCEEDS_LOCKED",
+        /// An amount or a balance would have more than sixteen integer digits.
+        #[error("an amount or a balance would have more than 16 integer digits")]
+        AmountOutOfRange = "AMOUNT_OUT_OF_RANGE",
+    }
 }
 
 impl Rejection {
-    /// All of them, by precedence.
-    pub const ALL: [Self; 12] = [
-        Self::UnknownUser,
-        Self::UserDisabled,
-        Self::UnknownTrading,
-        Self::UnknownSubAccount,
-        Self::OwnershipMismatch,
-        Self::SymbolMismatch,
-        Self::SameAccount,
-        Self::InvalidAmount,
-        Self::TooManyDecimals,
-        Self::InsufficientBalance,
-        Self::UnlockExceedsLocked,
-        Self::AmountOutOfRange,
-    ];
-
-    /// The stable code, equal over REST and in dead letters.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::UnknownUser => "UNKNOWN_USER",
-            Self::UserDisabled => "USER_DISABLED",
-            Self::UnknownTrading => "UNKNOWN_TRADING",
-            Self::UnknownSubAccount => "UNKNOWN_SUB_ACCOUNT",
-            Self::OwnershipMismatch => "OWNERSHIP_MISMATCH",
-            Self::SymbolMismatch => "SYMBOL_MISMATCH",
-            Self::SameAccount => "SAME_ACCOUNT",
-            Self::InvalidAmount => "INVALID_AMOUNT",
-            Self::TooManyDecimals => "TOO_MANY_DECIMALS",
-            Self::InsufficientBalance => "INSUFFICIENT_BALANCE",
-            Self::UnlockExceedsLocked => "UNLOCK_EXCEEDS_LOCKED",
-            Self::AmountOutOfRange => "AMOUNT_OUT_OF_RANGE",
-        }
-    }
-
-    /// Whether it may pass by itself, because what is named may be created or enabled later.
+    /// Returns whether a retry may succeed, because the resource may be created or enabled later.
     #[must_use]
     pub const fn is_unresolved(self) -> bool {
         matches!(

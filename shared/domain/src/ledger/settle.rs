@@ -1,13 +1,13 @@
-//! How a trade is settled: all its legs or none.
+//! Settles a trade: all its legs or none.
 
 use super::command::Trade;
 use super::draft::{Draft, Leg};
-use super::rejection::Rejection;
+use super::rejection::{Rejection, Result};
 use crate::ids::AccountId;
 use crate::money::{Money, Number};
 use crate::states::Side;
 
-pub(super) fn apply(draft: &mut Draft<'_>, trade: &Trade) -> Result<(), Rejection> {
+pub(super) fn apply(draft: &mut Draft<'_>, trade: &Trade) -> Result<()> {
     draft.expect_asset(trade.stock_account, &trade.stock)?;
     draft.expect_asset(trade.currency_account, &trade.currency)?;
     if trade.stock_account == trade.currency_account {
@@ -23,20 +23,20 @@ pub(super) fn apply(draft: &mut Draft<'_>, trade: &Trade) -> Result<(), Rejectio
     figures.check_range(trade)
 }
 
-/// What a trade moves on the currency account.
+/// The figures of a trade on the currency account.
 struct Figures {
-    /// Cost or proceeds without a fee.
+    /// The cost or proceeds without the fee.
     cost: Number,
     /// The fee the currency account pays.
     included_fee: Number,
-    /// Cost with the fee, or proceeds less the fee; negative when the fee is the larger.
+    /// The cost plus the fee, or the proceeds less the fee; negative when the fee exceeds the proceeds.
     currency: Number,
-    /// The price, when it fits the books.
+    /// The price; `None` when it is out of range.
     price: Option<Money>,
 }
 
 impl Figures {
-    fn of(trade: &Trade) -> Result<Self, Rejection> {
+    fn of(trade: &Trade) -> Result<Self> {
         if trade.has_negative_figure() {
             return Err(Rejection::InvalidAmount);
         }
@@ -46,10 +46,9 @@ impl Figures {
             None => trade.price.times(&trade.volume).rounded(),
         };
         let has_separate_fee = trade.separate_fee_account().is_some();
-        let included_fee = if has_separate_fee {
-            Money::ZERO.into()
-        } else {
-            trade.fee.clone()
+        let included_fee = match has_separate_fee {
+            true => Money::ZERO.into(),
+            false => trade.fee.clone(),
         };
         let currency = match trade.side {
             Side::Buy => cost.plus(&included_fee),
@@ -60,7 +59,7 @@ impl Figures {
         if trade.volume.is_zero() && currency.is_zero() && !moves_fee {
             return Err(Rejection::InvalidAmount);
         }
-        if trade.moves_too_finely() {
+        if trade.has_too_many_places() {
             return Err(Rejection::TooManyDecimals);
         }
         Ok(Self {
@@ -71,21 +70,20 @@ impl Figures {
         })
     }
 
-    /// A price beyond the books could not be stored beside its posting; proceeds and a fee beyond them are nonsense
-    /// even where their difference is in range.
-    fn check_range(&self, trade: &Trade) -> Result<(), Rejection> {
+    /// Rejects a price that cannot be stored with its posting, and a cost or fee out of range even if their difference
+    /// is in range.
+    fn check_range(&self, trade: &Trade) -> Result<()> {
         let fits = |amount: &Number| amount.to_money().is_some();
 
         if self.price.is_some() && fits(&self.cost) && fits(&trade.fee) {
-            Ok(())
-        } else {
-            Err(Rejection::AmountOutOfRange)
+            return Ok(());
         }
+        Err(Rejection::AmountOutOfRange)
     }
 }
 
-/// Posts stock against currency.
-fn exchange(draft: &mut Draft<'_>, trade: &Trade, figures: &Figures) -> Result<(), Rejection> {
+/// Posts the stock and currency legs.
+fn exchange(draft: &mut Draft<'_>, trade: &Trade, figures: &Figures) -> Result<()> {
     let stock = trade.volume.units_rounded();
     let currency = figures.currency.units_rounded();
     let leg = Leg {
@@ -95,11 +93,9 @@ fn exchange(draft: &mut Draft<'_>, trade: &Trade, figures: &Figures) -> Result<(
         quote: Some(&trade.currency),
         fee: None,
     };
+    let included_fee = figures.included_fee.to_money();
     let paying_leg = Leg {
-        fee: figures
-            .included_fee
-            .to_money()
-            .filter(|fee| fee.is_positive()),
+        fee: included_fee.filter(|fee| fee.is_positive()),
         ..leg
     };
 
@@ -118,8 +114,8 @@ fn exchange(draft: &mut Draft<'_>, trade: &Trade, figures: &Figures) -> Result<(
     }
 }
 
-/// Posts a fee that another account than the currency account pays.
-fn pay_fee(draft: &mut Draft<'_>, trade: &Trade, account: AccountId) -> Result<(), Rejection> {
+/// Posts a fee that an account other than the currency account pays.
+fn pay_fee(draft: &mut Draft<'_>, trade: &Trade, account: AccountId) -> Result<()> {
     let leg = Leg {
         reason: "fee",
         order: trade.order.as_ref(),
@@ -137,16 +133,16 @@ impl Trade {
     }
 
     fn has_negative_figure(&self) -> bool {
-        let figures = [&self.volume, &self.price, &self.fee];
-
-        let mut all = figures.into_iter().chain(&self.quote_amount);
-        all.any(Number::is_negative)
+        let mut figures = [&self.volume, &self.price, &self.fee]
+            .into_iter()
+            .chain(&self.quote_amount);
+        figures.any(Number::is_negative)
     }
 
-    fn moves_too_finely(&self) -> bool {
-        let moving = [&self.volume, &self.fee];
-
-        let mut all = moving.into_iter().chain(&self.quote_amount);
-        all.any(Number::has_too_many_places)
+    fn has_too_many_places(&self) -> bool {
+        let mut amounts = [&self.volume, &self.fee]
+            .into_iter()
+            .chain(&self.quote_amount);
+        amounts.any(Number::has_too_many_places)
     }
 }

@@ -1,4 +1,4 @@
-//! Tests of the pure ledger: every row of its table, every rejection, and what must hold whatever is requested.
+//! Tests of the pure ledger: every command, every rejection, and properties of any sequence of commands.
 
 mod holds;
 mod movements;
@@ -7,8 +7,8 @@ mod properties;
 mod trades;
 
 use super::{
-    Account, Asset, Belief, Book, Command, Direction, Effect, Movement, OrderId, Rejection, Side,
-    Trade, apply,
+    Account, Asset, Belief, Book, Command, Direction, Effect, Hold, Movement, OrderId, Rejection,
+    Side, Trade, apply,
 };
 use crate::ids::{AccountId, TradingId, UserId};
 use crate::money::{Money, Number};
@@ -77,22 +77,22 @@ fn book() -> Book {
     book
 }
 
-/// Money held on an account for an order; for none when `order` is empty.
-struct Hold {
+/// An amount held on an account for an order; an empty `order` is the unnamed hold.
+struct Held {
     account: AccountId,
     order: &'static str,
     amount: &'static str,
 }
 
-const fn hold(account: AccountId, order: &'static str, amount: &'static str) -> Hold {
-    Hold {
+const fn hold(account: AccountId, order: &'static str, amount: &'static str) -> Held {
+    Held {
         account,
         order,
         amount,
     }
 }
 
-fn book_with_holds(holds: &[Hold]) -> Book {
+fn book_with_holds(holds: &[Held]) -> Book {
     let mut book = book();
     for hold in holds {
         let amount = money(hold.amount);
@@ -108,9 +108,9 @@ fn run(book: &Book, command: &Command) -> Result<Effect, Rejection> {
     apply(book, OWNER, TRADING, command)
 }
 
-/// Applies a command that must be refused.
+/// Asserts that a command is rejected.
 #[track_caller]
-fn refuses(book: &Book, command: &Command, expected: Rejection) {
+fn rejects(book: &Book, command: &Command, expected: Rejection) {
     assert_eq!(run(book, command), Err(expected), "{command:?}");
 }
 
@@ -121,7 +121,7 @@ fn effect(book: &mut Book, command: &Command) -> Effect {
     effect
 }
 
-/// Postings as `direction account amount reason = closing #sequence`.
+/// Formats postings as `direction account amount reason = closing #sequence`.
 fn postings(effect: &Effect) -> Vec<String> {
     let line = |posting: &super::Posting| {
         format!(
@@ -137,24 +137,24 @@ fn postings(effect: &Effect) -> Vec<String> {
     effect.postings.iter().map(line).collect()
 }
 
-/// Drift as `field amount`.
+/// Formats drift as `field amount`.
 fn drift(effect: &Effect) -> Vec<String> {
     let line = |drift: &super::Drift| format!("{} {}", drift.field, drift.amount);
     effect.drift.iter().map(line).collect()
 }
 
-/// Balance and sum of holds of an account.
+/// Formats the balance and the sum of holds of an account.
 fn state(book: &Book, id: AccountId) -> String {
     let account = book.get(id).expect("known");
     format!("{}, {} locked", account.balance, account.locked)
 }
 
-/// What an account of the book holds for an order.
+/// Returns the hold of an order on the currency account.
 fn held(book: &Book, order: Option<OrderId>) -> Money {
     book.get(CURRENCY).expect("known").hold(order.as_ref())
 }
 
-/// A movement of the currency account.
+/// Returns a movement of the currency account.
 fn movement(direction: Direction, amount: &str) -> Movement {
     Movement {
         account: CURRENCY,
@@ -175,25 +175,24 @@ fn debit(amount: &str) -> Command {
     Command::Move(movement(Direction::Debit, amount))
 }
 
-fn lock(amount: &str, order: Option<OrderId>) -> Command {
-    Command::Lock {
+fn held_amount(amount: &str, order: Option<OrderId>) -> Hold {
+    Hold {
         account: CURRENCY,
         asset: asset("USDT"),
         amount: number(amount),
         order,
     }
+}
+
+fn lock(amount: &str, order: Option<OrderId>) -> Command {
+    Command::Lock(held_amount(amount, order))
 }
 
 fn unlock(amount: &str, order: Option<OrderId>) -> Command {
-    Command::Unlock {
-        account: CURRENCY,
-        asset: asset("USDT"),
-        amount: number(amount),
-        order,
-    }
+    Command::Unlock(held_amount(amount, order))
 }
 
-/// A trade of `volume` at `price` with `fee` from the currency account, without an order.
+/// Returns a trade with a fee from the currency account, without an order.
 fn trade(side: Side, volume: &str, price: &str, fee: &str) -> Trade {
     Trade {
         side,

@@ -1,50 +1,43 @@
-//! How a number may be written.
+//! The accepted spelling of numbers.
 
-/// Digits a number may be written with, also inside free JSON.
+/// Most digits of a written number, also in free JSON.
 pub const NUMBER_DIGITS_MAX: usize = 40;
 /// Largest magnitude of a written exponent.
 pub const NUMBER_EXPONENT_MAX: u8 = 64;
 
-/// Why a text is no number of ours.
+/// The reason why a text is not accepted as a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NumberError {
-    /// It is not written as JSON writes numbers.
+    /// The text is not a JSON number.
     #[error("not a decimal number")]
     NotANumber,
-    /// It has more than [`NUMBER_DIGITS_MAX`] digits.
+    /// The number has more than [`NUMBER_DIGITS_MAX`] digits.
     #[error("more than {NUMBER_DIGITS_MAX} digits")]
     TooManyDigits,
-    /// Its exponent is beyond ±[`NUMBER_EXPONENT_MAX`].
+    /// The exponent is beyond ±[`NUMBER_EXPONENT_MAX`].
     #[error("exponent beyond ±{NUMBER_EXPONENT_MAX}")]
     ExponentTooLarge,
 }
 
-/// Checks the form of a number as JSON writes it, and the limits on its digits and exponent.
+/// Checks that a text is a JSON number within the limits on digits and exponent.
 pub fn check_number(text: &str) -> Result<(), NumberError> {
     let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let Some((mantissa, exponent)) = unsigned.split_once(['e', 'E']) else {
+        return check_mantissa(unsigned);
+    };
 
-    match unsigned.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => {
-            check_mantissa(mantissa)?;
-            check_exponent(exponent)
-        }
-        None => check_mantissa(unsigned),
-    }
+    check_mantissa(mantissa)?;
+    check_exponent(exponent)
 }
 
 fn check_mantissa(mantissa: &str) -> Result<(), NumberError> {
-    let (whole, fraction) = match mantissa.split_once('.') {
-        Some((whole, fraction)) => (whole, Some(fraction)),
-        None => (mantissa, None),
-    };
-    if !is_digits(whole) || fraction.is_some_and(|part| !is_digits(part)) {
-        return Err(NumberError::NotANumber);
-    }
-    if whole.len() > 1 && whole.starts_with('0') {
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
+    let has_leading_zero = whole.len() > 1 && whole.starts_with('0');
+    if !is_digits(whole) || !is_digits(fraction) || has_leading_zero {
         return Err(NumberError::NotANumber);
     }
 
-    if whole.len() + fraction.map_or(0, str::len) > NUMBER_DIGITS_MAX {
+    if mantissa.bytes().filter(u8::is_ascii_digit).count() > NUMBER_DIGITS_MAX {
         return Err(NumberError::TooManyDigits);
     }
     Ok(())
@@ -57,7 +50,7 @@ fn check_exponent(exponent: &str) -> Result<(), NumberError> {
     }
 
     match magnitude.parse::<u8>() {
-        Ok(value) if value <= NUMBER_EXPONENT_MAX => Ok(()),
+        Ok(0..=NUMBER_EXPONENT_MAX) => Ok(()),
         Ok(_) | Err(_) => Err(NumberError::ExponentTooLarge),
     }
 }

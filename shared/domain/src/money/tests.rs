@@ -9,7 +9,7 @@ fn number(text: &str) -> Number {
 }
 
 #[test]
-fn money_is_read_exactly_from_every_spelling() {
+fn parses_every_spelling_exactly() {
     for (text, expected) in [
         ("0.1", "0.1"),
         ("1e-8", "0.00000001"),
@@ -32,7 +32,7 @@ fn money_is_read_exactly_from_every_spelling() {
 }
 
 #[test]
-fn thirteen_places_and_seventeen_integer_digits_do_not_fit() {
+fn rejects_13_places_and_17_integer_digits() {
     assert!(number("0.0000000000001").has_too_many_places());
     assert_eq!(number("0.0000000000001").to_money(), None);
     assert_eq!(number("10000000000000000").to_money(), None);
@@ -41,7 +41,7 @@ fn thirteen_places_and_seventeen_integer_digits_do_not_fit() {
 }
 
 #[test]
-fn what_is_no_json_number_is_refused() {
+fn rejects_what_json_does_not_accept_as_a_number() {
     for text in [
         "", "-", "+1", ".5", "5.", "01", "1e", "1e+", "0x1", "1_000", "NaN", "inf", " 1", "1 ",
         "１",
@@ -66,7 +66,7 @@ fn what_is_no_json_number_is_refused() {
 }
 
 #[test]
-fn a_product_is_rounded_once_and_half_to_even() {
+fn a_product_is_rounded_half_to_even() {
     let product = number("1000000.000003002994").times(&number("1000.000500000999"));
     assert_eq!(product.to_string(), "1000000500.004001995501499999991006");
     assert_eq!(product.rounded().to_string(), "1000000500.004001995501");
@@ -79,7 +79,7 @@ fn a_product_is_rounded_once_and_half_to_even() {
 
 proptest! {
     #[test]
-    fn money_survives_text_and_database(units in -(UNITS_LIMIT - 1)..UNITS_LIMIT) {
+    fn money_round_trips_through_text_and_database(units in -(UNITS_LIMIT - 1)..UNITS_LIMIT) {
         let money = Money::from_units(units).expect("in range");
         prop_assert_eq!(money.to_string().parse::<Money>().expect("own text"), money);
         prop_assert_eq!(Money::from_decimal(money.to_decimal()), Some(money));
@@ -87,7 +87,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_makes_the_parser_panic(text in ".{0,60}") {
+    fn arbitrary_texts_never_panic(text in ".{0,60}") {
         let _outcome = text.parse::<Number>();
     }
 }

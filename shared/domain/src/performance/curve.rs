@@ -1,24 +1,22 @@
-//! The curve of value and unit value, at the end of every hour or day in which something happened.
-//!
-//! Owns: where hours and days begin (UTC), and how many points there may be. Must not know: what makes the values.
+//! The curve of value and unit value, with a point for every hour or day that has a posting.
 
 use super::exact::Exact;
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// Points of a curve at most.
+/// Most points of a curve.
 pub const POINTS_MAX: usize = 10_000;
 
-/// How long a piece of a history is.
+/// The length of the intervals of a history, which begin at full hours or days in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interval {
     /// An hour.
     Hour,
-    /// A day, UTC.
+    /// A day.
     Day,
 }
 
 impl Interval {
-    /// As PostgreSQL calls it.
+    /// Returns the name of the unit in PostgreSQL.
     #[must_use]
     pub const fn unit(self) -> &'static str {
         match self {
@@ -27,7 +25,7 @@ impl Interval {
         }
     }
 
-    /// Its length.
+    /// Returns the length of the interval.
     #[must_use]
     pub const fn length(self) -> TimeDelta {
         match self {
@@ -36,42 +34,43 @@ impl Interval {
         }
     }
 
-    /// The beginning of the piece a moment is in.
+    /// Returns the start of the interval that contains a time.
     #[must_use]
     pub fn start(self, time: DateTime<Utc>) -> DateTime<Utc> {
         let seconds = self.length().num_seconds();
         let start = time.timestamp().div_euclid(seconds) * seconds;
+
         DateTime::from_timestamp(start, 0).unwrap_or(time)
     }
 }
 
-/// The state at the end of one piece.
+/// The state at the end of an interval.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Point {
-    /// Its beginning.
+    /// The start of the interval.
     pub time: DateTime<Utc>,
-    /// Worth of what is measured.
+    /// The value of the measured assets.
     pub value: Exact,
-    /// What flowed in during it, less what flowed out.
+    /// Inflows less outflows during the interval.
     pub flows: Exact,
-    /// What one unit is worth that was worth one at the beginning.
+    /// The value of one unit, which is worth one at the start of the curve.
     pub unit: Exact,
 }
 
 impl Point {
-    /// What one unit is worth, as the nearest float.
+    /// Returns the value of one unit as the nearest float.
     #[must_use]
     pub fn unit_value(&self) -> f64 {
         self.unit.nearest()
     }
 }
 
-/// Follows value and unit value.
+/// Collects the points of a curve.
 #[derive(Debug)]
 pub(super) struct Curve {
     interval: Interval,
-    points: Vec<Point>,
-    /// What flowed since it was last seen.
+    pub(super) points: Vec<Point>,
+    /// The flows since the last point.
     flows: Exact,
 }
 
@@ -80,7 +79,7 @@ impl Curve {
         Self {
             interval,
             points: Vec::new(),
-            flows: Exact::zero(),
+            flows: Exact::default(),
         }
     }
 
@@ -88,25 +87,20 @@ impl Curve {
         self.flows = self.flows.plus(flow);
     }
 
-    /// Sees the next values; whether there is room for them.
-    pub(super) fn see(&mut self, time: DateTime<Utc>, value: &Exact, unit: Exact) -> bool {
+    /// Records the values at a time; returns whether the curve is within [`POINTS_MAX`].
+    pub(super) fn record(&mut self, time: DateTime<Utc>, value: &Exact, unit: Exact) -> bool {
         let time = self.interval.start(time);
-        let earlier = self.points.pop_if(|point| point.time == time);
-        let flows = std::mem::take(&mut self.flows);
+        let mut flows = std::mem::take(&mut self.flows);
+        if let Some(earlier) = self.points.pop_if(|point| point.time == time) {
+            flows = earlier.flows.plus(&flows);
+        }
 
         self.points.push(Point {
             time,
             value: value.clone(),
-            flows: match earlier {
-                Some(point) => point.flows.plus(&flows),
-                None => flows,
-            },
+            flows,
             unit,
         });
         self.points.len() <= POINTS_MAX
-    }
-
-    pub(super) fn points(self) -> Vec<Point> {
-        self.points
     }
 }

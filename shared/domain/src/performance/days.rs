@@ -1,35 +1,32 @@
-//! Returns by UTC day, and how they spread.
-//!
-//! Owns: where a day ends, days without a change, and the sums that means and deviations are made of. Must not know: what
-//! the curve is of.
+//! Returns by UTC day, and their spread.
 
 use super::exact::Exact;
 use chrono::{DateTime, NaiveDate, Utc};
 
-/// Days of a year: these markets never close.
+/// Trading days of a year: these markets never close.
 const DAYS_A_YEAR: u64 = 365;
 
-/// Follows a curve that begins at one and closes it at the end of each day.
+/// Follows the value of one unit, which begins at one, and closes it at the end of each day.
 #[derive(Clone, Debug)]
 pub(super) struct Days {
     day: NaiveDate,
-    /// The curve when the day began, and as it was last seen.
+    /// The value at the start of the day.
     opening: Exact,
     last: Exact,
     sums: Sums,
 }
 
-/// Of the returns of all days that are over.
+/// Sums over the returns of all closed days.
 #[derive(Clone, Debug, Default)]
 struct Sums {
     count: u64,
     sum: Exact,
     squares: Exact,
-    /// Squares of those below zero.
-    squares_below: Exact,
+    /// The sum of the squares of negative returns.
+    negative_squares: Exact,
 }
 
-/// How returns spread over a year; `None` where that is not defined.
+/// The annual spread of daily returns; `None` where a figure is not defined.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Spread {
     pub(super) volatility: Option<f64>,
@@ -47,80 +44,73 @@ impl Days {
         }
     }
 
-    /// Sees the next value.
-    pub(super) fn see(&mut self, time: DateTime<Utc>, value: Exact) {
-        self.reach(time.date_naive());
+    pub(super) fn record(&mut self, time: DateTime<Utc>, value: Exact) {
+        self.close_before(time.date_naive());
         self.last = value;
     }
 
     /// Closes all days before `day`.
-    fn reach(&mut self, day: NaiveDate) {
-        let Ok(passed) = u64::try_from(day.signed_duration_since(self.day).num_days()) else {
+    fn close_before(&mut self, day: NaiveDate) {
+        let passed = day.signed_duration_since(self.day).num_days();
+        let Ok(passed @ 1..) = u64::try_from(passed) else {
             return;
         };
-        if passed == 0 {
-            return;
-        }
 
-        // After a total loss there is nothing to win or lose.
-        let change = self
-            .last
-            .minus(&self.opening)
-            .over(&self.opening)
-            .unwrap_or_default();
-        self.sums.add(&change);
+        // After a total loss the return is zero.
+        let change = self.last.minus(&self.opening).over(&self.opening);
+        self.sums.add(&change.unwrap_or_default());
         self.sums.count += passed - 1;
 
         self.day = day;
         self.opening = self.last.clone();
     }
 
-    /// The spread over all days until that of the last moment, which counts as a whole one.
+    /// Returns the spread over all days up to that of `last`, which counts as a whole day.
     pub(super) fn spread(mut self, last: DateTime<Utc>) -> Spread {
         let next = last.date_naive().succ_opt();
-        self.reach(next.unwrap_or(self.day));
-        self.sums.spread()
+
+        self.close_before(next.unwrap_or(self.day));
+        self.sums.spread().unwrap_or_default()
     }
 }
 
 impl Sums {
     fn add(&mut self, change: &Exact) {
         let square = change.times(change);
+
         self.count += 1;
         self.sum = self.sum.plus(change);
         if change.is_negative() {
-            self.squares_below = self.squares_below.plus(&square);
+            self.negative_squares = self.negative_squares.plus(&square);
         }
         self.squares = self.squares.plus(&square);
     }
 
-    /// Every figure is the root of a quotient, which is taken last. With m the mean of n returns:
-    /// variance = (squares - n m^2) / (n - 1), downside = squares below zero / n.
-    fn spread(&self) -> Spread {
+    /// Returns the spread of two or more returns. With m the mean of n returns:
+    /// variance = (squares - n m^2) / (n - 1), downside = negative squares / n.
+    ///
+    /// Each figure is the root of a quotient, which is taken last.
+    fn spread(&self) -> Option<Spread> {
         if self.count < 2 {
-            return Spread::default();
+            return None;
         }
         let count = Exact::from(self.count);
-        let Some(mean) = self.sum.over(&count) else {
-            return Spread::default();
-        };
+        let mean = self.sum.over(&count)?;
 
-        let around = self.squares.minus(&mean.times(&self.sum));
-        let variance = around.over(&Exact::from(self.count - 1));
-        // What a division cut off may leave a trace where all returns are equal.
-        let variance = variance
-            .filter(|variance| variance.is_positive())
-            .unwrap_or_default();
-        let downside = self.squares_below.over(&count);
+        let deviations = self.squares.minus(&mean.times(&self.sum));
+        let variance = deviations.over(&Exact::from(self.count - 1));
+        // The rounding of a division can leave a negative variance where all returns are equal.
+        let variance = variance.filter(Exact::is_positive).unwrap_or_default();
+        let downside = self.negative_squares.over(&count);
 
         let year = Exact::from(DAYS_A_YEAR);
         let annual = |square: &Exact| square.times(&year).nearest().sqrt();
         let per =
             |risk: &Exact| Some(annual(&mean.times(&mean).over(risk)?).copysign(mean.nearest()));
-        Spread {
+        Some(Spread {
             volatility: Some(annual(&variance)),
             sharpe: per(&variance),
             sortino: downside.as_ref().and_then(per),
-        }
+        })
     }
 }

@@ -1,33 +1,38 @@
-//! The deepest fall of a curve below what it had reached before.
-//!
-//! Owns: peaks and troughs. Must not know: what the curve is of.
+//! The deepest drawdown of a curve.
 
 use super::exact::Exact;
 use chrono::{DateTime, Utc};
 
 /// A fall from a peak to a trough.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Fall {
-    /// Part of the peak that was lost.
-    pub(super) depth: Exact,
+pub struct Drawdown {
+    depth: Exact,
     /// When the peak was first reached.
-    pub(super) peak: DateTime<Utc>,
+    pub peak: DateTime<Utc>,
     /// When the lowest value was first reached.
-    pub(super) trough: DateTime<Utc>,
-    /// When the peak was reached again; `None` while it was not.
-    pub(super) recovery: Option<DateTime<Utc>>,
+    pub trough: DateTime<Utc>,
+    /// When the peak was reached again; `None` if it was not.
+    pub recovery: Option<DateTime<Utc>>,
+}
+
+impl Drawdown {
+    /// Returns the lost part of the peak, 0 to 1.
+    #[must_use]
+    pub fn depth(&self) -> f64 {
+        self.depth.nearest()
+    }
 }
 
 /// Follows a curve that begins at one.
 #[derive(Clone, Debug)]
-pub(super) struct Falls {
+pub(super) struct Drawdowns {
     peak: (DateTime<Utc>, Exact),
-    deepest: Option<Fall>,
-    /// Whether the deepest fall is the one that goes on.
+    pub(super) deepest: Option<Drawdown>,
+    /// Whether the deepest drawdown is the current one.
     is_open: bool,
 }
 
-impl Falls {
+impl Drawdowns {
     pub(super) fn from(start: DateTime<Utc>) -> Self {
         Self {
             peak: (start, Exact::one()),
@@ -36,11 +41,10 @@ impl Falls {
         }
     }
 
-    /// Sees the next value.
-    pub(super) fn see(&mut self, time: DateTime<Utc>, value: &Exact) {
+    pub(super) fn record(&mut self, time: DateTime<Utc>, value: &Exact) {
         if *value >= self.peak.1 {
-            if let (true, Some(fall)) = (self.is_open, &mut self.deepest) {
-                fall.recovery = Some(time);
+            if let (true, Some(deepest)) = (self.is_open, &mut self.deepest) {
+                deepest.recovery = Some(time);
             }
             self.is_open = false;
             if *value > self.peak.1 {
@@ -50,16 +54,14 @@ impl Falls {
         }
 
         let lost = self.peak.1.minus(value);
-        // Compared without a division, which only the deepest fall is worth.
-        let depth = self
-            .deepest
-            .as_ref()
-            .map_or_else(Exact::zero, |fall| fall.depth.clone());
+        let deepest = self.deepest.as_ref();
+        // The comparison avoids a division, which only a new deepest drawdown needs.
+        let limit = deepest.map(|deepest| deepest.depth.times(&self.peak.1));
 
-        if lost > depth.times(&self.peak.1)
+        if lost > limit.unwrap_or_default()
             && let Some(depth) = lost.over(&self.peak.1)
         {
-            self.deepest = Some(Fall {
+            self.deepest = Some(Drawdown {
                 depth,
                 peak: self.peak.0,
                 trough: time,
@@ -67,10 +69,5 @@ impl Falls {
             });
             self.is_open = true;
         }
-    }
-
-    /// The deepest fall; `None` when there was none.
-    pub(super) fn deepest(self) -> Option<Fall> {
-        self.deepest
     }
 }

@@ -1,15 +1,13 @@
-//! Exact decimals of any size, for sums of money and for ratios.
-//!
-//! Owns: arithmetic without rounding but in a division, and the one way to a float. Must not know: what is computed.
+//! Exact decimals of any size, for sums of money and for ratios: only a division rounds.
 
 use crate::money::{MONEY_PLACES, Money, Number};
 use bigdecimal::num_bigint::BigInt;
 use bigdecimal::{BigDecimal, Signed, Zero};
 use std::fmt;
 
-/// Digits a quotient has at least, when it does not end before: far more than any float can tell.
+/// Fewest digits of a quotient that does not end before, far more than a float has.
 pub(super) const DIGITS: u64 = 40;
-/// Digits a quotient has at most. Chained quotients would otherwise become longer and longer.
+/// Most digits of a quotient, without which chained quotients would become longer and longer.
 const DIGITS_MAX: u64 = 60;
 
 /// An exact decimal.
@@ -17,15 +15,7 @@ const DIGITS_MAX: u64 = 60;
 pub struct Exact(BigDecimal);
 
 impl Exact {
-    /// Nothing.
-    #[must_use]
-    pub fn zero() -> Self {
-        Self(BigDecimal::zero())
-    }
-
-    /// One.
-    #[must_use]
-    pub fn one() -> Self {
+    pub(super) fn one() -> Self {
         Money::ONE.into()
     }
 
@@ -43,6 +33,11 @@ impl Exact {
     }
 
     #[must_use]
+    pub(super) fn abs(&self) -> Self {
+        Self(self.0.abs())
+    }
+
+    #[must_use]
     pub(super) fn plus(&self, other: &Self) -> Self {
         Self(&self.0 + &other.0)
     }
@@ -57,8 +52,8 @@ impl Exact {
         Self(&self.0 * &other.0)
     }
 
-    /// The quotient, cut off after [`DIGITS`] to [`DIGITS_MAX`] digits; `None` for a division by zero. The division of
-    /// the library makes a hundred digits one by one.
+    /// Returns the quotient, truncated after [`DIGITS`] to [`DIGITS_MAX`] digits; `None` for a division by zero. The
+    /// library's division is slow: it computes a hundred digits one by one.
     #[must_use]
     pub(super) fn over(&self, other: &Self) -> Option<Self> {
         let (above, above_scale) = self.0.as_bigint_and_scale();
@@ -72,15 +67,13 @@ impl Exact {
         let scale = above_scale - below_scale + i64::try_from(shift).ok()?;
         let quotient = BigDecimal::new(quotient, scale);
 
-        let is_long = quotient.digits() > DIGITS_MAX;
-        Some(Self(if is_long {
-            quotient.with_prec(DIGITS_MAX)
-        } else {
-            quotient
+        Some(Self(match quotient.digits() {
+            ..=DIGITS_MAX => quotient,
+            _ => quotient.with_prec(DIGITS_MAX),
         }))
     }
 
-    /// The nearest float: of a text the standard library finds it, and of no decimal it is ever `NaN`.
+    /// Returns the nearest float, which the standard library finds for a text; it is never `NaN`.
     pub(super) fn nearest(&self) -> f64 {
         self.0
             .to_scientific_notation()
@@ -105,7 +98,7 @@ impl From<u64> for Exact {
 }
 
 impl From<&Exact> for Number {
-    /// To as many places as money has.
+    /// Rounds to the decimal places of money.
     fn from(exact: &Exact) -> Self {
         Self::of(exact.0.clone()).rounded()
     }

@@ -1,25 +1,31 @@
-//! The fold: what each posting does to holdings, prices, returns and trades.
-//!
-//! Owns: the order of these, and where the period begins. Must not know: how any of them is computed.
+//! The fold: applies each posting to holdings, prices, returns and trades, in this order.
 
 use super::curve::{Curve, Interval, Point};
 use super::exact::Exact;
 use super::portfolio::Portfolio;
-use super::posting::{Period, Posting};
 use super::report::Performance;
 use super::returns::Returns;
-use super::settle::{Change, Happening, SettledTrade, Settler};
+use super::settle::{Activity, Change, Posting, SettledTrade, Settler};
 use super::trades::{TradeFigures, Trades};
 use crate::ledger::Asset;
 use crate::money::Money;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeSet;
 
-/// The curve would have more points than it may.
+/// The measured period. Earlier postings give the state at its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Period {
+    /// The inclusive start; `None` for the first posting.
+    pub from: Option<DateTime<Utc>>,
+    /// The exclusive end; `None` for the last posting.
+    pub to: Option<DateTime<Utc>>,
+}
+
+/// The error for a curve of more than [`POINTS_MAX`](super::POINTS_MAX) points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooManyPoints;
 
-/// The postings so far, folded.
+/// The state after the postings so far.
 #[derive(Debug)]
 pub struct Fold {
     period: Period,
@@ -28,17 +34,18 @@ pub struct Fold {
     trades: Trades,
     returns: Returns,
     curve: Option<Curve>,
-    moment: Option<DateTime<Utc>>,
-    /// Assets that changed in this moment.
+    /// The time of the last posting.
+    time: Option<DateTime<Utc>>,
+    /// Assets that changed at this time.
     touched: Vec<Asset>,
-    /// Value when the period began; `None` before.
+    /// The value at the start of the period; `None` before it.
     opening: Option<Exact>,
     flows: Exact,
     overdrawn: BTreeSet<Asset>,
 }
 
 impl Fold {
-    /// Figures in `measure`, with a curve when an interval is given.
+    /// Creates a fold with figures in `measure`, and a curve if an interval is given.
     #[must_use]
     pub fn new(measure: Asset, period: Period, interval: Option<Interval>) -> Self {
         Self {
@@ -48,73 +55,77 @@ impl Fold {
             portfolio: Portfolio::new(measure),
             returns: Returns::new(),
             curve: interval.map(Curve::new),
-            moment: None,
+            time: None,
             touched: Vec::new(),
             opening: None,
-            flows: Exact::zero(),
+            flows: Exact::default(),
             overdrawn: BTreeSet::new(),
         }
     }
 
-    /// Notes what an account held before its first posting that is still kept. Before any posting.
+    /// Adds the balance of an account before its oldest stored posting. Call it before [`Self::push`].
     pub fn hold(&mut self, asset: &Asset, amount: Money) {
         self.portfolio.add(asset, &amount.into());
     }
 
-    /// Takes the next posting: never one of an earlier moment, within a moment in the order of booking.
+    /// Adds the next posting. Postings are ordered by time, then by booking.
     ///
     /// # Errors
-    /// [`TooManyPoints`] when the curve has no room for more.
+    /// [`TooManyPoints`] when the curve is full.
     pub fn push(&mut self, posting: Posting) -> Result<(), TooManyPoints> {
-        if self.moment != Some(posting.time) {
-            self.end_moment()?;
+        if self.time != Some(posting.time) {
+            self.end_time()?;
             self.begin(posting.time);
-            self.moment = Some(posting.time);
+            self.time = Some(posting.time);
         }
+
         self.touched.push(posting.asset.clone());
-        for happening in self.settler.take(posting) {
-            self.happen(&happening);
+        for activity in self.settler.push(posting) {
+            self.apply(&activity);
         }
         Ok(())
     }
 
-    /// Begins the period when `time` is in it.
+    /// Begins the period if it includes `time`.
     fn begin(&mut self, time: DateTime<Utc>) {
         if self.opening.is_some() || self.period.from.is_some_and(|from| time < from) {
             return;
         }
 
         let value = self.portfolio.value().clone();
-        self.returns
-            .flow(self.period.from.unwrap_or(time), &Exact::zero(), &value);
+        let start = self.period.from.unwrap_or(time);
+        self.returns.flow(start, &Exact::default(), &value);
         self.trades.figures = TradeFigures::default();
         self.touched = self.portfolio.assets().cloned().collect();
         self.opening = Some(value);
     }
 
-    fn happen(&mut self, happening: &Happening) {
-        match happening {
-            Happening::Trade(trade) => self.trade(trade),
-            Happening::Fee(fee) => {
+    fn apply(&mut self, activity: &Activity) {
+        match activity {
+            Activity::Trade(trade) => self.trade(trade),
+            Activity::Fee(fee) => {
                 if let Some(worth) = self.portfolio.worth(&fee.asset, &fee.amount) {
                     self.trades.fee(fee, &worth);
                 }
                 self.portfolio.add(&fee.asset, &fee.amount);
             }
-            Happening::Flow(change) => self.flow(change),
+            Activity::Flow(change) => self.flow(change),
         }
     }
 
-    /// A trade, first as a price, then as a change of holdings. Between assets that are not all measured it is a flow,
-    /// because one side of it has no value.
+    /// Applies a trade, first as a price, then as a change of holdings. A trade of assets that are not all measured is a
+    /// flow, because one side has no value.
     fn trade(&mut self, trade: &SettledTrade) {
-        for entered in self.portfolio.note(&trade.base, &trade.quote, &trade.price) {
+        for entered in self
+            .portfolio
+            .record_price(&trade.base, &trade.quote, &trade.price)
+        {
             self.flow_worth(&entered.worth);
             self.portfolio.enter(&entered);
             self.trades.enter(&entered);
         }
 
-        let nothing = Exact::zero();
+        let nothing = Exact::default();
         let is_measured = |asset: &Asset| self.portfolio.worth(asset, &nothing).is_some();
         let is_whole = is_measured(&trade.base) && is_measured(&trade.quote);
         self.trades.trade(trade, &self.portfolio);
@@ -131,7 +142,7 @@ impl Fold {
         }
     }
 
-    /// Something flows in or out; what is not measured changes no value.
+    /// Applies a flow; the flow of an asset that is not measured changes no value.
     fn flow(&mut self, change: &Change) {
         if let Some(worth) = self.portfolio.worth(&change.asset, &change.amount) {
             self.flow_worth(&worth);
@@ -141,9 +152,10 @@ impl Fold {
     }
 
     fn flow_worth(&mut self, worth: &Exact) {
-        let Some(time) = self.moment.filter(|_| self.opening.is_some()) else {
+        let Some(time) = self.time.filter(|_| self.opening.is_some()) else {
             return;
         };
+
         self.returns.flow(time, self.portfolio.value(), worth);
         self.flows = self.flows.plus(worth);
         if let Some(curve) = &mut self.curve {
@@ -151,85 +163,82 @@ impl Fold {
         }
     }
 
-    fn end_moment(&mut self) -> Result<(), TooManyPoints> {
-        let Some(time) = self.moment else {
+    fn end_time(&mut self) -> Result<(), TooManyPoints> {
+        let Some(time) = self.time else {
             return Ok(());
         };
-        for happening in self.settler.end() {
-            self.happen(&happening);
+        for activity in self.settler.end() {
+            self.apply(&activity);
         }
         if self.opening.is_none() {
             self.touched.clear();
             return Ok(());
         }
-        self.note_overdrawn();
+        self.record_overdrawn();
 
         let value = self.portfolio.value();
-        let unit = self.returns.see(time, value);
-        let has_begun = self.returns.begun().is_some();
-        let has_room = match &mut self.curve {
-            Some(curve) if has_begun => curve.see(time, value, unit),
-            Some(_) | None => true,
-        };
-        if has_room { Ok(()) } else { Err(TooManyPoints) }
+        let unit = self.returns.record(time, value);
+        if self.returns.begun.is_some()
+            && let Some(curve) = &mut self.curve
+            && !curve.record(time, value, unit)
+        {
+            return Err(TooManyPoints);
+        }
+        Ok(())
     }
 
-    fn note_overdrawn(&mut self) {
+    fn record_overdrawn(&mut self) {
         let touched = self.touched.drain(..);
         let overdrawn = touched.filter(|asset| self.portfolio.is_overdrawn(asset));
 
         self.overdrawn.extend(overdrawn);
     }
 
-    /// Ends with the last posting, or with the end of the period when it has one.
+    /// Returns the figures and the curve at the last posting, or at the end of the period if it has one.
     ///
     /// # Errors
-    /// [`TooManyPoints`] when the curve has no room for the last one.
+    /// [`TooManyPoints`] when the curve is full.
     pub fn finish(mut self) -> Result<(Performance, Vec<Point>), TooManyPoints> {
-        self.end_moment()?;
+        self.end_time()?;
         self.begin_late();
 
-        let points = self.curve.take().map(Curve::points).unwrap_or_default();
+        let points = self.curve.take().map(|curve| curve.points);
         let performance = self.performance();
         let unit = self.returns.unit(&performance.closing_value);
         let end = self.period.to.map(|to| to - TimeDelta::microseconds(1));
-        let last = end.or(self.moment);
 
         let is_defined = performance.overdrawn.is_empty();
-        let curve = last
-            .filter(|_| is_defined)
-            .and_then(|last| self.returns.finish(last));
-        let performance = match curve {
-            Some((fall, spread)) => performance.with_returns(&unit, fall, spread),
-            None => performance,
+        let performance = match (end.or(self.time), self.returns.begun) {
+            (Some(last), Some(curve)) if is_defined => performance.with_returns(&unit, curve, last),
+            _ => performance,
         };
-        Ok((performance, points))
+        Ok((performance, points.unwrap_or_default()))
     }
 
-    /// Begins a period with a first moment in which nothing happened: there is only what it began with.
+    /// Begins a period with a start but without postings; its only point is the state at the start.
     fn begin_late(&mut self) {
         let Some(from) = self.period.from else {
             return;
         };
-        let is_quiet = self.opening.is_none();
+        let has_no_posting = self.opening.is_none();
         self.begin(from);
 
-        if is_quiet
+        if has_no_posting
             && let Some(curve) = &mut self.curve
-            && let Some(start) = self.returns.begun()
+            && let Some(start) = self.returns.start()
         {
             let value = self.portfolio.value();
-            curve.see(start, value, self.returns.unit(value));
+            curve.record(start, value, self.returns.unit(value));
         }
-        self.note_overdrawn();
+        self.record_overdrawn();
     }
 
-    /// The figures that need no curve.
+    /// Returns the figures that need no curve.
     fn performance(&self) -> Performance {
         let opening_value = self.opening.clone().unwrap_or_default();
         let closing_value = self.portfolio.value().clone();
-        let start = self.returns.begun();
-        let end = self.period.to.or(self.moment);
+        let start = self.returns.start();
+        let end = self.period.to.or(self.time);
 
         Performance {
             start,

@@ -1,23 +1,20 @@
-//! What is held and what it is worth.
+//! The holdings and their value.
 //!
-//! Owns: amounts and values by asset, and which assets are measured. Must not know: returns, what caused a change.
-//!
-//! An asset without a price is held and not measured: it has no value that could be summed up with others.
+//! An asset without a price is held but not measured: it has no value that could be added to that of others.
 
 use super::exact::Exact;
 use super::prices::Prices;
 use crate::ledger::Asset;
 use std::collections::BTreeMap;
 
-/// One asset.
 #[derive(Clone, Debug)]
 struct Holding {
     amount: Exact,
-    /// What it is worth; `None` while it is not measured.
+    /// The value; `None` while the asset is not measured.
     worth: Option<Exact>,
 }
 
-/// An asset that has got its first price.
+/// A held asset that has its first price.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entered {
     pub(super) asset: Asset,
@@ -25,14 +22,13 @@ pub(super) struct Entered {
     pub(super) worth: Exact,
 }
 
-/// Everything that is held.
+/// All holdings.
 #[derive(Debug)]
 pub(super) struct Portfolio {
-    /// The asset values are in.
-    pub(super) measure: Asset,
+    /// The asset of all values.
+    measure: Asset,
     prices: Prices,
     holdings: BTreeMap<Asset, Holding>,
-    /// Worth of what is measured.
     value: Exact,
 }
 
@@ -42,57 +38,57 @@ impl Portfolio {
             measure,
             prices: Prices::default(),
             holdings: BTreeMap::new(),
-            value: Exact::zero(),
+            value: Exact::default(),
         }
     }
 
-    /// Worth of what is measured.
+    /// Returns the value of all measured assets.
     pub(super) const fn value(&self) -> &Exact {
         &self.value
     }
 
-    /// What an amount of an asset is worth now.
+    /// Returns the current value of an amount; `None` when no price leads to the measure.
     pub(super) fn worth(&self, asset: &Asset, amount: &Exact) -> Option<Exact> {
         self.prices.worth(asset, amount, &self.measure)
     }
 
-    /// Adds to what is held of an asset, or takes from it.
+    /// Adds a signed amount to a holding.
     pub(super) fn add(&mut self, asset: &Asset, amount: &Exact) {
-        let held = self
-            .holdings
-            .get(asset)
-            .map_or_else(Exact::zero, |holding| holding.amount.clone());
-        self.set(asset, held.plus(amount));
+        let held = self.holdings.get(asset);
+        let held = held.map(|holding| holding.amount.plus(amount));
+
+        self.set(asset, held.unwrap_or_else(|| amount.clone()));
     }
 
-    /// Notes a trade's price. What is measured already has its new value then; what gets its first price is only told,
-    /// and measured from [`Self::enter`] on.
-    pub(super) fn note(&mut self, base: &Asset, quote: &Asset, price: &Exact) -> Vec<Entered> {
-        self.prices.note(base, quote, price);
+    /// Records the price of a trade and updates the value of measured assets. Assets with their first price are
+    /// returned, and measured from [`Self::enter`] on.
+    pub(super) fn record_price(
+        &mut self,
+        base: &Asset,
+        quote: &Asset,
+        price: &Exact,
+    ) -> Vec<Entered> {
+        self.prices.record(base, quote, price);
 
         let mut entered = Vec::new();
-        for asset in self.prices.concerned(base, quote, &self.measure) {
-            let Some(Holding {
-                amount,
-                worth: before,
-            }) = self.holdings.get(&asset).cloned()
-            else {
+        for asset in self.prices.affected(base, quote, &self.measure) {
+            let Some(Holding { amount, worth }) = self.holdings.get(&asset).cloned() else {
                 continue;
             };
-            match (before, self.worth(&asset, &amount)) {
-                (Some(_), _) => self.set(&asset, amount),
-                (None, Some(worth)) => entered.push(Entered {
+            if worth.is_some() {
+                self.set(&asset, amount);
+            } else if let Some(worth) = self.worth(&asset, &amount) {
+                entered.push(Entered {
                     asset,
                     amount,
                     worth,
-                }),
-                (None, None) => {}
+                });
             }
         }
         entered
     }
 
-    /// Begins to measure what is held of an asset.
+    /// Begins to measure an asset.
     pub(super) fn enter(&mut self, entered: &Entered) {
         self.set(&entered.asset, entered.amount.clone());
     }
@@ -116,25 +112,23 @@ impl Portfolio {
         }
     }
 
-    /// Whether more of an asset was given than there was.
+    /// Returns whether more of an asset was spent than held.
     pub(super) fn is_overdrawn(&self, asset: &Asset) -> bool {
-        self.holdings
-            .get(asset)
-            .is_some_and(|holding| holding.amount.is_negative())
+        let holding = self.holdings.get(asset);
+
+        holding.is_some_and(|holding| holding.amount.is_negative())
     }
 
-    /// Every asset that was ever held.
+    /// Returns every asset that was ever held.
     pub(super) fn assets(&self) -> impl Iterator<Item = &Asset> {
         self.holdings.keys()
     }
 
-    /// Assets that are held or were, and never had a price.
+    /// Returns the assets that were ever held and never had a price.
     pub(super) fn unpriced(&self) -> Vec<Asset> {
-        let none = |(_, holding): &(&Asset, &Holding)| holding.worth.is_none();
-        self.holdings
-            .iter()
-            .filter(none)
-            .map(|(asset, _)| asset.clone())
-            .collect()
+        let holdings = self.holdings.iter();
+        let unpriced = holdings.filter(|(_, holding)| holding.worth.is_none());
+
+        unpriced.map(|(asset, _)| asset.clone()).collect()
     }
 }

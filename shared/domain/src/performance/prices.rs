@@ -1,9 +1,7 @@
-//! What one asset is worth in another, by the last trades of the ledger.
+//! The value of one asset in another, by the last trades of the ledger.
 //!
-//! Owns: remembering prices and finding a way from one asset to the other. Must not know: how much is held.
-//!
-//! The last trade between the two assets counts, whichever of them it was of. When there was none, a third asset leads
-//! from one to the other: of several the one with which the first was traded last.
+//! The last trade between the two assets gives the price, in either direction. Without one, a third asset leads from
+//! one to the other: of several, the one with which the first asset was traded last.
 
 use super::exact::Exact;
 use crate::ledger::Asset;
@@ -13,23 +11,23 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug)]
 struct Last {
     price: Exact,
-    /// Counts trades, so that of two the later is known.
+    /// The number of the trade, which orders trades.
     number: u64,
-    /// Whether the price is of the asset it is kept under.
+    /// Whether the price is of the asset under which it is stored.
     is_direct: bool,
 }
 
 /// The prices so far.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Prices {
-    /// By the asset and the one it is worth something in; every trade stands here twice.
+    /// The last trades by both assets; every trade is stored in both directions.
     last: BTreeMap<Asset, BTreeMap<Asset, Last>>,
     trades: u64,
 }
 
 impl Prices {
-    /// Notes that one unit of `base` went for `price` of `quote`. A price of zero is none.
-    pub(super) fn note(&mut self, base: &Asset, quote: &Asset, price: &Exact) {
+    /// Records the price of a trade; a price of zero is ignored.
+    pub(super) fn record(&mut self, base: &Asset, quote: &Asset, price: &Exact) {
         if !price.is_positive() {
             return;
         }
@@ -41,16 +39,16 @@ impl Prices {
                 number: self.trades,
                 is_direct,
             };
-            if !self.last.contains_key(one) {
-                self.last.insert(one.clone(), BTreeMap::new());
-            }
             if let Some(pairs) = self.last.get_mut(one) {
                 pairs.insert(other.clone(), last);
+            } else {
+                self.last
+                    .insert(one.clone(), BTreeMap::from([(other.clone(), last)]));
             }
         }
     }
 
-    /// What `amount` of `asset` is worth in `quote`; `None` when no price leads there.
+    /// Returns the value of an amount in `quote`; `None` when no price leads there.
     pub(super) fn worth(&self, asset: &Asset, amount: &Exact, quote: &Asset) -> Option<Exact> {
         if asset == quote {
             return Some(amount.clone());
@@ -58,28 +56,25 @@ impl Prices {
         if let Some(worth) = self.step(asset, amount, quote) {
             return Some(worth);
         }
-        let ways = self
-            .last
-            .get(asset)?
-            .iter()
-            .filter(|(via, _)| self.pair(via, quote).is_some());
+
+        let pairs = self.last.get(asset)?.iter();
+        let ways = pairs.filter(|(via, _)| self.pair(via, quote).is_some());
         let (via, _) = ways.max_by_key(|(_, last)| last.number)?;
         self.step(via, &self.step(asset, amount, via)?, quote)
     }
 
-    /// Assets whose worth in `measure` a trade of this pair can change.
-    pub(super) fn concerned(&self, base: &Asset, quote: &Asset, measure: &Asset) -> Vec<Asset> {
+    /// Returns the assets whose value in `measure` a trade of a pair can change.
+    pub(super) fn affected(&self, base: &Asset, quote: &Asset, measure: &Asset) -> Vec<Asset> {
         let other = match (base == measure, quote == measure) {
             (true, _) => quote,
             (_, true) => base,
             (false, false) => return vec![base.clone(), quote.clone()],
         };
-        let beyond = self.last.get(other).into_iter().flat_map(BTreeMap::keys);
-        [other]
-            .into_iter()
-            .chain(beyond.filter(|asset| *asset != measure))
-            .cloned()
-            .collect()
+
+        let mut affected = vec![other.clone()];
+        let traded = self.last.get(other).into_iter().flat_map(BTreeMap::keys);
+        affected.extend(traded.filter(|asset| *asset != measure).cloned());
+        affected
     }
 
     fn pair(&self, asset: &Asset, quote: &Asset) -> Option<&Last> {

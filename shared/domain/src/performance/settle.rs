@@ -1,49 +1,73 @@
-//! What a posting is part of: a trade, a fee, or a flow into or out of the trading.
+//! Groups postings into activities: trades, fees, and flows into or out of the trading.
 //!
-//! Owns: the rule, and waiting for the other postings of a trade. Must not know: prices, values.
-//!
-//! A posting with a price is a leg of a trade; those of one trading log are one trade, with the fee beside them. A posting
-//! whose reason is `fee` is a fee. Two movements of one order and one moment, of different assets and in different
-//! directions, are a trade that a bot settled leg by leg; what one got for the other is its price. Whatever is left is a
-//! flow: it changes what there is to trade with, and says nothing about how well that was done.
+//! Postings with a price are the legs of a trade; those of one trading log form one trade, together with its fee. A
+//! posting whose reason is `fee` is a fee. Two movements of one order at one time, of different assets and in opposite
+//! directions, are a trade that a bot settled leg by leg; their amounts give the price. Any other posting is a flow: it
+//! changes the capital and is no gain or loss.
 
 use super::exact::Exact;
-use super::posting::Posting;
-use crate::ledger::{Asset, Direction};
+use crate::ledger::{Asset, Direction, OrderId};
+use crate::money::Money;
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
-/// Movements of one moment that may wait for the other leg of their trade; more of them are flows at once.
-const LONELY_MAX: usize = 1_000;
+/// Most movements of one time that wait for the other leg of their trade; any more are flows.
+const UNPAIRED_MAX: usize = 1_000;
 const FEE: &str = "fee";
-/// What people move by hand, whatever else it names.
-const BY_HAND: [&str; 2] = ["deposit", "withdraw"];
+/// The reasons of movements by users, which are flows even if they name an order.
+const BY_USERS: [&str; 2] = ["deposit", "withdraw"];
 
-/// A change of what is held.
+/// A change of one balance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Posting {
+    /// The event time.
+    pub time: DateTime<Utc>,
+    /// The asset of the balance.
+    pub asset: Asset,
+    /// Credit or debit.
+    pub direction: Direction,
+    /// The amount, above zero.
+    pub amount: Money,
+    /// The reason of the posting.
+    pub reason: String,
+    /// The price of one unit of the base asset, for a leg of a trade.
+    pub price: Option<Money>,
+    /// The asset of the price.
+    pub quote: Option<Asset>,
+    /// The fee within the amount.
+    pub fee: Option<Money>,
+    /// The order of the posting, if any.
+    pub order: Option<OrderId>,
+    /// The trading log, which the legs of a trade share.
+    pub log: Uuid,
+}
+
+/// A change of a holding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Change {
     pub(super) asset: Asset,
-    /// Below zero when it left.
+    /// The signed amount.
     pub(super) amount: Exact,
-    /// What of it a fee took: part of what left, or missing in what came.
+    /// The fee within the amount: added to an outgoing one, deducted from an incoming one.
     pub(super) fee: Exact,
 }
 
 impl Change {
     fn of(posting: &Posting) -> Self {
         let amount = Exact::from(posting.amount);
-        let amount = match posting.direction {
-            Direction::Credit => amount,
-            Direction::Debit => Exact::zero().minus(&amount),
-        };
-        let fee = posting.fee.map_or_else(Exact::zero, Exact::from);
+
         Self {
             asset: posting.asset.clone(),
-            amount,
-            fee,
+            amount: match posting.direction {
+                Direction::Credit => amount,
+                Direction::Debit => amount.negated(),
+            },
+            fee: posting.fee.map(Exact::from).unwrap_or_default(),
         }
     }
 
-    /// Both changes of one asset as one.
-    fn and(self, other: Self) -> Self {
+    /// Adds another change of the same asset.
+    fn plus(self, other: Self) -> Self {
         Self {
             amount: self.amount.plus(&other.amount),
             fee: self.fee.plus(&other.fee),
@@ -55,37 +79,36 @@ impl Change {
 /// A trade with all its legs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SettledTrade {
-    /// What was traded.
+    /// The traded asset.
     pub(super) base: Asset,
-    /// What it was paid in.
+    /// The asset of the price.
     pub(super) quote: Asset,
-    /// Price of one unit of `base`.
+    /// The price of one unit of `base`.
     pub(super) price: Exact,
-    /// Change of `base`; a leg that rounded to zero is absent.
+    /// The change of `base`; `None` if it rounded to zero.
     pub(super) stock: Option<Change>,
-    /// Change of `quote`; likewise.
+    /// The change of `quote`; `None` if it rounded to zero.
     pub(super) currency: Option<Change>,
-    /// The fee that was paid apart, as what it changed.
+    /// The change by a fee with a posting of its own.
     pub(super) fee: Option<Change>,
 }
 
-/// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Happening {
+pub(super) enum Activity {
     Trade(Box<SettledTrade>),
     Fee(Change),
     Flow(Change),
 }
 
-/// Puts postings together, in the order of their booking within a moment.
+/// Groups the postings of one time, in the order of their booking.
 #[derive(Debug)]
 pub(super) struct Settler {
-    /// The asset figures are in: a trade leg by leg against it is one of the other asset.
+    /// The asset of all figures; a trade in two movements against it is a trade of the other asset.
     measure: Asset,
-    /// Postings of the trade that comes in.
+    /// The postings of the current trade.
     legs: Vec<Posting>,
-    /// Movements that name an order and wait for their other leg.
-    lonely: Vec<Posting>,
+    /// Movements with an order that wait for their other leg.
+    unpaired: Vec<Posting>,
 }
 
 impl Settler {
@@ -93,85 +116,77 @@ impl Settler {
         Self {
             measure,
             legs: Vec::new(),
-            lonely: Vec::new(),
+            unpaired: Vec::new(),
         }
     }
 
-    /// Takes the next posting of a moment; answers what is complete by it.
-    pub(super) fn take(&mut self, posting: Posting) -> Vec<Happening> {
+    /// Adds the next posting of a time and returns the activities that it completes.
+    pub(super) fn push(&mut self, posting: Posting) -> Vec<Activity> {
         let mut complete = Vec::new();
         if self.legs.first().is_some_and(|leg| leg.log != posting.log) {
             complete.extend(self.trade());
         }
 
-        let belongs = posting.price.is_some() || !self.legs.is_empty();
-        if belongs {
+        if posting.price.is_some() || !self.legs.is_empty() {
             self.legs.push(posting);
         } else if posting.reason == FEE {
-            complete.push(Happening::Fee(Change::of(&posting)));
-        } else if posting.order.is_none() || BY_HAND.contains(&posting.reason.as_str()) {
-            complete.push(Happening::Flow(Change::of(&posting)));
+            complete.push(Activity::Fee(Change::of(&posting)));
+        } else if posting.order.is_none() || BY_USERS.contains(&posting.reason.as_str()) {
+            complete.push(Activity::Flow(Change::of(&posting)));
         } else {
-            complete.extend(self.pair_up(posting));
+            complete.extend(self.pair(posting));
         }
         complete
     }
 
-    /// Puts a movement together with its other leg, or lets it wait for one.
-    fn pair_up(&mut self, posting: Posting) -> Option<Happening> {
-        let mut lonely = self.lonely.iter();
+    /// Pairs a movement with its other leg, or stores it until the other leg is pushed.
+    fn pair(&mut self, posting: Posting) -> Option<Activity> {
+        let mut unpaired = self.unpaired.iter();
 
-        if let Some(at) = lonely.position(|other| are_legs(other, &posting)) {
-            let other = self.lonely.remove(at);
-            return Some(self.leg_by_leg(&other, &posting));
+        if let Some(at) = unpaired.position(|other| are_legs(other, &posting)) {
+            let other = self.unpaired.remove(at);
+            return Some(self.paired_trade(&other, &posting));
         }
-        if self.lonely.len() < LONELY_MAX {
-            self.lonely.push(posting);
+        if self.unpaired.len() < UNPAIRED_MAX {
+            self.unpaired.push(posting);
             return None;
         }
-        Some(Happening::Flow(Change::of(&posting)))
+        Some(Activity::Flow(Change::of(&posting)))
     }
 
-    /// Ends the moment: nothing that comes belongs to what came.
-    pub(super) fn end(&mut self) -> Vec<Happening> {
+    /// Ends the time and returns the remaining activities.
+    pub(super) fn end(&mut self) -> Vec<Activity> {
         let mut complete = self.trade();
-        complete.extend(
-            self.lonely
-                .drain(..)
-                .map(|posting| Happening::Flow(Change::of(&posting))),
-        );
+        let unpaired = self.unpaired.drain(..);
+
+        complete.extend(unpaired.map(|posting| Activity::Flow(Change::of(&posting))));
         complete
     }
 
-    /// What the waiting legs make: a trade, or what is left of one.
-    fn trade(&mut self) -> Vec<Happening> {
+    /// Returns the trade of the current legs, or the fees of an incomplete one.
+    fn trade(&mut self) -> Vec<Activity> {
         let legs = std::mem::take(&mut self.legs);
         let terms = legs.iter().find_map(|leg| leg.price.zip(leg.quote.clone()));
         let Some((price, quote)) = terms else {
             return Vec::new();
         };
 
-        let of = |wanted: &dyn Fn(&Posting) -> bool| {
-            legs.iter()
-                .filter(|leg| wanted(leg))
-                .map(Change::of)
-                .reduce(Change::and)
+        let sum = |is_wanted: &dyn Fn(&Posting) -> bool| {
+            let wanted = legs.iter().filter(|leg| is_wanted(leg));
+            wanted.map(Change::of).reduce(Change::plus)
         };
-        let stock = of(&|leg| leg.price.is_some() && leg.asset != quote);
-        let currency = of(&|leg| leg.price.is_some() && leg.asset == quote);
-        let fee = of(&|leg| leg.price.is_none());
+        let stock = sum(&|leg| leg.price.is_some() && leg.asset != quote);
+        let currency = sum(&|leg| leg.price.is_some() && leg.asset == quote);
+        let fee = sum(&|leg| leg.price.is_none());
 
         let Some(base) = stock.as_ref().map(|stock| stock.asset.clone()) else {
-            // Nothing else moved than what it was paid in, of a trade of next to nothing or of an asset for itself: that is
-            // a cost or a gift of the exchange.
-            return currency
-                .into_iter()
-                .chain(fee)
-                .map(Happening::Fee)
-                .collect();
+            // Only the quote asset changed, in a trade of a tiny amount or of an asset for itself: a cost or a gift of
+            // the exchange.
+            let changes = currency.into_iter().chain(fee);
+            return changes.map(Activity::Fee).collect();
         };
 
-        vec![Happening::Trade(Box::new(SettledTrade {
+        vec![Activity::Trade(Box::new(SettledTrade {
             base,
             quote,
             price: price.into(),
@@ -181,26 +196,23 @@ impl Settler {
         }))]
     }
 
-    /// The trade two movements make. What left was sold, unless it is what everything is measured in.
-    fn leg_by_leg(&self, one: &Posting, other: &Posting) -> Happening {
-        let (came, left) = match one.direction {
+    /// Returns the trade of two movements: a sale of the outgoing asset, unless that is the asset of all figures.
+    fn paired_trade(&self, one: &Posting, other: &Posting) -> Activity {
+        let (incoming, outgoing) = match one.direction {
             Direction::Credit => (one, other),
             Direction::Debit => (other, one),
         };
-
-        let (stock, currency) = if left.asset == self.measure {
-            (came, left)
+        let (stock, currency) = if outgoing.asset == self.measure {
+            (incoming, outgoing)
         } else {
-            (left, came)
+            (outgoing, incoming)
         };
-        let price = Exact::from(currency.amount)
-            .over(&stock.amount.into())
-            .unwrap_or_default();
+        let price = Exact::from(currency.amount).over(&stock.amount.into());
 
-        Happening::Trade(Box::new(SettledTrade {
+        Activity::Trade(Box::new(SettledTrade {
             base: stock.asset.clone(),
             quote: currency.asset.clone(),
-            price,
+            price: price.unwrap_or_default(),
             stock: Some(Change::of(stock)),
             currency: Some(Change::of(currency)),
             fee: None,

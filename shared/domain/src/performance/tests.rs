@@ -1,4 +1,4 @@
-//! Cases computed by hand, and properties.
+//! Tests with figures computed by hand, and properties.
 
 mod prices;
 mod properties;
@@ -11,7 +11,7 @@ use crate::money::{Money, Number};
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-/// Noon of a day of 2018.
+/// Returns noon of a day of 2018.
 fn day(number: u32) -> DateTime<Utc> {
     let first: DateTime<Utc> = "2018-01-01T12:00:00Z".parse().expect("a time");
     first + TimeDelta::days(i64::from(number) - 1)
@@ -29,25 +29,25 @@ fn number(text: &str) -> Number {
     text.parse().expect(text)
 }
 
-/// A history in the making.
+/// A builder of postings.
 #[derive(Clone, Debug, Default)]
 struct History {
     postings: Vec<Posting>,
     logs: u128,
 }
 
-/// How a fee is paid.
+/// The payment of a fee.
 #[derive(Clone, Copy, Debug)]
 enum Fee<'a> {
-    /// By the currency leg.
+    /// Included in the currency leg.
     Within(&'a str),
-    /// Of another asset.
+    /// A posting of its own: asset and amount.
     Apart(&'a str, &'a str),
 }
 
 const FREE: Fee<'_> = Fee::Within("0");
 
-/// A trade of so much of the first asset of a pair.
+/// A trade of the first asset of a pair.
 struct Deal<'a> {
     pair: &'a str,
     side: Side,
@@ -82,18 +82,18 @@ impl History {
             order: None,
             log: Uuid::from_u128(self.logs),
         });
-        self.postings.last_mut().expect("the one just added")
+        self.postings.last_mut().expect("just added")
     }
 
-    /// Money comes in, or goes out.
+    /// Adds a signed flow.
     fn flow(mut self, time: DateTime<Utc>, symbol: &str, signed: &str) -> Self {
         self.add(time, symbol, signed, "deposit");
         self
     }
 
-    /// A leg that a bot settled by itself, for an order.
+    /// Adds a leg of an order that a bot settled with separate movements.
     fn leg(mut self, time: DateTime<Utc>, symbol: &str, signed: &str, order: &str) -> Self {
-        self.add(time, symbol, signed, "whatever").order = order.parse().ok();
+        self.add(time, symbol, signed, "other").order = order.parse().ok();
         self
     }
 
@@ -126,7 +126,7 @@ impl History {
         self.trade(time, deal)
     }
 
-    /// A trade as the ledger books it.
+    /// Adds a trade with the postings of the ledger.
     fn trade(mut self, time: DateTime<Utc>, deal: Deal<'_>) -> Self {
         let (base, quote) = deal.pair.split_once('/').expect("a pair");
         let within = match deal.fee {
@@ -191,7 +191,7 @@ impl History {
     }
 }
 
-/// Whether two figures are the same but for the last digits of a float.
+/// Returns whether two figures are equal except for the last digits of a float.
 #[expect(clippy::float_arithmetic, reason = "a comparison")]
 fn is_near(one: Option<f64>, other: f64) -> bool {
     one.is_some_and(|one| (one / other).ln().abs() < 1e-12 || one.to_bits() == other.to_bits())
@@ -207,7 +207,7 @@ fn text(exact: &Exact) -> String {
     exact.to_string()
 }
 
-/// Gains, losses, fees and turnover.
+/// Returns gains, losses, fees and turnover.
 fn money_of(trades: &TradeFigures) -> [String; 4] {
     [
         &trades.gains,

@@ -1,11 +1,9 @@
 //! Gains and losses of sales against average cost, fees and turnover.
 //!
-//! Owns: what a position has cost. Must not know: returns, flows of the whole.
-//!
-//! Everything is in the asset figures are in, at the prices of the moment. A purchase costs what was paid, fee included; a
-//! sale gives up the average cost of what was sold, and its gain is what came for it less that cost and the fee. A fee paid
-//! in what was traded is less of it, a fee paid in a third asset is its worth. What can be valued only later, or came by a
-//! flow, costs what it was worth when it began to be measured.
+//! All figures are in the measure, at the prices of the time. A purchase costs its price plus the fee; a sale removes
+//! the average cost of the sold amount, and its gain is the proceeds less that cost and the fee. A fee in the traded
+//! asset reduces its amount; a fee in a third asset counts with its value. An amount from a flow, or valued later,
+//! costs its value when it is first measured.
 
 use super::exact::Exact;
 use super::portfolio::{Entered, Portfolio};
@@ -25,44 +23,43 @@ impl Position {
         self.cost = self.cost.plus(cost);
     }
 
-    /// Gives so much up; answers what it has cost on average. What was never there has cost nothing.
+    /// Removes an amount and returns its average cost; an amount beyond the position has no cost.
     fn remove(&mut self, amount: &Exact) -> Exact {
         let cost = if *amount < self.amount {
-            self.cost
-                .times(amount)
-                .over(&self.amount)
-                .unwrap_or_default()
+            let share = self.cost.times(amount).over(&self.amount);
+            share.unwrap_or_default()
         } else {
             self.cost.clone()
         };
-        self.add(&Exact::zero().minus(amount), &Exact::zero().minus(&cost));
+
+        self.add(&amount.negated(), &cost.negated());
         cost
     }
 }
 
-/// What trades made of the money.
+/// The figures of the trades of a period.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TradeFigures {
-    /// Trades, purchases and sales.
+    /// The number of trades, purchases and sales.
     pub trades: u64,
-    /// Sales whose gain is known.
+    /// The number of sales whose gain is known.
     pub closing_trades: u64,
-    /// Of these with a gain above zero.
+    /// The number of closing trades with a gain above zero.
     pub winning_trades: u64,
-    /// Sum of the gains.
+    /// The sum of the gains.
     pub gains: Exact,
-    /// Sum of the losses, as a number above zero.
+    /// The sum of the losses, as a positive number.
     pub losses: Exact,
-    /// Worth of all fees.
+    /// The value of all fees.
     pub fees: Exact,
-    /// Worth of what was traded, without fees.
+    /// The value of all trades, without fees.
     pub turnover: Exact,
 }
 
-/// Follows the trades.
+/// Follows the positions and figures of trades.
 #[derive(Debug)]
 pub(super) struct Trades {
-    /// What figures are in: it always costs what it is.
+    /// The asset of all figures, which always costs its amount.
     measure: Asset,
     positions: BTreeMap<Asset, Position>,
     pub(super) figures: TradeFigures,
@@ -77,40 +74,42 @@ impl Trades {
         }
     }
 
-    /// An asset is measured from now on.
+    /// Adds the position of an asset that has its first price.
     pub(super) fn enter(&mut self, entered: &Entered) {
         self.position(&entered.asset)
             .add(&entered.amount, &entered.worth);
     }
 
-    /// Some of a measured asset, worth so much, came or went without a trade.
+    /// Records a change of a measured asset without a trade, with its value.
     pub(super) fn change(&mut self, asset: &Asset, amount: &Exact, worth: &Exact) {
         if *asset == self.measure {
             return;
         }
+
+        let position = self.position(asset);
         if amount.is_negative() {
-            self.position(asset).remove(&amount.negated());
+            position.remove(&amount.negated());
         } else {
-            self.position(asset).add(amount, worth);
+            position.add(amount, worth);
         }
     }
 
-    /// A fee without a trade.
+    /// Records a fee without a trade, with its signed value.
     pub(super) fn fee(&mut self, fee: &Change, worth: &Exact) {
         self.figures.fees = self.figures.fees.minus(worth);
         self.change(&fee.asset, &fee.amount, worth);
     }
 
-    /// A trade, at the prices after it; one of assets that are not all measured only counts.
+    /// Records a trade at the prices after it; a trade of assets that are not all measured is only counted.
     pub(super) fn trade(&mut self, trade: &SettledTrade, held: &Portfolio) {
         self.figures.trades += 1;
         let currency = trade.currency.as_ref();
-        let moved = currency.map_or_else(Exact::zero, |change| change.amount.clone());
-        let included = currency.map_or_else(Exact::zero, |change| change.fee.clone());
-
+        let (moved, included_fee) = currency
+            .map(|change| (change.amount.clone(), change.fee.clone()))
+            .unwrap_or_default();
         let worth = |amount: &Exact| held.worth(&trade.quote, amount);
-        let (Some(stock), Some(paid), Some(included)) =
-            (&trade.stock, worth(&moved), worth(&included))
+        let (Some(stock), Some(paid), Some(included_fee)) =
+            (&trade.stock, worth(&moved), worth(&included_fee))
         else {
             return;
         };
@@ -118,46 +117,32 @@ impl Trades {
             return;
         }
 
-        let apart = trade.fee.as_ref().filter(|fee| fee.asset != trade.base);
-        let apart_worth = |fee: &Change| held.worth(&fee.asset, &fee.fee);
-        let apart_worth = apart.and_then(apart_worth).unwrap_or_default();
-        let in_kind = trade.fee.as_ref().filter(|fee| fee.asset == trade.base);
-        let in_kind = in_kind.map_or_else(Exact::zero, |fee| fee.fee.clone());
+        let separate_fee = trade.fee.as_ref();
+        let fee_worth = separate_fee.and_then(|fee| held.worth(&fee.asset, &fee.fee));
+        let fee_worth = fee_worth.unwrap_or_default();
+        self.figures.fees = self.figures.fees.plus(&included_fee.plus(&fee_worth));
+        // The cost of a purchase includes the fee; the proceeds of a sale are already less it.
+        let traded = paid.plus(&included_fee).abs();
+        self.figures.turnover = self.figures.turnover.plus(&traded);
 
-        self.sum_up(trade, held, &paid, &included);
         self.change(&trade.quote, &moved, &paid);
-        if let Some(fee) = apart {
-            self.change(&fee.asset, &fee.amount, &Exact::zero());
+        let mut amount = stock.amount.clone();
+        let mut due = paid.negated();
+        match separate_fee {
+            Some(fee) if fee.asset == trade.base => amount = amount.minus(&fee.fee),
+            Some(fee) => {
+                self.change(&fee.asset, &fee.amount, &Exact::default());
+                due = due.plus(&fee_worth);
+            }
+            None => {}
         }
 
-        let due = apart_worth.minus(&paid);
         if stock.amount.is_negative() {
-            let cost = self
-                .position(&trade.base)
-                .remove(&in_kind.minus(&stock.amount));
+            let cost = self.position(&trade.base).remove(&amount.negated());
             self.figures.close(&due.plus(&cost).negated());
         } else {
-            self.position(&trade.base)
-                .add(&stock.amount.minus(&in_kind), &due);
+            self.position(&trade.base).add(&amount, &due);
         }
-    }
-
-    /// Adds to fees and turnover. Of a purchase the fee is part of what was paid, in what came for a sale it is missing.
-    fn sum_up(&mut self, trade: &SettledTrade, held: &Portfolio, paid: &Exact, included: &Exact) {
-        let apart = trade
-            .fee
-            .as_ref()
-            .and_then(|fee| held.worth(&fee.asset, &fee.fee));
-        let fees = included.plus(&apart.unwrap_or_default());
-        self.figures.fees = self.figures.fees.plus(&fees);
-
-        let traded = paid.plus(included);
-        let traded = if traded.is_negative() {
-            traded.negated()
-        } else {
-            traded
-        };
-        self.figures.turnover = self.figures.turnover.plus(&traded);
     }
 
     fn position(&mut self, asset: &Asset) -> &mut Position {
@@ -176,17 +161,15 @@ impl TradeFigures {
         }
     }
 
-    /// Part of the closing trades that won.
+    /// Returns the share of winning trades; `None` without closing trades.
     #[must_use]
     pub fn win_rate(&self) -> Option<f64> {
-        Some(
-            Exact::from(self.winning_trades)
-                .over(&Exact::from(self.closing_trades))?
-                .nearest(),
-        )
+        let closing = Exact::from(self.closing_trades);
+
+        Some(Exact::from(self.winning_trades).over(&closing)?.nearest())
     }
 
-    /// Gains for each unit of loss.
+    /// Returns the ratio of gains to losses; `None` without losses.
     #[must_use]
     pub fn profit_factor(&self) -> Option<f64> {
         Some(self.gains.over(&self.losses)?.nearest())

@@ -1,19 +1,17 @@
-//! Free JSON of the caller: an object that comes back as it was given.
+//! Free JSON of the caller: an object that is stored and returned as given.
 
-use super::define::Value;
 use super::invalid::Invalid;
 use super::newtype::deserialize_by_value;
-use super::schema::{Schema, SchemaKind};
+use super::schema::{Schema, SchemaKind, Value};
 use serde_json::{Map, Value as Json};
 use std::sync::LazyLock;
 
-/// Longest free JSON object, in bytes without insignificant blanks.
+/// Longest free JSON object, in bytes without insignificant whitespace.
 pub const INFO_BYTES_MAX: usize = 16 * 1024;
 
 /// A free JSON object of at most [`INFO_BYTES_MAX`] bytes.
 ///
-/// The rules on its content ([`crate::json::check`]) hold for the raw bytes it is parsed from, because a parsed value
-/// has forgotten its duplicate keys.
+/// [`crate::json::check`] checks its content on the raw bytes, because a parsed value has lost its duplicate keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 #[serde(transparent)]
 pub struct Info(pub Map<String, Json>);
@@ -46,14 +44,14 @@ impl Value for Info {
 }
 
 impl Info {
-    /// The empty object.
+    /// Returns the empty object.
     #[must_use]
     pub fn empty() -> &'static Self {
         static EMPTY: LazyLock<Info> = LazyLock::new(Info::default);
         &EMPTY
     }
 
-    /// The object a column of free JSON holds; only objects are written to such columns.
+    /// Returns the object in a column of free JSON; only objects are written to such columns.
     #[must_use]
     pub fn from_column(value: Json) -> Self {
         match value {
@@ -68,7 +66,6 @@ deserialize_by_value!(Info);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value::InvalidKind;
     use serde_json::json;
 
     /// `{"a":"xx…"}` of `length` bytes.
@@ -77,15 +74,15 @@ mod tests {
     }
 
     #[test]
-    fn sixteen_kilobytes_are_accepted() {
+    fn accepts_sixteen_kibibytes() {
         assert!(Info::from_json(object(INFO_BYTES_MAX)).is_ok());
     }
 
     #[test]
-    fn one_byte_more_is_refused_as_free_json() {
+    fn rejects_one_byte_more_as_free_json() {
         let invalid = Info::from_json(object(INFO_BYTES_MAX + 1)).expect_err("too long");
 
-        assert_eq!(invalid.kind(), InvalidKind::FreeJson);
+        assert!(invalid.is_free_json);
         assert_eq!(
             invalid.to_string(),
             "may have at most 16384 bytes (given: 16385)"
@@ -93,17 +90,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_refused_as_free_json() {
+    fn rejects_a_value_that_is_not_an_object_as_free_json() {
         for value in [json!([]), json!("text"), json!(null)] {
             let invalid = Info::from_json(value).expect_err("no object");
 
-            assert_eq!(invalid.kind(), InvalidKind::FreeJson);
+            assert!(invalid.is_free_json);
             assert_eq!(invalid.to_string(), "must be an object");
         }
     }
 
     #[test]
-    fn the_order_of_keys_and_the_spelling_of_numbers_are_kept() {
+    fn preserves_the_order_of_keys_and_the_spelling_of_numbers() {
         let text = r#"{"b":1.50,"a":1e+2}"#;
 
         let info: Info = serde_json::from_str(text).expect("valid");

@@ -1,23 +1,22 @@
-//! A time as the database keeps it.
+//! A time with the precision of the database.
 
-use super::define::Value;
 use super::invalid::Invalid;
 use super::newtype::deserialize_by_value;
-use super::schema::{Schema, SchemaKind};
+use super::schema::{Schema, SchemaKind, Value};
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use serde_json::Value as Json;
 use std::ops::RangeInclusive;
 
-/// Years a time may lie in; the clock of a caller may say anything.
+/// The years a time may lie in, because a caller's clock may be wrong.
 const YEARS: RangeInclusive<i32> = 0..=9_999;
 
-/// A time in the years 0 to 9999, to the microsecond. A leap second is the second after it.
+/// A time in the years 0 to 9999, to the microsecond. A leap second becomes the next second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(transparent)]
 pub struct Moment(DateTime<Utc>);
 
 impl Moment {
-    /// `time` cut to microseconds; `None` when its year is out of range.
+    /// Truncates `time` to microseconds; `None` when its year is out of range.
     #[must_use]
     pub fn new(time: DateTime<Utc>) -> Option<Self> {
         DateTime::from_timestamp_micros(time.timestamp_micros())
@@ -25,19 +24,19 @@ impl Moment {
             .map(Self)
     }
 
-    /// Midnight in UTC, so many days after 1970-01-01; a `u16` counts to the year 2149.
+    /// Returns midnight UTC, `days` days after 1970-01-01; a `u16` reaches the year 2149.
     #[must_use]
     pub fn midnight(days: u16) -> Self {
         Self(DateTime::UNIX_EPOCH + TimeDelta::days(days.into()))
     }
 
-    /// The time.
+    /// Returns the time.
     #[must_use]
     pub const fn time(self) -> DateTime<Utc> {
         self.0
     }
 
-    /// The time in RFC 3339 a value must be, to its last digit and in any year.
+    /// Parses an RFC 3339 time to its last digit, in any year.
     pub(crate) fn exact(value: &Json) -> Option<DateTime<Utc>> {
         let time = DateTime::parse_from_rfc3339(value.as_str()?).ok()?;
 
@@ -86,34 +85,34 @@ mod tests {
     }
 
     #[test]
-    fn a_time_is_cut_to_microseconds() {
+    fn truncates_a_time_to_microseconds() {
         let cut = parsed("2026-01-31T13:00:00.1234569+01:00");
 
         assert_eq!(cut.as_deref(), Some("2026-01-31T12:00:00.123456+00:00"));
     }
 
     #[test]
-    fn a_leap_second_is_the_second_after_it() {
+    fn a_leap_second_becomes_the_next_second() {
         let second = parsed("2016-12-31T23:59:60.5Z");
 
         assert_eq!(second.as_deref(), Some("2017-01-01T00:00:00.500+00:00"));
     }
 
     #[test]
-    fn the_first_and_the_last_year_are_accepted() {
+    fn accepts_the_first_and_the_last_year() {
         assert!(parsed("0000-01-01T00:00:00Z").is_some());
         assert!(parsed("9999-12-31T23:59:59.999999999Z").is_some());
     }
 
     #[test]
-    fn a_year_out_of_range_is_refused() {
+    fn rejects_a_year_out_of_range() {
         assert_eq!(parsed("0000-01-01T00:00:00+00:01"), None);
         assert_eq!(parsed("9999-12-31T23:59:59-00:01"), None);
         assert_eq!(parsed("9999-12-31T23:59:60Z"), None);
     }
 
     #[test]
-    fn what_is_no_time_is_refused_with_an_example() {
+    fn rejects_another_format_with_an_example() {
         let invalid = Moment::from_json("2026-01-31 12:00".into()).expect_err("no RFC 3339");
 
         assert_eq!(

@@ -1,100 +1,63 @@
-//! What a user says about themselves.
+//! The profile of a user.
 
-use super::define::Value;
 use super::invalid::Invalid;
-use super::newtype::deserialize_by_value;
-use super::schema::Schema;
+use super::newtype::text_newtype;
 use super::text::Text;
-use serde_json::Value as Json;
 
 /// Longest full name, in characters.
 pub const FULL_NAME_CHARS_MAX: usize = 256;
 
-/// The full name of a user, may be empty.
+/// The full name of a user; it may be empty.
 pub type FullName = Text<0, FULL_NAME_CHARS_MAX>;
 
-/// A username: no blanks at either end and no control characters.
+type UsernameText = Text<1, 128>;
+type AvatarText = Text<0, 2048>;
+
+/// A username without control characters and without whitespace at either end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Username(Text<1, 128>);
+pub struct Username(String);
 
-impl Username {
-    /// A username that stands in the program, which is not checked.
-    #[must_use]
-    pub fn from_static(name: &'static str) -> Self {
-        Self(Text::from_static(name))
-    }
+impl TryFrom<String> for Username {
+    type Error = Invalid;
 
-    /// The name.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        self.0.as_str()
-    }
-}
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        let name = UsernameText::try_from(text)?.into_string();
 
-impl Value for Username {
-    fn schema() -> Schema {
-        Text::<1, 128>::schema()
-    }
-
-    fn from_json(value: Json) -> Result<Self, Invalid> {
-        let name = Text::from_json(value)?;
-        let text = name.as_str();
-
-        if text.trim() != text || text.chars().any(char::is_control) {
+        if name.trim() != name || name.chars().any(char::is_control) {
             return Err(Invalid::new(
-                "must neither begin nor end blank, nor hold control characters",
+                "must not begin or end with whitespace, nor contain control characters",
             ));
         }
         Ok(Self(name))
     }
-
-    fn to_json(&self) -> Json {
-        self.0.to_json()
-    }
 }
 
-deserialize_by_value!(Username);
+text_newtype!(Username, UsernameText::schema());
 
-/// The URL of a picture; empty for none.
+/// The URL of a user's picture; empty for none.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Avatar(Text<0, 2048>);
+pub struct Avatar(String);
 
-impl Avatar {
-    /// The URL.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        self.0.as_str()
-    }
-}
+impl TryFrom<String> for Avatar {
+    type Error = Invalid;
 
-impl Value for Avatar {
-    fn schema() -> Schema {
-        Text::<0, 2048>::schema()
-    }
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        let url = AvatarText::try_from(text)?.into_string();
 
-    fn from_json(value: Json) -> Result<Self, Invalid> {
-        let url = Text::from_json(value)?;
-
-        // Pages show it as the source of a picture: nothing may hide there that runs.
-        if !url.as_str().is_empty() && !is_web(url.as_str()) {
+        // Pages use it as the source of an image, so it must not be a URL that executes a script.
+        if !url.is_empty() && !is_web(&url) {
             return Err(Invalid::new(
                 "must be a URL that begins with https:// or http://",
             ));
         }
         Ok(Self(url))
     }
-
-    fn to_json(&self) -> Json {
-        self.0.to_json()
-    }
 }
 
-deserialize_by_value!(Avatar);
+text_newtype!(Avatar, AvatarText::schema());
 
 fn is_web(url: &str) -> bool {
-    let has_scheme = ["https://", "http://"]
-        .iter()
-        .any(|scheme| url.starts_with(scheme));
+    let has_scheme = url.starts_with("https://") || url.starts_with("http://");
 
     has_scheme && !url.contains(char::is_whitespace)
 }
@@ -102,16 +65,17 @@ fn is_web(url: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::value::Value;
 
     #[test]
-    fn a_username_with_inner_blanks_is_accepted() {
+    fn accepts_a_username_with_inner_blanks() {
         let name = Username::from_json("Ann Example".into()).expect("a username");
 
         assert_eq!(name.as_str(), "Ann Example");
     }
 
     #[test]
-    fn a_username_with_outer_blanks_or_control_characters_is_refused() {
+    fn rejects_a_username_with_outer_blanks_or_control_characters() {
         for text in ["", " ann", "ann ", "a\nb"] {
             assert!(Username::from_json(text.into()).is_err(), "{text:?}");
         }
@@ -125,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn an_avatar_that_could_run_is_refused() {
+    fn rejects_an_avatar_that_is_not_a_web_address() {
         for text in ["javascript:alert(1)", "https://a b", "ftp://example.com"] {
             assert!(Avatar::from_json(text.into()).is_err(), "{text:?}");
         }

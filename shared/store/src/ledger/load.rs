@@ -10,6 +10,7 @@ use tiris_domain::ids::{AccountId, TradingId, UserId};
 use tiris_domain::ledger::{Account, Book, Rejection};
 use tiris_domain::money::Money;
 use tiris_domain::states::{State, TradingStatus, UserStatus};
+use tiris_domain::value::Invalid;
 use uuid::Uuid;
 
 /// Locks the living accounts the entries name, in id order so that batches cannot deadlock.
@@ -54,7 +55,7 @@ struct AccountRow {
 
 impl AccountRow {
     fn account(self) -> Result<Account> {
-        let wrong = |why: String| Error::internal(format!("symbol of {}: {why}", self.id));
+        let wrong = |why: Invalid| Error::internal(format!("symbol of {}: {why}", self.id));
         let asset = self.symbol.parse().map_err(wrong)?;
 
         Ok(Account {

@@ -6,7 +6,9 @@ use sqlx::{AssertSqlSafe, PgPool};
 use std::str::FromStr;
 use tiris_domain::ids::{AccountId, TradingId, UserId, new_id};
 use tiris_domain::lane::EventStream;
-use tiris_domain::ledger::{Asset, Belief, Command, Direction, Movement, OrderId, Side, Trade};
+use tiris_domain::ledger::{
+    Asset, Belief, Command, Direction, Hold, Movement, OrderId, Side, Trade,
+};
 use tiris_domain::money::Number;
 use tiris_store::ledger::{
     Batch, Cause, Claim, Disposition, Entry, Source, apply_batch, assert_fresh,
@@ -101,21 +103,21 @@ impl World {
     }
 
     pub(crate) fn lock(&self, amount: &str, order: Option<&str>) -> Command {
-        Command::Lock {
+        Command::Lock(Hold {
             account: self.usdt,
             asset: parsed("USDT"),
             amount: parsed(amount),
             order: order.map(parsed),
-        }
+        })
     }
 
     pub(crate) fn unlock(&self, amount: &str, order: Option<&str>) -> Command {
-        Command::Unlock {
+        Command::Unlock(Hold {
             account: self.usdt,
             asset: parsed("USDT"),
             amount: parsed(amount),
             order: order.map(parsed),
-        }
+        })
     }
 
     /// Buys `volume` BTC at `price` with a fee of 0.5 BNB.

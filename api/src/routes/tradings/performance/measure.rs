@@ -5,6 +5,7 @@ use crate::routes::prelude::*;
 use crate::routes::range::ends;
 use sqlx::PgPool;
 use tiris_domain::performance::{Interval, POINTS_MAX, Period, TooManyPoints};
+use tiris_domain::value::Invalid;
 use tiris_store::performance::{Measured, Question, measure};
 use tiris_store::tradings;
 
@@ -28,7 +29,7 @@ pub(super) async fn measured(
     let quote = wanted.quote.map(|quote| quote.parse());
     let quote = quote
         .transpose()
-        .map_err(|why: String| Error::invalid("quote", why))?;
+        .map_err(|why: Invalid| Error::invalid("quote", why.to_string()))?;
     tradings::check_living(&state.pool, user, trading).await?;
     let question = Question {
         user,

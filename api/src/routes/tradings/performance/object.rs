@@ -145,7 +145,7 @@ impl Performance {
             sharpe_ratio: found.sharpe,
             sortino_ratio: found.sortino,
             max_drawdown: found.max_drawdown.map(|fall| Drawdown {
-                depth: fall.depth,
+                depth: fall.depth(),
                 peak: fall.peak,
                 trough: fall.trough,
                 recovery: fall.recovery,

@@ -1,15 +1,14 @@
-//! `balance.*`: a movement, lock or unlock of one account.
+//! Parses `balance.*`: a movement, lock or unlock of one account.
 
-use super::parsed::Parsed;
-use crate::event::body::{BalanceChange, Body};
+use crate::event::body::{BalanceChange, Body, Parsed};
 use crate::event::fields::{Field, Fields};
 use crate::event::kind::Kind;
 use crate::ids::AccountId;
-use crate::ledger::{Asset, Belief, Command, Movement, OrderId};
+use crate::ledger::{Asset, Belief, Command, Hold, Movement, OrderId};
 use crate::states::Direction;
 use crate::value::{Amount, Message, Reason};
 
-/// The fields all changes of a balance begin with.
+/// The first fields of every change of a balance.
 struct Common {
     asset: Asset,
     order: Option<OrderId>,
@@ -21,7 +20,7 @@ impl Common {
         Ok(Self {
             asset: fields.required("symbol")?,
             order: fields.optional("related_order_id")?,
-            message: fields.uncounted("message")?.map(Message::into_string),
+            message: fields.unhashed("message")?.map(Message::into_string),
         })
     }
 }
@@ -51,10 +50,7 @@ pub(super) fn parse_update(account: AccountId, fields: &mut Fields<'_>) -> Field
         reason: reason.into_string(),
         belief,
     });
-    Ok(Parsed {
-        body: Body::Balance(BalanceChange { order_id, command }),
-        message,
-    })
+    Ok((Body::Balance(BalanceChange { order_id, command }), message))
 }
 
 pub(super) fn parse_hold(kind: Kind, account: AccountId, fields: &mut Fields<'_>) -> Field<Parsed> {
@@ -65,6 +61,7 @@ pub(super) fn parse_hold(kind: Kind, account: AccountId, fields: &mut Fields<'_>
     } = Common::parse(fields)?;
     fields.keep("symbol", asset.to_string());
     let amount = fields.kept_number("amount")?;
+
     let locks = kind == Kind::BalanceLocked;
 
     let message = message.unwrap_or_else(|| {
@@ -72,23 +69,16 @@ pub(super) fn parse_hold(kind: Kind, account: AccountId, fields: &mut Fields<'_>
         format!("{verb} {amount} {asset}")
     });
     let order_id = order.clone();
-    let command = if locks {
-        Command::Lock {
-            account,
-            asset,
-            amount,
-            order,
-        }
-    } else {
-        Command::Unlock {
-            account,
-            asset,
-            amount,
-            order,
-        }
+    let hold = Hold {
+        account,
+        asset,
+        amount,
+        order,
     };
-    Ok(Parsed {
-        body: Body::Balance(BalanceChange { order_id, command }),
-        message,
-    })
+    let command = if locks {
+        Command::Lock(hold)
+    } else {
+        Command::Unlock(hold)
+    };
+    Ok((Body::Balance(BalanceChange { order_id, command }), message))
 }

@@ -1,8 +1,7 @@
-//! The object of an event: the fields every kind has, then those of its kind.
+//! Parses the object of an event: the common fields, then those of its kind.
 
-use super::parsed::Parsed;
 use super::{balance, order, report};
-use crate::event::body::Event;
+use crate::event::body::{Event, Parsed};
 use crate::event::content::Content;
 use crate::event::fields::{Field, Fields};
 use crate::event::kind::Kind;
@@ -21,14 +20,14 @@ pub(super) fn parse(kind: Kind, object: Map<String, Json>) -> Field<Event> {
     let timestamp = fields.time("timestamp")?;
     let user = fields.required("user_id")?;
     let trading = fields.required("trading_id")?;
-    let source = fields.uncounted::<Name>("source")?;
-    let source = fields.present("source", source)?;
+    let source = fields.unhashed::<Name>("source")?;
+    let source = fields.require("source", source)?;
     let metadata = fields.object("metadata")?.unwrap_or_default();
     let sub_account = match kind {
         Kind::Heartbeat => None,
         _ => fields.optional("sub_account_id")?,
     };
-    let Parsed { body, message } = parse_body(kind, sub_account, &mut fields)?;
+    let (body, message) = parse_body(kind, sub_account, &mut fields)?;
 
     let unknown = fields.into_rest();
     let (raw, content_hash) = content.finish();
@@ -80,14 +79,14 @@ fn check_type(kind: Kind, fields: &mut Fields<'_>) -> Field<()> {
 fn parse_body(kind: Kind, account: Option<AccountId>, fields: &mut Fields<'_>) -> Field<Parsed> {
     match kind {
         Kind::OrderCreated | Kind::OrderFilled | Kind::OrderCancelled | Kind::OrderFailed => {
-            fields.present("sub_account_id", account)?;
+            fields.require("sub_account_id", account)?;
             order::parse(kind, fields)
         }
         Kind::BalanceUpdated => {
-            balance::parse_update(fields.present("sub_account_id", account)?, fields)
+            balance::parse_update(fields.require("sub_account_id", account)?, fields)
         }
         Kind::BalanceLocked | Kind::BalanceUnlocked => {
-            balance::parse_hold(kind, fields.present("sub_account_id", account)?, fields)
+            balance::parse_hold(kind, fields.require("sub_account_id", account)?, fields)
         }
         Kind::Error => report::parse_error(fields),
         Kind::Signal => report::parse_signal(fields),

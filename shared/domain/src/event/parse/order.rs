@@ -1,7 +1,6 @@
-//! `orders.*`: what happened to an order, and the settlement of a fill.
+//! Parses `orders.*`: a change of an order, and the settlement of a fill.
 
-use super::parsed::Parsed;
-use crate::event::body::{Body, Fill, Order};
+use crate::event::body::{Body, Fill, Order, Parsed};
 use crate::event::fields::{Field, Fields};
 use crate::event::kind::Kind;
 use crate::ledger::Pair;
@@ -16,7 +15,7 @@ pub(super) fn parse(kind: Kind, fields: &mut Fields<'_>) -> Field<Parsed> {
     let amount = fields.kept_number("amount")?;
     let price = fields.kept_number_optional("price")?;
     let status: Name = fields.kept("status")?;
-    let message = fields.uncounted("message")?.map(Message::into_string);
+    let message = fields.unhashed("message")?.map(Message::into_string);
     let fill = match kind {
         Kind::OrderFilled => fields.nested("fill", "fill.", parse_fill)?,
         _ => None,
@@ -32,13 +31,10 @@ pub(super) fn parse(kind: Kind, fields: &mut Fields<'_>) -> Field<Parsed> {
         side,
         fill,
     };
-    Ok(Parsed {
-        body: Body::Order(order),
-        message,
-    })
+    Ok((Body::Order(order), message))
 }
 
-/// The fields are read in the order they are written here.
+/// Reads the fields in the order of the expressions below, on which the content hash depends.
 fn parse_fill(fields: &mut Fields<'_>) -> Field<Fill> {
     Ok(Fill {
         stock_account: fields.required("stock_account_id")?,

@@ -1,7 +1,6 @@
-//! Errors, signals and heartbeats: reports that move nothing.
+//! Parses errors, signals and heartbeats, which change no balance.
 
-use super::parsed::Parsed;
-use crate::event::body::{Body, Heartbeat};
+use crate::event::body::{Body, Heartbeat, Parsed};
 use crate::event::fields::{Field, Fields};
 use crate::ledger::Pair;
 use crate::money::{Money, Number};
@@ -15,10 +14,7 @@ pub(super) fn parse_error(fields: &mut Fields<'_>) -> Field<Parsed> {
     fields.kept::<Component>("component")?;
     fields.kept_optional::<StackTrace>("stack_trace")?;
 
-    Ok(Parsed {
-        body: Body::Error,
-        message: message.into_string(),
-    })
+    Ok((Body::Error, message.into_string()))
 }
 
 pub(super) fn parse_signal(fields: &mut Fields<'_>) -> Field<Parsed> {
@@ -33,10 +29,7 @@ pub(super) fn parse_signal(fields: &mut Fields<'_>) -> Field<Parsed> {
         || format!("{strategy}: {signal} {symbol}, confidence {confidence}"),
         Message::into_string,
     );
-    Ok(Parsed {
-        body: Body::Signal,
-        message,
-    })
+    Ok((Body::Signal, message))
 }
 
 fn parse_confidence(fields: &mut Fields<'_>) -> Field<Number> {
@@ -56,8 +49,5 @@ pub(super) fn parse_heartbeat(fields: &mut Fields<'_>) -> Field<Parsed> {
         metrics: fields.object("metrics")?.unwrap_or_default(),
     };
 
-    Ok(Parsed {
-        body: Body::Heartbeat(heartbeat),
-        message: String::new(),
-    })
+    Ok((Body::Heartbeat(heartbeat), String::new()))
 }

@@ -1,9 +1,9 @@
-//! What a valid event becomes.
+//! Tests of valid events.
 
 use super::*;
 use crate::event::Body;
 use crate::ids::AccountId;
-use crate::ledger::{Asset, Belief, Command, Direction, Movement, OrderId, Side, Trade};
+use crate::ledger::{Asset, Belief, Command, Direction, Hold, Movement, OrderId, Side, Trade};
 use crate::money::Number;
 
 fn number(text: &str) -> Number {
@@ -23,7 +23,7 @@ fn account(text: &str) -> AccountId {
 }
 
 #[test]
-fn a_complete_example_of_every_kind_parses() {
+fn parses_a_complete_example_of_every_kind() {
     for kind in Kind::ALL {
         let event = parsed(kind, &example(kind));
 
@@ -57,7 +57,7 @@ fn orders_errors_and_signals_are_recorded() {
 }
 
 #[test]
-fn an_order_that_ends_without_a_fill_releases_its_hold() {
+fn a_cancelled_or_failed_order_releases_its_hold() {
     let release = Some(Command::Release {
         account: account(ACCOUNT),
         order: order_id(),
@@ -68,7 +68,7 @@ fn an_order_that_ends_without_a_fill_releases_its_hold() {
 }
 
 #[test]
-fn a_fill_is_a_trade() {
+fn a_fill_becomes_a_trade() {
     let trade = Trade {
         side: Side::Sell,
         reason: "stop_loss",
@@ -88,7 +88,7 @@ fn a_fill_is_a_trade() {
 }
 
 #[test]
-fn an_update_of_a_balance_is_a_movement() {
+fn a_balance_update_becomes_a_movement() {
     let movement = Movement {
         account: account(ACCOUNT),
         asset: asset("USDT"),
@@ -106,26 +106,22 @@ fn an_update_of_a_balance_is_a_movement() {
 }
 
 #[test]
-fn locks_and_unlocks_are_those_of_their_order() {
-    let lock = Command::Lock {
-        account: account(ACCOUNT),
-        asset: asset("USDT"),
-        amount: number("12.5"),
-        order: Some(order_id()),
-    };
-    let unlock = Command::Unlock {
+fn locks_and_unlocks_name_their_order() {
+    let hold = Hold {
         account: account(ACCOUNT),
         asset: asset("USDT"),
         amount: number("12.5"),
         order: Some(order_id()),
     };
 
+    let lock = Command::Lock(hold.clone());
     assert_eq!(command(Kind::BalanceLocked), Some(lock));
+    let unlock = Command::Unlock(hold);
     assert_eq!(command(Kind::BalanceUnlocked), Some(unlock));
 }
 
 #[test]
-fn the_type_of_the_log_is_that_of_the_contract() {
+fn the_log_type_follows_the_contract() {
     for kind in Kind::ALL {
         let expected = match kind {
             Kind::OrderFilled => "stop_loss",
@@ -136,7 +132,7 @@ fn the_type_of_the_log_is_that_of_the_contract() {
 }
 
 #[test]
-fn the_type_of_a_fills_log_is_its_reason_or_its_side() {
+fn the_log_type_of_a_fill_is_its_reason_or_side() {
     let filled = Kind::OrderFilled;
     for (event, expected) in [
         (without(filled, "fill.reason"), "short"),
@@ -149,7 +145,7 @@ fn the_type_of_a_fills_log_is_its_reason_or_its_side() {
 }
 
 #[test]
-fn every_optional_field_may_be_absent_or_null() {
+fn optional_fields_may_be_absent_or_null() {
     for kind in Kind::ALL {
         for field in optional(kind) {
             let absent = parsed(kind, &without(kind, field));
@@ -172,7 +168,7 @@ const EXACT: [&str; 8] = [
     "-0",
 ];
 
-/// The event with a number in the place of a field, and with a text.
+/// Returns the event with a number as the value of a field, and with a string.
 fn in_both_spellings(kind: Kind, field: &'static str, text: &str) -> [Event; 2] {
     [text.to_owned(), format!("\"{text}\"")].map(|literal| {
         let event = with_literal(kind, field, &literal);
@@ -181,19 +177,19 @@ fn in_both_spellings(kind: Kind, field: &'static str, text: &str) -> [Event; 2] 
 }
 
 #[test]
-fn amounts_are_read_exactly_as_numbers_and_as_texts() {
+fn parses_amounts_exactly_from_numbers_and_strings() {
     for text in EXACT {
         for event in in_both_spellings(Kind::BalanceLocked, "amount", text) {
-            let Some(Command::Lock { amount, .. }) = event.command() else {
+            let Some(Command::Lock(hold)) = event.command() else {
                 panic!("{event:?}")
             };
-            assert_eq!(amount, number(text));
+            assert_eq!(hold.amount, number(text));
         }
     }
 }
 
 #[test]
-fn figures_of_a_fill_are_read_exactly_as_numbers_and_as_texts() {
+fn parses_a_fill_exactly_from_numbers_and_strings() {
     for text in EXACT {
         for event in in_both_spellings(Kind::OrderFilled, "fill.volume", text) {
             let Body::Order(order) = event.body else {
@@ -205,7 +201,7 @@ fn figures_of_a_fill_are_read_exactly_as_numbers_and_as_texts() {
 }
 
 #[test]
-fn unknown_fields_are_kept_and_do_not_refuse_the_event() {
+fn keeps_unknown_fields() {
     for kind in Kind::ALL {
         let text = with_literal(kind, "invented", r#"{"a":[1.50,"x"]}"#);
 
@@ -217,7 +213,7 @@ fn unknown_fields_are_kept_and_do_not_refuse_the_event() {
 }
 
 #[test]
-fn unknown_fields_of_a_fill_are_kept_apart() {
+fn keeps_unknown_fields_of_a_fill_in_their_own_object() {
     let mut event = with(Kind::OrderFilled, "fill.invented", 1.into());
     event["other"] = 2.into();
 
@@ -227,7 +223,7 @@ fn unknown_fields_of_a_fill_are_kept_apart() {
 }
 
 #[test]
-fn info_has_exactly_the_parts_of_the_contract() {
+fn info_has_the_parts_of_the_contract() {
     for kind in Kind::ALL {
         let full = parsed(kind, &with(kind, "invented", 1.into()));
 
@@ -259,7 +255,7 @@ fn raw(kind: Kind) -> Value {
 }
 
 #[test]
-fn what_no_column_holds_is_kept_as_raw_text() {
+fn keeps_raw_text_that_no_column_stores() {
     let order = json!({
         "symbol": "BTC/USDT", "side": "sell", "type": "limit", "amount": "0.5", "price": "43000.25", "status": "open",
     });
@@ -278,7 +274,7 @@ fn what_no_column_holds_is_kept_as_raw_text() {
 }
 
 #[test]
-fn raw_text_of_a_fill_stands_beside_that_of_its_order() {
+fn keeps_raw_text_of_a_fill_with_that_of_its_order() {
     let filled = json!({
         "symbol": "BTC/USDT", "side": "sell", "type": "limit", "amount": "0.5", "price": "43000.25", "status": "open",
         "fill.volume": "0.5", "fill.price": "43000.25", "fill.fee": "0.001", "fill.quote_amount": "21500.125",
@@ -291,7 +287,7 @@ fn raw_text_of_a_fill_stands_beside_that_of_its_order() {
 const LONG: &str = "0.30000000000000004";
 
 #[test]
-fn over_long_decimals_of_beliefs_keep_their_text() {
+fn keeps_the_text_of_over_long_beliefs() {
     for field in ["previous_balance", "new_balance"] {
         for event in in_both_spellings(Kind::BalanceUpdated, field, LONG) {
             assert_eq!(event.info["raw"], json!({field: LONG}));
@@ -306,7 +302,7 @@ fn over_long_decimals_of_beliefs_keep_their_text() {
 }
 
 #[test]
-fn over_long_decimals_of_prices_and_amounts_keep_their_text() {
+fn keeps_the_text_of_over_long_prices_and_amounts() {
     for (kind, field) in [
         (Kind::OrderCreated, "price"),
         (Kind::OrderFilled, "fill.price"),
@@ -320,7 +316,7 @@ fn over_long_decimals_of_prices_and_amounts_keep_their_text() {
 }
 
 #[test]
-fn raw_numbers_are_spelled_as_they_came() {
+fn raw_numbers_keep_their_spelling() {
     let kind = Kind::OrderCreated;
     let text = with_literal(kind, "price", "1.50e+1");
 
@@ -330,11 +326,11 @@ fn raw_numbers_are_spelled_as_they_came() {
 }
 
 #[test]
-fn the_words_of_the_log_are_the_bots() {
+fn the_log_has_the_message_of_the_bot() {
     for (kind, expected) in [
-        (Kind::OrderCreated, "said by the bot"),
-        (Kind::BalanceUpdated, "said by the bot"),
-        (Kind::BalanceLocked, "said by the bot"),
+        (Kind::OrderCreated, "message of the bot"),
+        (Kind::BalanceUpdated, "message of the bot"),
+        (Kind::BalanceLocked, "message of the bot"),
         (Kind::Error, "the exchange said no"),
         (Kind::Signal, "averages met"),
     ] {
@@ -342,32 +338,32 @@ fn the_words_of_the_log_are_the_bots() {
     }
 }
 
-/// An event without words, and those made of its other fields.
-struct Wordless {
+/// An event without a message, and the message composed from its other fields.
+struct WithoutMessage {
     kind: Kind,
     without: &'static str,
     message: &'static str,
 }
 
 #[test]
-fn the_words_of_the_log_are_otherwise_made_from_the_fields() {
+fn a_missing_message_is_composed_from_the_fields() {
     for case in [
-        Wordless {
+        WithoutMessage {
             kind: Kind::OrderFilled,
             without: "message",
             message: "limit sell 0.5 BTC/USDT at 43000.25: open",
         },
-        Wordless {
+        WithoutMessage {
             kind: Kind::BalanceUpdated,
             without: "message",
             message: "debit 12.5 USDT: funding",
         },
-        Wordless {
+        WithoutMessage {
             kind: Kind::BalanceUnlocked,
             without: "message",
             message: "unlock 12.5 USDT",
         },
-        Wordless {
+        WithoutMessage {
             kind: Kind::Signal,
             without: "reasoning",
             message: "crossover: hold BTC/USDT, confidence 0.75",
@@ -380,30 +376,30 @@ fn the_words_of_the_log_are_otherwise_made_from_the_fields() {
 }
 
 #[test]
-fn lengths_at_their_limit_are_taken() {
+fn accepts_lengths_at_their_limits() {
     let wide = |characters| "é".repeat(characters);
-    let takes = |kind, field, value: String| parsed(kind, &with(kind, field, value.into()));
+    let accepts = |kind, field, value: String| parsed(kind, &with(kind, field, value.into()));
     let symbol = "A".repeat(20);
 
-    takes(Kind::OrderCreated, "order_id", wide(128));
-    takes(Kind::OrderCreated, "status", wide(128));
-    takes(Kind::OrderCreated, "type", wide(128));
-    takes(Kind::OrderCreated, "symbol", format!("{symbol}/{symbol}"));
-    takes(Kind::OrderCreated, "message", wide(2048));
-    takes(Kind::OrderCreated, "message", String::new());
-    takes(Kind::OrderFilled, "fill.reason", wide(50));
-    takes(Kind::BalanceUpdated, "related_order_id", wide(128));
-    takes(Kind::BalanceUpdated, "reason", wide(50));
-    takes(Kind::Error, "component", wide(128));
-    takes(Kind::Error, "error_code", wide(128));
-    takes(Kind::Error, "error_message", wide(2048));
-    takes(Kind::Error, "stack_trace", "x".repeat(32 * 1024));
-    takes(Kind::Signal, "strategy", wide(128));
-    takes(Kind::Signal, "reasoning", "x".repeat(4096));
-    takes(Kind::Signal, "confidence", "1".to_owned());
-    takes(Kind::Signal, "confidence", "0".to_owned());
-    takes(Kind::Heartbeat, "event_id", "~ ".repeat(64));
-    takes(Kind::Heartbeat, "source", wide(128));
-    takes(Kind::Heartbeat, "version", "1".to_owned());
-    takes(Kind::Heartbeat, "version", "1.27".to_owned());
+    accepts(Kind::OrderCreated, "order_id", wide(128));
+    accepts(Kind::OrderCreated, "status", wide(128));
+    accepts(Kind::OrderCreated, "type", wide(128));
+    accepts(Kind::OrderCreated, "symbol", format!("{symbol}/{symbol}"));
+    accepts(Kind::OrderCreated, "message", wide(2048));
+    accepts(Kind::OrderCreated, "message", String::new());
+    accepts(Kind::OrderFilled, "fill.reason", wide(50));
+    accepts(Kind::BalanceUpdated, "related_order_id", wide(128));
+    accepts(Kind::BalanceUpdated, "reason", wide(50));
+    accepts(Kind::Error, "component", wide(128));
+    accepts(Kind::Error, "error_code", wide(128));
+    accepts(Kind::Error, "error_message", wide(2048));
+    accepts(Kind::Error, "stack_trace", "x".repeat(32 * 1024));
+    accepts(Kind::Signal, "strategy", wide(128));
+    accepts(Kind::Signal, "reasoning", "x".repeat(4096));
+    accepts(Kind::Signal, "confidence", "1".to_owned());
+    accepts(Kind::Signal, "confidence", "0".to_owned());
+    accepts(Kind::Heartbeat, "event_id", "~ ".repeat(64));
+    accepts(Kind::Heartbeat, "source", wide(128));
+    accepts(Kind::Heartbeat, "version", "1".to_owned());
+    accepts(Kind::Heartbeat, "version", "1.27".to_owned());
 }

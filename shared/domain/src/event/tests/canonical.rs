@@ -1,4 +1,4 @@
-//! When two events with one id say the same.
+//! Tests of the content hash.
 
 use super::*;
 
@@ -8,7 +8,7 @@ fn hash(kind: Kind, payload: &str) -> [u8; 16] {
         .content_hash
 }
 
-/// Another valid value for a field of the example.
+/// Returns another valid value for a field of the example.
 fn changed(kind: Kind, field: &str) -> Value {
     let text = match field {
         "event_id" => "0190-2",
@@ -45,7 +45,7 @@ fn hash_of(kind: Kind, event: &Value) -> [u8; 16] {
 }
 
 #[test]
-fn every_field_but_metadata_message_and_source_counts() {
+fn the_hash_includes_all_other_fields() {
     let mut kinds = Kind::ALL.to_vec();
 
     kinds.retain(|kind| *kind != Kind::Heartbeat);
@@ -73,7 +73,7 @@ fn every_field_but_metadata_message_and_source_counts() {
 }
 
 #[test]
-fn metadata_source_and_unknown_fields_do_not_count() {
+fn the_hash_ignores_metadata_source_and_unknown_fields() {
     for kind in Kind::ALL {
         let original = hash_of(kind, &example(kind));
         for (field, value) in [
@@ -90,7 +90,7 @@ fn metadata_source_and_unknown_fields_do_not_count() {
 }
 
 #[test]
-fn unknown_fields_of_a_fill_do_not_count() {
+fn the_hash_ignores_unknown_fields_of_a_fill() {
     let kind = Kind::OrderFilled;
 
     let other = hash_of(kind, &with(kind, "fill.new", 1.into()));
@@ -99,7 +99,7 @@ fn unknown_fields_of_a_fill_do_not_count() {
 }
 
 #[test]
-fn the_message_does_not_count() {
+fn the_hash_ignores_the_message() {
     for kind in Kind::ALL {
         if optional(kind).contains(&"message") {
             let original = hash_of(kind, &example(kind));
@@ -112,7 +112,7 @@ fn the_message_does_not_count() {
     }
 }
 
-/// An object with its keys, and those of a fill in it, the other way round.
+/// Reverses the keys of an object and of a fill in it.
 fn reversed(object: &Map<String, Value>) -> Value {
     object
         .iter()
@@ -125,7 +125,7 @@ fn reversed(object: &Map<String, Value>) -> Value {
 }
 
 #[test]
-fn the_order_of_keys_does_not_count() {
+fn the_hash_ignores_the_order_of_keys() {
     for kind in Kind::ALL {
         let original = example(kind);
         let reversed = reversed(original.as_object().expect("object"));
@@ -137,7 +137,7 @@ fn the_order_of_keys_does_not_count() {
 }
 
 #[test]
-fn numbers_count_by_value() {
+fn the_hash_compares_numbers_by_value() {
     for (kind, field) in [
         (Kind::BalanceUpdated, "amount"),
         (Kind::BalanceUpdated, "new_balance"),
@@ -154,21 +154,21 @@ fn numbers_count_by_value() {
     }
 }
 
-/// Expects that another spelling of a field's value is the same content.
+/// Asserts that another spelling of a field's value gives the same hash.
 fn is_same(kind: Kind, field: &'static str, spelling: &str) {
     let other = hash(kind, &with_text(kind, field, spelling));
     assert_eq!(other, hash_of(kind, &example(kind)), "{field} {spelling}");
 }
 
 #[test]
-fn times_count_by_moment() {
+fn the_hash_compares_times_by_instant() {
     is_same(Kind::Error, "timestamp", "2026-11-23T09:00:00.123456Z");
     let elsewhere = "2026-11-23T04:00:00.123456000-05:00";
     is_same(Kind::Error, "timestamp", elsewhere);
 }
 
 #[test]
-fn symbols_count_in_upper_case_and_ids_in_one_spelling() {
+fn the_hash_ignores_the_case_of_symbols_and_ids() {
     let kind = Kind::OrderFilled;
     is_same(kind, "symbol", "BTC/usdt");
     is_same(kind, "trading_id", &TRADING.to_uppercase());
@@ -176,7 +176,7 @@ fn symbols_count_in_upper_case_and_ids_in_one_spelling() {
 }
 
 #[test]
-fn content_cannot_move_from_one_field_to_its_neighbour() {
+fn the_hash_separates_neighbouring_fields() {
     let event = |order_type: &str, status: &str| {
         let mut event = example(Kind::OrderCreated);
         event["type"] = order_type.into();

@@ -1,4 +1,4 @@
-//! What is no event, and by which name it is put aside.
+//! Tests of malformed messages and their codes.
 
 use super::*;
 use crate::event::{EVENT_BYTES_MAX, MalformedKind};
@@ -6,7 +6,7 @@ use crate::value::EventId;
 use proptest::prelude::*;
 
 #[test]
-fn what_is_no_json_object_is_reported_as_such() {
+fn rejects_a_payload_that_is_not_a_json_object() {
     for text in [
         "",
         "{",
@@ -25,7 +25,7 @@ fn what_is_no_json_object_is_reported_as_such() {
 }
 
 #[test]
-fn a_good_event_with_a_bad_character_is_no_json() {
+fn rejects_a_valid_event_with_an_invalid_character() {
     let good = example(Kind::Error).to_string();
     for text in [
         good[..good.len() - 1].to_owned(),
@@ -38,7 +38,7 @@ fn a_good_event_with_a_bad_character_is_no_json() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_no_json_and_the_subjects_user_is_known() {
+fn invalid_utf8_keeps_the_user_of_the_subject() {
     let latin1 = [b"{\"a\":\"".as_slice(), &[0xe9], b"\"}"].concat();
     let subject = Kind::Error.subject_of(USER);
 
@@ -49,7 +49,7 @@ fn bytes_that_are_no_text_are_no_json_and_the_subjects_user_is_known() {
 }
 
 #[test]
-fn sixty_four_kilobytes_are_taken_and_one_byte_more_is_not() {
+fn rejects_more_than_64_kibibytes() {
     let good = example(Kind::Error).to_string();
     let padded = |length: usize| format!("{good}{}", " ".repeat(length - good.len()));
 
@@ -59,7 +59,7 @@ fn sixty_four_kilobytes_are_taken_and_one_byte_more_is_not() {
 }
 
 #[test]
-fn every_required_field_is_missed_by_name() {
+fn names_a_missing_required_field() {
     for kind in Kind::ALL {
         for field in required(kind) {
             for event in [without(kind, field), with(kind, field, Value::Null)] {
@@ -73,7 +73,7 @@ fn every_required_field_is_missed_by_name() {
     }
 }
 
-/// Expects that a value is refused with the name of its field.
+/// Asserts that a value is rejected with the name of its field.
 #[track_caller]
 fn is_invalid(kind: Kind, field: &'static str, value: Value) {
     let event = with(kind, field, value.clone());
@@ -86,7 +86,7 @@ fn is_invalid(kind: Kind, field: &'static str, value: Value) {
 }
 
 #[test]
-fn every_field_of_a_wrong_type_is_named() {
+fn names_a_field_of_a_wrong_type() {
     for kind in Kind::ALL {
         for field in [required(kind), optional(kind)].concat() {
             let object = match field {
@@ -105,7 +105,7 @@ fn wide(characters: usize) -> Value {
 }
 
 #[test]
-fn common_fields_beyond_their_limits_are_refused_by_name() {
+fn rejects_common_fields_beyond_their_limits() {
     let invalid = |field, value: Value| is_invalid(Kind::OrderCreated, field, value);
 
     invalid("event_id", "x".repeat(129).into());
@@ -117,12 +117,12 @@ fn common_fields_beyond_their_limits_are_refused_by_name() {
     invalid("timestamp", "2026-11-23 10:00".into());
     invalid("timestamp", "2026-02-30T10:00:00Z".into());
     invalid("timestamp", "2026-11-23T10:00:00".into());
-    invalid("user_id", "somebody".into());
+    invalid("user_id", "unknown".into());
     invalid("trading_id", "".into());
 }
 
 #[test]
-fn fields_of_an_order_beyond_their_limits_are_refused_by_name() {
+fn rejects_fields_of_an_order_beyond_their_limits() {
     let invalid = |field, value: Value| is_invalid(Kind::OrderCreated, field, value);
 
     invalid("sub_account_id", "7".into());
@@ -146,7 +146,7 @@ fn fields_of_an_order_beyond_their_limits_are_refused_by_name() {
 }
 
 #[test]
-fn fields_of_a_fill_beyond_their_limits_are_refused_by_name() {
+fn rejects_fields_of_a_fill_beyond_their_limits() {
     let invalid = |field, value: Value| is_invalid(Kind::OrderFilled, field, value);
 
     invalid("fill.stock_account_id", "7".into());
@@ -158,7 +158,7 @@ fn fields_of_a_fill_beyond_their_limits_are_refused_by_name() {
 }
 
 #[test]
-fn fields_of_a_balance_beyond_their_limits_are_refused_by_name() {
+fn rejects_fields_of_a_balance_beyond_their_limits() {
     let invalid = |field, value: Value| is_invalid(Kind::BalanceUpdated, field, value);
 
     invalid("symbol", "BTC/USDT".into());
@@ -171,7 +171,7 @@ fn fields_of_a_balance_beyond_their_limits_are_refused_by_name() {
 }
 
 #[test]
-fn fields_of_other_events_beyond_their_limits_are_refused_by_name() {
+fn rejects_fields_of_other_events_beyond_their_limits() {
     is_invalid(Kind::Error, "error_code", wide(129));
     is_invalid(Kind::Error, "component", wide(129));
     is_invalid(Kind::Error, "severity", "fatal".into());
@@ -188,7 +188,7 @@ fn fields_of_other_events_beyond_their_limits_are_refused_by_name() {
 }
 
 #[test]
-fn another_major_version_is_unsupported_whatever_else_it_carries() {
+fn rejects_another_major_version_with_any_fields() {
     for version in ["2", "2.0", "0.9", "10.0", "v1.0", "11"] {
         let whole = with_text(Kind::Error, "version", version);
         let alone = json!({"version": version}).to_string();
@@ -199,7 +199,7 @@ fn another_major_version_is_unsupported_whatever_else_it_carries() {
     }
 }
 
-/// A good event with another field before its own.
+/// Returns a valid event with another field before its own.
 fn inserted(text: &str) -> String {
     let good = example(Kind::OrderFilled).to_string();
     good.replacen('{', &format!("{{{text},"), 1)
@@ -210,7 +210,7 @@ fn deep(levels: usize) -> String {
 }
 
 #[test]
-fn json_the_database_would_fail_or_explode_on_is_refused() {
+fn rejects_json_that_the_database_cannot_store() {
     for text in [
         r#""event_id":"again""#.to_owned(),
         r#""\u0065vent_id":"again""#.to_owned(),
@@ -236,7 +236,7 @@ fn json_the_database_would_fail_or_explode_on_is_refused() {
 }
 
 #[test]
-fn numbers_the_database_would_explode_on_are_refused_in_every_field() {
+fn rejects_too_large_numbers_in_every_field() {
     let kind = Kind::OrderFilled;
     let metadata = with_literal(kind, "metadata", r#"{"a":{"b":[1e131071]}}"#);
     let amount = with_literal(kind, "amount", "1e65");
@@ -246,7 +246,7 @@ fn numbers_the_database_would_explode_on_are_refused_in_every_field() {
 }
 
 #[test]
-fn what_could_be_read_helps_to_find_the_message_again() {
+fn a_malformed_message_keeps_the_ids_that_identify_it() {
     let event = without(Kind::Error, "severity");
 
     let malformed = parse_value(Kind::Error, &event).expect_err("refused");
@@ -260,7 +260,7 @@ fn what_could_be_read_helps_to_find_the_message_again() {
 }
 
 #[test]
-fn an_event_id_that_is_invalid_is_not_reported() {
+fn an_invalid_event_id_is_not_kept() {
     let event = with(Kind::Error, "event_id", "é".into());
 
     let malformed = parse_value(Kind::Error, &event).expect_err("refused");
@@ -268,7 +268,7 @@ fn an_event_id_that_is_invalid_is_not_reported() {
     assert_eq!(malformed.event_id, None);
 }
 
-/// Any JSON, with the field names of events among its keys.
+/// Generates any JSON, with the field names of events among its keys.
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -313,7 +313,7 @@ proptest! {
     }
 
     #[test]
-    fn any_value_in_the_place_of_any_field_never_panics(
+    fn any_value_of_any_field_never_panics(
         kind in prop::sample::select(Kind::ALL.to_vec()),
         field in any::<prop::sample::Index>(),
         value in any_json(),

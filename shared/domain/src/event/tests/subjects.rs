@@ -1,19 +1,19 @@
-//! Subjects built and taken apart.
+//! Tests of subjects.
 
 use super::*;
 use crate::event::{MalformedKind, Subject};
 use crate::value::EventId;
 
 #[test]
-fn a_subject_built_for_a_user_is_taken_apart_again() {
+fn parses_a_subject_built_for_a_user() {
     for kind in Kind::ALL {
         let published = kind.subject_of(USER);
-        let kept_by_the_stream = published.replace(&format!(".{USER}"), &format!(".15.{USER}"));
+        let in_the_stream = published.replace(&format!(".{USER}"), &format!(".15.{USER}"));
 
         let user = Some(USER.to_string());
         let expected = Some(Subject { kind, user });
         assert_eq!(Subject::parse(&published), expected);
-        assert_eq!(Subject::parse(&kept_by_the_stream), expected);
+        assert_eq!(Subject::parse(&in_the_stream), expected);
     }
 }
 
@@ -26,7 +26,7 @@ fn a_bare_subject_names_no_user() {
 }
 
 #[test]
-fn other_subjects_are_unknown() {
+fn rejects_other_subjects() {
     for subject in [
         "",
         "trading",
@@ -49,12 +49,12 @@ fn other_subjects_are_unknown() {
         let malformed = parsed.expect_err(subject);
         assert_eq!(malformed.kind.code(), "UNKNOWN_SUBJECT");
         let event_id = malformed.event_id.as_ref().map(EventId::as_str);
-        assert_eq!(event_id, Some("0190-1"), "what can be read is kept");
+        assert_eq!(event_id, Some("0190-1"), "the id is kept");
     }
 }
 
 #[test]
-fn the_user_of_the_subject_must_be_the_payloads() {
+fn the_users_of_subject_and_payload_must_be_equal() {
     let kind = Kind::BalanceLocked;
     let payload = example(kind).to_string();
     let at = |subject: String| parse(&subject, payload.as_bytes(), BareSubjects::Accept);
@@ -74,7 +74,7 @@ fn the_user_of_the_subject_must_be_the_payloads() {
     }
 }
 
-/// Only the spelling in the subject chooses the lane.
+/// Only the spelling in the subject determines the lane.
 #[test]
 fn the_user_of_the_payload_may_be_in_any_spelling() {
     let kind = Kind::BalanceLocked;
@@ -86,7 +86,7 @@ fn the_user_of_the_payload_may_be_in_any_spelling() {
 }
 
 #[test]
-fn a_bare_subject_is_taken_or_refused_as_configured() {
+fn accepts_or_rejects_a_bare_subject_as_configured() {
     for kind in Kind::ALL {
         let payload = example(kind).to_string();
         let bare = |bare| parse(kind.bare_subject(), payload.as_bytes(), bare);
@@ -98,14 +98,14 @@ fn a_bare_subject_is_taken_or_refused_as_configured() {
 }
 
 #[test]
-fn the_setting_of_bare_subjects_is_read_from_its_name() {
+fn parses_the_setting_of_bare_subjects() {
     assert_eq!("accept".parse(), Ok(BareSubjects::Accept));
     assert_eq!("refuse".parse(), Ok(BareSubjects::Refuse));
     assert!("yes".parse::<BareSubjects>().is_err());
 }
 
 #[test]
-fn the_subject_decides_which_event_type_the_payload_must_have() {
+fn the_event_type_must_match_the_subject() {
     for kind in Kind::ALL {
         for other in Kind::ALL.into_iter().filter(|other| *other != kind) {
             let disguised = with_text(kind, "event_type", other.bare_subject());

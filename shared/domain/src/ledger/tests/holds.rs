@@ -1,9 +1,9 @@
-//! Locks, unlocks and releases.
+//! Tests of locks, unlocks and releases.
 
 use super::*;
 
 #[test]
-fn a_lock_grows_the_hold_of_its_order_and_moves_no_balance() {
+fn a_lock_increases_the_hold_and_not_the_balance() {
     let mut book = book();
     for (command, expected) in [
         (lock("100", order("A")), "1000, 100 locked"),
@@ -20,22 +20,22 @@ fn a_lock_grows_the_hold_of_its_order_and_moves_no_balance() {
     assert_eq!(held(&book, order("A")), money("150"));
     assert_eq!(held(&book, None), money("3"));
     let account = book.get(CURRENCY).expect("known");
-    assert_eq!(account.sequence, 0, "a hold is no posting");
+    assert_eq!(account.sequence, 0, "a hold is not a posting");
 }
 
 #[test]
-fn a_lock_reaches_only_what_is_available_without_its_hold() {
+fn a_lock_cannot_exceed_the_available_balance() {
     let book = book_with_holds(&[hold(CURRENCY, "A", "600")]);
 
     for amount in ["400.000000000001", "1e64"] {
         let lock = lock(amount, order("A"));
-        refuses(&book, &lock, Rejection::InsufficientBalance);
+        rejects(&book, &lock, Rejection::InsufficientBalance);
     }
     assert!(run(&book, &lock("400", order("A"))).is_ok());
 }
 
 #[test]
-fn an_unlock_shrinks_the_hold_of_its_order_and_no_other() {
+fn an_unlock_decreases_only_the_hold_of_its_order() {
     let mut book = book_with_holds(&[
         hold(CURRENCY, "A", "600"),
         hold(CURRENCY, "B", "100"),
@@ -50,11 +50,11 @@ fn an_unlock_shrinks_the_hold_of_its_order_and_no_other() {
     assert_eq!(held(&book, order("A")), money("400"));
     assert_eq!(held(&book, order("B")), money("100"));
     let holds = &book.get(CURRENCY).expect("known").holds;
-    assert_eq!(holds.len(), 2, "the unnamed hold is gone");
+    assert_eq!(holds.len(), 2, "the unnamed hold is removed");
 }
 
 #[test]
-fn an_unlock_with_order_releases_at_most_its_hold() {
+fn an_unlock_of_an_order_releases_at_most_its_hold() {
     let holds = [hold(CURRENCY, "A", "600"), hold(CURRENCY, "", "5")];
     let mut book = book_with_holds(&holds);
 
@@ -72,32 +72,32 @@ fn an_unlock_with_order_releases_at_most_its_hold() {
 }
 
 #[test]
-fn an_unlock_without_order_beyond_its_hold_is_refused() {
+fn rejects_an_unnamed_unlock_beyond_its_hold() {
     let holds = [hold(CURRENCY, "A", "600"), hold(CURRENCY, "", "5")];
     let book = book_with_holds(&holds);
 
     let beyond = unlock("5.000000000001", None);
-    refuses(&book, &beyond, Rejection::UnlockExceedsLocked);
+    rejects(&book, &beyond, Rejection::UnlockExceedsLocked);
     let unheld = unlock("1", None);
-    refuses(&super::book(), &unheld, Rejection::UnlockExceedsLocked);
+    rejects(&super::book(), &unheld, Rejection::UnlockExceedsLocked);
 }
 
 #[test]
-fn locks_and_unlocks_of_zero_less_or_too_many_places_are_refused() {
+fn rejects_locks_and_unlocks_of_invalid_amounts() {
     let book = book_with_holds(&[hold(CURRENCY, "", "5")]);
     for make in [lock, unlock] {
         for order in [None, order("A")] {
-            let refuses = |amount, expected| refuses(&book, &make(amount, order.clone()), expected);
+            let rejects = |amount, expected| rejects(&book, &make(amount, order.clone()), expected);
 
-            refuses("0", Rejection::InvalidAmount);
-            refuses("-1", Rejection::InvalidAmount);
-            refuses("1e-13", Rejection::TooManyDecimals);
+            rejects("0", Rejection::InvalidAmount);
+            rejects("-1", Rejection::InvalidAmount);
+            rejects("1e-13", Rejection::TooManyDecimals);
         }
     }
 }
 
 #[test]
-fn a_release_frees_the_orders_hold_on_that_account_alone() {
+fn a_release_frees_the_hold_on_one_account() {
     let mut book = book_with_holds(&[
         hold(CURRENCY, "A", "600"),
         hold(CURRENCY, "B", "100"),

@@ -1,9 +1,9 @@
-//! Credits, debits, deposits, withdrawals, records, and what bots believe about balances.
+//! Tests of movements, records and beliefs.
 
 use super::*;
 
 #[test]
-fn a_credit_adds_and_a_debit_takes_with_closing_balance_and_sequence() {
+fn credits_and_debits_have_closing_balance_and_sequence() {
     let mut book = book();
 
     let credit = effect(&mut book, &credit("0.000000000001"));
@@ -16,29 +16,29 @@ fn a_credit_adds_and_a_debit_takes_with_closing_balance_and_sequence() {
 }
 
 #[test]
-fn a_debit_takes_all_that_is_available_and_not_a_unit_more() {
+fn a_debit_cannot_exceed_the_available_balance() {
     let mut book = book();
 
     let too_much = debit("1000.000000000001");
-    refuses(&book, &too_much, Rejection::InsufficientBalance);
+    rejects(&book, &too_much, Rejection::InsufficientBalance);
     effect(&mut book, &debit("1000"));
 
     assert_eq!(state(&book, CURRENCY), "0, 0 locked");
 }
 
 #[test]
-fn a_debit_without_order_cannot_reach_what_is_held() {
+fn a_debit_without_an_order_cannot_use_holds() {
     let holds = [hold(CURRENCY, "A", "600"), hold(CURRENCY, "", "100")];
     let mut book = book_with_holds(&holds);
 
-    refuses(&book, &debit("300.1"), Rejection::InsufficientBalance);
+    rejects(&book, &debit("300.1"), Rejection::InsufficientBalance);
     let effect = effect(&mut book, &debit("300"));
 
     assert!(effect.holds.is_empty(), "{effect:?}");
     assert_eq!(state(&book, CURRENCY), "700, 700 locked");
 }
 
-/// Holds for two orders, 300 available, and a debit that names the first.
+/// Returns a book with holds of two orders and 300 available.
 fn book_of_two_orders() -> Book {
     book_with_holds(&[hold(CURRENCY, "A", "600"), hold(CURRENCY, "B", "100")])
 }
@@ -61,10 +61,10 @@ fn a_debit_that_names_an_order_consumes_its_hold_first() {
 }
 
 #[test]
-fn a_debit_of_an_order_takes_what_is_available_after_its_hold() {
+fn a_debit_of_an_order_uses_the_available_after_its_hold() {
     let mut book = book_of_two_orders();
     let too_much = debit_of_a("900.000000000001");
-    refuses(&book, &too_much, Rejection::InsufficientBalance);
+    rejects(&book, &too_much, Rejection::InsufficientBalance);
 
     let done = effect(&mut book, &debit_of_a("900"));
 
@@ -79,7 +79,7 @@ fn a_debit_of_an_order_takes_what_is_available_after_its_hold() {
 }
 
 #[test]
-fn a_credit_that_names_an_order_leaves_its_hold_alone() {
+fn a_credit_that_names_an_order_keeps_its_hold() {
     let mut book = book_with_holds(&[hold(CURRENCY, "A", "600")]);
     let credit = Command::Move(Movement {
         order: order("A"),
@@ -91,7 +91,7 @@ fn a_credit_that_names_an_order_leaves_its_hold_alone() {
     assert_eq!(state(&book, CURRENCY), "1005, 600 locked");
 }
 
-/// A movement of 10 from 1000, what the bot believes, and the drift.
+/// A movement of 10 from a balance of 1000, the expected balances, and the drift.
 struct Believed {
     direction: Direction,
     previous: Option<&'static str>,
@@ -100,7 +100,7 @@ struct Believed {
 }
 
 #[test]
-fn beliefs_are_compared_and_never_obeyed() {
+fn beliefs_are_compared_and_never_applied() {
     for case in [
         Believed {
             direction: Direction::Credit,
@@ -157,23 +157,23 @@ fn beliefs_are_compared_and_never_obeyed() {
 }
 
 #[test]
-fn a_movement_of_zero_less_or_too_many_places_is_refused() {
+fn rejects_a_movement_of_an_invalid_amount() {
     for make in [credit, debit] {
         for amount in ["0", "-1", "-1e-64"] {
-            refuses(&book(), &make(amount), Rejection::InvalidAmount);
+            rejects(&book(), &make(amount), Rejection::InvalidAmount);
         }
         for amount in ["1e-13", "1.0000000000001"] {
-            refuses(&book(), &make(amount), Rejection::TooManyDecimals);
+            rejects(&book(), &make(amount), Rejection::TooManyDecimals);
         }
     }
 }
 
 #[test]
-fn a_credit_beyond_sixteen_digits_is_out_of_range() {
+fn rejects_a_credit_beyond_sixteen_digits() {
     let mut book = book();
 
     for amount in ["9999999999999000", "10000000000000000", "1e64"] {
-        refuses(&book, &credit(amount), Rejection::AmountOutOfRange);
+        rejects(&book, &credit(amount), Rejection::AmountOutOfRange);
     }
     effect(&mut book, &credit("9999999999998999.999999999999"));
 
@@ -182,31 +182,31 @@ fn a_credit_beyond_sixteen_digits_is_out_of_range() {
 }
 
 #[test]
-fn a_shortage_comes_before_the_range() {
-    refuses(&book(), &debit("1e64"), Rejection::InsufficientBalance);
+fn insufficient_balance_precedes_the_range() {
+    rejects(&book(), &debit("1e64"), Rejection::InsufficientBalance);
 }
 
 #[test]
-fn a_record_moves_nothing_and_its_account_must_belong_to_the_trading() {
+fn the_account_of_a_record_must_belong_to_the_trading() {
     let record = |account| Command::Record { account };
-    let refuses = |account, expected| refuses(&book(), &record(Some(account)), expected);
+    let rejects = |account, expected| rejects(&book(), &record(Some(account)), expected);
 
     assert_eq!(run(&book(), &record(None)), Ok(Effect::default()));
     assert_eq!(run(&book(), &record(Some(STOCK))), Ok(Effect::default()));
 
-    refuses(ABSENT, Rejection::UnknownSubAccount);
-    refuses(ELSEWHERE, Rejection::OwnershipMismatch);
-    refuses(FOREIGN, Rejection::OwnershipMismatch);
+    rejects(ABSENT, Rejection::UnknownSubAccount);
+    rejects(ELSEWHERE, Rejection::OwnershipMismatch);
+    rejects(FOREIGN, Rejection::OwnershipMismatch);
 }
 
 #[test]
-fn the_rounded_command_moves_what_the_books_can_hold() {
+fn a_rounded_command_fits_the_books() {
     let command = credit("0.30000000000000004");
-    refuses(&book(), &command, Rejection::TooManyDecimals);
+    rejects(&book(), &command, Rejection::TooManyDecimals);
 
     let effect = run(&book(), &command.rounded()).expect("applied");
     assert_eq!(postings(&effect), ["credit 2 0.3 test = 1000.3 #1"]);
 
     let nothing = credit("4e-13").rounded();
-    refuses(&book(), &nothing, Rejection::InvalidAmount);
+    rejects(&book(), &nothing, Rejection::InvalidAmount);
 }

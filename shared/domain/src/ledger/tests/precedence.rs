@@ -1,74 +1,76 @@
-//! Which rejection is returned when several apply.
+//! Tests of the precedence of rejections.
 
 use super::*;
 
-/// Every step makes the command wrong in one more way; the rejection is always the one that comes first.
+/// Every step adds a reason with a higher precedence, which must be returned.
 #[test]
-fn a_trade_gets_the_first_of_its_rejections() {
-    let refuses =
-        |trade: &Trade, expected| refuses(&book(), &Command::Trade(trade.clone()), expected);
+fn a_trade_returns_its_first_rejection() {
+    let rejects =
+        |trade: &Trade, expected| rejects(&book(), &Command::Trade(trade.clone()), expected);
     let mut wrong = trade(Side::Sell, "5", "1e17", "0");
 
-    refuses(&wrong, Rejection::AmountOutOfRange);
+    rejects(&wrong, Rejection::AmountOutOfRange);
     wrong.volume = number("50");
-    refuses(&wrong, Rejection::InsufficientBalance);
+    rejects(&wrong, Rejection::InsufficientBalance);
     wrong.volume = number("50.0000000000001");
-    refuses(&wrong, Rejection::TooManyDecimals);
+    rejects(&wrong, Rejection::TooManyDecimals);
     wrong.fee = number("-1");
-    refuses(&wrong, Rejection::InvalidAmount);
+    rejects(&wrong, Rejection::InvalidAmount);
     wrong.currency_account = STOCK;
     wrong.currency = asset("BTC");
-    refuses(&wrong, Rejection::SameAccount);
+    rejects(&wrong, Rejection::SameAccount);
     wrong.currency = asset("USDT");
-    refuses(&wrong, Rejection::SymbolMismatch);
+    rejects(&wrong, Rejection::SymbolMismatch);
     wrong.currency_account = FOREIGN;
-    refuses(&wrong, Rejection::OwnershipMismatch);
+    rejects(&wrong, Rejection::OwnershipMismatch);
     wrong.fee_account = Some(ABSENT);
-    refuses(&wrong, Rejection::UnknownSubAccount);
+    rejects(&wrong, Rejection::UnknownSubAccount);
 }
 
 #[test]
-fn a_movement_gets_the_first_of_its_rejections() {
-    let refuses = |movement: &Movement, expected| {
-        refuses(&book(), &Command::Move(movement.clone()), expected)
+fn a_movement_returns_its_first_rejection() {
+    let rejects = |movement: &Movement, expected| {
+        rejects(&book(), &Command::Move(movement.clone()), expected)
     };
     let mut wrong = movement(Direction::Debit, "1e17");
 
-    refuses(&wrong, Rejection::InsufficientBalance);
+    rejects(&wrong, Rejection::InsufficientBalance);
     wrong.amount = number("100000000000000000.0000000000001");
-    refuses(&wrong, Rejection::TooManyDecimals);
+    rejects(&wrong, Rejection::TooManyDecimals);
     wrong.amount = number("-0.0000000000001");
-    refuses(&wrong, Rejection::InvalidAmount);
+    rejects(&wrong, Rejection::InvalidAmount);
     wrong.asset = asset("BTC");
-    refuses(&wrong, Rejection::SymbolMismatch);
+    rejects(&wrong, Rejection::SymbolMismatch);
     wrong.account = ELSEWHERE;
-    refuses(&wrong, Rejection::OwnershipMismatch);
+    rejects(&wrong, Rejection::OwnershipMismatch);
     wrong.account = ABSENT;
-    refuses(&wrong, Rejection::UnknownSubAccount);
+    rejects(&wrong, Rejection::UnknownSubAccount);
 }
 
 #[test]
-fn an_unlock_gets_the_first_of_its_rejections() {
-    let wrong = |account, symbol, amount| Command::Unlock {
-        account,
-        asset: asset(symbol),
-        amount: number(amount),
-        order: None,
+fn an_unlock_returns_its_first_rejection() {
+    let wrong = |account, symbol, amount| {
+        Command::Unlock(Hold {
+            account,
+            asset: asset(symbol),
+            amount: number(amount),
+            order: None,
+        })
     };
-    let refuses = |command, expected| refuses(&book(), &command, expected);
+    let rejects = |command, expected| rejects(&book(), &command, expected);
 
-    refuses(
+    rejects(
         wrong(CURRENCY, "USDT", "1e30"),
         Rejection::UnlockExceedsLocked,
     );
-    refuses(wrong(CURRENCY, "USDT", "1e-13"), Rejection::TooManyDecimals);
-    refuses(wrong(CURRENCY, "USDT", "-1e-13"), Rejection::InvalidAmount);
-    refuses(wrong(CURRENCY, "BTC", "-1e-13"), Rejection::SymbolMismatch);
-    refuses(
+    rejects(wrong(CURRENCY, "USDT", "1e-13"), Rejection::TooManyDecimals);
+    rejects(wrong(CURRENCY, "USDT", "-1e-13"), Rejection::InvalidAmount);
+    rejects(wrong(CURRENCY, "BTC", "-1e-13"), Rejection::SymbolMismatch);
+    rejects(
         wrong(FOREIGN, "BTC", "-1e-13"),
         Rejection::OwnershipMismatch,
     );
-    refuses(wrong(ABSENT, "BTC", "-1e-13"), Rejection::UnknownSubAccount);
+    rejects(wrong(ABSENT, "BTC", "-1e-13"), Rejection::UnknownSubAccount);
 }
 
 #[test]
@@ -90,13 +92,13 @@ fn every_account_of_a_trade_must_belong_to_the_trading() {
 
         for bad in [stock, currency, fee] {
             let command = Command::Trade(bad);
-            refuses(&book(), &command, Rejection::OwnershipMismatch);
+            rejects(&book(), &command, Rejection::OwnershipMismatch);
         }
     }
 }
 
 #[test]
-fn a_trade_of_another_user_or_trading_is_refused() {
+fn rejects_a_trade_of_another_user_or_trading() {
     let good = Command::Trade(trade(Side::Buy, "1", "1", "0"));
 
     let of_another_user = apply(&book(), OTHER_USER, TRADING, &good);
@@ -106,7 +108,7 @@ fn a_trade_of_another_user_or_trading_is_refused() {
 }
 
 #[test]
-fn the_list_of_rejections_is_in_the_order_of_their_precedence() {
+fn rejections_are_listed_by_precedence() {
     assert!(Rejection::ALL.is_sorted());
 
     let codes = Rejection::ALL.map(|rejection| rejection.code());
@@ -129,7 +131,7 @@ fn the_list_of_rejections_is_in_the_order_of_their_precedence() {
 }
 
 #[test]
-fn what_may_be_resolved_later_is_unresolved() {
+fn rejections_that_may_be_resolved_later_are_unresolved() {
     let mut unresolved = Rejection::ALL.to_vec();
     unresolved.retain(|rejection| rejection.is_unresolved());
 

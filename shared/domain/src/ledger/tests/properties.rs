@@ -1,11 +1,11 @@
-//! What must hold whatever is asked of the ledger, in whatever order.
+//! Properties of any sequence of commands.
 
 use super::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-/// Amounts that meet each other's size often, among figures at and beyond every limit.
+/// Generates amounts that are often of similar size, and figures at and beyond every limit.
 fn any_number() -> impl Strategy<Value = Number> {
     let small = (1u32..2_000, 0usize..4).prop_map(|(digits, places)| format!("{digits}e-{places}"));
     let odd = prop::sample::select(vec![
@@ -40,7 +40,7 @@ fn any_account() -> impl Strategy<Value = AccountId> {
     ]
 }
 
-/// The asset of an account of [`book`].
+/// Returns the asset of an account of [`book`].
 fn asset_of(account: AccountId) -> Asset {
     match account {
         STOCK => asset("BTC"),
@@ -75,7 +75,7 @@ fn any_movement() -> impl Strategy<Value = Command> {
     )
 }
 
-/// A trade of any accounts, without figures.
+/// Generates a trade of any accounts, without figures.
 fn any_accounts() -> impl Strategy<Value = Trade> {
     let fee_account = prop::option::of(any_account());
     let side = prop::sample::select(vec![Side::Buy, Side::Sell]);
@@ -114,18 +114,18 @@ fn any_hold_command() -> impl Strategy<Value = Command> {
     (0..3, any_account(), any_number(), any_order()).prop_map(|(kind, account, amount, order)| {
         let asset = asset_of(account);
         match (kind, order) {
-            (0, order) => Command::Lock {
+            (0, order) => Command::Lock(Hold {
                 account,
                 asset,
                 amount,
                 order,
-            },
-            (1, order) => Command::Unlock {
+            }),
+            (1, order) => Command::Unlock(Hold {
                 account,
                 asset,
                 amount,
                 order,
-            },
+            }),
             (_, Some(order)) => Command::Release { account, order },
             (_, None) => Command::Record {
                 account: Some(account),
@@ -138,7 +138,7 @@ fn any_command() -> impl Strategy<Value = Command> {
     prop_oneof![any_movement(), any_trade(), any_hold_command()]
 }
 
-/// Applies all, skipping what is refused, and returns the effects.
+/// Applies all commands and returns the effects; `None` for rejected ones.
 fn fold(book: &mut Book, commands: &[Command]) -> Vec<Option<Effect>> {
     let apply_one = |command: &Command| {
         let effect = run(book, command).ok()?;
@@ -148,7 +148,7 @@ fn fold(book: &mut Book, commands: &[Command]) -> Vec<Option<Effect>> {
     commands.iter().map(apply_one).collect()
 }
 
-/// The book as a batch loads it from the database: figures of every account, but only the holds the commands name.
+/// Returns the book as a batch loads it: all accounts, but only the holds of its commands.
 fn reload(book: &Book, commands: &[Command]) -> Book {
     let mut wanted: Vec<(AccountId, Option<OrderId>)> = Vec::new();
     for command in commands {
@@ -170,7 +170,7 @@ fn reload(book: &Book, commands: &[Command]) -> Book {
     loaded
 }
 
-/// Writes back what a batch changed, as the store does: figures from the account states, holds from the changes.
+/// Stores the effects of a batch like the store: figures from the account states, holds from the changes.
 fn store(database: &mut Book, effects: &[Option<Effect>]) {
     for effect in effects.iter().flatten() {
         for state in &effect.accounts {
@@ -248,14 +248,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
-    fn balances_are_the_sum_of_postings_and_locked_the_sum_of_holds(commands in vec(any_command(), 0..40)) {
+    fn balances_are_sums_of_postings_and_locked_of_holds(commands in vec(any_command(), 0..40)) {
         let mut after = book();
         let effects = fold(&mut after, &commands);
         check_conservation(&book(), &after, &effects)?;
     }
 
     #[test]
-    fn folding_in_pieces_gives_what_one_fold_gives(
+    fn batches_give_the_same_result_as_one_fold(
         commands in vec(any_command(), 0..40),
         piece in 1usize..10,
     ) {
@@ -284,7 +284,7 @@ proptest! {
     }
 
     #[test]
-    fn a_rejection_leaves_the_book_as_it_was_and_comes_again(
+    fn a_rejection_changes_nothing_and_is_repeatable(
         commands in vec(any_command(), 0..20),
         last in any_command(),
     ) {
@@ -318,7 +318,7 @@ proptest! {
     }
 
     #[test]
-    fn no_figures_make_the_ledger_panic(
+    fn arbitrary_figures_never_panic(
         commands in vec(any_command().prop_map(Command::rounded), 0..10),
         numbers in vec(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,9})?(e-?[0-9]{1,2})?", 4..5),
         side in prop::sample::select(vec![Side::Buy, Side::Sell]),

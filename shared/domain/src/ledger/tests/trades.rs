@@ -1,4 +1,4 @@
-//! Trades: legs, fees, holds.
+//! Tests of trades: legs, fees and holds.
 
 use super::*;
 
@@ -15,11 +15,11 @@ fn lines(trade: Trade) -> Vec<String> {
 }
 
 #[track_caller]
-fn refuses_trade(trade: Trade, expected: Rejection) {
-    refuses(&book(), &Command::Trade(trade), expected);
+fn rejects_trade(trade: Trade, expected: Rejection) {
+    rejects(&book(), &Command::Trade(trade), expected);
 }
 
-/// A trade that pays its fee from an account of its own.
+/// Returns a trade whose fee is paid by an account.
 fn paid_by(payer: AccountId, trade: Trade) -> Trade {
     Trade {
         fee_account: Some(payer),
@@ -27,7 +27,7 @@ fn paid_by(payer: AccountId, trade: Trade) -> Trade {
     }
 }
 
-/// A trade with the amount of the quote currency that the exchange reported.
+/// Returns a trade with the quote amount that the exchange reports.
 fn quoted(amount: &str, trade: Trade) -> Trade {
     Trade {
         quote_amount: Some(number(amount)),
@@ -36,7 +36,7 @@ fn quoted(amount: &str, trade: Trade) -> Trade {
 }
 
 #[test]
-fn a_long_brings_stock_and_costs_currency_with_the_fee() {
+fn a_long_credits_stock_and_debits_currency_with_the_fee() {
     let effect = settled(trade(Side::Buy, "2", "100.5", "0.3"));
 
     let expected = ["credit 1 2 long = 12 #1", "debit 2 201.3 long = 798.7 #1"];
@@ -48,7 +48,7 @@ fn a_long_brings_stock_and_costs_currency_with_the_fee() {
 }
 
 #[test]
-fn the_quote_amount_comes_before_the_product() {
+fn the_quote_amount_precedes_the_product() {
     let long = trade(Side::Buy, "2", "100.5", "0.3");
 
     let exact = lines(quoted("200.999999999999", long));
@@ -58,7 +58,7 @@ fn the_quote_amount_comes_before_the_product() {
 }
 
 #[test]
-fn a_short_takes_stock_and_brings_currency_less_the_fee() {
+fn a_short_debits_stock_and_credits_currency_less_the_fee() {
     let short = trade(Side::Sell, "2", "100.5", "0.3");
     let stop = Trade {
         reason: "stop_loss",
@@ -75,7 +75,7 @@ fn a_short_takes_stock_and_brings_currency_less_the_fee() {
 }
 
 #[test]
-fn the_posting_that_pays_a_fee_says_how_much_it_is() {
+fn the_posting_that_pays_a_fee_states_it() {
     let fees = |trade| -> Vec<Option<Money>> {
         let postings = settled(trade).postings;
         postings.into_iter().map(|posting| posting.fee).collect()
@@ -126,18 +126,18 @@ fn a_buy_needs_cost_and_fee_and_a_sell_needs_the_stock() {
         trade(Side::Sell, "10.000000000001", "1", "0"),
         trade(Side::Sell, "1e64", "1", "0"),
     ] {
-        refuses_trade(refused, Rejection::InsufficientBalance);
+        rejects_trade(refused, Rejection::InsufficientBalance);
     }
 }
 
 #[test]
-fn a_sell_whose_proceeds_do_not_cover_the_fee_is_refused() {
+fn rejects_a_sell_whose_proceeds_do_not_cover_the_fee() {
     let sell = trade(Side::Sell, "1", "2", "2.000000000001");
     let named = paid_by(CURRENCY, sell.clone());
     let absurd = quoted("1e60", trade(Side::Sell, "1", "2", "1e61"));
 
     for refused in [sell.clone(), named, absurd] {
-        refuses_trade(refused, Rejection::InsufficientBalance);
+        rejects_trade(refused, Rejection::InsufficientBalance);
     }
 
     let expected = [
@@ -149,14 +149,14 @@ fn a_sell_whose_proceeds_do_not_cover_the_fee_is_refused() {
 }
 
 #[test]
-fn a_sell_whose_proceeds_are_its_fee_leaves_nothing_for_currency() {
+fn a_sell_whose_proceeds_equal_its_fee_has_one_leg() {
     let sell = trade(Side::Sell, "1", "2", "2");
 
     assert_eq!(lines(sell), ["debit 1 1 short = 9 #1"]);
 }
 
 #[test]
-fn a_separate_fee_is_a_posting_of_its_own_and_comes_last() {
+fn a_separate_fee_is_the_last_posting() {
     let buy = trade(Side::Buy, "1", "100", "0.5");
 
     let effect = settled(paid_by(THIRD, buy.clone()));
@@ -197,7 +197,7 @@ fn a_separate_fee_is_checked_after_the_other_legs() {
         paid(STOCK, Side::Sell, "6.1"),
         paid(THIRD, Side::Buy, "5.1"),
     ] {
-        refuses_trade(refused, Rejection::InsufficientBalance);
+        rejects_trade(refused, Rejection::InsufficientBalance);
     }
 }
 
@@ -216,13 +216,13 @@ fn a_fill_consumes_the_holds_of_its_order_first() {
 
     effect(&mut book, &fill);
 
-    // 100 came from the hold, 100 from what was available.
+    // 100 from the hold, 100 from the available balance.
     assert_eq!(state(&book, CURRENCY), "800, 800 locked");
     assert_eq!(state(&book, THIRD), "1, 0 locked");
-    // What is credited consumes no hold.
+    // A credit consumes no hold.
     assert_eq!(state(&book, STOCK), "11, 1 locked");
     // B's hold is not A's.
-    refuses(&book, &fill, Rejection::InsufficientBalance);
+    rejects(&book, &fill, Rejection::InsufficientBalance);
 }
 
 #[test]
@@ -240,7 +240,7 @@ fn a_sell_with_a_fee_in_stock_consumes_the_hold_in_both_legs() {
 }
 
 #[test]
-fn a_leg_that_rounds_to_zero_is_left_out() {
+fn a_leg_that_rounds_to_zero_has_no_posting() {
     let dust = trade(Side::Buy, "0.000000000001", "0.1", "0");
     let gift = quoted("5", trade(Side::Buy, "0", "1", "0"));
     let fee_within = trade(Side::Buy, "0", "1", "0.5");
@@ -257,37 +257,37 @@ fn a_leg_that_rounds_to_zero_is_left_out() {
 }
 
 #[test]
-fn a_trade_without_legs_is_refused() {
+fn rejects_a_trade_without_legs() {
     for nothing in [
         trade(Side::Buy, "0", "1", "0"),
         trade(Side::Sell, "0", "0", "0"),
         paid_by(THIRD, trade(Side::Sell, "0", "1", "0")),
         quoted("5", trade(Side::Sell, "0", "1", "5")),
     ] {
-        refuses_trade(nothing, Rejection::InvalidAmount);
+        rejects_trade(nothing, Rejection::InvalidAmount);
     }
 }
 
 #[test]
-fn negative_figures_of_a_trade_are_invalid() {
+fn rejects_negative_figures_of_a_trade() {
     for bad in [
         trade(Side::Sell, "-1", "1", "0"),
         trade(Side::Sell, "1", "-1", "0"),
         trade(Side::Sell, "1", "1", "-1e-64"),
         quoted("-1", trade(Side::Sell, "1", "1", "0")),
     ] {
-        refuses_trade(bad, Rejection::InvalidAmount);
+        rejects_trade(bad, Rejection::InvalidAmount);
     }
 }
 
 #[test]
-fn what_moves_has_at_most_twelve_places() {
+fn rejects_amounts_with_more_than_twelve_places() {
     for bad in [
         trade(Side::Sell, "1.0000000000001", "1", "0"),
         trade(Side::Sell, "1", "1", "0.0000000000001"),
         quoted("0.0000000000001", trade(Side::Sell, "1", "1", "0")),
     ] {
-        refuses_trade(bad, Rejection::TooManyDecimals);
+        rejects_trade(bad, Rejection::TooManyDecimals);
     }
 }
 
@@ -300,7 +300,7 @@ fn a_price_may_have_more_than_twelve_places() {
 }
 
 #[test]
-fn figures_out_of_range_are_refused_whatever_their_difference() {
+fn rejects_figures_out_of_range_with_any_difference() {
     for refused in [
         trade(Side::Sell, "1", "1e16", "0"),
         trade(Side::Buy, "1e16", "0", "0"),
@@ -309,12 +309,12 @@ fn figures_out_of_range_are_refused_whatever_their_difference() {
         quoted("2e60", trade(Side::Sell, "1", "1", "1e60")),
         quoted("1e60", trade(Side::Sell, "1", "1", "1e60")),
     ] {
-        refuses_trade(refused, Rejection::AmountOutOfRange);
+        rejects_trade(refused, Rejection::AmountOutOfRange);
     }
 }
 
 #[test]
-fn the_symbols_must_be_those_of_the_accounts() {
+fn the_symbols_must_match_the_accounts() {
     let good = trade(Side::Buy, "1", "1", "0");
     let other_stock = Trade {
         stock: asset("ETH"),
@@ -331,17 +331,17 @@ fn the_symbols_must_be_those_of_the_accounts() {
     };
 
     for bad in [other_stock, other_currency, swapped] {
-        refuses_trade(bad, Rejection::SymbolMismatch);
+        rejects_trade(bad, Rejection::SymbolMismatch);
     }
 }
 
 #[test]
-fn the_accounts_of_stock_and_currency_must_be_two() {
+fn stock_and_currency_must_be_different_accounts() {
     let same = Trade {
         stock_account: CURRENCY,
         stock: asset("USDT"),
         ..trade(Side::Buy, "1", "1", "0")
     };
 
-    refuses_trade(same, Rejection::SameAccount);
+    rejects_trade(same, Rejection::SameAccount);
 }

@@ -1,9 +1,9 @@
-//! Where values come from: first prices, inverse ones, ways over a third asset.
+//! Tests of first prices, inverse prices and prices through a third asset.
 
 use super::*;
 
 #[test]
-fn the_first_price_of_what_was_held_before_is_no_gain() {
+fn the_first_price_of_a_held_asset_is_not_a_gain() {
     let history = History::default()
         .flow(day(1), "ETH", "10")
         .flow(day(1), "BTC", "1")
@@ -12,17 +12,17 @@ fn the_first_price_of_what_was_held_before_is_no_gain() {
 
     let found = history.measured_in("BTC");
 
-    // 1 BTC, then 10 ETH x 0.1 come in, then 0.8 + 12 x 0.1 = 2, then 1 + 11 x 0.2 = 3.2.
+    // 1 BTC, then 10 ETH x 0.1 as a flow, then 0.8 + 12 x 0.1 = 2, then 1 + 11 x 0.2 = 3.2.
     assert_eq!(text(&found.flows), "2");
     assert_eq!(text(&found.closing_value), "3.2");
     assert_near(found.time_weighted_return, 0.6);
-    // Twelve have cost 1.2, one was sold for 0.2.
+    // Twelve cost 1.2; one is sold for 0.2.
     assert_eq!(text(&found.trades.gains), "0.1");
     assert_eq!(found.unpriced, []);
 }
 
 #[test]
-fn a_price_is_also_one_the_other_way_round() {
+fn a_price_applies_in_both_directions() {
     let history = History::default()
         .flow(day(1), "BTC", "1")
         .buy(day(2), "ETH/BTC", "4", "0.25", FREE)
@@ -35,13 +35,13 @@ fn a_price_is_also_one_the_other_way_round() {
     assert_eq!(found.time_weighted_return, Some(0.0));
 }
 
-/// What a history is worth at its end.
+/// Returns the closing value of a history.
 fn worth(history: &History, measure: &str) -> String {
     text(&history.measured_in(measure).closing_value)
 }
 
 #[test]
-fn a_third_asset_leads_from_one_to_the_other() {
+fn a_third_asset_links_two_prices() {
     let history = History::default()
         .flow(day(1), "USDT", "1000")
         .buy(day(1), "BTC/USDT", "1", "500", FREE)
@@ -57,7 +57,7 @@ fn a_third_asset_leads_from_one_to_the_other() {
 }
 
 #[test]
-fn of_several_ways_to_a_price_the_latest_is_taken() {
+fn the_latest_of_several_links_gives_the_price() {
     let history = History::default()
         .flow(day(1), "USDT", "1000")
         .buy(day(1), "BTC/USDT", "1", "500", FREE)
@@ -76,7 +76,7 @@ fn of_several_ways_to_a_price_the_latest_is_taken() {
 }
 
 #[test]
-fn a_price_over_two_steps_is_none() {
+fn more_than_one_link_gives_no_price() {
     let history = History::default()
         .flow(day(1), "USDT", "1000")
         .buy(day(1), "BTC/USDT", "1", "500", FREE)
@@ -85,7 +85,7 @@ fn a_price_over_two_steps_is_none() {
 
     let found = history.measured_in("USDT");
 
-    // Half of the ETH, worth 125, is gone for something without a value.
+    // Half of the ETH, worth 125, was traded for an asset without a value.
     assert_eq!(text(&found.closing_value), "875");
     assert_eq!(text(&found.flows), "875");
     assert_eq!(found.unpriced, [asset("DOGE")]);
@@ -93,7 +93,7 @@ fn a_price_over_two_steps_is_none() {
     assert_eq!(found.trades.trades, 3);
 }
 
-/// A purchase of ETH in two legs.
+/// Returns a purchase of ETH in two movements.
 fn bought_in_legs(of_stock: DateTime<Utc>, order_of_stock: &str) -> History {
     History::default()
         .flow(day(1), "BTC", "1")
@@ -102,7 +102,7 @@ fn bought_in_legs(of_stock: DateTime<Utc>, order_of_stock: &str) -> History {
 }
 
 #[test]
-fn a_trade_leg_by_leg_is_known_by_its_order_and_moment() {
+fn movements_of_one_order_and_time_are_a_trade() {
     let history = bought_in_legs(day(2), "o1")
         .leg(day(3), "BTC", "0.4", "o2")
         .leg(day(3), "ETH", "-2", "o2");
@@ -118,7 +118,7 @@ fn a_trade_leg_by_leg_is_known_by_its_order_and_moment() {
 }
 
 #[test]
-fn legs_of_another_order_or_moment_are_no_trade() {
+fn movements_of_another_order_or_time_are_flows() {
     for (moment, order) in [(day(3), "o1"), (day(2), "o2")] {
         let found = bought_in_legs(moment, order).measured_in("BTC");
 

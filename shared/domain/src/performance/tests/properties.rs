@@ -1,4 +1,4 @@
-//! What holds for every history.
+//! Properties of any history.
 
 #![expect(clippy::float_arithmetic, reason = "figures to compare with")]
 
@@ -16,12 +16,12 @@ enum Action {
 /// A step of a history.
 #[derive(Clone, Copy, Debug)]
 struct Step {
-    /// To wait before.
+    /// The time since the last step.
     hours: i64,
     action: Action,
-    /// How much of what is there, in hundredths.
+    /// The part of the holding, in hundredths.
     part: i128,
-    /// In hundredths.
+    /// The price in hundredths.
     price: i128,
 }
 
@@ -43,13 +43,13 @@ fn hundredths(count: i128) -> String {
     money.expect("small").to_string()
 }
 
-/// What is there while a history is made, in hundredths.
+/// The holdings after a step, in hundredths.
 struct Holdings {
     cash: i128,
     stock: i128,
 }
 
-/// A history that never spends what is not there, all amounts multiplied by `scale`.
+/// Builds a history that never overdraws, with all amounts multiplied by `scale`.
 fn history(steps: &[Step], scale: i128) -> History {
     let mut time = day(1);
     let mut holdings = Holdings {
@@ -65,7 +65,7 @@ fn history(steps: &[Step], scale: i128) -> History {
 }
 
 impl History {
-    /// Adds a step, unless there is nothing to take it from.
+    /// Adds a step, if the holdings suffice.
     fn step(self, time: DateTime<Utc>, holdings: &mut Holdings, step: &Step, scale: i128) -> Self {
         let Step { part, price, .. } = *step;
         let amount = |count: i128| hundredths(count * scale);
@@ -110,7 +110,7 @@ impl History {
 }
 
 fn ratios(found: &Performance) -> Vec<Option<String>> {
-    let fall = found.max_drawdown.as_ref().map(|fall| fall.depth);
+    let fall = found.max_drawdown.as_ref().map(|fall| fall.depth());
     let all = [
         found.time_weighted_return,
         found.cagr,
@@ -126,7 +126,7 @@ fn ratios(found: &Performance) -> Vec<Option<String>> {
 
 proptest! {
     #[test]
-    fn no_figure_is_ever_not_a_number_and_the_money_adds_up(steps in steps()) {
+    fn figures_are_finite_and_the_money_adds_up(steps in steps()) {
         let found = history(&steps, 1).measured_in("USDT");
 
         let ratios = [
@@ -154,7 +154,7 @@ proptest! {
     }
 
     #[test]
-    fn twice_as_much_of_everything_makes_the_same_ratios(steps in steps()) {
+    fn doubled_amounts_give_the_same_ratios(steps in steps()) {
         let once = history(&steps, 1).measured_in("USDT");
         let twice = history(&steps, 2).measured_in("USDT");
 
@@ -164,7 +164,7 @@ proptest! {
     }
 
     #[test]
-    fn a_period_cut_in_two_makes_the_return_of_both(steps in steps(), hours in 1..800u16) {
+    fn the_returns_of_two_periods_chain(steps in steps(), hours in 1..800u16) {
         let history = history(&steps, 1);
         let cut = day(1) + TimeDelta::hours(i64::from(hours));
         let mut until = history.clone();

@@ -1,8 +1,8 @@
-//! Returns, flows, days and falls.
+//! Tests of returns, flows, daily figures and drawdowns.
 
 use super::*;
 
-/// Deposits 100 and 99, buys at 50 with a fee of 1 and at 60 without, sells at 30 with a fee of 2.
+/// Deposits 100 and 99, buys at 50 with a fee of 1 and at 60 without, and sells at 30 with a fee of 2.
 fn five_days() -> History {
     History::default()
         .flow(day(1), "USDT", "100")
@@ -15,7 +15,7 @@ fn five_days() -> History {
 /// Values: 100, then 49 + 50 = 99, then 198 with the deposit, then 88 + 2 x 60 = 208, then 116 + 30 = 146.
 /// Unit: 1, 0.99, 0.99, 0.99 x 208 / 198 = 1.04, 1.04 x 146 / 208 = 0.73.
 #[test]
-fn the_return_is_that_of_one_unit_whatever_flows() {
+fn the_return_is_independent_of_flows() {
     let found = five_days().measured_in("USDT");
 
     assert_eq!(found.start, Some(day(1)));
@@ -25,22 +25,22 @@ fn the_return_is_that_of_one_unit_whatever_flows() {
     assert_eq!(text(&found.flows), "199");
     assert_eq!(text(&found.profit), "-53");
     assert_eq!(found.time_weighted_return, Some(-0.27));
-    assert_eq!(found.cagr, None, "four days say nothing about a year");
+    assert_eq!(found.cagr, None, "four days are too short");
 }
 
 #[test]
-fn the_deepest_fall_is_that_of_one_unit() {
+fn the_drawdown_is_that_of_one_unit() {
     let found = five_days().measured_in("USDT");
 
-    let fall = found.max_drawdown.expect("a fall");
-    assert_near(Some(fall.depth), 0.31 / 1.04);
+    let fall = found.max_drawdown.expect("a drawdown");
+    assert_near(Some(fall.depth()), 0.31 / 1.04);
     assert_eq!(fall.peak, day(4));
     assert_eq!(fall.trough, day(5));
     assert_eq!(fall.recovery, None);
 }
 
 #[test]
-fn a_year_is_made_of_the_days_there_were() {
+fn annual_figures_follow_from_daily_returns() {
     let returns = [0.0_f64, -0.01, 0.0, 1.04 / 0.99 - 1.0, 0.73 / 1.04 - 1.0];
     let mean = returns.iter().sum::<f64>() / 5.0;
     let deviation = (returns.iter().map(|r| (r - mean).powi(2)).sum::<f64>() / 4.0).sqrt();
@@ -49,14 +49,14 @@ fn a_year_is_made_of_the_days_there_were() {
 
     let found = five_days().measured_in("USDT");
 
-    // The logarithm in the comparison wants positive figures.
+    // The logarithm in the comparison needs positive figures.
     let lost = |ratio: Option<f64>| ratio.map(|ratio| -ratio);
     assert_near(found.volatility, deviation * year);
     assert_near(lost(found.sharpe), -mean / deviation * year);
     assert_near(lost(found.sortino), -mean / downside * year);
 }
 
-/// 100 BTC in ETH, which is worth twice as much after two years.
+/// Returns a history whose value doubles in two years.
 fn doubled() -> History {
     let two_years = day(1) + TimeDelta::hours(2 * 8_766);
     History::default()
@@ -66,7 +66,7 @@ fn doubled() -> History {
 }
 
 #[test]
-fn twice_as_much_after_two_years_is_the_root_of_two_a_year() {
+fn doubling_in_two_years_has_an_annual_factor_of_root_two() {
     let found = doubled().measured_in("BTC");
 
     assert_eq!(found.time_weighted_return, Some(1.0));
@@ -76,7 +76,7 @@ fn twice_as_much_after_two_years_is_the_root_of_two_a_year() {
 }
 
 #[test]
-fn years_without_a_change_have_no_volatility_and_no_ratio() {
+fn years_without_a_change_have_no_sharpe_ratio() {
     let mut idle = doubled();
     idle.postings.truncate(3);
     let period = Period {
@@ -92,7 +92,7 @@ fn years_without_a_change_have_no_volatility_and_no_ratio() {
 }
 
 #[test]
-fn what_was_before_the_period_is_the_state_it_begins_with() {
+fn earlier_postings_give_the_opening_state() {
     let period = Period {
         from: Some(day(4) - TimeDelta::hours(1)),
         to: None,
@@ -105,14 +105,14 @@ fn what_was_before_the_period_is_the_state_it_begins_with() {
     assert_eq!(text(&found.flows), "0");
     let lost = found.time_weighted_return.map(|lost| -lost);
     assert_near(lost, 1.0 - 146.0 / 198.0);
-    // The cost is that of both purchases: (51 + 60) / 2; the first trade was before.
+    // The average cost includes the purchase before the period: (51 + 60) / 2.
     assert_eq!(found.trades.trades, 2);
     assert_eq!(found.trades.closing_trades, 1);
     assert_eq!(text(&found.trades.losses), "27.5");
 }
 
 #[test]
-fn a_period_in_which_nothing_happened_has_no_return() {
+fn a_period_without_postings_has_a_return_of_zero() {
     let period = Period {
         from: Some(day(9)),
         to: Some(day(11)),
@@ -127,7 +127,7 @@ fn a_period_in_which_nothing_happened_has_no_return() {
     assert_eq!(found.end, period.to);
 }
 
-/// 100 USDT, then a BTC for 50 that falls to 40 on the third day.
+/// Returns a history of 100 USDT, with a BTC bought for 50 that falls to 40 on the third day.
 fn fallen() -> History {
     History::default()
         .flow(day(1), "USDT", "100")
@@ -135,13 +135,16 @@ fn fallen() -> History {
         .buy(day(3), "BTC/USDT", "0.000001", "40", FREE)
 }
 
-fn deepest_fall(history: &History) -> Drawdown {
-    history.measured_in("USDT").max_drawdown.expect("a fall")
+fn max_drawdown(history: &History) -> Drawdown {
+    history
+        .measured_in("USDT")
+        .max_drawdown
+        .expect("a drawdown")
 }
 
 #[test]
-fn a_fall_lasts_from_its_peak() {
-    let fall = deepest_fall(&fallen());
+fn a_drawdown_lasts_from_its_peak() {
+    let fall = max_drawdown(&fallen());
 
     assert_eq!(fall.peak, day(1));
     assert_eq!(fall.trough, day(3));
@@ -149,20 +152,20 @@ fn a_fall_lasts_from_its_peak() {
 }
 
 #[test]
-fn a_fall_ends_when_its_peak_is_reached_again() {
+fn a_drawdown_ends_when_its_peak_is_reached_again() {
     let recovered = fallen()
         .buy(day(4), "BTC/USDT", "0.000001", "60", FREE)
         .buy(day(5), "BTC/USDT", "0.000001", "59", FREE);
 
-    let fall = deepest_fall(&recovered);
+    let fall = max_drawdown(&recovered);
 
-    // The smaller fall later does not count.
+    // The later, smaller drawdown is ignored.
     assert_eq!(fall.trough, day(3));
     assert_eq!(fall.recovery, Some(day(4)));
 }
 
 #[test]
-fn taking_all_out_is_no_loss() {
+fn withdrawing_everything_is_not_a_loss() {
     let history = History::default()
         .flow(day(1), "BTC", "1")
         .buy(day(2), "ETH/BTC", "10", "0.1", FREE)
@@ -175,7 +178,7 @@ fn taking_all_out_is_no_loss() {
 }
 
 #[test]
-fn a_total_loss_is_one_and_nothing_comes_after_it() {
+fn no_return_follows_a_total_loss() {
     let mut lost = History::default().flow(day(1), "BTC", "1");
     lost.add(day(2), "BTC", "-1", "fee");
 
@@ -183,12 +186,12 @@ fn a_total_loss_is_one_and_nothing_comes_after_it() {
 
     assert_eq!(found.time_weighted_return, Some(-1.0));
     assert_eq!(found.cagr, Some(-1.0));
-    let fall = found.max_drawdown.expect("a fall");
-    assert_eq!(fall.depth.to_bits(), 1.0_f64.to_bits());
+    let fall = found.max_drawdown.expect("a drawdown");
+    assert_eq!(fall.depth().to_bits(), 1.0_f64.to_bits());
 }
 
 #[test]
-fn nothing_makes_no_figures() {
+fn an_empty_history_has_no_figures() {
     let found = History::default().measured_in("BTC");
 
     let ratios = [
@@ -206,7 +209,7 @@ fn nothing_makes_no_figures() {
 }
 
 #[test]
-fn what_has_no_price_makes_no_figures() {
+fn assets_without_a_price_give_no_figures() {
     let history = History::default().flow(day(1), "ETH", "5");
 
     let found = history.measured_in("BTC");
@@ -215,7 +218,7 @@ fn what_has_no_price_makes_no_figures() {
     assert_eq!(found.unpriced, [asset("ETH")]);
 }
 
-/// BTC is spent a day before it comes.
+/// Returns a history that spends BTC a day before its deposit.
 fn overdrawn() -> History {
     History::default()
         .buy(day(1), "ETH/BTC", "1", "0.1", FREE)
@@ -223,7 +226,7 @@ fn overdrawn() -> History {
 }
 
 #[test]
-fn what_was_spent_before_it_was_there_leaves_no_return() {
+fn an_overdrawn_asset_leaves_no_return() {
     let found = overdrawn().measured_in("BTC");
 
     assert_eq!(found.overdrawn, [asset("BTC")]);
@@ -232,7 +235,7 @@ fn what_was_spent_before_it_was_there_leaves_no_return() {
 }
 
 #[test]
-fn what_was_held_before_the_history_can_be_spent() {
+fn the_balance_before_the_history_can_be_spent() {
     let mut fold = Fold::new(asset("BTC"), Period::default(), None);
     fold.hold(&asset("BTC"), money("1"));
     overdrawn().push_to(&mut fold).expect("no curve");
@@ -245,7 +248,7 @@ fn what_was_held_before_the_history_can_be_spent() {
 }
 
 #[test]
-fn the_curve_has_a_point_for_every_piece_in_which_something_happened() {
+fn the_curve_has_a_point_for_every_day_with_a_posting() {
     let points = five_days().curve("USDT", Interval::Day).expect("room");
 
     let shown: Vec<String> = points
@@ -263,7 +266,7 @@ fn the_curve_has_a_point_for_every_piece_in_which_something_happened() {
 }
 
 #[test]
-fn a_curve_of_too_many_points_is_refused() {
+fn rejects_a_curve_of_too_many_points() {
     let mut many = History::default();
     for hour in 0..=i64::try_from(POINTS_MAX).expect("few") {
         many = many.flow(day(1) + TimeDelta::hours(hour), "USDT", "1");
@@ -274,7 +277,7 @@ fn a_curve_of_too_many_points_is_refused() {
 }
 
 #[test]
-fn what_one_unit_is_worth_keeps_a_bounded_number_of_digits() {
+fn the_unit_value_has_a_bounded_number_of_digits() {
     let dust = "0.000000000001";
     let mut history = History::default()
         .flow(day(1), "USDT", "1")
@@ -293,7 +296,7 @@ fn what_one_unit_is_worth_keeps_a_bounded_number_of_digits() {
 }
 
 #[test]
-fn a_period_after_all_that_happened_is_empty_and_has_what_was_there() {
+fn a_period_after_all_postings_has_the_closing_state() {
     let period = Period {
         from: Some(day(9)),
         to: None,

@@ -1,9 +1,9 @@
-//! Gains, losses, fees and turnover.
+//! Tests of gains, losses, fees and turnover.
 
 use super::*;
 
 #[test]
-fn gains_are_against_the_average_cost_with_fees() {
+fn gains_are_measured_against_average_cost_with_fees() {
     let history = History::default()
         .flow(day(1), "USDT", "1000")
         .buy(day(1), "BTC/USDT", "2", "100", Fee::Within("2"))
@@ -25,7 +25,7 @@ fn gains_are_against_the_average_cost_with_fees() {
 }
 
 #[test]
-fn a_fee_in_what_is_traded_is_less_of_it() {
+fn a_fee_in_the_traded_asset_reduces_its_amount() {
     let history = History::default()
         .flow(day(1), "USDT", "1000")
         .buy(day(1), "BTC/USDT", "4", "90", Fee::Apart("BTC", "1"))
@@ -33,12 +33,12 @@ fn a_fee_in_what_is_traded_is_less_of_it() {
 
     let trades = &history.measured_in("USDT").trades;
 
-    // Three have cost 360; one is sold and one is the fee: 200 - 240.
+    // Three cost 360; one is sold and one is the fee: 200 - 240.
     assert_eq!(money_of(trades), ["0", "40", "290", "560"]);
 }
 
 #[test]
-fn a_fee_in_a_third_asset_is_what_it_is_worth() {
+fn a_fee_in_a_third_asset_counts_with_its_value() {
     let history = History::default()
         .flow(day(1), "USDT", "1000")
         .buy(day(1), "BNB/USDT", "10", "10", FREE)
@@ -58,7 +58,7 @@ fn a_fee_in_a_third_asset_is_what_it_is_worth() {
 }
 
 #[test]
-fn figures_in_another_asset_go_by_the_prices_of_the_moment() {
+fn figures_in_another_asset_use_the_prices_of_the_time() {
     let history = History::default()
         .flow(day(1), "EUR", "1000")
         .buy(day(1), "BTC/EUR", "2", "100", FREE)
@@ -89,7 +89,7 @@ fn add_odd_trade(history: &mut History, legs: &[&str], fee: Option<&str>) {
 }
 
 #[test]
-fn no_leg_is_lost_of_a_trade_within_one_asset() {
+fn a_trade_of_an_asset_for_itself_keeps_all_legs() {
     let mut history = History::default().flow(day(1), "BTC", "30");
     add_odd_trade(&mut history, &["-1"], Some("2"));
     add_odd_trade(&mut history, &["4", "-3"], None);

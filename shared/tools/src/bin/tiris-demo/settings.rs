@@ -39,7 +39,7 @@ pub(crate) struct Settings {
     pub(crate) candles: Option<PathBuf>,
     /// Base and quote asset [default: from a file name such as eth_btc_5m.csv, else ETH/BTC]
     #[arg(long, value_name = "BASE/QUOTE")]
-    symbol: Option<Pair>,
+    symbol: Option<String>,
     /// Name of the trading, which is created when missing [default: Demo, or one for the candle file]
     #[arg(long, value_name = "NAME")]
     trading: Option<String>,
@@ -93,9 +93,9 @@ impl Settings {
     /// Returns the pair to trade: the given one, that of the file name, or [`SYMBOL_DEFAULT`].
     pub(crate) fn symbol(&self) -> Result<Pair> {
         let of_file = self.candles.as_deref().and_then(symbol_of_file);
-        let text = of_file.as_deref().unwrap_or(SYMBOL_DEFAULT);
-        let pair = self.symbol.clone().map_or_else(|| text.parse(), Ok);
-        let pair: Pair = pair.map_err(|error| anyhow!("--symbol: {error}"))?;
+        let text = self.symbol.clone().or(of_file);
+        let pair = Pair::try_from(text.unwrap_or_else(|| SYMBOL_DEFAULT.to_owned()));
+        let pair = pair.map_err(|error| anyhow!("--symbol: {error}"))?;
         ensure!(
             pair.base != pair.quote,
             "--symbol: {pair} must have two different assets"
