@@ -1,47 +1,43 @@
-//! What PostgreSQL can do with the same events at best: the statements of a batch with rows made in advance, without a
-//! broker, without parsing and without deciding anything.
-//!
-//! Owns: the batches of each lane, and the time they take. Must not know: what is compared with it.
+//! The best PostgreSQL can do with the same events: the statements of a batch with prepared rows, without a broker,
+//! parsing or a ledger.
 
 mod rows;
 
-use crate::people::{AMOUNT, Ids, People};
 use crate::stage::Database;
 use anyhow::{Context, Result};
 use chrono::Utc;
-use rows::{Row, Rows};
-use rust_decimal::Decimal;
+use rows::Rows;
 use sqlx::postgres::{PgPool, PgPoolOptions};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tiris_domain::ids::IdSequence;
 use tiris_domain::lane::{EventStream, LaneKey};
 use tiris_store::lanes;
+use tiris_tools::Population;
 use tokio::task::JoinSet;
 
-/// As many lanes as a worker has by default.
+/// The default number of lanes.
 const LANES: u64 = 16;
-const STREAM: EventStream = EventStream::Trading;
 
-/// How the events are put into transactions.
+/// The distribution of events over transactions and connections.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
-    /// Events of a transaction.
+    /// The events of a transaction.
     pub(crate) batch: u64,
     pub(crate) connections: u32,
 }
 
-/// Writes events `first` to `first + count` as fast as this server can; returns how long it took.
+/// Writes events `first` to `first + count` as fast as possible and returns the time it took.
 pub(crate) async fn run(
     database: &Database,
-    people: People,
+    population: Population,
     first: u64,
     count: u64,
     shape: Shape,
 ) -> Result<Duration> {
     let keys = (0..LANES).map(key).collect::<Result<Vec<_>>>()?;
     lanes::ensure(&database.pool, &keys, 0).await?;
-    let made = prepare(people, first, count, shape.batch)?;
+    let prepared = prepare(population, first, count, shape.batch)?;
     let pool = PgPoolOptions::new()
         .max_connections(shape.connections)
         .min_connections(shape.connections)
@@ -52,7 +48,7 @@ pub(crate) async fn run(
 
     let begun = Instant::now();
     let mut tasks = JoinSet::new();
-    for (lane, batches) in made {
+    for (lane, batches) in prepared {
         tasks.spawn(write_lane(pool.clone(), key(lane)?, batches));
     }
     while let Some(ended) = tasks.join_next().await {
@@ -66,7 +62,7 @@ pub(crate) async fn run(
 
 fn key(lane: u64) -> Result<LaneKey> {
     Ok(LaneKey {
-        stream: STREAM,
+        stream: EventStream::Trading,
         lane: u16::try_from(lane)?,
     })
 }
@@ -81,36 +77,25 @@ async fn write_lane(pool: PgPool, key: LaneKey, batches: Vec<Rows>) -> Result<()
 }
 
 /// The batches of each lane.
-fn prepare(people: People, first: u64, count: u64, batch: u64) -> Result<BTreeMap<u64, Vec<Rows>>> {
-    let amount: Decimal = AMOUNT.parse()?;
+fn prepare(
+    population: Population,
+    first: u64,
+    count: u64,
+    batch: u64,
+) -> Result<BTreeMap<u64, Vec<Rows>>> {
     let batch = usize::try_from(batch)?;
     let now = Utc::now();
     let mut ids = IdSequence::new(now, first);
 
     let mut lanes: BTreeMap<u64, Vec<Rows>> = BTreeMap::new();
     for n in first..first + count {
-        let account = people.account_of(n);
-        let user = people.user_of(account);
+        let user = population.user_of(n % population.accounts);
         let batches = lanes.entry(user % LANES).or_default();
         if batches.last().is_none_or(|rows| rows.len() >= batch) {
             batches.push(Rows::default());
         }
-
-        let sequence = i64::try_from(n / people.accounts + 1)?;
         let rows = batches.last_mut().context("a batch")?;
-        rows.push(Row {
-            number: i64::try_from(n)?,
-            user: People::user_id(user),
-            trading: People::trading_id(user),
-            account: People::account_id(account),
-            event_id: Ids::Ordered.of(n),
-            log: ids.next_id(),
-            posting: ids.next_id(),
-            at: now,
-            amount,
-            balance: amount * Decimal::from(sequence),
-            sequence,
-        });
+        rows.push(population, n, &mut ids, now)?;
     }
     Ok(lanes)
 }

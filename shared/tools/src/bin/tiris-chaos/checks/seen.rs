@@ -1,17 +1,15 @@
-//! What the workers' logs and the lanes' rows tell of the faults: evidence that they struck where it hurts.
-//!
-//! Owns: which lines are counted. Must not know: what they should be.
+//! Evidence that the faults had an effect, from the logs of the workers and the rows of the lanes.
 
 use crate::system::System;
 use anyhow::Result;
 use std::collections::BTreeMap;
 use std::fs;
 
-/// Words of a log line, and what they mean.
+/// The words of a log line and their meaning.
 const LINES: [(&str, &str); 9] = [
     (
         "another worker has the lane",
-        "a worker found its lane taken by another",
+        "a worker found its lane taken by another one",
     ),
     (
         "the lane is not ours any more",
@@ -57,7 +55,9 @@ pub(crate) async fn from_logs(system: &System) -> Result<BTreeMap<String, u64>> 
     .fetch_one(&system.pool)
     .await?;
     seen.insert("lanes taken".to_owned(), u64::try_from(takings)?);
-    let replayed = u64::try_from(replayed)?;
-    seen.insert("letters applied by a retry".to_owned(), replayed);
+    seen.insert(
+        "dead letters applied by a retry".to_owned(),
+        u64::try_from(replayed)?,
+    );
     Ok(seen)
 }

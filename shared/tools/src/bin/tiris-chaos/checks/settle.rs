@@ -1,19 +1,16 @@
-//! Waits until everything both streams hold is done.
-//!
-//! Owns: what "done" means: every lane's cursor is at its last message, and no letter is tried again by itself. Must not
-//! know: what the books must be.
+//! Waits until both streams are processed: the cursor of every lane is at its last message and no dead letter is retried.
 
 use super::stream::Stored;
 use crate::run::Options;
 use crate::system::System;
-use crate::system::settings::LANES;
+use crate::system::worker::LANES;
 use anyhow::{Result, ensure};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// Without any progress for so long it is stuck.
+/// A system without progress for this time is stuck.
 const STUCK_LIMIT: Duration = Duration::from_secs(60);
-const PAUSE: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 pub(crate) async fn wait(system: &System, messages: &[Stored], options: &Options) -> Result<()> {
     let mut ends: BTreeMap<(&str, i32), i64> = BTreeMap::new();
@@ -27,7 +24,7 @@ pub(crate) async fn wait(system: &System, messages: &[Stored], options: &Options
     let mut moved_at = Instant::now();
     loop {
         options.check_stop()?;
-        // All accounts are there: nobody needs to wait minutes for what will work now.
+        // All accounts exist: no retry needs to wait for minutes.
         sqlx::query(
             "UPDATE dead_letters SET next_attempt_at = now() \
              WHERE blocks AND next_attempt_at > now() + interval '1 second'",
@@ -45,37 +42,31 @@ pub(crate) async fn wait(system: &System, messages: &[Stored], options: &Options
             return Ok(());
         }
 
-        let now = format!("{behind:?}, {letters} letters waiting after {attempts} attempts");
+        let now = format!("{behind:?}, {letters} dead letters waiting after {attempts} attempts");
         if now != last {
             last = now;
             moved_at = Instant::now();
         }
-        ensure!(
-            moved_at.elapsed() < STUCK_LIMIT,
-            "nothing moves any more: {last}"
-        );
-        tokio::time::sleep(PAUSE).await;
+        ensure!(moved_at.elapsed() < STUCK_LIMIT, "no progress: {last}");
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
-/// The lanes that are not at their last message, with both positions.
+/// The lanes before their last message, with both positions.
 async fn behind(system: &System, ends: &BTreeMap<(&str, i32), i64>) -> Result<Vec<String>> {
     let rows: Vec<(String, i32, i64)> =
         sqlx::query_as("SELECT stream, lane, cursor FROM ingest_lanes")
             .fetch_all(&system.pool)
             .await?;
-    let found: BTreeMap<(&str, i32), i64> = rows
+    let cursors: BTreeMap<(&str, i32), i64> = rows
         .iter()
         .map(|(stream, lane, cursor)| ((stream.as_str(), *lane), *cursor))
         .collect();
-    let behind = ends
-        .iter()
-        .filter(|(lane, end)| found.get(lane).is_none_or(|cursor| cursor < *end));
 
-    Ok(behind
-        .map(|((stream, lane), end)| {
-            let cursor = found.get(&(*stream, *lane)).copied().unwrap_or_default();
-            format!("{stream}/{lane} at {cursor} of {end}")
-        })
-        .collect())
+    let behind = ends.iter().filter_map(|(key, end)| {
+        let cursor = cursors.get(key).copied().unwrap_or_default();
+        let (stream, lane) = key;
+        (cursor < *end).then(|| format!("{stream}/{lane} at {cursor} of {end}"))
+    });
+    Ok(behind.collect())
 }

@@ -1,6 +1,4 @@
-//! The users of a run with their tradings and accounts, some of which come into being only later.
-//!
-//! Owns: ids, names, who is late, and the rows. Must not know: events.
+//! The users of a run with their tradings and accounts, some of which are created late.
 
 use anyhow::Result;
 use rand::RngExt;
@@ -9,13 +7,13 @@ use sqlx::{PgConnection, PgPool};
 use tiris_testing::auditor::Auditor;
 use uuid::Uuid;
 
-/// Publishers that work at once.
+/// The number of concurrent publishers.
 pub(crate) const PUBLISHERS: usize = 8;
 const USERS_PER_PUBLISHER: usize = 3;
-/// Every so many users one has an account that comes late beside others of the same trading, so that the whole trading
-/// waits; the others have whole tradings that come late.
+/// One in this many users gets late accounts in an existing trading, so that the whole trading waits; the others get late
+/// tradings.
 const LATE_ACCOUNT_EVERY: usize = 6;
-/// Things of each user that come late.
+/// The number of late things of a user.
 const LATE_PER_USER: usize = 3;
 
 #[derive(Clone, Debug)]
@@ -27,19 +25,17 @@ pub(crate) struct Account {
 #[derive(Clone, Debug)]
 pub(crate) struct Trading {
     pub(crate) id: Uuid,
-    /// The stock, the currency, and what fees are paid from.
-    pub(crate) accounts: [Account; 3],
+    /// The stock, the currency, and the account of fees.
+    pub(crate) accounts: Vec<Account>,
 }
 
-/// Something that comes into being only after events for it.
+/// Something that is created only after events for it were published.
 #[derive(Clone, Debug)]
 pub(crate) enum Late {
-    Account {
-        trading: Uuid,
-        account: Account,
-    },
+    /// One more account of an existing trading.
+    Account(Trading),
     Trading(Trading),
-    /// The user himself, with all he has.
+    /// The user with all tradings.
     User,
 }
 
@@ -52,9 +48,8 @@ pub(crate) struct User {
 }
 
 impl User {
-    /// Whether the user himself is late.
-    pub(crate) fn comes_late(&self) -> bool {
-        self.late.iter().any(|late| matches!(late, Late::User))
+    pub(crate) fn is_late(&self) -> bool {
+        matches!(self.late[..], [Late::User])
     }
 
     pub(crate) fn email(&self) -> String {
@@ -66,7 +61,7 @@ impl User {
     }
 }
 
-/// Draws everybody; the last one comes late.
+/// Draws the users; the last one is late.
 pub(crate) fn draw(rng: &mut StdRng) -> Vec<User> {
     let last = PUBLISHERS * USERS_PER_PUBLISHER;
     let users = (0..=last).map(|number| {
@@ -74,9 +69,8 @@ pub(crate) fn draw(rng: &mut StdRng) -> Vec<User> {
         let late = if number == last {
             vec![Late::User]
         } else {
-            (0..LATE_PER_USER)
-                .map(|_| late(number, &tradings, rng))
-                .collect()
+            let things = (0..LATE_PER_USER).map(|_| late(number, &tradings, rng));
+            things.collect()
         };
         User {
             id: id(rng),
@@ -85,16 +79,15 @@ pub(crate) fn draw(rng: &mut StdRng) -> Vec<User> {
             late,
         }
     });
-
     users.collect()
 }
 
 fn late(user: usize, tradings: &[Trading], rng: &mut StdRng) -> Late {
     if user.is_multiple_of(LATE_ACCOUNT_EVERY) {
-        Late::Account {
-            trading: tradings[0].id,
-            account: account("XRP", rng),
-        }
+        Late::Account(Trading {
+            id: tradings[0].id,
+            accounts: vec![account("XRP", rng)],
+        })
     } else {
         Late::Trading(trading(rng))
     }
@@ -102,7 +95,9 @@ fn late(user: usize, tradings: &[Trading], rng: &mut StdRng) -> Late {
 
 fn trading(rng: &mut StdRng) -> Trading {
     Trading {
-        accounts: ["ETH", "BTC", "BNB"].map(|symbol| account(symbol, rng)),
+        accounts: ["ETH", "BTC", "BNB"]
+            .map(|symbol| account(symbol, rng))
+            .into(),
         id: id(rng),
     }
 }
@@ -118,23 +113,22 @@ fn id(rng: &mut StdRng) -> Uuid {
     uuid::Builder::from_random_bytes(rng.random()).into_uuid()
 }
 
-/// Makes everybody and everything that is not late.
+/// Inserts everything that is not late.
 pub(crate) async fn create(pool: &PgPool, users: &[User]) -> Result<()> {
     let mut transaction = pool.begin().await?;
-    for user in users.iter().filter(|user| !user.comes_late()) {
+    for user in users.iter().filter(|user| !user.is_late()) {
         create_user(&mut transaction, user).await?;
     }
     Ok(transaction.commit().await?)
 }
 
-/// Makes one late thing; again does no harm.
+/// Inserts a late thing unless it exists.
 pub(crate) async fn create_late(pool: &PgPool, user: &User, late: &Late) -> Result<()> {
     let mut transaction = pool.begin().await?;
     match late {
-        Late::Account { trading, account } => {
-            create_account(&mut transaction, user.id, *trading, account).await?;
+        Late::Account(trading) | Late::Trading(trading) => {
+            create_trading(&mut transaction, user.id, trading).await?;
         }
-        Late::Trading(trading) => create_trading(&mut transaction, user.id, trading).await?,
         Late::User => create_user(&mut transaction, user).await?,
     }
     Ok(transaction.commit().await?)
@@ -155,69 +149,44 @@ async fn create_user(connection: &mut PgConnection, user: &User) -> Result<()> {
     Ok(())
 }
 
+/// Inserts the trading and its accounts, each unless it exists.
 async fn create_trading(
     connection: &mut PgConnection,
     user: Uuid,
     trading: &Trading,
 ) -> Result<()> {
+    let accounts = trading.accounts.iter();
+    let symbols: Vec<&str> = accounts.clone().map(|account| account.symbol).collect();
     sqlx::query(
-        "INSERT INTO tradings (id, user_id, name, type) VALUES ($1, $2, $1::text, 'paper') ON CONFLICT DO NOTHING",
+        "WITH trading AS (INSERT INTO tradings (id, user_id, name, type) VALUES ($1, $2, $1::text, 'paper') \
+                          ON CONFLICT DO NOTHING) \
+         INSERT INTO sub_accounts (id, user_id, trading_id, name, symbol) \
+         SELECT id, $2, $1, id::text, symbol FROM UNNEST($3::uuid[], $4::text[]) AS a (id, symbol) \
+         ON CONFLICT DO NOTHING",
     )
     .bind(trading.id)
     .bind(user)
-    .execute(&mut *connection)
-    .await?;
-    for account in &trading.accounts {
-        create_account(connection, user, trading.id, account).await?;
-    }
-    Ok(())
-}
-
-async fn create_account(
-    connection: &mut PgConnection,
-    user: Uuid,
-    trading: Uuid,
-    account: &Account,
-) -> Result<()> {
-    sqlx::query(
-        "INSERT INTO sub_accounts (id, user_id, trading_id, name, symbol) VALUES ($1, $2, $3, $1::text, $4) \
-         ON CONFLICT DO NOTHING",
-    )
-    .bind(account.id)
-    .bind(user)
-    .bind(trading)
-    .bind(account.symbol)
+    .bind(accounts.map(|account| account.id).collect::<Vec<_>>())
+    .bind(symbols)
     .execute(connection)
     .await?;
-
     Ok(())
 }
 
-/// Tells the auditor of everybody and everything, as if nothing had been late: order is kept, so the end is the same.
-pub(crate) fn tell(auditor: &mut Auditor, users: &[User]) -> Result<()> {
+/// Reports everything to the auditor as if nothing had been late: order is kept, so the result is the same.
+pub(crate) fn report(auditor: &mut Auditor, users: &[User]) -> Result<()> {
     for user in users {
         auditor.user(user.id);
-        for trading in &user.tradings {
-            tell_trading(auditor, user.id, trading)?;
-        }
-        for late in &user.late {
-            match late {
-                Late::User => {}
-                Late::Trading(trading) => tell_trading(auditor, user.id, trading)?,
-                Late::Account { trading, account } => {
-                    auditor.account(account.id, user.id, *trading, account.symbol, "0")?;
-                }
+        let late = user.late.iter().filter_map(|late| match late {
+            Late::Account(trading) | Late::Trading(trading) => Some(trading),
+            Late::User => None,
+        });
+        for trading in user.tradings.iter().chain(late) {
+            auditor.trading(trading.id, user.id);
+            for account in &trading.accounts {
+                auditor.account(account.id, user.id, trading.id, account.symbol, "0")?;
             }
         }
-    }
-
-    Ok(())
-}
-
-fn tell_trading(auditor: &mut Auditor, user: Uuid, trading: &Trading) -> Result<()> {
-    auditor.trading(trading.id, user);
-    for account in &trading.accounts {
-        auditor.account(account.id, user, trading.id, account.symbol, "0")?;
     }
     Ok(())
 }

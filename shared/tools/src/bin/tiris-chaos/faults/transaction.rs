@@ -1,43 +1,42 @@
-//! A worker stopped in the middle of a transaction, between the lock of the lane's row and the commit.
+//! Stops a worker inside a transaction, between the lock of the lane's row and the commit, and measures how long that row
+//! stays locked.
 //!
-//! Owns: finding that moment, and measuring how long the lane's row stays locked. Must not know: other faults.
-//!
-//! The moment is made by locking an account of a busy user: the worker of the user's lane waits for it while it holds
-//! the lane's row. Stopped there, it must lose its session after half a lease, so that others can take the lane.
+//! A lock on the accounts of a busy user makes the worker of the user's lane wait while it holds the lane's row. Stopped
+//! there, it must lose its session after half a lease, so that another worker can take the lane.
 
 use super::deck::Fault;
-use super::site::Site;
-use crate::system::settings::LEASE;
-use crate::system::worker::Held;
+use crate::run::Run;
+use crate::system::worker::{Held, LEASE};
 use anyhow::{Context, Result};
 use async_nats::jetstream;
 use nix::sys::signal::Signal;
 use sqlx::{Connection, PgConnection};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-/// How long a worker is waited for that comes to the locked account; shorter than its own limit for locks.
+/// The longest wait for a worker at the locked accounts, shorter than its own lock timeout.
 const CATCH_LIMIT: Duration = Duration::from_secs(2);
-/// What a loaded machine may add to half a lease.
+/// The delay a loaded machine may add to half a lease.
 const MARGIN: Duration = Duration::from_secs(2);
-const LOOK: Duration = Duration::from_millis(20);
-/// After its lease it stays stopped until somebody has the lane, or for so long.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// The longest wait for a takeover after the end of the lease.
 const TAKEOVER_LIMIT: Duration = Duration::from_secs(3);
 const STREAM: &str = "TRADING";
 
-const MISSED: &str = "tried to stop a worker in a transaction, none came";
+const MISSED: &str = "no worker to stop in a transaction";
 
-pub(super) async fn stop_in_transaction(site: Site, fault: Fault) -> Result<()> {
-    // As long as these are held, neither server is stopped by another fault.
-    let _postgres = site.system.postgres.lock().await;
-    let _nats = site.system.nats.lock().await;
-    let Ok(lane) = lane_of(&site, fault.user).await else {
-        site.note(MISSED, "the user's lane is not known yet");
+pub(super) async fn stop_inside(run: Arc<Run>, fault: Fault) -> Result<()> {
+    // While these are held, other faults cannot stop a server.
+    let _postgres = run.system.postgres.lock().await;
+    let _nats = run.system.nats.lock().await;
+    let Ok(lane) = lane_of(&run, fault.user).await else {
+        run.note(MISSED, "the user has no message yet");
         return Ok(());
     };
 
-    let mut blocker = PgConnection::connect(&site.system.database_url).await?;
-    let mut watcher = PgConnection::connect(&site.system.database_url).await?;
+    let mut blocker = PgConnection::connect(&run.system.database_url).await?;
+    let mut watcher = PgConnection::connect(&run.system.database_url).await?;
     let own: i32 = sqlx::query_scalar("SELECT pg_backend_pid()")
         .fetch_one(&mut blocker)
         .await?;
@@ -46,27 +45,27 @@ pub(super) async fn stop_in_transaction(site: Site, fault: Fault) -> Result<()> 
         .bind(fault.user)
         .fetch_all(&mut *lock)
         .await?;
-    let Some(mut held) = catch(&site, &mut watcher, own).await? else {
+    let Some(mut held) = catch(&run, &mut watcher, own).await? else {
         lock.rollback().await?;
-        site.note(MISSED, "nobody came");
+        run.note(MISSED, "no worker waited for the lock");
         return Ok(());
     };
 
-    held.process().signal(Signal::SIGSTOP)?;
+    held.service.process.signal(Signal::SIGSTOP)?;
     lock.rollback().await?;
     let released = Instant::now();
-    site.note(
+    run.note(
         "worker stopped inside a transaction",
-        &format!("worker {}, lane {lane}", held.worker.slot()),
+        &format!("worker {}, lane {lane}", held.worker.slot),
     );
-    let watched = watch(&site, &mut watcher, lane, released).await;
-    held.process().signal(Signal::SIGCONT)?;
+    let watched = watch(&run, &mut watcher, lane, released).await;
+    held.service.process.signal(Signal::SIGCONT)?;
     watched
 }
 
-/// The lane of orders and balances the user is in, from the subject of one of the user's messages.
-async fn lane_of(site: &Site, user: Uuid) -> Result<i32> {
-    let client = async_nats::connect(&site.system.nats_url).await?;
+/// The lane of a user, from the subject of the user's last message.
+async fn lane_of(run: &Run, user: Uuid) -> Result<i32> {
+    let client = async_nats::connect(&run.system.nats_url).await?;
     let stream = jetstream::new(client).get_stream(STREAM).await?;
     let message = stream
         .get_last_raw_message_by_subject(&format!("trading.*.*.*.{user}"))
@@ -75,8 +74,8 @@ async fn lane_of(site: &Site, user: Uuid) -> Result<i32> {
     Ok(lane.context("a lane in the subject")?.parse()?)
 }
 
-/// The worker that waits for a lock of session `blocker` while it holds a lane's row.
-async fn catch(site: &Site, watcher: &mut PgConnection, blocker: i32) -> Result<Option<Held>> {
+/// Holds the worker that waits for a lock of session `blocker` while it has locked a lane's row.
+async fn catch(run: &Run, watcher: &mut PgConnection, blocker: i32) -> Result<Option<Held>> {
     let end = Instant::now() + CATCH_LIMIT;
     while Instant::now() < end {
         let ports: Vec<i32> = sqlx::query_scalar(
@@ -91,24 +90,19 @@ async fn catch(site: &Site, watcher: &mut PgConnection, blocker: i32) -> Result<
 
         for port in ports {
             let port = u16::try_from(port)?;
-            let mut workers = site.system.workers.iter();
-            let worker = workers.find(|worker| worker.postgres().has_port(port));
+            let mut workers = run.system.workers.iter();
+            let worker = workers.find(|worker| worker.postgres.has_port(port));
             if let Some(held) = worker.and_then(|worker| worker.try_hold()) {
                 return Ok(Some(held));
             }
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     Ok(None)
 }
 
-/// Waits until the row of the lane can be locked, then until another worker has the lane.
-async fn watch(
-    site: &Site,
-    watcher: &mut PgConnection,
-    lane: i32,
-    released: Instant,
-) -> Result<()> {
+/// Waits until the row of the lane can be locked, then until another worker has taken the lane.
+async fn watch(run: &Run, watcher: &mut PgConnection, lane: i32, released: Instant) -> Result<()> {
     let (epoch, lease_left): (i64, f64) = sqlx::query_as(
         "SELECT epoch, greatest(extract(epoch FROM lease_until - clock_timestamp()), 0)::float8 \
          FROM ingest_lanes WHERE stream = $1 AND lane = $2",
@@ -122,23 +116,23 @@ async fn watch(
 
     while !is_free(watcher, lane).await? {
         if Instant::now() > limit {
-            site.wrong("the row of a lane stayed locked by a stopped worker");
+            run.wrong("the row of a lane stayed locked by a stopped worker");
             break;
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     let locked = released.elapsed();
 
     while Instant::now() < lease_end + TAKEOVER_LIMIT {
         if self::epoch(watcher, lane).await? != epoch {
             let taken = released.elapsed();
-            site.note(
+            run.note(
                 "lane of a worker stopped inside a transaction taken over",
                 &format!("lane {lane}, row free after {locked:?}, taken after {taken:?}"),
             );
             return Ok(());
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     Ok(())
 }
@@ -154,14 +148,14 @@ async fn epoch(watcher: &mut PgConnection, lane: i32) -> Result<i64> {
 }
 
 async fn is_free(watcher: &mut PgConnection, lane: i32) -> Result<bool> {
-    let mut look = watcher.begin().await?;
+    let mut transaction = watcher.begin().await?;
     let found: Option<i32> = sqlx::query_scalar(
         "SELECT lane FROM ingest_lanes WHERE stream = $1 AND lane = $2 FOR NO KEY UPDATE SKIP LOCKED",
     )
     .bind(STREAM)
     .bind(lane)
-    .fetch_optional(&mut *look)
+    .fetch_optional(&mut *transaction)
     .await?;
-    look.rollback().await?;
+    transaction.rollback().await?;
     Ok(found.is_some())
 }
