@@ -3,6 +3,7 @@
 
 use anyhow::Result;
 use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
@@ -19,7 +20,7 @@ const NUMBER_BITS: u32 = 48;
 const ID_BASE: u128 = 0x0190_0000_0000_7000_8000_0000_0000_0000;
 
 /// How bots choose event ids.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EventIds {
     /// Rising, like UUIDv7.
     Ordered,
@@ -28,7 +29,7 @@ pub enum EventIds {
 }
 
 /// Accounts, `accounts_per_user` of each user. Event `n` is for account `n` modulo `accounts`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Population {
     /// The number of accounts.
     pub accounts: u64,

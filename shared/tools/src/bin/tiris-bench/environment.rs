@@ -7,58 +7,39 @@ use std::fs;
 use std::process::Command;
 use tiris_testing::find_nats_server;
 
-/// The settings of PostgreSQL that affect speed most.
-const SETTINGS: [&str; 9] = [
-    "fsync",
-    "synchronous_commit",
-    "full_page_writes",
-    "shared_buffers",
-    "max_wal_size",
-    "checkpoint_timeout",
-    "autovacuum",
-    "jit",
-    "shared_preload_libraries",
-];
-
 pub(crate) async fn describe(stage: &Stage) -> Result<BTreeMap<String, String>> {
-    let build = if cfg!(debug_assertions) {
-        "debug: the figures are meaningless"
-    } else {
-        "release"
-    };
-    let history = if stage.has_hypertables {
-        "hypertables of TimescaleDB"
-    } else {
-        "native partitions"
-    };
-    let unknown = || "unknown".to_owned();
-    let machine = format!(
-        "{} cores, {}, {} of memory",
-        std::thread::available_parallelism().map_or(0, usize::from),
-        field("/proc/cpuinfo", "model name").unwrap_or_else(unknown),
-        field("/proc/meminfo", "MemTotal").unwrap_or_else(unknown)
-    );
-    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let nats = output(&find_nats_server()?.to_string_lossy(), &["--version"]);
-
     let (postgres, settings): (String, String) = sqlx::query_as(
         "SELECT version(), string_agg(name || '=' || current_setting(name), ' ' ORDER BY name) FROM pg_settings \
-         WHERE name = ANY($1)",
+         WHERE name IN ('fsync', 'synchronous_commit', 'full_page_writes', 'shared_buffers', 'max_wal_size', \
+         'checkpoint_timeout', 'autovacuum', 'jit', 'shared_preload_libraries')",
     )
-    .bind(SETTINGS.map(str::to_owned).to_vec())
     .fetch_one(&stage.admin)
     .await?;
+    let build = match cfg!(debug_assertions) {
+        true => "debug: the figures are meaningless",
+        false => "release",
+    };
+    let history = match stage.has_hypertables {
+        true => "hypertables of TimescaleDB",
+        false => "native partitions",
+    };
 
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let model = field("/proc/cpuinfo", "model name").unwrap_or_default();
+    let memory = field("/proc/meminfo", "MemTotal").unwrap_or_default();
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let commit = output("git", &["describe", "--always", "--dirty"]);
+    let nats = output(&find_nats_server()?.to_string_lossy(), &["--version"]);
     let all = [
         ("build", build.to_owned()),
-        (
-            "commit",
-            output("git", &["describe", "--always", "--dirty"]),
-        ),
+        ("commit", commit),
         ("history", history.to_owned()),
         ("kernel", output("uname", &["-srm"])),
         ("load before", load.trim().to_owned()),
-        ("machine", machine),
+        (
+            "machine",
+            format!("{cores} cores, {model}, {memory} of memory"),
+        ),
         ("nats", nats + ", file storage"),
         ("postgres", postgres),
         ("postgres settings", settings),

@@ -3,12 +3,14 @@
 
 mod rows;
 
+use crate::figure::per_second;
 use crate::stage::Database;
 use anyhow::{Context, Result};
 use chrono::Utc;
 use rows::Rows;
 use sqlx::postgres::{PgPool, PgPoolOptions};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 use tiris_domain::ids::IdSequence;
 use tiris_domain::lane::{EventStream, LaneKey};
@@ -19,28 +21,21 @@ use tokio::task::JoinSet;
 /// The default number of lanes.
 const LANES: u64 = 16;
 
-/// The distribution of events over transactions and connections.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Shape {
-    /// The events of a transaction.
-    pub(crate) batch: u64,
-    pub(crate) connections: u32,
-}
-
-/// Writes events `first` to `first + count` as fast as possible and returns the time it took.
-pub(crate) async fn run(
+/// Writes events as fast as possible, `batch` in a transaction, and returns their rate.
+pub(crate) async fn rate(
     database: &Database,
     population: Population,
-    first: u64,
-    count: u64,
-    shape: Shape,
-) -> Result<Duration> {
+    events: Range<u64>,
+    batch: u64,
+    connections: u32,
+) -> Result<u64> {
     let keys = (0..LANES).map(key).collect::<Result<Vec<_>>>()?;
     lanes::ensure(&database.pool, &keys, 0).await?;
-    let prepared = prepare(population, first, count, shape.batch)?;
+    let count = events.end - events.start;
+    let prepared = prepare(population, events, batch)?;
     let pool = PgPoolOptions::new()
-        .max_connections(shape.connections)
-        .min_connections(shape.connections)
+        .max_connections(connections)
+        .min_connections(connections)
         .test_before_acquire(false)
         .acquire_timeout(Duration::from_secs(120))
         .connect(&database.url)
@@ -57,7 +52,7 @@ pub(crate) async fn run(
     let time = begun.elapsed();
 
     pool.close().await;
-    Ok(time)
+    Ok(per_second(count, time))
 }
 
 fn key(lane: u64) -> Result<LaneKey> {
@@ -79,16 +74,15 @@ async fn write_lane(pool: PgPool, key: LaneKey, batches: Vec<Rows>) -> Result<()
 /// The batches of each lane.
 fn prepare(
     population: Population,
-    first: u64,
-    count: u64,
+    events: Range<u64>,
     batch: u64,
 ) -> Result<BTreeMap<u64, Vec<Rows>>> {
     let batch = usize::try_from(batch)?;
     let now = Utc::now();
-    let mut ids = IdSequence::new(now, first);
+    let mut ids = IdSequence::new(now, events.start);
 
     let mut lanes: BTreeMap<u64, Vec<Rows>> = BTreeMap::new();
-    for n in first..first + count {
+    for n in events {
         let user = population.user_of(n % population.accounts);
         let batches = lanes.entry(user % LANES).or_default();
         if batches.last().is_none_or(|rows| rows.len() >= batch) {

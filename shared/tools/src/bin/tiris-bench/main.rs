@@ -21,7 +21,6 @@ mod wrk;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand, ValueEnum};
-use publish::Events;
 use report::Report;
 use scenario::Scenario;
 use site::Bench;
@@ -84,10 +83,8 @@ enum Command {
     /// Publish events for a scenario
     #[command(hide = true)]
     Publish {
-        #[arg(long)]
-        nats_url: String,
-        #[command(flatten)]
-        events: Events,
+        /// The events, as JSON
+        events: String,
     },
 }
 
@@ -96,9 +93,7 @@ async fn main() -> ExitCode {
     tiris_runtime::tls::choose_provider();
     let cli = Cli::parse();
     let outcome = match &cli.command {
-        Some(Command::Publish { nats_url, events }) => {
-            publish::run(nats_url, *events).await.map(|()| true)
-        }
+        Some(Command::Publish { events }) => publish::run(events).await.map(|()| true),
         Some(Command::Show { file, markdown }) => show(&cli, file, *markdown),
         None => run(&cli).await,
     };

@@ -44,7 +44,7 @@ impl Report {
     pub(crate) fn draw_curves(&self, file: &Path) -> Result<()> {
         for curve in &self.curves {
             let drawing = file.with_file_name(format!("{}.svg", curve.name));
-            fs::write(&drawing, draw::svg(curve))
+            draw::write(curve, &drawing)
                 .with_context(|| format!("cannot write {}", drawing.display()))?;
         }
         Ok(())
@@ -61,14 +61,7 @@ impl Report {
 
     fn table(&self) -> Table {
         let mut table = table([
-            "#",
-            "what",
-            "measured",
-            "limit beside it",
-            "ratio",
-            "target",
-            "met",
-            "with",
+            "#", "what", "measured", "limit", "ratio", "target", "met", "with",
         ]);
         for line in &self.lines {
             let met = match line.is_met() {

@@ -116,14 +116,13 @@ impl Site {
     /// Publishes the next `count` events, `rate` a second or, with 0, as fast as possible.
     pub(crate) async fn publish(&mut self, count: u64, ids: EventIds, rate: u64) -> Result<()> {
         let events = Events {
-            accounts: self.population.accounts,
-            accounts_per_user: self.population.accounts_per_user,
-            first: self.events,
-            count,
+            nats_url: self.nats.url(),
+            population: self.population,
+            numbers: self.events..self.events + count,
             ids,
             rate,
         };
-        events.publish(&self.nats.url()).await?;
+        events.publish().await?;
         self.events += count;
         Ok(())
     }

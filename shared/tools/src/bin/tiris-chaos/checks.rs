@@ -16,10 +16,14 @@ use std::time::Duration;
 use stream::Stored;
 use tiris_testing::auditor::{Auditor, Verdict};
 use tiris_testing::binary;
-use tiris_tools::run_program;
+use tiris_tools::{count_rows, run_program};
 use uuid::Uuid;
 
 const VERIFY_LIMIT: Duration = Duration::from_secs(600);
+
+/// The asset of accounts over REST, and the amount of each of their deposits.
+pub(crate) const SYMBOL: &str = "EUR";
+pub(crate) const DEPOSIT: &str = "0.000000000001";
 
 /// An account that was created over REST and has only deposits over REST.
 #[derive(Clone, Copy, Debug)]
@@ -27,10 +31,8 @@ pub(crate) struct RestAccount {
     pub(crate) user: Uuid,
     pub(crate) trading: Uuid,
     pub(crate) id: Uuid,
-    pub(crate) symbol: &'static str,
-    /// The number of deposits and the amount of each.
+    /// The number of deposits.
     pub(crate) deposits: usize,
-    pub(crate) deposit: &'static str,
 }
 
 /// A stored message with the auditor's verdict.
@@ -50,16 +52,9 @@ pub(crate) async fn all(
     users::report(&mut auditor, &run.users)?;
     for account in accounts {
         auditor.trading(account.trading, account.user);
-        let RestAccount {
-            id,
-            user,
-            trading,
-            symbol,
-            ..
-        } = *account;
-        auditor.account(id, user, trading, symbol, "0")?;
+        auditor.account(account.id, account.user, account.trading, SYMBOL, "0")?;
         for _ in 0..account.deposits {
-            auditor.deposit(id, account.deposit)?;
+            auditor.deposit(account.id, DEPOSIT)?;
         }
     }
 
@@ -112,32 +107,15 @@ async fn verify(run: &Run) -> Result<Check> {
     })
 }
 
-#[derive(sqlx::FromRow)]
-struct Lane {
-    stream: String,
-    lane: i32,
-    status: String,
-    status_reason: Option<String>,
-    owned: bool,
-}
-
 /// Checks that no lane is halted or without an owner, and that no process ended by itself.
 async fn lanes(run: &Run) -> Result<Check> {
-    let lanes: Vec<Lane> = sqlx::query_as(
-        "SELECT stream, lane, status, status_reason, owner IS NOT NULL AS owned FROM ingest_lanes ORDER BY stream, lane",
+    let pool = &run.system.pool;
+    let mut findings: Vec<String> = sqlx::query_scalar(
+        "SELECT format('%s/%s: %s, owner %s, %s', stream, lane, status, owner, status_reason) FROM ingest_lanes \
+         WHERE status = 'halted' OR owner IS NULL ORDER BY stream, lane",
     )
-    .fetch_all(&run.system.pool)
+    .fetch_all(pool)
     .await?;
-
-    let mut findings = Vec::new();
-    for lane in &lanes {
-        if lane.status == "halted" || !lane.owned {
-            findings.push(format!(
-                "{}/{}: {}, owned {}, {:?}",
-                lane.stream, lane.lane, lane.status, lane.owned, lane.status_reason
-            ));
-        }
-    }
     for worker in &run.system.workers {
         if let Err(error) = worker.wait_until_ready().await {
             findings.push(format!("worker {} is not ready: {error:#}", worker.slot));
@@ -149,7 +127,7 @@ async fn lanes(run: &Run) -> Result<Check> {
 
     Ok(Check {
         what: "lanes owned, workers ready, no surprises",
-        extent: format!("{} lanes", lanes.len()),
+        extent: format!("{} lanes", count_rows(pool, "ingest_lanes").await?),
         findings,
     })
 }

@@ -67,7 +67,7 @@ fn failed(run: &Run, error: &anyhow::Error) -> Outcome {
 }
 
 async fn finish(run: &Run, load: Publishing, accounts: &[RestAccount]) -> Result<Outcome> {
-    run.phase_of_load("the rest of the load");
+    run.phase("the rest of the load");
     let late = load.end(run).await?;
     run.options.check_stop()?;
     let load_seconds = run.begun.elapsed().as_secs();

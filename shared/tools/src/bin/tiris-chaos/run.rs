@@ -107,17 +107,9 @@ impl Run {
 
     /// Shows the current step.
     pub(crate) fn phase(&self, what: &str) {
-        self.show(what, 0);
-    }
-
-    /// Shows the current step with the progress of the load.
-    pub(crate) fn phase_of_load(&self, what: &str) {
-        self.show(what, self.planned);
-    }
-
-    fn show(&self, what: &str, total: u64) {
         let what = format!("{}: {what}", self.load.name);
-        self.options.view.phase(&what, total);
+        self.options.view.phase(&what, self.planned);
+        self.progress();
     }
 
     /// Shows the number of published messages.

@@ -1,7 +1,7 @@
 //! S1 and S2: a backlog, beside PostgreSQL with the same rows and beside one event per transaction.
 
-use crate::figure::{Line, Samples, THOUSAND, Target, Unit, per_second};
-use crate::limit::{self, Shape};
+use crate::figure::{Line, Samples, THOUSAND, Target, Unit};
+use crate::limit;
 use crate::site::{Bench, LOG, ONE, Outcome};
 use crate::worker::Drained;
 use anyhow::Result;
@@ -66,22 +66,16 @@ async fn add_limits(
     all: &mut Measured,
 ) -> Result<()> {
     let events = bench.sizes.events;
-    let more = events / SINGLE_SHARE;
-    let shape = Shape {
-        batch: drained.batch.max(1),
-        connections: u32::try_from(drained.connections.max(1))?,
-    };
-    let single = Shape {
-        batch: 1,
-        connections: 1,
-    };
+    let end = events + events / SINGLE_SHARE;
+    let batch = drained.batch.max(1);
+    let connections = u32::try_from(drained.connections.max(1))?;
 
     let database = bench.stage.database(population).await?;
-    let time = limit::run(&database, population, 0, events, shape).await?;
-    all.limits.add(per_second(events, time));
-    let time = limit::run(&database, population, events, more, single).await?;
-    all.singles.add(per_second(more, time));
+    let limit = limit::rate(&database, population, 0..events, batch, connections).await?;
+    all.limits.add(limit);
+    let single = limit::rate(&database, population, events..end, 1, 1).await?;
+    all.singles.add(single);
 
-    database.check(events + more).await?;
+    database.check(end).await?;
     bench.stage.drop(database).await
 }

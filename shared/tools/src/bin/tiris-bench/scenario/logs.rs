@@ -4,7 +4,7 @@ use crate::figure::{Line, Samples, Target, Unit};
 use crate::pgbench;
 use crate::site::{Bench, LOG, ONE, Outcome};
 use crate::stage::Database;
-use crate::traders;
+use crate::traders::{self, TRADERS};
 use crate::wrk::{self, Load, Request, Responses};
 use anyhow::{Result, ensure};
 use tiris_tools::{count_rows, verify_books};
@@ -21,18 +21,15 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
     let api = bench.stage.start_api(&database.url, LOG).await?;
 
     bench.phase("S8: creating tradings")?;
-    let traders = traders::create(&api, &database).await?;
-    let file = traders::write(&traders, bench)?;
-    traders::store(&traders, &database).await?;
-    let tradings = traders.len();
-    let script = format!("\\set traders {tradings}\n{SCRIPT}");
+    let traders = traders::create(bench, &api, &database).await?;
+    let script = format!("\\set traders {TRADERS}\n{SCRIPT}");
 
     let mut rates = Samples::default();
     let mut limits = Samples::default();
     let mut p99 = Samples::default();
     for round in 1..=bench.sizes.repeat {
         bench.phase(&format!("S8: trades, round {round}"))?;
-        let responses = trade(bench, &database, &api.url(), &file).await?;
+        let responses = trade(bench, &database, &api.url(), &traders).await?;
         rates.add(responses.rate());
         p99.add(responses.p99);
 
@@ -44,7 +41,7 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
     bench.stage.drop(database).await?;
 
     let note = format!(
-        "{CONNECTIONS} connections, {tradings} tradings; p99 {}",
+        "{CONNECTIONS} connections, {TRADERS} tradings; p99 {}",
         p99.show(Unit::Micros)
     );
     let line = Line::rate("POST /v1/trading-logs, type long", rates, limits)

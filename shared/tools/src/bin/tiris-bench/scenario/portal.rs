@@ -17,7 +17,7 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
     let database = bench.stage.database(ONE).await?;
     let api = bench.stage.start_api(&database.url, LOG).await?;
     bench.phase("S9: creating tradings")?;
-    let traders = traders::write(&traders::create(&api, &database).await?, bench)?;
+    let traders = traders::create(bench, &api, &database).await?;
     let load = Load {
         request: Request::Portal { traders: &traders },
         connections: CONNECTIONS,

@@ -21,7 +21,7 @@ struct Key {
 struct Booked {
     #[sqlx(flatten)]
     key: Key,
-    event_id: String,
+    event_ids: Vec<String>,
 }
 
 /// The event ids of each key.
@@ -81,16 +81,14 @@ fn published(judged: &[Judged<'_>]) -> Result<Orders> {
 /// The booked events, in the order of every list of the API.
 async fn booked(pool: &PgPool) -> Result<Orders> {
     let rows: Vec<Booked> = sqlx::query_as(
-        "SELECT p.stream, l.user_id, l.trading_id, l.event_id FROM trading_logs l \
-         JOIN processed_events p ON p.user_id = l.user_id AND p.event_id = l.event_id \
-         WHERE l.source = 'bot' ORDER BY l.timestamp, l.id",
+        "SELECT p.stream, l.user_id, l.trading_id, array_agg(l.event_id ORDER BY l.timestamp, l.id) AS event_ids \
+         FROM trading_logs l JOIN processed_events p ON p.user_id = l.user_id AND p.event_id = l.event_id \
+         WHERE l.source = 'bot' GROUP BY p.stream, l.user_id, l.trading_id",
     )
     .fetch_all(pool)
     .await?;
-
-    let mut orders = Orders::new();
-    for row in rows {
-        orders.entry(row.key).or_default().push(row.event_id);
-    }
-    Ok(orders)
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.key, row.event_ids))
+        .collect())
 }

@@ -6,32 +6,16 @@ use std::collections::BTreeMap;
 use std::fs;
 
 /// The words of a log line and their meaning.
-const LINES: [(&str, &str); 9] = [
-    (
-        "another worker has the lane",
-        "a worker found its lane taken by another one",
-    ),
-    (
-        "the lane is not ours any more",
-        "a worker found its lease gone",
-    ),
-    (
-        "cursor moved, following the database",
-        "a commit came through whose answer was lost",
-    ),
-    ("lost the connection to NATS", "connections to NATS lost"),
-    (
-        "batch failed, searching the event",
-        "batches split in search of an event",
-    ),
-    ("event failed", "events put aside as INTERNAL"),
-    ("dead letters tried again", "rounds of automatic retries"),
-    (
-        "deliveries fail, read a single message",
-        "messages read singly",
-    ),
-    ("lane waits", "waits of a lane for something that was down"),
-];
+const LINES: &str = "\
+another worker has the lane: a worker found its lane taken by another one
+the lane is not ours any more: a worker found its lease gone
+cursor moved, following the database: a commit succeeded whose response was lost
+lost the connection to NATS: connections to NATS lost
+batch failed, searching the event: batches split in search of an event
+event failed: events put aside as INTERNAL
+dead letters tried again: rounds of automatic retries
+deliveries fail, read a single message: messages read singly
+lane waits: waits of a lane for a server";
 
 pub(crate) async fn from_logs(system: &System) -> Result<BTreeMap<String, u64>> {
     let mut seen = BTreeMap::new();
@@ -41,7 +25,7 @@ pub(crate) async fn from_logs(system: &System) -> Result<BTreeMap<String, u64>> 
         }
         let bytes = fs::read(entry.path())?;
         let log = String::from_utf8_lossy(&bytes);
-        for (words, meaning) in LINES {
+        for (words, meaning) in LINES.lines().filter_map(|line| line.split_once(": ")) {
             let count = u64::try_from(log.matches(words).count())?;
             *seen.entry(meaning.to_owned()).or_insert(0) += count;
         }

@@ -103,15 +103,8 @@ async fn catch(run: &Run, watcher: &mut PgConnection, blocker: i32) -> Result<Op
 
 /// Waits until the row of the lane can be locked, then until another worker has taken the lane.
 async fn watch(run: &Run, watcher: &mut PgConnection, lane: i32, released: Instant) -> Result<()> {
-    let (epoch, lease_left): (i64, f64) = sqlx::query_as(
-        "SELECT epoch, greatest(extract(epoch FROM lease_until - clock_timestamp()), 0)::float8 \
-         FROM ingest_lanes WHERE stream = $1 AND lane = $2",
-    )
-    .bind(STREAM)
-    .bind(lane)
-    .fetch_one(&mut *watcher)
-    .await?;
-    let lease_end = Instant::now() + Duration::from_secs_f64(lease_left);
+    let (epoch, left) = lease(watcher, lane).await?;
+    let lease_end = Instant::now() + left;
     let limit = lease_end.max(released) + LEASE / 2 + MARGIN;
 
     while !is_free(watcher, lane).await? {
@@ -124,7 +117,7 @@ async fn watch(run: &Run, watcher: &mut PgConnection, lane: i32, released: Insta
     let locked = released.elapsed();
 
     while Instant::now() < lease_end + TAKEOVER_LIMIT {
-        if self::epoch(watcher, lane).await? != epoch {
+        if lease(watcher, lane).await?.0 != epoch {
             let taken = released.elapsed();
             run.note(
                 "lane of a worker stopped inside a transaction taken over",
@@ -137,25 +130,27 @@ async fn watch(run: &Run, watcher: &mut PgConnection, lane: i32, released: Insta
     Ok(())
 }
 
-async fn epoch(watcher: &mut PgConnection, lane: i32) -> Result<i64> {
-    let epoch =
-        sqlx::query_scalar("SELECT epoch FROM ingest_lanes WHERE stream = $1 AND lane = $2")
-            .bind(STREAM)
-            .bind(lane)
-            .fetch_one(watcher)
-            .await?;
-    Ok(epoch)
-}
-
-async fn is_free(watcher: &mut PgConnection, lane: i32) -> Result<bool> {
-    let mut transaction = watcher.begin().await?;
-    let found: Option<i32> = sqlx::query_scalar(
-        "SELECT lane FROM ingest_lanes WHERE stream = $1 AND lane = $2 FOR NO KEY UPDATE SKIP LOCKED",
+/// The epoch of a lane and the rest of its lease.
+async fn lease(watcher: &mut PgConnection, lane: i32) -> Result<(i64, Duration)> {
+    let (epoch, left): (i64, f64) = sqlx::query_as(
+        "SELECT epoch, greatest(extract(epoch FROM lease_until - clock_timestamp()), 0)::float8 \
+         FROM ingest_lanes WHERE stream = $1 AND lane = $2",
     )
     .bind(STREAM)
     .bind(lane)
-    .fetch_optional(&mut *transaction)
+    .fetch_one(watcher)
     .await?;
-    transaction.rollback().await?;
+    Ok((epoch, Duration::from_secs_f64(left)))
+}
+
+/// Whether the row of the lane can be locked; the lock ends with the statement.
+async fn is_free(watcher: &mut PgConnection, lane: i32) -> Result<bool> {
+    let found = sqlx::query(
+        "SELECT FROM ingest_lanes WHERE stream = $1 AND lane = $2 FOR NO KEY UPDATE SKIP LOCKED",
+    )
+    .bind(STREAM)
+    .bind(lane)
+    .fetch_optional(watcher)
+    .await?;
     Ok(found.is_some())
 }

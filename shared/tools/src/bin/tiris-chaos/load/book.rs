@@ -148,7 +148,9 @@ fn moved(
     order: Option<&str>,
 ) -> Counted {
     let kind = "trading.balance.updated";
-    let own = event::moved(account, amount, direction, order);
+    let mut own = event::held(account, amount, order);
+    own["direction"] = direction.into();
+    own["reason"] = "chaos".into();
     (kind, origin.message(kind, own))
 }
 

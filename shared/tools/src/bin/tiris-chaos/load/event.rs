@@ -55,19 +55,6 @@ impl Origin {
     }
 }
 
-/// Returns the fields of a movement of money, for an order if it has one.
-pub(crate) fn moved(
-    account: &Account,
-    amount: &Value,
-    direction: &str,
-    order: Option<&str>,
-) -> Value {
-    let mut fields = held(account, amount, order);
-    fields["direction"] = direction.into();
-    fields["reason"] = "chaos".into();
-    fields
-}
-
 /// Returns the fields of a change of a hold, for an order if it has one.
 pub(crate) fn held(account: &Account, amount: &Value, order: Option<&str>) -> Value {
     let mut fields =

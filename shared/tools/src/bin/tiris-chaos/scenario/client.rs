@@ -1,12 +1,11 @@
 //! A REST client: a user with an account that was created over REST and has only deposits over REST.
 
-use crate::checks::RestAccount;
+use crate::checks::{DEPOSIT, RestAccount, SYMBOL};
 use crate::load::users::User;
 use crate::system::System;
 use anyhow::{Result, ensure};
 use rand::RngExt;
-use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -15,8 +14,6 @@ use uuid::Uuid;
 
 /// Longer than the limit of the API: a request that reaches it is a finding.
 const CLIENT_LIMIT: Duration = Duration::from_secs(20);
-const DEPOSIT: &str = "0.000000000001";
-const SYMBOL: &str = "EUR";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Request {
@@ -45,11 +42,6 @@ pub(crate) struct Response {
     pub(crate) body: String,
 }
 
-#[derive(Deserialize)]
-struct Created {
-    id: Uuid,
-}
-
 /// A signed-in user. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
@@ -70,11 +62,11 @@ impl Client {
         drop(api);
 
         let new = json!({"name": "over REST", "type": "paper", "sub_accounts": [{"name": "purse", "symbol": SYMBOL}]});
-        let created: Created = ApiClient::new(&url, token.as_str(), CLIENT_LIMIT)?
-            .post("/v1/tradings", &new)
-            .await?;
+        let client = ApiClient::new(&url, token.as_str(), CLIENT_LIMIT)?;
+        let created: Value = client.post("/v1/tradings", &new).await?;
+        let trading: Uuid = serde_json::from_value(created["id"].clone())?;
         let id: Uuid = sqlx::query_scalar("SELECT id FROM sub_accounts WHERE trading_id = $1")
-            .bind(created.id)
+            .bind(trading)
             .fetch_one(&system.pool)
             .await?;
 
@@ -86,11 +78,9 @@ impl Client {
             .build()?;
         let account = RestAccount {
             user: user.id,
-            trading: created.id,
+            trading,
             id,
-            symbol: SYMBOL,
             deposits: 0,
-            deposit: DEPOSIT,
         };
         Ok(Self {
             http,

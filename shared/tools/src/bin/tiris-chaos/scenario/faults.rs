@@ -14,7 +14,7 @@ pub(crate) async fn run(options: &Options) -> Result<Outcome> {
         duration: Duration::from_secs(u64::from(options.seconds)),
     };
     let (run, publishing) = Run::begin(load, options, None).await?;
-    run.phase_of_load("injecting");
+    run.phase("injecting");
     let injected = faults::inject(&run).await;
     end(run, publishing, injected.map(|()| Vec::new())).await
 }

@@ -29,7 +29,7 @@ pub(crate) async fn run(options: &Options) -> Result<Outcome> {
 }
 
 async fn lose_and_restore(run: &Run) -> Result<Vec<RestAccount>> {
-    run.phase_of_load("before the copy");
+    run.phase("before the copy");
     let client = Client::open(&run.system, &run.users[0]).await?;
     deposit(&client).await?;
     pause(run).await;
@@ -37,7 +37,7 @@ async fn lose_and_restore(run: &Run) -> Result<Vec<RestAccount>> {
     let kept = client.account();
     run.faults.count("database copied");
 
-    run.phase_of_load("after the copy");
+    run.phase("after the copy");
     run.system.wait_until_ready().await?;
     deposit(&client).await?;
     // The trading and account of this client are lost as well.

@@ -51,7 +51,7 @@ pub(crate) async fn run(options: &Options) -> Result<Outcome> {
 }
 
 async fn roll(run: &Run) -> Result<()> {
-    run.phase_of_load("restarting");
+    run.phase("restarting");
     let mut slowest = Duration::ZERO;
     let mut slowest_api = Duration::ZERO;
     while run.begun.elapsed() < LOAD.duration {

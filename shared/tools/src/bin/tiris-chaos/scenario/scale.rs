@@ -81,12 +81,10 @@ fn seen(rates: BTreeMap<usize, Vec<u64>>, hand_over: &HandOver) -> Result<BTreeM
         seen.insert(format!("{name}, slowest"), rates[0]);
     }
 
-    for (name, took) in [
-        ("lanes of a killed worker taken after", hand_over.left),
-        ("a new worker had its share after", hand_over.joined),
-    ] {
-        seen.insert(format!("{name}, milliseconds"), millis(took)?);
-    }
+    let left = "lanes of a killed worker taken after, milliseconds";
+    seen.insert(left.to_owned(), millis(hand_over.left)?);
+    let joined = "a new worker had its share after, milliseconds";
+    seen.insert(joined.to_owned(), millis(hand_over.joined)?);
     Ok(seen)
 }
 
