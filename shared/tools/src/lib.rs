@@ -9,6 +9,7 @@ mod books;
 mod population;
 mod publish;
 mod service;
+mod stall;
 mod terminal;
 mod token;
 
@@ -18,5 +19,6 @@ pub use books::{booked_events, check_books, count_rows, verify_books};
 pub use population::{EVENT_AMOUNT, EventIds, Population};
 pub use publish::PublishWindow;
 pub use service::{READY_LIMIT, Service, ready_url, run_program, service};
+pub use stall::Stall;
 pub use terminal::{exit_code, table};
 pub use token::{IssuedToken, issue_token};

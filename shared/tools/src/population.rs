@@ -33,8 +33,7 @@ pub enum EventIds {
 pub struct Population {
     /// The number of accounts.
     pub accounts: u64,
-    /// The number of accounts of a user, all in one trading.
-    pub accounts_per_user: u64,
+    accounts_per_user: u64,
 }
 
 fn id(kind: u128, number: u64) -> Uuid {
@@ -46,6 +45,15 @@ fn ids(kind: u128, numbers: impl Iterator<Item = u64>) -> Vec<Uuid> {
 }
 
 impl Population {
+    /// Returns a population of so many accounts, `accounts_per_user` of each user.
+    #[must_use]
+    pub const fn new(accounts: u64, accounts_per_user: u64) -> Self {
+        Self {
+            accounts,
+            accounts_per_user,
+        }
+    }
+
     /// Returns the number of the user that owns an account.
     #[must_use]
     pub const fn user_of(self, account: u64) -> u64 {

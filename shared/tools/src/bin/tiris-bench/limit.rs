@@ -19,7 +19,7 @@ use tiris_tools::Population;
 use tokio::task::JoinSet;
 
 /// The default number of lanes.
-const LANES: u64 = 16;
+const LANES: u16 = 16;
 
 /// Writes events as fast as possible, `batch` in a transaction, and returns their rate.
 pub(crate) async fn rate(
@@ -29,7 +29,7 @@ pub(crate) async fn rate(
     batch: u64,
     connections: u32,
 ) -> Result<u64> {
-    let keys = (0..LANES).map(key).collect::<Result<Vec<_>>>()?;
+    let keys: Vec<LaneKey> = (0..LANES).map(key).collect();
     lanes::ensure(&database.pool, &keys, 0).await?;
     let count = events.end - events.start;
     let prepared = prepare(population, events, batch)?;
@@ -44,7 +44,7 @@ pub(crate) async fn rate(
     let begun = Instant::now();
     let mut tasks = JoinSet::new();
     for (lane, batches) in prepared {
-        tasks.spawn(write_lane(pool.clone(), key(lane)?, batches));
+        tasks.spawn(write_lane(pool.clone(), key(lane), batches));
     }
     while let Some(ended) = tasks.join_next().await {
         ended??;
@@ -55,11 +55,11 @@ pub(crate) async fn rate(
     Ok(per_second(count, time))
 }
 
-fn key(lane: u64) -> Result<LaneKey> {
-    Ok(LaneKey {
+fn key(lane: u16) -> LaneKey {
+    LaneKey {
         stream: EventStream::Trading,
-        lane: u16::try_from(lane)?,
-    })
+        lane,
+    }
 }
 
 async fn write_lane(pool: PgPool, key: LaneKey, batches: Vec<Rows>) -> Result<()> {
@@ -76,15 +76,16 @@ fn prepare(
     population: Population,
     events: Range<u64>,
     batch: u64,
-) -> Result<BTreeMap<u64, Vec<Rows>>> {
+) -> Result<BTreeMap<u16, Vec<Rows>>> {
     let batch = usize::try_from(batch)?;
     let now = Utc::now();
     let mut ids = IdSequence::new(now, events.start);
 
-    let mut lanes: BTreeMap<u64, Vec<Rows>> = BTreeMap::new();
+    let mut lanes: BTreeMap<u16, Vec<Rows>> = BTreeMap::new();
     for n in events {
         let user = population.user_of(n % population.accounts);
-        let batches = lanes.entry(user % LANES).or_default();
+        let lane = u16::try_from(user % u64::from(LANES))?;
+        let batches = lanes.entry(lane).or_default();
         if batches.last().is_none_or(|rows| rows.len() >= batch) {
             batches.push(Rows::default());
         }

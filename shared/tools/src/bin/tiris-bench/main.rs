@@ -48,14 +48,8 @@ struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     /// Scenarios to run, separated by commas [default: all]
-    #[arg(
-        long,
-        env = "BENCH",
-        value_enum,
-        value_delimiter = ',',
-        ignore_case = true,
-        value_name = "NAMES"
-    )]
+    #[arg(long, env = "BENCH", value_enum, value_name = "NAMES")]
+    #[arg(value_delimiter = ',', ignore_case = true)]
     only: Vec<Scenario>,
     #[command(flatten)]
     sizes: SizeArgs,

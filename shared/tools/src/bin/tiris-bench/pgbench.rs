@@ -8,17 +8,16 @@ use tiris_tools::run_program;
 
 /// The default pool size of the API.
 pub(crate) const CLIENTS: u32 = 10;
-const THREADS: &str = "--jobs=2";
 
 /// Returns the transactions a second of a script, none of which may fail.
 pub(crate) async fn rate(bench: &Bench, database: &Database, script: &str) -> Result<u64> {
-    let file = bench.stage.files().join("pgbench.sql");
+    let file = bench.stage.folder.path().join("pgbench.sql");
     std::fs::write(&file, script)?;
     let mut command = tokio::process::Command::new(find_postgres(None)?.bin.join("pgbench"));
     command
         .arg("--file")
         .arg(file)
-        .args(["--no-vacuum", "--protocol=prepared", THREADS])
+        .args(["--no-vacuum", "--protocol=prepared", "--jobs=2"])
         .arg(format!("--client={CLIENTS}"))
         .arg(format!("--time={}", bench.sizes.load_time().as_secs()))
         .arg(&database.url);

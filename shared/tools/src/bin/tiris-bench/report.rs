@@ -56,7 +56,7 @@ impl Report {
             ..line
         });
         self.lines.extend(named);
-        self.curves.extend(outcome.curves);
+        self.curves.extend(outcome.curve);
     }
 
     fn table(&self) -> Table {

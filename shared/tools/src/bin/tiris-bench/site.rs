@@ -4,7 +4,6 @@ use crate::figure::{Curve, Line};
 use crate::publish::Events;
 use crate::sizes::Sizes;
 use crate::stage::{Database, Stage};
-use crate::stored::{self, When};
 use crate::worker::{self, Drained};
 use anyhow::{Result, ensure};
 use tiris_testing::{NatsServer, View};
@@ -13,28 +12,19 @@ use tokio_util::sync::CancellationToken;
 
 /// The log levels of every scenario but OVERHEAD.
 pub(crate) const LOG: &str = "info,async_nats=warn,poem=warn";
-pub(crate) const MANY: Population = Population {
-    accounts: 2_000,
-    accounts_per_user: 4,
-};
-pub(crate) const ONE: Population = Population {
-    accounts: 1,
-    accounts_per_user: 1,
-};
+pub(crate) const MANY: Population = Population::new(2_000, 4);
+pub(crate) const ONE: Population = Population::new(1, 1);
 
 /// The figures of a scenario.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) lines: Vec<Line>,
-    pub(crate) curves: Vec<Curve>,
+    pub(crate) curve: Option<Curve>,
 }
 
 impl From<Vec<Line>> for Outcome {
     fn from(lines: Vec<Line>) -> Self {
-        Self {
-            lines,
-            curves: Vec::new(),
-        }
+        Self { lines, curve: None }
     }
 }
 
@@ -97,20 +87,6 @@ impl Site {
             population,
             events: 0,
         })
-    }
-
-    /// Stores the next `count` events in the database.
-    pub(crate) async fn store(
-        &mut self,
-        count: u64,
-        ids: EventIds,
-        when: When,
-        view: &View,
-    ) -> Result<()> {
-        let range = self.events..self.events + count;
-        stored::book(&self.database, self.population, range, ids, when, view).await?;
-        self.events += count;
-        Ok(())
     }
 
     /// Publishes the next `count` events, `rate` a second or, with 0, as fast as possible.

@@ -1,9 +1,8 @@
 //! The PostgreSQL server of a run, and databases, brokers and APIs for each measurement.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use sqlx::postgres::{PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -31,7 +30,8 @@ pub(crate) struct Stage {
     /// Whether the history tables of a new database are hypertables of TimescaleDB.
     pub(crate) has_hypertables: bool,
     postgres: PgServer,
-    folder: TempDir,
+    /// A folder that every user may read.
+    pub(crate) folder: TempDir,
     next: AtomicU32,
 }
 
@@ -58,9 +58,7 @@ impl Stage {
         let admin = pool(&postgres.url("postgres"))?;
         create_database(&admin, TEMPLATE, "template1").await?;
         let template = postgres.url(TEMPLATE);
-        tiris_migrations::up(&template)
-            .await
-            .context("cannot migrate")?;
+        tiris_migrations::up(&template).await?;
 
         Ok(Self {
             has_hypertables: has_hypertables(&template).await?,
@@ -97,14 +95,6 @@ impl Stage {
         Ok(())
     }
 
-    /// Whether TimescaleDB is installed beside this server.
-    pub(crate) async fn could_have_timescale(&self) -> Result<bool> {
-        let found = sqlx::query_scalar(
-            "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb')",
-        );
-        Ok(found.fetch_one(&self.admin).await?)
-    }
-
     /// Starts a broker without streams.
     pub(crate) async fn nats(&self) -> Result<NatsServer> {
         let folder = self.folder.path().join(format!("nats-{}", self.number()));
@@ -123,7 +113,7 @@ impl Stage {
 
     /// Starts an API without waiting until it is ready.
     pub(crate) fn launch_api(&self, database_url: &str, log: &str) -> Result<ApiServer> {
-        ApiServer::launch(database_url, self.files(), |command| {
+        ApiServer::launch(database_url, self.folder.path(), |command| {
             self.logging(command, log, "api")
         })
     }
@@ -133,15 +123,6 @@ impl Stage {
         let mut api = self.launch_api(database_url, log)?;
         api.wait_until_ready().await?;
         Ok(api)
-    }
-
-    pub(crate) fn postgres_log(&self) -> PathBuf {
-        self.folder.path().join("postgres/postgres.log")
-    }
-
-    /// A folder that every user may read.
-    pub(crate) fn files(&self) -> &Path {
-        self.folder.path()
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) async fn of_request(
     let token = api.token(&Population::email(0)).await?;
     api.client(&token)?.get::<Value>(path).await?;
 
-    let log = fs::read_to_string(bench.stage.postgres_log())?;
+    let log = fs::read_to_string(bench.stage.folder.path().join("postgres/postgres.log"))?;
     let found =
         find(&log, &format!("FROM {table} ")).or_else(|| find(&log, &format!("FROM \"{table}\"")));
     found

@@ -1,9 +1,8 @@
 //! Events stored directly in the database, as if they had come one by one.
 
-use crate::stage::Database;
+use crate::site::Site;
 use anyhow::Result;
 use sqlx::AssertSqlSafe;
-use std::ops::Range;
 use tiris_testing::View;
 use tiris_tools::{EVENT_AMOUNT, EventIds, Population};
 
@@ -19,36 +18,35 @@ pub(crate) enum When {
     MonthsAgo(u32),
 }
 
-/// Books a range of events and shows the progress. The events before the range must be booked already.
+/// Books the next `count` events of a site and shows the progress.
 pub(crate) async fn book(
-    database: &Database,
-    population: Population,
-    events: Range<u64>,
+    site: &mut Site,
+    count: u64,
     ids: EventIds,
     when: When,
     view: &View,
 ) -> Result<()> {
-    let accounts: Vec<_> = (0..population.accounts)
-        .map(Population::account_id)
-        .collect();
+    let accounts = site.population.accounts;
+    let account_ids: Vec<_> = (0..accounts).map(Population::account_id).collect();
+    let first = site.events;
+    let end = first + count;
 
-    let mut from = events.start;
-    while from < events.end {
-        let to = events.end.min(from + CHUNK);
-        let mut transaction = database.pool.begin().await?;
+    while site.events < end {
+        let to = end.min(site.events + CHUNK);
+        let mut transaction = site.database.pool.begin().await?;
         for statement in statements(ids, when) {
             sqlx::query(AssertSqlSafe(statement))
-                .bind(i64::try_from(from)?)
+                .bind(i64::try_from(site.events)?)
                 .bind(i64::try_from(to)?)
-                .bind(i64::try_from(population.accounts)?)
-                .bind(&accounts)
+                .bind(i64::try_from(accounts)?)
+                .bind(&account_ids)
                 .execute(&mut *transaction)
                 .await?;
         }
         transaction.commit().await?;
 
-        view.progress(to - events.start);
-        from = to;
+        site.events = to;
+        view.progress(to - first);
     }
     Ok(())
 }

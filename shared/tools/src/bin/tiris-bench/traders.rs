@@ -48,7 +48,7 @@ pub(crate) async fn create(bench: &Bench, api: &ApiServer, database: &Database) 
         .await?;
         text += &lines;
     }
-    let file = bench.stage.files().join("traders.txt");
+    let file = bench.stage.folder.path().join("traders.txt");
     std::fs::write(&file, text)?;
     Ok(file.to_string_lossy().into_owned())
 }

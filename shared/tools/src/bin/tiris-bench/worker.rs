@@ -7,11 +7,9 @@ use crate::stage::{Database, Stage};
 use anyhow::{Context, Result, ensure};
 use std::time::{Duration, Instant};
 use tiris_testing::{NatsServer, local_http_client};
-use tiris_tools::{READY_LIMIT, Service, booked_events, count_rows};
+use tiris_tools::{READY_LIMIT, Service, Stall, booked_events, count_rows};
 
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
-/// A worker without progress for this time fails the measurement.
-const STUCK_LIMIT: Duration = Duration::from_secs(60);
 
 /// The measurements of a worker that emptied a stream.
 #[derive(Clone, Debug, Default)]
@@ -79,7 +77,7 @@ async fn follow(
     drained: &mut Drained,
 ) -> Result<()> {
     let begun = Instant::now();
-    let mut moved = begun;
+    let mut stall = Stall::default();
     let mut done = 0;
 
     while done < drained.events {
@@ -87,7 +85,6 @@ async fn follow(
         let now = booked_events(&database.pool).await? - before;
         if now > done {
             done = now;
-            moved = Instant::now();
             let millis = u64::try_from(begun.elapsed().as_millis())?;
             drained.course.push((millis, done));
         }
@@ -95,12 +92,9 @@ async fn follow(
         let connections = count_rows(&database.pool, sessions).await?;
         drained.connections = drained.connections.max(connections);
 
-        ensure!(
-            moved.elapsed() < STUCK_LIMIT,
-            "ingest stands still at {done} of {} events:\n{}",
-            drained.events,
-            worker.process.log_tail()
-        );
+        stall
+            .check(done)
+            .with_context(|| worker.process.log_tail())?;
     }
     ensure!(
         done == drained.events,

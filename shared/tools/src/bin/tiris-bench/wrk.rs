@@ -65,7 +65,7 @@ pub(crate) async fn run(bench: &Bench, url: &str, load: Load<'_>) -> Result<Resp
         Request::Log { traders } => (format!("{TRADERS}\n{LOG}"), traders, "-"),
         Request::Portal { traders } => (format!("{TRADERS}\n{PORTAL}"), traders, "-"),
     };
-    let file = bench.stage.files().join("wrk.lua");
+    let file = bench.stage.folder.path().join("wrk.lua");
     std::fs::write(&file, format!("{script}\n{DONE}"))?;
 
     let threads = load.connections.div_ceil(CONNECTIONS_PER_THREAD);

@@ -15,8 +15,7 @@ use anyhow::Result;
 use std::time::Duration;
 use stream::Stored;
 use tiris_testing::auditor::{Auditor, Verdict};
-use tiris_testing::binary;
-use tiris_tools::{count_rows, run_program};
+use tiris_tools::count_rows;
 use uuid::Uuid;
 
 const VERIFY_LIMIT: Duration = Duration::from_secs(600);
@@ -66,8 +65,8 @@ pub(crate) async fn all(
         })
         .collect();
     let count = |wanted: fn(&Verdict) -> bool| {
-        let verdicts = judged.iter().map(|judged| &judged.verdict);
-        verdicts.filter(|verdict| wanted(verdict)).count()
+        let found = judged.iter().filter(|judged| wanted(&judged.verdict));
+        found.count()
     };
     let applied = count(|verdict| *verdict == Verdict::Applied);
     let refused = count(|verdict| matches!(verdict, Verdict::Refused(_)));
@@ -93,12 +92,7 @@ pub(crate) async fn all(
 
 /// Runs the verifier of an operator.
 async fn verify(run: &Run) -> Result<Check> {
-    let mut command = tokio::process::Command::new(binary("tiris-migrate")?);
-    command
-        .arg("verify")
-        .env("DATABASE_URL", &run.system.database_url);
-    let verified = tokio::time::timeout(VERIFY_LIMIT, run_program(&mut command)).await?;
-
+    let verified = tokio::time::timeout(VERIFY_LIMIT, run.system.migrate("verify")).await?;
     let findings = verified.err().map(|error| format!("{error:#}"));
     Ok(Check {
         what: "tiris-migrate verify",

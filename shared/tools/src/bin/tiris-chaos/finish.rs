@@ -25,7 +25,14 @@ pub(crate) async fn end(
     };
     run.options.check_stop()?;
 
-    let outcome = finished.unwrap_or_else(|error| failed(&run, &error));
+    let outcome = finished.unwrap_or_else(|error| Outcome {
+        checks: vec![Check {
+            what: "the run comes to its end",
+            extent: "everything".to_owned(),
+            findings: vec![format!("{error:#}")],
+        }],
+        ..outcome(&run)
+    });
     if !outcome.passed() {
         let folder = run.options.keep.join(run.load.name);
         let place = folder.display();
@@ -51,18 +58,6 @@ fn outcome(run: &Run) -> Outcome {
         faults: run.faults.all(),
         seen: BTreeMap::new(),
         checks: Vec::new(),
-    }
-}
-
-fn failed(run: &Run, error: &anyhow::Error) -> Outcome {
-    let check = Check {
-        what: "the run comes to its end",
-        extent: "everything".to_owned(),
-        findings: vec![format!("{error:#}")],
-    };
-    Outcome {
-        checks: vec![check],
-        ..outcome(run)
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::load::late;
 use crate::load::publish;
 use crate::load::script;
-use crate::load::users::{self, User};
+use crate::load::users::{User, create};
 use crate::system::System;
 use crate::tally::{Tally, WRONG};
 use anyhow::{Result, ensure};
@@ -11,14 +11,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tiris_testing::View;
+use tiris_tools::Stall;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 const LATE_QUEUE: usize = 1024;
-/// A load without a published message for this time is stuck.
-const STUCK_LIMIT: Duration = Duration::from_secs(60);
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The settings of all scenarios.
@@ -81,16 +80,16 @@ impl Run {
         data: Option<&Path>,
     ) -> Result<(Arc<Self>, Publishing)> {
         options.view.phase(&format!("{}: starting", load.name), 0);
-        let drawn = script::draw_all(options.seed, load.events).await?;
-        let planned = drawn.scripts.iter().map(Vec::len).sum::<usize>();
+        let (users, scripts) = script::draw_all(options.seed, load.events).await?;
+        let planned = scripts.iter().map(Vec::len).sum::<usize>();
         let system = System::start(options.workers, data).await?;
-        users::create(&system.pool, &drawn.users).await?;
+        create(&system.pool, &users).await?;
 
         let run = Arc::new(Self {
             load,
             options: options.clone(),
             system,
-            users: drawn.users,
+            users,
             published: Tally::default(),
             faults: Tally::default(),
             begun: Instant::now(),
@@ -99,7 +98,7 @@ impl Run {
         let (sender, wanted) = mpsc::channel(LATE_QUEUE);
         let publish = |script| publish::run(run.clone(), sender.clone(), script);
         let publishing = Publishing {
-            publishers: drawn.scripts.into_iter().map(publish).collect(),
+            publishers: scripts.into_iter().map(publish).collect(),
             late: AbortOnDropHandle::new(tokio::spawn(late::run(run.clone(), wanted))),
         };
         Ok((run, publishing))
@@ -120,43 +119,31 @@ impl Run {
     /// Counts a fault or observation and shows its details.
     pub(crate) fn note(&self, name: &str, details: &str) {
         self.faults.count(name);
-        let elapsed = self.begun.elapsed();
-        self.options
-            .view
-            .detail(&format!("{elapsed:>7.1?} {name}: {details}"));
+        let line = format!("{:>7.1?} {name}: {details}", self.begun.elapsed());
+        self.options.view.detail(&line);
     }
 
     /// Counts and shows something that must not happen.
     pub(crate) fn wrong(&self, what: &str) {
-        self.faults.count(&format!("{WRONG}{what}"));
-        let elapsed = self.begun.elapsed();
-        self.options
-            .view
-            .say(&format!("{elapsed:>7.1?} {WRONG}{what}"));
+        let name = format!("{WRONG}{what}");
+        self.faults.count(&name);
+        let line = format!("{:>7.1?} {name}", self.begun.elapsed());
+        self.options.view.say(&line);
     }
 }
 
 impl Publishing {
     /// Waits until everything is published and every late thing is created; returns the number of late things.
     pub(crate) async fn end(mut self, run: &Run) -> Result<usize> {
-        let mut published = 0;
-        let mut moved_at = Instant::now();
+        let mut stall = Stall::default();
         loop {
             match tokio::time::timeout(POLL_INTERVAL, self.publishers.join_next()).await {
                 Ok(None) => break,
                 Ok(Some(ended)) => ended??,
                 Err(_) => {}
             }
-            let now = run.published.get("messages");
-            if now != published {
-                published = now;
-                moved_at = Instant::now();
-            }
-            ensure!(
-                moved_at.elapsed() < STUCK_LIMIT,
-                "no message could be published for {} s",
-                STUCK_LIMIT.as_secs()
-            );
+            let published = run.published.get("messages");
+            stall.check(format_args!("{published} messages published"))?;
             run.progress();
         }
 

@@ -6,7 +6,7 @@ pub(crate) mod disk;
 pub(crate) mod proxy;
 pub(crate) mod worker;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use api::Api;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
@@ -14,8 +14,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
-use tiris_testing::{NatsServer, NatsSettings, PgServer, PgSettings, PgStop, scratch_dir};
+use tiris_testing::{NatsServer, NatsSettings, PgServer, PgSettings, PgStop, binary, scratch_dir};
 use tiris_tools::run_program;
+use tokio::process::Command;
 use tokio::sync::Mutex;
 use worker::{Held, Worker};
 
@@ -52,9 +53,7 @@ impl System {
         };
         let postgres = PgServer::start(&home, settings).await?;
         let database_url = database_url(postgres.port());
-        tiris_migrations::up(&database_url)
-            .await
-            .context("cannot migrate")?;
+        tiris_migrations::up(&database_url).await?;
         let settings = NatsSettings {
             durable: true,
             ..NatsSettings::default()
@@ -102,6 +101,13 @@ impl System {
         workers.take(self.workers.len()).find_map(Worker::try_hold)
     }
 
+    /// Runs a command of `tiris-migrate`.
+    pub(crate) async fn migrate(&self, command: &str) -> Result<String> {
+        let mut migrate = Command::new(binary("tiris-migrate")?);
+        migrate.arg(command).env("DATABASE_URL", &self.database_url);
+        run_program(&mut migrate).await
+    }
+
     /// Copies the files of the database.
     pub(crate) async fn copy_database(&self) -> Result<()> {
         self.replace("copy", "data").await
@@ -122,7 +128,7 @@ impl System {
         }
 
         // `cp -a` preserves owners and permissions.
-        let mut copy = tokio::process::Command::new("cp");
+        let mut copy = Command::new("cp");
         copy.arg("-a").arg(self.home.join(source)).arg(folder);
         run_program(&mut copy).await?;
         postgres.restart().await

@@ -2,7 +2,7 @@
 
 use crate::figure::{Curve, Line, Samples, Series, Target};
 use crate::site::{Bench, LOG, MANY, Outcome, Site};
-use crate::stored::When;
+use crate::stored::{self, When};
 use anyhow::Result;
 use tiris_tools::EventIds;
 
@@ -43,10 +43,8 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
         across: "transactions, logs and processed events stored, each".to_owned(),
         series,
     };
-    Ok(Outcome {
-        lines,
-        curves: vec![curve],
-    })
+    let curve = Some(curve);
+    Ok(Outcome { lines, curve })
 }
 
 /// Returns the rates at each number of stored rows.
@@ -59,7 +57,7 @@ async fn grow(bench: &Bench, ids: EventIds, name: &str) -> Result<Vec<(u64, Samp
             let phase = format!("S4: storing up to {stored} rows, {name}");
             bench.phase(&phase)?;
             bench.view.phase(&phase, missing);
-            site.store(missing, ids, When::Now, &bench.view).await?;
+            stored::book(&mut site, missing, ids, When::Now, &bench.view).await?;
             site.database.vacuum().await?;
         }
 

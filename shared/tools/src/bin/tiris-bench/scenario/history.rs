@@ -4,7 +4,7 @@
 use crate::figure::{Curve, Line, Samples, Series, Target};
 use crate::site::{Bench, LOG, MANY, Outcome, Site};
 use crate::stage::Stage;
-use crate::stored::When;
+use crate::stored::{self, When};
 use anyhow::Result;
 use tiris_tools::EventIds;
 
@@ -18,24 +18,26 @@ const WITH_TIMESCALE: [&str; 2] = [
 const MONTHS: [u32; 3] = [0, 12, 24];
 
 /// The forms of the history tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
-    Partitions,
-    Hypertables,
-}
+const PARTITIONS: &str = "native partitions";
+const HYPERTABLES: &str = "TimescaleDB";
 
 pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
     let stage = &bench.stage;
     let mut series = Vec::new();
-    let mut lines = vec![measure(bench, stage, Form::Partitions, &mut series).await?];
+    let mut lines = vec![measure(bench, stage, PARTITIONS, &mut series).await?];
 
+    let is_installed: bool = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb')",
+    )
+    .fetch_one(&stage.admin)
+    .await?;
     if stage.has_hypertables {
-        lines.push(measure(bench, stage, Form::Hypertables, &mut series).await?);
-    } else if stage.could_have_timescale().await? {
+        lines.push(measure(bench, stage, HYPERTABLES, &mut series).await?);
+    } else if is_installed {
         bench.phase("H24: a server with TimescaleDB")?;
         let stage = Stage::start(&WITH_TIMESCALE).await?;
         if stage.has_hypertables {
-            lines.push(measure(bench, &stage, Form::Hypertables, &mut series).await?);
+            lines.push(measure(bench, &stage, HYPERTABLES, &mut series).await?);
         }
     }
 
@@ -45,17 +47,15 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
         across: "months of history in the tables".to_owned(),
         series,
     };
-    Ok(Outcome {
-        lines,
-        curves: vec![curve],
-    })
+    let curve = Some(curve);
+    Ok(Outcome { lines, curve })
 }
 
 /// Measures the lengths of history in turn.
 async fn measure(
     bench: &Bench,
     stage: &Stage,
-    form: Form,
+    form: &str,
     series: &mut Vec<Series>,
 ) -> Result<Line> {
     let mut sites = Vec::new();
@@ -79,27 +79,23 @@ async fn measure(
         site.check_and_close(stage).await?;
     }
 
-    let name = match form {
-        Form::Partitions => "native partitions",
-        Form::Hypertables => "TimescaleDB",
-    };
     let medians = rates.iter().map(Samples::median);
     series.push(Series {
-        name: name.to_owned(),
+        name: form.to_owned(),
         points: MONTHS.map(u64::from).into_iter().zip(medians).collect(),
     });
     let [empty, _, full] = rates;
-    let what = format!("ingest with 24 months of history, {name}");
+    let what = format!("ingest with 24 months of history, {form}");
     Ok(Line::rate(what, full, empty)
         .note("the limit is the same into empty tables")
         .target(Target::RatioAtLeast(LEAST_OF_EMPTY)))
 }
 
 /// Opens a site with this many months of history.
-async fn prepare(bench: &Bench, stage: &Stage, form: Form, months: u32) -> Result<Site> {
+async fn prepare(bench: &Bench, stage: &Stage, form: &str, months: u32) -> Result<Site> {
     let mut site = Site::open(stage, MANY).await?;
     let pool = &site.database.pool;
-    if form == Form::Partitions && stage.has_hypertables {
+    if form == PARTITIONS && stage.has_hypertables {
         sqlx::query("SELECT history_to_native()")
             .execute(pool)
             .await?;
@@ -111,8 +107,8 @@ async fn prepare(bench: &Bench, stage: &Stage, form: Form, months: u32) -> Resul
 
     for ago in (1..=months).rev() {
         let when = When::MonthsAgo(ago);
-        site.store(bench.sizes.month, EventIds::Ordered, when, &bench.view)
-            .await?;
+        let count = bench.sizes.month;
+        stored::book(&mut site, count, EventIds::Ordered, when, &bench.view).await?;
     }
     site.database.vacuum().await?;
     Ok(site)

@@ -43,10 +43,8 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
             points: points(&long.course, waiting),
         }],
     };
-    Ok(Outcome {
-        lines,
-        curves: vec![curve],
-    })
+    let curve = Some(curve);
+    Ok(Outcome { lines, curve })
 }
 
 /// The rate in each section of the course.

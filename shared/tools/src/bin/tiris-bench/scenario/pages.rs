@@ -2,7 +2,7 @@
 
 use super::read;
 use crate::figure::{Line, Samples, THOUSAND, Target};
-use crate::site::{Bench, LOG, ONE, Outcome};
+use crate::site::{Bench, LOG, ONE, Outcome, Site};
 use crate::stage::Database;
 use crate::stored::{self, When};
 use crate::{pgbench, statement, wrk};
@@ -29,9 +29,14 @@ struct Page {
 
 pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
     let rows = bench.sizes.paged;
-    let database = bench.stage.database(ONE).await?;
-    fill(bench, &database).await?;
+    bench
+        .view
+        .phase(&format!("S7: an account with {rows} rows"), rows);
+    let mut site = Site::open(&bench.stage, ONE).await?;
+    stored::book(&mut site, rows, EventIds::Ordered, When::Now, &bench.view).await?;
+    site.database.vacuum().await?;
 
+    let database = &site.database;
     let api = bench.stage.start_api(&database.url, LOG).await?;
     let token = api.token(&Population::email(0)).await?;
     let client = api.client(&token)?;
@@ -40,8 +45,8 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
     bench.phase("S7: following cursors to the deep page")?;
     let cursor = cursor_at(&client, rows / 2).await?;
     let deep_path = format!("{path}&cursor={cursor}");
-    let mut first = Page::open(bench, &database, &client, path, rows).await?;
-    let mut deep = Page::open(bench, &database, &client, deep_path, rows - rows / 2).await?;
+    let mut first = Page::open(bench, database, &client, path, rows).await?;
+    let mut deep = Page::open(bench, database, &client, deep_path, rows - rows / 2).await?;
 
     for round in 1..=bench.sizes.repeat {
         for page in [&mut first, &mut deep] {
@@ -49,12 +54,12 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
             let load = read::load(&page.path, &token, bench.sizes.load_time());
             page.rates
                 .add(wrk::run(bench, &api.url(), load).await?.rate());
-            let limit = pgbench::rate(bench, &database, &page.script).await?;
+            let limit = pgbench::rate(bench, database, &page.script).await?;
             page.limits.add(limit);
         }
     }
     drop(api);
-    bench.stage.drop(database).await?;
+    site.check_and_close(&bench.stage).await?;
 
     let what = "first page over deep page";
     let over_deep = Line::rate(what, first.rates.clone(), deep.rates.clone())
@@ -68,17 +73,6 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
         over_deep,
     ]
     .into())
-}
-
-/// Books the history of the account.
-async fn fill(bench: &Bench, database: &Database) -> Result<()> {
-    let rows = bench.sizes.paged;
-    let view = &bench.view;
-    view.phase(&format!("S7: an account with {rows} rows"), rows);
-    stored::book(database, ONE, 0..rows, EventIds::Ordered, When::Now, view).await?;
-
-    database.vacuum().await?;
-    database.check(rows).await
 }
 
 impl Page {

@@ -4,12 +4,11 @@ use super::stream::Stored;
 use crate::run::Options;
 use crate::system::System;
 use crate::system::worker::LANES;
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tiris_tools::Stall;
 
-/// A system without progress for this time is stuck.
-const STUCK_LIMIT: Duration = Duration::from_secs(60);
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 pub(crate) async fn wait(system: &System, messages: &[Stored], options: &Options) -> Result<()> {
@@ -20,8 +19,7 @@ pub(crate) async fn wait(system: &System, messages: &[Stored], options: &Options
         ends.insert((message.stream, lane), i64::try_from(message.seq)?);
     }
 
-    let mut last = String::new();
-    let mut moved_at = Instant::now();
+    let mut stall = Stall::default();
     loop {
         options.check_stop()?;
         // All accounts exist: no retry needs to wait for minutes.
@@ -42,31 +40,23 @@ pub(crate) async fn wait(system: &System, messages: &[Stored], options: &Options
             return Ok(());
         }
 
-        let now = format!("{behind:?}, {letters} dead letters waiting after {attempts} attempts");
-        if now != last {
-            last = now;
-            moved_at = Instant::now();
-        }
-        ensure!(moved_at.elapsed() < STUCK_LIMIT, "no progress: {last}");
+        let waiting = format!("{letters} dead letters waiting after {attempts} attempts");
+        stall.check(format_args!("{behind:?}, {waiting}"))?;
         tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
 /// The lanes before their last message, with both positions.
 async fn behind(system: &System, ends: &BTreeMap<(&str, i32), i64>) -> Result<Vec<String>> {
-    let rows: Vec<(String, i32, i64)> =
-        sqlx::query_as("SELECT stream, lane, cursor FROM ingest_lanes")
-            .fetch_all(&system.pool)
-            .await?;
-    let cursors: BTreeMap<(&str, i32), i64> = rows
-        .iter()
-        .map(|(stream, lane, cursor)| ((stream.as_str(), *lane), *cursor))
-        .collect();
-
-    let behind = ends.iter().filter_map(|(key, end)| {
-        let cursor = cursors.get(key).copied().unwrap_or_default();
-        let (stream, lane) = key;
-        (cursor < *end).then(|| format!("{stream}/{lane} at {cursor} of {end}"))
-    });
-    Ok(behind.collect())
+    let behind = sqlx::query_scalar(
+        "SELECT format('%s/%s at %s of %s', stream, lane, cursor, last) \
+         FROM UNNEST($1::text[], $2::int[], $3::bigint[]) AS e (stream, lane, last) \
+         LEFT JOIN ingest_lanes USING (stream, lane) WHERE coalesce(cursor, 0) < last",
+    )
+    .bind(ends.keys().map(|key| key.0).collect::<Vec<_>>())
+    .bind(ends.keys().map(|key| key.1).collect::<Vec<_>>())
+    .bind(ends.values().copied().collect::<Vec<_>>())
+    .fetch_all(&system.pool)
+    .await?;
+    Ok(behind)
 }

@@ -87,8 +87,10 @@ impl Deck {
 
     pub(super) fn next(&mut self) -> Fault {
         let first = self.first.pop();
+        let drawn = WEIGHTS.choose_weighted(&mut self.rng, |(_, weight)| *weight);
+        let drawn = drawn.map_or(Kind::KillWorker, |(kind, _)| *kind);
         Fault {
-            kind: first.unwrap_or_else(|| draw_kind(&mut self.rng)),
+            kind: first.unwrap_or(drawn),
             slot: self.rng.random_range(0..self.workers),
             spread: Duration::from_millis(self.rng.random_range(0..1000)),
             user: self.users[self.rng.random_range(0..self.users.len())],
@@ -102,9 +104,4 @@ impl Deck {
             self.first.insert(0, fault.kind);
         }
     }
-}
-
-fn draw_kind(rng: &mut StdRng) -> Kind {
-    let drawn = WEIGHTS.choose_weighted(rng, |(_, weight)| *weight);
-    drawn.map_or(Kind::KillWorker, |(kind, _)| *kind)
 }

@@ -15,6 +15,9 @@ const OPENING: &str = "1000000";
 /// More than any balance.
 const TOO_MUCH: &str = "9999999999";
 
+/// The kinds of events that change a hold.
+const HOLDS: [&str; 2] = ["trading.balance.unlocked", "trading.balance.locked"];
+
 /// A message and the name it is counted under.
 type Counted = (&'static str, Message);
 
@@ -55,16 +58,21 @@ impl Book {
                 let own = json!({"status": "healthy", "component": component, "metrics": {"x": x}});
                 ("trading.heartbeat", own)
             }
-            (14..34, _) => return self.movement(origin, rng),
+            (14..34, _) => {
+                let account = &self.trading.accounts[rng.random_range(0..3)];
+                let first = self.open.first().filter(|_| rng.random_ratio(1, 4));
+                let order = first.map(|order| order.name.as_str());
+                return movement(account, origin, order, rng);
+            }
             (34..44, _) => {
                 let account = &self.trading.accounts[rng.random_range(0..3)];
-                let kind = lock_or_unlock(rng.random());
+                let kind = HOLDS[usize::from(rng.random::<bool>())];
                 (kind, event::held(account, &amount(rng), None))
             }
             (44..60, Some(at)) => {
                 let order = &self.open[at];
                 let account = order.payer(&self.trading);
-                let kind = lock_or_unlock(rng.random_ratio(3, 4));
+                let kind = HOLDS[usize::from(rng.random_ratio(3, 4))];
                 (kind, event::held(account, &amount(rng), Some(&order.name)))
             }
             (60..84, Some(at)) => self.fill(at, rng),
@@ -102,21 +110,6 @@ impl Book {
 
     fn close(&mut self, at: usize) -> Value {
         self.open.swap_remove(at).fields(&self.trading)
-    }
-
-    fn movement(&self, origin: Origin, rng: &mut StdRng) -> Counted {
-        let account = &self.trading.accounts[rng.random_range(0..3)];
-        let first = self.open.first().filter(|_| rng.random_ratio(1, 4));
-        let order = first.map(|order| order.name.as_str());
-        movement(account, origin, order, rng)
-    }
-}
-
-fn lock_or_unlock(locks: bool) -> &'static str {
-    if locks {
-        "trading.balance.locked"
-    } else {
-        "trading.balance.unlocked"
     }
 }
 

@@ -24,11 +24,8 @@ pub(crate) struct Origin {
 
 impl Origin {
     pub(crate) fn event_id(self) -> String {
-        format!(
-            "{}-{:08}",
-            &self.user.simple().to_string()[..8],
-            self.number
-        )
+        let user = self.user.simple().to_string();
+        format!("{}-{:08}", &user[..8], self.number)
     }
 
     /// Returns an event as its fields; `kind` is the subject without the user.

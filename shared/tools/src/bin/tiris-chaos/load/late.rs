@@ -17,8 +17,8 @@ const RETRY_PAUSE: Duration = Duration::from_millis(500);
 pub(crate) struct LateThing {
     /// The number of the user.
     pub(crate) user: usize,
-    /// The index in the user's late things.
-    pub(crate) at: usize,
+    /// The index in the user's late tradings; none for the user.
+    pub(crate) at: Option<usize>,
 }
 
 /// Creates each thing received from `wanted` once. After the last one it creates all missing things, because no event was
@@ -43,12 +43,10 @@ pub(crate) async fn run(run: Arc<Run>, mut wanted: Receiver<LateThing>) -> usize
     tasks.join_all().await;
 
     for user in &run.users {
-        for at in 0..user.late.len() {
-            let thing = LateThing {
-                user: user.number,
-                at,
-            };
-            create(&run, thing).await;
+        let things = (0..user.late.len()).map(Some);
+        for at in things.chain(user.is_late.then_some(None)) {
+            let user = user.number;
+            create(&run, LateThing { user, at }).await;
         }
     }
     seen.len()
@@ -57,8 +55,8 @@ pub(crate) async fn run(run: Arc<Run>, mut wanted: Receiver<LateThing>) -> usize
 /// Creates a thing, retrying until it succeeds.
 async fn create(run: &Run, LateThing { user, at }: LateThing) {
     let owner = &run.users[user];
-    while let Err(error) = users::create_late(&run.system.pool, owner, &owner.late[at]).await {
-        let line = format!("late thing {at} of user {user} is not created yet: {error:#}");
+    while let Err(error) = users::create_late(&run.system.pool, owner, at).await {
+        let line = format!("late thing {at:?} of user {user} is not created yet: {error:#}");
         run.options.view.detail(&line);
         tokio::time::sleep(RETRY_PAUSE).await;
     }

@@ -5,7 +5,7 @@ use super::book::{self, Book};
 use super::event::{Message, Origin};
 use super::late::LateThing;
 use super::poison;
-use super::users::{self, Late, PUBLISHERS, User};
+use super::users::{self, PUBLISHERS, User};
 use crate::seed::{self, Purpose};
 use anyhow::Result;
 use rand::RngExt;
@@ -40,22 +40,15 @@ pub(crate) enum Sort {
     Poison(&'static str),
 }
 
-/// The users and the script of each publisher.
-pub(crate) struct Drawn {
-    pub(crate) users: Vec<User>,
-    pub(crate) scripts: Vec<Vec<Step>>,
-}
-
-/// Draws users and scripts, about `events` steps together, on a thread where that may take a while.
-pub(crate) async fn draw_all(seed: u64, events: u32) -> Result<Drawn> {
+/// Draws users and a script for each publisher, about `events` steps together, on a thread where that may take a while.
+pub(crate) async fn draw_all(seed: u64, events: u32) -> Result<(Vec<User>, Vec<Vec<Step>>)> {
     let each = usize::try_from(events)? / PUBLISHERS;
     let draw = move || {
         let users = users::draw(&mut seed::stream(seed, Purpose::Users));
-        let scripts = (0..PUBLISHERS).map(|publisher| draw(seed, publisher, &users, each));
-        Drawn {
-            scripts: scripts.collect(),
-            users,
-        }
+        let publishers = 0..PUBLISHERS;
+        let scripts = publishers.map(|publisher| draw(seed, publisher, &users, each));
+        let scripts = scripts.collect();
+        (users, scripts)
     };
     Ok(tokio::task::spawn_blocking(draw).await?)
 }
@@ -65,7 +58,7 @@ fn draw(seed: u64, publisher: usize, users: &[User], count: usize) -> Vec<Step> 
     let mut rng = seed::stream(seed, Purpose::Publisher(publisher));
     let own = users.iter().filter(|user| user.publisher() == publisher);
     let (mut late_bots, mut bots): (Vec<Bot>, Vec<Bot>) =
-        own.map(Bot::new).partition(|bot| bot.user.is_late());
+        own.map(Bot::new).partition(|bot| bot.user.is_late);
     let all = bots.iter_mut().chain(&mut late_bots);
     let mut steps: Vec<Step> = all.flat_map(Bot::begin).collect();
 
@@ -126,14 +119,15 @@ impl<'a> Bot<'a> {
 
     /// Returns an event, which waits for the user if the user is late.
     fn step(&self, kind: &'static str, message: Message) -> Step {
+        let user = self.user;
         let thing = LateThing {
-            user: self.user.number,
-            at: 0,
+            user: user.number,
+            at: None,
         };
         Step {
             message,
             sort: Sort::Event(kind),
-            late: self.user.is_late().then_some(thing),
+            late: user.is_late.then_some(thing),
         }
     }
 
@@ -199,11 +193,7 @@ impl<'a> Bot<'a> {
         let begun = (drawn * self.late.len() / count + 1).min(self.late.len());
         let at = rng.random_range(0..begun);
         let user = self.user;
-        let (Late::Account(trading) | Late::Trading(trading)) = &user.late[at] else {
-            // Late users get no late things of their own.
-            return self.event(rng);
-        };
-
+        let trading = &user.late[at];
         let origin = self.origin(trading.id);
         let (kind, message) = match (&mut self.late[at], &trading.accounts[..]) {
             (Some(_), [account]) => book::movement(account, origin, None, rng),
@@ -215,7 +205,7 @@ impl<'a> Bot<'a> {
         };
         let thing = LateThing {
             user: user.number,
-            at,
+            at: Some(at),
         };
         Step {
             late: Some(thing),

@@ -29,29 +29,18 @@ pub(crate) struct Trading {
     pub(crate) accounts: Vec<Account>,
 }
 
-/// Something that is created only after events for it were published.
-#[derive(Clone, Debug)]
-pub(crate) enum Late {
-    /// One more account of an existing trading.
-    Account(Trading),
-    Trading(Trading),
-    /// The user with all tradings.
-    User,
-}
-
 #[derive(Clone, Debug)]
 pub(crate) struct User {
     pub(crate) id: Uuid,
     pub(crate) number: usize,
     pub(crate) tradings: Vec<Trading>,
-    pub(crate) late: Vec<Late>,
+    /// Created only after events for them were published. A single account belongs to an existing trading.
+    pub(crate) late: Vec<Trading>,
+    /// Whether the user is created only after events were published; then nothing else is late.
+    pub(crate) is_late: bool,
 }
 
 impl User {
-    pub(crate) fn is_late(&self) -> bool {
-        matches!(self.late[..], [Late::User])
-    }
-
     pub(crate) fn email(&self) -> String {
         format!("user-{}@chaos.example", self.number)
     }
@@ -66,30 +55,27 @@ pub(crate) fn draw(rng: &mut StdRng) -> Vec<User> {
     let last = PUBLISHERS * USERS_PER_PUBLISHER;
     let users = (0..=last).map(|number| {
         let tradings = vec![trading(rng), trading(rng)];
-        let late = if number == last {
-            vec![Late::User]
-        } else {
-            let things = (0..LATE_PER_USER).map(|_| late(number, &tradings, rng));
-            things.collect()
-        };
+        let is_late = number == last;
+        let count = if is_late { 0 } else { LATE_PER_USER };
+        let late = (0..count).map(|_| late(number, &tradings, rng));
         User {
+            late: late.collect(),
             id: id(rng),
             number,
             tradings,
-            late,
+            is_late,
         }
     });
     users.collect()
 }
 
-fn late(user: usize, tradings: &[Trading], rng: &mut StdRng) -> Late {
-    if user.is_multiple_of(LATE_ACCOUNT_EVERY) {
-        Late::Account(Trading {
-            id: tradings[0].id,
-            accounts: vec![account("XRP", rng)],
-        })
-    } else {
-        Late::Trading(trading(rng))
+fn late(user: usize, tradings: &[Trading], rng: &mut StdRng) -> Trading {
+    if !user.is_multiple_of(LATE_ACCOUNT_EVERY) {
+        return trading(rng);
+    }
+    Trading {
+        id: tradings[0].id,
+        accounts: vec![account("XRP", rng)],
     }
 }
 
@@ -116,20 +102,18 @@ fn id(rng: &mut StdRng) -> Uuid {
 /// Inserts everything that is not late.
 pub(crate) async fn create(pool: &PgPool, users: &[User]) -> Result<()> {
     let mut transaction = pool.begin().await?;
-    for user in users.iter().filter(|user| !user.is_late()) {
+    for user in users.iter().filter(|user| !user.is_late) {
         create_user(&mut transaction, user).await?;
     }
     Ok(transaction.commit().await?)
 }
 
 /// Inserts a late thing unless it exists.
-pub(crate) async fn create_late(pool: &PgPool, user: &User, late: &Late) -> Result<()> {
+pub(crate) async fn create_late(pool: &PgPool, user: &User, at: Option<usize>) -> Result<()> {
     let mut transaction = pool.begin().await?;
-    match late {
-        Late::Account(trading) | Late::Trading(trading) => {
-            create_trading(&mut transaction, user.id, trading).await?;
-        }
-        Late::User => create_user(&mut transaction, user).await?,
+    match at {
+        Some(at) => create_trading(&mut transaction, user.id, &user.late[at]).await?,
+        None => create_user(&mut transaction, user).await?,
     }
     Ok(transaction.commit().await?)
 }
@@ -177,11 +161,7 @@ async fn create_trading(
 pub(crate) fn report(auditor: &mut Auditor, users: &[User]) -> Result<()> {
     for user in users {
         auditor.user(user.id);
-        let late = user.late.iter().filter_map(|late| match late {
-            Late::Account(trading) | Late::Trading(trading) => Some(trading),
-            Late::User => None,
-        });
-        for trading in user.tradings.iter().chain(late) {
+        for trading in user.tradings.iter().chain(&user.late) {
             auditor.trading(trading.id, user.id);
             for account in &trading.accounts {
                 auditor.account(account.id, user.id, trading.id, account.symbol, "0")?;

@@ -10,8 +10,7 @@ use crate::report::Outcome;
 use crate::run::{Load, Options, Run};
 use anyhow::{Result, ensure};
 use std::time::Duration;
-use tiris_testing::binary;
-use tiris_tools::{count_rows, run_program};
+use tiris_tools::count_rows;
 
 const LOAD: Load = Load {
     name: "restore",
@@ -47,7 +46,7 @@ async fn lose_and_restore(run: &Run) -> Result<Vec<RestAccount>> {
 
     let before = count_rows(&run.system.pool, "processed_events").await?;
     run.system.restore_database().await?;
-    after_restore(run).await?;
+    run.system.migrate("after-restore").await?;
     let after = count_rows(&run.system.pool, "processed_events").await?;
     run.faults.count("database restored");
     let lost = before.saturating_sub(after);
@@ -70,14 +69,4 @@ async fn pause(run: &Run) {
     let sleep = tokio::time::sleep(PAUSE);
     run.options.stop.run_until_cancelled(sleep).await;
     run.progress();
-}
-
-/// Runs the command of the operator's instructions.
-async fn after_restore(run: &Run) -> Result<()> {
-    let mut command = tokio::process::Command::new(binary("tiris-migrate")?);
-    command
-        .arg("after-restore")
-        .env("DATABASE_URL", &run.system.database_url);
-    run_program(&mut command).await?;
-    Ok(())
 }

@@ -52,10 +52,8 @@ async fn all(run: &Run, disk: Option<&Disk>) -> Result<Vec<RestAccount>> {
     if let Some(disk) = disk {
         during(run, &client, "disk full", full(run, disk)).await?;
     } else {
-        run.options
-            .view
-            .say("disk full: skipped, it needs root on Linux and permission to mount");
-        run.faults.count("disk full: skipped");
+        let reason = "it needs root on Linux and permission to mount";
+        run.faults.count(&format!("disk full: skipped, {reason}"));
     }
     Ok(vec![client.account()])
 }
@@ -78,16 +76,14 @@ async fn during(
     let (responses, done) = tokio::join!(send(run, client, name, &stop), troubling);
     done?;
 
-    let requests = responses.len();
     let slowest = responses.iter().map(|response| response.took).max();
     let failed = responses.iter().filter(|response| response.status >= 500);
-    let failed = failed.count();
-    let faults = &run.faults;
-    faults.add(&format!("{name}: requests"), u64::try_from(requests)?);
-    let unavailable = format!("{name}: answered 503 or 504");
-    faults.add(&unavailable, u64::try_from(failed)?);
-    let slowest = slowest.unwrap_or_default();
-    faults.add_millis(&format!("{name}: slowest response"), slowest)?;
+    let failed = u64::try_from(failed.count())?;
+    let add = |what: &str, count| run.faults.add(&format!("{name}: {what}"), count);
+    add("requests", u64::try_from(responses.len())?);
+    add("answered 503 or 504", failed);
+    let what = format!("{name}: slowest response");
+    run.faults.add_millis(&what, slowest.unwrap_or_default())?;
     if failed == 0 {
         run.wrong(&format!(
             "{name}: every request succeeded, so the trouble had no effect"

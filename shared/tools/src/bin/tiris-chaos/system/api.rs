@@ -20,19 +20,17 @@ pub(crate) struct Api {
     /// The proxy in front of PostgreSQL.
     pub(crate) postgres: Proxy,
     logs: PathBuf,
-    started: u32,
 }
 
 impl Api {
     pub(crate) async fn start(postgres: u16, logs: &Path) -> Result<Self> {
         let postgres = Proxy::start(postgres).await?;
-        let server = launch(postgres.port, logs, 0).await?;
+        let server = launch(postgres.port, logs).await?;
         Ok(Self {
             front: Proxy::start(server.port()).await?,
             server,
             postgres,
             logs: logs.to_owned(),
-            started: 1,
         })
     }
 
@@ -43,8 +41,7 @@ impl Api {
 
     /// Starts a successor, leads new connections to it, and stops the predecessor; returns how long that stop took.
     pub(crate) async fn replace(&mut self) -> Result<Duration> {
-        let server = launch(self.postgres.port, &self.logs, self.started).await?;
-        self.started += 1;
+        let server = launch(self.postgres.port, &self.logs).await?;
         self.front.lead_to(server.port());
         let mut predecessor = std::mem::replace(&mut self.server, server);
 
@@ -58,12 +55,11 @@ impl Api {
     }
 }
 
-async fn launch(postgres: u16, logs: &Path, number: u32) -> Result<ApiServer> {
+async fn launch(postgres: u16, logs: &Path) -> Result<ApiServer> {
     let mut server = ApiServer::launch(&database_url(postgres), logs, |command| {
         command
-            .name(format!("api {number}"))
             .env("TIRIS_REQUEST_SECONDS", REQUEST_LIMIT.as_secs().to_string())
-            .log(logs.join(format!("api-{number}.log")))
+            .log(logs.join("api.log"))
     })?;
     server.wait_until_ready().await?;
     Ok(server)

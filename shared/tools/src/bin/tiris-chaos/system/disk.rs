@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use nix::unistd::Uid;
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
@@ -12,7 +12,6 @@ use tiris_testing::scratch_dir;
 /// Holds a database and a short run.
 const SIZE: &str = "size=512m,mode=755";
 const BALLAST: &str = "ballast";
-const CHUNK_BYTES: usize = 64 * 1024;
 
 /// A mounted file system. Dropping it unmounts it.
 #[derive(Debug)]
@@ -48,15 +47,10 @@ impl Disk {
         let path = self.place.path().join(BALLAST);
         tokio::task::spawn_blocking(move || {
             let mut file = File::create(&path).context("cannot create ballast")?;
-            let mut chunk = CHUNK_BYTES;
-            while chunk > 0 {
-                match file.write(&vec![0; chunk]) {
-                    Ok(_) => {}
-                    Err(error) if error.kind() == ErrorKind::StorageFull => chunk /= 2,
-                    Err(error) => return Err(error).context("cannot write ballast"),
-                }
+            match io::copy(&mut io::repeat(0), &mut file) {
+                Err(error) if error.kind() == ErrorKind::StorageFull => Ok(()),
+                copied => copied.map(drop).context("cannot write ballast"),
             }
-            Ok(())
         })
         .await?
     }

@@ -163,8 +163,9 @@ async fn pump(
             }
             // Before the server receives the words, so that its response is swallowed.
             Mode::SwallowAfter(words) => {
-                let found = sender == Sender::Client && contains(bytes, words);
-                has_gap.fetch_or(found, Ordering::AcqRel);
+                let mut windows = bytes.windows(words.len());
+                let found = windows.any(|window| window == words.as_bytes());
+                has_gap.fetch_or(found && sender == Sender::Client, Ordering::AcqRel);
             }
         }
 
@@ -173,10 +174,4 @@ async fn pump(
             return;
         }
     }
-}
-
-fn contains(bytes: &[u8], words: &str) -> bool {
-    bytes
-        .windows(words.len())
-        .any(|window| window == words.as_bytes())
 }

@@ -17,10 +17,7 @@ pub(super) const EVENTS: u64 = if cfg!(debug_assertions) {
 } else {
     160_000
 };
-pub(super) const USERS: Population = Population {
-    accounts: 64,
-    accounts_per_user: 1,
-};
+pub(super) const USERS: Population = Population::new(64, 1);
 /// The default number of lanes.
 const LANES: usize = 16;
 pub(super) const LEASE: Duration = Duration::from_secs(2);
