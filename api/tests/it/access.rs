@@ -1,4 +1,4 @@
-//! Authorization: every operation of the document, with every kind of wrong token and with other users' ids.
+//! Authorization: every operation with every kind of invalid token and with the ids of other users.
 
 mod tokens;
 
@@ -24,7 +24,7 @@ const OPEN: [&str; 6] = [
 ];
 
 #[tokio::test]
-async fn every_operation_refuses_every_wrong_token() {
+async fn every_operation_rejects_every_invalid_token() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let tokens = wrong_tokens(&user).await;
@@ -61,13 +61,13 @@ async fn every_operation_refuses_every_wrong_token() {
         }
     }
 
-    assert_eq!(open, OPEN, "no other operation is open to everybody");
+    assert_eq!(open, OPEN, "no other operation is public");
 }
 
-/// Whether the description of an operation says so.
+/// Whether only admins may call an operation, by its description.
 fn is_for_admins(operation: &Value) -> bool {
-    let told = operation["responses"]["403"]["description"].as_str();
-    told.is_some_and(|text| text.contains("`ACCESS_DENIED`: the caller is no admin"))
+    let description = operation["responses"]["403"]["description"].as_str();
+    description.is_some_and(|text| text.contains("`ACCESS_DENIED`: the caller is no admin"))
 }
 
 /// Operations that only admins may call.
@@ -87,7 +87,7 @@ const FOR_ADMINS: [&str; 12] = [
 ];
 
 #[tokio::test]
-async fn operations_for_admins_refuse_everybody_else() {
+async fn operations_for_admins_reject_other_users() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let mut found = Vec::new();
@@ -109,10 +109,10 @@ async fn operations_for_admins_refuse_everybody_else() {
     assert_eq!(found, FOR_ADMINS);
 }
 
-/// A path of the document, and the id of something of its kind.
+/// A path of the OpenAPI document and the id of a resource there.
 pub(crate) type Thing = (&'static str, String);
 
-/// Something of the owner's for every operation that names one.
+/// A resource of the owner for every path with an id.
 pub(crate) async fn things(owner: &User<'_>, book: &Book) -> Vec<Thing> {
     let log = owner.log(book.trade("long")).await;
     let letter = store_rejected(owner, book, 1, "1").await;
@@ -133,7 +133,7 @@ pub(crate) async fn things(owner: &User<'_>, book: &Book) -> Vec<Thing> {
     ]
 }
 
-/// A binding of the user; the only one.
+/// Creates the only binding of the user.
 async fn binding(user: &User<'_>) -> String {
     let delete = "UPDATE exchange_bindings SET status = 'deleted' WHERE user_id = $1";
     user.world.run(delete, user.id.0).await;
@@ -143,7 +143,7 @@ async fn binding(user: &User<'_>) -> String {
         .id()
 }
 
-/// Path of a thing of the owner's that an operation of its own is tried on, because it deletes it or needs a special one.
+/// The path of a new resource of the owner, for operations that delete it or need a special one.
 pub(crate) async fn own_thing(owner: &User<'_>, method: &str, path: &str) -> Option<String> {
     let id = match (method, path) {
         (_, path) if path.starts_with("/v1/exchange-bindings/{id}") => binding(owner).await,
@@ -159,7 +159,7 @@ pub(crate) async fn own_thing(owner: &User<'_>, method: &str, path: &str) -> Opt
     Some(path.replace("{id}", &id))
 }
 
-/// The path of an operation on something of the owner's.
+/// The path of an operation on a resource of the owner.
 pub(crate) async fn path_of(
     owner: &User<'_>,
     things: &[Thing],
@@ -204,7 +204,7 @@ async fn resources_of_other_users_are_not_found() {
     }
 }
 
-/// The book of a user who tries to reach that of another one.
+/// The books of two users.
 async fn two_books<'w>(world: &'w World) -> [(User<'w>, Book); 2] {
     let owner = world.user("ann").await;
     let theirs = owner.book("grid", "10", "10").await;
@@ -247,8 +247,8 @@ async fn ids_of_other_users_in_other_bodies_are_not_found() {
     let [(owner, theirs), (stranger, mine)] = two_books(&world).await;
 
     let account = json!({"trading_id": theirs.trading, "name": "x", "symbol": "X"});
-    let made = stranger.post("/v1/sub-accounts", account).await;
-    made.assert_error(404, "NOT_FOUND");
+    let created = stranger.post("/v1/sub-accounts", account).await;
+    created.assert_error(404, "NOT_FOUND");
 
     let change = json!({"exchange_binding_id": binding(&owner).await});
     let trading = format!("/v1/tradings/{}", mine.trading);

@@ -1,4 +1,4 @@
-//! Balances under concurrency, and all-or-nothing.
+//! Concurrent changes of balances, and atomic creation.
 
 use crate::world::World;
 use serde_json::{Value, json};
@@ -41,9 +41,9 @@ async fn concurrent_opposite_trades_do_not_deadlock_or_lose_money() {
         trade["info"]["fee"] = json!("0");
     }
 
-    let asked = (0..40).map(|number| user.post("/v1/trading-logs", free[number % 2].clone()));
+    let trades = (0..40).map(|number| user.post("/v1/trading-logs", free[number % 2].clone()));
 
-    for answer in futures_util::future::join_all(asked).await {
+    for answer in futures_util::future::join_all(trades).await {
         answer.data();
     }
 
@@ -52,7 +52,7 @@ async fn concurrent_opposite_trades_do_not_deadlock_or_lose_money() {
 }
 
 #[tokio::test]
-async fn a_trading_is_made_with_all_its_accounts_or_not_at_all() {
+async fn creates_a_trading_with_all_its_accounts_or_not_at_all() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let with = |second: Value| {

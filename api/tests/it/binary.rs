@@ -1,4 +1,4 @@
-//! The binary itself: commands and settings.
+//! The program `tiris-api`: commands and settings.
 
 use crate::service::run;
 use serde_json::Value;
@@ -38,13 +38,13 @@ async fn the_command_line_grants_and_revokes_the_admin_role() {
 }
 
 #[test]
-fn a_new_key_never_replaces_a_file() {
+fn a_new_key_never_overwrites_a_file() {
     let folder = scratch_dir("api").expect("a folder");
     let file = folder.path().join("new.pem");
-    let make = || run(&["keys", "new", file.to_str().expect("UTF-8")], &[]);
-    make().output();
+    let create = || run(&["keys", "new", file.to_str().expect("UTF-8")], &[]);
+    create().output();
 
-    let again = make();
+    let again = create();
 
     assert!(again.error().contains("never replaced"), "{}", again.stderr);
 }
@@ -54,7 +54,7 @@ fn keys_are_shown_without_their_secret_part() {
     let folder = scratch_dir("api").expect("a folder");
     let files = ["new.pem", "old.pem"]
         .map(|name| folder.path().join(name).to_str().expect("UTF-8").to_owned());
-    let made = files
+    let created = files
         .each_ref()
         .map(|file| run(&["keys", "new", file], &[]));
 
@@ -65,10 +65,10 @@ fn keys_are_shown_without_their_secret_part() {
 
     let (first, keys) = shown.output().split_once('\n').expect("lines");
     let keys: Value = serde_json::from_str(keys).expect("JSON");
-    for (index, made) in made.iter().enumerate() {
+    for (index, created) in created.iter().enumerate() {
         let key = &keys["keys"][index];
         let id = key["kid"].as_str().expect("an id");
-        assert!(made.stdout.contains(id), "{}", made.stdout);
+        assert!(created.stdout.contains(id), "{}", created.stdout);
         assert!(key.get("d").is_none());
     }
     let signing = keys["keys"][0]["kid"].as_str().expect("an id");
@@ -76,7 +76,7 @@ fn keys_are_shown_without_their_secret_part() {
 }
 
 #[test]
-fn all_mistakes_in_the_settings_are_reported_at_once() {
+fn reports_all_invalid_settings_at_once() {
     let wrong = [
         ("TIRIS_API_LISTEN", "nowhere"),
         ("TIRIS_ADMIN_LISTEN", "nowhere"),
@@ -128,7 +128,7 @@ fn a_service_in_production_needs_its_keys() {
 }
 
 #[test]
-fn production_makes_no_tokens() {
+fn issues_no_tokens_in_production() {
     let environment = [
         ("TIRIS_ENV", "production"),
         ("DATABASE_URL", "postgres://u@127.0.0.1/d"),

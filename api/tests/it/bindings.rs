@@ -1,4 +1,4 @@
-//! Exchange bindings: who sees what of them, and what is refused.
+//! Exchange bindings: visibility, changes and rejections.
 
 mod verification;
 
@@ -12,13 +12,13 @@ pub(crate) fn new_binding(name: &str, exchange: &str, key: &str) -> Value {
     json!({"name": name, "exchange_type": exchange, "api_key": key, "api_secret": SECRET})
 }
 
-/// Makes a binding and returns its path.
-async fn made(user: &User<'_>, name: &str, exchange: &str) -> String {
+/// Creates a binding and returns its path.
+async fn create_binding(user: &User<'_>, name: &str, exchange: &str) -> String {
     let answer = user.post(LIST, new_binding(name, exchange, KEY)).await;
     format!("{LIST}/{}", answer.id())
 }
 
-/// How often an action was audited.
+/// The number of audit records of an action.
 async fn audited(world: &World, action: &str) -> i64 {
     sqlx::query_scalar(
         "SELECT count(*) FROM audit_logs WHERE action = $1 AND user_id IS NOT NULL AND trace_id IS NOT NULL",
@@ -31,16 +31,16 @@ async fn audited(world: &World, action: &str) -> i64 {
 
 const FULL_KEY: &str = "abcd0123456789012345wxyz";
 
-/// Makes a binding with everything a binding can have.
+/// Creates a binding with all optional fields.
 async fn full(user: &User<'_>) -> Answer {
     let mut new = new_binding("main", "okx", FULL_KEY);
     new["passphrase"] = json!("Pass phräse");
-    new["info"] = json!({"desk": 7});
+    new["info"] = json!({"tag": 7});
     user.post(LIST, new).await
 }
 
 #[tokio::test]
-async fn a_new_binding_is_answered_without_its_credentials() {
+async fn returns_a_new_binding_without_its_credentials() {
     let world = World::start().await;
     let user = world.user("ann").await;
 
@@ -56,7 +56,7 @@ async fn a_new_binding_is_answered_without_its_credentials() {
 }
 
 #[tokio::test]
-async fn the_owner_reads_credentials_and_each_time_is_audited() {
+async fn audits_each_time_the_owner_reads_credentials() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let path = format!("{LIST}/{}", full(&user).await.id());
@@ -69,13 +69,13 @@ async fn the_owner_reads_credentials_and_each_time_is_audited() {
         assert_eq!(data["api_key"], FULL_KEY);
         assert_eq!(data["api_secret"], SECRET);
         assert_eq!(data["passphrase"], "Pass phräse");
-        assert_eq!(data["info"], json!({"desk": 7}));
+        assert_eq!(data["info"], json!({"tag": 7}));
         assert_eq!(audited(&world, "exchange_binding.reveal").await, time);
     }
 }
 
 #[tokio::test]
-async fn others_and_admins_do_not_see_a_private_binding() {
+async fn hides_a_private_binding_from_others_and_admins() {
     let world = World::start().await;
     let ann = world.user("ann").await;
     let bob = world.user("bob").await;
@@ -97,7 +97,7 @@ async fn a_list_reveals_no_credentials() {
     let user = world.user("ann").await;
     full(&user).await;
 
-    let filter = format!("{LIST}?info=%7B%22desk%22%3A7%7D");
+    let filter = format!("{LIST}?info=%7B%22tag%22%3A7%7D");
     let listed = user.get(&filter).await;
 
     assert_eq!(listed.list("exchange_bindings").len(), 1);
@@ -107,7 +107,7 @@ async fn a_list_reveals_no_credentials() {
 }
 
 #[tokio::test]
-async fn a_wrong_field_of_a_binding_is_named_and_never_repeated() {
+async fn names_an_invalid_field_without_its_value() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let s3cr3t = |times: usize| json!("s3cr3t".repeat(times));
@@ -166,22 +166,22 @@ async fn a_wrong_field_of_a_binding_is_named_and_never_repeated() {
 }
 
 #[tokio::test]
-async fn an_unknown_field_of_a_binding_is_ignored() {
+async fn ignores_an_unknown_field_of_a_binding() {
     let world = World::start().await;
     let user = world.user("ann").await;
 
     let body = json!({"name": "v", "exchange_type": "virtual", "unknown": 1});
-    let made = user.post(LIST, body).await;
+    let created = user.post(LIST, body).await;
 
-    made.data();
+    created.data();
 }
 
 #[tokio::test]
-async fn a_name_and_a_key_are_there_once_for_a_user() {
+async fn names_and_keys_are_unique_for_a_user() {
     let world = World::start().await;
     let ann = world.user("ann").await;
     let bob = world.user("bob").await;
-    made(&ann, "main", "kraken").await;
+    create_binding(&ann, "main", "kraken").await;
     let other = new_binding("other", "kraken", "another-key");
     let other = format!("{LIST}/{}", ann.post(LIST, other).await.id());
 
@@ -198,15 +198,15 @@ async fn a_name_and_a_key_are_there_once_for_a_user() {
     }
 
     // The same key elsewhere, and the same binding of another user.
-    made(&ann, "elsewhere", "gate").await;
-    made(&bob, "main", "kraken").await;
+    create_binding(&ann, "elsewhere", "gate").await;
+    create_binding(&bob, "main", "kraken").await;
 }
 
 #[tokio::test]
 async fn a_deleted_binding_frees_its_name_and_loses_its_credentials() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    let path = made(&user, "main", "kraken").await;
+    let path = create_binding(&user, "main", "kraken").await;
 
     let deleted = user.delete(&path).await;
 
@@ -221,7 +221,7 @@ async fn a_deleted_binding_frees_its_name_and_loses_its_credentials() {
     ] {
         answer.assert_error(404, "NOT_FOUND");
     }
-    made(&user, "main", "kraken").await;
+    create_binding(&user, "main", "kraken").await;
     let left: i64 = world
         .scalar(
             "SELECT count(*) FROM exchange_bindings WHERE status = 'deleted' AND \
@@ -232,10 +232,10 @@ async fn a_deleted_binding_frees_its_name_and_loses_its_credentials() {
 }
 
 #[tokio::test]
-async fn a_change_keeps_what_it_does_not_name() {
+async fn a_change_leaves_other_fields_alone() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    let path = made(&user, "main", "kraken").await;
+    let path = create_binding(&user, "main", "kraken").await;
 
     let rename = json!({"name": "renamed", "info": {"a": 1}});
     let renamed = user.put(&path, rename).await;
@@ -258,10 +258,10 @@ async fn a_change_keeps_what_it_does_not_name() {
 }
 
 #[tokio::test]
-async fn a_binding_in_use_stays_until_its_trading_is_gone() {
+async fn a_binding_in_use_cannot_be_deleted() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    let path = made(&user, "main", "kraken").await;
+    let path = create_binding(&user, "main", "kraken").await;
     let id = path.rsplit('/').next().expect("an id");
     let on_it = |name: &str| json!({"name": name, "type": "real", "exchange_binding_id": id});
     user.post("/v1/tradings", on_it("real")).await.data();
@@ -278,7 +278,7 @@ async fn a_binding_in_use_stays_until_its_trading_is_gone() {
 }
 
 #[tokio::test]
-async fn a_public_binding_is_changed_by_admins_only() {
+async fn only_admins_change_a_public_binding() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let root = world.admin("root").await;
@@ -317,13 +317,13 @@ async fn a_public_binding_never_holds_credentials() {
     verified.assert_error(400, "INVALID_REQUEST");
 }
 
-/// A trading that is made with a binding of its own.
+/// The body of a trading with credentials.
 fn with_credentials(name: &str, kind: &str) -> Value {
     json!({"name": name, "type": kind, "api_key": KEY, "api_secret": SECRET})
 }
 
 #[tokio::test]
-async fn a_trading_with_credentials_comes_with_its_binding() {
+async fn a_trading_with_credentials_creates_its_binding() {
     let world = World::start().await;
     let user = world.user("ann").await;
 
@@ -342,7 +342,7 @@ async fn a_trading_with_credentials_comes_with_its_binding() {
 }
 
 #[tokio::test]
-async fn a_trading_and_its_binding_are_made_both_or_not_at_all() {
+async fn creates_a_trading_with_its_binding_or_not_at_all() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let first = with_credentials("grid", "gate");
@@ -365,7 +365,7 @@ async fn a_trading_and_its_binding_are_made_both_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn a_trading_takes_credentials_or_a_binding_as_its_type_needs() {
+async fn a_trading_needs_either_credentials_or_a_binding() {
     let world = World::start().await;
     let user = world.user("ann").await;
 
@@ -376,12 +376,12 @@ async fn a_trading_takes_credentials_or_a_binding_as_its_type_needs() {
         answer.assert_error(400, "INVALID_VALUE");
     }
 
-    let neither = json!({"name": "x", "type": "okx"});
-    let answer = user.post("/v1/tradings", neither).await;
+    let incomplete = json!({"name": "x", "type": "okx"});
+    let answer = user.post("/v1/tradings", incomplete).await;
     answer.assert_error(400, "MISSING_FIELD");
 }
 
-/// Tries to make and to move everything, as a user whose status another replica has not noticed yet.
+/// Tries every change as a user whose new status a replica has not noticed yet.
 async fn try_everything(user: &User<'_>, status: &str) -> (Vec<Answer>, Vec<Answer>) {
     let book = user.book("book", "1", "1").await;
     user.set_status(status).await;
@@ -403,7 +403,7 @@ async fn try_everything(user: &User<'_>, status: &str) -> (Vec<Answer>, Vec<Answ
     (by_session, by_ledger)
 }
 
-/// Asserts that only the two books of `try_everything` are there.
+/// Asserts that only the book of `try_everything` exists.
 async fn assert_only_books(world: &World, tradings: i64) {
     for (query, count) in [
         (
@@ -419,7 +419,7 @@ async fn assert_only_books(world: &World, tradings: i64) {
 }
 
 #[tokio::test]
-async fn a_deleted_user_makes_and_moves_nothing() {
+async fn a_deleted_user_changes_nothing() {
     let world = World::start().await;
     let user = world.user("ann").await;
 
@@ -435,7 +435,7 @@ async fn a_deleted_user_makes_and_moves_nothing() {
 }
 
 #[tokio::test]
-async fn a_disabled_user_makes_and_moves_nothing() {
+async fn a_disabled_user_changes_nothing() {
     let world = World::start().await;
     let user = world.user("bob").await;
 

@@ -1,4 +1,4 @@
-//! A headless Chromium, told what to do by the DevTools protocol over a pipe.
+//! A headless Chromium, controlled by the DevTools protocol over a pipe.
 
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use tiris_testing::scratch_dir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-/// Names of the program, by who packages it.
+/// The names of the program in the packages of distributions.
 const PROGRAMS: [&str; 4] = [
     "chromium",
     "chromium-browser",
@@ -18,7 +18,7 @@ const PROGRAMS: [&str; 4] = [
 ];
 /// Chromium reads commands from file 3 and writes to file 4.
 const SCRIPT: &str = "exec \"$@\" 3<&0 4>&1 </dev/null >&2";
-/// Root and containers have no sandbox; it opens nothing but our own page.
+/// Root and containers have no sandbox; the browser opens only our own page.
 const ARGUMENTS: [&str; 8] = [
     "--headless=new",
     "--no-sandbox",
@@ -29,12 +29,12 @@ const ARGUMENTS: [&str; 8] = [
     "--disable-background-networking",
     "--remote-debugging-pipe",
 ];
-/// A command and its answer, the start of the browser included.
+/// The limit of a command and its response, the start of the browser included.
 const COMMAND_LIMIT: Duration = Duration::from_secs(60);
-/// How long the page may take to show something; less than a command.
+/// The limit until the page shows an element, less than that of a command.
 const SHOW_LIMIT_MILLIS: u64 = 30_000;
 
-/// The browser of this machine.
+/// Finds the browser of this machine.
 pub(crate) fn find() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
 
@@ -46,7 +46,7 @@ pub(crate) fn find() -> Option<PathBuf> {
     places.into_iter().flatten().next()
 }
 
-/// A browser with one page. It ends when its pipe does.
+/// A browser with one page. It ends with its pipe.
 pub(crate) struct Browser {
     _process: Child,
     commands: ChildStdin,
@@ -57,7 +57,7 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    /// Starts it and opens an address.
+    /// Starts the browser and opens an address.
     pub(crate) async fn open(program: &Path, address: &str) -> Self {
         let profile = scratch_dir("browser").expect("a folder");
 
@@ -96,12 +96,12 @@ impl Browser {
         browser
     }
 
-    /// Clicks the first element, as soon as there is one.
+    /// Clicks the first element once it exists.
     pub(crate) async fn click(&mut self, selector: &str) {
         self.when(selector, "found.click() ?? true").await;
     }
 
-    /// Types into the first element, in place of what it holds.
+    /// Replaces the text of the first element.
     pub(crate) async fn fill_in(&mut self, selector: &str, text: &str) {
         self.when(selector, "(found.focus(), found.select(), true)")
             .await;
@@ -109,13 +109,13 @@ impl Browser {
             .await;
     }
 
-    /// What the first element shows, as soon as there is one.
+    /// Returns the text of the first element once it exists.
     pub(crate) async fn text(&mut self, selector: &str) -> String {
         let text = self.when(selector, "found.innerText").await;
         text.as_str().expect("text").to_owned()
     }
 
-    /// The value of `expression` about the element `found`.
+    /// Returns the value of `expression`, in which `found` is the element.
     async fn when(&mut self, selector: &str, expression: &str) -> Value {
         let selector = json!(selector);
         self.evaluate(&format!(
@@ -133,11 +133,12 @@ impl Browser {
         .await
     }
 
-    /// The value of an expression, awaited when it is a promise.
+    /// Returns the value of an expression, awaited when it is a promise.
     pub(crate) async fn evaluate(&mut self, expression: &str) -> Value {
-        let asked = json!({"expression": expression, "awaitPromise": true, "returnByValue": true});
+        let parameters =
+            json!({"expression": expression, "awaitPromise": true, "returnByValue": true});
 
-        let answer = self.command("Runtime.evaluate", asked).await;
+        let answer = self.command("Runtime.evaluate", parameters).await;
         assert!(
             answer["exceptionDetails"].is_null(),
             "{:#}",
@@ -149,10 +150,10 @@ impl Browser {
 
     async fn command(&mut self, method: &str, parameters: Value) -> Value {
         let done = tokio::time::timeout(COMMAND_LIMIT, self.send(method, parameters)).await;
-        done.unwrap_or_else(|_| panic!("{method} does not end"))
+        done.unwrap_or_else(|_| panic!("{method} timed out"))
     }
 
-    /// Commands and answers end with a zero byte; events come between them.
+    /// Commands and responses end with a zero byte; events come between them.
     async fn send(&mut self, method: &str, parameters: Value) -> Value {
         self.number += 1;
         let mut command = json!({"id": self.number, "method": method, "params": parameters});

@@ -1,4 +1,4 @@
-//! Every error code of the document, provoked over HTTP where the document says it can come.
+//! Every documented error code, provoked over HTTP at an operation that documents it.
 
 use crate::bindings::new_binding;
 use crate::events::fixtures::store_rejected;
@@ -15,10 +15,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use tiris_testing::free_port;
 
-/// A code, the operation it is provoked at, and what that answered.
+/// A code, the operation that provokes it, and the answer.
 type Row = (&'static str, &'static str, Answer);
 
-/// Codes by operation and status, as the document has them.
+/// The documented codes by operation and status.
 fn documented() -> BTreeMap<(String, u16), BTreeSet<String>> {
     let mut codes: BTreeMap<(String, u16), BTreeSet<String>> = BTreeMap::new();
     for (method, path, operation) in operations() {
@@ -50,7 +50,7 @@ fn documented() -> BTreeMap<(String, u16), BTreeSet<String>> {
 }
 
 #[tokio::test]
-async fn every_code_of_the_document_is_answered_and_no_other() {
+async fn returns_every_documented_code_and_no_other() {
     let exchanges = Exchanges::start().await;
     let stub = Stub::start().await;
     let world = World::start_with(|settings| {
@@ -73,8 +73,8 @@ async fn every_code_of_the_document_is_answered_and_no_other() {
     let documented = documented();
 
     for (code, operation, answer) in &rows {
-        let (status, told) = answer.refusal();
-        assert_eq!(told, *code, "{operation}: {}", answer.text);
+        let (status, found) = answer.refusal();
+        assert_eq!(found, *code, "{operation}: {}", answer.text);
 
         let known = documented.get(&((*operation).to_owned(), status));
         assert!(
@@ -122,17 +122,17 @@ async fn of_callers(world: &World, user: &User<'_>) -> Vec<Row> {
 
 /// Faults of the body.
 async fn of_bodies(user: &User<'_>, book: &Book) -> Vec<Row> {
-    const MAKE: &str = "POST /v1/tradings";
+    const CREATE: &str = "POST /v1/tradings";
     const LIST: &str = "/v1/tradings";
     let own = format!("{LIST}/{}", book.trading);
-    let make = async |body: Value| user.post(LIST, body).await;
+    let create = async |body: Value| user.post(LIST, body).await;
     let with_info = |info: Value| json!({"name": "new", "type": "paper", "info": info});
 
     let malformed = user.post_text(LIST, "no JSON").await;
-    let missing = make(json!({"name": "new"})).await;
-    let invalid = make(json!({"name": "", "type": "paper"})).await;
-    let info = make(with_info(json!({"x": "\0"}))).await;
-    let large = make(with_info(json!({"x": "x".repeat(300_000)}))).await;
+    let missing = create(json!({"name": "new"})).await;
+    let invalid = create(json!({"name": "", "type": "paper"})).await;
+    let info = create(with_info(json!({"x": "\0"}))).await;
+    let large = create(with_info(json!({"x": "x".repeat(300_000)}))).await;
     let text = [("content-type", "text/plain")];
     let media_type = user
         .send_with(Method::POST, LIST, &text, Some("{}".to_owned()))
@@ -150,13 +150,13 @@ async fn of_bodies(user: &User<'_>, book: &Book) -> Vec<Row> {
         .await;
     let unknown = user.get(&format!("{LIST}/{}", user.id.0)).await;
     vec![
-        ("INVALID_REQUEST", MAKE, malformed),
-        ("MISSING_FIELD", MAKE, missing),
-        ("INVALID_VALUE", MAKE, invalid),
-        ("INVALID_INFO_STRUCTURE", MAKE, info),
-        ("BODY_TOO_LARGE", MAKE, large),
-        ("UNSUPPORTED_MEDIA_TYPE", MAKE, media_type),
-        ("IDEMPOTENCY_KEY_REUSED", MAKE, keyed("second").await),
+        ("INVALID_REQUEST", CREATE, malformed),
+        ("MISSING_FIELD", CREATE, missing),
+        ("INVALID_VALUE", CREATE, invalid),
+        ("INVALID_INFO_STRUCTURE", CREATE, info),
+        ("BODY_TOO_LARGE", CREATE, large),
+        ("UNSUPPORTED_MEDIA_TYPE", CREATE, media_type),
+        ("IDEMPOTENCY_KEY_REUSED", CREATE, keyed("second").await),
         ("STALE_VERSION", "PUT /v1/tradings/{id}", stale),
         ("NOT_FOUND", "GET /v1/tradings/{id}", unknown),
     ]
@@ -192,7 +192,7 @@ async fn of_signing_in(world: &World, stub: &Stub) -> Vec<Row> {
     ]
 }
 
-/// What the ledger refuses.
+/// Rejections of the ledger.
 async fn of_the_ledger(user: &User<'_>, book: &Book) -> Vec<Row> {
     let other = user.book("other", "1", "1").await;
     let mut rows = Vec::new();
@@ -272,7 +272,7 @@ async fn of_conflicts(user: &User<'_>, book: &Book) -> Vec<Row> {
     ]
 }
 
-/// Conflicts with what was recorded.
+/// Conflicts with records.
 async fn of_records(user: &User<'_>, root: &User<'_>, book: &Book) -> Vec<Row> {
     let trade = user.log(book.trade("long")).await;
     let letter = store_rejected(user, book, 1, "1").await;
@@ -293,18 +293,21 @@ async fn of_records(user: &User<'_>, root: &User<'_>, book: &Book) -> Vec<Row> {
     ]
 }
 
-/// What goes wrong at exchanges.
+/// Failures of exchanges.
 async fn of_exchanges(user: &User<'_>, exchanges: &Exchanges) -> Vec<Row> {
     const VERIFY: &str = "POST /v1/exchange-bindings/{id}/verify";
 
-    let made = user
-        .post("/v1/exchange-bindings", new_binding("asked", "gate", KEY))
+    let created = user
+        .post(
+            "/v1/exchange-bindings",
+            new_binding("verified", "gate", KEY),
+        )
         .await;
-    let path = format!("/v1/exchange-bindings/{}/verify", made.id());
+    let path = format!("/v1/exchange-bindings/{}/verify", created.id());
 
-    exchanges.set(|mood| mood.failures = vec![429]);
+    exchanges.set(|behaviour| behaviour.failures = vec![429]);
     let failing = user.post_empty(&path).await;
-    exchanges.set(|mood| (mood.failures, mood.silent) = (Vec::new(), true));
+    exchanges.set(|behaviour| (behaviour.failures, behaviour.silent) = (Vec::new(), true));
     let late = user.post_empty(&path).await;
 
     vec![
@@ -313,7 +316,7 @@ async fn of_exchanges(user: &User<'_>, exchanges: &Exchanges) -> Vec<Row> {
     ]
 }
 
-/// Faults of the service. It leaves a table behind that the API cannot read.
+/// Faults of the service. Afterwards the API cannot read the table `tradings`.
 async fn of_trouble(user: &User<'_>, book: &Book) -> Vec<Row> {
     let port = free_port().expect("a port");
     let away = World::start_with(|changed| {

@@ -1,4 +1,4 @@
-//! A history that TimescaleDB has compressed answers, and is purged, as one that is not.
+//! A history compressed by TimescaleDB is read, deleted and purged like any other.
 
 use crate::world::book::Book;
 use crate::world::{User, World, http_client};
@@ -6,7 +6,7 @@ use std::time::Duration;
 use tiris_testing::{TestDatabase, eventually, partitions};
 use uuid::Uuid;
 
-/// Rows a minute apart, a hundred days ago, whose ids tell their time.
+/// Rows a minute apart, a hundred days ago, with the time in their ids.
 const HISTORY: [&str; 2] = [
     "INSERT INTO transactions (id, timestamp, user_id, trading_id, sub_account_id, event_time, direction, reason, amount, \
          closing_balance, sequence, trading_log_id, order_id, info) \
@@ -31,7 +31,7 @@ async fn has_timescale() -> bool {
     database.is_some()
 }
 
-/// A book with a history that is old enough to be compressed.
+/// Creates a book with a history that is old enough to be compressed.
 async fn with_history(user: &User<'_>) -> Book {
     let book = user.book("grid", "10", "10").await;
     for statement in HISTORY {
@@ -47,7 +47,7 @@ async fn compress(world: &World) {
     assert!(all > plain, "nothing was compressed");
 }
 
-/// All rows of a list, page by page.
+/// Returns all pages of a list.
 async fn pages(user: &User<'_>, path: &str, list: &str) -> Vec<String> {
     let mut pages = Vec::new();
     let mut cursor = String::new();
@@ -61,7 +61,7 @@ async fn pages(user: &User<'_>, path: &str, list: &str) -> Vec<String> {
     }
 }
 
-/// Everything a client can read of the history.
+/// Returns everything a client can read of the history.
 async fn contents(user: &User<'_>, account: &str) -> Vec<String> {
     let mut contents = Vec::new();
     for (path, list) in [
@@ -88,7 +88,7 @@ async fn contents(user: &User<'_>, account: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_compressed_history_is_read_like_any_other() {
+async fn reads_a_compressed_history_like_any_other() {
     if !has_timescale().await {
         return;
     }
@@ -109,7 +109,7 @@ async fn a_compressed_history_is_read_like_any_other() {
 }
 
 #[tokio::test]
-async fn a_compressed_log_is_deleted_like_any_other() {
+async fn deletes_a_compressed_log_like_any_other() {
     if !has_timescale().await {
         return;
     }
@@ -130,7 +130,7 @@ async fn a_compressed_log_is_deleted_like_any_other() {
 }
 
 #[tokio::test]
-async fn a_compressed_history_is_purged_like_any_other() {
+async fn purges_a_compressed_history_like_any_other() {
     if !has_timescale().await {
         return;
     }
@@ -149,18 +149,18 @@ async fn a_compressed_history_is_purged_like_any_other() {
         Ok(())
     })
     .await
-    .expect("all is gone");
+    .expect("no rows");
 }
 
-/// Passes until PostgreSQL would rather have a plan for any time, which no plan for compressed rows is.
+/// More than the executions after which PostgreSQL prefers a generic plan, which is bad for compressed rows.
 const PASSES: usize = 12;
 
 #[tokio::test]
-async fn a_live_stream_goes_on_beside_a_compressed_history() {
+async fn a_live_stream_continues_with_a_compressed_history() {
     if !has_timescale().await {
         return;
     }
-    // All over one connection, which remembers its statements.
+    // One connection, which caches its prepared statements.
     let world = World::start_with(|settings| {
         settings.database.max_connections = 1;
         settings.live.look_alone = Duration::from_millis(50);

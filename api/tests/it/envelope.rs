@@ -1,4 +1,4 @@
-//! What every answer has in common.
+//! The envelope and headers of every answer.
 
 use crate::world::{Answer, World, text};
 use reqwest::Method;
@@ -10,7 +10,7 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 const LIST: &str = "/v1/tradings";
 
 #[tokio::test]
-async fn unknown_paths_and_methods_are_in_the_envelope() {
+async fn unknown_paths_and_methods_get_the_envelope() {
     let world = World::start().await;
     let user = world.user("ann").await;
 
@@ -30,7 +30,7 @@ async fn unknown_paths_and_methods_are_in_the_envelope() {
 }
 
 #[tokio::test]
-async fn faults_of_a_body_are_in_the_envelope() {
+async fn faults_of_a_body_get_the_envelope() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let post = async |headers: &[(&str, &str)], body: &str| {
@@ -64,7 +64,7 @@ async fn faults_of_a_body_are_in_the_envelope() {
 }
 
 #[tokio::test]
-async fn a_wrong_method_is_answered_with_the_allowed_ones() {
+async fn a_wrong_method_gets_the_allowed_methods() {
     let world = World::start().await;
     let id = "01928f2e-7c3a-7b6f-9d10-3f5d2a1b4c5e";
 
@@ -84,7 +84,7 @@ async fn a_wrong_method_is_answered_with_the_allowed_ones() {
 }
 
 #[tokio::test]
-async fn a_body_of_unknown_length_is_cut_off_at_the_limit() {
+async fn rejects_a_chunked_body_at_the_limit() {
     let world = World::start().await;
     let user = world.user("ann").await;
 
@@ -111,7 +111,7 @@ async fn a_body_of_unknown_length_is_cut_off_at_the_limit() {
 }
 
 #[tokio::test]
-async fn the_trace_id_is_the_callers_or_a_new_one() {
+async fn the_trace_id_comes_from_the_caller_or_is_new() {
     let world = World::start().await;
     let ask = async |headers: &[(&str, &str)]| {
         let answer = world.ask(Method::GET, "/v1/tradings", headers, None).await;
@@ -146,7 +146,7 @@ async fn the_trace_id_is_the_callers_or_a_new_one() {
 }
 
 #[tokio::test]
-async fn a_client_that_knows_the_data_gets_304() {
+async fn unchanged_data_gets_304() {
     let world = World::start().await;
     let user = world.user("ann").await;
     user.book("grid", "1", "1").await;
@@ -161,7 +161,7 @@ async fn a_client_that_knows_the_data_gets_304() {
         let tag = first.header("etag").to_owned();
         assert!(tag.starts_with('"') && tag.len() > 10, "strong: {tag}");
         assert_eq!(first.header("cache-control"), "private, no-cache");
-        // The metadata, which differs, does not count.
+        // The tag does not cover the metadata, which differs.
         assert_eq!(user.get(path).await.header("etag"), tag);
 
         for known in [&tag, &format!("\"x\", {tag}"), &format!("W/{tag}"), "*"] {
@@ -184,16 +184,16 @@ async fn changed_data_has_another_tag() {
     let user = world.user("ann").await;
     let tag = user.get(LIST).await.header("etag").to_owned();
 
-    let made = user
+    let created = user
         .post(LIST, json!({"name": "new", "type": "paper"}))
         .await;
 
-    made.assert_not_cached();
+    created.assert_not_cached();
     let changed = user.get_with(LIST, &[("if-none-match", &tag)]).await;
     changed.assert_status(200);
 }
 
-/// What a browser is told before it posts from a page of this origin.
+/// Sends the preflight request of a POST from a page of this origin.
 async fn preflight(world: &World, origin: &str) -> Answer {
     let headers = [
         ("origin", origin),
@@ -224,7 +224,7 @@ async fn only_pages_of_known_origins_may_read() {
 }
 
 #[tokio::test]
-async fn a_page_may_read_why_it_failed() {
+async fn a_page_may_read_an_error() {
     let world = World::start().await;
     let origin = [("origin", "https://tiris.ai")];
 
@@ -262,7 +262,7 @@ async fn answers_have_security_headers() {
 }
 
 #[tokio::test]
-async fn the_root_links_to_everything_open() {
+async fn the_root_links_to_the_public_paths() {
     let world = World::start().await;
 
     let root = world.anonymous("/").await;

@@ -1,4 +1,4 @@
-//! Events as the portal and an operator see them: state, dead letters, replays, bots.
+//! Events for the portal and operators: status, dead letters, replays, bots.
 
 pub(crate) mod fixtures;
 mod letters;
@@ -29,14 +29,14 @@ fn replay_request() -> Value {
 }
 
 #[tokio::test]
-async fn a_replay_of_a_range_is_queued_and_followed() {
+async fn a_replay_of_a_range_is_queued_and_reports_progress() {
     let world = World::start().await;
     let root = world.admin("root").await;
 
-    let made = root.post(REPLAYS, replay_request()).await;
-    made.assert_status(201);
-    assert_eq!(made.data()["status"], "queued");
-    assert_eq!(made.data()["applied"], 0);
+    let created = root.post(REPLAYS, replay_request()).await;
+    created.assert_status(201);
+    assert_eq!(created.data()["status"], "queued");
+    assert_eq!(created.data()["applied"], 0);
 
     world
         .execute(
@@ -44,20 +44,20 @@ async fn a_replay_of_a_range_is_queued_and_followed() {
              progress = '{\"TRADING\": {\"created_at\": 7, \"first\": 5, \"next\": 9, \"last\": 14}}'",
         )
         .await;
-    let job = root.get(&format!("{REPLAYS}/{}", made.id())).await;
+    let job = root.get(&format!("{REPLAYS}/{}", created.id())).await;
     assert_eq!(job.data()["status"], "running");
     assert_eq!(job.data()["applied"], 3);
     assert_eq!(job.data()["messages_read"], 4);
     assert_eq!(job.data()["messages"], 10);
 
     let listed = root.get(REPLAYS).await;
-    assert_eq!(listed.list("replays")[0]["id"], made.data()["id"]);
+    assert_eq!(listed.list("replays")[0]["id"], created.data()["id"]);
     let rows = audited(&world, "events.replay").await;
-    assert_eq!(rows, [(Some(root.id.0), Some(made.id()))]);
+    assert_eq!(rows, [(Some(root.id.0), Some(created.id()))]);
 }
 
 #[tokio::test]
-async fn a_wrong_field_of_a_replay_is_named() {
+async fn names_an_invalid_field_of_a_replay() {
     let world = World::start().await;
     let root = world.admin("root").await;
 
@@ -111,7 +111,7 @@ async fn ingest_without_lanes_is_not_healthy() {
 }
 
 #[tokio::test]
-async fn an_admin_sees_every_lane() {
+async fn shows_every_lane_to_an_admin() {
     let world = World::start().await;
     let ann = world.user("ann").await;
     let root = world.admin("root").await;
@@ -135,7 +135,7 @@ async fn an_admin_sees_every_lane() {
 }
 
 #[tokio::test]
-async fn a_user_sees_only_health_and_lag_of_their_own_lanes() {
+async fn shows_users_only_health_and_lag_of_their_lanes() {
     let world = World::start().await;
     let user = world.user("ann").await;
     insert_lanes(&world).await;
@@ -169,7 +169,7 @@ async fn a_lane_whose_lease_ended_is_free() {
 }
 
 #[tokio::test]
-async fn users_see_the_latest_state_of_each_of_their_bots() {
+async fn shows_users_the_latest_state_of_their_bots() {
     let world = World::start().await;
     let ann = world.user("ann").await;
     let bob = world.user("bob").await;

@@ -1,4 +1,4 @@
-//! Exchanges that stand on this machine: they check signatures as the real ones do, and fail when they are told to.
+//! Fake exchanges on this machine: they check signatures like the real ones and fail on demand.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -13,34 +13,34 @@ use std::time::Duration;
 use tiris_api::exchange::ExchangeSettings;
 use tokio::sync::Semaphore;
 
-/// An API key the exchanges know; so short that the mask of a binding shows none of it.
+/// A known API key, so short that the mask of a binding hides it completely.
 pub(crate) const KEY: &str = "K3yOfAnn0123456";
-/// Its secret, base64 as Kraken's are.
+/// The secret of the key, in base64 like those of Kraken.
 pub(crate) const SECRET: &str = "U2VjcmV0T2ZBbm5Gb3JUaGVUZXN0cw==";
 
-/// How the exchanges behave.
+/// The behaviour of the exchanges.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Mood {
-    /// What their clock is ahead of ours.
+pub(crate) struct Behaviour {
+    /// The difference between their clock and ours.
     pub(crate) ahead_millis: i64,
-    /// Calls that are answered with this status before it gets better.
+    /// The statuses of the next calls, before they succeed again.
     pub(crate) failures: Vec<u16>,
-    /// Whether they never answer.
+    /// Whether they never respond.
     pub(crate) silent: bool,
-    /// What they wait for before they answer.
+    /// They wait for a permit before they respond.
     pub(crate) gate: Option<Arc<Semaphore>>,
-    /// Whether each answer is endless.
-    pub(crate) talkative: bool,
-    /// Greatest nonce seen.
+    /// Whether each response is too long.
+    pub(crate) endless: bool,
+    /// The greatest nonce so far.
     pub(crate) nonce: u64,
-    /// Paths asked so far.
-    pub(crate) asked: Vec<String>,
+    /// The paths of the calls so far.
+    pub(crate) calls: Vec<String>,
 }
 
-/// All three of them at one address.
+/// Three exchanges at one address.
 pub(crate) struct Exchanges {
     pub(crate) url: String,
-    pub(crate) mood: Arc<Mutex<Mood>>,
+    pub(crate) behaviour: Arc<Mutex<Behaviour>>,
 }
 
 impl Exchanges {
@@ -53,14 +53,14 @@ impl Exchanges {
             .as_socket_addr()
             .copied()
             .expect("an address");
-        let mood = Arc::new(Mutex::new(Mood::default()));
-        let shared = Arc::clone(&mood);
+        let behaviour = Arc::new(Mutex::new(Behaviour::default()));
+        let shared = Arc::clone(&behaviour);
         let endpoint = make(move |request| answer(request, Arc::clone(&shared)));
         tokio::spawn(Server::new_with_acceptor(acceptor).run(endpoint));
 
         Self {
             url: format!("http://{address}"),
-            mood,
+            behaviour,
         }
     }
 
@@ -74,13 +74,13 @@ impl Exchanges {
         }
     }
 
-    pub(crate) fn set(&self, change: impl FnOnce(&mut Mood)) {
-        change(&mut self.mood.lock().expect("unpoisoned"));
+    pub(crate) fn set(&self, change: impl FnOnce(&mut Behaviour)) {
+        change(&mut self.behaviour.lock().expect("unpoisoned"));
     }
 
-    /// Paths asked since the last time.
-    pub(crate) fn asked(&self) -> Vec<String> {
-        std::mem::take(&mut self.mood.lock().expect("unpoisoned").asked)
+    /// Takes the paths of the calls since the last time.
+    pub(crate) fn calls(&self) -> Vec<String> {
+        std::mem::take(&mut self.behaviour.lock().expect("unpoisoned").calls)
     }
 }
 
@@ -94,42 +94,42 @@ fn signed<M: Mac + KeyInit>(key: &[u8], message: &[u8]) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
-/// The mood for one call.
-struct Turn {
+/// The behaviour of one call.
+struct Call {
     failure: Option<u16>,
     is_silent: bool,
-    is_talkative: bool,
+    is_endless: bool,
     gate: Option<Arc<Semaphore>>,
     ahead_millis: i64,
 }
 
-fn turn(mood: &Mutex<Mood>, path: &str) -> Turn {
-    let mut mood = mood.lock().expect("unpoisoned");
-    mood.asked.push(path.to_owned());
-    let is_failing = !mood.failures.is_empty();
-    Turn {
-        failure: is_failing.then(|| mood.failures.remove(0)),
-        is_silent: mood.silent,
-        is_talkative: mood.talkative,
-        gate: mood.gate.clone(),
-        ahead_millis: mood.ahead_millis,
+fn call(behaviour: &Mutex<Behaviour>, path: &str) -> Call {
+    let mut behaviour = behaviour.lock().expect("unpoisoned");
+    behaviour.calls.push(path.to_owned());
+    let is_failing = !behaviour.failures.is_empty();
+    Call {
+        failure: is_failing.then(|| behaviour.failures.remove(0)),
+        is_silent: behaviour.silent,
+        is_endless: behaviour.endless,
+        gate: behaviour.gate.clone(),
+        ahead_millis: behaviour.ahead_millis,
     }
 }
 
-async fn answer(mut request: Request, mood: Arc<Mutex<Mood>>) -> Response {
+async fn answer(mut request: Request, behaviour: Arc<Mutex<Behaviour>>) -> Response {
     let path = request.uri().path().to_owned();
     let body = request.take_body().into_string().await.unwrap_or_default();
-    let turn = turn(&mood, &path);
-    if turn.is_silent {
+    let call = call(&behaviour, &path);
+    if call.is_silent {
         std::future::pending::<()>().await;
     }
-    if let Some(gate) = turn.gate {
+    if let Some(gate) = call.gate {
         drop(gate.acquire().await.expect("an open gate"));
     }
-    if turn.is_talkative {
+    if call.is_endless {
         return Response::builder().body("x".repeat(3 * 1024 * 1024));
     }
-    if let Some(status) = turn.failure {
+    if let Some(status) = call.failure {
         let status = StatusCode::from_u16(status).expect("a status");
         return Response::builder()
             .status(status)
@@ -137,12 +137,12 @@ async fn answer(mut request: Request, mood: Arc<Mutex<Mood>>) -> Response {
             .finish();
     }
 
-    let now = chrono::Utc::now().timestamp_millis() + turn.ahead_millis;
+    let now = chrono::Utc::now().timestamp_millis() + call.ahead_millis;
     let (status, text) = match path.as_str() {
         "/api/v3/time" => (200, format!(r#"{{"serverTime":{now}}}"#)),
         "/api/v3/account" => binance(&request, now),
         "/0/private/Balance" => {
-            let nonce = &mut mood.lock().expect("unpoisoned").nonce;
+            let nonce = &mut behaviour.lock().expect("unpoisoned").nonce;
             (200, kraken(&request, &body, nonce))
         }
         "/api/v4/spot/time" => (200, format!(r#"{{"server_time":{now}}}"#)),

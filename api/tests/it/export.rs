@@ -1,4 +1,4 @@
-//! Transactions as CSV: all of them, exactly, however many.
+//! Transactions as CSV.
 
 use crate::world::{User, World};
 use anyhow::ensure;
@@ -10,7 +10,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 const CSV: [(&str, &str); 1] = [("accept", "text/csv")];
 
-/// Reads RFC 4180 as a spreadsheet does.
+/// Parses CSV by RFC 4180.
 fn records(text: &str) -> Vec<Vec<String>> {
     let mut all = Vec::new();
     let mut record = Vec::new();
@@ -103,7 +103,7 @@ async fn a_formula_in_a_csv_gets_an_apostrophe() {
 }
 
 #[tokio::test]
-async fn a_csv_holds_everything_whatever_the_page() {
+async fn a_csv_ignores_the_parameters_of_a_page() {
     const POSTINGS: i32 = 3_001;
     let world = World::start().await;
     let user = world.user("ann").await;
@@ -122,7 +122,7 @@ async fn a_csv_holds_everything_whatever_the_page() {
 }
 
 #[tokio::test]
-async fn a_csv_holds_only_what_the_filters_select() {
+async fn a_csv_holds_only_the_rows_of_its_filters() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let other = world.user("bob").await;
@@ -137,7 +137,7 @@ async fn a_csv_holds_only_what_the_filters_select() {
 
     assert_eq!(some.len(), 2);
     assert_eq!(some[1][8], "7");
-    // The header row alone.
+    // Only the header row.
     assert_eq!(none.len(), 1);
     assert_eq!(of_other.len(), 3);
     wrong.assert_error(400, "INVALID_VALUE");
@@ -157,11 +157,11 @@ async fn a_client_that_prefers_json_gets_a_page() {
     }
 }
 
-/// What is read at once.
+/// The rows that the API reads at once.
 const PAGE_ROWS: usize = 200;
 const WIDE_ROWS: usize = 1_200;
 
-/// A history that fits into no buffer between the API and a client who does not read.
+/// Inserts a history that exceeds all buffers between the API and a client that does not read.
 async fn wide_history(world: &World, account: &str) {
     sqlx::query(
         "INSERT INTO transactions (id, timestamp, user_id, trading_id, sub_account_id, event_time, direction, reason, \
@@ -177,7 +177,7 @@ async fn wide_history(world: &World, account: &str) {
     .expect("rows");
 }
 
-/// Asks for everything as CSV and reads no further than to the status, with little room for what comes.
+/// Requests all transactions as CSV with a small receive buffer and reads only the status.
 async fn begin(user: &User<'_>) -> TcpStream {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket
@@ -198,16 +198,16 @@ async fn begin(user: &User<'_>) -> TcpStream {
     stream
 }
 
-/// The rest of an answer, and whether its end says that it is whole.
+/// Returns the rest of an answer and whether it is complete.
 async fn rest(mut stream: TcpStream) -> (String, bool) {
     let mut bytes = Vec::new();
-    // However the connection ends.
+    // A reset connection is an incomplete answer.
     stream.read_to_end(&mut bytes).await.ok();
     let whole = bytes.ends_with(b"\r\n0\r\n\r\n");
     (String::from_utf8(bytes).expect("text"), whole)
 }
 
-/// Begins more answers than the API has connections to the database, none of which is read.
+/// Begins more unread answers than the API has database connections.
 async fn slow_clients(world: &World) -> Vec<TcpStream> {
     let mut slow = Vec::new();
     for name in ["bob", "cleo", "dan", "eve", "fay"] {
@@ -220,7 +220,7 @@ async fn slow_clients(world: &World) -> Vec<TcpStream> {
 }
 
 #[tokio::test]
-async fn slow_clients_keep_nothing_from_others() {
+async fn slow_clients_do_not_block_others() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "0", "0").await;
@@ -250,7 +250,7 @@ async fn slow_clients_keep_nothing_from_others() {
 }
 
 #[tokio::test]
-async fn an_answer_is_cut_off_when_its_session_ends() {
+async fn a_csv_is_cut_off_when_its_session_ends() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "0", "0").await;
@@ -263,7 +263,7 @@ async fn an_answer_is_cut_off_when_its_session_ends() {
     assert!(!is_whole && text.matches(",wide,").count() < WIDE_ROWS);
 }
 
-/// The oldest row is one that cannot be read.
+/// Adds a row that the API cannot read, which becomes the oldest.
 const POISON: &str = "
     DO $$ DECLARE part regclass; BEGIN
         ALTER TABLE transactions DROP CONSTRAINT transactions_direction_check;
@@ -285,7 +285,7 @@ async fn a_failure_in_the_middle_cuts_a_csv_off() {
     world.execute(POISON).await;
     let refused = user.get_with("/v1/transactions", &CSV).await;
 
-    // Before the answer begins, trouble is told.
+    // A failure before the first byte is an error response.
     refused.assert_error(500, "INTERNAL_ERROR");
 
     let rows = i32::try_from(2 * PAGE_ROWS).expect("few");
@@ -293,7 +293,7 @@ async fn a_failure_in_the_middle_cuts_a_csv_off() {
         .await
         .expect("a history");
     let (text, is_whole) = rest(begin(&user).await).await;
-    // How much of the pages before it was under way when the connection ended is nobody's promise.
+    // The connection may end before the pages in front of the failure are sent.
     let rows = text.matches(",deposit,").count();
 
     assert!(!is_whole && rows <= 2 * PAGE_ROWS, "{rows}");

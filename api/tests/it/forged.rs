@@ -1,4 +1,4 @@
-//! Signing in with what is not ours, not now, not for us; and providers in trouble.
+//! Sign-ins with forged, expired or foreign states, codes and id tokens, and failing providers.
 
 use crate::sign_in::{Begun, by_google, world};
 use crate::stub::{OTHER_REDIRECT, REDIRECT, pairs, sign};
@@ -15,7 +15,7 @@ use tiris_runtime::config::Environment;
 const USERS: &str = "SELECT count(*) FROM users";
 
 #[tokio::test]
-async fn a_state_opens_one_login_only() {
+async fn a_state_is_valid_for_one_login() {
     let (world, stub) = world().await;
     let login = Begun::at(&world, "google").await;
     let code = login.agreed(&stub, "g-1", "ann@example.com");
@@ -50,7 +50,7 @@ async fn a_callback_must_match_its_login() {
         let answer = world.post("/v1/auth/callback", callback).await;
         answer.assert_error(400, code);
 
-        // The wrong callback has used the state up, unless it named another one.
+        // An invalid callback consumes its state.
         if field != "state" {
             let again = login.end(&world, &agreed).await;
             again.assert_error(400, "STATE_MISMATCH");
@@ -60,12 +60,12 @@ async fn a_callback_must_match_its_login() {
 }
 
 #[tokio::test]
-async fn a_login_without_time_or_challenge_cannot_be_ended() {
+async fn an_expired_or_unprotected_login_cannot_be_completed() {
     let (world, stub) = world().await;
 
     for fault in [
         "UPDATE oauth_states SET expires_at = now()",
-        // An attacker began the login without a challenge, for a browser that has a verifier.
+        // An attacker began the login without a challenge for a browser with a verifier.
         "UPDATE oauth_states SET login_challenge = NULL",
     ] {
         let login = Begun::at(&world, "google").await;
@@ -80,7 +80,7 @@ async fn a_login_without_time_or_challenge_cannot_be_ended() {
 }
 
 #[tokio::test]
-async fn a_code_of_another_login_is_refused_by_its_proof() {
+async fn rejects_the_code_of_another_login() {
     let (world, stub) = world().await;
     let mine = Begun::at(&world, "google").await;
     let theirs = Begun::at(&world, "google").await;
@@ -91,7 +91,7 @@ async fn a_code_of_another_login_is_refused_by_its_proof() {
     answer.assert_error(400, "INVALID_AUTHORIZATION_CODE");
 }
 
-/// Id tokens for these claims that must not work, each with its fault.
+/// Invalid id tokens for these claims, each with its fault.
 fn forged(claims: &Value) -> Vec<(&'static str, String)> {
     let (right, wrong) = pairs();
     let by_wrong = |key_id| sign(claims, wrong, Algorithm::RS256, key_id);
@@ -150,12 +150,12 @@ fn forged(claims: &Value) -> Vec<(&'static str, String)> {
 }
 
 #[tokio::test]
-async fn a_forged_id_token_signs_nobody_in() {
+async fn rejects_every_forged_id_token() {
     let (world, stub) = world().await;
     let login = Begun::at(&world, "google").await;
     let claims = stub.claims(&login.auth_url, "g-1", "ann@example.com");
     let end = async |token: String| {
-        // A login of its own with the nonce of the first one.
+        // A new login with the nonce of the first one.
         let own = Begun::at(&world, "google").await;
         let nonce = text(&claims["nonce"]);
         world.run("UPDATE oauth_states SET nonce = $1", nonce).await;
@@ -169,12 +169,15 @@ async fn a_forged_id_token_signs_nobody_in() {
 
     let right = sign(&claims, &pairs().0, Algorithm::RS256, Some("key-1"));
     end(right).await.data();
-    let asked = stub.keys_asked();
-    assert!(asked <= 3, "strangers made us fetch the keys {asked} times");
+    let fetched = stub.keys_asked();
+    assert!(
+        fetched <= 3,
+        "forged tokens caused {fetched} requests for the keys"
+    );
 }
 
 #[tokio::test]
-async fn failures_of_a_provider_have_their_codes_and_show_nothing() {
+async fn failures_of_a_provider_have_codes_and_leak_nothing() {
     let (world, _stub) = world().await;
     let cases = [
         ("google", "slow", 504, "UPSTREAM_TIMEOUT"),
@@ -244,7 +247,7 @@ fn unconfigured(settings: &mut Settings) {
 }
 
 #[tokio::test]
-async fn a_login_at_a_provider_without_settings_names_them() {
+async fn a_login_at_an_unconfigured_provider_names_its_settings() {
     let world = World::start_with(unconfigured).await;
     let body = json!({"provider": "google", "redirect_uri": REDIRECT});
 
@@ -282,7 +285,7 @@ async fn an_unconfigured_provider_fails_readiness_in_production() {
 }
 
 #[tokio::test]
-async fn keys_are_asked_for_once_and_not_with_every_login() {
+async fn fetches_the_keys_of_a_provider_once() {
     let (world, stub) = world().await;
 
     for subject in ["g-1", "g-2", "g-3"] {

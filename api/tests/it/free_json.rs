@@ -1,18 +1,18 @@
-//! Free JSON comes back as it went in, and what the database would choke on is refused.
+//! Free JSON is returned unchanged, and JSON that the database cannot hold is rejected.
 
 use crate::world::{User, World, text};
 use serde_json::{Value, json};
 
-/// So many arrays in each other.
+/// Nested arrays.
 fn deep(levels: usize) -> String {
     format!("{}1{}", "[".repeat(levels), "]".repeat(levels))
 }
 
 #[tokio::test]
-async fn json_that_the_database_cannot_hold_is_refused() {
+async fn rejects_json_that_the_database_cannot_hold() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    let make = async |fields: &str| {
+    let create = async |fields: &str| {
         let body = format!(r#"{{"name":"t","type":"paper",{fields}}}"#);
         user.post_text("/v1/tradings", body).await
     };
@@ -27,7 +27,7 @@ async fn json_that_the_database_cannot_hold_is_refused() {
         r#"{"a":1e-131071}"#,
         r#"{"a":1e65}"#,
         &format!(r#"{{"a":{}}}"#, "1".repeat(41)),
-        // Two levels stand around it already.
+        // The body adds two levels.
         &format!(r#"{{"a":{}}}"#, deep(31)),
         r#"{"$serde_json::private::Number":"1"}"#,
         r#"{"a":{"$serde_json::private::RawValue":"1"}}"#,
@@ -35,11 +35,11 @@ async fn json_that_the_database_cannot_hold_is_refused() {
         "[]",
         r#""text""#,
     ] {
-        let answer = make(&format!(r#""info":{info}"#)).await;
+        let answer = create(&format!(r#""info":{info}"#)).await;
         answer.assert_error(400, "INVALID_INFO_STRUCTURE");
     }
-    // Also in an unknown field, which would be ignored otherwise.
-    let answer = make(r#""surplus":{"a":1,"a":2}"#).await;
+    // Also in an unknown field, which is otherwise ignored.
+    let answer = create(r#""surplus":{"a":1,"a":2}"#).await;
     answer.assert_error(400, "INVALID_INFO_STRUCTURE");
 
     let tradings = user.get("/v1/tradings").await;
@@ -47,7 +47,7 @@ async fn json_that_the_database_cannot_hold_is_refused() {
 }
 
 #[tokio::test]
-async fn free_json_comes_back_equal() {
+async fn free_json_is_returned_unchanged() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let kept = [
@@ -75,20 +75,20 @@ async fn free_json_comes_back_equal() {
 }
 
 #[tokio::test]
-async fn an_exponent_is_not_part_of_a_number() {
+async fn numbers_are_returned_without_exponents() {
     let world = World::start().await;
     let user = world.user("ann").await;
 
     let body = r#"{"name":"e","type":"paper","info":{"a":1e64,"b":1E-2}}"#;
-    let made = user.post_text("/v1/tradings", body).await;
+    let created = user.post_text("/v1/tradings", body).await;
 
-    let info = &made.data()["info"];
+    let info = &created.data()["info"];
     assert_eq!(info["a"].to_string(), format!("1{}", "0".repeat(64)));
     assert_eq!(info["b"].to_string(), "0.01");
 }
 
-/// Makes a trading with an account, a log and a deposit, all with this info.
-async fn make_all(user: &User<'_>, name: &str, info: &Value) {
+/// Creates a trading with an account, a log and a deposit, all with this info.
+async fn create_all(user: &User<'_>, name: &str, info: &Value) {
     let body = json!({"name": name, "type": "paper", "info": info,
                       "sub_accounts": [{"name": "x", "symbol": "X", "info": info}]});
     let trading = user.post("/v1/tradings", body).await.id();
@@ -103,11 +103,11 @@ async fn make_all(user: &User<'_>, name: &str, info: &Value) {
 }
 
 #[tokio::test]
-async fn lists_are_filtered_by_what_info_contains() {
+async fn filters_lists_by_the_contents_of_info() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    make_all(&user, "a", &json!({"k": "v", "n": 1})).await;
-    make_all(&user, "b", &json!({"k": "w"})).await;
+    create_all(&user, "a", &json!({"k": "v", "n": 1})).await;
+    create_all(&user, "b", &json!({"k": "w"})).await;
 
     for list in ["tradings", "sub-accounts", "transactions"] {
         for (filter, count) in [
@@ -130,7 +130,7 @@ async fn lists_are_filtered_by_what_info_contains() {
 }
 
 #[tokio::test]
-async fn a_wrong_filter_of_info_is_refused() {
+async fn rejects_an_invalid_filter_of_info() {
     let world = World::start().await;
     let user = world.user("ann").await;
 

@@ -248,7 +248,7 @@ async fn a_replay_includes_the_verification_by_the_exchange() {
     assert_eq!(created.data()["exchange_binding"]["status"], "valid");
     assert_replayed(&created, &keyed.post("/v1/tradings", &trading).await);
 
-    assert_eq!(exchanges.asked().len(), 3);
+    assert_eq!(exchanges.calls().len(), 3);
 }
 
 #[tokio::test]
@@ -269,9 +269,9 @@ async fn a_failed_verification_may_be_repeated_under_its_key() {
     assert_eq!(verified.data()["status"], "refused");
 
     user.put(&path, json!({"api_key": KEY})).await.data();
-    exchanges.asked();
+    exchanges.calls();
     assert_replayed(&verified, &keyed.post(&verify, "").await);
-    assert_eq!(exchanges.asked(), Vec::<String>::new());
+    assert_eq!(exchanges.calls(), Vec::<String>::new());
 }
 
 #[tokio::test]

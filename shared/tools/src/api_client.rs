@@ -1,4 +1,4 @@
-//! A client of the REST API for one user, with errors for people.
+//! A client of the REST API for one user.
 
 use anyhow::{Context, Result, bail};
 use reqwest::{RequestBuilder, Response, StatusCode};
@@ -33,7 +33,7 @@ impl ApiClient {
     /// Returns a client of the API at `url`, without `/v1`.
     ///
     /// # Errors
-    /// When no HTTP client can be made.
+    /// When no HTTP client can be built.
     pub fn new(url: &str, token: impl Into<SecretString>, timeout: Duration) -> Result<Self> {
         Ok(Self {
             http: local_http_client(timeout)?,
@@ -42,52 +42,52 @@ impl ApiClient {
         })
     }
 
-    /// Returns the data of a successful answer.
+    /// Returns the data of a successful response.
     ///
     /// # Errors
-    /// When there is no answer, the answer is no success, or its data has another shape.
+    /// When there is no response, it is an error, or its data has another shape.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
         self.call(self.http.get(format!("{}{path}", self.url)))
             .await
     }
 
-    /// Sends a body and returns the data of a successful answer.
+    /// Sends a body and returns the data of a successful response.
     ///
     /// # Errors
-    /// When there is no answer, the answer is no success, or its data has another shape.
+    /// When there is no response, it is an error, or its data has another shape.
     pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T> {
         self.call(self.http.post(format!("{}{path}", self.url)).json(body))
             .await
     }
 
     async fn call<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {
-        let answer = request
+        let response = request
             .bearer_auth(self.token.expose_secret())
             .send()
             .await
             .with_context(|| format!("cannot reach the API at {}; is tiris-api up?", self.url))?;
-        let path = answer.url().path().to_owned();
-        let data = data(answer, &path).await?;
+        let path = response.url().path().to_owned();
+        let data = data(response, &path).await?;
 
         serde_json::from_value(data)
-            .with_context(|| format!("the answer to {path} has another shape than expected"))
+            .with_context(|| format!("the response to {path} has an unexpected shape"))
     }
 }
 
-async fn data(answer: Response, path: &str) -> Result<Value> {
-    let status = answer.status();
-    let bytes = answer
+async fn data(response: Response, path: &str) -> Result<Value> {
+    let status = response.status();
+    let bytes = response
         .bytes()
         .await
-        .with_context(|| format!("the answer to {path} broke off"))?;
+        .with_context(|| format!("the response to {path} broke off"))?;
     let envelope: Envelope = serde_json::from_slice(&bytes).with_context(|| {
-        format!("the answer to {path} is {status}, but not as the Tiris API answers")
+        format!("the response to {path} ({status}) is not one of the Tiris API")
     })?;
 
     if let Some(Problem { code, message }) = envelope.error {
         let advice = match status {
             StatusCode::UNAUTHORIZED => {
-                "; TOKEN must be a valid token, `tiris-api token --email ...` makes one"
+                "; TOKEN must be a valid token: create one with `tiris-api token --email ...`"
             }
             _ => "",
         };
@@ -95,5 +95,5 @@ async fn data(answer: Response, path: &str) -> Result<Value> {
     }
     envelope
         .data
-        .with_context(|| format!("the answer to {path} has no data"))
+        .with_context(|| format!("the response to {path} has no data"))
 }

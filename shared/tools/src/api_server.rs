@@ -1,29 +1,28 @@
-//! A `tiris-api` of this build, to be asked by a tool.
+//! A `tiris-api` of this build for a tool.
 
 use crate::api_client::ApiClient;
-use crate::service::{READY_LIMIT, ready_url, service};
+use crate::service::Service;
 use crate::token::issue_token;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tiris_testing::{Process, ProcessCommand, free_port};
+use tiris_testing::{ProcessCommand, free_port};
 
 const REQUEST_LIMIT: Duration = Duration::from_secs(60);
 
-/// A running API on ports of its own.
+/// A running API on free ports.
 #[derive(Debug)]
 pub struct ApiServer {
-    /// Its process.
-    pub process: Process,
+    /// The process and its admin listener.
+    pub service: Service,
     port: u16,
-    admin_port: u16,
     database_url: String,
     key_file: PathBuf,
 }
 
 impl ApiServer {
-    /// Starts it without limits of rate, because one address asks as fast as it can. Its keys lie in `folder`;
-    /// `configure` adds settings. It may not be ready yet.
+    /// Starts an API without waiting until it is ready. It has no rate limits, because all requests come from one
+    /// address. Its keys lie in `folder`; `configure` adds settings.
     ///
     /// # Errors
     /// When the program is missing or cannot be started.
@@ -33,54 +32,48 @@ impl ApiServer {
         configure: impl FnOnce(ProcessCommand) -> ProcessCommand,
     ) -> Result<Self> {
         let port = free_port()?;
-        let admin_port = free_port()?;
         let key_file = folder.join("jwt.pem");
-        let mut command = service("tiris-api", "serve", database_url, admin_port)?
-            .env("TIRIS_JWT_KEY_FILE", &key_file)
-            .env("TIRIS_ENCRYPTION_FILE", folder.join("encryption.env"))
-            .env("TIRIS_API_LISTEN", format!("127.0.0.1:{port}"))
-            .env_remove("NATS_URL");
-        for class in ["GENERAL", "AUTH", "MONEY", "CREDENTIALS"] {
-            command = command.env(format!("TIRIS_RATE_{class}"), "off");
-        }
+        let service = Service::launch("tiris-api", "serve", database_url, |mut command| {
+            command = command
+                .env("TIRIS_JWT_KEY_FILE", &key_file)
+                .env("TIRIS_ENCRYPTION_FILE", folder.join("encryption.env"))
+                .env("TIRIS_API_LISTEN", format!("127.0.0.1:{port}"))
+                .env_remove("NATS_URL");
+            for class in ["GENERAL", "AUTH", "MONEY", "CREDENTIALS"] {
+                command = command.env(format!("TIRIS_RATE_{class}"), "off");
+            }
+            configure(command)
+        })?;
 
         Ok(Self {
-            process: configure(command).spawn()?,
+            service,
             port,
-            admin_port,
             database_url: database_url.to_owned(),
             key_file,
         })
     }
 
-    /// Waits until it can answer.
+    /// Waits until the API is ready.
     ///
     /// # Errors
-    /// When it ends or takes too long.
+    /// When the process ends or takes too long.
     pub async fn wait_until_ready(&mut self) -> Result<()> {
-        let url = self.ready_url();
-        self.process.wait_until_healthy(&url, READY_LIMIT).await
+        self.service.wait_until_ready().await
     }
 
-    /// Its port on 127.0.0.1.
+    /// Returns the port on 127.0.0.1.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Its address, without `/v1`.
+    /// Returns the URL without `/v1`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// The address that answers 200 once it is ready.
-    #[must_use]
-    pub fn ready_url(&self) -> String {
-        ready_url(self.admin_port)
-    }
-
-    /// Returns a token for the user with this address, made when missing.
+    /// Returns a token of the user with this address, creating a missing user.
     ///
     /// # Errors
     /// When `tiris-api token` fails.
@@ -88,7 +81,7 @@ impl ApiServer {
         self.token_with(&["--email", email]).await
     }
 
-    /// Returns a token for the admin with this address, made when missing.
+    /// Returns a token of the admin with this address, creating a missing user.
     ///
     /// # Errors
     /// When `tiris-api token` fails.
@@ -101,10 +94,10 @@ impl ApiServer {
         Ok(issued.token)
     }
 
-    /// Returns a client for the owner of a token.
+    /// Returns a client that sends this token.
     ///
     /// # Errors
-    /// When no HTTP client can be made.
+    /// When no HTTP client can be built.
     pub fn client(&self, token: &str) -> Result<ApiClient> {
         ApiClient::new(&self.url(), token, REQUEST_LIMIT)
     }

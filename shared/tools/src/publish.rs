@@ -6,10 +6,10 @@ use async_nats::jetstream::context::PublishAckFuture;
 use bytes::Bytes;
 use std::collections::VecDeque;
 
-/// Acknowledgements waited for at once.
+/// The most publishes without an acknowledgement.
 const IN_FLIGHT_MAX: usize = 1_000;
 
-/// Publishes messages in order, each of which must be acknowledged.
+/// Publishes messages in order and expects an acknowledgement of each.
 #[derive(Debug)]
 pub struct PublishWindow<'a> {
     jetstream: &'a jetstream::Context,
@@ -26,7 +26,7 @@ impl<'a> PublishWindow<'a> {
         }
     }
 
-    /// Publishes a message; waits for the oldest acknowledgement when too many are missing.
+    /// Publishes a message. Waits for the oldest acknowledgement when 1,000 are missing.
     ///
     /// # Errors
     /// When a message cannot be sent or was not acknowledged.

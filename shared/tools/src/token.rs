@@ -1,21 +1,22 @@
-//! Access tokens by `tiris-api token`.
+//! Access tokens from `tiris-api token`.
 
-use anyhow::{Context, Result, ensure};
+use crate::service::run_program;
+use anyhow::{Context, Result};
 use serde::Deserialize;
 use std::path::Path;
 use tiris_testing::binary;
 use tokio::process::Command;
 
-/// A token and the user it speaks for.
+/// An access token and its user.
 #[derive(Clone, Debug, Deserialize)]
 pub struct IssuedToken {
-    /// The access token.
+    /// The access token, a JWT.
     pub token: String,
-    /// The id of its user.
+    /// The id of the user it is issued to.
     pub user_id: String,
 }
 
-/// Makes a token, and its user when missing; `arguments` say for whom.
+/// Issues a token with the given arguments of `tiris-api token`, which creates a missing user.
 ///
 /// # Errors
 /// When `tiris-api token` fails.
@@ -24,22 +25,14 @@ pub async fn issue_token(
     key_file: &Path,
     arguments: &[&str],
 ) -> Result<IssuedToken> {
-    let output = Command::new(binary("tiris-api")?)
+    let mut command = Command::new(binary("tiris-api")?);
+    command
         .args(["token", "--json"])
         .args(arguments)
         .env("DATABASE_URL", database_url)
         .env("TIRIS_ENV", "dev")
-        .env("TIRIS_JWT_KEY_FILE", key_file)
-        .output()
-        .await
-        .context("cannot run tiris-api")?;
+        .env("TIRIS_JWT_KEY_FILE", key_file);
 
-    let errors = String::from_utf8_lossy(&output.stderr);
-    ensure!(
-        output.status.success(),
-        "no token: tiris-api says: {}",
-        errors.trim()
-    );
-    serde_json::from_slice(&output.stdout)
-        .context("tiris-api token printed something else than a token")
+    let output = run_program(&mut command).await?;
+    serde_json::from_str(&output).context("`tiris-api token --json` printed no token")
 }

@@ -1,4 +1,4 @@
-//! Tokens that must not work.
+//! Invalid tokens.
 
 use crate::world::{User, World, text};
 use base64::Engine;
@@ -11,7 +11,7 @@ use tiris_api::auth::{keys::Keys, token};
 use tiris_domain::ids::{UserId, new_id};
 use tiris_runtime::config::Environment;
 
-/// Makes tokens out of the claims of a valid one.
+/// Forges tokens from the claims of a valid one.
 struct Forger {
     claims: Value,
     header: Header,
@@ -58,7 +58,7 @@ impl Forger {
         format!("{header}.{claims}.")
     }
 
-    /// Signed with HS256, with the public key as the secret.
+    /// Signs with HS256 and the public key as the secret.
     fn confused(&self, public: &Value) -> String {
         let header = Header {
             kid: self.header.kid.clone(),
@@ -74,7 +74,7 @@ fn pem(file: &Path) -> EncodingKey {
     EncodingKey::from_ed_pem(&bytes).expect("a key")
 }
 
-/// A session of the user that has ended.
+/// An ended session of the user.
 async fn ended_session(world: &World, user: &User<'_>) -> uuid::Uuid {
     let ended = world.session(user.id).await;
     let revoke = "UPDATE sessions SET revoked_at = now() WHERE id = $1";
@@ -82,7 +82,7 @@ async fn ended_session(world: &World, user: &User<'_>) -> uuid::Uuid {
     ended
 }
 
-/// Tokens that must not work, each with its fault.
+/// Invalid tokens, each with its fault.
 pub(crate) async fn wrong_tokens(user: &User<'_>) -> Vec<(&'static str, String)> {
     let world = user.world;
     let forger = Forger::new(user);

@@ -1,6 +1,6 @@
-//! Credentials are verified at their exchange.
+//! Verification of credentials at their exchange.
 
-use super::{LIST, audited, made, new_binding};
+use super::{LIST, audited, create_binding, new_binding};
 use crate::exchanges::{Exchanges, KEY, SECRET};
 use crate::world::World;
 use anyhow::ensure;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use tiris_testing::eventually;
 use tokio::sync::Semaphore;
 
-/// A world with exchanges, which verify changes at once or only when a test says so.
+/// A world with exchanges that verifies changed credentials at once or only on request.
 async fn world(verifies_changes: bool) -> (World, Exchanges) {
     let exchanges = Exchanges::start().await;
     let settings = exchanges.settings(verifies_changes);
@@ -19,7 +19,7 @@ async fn world(verifies_changes: bool) -> (World, Exchanges) {
 }
 
 #[tokio::test]
-async fn a_verification_is_signed_and_its_verdict_is_kept() {
+async fn signs_a_verification_and_stores_its_verdict() {
     let (world, _exchanges) = world(false).await;
     let user = world.user("ann").await;
 
@@ -28,7 +28,7 @@ async fn a_verification_is_signed_and_its_verdict_is_kept() {
         ("kraken", "EAPI:Invalid signature"),
         ("gate", "INVALID_SIGNATURE"),
     ] {
-        let path = made(&user, exchange, exchange).await;
+        let path = create_binding(&user, exchange, exchange).await;
         let verify = format!("{path}/verify");
 
         let valid = user.post_empty(&verify).await;
@@ -53,7 +53,7 @@ async fn some_exchanges_cannot_verify() {
     let user = world.user("ann").await;
 
     for exchange in ["coinbase", "okx"] {
-        let path = made(&user, exchange, exchange).await;
+        let path = create_binding(&user, exchange, exchange).await;
         let answer = user.post_empty(&format!("{path}/verify")).await;
         answer.assert_error(400, "INVALID_REQUEST");
         answer.assert_contains("cannot be verified");
@@ -61,103 +61,103 @@ async fn some_exchanges_cannot_verify() {
 }
 
 #[tokio::test]
-async fn a_wrong_clock_is_corrected_once() {
+async fn corrects_a_wrong_clock_once() {
     let (world, exchanges) = world(false).await;
     let user = world.user("ann").await;
-    exchanges.set(|mood| mood.ahead_millis = -3_600_000);
+    exchanges.set(|behaviour| behaviour.ahead_millis = -3_600_000);
 
     for (exchange, account, time) in [
         ("binance", "/api/v3/account", "/api/v3/time"),
         ("gate", "/api/v4/spot/accounts", "/api/v4/spot/time"),
     ] {
-        let verify = format!("{}/verify", made(&user, exchange, exchange).await);
+        let verify = format!("{}/verify", create_binding(&user, exchange, exchange).await);
 
         let first = user.post_empty(&verify).await;
         assert_eq!(first.data()["status"], "valid");
-        assert_eq!(exchanges.asked(), [account, time, account]);
+        assert_eq!(exchanges.calls(), [account, time, account]);
 
         // The difference is remembered.
         let second = user.post_empty(&verify).await;
         assert_eq!(second.data()["status"], "valid");
-        assert_eq!(exchanges.asked(), [account]);
+        assert_eq!(exchanges.calls(), [account]);
     }
 }
 
 #[tokio::test]
-async fn a_nonce_that_is_too_small_is_tried_once_more() {
+async fn retries_a_nonce_that_is_too_small_once() {
     let (world, exchanges) = world(false).await;
     let user = world.user("ann").await;
-    let verify = format!("{}/verify", made(&user, "kraken", "kraken").await);
-    exchanges.set(|mood| mood.nonce = u64::MAX);
+    let verify = format!("{}/verify", create_binding(&user, "kraken", "kraken").await);
+    exchanges.set(|behaviour| behaviour.nonce = u64::MAX);
 
     let answer = user.post_empty(&verify).await;
 
-    // It says nothing about the key.
+    // The error does not concern the key.
     answer.assert_error(502, "EXCHANGE_ERROR");
-    assert_eq!(exchanges.asked().len(), 2);
+    assert_eq!(exchanges.calls().len(), 2);
 }
 
 #[tokio::test]
-async fn an_exchange_that_fails_is_called_again() {
+async fn retries_a_failing_exchange() {
     let (world, exchanges) = world(false).await;
     let user = world.user("ann").await;
-    let path = made(&user, "main", "kraken").await;
-    exchanges.set(|mood| mood.failures = vec![500, 503]);
+    let path = create_binding(&user, "main", "kraken").await;
+    exchanges.set(|behaviour| behaviour.failures = vec![500, 503]);
 
     let verified = user.post_empty(&format!("{path}/verify")).await;
 
     assert_eq!(verified.data()["status"], "valid");
-    assert_eq!(exchanges.asked().len(), 3);
+    assert_eq!(exchanges.calls().len(), 3);
 }
 
 #[tokio::test]
-async fn an_exchange_that_keeps_failing_leaves_a_binding_unverified() {
+async fn a_binding_stays_unverified_while_its_exchange_fails() {
     let (world, exchanges) = world(false).await;
     let user = world.user("ann").await;
-    let path = made(&user, "main", "kraken").await;
+    let path = create_binding(&user, "main", "kraken").await;
     let verify = format!("{path}/verify");
 
     let valid = user.post_empty(&verify).await;
     assert_eq!(valid.data()["status"], "valid");
-    exchanges.asked();
+    exchanges.calls();
 
     // Redirects are not followed, and a rate limit is not retried.
     for (failures, calls) in [(vec![500, 502, 504], 3), (vec![302], 1), (vec![429], 1)] {
-        exchanges.set(|mood| mood.failures = failures);
+        exchanges.set(|behaviour| behaviour.failures = failures);
         let answer = user.post_empty(&verify).await;
         answer.assert_error(502, "EXCHANGE_ERROR");
-        assert_eq!(exchanges.asked().len(), calls);
+        assert_eq!(exchanges.calls().len(), calls);
         assert_eq!(user.get(&path).await.data()["status"], "unverified");
     }
 
-    exchanges.set(|mood| mood.talkative = true);
+    exchanges.set(|behaviour| behaviour.endless = true);
     let too_long = user.post_empty(&verify).await;
     too_long.assert_error(502, "EXCHANGE_ERROR");
 
-    exchanges.set(|mood| {
-        mood.talkative = false;
-        mood.silent = true;
+    exchanges.set(|behaviour| {
+        behaviour.endless = false;
+        behaviour.silent = true;
     });
     let too_late = user.post_empty(&verify).await;
     too_late.assert_error(504, "UPSTREAM_TIMEOUT");
 }
 
 #[tokio::test]
-async fn a_verdict_is_never_kept_for_other_credentials() {
+async fn a_verdict_is_not_stored_for_other_credentials() {
     let (world, exchanges) = world(false).await;
     let user = world.user("ann").await;
-    let path = made(&user, "main", "gate").await;
+    let path = create_binding(&user, "main", "gate").await;
     let verify = format!("{path}/verify");
     let gate = Arc::new(Semaphore::new(0));
-    exchanges.set(|mood| mood.gate = Some(Arc::clone(&gate)));
+    exchanges.set(|behaviour| behaviour.gate = Some(Arc::clone(&gate)));
     let change = async {
-        eventually("a call", Duration::from_secs(3), async || {
-            let mood = exchanges.mood.lock().expect("unpoisoned");
-            ensure!(!mood.asked.is_empty(), "not yet");
+        eventually("a request", Duration::from_secs(3), async || {
+            let behaviour = exchanges.behaviour.lock().expect("unpoisoned");
+            ensure!(!behaviour.calls.is_empty(), "not yet");
             Ok(())
         })
         .await
-        .expect("a call");
+        .expect("a request");
         let wrong = json!({"api_secret": "d3Jvbmc="});
         user.put(&path, wrong).await.data();
         gate.add_permits(1);
@@ -165,14 +165,14 @@ async fn a_verdict_is_never_kept_for_other_credentials() {
 
     let (answer, ()) = tokio::join!(user.post_empty(&verify), change);
 
-    // The new credentials are verified as well.
+    // The new credentials are verified, too.
     assert_eq!(answer.data()["status"], "refused", "{answer}");
-    assert_eq!(exchanges.asked().len(), 2);
+    assert_eq!(exchanges.calls().len(), 2);
     assert_eq!(user.get(&path).await.data()["status"], "refused");
 }
 
 #[tokio::test]
-async fn new_credentials_are_verified_at_once_where_configured() {
+async fn verifies_new_credentials_at_once_where_configured() {
     let (world, exchanges) = world(true).await;
     let user = world.user("ann").await;
 
@@ -183,8 +183,8 @@ async fn new_credentials_are_verified_at_once_where_configured() {
     let changed = user.put(&path, json!({"api_key": "unknown"})).await;
     assert_eq!(changed.data()["status"], "refused");
 
-    // A change is made also when the exchange fails.
-    exchanges.set(|mood| mood.failures = vec![500, 500, 500]);
+    // The change is stored although the exchange fails.
+    exchanges.set(|behaviour| behaviour.failures = vec![500, 500, 500]);
     let changed = user.put(&path, json!({"api_key": KEY})).await;
     assert_eq!(changed.data()["status"], "unverified");
     let renamed = user.put(&path, json!({"name": "renamed"})).await;
@@ -192,11 +192,11 @@ async fn new_credentials_are_verified_at_once_where_configured() {
 }
 
 #[tokio::test]
-async fn other_ways_to_give_credentials_verify_them_too() {
+async fn verifies_the_credentials_of_a_new_trading() {
     let (world, _exchanges) = world(true).await;
     let user = world.user("ann").await;
 
-    // An exchange that cannot verify.
+    // This exchange cannot verify credentials.
     user.post(LIST, new_binding("okx", "okx", KEY)).await.data();
     let trading = json!({"name": "t", "type": "kraken", "api_key": KEY, "api_secret": SECRET});
     let trading = user.post("/v1/tradings", trading).await;

@@ -35,7 +35,7 @@ pub(crate) async fn store_letter(
         trading_id: trading.and_then(|id| id.parse().ok()),
         class,
         code,
-        reason: "so it is".to_owned(),
+        reason: "a test".to_owned(),
     };
     let mut connection = user.world.pool().acquire().await.expect("a connection");
     insert(&mut connection, &[letter]).await.expect("a letter");

@@ -1,4 +1,4 @@
-//! Dead letters are read, replayed and given up.
+//! Reading, replaying and discarding dead letters.
 
 use super::audited;
 use super::fixtures::{store_letter, store_rejected};
@@ -10,7 +10,7 @@ use tiris_domain::states::DeadLetterClass;
 const LETTERS: &str = "/v1/events/dead-letters";
 
 #[tokio::test]
-async fn a_letter_shows_its_event_and_why_it_was_put_aside() {
+async fn a_dead_letter_shows_its_event_and_reason() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "10", "10").await;
@@ -27,7 +27,7 @@ async fn a_letter_shows_its_event_and_why_it_was_put_aside() {
 }
 
 #[tokio::test]
-async fn a_letter_that_is_no_text_is_shown_as_base64() {
+async fn shows_a_binary_payload_as_base64() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let root = world.admin("root").await;
@@ -55,11 +55,11 @@ async fn a_list_omits_long_payloads() {
     assert_eq!(listed["payload"], Value::Null);
     assert_eq!(text(&whole.data()["payload"]).len(), 10_000);
     // The reason of an internal error is for operators only.
-    assert_ne!(whole.data()["reason"], "so it is");
+    assert_ne!(whole.data()["reason"], "a test");
 }
 
 #[tokio::test]
-async fn users_read_their_own_letters_and_admins_all() {
+async fn users_read_their_dead_letters_and_admins_all() {
     let world = World::start().await;
     let ann = world.user("ann").await;
     let bob = world.user("bob").await;
@@ -83,14 +83,14 @@ async fn users_read_their_own_letters_and_admins_all() {
     wrong.assert_error(400, "INVALID_VALUE");
 }
 
-/// Path of the replay of a letter that withdraws this amount.
+/// The replay path of a new dead letter that withdraws this amount.
 async fn replay_of(user: &User<'_>, book: &Book, amount: &str) -> String {
     let id = store_rejected(user, book, 1, amount).await;
     format!("{LETTERS}/{id}/replay")
 }
 
 #[tokio::test]
-async fn a_dry_run_reports_the_effect_on_each_balance_and_has_none() {
+async fn a_dry_run_reports_balances_without_changing_them() {
     let world = World::start().await;
     let ann = world.user("ann").await;
     let root = world.admin("root").await;
@@ -158,7 +158,7 @@ async fn a_replay_shows_its_admin_to_admins_only() {
 }
 
 #[tokio::test]
-async fn a_replay_that_is_rejected_again_is_audited_too() {
+async fn audits_a_replay_that_is_rejected_again() {
     let world = World::start().await;
     let ann = world.user("ann").await;
     let root = world.admin("root").await;
@@ -182,7 +182,7 @@ async fn a_replay_that_is_rejected_again_is_audited_too() {
     assert_eq!(rows, [row.clone(), row]);
 }
 
-/// Letters of 6, 6 and 4 against a balance of 10, and one that is no event.
+/// Stores withdrawals of 6, 6 and 4 from a balance of 10, and a malformed message.
 async fn store_several(user: &User<'_>, book: &Book) {
     for (seq, amount) in [(1, "6"), (2, "6"), (3, "4")] {
         store_rejected(user, book, seq, amount).await;
@@ -192,7 +192,7 @@ async fn store_several(user: &User<'_>, book: &Book) {
 }
 
 #[tokio::test]
-async fn many_letters_are_replayed_in_order() {
+async fn replays_many_dead_letters_in_order() {
     let world = World::start().await;
     let ann = world.user("ann").await;
     let root = world.admin("root").await;
@@ -216,7 +216,7 @@ async fn many_letters_are_replayed_in_order() {
 }
 
 #[tokio::test]
-async fn many_letters_are_discarded_by_a_filter() {
+async fn discards_the_dead_letters_of_a_filter() {
     let world = World::start().await;
     let ann = world.user("ann").await;
     let root = world.admin("root").await;
@@ -228,7 +228,7 @@ async fn many_letters_are_discarded_by_a_filter() {
 
     assert_eq!(discarded.data()["discarded"], 3);
     assert_eq!(discarded.data()["left"], 0);
-    // The malformed one.
+    // The malformed message.
     let open = root.get(&format!("{LETTERS}?status=open")).await;
     assert_eq!(open.list("dead_letters").len(), 1);
     assert_eq!(audited(&world, "dead_letters.discard").await.len(), 1);

@@ -1,6 +1,4 @@
-//! What a run was measured on.
-//!
-//! Owns: finding it out. Must not know: what is measured.
+//! The machine, versions and settings of a run.
 
 use crate::stage::Stage;
 use anyhow::Result;
@@ -9,63 +7,39 @@ use std::fs;
 use std::process::Command;
 use tiris_testing::find_nats_server;
 
-/// The settings that decide most about speed.
-const SETTINGS: [&str; 9] = [
-    "fsync",
-    "synchronous_commit",
-    "full_page_writes",
-    "shared_buffers",
-    "max_wal_size",
-    "checkpoint_timeout",
-    "autovacuum",
-    "jit",
-    "shared_preload_libraries",
-];
-
-/// Machine, versions, settings.
-pub(crate) async fn look(stage: &Stage) -> Result<BTreeMap<String, String>> {
-    let build = if cfg!(debug_assertions) {
-        "debug: figures mean nothing"
-    } else {
-        "release"
-    };
-    let history = if stage.has_hypertables().await? {
-        "hypertables of TimescaleDB"
-    } else {
-        "native partitions"
-    };
-    let machine = format!(
-        "{} cores, {}, {} of memory",
-        std::thread::available_parallelism().map_or(0, usize::from),
-        field("/proc/cpuinfo", "model name"),
-        field("/proc/meminfo", "MemTotal")
-    );
-    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let nats = output(&find_nats_server()?.to_string_lossy(), &["--version"]);
-
-    let pool = stage.administration();
-    let postgres: String = sqlx::query_scalar("SELECT version()")
-        .fetch_one(&pool)
-        .await?;
-    let settings: String = sqlx::query_scalar(
-        "SELECT string_agg(name || '=' || current_setting(name), ' ' ORDER BY name) FROM pg_settings \
-         WHERE name = ANY($1)",
+pub(crate) async fn describe(stage: &Stage) -> Result<BTreeMap<String, String>> {
+    let (postgres, settings): (String, String) = sqlx::query_as(
+        "SELECT version(), string_agg(name || '=' || current_setting(name), ' ' ORDER BY name) FROM pg_settings \
+         WHERE name IN ('fsync', 'synchronous_commit', 'full_page_writes', 'shared_buffers', 'max_wal_size', \
+         'checkpoint_timeout', 'autovacuum', 'jit', 'shared_preload_libraries')",
     )
-    .bind(SETTINGS.map(str::to_owned).to_vec())
-    .fetch_one(&pool)
+    .fetch_one(&stage.admin)
     .await?;
-    pool.close().await;
+    let build = match cfg!(debug_assertions) {
+        true => "debug: the figures are meaningless",
+        false => "release",
+    };
+    let history = match stage.has_hypertables {
+        true => "hypertables of TimescaleDB",
+        false => "native partitions",
+    };
 
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let model = field("/proc/cpuinfo", "model name").unwrap_or_default();
+    let memory = field("/proc/meminfo", "MemTotal").unwrap_or_default();
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let commit = output("git", &["describe", "--always", "--dirty"]);
+    let nats = output(&find_nats_server()?.to_string_lossy(), &["--version"]);
     let all = [
         ("build", build.to_owned()),
-        (
-            "commit",
-            output("git", &["describe", "--always", "--dirty"]),
-        ),
+        ("commit", commit),
         ("history", history.to_owned()),
         ("kernel", output("uname", &["-srm"])),
         ("load before", load.trim().to_owned()),
-        ("machine", machine),
+        (
+            "machine",
+            format!("{cores} cores, {model}, {memory} of memory"),
+        ),
         ("nats", nats + ", file storage"),
         ("postgres", postgres),
         ("postgres settings", settings),
@@ -73,7 +47,20 @@ pub(crate) async fn look(stage: &Stage) -> Result<BTreeMap<String, String>> {
     Ok(all.map(|(name, value)| (name.to_owned(), value)).into())
 }
 
-/// Empty when it cannot be told.
+/// The memory of a process in KiB: `VmRSS` is resident now, `VmHWM` the peak. None where there is no `/proc`.
+pub(crate) fn memory_kib(pid: u32, name: &str) -> Option<u64> {
+    let text = field(&format!("/proc/{pid}/status"), name)?;
+    text.split_whitespace().next()?.parse().ok()
+}
+
+/// The value of the first line `name: value` of a file.
+fn field(file: &str, name: &str) -> Option<String> {
+    let text = fs::read_to_string(file).ok()?;
+    let line = text.lines().find(|line| line.starts_with(name))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}
+
+/// The output of a program, empty when it cannot be run.
 fn output(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
     output
@@ -81,14 +68,19 @@ fn output(program: &str, arguments: &[&str]) -> String {
         .unwrap_or_default()
 }
 
-/// The first line `name: value` of a file.
-fn field(file: &str, name: &str) -> String {
-    let text = fs::read_to_string(file).unwrap_or_default();
-    let line = text
-        .lines()
-        .find(|line| line.starts_with(name))
-        .unwrap_or_default();
-    line.split_once(':')
-        .map_or("unknown", |(_, value)| value.trim())
-        .to_owned()
+#[cfg(test)]
+mod tests {
+    use super::memory_kib;
+
+    #[test]
+    #[cfg_attr(not(target_os = "linux"), ignore = "needs /proc")]
+    fn reads_the_memory_of_a_process() {
+        let own = std::process::id();
+
+        let resident = memory_kib(own, "VmRSS").expect("this process uses memory");
+
+        assert!(resident > 0);
+        assert!(Some(resident) <= memory_kib(own, "VmHWM"));
+        assert_eq!(memory_kib(0, "VmRSS"), None);
+    }
 }

@@ -1,14 +1,12 @@
-//! Figures of a measurement, in whole numbers: repetitions with their median, ratios in thousandths.
-//!
-//! Owns: units, medians, spread, targets. Must not know: what was measured.
+//! Figures in whole numbers: repeated measurements with their median, ratios in thousandths, targets, curves.
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// A ratio of 1, in thousandths.
-pub(crate) const ONE: u64 = 1_000;
+/// The ratio 1, in thousandths.
+pub(crate) const THOUSAND: u64 = 1_000;
 
-/// What a figure counts.
+/// The unit of a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Unit {
@@ -21,13 +19,13 @@ pub(crate) enum Unit {
 }
 
 impl Unit {
-    /// For a person.
+    /// Formats a value for the table.
     pub(crate) fn show(self, value: u64) -> String {
         match self {
             Self::PerSecond => format!("{}/s", grouped(value)),
             Self::Micros => format!("{}.{:02} ms", value / 1_000, value % 1_000 / 10),
             Self::Kibibytes => format!("{}.{} MiB", value / 1_024, value % 1_024 * 10 / 1_024),
-            Self::Ratio => format!("{}.{:02}", value / ONE, value % ONE / 10),
+            Self::Ratio => format!("{}.{:02}", value / THOUSAND, value % THOUSAND / 10),
             Self::Count => grouped(value),
         }
     }
@@ -35,36 +33,31 @@ impl Unit {
 
 /// With a comma before every three digits.
 fn grouped(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
+    match value {
+        0..1_000 => value.to_string(),
+        _ => format!("{},{:03}", grouped(value / 1_000), value % 1_000),
     }
-    text
 }
 
-/// One figure, measured several times.
+/// A figure, measured several times.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Samples(Vec<u64>);
+pub(crate) struct Samples(pub(crate) Vec<u64>);
 
 impl Samples {
     pub(crate) fn add(&mut self, value: u64) {
         self.0.push(value);
     }
 
-    /// Nothing when it could not be measured.
-    pub(crate) fn extend(&mut self, value: Option<u64>) {
-        self.0.extend(value);
-    }
-
-    /// Zero when there is none.
-    pub(crate) fn median(&self) -> u64 {
+    fn sorted(&self) -> Vec<u64> {
         let mut sorted = self.0.clone();
         sorted.sort_unstable();
+        sorted
+    }
+
+    /// The median, 0 without samples.
+    pub(crate) fn median(&self) -> u64 {
+        let sorted = self.sorted();
         match sorted.len() {
             0 => 0,
             length if length % 2 == 1 => sorted[length / 2],
@@ -72,77 +65,56 @@ impl Samples {
         }
     }
 
-    pub(crate) fn least(&self) -> u64 {
-        self.0.iter().copied().min().unwrap_or(0)
-    }
-
-    pub(crate) fn most(&self) -> u64 {
-        self.0.iter().copied().max().unwrap_or(0)
-    }
-
-    /// Each against the one of `other` that was measured beside it, in thousandths: what the machine did to both falls out.
+    /// The ratio of each sample to that of `other` from the same round, in thousandths: noise of the machine that affects
+    /// both cancels out.
     pub(crate) fn over(&self, other: &Self) -> Self {
-        self.0
-            .iter()
-            .zip(&other.0)
-            .map(|(mine, other)| ratio(*mine, *other))
-            .collect()
+        let pairs = self.0.iter().zip(&other.0);
+        Self(pairs.map(|(mine, other)| ratio(*mine, *other)).collect())
     }
 
-    /// The median, and in brackets the least and the most.
+    /// The median, followed by the minimum and the maximum in brackets.
     pub(crate) fn show(&self, unit: Unit) -> String {
         let median = unit.show(self.median());
-        if self.0.len() < 2 {
-            return median;
+        match self.sorted()[..] {
+            [least, .., most] => format!("{median} ({} to {})", unit.show(least), unit.show(most)),
+            _ => median,
         }
-        format!(
-            "{median} ({} to {})",
-            unit.show(self.least()),
-            unit.show(self.most())
-        )
     }
 }
 
-impl FromIterator<u64> for Samples {
-    fn from_iter<I: IntoIterator<Item = u64>>(values: I) -> Self {
-        Self(values.into_iter().collect())
-    }
-}
-
-/// In thousandths; nothing over nothing is nothing.
+/// `value / of` in thousandths, 0 when `of` is 0.
 pub(crate) fn ratio(value: u64, of: u64) -> u64 {
-    (value * ONE).checked_div(of).unwrap_or(0)
+    (value * THOUSAND).checked_div(of).unwrap_or(0)
 }
 
-/// So many in this time, a second.
+/// The rate of `count` in `time`, per second.
 pub(crate) fn per_second(count: u64, time: Duration) -> u64 {
     let rate = u128::from(count) * 1_000_000 / time.as_micros().max(1);
     u64::try_from(rate).unwrap_or(u64::MAX)
 }
 
-/// What a figure must hold to.
+/// A bound for a median.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Target {
-    /// The median ratio, in thousandths.
+    /// Of the ratio, in thousandths.
     RatioAtLeast(u64),
-    /// The median ratio, in thousandths.
+    /// Of the ratio, in thousandths.
     RatioAtMost(u64),
-    /// The median, in its unit.
+    /// Of the figure, in its unit.
     AtMost(u64),
 }
 
-/// One row of the table.
+/// A row of the table.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Line {
     pub(crate) scenario: String,
     pub(crate) what: String,
     pub(crate) unit: Unit,
     pub(crate) measured: Samples,
-    /// What the same machine can do at best, measured beside it.
+    /// The best the same machine can do, measured in the same rounds.
     pub(crate) limit: Option<Samples>,
     pub(crate) target: Option<Target>,
-    /// With what it was measured.
     pub(crate) note: String,
 }
 
@@ -159,9 +131,12 @@ impl Line {
         }
     }
 
-    pub(crate) fn against(mut self, limit: Samples) -> Self {
-        self.limit = Some(limit);
-        self
+    /// A rate beside its limit.
+    pub(crate) fn rate(what: impl Into<String>, measured: Samples, limit: Samples) -> Self {
+        Self {
+            limit: Some(limit),
+            ..Self::new(what, Unit::PerSecond, measured)
+        }
     }
 
     pub(crate) fn target(mut self, target: Target) -> Self {
@@ -178,39 +153,26 @@ impl Line {
         self.limit.as_ref().map(|limit| self.measured.over(limit))
     }
 
-    /// Whether the target is met; none when there is none.
+    /// Whether the target is met; none without a target.
     pub(crate) fn is_met(&self) -> Option<bool> {
-        let ratio = || self.ratio().map(|ratio| ratio.median());
+        let ratio = self.ratio().map(|ratio| ratio.median());
         match self.target? {
-            Target::RatioAtLeast(least) => ratio().map(|ratio| ratio >= least),
-            Target::RatioAtMost(most) => ratio().map(|ratio| ratio <= most),
+            Target::RatioAtLeast(least) => ratio.map(|ratio| ratio >= least),
+            Target::RatioAtMost(most) => ratio.map(|ratio| ratio <= most),
             Target::AtMost(most) => Some(self.measured.median() <= most),
         }
     }
 }
 
-/// Lines over something that grows.
+/// Rates, in events a second, over a growing quantity.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Curve {
-    /// Also its file name.
+    /// Also the name of the SVG file.
     pub(crate) name: String,
     pub(crate) title: String,
+    /// The label of the horizontal axis.
     pub(crate) across: String,
-    pub(crate) upward: String,
     pub(crate) series: Vec<Series>,
-}
-
-impl Curve {
-    /// Events a second over something that grows.
-    pub(crate) fn of_rates(name: &str, title: &str, across: &str, series: Vec<Series>) -> Self {
-        Self {
-            name: name.to_owned(),
-            title: title.to_owned(),
-            across: across.to_owned(),
-            upward: "events/s".to_owned(),
-            series,
-        }
-    }
 }
 
 /// One line of a curve.
@@ -225,36 +187,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ratio_is_the_median_of_what_was_measured_side_by_side() {
-        let mine: Samples = [80, 40, 90].into_iter().collect();
-        let limit: Samples = [100, 50, 100].into_iter().collect();
-        let line = Line::new("it", Unit::PerSecond, mine).against(limit);
-        assert_eq!(line.ratio().map(|ratio| ratio.median()), Some(800));
-        assert_eq!(
-            line.clone().target(Target::RatioAtLeast(800)).is_met(),
-            Some(true)
-        );
-        assert_eq!(
-            line.clone().target(Target::RatioAtLeast(801)).is_met(),
-            Some(false)
-        );
-        assert_eq!(
-            line.clone().target(Target::AtMost(79)).is_met(),
-            Some(false)
-        );
+    fn a_ratio_is_the_median_of_the_ratios_of_each_round() {
+        let measured = Samples(vec![80, 40, 90]);
+        let limit = Samples(vec![100, 50, 100]);
 
+        let line = Line::rate("it", measured, limit);
+
+        assert_eq!(line.ratio().map(|ratio| ratio.median()), Some(800));
+    }
+
+    #[test]
+    fn a_target_is_met_or_missed() {
+        let line = Line::rate("it", Samples(vec![80]), Samples(vec![100]));
+        let is_met = |target| line.clone().target(target).is_met();
+
+        assert_eq!(is_met(Target::RatioAtLeast(800)), Some(true));
+        assert_eq!(is_met(Target::RatioAtLeast(801)), Some(false));
+        assert_eq!(is_met(Target::AtMost(79)), Some(false));
         assert_eq!(line.is_met(), None);
     }
 
     #[test]
-    fn figures_are_written_for_people() {
+    fn units_are_formatted() {
         assert_eq!(Unit::PerSecond.show(1_234_567), "1,234,567/s");
         assert_eq!(Unit::Micros.show(4_057), "4.05 ms");
         assert_eq!(Unit::Kibibytes.show(1_536), "1.5 MiB");
         assert_eq!(Unit::Ratio.show(832), "0.83");
-        let samples: Samples = [3, 1, 2].into_iter().collect();
-        assert_eq!(samples.show(Unit::Count), "2 (1 to 3)");
-        assert_eq!([1, 2].into_iter().collect::<Samples>().median(), 1);
+    }
+
+    #[test]
+    fn samples_show_their_median_and_spread() {
+        assert_eq!(Samples(vec![3, 1, 2]).show(Unit::Count), "2 (1 to 3)");
+        assert_eq!(Samples(vec![1, 2]).median(), 1);
+        assert_eq!(Samples(vec![7]).show(Unit::Count), "7");
         assert_eq!(Samples::default().show(Unit::Count), "0");
     }
 }

@@ -1,50 +1,41 @@
-//! What PostgreSQL can do with the same events at best: the statements of a batch with rows made in advance, without a
-//! broker, without parsing and without deciding anything.
-//!
-//! Owns: the batches of each lane, and the time they take. Must not know: what is compared with it.
+//! The best PostgreSQL can do with the same events: the statements of a batch with prepared rows, without a broker,
+//! parsing or a ledger.
 
 mod rows;
 
-use crate::people::{AMOUNT, Ids, People};
+use crate::figure::per_second;
 use crate::stage::Database;
 use anyhow::{Context, Result};
 use chrono::Utc;
-use rows::{Row, Rows};
-use rust_decimal::Decimal;
+use rows::Rows;
 use sqlx::postgres::{PgPool, PgPoolOptions};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 use tiris_domain::ids::IdSequence;
 use tiris_domain::lane::{EventStream, LaneKey};
 use tiris_store::lanes;
+use tiris_tools::Population;
 use tokio::task::JoinSet;
 
-/// As many lanes as a worker has by default.
-const LANES: u64 = 16;
-const STREAM: EventStream = EventStream::Trading;
+/// The default number of lanes.
+const LANES: u16 = 16;
 
-/// How the events are put into transactions.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Shape {
-    /// Events of a transaction.
-    pub(crate) batch: u64,
-    pub(crate) connections: u32,
-}
-
-/// Writes events `first` to `first + count` as fast as this server can; returns how long it took.
-pub(crate) async fn run(
+/// Writes events as fast as possible, `batch` in a transaction, and returns their rate.
+pub(crate) async fn rate(
     database: &Database,
-    people: People,
-    first: u64,
-    count: u64,
-    shape: Shape,
-) -> Result<Duration> {
-    let keys = (0..LANES).map(key).collect::<Result<Vec<_>>>()?;
+    population: Population,
+    events: Range<u64>,
+    batch: u64,
+    connections: u32,
+) -> Result<u64> {
+    let keys: Vec<LaneKey> = (0..LANES).map(key).collect();
     lanes::ensure(&database.pool, &keys, 0).await?;
-    let made = prepare(people, first, count, shape.batch)?;
+    let count = events.end - events.start;
+    let prepared = prepare(population, events, batch)?;
     let pool = PgPoolOptions::new()
-        .max_connections(shape.connections)
-        .min_connections(shape.connections)
+        .max_connections(connections)
+        .min_connections(connections)
         .test_before_acquire(false)
         .acquire_timeout(Duration::from_secs(120))
         .connect(&database.url)
@@ -52,8 +43,8 @@ pub(crate) async fn run(
 
     let begun = Instant::now();
     let mut tasks = JoinSet::new();
-    for (lane, batches) in made {
-        tasks.spawn(write_lane(pool.clone(), key(lane)?, batches));
+    for (lane, batches) in prepared {
+        tasks.spawn(write_lane(pool.clone(), key(lane), batches));
     }
     while let Some(ended) = tasks.join_next().await {
         ended??;
@@ -61,14 +52,14 @@ pub(crate) async fn run(
     let time = begun.elapsed();
 
     pool.close().await;
-    Ok(time)
+    Ok(per_second(count, time))
 }
 
-fn key(lane: u64) -> Result<LaneKey> {
-    Ok(LaneKey {
-        stream: STREAM,
-        lane: u16::try_from(lane)?,
-    })
+fn key(lane: u16) -> LaneKey {
+    LaneKey {
+        stream: EventStream::Trading,
+        lane,
+    }
 }
 
 async fn write_lane(pool: PgPool, key: LaneKey, batches: Vec<Rows>) -> Result<()> {
@@ -81,36 +72,25 @@ async fn write_lane(pool: PgPool, key: LaneKey, batches: Vec<Rows>) -> Result<()
 }
 
 /// The batches of each lane.
-fn prepare(people: People, first: u64, count: u64, batch: u64) -> Result<BTreeMap<u64, Vec<Rows>>> {
-    let amount: Decimal = AMOUNT.parse()?;
+fn prepare(
+    population: Population,
+    events: Range<u64>,
+    batch: u64,
+) -> Result<BTreeMap<u16, Vec<Rows>>> {
     let batch = usize::try_from(batch)?;
     let now = Utc::now();
-    let mut ids = IdSequence::new(now, first);
+    let mut ids = IdSequence::new(now, events.start);
 
-    let mut lanes: BTreeMap<u64, Vec<Rows>> = BTreeMap::new();
-    for n in first..first + count {
-        let account = people.account_of(n);
-        let user = people.user_of(account);
-        let batches = lanes.entry(user % LANES).or_default();
+    let mut lanes: BTreeMap<u16, Vec<Rows>> = BTreeMap::new();
+    for n in events {
+        let user = population.user_of(n % population.accounts);
+        let lane = u16::try_from(user % u64::from(LANES))?;
+        let batches = lanes.entry(lane).or_default();
         if batches.last().is_none_or(|rows| rows.len() >= batch) {
             batches.push(Rows::default());
         }
-
-        let sequence = i64::try_from(n / people.accounts + 1)?;
         let rows = batches.last_mut().context("a batch")?;
-        rows.push(Row {
-            number: i64::try_from(n)?,
-            user: People::user_id(user),
-            trading: People::trading_id(user),
-            account: People::account_id(account),
-            event_id: Ids::Ordered.of(n),
-            log: ids.next_id(),
-            posting: ids.next_id(),
-            at: now,
-            amount,
-            balance: amount * Decimal::from(sequence),
-            sequence,
-        });
+        rows.push(population, n, &mut ids, now)?;
     }
     Ok(lanes)
 }

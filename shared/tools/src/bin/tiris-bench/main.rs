@@ -1,32 +1,29 @@
-//! `tiris-bench`: how fast the system is, beside what its parts can do at best in the same run.
+//! `tiris-bench`: measures the speed of the system beside the best its parts can do in the same run.
 //!
 //! Owns: the command line, the order of scenarios, the exit code. Must not know: how a scenario measures.
 
-mod bench;
-mod desks;
 mod draw;
 mod environment;
 mod figure;
 mod limit;
-mod memory;
-mod people;
 mod pgbench;
 mod publish;
 mod report;
 mod scenario;
+mod site;
 mod sizes;
 mod stage;
 mod statement;
 mod stored;
+mod traders;
 mod worker;
 mod wrk;
 
 use anyhow::{Context, Result};
-use bench::Bench;
 use clap::{Parser, Subcommand, ValueEnum};
-use publish::Events;
 use report::Report;
 use scenario::Scenario;
+use site::Bench;
 use sizes::SizeArgs;
 use stage::Stage;
 use std::path::{Path, PathBuf};
@@ -39,33 +36,27 @@ use tiris_tools::exit_code;
 /// Measures Tiris Backend beside its limits
 ///
 /// Starts a private PostgreSQL, durable as in production, and private NATS servers, runs the programs of this build, and
-/// measures what the targets ask for, each figure several times in turn with its limit: what this PostgreSQL does with the
-/// same rows without the system around it. After every measurement the books are checked. Events come from another process,
-/// requests from wrk. Nothing else should run on the machine meanwhile.
+/// compares them with the targets. Each figure is measured several times, in turn with its limit: the rate at which this
+/// PostgreSQL handles the same rows without the system around it. The books are checked after every measurement. Events
+/// come from another process, requests from wrk. Nothing else should run on the machine meanwhile.
 ///
-/// Exit code: 0 everything was measured, 1 a scenario failed or its result was wrong, 2 wrong usage. A target that is
-/// missed is told and is no failure.
+/// Exit code: 0 everything was measured, 1 a scenario failed or its result was wrong, 2 wrong usage. A missed target is
+/// reported and is not a failure.
 #[derive(Parser, Debug)]
 #[command(name = "tiris-bench", version)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
-    /// What to measure, separated by commas [default: everything]
-    #[arg(
-        long,
-        env = "BENCH",
-        value_enum,
-        value_delimiter = ',',
-        ignore_case = true,
-        value_name = "NAMES"
-    )]
+    /// Scenarios to run, separated by commas [default: all]
+    #[arg(long, env = "BENCH", value_enum, value_name = "NAMES")]
+    #[arg(value_delimiter = ',', ignore_case = true)]
     only: Vec<Scenario>,
     #[command(flatten)]
     sizes: SizeArgs,
-    /// Where the figures go, as JSON, and beside them the curves as SVG [default: bench/bench.json in the development folder]
+    /// Write the figures to this JSON file and the curves beside it, as SVG [default: bench/bench.json in the development folder]
     #[arg(long, env = "BENCH_REPORT", value_name = "FILE")]
     report: Option<PathBuf>,
-    /// Show the figures of an earlier run beside these
+    /// Compare with the report of an earlier run
     #[arg(long, env = "BENCH_COMPARE", value_name = "FILE")]
     compare: Option<PathBuf>,
     /// Print a line for every step
@@ -75,21 +66,19 @@ struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Print the table of a report again, and draw its curves
+    /// Print the table of a report and draw its curves
     Show {
-        /// The JSON
+        /// The JSON file
         file: PathBuf,
-        /// The table alone, as Markdown
+        /// Print only the table, as Markdown
         #[arg(long)]
         markdown: bool,
     },
-    /// What publishes events while a scenario runs
+    /// Publish events for a scenario
     #[command(hide = true)]
     Publish {
-        #[arg(long)]
-        nats_url: String,
-        #[command(flatten)]
-        events: Events,
+        /// The events, as JSON
+        events: String,
     },
 }
 
@@ -98,9 +87,7 @@ async fn main() -> ExitCode {
     tiris_runtime::tls::choose_provider();
     let cli = Cli::parse();
     let outcome = match &cli.command {
-        Some(Command::Publish { nats_url, events }) => {
-            publish::run(nats_url, *events).await.map(|()| true)
-        }
+        Some(Command::Publish { events }) => publish::run(events).await.map(|()| true),
         Some(Command::Show { file, markdown }) => show(&cli, file, *markdown),
         None => run(&cli).await,
     };
@@ -110,11 +97,12 @@ async fn main() -> ExitCode {
 async fn run(cli: &Cli) -> Result<bool> {
     let stop = shutdown::on_signals()?;
     let view = View::new(cli.verbose);
-    let earlier = cli.compare.as_deref().map(Report::read).transpose()?;
     let file = match &cli.report {
         Some(file) => file.clone(),
         None => dev_dir()?.join("bench/bench.json"),
     };
+    // Read before the run, which may overwrite it.
+    let earlier = cli.compare.as_deref().map(Report::read).transpose()?;
 
     view.phase("starting PostgreSQL", 0);
     let bench = Bench {
@@ -126,19 +114,37 @@ async fn run(cli: &Cli) -> Result<bool> {
     let report = measure(&bench, &cli.only, &file).await?;
 
     bench.view.end();
-    println!("{report}\n{}", file.display());
-    if let Some(earlier) = earlier {
-        println!("{}", report.compared_with(&earlier));
-    }
+    print(&report, earlier.as_ref());
+    println!("{}", file.display());
     Ok(report.failures.is_empty())
 }
 
-/// Runs the wanted scenarios, all when none is named.
+fn show(cli: &Cli, file: &Path, markdown: bool) -> Result<bool> {
+    let report = Report::read(file)?;
+    if markdown {
+        println!("{}", report.markdown());
+        return Ok(true);
+    }
+
+    let earlier = cli.compare.as_deref().map(Report::read).transpose()?;
+    report.draw_curves(file)?;
+    print(&report, earlier.as_ref());
+    Ok(report.failures.is_empty())
+}
+
+fn print(report: &Report, earlier: Option<&Report>) {
+    println!("{report}");
+    if let Some(earlier) = earlier {
+        println!("{}", report.compared_with(earlier));
+    }
+}
+
+/// Runs the scenarios in `only`, or all when it is empty.
 async fn measure(bench: &Bench, only: &[Scenario], file: &Path) -> Result<Report> {
     let begun = Instant::now();
     let mut report = Report {
-        environment: environment::look(&bench.stage).await?,
-        sizes: bench.sizes.named(),
+        environment: environment::describe(&bench.stage).await?,
+        sizes: bench.sizes,
         ..Report::default()
     };
 
@@ -154,44 +160,19 @@ async fn measure(bench: &Bench, only: &[Scenario], file: &Path) -> Result<Report
                 report.add(name, outcome);
             }
             Err(error) => {
-                bench.view.say(&format!("{name}: FAILED: {error:#}"));
-                report
-                    .failures
-                    .insert(name.to_owned(), format!("{error:#}"));
+                let failure = format!("{error:#}");
+                bench.view.say(&format!("{name}: FAILED: {failure}"));
+                report.failures.insert(name.to_owned(), failure);
             }
         }
 
         report.seconds = begun.elapsed().as_secs();
-        // After each, so that what is measured is not lost when a later one is cut off.
+        // After each scenario, so that its figures survive the failure of a later one.
         report.write(file)?;
-        write_curves(&report, file)?;
+        report.draw_curves(file)?;
         if bench.stop.is_cancelled() {
             break;
         }
     }
     Ok(report)
-}
-
-fn show(cli: &Cli, file: &Path, markdown: bool) -> Result<bool> {
-    let report = Report::read(file)?;
-    if markdown {
-        println!("{}", report.markdown());
-        return Ok(true);
-    }
-
-    write_curves(&report, file)?;
-    println!("{report}");
-    if let Some(earlier) = cli.compare.as_deref() {
-        println!("{}", report.compared_with(&Report::read(earlier)?));
-    }
-    Ok(report.failures.is_empty())
-}
-
-fn write_curves(report: &Report, file: &Path) -> Result<()> {
-    for curve in &report.curves {
-        let drawing = file.with_file_name(format!("{}.svg", curve.name));
-        std::fs::write(&drawing, draw::svg(curve)?)
-            .with_context(|| format!("cannot write {}", drawing.display()))?;
-    }
-    Ok(())
 }

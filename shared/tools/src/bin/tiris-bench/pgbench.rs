@@ -1,52 +1,33 @@
-//! What PostgreSQL answers without the API before it: pgbench, with prepared statements.
-//!
-//! Owns: its arguments and what it prints. Must not know: what the script says.
+//! The rate of PostgreSQL without the API in front of it: pgbench with prepared statements.
 
+use crate::site::Bench;
 use crate::stage::Database;
 use anyhow::{Context, Result, ensure};
-use std::path::Path;
-use std::process::Stdio;
-use std::time::Duration;
 use tiris_testing::find_postgres;
+use tiris_tools::run_program;
 
-/// As many connections as the API has by default.
+/// The default pool size of the API.
 pub(crate) const CLIENTS: u32 = 10;
-const THREADS: &str = "--jobs=2";
 
-/// Transactions a second of `scripts`, one or the other; none may fail.
-pub(crate) async fn rate(
-    database: &Database,
-    folder: &Path,
-    scripts: &[String],
-    clients: u32,
-    time: Duration,
-) -> Result<u64> {
+/// Returns the transactions a second of a script, none of which may fail.
+pub(crate) async fn rate(bench: &Bench, database: &Database, script: &str) -> Result<u64> {
+    let file = bench.stage.folder.path().join("pgbench.sql");
+    std::fs::write(&file, script)?;
     let mut command = tokio::process::Command::new(find_postgres(None)?.bin.join("pgbench"));
-    for (number, script) in scripts.iter().enumerate() {
-        let file = folder.join(format!("pgbench-{number}.sql"));
-        std::fs::write(&file, script)?;
-        command.arg("--file").arg(file);
-    }
+    command
+        .arg("--file")
+        .arg(file)
+        .args(["--no-vacuum", "--protocol=prepared", "--jobs=2"])
+        .arg(format!("--client={CLIENTS}"))
+        .arg(format!("--time={}", bench.sizes.load_time().as_secs()))
+        .arg(&database.url);
 
-    let output = command
-        .args(["--no-vacuum", "--protocol=prepared", THREADS])
-        .arg(format!("--client={clients}"))
-        .arg(format!("--time={}", time.as_secs().max(1)))
-        .arg(&database.url)
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .context("cannot run pgbench")?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "pgbench failed: {}", errors.trim());
+    let text = run_program(&mut command).await?;
     ensure!(
         text.contains("failed transactions: 0 "),
-        "pgbench had failures: {text}"
+        "transactions of pgbench failed: {text}"
     );
-
-    parse(&text).with_context(|| format!("pgbench prints no rate: {text}"))
+    parse(&text).with_context(|| format!("pgbench printed no rate: {text}"))
 }
 
 /// Whole transactions of the line `tps = 1234.567890 (without initial connection time)`.
@@ -57,11 +38,13 @@ fn parse(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use super::parse;
+
     #[test]
-    fn the_rate_is_read_from_what_pgbench_prints() {
+    fn parses_the_rate_that_pgbench_prints() {
         let text =
             "latency average = 0.1 ms\ntps = 58123.912345 (without initial connection time)\n";
-        assert_eq!(super::parse(text), Some(58_123));
-        assert_eq!(super::parse("tps: none"), None);
+        assert_eq!(parse(text), Some(58_123));
+        assert_eq!(parse("tps: none"), None);
     }
 }

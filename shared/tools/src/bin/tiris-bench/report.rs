@@ -1,9 +1,9 @@
-//! What a run came to: a table for people, JSON for programs, a comparison with an earlier run.
-//!
-//! Owns: their form. Must not know: how anything in it was measured.
+//! The report of a run: a table, JSON, curves as SVG, a comparison with an earlier run.
 
-use crate::bench::Outcome;
-use crate::figure::{Curve, Line, Target, Unit, ratio};
+use crate::draw;
+use crate::figure::{Curve, Line, Samples, Target, Unit, ratio};
+use crate::site::Outcome;
+use crate::sizes::Sizes;
 use anyhow::{Context, Result};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::{Deserialize, Serialize};
@@ -13,52 +13,77 @@ use std::fs;
 use std::path::Path;
 use tiris_tools::table;
 
-/// The whole run.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Report {
     pub(crate) environment: BTreeMap<String, String>,
-    pub(crate) sizes: BTreeMap<String, u64>,
+    pub(crate) sizes: Sizes,
     pub(crate) seconds: u64,
     pub(crate) lines: Vec<Line>,
     pub(crate) curves: Vec<Curve>,
-    /// Scenarios that came to no end, or to a wrong one, and why.
+    /// The errors of scenarios that failed.
     pub(crate) failures: BTreeMap<String, String>,
 }
 
 impl Report {
     pub(crate) fn read(file: &Path) -> Result<Self> {
         let text = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-        serde_json::from_slice(&text).with_context(|| format!("{} is no report", file.display()))
+        serde_json::from_slice(&text)
+            .with_context(|| format!("{} is not a report of tiris-bench", file.display()))
     }
 
     pub(crate) fn write(&self, file: &Path) -> Result<()> {
         if let Some(folder) = file.parent() {
             fs::create_dir_all(folder)
-                .with_context(|| format!("cannot make {}", folder.display()))?;
+                .with_context(|| format!("cannot create {}", folder.display()))?;
         }
         fs::write(file, serde_json::to_vec_pretty(self)?)
             .with_context(|| format!("cannot write {}", file.display()))
     }
 
+    /// Writes the curves beside the report.
+    pub(crate) fn draw_curves(&self, file: &Path) -> Result<()> {
+        for curve in &self.curves {
+            let drawing = file.with_file_name(format!("{}.svg", curve.name));
+            draw::write(curve, &drawing)
+                .with_context(|| format!("cannot write {}", drawing.display()))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn add(&mut self, scenario: &str, outcome: Outcome) {
+        let named = outcome.lines.into_iter().map(|line| Line {
+            scenario: scenario.to_owned(),
+            ..line
+        });
+        self.lines.extend(named);
+        self.curves.extend(outcome.curve);
+    }
+
     fn table(&self) -> Table {
         let mut table = table([
-            "#",
-            "what",
-            "measured",
-            "limit beside it",
-            "ratio",
-            "target",
-            "met",
-            "with",
+            "#", "what", "measured", "limit", "ratio", "target", "met", "with",
         ]);
         for line in &self.lines {
-            table.add_row(row(line));
+            let met = match line.is_met() {
+                None => "",
+                Some(true) => "yes",
+                Some(false) => "MISSED",
+            };
+            table.add_row([
+                line.scenario.clone(),
+                line.what.clone(),
+                line.measured.show(line.unit),
+                show(line.limit.as_ref(), line.unit),
+                show(line.ratio().as_ref(), Unit::Ratio),
+                target(line),
+                met.to_owned(),
+                line.note.clone(),
+            ]);
         }
-
         table
     }
 
-    /// The table as Markdown.
+    /// Returns the table as Markdown.
     pub(crate) fn markdown(&self) -> String {
         let mut table = self.table();
         table
@@ -67,17 +92,7 @@ impl Report {
         table.to_string()
     }
 
-    /// What a scenario measured.
-    pub(crate) fn add(&mut self, scenario: &str, outcome: Outcome) {
-        let named = outcome.lines.into_iter().map(|line| Line {
-            scenario: scenario.to_owned(),
-            ..line
-        });
-        self.lines.extend(named);
-        self.curves.extend(outcome.curves);
-    }
-
-    /// The same figures of an earlier run beside these.
+    /// Returns a table of the figures of both runs.
     pub(crate) fn compared_with(&self, earlier: &Self) -> String {
         let mut table = table([
             "#",
@@ -93,40 +108,42 @@ impl Report {
             let Some(before) = earlier.lines.iter().find(same) else {
                 continue;
             };
-            let shown = |line: &Line| {
-                line.ratio()
-                    .map_or_else(String::new, |ratio| Unit::Ratio.show(ratio.median()))
-            };
             table.add_row([
                 line.scenario.clone(),
                 line.what.clone(),
                 before.measured.show(before.unit),
                 line.measured.show(line.unit),
                 Unit::Ratio.show(ratio(line.measured.median(), before.measured.median())),
-                shown(before),
-                shown(line),
+                show(before.ratio().as_ref(), Unit::Ratio),
+                show(line.ratio().as_ref(), Unit::Ratio),
             ]);
         }
 
-        let differing = differing(&earlier.environment, &self.environment);
-        let sizes = if earlier.sizes == self.sizes {
-            ""
-        } else {
-            "\nthe sizes differ: compare ratios alone"
-        };
-
-        format!("{table}{differing}{sizes}")
+        let mut text = table.to_string();
+        for (name, now) in &self.environment {
+            let before = earlier.environment.get(name);
+            if let Some(before) = before.filter(|before| *before != now) {
+                text += &format!("\n{name}: was {before}, is {now}");
+            }
+        }
+        if earlier.sizes != self.sizes {
+            text += "\nthe sizes differ: compare only the ratios";
+        }
+        text
     }
 }
 
-fn differing(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> String {
-    let mut text = String::new();
-    for (name, value) in now {
-        if let Some(other) = before.get(name).filter(|other| *other != value) {
-            text.push_str(&format!("\n{name}: was {other}, is {value}"));
-        }
+fn show(samples: Option<&Samples>, unit: Unit) -> String {
+    samples.map_or_else(String::new, |samples| samples.show(unit))
+}
+
+fn target(line: &Line) -> String {
+    match line.target {
+        None => String::new(),
+        Some(Target::RatioAtLeast(least)) => format!(">= {}", Unit::Ratio.show(least)),
+        Some(Target::RatioAtMost(most)) => format!("ratio <= {}", Unit::Ratio.show(most)),
+        Some(Target::AtMost(most)) => format!("<= {}", line.unit.show(most)),
     }
-    text
 }
 
 impl fmt::Display for Report {
@@ -134,64 +151,25 @@ impl fmt::Display for Report {
         for (name, value) in &self.environment {
             writeln!(f, "{name}: {value}")?;
         }
-        let sizes: Vec<String> = self
-            .sizes
-            .iter()
-            .map(|(name, size)| format!("{name}={size}"))
-            .collect();
-        writeln!(f, "sizes: {}", sizes.join(" "))?;
+        writeln!(f, "{:?}", self.sizes)?;
         writeln!(f, "{}", self.table())?;
-
-        for (scenario, why) in &self.failures {
-            writeln!(f, "{scenario} FAILED: {why}")?;
+        for (scenario, failure) in &self.failures {
+            writeln!(f, "{scenario} FAILED: {failure}")?;
         }
-
         write!(
             f,
-            "{} s; median (least to most); a ratio is the median of pairs measured in turn",
+            "{} s; median (minimum to maximum); a ratio is the median of the ratios of each round",
             self.seconds
         )
     }
 }
 
-fn row(line: &Line) -> [String; 8] {
-    let target = match line.target {
-        None => String::new(),
-        Some(Target::RatioAtLeast(least)) => format!(">= {}", Unit::Ratio.show(least)),
-        Some(Target::RatioAtMost(most)) => format!("ratio <= {}", Unit::Ratio.show(most)),
-        Some(Target::AtMost(most)) => format!("<= {}", line.unit.show(most)),
-    };
-
-    let met = match line.is_met() {
-        None => "",
-        Some(true) => "yes",
-        Some(false) => "MISSED",
-    };
-
-    [
-        line.scenario.clone(),
-        line.what.clone(),
-        line.measured.show(line.unit),
-        line.limit
-            .as_ref()
-            .map_or_else(String::new, |limit| limit.show(line.unit)),
-        line.ratio()
-            .map_or_else(String::new, |ratio| ratio.show(Unit::Ratio)),
-        target,
-        met.to_owned(),
-        line.note.clone(),
-    ]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figure::Samples;
 
     fn report(measured: u64) -> Report {
-        let limit: Samples = [100].into_iter().collect();
-        let line = Line::new("events", Unit::PerSecond, [measured].into_iter().collect())
-            .against(limit)
+        let line = Line::rate("events", Samples(vec![measured]), Samples(vec![100]))
             .target(Target::RatioAtLeast(800));
         let environment = BTreeMap::from([("cores".to_owned(), measured.to_string())]);
         Report {
@@ -202,26 +180,29 @@ mod tests {
     }
 
     #[test]
-    fn a_missed_target_and_a_failed_scenario_stand_in_the_table() {
+    fn shows_missed_targets_and_failed_scenarios() {
         let mut missed = report(79);
         missed
             .failures
             .insert("S3".to_owned(), "no events".to_owned());
+
         let text = missed.to_string();
-        assert!(text.contains("MISSED") && text.contains("0.79"), "{text}");
+
+        assert!(text.contains("MISSED"), "{text}");
+        assert!(text.contains("0.79"), "{text}");
         assert!(text.contains("S3 FAILED: no events"), "{text}");
         assert!(!report(80).to_string().contains("MISSED"));
     }
 
     #[test]
-    fn an_earlier_run_read_from_its_file_is_set_beside_this_one() {
+    fn compares_with_the_report_of_an_earlier_run() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("deep/bench.json");
         report(50).write(&file).expect("written");
+
         let text = report(75).compared_with(&Report::read(&file).expect("read"));
-        assert!(
-            text.contains("1.50") && text.contains("cores: was 50, is 75"),
-            "{text}"
-        );
+
+        assert!(text.contains("1.50"), "{text}");
+        assert!(text.contains("cores: was 50, is 75"), "{text}");
     }
 }

@@ -1,4 +1,4 @@
-//! What is measured, one scenario a file.
+//! The scenarios, one a file.
 
 mod backlog;
 mod growth;
@@ -12,22 +12,21 @@ mod portal;
 mod read;
 mod start;
 
-use crate::bench::{Bench, MANY, ONE, Outcome};
+use crate::site::{Bench, MANY, ONE, Outcome};
 use anyhow::Result;
 
-/// A scenario by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 #[value(rename_all = "UPPER")]
 pub(crate) enum Scenario {
-    /// A backlog over many accounts
+    /// A backlog of many accounts
     S1,
     /// A backlog of one account
     S2,
-    /// From publishing to the commit
+    /// Latency from publishing to the commit
     S3,
-    /// A backlog where much is stored
+    /// A backlog while the tables grow
     S4,
-    /// What waits after an outage
+    /// The backlog of an outage
     S5,
     /// One account over HTTP
     S6,
@@ -37,11 +36,11 @@ pub(crate) enum Scenario {
     S8,
     /// A thousand connections
     S9,
-    /// Start, memory, size
+    /// Start time, memory, program size
     S10,
-    /// A backlog into tables with 24 months of history
+    /// A backlog with 24 months of history
     H24,
-    /// What logging and metrics cost
+    /// The cost of logging and metrics
     Overhead,
 }
 

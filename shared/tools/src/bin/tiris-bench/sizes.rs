@@ -1,84 +1,53 @@
-//! How much is measured.
-//!
-//! Owns: the variables, and the sizes of a full run. Must not know: what they mean for a scenario.
+//! The sizes of a run: options and environment variables with their defaults.
 
-use std::collections::BTreeMap;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Sizes; those not given are chosen so that a run of everything ends within a quarter of an hour on two cores.
-#[derive(clap::Args, Clone, Debug)]
-pub(crate) struct SizeArgs {
-    /// How often each figure is measured
-    #[arg(long, env = "BENCH_REPEAT", value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..=99))]
-    repeat: Option<u64>,
-    /// Events of a backlog (S1, S2, and half of them in S4, H24 and OVERHEAD) [default: 100000, full 200000]
-    #[arg(long, env = "BENCH_EVENTS", value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1000..))]
-    events: Option<u64>,
-    /// Rows stored before events are written (S4) [default: 600000, full 20000000]
-    #[arg(long, env = "BENCH_STORED", value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1000..))]
-    stored: Option<u64>,
-    /// Events that wait after an outage (S5) [default: 400000, full 1000000]
-    #[arg(long, env = "BENCH_WAITING", value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1000..))]
-    waiting: Option<u64>,
-    /// Rows of the account whose pages are read (S7) [default: 300000, full 1000000]
-    #[arg(long, env = "BENCH_PAGED", value_name = "COUNT", value_parser = clap::value_parser!(u64).range(2000..))]
-    paged: Option<u64>,
-    /// Rows of each month of history (H24) [default: 20000, full 500000]
-    #[arg(long, env = "BENCH_MONTH", value_name = "COUNT", value_parser = clap::value_parser!(u64).range(100..))]
-    month: Option<u64>,
-    /// Seconds of each load over HTTP and of each pgbench [default: 5, full 15]
-    #[arg(long, env = "BENCH_SECONDS", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=600))]
-    seconds: Option<u64>,
-    /// The sizes of the targets: takes hours
-    #[arg(long, env = "BENCH_FULL", value_parser = clap::builder::FalseyValueParser::new())]
-    full: bool,
-}
-
-/// Chosen sizes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Sizes {
-    pub(crate) repeat: u64,
-    pub(crate) events: u64,
-    pub(crate) stored: u64,
-    pub(crate) waiting: u64,
-    pub(crate) paged: u64,
-    pub(crate) month: u64,
-    seconds: u64,
-}
-
-impl SizeArgs {
-    pub(crate) fn sizes(&self) -> Sizes {
-        let pick =
-            |given: Option<u64>, usual, full| given.unwrap_or(if self.full { full } else { usual });
-        Sizes {
-            repeat: pick(self.repeat, 3, 5),
-            events: pick(self.events, 100_000, 200_000),
-            stored: pick(self.stored, 600_000, 20_000_000),
-            waiting: pick(self.waiting, 400_000, 1_000_000),
-            paged: pick(self.paged, 300_000, 1_000_000),
-            month: pick(self.month, 20_000, 500_000),
-            seconds: pick(self.seconds, 5, 15),
+macro_rules! sizes {
+    ($($name:ident, $env:literal, $unit:literal, $range:expr, $usual:literal, $full:literal, $help:literal;)*) => {
+        /// Options; a default depends on `full`.
+        #[derive(clap::Args, Clone, Debug)]
+        pub(crate) struct SizeArgs {
+            $(
+                #[arg(long, env = $env, value_name = $unit, value_parser = clap::value_parser!(u64).range($range),
+                      help = concat!($help, " [default: ", $usual, ", full ", $full, "]"))]
+                $name: Option<u64>,
+            )*
+            /// Use the sizes of the targets, which takes hours
+            #[arg(long, env = "BENCH_FULL", value_parser = clap::builder::FalseyValueParser::new())]
+            full: bool,
         }
-    }
+
+        /// The sizes of a run. Without options, a run of all scenarios takes a quarter of an hour on two cores.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        pub(crate) struct Sizes {
+            $(pub(crate) $name: u64,)*
+        }
+
+        impl SizeArgs {
+            pub(crate) fn sizes(&self) -> Sizes {
+                Sizes {
+                    $($name: self.$name.unwrap_or(if self.full { $full } else { $usual }),)*
+                }
+            }
+        }
+    };
+}
+
+sizes! {
+    repeat, "BENCH_REPEAT", "COUNT", 1..=99, 3, 5, "Repetitions of each measurement";
+    events, "BENCH_EVENTS", "COUNT", 1_000.., 100_000, 200_000,
+        "Events of a backlog (S1, S2; half of them in S4, H24 and OVERHEAD)";
+    stored, "BENCH_STORED", "COUNT", 1_000.., 600_000, 20_000_000, "Rows stored before events are written (S4)";
+    waiting, "BENCH_WAITING", "COUNT", 1_000.., 400_000, 1_000_000, "Events waiting after an outage (S5)";
+    paged, "BENCH_PAGED", "COUNT", 2_000.., 300_000, 1_000_000, "Rows of the account whose pages are read (S7)";
+    month, "BENCH_MONTH", "COUNT", 100.., 20_000, 500_000, "Rows of each month of history (H24)";
+    seconds, "BENCH_SECONDS", "SECONDS", 1..=600, 5, 15, "Seconds of each HTTP load and of each pgbench run";
 }
 
 impl Sizes {
-    /// Of a load over HTTP.
+    /// The duration of an HTTP load.
     pub(crate) const fn load_time(self) -> Duration {
         Duration::from_secs(self.seconds)
-    }
-
-    /// For the report.
-    pub(crate) fn named(self) -> BTreeMap<String, u64> {
-        let all = [
-            ("repeat", self.repeat),
-            ("events", self.events),
-            ("stored", self.stored),
-            ("waiting", self.waiting),
-            ("paged", self.paged),
-            ("month", self.month),
-            ("seconds", self.seconds),
-        ];
-        all.map(|(name, value)| (name.to_owned(), value)).into()
     }
 }

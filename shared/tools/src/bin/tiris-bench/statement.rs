@@ -1,34 +1,33 @@
-//! The SQL by which the API answers a request, from the log of its database: pgbench runs what the API runs.
-//!
-//! Owns: the settings of the log, and reading it. Must not know: the requests.
+//! The SQL of a request, from the log of the database: pgbench runs the statements of the API.
 
-use crate::stage::{Database, Stage};
+use crate::site::Bench;
+use crate::stage::Database;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::fs;
+use tiris_tools::Population;
 
-/// What the statement of a prepared call begins with in the log, and what its values do.
+/// The log lines of a prepared statement and of its parameters.
 const STATEMENT: &str = " LOG:  execute ";
 const VALUES: &str = " DETAIL:  parameters: ";
 
-/// The last statement with `table` in it by which `path` was answered, with its values in it, as a script.
+/// Returns the last statement on `table` that `GET path` of the first user runs, with its values, as a script.
 pub(crate) async fn of_request(
-    stage: &Stage,
+    bench: &Bench,
     database: &Database,
-    email: &str,
     path: &str,
     table: &str,
 ) -> Result<String> {
     let url = format!("{}?options[log_statement]=all", database.url);
-    let mut api = stage.launch_api(&url, "warn")?;
-    api.wait_until_ready().await?;
-    let token = api.token(email).await?;
+    let api = bench.stage.start_api(&url, "warn").await?;
+    let token = api.token(&Population::email(0)).await?;
     api.client(&token)?.get::<Value>(path).await?;
 
-    let log = fs::read_to_string(stage.postgres_log())?;
+    let log = fs::read_to_string(bench.stage.folder.path().join("postgres/postgres.log"))?;
     let found =
         find(&log, &format!("FROM {table} ")).or_else(|| find(&log, &format!("FROM \"{table}\"")));
-    found.with_context(|| format!("the log of the database does not say how {path} is answered"))?
+    found
+        .with_context(|| format!("the log of PostgreSQL has no statement on {table} for {path}"))?
 }
 
 fn find(log: &str, wanted: &str) -> Option<Result<String>> {
@@ -44,7 +43,7 @@ fn find(log: &str, wanted: &str) -> Option<Result<String>> {
     Some(fill(statement, values))
 }
 
-/// Puts the values in the places of the parameters, the last first, because `$1` is also the beginning of `$10`.
+/// Replaces the parameters by their values, the last first, because `$1` is a prefix of `$10`.
 fn fill(statement: &str, values: &str) -> Result<String> {
     let mut filled = statement.to_owned();
     let values: Vec<(&str, &str)> = values
@@ -56,7 +55,7 @@ fn fill(statement: &str, values: &str) -> Result<String> {
     }
     ensure!(
         !filled.contains('$'),
-        "cannot be given to pgbench: {filled}"
+        "a parameter has no value in the log: {filled}"
     );
     Ok(format!("{filled};\n"))
 }
@@ -66,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_statement_of_a_table_is_found_with_its_values() {
+    fn finds_the_last_statement_of_a_table_with_its_values() {
         let log = "1 [2] LOG:  execute sqlx_s_1: SELECT 1 FROM \"other\" WHERE a = $1\n\
                    1 [2] DETAIL:  parameters: $1 = '7'\n\
                    1 [2] LOG:  execute sqlx_s_2: SELECT x FROM \"mine\" WHERE a = $1 AND b = $2 LIMIT $10\n\
@@ -82,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_without_value_is_refused() {
+    fn rejects_a_parameter_without_a_value() {
         assert!(fill("SELECT $1 WHERE a = $2", "$1 = 'x'").is_err());
     }
 }

@@ -1,68 +1,58 @@
-//! Events that are in the books already, as if they had come one by one.
-//!
-//! Owns: their rows, made in the database. Must not know: what comes afterwards.
+//! Events stored directly in the database, as if they had come one by one.
 
-use crate::people::{AMOUNT, Ids, People};
-use crate::stage::Database;
+use crate::site::Site;
 use anyhow::Result;
 use sqlx::AssertSqlSafe;
-use std::ops::Range;
+use tiris_testing::View;
+use tiris_tools::{EVENT_AMOUNT, EventIds, Population};
 
-/// Rows of one statement, so that progress shows and no transaction is too long.
+/// The rows of a statement: progress shows and no transaction is too long.
 const CHUNK: u64 = 250_000;
 
-/// When they came.
+/// The time of stored events.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum When {
     /// A microsecond apart, up to now: all in the partition that is written to.
     Now,
-    /// Spread over the month so many months ago; their event ids are forgotten.
+    /// Spread over the month this many months ago. The event ids are expired.
     MonthsAgo(u32),
 }
 
-/// Books the events of a range; those before it must be there. `done` hears how many are.
+/// Books the next `count` events of a site and shows the progress.
 pub(crate) async fn book(
-    database: &Database,
-    people: People,
-    events: Range<u64>,
-    ids: Ids,
+    site: &mut Site,
+    count: u64,
+    ids: EventIds,
     when: When,
-    done: impl Fn(u64),
+    view: &View,
 ) -> Result<()> {
-    let mut from = events.start;
-    while from < events.end {
-        let to = events.end.min(from + CHUNK);
-        chunk(database, people, from..to, ids, when).await?;
-        done(to - events.start);
-        from = to;
+    let accounts = site.population.accounts;
+    let account_ids: Vec<_> = (0..accounts).map(Population::account_id).collect();
+    let first = site.events;
+    let end = first + count;
+
+    while site.events < end {
+        let to = end.min(site.events + CHUNK);
+        let mut transaction = site.database.pool.begin().await?;
+        for statement in statements(ids, when) {
+            sqlx::query(AssertSqlSafe(statement))
+                .bind(i64::try_from(site.events)?)
+                .bind(i64::try_from(to)?)
+                .bind(i64::try_from(accounts)?)
+                .bind(&account_ids)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+
+        site.events = to;
+        view.progress(to - first);
     }
     Ok(())
 }
 
-async fn chunk(
-    database: &Database,
-    people: People,
-    events: Range<u64>,
-    ids: Ids,
-    when: When,
-) -> Result<()> {
-    let accounts: Vec<_> = (0..people.accounts).map(People::account_id).collect();
-
-    let mut transaction = database.pool.begin().await?;
-    for statement in statements(ids, when) {
-        sqlx::query(AssertSqlSafe(statement))
-            .bind(i64::try_from(events.start)?)
-            .bind(i64::try_from(events.end)?)
-            .bind(i64::try_from(people.accounts)?)
-            .bind(&accounts)
-            .execute(&mut *transaction)
-            .await?;
-    }
-    Ok(transaction.commit().await?)
-}
-
 /// Statements that book events from `$1` to before `$2` on `$3` accounts with the ids `$4`.
-fn statements(ids: Ids, when: When) -> Vec<String> {
+fn statements(ids: EventIds, when: When) -> Vec<String> {
     let moment = match when {
         When::Now => "now() + (n - $1) * interval '1 microsecond'".to_owned(),
         When::MonthsAgo(months) => format!(
@@ -84,8 +74,8 @@ fn statements(ids: Ids, when: When) -> Vec<String> {
         format!(
             "{rows} INSERT INTO transactions (id, timestamp, user_id, trading_id, sub_account_id, event_time, direction, \
                  reason, amount, closing_balance, sequence, event_id, trading_log_id, info) \
-             SELECT posting, at, user_id, trading_id, account_id, at, 'credit', 'bench', {AMOUNT}, sequence * {AMOUNT}, \
-                 sequence, event_id, log, jsonb_build_object('broker_time', at) FROM booked ORDER BY n"
+             SELECT posting, at, user_id, trading_id, account_id, at, 'credit', 'bench', {EVENT_AMOUNT}, \
+                 sequence * {EVENT_AMOUNT}, sequence, event_id, log, jsonb_build_object('broker_time', at) FROM booked ORDER BY n"
         ),
         format!(
             "{rows} INSERT INTO trading_logs (id, timestamp, user_id, trading_id, sub_account_id, transaction_id, \
@@ -94,7 +84,7 @@ fn statements(ids: Ids, when: When) -> Vec<String> {
                  jsonb_build_object('broker_time', at) FROM booked ORDER BY n"
         ),
         format!(
-            "{rows} UPDATE sub_accounts a SET balance = b.sequence * {AMOUNT}, sequence = b.sequence \
+            "{rows} UPDATE sub_accounts a SET balance = b.sequence * {EVENT_AMOUNT}, sequence = b.sequence \
              FROM (SELECT account_id, max(sequence) AS sequence FROM booked GROUP BY account_id) AS b \
              WHERE a.id = b.account_id"
         ),

@@ -1,110 +1,95 @@
-//! The clients of the API: wrk, a process of its own.
-//!
-//! Owns: its scripts, arguments and what it prints. Must not know: what the answers mean.
+//! HTTP load by `wrk`: its scripts, arguments and output.
 
+use crate::figure::per_second;
+use crate::site::Bench;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
-use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
+use tiris_tools::run_program;
 
-/// How connections rest, and the result as the last line.
+/// Pauses of connections, and the result as the last line.
 const DONE: &str = include_str!("wrk/done.lua");
-/// Reads the file of those who trade.
-const DESKS: &str = include_str!("wrk/desks.lua");
+/// Reads the file of traders.
+const TRADERS: &str = include_str!("wrk/traders.lua");
 const GET: &str = include_str!("wrk/get.lua");
 const LOG: &str = include_str!("wrk/log.lua");
 const PORTAL: &str = include_str!("wrk/portal.lua");
 /// Above this many connections a second thread helps.
 const CONNECTIONS_PER_THREAD: u32 = 500;
-const ANSWER_LIMIT: &str = "15s";
+const RESPONSE_LIMIT: &str = "15s";
 
-/// What is asked.
+/// The requests of a load.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Ask {
-    /// One path, again and again.
-    Get,
-    /// A trading log that moves money, each with a key of its own.
-    Log,
-    /// What people at a portal do, four fifths of it reading.
-    Portal,
+pub(crate) enum Request<'a> {
+    /// Always the same path.
+    Get { path: &'a str, token: &'a str },
+    /// Trading logs that move money, each with its own idempotency key.
+    Log { traders: &'a str },
+    /// The mix of a portal, four fifths of it reads.
+    Portal { traders: &'a str },
 }
 
-impl Ask {
-    fn script(self) -> String {
-        match self {
-            Self::Get => GET.to_owned(),
-            Self::Log => format!("{DESKS}\n{LOG}"),
-            Self::Portal => format!("{DESKS}\n{PORTAL}"),
-        }
-    }
-}
-
-/// A load.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Load<'a> {
-    pub(crate) ask: Ask,
+    pub(crate) request: Request<'a>,
     pub(crate) connections: u32,
     pub(crate) time: Duration,
-    /// How long each connection rests between an answer and the next request, in microseconds on average.
-    pub(crate) rest_micros: u64,
-    /// Path, or file of accounts.
-    pub(crate) what: &'a str,
-    /// Token, or nothing where the file has them.
-    pub(crate) token: &'a str,
+    /// The mean pause of a connection between a response and its next request.
+    pub(crate) pause_micros: u64,
 }
 
-/// What came back.
+/// The result of a load.
 #[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Answered {
-    /// Answers that came, of any status.
+pub(crate) struct Responses {
+    /// The number of responses of any status.
     pub(crate) requests: u64,
     micros: u64,
-    /// Connections, reads, writes and waits that failed.
+    /// Failed connects, reads, writes, and timeouts.
     broken: u64,
-    /// Answers that are no success.
+    /// Responses without success.
     refused: u64,
     pub(crate) p50: u64,
     pub(crate) p99: u64,
 }
 
-impl Answered {
-    /// Answers a second.
+impl Responses {
     pub(crate) fn rate(&self) -> u64 {
-        crate::figure::per_second(self.requests, Duration::from_micros(self.micros))
+        per_second(self.requests, Duration::from_micros(self.micros))
     }
 }
 
-/// Asks for so long; every request must succeed.
-pub(crate) async fn ask(url: &str, folder: &Path, load: &Load<'_>) -> Result<Answered> {
-    let file = folder.join("wrk.lua");
-    std::fs::write(&file, format!("{}\n{DONE}", load.ask.script()))?;
+/// Runs a load against the API at `url`; every request must succeed.
+pub(crate) async fn run(bench: &Bench, url: &str, load: Load<'_>) -> Result<Responses> {
+    let (script, target, token) = match load.request {
+        Request::Get { path, token } => (GET.to_owned(), path, token),
+        Request::Log { traders } => (format!("{TRADERS}\n{LOG}"), traders, "-"),
+        Request::Portal { traders } => (format!("{TRADERS}\n{PORTAL}"), traders, "-"),
+    };
+    let file = bench.stage.folder.path().join("wrk.lua");
+    std::fs::write(&file, format!("{script}\n{DONE}"))?;
+
     let threads = load.connections.div_ceil(CONNECTIONS_PER_THREAD);
-    let output = tokio::process::Command::new("wrk")
+    let mut command = tokio::process::Command::new("wrk");
+    command
         .arg(format!("--threads={threads}"))
         .arg(format!("--connections={}", load.connections))
-        .arg(format!("--duration={}s", load.time.as_secs().max(1)))
-        .args(["--timeout", ANSWER_LIMIT, "--script"])
+        .arg(format!("--duration={}s", load.time.as_secs()))
+        .args(["--timeout", RESPONSE_LIMIT, "--script"])
         .arg(&file)
-        .args([url, "--", load.what])
-        .args([&load.rest_micros.to_string(), load.token])
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
+        .args([url, "--", target, &load.pause_micros.to_string(), token]);
+    let text = run_program(&mut command)
         .await
-        .context("cannot run wrk: run `tiris-dev tools --bench`")?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    let last = text.lines().last().unwrap_or_default();
-    let answered: Answered = serde_json::from_str(last)
-        .with_context(|| format!("wrk failed: {} {}", errors.trim(), text.trim()))?;
-    ensure!(
-        answered.broken == 0 && answered.refused == 0 && answered.requests > 0,
-        "of {} requests {} were refused and {} broken",
-        answered.requests,
-        answered.refused,
-        answered.broken
-    );
+        .context("`tiris-dev tools --bench` installs wrk")?;
 
-    Ok(answered)
+    let last = text.lines().last().unwrap_or_default();
+    let responses: Responses =
+        serde_json::from_str(last).with_context(|| format!("wrk printed no result: {text}"))?;
+    ensure!(
+        responses.broken == 0 && responses.refused == 0 && responses.requests > 0,
+        "of {} requests {} were refused and {} broken",
+        responses.requests,
+        responses.refused,
+        responses.broken
+    );
+    Ok(responses)
 }

@@ -1,28 +1,40 @@
-//! The end of a scenario: the rest of the load, recovery, and the comparison of everything.
+//! The end of a scenario: the rest of the load, recovery, the checks.
 
-use crate::checks::{self, Extra};
+use crate::checks::{self, RestAccount};
 use crate::keep;
 use crate::report::{Check, Outcome};
-use crate::run::Run;
+use crate::run::{Publishing, Run};
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-/// After `done`, the scenario's own part, waits for the end of the load, lets everything recover, and compares.
-/// Trouble on the way is a finding, so that there is a report of it.
+/// Ends a scenario whose own part returned `done`: waits for the end of the load and for recovery, then runs the checks.
+/// A failure becomes a finding, so that the run has a report.
 ///
 /// # Errors
-/// When it was stopped by a signal.
-pub(crate) async fn end(mut run: Run, done: Result<Vec<Extra>>) -> Result<Outcome> {
+/// After a signal to stop.
+pub(crate) async fn end(
+    run: Arc<Run>,
+    load: Publishing,
+    done: Result<Vec<RestAccount>>,
+) -> Result<Outcome> {
     run.options.check_stop()?;
     let finished = match done {
-        Ok(extra) => finish(&mut run, &extra).await,
+        Ok(accounts) => finish(&run, load, &accounts).await,
         Err(error) => Err(error),
     };
     run.options.check_stop()?;
 
-    let outcome = finished.unwrap_or_else(|error| broken(&run, &error));
+    let outcome = finished.unwrap_or_else(|error| Outcome {
+        checks: vec![Check {
+            what: "the run comes to its end",
+            extent: "everything".to_owned(),
+            findings: vec![format!("{error:#}")],
+        }],
+        ..outcome(&run)
+    });
     if !outcome.passed() {
-        let folder = run.options.keep.join(run.name);
+        let folder = run.options.keep.join(run.load.name);
         let place = folder.display();
         let line = match keep::everything(&run.system, &folder).await {
             Ok(()) => format!("kept for diagnosis: {place}"),
@@ -33,16 +45,11 @@ pub(crate) async fn end(mut run: Run, done: Result<Vec<Extra>>) -> Result<Outcom
     Ok(outcome)
 }
 
-fn broken(run: &Run, error: &anyhow::Error) -> Outcome {
-    let check = Check::new(
-        "the run comes to its end",
-        "everything".to_owned(),
-        vec![format!("{error:#}")],
-    );
+/// The outcome of a run that has come this far, without checks.
+fn outcome(run: &Run) -> Outcome {
     let seconds = run.begun.elapsed().as_secs();
-
     Outcome {
-        scenario: run.name,
+        scenario: run.load.name,
         load_seconds: seconds,
         settled_seconds: seconds,
         stored: run.published.get("messages"),
@@ -50,15 +57,15 @@ fn broken(run: &Run, error: &anyhow::Error) -> Outcome {
         published: run.published.all(),
         faults: run.faults.all(),
         seen: BTreeMap::new(),
-        checks: vec![check],
+        checks: Vec::new(),
     }
 }
 
-async fn finish(run: &mut Run, extra: &[Extra]) -> Result<Outcome> {
-    run.phase_of_load("the rest of the load");
-    let late = run.end_load().await?;
+async fn finish(run: &Run, load: Publishing, accounts: &[RestAccount]) -> Result<Outcome> {
+    run.phase("the rest of the load");
+    let late = load.end(run).await?;
     run.options.check_stop()?;
-    let loaded = run.begun.elapsed();
+    let load_seconds = run.begun.elapsed().as_secs();
 
     run.phase("recovering");
     run.system
@@ -70,24 +77,22 @@ async fn finish(run: &mut Run, extra: &[Extra]) -> Result<Outcome> {
     let settled = run.begun.elapsed();
 
     run.phase("comparing");
-    let checks = checks::all(run, &messages, extra).await?;
+    let checks = checks::all(run, &messages, accounts).await?;
     let stored = u64::try_from(messages.len())?;
     let mut seen = checks::seen::from_logs(&run.system).await?;
-    seen.insert("late things made".to_owned(), u64::try_from(late)?);
+    seen.insert("late things created".to_owned(), u64::try_from(late)?);
     seen.insert(
         "stored twice because an acknowledgement was lost".to_owned(),
         stored.saturating_sub(run.published.get("messages")),
     );
     let millis = u64::try_from(settled.as_millis())?.max(1);
     Ok(Outcome {
-        scenario: run.name,
-        load_seconds: loaded.as_secs(),
+        load_seconds,
         settled_seconds: settled.as_secs(),
         stored,
         events_per_second: stored * 1000 / millis,
-        published: run.published.all(),
-        faults: run.faults.all(),
         seen,
         checks,
+        ..outcome(run)
     })
 }

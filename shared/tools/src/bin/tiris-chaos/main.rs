@@ -1,5 +1,5 @@
-//! `tiris-chaos`: the whole system under load while its parts are killed, stopped, cut off and starved; then the books
-//! are compared with what an independent auditor makes of the streams.
+//! `tiris-chaos`: runs the system under load while its parts are killed, stopped and cut off, then compares the books with
+//! those an independent auditor derives from the streams.
 //!
 //! Owns: the command line, the order of scenarios, the exit code. Must not know: what a scenario does.
 
@@ -28,18 +28,18 @@ use tiris_tools::exit_code;
 /// Runs Tiris Backend under load, breaks it at random, and proves that its books are right afterwards
 ///
 /// Starts a private PostgreSQL, a private NATS server, several `tiris-ingest run` and `tiris-api`, all of this build,
-/// and publishes as bots would. Everything random comes from the seed: with the same seed, events and publishers the
-/// messages are the same to the byte, and so is the order in which faults are drawn; at what moment each of them strikes is not.
+/// and publishes as bots do. All randomness comes from the seed: with the same seed, events and publishers, the messages
+/// are the same to the byte and faults are drawn in the same order; the moment of each fault differs.
 ///
 /// Exit code: 0 all checks passed, 1 a check or the run failed, 2 wrong usage. After a failure the logs of all
-/// processes, a dump of the database and both streams are kept, and the place is printed.
+/// processes, a dump of the database and both streams are kept, and their folder is printed.
 #[derive(Parser, Debug)]
 #[command(name = "tiris-chaos", version)]
 struct Cli {
-    /// What to do to the system
+    /// The scenario to run
     #[arg(long, env = "CHAOS_SCENARIO", value_enum, default_value_t = Scenario::All)]
     scenario: Scenario,
-    /// Seed of everything random [default: a fresh one, which is printed]
+    /// Seed of all randomness [default: a new one, which is printed]
     #[arg(long, env = "CHAOS_SEED", value_name = "NUMBER")]
     seed: Option<u64>,
     /// How long faults are injected; the other scenarios take as long as they need
@@ -54,7 +54,7 @@ struct Cli {
     /// Also write the report to this file, as JSON
     #[arg(long, env = "CHAOS_REPORT", value_name = "FILE")]
     report: Option<PathBuf>,
-    /// Where to keep logs and dumps of a run that failed [default: chaos-SEED in the development folder]
+    /// Keep logs and dumps of a failed run here [default: chaos-SEED in the development folder]
     #[arg(long, env = "CHAOS_KEEP", value_name = "FOLDER")]
     keep: Option<PathBuf>,
     /// Print a line for every fault
@@ -78,7 +78,6 @@ enum Scenario {
     All,
 }
 
-/// Unless told otherwise.
 const EVENTS_PER_TWO_MINUTES: u32 = 100_000;
 
 #[tokio::main]
@@ -91,21 +90,16 @@ async fn run(cli: Cli) -> Result<bool> {
     options.view.say(&format!("seed {}", options.seed));
 
     let mut report = Report::new(options.seed);
-    let wanted = |scenario| cli.scenario == scenario || cli.scenario == Scenario::All;
-    if wanted(Scenario::Faults) {
-        report.add(scenario::faults::run(&options).await?);
-    }
-    if wanted(Scenario::Rolling) {
-        report.add(scenario::rolling::run(&options).await?);
-    }
-    if wanted(Scenario::Trouble) {
-        report.add(scenario::trouble::run(&options).await?);
-    }
-    if wanted(Scenario::Restore) {
-        report.add(scenario::restore::run(&options).await?);
-    }
-    if wanted(Scenario::Scale) {
-        report.add(scenario::scale::run(&options).await?);
+    let wanted = |scenario: &&Scenario| [**scenario, Scenario::All].contains(&cli.scenario);
+    for scenario in Scenario::value_variants().iter().filter(wanted) {
+        report.add(match scenario {
+            Scenario::Faults => scenario::faults::run(&options).await?,
+            Scenario::Rolling => scenario::rolling::run(&options).await?,
+            Scenario::Trouble => scenario::trouble::run(&options).await?,
+            Scenario::Restore => scenario::restore::run(&options).await?,
+            Scenario::Scale => scenario::scale::run(&options).await?,
+            Scenario::All => break,
+        });
     }
 
     options.view.end();
@@ -114,7 +108,7 @@ async fn run(cli: Cli) -> Result<bool> {
         let json = serde_json::to_vec_pretty(&report)?;
         std::fs::write(file, json).with_context(|| format!("cannot write {}", file.display()))?;
     }
-    Ok(report.passed())
+    Ok(report.passed)
 }
 
 impl Cli {

@@ -1,36 +1,23 @@
-//! What a run came to, for people and for programs.
-//!
-//! Owns: the form of the report. Must not know: how anything in it was found.
+//! The report of a run: tables and JSON.
 
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
 use tiris_tools::table;
 
-/// How many findings of one check are printed.
+/// The most printed findings of a check.
 const SHOWN_MAX: usize = 20;
 
-/// One thing that was compared.
+/// The result of a check, without findings when it passed.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Check {
     pub(crate) what: &'static str,
-    /// What it was compared on.
+    /// The extent of the comparison.
     pub(crate) extent: String,
-    /// Each thing that was wrong.
     pub(crate) findings: Vec<String>,
 }
 
-impl Check {
-    pub(crate) fn new(what: &'static str, extent: String, findings: Vec<String>) -> Self {
-        Self {
-            what,
-            extent,
-            findings,
-        }
-    }
-}
-
-/// One scenario.
+/// The result of a scenario.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Outcome {
     pub(crate) scenario: &'static str,
@@ -50,12 +37,11 @@ impl Outcome {
     }
 }
 
-/// The whole run.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Report {
-    /// As text: not every reader of JSON takes 64 bits.
+    /// A string, because many JSON readers do not hold 64-bit integers.
     seed: String,
-    passed: bool,
+    pub(crate) passed: bool,
     scenarios: Vec<Outcome>,
 }
 
@@ -72,16 +58,13 @@ impl Report {
         self.passed &= outcome.passed();
         self.scenarios.push(outcome);
     }
-
-    pub(crate) const fn passed(&self) -> bool {
-        self.passed
-    }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for outcome in &self.scenarios {
             write_outcome(f, outcome)?;
+            write_checks(f, &outcome.checks)?;
         }
         let result = if self.passed {
             "all checks passed"
@@ -114,8 +97,7 @@ fn write_outcome(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
         }
         writeln!(f, "{table}")?;
     }
-
-    write_checks(f, &outcome.checks)
+    Ok(())
 }
 
 fn write_checks(f: &mut fmt::Formatter<'_>, checks: &[Check]) -> fmt::Result {
@@ -127,8 +109,8 @@ fn write_checks(f: &mut fmt::Formatter<'_>, checks: &[Check]) -> fmt::Result {
         };
         table.add_row([check.what.to_owned(), check.extent.clone(), result]);
     }
-
     writeln!(f, "{table}")?;
+
     for check in checks {
         for finding in check.findings.iter().take(SHOWN_MAX) {
             writeln!(f, "WRONG {}: {finding}", check.what)?;
@@ -138,6 +120,5 @@ fn write_checks(f: &mut fmt::Formatter<'_>, checks: &[Check]) -> fmt::Result {
             writeln!(f, "WRONG {}: and {more} more", check.what)?;
         }
     }
-
     Ok(())
 }

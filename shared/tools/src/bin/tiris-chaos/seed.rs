@@ -1,30 +1,27 @@
-//! Independent streams of random numbers from one seed.
-//!
-//! Owns: that the load of a seed does not depend on how many numbers the faults drew, nor one publisher on another.
-//! Must not know: what is drawn.
+//! Independent streams of random numbers from one seed: the load does not depend on the draws of the faults, and a
+//! publisher does not depend on another.
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-/// What a stream is for.
+/// The use of a stream.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Purpose {
-    /// Who there is.
-    People,
+    Users,
     /// The messages of one publisher.
     Publisher(usize),
-    /// Which faults, in which order.
+    /// The kinds of faults and their order.
     Faults,
-    /// When they come.
+    /// The pauses between faults.
     Pauses,
-    /// The requests of one client over REST.
+    /// The requests of one REST client.
     Requests(usize),
 }
 
-/// The stream of `seed` for `purpose`.
+/// Returns the stream of `seed` for `purpose`.
 pub(crate) fn stream(seed: u64, purpose: Purpose) -> StdRng {
     let tag = match purpose {
-        Purpose::People => 1,
+        Purpose::Users => 1,
         Purpose::Faults => 2,
         Purpose::Pauses => 3,
         Purpose::Requests(number) => 2000 + number as u64,

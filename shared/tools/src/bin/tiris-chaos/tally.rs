@@ -1,17 +1,14 @@
-//! Named counters, shared by everything that counts.
-//!
-//! Owns: adding up. Must not know: what is counted.
+//! Named counters.
 
 use anyhow::Result;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-use tiris_testing::View;
+use std::time::Duration;
 
-/// Counters with this beginning are findings.
+/// The prefix of counters that are findings.
 pub(crate) const WRONG: &str = "WRONG: ";
 
-/// Named counters.
+/// Named counters, shared by all tasks.
 #[derive(Debug, Default)]
 pub(crate) struct Tally(Mutex<BTreeMap<String, u64>>);
 
@@ -29,12 +26,6 @@ impl Tally {
         let name = format!("{name}, in milliseconds");
         self.add(&name, u64::try_from(time.as_millis())?);
         Ok(())
-    }
-
-    /// Counts a finding and shows it.
-    pub(crate) fn wrong(&self, what: &str, begun: Instant, view: &View) {
-        self.count(&format!("{WRONG}{what}"));
-        view.say(&format!("{:>7.1?} {WRONG}{what}", begun.elapsed()));
     }
 
     pub(crate) fn get(&self, name: &str) -> u64 {

@@ -1,5 +1,4 @@
-//! The rows of one batch and the statements that write them, which are those of the store but for what they ask the
-//! ledger.
+//! The rows of a batch and the statements that write them: those of the store without the questions of the ledger.
 
 use anyhow::{Context, Result};
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -9,30 +8,16 @@ use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-use tiris_domain::ids::{TradingId, UserId};
+use tiris_domain::ids::{IdSequence, TradingId, UserId};
 use tiris_domain::lane::LaneKey;
 use tiris_store::ledger::PARTIES;
 use tiris_store::{dead_letters, lanes};
+use tiris_tools::{EVENT_AMOUNT, EventIds, Population};
 use uuid::Uuid;
 
 const LEASE: Duration = Duration::from_secs(10);
 
-/// What one event writes.
-pub(super) struct Row {
-    pub(super) number: i64,
-    pub(super) user: Uuid,
-    pub(super) trading: Uuid,
-    pub(super) account: Uuid,
-    pub(super) event_id: String,
-    pub(super) log: Uuid,
-    pub(super) posting: Uuid,
-    pub(super) at: DateTime<Utc>,
-    pub(super) amount: Decimal,
-    pub(super) balance: Decimal,
-    pub(super) sequence: i64,
-}
-
-/// The rows of one batch, column by column.
+/// The rows of a batch, column by column.
 #[derive(Default)]
 pub(super) struct Rows {
     users: Vec<Uuid>,
@@ -48,7 +33,7 @@ pub(super) struct Rows {
     balances: Vec<Decimal>,
     sequences: Vec<i64>,
     info: Vec<Value>,
-    /// The end of each account.
+    /// The last balance and sequence of each account.
     ends: BTreeMap<Uuid, (Decimal, i64)>,
     keys: BTreeSet<(UserId, TradingId)>,
 }
@@ -58,24 +43,41 @@ impl Rows {
         self.users.len()
     }
 
-    pub(super) fn push(&mut self, row: Row) {
-        let broker_time = row.at.to_rfc3339_opts(SecondsFormat::Nanos, true);
-        self.ends.insert(row.account, (row.balance, row.sequence));
-        self.keys.insert((UserId(row.user), TradingId(row.trading)));
+    /// Adds the rows of event `n`.
+    pub(super) fn push(
+        &mut self,
+        population: Population,
+        n: u64,
+        ids: &mut IdSequence,
+        at: DateTime<Utc>,
+    ) -> Result<()> {
+        let number = n % population.accounts;
+        let owner = population.user_of(number);
+        let account = Population::account_id(number);
+        let user = Population::user_id(owner);
+        let trading = Population::trading_id(owner);
+        let event_id = EventIds::Ordered.of(n);
+        let amount: Decimal = EVENT_AMOUNT.parse()?;
+        let sequence = i64::try_from(n / population.accounts + 1)?;
+        let balance = amount * Decimal::from(sequence);
+        let broker_time = at.to_rfc3339_opts(SecondsFormat::Nanos, true);
 
-        self.users.push(row.user);
-        self.tradings.push(row.trading);
-        self.accounts.push(row.account);
-        self.hashes.push(row.event_id.as_bytes()[..16].to_vec());
-        self.event_ids.push(row.event_id);
-        self.numbers.push(row.number);
-        self.logs.push(row.log);
-        self.postings.push(row.posting);
-        self.times.push(row.at);
-        self.amounts.push(row.amount);
-        self.balances.push(row.balance);
-        self.sequences.push(row.sequence);
+        self.ends.insert(account, (balance, sequence));
+        self.keys.insert((UserId(user), TradingId(trading)));
+        self.users.push(user);
+        self.tradings.push(trading);
+        self.accounts.push(account);
+        self.hashes.push(event_id.as_bytes()[..16].to_vec());
+        self.event_ids.push(event_id);
+        self.numbers.push(i64::try_from(n)?);
+        self.logs.push(ids.next_id());
+        self.postings.push(ids.next_id());
+        self.times.push(at);
+        self.amounts.push(amount);
+        self.balances.push(balance);
+        self.sequences.push(sequence);
         self.info.push(json!({"broker_time": broker_time}));
+        Ok(())
     }
 
     pub(super) async fn write(self, connection: &mut PgConnection, key: LaneKey) -> Result<()> {
@@ -115,7 +117,7 @@ impl Rows {
         Ok(())
     }
 
-    /// Locks and reads what a batch needs, its moment last.
+    /// Locks the accounts, reads users and tradings, and returns the timestamp of the batch.
     async fn lock(
         &self,
         connection: &mut PgConnection,
@@ -134,8 +136,7 @@ impl Rows {
             .bind(tradings)
             .fetch_all(connection)
             .await?;
-        let now = rows.last().context("a moment")?;
-
+        let now = rows.last().context("a timestamp")?;
         Ok(now.try_get("now")?)
     }
 
@@ -173,7 +174,6 @@ impl Rows {
         .bind(&self.info)
         .execute(connection)
         .await?;
-
         Ok(())
     }
 
@@ -204,7 +204,6 @@ impl Rows {
         .bind(&self.info)
         .execute(connection)
         .await?;
-
         Ok(())
     }
 

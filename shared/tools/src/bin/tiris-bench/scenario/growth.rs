@@ -1,65 +1,64 @@
-//! S4: the same backlog while more and more is stored, by the ids bots give their events.
+//! S4: the same backlog while the tables grow, with ordered and with random event ids.
 
-use crate::bench::{Bench, LOG, MANY, Outcome, Site};
-use crate::figure::{Curve, Line, Samples, Series, Target, Unit};
-use crate::people::Ids;
-use crate::stored::When;
+use crate::figure::{Curve, Line, Samples, Series, Target};
+use crate::site::{Bench, LOG, MANY, Outcome, Site};
+use crate::stored::{self, When};
 use anyhow::Result;
+use tiris_tools::EventIds;
 
-/// Of the rate with nothing stored, in thousandths.
+/// Of the rate with empty tables, in thousandths.
 const LEAST_OF_EMPTY: u64 = 850;
-/// How often it is measured on the way to the full size.
+/// The number of measurements on the way to the full size.
 const LEVELS: u64 = 4;
 
 pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
-    let mut outcome = Outcome::default();
+    let mut lines = Vec::new();
     let mut series = Vec::new();
     for (ids, name) in [
-        (Ids::Ordered, "time-ordered event ids"),
-        (Ids::Random, "random event ids"),
+        (EventIds::Ordered, "time-ordered event ids"),
+        (EventIds::Random, "random event ids"),
     ] {
         let levels = grow(bench, ids, name).await?;
-        let rates = |at: Option<&Level>| at.map(|level| level.rates.clone()).unwrap_or_default();
+        let rates = |level: Option<&(u64, Samples)>| level.cloned().unwrap_or_default().1;
         let what = format!("ingest with {} rows stored, {name}", bench.sizes.stored);
-        let mut line = Line::new(what, Unit::PerSecond, rates(levels.last()))
-            .against(rates(levels.first()))
-            .note("the limit is the same with nothing stored");
-        if ids == Ids::Ordered {
-            line = line.target(Target::RatioAtLeast(LEAST_OF_EMPTY));
-        }
+        let line = Line::rate(what, rates(levels.last()), rates(levels.first()))
+            .note("the limit is the same with empty tables");
+        lines.push(match ids {
+            EventIds::Ordered => line.target(Target::RatioAtLeast(LEAST_OF_EMPTY)),
+            EventIds::Random => line,
+        });
 
-        outcome.lines.push(line);
+        let points = levels.iter();
         series.push(Series {
             name: name.to_owned(),
-            points: levels
-                .iter()
-                .map(|level| (level.stored, level.rates.median()))
+            points: points
+                .map(|(stored, rates)| (*stored, rates.median()))
                 .collect(),
         });
     }
 
-    outcome.curves.push(Curve::of_rates(
-        "S4",
-        "Ingest of a backlog while the tables grow",
-        "transactions, logs and processed events stored, each",
+    let curve = Curve {
+        name: "S4".to_owned(),
+        title: "Ingest of a backlog while the tables grow".to_owned(),
+        across: "transactions, logs and processed events stored, each".to_owned(),
         series,
-    ));
-    Ok(outcome)
+    };
+    let curve = Some(curve);
+    Ok(Outcome { lines, curve })
 }
 
-/// The rates with so many rows stored.
-struct Level {
-    stored: u64,
-    rates: Samples,
-}
-
-async fn grow(bench: &Bench, ids: Ids, name: &str) -> Result<Vec<Level>> {
-    let mut site = bench.site(MANY).await?;
+/// Returns the rates at each number of stored rows.
+async fn grow(bench: &Bench, ids: EventIds, name: &str) -> Result<Vec<(u64, Samples)>> {
+    let mut site = Site::open(&bench.stage, MANY).await?;
     let mut levels = Vec::new();
     for level in 0..=LEVELS {
         let stored = bench.sizes.stored * level / LEVELS;
-        if site.events < stored {
-            store(bench, &mut site, stored, ids, name).await?;
+        if let Some(missing @ 1..) = stored.checked_sub(site.events) {
+            let phase = format!("S4: storing up to {stored} rows, {name}");
+            bench.phase(&phase)?;
+            bench.view.phase(&phase, missing);
+            stored::book(&mut site, missing, ids, When::Now, &bench.view).await?;
+            site.database.vacuum().await?;
         }
 
         bench.phase(&format!("S4: backlog on {stored} rows, {name}"))?;
@@ -69,23 +68,10 @@ async fn grow(bench: &Bench, ids: Ids, name: &str) -> Result<Vec<Level>> {
             let drained = site.backlog(&bench.stage, events, ids, LOG).await?;
             rates.add(drained.rate());
         }
-        levels.push(Level { stored, rates });
+        levels.push((stored, rates));
     }
 
     bench.phase("S4: checking the books")?;
-    site.database.check(site.events).await?;
-    site.close(&bench.stage).await?;
+    site.check_and_close(&bench.stage).await?;
     Ok(levels)
-}
-
-/// Books events until there are `wanted`.
-async fn store(bench: &Bench, site: &mut Site, wanted: u64, ids: Ids, name: &str) -> Result<()> {
-    let phase = format!("S4: storing up to {wanted} rows, {name}");
-    bench.phase(&phase)?;
-    bench.view.phase(&phase, wanted - site.events);
-
-    let show = |done| bench.view.progress(done);
-    let missing = wanted - site.events;
-    site.store(missing, ids, When::Now, show).await?;
-    site.database.settle().await
 }

@@ -1,14 +1,14 @@
-//! H24: a backlog into tables with 12 and 24 months of history, beside the same into empty ones; with TimescaleDB as
-//! well, where the server has it.
+//! H24: a backlog into tables with 12 and 24 months of history, beside empty ones; also with TimescaleDB where the server
+//! has it.
 
-use crate::bench::{Bench, LOG, MANY, Outcome, Site};
-use crate::figure::{Curve, Line, Samples, Series, Target, Unit};
-use crate::people::Ids;
+use crate::figure::{Curve, Line, Samples, Series, Target};
+use crate::site::{Bench, LOG, MANY, Outcome, Site};
 use crate::stage::Stage;
-use crate::stored::When;
+use crate::stored::{self, When};
 use anyhow::Result;
+use tiris_tools::EventIds;
 
-/// Of the rate into empty tables, in thousandths: what repetitions differ by.
+/// Of the rate into empty tables, in thousandths; repetitions differ by as much.
 const LEAST_OF_EMPTY: u64 = 950;
 /// Background workers would keep the template from being copied.
 const WITH_TIMESCALE: [&str; 2] = [
@@ -17,71 +17,51 @@ const WITH_TIMESCALE: [&str; 2] = [
 ];
 const MONTHS: [u32; 3] = [0, 12, 24];
 
-/// Makes native partitions of the history of one database.
-const TO_NATIVE: &str = "SELECT history_to_native()";
-
 /// The forms of the history tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
-    Partitions,
-    Hypertables,
-}
+const PARTITIONS: &str = "native partitions";
+const HYPERTABLES: &str = "TimescaleDB";
 
 pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
-    let mut outcome = Outcome::default();
+    let stage = &bench.stage;
     let mut series = Vec::new();
-    let plain = measure(bench, &bench.stage, Form::Partitions).await?;
-    add("native partitions", plain, &mut outcome, &mut series);
+    let mut lines = vec![measure(bench, stage, PARTITIONS, &mut series).await?];
 
-    if bench.stage.has_hypertables().await? {
-        let samples = measure(bench, &bench.stage, Form::Hypertables).await?;
-        add("TimescaleDB", samples, &mut outcome, &mut series);
-    } else if bench.stage.could_have_timescale().await? {
+    let is_installed: bool = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb')",
+    )
+    .fetch_one(&stage.admin)
+    .await?;
+    if stage.has_hypertables {
+        lines.push(measure(bench, stage, HYPERTABLES, &mut series).await?);
+    } else if is_installed {
         bench.phase("H24: a server with TimescaleDB")?;
         let stage = Stage::start(&WITH_TIMESCALE).await?;
-        if stage.has_hypertables().await? {
-            let samples = measure(bench, &stage, Form::Hypertables).await?;
-            add("TimescaleDB", samples, &mut outcome, &mut series);
+        if stage.has_hypertables {
+            lines.push(measure(bench, &stage, HYPERTABLES, &mut series).await?);
         }
     }
 
-    outcome.curves.push(Curve::of_rates(
-        "H24",
-        "Ingest of a backlog by months of history",
-        "months of history in the tables",
+    let curve = Curve {
+        name: "H24".to_owned(),
+        title: "Ingest of a backlog by months of history".to_owned(),
+        across: "months of history in the tables".to_owned(),
         series,
-    ));
-    Ok(outcome)
+    };
+    let curve = Some(curve);
+    Ok(Outcome { lines, curve })
 }
 
-fn add(name: &str, samples: [Samples; 3], outcome: &mut Outcome, series: &mut Vec<Series>) {
-    let medians = samples.iter().map(Samples::median);
-    series.push(Series {
-        name: name.to_owned(),
-        points: MONTHS.map(u64::from).into_iter().zip(medians).collect(),
-    });
-
-    let [empty, _, full] = samples;
-    let what = format!("ingest with 24 months of history, {name}");
-    outcome.lines.push(
-        Line::new(what, Unit::PerSecond, full)
-            .against(empty)
-            .note("the limit is the same into empty tables")
-            .target(Target::RatioAtLeast(LEAST_OF_EMPTY)),
-    );
-}
-
-/// The rates for each length of history, measured in turn.
-async fn measure(bench: &Bench, stage: &Stage, form: Form) -> Result<[Samples; 3]> {
+/// Measures the lengths of history in turn.
+async fn measure(
+    bench: &Bench,
+    stage: &Stage,
+    form: &str,
+    series: &mut Vec<Series>,
+) -> Result<Line> {
     let mut sites = Vec::new();
     for months in MONTHS {
         bench.phase(&format!("H24: {months} months of history"))?;
-        let mut site = Site::open(stage, MANY).await?;
-        if form == Form::Partitions && stage.has_hypertables().await? {
-            sqlx::query(TO_NATIVE).execute(&site.database.pool).await?;
-        }
-        fill(bench, &mut site, months).await?;
-        sites.push(site);
+        sites.push(prepare(bench, stage, form, months).await?);
     }
 
     let mut rates: [Samples; 3] = Default::default();
@@ -89,28 +69,47 @@ async fn measure(bench: &Bench, stage: &Stage, form: Form) -> Result<[Samples; 3
         for ((site, rates), months) in sites.iter_mut().zip(&mut rates).zip(MONTHS) {
             bench.phase(&format!("H24: backlog on {months} months, round {round}"))?;
             let events = bench.sizes.events / 2;
-            let drained = site.backlog(stage, events, Ids::Ordered, LOG).await?;
+            let drained = site.backlog(stage, events, EventIds::Ordered, LOG).await?;
             rates.add(drained.rate());
         }
     }
 
     bench.phase("H24: checking the books")?;
     for site in sites {
-        site.database.check(site.events).await?;
-        site.close(stage).await?;
+        site.check_and_close(stage).await?;
     }
-    Ok(rates)
+
+    let medians = rates.iter().map(Samples::median);
+    series.push(Series {
+        name: form.to_owned(),
+        points: MONTHS.map(u64::from).into_iter().zip(medians).collect(),
+    });
+    let [empty, _, full] = rates;
+    let what = format!("ingest with 24 months of history, {form}");
+    Ok(Line::rate(what, full, empty)
+        .note("the limit is the same into empty tables")
+        .target(Target::RatioAtLeast(LEAST_OF_EMPTY)))
 }
 
-async fn fill(bench: &Bench, site: &mut Site, months: u32) -> Result<()> {
-    sqlx::query("SELECT ensure_partitions(now() - $1 * interval '1 month', 3)")
-        .bind(i32::try_from(months)?)
-        .execute(&site.database.pool)
-        .await?;
-    for ago in (1..=months).rev() {
-        let when = When::MonthsAgo(ago);
-        site.store(bench.sizes.month, Ids::Ordered, when, |_| ())
+/// Opens a site with this many months of history.
+async fn prepare(bench: &Bench, stage: &Stage, form: &str, months: u32) -> Result<Site> {
+    let mut site = Site::open(stage, MANY).await?;
+    let pool = &site.database.pool;
+    if form == PARTITIONS && stage.has_hypertables {
+        sqlx::query("SELECT history_to_native()")
+            .execute(pool)
             .await?;
     }
-    site.database.settle().await
+    sqlx::query("SELECT ensure_partitions(now() - $1 * interval '1 month', 3)")
+        .bind(i32::try_from(months)?)
+        .execute(pool)
+        .await?;
+
+    for ago in (1..=months).rev() {
+        let when = When::MonthsAgo(ago);
+        let count = bench.sizes.month;
+        stored::book(&mut site, count, EventIds::Ordered, when, &bench.view).await?;
+    }
+    site.database.vacuum().await?;
+    Ok(site)
 }

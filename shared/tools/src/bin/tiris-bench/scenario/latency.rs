@@ -1,67 +1,59 @@
-//! S3: how long an event takes from its bot to the commit, by the clock of the machine both run on.
+//! S3: the time from publishing an event to its commit, by the clock of the machine that both run on.
 
-use crate::bench::{Bench, LOG, MANY, Outcome};
 use crate::figure::{Line, Samples, Target, Unit, per_second};
-use crate::people::Ids;
-use crate::worker::Worker;
+use crate::site::{Bench, LOG, MANY, Outcome, Site};
+use crate::worker;
 use anyhow::Result;
 use std::time::{Duration, Instant};
 use tiris_testing::eventually;
+use tiris_tools::{EventIds, check_books};
 
 /// Events a second.
 const RATE: u64 = 1_000;
-/// The first events meet connections that are not open yet.
+/// The first events wait for connections to open.
 const WARM_UP: u64 = RATE;
 const P50_MOST_MICROS: u64 = 5_000;
 const P99_MOST_MICROS: u64 = 25_000;
 const END_LIMIT: Duration = Duration::from_secs(30);
-/// A load lasts so many times as long as one over HTTP.
+/// A load lasts this many times as long as an HTTP load.
 const TIMES_AS_LONG: u64 = 2;
 
-/// One round.
+#[derive(Default)]
 struct Measured {
-    p50: u64,
-    p99: u64,
-    rate: u64,
+    p50: Samples,
+    p99: Samples,
+    rates: Samples,
 }
 
 pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
-    let mut p50 = Samples::default();
-    let mut p99 = Samples::default();
-    let mut rates = Samples::default();
+    let mut all = Measured::default();
     for round in 1..=bench.sizes.repeat {
         bench.phase(&format!("S3: live, round {round}"))?;
-        let measured = measure(bench).await?;
-        p50.add(measured.p50);
-        p99.add(measured.p99);
-        rates.add(measured.rate);
+        measure(bench, &mut all).await?;
     }
 
-    let note = format!("published at {}", rates.show(Unit::PerSecond));
+    let note = format!("published at {}", all.rates.show(Unit::PerSecond));
     Ok(vec![
-        Line::new("publish to commit, p50", Unit::Micros, p50)
+        Line::new("publish to commit, p50", Unit::Micros, all.p50)
             .target(Target::AtMost(P50_MOST_MICROS))
             .note(note),
-        Line::new("publish to commit, p99", Unit::Micros, p99)
+        Line::new("publish to commit, p99", Unit::Micros, all.p99)
             .target(Target::AtMost(P99_MOST_MICROS)),
     ]
     .into())
 }
 
-async fn measure(bench: &Bench) -> Result<Measured> {
-    let mut site = bench.site(MANY).await?;
-    let mut worker = Worker::start(&bench.stage, &site.database, &site.nats, LOG)?;
+async fn measure(bench: &Bench, all: &mut Measured) -> Result<()> {
+    let mut site = Site::open(&bench.stage, MANY).await?;
+    let mut worker = worker::launch(&bench.stage, &site.database, &site.nats, LOG)?;
     worker.wait_until_ready().await?;
 
-    let count = WARM_UP + RATE * TIMES_AS_LONG * bench.sizes.load_time().as_secs();
+    let count = WARM_UP + RATE * TIMES_AS_LONG * bench.sizes.seconds;
     let begun = Instant::now();
-    site.next(count, Ids::Ordered, RATE)
-        .publish(&site.nats.url())
-        .await?;
-    let rate = per_second(count, begun.elapsed());
-    site.events += count;
+    site.publish(count, EventIds::Ordered, RATE).await?;
+    all.rates.add(per_second(count, begun.elapsed()));
     eventually("all events are in the books", END_LIMIT, async || {
-        site.database.count(site.events).await
+        check_books(&site.database.pool, site.events).await
     })
     .await?;
     worker.stop().await?;
@@ -74,11 +66,7 @@ async fn measure(bench: &Bench) -> Result<Measured> {
     .bind(i64::try_from(WARM_UP)?)
     .fetch_one(&site.database.pool)
     .await?;
-    site.database.check(site.events).await?;
-    site.close(&bench.stage).await?;
-    Ok(Measured {
-        p50: u64::try_from(p50)?,
-        p99: u64::try_from(p99)?,
-        rate,
-    })
+    all.p50.add(u64::try_from(p50)?);
+    all.p99.add(u64::try_from(p99)?);
+    site.check_and_close(&bench.stage).await
 }

@@ -1,8 +1,8 @@
--- One trade, as the API writes it: the same statements in the same order, with the figures worked out by PostgreSQL.
--- The one before them finds somebody who trades.
+-- One trade as the API writes it: the same statements in the same order, with the amounts computed by PostgreSQL.
+-- The first statement only selects a trader.
 \set n random(1, 9000000000000000000)
-\set desk random(1, :desks)
-SELECT user_id, trading_id, stock_id, currency_id FROM bench_desks WHERE number = :desk \gset
+\set trader random(1, :traders)
+SELECT user_id, trading_id, stock_id, currency_id FROM bench_traders WHERE number = :trader \gset
 BEGIN;
 INSERT INTO idempotency_keys AS k (user_id, method, path, key, body_hmac, status, expires_at)
     VALUES (:user_id::uuid, 'POST', '/v1/trading-logs', 'pgbench-' || :n::text, decode(repeat('ab', 32), 'hex'), 201, now() + make_interval(hours => 24))

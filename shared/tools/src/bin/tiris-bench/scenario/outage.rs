@@ -1,13 +1,13 @@
-//! S5: a worker comes back to all that waited, beside the backlog of S1, and how much memory that takes.
+//! S5: a worker empties the backlog of an outage, beside the backlog of S1, and the memory it needs.
 
-use crate::bench::{Bench, LOG, MANY, Outcome};
 use crate::figure::{Curve, Line, Samples, Series, Target, Unit};
+use crate::site::{Bench, LOG, MANY, Outcome};
 use anyhow::Result;
 
 /// Of the rate of a short backlog, in thousandths.
 const LEAST_OF_SHORT: u64 = 900;
 const PEAK_MOST_KIB: u64 = 150 * 1_024;
-/// Points of the curve.
+/// The number of points of the curve.
 const POINTS: u64 = 20;
 
 pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
@@ -20,37 +20,34 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
     bench.phase("S5: a short backlog after")?;
     let after = bench.fresh_backlog(MANY, short, LOG).await?;
 
-    let of = |rate: u64| -> Samples { [rate].into_iter().collect() };
     let what = format!("ingest of {waiting} events that wait");
+    let limit = Samples(vec![u64::midpoint(before.rate(), after.rate())]);
     let note = format!("the limit is the mean of a backlog of {short} before and after");
     let mut lines = vec![
-        Line::new(what, Unit::PerSecond, of(long.rate()))
-            .against(of(u64::midpoint(before.rate(), after.rate())))
+        Line::rate(what, Samples(vec![long.rate()]), limit)
             .target(Target::RatioAtLeast(LEAST_OF_SHORT))
             .note(note),
     ];
     if let Some(peak) = long.peak_kib {
-        let line = Line::new("its resident memory at most", Unit::Kibibytes, of(peak));
+        let what = "its resident memory at most";
+        let line = Line::new(what, Unit::Kibibytes, Samples(vec![peak]));
         lines.push(line.target(Target::AtMost(PEAK_MOST_KIB)));
     }
 
-    let series = Series {
-        name: "events/s".to_owned(),
-        points: points(&long.course, waiting),
+    let curve = Curve {
+        name: "S5".to_owned(),
+        title: "Ingest after an outage".to_owned(),
+        across: "events in the books".to_owned(),
+        series: vec![Series {
+            name: "events/s".to_owned(),
+            points: points(&long.course, waiting),
+        }],
     };
-    let curve = Curve::of_rates(
-        "S5",
-        "Ingest after an outage",
-        "events in the books",
-        vec![series],
-    );
-    Ok(Outcome {
-        lines,
-        curves: vec![curve],
-    })
+    let curve = Some(curve);
+    Ok(Outcome { lines, curve })
 }
 
-/// The rate of each piece of the course.
+/// The rate in each section of the course.
 fn points(course: &[(u64, u64)], events: u64) -> Vec<(u64, u64)> {
     let mut points = Vec::new();
     let mut from = (0, 0);
@@ -66,7 +63,7 @@ fn points(course: &[(u64, u64)], events: u64) -> Vec<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn a_course_becomes_the_rates_of_its_pieces() {
+    fn divides_a_course_into_sections_with_their_rates() {
         let course = [
             (0, 0),
             (500, 50),

@@ -1,44 +1,42 @@
-//! S9: a thousand people at once, each asking about once a second, four fifths of it reading.
+//! S9: a thousand connections, each with about one request a second, four fifths of them reads.
 
-use crate::bench::{Bench, LOG, ONE, Outcome};
-use crate::desks;
 use crate::figure::{Line, Samples, Target, Unit};
-use crate::wrk::{self, Ask, Load};
+use crate::site::{Bench, LOG, ONE, Outcome};
+use crate::traders;
+use crate::wrk::{self, Load, Request};
 use anyhow::Result;
+use tiris_tools::verify_books;
 
 const CONNECTIONS: u32 = 1_000;
-const REST_MICROS: u64 = 1_000_000;
+const PAUSE_MICROS: u64 = 1_000_000;
 const P99_MOST_MICROS: u64 = 250_000;
-/// Each of them is to ask more than once or twice.
+/// Each connection sends more than one or two requests.
 const TIMES_AS_LONG: u32 = 2;
 
 pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
-    let folder = bench.stage.files();
     let database = bench.stage.database(ONE).await?;
-    let api = bench.stage.start_api(&database, LOG).await?;
-    bench.phase("S9: tradings to look at")?;
-    let file = desks::write(&desks::make(&api, &database).await?, folder)?;
+    let api = bench.stage.start_api(&database.url, LOG).await?;
+    bench.phase("S9: creating tradings")?;
+    let traders = traders::create(bench, &api, &database).await?;
+    let load = Load {
+        request: Request::Portal { traders: &traders },
+        connections: CONNECTIONS,
+        time: bench.sizes.load_time() * TIMES_AS_LONG,
+        pause_micros: PAUSE_MICROS,
+    };
 
     let mut p99 = Samples::default();
     let mut p50 = Samples::default();
     let mut rates = Samples::default();
     for round in 1..=bench.sizes.repeat {
         bench.phase(&format!("S9: {CONNECTIONS} connections, round {round}"))?;
-        let load = Load {
-            ask: Ask::Portal,
-            connections: CONNECTIONS,
-            time: bench.sizes.load_time() * TIMES_AS_LONG,
-            rest_micros: REST_MICROS,
-            what: &file.to_string_lossy(),
-            token: "-",
-        };
-        let answered = wrk::ask(&api.url(), folder, &load).await?;
-        p99.add(answered.p99);
-        p50.add(answered.p50);
-        rates.add(answered.rate());
+        let responses = wrk::run(bench, &api.url(), load).await?;
+        p99.add(responses.p99);
+        p50.add(responses.p50);
+        rates.add(responses.rate());
     }
     drop(api);
-    database.verify().await?;
+    verify_books(&database.url).await?;
     bench.stage.drop(database).await?;
 
     let what = format!("p99 of {CONNECTIONS} connections, 80 % reads");

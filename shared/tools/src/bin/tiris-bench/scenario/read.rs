@@ -1,95 +1,86 @@
-//! S6: one account over HTTP, beside pgbench asking the same of the database.
+//! S6: one account over HTTP, beside pgbench with the same statement.
 
-use crate::bench::{Bench, LOG, MANY, Outcome};
 use crate::figure::{Line, Samples, Target, Unit};
-use crate::people::People;
-use crate::wrk::{self, Ask, Load};
+use crate::site::{Bench, LOG, MANY, Outcome};
+use crate::wrk::{self, Load, Request};
 use crate::{pgbench, statement};
 use anyhow::{Result, ensure};
 use serde_json::Value;
 use std::time::Duration;
+use tiris_tools::Population;
 
 pub(super) const CONNECTIONS: u32 = 64;
 /// Of pgbench's rate, in thousandths.
 const LEAST_OF_PGBENCH: u64 = 300;
 const P99_MOST_MICROS: u64 = 15_000;
-/// What an answer at half load takes at least, as far as a connection's rest is concerned.
-const ANSWER_MICROS: u64 = 500;
+/// The least time of a response at half the load, which shortens the pause of a connection.
+const RESPONSE_MICROS: u64 = 500;
 
 pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
-    let folder = bench.stage.files();
-    let time = bench.sizes.load_time();
     let database = bench.stage.database(MANY).await?;
-    database.settle().await?;
+    database.vacuum().await?;
     let path = path();
-    let email = People::email(0);
-    let script =
-        statement::of_request(&bench.stage, &database, &email, &path, "sub_accounts").await?;
-    let api = bench.stage.start_api(&database, LOG).await?;
-    let token = api.token(&email).await?;
+    let script = statement::of_request(bench, &database, &path, "sub_accounts").await?;
+    let api = bench.stage.start_api(&database.url, LOG).await?;
+    let token = api.token(&Population::email(0)).await?;
     let account: Value = api.client(&token)?.get(&path).await?;
     ensure!(
-        account["id"] == People::account_id(0).to_string(),
-        "another account was answered: {account}"
+        account["id"] == Population::account_id(0).to_string(),
+        "{path} returned another account: {account}"
     );
 
+    let load = load(&path, &token, bench.sizes.load_time());
     let mut rates = Samples::default();
     let mut limits = Samples::default();
-    let scripts = [script];
     for round in 1..=bench.sizes.repeat {
         bench.phase(&format!("S6: one account, round {round}"))?;
-        let answered = wrk::ask(&api.url(), folder, &load(&path, &token, time, 0)).await?;
-        rates.add(answered.rate());
+        rates.add(wrk::run(bench, &api.url(), load).await?.rate());
 
         bench.phase(&format!("S6: pgbench, round {round}"))?;
-        limits.add(pgbench::rate(&database, folder, &scripts, pgbench::CLIENTS, time).await?);
+        limits.add(pgbench::rate(bench, &database, &script).await?);
     }
 
     bench.phase("S6: half the load")?;
     let period = u64::from(CONNECTIONS) * 2_000_000 / rates.median().max(1);
-    let rest = period.saturating_sub(ANSWER_MICROS);
-    let half = wrk::ask(&api.url(), folder, &load(&path, &token, time, rest)).await?;
+    let slow = Load {
+        pause_micros: period.saturating_sub(RESPONSE_MICROS),
+        ..load
+    };
+    let half = wrk::run(bench, &api.url(), slow).await?;
     drop(api);
     bench.stage.drop(database).await?;
 
     let clients = pgbench::CLIENTS;
-    let p99 = [half.p99].into_iter().collect();
+    let note =
+        format!("{CONNECTIONS} connections; pgbench with {clients} sends the same statement");
+    let half_note = format!(
+        "at {}, p50 {}",
+        Unit::PerSecond.show(half.rate()),
+        Unit::Micros.show(half.p50)
+    );
+    let p99 = Samples(vec![half.p99]);
     Ok(vec![
-        Line::new("GET /v1/sub-accounts/{id}", Unit::PerSecond, rates)
-            .against(limits)
+        Line::rate("GET /v1/sub-accounts/{id}", rates, limits)
             .target(Target::RatioAtLeast(LEAST_OF_PGBENCH))
-            .note(format!(
-                "{CONNECTIONS} connections; pgbench with {clients} sends the same statement"
-            )),
+            .note(note),
         Line::new("its p99 at half that load", Unit::Micros, p99)
             .target(Target::AtMost(P99_MOST_MICROS))
-            .note(format!(
-                "at {}, p50 {}",
-                Unit::PerSecond.show(half.rate()),
-                Unit::Micros.show(half.p50)
-            )),
+            .note(half_note),
     ]
     .into())
 }
 
-/// The account that is read, which is the first user's.
+/// The path of the first user's account.
 pub(super) fn path() -> String {
-    format!("/v1/sub-accounts/{}", People::account_id(0))
+    format!("/v1/sub-accounts/{}", Population::account_id(0))
 }
 
-/// One path, asked for by all connections.
-pub(super) fn load<'a>(
-    path: &'a str,
-    token: &'a str,
-    time: Duration,
-    rest_micros: u64,
-) -> Load<'a> {
+/// The load of one path on all connections, without pauses.
+pub(super) fn load<'a>(path: &'a str, token: &'a str, time: Duration) -> Load<'a> {
     Load {
-        ask: Ask::Get,
+        request: Request::Get { path, token },
         connections: CONNECTIONS,
         time,
-        rest_micros,
-        what: path,
-        token,
+        pause_micros: 0,
     }
 }

@@ -1,94 +1,77 @@
-//! S10: from start to ready, memory when idle, size of the programs.
+//! S10: the time from start to ready, idle memory, the size of the programs.
 
-use crate::bench::{Bench, LOG, MANY, Outcome};
+use crate::environment::memory_kib;
 use crate::figure::{Line, Samples, Target, Unit};
-use crate::memory;
-use crate::worker::Worker;
-use anyhow::{Context, Result, ensure};
+use crate::site::{Bench, LOG, MANY, Outcome, Site};
+use crate::worker;
+use anyhow::{Result, ensure};
 use std::time::{Duration, Instant};
 use tiris_testing::{binary, local_http_client};
+use tiris_tools::Service;
 
 const READY_MOST_MICROS: u64 = 300_000;
 const IDLE_MOST_KIB: u64 = 40 * 1_024;
 const BINARY_MOST_KIB: u64 = 25 * 1_024;
-/// What is allocated at first use is there after this time.
+/// Memory for the first use is allocated after this time.
 const IDLE_AFTER: Duration = Duration::from_secs(3);
-const LOOK: Duration = Duration::from_millis(2);
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 const READY_LIMIT: Duration = Duration::from_secs(30);
 
-/// The figures of one program.
-#[derive(Default)]
-struct Program {
-    ready: Samples,
-    idle: Samples,
-}
-
 pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
-    let site = bench.site(MANY).await?;
-    let mut api = Program::default();
-    for round in 1..=bench.sizes.repeat {
-        bench.phase(&format!("S10: tiris-api, round {round}"))?;
-        let begun = Instant::now();
-        let server = bench.stage.launch_api(&site.database.url, LOG)?;
-        api.measure(&server.ready_url(), server.process.pid(), begun)
-            .await?;
-    }
+    let site = Site::open(&bench.stage, MANY).await?;
+    let launch_api = || {
+        let api = bench.stage.launch_api(&site.database.url, LOG)?;
+        Ok(api.service)
+    };
+    let launch_ingest = || worker::launch(&bench.stage, &site.database, &site.nats, LOG);
 
-    let mut ingest = Program::default();
-    for round in 1..=bench.sizes.repeat {
-        bench.phase(&format!("S10: tiris-ingest, round {round}"))?;
-        let begun = Instant::now();
-        let worker = Worker::start(&bench.stage, &site.database, &site.nats, LOG)?;
-        ingest
-            .measure(&worker.ready_url(), worker.process.pid(), begun)
-            .await?;
-        worker.stop().await?;
-    }
-    site.close(&bench.stage).await?;
-
-    let mut lines = api.lines("tiris-api")?;
-    lines.extend(ingest.lines("tiris-ingest")?);
+    let mut lines = measure(bench, "tiris-api", launch_api).await?;
+    lines.extend(measure(bench, "tiris-ingest", launch_ingest).await?);
+    site.check_and_close(&bench.stage).await?;
     Ok(lines.into())
 }
 
-impl Program {
-    async fn measure(&mut self, ready_url: &str, pid: u32, begun: Instant) -> Result<()> {
-        self.ready.add(until_ready(ready_url, begun).await?);
+async fn measure(
+    bench: &Bench,
+    name: &str,
+    launch: impl Fn() -> Result<Service>,
+) -> Result<Vec<Line>> {
+    let mut ready = Samples::default();
+    let mut idle = Samples::default();
+    for round in 1..=bench.sizes.repeat {
+        bench.phase(&format!("S10: {name}, round {round}"))?;
+        let begun = Instant::now();
+        let mut service = launch()?;
+        ready.add(until_ready(&service.ready_url(), begun).await?);
+
         tokio::time::sleep(IDLE_AFTER).await;
-        self.idle.extend(memory::resident_kib(pid));
-        Ok(())
+        idle.0.extend(memory_kib(service.process.pid(), "VmRSS"));
+        service.stop().await?;
     }
 
-    fn lines(self, name: &str) -> Result<Vec<Line>> {
-        let bytes = std::fs::metadata(binary(name)?)?.len();
-        let size = [bytes / 1_024].into_iter().collect();
-        let line = |what: &str, unit, samples, most| {
-            Line::new(format!("{name}: {what}"), unit, samples).target(Target::AtMost(most))
-        };
-        let kib = Unit::Kibibytes;
-
-        Ok(vec![
-            line(
-                "start to ready",
-                Unit::Micros,
-                self.ready,
-                READY_MOST_MICROS,
-            ),
-            line("resident memory when idle", kib, self.idle, IDLE_MOST_KIB),
-            line("size of the program", kib, size, BINARY_MOST_KIB),
-        ])
-    }
+    let size = Samples(vec![std::fs::metadata(binary(name)?)?.len() / 1_024]);
+    let memory = "resident memory when idle";
+    let kib = Unit::Kibibytes;
+    let figures = [
+        ("start to ready", Unit::Micros, ready, READY_MOST_MICROS),
+        (memory, kib, idle, IDLE_MOST_KIB),
+        ("size of the program", kib, size, BINARY_MOST_KIB),
+    ];
+    let lines = figures.map(|(what, unit, samples, most)| {
+        Line::new(format!("{name}: {what}"), unit, samples).target(Target::AtMost(most))
+    });
+    Ok(lines.into())
 }
 
-/// Microseconds from `begun` to the first 200 of this address.
+/// Polls until the first status 200 and returns the microseconds since `begun`.
 async fn until_ready(url: &str, begun: Instant) -> Result<u64> {
     let client = local_http_client(READY_LIMIT)?;
     loop {
-        let answer = client.get(url).send().await;
-        if answer.is_ok_and(|answer| answer.status().as_u16() == 200) {
-            return u64::try_from(begun.elapsed().as_micros()).context("an age");
+        let response = client.get(url).send().await;
+        if response.is_ok_and(|response| response.status().as_u16() == 200) {
+            return Ok(u64::try_from(begun.elapsed().as_micros())?);
         }
         ensure!(begun.elapsed() < READY_LIMIT, "{url} is not ready");
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }

@@ -1,5 +1,5 @@
--- Each connection rests so long between an answer and its next request, on average. Rests are whole milliseconds.
-function rest(micros)
+-- Sets the mean pause of a connection between a response and its next request. Pauses are whole milliseconds.
+function pause(micros)
     if micros > 0 then
         function delay()
             return math.floor(micros / 1000 * 2 * math.random() + math.random())

@@ -1,13 +1,13 @@
 function request()
-    made = made + 1
-    local who = people[made % #people + 1]
+    sent = sent + 1
+    local trader = traders[sent % #traders + 1]
     local body = string.format(
         '{"trading_id":"%s","type":"long","source":"bot","message":"bought","info":{"stock_account_id":"%s",'
         .. '"currency_account_id":"%s","price":"0.01","volume":"0.01","stock":"ETH","currency":"BTC","fee":"0.000001",'
-        .. '"order_id":"o-%d"}}', who.trading, who.stock, who.currency, made)
+        .. '"order_id":"o-%d"}}', trader.trading, trader.stock, trader.currency, sent)
     return wrk.format("POST", "/v1/trading-logs", {
-        ["Authorization"] = "Bearer " .. who.token,
+        ["Authorization"] = "Bearer " .. trader.token,
         ["Content-Type"] = "application/json",
-        ["Idempotency-Key"] = run .. "-" .. made,
+        ["Idempotency-Key"] = run .. "-" .. sent,
     }, body)
 end

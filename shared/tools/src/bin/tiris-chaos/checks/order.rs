@@ -1,8 +1,6 @@
 //! The events of a user and trading were booked in the order of the stream.
-//!
-//! Owns: the comparison of two orders. Must not know: what an event does.
 
-use super::stream::Stored;
+use super::Judged;
 use crate::report::Check;
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -11,7 +9,7 @@ use std::collections::BTreeMap;
 use tiris_testing::auditor::Verdict;
 use uuid::Uuid;
 
-/// What keeps an order.
+/// The scope of an order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, sqlx::FromRow)]
 struct Key {
     stream: String,
@@ -23,17 +21,14 @@ struct Key {
 struct Booked {
     #[sqlx(flatten)]
     key: Key,
-    event_id: String,
+    event_ids: Vec<String>,
 }
 
+/// The event ids of each key.
 type Orders = BTreeMap<Key, Vec<String>>;
 
-pub(super) async fn check(
-    pool: &PgPool,
-    messages: &[Stored],
-    verdicts: &[Verdict],
-) -> Result<Check> {
-    let expected = published(messages, verdicts)?;
+pub(super) async fn check(pool: &PgPool, judged: &[Judged<'_>]) -> Result<Check> {
+    let expected = published(judged)?;
     let mut found = booked(pool).await?;
 
     let mut findings = Vec::new();
@@ -54,47 +49,46 @@ pub(super) async fn check(
     let unknown = found.keys();
     findings.extend(unknown.map(|key| format!("{key:?}: booked and never published")));
 
-    let extent = format!("{} sequences of a user, trading and stream", expected.len());
-    let what = "booked in the order of the stream";
-    Ok(Check::new(what, extent, findings))
+    Ok(Check {
+        what: "booked in the order of the stream",
+        extent: format!("{} sequences of a user, trading and stream", expected.len()),
+        findings,
+    })
 }
 
-/// The event ids that must be applied, as they were published.
-fn published(messages: &[Stored], verdicts: &[Verdict]) -> Result<Orders> {
+/// The events that must be applied, in the order of the stream.
+fn published(judged: &[Judged<'_>]) -> Result<Orders> {
     let mut orders = Orders::new();
-    for (message, verdict) in messages.iter().zip(verdicts) {
+    for Judged { message, verdict } in judged {
         if *verdict == Verdict::Applied {
             let event: Value = serde_json::from_slice(&message.payload)?;
+            let text = |field: &str| {
+                let value = event[field].as_str();
+                value.with_context(|| format!("an applied event without {field}"))
+            };
             let key = Key {
                 stream: message.stream.to_owned(),
-                user_id: id(&event, "user_id")?,
-                trading_id: id(&event, "trading_id")?,
+                user_id: text("user_id")?.parse()?,
+                trading_id: text("trading_id")?.parse()?,
             };
-            let event_id = event["event_id"].as_str().context("an event id")?;
-            orders.entry(key).or_default().push(event_id.to_owned());
+            let event_id = text("event_id")?.to_owned();
+            orders.entry(key).or_default().push(event_id);
         }
     }
-
     Ok(orders)
 }
 
-/// The event ids that are booked, in the order of every list a client sees.
+/// The booked events, in the order of every list of the API.
 async fn booked(pool: &PgPool) -> Result<Orders> {
     let rows: Vec<Booked> = sqlx::query_as(
-        "SELECT p.stream, l.user_id, l.trading_id, l.event_id FROM trading_logs l \
-         JOIN processed_events p ON p.user_id = l.user_id AND p.event_id = l.event_id \
-         WHERE l.source = 'bot' ORDER BY l.timestamp, l.id",
+        "SELECT p.stream, l.user_id, l.trading_id, array_agg(l.event_id ORDER BY l.timestamp, l.id) AS event_ids \
+         FROM trading_logs l JOIN processed_events p ON p.user_id = l.user_id AND p.event_id = l.event_id \
+         WHERE l.source = 'bot' GROUP BY p.stream, l.user_id, l.trading_id",
     )
     .fetch_all(pool)
     .await?;
-
-    let mut orders = Orders::new();
-    for row in rows {
-        orders.entry(row.key).or_default().push(row.event_id);
-    }
-    Ok(orders)
-}
-
-fn id(event: &Value, field: &str) -> Result<Uuid> {
-    Ok(event[field].as_str().context("an id")?.parse()?)
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.key, row.event_ids))
+        .collect())
 }

@@ -1,19 +1,13 @@
-//! Every message nobody can read is a dead letter exactly once.
-//!
-//! Owns: the comparison by place in the stream and by bytes. Must not know: why a message cannot be read.
+//! Every malformed message is exactly one dead letter, by its place in the stream and its bytes.
 
-use super::stream::Stored;
+use super::Judged;
 use crate::report::Check;
 use anyhow::Result;
 use sqlx::PgPool;
 use std::collections::{BTreeMap, BTreeSet};
 use tiris_testing::auditor::Verdict;
 
-pub(super) async fn check(
-    pool: &PgPool,
-    messages: &[Stored],
-    verdicts: &[Verdict],
-) -> Result<Check> {
+pub(super) async fn check(pool: &PgPool, judged: &[Judged<'_>]) -> Result<Check> {
     let rows: Vec<(String, i64, Vec<u8>)> = sqlx::query_as(
         "SELECT stream, stream_seq, payload FROM dead_letters WHERE class = 'malformed'",
     )
@@ -25,29 +19,31 @@ pub(super) async fn check(
     }
 
     let mut findings = Vec::new();
-    let mut bytes = BTreeSet::new();
+    let mut payloads = BTreeSet::new();
     let mut copies = 0;
-    let poison = messages.iter().zip(verdicts);
-    for (message, _) in poison.filter(|(_, verdict)| **verdict == Verdict::Malformed) {
+    let is_malformed = |judged: &&Judged| judged.verdict == Verdict::Malformed;
+    for Judged { message, .. } in judged.iter().filter(is_malformed) {
         let place = (message.stream.to_owned(), i64::try_from(message.seq)?);
         let found = letters.remove(&place).unwrap_or_default();
         if found != [message.payload.clone()] {
             let count = found.len();
             let text = String::from_utf8_lossy(&message.payload);
-            findings.push(format!("{place:?} is {count} letters: {text:.300}"));
+            findings.push(format!("{place:?} is {count} dead letters: {text:.300}"));
         }
-        copies += usize::from(!bytes.insert(&message.payload));
+        copies += usize::from(!payloads.insert(&message.payload));
     }
     for place in letters.keys() {
         findings.push(format!(
-            "{place:?} is a letter of class malformed and nothing is wrong with it"
+            "{place:?} is a dead letter of class malformed, but well-formed"
         ));
     }
 
-    let extent = format!(
-        "{} payloads, {copies} of them stored again by their publisher",
-        bytes.len()
-    );
-    let what = "every poison message is one letter";
-    Ok(Check::new(what, extent, findings))
+    Ok(Check {
+        what: "every poison message is one dead letter",
+        extent: format!(
+            "{} payloads, {copies} of them stored again by their publisher",
+            payloads.len()
+        ),
+        findings,
+    })
 }

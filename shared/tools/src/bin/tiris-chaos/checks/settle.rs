@@ -1,19 +1,15 @@
-//! Waits until everything both streams hold is done.
-//!
-//! Owns: what "done" means: every lane's cursor is at its last message, and no letter is tried again by itself. Must not
-//! know: what the books must be.
+//! Waits until both streams are processed: the cursor of every lane is at its last message and no dead letter is retried.
 
 use super::stream::Stored;
 use crate::run::Options;
 use crate::system::System;
-use crate::system::settings::LANES;
-use anyhow::{Result, ensure};
+use crate::system::worker::LANES;
+use anyhow::Result;
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tiris_tools::Stall;
 
-/// Without any progress for so long it is stuck.
-const STUCK_LIMIT: Duration = Duration::from_secs(60);
-const PAUSE: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 pub(crate) async fn wait(system: &System, messages: &[Stored], options: &Options) -> Result<()> {
     let mut ends: BTreeMap<(&str, i32), i64> = BTreeMap::new();
@@ -23,11 +19,10 @@ pub(crate) async fn wait(system: &System, messages: &[Stored], options: &Options
         ends.insert((message.stream, lane), i64::try_from(message.seq)?);
     }
 
-    let mut last = String::new();
-    let mut moved_at = Instant::now();
+    let mut stall = Stall::default();
     loop {
         options.check_stop()?;
-        // All accounts are there: nobody needs to wait minutes for what will work now.
+        // All accounts exist: no retry needs to wait for minutes.
         sqlx::query(
             "UPDATE dead_letters SET next_attempt_at = now() \
              WHERE blocks AND next_attempt_at > now() + interval '1 second'",
@@ -45,37 +40,23 @@ pub(crate) async fn wait(system: &System, messages: &[Stored], options: &Options
             return Ok(());
         }
 
-        let now = format!("{behind:?}, {letters} letters waiting after {attempts} attempts");
-        if now != last {
-            last = now;
-            moved_at = Instant::now();
-        }
-        ensure!(
-            moved_at.elapsed() < STUCK_LIMIT,
-            "nothing moves any more: {last}"
-        );
-        tokio::time::sleep(PAUSE).await;
+        let waiting = format!("{letters} dead letters waiting after {attempts} attempts");
+        stall.check(format_args!("{behind:?}, {waiting}"))?;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
-/// The lanes that are not at their last message, with both positions.
+/// The lanes before their last message, with both positions.
 async fn behind(system: &System, ends: &BTreeMap<(&str, i32), i64>) -> Result<Vec<String>> {
-    let rows: Vec<(String, i32, i64)> =
-        sqlx::query_as("SELECT stream, lane, cursor FROM ingest_lanes")
-            .fetch_all(&system.pool)
-            .await?;
-    let found: BTreeMap<(&str, i32), i64> = rows
-        .iter()
-        .map(|(stream, lane, cursor)| ((stream.as_str(), *lane), *cursor))
-        .collect();
-    let behind = ends
-        .iter()
-        .filter(|(lane, end)| found.get(lane).is_none_or(|cursor| cursor < *end));
-
-    Ok(behind
-        .map(|((stream, lane), end)| {
-            let cursor = found.get(&(*stream, *lane)).copied().unwrap_or_default();
-            format!("{stream}/{lane} at {cursor} of {end}")
-        })
-        .collect())
+    let behind = sqlx::query_scalar(
+        "SELECT format('%s/%s at %s of %s', stream, lane, cursor, last) \
+         FROM UNNEST($1::text[], $2::int[], $3::bigint[]) AS e (stream, lane, last) \
+         LEFT JOIN ingest_lanes USING (stream, lane) WHERE coalesce(cursor, 0) < last",
+    )
+    .bind(ends.keys().map(|key| key.0).collect::<Vec<_>>())
+    .bind(ends.keys().map(|key| key.1).collect::<Vec<_>>())
+    .bind(ends.values().copied().collect::<Vec<_>>())
+    .fetch_all(&system.pool)
+    .await?;
+    Ok(behind)
 }

@@ -1,30 +1,28 @@
-//! What the streams hold: the truth the auditor is told.
-//!
-//! Owns: reading both streams back, with a client of its own. Must not know: what messages say.
+//! Reads both streams back: the input of the auditor.
 
 use anyhow::{Context, Result};
-use async_nats::jetstream::{self, consumer::DeliverPolicy, consumer::pull::OrderedConfig};
+use async_nats::jetstream::{self, consumer::pull::OrderedConfig};
 use futures_util::StreamExt;
 use std::time::Duration;
 
-/// Name of each stream, and where its subjects have the lane.
+/// The name of each stream and the index of the lane in its subjects.
 const STREAMS: [(&str, usize); 2] = [("TRADING", 3), ("TRADING_SYSTEM", 2)];
-/// Between two messages of a stream that is not at its end.
+/// The longest wait for the next message before the end of a stream.
 const NEXT_LIMIT: Duration = Duration::from_secs(30);
 
-/// A message as stored.
+/// A stored message.
 #[derive(Clone, Debug)]
 pub(crate) struct Stored {
     pub(crate) stream: &'static str,
     pub(crate) seq: u64,
-    /// As the subject tells; none for bare subjects.
+    /// From the subject; none for bare subjects.
     pub(crate) lane: Option<i32>,
     /// As published, without the lane.
     pub(crate) subject: String,
     pub(crate) payload: Vec<u8>,
 }
 
-/// Both streams from their beginning to their end, each in its order.
+/// Returns the messages of both streams, each in its order.
 pub(crate) async fn read_all(nats_url: &str) -> Result<Vec<Stored>> {
     let context = jetstream::new(async_nats::connect(nats_url).await?);
     let mut all = Vec::new();
@@ -34,20 +32,15 @@ pub(crate) async fn read_all(nats_url: &str) -> Result<Vec<Stored>> {
         if last == 0 {
             continue;
         }
-        let config = OrderedConfig {
-            deliver_policy: DeliverPolicy::All,
-            ..OrderedConfig::default()
-        };
-        let mut messages = stream.create_consumer(config).await?.messages().await?;
+        let consumer = stream.create_consumer(OrderedConfig::default()).await?;
+        let mut messages = consumer.messages().await?;
         loop {
             let next = tokio::time::timeout(NEXT_LIMIT, messages.next()).await;
             let message = next
-                .context("the stream cannot be read back")?
-                .context("it ended early")??;
-            let seq = message
-                .info()
-                .map_err(|error| anyhow::anyhow!("no sequence: {error}"))?
-                .stream_sequence;
+                .with_context(|| format!("no further message of {name}"))?
+                .with_context(|| format!("{name} ended early"))??;
+            let info = message.info().map_err(anyhow::Error::from_boxed)?;
+            let seq = info.stream_sequence;
             let (subject, lane) = without_lane(&message.subject, lane_at);
             all.push(Stored {
                 stream: name,
@@ -65,7 +58,7 @@ pub(crate) async fn read_all(nats_url: &str) -> Result<Vec<Stored>> {
     Ok(all)
 }
 
-/// The subject as published, and the lane the stream put into it.
+/// Returns the subject as published and the lane that the stream put into it.
 fn without_lane(subject: &str, at: usize) -> (String, Option<i32>) {
     let mut parts: Vec<&str> = subject.split('.').collect();
     if parts.len() < at + 2 {

@@ -1,43 +1,41 @@
-//! Which fault comes next.
-//!
-//! Owns: the kinds, how often each is drawn, and that all of them come. Must not know: how a fault is done, or when.
+//! The kinds of faults, their frequency and their order.
 
 use rand::RngExt;
 use rand::rngs::StdRng;
-use rand::seq::SliceRandom;
+use rand::seq::{IndexedRandom, SliceRandom};
 use std::time::Duration;
 use uuid::Uuid;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// SIGKILL, and a new process.
+    /// SIGKILL and a new process.
     KillWorker,
     /// SIGSTOP for longer than the lease.
     StopWorker,
     /// SIGSTOP between the lock of the lane's row and the commit.
     StopInTransaction,
-    /// SIGTERM, and a new process.
+    /// SIGTERM and a new process.
     RestartWorker,
-    /// Immediate stop, and start.
+    /// Immediate stop and a new start.
     StopPostgres,
-    /// SIGKILL, and start.
+    /// SIGKILL and a new start.
     KillNats,
-    /// All TCP connections of a worker to PostgreSQL.
+    /// Cuts all TCP connections of a worker to PostgreSQL.
     CutPostgres,
-    /// All TCP connections of a worker to NATS.
+    /// Cuts all TCP connections of a worker to NATS.
     CutNats,
-    /// What NATS sends a worker is lost for a while, then the connection.
+    /// Loses deliveries of NATS to a worker, then cuts the connection.
     SwallowDeliveries,
-    /// What PostgreSQL answers a worker is lost for a while, then the connections.
+    /// Loses responses of PostgreSQL to a worker, then cuts the connections.
     SwallowAnswers,
-    /// What PostgreSQL answers to a COMMIT is lost, then the connections: the worker cannot know what became of it.
+    /// Loses responses of PostgreSQL to COMMIT, then cuts the connections: the worker cannot know the outcome.
     SwallowCommit,
-    /// Nothing passes between a worker and PostgreSQL for a while.
+    /// Stalls the connections between a worker and PostgreSQL.
     StallPostgres,
 }
 
-/// How often each is drawn, in relation to the others.
-const WEIGHTS: [(Kind, u32); 12] = [
+/// The relative frequency of each kind.
+const WEIGHTS: &[(Kind, u32)] = &[
     (Kind::KillWorker, 5),
     (Kind::StopWorker, 3),
     (Kind::StopInTransaction, 4),
@@ -56,22 +54,22 @@ const WEIGHTS: [(Kind, u32); 12] = [
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fault {
     pub(super) kind: Kind,
-    /// Which worker, or the next one that is free.
+    /// The worker, or the next free one.
     pub(super) slot: usize,
-    /// From 0 to 1 second: how long, in the fault's own measure.
+    /// From 0 to 1 second: varies the length of the fault.
     pub(super) spread: Duration,
-    /// Whose accounts are locked.
+    /// The owner of the accounts to lock.
     pub(super) user: Uuid,
-    is_of_the_first: bool,
+    is_from_first_round: bool,
 }
 
-/// Deals faults, the same ones for the same seed.
+/// Draws faults, the same ones for the same seed.
 #[derive(Debug)]
 pub(super) struct Deck {
     rng: StdRng,
     workers: usize,
     users: Vec<Uuid>,
-    /// At first each kind once, so that a short run has them all.
+    /// Each kind once, so that a short run has them all.
     first: Vec<Kind>,
 }
 
@@ -89,30 +87,21 @@ impl Deck {
 
     pub(super) fn next(&mut self) -> Fault {
         let first = self.first.pop();
+        let drawn = WEIGHTS.choose_weighted(&mut self.rng, |(_, weight)| *weight);
+        let drawn = drawn.map_or(Kind::KillWorker, |(kind, _)| *kind);
         Fault {
-            kind: first.unwrap_or_else(|| draw_kind(&mut self.rng)),
+            kind: first.unwrap_or(drawn),
             slot: self.rng.random_range(0..self.workers),
             spread: Duration::from_millis(self.rng.random_range(0..1000)),
             user: self.users[self.rng.random_range(0..self.users.len())],
-            is_of_the_first: first.is_some(),
+            is_from_first_round: first.is_some(),
         }
     }
 
-    /// It could not begin.
+    /// Returns a fault that could not begin.
     pub(super) fn put_back(&mut self, fault: Fault) {
-        if fault.is_of_the_first {
+        if fault.is_from_first_round {
             self.first.insert(0, fault.kind);
         }
     }
-}
-
-fn draw_kind(rng: &mut StdRng) -> Kind {
-    let mut left = rng.random_range(0..WEIGHTS.iter().map(|(_, weight)| weight).sum());
-    for (kind, weight) in WEIGHTS {
-        if left < weight {
-            return kind;
-        }
-        left -= weight;
-    }
-    Kind::KillWorker
 }

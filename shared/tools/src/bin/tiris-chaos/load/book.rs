@@ -1,25 +1,26 @@
-//! One trading as its bot sees it: open orders, and what it does next.
-//!
-//! Owns: the mix of events and their amounts. Must not know: balances; that some events are refused is wanted.
+//! A trading from the view of its bot: open orders and the next event. It does not know balances; refused events are part
+//! of the load.
 
 use super::event::{self, Message, Order, Origin};
-use super::people::{Account, Trading};
+use super::users::{Account, Trading};
 use rand::RngExt;
 use rand::rngs::StdRng;
-use serde_json::{Number, Value};
+use serde_json::{Number, Value, json};
 use std::str::FromStr;
 
-/// Orders beyond so many are closed before new ones are made.
+/// Above this number of open orders none is created.
 const OPEN_MAX: usize = 12;
-/// What every account is given first.
-pub(super) const OPENING: &str = "1000000";
-/// More than anybody has.
+/// The first credit of every account.
+const OPENING: &str = "1000000";
+/// More than any balance.
 const TOO_MUCH: &str = "9999999999";
 
-/// A message, and the name it is counted under.
+/// The kinds of events that change a hold.
+const HOLDS: [&str; 2] = ["trading.balance.unlocked", "trading.balance.locked"];
+
+/// A message and the name it is counted under.
 type Counted = (&'static str, Message);
 
-/// A trading as its bot sees it.
 #[derive(Clone, Debug)]
 pub(super) struct Book {
     pub(super) trading: Trading,
@@ -34,48 +35,68 @@ impl Book {
         }
     }
 
-    /// The next event, with the name it is counted under.
+    /// Draws the next event.
     pub(super) fn next(&mut self, origin: Origin, rng: &mut StdRng) -> Counted {
-        let at = if self.open.is_empty() {
-            None
-        } else {
-            Some(rng.random_range(0..self.open.len()))
+        let at = match self.open.len() {
+            0 => None,
+            open => Some(rng.random_range(0..open)),
         };
 
-        match (rng.random_range(0..100), at) {
+        let (kind, own) = match (rng.random_range(0..100), at) {
             (0..4, _) => {
-                let error = event::error(rng.random_range(0..5));
-                named(origin, "trading.errors", error)
+                let component = format!("part-{}", rng.random_range(0..5));
+                let own = json!({"error_code": "E1", "error_message": "no", "severity": "low", "component": component});
+                ("trading.errors", own)
             }
-            (4..9, _) => named(origin, "trading.signals", event::signal("0.5")),
+            (4..9, _) => {
+                let own = json!({"signal_type": "hold", "symbol": "ETH/BTC", "confidence": "0.5", "strategy": "chaos"});
+                ("trading.signals", own)
+            }
             (9..14, _) => {
-                let heartbeat = event::heartbeat(rng.random_range(0..5));
-                named(origin, "trading.heartbeat", heartbeat)
+                let x = rng.random_range(0..5);
+                let component = format!("part-{x}");
+                let own = json!({"status": "healthy", "component": component, "metrics": {"x": x}});
+                ("trading.heartbeat", own)
             }
-            (14..34, _) => self.movement(origin, rng),
-            (34..44, _) => self.hold_without_order(origin, rng),
-            (44..60, Some(at)) => self.hold(origin, at, rng),
-            (60..84, Some(at)) => self.fill(origin, at, rng),
-            (84..90, Some(at)) => self.end(origin, at, "trading.orders.cancelled"),
-            (90..93, Some(at)) => self.end(origin, at, "trading.orders.failed"),
+            (14..34, _) => {
+                let account = &self.trading.accounts[rng.random_range(0..3)];
+                let first = self.open.first().filter(|_| rng.random_ratio(1, 4));
+                let order = first.map(|order| order.name.as_str());
+                return movement(account, origin, order, rng);
+            }
+            (34..44, _) => {
+                let account = &self.trading.accounts[rng.random_range(0..3)];
+                let kind = HOLDS[usize::from(rng.random::<bool>())];
+                (kind, event::held(account, &amount(rng), None))
+            }
+            (44..60, Some(at)) => {
+                let order = &self.open[at];
+                let account = order.payer(&self.trading);
+                let kind = HOLDS[usize::from(rng.random_ratio(3, 4))];
+                (kind, event::held(account, &amount(rng), Some(&order.name)))
+            }
+            (60..84, Some(at)) => self.fill(at, rng),
+            (84..90, Some(at)) => ("trading.orders.cancelled", self.close(at)),
+            (90..93, Some(at)) => ("trading.orders.failed", self.close(at)),
             _ if self.open.len() < OPEN_MAX => self.create(origin, rng),
-            _ => self.fill(origin, 0, rng),
-        }
+            _ => self.fill(0, rng),
+        };
+        (kind, origin.message(kind, own))
     }
 
-    fn create(&mut self, origin: Origin, rng: &mut StdRng) -> Counted {
+    fn create(&mut self, origin: Origin, rng: &mut StdRng) -> (&'static str, Value) {
         let order = Order {
             name: format!("order-{}", origin.number),
             side: if rng.random() { "buy" } else { "sell" },
             volume: amount(rng),
             price: amount(rng),
         };
-        let own = event::order(&self.trading, &order);
+        let own = order.fields(&self.trading);
         self.open.push(order);
-        named(origin, "trading.orders.created", own)
+        ("trading.orders.created", own)
     }
 
-    fn fill(&mut self, origin: Origin, at: usize, rng: &mut StdRng) -> Counted {
+    fn fill(&mut self, at: usize, rng: &mut StdRng) -> (&'static str, Value) {
         // Some orders are filled in several parts.
         let order = if rng.random_ratio(1, 3) {
             self.open[at].clone()
@@ -83,47 +104,16 @@ impl Book {
             self.open.swap_remove(at)
         };
         let fee = Value::from(format!("0.00{}", rng.random_range(1..100)));
-        let own = event::filled(&self.trading, &order, &fee, rng.random_ratio(1, 4));
-        named(origin, "trading.orders.filled", own)
+        let own = order.filled(&self.trading, &fee, rng.random_ratio(1, 4));
+        ("trading.orders.filled", own)
     }
 
-    fn end(&mut self, origin: Origin, at: usize, kind: &'static str) -> Counted {
-        let order = self.open.swap_remove(at);
-        named(origin, kind, event::order(&self.trading, &order))
-    }
-
-    fn hold(&self, origin: Origin, at: usize, rng: &mut StdRng) -> Counted {
-        let order = &self.open[at];
-        let [stock, currency, _] = &self.trading.accounts;
-        let account = if order.side == "buy" { currency } else { stock };
-        let kind = lock_or_unlock(rng.random_ratio(3, 4));
-        let own = event::held(account, &amount(rng), Some(&order.name));
-        named(origin, kind, own)
-    }
-
-    fn hold_without_order(&self, origin: Origin, rng: &mut StdRng) -> Counted {
-        let account = &self.trading.accounts[rng.random_range(0..3)];
-        let kind = lock_or_unlock(rng.random());
-        named(origin, kind, event::held(account, &amount(rng), None))
-    }
-
-    fn movement(&self, origin: Origin, rng: &mut StdRng) -> Counted {
-        let account = &self.trading.accounts[rng.random_range(0..3)];
-        let first = self.open.first().filter(|_| rng.random_ratio(1, 4));
-        let order = first.map(|order| order.name.as_str());
-        movement(account, origin, order, rng)
+    fn close(&mut self, at: usize) -> Value {
+        self.open.swap_remove(at).fields(&self.trading)
     }
 }
 
-fn lock_or_unlock(locks: bool) -> &'static str {
-    if locks {
-        "trading.balance.locked"
-    } else {
-        "trading.balance.unlocked"
-    }
-}
-
-/// Money in or out; some of it more than there is.
+/// A credit or debit; some debits exceed the balance.
 pub(super) fn movement(
     account: &Account,
     origin: Origin,
@@ -135,21 +125,29 @@ pub(super) fn movement(
         1..11 => (amount(rng), "credit"),
         _ => (amount(rng), "debit"),
     };
-    let own = event::moved(account, &amount, direction, order);
-    named(origin, "trading.balance.updated", own)
+    moved(account, origin, &amount, direction, order)
 }
 
-/// The first money of an account.
+/// The first credit of an account.
 pub(super) fn opening(account: &Account, origin: Origin) -> Counted {
-    let own = event::moved(account, &OPENING.into(), "credit", None);
-    named(origin, "trading.balance.updated", own)
+    moved(account, origin, &OPENING.into(), "credit", None)
 }
 
-fn named(origin: Origin, kind: &'static str, own: Value) -> Counted {
+fn moved(
+    account: &Account,
+    origin: Origin,
+    amount: &Value,
+    direction: &str,
+    order: Option<&str>,
+) -> Counted {
+    let kind = "trading.balance.updated";
+    let mut own = event::held(account, amount, order);
+    own["direction"] = direction.into();
+    own["reason"] = "chaos".into();
     (kind, origin.message(kind, own))
 }
 
-/// From a millionth to some thousands, as a text or a number.
+/// From a millionth to some thousands, as a string or a number.
 fn amount(rng: &mut StdRng) -> Value {
     let digits = rng.random_range(1..10_000);
     let places = rng.random_range(0..7);

@@ -1,90 +1,68 @@
-//! Messages as bots write them.
-//!
-//! Owns: the JSON of each kind of event. Must not know: what a run of them looks like.
+//! The messages of bots: the JSON of each kind of event.
 
-use super::people::{Account, Trading};
-use serde_json::{Map, Value, json};
+use super::users::{Account, Trading};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// The moment the first event of a run happened, by its bot.
-const FIRST_MOMENT: i64 = 1_767_225_600;
+/// The timestamp of event 0: 2026-01-01T00:00:00Z.
+const FIRST_TIMESTAMP: i64 = 1_767_225_600;
 
-/// A message to publish.
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
     pub(crate) subject: String,
     pub(crate) payload: Vec<u8>,
 }
 
-/// What every event says of its origin.
+/// The common fields of an event.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Origin {
     pub(crate) user: Uuid,
     pub(crate) trading: Uuid,
-    /// Unique for its user.
+    /// Unique for the user.
     pub(crate) number: u32,
 }
 
 impl Origin {
     pub(crate) fn event_id(self) -> String {
-        format!(
-            "{}-{:08}",
-            &self.user.simple().to_string()[..8],
-            self.number
-        )
+        let user = self.user.simple().to_string();
+        format!("{}-{:08}", &user[..8], self.number)
     }
 
-    /// An event as its fields; `kind` is the subject without the user.
-    pub(crate) fn fields(self, kind: &str, own: Value) -> Map<String, Value> {
-        let seconds = FIRST_MOMENT + i64::from(self.number);
-        let moment = chrono::DateTime::from_timestamp(seconds, 0).unwrap_or_default();
-        let common = json!({
-            "event_id": self.event_id(), "event_type": kind, "timestamp": moment.to_rfc3339(),
+    /// Returns an event as its fields; `kind` is the subject without the user.
+    pub(crate) fn fields(self, kind: &str, own: Value) -> Value {
+        let seconds = FIRST_TIMESTAMP + i64::from(self.number);
+        let timestamp = chrono::DateTime::from_timestamp(seconds, 0).unwrap_or_default();
+        let mut event = json!({
+            "event_id": self.event_id(), "event_type": kind, "timestamp": timestamp.to_rfc3339(),
             "user_id": self.user, "trading_id": self.trading, "source": "chaos-bot", "version": "1.0",
         });
-        let mut fields = Map::new();
-        for part in [common, own] {
-            if let Value::Object(part) = part {
-                fields.extend(part);
-            }
+        if let Some(fields) = event.as_object_mut()
+            && let Value::Object(own) = own
+        {
+            fields.extend(own);
         }
-        fields
+        event
     }
 
     pub(crate) fn message(self, kind: &str, own: Value) -> Message {
         Message {
             subject: format!("{kind}.{}", self.user),
-            payload: Value::Object(self.fields(kind, own)).to_string().into(),
+            payload: self.fields(kind, own).to_string().into(),
         }
     }
 }
 
-pub(crate) fn moved(
-    account: &Account,
-    amount: &Value,
-    direction: &str,
-    order: Option<&str>,
-) -> Value {
-    let fields = json!({
-        "sub_account_id": account.id, "symbol": account.symbol, "amount": amount, "direction": direction,
-        "reason": "chaos",
-    });
-    for_order(fields, order)
-}
-
+/// Returns the fields of a change of a hold, for an order if it has one.
 pub(crate) fn held(account: &Account, amount: &Value, order: Option<&str>) -> Value {
-    let fields = json!({"sub_account_id": account.id, "symbol": account.symbol, "amount": amount});
-    for_order(fields, order)
-}
-
-fn for_order(mut fields: Value, order: Option<&str>) -> Value {
+    let mut fields =
+        json!({"sub_account_id": account.id, "symbol": account.symbol, "amount": amount});
     if let Some(order) = order {
         fields["related_order_id"] = order.into();
     }
     fields
 }
 
-/// What a bot says of an order.
+/// An order of a bot.
 #[derive(Clone, Debug)]
 pub(crate) struct Order {
     pub(crate) name: String,
@@ -93,41 +71,34 @@ pub(crate) struct Order {
     pub(crate) price: Value,
 }
 
-pub(crate) fn order(trading: &Trading, order: &Order) -> Value {
-    let [stock, currency, _] = &trading.accounts;
-    let account = if order.side == "buy" { currency } else { stock };
-    json!({
-        "sub_account_id": account.id, "order_id": order.name, "symbol": format!("{}/{}", stock.symbol, currency.symbol),
-        "side": order.side, "type": "limit", "amount": order.volume, "price": order.price, "status": "done",
-    })
-}
-
-pub(crate) fn filled(
-    trading: &Trading,
-    filled: &Order,
-    fee: &Value,
-    pays_elsewhere: bool,
-) -> Value {
-    let [stock, currency, purse] = &trading.accounts;
-    let mut fields = order(trading, filled);
-    fields["fill"] = json!({
-        "stock_account_id": stock.id, "currency_account_id": currency.id, "volume": filled.volume, "price": filled.price,
-        "fee": fee,
-    });
-    if pays_elsewhere {
-        fields["fill"]["fee_account_id"] = json!(purse.id);
+impl Order {
+    /// Returns the account that pays for the order.
+    pub(crate) fn payer<'a>(&self, trading: &'a Trading) -> &'a Account {
+        let is_buy = self.side == "buy";
+        &trading.accounts[usize::from(is_buy)]
     }
-    fields
-}
 
-pub(crate) fn error(component: u32) -> Value {
-    json!({"error_code": "E1", "error_message": "no", "severity": "low", "component": format!("part-{component}")})
-}
+    pub(crate) fn fields(&self, trading: &Trading) -> Value {
+        let symbol = format!(
+            "{}/{}",
+            trading.accounts[0].symbol, trading.accounts[1].symbol
+        );
+        json!({
+            "sub_account_id": self.payer(trading).id, "order_id": self.name, "symbol": symbol, "side": self.side,
+            "type": "limit", "amount": self.volume, "price": self.price, "status": "done",
+        })
+    }
 
-pub(crate) fn signal(confidence: &str) -> Value {
-    json!({"signal_type": "hold", "symbol": "ETH/BTC", "confidence": confidence, "strategy": "chaos"})
-}
-
-pub(crate) fn heartbeat(component: u32) -> Value {
-    json!({"status": "healthy", "component": format!("part-{component}"), "metrics": {"x": component}})
+    /// Returns the fields of a fill, whose fee is paid from the third account if `pays_elsewhere`.
+    pub(crate) fn filled(&self, trading: &Trading, fee: &Value, pays_elsewhere: bool) -> Value {
+        let mut fields = self.fields(trading);
+        fields["fill"] = json!({
+            "stock_account_id": trading.accounts[0].id, "currency_account_id": trading.accounts[1].id,
+            "volume": self.volume, "price": self.price, "fee": fee,
+        });
+        if pays_elsewhere {
+            fields["fill"]["fee_account_id"] = json!(trading.accounts[2].id);
+        }
+        fields
+    }
 }

@@ -1,71 +1,63 @@
-//! Makes what comes late, some time after the first event for it.
-//!
-//! Owns: when each thing is made. Must not know: events.
+//! Creates late things some time after the first event for them.
 
-use super::people::{self, User};
-use sqlx::PgPool;
+use super::users;
+use crate::run::Run;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use tiris_testing::View;
 use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinSet;
 
-/// Pause before a thing that could not be made is tried again.
-const AGAIN: Duration = Duration::from_millis(500);
+/// The longest wait between the first event for a late thing and its creation.
+const LATE_MAX: Duration = Duration::from_secs(8);
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
-/// Something a user has only late.
+/// Something of a user that is late.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct LateThing {
     /// The number of the user.
     pub(crate) user: usize,
-    /// Which of the user's late things.
-    pub(crate) at: usize,
+    /// The index in the user's late tradings; none for the user.
+    pub(crate) at: Option<usize>,
 }
 
-/// Makes everything that is named on `wanted`, each once, until there is nobody left to name more, then all that is
-/// missing, because nobody named it or because it was lost; returns how many were named.
+/// Creates each thing received from `wanted` once. After the last one it creates all missing things, because no event was
+/// for them or they were lost. Returns the number of received things.
 ///
-/// The waits grow from one thing to the next, up to `longest`, and begin anew.
-pub(crate) async fn run(
-    pool: PgPool,
-    users: Arc<Vec<User>>,
-    mut wanted: Receiver<LateThing>,
-    longest: Duration,
-    view: View,
-) -> usize {
+/// The waits grow from one thing to the next, then begin anew.
+pub(crate) async fn run(run: Arc<Run>, mut wanted: Receiver<LateThing>) -> usize {
+    let longest = LATE_MAX.min(run.load.duration / 4);
     let mut seen = BTreeSet::new();
     let mut tasks = JoinSet::new();
     let mut steps = (1..=5).cycle();
     while let Some(thing) = wanted.recv().await {
         if seen.insert(thing) {
             let wait = longest * steps.next().unwrap_or(1) / 5;
-            let users = users.clone();
-            let pool = pool.clone();
-            let view = view.clone();
+            let run = run.clone();
             tasks.spawn(async move {
                 tokio::time::sleep(wait).await;
-                make(&pool, &users[thing.user], thing.at, &view).await;
+                create(&run, thing).await;
             });
         }
     }
     tasks.join_all().await;
 
-    for user in users.iter() {
-        for at in 0..user.late.len() {
-            make(&pool, user, at, &view).await;
+    for user in &run.users {
+        let things = (0..user.late.len()).map(Some);
+        for at in things.chain(user.is_late.then_some(None)) {
+            let user = user.number;
+            create(&run, LateThing { user, at }).await;
         }
     }
     seen.len()
 }
 
-/// Makes it, as often as it takes.
-async fn make(pool: &PgPool, user: &User, at: usize, view: &View) {
-    while let Err(error) = people::create_late(pool, user, &user.late[at]).await {
-        view.detail(&format!(
-            "late thing {at} of user {} not yet made: {error:#}",
-            user.number
-        ));
-        tokio::time::sleep(AGAIN).await;
+/// Creates a thing, retrying until it succeeds.
+async fn create(run: &Run, LateThing { user, at }: LateThing) {
+    let owner = &run.users[user];
+    while let Err(error) = users::create_late(&run.system.pool, owner, at).await {
+        let line = format!("late thing {at:?} of user {user} is not created yet: {error:#}");
+        run.options.view.detail(&line);
+        tokio::time::sleep(RETRY_PAUSE).await;
     }
 }

@@ -1,57 +1,44 @@
-//! One publisher: publishes its script in order, and the same bytes again whatever fails.
-//!
-//! Owns: the pace and what happens when an acknowledgement does not come. Must not know: what a message says.
+//! A publisher: publishes its script in order, and the same bytes again after a failure.
 
 use super::late::LateThing;
 use super::script::{Sort, Step};
-use crate::tally::Tally;
+use crate::run::Run;
 use anyhow::{Context, Result};
 use async_nats::jetstream;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
-/// Messages under way at once. When one is not acknowledged, it and all behind it are published again.
+/// The most messages in flight. When one is not acknowledged, it and all behind it are published again.
 const WINDOW: usize = 16;
 const ACK_LIMIT: Duration = Duration::from_secs(2);
-const AGAIN: Duration = Duration::from_millis(100);
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
-/// What a publisher works with.
-#[derive(Clone, Debug)]
-pub(crate) struct Desk {
-    pub(crate) nats_url: String,
-    /// The script is spread evenly over this time.
-    pub(crate) duration: Duration,
-    pub(crate) tally: Arc<Tally>,
-    /// Late things an event was published for.
-    pub(crate) late: Sender<LateThing>,
-    pub(crate) stop: CancellationToken,
-}
-
-/// Publishes all of it, or ends early when told to stop.
-pub(crate) async fn run(desk: Desk, script: Vec<Step>) -> Result<()> {
+/// Publishes a script, spread over the duration of the load, and reports late things to `late`. Ends early on a signal to
+/// stop.
+pub(crate) async fn run(run: Arc<Run>, late: Sender<LateThing>, script: Vec<Step>) -> Result<()> {
     let client = async_nats::ConnectOptions::new()
         .retry_on_initial_connect()
-        .connect(&desk.nats_url)
+        .connect(&run.system.nats_url)
         .await?;
     let mut context = jetstream::new(client);
     context.set_timeout(ACK_LIMIT);
+    let duration = run.load.duration;
     let begun = Instant::now();
     let count = u32::try_from(script.len()).context("too long a script")?;
     let count = count.max(1);
 
     let mut done = 0;
     while done < script.len() {
-        let due = begun + desk.duration * u32::try_from(done)? / count;
-        let slept = desk.stop.run_until_cancelled(tokio::time::sleep_until(due));
-        if slept.await.is_none() {
+        let due = begun + duration * u32::try_from(done)? / count;
+        let sleep = tokio::time::sleep_until(due);
+        if run.options.stop.run_until_cancelled(sleep).await.is_none() {
             return Ok(());
         }
 
         let elapsed = begun.elapsed().as_millis();
-        let on_time = elapsed * u128::from(count) / desk.duration.as_millis().max(1);
+        let on_time = elapsed * u128::from(count) / duration.as_millis().max(1);
         let until = usize::try_from(on_time)?
             .saturating_add(1)
             .clamp(done + 1, done + WINDOW)
@@ -59,18 +46,22 @@ pub(crate) async fn run(desk: Desk, script: Vec<Step>) -> Result<()> {
 
         let acknowledged = publish(&context, &script[done..until]).await;
         for step in &script[done..done + acknowledged] {
-            count_step(&desk, step).await;
+            count_step(&run, step);
+            if let Some(thing) = step.late {
+                // The receiver is gone only after the end of the run.
+                late.send(thing).await.ok();
+            }
         }
         done += acknowledged;
         if done < until {
-            desk.tally.count("published again");
-            tokio::time::sleep(AGAIN).await;
+            run.published.count("published again");
+            tokio::time::sleep(RETRY_PAUSE).await;
         }
     }
     Ok(())
 }
 
-/// Publishes them; answers how many were acknowledged before the first that was not.
+/// Publishes steps and returns the number acknowledged before the first failure.
 async fn publish(context: &jetstream::Context, steps: &[Step]) -> usize {
     let mut acks = Vec::with_capacity(steps.len());
     for step in steps {
@@ -92,24 +83,20 @@ async fn publish(context: &jetstream::Context, steps: &[Step]) -> usize {
     acknowledged
 }
 
-async fn count_step(desk: &Desk, step: &Step) {
-    desk.tally.count("messages");
+fn count_step(run: &Run, step: &Step) {
+    let published = &run.published;
+    published.count("messages");
     match step.sort {
         Sort::Event(kind) => {
-            desk.tally.count(kind);
+            published.count(kind);
             if step.late.is_some() {
-                desk.tally.count("for what came late");
+                published.count("for late things");
             }
         }
-        Sort::Duplicate => desk.tally.count("exact duplicates"),
+        Sort::Duplicate => published.count("exact duplicates"),
         Sort::Poison(name) => {
-            desk.tally.count("poison");
-            desk.tally.count(&format!("poison: {name}"));
+            published.count("poison");
+            published.count(&format!("poison: {name}"));
         }
-    }
-
-    if let Some(late) = step.late {
-        // Whoever makes them listens until all publishers have ended.
-        desk.late.send(late).await.ok();
     }
 }

@@ -1,35 +1,30 @@
-//! A client of the API: one user with an account made over REST, to which money only comes over REST.
-//!
-//! Owns: its requests and what it was told. Must not know: what is done to the API.
+//! A REST client: a user with an account that was created over REST and has only deposits over REST.
 
-use crate::checks::Extra;
-use crate::load::people::User;
+use crate::checks::{DEPOSIT, RestAccount, SYMBOL};
+use crate::load::users::User;
 use crate::system::System;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use rand::RngExt;
-use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tiris_tools::ApiClient;
 use uuid::Uuid;
 
-/// Longer than the API may take: a request that runs into it is a finding.
+/// Longer than the limit of the API: a request that reaches it is a finding.
 const CLIENT_LIMIT: Duration = Duration::from_secs(20);
-const DEPOSIT: &str = "0.000000000001";
 
-/// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ask {
+pub(crate) enum Request {
     Account,
     Accounts,
     Transactions,
     Deposit,
 }
 
-impl Ask {
-    /// Reads mostly, as a portal does.
+impl Request {
+    /// Draws a request; most are reads, as in a portal.
     pub(crate) fn draw(rng: &mut impl RngExt) -> Self {
         match rng.random_range(0..10) {
             0..5 => Self::Account,
@@ -40,105 +35,102 @@ impl Ask {
     }
 }
 
-/// An answer that came.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) took: Duration,
     pub(crate) body: String,
 }
 
-#[derive(Deserialize)]
-struct Made {
-    id: Uuid,
-}
-
 /// A signed-in user. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Client(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
+pub(crate) struct Client {
     http: reqwest::Client,
     url: String,
     token: String,
-    user: Uuid,
-    trading: Uuid,
-    account: Uuid,
-    /// Deposits whose answer was a success.
-    booked: AtomicUsize,
+    account: RestAccount,
+    /// The number of successful deposits.
+    deposits: Arc<AtomicUsize>,
 }
 
 impl Client {
-    /// Signs in and makes the account.
+    /// Signs in and creates the account.
     pub(crate) async fn open(system: &System, user: &User) -> Result<Self> {
         let api = system.api.lock().await;
         let url = api.url();
         let token = api.token(&user.email()).await?;
         drop(api);
 
-        let new = json!({"name": "over REST", "type": "paper", "sub_accounts": [{"name": "purse", "symbol": "EUR"}]});
-        let made: Made = ApiClient::new(&url, token.as_str(), CLIENT_LIMIT)?
-            .post("/v1/tradings", &new)
-            .await?;
-        let account: Uuid = sqlx::query_scalar("SELECT id FROM sub_accounts WHERE trading_id = $1")
-            .bind(made.id)
+        let new = json!({"name": "over REST", "type": "paper", "sub_accounts": [{"name": "purse", "symbol": SYMBOL}]});
+        let client = ApiClient::new(&url, token.as_str(), CLIENT_LIMIT)?;
+        let created: Value = client.post("/v1/tradings", &new).await?;
+        let trading: Uuid = serde_json::from_value(created["id"].clone())?;
+        let id: Uuid = sqlx::query_scalar("SELECT id FROM sub_accounts WHERE trading_id = $1")
+            .bind(trading)
             .fetch_one(&system.pool)
             .await?;
 
-        // A connection for each request: whichever process serves is chosen by the proxy at connecting.
+        // A connection for each request, because the proxy selects the serving process when a client connects.
         let http = reqwest::Client::builder()
             .timeout(CLIENT_LIMIT)
             .no_proxy()
             .pool_max_idle_per_host(0)
             .build()?;
-        Ok(Self(Arc::new(Inner {
+        let account = RestAccount {
+            user: user.id,
+            trading,
+            id,
+            deposits: 0,
+        };
+        Ok(Self {
             http,
             url,
             token,
-            user: user.id,
-            trading: made.id,
             account,
-            booked: AtomicUsize::new(0),
-        })))
+            deposits: Arc::default(),
+        })
     }
 
-    /// Asks once. An answer of any status is an answer; none at all is an error.
-    pub(crate) async fn ask(&self, what: Ask) -> Result<Answer> {
-        let Inner {
-            http, url, account, ..
-        } = &*self.0;
-        let request = match what {
-            Ask::Account => http.get(format!("{url}/v1/sub-accounts/{account}")),
-            Ask::Accounts => http.get(format!("{url}/v1/sub-accounts")),
-            Ask::Transactions => http.get(format!("{url}/v1/transactions?limit=10")),
-            Ask::Deposit => http
+    /// Sends a request and returns the response of any status; none at all is an error.
+    pub(crate) async fn send(&self, request: Request) -> Result<Response> {
+        let http = &self.http;
+        let url = &self.url;
+        let account = self.account.id;
+        let builder = match request {
+            Request::Account => http.get(format!("{url}/v1/sub-accounts/{account}")),
+            Request::Accounts => http.get(format!("{url}/v1/sub-accounts")),
+            Request::Transactions => http.get(format!("{url}/v1/transactions?limit=10")),
+            Request::Deposit => http
                 .post(format!("{url}/v1/sub-accounts/{account}/deposit"))
                 .json(&json!({"amount": DEPOSIT})),
         };
 
         let begun = Instant::now();
-        let answer = request.bearer_auth(&self.0.token).send().await?;
-        let status = answer.status();
-        let body = answer.text().await?;
-        if what == Ask::Deposit && status.is_success() {
-            self.0.booked.fetch_add(1, Ordering::Relaxed);
+        let response = builder.bearer_auth(&self.token).send().await?;
+        let status = response.status();
+        let body = response.text().await?;
+        if request == Request::Deposit && status.is_success() {
+            self.deposits.fetch_add(1, Ordering::Relaxed);
         }
-        Ok(Answer {
+        Ok(Response {
             status: status.as_u16(),
             took: begun.elapsed(),
             body,
         })
     }
 
-    /// What the auditor must know of.
-    pub(crate) fn extra(&self) -> Extra {
-        Extra {
-            user: self.0.user,
-            trading: self.0.trading,
-            account: self.0.account,
-            symbol: "EUR",
-            deposits: vec![DEPOSIT.to_owned(); self.0.booked.load(Ordering::Relaxed)],
+    /// Sends a request that must succeed.
+    pub(crate) async fn expect_success(&self, request: Request) -> Result<()> {
+        let Response { status, body, .. } = self.send(request).await?;
+        ensure!(status < 300, "{request:?} got status {status}: {body}");
+        Ok(())
+    }
+
+    /// Returns the account with its deposits so far.
+    pub(crate) fn account(&self) -> RestAccount {
+        RestAccount {
+            deposits: self.deposits.load(Ordering::Relaxed),
+            ..self.account
         }
     }
 }

@@ -1,6 +1,4 @@
 //! Faults about once a second under load.
-//!
-//! Owns: for how long. Must not know: what a fault is.
 
 use crate::faults;
 use crate::finish::end;
@@ -15,8 +13,8 @@ pub(crate) async fn run(options: &Options) -> Result<Outcome> {
         events: options.events,
         duration: Duration::from_secs(u64::from(options.seconds)),
     };
-    let run = Run::begin(load, options, None).await?;
-    run.phase_of_load("injecting");
-    let injected = faults::inject(&run, load.duration).await;
-    end(run, injected.map(|()| Vec::new())).await
+    let (run, publishing) = Run::begin(load, options, None).await?;
+    run.phase("injecting");
+    let injected = faults::inject(&run).await;
+    end(run, publishing, injected.map(|()| Vec::new())).await
 }

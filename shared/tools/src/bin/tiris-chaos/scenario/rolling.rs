@@ -1,61 +1,57 @@
-//! Every process is restarted in turn, cleanly, under load and REST requests: nobody may notice.
-//!
-//! Owns: the turns, the rate of requests, what counts as noticing. Must not know: how a process is restarted.
+//! Every process is restarted in turn, cleanly, under load and REST requests, none of which may fail.
 
-use super::client::{Ask, Client};
+use super::client::{Client, Request};
 use crate::finish::end;
 use crate::report::Outcome;
 use crate::run::{Load, Options, Run};
 use crate::seed::{self, Purpose};
-use crate::system::settings::EXIT_LIMIT;
 use crate::system::worker::Worker;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-/// As long as there is load every process is restarted again and again.
+/// The processes are restarted until the end of the load.
 const LOAD: Load = Load {
     name: "rolling",
     events: 6_000,
     duration: Duration::from_secs(20),
 };
 /// Together 200 requests a second.
-const ASKERS: usize = 16;
+const REQUESTERS: usize = 16;
 const PACE: Duration = Duration::from_millis(80);
 const CLIENTS: usize = 4;
 
 pub(crate) async fn run(options: &Options) -> Result<Outcome> {
-    let run = Arc::new(Run::begin(LOAD, options, None).await?);
+    let (run, publishing) = Run::begin(LOAD, options, None).await?;
     let mut clients = Vec::new();
     for user in &run.users[..CLIENTS] {
         clients.push(Client::open(&run.system, user).await?);
     }
 
     let stop = CancellationToken::new();
-    let mut askers = JoinSet::new();
+    let mut requesters = JoinSet::new();
     let begun = Instant::now();
-    for (number, client) in clients.iter().cycle().take(ASKERS).enumerate() {
-        askers.spawn(ask(run.clone(), client.clone(), number, stop.clone()));
+    for (number, client) in clients.iter().cycle().take(REQUESTERS).enumerate() {
+        requesters.spawn(send(run.clone(), client.clone(), number, stop.clone()));
     }
     let rolled = roll(&run).await;
     stop.cancel();
-    while let Some(ended) = askers.join_next().await {
+    while let Some(ended) = requesters.join_next().await {
         ended?;
     }
 
     let millis = u64::try_from(begun.elapsed().as_millis())?.max(1);
     let rate = run.faults.get("requests answered") * 1000 / millis;
     run.faults.add("requests answered a second", rate);
-    let run = Arc::into_inner(run).context("a request outlived the requests")?;
-    let extra = clients.iter().map(Client::extra).collect();
-    end(run, rolled.map(|()| extra)).await
+    let accounts = clients.iter().map(Client::account).collect();
+    end(run, publishing, rolled.map(|()| accounts)).await
 }
 
 async fn roll(run: &Run) -> Result<()> {
-    run.phase_of_load("restarting");
+    run.phase("restarting");
     let mut slowest = Duration::ZERO;
     let mut slowest_api = Duration::ZERO;
     while run.begun.elapsed() < LOAD.duration {
@@ -78,18 +74,16 @@ async fn roll(run: &Run) -> Result<()> {
 }
 
 /// Restarts a worker and waits until it is ready; returns how long its end took.
-async fn restart(run: &Run, worker: &Worker) -> Result<Duration> {
-    let slot = worker.slot();
+async fn restart(run: &Run, worker: &Arc<Worker>) -> Result<Duration> {
     let mut held = worker.hold().await;
     let begun = Instant::now();
-    let exit = held.process().terminate(EXIT_LIMIT).await;
+    let stopped = held.service.stop().await;
     let took = begun.elapsed();
-    match exit {
-        Ok(exit) if exit.code() == Some(0) => run.faults.count("worker restarted (SIGTERM)"),
-        Ok(exit) => run.wrong(&format!("worker {slot} ended with {exit}")),
+    match stopped {
+        Ok(_) => run.faults.count("worker restarted (SIGTERM)"),
         Err(error) => {
-            run.wrong(&format!("worker {slot}: {error:#}"));
-            held.process().kill().await?;
+            run.wrong(&format!("worker {}: {error:#}", worker.slot));
+            held.service.process.kill().await?;
         }
     }
 
@@ -99,24 +93,24 @@ async fn restart(run: &Run, worker: &Worker) -> Result<Duration> {
     Ok(took)
 }
 
-/// One of several that ask at an even pace, one request after the other, until the end.
-async fn ask(run: Arc<Run>, client: Client, number: usize, stop: CancellationToken) {
+/// Sends requests at an even pace, one after the other, until the end.
+async fn send(run: Arc<Run>, client: Client, number: usize, stop: CancellationToken) {
     let mut rng = seed::stream(run.options.seed, Purpose::Requests(number));
     let mut tick = tokio::time::interval(PACE);
-    // What a slow machine does not manage in time is not made up for.
+    // Requests missed on a slow machine are not made up for.
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
 
     while stop.run_until_cancelled(tick.tick()).await.is_some() {
-        let what = Ask::draw(&mut rng);
-        match client.ask(what).await {
-            Ok(answer) if (200..300).contains(&answer.status) => {
-                run.faults.count("requests answered")
+        let request = Request::draw(&mut rng);
+        match client.send(request).await {
+            Ok(response) if (200..300).contains(&response.status) => {
+                run.faults.count("requests answered");
             }
-            Ok(answer) => {
-                run.options.view.detail(&answer.body);
-                run.wrong(&format!("{what:?} was answered {}", answer.status));
+            Ok(response) => {
+                run.options.view.detail(&response.body);
+                run.wrong(&format!("{request:?} got status {}", response.status));
             }
-            Err(error) => run.wrong(&format!("{what:?} was not answered: {error:#}")),
+            Err(error) => run.wrong(&format!("{request:?} got no response: {error:#}")),
         }
     }
 }

@@ -1,28 +1,26 @@
-//! Several workers beside one: the same load in the same run, and how fast lanes change hands under it.
-//!
-//! Owns: what is measured and checked. Must not know: faults; what is compared with a limit is the hand-over alone,
-//! throughput is reported.
+//! Several workers beside one: the same load in the same run, and how fast lanes change hands under load. Only the hand-over
+//! has a limit; throughput is reported.
 
 mod stage;
 
 use crate::report::{Check, Outcome};
 use crate::run::Options;
 use anyhow::Result;
-use indicatif::ProgressBar;
-use stage::{EVENTS, HandOver, LEASE, Stage};
+use stage::{EVENTS, HandOver, LEASE, Stage, USERS};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
+use tiris_tools::{booked_events, check_books, count_rows, verify_books};
 
-/// Rounds, each with one worker and with several; the medians are reported.
+/// Each round measures one worker and several; the medians are reported.
 const ROUNDS: usize = 3;
-/// Above the lease: the others look five times within one.
+/// Above the lease: the other workers look for free lanes five times within one.
 const HAND_OVER_MARGIN: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(options: &Options) -> Result<Outcome> {
     let begun = Instant::now();
     options.view.phase("scale: starting", 0);
     let mut stage = Stage::start().await?;
-    // The first worker makes the streams.
+    // The first worker declares the streams.
     stage.share(1).await?;
     stage.stop_workers().await?;
 
@@ -40,7 +38,7 @@ pub(crate) async fn run(options: &Options) -> Result<Outcome> {
     let hand_over = stage.hand_over(options.workers).await?;
     stage.stop_workers().await?;
 
-    let stored = u64::try_from(stage.published)?;
+    let stored = stage.published;
     let took = begun.elapsed();
     Ok(Outcome {
         scenario: "scale",
@@ -54,26 +52,24 @@ pub(crate) async fn run(options: &Options) -> Result<Outcome> {
         checks: vec![
             within("lanes of a killed worker go to others", hand_over.left)?,
             within("a new worker gets its share", hand_over.joined)?,
-            check_books(&stage).await?,
-            check_order(&stage).await?,
+            books(&stage).await,
+            order(&stage).await?,
         ],
     })
 }
 
-/// Events per second of workers that find a backlog, once each has its share of the lanes, to the last commit.
-/// Publishing beside them would measure the publisher, which is slower than they are.
+/// Returns the events a second of workers with a backlog, from the moment each has its share of the lanes to the last
+/// commit. Publishing meanwhile would measure the publisher, which is slower than the workers.
 async fn measure(stage: &mut Stage, workers: usize) -> Result<u64> {
-    let before = stage.done().await?;
     stage.publish(EVENTS).await?;
     stage.share(workers).await?;
 
     let begun = Instant::now();
-    let first = stage.done().await?;
-    stage.all_done().await?;
+    let first = booked_events(&stage.pool).await?;
+    stage.wait_until_done().await?;
     let took = begun.elapsed();
     stage.stop_workers().await?;
-    let counted = before + i64::try_from(EVENTS)? - first;
-    Ok(u64::try_from(counted)? * 1000 / millis(took)?.max(1))
+    Ok((stage.published - first) * 1000 / millis(took)?.max(1))
 }
 
 fn seen(rates: BTreeMap<usize, Vec<u64>>, hand_over: &HandOver) -> Result<BTreeMap<String, u64>> {
@@ -85,13 +81,10 @@ fn seen(rates: BTreeMap<usize, Vec<u64>>, hand_over: &HandOver) -> Result<BTreeM
         seen.insert(format!("{name}, slowest"), rates[0]);
     }
 
-    for (name, took) in [
-        ("lanes of a killed worker taken after", hand_over.left),
-        ("a new worker had its share after", hand_over.joined),
-    ] {
-        seen.insert(format!("{name}, milliseconds"), millis(took)?);
-    }
-
+    let left = "lanes of a killed worker taken after, milliseconds";
+    seen.insert(left.to_owned(), millis(hand_over.left)?);
+    let joined = "a new worker had its share after, milliseconds";
+    seen.insert(joined.to_owned(), millis(hand_over.joined)?);
     Ok(seen)
 }
 
@@ -101,44 +94,39 @@ fn millis(time: Duration) -> Result<u64> {
 
 fn within(what: &'static str, took: Duration) -> Result<Check> {
     let limit = LEASE + HAND_OVER_MARGIN;
-    let mut findings = Vec::new();
-    if took > limit {
-        findings.push(format!("took {took:?} instead of at most {limit:?}"));
-    }
-    let extent = format!("{} ms, lease {} ms", millis(took)?, millis(LEASE)?);
-    Ok(Check::new(what, extent, findings))
+    let is_late = took > limit;
+    let finding = is_late.then(|| format!("took {took:?} instead of at most {limit:?}"));
+    Ok(Check {
+        what,
+        extent: format!("{} ms, lease {} ms", millis(took)?, millis(LEASE)?),
+        findings: finding.into_iter().collect(),
+    })
 }
 
-async fn check_books(stage: &Stage) -> Result<Check> {
-    let report = tiris_migrations::verify(&stage.database_url, &ProgressBar::hidden()).await?;
-    let letters: i64 = sqlx::query_scalar("SELECT count(*) FROM dead_letters")
-        .fetch_one(&stage.pool)
-        .await?;
-
-    let mut findings = Vec::new();
-    if !report.is_clean() {
-        findings.push(report.to_string());
+async fn books(stage: &Stage) -> Check {
+    let counted = check_books(&stage.pool, stage.published).await;
+    let verified = verify_books(&stage.database_url).await;
+    let errors = [counted, verified].into_iter().filter_map(Result::err);
+    Check {
+        what: "books",
+        extent: format!("{} events", stage.published),
+        findings: errors.map(|error| format!("{error:#}")).collect(),
     }
-    if letters > 0 {
-        findings.push(format!("{letters} dead letters"));
-    }
-    let extent = format!("{} events", stage.published);
-    Ok(Check::new("books", extent, findings))
 }
 
-/// Event ids rise in the order of publishing.
-async fn check_order(stage: &Stage) -> Result<Check> {
-    let wrong: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM (SELECT event_id, lag(event_id) OVER (PARTITION BY user_id ORDER BY timestamp, id) \
-         AS before FROM trading_logs) l WHERE before >= event_id",
+/// Checks that the event ids of each user rise in the order of the logs.
+async fn order(stage: &Stage) -> Result<Check> {
+    let wrong = count_rows(
+        &stage.pool,
+        "(SELECT event_id, lag(event_id) OVER (PARTITION BY user_id ORDER BY timestamp, id) AS before \
+         FROM trading_logs) l WHERE before >= event_id",
     )
-    .fetch_one(&stage.pool)
     .await?;
 
-    let mut findings = Vec::new();
-    if wrong > 0 {
-        findings.push(format!("{wrong} logs before an earlier event's"));
-    }
-    let extent = format!("{} users", stage.users.len());
-    Ok(Check::new("order of each user's events", extent, findings))
+    let finding = (wrong > 0).then(|| format!("{wrong} logs before an earlier event's"));
+    Ok(Check {
+        what: "order of each user's events",
+        extent: format!("{} users", USERS.accounts),
+        findings: finding.into_iter().collect(),
+    })
 }

@@ -1,9 +1,7 @@
-//! PostgreSQL is slow, silent, locked or full: requests are answered in time, ingest waits, both recover alone.
-//!
-//! Owns: the troubles one after the other, and what may be answered meanwhile. Must not know: the load.
+//! PostgreSQL is slow, silent, locked or full: requests are answered in time, ingest waits, both recover by themselves.
 
-use super::client::{Answer, Ask, Client};
-use crate::checks::Extra;
+use super::client::{Client, Request, Response};
+use crate::checks::RestAccount;
 use crate::finish::end;
 use crate::report::Outcome;
 use crate::run::{Load, Options, Run};
@@ -11,7 +9,7 @@ use crate::seed::{self, Purpose};
 use crate::system::api::REQUEST_LIMIT;
 use crate::system::disk::Disk;
 use crate::system::proxy::Mode;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use sqlx::{Connection, PgConnection};
 use std::time::{Duration, Instant};
 use tiris_testing::eventually;
@@ -23,28 +21,26 @@ const LOAD: Load = Load {
     events: 6_000,
     duration: Duration::from_secs(60),
 };
-/// How long each trouble lasts.
+/// The length of each trouble.
 const LENGTH: Duration = Duration::from_secs(9);
-/// What PostgreSQL takes for every answer while it is slow.
+/// The delay of PostgreSQL while it is slow.
 const SLOWNESS: Duration = Duration::from_secs(5);
 const PACE: Duration = Duration::from_millis(50);
-/// A process that is not asked to hurry may answer so much later than its limit.
-const ANSWER_MARGIN: Duration = Duration::from_secs(3);
+/// The delay a busy process may add to its request limit.
+const RESPONSE_MARGIN: Duration = Duration::from_secs(3);
 const RECOVERY_LIMIT: Duration = Duration::from_secs(40);
-/// What may be answered while the database is in trouble: it works, it does not, it took too long.
+/// The statuses allowed during trouble: success, unavailable, timeout.
 const ALLOWED: [u16; 5] = [200, 201, 202, 503, 504];
 
 pub(crate) async fn run(options: &Options) -> Result<Outcome> {
     let disk = Disk::mount()?;
     let data = disk.as_ref().map(Disk::folder);
-    let run = Run::begin(LOAD, options, data).await?;
+    let (run, publishing) = Run::begin(LOAD, options, data.as_deref()).await?;
     let done = all(&run, disk.as_ref()).await;
-    let outcome = end(run, done).await;
-    drop(disk);
-    outcome
+    end(run, publishing, done).await
 }
 
-async fn all(run: &Run, disk: Option<&Disk>) -> Result<Vec<Extra>> {
+async fn all(run: &Run, disk: Option<&Disk>) -> Result<Vec<RestAccount>> {
     let client = Client::open(&run.system, &run.users[0]).await?;
     let slow = disturbed(run, Mode::Slow(SLOWNESS));
     during(run, &client, "PostgreSQL slow", slow).await?;
@@ -56,15 +52,13 @@ async fn all(run: &Run, disk: Option<&Disk>) -> Result<Vec<Extra>> {
     if let Some(disk) = disk {
         during(run, &client, "disk full", full(run, disk)).await?;
     } else {
-        run.options
-            .view
-            .say("disk full: skipped, it needs root on Linux and the right to mount");
-        run.faults.count("disk full: skipped");
+        let reason = "it needs root on Linux and permission to mount";
+        run.faults.count(&format!("disk full: skipped, {reason}"));
     }
-    Ok(vec![client.extra()])
+    Ok(vec![client.account()])
 }
 
-/// Asks all the while `trouble` lasts, then waits until requests work again.
+/// Sends requests during `trouble`, then waits for recovery.
 async fn during(
     run: &Run,
     client: &Client,
@@ -79,35 +73,32 @@ async fn during(
         stop.cancel();
         done
     };
-    let (answers, done) = tokio::join!(ask(run, client, name, &stop), troubling);
+    let (responses, done) = tokio::join!(send(run, client, name, &stop), troubling);
     done?;
 
-    let refused = answers.iter().filter(|answer| answer.status >= 500).count();
-    let slowest = answers.iter().map(|answer| answer.took).max();
-    let requests = u64::try_from(answers.len())?;
-    run.faults.add(&format!("{name}: requests"), requests);
-    let answered = format!("{name}: answered 503 or 504");
-    run.faults.add(&answered, u64::try_from(refused)?);
-    let slowest = slowest.unwrap_or_default();
-    run.faults
-        .add_millis(&format!("{name}: slowest answer"), slowest)?;
-    if refused == 0 {
+    let slowest = responses.iter().map(|response| response.took).max();
+    let failed = responses.iter().filter(|response| response.status >= 500);
+    let failed = u64::try_from(failed.count())?;
+    let add = |what: &str, count| run.faults.add(&format!("{name}: {what}"), count);
+    add("requests", u64::try_from(responses.len())?);
+    add("answered 503 or 504", failed);
+    let what = format!("{name}: slowest response");
+    run.faults.add_millis(&what, slowest.unwrap_or_default())?;
+    if failed == 0 {
         run.wrong(&format!(
-            "{name}: every request was answered, the trouble was none"
+            "{name}: every request succeeded, so the trouble had no effect"
         ));
     }
     recover(run, client, name).await
 }
 
-/// Waits until requests work again and all workers are ready.
+/// Waits until requests succeed and all workers are ready.
 async fn recover(run: &Run, client: &Client, name: &str) -> Result<()> {
     let begun = Instant::now();
-    eventually("requests work again", RECOVERY_LIMIT, async || {
-        for what in [Ask::Deposit, Ask::Account, Ask::Transactions] {
-            let Answer { status, body, .. } = client.ask(what).await?;
-            ensure!(status < 300, "{what:?} is answered {status}: {body}");
-        }
-        Ok(())
+    eventually("requests succeed", RECOVERY_LIMIT, async || {
+        client.expect_success(Request::Deposit).await?;
+        client.expect_success(Request::Account).await?;
+        client.expect_success(Request::Transactions).await
     })
     .await
     .with_context(|| format!("after {name}"))?;
@@ -120,44 +111,45 @@ async fn recover(run: &Run, client: &Client, name: &str) -> Result<()> {
     run.faults.add_millis(&what, begun.elapsed())
 }
 
-/// Asks at an even pace without waiting for answers, until `stop`; returns the answers that came.
-async fn ask(run: &Run, client: &Client, name: &str, stop: &CancellationToken) -> Vec<Answer> {
+/// Sends requests at an even pace until `stop`, without waiting for responses; returns the responses.
+async fn send(run: &Run, client: &Client, name: &str, stop: &CancellationToken) -> Vec<Response> {
     let mut rng = seed::stream(run.options.seed, Purpose::Requests(0));
     let mut tick = tokio::time::interval(PACE);
     let mut under_way = JoinSet::new();
     while stop.run_until_cancelled(tick.tick()).await.is_some() {
-        let what = Ask::draw(&mut rng);
+        let request = Request::draw(&mut rng);
         let client = client.clone();
-        under_way.spawn(async move { (what, client.ask(what).await) });
+        under_way.spawn(async move { (request, client.send(request).await) });
     }
 
-    let mut answers = Vec::new();
-    for (what, answer) in under_way.join_all().await {
-        match answer {
-            Ok(answer) => {
-                judge(run, &format!("{name}: {what:?}"), &answer);
-                answers.push(answer);
+    let mut responses = Vec::new();
+    for (request, response) in under_way.join_all().await {
+        let what = format!("{name}: {request:?}");
+        match response {
+            Ok(response) => {
+                judge(run, &what, &response);
+                responses.push(response);
             }
-            Err(error) => run.wrong(&format!("{name}: {what:?} was not answered: {error:#}")),
+            Err(error) => run.wrong(&format!("{what} got no response: {error:#}")),
         }
     }
-    answers
+    responses
 }
 
-fn judge(run: &Run, what: &str, answer: &Answer) {
-    if !ALLOWED.contains(&answer.status) {
-        run.options.view.detail(&answer.body);
-        run.wrong(&format!("{what} was answered {}", answer.status));
+fn judge(run: &Run, what: &str, response: &Response) {
+    if !ALLOWED.contains(&response.status) {
+        run.options.view.detail(&response.body);
+        run.wrong(&format!("{what} got status {}", response.status));
     }
-    if answer.took > REQUEST_LIMIT + ANSWER_MARGIN {
-        let seconds = answer.took.as_secs();
+    if response.took > REQUEST_LIMIT + RESPONSE_MARGIN {
+        let seconds = response.took.as_secs();
         run.wrong(&format!("{what} was answered after {seconds} s"));
     }
 }
 
 async fn disturbed(run: &Run, mode: Mode) -> Result<()> {
     let api = run.system.api.lock().await;
-    let workers = run.system.workers.iter().map(|worker| worker.postgres());
+    let workers = run.system.workers.iter().map(|worker| &worker.postgres);
     let proxies: Vec<_> = workers.chain([&api.postgres]).collect();
 
     proxies.iter().for_each(|proxy| proxy.set(mode));
@@ -166,7 +158,7 @@ async fn disturbed(run: &Run, mode: Mode) -> Result<()> {
     Ok(())
 }
 
-/// Whoever wants an account waits, until no connection of any pool is left.
+/// Locks all accounts, so that waiting statements use up the connections of every pool.
 async fn locked(run: &Run) -> Result<()> {
     let mut connection = PgConnection::connect(&run.system.database_url).await?;
     let mut lock = connection.begin().await?;
@@ -177,7 +169,7 @@ async fn locked(run: &Run) -> Result<()> {
     Ok(lock.rollback().await?)
 }
 
-/// Nothing fits on the disk; PostgreSQL may die of it, as it does in life, and is started again when there is room.
+/// Fills the disk, which may kill PostgreSQL, and restarts it once there is space.
 async fn full(run: &Run, disk: &Disk) -> Result<()> {
     disk.fill().await?;
     tokio::time::sleep(LENGTH).await;

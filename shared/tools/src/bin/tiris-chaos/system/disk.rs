@@ -1,31 +1,27 @@
-//! A small disk that can be filled.
-//!
-//! Owns: a file system in memory and its end. Must not know: who writes on it.
+//! A small file system in memory that can be filled.
 
 use anyhow::{Context, Result};
 use nix::unistd::Uid;
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, ErrorKind};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 use tiris_testing::scratch_dir;
 
-/// Room for a cluster and a short run.
+/// Holds a database and a short run.
 const SIZE: &str = "size=512m,mode=755";
 const BALLAST: &str = "ballast";
-const PIECE_BYTES: usize = 64 * 1024;
 
-/// A file system of its own. Dropping it takes it away.
+/// A mounted file system. Dropping it unmounts it.
 #[derive(Debug)]
 pub(crate) struct Disk {
-    // Dropped after the file system is gone.
+    // Dropped after the file system is unmounted.
     place: TempDir,
-    data: PathBuf,
 }
 
 impl Disk {
-    /// Mounts one; none where that is not possible.
+    /// Mounts a file system; none where that is not possible.
     pub(crate) fn mount() -> Result<Option<Self>> {
         if !cfg!(target_os = "linux") || !Uid::effective().is_root() {
             return Ok(None);
@@ -37,38 +33,29 @@ impl Disk {
             .stderr(Stdio::null())
             .status();
 
-        if !mounted.is_ok_and(|status| status.success()) {
-            return Ok(None);
-        }
-        let data = place.path().join("postgres");
-
-        Ok(Some(Self { place, data }))
+        let is_mounted = mounted.is_ok_and(|status| status.success());
+        Ok(is_mounted.then_some(Self { place }))
     }
 
-    /// Where the data goes.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.data
+    /// The folder for PostgreSQL.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.place.path().join("postgres")
     }
 
-    /// Fills it to the last byte.
+    /// Fills the file system to the last byte.
     pub(crate) async fn fill(&self) -> Result<()> {
         let path = self.place.path().join(BALLAST);
         tokio::task::spawn_blocking(move || {
-            let mut file = File::create(&path).context("cannot make ballast")?;
-            let mut piece = PIECE_BYTES;
-            while piece > 0 {
-                match file.write(&vec![0; piece]) {
-                    Ok(_) => {}
-                    Err(error) if error.kind() == ErrorKind::StorageFull => piece /= 2,
-                    Err(error) => return Err(error).context("cannot write ballast"),
-                }
+            let mut file = File::create(&path).context("cannot create ballast")?;
+            match io::copy(&mut io::repeat(0), &mut file) {
+                Err(error) if error.kind() == ErrorKind::StorageFull => Ok(()),
+                copied => copied.map(drop).context("cannot write ballast"),
             }
-            Ok(())
         })
         .await?
     }
 
-    /// Makes room again.
+    /// Removes the ballast.
     pub(crate) fn free(&self) -> Result<()> {
         fs::remove_file(self.place.path().join(BALLAST)).context("cannot remove ballast")
     }
@@ -76,7 +63,7 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        // Lazily: whatever still ends there does not keep it.
+        // Lazily, because a process may still be ending there.
         let unmounted = Command::new("umount")
             .arg("--lazy")
             .arg(self.place.path())

@@ -1,6 +1,4 @@
-//! A TCP proxy that can cut, stall and swallow.
-//!
-//! Owns: the connections through it. Must not know: the protocol in them.
+//! A TCP proxy that cuts, stalls and swallows, whatever the protocol.
 
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
@@ -15,17 +13,17 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// What is done to bytes.
+/// The treatment of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     Pass,
-    /// What the server sends is thrown away. Connections on which that happened never pass anything again.
+    /// Discards what the server sends. An affected connection never passes anything from the server again.
     Swallow,
-    /// The same, from the moment on at which a client sends these words.
+    /// Swallows once a client has sent these words.
     SwallowAfter(&'static str),
-    /// Nothing moves.
+    /// Holds everything back.
     Stall,
-    /// What either side sends arrives so much later.
+    /// Delays everything in both directions.
     Slow(Duration),
 }
 
@@ -33,7 +31,7 @@ pub(crate) enum Mode {
 struct Shared {
     target: AtomicU16,
     mode: watch::Sender<Mode>,
-    /// By the port we connect to the server from.
+    /// By the local port of the connection to the server.
     open: Mutex<BTreeMap<u16, CancellationToken>>,
 }
 
@@ -46,7 +44,7 @@ impl Shared {
 /// A proxy in front of a port of this machine. Dropping it ends it and its connections.
 #[derive(Debug)]
 pub(crate) struct Proxy {
-    port: u16,
+    pub(crate) port: u16,
     shared: Arc<Shared>,
     _guard: DropGuard,
 }
@@ -72,12 +70,7 @@ impl Proxy {
         })
     }
 
-    /// Where it listens.
-    pub(crate) const fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// New connections go there.
+    /// Sets the target port of new connections.
     pub(crate) fn lead_to(&self, target: u16) {
         self.shared.target.store(target, Ordering::Release);
     }
@@ -86,14 +79,14 @@ impl Proxy {
         self.shared.mode.send_replace(mode);
     }
 
-    /// Cuts all connections; answers how many.
+    /// Cuts all connections and returns their number.
     pub(crate) fn cut(&self) -> usize {
         let open = self.shared.open();
         open.values().for_each(CancellationToken::cancel);
         open.len()
     }
 
-    /// The ports its connections come from, as the server sees them.
+    /// Whether the server sees a connection from this port.
     pub(crate) fn has_port(&self, port: u16) -> bool {
         self.shared.open().contains_key(&port)
     }
@@ -108,7 +101,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, end: CancellationTok
 }
 
 async fn serve(client: TcpStream, shared: Arc<Shared>, cut: CancellationToken) {
-    // A server that is down refuses; the client sees its connection end.
+    // When the server is down, the client's connection ends.
     let target = shared.target.load(Ordering::Acquire);
     let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, target)).await else {
         return;
@@ -118,84 +111,67 @@ async fn serve(client: TcpStream, shared: Arc<Shared>, cut: CancellationToken) {
     };
 
     shared.open().insert(address.port(), cut.clone());
-    join(client, server, &shared.mode, &cut).await;
+    let passing = pass(client, server, &shared.mode);
+    cut.run_until_cancelled(passing).await;
     shared.open().remove(&address.port());
 }
 
-/// Passes bytes both ways until one side ends or the connection is cut.
-async fn join(
-    client: TcpStream,
-    server: TcpStream,
-    mode: &watch::Sender<Mode>,
-    cut: &CancellationToken,
-) {
+/// Passes bytes in both directions until one side closes. No protocol here half-closes connections.
+async fn pass(client: TcpStream, server: TcpStream, mode: &watch::Sender<Mode>) {
     client.set_nodelay(true).ok();
     server.set_nodelay(true).ok();
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    // After a gap nothing may follow: the client would take the rest for something else.
     let has_gap = AtomicBool::new(false);
-    let client = Side::Client(&has_gap);
-    let server = Side::Server(&has_gap);
-    let up = pump(from_client, to_server, mode.subscribe(), client);
-    let down = pump(from_server, to_client, mode.subscribe(), server);
 
     tokio::select! {
         biased;
-        () = cut.cancelled() => {}
-        // An end from either side ends both: neither protocol here knows half-closed connections.
-        () = up => {}
-        () = down => {}
+        () = pump(from_client, to_server, mode.subscribe(), Sender::Client, &has_gap) => {}
+        () = pump(from_server, to_client, mode.subscribe(), Sender::Server, &has_gap) => {}
     }
 }
 
-/// Who sends, and whether something is missing of what the server sent.
-#[derive(Clone, Copy)]
-enum Side<'a> {
-    Client(&'a AtomicBool),
-    Server(&'a AtomicBool),
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sender {
+    Client,
+    Server,
 }
 
+/// Passes the bytes of one side. `has_gap` is set once bytes of the server are lost: nothing of it may follow, because
+/// the client would misread the rest.
 async fn pump(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     mut mode: watch::Receiver<Mode>,
-    side: Side<'_>,
+    sender: Sender,
+    has_gap: &AtomicBool,
 ) {
     let mut buffer = vec![0; BUFFER_BYTES];
-
-    loop {
-        let Ok(length @ 1..) = from.read(&mut buffer).await else {
-            return;
-        };
+    while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        let bytes = &buffer[..length];
         let now = *mode.borrow_and_update();
         match now {
+            Mode::Pass => {}
             Mode::Stall => {
                 if mode.wait_for(|mode| *mode != Mode::Stall).await.is_err() {
                     return;
                 }
             }
             Mode::Slow(delay) => tokio::time::sleep(delay).await,
-            Mode::Pass | Mode::Swallow | Mode::SwallowAfter(_) => {}
-        }
-        let bytes = &buffer[..length];
-        match (now, side) {
-            (Mode::Swallow, Side::Server(has_gap)) => has_gap.store(true, Ordering::Release),
-            // Before the server gets to see it, so that its answer comes too late.
-            (Mode::SwallowAfter(words), Side::Client(has_gap)) if contains(bytes, words) => {
-                has_gap.store(true, Ordering::Release);
+            Mode::Swallow => {
+                has_gap.fetch_or(sender == Sender::Server, Ordering::AcqRel);
             }
-            _ => {}
+            // Before the server receives the words, so that its response is swallowed.
+            Mode::SwallowAfter(words) => {
+                let mut windows = bytes.windows(words.len());
+                let found = windows.any(|window| window == words.as_bytes());
+                has_gap.fetch_or(found && sender == Sender::Client, Ordering::AcqRel);
+            }
         }
-        let is_lost = matches!(side, Side::Server(has_gap) if has_gap.load(Ordering::Acquire));
+
+        let is_lost = sender == Sender::Server && has_gap.load(Ordering::Acquire);
         if !is_lost && to.write_all(bytes).await.is_err() {
             return;
         }
     }
-}
-
-fn contains(bytes: &[u8], words: &str) -> bool {
-    bytes
-        .windows(words.len())
-        .any(|window| window == words.as_bytes())
 }

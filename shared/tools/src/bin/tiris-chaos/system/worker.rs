@@ -1,141 +1,95 @@
-//! One ingest worker behind two proxies of its own.
-//!
-//! Owns: its process, its settings, whether somebody is busy with it. Must not know: the other workers.
+//! An ingest worker behind two proxies, held by one fault at a time.
 
+use super::database_url;
 use super::proxy::Proxy;
-use super::settings::{LANES, LEASE, database_url};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tiris_testing::{Process, free_port};
-use tiris_tools::{READY_LIMIT, ready_url, service};
+use std::time::Duration;
+use tiris_tools::Service;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-/// Where a worker runs.
+/// Lanes per stream: few, so that each worker's lanes change hands often.
+pub(crate) const LANES: u32 = 4;
+/// The shortest lease that can be configured.
+pub(crate) const LEASE: Duration = Duration::from_secs(2);
+
 #[derive(Debug)]
-pub(crate) struct Workplace {
+pub(crate) struct Worker {
     pub(crate) slot: usize,
-    /// Port of the server.
-    pub(crate) postgres: u16,
-    /// Port of the server.
-    pub(crate) nats: u16,
-    pub(crate) logs: PathBuf,
-}
-
-/// A worker. Cheap to clone; the process ends with the last clone.
-#[derive(Clone, Debug)]
-pub(crate) struct Worker(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    slot: usize,
-    postgres: Proxy,
-    nats: Proxy,
+    /// The proxy in front of PostgreSQL.
+    pub(crate) postgres: Proxy,
+    /// The proxy in front of NATS.
+    pub(crate) nats: Proxy,
     log: PathBuf,
-    running: Arc<Mutex<Running>>,
+    service: Arc<Mutex<Service>>,
 }
 
-#[derive(Debug)]
-struct Running {
-    process: Process,
-    /// Another one for each process: while none runs, somebody else may take it.
-    admin_port: u16,
-}
-
-/// A worker nobody else touches meanwhile.
+/// A worker that no other task touches.
 #[derive(Debug)]
 pub(crate) struct Held {
-    pub(crate) worker: Worker,
-    running: OwnedMutexGuard<Running>,
+    pub(crate) worker: Arc<Worker>,
+    pub(crate) service: OwnedMutexGuard<Service>,
 }
 
 impl Worker {
-    pub(crate) async fn start(place: Workplace) -> Result<Self> {
-        let postgres = Proxy::start(place.postgres).await?;
-        let nats = Proxy::start(place.nats).await?;
-        let log = place.logs.join(format!("ingest-{}.log", place.slot));
-        let running = launch(&postgres, &nats, &log, place.slot)?;
-        let running = Arc::new(Mutex::new(running));
-        Ok(Self(Arc::new(Inner {
-            slot: place.slot,
+    /// Starts a worker for the servers on these ports.
+    pub(crate) async fn start(slot: usize, postgres: u16, nats: u16, logs: &Path) -> Result<Self> {
+        let postgres = Proxy::start(postgres).await?;
+        let nats = Proxy::start(nats).await?;
+        let log = logs.join(format!("ingest-{slot}.log"));
+        let service = launch(slot, &postgres, &nats, &log)?;
+        Ok(Self {
+            slot,
             postgres,
             nats,
             log,
-            running,
-        })))
-    }
-
-    pub(crate) fn slot(&self) -> usize {
-        self.0.slot
-    }
-
-    /// Its way to PostgreSQL.
-    pub(crate) fn postgres(&self) -> &Proxy {
-        &self.0.postgres
-    }
-
-    /// Its way to NATS.
-    pub(crate) fn nats(&self) -> &Proxy {
-        &self.0.nats
-    }
-
-    /// The worker for oneself, unless somebody has it.
-    pub(crate) fn try_hold(&self) -> Option<Held> {
-        let running = self.0.running.clone().try_lock_owned().ok()?;
-        Some(Held {
-            worker: self.clone(),
-            running,
+            service: Arc::new(Mutex::new(service)),
         })
     }
 
-    /// The worker for oneself.
-    pub(crate) async fn hold(&self) -> Held {
+    /// Holds the worker unless another task does.
+    pub(crate) fn try_hold(self: &Arc<Self>) -> Option<Held> {
+        Some(Held {
+            worker: self.clone(),
+            service: self.service.clone().try_lock_owned().ok()?,
+        })
+    }
+
+    /// Waits for other tasks and holds the worker.
+    pub(crate) async fn hold(self: &Arc<Self>) -> Held {
         Held {
             worker: self.clone(),
-            running: self.0.running.clone().lock_owned().await,
+            service: self.service.clone().lock_owned().await,
         }
     }
 
     pub(crate) async fn wait_until_ready(&self) -> Result<()> {
-        let mut running = self.0.running.lock().await;
-        let url = ready_url(running.admin_port);
-        running.process.wait_until_healthy(&url, READY_LIMIT).await
+        self.service.lock().await.wait_until_ready().await
     }
 }
 
 impl Held {
-    pub(crate) fn process(&mut self) -> &mut Process {
-        &mut self.running.process
-    }
-
-    /// A new process in the place of one that has ended.
+    /// Starts a new process in place of the ended one.
     pub(crate) fn start_again(&mut self) -> Result<()> {
-        let worker = &self.worker.0;
-        *self.running = launch(&worker.postgres, &worker.nats, &worker.log, worker.slot)?;
+        let worker = &self.worker;
+        *self.service = launch(worker.slot, &worker.postgres, &worker.nats, &worker.log)?;
         Ok(())
     }
 }
 
-/// Some workers commit few events at once, some many, so that faults meet both.
-fn batch_events(slot: usize) -> &'static str {
-    ["20", "100", "1000"][slot % 3]
-}
-
-fn launch(postgres: &Proxy, nats: &Proxy, log: &Path, slot: usize) -> Result<Running> {
-    let admin_port = free_port()?;
-    let database_url = database_url(postgres.port());
-    let process = service("tiris-ingest", "run", &database_url, admin_port)?
-        .name(format!("ingest {slot}"))
-        .env("NATS_URL", format!("nats://127.0.0.1:{}", nats.port()))
-        .env("TIRIS_LANES", LANES.to_string())
-        .env("TIRIS_LEASE_SECONDS", LEASE.as_secs().to_string())
-        .env("TIRIS_BATCH_EVENTS", batch_events(slot))
-        .env("TIRIS_BARE_SUBJECTS", "refuse")
-        .log(log)
-        .spawn()?;
-
-    Ok(Running {
-        process,
-        admin_port,
+fn launch(slot: usize, postgres: &Proxy, nats: &Proxy, log: &Path) -> Result<Service> {
+    // Some workers commit small batches, some large ones, so that faults meet both.
+    let batch_events = ["20", "100", "1000"][slot % 3];
+    let database_url = database_url(postgres.port);
+    Service::launch("tiris-ingest", "run", &database_url, |command| {
+        command
+            .name(format!("ingest {slot}"))
+            .env("NATS_URL", format!("nats://127.0.0.1:{}", nats.port))
+            .env("TIRIS_LANES", LANES.to_string())
+            .env("TIRIS_LEASE_SECONDS", LEASE.as_secs().to_string())
+            .env("TIRIS_BATCH_EVENTS", batch_events)
+            .env("TIRIS_BARE_SUBJECTS", "refuse")
+            .log(log)
     })
 }

@@ -1,5 +1,6 @@
-//! How a program ends.
+//! Output of the programs: exit codes and tables.
 
+use comfy_table::{ContentArrangement, Table, presets};
 use std::process::ExitCode;
 
 /// Returns the exit code of an outcome: success for `true`. Prints an error under the program's name.
@@ -12,4 +13,14 @@ pub fn exit_code(program: &str, outcome: anyhow::Result<bool>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Returns an empty table that fits into the terminal.
+pub fn table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::UTF8_FULL_CONDENSED)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(header);
+    table
 }
