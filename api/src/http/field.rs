@@ -1,4 +1,4 @@
-//! Values of the domain as fields of requests and answers: their parsing and their schema are the domain's.
+//! Values of the domain as fields of requests and responses, with the parsing and the schema of the domain.
 
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::{
@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use std::borrow::Cow;
 use tiris_domain::value::{Schema, SchemaKind, Value};
 
-/// A value of the domain.
+/// A value of the domain in the API.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Field<T>(pub(crate) T);
@@ -74,7 +74,7 @@ impl<T: Value + Send + Sync> ToJSON for Field<T> {
     }
 }
 
-/// Whether the document describes the type once, for all fields: a set of choices.
+/// Returns whether the document defines the schema once and refers to it: so for sets of choices.
 fn is_named(schema: &Schema) -> bool {
     !schema.choices.is_empty()
 }

@@ -4,9 +4,9 @@
 
 use super::client::{self, Proxies};
 use super::document::{self, Methods};
+use super::limit;
 use super::rate::Limits;
 use super::respond::{self, Panicked};
-use super::{allow, limit};
 use crate::auth::keys::Keys;
 use crate::middleware::cors::Cors;
 use crate::middleware::{headers, measure, timeout, trace};
@@ -71,13 +71,13 @@ pub(crate) fn endpoint(
         .around(respond::respond)
         .boxed()
         .around(move |next, request| limit::report(next, request, Arc::clone(&limits)))
-        .around(move |next, request| allow::tell(next, request, Arc::clone(&operations)))
+        .around(move |next, request| respond::allow(next, request, Arc::clone(&operations)))
         .around(move |next, request| cors.clone().apply(next, request))
         .around(headers::secure)
         .boxed()
         .around(trace::trace)
         .around(measure::measure)
-        .around(move |next, request| client::know(next, request, proxies.clone()))
+        .around(move |next, request| client::attach(next, request, proxies.clone()))
         .data(state)
         .boxed()
 }

@@ -67,7 +67,7 @@ async fn every_operation_refuses_every_wrong_token() {
 /// Whether the description of an operation says so.
 fn is_for_admins(operation: &Value) -> bool {
     let told = operation["responses"]["403"]["description"].as_str();
-    told.is_some_and(|text| text.contains("`ACCESS_DENIED`: the caller is no admin"))
+    told.is_some_and(|text| text.contains("`ACCESS_DENIED`: the caller is not an admin"))
 }
 
 /// Operations that only admins may call.

@@ -163,7 +163,7 @@ async fn a_live_stream_goes_on_beside_a_compressed_history() {
     // All over one connection, which remembers its statements.
     let world = World::start_with(|settings| {
         settings.database.max_connections = 1;
-        settings.live.look_alone = Duration::from_millis(50);
+        settings.live.poll_interval = Duration::from_millis(50);
     })
     .await;
     let user = world.user("ann").await;

@@ -1,6 +1,4 @@
-//! What an id token says, once it is known to be the provider's, for us, and of this login.
-//!
-//! Owns: the checks of OpenID Connect. Must not know: where keys come from.
+//! The checks of an id token by OpenID Connect: that the provider issued it to this client for this login.
 
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
@@ -8,17 +6,17 @@ use serde::Deserialize;
 use serde_json::Value;
 use tiris_store::error::{Error, Result, SignInProblem};
 
-/// Seconds two clocks may differ by.
+/// Tolerated difference between two clocks.
 const LEEWAY_SECONDS: u64 = 30;
 
-/// What the token must say.
+/// The required claims.
 pub(super) struct Expected<'a> {
     pub(super) issuer: &'a str,
     pub(super) audience: &'a str,
     pub(super) nonce: &'a str,
 }
 
-/// What it says of the person.
+/// The claims about the user.
 #[derive(Deserialize)]
 pub(super) struct Claims {
     pub(super) sub: String,
@@ -32,26 +30,26 @@ pub(super) struct Claims {
 }
 
 impl Claims {
-    /// Some providers write it as a string.
+    /// Some providers send a string.
     pub(super) fn is_email_verified(&self) -> bool {
         self.email_verified == Value::Bool(true) || self.email_verified == "true"
     }
 }
 
-/// The id of the key, if the token names one; only RS256 is taken, whatever the token proposes.
+/// Returns the key id of the token, if any. Any algorithm but RS256 is rejected.
 pub(super) fn key_id(token: &str) -> Result<Option<String>> {
-    let header = decode_header(token).map_err(|_| refused("is no signed JWT"))?;
+    let header = decode_header(token).map_err(|_| refused("is not a signed JWT"))?;
     if header.alg != Algorithm::RS256 {
         return Err(refused("is not signed with RS256"));
     }
     Ok(header.kid)
 }
 
-/// The claims of a token that passes every check.
+/// Returns the claims of a token that passes every check.
 pub(super) fn check(token: &str, key: &DecodingKey, expected: &Expected<'_>) -> Result<Claims> {
     let mut validation = Validation::new(Algorithm::RS256);
     validation.leeway = LEEWAY_SECONDS;
-    // Google writes its issuer with and without the scheme.
+    // Google names its issuer with and without the scheme.
     let bare = expected
         .issuer
         .strip_prefix("https://")
@@ -62,9 +60,9 @@ pub(super) fn check(token: &str, key: &DecodingKey, expected: &Expected<'_>) -> 
 
     let claims = decode::<Claims>(token, key, &validation).map_err(|error| {
         refused(match error.kind() {
-            ErrorKind::InvalidSignature => "is signed by somebody else",
+            ErrorKind::InvalidSignature => "has a wrong signature",
             ErrorKind::ExpiredSignature => "has expired",
-            ErrorKind::InvalidIssuer => "comes from another issuer",
+            ErrorKind::InvalidIssuer => "has another issuer",
             ErrorKind::InvalidAudience => "is for another client",
             _ => "lacks a claim",
         })
@@ -76,7 +74,7 @@ pub(super) fn check(token: &str, key: &DecodingKey, expected: &Expected<'_>) -> 
     }
     let party = claims.azp.as_deref();
     if party.is_some_and(|azp| azp != expected.audience) {
-        return Err(refused("was made for another client"));
+        return Err(refused("was issued to another client"));
     }
 
     Ok(claims)

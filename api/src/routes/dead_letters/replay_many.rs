@@ -66,7 +66,7 @@ impl ReplayDeadLetters {
 
         let replayed = replay_some(&state.pool, &filter, &options, cursor, TRIED_AT_ONCE).await?;
         // The letters were committed one by one.
-        state.streams.wakes.tell_committed(user);
+        state.streams.wakes.publish_committed(user);
         let replayed = BulkReplayed::new(replayed, false);
         Ok(idempotency.store(&state, user, replayed).await?)
     }

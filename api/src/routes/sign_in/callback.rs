@@ -5,7 +5,7 @@ use super::provider::NamedProvider;
 use super::refused;
 use super::tokens::{SignedIn, Tokens};
 use crate::auth::{anonymous, secret};
-use crate::http::problem::tell_domain;
+use crate::http::problem::code_of;
 use crate::routes::prelude::*;
 use crate::routes::users::object::User;
 use poem::Request;
@@ -99,7 +99,7 @@ impl LoginCallback {
 
         let outcome = match &signed_in {
             Ok(_) => "signed_in",
-            Err(error) => tell_domain(error).code,
+            Err(error) => code_of(error),
         };
         metrics::counter!("api_sign_ins_total", "provider" => provider.as_str(), "outcome" => outcome)
             .increment(1);

@@ -2,7 +2,7 @@
 //!
 //! Owns: which refusals are kept, and how many. Must not know: why one is refused.
 
-use crate::http::problem::tell_domain;
+use crate::http::problem::code_of;
 use crate::state::State;
 use serde_json::json;
 use tiris_domain::states::IdentityProvider;
@@ -26,7 +26,7 @@ pub(super) async fn record(
         resource: "session",
         id: None,
         before: None,
-        after: Some(json!({"provider": provider, "code": tell_domain(error).code})),
+        after: Some(json!({"provider": provider, "code": code_of(error)})),
     };
     if let Err(error) = insert(state, actor, &action).await {
         tracing::error!(

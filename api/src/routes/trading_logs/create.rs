@@ -43,7 +43,7 @@ struct NewTradingLog {
     /// Free JSON, at most 16 KiB; of the five types that move money it holds what to move
     info: Option<Field<Info>>,
     #[oai(skip)]
-    #[serde(flatten)]
+    #[serde(rename = "$unknown", default)]
     unknown: Unknown,
 }
 

@@ -91,7 +91,7 @@ pub(super) struct TradingToMake {
     #[oai(validator(max_items = 100))]
     sub_accounts: Option<Vec<AccountToMake>>,
     #[oai(skip)]
-    #[serde(flatten)]
+    #[serde(rename = "$unknown", default)]
     unknown: Unknown,
 }
 

@@ -50,7 +50,7 @@ pub(super) async fn measured(
     };
     let mut answer = None;
     if let Some(replica) = replica {
-        answer = replica.ask_at_length(ask(replica.pool(), &question)).await;
+        answer = replica.query_slow(ask(replica.pool(), &question)).await;
     }
     let answer = match answer {
         Some(answer) => answer,

@@ -1,13 +1,12 @@
-//! One stream, from its beginning to its end: waits until it is woken or it is time to look, and reads what is new.
+//! The loop of a stream: waits for a message or the next poll, and reads the new rows.
 //!
-//! Owns: when a stream looks, and when it ends. A client that takes nothing is asked for by nobody, so at most one page
-//! waits for it. Must not know: how messages come, what is new, how rows look.
+//! A stream reads only when its client takes more, so at most one page is buffered for a slow client.
 
 use super::cursor::EventId;
-use super::places::Place;
-use super::read::{Begin, Reader, Row};
+use super::read::{Item, Reader, Row};
 use super::wake::Wake;
 use crate::http::problem::Problem;
+use crate::keyed_limit::UserPermit;
 use crate::state::State;
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::VecDeque;
@@ -19,68 +18,49 @@ use tiris_store::error::{Error, Result};
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{Instrument, Span, error_span};
 
-/// How often a stream checks that its session is alive; answers are remembered for 8 seconds, 10 are promised.
+/// Interval of session checks. Sessions are cached for 8 seconds, and their end is noticed within 10.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
-/// Shortest pause between two passes, in which the wakes of a busy user are gathered.
+/// Shortest pause between two passes, which merges the messages of a busy user.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
-/// A pass is followed by a pause this many times as long, so that no stream keeps a connection busy.
+/// A pause is this many times as long as the pass before it, so that no stream keeps a connection busy.
 const PAUSE_FACTOR: u32 = 4;
-/// Longest such pause.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// What a stream sends.
-#[derive(Debug)]
-pub(crate) enum Item {
-    /// It begins here, with nothing.
-    Start(EventId),
-    /// It begins here, and the client has missed what was before.
-    Reset(EventId),
-    /// Work for these traces is in what follows, or was in what was sent just before.
-    Traces(Vec<String>),
-    /// Something was committed.
-    Row(EventId, Box<Row>),
-}
-
-/// One stream.
+/// A live stream.
 pub(crate) struct Follower {
     state: State,
     user: UserId,
     token: SecretString,
     reader: Reader,
     wake: Wake,
-    /// What woke it for the pass under way.
+    /// The traces that woke the current pass.
     traces: Vec<Trace>,
-    /// Read and not sent.
+    /// Read and not yet sent.
     items: VecDeque<Item>,
-    /// Something was committed since the last pass began.
+    /// A change was committed since the last pass began.
     is_woken: bool,
     /// The last read failed.
-    is_in_trouble: bool,
-    looked: Instant,
+    is_failing: bool,
+    last_poll: Instant,
     /// The next pass begins no earlier.
-    rest_until: Instant,
-    _place: Place,
+    pause_until: Instant,
+    _permit: UserPermit,
 }
 
 impl Follower {
-    /// A stream of what `user` does not know, whose last event was `last`, for as long as `token` is good.
+    /// Begins a stream for a user whose last event was `last`. It ends when `token` is no longer valid.
     pub(crate) async fn begin(
         state: State,
         user: UserId,
         token: SecretString,
         last: Option<EventId>,
     ) -> std::result::Result<Self, Problem> {
-        let place = state.streams.places.take(user)?;
+        let permit = state.streams.streams.take(user)?;
         let mut wake = state.streams.wakes.of(user);
 
         wake.check().await;
 
-        let (reader, begin) = Reader::begin(state.pool.clone(), user, last).await?;
-        let item = match begin {
-            Begin::Now(id) => Some(Item::Start(id)),
-            Begin::Reset(id) => Some(Item::Reset(id)),
-            Begin::Resumed => None,
-        };
+        let (reader, first) = Reader::begin(state.pool.clone(), user, last).await?;
         let now = Instant::now();
 
         Ok(Self {
@@ -90,43 +70,40 @@ impl Follower {
             reader,
             wake,
             traces: Vec::new(),
-            items: item.into_iter().collect(),
-            // What was missed waits already.
-            is_woken: begin == Begin::Resumed,
-            is_in_trouble: false,
-            looked: now,
-            rest_until: now,
-            _place: place,
+            // A stream that resumes starts with the missed rows.
+            is_woken: first.is_none(),
+            items: first.into_iter().collect(),
+            is_failing: false,
+            last_poll: now,
+            pause_until: now,
+            _permit: permit,
         })
     }
 
-    /// The next thing to send; none at the end of the stream.
+    /// Returns the next item to send, `None` at the end of the stream.
     pub(crate) async fn next(&mut self) -> Option<Item> {
         loop {
             if let Some(item) = self.items.pop_front() {
                 return Some(item);
             }
             let stopping = self.state.streams.stopping.clone();
-            let goes_on = tokio::select! {
+            tokio::select! {
                 biased;
-                () = stopping.cancelled() => false,
-                goes_on = self.advance() => goes_on,
-            };
-            if !goes_on {
-                return None;
+                () = stopping.cancelled() => return None,
+                continues = self.advance() => if !continues { return None },
             }
         }
     }
 
-    /// Looks, or waits for a reason to; answers whether the stream goes on.
+    /// Reads, or waits for a reason to read; returns whether the stream continues.
     async fn advance(&mut self) -> bool {
-        if self.is_time() {
-            sleep_until(self.rest_until).await;
-            return match self.is_welcome().await {
-                Some(true) => self.look().await,
+        if self.is_due() {
+            sleep_until(self.pause_until).await;
+            return match self.is_authorized().await {
+                Some(true) => self.poll().await,
                 Some(false) => false,
                 None => {
-                    self.note_trouble(None);
+                    self.note_failure(None);
                     true
                 }
             };
@@ -136,27 +113,26 @@ impl Follower {
             () = self.wake.woken() => self.is_woken = true,
             () = sleep(CHECK_INTERVAL) => {
                 self.is_woken |= self.wake.check().await;
-                return self.is_welcome().await != Some(false);
+                return self.is_authorized().await != Some(false);
             }
         }
 
         true
     }
 
-    fn is_time(&self) -> bool {
+    fn is_due(&self) -> bool {
         let settings = &self.state.streams.settings;
-        let alone = self.is_in_trouble || !self.wake.is_reliable();
-        let interval = if alone {
-            settings.look_alone
+        let interval = if self.is_failing || !self.wake.is_reliable() {
+            settings.poll_interval
         } else {
-            settings.look_woken
+            settings.poll_interval_with_nats
         };
-        let is_asked = self.reader.is_under_way() || self.is_woken;
-        (is_asked && !self.is_in_trouble) || self.looked.elapsed() >= interval
+        let has_reason = self.reader.is_under_way() || self.is_woken;
+        (has_reason && !self.is_failing) || self.last_poll.elapsed() >= interval
     }
 
-    /// Whether the token is still good; none when that cannot be said now.
-    async fn is_welcome(&self) -> Option<bool> {
+    /// Returns whether the token is still valid, `None` when the check fails.
+    async fn is_authorized(&self) -> Option<bool> {
         match self
             .state
             .sessions
@@ -169,11 +145,11 @@ impl Follower {
         }
     }
 
-    async fn look(&mut self) -> bool {
+    /// Reads a page; returns whether the stream continues.
+    async fn poll(&mut self) -> bool {
         let begun = Instant::now();
-        let is_first = !self.reader.is_under_way();
 
-        if is_first {
+        if !self.reader.is_under_way() {
             self.is_woken = false;
             self.traces = self.wake.take_traces();
             if !self.traces.is_empty() {
@@ -190,36 +166,34 @@ impl Follower {
 
         match self.read().instrument(span.clone()).await {
             Ok(rows) => {
-                self.is_in_trouble = false;
-                self.looked = Instant::now();
+                self.is_failing = false;
+                self.last_poll = Instant::now();
                 if !self.reader.is_under_way() {
-                    self.rest_until =
-                        self.looked + (begun.elapsed() * PAUSE_FACTOR).clamp(PAUSE_MIN, PAUSE_MAX);
+                    let pause = (begun.elapsed() * PAUSE_FACTOR).clamp(PAUSE_MIN, PAUSE_MAX);
+                    self.pause_until = self.last_poll + pause;
                 }
-                span.in_scope(|| tracing::debug!(rows = rows.len(), "a live stream looked"));
+                span.in_scope(|| tracing::debug!(rows = rows.len(), "polled for a live stream"));
                 metrics::counter!("api_live_events_total")
                     .increment(u64::try_from(rows.len()).unwrap_or(u64::MAX));
-                self.items.extend(
-                    rows.into_iter()
-                        .map(|(id, row)| Item::Row(id, Box::new(row))),
-                );
+                let items = rows
+                    .into_iter()
+                    .map(|(id, row)| Item::Row(id, Box::new(row)));
+                self.items.extend(items);
                 true
             }
             Err(error @ (Error::DatabaseUnavailable(_) | Error::Unavailable { .. })) => {
-                self.note_trouble(Some(&error));
+                self.note_failure(Some(&error));
                 true
             }
             Err(error) => {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "a live stream ends"
-                );
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "a live stream ends");
                 false
             }
         }
     }
 
-    /// Of one look: it goes on with the work that woke the stream.
+    /// Returns the span of a poll, which continues the trace that woke the stream.
     fn span(&self) -> Span {
         let trace = self.traces.first().cloned().unwrap_or_else(Trace::begin);
         let span = error_span!("live", trace_id = trace.id(), user_id = %self.user, otel.kind = "consumer");
@@ -234,10 +208,10 @@ impl Follower {
         self.reader.page().await
     }
 
-    /// Looks again after a while; what was to be read still is.
-    fn note_trouble(&mut self, error: Option<&Error>) {
-        self.looked = Instant::now();
-        if !std::mem::replace(&mut self.is_in_trouble, true) {
+    /// Postpones the same read to the next poll.
+    fn note_failure(&mut self, error: Option<&Error>) {
+        self.last_poll = Instant::now();
+        if !std::mem::replace(&mut self.is_failing, true) {
             tracing::warn!(
                 error = error.map(tracing::field::debug),
                 "a live stream waits for the database"
