@@ -12,7 +12,7 @@ mod sign;
 pub(crate) use call::{ApiKey, ExchangeError, Verdict};
 
 use crate::outgoing::Outgoing;
-use call::Http;
+use call::ExchangeHttp;
 use clock::Clock;
 use std::time::Duration;
 use tiris_domain::states::ExchangeType;
@@ -36,7 +36,7 @@ pub struct ExchangeSettings {
 /// The client of all exchanges.
 pub(crate) struct Exchanges {
     settings: ExchangeSettings,
-    http: Http,
+    http: ExchangeHttp,
     binance_clock: Clock,
     gate_clock: Clock,
     kraken_nonce: kraken::Nonce,
@@ -46,7 +46,7 @@ impl Exchanges {
     pub(crate) fn new(settings: &ExchangeSettings, outgoing: Outgoing) -> Self {
         Self {
             // A hanging first attempt leaves time for a second one.
-            http: Http::new(outgoing, settings.timeout / 2),
+            http: ExchangeHttp::new(outgoing, settings.timeout / 2),
             settings: settings.clone(),
             binance_clock: Clock::default(),
             gate_clock: Clock::default(),

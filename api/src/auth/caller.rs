@@ -23,8 +23,8 @@ use uuid::Uuid;
 
 /// An access token, as signing in returns it; for local development `tiris-api token --email you@example.com` prints one.
 #[derive(SecurityScheme)]
-#[oai(ty = "bearer", bearer_format = "JWT")]
-struct AccessToken(Bearer);
+#[oai(rename = "AccessToken", ty = "bearer", bearer_format = "JWT")]
+struct BearerToken(Bearer);
 
 /// The signed-in caller of an operation with the policy `P`.
 pub(crate) struct Caller<P> {
@@ -61,11 +61,11 @@ impl<'a, P: Policy> ApiExtractor<'a> for Caller<P> {
     type ParamRawType = ();
 
     fn register(registry: &mut Registry) {
-        AccessToken::register(registry);
+        BearerToken::register(registry);
     }
 
     fn security_schemes() -> Vec<&'static str> {
-        AccessToken::security_schemes()
+        BearerToken::security_schemes()
     }
 
     async fn from_request(
@@ -73,8 +73,8 @@ impl<'a, P: Policy> ApiExtractor<'a> for Caller<P> {
         body: &mut RequestBody,
         options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        let bearer = AccessToken::from_request(request, body, options).await;
-        let Ok(AccessToken(bearer)) = bearer else {
+        let bearer = BearerToken::from_request(request, body, options).await;
+        let Ok(BearerToken(bearer)) = bearer else {
             limit::charge(request, without_token(P::RATE), None).await?;
             return Err(Problem::from(Error::AuthRequired).into());
         };
@@ -136,11 +136,8 @@ async fn session_of(request: &Request, bearer: &Bearer) -> poem::Result<Session>
     let state = request
         .data::<State>()
         .ok_or_else(|| Problem::from(Error::internal("no state in the request")))?;
-    let session = state
-        .sessions
-        .of_token(&bearer.token)
-        .await
-        .map_err(Problem::from)?;
+    let session = state.sessions.of_token(&bearer.token).await;
+    let session = session.map_err(Problem::from)?;
 
     tracing::Span::current().record("user_id", tracing::field::display(session.user));
     if let Some(trace) = request.data::<Trace>() {

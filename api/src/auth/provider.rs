@@ -11,7 +11,7 @@ mod wechat;
 use crate::outgoing::Outgoing;
 use crate::settings::ProviderSettings;
 use google::Google;
-use http::Http;
+use http::ProviderHttp;
 use std::collections::HashMap;
 use tiris_domain::states::IdentityProvider;
 use tiris_runtime::config::Environment;
@@ -42,7 +42,7 @@ impl Providers {
     pub(crate) fn new(settings: &ProviderSettings, outgoing: &Outgoing) -> Self {
         let mut configured = HashMap::new();
         for name in &settings.offered {
-            let http = Http {
+            let http = ProviderHttp {
                 provider: name.as_str(),
                 outgoing: outgoing.clone(),
             };
@@ -129,4 +129,9 @@ impl Providers {
             Err(report)
         }
     }
+}
+
+/// Returns the error for a provider that refuses a login or returns something unexpected.
+fn refused(why: impl Into<String>) -> Error {
+    Error::sign_in(SignInProblem::Provider, why)
 }

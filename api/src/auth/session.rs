@@ -7,7 +7,6 @@ use moka::future::Cache;
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
-use std::hash::Hash;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tiris_domain::ids::UserId;
@@ -59,8 +58,14 @@ impl Sessions {
         Self {
             keys,
             pool,
-            loaded: cache(CACHED),
-            ended: cache(ENDED_CACHED),
+            loaded: Cache::builder()
+                .max_capacity(CACHED_TOKENS_MAX)
+                .time_to_live(CACHED)
+                .build(),
+            ended: Cache::builder()
+                .max_capacity(CACHED_TOKENS_MAX)
+                .time_to_live(ENDED_CACHED)
+                .build(),
         }
     }
 
@@ -132,15 +137,4 @@ impl Sessions {
             expires: claims.exp,
         }))
     }
-}
-
-fn cache<K, V>(lifetime: Duration) -> Cache<K, V>
-where
-    K: Eq + Hash + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
-    Cache::builder()
-        .max_capacity(CACHED_TOKENS_MAX)
-        .time_to_live(lifetime)
-        .build()
 }

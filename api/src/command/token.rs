@@ -71,14 +71,12 @@ pub async fn run(args: &TokenArgs) -> anyhow::Result<()> {
 }
 
 fn check_email(email: &str) -> anyhow::Result<()> {
-    let parts = email.split_once('@');
-    let valid = parts.is_some_and(|(local, domain)| {
+    let has_parts = email.split_once('@').is_some_and(|(local, domain)| {
         !local.is_empty() && !domain.is_empty() && !domain.contains('@')
     });
-
-    let printable = email.chars().all(|c| !c.is_whitespace() && !c.is_control());
+    let is_printable = !email.contains(|c: char| c.is_whitespace() || c.is_control());
     ensure!(
-        valid && printable && email.len() <= EMAIL_LENGTH_MAX,
+        has_parts && is_printable && email.len() <= EMAIL_LENGTH_MAX,
         "{email:?} is not an e-mail address of at most {EMAIL_LENGTH_MAX} characters"
     );
     Ok(())

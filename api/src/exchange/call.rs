@@ -77,12 +77,12 @@ impl Meaning {
     }
 }
 
-pub(super) struct Http {
+pub(super) struct ExchangeHttp {
     outgoing: Outgoing,
     limits: Limits,
 }
 
-impl Http {
+impl ExchangeHttp {
     /// Limits each call to `time`.
     pub(super) fn new(outgoing: Outgoing, time: Duration) -> Self {
         let bytes = RESPONSE_BYTES_MAX;

@@ -1,6 +1,6 @@
 //! The difference between the clock of an exchange and the local one.
 
-use super::call::{ExchangeError, Http, get, json};
+use super::call::{ExchangeError, ExchangeHttp, get, json};
 use chrono::Utc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -22,7 +22,7 @@ impl Clock {
     /// Reads the time of the exchange from `url`, which returns it in milliseconds as `field`.
     pub(super) async fn sync(
         &self,
-        http: &Http,
+        http: &ExchangeHttp,
         url: String,
         field: &str,
     ) -> Result<(), ExchangeError> {

@@ -16,7 +16,7 @@ const FORWARDED_PROTO: &str = "x-forwarded-proto";
 pub(crate) struct Proxies(Arc<[IpNet]>);
 
 /// The sender of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Client {
     /// `None` when the connection has no address.
     pub(crate) address: Option<IpAddr>,
@@ -27,10 +27,7 @@ pub(crate) struct Client {
 impl Client {
     /// Returns the sender of a request.
     pub(crate) fn of(request: &Request) -> Self {
-        request.data::<Self>().copied().unwrap_or(Self {
-            address: None,
-            behind_tls: false,
-        })
+        request.data::<Self>().copied().unwrap_or_default()
     }
 }
 
@@ -41,9 +38,8 @@ impl Proxies {
 
     /// Returns whether this is the address of a trusted proxy.
     pub(crate) fn contain(&self, address: IpAddr) -> bool {
-        self.0
-            .iter()
-            .any(|network| network.contains(&address.to_canonical()))
+        let address = address.to_canonical();
+        self.0.iter().any(|network| network.contains(&address))
     }
 
     fn client(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Client {
@@ -55,9 +51,8 @@ impl Proxies {
             };
         };
 
-        let behind_tls = headers
-            .get(FORWARDED_PROTO)
-            .is_some_and(|value| value == "https");
+        let scheme = headers.get(FORWARDED_PROTO);
+        let behind_tls = scheme.is_some_and(|scheme| scheme == "https");
         Client {
             address: Some(self.walk(proxy, headers)),
             behind_tls,
@@ -87,14 +82,13 @@ impl Proxies {
 
 /// Parses an address with or without a port.
 fn address(text: &str) -> Option<IpAddr> {
-    let bare = text
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .unwrap_or(text);
-    let address = bare
-        .parse()
-        .or_else(|_| text.parse::<SocketAddr>().map(|address| address.ip()));
-    address.ok().map(|address: IpAddr| address.to_canonical())
+    let inner = text.strip_prefix('[');
+    let inner = inner.and_then(|rest| rest.strip_suffix(']'));
+    let address: Option<IpAddr> = inner.unwrap_or(text).parse().ok();
+    let with_port = || text.parse().ok().map(|address: SocketAddr| address.ip());
+    address
+        .or_else(with_port)
+        .map(|address| address.to_canonical())
 }
 
 /// Attaches the client to the request.
@@ -103,11 +97,8 @@ pub(crate) async fn attach<E: Endpoint<Output = Response>>(
     mut request: Request,
     proxies: Proxies,
 ) -> Result<Response> {
-    let peer = request
-        .remote_addr()
-        .as_socket_addr()
-        .map(|address| address.ip());
-    let client = proxies.client(peer, request.headers());
+    let peer = request.remote_addr().as_socket_addr();
+    let client = proxies.client(peer.map(SocketAddr::ip), request.headers());
     request.set_data(client);
     next.call(request).await
 }

@@ -105,21 +105,21 @@ fn meta(schema: &Schema) -> MetaSchema {
         description: schema.description,
         ..MetaSchema::new(kind)
     };
-    let example = schema.example.map(|example| example());
-
-    match schema.kind {
+    let described = match schema.kind {
         SchemaKind::StringOrNumber => MetaSchema {
-            example,
             one_of: vec![inline(plain), inline(MetaSchema::new("number"))],
             ..MetaSchema::ANY
         },
         SchemaKind::Object => MetaSchema {
-            example,
             additional_properties: Some(Box::new(inline(MetaSchema::ANY))),
             ..plain
         },
         SchemaKind::String | SchemaKind::Number | SchemaKind::Integer | SchemaKind::Boolean => {
-            MetaSchema { example, ..plain }
+            plain
         }
+    };
+    MetaSchema {
+        example: schema.example.map(|example| example()),
+        ..described
     }
 }

@@ -24,38 +24,37 @@ const SHOWN_CHARS_MAX: usize = 60;
 /// Reads the bytes of a body.
 pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     json::check(bytes).map_err(|error| Error::InvalidInfo(error.to_string()))?;
-    let value: Value = serde_json::from_slice(bytes)
+    let value = serde_json::from_slice(bytes)
         .map_err(|error| Error::InvalidRequest(format!("the body is not JSON: {error}")))?;
-    if !value.is_object() {
-        let why = "the body must be a JSON object".to_owned();
-        return Err(Error::InvalidRequest(why));
+    match value {
+        Value::Object(object) => within("", object),
+        _ => Err(Error::InvalidRequest(
+            "the body must be a JSON object".to_owned(),
+        )),
     }
-
-    parse(value).map_err(|(mistake, path)| mistake.at(&path))
 }
 
-/// Reads an object that stands at `place` in a body.
+/// Reads an object that stands at `place` in a body, which is empty for the whole body.
 pub(crate) fn within<T: DeserializeOwned>(place: &str, object: Map<String, Value>) -> Result<T> {
-    parse(Value::Object(object)).map_err(|(mistake, path)| mistake.at(&join(place, &path)))
-}
-
-fn parse<T: DeserializeOwned>(value: Value) -> Result<T, (Mistake, String)> {
     let mut track = serde_path_to_error::Track::new();
-    let reader = serde_path_to_error::Deserializer::new(Reader(value), &mut track);
+    let reader = Reader(Value::Object(object));
+    let reader = serde_path_to_error::Deserializer::new(reader, &mut track);
 
     T::deserialize(reader).map_err(|mistake| {
         let path = track.path().to_string();
-        // The library calls the whole value ".".
-        (mistake, if path == "." { String::new() } else { path })
+        // The library calls the whole object ".".
+        let path = if path == "." { "" } else { &path };
+        mistake.at(&join(place, path))
     })
 }
 
 fn join(place: &str, path: &str) -> String {
-    if path.is_empty() {
-        place.to_owned()
+    let dot = if place.is_empty() || path.is_empty() {
+        ""
     } else {
-        format!("{place}.{path}")
-    }
+        "."
+    };
+    [place, dot, path].concat()
 }
 
 /// The first unknown field of a request whose handler decides whether unknown fields are refused. Its field in the
@@ -89,7 +88,6 @@ impl Mistake {
     /// Returns the error of the request for a mistake at `path`, which is empty for the whole body.
     fn at(self, path: &str) -> Error {
         match self {
-            Self::Missing(field) if path.is_empty() => Error::MissingField(field.into()),
             Self::Missing(field) => Error::MissingField(join(path, field).into()),
             Self::Unknown(field) => Error::InvalidRequest(format!(
                 "unknown field {field:?}: remove it; requests that move money allow no unknown fields"

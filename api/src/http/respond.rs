@@ -9,7 +9,6 @@ use poem::http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use poem::http::{HeaderValue, StatusCode};
-use poem::middleware::PanicHandler;
 use poem::{Body, Endpoint, PathPattern, Request, Response, Result};
 use std::any::Any;
 use std::sync::Arc;
@@ -20,12 +19,8 @@ pub(crate) async fn respond<E: Endpoint<Output = Response>>(
     next: Arc<E>,
     request: Request,
 ) -> Result<Response> {
-    let known: Vec<HeaderValue> = request
-        .headers()
-        .get_all(IF_NONE_MATCH)
-        .iter()
-        .cloned()
-        .collect();
+    let known = request.headers().get_all(IF_NONE_MATCH);
+    let known: Vec<HeaderValue> = known.iter().cloned().collect();
     Ok(match next.call(request).await {
         Ok(response) => revalidated(response, &known),
         Err(error) => failed(error),
@@ -33,15 +28,8 @@ pub(crate) async fn respond<E: Endpoint<Output = Response>>(
 }
 
 /// Turns a panic of a handler into a response.
-#[derive(Clone, Copy)]
-pub(crate) struct Panicked;
-
-impl PanicHandler for Panicked {
-    type Response = Response;
-
-    fn get_response(&self, _panic: Box<dyn Any + Send + 'static>) -> Response {
-        refusal(Problem::from(Error::internal("the handler panicked")))
-    }
+pub(crate) fn panicked(_panic: Box<dyn Any + Send>) -> Response {
+    refusal(Problem::from(Error::internal("the handler panicked")))
 }
 
 /// The methods of routes outside the OpenAPI document, which all serve documents.
@@ -140,7 +128,7 @@ mod tests {
             async move { handler() }
         });
         let endpoint = endpoint
-            .with(CatchPanic::new().with_handler(Panicked))
+            .with(CatchPanic::new().with_handler(panicked))
             .map_to_response()
             .around(respond);
 

@@ -6,7 +6,7 @@ use super::client::{self, Proxies};
 use super::document::{self, Methods};
 use super::limit;
 use super::rate::Limits;
-use super::respond::{self, Panicked};
+use super::respond;
 use crate::auth::keys::Keys;
 use crate::middleware::cors::Cors;
 use crate::middleware::{headers, measure, timeout, trace};
@@ -66,7 +66,7 @@ pub(crate) fn endpoint(
         // Each layer holds the state of all below it; put on the heap here and there, it does not outgrow a stack.
         .boxed()
         .around(move |next, request| timeout::bound(next, request, time))
-        .with(CatchPanic::new().with_handler(Panicked))
+        .with(CatchPanic::new().with_handler(respond::panicked))
         .around(limit::charge_rest)
         .around(respond::respond)
         .boxed()

@@ -133,12 +133,8 @@ impl Follower {
 
     /// Returns whether the token is still valid, `None` when the check fails.
     async fn is_authorized(&self) -> Option<bool> {
-        match self
-            .state
-            .sessions
-            .of_token(self.token.expose_secret())
-            .await
-        {
+        let sessions = &self.state.sessions;
+        match sessions.of_token(self.token.expose_secret()).await {
             Ok(session) => Some(session.user == self.user),
             Err(Error::DatabaseUnavailable(_) | Error::Unavailable { .. }) => None,
             Err(_) => Some(false),
@@ -153,12 +149,8 @@ impl Follower {
             self.is_woken = false;
             self.traces = self.wake.take_traces();
             if !self.traces.is_empty() {
-                let ids = self
-                    .traces
-                    .iter()
-                    .map(|trace| trace.id().to_owned())
-                    .collect();
-                self.items.push_back(Item::Traces(ids));
+                let ids = self.traces.iter().map(|trace| trace.id().to_owned());
+                self.items.push_back(Item::Traces(ids.collect()));
             }
         }
 
@@ -175,10 +167,9 @@ impl Follower {
                 span.in_scope(|| tracing::debug!(rows = rows.len(), "polled for a live stream"));
                 metrics::counter!("api_live_events_total")
                     .increment(u64::try_from(rows.len()).unwrap_or(u64::MAX));
-                let items = rows
-                    .into_iter()
-                    .map(|(id, row)| Item::Row(id, Box::new(row)));
-                self.items.extend(items);
+                let items = rows.into_iter();
+                self.items
+                    .extend(items.map(|(id, row)| Item::Row(id, Box::new(row))));
                 true
             }
             Err(error @ (Error::DatabaseUnavailable(_) | Error::Unavailable { .. })) => {

@@ -93,6 +93,7 @@ impl Drop for InFlight {
     }
 }
 
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 /// The label of requests without a route, whose paths are unbounded.
 const UNMATCHED: &str = "unmatched";
 
@@ -108,14 +109,6 @@ pub(super) fn operation(response: &Response) -> String {
 
 /// Maps invented methods to a single label.
 fn name(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::HEAD => "HEAD",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::PATCH => "PATCH",
-        Method::DELETE => "DELETE",
-        Method::OPTIONS => "OPTIONS",
-        _ => "OTHER",
-    }
+    let known = METHODS.into_iter().find(|known| *method == **known);
+    known.unwrap_or("OTHER")
 }

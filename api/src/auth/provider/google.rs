@@ -1,9 +1,9 @@
 //! Google, or another OpenID Connect provider at the configured URLs: code flow with PKCE and nonce.
 
-use super::Departure;
-use super::http::Http;
+use super::http::ProviderHttp;
 use super::id_token::{self, Expected};
 use super::jwks::Jwks;
+use super::{Departure, refused};
 use crate::auth::secret;
 use crate::settings::GoogleSettings;
 use oauth2::basic::{
@@ -47,12 +47,12 @@ type OAuthClient<Auth, Token> = Client<
 
 pub(super) struct Google {
     settings: GoogleSettings,
-    http: Http,
+    http: ProviderHttp,
     jwks: Jwks,
 }
 
 impl Google {
-    pub(super) fn new(settings: GoogleSettings, http: Http) -> Self {
+    pub(super) fn new(settings: GoogleSettings, http: ProviderHttp) -> Self {
         let jwks = Jwks::new(settings.jwks_url.clone(), http.clone());
         Self {
             settings,
@@ -141,10 +141,6 @@ impl Google {
         let token = response.extra_fields().id_token.clone();
         token.ok_or_else(|| refused("google returns no id_token"))
     }
-}
-
-fn refused(why: impl Into<String>) -> Error {
-    Error::sign_in(SignInProblem::Provider, why)
 }
 
 fn explain(error: RequestTokenError<Error, BasicErrorResponse>) -> Error {

@@ -1,5 +1,6 @@
 //! Calls to identity providers: their limits and their errors.
 
+use super::refused;
 use crate::outgoing::{CallError, CallResponse, Limits, Outgoing};
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -8,7 +9,7 @@ use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
 use poem::http::Request;
 use reqwest::Url;
 use std::time::Duration;
-use tiris_store::error::{Error, Result, SignInProblem, Source};
+use tiris_store::error::{Error, Result, Source};
 
 /// A sign-in makes at most two calls, and a request may take 15 s by default.
 const LIMITS: Limits = Limits {
@@ -18,13 +19,13 @@ const LIMITS: Limits = Limits {
 
 /// The HTTP client of a provider.
 #[derive(Clone)]
-pub(super) struct Http {
+pub(super) struct ProviderHttp {
     /// The name in errors.
     pub(super) provider: &'static str,
     pub(super) outgoing: Outgoing,
 }
 
-impl Http {
+impl ProviderHttp {
     /// Sends a GET.
     pub(super) async fn get(&self, url: &Url) -> Result<CallResponse> {
         let request = Request::get(url.as_str())
@@ -41,8 +42,10 @@ impl Http {
             Ok(response) => Ok(response),
             Err(CallError::TimedOut) => Err(Error::UpstreamTimeout(self.provider)),
             Err(CallError::TooLong(limit)) => {
-                let why = format!("{} returns more than {limit} bytes", self.provider);
-                Err(Error::sign_in(SignInProblem::Provider, why))
+                let provider = self.provider;
+                Err(refused(format!(
+                    "{provider} returns more than {limit} bytes"
+                )))
             }
             Err(error @ CallError::Network(_)) => Err(self.unavailable(error)),
         }
@@ -56,7 +59,7 @@ impl Http {
     }
 }
 
-impl<'c> AsyncHttpClient<'c> for Http {
+impl<'c> AsyncHttpClient<'c> for ProviderHttp {
     type Error = Error;
     type Future = BoxFuture<'c, Result<HttpResponse>>;
 

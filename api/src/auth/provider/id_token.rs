@@ -1,10 +1,11 @@
 //! The checks of an id token by OpenID Connect: that the provider issued it to this client for this login.
 
+use super::refused;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
 use serde_json::Value;
-use tiris_store::error::{Error, Result, SignInProblem};
+use tiris_store::error::Result;
 
 /// Tolerated difference between two clocks.
 const LEEWAY_SECONDS: u64 = 30;
@@ -38,9 +39,9 @@ impl Claims {
 
 /// Returns the key id of the token, if any. Any algorithm but RS256 is rejected.
 pub(super) fn key_id(token: &str) -> Result<Option<String>> {
-    let header = decode_header(token).map_err(|_| refused("is not a signed JWT"))?;
+    let header = decode_header(token).map_err(|_| refused("the id_token is not a signed JWT"))?;
     if header.alg != Algorithm::RS256 {
-        return Err(refused("is not signed with RS256"));
+        return Err(refused("the id_token is not signed with RS256"));
     }
     Ok(header.kid)
 }
@@ -60,26 +61,22 @@ pub(super) fn check(token: &str, key: &DecodingKey, expected: &Expected<'_>) -> 
 
     let claims = decode::<Claims>(token, key, &validation).map_err(|error| {
         refused(match error.kind() {
-            ErrorKind::InvalidSignature => "has a wrong signature",
-            ErrorKind::ExpiredSignature => "has expired",
-            ErrorKind::InvalidIssuer => "has another issuer",
-            ErrorKind::InvalidAudience => "is for another client",
-            _ => "lacks a claim",
+            ErrorKind::InvalidSignature => "the id_token has a wrong signature",
+            ErrorKind::ExpiredSignature => "the id_token has expired",
+            ErrorKind::InvalidIssuer => "the id_token has another issuer",
+            ErrorKind::InvalidAudience => "the id_token is for another client",
+            _ => "the id_token lacks a claim",
         })
     })?;
 
     let claims = claims.claims;
     if claims.nonce.as_deref() != Some(expected.nonce) {
-        return Err(refused("belongs to another login"));
+        return Err(refused("the id_token belongs to another login"));
     }
     let party = claims.azp.as_deref();
     if party.is_some_and(|azp| azp != expected.audience) {
-        return Err(refused("was issued to another client"));
+        return Err(refused("the id_token was issued to another client"));
     }
 
     Ok(claims)
-}
-
-fn refused(why: &str) -> Error {
-    Error::sign_in(SignInProblem::Provider, format!("the id_token {why}"))
 }

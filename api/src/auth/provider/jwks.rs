@@ -1,13 +1,14 @@
 //! The keys that sign the id tokens of a provider, fetched on demand and cached.
 
-use super::http::Http;
+use super::http::ProviderHttp;
+use super::refused;
 use crate::outgoing::CallResponse;
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse};
 use reqwest::Url;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
-use tiris_store::error::{Error, Result, SignInProblem};
+use tiris_store::error::Result;
 use tokio::sync::Mutex;
 
 /// How long fetched keys are trusted: a withdrawn key must stop working.
@@ -18,7 +19,7 @@ const FETCH_INTERVAL: Duration = Duration::from_secs(5);
 /// Keys by their ids.
 pub(super) struct Jwks {
     url: Url,
-    http: Http,
+    http: ProviderHttp,
     cache: Mutex<Cache>,
 }
 
@@ -51,7 +52,7 @@ impl Cache {
 }
 
 impl Jwks {
-    pub(super) fn new(url: Url, http: Http) -> Self {
+    pub(super) fn new(url: Url, http: ProviderHttp) -> Self {
         Self {
             url,
             http,
@@ -74,10 +75,7 @@ impl Jwks {
 
         match cache.trusted(id, now) {
             Some(key) => Ok(key.clone()),
-            None if cache.is_fresh(now) => {
-                let why = "the id_token is signed by an unknown key";
-                Err(Error::sign_in(SignInProblem::Provider, why))
-            }
+            None if cache.is_fresh(now) => Err(refused("the id_token is signed by an unknown key")),
             // The last fetch failed, so the token may be valid.
             None => Err(self.http.unavailable("its keys cannot be fetched")),
         }

@@ -1,7 +1,7 @@
 //! WeChat, whose protocol resembles OAuth: GET with the secret in the URL, errors with status 200.
 
-use super::Departure;
-use super::http::Http;
+use super::http::ProviderHttp;
+use super::{Departure, refused};
 use crate::outgoing::CallResponse;
 use crate::settings::WechatSettings;
 use reqwest::Url;
@@ -43,7 +43,7 @@ struct Profile {
 
 pub(super) struct Wechat {
     pub(super) settings: WechatSettings,
-    pub(super) http: Http,
+    pub(super) http: ProviderHttp,
 }
 
 impl Wechat {
@@ -76,8 +76,7 @@ impl Wechat {
         let url = with_query(&self.settings.token_url, &parameters);
         let exchanged: Exchanged = self.get(url).await?;
         if exchanged.openid.is_empty() {
-            let why = "wechat returns an empty openid";
-            return Err(Error::sign_in(SignInProblem::Provider, why));
+            return Err(refused("wechat returns an empty openid"));
         }
 
         let parameters = [
@@ -105,8 +104,9 @@ impl Wechat {
     async fn get<T: DeserializeOwned>(&self, url: Url) -> Result<T> {
         let CallResponse { status, body } = self.http.get(&url).await?;
         let malformed = |_| {
-            let why = format!("wechat returns a malformed response with status {status}");
-            Error::sign_in(SignInProblem::Provider, why)
+            refused(format!(
+                "wechat returns a malformed response with status {status}"
+            ))
         };
 
         let outcome: Outcome = serde_json::from_slice(&body).map_err(malformed)?;
@@ -117,10 +117,7 @@ impl Wechat {
                 let why = format!("wechat refuses the code (errcode {code})");
                 Err(Error::sign_in(SignInProblem::Code, why))
             }
-            code => {
-                let why = format!("wechat returns errcode {code}");
-                Err(Error::sign_in(SignInProblem::Provider, why))
-            }
+            code => Err(refused(format!("wechat returns errcode {code}"))),
         }
     }
 }
