@@ -88,6 +88,7 @@ impl Exchanges {
         api: ApiKey<'_>,
     ) -> Result<Verdict, ExchangeError> {
         let http = &self.http;
+
         match exchange {
             ExchangeType::Binance => {
                 let base = &self.settings.binance_url;

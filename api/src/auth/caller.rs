@@ -9,7 +9,8 @@ use crate::http::policy::{Access, Policy};
 use crate::http::problem::Problem;
 use crate::http::rate::Class;
 use crate::state::State;
-use poem::{Request, RequestBody};
+use poem::web::Data;
+use poem::{FromRequest, Request, RequestBody};
 use poem_openapi::auth::Bearer;
 use poem_openapi::registry::Registry;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions, SecurityScheme};
@@ -133,9 +134,7 @@ fn without_token(rate: Option<Class>) -> Option<Class> {
 
 /// Returns the live session of the token, and adds its user to the log line of the request.
 async fn session_of(request: &Request, bearer: &Bearer) -> poem::Result<Session> {
-    let state = request
-        .data::<State>()
-        .ok_or_else(|| Problem::from(Error::internal("no state in the request")))?;
+    let Data(state) = Data::<&State>::from_request_without_body(request).await?;
     let session = state.sessions.of_token(&bearer.token).await;
     let session = session.map_err(Problem::from)?;
 

@@ -10,9 +10,8 @@ const SECRET_BYTES: usize = 32;
 
 /// Generates a secret.
 pub(crate) fn make() -> SecretString {
-    URL_SAFE_NO_PAD
-        .encode(rand::random::<[u8; SECRET_BYTES]>())
-        .into()
+    let secret: [u8; SECRET_BYTES] = rand::random();
+    URL_SAFE_NO_PAD.encode(secret).into()
 }
 
 /// Returns the hash that the database stores.

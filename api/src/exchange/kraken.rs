@@ -10,7 +10,8 @@ use chrono::Utc;
 use poem::http::{Request, StatusCode, header};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use zeroize::Zeroizing;
 
 const PATH: &str = "/0/private/Balance";
@@ -33,9 +34,7 @@ impl Nonce {
         let next = |last: u64| now.max(last + 1);
         let last = self
             .0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| {
-                Some(next(last))
-            });
+            .fetch_update(Relaxed, Relaxed, |last| Some(next(last)));
         next(last.unwrap_or_default())
     }
 }

@@ -91,20 +91,19 @@ fn meta(schema: &Schema) -> MetaSchema {
         SchemaKind::Boolean => "boolean",
         SchemaKind::Object => "object",
     };
+
+    let choices = schema.choices.iter().map(|choice| Json::from(*choice));
     let plain = MetaSchema {
         format: schema.format,
         pattern: schema.pattern.map(str::to_owned),
         min_length: schema.min_length,
         max_length: schema.max_length,
-        enum_items: schema
-            .choices
-            .iter()
-            .map(|choice| Json::from(*choice))
-            .collect(),
+        enum_items: choices.collect(),
         write_only: schema.write_only,
         description: schema.description,
         ..MetaSchema::new(kind)
     };
+
     let described = match schema.kind {
         SchemaKind::StringOrNumber => MetaSchema {
             one_of: vec![inline(plain), inline(MetaSchema::new("number"))],
@@ -118,6 +117,7 @@ fn meta(schema: &Schema) -> MetaSchema {
             plain
         }
     };
+
     MetaSchema {
         example: schema.example.map(|example| example()),
         ..described

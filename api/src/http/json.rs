@@ -28,9 +28,10 @@ pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
         .map_err(|error| Error::InvalidRequest(format!("the body is not JSON: {error}")))?;
     match value {
         Value::Object(object) => within("", object),
-        _ => Err(Error::InvalidRequest(
-            "the body must be a JSON object".to_owned(),
-        )),
+        _ => {
+            let why = "the body must be a JSON object".to_owned();
+            Err(Error::InvalidRequest(why))
+        }
     }
 }
 
@@ -49,12 +50,8 @@ pub(crate) fn within<T: DeserializeOwned>(place: &str, object: Map<String, Value
 }
 
 fn join(place: &str, path: &str) -> String {
-    let dot = if place.is_empty() || path.is_empty() {
-        ""
-    } else {
-        "."
-    };
-    [place, dot, path].concat()
+    let parts = [place, path].into_iter().filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join(".")
 }
 
 /// The first unknown field of a request whose handler decides whether unknown fields are refused. Its field in the

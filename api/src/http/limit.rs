@@ -34,9 +34,8 @@ struct Charge {
 impl Charge {
     fn new(limits: Arc<Limits>, request: &Request) -> Self {
         // Connections without an address share one allowance.
-        let address = Client::of(request)
-            .address
-            .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let address = Client::of(request).address;
+        let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
 
         Self {
             limits,

@@ -70,6 +70,29 @@ enum Start {
     First,
 }
 
+impl Start {
+    fn select<E: EntityTrait>(
+        self,
+        rows: Select<E>,
+        (timestamp, id): (E::Column, E::Column),
+    ) -> Select<E> {
+        match self {
+            Self::First => rows,
+            Self::Offset(offset) => rows.offset(offset),
+            Self::After(cursor) => {
+                let place = Expr::tuple([Expr::value(cursor.timestamp), Expr::value(cursor.id)]);
+                let here = Expr::tuple([
+                    Expr::col(timestamp.as_column_ref()),
+                    Expr::col(id.as_column_ref()),
+                ]);
+                // Only the first condition lets the planner skip partitions.
+                rows.filter(timestamp.lte(cursor.timestamp))
+                    .filter(here.lt(place))
+            }
+        }
+    }
+}
+
 impl Page {
     /// Checks the parameters of a list.
     pub(crate) fn new(
@@ -169,26 +192,11 @@ impl Page {
         } else {
             None
         };
-        let mut page = rows
+        let page = rows
             .order_by_desc(timestamp)
             .order_by_desc(id)
             .limit(self.limit + 1);
-
-        match self.start {
-            Start::First => {}
-            Start::Offset(offset) => page = page.offset(offset),
-            Start::After(cursor) => {
-                let place = Expr::tuple([Expr::value(cursor.timestamp), Expr::value(cursor.id)]);
-                let here = Expr::tuple([
-                    Expr::col(timestamp.as_column_ref()),
-                    Expr::col(id.as_column_ref()),
-                ]);
-                // Only the first condition lets the planner skip partitions.
-                page = page
-                    .filter(timestamp.lte(cursor.timestamp))
-                    .filter(here.lt(place));
-            }
-        }
+        let page = self.start.select(page, columns);
 
         let mut found = page.all(db).await?;
         let wanted = usize::try_from(self.limit).unwrap_or(usize::MAX);

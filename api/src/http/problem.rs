@@ -224,13 +224,8 @@ fn details(error: &Error) -> Option<String> {
 /// Turns a lower-case clause into a sentence.
 fn sentence(clause: &str) -> String {
     let mut rest = clause.chars();
-    let first = rest.next().map(char::to_uppercase);
-    first
-        .into_iter()
-        .flatten()
-        .chain(rest)
-        .chain(['.'])
-        .collect()
+    let first = rest.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(rest).chain(['.']).collect()
 }
 
 impl ResponseError for Problem {

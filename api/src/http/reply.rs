@@ -139,9 +139,8 @@ impl<T: Serialize + Send> IntoResponse for Exportable<T> {
             Self::Page(reply) => reply.into_response(),
             Self::Csv(response) => response,
         };
-        response
-            .headers_mut()
-            .append(VARY, HeaderValue::from_static("Accept"));
+        let headers = response.headers_mut();
+        headers.append(VARY, HeaderValue::from_static("Accept"));
         response
     }
 }

@@ -43,9 +43,8 @@ pub(crate) async fn allow<E: Endpoint<Output = Response>>(
 ) -> Result<Response> {
     let mut response = next.call(request).await?;
     if response.status() == StatusCode::METHOD_NOT_ALLOWED {
-        let known = response
-            .data::<PathPattern>()
-            .and_then(|pattern| operations.methods(&pattern.0));
+        let pattern = response.data::<PathPattern>();
+        let known = pattern.and_then(|pattern| operations.methods(&pattern.0));
         if let Ok(methods) = HeaderValue::from_str(known.unwrap_or(READ_ONLY)) {
             response.headers_mut().insert(ALLOW, methods);
         }
@@ -87,11 +86,8 @@ fn refusal(problem: Problem) -> Response {
 
 /// Replaces the response by 304 when the client has this version. Only reads carry an ETag.
 fn revalidated(mut response: Response, known: &[HeaderValue]) -> Response {
-    let Some(tag) = response
-        .headers()
-        .get(ETAG)
-        .and_then(|tag| tag.to_str().ok())
-    else {
+    let tag = response.headers().get(ETAG);
+    let Some(tag) = tag.and_then(|tag| tag.to_str().ok()) else {
         return response;
     };
     if known.iter().any(|known| names(known, tag)) {

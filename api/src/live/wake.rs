@@ -29,10 +29,12 @@ impl Wakes {
         let Some(config) = config else {
             return Ok(Self(None));
         };
+
         let unavailable = |what, source| Error::Unavailable { what, source };
         let options = nats::options(config, "tiris-api")
             .await
             .map_err(|error| unavailable("NATS credentials file", error.into()))?;
+
         let client = options
             .retry_on_initial_connect()
             .subscription_capacity(WAITING_MAX)

@@ -61,10 +61,8 @@ impl Cors {
         };
 
         let is_allowed = origin.to_str().is_ok_and(|origin| self.allows(origin));
-        let is_preflight = request.method() == Method::OPTIONS
-            && request
-                .headers()
-                .contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+        let requested = request.headers().get(ACCESS_CONTROL_REQUEST_METHOD);
+        let is_preflight = request.method() == Method::OPTIONS && requested.is_some();
         let mut response = if is_preflight {
             Response::builder().status(StatusCode::NO_CONTENT).finish()
         } else {

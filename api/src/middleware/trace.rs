@@ -20,12 +20,8 @@ pub(crate) async fn trace<E: Endpoint<Output = Response>>(
     next: Arc<E>,
     mut request: Request,
 ) -> Result<Response> {
-    let text = |name: &str| {
-        request
-            .headers()
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-    };
+    let headers = request.headers();
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let trace = Trace::of_headers(text(REQUEST_ID), text(TRACEPARENT)).unwrap_or_else(Trace::begin);
     request.set_data(trace.clone());
     let span = span(&trace);

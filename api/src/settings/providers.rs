@@ -246,6 +246,7 @@ impl Credentials<'_> {
         problems: &mut Problems,
     ) -> Option<(String, SecretString)> {
         let has_secret = !self.secret.expose_secret().is_empty();
+
         match (self.id.is_empty(), has_secret) {
             (false, true) => return Some((self.id.to_owned(), self.secret)),
             (true, true) => {

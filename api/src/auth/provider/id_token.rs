@@ -51,11 +51,9 @@ pub(super) fn check(token: &str, key: &DecodingKey, expected: &Expected<'_>) -> 
     let mut validation = Validation::new(Algorithm::RS256);
     validation.leeway = LEEWAY_SECONDS;
     // Google names its issuer with and without the scheme.
-    let bare = expected
-        .issuer
-        .strip_prefix("https://")
-        .unwrap_or(expected.issuer);
-    validation.set_issuer(&[expected.issuer, bare]);
+    let issuer = expected.issuer;
+    let bare = issuer.strip_prefix("https://").unwrap_or(issuer);
+    validation.set_issuer(&[issuer, bare]);
     validation.set_audience(&[expected.audience]);
     validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
 

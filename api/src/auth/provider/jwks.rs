@@ -84,9 +84,8 @@ impl Jwks {
     async fn fetch(&self) -> Result<HashMap<String, DecodingKey>> {
         let CallResponse { status, body } = self.http.get(&self.url).await?;
         if !status.is_success() {
-            return Err(self
-                .http
-                .unavailable(format!("its keys: it returns {status}")));
+            let why = format!("its keys: it returns {status}");
+            return Err(self.http.unavailable(why));
         }
 
         let set: JwkSet =

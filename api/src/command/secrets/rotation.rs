@@ -197,6 +197,7 @@ fn decrypt(
     let user = row
         .user_id
         .ok_or("it has no user, so nothing can be encrypted for it")?;
+
     let decrypt = |(column, stored): (&SecretColumn, &Option<Vec<u8>>)| {
         let Some(stored) = stored else {
             return Ok(None);
@@ -207,12 +208,9 @@ fn decrypt(
             Err(error) => Err(error.to_string()),
         }
     };
-    table
-        .columns
-        .iter()
-        .zip(&row.ciphertexts)
-        .map(decrypt)
-        .collect()
+
+    let columns = table.columns.iter().zip(&row.ciphertexts);
+    columns.map(decrypt).collect()
 }
 
 /// Re-encrypts the columns of a row under the current key.
@@ -221,10 +219,9 @@ fn reencrypt(table: &Table, ring: &KeyRing, row: &Row) -> Result<Vec<Option<Vec<
         let encrypted = ring.encrypt(&place, &secret);
         encrypted.map_err(|error| error.to_string())
     };
-    let opened = decrypt(table, ring, row)?.into_iter();
-    opened
-        .map(|opened| opened.map(encrypt).transpose())
-        .collect()
+    let reencrypt = |opened: Option<_>| opened.map(encrypt).transpose();
+    let opened = decrypt(table, ring, row)?;
+    opened.into_iter().map(reencrypt).collect()
 }
 
 async fn rotate_row(
