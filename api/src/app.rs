@@ -1,18 +1,19 @@
-//! Builds the API and runs it.
-//!
-//! Owns: the listener, and how the process starts and stops serving. Must not know: single routes.
+//! The API as a whole: its start, its listener and its shutdown.
 
 use crate::auth::keys::Keys;
 use crate::auth::provider::Providers;
-use crate::connection::{Patience, Seats, Watching, room_for};
+use crate::auth::session::Sessions;
+use crate::connection::{ConnectionLimiter, LimitedAcceptor, Timeouts, raise_limit};
+use crate::entities::Entities;
 use crate::exchange::Exchanges;
 use crate::history::{Histories, Replica};
 use crate::http::client::Proxies;
+use crate::http::rate::Budget;
 use crate::http::router;
+use crate::live::Streams;
 use crate::outgoing::Outgoing;
 use crate::settings::Settings;
-use crate::state::State;
-use crate::stream::Streams;
+use crate::state::{Handles, State};
 use anyhow::Context;
 use poem::endpoint::BoxEndpoint;
 use poem::listener::TcpAcceptor;
@@ -27,28 +28,29 @@ use tiris_runtime::health::{self, Health};
 use tiris_runtime::{admin, database};
 use tokio_util::sync::CancellationToken;
 
-/// A connection without traffic is closed after this time beyond the longest request.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
-
-/// Longest wait for a connection to the replica, so that asking the database itself is still in time.
+/// Idle timeout of a connection beyond the time limit of a request.
+const IDLE_MAX: Duration = Duration::from_secs(60);
+/// Longest wait for a connection to the replica, which leaves time to query the primary instead.
 const REPLICA_ACQUIRE_MAX: Duration = Duration::from_secs(1);
+/// Refused sign-ins a minute that the audit trail records.
+const REFUSALS_KEPT: u32 = 120;
 
 /// The API, bound to its address and ready to run.
 pub struct App {
-    acceptor: Watching,
+    acceptor: LimitedAcceptor,
     address: SocketAddr,
     endpoint: BoxEndpoint<'static, Response>,
     health: Health,
     pool: PgPool,
     lists: PgPool,
-    replica: Option<PgPool>,
+    replica: Option<Arc<Replica>>,
     drain_lead: Duration,
     shutdown_timeout: Duration,
     streams: Arc<Streams>,
 }
 
 impl App {
-    /// Binds the listener and builds the routes. The database may still be down.
+    /// Binds the listener and builds the routes. The database may be down.
     pub async fn build(settings: &Settings) -> anyhow::Result<Self> {
         let environment = settings.service.environment;
         let keys = Arc::new(Keys::load(&settings.key_files, environment)?);
@@ -59,7 +61,6 @@ impl App {
         let streams = Arc::new(Streams::new(&settings.live, &settings.database).await?);
         let (pool, lists) = pools(&settings.database).context("cannot use DATABASE_URL")?;
         let replica = settings.replica.as_ref().map(replica).transpose()?;
-        let replica = replica.map(Arc::new);
 
         let (acceptor, address) = admin::bind(settings.listen)
             .await
@@ -68,58 +69,63 @@ impl App {
         let checked = Arc::clone(&providers);
         let health = health(&pool, &streams, replica.as_ref())
             .with("sign_in", move || ready(checked.check(environment)));
-        let state = State::new(
-            Histories::new(pool.clone(), lists.clone(), replica.clone()),
-            Arc::clone(&keys),
+        let state = State::new(Handles {
+            pool: pool.clone(),
+            db: Entities::new(pool.clone()),
+            histories: Histories::new(pool.clone(), lists.clone(), replica.clone()),
+            sessions: Sessions::new(Arc::clone(&keys), pool.clone()),
             secrets,
             exchanges,
             providers,
-            Arc::clone(&streams),
-            health.clone(),
-        );
+            refusals_kept: Budget::per_minute(REFUSALS_KEPT),
+            streams: Arc::clone(&streams),
+            health: health.clone(),
+        });
 
         Ok(Self {
-            acceptor: watching(acceptor, settings),
+            acceptor: limited(acceptor, settings),
             address,
             endpoint: router::endpoint(settings, state, &keys),
             health,
             pool,
             lists,
-            replica: replica.map(|replica| replica.pool().clone()),
+            replica,
             drain_lead: settings.drain_lead,
             shutdown_timeout: settings.service.shutdown_timeout,
             streams,
         })
     }
 
-    /// The address that was bound.
+    /// Returns the bound address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// How the API is, for the admin listener.
+    /// Returns the health checks, for the admin listener.
     #[must_use]
     pub fn health(&self) -> Health {
         self.health.clone()
     }
 
-    /// The connections to the database and to its replica, by name.
-    pub fn pools(&self) -> impl Iterator<Item = (&'static str, &PgPool)> {
-        [("primary", &self.pool), ("lists", &self.lists)]
-            .into_iter()
-            .chain(self.replica.iter().map(|pool| ("replica", pool)))
+    /// Returns the pools of the primary and of the replica, by name.
+    #[must_use]
+    pub fn pools(&self) -> Vec<(&'static str, &PgPool)> {
+        let mut pools = vec![("primary", &self.pool), ("lists", &self.lists)];
+        let replica = self.replica.as_deref();
+        pools.extend(replica.map(|replica| ("replica", replica.pool())));
+        pools
     }
 
-    /// Serves until `stop`; then says that it is not ready, and some time later takes no new requests and gives the
-    /// running ones the configured time.
+    /// Serves until `stop`; then reports that it is not ready, later refuses new requests, and gives running ones the
+    /// configured time.
     pub async fn run_until(self, stop: CancellationToken) -> anyhow::Result<()> {
         let stopped = async move {
             stop.cancelled().await;
             self.health.drain();
-            // Whoever spreads the requests notices only when it asks the next time.
+            // The load balancer notices at its next probe.
             tokio::time::sleep(self.drain_lead).await;
-            // They have no end of their own, and their clients come again elsewhere.
+            // Streams never end by themselves, and their clients reconnect to another process.
             self.streams.stopping.cancel();
         };
 
@@ -134,7 +140,7 @@ impl App {
     }
 }
 
-/// The checks of what the API depends on.
+/// Returns the health checks of the dependencies.
 fn health(pool: &PgPool, streams: &Arc<Streams>, replica: Option<&Arc<Replica>>) -> Health {
     let pool = pool.clone();
     let streams = Arc::clone(streams);
@@ -154,7 +160,7 @@ fn health(pool: &PgPool, streams: &Arc<Streams>, replica: Option<&Arc<Replica>>)
     })
 }
 
-/// Connections for everything, and for lists; planning each statement anew would cost the others.
+/// Opens the pool and another one for lists, which alone plans each statement for its values.
 fn pools(config: &DatabaseConfig) -> sqlx::Result<(PgPool, PgPool)> {
     let pool = database::pool(&config.half(), "tiris-api")?;
     let lists = DatabaseConfig {
@@ -165,8 +171,8 @@ fn pools(config: &DatabaseConfig) -> sqlx::Result<(PgPool, PgPool)> {
     Ok((pool, database::pool_for_lists(&lists, "tiris-api lists")?))
 }
 
-/// The copy of the database, which is waited for less long than the database itself.
-fn replica(config: &DatabaseConfig) -> anyhow::Result<Replica> {
+/// Opens the pool of the replica, with shorter waits than for the primary.
+fn replica(config: &DatabaseConfig) -> anyhow::Result<Arc<Replica>> {
     let config = DatabaseConfig {
         acquire_timeout: config.acquire_timeout.min(REPLICA_ACQUIRE_MAX),
         min_connections: 0,
@@ -174,21 +180,22 @@ fn replica(config: &DatabaseConfig) -> anyhow::Result<Replica> {
     };
     let pool = database::pool_for_lists(&config, "tiris-api replica")
         .context("cannot use DATABASE_REPLICA_URL")?;
-    Ok(Replica::new(pool))
+    Ok(Arc::new(Replica::new(pool)))
 }
 
-/// The listener, with what the settings hold peers to.
-fn watching(acceptor: TcpAcceptor, settings: &Settings) -> Watching {
+/// Adds limits and timeouts to the listener.
+fn limited(acceptor: TcpAcceptor, settings: &Settings) -> LimitedAcceptor {
     let protection = &settings.protection;
-    let patience = Patience {
-        silence: settings.request_timeout + SILENCE_MAX,
-        request: settings.request_timeout + protection.head_timeout,
-    };
-    let proxies = Proxies::new(&protection.trusted_proxies);
-    let seats = Seats::new(
-        room_for(protection.connections),
-        protection.connections_per_address,
-        proxies,
-    );
-    Watching::new(acceptor, patience, seats)
+    LimitedAcceptor {
+        acceptor,
+        timeouts: Timeouts {
+            idle: settings.request_timeout + IDLE_MAX,
+            request: settings.request_timeout + protection.head_timeout,
+        },
+        limiter: ConnectionLimiter::new(
+            raise_limit(protection.connections),
+            protection.connections_per_address,
+            Proxies::new(&protection.trusted_proxies),
+        ),
+    }
 }

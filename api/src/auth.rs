@@ -1,4 +1,4 @@
-//! Who is calling: keys, access tokens, sessions, and the extractors that check the caller.
+//! Authentication: keys, access tokens, sessions, identity providers, and the extractors that check the caller.
 
 pub mod keys;
 pub mod token;

@@ -1,6 +1,4 @@
-//! The command line: which command, and with which settings.
-//!
-//! Owns: names and help of commands and flags. Must not know: what a command does.
+//! The command line: commands and their flags.
 
 use crate::command::admin::{self, AdminAction};
 use crate::command::keys::{self, KeysAction};
@@ -13,7 +11,7 @@ use tiris_runtime::probe::HealthArgs;
 
 /// The REST API of Tiris Backend
 ///
-/// Without a command it serves. Every setting can be given as a flag or by its environment variable.
+/// Serves when no command is given. Every setting is a flag or an environment variable.
 #[derive(Parser, Debug)]
 #[command(name = "tiris-api", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
@@ -27,27 +25,27 @@ pub struct Cli {
 enum Command {
     /// Serve the API until SIGTERM or Ctrl-C
     Serve(Box<ServeArgs>),
-    /// Print an access token for local use, making the user when it is missing
+    /// Print an access token for local development, and create the user if needed
     ///
-    /// Only for development: it refuses to work with TIRIS_ENV=production.
+    /// Fails with TIRIS_ENV=production.
     Token(Box<TokenArgs>),
-    /// Look after the encryption of credentials
+    /// Manage the encryption of credentials
     #[command(subcommand)]
     Secrets(SecretsAction),
-    /// Make a user an admin, or take it away again
+    /// Grant or revoke the admin role
     #[command(subcommand)]
     Admin(AdminAction),
-    /// Make and show the keys that sign access tokens
+    /// Generate and print the keys of access tokens
     #[command(subcommand)]
     Keys(KeysAction),
     /// Print the OpenAPI document
     Openapi,
-    /// Ask the process that serves on this machine how it is; exit code 1 when it is not ready
+    /// Check the readiness of the process that serves on this machine; exit code 1 when it is not ready
     Health(HealthArgs),
 }
 
 impl Cli {
-    /// Runs the command to its end.
+    /// Runs the command.
     pub async fn run(self) -> anyhow::Result<()> {
         match self.command {
             None => serve::run(&self.serve).await,

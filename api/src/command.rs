@@ -1,4 +1,4 @@
-//! What the commands of the binary do.
+//! The commands of the binary.
 
 pub mod admin;
 pub mod keys;

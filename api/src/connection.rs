@@ -1,15 +1,14 @@
-//! Connections that send small answers at once, that end when the peer falls silent or takes too long to ask, and of
-//! which there are not too many.
+//! Accepts connections: their number is limited, and they end when the peer is idle or slow.
 //!
-//! Owns: who gets a connection. Must not know: HTTP.
+//! Must not know: HTTP.
 
 mod descriptors;
-mod seats;
+mod limiter;
 mod watched;
 
-pub(crate) use descriptors::room_for;
-pub(crate) use seats::Seats;
-pub(crate) use watched::Patience;
+pub(crate) use descriptors::raise_limit;
+pub(crate) use limiter::ConnectionLimiter;
+pub(crate) use watched::Timeouts;
 
 use poem::http::uri::Scheme;
 use poem::listener::{Acceptor, TcpAcceptor};
@@ -19,45 +18,37 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use watched::Watched;
 
-/// Pause after a failed accept, which happens when the process has no file descriptors left.
+/// Pause after a failed accept, such as when the process has no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Accepts watched connections.
-pub(crate) struct Watching {
-    acceptor: TcpAcceptor,
-    patience: Patience,
-    seats: Seats,
+/// Accepts limited connections with timeouts.
+pub(crate) struct LimitedAcceptor {
+    pub(crate) acceptor: TcpAcceptor,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) limiter: ConnectionLimiter,
 }
 
-impl Watching {
-    pub(crate) fn new(acceptor: TcpAcceptor, patience: Patience, seats: Seats) -> Self {
-        Self {
-            acceptor,
-            patience,
-            seats,
-        }
-    }
-
-    /// A connection that has a seat. While all are taken, whoever comes waits in the queue of the kernel.
+impl LimitedAcceptor {
+    /// Accepts a connection that the limiter permits. At the limit of the process, clients wait in the kernel's queue.
     async fn next(&mut self) -> Result<(Watched<TcpStream>, LocalAddr, RemoteAddr, Scheme)> {
         loop {
-            if self.seats.are_full() {
+            if self.limiter.is_full() {
                 metrics::counter!("http_connections_full_total").increment(1);
             }
-            let permit = self.seats.free().await.ok_or(ErrorKind::Interrupted)?;
+            let process = self.limiter.free().await.ok_or(ErrorKind::Interrupted)?;
             let (stream, local, remote, scheme) = self.acceptor.accept().await?;
 
             let peer = remote.as_socket_addr().map(|address| address.ip());
-            let Some(seat) = self.seats.take(permit, peer) else {
+            let Some(permit) = self.limiter.permit(process, peer) else {
                 metrics::counter!("http_connections_refused_total").increment(1);
                 continue;
             };
             if let Err(error) = stream.set_nodelay(true) {
                 let error = &error as &dyn std::error::Error;
-                tracing::debug!(error, "the peer is gone already");
+                tracing::debug!(error, "the peer has closed the connection already");
             }
 
-            let stream = Watched::new(stream, self.patience, Some(seat));
+            let stream = Watched::new(stream, self.timeouts, Some(permit));
             return Ok((stream, local, remote, scheme));
         }
     }
@@ -68,7 +59,7 @@ fn warn(error: &std::io::Error) {
     tracing::warn!(error, "cannot accept a connection");
 }
 
-impl Acceptor for Watching {
+impl Acceptor for LimitedAcceptor {
     type Io = Watched<TcpStream>;
 
     fn local_addr(&self) -> Vec<LocalAddr> {

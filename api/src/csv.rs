@@ -1,8 +1,7 @@
-//! Rows as comma-separated values (RFC 4180).
+//! Rows as comma-separated values (RFC 4180), safe to open in a spreadsheet.
 //!
-//! Owns: when a client wants them, quoting, and what keeps spreadsheets from running what they read. Must not know: which
-//! rows. The crate `csv` quotes by one rule for a whole file, where ours also looks for semicolons, at which spreadsheets
-//! divide cells, and for blanks at the ends, and leaves absent values bare, which COPY reads as NULL.
+//! The crate `csv` has a single quoting rule per file. These rules also quote cells with semicolons, at which spreadsheets
+//! split cells, and with outer blanks, and leave absent values unquoted, which COPY reads as NULL.
 
 use poem::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION};
 use poem::web::Accept;
@@ -11,14 +10,13 @@ use serde::Serialize;
 use serde_json::Value;
 use tiris_store::error::{Error, Result};
 
-/// The media type.
 pub(crate) const MEDIA_TYPE: &str = "text/csv";
 const CONTENT_TYPE: &str = "text/csv; charset=utf-8; header=present";
 const LINE_END: &str = "\r\n";
-/// A spreadsheet takes a cell that begins with one of these for a formula.
+/// Spreadsheets execute a cell that begins with one of these as a formula.
 const FORMULA_STARTS: [char; 7] = ['=', '+', '-', '@', '\t', '\r', '\n'];
 
-/// Whether the client prefers CSV to JSON.
+/// Returns whether the client prefers CSV to JSON.
 pub(crate) fn is_wanted(accept: &Accept) -> bool {
     let known = accept.0.iter().map(|media_type| media_type.essence_str());
     let mut known =
@@ -26,7 +24,7 @@ pub(crate) fn is_wanted(accept: &Accept) -> bool {
     known.next() == Some(MEDIA_TYPE)
 }
 
-/// An answer that a browser saves under `name`.
+/// Returns a response that a browser saves under `name`.
 pub(crate) fn response(name: &str, body: Body) -> Response {
     let disposition = format!("attachment; filename=\"{name}\"");
     Response::builder()
@@ -36,12 +34,12 @@ pub(crate) fn response(name: &str, body: Body) -> Response {
         .body(body)
 }
 
-/// The first line.
+/// Returns the first line.
 pub(crate) fn header(columns: &str) -> String {
     columns.to_owned() + LINE_END
 }
 
-/// Appends the fields of a row that `columns` name, in their order, as JSON has them.
+/// Appends a line with the JSON fields of a row that `columns` names, in this order.
 pub(crate) fn line(lines: &mut String, columns: &str, row: &impl Serialize) -> Result<()> {
     let row = serde_json::to_value(row).map_err(|error| Error::Internal(error.into()))?;
     for (at, column) in columns.split(',').enumerate() {
@@ -61,11 +59,8 @@ pub(crate) fn line(lines: &mut String, columns: &str, row: &impl Serialize) -> R
 fn cell(lines: &mut String, text: &str) {
     let is_quoted = text.contains(['"', ',', ';', '\r', '\n']) || text.trim() != text;
     let quote = if is_quoted { "\"" } else { "" };
-    let guard = if text.starts_with(FORMULA_STARTS) {
-        "'"
-    } else {
-        ""
-    };
+    let is_formula = text.starts_with(FORMULA_STARTS);
+    let guard = if is_formula { "'" } else { "" };
     lines.extend([quote, guard, &text.replace('"', "\"\""), quote]);
 }
 
@@ -75,7 +70,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn cells_are_quoted_where_needed_and_no_formula_stays_one() {
+    fn quotes_cells_and_disarms_formulas() {
         for (value, expected) in [
             (json!(null), ""),
             (json!(7), "7"),
@@ -102,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_known_media_type_by_preference_decides() {
+    fn the_preferred_known_media_type_decides() {
         let wanted = |types: &[&str]| {
             is_wanted(&Accept(
                 types

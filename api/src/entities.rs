@@ -1,6 +1,4 @@
-//! Connections for entities.
-//!
-//! Owns: that each of their statements is timed once. Must not know: which statements those are.
+//! The database connections of SeaORM entities, whose statements are each timed once.
 
 use sea_orm::prelude::async_trait::async_trait;
 use sea_orm::{
@@ -10,14 +8,14 @@ use sea_orm::{
 use sqlx::PgPool;
 use tiris_runtime::telemetry::{quietly, took};
 
-/// Connections to a database, for entities; cloning is cheap.
+/// The connections; cloning is cheap.
 #[derive(Clone, Debug)]
 pub(crate) struct Entities(DatabaseConnection);
 
 impl Entities {
     pub(crate) fn new(pool: PgPool) -> Self {
         let mut connections = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
-        connections.set_metric_callback(|told| took(&told.statement.sql, told.elapsed));
+        connections.set_metric_callback(|info| took(&info.statement.sql, info.elapsed));
         Self(connections)
     }
 }
@@ -32,7 +30,7 @@ impl ConnectionTrait for Entities {
         quietly(self.0.execute_raw(statement)).await
     }
 
-    /// The driver tells of it: there is no statement that could be told of.
+    /// Timed by the driver, because SeaORM reports no statement here.
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         self.0.execute_unprepared(sql).await
     }

@@ -1,34 +1,32 @@
-//! Where histories are read: from the database, or, as far as they are surely there, from a copy of it that may lag and be away.
-//!
-//! Owns: when the copy may be asked, and that nobody notices when it cannot answer. Must not know: which rows are asked for.
+//! Reads histories from the primary database, or from a replica when that surely has the rows and responds.
 
 use crate::entities::Entities;
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tiris_runtime::health::CheckResult;
 use tiris_store::error::{Error, Result};
 use uuid::Uuid;
 
-/// Only rows older than this are read from the copy. The ledger commits a row within ten seconds of its time, the copy has
-/// what is older than [`LAG_MAX_SECONDS`], and the rest is for clocks that differ.
+/// The replica serves only older rows. The ledger commits a row within ten seconds of its time, the replica has all rows
+/// older than [`LAG_MAX_SECONDS`], and the rest allows for clock differences.
 const SETTLED: Duration = Duration::from_secs(60);
-/// How far behind the copy may be.
+/// Tolerated lag of the replica.
 const LAG_MAX_SECONDS: i32 = 20;
-/// How long the copy is waited for, so that asking the database itself is still in time.
-const ANSWER_MAX: Duration = Duration::from_secs(3);
-/// How long the copy is left alone after it could not answer.
-const REST: Duration = Duration::from_secs(5);
+/// Time limit of the replica, which leaves time to query the primary instead.
+const QUERY_MAX: Duration = Duration::from_secs(3);
+/// How long the replica is not used after a failure.
+const BACKOFF: Duration = Duration::from_secs(5);
 
-/// Whether the copy has surely seen all that was committed before these seconds. A database that follows nobody is never
-/// behind. While nothing is written anywhere a standby seems to lag, which costs nothing then.
+/// Whether the replica has all commits that are older than these seconds. A database that is no standby never lags. An
+/// idle standby seems to lag, which is harmless while nothing is written.
 const IS_CURRENT: &str = "SELECT NOT pg_is_in_recovery() \
     OR coalesce(pg_last_xact_replay_timestamp() > now() - $1 * interval '1 second', false)";
-/// How many of the tradings are there and not about to be removed.
+/// Counts the tradings that exist and are not being deleted.
 const LIVING: &str = "SELECT count(*) FROM tradings WHERE id = ANY($1) AND status <> 'deleting'";
 
-/// The databases histories are read from.
+/// The databases of histories.
 #[derive(Clone)]
 pub(crate) struct Histories {
     pool: PgPool,
@@ -36,11 +34,11 @@ pub(crate) struct Histories {
     replica: Option<Arc<Replica>>,
 }
 
-/// The copy.
+/// The replica of the database.
 pub(crate) struct Replica {
     pool: PgPool,
     db: Entities,
-    resting_until: Mutex<Option<Instant>>,
+    unused_until: Mutex<Option<Instant>>,
 }
 
 impl Histories {
@@ -53,26 +51,19 @@ impl Histories {
         }
     }
 
-    /// Connections to the database itself, for SQL.
-    pub(crate) fn pool(&self) -> &PgPool {
-        &self.pool
-    }
-
-    /// Connections for lists, whose statements are planned for their values.
+    /// Returns the connections for lists, which plan statements for their values.
     pub(crate) fn lists(&self) -> &Entities {
         &self.lists
     }
 
-    /// The copy, when rows up to `newest` may be read there and it can answer.
+    /// Returns the replica if it has all rows up to `newest` and responds.
     pub(crate) async fn replica(&self, newest: DateTime<Utc>) -> Option<&Replica> {
-        let replica = self
-            .replica
-            .as_deref()
-            .filter(|_| newest < Utc::now() - SETTLED)?;
+        let is_settled = newest < Utc::now() - SETTLED;
+        let replica = self.replica.as_deref().filter(|_| is_settled)?;
         replica.is_ready().await.then_some(replica)
     }
 
-    /// Whether none of these tradings was deleted meanwhile with what it held: that is gone for everybody at once.
+    /// Returns whether none of these tradings was deleted in the meantime: their rows must disappear at once.
     pub(crate) async fn are_living(&self, mut tradings: Vec<Uuid>) -> Result<bool> {
         tradings.sort_unstable();
         tradings.dedup();
@@ -90,7 +81,7 @@ impl Replica {
         Self {
             pool,
             db,
-            resting_until: Mutex::new(None),
+            unused_until: Mutex::new(None),
         }
     }
 
@@ -98,64 +89,54 @@ impl Replica {
         &self.db
     }
 
-    /// Connections to it, for SQL.
     pub(crate) fn pool(&self) -> &PgPool {
         &self.pool
     }
 
-    /// What it answers; nothing when it cannot, which nobody else has to notice.
-    pub(crate) async fn ask<T>(&self, asked: impl Future<Output = Result<T>>) -> Option<T> {
-        let answered = tokio::time::timeout(ANSWER_MAX, asked).await;
-        self.judge(answered.unwrap_or(Err(Error::UpstreamTimeout("the replica"))))
+    /// Runs a query with a time limit; `None` when it fails, so that the primary is used instead.
+    pub(crate) async fn query<T>(&self, query: impl Future<Output = Result<T>>) -> Option<T> {
+        let result = tokio::time::timeout(QUERY_MAX, query).await;
+        self.check_result(result.unwrap_or(Err(Error::UpstreamTimeout("the replica"))))
     }
 
-    /// The same for what takes long by its nature: it has all the time the request has.
-    pub(crate) async fn ask_at_length<T>(
-        &self,
-        asked: impl Future<Output = Result<T>>,
-    ) -> Option<T> {
-        self.judge(asked.await)
+    /// Like [`Self::query`], for a slow query that may use all the time of its request.
+    pub(crate) async fn query_slow<T>(&self, query: impl Future<Output = Result<T>>) -> Option<T> {
+        self.check_result(query.await)
     }
 
-    fn judge<T>(&self, answered: Result<T>) -> Option<T> {
-        match answered {
-            Ok(answer) => Some(answer),
-            Err(error) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "the replica does not answer"
-                );
-                self.rest("failed");
-                None
-            }
-        }
+    fn check_result<T>(&self, result: Result<T>) -> Option<T> {
+        result
+            .inspect_err(|error| {
+                let error = error as &dyn std::error::Error;
+                tracing::warn!(error, "the replica fails, the primary is used instead");
+                self.back_off("failed");
+            })
+            .ok()
     }
 
-    /// How it is, for whoever looks after the service.
+    /// Reports the state of the replica.
     pub(crate) async fn check(&self) -> CheckResult {
-        match tokio::time::timeout(ANSWER_MAX, self.is_current()).await {
+        match tokio::time::timeout(QUERY_MAX, self.is_current()).await {
             Ok(Ok(true)) => Ok("reachable".to_owned()),
             Ok(Ok(false)) => Err(format!(
-                "more than {LAG_MAX_SECONDS} s behind: the database is asked instead"
+                "lags more than {LAG_MAX_SECONDS} s: the primary is used instead"
             )),
-            Ok(Err(_)) | Err(_) => Err("away: the database is asked instead".to_owned()),
+            Ok(Err(_)) | Err(_) => Err("unreachable: the primary is used instead".to_owned()),
         }
     }
 
     async fn is_ready(&self) -> bool {
-        let resting = *self
-            .resting_until
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if resting.is_some_and(|until| Instant::now() < until) {
+        let unused_until = *self.unused_until();
+        if unused_until.is_some_and(|until| Instant::now() < until) {
             return false;
         }
-        let current = self.ask(self.is_current()).await;
-        if current == Some(false) {
-            tracing::info!("the replica is behind");
-            self.rest("behind");
+
+        let is_current = self.query(self.is_current()).await;
+        if is_current == Some(false) {
+            tracing::info!("the replica lags, the primary is used instead");
+            self.back_off("behind");
         }
-        current == Some(true)
+        is_current == Some(true)
     }
 
     async fn is_current(&self) -> Result<bool> {
@@ -165,11 +146,14 @@ impl Replica {
             .await?)
     }
 
-    fn rest(&self, reason: &'static str) {
+    fn back_off(&self, reason: &'static str) {
         metrics::counter!("database_replica_failures_total", "reason" => reason).increment(1);
-        *self
-            .resting_until
+        *self.unused_until() = Some(Instant::now() + BACKOFF);
+    }
+
+    fn unused_until(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.unused_until
             .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + REST);
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }

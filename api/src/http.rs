@@ -1,6 +1,5 @@
 //! The HTTP side of every operation: policy, limits, bodies, idempotency, transactions, replies and the document.
 
-pub(crate) mod allow;
 pub(crate) mod body;
 pub(crate) mod client;
 pub(crate) mod document;

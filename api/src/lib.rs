@@ -1,7 +1,7 @@
-//! The REST API of Tiris Backend: who may ask what, in which words, and what comes back.
+//! The REST API of Tiris Backend: operations, authentication, the response envelope and the OpenAPI document.
 //!
-//! Owns: HTTP, authentication, the envelope, the OpenAPI document. Must not know: how the ledger decides or how events
-//! come in. A handler checks and calls functions with SQL; there is no layer in between.
+//! Must not know: the rules of the ledger, the ingestion of events. Handlers check requests and call functions with SQL;
+//! there is no layer in between.
 
 pub mod app;
 pub mod auth;
@@ -15,8 +15,9 @@ mod csv;
 mod entities;
 mod history;
 mod http;
+mod keyed_limit;
+mod live;
 mod middleware;
 mod outgoing;
 mod routes;
 mod state;
-mod stream;

@@ -1,10 +1,10 @@
-//! Entry point of `tiris-api`: reads the command line and runs what it asks for.
+//! Entry point of `tiris-api`.
 
 use clap::Parser;
 use std::process::ExitCode;
 use tiris_api::cli::Cli;
 
-/// The C library's lets threads wait for each other where one frees what another took, as answers and batches do.
+/// Unlike the C library's allocator, jemalloc does not contend when a thread frees the memory of another.
 #[cfg(target_os = "linux")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

@@ -1,6 +1,4 @@
-//! Calls to other services over HTTPS: bounded in time and length, never redirected.
-//!
-//! Owns: the client, its trust roots, and why there can be no answer. Must not know: who is asked, or what for.
+//! Calls to other services over HTTPS, bounded in time and length and never redirected.
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -12,11 +10,11 @@ use tiris_runtime::tls;
 /// Longest time to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A client for the calls; cloning is cheap.
+/// The HTTP client; cloning is cheap.
 #[derive(Clone)]
 pub(crate) struct Outgoing(Client);
 
-/// What one call may take.
+/// The limits of a call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// From connecting to the last byte.
@@ -25,16 +23,16 @@ pub(crate) struct Limits {
     pub(crate) bytes: usize,
 }
 
-/// What came back.
+/// The response to a call.
 #[derive(Clone, Debug)]
-pub(crate) struct Answered {
+pub(crate) struct CallResponse {
     pub(crate) status: StatusCode,
     pub(crate) body: Bytes,
 }
 
-/// Why nothing came back.
+/// Why a call has no response.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Trouble {
+pub(crate) enum CallError {
     #[error("no answer in time")]
     TimedOut,
     #[error("the answer is longer than {0} bytes")]
@@ -43,9 +41,9 @@ pub(crate) enum Trouble {
     Network(#[source] reqwest::Error),
 }
 
-impl From<reqwest::Error> for Trouble {
+impl From<reqwest::Error> for CallError {
     fn from(error: reqwest::Error) -> Self {
-        // The address can hold a secret, as WeChat wants it there.
+        // The URL can hold a secret: WeChat requires it there.
         if error.is_timeout() {
             Self::TimedOut
         } else {
@@ -59,20 +57,20 @@ impl Outgoing {
         let client = Client::builder()
             .tls_backend_preconfigured(tls::outgoing()?)
             .connect_timeout(CONNECT_TIMEOUT)
-            // What is answered must not lead us elsewhere, into our own network for one.
+            // A redirect could lead into our own network.
             .redirect(redirect::Policy::none())
             .user_agent(concat!("tiris-api/", env!("CARGO_PKG_VERSION")))
             .build()
-            .context("cannot make the client that asks exchanges and identity providers")?;
+            .context("cannot build the client for exchanges and identity providers")?;
         Ok(Self(client))
     }
 
-    /// Sends a request once and reads the answer.
+    /// Sends a request once and reads the response.
     pub(crate) async fn send(
         &self,
         request: Request<Bytes>,
         limits: Limits,
-    ) -> Result<Answered, Trouble> {
+    ) -> Result<CallResponse, CallError> {
         let mut request = reqwest::Request::try_from(request)?;
         *request.timeout_mut() = Some(limits.time);
         let mut response = self.0.execute(request).await?;
@@ -81,13 +79,13 @@ impl Outgoing {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {
             if body.len() + chunk.len() > limits.bytes {
-                return Err(Trouble::TooLong(limits.bytes));
+                return Err(CallError::TooLong(limits.bytes));
             }
             body.extend_from_slice(&chunk);
         }
 
         let body = body.into();
-        Ok(Answered { status, body })
+        Ok(CallResponse { status, body })
     }
 }
 
@@ -98,7 +96,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     #[tokio::test]
-    async fn an_https_address_is_spoken_to_in_tls_and_nothing_else_is_believed() {
+    async fn an_https_url_is_called_over_tls_only() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("https://{}/api", listener.local_addr().expect("an address"));
         let server = async {
@@ -118,9 +116,12 @@ mod tests {
             time: Duration::from_secs(5),
             bytes: 100,
         };
-        let (answer, hello) = tokio::join!(http.send(request, limits), server);
+        let (response, hello) = tokio::join!(http.send(request, limits), server);
 
-        assert_eq!(hello[..2], [0x16, 3], "a handshake of TLS");
-        assert!(matches!(answer, Err(Trouble::Network(_))), "{answer:?}");
+        assert_eq!(hello[..2], [0x16, 3], "a TLS handshake");
+        assert!(
+            matches!(response, Err(CallError::Network(_))),
+            "{response:?}"
+        );
     }
 }

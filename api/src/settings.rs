@@ -1,6 +1,6 @@
-//! Settings of the API, from command line or environment.
+//! Settings of the API from flags and environment variables: their names, defaults and checks.
 //!
-//! Owns: names, defaults and checks. Must not know: what the settings are used for.
+//! Must not know: what the settings are used for.
 
 mod exchanges;
 mod keys;
@@ -27,32 +27,29 @@ use tiris_runtime::config::{
 };
 use tiris_runtime::crypto::{EncryptionArgs, EncryptionConfig};
 
-/// Where health and metrics are served unless told otherwise.
+/// The default address of health and metrics.
 pub(crate) const ADMIN_LISTEN_DEFAULT: &str = "127.0.0.1:9464";
-/// Longest time a request may take, in seconds.
 const REQUEST_SECONDS_MAX: u32 = 300;
-/// Longest time between not being ready and draining, in seconds.
 const DRAIN_LEAD_SECONDS_MAX: u32 = 60;
-/// In production; in development nobody spreads requests.
+/// In production; development has no load balancer.
 const DRAIN_LEAD_SECONDS_DEFAULT: u32 = 5;
 
 /// Settings of `tiris-api serve`.
 #[derive(clap::Args, Clone, Debug)]
 pub struct ServeArgs {
-    /// Address the API listens on. Port 0 picks a free one
+    /// Address of the API. Port 0 selects a free port
     #[arg(long, env = "TIRIS_API_LISTEN")]
     #[arg(default_value = "127.0.0.1:8080", value_name = "HOST:PORT")]
     listen: String,
-    /// Seconds a request may take before it is answered with 503 (1 to 300)
+    /// Time limit of a request before it fails with 503, in seconds (1 to 300)
     #[arg(long, env = "TIRIS_REQUEST_SECONDS")]
     #[arg(default_value = "15", value_name = "SECONDS")]
     request_seconds: String,
-    /// Seconds between saying not ready and taking no more requests when told to stop (0 to 60): as long as whoever
-    /// spreads the requests needs to notice. They come before TIRIS_SHUTDOWN_SECONDS. By default 5, with TIRIS_ENV=dev 0
+    /// Seconds between reporting not ready and refusing new requests on shutdown (0 to 60): as long as the load balancer
+    /// needs to notice. They precede TIRIS_SHUTDOWN_SECONDS [default: 5, with TIRIS_ENV=dev 0]
     #[arg(long, env = "TIRIS_DRAIN_LEAD_SECONDS", value_name = "SECONDS")]
     drain_lead_seconds: Option<String>,
-    /// Web origins that may call the API from a browser, separated by commas; with TIRIS_ENV=dev also every port of
-    /// localhost
+    /// Web origins that may call the API from a browser, separated by commas; TIRIS_ENV=dev adds every port of localhost
     #[arg(long, env = "TIRIS_CORS_ORIGINS", default_value = origins::DEFAULT, value_name = "ORIGINS")]
     cors_origins: String,
     #[command(flatten)]
@@ -78,29 +75,29 @@ pub struct ServeArgs {
 /// Checked [`ServeArgs`].
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where the API listens.
+    /// Address of the API.
     pub listen: SocketAddr,
-    /// How long a request may take.
+    /// Time limit of a request.
     pub request_timeout: Duration,
-    /// How long it goes on serving after it said that it is not ready.
+    /// Time between reporting not ready and refusing new requests.
     pub drain_lead: Duration,
-    /// Web origins that may call from a browser, as `scheme://host[:port]`.
+    /// Web origins that may call the API from a browser, as `scheme://host[:port]`.
     pub cors_origins: Vec<String>,
-    /// Files of the keys for access tokens; the first one signs.
+    /// Key files of access tokens; the first one signs.
     pub key_files: Vec<PathBuf>,
-    /// What credentials are encrypted with.
+    /// Encryption keys of credentials.
     pub encryption: EncryptionConfig,
-    /// Where the exchanges are.
+    /// The exchanges.
     pub exchanges: ExchangeSettings,
-    /// How people sign in.
+    /// The identity providers.
     pub providers: ProviderSettings,
-    /// What callers are held to.
+    /// Rate limits, connection limits and trusted proxies.
     pub protection: ProtectionSettings,
-    /// How to reach PostgreSQL.
+    /// The primary database.
     pub database: DatabaseConfig,
-    /// How to reach the copy that older history is read from.
+    /// The replica that serves older history.
     pub replica: Option<DatabaseConfig>,
-    /// How live streams are woken.
+    /// Live streams.
     pub live: LiveSettings,
     /// Environment, admin listener, log and shutdown.
     pub service: ServiceConfig,
@@ -117,18 +114,15 @@ impl ServeArgs {
     fn checked(&self, problems: &mut Problems) -> Option<Settings> {
         let environment = self.service.environment();
         let listen = problems.parse("TIRIS_API_LISTEN", &self.listen);
-        let request_timeout = problems.parse_seconds(
-            "TIRIS_REQUEST_SECONDS",
-            &self.request_seconds,
-            REQUEST_SECONDS_MAX,
-        );
+        let seconds = &self.request_seconds;
+        let request_timeout =
+            problems.parse_seconds("TIRIS_REQUEST_SECONDS", seconds, REQUEST_SECONDS_MAX);
         let drain_lead = self.drain_lead(environment, problems);
         let live = LiveSettings::new(self.nats.check(environment, problems));
         let service = self.service.check(ADMIN_LISTEN_DEFAULT, problems);
         let cors_origins = origins::parse(&self.cors_origins, environment, problems);
         let database = self.database.check(environment, problems);
-        let primary = database.as_ref();
-        let replica = self.replica.check(primary, environment, problems);
+        let replica = self.replica.check(database.as_ref(), environment, problems);
         let key_files = self.keys.check(environment, problems);
         let encryption = self.encryption.check(environment, problems);
         let exchanges = self.exchanges.check(environment, request_timeout, problems);

@@ -1,6 +1,6 @@
-//! Who is calling: the bearer token of a live session, checked by the policy of the operation.
+//! Extractors that check the caller by the policy of the operation, and charge the call to its allowance.
 //!
-//! The extractor charges the call to its allowance: to the user once the token is known to be good, else to the address.
+//! A call is charged to the user once the token is valid, otherwise to the address.
 
 use super::session::Session;
 use crate::http::client::Client;
@@ -9,10 +9,11 @@ use crate::http::policy::{Access, Policy};
 use crate::http::problem::Problem;
 use crate::http::rate::Class;
 use crate::state::State;
-use poem::{Request, RequestBody};
-use poem_openapi::auth::{Bearer, BearerAuthorization};
-use poem_openapi::registry::{MetaSecurityScheme, Registry};
-use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+use poem::web::Data;
+use poem::{FromRequest, Request, RequestBody};
+use poem_openapi::auth::Bearer;
+use poem_openapi::registry::Registry;
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions, SecurityScheme};
 use std::marker::PhantomData;
 use tiris_domain::ids::UserId;
 use tiris_domain::states::Role;
@@ -21,12 +22,12 @@ use tiris_store::audit::Actor;
 use tiris_store::error::Error;
 use uuid::Uuid;
 
-/// Name of the security scheme in the document.
-const SCHEME: &str = "AccessToken";
-const DESCRIPTION: &str = "An access token, from signing in; on a developer's machine \
-    `tiris-api token --email you@example.com` prints one.";
+/// An access token, as signing in returns it; for local development `tiris-api token --email you@example.com` prints one.
+#[derive(SecurityScheme)]
+#[oai(rename = "AccessToken", ty = "bearer", bearer_format = "JWT")]
+struct BearerToken(Bearer);
 
-/// The caller of an operation that needs a token, by the policy `P` of the operation.
+/// The signed-in caller of an operation with the policy `P`.
 pub(crate) struct Caller<P> {
     session: Session,
     actor: Actor,
@@ -34,22 +35,21 @@ pub(crate) struct Caller<P> {
 }
 
 impl<P> Caller<P> {
-    /// The user.
     pub(crate) fn user(&self) -> UserId {
         self.session.user
     }
 
-    /// The sign-in the token belongs to.
+    /// Returns the session of the token.
     pub(crate) fn session(&self) -> Uuid {
         self.session.id
     }
 
-    /// For the audit trail.
+    /// Returns the caller as the audit trail records it.
     pub(crate) fn actor(&self) -> &Actor {
         &self.actor
     }
 
-    /// Whether the caller may see what concerns others.
+    /// Returns whether the caller may see resources of other users.
     pub(crate) fn is_admin(&self) -> bool {
         self.session.role == Role::Admin
     }
@@ -62,42 +62,34 @@ impl<'a, P: Policy> ApiExtractor<'a> for Caller<P> {
     type ParamRawType = ();
 
     fn register(registry: &mut Registry) {
-        registry.create_security_scheme(
-            SCHEME,
-            MetaSecurityScheme {
-                ty: "http",
-                description: Some(DESCRIPTION),
-                name: None,
-                key_in: None,
-                scheme: Some("bearer"),
-                bearer_format: Some("JWT"),
-                flows: None,
-                openid_connect_url: None,
-            },
-        );
+        BearerToken::register(registry);
     }
 
     fn security_schemes() -> Vec<&'static str> {
-        vec![SCHEME]
+        BearerToken::security_schemes()
     }
 
     async fn from_request(
         request: &'a Request,
-        _body: &mut RequestBody,
-        _options: ExtractParamOptions<()>,
+        body: &mut RequestBody,
+        options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        let Ok(bearer) = Bearer::from_request(request) else {
-            limit::charge_address(request, by_address(P::RATE)).await?;
+        let bearer = BearerToken::from_request(request, body, options).await;
+        let Ok(BearerToken(bearer)) = bearer else {
+            limit::charge(request, without_token(P::RATE), None).await?;
             return Err(Problem::from(Error::AuthRequired).into());
         };
         if P::RATE == Some(Class::Auth) {
-            limit::charge_address(request, P::RATE).await?;
+            limit::charge(request, P::RATE, None).await?;
         }
 
         let session = session_of(request, &bearer).await?;
-        limit::charge_user(request, P::RATE, session.user).await?;
+        limit::charge(request, P::RATE, Some(session.user)).await?;
         if P::ACCESS == Access::Admin && session.role != Role::Admin {
-            return Err(Problem::from(Error::AccessDenied("this is for admins")).into());
+            return Err(Problem::from(Error::AccessDenied(
+                "this operation requires the role admin",
+            ))
+            .into());
         }
 
         let actor = Actor {
@@ -113,7 +105,7 @@ impl<'a, P: Policy> ApiExtractor<'a> for Caller<P> {
     }
 }
 
-/// The caller of a public operation, who is charged by address.
+/// The caller of a public operation, charged by address.
 pub(crate) struct Anyone<P>(PhantomData<P>);
 
 impl<'a, P: Policy> ApiExtractor<'a> for Anyone<P> {
@@ -127,30 +119,24 @@ impl<'a, P: Policy> ApiExtractor<'a> for Anyone<P> {
         _body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        limit::charge_address(request, P::RATE).await?;
+        limit::charge(request, P::RATE, None).await?;
         Ok(Self(PhantomData))
     }
 }
 
-/// Without a good token only signing in has an allowance of its own.
-fn by_address(rate: Option<Class>) -> Option<Class> {
-    match rate {
-        Some(Class::Auth) => Some(Class::Auth),
-        Some(Class::General | Class::Money | Class::Credentials) => Some(Class::General),
-        None => None,
-    }
+/// Returns the class of a call without a valid token: only sign-ins have an allowance of their own.
+fn without_token(rate: Option<Class>) -> Option<Class> {
+    rate.map(|class| match class {
+        Class::Auth => Class::Auth,
+        Class::General | Class::Money | Class::Credentials => Class::General,
+    })
 }
 
-/// The live session of the token; the log line of the request names its user from now on.
+/// Returns the live session of the token, and adds its user to the log line of the request.
 async fn session_of(request: &Request, bearer: &Bearer) -> poem::Result<Session> {
-    let state = request
-        .data::<State>()
-        .ok_or_else(|| Problem::from(Error::internal("no state in the request")))?;
-    let session = state
-        .sessions
-        .of_token(&bearer.token)
-        .await
-        .map_err(Problem::from)?;
+    let Data(state) = Data::<&State>::from_request_without_body(request).await?;
+    let session = state.sessions.of_token(&bearer.token).await;
+    let session = session.map_err(Problem::from)?;
 
     tracing::Span::current().record("user_id", tracing::field::display(session.user));
     if let Some(trace) = request.data::<Trace>() {
@@ -159,7 +145,7 @@ async fn session_of(request: &Request, bearer: &Bearer) -> poem::Result<Session>
     Ok(session)
 }
 
-/// What is known of a client that is not signed in.
+/// Returns a client without a session as the audit trail records it.
 pub(crate) fn anonymous(request: &Request) -> Actor {
     let address = Client::of(request).address;
     let trace = request.data::<Trace>();

@@ -1,19 +1,18 @@
-//! Identity providers: where a login begins, and who came back.
+//! The identity providers of this deployment: where a login starts, and which user comes back.
 //!
-//! Owns: which providers there are and how each is asked. Must not know: users, sessions.
+//! Must not know: users, sessions.
 
-mod departure;
 mod google;
 mod http;
 mod id_token;
 mod jwks;
 mod wechat;
 
-pub(crate) use departure::Departure;
-
 use crate::outgoing::Outgoing;
 use crate::settings::ProviderSettings;
 use google::Google;
+use http::ProviderHttp;
+use std::collections::HashMap;
 use tiris_domain::states::IdentityProvider;
 use tiris_runtime::config::Environment;
 use tiris_runtime::health::CheckResult;
@@ -21,103 +20,118 @@ use tiris_store::error::{Error, Result, SignInProblem};
 use tiris_store::oauth::{Identity, PendingLogin};
 use wechat::Wechat;
 
-/// The providers of this deployment.
 pub(crate) struct Providers {
-    google: Option<Google>,
-    wechat: Option<Wechat>,
-    offered: Vec<String>,
+    configured: HashMap<IdentityProvider, Provider>,
+    offered: Vec<IdentityProvider>,
     redirect_uris: Vec<String>,
 }
 
+enum Provider {
+    Google(Box<Google>),
+    Wechat(Box<Wechat>),
+}
+
+/// The start of a login: the URL to visit, and the secrets to check when the user comes back.
+pub(crate) struct Departure {
+    pub(crate) url: String,
+    pub(crate) pkce_verifier: Option<String>,
+    pub(crate) nonce: Option<String>,
+}
+
 impl Providers {
-    pub(crate) fn new(settings: &ProviderSettings, http: &Outgoing) -> Self {
-        let is_offered = |provider: IdentityProvider| {
-            let mut offered = settings.offered.iter();
-            offered.any(|offered| offered == provider.as_str())
-        };
-        let google = settings.google.clone();
-        let google = google.filter(|_| is_offered(IdentityProvider::Google));
-        let wechat = settings.wechat.clone();
-        let wechat = wechat.filter(|_| is_offered(IdentityProvider::Wechat));
+    pub(crate) fn new(settings: &ProviderSettings, outgoing: &Outgoing) -> Self {
+        let mut configured = HashMap::new();
+        for name in &settings.offered {
+            let http = ProviderHttp {
+                provider: name.as_str(),
+                outgoing: outgoing.clone(),
+            };
+            let provider = match name {
+                IdentityProvider::Google => settings.google.clone().map(|settings| {
+                    let google = Google::new(settings, http);
+                    Provider::Google(Box::new(google))
+                }),
+                IdentityProvider::Wechat => {
+                    let settings = settings.wechat.clone();
+                    settings.map(|settings| Provider::Wechat(Box::new(Wechat { settings, http })))
+                }
+            };
+            configured.extend(provider.map(|provider| (*name, provider)));
+        }
+
         Self {
-            google: google.map(|settings| Google::new(settings, http.clone())),
-            wechat: wechat.map(|settings| Wechat::new(settings, http.clone())),
+            configured,
             offered: settings.offered.clone(),
             redirect_uris: settings.redirect_uris.clone(),
         }
     }
 
-    /// Whether a login may come back to this address.
+    /// Returns whether a login may come back to this address.
     pub(crate) fn may_return_to(&self, redirect_uri: &str) -> bool {
         self.redirect_uris.iter().any(|known| known == redirect_uri)
     }
 
-    /// Begins a login.
+    /// Starts a login.
     pub(crate) fn depart(
         &self,
         provider: IdentityProvider,
         state: &str,
         redirect_uri: &str,
     ) -> Result<Departure> {
-        match provider {
-            IdentityProvider::Google => self.google()?.depart(state, redirect_uri),
-            IdentityProvider::Wechat => Ok(self.wechat()?.depart(state, redirect_uri)),
+        match self.find(provider)? {
+            Provider::Google(google) => google.depart(state, redirect_uri),
+            Provider::Wechat(wechat) => Ok(wechat.depart(state, redirect_uri)),
         }
     }
 
-    /// Asks the provider whose code it is.
+    /// Exchanges the code of a login for the identity of its user.
     pub(crate) async fn identify(
         &self,
         provider: IdentityProvider,
         code: String,
         login: &PendingLogin,
     ) -> Result<Identity> {
-        match provider {
-            IdentityProvider::Google => self.google()?.identify(code, login).await,
-            IdentityProvider::Wechat => self.wechat()?.identify(&code).await,
+        match self.find(provider)? {
+            Provider::Google(google) => google.identify(code, login).await,
+            Provider::Wechat(wechat) => wechat.identify(&code).await,
         }
     }
 
-    fn google(&self) -> Result<&Google> {
-        let google = self.google.as_ref();
-        google.ok_or_else(|| missing(IdentityProvider::Google))
+    fn find(&self, name: IdentityProvider) -> Result<&Provider> {
+        let variables = match name {
+            IdentityProvider::Google => "TIRIS_GOOGLE_CLIENT_ID and TIRIS_GOOGLE_CLIENT_SECRET",
+            IdentityProvider::Wechat => "TIRIS_WECHAT_APP_ID and TIRIS_WECHAT_APP_SECRET",
+        };
+        self.configured.get(&name).ok_or_else(|| {
+            let why = format!("{name} is not configured here: its operator sets {variables}");
+            Error::sign_in(SignInProblem::UnknownProvider, why)
+        })
     }
 
-    fn wechat(&self) -> Result<&Wechat> {
-        let wechat = self.wechat.as_ref();
-        wechat.ok_or_else(|| missing(IdentityProvider::Wechat))
-    }
-
-    /// For readiness: which of the offered providers are configured. Only in production must all be.
+    /// Lists which offered providers are configured. In production all of them must be.
     pub(crate) fn check(&self, environment: Environment) -> CheckResult {
-        let is_configured = |name: &str| match name {
-            "google" => self.google.is_some(),
-            _ => self.wechat.is_some(),
-        };
-        let tell = |name: &String| {
-            let not = if is_configured(name) { "" } else { "not " };
-            format!("{name} {not}configured")
-        };
-        let told = match self.offered.iter().map(tell).collect::<Vec<_>>() {
-            told if told.is_empty() => "no provider is offered".to_owned(),
-            told => told.join(", "),
-        };
+        let mut is_complete = !self.offered.is_empty();
+        let mut report = Vec::new();
+        for provider in &self.offered {
+            let is_configured = self.configured.contains_key(provider);
+            is_complete &= is_configured;
+            let not = if is_configured { "" } else { "not " };
+            report.push(format!("{provider} {not}configured"));
+        }
 
-        let is_complete =
-            !self.offered.is_empty() && self.offered.iter().all(|name| is_configured(name));
+        let report = match report.as_slice() {
+            [] => "no provider is offered".to_owned(),
+            report => report.join(", "),
+        };
         if is_complete || environment == Environment::Dev {
-            Ok(told)
+            Ok(report)
         } else {
-            Err(told)
+            Err(report)
         }
     }
 }
 
-fn missing(provider: IdentityProvider) -> Error {
-    let variables = match provider {
-        IdentityProvider::Google => "TIRIS_GOOGLE_CLIENT_ID and TIRIS_GOOGLE_CLIENT_SECRET",
-        IdentityProvider::Wechat => "TIRIS_WECHAT_APP_ID and TIRIS_WECHAT_APP_SECRET",
-    };
-    let why = format!("{provider} is not configured here: its operator sets {variables}");
-    Error::sign_in(SignInProblem::UnknownProvider, why)
+/// Returns the error for a provider that refuses a login or returns something unexpected.
+fn refused(why: impl Into<String>) -> Error {
+    Error::sign_in(SignInProblem::Provider, why)
 }

@@ -1,28 +1,25 @@
-//! Secrets made here: refresh tokens, states and nonces of logins.
-//!
-//! Owns: making and hashing them. Must not know: what they open.
+//! Random secrets: refresh tokens, states and nonces of logins.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
-/// Random bytes of a secret: more than anybody can guess, so a plain hash is enough.
+/// Random bytes of a secret: too many to guess, so a plain hash protects it.
 const SECRET_BYTES: usize = 32;
 
-/// A secret nobody has seen yet.
+/// Generates a secret.
 pub(crate) fn make() -> SecretString {
-    URL_SAFE_NO_PAD
-        .encode(rand::random::<[u8; SECRET_BYTES]>())
-        .into()
+    let secret: [u8; SECRET_BYTES] = rand::random();
+    URL_SAFE_NO_PAD.encode(secret).into()
 }
 
-/// What the database keeps of it.
+/// Returns the hash that the database stores.
 pub(crate) fn hash(secret: &SecretString) -> [u8; 32] {
     Sha256::digest(secret.expose_secret()).into()
 }
 
-/// Whether `challenge` is the base64url SHA-256 of `verifier`.
+/// Returns whether `challenge` is the base64url SHA-256 of `verifier`.
 pub(crate) fn answers(verifier: &str, challenge: &str) -> bool {
     URL_SAFE_NO_PAD.encode(Sha256::digest(verifier)) == challenge
 }

@@ -1,6 +1,4 @@
-//! Whether a token's session is alive and what its user may do, by the database, remembered for some seconds.
-//!
-//! Owns: the query and the cache. Must not know: HTTP.
+//! Live sessions of access tokens: read from the database and cached for some seconds.
 
 use super::keys::Keys;
 use super::token;
@@ -9,7 +7,6 @@ use moka::future::Cache;
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
-use std::hash::Hash;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tiris_domain::ids::UserId;
@@ -18,47 +15,41 @@ use tiris_store::error::{Error, Result};
 use tiris_store::sessions;
 use uuid::Uuid;
 
-/// How long an answer is remembered; a revoked session must be noticed within ten seconds.
-const REMEMBERED: Duration = Duration::from_secs(8);
-/// How long loading it may take to be remembered: what was read longer ago says too little about now.
+/// Lifetime of a cached session: a revoked session must be noticed within ten seconds.
+const CACHED: Duration = Duration::from_secs(8);
+/// Longest load whose result is cached, because a slower one may be stale already.
 const LOADED_WITHIN: Duration = Duration::from_secs(1);
-/// How long this process knows what it ended itself: longer than anything else is remembered or loaded.
-const ENDED_KNOWN: Duration = Duration::from_secs(60);
-/// How many tokens are remembered.
-const REMEMBERED_TOKENS_MAX: u64 = 50_000;
-/// How long an access token is valid.
+/// How long this process remembers sessions that it ended itself: longer than anything is cached or loaded.
+const ENDED_CACHED: Duration = Duration::from_secs(60);
+const CACHED_TOKENS_MAX: u64 = 50_000;
 const ACCESS_LIFETIME: chrono::Duration = chrono::Duration::hours(1);
-/// Longest token that is looked at, in bytes.
+/// Longest accepted token, in bytes.
 const TOKEN_BYTES_MAX: usize = 4_096;
 
-/// A session that is alive.
+/// A live session.
 #[derive(Clone, Debug)]
 pub(crate) struct Session {
-    /// Who is signed in.
     pub(crate) user: UserId,
-    /// Which sign-in it is.
     pub(crate) id: Uuid,
-    /// What the user may do now.
     pub(crate) role: Role,
     expires: i64,
 }
 
-/// An access token, with the seconds it is valid for.
+/// An access token and its lifetime in seconds.
 pub(crate) struct AccessToken {
     pub(crate) token: SecretString,
     pub(crate) expires_in: i64,
 }
 
-/// Why the session of a token we have signed is not alive. None comes back to life, so that it is remembered as well:
-/// who sends such a token again and again costs the database nothing.
-type Dead = &'static str;
+/// A session, or why the session of a valid token is dead. A dead session never revives, so it is cached as well and
+/// repeated requests with its token cost the database nothing.
+type Loaded = std::result::Result<Session, &'static str>;
 
-/// Tells tokens of live sessions from others.
+/// Finds the live sessions of tokens.
 pub(crate) struct Sessions {
     keys: Arc<Keys>,
     pool: PgPool,
-    known: Cache<[u8; 32], Session>,
-    dead: Cache<[u8; 32], Dead>,
+    loaded: Cache<[u8; 32], Loaded>,
     ended: Cache<Uuid, ()>,
 }
 
@@ -67,57 +58,56 @@ impl Sessions {
         Self {
             keys,
             pool,
-            known: cache(REMEMBERED),
-            dead: cache(REMEMBERED),
-            ended: cache(ENDED_KNOWN),
+            loaded: Cache::builder()
+                .max_capacity(CACHED_TOKENS_MAX)
+                .time_to_live(CACHED)
+                .build(),
+            ended: Cache::builder()
+                .max_capacity(CACHED_TOKENS_MAX)
+                .time_to_live(ENDED_CACHED)
+                .build(),
         }
     }
 
-    /// The live session of a token. Verifying a signature and asking the database happen once in some seconds.
+    /// Returns the live session of a token. The signature and the database are checked once in some seconds.
     pub(crate) async fn of_token(&self, token: &str) -> Result<Session> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(Error::InvalidToken("it is too long"));
         }
         let key: [u8; 32] = Sha256::digest(token).into();
-        if let Some(dead) = self.dead.get(&key).await {
-            return Err(Error::InvalidToken(dead));
-        }
-
-        let session = match self.known.get(&key).await {
-            Some(session) if !self.ended.contains_key(&session.id) => session,
-            _ => self.load_and_remember(key, token).await?,
+        let loaded = match self.loaded.get(&key).await {
+            Some(Ok(session)) if self.ended.contains_key(&session.id) => None,
+            loaded => loaded,
         };
+        let loaded = match loaded {
+            Some(loaded) => loaded,
+            None => self.load_and_cache(key, token).await?,
+        };
+
+        let session = loaded.map_err(Error::InvalidToken)?;
         if session.expires <= Utc::now().timestamp() {
             return Err(Error::InvalidToken("it has expired"));
         }
-
         Ok(session)
     }
 
-    async fn load_and_remember(&self, key: [u8; 32], token: &str) -> Result<Session> {
+    async fn load_and_cache(&self, key: [u8; 32], token: &str) -> Result<Loaded> {
         let started = Instant::now();
-        match self.load(token).await? {
-            Ok(session) => {
-                if started.elapsed() < LOADED_WITHIN {
-                    self.known.insert(key, session.clone()).await;
-                }
-                Ok(session)
-            }
-            Err(dead) => {
-                self.dead.insert(key, dead).await;
-                Err(Error::InvalidToken(dead))
-            }
+        let loaded = self.load(token).await?;
+        if loaded.is_err() || started.elapsed() < LOADED_WITHIN {
+            self.loaded.insert(key, loaded.clone()).await;
         }
+        Ok(loaded)
     }
 
-    /// Forgets sessions that this process has just ended, also those that are being loaded now.
+    /// Marks sessions as ended, including those that are being loaded.
     pub(crate) async fn forget(&self, sessions: &[Uuid]) {
         for id in sessions {
             self.ended.insert(*id, ()).await;
         }
     }
 
-    /// An access token for a session that has begun.
+    /// Issues an access token for a session.
     pub(crate) fn issue(&self, user: UserId, session: Uuid) -> Result<AccessToken> {
         let token = token::issue(&self.keys, user, session, Utc::now(), ACCESS_LIFETIME)?;
 
@@ -127,14 +117,13 @@ impl Sessions {
         })
     }
 
-    async fn load(&self, token: &str) -> Result<std::result::Result<Session, Dead>> {
+    async fn load(&self, token: &str) -> Result<Loaded> {
         let claims = token::verify(&self.keys, token)?;
-        let found = sessions::find(&self.pool, claims.sub, claims.sid).await?;
-        let Some(found) = found else {
+        let Some(found) = sessions::find(&self.pool, claims.sub, claims.sid).await? else {
             return Ok(Err("its session does not exist"));
         };
 
-        // Disabling a user also ends the sessions: that the user is disabled says more.
+        // Disabling a user also ends the sessions, and is the better reason to report.
         if found.status == UserStatus::Disabled {
             return Err(Error::AccountDisabled);
         }
@@ -148,15 +137,4 @@ impl Sessions {
             expires: claims.exp,
         }))
     }
-}
-
-fn cache<K, V>(remembered: Duration) -> Cache<K, V>
-where
-    K: Eq + Hash + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
-    Cache::builder()
-        .max_capacity(REMEMBERED_TOKENS_MAX)
-        .time_to_live(remembered)
-        .build()
 }

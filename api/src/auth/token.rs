@@ -1,6 +1,4 @@
-//! Access tokens: EdDSA JWTs that name a user and a session, and nothing else.
-//!
-//! Owns: claims, issuing and checking. Must not know: whether the session is still alive.
+//! Access tokens: EdDSA JWTs that name a user and a session.
 
 use super::keys::Keys;
 use chrono::{DateTime, Duration, Utc};
@@ -11,26 +9,23 @@ use tiris_domain::ids::UserId;
 use tiris_store::error::{Error, Result};
 use uuid::Uuid;
 
-/// `iss` of our tokens.
 const ISSUER: &str = "tiris";
-/// `aud` of our tokens.
 const AUDIENCE: &str = "tiris-api";
 
-/// What a token says.
+/// The claims of a token.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Claims {
     iss: String,
     aud: String,
-    /// The user.
     pub(crate) sub: UserId,
-    /// The session.
+    /// Id of the session.
     pub(crate) sid: Uuid,
     iat: i64,
-    /// When it expires, in seconds since 1970.
+    /// Seconds since 1970.
     pub(crate) exp: i64,
 }
 
-/// A token for `user` in `session`, valid from `now` for `lifetime`.
+/// Issues a token for a session of `user`, valid from `now` for `lifetime`.
 pub fn issue(
     keys: &Keys,
     user: UserId,
@@ -54,14 +49,14 @@ pub fn issue(
     encode(&header, &claims, key).map_err(|error| Error::Internal(error.into()))
 }
 
-/// The claims of a token that one of our keys signed and that has not expired.
+/// Returns the claims of a token, if one of the keys signed it and it has not expired.
 pub(crate) fn verify(keys: &Keys, token: &str) -> Result<Claims> {
-    let header = decode_header(token).map_err(|_| Error::InvalidToken("it is no signed JWT"))?;
+    let header = decode_header(token).map_err(|_| Error::InvalidToken("it is not a signed JWT"))?;
     if header.alg != Algorithm::EdDSA {
         return Err(Error::InvalidToken("it is not signed with EdDSA"));
     }
     let key = header.kid.as_deref().and_then(|id| keys.verifying(id));
-    let key = key.ok_or(Error::InvalidToken("no key of this service signed it"))?;
+    let key = key.ok_or(Error::InvalidToken("its signing key is unknown"))?;
 
     let mut validation = Validation::new(Algorithm::EdDSA);
     validation.leeway = 0;

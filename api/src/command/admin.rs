@@ -1,35 +1,33 @@
-//! Makes users admins and takes it from them again; the first admin has nobody else to ask.
+//! Grants and revokes the admin role, such as for the first admin.
 
-use super::tool::ToolArgs;
-use anyhow::{Context, ensure};
+use super::tool::{ToolArgs, active_user};
+use anyhow::Context;
 use clap::{Args, Subcommand};
 use serde_json::json;
-use sqlx::PgConnection;
-use tiris_domain::ids::UserId;
-use tiris_domain::states::{Role, UserStatus};
+use tiris_domain::states::Role;
 use tiris_runtime::config::Problems;
 use tiris_store::audit::{self, Action, Actor};
-use tiris_store::users::{self, LockedUser};
+use tiris_store::users;
 
-/// What `tiris-api admin` does.
+/// The commands of `tiris-api admin`.
 #[derive(Subcommand, Debug)]
 pub enum AdminAction {
-    /// Make a user an admin
+    /// Give a user the role admin
     Grant(AdminArgs),
-    /// Make an admin a user like any other
+    /// Give an admin the role user
     Revoke(AdminArgs),
 }
 
-/// Whose role changes.
+/// Settings of `tiris-api admin`.
 #[derive(Args, Debug)]
 pub struct AdminArgs {
-    /// E-mail address of the user, who has signed in before
+    /// E-mail address of the user, who must have signed in before
     email: String,
     #[command(flatten)]
     tool: ToolArgs,
 }
 
-/// Changes the role of the user with the e-mail address, and says what it was.
+/// Changes the role of a user, and prints the previous one.
 pub async fn run(action: &AdminAction) -> anyhow::Result<()> {
     let (args, role, name) = match action {
         AdminAction::Grant(args) => (args, Role::Admin, "user.grant_admin"),
@@ -42,9 +40,14 @@ pub async fn run(action: &AdminAction) -> anyhow::Result<()> {
 
     let mut transaction = pool.begin().await.context("cannot reach the database")?;
     let user = active_user(&mut transaction, email).await?;
+    let user = user.with_context(|| {
+        format!(
+            "no user has the address {email}: a user is created by signing in for the first time"
+        )
+    })?;
     let before = users::set_role(&mut transaction, user, role).await?;
     if before == role {
-        println!("{email} has the role {role} already");
+        println!("{email} already has the role {role}");
         return Ok(());
     }
 
@@ -64,18 +67,7 @@ pub async fn run(action: &AdminAction) -> anyhow::Result<()> {
     stored.context("cannot store the role")?;
 
     println!(
-        "{email} has the role {role} now (was {before}); running services notice it within 10 seconds"
+        "{email} now has the role {role} (was {before}); running services notice it within 10 seconds"
     );
     Ok(())
-}
-
-async fn active_user(connection: &mut PgConnection, email: &str) -> anyhow::Result<UserId> {
-    let found = users::lock_by_email(connection, email)
-        .await
-        .context("cannot look for the user")?;
-    let LockedUser { id, status } = found.with_context(|| {
-        format!("there is no user with the address {email}: users are made by signing in for the first time")
-    })?;
-    ensure!(status == UserStatus::Active, "the user {email} is {status}");
-    Ok(id)
 }

@@ -1,24 +1,24 @@
-//! Makes and shows the keys of access tokens.
+//! Generates and prints the keys of access tokens.
 
 use crate::auth::keys::{self, Keys};
 use crate::settings::KeyArgs;
 use clap::{Args, Subcommand};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use tiris_runtime::config::{Environment, Problems, ServiceArgs};
 
-/// What `tiris-api keys` does.
+/// The commands of `tiris-api keys`.
 #[derive(Subcommand, Debug)]
 pub enum KeysAction {
-    /// Make an Ed25519 key in a new file that only its owner can read
+    /// Generate an Ed25519 key in a new file that only its owner can read
     New {
-        /// The file, which must not be there yet
+        /// The file, which must not exist
         file: PathBuf,
     },
     /// Print the ids and public parts of the keys in TIRIS_JWT_KEY_FILE
     Show(ShowKeysArgs),
 }
 
-/// Which keys are shown.
+/// Settings of `tiris-api keys show`.
 #[derive(Args, Debug)]
 pub struct ShowKeysArgs {
     #[command(flatten)]
@@ -27,18 +27,16 @@ pub struct ShowKeysArgs {
     service: ServiceArgs,
 }
 
-/// Makes a key file, or prints the public part of those that are configured.
+/// Generates a key file, or prints the public parts of the configured keys.
 pub fn run(action: &KeysAction) -> anyhow::Result<()> {
     match action {
-        KeysAction::New { file } => make(file),
+        KeysAction::New { file } => {
+            let id = keys::generate(file)?;
+            println!("generated {} with key id {id}", file.display());
+            Ok(())
+        }
         KeysAction::Show(args) => show(args),
     }
-}
-
-fn make(file: &Path) -> anyhow::Result<()> {
-    let id = keys::make(file)?;
-    println!("made {} with key id {id}", file.display());
-    Ok(())
 }
 
 fn show(args: &ShowKeysArgs) -> anyhow::Result<()> {
@@ -48,11 +46,11 @@ fn show(args: &ShowKeysArgs) -> anyhow::Result<()> {
     let files = args.keys.check(environment, &mut problems);
     let files = problems.finish(files)?;
 
-    // As in production, so that showing keys never makes one.
+    // As in production, so that no key is generated.
     let keys = Keys::load(&files, Environment::Production)?;
     let (_, signing) = keys.signing();
 
-    println!("signing with {signing}; verified by, as published at /.well-known/jwks.json:");
+    println!("signing key: {signing}; verifying keys, as published at /.well-known/jwks.json:");
     println!("{:#}", keys.jwks());
     Ok(())
 }

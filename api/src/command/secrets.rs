@@ -1,4 +1,4 @@
-//! Re-encrypts what is not under the current key, while the service runs, and tries whether everything can be read.
+//! Re-encrypts credentials under the current key while the service runs, and verifies that all of them can be decrypted.
 
 mod rotation;
 
@@ -11,22 +11,17 @@ use sqlx::PgPool;
 use tiris_runtime::config::Problems;
 use tiris_runtime::crypto::{EncryptionArgs, KeyRing};
 
-/// Rows read at once.
-const BATCH: u16 = 100;
-/// Passes after which the rest is left to another run: each one finds only what was written under an older key during
-/// the one before.
+/// Most passes of a run. Each one finds only the rows that were written under an older key during the previous one.
 const PASSES_MAX: u32 = 5;
-/// Rows that cannot be read and are named one by one.
-const NAMED_MAX: usize = 20;
 
-/// What can be done to encrypted credentials.
+/// The commands of `tiris-api secrets`.
 #[derive(Subcommand, Debug)]
 pub enum SecretsAction {
     /// Re-encrypt everything that is not under the first key of TIRIS_ENCRYPTION_KEYS
     ///
-    /// Works while the service runs, can be ended at any moment and started again, and prints how many rows are left;
-    /// then it decrypts every row and prints how many cannot be read. It fails when any are left or unreadable. Before it: let all processes know the new key, then let all of them encrypt with it.
-    /// After it: drop the old key everywhere.
+    /// Works while the service runs, can be interrupted and repeated at any time, and prints how many rows are left. Then
+    /// it decrypts every row and prints how many cannot be read. Fails when rows are left or unreadable. Before: give the
+    /// new key to all processes, then make it the first key of all. After: remove the old key everywhere.
     Rotate(Box<RotateArgs>),
 }
 
@@ -39,8 +34,7 @@ pub struct RotateArgs {
     tool: ToolArgs,
 }
 
-/// Prints how many were re-encrypted and how many are left, then reads every row; fails when any are left, or cannot be
-/// read.
+/// Re-encrypts and then decrypts every row; fails when rows are left under other keys or cannot be read.
 pub async fn run(args: &RotateArgs) -> anyhow::Result<()> {
     let mut problems = Problems::default();
     let tool = args.tool.check(&mut problems);
@@ -53,7 +47,7 @@ pub async fn run(args: &RotateArgs) -> anyhow::Result<()> {
     let left = rotate_all(&pool, &ring).await?;
 
     let bar = ProgressBar::new_spinner();
-    let check = check(&pool, &ring, BATCH, NAMED_MAX, |rows| bar.inc(rows)).await?;
+    let check = check(&pool, &ring, |rows| bar.inc(rows)).await?;
     bar.finish_and_clear();
     for row in &check.named {
         eprintln!("{row}");
@@ -61,7 +55,7 @@ pub async fn run(args: &RotateArgs) -> anyhow::Result<()> {
 
     let readable = check.readable;
     let unreadable = check.unreadable;
-    println!("rows that can be read: {readable}, that cannot be read: {unreadable}");
+    println!("readable rows: {readable}, unreadable rows: {unreadable}");
     ensure!(
         left == 0 && unreadable == 0,
         "{left} rows are not under the current key, {unreadable} rows cannot be read"
@@ -69,10 +63,10 @@ pub async fn run(args: &RotateArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Answers how many rows are left under other keys.
+/// Returns the number of rows that are left under other keys.
 async fn rotate_all(pool: &PgPool, ring: &KeyRing) -> anyhow::Result<u64> {
     let cannot = "cannot read the credentials (is the database migrated? run tiris-migrate up)";
-    let mut left = count_outdated(pool, ring, BATCH).await.context(cannot)?;
+    let mut left = count_outdated(pool, ring).await.context(cannot)?;
     let bar = progress(left)?;
     let mut rotated = 0;
 
@@ -81,10 +75,10 @@ async fn rotate_all(pool: &PgPool, ring: &KeyRing) -> anyhow::Result<u64> {
             break;
         }
 
-        let pass = rotate(pool, ring, BATCH, |rows| bar.inc(rows)).await?;
+        let pass = rotate(pool, ring, |rows| bar.inc(rows)).await?;
         rotated += pass.rotated;
-        left = count_outdated(pool, ring, BATCH).await?;
-        // What cannot be read now cannot be read in the next pass either.
+        left = count_outdated(pool, ring).await?;
+        // The next pass could not read the remaining rows either.
         if pass.rotated + pass.overtaken == 0 {
             break;
         }
@@ -93,7 +87,7 @@ async fn rotate_all(pool: &PgPool, ring: &KeyRing) -> anyhow::Result<u64> {
 
     bar.finish_and_clear();
     println!(
-        "rows re-encrypted under the key {:?}: {rotated}, left under others: {left}",
+        "rows re-encrypted under the key {:?}: {rotated}, left under other keys: {left}",
         ring.current_id()
     );
     Ok(left)

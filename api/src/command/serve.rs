@@ -1,4 +1,4 @@
-//! Serves the API and its admin listener until the process is told to stop.
+//! Serves the API and its admin listener until a signal stops the process.
 
 use crate::app::App;
 use crate::settings::ServeArgs;
@@ -21,7 +21,7 @@ pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
         metrics.watch(name, pool);
     }
 
-    // It answers until the last request is answered, so that what drains can be seen.
+    // The admin listener serves until the last response, so that metrics show the drain.
     let drained = CancellationToken::new();
     let listen = settings.service.admin_listen;
     let admin = admin::serve(listen, app.health(), metrics, drained.clone())
@@ -35,7 +35,7 @@ pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     result
 }
 
-/// A panic becomes a log line like any other, in the form log collectors understand.
+/// Writes panics to the log, in the form that log collectors parse.
 fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         tracing::error!(error = %panic, "panic");

@@ -1,6 +1,6 @@
-//! Makes an access token for local use, together with the user and the session it needs.
+//! Issues an access token for local development, with the user and the session it needs.
 
-use super::tool::ToolArgs;
+use super::tool::{ToolArgs, active_user};
 use crate::auth::keys::Keys;
 use crate::auth::token;
 use crate::settings::KeyArgs;
@@ -10,12 +10,12 @@ use clap::Args;
 use serde_json::json;
 use sqlx::PgConnection;
 use tiris_domain::ids::UserId;
-use tiris_domain::states::{Role, UserStatus};
+use tiris_domain::states::Role;
 use tiris_runtime::config::{Environment, Problems};
 use tiris_store::sessions;
-use tiris_store::users::{self, LockedUser, NewUser};
+use tiris_store::users::{self, NewUser};
 
-/// Longest e-mail address, in characters, by RFC 5321.
+/// Longest e-mail address by RFC 5321.
 const EMAIL_LENGTH_MAX: usize = 254;
 
 /// Settings of `tiris-api token`.
@@ -24,7 +24,7 @@ pub struct TokenArgs {
     /// E-mail address of the user
     #[arg(long, value_name = "EMAIL")]
     email: String,
-    /// Make the user an admin
+    /// Give the user the role admin
     #[arg(long)]
     admin: bool,
     /// Print a JSON object with token, user_id and expires_in (seconds)
@@ -39,14 +39,14 @@ pub struct TokenArgs {
     tool: ToolArgs,
 }
 
-/// Prints the token, and nothing else, on standard output.
+/// Prints only the token on standard output.
 pub async fn run(args: &TokenArgs) -> anyhow::Result<()> {
     let mut problems = Problems::default();
     let tool = args.tool.check(&mut problems);
     let files = args.keys.check(args.tool.environment(), &mut problems);
     let (tool, files) = problems.finish(tool.zip(files))?;
     if tool.environment() == Environment::Production {
-        bail!("tokens are made by signing in; this command is for TIRIS_ENV=dev only");
+        bail!("this command works only with TIRIS_ENV=dev: in production, sign in to get a token");
     }
     check_email(&args.email)?;
 
@@ -71,30 +71,24 @@ pub async fn run(args: &TokenArgs) -> anyhow::Result<()> {
 }
 
 fn check_email(email: &str) -> anyhow::Result<()> {
-    let parts = email.split_once('@');
-    let valid = parts.is_some_and(|(local, domain)| {
+    let has_parts = email.split_once('@').is_some_and(|(local, domain)| {
         !local.is_empty() && !domain.is_empty() && !domain.contains('@')
     });
-
-    let printable = email.chars().all(|c| !c.is_whitespace() && !c.is_control());
+    let is_printable = !email.contains(|c: char| c.is_whitespace() || c.is_control());
     ensure!(
-        valid && printable && email.len() <= EMAIL_LENGTH_MAX,
-        "{email:?} is no e-mail address"
+        has_parts && is_printable && email.len() <= EMAIL_LENGTH_MAX,
+        "{email:?} is not an e-mail address of at most {EMAIL_LENGTH_MAX} characters"
     );
     Ok(())
 }
 
-/// The living user with this address, made when there is none.
+/// Returns the user with this address, and creates it when there is none.
 async fn user(
     connection: &mut PgConnection,
     email: &str,
     is_admin: bool,
 ) -> anyhow::Result<UserId> {
-    let found = users::lock_by_email(connection, email)
-        .await
-        .context("cannot look for the user (is the database migrated? run tiris-migrate up)")?;
-    if let Some(LockedUser { id, status }) = found {
-        ensure!(status == UserStatus::Active, "the user {email} is {status}");
+    if let Some(id) = active_user(connection, email).await? {
         if is_admin {
             users::set_role(connection, id, Role::Admin).await?;
         }
@@ -112,5 +106,5 @@ async fn user(
 
     users::insert(connection, &new)
         .await
-        .with_context(|| format!("cannot make the user {email}: try again"))
+        .with_context(|| format!("cannot create the user {email}: try again"))
 }

@@ -1,15 +1,13 @@
-//! How many connections the system lets the process have.
-//!
-//! Owns: the limit on file descriptors. Must not know: connections.
+//! The limit on open files, which bounds the connections of the process.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// Descriptors for whatever is no connection of a client: the pool of the database, the log, calls to providers.
+/// File descriptors reserved for the database pools, the log and calls to other services.
 const OTHERS: u64 = 512;
 
-/// Raises the limit as far as it goes, and answers for how many of the wanted connections there is room. Without room
-/// for the rest a crowd of clients would cut the process off its database.
-pub(crate) fn room_for(connections: u32) -> u32 {
+/// Raises the limit on open files as far as needed and possible, and returns how many of the connections fit. The reserve
+/// keeps many clients from cutting the process off its database.
+pub(crate) fn raise_limit(connections: u32) -> u32 {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {
         return connections;
     };
@@ -23,7 +21,7 @@ pub(crate) fn room_for(connections: u32) -> u32 {
 
     let fitting = fitting(connections, limit);
     if fitting < connections {
-        let why = "the limit on open files leaves room for fewer than TIRIS_CONNECTIONS";
+        let why = "the limit on open files allows fewer connections than TIRIS_CONNECTIONS";
         tracing::warn!(limit, fitting, "{why}");
     }
     fitting
@@ -33,7 +31,7 @@ fn needed(connections: u32) -> u64 {
     u64::from(connections) + OTHERS
 }
 
-/// How many fit; under a limit that is very low half of it is for clients.
+/// Returns how many connections fit. Of a very low limit, clients get half.
 fn fitting(connections: u32, limit: u64) -> u32 {
     let room = limit.saturating_sub(OTHERS).max(limit / 2).max(1);
     u32::try_from(room).unwrap_or(u32::MAX).min(connections)
@@ -44,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_connection_keeps_its_room() {
+    fn reserves_descriptors_beside_connections() {
         for (connections, limit, expected) in [
             (8_192, 100_000, 8_192),
             (8_192, 8_704, 8_192),
@@ -63,10 +61,10 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_is_raised_for_what_is_wanted() {
+    fn raises_the_limit_as_needed() {
         let (before, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
         let wanted = u32::try_from((before + 1).min(hard).saturating_sub(OTHERS)).expect("few");
-        assert_eq!(room_for(wanted), wanted);
+        assert_eq!(raise_limit(wanted), wanted);
         assert!(getrlimit(Resource::RLIMIT_NOFILE).expect("a limit").0 >= needed(wanted));
     }
 }

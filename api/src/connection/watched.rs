@@ -1,10 +1,10 @@
-//! A connection that fails when its peer falls silent, takes too long to ask, or goes away while it is answered.
+//! A connection that fails when its peer is idle, sends a request too slowly, or goes away during a response.
 //!
-//! Owns: what a connection is watched for. Must not know: HTTP. The framework's own limit on idle connections asks
-//! them to finish what they have begun, for which a peer that sends half a request can let it wait for ever; and it
-//! does not set the HTTP library's limit on the head of a request, which would count the pause before one as well.
+//! The framework's own idle timeout asks connections to finish what they began, so a peer that sends half a request could
+//! make it wait for ever; and it does not set the HTTP library's timeout of a request head, which would include the pause
+//! before a request.
 
-use super::seats::Seat;
+use super::limiter::ConnectionPermit;
 use std::future::Future;
 use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::pin::Pin;
@@ -13,80 +13,67 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-/// How long an answer to a peer that is gone may pause before it is given up.
+/// Longest pause of a response to a peer that has gone away.
 const GONE_PAUSE: Duration = Duration::from_secs(2);
 
-/// How long a peer is waited for.
+/// The timeouts of a connection.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience {
-    /// Nothing moves.
-    pub(crate) silence: Duration,
-    /// From the first byte of a request to the first byte of its answer, however the bytes trickle.
+pub(crate) struct Timeouts {
+    /// Without any traffic.
+    pub(crate) idle: Duration,
+    /// From the first byte of a request to the first byte of its response, however slowly bytes arrive.
     pub(crate) request: Duration,
 }
 
-/// A stream that fails when its peer is waited for too long.
+/// A stream with timeouts.
 pub(crate) struct Watched<S> {
     stream: S,
-    patience: Patience,
-    /// When the peer began to ask what has not begun to be answered.
-    asked: Option<Instant>,
-    /// The peer sends nothing more. Hardly any client closes only this way, so it is gone, as far as one can tell.
+    timeouts: Timeouts,
+    /// When the request began whose response has not begun.
+    requested: Option<Instant>,
+    /// The peer has closed its side. Hardly any client closes only one side, so it counts as gone.
     is_gone: bool,
-    alarm: Pin<Box<Sleep>>,
-    _seat: Option<Seat>,
+    deadline: Pin<Box<Sleep>>,
+    _permit: Option<ConnectionPermit>,
 }
 
 impl<S: Unpin> Watched<S> {
-    pub(super) fn new(stream: S, patience: Patience, seat: Option<Seat>) -> Self {
-        let alarm = Box::pin(tokio::time::sleep(patience.silence));
+    pub(super) fn new(stream: S, timeouts: Timeouts, permit: Option<ConnectionPermit>) -> Self {
         Self {
             stream,
-            patience,
-            asked: None,
+            timeouts,
+            requested: None,
             is_gone: false,
-            alarm,
-            _seat: seat,
+            deadline: Box::pin(tokio::time::sleep(timeouts.idle)),
+            _permit: permit,
         }
     }
 
-    /// Passes on what happened; waiting ends with the alarm.
+    /// Fails a pending operation at the deadline; a completed one moves the deadline.
     fn watch<T>(
         &mut self,
         cx: &mut Context<'_>,
-        happened: Poll<Result<T>>,
-        moved: Moved,
+        outcome: Poll<Result<T>>,
+        requested: Option<Instant>,
     ) -> Poll<Result<T>> {
-        if happened.is_pending() {
-            ready!(self.alarm.as_mut().poll(cx));
+        if outcome.is_pending() {
+            ready!(self.deadline.as_mut().poll(cx));
             let late = Error::new(ErrorKind::TimedOut, "the peer takes too long");
             return Poll::Ready(Err(late));
         }
 
-        let now = Instant::now();
-        self.asked = match moved {
-            Moved::In => Some(self.asked.unwrap_or(now)),
-            Moved::Out => None,
-        };
-
+        self.requested = requested;
         let pause = if self.is_gone {
             GONE_PAUSE
         } else {
-            self.patience.silence
+            self.timeouts.idle
         };
-        let silent = now + pause;
-        let late = self.asked.map(|asked| asked + self.patience.request);
-        let alarm = late.map_or(silent, |late| late.min(silent));
-        self.alarm.as_mut().reset(alarm);
-        happened
+        let idle = Instant::now() + pause;
+        let late = requested.map(|requested| requested + self.timeouts.request);
+        let deadline = late.map_or(idle, |late| late.min(idle));
+        self.deadline.as_mut().reset(deadline);
+        outcome
     }
-}
-
-/// Which way bytes went.
-#[derive(Clone, Copy)]
-enum Moved {
-    In,
-    Out,
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
@@ -102,10 +89,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
             && into.remaining() > 0
         {
             self.is_gone = true;
-            self.alarm.as_mut().reset(Instant::now() + GONE_PAUSE);
+            self.deadline.as_mut().reset(Instant::now() + GONE_PAUSE);
             return read;
         }
-        self.watch(cx, read, Moved::In)
+
+        let requested = self.requested.unwrap_or_else(Instant::now);
+        self.watch(cx, read, Some(requested))
     }
 }
 
@@ -116,7 +105,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         bytes: &[u8],
     ) -> Poll<Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.watch(cx, written, Moved::Out)
+        self.watch(cx, written, None)
     }
 
     fn poll_write_vectored(
@@ -125,18 +114,18 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         parts: &[IoSlice<'_>],
     ) -> Poll<Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
-        self.watch(cx, written, Moved::Out)
+        self.watch(cx, written, None)
     }
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
     }
 
-    // Flushing moves nothing by itself, so it neither raises nor resets the alarm.
+    // Flushing transfers nothing by itself, so it does not move the deadline.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        // The framework goes on with an answer after the HTTP library has given it up, and one without an end would last
-        // until writing fails. What goes on steadily is still done, for a peer that has only stopped asking.
-        if self.is_gone && self.asked.is_none() && self.alarm.as_mut().poll(cx).is_ready() {
+        // The framework continues a response after the HTTP library has given it up, so an endless one would last until
+        // writing fails. A response in steady progress still completes, for a peer that only stopped sending.
+        if self.is_gone && self.requested.is_none() && self.deadline.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(Error::new(ErrorKind::BrokenPipe, "the peer is gone")));
         }
         Pin::new(&mut self.stream).poll_flush(cx)
@@ -152,79 +141,76 @@ mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
-    const PATIENCE: Patience = Patience {
-        silence: Duration::from_millis(50),
+    const TIMEOUTS: Timeouts = Timeouts {
+        idle: Duration::from_millis(50),
         request: Duration::from_secs(3600),
     };
 
     #[tokio::test]
-    async fn a_peer_that_sends_nothing_more_is_given_up() {
+    async fn ends_when_the_peer_stops_sending() {
         let (mut peer, ours) = duplex(64);
-        let mut watched = Watched::new(ours, PATIENCE, None);
+        let mut watched = Watched::new(ours, TIMEOUTS, None);
         peer.write_all(b"GET / HT").await.expect("sent");
         let mut head = [0; 64];
         assert_eq!(watched.read(&mut head).await.expect("the first part"), 8);
-        let error = watched.read(&mut head).await.expect_err("silence");
+        let error = watched.read(&mut head).await.expect_err("idle");
         assert_eq!(error.kind(), ErrorKind::TimedOut);
     }
 
     #[tokio::test]
-    async fn a_peer_that_takes_nothing_more_is_given_up() {
+    async fn ends_when_the_peer_stops_reading() {
         let (_peer, ours) = duplex(4);
-        let mut watched = Watched::new(ours, PATIENCE, None);
+        let mut watched = Watched::new(ours, TIMEOUTS, None);
         let error = watched
-            .write_all(b"a long answer")
+            .write_all(b"a long response")
             .await
-            .expect_err("nobody reads");
+            .expect_err("the peer does not read");
         assert_eq!(error.kind(), ErrorKind::TimedOut);
     }
 
     #[tokio::test]
-    async fn an_answer_that_is_being_sent_counts_as_life() {
+    async fn sending_a_response_moves_the_deadline() {
         let (_peer, ours) = duplex(64);
-        let mut watched = Watched::new(ours, PATIENCE, None);
+        let mut watched = Watched::new(ours, TIMEOUTS, None);
         let begun = Instant::now();
-        watched.write_all(b"an answer").await.expect("sent");
+        watched.write_all(b"a response").await.expect("sent");
         assert!(
-            watched.alarm.deadline() >= begun + PATIENCE.silence,
-            "the silence begins with the last byte"
+            watched.deadline.deadline() >= begun + TIMEOUTS.idle,
+            "the idle time begins with the last byte"
         );
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_peer_that_goes_away_is_given_up_once_its_answer_pauses() {
+    async fn ends_when_the_response_to_a_gone_peer_pauses() {
         let (mut peer, ours) = duplex(64);
-        let mut watched = Watched::new(ours, PATIENCE, None);
-        peer.write_all(b"asked").await.expect("sent");
+        let mut watched = Watched::new(ours, TIMEOUTS, None);
+        peer.write_all(b"request").await.expect("sent");
         peer.shutdown().await.expect("closed");
         let mut request = Vec::new();
-        watched.read_to_end(&mut request).await.expect("asked");
+        watched.read_to_end(&mut request).await.expect("received");
 
         tokio::time::sleep(GONE_PAUSE * 2).await;
-        watched
-            .flush()
-            .await
-            .expect("what was asked for is still done");
+        watched.flush().await.expect("the response is still sent");
 
         for _ in 0..3 {
-            watched.write_all(b"an answer").await.expect("sent");
+            watched.write_all(b"a response").await.expect("sent");
             tokio::time::sleep(GONE_PAUSE / 2).await;
-            watched.flush().await.expect("it goes on");
+            watched.flush().await.expect("it continues");
         }
 
         tokio::time::sleep(GONE_PAUSE).await;
-        let error = watched.flush().await.expect_err("nobody is there");
+        let error = watched.flush().await.expect_err("the peer is gone");
         assert_eq!(error.kind(), ErrorKind::BrokenPipe);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_peer_that_trickles_its_request_is_given_up() {
-        let patience = Patience {
-            silence: Duration::from_secs(60),
+    async fn ends_when_the_peer_trickles_its_request() {
+        let timeouts = Timeouts {
+            idle: Duration::from_secs(60),
             request: Duration::from_secs(5),
         };
         let (mut peer, ours) = duplex(64);
-        let mut watched = Watched::new(ours, patience, None);
+        let mut watched = Watched::new(ours, timeouts, None);
         let trickle = tokio::spawn(async move {
             while peer.write_all(b"x").await.is_ok() {
                 tokio::time::sleep(Duration::from_secs(1)).await;
@@ -239,28 +225,28 @@ mod tests {
         assert_eq!(
             begun.elapsed().as_secs(),
             5,
-            "in a time that stands still while nothing happens"
+            "the paused clock advances only by timers"
         );
         drop(watched);
         trickle.await.expect("ended");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_time_for_a_request_begins_anew_with_every_answer() {
-        let patience = Patience {
-            silence: Duration::from_secs(60),
+    async fn each_response_restarts_the_request_timeout() {
+        let timeouts = Timeouts {
+            idle: Duration::from_secs(60),
             request: Duration::from_secs(5),
         };
         let (mut peer, ours) = duplex(64);
-        let mut watched = Watched::new(ours, patience, None);
+        let mut watched = Watched::new(ours, timeouts, None);
 
         let mut byte = [0];
         for _ in 0..10 {
-            peer.write_all(b"q").await.expect("asked");
-            watched.read_exact(&mut byte).await.expect("heard");
+            peer.write_all(b"q").await.expect("received");
+            watched.read_exact(&mut byte).await.expect("received");
             tokio::time::sleep(Duration::from_secs(4)).await;
-            watched.write_all(b"a").await.expect("answered");
-            peer.read_exact(&mut byte).await.expect("told");
+            watched.write_all(b"a").await.expect("sent");
+            peer.read_exact(&mut byte).await.expect("received");
         }
     }
 }

@@ -1,78 +1,53 @@
 //! Binance: `GET /api/v3/account`, its query signed with HMAC-SHA-256.
 
-use super::call::{ApiKey, ExchangeError, Http, Meaning, Verdict, json, secret_header};
-use super::clock::Clock;
-use super::sign::hmac_sha256;
-use crate::outgoing::Answered;
+use super::call::{ApiKey, ExchangeError, Meaning, get, json, secret_header};
+use super::sign::{self, HmacSha256};
+use crate::outgoing::CallResponse;
 use bytes::Bytes;
 use poem::http::{Request, StatusCode};
 use secrecy::ExposeSecret;
-use serde_json::Value;
 
-/// Milliseconds a call stays valid at Binance.
+/// Milliseconds that Binance accepts a call after its timestamp.
 const RECEIVE_WINDOW_MILLIS: u32 = 5_000;
 /// Codes by which Binance refuses a key or a signature: malformed key, invalid key or address, unknown key id, wrong
 /// signature.
 const REFUSALS: [i64; 4] = [-2014, -2015, -2008, -1022];
-/// The code of a time outside of the window.
+/// The code for a timestamp outside of the window.
 const WRONG_TIME: i64 = -1021;
 
-pub(super) struct Binance {
-    base: String,
-    clock: Clock,
-}
+pub(super) fn account(
+    base: &str,
+    timestamp: i64,
+    api: ApiKey<'_>,
+) -> Result<Request<Bytes>, ExchangeError> {
+    // Without empty balances the response is short.
+    let query =
+        format!("omitZeroBalances=true&recvWindow={RECEIVE_WINDOW_MILLIS}&timestamp={timestamp}");
+    let signature = sign(api.secret.expose_secret(), &query);
 
-impl Binance {
-    pub(super) fn new(base: &str) -> Self {
-        Self {
-            base: base.to_owned(),
-            clock: Clock::default(),
-        }
-    }
-
-    pub(super) async fn verify(
-        &self,
-        http: &Http,
-        api: ApiKey<'_>,
-    ) -> Result<Verdict, ExchangeError> {
-        let time = format!("{}/api/v3/time", self.base);
-        let learn = self.clock.learn(http, &time, "serverTime");
-        http.verdict(|| self.account(api), meaning, learn).await
-    }
-
-    fn account(&self, api: ApiKey<'_>) -> Result<Request<Bytes>, ExchangeError> {
-        let timestamp = self.clock.now_millis();
-        // Without the assets the account does not hold, the answer is short.
-        let query = format!(
-            "omitZeroBalances=true&recvWindow={RECEIVE_WINDOW_MILLIS}&timestamp={timestamp}"
-        );
-
-        let signature = sign(api.secret.expose_secret(), &query);
-        let uri = format!("{}/api/v3/account?{query}&signature={signature}", self.base);
-
-        let request = Request::get(uri)
-            .header("X-MBX-APIKEY", secret_header(api.key)?)
-            .body(Bytes::new());
-        request.map_err(ExchangeError::unreachable)
-    }
+    let url = format!("{base}/api/v3/account?{query}&signature={signature}");
+    get(&url, [("X-MBX-APIKEY", secret_header(api.key)?)])
 }
 
 fn sign(secret: &str, query: &str) -> String {
-    hex::encode(hmac_sha256(secret.as_bytes(), query.as_bytes()))
+    hex::encode(sign::sign::<HmacSha256>(
+        secret.as_bytes(),
+        query.as_bytes(),
+    ))
 }
 
-fn meaning(answer: &Answered) -> Meaning {
-    let body = json(&answer.body);
-    let status = answer.status.as_u16();
+pub(super) fn meaning(response: &CallResponse) -> Meaning {
+    let body = json(&response.body);
+    let status = response.status.as_u16();
 
-    match (answer.status, body["code"].as_i64()) {
-        (StatusCode::OK, None) if matches!(body, Value::Object(_)) => Meaning::VALID,
+    match (response.status, body["code"].as_i64()) {
+        (StatusCode::OK, None) if body.is_object() => Meaning::VALID,
         (_, Some(WRONG_TIME)) => Meaning::WrongTime,
         (_, Some(code)) if REFUSALS.contains(&code) => Meaning::refused(code),
-        (_, Some(code)) => Meaning::Nothing(format!(
-            "Binance answers with status {status} and code {code}"
-        )),
-        (_, None) => Meaning::Nothing(format!("Binance answers with status {status}")),
+        (_, Some(code)) => {
+            Meaning::Nothing(format!("Binance returns status {status} and code {code}"))
+        }
+        (_, None) => Meaning::Nothing(format!("Binance returns status {status}")),
     }
 }
 
@@ -81,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_signature_is_that_of_the_example_in_binances_documentation() {
+    fn signs_the_example_of_the_documentation() {
         let secret = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j";
         let query = "symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&recvWindow=5000\
                      &timestamp=1499827319559";
@@ -90,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn only_answers_about_the_key_are_a_verdict() {
+    fn only_responses_about_the_key_are_a_verdict() {
         let nothing = |why: &str| Meaning::Nothing(why.to_owned());
 
         for (status, body, expected) in [
@@ -113,18 +88,18 @@ mod tests {
             (
                 429,
                 r#"{"code":-1003}"#,
-                nothing("Binance answers with status 429 and code -1003"),
+                nothing("Binance returns status 429 and code -1003"),
             ),
-            (403, "<html>", nothing("Binance answers with status 403")),
-            (200, "<html>", nothing("Binance answers with status 200")),
-            (302, "", nothing("Binance answers with status 302")),
+            (403, "<html>", nothing("Binance returns status 403")),
+            (200, "<html>", nothing("Binance returns status 200")),
+            (302, "", nothing("Binance returns status 302")),
         ] {
             let status = StatusCode::from_u16(status).expect("a status");
-            let answer = Answered {
+            let response = CallResponse {
                 status,
                 body: body.into(),
             };
-            assert_eq!(meaning(&answer), expected, "{body}");
+            assert_eq!(meaning(&response), expected, "{body}");
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Calls to an exchange: their limits, when one is tried again, and what an answer can mean.
+//! Calls to an exchange: their limits, their retries, and the possible meanings of a response.
 
-use crate::outgoing::{Answered, Limits, Outgoing, Trouble};
+use crate::outgoing::{CallError, CallResponse, Limits, Outgoing};
 use bytes::Bytes;
 use poem::http::{HeaderValue, Request};
 use secrecy::{ExposeSecret, SecretString};
@@ -9,11 +9,11 @@ use std::time::Duration;
 use tiris_domain::states::ExchangeType;
 use tokio::time::sleep;
 
-/// Longest answer that is read: an account with thousands of assets stays below it.
-const ANSWER_BYTES_MAX: usize = 2 * 1024 * 1024;
-/// How often a call is tried, while the network or the exchange fails.
+/// Longest accepted response: an account with thousands of assets stays below it.
+const RESPONSE_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Most attempts at a call while the network or the exchange fails.
 const ATTEMPTS_MAX: u32 = 3;
-/// The first wait between two tries; each next one is twice as long.
+/// The first wait between two attempts; it doubles with each one.
 const BACKOFF: Duration = Duration::from_millis(200);
 
 /// An API key with its secret.
@@ -23,25 +23,22 @@ pub(crate) struct ApiKey<'a> {
     pub(crate) secret: &'a SecretString,
 }
 
-/// What an exchange says about an API key.
+/// The verdict of an exchange on an API key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It accepts it.
     Valid,
-    /// It does not, with a code of its own.
+    /// Holds the code of the exchange.
     Refused(String),
 }
 
 /// Why there is no verdict.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ExchangeError {
-    /// We do not know how to ask this one.
     #[error("credentials of {0} cannot be verified: only those of binance, kraken and gate can")]
     Unsupported(ExchangeType),
-    /// It cannot be reached, or its answer says nothing about the key.
+    /// The exchange cannot be reached, or its response says nothing about the key.
     #[error("{0}")]
     Unreachable(String),
-    /// It did not answer in time.
     #[error("the exchange did not answer in time")]
     TimedOut,
 }
@@ -52,13 +49,13 @@ impl ExchangeError {
     }
 }
 
-/// What one answer means.
+/// The meaning of a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
     Verdict(Verdict),
-    /// Our clock, or the number of the call, is not what the exchange expects.
+    /// The exchange refuses the time or the nonce of the call.
     WrongTime,
-    /// Nothing about the key; why.
+    /// The response says nothing about the key; holds the reason.
     Nothing(String),
 }
 
@@ -73,48 +70,45 @@ impl Meaning {
         match self {
             Self::Verdict(verdict) => Ok(verdict),
             Self::WrongTime => Err(ExchangeError::unreachable(
-                "the exchange refuses the time of the call, or its nonce: other programs may use the key with a larger one",
+                "the exchange refuses the time or the nonce of the call: another program may use the key with a larger nonce",
             )),
             Self::Nothing(why) => Err(ExchangeError::Unreachable(why)),
         }
     }
 }
 
-/// Sends requests.
-pub(super) struct Http {
+pub(super) struct ExchangeHttp {
     outgoing: Outgoing,
     limits: Limits,
 }
 
-impl Http {
-    /// Calls that each end within `time`.
+impl ExchangeHttp {
+    /// Limits each call to `time`.
     pub(super) fn new(outgoing: Outgoing, time: Duration) -> Self {
-        let bytes = ANSWER_BYTES_MAX;
+        let bytes = RESPONSE_BYTES_MAX;
         Self {
             outgoing,
             limits: Limits { time, bytes },
         }
     }
 
-    /// Sends what `make` makes, anew for each try because a signature holds the time, until the exchange answers with
-    /// something other than a server error.
-    pub(super) async fn ask(
+    /// Sends a request until the exchange returns something other than a server error. Each attempt builds its own
+    /// request, because a signature contains the time.
+    pub(super) async fn send(
         &self,
-        make: impl Fn() -> Result<Request<Bytes>, ExchangeError>,
-    ) -> Result<Answered, ExchangeError> {
+        request: impl Fn() -> Result<Request<Bytes>, ExchangeError>,
+    ) -> Result<CallResponse, ExchangeError> {
         let mut attempt = 1;
         loop {
-            let error = match self.outgoing.send(make()?, self.limits).await {
-                Ok(answer) if answer.status.is_server_error() => {
-                    let status = answer.status.as_u16();
-                    ExchangeError::unreachable(format_args!(
-                        "the exchange answers with status {status}"
-                    ))
+            let error = match self.outgoing.send(request()?, self.limits).await {
+                Ok(response) if response.status.is_server_error() => {
+                    let status = response.status.as_u16();
+                    ExchangeError::unreachable(format!("the exchange returns status {status}"))
                 }
-                Ok(answer) => return Ok(answer),
-                Err(Trouble::TimedOut) => ExchangeError::TimedOut,
-                Err(trouble @ (Trouble::TooLong(_) | Trouble::Network(_))) => {
-                    ExchangeError::unreachable(tiris_runtime::explain(&trouble))
+                Ok(response) => return Ok(response),
+                Err(CallError::TimedOut) => ExchangeError::TimedOut,
+                Err(error @ (CallError::TooLong(_) | CallError::Network(_))) => {
+                    ExchangeError::unreachable(tiris_runtime::explain(&error))
                 }
             };
             if attempt == ATTEMPTS_MAX {
@@ -122,43 +116,58 @@ impl Http {
             }
 
             let longest = BACKOFF * 2_u32.pow(attempt - 1);
-            // Half of it at random, so that many callers do not come back at once.
+            // Half of the wait is random, so that many callers do not retry at once.
             sleep(longest / 2 + longest / 512 * u32::from(rand::random::<u8>())).await;
             attempt += 1;
         }
     }
 
-    /// Asks what `make` makes; when the exchange refuses its time, `correct`s that and asks once more.
+    /// Sends a request; when the exchange refuses its time, runs `sync` and sends it once more.
     pub(super) async fn verdict(
         &self,
-        make: impl Fn() -> Result<Request<Bytes>, ExchangeError>,
-        meaning: impl Fn(&Answered) -> Meaning,
-        correct: impl Future<Output = Result<(), ExchangeError>>,
+        request: impl Fn() -> Result<Request<Bytes>, ExchangeError>,
+        meaning: fn(&CallResponse) -> Meaning,
+        sync: impl Future<Output = Result<(), ExchangeError>>,
     ) -> Result<Verdict, ExchangeError> {
-        let first = meaning(&self.ask(&make).await?);
+        let first = meaning(&self.send(&request).await?);
         if first != Meaning::WrongTime {
             return first.verdict();
         }
 
-        correct.await?;
-        meaning(&self.ask(&make).await?).verdict()
+        sync.await?;
+        meaning(&self.send(&request).await?).verdict()
     }
 }
 
-/// A secret as a header that is never shown.
+/// Builds a GET without a body.
+pub(super) fn get<const N: usize>(
+    url: &str,
+    headers: [(&'static str, HeaderValue); N],
+) -> Result<Request<Bytes>, ExchangeError> {
+    let mut request = Request::get(url);
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    request
+        .body(Bytes::new())
+        .map_err(ExchangeError::unreachable)
+}
+
+/// Returns a secret as a header value that `Debug` hides.
 pub(super) fn secret_header(secret: &SecretString) -> Result<HeaderValue, ExchangeError> {
-    let mut value = HeaderValue::from_str(secret.expose_secret())
-        .map_err(|_| ExchangeError::unreachable("the key does not fit a header"))?;
+    let mut value = HeaderValue::from_str(secret.expose_secret()).map_err(|_| {
+        ExchangeError::unreachable("the API key has characters that no header can hold")
+    })?;
     value.set_sensitive(true);
     Ok(value)
 }
 
-/// The JSON of an answer; null when it is none.
+/// Parses the JSON of a response; null when it is malformed.
 pub(super) fn json(body: &Bytes) -> serde_json::Value {
     serde_json::from_slice(body).unwrap_or_default()
 }
 
-/// A code of an exchange, as long as it looks like one: what else it may say is not repeated.
+/// Returns a code of an exchange if it looks like one: arbitrary text of an exchange is not repeated.
 pub(super) fn code_of(text: &str) -> &str {
     let is_code = |c: char| c.is_ascii_alphabetic() || " _:-".contains(c);
     if !text.is_empty() && text.len() <= 64 && text.chars().all(is_code) {

@@ -1,18 +1,15 @@
-//! Gate.io: `GET /api/v4/spot/accounts`, method, path, query, hash of the body and time signed with HMAC-SHA-512.
+//! Gate.io: `GET /api/v4/spot/accounts`; method, path, query, hash of the body and time signed with HMAC-SHA-512.
 
-use super::call::{ApiKey, ExchangeError, Http, Meaning, Verdict, code_of, json, secret_header};
-use super::clock::Clock;
-use super::sign::hmac_sha512;
-use crate::outgoing::Answered;
+use super::call::{ApiKey, ExchangeError, Meaning, code_of, get, json, secret_header};
+use super::sign::{self, HmacSha512};
+use crate::outgoing::CallResponse;
 use bytes::Bytes;
-use poem::http::{Request, StatusCode};
+use poem::http::{HeaderValue, Request, StatusCode};
 use secrecy::ExposeSecret;
-use serde_json::Value;
 use sha2::{Digest, Sha512};
 
 const PATH: &str = "/api/v4/spot/accounts";
-const TIME_PATH: &str = "/api/v4/spot/time";
-/// By these Gate.io refuses a key, a signature, or what the key may do.
+/// Labels by which Gate.io refuses a key, a signature, or the permissions of a key.
 const REFUSALS: [&str; 6] = [
     "INVALID_KEY",
     "INVALID_SIGNATURE",
@@ -23,59 +20,41 @@ const REFUSALS: [&str; 6] = [
 ];
 const WRONG_TIME: &str = "REQUEST_EXPIRED";
 
-pub(super) struct Gate {
-    base: String,
-    clock: Clock,
+pub(super) fn accounts(
+    base: &str,
+    millis: i64,
+    api: ApiKey<'_>,
+) -> Result<Request<Bytes>, ExchangeError> {
+    let seconds = (millis / 1_000).to_string();
+    let signature = sign(api.secret.expose_secret(), "GET", (PATH, ""), &seconds);
+    let text = |text: String| HeaderValue::try_from(text).map_err(ExchangeError::unreachable);
+
+    let headers = [
+        ("KEY", secret_header(api.key)?),
+        ("Timestamp", text(seconds)?),
+        ("SIGN", text(signature)?),
+    ];
+    get(&format!("{base}{PATH}"), headers)
 }
 
-impl Gate {
-    pub(super) fn new(base: &str) -> Self {
-        Self {
-            base: base.to_owned(),
-            clock: Clock::default(),
-        }
-    }
-
-    pub(super) async fn verify(
-        &self,
-        http: &Http,
-        api: ApiKey<'_>,
-    ) -> Result<Verdict, ExchangeError> {
-        let time = format!("{}{TIME_PATH}", self.base);
-        let learn = self.clock.learn(http, &time, "server_time");
-        http.verdict(|| self.accounts(api), meaning, learn).await
-    }
-
-    fn accounts(&self, api: ApiKey<'_>) -> Result<Request<Bytes>, ExchangeError> {
-        let seconds = (self.clock.now_millis() / 1_000).to_string();
-        let signature = sign(api.secret.expose_secret(), "GET", (PATH, ""), &seconds);
-
-        let request = Request::get(format!("{}{PATH}", self.base))
-            .header("KEY", secret_header(api.key)?)
-            .header("Timestamp", seconds)
-            .header("SIGN", signature)
-            .body(Bytes::new());
-        request.map_err(ExchangeError::unreachable)
-    }
-}
-
-/// The signature of a call without a body.
+/// Returns the signature of a call without a body.
 fn sign(secret: &str, method: &str, (path, query): (&str, &str), seconds: &str) -> String {
     let body = hex::encode(Sha512::digest(b""));
     let message = format!("{method}\n{path}\n{query}\n{body}\n{seconds}");
-    hex::encode(hmac_sha512(secret.as_bytes(), message.as_bytes()))
+    hex::encode(sign::sign::<HmacSha512>(
+        secret.as_bytes(),
+        message.as_bytes(),
+    ))
 }
 
-fn meaning(answer: &Answered) -> Meaning {
-    let body = json(&answer.body);
-    match (answer.status, body["label"].as_str()) {
-        (StatusCode::OK, None) if matches!(body, Value::Array(_)) => Meaning::VALID,
+pub(super) fn meaning(response: &CallResponse) -> Meaning {
+    let body = json(&response.body);
+    match (response.status, body["label"].as_str()) {
+        (StatusCode::OK, None) if body.is_array() => Meaning::VALID,
         (_, Some(WRONG_TIME)) => Meaning::WrongTime,
         (_, Some(label)) if REFUSALS.contains(&label) => Meaning::refused(label),
-        (_, Some(label)) => Meaning::Nothing(format!("Gate.io answers {}", code_of(label))),
-        (status, None) => {
-            Meaning::Nothing(format!("Gate.io answers with status {}", status.as_u16()))
-        }
+        (_, Some(label)) => Meaning::Nothing(format!("Gate.io returns {}", code_of(label))),
+        (status, None) => Meaning::Nothing(format!("Gate.io returns status {}", status.as_u16())),
     }
 }
 
@@ -84,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_signature_is_that_of_the_example_in_gates_documentation() {
+    fn signs_the_example_of_the_documentation() {
         let request = (
             "/api/v4/futures/orders",
             "contract=BTC_USD&status=finished&limit=50",
@@ -95,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn only_answers_about_the_key_are_a_verdict() {
+    fn only_responses_about_the_key_are_a_verdict() {
         let nothing = |why: &str| Meaning::Nothing(why.to_owned());
 
         for (status, body, expected) in [
@@ -123,16 +102,16 @@ mod tests {
             (
                 429,
                 r#"{"label":"TOO_MANY_REQUESTS"}"#,
-                nothing("Gate.io answers TOO_MANY_REQUESTS"),
+                nothing("Gate.io returns TOO_MANY_REQUESTS"),
             ),
-            (200, "{}", nothing("Gate.io answers with status 200")),
+            (200, "{}", nothing("Gate.io returns status 200")),
         ] {
             let status = StatusCode::from_u16(status).expect("a status");
-            let answer = Answered {
+            let response = CallResponse {
                 status,
                 body: body.into(),
             };
-            assert_eq!(meaning(&answer), expected, "{body}");
+            assert_eq!(meaning(&response), expected, "{body}");
         }
     }
 }

@@ -1,19 +1,21 @@
-//! Kraken: `POST /0/private/Balance`, path, nonce and form signed with HMAC-SHA-512 under the decoded secret.
+//! Kraken: `POST /0/private/Balance`; path, nonce and form signed with HMAC-SHA-512 under the decoded secret.
 
-use super::call::{ApiKey, ExchangeError, Http, Meaning, Verdict, code_of, json, secret_header};
-use super::sign::{hmac_sha512, now_millis};
-use crate::outgoing::Answered;
+use super::call::{ExchangeError, Meaning, code_of, json, secret_header};
+use super::sign::{self, HmacSha512};
+use crate::outgoing::CallResponse;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use chrono::Utc;
 use poem::http::{Request, StatusCode, header};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use zeroize::Zeroizing;
 
 const PATH: &str = "/0/private/Balance";
-/// By these Kraken refuses a key, a signature, or what the key may do.
+/// Errors by which Kraken refuses a key, a signature, or the permissions of a key.
 const REFUSALS: [&str; 3] = [
     "EAPI:Invalid key",
     "EAPI:Invalid signature",
@@ -21,90 +23,67 @@ const REFUSALS: [&str; 3] = [
 ];
 const WRONG_NONCE: &str = "EAPI:Invalid nonce";
 
-pub(super) struct Kraken {
-    base: String,
-    last_nonce: AtomicU64,
+/// Increasing numbers in milliseconds, as most programs use them. Kraken remembers the greatest nonce of a key, so a finer
+/// unit would shut out the owner's own bot for good.
+#[derive(Default)]
+pub(super) struct Nonce(AtomicU64);
+
+impl Nonce {
+    pub(super) fn next(&self) -> u64 {
+        let now = u64::try_from(Utc::now().timestamp_millis()).unwrap_or_default();
+        let next = |last: u64| now.max(last + 1);
+        let last = self
+            .0
+            .fetch_update(Relaxed, Relaxed, |last| Some(next(last)));
+        next(last.unwrap_or_default())
+    }
 }
 
-impl Kraken {
-    pub(super) fn new(base: &str) -> Self {
-        Self {
-            base: base.to_owned(),
-            last_nonce: AtomicU64::new(0),
-        }
-    }
+/// Decodes an API secret; `None` when it is not base64.
+pub(super) fn decode(secret: &SecretString) -> Option<Zeroizing<Vec<u8>>> {
+    let secret = STANDARD.decode(secret.expose_secret()).ok()?;
+    Some(Zeroizing::new(secret))
+}
 
-    pub(super) async fn verify(
-        &self,
-        http: &Http,
-        api: ApiKey<'_>,
-    ) -> Result<Verdict, ExchangeError> {
-        let Ok(secret) = STANDARD
-            .decode(api.secret.expose_secret())
-            .map(Zeroizing::new)
-        else {
-            return Ok(Verdict::Refused("the API secret is no base64".to_owned()));
-        };
+pub(super) fn balance(
+    base: &str,
+    nonce: u64,
+    key: &SecretString,
+    secret: &[u8],
+) -> Result<Request<Bytes>, ExchangeError> {
+    let nonce = nonce.to_string();
+    let form = format!("nonce={nonce}");
 
-        // Nothing to correct: another of our processes may have used a later nonce at the same moment.
-        let make = || self.balance(api, &secret);
-        http.verdict(make, meaning, std::future::ready(Ok(())))
-            .await
-    }
-
-    /// A number greater than every one before. In milliseconds, as most programs have it: Kraken remembers the greatest
-    /// nonce of a key, so finer ones would shut out the owner's own bot for good.
-    fn nonce(&self) -> u64 {
-        let now = u64::try_from(now_millis()).unwrap_or_default();
-        let next = |last: u64| now.max(last + 1);
-        next(
-            self.last_nonce
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| {
-                    Some(next(last))
-                })
-                .unwrap_or_default(),
-        )
-    }
-
-    fn balance(&self, api: ApiKey<'_>, secret: &[u8]) -> Result<Request<Bytes>, ExchangeError> {
-        let nonce = self.nonce().to_string();
-        let form = format!("nonce={nonce}");
-
-        let request = Request::post(format!("{}{PATH}", self.base))
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header("API-Key", secret_header(api.key)?)
-            .header("API-Sign", sign(secret, PATH, &nonce, &form))
-            .body(Bytes::from(form));
-        request.map_err(ExchangeError::unreachable)
-    }
+    let request = Request::post(format!("{base}{PATH}"))
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .header("API-Key", secret_header(key)?)
+        .header("API-Sign", sign(secret, PATH, &nonce, &form))
+        .body(Bytes::from(form));
+    request.map_err(ExchangeError::unreachable)
 }
 
 fn sign(secret: &[u8], path: &str, nonce: &str, form: &str) -> String {
     let digest = Sha256::digest(format!("{nonce}{form}"));
-    STANDARD.encode(hmac_sha512(
-        secret,
-        &[path.as_bytes(), &digest[..]].concat(),
-    ))
+    let message = [path.as_bytes(), &digest[..]].concat();
+    STANDARD.encode(sign::sign::<HmacSha512>(secret, &message))
 }
 
-fn meaning(answer: &Answered) -> Meaning {
-    let body = json(&answer.body);
-    let errors = body["error"]
-        .as_array()
-        .filter(|_| answer.status == StatusCode::OK);
-    let Some(errors) = errors else {
-        let status = answer.status.as_u16();
-        return Meaning::Nothing(format!("Kraken answers with status {status}"));
+pub(super) fn meaning(response: &CallResponse) -> Meaning {
+    let body = json(&response.body);
+    let errors = match body["error"].as_array() {
+        Some(errors) if response.status == StatusCode::OK => errors,
+        _ => {
+            let status = response.status.as_u16();
+            return Meaning::Nothing(format!("Kraken returns status {status}"));
+        }
     };
 
-    match errors
-        .first()
-        .map(|error| error.as_str().unwrap_or_default())
-    {
+    let code = errors.first().map(|code| code.as_str().unwrap_or_default());
+    match code {
         None => Meaning::VALID,
         Some(WRONG_NONCE) => Meaning::WrongTime,
         Some(code) if REFUSALS.contains(&code) => Meaning::refused(code),
-        Some(code) => Meaning::Nothing(format!("Kraken answers {}", code_of(code))),
+        Some(code) => Meaning::Nothing(format!("Kraken returns {}", code_of(code))),
     }
 }
 
@@ -113,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_signature_is_that_of_the_example_in_krakens_documentation() {
+    fn signs_the_example_of_the_documentation() {
         let secret = "kQH5HW/8p1uGOVjbgWA7FunAmGO8lsSUXNsu3eow76sz84Q18fWxnyRzBHCd3pd5nE9qa99HAZtuZuj6F1huXg==";
         let form =
             "nonce=1616492376594&ordertype=limit&pair=XBTUSD&price=37500&type=buy&volume=1.25";
@@ -126,9 +105,9 @@ mod tests {
     }
 
     #[test]
-    fn nonces_rise_also_within_a_millisecond() {
-        let kraken = Kraken::new("");
-        let nonces: Vec<u64> = (0..1_000).map(|_| kraken.nonce()).collect();
+    fn nonces_increase_within_a_millisecond() {
+        let nonce = Nonce::default();
+        let nonces: Vec<u64> = (0..1_000).map(|_| nonce.next()).collect();
         assert!(nonces.windows(2).all(|pair| pair[0] < pair[1]));
         assert!(
             nonces[0] > 1_600_000_000_000 && nonces[999] < 16_000_000_000_000,
@@ -137,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn only_answers_about_the_key_are_a_verdict() {
+    fn only_responses_about_the_key_are_a_verdict() {
         let nothing = |why: &str| Meaning::Nothing(why.to_owned());
 
         for (status, body, expected) in [
@@ -164,30 +143,26 @@ mod tests {
             (
                 200,
                 r#"{"error":["EService:Unavailable"]}"#,
-                nothing("Kraken answers EService:Unavailable"),
+                nothing("Kraken returns EService:Unavailable"),
             ),
             (
                 200,
                 r#"{"error":["<b>k3y</b>"]}"#,
-                nothing("Kraken answers unknown code"),
+                nothing("Kraken returns unknown code"),
             ),
             (
                 200,
                 r#"{"result":{}}"#,
-                nothing("Kraken answers with status 200"),
+                nothing("Kraken returns status 200"),
             ),
-            (
-                404,
-                r#"{"error":[]}"#,
-                nothing("Kraken answers with status 404"),
-            ),
+            (404, r#"{"error":[]}"#, nothing("Kraken returns status 404")),
         ] {
             let status = StatusCode::from_u16(status).expect("a status");
-            let answer = Answered {
+            let response = CallResponse {
                 status,
                 body: body.into(),
             };
-            assert_eq!(meaning(&answer), expected, "{body}");
+            assert_eq!(meaning(&response), expected, "{body}");
         }
     }
 }

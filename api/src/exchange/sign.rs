@@ -1,32 +1,15 @@
-//! The keyed hashes exchanges ask for.
+//! The keyed hashes that sign calls.
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Sha256, Sha512};
-use std::time::{SystemTime, UNIX_EPOCH};
+use hmac::{KeyInit, Mac};
 
-/// HMAC-SHA-256.
-pub(super) fn hmac_sha256(key: &[u8], message: &[u8]) -> Vec<u8> {
-    keyed::<Hmac<Sha256>>(key, message)
-}
+pub(super) type HmacSha256 = hmac::Hmac<sha2::Sha256>;
+pub(super) type HmacSha512 = hmac::Hmac<sha2::Sha512>;
 
-/// HMAC-SHA-512.
-pub(super) fn hmac_sha512(key: &[u8], message: &[u8]) -> Vec<u8> {
-    keyed::<Hmac<Sha512>>(key, message)
-}
-
-fn keyed<M: Mac + KeyInit>(key: &[u8], message: &[u8]) -> Vec<u8> {
-    // A key of any length will do.
+pub(super) fn sign<M: Mac + KeyInit>(key: &[u8], message: &[u8]) -> Vec<u8> {
+    // HMAC accepts a key of any length.
     let Ok(mut mac) = <M as KeyInit>::new_from_slice(key) else {
         return Vec::new();
     };
     mac.update(message);
     mac.finalize().into_bytes().to_vec()
-}
-
-/// Milliseconds since 1970 by our clock.
-pub(super) fn now_millis() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

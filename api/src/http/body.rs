@@ -14,7 +14,7 @@ use serde_json::Value;
 /// Longest body, in bytes.
 pub(crate) const BODY_BYTES_MAX: usize = 256 * 1024;
 
-/// A JSON object in a request, read as `T`: by serde, with the schema of `T` in the document.
+/// A JSON object in a request, deserialized as `T` and documented by the schema of `T`.
 pub(crate) struct JsonBody<T>(pub(crate) T);
 
 impl<T: Type> Payload for JsonBody<T> {
@@ -44,9 +44,9 @@ impl<T: DeserializeOwned + Type> ParsePayload for JsonBody<T> {
 
 impl_apirequest_for_payload!(JsonBody<T>, T: DeserializeOwned + Type);
 
-/// The raw bytes of a body.
+/// Reads the raw bytes of a body.
 pub(crate) async fn read(request: &Request, body: &mut RequestBody) -> Result<bytes::Bytes> {
-    // Refused before a byte is read, so that a client that waits for "100 Continue" need not send the body.
+    // Refused before reading, so that a client that waits for "100 Continue" need not send the body.
     let announced = request
         .header("content-length")
         .and_then(|length| length.parse::<u64>().ok());

@@ -1,7 +1,6 @@
-//! Where a request comes from: the address of the client and whether it came over TLS.
+//! The address of a client and whether it used TLS.
 //!
-//! Owns: what is believed of `X-Forwarded-For` and `X-Forwarded-Proto`. Must not know: what the address is used for.
-//! Anybody can write these headers, so they count only as far as proxies we know have written them.
+//! Any client can send `X-Forwarded-For` and `X-Forwarded-Proto`, so they count only as far as a trusted proxy wrote them.
 
 use ipnet::IpNet;
 use poem::http::HeaderMap;
@@ -12,26 +11,23 @@ use std::sync::Arc;
 const FORWARDED_FOR: &str = "x-forwarded-for";
 const FORWARDED_PROTO: &str = "x-forwarded-proto";
 
-/// The proxies that are believed.
+/// The trusted proxies.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Proxies(Arc<[IpNet]>);
 
-/// Who sent a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The sender of a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Client {
-    /// The address; none when the connection has none.
+    /// `None` when the connection has no address.
     pub(crate) address: Option<IpAddr>,
-    /// Whether a proxy of ours says that the client came over TLS.
+    /// Whether a trusted proxy reports that the client used TLS.
     pub(crate) behind_tls: bool,
 }
 
 impl Client {
-    /// Who sent this request.
+    /// Returns the sender of a request.
     pub(crate) fn of(request: &Request) -> Self {
-        request.data::<Self>().copied().unwrap_or(Self {
-            address: None,
-            behind_tls: false,
-        })
+        request.data::<Self>().copied().unwrap_or_default()
     }
 }
 
@@ -40,11 +36,10 @@ impl Proxies {
         Self(networks.into())
     }
 
-    /// Whether this address is one of a proxy of ours.
+    /// Returns whether this is the address of a trusted proxy.
     pub(crate) fn contain(&self, address: IpAddr) -> bool {
-        self.0
-            .iter()
-            .any(|network| network.contains(&address.to_canonical()))
+        let address = address.to_canonical();
+        self.0.iter().any(|network| network.contains(&address))
     }
 
     fn client(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Client {
@@ -56,30 +51,26 @@ impl Proxies {
             };
         };
 
-        let behind_tls = headers
-            .get(FORWARDED_PROTO)
-            .is_some_and(|value| value == "https");
-        // Each part by itself: what a client writes before them must not hide what a proxy of ours has added.
-        let values = headers
-            .get_all(FORWARDED_FOR)
-            .iter()
-            .map(|value| value.as_bytes());
-        let parts = values.flat_map(|value| value.split(|byte| *byte == b','));
-        let named: Vec<&str> = parts
-            .map(|part| std::str::from_utf8(part).unwrap_or_default().trim())
-            .collect();
-
+        let scheme = headers.get(FORWARDED_PROTO);
+        let behind_tls = scheme.is_some_and(|scheme| scheme == "https");
         Client {
-            address: Some(self.walk(proxy, &named)),
+            address: Some(self.walk(proxy, headers)),
             behind_tls,
         }
     }
 
-    /// The first address from the right that is no proxy of ours: what stands before it, its sender may have invented.
-    fn walk(&self, proxy: IpAddr, named: &[&str]) -> IpAddr {
+    /// Returns the first address from the right that is not a trusted proxy: its sender may have invented those before it.
+    /// Each part is decoded by itself, so that invalid bytes of a client cannot hide what a trusted proxy added.
+    fn walk(&self, proxy: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let values = headers.get_all(FORWARDED_FOR).iter().rev();
+        let parts = values.flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b','));
+
         let mut client = proxy;
-        for text in named.iter().rev() {
-            let Some(address) = address(text) else { break };
+        for part in parts {
+            let named = std::str::from_utf8(part).unwrap_or_default();
+            let Some(address) = address(named.trim()) else {
+                break;
+            };
             client = address;
             if !self.contain(client) {
                 break;
@@ -89,29 +80,25 @@ impl Proxies {
     }
 }
 
-/// An address with or without a port.
+/// Parses an address with or without a port.
 fn address(text: &str) -> Option<IpAddr> {
-    let bare = text
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .unwrap_or(text);
-    let address = bare
-        .parse()
-        .or_else(|_| text.parse::<SocketAddr>().map(|address| address.ip()));
-    address.ok().map(|address: IpAddr| address.to_canonical())
+    let inner = text.strip_prefix('[');
+    let inner = inner.and_then(|rest| rest.strip_suffix(']'));
+    let address: Option<IpAddr> = inner.unwrap_or(text).parse().ok();
+    let with_port = || text.parse().ok().map(|address: SocketAddr| address.ip());
+    address
+        .or_else(with_port)
+        .map(|address| address.to_canonical())
 }
 
-/// Lets everything inside know the client.
-pub(crate) async fn know<E: Endpoint<Output = Response>>(
+/// Attaches the client to the request.
+pub(crate) async fn attach<E: Endpoint<Output = Response>>(
     next: Arc<E>,
     mut request: Request,
     proxies: Proxies,
 ) -> Result<Response> {
-    let peer = request
-        .remote_addr()
-        .as_socket_addr()
-        .map(|address| address.ip());
-    let client = proxies.client(peer, request.headers());
+    let peer = request.remote_addr().as_socket_addr();
+    let client = proxies.client(peer.map(SocketAddr::ip), request.headers());
     request.set_data(client);
     next.call(request).await
 }
@@ -131,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn the_client_is_the_first_from_the_right_whom_no_proxy_of_ours_is() {
+    fn client_is_the_rightmost_address_that_is_no_trusted_proxy() {
         for (peer, forwarded, expected) in [
             ("203.0.113.9", vec![], "203.0.113.9"),
             ("203.0.113.9", vec!["198.51.100.1"], "203.0.113.9"),
@@ -170,10 +157,10 @@ mod tests {
     }
 
     #[test]
-    fn that_a_client_came_over_tls_is_believed_of_our_proxies_only() {
-        let told = [(FORWARDED_PROTO, "https")];
-        assert!(client_of("10.0.0.1", &told).behind_tls);
-        assert!(!client_of("203.0.113.9", &told).behind_tls);
+    fn trusts_the_forwarded_scheme_of_trusted_proxies_only() {
+        let https = [(FORWARDED_PROTO, "https")];
+        assert!(client_of("10.0.0.1", &https).behind_tls);
+        assert!(!client_of("203.0.113.9", &https).behind_tls);
         assert!(!client_of("10.0.0.1", &[(FORWARDED_PROTO, "http")]).behind_tls);
         assert!(!client_of("10.0.0.1", &[]).behind_tls);
     }

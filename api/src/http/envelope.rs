@@ -1,49 +1,49 @@
-//! The envelope of every answer: success with data, or an error, each with metadata.
+//! The envelope of every response: success with data, or an error, each with metadata.
 
-use super::problem::Told;
+use super::problem::Problem;
 use chrono::{DateTime, SubsecRound, Utc};
 use poem_openapi::Object;
 use poem_openapi::types::{ParseFromJSON, ToJSON, Type};
 use serde::Serialize;
 use tiris_runtime::trace;
 
-/// When and under which id an answer was made.
+/// The time and the trace id of a response.
 #[derive(Object, Serialize)]
 pub(crate) struct Metadata {
-    /// When the answer was made
+    /// Time of the response
     timestamp: DateTime<Utc>,
-    /// Id of the request, also in the header X-Request-ID and in our logs
+    /// Id of the request, also in the header X-Request-ID and in the logs of the service
     #[oai(validator(max_length = 128))]
     trace_id: String,
 }
 
-/// An answer of success.
+/// A successful response.
 #[derive(Object)]
 pub(crate) struct Success<T: ParseFromJSON + ToJSON + Type> {
     /// Always true
     success: bool,
-    /// What was asked for
+    /// The requested data
     data: T,
     metadata: Metadata,
 }
 
-/// What went wrong.
+/// The error of a failed request.
 #[derive(Object, Serialize)]
 pub(crate) struct Failed {
     /// Stable code, for programs
     code: String,
-    /// Fit to show to a person
+    /// A sentence that may be shown to a user
     message: String,
     /// For a developer: which field, which limit
     #[oai(nullable)]
     details: Option<String>,
-    /// Id of the request, to be told when asking for help
+    /// Id of the request, to be named in a support request
     trace_id: String,
-    /// When the answer was made
+    /// Time of the response
     timestamp: DateTime<Utc>,
 }
 
-/// An answer of failure.
+/// An error response.
 #[derive(Object, Serialize)]
 pub(crate) struct Failure {
     /// Always false
@@ -53,7 +53,7 @@ pub(crate) struct Failure {
 }
 
 impl Metadata {
-    /// For an answer made now, as precise as the times the database keeps, in the trace of the running request.
+    /// Truncates the time to microseconds, the precision of the database.
     fn now() -> Self {
         Self {
             timestamp: Utc::now().trunc_subsecs(6),
@@ -62,7 +62,7 @@ impl Metadata {
     }
 }
 
-/// The body of a successful answer around serialized data.
+/// Returns the body of a successful response around serialized data.
 pub(super) fn success(data: &[u8]) -> Vec<u8> {
     // A time and a string always serialize.
     let metadata = serde_json::to_vec(&Metadata::now()).unwrap_or_default();
@@ -77,15 +77,15 @@ pub(super) fn success(data: &[u8]) -> Vec<u8> {
     .concat()
 }
 
-/// The body of a failed answer.
-pub(super) fn failure(told: &Told) -> Vec<u8> {
+/// Returns the body of an error response.
+pub(super) fn failure(problem: &Problem) -> Vec<u8> {
     let metadata = Metadata::now();
     let failure = Failure {
         success: false,
         error: Failed {
-            code: told.code.to_owned(),
-            message: told.message.clone(),
-            details: told.details.clone(),
+            code: problem.code().to_owned(),
+            message: problem.message(),
+            details: problem.details(),
             trace_id: metadata.trace_id.clone(),
             timestamp: metadata.timestamp,
         },

@@ -1,4 +1,4 @@
-//! Values of the domain as fields of requests and answers: their parsing and their schema are the domain's.
+//! Values of the domain as fields of requests and responses, with the parsing and the schema of the domain.
 
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::{
@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use std::borrow::Cow;
 use tiris_domain::value::{Schema, SchemaKind, Value};
 
-/// A value of the domain.
+/// A value of the domain in the API.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Field<T>(pub(crate) T);
@@ -74,7 +74,7 @@ impl<T: Value + Send + Sync> ToJSON for Field<T> {
     }
 }
 
-/// Whether the document describes the type once, for all fields: a set of choices.
+/// Returns whether the document defines the schema once and refers to it: so for sets of choices.
 fn is_named(schema: &Schema) -> bool {
     !schema.choices.is_empty()
 }
@@ -91,35 +91,35 @@ fn meta(schema: &Schema) -> MetaSchema {
         SchemaKind::Boolean => "boolean",
         SchemaKind::Object => "object",
     };
+
+    let choices = schema.choices.iter().map(|choice| Json::from(*choice));
     let plain = MetaSchema {
         format: schema.format,
         pattern: schema.pattern.map(str::to_owned),
         min_length: schema.min_length,
         max_length: schema.max_length,
-        enum_items: schema
-            .choices
-            .iter()
-            .map(|choice| Json::from(*choice))
-            .collect(),
+        enum_items: choices.collect(),
         write_only: schema.write_only,
         description: schema.description,
         ..MetaSchema::new(kind)
     };
-    let example = schema.example.map(|example| example());
 
-    match schema.kind {
+    let described = match schema.kind {
         SchemaKind::StringOrNumber => MetaSchema {
-            example,
             one_of: vec![inline(plain), inline(MetaSchema::new("number"))],
             ..MetaSchema::ANY
         },
         SchemaKind::Object => MetaSchema {
-            example,
             additional_properties: Some(Box::new(inline(MetaSchema::ANY))),
             ..plain
         },
         SchemaKind::String | SchemaKind::Number | SchemaKind::Integer | SchemaKind::Boolean => {
-            MetaSchema { example, ..plain }
+            plain
         }
+    };
+
+    MetaSchema {
+        example: schema.example.map(|example| example()),
+        ..described
     }
 }

@@ -1,4 +1,4 @@
-//! Conditions that lists share.
+//! Filter conditions that lists share.
 
 use chrono::{DateTime, Datelike, Utc};
 use sea_orm::sea_query::Expr;
@@ -8,14 +8,14 @@ use tiris_domain::json;
 use tiris_domain::value::{Info, Value as _};
 use tiris_store::error::{Error, Result};
 
-/// Longest text a list can be filtered by, in characters.
+/// Longest text of a filter, in characters.
 const TEXT_LENGTH_MAX: usize = 128;
-/// Years the database is asked about; the clock of a caller may say anything.
+/// Years that the database can hold.
 const YEARS: std::ops::RangeInclusive<i32> = 0..=9_999;
 
-/// Rows whose free JSON contains the object in `text`; all rows when there is none.
+/// Selects rows whose free JSON contains the object in `text`, all rows without it.
 pub(crate) fn containing<C: ColumnTrait>(column: C, text: Option<&str>) -> Result<Condition> {
-    // Here only: elsewhere the trait would give strings another `contains`.
+    // Imported only here, because the trait shadows `contains` of strings.
     use sea_orm::sea_query::extension::postgres::PgExpr;
     let Some(text) = text else {
         return Ok(Condition::all());
@@ -24,7 +24,7 @@ pub(crate) fn containing<C: ColumnTrait>(column: C, text: Option<&str>) -> Resul
     Ok(Condition::all().add(Expr::col(column.as_column_ref()).contains(Expr::value(wanted))))
 }
 
-/// The free JSON of the parameter `info`.
+/// Parses the parameter `info`.
 fn info(text: &str) -> Result<Info> {
     json::check(text.as_bytes())
         .map_err(|error| Error::InvalidInfo(format!("the parameter info: {error}")))?;
@@ -37,30 +37,27 @@ fn info(text: &str) -> Result<Info> {
     Info::from_json(value).map_err(|invalid| Error::InvalidInfo(format!("info {invalid}")))
 }
 
-/// Rows where `column` is the wanted value; all rows when none is wanted.
+/// Selects rows where `column` has the wanted value, all rows without it.
 pub(crate) fn equal<C: ColumnTrait, V: Into<sea_orm::Value>>(
     column: C,
     wanted: Option<V>,
 ) -> Condition {
-    wanted.map_or_else(Condition::all, |wanted| {
-        Condition::all().add(column.eq(wanted))
-    })
+    Condition::all().add_option(wanted.map(|wanted| column.eq(wanted)))
 }
 
-/// Rows where `column` is the wanted text, the parameter `name`; all rows when none is wanted.
+/// Selects rows where `column` has the wanted text, given by the parameter `name`; all rows without it.
 pub(crate) fn equal_text<C: ColumnTrait>(
     column: C,
     name: &'static str,
     wanted: Option<String>,
 ) -> Result<Condition> {
     if let Some(text) = &wanted {
-        if text.chars().count() > TEXT_LENGTH_MAX {
-            return Err(Error::invalid(
-                name,
-                format!("may have at most {TEXT_LENGTH_MAX} characters"),
-            ));
+        let length = text.chars().count();
+        if length > TEXT_LENGTH_MAX {
+            let why = format!("may have at most {TEXT_LENGTH_MAX} characters (given: {length})");
+            return Err(Error::invalid(name, why));
         }
-        // No text column can hold it, and the database refuses to compare with it.
+        // PostgreSQL accepts U+0000 in no text, not even to compare with.
         if text.contains('\0') {
             return Err(Error::invalid(name, "must not contain U+0000"));
         }
@@ -69,20 +66,15 @@ pub(crate) fn equal_text<C: ColumnTrait>(
     Ok(equal(column, wanted))
 }
 
-/// Rows from `start` (inclusive) until `end` (exclusive); each is the name of a parameter and its value.
+/// Selects rows from `start` (inclusive) until `end` (exclusive), each the name of a parameter and its value.
 pub(crate) fn range<C: ColumnTrait>(
     column: C,
     start: (&'static str, Option<DateTime<Utc>>),
     end: (&'static str, Option<DateTime<Utc>>),
 ) -> Result<Condition> {
-    let mut condition = Condition::all();
-    if let Some(time) = in_years(start)? {
-        condition = condition.add(column.gte(time));
-    }
-    if let Some(time) = in_years(end)? {
-        condition = condition.add(column.lt(time));
-    }
-    Ok(condition)
+    let start = in_years(start)?.map(|time| column.gte(time));
+    let end = in_years(end)?.map(|time| column.lt(time));
+    Ok(Condition::all().add_option(start).add_option(end))
 }
 
 fn in_years((name, time): (&'static str, Option<DateTime<Utc>>)) -> Result<Option<DateTime<Utc>>> {
@@ -94,7 +86,7 @@ fn in_years((name, time): (&'static str, Option<DateTime<Utc>>)) -> Result<Optio
     }
 }
 
-/// Whether the database can hold a time.
+/// Returns whether the database can hold a time.
 pub(crate) fn is_storable(time: DateTime<Utc>) -> bool {
     YEARS.contains(&time.year())
 }

@@ -1,13 +1,13 @@
-//! The header `Idempotency-Key`: a request that is sent again changes nothing and gets the first answer.
+//! The header `Idempotency-Key`: a repeated request changes nothing and returns the first response.
 //!
 //! Every POST and PUT except those of signing in takes [`Idempotency`], after the caller and before the body, and runs its
-//! transaction by it. None of them answers with credentials, because the answer is stored. A dry run changes nothing, so
-//! it stores no answer and runs again.
+//! transaction through it. None of them returns credentials, because the response is stored. A dry run changes nothing, so
+//! it stores no response and runs again.
 
 use super::body;
 use super::problem::Problem;
 use super::reply::Reply;
-use super::transaction::{Tx, retried};
+use super::transaction::{Tx, keep, retried};
 use crate::state::State;
 use bytes::Bytes;
 use poem::http::{HeaderMap, Method};
@@ -18,15 +18,13 @@ use tiris_domain::ids::UserId;
 use tiris_store::error::{Error, Result};
 use tiris_store::idempotency::{self, Call};
 
-/// The header.
 pub(crate) const HEADER: &str = "Idempotency-Key";
 /// Longest key, in characters.
 pub(crate) const KEY_LENGTH_MAX: usize = 128;
 
-/// The idempotency key of a request, if it has one.
+/// The idempotency key of a request, if any.
 pub(crate) struct Idempotency(Option<Keyed>);
 
-/// A request with a key.
 struct Keyed {
     key: String,
     method: Method,
@@ -36,7 +34,7 @@ struct Keyed {
 
 impl<'a> FromRequest<'a> for Idempotency {
     async fn from_request(request: &'a Request, body: &mut RequestBody) -> poem::Result<Self> {
-        let Some(key) = key_of(request.headers())? else {
+        let Some(key) = key_of(request.headers()).map_err(Problem::from)? else {
             return Ok(Self(None));
         };
         let bytes = body::read(request, body).await?;
@@ -51,7 +49,7 @@ impl<'a> FromRequest<'a> for Idempotency {
     }
 }
 
-fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+fn key_of(headers: &HeaderMap) -> Result<Option<String>> {
     let mut given = headers.get_all(HEADER).iter();
     let Some(key) = given.next() else {
         return Ok(None);
@@ -60,21 +58,22 @@ fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let bytes = key.as_bytes();
     let is_printable = bytes.iter().all(|byte| matches!(byte, b' '..=b'~'));
     if given.next().is_some() || !is_printable || !(1..=KEY_LENGTH_MAX).contains(&bytes.len()) {
-        return Err(Problem::InvalidParameter(format!(
-            "{HEADER} must be given once, with 1 to {KEY_LENGTH_MAX} printable ASCII characters (given: {} bytes)",
-            bytes.len()
-        )));
+        let length = bytes.len();
+        let why = format!(
+            "must be given once, with 1 to {KEY_LENGTH_MAX} printable ASCII characters (given: {length} bytes)"
+        );
+        return Err(Error::invalid(HEADER, why));
     }
     Ok(Some(String::from_utf8_lossy(bytes).into_owned()))
 }
 
 impl Idempotency {
-    /// Of work that is done without a request of its own.
+    /// For work without a request of its own.
     pub(crate) const NONE: Self = Self(None);
 
-    /// Runs `work` in a transaction of `user`, again when the database asks for it. With a key the answer is committed
-    /// with the effect; when there is one already, nothing runs and it is given again. A request that comes while
-    /// another with its key runs waits for it, at most as long as the database lets a statement wait.
+    /// Runs `work` in a transaction of `user`, with retries on deadlocks and serialization failures. With a key, the
+    /// response is committed with the effect; when it is stored already, it is returned and `work` does not run. A
+    /// concurrent request with the same key waits for the first one, at most for the statement timeout of the database.
     pub(crate) async fn run<T, W, F, const STATUS: u16>(
         &self,
         state: &State,
@@ -94,14 +93,14 @@ impl Idempotency {
             {
                 let kept = idempotency::find(&mut tx, call).await?;
                 let missing = || Error::internal("a claimed idempotency key cannot be found");
-                return Ok(Reply::kept(kept.ok_or_else(missing)?));
+                return Ok(Reply::Kept(kept.ok_or_else(missing)?));
             }
             work(tx).await
         })
         .await
     }
 
-    /// The answer to the same request before, for work that is more than one transaction.
+    /// Returns the stored response, for work of more than one transaction.
     pub(crate) async fn stored<T, const STATUS: u16>(
         &self,
         state: &State,
@@ -112,11 +111,11 @@ impl Idempotency {
         };
         let mut connection = state.pool.acquire().await?;
         let kept = idempotency::find(&mut connection, &call).await?;
-        Ok(kept.map(Reply::kept))
+        Ok(kept.map(Reply::Kept))
     }
 
-    /// Stores the answer of work that was done in several transactions, each of which is safe to repeat. Of two requests
-    /// at once the answer that is stored first is given to both.
+    /// Stores the response of work of several transactions, each of which is safe to repeat. Two concurrent requests both
+    /// return the response that is stored first.
     pub(crate) async fn store<T: Serialize, const STATUS: u16>(
         &self,
         state: &State,
@@ -132,13 +131,13 @@ impl Idempotency {
             .run(state, user, async |tx: Tx| tx.finish(shared).await)
             .await?;
 
-        Ok(match stored.into_kept() {
-            Some(kept) => Reply::kept(kept),
-            None => Reply::done(data),
+        Ok(match stored {
+            Reply::Kept(kept) => Reply::Kept(kept),
+            Reply::Read(_) | Reply::Done(_) => Reply::Done(data),
         })
     }
 
-    /// Answers a committed request with other data than it was committed with, and stores that answer instead.
+    /// Replaces the stored response of a committed request.
     pub(crate) async fn amend<T: Serialize, const STATUS: u16>(
         &self,
         state: &State,
@@ -147,9 +146,7 @@ impl Idempotency {
     ) -> Result<Reply<T, STATUS>> {
         if let Some(call) = self.call(state, user) {
             let mut connection = state.pool.acquire().await?;
-            let body =
-                serde_json::to_string(&data).map_err(|error| Error::Internal(error.into()))?;
-            idempotency::keep(&mut connection, &call, STATUS, &body).await?;
+            keep(&mut connection, &call, STATUS, &data).await?;
         }
         Ok(Reply::done(data))
     }

@@ -1,6 +1,4 @@
-//! Which version of a thing a caller has seen: its strong ETag, and the header `If-Match` of a change.
-//!
-//! Owns: how a tag is made and compared. Must not know: single operations.
+//! Strong ETags of resources, and the header `If-Match` of a change.
 //!
 //! A change takes [`IfMatch`] as a parameter named `If-Match`, and checks it in its transaction, with the row locked,
 //! before it changes anything.
@@ -13,44 +11,27 @@ use poem_openapi::types::Type;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use std::fmt::Write;
 use tiris_store::error::{Error, Result};
 
-/// Bytes of the hash in an ETag.
-const ETAG_BYTES: usize = 16;
-
-/// A strong tag of the data alone: the metadata around it differs in every answer.
+/// Returns the strong tag of the data without its envelope, whose metadata differs in every response: half of its hash.
 pub(crate) fn etag(data: &[u8]) -> String {
-    let digest = Sha256::digest(data);
-    let mut tag = String::with_capacity(2 * ETAG_BYTES + 2);
-    tag.push('"');
-    for byte in &digest[..ETAG_BYTES] {
-        // Writing to a string does not fail.
-        write!(tag, "{byte:02x}").ok();
-    }
-    tag.push('"');
-    tag
+    let hash: [u8; 32] = Sha256::digest(data).into();
+    let half = hash.first_chunk().copied().unwrap_or_default();
+    format!("\"{:032x}\"", u128::from_be_bytes(half))
 }
 
-/// The header `If-Match`: which versions the caller agrees to change.
-pub(crate) struct IfMatch(Seen);
-
-enum Seen {
-    /// Nothing is asked, or only that the thing exists.
-    Any,
-    /// One of these; weak ones among them are equal to none.
-    Tags(Vec<String>),
-}
+/// The header `If-Match`: the tags of the versions that may be changed, `None` for any. A weak tag matches no version.
+pub(crate) struct IfMatch(Option<Vec<String>>);
 
 impl IfMatch {
-    /// Whether the caller named a version, so that there is something to check.
+    /// Returns whether the request names a version to check.
     pub(crate) fn is_given(&self) -> bool {
-        matches!(self.0, Seen::Tags(_))
+        self.0.is_some()
     }
 
-    /// Fails unless the resource, as a GET answers it, is still the version the caller has seen. The row must be locked.
+    /// Fails unless the header names the version of the resource, as GET returns it. The row must be locked.
     pub(crate) fn check<T: Serialize>(&self, current: &T) -> Result<()> {
-        let Seen::Tags(tags) = &self.0 else {
+        let Some(tags) = &self.0 else {
             return Ok(());
         };
         let data = serde_json::to_vec(current).map_err(|error| Error::Internal(error.into()))?;
@@ -61,27 +42,21 @@ impl IfMatch {
         }
     }
 
-    fn of<'a>(lines: impl Iterator<Item = Option<&'a str>>) -> Result<Self, Problem> {
-        let malformed = || {
-            Problem::InvalidParameter("If-Match must be * or ETags as GET gives them".to_owned())
-        };
+    fn of<'a>(lines: impl Iterator<Item = Option<&'a str>>) -> Result<Self> {
+        let malformed = || Error::invalid("If-Match", "must be * or ETags as GET returns them");
         let mut tags = Vec::new();
 
         for line in lines {
             for tag in line.ok_or_else(malformed)?.split(',').map(str::trim) {
                 match (tag, tag.strip_prefix("W/").unwrap_or(tag).as_bytes()) {
-                    ("*", _) => return Ok(Self(Seen::Any)),
+                    ("*", _) => return Ok(Self(None)),
                     (_, [b'"', .., b'"']) => tags.push(tag.to_owned()),
                     _ => return Err(malformed()),
                 }
             }
         }
 
-        Ok(Self(if tags.is_empty() {
-            Seen::Any
-        } else {
-            Seen::Tags(tags)
-        }))
+        Ok(Self(Some(tags).filter(|tags| !tags.is_empty())))
     }
 }
 
@@ -105,7 +80,8 @@ impl<'a> ApiExtractor<'a> for IfMatch {
         _options: ExtractParamOptions<String>,
     ) -> poem::Result<Self> {
         let lines = request.headers().get_all(IF_MATCH);
-        Ok(Self::of(lines.iter().map(|line| line.to_str().ok()))?)
+        let seen = Self::of(lines.iter().map(|line| line.to_str().ok()));
+        Ok(seen.map_err(Problem::from)?)
     }
 }
 
@@ -119,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_current_strong_tag_any_and_none_let_a_change_through() {
+    fn accepts_the_current_strong_tag_a_star_and_no_header() {
         let tag = etag(b"1");
 
         for good in [
@@ -145,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_tag_is_refused() {
+    fn rejects_malformed_tags() {
         for malformed in ["", "x", "\"", "\"x\",", "\"x\", y", "W/", "W/*"] {
             assert!(
                 IfMatch::of([Some(malformed)].into_iter()).is_err(),

@@ -1,105 +1,93 @@
-//! Reads a JSON object into a request type by serde, so that every mistake names the path of its field, the limit and
-//! what was given.
+//! Reads a JSON object into a request type by serde, so that every error names the path of its field, the limit and the
+//! given value.
 //!
-//! serde_json's own deserializer reports mistakes as one sentence with Rust's names; this one keeps field and reason
-//! apart. A field that is null counts as absent.
+//! serde_json's own deserializer reports an error as one sentence with Rust's names; this one keeps field and reason
+//! apart. A known field that is null counts as absent.
 
 use serde::Deserialize;
 use serde::de::value::{MapDeserializer, SeqDeserializer};
-use serde::de::{self, DeserializeOwned, IgnoredAny, IntoDeserializer, Unexpected, Visitor};
+use serde::de::{self, DeserializeOwned, IntoDeserializer, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::Display;
 use tiris_domain::json;
 use tiris_domain::value::FREE_JSON;
 use tiris_store::error::{Error, Result};
 
-/// The key by which serde_json's `Value` takes a number with its text.
+/// The key by which serde_json's `Value` reads a number from its text.
 const NUMBER: &str = "$serde_json::private::Number";
-/// Characters of a wrong value that are shown back.
+/// The serde name of a field of type [`Unknown`].
+const UNKNOWN: &str = "$unknown";
+/// Characters of a wrong value that an error repeats.
 const SHOWN_CHARS_MAX: usize = 60;
 
 /// Reads the bytes of a body.
 pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     json::check(bytes).map_err(|error| Error::InvalidInfo(error.to_string()))?;
-    let value: Value = serde_json::from_slice(bytes)
-        .map_err(|error| Error::InvalidRequest(format!("the body is no JSON: {error}")))?;
-    if !value.is_object() {
-        return Err(Error::InvalidRequest(
-            "the body must be a JSON object".to_owned(),
-        ));
+    let value = serde_json::from_slice(bytes)
+        .map_err(|error| Error::InvalidRequest(format!("the body is not JSON: {error}")))?;
+    match value {
+        Value::Object(object) => within("", object),
+        _ => {
+            let why = "the body must be a JSON object".to_owned();
+            Err(Error::InvalidRequest(why))
+        }
     }
-
-    parse(value).map_err(|(mistake, path)| mistake.at(&path))
 }
 
-/// Reads an object that stands at `place` in a body.
+/// Reads an object that stands at `place` in a body, which is empty for the whole body.
 pub(crate) fn within<T: DeserializeOwned>(place: &str, object: Map<String, Value>) -> Result<T> {
-    parse(Value::Object(object)).map_err(|(mistake, path)| mistake.at(&join(place, &path)))
-}
-
-fn parse<T: DeserializeOwned>(value: Value) -> Result<T, (Mistake, String)> {
     let mut track = serde_path_to_error::Track::new();
-    let reader = serde_path_to_error::Deserializer::new(Reader(value), &mut track);
+    let reader = Reader(Value::Object(object));
+    let reader = serde_path_to_error::Deserializer::new(reader, &mut track);
 
     T::deserialize(reader).map_err(|mistake| {
         let path = track.path().to_string();
-        // The library's name for the whole.
-        (mistake, if path == "." { String::new() } else { path })
+        // The library calls the whole object ".".
+        let path = if path == "." { "" } else { &path };
+        mistake.at(&join(place, path))
     })
 }
 
 fn join(place: &str, path: &str) -> String {
-    if path.is_empty() {
-        place.to_owned()
-    } else {
-        format!("{place}.{path}")
-    }
+    let parts = [place, path].into_iter().filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join(".")
 }
 
-/// A field of a request that is not known; whether it is refused depends on the others.
-#[derive(Debug, Default)]
+/// The first unknown field of a request whose handler decides whether unknown fields are refused. Its field in the
+/// request type is marked `#[serde(rename = "$unknown", default)]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(transparent)]
 pub(crate) struct Unknown(Option<String>);
 
 impl Unknown {
-    /// Fails when there is one.
+    /// Fails when the request has an unknown field.
     pub(crate) fn refuse(&self) -> Result<()> {
         match &self.0 {
-            Some(field) => Err(Mistake::Unknown(shown(field)).at("")),
+            Some(field) => Err(Mistake::Unknown(field.clone()).at("")),
             None => Ok(()),
         }
     }
 }
 
-impl<'de> Deserialize<'de> for Unknown {
-    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let fields = BTreeMap::<String, IgnoredAny>::deserialize(deserializer)?;
-        Ok(Self(fields.into_keys().next()))
-    }
-}
-
-/// What is wrong with a value, without its place.
-#[derive(Debug)]
+/// An error in a value, without its path.
+#[derive(Debug, thiserror::Error)]
+#[error("invalid value")]
 enum Mistake {
-    /// A field is missing in the object.
     Missing(&'static str),
-    /// The object has a field that is not known.
     Unknown(String),
-    /// A value is not what the field takes.
     Invalid(String),
     /// Free JSON that breaks its rules.
     FreeJson(String),
 }
 
 impl Mistake {
-    /// The error of the request, for a mistake at `path`, which is empty for the whole body.
+    /// Returns the error of the request for a mistake at `path`, which is empty for the whole body.
     fn at(self, path: &str) -> Error {
         match self {
-            Self::Missing(field) if path.is_empty() => Error::MissingField(field.into()),
             Self::Missing(field) => Error::MissingField(join(path, field).into()),
             Self::Unknown(field) => Error::InvalidRequest(format!(
-                "unknown field {field:?}: nothing is ignored where money moves"
+                "unknown field {field:?}: remove it; requests that move money allow no unknown fields"
             )),
             Self::Invalid(why) if path.is_empty() => Error::InvalidRequest(why),
             Self::Invalid(why) => Error::InvalidValue {
@@ -111,16 +99,8 @@ impl Mistake {
     }
 }
 
-impl fmt::Display for Mistake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
-    }
-}
-
-impl std::error::Error for Mistake {}
-
 impl de::Error for Mistake {
-    fn custom<T: fmt::Display>(why: T) -> Self {
+    fn custom<T: Display>(why: T) -> Self {
         Self::Invalid(why.to_string())
     }
 
@@ -129,11 +109,11 @@ impl de::Error for Mistake {
     }
 
     fn unknown_field(field: &str, _known: &'static [&'static str]) -> Self {
-        Self::Unknown(shown(field))
+        Self::Unknown(shortened(field))
     }
 
     fn unknown_variant(variant: &str, known: &'static [&'static str]) -> Self {
-        let given = shown(&format!("{variant:?}"));
+        let given = shortened(&format!("{variant:?}"));
         Self::Invalid(format!(
             "must be one of {} (given: {given})",
             known.join(", ")
@@ -148,11 +128,11 @@ impl de::Error for Mistake {
     }
 }
 
-fn shown(text: &str) -> String {
+fn shortened(text: &str) -> String {
     text.chars().take(SHOWN_CHARS_MAX).collect()
 }
 
-/// A value that is read.
+/// A deserializer of a JSON value.
 struct Reader(Value);
 
 impl IntoDeserializer<'_, Mistake> for Reader {
@@ -165,16 +145,30 @@ impl IntoDeserializer<'_, Mistake> for Reader {
 
 impl Reader {
     fn wrong(&self, expected: &str) -> Mistake {
-        let given = shown(&self.0.to_string());
+        let given = shortened(&self.0.to_string());
         Mistake::Invalid(format!("must be {expected} (given: {given})"))
+    }
+
+    /// Reads a value that must be of one kind.
+    fn only<'de, V: Visitor<'de>>(
+        self,
+        is_right: fn(&Value) -> bool,
+        expected: &str,
+        visitor: V,
+    ) -> Result<V::Value, Mistake> {
+        if is_right(&self.0) {
+            de::Deserializer::deserialize_any(self, visitor)
+        } else {
+            Err(self.wrong(expected))
+        }
     }
 }
 
 impl<'de> de::Deserializer<'de> for Reader {
     type Error = Mistake;
 
-    /// For values that are read as a whole, such as free JSON and amounts. serde_json's own deserializer would hand some
-    /// numbers over as floats, whose text is another one.
+    /// For values that are read as a whole, such as free JSON and amounts. serde_json's own deserializer passes some
+    /// numbers as floats, whose text differs from the given one.
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
         match self.0 {
             Value::Null => visitor.visit_unit(),
@@ -212,32 +206,26 @@ impl<'de> de::Deserializer<'de> for Reader {
         let Value::Object(object) = self.0 else {
             return Err(self.wrong("an object"));
         };
-        let given = object
-            .into_iter()
-            .filter(|(name, value)| !(value.is_null() && fields.contains(&name.as_str())))
-            .map(|(name, value)| (name, Reader(value)));
-        visitor.visit_map(MapDeserializer::new(given))
-    }
+        let is_known = |name: &str| name != UNKNOWN && fields.contains(&name);
+        let collects_unknown = fields.contains(&UNKNOWN);
+        let unknown = object
+            .keys()
+            .find(|name| collects_unknown && !is_known(name))
+            .map(|name| (UNKNOWN.to_owned(), Value::String(shortened(name))));
 
-    /// For a struct that collects its unknown fields.
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
-        let Value::Object(object) = self.0 else {
-            return Err(self.wrong("an object"));
-        };
         let given = object
             .into_iter()
-            .filter(|(_, value)| !value.is_null())
+            .filter(|(name, value)| match is_known(name) {
+                true => !value.is_null(),
+                false => !collects_unknown,
+            })
+            .chain(unknown)
             .map(|(name, value)| (name, Reader(value)));
         visitor.visit_map(MapDeserializer::new(given))
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
-        match self.0 {
-            Value::Array(items) => {
-                visitor.visit_seq(SeqDeserializer::new(items.into_iter().map(Reader)))
-            }
-            _ => Err(self.wrong("a list")),
-        }
+        self.only(Value::is_array, "a list", visitor)
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -246,17 +234,14 @@ impl<'de> de::Deserializer<'de> for Reader {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Mistake> {
-        match &self.0 {
-            Value::String(variant) => visitor.visit_enum(variant.as_str().into_deserializer()),
-            _ => Err(self.wrong(&format!("one of {}", variants.join(", ")))),
+        match self.0.as_str() {
+            Some(variant) => visitor.visit_enum(variant.into_deserializer()),
+            None => Err(self.wrong(&format!("one of {}", variants.join(", ")))),
         }
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
-        match self.0 {
-            Value::String(text) => visitor.visit_string(text),
-            _ => Err(self.wrong("a string")),
-        }
+        self.only(Value::is_string, "a string", visitor)
     }
 
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
@@ -264,10 +249,7 @@ impl<'de> de::Deserializer<'de> for Reader {
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
-        match self.0 {
-            Value::Bool(flag) => visitor.visit_bool(flag),
-            _ => Err(self.wrong("true or false")),
-        }
+        self.only(Value::is_boolean, "true or false", visitor)
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
@@ -280,7 +262,7 @@ impl<'de> de::Deserializer<'de> for Reader {
 
     forward_to_deserialize_any! {
         i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf unit unit_struct
-        tuple tuple_struct identifier ignored_any
+        tuple tuple_struct map identifier ignored_any
     }
 }
 
@@ -302,17 +284,21 @@ mod tests {
     #[derive(Debug, Deserialize)]
     struct Part {
         amount: Amount,
-        #[serde(flatten)]
+        #[serde(rename = "$unknown", default)]
         unknown: Unknown,
     }
 
-    fn refused(body: &str) -> String {
+    fn error_of(body: &str) -> String {
         let error = read::<Body>(body.as_bytes()).expect_err("a mistake");
         format!("{error:?}")
     }
 
+    fn part(object: Value) -> Part {
+        within("info", object.as_object().expect("an object").clone()).expect("a part")
+    }
+
     #[test]
-    fn numbers_keep_their_text() {
+    fn keeps_the_text_of_numbers() {
         let info =
             r#"{"a":-0.000000000000000000000001,"b":[1e2,0.10],"c":12345678901234567890123}"#;
         let body = format!(r#"{{"name":"n","info":{info}}}"#);
@@ -326,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_names_its_path() {
+    fn names_the_path_of_an_error() {
         for (body, words) in [
             (r#"{}"#, r#"MissingField("name")"#),
             (r#"{"name":null}"#, r#"MissingField("name")"#),
@@ -352,13 +338,13 @@ mod tests {
             ),
             (r#"{"name":"n","more":1}"#, "unknown field"),
         ] {
-            let refused = refused(body);
-            assert!(refused.contains(words), "{body}: {refused}");
+            let error = error_of(body);
+            assert!(error.contains(words), "{body}: {error}");
         }
     }
 
     #[test]
-    fn null_is_as_good_as_absent() {
+    fn treats_null_as_absent() {
         let read: Body = read(br#"{"name":"n","info":null,"parts":null}"#).expect("a body");
 
         assert_eq!(read.info, None);
@@ -366,13 +352,27 @@ mod tests {
     }
 
     #[test]
-    fn fields_that_are_not_known_can_be_refused_later() {
-        let object = json!({"amount": "1", "more": 1});
-        let part: Part =
-            within("info", object.as_object().expect("an object").clone()).expect("a part");
+    fn collects_an_unknown_field_even_when_it_is_null() {
+        for object in [
+            json!({"amount": "1", "more": 1}),
+            json!({"amount": "1", "more": null}),
+        ] {
+            let part = part(object);
 
-        assert_eq!(part.amount.0.to_string(), "1");
-        let error = part.unknown.refuse().expect_err("an unknown field");
-        assert!(error.to_string().contains("more"), "{error}");
+            assert_eq!(part.amount.0.to_string(), "1");
+            let error = part.unknown.refuse().expect_err("an unknown field");
+            assert!(error.to_string().contains("more"), "{error}");
+        }
+    }
+
+    #[test]
+    fn accepts_a_client_field_named_like_the_collector_as_unknown() {
+        assert!(part(json!({"amount": "1"})).unknown.refuse().is_ok());
+        assert!(
+            part(json!({"amount": "1", "$unknown": 5}))
+                .unknown
+                .refuse()
+                .is_err()
+        );
     }
 }

@@ -1,6 +1,4 @@
-//! Pages of long lists, newest first, stable while new rows come in.
-//!
-//! Owns: limit, cursor and offset, and the conditions they mean. Must not know: what the rows are.
+//! Pages of long lists, newest first, stable while new rows come in: limit, cursor, offset and their conditions.
 
 use super::filter::is_storable;
 use crate::entities::Entities;
@@ -11,27 +9,26 @@ use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::Object;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
-    ColumnTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, Select,
+    ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
 };
 use serde::Serialize;
 use tiris_domain::ids::time_of;
 use tiris_store::error::{Error, Result};
 use uuid::Uuid;
 
-/// Rows of a page unless told otherwise.
+/// Rows of a page by default.
 const LIMIT_DEFAULT: u64 = 100;
-/// Rows of a page at most.
+/// Most rows of a page.
 pub(crate) const LIMIT_MAX: u64 = 1_000;
-/// Rows that may be skipped; every one of them is read. A cursor has no such limit.
+/// Most rows that an offset may skip, because each of them is read. A cursor has no such limit.
 pub(crate) const OFFSET_MAX: u64 = 100_000;
-/// How far back a page of a history is looked for at first. Planning costs as much as there are partitions, and most pages
-/// are full before the third month.
+/// How far back the first attempt at a page of a history looks: planning costs grow with the number of partitions, and
+/// most pages are full before the third month.
 const NEAR: TimeDelta = TimeDelta::days(40);
 /// Bytes of a cursor: microseconds and id.
 const CURSOR_BYTES: usize = 24;
 
-/// The place after a row in the order of a list.
+/// A position in a list, behind the row with this timestamp and id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Cursor {
     timestamp: DateTime<Utc>,
@@ -58,7 +55,7 @@ impl Cursor {
     }
 }
 
-/// Which page is asked for.
+/// The requested page of a list.
 #[derive(Clone, Debug)]
 pub(crate) struct Page {
     limit: u64,
@@ -71,6 +68,29 @@ enum Start {
     After(Cursor),
     Offset(u64),
     First,
+}
+
+impl Start {
+    fn select<E: EntityTrait>(
+        self,
+        rows: Select<E>,
+        (timestamp, id): (E::Column, E::Column),
+    ) -> Select<E> {
+        match self {
+            Self::First => rows,
+            Self::Offset(offset) => rows.offset(offset),
+            Self::After(cursor) => {
+                let place = Expr::tuple([Expr::value(cursor.timestamp), Expr::value(cursor.id)]);
+                let here = Expr::tuple([
+                    Expr::col(timestamp.as_column_ref()),
+                    Expr::col(id.as_column_ref()),
+                ]);
+                // Only the first condition lets the planner skip partitions.
+                rows.filter(timestamp.lte(cursor.timestamp))
+                    .filter(here.lt(place))
+            }
+        }
+    }
 }
 
 impl Page {
@@ -92,9 +112,8 @@ impl Page {
 
         let start = match (cursor, offset) {
             (Some(_), Some(_)) => {
-                return Err(Error::InvalidRequest(
-                    "cursor and offset exclude each other".to_owned(),
-                ));
+                let why = "cursor and offset exclude each other: send one of them".to_owned();
+                return Err(Error::InvalidRequest(why));
             }
             (Some(cursor), None) => Start::After(Cursor::decode(cursor).ok_or_else(|| {
                 Error::invalid("cursor", "must be the next_cursor of an earlier page")
@@ -102,7 +121,7 @@ impl Page {
             (None, Some(offset)) if offset > OFFSET_MAX => {
                 return Err(Error::invalid(
                     "offset",
-                    format!("must be at most {OFFSET_MAX}: go on with cursor"),
+                    format!("must be at most {OFFSET_MAX} (given: {offset}): use cursor instead"),
                 ));
             }
             (None, Some(offset)) => Start::Offset(offset),
@@ -116,39 +135,29 @@ impl Page {
         })
     }
 
-    /// Reads a page of a history like [`Self::read`], where it lies far enough behind from a copy of the database; `trading`
-    /// gives a row's own. The last parts are looked through first, and all where that is no full page.
-    pub(crate) async fn read_history<E, M>(
+    /// Reads a page of a history like [`Self::read`], from the replica where the page is old enough; `trading` returns the
+    /// trading of a row. The latest partitions are tried first, and all of them when the page is not full.
+    pub(crate) async fn read_history<E: EntityTrait<Model: Send + Sync>>(
         &self,
         histories: &Histories,
         rows: Select<E>,
         columns: (E::Column, E::Column),
-        key: fn(&M) -> (DateTime<Utc>, Uuid),
-        trading: fn(&M) -> Uuid,
-    ) -> Result<(Vec<M>, Pagination)>
-    where
-        E: EntityTrait<Model = M>,
-        M: FromQueryResult + Sized + Send + Sync,
-    {
-        let replica = match self.start {
-            // A total counts what is new, too.
-            Start::After(cursor) if !self.include_total => {
-                histories.replica(cursor.timestamp).await
+        key: fn(&E::Model) -> (DateTime<Utc>, Uuid),
+        trading: fn(&E::Model) -> Uuid,
+    ) -> Result<(Vec<E::Model>, Pagination)> {
+        let (replica, until) = match self.start {
+            // A total counts all rows, new ones included.
+            _ if self.include_total => (None, None),
+            Start::First => (None, Some(Utc::now())),
+            Start::After(Cursor { timestamp, .. }) => {
+                (histories.replica(timestamp).await, Some(timestamp))
             }
-            Start::After(_) | Start::Offset(_) | Start::First => None,
-        };
-
-        let until = match self.start {
-            // A total counts all rows.
-            _ if self.include_total => None,
-            Start::First => Some(Utc::now()),
-            Start::After(cursor) => Some(cursor.timestamp),
-            Start::Offset(_) => None,
+            Start::Offset(_) => (None, None),
         };
 
         let near = until.and_then(|until| until.checked_sub_signed(NEAR));
         let near = near.map(|near| rows.clone().filter(columns.0.gte(near)));
-        let last_parts_first = async |db: &Entities| {
+        let latest_first = async |db: &Entities| {
             if let Some(near) = near.clone() {
                 let page = self.read(db, near, columns, key).await?;
                 if page.1.has_more {
@@ -159,54 +168,35 @@ impl Page {
         };
 
         if let Some(replica) = replica
-            && let Some(page) = replica.ask(last_parts_first(replica.db())).await
+            && let Some(page) = replica.query(latest_first(replica.db())).await
             && histories
                 .are_living(page.0.iter().map(trading).collect())
                 .await?
         {
             return Ok(page);
         }
-        last_parts_first(histories.lists()).await
+        latest_first(histories.lists()).await
     }
 
-    /// Reads the page of `rows`, ordered by the columns of timestamp and id; `key` gives both of a row.
-    pub(crate) async fn read<E, M>(
+    /// Reads the page of `rows`, ordered by the columns of timestamp and id; `key` returns both of a row.
+    pub(crate) async fn read<E: EntityTrait<Model: Send + Sync>>(
         &self,
         db: &Entities,
         rows: Select<E>,
         columns: (E::Column, E::Column),
-        key: fn(&M) -> (DateTime<Utc>, Uuid),
-    ) -> Result<(Vec<M>, Pagination)>
-    where
-        E: EntityTrait<Model = M>,
-        M: FromQueryResult + Sized + Send + Sync,
-    {
+        key: fn(&E::Model) -> (DateTime<Utc>, Uuid),
+    ) -> Result<(Vec<E::Model>, Pagination)> {
         let (timestamp, id) = columns;
         let total = if self.include_total {
             Some(rows.clone().count(db).await?)
         } else {
             None
         };
-        let mut page = rows
+        let page = rows
             .order_by_desc(timestamp)
             .order_by_desc(id)
             .limit(self.limit + 1);
-
-        match self.start {
-            Start::First => {}
-            Start::Offset(offset) => page = page.offset(offset),
-            Start::After(cursor) => {
-                let place = Expr::tuple([Expr::value(cursor.timestamp), Expr::value(cursor.id)]);
-                let here = Expr::tuple([
-                    Expr::col(timestamp.as_column_ref()),
-                    Expr::col(id.as_column_ref()),
-                ]);
-                // The first condition alone lets the planner leave out partitions.
-                page = page
-                    .filter(timestamp.lte(cursor.timestamp))
-                    .filter(here.lt(place));
-            }
-        }
+        let page = self.start.select(page, columns);
 
         let mut found = page.all(db).await?;
         let wanted = usize::try_from(self.limit).unwrap_or(usize::MAX);
@@ -215,29 +205,24 @@ impl Page {
         found.truncate(wanted);
 
         let last = found.last().filter(|_| has_more).map(key);
-        let next_cursor = last.map(|(timestamp, id)| Cursor { timestamp, id }.encode());
-        let offset = match self.start {
-            Start::Offset(offset) => Some(offset),
-            Start::After(_) | Start::First => None,
-        };
-
-        Ok((
-            found,
-            Pagination {
-                limit: self.limit,
-                has_more,
-                next_cursor,
-                offset,
-                total,
+        let pagination = Pagination {
+            limit: self.limit,
+            has_more,
+            next_cursor: last.map(|(timestamp, id)| Cursor { timestamp, id }.encode()),
+            offset: match self.start {
+                Start::Offset(offset) => Some(offset),
+                Start::After(_) | Start::First => None,
             },
-        ))
+            total,
+        };
+        Ok((found, pagination))
     }
 }
 
-/// Where a page stands in its list.
+/// The position of a page in its list.
 #[derive(Object, Serialize)]
 pub(crate) struct Pagination {
-    /// Rows asked for
+    /// Most rows of the page
     limit: u64,
     /// Whether there are older rows
     has_more: bool,
@@ -254,17 +239,13 @@ pub(crate) struct Pagination {
     total: Option<u64>,
 }
 
-/// Reads the row of a history with this id: the time in the id says in which partition it is.
-pub(crate) async fn by_id<E, M>(
+/// Reads a row of a history by its id, whose time selects the partition.
+pub(crate) async fn by_id<E: EntityTrait>(
     db: &Entities,
     rows: Select<E>,
     columns: (E::Column, E::Column),
     id: Uuid,
-) -> Result<Option<M>>
-where
-    E: EntityTrait<Model = M>,
-    M: FromQueryResult + Sized + Send + Sync,
-{
+) -> Result<Option<E::Model>> {
     let Some(from) = time_of(id) else {
         return Ok(None);
     };
@@ -287,19 +268,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_cursor_survives_its_text(micros in -62_000_000_000_000_000i64..253_000_000_000_000_000, id: u128) {
+        fn cursor_round_trips(micros in -62_000_000_000_000_000i64..253_000_000_000_000_000, id: u128) {
             let cursor = Cursor { timestamp: DateTime::from_timestamp_micros(micros).expect("in range"), id: Uuid::from_u128(id) };
             prop_assert_eq!(Cursor::decode(&cursor.encode()), Some(cursor));
         }
 
         #[test]
-        fn no_text_makes_the_decoder_panic(text in ".{0,50}") {
+        fn decoder_never_panics(text in ".{0,50}") {
             let _cursor = Cursor::decode(&text);
         }
     }
 
     #[test]
-    fn limits_are_named() {
+    fn rejects_parameters_beyond_their_limits() {
         for (limit, cursor, offset) in [
             (Some(0), None, None),
             (Some(1_001), None, None),

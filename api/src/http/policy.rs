@@ -1,38 +1,37 @@
-//! The policy of an operation: who may call it, which allowance a call is charged to, and how it can be refused.
+//! The policy of an operation: its access, the allowance that a call is charged to, and its refusals.
 //!
 //! Each operation is a type that implements [`Policy`] beside its handler. The OpenAPI document, the rate limiter and the
-//! check of the caller read the policy from there, by the extractor (`Caller<Operation>` or `Anyone<Operation>`) and by
-//! the return type (`Answer<_, Operation>`); an operation without one does not compile.
+//! check of the caller read it through the extractor (`Caller<Operation>` or `Anyone<Operation>`) and the return type
+//! (`Answer<_, Operation>`); an operation without a policy does not compile.
 
 use super::rate::Class;
 
-/// A status with what it means for an operation.
+/// A status and its meaning for an operation.
 pub(crate) type Refusal = (u16, &'static str);
 
-/// Who may call an operation.
+/// The callers of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Anybody, without a token.
+    /// Anyone, without a token.
     Public,
-    /// Users who are signed in.
+    /// Signed-in users.
     User,
     /// Users whose role is `admin`.
     Admin,
 }
 
-/// What is decided about an operation before its handler runs.
+/// The rules that are applied before the handler of an operation runs.
 pub(crate) trait Policy: Send + Sync + 'static {
-    /// Who may call it.
     const ACCESS: Access;
 
-    /// The allowance a call is charged to; `None` is without limit.
+    /// The allowance that a call is charged to, `None` for no limit.
     const RATE: Option<Class>;
 
-    /// How it can be refused, beyond what follows from the rest of the policy. A status given here replaces the common
-    /// words for that status.
+    /// Refusals beyond those that follow from the rest of the policy. A status listed here replaces the common
+    /// description of that status.
     const REFUSALS: &'static [Refusal];
 
-    /// All refusals to document, by status.
+    /// Returns all refusals to document, by status.
     fn refusals() -> Vec<Refusal> {
         let mut all: Vec<Refusal> = Self::REFUSALS.to_vec();
         let by_access: &[Refusal] = match Self::ACCESS {
@@ -54,24 +53,26 @@ pub(crate) trait Policy: Send + Sync + 'static {
 
 pub(crate) const INVALID: Refusal = (
     400,
-    "`INVALID_VALUE`: a parameter is malformed or beyond its limit, which `details` names",
+    "`INVALID_VALUE`: a parameter is malformed or beyond its limit; `details` names it",
 );
 pub(crate) const INVALID_FILTER: Refusal = (
     400,
-    "`INVALID_VALUE`: a parameter is malformed or beyond its limit, which `details` names; `INVALID_INFO_STRUCTURE`: \
+    "`INVALID_VALUE`: a parameter is malformed or beyond its limit; `details` names it; `INVALID_INFO_STRUCTURE`: \
      the parameter `info` breaks the rules for free JSON; `INVALID_REQUEST`: parameters exclude each other",
 );
 pub(crate) const INVALID_BODY: Refusal = (
     400,
-    "`INVALID_REQUEST`: no JSON object, or an unknown field where money moves; `MISSING_FIELD`, `INVALID_VALUE`: \
+    "`INVALID_REQUEST`: not a JSON object, or an unknown field in a request that moves money; `MISSING_FIELD`, `INVALID_VALUE`: \
      `details` names the field and its limit; `INVALID_INFO_STRUCTURE`: duplicate keys, U+0000, numbers of more than 40 \
      digits or with an exponent beyond 64, nesting beyond 32, keys beginning with `$serde_json`, or more than 16 KiB",
 );
-pub(crate) const NOT_FOUND: Refusal =
-    (404, "`NOT_FOUND`: it does not exist, or is somebody else's");
+pub(crate) const NOT_FOUND: Refusal = (
+    404,
+    "`NOT_FOUND`: it does not exist, or belongs to another user",
+);
 pub(crate) const STALE: Refusal = (
     412,
-    "`STALE_VERSION`: it is no longer what `If-Match` names",
+    "`STALE_VERSION`: `If-Match` does not name the current version",
 );
 pub(crate) const TOO_LARGE: Refusal = (413, "`BODY_TOO_LARGE`: more than 256 KiB");
 pub(crate) const NO_JSON: Refusal = (
@@ -80,12 +81,12 @@ pub(crate) const NO_JSON: Refusal = (
 );
 pub(crate) const REJECTED: Refusal = (
     422,
-    "The ledger refuses: `OWNERSHIP_MISMATCH`, `SYMBOL_MISMATCH`, `SAME_ACCOUNT`, `INVALID_AMOUNT`, \
+    "The ledger rejects it: `OWNERSHIP_MISMATCH`, `SYMBOL_MISMATCH`, `SAME_ACCOUNT`, `INVALID_AMOUNT`, \
      `TOO_MANY_DECIMALS`, `INSUFFICIENT_BALANCE`, `AMOUNT_OUT_OF_RANGE`",
 );
 pub(crate) const UNAVAILABLE: Refusal = (
     503,
-    "`DATABASE_UNAVAILABLE`, `SERVICE_UNAVAILABLE`: try again, after `Retry-After` seconds",
+    "`DATABASE_UNAVAILABLE`, `SERVICE_UNAVAILABLE`: retry after `Retry-After` seconds",
 );
 
 const UNAUTHORIZED: Refusal = (
@@ -98,15 +99,15 @@ pub(crate) const FORBIDDEN: Refusal = (
 );
 const FOR_ADMINS: Refusal = (
     403,
-    "`ACCESS_DENIED`: the caller is no admin; `ACCOUNT_DISABLED`: the account of the caller is disabled",
+    "`ACCESS_DENIED`: the caller is not an admin; `ACCOUNT_DISABLED`: the account of the caller is disabled",
 );
-/// Names the allowance, so that the document says which one an operation is charged to.
+/// Names the allowance that an operation is charged to.
 macro_rules! limited {
     ($class:literal) => {
         concat!(
             "`RATE_LIMITED`: the allowance `",
             $class,
-            "` of the caller is used up; `Retry-After` says for how many seconds"
+            "` of the caller is used up; retry after `Retry-After` seconds"
         )
     };
 }
@@ -122,5 +123,5 @@ const fn limited(class: Class) -> Refusal {
 }
 const INTERNAL: Refusal = (
     500,
-    "`INTERNAL_ERROR`: our mistake; the trace id leads to its cause in our logs",
+    "`INTERNAL_ERROR`: a defect of the service; its logs hold the cause under the trace id",
 );

@@ -1,6 +1,4 @@
-//! How many requests a caller may send: an allowance for each class of requests, refilled evenly (GCRA).
-//!
-//! Owns: classes, allowances and how many are remembered. Must not know: HTTP answers, who a caller is.
+//! The rate limiter: an allowance for each caller and class of requests, refilled evenly (GCRA).
 
 use crate::settings::RateSettings;
 use governor::clock::{Clock, MonotonicClock};
@@ -14,37 +12,36 @@ use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// An allowance is full again after this time, so forgetting one that lay idle for as long gives nothing away.
+/// An allowance is full again after this time, so one that was idle for as long can be forgotten.
 const FULL_AFTER: Duration = Duration::from_secs(60);
-/// Allowances remembered at most, some 25 MB: whoever invents addresses makes us forget, not grow.
-const REMEMBERED_MAX: u64 = 100_000;
-/// Bits of an IPv6 address that name a network; whoever has one has all addresses in it.
+/// Most allowances in memory, some 25 MB: invented addresses evict others and do not grow the process.
+const ALLOWANCES_MAX: u64 = 100_000;
+/// Bits of an IPv6 address that name a network: a client usually controls all addresses of its network.
 const IPV6_NETWORK_BITS: u32 = 64;
 
-/// Which allowance a request is taken from.
+/// The class of a request, which selects its allowance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Class {
-    /// Whatever is in no other class.
+    /// Everything in no other class.
     General,
     /// Signing in and out.
     Auth,
-    /// What moves money.
+    /// Requests that can move money.
     Money,
-    /// What reads credentials of exchanges or has them checked.
+    /// Requests that read or verify credentials of exchanges.
     Credentials,
 }
 
-/// Whose allowance it is.
+/// The owner of an allowance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Holder {
-    /// A user who is signed in.
     User(Uuid),
-    /// Everybody at an address, or in an IPv6 network.
+    /// An IPv4 address, or the first address of an IPv6 network.
     Address(IpAddr),
 }
 
 impl Holder {
-    /// The holder for requests from this address.
+    /// Returns the holder for requests from this address.
     pub(crate) fn at(address: IpAddr) -> Self {
         Self::Address(match address.to_canonical() {
             IpAddr::V4(address) => address.into(),
@@ -53,12 +50,12 @@ impl Holder {
     }
 }
 
-/// The first address of the network.
+/// Returns the first address of the network.
 pub(crate) fn network(address: Ipv6Addr) -> Ipv6Addr {
     Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << (u128::BITS - IPV6_NETWORK_BITS)))
 }
 
-/// Where a caller stands after a request.
+/// The state of an allowance after a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Standing {
     /// Requests a minute.
@@ -67,7 +64,7 @@ pub(crate) struct Standing {
     pub(crate) remaining: u32,
     /// Seconds until the allowance is full.
     pub(crate) reset: u64,
-    /// Seconds until one more request is allowed, when this one is not.
+    /// Seconds until the next request is allowed, when this one is not.
     pub(crate) retry_after: Option<u64>,
 }
 
@@ -89,7 +86,7 @@ impl Limits {
 impl<C: Clock + Clone + Send + Sync + 'static> Limits<C> {
     fn with_clock(rates: RateSettings, clock: C) -> Self {
         let allowances = Cache::builder()
-            .max_capacity(REMEMBERED_MAX)
+            .max_capacity(ALLOWANCES_MAX)
             .time_to_idle(FULL_AFTER)
             .build();
         Self {
@@ -99,7 +96,7 @@ impl<C: Clock + Clone + Send + Sync + 'static> Limits<C> {
         }
     }
 
-    /// Takes one request from the holder's allowance; nothing when the class is not limited.
+    /// Takes a request from the holder's allowance; `None` when the class is not limited.
     pub(crate) async fn take(&self, class: Class, holder: Holder) -> Option<Standing> {
         let rate = self.rate(class)?;
         let fresh = async {
@@ -118,22 +115,20 @@ impl<C: Clock + Clone + Send + Sync + 'static> Limits<C> {
         match allowance.check() {
             Ok(state) => {
                 let remaining = state.remaining_burst_capacity();
-                let reset = seconds(interval * limit.saturating_sub(remaining));
                 Standing {
                     limit,
                     remaining,
-                    reset,
+                    reset: seconds(interval * limit.saturating_sub(remaining)),
                     retry_after: None,
                 }
             }
             Err(until) => {
                 let wait = until.wait_time_from(self.clock.now());
-                let reset = seconds(wait + interval * (limit - 1));
-                // A refusal for less than a moment is still one.
                 Standing {
                     limit,
                     remaining: 0,
-                    reset,
+                    reset: seconds(wait + interval * (limit - 1)),
+                    // A wait of zero would read as "not limited".
                     retry_after: Some(seconds(wait).max(1)),
                 }
             }
@@ -150,7 +145,7 @@ impl<C: Clock + Clone + Send + Sync + 'static> Limits<C> {
     }
 }
 
-/// So many of one thing a minute, whoever causes them.
+/// A rate limit that all callers share.
 pub(crate) struct Budget(RateLimiter<NotKeyed, InMemoryState, MonotonicClock>);
 
 impl Budget {
@@ -162,13 +157,13 @@ impl Budget {
         ))
     }
 
-    /// Whether one more is allowed now, which is then counted.
+    /// Counts one more if it is allowed now, and returns whether it is.
     pub(crate) fn allows(&self) -> bool {
         self.0.check().is_ok()
     }
 }
 
-/// Whole seconds that are not too few.
+/// Rounds up to whole seconds.
 fn seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }

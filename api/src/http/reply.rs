@@ -1,4 +1,4 @@
-//! What operations return: data in its envelope, or a documented refusal.
+//! The return types of operations: data in its envelope, or a documented refusal.
 
 use super::envelope::{self, Failure, Success};
 use super::if_match::etag;
@@ -17,128 +17,94 @@ use std::marker::PhantomData;
 use tiris_store::error::Error;
 use tiris_store::idempotency::Kept;
 
-/// Marks an answer that an earlier request with the same idempotency key was given.
+/// Marks a response that repeats the one to an earlier request with the same idempotency key.
 pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 pub(super) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const REVALIDATE: HeaderValue = HeaderValue::from_static("private, no-cache");
 
-/// A successful answer with `STATUS`.
-pub(crate) struct Reply<T, const STATUS: u16 = 200> {
-    content: Content<T>,
-}
-
-enum Content<T> {
-    /// Data that a client may keep and ask for again by its ETag.
+/// A successful response with `STATUS`.
+pub(crate) enum Reply<T, const STATUS: u16 = 200> {
+    /// Data that a client may cache and revalidate by its ETag.
     Read(T),
-    /// The outcome of a request that changed something, and what holds credentials.
+    /// The outcome of a change, or credentials: not to be cached.
     Done(T),
-    /// The answer to an earlier request with the same idempotency key.
+    /// The stored response to an earlier request with the same idempotency key.
     Kept(Kept),
 }
 
-/// The answer to a request that made something.
+/// The response to a request that creates a resource.
 pub(crate) type Created<T> = Reply<T, 201>;
 
-/// What an operation with the policy `P` returns.
+/// The result of an operation with the policy `P`.
 pub(crate) type Answer<T, P> = Result<Reply<T>, Refused<P>>;
 
-/// What an operation with the policy `P` returns that makes something.
+/// The result of an operation with the policy `P` that creates a resource.
 pub(crate) type Made<T, P> = Result<Created<T>, Refused<P>>;
 
 impl<T, const STATUS: u16> Reply<T, STATUS> {
-    /// Answers a GET: the client may ask again by the ETag.
+    /// Replies to a GET; the client may revalidate by the ETag.
     pub(crate) fn read(data: T) -> Self {
-        Self {
-            content: Content::Read(data),
-        }
+        Self::Read(data)
     }
 
-    /// Answers a request whose answer must not be stored.
+    /// Replies with data that must not be cached.
     pub(crate) fn done(data: T) -> Self {
-        Self {
-            content: Content::Done(data),
-        }
+        Self::Done(data)
     }
 
-    /// Answers a request as an earlier one with the same idempotency key was answered.
-    pub(crate) fn kept(kept: Kept) -> Self {
-        Self {
-            content: Content::Kept(kept),
-        }
-    }
-
-    /// The answer to an earlier request, if this is one.
-    pub(super) fn into_kept(self) -> Option<Kept> {
-        match self.content {
-            Content::Read(_) | Content::Done(_) => None,
-            Content::Kept(kept) => Some(kept),
-        }
-    }
-
-    /// The same answer with other data.
+    /// Replaces the data of a new response.
     pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Reply<U, STATUS> {
-        let content = match self.content {
-            Content::Read(data) => Content::Read(change(data)),
-            Content::Done(data) => Content::Done(change(data)),
-            Content::Kept(kept) => Content::Kept(kept),
-        };
-        Reply { content }
+        match self {
+            Self::Read(data) => Reply::Read(change(data)),
+            Self::Done(data) => Reply::Done(change(data)),
+            Self::Kept(kept) => Reply::Kept(kept),
+        }
     }
 
-    /// The data of an answer that is new; `None` when it is an earlier one.
+    /// Returns the data of a new response, `None` for a stored one.
     pub(crate) fn data(&self) -> Option<&T> {
-        match &self.content {
-            Content::Read(data) | Content::Done(data) => Some(data),
-            Content::Kept(_) => None,
+        match self {
+            Self::Read(data) | Self::Done(data) => Some(data),
+            Self::Kept(_) => None,
         }
     }
 }
 
 impl<T: Serialize + Send, const STATUS: u16> IntoResponse for Reply<T, STATUS> {
     fn into_response(self) -> Response {
-        match self.content {
-            Content::Read(data) => answer(STATUS, &data, Caching::Revalidate),
-            Content::Done(data) => answer(STATUS, &data, Caching::NoStore),
-            Content::Kept(kept) => {
+        let is_read = matches!(self, Self::Read(_));
+        let data = match self {
+            Self::Read(data) | Self::Done(data) => serde_json::to_vec(&data),
+            Self::Kept(kept) => {
                 let mut response = success(kept.status, kept.body.as_bytes());
                 let headers = response.headers_mut();
                 headers.insert(REPLAYED, HeaderValue::from_static("true"));
-                response
+                return response;
+            }
+        };
+        let data = match data {
+            Ok(data) => data,
+            Err(error) => {
+                let problem = Problem::from(Error::Internal(error.into()));
+                return poem::Error::from(problem).into_response();
+            }
+        };
+
+        let mut response = success(STATUS, &data);
+        if is_read {
+            let headers = response.headers_mut();
+            headers.insert(CACHE_CONTROL, REVALIDATE);
+            if let Ok(tag) = HeaderValue::from_str(&etag(&data)) {
+                headers.insert(ETAG, tag);
             }
         }
+        response
     }
 }
 
-/// What a client may do with an answer.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Caching {
-    Revalidate,
-    NoStore,
-}
-
-fn answer(status: u16, data: &impl Serialize, caching: Caching) -> Response {
-    let data = match serde_json::to_vec(data) {
-        Ok(data) => data,
-        Err(error) => {
-            let problem = Problem::from(Error::Internal(error.into()));
-            return poem::Error::from(problem).into_response();
-        }
-    };
-
-    let mut response = success(status, &data);
-    if caching == Caching::Revalidate {
-        let headers = response.headers_mut();
-        headers.insert(CACHE_CONTROL, REVALIDATE);
-        if let Ok(tag) = HeaderValue::from_str(&etag(&data)) {
-            headers.insert(ETAG, tag);
-        }
-    }
-    response
-}
-
-/// A response with the envelope around serialized data.
+/// Wraps serialized data in the envelope.
 fn success(status: u16, data: &[u8]) -> Response {
     Response::builder()
         .status(StatusCode::from_u16(status).unwrap_or(StatusCode::OK))
@@ -149,7 +115,7 @@ fn success(status: u16, data: &[u8]) -> Response {
 
 impl<T: ParseFromJSON + ToJSON + Type, const STATUS: u16> ApiResponse for Reply<T, STATUS> {
     fn meta() -> MetaResponses {
-        let description = if STATUS == 201 { "Made" } else { "Done" };
+        let description = if STATUS == 201 { "Created" } else { "Success" };
         MetaResponses {
             responses: vec![documented::<Success<T>>(STATUS, description)],
         }
@@ -162,9 +128,8 @@ impl<T: ParseFromJSON + ToJSON + Type, const STATUS: u16> ApiResponse for Reply<
 
 /// A page of a list in its envelope, or the whole list as CSV.
 pub(crate) enum Exportable<T> {
-    /// As JSON.
     Page(Reply<T>),
-    /// As CSV, without envelope.
+    /// CSV has no envelope.
     Csv(Response),
 }
 
@@ -174,9 +139,8 @@ impl<T: Serialize + Send> IntoResponse for Exportable<T> {
             Self::Page(reply) => reply.into_response(),
             Self::Csv(response) => response,
         };
-        response
-            .headers_mut()
-            .append(VARY, HeaderValue::from_static("Accept"));
+        let headers = response.headers_mut();
+        headers.append(VARY, HeaderValue::from_static("Accept"));
         response
     }
 }
@@ -199,35 +163,28 @@ impl<T: ParseFromJSON + ToJSON + Type> ApiResponse for Exportable<T> {
 }
 
 /// A refusal of an operation with the policy `P`.
-pub(crate) struct Refused<P> {
-    problem: Problem,
-    policy: PhantomData<P>,
-}
+pub(crate) struct Refused<P>(Problem, PhantomData<P>);
 
 impl<P, E: Into<Problem>> From<E> for Refused<P> {
     fn from(error: E) -> Self {
-        Self {
-            problem: error.into(),
-            policy: PhantomData,
-        }
+        Self(error.into(), PhantomData)
     }
 }
 
 impl<P: Policy> From<Refused<P>> for poem::Error {
     fn from(refused: Refused<P>) -> Self {
-        refused.problem.into()
+        refused.0.into()
     }
 }
 
 impl<P: Policy> ApiResponse for Refused<P> {
     fn meta() -> MetaResponses {
-        let refusals = P::refusals().into_iter();
-        let responses = refusals.map(|(status, description)| MetaResponse {
+        let documented = |(status, description)| MetaResponse {
             headers: headers(status),
             ..documented::<Failure>(status, description)
-        });
+        };
         MetaResponses {
-            responses: responses.collect(),
+            responses: P::refusals().into_iter().map(documented).collect(),
         }
     }
 
@@ -252,22 +209,19 @@ fn documented<T: ParseFromJSON + ToJSON + Type>(
     }
 }
 
-/// The headers of a refusal.
+/// Documents the headers of a refusal.
 fn headers(status: u16) -> Vec<MetaHeader> {
     let documented: &[(&str, &str)] = match status {
         429 => &[
-            ("Retry-After", "Seconds until one more request is allowed"),
+            ("Retry-After", "Seconds until the next request is allowed"),
             ("X-RateLimit-Limit", "Requests a minute"),
             ("X-RateLimit-Remaining", "Requests that may follow at once"),
             (
                 "X-RateLimit-Reset",
-                "Seconds until the whole allowance is there again",
+                "Seconds until the whole allowance is available again",
             ),
         ],
-        503 => &[(
-            "Retry-After",
-            "Seconds after which it is worth trying again",
-        )],
+        503 => &[("Retry-After", "Seconds until a retry makes sense")],
         _ => &[],
     };
 
@@ -278,6 +232,5 @@ fn headers(status: u16) -> Vec<MetaHeader> {
         deprecated: false,
         schema: u64::schema_ref(),
     };
-
     documented.iter().map(header).collect()
 }

@@ -1,54 +1,64 @@
-//! Turns every failure into the answer the contract promises, and answers 304 where the client has the current version.
+//! Turns errors into error responses, adds `Allow` to a 405, and responds 304 when the client has the current version.
 
+use super::document::Methods;
 use super::envelope;
 use super::problem::{Problem, from_framework};
 use super::reply::{JSON, NO_STORE};
-use crate::middleware::trace::Failure;
+use poem::error::ResponseError;
 use poem::http::header::{
-    CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER, WWW_AUTHENTICATE,
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER, WWW_AUTHENTICATE,
 };
-use poem::http::{HeaderMap, HeaderValue, StatusCode};
-use poem::middleware::PanicHandler;
+use poem::http::{HeaderValue, StatusCode};
 use poem::{Body, Endpoint, PathPattern, Request, Response, Result};
 use std::any::Any;
 use std::sync::Arc;
 use tiris_store::error::Error;
 
-/// Answers what `next` fails with.
+/// Turns an error of `next` into a response.
 pub(crate) async fn respond<E: Endpoint<Output = Response>>(
     next: Arc<E>,
     request: Request,
 ) -> Result<Response> {
-    let known = known_versions(request.headers());
-    match next.call(request).await {
-        Ok(response) => Ok(revalidated(response, &known)),
-        Err(error) => Ok(failed(error)),
-    }
+    let known = request.headers().get_all(IF_NONE_MATCH);
+    let known: Vec<HeaderValue> = known.iter().cloned().collect();
+    Ok(match next.call(request).await {
+        Ok(response) => revalidated(response, &known),
+        Err(error) => failed(error),
+    })
 }
 
-/// Answers a panic of a handler.
-#[derive(Clone, Copy)]
-pub(crate) struct Panicked;
-
-impl PanicHandler for Panicked {
-    type Response = Response;
-
-    fn get_response(&self, _panic: Box<dyn Any + Send + 'static>) -> Response {
-        refusal(Problem::from(Error::internal("the handler panicked")))
-    }
+/// Turns a panic of a handler into a response.
+pub(crate) fn panicked(_panic: Box<dyn Any + Send>) -> Response {
+    refusal(Problem::from(Error::internal("the handler panicked")))
 }
 
-fn failed(mut error: poem::Error) -> Response {
+/// The methods of routes outside the OpenAPI document, which all serve documents.
+const READ_ONLY: &str = "GET, HEAD";
+
+/// Adds the methods of the route to a 405 of `next`.
+pub(crate) async fn allow<E: Endpoint<Output = Response>>(
+    next: Arc<E>,
+    request: Request,
+    operations: Arc<Methods>,
+) -> Result<Response> {
+    let mut response = next.call(request).await?;
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        let pattern = response.data::<PathPattern>();
+        let known = pattern.and_then(|pattern| operations.methods(&pattern.0));
+        if let Ok(methods) = HeaderValue::from_str(known.unwrap_or(READ_ONLY)) {
+            response.headers_mut().insert(ALLOW, methods);
+        }
+    }
+    Ok(response)
+}
+
+fn failed(error: poem::Error) -> Response {
     if error.is_from_response() {
         return error.into_response();
     }
 
     let pattern = error.data::<PathPattern>().cloned();
-    let problem = from_framework(std::mem::replace(
-        &mut error,
-        StatusCode::INTERNAL_SERVER_ERROR.into(),
-    ));
-    let mut response = refusal(problem);
+    let mut response = refusal(from_framework(error));
     if let Some(pattern) = pattern {
         response.set_data(pattern);
     }
@@ -56,39 +66,28 @@ fn failed(mut error: poem::Error) -> Response {
 }
 
 fn refusal(problem: Problem) -> Response {
-    let told = problem.tell();
+    let status = problem.status();
     let mut response = Response::builder()
-        .status(told.status)
+        .status(status)
         .header(CONTENT_TYPE, JSON)
         .header(CACHE_CONTROL, NO_STORE)
-        .body(envelope::failure(&told));
+        .body(envelope::failure(&problem));
 
     let headers = response.headers_mut();
-    if let Some(seconds) = told.retry_after {
+    if let Some(seconds) = problem.retry_after() {
         headers.insert(RETRY_AFTER, seconds.into());
     }
-    if told.status == StatusCode::UNAUTHORIZED {
+    if status == StatusCode::UNAUTHORIZED {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
-    response.set_data(Failure {
-        code: told.code,
-        problem: Arc::new(problem),
-    });
+    response.set_data(Arc::new(problem));
     response
 }
 
-/// The ETags of versions the client has.
-fn known_versions(headers: &HeaderMap) -> Vec<HeaderValue> {
-    headers.get_all(IF_NONE_MATCH).iter().cloned().collect()
-}
-
-/// The response, or 304 when the client has this version. Only reads carry an ETag.
+/// Replaces the response by 304 when the client has this version. Only reads carry an ETag.
 fn revalidated(mut response: Response, known: &[HeaderValue]) -> Response {
-    let Some(tag) = response
-        .headers()
-        .get(ETAG)
-        .and_then(|tag| tag.to_str().ok())
-    else {
+    let tag = response.headers().get(ETAG);
+    let Some(tag) = tag.and_then(|tag| tag.to_str().ok()) else {
         return response;
     };
     if known.iter().any(|known| names(known, tag)) {
@@ -99,7 +98,7 @@ fn revalidated(mut response: Response, known: &[HeaderValue]) -> Response {
     response
 }
 
-/// Whether If-None-Match names the tag; a weak one counts, as RFC 9110 has it.
+/// Whether If-None-Match names the tag; weak tags count, as RFC 9110 says.
 fn names(header: &HeaderValue, tag: &str) -> bool {
     let Ok(header) = header.to_str() else {
         return false;
@@ -118,14 +117,14 @@ mod tests {
     use poem::{EndpointExt, IntoResponse};
 
     async fn body_of(
-        answer: impl Fn() -> Result<Response> + Send + Sync + Clone + 'static,
+        handler: impl Fn() -> Result<Response> + Send + Sync + Clone + 'static,
     ) -> (u16, String) {
         let endpoint = make(move |_| {
-            let answer = answer.clone();
-            async move { answer() }
+            let handler = handler.clone();
+            async move { handler() }
         });
         let endpoint = endpoint
-            .with(CatchPanic::new().with_handler(Panicked))
+            .with(CatchPanic::new().with_handler(panicked))
             .map_to_response()
             .around(respond);
 
@@ -138,7 +137,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_is_a_server_error_without_its_cause() {
+    async fn hides_the_cause_of_a_panic() {
         let (status, body) = body_of(|| panic!("the secret")).await;
 
         assert_eq!(status, 500);
@@ -148,7 +147,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_internal_error_and_one_of_the_framework_are_answered_without_their_cause() {
+    async fn hides_the_cause_of_an_internal_error() {
         for error in [
             || Problem::from(Error::internal("the secret")).into(),
             || poem::Error::from_string("the secret", StatusCode::INTERNAL_SERVER_ERROR),

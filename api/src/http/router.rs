@@ -2,9 +2,9 @@
 
 use super::client::{self, Proxies};
 use super::document::{self, Methods};
+use super::limit;
 use super::rate::Limits;
-use super::respond::{self, Panicked};
-use super::{allow, limit};
+use super::respond;
 use crate::auth::keys::Keys;
 use crate::middleware::cors::Cors;
 use crate::middleware::{headers, measure, timeout, trace};
@@ -60,18 +60,18 @@ pub(crate) fn endpoint(
         // A layer holds the state of all layers below it; boxing some of them keeps it from outgrowing the stack.
         .boxed()
         .around(move |next, request| timeout::bound(next, request, time))
-        .with(CatchPanic::new().with_handler(Panicked))
+        .with(CatchPanic::new().with_handler(respond::panicked))
         .around(limit::charge_rest)
         .around(respond::respond)
         .boxed()
         .around(move |next, request| limit::report(next, request, Arc::clone(&limits)))
-        .around(move |next, request| allow::tell(next, request, Arc::clone(&operations)))
+        .around(move |next, request| respond::allow(next, request, Arc::clone(&operations)))
         .around(move |next, request| cors.clone().apply(next, request))
         .around(headers::secure)
         .boxed()
         .around(trace::trace)
         .around(measure::measure)
-        .around(move |next, request| client::know(next, request, proxies.clone()))
+        .around(move |next, request| client::attach(next, request, proxies.clone()))
         .data(state)
         .boxed()
 }

@@ -1,4 +1,4 @@
-//! Credentials: taken from requests and never shown again, except by the one operation that is there to show them.
+//! Credentials in requests, and in the responses of the one operation that reveals them.
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -6,39 +6,31 @@ use serde_json::Value as Json;
 use std::marker::PhantomData;
 use tiris_domain::value::{Invalid, Schema, SchemaKind, Value};
 
-/// Stands in examples instead of a credential.
+/// Replaces a credential in examples.
 const EXAMPLE: &str = "EXAMPLE-0123456789-EXAMPLE";
 
-/// What a kind of credential may consist of.
+/// The limits of a kind of credential.
 pub(crate) trait SecretRule: Send + Sync {
     /// Longest credential, in characters.
     const CHARS_MAX: usize;
 
-    /// The characters it may have, in words.
+    /// Describes the allowed characters.
     const ALLOWED: &'static str;
 
-    /// Whether it may have a character.
-    fn allows(letter: char) -> bool;
+    fn allows(character: char) -> bool;
 }
 
-/// A credential in a request, by the rule `R`. No error shows what was given.
+/// A credential in a request, limited by the rule `R`. No error repeats the given value.
 #[derive(Clone, Debug)]
-pub(crate) struct Secret<R> {
-    secret: SecretString,
-    rule: PhantomData<R>,
-}
+pub(crate) struct Secret<R>(SecretString, PhantomData<R>);
 
 impl<R> Secret<R> {
-    /// The credential of examples.
     pub(crate) fn example() -> Self {
-        Self {
-            secret: EXAMPLE.into(),
-            rule: PhantomData,
-        }
+        Self(EXAMPLE.into(), PhantomData)
     }
 
     pub(crate) fn into_inner(self) -> SecretString {
-        self.secret
+        self.0
     }
 }
 
@@ -68,16 +60,13 @@ impl<R: SecretRule> Value for Secret<R> {
             )));
         }
         if !secret.expose_secret().chars().all(R::allows) {
-            return Err(Invalid::new(format!("must have {} only", R::ALLOWED)));
+            return Err(Invalid::new(format!("may have only {}", R::ALLOWED)));
         }
 
-        Ok(Self {
-            secret,
-            rule: PhantomData,
-        })
+        Ok(Self(secret, PhantomData))
     }
 
-    /// Never the credential itself: only examples are made this way.
+    /// Only examples are serialized.
     fn to_json(&self) -> Json {
         EXAMPLE.into()
     }
@@ -89,7 +78,7 @@ impl<'de, R: SecretRule> Deserialize<'de> for Secret<R> {
     }
 }
 
-/// A credential in an answer, in clear.
+/// A credential in a response, in clear.
 #[derive(Debug)]
 pub(crate) struct ClearSecret(pub(crate) SecretString);
 

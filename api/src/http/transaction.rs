@@ -1,7 +1,7 @@
 //! The transaction of a request that changes something, from begin to commit.
 //!
-//! A use case is a closure over a [`Tx`] that ends with [`Tx::finish`]. It runs again when PostgreSQL asks for that after
-//! a deadlock or a serialization failure, so it must do nothing outside of its transaction.
+//! A use case is a closure over a [`Tx`] that ends with [`Tx::finish`]. It runs again after a deadlock or a serialization
+//! failure, so it must have no effect outside of its transaction.
 
 use super::reply::Reply;
 use crate::state::State;
@@ -16,16 +16,16 @@ use tiris_store::error::{Error, Result};
 use tiris_store::idempotency::{self, Call};
 use tiris_store::ledger::{Applied, Cause, Disposition, Entry, apply_batch, assert_fresh};
 
-/// How often a transaction is begun at most.
+/// Most attempts at a transaction.
 const ATTEMPTS_MAX: u32 = 3;
-/// Serialization failure and deadlock: PostgreSQL asks to run the same transaction again.
+/// Serialization failure and deadlock: the same transaction can succeed when it runs again.
 const RETRY_CODES: [&str; 2] = ["40001", "40P01"];
 
-/// A transaction of a request; it is rolled back unless it is finished.
+/// A transaction of a request, rolled back unless it is finished or committed.
 pub(crate) struct Tx {
     transaction: Transaction<'static, Postgres>,
     state: State,
-    /// Whose live streams a commit wakes.
+    /// A commit wakes the live streams of this user.
     user: Option<UserId>,
     call: Option<Arc<Call>>,
     booked_at: Option<DateTime<Utc>>,
@@ -46,7 +46,7 @@ impl DerefMut for Tx {
 }
 
 impl Tx {
-    /// Runs `work` in a transaction of `user`, again when the database asks for it.
+    /// Runs `work` in a transaction of `user`, with retries.
     pub(crate) async fn run<T, W, F>(state: &State, user: UserId, work: W) -> Result<T>
     where
         W: Fn(Self) -> F,
@@ -55,7 +55,7 @@ impl Tx {
         retried(async || work(Self::begin(state, Some(user), None).await?).await).await
     }
 
-    /// Runs `work` in a transaction of a client that is not signed in, again when the database asks for it.
+    /// Runs `work` in a transaction without a user, with retries.
     pub(crate) async fn run_public<T, W, F>(state: &State, work: W) -> Result<T>
     where
         W: Fn(Self) -> F,
@@ -80,50 +80,41 @@ impl Tx {
         })
     }
 
-    /// Books the entries, all or none.
-    pub(crate) async fn book(&mut self, entries: &[Entry]) -> Result<Booked> {
+    /// Books the entries, all or none, and returns the effect of each.
+    pub(crate) async fn book(&mut self, entries: &[Entry]) -> Result<Vec<Applied>> {
         let batch = apply_batch(&mut self.transaction, entries, rand::random()).await?;
-        let applied = batch
-            .dispositions
-            .into_iter()
-            .map(|disposition| match disposition {
-                Disposition::Applied(applied) => Ok(applied),
-                Disposition::DeadLetter(Cause::Rejected(rejection)) => Err(rejection.into()),
-                Disposition::DeadLetter(_)
-                | Disposition::Recorded
-                | Disposition::Duplicate
-                | Disposition::Deferred => Err(Error::internal(
-                    "an entry without an event id counts as an event",
-                )),
-            });
-
         self.booked_at = Some(batch.timestamp);
-        Ok(Booked {
-            timestamp: batch.timestamp,
-            applied: applied.collect::<Result<_>>()?,
-        })
+
+        let applied = |disposition| match disposition {
+            Disposition::Applied(applied) => Ok(applied),
+            Disposition::DeadLetter(Cause::Rejected(rejection)) => Err(rejection.into()),
+            Disposition::DeadLetter(_)
+            | Disposition::Recorded
+            | Disposition::Duplicate
+            | Disposition::Deferred => {
+                let why = "an entry without an event id counts as an event";
+                Err(Error::internal(why))
+            }
+        };
+        batch.dispositions.into_iter().map(applied).collect()
     }
 
-    /// Books one entry.
-    pub(crate) async fn book_one(&mut self, entry: &Entry) -> Result<BookedOne> {
-        let mut booked = self.book(std::slice::from_ref(entry)).await?;
-        let applied = booked.applied.pop();
-
-        Ok(BookedOne {
-            timestamp: booked.timestamp,
-            applied: applied.ok_or_else(|| Error::internal("an entry without outcome"))?,
-        })
+    /// Books an entry.
+    pub(crate) async fn book_one(&mut self, entry: &Entry) -> Result<Booked> {
+        let applied = self.book(std::slice::from_ref(entry)).await?.pop();
+        match (self.booked_at, applied) {
+            (Some(timestamp), Some(applied)) => Ok(Booked { timestamp, applied }),
+            _ => Err(Error::internal("an entry without outcome")),
+        }
     }
 
-    /// Commits with `data` as the answer of the request, and wakes the live streams of its user.
+    /// Commits with `data` as the response, and wakes the live streams of the user.
     pub(crate) async fn finish<T: Serialize, const STATUS: u16>(
         mut self,
         data: T,
     ) -> Result<Reply<T, STATUS>> {
         if let Some(call) = &self.call {
-            let body =
-                serde_json::to_string(&data).map_err(|error| Error::Internal(error.into()))?;
-            idempotency::keep(&mut self.transaction, call, STATUS, &body).await?;
+            keep(&mut self.transaction, call, STATUS, &data).await?;
         }
         self.commit().await?;
         Ok(Reply::done(data))
@@ -137,29 +128,31 @@ impl Tx {
         self.transaction.commit().await?;
 
         if let Some(user) = self.user {
-            self.state.streams.wakes.tell_committed(user);
+            self.state.streams.wakes.publish_committed(user);
         }
         Ok(())
     }
 }
 
-/// What a transaction has booked.
+/// The outcome of a booked entry.
 pub(crate) struct Booked {
-    /// The time of the booking, which its rows share.
+    /// The time that all rows of the booking share.
     pub(crate) timestamp: DateTime<Utc>,
-    /// What each entry did, in their order.
-    pub(crate) applied: Vec<Applied>,
-}
-
-/// What a transaction has booked of one entry.
-pub(crate) struct BookedOne {
-    /// The time of the booking, which its rows share.
-    pub(crate) timestamp: DateTime<Utc>,
-    /// What the entry did.
     pub(crate) applied: Applied,
 }
 
-/// Runs `attempt` again after a failure that PostgreSQL asks to repeat.
+/// Stores the response of a request with an idempotency key.
+pub(super) async fn keep(
+    connection: &mut PgConnection,
+    call: &Call,
+    status: u16,
+    data: &impl Serialize,
+) -> Result<()> {
+    let body = serde_json::to_string(data).map_err(|error| Error::Internal(error.into()))?;
+    idempotency::keep(connection, call, status, &body).await
+}
+
+/// Repeats `attempt` after a deadlock or a serialization failure.
 pub(super) async fn retried<T, A, F>(attempt: A) -> Result<T>
 where
     A: Fn() -> F,
@@ -168,13 +161,13 @@ where
     let mut attempts = 1;
     loop {
         match attempt().await {
-            Err(error) if attempts < ATTEMPTS_MAX && asks_for_retry(&error) => attempts += 1,
+            Err(error) if attempts < ATTEMPTS_MAX && is_retryable(&error) => attempts += 1,
             result => return result,
         }
     }
 }
 
-fn asks_for_retry(error: &Error) -> bool {
+fn is_retryable(error: &Error) -> bool {
     let Error::DatabaseUnavailable(source) = error else {
         return false;
     };

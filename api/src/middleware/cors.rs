@@ -1,11 +1,8 @@
-//! Which web pages may call the API from a browser.
+//! Preflights and CORS headers. A response to an unknown origin has no CORS headers, so the browser hides it from the page;
+//! pages of the same origin need none.
 //!
-//! Owns: preflights and the CORS headers. Must not know: what is asked. A request from an unknown origin is answered
-//! without CORS headers, so that the browser keeps the answer from the page; pages of our own origin need none.
-//!
-//! The framework's `Cors` answers every origin that is not listed with 403, also what Swagger UI sends to its own server,
-//! because browsers name the origin there, too; and it replaces the `Vary` of an answer, which makes caches mix CSV and
-//! JSON.
+//! The framework's `Cors` refuses every unlisted origin with 403, including requests of Swagger UI to its own server,
+//! which also name their origin; and it replaces the `Vary` of a response, so that caches would mix CSV and JSON.
 
 use poem::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -21,12 +18,12 @@ const HEADERS: &str = "Authorization, Content-Type, Idempotency-Key, If-Match, I
     X-Request-ID, traceparent";
 const EXPOSED: &str = "ETag, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-ID, \
     Idempotency-Replayed";
-/// Seconds a browser may remember a preflight.
+/// Seconds that a browser may cache a preflight.
 const MAX_AGE: &str = "7200";
-/// What a developer's pages are served from.
+/// The origins of local development.
 const LOCAL: [&str; 2] = ["http://localhost", "http://127.0.0.1"];
 
-/// The origins that may call.
+/// The allowed origins.
 #[derive(Clone)]
 pub(crate) struct Cors {
     origins: Arc<[String]>,
@@ -34,7 +31,7 @@ pub(crate) struct Cors {
 }
 
 impl Cors {
-    /// These origins, and with `local` every port of this machine.
+    /// Allows these origins, and with `local` every port of this machine.
     pub(crate) fn new(origins: &[String], local: bool) -> Self {
         Self {
             origins: origins.into(),
@@ -53,7 +50,7 @@ impl Cors {
             || (self.local && LOCAL.iter().any(is_local))
     }
 
-    /// Answers preflights, and adds the headers to what `next` answers.
+    /// Responds to preflights, and adds the headers to responses of `next`.
     pub(crate) async fn apply<E: Endpoint<Output = Response>>(
         self,
         next: Arc<E>,
@@ -64,10 +61,8 @@ impl Cors {
         };
 
         let is_allowed = origin.to_str().is_ok_and(|origin| self.allows(origin));
-        let is_preflight = request.method() == Method::OPTIONS
-            && request
-                .headers()
-                .contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+        let requested = request.headers().get(ACCESS_CONTROL_REQUEST_METHOD);
+        let is_preflight = request.method() == Method::OPTIONS && requested.is_some();
         let mut response = if is_preflight {
             Response::builder().status(StatusCode::NO_CONTENT).finish()
         } else {
@@ -98,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_known_origins_and_on_a_developers_machine_its_ports_are_allowed() {
+    fn allows_listed_origins_and_local_ports_in_development() {
         let origins = ["https://tiris.ai".to_owned()];
         let strict = Cors::new(&origins, false);
         let local = Cors::new(&origins, true);

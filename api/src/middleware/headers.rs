@@ -1,4 +1,4 @@
-//! Headers that tell browsers to be careful with every answer.
+//! Security headers of every response.
 
 use crate::http::client::Client;
 use poem::http::HeaderValue;
@@ -9,16 +9,16 @@ use poem::http::header::{
 use poem::{Endpoint, Request, Response, Result};
 use std::sync::Arc;
 
-/// Data is never a page.
+/// For data.
 const POLICY_DATA: &str = "default-src 'none'; frame-ancestors 'none'";
-/// Swagger UI carries its script and style in the page and calls this server only.
+/// For Swagger UI, which has its script and style in the page and calls only this server.
 const POLICY_DOCS: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
     img-src data:; font-src data:; connect-src 'self'; frame-ancestors 'none'";
 /// One year.
 const TRANSPORT: &str = "max-age=31536000; includeSubDomains";
 
-/// Adds the headers to what `next` answers. The framework's `SetHeader` adds the same ones to all answers, and two of these
-/// depend on the request.
+/// Adds the headers to responses of `next`. The framework's `SetHeader` adds the same headers to all responses, and two of
+/// these depend on the request.
 pub(crate) async fn secure<E: Endpoint<Output = Response>>(
     next: Arc<E>,
     request: Request,

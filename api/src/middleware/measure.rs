@@ -1,7 +1,6 @@
-//! Counts requests and refusals and measures how long requests take, by method, route and status.
+//! Metrics of requests: counts, errors and durations, by method, route and status.
 
-use super::operation::{UNMATCHED, operation};
-use super::trace::Failure;
+use crate::http::problem::Problem;
 use metrics::{Counter, Gauge, Histogram};
 use poem::http::{Method, StatusCode};
 use poem::{Endpoint, PathPattern, Request, Response, Result};
@@ -22,8 +21,8 @@ pub(crate) async fn measure<E: Endpoint<Output = Response>>(
     let response = next.call(request).await?;
     drop(in_flight);
 
-    if let Some(failure) = response.data::<Failure>() {
-        metrics::counter!("http_errors_total", "code" => failure.code).increment(1);
+    if let Some(problem) = response.data::<Arc<Problem>>() {
+        metrics::counter!("http_errors_total", "code" => problem.code()).increment(1);
     }
 
     let figures = Figures::of(&response, method);
@@ -33,12 +32,12 @@ pub(crate) async fn measure<E: Endpoint<Output = Response>>(
 }
 
 thread_local! {
-    /// By pattern of the path, of which there are as many as operations.
+    /// By path pattern, of which there are only as many as operations.
     static KNOWN: RefCell<HashMap<Box<str>, Vec<Rc<Figures>>>> = RefCell::default();
     static IN_FLIGHT: Gauge = metrics::gauge!("http_requests_in_flight");
 }
 
-/// What is counted of requests with one answer.
+/// The metrics of requests with the same labels.
 struct Figures {
     method: &'static str,
     status: StatusCode,
@@ -77,7 +76,7 @@ impl Figures {
     }
 }
 
-/// A request that is being answered, or was given up by whoever sent it.
+/// Counts a running request until it ends or its client gives up.
 struct InFlight;
 
 impl InFlight {
@@ -89,21 +88,27 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        // A thread that ends may have forgotten it already.
+        // The thread local may be destroyed already when its thread ends.
         IN_FLIGHT.try_with(|gauge| gauge.decrement(1)).ok();
     }
 }
 
-/// Methods anybody may invent are one label.
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+/// The label of requests without a route, whose paths are unbounded.
+const UNMATCHED: &str = "unmatched";
+
+/// Returns the path of the operation as the OpenAPI document writes it.
+pub(super) fn operation(response: &Response) -> String {
+    let pattern = response.data::<PathPattern>();
+    // The framework numbers path parameters, and all of ours are ids.
+    pattern.map_or_else(
+        || UNMATCHED.to_owned(),
+        |pattern| pattern.0.replace(":param0", "{id}"),
+    )
+}
+
+/// Maps invented methods to a single label.
 fn name(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::HEAD => "HEAD",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::PATCH => "PATCH",
-        Method::DELETE => "DELETE",
-        Method::OPTIONS => "OPTIONS",
-        _ => "OTHER",
-    }
+    let known = METHODS.into_iter().find(|known| *method == **known);
+    known.unwrap_or("OTHER")
 }

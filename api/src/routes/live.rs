@@ -4,9 +4,8 @@ use super::prelude::*;
 use super::sub_accounts::object::SubAccount;
 use super::trading_logs::object::TradingLog;
 use super::transactions::object::Transaction;
-use crate::http::problem::Problem;
 use crate::http::reply::Refused;
-use crate::stream::{EventId, Follower, Item, RESUME_MAX, Row};
+use crate::live::{EventId, Follower, Item, RESUME_MAX, Row};
 use futures_util::StreamExt;
 use futures_util::future::ready;
 use futures_util::stream::{self, BoxStream, Stream};
@@ -163,7 +162,7 @@ impl Follow {
         let last: Option<EventId> = match last.map(|text| text.parse()) {
             Some(Ok(id)) => Some(id),
             Some(Err(why)) => {
-                return Err(Problem::InvalidParameter(format!("Last-Event-ID {why}")).into());
+                return Err(Error::invalid("Last-Event-ID", why).into());
             }
             None => None,
         };

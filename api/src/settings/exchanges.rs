@@ -1,36 +1,37 @@
-//! Settings of asking exchanges.
+//! Settings of exchanges.
 
 use crate::exchange::ExchangeSettings;
 use std::time::Duration;
 use tiris_runtime::config::{Environment, Problems};
 
-/// Where the exchanges are, and when they are asked.
+/// The exchanges and when their credentials are verified.
 #[derive(clap::Args, Clone, Debug)]
 pub struct ExchangeArgs {
-    /// Base address of Binance
+    /// Base URL of Binance
     #[arg(long, env = "TIRIS_BINANCE_URL")]
     #[arg(default_value = "https://api.binance.com", value_name = "URL")]
     binance_url: String,
-    /// Base address of Kraken
+    /// Base URL of Kraken
     #[arg(long, env = "TIRIS_KRAKEN_URL")]
     #[arg(default_value = "https://api.kraken.com", value_name = "URL")]
     kraken_url: String,
-    /// Base address of Gate.io
+    /// Base URL of Gate.io
     #[arg(long, env = "TIRIS_GATE_URL")]
     #[arg(default_value = "https://api.gateio.ws", value_name = "URL")]
     gate_url: String,
-    /// Seconds asking an exchange may take with all tries (1 to 60); never more than two thirds of TIRIS_REQUEST_SECONDS
+    /// Time limit of a verification at an exchange with all its attempts, in seconds (1 to 60); capped at two thirds of
+    /// TIRIS_REQUEST_SECONDS
     #[arg(long, env = "TIRIS_EXCHANGE_SECONDS")]
     #[arg(default_value = "10", value_name = "SECONDS")]
     exchange_seconds: String,
-    /// Whether the exchange is asked as soon as credentials are made or changed: on or off
+    /// Whether new and changed credentials are verified at once: on or off
     #[arg(long, env = "TIRIS_VERIFY_BINDINGS")]
     #[arg(default_value = "off", value_name = "WHEN")]
     verify_bindings: String,
 }
 
 impl ExchangeArgs {
-    /// Checks the settings, noting every mistake.
+    /// Checks the settings and adds every mistake to `problems`.
     pub(super) fn check(
         &self,
         environment: Option<Environment>,
@@ -48,14 +49,14 @@ impl ExchangeArgs {
             binance_url,
             kraken_url,
             gate_url,
-            // So that the answer is ours, and not that the request took too long.
+            // Leaves time to report the timeout of the exchange before the request itself times out.
             timeout: timeout?.min(request_timeout? * 2 / 3),
             verify_changes: verify_changes?,
         })
     }
 }
 
-/// The address without a slash at its end; one without TLS only on a developer's machine.
+/// Returns the URL without a trailing slash. Only development allows one without TLS.
 fn base_url(variable: &str, given: &str, is_dev: bool, problems: &mut Problems) -> String {
     let url = given.trim().trim_end_matches('/');
     let host = match url.strip_prefix("http://") {

@@ -5,20 +5,20 @@ use std::path::PathBuf;
 use tiris_runtime::config::{Environment, Problems, entries};
 
 const VARIABLE: &str = "TIRIS_JWT_KEY_FILE";
-/// Where the signing key of a developer's machine lies unless told otherwise.
+/// The default key file in development.
 const DEV_KEY_FILE: &str = ".tiris/jwt.pem";
 
-/// Where the keys are that sign access tokens.
+/// The keys of access tokens.
 #[derive(clap::Args, Clone, Debug)]
 pub struct KeyArgs {
-    /// Ed25519 key that signs access tokens, a PKCS#8 PEM file; several are separated by commas, the first one signs,
-    /// all of them verify. Made when missing, but only with TIRIS_ENV=dev [default there: .tiris/jwt.pem]
+    /// Ed25519 keys of access tokens: PKCS#8 PEM files, separated by commas. The first one signs, all of them verify. With
+    /// TIRIS_ENV=dev missing files are generated [default there: .tiris/jwt.pem]
     #[arg(long, env = "TIRIS_JWT_KEY_FILE", value_name = "FILE")]
     jwt_key_file: Option<String>,
 }
 
 impl KeyArgs {
-    /// The files, noting the mistake when there is none.
+    /// Returns the key files, and adds every mistake to `problems`.
     pub fn check(
         &self,
         environment: Option<Environment>,
@@ -28,7 +28,7 @@ impl KeyArgs {
         let files: Vec<PathBuf> = entries(named).map(PathBuf::from).collect();
         if environment == Some(Environment::Production) {
             for file in files.iter().filter(|file| keys::is_for_development(file)) {
-                let why = "was made for development: make another one with `tiris-api keys new`";
+                let why = "was generated for development: generate a key with `tiris-api keys new`";
                 problems.add(VARIABLE, format_args!("{} {why}", file.display()));
             }
         }
@@ -39,7 +39,7 @@ impl KeyArgs {
         if environment? == Environment::Dev {
             return Some(vec![DEV_KEY_FILE.into()]);
         }
-        let why = "is required in production: the file of an Ed25519 key (PKCS#8 PEM)";
+        let why = "is required in production: a file with an Ed25519 key (PKCS#8 PEM)";
         problems.add(VARIABLE, why);
         None
     }

@@ -3,35 +3,35 @@
 use std::time::Duration;
 use tiris_runtime::config::NatsConfig;
 
-/// Well below the time after which proxies and we ourselves give up a silent connection.
+/// Well below the idle timeouts of proxies and of this server.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// While nothing wakes streams.
-const LOOK_ALONE: Duration = Duration::from_secs(2);
-/// While messages wake them, of which one may get lost.
-const LOOK_WOKEN: Duration = Duration::from_secs(12);
+/// Without NATS.
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
+/// With NATS, whose messages can get lost.
+const POLL_INTERVAL_WITH_NATS: Duration = Duration::from_secs(12);
 
-/// How live streams are woken, and how often they look and show life without.
+/// The intervals of live streams, and the NATS servers that wake them.
 #[derive(Clone, Debug)]
 pub struct LiveSettings {
-    /// What wakes them; without it they look by themselves.
+    /// Without NATS, streams only poll the database.
     pub nats: Option<NatsConfig>,
-    /// How often a comment shows that a stream is alive.
+    /// Interval of the comments that keep a connection alive.
     pub heartbeat: Duration,
-    /// How often a stream looks into the database while nothing wakes it.
-    pub look_alone: Duration,
-    /// How often it looks while messages wake it.
-    pub look_woken: Duration,
+    /// Interval of polls without a connection to NATS.
+    pub poll_interval: Duration,
+    /// Interval of polls with a connection to NATS.
+    pub poll_interval_with_nats: Duration,
 }
 
 impl LiveSettings {
-    /// Streams woken by these servers, if any.
+    /// Returns the default intervals with these NATS servers.
     #[must_use]
     pub fn new(nats: Option<NatsConfig>) -> Self {
         Self {
             nats,
             heartbeat: HEARTBEAT,
-            look_alone: LOOK_ALONE,
-            look_woken: LOOK_WOKEN,
+            poll_interval: POLL_INTERVAL,
+            poll_interval_with_nats: POLL_INTERVAL_WITH_NATS,
         }
     }
 }

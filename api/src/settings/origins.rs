@@ -1,13 +1,13 @@
-//! Web origins that may call the API from a browser.
+//! The web origins that may call the API from a browser.
 
 use tiris_runtime::config::{Environment, Problems, entries, is_loopback};
 
 const VARIABLE: &str = "TIRIS_CORS_ORIGINS";
-/// The portal, the admin pages and the documentation, with their forms under development.
+/// The portal, the admin pages and the documentation, with their development versions.
 pub(super) const DEFAULT: &str = "https://tiris.ai,https://admin.tiris.ai,https://docs.tiris.ai,\
     https://dev.tiris.ai,https://dev.admin.tiris.ai,https://dev.docs.tiris.ai";
 
-/// Whether this is an https address that leads to another machine than the one who reads it.
+/// Returns whether this is an https URL of another machine.
 fn is_public_https(url: &str) -> bool {
     let url = reqwest::Url::parse(url)
         .ok()
@@ -15,7 +15,7 @@ fn is_public_https(url: &str) -> bool {
     url.is_some_and(|url| url.host_str().is_some_and(|host| !is_loopback(host)))
 }
 
-/// The origins of a list, noting those that are none.
+/// Returns the origins of a list, and adds the malformed ones to `problems`.
 pub(super) fn parse(
     text: &str,
     environment: Option<Environment>,
@@ -28,7 +28,7 @@ pub(super) fn parse(
         let why = if host.is_none_or(|host| host.is_empty() || host.contains(['/', '*'])) {
             "must look like https://host[:port]"
         } else if environment == Some(Environment::Production) && !is_public_https(origin) {
-            "must be https and no name of the machine itself in production"
+            "must be https and not a name of the local machine in production"
         } else {
             continue;
         };

@@ -1,28 +1,18 @@
-//! Settings of signing in: identity providers and where they may send people back to.
-//!
-//! Owns: names, defaults and checks. Must not know: how a login goes.
+//! Settings of identity providers and of the pages that a login may come back to.
 
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
+use tiris_domain::states::IdentityProvider;
 use tiris_runtime::config::{Environment, Problems, SecretText, entries, is_loopback};
 
-const GOOGLE_ISSUER: &str = "https://accounts.google.com";
-const GOOGLE_AUTH_URL: &str = "https://accounts.google.com/o/oauth2/v2/auth";
-const GOOGLE_TOKEN_URL: &str = "https://oauth2.googleapis.com/token";
-const GOOGLE_JWKS_URL: &str = "https://www.googleapis.com/oauth2/v3/certs";
-const WECHAT_AUTH_URL: &str = "https://open.weixin.qq.com/connect/qrconnect";
-const WECHAT_TOKEN_URL: &str = "https://api.weixin.qq.com/sns/oauth2/access_token";
-const WECHAT_USER_URL: &str = "https://api.weixin.qq.com/sns/userinfo";
-
-/// How people sign in.
+/// The identity providers.
 #[derive(clap::Args, Clone, Debug)]
 pub struct ProviderArgs {
-    /// Addresses of web pages a login may come back to, separated by commas; a login names one of them exactly
+    /// URLs of web pages that a login may come back to, separated by commas; a login must name one of them exactly
     #[arg(long, env = "TIRIS_REDIRECT_URIS")]
     #[arg(default_value = "", value_name = "URLS")]
     redirect_uris: String,
-    /// Providers people are offered, of google and wechat; in production all of them must be configured, or it does not
-    /// start
+    /// Offered identity providers, of google and wechat; production does not start unless all of them are configured
     #[arg(long, env = "TIRIS_PROVIDERS")]
     #[arg(default_value = "google,wechat", value_name = "NAMES")]
     providers: String,
@@ -34,17 +24,30 @@ pub struct ProviderArgs {
     #[arg(long, env = "TIRIS_GOOGLE_CLIENT_SECRET", hide_env_values = true)]
     #[arg(default_value = "", hide_default_value = true, value_name = "SECRET")]
     google_client_secret: SecretText,
-    /// Who Google's id tokens say issued them
-    #[arg(long, env = "TIRIS_GOOGLE_ISSUER", default_value = GOOGLE_ISSUER, value_name = "URL")]
+    /// Issuer of Google's id tokens
+    #[arg(long, env = "TIRIS_GOOGLE_ISSUER")]
+    #[arg(default_value = "https://accounts.google.com", value_name = "URL")]
     google_issuer: String,
-    /// Where people sign in at Google
-    #[arg(long, env = "TIRIS_GOOGLE_AUTH_URL", default_value = GOOGLE_AUTH_URL, value_name = "URL")]
+    /// Authorization endpoint of Google
+    #[arg(long, env = "TIRIS_GOOGLE_AUTH_URL")]
+    #[arg(
+        default_value = "https://accounts.google.com/o/oauth2/v2/auth",
+        value_name = "URL"
+    )]
     google_auth_url: String,
-    /// Where Google exchanges codes
-    #[arg(long, env = "TIRIS_GOOGLE_TOKEN_URL", default_value = GOOGLE_TOKEN_URL, value_name = "URL")]
+    /// Token endpoint of Google
+    #[arg(long, env = "TIRIS_GOOGLE_TOKEN_URL")]
+    #[arg(
+        default_value = "https://oauth2.googleapis.com/token",
+        value_name = "URL"
+    )]
     google_token_url: String,
-    /// Where Google publishes its keys
-    #[arg(long, env = "TIRIS_GOOGLE_JWKS_URL", default_value = GOOGLE_JWKS_URL, value_name = "URL")]
+    /// JSON Web Key Set of Google
+    #[arg(long, env = "TIRIS_GOOGLE_JWKS_URL")]
+    #[arg(
+        default_value = "https://www.googleapis.com/oauth2/v3/certs",
+        value_name = "URL"
+    )]
     google_jwks_url: String,
     /// App id at WeChat
     #[arg(long, env = "TIRIS_WECHAT_APP_ID")]
@@ -54,64 +57,76 @@ pub struct ProviderArgs {
     #[arg(long, env = "TIRIS_WECHAT_APP_SECRET", hide_env_values = true)]
     #[arg(default_value = "", hide_default_value = true, value_name = "SECRET")]
     wechat_app_secret: SecretText,
-    /// Where people sign in at WeChat
-    #[arg(long, env = "TIRIS_WECHAT_AUTH_URL", default_value = WECHAT_AUTH_URL, value_name = "URL")]
+    /// Authorization endpoint of WeChat
+    #[arg(long, env = "TIRIS_WECHAT_AUTH_URL")]
+    #[arg(
+        default_value = "https://open.weixin.qq.com/connect/qrconnect",
+        value_name = "URL"
+    )]
     wechat_auth_url: String,
-    /// Where WeChat exchanges codes
-    #[arg(long, env = "TIRIS_WECHAT_TOKEN_URL", default_value = WECHAT_TOKEN_URL, value_name = "URL")]
+    /// Token endpoint of WeChat
+    #[arg(long, env = "TIRIS_WECHAT_TOKEN_URL")]
+    #[arg(
+        default_value = "https://api.weixin.qq.com/sns/oauth2/access_token",
+        value_name = "URL"
+    )]
     wechat_token_url: String,
-    /// Where WeChat tells names and pictures
-    #[arg(long, env = "TIRIS_WECHAT_USER_URL", default_value = WECHAT_USER_URL, value_name = "URL")]
+    /// Profile endpoint of WeChat
+    #[arg(long, env = "TIRIS_WECHAT_USER_URL")]
+    #[arg(
+        default_value = "https://api.weixin.qq.com/sns/userinfo",
+        value_name = "URL"
+    )]
     wechat_user_url: String,
 }
 
 /// Checked [`ProviderArgs`].
 #[derive(Clone, Debug, Default)]
 pub struct ProviderSettings {
-    /// Where a login may come back to.
+    /// URLs that a login may come back to.
     pub redirect_uris: Vec<String>,
-    /// Names of the providers that are offered.
-    pub offered: Vec<String>,
-    /// Google, when it is configured.
+    /// The offered providers.
+    pub offered: Vec<IdentityProvider>,
+    /// `None` when Google is not configured.
     pub google: Option<GoogleSettings>,
-    /// WeChat, when it is configured.
+    /// `None` when WeChat is not configured.
     pub wechat: Option<WechatSettings>,
 }
 
-/// How to reach Google, or another provider that speaks OpenID Connect.
+/// The client at Google, or at another OpenID Connect provider.
 #[derive(Clone, Debug)]
 pub struct GoogleSettings {
     /// Client id.
     pub client_id: String,
     /// Client secret.
     pub client_secret: SecretString,
-    /// `iss` of its id tokens.
+    /// `iss` of the id tokens.
     pub issuer: String,
-    /// Where people sign in.
+    /// Authorization endpoint.
     pub auth_url: Url,
-    /// Where codes are exchanged.
+    /// Token endpoint.
     pub token_url: Url,
-    /// Where its keys are.
+    /// JSON Web Key Set.
     pub jwks_url: Url,
 }
 
-/// How to reach WeChat.
+/// The app at WeChat.
 #[derive(Clone, Debug)]
 pub struct WechatSettings {
     /// App id.
     pub app_id: String,
     /// App secret.
     pub app_secret: SecretString,
-    /// Where people sign in.
+    /// Authorization endpoint.
     pub auth_url: Url,
-    /// Where codes are exchanged.
+    /// Token endpoint.
     pub token_url: Url,
-    /// Where names and pictures are told.
+    /// Profile endpoint.
     pub user_url: Url,
 }
 
 impl ProviderArgs {
-    /// Checks the settings, noting every mistake.
+    /// Checks the settings and adds every mistake to `problems`.
     pub fn check(
         &self,
         environment: Option<Environment>,
@@ -123,19 +138,24 @@ impl ProviderArgs {
             url("TIRIS_REDIRECT_URIS", uri, strict, problems);
         }
 
-        let offered: Vec<String> = entries(&self.providers).map(str::to_owned).collect();
-        if !offered
-            .iter()
-            .all(|name| name == "google" || name == "wechat")
-        {
-            problems.add("TIRIS_PROVIDERS", "may name google and wechat");
+        let mut offered = Vec::new();
+        for name in entries(&self.providers) {
+            match name.parse::<IdentityProvider>() {
+                Ok(provider) => offered.push(provider),
+                Err(error) => problems.add("TIRIS_PROVIDERS", error),
+            }
+        }
+        let required: &[IdentityProvider] = match environment {
+            Some(Environment::Production) => &offered,
+            Some(Environment::Dev) | None => &[],
+        };
+        if offered.is_empty() && environment == Some(Environment::Production) {
+            let why = "must name a provider in production, or no user can sign in";
+            problems.add("TIRIS_PROVIDERS", why);
         }
 
-        let google = self.google(strict, problems);
-        let wechat = self.wechat(strict, problems);
-        if environment == Some(Environment::Production) {
-            self.check_offered(&offered, problems);
-        }
+        let google = self.google(required, strict, problems);
+        let wechat = self.wechat(required, strict, problems);
         if redirect_uris.is_empty() && (google.is_some() || wechat.is_some()) {
             let why = "is required when a provider is configured";
             problems.add("TIRIS_REDIRECT_URIS", why);
@@ -149,38 +169,29 @@ impl ProviderArgs {
         })
     }
 
-    /// In production every provider people are offered must be there.
-    fn check_offered(&self, offered: &[String], problems: &mut Problems) {
-        if offered.is_empty() {
-            let why = "must name a provider in production, or nobody can sign in";
-            problems.add("TIRIS_PROVIDERS", why);
-        }
-
-        let google = (&self.google_client_id, &self.google_client_secret);
-        let wechat = (&self.wechat_app_id, &self.wechat_app_secret);
-        for (names, (id, secret)) in [(GOOGLE, google), (WECHAT, wechat)] {
-            let provider = names.provider;
-            let is_missing = id.is_empty() && secret.secret().expose_secret().is_empty();
-            if is_missing && offered.iter().any(|name| name == provider) {
-                let why = "is required with its secret in production while TIRIS_PROVIDERS names";
-                problems.add(names.id, format_args!("{why} {provider}"));
-            }
-        }
-    }
-
-    fn google(&self, strict: bool, problems: &mut Problems) -> Option<GoogleSettings> {
+    fn google(
+        &self,
+        required: &[IdentityProvider],
+        strict: bool,
+        problems: &mut Problems,
+    ) -> Option<GoogleSettings> {
         let mut url = |name: &str, text: &str| url(name, text, strict, problems);
         let auth_url = url("TIRIS_GOOGLE_AUTH_URL", &self.google_auth_url);
         let token_url = url("TIRIS_GOOGLE_TOKEN_URL", &self.google_token_url);
         let jwks_url = url("TIRIS_GOOGLE_JWKS_URL", &self.google_jwks_url);
 
-        let id = &self.google_client_id;
-        let secret = self.google_client_secret.secret();
-        GOOGLE.is_configured(id, &secret, problems).then_some(())?;
+        let credentials = Credentials {
+            id_variable: "TIRIS_GOOGLE_CLIENT_ID",
+            id: &self.google_client_id,
+            secret_variable: "TIRIS_GOOGLE_CLIENT_SECRET",
+            secret: self.google_client_secret.secret(),
+        };
+        let (client_id, client_secret) =
+            credentials.check(IdentityProvider::Google, required, problems)?;
 
         Some(GoogleSettings {
-            client_id: id.clone(),
-            client_secret: secret,
+            client_id,
+            client_secret,
             issuer: self.google_issuer.clone(),
             auth_url: auth_url?,
             token_url: token_url?,
@@ -188,19 +199,29 @@ impl ProviderArgs {
         })
     }
 
-    fn wechat(&self, strict: bool, problems: &mut Problems) -> Option<WechatSettings> {
+    fn wechat(
+        &self,
+        required: &[IdentityProvider],
+        strict: bool,
+        problems: &mut Problems,
+    ) -> Option<WechatSettings> {
         let mut url = |name: &str, text: &str| url(name, text, strict, problems);
         let auth_url = url("TIRIS_WECHAT_AUTH_URL", &self.wechat_auth_url);
         let token_url = url("TIRIS_WECHAT_TOKEN_URL", &self.wechat_token_url);
         let user_url = url("TIRIS_WECHAT_USER_URL", &self.wechat_user_url);
 
-        let id = &self.wechat_app_id;
-        let secret = self.wechat_app_secret.secret();
-        WECHAT.is_configured(id, &secret, problems).then_some(())?;
+        let credentials = Credentials {
+            id_variable: "TIRIS_WECHAT_APP_ID",
+            id: &self.wechat_app_id,
+            secret_variable: "TIRIS_WECHAT_APP_SECRET",
+            secret: self.wechat_app_secret.secret(),
+        };
+        let (app_id, app_secret) =
+            credentials.check(IdentityProvider::Wechat, required, problems)?;
 
         Some(WechatSettings {
-            app_id: id.clone(),
-            app_secret: secret,
+            app_id,
+            app_secret,
             auth_url: auth_url?,
             token_url: token_url?,
             user_url: user_url?,
@@ -208,43 +229,45 @@ impl ProviderArgs {
     }
 }
 
-/// The variables of what a provider gave us: an id and its secret.
-struct Credentials {
-    provider: &'static str,
-    id: &'static str,
-    secret: &'static str,
+/// The id and the secret that a provider issued, with their variables.
+struct Credentials<'a> {
+    id_variable: &'static str,
+    id: &'a str,
+    secret_variable: &'static str,
+    secret: SecretString,
 }
 
-const GOOGLE: Credentials = Credentials {
-    provider: "google",
-    id: "TIRIS_GOOGLE_CLIENT_ID",
-    secret: "TIRIS_GOOGLE_CLIENT_SECRET",
-};
-const WECHAT: Credentials = Credentials {
-    provider: "wechat",
-    id: "TIRIS_WECHAT_APP_ID",
-    secret: "TIRIS_WECHAT_APP_SECRET",
-};
+impl Credentials<'_> {
+    /// Returns id and secret when both are given.
+    fn check(
+        self,
+        provider: IdentityProvider,
+        required: &[IdentityProvider],
+        problems: &mut Problems,
+    ) -> Option<(String, SecretString)> {
+        let has_secret = !self.secret.expose_secret().is_empty();
 
-impl Credentials {
-    /// Both come together or not at all.
-    fn is_configured(&self, id: &str, secret: &SecretString, problems: &mut Problems) -> bool {
-        let has_id = !id.is_empty();
-        let has_secret = !secret.expose_secret().is_empty();
-        if has_id != has_secret {
-            let (missing, given) = if has_secret {
-                (self.id, self.secret)
-            } else {
-                (self.secret, self.id)
-            };
-            problems.add(missing, format_args!("is required together with {given}"));
+        match (self.id.is_empty(), has_secret) {
+            (false, true) => return Some((self.id.to_owned(), self.secret)),
+            (true, true) => {
+                let why = format_args!("is required together with {}", self.secret_variable);
+                problems.add(self.id_variable, why);
+            }
+            (false, false) => {
+                let why = format_args!("is required together with {}", self.id_variable);
+                problems.add(self.secret_variable, why);
+            }
+            (true, false) if required.contains(&provider) => {
+                let why = "is required with its secret in production while TIRIS_PROVIDERS names";
+                problems.add(self.id_variable, format_args!("{why} {provider}"));
+            }
+            (true, false) => {}
         }
-
-        has_id && has_secret
+        None
     }
 }
 
-/// Codes, secrets and keys pass here: outside development only over TLS.
+/// Codes, secrets and keys pass here: outside of development only over TLS.
 fn url(name: &str, text: &str, strict: bool, problems: &mut Problems) -> Option<Url> {
     let is_safe = |url: &Url| match strict {
         true => url.scheme() == "https" && !url.host_str().is_none_or(is_loopback),

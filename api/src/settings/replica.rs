@@ -1,21 +1,21 @@
-//! Settings of the copy of the database that older history is read from.
+//! Settings of the database replica that serves older history.
 
 use tiris_runtime::config::{
     DatabaseConfig, Environment, Problems, SecretText, check_database_url,
 };
 
-/// A copy of the database, if there is one.
+/// The optional database replica.
 #[derive(clap::Args, Clone, Debug)]
 pub struct ReplicaArgs {
-    /// Standby of the database that older pages of transactions and trading logs are read from, like DATABASE_URL. Without
-    /// it, and while it is away or behind, they are read from the database itself
-    #[arg(long, env = "DATABASE_REPLICA_URL", hide_env_values = true)]
-    #[arg(value_name = "URL")]
+    /// Connection URL of a standby that serves older pages of transactions and trading logs. Without it, and while it is
+    /// unreachable or lags, the primary serves them
+    #[arg(long, env = "DATABASE_REPLICA_URL")]
+    #[arg(hide_env_values = true, value_name = "URL")]
     database_replica_url: Option<SecretText>,
 }
 
 impl ReplicaArgs {
-    /// How to reach it: as `primary` is, at its own address.
+    /// Returns the settings of `primary` with the URL of the replica.
     pub(super) fn check(
         &self,
         primary: Option<&DatabaseConfig>,

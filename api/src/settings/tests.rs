@@ -1,8 +1,7 @@
 use super::*;
-use crate::auth::keys::{Keys, make};
+use crate::auth::keys::{Keys, generate};
 use clap::Parser;
 use std::num::NonZeroU32;
-use std::path::Path;
 use tempfile::TempDir;
 
 #[derive(Parser)]
@@ -11,7 +10,89 @@ struct Args {
     serve: ServeArgs,
 }
 
-/// Settings that production starts with.
+/// Flags that production starts with, except for the key file.
+const VALID: &str = "
+    --environment production
+    --database-url postgres://u:hunter2@db.example/d?sslmode=verify-full
+    --encryption-keys one:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=
+    --fingerprint-key AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=
+    --redirect-uris https://tiris.ai/callback
+    --google-client-id google
+    --google-client-secret hunter2
+    --wechat-app-id wechat
+    --wechat-app-secret hunter2
+";
+
+/// Flags that production rejects; an empty value is absent.
+const REJECTED: &str = "
+    --database-replica-url postgres://u:hunter2@db.example/d
+    --database-replica-url mysql://u:hunter2@db.example/d
+    --database-url postgres://u:hunter2@db.example/d
+    --database-url postgres://u:hunter2@db.example/d?sslmode=require
+    --jwt-key-file
+    --encryption-keys
+    --encryption-keys dev-1a2b3c4d:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=
+    --fingerprint-key
+    --cors-origins *
+    --cors-origins https://*.tiris.ai
+    --cors-origins https://tiris.ai,http://tiris.ai
+    --cors-origins http://localhost:3000
+    --cors-origins https://localhost:3000
+    --cors-origins https://127.0.0.1
+    --cors-origins https://[::1]:8443
+    --redirect-uris
+    --redirect-uris http://tiris.ai/callback
+    --redirect-uris https://localhost/callback
+    --google-client-id
+    --google-client-secret
+    --wechat-app-id
+    --wechat-app-secret
+    --google-token-url http://oauth2.googleapis.com/token
+    --google-jwks-url https://127.0.0.1/keys
+    --wechat-user-url http://localhost/user
+    --providers
+    --kraken-url http://api.kraken.com
+    --rate-general off
+    --rate-auth off
+    --rate-money off
+    --rate-credentials off
+    --trusted-proxies 0.0.0.0/0
+    --trusted-proxies 10.0.0.1,::/0
+";
+
+/// Flags beyond the limits of their settings.
+const OUT_OF_RANGE: &str = "
+    --rate-general 0
+    --rate-auth -1
+    --rate-money many
+    --rate-credentials 99999999999
+    --trusted-proxies 10.0.0.0/33
+    --trusted-proxies proxy.example
+    --head-seconds 0
+    --connections 0
+    --connections-per-address 0
+";
+
+/// Returns the flags and values of a table.
+fn flags(table: &str) -> Vec<(&str, &str)> {
+    let lines = table.lines().map(str::trim);
+    lines
+        .filter(|line| !line.is_empty())
+        .map(|line| line.split_once(' ').unwrap_or((line, "")))
+        .collect()
+}
+
+/// Returns the variable of a flag.
+fn variable(flag: &str) -> String {
+    let name = flag[2..].replace('-', "_").to_uppercase();
+    if name.starts_with("DATABASE") {
+        name
+    } else {
+        format!("TIRIS_{name}")
+    }
+}
+
+/// A folder with a key for production.
 struct Production {
     folder: TempDir,
 }
@@ -19,271 +100,129 @@ struct Production {
 impl Production {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        make(&folder.path().join("jwt.pem")).expect("a key");
+        generate(&folder.path().join("jwt.pem")).expect("a key");
         Self { folder }
     }
 
-    /// A file in the folder of the keys.
     fn path(&self, name: &str) -> String {
-        self.folder
-            .path()
-            .join(name)
-            .to_str()
-            .expect("UTF-8")
-            .to_owned()
+        let path = self.folder.path().join(name);
+        path.to_str().expect("UTF-8").to_owned()
     }
 
-    /// What is told when these flags differ; nothing when it starts.
-    fn told(&self, changed: &[(&str, &str)]) -> String {
+    /// Returns the errors when the valid flags change like this, empty when the settings are accepted.
+    fn errors(&self, changed: &[(&str, &str)]) -> String {
         let key = self.path("jwt.pem");
-        let right = [
-            ("--environment", "production"),
-            (
-                "--database-url",
-                "postgres://u:hunter2@db.example/d?sslmode=verify-full",
-            ),
-            ("--jwt-key-file", &key),
-            // Base64 of 32 bytes; nothing is encrypted here.
-            (
-                "--encryption-keys",
-                "one:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
-            ),
-            (
-                "--fingerprint-key",
-                "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=",
-            ),
-            ("--redirect-uris", "https://tiris.ai/callback"),
-            ("--google-client-id", "google"),
-            ("--google-client-secret", "hunter2"),
-            ("--wechat-app-id", "wechat"),
-            ("--wechat-app-secret", "hunter2"),
-        ];
+        let mut valid = flags(VALID);
+        valid.push(("--jwt-key-file", &key));
+        valid.retain(|(flag, _)| changed.iter().all(|(other, _)| other != flag));
 
-        let is_changed = |name: &str| changed.iter().any(|(known, _)| *known == name);
-        let kept = right.iter().filter(|(name, _)| !is_changed(name));
-        let flags = kept
-            .chain(changed)
-            .map(|(name, value)| format!("{name}={value}"));
-
-        let args = Args::parse_from(std::iter::once("test".to_owned()).chain(flags));
-        args.serve
-            .check()
-            .err()
-            .map(|error| error.to_string())
-            .unwrap_or_default()
+        let all = valid.iter().chain(changed);
+        let all = all.map(|(flag, value)| format!("{flag}={value}"));
+        let args = Args::parse_from(std::iter::once("test".to_owned()).chain(all));
+        let error = args.serve.check().err();
+        error.map(|error| error.to_string()).unwrap_or_default()
     }
 }
 
-/// A setting that production refuses, and the name it is told by.
-const REFUSED: [(&str, &str, &str); 33] = [
-    (
-        "--database-replica-url",
-        "postgres://u:hunter2@db.example/d",
-        "DATABASE_REPLICA_URL",
-    ),
-    (
-        "--database-replica-url",
-        "mysql://u:hunter2@db.example/d",
-        "DATABASE_REPLICA_URL",
-    ),
-    (
-        "--database-url",
-        "postgres://u:hunter2@db.example/d",
-        "DATABASE_URL",
-    ),
-    (
-        "--database-url",
-        "postgres://u:hunter2@db.example/d?sslmode=require",
-        "DATABASE_URL",
-    ),
-    ("--jwt-key-file", "", "TIRIS_JWT_KEY_FILE"),
-    ("--encryption-keys", "", "TIRIS_ENCRYPTION_KEYS"),
-    (
-        "--encryption-keys",
-        "dev-1a2b3c4d:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
-        "TIRIS_ENCRYPTION_KEYS",
-    ),
-    ("--fingerprint-key", "", "TIRIS_FINGERPRINT_KEY"),
-    ("--cors-origins", "*", "TIRIS_CORS_ORIGINS"),
-    ("--cors-origins", "https://*.tiris.ai", "TIRIS_CORS_ORIGINS"),
-    (
-        "--cors-origins",
-        "https://tiris.ai,http://tiris.ai",
-        "TIRIS_CORS_ORIGINS",
-    ),
-    (
-        "--cors-origins",
-        "http://localhost:3000",
-        "TIRIS_CORS_ORIGINS",
-    ),
-    (
-        "--cors-origins",
-        "https://localhost:3000",
-        "TIRIS_CORS_ORIGINS",
-    ),
-    ("--cors-origins", "https://127.0.0.1", "TIRIS_CORS_ORIGINS"),
-    ("--cors-origins", "https://[::1]:8443", "TIRIS_CORS_ORIGINS"),
-    ("--redirect-uris", "", "TIRIS_REDIRECT_URIS"),
-    (
-        "--redirect-uris",
-        "http://tiris.ai/callback",
-        "TIRIS_REDIRECT_URIS",
-    ),
-    (
-        "--redirect-uris",
-        "https://localhost/callback",
-        "TIRIS_REDIRECT_URIS",
-    ),
-    ("--google-client-id", "", "TIRIS_GOOGLE_CLIENT_ID"),
-    ("--google-client-secret", "", "TIRIS_GOOGLE_CLIENT_SECRET"),
-    ("--wechat-app-id", "", "TIRIS_WECHAT_APP_ID"),
-    ("--wechat-app-secret", "", "TIRIS_WECHAT_APP_SECRET"),
-    (
-        "--google-token-url",
-        "http://oauth2.googleapis.com/token",
-        "TIRIS_GOOGLE_TOKEN_URL",
-    ),
-    (
-        "--google-jwks-url",
-        "https://127.0.0.1/keys",
-        "TIRIS_GOOGLE_JWKS_URL",
-    ),
-    (
-        "--wechat-user-url",
-        "http://localhost/user",
-        "TIRIS_WECHAT_USER_URL",
-    ),
-    ("--providers", "", "TIRIS_PROVIDERS"),
-    ("--kraken-url", "http://api.kraken.com", "TIRIS_KRAKEN_URL"),
-    ("--rate-general", "off", "TIRIS_RATE_GENERAL"),
-    ("--rate-auth", "off", "TIRIS_RATE_AUTH"),
-    ("--rate-money", "off", "TIRIS_RATE_MONEY"),
-    ("--rate-credentials", "off", "TIRIS_RATE_CREDENTIALS"),
-    ("--trusted-proxies", "0.0.0.0/0", "TIRIS_TRUSTED_PROXIES"),
-    (
-        "--trusted-proxies",
-        "10.0.0.1,::/0",
-        "TIRIS_TRUSTED_PROXIES",
-    ),
-];
+#[test]
+fn production_accepts_valid_settings() {
+    assert_eq!(Production::new().errors(&[]), "");
+}
 
 #[test]
-fn production_starts_with_settings_for_production_only() {
+fn production_rejects_unsafe_settings_without_repeating_secrets() {
     let production = Production::new();
-    assert_eq!(production.told(&[]), "");
-    for (flag, value, name) in REFUSED {
-        let told = production.told(&[(flag, value)]);
-        assert!(
-            told.contains(&format!("{name}: ")),
-            "{flag}={value}: {told:?}"
-        );
-        assert!(
-            !told.contains("hunter2") && !told.contains("AAECAwQF"),
-            "{told}"
-        );
+
+    for (flag, value) in flags(REJECTED) {
+        let errors = production.errors(&[(flag, value)]);
+
+        let name = format!("{}: ", variable(flag));
+        assert!(errors.contains(&name), "{flag}={value}: {errors:?}");
+        for secret in ["hunter2", "AAECAwQF"] {
+            assert!(!errors.contains(secret), "{errors}");
+        }
     }
 }
 
 #[test]
-fn production_tells_all_its_mistakes_at_once() {
-    let mut last: Vec<(&str, &str, &str)> = Vec::new();
-    // Without an id or a provider there is nothing more to ask of it.
-    let alone = REFUSED
-        .iter()
-        .filter(|(flag, _, _)| !flag.contains("client") && !flag.contains("wechat-app"));
-    for refused in alone {
-        last.retain(|(flag, _, _)| *flag != refused.0);
-        last.push(*refused);
-    }
-    let changed: Vec<(&str, &str)> = last
-        .iter()
-        .map(|(flag, value, _)| (*flag, *value))
-        .collect();
+fn errors_of_limits_repeat_the_given_value() {
+    let production = Production::new();
 
+    for (flag, value) in flags(OUT_OF_RANGE) {
+        let errors = production.errors(&[(flag, value)]);
+
+        let name = format!("{}: ", variable(flag));
+        assert!(errors.contains(&name), "{flag}={value}: {errors:?}");
+        assert!(errors.contains(value), "{flag}={value}: {errors:?}");
+    }
+}
+
+#[test]
+fn all_mistakes_are_reported_at_once() {
+    let mut changed: Vec<(&str, &str)> = Vec::new();
+    for (flag, value) in flags(REJECTED) {
+        // Without an id or a provider, no further setting of it is required.
+        if !flag.contains("client") && !flag.contains("wechat-app") {
+            changed.retain(|(other, _)| *other != flag);
+            changed.push((flag, value));
+        }
+    }
+    let rejected = changed.clone();
     // A mistake beside TIRIS_ENV does not hide that this is production.
-    let told =
-        Production::new().told(&[changed.as_slice(), &[("--admin-listen", "nowhere")]].concat());
-    for (flag, _, name) in last {
-        assert!(told.contains(&format!("{name}: ")), "{flag}: {told}");
+    changed.push(("--admin-listen", "nowhere"));
+
+    let errors = Production::new().errors(&changed);
+
+    for (flag, _) in rejected {
+        let name = format!("{}: ", variable(flag));
+        assert!(errors.contains(&name), "{flag}: {errors}");
     }
 }
 
 #[test]
-fn a_developers_machine_starts_with_nothing_but_a_database() {
+fn development_needs_only_a_database() {
     let args = Args::parse_from([
         "test",
         "--environment=dev",
         "--database-url=postgres://u@db.example/d",
     ]);
+
     let settings = args.serve.check().expect("valid");
 
-    let per_minute = NonZeroU32::new;
     let expected = RateSettings {
-        general: per_minute(6_000),
-        auth: per_minute(60),
-        money: per_minute(600),
-        credentials: per_minute(60),
+        general: NonZeroU32::new(6_000),
+        auth: NonZeroU32::new(60),
+        money: NonZeroU32::new(600),
+        credentials: NonZeroU32::new(60),
     };
     assert_eq!(settings.protection.rates, expected);
 }
 
 #[test]
-fn keys_that_were_made_for_a_developer_are_refused_wherever_they_lie() {
+fn production_rejects_a_development_key_for_tokens() {
     let production = Production::new();
     let key = production.path("dev.pem");
-    let keys = production.path("encryption.env");
+    Keys::load(&[PathBuf::from(&key)], Environment::Dev).expect("a readable key with its label");
 
-    Keys::load(&[Path::new(&key).to_owned()], Environment::Dev)
-        .expect("made, and readable with its label");
-    let told = production.told(&[(
-        "--jwt-key-file",
-        &format!("{},{key}", production.path("jwt.pem")),
-    )]);
-    assert!(
-        told.contains("TIRIS_JWT_KEY_FILE: ") && told.contains("dev.pem"),
-        "{told}"
-    );
+    let files = format!("{},{key}", production.path("jwt.pem"));
+    let errors = production.errors(&[("--jwt-key-file", &files)]);
+
+    assert!(errors.contains("TIRIS_JWT_KEY_FILE: "), "{errors}");
+    assert!(errors.contains("dev.pem"), "{errors}");
+}
+
+#[test]
+fn production_rejects_a_development_key_for_credentials() {
+    let production = Production::new();
+    let keys = production.path("encryption.env");
     let config = EncryptionConfig {
         keys: "".into(),
         fingerprint_key: "".into(),
         file: Some(keys.clone().into()),
     };
-    config.load(Environment::Dev).expect("made");
-    let told = production.told(&[("--encryption-file", &keys)]);
-    assert!(told.contains("TIRIS_ENCRYPTION_FILE: "), "{told}");
-}
+    config.load(Environment::Dev).expect("generated keys");
 
-#[test]
-fn a_wrong_limit_is_named_with_what_was_given() {
-    let production = Production::new();
+    let errors = production.errors(&[("--encryption-file", &keys)]);
 
-    for (flag, value, name) in [
-        ("--rate-general", "0", "TIRIS_RATE_GENERAL"),
-        ("--rate-auth", "-1", "TIRIS_RATE_AUTH"),
-        ("--rate-money", "many", "TIRIS_RATE_MONEY"),
-        (
-            "--rate-credentials",
-            "99999999999",
-            "TIRIS_RATE_CREDENTIALS",
-        ),
-        ("--trusted-proxies", "10.0.0.0/33", "TIRIS_TRUSTED_PROXIES"),
-        (
-            "--trusted-proxies",
-            "proxy.example",
-            "TIRIS_TRUSTED_PROXIES",
-        ),
-        ("--head-seconds", "0", "TIRIS_HEAD_SECONDS"),
-        ("--connections", "0", "TIRIS_CONNECTIONS"),
-        (
-            "--connections-per-address",
-            "0",
-            "TIRIS_CONNECTIONS_PER_ADDRESS",
-        ),
-    ] {
-        let told = production.told(&[(flag, value)]);
-        assert!(
-            told.contains(&format!("{name}: ")) && told.contains(value),
-            "{flag}={value}: {told:?}"
-        );
-    }
+    assert!(errors.contains("TIRIS_ENCRYPTION_FILE: "), "{errors}");
 }

@@ -67,7 +67,7 @@ async fn every_operation_rejects_every_invalid_token() {
 /// Whether only admins may call an operation, by its description.
 fn is_for_admins(operation: &Value) -> bool {
     let description = operation["responses"]["403"]["description"].as_str();
-    description.is_some_and(|text| text.contains("`ACCESS_DENIED`: the caller is no admin"))
+    description.is_some_and(|text| text.contains("`ACCESS_DENIED`: the caller is not an admin"))
 }
 
 /// Operations that only admins may call.

@@ -163,7 +163,7 @@ async fn a_live_stream_continues_with_a_compressed_history() {
     // One connection, which caches its prepared statements.
     let world = World::start_with(|settings| {
         settings.database.max_connections = 1;
-        settings.live.look_alone = Duration::from_millis(50);
+        settings.live.poll_interval = Duration::from_millis(50);
     })
     .await;
     let user = world.user("ann").await;

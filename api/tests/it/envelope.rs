@@ -284,7 +284,7 @@ async fn the_probes_report_every_check() {
     assert_eq!(live.data(), &json!({"live": true}));
     let notes = [
         "database: reachable and migrated",
-        "nats: not configured, live streams look by themselves",
+        "nats: not configured, live streams poll instead",
         "sign_in: no provider is offered",
     ];
     let checks = ["database", "nats", "sign_in"];

@@ -10,6 +10,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 use tiris_api::auth::keys;
 use tiris_api::settings::Settings;
+use tiris_domain::states::IdentityProvider;
 use tiris_runtime::config::Environment;
 
 const USERS: &str = "SELECT count(*) FROM users";
@@ -242,7 +243,7 @@ async fn a_login_needs_a_configured_provider_and_address() {
 
 /// Offers providers without their secrets.
 fn unconfigured(settings: &mut Settings) {
-    settings.providers.offered = vec!["google".to_owned(), "wechat".to_owned()];
+    settings.providers.offered = vec![IdentityProvider::Google, IdentityProvider::Wechat];
     settings.providers.redirect_uris = vec![REDIRECT.to_owned()];
 }
 
@@ -262,7 +263,7 @@ async fn an_unconfigured_provider_fails_readiness_in_production() {
     let world = World::start_with(unconfigured).await;
     let strict = World::start_with(|settings| {
         unconfigured(settings);
-        keys::make(&settings.key_files[0]).expect("a key");
+        keys::generate(&settings.key_files[0]).expect("a key");
         // Base64 of 32 bytes; nothing is encrypted here.
         settings.encryption.keys = "one:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".into();
         settings.encryption.fingerprint_key = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=".into();

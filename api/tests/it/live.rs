@@ -37,7 +37,7 @@ async fn woken_by(nats: &NatsServer) -> World {
     let world = World::start_with(|settings| {
         settings.live = LiveSettings {
             heartbeat: Time::from_millis(500),
-            look_woken: NEVER,
+            poll_interval_with_nats: NEVER,
             ..LiveSettings::new(nats_at(&nats.url()))
         };
     })

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tiris_api::settings::{GoogleSettings, ProviderSettings};
+use tiris_domain::states::IdentityProvider;
 use tiris_testing::{OpenIdProvider, OpenIdSettings, find_openid_provider};
 
 const CLIENT: &str = "the-client";
@@ -49,7 +50,7 @@ async fn world(secret: &str) -> Option<(World, OpenIdProvider)> {
     };
     let settings = ProviderSettings {
         redirect_uris: vec![REDIRECT.to_owned()],
-        offered: vec!["google".to_owned()],
+        offered: vec![IdentityProvider::Google],
         google: Some(google),
         wechat: None,
     };

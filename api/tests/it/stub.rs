@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock};
 use tiris_api::settings::{GoogleSettings, ProviderSettings, WechatSettings};
+use tiris_domain::states::IdentityProvider;
 
 pub(crate) const REDIRECT: &str = "https://tiris.ai/auth/callback";
 pub(crate) const OTHER_REDIRECT: &str = "https://tiris.ai/other";
@@ -114,7 +115,7 @@ impl Stub {
 
         ProviderSettings {
             redirect_uris: vec![REDIRECT.to_owned(), OTHER_REDIRECT.to_owned()],
-            offered: vec!["google".to_owned(), "wechat".to_owned()],
+            offered: vec![IdentityProvider::Google, IdentityProvider::Wechat],
             google: Some(GoogleSettings {
                 client_id: CLIENT.to_owned(),
                 client_secret: SECRET.into(),

@@ -149,7 +149,7 @@ fn log_of_the_api(system: &System) -> Result<()> {
     let of_bot = lines(api, BOT.id)?;
     let looked = of_bot
         .iter()
-        .any(|line| line["message"] == "a live stream looked");
+        .any(|line| line["message"] == "polled for a live stream");
     ensure!(looked, "{of_bot:#?}");
     Ok(())
 }

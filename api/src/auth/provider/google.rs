@@ -1,11 +1,10 @@
-//! Google, or whoever speaks OpenID Connect at the configured addresses: code flow with PKCE and nonce.
+//! Google, or another OpenID Connect provider at the configured URLs: code flow with PKCE and nonce.
 
-use super::departure::Departure;
-use super::http::ForOAuth;
+use super::http::ProviderHttp;
 use super::id_token::{self, Expected};
 use super::jwks::Jwks;
+use super::{Departure, refused};
 use crate::auth::secret;
-use crate::outgoing::Outgoing;
 use crate::settings::GoogleSettings;
 use oauth2::basic::{
     BasicErrorResponse, BasicErrorResponseType, BasicRevocationErrorResponse,
@@ -23,10 +22,9 @@ use tiris_domain::states::IdentityProvider;
 use tiris_store::error::{Error, Result, SignInProblem};
 use tiris_store::oauth::{Identity, PendingLogin};
 
-const NAME: &str = "google";
 const SCOPES: [&str; 3] = ["openid", "email", "profile"];
 
-/// What OpenID Connect adds to the answer of OAuth.
+/// The field that OpenID Connect adds to the response of OAuth.
 #[derive(Debug, Deserialize, Serialize)]
 struct WithIdToken {
     id_token: Option<String>,
@@ -34,11 +32,9 @@ struct WithIdToken {
 
 impl ExtraTokenFields for WithIdToken {}
 
-type Answer = StandardTokenResponse<WithIdToken, BasicTokenType>;
-type Refusal<E> = RequestTokenError<E, BasicErrorResponse>;
 type OAuthClient<Auth, Token> = Client<
     BasicErrorResponse,
-    Answer,
+    StandardTokenResponse<WithIdToken, BasicTokenType>,
     BasicTokenIntrospectionResponse,
     StandardRevocableToken,
     BasicRevocationErrorResponse,
@@ -49,16 +45,15 @@ type OAuthClient<Auth, Token> = Client<
     Token,
 >;
 
-/// The provider.
 pub(super) struct Google {
     settings: GoogleSettings,
-    http: Outgoing,
+    http: ProviderHttp,
     jwks: Jwks,
 }
 
 impl Google {
-    pub(super) fn new(settings: GoogleSettings, http: Outgoing) -> Self {
-        let jwks = Jwks::new(NAME, settings.jwks_url.clone(), http.clone());
+    pub(super) fn new(settings: GoogleSettings, http: ProviderHttp) -> Self {
+        let jwks = Jwks::new(settings.jwks_url.clone(), http.clone());
         Self {
             settings,
             http,
@@ -81,7 +76,7 @@ impl Google {
             .set_redirect_uri(redirect))
     }
 
-    /// Where the person goes.
+    /// Starts a login.
     pub(super) fn depart(&self, state: &str, redirect_uri: &str) -> Result<Departure> {
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         let nonce = secret::make();
@@ -101,12 +96,11 @@ impl Google {
         })
     }
 
-    /// Who the code is for.
+    /// Exchanges a code for the identity of its user.
     pub(super) async fn identify(&self, code: String, login: &PendingLogin) -> Result<Identity> {
         let (Some(verifier), Some(nonce)) = (&login.pkce_verifier, &login.nonce) else {
-            return Err(Error::internal(
-                "a login at Google was kept without verifier and nonce",
-            ));
+            let why = "a login at Google is stored without verifier and nonce";
+            return Err(Error::internal(why));
         };
 
         let token = self.exchange(code, verifier, &login.redirect_uri).await?;
@@ -119,7 +113,7 @@ impl Google {
         };
         let claims = id_token::check(&token, &key, &expected)?;
         if claims.sub.is_empty() {
-            return Err(refused("google names nobody"));
+            return Err(refused("google returns an empty sub"));
         }
 
         Ok(Identity {
@@ -134,47 +128,39 @@ impl Google {
         })
     }
 
-    /// The id token for a code.
+    /// Exchanges a code for an id token.
     async fn exchange(&self, code: String, verifier: &str, redirect_uri: &str) -> Result<String> {
-        let http = ForOAuth {
-            provider: NAME,
-            http: &self.http,
-        };
-        let answer = self
+        let response = self
             .client(redirect_uri)?
             .exchange_code(AuthorizationCode::new(code))
             .set_pkce_verifier(PkceCodeVerifier::new(verifier.to_owned()))
-            .request_async(&http)
+            .request_async(&self.http)
             .await
             .map_err(explain)?;
 
-        let token = answer.extra_fields().id_token.clone();
-        token.ok_or_else(|| refused("google sends no id_token"))
+        let token = response.extra_fields().id_token.clone();
+        token.ok_or_else(|| refused("google returns no id_token"))
     }
 }
 
-fn refused(why: impl Into<String>) -> Error {
-    Error::sign_in(SignInProblem::Provider, why)
-}
-
-fn explain(refusal: Refusal<Error>) -> Error {
-    let response = match refusal {
+fn explain(error: RequestTokenError<Error, BasicErrorResponse>) -> Error {
+    let response = match error {
         RequestTokenError::Request(error) => return error,
         RequestTokenError::ServerResponse(response) => response,
         RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
-            return refused("google answers something else than the protocol has");
+            return refused("google returns a malformed response");
         }
     };
 
     match response.error() {
         BasicErrorResponseType::InvalidGrant => Error::sign_in(
             SignInProblem::Code,
-            "google does not know the code, or not any more",
+            "google does not accept the code: it is unknown, used or expired",
         ),
         BasicErrorResponseType::Extension(_) => {
-            refused("google answers an error the protocol does not know")
+            refused("google returns an error outside the protocol")
         }
-        // Of the answer only the code, whose values the protocol fixes.
-        other => refused(format!("google answers {other}")),
+        // Only the error code, whose values the protocol fixes, is safe to repeat.
+        other => refused(format!("google returns {other}")),
     }
 }

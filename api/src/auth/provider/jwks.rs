@@ -1,27 +1,25 @@
-//! The keys a provider signs its id tokens with, fetched when needed and remembered.
-//!
-//! Owns: the cache and how often it is renewed. Must not know: tokens.
+//! The keys that sign the id tokens of a provider, fetched on demand and cached.
 
-use super::http;
-use crate::outgoing::{Answered, Outgoing};
+use super::http::ProviderHttp;
+use super::refused;
+use crate::outgoing::CallResponse;
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse};
 use reqwest::Url;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
-use tiris_store::error::{Error, Result, SignInProblem};
+use tiris_store::error::Result;
 use tokio::sync::Mutex;
 
-/// How long keys are trusted without asking again: a key that was taken back must stop working.
+/// How long fetched keys are trusted: a withdrawn key must stop working.
 const TRUSTED_FOR: Duration = Duration::from_secs(3_600);
-/// Shortest time between two questions, whatever ids strangers put into tokens.
-const ASKED_EVERY: Duration = Duration::from_secs(5);
+/// Shortest time between two fetches, which tokens with invented key ids could cause.
+const FETCH_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Keys by their ids.
 pub(super) struct Jwks {
-    provider: &'static str,
     url: Url,
-    http: Outgoing,
+    http: ProviderHttp,
     cache: Mutex<Cache>,
 }
 
@@ -29,11 +27,11 @@ pub(super) struct Jwks {
 struct Cache {
     keys: HashMap<String, DecodingKey>,
     fetched: Option<Instant>,
-    asked: Option<Instant>,
+    tried: Option<Instant>,
 }
 
 impl Cache {
-    /// A token may leave its key unnamed when there is only one, as OpenID Connect has it.
+    /// OpenID Connect allows a token without a key id when the provider has only one key.
     fn trusted(&self, id: Option<&str>, now: Instant) -> Option<&DecodingKey> {
         let key = match id {
             Some(id) => self.keys.get(id),
@@ -47,65 +45,56 @@ impl Cache {
             .is_some_and(|fetched| now.duration_since(fetched) < TRUSTED_FOR)
     }
 
-    fn may_ask(&self, now: Instant) -> bool {
-        self.asked
-            .is_none_or(|asked| now.duration_since(asked) >= ASKED_EVERY)
+    fn may_fetch(&self, now: Instant) -> bool {
+        self.tried
+            .is_none_or(|tried| now.duration_since(tried) >= FETCH_INTERVAL)
     }
 }
 
 impl Jwks {
-    pub(super) fn new(provider: &'static str, url: Url, http: Outgoing) -> Self {
+    pub(super) fn new(url: Url, http: ProviderHttp) -> Self {
         Self {
-            provider,
             url,
             http,
             cache: Mutex::default(),
         }
     }
 
-    /// The key with this id, or the only one. Who asks meanwhile waits for the same answer.
+    /// Returns the key with this id, or the only one. Concurrent calls wait for the same fetch.
     pub(super) async fn key(&self, id: Option<&str>, now: Instant) -> Result<DecodingKey> {
         let mut cache = self.cache.lock().await;
         if let Some(key) = cache.trusted(id, now) {
             return Ok(key.clone());
         }
 
-        if cache.may_ask(now) {
-            cache.asked = Some(now);
+        if cache.may_fetch(now) {
+            cache.tried = Some(now);
             cache.keys = self.fetch().await?;
             cache.fetched = Some(now);
         }
 
         match cache.trusted(id, now) {
             Some(key) => Ok(key.clone()),
-            None if cache.is_fresh(now) => {
-                let why = "the id_token is signed by an unknown key";
-                Err(Error::sign_in(SignInProblem::Provider, why))
-            }
-            // The last question failed: the token may well be right.
-            None => Err(self.unavailable("its keys are not known now")),
+            None if cache.is_fresh(now) => Err(refused("the id_token is signed by an unknown key")),
+            // The last fetch failed, so the token may be valid.
+            None => Err(self.http.unavailable("its keys cannot be fetched")),
         }
     }
 
     async fn fetch(&self) -> Result<HashMap<String, DecodingKey>> {
-        let Answered { status, body } = http::get(&self.http, self.provider, &self.url).await?;
+        let CallResponse { status, body } = self.http.get(&self.url).await?;
         if !status.is_success() {
-            return Err(self.unavailable(format!("its keys: it answers {status}")));
+            let why = format!("its keys: it returns {status}");
+            return Err(self.http.unavailable(why));
         }
 
-        let set: JwkSet = serde_json::from_slice(&body).map_err(|error| self.unavailable(error))?;
+        let set: JwkSet =
+            serde_json::from_slice(&body).map_err(|error| self.http.unavailable(error))?;
         Ok(set.keys.iter().filter_map(usable).collect())
-    }
-
-    fn unavailable(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-        Error::Unavailable {
-            what: self.provider,
-            source: source.into(),
-        }
     }
 }
 
-/// An RSA key for signatures, with its id, which may be empty when the provider has only one.
+/// Returns an RSA signature key and its id, which may be empty when the provider has only one key.
 fn usable(key: &Jwk) -> Option<(String, DecodingKey)> {
     let common = &key.common;
     let signs = matches!(common.public_key_use, None | Some(PublicKeyUse::Signature));
@@ -120,23 +109,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strangers_cannot_make_us_ask_more_often_than_allowed() {
+    fn unknown_key_ids_cannot_force_frequent_fetches() {
         let now = Instant::now();
         let mut cache = Cache::default();
-        assert!(cache.may_ask(now));
-        cache.asked = Some(now);
-        assert!(!cache.may_ask(now + ASKED_EVERY - Duration::from_millis(1)));
-        assert!(cache.may_ask(now + ASKED_EVERY));
+        assert!(cache.may_fetch(now));
+        cache.tried = Some(now);
+        assert!(!cache.may_fetch(now + FETCH_INTERVAL - Duration::from_millis(1)));
+        assert!(cache.may_fetch(now + FETCH_INTERVAL));
     }
 
     #[test]
-    fn keys_are_trusted_for_a_time_only() {
+    fn keys_expire() {
         let now = Instant::now();
         let keys = HashMap::from([("a".to_owned(), DecodingKey::from_secret(b"x"))]);
         let cache = Cache {
             keys,
             fetched: Some(now),
-            asked: Some(now),
+            tried: Some(now),
         };
         assert!(
             cache
@@ -148,13 +137,13 @@ mod tests {
     }
 
     #[test]
-    fn a_key_may_be_left_unnamed_only_when_there_is_no_other() {
+    fn a_token_without_key_id_needs_a_single_key() {
         let now = Instant::now();
         let key = |id: &str| (id.to_owned(), DecodingKey::from_secret(b"x"));
         let mut cache = Cache {
             keys: HashMap::from([key("a")]),
             fetched: Some(now),
-            asked: None,
+            tried: None,
         };
         assert!(cache.trusted(None, now).is_some());
         cache.keys.extend([key("b")]);

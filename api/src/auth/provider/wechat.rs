@@ -1,8 +1,8 @@
-//! WeChat, whose protocol only resembles OAuth: GET with the secret in the address, errors with status 200.
+//! WeChat, whose protocol resembles OAuth: GET with the secret in the URL, errors with status 200.
 
-use super::departure::Departure;
-use super::http;
-use crate::outgoing::{Answered, Outgoing};
+use super::http::ProviderHttp;
+use super::{Departure, refused};
+use crate::outgoing::CallResponse;
 use crate::settings::WechatSettings;
 use reqwest::Url;
 use secrecy::ExposeSecret;
@@ -12,21 +12,20 @@ use tiris_domain::states::IdentityProvider;
 use tiris_store::error::{Error, Result, SignInProblem};
 use tiris_store::oauth::Identity;
 
-const NAME: &str = "wechat";
-/// For web pages, by scanning a code.
+/// The scope of web pages, where users scan a code.
 const SCOPE: &str = "snsapi_login";
-/// `errcode` of codes that are wrong, used or missing.
+/// `errcode` for a wrong, used or missing code.
 const CODE_ERRORS: [i64; 4] = [40_029, 40_163, 41_008, 42_003];
 /// `errcode` when WeChat is busy.
 const BUSY: i64 = -1;
 
-/// Whether something went wrong, in an answer of any status.
+/// The error part of any response.
 #[derive(Deserialize)]
 struct Outcome {
     errcode: Option<i64>,
 }
 
-/// Answer to a code.
+/// The response to a code.
 #[derive(Deserialize)]
 struct Exchanged {
     access_token: String,
@@ -34,26 +33,21 @@ struct Exchanged {
     unionid: Option<String>,
 }
 
-/// Answer to the question who somebody is.
+/// The profile of a user.
 #[derive(Deserialize)]
-struct Described {
+struct Profile {
     nickname: Option<String>,
     headimgurl: Option<String>,
     unionid: Option<String>,
 }
 
-/// The provider.
 pub(super) struct Wechat {
-    settings: WechatSettings,
-    http: Outgoing,
+    pub(super) settings: WechatSettings,
+    pub(super) http: ProviderHttp,
 }
 
 impl Wechat {
-    pub(super) fn new(settings: WechatSettings, http: Outgoing) -> Self {
-        Self { settings, http }
-    }
-
-    /// Where the person goes. WeChat knows neither PKCE nor nonce: only the state ties the answer to the login.
+    /// Starts a login. WeChat supports no PKCE and no nonce: only the state ties the response to the login.
     pub(super) fn depart(&self, state: &str, redirect_uri: &str) -> Departure {
         let parameters = [
             ("appid", self.settings.app_id.as_str()),
@@ -62,7 +56,7 @@ impl Wechat {
             ("scope", SCOPE),
             ("state", state),
         ];
-        let mut url = with(&self.settings.auth_url, &parameters);
+        let mut url = with_query(&self.settings.auth_url, &parameters);
         url.set_fragment(Some("wechat_redirect"));
         Departure {
             url: url.into(),
@@ -71,7 +65,7 @@ impl Wechat {
         }
     }
 
-    /// Who the code is for.
+    /// Exchanges a code for the identity of its user.
     pub(super) async fn identify(&self, code: &str) -> Result<Identity> {
         let parameters = [
             ("appid", self.settings.app_id.as_str()),
@@ -79,22 +73,21 @@ impl Wechat {
             ("code", code),
             ("grant_type", "authorization_code"),
         ];
-        let url = with(&self.settings.token_url, &parameters);
-        let exchanged: Exchanged = self.ask(url).await?;
+        let url = with_query(&self.settings.token_url, &parameters);
+        let exchanged: Exchanged = self.get(url).await?;
         if exchanged.openid.is_empty() {
-            let why = "wechat names nobody";
-            return Err(Error::sign_in(SignInProblem::Provider, why));
+            return Err(refused("wechat returns an empty openid"));
         }
 
         let parameters = [
             ("access_token", exchanged.access_token.as_str()),
             ("openid", exchanged.openid.as_str()),
         ];
-        let url = with(&self.settings.user_url, &parameters);
-        let described: Described = self.ask(url).await?;
+        let url = with_query(&self.settings.user_url, &parameters);
+        let profile: Profile = self.get(url).await?;
 
         let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
-        let unionid = filled(exchanged.unionid).or(filled(described.unionid));
+        let unionid = filled(exchanged.unionid).or(filled(profile.unionid));
 
         Ok(Identity {
             provider: IdentityProvider::Wechat,
@@ -103,40 +96,33 @@ impl Wechat {
             unionid,
             email: None,
             email_verified: false,
-            name: filled(described.nickname),
-            avatar: filled(described.headimgurl),
+            name: filled(profile.nickname),
+            avatar: filled(profile.headimgurl),
         })
     }
 
-    async fn ask<T: DeserializeOwned>(&self, url: Url) -> Result<T> {
-        let Answered { status, body } = http::get(&self.http, NAME, &url).await?;
-        let strange = |_| {
-            let why = format!(
-                "wechat answers something else than its protocol has, with status {status}"
-            );
-            Error::sign_in(SignInProblem::Provider, why)
+    async fn get<T: DeserializeOwned>(&self, url: Url) -> Result<T> {
+        let CallResponse { status, body } = self.http.get(&url).await?;
+        let malformed = |_| {
+            refused(format!(
+                "wechat returns a malformed response with status {status}"
+            ))
         };
 
-        let outcome: Outcome = serde_json::from_slice(&body).map_err(strange)?;
+        let outcome: Outcome = serde_json::from_slice(&body).map_err(malformed)?;
         match outcome.errcode.unwrap_or(0) {
-            0 => serde_json::from_slice(&body).map_err(strange),
-            BUSY => Err(Error::Unavailable {
-                what: NAME,
-                source: "it says that it is busy".into(),
-            }),
+            0 => serde_json::from_slice(&body).map_err(malformed),
+            BUSY => Err(self.http.unavailable("it reports that it is busy")),
             code if CODE_ERRORS.contains(&code) => {
                 let why = format!("wechat refuses the code (errcode {code})");
                 Err(Error::sign_in(SignInProblem::Code, why))
             }
-            code => {
-                let why = format!("wechat answers errcode {code}");
-                Err(Error::sign_in(SignInProblem::Provider, why))
-            }
+            code => Err(refused(format!("wechat returns errcode {code}"))),
         }
     }
 }
 
-fn with(url: &Url, parameters: &[(&str, &str)]) -> Url {
+fn with_query(url: &Url, parameters: &[(&str, &str)]) -> Url {
     let mut url = url.clone();
     url.query_pairs_mut().extend_pairs(parameters);
     url

@@ -2,16 +2,20 @@
 
 use crate::exchange::ExchangeError;
 use crate::http::problem::Problem;
+use poem::error::ResponseError;
 use tiris_domain::ledger::Rejection;
 use tiris_store::error::{Conflict, Error, SignInProblem};
 
 /// Formats the error codes as a Markdown table, by status and code.
 pub(super) fn table() -> String {
     let mut rows: Vec<String> = problems()
-        .map(|problem| problem.tell())
-        .map(|told| {
-            let status = told.status.as_u16();
-            format!("| {status} | `{}` | {} |\n", told.code, told.message)
+        .map(|problem| {
+            let status = problem.status().as_u16();
+            format!(
+                "| {status} | `{}` | {} |\n",
+                problem.code(),
+                problem.message()
+            )
         })
         .collect();
     rows.sort();
@@ -124,7 +128,7 @@ mod tests {
         }
 
         let listed: BTreeSet<String> = problems()
-            .map(|problem| problem.tell().code.to_owned())
+            .map(|problem| problem.code().to_owned())
             .collect();
 
         assert_eq!(listed, documented);

@@ -22,37 +22,37 @@ fn at(address: &str) -> Holder {
 }
 
 #[tokio::test]
-async fn an_allowance_is_used_up_told_and_refilled_evenly() {
+async fn refills_an_allowance_evenly() {
     let (limits, clock) = limits(3);
-    let told = async || {
+    let take = async || {
         let standing = limits.take(Class::General, user(1)).await.expect("limited");
         assert_eq!(standing.limit, 3);
         (standing.remaining, standing.reset, standing.retry_after)
     };
 
-    assert_eq!(told().await, (2, 20, None));
-    assert_eq!(told().await, (1, 40, None));
-    assert_eq!(told().await, (0, 60, None));
-    assert_eq!(told().await, (0, 60, Some(20)));
+    assert_eq!(take().await, (2, 20, None));
+    assert_eq!(take().await, (1, 40, None));
+    assert_eq!(take().await, (0, 60, None));
+    assert_eq!(take().await, (0, 60, Some(20)));
     clock.advance(Duration::from_millis(500));
     assert_eq!(
-        told().await,
+        take().await,
         (0, 60, Some(20)),
-        "rounded up, so that whoever waits as long is let in"
+        "rounded up, so that a retry after this time succeeds"
     );
     clock.advance(Duration::from_millis(19_500));
     assert_eq!(
-        told().await,
+        take().await,
         (0, 60, None),
-        "a third of a minute brings one of three"
+        "a third of a minute refills one of three"
     );
-    assert_eq!(told().await, (0, 60, Some(20)));
+    assert_eq!(take().await, (0, 60, Some(20)));
     clock.advance(Duration::from_secs(60));
-    assert_eq!(told().await, (2, 20, None), "a minute brings all");
+    assert_eq!(take().await, (2, 20, None), "a minute refills all");
 }
 
 #[tokio::test]
-async fn classes_and_holders_have_allowances_of_their_own() {
+async fn classes_and_holders_have_separate_allowances() {
     let (limits, _clock) = limits(1);
 
     for (class, holder) in [
@@ -77,7 +77,7 @@ async fn classes_and_holders_have_allowances_of_their_own() {
     assert_eq!(
         limits.take(Class::Credentials, user(1)).await,
         None,
-        "off is off"
+        "no limit"
     );
     assert_eq!(
         at("2001:db8:0:1::1"),
@@ -88,7 +88,7 @@ async fn classes_and_holders_have_allowances_of_their_own() {
 }
 
 #[tokio::test]
-async fn invented_addresses_do_not_make_the_memory_grow() {
+async fn invented_addresses_do_not_grow_the_memory() {
     let (limits, _clock) = limits(1);
     for number in 0..150_000_u32 {
         limits
@@ -100,7 +100,7 @@ async fn invented_addresses_do_not_make_the_memory_grow() {
     }
     limits.allowances.run_pending_tasks().await;
     assert!(
-        limits.allowances.entry_count() <= REMEMBERED_MAX,
+        limits.allowances.entry_count() <= ALLOWANCES_MAX,
         "{}",
         limits.allowances.entry_count()
     );

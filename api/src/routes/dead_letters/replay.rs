@@ -109,7 +109,7 @@ impl ReplayDeadLetters {
 
         let replayed = replay_some(&state.pool, &filter, &options, cursor, TRIED_AT_ONCE).await?;
         // Each dead letter was committed on its own, without a wake-up.
-        state.streams.wakes.tell_committed(user);
+        state.streams.wakes.publish_committed(user);
         let replayed = BulkReplayed::new(replayed, false);
         Ok(idempotency.store(&state, user, replayed).await?)
     }

@@ -4,7 +4,7 @@ use super::arrival::Arrival;
 use super::provider::NamedProvider;
 use super::tokens::{SignedIn, Tokens};
 use crate::auth::{anonymous, secret};
-use crate::http::problem::tell_domain;
+use crate::http::problem::code_of;
 use crate::routes::prelude::*;
 use crate::routes::users::object::User;
 use poem::Request;
@@ -87,7 +87,7 @@ impl LoginCallback {
 
         let outcome = match &signed_in {
             Ok(_) => "signed_in",
-            Err(error) => tell_domain(error).code,
+            Err(error) => code_of(error),
         };
         metrics::counter!("api_sign_ins_total", "provider" => provider.as_str(), "outcome" => outcome)
             .increment(1);
@@ -176,7 +176,7 @@ async fn record_refusal(state: &State, actor: &Actor, provider: IdentityProvider
         resource: "session",
         id: None,
         before: None,
-        after: Some(json!({"provider": provider, "code": tell_domain(error).code})),
+        after: Some(json!({"provider": provider, "code": code_of(error)})),
     };
     let recorded = async {
         let mut connection = state.pool.acquire().await?;

@@ -109,7 +109,7 @@ impl GetBalanceHistory {
         let mut found = None;
         if let Some(replica) = state.histories.replica(account.updated_at).await {
             let query = point_in_time::history(replica.pool(), known, range, unit.unit(), clock);
-            found = replica.ask(query).await.flatten();
+            found = replica.query(query).await.flatten();
         }
         if found.is_none() {
             found = point_in_time::history(&state.pool, known, range, unit.unit(), clock).await?;

@@ -50,7 +50,7 @@ impl GetPastBalance {
         let mut balance = None;
         if let Some(replica) = state.histories.replica(account.updated_at).await {
             balance = replica
-                .ask(point_in_time::balance(replica.pool(), known, at, clock))
+                .query(point_in_time::balance(replica.pool(), known, at, clock))
                 .await
                 .flatten();
         }

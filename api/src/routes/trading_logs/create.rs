@@ -36,7 +36,7 @@ struct NewTradingLog {
     /// Free JSON, at most 16 KiB; for the five types that move money, the movement (see the operation)
     info: Option<Field<Info>>,
     #[oai(skip)]
-    #[serde(flatten)]
+    #[serde(rename = "$unknown", default)]
     unknown: Unknown,
 }
 

@@ -84,7 +84,7 @@ pub(super) struct TradingRequest {
     #[oai(validator(max_items = 100))]
     sub_accounts: Option<Vec<AccountRequest>>,
     #[oai(skip)]
-    #[serde(flatten)]
+    #[serde(rename = "$unknown", default)]
     unknown: Unknown,
 }
 

@@ -8,8 +8,8 @@ use super::object::Transaction;
 use crate::csv;
 use crate::http::page::Page;
 use crate::http::problem::Problem;
+use crate::keyed_limit::UserPermit;
 use crate::state::State;
-use crate::stream::Place;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use poem::{Body, Response};
@@ -32,7 +32,7 @@ struct Reader {
     state: State,
     rows: Select<Entity>,
     token: SecretString,
-    _place: Place,
+    _permit: UserPermit,
 }
 
 /// Streams `rows` to `user`, newest first, as long as `token` stays valid; rows added during the export are left out. The
@@ -43,12 +43,12 @@ pub(super) async fn stream(
     token: SecretString,
     rows: Select<Entity>,
 ) -> std::result::Result<Response, Problem> {
-    let place = state.streams.exports.take(user)?;
+    let permit = state.streams.exports.take(user)?;
     let reader = Reader {
         state,
         rows,
         token,
-        _place: place,
+        _permit: permit,
     };
     let (first, next) = reader.page(None).await?;
     let head = Bytes::from([csv::header(COLUMNS).into_bytes(), first].concat());

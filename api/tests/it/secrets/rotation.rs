@@ -146,7 +146,7 @@ async fn keys_are_rotated_while_credentials_are_in_use() {
     let rotating = beside(&world, &keys.during).await;
     let user = same(&ann, &rotating);
     let rotated = rotate_in_use(&user, &world, &keys.during, &paths).await;
-    assert_reports(&rotated, true, &["left under others: 0"]);
+    assert_reports(&rotated, true, &["left under other keys: 0"]);
 
     let only_new = beside(&world, &keys.after).await;
     let user = same(&ann, &only_new);
@@ -180,11 +180,11 @@ async fn a_second_rotation_finds_nothing_to_do() {
 
     let again = rotate(&world, &keys.during).await;
 
-    let all = format!("can be read: {}, that cannot be read: 0", BINDINGS + 1);
+    let all = format!("readable rows: {}, unreadable rows: 0", BINDINGS + 1);
     assert_reports(
         &again,
         true,
-        &["\"new\": 0, left under others: 0", all.as_str()],
+        &["\"new\": 0, left under other keys: 0", all.as_str()],
     );
 }
 
@@ -203,12 +203,12 @@ async fn a_key_replaced_under_its_name_is_reported() {
 
     let refused = rotate(&world, &replaced).await;
 
-    let none = format!("can be read: 0, that cannot be read: {}", BINDINGS + 1);
+    let none = format!("readable rows: 0, unreadable rows: {}", BINDINGS + 1);
     assert_reports(
         &refused,
         false,
         &[
-            "left under others: 0",
+            "left under other keys: 0",
             none.as_str(),
             "exchange_bindings 0",
             "not authentic",

@@ -23,7 +23,8 @@ fn root() -> PathBuf {
 
 #[test]
 fn the_readme_lists_the_metrics_of_the_code() {
-    let readme = std::fs::read_to_string(root().join("shared/docs/OBSERVABILITY.md")).expect("a README");
+    let readme =
+        std::fs::read_to_string(root().join("shared/docs/OBSERVABILITY.md")).expect("a README");
 
     let (_, rest) = readme.split_once(BEGIN).expect("a table");
     let (shown, _) = rest.split_once(END).expect("the end of the table");

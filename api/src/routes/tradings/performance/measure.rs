@@ -49,7 +49,7 @@ pub(super) async fn measured(
     let mut answer = None;
     if let Some(replica) = replica {
         answer = replica
-            .ask_at_length(measure_on(replica.pool(), &question))
+            .query_slow(measure_on(replica.pool(), &question))
             .await;
     }
     let answer = match answer {

@@ -1,7 +1,5 @@
-//! What wakes streams: messages over NATS, which may get lost, come twice, or not come at all.
-//!
-//! Owns: the one connection of the process, and each stream's subscription to its user. Must not know: what was
-//! committed.
+//! Wakes streams by NATS messages, which may get lost or come twice: the connection of the process, and the subscription
+//! of each stream to its user.
 
 use async_nats::connection::State;
 use async_nats::{Client, Event, Message, Subscriber};
@@ -15,27 +13,28 @@ use tiris_runtime::nats;
 use tiris_runtime::trace::{self, Trace};
 use tiris_store::error::{Error, Result};
 
-/// Messages kept for a stream that is busy: they all say the same.
+/// Messages buffered for a busy stream; all of them mean the same.
 const WAITING_MAX: usize = 8;
-/// Traces a stream remembers until it looks.
+/// Traces that a stream collects between two polls.
 const TRACES_MAX: usize = 16;
-/// How long subscribing may take: handing a command to the connection.
+/// Time limit for passing a subscription to the connection.
 const SUBSCRIBE_LIMIT: Duration = Duration::from_secs(1);
 
-/// The connection of the process.
-pub(crate) struct Wakes {
-    client: Option<Client>,
-}
+/// The NATS connection of the process, `None` when it is not configured.
+pub(crate) struct Wakes(Option<Client>);
 
 impl Wakes {
-    /// Starts connecting; returns at once and goes on trying for ever.
+    /// Starts connecting in the background, with unlimited retries.
     pub(super) async fn connect(config: Option<&NatsConfig>) -> Result<Self> {
         let Some(config) = config else {
-            return Ok(Self { client: None });
+            return Ok(Self(None));
         };
+
+        let unavailable = |what, source| Error::Unavailable { what, source };
         let options = nats::options(config, "tiris-api")
             .await
-            .map_err(unavailable)?;
+            .map_err(|error| unavailable("NATS credentials file", error.into()))?;
+
         let client = options
             .retry_on_initial_connect()
             .subscription_capacity(WAITING_MAX)
@@ -47,47 +46,38 @@ impl Wakes {
                     }
                     Event::Disconnected => {
                         nats::gauge_connected(false);
-                        tracing::warn!(
-                            "lost the connection to NATS, live streams look by themselves"
-                        );
+                        tracing::warn!("lost the connection to NATS, live streams poll instead");
                     }
                     other => tracing::debug!(event = %other, "NATS client event"),
                 }
             })
             .connect(config.servers.clone())
             .await
-            .map_err(|error| Error::Unavailable {
-                what: "NATS",
-                source: error.into(),
-            })?;
-
-        Ok(Self {
-            client: Some(client),
-        })
+            .map_err(|error| unavailable("NATS", error.into()))?;
+        Ok(Self(Some(client)))
     }
 
-    /// Tells every process that something of `user` was committed.
-    pub(crate) fn tell_committed(&self, user: UserId) {
-        if let Some(client) = &self.client {
+    /// Wakes the streams of `user` in every process.
+    pub(crate) fn publish_committed(&self, user: UserId) {
+        if let Some(client) = &self.0 {
             let trace = trace::current();
             nats::tell_committed(client, user, trace.as_slice());
         }
     }
 
-    /// How streams are woken now.
+    /// Reports how streams are woken.
     pub(crate) fn check(&self) -> CheckResult {
-        match &self.client {
-            None => Ok("not configured, live streams look by themselves".to_owned()),
+        match &self.0 {
+            None => Ok("not configured, live streams poll instead".to_owned()),
             Some(client) if is_connected(client) => Ok("connected".to_owned()),
-            Some(_) => Err("not connected, live streams look by themselves".to_owned()),
+            Some(_) => Err("not connected, live streams poll instead".to_owned()),
         }
     }
 
-    /// What wakes a stream of `user`.
+    /// Returns the subscription of a stream of `user`.
     pub(super) fn of(&self, user: UserId) -> Wake {
-        let client = self.client.clone();
         Wake {
-            client,
+            client: self.0.clone(),
             user,
             subscription: None,
             connects: 0,
@@ -101,20 +91,20 @@ fn is_connected(client: &Client) -> bool {
     client.connection_state() == State::Connected
 }
 
-/// What wakes one stream.
+/// The subscription of a stream.
 pub(super) struct Wake {
     client: Option<Client>,
     user: UserId,
     subscription: Option<Subscriber>,
-    /// Connections there were when it was last looked.
+    /// Number of connections so far at the last check.
     connects: u64,
     may_have_missed: bool,
-    /// What messages named since the last look.
+    /// The traces of messages since the last poll.
     traces: Vec<Trace>,
 }
 
 impl Wake {
-    /// Returns when something was committed, as far as messages tell.
+    /// Waits for a message.
     pub(super) async fn woken(&mut self) {
         let Some(subscription) = &mut self.subscription else {
             return std::future::pending().await;
@@ -124,7 +114,7 @@ impl Wake {
             return;
         };
         self.note(&message);
-        // One look answers all that came until now.
+        // A single poll answers all messages so far.
         while let Some(subscription) = &mut self.subscription
             && let Some(message) = subscription.next().now_or_never().flatten()
         {
@@ -141,18 +131,18 @@ impl Wake {
         }
     }
 
-    /// The traces that were named since the call before.
+    /// Returns the traces of messages since the previous call.
     pub(super) fn take_traces(&mut self) -> Vec<Trace> {
         std::mem::take(&mut self.traces)
     }
 
-    /// Whether messages come.
+    /// Returns whether the subscription works.
     pub(super) fn is_reliable(&self) -> bool {
         self.subscription.is_some() && self.client.as_ref().is_some_and(is_connected)
     }
 
-    /// To be called now and then: subscribes when that was not possible before. Answers whether a message may have been
-    /// missed since the call before, because the subscription or the connection is new.
+    /// Subscribes if needed; to be called periodically. Returns whether a message may have been missed since the previous
+    /// call, because the subscription or the connection is new.
     pub(super) async fn check(&mut self) -> bool {
         let missed = std::mem::take(&mut self.may_have_missed);
         let Some(client) = self.client.as_ref().filter(|client| is_connected(client)) else {
@@ -160,7 +150,7 @@ impl Wake {
         };
         let connects = client.statistics().connects.load(Ordering::Relaxed);
 
-        // The server learns of a subscription some time after it is made here.
+        // The server processes a subscription some time after this client sends it.
         self.may_have_missed = std::mem::replace(&mut self.connects, connects) != connects;
         if self.subscription.is_none() {
             let subscribing = client.subscribe(nats::committed_subject(self.user));
@@ -177,12 +167,5 @@ impl Wake {
         }
 
         missed
-    }
-}
-
-fn unavailable(error: anyhow::Error) -> Error {
-    Error::Unavailable {
-        what: "NATS credentials file",
-        source: error.into(),
     }
 }

@@ -1,6 +1,4 @@
-//! The id of an event of a live stream, which is also where a client resumes.
-//!
-//! Owns: its text, and the order of events. Must not know: SQL, HTTP.
+//! The id of an event of a live stream, which is also the position where a client resumes.
 
 use crate::http::filter::is_storable;
 use chrono::{DateTime, Utc};
@@ -8,17 +6,15 @@ use std::fmt::{Display, Formatter};
 use std::str::FromStr;
 use uuid::Uuid;
 
-/// What an event is about, in the order in which events of the same microsecond are sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// The kind of an event; events of the same microsecond are sent in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, sqlx::Type)]
+#[repr(i16)]
 pub(crate) enum Kind {
-    /// Where a stream began; it has no row.
-    Start,
-    /// A row of `transactions`.
-    Transaction,
-    /// A row of `trading_logs`.
-    TradingLog,
-    /// A row of `sub_accounts`.
-    SubAccount,
+    /// The start of a stream, without a row.
+    Start = 0,
+    Transaction = 1,
+    TradingLog = 2,
+    SubAccount = 3,
 }
 
 impl Kind {
@@ -29,7 +25,7 @@ impl Kind {
         Self::SubAccount,
     ];
 
-    /// The type of its events.
+    /// Returns the event type.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Start => "start",
@@ -41,18 +37,18 @@ impl Kind {
 }
 
 /// `<microseconds>-<kind>-<row id>`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, sqlx::FromRow)]
 pub(crate) struct EventId {
-    /// The time the row carries: `timestamp`, of a sub-account `updated_at`.
+    /// `timestamp` of the row, or `updated_at` of a sub-account.
     pub(crate) at: DateTime<Utc>,
-    /// What the row is.
     pub(crate) kind: Kind,
-    /// The row.
+    /// Id of the row.
+    #[sqlx(rename = "id")]
     pub(crate) row: Uuid,
 }
 
 impl EventId {
-    /// Before every event of this moment.
+    /// Returns the position before every event of this time.
     pub(super) const fn start(at: DateTime<Utc>) -> Self {
         Self {
             at,
@@ -61,7 +57,7 @@ impl EventId {
         }
     }
 
-    /// Events of `kind` that come after this one have a greater time, or the same and a greater row than this.
+    /// Returns the row such that later events of `kind` have a later time, or the same time and a greater row.
     pub(super) fn passed(self, kind: Kind) -> Uuid {
         match kind.cmp(&self.kind) {
             std::cmp::Ordering::Less => Uuid::max(),
@@ -111,7 +107,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn id() -> impl Strategy<Value = EventId> {
-        // Few moments and rows, so that events often share them.
+        // Few times and rows, so that events often share them.
         (0i64..3, 0usize..4, 0u128..3).prop_map(|(micros, kind, row)| EventId {
             at: DateTime::from_timestamp_micros(micros).expect("in range"),
             kind: Kind::ALL[kind],
@@ -121,32 +117,32 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_id_survives_its_text(micros in 0i64..253_000_000_000_000_000, kind in 0usize..4, row: u128) {
+        fn id_round_trips(micros in 0i64..253_000_000_000_000_000, kind in 0usize..4, row: u128) {
             let at = DateTime::from_timestamp_micros(micros).expect("in range");
             let id = EventId { at, kind: Kind::ALL[kind], row: Uuid::from_u128(row) };
             prop_assert_eq!(id.to_string().parse(), Ok(id));
         }
 
         #[test]
-        fn no_text_makes_the_parser_panic(text in "[0-9+-]{0,20}-?(transaction|start)?-?.{0,40}") {
+        fn parser_never_panics(text in "[0-9+-]{0,20}-?(transaction|start)?-?.{0,40}") {
             let _parsed: Result<EventId, _> = text.parse();
         }
 
         #[test]
-        fn what_a_page_passed_is_what_comes_before_its_end_in_order(last in id(), other in id()) {
+        fn passed_rows_come_before_the_end_of_the_page(last in id(), other in id()) {
             let comes_after = (other.at, other.row) > (last.at, last.passed(other.kind));
             prop_assert_eq!(comes_after, other > last);
         }
 
         #[test]
-        fn every_row_comes_after_the_start_of_its_moment(other in id()) {
+        fn every_row_comes_after_the_start_of_its_time(other in id()) {
             prop_assume!(other.kind != Kind::Start);
             prop_assert!(other > EventId::start(other.at));
         }
     }
 
     #[test]
-    fn other_texts_are_refused() {
+    fn rejects_malformed_ids() {
         let row = "01928f2e-7c3a-7b6f-9d10-3f5d2a1b4c5e";
 
         assert!(format!("1-transaction-{row}").parse::<EventId>().is_ok());
