@@ -1,6 +1,6 @@
-//! The event worker of Tiris Backend: from NATS JetStream to balances, exactly once and in order.
+//! The event worker of Tiris Backend: turns events in NATS JetStream into balances, exactly once and in order.
 //!
-//! A lane reads its part of a stream and commits each batch together with its position: see [`lane`] first.
+//! Start with [`lane`]: a lane reads its part of a stream and commits each batch together with its position.
 
 pub mod cli;
 pub mod connection;

@@ -1,4 +1,4 @@
-//! What each message of a batch asks for.
+//! The work that each message of a batch requests.
 
 use crate::stream::Message;
 use chrono::{DateTime, Utc};
@@ -7,12 +7,12 @@ use tiris_domain::lane::EventStream;
 use tiris_store::ledger::{Entry, Origin, Work};
 use uuid::Uuid;
 
-/// A message and what it asks for.
+/// A message and the work it requests.
 #[derive(Clone, Debug)]
 pub struct Item {
-    /// As the stream keeps it.
+    /// The message as stored in the stream.
     pub message: Message,
-    /// An entry of the ledger, a heartbeat, or nothing that can be applied.
+    /// A ledger entry, a heartbeat, or a malformed event.
     pub work: Work,
 }
 
@@ -30,7 +30,7 @@ impl Item {
         Self { message, work }
     }
 
-    /// The user of its entry in the ledger.
+    /// Returns the user of the ledger entry; None when the work is no entry.
     #[must_use]
     pub fn user(&self) -> Option<Uuid> {
         self.work.entry().map(|entry| entry.user.0)
@@ -50,7 +50,7 @@ pub fn plan(messages: Vec<Message>, stream: EventStream, bare: BareSubjects) -> 
     messages.into_iter().map(parse).collect()
 }
 
-/// The entries of the ledger among `items`.
+/// Returns the ledger entries among `items`.
 pub fn entries(items: &[Item]) -> impl Iterator<Item = &Entry> {
     items.iter().filter_map(|item| item.work.entry())
 }
