@@ -106,7 +106,7 @@ impl LaneManager {
                     Some(Ok(())) => {}
                     Some(Err(error)) => {
                         let error = &error as &dyn std::error::Error;
-                        tracing::warn!(error, "could not renew the leases of the lanes");
+                        tracing::warn!(error, "could not renew and take lanes");
                     }
                 },
             }

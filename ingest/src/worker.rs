@@ -39,7 +39,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     let pool = database::pool_with(&settings.database, "tiris-ingest", settings.lease / 2)?;
     let connection = Connection::open(&settings.nats).await?;
     let board = Board::default();
-    let health = health(&pool, &connection, &board);
+    let health = health(pool.clone(), connection.clone(), board.clone());
     metrics.watch("primary", &pool);
     gauges::begin(settings.streams.lanes);
     let draining = health.clone();
@@ -80,11 +80,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     result
 }
 
-fn health(pool: &PgPool, connection: &Connection, board: &Board) -> Health {
-    let pool = pool.clone();
-    let connection = connection.clone();
-    let board = board.clone();
-
+fn health(pool: PgPool, connection: Connection, board: Board) -> Health {
     Health::default()
         .with("database", move || {
             let pool = pool.clone();

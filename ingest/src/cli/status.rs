@@ -154,7 +154,7 @@ fn lane_table(found: &EventsStatus, lanes: &[&LaneFigures]) -> Table {
             // An inexact lag is an upper bound.
             (Some(messages), _) => format!("≤ {messages}"),
         };
-        let letters = found.letters_of(lane.key);
+        let dead_letters = found.letters_of(lane.key);
         shown.add_row([
             lane.key.to_string(),
             lane.status.as_str().to_owned(),
@@ -163,7 +163,7 @@ fn lane_table(found: &EventsStatus, lanes: &[&LaneFigures]) -> Table {
             lag,
             seconds(lane.lag_seconds),
             time(lane.last_commit_at),
-            letters.values().sum::<i64>().to_string(),
+            dead_letters.values().sum::<i64>().to_string(),
             lane.status_reason.clone().unwrap_or_default(),
         ]);
     }

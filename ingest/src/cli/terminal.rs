@@ -59,7 +59,7 @@ pub(super) fn time(time: impl Into<Option<DateTime<Utc>>>) -> String {
     })
 }
 
-/// Returns a progress bar with what is counted and a message behind the figures.
+/// Returns a progress bar; `counted` names the unit of its figures.
 pub(super) fn progress_bar(length: u64, counted: &str) -> ProgressBar {
     let bar = ProgressBar::new(length);
     let template =

@@ -40,13 +40,10 @@ impl Message {
     /// Returns its size for the limits of a batch, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let values = |(name, values): (&String, &Vec<String>)| {
-            values
-                .iter()
-                .map(|value| name.len() + value.len())
-                .sum::<usize>()
-        };
-        let headers = self.headers.iter().map(values);
+        let headers = self
+            .headers
+            .iter()
+            .flat_map(|(name, values)| values.iter().map(move |value| name.len() + value.len()));
         self.subject.len() + self.payload.len() + headers.sum::<usize>()
     }
 }

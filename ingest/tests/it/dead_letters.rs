@@ -107,7 +107,7 @@ async fn a_subject_without_a_user_is_accepted_or_refused_as_set() -> Result<()> 
     world.send_bare(&world.btc_credit("1")).await?;
     world
         .run_with(world.refusing(), "one letter", async || {
-            world.expect_letters("BARE_SUBJECT", 1).await
+            world.expect_dead_letters("BARE_SUBJECT", 1).await
         })
         .await?;
 

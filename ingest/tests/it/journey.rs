@@ -155,10 +155,13 @@ impl Followed {
         let mut stored: Vec<Uuid> = stored.fetch_all(pool).await?;
         stored.sort();
         eventually("the live stream", WAIT, async || {
-            let mut came = self.ids.lock().expect("kept").clone();
-            came.sort();
-            let counts = (came.len(), stored.len());
-            ensure!(came == stored, "{counts:?} transactions came, are stored");
+            let mut received = self.ids.lock().expect("kept").clone();
+            received.sort();
+            let counts = (received.len(), stored.len());
+            ensure!(
+                received == stored,
+                "{counts:?} transactions received and stored"
+            );
             Ok(())
         })
         .await

@@ -235,7 +235,7 @@ async fn reads_a_backlog_of_the_longest_messages() -> Result<()> {
     }
 
     assert_eq!(world.btc().await?, "81");
-    world.expect_letters("PAYLOAD_TOO_LARGE", 80).await
+    world.expect_dead_letters("PAYLOAD_TOO_LARGE", 80).await
 }
 
 /// Returns a lane without events of the world's user, and a context in which its cursor moves immediately.

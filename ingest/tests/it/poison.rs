@@ -88,7 +88,7 @@ async fn unreadable_and_forged_headers_stop_no_lane() -> Result<()> {
     malformed.publish(&world).await?;
     world.send_credits(1).await?;
     world
-        .run_until("all events and the letter", async || {
+        .run_until("all events and the dead letter", async || {
             world.expect_rows("transactions", 9).await?;
             world.expect_rows("dead_letters", 1).await
         })
@@ -136,8 +136,8 @@ async fn a_subject_that_is_no_text_becomes_a_dead_letter() -> Result<()> {
     world.send_credits(1).await?;
 
     world
-        .run_until("four letters and the good event", async || {
-            world.expect_letters("UNKNOWN_SUBJECT", 4).await?;
+        .run_until("four dead letters and the valid event", async || {
+            world.expect_dead_letters("UNKNOWN_SUBJECT", 4).await?;
             world.expect_rows("transactions", 1).await
         })
         .await
@@ -160,7 +160,7 @@ async fn stores_a_dead_letter_with_the_longest_headers() -> Result<()> {
     };
     raw.publish(&world).await?;
     world
-        .run_until("the letter", async || {
+        .run_until("the dead letter", async || {
             world.expect_rows("dead_letters", 1).await
         })
         .await?;
@@ -218,9 +218,9 @@ async fn accepts_or_refuses_texts_at_the_limits_of_json() -> Result<()> {
     }
 
     world
-        .run_until("postings and letters", async || {
+        .run_until("postings and dead letters", async || {
             world.expect_rows("transactions", 2).await?;
-            world.expect_letters("NOT_JSON", 4).await
+            world.expect_dead_letters("NOT_JSON", 4).await
         })
         .await
 }

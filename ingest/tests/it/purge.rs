@@ -83,8 +83,8 @@ async fn events_of_a_trading_being_purged_become_dead_letters() -> Result<()> {
     nothing_is_left(&world).await?;
     world.verify().await?;
     // The others wait behind the first.
-    world.expect_letters("UNKNOWN_TRADING", 1).await?;
-    world.expect_letters("BEHIND_UNRESOLVED", 4).await?;
+    world.expect_dead_letters("UNKNOWN_TRADING", 1).await?;
+    world.expect_dead_letters("BEHIND_UNRESOLVED", 4).await?;
     world.expect_open(5).await?;
     // The ids of applied events remain, so that a late duplicate is detected.
     world.expect_events("applied", 2).await

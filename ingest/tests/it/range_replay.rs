@@ -25,7 +25,7 @@ async fn applies_missing_and_dead_events_in_order() -> Result<()> {
     let mut lane = world.lane().await?;
     world.send(&world.btc_debit("5")).await?;
     drain(&mut lane).await?;
-    world.expect_letters("INSUFFICIENT_BALANCE", 1).await?;
+    world.expect_dead_letters("INSUFFICIENT_BALANCE", 1).await?;
     // The second needs the first.
     missing(&world, &[world.btc_credit("10"), world.btc_debit("8")]).await?;
 
@@ -33,7 +33,7 @@ async fn applies_missing_and_dead_events_in_order() -> Result<()> {
     let first = replay(&world, &everything()).await?;
     assert_eq!(first, "2 applied, 1 duplicate, 1 rejected");
     assert_eq!(world.btc().await?, "3");
-    world.expect_letters("INSUFFICIENT_BALANCE", 1).await?;
+    world.expect_dead_letters("INSUFFICIENT_BALANCE", 1).await?;
 
     world.deposit("4").await?;
     let second = replay(&world, &everything()).await?;
@@ -224,8 +224,8 @@ async fn processed_events_of_refused_subjects_get_no_dead_letter() -> Result<()>
         .await?;
     world.send_bare(&world.btc_credit("2")).await?;
     world
-        .run_with(world.refusing(), "a letter", async || {
-            world.expect_letters("BARE_SUBJECT", 1).await
+        .run_with(world.refusing(), "a dead letter", async || {
+            world.expect_dead_letters("BARE_SUBJECT", 1).await
         })
         .await?;
 

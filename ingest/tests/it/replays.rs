@@ -55,7 +55,7 @@ async fn dead_letter_that_applies_now(world: &World) -> Result<Uuid> {
     let mut lane = refusing_lane(world).await?;
     world.send(&world.btc_debit("5")).await?;
     drain(&mut lane).await?;
-    let id = world.letter("INSUFFICIENT_BALANCE").await?;
+    let id = world.dead_letter("INSUFFICIENT_BALANCE").await?;
     let refused = replayed(world, id, &options()).await?;
     assert_eq!(refusal(&refused), Some("INSUFFICIENT_BALANCE"));
 
@@ -142,7 +142,7 @@ async fn dead_letters_of_every_kind(world: &World) -> Result<()> {
     world.send_bare(&world.btc_credit("8")).await?;
     drain(&mut lane).await?;
     world
-        .run_with(world.refusing(), "six letters", async || {
+        .run_with(world.refusing(), "six dead letters", async || {
             world.expect_rows("dead_letters", 6).await
         })
         .await
@@ -152,7 +152,7 @@ async fn dead_letters_of_every_kind(world: &World) -> Result<()> {
 async fn an_amount_with_too_many_decimals_is_rounded_only_on_request() -> Result<()> {
     let world = World::new().await?;
     dead_letters_of_every_kind(&world).await?;
-    let id = world.letter("TOO_MANY_DECIMALS").await?;
+    let id = world.dead_letter("TOO_MANY_DECIMALS").await?;
 
     let exact = replayed(&world, id, &options()).await?;
     assert_eq!(refusal(&exact), Some("TOO_MANY_DECIMALS"));
@@ -167,7 +167,7 @@ async fn an_amount_with_too_many_decimals_is_rounded_only_on_request() -> Result
 async fn a_replay_applies_only_causes_that_an_operator_may_override() -> Result<()> {
     let world = World::new().await?;
     dead_letters_of_every_kind(&world).await?;
-    let id = world.letter("TOO_MANY_DECIMALS").await?;
+    let id = world.dead_letter("TOO_MANY_DECIMALS").await?;
     replayed(&world, id, &rounding()).await?;
 
     for (code, refused) in [
@@ -177,7 +177,7 @@ async fn a_replay_applies_only_causes_that_an_operator_may_override() -> Result<
         ("SUBJECT_MISMATCH", None),
         ("BARE_SUBJECT", None),
     ] {
-        let id = world.letter(code).await?;
+        let id = world.dead_letter(code).await?;
         let done = replayed(&world, id, &options()).await?;
         assert_eq!(refusal(&done), refused, "{code}");
     }
@@ -374,16 +374,16 @@ async fn a_replay_reports_that_the_event_was_discarded() -> Result<()> {
     let event = world.btc_debit("50");
     world.send(&event).await?;
     drain(&mut lane).await?;
-    let given_up = world.letter("INSUFFICIENT_BALANCE").await?;
+    let given_up = world.dead_letter("INSUFFICIENT_BALANCE").await?;
     world.discard(given_up).await?;
     world.send_bare(&event).await?;
     world
-        .run_with(world.refusing(), "the second letter", async || {
-            world.expect_letters("BARE_SUBJECT", 1).await
+        .run_with(world.refusing(), "the second dead letter", async || {
+            world.expect_dead_letters("BARE_SUBJECT", 1).await
         })
         .await?;
 
-    let bare = world.letter("BARE_SUBJECT").await?;
+    let bare = world.dead_letter("BARE_SUBJECT").await?;
     let refused = replayed(&world, bare, &options()).await?;
 
     assert_eq!(refusal(&refused), Some("EVENT_DISCARDED"));

@@ -47,7 +47,7 @@ impl Ids {
     }
 }
 
-async fn letters(world: &World) -> Result<Vec<String>> {
+async fn codes(world: &World) -> Result<Vec<String>> {
     let codes = sqlx::query_scalar("SELECT code FROM dead_letters ORDER BY stream_seq");
     Ok(codes.fetch_all(world.pool()).await?)
 }
@@ -84,7 +84,7 @@ async fn after_a_restore_every_event_is_booked_or_a_dead_letter() -> Result<()> 
         "UNKNOWN_SUB_ACCOUNT",
         "BEHIND_UNRESOLVED",
     ];
-    assert_eq!(letters(&world).await?, expected);
+    assert_eq!(codes(&world).await?, expected);
     assert_eq!(world.btc().await?, "4");
     assert_eq!(world.balance(world.stock).await?, "0");
     world.expect_rows("transactions", 5).await?;

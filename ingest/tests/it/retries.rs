@@ -38,7 +38,7 @@ async fn step_until_btc(world: &World, lane: &mut Lane, expected: &str) -> Resul
 }
 
 async fn step_until_open(world: &World, lane: &mut Lane, expected: i64) -> Result<()> {
-    step_until(lane, "open letters", async || {
+    step_until(lane, "open dead letters", async || {
         let open = world.count("dead_letters WHERE status = 'open'").await?;
         Ok(open == expected)
     })
@@ -53,10 +53,10 @@ async fn make_due(world: &World) -> Result<()> {
 }
 
 /// Returns code and status of every dead letter, in stream order.
-async fn letters(world: &World) -> Result<Vec<String>> {
+async fn codes_and_statuses(world: &World) -> Result<Vec<String>> {
     let sql = "SELECT code || ' ' || status FROM dead_letters ORDER BY stream_seq";
-    let letters = sqlx::query_scalar(sql).fetch_all(world.pool());
-    Ok(letters.await?)
+    let rows = sqlx::query_scalar(sql).fetch_all(world.pool());
+    Ok(rows.await?)
 }
 
 /// Returns the event ids of the trading's postings, in the order of the books.
@@ -104,7 +104,7 @@ async fn later_events_of_a_trading_wait_and_those_of_others_do_not() -> Result<(
         "BEHIND_UNRESOLVED open",
         "BEHIND_UNRESOLVED open",
     ];
-    assert_eq!(letters(&world).await?, expected);
+    assert_eq!(codes_and_statuses(&world).await?, expected);
     assert_eq!(world.balance(other).await?, "1");
 
     // A later event waits too, also in a batch of its own.
@@ -171,12 +171,12 @@ impl Tries {
 /// Forces the next retry. Returns the number of retries.
 async fn next_try(world: &World, lane: &mut Lane) -> Result<usize> {
     let tries = Tries::find(world).await?;
-    let made = usize::try_from(tries.attempts)?;
-    let expected = Duration::from_secs(WAITS[made]);
+    let retried = usize::try_from(tries.attempts)?;
+    let expected = Duration::from_secs(WAITS[retried]);
     let wait = tries.wait()?;
     ensure!(
         wait.abs_diff(expected) < Duration::from_millis(500),
-        "waits {wait:?} after {made} tries"
+        "waits {wait:?} after {retried} retries"
     );
 
     make_due(world).await?;
@@ -185,7 +185,7 @@ async fn next_try(world: &World, lane: &mut Lane) -> Result<usize> {
         Ok(world.number(sql).await? > i64::from(tries.attempts))
     })
     .await?;
-    Ok(made + 1)
+    Ok(retried + 1)
 }
 
 #[tokio::test]
@@ -200,7 +200,7 @@ async fn an_event_that_never_resolves_blocks_others_for_five_retries() -> Result
     step_until_btc(&world, &mut lane, "3").await?;
 
     let expected = ["UNKNOWN_SUB_ACCOUNT open", "BEHIND_UNRESOLVED replayed"];
-    assert_eq!(letters(&world).await?, expected);
+    assert_eq!(codes_and_statuses(&world).await?, expected);
     let waiting = "dead_letters WHERE blocks OR next_attempt_at IS NOT NULL";
     world.expect_rows(waiting, 0).await?;
     world.send_credits(1).await?;
@@ -221,7 +221,7 @@ async fn events_of_a_disabled_user_wait_until_the_user_is_enabled() -> Result<()
     world.send_all(&events).await?;
     drain(&mut lane).await?;
     let expected = ["USER_DISABLED open", "BEHIND_UNRESOLVED open"];
-    assert_eq!(letters(&world).await?, expected);
+    assert_eq!(codes_and_statuses(&world).await?, expected);
     let timed = "dead_letters WHERE next_attempt_at IS NOT NULL";
     world.expect_rows(timed, 0).await?;
 
@@ -243,7 +243,7 @@ async fn a_discarded_or_refused_dead_letter_blocks_no_other() -> Result<()> {
     drain(&mut lane).await?;
 
     world.open_account(early, "BNB").await?;
-    let first = world.letter("UNKNOWN_SUB_ACCOUNT").await?;
+    let first = world.dead_letter("UNKNOWN_SUB_ACCOUNT").await?;
     world.discard(first).await?;
     step_until_btc(&world, &mut lane, "3").await?;
 
@@ -252,7 +252,7 @@ async fn a_discarded_or_refused_dead_letter_blocks_no_other() -> Result<()> {
         "INSUFFICIENT_BALANCE open",
         "BEHIND_UNRESOLVED replayed",
     ];
-    assert_eq!(letters(&world).await?, expected);
+    assert_eq!(codes_and_statuses(&world).await?, expected);
     let passed = "dead_letters WHERE class = 'rejected' AND NOT blocks";
     world.expect_rows(passed, 1).await?;
     world.expect_events("discarded", 1).await?;
@@ -283,7 +283,7 @@ async fn an_unexpected_failure_gives_up_a_single_dead_letter() -> Result<()> {
     step_until_open(&world, &mut lane, 1).await?;
 
     assert_eq!(world.balance(early).await?, "7");
-    assert_eq!(letters(&world).await?[1], "INTERNAL open");
+    assert_eq!(codes_and_statuses(&world).await?[1], "INTERNAL open");
     let named = "dead_letters WHERE reason LIKE '%no_boom%'";
     world.expect_rows(named, 1).await
 }

@@ -190,7 +190,7 @@ async fn ingest_api_and_a_bot_can_do_their_work() -> Result<()> {
 
     system.world.btc_reaches("1").await?;
     system.wakes_up().await?;
-    eventually("the copy of the letter", WAIT, async || {
+    eventually("the copy of the dead letter", WAIT, async || {
         let copies = system.world.stream_info("TRADING_DLQ").await?;
         ensure!(copies.state.messages == 1, "{copies:?}");
         Ok(())

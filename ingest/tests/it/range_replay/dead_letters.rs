@@ -35,7 +35,7 @@ async fn events_behind_a_dead_letter_outside_the_range_keep_waiting() -> Result<
     };
     let done = replay(&world, &later).await?;
     assert_eq!(done, "0 applied, 0 duplicate, 2 rejected");
-    world.expect_letters("BEHIND_UNRESOLVED", 2).await?;
+    world.expect_dead_letters("BEHIND_UNRESOLVED", 2).await?;
 
     // With the blocking dead letter in the range, all are retried in order.
     world.open_account(early, "BNB").await?;
@@ -59,7 +59,7 @@ async fn an_unexpected_failure_sets_a_single_event_aside() -> Result<()> {
 
     assert_eq!(done, "6 applied, 1 duplicate, 1 rejected");
     assert_eq!(world.btc().await?, "7");
-    world.expect_letters("INTERNAL", 1).await
+    world.expect_dead_letters("INTERNAL", 1).await
 }
 
 fn order_created(world: &World, id: &str) -> Value {
@@ -137,7 +137,7 @@ async fn discarded_events_stay_discarded() -> Result<()> {
     world.send(&event).await?;
     drain(&mut lane).await?;
     world.expect_events("dead", 1).await?;
-    let id = world.letter("INTERNAL").await?;
+    let id = world.dead_letter("INTERNAL").await?;
     world.discard(id).await?;
     world
         .execute("DROP TRIGGER explode ON trading_logs")

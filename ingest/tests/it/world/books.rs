@@ -144,7 +144,7 @@ impl World {
     }
 
     /// Expects this many dead letters with a code.
-    pub(crate) async fn expect_letters(&self, code: &str, expected: i64) -> Result<()> {
+    pub(crate) async fn expect_dead_letters(&self, code: &str, expected: i64) -> Result<()> {
         let coded = format!("dead_letters WHERE code = '{code}'");
         self.expect_rows(&coded, expected).await
     }
@@ -162,7 +162,7 @@ impl World {
     }
 
     /// Returns the only dead letter with a code.
-    pub(crate) async fn letter(&self, code: &str) -> Result<Uuid> {
+    pub(crate) async fn dead_letter(&self, code: &str) -> Result<Uuid> {
         let letters = sqlx::query_scalar("SELECT id FROM dead_letters WHERE code = $1").bind(code);
         Ok(letters.fetch_one(self.pool()).await?)
     }
