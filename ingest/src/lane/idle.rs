@@ -44,7 +44,7 @@ impl Idle {
         if stream.created_at != position.state.stream_created_at
             || stream.lanes != Some(context.lanes)
         {
-            // The verification before the next reader finds out the mismatch.
+            // The verification before the next reader determines the mismatch.
             source.close();
             return Ok(());
         }

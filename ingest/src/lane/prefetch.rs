@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 /// How long a read waits for its first message.
 const READ_WAIT: Duration = Duration::from_secs(1);
-/// How often an idle reader asks the server whether a delivery was lost.
+/// How often an idle reader checks for lost deliveries.
 const IDLE_CHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// Bytes to read ahead, as many as a usual batch has: each lane of a process holds them besides its batch, and several times
 /// as much in parsed form.
@@ -223,19 +223,19 @@ impl Task {
 
     async fn check_idle(&mut self) -> Result<()> {
         if self.checked_idle.elapsed() >= IDLE_CHECK_INTERVAL {
-            let waiting = self.ask_server().await?;
+            let waiting = self.query_consumer().await?;
             tracing::trace!(lane = %self.key, waiting, "idle");
         }
         Ok(())
     }
 
     async fn is_drained(&mut self) -> Result<bool> {
-        let waiting = self.ask_server().await?;
+        let waiting = self.query_consumer().await?;
         Ok(self.ahead.is_empty() && waiting == 0 && self.reader.is_complete())
     }
 
     /// Returns how many messages the server has not delivered yet.
-    async fn ask_server(&mut self) -> Result<u64> {
+    async fn query_consumer(&mut self) -> Result<u64> {
         let waiting = self.reader.check_idle(&self.context.connection).await?;
         self.checked_idle = Instant::now();
         self.update_backlog(self.reader.is_complete());

@@ -44,8 +44,8 @@ fn config(stream: EventStream, settings: &StreamSettings) -> Config {
 pub enum DeclareError {
     /// The stream exists with other lanes or subjects; using it would break the order of a user's events.
     #[error(
-        "stream {stream} has another {what} than the settings: it has {found}, expected is {wanted}. Nothing was changed; \
-         set TIRIS_LANES to the number of lanes of the stream, or move to new streams"
+        "stream {stream} has a different {what}: found {found}, expected {wanted}. Nothing was changed; set TIRIS_LANES to the \
+         number of lanes of the stream, or move to new streams"
     )]
     Disagrees {
         /// Name of the stream.

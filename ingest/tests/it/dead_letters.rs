@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 /// The stored dead letter of a message.
 #[derive(Debug, sqlx::FromRow)]
-struct Letter {
+struct DeadLetter {
     code: String,
     class: String,
     payload: Vec<u8>,
@@ -20,7 +20,7 @@ struct Letter {
     user_id: Option<Uuid>,
 }
 
-impl Letter {
+impl DeadLetter {
     async fn of_message(world: &World, sequence: u64) -> Result<Self> {
         sqlx::query_as(
             "SELECT code, class, payload, status, attempts, event_id, user_id FROM dead_letters WHERE stream_seq = $1",
@@ -69,7 +69,9 @@ async fn every_bad_event_becomes_a_dead_letter(world: &World, bad: &[Bad]) -> Re
         .await?;
 
     for (sequence, message) in sequences.into_iter().zip(bad) {
-        Letter::of_message(world, sequence).await?.is_of(message);
+        DeadLetter::of_message(world, sequence)
+            .await?
+            .is_of(message);
     }
     world.expect_events("applied", good).await
 }

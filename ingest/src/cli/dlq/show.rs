@@ -89,21 +89,22 @@ pub(super) async fn one(args: &ShowArgs) -> anyhow::Result<()> {
         table.add_row([name.to_owned(), value]);
     }
     say!("{table}");
-    match std::str::from_utf8(&letter.payload) {
-        Ok(text) => {
-            let parsed: Result<Value, _> = serde_json::from_str(text);
-            match parsed {
-                Ok(json) => say!("{json:#}"),
-                Err(_) => say!("{}", text.escape_debug()),
-            }
-        }
-        Err(_) => say!(
-            "binary payload of {} bytes, in base64: {}",
-            letter.payload.len(),
-            STANDARD.encode(&letter.payload)
-        ),
-    }
+    print_payload(&letter.payload)
+}
 
+fn print_payload(payload: &[u8]) -> anyhow::Result<()> {
+    let Ok(text) = std::str::from_utf8(payload) else {
+        let length = payload.len();
+        let encoded = STANDARD.encode(payload);
+        say!("binary payload of {length} bytes, in base64: {encoded}");
+        return Ok(());
+    };
+
+    let parsed: Result<Value, _> = serde_json::from_str(text);
+    match parsed {
+        Ok(json) => say!("{json:#}"),
+        Err(_) => say!("{}", text.escape_debug()),
+    }
     Ok(())
 }
 
