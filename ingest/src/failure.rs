@@ -12,8 +12,7 @@ const CLASSES_OF_EVENTS: [&str; 10] = ["21", "22", "23", "27", "38", "39", "44",
 const CHECK_VIOLATION: &str = "23514";
 
 /// Whether the values of an event can be the cause of `error`.
-#[must_use]
-pub fn may_be_the_event(error: &Error) -> bool {
+pub(crate) fn may_be_the_event(error: &Error) -> bool {
     let sql_error = match error {
         Error::Internal(source) => source.downcast_ref::<sqlx::Error>(),
         _ => None,

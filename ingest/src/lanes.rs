@@ -28,7 +28,7 @@ const ROUNDS_PER_LEASE: u32 = 5;
 
 /// Takes, runs and gives back the lanes of this worker.
 #[derive(Debug)]
-pub struct LaneManager {
+pub(crate) struct LaneManager {
     context: Context,
     worker: Worker,
     held: BTreeMap<LaneKey, Held>,
@@ -51,8 +51,7 @@ impl Held {
 
 impl LaneManager {
     /// Returns a manager without lanes.
-    #[must_use]
-    pub fn new(context: Context) -> Self {
+    pub(crate) fn new(context: Context) -> Self {
         let host = nix::unistd::gethostname().unwrap_or_default();
         Self {
             worker: Worker {
@@ -68,7 +67,7 @@ impl LaneManager {
     }
 
     /// Creates the missing rows of lanes, and deletes workers that died long ago.
-    pub async fn prepare(&self) -> Result<()> {
+    pub(crate) async fn prepare(&self) -> Result<()> {
         workers::forget_dead(&self.context.pool).await?;
         for stream in EventStream::ALL {
             let found = state_of(&self.context.connection, stream).await?;
@@ -93,7 +92,11 @@ impl LaneManager {
     ///
     /// # Errors
     /// A lane's task panicked: a defect after which the process should not continue.
-    pub async fn run(&mut self, stop: &CancellationToken, limit: Duration) -> anyhow::Result<()> {
+    pub(crate) async fn run(
+        &mut self,
+        stop: &CancellationToken,
+        limit: Duration,
+    ) -> anyhow::Result<()> {
         let mut rounds = tokio::time::interval(self.context.lease / ROUNDS_PER_LEASE);
         rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
 
@@ -125,7 +128,7 @@ impl LaneManager {
     }
 
     /// Gives all lanes back within `limit`, so that other workers need not wait for the leases to end.
-    pub async fn leave(&self, limit: Duration) {
+    pub(crate) async fn leave(&self, limit: Duration) {
         let leaving = async {
             lanes::release_all(&self.context.pool, self.worker.owner).await?;
             workers::remove(&self.context.pool, &self.worker).await

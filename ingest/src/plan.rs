@@ -9,17 +9,16 @@ use uuid::Uuid;
 
 /// A message and the work it requests.
 #[derive(Clone, Debug)]
-pub struct Item {
+pub(crate) struct Item {
     /// The message as stored in the stream.
-    pub message: Message,
+    pub(crate) message: Message,
     /// A ledger entry, a heartbeat, or a malformed event.
-    pub work: Work,
+    pub(crate) work: Work,
 }
 
 impl Item {
     /// Parses a message of `stream`.
-    #[must_use]
-    pub fn parse(message: Message, stream: EventStream, bare: BareSubjects) -> Self {
+    pub(crate) fn parse(message: Message, stream: EventStream, bare: BareSubjects) -> Self {
         let origin = Origin {
             stream,
             stream_seq: message.stream_seq,
@@ -31,8 +30,7 @@ impl Item {
     }
 
     /// Returns the user of the ledger entry; None when the work is no entry.
-    #[must_use]
-    pub fn user(&self) -> Option<Uuid> {
+    pub(crate) fn user(&self) -> Option<Uuid> {
         self.work.entry().map(|entry| entry.user.0)
     }
 }
@@ -44,13 +42,12 @@ impl AsRef<Work> for Item {
 }
 
 /// Parses messages of `stream`, in their order.
-#[must_use]
-pub fn plan(messages: Vec<Message>, stream: EventStream, bare: BareSubjects) -> Vec<Item> {
+pub(crate) fn plan(messages: Vec<Message>, stream: EventStream, bare: BareSubjects) -> Vec<Item> {
     let parse = |message| Item::parse(message, stream, bare);
     messages.into_iter().map(parse).collect()
 }
 
 /// Returns the ledger entries among `items`.
-pub fn entries(items: &[Item]) -> impl Iterator<Item = &Entry> {
+pub(crate) fn entries(items: &[Item]) -> impl Iterator<Item = &Entry> {
     items.iter().filter_map(|item| item.work.entry())
 }

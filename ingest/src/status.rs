@@ -1,6 +1,6 @@
 //! The condition and lag of each lane of this process, for readiness, metrics and the database.
 
-pub mod gauges;
+pub(crate) mod gauges;
 
 use crate::stream::Mismatch;
 use std::collections::BTreeMap;

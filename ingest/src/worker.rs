@@ -32,7 +32,7 @@ const IDLE_MOVE_INTERVAL: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// The streams disagree with the settings, the admin address cannot be bound, or a task panicked.
-pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
+pub(crate) async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
     let telemetry = telemetry::init_service("tiris-ingest", &settings.service)?;
     let metrics = metrics::install("tiris-ingest", settings.service.metrics)?;
     // A worker that is suspended in a transaction blocks the others for at most half a lease.
@@ -140,6 +140,7 @@ async fn prepare(
     let months = settings.retention.partition_months;
     retry("the database", || tiris_store::schema::check_ready(pool)).await;
     retry("the database", || partitions::ensure(pool, months)).await;
+
     retry("the streams", || async {
         match stream::declare(&context.connection.jetstream, &settings.streams).await {
             Err(DeclareError::Unavailable(error)) => Err(error),

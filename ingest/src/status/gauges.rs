@@ -10,13 +10,14 @@ use tiris_store::ledger::Cause;
 
 /// Starts the counters that alerts watch at zero, because rules see no increase in a counter's first value. Each stream has
 /// `lanes` lanes, and one for subjects without a user.
-pub fn begin(lanes: u16) {
+pub(crate) fn begin(lanes: u16) {
     for stream in EventStream::ALL.map(EventStream::name) {
         metrics::gauge!("ingest_lanes_configured", "stream" => stream)
             .set(f64::from(u32::from(lanes) + 1));
         metrics::counter!("ingest_batch_failures_total", "stream" => stream).increment(0);
         metrics::counter!("ingest_lanes_lost_total", "stream" => stream).increment(0);
         metrics::counter!("ingest_drift_total", "stream" => stream).increment(0);
+
         for kind in Mismatch::KINDS {
             metrics::counter!("ingest_cursor_mismatches_total", "stream" => stream, "kind" => kind)
                 .increment(0);
@@ -25,6 +26,7 @@ pub fn begin(lanes: u16) {
             metrics::counter!("ingest_gap_messages_total", "stream" => stream, "lane" => lane.to_string())
                 .increment(0);
         }
+
         let class = DeadLetterClass::Rejected.as_str();
         metrics::counter!("ingest_dead_letters_total", "stream" => stream, "class" => class, "code" => Cause::INTERNAL)
             .increment(0);
@@ -32,7 +34,7 @@ pub fn begin(lanes: u16) {
 }
 
 /// Sets the lag of a lane at `now` (nanoseconds since 1970).
-pub fn gauge_lag(key: LaneKey, lag: Lag, now: i64) {
+pub(crate) fn gauge_lag(key: LaneKey, lag: Lag, now: i64) {
     let stream = key.stream.name();
     let lane = key.lane.to_string();
     if let Some(messages) = lag.messages {
@@ -46,7 +48,7 @@ pub fn gauge_lag(key: LaneKey, lag: Lag, now: i64) {
 }
 
 /// Sets the number of lanes by status, and of halted lanes by kind of mismatch.
-pub fn gauge_states(lines: &BTreeMap<LaneKey, Line>) {
+pub(crate) fn gauge_states(lines: &BTreeMap<LaneKey, Line>) {
     for stream in EventStream::ALL {
         for status in LaneStatus::ALL {
             let lanes = lines
@@ -65,7 +67,7 @@ pub fn gauge_states(lines: &BTreeMap<LaneKey, Line>) {
 }
 
 /// Sets the number of open dead letters of this worker's lanes.
-pub fn gauge_dead_letters(counts: &[ClassCount]) {
+pub(crate) fn gauge_dead_letters(counts: &[ClassCount]) {
     for stream in EventStream::ALL {
         for class in DeadLetterClass::ALL {
             let found = counts
@@ -78,6 +80,6 @@ pub fn gauge_dead_letters(counts: &[ClassCount]) {
 }
 
 /// Converts a count to the float of a gauge; four billion is the maximum.
-pub fn float(value: impl TryInto<u32>) -> f64 {
+pub(crate) fn float(value: impl TryInto<u32>) -> f64 {
     f64::from(value.try_into().unwrap_or(u32::MAX))
 }
