@@ -1,6 +1,6 @@
-//! The command line of `tiris-ingest`: the worker, and the commands of an operator, of which each does one thing and ends.
+//! The command line of `tiris-ingest`: the worker, and the commands of an operator.
 
-/// Prints a line; a reader that has gone away is an error, which ends the command, and no panic.
+/// Prints a line. Unlike `println!`, it returns an error instead of panicking when the reader has closed the pipe.
 macro_rules! say {
     ($($text:tt)*) => {
         std::io::Write::write_fmt(&mut std::io::stdout(), format_args!("{}\n", format_args!($($text)*)))?
@@ -8,16 +8,16 @@ macro_rules! say {
 }
 
 mod audit;
-mod confirm;
+mod connect;
 mod dlq;
 mod lanes;
-mod parts;
 mod replay;
 mod status;
-mod table;
+mod terminal;
 
 use crate::settings::{ADMIN_LISTEN_DEFAULT, RunArgs};
 use crate::worker;
+use anyhow::Context;
 use dlq::DlqArgs;
 use lanes::LanesArgs;
 use replay::ReplayArgs;
@@ -27,7 +27,7 @@ use tiris_runtime::probe::HealthArgs;
 use tiris_runtime::shutdown;
 use tokio_util::sync::CancellationToken;
 
-/// Turns the bots' events into balances: reads NATS JetStream, writes PostgreSQL, exactly once and in order.
+/// Turn the events of trading bots into balances: read NATS JetStream and write PostgreSQL, exactly once and in order.
 #[derive(clap::Parser, Debug)]
 #[command(name = "tiris-ingest", version)]
 pub struct Cli {
@@ -37,17 +37,17 @@ pub struct Cli {
 
 #[derive(clap::Subcommand, Debug)]
 enum Command {
-    /// Run the worker until SIGTERM or Ctrl-C; it finishes its batches first
+    /// Run the worker until SIGTERM or Ctrl-C; it finishes the current batches first
     Run(Box<RunArgs>),
-    /// Show how every lane is: owner, lag, last commit, dead letters; exit code 2 when a lane does not run
+    /// Show owner, lag, last commit and dead letters of the lanes; exit with 2 when a lane does not run
     Status(StatusArgs),
-    /// Show whether cursors and streams belong together, and let a halted lane go on
+    /// Compare the cursors of the lanes with the streams, and let halted lanes continue
     Lanes(Box<LanesArgs>),
     /// List, show, replay and discard dead letters: events that could not be applied
     Dlq(Box<DlqArgs>),
-    /// Read a range of time again: what is missing or dead is applied, what is done is passed over
+    /// Replay a time range: apply missing and dead events, skip events that were applied or discarded
     Replay(Box<ReplayArgs>),
-    /// Ask the worker that runs on this machine how it is; exit code 1 when it is not ready
+    /// Check the worker on this machine; exit with 1 when it is not ready
     Health(HealthArgs),
 }
 
@@ -55,7 +55,7 @@ impl Cli {
     /// Runs the command.
     ///
     /// # Errors
-    /// What the command fails with.
+    /// The command fails.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         let stop = shutdown::on_signals()?;
         match self.command {
@@ -70,13 +70,11 @@ impl Cli {
     }
 }
 
-/// Each step of `work` is a transaction, so Ctrl-C may end it anywhere.
+/// Runs `work` until Ctrl-C, which may interrupt it anywhere: each of its steps is a transaction.
 async fn until(
     stop: &CancellationToken,
     work: impl Future<Output = anyhow::Result<()>>,
 ) -> anyhow::Result<()> {
-    tokio::select! {
-        () = stop.cancelled() => anyhow::bail!("stopped; what was done before stays done"),
-        done = work => done,
-    }
+    let done = stop.run_until_cancelled(work).await;
+    done.context("interrupted; changes that were already committed remain")?
 }

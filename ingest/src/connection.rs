@@ -1,7 +1,7 @@
-//! The worker's connection to NATS, and how often it was lost.
+//! The worker's connection to NATS, with a count of its disconnects.
 //!
-//! With consumers that acknowledge nothing, a delivery lost in a reconnect leaves no trace; so every reader compares
-//! the count of disconnects with the one it was opened at.
+//! Consumers without acknowledgements do not notice a delivery that is lost in a reconnect, so every reader compares the count
+//! with that at its opening.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,56 +10,49 @@ use tiris_domain::ids::UserId;
 use tiris_runtime::config::NatsConfig;
 use tiris_runtime::nats;
 use tiris_runtime::trace::Trace;
-use tiris_store::error::{Error, Result};
+use tiris_store::error::{Error, Result, Source};
 use uuid::Uuid;
 
-/// A JetStream context that knows how often its connection was lost.
+/// A connection to NATS that counts its disconnects.
 #[derive(Clone, Debug)]
 pub struct Connection {
-    /// The client below.
+    /// The NATS client.
     pub client: async_nats::Client,
-    /// Its JetStream.
+    /// JetStream on this client.
     pub jetstream: async_nats::jetstream::Context,
     disconnects: Arc<AtomicU64>,
 }
 
 impl Connection {
-    /// Starts connecting; returns at once and goes on trying for ever, so that the worker can start before NATS.
+    /// Starts connecting and returns immediately. The client retries for ever, so that the worker can start before NATS.
     pub async fn open(config: &NatsConfig) -> Result<Self> {
         let disconnects = Arc::new(AtomicU64::new(0));
         let count = disconnects.clone();
-        let options = nats::options(config, "tiris-ingest")
-            .await
-            .map_err(unavailable)?;
+        let options = nats::options(config, "tiris-ingest").await;
+        let options = options.map_err(|error| unavailable("NATS credentials file", error))?;
         let client = options
             .retry_on_initial_connect()
             .event_callback(move |event| {
                 let count = count.clone();
                 async move {
-                    match event {
-                        async_nats::Event::Connected => {
-                            nats::gauge_connected(true);
-                            tracing::info!("connected to NATS");
-                        }
-                        async_nats::Event::Disconnected => {
-                            nats::gauge_connected(false);
-                            count.fetch_add(1, Ordering::AcqRel);
-                            tracing::warn!("lost the connection to NATS");
-                        }
-                        other => {
-                            // A slow consumer or a server error can mean a lost delivery as well.
-                            count.fetch_add(1, Ordering::AcqRel);
-                            tracing::warn!(event = %other, "NATS client event");
-                        }
+                    if event == async_nats::Event::Connected {
+                        nats::gauge_connected(true);
+                        tracing::info!("connected to NATS");
+                        return;
+                    }
+                    // A slow consumer or a server error can also mean a lost delivery.
+                    count.fetch_add(1, Ordering::AcqRel);
+                    if event == async_nats::Event::Disconnected {
+                        nats::gauge_connected(false);
+                        tracing::warn!("lost the connection to NATS");
+                    } else {
+                        tracing::warn!(%event, "NATS client event");
                     }
                 }
             })
             .connect(config.servers.clone())
             .await
-            .map_err(|error| Error::Unavailable {
-                what: "NATS",
-                source: error.into(),
-            })?;
+            .map_err(|error| unavailable("NATS", error))?;
         let jetstream = async_nats::jetstream::new(client.clone());
 
         Ok(Self {
@@ -69,37 +62,35 @@ impl Connection {
         })
     }
 
-    /// Wakes the live streams of users of whom something was committed, with the traces it belongs to; nothing waits for
-    /// it and it cannot fail.
+    /// Wakes the live streams of users with committed changes, and passes the traces of the changes on. Best effort: it does
+    /// not wait, and it cannot fail.
     pub fn wake(&self, users: &BTreeMap<Uuid, Vec<Trace>>) {
         for (user, traces) in users {
             nats::tell_committed(&self.client, UserId(*user), traces);
         }
     }
 
-    /// The same where the traces are not known.
+    /// Like [`Self::wake`], without traces.
     pub fn wake_untraced(&self, users: &BTreeSet<Uuid>) {
         for user in users {
             nats::tell_committed(&self.client, UserId(*user), &[]);
         }
     }
 
-    /// How often the connection was lost since the start.
+    /// Returns how often the connection was lost since the start.
     #[must_use]
     pub fn disconnects(&self) -> u64 {
         self.disconnects.load(Ordering::Acquire)
     }
 
-    /// Whether it is there now.
+    /// Whether the connection is up.
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.client.connection_state() == async_nats::connection::State::Connected
     }
 }
 
-fn unavailable(error: anyhow::Error) -> Error {
-    Error::Unavailable {
-        what: "NATS credentials file",
-        source: error.into(),
-    }
+fn unavailable(what: &'static str, error: impl Into<Source>) -> Error {
+    let source = error.into();
+    Error::Unavailable { what, source }
 }

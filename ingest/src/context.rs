@@ -8,28 +8,28 @@ use std::time::Duration;
 use tiris_domain::event::BareSubjects;
 use uuid::Uuid;
 
-/// What all lanes of a worker share.
+/// Connections, identity and settings that all lanes of a worker share.
 #[derive(Clone, Debug)]
 pub struct Context {
-    /// The database.
+    /// Connections to PostgreSQL.
     pub pool: PgPool,
-    /// NATS.
+    /// The connection to NATS.
     pub connection: Connection,
-    /// This process, in the owner column of its lanes.
+    /// Identifies this process in the owner column of its lanes.
     pub owner: Uuid,
-    /// Lanes per stream.
+    /// Lanes per stream, without the lane of subjects without a user.
     pub lanes: u16,
-    /// Copies a cluster keeps of a stream this process makes.
+    /// Replicas of a stream that this process creates.
     pub stream_replicas: usize,
-    /// Whether subjects without a user are taken.
+    /// Whether events on subjects without a user are accepted.
     pub bare_subjects: BareSubjects,
-    /// Upper bound of a batch, in events.
+    /// Largest number of events in a batch.
     pub batch_events: usize,
-    /// How long a lane stays ours without a sign of life, by the database's clock.
+    /// How long a lane belongs to this worker after the last renewal, by the clock of the database.
     pub lease: Duration,
-    /// How often an idle lane moves its cursor behind the messages of other lanes, at most.
+    /// How often an idle lane moves its cursor past the messages of other lanes.
     pub idle_move: Duration,
-    /// What a lane does whose cursor and stream do not belong together.
+    /// Whether a lane continues when its cursor and the stream do not match.
     pub policy: Policy,
     /// Where lanes report their condition.
     pub board: Board,

@@ -1,45 +1,40 @@
-//! Whether a failed batch is due to one of its messages, which is then put aside, or to a transient condition, which is
-//! waited out.
+//! Decides whether a failed batch may be the fault of one of its events, which is then set aside, or of a condition that
+//! passes with time.
 //!
-//! It errs on the side of waiting: a healthy event put aside is a hole in the books, while a lane that waits says so.
+//! When in doubt it decides for waiting: a valid event set aside is a gap in the books, while a waiting lane is visible.
 
 use tiris_store::error::Error;
 
-/// SQLSTATE classes the values of an event can bring about: cardinality, data, integrity, triggered and external
-/// routines, program limits, exceptions of triggers, internal errors. With constant SQL all others are about the
-/// server, the schema or our rights there: a missing table or column, a role, a database being restored.
+/// SQLSTATE classes that the values of an event can cause: cardinality, data, integrity, triggered and external routines,
+/// program limits, exceptions of triggers, internal errors. As all SQL is constant, the other classes concern the server,
+/// the schema or our rights: a missing table or column, a role, a database being restored.
 const CLASSES_OF_EVENTS: [&str; 10] = ["21", "22", "23", "27", "38", "39", "44", "54", "P0", "XX"];
 const CHECK_VIOLATION: &str = "23514";
 
-/// Whether the values of an event can be the reason of `error`.
-#[must_use]
-pub fn may_be_the_event(error: &Error) -> bool {
-    if error.is_transient() {
-        return false;
-    }
-    let Error::Internal(source) = error else {
-        return true;
-    };
-    let Some(error) = source.downcast_ref::<sqlx::Error>() else {
-        return true;
+/// Whether the values of an event can be the cause of `error`.
+pub(crate) fn may_be_the_event(error: &Error) -> bool {
+    let sql_error = match error {
+        Error::Internal(source) => source.downcast_ref::<sqlx::Error>(),
+        _ => None,
     };
 
-    match error {
-        sqlx::Error::Database(database) => {
+    match sql_error {
+        None => !error.is_transient(),
+        Some(sqlx::Error::Database(database)) => {
             let code = database.code().unwrap_or_default();
             // A missing partition for a row is reported as a check violation without a constraint.
             let no_partition = code == CHECK_VIOLATION && database.constraint().is_none();
-            !no_partition
-                && CLASSES_OF_EVENTS
-                    .iter()
-                    .any(|class| code.starts_with(class))
+            let mut classes = CLASSES_OF_EVENTS.iter();
+            !no_partition && classes.any(|class| code.starts_with(class))
         }
-        sqlx::Error::Protocol(_)
-        | sqlx::Error::BeginFailed
-        | sqlx::Error::Configuration(_)
-        | sqlx::Error::TypeNotFound { .. }
-        | sqlx::Error::ColumnNotFound(_)
-        | sqlx::Error::ColumnIndexOutOfBounds { .. } => false,
-        _ => true,
+        Some(
+            sqlx::Error::Protocol(_)
+            | sqlx::Error::BeginFailed
+            | sqlx::Error::Configuration(_)
+            | sqlx::Error::TypeNotFound { .. }
+            | sqlx::Error::ColumnNotFound(_)
+            | sqlx::Error::ColumnIndexOutOfBounds { .. },
+        ) => false,
+        Some(_) => true,
     }
 }

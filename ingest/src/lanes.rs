@@ -1,7 +1,7 @@
-//! The lanes this worker holds: takes its fair share, gives the surplus back, renews its leases.
+//! The lanes of this worker: takes its fair share, gives the surplus back, renews its leases.
 //!
-//! Owns: one task per lane and the rhythm in which workers agree by looking at the same tables. A mistake here costs speed,
-//! never correctness: what a lane may write is decided by owner and epoch in its own transaction.
+//! Owns one task per lane, and the interval at which workers read the same tables. A defect here costs speed, never
+//! correctness: each transaction of a lane checks its owner and epoch.
 
 mod share;
 
@@ -23,20 +23,20 @@ use tiris_store::workers::{self, Worker};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// Looks at the tables so many times within a lease, so that a missed look loses no lane.
-const LOOKS_PER_LEASE: u32 = 5;
+/// Rounds per lease; a few may fail without the loss of a lane.
+const ROUNDS_PER_LEASE: u32 = 5;
 
-/// The lanes of this worker.
+/// Takes, runs and gives back the lanes of this worker.
 #[derive(Debug)]
-pub struct LaneManager {
+pub(crate) struct LaneManager {
     context: Context,
     worker: Worker,
     held: BTreeMap<LaneKey, Held>,
-    /// Lane tasks; each returns its lane and epoch.
+    /// Tasks of the lanes; each returns its lane and epoch.
     tasks: JoinSet<(LaneKey, i64)>,
 }
 
-/// A lane in the hands of one of our tasks.
+/// A lane that has a task.
 #[derive(Debug)]
 struct Held {
     epoch: i64,
@@ -50,32 +50,37 @@ impl Held {
 }
 
 impl LaneManager {
-    /// A worker without lanes.
-    #[must_use]
-    pub fn new(context: Context, worker: Worker) -> Self {
+    /// Returns a manager without lanes.
+    pub(crate) fn new(context: Context) -> Self {
+        let host = nix::unistd::gethostname().unwrap_or_default();
         Self {
+            worker: Worker {
+                id: tiris_domain::ids::new_id(),
+                owner: context.owner,
+                version: env!("CARGO_PKG_VERSION"),
+                host: host.into_string().unwrap_or_default(),
+            },
             context,
-            worker,
             held: BTreeMap::new(),
             tasks: JoinSet::new(),
         }
     }
 
-    /// Makes the rows of all lanes, as far as they are missing, and tidies up after workers long dead.
-    pub async fn prepare(&self) -> Result<()> {
+    /// Creates the missing rows of lanes, and deletes workers that died long ago.
+    pub(crate) async fn prepare(&self) -> Result<()> {
         workers::forget_dead(&self.context.pool).await?;
         for stream in EventStream::ALL {
             let found = state_of(&self.context.connection, stream).await?;
-            let lanes = 0..=self.context.lanes;
-            let keys: Vec<LaneKey> = lanes.map(|lane| LaneKey { stream, lane }).collect();
+            let lanes = self.context.lanes;
+            let keys: Vec<LaneKey> = (0..=lanes).map(|lane| LaneKey { stream, lane }).collect();
             lanes::ensure(&self.context.pool, &keys, found.created_at).await?;
-            let moved =
-                dead_letters::rehome(&self.context.pool, stream, self.context.lanes).await?;
+            let moved = dead_letters::rehome(&self.context.pool, stream, lanes).await?;
             if moved > 0 {
+                let stream = stream.name();
                 tracing::info!(
-                    stream = stream.name(),
-                    letters = moved,
-                    "letters that wait went to their users' new lanes"
+                    stream,
+                    moved,
+                    "moved waiting dead letters to the new lanes of their users"
                 );
             }
         }
@@ -83,27 +88,30 @@ impl LaneManager {
         Ok(())
     }
 
-    /// Holds a fair share of the lanes until `stop`; then every lane finishes its batch, for at most `limit`.
+    /// Runs a fair share of the lanes until `stop`; then every lane finishes its batch, within `limit`.
     ///
     /// # Errors
-    /// When a lane's task panicked: a defect, after which nothing of this process should go on.
-    pub async fn run(&mut self, stop: &CancellationToken, limit: Duration) -> anyhow::Result<()> {
-        let mut look = tokio::time::interval(self.context.lease / LOOKS_PER_LEASE);
-        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    /// A lane's task panicked: a defect after which the process should not continue.
+    pub(crate) async fn run(
+        &mut self,
+        stop: &CancellationToken,
+        limit: Duration,
+    ) -> anyhow::Result<()> {
+        let mut rounds = tokio::time::interval(self.context.lease / ROUNDS_PER_LEASE);
+        rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
 
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
-                Some(ended) = self.tasks.join_next() => self.note_end(ended.context("a lane failed unexpectedly")?),
-                _ = look.tick() => {
-                    let looked = tokio::select! {
-                        () = stop.cancelled() => break,
-                        looked = within_limit(self.look()) => looked,
-                    };
-                    if let Err(error) = looked {
-                        tracing::warn!(error = &error as &dyn std::error::Error, "could not look after the lanes");
+                Some(ended) = self.tasks.join_next() => self.note_end(ended.context("a lane panicked")?),
+                _ = rounds.tick() => match stop.run_until_cancelled(within_limit(self.round())).await {
+                    None => break,
+                    Some(Ok(())) => {}
+                    Some(Err(error)) => {
+                        let error = &error as &dyn std::error::Error;
+                        tracing::warn!(error, "could not renew and take lanes");
                     }
-                }
+                },
             }
         }
         for held in self.held.values() {
@@ -111,36 +119,42 @@ impl LaneManager {
         }
         let all_ended = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(limit, all_ended).await.is_err() {
-            tracing::warn!(
-                lanes = self.tasks.len(),
-                "stopping took too long, cutting off what still runs"
-            );
+            let lanes = self.tasks.len();
+            tracing::warn!(lanes, "lanes did not stop in time, aborting them");
             self.tasks.shutdown().await;
         }
 
         Ok(())
     }
 
-    /// Gives everything back at once, so that others need not wait for the leases to end.
-    pub async fn leave(&self) -> Result<()> {
-        lanes::release_all(&self.context.pool, self.worker.owner).await?;
-        workers::remove(&self.context.pool, &self.worker).await
+    /// Gives all lanes back within `limit`, so that other workers need not wait for the leases to end.
+    pub(crate) async fn leave(&self, limit: Duration) {
+        let leaving = async {
+            lanes::release_all(&self.context.pool, self.worker.owner).await?;
+            workers::remove(&self.context.pool, &self.worker).await
+        };
+        match tokio::time::timeout(limit, leaving).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "could not give the lanes back");
+            }
+            Err(_) => tracing::warn!("giving the lanes back took too long"),
+        }
     }
 
-    async fn look(&mut self) -> Result<()> {
+    async fn round(&mut self) -> Result<()> {
         let pool = &self.context.pool;
         let lease = self.context.lease;
         let owner = self.worker.owner;
         let living = workers::renew(pool, &self.worker, lease).await?;
 
-        // Only what a task of ours runs: a lane that could not be given back must not stay ours.
+        // Only lanes with a task: a lane that could not be given back must not stay ours.
         let lines = self.context.board.lines();
         let running = self.held.keys();
-        let reports: Vec<Report> = running
-            .filter_map(|key| lines.get(key).map(|line| report(*key, line)))
-            .collect();
+        let running = running.filter_map(|key| Some((*key, lines.get(key)?)));
+        let reports: Vec<Report> = running.map(|(key, line)| report(key, line)).collect();
         gauges::gauge_states(&lines);
-        gauges::gauge_halted(&lines);
         lanes::renew(pool, owner, lease, &reports).await?;
         self.drop_lost(&lanes::held(pool, owner).await?);
 
@@ -152,7 +166,7 @@ impl LaneManager {
             Move::Take(0) => {}
             Move::Take(most) => {
                 for taken in lanes::take_free(pool, owner, lease, most).await? {
-                    self.start(&taken);
+                    self.start(taken);
                 }
             }
         }
@@ -160,22 +174,19 @@ impl LaneManager {
         Ok(())
     }
 
-    /// Stops lanes that are not ours any more by the database. An idle one would not notice by itself for a while.
+    /// Stops lanes that the database assigns to other workers. An idle lane would not notice for a while.
     fn drop_lost(&self, ours: &[HeldLane]) {
         for (key, held) in self.held.iter().filter(|(_, held)| held.is_running()) {
-            let expected = HeldLane {
-                key: *key,
-                epoch: held.epoch,
-            };
-            if !ours.contains(&expected) {
-                tracing::warn!(lane = %key, epoch = held.epoch, "the lane is not ours any more");
+            let epoch = held.epoch;
+            if !ours.contains(&HeldLane { key: *key, epoch }) {
+                tracing::warn!(lane = %key, epoch, "the lane is not ours any more");
                 count_lost(*key);
                 held.stop.cancel();
             }
         }
     }
 
-    fn start(&mut self, taken: &TakenLane) {
+    fn start(&mut self, taken: TakenLane) {
         let key = taken.key;
         let epoch = taken.state.epoch;
         let stop = CancellationToken::new();
@@ -186,17 +197,21 @@ impl LaneManager {
             stop: stop.clone(),
         };
         if let Some(earlier) = self.held.insert(key, held) {
-            // Its lease ended before it could be given back; with the earlier epoch it can write nothing more.
+            // Its lease ended before it was given back; with the earlier epoch it cannot write any more.
             earlier.stop.cancel();
         }
 
         let context = self.context.clone();
-        let lane = Lane::new(context.clone(), key, &taken.state);
+        let lane = Lane::new(context.clone(), key, taken.state);
         self.tasks.spawn(async move {
-            if lane.run(stop).await {
-                release(&context, key, epoch).await;
-            } else {
+            if !lane.run(stop).await {
                 count_lost(key);
+                return (key, epoch);
+            }
+            let released = lanes::release(&context.pool, context.owner, epoch, key).await;
+            if let Err(error) = released {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(lane = %key, error, "could not give the lane back");
             }
             (key, epoch)
         });
@@ -211,7 +226,7 @@ impl LaneManager {
     }
 
     fn note_end(&mut self, (key, epoch): (LaneKey, i64)) {
-        // An earlier holding of a lane that we have again ends without a trace.
+        // The lane may have been taken again with another epoch.
         if self.held.get(&key).is_some_and(|held| held.epoch == epoch) {
             self.held.remove(&key);
             self.context.board.remove(key);
@@ -220,19 +235,13 @@ impl LaneManager {
     }
 }
 
-async fn release(context: &Context, key: LaneKey, epoch: i64) {
-    if let Err(error) = lanes::release(&context.pool, context.owner, epoch, key).await {
-        tracing::warn!(lane = %key, error = &error as &dyn std::error::Error, "could not give the lane back");
-    }
-}
-
 fn count_lost(key: LaneKey) {
     metrics::counter!("ingest_lanes_lost_total", "stream" => key.stream.name()).increment(1);
 }
 
-/// What the lane's row keeps; the same figures go to the metrics.
+/// Returns the report for the lane's row, and sets the same figures as metrics.
 fn report(key: LaneKey, line: &Line) -> Report {
-    // A clock beyond the year 2262 makes every lag long.
+    // Beyond the year 2262 every lag is long.
     let now = Utc::now().timestamp_nanos_opt().unwrap_or(i64::MAX);
     gauges::gauge_lag(key, line.lag, now);
 

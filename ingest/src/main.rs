@@ -1,10 +1,10 @@
-//! Entry point of `tiris-ingest`: reads the command line and runs its command.
+//! Entry point of `tiris-ingest`: parses the command line and runs the command.
 
 use clap::Parser;
 use std::process::ExitCode;
 use tiris_ingest::cli::Cli;
 
-/// The C library's lets threads wait for each other where one frees what another took, as answers and batches do.
+/// In the C library's allocator, threads contend when one frees memory that another allocated, as happens with batches.
 #[cfg(target_os = "linux")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -14,7 +14,7 @@ async fn main() -> ExitCode {
     tiris_runtime::tls::choose_provider();
     match Cli::parse().run().await {
         Ok(code) => code,
-        // The reader of our output has gone away.
+        // The reader of our output, such as `head`, has closed the pipe.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tiris-ingest: {error:#}");

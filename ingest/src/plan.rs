@@ -1,4 +1,4 @@
-//! What each message of a batch asks for.
+//! The work that each message of a batch requests.
 
 use crate::stream::Message;
 use chrono::{DateTime, Utc};
@@ -7,19 +7,18 @@ use tiris_domain::lane::EventStream;
 use tiris_store::ledger::{Entry, Origin, Work};
 use uuid::Uuid;
 
-/// A message and what it asks for.
+/// A message and the work it requests.
 #[derive(Clone, Debug)]
-pub struct Item {
-    /// As the stream keeps it.
-    pub message: Message,
-    /// An entry of the ledger, a heartbeat, or nothing that can be applied.
-    pub work: Work,
+pub(crate) struct Item {
+    /// The message as stored in the stream.
+    pub(crate) message: Message,
+    /// A ledger entry, a heartbeat, or a malformed event.
+    pub(crate) work: Work,
 }
 
 impl Item {
     /// Parses a message of `stream`.
-    #[must_use]
-    pub fn parse(message: Message, stream: EventStream, bare: BareSubjects) -> Self {
+    pub(crate) fn parse(message: Message, stream: EventStream, bare: BareSubjects) -> Self {
         let origin = Origin {
             stream,
             stream_seq: message.stream_seq,
@@ -30,9 +29,8 @@ impl Item {
         Self { message, work }
     }
 
-    /// The user of its entry in the ledger.
-    #[must_use]
-    pub fn user(&self) -> Option<Uuid> {
+    /// Returns the user of the ledger entry; None when the work is no entry.
+    pub(crate) fn user(&self) -> Option<Uuid> {
         self.work.entry().map(|entry| entry.user.0)
     }
 }
@@ -44,13 +42,12 @@ impl AsRef<Work> for Item {
 }
 
 /// Parses messages of `stream`, in their order.
-#[must_use]
-pub fn plan(messages: Vec<Message>, stream: EventStream, bare: BareSubjects) -> Vec<Item> {
+pub(crate) fn plan(messages: Vec<Message>, stream: EventStream, bare: BareSubjects) -> Vec<Item> {
     let parse = |message| Item::parse(message, stream, bare);
     messages.into_iter().map(parse).collect()
 }
 
-/// The entries of the ledger among `items`.
-pub fn entries(items: &[Item]) -> impl Iterator<Item = &Entry> {
+/// Returns the ledger entries among `items`.
+pub(crate) fn entries(items: &[Item]) -> impl Iterator<Item = &Entry> {
     items.iter().filter_map(|item| item.work.entry())
 }

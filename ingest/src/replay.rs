@@ -1,7 +1,7 @@
 //! Replays of a time range: reads a part of the streams again and submits every event once more.
 //!
-//! Owns: which job this worker is at, and the rhythm. A job's row is locked while a chunk is worked on, and how far the job
-//! is commits with the effects, so that a restart, or another worker, continues where it stopped.
+//! Owns which job this worker runs. A job's row is locked while a chunk is processed, and its progress commits with the effects,
+//! so that any worker can continue where another stopped.
 
 mod chunk;
 mod part;
@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::failure::may_be_the_event;
 use crate::stream::Message;
 use crate::transaction::within_limit;
-use chunk::{Chunk, Done};
+use chunk::Chunk;
 use range::Fit;
 use reading::Reading;
 use std::collections::BTreeSet;
@@ -21,41 +21,39 @@ use tiris_domain::lane::EventStream;
 use tiris_runtime::explain;
 use tiris_store::error::Result;
 use tiris_store::replay_jobs::{self, Job, Progress, ReplayCounts, StreamProgress};
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// How often it is looked whether there is a job.
-const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// How often the worker looks for a job.
+const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 /// Messages of a chunk, which is one transaction; few, because lanes wait for it.
 const MESSAGES_MAX: usize = 250;
-/// Lanes of a chunk: each costs some statements, and all of them must fit the time a transaction may take.
+/// Lanes of a chunk: each costs some statements, which must all fit the time limit of a transaction.
 const LANES_MAX: usize = 16;
-/// Waits after a failure.
+/// Shortest and longest wait after a failure.
 const FAILURE_WAIT_MIN: Duration = Duration::from_millis(100);
 const FAILURE_WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// Works on replays.
-#[derive(Debug)]
+/// Runs replays.
 pub struct Replayer {
     context: Context,
     reading: Reading,
-    /// Messages of the next chunk; shrinks while an unforeseen failure is searched, and when one took too long.
+    /// Messages of the next chunk; shrinks while the cause of an unexpected failure is searched, and after a timeout.
     limit: usize,
-    /// The job that was looked at last.
+    /// The last job.
     job: Option<Uuid>,
 }
 
-/// What a step did.
+/// The outcome of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Something was done, and there may be more.
+    /// The job made progress; there may be more to do.
     Worked,
-    /// There is no job, or another worker is at it.
+    /// There is no job, or another worker runs it.
     Nothing,
 }
 
 impl Replayer {
-    /// Ready to work.
+    /// Returns a replayer without a job.
     #[must_use]
     pub fn new(context: Context) -> Self {
         Self {
@@ -66,39 +64,33 @@ impl Replayer {
         }
     }
 
-    /// Works until `stop`; a chunk that was begun is rolled back then, and read again by the worker that continues.
-    pub async fn run(mut self, stop: CancellationToken) {
+    /// Works for ever. A chunk that is interrupted is rolled back, and read again by the worker that continues.
+    pub(crate) async fn run(mut self) {
         let mut failure_wait = FAILURE_WAIT_MIN;
 
         loop {
-            let step = tokio::select! {
-                () = stop.cancelled() => return,
-                step = self.step() => step,
-            };
-            let wait = match step {
+            let wait = match self.step().await {
                 Ok(step) => {
                     failure_wait = FAILURE_WAIT_MIN;
                     if step == Step::Worked {
                         Duration::ZERO
                     } else {
-                        LOOK_INTERVAL
+                        CHECK_INTERVAL
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(error = %explain(&error), "a replay waits");
-                    self.note_trouble(&explain(&error)).await;
+                    let why = explain(&error);
+                    tracing::warn!(error = %why, "a replay waits");
+                    self.note_trouble(&why).await;
                     failure_wait = (failure_wait * 2).min(FAILURE_WAIT_MAX);
                     failure_wait
                 }
             };
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(wait) => {}
-            }
+            tokio::time::sleep(wait).await;
         }
     }
 
-    /// Does one chunk of the oldest job, or begins it.
+    /// Processes one chunk of the oldest job, or begins the job.
     ///
     /// # Errors
     /// Failures of NATS and the database.
@@ -110,13 +102,13 @@ impl Replayer {
         step
     }
 
-    /// Stores what the job waits for. Best effort: the log has it too.
+    /// Stores why the job waits. Best effort: the log has it too.
     async fn note_trouble(&self, why: &str) {
         let Some(job) = self.job else { return };
 
         let noted = within_limit(replay_jobs::note_trouble(&self.context.pool, job, why)).await;
         if let Err(error) = noted {
-            tracing::debug!(error = %explain(&error), "could not note what a replay waits for");
+            tracing::debug!(error = %explain(&error), "could not store why a replay waits");
         }
     }
 
@@ -124,7 +116,7 @@ impl Replayer {
         if !replay_jobs::is_any_open(&self.context.pool).await? {
             return Ok(Step::Nothing);
         }
-        // Looked at without keeping the lock: NATS is asked before the transaction begins.
+        // The lock is released, because NATS is read before the transaction of the chunk begins.
         let mut transaction = self.context.pool.begin().await?;
         let job = replay_jobs::lock_next(&mut transaction).await?;
         transaction.rollback().await?;
@@ -141,7 +133,8 @@ impl Replayer {
                 Some(_) => {}
             }
         }
-        self.finish(&job).await
+        self.reading.close();
+        self.advance(&job, &job.progress, None, true).await
     }
 
     /// Finds the job's range in `stream`.
@@ -152,10 +145,10 @@ impl Replayer {
         let mut progress = job.progress.0.clone();
         progress.insert(stream, at);
 
-        self.advance(job, &progress, gone.as_deref()).await
+        self.advance(job, &progress, gone.as_deref(), false).await
     }
 
-    /// Passes over messages retention took, and records that.
+    /// Skips messages that retention deleted, and stores a remark about it.
     async fn skip(&mut self, job: &Job, stream: EventStream, to: u64, why: &str) -> Result<Step> {
         self.reading.close();
         let mut progress = job.progress.0.clone();
@@ -163,41 +156,31 @@ impl Replayer {
             at.next = to.min(at.last + 1);
         }
 
-        self.advance(job, &progress, Some(why)).await
+        self.advance(job, &progress, Some(why), false).await
     }
 
-    /// Stores how far the job is, unless another worker was faster.
-    async fn advance(&self, job: &Job, progress: &Progress, remark: Option<&str>) -> Result<Step> {
+    /// Stores the progress of the job, unless another worker was faster.
+    async fn advance(
+        &self,
+        job: &Job,
+        progress: &Progress,
+        remark: Option<&str>,
+        is_done: bool,
+    ) -> Result<Step> {
         let mut transaction = self.context.pool.begin().await?;
-        if replay_jobs::lock_unchanged(&mut transaction, job)
-            .await?
-            .is_some()
-        {
-            let none = ReplayCounts::default();
-            replay_jobs::advance(&mut transaction, job.id, progress, none, false).await?;
-            if let Some(remark) = remark {
-                tracing::warn!(job = %job.id, "{remark}");
-                replay_jobs::remark(&mut transaction, job.id, remark).await?;
-            }
-            transaction.commit().await?;
+        let Some(stored) = replay_jobs::lock_unchanged(&mut transaction, job).await? else {
+            return Ok(Step::Worked);
+        };
+
+        let none = ReplayCounts::default();
+        replay_jobs::advance(&mut transaction, job.id, progress, none, is_done).await?;
+        if let Some(remark) = remark {
+            tracing::warn!(job = %job.id, "{remark}");
+            replay_jobs::remark(&mut transaction, job.id, remark).await?;
         }
-        Ok(Step::Worked)
-    }
-
-    async fn finish(&mut self, job: &Job) -> Result<Step> {
-        self.reading.close();
-        let mut transaction = self.context.pool.begin().await?;
-        if let Some(now) = replay_jobs::lock_unchanged(&mut transaction, job).await? {
-            let none = ReplayCounts::default();
-            replay_jobs::advance(&mut transaction, job.id, &job.progress, none, true).await?;
-            transaction.commit().await?;
-            let Job {
-                applied,
-                duplicate,
-                rejected,
-                ..
-            } = now;
-            tracing::info!(job = %job.id, applied, duplicate, rejected, "replay is done");
+        transaction.commit().await?;
+        if is_done {
+            tracing::info!(job = %job.id, applied = stored.applied, duplicate = stored.duplicate, rejected = stored.rejected, "replay is done");
         }
         Ok(Step::Worked)
     }
@@ -205,10 +188,8 @@ impl Replayer {
     async fn fail(&mut self, job: &Job, why: &str) -> Result<Step> {
         self.reading.close();
         let mut transaction = self.context.pool.begin().await?;
-        if replay_jobs::lock_unchanged(&mut transaction, job)
-            .await?
-            .is_some()
-        {
+        let stored = replay_jobs::lock_unchanged(&mut transaction, job).await?;
+        if stored.is_some() {
             replay_jobs::fail(&mut transaction, job.id, why).await?;
             transaction.commit().await?;
             tracing::error!(job = %job.id, why, "replay failed");
@@ -232,10 +213,10 @@ impl Replayer {
             stream,
             at,
             messages: &read.messages,
-            // The rest is for the chunk after this one.
+            // The next chunk takes the rest.
             next: left.first().map_or(read.next, |first| first.stream_seq),
         };
-        let done = match chunk.commit(&self.context, None).await {
+        let is_committed = match chunk.commit(&self.context, None).await {
             Err(error) if may_be_the_event(&error) && taken > 1 => {
                 self.limit = taken / 2;
                 self.reading.close();
@@ -247,26 +228,24 @@ impl Replayer {
                 chunk.commit(&self.context, Some(&error)).await?
             }
             Err(error) => {
-                // Smaller, because it may have been too much for a limit of time.
+                // The chunk may have exceeded a time limit.
                 self.limit = (taken / 2).max(1);
                 return Err(error);
             }
-            Ok(done) => done,
+            Ok(is_committed) => is_committed,
         };
 
         self.limit = MESSAGES_MAX;
-        match done {
-            Done::Committed => {
-                self.reading.advance(chunk.next, left);
-                Ok(Step::Worked)
-            }
-            Done::Elsewhere => Ok(Step::Nothing),
+        if !is_committed {
+            return Ok(Step::Nothing);
         }
+        self.reading.advance(chunk.next, left);
+        Ok(Step::Worked)
     }
 
-    /// How many of `messages` the next chunk takes.
+    /// Returns how many of `messages` the next chunk takes.
     fn take(&self, messages: &[Message]) -> usize {
-        // A subject ends in lane and user; those without a user share one lane.
+        // A subject ends in lane and user; subjects without a user share one lane.
         let mut lanes = BTreeSet::new();
         let is_within = |message: &&Message| {
             lanes.insert(message.subject.rsplit('.').nth(1).map(str::to_owned));

@@ -6,17 +6,15 @@ use tiris_runtime::config::{
     ConfigError, DatabaseArgs, DatabaseConfig, Environment, NatsArgs, NatsConfig, Problems,
     ServiceArgs, ServiceConfig,
 };
-use tiris_store::retention::History;
 
-/// Where health and metrics are served when nothing else is said.
+/// Default address of the listener for health and metrics.
 pub(crate) const ADMIN_LISTEN_DEFAULT: &str = "127.0.0.1:9465";
-const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 /// Longest retention of history, in days.
-const KEPT_DAYS_MAX: u32 = 36_500;
-/// What is younger than this many days is never compressed: live streams read it by what compression takes away.
+const HISTORY_DAYS_MAX: u32 = 36_500;
+/// Younger history is never compressed: live streams select its rows by xmin, which compressed rows do not have.
 const COMPRESSION_DAYS_MIN: u32 = 7;
-/// How many months ahead partitions are made, at most.
-const PARTITION_MONTHS_MAX: u32 = 24;
+/// Longest retention of a stream, in days.
+const STREAM_DAYS_MAX: u32 = 3_650;
 
 /// Settings of `tiris-ingest run`.
 #[derive(clap::Args, Debug)]
@@ -27,157 +25,132 @@ pub struct RunArgs {
     nats: NatsArgs,
     #[command(flatten)]
     service: ServiceArgs,
-    /// Lanes per stream (1 to 256); fixed for the life of a stream
+    /// Lanes per stream (1 to 256); cannot be changed while a stream exists
     #[arg(long, env = "TIRIS_LANES", default_value = "16", value_name = "COUNT")]
     lanes: String,
-    /// Events without a user in the subject: accept or refuse [default: accept, in production refuse]
+    /// Events on subjects without a user: accept or refuse [default: accept, in production refuse]
     #[arg(long, env = "TIRIS_BARE_SUBJECTS", value_name = "POLICY")]
     bare_subjects: Option<String>,
-    /// Events committed together at most (1 to 10000)
-    #[arg(long, env = "TIRIS_BATCH_EVENTS", default_value = "1000")]
-    #[arg(value_name = "COUNT")]
+    /// Largest number of events in one transaction (1 to 10000)
+    #[arg(long, env = "TIRIS_BATCH_EVENTS")]
+    #[arg(default_value = "1000", value_name = "COUNT")]
     batch_events: String,
-    /// Seconds after which the lanes of a worker that gives no sign of life go to others (2 to 300)
-    #[arg(long, env = "TIRIS_LEASE_SECONDS", default_value = "10")]
-    #[arg(value_name = "SECONDS")]
+    /// Seconds without a heartbeat after which other workers take over the lanes of a worker (2 to 300)
+    #[arg(long, env = "TIRIS_LEASE_SECONDS")]
+    #[arg(default_value = "10", value_name = "SECONDS")]
     lease_seconds: String,
-    /// When a stream was made anew or lost its tail: halt, or resume from its start (what is done stays done once)
-    #[arg(long, env = "TIRIS_ON_STREAM_LOST", default_value = "halt")]
-    #[arg(value_name = "POLICY")]
+    /// When a stream was recreated or lost its newest messages: halt, or resume from the start of the stream (events that
+    /// were processed before are skipped by their ids)
+    #[arg(long, env = "TIRIS_ON_STREAM_LOST")]
+    #[arg(default_value = "halt", value_name = "POLICY")]
     on_stream_lost: String,
-    /// When retention took messages before they were read: halt, or accept the gap
-    #[arg(long, env = "TIRIS_ON_GAP", default_value = "halt")]
-    #[arg(value_name = "POLICY")]
+    /// When retention deleted messages before they were read: halt, or accept the gap
+    #[arg(long, env = "TIRIS_ON_GAP")]
+    #[arg(default_value = "halt", value_name = "POLICY")]
     on_gap: String,
-    /// Copies of each stream a cluster keeps (1 to 5)
-    #[arg(long, env = "TIRIS_STREAM_REPLICAS", default_value = "1")]
-    #[arg(value_name = "COUNT")]
+    /// Replicas of each stream in a NATS cluster (1 to 5)
+    #[arg(long, env = "TIRIS_STREAM_REPLICAS")]
+    #[arg(default_value = "1", value_name = "COUNT")]
     stream_replicas: String,
-    /// Days the stream of orders and balances is kept (1 to 3650)
-    #[arg(long, env = "TIRIS_TRADING_DAYS", default_value = "30")]
-    #[arg(value_name = "DAYS")]
+    /// Days that stream TRADING (orders and balances) keeps messages (1 to 3650)
+    #[arg(long, env = "TIRIS_TRADING_DAYS")]
+    #[arg(default_value = "30", value_name = "DAYS")]
     trading_days: String,
-    /// Days the stream of errors, signals and heartbeats is kept (1 to 3650)
-    #[arg(long, env = "TIRIS_TRADING_SYSTEM_DAYS", default_value = "7")]
-    #[arg(value_name = "DAYS")]
+    /// Days that stream TRADING_SYSTEM (errors, signals, heartbeats) keeps messages (1 to 3650)
+    #[arg(long, env = "TIRIS_TRADING_SYSTEM_DAYS")]
+    #[arg(default_value = "7", value_name = "DAYS")]
     system_days: String,
-    /// Days trading logs are kept, 0 for ever (at most 36500)
-    #[arg(long, env = "TIRIS_LOG_DAYS", default_value = "365")]
-    #[arg(value_name = "DAYS")]
+    /// Days to keep trading logs, 0 for ever (at most 36500)
+    #[arg(long, env = "TIRIS_LOG_DAYS")]
+    #[arg(default_value = "365", value_name = "DAYS")]
     log_days: String,
-    /// Days audit logs are kept, 0 for ever (at most 36500)
-    #[arg(long, env = "TIRIS_AUDIT_DAYS", default_value = "1095")]
-    #[arg(value_name = "DAYS")]
+    /// Days to keep audit logs, 0 for ever (at most 36500)
+    #[arg(long, env = "TIRIS_AUDIT_DAYS")]
+    #[arg(default_value = "1095", value_name = "DAYS")]
     audit_days: String,
-    /// Days transactions are kept, 0 for ever (at most 36500); they are the books
-    #[arg(long, env = "TIRIS_TRANSACTION_DAYS", default_value = "0")]
-    #[arg(value_name = "DAYS")]
+    /// Days to keep transactions, 0 for ever (at most 36500); transactions are the books
+    #[arg(long, env = "TIRIS_TRANSACTION_DAYS")]
+    #[arg(default_value = "0", value_name = "DAYS")]
     transaction_days: String,
-    /// Days the ids of events are kept, 0 for ever (at most 36500); a duplicate that comes later is applied again
-    #[arg(long, env = "TIRIS_EVENT_ID_DAYS", default_value = "0")]
-    #[arg(value_name = "DAYS")]
+    /// Days to keep event ids, 0 for ever (at most 36500); a duplicate that arrives later is applied a second time
+    #[arg(long, env = "TIRIS_EVENT_ID_DAYS")]
+    #[arg(default_value = "0", value_name = "DAYS")]
     event_id_days: String,
-    /// Days after which history is compressed where the database has TimescaleDB, 0 never (else 7 to 36500)
-    #[arg(long, env = "TIRIS_COMPRESSION_DAYS", default_value = "30")]
-    #[arg(value_name = "DAYS")]
+    /// Age in days at which TimescaleDB compresses history, 0 for never (otherwise 7 to 36500); no effect without TimescaleDB
+    #[arg(long, env = "TIRIS_COMPRESSION_DAYS")]
+    #[arg(default_value = "30", value_name = "DAYS")]
     compression_days: String,
-    /// Months ahead for which the partitions of history are made (1 to 24); TimescaleDB has weeks, one ahead
-    #[arg(long, env = "TIRIS_PARTITION_MONTHS", default_value = "3")]
-    #[arg(value_name = "MONTHS")]
+    /// Months of history partitions to create in advance (1 to 24); with TimescaleDB always one week
+    #[arg(long, env = "TIRIS_PARTITION_MONTHS")]
+    #[arg(default_value = "3", value_name = "MONTHS")]
     partition_months: String,
-    /// Bytes either stream may take, 0 for no limit but the disk
-    #[arg(long, env = "TIRIS_STREAM_BYTES", default_value = "0")]
-    #[arg(value_name = "BYTES")]
+    /// Largest size of each stream in bytes, 0 for unlimited
+    #[arg(long, env = "TIRIS_STREAM_BYTES")]
+    #[arg(default_value = "0", value_name = "BYTES")]
     stream_bytes: String,
 }
 
 /// Checked [`RunArgs`].
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How to reach PostgreSQL.
+    /// Connection to PostgreSQL.
     pub database: DatabaseConfig,
-    /// How to reach NATS.
+    /// Connection to NATS.
     pub nats: NatsConfig,
-    /// Listener, log, shutdown.
+    /// Admin listener, log and shutdown.
     pub service: ServiceConfig,
-    /// The streams to declare.
+    /// Configuration of the streams.
     pub streams: StreamSettings,
-    /// Whether subjects without a user are taken.
+    /// Whether events on subjects without a user are accepted.
     pub bare_subjects: BareSubjects,
-    /// Upper bound of a batch, in events.
+    /// Largest number of events in a batch.
     pub batch_events: usize,
-    /// How long a lane stays with a worker that gives no sign of life.
+    /// How long a worker owns its lanes after its last heartbeat.
     pub lease: Duration,
-    /// What a lane does whose cursor and stream do not belong together.
+    /// Whether a lane continues when its cursor and the stream do not match.
     pub policy: Policy,
-    /// How history is kept.
+    /// Retention and compression of history.
     pub retention: Retention,
 }
 
-/// What a lane does whose cursor and stream do not belong together: by default it halts and waits for a person.
+/// Whether a lane continues when its cursor and the stream do not match; by default it halts until an operator decides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
-    /// Begin anew when the stream was made anew or lost its tail.
+    /// Restart from the beginning of a stream that was recreated or lost its newest messages.
     pub resets: bool,
-    /// Give up messages that retention took before they were read.
+    /// Skip messages that retention deleted before they were read.
     pub accepts_gaps: bool,
 }
 
-/// How history is kept, and for how long; what is none is kept for ever.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Ages at which history is deleted or compressed; None means never.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
-    /// Trading logs.
+    /// Age at which trading logs are deleted.
     pub logs: Option<Duration>,
-    /// Audit logs.
+    /// Age at which audit logs are deleted.
     pub audit: Option<Duration>,
-    /// Transactions.
+    /// Age at which transactions are deleted.
     pub transactions: Option<Duration>,
-    /// Ids of events that are done.
+    /// Age at which ids of processed events are deleted.
     pub event_ids: Option<Duration>,
-    /// What is older is compressed, where that can be; nothing when none.
+    /// Age at which TimescaleDB compresses history.
     pub compression: Option<Duration>,
-    /// Months ahead for which partitions are made.
+    /// Months of partitions to create in advance.
     pub partition_months: u32,
 }
 
-impl Default for Retention {
-    /// Everything for ever.
-    fn default() -> Self {
-        Self {
-            logs: None,
-            audit: None,
-            transactions: None,
-            event_ids: None,
-            compression: None,
-            partition_months: 3,
-        }
-    }
-}
-
-impl Retention {
-    /// The partitioned tables, each with how long it is kept.
-    #[must_use]
-    pub const fn histories(&self) -> [(History, Option<Duration>); 3] {
-        [
-            (History::TradingLogs, self.logs),
-            (History::AuditLogs, self.audit),
-            (History::Transactions, self.transactions),
-        ]
-    }
-}
-
-/// What the streams are declared with.
+/// Configuration of the streams.
 #[derive(Clone, Debug)]
 pub struct StreamSettings {
-    /// Lanes per stream, without the one of the bare subjects.
+    /// Lanes per stream, without the lane of subjects without a user.
     pub lanes: u16,
-    /// Copies in a cluster.
+    /// Replicas in a cluster.
     pub replicas: usize,
     /// Retention of `TRADING`.
     pub trading_max_age: Duration,
     /// Retention of `TRADING_SYSTEM`.
     pub system_max_age: Duration,
-    /// Size limit of either stream in bytes, -1 for none.
+    /// Largest size of each stream in bytes, -1 for unlimited.
     pub max_bytes: i64,
 }
 
@@ -198,17 +171,13 @@ impl RunArgs {
         let batch_events =
             problems.parse_within("TIRIS_BATCH_EVENTS", &self.batch_events, 1, 10_000);
         let lease = problems.parse_within("TIRIS_LEASE_SECONDS", &self.lease_seconds, 2, 300);
-        let resets = choice(
-            problems,
-            "TIRIS_ON_STREAM_LOST",
-            &self.on_stream_lost,
-            "resume",
-        );
-        let accepts_gaps = choice(problems, "TIRIS_ON_GAP", &self.on_gap, "accept");
+        let lost = &self.on_stream_lost;
+        let resets = continues(problems, "TIRIS_ON_STREAM_LOST", lost, "resume");
+        let accepts_gaps = continues(problems, "TIRIS_ON_GAP", &self.on_gap, "accept");
         let retention = self.checked_retention(problems);
         let bare_subjects = match &self.bare_subjects {
             Some(text) => problems.parse("TIRIS_BARE_SUBJECTS", text),
-            None => service.as_ref().map(|service| match service.environment {
+            None => environment.map(|environment| match environment {
                 Environment::Dev => BareSubjects::Accept,
                 Environment::Production => BareSubjects::Refuse,
             }),
@@ -221,7 +190,7 @@ impl RunArgs {
             streams: streams?,
             bare_subjects: bare_subjects?,
             batch_events: usize::try_from(batch_events?).ok()?,
-            lease: Duration::from_secs(u64::from(lease?)),
+            lease: Duration::from_secs(lease?.into()),
             policy: Policy {
                 resets: resets?,
                 accepts_gaps: accepts_gaps?,
@@ -231,42 +200,38 @@ impl RunArgs {
     }
 
     fn checked_retention(&self, problems: &mut Problems) -> Option<Retention> {
-        let mut days = |variable, text: &str| -> Option<Option<Duration>> {
-            let days = problems.parse_within(variable, text, 0, KEPT_DAYS_MAX)?;
-            Some((days > 0).then(|| Duration::from_secs(u64::from(days) * SECONDS_PER_DAY)))
+        let mut age = |variable, text: &str| {
+            let count = problems.parse_within(variable, text, 0, HISTORY_DAYS_MAX)?;
+            Some((count > 0).then(|| days(count)))
         };
-        let logs = days("TIRIS_LOG_DAYS", &self.log_days);
-        let audit = days("TIRIS_AUDIT_DAYS", &self.audit_days);
-        let transactions = days("TIRIS_TRANSACTION_DAYS", &self.transaction_days);
-        let event_ids = days("TIRIS_EVENT_ID_DAYS", &self.event_id_days);
-        let compression = days("TIRIS_COMPRESSION_DAYS", &self.compression_days);
+        let logs = age("TIRIS_LOG_DAYS", &self.log_days);
+        let audit = age("TIRIS_AUDIT_DAYS", &self.audit_days);
+        let transactions = age("TIRIS_TRANSACTION_DAYS", &self.transaction_days);
+        let event_ids = age("TIRIS_EVENT_ID_DAYS", &self.event_id_days);
+        let compression = age("TIRIS_COMPRESSION_DAYS", &self.compression_days);
 
-        if let Some(Some(age)) = compression
-            && age < Duration::from_secs(u64::from(COMPRESSION_DAYS_MIN) * SECONDS_PER_DAY)
+        if compression
+            .flatten()
+            .is_some_and(|age| age < days(COMPRESSION_DAYS_MIN))
         {
-            let why = format_args!(
-                "must be 0 or at least {COMPRESSION_DAYS_MIN} (given: {})",
-                self.compression_days
-            );
+            let given = &self.compression_days;
+            let why = format_args!("must be 0 or at least {COMPRESSION_DAYS_MIN} (given: {given})");
             problems.add("TIRIS_COMPRESSION_DAYS", why);
         }
-        let partition_months = problems.parse_within(
-            "TIRIS_PARTITION_MONTHS",
-            &self.partition_months,
-            1,
-            PARTITION_MONTHS_MAX,
-        );
-        let longest = [&self.trading_days, &self.system_days]
+        let stream_days = [&self.trading_days, &self.system_days];
+        let longest = stream_days
             .into_iter()
-            .filter_map(|days| days.parse::<u64>().ok())
+            .filter_map(|days| days.parse().ok())
             .max();
-        if let (Some(Some(kept)), Some(longest)) = (event_ids, longest)
-            && kept <= Duration::from_secs(longest * SECONDS_PER_DAY)
+        if let (Some(kept), Some(longest)) = (event_ids.flatten(), longest.map(days))
+            && kept <= longest
         {
-            let why = "must be 0 or more than the streams keep (TIRIS_TRADING_DAYS, TIRIS_TRADING_SYSTEM_DAYS): what is \
-                       read again would be applied again";
+            let why = "must be 0 or more than TIRIS_TRADING_DAYS and TIRIS_TRADING_SYSTEM_DAYS: otherwise events that are \
+                       read from the streams again are applied twice";
             problems.add("TIRIS_EVENT_ID_DAYS", why);
         }
+        let months = &self.partition_months;
+        let partition_months = problems.parse_within("TIRIS_PARTITION_MONTHS", months, 1, 24);
 
         Some(Retention {
             logs: logs?,
@@ -281,42 +246,42 @@ impl RunArgs {
     fn checked_streams(&self, problems: &mut Problems) -> Option<StreamSettings> {
         let lanes = problems.parse_within("TIRIS_LANES", &self.lanes, 1, 256);
         let replicas = problems.parse_within("TIRIS_STREAM_REPLICAS", &self.stream_replicas, 1, 5);
-        let trading_days =
-            problems.parse_within("TIRIS_TRADING_DAYS", &self.trading_days, 1, 3_650);
-        let system_days =
-            problems.parse_within("TIRIS_TRADING_SYSTEM_DAYS", &self.system_days, 1, 3_650);
+        let mut age = |variable, text: &str| {
+            let count = problems.parse_within(variable, text, 1, STREAM_DAYS_MAX);
+            count.map(days)
+        };
+        let trading_max_age = age("TIRIS_TRADING_DAYS", &self.trading_days);
+        let system_max_age = age("TIRIS_TRADING_SYSTEM_DAYS", &self.system_days);
         let max_bytes = match problems.parse::<u64>("TIRIS_STREAM_BYTES", &self.stream_bytes)? {
             0 => -1,
-            // No disk holds more.
-            some => i64::try_from(some).unwrap_or(i64::MAX),
+            // No disk is larger.
+            limit => i64::try_from(limit).unwrap_or(i64::MAX),
         };
-        let days = |count: u32| Duration::from_secs(u64::from(count) * SECONDS_PER_DAY);
 
         Some(StreamSettings {
             lanes: u16::try_from(lanes?).ok()?,
             replicas: usize::try_from(replicas?).ok()?,
-            trading_max_age: days(trading_days?),
-            system_max_age: days(system_days?),
+            trading_max_age: trading_max_age?,
+            system_max_age: system_max_age?,
             max_bytes,
         })
     }
 }
 
-/// Whether `text` is `go_on` and not `halt`.
-fn choice(problems: &mut Problems, variable: &str, text: &str, go_on: &str) -> Option<bool> {
-    match text.trim() {
-        "halt" => Some(false),
-        other if other == go_on => Some(true),
-        other => {
-            problems.add(
-                variable,
-                format_args!("must be halt or {go_on} (given: {other:?})"),
-            );
-            None
-        }
-    }
+fn days(count: u32) -> Duration {
+    Duration::from_hours(24 * u64::from(count))
 }
 
+/// Parses a policy: true for `word`, which lets a lane continue, and false for `halt`.
+fn continues(problems: &mut Problems, variable: &str, text: &str, word: &str) -> Option<bool> {
+    let text = text.trim();
+    if text != "halt" && text != word {
+        let why = format_args!("must be halt or {word} (given: {text:?})");
+        problems.add(variable, why);
+        return None;
+    }
+    Some(text == word)
+}
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -338,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn production_reaches_other_machines_by_tls_only_and_reports_all_at_once() {
+    fn production_requires_tls_to_other_machines() {
         let database = "--database-url=postgres://u:hunter2@db.example/d";
         let nats = "--nats-url=nats://nats.example";
         let verified = "--database-url=postgres://u:hunter2@db.example/d?sslmode=verify-full";
@@ -397,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn what_live_streams_read_is_never_compressed_and_partitions_are_made_ahead() {
+    fn limits_the_compression_age_and_the_months_of_partitions() {
         let local = [
             "--database-url=postgres://u@127.0.0.1/d",
             "--nats-url=nats://127.0.0.1",

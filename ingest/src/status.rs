@@ -1,6 +1,6 @@
-//! What each lane of this process is doing and how far it is behind, for readiness, metrics and the lanes' rows.
+//! The condition and lag of each lane of this process, for readiness, metrics and the database.
 
-pub mod gauges;
+pub(crate) mod gauges;
 
 use crate::stream::Mismatch;
 use std::collections::BTreeMap;
@@ -9,22 +9,22 @@ use std::time::Duration;
 use tiris_domain::lane::LaneKey;
 use tiris_domain::states::LaneStatus;
 
-/// What a lane of this process is doing.
+/// The condition of a lane.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Condition {
-    /// Not read yet.
+    /// It has not read yet.
     #[default]
     Starting,
-    /// Reading and committing.
+    /// It reads and commits.
     Running,
-    /// Waiting for a part that is down: which.
+    /// NATS or the database is unavailable, for this reason.
     Waiting(String),
-    /// Stopped, because cursor and stream do not belong together: why.
+    /// Cursor and stream do not match.
     Halted(Mismatch),
 }
 
 impl Condition {
-    /// In a word, as stored and shown.
+    /// Returns the status to store and show.
     #[must_use]
     pub const fn status(&self) -> LaneStatus {
         match self {
@@ -35,7 +35,7 @@ impl Condition {
         }
     }
 
-    /// Why it does not run.
+    /// Returns why it does not run; None when it runs or starts.
     #[must_use]
     pub fn reason(&self) -> Option<String> {
         match self {
@@ -46,60 +46,64 @@ impl Condition {
     }
 }
 
-/// How far a lane is behind.
+/// The lag of a lane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lag {
-    /// Messages that are not committed; none when nothing is known.
+    /// Uncommitted messages; None when unknown.
     pub messages: Option<u64>,
-    /// Whether they are counted; else it is an upper bound.
+    /// Whether `messages` is exact; otherwise it is an upper bound.
     pub exact: bool,
-    /// When the broker took the oldest of them, nanoseconds since 1970; none when there are none, or it is not known.
+    /// When the broker stored the oldest of them, in nanoseconds since 1970; None without messages, or when unknown.
     pub oldest: Option<i64>,
 }
 
 impl Lag {
-    /// Nothing is left to do.
-    pub const NONE: Self = Self {
-        messages: Some(0),
-        exact: true,
-        oldest: None,
-    };
+    /// No lag.
+    pub const NONE: Self = Self::at_most(0);
 
-    /// Age of the oldest message at the moment `now` (nanoseconds since 1970); none when it is not known.
+    /// Returns a lag of at most this many messages.
+    #[must_use]
+    pub const fn at_most(messages: u64) -> Self {
+        Self {
+            messages: Some(messages),
+            exact: messages == 0,
+            oldest: None,
+        }
+    }
+
+    /// Returns the age of the oldest message at `now` (nanoseconds since 1970); None when unknown.
     #[must_use]
     pub fn age(&self, now: i64) -> Option<Duration> {
-        match (self.messages, self.oldest) {
-            (Some(0), _) => Some(Duration::ZERO),
-            (_, Some(oldest)) => Some(Duration::from_nanos(
-                now.saturating_sub(oldest).try_into().unwrap_or(0),
-            )),
-            (_, None) => None,
+        if self.messages == Some(0) {
+            return Some(Duration::ZERO);
         }
+        let age = now.saturating_sub(self.oldest?);
+        Some(Duration::from_nanos(age.try_into().unwrap_or(0)))
     }
 }
 
-/// A lane's line on the board.
+/// Condition and lag of a lane.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Line {
-    /// What it is doing.
+    /// The condition.
     pub condition: Condition,
-    /// How far it is behind.
+    /// The lag.
     pub lag: Lag,
 }
 
-/// The states of all lanes, shared between lanes, the lane manager and the admin listener.
+/// The reports of all lanes, shared between lanes, lane manager and admin listener.
 #[derive(Clone, Debug, Default)]
 pub struct Board(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
     lanes: BTreeMap<LaneKey, Line>,
-    /// Other workers have all lanes, and this one is ready to step in.
+    /// The worker has looked for free lanes at least once.
     standing_by: bool,
 }
 
 impl Board {
-    /// Sets the condition of a lane. Returns whether it is new.
+    /// Sets the condition of a lane. Returns whether it changed.
     pub fn set(&self, key: LaneKey, condition: Condition) -> bool {
         let mut state = self.lock();
         let line = state.lanes.entry(key).or_default();
@@ -108,7 +112,7 @@ impl Board {
         is_new
     }
 
-    /// Sets a lane running that was only starting. Returns whether it was.
+    /// Sets a starting lane to running. Returns whether it was starting.
     pub fn set_started(&self, key: LaneKey) -> bool {
         let mut state = self.lock();
         let line = state.lanes.entry(key).or_default();
@@ -119,23 +123,23 @@ impl Board {
         is_starting
     }
 
-    /// Sets how far a lane is behind.
+    /// Sets the lag of a lane.
     pub fn set_lag(&self, key: LaneKey, lag: Lag) {
         self.lock().lanes.entry(key).or_default().lag = lag;
     }
 
-    /// Takes a lane off the board: another worker has it now.
+    /// Removes a lane that this worker no longer owns.
     pub fn remove(&self, key: LaneKey) {
         self.lock().lanes.remove(&key);
     }
 
-    /// Every lane with its line.
+    /// Returns the reports of all lanes.
     #[must_use]
     pub fn lines(&self) -> BTreeMap<LaneKey, Line> {
         self.lock().lanes.clone()
     }
 
-    /// Records that the worker has done what there is to do for it, also when that is to wait for a lane.
+    /// Records that the worker is ready even without lanes: it has looked for free ones.
     pub fn stand_by(&self) {
         self.lock().standing_by = true;
     }
@@ -144,13 +148,13 @@ impl Board {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `Ok` when all lanes run, else the first that does not, and why.
+    /// Returns `Ok` when all lanes run, otherwise a lane that does not, and why.
     pub fn check(&self) -> Result<String, String> {
         let State { lanes, standing_by } = &*self.lock();
         if lanes.is_empty() && !standing_by {
             return Err("no lane was taken yet".to_owned());
         }
-        // A halted lane needs an operator, so it is reported before those that wait for something to pass.
+        // A halted lane needs an operator, so it is reported first.
         let worst = lanes
             .iter()
             .filter(|(_, line)| line.condition != Condition::Running)
@@ -174,7 +178,7 @@ mod tests {
     use tiris_domain::lane::EventStream;
 
     #[test]
-    fn a_lane_that_begins_to_read_runs_unless_something_else_was_reported() {
+    fn only_a_starting_lane_is_set_to_running() {
         let board = Board::default();
         let stream = EventStream::Trading;
         let starting = LaneKey { stream, lane: 0 };

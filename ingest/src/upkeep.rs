@@ -1,5 +1,5 @@
-//! Work beside the lanes, in the rhythm of a clock.
+//! Periodic work beside the lanes.
 
-pub mod census;
+pub(crate) mod census;
 pub mod maintenance;
 pub mod purge;

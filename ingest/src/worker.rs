@@ -1,4 +1,5 @@
-//! The worker: waits for its parts, declares the streams, and holds its share of the lanes until it is stopped.
+//! The worker process: waits for NATS and the database, declares the streams, and runs its share of the lanes until it is
+//! stopped.
 
 use crate::connection::Connection;
 use crate::context::Context;
@@ -11,38 +12,42 @@ use crate::stream::{self, DeclareError};
 use crate::upkeep::{census, maintenance, purge};
 use anyhow::Context as _;
 use sqlx::PgPool;
+use std::future::ready;
 use std::time::Duration;
 use tiris_runtime::admin;
 use tiris_runtime::health::{self, Health};
 use tiris_runtime::{database, metrics, telemetry};
-use tiris_store::error::{Error, Result};
+use tiris_store::error::Result;
 use tiris_store::partitions;
-use tiris_store::workers::Worker;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// While a part is down at start, it is asked again in this rhythm.
+/// How often a failed step of the start is tried again.
 const START_RETRY: Duration = Duration::from_secs(1);
 /// How often an idle lane moves its cursor.
 const IDLE_MOVE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Runs until `stop`; then finishes the batches under way and gives the lanes back.
+/// Runs until `stop`; then finishes the current batches and gives the lanes back. Waits while NATS or the database is down.
 ///
 /// # Errors
-/// When the streams disagree with the settings, or when the admin address cannot be bound. A part that is down is
-/// waited for.
-pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
+/// The streams disagree with the settings, the admin address cannot be bound, or a task panicked.
+pub(crate) async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
     let telemetry = telemetry::init_service("tiris-ingest", &settings.service)?;
     let metrics = metrics::install("tiris-ingest", settings.service.metrics)?;
-    // A worker stopped inside a transaction blocks the others for half a lease at most.
+    // A worker that is suspended in a transaction blocks the others for at most half a lease.
     let pool = database::pool_with(&settings.database, "tiris-ingest", settings.lease / 2)?;
     let connection = Connection::open(&settings.nats).await?;
     let board = Board::default();
-    let health = health(&pool, &connection, &board);
+    let health = health(pool.clone(), connection.clone(), board.clone());
     metrics.watch("primary", &pool);
     gauges::begin(settings.streams.lanes);
-    tokio::spawn(drain_on_stop(health.clone(), stop.clone()));
+    let draining = health.clone();
+    let stopped = stop.clone().cancelled_owned();
+    tokio::spawn(async move {
+        stopped.await;
+        draining.drain();
+    });
 
     let listener_stop = CancellationToken::new();
     let listen = settings.service.admin_listen;
@@ -64,57 +69,31 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
         policy: settings.policy,
         board,
     };
-    let mut lanes = LaneManager::new(context.clone(), worker_of(&context));
+    let mut lanes = LaneManager::new(context.clone());
     let result = run_lanes(&settings, &context, &mut lanes, &stop).await;
 
-    leave(&settings, &lanes).await;
+    // The other two thirds of the time are for the current batches.
+    lanes.leave(settings.service.shutdown_timeout / 3).await;
     listener_stop.cancel();
     tracing::info!("stopped");
     telemetry.flush().await;
     result
 }
 
-async fn drain_on_stop(health: Health, stop: CancellationToken) {
-    stop.cancelled().await;
-    health.drain();
-}
-
-fn health(pool: &PgPool, connection: &Connection, board: &Board) -> Health {
-    let pool = pool.clone();
-    let connection = connection.clone();
-    let board = board.clone();
-
+fn health(pool: PgPool, connection: Connection, board: Board) -> Health {
     Health::default()
         .with("database", move || {
             let pool = pool.clone();
             async move { health::of_database(tiris_store::schema::check_ready(&pool).await) }
         })
         .with("nats", move || {
-            let connected = connection.is_connected();
-            async move {
-                if connected {
-                    Ok("connected".to_owned())
-                } else {
-                    Err("not connected".to_owned())
-                }
-            }
+            ready(if connection.is_connected() {
+                Ok("connected".to_owned())
+            } else {
+                Err("not connected".to_owned())
+            })
         })
-        .with("lanes", move || {
-            let state = board.check();
-            async move { state }
-        })
-}
-
-fn worker_of(context: &Context) -> Worker {
-    let host = nix::unistd::gethostname()
-        .ok()
-        .and_then(|name| name.into_string().ok());
-    Worker {
-        id: tiris_domain::ids::new_id(),
-        owner: context.owner,
-        version: env!("CARGO_PKG_VERSION"),
-        host: host.unwrap_or_default(),
-    }
+        .with("lanes", move || ready(board.check()))
 }
 
 async fn run_lanes(
@@ -123,96 +102,66 @@ async fn run_lanes(
     lanes: &mut LaneManager,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
-    match prepare(settings, context, lanes, stop).await {
+    let preparing = prepare(settings, context, lanes);
+    match stop.run_until_cancelled(preparing).await {
         Some(prepared) => prepared?,
         None => return Ok(()),
     }
 
-    let running = stop.child_token();
-    let mut beside = JoinSet::new();
-    let kept = settings.retention;
-    beside.spawn(maintenance::run(context.clone(), kept, running.clone()));
-    beside.spawn(dead_letters::run(context.clone(), running.clone()));
-    beside.spawn(census::run(context.pool.clone(), running.clone()));
-    beside.spawn(purge::run(context.pool.clone(), running.clone()));
-    beside.spawn(Replayer::new(context.clone()).run(running.clone()));
-    // Some of the time is left to give the lanes back. A batch that is cut off is rolled back or done; the next owner
-    // sees which.
+    let mut tasks = JoinSet::new();
+    tasks.spawn(maintenance::run(context.clone(), settings.retention));
+    tasks.spawn(dead_letters::run(context.clone()));
+    tasks.spawn(census::run(context.pool.clone()));
+    tasks.spawn(purge::run(context.pool.clone()));
+    tasks.spawn(Replayer::new(context.clone()).run());
+    // The rest of the time is for giving the lanes back. A batch that is cut off is rolled back or committed; the next owner
+    // finds out which.
     let limit = settings.service.shutdown_timeout * 2 / 3;
     let result = lanes.run(stop, limit).await;
 
-    running.cancel();
-    while let Some(ended) = beside.join_next().await {
-        ended.context("a task beside the lanes failed unexpectedly")?;
+    tasks.abort_all();
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended
+            && error.is_panic()
+        {
+            return Err(error).context("a background task panicked");
+        }
     }
     result
 }
 
-/// Waits for everything the lanes need; none when the worker is stopped before.
+/// Waits until the lanes have everything that they need.
 async fn prepare(
     settings: &Settings,
     context: &Context,
     lanes: &LaneManager,
-    stop: &CancellationToken,
-) -> Option<Result<(), DeclareError>> {
+) -> Result<(), DeclareError> {
     let pool = &context.pool;
-    wait_for("the database", stop, || {
-        tiris_store::schema::check_ready(pool)
+    let months = settings.retention.partition_months;
+    retry("the database", || tiris_store::schema::check_ready(pool)).await;
+    retry("the database", || partitions::ensure(pool, months)).await;
+
+    retry("the streams", || async {
+        match stream::declare(&context.connection.jetstream, &settings.streams).await {
+            Err(DeclareError::Unavailable(error)) => Err(error),
+            declared => Ok(declared),
+        }
     })
     .await?;
-    let months = settings.retention.partition_months;
-    wait_for("the database", stop, || partitions::ensure(pool, months)).await?;
-    let declared = wait_for("the streams", stop, || async {
-        match stream::declare(&context.connection.jetstream, &settings.streams).await {
-            Ok(()) => Ok(Ok(())),
-            Err(DeclareError::Unavailable(error)) => Err(error),
-            Err(disagrees @ DeclareError::Disagrees { .. }) => Ok(Err(disagrees)),
-        }
-    });
-    if let Err(disagrees) = declared.await? {
-        return Some(Err(disagrees));
-    }
-
-    wait_for("the lanes", stop, || lanes.prepare())
-        .await
-        .map(Ok)
+    retry("the lanes", || lanes.prepare()).await;
+    Ok(())
 }
 
-/// Tries until it works; none when stopped before.
-async fn wait_for<T, F: Future<Output = Result<T>>>(
-    what: &str,
-    stop: &CancellationToken,
-    attempt: impl Fn() -> F,
-) -> Option<T> {
+/// Repeats `attempt` until it succeeds.
+async fn retry<T, F: Future<Output = Result<T>>>(what: &str, attempt: impl Fn() -> F) -> T {
     loop {
-        let error: Error = tokio::select! {
-            () = stop.cancelled() => return None,
-            result = attempt() => match result {
-                Ok(value) => return Some(value),
-                Err(error) => error,
-            },
-        };
-        tracing::warn!(
-            error = &error as &dyn std::error::Error,
-            "waiting for {what}"
-        );
-        tokio::select! {
-            () = stop.cancelled() => return None,
-            () = tokio::time::sleep(START_RETRY) => {}
+        match attempt().await {
+            Ok(value) => return value,
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "waiting for {what}");
+            }
         }
-    }
-}
-
-async fn leave(settings: &Settings, lanes: &LaneManager) {
-    // The other two thirds are the lanes'.
-    match tokio::time::timeout(settings.service.shutdown_timeout / 3, lanes.leave()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "could not give the lanes back"
-            );
-        }
-        Err(_) => tracing::warn!("giving the lanes back took too long"),
+        tokio::time::sleep(START_RETRY).await;
     }
 }

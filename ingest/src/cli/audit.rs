@@ -1,6 +1,4 @@
-//! The audit trail of the commands: what an operator did, under the names the API uses too.
-//!
-//! Owns: who an operator is. Must not know: what the commands do.
+//! The audit trail of the commands, with the action names of the API.
 
 use nix::unistd::{Uid, User, gethostname};
 use serde_json::Value;
@@ -8,38 +6,36 @@ use sqlx::PgConnection;
 use tiris_store::audit::{self, Action, Actor};
 use tiris_store::error::Result;
 
-/// The name the system knows the operator by.
+/// Returns the operator's name in the operating system.
 pub(super) fn operator() -> String {
     let user = User::from_uid(Uid::current()).ok().flatten();
     user.map_or_else(|| Uid::current().to_string(), |user| user.name)
 }
 
-/// Keeps what was done, inside the transaction that does it. No user is signed in: the agent says who it was, and where.
+/// Records an action in the transaction that does it. As no user is signed in, the agent names the operator and the host.
 pub(super) async fn record(connection: &mut PgConnection, action: &Action<'_>) -> Result<()> {
-    let host = gethostname().map_or_else(
-        |_| "?".to_owned(),
-        |host| host.to_string_lossy().into_owned(),
-    );
-    let agent = format!("tiris-ingest by {}@{host}", operator());
-    audit::record(
-        connection,
-        &Actor {
-            agent: Some(agent),
-            ..Actor::default()
-        },
-        action,
-    )
-    .await
+    let host = gethostname().unwrap_or_else(|_| "?".into());
+    let agent = format!("tiris-ingest by {}@{}", operator(), host.display());
+    let actor = Actor {
+        agent: Some(agent),
+        ..Actor::default()
+    };
+    audit::record(connection, &actor, action).await
 }
 
-/// What was done to letters; to many when there is no id.
-pub(super) fn to_letters(name: &str, id: Option<uuid::Uuid>, after: Value) -> Action<'_> {
-    let id = id.map(|id| id.to_string());
-    Action {
+/// Records an action on one dead letter, or on several when there is no id.
+pub(super) async fn record_dead_letters(
+    connection: &mut PgConnection,
+    name: &str,
+    id: Option<uuid::Uuid>,
+    after: Value,
+) -> Result<()> {
+    let action = Action {
         name,
         resource: "dead_letter",
-        id,
+        id: id.map(|id| id.to_string()),
         before: None,
         after: Some(after),
-    }
+    };
+    record(connection, &action).await
 }

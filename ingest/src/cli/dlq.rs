@@ -1,15 +1,12 @@
 //! `tiris-ingest dlq`: lists, shows, replays and discards dead letters.
-//!
-//! Owns: the arguments and the questions before a change.
 
 mod act;
 mod show;
 
-use super::parts::pool;
 use anyhow::ensure;
 use chrono::{DateTime, Utc};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use tiris_domain::states::{DeadLetterClass, DeadLetterStatus};
+use tiris_domain::states::{DeadLetterClass, DeadLetterStatus, State};
 use tiris_runtime::config::DatabaseArgs;
 use tiris_store::dead_letters::Filter;
 use uuid::Uuid;
@@ -25,11 +22,11 @@ pub(super) struct DlqArgs {
 enum Command {
     /// List dead letters, newest first
     List(ListArgs),
-    /// Show one letter with its headers and payload
+    /// Show a dead letter with its headers and payload
     Show(ShowArgs),
-    /// Try letters again, in stream order; with --dry-run say what would happen to which balance, and do nothing
+    /// Apply dead letters in stream order; with --dry-run only show the effect on the balances
     Replay(ReplayArgs),
-    /// Give letters up: their events count as done and change nothing
+    /// Discard dead letters for good: their events count as processed and change nothing
     Discard(DiscardArgs),
 }
 
@@ -39,13 +36,13 @@ struct ListArgs {
     database: DatabaseArgs,
     #[command(flatten)]
     filter: FilterArgs,
-    /// Letters with this status
+    /// Status of the dead letters
     #[arg(long, default_value = "open", value_parser = PossibleValuesParser::new(["open", "replayed", "discarded", "all"]))]
     status: String,
-    /// Letters at most (1 to 10000)
+    /// Largest number of dead letters (1 to 10000)
     #[arg(long, default_value = "50", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: u32,
-    /// Print JSON, one letter a line
+    /// Print JSON, one dead letter per line
     #[arg(long)]
     json: bool,
 }
@@ -54,7 +51,7 @@ struct ListArgs {
 struct ShowArgs {
     #[command(flatten)]
     database: DatabaseArgs,
-    /// The letter
+    /// Id of the dead letter
     id: Uuid,
     /// Print JSON
     #[arg(long)]
@@ -67,13 +64,13 @@ struct ReplayArgs {
     database: DatabaseArgs,
     #[command(flatten)]
     target: TargetArgs,
-    /// Only say what would happen
+    /// Show the effect without changing anything
     #[arg(long)]
     dry_run: bool,
-    /// Round amounts that move to 12 decimal places, half to even
+    /// Round amounts to 12 decimal places, half to even
     #[arg(long)]
     round: bool,
-    /// Do not ask
+    /// Skip the confirmation
     #[arg(long)]
     yes: bool,
 }
@@ -84,21 +81,21 @@ struct DiscardArgs {
     database: DatabaseArgs,
     #[command(flatten)]
     target: TargetArgs,
-    /// Why, kept with each letter (1 to 500 characters)
+    /// Reason, stored with each dead letter (1 to 500 characters)
     #[arg(long)]
     reason: String,
-    /// Do not ask
+    /// Skip the confirmation
     #[arg(long)]
     yes: bool,
 }
 
-/// Single letters, or all open ones a filter selects.
+/// Named dead letters, or all open ones that a filter selects.
 #[derive(clap::Args, Debug)]
 struct TargetArgs {
-    /// The letters
+    /// Ids of dead letters
     #[arg(value_name = "ID", conflicts_with = "all")]
     ids: Vec<Uuid>,
-    /// All open letters the filter selects
+    /// All open dead letters, or those that the filter options select
     #[arg(long)]
     all: bool,
     #[command(flatten)]
@@ -107,28 +104,28 @@ struct TargetArgs {
 
 #[derive(clap::Args, Debug)]
 struct FilterArgs {
-    /// Only of this class
-    #[arg(long, value_parser = PossibleValuesParser::new(["malformed", "unresolved", "rejected"]).try_map(DeadLetterClass::try_from))]
+    /// Only this class
+    #[arg(long, value_parser = PossibleValuesParser::new(DeadLetterClass::NAMES).try_map(DeadLetterClass::try_from))]
     class: Option<DeadLetterClass>,
-    /// Only with this code, such as INSUFFICIENT_BALANCE
+    /// Only this code, such as INSUFFICIENT_BALANCE
     #[arg(long)]
     code: Option<String>,
-    /// Only of this user
+    /// Only this user
     #[arg(long, value_name = "ID")]
     user: Option<Uuid>,
-    /// Only of this trading
+    /// Only this trading
     #[arg(long, value_name = "ID")]
     trading: Option<Uuid>,
-    /// Only from this stream
+    /// Only this stream
     #[arg(long, value_parser = PossibleValuesParser::new(["TRADING", "TRADING_SYSTEM"]))]
     stream: Option<String>,
-    /// Only from this lane
+    /// Only this lane
     #[arg(long)]
     lane: Option<i32>,
-    /// Only those put aside at this moment or later (RFC 3339)
+    /// Only dead letters created at this time or later (RFC 3339)
     #[arg(long, value_name = "TIME")]
     from: Option<DateTime<Utc>>,
-    /// Only those put aside before this moment (RFC 3339)
+    /// Only dead letters created before this time (RFC 3339)
     #[arg(long, value_name = "TIME")]
     until: Option<DateTime<Utc>>,
 }
@@ -150,21 +147,17 @@ impl FilterArgs {
 }
 
 impl TargetArgs {
-    /// The filter when `--all` was given, else none: the letters are named.
+    /// Returns the filter of `--all`; None when dead letters are named by their ids.
     fn selection(&self) -> anyhow::Result<Option<Filter>> {
-        let filter = self.filter.filter(Some(DeadLetterStatus::Open));
-        let unfiltered = Filter {
-            status: Some(DeadLetterStatus::Open),
-            ..Filter::default()
-        };
         if self.all {
-            return Ok(Some(filter));
+            return Ok(Some(self.filter.filter(Some(DeadLetterStatus::Open))));
         }
         ensure!(
             !self.ids.is_empty(),
-            "name letters by their ids, or say --all, with or without a filter"
+            "name dead letters by their ids, or add --all"
         );
-        ensure!(filter == unfiltered, "a filter works with --all only");
+        let is_filtered = self.filter.filter(None) != Filter::default();
+        ensure!(!is_filtered, "filter options require --all");
         Ok(None)
     }
 }
@@ -172,9 +165,9 @@ impl TargetArgs {
 /// Runs the command.
 pub(super) async fn run(args: DlqArgs) -> anyhow::Result<()> {
     match args.command {
-        Command::List(args) => show::list(&pool(&args.database)?, &args).await,
-        Command::Show(args) => show::one(&pool(&args.database)?, &args).await,
-        Command::Replay(args) => act::replay(&pool(&args.database)?, &args).await,
-        Command::Discard(args) => act::discard(&pool(&args.database)?, &args).await,
+        Command::List(args) => show::list(&args).await,
+        Command::Show(args) => show::one(&args).await,
+        Command::Replay(args) => act::replay(&args).await,
+        Command::Discard(args) => act::discard(&args).await,
     }
 }

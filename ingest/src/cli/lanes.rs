@@ -1,13 +1,10 @@
-//! `tiris-ingest lanes`: shows whether cursors and streams belong together, and lets a halted lane continue.
-//!
-//! A lane that is halted looks again by itself.
+//! `tiris-ingest lanes`: compares the cursors of the lanes with the streams, and lets halted lanes continue.
 
 mod located;
 
 use super::audit::record;
-use super::confirm::confirm;
-use super::parts::{connection, pool};
-use super::table::table;
+use super::connect;
+use super::terminal::{confirm, table};
 use crate::lane::restart;
 use crate::stream::{Mismatch, Remedy};
 use anyhow::{Context, bail, ensure};
@@ -29,16 +26,16 @@ pub(super) struct LanesArgs {
 
 #[derive(clap::Subcommand, Debug)]
 enum Command {
-    /// Show every lane: cursor, stream, and whether they belong together
+    /// Show the cursor and the stream of every lane, and whether they match
     Show(ShowArgs),
-    /// Give up messages that retention took before they were read, and go on behind them
+    /// Skip messages that retention deleted before they were read
     AcceptGap(ChangeArgs),
-    /// Begin anew at the start of a stream that was made anew or lost its tail; events that are done are passed over
+    /// Restart at the beginning of a stream that was recreated or lost its newest messages; processed events are skipped
     Reset(ChangeArgs),
 }
 
 #[derive(clap::Args, Debug)]
-struct Parts {
+struct ConnectArgs {
     #[command(flatten)]
     database: DatabaseArgs,
     #[command(flatten)]
@@ -48,7 +45,7 @@ struct Parts {
 #[derive(clap::Args, Debug)]
 struct ShowArgs {
     #[command(flatten)]
-    parts: Parts,
+    connect: ConnectArgs,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -57,14 +54,14 @@ struct ShowArgs {
 #[derive(clap::Args, Debug)]
 struct ChangeArgs {
     #[command(flatten)]
-    parts: Parts,
-    /// The lanes, as TRADING/3
+    connect: ConnectArgs,
+    /// Lanes to change, such as TRADING/3
     #[arg(value_name = "STREAM/LANE", conflicts_with = "all")]
     lanes: Vec<LaneKey>,
-    /// All lanes that need it
+    /// Change all lanes that need it
     #[arg(long)]
     all: bool,
-    /// Do not ask
+    /// Skip the confirmation
     #[arg(long)]
     yes: bool,
 }
@@ -78,35 +75,35 @@ pub(super) async fn run(args: LanesArgs) -> anyhow::Result<()> {
     }
 }
 
-async fn places(parts: &Parts) -> anyhow::Result<(PgPool, Vec<Located>)> {
-    let pool = pool(&parts.database)?;
-    let connection = connection(&parts.nats).await?;
-    let places = located::read(&pool, &connection).await?;
+async fn read(args: &ConnectArgs) -> anyhow::Result<(PgPool, Vec<Located>)> {
+    let pool = connect::database(&args.database).await?;
+    let connection = connect::nats(&args.nats).await?;
+    let lanes = located::read(&pool, &connection).await?;
     ensure!(
-        !places.is_empty(),
-        "there are no lanes yet: tiris-ingest run makes them"
+        !lanes.is_empty(),
+        "there are no lanes yet: `tiris-ingest run` creates them"
     );
-    Ok((pool, places))
+    Ok((pool, lanes))
 }
 
 async fn show(args: &ShowArgs) -> anyhow::Result<()> {
-    let (_, places) = places(&args.parts).await?;
+    let (_, lanes) = read(&args.connect).await?;
     if args.json {
-        say!("{}", Value::Array(places.iter().map(as_json).collect()));
+        say!("{}", Value::Array(lanes.iter().map(as_json).collect()));
         return Ok(());
     }
-    let header = "lane|epoch|owner|cursor|stream holds|cursor and stream";
+    let header = "lane|epoch|owner|cursor|messages in stream|cursor and stream";
     let mut shown = table(header, 3..4);
 
-    for place in &places {
+    for lane in &lanes {
         shown.add_row([
-            place.key.to_string(),
-            place.epoch.to_string(),
-            place.host.clone().unwrap_or_else(|| "-".to_owned()),
-            place.cursor.to_string(),
-            format!("{} to {}", place.stream.first_seq, place.stream.last_seq),
-            match place.mismatch {
-                None => "belong together".to_owned(),
+            lane.key.to_string(),
+            lane.state.epoch.to_string(),
+            lane.host.clone().unwrap_or_else(|| "-".to_owned()),
+            lane.state.cursor.to_string(),
+            format!("{} to {}", lane.stream.first_seq, lane.stream.last_seq),
+            match lane.mismatch {
+                None => "match".to_owned(),
                 Some(mismatch) => format!("{mismatch}: {}", mismatch.advice()),
             },
         ]);
@@ -116,115 +113,110 @@ async fn show(args: &ShowArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn as_json(place: &Located) -> Value {
+fn as_json(lane: &Located) -> Value {
     json!({
-        "stream": place.key.stream, "lane": place.key.lane, "epoch": place.epoch, "host": place.host,
-        "cursor": place.cursor, "first_seq": place.stream.first_seq, "last_seq": place.stream.last_seq,
-        "mismatch": place.mismatch.map(Mismatch::kind), "why": place.mismatch.map(|why| why.to_string()),
+        "stream": lane.key.stream, "lane": lane.key.lane, "epoch": lane.state.epoch, "host": lane.host,
+        "cursor": lane.state.cursor, "first_seq": lane.stream.first_seq, "last_seq": lane.stream.last_seq,
+        "mismatch": lane.mismatch.map(Mismatch::kind), "why": lane.mismatch.map(|why| why.to_string()),
     })
 }
 
 async fn change(args: &ChangeArgs, remedy: Remedy) -> anyhow::Result<()> {
-    let (pool, places) = places(&args.parts).await?;
-    let meant = select(args, &places, remedy)?;
-    if meant.is_empty() {
+    let (pool, lanes) = read(&args.connect).await?;
+    let selected = select(args, &lanes, remedy)?;
+    if selected.is_empty() {
         say!("no lane needs it");
         return Ok(());
     }
-    for (place, mismatch) in &meant {
-        let to = restart(*mismatch, &place.stream).cursor;
+    for (lane, mismatch) in &selected {
+        let from = lane.state.cursor;
+        let to = restart(*mismatch, &lane.stream).cursor;
         say!(
-            "{}: {mismatch}; goes on behind {to}, cursor now {}",
-            place.key,
-            place.cursor
+            "{}: {mismatch}; the cursor moves from {from} to {to}",
+            lane.key
         );
     }
-    let lanes = meant.len();
+    let count = selected.len();
     let what = match remedy {
-        Remedy::AcceptGap => format!("give the missing messages of {lanes} lane(s) up"),
-        Remedy::Reset | Remedy::Settings => format!("begin anew with {lanes} lane(s)"),
+        Remedy::AcceptGap => format!("Skip the missing messages of {count} lane(s)"),
+        Remedy::Reset | Remedy::Settings => format!("Reset {count} lane(s)"),
     };
     if !confirm(&what, args.yes)? {
         return Ok(());
     }
 
-    for (place, mismatch) in meant {
-        write(&pool, place, mismatch, remedy)
-            .await
-            .with_context(|| format!("lane {}", place.key))?;
-        say!("{}: done", place.key);
+    for (lane, mismatch) in selected {
+        let written = write(&pool, lane, mismatch, remedy).await;
+        written.with_context(|| format!("lane {}", lane.key))?;
+        say!("{}: done", lane.key);
     }
-    say!("a worker that has such a lane goes on within seconds");
+    say!("the workers of these lanes continue within seconds");
     Ok(())
 }
 
 fn select<'a>(
     args: &ChangeArgs,
-    places: &'a [Located],
+    lanes: &'a [Located],
     remedy: Remedy,
 ) -> anyhow::Result<Vec<(&'a Located, Mismatch)>> {
     if args.all {
-        let need = places
-            .iter()
-            .filter_map(|place| place.mismatch.map(|mismatch| (place, mismatch)));
-        return Ok(need
-            .filter(|(_, mismatch)| mismatch.remedy() == remedy)
-            .collect());
+        let mismatches = lanes.iter().filter_map(|lane| Some((lane, lane.mismatch?)));
+        let needed = mismatches.filter(|(_, mismatch)| mismatch.remedy() == remedy);
+        return Ok(needed.collect());
     }
     ensure!(
         !args.lanes.is_empty(),
-        "name lanes like TRADING/3, or say --all"
+        "name lanes such as TRADING/3, or add --all"
     );
     let named: BTreeSet<LaneKey> = args.lanes.iter().copied().collect();
-    let mut meant = Vec::new();
+    let mut selected = Vec::new();
 
     for key in named {
-        let place = places.iter().find(|place| place.key == key);
-        let place = place.with_context(|| {
-            format!("there is no lane {key}; `tiris-ingest lanes show` lists them")
+        let lane = lanes.iter().find(|lane| lane.key == key);
+        let lane = lane.with_context(|| {
+            format!("there is no lane {key}; `tiris-ingest lanes show` lists the lanes")
         })?;
-        match place.mismatch {
-            Some(mismatch) if mismatch.remedy() == remedy => meant.push((place, mismatch)),
+        match lane.mismatch {
+            Some(mismatch) if mismatch.remedy() == remedy => selected.push((lane, mismatch)),
             Some(mismatch) => bail!(
                 "lane {key}: {mismatch}: {}; nothing was changed",
                 mismatch.advice()
             ),
-            None => bail!("lane {key}: cursor and stream belong together; nothing was changed"),
+            None => bail!("lane {key}: cursor and stream match; nothing was changed"),
         }
     }
 
-    Ok(meant)
+    Ok(selected)
 }
 
 async fn write(
     pool: &PgPool,
-    place: &Located,
+    lane: &Located,
     mismatch: Mismatch,
     remedy: Remedy,
 ) -> anyhow::Result<()> {
     let mut transaction = pool.begin().await?;
-    let state = lanes::lock(&mut transaction, place.key)
-        .await?
-        .context("the lane is gone")?;
+    let stored = lanes::lock(&mut transaction, lane.key).await?;
+    let stored = stored.context("the lane does not exist any more")?;
+    let cursor = lane.state.cursor;
     ensure!(
-        state.cursor == place.cursor && state.stream_created_at == place.stream_created_at,
-        "it moved meanwhile, nothing was changed: look again"
+        stored.cursor == cursor && stored.stream_created_at == lane.state.stream_created_at,
+        "the cursor has moved meanwhile, so nothing was changed; run the command again"
     );
 
-    let to = restart(mismatch, &place.stream);
+    let to = restart(mismatch, &lane.stream);
     let action = Action {
-        name: if remedy == Remedy::AcceptGap {
-            "lane.accept_gap"
-        } else {
-            "lane.reset"
+        name: match remedy {
+            Remedy::AcceptGap => "lane.accept_gap",
+            Remedy::Reset | Remedy::Settings => "lane.reset",
         },
         resource: "lane",
-        id: Some(place.key.to_string()),
-        before: Some(json!({"cursor": place.cursor, "why": mismatch.to_string()})),
+        id: Some(lane.key.to_string()),
+        before: Some(json!({"cursor": cursor, "why": mismatch.to_string()})),
         after: Some(json!({"cursor": to.cursor})),
     };
     record(&mut transaction, &action).await?;
-    lanes::restart(&mut transaction, place.key, to).await?;
+    lanes::restart(&mut transaction, lane.key, to).await?;
     transaction.commit().await?;
     Ok(())
 }

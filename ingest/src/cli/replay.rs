@@ -1,13 +1,11 @@
-//! `tiris-ingest replay`: requests that a range of time is read again, and shows how far that is. A worker does it, and
-//! continues without the command.
+//! `tiris-ingest replay`: requests replays of a time range and shows their progress. A worker runs them, independently of this
+//! command.
 
 use super::audit::record;
-use super::confirm::confirm;
-use super::parts::pool;
-use super::table::{table, time};
+use super::connect;
+use super::terminal::{confirm, progress_bar, table, time};
 use anyhow::{Context, bail, ensure};
 use chrono::{DateTime, Utc};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use std::time::Duration;
@@ -21,9 +19,9 @@ use tiris_store::status;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// How often a job that is watched is looked at.
+/// How often a watched replay is read.
 const WATCH_INTERVAL: Duration = Duration::from_millis(500);
-/// Jobs a list shows.
+/// Largest number of replays in a list.
 const LISTED_MAX: u32 = 50;
 
 /// Arguments of `tiris-ingest replay`.
@@ -34,22 +32,22 @@ pub(super) struct ReplayArgs {
     command: Option<Command>,
     #[command(flatten)]
     database: DatabaseArgs,
-    /// Messages the broker took at this moment or later (RFC 3339)
+    /// Only messages that the broker stored at this time or later (RFC 3339)
     #[arg(long, value_name = "TIME", required = true)]
     from: Option<DateTime<Utc>>,
-    /// Messages the broker took before this moment (RFC 3339)
+    /// Only messages that the broker stored before this time (RFC 3339)
     #[arg(long, value_name = "TIME", required = true)]
     to: Option<DateTime<Utc>>,
     /// Only events of this user
     #[arg(long, value_name = "ID")]
     user: Option<Uuid>,
-    /// Only events of this type, such as trading.orders.filled; may be given several times
+    /// Only events of this type, such as trading.orders.filled; can be repeated
     #[arg(long = "type", value_name = "TYPE", value_parser = kind)]
     kinds: Vec<Kind>,
-    /// Do not wait for its end
+    /// Do not wait for the end of the replay
     #[arg(long)]
     detach: bool,
-    /// Do not ask
+    /// Skip the confirmation
     #[arg(long)]
     yes: bool,
 }
@@ -58,9 +56,9 @@ pub(super) struct ReplayArgs {
 enum Command {
     /// List the newest replays
     List(ShowArgs),
-    /// Show one replay, and wait for its end with --watch
+    /// Show a replay; with --watch wait for its end
     Show(OneArgs),
-    /// End a replay; what it did stays done
+    /// Cancel a replay; events that it has applied remain
     Cancel(CancelArgs),
 }
 
@@ -77,9 +75,9 @@ struct ShowArgs {
 struct OneArgs {
     #[command(flatten)]
     shown: ShowArgs,
-    /// The replay
+    /// Id of the replay
     id: Uuid,
-    /// Wait for its end
+    /// Wait for the end of the replay
     #[arg(long)]
     watch: bool,
 }
@@ -88,7 +86,7 @@ struct OneArgs {
 struct CancelArgs {
     #[command(flatten)]
     database: DatabaseArgs,
-    /// The replay
+    /// Id of the replay
     id: Uuid,
 }
 
@@ -109,12 +107,10 @@ pub(super) async fn run(args: ReplayArgs, stop: CancellationToken) -> anyhow::Re
 
 async fn start(args: &ReplayArgs, stop: &CancellationToken) -> anyhow::Result<()> {
     let (Some(start_time), Some(end_time)) = (args.from, args.to) else {
-        bail!("--from and --to are needed")
+        bail!("--from and --to are required")
     };
-    let pool = pool(&args.database)?;
-    let what =
-        "replay this range (what is missing or dead is applied, what is done is passed over)";
-
+    let pool = connect::database(&args.database).await?;
+    let what = "Apply the missing and dead events of this range";
     if !confirm(what, args.yes)? {
         return Ok(());
     }
@@ -126,19 +122,16 @@ async fn start(args: &ReplayArgs, stop: &CancellationToken) -> anyhow::Result<()
         user: args.user.map(UserId),
         kinds,
     };
-    let mut transaction = pool.begin().await.context("cannot reach the database")?;
+    let mut transaction = pool.begin().await?;
     let job = replay_jobs::create(&mut transaction, &new).await?;
     let after = json!({"start_time": job.start_time, "end_time": job.end_time,
                        "user_id": job.user_id, "event_types": job.event_types});
-    record(
-        &mut transaction,
-        &action("events.replay", job.id, Some(after)),
-    )
-    .await?;
+    let action = action("events.replay", job.id, Some(after));
+    record(&mut transaction, &action).await?;
     transaction.commit().await?;
-    say!("replay {} is asked for", job.id);
+    say!("requested replay {}", job.id);
     if status::read(&pool).await?.workers.is_empty() {
-        say!("no worker is alive: it begins when tiris-ingest run is started");
+        say!("no worker is alive: start `tiris-ingest run` to run the replay");
     }
 
     if args.detach {
@@ -149,17 +142,15 @@ async fn start(args: &ReplayArgs, stop: &CancellationToken) -> anyhow::Result<()
 }
 
 async fn list(args: &ShowArgs) -> anyhow::Result<()> {
-    let mut connection = pool(&args.database)?
-        .acquire()
-        .await
-        .context("cannot reach the database")?;
+    let pool = connect::database(&args.database).await?;
+    let mut connection = pool.acquire().await?;
     let jobs = replay_jobs::list(&mut connection, LISTED_MAX).await?;
     if args.json {
         say!("{}", Value::Array(jobs.iter().map(as_json).collect()));
         return Ok(());
     }
 
-    let header = "replay|asked for|from|to|status|read|applied|duplicate|rejected";
+    let header = "replay|requested|from|to|status|read|applied|duplicate|rejected";
     let mut shown = table(header, 5..9);
     for job in &jobs {
         let (read, all) = job.position();
@@ -180,7 +171,7 @@ async fn list(args: &ShowArgs) -> anyhow::Result<()> {
 }
 
 async fn show(args: &OneArgs, stop: &CancellationToken) -> anyhow::Result<()> {
-    let pool = pool(&args.shown.database)?;
+    let pool = connect::database(&args.shown.database).await?;
     if args.watch {
         return watch(&pool, args.id, stop).await;
     }
@@ -204,81 +195,59 @@ fn action(name: &str, id: Uuid, after: Option<Value>) -> Action<'_> {
 }
 
 async fn cancel(args: &CancelArgs) -> anyhow::Result<()> {
-    let mut transaction = pool(&args.database)?
-        .begin()
-        .await
-        .context("cannot reach the database")?;
-    let done = replay_jobs::cancel(&mut transaction, args.id, "an operator").await?;
-    ensure!(done, "replay {}: there is none that has not ended", args.id);
-    record(
-        &mut transaction,
-        &action("events.cancel_replay", args.id, None),
-    )
-    .await?;
+    let id = args.id;
+    let mut transaction = connect::database(&args.database).await?.begin().await?;
+    let done = replay_jobs::cancel(&mut transaction, id, "an operator").await?;
+    ensure!(done, "replay {id} does not exist or has already ended");
+    let action = action("events.cancel_replay", id, None);
+    record(&mut transaction, &action).await?;
     transaction.commit().await?;
-    say!("replay {} is cancelled", args.id);
+    say!("cancelled replay {id}");
     Ok(())
 }
 
-/// Waits for the end of a job. Ctrl-C ends the waiting only.
+/// Shows the progress until the replay ends. Ctrl-C stops only the watching.
 async fn watch(pool: &PgPool, id: Uuid, stop: &CancellationToken) -> anyhow::Result<()> {
-    let bar = ProgressBar::new(0);
-    if let Ok(style) =
-        ProgressStyle::with_template("{wide_bar} {human_pos}/{human_len} messages · {msg}")
-    {
-        bar.set_style(style);
-    }
-
+    let bar = progress_bar(0, "messages");
     loop {
         let job = find(pool, id).await?;
         let (read, all) = job.position();
         bar.set_length(all);
         bar.set_position(read);
         bar.set_message(format!(
-            "{}, {} applied, {} done before, {} rejected",
+            "{}, {} applied, {} duplicate, {} rejected",
             job.status, job.applied, job.duplicate, job.rejected
         ));
         if job.has_ended() {
             bar.finish_and_clear();
             say!("{}", in_words(&job));
-            return if job.status == ReplayStatus::Done {
-                Ok(())
-            } else {
-                bail!("the replay failed")
-            };
+            ensure!(job.status == ReplayStatus::Done, "the replay failed");
+            return Ok(());
         }
-        tokio::select! {
-            () = stop.cancelled() => {
-                bar.finish_and_clear();
-                say!("the replay goes on; tiris-ingest replay show {id} tells how far it is");
-                return Ok(());
-            }
-            () = tokio::time::sleep(WATCH_INTERVAL) => {}
+
+        let waiting = tokio::time::sleep(WATCH_INTERVAL);
+        if stop.run_until_cancelled(waiting).await.is_none() {
+            bar.finish_and_clear();
+            say!("the replay continues; `tiris-ingest replay show {id}` shows its progress");
+            return Ok(());
         }
     }
 }
 
 async fn find(pool: &PgPool, id: Uuid) -> anyhow::Result<Job> {
-    let mut connection = pool.acquire().await.context("cannot reach the database")?;
-    replay_jobs::get(&mut connection, id)
-        .await
-        .with_context(|| format!("replay {id}"))
+    let mut connection = pool.acquire().await?;
+    let found = replay_jobs::get(&mut connection, id).await;
+    found.with_context(|| format!("replay {id}"))
 }
 
 fn in_words(job: &Job) -> String {
     let (read, all) = job.position();
-    let why = job
-        .reason
-        .as_ref()
-        .map(|reason| format!(": {reason}"))
-        .unwrap_or_default();
-    let remarks = job
-        .remarks
-        .iter()
-        .map(|remark| format!("\n  {remark}"))
-        .collect::<String>();
+    let why = job.reason.as_ref().map(|reason| format!(": {reason}"));
+    let why = why.unwrap_or_default();
+    let remarks = job.remarks.iter().map(|remark| format!("\n  {remark}"));
+    let remarks: String = remarks.collect();
     format!(
-        "replay {}: {}{why}; {read} of {all} messages read, {} events applied, {} done before, {} rejected{remarks}",
+        "replay {}: {}{why}; {read} of {all} messages read, {} events applied, {} duplicate, {} rejected{remarks}",
         job.id, job.status, job.applied, job.duplicate, job.rejected
     )
 }

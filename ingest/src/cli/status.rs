@@ -1,7 +1,7 @@
-//! `tiris-ingest status`: how every lane is, for a terminal or a script.
+//! `tiris-ingest status`: the state of the lanes, for a terminal or a script.
 
-use super::parts::pool;
-use super::table::{table, time};
+use super::connect;
+use super::terminal::{table, time};
 use clap::ValueEnum;
 use comfy_table::Table;
 use rust_decimal::Decimal;
@@ -13,12 +13,12 @@ use std::time::Duration;
 use tiris_domain::lane::EventStream;
 use tiris_domain::states::DeadLetterClass;
 use tiris_runtime::config::DatabaseArgs;
-use tiris_store::status::{self, EventsStatus, LaneFigures};
+use tiris_store::status::{self, EventsStatus, LaneFigures, WorkerFigures};
 use tokio_util::sync::CancellationToken;
 
-/// How often `--watch` looks again.
+/// How often `--watch` refreshes.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
-/// Answered when a lane does not run.
+/// Exit code when a lane does not run.
 const EXIT_UNHEALTHY: u8 = 2;
 
 /// Arguments of `tiris-ingest status`.
@@ -26,10 +26,10 @@ const EXIT_UNHEALTHY: u8 = 2;
 pub(super) struct StatusArgs {
     #[command(flatten)]
     database: DatabaseArgs,
-    /// Which lanes to show
+    /// Lanes to show
     #[arg(long, value_enum, default_value = "notable")]
     lanes: Which,
-    /// Look again every two seconds, until Ctrl-C
+    /// Refresh every two seconds until Ctrl-C
     #[arg(long, conflicts_with = "json")]
     watch: bool,
     /// Print JSON
@@ -39,15 +39,15 @@ pub(super) struct StatusArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Which {
-    /// Those that do not run, lag behind or have open dead letters
+    /// Lanes that do not run, lag behind or have open dead letters
     Notable,
-    /// All of them
+    /// All lanes
     All,
 }
 
-/// Prints it; answers 0 when every lane runs, else 2.
+/// Prints the status. Returns exit code 0 when every lane runs, otherwise 2.
 pub(super) async fn run(args: StatusArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
-    let pool = pool(&args.database)?;
+    let pool = connect::database(&args.database).await?;
 
     loop {
         let found = status::read(&pool).await?;
@@ -62,15 +62,16 @@ pub(super) async fn run(args: StatusArgs, stop: CancellationToken) -> anyhow::Re
             std::io::stdout().flush()?;
         }
         if !args.watch {
-            return Ok(if found.is_healthy() {
-                ExitCode::SUCCESS
+            let code = if found.is_healthy() {
+                0
             } else {
-                ExitCode::from(EXIT_UNHEALTHY)
-            });
+                EXIT_UNHEALTHY
+            };
+            return Ok(ExitCode::from(code));
         }
-        tokio::select! {
-            () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
-            () = tokio::time::sleep(WATCH_INTERVAL) => {}
+        let waiting = tokio::time::sleep(WATCH_INTERVAL);
+        if stop.run_until_cancelled(waiting).await.is_none() {
+            return Ok(ExitCode::SUCCESS);
         }
     }
 }
@@ -85,26 +86,24 @@ fn as_text(found: &EventsStatus, which: Which) -> String {
 
     text += &format!("{}\n", stream_table(found));
     text += &if found.workers.is_empty() {
-        "no worker is alive: start tiris-ingest run\n".to_owned()
+        "no worker is alive: start `tiris-ingest run`\n".to_owned()
     } else {
         format!("{}\n", worker_table(found))
     };
-    let classes = letters_by_class(found);
+    let classes = dead_letters_by_class(found);
     if classes.is_empty() {
         return text + "no open dead letters";
     }
-    let parts = classes
-        .iter()
-        .map(|(class, count)| format!("{count} {class}"));
-    let parts: Vec<String> = parts.collect();
-    text + &format!(
-        "open dead letters: {} (tiris-ingest dlq list)",
-        parts.join(", ")
-    )
+    let counts = classes.iter();
+    let counts: Vec<String> = counts
+        .map(|(class, count)| format!("{count} {class}"))
+        .collect();
+    let counts = counts.join(", ");
+    text + &format!("open dead letters: {counts} (see `tiris-ingest dlq list`)")
 }
 
 fn stream_table(found: &EventsStatus) -> Table {
-    let header = "stream|lanes|running|lag|oldest|done today|last commit";
+    let header = "stream|lanes|running|lag|oldest|processed today|last commit";
     let mut shown = table(header, 1..6);
 
     for stream in EventStream::ALL {
@@ -145,17 +144,17 @@ fn worker_table(found: &EventsStatus) -> Table {
 }
 
 fn lane_table(found: &EventsStatus, lanes: &[&LaneFigures]) -> Table {
-    let header = "lane|status|owner|cursor|lag|oldest|last commit|letters|why";
+    let header = "lane|status|owner|cursor|lag|oldest|last commit|dead letters|reason";
     let mut shown = table(header, 3..6);
 
     for lane in lanes {
         let lag = match (lane.lag_messages, lane.lag_exact) {
             (None, _) => "?".to_owned(),
             (Some(messages), Some(true)) => messages.to_string(),
-            // What is not counted is an upper bound.
+            // An inexact lag is an upper bound.
             (Some(messages), _) => format!("≤ {messages}"),
         };
-        let letters = found.letters_of(lane.key);
+        let dead_letters = found.letters_of(lane.key);
         shown.add_row([
             lane.key.to_string(),
             lane.status.as_str().to_owned(),
@@ -164,7 +163,7 @@ fn lane_table(found: &EventsStatus, lanes: &[&LaneFigures]) -> Table {
             lag,
             seconds(lane.lag_seconds),
             time(lane.last_commit_at),
-            letters.values().sum::<i64>().to_string(),
+            dead_letters.values().sum::<i64>().to_string(),
             lane.status_reason.clone().unwrap_or_default(),
         ]);
     }
@@ -184,7 +183,7 @@ fn is_notable(found: &EventsStatus, lane: &LaneFigures) -> bool {
         || !found.letters_of(lane.key).is_empty()
 }
 
-fn letters_by_class(found: &EventsStatus) -> BTreeMap<DeadLetterClass, i64> {
+fn dead_letters_by_class(found: &EventsStatus) -> BTreeMap<DeadLetterClass, i64> {
     let mut classes = BTreeMap::new();
     for letters in &found.letters {
         *classes.entry(letters.class).or_default() += letters.count;
@@ -193,30 +192,23 @@ fn letters_by_class(found: &EventsStatus) -> BTreeMap<DeadLetterClass, i64> {
 }
 
 fn as_json(found: &EventsStatus) -> Value {
-    let lanes: Vec<Value> = found
-        .lanes
-        .iter()
-        .map(|lane| {
-            json!({
-                "stream": lane.key.stream, "lane": lane.key.lane, "worker": lane.worker, "host": lane.host,
-                "lease_until": lane.lease_until, "epoch": lane.epoch, "cursor": lane.cursor, "status": lane.status.as_str(),
-                "status_reason": lane.status_reason, "lag_messages": lane.lag_messages, "lag_exact": lane.lag_exact,
-                "lag_seconds": lane.lag_seconds.map(|seconds| seconds.to_string()), "lag_at": lane.lag_at,
-                "last_commit_at": lane.last_commit_at, "events_today": lane.events_today,
-                "dead_letters": found.letters_of(lane.key),
-            })
+    let lane = |lane: &LaneFigures| {
+        json!({
+            "stream": lane.key.stream, "lane": lane.key.lane, "worker": lane.worker, "host": lane.host,
+            "lease_until": lane.lease_until, "epoch": lane.epoch, "cursor": lane.cursor, "status": lane.status.as_str(),
+            "status_reason": lane.status_reason, "lag_messages": lane.lag_messages, "lag_exact": lane.lag_exact,
+            "lag_seconds": lane.lag_seconds.map(|seconds| seconds.to_string()), "lag_at": lane.lag_at,
+            "last_commit_at": lane.last_commit_at, "events_today": lane.events_today,
+            "dead_letters": found.letters_of(lane.key),
         })
-        .collect();
-    let workers: Vec<Value> = found
-        .workers
-        .iter()
-        .map(|worker| {
-            json!({"id": worker.id, "host": worker.host, "version": worker.version, "started_at": worker.started_at,
-                   "lanes": worker.lanes})
-        })
-        .collect();
+    };
+    let worker = |worker: &WorkerFigures| {
+        json!({"id": worker.id, "host": worker.host, "version": worker.version, "started_at": worker.started_at,
+               "lanes": worker.lanes})
+    };
 
     json!({
-        "healthy": found.is_healthy(), "lanes": lanes, "workers": workers, "dead_letters": letters_by_class(found),
+        "healthy": found.is_healthy(), "lanes": found.lanes.iter().map(lane).collect::<Value>(),
+        "workers": found.workers.iter().map(worker).collect::<Value>(), "dead_letters": dead_letters_by_class(found),
     })
 }

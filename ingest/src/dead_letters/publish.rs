@@ -1,7 +1,6 @@
-//! The stream `TRADING_DLQ`: a copy of every dead letter, for people and tools that look at NATS.
+//! The stream `TRADING_DLQ`: a copy of every dead letter, for operators and tools that watch NATS.
 //!
-//! Owns: its declaration, the messages, and publishing at least once what the lanes of this worker put aside. Must not
-//! know: why something is a letter, what becomes of it; the truth is in the database.
+//! Declares the stream, and publishes the dead letters of this worker's lanes at least once. The database holds the truth.
 
 use crate::context::Context;
 use crate::stream::unavailable;
@@ -9,82 +8,62 @@ use async_nats::HeaderMap;
 use async_nats::jetstream::context::{PublishAckFuture, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::{Config, StorageType};
+use std::convert::Infallible;
 use std::time::Duration;
 use tiris_domain::lane::LaneKey;
 use tiris_store::dead_letters::{self, Letter};
 use tiris_store::error::Result;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// Its name in JetStream.
+/// Name of the stream.
 pub const NAME: &str = "TRADING_DLQ";
-/// A letter's subject is this followed by the subject of its message.
+/// Prefix of the subjects; the subject of the original message follows.
 const PREFIX: &str = "dlq";
-/// A longer payload is left out of the copy, so that it fits wherever an event fits.
+/// Longer payloads are left out of the copy, so that it fits wherever an event fits.
 const PAYLOAD_BYTES_MAX: usize = 64 * 1024;
-/// Copies are kept this long; the letters themselves are kept for ever.
-const MAX_AGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// The same letter published twice within this window is kept once.
+/// Retention of the copies; dead letters in the database are kept for ever.
+const MAX_AGE: Duration = Duration::from_hours(30 * 24);
+/// A dead letter published again within this window is stored once.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
 /// Longest reason in a header, in bytes.
 const REASON_BYTES_MAX: usize = 1024;
-/// Letters published before their acknowledgements are awaited.
+/// Dead letters published before their acknowledgements are awaited.
 const AT_ONCE: u32 = 200;
-/// How often it is looked whether there are letters, and how long trouble is waited out.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-const TROUBLE_WAIT: Duration = Duration::from_secs(5);
+/// How often the worker looks for dead letters, and how long it waits after a failure.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+const FAILURE_WAIT: Duration = Duration::from_secs(5);
 
-/// Publishes until `stop`. Trouble is waited out: nothing waits for this.
-pub async fn run(context: Context, stop: CancellationToken) {
-    let mut is_declared = false;
-    let mut is_in_trouble = false;
+/// Publishes periodically.
+pub(crate) async fn run(context: Context) {
+    let mut has_failed = false;
 
     loop {
-        let round = tokio::select! {
-            () = stop.cancelled() => return,
-            round = round(&context, &mut is_declared) => round,
-        };
-        let wait = match round {
-            Ok(published) => {
-                is_in_trouble = false;
-                if u32::try_from(published) == Ok(AT_ONCE) {
-                    Duration::ZERO
-                } else {
-                    LOOK_INTERVAL
-                }
-            }
-            Err(error) => {
-                // Once, however long it lasts.
-                if !std::mem::replace(&mut is_in_trouble, true) {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "dead letters wait to be published"
-                    );
-                }
-                is_declared = false;
-                TROUBLE_WAIT
-            }
-        };
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(wait) => {}
+        let Err(error) = declare_and_publish(&context, &mut has_failed).await;
+        // Logged once, however long the failure lasts.
+        if !std::mem::replace(&mut has_failed, true) {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "could not publish dead letters, trying again");
+        }
+        tokio::time::sleep(FAILURE_WAIT).await;
+    }
+}
+
+async fn declare_and_publish(context: &Context, has_failed: &mut bool) -> Result<Infallible> {
+    declare(context).await?;
+    loop {
+        let published = publish_some(context).await?;
+        *has_failed = false;
+        if u32::try_from(published) != Ok(AT_ONCE) {
+            tokio::time::sleep(CHECK_INTERVAL).await;
         }
     }
 }
 
-async fn round(context: &Context, is_declared: &mut bool) -> Result<usize> {
-    if !*is_declared {
-        declare(context).await?;
-        *is_declared = true;
-    }
-    publish_some(context).await
-}
-
-/// Makes the stream when it is missing; one that is there stays as it is.
+/// Creates the stream when it is missing; an existing one is not changed.
 async fn declare(context: &Context) -> Result<()> {
     let config = Config {
         name: NAME.to_owned(),
-        description: Some("Copies of dead letters; the letters are in the database".to_owned()),
+        description: Some("Copies of dead letters; the originals are in the database".to_owned()),
         subjects: vec![format!("{PREFIX}.trading.>")],
         storage: StorageType::File,
         max_age: MAX_AGE,
@@ -92,22 +71,17 @@ async fn declare(context: &Context) -> Result<()> {
         num_replicas: context.stream_replicas,
         ..Config::default()
     };
-    context
-        .connection
-        .jetstream
-        .get_or_create_stream(config)
-        .await
-        .map_err(unavailable)?;
-
-    Ok(())
+    let jetstream = &context.connection.jetstream;
+    let declared = jetstream.get_or_create_stream(config).await;
+    declared.map(drop).map_err(unavailable)
 }
 
-/// Publishes letters of the lanes this worker holds and marks those the broker acknowledged. Returns how many.
+/// Publishes dead letters of this worker's lanes, and marks those that the broker acknowledged. Returns how many.
 pub async fn publish_some(context: &Context) -> Result<usize> {
     let lanes: Vec<LaneKey> = context.board.lines().into_keys().collect();
     let mut connection = context.pool.acquire().await?;
     let letters = dead_letters::unpublished(&mut connection, &lanes, AT_ONCE).await?;
-    // Not kept while the broker is waited for.
+    // Released while the broker is awaited.
     drop(connection);
 
     let mut acknowledged = Vec::new();
@@ -116,9 +90,9 @@ pub async fn publish_some(context: &Context) -> Result<usize> {
     for letter in &letters {
         match send(context, letter).await {
             Ok(Some(acknowledgement)) => under_way.push((letter.id, acknowledgement)),
-            // It cannot be published, and the others must not wait for it.
+            // It cannot be published, and must not hold up the others.
             Ok(None) => acknowledged.push(letter.id),
-            // What was sent is still awaited.
+            // The acknowledgements of those sent are still awaited.
             Err(error) => {
                 failure = Some(error);
                 break;
@@ -138,20 +112,17 @@ pub async fn publish_some(context: &Context) -> Result<usize> {
     failure.map_or(Ok(acknowledged.len()), Err)
 }
 
-/// Sends a copy, without its payload when the broker takes none as long; nothing when it takes not even that.
+/// Sends a copy, without its payload when that is too long for the broker. Returns None when even that is too long.
 async fn send(context: &Context, letter: &Letter) -> Result<Option<PublishAckFuture>> {
+    let jetstream = &context.connection.jetstream;
     for payload_max in [PAYLOAD_BYTES_MAX, 0] {
         let subject = format!("{PREFIX}.{}", letter.subject);
-        match context
-            .connection
-            .jetstream
-            .send_publish(subject, message(letter, payload_max))
-            .await
-        {
+        let message = message(letter, payload_max);
+        match jetstream.send_publish(subject, message).await {
             Ok(acknowledgement) => return Ok(Some(acknowledgement)),
             Err(error) if error.kind() == PublishErrorKind::MaxPayloadExceeded => {
                 let bytes = letter.payload.len();
-                tracing::warn!(letter = %letter.id, bytes, "the broker takes no copy as long as this letter");
+                tracing::warn!(dead_letter = %letter.id, bytes, "the copy of a dead letter is too long for the broker");
             }
             Err(error) => return Err(unavailable(error)),
         }
@@ -172,18 +143,12 @@ fn message(letter: &Letter, payload_max: usize) -> PublishMessage {
     if let Some(event_id) = &letter.event_id {
         add("Tiris-Event-Id", event_id);
     }
-    let is_whole = letter.payload.len() <= payload_max;
-    if !is_whole {
-        add(
-            "Tiris-Payload-Omitted",
-            &format!("{} bytes", letter.payload.len()),
-        );
+    let mut payload = letter.payload.clone();
+    if payload.len() > payload_max {
+        let omitted = format!("{} bytes", payload.len());
+        add("Tiris-Payload-Omitted", &omitted);
+        payload.clear();
     }
-    let payload = if is_whole {
-        letter.payload.clone()
-    } else {
-        Vec::new()
-    };
 
     PublishMessage::build()
         .payload(payload.into())
@@ -191,7 +156,7 @@ fn message(letter: &Letter, payload_max: usize) -> PublishMessage {
         .message_id(letter.id.to_string())
 }
 
-/// A header is one line.
+/// Makes a header value: one line, limited in length.
 fn one_line(text: &str) -> String {
     let line: String = text
         .chars()
@@ -206,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_header_stays_one_short_line() {
+    fn a_header_is_one_short_line() {
         assert_eq!(one_line("a\r\nb"), "a  b");
         assert_eq!(one_line(&"ä".repeat(1_000)).len(), REASON_BYTES_MAX);
     }

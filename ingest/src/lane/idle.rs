@@ -1,75 +1,61 @@
-//! Moves the cursor of a lane that has done all there is to the end of the stream, so that retention never seems to have
-//! overtaken it.
+//! Moves the cursor of an idle lane to the end of the stream, so that retention never seems to have overtaken it.
 
-use super::position::{LanePosition, Locked};
+use super::position::{Interrupt, LanePosition};
 use super::source::Source;
 use crate::context::Context;
 use crate::stream::{message_at, state_of};
 use std::time::Instant;
-use tiris_store::error::Result;
-use tiris_store::lanes::{self, LaneState};
+use tiris_store::lanes;
 
-/// When the end of the stream was last read while nothing came, and where it was.
+/// The end of the stream, as read at the last check.
 #[derive(Debug)]
 pub(super) struct Idle {
-    looked: Instant,
+    checked: Instant,
     end: u64,
 }
 
 impl Default for Idle {
     fn default() -> Self {
         Self {
-            looked: Instant::now(),
+            checked: Instant::now(),
             end: 0,
         }
     }
 }
 
-/// What became of an idle lane.
-pub(super) enum IdleMove {
-    /// Its cursor is at the end of the stream, as far as that is known.
-    Done,
-    /// The database has its cursor elsewhere.
-    Moved(LaneState),
-    /// Another worker has it.
-    Lost,
-}
-
 impl Idle {
-    /// Moves the cursor when it is time.
+    /// Moves the cursor when it is time and the lane has read all its messages.
     pub(super) async fn advance(
         &mut self,
         context: &Context,
         position: &mut LanePosition,
         source: &mut Source,
-    ) -> Result<IdleMove> {
-        if self.looked.elapsed() < context.idle_move {
-            return Ok(IdleMove::Done);
+    ) -> Result<(), Interrupt> {
+        if self.checked.elapsed() < context.idle_move {
+            return Ok(());
         }
-        self.looked = Instant::now();
+        self.checked = Instant::now();
 
         let key = position.key;
         let stream = state_of(&context.connection, key.stream).await?;
-        // The end is the one read at the look before, so that nothing which came since is passed over, not even when the
-        // broker's node that serves this lane learns of messages later than the one that reported the end.
+        // The end read at the previous check, so that no later message is skipped, even when the broker node that serves
+        // this lane learns of messages later than the one that reported the end.
         let end = std::mem::replace(&mut self.end, stream.last_seq);
-        if stream.created_at != position.stream_created_at || stream.lanes != Some(context.lanes) {
-            // The check before the next reader says what it is.
+        if stream.created_at != position.state.stream_created_at
+            || stream.lanes != Some(context.lanes)
+        {
+            // The verification before the next reader determines the mismatch.
             source.close();
-            return Ok(IdleMove::Done);
+            return Ok(());
         }
-        if end <= position.cursor || !source.is_drained().await? {
-            return Ok(IdleMove::Done);
+        if end <= position.state.cursor || !source.is_drained().await? {
+            return Ok(());
         }
 
         let last = message_at(&context.connection, key.stream, end).await?;
         let fingerprint = last.map(|message| message.fingerprint());
         let mut transaction = context.pool.begin().await?;
-        match position.lock(&mut transaction).await? {
-            Locked::Ours => {}
-            Locked::Moved(state) => return Ok(IdleMove::Moved(state)),
-            Locked::Lost => return Ok(IdleMove::Lost),
-        }
+        position.lock_at_cursor(&mut transaction).await?;
         let to = lanes::Move {
             cursor: end,
             fingerprint: fingerprint.as_deref(),
@@ -80,8 +66,8 @@ impl Idle {
         transaction.commit().await?;
 
         metrics::counter!("ingest_idle_moves_total", "stream" => key.stream.name()).increment(1);
-        position.cursor = end;
-        position.fingerprint = fingerprint;
-        Ok(IdleMove::Done)
+        position.state.cursor = end;
+        position.state.fingerprint = fingerprint;
+        Ok(())
     }
 }

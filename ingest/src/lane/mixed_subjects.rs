@@ -1,4 +1,4 @@
-//! Notices users who publish by both forms of subjects: nothing keeps order between the two.
+//! Detects users that publish on subjects with and without a user, because order between the two is not preserved.
 
 use crate::context::Context;
 use std::collections::BTreeSet;
@@ -8,37 +8,28 @@ use tiris_store::bare_publishers;
 use tiris_store::error::Result;
 use uuid::Uuid;
 
-/// How often the users seen since are looked at.
-const LOOK_INTERVAL: Duration = Duration::from_secs(60);
-/// A user is warned of once in this time.
+/// How often the collected users are checked.
+const CHECK_INTERVAL: Duration = Duration::from_secs(60);
+/// How often the same user is reported.
 const WARN_INTERVAL: Duration = Duration::from_secs(60 * 60);
-/// Users remembered between two looks.
+/// Largest number of users collected between two checks.
 const USERS_MAX: usize = 10_000;
 
-/// Users a lane has seen.
-#[derive(Debug)]
+/// The users of a lane.
+#[derive(Debug, Default)]
 pub(super) struct MixedSubjects {
     seen: BTreeSet<Uuid>,
     warned: BTreeSet<Uuid>,
-    looked: Instant,
-    warned_since: Instant,
+    checked: Option<Instant>,
+    warned_since: Option<Instant>,
 }
 
-impl Default for MixedSubjects {
-    fn default() -> Self {
-        let now = Instant::now();
-        Self {
-            seen: BTreeSet::new(),
-            warned: BTreeSet::new(),
-            // The first look is at once.
-            looked: now.checked_sub(LOOK_INTERVAL).unwrap_or(now),
-            warned_since: now,
-        }
-    }
+fn has_passed(interval: Duration, since: Option<Instant>) -> bool {
+    since.is_none_or(|since| since.elapsed() >= interval)
 }
 
 impl MixedSubjects {
-    /// Called after a commit of events of `users`. A failure does not matter: the next batch looks again.
+    /// Notes the users of a committed batch. A failure is only logged: the next batch checks again.
     pub(super) async fn note(
         &mut self,
         context: &Context,
@@ -47,16 +38,16 @@ impl MixedSubjects {
     ) {
         let room = USERS_MAX.saturating_sub(self.seen.len());
         self.seen.extend(users.take(room));
-        if self.looked.elapsed() < LOOK_INTERVAL || self.seen.is_empty() {
+        if self.seen.is_empty() || !has_passed(CHECK_INTERVAL, self.checked) {
             return;
         }
 
-        if let Err(error) = self.look(context, key).await {
-            tracing::debug!(lane = %key, error = &error as &dyn std::error::Error, "could not look at the subjects used");
+        if let Err(error) = self.check(context, key).await {
+            tracing::debug!(lane = %key, error = &error as &dyn std::error::Error, "could not check for users of both forms of subjects");
         }
     }
 
-    async fn look(&mut self, context: &Context, key: LaneKey) -> Result<()> {
+    async fn check(&mut self, context: &Context, key: LaneKey) -> Result<()> {
         let users: Vec<Uuid> = self.seen.iter().copied().collect();
         let mut connection = context.pool.acquire().await?;
         let both = if key.lane == context.lanes {
@@ -66,17 +57,17 @@ impl MixedSubjects {
             bare_publishers::seen_lately(&mut connection, &users).await?
         };
 
-        self.looked = Instant::now();
+        self.checked = Some(Instant::now());
         self.seen.clear();
-        if self.warned_since.elapsed() >= WARN_INTERVAL {
+        if has_passed(WARN_INTERVAL, self.warned_since) {
             self.warned.clear();
-            self.warned_since = Instant::now();
+            self.warned_since = Some(Instant::now());
         }
         for user in both {
             if self.warned.insert(user) {
                 metrics::counter!("ingest_mixed_subjects_total", "stream" => key.stream.name())
                     .increment(1);
-                tracing::warn!(lane = %key, user_id = %user, "a user publishes by subjects with and without a user: order between them is not kept");
+                tracing::warn!(lane = %key, user_id = %user, "a user publishes on subjects with and without a user: order between them is not preserved");
             }
         }
         Ok(())

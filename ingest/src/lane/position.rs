@@ -1,70 +1,66 @@
-//! Where a lane is, and by which right this worker writes there.
+//! Where a lane is, and the check that this worker may still write there.
 
 use crate::stream::Message;
 use sqlx::PgConnection;
 use tiris_domain::lane::LaneKey;
-use tiris_store::error::Result;
+use tiris_store::error::{Error, Result};
 use tiris_store::lanes::{self, LaneState};
-use uuid::Uuid;
 
-/// Where a lane is, and by which right this worker writes there.
+/// Why the work on a lane stops without a commit.
+#[derive(Debug)]
+pub(super) enum Interrupt {
+    /// Another worker owns the lane.
+    Lost,
+    /// The stored cursor differs from ours.
+    Moved(LaneState),
+    /// NATS or the database failed.
+    Failed(Error),
+}
+
+impl<E: Into<Error>> From<E> for Interrupt {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// A lane of this worker, with its state as this worker knows it.
 #[derive(Debug)]
 pub(super) struct LanePosition {
     pub(super) key: LaneKey,
-    owner: Uuid,
-    pub(super) epoch: i64,
-    /// Everything up to this stream sequence is done.
-    pub(super) cursor: u64,
-    pub(super) fingerprint: Option<Vec<u8>>,
-    pub(super) stream_created_at: i64,
-}
-
-/// The lane's row under lock.
-pub(super) enum Locked {
-    /// It is ours, and at our cursor.
-    Ours,
-    /// It is ours, and its cursor was moved.
-    Moved(LaneState),
-    /// Another worker has it.
-    Lost,
+    pub(super) state: LaneState,
 }
 
 impl LanePosition {
-    pub(super) fn new(key: LaneKey, owner: Uuid, state: &LaneState) -> Self {
-        Self {
-            key,
-            owner,
-            epoch: state.epoch,
-            cursor: state.cursor,
-            fingerprint: state.fingerprint.clone(),
-            stream_created_at: state.stream_created_at,
+    pub(super) fn owns(&self, stored: &LaneState) -> bool {
+        stored.epoch == self.state.epoch && stored.owner == self.state.owner
+    }
+
+    /// Locks the lane's row until the transaction ends. Returns its state.
+    pub(super) async fn lock(
+        &self,
+        transaction: &mut PgConnection,
+    ) -> Result<LaneState, Interrupt> {
+        let stored = lanes::lock(transaction, self.key).await?;
+        stored
+            .filter(|stored| self.owns(stored))
+            .ok_or(Interrupt::Lost)
+    }
+
+    /// Like [`Self::lock`], and fails when the stored cursor differs from ours.
+    pub(super) async fn lock_at_cursor(
+        &self,
+        transaction: &mut PgConnection,
+    ) -> Result<(), Interrupt> {
+        let stored = self.lock(transaction).await?;
+        if stored.cursor != self.state.cursor {
+            return Err(Interrupt::Moved(stored));
         }
+        Ok(())
     }
 
-    pub(super) fn owns(&self, state: &LaneState) -> bool {
-        state.epoch == self.epoch && state.owner == Some(self.owner)
-    }
-
-    /// Locks the lane's row until the transaction ends.
-    pub(super) async fn lock(&self, transaction: &mut PgConnection) -> Result<Locked> {
-        Ok(match lanes::lock(transaction, self.key).await? {
-            Some(state) if !self.owns(&state) => Locked::Lost,
-            Some(state) if state.cursor != self.cursor => Locked::Moved(state),
-            Some(_) => Locked::Ours,
-            None => Locked::Lost,
-        })
-    }
-
-    /// Goes where the database says that the lane is.
-    pub(super) fn follow(&mut self, state: &LaneState) {
-        self.cursor = state.cursor;
-        self.fingerprint.clone_from(&state.fingerprint);
-        self.stream_created_at = state.stream_created_at;
-    }
-
-    /// Goes behind `message`, which is done.
+    /// Moves past `message`, which is committed.
     pub(super) fn advance(&mut self, message: &Message) {
-        self.cursor = message.stream_seq;
-        self.fingerprint = Some(message.fingerprint());
+        self.state.cursor = message.stream_seq;
+        self.state.fingerprint = Some(message.fingerprint());
     }
 }

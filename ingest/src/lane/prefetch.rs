@@ -1,74 +1,65 @@
-//! Reads and parses the next batch while one is committed, in a task of its own.
+//! Reads and parses the next batch in a task of its own while the lane commits the current one.
 //!
-//! The lane asks for each batch by a bounded channel, and the task answers with what it has read. So nothing is sent before
-//! the lane is ready for it, and a batch is as large as it can be by then.
+//! The lane requests each batch over a bounded channel. So a batch is handed over only when the lane is ready for it, and is
+//! as large as it can be by then.
 
-use crate::connection::Connection;
+use crate::context::Context;
 use crate::plan::{Item, plan};
 use crate::stream::{BatchLimits, Message, Reader};
 use std::time::{Duration, Instant};
-use tiris_domain::event::BareSubjects;
 use tiris_domain::lane::LaneKey;
 use tiris_store::error::{Error, Result};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-/// This long a first message is waited for.
+/// How long a read waits for its first message.
 const READ_WAIT: Duration = Duration::from_secs(1);
-/// While nothing comes, the server is asked this often whether a delivery was lost.
+/// How often an idle reader checks for lost deliveries.
 const IDLE_CHECK_INTERVAL: Duration = Duration::from_secs(5);
-/// Bytes that are read ahead, those of a usual batch: every lane of a pod holds as much besides its batch, and in parsed
-/// form several times as much.
+/// Bytes to read ahead, as many as a usual batch has: each lane of a process holds them besides its batch, and several times
+/// as much in parsed form.
 const AHEAD_BYTES_MAX: usize = 512 * 1024;
 /// Bytes of a batch, headers included; well above four messages of maximal size.
 const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// What the messages of a lane are read and parsed by.
-#[derive(Clone, Debug)]
-pub(super) struct Scope {
-    pub(super) connection: Connection,
-    pub(super) key: LaneKey,
-    pub(super) bare_subjects: BareSubjects,
-    /// Upper bound of a batch, in events.
-    pub(super) batch_events: usize,
-}
-
-/// What is known of the messages that the lane has not received.
+/// The messages that the lane has not received.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Backlog {
-    /// How many there are; none before the first message or idle check.
+    /// Their number; None before the first message or idle check.
     pub(super) messages: Option<u64>,
-    /// When the broker took the oldest one that was read.
+    /// When the broker stored the oldest one that was read.
     pub(super) oldest: Option<i64>,
-    /// Whether the server confirmed that nothing was lost while nothing came.
+    /// Whether the server confirmed that no delivery was lost.
     pub(super) is_confirmed: bool,
 }
 
 enum Request {
     /// The next messages, as soon as there are any.
     Batch(oneshot::Sender<Vec<Item>>),
-    /// Whether the lane has received all that the stream holds for it at this moment.
+    /// Whether the lane has received everything that the stream holds for it now.
     IsDrained(oneshot::Sender<bool>),
 }
 
-/// The lane's end of the task.
+/// The lane's handle of the task.
 #[derive(Debug)]
 pub(super) struct Prefetch {
     requests: mpsc::Sender<Request>,
     backlog: watch::Receiver<Backlog>,
-    /// Ends when the reader fails, or this is dropped.
+    /// Ends when the reader fails, or when this handle is dropped.
     task: JoinHandle<Result<()>>,
 }
 
 impl Prefetch {
-    pub(super) fn start(reader: Reader, scope: Scope) -> Self {
+    pub(super) fn start(reader: Reader, context: Context, key: LaneKey) -> Self {
         let (requests, received) = mpsc::channel(1);
         let (sender, backlog) = watch::channel(Backlog::default());
         let task = Task {
             reader,
-            scope,
+            context,
+            key,
             requests: received,
             backlog: sender,
+            waiting: None,
             ahead: Vec::new(),
             bytes: 0,
             checked_idle: Instant::now(),
@@ -85,13 +76,9 @@ impl Prefetch {
         *self.backlog.borrow()
     }
 
-    /// The next batch; empty when no message came in time.
+    /// Returns the next batch; empty when no message arrived in time.
     pub(super) async fn next_batch(&mut self) -> Result<Vec<Item>> {
-        let (reply, mut batch) = oneshot::channel();
-        if self.requests.send(Request::Batch(reply)).await.is_err() {
-            return Err(self.failure().await);
-        }
-
+        let mut batch = self.request(Request::Batch).await?;
         match tokio::time::timeout(READ_WAIT, &mut batch).await {
             Ok(Ok(items)) => Ok(items),
             Ok(Err(_)) => Err(self.failure().await),
@@ -103,15 +90,22 @@ impl Prefetch {
         }
     }
 
-    /// Whether the lane has received all that the stream holds for it at this moment.
+    /// Whether the lane has received everything that the stream holds for it now.
     pub(super) async fn is_drained(&mut self) -> Result<bool> {
-        let (reply, answer) = oneshot::channel();
-        if self.requests.send(Request::IsDrained(reply)).await.is_err() {
-            return Err(self.failure().await);
-        }
-
-        match answer.await {
+        let response = self.request(Request::IsDrained).await?;
+        match response.await {
             Ok(is_drained) => Ok(is_drained),
+            Err(_) => Err(self.failure().await),
+        }
+    }
+
+    async fn request<T>(
+        &mut self,
+        request: impl FnOnce(oneshot::Sender<T>) -> Request,
+    ) -> Result<oneshot::Receiver<T>> {
+        let (reply, response) = oneshot::channel();
+        match self.requests.send(request(reply)).await {
+            Ok(()) => Ok(response),
             Err(_) => Err(self.failure().await),
         }
     }
@@ -127,10 +121,13 @@ impl Prefetch {
 
 struct Task {
     reader: Reader,
-    scope: Scope,
+    context: Context,
+    key: LaneKey,
     requests: mpsc::Receiver<Request>,
     backlog: watch::Sender<Backlog>,
-    /// Read, and not handed over.
+    /// The reply to the lane, while it waits for a batch.
+    waiting: Option<oneshot::Sender<Vec<Item>>>,
+    /// Messages that were read and not handed over.
     ahead: Vec<Item>,
     bytes: usize,
     checked_idle: Instant,
@@ -138,35 +135,33 @@ struct Task {
 
 impl Task {
     async fn run(mut self) -> Result<()> {
-        let mut waiting: Option<oneshot::Sender<Vec<Item>>> = None;
         loop {
             tokio::select! {
                 biased;
                 request = self.requests.recv() => match request {
-                    Some(Request::Batch(reply)) => waiting = Some(reply),
+                    Some(Request::Batch(reply)) => self.waiting = Some(reply),
                     Some(Request::IsDrained(reply)) => drop(reply.send(self.is_drained().await?)),
                     None => return Ok(()),
                 },
                 message = self.reader.next(), if !self.is_full() => match message {
                     Ok(message) => self.push(message),
-                    Err(error) => return self.end(waiting, error).await,
+                    Err(error) => return self.end(error).await,
                 },
             }
 
-            waiting = match waiting {
-                Some(reply) => self.hand_over(reply).await?,
-                None => None,
-            };
+            if let Some(reply) = self.waiting.take() {
+                self.hand_over(reply).await?;
+            }
         }
     }
 
     fn is_full(&self) -> bool {
-        self.ahead.len() >= self.scope.batch_events || self.bytes >= AHEAD_BYTES_MAX
+        self.ahead.len() >= self.context.batch_events || self.bytes >= AHEAD_BYTES_MAX
     }
 
     fn push(&mut self, message: Message) {
         self.bytes += message.bytes();
-        let item = Item::parse(message, self.scope.key.stream, self.scope.bare_subjects);
+        let item = Item::parse(message, self.key.stream, self.context.bare_subjects);
         self.ahead.push(item);
         self.update_backlog(false);
     }
@@ -182,91 +177,81 @@ impl Task {
         });
     }
 
-    /// Sends all that is there, or returns the reply when that is nothing.
-    async fn hand_over(
-        &mut self,
-        reply: oneshot::Sender<Vec<Item>>,
-    ) -> Result<Option<oneshot::Sender<Vec<Item>>>> {
-        if self.ahead.len() < self.scope.batch_events {
+    /// Hands over everything that was read; when that is nothing, the lane keeps waiting.
+    async fn hand_over(&mut self, reply: oneshot::Sender<Vec<Item>>) -> Result<()> {
+        if self.ahead.len() < self.context.batch_events {
             self.top_up()?;
         }
         if self.ahead.is_empty() {
-            self.check_idle().await?;
-            return Ok(Some(reply));
+            self.waiting = Some(reply);
+            return self.check_idle().await;
         }
 
-        // Told first: the lane counts what it is given as its own at once.
+        self.send(reply, true);
+        // The lane begins its transaction before more is read.
+        tokio::task::yield_now().await;
+        Ok(())
+    }
+
+    /// Sends everything that was read, and keeps it when the lane has stopped waiting: it will request again.
+    fn send(&mut self, reply: oneshot::Sender<Vec<Item>>, is_confirmed: bool) {
         let items = std::mem::take(&mut self.ahead);
-        self.update_backlog(true);
+        // Before sending, because the lane counts the items it receives as its own immediately.
+        self.update_backlog(is_confirmed);
         match reply.send(items) {
             Ok(()) => self.bytes = 0,
-            // The lane has stopped waiting, and will ask again.
             Err(items) => {
                 self.ahead = items;
                 self.update_backlog(false);
             }
         }
-        // The lane begins its transaction before more is read.
-        tokio::task::yield_now().await;
-        Ok(None)
     }
 
-    /// Takes what has arrived besides, and waits for nothing.
+    /// Adds the messages that have arrived, without waiting.
     fn top_up(&mut self) -> Result<()> {
         let limits = BatchLimits {
-            events: self.scope.batch_events - self.ahead.len(),
+            events: self.context.batch_events - self.ahead.len(),
             bytes: BATCH_BYTES_MAX.saturating_sub(self.bytes),
         };
-        let more = self.reader.ready_batch(&self.scope.connection, limits)?;
+        let more = self.reader.ready_batch(&self.context.connection, limits)?;
 
         self.bytes += more.iter().map(Message::bytes).sum::<usize>();
-        let items = plan(more, self.scope.key.stream, self.scope.bare_subjects);
+        let items = plan(more, self.key.stream, self.context.bare_subjects);
         self.ahead.extend(items);
         Ok(())
     }
 
     async fn check_idle(&mut self) -> Result<()> {
-        if self.checked_idle.elapsed() < IDLE_CHECK_INTERVAL {
-            return Ok(());
+        if self.checked_idle.elapsed() >= IDLE_CHECK_INTERVAL {
+            let waiting = self.query_consumer().await?;
+            tracing::trace!(lane = %self.key, waiting, "idle");
         }
-
-        let waiting = self.reader.check_idle(&self.scope.connection).await?;
-        tracing::trace!(lane = %self.scope.key, waiting, "idle");
-        self.checked_idle = Instant::now();
-        self.update_backlog(self.reader.is_complete());
         Ok(())
     }
 
     async fn is_drained(&mut self) -> Result<bool> {
-        let waiting = self.reader.check_idle(&self.scope.connection).await?;
-        self.checked_idle = Instant::now();
-        self.update_backlog(self.reader.is_complete());
-
+        let waiting = self.query_consumer().await?;
         Ok(self.ahead.is_empty() && waiting == 0 && self.reader.is_complete())
     }
 
+    /// Returns how many messages the server has not delivered yet.
+    async fn query_consumer(&mut self) -> Result<u64> {
+        let waiting = self.reader.check_idle(&self.context.connection).await?;
+        self.checked_idle = Instant::now();
+        self.update_backlog(self.reader.is_complete());
+        Ok(waiting)
+    }
+
     /// Hands over what was read before the reader failed with `error`.
-    async fn end(
-        mut self,
-        waiting: Option<oneshot::Sender<Vec<Item>>>,
-        error: Error,
-    ) -> Result<()> {
-        if let Some(reply) = waiting {
-            // The lane waits, so nothing was read.
-            drop(reply);
+    async fn end(mut self, error: Error) -> Result<()> {
+        // A lane that waits has received everything.
+        if self.waiting.is_some() {
             return Err(error);
         }
 
         while !self.ahead.is_empty() {
             match self.requests.recv().await {
-                Some(Request::Batch(reply)) => {
-                    let items = std::mem::take(&mut self.ahead);
-                    self.update_backlog(false);
-                    if let Err(items) = reply.send(items) {
-                        self.ahead = items;
-                        self.update_backlog(false);
-                    }
-                }
+                Some(Request::Batch(reply)) => self.send(reply, false),
                 Some(Request::IsDrained(reply)) => drop(reply.send(false)),
                 None => return Ok(()),
             }

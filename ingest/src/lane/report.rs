@@ -1,6 +1,5 @@
 //! Logging and metrics for a committed batch, derived from the dispositions of its messages.
 
-use super::counts::Counts;
 use super::traces::Traces;
 use crate::plan::Item;
 use crate::stream::Message;
@@ -11,10 +10,38 @@ use tiris_domain::lane::LaneKey;
 use tiris_store::ledger::Disposition;
 use uuid::Uuid;
 
-/// Ids of traces in one line, at most 8 KiB: collectors cut lines at 16 KiB. A batch of more has more lines.
+/// Trace ids in one log line, at most 8 KiB: collectors cut lines at 16 KiB. A batch with more traces has more lines.
 const TRACES_PER_LINE: usize = 64;
 
-/// A batch that is committed.
+/// The outcome of a committed batch, in events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Applied events, including heartbeats.
+    pub applied: u64,
+    /// Events that were processed before.
+    pub duplicate: u64,
+    /// Events that became dead letters.
+    pub dead: u64,
+    /// Applied events whose bot assumed another balance, or released another amount, than the books hold.
+    pub drift: u64,
+}
+
+impl Counts {
+    fn of(dispositions: &[Disposition]) -> Self {
+        let mut counts = Self::default();
+        for disposition in dispositions {
+            match disposition {
+                Disposition::Applied(_) | Disposition::Recorded => counts.applied += 1,
+                Disposition::Duplicate => counts.duplicate += 1,
+                Disposition::DeadLetter(_) | Disposition::Deferred => counts.dead += 1,
+            }
+            counts.drift += u64::from(disposition.has_drift());
+        }
+        counts
+    }
+}
+
+/// A committed batch.
 pub(super) struct Report<'a> {
     pub(super) key: LaneKey,
     pub(super) items: &'a [Item],
@@ -24,7 +51,7 @@ pub(super) struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// Writes the log lines and the metrics.
+    /// Writes log lines and metrics.
     pub(super) fn write(&self) -> Counts {
         let counts = Counts::of(self.dispositions);
         self.record(counts);
@@ -39,12 +66,6 @@ impl Report<'_> {
         let Some(last) = self.items.last() else {
             return;
         };
-        let Counts {
-            applied,
-            duplicate,
-            dead,
-            drift,
-        } = counts;
         let lane = self.key;
         let cursor = last.message.stream_seq;
         let events = self.items.len();
@@ -52,20 +73,22 @@ impl Report<'_> {
         let single = users.first().filter(|_| users.len() == 1);
         let user_id = single.map(tracing::field::display);
         let users = users.len();
-        // A transaction is given up long before half a million years.
+        // The time limit of a transaction is far below the half million years that fit.
         let micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
 
         let ids = self.traces.ids();
-        let lines = ids.len().div_ceil(TRACES_PER_LINE).max(1);
-        for line in 0..lines {
-            let of_line = ids.iter().skip(line * TRACES_PER_LINE);
-            let of_line: Vec<&str> = of_line.take(TRACES_PER_LINE).copied().collect();
-            let traces = (!of_line.is_empty()).then(|| of_line.join(" "));
-            // A macro's level is fixed.
-            if dead > 0 || drift > 0 {
-                tracing::warn!(%lane, cursor, events, applied, duplicate, dead, drift, users, user_id, micros, traces, "committed, with dead letters or drift");
+        let mut lines: Vec<Option<String>> = ids
+            .chunks(TRACES_PER_LINE)
+            .map(|ids| Some(ids.join(" ")))
+            .collect();
+        if lines.is_empty() {
+            lines.push(None);
+        }
+        for traces in lines {
+            if counts.dead > 0 || counts.drift > 0 {
+                tracing::warn!(%lane, cursor, events, applied = counts.applied, duplicate = counts.duplicate, dead = counts.dead, drift = counts.drift, users, user_id, micros, traces, "committed, with dead letters or drift");
             } else {
-                tracing::info!(%lane, cursor, events, applied, duplicate, users, user_id, micros, traces, "committed");
+                tracing::info!(%lane, cursor, events, applied = counts.applied, duplicate = counts.duplicate, users, user_id, micros, traces, "committed");
             }
         }
     }
@@ -92,12 +115,9 @@ impl Report<'_> {
             let kind = kind(&item.message);
             *outcomes.entry((kind, disposition.as_str())).or_default() += 1;
             if let Some(cause) = disposition.cause() {
-                let labels = [
-                    ("stream", stream),
-                    ("class", cause.class().as_str()),
-                    ("code", cause.code()),
-                ];
-                metrics::counter!("ingest_dead_letters_total", &labels).increment(1);
+                let class = cause.class().as_str();
+                metrics::counter!("ingest_dead_letters_total", "stream" => stream, "class" => class, "code" => cause.code())
+                    .increment(1);
             }
         }
 
@@ -116,7 +136,7 @@ impl Report<'_> {
     }
 }
 
-/// The type of an event by its subject, which bounds what it can be.
+/// Returns the event type that the subject names, which bounds the values of the label.
 fn kind(message: &Message) -> &'static str {
     Subject::parse(&message.subject).map_or("unknown", |subject| subject.kind.log_type())
 }

@@ -1,8 +1,9 @@
-//! The lane's own retries of letters that could not be resolved when they came.
+//! The automatic retries of a lane's unresolved dead letters.
 //!
-//! Owns: when the lane looks, and the search of the one letter that cannot be tried. The store decides whose turn it is.
+//! Owns when the lane looks for due dead letters, and the search for the one that cannot be retried. The store decides which
+//! are due.
 
-use super::position::{LanePosition, Locked};
+use super::position::{Interrupt, LanePosition};
 use crate::context::Context;
 use crate::failure::may_be_the_event;
 use crate::transaction::{settle, within_limit};
@@ -16,60 +17,52 @@ use tiris_store::lanes;
 use tiris_store::ledger::{self, Cause};
 use uuid::Uuid;
 
-/// How often the lane looks whether a letter's turn has come; the first wait of a letter is as long.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// Letters tried in one transaction.
-const LETTERS_MAX: i64 = 500;
+/// How often the lane looks for due dead letters; as long as the wait before the first retry.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// Dead letters retried in one transaction.
+const RETRIES_MAX: i64 = 500;
 
-/// Where the lane is with its letters.
-#[derive(Debug)]
+/// The state of a lane's retries.
+#[derive(Debug, Default)]
 pub(super) struct Retries {
-    looked: Option<Instant>,
-    /// The last round left letters whose turn it is.
+    checked: Option<Instant>,
+    /// The last round left due dead letters.
     under_way: bool,
-    /// Letters the next transaction takes; shrinks while an unforeseen failure is searched.
-    limit: i64,
+    /// Dead letters in the next transaction, when fewer than [`RETRIES_MAX`] because of a failure.
+    reduced: Option<i64>,
 }
 
-impl Default for Retries {
-    fn default() -> Self {
-        Self {
-            looked: None,
-            under_way: false,
-            limit: LETTERS_MAX,
-        }
-    }
-}
-
-/// What a round of retries came to.
+/// The outcome of a round of retries.
 pub(super) enum Round {
-    /// It is not time to look, or it is no letter's turn.
+    /// It is too early to look, or no dead letter is due.
     Nothing,
-    /// Letters were tried, and what became of them is committed.
+    /// Dead letters were retried, and the outcome is committed.
     Done(Retried),
-    /// Nothing is committed: the letter that fails is searched among fewer.
+    /// Nothing is committed: the next round searches the failing dead letter among fewer.
     Narrowed,
-    /// Another worker has the lane.
-    Lost,
 }
 
 impl Retries {
-    /// Whether there are more letters to try at once.
+    /// Whether more dead letters are due immediately.
     pub(super) const fn are_under_way(&self) -> bool {
         self.under_way
     }
 
-    fn is_time(&self) -> bool {
-        let is_due = |looked: Instant| looked.elapsed() >= LOOK_INTERVAL;
-        self.under_way || self.looked.is_none_or(is_due)
+    fn limit(&self) -> i64 {
+        self.reduced.unwrap_or(RETRIES_MAX)
     }
 
-    /// Tries the letters whose turn it is.
+    fn is_time(&self) -> bool {
+        let is_due = |checked: Instant| checked.elapsed() >= CHECK_INTERVAL;
+        self.under_way || self.checked.is_none_or(is_due)
+    }
+
+    /// Retries the due dead letters.
     pub(super) async fn run(
         &mut self,
         context: &Context,
         position: &LanePosition,
-    ) -> Result<Round> {
+    ) -> Result<Round, Interrupt> {
         if !self.is_time() {
             return Ok(Round::Nothing);
         }
@@ -78,11 +71,11 @@ impl Retries {
         match &round {
             Ok(Round::Nothing) => {
                 *self = Self {
-                    looked: Some(Instant::now()),
+                    checked: Some(Instant::now()),
                     ..Self::default()
                 };
             }
-            // An applied letter may have been what others waited behind.
+            // Others may have waited behind a dead letter that is applied now.
             Ok(Round::Done(retried)) => {
                 *self = Self {
                     under_way: true,
@@ -90,113 +83,109 @@ impl Retries {
                 };
                 record(position.key, retried);
             }
-            Ok(Round::Narrowed | Round::Lost) => {}
-            Err(error) if may_be_the_event(error) => {
-                *self = Self {
-                    looked: None,
-                    under_way: true,
-                    limit: self.limit / 2,
-                };
+            Err(Interrupt::Failed(error)) if may_be_the_event(error) => {
+                self.under_way = true;
+                self.reduced = Some(self.limit() / 2);
                 return Ok(Round::Narrowed);
             }
-            // Smaller, because it may have been too much for a limit of time.
-            Err(_) => self.limit = (self.limit / 2).max(1),
+            // The round may have exceeded a time limit.
+            Err(Interrupt::Failed(_)) => self.reduced = Some((self.limit() / 2).max(1)),
+            Ok(Round::Narrowed) | Err(Interrupt::Lost | Interrupt::Moved(_)) => {}
         }
         round
     }
 
-    async fn retry(&self, context: &Context, position: &LanePosition) -> Result<Round> {
-        let mut connection = context.pool.acquire().await?;
-        // Mostly there is nothing, which costs no transaction and no lock.
-        let due = within_limit(dead_letters::due(&mut connection, position.key, 1)).await;
-        let head = match due {
-            Ok(letters) => letters.first().copied(),
-            Err(error) => return settle(connection, Err(error)),
-        };
-        let Some(head) = head else {
+    async fn retry(&self, context: &Context, position: &LanePosition) -> Result<Round, Interrupt> {
+        // Usually nothing is due, which costs no transaction and no lock.
+        let Some(first) = first_due(context, position.key).await? else {
             return Ok(Round::Nothing);
         };
+        if self.limit() > 1 {
+            return transact(context, position, Attempt::Due(self.limit())).await;
+        }
 
-        let attempt = if self.limit > 1 {
-            Attempt::Due(self.limit)
-        } else {
-            Attempt::One(head)
-        };
-        let tried = transact(context, &mut connection, position, attempt);
-        let outcome = within_limit(tried).await;
-        match outcome {
-            Err(error) if self.limit <= 1 && may_be_the_event(&error) => {
-                tracing::error!(lane = %position.key, error = %explain(&error), "a letter cannot be tried, it waits for a person");
-                drop(connection.detach());
-                let mut connection = context.pool.acquire().await?;
-                let given_up = Attempt::GiveUp(head, &error);
-                let outcome =
-                    within_limit(transact(context, &mut connection, position, given_up)).await;
-                settle(connection, outcome)
+        let outcome = transact(context, position, Attempt::One(first)).await;
+        match &outcome {
+            Err(Interrupt::Failed(error)) if may_be_the_event(error) => {
+                tracing::error!(lane = %position.key, error = %explain(error), "a dead letter cannot be retried and waits for an operator");
+                transact(context, position, Attempt::GiveUp(first, error)).await
             }
-            outcome => settle(connection, outcome),
+            _ => outcome,
         }
     }
 }
 
-/// What a transaction tries.
+async fn first_due(context: &Context, key: LaneKey) -> Result<Option<Uuid>> {
+    let mut connection = context.pool.acquire().await?;
+    let due = within_limit(dead_letters::due(&mut connection, key, 1)).await;
+    Ok(settle(connection, due)?.first().copied())
+}
+
+/// The dead letters of a transaction.
 enum Attempt<'a> {
-    /// Up to so many letters whose turn it is.
+    /// Retry at most this many due dead letters.
     Due(i64),
-    /// One letter, while the one that fails is searched.
+    /// Retry one, while the failing one is searched.
     One(Uuid),
-    /// Nothing: the letter fails for an unforeseen reason and is given up.
+    /// Stop the retries of one that fails for an unexpected reason.
     GiveUp(Uuid, &'a Error),
 }
 
 async fn transact(
     context: &Context,
-    connection: &mut PgConnection,
     position: &LanePosition,
     attempt: Attempt<'_>,
-) -> Result<Round> {
-    let mut transaction = connection.begin().await?;
-    if matches!(position.lock(&mut transaction).await?, Locked::Lost) {
-        return Ok(Round::Lost);
-    }
+) -> Result<Round, Interrupt> {
+    let mut connection = context.pool.acquire().await?;
+    let transaction = attempt.run(context, &mut connection, position);
+    let outcome = within_limit(transaction).await;
+    settle(connection, outcome)
+}
 
-    let seed = rand::random();
-    let retried = match attempt {
-        Attempt::Due(limit) => {
-            dead_letters::retry(&mut transaction, position.key, limit, seed).await?
-        }
-        Attempt::One(letter) => {
-            dead_letters::retry_listed(&mut transaction, &[letter], seed).await?
-        }
-        Attempt::GiveUp(letter, error) => {
-            let cause = Cause::internal(error);
-            dead_letters::give_up(&mut transaction, &[letter], &cause).await?;
-            Retried {
-                tried: 1,
-                given_up: 1,
-                ..Retried::default()
+impl Attempt<'_> {
+    async fn run(
+        self,
+        context: &Context,
+        connection: &mut PgConnection,
+        position: &LanePosition,
+    ) -> Result<Round, Interrupt> {
+        let mut transaction = connection.begin().await?;
+        position.lock(&mut transaction).await?;
+
+        let seed = rand::random();
+        let retried = match self {
+            Self::Due(limit) => {
+                dead_letters::retry(&mut transaction, position.key, limit, seed).await?
             }
+            Self::One(id) => dead_letters::retry_listed(&mut transaction, &[id], seed).await?,
+            Self::GiveUp(id, error) => {
+                let cause = Cause::internal(error);
+                dead_letters::give_up(&mut transaction, &[id], &cause).await?;
+                Retried {
+                    tried: 1,
+                    given_up: 1,
+                    ..Retried::default()
+                }
+            }
+        };
+        lanes::renew_locked(&mut transaction, position.key, context.lease).await?;
+        if let Some(timestamp) = retried.timestamp {
+            ledger::assert_fresh(&mut transaction, timestamp).await?;
         }
-    };
-    lanes::renew_locked(&mut transaction, position.key, context.lease).await?;
-    if let Some(timestamp) = retried.timestamp {
-        ledger::assert_fresh(&mut transaction, timestamp).await?;
+        transaction.commit().await?;
+
+        Ok(if retried.tried == 0 {
+            Round::Nothing
+        } else {
+            Round::Done(retried)
+        })
     }
-    transaction.commit().await?;
-    Ok(if retried.tried == 0 {
-        Round::Nothing
-    } else {
-        Round::Done(retried)
-    })
 }
 
 fn record(key: LaneKey, retried: &Retried) {
-    let Retried {
-        tried,
-        applied,
-        given_up,
-        ..
-    } = *retried;
+    let tried = retried.tried;
+    let applied = retried.applied;
+    let given_up = retried.given_up;
     let waiting = tried.saturating_sub(applied).saturating_sub(given_up);
 
     for (outcome, count) in [

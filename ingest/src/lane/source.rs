@@ -1,37 +1,37 @@
-//! Brings a lane its messages: keeps a reader open behind the cursor, and gets past a message no reader can take.
+//! Supplies a lane with messages: keeps a reader open behind the cursor, and gets past a message that no reader can receive.
 //!
-//! Owns: when a reader is opened, doubted and replaced. The lane verifies that cursor and stream belong together before a
-//! reader is opened.
+//! Owns when a reader is opened, dropped and replaced. The lane verifies its position before a reader is opened.
 
 use super::position::LanePosition;
-use super::prefetch::{Backlog, Prefetch, Scope};
+use super::prefetch::Prefetch;
 use crate::context::Context;
 use crate::plan::Item;
+use crate::status::Lag;
 use crate::stream::{Range, Reader, first_from, subjects};
 use tiris_store::error::Result;
 
-/// After this many readers in a row that brought nothing, a message is read by the broker's API: it may be one that
-/// the client cannot take delivery of.
+/// After this many readers in a row without a message, the next message is read by a direct get: the client may be unable
+/// to receive it.
 const FAILED_READERS_MAX: u32 = 3;
-/// With every further reader that fails, twice as many are read so, up to two to this power: one such message costs
-/// all lanes their connection, many must not.
+/// Each further failure doubles the number of direct gets, up to two to this power: every message that the client cannot
+/// receive costs all lanes their connection.
 const SINGLES_DOUBLINGS_MAX: u32 = 6;
 
-/// How many messages are read by the broker's API after readers that failed in a row.
+/// Decides how many messages are read by a direct get after consecutive failures of readers.
 #[derive(Debug, Default)]
 pub(crate) struct Failures {
     in_a_row: u32,
-    /// Messages to be read by the broker's API before the next reader.
+    /// Direct gets to do before the next reader is opened.
     pub(crate) singles_due: u32,
 }
 
 impl Failures {
-    /// A reader worked.
+    /// Records that a reader worked.
     pub(crate) const fn reset(&mut self) {
         self.in_a_row = 0;
     }
 
-    /// A reader failed.
+    /// Records that a reader failed.
     pub(crate) fn add(&mut self) {
         self.in_a_row = self.in_a_row.saturating_add(1);
         if let Some(doublings) = self.in_a_row.checked_sub(FAILED_READERS_MAX) {
@@ -40,7 +40,7 @@ impl Failures {
     }
 }
 
-/// A lane's way to its messages.
+/// The source of a lane's messages.
 #[derive(Debug, Default)]
 pub(super) struct Source {
     prefetch: Option<Prefetch>,
@@ -48,29 +48,24 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// Whether a reader is open; else [`Source::open`] begins anew behind the cursor it is given.
+    /// Whether a reader is open; otherwise [`Source::open`] starts behind the cursor it is given.
     pub(super) const fn is_open(&self) -> bool {
         self.prefetch.is_some()
     }
 
-    /// What is known of the messages the lane has not received.
-    pub(super) fn backlog(&self) -> Option<Backlog> {
-        self.prefetch.as_ref().map(Prefetch::backlog)
-    }
-
-    /// Gives the reader up with all it has read ahead, because the cursor is elsewhere.
+    /// Drops the reader and everything it has read ahead, because the cursor is elsewhere.
     pub(super) fn close(&mut self) {
         self.prefetch = None;
     }
 
-    /// Gives the reader up with all it has read ahead, because it failed.
-    pub(super) fn doubt(&mut self) {
-        self.prefetch = None;
+    /// Like [`Source::close`], because the reader failed.
+    pub(super) fn fail(&mut self) {
+        self.close();
         self.failures.add();
     }
 
-    /// Opens a reader behind the cursor when none is open. Returns a message instead when that had to be read without one.
-    /// After an error, [`Source::doubt`] it.
+    /// Opens a reader behind the cursor unless one is open. Returns a message instead when that had to be read by a direct
+    /// get. After an error, call [`Source::fail`].
     pub(super) async fn open(
         &mut self,
         context: &Context,
@@ -86,25 +81,15 @@ impl Source {
         }
 
         let key = position.key;
-        let range = Range::of_lane(
-            key,
-            context.lanes,
-            position.epoch,
-            rand::random(),
-            position.cursor,
-        );
+        let state = &position.state;
+        let nonce = rand::random();
+        let range = Range::of_lane(key, context.lanes, state.epoch, nonce, state.cursor);
         let reader = Reader::open(&context.connection, range).await?;
-        let scope = Scope {
-            connection: context.connection.clone(),
-            key,
-            bare_subjects: context.bare_subjects,
-            batch_events: context.batch_events,
-        };
-        self.prefetch = Some(Prefetch::start(reader, scope));
+        self.prefetch = Some(Prefetch::start(reader, context.clone(), key));
         Ok(None)
     }
 
-    /// The next messages of the open reader; empty when none came in time. After an error, [`Source::doubt`] it.
+    /// Returns the next messages of the open reader; empty when none arrived in time. After an error, call [`Source::fail`].
     pub(super) async fn next_batch(&mut self) -> Result<Vec<Item>> {
         let Some(prefetch) = &mut self.prefetch else {
             return Ok(Vec::new());
@@ -117,7 +102,7 @@ impl Source {
         Ok(items)
     }
 
-    /// Whether the open reader has brought all that the stream holds for this lane at this moment.
+    /// Whether the open reader has delivered everything that the stream holds for this lane now.
     pub(super) async fn is_drained(&mut self) -> Result<bool> {
         match &mut self.prefetch {
             Some(prefetch) => prefetch.is_drained().await,
@@ -125,7 +110,25 @@ impl Source {
         }
     }
 
-    /// The next message, read without a consumer; none when the lane has no further one.
+    /// Returns how far a lane with `pending` messages is behind; None while that is unknown. `committed_at` is the broker's
+    /// time of the last committed message.
+    pub(super) fn lag(&self, pending: &[Item], committed_at: Option<i64>) -> Option<Lag> {
+        let backlog = self.prefetch.as_ref()?.backlog();
+        let messages = backlog.messages? + u64::try_from(pending.len()).ok()?;
+        if messages == 0 {
+            return Some(Lag::NONE);
+        }
+
+        let first = pending.first().map(|item| item.message.broker_time);
+        Some(Lag {
+            messages: Some(messages),
+            exact: true,
+            // An unread message is younger than the last committed one.
+            oldest: first.or(backlog.oldest).or(committed_at),
+        })
+    }
+
+    /// Reads the next message by a direct get; None when the lane has no further one.
     async fn next_single(
         &mut self,
         context: &Context,
@@ -133,7 +136,7 @@ impl Source {
     ) -> Result<Option<Item>> {
         let key = position.key;
         let subjects = subjects::of_lane(key, context.lanes);
-        let from = position.cursor + 1;
+        let from = position.state.cursor + 1;
         let found = first_from(&context.connection, key.stream, from, &subjects).await?;
         let Some(message) = found else {
             self.failures.singles_due = 0;
@@ -142,10 +145,7 @@ impl Source {
 
         tracing::warn!(lane = %key, seq = message.stream_seq, "deliveries fail, read a single message");
         self.failures.singles_due -= 1;
-        Ok(Some(Item::parse(
-            message,
-            key.stream,
-            context.bare_subjects,
-        )))
+        let item = Item::parse(message, key.stream, context.bare_subjects);
+        Ok(Some(item))
     }
 }

@@ -1,4 +1,4 @@
-//! The traces of a batch, by the headers of its messages.
+//! The traces of a batch, read from the headers of its messages.
 
 use crate::plan::Item;
 use crate::stream::Message;
@@ -22,7 +22,7 @@ impl Traces {
         let of: Vec<Option<Trace>> = messages.map(trace_of).collect();
         let mut named = of.iter().flatten();
         let first = named.next();
-        // The work of one trace is a part of it; that of several is a trace of its own, tied to all of them.
+        // A batch with a single trace continues it; a batch with several is a new trace, linked to all of them.
         let batch = match first {
             Some(first) if named.all(|other| other.id() == first.id()) => first.clone(),
             _ => Trace::begin(),
@@ -30,33 +30,30 @@ impl Traces {
         Self { of, batch }
     }
 
-    /// The trace that the transaction is a part of.
+    /// Returns the trace of the transaction.
     pub(super) const fn batch(&self) -> &Trace {
         &self.batch
     }
 
-    /// That of one message.
+    /// Returns the trace of one message.
     pub(super) fn at(&self, message: usize) -> Option<&Trace> {
         self.of.get(message).and_then(Option::as_ref)
     }
 
-    /// The ids that the messages name, each once.
+    /// Returns the distinct trace ids of the messages.
     pub(super) fn ids(&self) -> Vec<&str> {
         let all: BTreeSet<&str> = self.of.iter().flatten().map(Trace::id).collect();
         all.into_iter().collect()
     }
 
-    /// What other traces the batch goes on with.
+    /// Returns the other traces that the batch is linked to.
     pub(super) fn links(&self) -> impl Iterator<Item = Parent> {
-        let others = self
-            .of
-            .iter()
-            .flatten()
-            .filter(|trace| trace.id() != self.batch.id());
+        let traces = self.of.iter().flatten();
+        let others = traces.filter(|trace| trace.id() != self.batch.id());
         others.filter_map(Trace::parent)
     }
 
-    /// For each user of `items` the traces of their messages, else that of the batch.
+    /// Returns for each user of `items` the traces of their messages, or the trace of the batch when they have none.
     pub(super) fn by_user(&self, items: &[Item]) -> BTreeMap<Uuid, Vec<Trace>> {
         let users = items.iter().map(Item::user).enumerate();
         self.group(users.filter_map(|(at, user)| Some((user?, at))))
@@ -86,19 +83,15 @@ impl Traces {
     }
 }
 
-/// Clients write the names of headers as they like.
+/// Header names are compared without case, because client libraries spell them differently.
 fn trace_of(message: &Message) -> Option<Trace> {
     if message.headers.is_empty() {
         return None;
     }
     let header = |name: &str| {
-        let named = message
-            .headers
-            .iter()
-            .find(|(given, _)| given.eq_ignore_ascii_case(name));
-        named
-            .and_then(|(_, values)| values.first())
-            .map(String::as_str)
+        let mut headers = message.headers.iter();
+        let (_, values) = headers.find(|(given, _)| given.eq_ignore_ascii_case(name))?;
+        values.first().map(String::as_str)
     };
     Trace::of_headers(header(REQUEST_ID), header(TRACEPARENT))
 }
@@ -128,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_of_one_trace_is_a_part_of_it() {
+    fn a_batch_continues_its_only_trace() {
         let messages = [
             message("Traceparent", ONE),
             message("", ""),
@@ -143,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_of_several_traces_is_linked_to_all() {
+    fn a_batch_is_linked_to_several_traces() {
         let messages = [message("traceparent", ONE), message("traceparent", OTHER)];
 
         let mixed = Traces::of_messages(messages.iter());
@@ -154,14 +147,14 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_without_traces_names_none() {
+    fn a_batch_without_traces_has_no_ids() {
         let messages = [message("", "")];
 
         assert!(Traces::of_messages(messages.iter()).ids().is_empty());
     }
 
     #[test]
-    fn a_user_gets_their_own_traces_and_else_that_of_the_batch() {
+    fn users_get_their_own_traces_or_that_of_the_batch() {
         let ann = Uuid::from_u128(1);
         let bob = Uuid::from_u128(2);
         let messages = [
@@ -177,7 +170,7 @@ mod tests {
         assert_eq!(
             contexts,
             [ONE, OTHER],
-            "the bot's own spans: nothing of ours is between"
+            "spans of the bot itself, none of ours between"
         );
         let ids: Vec<&str> = by_user[&bob].iter().map(Trace::id).collect();
         assert_eq!(ids, [traces.batch().id()]);

@@ -1,42 +1,27 @@
-//! Whether the lane may read: it is ours, the position is the database's, and the stream is the one it belongs to.
+//! Verifies before a lane reads that this worker owns it, and that its position belongs to the stream.
 
-use super::position::{LanePosition, Locked};
+use super::position::{Interrupt, LanePosition};
 use crate::context::Context;
-use crate::stream::{Mismatch, Position, Remedy, StreamState, fingerprint_at, judge, state_of};
-use tiris_store::error::Result;
+use crate::stream::{Mismatch, Remedy, StreamState, compare};
 use tiris_store::lanes::{self, Restart};
 
-/// What the stream and the database say before a reader is opened.
-pub(super) enum Verified {
-    /// The lane may read; the last sequence of its stream.
-    Ready(u64),
-    /// Cursor and stream do not belong together.
-    Mismatch(Mismatch, StreamState),
-    /// Another worker has the lane.
-    Lost,
-}
+/// Adopts the stored position and compares it with the stream.
+pub(super) async fn verify(
+    context: &Context,
+    position: &mut LanePosition,
+) -> Result<(StreamState, Option<Mismatch>), Interrupt> {
+    let stored = lanes::find(&context.pool, position.key).await?;
+    let stored = stored.filter(|stored| position.owns(stored));
+    position.state = stored.ok_or(Interrupt::Lost)?;
 
-/// Follows the database, and compares the position with the stream.
-pub(super) async fn verify(context: &Context, position: &mut LanePosition) -> Result<Verified> {
-    match lanes::find(&context.pool, position.key).await? {
-        Some(state) if position.owns(&state) => position.follow(&state),
-        Some(_) | None => return Ok(Verified::Lost),
-    }
-
-    let connection = &context.connection;
-    let key = position.key;
-    let stream = state_of(connection, key.stream).await?;
-    let at_cursor = fingerprint_at(connection, key.stream, &stream, position.cursor).await?;
-    let remembered = Position {
-        lanes: context.lanes,
-        stream_created_at: position.stream_created_at,
-        cursor: position.cursor,
-        fingerprint: position.fingerprint.as_deref(),
-    };
-    Ok(match judge(&stream, &remembered, at_cursor.as_deref()) {
-        Ok(()) => Verified::Ready(stream.last_seq),
-        Err(mismatch) => Verified::Mismatch(mismatch, stream),
-    })
+    let lanes = context.lanes;
+    Ok(compare(
+        &context.connection,
+        position.key.stream,
+        lanes,
+        &position.state,
+    )
+    .await?)
 }
 
 /// Whether the settings let a lane continue after `mismatch` without an operator.
@@ -48,26 +33,24 @@ pub(super) const fn is_accepted(context: &Context, mismatch: Mismatch) -> bool {
     }
 }
 
-/// Continues after `mismatch`. Returns false when another worker has the lane.
+/// Moves the cursor to where the lane continues after `mismatch`.
 pub(super) async fn accept(
     context: &Context,
     position: &mut LanePosition,
     mismatch: Mismatch,
     stream: &StreamState,
-) -> Result<bool> {
-    let mut transaction = context.pool.begin().await?;
-    if matches!(position.lock(&mut transaction).await?, Locked::Lost) {
-        return Ok(false);
-    }
+) -> Result<(), Interrupt> {
     let to = restart(mismatch, stream);
+    let mut transaction = context.pool.begin().await?;
+    position.lock(&mut transaction).await?;
     lanes::restart(&mut transaction, position.key, to).await?;
     transaction.commit().await?;
 
-    tracing::warn!(lane = %position.key, from = position.cursor, to = to.cursor, "goes on by its settings");
-    position.cursor = to.cursor;
-    position.fingerprint = None;
-    position.stream_created_at = to.stream_created_at;
-    Ok(true)
+    tracing::warn!(lane = %position.key, from = position.state.cursor, to = to.cursor, "lane continues as its settings allow");
+    position.state.cursor = to.cursor;
+    position.state.fingerprint = None;
+    position.state.stream_created_at = to.stream_created_at;
+    Ok(())
 }
 
 /// Logs and counts a mismatch.
@@ -81,10 +64,10 @@ pub(super) fn report(position: &LanePosition, mismatch: Mismatch) {
         metrics::counter!("ingest_gap_messages_total", "stream" => stream, "lane" => lane)
             .increment(to - from + 1);
     }
-    tracing::error!(lane = %position.key, cursor = position.cursor, kind, advice = mismatch.advice(), "{mismatch}");
+    tracing::error!(lane = %position.key, cursor = position.state.cursor, kind, advice = mismatch.advice(), "{mismatch}");
 }
 
-/// Where a lane continues after `mismatch`: at the start of the stream, for the messages before it are gone.
+/// Returns where a lane continues after `mismatch`: at the start of the stream, because earlier messages are gone.
 pub(crate) fn restart(mismatch: Mismatch, stream: &StreamState) -> Restart {
     Restart {
         kind: mismatch.kind(),

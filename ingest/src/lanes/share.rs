@@ -1,17 +1,15 @@
-//! How many lanes a worker may hold, and what follows from that.
-//!
-//! Owns: the pure decision. Every worker decides for itself from the same two figures; no one assigns lanes.
+//! Decides how many lanes a worker takes or gives back. Every worker decides for itself from the same figures.
 
-/// What a worker should do now.
+/// The next change of a worker's lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Move {
-    /// Give back so many lanes, each after its batch.
+    /// Give back this many lanes, each after its batch.
     GiveBack(u32),
-    /// Take at most so many free lanes.
+    /// Take at most this many free lanes.
     Take(u32),
 }
 
-/// Decides for a worker that holds `held` of `lanes` lanes while `workers` live, itself included.
+/// Decides for a worker that owns `held` of `lanes` lanes while `workers` are alive, itself included.
 #[must_use]
 pub(super) fn decide(lanes: u32, workers: u32, held: u32) -> Move {
     let share = lanes.div_ceil(workers.max(1));
@@ -28,10 +26,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn workers_that_decide_one_after_the_other_end_with_fair_shares_and_no_free_lane(
+        fn workers_reach_fair_shares_and_leave_no_lane_free(
             mut free in 0u32..40, mut held in proptest::collection::vec(0u32..20, 1..12),
         ) {
-            // As after workers came and went: a dead worker left its lanes free.
+            // A dead worker leaves its lanes free.
             let lanes = free + held.iter().sum::<u32>();
             let workers = u32::try_from(held.len()).expect("few");
 

@@ -1,7 +1,7 @@
-//! One chunk of a replay: its effects, its letters and how far the job is, in one transaction.
+//! One chunk of a replay: its effects, its dead letters and the progress of the job, in one transaction.
 //!
-//! Owns: what a replay may touch: nothing past a lane's cursor, nothing that is done. The rows of the lanes are locked, so
-//! that a lane and a replay never work on the same user at once.
+//! A replay applies nothing past a lane's cursor and nothing that is already applied. It locks the rows of the lanes, so that a
+//! lane and a replay never process the same user at once.
 
 use super::part::Part;
 use crate::context::Context;
@@ -17,27 +17,20 @@ use tiris_store::replay_jobs::{self, Job, ReplayCounts, StreamProgress};
 use tiris_store::{dead_letters, lanes, ledger};
 use uuid::Uuid;
 
-/// What a chunk is about.
+/// A chunk of a job.
 pub(super) struct Chunk<'a> {
     pub(super) job: &'a Job,
     pub(super) stream: EventStream,
     pub(super) at: StreamProgress,
     pub(super) messages: &'a [Message],
-    /// Where the chunk after this one begins.
+    /// Sequence at which the next chunk begins.
     pub(super) next: u64,
 }
 
-/// What came of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Done {
-    Committed,
-    /// Nothing was written: another worker is at the job.
-    Elsewhere,
-}
-
 impl Chunk<'_> {
-    /// All of it or nothing. With `failure` the single message is not applied but kept as a letter.
-    pub(super) async fn commit(&self, context: &Context, failure: Option<&Error>) -> Result<Done> {
+    /// Commits the chunk. With `failure` the single message becomes a dead letter instead of being applied.
+    /// Returns false when another worker runs the job; then nothing is written.
+    pub(super) async fn commit(&self, context: &Context, failure: Option<&Error>) -> Result<bool> {
         let mut connection = context.pool.acquire().await?;
         let outcome = within_limit(self.transact(context, &mut connection, failure)).await;
         settle(connection, outcome)
@@ -48,23 +41,21 @@ impl Chunk<'_> {
         context: &Context,
         connection: &mut PgConnection,
         failure: Option<&Error>,
-    ) -> Result<Done> {
+    ) -> Result<bool> {
         let mut transaction = connection.begin().await?;
-        let unchanged = replay_jobs::lock_unchanged(&mut transaction, self.job).await?;
-        let Some(now) = unchanged else {
-            return Ok(Done::Elsewhere);
+        let stored = replay_jobs::lock_unchanged(&mut transaction, self.job).await?;
+        let Some(stored) = stored else {
+            return Ok(false);
         };
 
         let mut total = ReplayCounts::default();
         let mut users = BTreeSet::new();
         let mut timestamp = None;
-        for part in self
-            .lock_parts(&mut transaction, context, &mut total)
-            .await?
-        {
+        let parts = self.lock_parts(&mut transaction, context, &mut total);
+        for part in parts.await? {
             let done = match failure {
                 None => part.apply(&mut transaction, context.bare_subjects).await?,
-                Some(error) => part.put_aside(&mut transaction, error).await?,
+                Some(error) => part.set_aside(&mut transaction, error).await?,
             };
             total.applied += done.counts.applied;
             total.duplicate += done.counts.duplicate;
@@ -73,12 +64,9 @@ impl Chunk<'_> {
             users.extend(done.users);
         }
 
-        let mut progress = now.progress.0;
-        let next = StreamProgress {
-            next: self.next,
-            ..self.at
-        };
-        progress.insert(self.stream, next);
+        let mut progress = stored.progress.0;
+        let next = self.next;
+        progress.insert(self.stream, StreamProgress { next, ..self.at });
         replay_jobs::advance(&mut transaction, self.job.id, &progress, total, false).await?;
         if let Some(timestamp) = timestamp {
             ledger::assert_fresh(&mut transaction, timestamp).await?;
@@ -86,11 +74,11 @@ impl Chunk<'_> {
         transaction.commit().await?;
         context.connection.wake_untraced(&users);
         record(total);
-        Ok(Done::Committed)
+        Ok(true)
     }
 
-    /// Locks the rows of all lanes of the chunk before anything else. Returns the messages that each has done, but for
-    /// those a person gave up, which count as duplicates.
+    /// Locks the rows of all lanes of the chunk before anything else. Returns the messages that each has processed, without
+    /// discarded ones, which count as duplicates.
     async fn lock_parts(
         &self,
         transaction: &mut PgConnection,
@@ -100,7 +88,7 @@ impl Chunk<'_> {
         let mut parts = Vec::new();
         for (key, mut messages) in self.by_lane(context) {
             let state = lanes::lock(transaction, key).await?;
-            // A lane that belongs to another stream has done nothing of this one.
+            // A lane of another stream has processed nothing of this one.
             let Some(state) = state.filter(|state| state.stream_created_at == self.at.created_at)
             else {
                 continue;
@@ -125,7 +113,7 @@ impl Chunk<'_> {
         Ok(parts)
     }
 
-    /// The selected messages of each lane, in stream order; lanes in the order in which their rows are locked.
+    /// Returns the selected messages of each lane in stream order; the lanes in the order in which their rows are locked.
     fn by_lane(&self, context: &Context) -> BTreeMap<LaneKey, Vec<Message>> {
         let mut lanes: BTreeMap<LaneKey, Vec<Message>> = BTreeMap::new();
         let stream = self.stream;

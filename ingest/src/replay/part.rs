@@ -1,6 +1,6 @@
-//! The messages of one lane in a chunk of a replay: nothing that waits behind an earlier letter is applied.
+//! The messages of one lane in a chunk of a replay. Nothing that waits behind an earlier dead letter is applied.
 
-use crate::dead_letters::letters;
+use crate::dead_letters::dead_letters_of;
 use crate::plan::{Item, entries};
 use crate::stream::Message;
 use chrono::{DateTime, Utc};
@@ -14,7 +14,7 @@ use tiris_store::ledger::{self, Cause, ClaimState, Claims, Disposition, Entry, E
 use tiris_store::replay_jobs::ReplayCounts;
 use uuid::Uuid;
 
-/// The messages of one lane.
+/// The messages of one lane in a chunk.
 pub(super) struct Part {
     pub(super) key: LaneKey,
     pub(super) created_at: i64,
@@ -22,47 +22,47 @@ pub(super) struct Part {
     pub(super) job: Uuid,
 }
 
-/// What became of a part.
+/// The outcome of a part.
 pub(super) struct PartDone {
     pub(super) counts: ReplayCounts,
-    /// The `timestamp` of the rows that were written.
+    /// The `timestamp` of the written rows.
     pub(super) timestamp: Option<DateTime<Utc>>,
-    /// Users of whom something is in the books now.
+    /// Users with applied events.
     pub(super) users: BTreeSet<Uuid>,
 }
 
 impl Part {
-    /// Applies what is missing or dead.
+    /// Applies the events that are missing or dead.
     pub(super) async fn apply(
         mut self,
         transaction: &mut PgConnection,
         bare: BareSubjects,
     ) -> Result<PartDone> {
-        // Letters that are still tried by themselves get the same treatment as by the lane, in the same order.
+        // Dead letters with automatic retries are retried as by the lane, in the same order.
         let seqs = self.items.iter().map(|item| item.message.stream_seq);
-        let turn = dead_letters::first_of(transaction, self.key, self.created_at, seqs).await?;
-        let letters: Vec<Uuid> = turn.iter().map(|letter| letter.id).collect();
-        let retried = dead_letters::retry_listed(transaction, &letters, rand::random()).await?;
-        // One try is enough: in a second one what came later would already be in the books.
-        let tried: HashSet<u64> = turn.iter().map(|letter| letter.stream_seq).collect();
+        let first = dead_letters::first_of(transaction, self.key, self.created_at, seqs).await?;
+        let ids: Vec<Uuid> = first.iter().map(|dead| dead.id).collect();
+        let retried = dead_letters::retry_listed(transaction, &ids, rand::random()).await?;
+        // They are not applied once more below: later events would already be in the books.
+        let tried: HashSet<u64> = first.iter().map(|dead| dead.stream_seq).collect();
         self.items
             .retain(|item| !tried.contains(&item.message.stream_seq));
-        let mut passed_over = 0;
-        if bare == BareSubjects::Refuse {
-            passed_over = self.pass_over_bare(transaction).await?;
-        }
+        let skipped = match bare {
+            BareSubjects::Accept => 0,
+            BareSubjects::Refuse => self.skip_bare(transaction).await?,
+        };
 
-        let has_letter = dead_letters::lock_open_of(transaction, entries(&self.items)).await?;
-        let waiting = self.waiting(transaction, &has_letter).await?;
+        let dead = dead_letters::lock_open_of(transaction, entries(&self.items)).await?;
+        let waiting = self.waiting(transaction, &dead).await?;
         let seed = rand::random();
         let batch = ledger::apply(transaction, &self.items, Claims::Again, waiting, seed).await?;
         self.close_applied(transaction, &batch.dispositions).await?;
-        self.keep_refused(transaction, &batch.dispositions, &has_letter)
+        self.insert_refused(transaction, &batch.dispositions, &dead)
             .await?;
 
         let mut counts = count(&batch.dispositions);
         counts.applied += retried.applied;
-        counts.duplicate += passed_over;
+        counts.duplicate += skipped;
         counts.rejected += retried.tried.saturating_sub(retried.applied);
         let mut users = retried.users;
         users.extend(self.items.iter().filter_map(Item::user));
@@ -73,14 +73,13 @@ impl Part {
         })
     }
 
-    /// Where subjects without a user are refused now, some may be done from before: these are no new letters. Nor are
-    /// heartbeats, which have no place in the books. Returns how many messages were removed.
-    async fn pass_over_bare(&mut self, transaction: &mut PgConnection) -> Result<u64> {
+    /// Removes messages on subjects without a user that would become dead letters only because such subjects are refused now:
+    /// events that were processed while they were accepted, and heartbeats. Returns how many were removed.
+    async fn skip_bare(&mut self, transaction: &mut PgConnection) -> Result<u64> {
         let stream = self.key.stream;
         let bare = self.items.iter().filter(|item| is_bare(&item.message));
-        let bare: Vec<Item> = bare
-            .map(|item| Item::parse(item.message.clone(), stream, BareSubjects::Accept))
-            .collect();
+        let bare = bare.map(|item| Item::parse(item.message.clone(), stream, BareSubjects::Accept));
+        let bare: Vec<Item> = bare.collect();
         let of_ledger: Vec<&Entry> = entries(&bare).collect();
         let states = ledger::claim_states(transaction, &of_ledger).await?;
         let is_settled = |item: &&Item| {
@@ -93,30 +92,27 @@ impl Part {
 
         let mut removed = 0;
         self.items.retain(|item| {
-            let is_kept = !settled.contains(&item.message.stream_seq);
-            removed += u64::from(!is_kept);
-            is_kept
+            let is_settled = settled.contains(&item.message.stream_seq);
+            removed += u64::from(is_settled);
+            !is_settled
         });
         Ok(removed)
     }
 
-    /// What waits behind the open letters of the lane. Entries with a letter that is not retried any more hold up nothing
+    /// Returns the events that wait behind open dead letters of the lane. Entries that have one themselves hold up nothing
     /// when they fail again.
     async fn waiting(
         &self,
         transaction: &mut PgConnection,
-        has_letter: &HashSet<EventKey>,
+        dead: &HashSet<EventKey>,
     ) -> Result<Waiting> {
         let keys = entries(&self.items).map(Entry::key).collect();
         let from =
             dead_letters::oldest_blocking(transaction, self.key, self.created_at, keys).await?;
-        let has_letter = |entry: &Entry| {
-            let key = entry.event_key();
-            key.is_some_and(|key| has_letter.contains(&key))
-        };
+        let is_dead = |entry: &Entry| entry.event_key().is_some_and(|key| dead.contains(&key));
         let last_tries = entries(&self.items)
             .enumerate()
-            .filter(|(_, entry)| has_letter(entry));
+            .filter(|(_, entry)| is_dead(entry));
 
         Ok(Waiting {
             from,
@@ -131,40 +127,37 @@ impl Part {
         dispositions: &[Disposition],
     ) -> Result<()> {
         let done = self.items.iter().zip(dispositions);
-        let applied = done
-            .filter(|(_, disposition)| disposition.is_applied())
-            .filter_map(|(item, _)| item.work.entry());
+        let applied = done.filter(|(_, disposition)| disposition.is_applied());
+        let applied = applied.filter_map(|(item, _)| item.work.entry());
 
         dead_letters::close_applied(transaction, applied, &Actor::RangeReplay(self.job)).await
     }
 
-    /// What is refused and has no letter yet gets one.
-    async fn keep_refused(
+    /// Inserts a dead letter for each refused event that has none.
+    async fn insert_refused(
         &self,
         transaction: &mut PgConnection,
         dispositions: &[Disposition],
-        has_letter: &HashSet<EventKey>,
+        dead: &HashSet<EventKey>,
     ) -> Result<()> {
-        let mut letters = letters(&self.items, dispositions, self.key, self.created_at);
-        letters.retain(|letter| match (letter.user_id, &letter.event_id) {
-            (Some(user), Some(event_id)) => !has_letter.contains(&(user, event_id.clone())),
+        let mut refused = dead_letters_of(&self.items, dispositions, self.key, self.created_at);
+        refused.retain(|new| match (new.user_id, &new.event_id) {
+            (Some(user), Some(event_id)) => !dead.contains(&(user, event_id.clone())),
             _ => true,
         });
 
-        dead_letters::insert(transaction, &letters).await
+        dead_letters::insert(transaction, &refused).await
     }
 
-    /// Puts everything aside, because applying it failed with `error`.
-    pub(super) async fn put_aside(
+    /// Inserts dead letters for all messages, whose application failed with `error`.
+    pub(super) async fn set_aside(
         self,
         transaction: &mut PgConnection,
         error: &Error,
     ) -> Result<PartDone> {
-        let cause = Cause::internal(error);
-        let dead = |_: &Item| Disposition::DeadLetter(cause.clone());
-        let dispositions: Vec<Disposition> = self.items.iter().map(dead).collect();
-        let letters = letters(&self.items, &dispositions, self.key, self.created_at);
-        dead_letters::insert(transaction, &letters).await?;
+        let dispositions = vec![Disposition::DeadLetter(Cause::internal(error)); self.items.len()];
+        let dead = dead_letters_of(&self.items, &dispositions, self.key, self.created_at);
+        dead_letters::insert(transaction, &dead).await?;
         let of_ledger: Vec<&Entry> = entries(&self.items).collect();
         ledger::claim_dead(transaction, &of_ledger).await?;
 
@@ -176,7 +169,7 @@ impl Part {
     }
 }
 
-/// A heartbeat is the state of a moment, which counts as done.
+/// Counts dispositions. A recorded heartbeat counts as a duplicate, because it has no place in the books.
 fn count(dispositions: &[Disposition]) -> ReplayCounts {
     let mut counts = ReplayCounts::default();
     for disposition in dispositions {

@@ -1,6 +1,4 @@
-//! Which sequences of a stream lie in a range of time.
-//!
-//! The broker's times rise with the sequence, so halving finds the place in a few requests.
+//! Finds the sequences of a stream in a range of time, by binary search: the broker's times rise with the sequence.
 
 use crate::connection::Connection;
 use crate::stream::{StreamState, first_from, state_of};
@@ -10,14 +8,15 @@ use tiris_domain::lane::EventStream;
 use tiris_store::error::Result;
 use tiris_store::replay_jobs::{Job, StreamProgress};
 
-/// Whether a job asks for anything a stream can hold.
+/// Whether a job selects events that a stream can hold.
 pub(super) fn concerns(job: &Job, stream: EventStream) -> bool {
     Kind::ALL
         .into_iter()
         .any(|kind| job.selects(kind) && EventStream::of_kind(kind) == stream)
 }
 
-/// The range from `start` to before `end`, not begun, and what may be missing at its beginning.
+/// Returns the progress at the beginning of the range from `start` to before `end`, and a remark when earlier messages may be
+/// missing.
 pub(super) async fn find(
     connection: &Connection,
     stream: EventStream,
@@ -35,17 +34,17 @@ pub(super) async fn find(
     };
     let is_cut = first == state.first_seq && state.first_seq > 1;
     let gone = is_cut
-        .then(|| format!("stream {stream} begins at message {first}: what was before it is gone"));
+        .then(|| format!("stream {stream} begins at message {first}: earlier messages are gone"));
 
     Ok((at, gone))
 }
 
-/// Whether the range is still to be had.
+/// Whether the rest of a range can still be read.
 pub(super) enum Fit {
     Whole,
-    /// The stream is another one; why.
+    /// The stream was recreated, with an explanation.
     Other(String),
-    /// Messages before this one are gone; which.
+    /// Messages before this sequence are gone, with an explanation.
     Gone(u64, String),
 }
 
@@ -58,13 +57,13 @@ pub(super) async fn check(
 
     Ok(if state.created_at != at.created_at {
         Fit::Other(format!(
-            "stream {stream} was made anew since the replay began"
+            "stream {stream} was recreated since the replay began"
         ))
     } else if state.first_seq > at.next {
         let from = at.next;
         let to = at.last.min(state.first_seq - 1);
         let why = format!(
-            "retention took messages {from} to {to} of stream {stream} before they were read"
+            "retention deleted messages {from} to {to} of stream {stream} before they were read"
         );
         Fit::Gone(state.first_seq, why)
     } else {
@@ -72,14 +71,10 @@ pub(super) async fn check(
     })
 }
 
-/// Beyond the reach of nanoseconds there are no messages either.
+/// Returns nanoseconds since 1970, or the nearest limit: no message is older or younger than that.
 fn nanoseconds(time: DateTime<Utc>) -> i64 {
-    let end = if time.timestamp() < 0 {
-        i64::MIN
-    } else {
-        i64::MAX
-    };
-    time.timestamp_nanos_opt().unwrap_or(end)
+    let limit = i64::MAX.saturating_mul(time.timestamp().signum());
+    time.timestamp_nanos_opt().unwrap_or(limit)
 }
 
 async fn first_at_or_after(
@@ -95,7 +90,7 @@ async fn first_at_or_after(
     while low < high {
         let middle = low + (high - low) / 2;
         match first_from(connection, stream, middle, &all).await? {
-            // Sequences from `middle` up to the one found have no message, so they are alike.
+            // There is no message between `middle` and the one found.
             Some(found) if found.broker_time < time => low = found.stream_seq + 1,
             Some(_) | None => high = middle,
         }

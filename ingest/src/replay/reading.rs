@@ -1,4 +1,4 @@
-//! Reads the messages of a replay, and gets past one that no reader can take.
+//! Reads the messages of a replay, and gets past a message that no reader can receive.
 
 use crate::connection::Connection;
 use crate::lane::Failures;
@@ -9,45 +9,44 @@ use tiris_store::error::Result;
 use tiris_store::replay_jobs::{Job, StreamProgress};
 use uuid::Uuid;
 
-/// How much is read at once.
+/// Messages and bytes read at once.
 const LIMITS: BatchLimits = BatchLimits {
     events: 250,
     bytes: 4 * 1024 * 1024,
 };
-/// This long a first message is waited for.
+/// How long a read waits for its first message.
 const READ_WAIT: Duration = Duration::from_secs(1);
 
-/// A reader that is kept from chunk to chunk.
-#[derive(Debug, Default)]
+/// The source of a replay's messages; keeps its reader from chunk to chunk.
+#[derive(Default)]
 pub(super) struct Reading {
     open: Option<Open>,
     failures: Failures,
 }
 
-/// A reader, and where it stands.
-#[derive(Debug)]
+/// A reader and its position.
 struct Open {
     job: Uuid,
     stream: EventStream,
     next: u64,
     reader: Reader,
-    /// Read and not worked on.
+    /// Messages that were read and not processed.
     pending: Vec<Message>,
 }
 
-/// Messages, and where the chunk after them begins.
+/// Messages, and the sequence at which the next chunk begins.
 pub(super) struct Read {
     pub(super) messages: Vec<Message>,
     pub(super) next: u64,
 }
 
 impl Reading {
-    /// Gives the reader up with all it has read.
+    /// Drops the reader and everything it has read.
     pub(super) fn close(&mut self) {
         self.open = None;
     }
 
-    /// What was read up to `next` is done, but for the messages that are `left`.
+    /// Moves to `next` after a chunk; `left` are the messages from there on that were read.
     pub(super) fn advance(&mut self, next: u64, left: Vec<Message>) {
         if let Some(open) = &mut self.open {
             open.next = next;
@@ -55,7 +54,7 @@ impl Reading {
         }
     }
 
-    /// The next messages of the range.
+    /// Returns the next messages of the range.
     pub(super) async fn next(
         &mut self,
         connection: &Connection,
@@ -65,22 +64,25 @@ impl Reading {
     ) -> Result<Read> {
         let is_here =
             |open: &Open| open.job == job.id && open.stream == stream && open.next == at.next;
-        if !self.open.as_ref().is_some_and(is_here) {
-            if self.failures.singles_due > 0 {
+        let open = match self.open.take().filter(is_here) {
+            Some(open) => open,
+            None if self.failures.singles_due > 0 => {
                 self.failures.singles_due -= 1;
                 return read_single(connection, stream, at).await;
             }
-            let range = Range::of_replay(stream, job.id, rand::random(), at.next, job.user_id);
-            self.open = Some(Open {
-                job: job.id,
-                stream,
-                next: at.next,
-                reader: Reader::open(connection, range).await?,
-                pending: Vec::new(),
-            });
-        }
+            None => {
+                let range = Range::of_replay(stream, job.id, rand::random(), at.next, job.user_id);
+                Open {
+                    job: job.id,
+                    stream,
+                    next: at.next,
+                    reader: Reader::open(connection, range).await?,
+                    pending: Vec::new(),
+                }
+            }
+        };
 
-        let read = self.read_on(connection, at).await;
+        let read = self.open.insert(open).read(connection, at).await;
         if read.is_ok() {
             self.failures.reset();
         } else {
@@ -88,35 +90,23 @@ impl Reading {
         }
         read
     }
+}
 
-    async fn read_on(&mut self, connection: &Connection, at: StreamProgress) -> Result<Read> {
-        let nothing = Read {
-            messages: Vec::new(),
-            next: at.next,
-        };
+impl Open {
+    async fn read(&mut self, connection: &Connection, at: StreamProgress) -> Result<Read> {
         let end = at.last + 1;
-        let Some(open) = &mut self.open else {
-            return Ok(nothing);
-        };
-        let mut messages = std::mem::take(&mut open.pending);
+        let mut messages = std::mem::take(&mut self.pending);
         if messages.is_empty() {
-            let next = open.reader.next_batch(connection, LIMITS, READ_WAIT);
+            let next = self.reader.next_batch(connection, LIMITS, READ_WAIT);
             messages = next.await?;
         }
-        if messages.is_empty() {
-            let left = open.reader.check_idle(connection).await?;
-            let is_over = left == 0 && open.reader.is_complete();
-            return Ok(if is_over {
-                Read {
-                    messages,
-                    next: end,
-                }
-            } else {
-                nothing
-            });
-        }
 
-        let is_over = messages.iter().any(|message| message.stream_seq > at.last);
+        let is_over = if messages.is_empty() {
+            let left = self.reader.check_idle(connection).await?;
+            left == 0 && self.reader.is_complete()
+        } else {
+            messages.iter().any(|message| message.stream_seq > at.last)
+        };
         messages.retain(|message| message.stream_seq <= at.last);
         let behind = messages.last().map_or(at.next, |last| last.stream_seq + 1);
         Ok(Read {
@@ -134,12 +124,10 @@ async fn read_single(
     let all = [">".to_owned()];
     let found = first_from(connection, stream, at.next, &all).await?;
     let message = found.filter(|message| message.stream_seq <= at.last);
-    let seq = message
-        .as_ref()
-        .map_or(at.last, |message| message.stream_seq);
+    let last = message.as_ref().map_or(at.last, |found| found.stream_seq);
 
     Ok(Read {
         messages: message.into_iter().collect(),
-        next: seq + 1,
+        next: last + 1,
     })
 }

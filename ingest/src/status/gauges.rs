@@ -1,4 +1,4 @@
-//! The metrics of the lanes that are no counters of one place.
+//! The gauges of lanes and dead letters, and the counters that start at zero.
 
 use super::{Condition, Lag, Line};
 use crate::stream::Mismatch;
@@ -8,15 +8,16 @@ use tiris_domain::states::{DeadLetterClass, LaneStatus, State};
 use tiris_store::dead_letters::ClassCount;
 use tiris_store::ledger::Cause;
 
-/// Starts the counters whose growth alerts watch: rules see growth, not birth. Each stream has `lanes` lanes and that of
-/// subjects without a user.
-pub fn begin(lanes: u16) {
+/// Starts the counters that alerts watch at zero, because rules see no increase in a counter's first value. Each stream has
+/// `lanes` lanes, and one for subjects without a user.
+pub(crate) fn begin(lanes: u16) {
     for stream in EventStream::ALL.map(EventStream::name) {
         metrics::gauge!("ingest_lanes_configured", "stream" => stream)
             .set(f64::from(u32::from(lanes) + 1));
         metrics::counter!("ingest_batch_failures_total", "stream" => stream).increment(0);
         metrics::counter!("ingest_lanes_lost_total", "stream" => stream).increment(0);
         metrics::counter!("ingest_drift_total", "stream" => stream).increment(0);
+
         for kind in Mismatch::KINDS {
             metrics::counter!("ingest_cursor_mismatches_total", "stream" => stream, "kind" => kind)
                 .increment(0);
@@ -25,17 +26,15 @@ pub fn begin(lanes: u16) {
             metrics::counter!("ingest_gap_messages_total", "stream" => stream, "lane" => lane.to_string())
                 .increment(0);
         }
-        let labels = [
-            ("stream", stream),
-            ("class", DeadLetterClass::Rejected.as_str()),
-            ("code", Cause::INTERNAL),
-        ];
-        metrics::counter!("ingest_dead_letters_total", &labels).increment(0);
+
+        let class = DeadLetterClass::Rejected.as_str();
+        metrics::counter!("ingest_dead_letters_total", "stream" => stream, "class" => class, "code" => Cause::INTERNAL)
+            .increment(0);
     }
 }
 
-/// Shows how far a lane is behind at the moment `now` (nanoseconds since 1970).
-pub fn gauge_lag(key: LaneKey, lag: Lag, now: i64) {
+/// Sets the lag of a lane at `now` (nanoseconds since 1970).
+pub(crate) fn gauge_lag(key: LaneKey, lag: Lag, now: i64) {
     let stream = key.stream.name();
     let lane = key.lane.to_string();
     if let Some(messages) = lag.messages {
@@ -48,8 +47,8 @@ pub fn gauge_lag(key: LaneKey, lag: Lag, now: i64) {
     }
 }
 
-/// Shows how many lanes there are in each state.
-pub fn gauge_states(lines: &BTreeMap<LaneKey, Line>) {
+/// Sets the number of lanes by status, and of halted lanes by kind of mismatch.
+pub(crate) fn gauge_states(lines: &BTreeMap<LaneKey, Line>) {
     for stream in EventStream::ALL {
         for status in LaneStatus::ALL {
             let lanes = lines
@@ -59,10 +58,6 @@ pub fn gauge_states(lines: &BTreeMap<LaneKey, Line>) {
                 .set(float(lanes.count()));
         }
     }
-}
-
-/// Shows how many lanes are halted, by kind.
-pub fn gauge_halted(lines: &BTreeMap<LaneKey, Line>) {
     for kind in Mismatch::KINDS {
         let halted = lines
             .values()
@@ -71,8 +66,8 @@ pub fn gauge_halted(lines: &BTreeMap<LaneKey, Line>) {
     }
 }
 
-/// Shows how many open letters the lanes of this worker have.
-pub fn gauge_letters(counts: &[ClassCount]) {
+/// Sets the number of open dead letters of this worker's lanes.
+pub(crate) fn gauge_dead_letters(counts: &[ClassCount]) {
     for stream in EventStream::ALL {
         for class in DeadLetterClass::ALL {
             let found = counts
@@ -84,7 +79,7 @@ pub fn gauge_letters(counts: &[ClassCount]) {
     }
 }
 
-/// Gauges are floats; beyond four thousand million one more makes no difference.
-pub fn float(value: impl TryInto<u32>) -> f64 {
+/// Converts a count to the float of a gauge; four billion is the maximum.
+pub(crate) fn float(value: impl TryInto<u32>) -> f64 {
     f64::from(value.try_into().unwrap_or(u32::MAX))
 }

@@ -1,26 +1,26 @@
-//! Declares the two streams: creates what is missing, and refuses a stream that would put users into other lanes. It never
-//! narrows, deletes or changes what exists.
+//! Declares the event streams: creates missing ones, and refuses a stream that would assign users to other lanes. It never
+//! changes or deletes an existing stream.
 
 use super::subjects;
-use super::unavailable::unavailable;
+use super::unavailable;
 use crate::settings::StreamSettings;
-use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamError, GetStreamErrorKind};
+use async_nats::jetstream::context::{GetStreamError, GetStreamErrorKind};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType};
 use async_nats::jetstream::{self, ErrorCode};
 use std::time::Duration;
 use tiris_domain::lane::EventStream;
 use tiris_store::error::Error;
 
-/// Longest message a stream takes, in bytes: twice what an event may have, so that a too long one is kept and told.
+/// Largest message of a stream in bytes: twice the limit of an event, so that a too long event becomes a dead letter.
 pub const MESSAGE_BYTES_MAX: i32 = 128 * 1024;
-/// The shortest window the server allows. Broker deduplication is per stream and would let one publisher suppress
-/// another's message; exactly-once does not rest on it.
+/// The shortest window that the server allows. Exactly-once does not depend on the broker's deduplication, by which one
+/// publisher could suppress the message of another.
 const DUPLICATE_WINDOW: Duration = Duration::from_millis(100);
 
 fn config(stream: EventStream, settings: &StreamSettings) -> Config {
     Config {
         name: stream.name().to_owned(),
-        description: Some("Events of the trading bots; declared by tiris-ingest".to_owned()),
+        description: Some("Events of the trading bots, declared by tiris-ingest".to_owned()),
         subjects: subjects::published(stream),
         subject_transform: Some(subjects::transform(stream, settings.lanes)),
         storage: StorageType::File,
@@ -42,88 +42,58 @@ fn config(stream: EventStream, settings: &StreamSettings) -> Config {
 /// Why a stream cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DeclareError {
-    /// It exists with other lanes or subjects; using it would break the order of users' events.
+    /// The stream exists with other lanes or subjects; using it would break the order of a user's events.
     #[error(
-        "stream {stream} exists with another {what}: it has {found}, this worker is set to {wanted}. \
-         Set TIRIS_LANES to what the stream has, or move to new streams; nothing was changed"
+        "stream {stream} has a different {what}: found {found}, expected {wanted}. Nothing was changed; set TIRIS_LANES to the \
+         number of lanes of the stream, or move to new streams"
     )]
     Disagrees {
         /// Name of the stream.
         stream: &'static str,
-        /// What differs.
+        /// The property that differs.
         what: &'static str,
-        /// As it is.
+        /// Its value in the stream.
         found: String,
-        /// As it should be.
+        /// Its value by the settings.
         wanted: String,
     },
-    /// NATS cannot be asked now.
+    /// NATS is unavailable.
     #[error(transparent)]
     Unavailable(#[from] Error),
 }
 
-/// Creates both streams where they are missing and checks them where they exist.
+/// Creates the streams that are missing and checks those that exist.
 pub async fn declare(
     jetstream: &jetstream::Context,
     settings: &StreamSettings,
 ) -> Result<(), DeclareError> {
     for stream in EventStream::ALL {
-        declare_one(jetstream, stream, settings).await?;
+        let wanted = config(stream, settings);
+        let existing = match jetstream.get_stream(stream.name()).await {
+            Ok(existing) => existing,
+            Err(error) if is_missing(&error) => {
+                let created = jetstream.create_stream(wanted.clone()).await;
+                // It fails when another worker has just created the stream with other settings.
+                let created = created.map_err(unavailable)?;
+                tracing::info!(stream = %wanted.name, lanes = settings.lanes, "created the stream");
+                created
+            }
+            Err(error) => return Err(unavailable(error).into()),
+        };
+
+        agree(stream, &wanted, &existing.cached_info().config)?;
     }
     Ok(())
-}
-
-async fn declare_one(
-    jetstream: &jetstream::Context,
-    stream: EventStream,
-    settings: &StreamSettings,
-) -> Result<(), DeclareError> {
-    let wanted = config(stream, settings);
-    let existing = match jetstream.get_stream(stream.name()).await {
-        Ok(existing) => existing,
-        Err(error) if is_missing(&error) => create(jetstream, &wanted, settings.lanes).await?,
-        Err(error) => return Err(unavailable(error).into()),
-    };
-
-    agree(stream, &wanted, &existing.cached_info().config)
 }
 
 fn is_missing(error: &GetStreamError) -> bool {
     matches!(error.kind(), GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND)
 }
 
-/// Creates the stream, or returns the one that another worker created meanwhile.
-async fn create(
-    jetstream: &jetstream::Context,
-    wanted: &Config,
-    lanes: u16,
-) -> Result<jetstream::stream::Stream, Error> {
-    let error = match jetstream.create_stream(wanted.clone()).await {
-        Ok(created) => {
-            tracing::info!(stream = %wanted.name, lanes, "created the stream");
-            return Ok(created);
-        }
-        Err(error) => error,
-    };
-
-    let exists = matches!(error.kind(), CreateStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NAME_EXIST);
-    if exists {
-        jetstream
-            .get_stream(&wanted.name)
-            .await
-            .map_err(unavailable)
-    } else {
-        Err(unavailable(error))
-    }
-}
-
 fn agree(stream: EventStream, wanted: &Config, found: &Config) -> Result<(), DeclareError> {
-    let transform = |config: &Config| {
-        let text = config
-            .subject_transform
-            .as_ref()
-            .map(|t| format!("{} -> {}", t.source, t.destination));
-        text.unwrap_or_else(|| "no lanes".to_owned())
+    let transform = |config: &Config| match &config.subject_transform {
+        Some(transform) => format!("{} -> {}", transform.source, transform.destination),
+        None => "no lanes".to_owned(),
     };
     let subjects = |config: &Config| {
         let mut subjects = config.subjects.clone();

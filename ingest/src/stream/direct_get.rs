@@ -1,11 +1,10 @@
-//! Reads single messages by the broker's API, in which they come as JSON.
+//! Reads single messages by the broker's API, which returns them as JSON.
 //!
-//! A publisher may write headers or a subject that the client cannot parse, so that it drops the connection, or a status
-//! line it takes for the server's own; a delivery of such a message never arrives, while here nothing of it reaches the
-//! client's parser.
+//! A publisher may write a subject or headers that the client cannot parse, so that it drops the connection, or a status line
+//! that it mistakes for the server's. Such a message is never delivered; here nothing of it reaches the client's parser.
 
 use super::message::{Headers, Message, nanoseconds};
-use super::unavailable::unavailable;
+use super::unavailable;
 use crate::connection::Connection;
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::response::Response;
@@ -17,11 +16,11 @@ use tiris_domain::lane::EventStream;
 use tiris_store::error::Result;
 
 #[derive(serde::Deserialize)]
-struct Answer {
+struct StoredMessage {
     message: RawMessage,
 }
 
-/// The message at `seq`; none when the stream has none there.
+/// Returns the message at `seq`; None when the stream has none there.
 pub async fn message_at(
     connection: &Connection,
     stream: EventStream,
@@ -30,28 +29,20 @@ pub async fn message_at(
     get(connection, stream, &json!({ "seq": seq })).await
 }
 
-/// The first message at or after `seq` on any of `subjects`.
+/// Returns the first message at or after `seq` on any of `subjects`.
 pub async fn first_from(
     connection: &Connection,
     stream: EventStream,
     seq: u64,
     subjects: &[String],
 ) -> Result<Option<Message>> {
-    let mut first: Option<Message> = None;
+    let mut found = Vec::new();
     for subject in subjects {
-        let found = get(
-            connection,
-            stream,
-            &json!({ "seq": seq, "next_by_subj": subject }),
-        )
-        .await?;
-        first = first
-            .into_iter()
-            .chain(found)
-            .min_by_key(|message| message.stream_seq);
+        let request = json!({ "seq": seq, "next_by_subj": subject });
+        found.extend(get(connection, stream, &request).await?);
     }
 
-    Ok(first)
+    Ok(found.into_iter().min_by_key(|message| message.stream_seq))
 }
 
 async fn get(
@@ -60,28 +51,22 @@ async fn get(
     request: &Value,
 ) -> Result<Option<Message>> {
     let subject = format!("STREAM.MSG.GET.{}", stream.name());
-    let answer = connection
-        .jetstream
-        .request(subject, request)
-        .await
-        .map_err(unavailable)?;
-    let message = match answer {
-        Response::Ok(Answer { message }) => message,
+    let response = connection.jetstream.request(subject, request).await;
+    let message = match response.map_err(unavailable)? {
+        Response::Ok(StoredMessage { message }) => message,
         Response::Err { error } if error.error_code() == ErrorCode::NO_MESSAGE_FOUND => {
             return Ok(None);
         }
         Response::Err { error } => return Err(unavailable(error)),
     };
+    let decode = |text: &str| STANDARD.decode(text).map_err(unavailable);
     let headers = match &message.headers {
-        Some(text) => read_headers(&STANDARD.decode(text).map_err(unavailable)?),
+        Some(text) => read_headers(&decode(text)?),
         None => Headers::new(),
     };
 
     Ok(Some(Message {
-        payload: STANDARD
-            .decode(&message.payload)
-            .map_err(unavailable)?
-            .into(),
+        payload: decode(&message.payload)?.into(),
         subject: message.subject,
         headers,
         stream_seq: message.sequence,
@@ -89,19 +74,14 @@ async fn get(
     }))
 }
 
-/// Whatever can be made of the header block: the first line is the version, a line without a colon has no value.
+/// Reads a header block leniently: the first line is the version, and a line without a colon has an empty value.
 fn read_headers(block: &[u8]) -> Headers {
     let mut headers = Headers::new();
-    for line in String::from_utf8_lossy(block)
-        .lines()
-        .skip(1)
-        .filter(|line| !line.is_empty())
-    {
+    let text = String::from_utf8_lossy(block);
+    for line in text.lines().skip(1).filter(|line| !line.is_empty()) {
         let (name, value) = line.split_once(':').unwrap_or((line, ""));
-        headers
-            .entry(name.to_owned())
-            .or_default()
-            .push(value.trim().to_owned());
+        let values = headers.entry(name.to_owned()).or_default();
+        values.push(value.trim().to_owned());
     }
     headers
 }
@@ -111,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_are_read_as_far_as_they_go() {
+    fn reads_malformed_headers_leniently() {
         let headers = read_headers(b"NATS/1.0\r\nA: 1\r\nA:2\r\nodd\r\nB: \xff\r\n\r\n");
         assert_eq!(headers["A"], ["1", "2"]);
         assert_eq!(headers["odd"], [""]);

@@ -1,32 +1,32 @@
-//! A message as the stream keeps it.
+//! A message of a stream.
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
-/// Bytes of a fingerprint.
+/// Length of a fingerprint in bytes.
 const FINGERPRINT_BYTES: usize = 16;
 
-/// Names with their values.
+/// Header values by name.
 pub type Headers = BTreeMap<String, Vec<String>>;
 
-/// A message as the stream keeps it.
+/// A message as stored in its stream.
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// Subject with the lane in it.
+    /// Stored subject, which contains the lane.
     pub subject: String,
-    /// Bytes as published.
+    /// Payload as published.
     pub payload: Bytes,
     /// Headers as published.
     pub headers: Headers,
-    /// Its number in the stream.
+    /// Sequence in the stream.
     pub stream_seq: u64,
-    /// When the broker took it, nanoseconds since 1970.
+    /// When the broker stored it, in nanoseconds since 1970.
     pub broker_time: i64,
 }
 
 impl Message {
-    /// Distinguishes this message from any other that may come to stand at its sequence.
+    /// Returns a hash that differs from that of any other message which may get the same sequence.
     #[must_use]
     pub fn fingerprint(&self) -> Vec<u8> {
         let mut hash = Sha256::new();
@@ -37,20 +37,18 @@ impl Message {
         hash.finalize()[..FINGERPRINT_BYTES].to_vec()
     }
 
-    /// What it takes of a batch's limit in bytes.
+    /// Returns its size for the limits of a batch, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let header = |(name, values): (&String, &Vec<String>)| {
-            values
-                .iter()
-                .map(|value| name.len() + value.len())
-                .sum::<usize>()
-        };
-        self.subject.len() + self.payload.len() + self.headers.iter().map(header).sum::<usize>()
+        let headers = self
+            .headers
+            .iter()
+            .flat_map(|(name, values)| values.iter().map(move |value| name.len() + value.len()));
+        self.subject.len() + self.payload.len() + headers.sum::<usize>()
     }
 }
 
-/// Nanoseconds since 1970; a time outside of their range, 1677 to 2262, is no time of a broker.
+/// Returns nanoseconds since 1970. They cover 1677 to 2262; no broker reports a time outside that range.
 pub(super) fn nanoseconds(time: time::OffsetDateTime) -> i64 {
     i64::try_from(time.unix_timestamp_nanos()).unwrap_or(i64::MAX)
 }

@@ -1,13 +1,15 @@
-//! Reads one lane of a stream, in order, from a given position.
+//! Reads messages of a stream in order from a given position.
 //!
-//! Owns: the consumer, its pulls, and every way to notice that a delivery may be missing. On any doubt it fails, and the
-//! caller opens a new reader at the cursor.
+//! Owns the consumer, its pulls, and the detection of deliveries that may be missing. When in doubt the reader fails, and the
+//! caller opens a new one at its cursor.
 
 use super::message::{Headers, Message, nanoseconds};
 use super::subjects;
-use super::unavailable::unavailable;
+use super::unavailable;
 use crate::connection::Connection;
 use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, pull};
+use async_nats::jetstream::stream::Stream;
+use async_nats::{HeaderMap, HeaderValue};
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use std::time::Duration;
 use tiris_domain::lane::{EventStream, LaneKey};
@@ -15,65 +17,58 @@ use tiris_store::error::{Error, Result};
 use tokio::task::unconstrained;
 use uuid::Uuid;
 
-/// The server removes a consumer that is not read any more after this time.
+/// The server removes a consumer without a reader after this time.
 const INACTIVE_THRESHOLD: Duration = Duration::from_secs(30);
-/// A pull lost on the way is sent again after this time.
+/// A pull request that was lost is sent again after this time.
 const PULL_EXPIRES: Duration = Duration::from_secs(6);
-/// The server confirms in this rhythm that a waiting pull is alive.
+/// How often the server confirms that a waiting pull request is alive.
 const PULL_HEARTBEAT: Duration = Duration::from_secs(2);
-/// Messages and bytes one pull asks for, a bound of what a lane holds in memory besides the batch. A message that is
-/// longer than what is left of the bytes would stop the lane without any error, so they are many times the longest.
+/// Messages and bytes of one pull request, which bound what a lane holds in memory besides its batch. The bytes are many times
+/// the longest message, because one that exceeds the rest of them would stop the lane without an error.
 const PULL_MESSAGES: usize = 500;
 const PULL_BYTES: usize = 4 * 1024 * 1024;
-/// Reads a lane from one position on.
+
+/// Reads a range of a stream in order.
 pub struct Reader {
     messages: pull::Stream,
     consumer: Consumer<pull::Config>,
-    /// Consumer sequence of the last message received.
+    /// Consumer sequence of the last received message.
     received: u64,
-    /// What the server had delivered at the last idle check.
-    under_way: u64,
-    /// Messages of the lane the stream holds behind the last one received; none before the first.
+    /// Consumer sequence of the last delivery at the last idle check.
+    delivered: u64,
+    /// Messages in the range behind the last received one; None before the first.
     behind: Option<u64>,
     /// Disconnects of the client when this reader was opened.
     disconnects: u64,
 }
 
-impl std::fmt::Debug for Reader {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reader")
-            .field("received", &self.received)
-            .finish_non_exhaustive()
-    }
-}
-
-/// What a reader reads, and the name of its consumer.
+/// The messages that a reader reads, and the name of its consumer.
 #[derive(Clone, Debug)]
 pub struct Range {
     stream: EventStream,
-    /// Name of the consumer.
-    name: String,
-    /// Consumers whose names begin so are of no use any more.
+    consumer: String,
+    /// Name prefix of earlier consumers, which are removed.
     replaced: Option<String>,
     start: u64,
     subjects: Vec<String>,
 }
 
 impl Range {
-    /// A lane behind `cursor`. The name carries lane, epoch and `nonce`, so that no two owners ever share a consumer.
+    /// Returns the range of a lane behind `cursor`. The consumer's name contains lane, epoch and `nonce`, so that two owners
+    /// never share a consumer.
     #[must_use]
     pub fn of_lane(key: LaneKey, lanes: u16, epoch: i64, nonce: u32, cursor: u64) -> Self {
         Self {
             stream: key.stream,
-            name: format!("lane-{}-{epoch}-{nonce:08x}", key.lane),
+            consumer: format!("lane-{}-{epoch}-{nonce:08x}", key.lane),
             replaced: Some(format!("lane-{}-", key.lane)),
             start: cursor + 1,
             subjects: subjects::of_lane(key, lanes),
         }
     }
 
-    /// Part of a stream from `start` on, for the replay `job`; with `user` only that user's messages and those whose
-    /// subject names none.
+    /// Returns the range from `start` on for the replay `job`; with `user` only messages of that user and those whose subject
+    /// names none.
     #[must_use]
     pub fn of_replay(
         stream: EventStream,
@@ -82,54 +77,41 @@ impl Range {
         start: u64,
         user: Option<Uuid>,
     ) -> Self {
-        let subjects = user
-            .map(|user| subjects::of_user(stream, user))
-            .unwrap_or_default();
+        let subjects = user.map(|user| subjects::of_user(stream, user));
 
-        // Another worker may be at the same job for a moment, so nothing is removed; the server does that by itself.
         Self {
             stream,
-            name: format!("replay-{job}-{nonce:08x}"),
+            consumer: format!("replay-{job}-{nonce:08x}"),
+            // Another worker may run the same job for a moment; the server removes its consumer.
             replaced: None,
             start,
-            subjects,
+            subjects: subjects.unwrap_or_default(),
         }
     }
 }
 
-/// How much is read at once.
+/// Limits of a batch; the message that reaches one is its last.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchLimits {
-    /// In events.
+    /// Number of messages.
     pub events: usize,
-    /// In bytes of payload and headers.
+    /// Bytes of subjects, headers and payloads.
     pub bytes: usize,
 }
 
 impl Reader {
-    /// Opens a consumer of its own. Those it replaces are removed, as far as they let themselves be.
+    /// Opens a consumer for `range`, and tries to remove those it replaces.
     pub async fn open(connection: &Connection, range: Range) -> Result<Self> {
         let disconnects = connection.disconnects();
-        let stream = connection
-            .jetstream
-            .get_stream_no_info(range.stream.name())
-            .await
-            .map_err(unavailable)?;
-
+        let name = range.stream.name();
+        let stream = connection.jetstream.get_stream_no_info(name).await;
+        let stream = stream.map_err(unavailable)?;
         if let Some(prefix) = &range.replaced {
-            let others: Vec<String> = stream
-                .consumer_names()
-                .try_collect()
-                .await
-                .map_err(unavailable)?;
-            for other in others.iter().filter(|name| name.starts_with(prefix)) {
-                if let Err(error) = stream.delete_consumer(other).await {
-                    tracing::debug!(consumer = %other, error = %error, "could not remove an old consumer");
-                }
-            }
+            remove_consumers(&stream, prefix).await?;
         }
+
         let config = pull::Config {
-            name: Some(range.name),
+            name: Some(range.consumer),
             deliver_policy: DeliverPolicy::ByStartSequence {
                 start_sequence: range.start,
             },
@@ -140,10 +122,8 @@ impl Reader {
             inactive_threshold: INACTIVE_THRESHOLD,
             ..pull::Config::default()
         };
-        let consumer = stream
-            .create_consumer_strict(config)
-            .await
-            .map_err(unavailable)?;
+        let consumer = stream.create_consumer_strict(config).await;
+        let consumer = consumer.map_err(unavailable)?;
         let messages = consumer
             .stream()
             .max_messages_per_batch(PULL_MESSAGES)
@@ -158,13 +138,13 @@ impl Reader {
             messages,
             consumer,
             received: 0,
-            under_way: 0,
+            delivered: 0,
             behind: None,
             disconnects,
         })
     }
 
-    /// Waits up to `wait` for a message and takes all that is there, within `limits`; empty when nothing came.
+    /// Waits up to `wait` for a message and returns all that have arrived, within `limits`; empty when none arrived.
     pub async fn next_batch(
         &mut self,
         connection: &Connection,
@@ -178,7 +158,7 @@ impl Reader {
         }
     }
 
-    /// Takes all that is there, within `limits`, and waits for nothing: even the shortest time-out lasts a millisecond.
+    /// Returns all messages that have arrived, within `limits`, without waiting: even the shortest timeout takes a millisecond.
     pub fn ready_batch(
         &mut self,
         connection: &Connection,
@@ -200,23 +180,21 @@ impl Reader {
             let message = received?;
             bytes += message.bytes();
             batch.push(message);
-            let full = batch.len() >= limits.events || bytes >= limits.bytes;
-            // Unconstrained: the runtime would call what is there not there after 128 messages.
-            next = if full {
-                None
-            } else {
-                unconstrained(self.next()).now_or_never()
-            };
+            if batch.len() >= limits.events || bytes >= limits.bytes {
+                break;
+            }
+            // Unconstrained, because the runtime's budget would hide arrived messages after the first 128.
+            next = unconstrained(self.next()).now_or_never();
         }
 
         Ok(batch)
     }
 
-    /// The next message, whenever it comes. Nothing is lost when the future is dropped.
+    /// Waits for the next message. Cancel safe: no message is lost when the future is dropped.
     pub async fn next(&mut self) -> Result<Message> {
         match self.messages.next().await {
             Some(message) => self.accept(&message.map_err(unavailable)?),
-            None => Err(doubt("ended", "the stream of messages ended")),
+            None => Err(doubt("ended", "the consumer ended")),
         }
     }
 
@@ -231,7 +209,7 @@ impl Reader {
             return Err(doubt("hole", why));
         }
 
-        self.received = info.consumer_sequence;
+        self.received = got;
         self.behind = Some(info.pending);
         Ok(Message {
             subject: delivery.subject.to_string(),
@@ -239,15 +217,14 @@ impl Reader {
             headers: delivery
                 .headers
                 .as_ref()
-                .map(read_headers)
-                .unwrap_or_default(),
+                .map_or_else(Headers::new, read_headers),
             stream_seq: info.stream_sequence,
             broker_time: nanoseconds(info.published),
         })
     }
 
     /// Fails when the connection was lost since the reader was opened.
-    pub fn check_connection(&self, connection: &Connection) -> Result<()> {
+    fn check_connection(&self, connection: &Connection) -> Result<()> {
         if connection.disconnects() == self.disconnects {
             Ok(())
         } else {
@@ -255,48 +232,60 @@ impl Reader {
         }
     }
 
-    /// Whether everything the server delivered arrives; to be asked now and then while nothing comes. What was under
-    /// way at one call must have arrived by the next. Answers how many messages the server still has for this lane.
+    /// Checks that deliveries arrive: those made before one call must have arrived by the next. Call it periodically while no
+    /// message arrives. Returns how many messages of the range the server has not delivered yet.
     pub async fn check_idle(&mut self, connection: &Connection) -> Result<u64> {
         self.check_connection(connection)?;
-        if self.received < self.under_way {
-            let why = format!(
-                "the server delivered {}, {} arrived",
-                self.under_way, self.received
-            );
+        if !self.is_complete() {
+            let delivered = self.delivered;
+            let received = self.received;
+            let why = format!("the server delivered {delivered} messages, {received} arrived");
             return Err(doubt("swallowed", why));
         }
         let info = self.consumer.get_info().await.map_err(unavailable)?;
-        self.under_way = info.delivered.consumer_sequence;
+        self.delivered = info.delivered.consumer_sequence;
         if self.is_complete() {
             self.behind = Some(info.num_pending);
         }
         Ok(info.num_pending)
     }
 
-    /// Messages of the lane the stream holds behind the last one received; none before the first.
+    /// Returns how many messages of the range the stream holds behind the last received one; None before the first.
     #[must_use]
     pub const fn behind(&self) -> Option<u64> {
         self.behind
     }
 
-    /// Whether all that was under way at the last idle check has arrived.
+    /// Whether all deliveries up to the last idle check have arrived.
     #[must_use]
     pub const fn is_complete(&self) -> bool {
-        self.received >= self.under_way
+        self.received >= self.delivered
     }
 }
 
-fn read_headers(headers: &async_nats::HeaderMap) -> Headers {
-    let texts =
-        |values: &[async_nats::HeaderValue]| values.iter().map(|v| v.as_str().to_owned()).collect();
+async fn remove_consumers(stream: &Stream<()>, prefix: &str) -> Result<()> {
+    let names: Vec<String> = stream
+        .consumer_names()
+        .try_collect()
+        .await
+        .map_err(unavailable)?;
+    for name in names.iter().filter(|name| name.starts_with(prefix)) {
+        if let Err(error) = stream.delete_consumer(name).await {
+            tracing::debug!(consumer = %name, error = %error, "could not remove an old consumer");
+        }
+    }
+    Ok(())
+}
+
+fn read_headers(headers: &HeaderMap) -> Headers {
+    let texts = |values: &[HeaderValue]| values.iter().map(|v| v.as_str().to_owned()).collect();
+    let headers = headers.iter();
     headers
-        .iter()
         .map(|(name, values)| (name.to_string(), texts(values)))
         .collect()
 }
 
-/// A delivery may be missing; `kind` for the metric.
+/// Returns the error for a delivery that may be missing, and counts it under `kind`.
 fn doubt(kind: &'static str, why: impl Into<String>) -> Error {
     metrics::counter!("ingest_reader_doubts_total", "kind" => kind).increment(1);
     Error::Unavailable {

@@ -1,36 +1,27 @@
-//! The subjects of the streams and of their lanes.
+//! The subjects of the event streams and of their lanes.
 
 use async_nats::jetstream::stream::{Config, SubjectTransform};
 use tiris_domain::lane::{EventStream, LaneKey};
 use uuid::Uuid;
 
-/// The subjects bots publish to, with and without a user.
+/// Returns the subjects that bots publish to, with and without a user.
 #[must_use]
 pub fn published(stream: EventStream) -> Vec<String> {
-    let subjects: &[&str] = match stream {
-        EventStream::Trading => &[
-            "trading.orders.*",
-            "trading.orders.*.*",
-            "trading.balance.*",
-            "trading.balance.*.*",
-        ],
-        EventStream::System => &[
-            "trading.errors",
-            "trading.errors.*",
-            "trading.signals",
-            "trading.signals.*",
-            "trading.heartbeat",
-            "trading.heartbeat.*",
-        ],
-    };
-
-    subjects
-        .iter()
-        .map(|subject| (*subject).to_owned())
+    let bare = bare(stream).into_iter();
+    bare.flat_map(|subject| [format!("{subject}.*"), subject])
         .collect()
 }
 
-/// The transform that puts a user into one of `lanes` lanes.
+/// Returns the subjects without a user.
+fn bare(stream: EventStream) -> Vec<String> {
+    let subjects: &[&str] = match stream {
+        EventStream::Trading => &["trading.orders.*", "trading.balance.*"],
+        EventStream::System => &["trading.errors", "trading.signals", "trading.heartbeat"],
+    };
+    subjects.iter().copied().map(str::to_owned).collect()
+}
+
+/// Returns the subject transform that assigns each user to one of `lanes` lanes.
 #[must_use]
 pub fn transform(stream: EventStream, lanes: u16) -> SubjectTransform {
     let (source, destination) = match stream {
@@ -52,7 +43,7 @@ pub fn transform(stream: EventStream, lanes: u16) -> SubjectTransform {
     }
 }
 
-/// How many lanes a stream with this configuration puts its users into; none when it does not.
+/// Returns the number of lanes that a stream assigns its users to; None when it has no such transform.
 #[must_use]
 pub fn lanes_of(stream: EventStream, config: &Config) -> Option<u16> {
     let transform = config.subject_transform.as_ref()?;
@@ -62,44 +53,35 @@ pub fn lanes_of(stream: EventStream, config: &Config) -> Option<u16> {
     (transform.source == ours.source && transform.destination == ours.destination).then_some(lanes)
 }
 
-/// The subjects of a lane, as the stream keeps them; lane number `lanes` is that of the bare subjects.
+/// Returns the stored subjects of a lane. Lane number `lanes` is that of the subjects without a user.
 #[must_use]
 pub fn of_lane(key: LaneKey, lanes: u16) -> Vec<String> {
     let LaneKey { stream, lane } = key;
 
-    match (stream, lane == lanes) {
-        (EventStream::Trading, false) => vec![format!("trading.*.*.{lane}.*")],
-        (EventStream::System, false) => vec![format!("trading.*.{lane}.*")],
-        (EventStream::Trading, true) => vec![
-            "trading.orders.*".to_owned(),
-            "trading.balance.*".to_owned(),
-        ],
-        (EventStream::System, true) => {
-            vec![
-                "trading.errors".to_owned(),
-                "trading.signals".to_owned(),
-                "trading.heartbeat".to_owned(),
-            ]
-        }
+    if lane == lanes {
+        return bare(stream);
     }
+    vec![match stream {
+        EventStream::Trading => format!("trading.*.*.{lane}.*"),
+        EventStream::System => format!("trading.*.{lane}.*"),
+    }]
 }
 
-/// The subjects that can hold a user's events, as the stream keeps them: the user's own in any lane, and the bare ones.
+/// Returns the stored subjects that can hold events of a user: the user's own in any lane, and those without a user.
 #[must_use]
 pub fn of_user(stream: EventStream, user: Uuid) -> Vec<String> {
     let own = match stream {
         EventStream::Trading => format!("trading.*.*.*.{}", user.hyphenated()),
         EventStream::System => format!("trading.*.*.{}", user.hyphenated()),
     };
-    let bare = of_lane(LaneKey { stream, lane: 0 }, 0);
-    std::iter::once(own).chain(bare).collect()
+    std::iter::once(own).chain(bare(stream)).collect()
 }
 
-/// The lane of a subject as the stream with `lanes` lanes keeps it.
+/// Returns the lane of a stored subject of a stream with `lanes` lanes; None when it has none.
 #[must_use]
 pub fn lane_of(stream: EventStream, subject: &str, lanes: u16) -> Option<u16> {
     let tokens: Vec<&str> = subject.split('.').collect();
-    // A bare subject has as many tokens as stand before the lane in others.
+    // A subject without a user ends where others have the lane.
     let before = match stream {
         EventStream::Trading => 3,
         EventStream::System => 2,

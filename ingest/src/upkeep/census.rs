@@ -1,6 +1,6 @@
-//! Figures of the whole system: users, tradings, bots.
+//! Metrics of the whole system: users, tradings, bots.
 //!
-//! Every worker counts, so that the figures are there whichever of them is scraped.
+//! Every worker counts, so that each reports the metrics, whichever is scraped.
 
 use crate::status::gauges::float;
 use sqlx::PgPool;
@@ -8,28 +8,18 @@ use std::time::Duration;
 use tiris_domain::states::{BotStatus, State, TradingStatus, TradingType, UserStatus};
 use tiris_store::census::{self, BotCount, TradingCount};
 use tiris_store::error::Result;
-use tokio_util::sync::CancellationToken;
 
-/// Counting reads whole tables, small as they are.
+/// Counting reads whole tables, although small ones.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// Counts until `stop`.
-pub async fn run(pool: PgPool, stop: CancellationToken) {
+/// Counts periodically.
+pub(crate) async fn run(pool: PgPool) {
     loop {
-        let counted = tokio::select! {
-            () = stop.cancelled() => return,
-            counted = count(&pool) => counted,
-        };
-        if let Err(error) = counted {
-            tracing::debug!(
-                error = &error as &dyn std::error::Error,
-                "could not count users, tradings and bots"
-            );
+        if let Err(error) = count(&pool).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::debug!(error, "could not count users, tradings and bots");
         }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(INTERVAL) => {}
-        }
+        tokio::time::sleep(INTERVAL).await;
     }
 }
 

@@ -1,7 +1,7 @@
-//! Upkeep beside the lanes: partitions ahead of time, compression, retention, the purge of event ids and of what has
-//! expired, and the metrics of lanes without an owner.
+//! Periodic maintenance: creates partitions, sets compression, deletes old history, event ids and expired rows, and samples the
+//! metrics of lanes without an owner.
 //!
-//! Owns: the rhythm, and that one worker at a time does each task. A failure is logged and tried again, and stops no lane.
+//! One worker at a time does each task. A failure is logged and retried, and stops no lane.
 
 use crate::connection::Connection;
 use crate::context::Context;
@@ -14,54 +14,40 @@ use tiris_domain::lane::{EventStream, LaneKey};
 use tiris_store::error::Result;
 use tiris_store::retention::{self, Expiring, History};
 use tiris_store::{dead_letters, partitions, workers};
-use tokio_util::sync::CancellationToken;
 
-/// How often figures are sampled.
+/// How often metrics are sampled.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(10);
-/// How often the rest is done, and how soon again when it failed.
-const UPKEEP_INTERVAL: Duration = Duration::from_secs(60 * 60);
-const UPKEEP_RETRY: Duration = Duration::from_secs(60);
-/// Event ids are kept longer than messages by this much.
-const STREAM_MARGIN: Duration = Duration::from_secs(24 * 60 * 60);
-/// Rows forgotten in one transaction.
-const FORGOTTEN_AT_ONCE: u32 = 5_000;
+/// How often the other tasks run, and how soon again after a failure.
+const UPKEEP_INTERVAL: Duration = Duration::from_hours(1);
+const UPKEEP_RETRY: Duration = Duration::from_mins(1);
+/// How much longer than the messages of the streams event ids are kept.
+const STREAM_MARGIN: Duration = Duration::from_hours(24);
+/// Rows deleted in one transaction.
+const ROWS_AT_ONCE: u32 = 5_000;
 
-/// Works until `stop`.
-pub async fn run(context: Context, kept: Retention, stop: CancellationToken) {
+/// Works periodically.
+pub(crate) async fn run(context: Context, kept: Retention) {
     let mut next_upkeep = Instant::now();
-    let mut is_in_trouble = false;
+    let mut has_failed = false;
 
     loop {
-        let work = async {
-            if Instant::now() >= next_upkeep {
-                let done = all_upkeep(&context, kept).await;
-                next_upkeep = Instant::now() + if done { UPKEEP_INTERVAL } else { UPKEEP_RETRY };
-            }
-            sample(&context).await
-        };
-        let sampled = tokio::select! {
-            () = stop.cancelled() => return,
-            sampled = work => sampled,
-        };
-        match sampled {
-            Ok(()) => is_in_trouble = false,
-            Err(error) if !is_in_trouble => {
-                is_in_trouble = true;
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "could not sample the figures of the lanes"
-                );
-            }
-            Err(_) => {}
+        if Instant::now() >= next_upkeep {
+            let done = all_upkeep(&context, kept).await;
+            next_upkeep = Instant::now() + if done { UPKEEP_INTERVAL } else { UPKEEP_RETRY };
         }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(SAMPLE_INTERVAL) => {}
+        let sampled = sample(&context).await;
+        if let Err(error) = &sampled
+            && !has_failed
+        {
+            let error = error as &dyn std::error::Error;
+            tracing::warn!(error, "could not sample the metrics of the lanes");
         }
+        has_failed = sampled.is_err();
+        tokio::time::sleep(SAMPLE_INTERVAL).await;
     }
 }
 
-/// Event ids outlive the messages they are of: an id is forgotten only when no stream can hold its message any more.
+/// Does all tasks. An event id is kept until no stream can hold its message any more.
 async fn all_upkeep(context: &Context, mut kept: Retention) -> bool {
     if let Some(age) = kept.event_ids {
         kept.event_ids = match longest_age(&context.connection).await {
@@ -71,9 +57,10 @@ async fn all_upkeep(context: &Context, mut kept: Retention) -> bool {
                 None
             }
             Err(error) => {
+                let error = &error as &dyn std::error::Error;
                 tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "event ids are kept: the streams cannot be asked"
+                    error,
+                    "event ids are kept: could not read the retention of the streams"
                 );
                 None
             }
@@ -83,16 +70,12 @@ async fn all_upkeep(context: &Context, mut kept: Retention) -> bool {
     upkeep(&context.pool, &kept).await
 }
 
-/// How long the stream that keeps its messages longest does so; none for ever.
+/// Returns the longest retention of the streams; None when one keeps its messages for ever.
 async fn longest_age(connection: &Connection) -> Result<Option<Duration>> {
     let mut longest = Duration::ZERO;
     for stream in EventStream::ALL {
-        let found = connection
-            .jetstream
-            .get_stream(stream.name())
-            .await
-            .map_err(unavailable)?;
-        let age = found.cached_info().config.max_age;
+        let found = connection.jetstream.get_stream(stream.name()).await;
+        let age = found.map_err(unavailable)?.cached_info().config.max_age;
         if age.is_zero() {
             return Ok(None);
         }
@@ -101,28 +84,27 @@ async fn longest_age(connection: &Connection) -> Result<Option<Duration>> {
     Ok(Some(longest))
 }
 
-/// Every task, whatever becomes of the others. Returns whether all were done.
+/// Does every task, also after one has failed. Returns whether all succeeded.
 pub async fn upkeep(pool: &PgPool, kept: &Retention) -> bool {
-    let made = partitions::ensure(pool, kept.partition_months).await;
-    let mut all_done = succeeded("make partitions", made.map(drop));
+    let created = partitions::ensure(pool, kept.partition_months).await;
+    let mut all_done = succeeded("create partitions", created.map(drop));
     let compressed = compress(pool, kept.compression).await;
     all_done &= succeeded("set the age of compression", compressed);
-    let forgotten = workers::forget_dead(pool).await;
-    all_done &= succeeded("forget workers long dead", forgotten);
+    all_done &= succeeded("delete dead workers", workers::forget_dead(pool).await);
 
-    for (history, age) in kept.histories() {
+    for (history, age) in [
+        (History::TradingLogs, kept.logs),
+        (History::AuditLogs, kept.audit),
+        (History::Transactions, kept.transactions),
+    ] {
         if let Some(age) = age {
-            let dropped = drop_old(pool, history, age).await;
-            all_done &= succeeded("drop old partitions", dropped);
+            all_done &= succeeded("drop old partitions", drop_old(pool, history, age).await);
         }
     }
-    if let Some(age) = kept.event_ids {
-        let purged = forget(pool, Old::EventIds(age)).await;
-        all_done &= succeeded("purge old event ids", purged);
-    }
-    for what in Expiring::ALL {
-        let removed = forget(pool, Old::Expired(what)).await;
-        all_done &= succeeded("remove what has expired", removed);
+    let event_ids = kept.event_ids.map(Old::EventIds);
+    let expired = Expiring::ALL.map(Old::Expired);
+    for old in event_ids.into_iter().chain(expired) {
+        all_done &= succeeded("delete old rows", delete(pool, old).await);
     }
     all_done
 }
@@ -136,10 +118,8 @@ fn succeeded(what: &'static str, done: Result<()>) -> bool {
 
 async fn compress(pool: &PgPool, age: Option<Duration>) -> Result<()> {
     if partitions::compress_after(pool, age).await? {
-        tracing::info!(
-            days = age.map(|age| age.as_secs() / (24 * 60 * 60)),
-            "set the age of compression"
-        );
+        let days = age.map(|age| age.as_secs() / (24 * 60 * 60));
+        tracing::info!(days, "set the age of compression");
     }
     Ok(())
 }
@@ -152,16 +132,13 @@ async fn drop_old(pool: &PgPool, history: History, age: Duration) -> Result<()> 
     let dropped = retention::drop_partitions(&mut transaction, history, age).await?;
     transaction.commit().await?;
     if dropped > 0 {
-        tracing::info!(
-            table = history.table(),
-            partitions = dropped,
-            "dropped what is older than it is kept"
-        );
+        let table = history.table();
+        tracing::info!(table, partitions = dropped, "dropped old partitions");
     }
     Ok(())
 }
 
-/// What is forgotten batch by batch.
+/// Rows that are deleted batch by batch.
 #[derive(Clone, Copy)]
 enum Old {
     EventIds(Duration),
@@ -176,58 +153,50 @@ impl Old {
         }
     }
 
-    async fn forget(self, connection: &mut PgConnection) -> Result<u64> {
+    async fn delete(self, connection: &mut PgConnection) -> Result<u64> {
         match self {
-            Self::EventIds(age) => {
-                retention::purge_event_ids(connection, age, FORGOTTEN_AT_ONCE).await
-            }
-            Self::Expired(what) => {
-                retention::remove_expired(connection, what, FORGOTTEN_AT_ONCE).await
-            }
+            Self::EventIds(age) => retention::purge_event_ids(connection, age, ROWS_AT_ONCE).await,
+            Self::Expired(what) => retention::remove_expired(connection, what, ROWS_AT_ONCE).await,
         }
     }
 }
 
-async fn forget(pool: &PgPool, old: Old) -> Result<()> {
+async fn delete(pool: &PgPool, old: Old) -> Result<()> {
     let mut total = 0;
     loop {
         let mut transaction = pool.begin().await?;
         if !retention::may_do_alone(&mut transaction, old.table()).await? {
             return Ok(());
         }
-        let forgotten = old.forget(&mut transaction).await?;
+        let deleted = old.delete(&mut transaction).await?;
         transaction.commit().await?;
-        total += forgotten;
-        if forgotten < u64::from(FORGOTTEN_AT_ONCE) {
+        total += deleted;
+        if deleted < u64::from(ROWS_AT_ONCE) {
             break;
         }
     }
 
     if total > 0 {
-        tracing::info!(table = old.table(), rows = total, "forgot what is old");
+        tracing::info!(table = old.table(), rows = total, "deleted old rows");
     }
 
     Ok(())
 }
 
-/// The open letters of our own lanes, and, by one worker at a time, the lag of lanes without an owner.
+/// Samples the open dead letters of this worker's lanes, and, one worker at a time, the lag of lanes without an owner.
 async fn sample(context: &Context) -> Result<()> {
     let lanes: Vec<LaneKey> = context.board.lines().into_keys().collect();
     let mut connection = context.pool.acquire().await?;
-    gauges::gauge_letters(&dead_letters::count_by_class(&mut connection, &lanes).await?);
+    gauges::gauge_dead_letters(&dead_letters::count_by_class(&mut connection, &lanes).await?);
     drop(connection);
 
     for stream in EventStream::ALL {
         let found = state_of(&context.connection, stream).await?;
+        let created_at = found.created_at;
+        let last_seq = found.last_seq;
         let mut transaction = context.pool.begin().await?;
         if retention::may_do_alone(&mut transaction, stream.name()).await? {
-            retention::sample_free_lanes(
-                &mut transaction,
-                stream,
-                found.created_at,
-                found.last_seq,
-            )
-            .await?;
+            retention::sample_free_lanes(&mut transaction, stream, created_at, last_seq).await?;
             transaction.commit().await?;
         }
     }

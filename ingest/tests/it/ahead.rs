@@ -1,4 +1,4 @@
-//! What comes while a batch is committed.
+//! Messages that arrive while a batch is committed.
 
 use crate::world::{WAIT, World, step, waits};
 use anyhow::{Result, ensure};
@@ -17,7 +17,7 @@ const ONE: Step = Step::Committed(Counts {
     drift: 0,
 });
 
-/// Keeps every lane from committing until it is dropped.
+/// Returns a transaction that keeps every lane from committing.
 async fn hold_back(world: &World) -> Result<Transaction<'static, Postgres>> {
     let mut holder = world.pool().begin().await?;
     sqlx::query("SELECT FROM ingest_lanes FOR UPDATE")
@@ -26,12 +26,12 @@ async fn hold_back(world: &World) -> Result<Transaction<'static, Postgres>> {
     Ok(holder)
 }
 
-/// Publishes a credit of 1 BTC; returns its sequence in the stream.
+/// Publishes a credit of 1 BTC. Returns its sequence in the stream.
 async fn send_one(world: &World) -> Result<u64> {
     world.send(&world.btc_credit("1")).await
 }
 
-/// Reported over the connection the messages come by: when it is reported, they are here.
+/// Waits until the messages up to `sequence` have arrived: the report comes after them on the same connection.
 async fn delivered(world: &World, sequence: u64) -> Result<()> {
     eventually("everything is delivered", WAIT, async || -> Result<()> {
         let name = EventStream::Trading.name();
@@ -50,7 +50,7 @@ async fn delivered(world: &World, sequence: u64) -> Result<()> {
 #[tokio::test]
 async fn the_next_batch_is_read_while_one_is_committed() -> Result<()> {
     let mut world = World::new().await?;
-    // A batch that is full asks for nothing more.
+    // A full batch takes no more messages.
     let context = Context {
         batch_events: 1,
         ..world.context()
@@ -77,7 +77,7 @@ async fn the_next_batch_is_read_while_one_is_committed() -> Result<()> {
     Ok(())
 }
 
-/// Steps until the lane is at `cursor`; returns how many duplicates it met.
+/// Steps until the lane is at `cursor`. Returns the number of duplicates.
 async fn step_to(lane: &mut Lane, cursor: u64) -> Result<u64> {
     let duplicates = AtomicU64::new(0);
     eventually("everything is applied", WAIT, async || -> Result<()> {
@@ -92,7 +92,7 @@ async fn step_to(lane: &mut Lane, cursor: u64) -> Result<u64> {
 }
 
 #[tokio::test]
-async fn what_a_lost_reader_read_ahead_comes_again_and_is_read_once() -> Result<()> {
+async fn messages_read_ahead_by_a_lost_reader_are_applied_once() -> Result<()> {
     let mut world = World::new().await?;
     let mut lane = world.lane().await?;
     let holder = hold_back(&world).await?;

@@ -10,14 +10,14 @@ pub(crate) struct Api {
     pub(crate) process: Process,
     pub(crate) url: String,
     pub(crate) admin: String,
-    /// Of the user with the email address that the API was started with.
+    /// Token of the user with the given email address.
     pub(crate) token: String,
-    /// Holds the keys, and what else a test wants to keep as long.
+    /// Holds the keys and files of the test.
     pub(crate) folder: TempDir,
 }
 
 impl Api {
-    /// Starts the API with more `settings`, and waits until it is ready.
+    /// Starts the API with additional `settings`, and waits until it is ready.
     pub(crate) async fn start(
         database_url: &str,
         nats_url: &str,
@@ -59,7 +59,7 @@ impl Api {
     }
 }
 
-/// A token that the command prints for the user with an email address.
+/// Issues a token for the user with the email address.
 async fn token(database_url: &str, email: &str, key: &Path) -> Result<String> {
     let printed = tokio::process::Command::new(binary("tiris-api")?)
         .args(["token", "--email", email])

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use std::process::Command;
 use tiris_testing::binary;
 
-/// How long faults are injected, and the events meanwhile.
+/// How long faults are injected, and the number of events meanwhile.
 const SECONDS: &str = "15";
 const EVENTS: &str = "8000";
 

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use tiris_testing::binary;
 use tokio::process::Command;
 
-/// What a command printed, and whether it succeeded.
+/// The output of a command, and whether it succeeded.
 #[derive(Debug)]
 pub(crate) struct Output {
     pub(crate) succeeded: bool,

@@ -1,11 +1,10 @@
 //! Copies of dead letters in the stream `TRADING_DLQ`: at least once, marked when acknowledged.
 
-use crate::world::{World, drain};
+use crate::world::{World, drain, seize};
 use anyhow::{Context as _, Result, ensure};
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::Config;
 use tiris_ingest::dead_letters::{NAME, publish_some};
-use tiris_ingest::lane::Lane;
 use tiris_testing::NatsSettings;
 
 const UNPUBLISHED: &str = "dead_letters WHERE published_at IS NULL";
@@ -33,7 +32,7 @@ fn header<'a>(message: &'a StreamMessage, name: &str) -> Result<&'a str> {
 }
 
 #[tokio::test]
-async fn each_letter_is_published_with_its_reason_and_payload() -> Result<()> {
+async fn publishes_a_dead_letter_with_reason_and_payload() -> Result<()> {
     let world = World::new().await?;
     let mut worker = world.ready_worker().await?;
     let event = world.btc_debit("5");
@@ -57,7 +56,7 @@ async fn each_letter_is_published_with_its_reason_and_payload() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_payload_that_is_too_long_is_left_out() -> Result<()> {
+async fn leaves_out_a_payload_that_is_too_long() -> Result<()> {
     let world = World::new().await?;
     let mut worker = world.ready_worker().await?;
 
@@ -76,18 +75,18 @@ async fn a_payload_that_is_too_long_is_left_out() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_letter_the_broker_finds_too_long_holds_back_no_other() -> Result<()> {
+async fn a_dead_letter_too_long_for_the_broker_holds_back_no_other() -> Result<()> {
     let nats = NatsSettings {
         more: "max_payload: 16384".to_owned(),
         ..NatsSettings::default()
     };
     let world = World::with_nats(nats).await?;
     let context = world.context();
-    let mut lane = Lane::seize(context.clone(), world.own_lane().await?).await?;
+    let mut lane = seize(context.clone(), world.own_lane().await?).await?;
     world.send_bytes("first").await?;
     world.send_bytes("second").await?;
     drain(&mut lane).await?;
-    // Taken when the broker's limit was higher.
+    // As if stored when the limit of the broker was higher.
     let longer = "UPDATE dead_letters SET payload = convert_to(repeat('x', 20000), 'UTF8') WHERE payload = 'first'";
     world.execute(longer).await?;
     create_stream(&world).await?;
@@ -109,14 +108,14 @@ async fn a_letter_the_broker_finds_too_long_holds_back_no_other() -> Result<()> 
 }
 
 #[tokio::test]
-async fn a_letter_that_was_not_acknowledged_is_published_later() -> Result<()> {
+async fn an_unacknowledged_dead_letter_is_published_later() -> Result<()> {
     let world = World::new().await?;
     let context = world.context();
-    let mut lane = Lane::seize(context.clone(), world.own_lane().await?).await?;
+    let mut lane = seize(context.clone(), world.own_lane().await?).await?;
     world.send_bytes("no event").await?;
     drain(&mut lane).await?;
 
-    // There is no such stream yet, so nothing acknowledges.
+    // The stream does not exist yet, so the broker does not acknowledge.
     let published = publish_some(&context).await;
     ensure!(published.is_err(), "{published:?}");
     world.expect_rows(UNPUBLISHED, 1).await?;
@@ -129,9 +128,9 @@ async fn a_letter_that_was_not_acknowledged_is_published_later() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_worker_publishes_letters_of_its_own_and_of_removed_lanes() -> Result<()> {
+async fn publishes_dead_letters_of_own_and_removed_lanes() -> Result<()> {
     let world = World::new().await?;
-    let mut lane = Lane::seize(world.context(), world.own_lane().await?).await?;
+    let mut lane = seize(world.context(), world.own_lane().await?).await?;
     world.send_bytes("no event").await?;
     drain(&mut lane).await?;
     create_stream(&world).await?;

@@ -1,4 +1,4 @@
-//! Every kind of bad event becomes a dead letter with its original bytes, its code and its class, and stops no other.
+//! Every kind of bad event becomes a dead letter with its payload, code and class, and holds up no other event.
 
 mod bad;
 
@@ -8,9 +8,9 @@ use anyhow::{Context, Result, ensure};
 use tiris_domain::event::Kind;
 use uuid::Uuid;
 
-/// What a dead letter says.
+/// The stored dead letter of a message.
 #[derive(Debug, sqlx::FromRow)]
-struct Letter {
+struct DeadLetter {
     code: String,
     class: String,
     payload: Vec<u8>,
@@ -20,7 +20,7 @@ struct Letter {
     user_id: Option<Uuid>,
 }
 
-impl Letter {
+impl DeadLetter {
     async fn of_message(world: &World, sequence: u64) -> Result<Self> {
         sqlx::query_as(
             "SELECT code, class, payload, status, attempts, event_id, user_id FROM dead_letters WHERE stream_seq = $1",
@@ -47,8 +47,8 @@ impl Letter {
     }
 }
 
-/// Publishes bad messages with good events between them, until all letters and postings are there.
-async fn every_bad_event_is_put_aside(world: &World, bad: &[Bad]) -> Result<()> {
+/// Publishes bad messages among good events, and waits for all dead letters and postings.
+async fn every_bad_event_becomes_a_dead_letter(world: &World, bad: &[Bad]) -> Result<()> {
     let mut sequences = Vec::new();
     for eight in bad.chunks(8) {
         for message in eight {
@@ -69,33 +69,35 @@ async fn every_bad_event_is_put_aside(world: &World, bad: &[Bad]) -> Result<()> 
         .await?;
 
     for (sequence, message) in sequences.into_iter().zip(bad) {
-        Letter::of_message(world, sequence).await?.is_of(message);
+        DeadLetter::of_message(world, sequence)
+            .await?
+            .is_of(message);
     }
     world.expect_events("applied", good).await
 }
 
 #[tokio::test]
-async fn malformed_events_are_put_aside_and_claim_no_id() -> Result<()> {
+async fn malformed_events_become_dead_letters_and_claim_no_id() -> Result<()> {
     let world = World::new().await?;
 
-    every_bad_event_is_put_aside(&world, &malformed(&world)).await?;
+    every_bad_event_becomes_a_dead_letter(&world, &malformed(&world)).await?;
 
     world.expect_events("dead", 0).await
 }
 
 #[tokio::test]
-async fn refused_events_are_put_aside_and_only_a_replay_applies_them() -> Result<()> {
+async fn refused_events_become_dead_letters_and_claim_their_ids() -> Result<()> {
     let world = World::new().await?;
     let bad = refused(&world).await?;
 
-    every_bad_event_is_put_aside(&world, &bad).await?;
+    every_bad_event_becomes_a_dead_letter(&world, &bad).await?;
 
     let claims = i64::try_from(bad.len())?;
     world.expect_events("dead", claims).await
 }
 
 #[tokio::test]
-async fn a_subject_without_a_user_is_taken_or_refused_as_configured() -> Result<()> {
+async fn a_subject_without_a_user_is_accepted_or_refused_as_set() -> Result<()> {
     let world = World::new().await?;
 
     world.send_bare(&world.btc_credit("1")).await?;
@@ -107,7 +109,7 @@ async fn a_subject_without_a_user_is_taken_or_refused_as_configured() -> Result<
     world.send_bare(&world.btc_credit("1")).await?;
     world
         .run_with(world.refusing(), "one letter", async || {
-            world.expect_letters("BARE_SUBJECT", 1).await
+            world.expect_dead_letters("BARE_SUBJECT", 1).await
         })
         .await?;
 
@@ -116,7 +118,7 @@ async fn a_subject_without_a_user_is_taken_or_refused_as_configured() -> Result<
 }
 
 #[tokio::test]
-async fn a_message_the_stream_does_not_take_is_refused_to_its_publisher() -> Result<()> {
+async fn the_stream_refuses_a_message_that_is_too_long() -> Result<()> {
     let world = World::new().await?;
     let subject = Kind::BalanceUpdated.subject_of(world.user);
 

@@ -1,6 +1,6 @@
-//! Trouble: a database that is down, an unforeseen failure, a broker that restarts.
+//! Faults: a database that is down, an unexpected failure, a broker that restarts.
 
-use crate::world::{WAIT, World, drain, settings, step, waits};
+use crate::world::{WAIT, World, drain, seize, settings, step, waits};
 use anyhow::{Result, ensure};
 use async_nats::jetstream::consumer::{Consumer, pull};
 use futures_util::{StreamExt, TryStreamExt};
@@ -22,7 +22,7 @@ async fn step_until_idle_at(lane: &mut Lane, cursor: u64) -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_event_that_fails_for_an_unforeseen_reason_is_put_aside_alone() -> Result<()> {
+async fn an_unexpected_failure_sets_a_single_event_aside() -> Result<()> {
     let world = World::new().await?;
     world.fail_on_boom().await?;
     let id = world.own_lane().await?;
@@ -30,7 +30,7 @@ async fn an_event_that_fails_for_an_unforeseen_reason_is_put_aside_alone() -> Re
     world.send(&world.boom("1")).await?;
     world.send_credits(3).await?;
 
-    let mut lane = Lane::seize(world.context(), id).await?;
+    let mut lane = seize(world.context(), id).await?;
     drain(&mut lane).await?;
 
     assert_eq!(world.btc().await?, "9");
@@ -54,7 +54,7 @@ const COPIES: [(&str, &str); 3] = [
     ),
 ];
 
-/// A database of a server of its own, with the user, trading and accounts of the world.
+/// Creates a database on a server of its own, with the user, trading and accounts of the world.
 async fn separate_database(world: &World, server: &PgServer) -> Result<PgPool> {
     let url = server.url("postgres");
     tiris_migrations::up(&url).await?;
@@ -84,7 +84,7 @@ async fn a_lane_waits_for_a_database_that_is_down() -> Result<()> {
     server.stop(PgStop::Immediate).await?;
     waits(&mut lane).await?;
     server.restart().await?;
-    // Connections of the pool that died with the server fail once each.
+    // Each connection of the pool fails once, because it died with the server.
     step_until_idle_at(&mut lane, 2).await?;
 
     let balance: String =
@@ -100,7 +100,7 @@ async fn a_lane_waits_for_a_database_that_is_down() -> Result<()> {
     world.nats.stop().await
 }
 
-/// Expects that the lane waits while the database is broken, and goes on when it is repaired.
+/// Expects that the lane waits while the database is broken, and continues when it is repaired.
 async fn waits_for_repair(breakage: &'static str, repair: &'static str) -> Result<()> {
     let world = World::new().await?;
     let mut lane = world.lane().await?;
@@ -128,7 +128,7 @@ async fn a_missing_table_makes_the_lane_wait() -> Result<()> {
 
 #[tokio::test]
 async fn a_missing_partition_makes_the_lane_wait() -> Result<()> {
-    // TimescaleDB makes the chunk that is missing.
+    // TimescaleDB creates a missing chunk.
     if World::new().await?.database.history_kind().await? != "native" {
         return Ok(());
     }
@@ -141,7 +141,7 @@ async fn a_missing_partition_makes_the_lane_wait() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_batch_that_was_not_fresh_at_its_end_is_made_again() -> Result<()> {
+async fn a_batch_that_is_not_fresh_at_its_end_is_retried() -> Result<()> {
     let world = World::new().await?;
     let mut lane = world.lane().await?;
     world
@@ -182,7 +182,7 @@ async fn a_batch_too_slow_for_the_database_is_made_smaller() -> Result<()> {
     };
     let id = world.own_lane().await?;
     world.send_credits(5).await?;
-    let mut lane = Lane::seize(context, id).await?;
+    let mut lane = seize(context, id).await?;
 
     let mut too_slow = 0;
     while lane.cursor() < 6 {
@@ -214,7 +214,7 @@ async fn a_broker_killed_and_restarted_loses_nothing() -> Result<()> {
     Ok(())
 }
 
-/// The consumer of the only lane that reads.
+/// Returns the consumer of the only lane that reads.
 async fn only_consumer(world: &World) -> Result<Consumer<pull::Config>> {
     let stream = world.jetstream().get_stream("TRADING").await?;
     let names: Vec<String> = stream.consumer_names().try_collect().await?;
@@ -225,9 +225,9 @@ async fn only_consumer(world: &World) -> Result<Consumer<pull::Config>> {
     consumer.map_err(|error| anyhow::anyhow!(error))
 }
 
-/// Nothing reports to the lane a delivery that another client got, and no further message comes that shows the hole.
+/// A second client takes the delivery, and no further message shows the hole.
 #[tokio::test]
-async fn a_delivery_that_never_arrives_is_noticed_while_nothing_else_comes() -> Result<()> {
+async fn a_lost_delivery_is_detected_while_the_lane_is_idle() -> Result<()> {
     let world = World::new().await?;
     let mut lane = world.lane().await?;
     let mut consumer = only_consumer(&world).await?;

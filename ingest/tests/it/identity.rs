@@ -1,4 +1,4 @@
-//! Streams that are not what they were: noticed before anything is read, reported everywhere, with a way on.
+//! Streams that do not match the cursors: detected before anything is read, and reported with a remedy.
 
 use crate::worker::Worker;
 use crate::world::{LANES, WAIT, World};
@@ -11,24 +11,24 @@ use tiris_domain::lane::EventStream;
 use tiris_ingest::stream::subjects;
 use tiris_testing::{eventually, scratch_dir};
 
-/// A reason to halt, as it is reported.
+/// A mismatch as it is reported.
 #[derive(Clone, Copy)]
 struct Halt {
     kind: &'static str,
     reason: &'static str,
 }
 
-const MADE_ANEW: Halt = Halt {
+const RECREATED: Halt = Halt {
     kind: "made_anew",
-    reason: "made anew",
+    reason: "recreated",
 };
 const TAIL_LOST: Halt = Halt {
     kind: "tail_lost",
-    reason: "lost its tail",
+    reason: "lost its newest messages: it ends at",
 };
 const OTHER_MESSAGE: Halt = Halt {
     kind: "other_message",
-    reason: "another message stands at the cursor",
+    reason: "another message has the sequence of the cursor",
 };
 const GAP: Halt = Halt {
     kind: "gap",
@@ -53,7 +53,7 @@ async fn row_says(world: &World, reason: &str) -> Result<()> {
     .await
 }
 
-/// Expects that readiness, metrics, row and command report the halt, and that nothing more than `postings` was booked.
+/// Expects that readiness, metrics, row and command report the halt, and that only `postings` are booked.
 async fn is_halted(world: &World, worker: &Worker, halt: Halt, postings: i64) -> Result<()> {
     let Halt { kind, reason } = halt;
     worker.fails(&["lanes"], reason).await?;
@@ -75,7 +75,7 @@ async fn is_halted(world: &World, worker: &Worker, halt: Halt, postings: i64) ->
     world.expect_rows("transactions", postings).await
 }
 
-/// The broker needs a moment after a restart.
+/// Publishes after a restart, for which the broker needs a moment.
 async fn send_credits_again(world: &World, count: u32) -> Result<()> {
     eventually("publishing again", WAIT, async || {
         world.send_credits(count).await
@@ -83,7 +83,7 @@ async fn send_credits_again(world: &World, count: u32) -> Result<()> {
     .await
 }
 
-/// Gives the stream of orders and balances another configuration; returns the one before.
+/// Changes the configuration of the stream of orders and balances. Returns the previous one.
 async fn configure(world: &World, change: impl FnOnce(&mut Config)) -> Result<Config> {
     let before = world.stream_info("TRADING").await?.config;
     let mut config = before.clone();
@@ -93,7 +93,7 @@ async fn configure(world: &World, change: impl FnOnce(&mut Config)) -> Result<Co
 }
 
 #[tokio::test]
-async fn a_stream_made_anew_halts_its_lanes_until_they_are_reset() -> Result<()> {
+async fn a_recreated_stream_halts_its_lanes_until_they_are_reset() -> Result<()> {
     let world = World::new().await?;
     let mut worker = world.worker()?;
     let kept = world.btc_credit("1");
@@ -101,10 +101,10 @@ async fn a_stream_made_anew_halts_its_lanes_until_they_are_reset() -> Result<()>
     world.send_credits(2).await?;
     world.btc_reaches("3").await?;
 
-    world.make_stream_anew().await?;
+    world.recreate_stream().await?;
     world.send(&kept).await?;
     world.send_credits(4).await?;
-    is_halted(&world, &worker, MADE_ANEW, 3).await?;
+    is_halted(&world, &worker, RECREATED, 3).await?;
 
     let reset = world.run_lanes(&["reset", "--all", "--yes"]).await?;
     reset.succeeds(&["TRADING/0: done"])?;
@@ -119,13 +119,13 @@ async fn a_stream_made_anew_halts_its_lanes_until_they_are_reset() -> Result<()>
 }
 
 #[tokio::test]
-async fn a_reset_that_is_not_what_the_lanes_need_is_refused() -> Result<()> {
+async fn a_command_that_the_lanes_do_not_need_is_refused() -> Result<()> {
     let world = World::new().await?;
     let mut worker = world.worker()?;
     world.send_credits(1).await?;
     world.btc_reaches("1").await?;
-    world.make_stream_anew().await?;
-    is_halted(&world, &worker, MADE_ANEW, 1).await?;
+    world.recreate_stream().await?;
+    is_halted(&world, &worker, RECREATED, 1).await?;
 
     let gap = world.run_lanes(&["accept-gap", "TRADING/0"]).await?;
     gap.fails(&["lanes reset", "nothing was changed"])?;
@@ -136,20 +136,20 @@ async fn a_reset_that_is_not_what_the_lanes_need_is_refused() -> Result<()> {
     reset.succeeds(&[])?;
     worker.ready().await?;
     let one = world.run_lanes(&["reset", "TRADING/0", "--yes"]).await?;
-    one.fails(&["belong together"])?;
+    one.fails(&["match"])?;
     let unknown = world.run_lanes(&["reset", "TRADING/x"]).await?;
     unknown.fails(&["TRADING/3"])?;
     worker.stops().await
 }
 
 #[tokio::test]
-async fn a_worker_set_to_resume_goes_on_with_a_new_stream_by_itself() -> Result<()> {
+async fn a_worker_set_to_resume_continues_with_a_recreated_stream() -> Result<()> {
     let world = World::new().await?;
     let mut worker = world.worker_with(&[("TIRIS_ON_STREAM_LOST", "resume")])?;
     world.send_credits(3).await?;
     world.btc_reaches("3").await?;
 
-    world.make_stream_anew().await?;
+    world.recreate_stream().await?;
     world.send_credits(2).await?;
 
     world.btc_reaches("5").await?;
@@ -173,7 +173,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Stops the broker for a copy of its store.
+/// Copies the store of the broker, which is stopped meanwhile.
 async fn back_up(world: &mut World) -> Result<TempDir> {
     world.nats.stop().await?;
     let backup = scratch_dir("backup")?;
@@ -199,7 +199,7 @@ async fn at_least(world: &World, transactions: i64) -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_stream_that_lost_its_tail_is_noticed_however_long_it_is_again() -> Result<()> {
+async fn a_stream_that_lost_its_tail_halts_its_lanes() -> Result<()> {
     let mut world = World::durable().await?;
     world.send_credits(1).await?;
     let backup = back_up(&mut world).await?;
@@ -212,7 +212,7 @@ async fn a_stream_that_lost_its_tail_is_noticed_however_long_it_is_again() -> Re
     restore(&mut world, &backup).await?;
     is_halted(&world, &worker, TAIL_LOST, before).await?;
 
-    // Longer again than the cursor, it is known by the message that stands there.
+    // Once longer than the cursor again, the stream is detected by its message at the cursor.
     send_credits_again(&world, 6).await?;
     is_halted(&world, &worker, OTHER_MESSAGE, before).await?;
 
@@ -228,7 +228,7 @@ async fn a_stream_that_lost_its_tail_is_noticed_however_long_it_is_again() -> Re
 }
 
 #[tokio::test]
-async fn only_a_person_gives_up_messages_that_retention_took() -> Result<()> {
+async fn a_gap_halts_the_lanes_until_an_operator_accepts_it() -> Result<()> {
     let world = World::new().await?;
     let mut worker = world.worker()?;
     world.send_credits(1).await?;
@@ -256,7 +256,7 @@ async fn only_a_person_gives_up_messages_that_retention_took() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_stream_with_other_lanes_than_the_worker_reads_is_not_read() -> Result<()> {
+async fn a_stream_with_other_lanes_is_not_read() -> Result<()> {
     let mut world = World::durable().await?;
     let mut worker = world.worker()?;
     world.send_credits(1).await?;

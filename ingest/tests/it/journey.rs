@@ -74,7 +74,7 @@ impl System {
         self.database.pool()
     }
 
-    /// Waits until everything both streams hold is done.
+    /// Waits until all messages of both streams are processed.
     async fn settled(&self) -> Result<()> {
         let jetstream = async_nats::jetstream::new(async_nats::connect(self.nats.url()).await?);
 
@@ -102,7 +102,7 @@ impl System {
         Ok(count.fetch_one(self.pool()).await?)
     }
 
-    /// All that the books say, as one text.
+    /// Returns the content of the books as one text.
     async fn books(&self) -> Result<String> {
         Ok(sqlx::query_scalar(
             "SELECT concat_ws('|', (SELECT jsonb_agg(a ORDER BY id) FROM sub_accounts a), \
@@ -121,7 +121,7 @@ impl System {
     }
 }
 
-/// The ids of the transactions that the live stream brings.
+/// Collects the ids of the transactions in the live stream.
 struct Followed {
     ids: Arc<Mutex<Vec<Uuid>>>,
     task: JoinHandle<()>,
@@ -149,16 +149,19 @@ impl Followed {
         Ok(Self { ids, task })
     }
 
-    /// Waits until the live stream has brought every transaction, each once.
+    /// Waits until the live stream has contained every transaction exactly once.
     async fn has_all_of(&self, pool: &PgPool) -> Result<()> {
         let stored = sqlx::query_scalar("SELECT id FROM transactions");
         let mut stored: Vec<Uuid> = stored.fetch_all(pool).await?;
         stored.sort();
         eventually("the live stream", WAIT, async || {
-            let mut came = self.ids.lock().expect("kept").clone();
-            came.sort();
-            let counts = (came.len(), stored.len());
-            ensure!(came == stored, "{counts:?} transactions came, are stored");
+            let mut received = self.ids.lock().expect("kept").clone();
+            received.sort();
+            let counts = (received.len(), stored.len());
+            ensure!(
+                received == stored,
+                "{counts:?} transactions received and stored"
+            );
             Ok(())
         })
         .await
@@ -171,7 +174,7 @@ impl Drop for Followed {
     }
 }
 
-/// The id of the transaction in a line of the live stream.
+/// Returns the id of the transaction in a line of the live stream.
 fn transaction(line: &str) -> Option<Uuid> {
     let (_, id) = line.strip_prefix("id: ")?.split_once("-transaction-")?;
     id.trim().parse().ok()
@@ -194,14 +197,14 @@ fn candles() -> Result<String> {
     Ok(file)
 }
 
-/// Waits until the bot has ended and found the balances it expects.
+/// Waits until the bot has ended successfully, with the balances it expects.
 async fn ends_well(demo: &mut Process) -> Result<()> {
     let status = demo.wait(BOT_LIMIT).await?;
     ensure!(status.success(), "{status}:\n{}", demo.log_tail());
     Ok(())
 }
 
-/// Kills ingest again and again, each time after some progress; returns the last one.
+/// Kills ingest repeatedly, each time after some progress. Returns the last process.
 async fn kill_again_and_again(system: &System) -> Result<Process> {
     let mut ingest = system.ingest()?;
     let mut done = 0;

@@ -1,6 +1,6 @@
-//! What a lane does with good events, and who may do it.
+//! A lane that processes valid events, and the ownership of lanes.
 
-use crate::world::{LANES, World, advances, drain, last_step, step};
+use crate::world::{LANES, World, advances, drain, last_step, seize, step};
 use anyhow::Result;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -57,7 +57,7 @@ async fn a_trade_of_a_bot_becomes_balances_postings_and_logs() -> Result<()> {
 }
 
 #[tokio::test]
-async fn signals_errors_and_heartbeats_of_a_bot_are_kept() -> Result<()> {
+async fn signals_errors_and_heartbeats_of_a_bot_are_stored() -> Result<()> {
     let world = World::new().await?;
 
     let events = [world.signal(), world.error(), world.heartbeat()];
@@ -74,7 +74,7 @@ async fn signals_errors_and_heartbeats_of_a_bot_are_kept() -> Result<()> {
 }
 
 #[tokio::test]
-async fn amounts_arrive_exact_as_number_and_as_text() -> Result<()> {
+async fn amounts_are_exact_as_number_and_as_text() -> Result<()> {
     let world = World::new().await?;
     for amount in [json!(0.1), json!("0.1")] {
         let mut event = world.btc_credit("1");
@@ -82,7 +82,7 @@ async fn amounts_arrive_exact_as_number_and_as_text() -> Result<()> {
         world.send(&event).await?;
     }
 
-    // Written by hand: a JSON library may spell numbers its own way.
+    // Not by a JSON library, which may format numbers differently.
     for amount in [
         "1e-8",
         "\"1e-8\"",
@@ -106,7 +106,7 @@ async fn amounts_arrive_exact_as_number_and_as_text() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_same_event_again_changes_nothing() -> Result<()> {
+async fn a_repeated_event_changes_nothing() -> Result<()> {
     let world = World::new().await?;
     let mut lane = world.lane().await?;
     let event = world.btc_credit("5");
@@ -126,7 +126,7 @@ async fn the_same_event_again_changes_nothing() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_reused_event_id_is_put_aside() -> Result<()> {
+async fn an_event_with_a_reused_id_becomes_a_dead_letter() -> Result<()> {
     let world = World::new().await?;
     let mut lane = world.lane().await?;
     let event = world.btc_credit("5");
@@ -146,10 +146,10 @@ async fn a_reused_event_id_is_put_aside() -> Result<()> {
 async fn a_worker_that_lost_its_lane_cannot_write() -> Result<()> {
     let world = World::new().await?;
     let id = world.own_lane().await?;
-    let mut old = Lane::seize(world.context(), id).await?;
+    let mut old = seize(world.context(), id).await?;
     drain(&mut old).await?;
     world.send(&world.btc_credit("5")).await?;
-    let mut new = Lane::seize(world.context(), id).await?;
+    let mut new = seize(world.context(), id).await?;
 
     // The old owner may need a step to notice that its consumer is gone.
     let last = loop {
@@ -166,7 +166,7 @@ async fn a_worker_that_lost_its_lane_cannot_write() -> Result<()> {
     Ok(())
 }
 
-/// As after a restore of an earlier copy, or a commit whose answer was lost.
+/// Moves the stored cursor, as the restore of a backup or a commit with a lost response does.
 async fn move_stored_cursor(world: &World, lane: u16, cursor: u64) -> Result<()> {
     sqlx::query(
         "UPDATE ingest_lanes SET cursor = $1, fingerprint = NULL WHERE stream = 'TRADING' AND lane = $2",
@@ -178,7 +178,7 @@ async fn move_stored_cursor(world: &World, lane: u16, cursor: u64) -> Result<()>
     Ok(())
 }
 
-/// Drains the lane, and adds up what it committed.
+/// Drains the lane, and sums the counts of its batches.
 async fn drain_counting(lane: &mut Lane) -> Result<Counts> {
     let mut counts = Counts::default();
     loop {
@@ -195,10 +195,10 @@ async fn drain_counting(lane: &mut Lane) -> Result<Counts> {
 }
 
 #[tokio::test]
-async fn the_stored_cursor_decides_where_a_lane_goes_on() -> Result<()> {
+async fn a_lane_continues_from_the_stored_cursor() -> Result<()> {
     let world = World::new().await?;
     let id = world.own_lane().await?;
-    let mut lane = Lane::seize(world.context(), id).await?;
+    let mut lane = seize(world.context(), id).await?;
     drain(&mut lane).await?;
     let before = lane.cursor();
     let last = world.send(&world.btc_credit("2")).await?;
@@ -216,12 +216,12 @@ async fn the_stored_cursor_decides_where_a_lane_goes_on() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_backlog_of_the_longest_messages_is_read_to_its_end() -> Result<()> {
+async fn reads_a_backlog_of_the_longest_messages() -> Result<()> {
     let world = World::new().await?;
     let id = world.own_lane().await?;
     let mut last = 0;
     for _ in 0..80 {
-        // The second is longer than an event may be, and not longer than the stream takes.
+        // The second exceeds the limit of an event, but not that of the stream.
         for kib in [64, 127] {
             let mut event = world.btc_credit("1").to_string().into_bytes();
             event.resize(kib * 1024, b' ');
@@ -229,16 +229,16 @@ async fn a_backlog_of_the_longest_messages_is_read_to_its_end() -> Result<()> {
         }
     }
 
-    let mut lane = Lane::seize(world.context(), id).await?;
+    let mut lane = seize(world.context(), id).await?;
     while lane.cursor() < last {
         advances(&mut lane).await?;
     }
 
     assert_eq!(world.btc().await?, "81");
-    world.expect_letters("PAYLOAD_TOO_LARGE", 80).await
+    world.expect_dead_letters("PAYLOAD_TOO_LARGE", 80).await
 }
 
-/// A lane that no event of the world's user is in, and a context in which its cursor moves at once.
+/// Returns a lane without events of the world's user, and a context in which its cursor moves immediately.
 fn idle_lane(world: &World, own: LaneKey) -> (LaneKey, Context) {
     let lane = (own.lane + 1) % LANES;
     let context = Context {
@@ -249,15 +249,15 @@ fn idle_lane(world: &World, own: LaneKey) -> (LaneKey, Context) {
 }
 
 #[tokio::test]
-async fn an_idle_lane_moves_its_cursor_behind_the_messages_of_other_lanes() -> Result<()> {
+async fn an_idle_lane_moves_its_cursor_past_other_lanes() -> Result<()> {
     let world = World::new().await?;
     let own = world.own_lane().await?;
     let (idle, context) = idle_lane(&world, own);
     let last = world.send(&world.btc_credit("1")).await?;
 
-    let mut lane = Lane::seize(context.clone(), idle).await?;
+    let mut lane = seize(context.clone(), idle).await?;
     assert_eq!(last_step(&mut lane).await, Step::Idle);
-    assert_eq!(lane.cursor(), 0, "believed only at the second look");
+    assert_eq!(lane.cursor(), 0, "moves only at the second check");
     drain(&mut lane).await?;
 
     assert_eq!(lane.cursor(), last);
@@ -268,14 +268,14 @@ async fn an_idle_lane_moves_its_cursor_behind_the_messages_of_other_lanes() -> R
     .fetch_one(world.pool())
     .await?;
     assert_eq!(u64::try_from(cursor)?, last);
-    // The lane with the messages is not moved past what it has not done.
-    let mut busy = Lane::seize(context, own).await?;
+    // The lane with messages is not moved past unprocessed ones.
+    let mut busy = seize(context, own).await?;
     drain(&mut busy).await?;
     assert_eq!(world.btc().await?, "2");
     Ok(())
 }
 
-/// An event in a lane, and its unknown user: found by trying, since only the broker knows its hash.
+/// Publishes an event of an unknown user into a lane, which is found by trying. Returns the user and the sequence.
 async fn send_into(world: &World, lane: u16) -> Result<(Uuid, u64)> {
     loop {
         let user = Uuid::now_v7();
@@ -290,17 +290,17 @@ async fn send_into(world: &World, lane: u16) -> Result<(Uuid, u64)> {
 }
 
 #[tokio::test]
-async fn a_lane_whose_cursor_was_moved_misses_none_of_its_own_messages() -> Result<()> {
+async fn a_moved_cursor_skips_no_message_of_the_lane() -> Result<()> {
     let world = World::new().await?;
     let (idle, context) = idle_lane(&world, world.own_lane().await?);
-    let mut lane = Lane::seize(context.clone(), idle).await?;
+    let mut lane = seize(context.clone(), idle).await?;
     drain(&mut lane).await?;
     drain(&mut lane).await?;
     assert_ne!(lane.cursor(), 0);
 
     let (user, sequence) = send_into(&world, idle.lane).await?;
-    // Another worker takes the lane from the moved cursor, whose message is not the lane's own.
-    let mut lane = Lane::seize(context, idle).await?;
+    // Another worker takes the lane; the message at the moved cursor is not the lane's own.
+    let mut lane = seize(context, idle).await?;
     drain(&mut lane).await?;
 
     let letters: Vec<i64> =

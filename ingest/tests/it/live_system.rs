@@ -10,10 +10,10 @@ use reqwest::{RequestBuilder, Response};
 use serde_json::Value;
 use tiris_testing::{Collector, eventually};
 
-/// What the lines of the tests come from.
+/// Log filter for the lines that the tests read.
 const LOG: &str = "info,tiris_api=debug,sqlx::postgres::notice=trace";
 
-/// A trace that a client began, and the span of its call.
+/// A trace that a client began, with the span of its call.
 #[derive(Clone, Copy)]
 pub(crate) struct Trace {
     pub(crate) id: &'static str,
@@ -36,7 +36,7 @@ impl System {
     pub(crate) async fn start() -> Result<Self> {
         let world = World::new().await?;
         let collector = Collector::start().await?;
-        // From now on the server reports every statement to its client, which logs the report.
+        // From now on the server sends every statement to its client as a notice, which the client logs.
         world
             .execute(
                 "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET log_statement = ''all''', current_database()); \
@@ -84,12 +84,12 @@ impl System {
         Ok(worker)
     }
 
-    /// Publishes a credit as a part of the bot's trace; returns the id of the event.
+    /// Publishes a credit in the bot's trace. Returns the id of the event.
     pub(crate) async fn publish(&self, bot: Trace) -> Result<String> {
         let event = self.world.btc_credit("1");
         let id = event["event_id"].as_str().context("event_id")?.to_owned();
         let mut headers = HeaderMap::new();
-        // As clients in Go write it.
+        // Capitalized as by clients in Go.
         headers.insert("Traceparent", bot.header());
         self.world
             .jetstream()
@@ -99,7 +99,7 @@ impl System {
         Ok(id)
     }
 
-    /// A request for a new trading.
+    /// Returns a request for a new trading.
     pub(crate) fn post_trading(&self, body: &Value) -> Result<RequestBuilder> {
         Ok(client()?
             .post(format!("{}/v1/tradings", self.api.url))
@@ -120,7 +120,7 @@ impl System {
         let first = stream.message().await?;
         ensure!(first.contains("retry: "), "{first}");
 
-        // Until the server knows of the subscription, messages that wake are missed.
+        // Wake-ups are missed until the server knows the subscription.
         loop {
             self.world.send_credits(1).await?;
             if stream.transaction().await?.contains(": trace ") {
@@ -132,14 +132,14 @@ impl System {
 
 pub(crate) struct LiveStream {
     response: Response,
-    /// What was received and is no whole message yet.
+    /// Received text without a complete message.
     text: String,
     /// All messages so far.
     messages: String,
 }
 
 impl LiveStream {
-    /// All lines up to an empty one.
+    /// Returns the lines up to an empty one.
     async fn message(&mut self) -> Result<String> {
         loop {
             if let Some(end) = self.text.find("\n\n") {
@@ -153,7 +153,7 @@ impl LiveStream {
         }
     }
 
-    /// The next message with a transaction.
+    /// Returns the next message with a transaction.
     async fn transaction(&mut self) -> Result<String> {
         let next = async {
             loop {
@@ -166,7 +166,7 @@ impl LiveStream {
         tokio::time::timeout(WAIT, next).await?
     }
 
-    /// Reads until the trace was named and a row that holds `text` came, which may come before it.
+    /// Reads until both the trace and a row that contains `text` have arrived, in any order.
     pub(crate) async fn of_trace(&mut self, id: &str, text: &str) -> Result<()> {
         let names = |line: &str| {
             let ids = line.strip_prefix(": trace ");

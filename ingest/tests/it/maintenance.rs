@@ -1,4 +1,4 @@
-//! Upkeep: old history is deleted as configured, by one worker at a time.
+//! Maintenance: old history is deleted as configured, by one worker at a time.
 
 use crate::world::{World, drain};
 use anyhow::{Result, ensure};
@@ -21,14 +21,14 @@ async fn upkeep(world: &World, kept: &Retention) -> Result<()> {
     Ok(())
 }
 
-/// How many partitions a history has.
+/// Counts the partitions of a history table.
 async fn count_partitions(world: &World, history: &str) -> Result<usize> {
     let all = partitions(world.pool()).await?;
     let of_history = all.values().filter(|part| part.history == history);
     Ok(of_history.count())
 }
 
-/// A world with partitions and logs of fourteen months.
+/// Creates a world with partitions and logs of fourteen months.
 async fn with_old_logs() -> Result<World> {
     let world = World::new().await?;
     world
@@ -39,7 +39,7 @@ async fn with_old_logs() -> Result<World> {
 }
 
 #[tokio::test]
-async fn partitions_older_than_logs_are_kept_are_dropped() -> Result<()> {
+async fn drops_partitions_older_than_the_retention_of_logs() -> Result<()> {
     let world = with_old_logs().await?;
     grow_history(world.pool(), world.stock, 3).await?;
     let logs = count_partitions(&world, "trading_logs").await?;
@@ -68,7 +68,7 @@ async fn partitions_older_than_logs_are_kept_are_dropped() -> Result<()> {
 }
 
 #[tokio::test]
-async fn partitions_reach_as_far_ahead_as_set() -> Result<()> {
+async fn creates_partitions_as_far_ahead_as_set() -> Result<()> {
     let world = World::new().await?;
     if world.database.history_kind().await? != "native" {
         return Ok(());
@@ -91,7 +91,7 @@ async fn partitions_reach_as_far_ahead_as_set() -> Result<()> {
 }
 
 #[tokio::test]
-async fn history_is_compressed_when_it_is_as_old_as_set() -> Result<()> {
+async fn compresses_history_at_the_age_that_is_set() -> Result<()> {
     let world = World::new().await?;
     if world.database.history_kind().await? == "native" {
         return Ok(());
@@ -111,13 +111,13 @@ async fn history_is_compressed_when_it_is_as_old_as_set() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_planner_gets_statistics_of_every_part_of_the_history() -> Result<()> {
+async fn every_part_of_the_history_has_planner_statistics() -> Result<()> {
     let without = "pg_inherits i WHERE i.inhparent IN ('transactions'::regclass, 'trading_logs'::regclass) \
         AND NOT EXISTS (SELECT FROM pg_statistic_ext s WHERE s.stxrelid = i.inhrelid)";
-    // TimescaleDB makes chunks where rows come.
+    // TimescaleDB creates chunks on insert.
     let world = with_old_logs().await?;
     if world.database.history_kind().await? == "native" {
-        // They take it from their parent.
+        // Partitions inherit it from their parent.
         world.expect_rows(without, 0).await?;
         world
             .execute(
@@ -134,7 +134,7 @@ async fn the_planner_gets_statistics_of_every_part_of_the_history() -> Result<()
     world.expect_rows(without, 0).await
 }
 
-/// Ids of an applied and a refused event of 40 days ago, and of an applied one of now.
+/// Creates event ids of an applied and a refused event 40 days old, and of a new applied one.
 async fn with_old_event_ids() -> Result<World> {
     let world = World::new().await?;
     let mut lane = world.lane().await?;
@@ -156,7 +156,7 @@ fn thirty_days() -> Retention {
 }
 
 #[tokio::test]
-async fn event_ids_are_kept_unless_set_otherwise() -> Result<()> {
+async fn keeps_event_ids_by_default() -> Result<()> {
     let world = with_old_event_ids().await?;
 
     upkeep(&world, &Retention::default()).await?;
@@ -165,7 +165,7 @@ async fn event_ids_are_kept_unless_set_otherwise() -> Result<()> {
 }
 
 #[tokio::test]
-async fn old_event_ids_are_deleted_and_those_of_dead_letters_never() -> Result<()> {
+async fn deletes_old_event_ids_except_those_of_dead_letters() -> Result<()> {
     let world = with_old_event_ids().await?;
 
     upkeep(&world, &thirty_days()).await?;
@@ -185,7 +185,7 @@ async fn one_worker_at_a_time_deletes_old_event_ids() -> Result<()> {
     world.expect_rows("processed_events", 3).await
 }
 
-/// Rows of which all but one have expired, more than one batch of them.
+/// Inserts more than one batch of rows, of which all but one have expired.
 const EXPIRED: [&str; 3] = [
     "INSERT INTO idempotency_keys (user_id, method, path, key, body_hmac, status, body, expires_at) \
      SELECT (SELECT id FROM users LIMIT 1), 'POST', '/', n::text, '', 200, '{}', now() + make_interval(mins => (n = 0)::int) \
@@ -198,12 +198,12 @@ const EXPIRED: [&str; 3] = [
 ];
 
 #[tokio::test]
-async fn what_has_expired_goes_however_much_it_is_and_what_has_not_stays() -> Result<()> {
+async fn deletes_all_expired_rows_and_no_others() -> Result<()> {
     let world = World::new().await?;
     for statement in EXPIRED {
         world.execute(statement).await?;
     }
-    // Taken over by a request at this moment.
+    // A request is renewing one of them.
     let mut request = world.pool().begin().await?;
     sqlx::query(
         "UPDATE idempotency_keys SET expires_at = now() + interval '1 day' WHERE key = '1'",
@@ -220,7 +220,7 @@ async fn what_has_expired_goes_however_much_it_is_and_what_has_not_stays() -> Re
 }
 
 #[tokio::test]
-async fn free_lanes_are_shown_with_all_that_waits_for_them() -> Result<()> {
+async fn the_lag_of_a_free_lane_is_everything_behind_its_cursor() -> Result<()> {
     let world = World::new().await?;
     world.lane().await?;
     world

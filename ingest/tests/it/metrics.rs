@@ -1,4 +1,4 @@
-//! The metrics of both programs: those of the list, and as Prometheus wants them.
+//! The metrics of both programs match the catalog and are valid for Prometheus.
 
 use crate::http::get;
 use crate::live_system::System;
@@ -44,7 +44,7 @@ const OF_API: [&str; 7] = [
 ];
 
 #[tokio::test]
-async fn the_metrics_of_both_programs_are_those_of_the_list() -> Result<()> {
+async fn the_metrics_of_both_programs_match_the_catalog() -> Result<()> {
     let system = System::start().await?;
     let world = &system.world;
     let worker = system.worker().await?;
@@ -58,19 +58,19 @@ async fn the_metrics_of_both_programs_are_those_of_the_list() -> Result<()> {
     for line in OF_INGEST {
         worker.counts(line).await?;
     }
-    are_of_the_list(&worker.metrics().await?, Program::Ingest)?;
+    match_the_catalog(&worker.metrics().await?, Program::Ingest)?;
     let api = get(&format!("{}/metrics", system.api.admin)).await?;
     for line in OF_API {
         let found = api.lines().any(|found| found.starts_with(line));
         ensure!(found, "{line} is missing in: {api}");
     }
-    are_of_the_list(&api, Program::Api)?;
-    suit_prometheus(&worker.metrics().await?)?;
-    suit_prometheus(&api)
+    match_the_catalog(&api, Program::Api)?;
+    are_valid_for_prometheus(&worker.metrics().await?)?;
+    are_valid_for_prometheus(&api)
 }
 
-/// Compares what a process reports to the list.
-fn are_of_the_list(text: &str, program: Program) -> Result<()> {
+/// Compares the metrics of a process with the catalog.
+fn match_the_catalog(text: &str, program: Program) -> Result<()> {
     let mut kinds = BTreeMap::new();
     for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
         let (name, kind) = line.split_once(' ').context("a kind")?;
@@ -78,7 +78,7 @@ fn are_of_the_list(text: &str, program: Program) -> Result<()> {
     }
     for (name, kind) in kinds {
         let metric = METRICS.iter().find(|metric| metric.name == name);
-        let metric = metric.with_context(|| format!("{name} is not in the list"))?;
+        let metric = metric.with_context(|| format!("{name} is not in the catalog"))?;
         ensure!(metric.kind.name() == kind, "{name} is a {kind}");
         let reports = metric.program == program || metric.program == Program::Both;
         ensure!(reports, "{name} in {program:?}");
@@ -100,7 +100,7 @@ fn is_sample(line: &str, name: &str) -> bool {
     rest.starts_with(['{', ' '])
 }
 
-/// The names of a sample's labels, without the bound of a bucket.
+/// Returns the label names of a sample, without the bound of a bucket.
 fn labels(line: &str) -> BTreeSet<&str> {
     let labels = line
         .split_once('{')
@@ -113,12 +113,12 @@ fn labels(line: &str) -> BTreeSet<&str> {
         .collect()
 }
 
-/// Lets promtool check the metrics, where there is one.
-fn suit_prometheus(text: &str) -> Result<()> {
+/// Checks the metrics with promtool, if it is installed.
+fn are_valid_for_prometheus(text: &str) -> Result<()> {
     let Some(promtool) = find_promtool() else {
         let required = std::env::var("TIRIS_PROMTOOL").as_deref() == Ok("required");
         ensure!(!required, "promtool is missing");
-        // Past the test runner, which shows what a test prints only when it fails.
+        // Directly, because the test runner shows printed lines only when a test fails.
         std::io::stderr()
             .write_all(b"SKIPPED: promtool did not check the metrics: it is missing\n")?;
         return Ok(());

@@ -1,4 +1,4 @@
-//! One id that leads from a bot's publish to the portal: in logs, statements, live streams and spans.
+//! A trace id leads from a bot's publish to the portal: in logs, statements, live streams and spans.
 
 use crate::live_system::{System, Trace};
 use anyhow::{Context, Result, ensure};
@@ -31,7 +31,7 @@ fn log(process: &Process) -> Result<String> {
     Ok(std::fs::read_to_string(process.log_path())?)
 }
 
-/// The lines of a log that hold `text`.
+/// Returns the log lines that contain `text`.
 fn lines(process: &Process, text: &str) -> Result<Vec<Value>> {
     log(process)?
         .lines()
@@ -40,12 +40,12 @@ fn lines(process: &Process, text: &str) -> Result<Vec<Value>> {
         .collect()
 }
 
-/// A line that repeats what the server reported of a statement.
+/// Whether a line repeats a notice of the server about a statement.
 fn is_notice(line: &Value) -> bool {
     line["metadata"]["target"] == "sqlx::postgres::notice"
 }
 
-/// Expects that the server reported a statement with this text.
+/// Expects a notice of the server about a statement with this text.
 fn has_statement(lines: &[Value], statement: &str) -> Result<()> {
     let mut notices = lines.iter().filter(|line| is_notice(line));
     let found = notices.any(|line| line.to_string().contains(statement));
@@ -68,7 +68,7 @@ fn only<'a>(spans: &'a [Span], what: &str, wanted: impl Fn(&Span) -> bool) -> Re
     Ok(found[0])
 }
 
-/// Requests a trading as the portal does; returns its id.
+/// Requests a trading as the portal does. Returns its id.
 async fn request_trading(system: &System) -> Result<String> {
     let account = json!({"name": "currency", "symbol": "BTC", "initial_deposit": "10"});
     let body = json!({"name": "by hand", "type": "paper", "sub_accounts": [account]});
@@ -103,7 +103,7 @@ async fn one_trace_id_leads_from_a_publish_to_the_live_stream() -> Result<()> {
     log_of_a_batch_of_two_bots(&worker.process)?;
     log_of_the_api(&system)?;
     for process in [&worker.process, &system.api.process] {
-        names_no_person(process, &system)?;
+        logs_no_secret(process, &system)?;
     }
     let spans = system.collector.spans();
     spans_of_a_bot(&spans)?;
@@ -154,7 +154,7 @@ fn log_of_the_api(system: &System) -> Result<()> {
     Ok(())
 }
 
-fn names_no_person(process: &Process, system: &System) -> Result<()> {
+fn logs_no_secret(process: &Process, system: &System) -> Result<()> {
     let log = log(process)?;
     for secret in [&system.api.token, "alice@"] {
         ensure!(!log.contains(secret), "{} logs {secret}", process.name());

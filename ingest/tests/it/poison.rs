@@ -1,4 +1,4 @@
-//! Messages that a NATS client cannot read or takes for the server's own: they stop no lane and are not lost.
+//! Messages that a NATS client cannot parse or mistakes for the server's: they stop no lane and are not lost.
 
 use crate::world::{WAIT, World};
 use anyhow::{Result, ensure};
@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// A message as its bytes: a client library would refuse most of what is tried here.
+/// A message as raw bytes, because a client library would refuse most of these.
 #[derive(Default)]
 struct Raw<'a> {
     subject: &'a [u8],
@@ -42,7 +42,7 @@ impl Raw<'_> {
         while !answer.contains("PONG") {
             let count = tokio::time::timeout(WAIT, socket.read_buf(&mut bytes)).await??;
             answer = String::from_utf8_lossy(&bytes).into_owned();
-            ensure!(count > 0, "the server hung up: {answer}");
+            ensure!(count > 0, "the server closed the connection: {answer}");
         }
         ensure!(!answer.contains("-ERR"), "{answer}");
         Ok(())
@@ -88,7 +88,7 @@ async fn unreadable_and_forged_headers_stop_no_lane() -> Result<()> {
     malformed.publish(&world).await?;
     world.send_credits(1).await?;
     world
-        .run_until("all events and the letter", async || {
+        .run_until("all events and the dead letter", async || {
             world.expect_rows("transactions", 9).await?;
             world.expect_rows("dead_letters", 1).await
         })
@@ -136,15 +136,15 @@ async fn a_subject_that_is_no_text_becomes_a_dead_letter() -> Result<()> {
     world.send_credits(1).await?;
 
     world
-        .run_until("four letters and the good event", async || {
-            world.expect_letters("UNKNOWN_SUBJECT", 4).await?;
+        .run_until("four dead letters and the valid event", async || {
+            world.expect_dead_letters("UNKNOWN_SUBJECT", 4).await?;
             world.expect_rows("transactions", 1).await
         })
         .await
 }
 
 #[tokio::test]
-async fn a_letter_with_headers_as_long_as_the_stream_takes_is_kept() -> Result<()> {
+async fn stores_a_dead_letter_with_the_longest_headers() -> Result<()> {
     let world = World::new().await?;
     let mut headers = b"NATS/1.0\r\n".to_vec();
     for number in 0..3 {
@@ -160,7 +160,7 @@ async fn a_letter_with_headers_as_long_as_the_stream_takes_is_kept() -> Result<(
     };
     raw.publish(&world).await?;
     world
-        .run_until("the letter", async || {
+        .run_until("the dead letter", async || {
             world.expect_rows("dead_letters", 1).await
         })
         .await?;
@@ -173,7 +173,7 @@ async fn a_letter_with_headers_as_long_as_the_stream_takes_is_kept() -> Result<(
 }
 
 #[tokio::test]
-async fn times_at_the_edge_of_what_is_a_time_are_kept() -> Result<()> {
+async fn accepts_times_at_the_limits() -> Result<()> {
     let world = World::new().await?;
     let times = [
         "0000-01-01T00:00:00+23:59",
@@ -198,7 +198,7 @@ async fn times_at_the_edge_of_what_is_a_time_are_kept() -> Result<()> {
 }
 
 #[tokio::test]
-async fn texts_at_the_edge_of_what_is_json_are_kept_or_put_aside() -> Result<()> {
+async fn accepts_or_refuses_texts_at_the_limits_of_json() -> Result<()> {
     let world = World::new().await?;
     let kept = [
         r#"{"a":[-0,0e64,1E-64,-0.0e+64,9999999999999999999999999999999999999999e64]}"#,
@@ -218,9 +218,9 @@ async fn texts_at_the_edge_of_what_is_json_are_kept_or_put_aside() -> Result<()>
     }
 
     world
-        .run_until("postings and letters", async || {
+        .run_until("postings and dead letters", async || {
             world.expect_rows("transactions", 2).await?;
-            world.expect_letters("NOT_JSON", 4).await
+            world.expect_dead_letters("NOT_JSON", 4).await
         })
         .await
 }

@@ -1,4 +1,4 @@
-//! The program itself: its settings, its start before its parts, its stop when they hang.
+//! The process: its settings, its start before its dependencies, and its stop when they hang.
 
 use crate::worker::Worker;
 use crate::world::World;
@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 use tokio::sync::watch;
 
-/// A worker, and where it looks for the servers that are not there yet.
+/// A worker that was started before its servers.
 struct Early {
     nats_port: u16,
     pg_port: u16,
@@ -38,7 +38,7 @@ impl Early {
 }
 
 #[tokio::test]
-async fn ingest_started_first_waits_and_reports_what_is_missing() -> Result<()> {
+async fn reports_missing_dependencies_while_it_waits_for_them() -> Result<()> {
     let mut early = Early::start().await?;
 
     let nats = NatsSettings {
@@ -76,7 +76,7 @@ async fn ingest_started_first_waits_and_reports_what_is_missing() -> Result<()> 
 }
 
 #[tokio::test]
-async fn the_command_health_reports_what_is_missing() -> Result<()> {
+async fn health_reports_missing_dependencies() -> Result<()> {
     let mut early = Early::start().await?;
 
     let readiness = early.worker.health(&[])?;
@@ -92,13 +92,13 @@ async fn the_command_health_reports_what_is_missing() -> Result<()> {
 }
 
 #[tokio::test]
-async fn ingest_that_waits_for_everything_stops_at_once() -> Result<()> {
+async fn stops_while_it_waits_for_its_dependencies() -> Result<()> {
     let mut early = Early::start().await?;
 
     early.worker.stops().await
 }
 
-/// Passes connections on to `port` until `hang` is sent, then hangs as a network does that drops everything.
+/// Forwards connections to `port` until `hang` is sent, then drops all data like a broken network.
 async fn hanging_proxy(port: u16) -> Result<(u16, watch::Sender<bool>)> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
@@ -123,14 +123,14 @@ async fn pass_on(
         ended = tokio::io::copy_bidirectional(&mut near, &mut far) => { ended?; false }
     };
     if hung {
-        // The sockets stay open, and nothing is answered.
+        // The sockets stay open without a response.
         std::future::pending::<()>().await;
     }
     Ok(())
 }
 
 #[tokio::test]
-async fn ingest_reports_a_database_that_hangs_and_can_be_stopped() -> Result<()> {
+async fn reports_a_hanging_database_and_can_be_stopped() -> Result<()> {
     let world = World::new().await?;
     let mut url: reqwest::Url = world.database.url().parse()?;
     let (port, hang) = hanging_proxy(url.port().context("a port")?).await?;
@@ -152,7 +152,7 @@ async fn ingest_reports_a_database_that_hangs_and_can_be_stopped() -> Result<()>
     worker.stops().await
 }
 
-/// A wrong value of every setting that has one.
+/// An invalid value for every setting that has one.
 const WRONG: [(&str, &str); 24] = [
     ("DATABASE_URL", "mysql://u:hunter2@h/d"),
     ("TIRIS_DATABASE_CONNECTIONS", "1"),
@@ -168,7 +168,7 @@ const WRONG: [(&str, &str); 24] = [
     ("TIRIS_BARE_SUBJECTS", "perhaps"),
     ("TIRIS_BATCH_EVENTS", "0"),
     ("TIRIS_LEASE_SECONDS", "1"),
-    ("TIRIS_ON_STREAM_LOST", "pray"),
+    ("TIRIS_ON_STREAM_LOST", "ignore"),
     ("TIRIS_ON_GAP", ""),
     ("TIRIS_STREAM_REPLICAS", "6"),
     ("TIRIS_TRADING_DAYS", "none"),
@@ -181,7 +181,7 @@ const WRONG: [(&str, &str); 24] = [
 ];
 
 #[tokio::test]
-async fn every_mistake_in_the_settings_is_reported_at_once_by_its_name() -> Result<()> {
+async fn reports_every_mistake_in_the_settings_at_once() -> Result<()> {
     let mut command = Command::new(binary("tiris-ingest")?);
     let output = command.arg("run").envs(WRONG).output().await?;
 
@@ -195,9 +195,9 @@ async fn every_mistake_in_the_settings_is_reported_at_once_by_its_name() -> Resu
     Ok(())
 }
 
-/// Otherwise events would be applied again when the streams are read again.
+/// Otherwise events that are read again would be applied twice.
 #[tokio::test]
-async fn event_ids_are_kept_for_longer_than_the_streams() -> Result<()> {
+async fn requires_event_ids_to_outlive_the_streams() -> Result<()> {
     let mut command = Command::new(binary("tiris-ingest")?);
     let output = command
         .arg("run")
@@ -207,7 +207,7 @@ async fn event_ids_are_kept_for_longer_than_the_streams() -> Result<()> {
         .await?;
 
     let errors = String::from_utf8(output.stderr)?;
-    let expected = "TIRIS_EVENT_ID_DAYS: must be 0 or more than the streams keep";
+    let expected = "TIRIS_EVENT_ID_DAYS: must be 0 or more than TIRIS_TRADING_DAYS";
     assert!(errors.contains(expected), "{errors}");
     Ok(())
 }

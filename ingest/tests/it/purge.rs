@@ -1,4 +1,4 @@
-//! Deleted tradings: what comes for them is put aside, and ingest removes what they held.
+//! Deleted tradings: later events become dead letters, and ingest removes their rows.
 
 use crate::world::{WAIT, World, drain};
 use anyhow::{Result, ensure};
@@ -11,7 +11,7 @@ use tiris_testing::{eventually, grow_history};
 
 const POSTINGS: i32 = 11_000;
 const PIECE: u32 = 2_000;
-/// Beside the audit trail and what the broker's messages became.
+/// Rows of the trading, without the audit trail and the dead letters.
 const LEFT: &str = "SELECT (SELECT count(*) FROM transactions) + (SELECT count(*) FROM trading_logs) \
     + (SELECT count(*) FROM holds) + (SELECT count(*) FROM sub_accounts) + (SELECT count(*) FROM tradings)";
 
@@ -29,7 +29,7 @@ async fn nothing_is_left(world: &World) -> Result<()> {
     Ok(())
 }
 
-/// A deleted trading with many postings and a hold, and the lane of its events.
+/// Creates a deleted trading with many postings and a hold, and the lane of its events.
 async fn deleted() -> Result<(World, Lane)> {
     let world = World::new().await?;
     grow_history(world.pool(), world.stock, POSTINGS).await?;
@@ -41,14 +41,17 @@ async fn deleted() -> Result<(World, Lane)> {
 }
 
 #[tokio::test]
-async fn a_purge_that_was_cut_off_is_gone_on_with() -> Result<()> {
+async fn continues_an_interrupted_purge() -> Result<()> {
     let (world, _) = deleted().await?;
     let trading = TradingId(world.trading);
 
     let mut cut_off = world.pool().begin().await?;
     let purged = tradings::purge_some(&mut cut_off, trading, PIECE).await?;
     ensure!(purged == Purged::Some, "{purged:?}");
-    ensure!(purge::all(world.pool()).await? == 0, "two at once");
+    ensure!(
+        purge::all(world.pool()).await? == 0,
+        "two workers purge at once"
+    );
     cut_off.rollback().await?;
     world.verify().await?;
     let postings = i64::from(POSTINGS) + 1;
@@ -65,7 +68,7 @@ async fn a_purge_that_was_cut_off_is_gone_on_with() -> Result<()> {
 }
 
 #[tokio::test]
-async fn events_for_a_deleted_trading_are_put_aside_while_it_is_purged() -> Result<()> {
+async fn events_of_a_trading_being_purged_become_dead_letters() -> Result<()> {
     let (world, mut lane) = deleted().await?;
 
     let mut purging = world.pool().begin().await?;
@@ -79,15 +82,15 @@ async fn events_for_a_deleted_trading_are_put_aside_while_it_is_purged() -> Resu
 
     nothing_is_left(&world).await?;
     world.verify().await?;
-    // Those behind the first wait for it.
-    world.expect_letters("UNKNOWN_TRADING", 1).await?;
-    world.expect_letters("BEHIND_UNRESOLVED", 4).await?;
+    // The others wait behind the first.
+    world.expect_dead_letters("UNKNOWN_TRADING", 1).await?;
+    world.expect_dead_letters("BEHIND_UNRESOLVED", 4).await?;
     world.expect_open(5).await?;
-    // The ids of what was applied stay: a late duplicate is one.
+    // The ids of applied events remain, so that a late duplicate is detected.
     world.expect_events("applied", 2).await
 }
 
-/// Half of them name no account, so that only the trading itself can be held meanwhile.
+/// Publishes pairs of events; the second names no account, so only the trading itself protects it from the purge.
 async fn send_events(world: &World, pairs: u32) -> Result<()> {
     for _ in 0..pairs {
         world.send_credits(1).await?;
@@ -96,7 +99,7 @@ async fn send_events(world: &World, pairs: u32) -> Result<()> {
     Ok(())
 }
 
-/// Deletes the trading after the first events are booked; returns how many tradings were purged.
+/// Deletes the trading after the first events are booked. Returns the number of purged tradings.
 async fn delete_meanwhile(world: &World) -> Result<u64> {
     eventually("the first events", WAIT, async || {
         let booked = world.count("processed_events").await?;

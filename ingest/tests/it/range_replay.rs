@@ -1,11 +1,11 @@
-//! Replay of a time range: what is missing or dead is applied, what is done is passed over.
+//! Replay of a time range: applies missing and dead events, and skips applied ones.
 
 mod command;
+mod dead_letters;
 mod job;
-mod letters;
 
-use self::job::{ask, everything, find, missing, replay, skip_all, summary, work, work_with};
-use crate::world::{LANES, WAIT, World, drain};
+use self::job::{everything, find, missing, replay, request, skip_all, summary, work, work_with};
+use crate::world::{LANES, WAIT, World, drain, seize};
 use anyhow::{Result, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
 use tiris_domain::event::Kind;
@@ -13,7 +13,6 @@ use tiris_domain::ids::UserId;
 use tiris_domain::lane::EventStream;
 use tiris_domain::lane::LaneKey;
 use tiris_domain::states::ReplayStatus;
-use tiris_ingest::lane::Lane;
 use tiris_ingest::replay::{Replayer, Step};
 use tiris_store::error::Error;
 use tiris_store::replay_jobs::{self, NewJob};
@@ -21,20 +20,20 @@ use tiris_testing::eventually;
 use uuid::Uuid;
 
 #[tokio::test]
-async fn what_is_missing_or_dead_is_applied_in_order() -> Result<()> {
+async fn applies_missing_and_dead_events_in_order() -> Result<()> {
     let world = World::new().await?;
     let mut lane = world.lane().await?;
     world.send(&world.btc_debit("5")).await?;
     drain(&mut lane).await?;
-    world.expect_letters("INSUFFICIENT_BALANCE", 1).await?;
+    world.expect_dead_letters("INSUFFICIENT_BALANCE", 1).await?;
     // The second needs the first.
     missing(&world, &[world.btc_credit("10"), world.btc_debit("8")]).await?;
 
-    // The dead debit comes first in the stream, and then there is still too little.
+    // The dead debit comes first in the stream, when the balance is still too small.
     let first = replay(&world, &everything()).await?;
     assert_eq!(first, "2 applied, 1 duplicate, 1 rejected");
     assert_eq!(world.btc().await?, "3");
-    world.expect_letters("INSUFFICIENT_BALANCE", 1).await?;
+    world.expect_dead_letters("INSUFFICIENT_BALANCE", 1).await?;
 
     world.deposit("4").await?;
     let second = replay(&world, &everything()).await?;
@@ -45,7 +44,7 @@ async fn what_is_missing_or_dead_is_applied_in_order() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_is_done_is_passed_over() -> Result<()> {
+async fn skips_applied_events() -> Result<()> {
     let world = World::new().await?;
     world.lane().await?;
     missing(&world, &[world.btc_credit("10")]).await?;
@@ -59,7 +58,7 @@ async fn what_is_done_is_passed_over() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_malformed_message_becomes_one_letter() -> Result<()> {
+async fn a_malformed_message_becomes_one_dead_letter() -> Result<()> {
     let world = World::new().await?;
     world.lane().await?;
     world.send_bytes("no event").await?;
@@ -75,7 +74,7 @@ async fn a_malformed_message_becomes_one_letter() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_replay_does_nothing_that_a_lane_has_not_reached() -> Result<()> {
+async fn applies_nothing_past_the_cursor_of_a_lane() -> Result<()> {
     let world = World::new().await?;
     world.lane().await?;
     world.send_credits(1).await?;
@@ -92,13 +91,13 @@ async fn missing_credit_and_signal(world: &World) -> Result<()> {
     world.lane().await?;
     for lane in 0..=LANES {
         let stream = EventStream::System;
-        Lane::seize(world.context(), LaneKey { stream, lane }).await?;
+        seize(world.context(), LaneKey { stream, lane }).await?;
     }
     missing(world, &[world.btc_credit("1"), world.signal()]).await
 }
 
 #[tokio::test]
-async fn a_replay_takes_only_what_was_requested() -> Result<()> {
+async fn applies_only_the_requested_events() -> Result<()> {
     let world = World::new().await?;
     missing_credit_and_signal(&world).await?;
 
@@ -134,7 +133,7 @@ async fn a_replay_takes_only_what_was_requested() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_range_that_ends_before_it_begins_is_refused() -> Result<()> {
+async fn refuses_a_range_that_ends_before_it_begins() -> Result<()> {
     let world = World::new().await?;
     let backwards = NewJob {
         end_time: DateTime::UNIX_EPOCH,
@@ -152,7 +151,7 @@ async fn a_range_that_ends_before_it_begins_is_refused() -> Result<()> {
     Ok(())
 }
 
-/// Publishes 600 credits of 1 BTC that are missing, after the one that is done.
+/// Publishes 600 missing credits of 1 BTC, after the applied one.
 async fn many_missing(world: &World) -> Result<()> {
     for _ in 0..600 {
         let event = world.btc_credit("1").to_string();
@@ -169,15 +168,15 @@ async fn many_missing(world: &World) -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_replay_goes_on_where_another_worker_stopped() -> Result<()> {
+async fn continues_where_another_worker_stopped() -> Result<()> {
     let world = World::new().await?;
     world.lane().await?;
     many_missing(&world).await?;
-    let id = ask(&world, &everything()).await?;
+    let id = request(&world, &everything()).await?;
 
     let mut seen = Vec::new();
     while seen.last() != Some(&600) {
-        // Each is cut off after one chunk at most; two are at it at once.
+        // Two run the job at once, each for at most one chunk.
         let mut one = Replayer::new(world.context());
         let mut other = Replayer::new(world.context());
         let (first, second) = tokio::join!(one.step(), other.step());
@@ -197,23 +196,23 @@ async fn a_replay_goes_on_where_another_worker_stopped() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_replay_of_a_stream_that_was_made_anew_fails_and_says_so() -> Result<()> {
+async fn fails_when_the_stream_was_recreated() -> Result<()> {
     let world = World::new().await?;
     world.lane().await?;
-    let id = ask(&world, &everything()).await?;
+    let id = request(&world, &everything()).await?;
     assert_eq!(Replayer::new(world.context()).step().await?, Step::Worked);
 
-    world.make_stream_anew().await?;
+    world.recreate_stream().await?;
     let job = work(&world, id).await?;
 
     assert_eq!(job.status, ReplayStatus::Failed);
     let reason = job.reason.unwrap_or_default();
-    assert!(reason.contains("made anew"), "{reason}");
+    assert!(reason.contains("recreated"), "{reason}");
     Ok(())
 }
 
 #[tokio::test]
-async fn done_events_of_subjects_refused_now_get_no_letter() -> Result<()> {
+async fn processed_events_of_refused_subjects_get_no_dead_letter() -> Result<()> {
     let world = World::new().await?;
     world.send_bare(&world.btc_credit("1")).await?;
     world.send_bare(&world.heartbeat()).await?;
@@ -225,12 +224,12 @@ async fn done_events_of_subjects_refused_now_get_no_letter() -> Result<()> {
         .await?;
     world.send_bare(&world.btc_credit("2")).await?;
     world
-        .run_with(world.refusing(), "a letter", async || {
-            world.expect_letters("BARE_SUBJECT", 1).await
+        .run_with(world.refusing(), "a dead letter", async || {
+            world.expect_dead_letters("BARE_SUBJECT", 1).await
         })
         .await?;
 
-    let id = ask(&world, &everything()).await?;
+    let id = request(&world, &everything()).await?;
     let job = work_with(world.refusing(), &world, id).await?;
 
     assert_eq!(summary(&job)?, "0 applied, 2 duplicate, 1 rejected");

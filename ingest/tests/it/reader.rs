@@ -1,4 +1,4 @@
-//! How much one read takes.
+//! The size of a batch that a reader returns.
 
 use crate::world::{LANES, WAIT, World};
 use anyhow::{Result, ensure};
@@ -7,10 +7,10 @@ use tiris_domain::lane::EventStream;
 use tiris_ingest::stream::{BatchLimits, Range, Reader};
 use tiris_testing::eventually;
 
-/// More than a task may do before the runtime makes it pause, fewer than one pull asks for.
+/// More than the runtime's budget of a task, fewer than one pull request fetches.
 const MESSAGES: u32 = 300;
 
-/// How many messages the next batch has, at most `events`.
+/// Returns the number of messages in the next batch, at most `events`.
 async fn read(world: &World, reader: &mut Reader, events: usize) -> Result<usize> {
     let limits = BatchLimits {
         events,
@@ -20,7 +20,7 @@ async fn read(world: &World, reader: &mut Reader, events: usize) -> Result<usize
     Ok(batch.len())
 }
 
-/// Reported over the connection the messages come by: when it is reported, they are here.
+/// Waits until all messages have arrived: the report comes after them on the same connection.
 async fn everything_is_delivered(world: &World) -> Result<()> {
     eventually("everything is delivered", WAIT, async || -> Result<()> {
         let name = EventStream::Trading.name();

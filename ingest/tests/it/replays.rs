@@ -1,4 +1,4 @@
-//! Dead letters in the hands of a person: what a replay would do, does and refuses, by function and by command.
+//! Replay and discard of dead letters by an operator, by function and by command.
 
 use crate::world::{World, drain};
 use anyhow::{Context, Result, ensure};
@@ -11,7 +11,7 @@ use tiris_store::dead_letters::{
 use tiris_store::error::{Conflict, Error};
 use uuid::Uuid;
 
-/// The user's lane with a credit of 1 BTC done, refusing subjects without a user.
+/// Returns the user's lane with a credit of 1 BTC applied; it refuses subjects without a user.
 async fn refusing_lane(world: &World) -> Result<Lane> {
     world.lane_with(world.refusing()).await
 }
@@ -50,12 +50,12 @@ fn refusal(replay: &Replay) -> Option<&'static str> {
     replay.refused.as_ref().map(|cause| cause.code())
 }
 
-/// A debit of 5 BTC that was refused, and a credit of 9 BTC after it; returns the letter.
-async fn letter_that_applies_now(world: &World) -> Result<Uuid> {
+/// Creates a dead letter of a debit of 5 BTC, and then a credit of 9 BTC that covers it.
+async fn dead_letter_that_applies_now(world: &World) -> Result<Uuid> {
     let mut lane = refusing_lane(world).await?;
     world.send(&world.btc_debit("5")).await?;
     drain(&mut lane).await?;
-    let id = world.letter("INSUFFICIENT_BALANCE").await?;
+    let id = world.dead_letter("INSUFFICIENT_BALANCE").await?;
     let refused = replayed(world, id, &options()).await?;
     assert_eq!(refusal(&refused), Some("INSUFFICIENT_BALANCE"));
 
@@ -67,7 +67,7 @@ async fn letter_that_applies_now(world: &World) -> Result<Uuid> {
 #[tokio::test]
 async fn a_dry_run_reports_what_the_replay_then_does() -> Result<()> {
     let world = World::new().await?;
-    let id = letter_that_applies_now(&world).await?;
+    let id = dead_letter_that_applies_now(&world).await?;
 
     let dry_run = ReplayOptions {
         dry_run: true,
@@ -93,9 +93,9 @@ async fn a_dry_run_reports_what_the_replay_then_does() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_letter_is_replayed_once_and_names_who_did_it() -> Result<()> {
+async fn a_dead_letter_is_replayed_once_and_names_the_operator() -> Result<()> {
     let world = World::new().await?;
-    let id = letter_that_applies_now(&world).await?;
+    let id = dead_letter_that_applies_now(&world).await?;
 
     replayed(&world, id, &options()).await?;
 
@@ -116,7 +116,7 @@ async fn a_letter_is_replayed_once_and_names_who_did_it() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_letter_that_does_not_exist_is_not_found() -> Result<()> {
+async fn an_unknown_dead_letter_is_not_found() -> Result<()> {
     let world = World::new().await?;
 
     let replayed = replayed(&world, Uuid::now_v7(), &options()).await;
@@ -125,8 +125,8 @@ async fn a_letter_that_does_not_exist_is_not_found() -> Result<()> {
     Ok(())
 }
 
-/// One letter of each code that a person may replay.
-async fn letters_of_every_kind(world: &World) -> Result<()> {
+/// Creates a dead letter of each code that an operator may replay.
+async fn dead_letters_of_every_kind(world: &World) -> Result<()> {
     let mut lane = refusing_lane(world).await?;
     let fine = world.btc_credit("0.1234567890125");
     let mut reused = world.btc_credit("3");
@@ -135,14 +135,14 @@ async fn letters_of_every_kind(world: &World) -> Result<()> {
     let behind = world.btc_debit("0.5");
     world.send_all(&[fine, reused, unknown, behind]).await?;
 
-    // Both are in the lane of the user in the subject; every lane writes the same letters.
+    // These two are in the lane of the user in the subject.
     let foreign = Uuid::from_u128(world.user.as_u128() ^ 1);
     let foreign = tiris_domain::event::Kind::BalanceUpdated.subject_of(foreign);
     world.publish(&foreign, &world.btc_credit("4")).await?;
     world.send_bare(&world.btc_credit("8")).await?;
     drain(&mut lane).await?;
     world
-        .run_with(world.refusing(), "six letters", async || {
+        .run_with(world.refusing(), "six dead letters", async || {
             world.expect_rows("dead_letters", 6).await
         })
         .await
@@ -151,8 +151,8 @@ async fn letters_of_every_kind(world: &World) -> Result<()> {
 #[tokio::test]
 async fn an_amount_with_too_many_decimals_is_rounded_only_on_request() -> Result<()> {
     let world = World::new().await?;
-    letters_of_every_kind(&world).await?;
-    let id = world.letter("TOO_MANY_DECIMALS").await?;
+    dead_letters_of_every_kind(&world).await?;
+    let id = world.dead_letter("TOO_MANY_DECIMALS").await?;
 
     let exact = replayed(&world, id, &options()).await?;
     assert_eq!(refusal(&exact), Some("TOO_MANY_DECIMALS"));
@@ -164,10 +164,10 @@ async fn an_amount_with_too_many_decimals_is_rounded_only_on_request() -> Result
 }
 
 #[tokio::test]
-async fn a_letter_is_replayed_only_as_what_it_is() -> Result<()> {
+async fn a_replay_applies_only_causes_that_an_operator_may_override() -> Result<()> {
     let world = World::new().await?;
-    letters_of_every_kind(&world).await?;
-    let id = world.letter("TOO_MANY_DECIMALS").await?;
+    dead_letters_of_every_kind(&world).await?;
+    let id = world.dead_letter("TOO_MANY_DECIMALS").await?;
     replayed(&world, id, &rounding()).await?;
 
     for (code, refused) in [
@@ -177,7 +177,7 @@ async fn a_letter_is_replayed_only_as_what_it_is() -> Result<()> {
         ("SUBJECT_MISMATCH", None),
         ("BARE_SUBJECT", None),
     ] {
-        let id = world.letter(code).await?;
+        let id = world.dead_letter(code).await?;
         let done = replayed(&world, id, &options()).await?;
         assert_eq!(refusal(&done), refused, "{code}");
     }
@@ -187,8 +187,8 @@ async fn a_letter_is_replayed_only_as_what_it_is() -> Result<()> {
     world.expect_events("dead", 2).await
 }
 
-/// Letters of which the second and third apply, the last after them, and the first once more is there; with a filter.
-async fn many_letters(world: &World) -> Result<Filter> {
+/// Creates dead letters of which a replay applies the second, the third and, after them, the first; returns a filter for them.
+async fn several_dead_letters(world: &World) -> Result<Filter> {
     let mut lane = refusing_lane(world).await?;
     world
         .send_all(&[
@@ -206,9 +206,9 @@ async fn many_letters(world: &World) -> Result<Filter> {
 }
 
 #[tokio::test]
-async fn a_rehearsal_of_many_letters_changes_none() -> Result<()> {
+async fn a_rehearsal_changes_no_dead_letter() -> Result<()> {
     let world = World::new().await?;
-    let filter = many_letters(&world).await?;
+    let filter = several_dead_letters(&world).await?;
 
     let (rehearsed, next) = rehearse_all(world.pool(), &filter, &rounding(), None, 10).await?;
 
@@ -221,9 +221,9 @@ async fn a_rehearsal_of_many_letters_changes_none() -> Result<()> {
 }
 
 #[tokio::test]
-async fn letters_are_replayed_in_stream_order_until_none_applies() -> Result<()> {
+async fn replays_in_stream_order_until_none_applies() -> Result<()> {
     let world = World::new().await?;
-    let filter = many_letters(&world).await?;
+    let filter = several_dead_letters(&world).await?;
     let pool = world.pool();
     let options = rounding();
     let malformed = Filter {
@@ -233,7 +233,7 @@ async fn letters_are_replayed_in_stream_order_until_none_applies() -> Result<()>
     let none = replay_all(pool, &malformed, &options, |_| ()).await?;
     assert_eq!(none.tried, 0);
 
-    // Portion by portion it gets past what stays refused.
+    // Page by page it gets past dead letters that stay refused.
     let (first, next) = replay_some(pool, &filter, &options, None, 1).await?;
     assert_eq!(first.tried, 1);
     assert_eq!(first.applied, 0);
@@ -252,8 +252,8 @@ async fn letters_are_replayed_in_stream_order_until_none_applies() -> Result<()>
     world.expect_rows(left, 1).await
 }
 
-/// Letters of a debit of 2 BTC, of a debit of 50 BTC, and of no JSON.
-async fn three_letters(world: &World) -> Result<Lane> {
+/// Creates dead letters of a debit of 2 BTC, of a debit of 50 BTC, and of a payload that is not JSON.
+async fn three_dead_letters(world: &World) -> Result<Lane> {
     let mut lane = refusing_lane(world).await?;
     let events = [world.btc_debit("2"), world.btc_debit("50")];
     world.send_all(&events).await?;
@@ -262,7 +262,7 @@ async fn three_letters(world: &World) -> Result<Lane> {
     Ok(lane)
 }
 
-/// The newest rejected letter, as the command lists it.
+/// Returns the newest rejected dead letter, as the command lists it.
 async fn newest_rejected(world: &World) -> Result<Value> {
     let listed = world
         .run(&[
@@ -278,9 +278,9 @@ async fn id_of_newest_rejected(world: &World) -> Result<String> {
 }
 
 #[tokio::test]
-async fn the_command_lists_and_shows_letters() -> Result<()> {
+async fn the_command_lists_and_shows_dead_letters() -> Result<()> {
     let world = World::new().await?;
-    three_letters(&world).await?;
+    three_dead_letters(&world).await?;
 
     let listed = world.run(&["dlq", "list"]).await?;
     listed.succeeds(&["NOT_JSON"])?;
@@ -301,9 +301,9 @@ async fn the_command_lists_and_shows_letters() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_command_replays_letters() -> Result<()> {
+async fn the_command_replays_dead_letters() -> Result<()> {
     let world = World::new().await?;
-    let mut lane = three_letters(&world).await?;
+    let mut lane = three_dead_letters(&world).await?;
     world.send(&world.btc_credit("5")).await?;
     drain(&mut lane).await?;
 
@@ -312,11 +312,11 @@ async fn the_command_replays_letters() -> Result<()> {
     assert_eq!(unconfirmed.stdout, "");
 
     let dry_run = world.run(&["dlq", "replay", "--all", "--dry-run"]).await?;
-    dry_run.succeeds(&["1 of the first 3 letters would apply", "4"])?;
+    dry_run.succeeds(&["1 of the first 3 dead letters would be applied", "4"])?;
     assert_eq!(world.btc().await?, "6");
 
     let done = world.run(&["dlq", "replay", "--all", "--yes"]).await?;
-    done.succeeds(&["1 letters are in the books now, 2 stay open"])?;
+    done.succeeds(&["1 dead letters were applied, 2 stay open"])?;
     assert_eq!(world.btc().await?, "4");
 
     let id = id_of_newest_rejected(&world).await?;
@@ -325,9 +325,9 @@ async fn the_command_replays_letters() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_command_discards_letters_with_a_reason() -> Result<()> {
+async fn the_command_discards_dead_letters_with_a_reason() -> Result<()> {
     let world = World::new().await?;
-    three_letters(&world).await?;
+    three_dead_letters(&world).await?;
     let id = id_of_newest_rejected(&world).await?;
 
     let unreasoned = world.run(&["dlq", "discard", &id, "--reason", ""]).await?;
@@ -336,14 +336,14 @@ async fn the_command_discards_letters_with_a_reason() -> Result<()> {
     let done = world
         .run(&["dlq", "discard", &id, "--reason", "a test", "--yes"])
         .await?;
-    done.succeeds(&["1 letters are discarded"])?;
+    done.succeeds(&["1 dead letters were discarded"])?;
     world.expect_events("discarded", 1).await
 }
 
 #[tokio::test]
-async fn what_the_command_changes_is_audited() -> Result<()> {
+async fn changes_by_commands_are_audited() -> Result<()> {
     let world = World::new().await?;
-    three_letters(&world).await?;
+    three_dead_letters(&world).await?;
     let id = id_of_newest_rejected(&world).await?;
 
     world.run(&["dlq", "replay", "--all", "--yes"]).await?;
@@ -368,22 +368,22 @@ async fn what_the_command_changes_is_audited() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_letter_whose_event_was_given_up_is_not_said_to_be_in_the_books() -> Result<()> {
+async fn a_replay_reports_that_the_event_was_discarded() -> Result<()> {
     let world = World::new().await?;
     let mut lane = refusing_lane(&world).await?;
     let event = world.btc_debit("50");
     world.send(&event).await?;
     drain(&mut lane).await?;
-    let given_up = world.letter("INSUFFICIENT_BALANCE").await?;
+    let given_up = world.dead_letter("INSUFFICIENT_BALANCE").await?;
     world.discard(given_up).await?;
     world.send_bare(&event).await?;
     world
-        .run_with(world.refusing(), "the second letter", async || {
-            world.expect_letters("BARE_SUBJECT", 1).await
+        .run_with(world.refusing(), "the second dead letter", async || {
+            world.expect_dead_letters("BARE_SUBJECT", 1).await
         })
         .await?;
 
-    let bare = world.letter("BARE_SUBJECT").await?;
+    let bare = world.dead_letter("BARE_SUBJECT").await?;
     let refused = replayed(&world, bare, &options()).await?;
 
     assert_eq!(refusal(&refused), Some("EVENT_DISCARDED"));

@@ -1,4 +1,4 @@
-//! A database that comes back from an earlier copy while the worker runs.
+//! A database that is restored from a backup while the worker runs.
 
 use crate::world::{Account, WAIT, World};
 use anyhow::Result;
@@ -6,14 +6,14 @@ use serde_json::json;
 use tiris_testing::eventually;
 use uuid::Uuid;
 
-/// A trading with an account that the copy has too, and an account that only REST knows of after the copy.
-struct Made {
+/// Ids of a trading with an account from before the backup, and of an account that is created after it.
+struct Ids {
     other_trading: Uuid,
     elsewhere: Uuid,
     lost: Uuid,
 }
 
-impl Made {
+impl Ids {
     fn new() -> Self {
         Self {
             other_trading: Uuid::now_v7(),
@@ -22,7 +22,7 @@ impl Made {
         }
     }
 
-    /// What came over REST after the copy: a deposit and an account.
+    /// Makes a deposit and creates an account over REST, after the backup.
     async fn over_rest(&self, world: &World) -> Result<()> {
         eventually("a deposit over REST", WAIT, async || {
             world.deposit("100").await
@@ -31,7 +31,7 @@ impl Made {
         world.open_account(self.lost, "BNB").await
     }
 
-    /// Events of which the first three depend on what came over REST, each by way of the one before.
+    /// Publishes events; the first three depend on the changes over REST, each through the one before.
     async fn send_events(&self, world: &World) -> Result<()> {
         let mut independent = world.credit(self.elsewhere, "BTC", "7");
         independent["trading_id"] = json!(self.other_trading);
@@ -47,50 +47,50 @@ impl Made {
     }
 }
 
-async fn letters(world: &World) -> Result<Vec<String>> {
+async fn codes(world: &World) -> Result<Vec<String>> {
     let codes = sqlx::query_scalar("SELECT code FROM dead_letters ORDER BY stream_seq");
     Ok(codes.fetch_all(world.pool()).await?)
 }
 
-/// What depends on what was done over REST since the copy is a named open letter, everything else is as it was.
+/// Events that depend on lost changes over REST become dead letters; all others are applied again.
 #[tokio::test]
-async fn after_a_restore_every_event_is_booked_or_an_open_letter() -> Result<()> {
+async fn after_a_restore_every_event_is_booked_or_a_dead_letter() -> Result<()> {
     let world = World::new().await?;
     let mut worker = world.worker()?;
     world.send_credits(3).await?;
     world.btc_reaches("3").await?;
-    let made = Made::new();
-    world.add_trading(world.user, made.other_trading).await?;
+    let ids = Ids::new();
+    world.add_trading(world.user, ids.other_trading).await?;
     world
         .add_account(Account {
             user: world.user,
-            trading: made.other_trading,
-            id: made.elsewhere,
+            trading: ids.other_trading,
+            id: ids.elsewhere,
             symbol: "BTC",
         })
         .await?;
     let backup = world.database.backup().await?;
     tiris_migrations::after_restore(backup.url()).await?;
 
-    made.over_rest(&world).await?;
-    made.send_events(&world).await?;
-    world.balance_reaches(made.elsewhere, "7").await?;
+    ids.over_rest(&world).await?;
+    ids.send_events(&world).await?;
+    world.balance_reaches(ids.elsewhere, "7").await?;
     world.expect_rows("dead_letters", 0).await?;
     world.database.restore(backup).await?;
 
-    world.balance_reaches(made.elsewhere, "7").await?;
+    world.balance_reaches(ids.elsewhere, "7").await?;
     let expected = [
         "INSUFFICIENT_BALANCE",
         "UNKNOWN_SUB_ACCOUNT",
         "BEHIND_UNRESOLVED",
     ];
-    assert_eq!(letters(&world).await?, expected);
+    assert_eq!(codes(&world).await?, expected);
     assert_eq!(world.btc().await?, "4");
     assert_eq!(world.balance(world.stock).await?, "0");
     world.expect_rows("transactions", 5).await?;
 
-    // What was lost over REST is done again, then the letters apply.
-    world.open_account(made.lost, "BNB").await?;
+    // After the changes over REST are repeated, the dead letters can be applied.
+    world.open_account(ids.lost, "BNB").await?;
     world.deposit("100").await?;
     world.balance_reaches(world.stock, "5").await?;
     let replay = world.run(&["dlq", "replay", "--all", "--yes"]).await?;

@@ -1,4 +1,4 @@
-//! What could not be resolved is tried again by the lane, in order, and what comes later waits behind it.
+//! Unresolved events are retried by the lane in order, and later events wait behind them.
 
 use crate::world::{Account, LANES, World, advances, drain};
 use anyhow::{Result, ensure};
@@ -10,10 +10,10 @@ use tiris_ingest::lane::Lane;
 use tiris_store::dead_letters;
 use uuid::Uuid;
 
-/// Steps until something is true, at most; each waits a second at most.
+/// Steps until a condition holds, at most; each waits a second at most.
 const STEPS_MAX: u32 = 60;
 
-/// How long a letter waits before each try.
+/// Waits in seconds before each retry.
 const WAITS: [u64; 5] = [1, 5, 30, 300, 3_600];
 
 async fn step_until(
@@ -38,35 +38,35 @@ async fn step_until_btc(world: &World, lane: &mut Lane, expected: &str) -> Resul
 }
 
 async fn step_until_open(world: &World, lane: &mut Lane, expected: i64) -> Result<()> {
-    step_until(lane, "open letters", async || {
+    step_until(lane, "open dead letters", async || {
         let open = world.count("dead_letters WHERE status = 'open'").await?;
         Ok(open == expected)
     })
     .await
 }
 
-/// Makes every letter that waits for its time due now.
-async fn hurry(world: &World) -> Result<()> {
+/// Makes the next retry of every dead letter due.
+async fn make_due(world: &World) -> Result<()> {
     world
         .execute("UPDATE dead_letters SET next_attempt_at = now() - interval '1 s' WHERE next_attempt_at IS NOT NULL")
         .await
 }
 
-/// Code and status of every letter, in stream order.
-async fn letters(world: &World) -> Result<Vec<String>> {
+/// Returns code and status of every dead letter, in stream order.
+async fn codes_and_statuses(world: &World) -> Result<Vec<String>> {
     let sql = "SELECT code || ' ' || status FROM dead_letters ORDER BY stream_seq";
-    let letters = sqlx::query_scalar(sql).fetch_all(world.pool());
-    Ok(letters.await?)
+    let rows = sqlx::query_scalar(sql).fetch_all(world.pool());
+    Ok(rows.await?)
 }
 
-/// The ids of the events that the trading's postings are of, in the order of the books.
+/// Returns the event ids of the trading's postings, in the order of the books.
 async fn booked(world: &World) -> Result<Vec<String>> {
     let sql = "SELECT event_id FROM transactions WHERE trading_id = $1 ORDER BY timestamp, id";
     let ids = sqlx::query_scalar(sql).bind(world.trading);
     Ok(ids.fetch_all(world.pool()).await?)
 }
 
-/// A credit of 1 BTC to an account of another trading of the user.
+/// Returns a credit of 1 BTC to an account of another trading of the user.
 async fn elsewhere(world: &World, account: Uuid) -> Result<Value> {
     let trading = Uuid::now_v7();
     world.add_trading(world.user, trading).await?;
@@ -104,10 +104,10 @@ async fn later_events_of_a_trading_wait_and_those_of_others_do_not() -> Result<(
         "BEHIND_UNRESOLVED open",
         "BEHIND_UNRESOLVED open",
     ];
-    assert_eq!(letters(&world).await?, expected);
+    assert_eq!(codes_and_statuses(&world).await?, expected);
     assert_eq!(world.balance(other).await?, "1");
 
-    // What comes now waits too, also in a batch of its own.
+    // A later event waits too, also in a batch of its own.
     world.send(&world.btc_debit("0.5")).await?;
     step_until_open(&world, &mut lane, 4).await?;
     assert_eq!(world.btc().await?, "1");
@@ -115,7 +115,7 @@ async fn later_events_of_a_trading_wait_and_those_of_others_do_not() -> Result<(
 }
 
 #[tokio::test]
-async fn events_of_an_account_made_later_are_applied_in_order() -> Result<()> {
+async fn events_of_an_account_created_later_are_applied_in_order() -> Result<()> {
     let world = World::new().await?;
     let mut lane = world.lane().await?;
     let early = Uuid::now_v7();
@@ -130,7 +130,7 @@ async fn events_of_an_account_made_later_are_applied_in_order() -> Result<()> {
     world.expect_open(4).await?;
 
     world.open_account(early, "BNB").await?;
-    hurry(&world).await?;
+    make_due(&world).await?;
     step_until_open(&world, &mut lane, 0).await?;
 
     let order = ["e-0000", "e-0001", "e-0002", "e-0003", "e-0004"];
@@ -149,7 +149,7 @@ async fn events_of_an_account_made_later_are_applied_in_order() -> Result<()> {
     world.expect_rows("dead_letters", 4).await
 }
 
-/// What the only letter of an unknown account says of its tries.
+/// The retries of the only dead letter of an unknown account.
 #[derive(sqlx::FromRow)]
 struct Tries {
     attempts: i32,
@@ -168,28 +168,28 @@ impl Tries {
     }
 }
 
-/// Makes the next try happen; returns how many there were.
+/// Forces the next retry. Returns the number of retries.
 async fn next_try(world: &World, lane: &mut Lane) -> Result<usize> {
     let tries = Tries::find(world).await?;
-    let made = usize::try_from(tries.attempts)?;
-    let expected = Duration::from_secs(WAITS[made]);
+    let retried = usize::try_from(tries.attempts)?;
+    let expected = Duration::from_secs(WAITS[retried]);
     let wait = tries.wait()?;
     ensure!(
         wait.abs_diff(expected) < Duration::from_millis(500),
-        "waits {wait:?} after {made} tries"
+        "waits {wait:?} after {retried} retries"
     );
 
-    hurry(world).await?;
+    make_due(world).await?;
     step_until(lane, "another try", async || {
         let sql = "SELECT attempts::int8 FROM dead_letters WHERE code = 'UNKNOWN_SUB_ACCOUNT'";
         Ok(world.number(sql).await? > i64::from(tries.attempts))
     })
     .await?;
-    Ok(made + 1)
+    Ok(retried + 1)
 }
 
 #[tokio::test]
-async fn an_event_that_never_resolves_blocks_others_for_five_tries() -> Result<()> {
+async fn an_event_that_never_resolves_blocks_others_for_five_retries() -> Result<()> {
     let world = World::new().await?;
     let mut lane = world.lane().await?;
     let lost = world.credit(Uuid::now_v7(), "BTC", "1");
@@ -200,7 +200,7 @@ async fn an_event_that_never_resolves_blocks_others_for_five_tries() -> Result<(
     step_until_btc(&world, &mut lane, "3").await?;
 
     let expected = ["UNKNOWN_SUB_ACCOUNT open", "BEHIND_UNRESOLVED replayed"];
-    assert_eq!(letters(&world).await?, expected);
+    assert_eq!(codes_and_statuses(&world).await?, expected);
     let waiting = "dead_letters WHERE blocks OR next_attempt_at IS NOT NULL";
     world.expect_rows(waiting, 0).await?;
     world.send_credits(1).await?;
@@ -210,7 +210,7 @@ async fn an_event_that_never_resolves_blocks_others_for_five_tries() -> Result<(
 }
 
 #[tokio::test]
-async fn a_disabled_users_events_wait_for_the_enable_however_long_it_takes() -> Result<()> {
+async fn events_of_a_disabled_user_wait_until_the_user_is_enabled() -> Result<()> {
     let world = World::new().await?;
     let mut lane = world.lane().await?;
 
@@ -221,7 +221,7 @@ async fn a_disabled_users_events_wait_for_the_enable_however_long_it_takes() -> 
     world.send_all(&events).await?;
     drain(&mut lane).await?;
     let expected = ["USER_DISABLED open", "BEHIND_UNRESOLVED open"];
-    assert_eq!(letters(&world).await?, expected);
+    assert_eq!(codes_and_statuses(&world).await?, expected);
     let timed = "dead_letters WHERE next_attempt_at IS NOT NULL";
     world.expect_rows(timed, 0).await?;
 
@@ -232,7 +232,7 @@ async fn a_disabled_users_events_wait_for_the_enable_however_long_it_takes() -> 
 }
 
 #[tokio::test]
-async fn a_letter_given_up_by_a_person_or_refused_for_good_blocks_no_other() -> Result<()> {
+async fn a_discarded_or_refused_dead_letter_blocks_no_other() -> Result<()> {
     let world = World::new().await?;
     let mut lane = world.lane().await?;
     let early = Uuid::now_v7();
@@ -243,7 +243,7 @@ async fn a_letter_given_up_by_a_person_or_refused_for_good_blocks_no_other() -> 
     drain(&mut lane).await?;
 
     world.open_account(early, "BNB").await?;
-    let first = world.letter("UNKNOWN_SUB_ACCOUNT").await?;
+    let first = world.dead_letter("UNKNOWN_SUB_ACCOUNT").await?;
     world.discard(first).await?;
     step_until_btc(&world, &mut lane, "3").await?;
 
@@ -252,19 +252,19 @@ async fn a_letter_given_up_by_a_person_or_refused_for_good_blocks_no_other() -> 
         "INSUFFICIENT_BALANCE open",
         "BEHIND_UNRESOLVED replayed",
     ];
-    assert_eq!(letters(&world).await?, expected);
+    assert_eq!(codes_and_statuses(&world).await?, expected);
     let passed = "dead_letters WHERE class = 'rejected' AND NOT blocks";
     world.expect_rows(passed, 1).await?;
     world.expect_events("discarded", 1).await?;
 
-    // The discarded event counts as done.
+    // The discarded event counts as processed.
     world.send(&lost).await?;
     drain(&mut lane).await?;
     world.expect_rows("dead_letters", 3).await
 }
 
 #[tokio::test]
-async fn a_letter_that_fails_for_an_unforeseen_reason_is_put_aside_alone() -> Result<()> {
+async fn an_unexpected_failure_gives_up_a_single_dead_letter() -> Result<()> {
     let world = World::new().await?;
     let mut lane = world.lane().await?;
     let early = Uuid::now_v7();
@@ -279,17 +279,17 @@ async fn a_letter_that_fails_for_an_unforeseen_reason_is_put_aside_alone() -> Re
         .execute("ALTER TABLE transactions ADD CONSTRAINT no_boom CHECK (reason <> 'boom')")
         .await?;
     world.open_account(early, "BNB").await?;
-    hurry(&world).await?;
+    make_due(&world).await?;
     step_until_open(&world, &mut lane, 1).await?;
 
     assert_eq!(world.balance(early).await?, "7");
-    assert_eq!(letters(&world).await?[1], "INTERNAL open");
+    assert_eq!(codes_and_statuses(&world).await?[1], "INTERNAL open");
     let named = "dead_letters WHERE reason LIKE '%no_boom%'";
     world.expect_rows(named, 1).await
 }
 
 #[tokio::test]
-async fn letters_that_waited_as_long_behind_another_are_given_up_with_it() -> Result<()> {
+async fn dead_letters_that_waited_as_long_are_given_up_together() -> Result<()> {
     let world = World::new().await?;
     let mut lane = world.lane().await?;
     let gone = Uuid::now_v7();
@@ -300,7 +300,7 @@ async fn letters_that_waited_as_long_behind_another_are_given_up_with_it() -> Re
     drain(&mut lane).await?;
     world.expect_open(6).await?;
 
-    // The last try of the first is due, and all have waited for longer than all tries take.
+    // The last retry of the first is due, and all have waited longer than all retries take.
     world
         .execute(
             "UPDATE dead_letters SET created_at = now() - interval '2 hours', \
@@ -315,7 +315,7 @@ async fn letters_that_waited_as_long_behind_another_are_given_up_with_it() -> Re
 }
 
 #[tokio::test]
-async fn letters_find_their_users_lane_among_other_lanes() -> Result<()> {
+async fn dead_letters_move_to_the_new_lane_of_their_user() -> Result<()> {
     let world = World::new().await?;
     let mut lane = world.lane().await?;
     let early = Uuid::now_v7();
@@ -323,7 +323,7 @@ async fn letters_find_their_users_lane_among_other_lanes() -> Result<()> {
     drain(&mut lane).await?;
     world.execute("UPDATE dead_letters SET lane = 7").await?;
     world.open_account(early, "BNB").await?;
-    hurry(&world).await?;
+    make_due(&world).await?;
 
     let moved = dead_letters::rehome(world.pool(), EventStream::Trading, LANES).await?;
     assert_eq!(moved, 1);

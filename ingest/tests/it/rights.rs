@@ -1,4 +1,4 @@
-//! The users of NATS that `docker/make-secrets` makes: their rights are enough for the work, and for nothing else.
+//! The NATS users that `docker/make-secrets` creates have the rights they need, and no others.
 
 use crate::worker::Worker;
 use crate::world::{Account, WAIT, World};
@@ -11,7 +11,7 @@ use tiris_domain::event::Kind;
 use tiris_testing::{NatsSettings, eventually, scratch_dir};
 use uuid::Uuid;
 
-/// What `make-secrets` made: lines of passwords, the broker's users, and what it printed of a bot.
+/// The output of `make-secrets`: passwords, the broker's users, and the login of a bot.
 struct Secrets {
     environment: String,
     users: String,
@@ -39,7 +39,7 @@ impl Secrets {
         })
     }
 
-    /// The broker's users, with the passwords that it would read from its environment.
+    /// Returns the broker's users, with the passwords that it would read from its environment.
     fn configuration(&self) -> String {
         let variables = self
             .environment
@@ -48,7 +48,7 @@ impl Secrets {
         let put =
             |users: String, (name, value): (&str, &str)| users.replace(&format!("${name}"), value);
         let users = variables.fold(self.users.clone(), put);
-        // The harness itself gives no name.
+        // The harness connects without a user.
         format!("no_auth_user: admin\nauthorization {{\n{users}}}")
     }
 
@@ -92,7 +92,7 @@ struct System {
     ingest: Client,
     api: Client,
     bot: Client,
-    /// What wakes the live streams of the bot's user.
+    /// Wake-ups for the live streams of the bot's user.
     wakes: Subscriber,
 }
 
@@ -150,7 +150,7 @@ impl System {
     }
 }
 
-/// A world whose user is the bot that the secrets are of.
+/// Creates a world whose user is the bot of the secrets.
 async fn world_of(user: Uuid, secrets: &Secrets) -> Result<World> {
     let nats = NatsSettings {
         more: secrets.configuration(),
@@ -190,7 +190,7 @@ async fn ingest_api_and_a_bot_can_do_their_work() -> Result<()> {
 
     system.world.btc_reaches("1").await?;
     system.wakes_up().await?;
-    eventually("the copy of the letter", WAIT, async || {
+    eventually("the copy of the dead letter", WAIT, async || {
         let copies = system.world.stream_info("TRADING_DLQ").await?;
         ensure!(copies.state.messages == 1, "{copies:?}");
         Ok(())
@@ -200,7 +200,7 @@ async fn ingest_api_and_a_bot_can_do_their_work() -> Result<()> {
 }
 
 #[tokio::test]
-async fn nobody_publishes_for_others_or_manages_their_streams() -> Result<()> {
+async fn no_login_publishes_for_others_or_manages_streams() -> Result<()> {
     let mut system = System::start().await?;
     system.publish("no event".to_owned()).await?;
     let credit = system.world.btc_credit("1").to_string();
@@ -228,7 +228,7 @@ async fn nobody_publishes_for_others_or_manages_their_streams() -> Result<()> {
 #[tokio::test]
 async fn a_bot_reads_no_wake_ups() -> Result<()> {
     let mut system = System::start().await?;
-    let mut overheard = system.bot.subscribe("tiris.committed.>").await?;
+    let mut wakes = system.bot.subscribe("tiris.committed.>").await?;
     system.bot.flush().await?;
 
     let credit = system.world.btc_credit("1").to_string();
@@ -237,7 +237,7 @@ async fn a_bot_reads_no_wake_ups() -> Result<()> {
     system.wakes_up().await?;
     system.bot.flush().await?;
 
-    let message = overheard.next().now_or_never().flatten();
+    let message = wakes.next().now_or_never().flatten();
     assert!(message.is_none(), "{message:?}");
     system.worker.stops().await
 }

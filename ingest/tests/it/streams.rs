@@ -1,16 +1,16 @@
-//! Declaring the streams, and noticing that a stream is not the one the cursor belongs to.
+//! Declares the streams, and detects a stream that does not match the cursor.
 
-use crate::world::{LANES, World, last_step};
+use crate::world::{LANES, World, last_step, seize};
 use anyhow::Result;
 use serde_json::json;
 use tiris_domain::event::Kind;
 use tiris_domain::lane::{EventStream, lane_of};
-use tiris_ingest::lane::{Lane, Step};
+use tiris_ingest::lane::Step;
 use tiris_ingest::stream::{self, DeclareError, MESSAGE_BYTES_MAX, Mismatch, subjects};
 use uuid::Uuid;
 
 #[tokio::test]
-async fn streams_are_declared_once_and_kept_as_they_are() -> Result<()> {
+async fn declares_streams_once_and_leaves_them_unchanged() -> Result<()> {
     let world = World::new().await?;
 
     world.declare().await?;
@@ -27,7 +27,7 @@ async fn streams_are_declared_once_and_kept_as_they_are() -> Result<()> {
 }
 
 #[tokio::test]
-async fn streams_with_other_lanes_are_not_declared_again() -> Result<()> {
+async fn refuses_streams_with_other_lanes() -> Result<()> {
     let world = World::new().await?;
     let mut other = world.settings.streams.clone();
     other.lanes += 1;
@@ -46,7 +46,7 @@ async fn streams_with_other_lanes_are_not_declared_again() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_lane_a_user_is_shown_is_the_one_the_broker_puts_them_into() -> Result<()> {
+async fn computes_the_same_lane_as_the_broker() -> Result<()> {
     let world = World::new().await?;
     for _ in 0..20 {
         let user = Uuid::new_v4();
@@ -65,18 +65,18 @@ async fn the_lane_a_user_is_shown_is_the_one_the_broker_puts_them_into() -> Resu
 }
 
 #[tokio::test]
-async fn a_stream_made_anew_halts_the_lane_before_it_reads() -> Result<()> {
+async fn a_recreated_stream_halts_the_lane_before_it_reads() -> Result<()> {
     let world = World::new().await?;
     let id = world.own_lane().await?;
-    let mut lane = Lane::seize(world.context(), id).await?;
+    let mut lane = seize(world.context(), id).await?;
     assert_eq!(last_step(&mut lane).await, Step::Idle);
 
-    world.make_stream_anew().await?;
+    world.recreate_stream().await?;
     world.send(&world.btc_credit("8")).await?;
-    let mut lane = Lane::seize(world.context(), id).await?;
+    let mut lane = seize(world.context(), id).await?;
     let step = last_step(&mut lane).await;
 
-    assert_eq!(step, Step::Halted(Mismatch::StreamMadeAnew));
+    assert_eq!(step, Step::Halted(Mismatch::Recreated));
     assert_eq!(world.btc().await?, "1");
     Ok(())
 }
@@ -99,7 +99,7 @@ async fn a_user_of_both_forms_of_subjects_is_counted() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_bot_that_believes_another_balance_is_counted() -> Result<()> {
+async fn a_bot_that_assumes_another_balance_is_counted() -> Result<()> {
     let world = World::new().await?;
     let mut worker = world.worker()?;
     let mut event = world.btc_credit("2");

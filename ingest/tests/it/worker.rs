@@ -1,4 +1,4 @@
-//! The worker as a process, and what its admin listener reports.
+//! The worker as a process, with the reports of its admin listener.
 
 use crate::http::get;
 use crate::world::{LANES, WAIT, World};
@@ -8,10 +8,10 @@ use std::process::{Command, Output};
 use std::time::Duration;
 use tiris_testing::{Process, binary, eventually, free_port};
 
-/// From SIGTERM to the end, whatever is down.
+/// Longest time from SIGTERM to the exit, whatever is down.
 const EXIT_LIMIT: Duration = Duration::from_secs(20);
 
-/// The shortest lease there is, so that a takeover does not take long.
+/// The shortest lease, so that a takeover is fast.
 pub(crate) const LEASE_SECONDS: u64 = 2;
 
 pub(crate) struct Worker {
@@ -58,7 +58,7 @@ impl Worker {
         Ok(Self { process, listen })
     }
 
-    /// Runs the command `health` on this worker.
+    /// Runs `tiris-ingest health` against this worker.
     pub(crate) fn health(&self, flags: &[&str]) -> Result<Output> {
         let mut command = Command::new(binary("tiris-ingest")?);
         command

@@ -1,4 +1,4 @@
-//! Several workers at once: fair shares, takeover, and a worker that goes on after its lease has ended.
+//! Several workers at once: fair shares, takeover, and a worker that continues after its lease has ended.
 
 use crate::worker::{LEASE_SECONDS, Worker};
 use crate::world::{LANES, WAIT, World};
@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use tiris_testing::eventually;
 use uuid::Uuid;
 
-/// What a busy machine may add to a time limit of the database.
+/// Tolerance for time limits of the database on a busy machine.
 const MARGIN: Duration = Duration::from_secs(5);
 /// Lanes of both streams.
 const ALL_LANES: i64 = 2 * (LANES as i64 + 1);
 
-/// How many lanes each owner has; free ones under none.
+/// Counts the lanes of each owner; free ones under None.
 async fn owners(world: &World) -> Result<BTreeMap<Option<Uuid>, i64>> {
     let rows: Vec<(Option<Uuid>, i64)> =
         sqlx::query_as("SELECT owner, count(*) FROM ingest_lanes GROUP BY owner")
@@ -110,7 +110,7 @@ async fn a_worker_continued_after_its_lease_writes_nothing_twice() -> Result<()>
     other.stops().await
 }
 
-/// Sessions of workers that wait for a lock of another session.
+/// Sessions of workers that wait for a lock.
 const WAITS_FOR_A_LOCK: &str = "pg_stat_activity WHERE datname = current_database() \
     AND application_name = 'tiris-ingest' AND wait_event_type = 'Lock' AND query LIKE '%sub_accounts%'";
 
@@ -120,7 +120,7 @@ const IDLES_IN_A_TRANSACTION: &str = "pg_stat_activity WHERE datname = current_d
 /// The epoch of the lane with messages.
 const EPOCH: &str = "SELECT max(epoch) FROM ingest_lanes WHERE stream = 'TRADING' AND cursor > 0";
 
-/// Holds the row of the user's account, so that a worker's transaction stops behind the lock of its lane.
+/// Locks the row of the user's account, so that a worker's transaction waits after it has locked its lane.
 async fn hold_account(world: &World) -> Result<Transaction<'static, Postgres>> {
     let mut holder = world.pool().begin().await?;
     sqlx::query("SELECT FROM sub_accounts WHERE id = $1 FOR UPDATE")
@@ -130,7 +130,7 @@ async fn hold_account(world: &World) -> Result<Transaction<'static, Postgres>> {
     Ok(holder)
 }
 
-/// Stops the worker between the lock of its lane and its commit.
+/// Suspends the worker between the lock of its lane and its commit.
 async fn stop_in_a_transaction(world: &World, worker: &mut Worker) -> Result<()> {
     let holder = hold_account(world).await?;
     world.send_credits(1).await?;
@@ -141,7 +141,7 @@ async fn stop_in_a_transaction(world: &World, worker: &mut Worker) -> Result<()>
     world.rows_reach(IDLES_IN_A_TRANSACTION, 1).await
 }
 
-/// How long the rows of lane and account are locked.
+/// Returns how long the rows of lane and account are locked.
 async fn locked_for(world: &World) -> Result<Duration> {
     let begun = Instant::now();
     sqlx::query("SELECT FROM ingest_lanes, sub_accounts WHERE cursor > 0 AND id = $1 FOR UPDATE")
@@ -152,7 +152,7 @@ async fn locked_for(world: &World) -> Result<Duration> {
 }
 
 #[tokio::test]
-async fn a_worker_stopped_in_a_transaction_soon_blocks_nothing() -> Result<()> {
+async fn a_worker_suspended_in_a_transaction_soon_blocks_nothing() -> Result<()> {
     let world = World::new().await?;
     let mut sleeper = world.worker()?;
     world.send_credits(5).await?;
@@ -161,7 +161,7 @@ async fn a_worker_stopped_in_a_transaction_soon_blocks_nothing() -> Result<()> {
 
     stop_in_a_transaction(&world, &mut sleeper).await?;
 
-    // Free after half a lease, for REST too, long before the worker goes on.
+    // Free after half a lease, for REST too, long before the worker continues.
     let locked = locked_for(&world).await?;
     let limit = Duration::from_secs(LEASE_SECONDS) / 2 + MARGIN;
     ensure!(locked < limit, "locked for {locked:?}");

@@ -1,11 +1,11 @@
-//! A small world for a test: a database with one user and two accounts, a broker, and the lanes between them.
+//! The fixture of a test: a database with one user and two accounts, a broker, and the lanes between them.
 
 mod books;
 mod events;
 mod lanes;
 
 pub(crate) use self::books::Account;
-pub(crate) use self::lanes::{advances, drain, last_step, step, waits};
+pub(crate) use self::lanes::{advances, drain, last_step, seize, step, waits};
 
 use anyhow::Result;
 use async_nats::jetstream::{self, stream::Info};
@@ -22,7 +22,7 @@ use tiris_ingest::stream;
 use tiris_testing::{NatsServer, NatsSettings, TestDatabase, eventually};
 use uuid::Uuid;
 
-/// Lanes per stream in tests; with the one of the bare subjects there are three.
+/// Lanes per stream in tests, without the lane of subjects without a user.
 pub(crate) const LANES: u16 = 2;
 pub(crate) const WAIT: Duration = Duration::from_secs(60);
 
@@ -39,9 +39,9 @@ pub(crate) struct World {
     pub(crate) settings: Settings,
     pub(crate) user: Uuid,
     pub(crate) trading: Uuid,
-    /// Holds ETH.
+    /// The account in ETH.
     pub(crate) stock: Uuid,
-    /// Holds BTC.
+    /// The account in BTC.
     pub(crate) currency: Uuid,
     next_event: AtomicU32,
 }
@@ -51,7 +51,7 @@ impl World {
         Self::with_nats(NatsSettings::default()).await
     }
 
-    /// With a broker that keeps what it acknowledged when it is killed.
+    /// Creates a world whose broker keeps acknowledged messages when it is killed.
     pub(crate) async fn durable() -> Result<Self> {
         let nats = NatsSettings {
             durable: true,
@@ -98,7 +98,7 @@ impl World {
     }
 
     /// Deletes the stream of orders and balances, and declares it again.
-    pub(crate) async fn make_stream_anew(&self) -> Result<()> {
+    pub(crate) async fn recreate_stream(&self) -> Result<()> {
         self.jetstream().delete_stream("TRADING").await?;
         self.declare().await
     }
@@ -124,7 +124,7 @@ impl World {
         }
     }
 
-    /// A context that refuses subjects without a user.
+    /// Returns a context that refuses subjects without a user.
     pub(crate) fn refusing(&self) -> Context {
         Context {
             bare_subjects: BareSubjects::Refuse,

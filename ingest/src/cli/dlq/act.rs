@@ -1,14 +1,13 @@
-//! Replays and discards letters.
+//! Replays and discards dead letters.
 
 use super::{DiscardArgs, ReplayArgs};
-use crate::cli::audit::{operator, record, to_letters};
-use crate::cli::confirm::confirm;
-use crate::cli::table::table;
-use anyhow::{Context, ensure};
+use crate::cli::audit::{operator, record_dead_letters};
+use crate::cli::connect;
+use crate::cli::terminal::{confirm, progress_bar, table};
+use anyhow::ensure;
 use chrono::{DateTime, Utc};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
-use sqlx::{Connection as _, PgPool};
+use sqlx::PgPool;
 use tiris_store::dead_letters::{
     self, Actor, Filter, Replay, ReplayOptions, Summary, count_open, discard_all, rehearse_all,
     replay_all,
@@ -16,72 +15,64 @@ use tiris_store::dead_letters::{
 use tiris_store::error::Error;
 use uuid::Uuid;
 
-/// Letters a dry run of many looks at.
+/// Largest number of dead letters in a dry run of a selection.
 const REHEARSED_MAX: u32 = 200;
-/// Letters discarded in one transaction.
+/// Dead letters discarded in one transaction.
 const DISCARDED_AT_ONCE: u32 = 500;
 /// Longest reason, in characters.
 const REASON_CHARS_MAX: usize = 500;
 
-pub(super) async fn replay(pool: &PgPool, args: &ReplayArgs) -> anyhow::Result<()> {
+pub(super) async fn replay(args: &ReplayArgs) -> anyhow::Result<()> {
     let options = ReplayOptions {
         round: args.round,
         dry_run: args.dry_run,
         by: Actor::Operator(operator()),
     };
 
-    match args.target.selection()? {
+    let selection = args.target.selection()?;
+    let pool = &connect::database(&args.database).await?;
+    match selection {
         Some(filter) if args.dry_run => {
             let (summary, _) = rehearse_all(pool, &filter, &options, None, REHEARSED_MAX).await?;
             print_effects(&summary.effects)?;
-            say!(
-                "{} of the first {} letters would apply; {} are open",
-                summary.applied,
-                summary.tried,
-                summary.left
-            );
+            let tried = summary.tried;
+            let applied = summary.applied;
+            let open = summary.left;
+            say!("{applied} of the first {tried} dead letters would be applied; {open} are open");
             Ok(())
         }
-        Some(filter) => replay_selected(pool, &filter, &options, args.yes).await,
+        Some(filter) => replay_selected(pool, filter, &options, args.yes).await,
         None => replay_named(pool, &args.target.ids, &options).await,
     }
 }
 
+/// Replays each dead letter in a transaction of its own. A dry run uses one for all, so that each sees the effects of those
+/// before it.
 async fn replay_named(pool: &PgPool, ids: &[Uuid], options: &ReplayOptions) -> anyhow::Result<()> {
     let mut refused = 0;
-    let mut connection = pool.acquire().await.context("cannot reach the database")?;
-
-    if options.dry_run {
-        // One after the other in one transaction, so that each sees what those before it would do.
-        let mut transaction = connection.begin().await?;
-        for id in ids {
-            let effect = dead_letters::replay(&mut transaction, *id, options, rand::random()).await;
-            let effect = effect.map_err(|error| explain(error, *id))?;
-            refused += usize::from(effect.refused.is_some());
-            print_effects(&[effect])?;
+    let mut transaction = pool.begin().await?;
+    for id in ids {
+        if !options.dry_run {
+            // First, because the replay ends with the check of its timestamp.
+            let after = json!({"round": options.round});
+            record_dead_letters(&mut transaction, "dead_letter.replay", Some(*id), after).await?;
         }
-        transaction.rollback().await?;
-    } else {
-        for id in ids {
-            let mut transaction = connection.begin().await?;
-            // The row first: the replay ends with the check of its time.
-            let action = to_letters(
-                "dead_letter.replay",
-                Some(*id),
-                json!({"round": options.round}),
-            );
-            record(&mut transaction, &action).await?;
-            let effect = dead_letters::replay(&mut transaction, *id, options, rand::random()).await;
-            let effect = effect.map_err(|error| explain(error, *id))?;
+        let effect = dead_letters::replay(&mut transaction, *id, options, rand::random()).await;
+        let effect = effect.map_err(|error| unchanged(error, *id))?;
+        if !options.dry_run {
             transaction.commit().await?;
-            refused += usize::from(effect.refused.is_some());
-            print_effects(&[effect])?;
+            transaction = pool.begin().await?;
         }
+
+        refused += usize::from(effect.refused.is_some());
+        print_effects(&[effect])?;
     }
+    transaction.rollback().await?;
+
+    let count = ids.len();
     ensure!(
         refused == 0,
-        "{refused} of {} letters are refused and stay open",
-        ids.len()
+        "{refused} of {count} dead letters are refused and stay open"
     );
     say!(
         "{}",
@@ -91,129 +82,106 @@ async fn replay_named(pool: &PgPool, ids: &[Uuid], options: &ReplayOptions) -> a
             "done"
         }
     );
-
     Ok(())
 }
 
 async fn replay_selected(
     pool: &PgPool,
-    filter: &Filter,
+    filter: Filter,
     options: &ReplayOptions,
     yes: bool,
 ) -> anyhow::Result<()> {
-    let (open, filter) = &count(pool, filter.clone()).await?;
-    if *open == 0 {
-        say!("no open letter is selected");
+    let Some((open, filter)) = confirm_selection(pool, filter, "Replay", yes).await? else {
         return Ok(());
-    }
+    };
 
-    if !confirm(&format!("replay {open} letters"), yes)? {
-        return Ok(());
-    }
-    // Before it, because each letter is a transaction of its own and some of them may be done when the rest fails.
+    // Before the replay, because each dead letter has its own transaction, and some may be applied when another fails.
     let after = json!({"filter": filter, "round": options.round});
-    record(
-        &mut *pool.acquire().await?,
-        &to_letters("dead_letters.replay", None, after),
-    )
-    .await?;
-    let bar = bar(*open, "letters tried");
-    let summary = replay_all(pool, filter, options, |so_far: &Summary| {
+    let mut connection = pool.acquire().await?;
+    record_dead_letters(&mut connection, "dead_letters.replay", None, after).await?;
+    drop(connection);
+
+    let bar = progress_bar(open, "dead letters replayed");
+    let summary = replay_all(pool, &filter, options, |so_far: &Summary| {
         bar.set_length(bar.length().unwrap_or(0).max(so_far.tried));
         bar.set_position(so_far.tried);
     })
     .await?;
     bar.finish_and_clear();
-    say!(
-        "{} letters are in the books now, {} stay open",
-        summary.applied,
-        summary.left
-    );
+    let Summary { applied, left, .. } = summary;
+    say!("{applied} dead letters were applied, {left} stay open");
 
     Ok(())
 }
 
-pub(super) async fn discard(pool: &PgPool, args: &DiscardArgs) -> anyhow::Result<()> {
+pub(super) async fn discard(args: &DiscardArgs) -> anyhow::Result<()> {
     let length = args.reason.chars().count();
     ensure!(
         (1..=REASON_CHARS_MAX).contains(&length) && !args.reason.contains('\0'),
-        "--reason must have 1 to {REASON_CHARS_MAX} characters (given: {length})"
+        "--reason must have 1 to {REASON_CHARS_MAX} characters and no U+0000 (given: {length} characters)"
     );
-    let Some(filter) = args.target.selection()? else {
-        return discard_named(pool, args).await;
+    let by = Actor::Operator(operator());
+    let selection = args.target.selection()?;
+    let pool = &connect::database(&args.database).await?;
+    let Some(filter) = selection else {
+        return discard_named(pool, args, &by).await;
     };
-    let (open, filter) = count(pool, filter).await?;
+    let confirmed = confirm_selection(pool, filter, "Permanently discard", args.yes).await?;
+    let Some((open, filter)) = confirmed else {
+        return Ok(());
+    };
 
-    if open == 0 {
-        say!("no open letter is selected");
-        return Ok(());
-    }
-    if !confirm(&format!("give {open} letters up for good"), args.yes)? {
-        return Ok(());
-    }
-    let bar = bar(open, "letters discarded");
+    let bar = progress_bar(open, "dead letters discarded");
+    let reason = &args.reason;
     loop {
         let mut transaction = pool.begin().await?;
-        let by = Actor::Operator(operator());
-        let done = discard_all(
-            &mut transaction,
-            &filter,
-            &args.reason,
-            &by,
-            DISCARDED_AT_ONCE,
-        )
-        .await?;
-        if done > 0 {
-            let after = json!({"filter": filter, "reason": args.reason, "discarded": done});
-            record(
-                &mut transaction,
-                &to_letters("dead_letters.discard", None, after),
-            )
-            .await?;
-        }
-        transaction.commit().await?;
-        bar.inc(done);
+        let done = discard_all(&mut transaction, &filter, reason, &by, DISCARDED_AT_ONCE).await?;
         if done == 0 {
             break;
         }
+        let after = json!({"filter": filter, "reason": reason, "discarded": done});
+        record_dead_letters(&mut transaction, "dead_letters.discard", None, after).await?;
+        transaction.commit().await?;
+        bar.inc(done);
     }
     bar.finish_and_clear();
-    say!("{} letters are discarded", bar.position());
+    say!("{} dead letters were discarded", bar.position());
 
     Ok(())
 }
 
-async fn discard_named(pool: &PgPool, args: &DiscardArgs) -> anyhow::Result<()> {
+async fn discard_named(pool: &PgPool, args: &DiscardArgs, by: &Actor) -> anyhow::Result<()> {
     let ids = &args.target.ids;
+    let count = ids.len();
     if !confirm(
-        &format!("give {} letter(s) up for good", ids.len()),
+        &format!("Permanently discard {count} dead letter(s)"),
         args.yes,
     )? {
         return Ok(());
     }
-    let mut transaction = pool.begin().await.context("cannot reach the database")?;
 
+    let mut transaction = pool.begin().await?;
     for id in ids {
-        let by = Actor::Operator(operator());
-        let discarded = dead_letters::discard(&mut transaction, *id, &args.reason, &by).await;
-        discarded.map_err(|error| explain(error, *id))?;
+        let discarded = dead_letters::discard(&mut transaction, *id, &args.reason, by).await;
+        discarded.map_err(|error| unchanged(error, *id))?;
         let after = json!({"reason": args.reason});
-        record(
-            &mut transaction,
-            &to_letters("dead_letter.discard", Some(*id), after),
-        )
-        .await?;
+        record_dead_letters(&mut transaction, "dead_letter.discard", Some(*id), after).await?;
     }
     transaction.commit().await?;
-    say!("{} letters are discarded", ids.len());
+    say!("{count} dead letters were discarded");
 
     Ok(())
 }
 
-/// How many letters are selected now, and the filter that selects these and none that come later: what is asked about
-/// is what is done.
-async fn count(pool: &PgPool, filter: Filter) -> anyhow::Result<(u64, Filter)> {
-    let mut connection = pool.acquire().await.context("cannot reach the database")?;
+/// Counts the selected dead letters and confirms to `act` on them. Returns the count and a filter that excludes later ones, so
+/// that exactly the confirmed ones change; None when there are none, or when it is not confirmed.
+async fn confirm_selection(
+    pool: &PgPool,
+    filter: Filter,
+    act: &str,
+    yes: bool,
+) -> anyhow::Result<Option<(u64, Filter)>> {
+    let mut connection = pool.acquire().await?;
     let now: DateTime<Utc> = sqlx::query_scalar("SELECT clock_timestamp()")
         .fetch_one(&mut *connection)
         .await?;
@@ -222,29 +190,28 @@ async fn count(pool: &PgPool, filter: Filter) -> anyhow::Result<(u64, Filter)> {
         until: Some(until),
         ..filter
     };
-    Ok((count_open(&mut connection, &filter).await?, filter))
-}
+    let open = count_open(&mut connection, &filter).await?;
+    drop(connection);
 
-fn explain(error: Error, id: Uuid) -> anyhow::Error {
-    anyhow::Error::new(error).context(format!("letter {id} stays as it is"))
-}
-
-fn bar(length: u64, what: &str) -> ProgressBar {
-    let bar = ProgressBar::new(length);
-    if let Ok(style) =
-        ProgressStyle::with_template("{wide_bar} {human_pos}/{human_len} {msg} · {elapsed}")
-    {
-        bar.set_style(style);
+    if open == 0 {
+        say!("no open dead letter is selected");
+        return Ok(None);
     }
-    bar.with_message(what.to_owned())
+    let confirmed = confirm(&format!("{act} {open} dead letter(s)"), yes)?;
+    Ok(confirmed.then_some((open, filter)))
+}
+
+fn unchanged(error: Error, id: Uuid) -> anyhow::Error {
+    anyhow::Error::new(error).context(format!("dead letter {id} was not changed"))
 }
 
 fn print_effects(effects: &[Replay]) -> anyhow::Result<()> {
     for effect in effects {
+        let id = effect.id;
         match &effect.refused {
-            Some(cause) => say!("letter {}: refused, {}: {}", effect.id, cause.code(), cause),
-            None if effect.was_applied => say!("letter {}: is in the books already", effect.id),
-            None => say!("letter {}: {} postings", effect.id, effect.postings.len()),
+            Some(cause) => say!("dead letter {id}: refused, {}: {cause}", cause.code()),
+            None if effect.was_applied => say!("dead letter {id}: its event was applied before"),
+            None => say!("dead letter {id}: {} postings", effect.postings.len()),
         }
         if effect.accounts.is_empty() {
             continue;

@@ -1,23 +1,21 @@
-//! Lists and shows letters.
+//! Lists and shows dead letters.
 
 use super::{ListArgs, ShowArgs};
-use crate::cli::table::{table, time};
-use anyhow::Context;
+use crate::cli::connect;
+use crate::cli::terminal::{plain_table, table, time};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Value, json};
-use sqlx::PgPool;
 use tiris_domain::states::DeadLetterStatus;
 use tiris_store::dead_letters::{self, Letter};
 use uuid::Uuid;
 
-pub(super) async fn list(pool: &PgPool, args: &ListArgs) -> anyhow::Result<()> {
-    // `all` is the name of no status.
-    let filter = args
-        .filter
-        .filter(args.status.parse::<DeadLetterStatus>().ok());
-    let mut connection = pool.acquire().await.context("cannot reach the database")?;
+pub(super) async fn list(args: &ListArgs) -> anyhow::Result<()> {
+    // `all` is not a status, and selects every one.
+    let status: Option<DeadLetterStatus> = args.status.parse().ok();
+    let filter = args.filter.filter(status);
+    let pool = connect::database(&args.database).await?;
+    let mut connection = pool.acquire().await?;
     let letters = dead_letters::list(&mut connection, &filter, args.limit).await?;
     if args.json {
         for letter in &letters {
@@ -26,11 +24,11 @@ pub(super) async fn list(pool: &PgPool, args: &ListArgs) -> anyhow::Result<()> {
         return Ok(());
     }
     if letters.is_empty() {
-        say!("no letters");
+        say!("no dead letters");
         return Ok(());
     }
 
-    let header = "id|put aside|lane|seq|class|code|event|user|tries|next try|status";
+    let header = "id|created|lane|sequence|class|code|event|user|retries|next retry|status";
     let mut table = table(header, 0..0);
     for letter in &letters {
         table.add_row([
@@ -43,51 +41,47 @@ pub(super) async fn list(pool: &PgPool, args: &ListArgs) -> anyhow::Result<()> {
             letter.event_id.clone().unwrap_or_default(),
             text(letter.user_id),
             letter.attempts.to_string(),
-            next_try(letter),
+            next_retry(letter),
             letter.status.to_string(),
         ]);
     }
     say!("{table}");
     if letters.len() >= usize::try_from(args.limit).unwrap_or(usize::MAX) {
-        say!("there may be more: --limit shows them, --from and --until narrow the list");
+        say!(
+            "there may be more dead letters: raise --limit, or narrow the list with --from and --until"
+        );
     }
     Ok(())
 }
 
-pub(super) async fn one(pool: &PgPool, args: &ShowArgs) -> anyhow::Result<()> {
-    let mut connection = pool.acquire().await.context("cannot reach the database")?;
+pub(super) async fn one(args: &ShowArgs) -> anyhow::Result<()> {
+    let pool = connect::database(&args.database).await?;
+    let mut connection = pool.acquire().await?;
     let letter = dead_letters::get(&mut connection, args.id).await?;
 
     if args.json {
         say!("{}", as_json(&letter));
         return Ok(());
     }
-    let mut table = Table::new();
-    table
-        .load_style(presets::UTF8_FULL_CONDENSED)
-        .set_content_arrangement(ContentArrangement::Dynamic);
+    let blocks = if letter.blocks { "yes" } else { "no" };
+    let mut table = plain_table();
     for (name, value) in [
         ("id", letter.id.to_string()),
         ("status", letter.status.to_string()),
         ("class", letter.class.to_string()),
         ("code", letter.code.clone()),
         ("reason", letter.reason.clone()),
-        ("tries", letter.attempts.to_string()),
-        ("next try", next_try(&letter)),
-        (
-            "others wait behind it",
-            if letter.blocks { "yes" } else { "no" }.to_owned(),
-        ),
+        ("retries", letter.attempts.to_string()),
+        ("next retry", next_retry(&letter)),
+        ("blocks later events", blocks.to_owned()),
         ("event id", letter.event_id.clone().unwrap_or_default()),
         ("user", text(letter.user_id)),
         ("trading", text(letter.trading_id)),
-        (
-            "lane, sequence",
-            format!("{}, {}", letter.key, letter.stream_seq),
-        ),
+        ("lane", letter.key.to_string()),
+        ("sequence", letter.stream_seq.to_string()),
         ("subject", letter.subject.clone()),
-        ("taken by the broker", time(letter.broker_time)),
-        ("put aside", time(letter.created_at)),
+        ("stored by the broker", time(letter.broker_time)),
+        ("created", time(letter.created_at)),
         ("published", time(letter.published_at)),
         ("headers", letter.headers.to_string()),
         ("info", letter.info.to_string()),
@@ -95,30 +89,32 @@ pub(super) async fn one(pool: &PgPool, args: &ShowArgs) -> anyhow::Result<()> {
         table.add_row([name.to_owned(), value]);
     }
     say!("{table}");
-    match std::str::from_utf8(&letter.payload) {
-        Ok(text) => {
-            let pretty = serde_json::from_str::<Value>(text)
-                .and_then(|value| serde_json::to_string_pretty(&value));
-            say!(
-                "{}",
-                pretty.unwrap_or_else(|_| text.escape_debug().to_string())
-            );
-        }
-        Err(_) => say!(
-            "{} bytes that are no text, in base64: {}",
-            letter.payload.len(),
-            STANDARD.encode(&letter.payload)
-        ),
-    }
+    print_payload(&letter.payload)
+}
 
+fn print_payload(payload: &[u8]) -> anyhow::Result<()> {
+    let Ok(text) = std::str::from_utf8(payload) else {
+        let length = payload.len();
+        let encoded = STANDARD.encode(payload);
+        say!("binary payload of {length} bytes, in base64: {encoded}");
+        return Ok(());
+    };
+
+    let parsed: Result<Value, _> = serde_json::from_str(text);
+    match parsed {
+        Ok(json) => say!("{json:#}"),
+        Err(_) => say!("{}", text.escape_debug()),
+    }
     Ok(())
 }
 
-fn next_try(letter: &Letter) -> String {
+fn next_retry(letter: &Letter) -> String {
     match letter.next_attempt_at {
         Some(next) => time(next),
-        None if letter.code == "USER_DISABLED" && letter.blocks => "when enabled".to_owned(),
-        None if letter.blocks => "behind another".to_owned(),
+        None if letter.code == "USER_DISABLED" && letter.blocks => {
+            "when the user is enabled".to_owned()
+        }
+        None if letter.blocks => "behind another dead letter".to_owned(),
         None => "-".to_owned(),
     }
 }

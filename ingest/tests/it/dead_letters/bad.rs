@@ -1,4 +1,4 @@
-//! One bad message for every reason to put it aside.
+//! A bad message for every code of a dead letter.
 
 use crate::world::{Account, World};
 use anyhow::Result;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tiris_domain::event::{EVENT_BYTES_MAX, Kind};
 use uuid::Uuid;
 
-/// A bad message: subject, payload, and the code and class it must get.
+/// A bad message, with the code and class of its dead letter.
 pub(super) struct Bad {
     pub(super) subject: String,
     pub(super) payload: Vec<u8>,
@@ -14,7 +14,7 @@ pub(super) struct Bad {
     pub(super) class: &'static str,
 }
 
-/// A good credit with another value of one field.
+/// Returns a valid credit with another value of one field.
 fn credit_with(world: &World, field: &str, value: Value) -> Value {
     let mut event = world.btc_credit("1");
     event[field] = value;
@@ -66,7 +66,7 @@ fn wrong_fields(world: &World) -> Vec<Bad> {
     let invalid = |field: &str, value: Value| wrong(field, value, "INVALID_VALUE");
     vec![
         wrong("amount", Value::Null, "MISSING_FIELD"),
-        invalid("user_id", json!("nobody")),
+        invalid("user_id", json!("not-a-uuid")),
         invalid("amount", json!(true)),
         invalid("amount", json!("1,5")),
         invalid("symbol", json!("A".repeat(21))),
@@ -108,14 +108,14 @@ fn wrong_subjects(world: &World) -> Vec<Bad> {
     ]
 }
 
-/// One event for every refusal of the ledger.
+/// Returns an event for every refusal of the ledger.
 pub(super) async fn refused(world: &World) -> Result<Vec<Bad>> {
     let mut bad = unresolved(world).await?;
     bad.extend(rejected(world).await?);
     Ok(bad)
 }
 
-/// An event in the lane of its user.
+/// Returns a bad event on the subject of its user.
 fn of_event(event: &Value, code: &'static str, class: &'static str) -> Bad {
     let text = |field: &str| event[field].as_str().expect("a text").to_owned();
     Bad {
@@ -133,7 +133,7 @@ async fn unresolved(world: &World) -> Result<Vec<Bad>> {
         .bind(disabled)
         .execute(world.pool())
         .await?;
-    // Of its own, because later events of a trading wait behind one that is tried again.
+    // A trading of its own, because later events of a trading wait behind one that is retried.
     let early_trading = Uuid::now_v7();
     world.add_trading(world.user, early_trading).await?;
 
@@ -150,7 +150,7 @@ async fn unresolved(world: &World) -> Result<Vec<Bad>> {
     ])
 }
 
-/// An account of another user.
+/// Creates an account of another user.
 async fn foreign_account(world: &World) -> Result<Uuid> {
     let account = Account {
         user: Uuid::now_v7(),

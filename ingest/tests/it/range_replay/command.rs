@@ -32,7 +32,7 @@ async fn an_operator_requests_a_replay_and_sees_its_end() -> Result<()> {
     world.btc_reaches("1").await?;
 
     let done = world.run(&[&RANGE[..], &["--yes"]].concat()).await?;
-    done.succeeds(&["0 events applied, 1 done before, 0 rejected"])?;
+    done.succeeds(&["0 events applied, 1 duplicate, 0 rejected"])?;
 
     let listed = world.run(&["replay", "list", "--json"]).await?;
     listed.succeeds(&[])?;

@@ -1,4 +1,4 @@
-//! Jobs that replay a range, and events that are there to be replayed.
+//! Replay jobs, and events to be replayed.
 
 use crate::world::{WAIT, World};
 use anyhow::{Result, ensure};
@@ -22,7 +22,7 @@ pub(super) fn everything() -> NewJob {
     }
 }
 
-pub(super) async fn ask(world: &World, job: &NewJob) -> Result<Uuid> {
+pub(super) async fn request(world: &World, job: &NewJob) -> Result<Uuid> {
     let mut connection = world.pool().acquire().await?;
     Ok(replay_jobs::create(&mut connection, job).await?.id)
 }
@@ -36,7 +36,7 @@ pub(super) async fn work(world: &World, id: Uuid) -> Result<Job> {
     work_with(world.context(), world, id).await
 }
 
-/// Works until the job has ended. A step may find nothing while the server still ends a session that had the job.
+/// Works until the job has ended. A step may find no job while the server still ends an earlier session that locked it.
 pub(super) async fn work_with(context: Context, world: &World, id: Uuid) -> Result<Job> {
     let mut replayer = Replayer::new(context);
     eventually("the end of the replay", WAIT, async || {
@@ -48,7 +48,7 @@ pub(super) async fn work_with(context: Context, world: &World, id: Uuid) -> Resu
     .await
 }
 
-/// What a job did that is done.
+/// Summarizes a job that is done.
 pub(super) fn summary(job: &Job) -> Result<String> {
     ensure!(job.status == ReplayStatus::Done, "{job:?}");
     Ok(format!(
@@ -57,19 +57,19 @@ pub(super) fn summary(job: &Job) -> Result<String> {
     ))
 }
 
-/// Replays a range to its end, and says what was done.
+/// Replays a range to its end, and summarizes the job.
 pub(super) async fn replay(world: &World, job: &NewJob) -> Result<String> {
-    let id = ask(world, job).await?;
+    let id = request(world, job).await?;
     summary(&work(world, id).await?)
 }
 
-/// Publishes events that no lane does anything with.
+/// Publishes events that no lane applies.
 pub(super) async fn missing(world: &World, events: &[Value]) -> Result<()> {
     world.send_all(events).await?;
     skip_all(world).await
 }
 
-/// Moves the cursors of all lanes to the end without doing anything, so that what was published is missing.
+/// Moves the cursors of all lanes to the end, so that the published events are missing.
 pub(super) async fn skip_all(world: &World) -> Result<()> {
     for stream in EventStream::ALL {
         let last = world.stream_info(stream.name()).await?.state.last_sequence;

@@ -1,4 +1,4 @@
-//! The database of a test: what is prepared in it, and what it is expected to hold.
+//! Preparation and expectations of the test's database.
 
 use super::{WAIT, World};
 use anyhow::{Result, anyhow, ensure};
@@ -71,7 +71,7 @@ impl World {
             direction: Direction::Credit,
             amount: amount
                 .parse()
-                .map_err(|_| anyhow!("{amount} is no number"))?,
+                .map_err(|_| anyhow!("{amount} is not a number"))?,
             order: None,
             reason: "deposit".to_owned(),
             belief: Belief::default(),
@@ -127,7 +127,7 @@ impl World {
         Ok(sqlx::query_scalar(sql).fetch_one(self.pool()).await?)
     }
 
-    /// Counts the rows of a table, or of what follows `FROM`.
+    /// Counts the rows of a table, or of any expression after `FROM`.
     pub(crate) async fn count(&self, from: &str) -> Result<i64> {
         let sql = AssertSqlSafe(format!("SELECT count(*) FROM {from}"));
         Ok(sqlx::query_scalar(sql).fetch_one(self.pool()).await?)
@@ -143,31 +143,31 @@ impl World {
         eventually(from, WAIT, async || self.expect_rows(from, expected).await).await
     }
 
-    /// Expects so many dead letters with a code.
-    pub(crate) async fn expect_letters(&self, code: &str, expected: i64) -> Result<()> {
+    /// Expects this many dead letters with a code.
+    pub(crate) async fn expect_dead_letters(&self, code: &str, expected: i64) -> Result<()> {
         let coded = format!("dead_letters WHERE code = '{code}'");
         self.expect_rows(&coded, expected).await
     }
 
-    /// Expects so many open dead letters.
+    /// Expects this many open dead letters.
     pub(crate) async fn expect_open(&self, expected: i64) -> Result<()> {
         self.expect_rows("dead_letters WHERE status = 'open'", expected)
             .await
     }
 
-    /// Expects so many processed events with an outcome.
+    /// Expects this many processed events with an outcome.
     pub(crate) async fn expect_events(&self, outcome: &str, expected: i64) -> Result<()> {
         let processed = format!("processed_events WHERE outcome = '{outcome}'");
         self.expect_rows(&processed, expected).await
     }
 
-    /// The only dead letter with a code.
-    pub(crate) async fn letter(&self, code: &str) -> Result<Uuid> {
+    /// Returns the only dead letter with a code.
+    pub(crate) async fn dead_letter(&self, code: &str) -> Result<Uuid> {
         let letters = sqlx::query_scalar("SELECT id FROM dead_letters WHERE code = $1").bind(code);
         Ok(letters.fetch_one(self.pool()).await?)
     }
 
-    /// Gives up a dead letter as an operator does.
+    /// Discards a dead letter as an operator does.
     pub(crate) async fn discard(&self, letter: Uuid) -> Result<()> {
         let operator = Actor::Operator("alice".to_owned());
         let mut connection = self.pool().acquire().await?;
@@ -180,7 +180,7 @@ impl World {
         Ok(())
     }
 
-    /// From now on the database fails on a log whose message is `boom`, for an unforeseen reason.
+    /// Makes the insert of a log with the message `boom` fail unexpectedly.
     pub(crate) async fn fail_on_boom(&self) -> Result<()> {
         self.execute(
             "CREATE FUNCTION explode() RETURNS trigger LANGUAGE plpgsql AS \
@@ -190,7 +190,7 @@ impl World {
         .await
     }
 
-    /// Fails unless the checks of the migrations tool find the books in order.
+    /// Runs the checks of the migrations tool on the books.
     pub(crate) async fn verify(&self) -> Result<()> {
         let hidden = indicatif::ProgressBar::hidden();
         let report = tiris_migrations::verify(self.database.url(), &hidden).await?;

@@ -1,4 +1,4 @@
-//! The events of the world's bot, and how they are published.
+//! Events of the world's bot, and their publication.
 
 use super::World;
 use anyhow::{Context as _, Result};
@@ -7,14 +7,14 @@ use std::sync::atomic::Ordering;
 use tiris_domain::event::Kind;
 use uuid::Uuid;
 
-/// Where a stream keeps a message.
+/// The place of a message in its stream.
 pub(crate) struct Stored {
     pub(crate) sequence: u64,
     pub(crate) subject: String,
 }
 
 impl Stored {
-    /// The lane that the broker wrote into the subject.
+    /// Returns the lane in the stored subject.
     pub(crate) fn lane(&self) -> Result<u16> {
         let token = self.subject.split('.').nth(3).context("no lane")?;
         Ok(token.parse()?)
@@ -22,7 +22,7 @@ impl Stored {
 }
 
 impl World {
-    /// An event with the fields every event has, a fresh id, and more `fields`.
+    /// Returns an event with the common fields, a new id, and more `fields`.
     pub(crate) fn event(&self, kind: Kind, fields: Value) -> Value {
         let number = self.next_event.fetch_add(1, Ordering::Relaxed);
         let mut event = json!({
@@ -65,7 +65,7 @@ impl World {
         self.debit(self.currency, "BTC", amount)
     }
 
-    /// A credit that the database fails on after `fail_on_boom`.
+    /// Returns a credit whose log cannot be inserted after [`World::fail_on_boom`].
     pub(crate) fn boom(&self, amount: &str) -> Value {
         let mut event = self.btc_credit(amount);
         event["message"] = json!("boom");
@@ -77,7 +77,7 @@ impl World {
         self.event(Kind::BalanceLocked, fields)
     }
 
-    /// A filled order that buys ETH for BTC without a fee.
+    /// Returns a filled order that buys ETH for BTC without a fee.
     pub(crate) fn fill(&self, volume: &str, price: &str) -> Value {
         let fields = json!({
             "sub_account_id": self.stock,
@@ -119,7 +119,7 @@ impl World {
         self.event(Kind::Heartbeat, fields)
     }
 
-    /// The report of an error, which names no account.
+    /// Returns the report of an error, which names no account.
     pub(crate) fn error(&self) -> Value {
         let fields = json!({
             "error_code": "E1",
@@ -130,12 +130,12 @@ impl World {
         self.event(Kind::Error, fields)
     }
 
-    /// The subject of the user's balance updates.
+    /// Returns the subject of the user's balance updates.
     pub(crate) fn subject(&self) -> String {
         Kind::BalanceUpdated.subject_of(self.user)
     }
 
-    /// Publishes an event by its type and the world's user; returns its sequence in the stream.
+    /// Publishes an event on the subject of its type and the world's user. Returns its sequence in the stream.
     pub(crate) async fn send(&self, event: &Value) -> Result<u64> {
         let kind = event["event_type"].as_str().context("a type")?;
         let subject = format!("{kind}.{}", self.user);
@@ -149,7 +149,7 @@ impl World {
         Ok(())
     }
 
-    /// Publishes so many credits of 1 BTC.
+    /// Publishes this many credits of 1 BTC.
     pub(crate) async fn send_credits(&self, count: u32) -> Result<()> {
         for _ in 0..count {
             self.send(&self.btc_credit("1")).await?;
@@ -157,7 +157,7 @@ impl World {
         Ok(())
     }
 
-    /// Publishes an event to the subject that does not name the user.
+    /// Publishes an event on the subject without a user.
     pub(crate) async fn send_bare(&self, event: &Value) -> Result<Stored> {
         let subject = event["event_type"].as_str().context("a type")?;
         self.publish(subject, event).await

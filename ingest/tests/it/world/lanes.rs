@@ -1,4 +1,4 @@
-//! Lanes that a test takes and steps through.
+//! Lanes that a test takes and steps.
 
 use super::{LANES, WAIT, World};
 use anyhow::{Result, ensure};
@@ -6,11 +6,13 @@ use tiris_domain::lane::EventStream;
 use tiris_domain::lane::LaneKey;
 use tiris_ingest::context::Context;
 use tiris_ingest::lane::{Lane, Step};
+use tiris_ingest::stream::state_of;
+use tiris_store::lanes;
 use tiris_testing::eventually;
 use tokio_util::sync::CancellationToken;
 
 impl World {
-    /// The lane of orders and balances that the world's user is in; found by a credit of 1 BTC.
+    /// Returns the lane of the user's orders and balances; publishes a credit of 1 BTC to find it.
     pub(crate) async fn own_lane(&self) -> Result<LaneKey> {
         let stored = self.publish(&self.subject(), &self.btc_credit("1")).await?;
         Ok(LaneKey {
@@ -19,13 +21,13 @@ impl World {
         })
     }
 
-    /// The user's lane with a credit of 1 BTC done.
+    /// Returns the user's lane with a credit of 1 BTC applied.
     pub(crate) async fn lane(&self) -> Result<Lane> {
         self.lane_with(self.context()).await
     }
 
     pub(crate) async fn lane_with(&self, context: Context) -> Result<Lane> {
-        let mut lane = Lane::seize(context, self.own_lane().await?).await?;
+        let mut lane = seize(context, self.own_lane().await?).await?;
         drain(&mut lane).await?;
         Ok(lane)
     }
@@ -50,11 +52,9 @@ impl World {
         for stream in EventStream::ALL {
             for lane in 0..=LANES {
                 let id = LaneKey { stream, lane };
-                // As the worker does: a lane taken before may have lost the common connection to a message.
-                let taken = eventually("a lane", WAIT, async || {
-                    Lane::seize(context.clone(), id).await
-                })
-                .await?;
+                // Retried, because a message for an earlier lane may have broken the common connection.
+                let taken =
+                    eventually("a lane", WAIT, async || seize(context.clone(), id).await).await?;
                 tasks.spawn(taken.run(stop.clone()));
             }
         }
@@ -69,6 +69,14 @@ impl World {
     }
 }
 
+/// Takes a lane from its owner.
+pub(crate) async fn seize(context: Context, key: LaneKey) -> Result<Lane> {
+    let found = state_of(&context.connection, key.stream).await?;
+    lanes::ensure(&context.pool, &[key], found.created_at).await?;
+    let state = lanes::seize(&context.pool, key, context.owner, context.lease).await?;
+    Ok(Lane::new(context, key, state))
+}
+
 pub(crate) async fn step(lane: &mut Lane) -> Step {
     lane.step(&CancellationToken::new()).await
 }
@@ -80,7 +88,7 @@ pub(crate) async fn drain(lane: &mut Lane) -> Result<()> {
     Ok(())
 }
 
-/// Steps as long as the lane commits; returns the first other step.
+/// Steps while the lane commits. Returns the first other step.
 pub(crate) async fn last_step(lane: &mut Lane) -> Step {
     loop {
         match step(lane).await {
@@ -90,7 +98,7 @@ pub(crate) async fn last_step(lane: &mut Lane) -> Step {
     }
 }
 
-/// One step, in which the lane must commit or find nothing.
+/// Does a step, in which the lane must commit or be idle.
 pub(crate) async fn advances(lane: &mut Lane) -> Result<()> {
     let step = step(lane).await;
     let advances = matches!(
@@ -101,7 +109,7 @@ pub(crate) async fn advances(lane: &mut Lane) -> Result<()> {
     Ok(())
 }
 
-/// One step, in which the lane must wait for something that is broken.
+/// Does a step, in which the lane must wait for a broken dependency.
 pub(crate) async fn waits(lane: &mut Lane) -> Result<()> {
     let step = step(lane).await;
     ensure!(matches!(step, Step::Waiting(_)), "{step:?}");

@@ -1,4 +1,4 @@
-//! How dead letters fare in the replay of a range.
+//! Dead letters in the replay of a range.
 
 use super::job::{everything, replay, skip_all};
 use crate::world::{World, drain};
@@ -9,7 +9,7 @@ use tiris_domain::event::Kind;
 use tiris_store::replay_jobs::NewJob;
 use uuid::Uuid;
 
-/// When the stream took a message.
+/// Returns the time at which the stream stored a message.
 async fn time_of(world: &World, sequence: u64) -> Result<DateTime<Utc>> {
     let stream = world.jetstream().get_stream("TRADING").await?;
     let time = stream.get_raw_message(sequence).await?.time;
@@ -18,14 +18,14 @@ async fn time_of(world: &World, sequence: u64) -> Result<DateTime<Utc>> {
 }
 
 #[tokio::test]
-async fn what_waits_behind_a_letter_outside_the_range_goes_on_waiting() -> Result<()> {
+async fn events_behind_a_dead_letter_outside_the_range_keep_waiting() -> Result<()> {
     let world = World::new().await?;
     let mut lane = world.lane().await?;
     let early = Uuid::now_v7();
     world.send(&world.credit(early, "BNB", "5")).await?;
     world.send_credits(1).await?;
     drain(&mut lane).await?;
-    // Missing, and behind both.
+    // A missing event behind both.
     let last = world.send(&world.btc_credit("1")).await?;
     skip_all(&world).await?;
 
@@ -35,9 +35,9 @@ async fn what_waits_behind_a_letter_outside_the_range_goes_on_waiting() -> Resul
     };
     let done = replay(&world, &later).await?;
     assert_eq!(done, "0 applied, 0 duplicate, 2 rejected");
-    world.expect_letters("BEHIND_UNRESOLVED", 2).await?;
+    world.expect_dead_letters("BEHIND_UNRESOLVED", 2).await?;
 
-    // With the one they wait behind in the range, all are tried in order.
+    // With the blocking dead letter in the range, all are retried in order.
     world.open_account(early, "BNB").await?;
     let done = replay(&world, &everything()).await?;
     assert_eq!(done, "3 applied, 1 duplicate, 0 rejected");
@@ -46,7 +46,7 @@ async fn what_waits_behind_a_letter_outside_the_range_goes_on_waiting() -> Resul
 }
 
 #[tokio::test]
-async fn an_event_that_fails_for_an_unforeseen_reason_is_put_aside_alone() -> Result<()> {
+async fn an_unexpected_failure_sets_a_single_event_aside() -> Result<()> {
     let world = World::new().await?;
     world.lane().await?;
     world.fail_on_boom().await?;
@@ -59,7 +59,7 @@ async fn an_event_that_fails_for_an_unforeseen_reason_is_put_aside_alone() -> Re
 
     assert_eq!(done, "6 applied, 1 duplicate, 1 rejected");
     assert_eq!(world.btc().await?, "7");
-    world.expect_letters("INTERNAL", 1).await
+    world.expect_dead_letters("INTERNAL", 1).await
 }
 
 fn order_created(world: &World, id: &str) -> Value {
@@ -77,7 +77,7 @@ fn order_created(world: &World, id: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_replay_of_one_type_never_overtakes_a_letter_of_another() -> Result<()> {
+async fn a_replay_of_one_type_never_overtakes_a_dead_letter() -> Result<()> {
     let world = World::new().await?;
     let mut lane = world.lane().await?;
     let unknown = world.credit(Uuid::now_v7(), "BNB", "5");
@@ -100,7 +100,7 @@ async fn a_replay_of_one_type_never_overtakes_a_letter_of_another() -> Result<()
 }
 
 #[tokio::test]
-async fn a_letter_that_a_replay_finds_refused_waits_for_a_person() -> Result<()> {
+async fn a_dead_letter_refused_by_a_replay_waits_for_an_operator() -> Result<()> {
     let world = World::new().await?;
     let mut lane = world.lane().await?;
     let late = Uuid::now_v7();
@@ -117,7 +117,7 @@ async fn a_letter_that_a_replay_finds_refused_waits_for_a_person() -> Result<()>
     world.expect_open(1).await?;
     let refused = "dead_letters WHERE code = 'INSUFFICIENT_BALANCE' AND NOT blocks";
     world.expect_rows(refused, 1).await?;
-    // Its lane does not try it again either.
+    // The lane does not retry it.
     world
         .execute(
             "UPDATE dead_letters SET next_attempt_at = now() WHERE next_attempt_at IS NOT NULL",
@@ -129,7 +129,7 @@ async fn a_letter_that_a_replay_finds_refused_waits_for_a_person() -> Result<()>
 }
 
 #[tokio::test]
-async fn what_a_person_gave_up_stays_given_up() -> Result<()> {
+async fn discarded_events_stay_discarded() -> Result<()> {
     let world = World::new().await?;
     world.fail_on_boom().await?;
     let mut lane = world.lane().await?;
@@ -137,7 +137,7 @@ async fn what_a_person_gave_up_stays_given_up() -> Result<()> {
     world.send(&event).await?;
     drain(&mut lane).await?;
     world.expect_events("dead", 1).await?;
-    let id = world.letter("INTERNAL").await?;
+    let id = world.dead_letter("INTERNAL").await?;
     world.discard(id).await?;
     world
         .execute("DROP TRIGGER explode ON trading_logs")
