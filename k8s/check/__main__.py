@@ -1,7 +1,4 @@
-"""Checks the manifests of every environment: `make manifests-k8s` runs it with the tools it needs.
-
-Owns: the order of the checks and how their findings are told. Must not know: what they look for.
-"""
+"""Checks the manifests of every environment; `make manifests-k8s` runs it with the required tools."""
 
 import sys
 

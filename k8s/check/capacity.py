@@ -1,24 +1,21 @@
-"""Compares how much there is with how much is needed: connections of the database, time to stop, replicas, lanes.
-
-Owns: the sums. Must not know: why a process needs what its settings say.
-"""
+"""Compares available with required capacity: database connections, shutdown time, replicas, lanes."""
 
 from math import ceil
 
 from render import find
 
-# Of max_connections, what PostgreSQL keeps for superusers, and what the operator, its exporter and people need.
+# Connections within max_connections that are reserved for superusers, and for the operator, its exporter and administrators.
 SUPERUSER_CONNECTIONS = 3
 OPERATION_CONNECTIONS = 12
-# A migration holds its lock on one connection and works on another.
+# A migration uses one connection for its lock and one for its work.
 MIGRATION_CONNECTIONS = 2
-# What stays of the time to stop, for the kernel and the container runtime.
+# The part of the shutdown time that is left for the kernel and the container runtime.
 STOP_SLACK_SECONDS = 5
 SERVICES = ("tiris-api", "tiris-ingest")
 
 
 def check(manifests):
-    """What does not fit."""
+    """Yields every limit that is exceeded."""
     yield from connections(manifests)
     for name in SERVICES:
         yield from stopping(manifests, name)
@@ -26,7 +23,7 @@ def check(manifests):
 
 
 def settings(manifests, name):
-    """The settings of a service."""
+    """Returns the settings of a service."""
     container = find(manifests, "Deployment", name)["spec"]["template"]["spec"]["containers"][0]
     given = {}
     for source in container.get("envFrom", []):
@@ -36,7 +33,7 @@ def settings(manifests, name):
 
 
 def replicas(manifests, name):
-    """The fewest and the most processes of a service that its autoscaler asks for."""
+    """Returns the minimum and maximum number of processes of a service, by its autoscaler."""
     for manifest in manifests:
         spec = manifest["spec"] if "spec" in manifest else {}
         if spec.get("scaleTargetRef", {}).get("name") == name:
@@ -48,7 +45,7 @@ def replicas(manifests, name):
 
 
 def processes_at_once(manifests, name):
-    """Most processes there can be: a rollout adds new ones while old ones still stop."""
+    """Returns the maximum number of processes during a rollout, which starts new ones while old ones stop."""
     spec = find(manifests, "Deployment", name)["spec"]
     most = replicas(manifests, name)[1]
     grace = spec["template"]["spec"]["terminationGracePeriodSeconds"]
@@ -57,7 +54,7 @@ def processes_at_once(manifests, name):
 
 
 def needed(manifests):
-    """Connections the primary must have, and those of a standby."""
+    """Returns the required connections of the primary and of a standby."""
     primary = SUPERUSER_CONNECTIONS + OPERATION_CONNECTIONS + MIGRATION_CONNECTIONS
     standby = SUPERUSER_CONNECTIONS + OPERATION_CONNECTIONS
     for name in SERVICES:

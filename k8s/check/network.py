@@ -1,7 +1,4 @@
-"""Compares the paths that NetworkPolicies open with those that README.md tells.
-
-Owns: how a policy is put into words. Must not know: why a path is needed.
-"""
+"""Compares the paths that NetworkPolicies open with the table in README.md."""
 
 import re
 
@@ -9,15 +6,15 @@ from render import K8S
 
 HEADING = "## Who may speak to whom"
 EVERYTHING = "0.0.0.0/0"
-# Labels by which our own pods are told apart; the value is the word.
+# Labels that identify our pods; the value is the name in the table.
 POD_LABELS = ("app.kubernetes.io/name", "tiris.ai/part")
-# Pods of the chart of NATS, which is not rendered here.
+# Pods of the NATS chart, which is not rendered here.
 OF_CHARTS = {"nats"}
 WORDS = {("acme.cert-manager.io/http01-solver", "true"): "certificate solver", ("k8s-app", "kube-dns"): "kube-dns"}
 
 
 def check(manifests, namespace):
-    """Paths that only one of the two knows, and pods that no policy holds to anything."""
+    """Yields paths that are missing on one side, and pods without a policy."""
     policies = [manifest for manifest in manifests if manifest["kind"] == "NetworkPolicy"]
     opened = {path.replace(namespace, "NAMESPACE") for policy in policies for path in paths(policy)}
     told = documented()
@@ -38,7 +35,7 @@ def refuses_the_rest(spec):
 
 
 def pods_there(manifests):
-    """The words by which policies may know the pods that these manifests make."""
+    """Returns the names of the pods of these manifests."""
     found = set()
     for manifest in manifests:
         spec = manifest.get("spec", {})
@@ -49,7 +46,7 @@ def pods_there(manifests):
 
 
 def documented():
-    """The rows of the table. Either end that is a pod of ours must allow a path: its beginning out, its end in."""
+    """Returns the rows of the table. Each of our pods at an end must allow the path: egress at its start, ingress at its end."""
     text = (K8S / "README.md").read_text()
     section = text.partition(HEADING)[2].partition("\n## ")[0]
     told = set()
@@ -67,7 +64,7 @@ def is_inside(end):
 
 
 def paths(policy):
-    """Every path of a policy, as `from | to | ports`, with the side that it is allowed on."""
+    """Yields every path of a policy as `from | to | ports`, with the side that allows it."""
     spec = policy["spec"]
     own = pods(spec["podSelector"])
     for side, peers, arrow in (("ingress", "from", "in"), ("egress", "to", "out")):
@@ -87,7 +84,7 @@ def ports(rule):
 
 
 def pods(selector):
-    """The pods a selector means, one word each."""
+    """Returns the names of the selected pods."""
     if not selector:
         return ["every pod"]
     found = []
@@ -97,7 +94,7 @@ def pods(selector):
         if expression["operator"] != "In" or expression["key"] not in POD_LABELS or found:
             return [f"pods by {selector}"]
         found += expression["values"]
-    # Several labels mean fewer pods; ours have one.
+    # A selector with several labels would match fewer pods; ours have one.
     return found if len(selector.get("matchLabels", {})) <= 1 else [" and ".join(found)]
 
 

@@ -1,25 +1,22 @@
-"""What every manifest of ours must hold to, whatever its schema allows.
-
-Owns: rules for containers, images, probes, settings and names. Must not know: the network, and how much of everything.
-"""
+"""Rules for our manifests beyond their schemas: containers, images, probes, settings and names."""
 
 import re
 from render import K8S, find, name_of
 
-# Words that an overlay must have replaced.
+# Placeholders that an overlay must replace.
 PLACEHOLDERS = re.compile(r'(^|//|[.="])namespace([-./"]|$)|\.domain$|REPLACE')
 VARIABLE = re.compile(r"\$\(([A-Z_]+)\)")
 DECLARED = re.compile(r'env = "([A-Z_]+)"')
-# Read by libraries, not by our own settings.
+# Variables that libraries read.
 OF_LIBRARIES = {"SSL_CERT_FILE"}
-# Variables that others are made of.
+# Variables that other variables refer to.
 PARTS = {"DATABASE_PASSWORD", "NATS_PASSWORD"}
 SOURCES = ("api/src", "ingest/src", "migrations/src", "shared/domain/src", "shared/runtime/src", "shared/store/src")
 STEPS = {"platform", "migrate", "services"}
 
 
 def check(manifests):
-    """What breaks a rule."""
+    """Yields every violation of a rule."""
     for manifest in manifests:
         for problem in of_manifest(manifest):
             yield f"{name_of(manifest)}: {problem}"
@@ -29,7 +26,7 @@ def check(manifests):
 
 
 def of_pods(manifests):
-    """What breaks a rule for pods."""
+    """Yields every violation of a rule for pods."""
     for manifest in manifests:
         pod = manifest.get("spec", {}).get("template", {}).get("spec")
         if pod and manifest["kind"] in ("Deployment", "Job"):
@@ -46,7 +43,7 @@ def of_manifest(manifest):
 
 
 def texts(value, path=""):
-    """Every text in a manifest with its place."""
+    """Yields every string of a manifest with its path."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from texts(inner, f"{path}.{key}" if path else str(key))
@@ -98,7 +95,7 @@ def of_container(container, is_service, manifests):
         for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
             if probe not in container:
                 yield f"{probe} is missing"
-        # A database that is down is no reason to start again what waits for it.
+        # An unavailable database must not restart the processes that wait for it.
         if "ready" in str(container.get("livenessProbe")):
             yield "livenessProbe must not ask /health/ready"
     yield from of_variables(container, manifests)
@@ -114,7 +111,7 @@ def of_image(image):
 
 
 def of_variables(container, manifests):
-    """`$(NAME)` is replaced only by what stands before it."""
+    """Yields references `$(NAME)` to variables that are not defined before them."""
     known = set()
     for source in container.get("envFrom", []):
         if "configMapRef" in source:
@@ -146,7 +143,7 @@ def settings_nobody_reads(manifests):
 
 
 def secrets_nobody_makes(manifests):
-    """Secrets that pods need, and neither we nor an operator makes."""
+    """Yields secrets that pods need but nothing creates."""
     made = {"tiris-db-app", "tiris-db-ca"}
     for manifest in manifests:
         if manifest["kind"] == "ExternalSecret":

@@ -1,7 +1,4 @@
-"""Breaks the manifests in one place after the other: each time the check must say so.
-
-Owns: what can go wrong. Must not know: how it is found.
-"""
+"""Breaks the manifests in one place at a time; the check must find each mistake."""
 
 import copy
 import unittest

@@ -1,7 +1,4 @@
-"""Rolls out with a kubectl that only writes down what it is asked, where no cluster is.
-
-Owns: the order of a rollout, and where it stops. Must not know: what a cluster does with it.
-"""
+"""Tests the order of a rollout, and where it stops, with a fake kubectl that records its calls."""
 
 import os
 import subprocess
@@ -40,7 +37,7 @@ class Rollout(unittest.TestCase):
         return subprocess.run(command, env=environment, capture_output=True, text=True)
 
     def steps(self):
-        """What changed something, and what was waited for, in order."""
+        """Returns the calls that change or wait for something, in order."""
         told = []
         for call in self.calls.read_text().splitlines():
             self.assertTrue(call.startswith("--namespace tiris-production "), call)
