@@ -8,7 +8,7 @@ use sea_orm::{
     SqlxPostgresConnector, Statement,
 };
 use sqlx::PgPool;
-use tiris_runtime::telemetry::{quietly, took};
+use tiris_runtime::telemetry::{record_statement, timed_by_caller};
 
 /// Connections to a database, for entities; cloning is cheap.
 #[derive(Clone, Debug)]
@@ -17,7 +17,7 @@ pub(crate) struct Entities(DatabaseConnection);
 impl Entities {
     pub(crate) fn new(pool: PgPool) -> Self {
         let mut connections = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
-        connections.set_metric_callback(|told| took(&told.statement.sql, told.elapsed));
+        connections.set_metric_callback(|told| record_statement(&told.statement.sql, told.elapsed));
         Self(connections)
     }
 }
@@ -29,7 +29,7 @@ impl ConnectionTrait for Entities {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        quietly(self.0.execute_raw(statement)).await
+        timed_by_caller(self.0.execute_raw(statement)).await
     }
 
     /// The driver tells of it: there is no statement that could be told of.
@@ -38,10 +38,10 @@ impl ConnectionTrait for Entities {
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        quietly(self.0.query_one_raw(statement)).await
+        timed_by_caller(self.0.query_one_raw(statement)).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        quietly(self.0.query_all_raw(statement)).await
+        timed_by_caller(self.0.query_all_raw(statement)).await
     }
 }

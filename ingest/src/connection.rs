@@ -73,14 +73,14 @@ impl Connection {
     /// it and it cannot fail.
     pub fn wake(&self, users: &BTreeMap<Uuid, Vec<Trace>>) {
         for (user, traces) in users {
-            nats::tell_committed(&self.client, UserId(*user), traces);
+            nats::publish_committed(&self.client, UserId(*user), traces);
         }
     }
 
     /// The same where the traces are not known.
     pub fn wake_untraced(&self, users: &BTreeSet<Uuid>) {
         for user in users {
-            nats::tell_committed(&self.client, UserId(*user), &[]);
+            nats::publish_committed(&self.client, UserId(*user), &[]);
         }
     }
 

@@ -63,7 +63,7 @@ pub(crate) async fn trace<E: Endpoint<Output = Response>>(
 
 /// The span of a request, of the highest level, so that the ids are there whatever is logged.
 fn span(trace: &Trace) -> Span {
-    if !telemetry::keeps_spans() {
+    if !telemetry::uses_spans() {
         return Span::none();
     }
     error_span!(

@@ -4,7 +4,7 @@
 
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
-use tiris_runtime::config::{Environment, Problems, SecretText, entries, is_loopback};
+use tiris_runtime::config::{Environment, Problems, entries, is_loopback};
 
 const GOOGLE_ISSUER: &str = "https://accounts.google.com";
 const GOOGLE_AUTH_URL: &str = "https://accounts.google.com/o/oauth2/v2/auth";
@@ -33,7 +33,7 @@ pub struct ProviderArgs {
     /// Client secret at Google
     #[arg(long, env = "TIRIS_GOOGLE_CLIENT_SECRET", hide_env_values = true)]
     #[arg(default_value = "", hide_default_value = true, value_name = "SECRET")]
-    google_client_secret: SecretText,
+    google_client_secret: SecretString,
     /// Who Google's id tokens say issued them
     #[arg(long, env = "TIRIS_GOOGLE_ISSUER", default_value = GOOGLE_ISSUER, value_name = "URL")]
     google_issuer: String,
@@ -53,7 +53,7 @@ pub struct ProviderArgs {
     /// App secret at WeChat
     #[arg(long, env = "TIRIS_WECHAT_APP_SECRET", hide_env_values = true)]
     #[arg(default_value = "", hide_default_value = true, value_name = "SECRET")]
-    wechat_app_secret: SecretText,
+    wechat_app_secret: SecretString,
     /// Where people sign in at WeChat
     #[arg(long, env = "TIRIS_WECHAT_AUTH_URL", default_value = WECHAT_AUTH_URL, value_name = "URL")]
     wechat_auth_url: String,
@@ -160,7 +160,7 @@ impl ProviderArgs {
         let wechat = (&self.wechat_app_id, &self.wechat_app_secret);
         for (names, (id, secret)) in [(GOOGLE, google), (WECHAT, wechat)] {
             let provider = names.provider;
-            let is_missing = id.is_empty() && secret.secret().expose_secret().is_empty();
+            let is_missing = id.is_empty() && secret.expose_secret().is_empty();
             if is_missing && offered.iter().any(|name| name == provider) {
                 let why = "is required with its secret in production while TIRIS_PROVIDERS names";
                 problems.add(names.id, format_args!("{why} {provider}"));
@@ -175,7 +175,7 @@ impl ProviderArgs {
         let jwks_url = url("TIRIS_GOOGLE_JWKS_URL", &self.google_jwks_url);
 
         let id = &self.google_client_id;
-        let secret = self.google_client_secret.secret();
+        let secret = self.google_client_secret.clone();
         GOOGLE.is_configured(id, &secret, problems).then_some(())?;
 
         Some(GoogleSettings {
@@ -195,7 +195,7 @@ impl ProviderArgs {
         let user_url = url("TIRIS_WECHAT_USER_URL", &self.wechat_user_url);
 
         let id = &self.wechat_app_id;
-        let secret = self.wechat_app_secret.secret();
+        let secret = self.wechat_app_secret.clone();
         WECHAT.is_configured(id, &secret, problems).then_some(())?;
 
         Some(WechatSettings {

@@ -70,7 +70,7 @@ impl Wakes {
     pub(crate) fn tell_committed(&self, user: UserId) {
         if let Some(client) = &self.client {
             let trace = trace::current();
-            nats::tell_committed(client, user, trace.as_slice());
+            nats::publish_committed(client, user, trace.as_slice());
         }
     }
 
