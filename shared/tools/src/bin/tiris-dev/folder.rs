@@ -10,7 +10,7 @@ use std::hash::{Hash, Hasher};
 use std::io::ErrorKind;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use tiris_testing::{Account, dev_dir};
+use tiris_testing::{ServerUser, dev_dir};
 
 /// Where PostgreSQL's data goes when we are root and its user may not enter our folder.
 const OUTSIDE: &str = "/var/lib/tiris-dev";
@@ -77,7 +77,7 @@ impl Folder {
     /// link here leads to it.
     pub(crate) fn postgres(&self) -> Result<PathBuf> {
         let inside = self.0.join("postgres");
-        let Some(account) = Account::for_servers()? else {
+        let Some(account) = ServerUser::for_servers()? else {
             return Ok(inside);
         };
 

@@ -54,7 +54,7 @@ impl Services<'_> {
     fn service(&self, program: &str, command: &str, admin_port: u16) -> Result<ProcessCommand> {
         Ok(service(program, command, &self.database_url, admin_port)?
             .log(self.folder.log(program))
-            .signal_at_our_death(Signal::SIGTERM)
+            .signal_on_exit(Signal::SIGTERM)
             .env("NATS_URL", &self.nats_url)
             .env("TIRIS_LEASE_SECONDS", LEASE_SECONDS.to_string()))
     }
@@ -89,5 +89,5 @@ pub(crate) async fn stop_process(mut process: Process) -> Result<()> {
 /// A program that is ended orderly also when we are killed, and whose log is shown only by us.
 pub(crate) fn quiet(program: &str, log: &Path) -> Result<ProcessCommand> {
     let command = Process::command(binary(program)?).log(log);
-    Ok(command.signal_at_our_death(Signal::SIGTERM).show_log(false))
+    Ok(command.signal_on_exit(Signal::SIGTERM).show_log(false))
 }
