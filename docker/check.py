@@ -146,17 +146,17 @@ def check_dashboards():
             for part in [panel, *panel.get("targets", [])]:
                 uid = part.get("datasource", {}).get("uid", "${datasource}")
                 if uid not in sources:
-                    fault(f"{path.name}: {panel['title']}", f"there is no data source {uid}")
+                    fault(f"{path.name}: {panel['title']}", f"data source {uid} does not exist")
 
 
 def check_compose():
     """Checks that references exist, secrets are generated, and services have minimal rights and ports."""
     path = HERE / "compose.yaml"
     compose, text = yaml(path), path.read_text()
-    made = set(re.findall(r"^([A-Z_]+)=", (HERE / "make-secrets").read_text(), re.MULTILINE))
+    created = set(re.findall(r"^([A-Z_]+)=", (HERE / "make-secrets").read_text(), re.MULTILINE))
     for name, form in re.findall(r"\$\{([A-Z_]+)(:?[-?])?", text):
-        if form in ("", ":?", "?") and name not in made:
-            fault("compose.yaml", f"docker/make-secrets does not make {name}")
+        if form in ("", ":?", "?") and name not in created:
+            fault("compose.yaml", f"docker/make-secrets does not create {name}")
     sources = "\n".join(file.read_text() for part in ("api", "ingest", "migrations", "shared")
                         for file in (ROOT / part).rglob("src/**/*.rs"))
     settings = set(re.findall(r'env = "([A-Z_]+)"', sources)) | OF_LIBRARIES
@@ -165,28 +165,28 @@ def check_compose():
         where = f"compose.yaml: {name}"
         for other in service.get("depends_on", {}):
             if other not in services:
-                fault(where, f"there is no service {other}")
+                fault(where, f"service {other} does not exist")
         for network in service.get("networks", {}):
             if network not in compose["networks"]:
-                fault(where, f"there is no network {network}")
+                fault(where, f"network {network} does not exist")
         for volume in service.get("volumes", []):
             source = volume.split(":")[0]
             if source.startswith("./") and not source.startswith("./secrets/") and not (HERE / source).exists():
-                fault(where, f"there is no {source}")
+                fault(where, f"{source} does not exist")
             if not source.startswith(("/", ".")) and source not in compose["volumes"]:
-                fault(where, f"there is no volume {source}")
+                fault(where, f"volume {source} does not exist")
         for port in service.get("ports", []):
             if not port.startswith(("127.0.0.1:", "${TIRIS_BIND:-127.0.0.1}:")):
                 fault(where, f"{port} is open to other machines")
         if not re.search(r":v?\d+\.\d+\.\d+[\w.-]*$|:local$|:\$\{TIRIS_VERSION:-local\}$", service["image"]):
-            fault(where, f"{service['image']} names no version")
+            fault(where, f"{service['image']} has no fixed version")
         if service["image"].startswith("tiris-"):
             for setting in set(service["environment"]) - settings:
-                fault(where, f"no program has a setting {setting}")
+                fault(where, f"no program has the setting {setting}")
         if service.get("profiles") == ["dev"]:
             continue
         if not service.get("read_only") or service.get("cap_drop") != ["ALL"]:
-            fault(where, "its root can be written, or it has all capabilities")
+            fault(where, "its root is writable, or it has capabilities")
         if "no-new-privileges:true" not in service.get("security_opt", []):
             fault(where, "it may gain privileges")
 
@@ -205,7 +205,7 @@ def check_live(files):
         for name in promql.names(query):
             base = name if name in catalog else SUFFIXES.sub("", name)
             if base in catalog and catalog[base][0] != "counter" and base not in served:
-                fault(where, f"nobody serves {base}")
+                fault(where, f"no program serves {base}")
 
 
 if sys.argv[1:2] == ["live"]:
@@ -217,5 +217,5 @@ else:
     check_compose()
     if "QUERIES" in os.environ:
         write_queries(Path(os.environ["QUERIES"]))
-print("\n".join(faults) or "all is there")
+print("\n".join(faults) or "no problems")
 sys.exit(bool(faults))

@@ -70,7 +70,7 @@ def connections(manifests):
     there = int(cluster["postgresql"]["parameters"]["max_connections"])
     primary, standby = needed(manifests)
     if max(primary, standby) > there:
-        yield f"max_connections is {there}, but all processes together may hold {primary} ({standby} of a standby)"
+        yield f"max_connections is {there}, but all processes together may use {primary} ({standby} on a standby)"
 
 
 def stopping(manifests, name):
@@ -82,26 +82,26 @@ def stopping(manifests, name):
         given = pod["terminationGracePeriodSeconds"]
         yield f"{name}: terminationGracePeriodSeconds is {given}, less than preStop and drain need: {least}"
     if name == "tiris-api" and hook == 0:
-        yield f"{name}: without preStop requests are still sent to a process that takes none"
+        yield f"{name}: without preStop it receives requests after it stopped accepting them"
 
 
 def scaling(manifests):
     for name in SERVICES:
         fewest, most = replicas(manifests, name)
         if not 2 <= fewest <= most:
-            yield f"{name}: between {fewest} and {most} processes; one alone is none while it is replaced"
+            yield f"{name}: between {fewest} and {most} processes; a single process is unavailable while it is replaced"
         spec = find(manifests, "Deployment", name)["spec"]
         if "replicas" in spec:
-            yield f"{name}: replicas is the autoscaler's, a rollout would take its decision back"
+            yield f"{name}: the autoscaler sets replicas, which a rollout would reset"
         if find(manifests, "PodDisruptionBudget", name) is None:
             yield f"{name}: no PodDisruptionBudget"
     lanes = int(settings(manifests, "tiris-ingest")["TIRIS_LANES"])
     most = replicas(manifests, "tiris-ingest")[1]
     if most > lanes:
-        yield f"tiris-ingest: {most} processes share {lanes} lanes; the rest would only stand by"
+        yield f"tiris-ingest: {most} processes share {lanes} lanes; the others would be idle"
     copies = int(settings(manifests, "tiris-ingest")["TIRIS_STREAM_REPLICAS"])
     if copies < 3:
         yield f"tiris-ingest: TIRIS_STREAM_REPLICAS is {copies}; an acknowledged event needs three copies"
     database = find(manifests, "Cluster", "tiris-db")["spec"]
     if database["instances"] < 3 or "synchronous" not in database["postgresql"]:
-        yield "tiris-db: three instances, and a standby that has every commit"
+        yield "tiris-db: needs three instances and a synchronous standby"

@@ -17,24 +17,24 @@ def check(manifests, namespace):
     """Yields paths that are missing on one side, and pods without a policy."""
     policies = [manifest for manifest in manifests if manifest["kind"] == "NetworkPolicy"]
     opened = {path.replace(namespace, "NAMESPACE") for policy in policies for path in paths(policy)}
-    told = documented()
-    for path in sorted(opened - told):
-        yield f"a policy opens what README.md does not tell: {path}"
-    for path in sorted(told - opened):
-        yield f"README.md tells what no policy opens: {path}"
+    listed = documented()
+    for path in sorted(opened - listed):
+        yield f"README.md does not list an open path: {path}"
+    for path in sorted(listed - opened):
+        yield f"README.md lists a path that no policy opens: {path}"
     words = {end for path in opened for end in path.rsplit(" | ", 1)[0].split(" | ") if is_inside(end)}
-    for word in sorted(words - pods_there(manifests) - OF_CHARTS - {"every pod", *WORDS.values()}):
-        yield f"a policy is about pods that are not there: {word}"
-    if not any(refuses_the_rest(policy["spec"]) for policy in policies):
-        yield "no policy refuses the rest"
+    for word in sorted(words - pod_names(manifests) - OF_CHARTS - {"every pod", *WORDS.values()}):
+        yield f"a policy selects pods that do not exist: {word}"
+    if not any(denies_by_default(policy["spec"]) for policy in policies):
+        yield "no policy denies all other traffic"
 
 
-def refuses_the_rest(spec):
+def denies_by_default(spec):
     everything = spec["podSelector"] == {} and set(spec.get("policyTypes", [])) == {"Ingress", "Egress"}
     return everything and "ingress" not in spec and "egress" not in spec
 
 
-def pods_there(manifests):
+def pod_names(manifests):
     """Returns the names of the pods of these manifests."""
     found = set()
     for manifest in manifests:
@@ -49,14 +49,14 @@ def documented():
     """Returns the rows of the table. Each of our pods at an end must allow the path: egress at its start, ingress at its end."""
     text = (K8S / "README.md").read_text()
     section = text.partition(HEADING)[2].partition("\n## ")[0]
-    told = set()
+    listed = set()
     for row in re.findall(r"^\| `(.+?)` \| `(.+?)` \| `(.+?)` \|", section, re.MULTILINE):
         beginning, end, _ = row
         if is_inside(beginning):
-            told.add(" | ".join(row) + " out")
+            listed.add(" | ".join(row) + " out")
         if is_inside(end):
-            told.add(" | ".join(row) + " in")
-    return told
+            listed.add(" | ".join(row) + " in")
+    return listed
 
 
 def is_inside(end):
