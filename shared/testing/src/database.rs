@@ -71,8 +71,7 @@ impl TestDatabase {
     pub async fn restore(&self, backup: Self) -> Result<()> {
         backup.pool.close().await;
         self.shut_out(true).await?;
-        let server = SERVER.get_or_try_init(prepare_server).await?;
-        let mut admin = connect(server.port).await?;
+        let mut admin = administer().await?;
         drop_database(&mut admin, &self.name).await?;
         let statement = format!("ALTER DATABASE {} RENAME TO {}", backup.name, self.name);
         run(&mut admin, statement).await
@@ -80,8 +79,7 @@ impl TestDatabase {
 
     /// Ends every connection and refuses new ones, or allows them again.
     async fn shut_out(&self, shut: bool) -> Result<()> {
-        let server = SERVER.get_or_try_init(prepare_server).await?;
-        let mut admin = connect(server.port).await?;
+        let mut admin = administer().await?;
         let statement = format!("ALTER DATABASE {} ALLOW_CONNECTIONS {}", self.name, !shut);
         run(&mut admin, statement).await?;
 
@@ -156,8 +154,7 @@ async fn prepare_server() -> Result<SharedServer> {
 
 /// Drops the databases of dead test processes, as the first test database of a process does, too.
 pub async fn sweep_databases() -> Result<()> {
-    let server = SERVER.get_or_try_init(prepare_server).await?;
-    let mut admin = connect(server.port).await?;
+    let mut admin = administer().await?;
     let names = database_names(&mut admin).await?;
     drop_orphans(&mut admin, &names).await
 }
@@ -200,6 +197,12 @@ fn owner_is_dead(database: &str) -> bool {
 async fn drop_database(admin: &mut PgConnection, name: &str) -> Result<()> {
     let statement = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
     run(admin, statement).await
+}
+
+/// Connects to the maintenance database of the server of this process.
+async fn administer() -> Result<PgConnection> {
+    let server = SERVER.get_or_try_init(prepare_server).await?;
+    connect(server.port).await
 }
 
 /// Connects to the maintenance database.

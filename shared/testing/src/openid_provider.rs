@@ -3,7 +3,7 @@
 use super::folders::dev_dir;
 use super::port::on_free_port;
 use super::process::Process;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -50,13 +50,10 @@ impl OpenIdProvider {
     /// Starts a provider on 127.0.0.1, which answers on return.
     pub async fn start(settings: &OpenIdSettings) -> Result<Self> {
         let folder = find_openid_provider()?;
-        let mut started = None;
         on_free_port(settings.port, async |port| {
-            started = Some(Self::launch(&folder, settings, port).await?);
-            Ok(())
+            Self::launch(&folder, settings, port).await
         })
-        .await?;
-        started.context("the OpenID provider was not started")
+        .await
     }
 
     async fn launch(folder: &Path, settings: &OpenIdSettings, port: u16) -> Result<Self> {

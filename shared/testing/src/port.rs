@@ -22,10 +22,10 @@ pub fn free_port_or(wanted: u16) -> Result<u16> {
 }
 
 /// Calls `launch` with `fixed`, or with a free port, and retries when that was taken meanwhile.
-pub(super) async fn on_free_port(
+pub(super) async fn on_free_port<T>(
     fixed: Option<u16>,
-    mut launch: impl AsyncFnMut(u16) -> Result<()>,
-) -> Result<()> {
+    mut launch: impl AsyncFnMut(u16) -> Result<T>,
+) -> Result<T> {
     if let Some(port) = fixed {
         return launch(port).await;
     }
