@@ -1,15 +1,14 @@
-# Thin: the work is done by cargo and by the program tiris-dev (shared/tools/src/bin/tiris-dev).
-# PROFILE=release builds optimised programs; TIRIS_DEV_DIR moves the folder .tiris; LOGIN=1 adds a local provider to
-# sign in at.
+# A thin wrapper around cargo and tiris-dev (shared/tools/src/bin/tiris-dev).
+# PROFILE=release builds optimised programs; TIRIS_DEV_DIR moves the folder .tiris; LOGIN=1 adds a local OpenID provider.
 
 PROFILE ?= dev
 FLAGS := $(if $(filter release,$(PROFILE)),--release)
-# Run as built: `cargo run` of one package would build it again with other features.
+# Runs the built program: `cargo run` of one package would rebuild it with other features.
 DEV := $(or $(CARGO_TARGET_DIR),target)/$(if $(filter release,$(PROFILE)),release,debug)/tiris-dev
 RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
 LOGIN_FLAG := $(if $(filter-out 0,$(LOGIN)),--login)
 DENY_VERSION := 0.20.2
-# Where `make client` writes.
+# The output file of `make client`.
 CLIENT ?= target/client/tiris.ts
 DOCUMENT := api/openapi.json
 DOCUMENT_TOOLS = $(or $(TIRIS_DEV_DIR),.tiris)/bin/document-tools
@@ -28,50 +27,50 @@ build: ## Build all programs
 $(DEV):
 	@$(MAKE) --no-print-directory build
 
-run: build ## Run everything with a demo bot and live balances, until Ctrl-C; LOGIN=1: sign in by hand
+run: build ## Run everything with a demo bot and live balances, until Ctrl-C; LOGIN=1 adds manual sign-in
 	@$(DEV) run $(LOGIN_FLAG)
 
-up: build ## Start everything but the bot in the background and write .tiris/env; LOGIN=1 as well
+up: build ## Start everything but the bot in the background and write .tiris/env; LOGIN=1 as for run
 	@$(DEV) up $(LOGIN_FLAG)
 
-down: | $(DEV) ## Stop what runs; the data stays
+down: | $(DEV) ## Stop everything; keep the data
 	@$(DEV) down
 
-status: | $(DEV) ## Say what runs, and where
+status: | $(DEV) ## Show the running programs and their addresses
 	@$(DEV) status
 
-clean-data: | $(DEV) ## Stop what runs and forget all data
+clean-data: | $(DEV) ## Stop everything and delete all data
 	@$(DEV) clean-data
 
-tools: | $(DEV) ## Install PostgreSQL and nats-server when they are missing; LOGIN=1: the OpenID provider too
+tools: | $(DEV) ## Install PostgreSQL and nats-server when missing; LOGIN=1: also the OpenID provider
 	@$(DEV) tools $(LOGIN_FLAG)
 
-# What a history that is native partitions could change; tried beside TimescaleDB, where that is there.
+# Tests that depend on the form of the history; where TimescaleDB is installed they also run on native partitions.
 NATIVE_TESTS := append_only history ledger live maintenance migrate past_balances performance purge statements \
 	trading_logs verify
 
-# A snapshot that differs fails the test and writes nothing beside it.
+# A snapshot that differs fails the test and writes no file.
 test coverage: export INSTA_UPDATE = no
 
-# TIRIS_OPENID=required makes the tests fail that are skipped where the OpenID provider cannot be installed.
+# With TIRIS_OPENID=required, tests that need the OpenID provider fail instead of being skipped.
 test: build ## Run the whole test suite
 	@$(DEV) tools --tests
 	@cargo test --workspace $(FLAGS)
 	@if [ "$$($(DEV) has-timescale)" = yes ]; then \
 		TIRIS_TIMESCALE=off cargo test --workspace $(FLAGS) --test it -- $(NATIVE_TESTS); fi
 
-# CHAOS_SECONDS, CHAOS_SEED, CHAOS_EVENTS and further variables: tiris-chaos --help tells.
-chaos: build tools ## Kill, stop and cut everything under load, then compare the books
+# Variables: CHAOS_SECONDS, CHAOS_SEED, CHAOS_EVENTS and more, see tiris-chaos --help.
+chaos: build tools ## Inject faults under load, then compare the books
 	@$(dir $(DEV))tiris-chaos
 
-# Always optimised. BENCH=S1,S6 selects; BENCH_COMPARE=FILE and sizes: tiris-bench --help tells.
-bench: ## Measure speed beside its limits, by an optimised build
+# Always optimised. Variables: BENCH=S1,S6 selects scenarios, BENCH_COMPARE=FILE and more, see tiris-bench --help.
+bench: ## Measure performance against its targets, with an optimised build
 	@$(MAKE) --no-print-directory build PROFILE=release
 	@$(RELEASE)/tiris-dev tools --bench
 	@$(RELEASE)/tiris-bench
 
-# FUZZ_SECONDS and FUZZ_SEED: tiris-fuzz --help tells.
-fuzz: build ## Ask the REST API whatever its document allows and forbids, and judge every answer
+# Variables: FUZZ_SECONDS and FUZZ_SEED, see tiris-fuzz --help.
+fuzz: build ## Send valid and invalid requests to the REST API and check every response
 	@$(DEV) tools --fuzz
 	@$(dir $(DEV))tiris-fuzz
 
@@ -106,12 +105,12 @@ MANIFEST_TOOLS = $(or $(TIRIS_DEV_DIR),.tiris)/bin/manifest-tools
 .PHONY: promtool coverage bench-night manifests manifests-docker manifests-k8s settings-k8s workflows deploy smoke timescaledb
 .PHONY: changelog release-version release-notes images-release
 
-# 85 lines of 100 must be run. By cargo-llvm-cov where the LLVM tools of the compiler can be had, else by cargo-tarpaulin.
-coverage: build ## Run the whole test suite and measure which lines it runs
+# Requires 85 % of lines. Uses cargo-llvm-cov where the LLVM tools of the compiler are available, else cargo-tarpaulin.
+coverage: build ## Run the whole test suite and measure line coverage
 	@$(DEV) tools --tests
 	@.ci/coverage
 
-manifests: manifests-docker manifests-k8s settings-k8s workflows ## Check what is deployed, and what deploys it
+manifests: manifests-docker manifests-k8s settings-k8s workflows ## Check manifests, settings and workflows
 
 manifests-k8s: ## Render the manifests for Kubernetes and check them
 	@.ci/python-tools $(MANIFEST_TOOLS)
@@ -122,33 +121,33 @@ settings-k8s: build ## Start both services with the settings of every environmen
 	@.ci/python-tools $(MANIFEST_TOOLS)
 	@KUBECTL=$(abspath $(MANIFEST_TOOLS))/bin/kubectl $(MANIFEST_TOOLS)/bin/python3 -B k8s/check/start.py $(dir $(DEV))
 
-bench-night: ## Measure into FOLDER, beside the figures of the night before
+bench-night: ## Run the benchmarks into FOLDER and compare with the previous night
 	@.ci/bench-night "$(FOLDER)"
 
-promtool: ## Install what checks metrics and alerts, when it is missing (Debian and Ubuntu)
+promtool: ## Install promtool when missing (Debian and Ubuntu)
 	@.ci/promtool
 
-workflows: ## Lint the workflows of GitHub and the scripts they run
+workflows: ## Lint the GitHub workflows and their scripts
 	@.ci/python-tools $(MANIFEST_TOOLS)
 	@PATH=$(abspath $(MANIFEST_TOOLS))/bin:$$PATH .ci/workflows
 
-deploy: ## Roll VERSION out to ENVIRONMENT (staging or production)
+deploy: ## Deploy VERSION to ENVIRONMENT (staging or production)
 	@k8s/deploy "$(ENVIRONMENT)" "$(VERSION)"
 
-smoke: ## Ask the API at URL whether it is ready and of version VERSION
+smoke: ## Check that the API at URL is ready and runs VERSION
 	@.ci/smoke "$(URL)" "$(VERSION)"
 
-changelog: ## Print what is new in VERSION since the version before, as Markdown
+changelog: ## Print the changes of VERSION as Markdown
 	@.ci/changelog "$(VERSION)"
 
-release-version: ## Say the version that TAG stands for, which must be that of Cargo.toml
+release-version: ## Print the version of TAG, which must be that of Cargo.toml
 	@.ci/release-version "$(TAG)"
 
-release-notes: ## Publish VERSION with its changes at GitHub
+release-notes: ## Publish VERSION with its changes on GitHub
 	@.ci/release-notes "$(VERSION)"
 
 images-release: ## Build, push and sign the images of VERSION for all platforms (REGISTRY=ghcr.io/you)
 	@.ci/images-release "$(REGISTRY)" "$(VERSION)"
 
-timescaledb: ## Install PostgreSQL with TimescaleDB from their makers' packages (Debian and Ubuntu)
+timescaledb: ## Install PostgreSQL with TimescaleDB from their official packages (Debian and Ubuntu)
 	@.ci/timescaledb

@@ -1,11 +1,9 @@
-"""Checks dashboards, alerts and compose.yaml for what their own tools cannot see: that what they name is there.
+"""Checks references of dashboards, alerts and compose.yaml that their own tools cannot check.
 
-    check.py                    all of it; writes the dashboards' queries for promtool to the file QUERIES names
-    check.py live FILE...       that files of /metrics output hold what the dashboards ask of our own programs
+    check.py                    checks everything; writes the queries of the dashboards for promtool to the file $QUERIES
+    check.py live FILE...       checks that files with /metrics output contain our metrics used by the dashboards
 
-Prints each fault and exits with 1 when there is one.
-
-Owns: what must be there for whom. Must not know: what PromQL, Compose or Grafana allow; their own tools say that."""
+Prints each fault; exits with 1 when there is one."""
 
 import json
 import os
@@ -13,16 +11,16 @@ import re
 import sys
 from pathlib import Path
 
-sys.dont_write_bytecode = True  # The folder stays as it is.
+sys.dont_write_bytecode = True  # Leaves the folder unchanged.
 import promql
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-# Variables of the dashboards as promtool would take them.
+# Values for the variables of the dashboards that promtool accepts.
 GRAFANA = {"$__rate_interval": "5m", "$instance": ".*", "${datasource}": "prometheus"}
 SUFFIXES = re.compile(r"_(bucket|count|sum)$")
 faults = []
-# What libraries read by themselves; `tiris-api serve --help` names those of OpenTelemetry.
+# Variables that libraries read; `tiris-api serve --help` lists those of OpenTelemetry.
 OF_LIBRARIES = {
     "OTEL_EXPORTER_OTLP_HEADERS",
     "OTEL_TRACES_SAMPLER",
@@ -33,34 +31,33 @@ OF_LIBRARIES = {
 
 
 def fault(where, what):
-    """Notes a fault."""
+    """Records a fault."""
     faults.append(f"{where}: {what}")
 
 
 def yaml(path):
-    """A YAML file."""
-    from ruamel.yaml import YAML  # Not needed, and not there, where a test asks for `live`.
+    """Reads a YAML file."""
+    from ruamel.yaml import YAML  # Not installed where a test runs `live`.
 
     return YAML(typ="safe").load(path)
 
 
 def ours():
-    """The metrics of our programs with their kind and labels: the table of shared/docs/OBSERVABILITY.md, which a test holds to the
-    code."""
+    """Returns our metrics with kind and labels, from the table of shared/docs/OBSERVABILITY.md, which a test compares with the code."""
     row = re.compile(r"^\| `([a-z_]+)(?:\{([a-z_,]+)\})?` \| (counter|gauge|histogram) \|", re.MULTILINE)
     table = row.findall((ROOT / "shared/docs/OBSERVABILITY.md").read_text())
     return {name: (kind, set(filter(None, labels.split(",")))) for name, labels, kind in table}
 
 
 def foreign():
-    """The metrics of others with their labels."""
+    """Returns the metrics of other programs with their labels."""
     lines = (HERE / "prometheus/foreign-metrics.txt").read_text().splitlines()
     pairs = [line.split() for line in lines if line and not line.startswith("#")]
     return {name: set(labels.split(",")) - {"-"} for name, labels in pairs}
 
 
 def rules():
-    """Each rule with the name of its file."""
+    """Yields each rule with the name of its file."""
     for path in sorted(HERE.glob("prometheus/rules/*.yaml")):
         for group in yaml(path)["groups"]:
             for rule in group["rules"]:
@@ -68,21 +65,21 @@ def rules():
 
 
 def panels(board):
-    """All panels of a dashboard."""
+    """Yields all panels of a dashboard."""
     for panel in board["panels"]:
         yield panel
         yield from panel.get("panels", [])
 
 
 def queries():
-    """Each PromQL query of alerts and dashboards with where it stands."""
+    """Yields each PromQL query of alerts and dashboards with its place."""
     for name, rule in rules():
         yield f"{name}: {rule.get('alert') or rule['record']}", rule["expr"]
     yield from shown()
 
 
 def shown():
-    """Each PromQL query of the dashboards with where it stands."""
+    """Yields each PromQL query of the dashboards with its place."""
     for path in sorted(HERE.glob("grafana/dashboards/*.json")):
         for panel in panels(json.loads(path.read_text())):
             for target in panel.get("targets", []):
@@ -94,7 +91,7 @@ def shown():
 
 
 def check_queries():
-    """Every metric and label of every query exists."""
+    """Checks that every metric and label of every query exists."""
     known = {name: labels for name, (_, labels) in ours().items()} | foreign()
     if not ours():
         fault("shared/docs/OBSERVABILITY.md", "holds no table of metrics")
@@ -105,25 +102,25 @@ def check_queries():
         for name in promql.names(query) - recorded:
             base = name if name in known else SUFFIXES.sub("", name)
             if base not in known:
-                fault(where, f"there is no metric {name}")
+                fault(where, f"metric {name} does not exist")
                 continue
             used.add(base)
             labels |= known[base]
         if promql.names(query) - recorded and promql.labels(query) - labels:
             fault(where, f"no metric of it has the labels {sorted(promql.labels(query) - labels)}")
     for name in sorted(set(foreign()) - used):
-        fault("foreign-metrics.txt", f"nobody uses {name}")
+        fault("foreign-metrics.txt", f"{name} is not used")
 
 
 def check_alerts():
-    """Every alert says how grave it is and what to do, and a test lets it fire."""
+    """Checks that every alert has a severity and texts, and fires in a test."""
     fired = "\n".join(path.read_text() for path in HERE.glob("prometheus/tests/*.yaml"))
     for name, rule in rules():
         if "alert" not in rule:
             continue
         where = f"{name}: {rule['alert']}"
         if rule["labels"].get("severity") not in ("page", "ticket"):
-            fault(where, "its severity is neither page nor ticket")
+            fault(where, "its severity must be page or ticket")
         for text in ("summary", "description", "runbook"):
             if not rule["annotations"].get(text):
                 fault(where, f"has no {text}")
@@ -133,7 +130,7 @@ def check_alerts():
 
 
 def check_dashboards():
-    """Ids are unique, and data sources are provisioned."""
+    """Checks that ids are unique and data sources are provisioned."""
     sources = {source["uid"] for source in yaml(HERE / "grafana/provisioning/datasources/datasources.yaml")["datasources"]}
     sources.add("${datasource}")
     seen = set()
@@ -149,17 +146,17 @@ def check_dashboards():
             for part in [panel, *panel.get("targets", [])]:
                 uid = part.get("datasource", {}).get("uid", "${datasource}")
                 if uid not in sources:
-                    fault(f"{path.name}: {panel['title']}", f"there is no data source {uid}")
+                    fault(f"{path.name}: {panel['title']}", f"data source {uid} does not exist")
 
 
 def check_compose():
-    """What services name is there, what is secret is made, nobody has more rights or doors than need be."""
+    """Checks that references exist, secrets are generated, and services have minimal rights and ports."""
     path = HERE / "compose.yaml"
     compose, text = yaml(path), path.read_text()
-    made = set(re.findall(r"^([A-Z_]+)=", (HERE / "make-secrets").read_text(), re.MULTILINE))
+    created = set(re.findall(r"^([A-Z_]+)=", (HERE / "make-secrets").read_text(), re.MULTILINE))
     for name, form in re.findall(r"\$\{([A-Z_]+)(:?[-?])?", text):
-        if form in ("", ":?", "?") and name not in made:
-            fault("compose.yaml", f"docker/make-secrets does not make {name}")
+        if form in ("", ":?", "?") and name not in created:
+            fault("compose.yaml", f"docker/make-secrets does not create {name}")
     sources = "\n".join(file.read_text() for part in ("api", "ingest", "migrations", "shared")
                         for file in (ROOT / part).rglob("src/**/*.rs"))
     settings = set(re.findall(r'env = "([A-Z_]+)"', sources)) | OF_LIBRARIES
@@ -168,47 +165,47 @@ def check_compose():
         where = f"compose.yaml: {name}"
         for other in service.get("depends_on", {}):
             if other not in services:
-                fault(where, f"there is no service {other}")
+                fault(where, f"service {other} does not exist")
         for network in service.get("networks", {}):
             if network not in compose["networks"]:
-                fault(where, f"there is no network {network}")
+                fault(where, f"network {network} does not exist")
         for volume in service.get("volumes", []):
             source = volume.split(":")[0]
             if source.startswith("./") and not source.startswith("./secrets/") and not (HERE / source).exists():
-                fault(where, f"there is no {source}")
+                fault(where, f"{source} does not exist")
             if not source.startswith(("/", ".")) and source not in compose["volumes"]:
-                fault(where, f"there is no volume {source}")
+                fault(where, f"volume {source} does not exist")
         for port in service.get("ports", []):
             if not port.startswith(("127.0.0.1:", "${TIRIS_BIND:-127.0.0.1}:")):
                 fault(where, f"{port} is open to other machines")
         if not re.search(r":v?\d+\.\d+\.\d+[\w.-]*$|:local$|:\$\{TIRIS_VERSION:-local\}$", service["image"]):
-            fault(where, f"{service['image']} names no version")
+            fault(where, f"{service['image']} has no fixed version")
         if service["image"].startswith("tiris-"):
             for setting in set(service["environment"]) - settings:
-                fault(where, f"no program has a setting {setting}")
+                fault(where, f"no program has the setting {setting}")
         if service.get("profiles") == ["dev"]:
             continue
         if not service.get("read_only") or service.get("cap_drop") != ["ALL"]:
-            fault(where, "its root can be written, or it has all capabilities")
+            fault(where, "its root is writable, or it has capabilities")
         if "no-new-privileges:true" not in service.get("security_opt", []):
             fault(where, "it may gain privileges")
 
 
 def write_queries(path):
-    """The dashboards' queries as rules, which promtool can read."""
+    """Writes the queries of the dashboards as rules for promtool."""
     found = [{"record": f"query:{number}", "expr": query} for number, (_, query) in enumerate(queries())]
     path.write_text(json.dumps({"groups": [{"name": "queries", "rules": found}]}))
 
 
 def check_live(files):
-    """What is asked of our programs is there while they work. A counter begins to exist when first counted."""
+    """Checks that running programs serve the metrics used. A counter exists only after its first increment."""
     served = set(re.findall(r"^# TYPE ([a-z_]+) ", "\n".join(Path(file).read_text() for file in files), re.MULTILINE))
     catalog = ours()
     for where, query in shown():
         for name in promql.names(query):
             base = name if name in catalog else SUFFIXES.sub("", name)
             if base in catalog and catalog[base][0] != "counter" and base not in served:
-                fault(where, f"nobody serves {base}")
+                fault(where, f"no program serves {base}")
 
 
 if sys.argv[1:2] == ["live"]:
@@ -220,5 +217,5 @@ else:
     check_compose()
     if "QUERIES" in os.environ:
         write_queries(Path(os.environ["QUERIES"]))
-print("\n".join(faults) or "all is there")
+print("\n".join(faults) or "no problems")
 sys.exit(bool(faults))

@@ -1,7 +1,4 @@
-"""What a PromQL query asks for: metrics with the labels it uses of them. Only as much of the language as that takes;
-promtool says whether a query is right.
-
-Owns: reading queries. Must not know: which metrics there are."""
+"""Finds the metrics and labels in a PromQL query. Covers only the syntax needed for that; promtool validates queries."""
 
 import re
 
@@ -15,14 +12,14 @@ COMMON = {"job", "instance", "alertname", "severity", "alertstate", "le"}
 
 
 def names(query):
-    """The metrics of a query."""
+    """Returns the metrics of a query."""
     text = STRING.sub("", query)
     text = re.sub(r"\[[^\]]*\]", "", AGGREGATION.sub("", MATCHERS.sub("", text)))
     return {name for name in NAME.findall(text) if name.lower() not in WORDS}
 
 
 def labels(query):
-    """The labels it names anywhere, but for those that everything has."""
+    """Returns the labels of a query, except those that every metric has."""
     text = STRING.sub('""', query)
     found = {part.strip() for group in AGGREGATION.findall(text) for part in group[1].split(",")}
     for matchers in MATCHERS.findall(text):

@@ -58,7 +58,7 @@ impl Cli {
                 println!("{}", openapi::document());
                 Ok(())
             }
-            Some(Command::Health(args)) => Ok(args.ask(ADMIN_LISTEN_DEFAULT).await?),
+            Some(Command::Health(args)) => args.check(ADMIN_LISTEN_DEFAULT).await,
         }
     }
 }

@@ -6,7 +6,7 @@ use sea_orm::{
     SqlxPostgresConnector, Statement,
 };
 use sqlx::PgPool;
-use tiris_runtime::telemetry::{quietly, took};
+use tiris_runtime::telemetry::{record_statement, timed_by_caller};
 
 /// The connections; cloning is cheap.
 #[derive(Clone, Debug)]
@@ -15,7 +15,7 @@ pub(crate) struct Entities(DatabaseConnection);
 impl Entities {
     pub(crate) fn new(pool: PgPool) -> Self {
         let mut connections = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
-        connections.set_metric_callback(|info| took(&info.statement.sql, info.elapsed));
+        connections.set_metric_callback(|info| record_statement(&info.statement.sql, info.elapsed));
         Self(connections)
     }
 }
@@ -27,7 +27,7 @@ impl ConnectionTrait for Entities {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        quietly(self.0.execute_raw(statement)).await
+        timed_by_caller(self.0.execute_raw(statement)).await
     }
 
     /// Timed by the driver, because SeaORM reports no statement here.
@@ -36,10 +36,10 @@ impl ConnectionTrait for Entities {
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        quietly(self.0.query_one_raw(statement)).await
+        timed_by_caller(self.0.query_one_raw(statement)).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        quietly(self.0.query_all_raw(statement)).await
+        timed_by_caller(self.0.query_all_raw(statement)).await
     }
 }

@@ -22,8 +22,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use tiris_runtime::config::{
-    ConfigError, DatabaseArgs, DatabaseConfig, Environment, OptionalNatsArgs, Problems,
-    ServiceArgs, ServiceConfig,
+    ConfigError, DatabaseArgs, DatabaseConfig, Environment, NatsArgs, Problems, ServiceArgs,
+    ServiceConfig,
 };
 use tiris_runtime::crypto::{EncryptionArgs, EncryptionConfig};
 
@@ -67,7 +67,7 @@ pub struct ServeArgs {
     #[command(flatten)]
     replica: ReplicaArgs,
     #[command(flatten)]
-    nats: OptionalNatsArgs,
+    nats: NatsArgs,
     #[command(flatten)]
     service: ServiceArgs,
 }
@@ -118,7 +118,7 @@ impl ServeArgs {
         let request_timeout =
             problems.parse_seconds("TIRIS_REQUEST_SECONDS", seconds, REQUEST_SECONDS_MAX);
         let drain_lead = self.drain_lead(environment, problems);
-        let live = LiveSettings::new(self.nats.check(environment, problems));
+        let live = LiveSettings::new(self.nats.check_optional(environment, problems));
         let service = self.service.check(ADMIN_LISTEN_DEFAULT, problems);
         let cors_origins = origins::parse(&self.cors_origins, environment, problems);
         let database = self.database.check(environment, problems);

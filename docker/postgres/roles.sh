@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs once, when the database is made: its owner, and who watches it. Neither is a superuser.
+# Runs once, when the database is created: adds its owner and the monitoring user, without superuser rights.
 set -eu
 
 psql --set=ON_ERROR_STOP=1 --username="$POSTGRES_USER" --dbname="$POSTGRES_DB" \

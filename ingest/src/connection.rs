@@ -66,14 +66,14 @@ impl Connection {
     /// not wait, and it cannot fail.
     pub fn wake(&self, users: &BTreeMap<Uuid, Vec<Trace>>) {
         for (user, traces) in users {
-            nats::tell_committed(&self.client, UserId(*user), traces);
+            nats::publish_committed(&self.client, UserId(*user), traces);
         }
     }
 
     /// Like [`Self::wake`], without traces.
     pub fn wake_untraced(&self, users: &BTreeSet<Uuid>) {
         for user in users {
-            nats::tell_committed(&self.client, UserId(*user), &[]);
+            nats::publish_committed(&self.client, UserId(*user), &[]);
         }
     }
 

@@ -1,7 +1,4 @@
-"""Checks the manifests of every environment: `make manifests-k8s` runs it with the tools it needs.
-
-Owns: the order of the checks and how their findings are told. Must not know: what they look for.
-"""
+"""Checks the manifests of every environment; `make manifests-k8s` runs it with the required tools."""
 
 import sys
 
@@ -24,7 +21,7 @@ def main():
             count += len(manifests)
             problems += [f"{environment}{variant}: {problem}" for problem in found(manifests, environment)]
             primary, standby = capacity.needed(manifests)
-            print(f"{environment}{variant}: {len(manifests)} manifests, {primary} connections at most, {standby} of a standby")
+            print(f"{environment}{variant}: {len(manifests)} manifests, at most {primary} connections, {standby} on a standby")
     for file in render.EXAMPLES:
         examples = render.parse(file.read_text())
         count += len(examples)

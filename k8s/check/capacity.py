@@ -1,24 +1,21 @@
-"""Compares how much there is with how much is needed: connections of the database, time to stop, replicas, lanes.
-
-Owns: the sums. Must not know: why a process needs what its settings say.
-"""
+"""Compares available with required capacity: database connections, shutdown time, replicas, lanes."""
 
 from math import ceil
 
 from render import find
 
-# Of max_connections, what PostgreSQL keeps for superusers, and what the operator, its exporter and people need.
+# Connections within max_connections that are reserved for superusers, and for the operator, its exporter and administrators.
 SUPERUSER_CONNECTIONS = 3
 OPERATION_CONNECTIONS = 12
-# A migration holds its lock on one connection and works on another.
+# A migration uses one connection for its lock and one for its work.
 MIGRATION_CONNECTIONS = 2
-# What stays of the time to stop, for the kernel and the container runtime.
+# The part of the shutdown time that is left for the kernel and the container runtime.
 STOP_SLACK_SECONDS = 5
 SERVICES = ("tiris-api", "tiris-ingest")
 
 
 def check(manifests):
-    """What does not fit."""
+    """Yields every limit that is exceeded."""
     yield from connections(manifests)
     for name in SERVICES:
         yield from stopping(manifests, name)
@@ -26,7 +23,7 @@ def check(manifests):
 
 
 def settings(manifests, name):
-    """The settings of a service."""
+    """Returns the settings of a service."""
     container = find(manifests, "Deployment", name)["spec"]["template"]["spec"]["containers"][0]
     given = {}
     for source in container.get("envFrom", []):
@@ -36,7 +33,7 @@ def settings(manifests, name):
 
 
 def replicas(manifests, name):
-    """The fewest and the most processes of a service that its autoscaler asks for."""
+    """Returns the minimum and maximum number of processes of a service, by its autoscaler."""
     for manifest in manifests:
         spec = manifest["spec"] if "spec" in manifest else {}
         if spec.get("scaleTargetRef", {}).get("name") == name:
@@ -48,7 +45,7 @@ def replicas(manifests, name):
 
 
 def processes_at_once(manifests, name):
-    """Most processes there can be: a rollout adds new ones while old ones still stop."""
+    """Returns the maximum number of processes during a rollout, which starts new ones while old ones stop."""
     spec = find(manifests, "Deployment", name)["spec"]
     most = replicas(manifests, name)[1]
     grace = spec["template"]["spec"]["terminationGracePeriodSeconds"]
@@ -57,7 +54,7 @@ def processes_at_once(manifests, name):
 
 
 def needed(manifests):
-    """Connections the primary must have, and those of a standby."""
+    """Returns the required connections of the primary and of a standby."""
     primary = SUPERUSER_CONNECTIONS + OPERATION_CONNECTIONS + MIGRATION_CONNECTIONS
     standby = SUPERUSER_CONNECTIONS + OPERATION_CONNECTIONS
     for name in SERVICES:
@@ -73,7 +70,7 @@ def connections(manifests):
     there = int(cluster["postgresql"]["parameters"]["max_connections"])
     primary, standby = needed(manifests)
     if max(primary, standby) > there:
-        yield f"max_connections is {there}, but all processes together may hold {primary} ({standby} of a standby)"
+        yield f"max_connections is {there}, but all processes together may use {primary} ({standby} on a standby)"
 
 
 def stopping(manifests, name):
@@ -85,26 +82,26 @@ def stopping(manifests, name):
         given = pod["terminationGracePeriodSeconds"]
         yield f"{name}: terminationGracePeriodSeconds is {given}, less than preStop and drain need: {least}"
     if name == "tiris-api" and hook == 0:
-        yield f"{name}: without preStop requests are still sent to a process that takes none"
+        yield f"{name}: without preStop it receives requests after it stopped accepting them"
 
 
 def scaling(manifests):
     for name in SERVICES:
         fewest, most = replicas(manifests, name)
         if not 2 <= fewest <= most:
-            yield f"{name}: between {fewest} and {most} processes; one alone is none while it is replaced"
+            yield f"{name}: between {fewest} and {most} processes; a single process is unavailable while it is replaced"
         spec = find(manifests, "Deployment", name)["spec"]
         if "replicas" in spec:
-            yield f"{name}: replicas is the autoscaler's, a rollout would take its decision back"
+            yield f"{name}: the autoscaler sets replicas, which a rollout would reset"
         if find(manifests, "PodDisruptionBudget", name) is None:
             yield f"{name}: no PodDisruptionBudget"
     lanes = int(settings(manifests, "tiris-ingest")["TIRIS_LANES"])
     most = replicas(manifests, "tiris-ingest")[1]
     if most > lanes:
-        yield f"tiris-ingest: {most} processes share {lanes} lanes; the rest would only stand by"
+        yield f"tiris-ingest: {most} processes share {lanes} lanes; the others would be idle"
     copies = int(settings(manifests, "tiris-ingest")["TIRIS_STREAM_REPLICAS"])
     if copies < 3:
         yield f"tiris-ingest: TIRIS_STREAM_REPLICAS is {copies}; an acknowledged event needs three copies"
     database = find(manifests, "Cluster", "tiris-db")["spec"]
     if database["instances"] < 3 or "synchronous" not in database["postgresql"]:
-        yield "tiris-db: three instances, and a standby that has every commit"
+        yield "tiris-db: needs three instances and a synchronous standby"

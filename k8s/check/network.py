@@ -1,7 +1,4 @@
-"""Compares the paths that NetworkPolicies open with those that README.md tells.
-
-Owns: how a policy is put into words. Must not know: why a path is needed.
-"""
+"""Compares the paths that NetworkPolicies open with the table in README.md."""
 
 import re
 
@@ -9,36 +6,36 @@ from render import K8S
 
 HEADING = "## Which network paths are open?"
 EVERYTHING = "0.0.0.0/0"
-# Labels by which our own pods are told apart; the value is the word.
+# Labels that identify our pods; the value is the name in the table.
 POD_LABELS = ("app.kubernetes.io/name", "tiris.ai/part")
-# Pods of the chart of NATS, which is not rendered here.
+# Pods of the NATS chart, which is not rendered here.
 OF_CHARTS = {"nats"}
 WORDS = {("acme.cert-manager.io/http01-solver", "true"): "certificate solver", ("k8s-app", "kube-dns"): "kube-dns"}
 
 
 def check(manifests, namespace):
-    """Paths that only one of the two knows, and pods that no policy holds to anything."""
+    """Yields paths that are missing on one side, and pods without a policy."""
     policies = [manifest for manifest in manifests if manifest["kind"] == "NetworkPolicy"]
     opened = {path.replace(namespace, "NAMESPACE") for policy in policies for path in paths(policy)}
-    told = documented()
-    for path in sorted(opened - told):
-        yield f"a policy opens what README.md does not tell: {path}"
-    for path in sorted(told - opened):
-        yield f"README.md tells what no policy opens: {path}"
+    listed = documented()
+    for path in sorted(opened - listed):
+        yield f"README.md does not list an open path: {path}"
+    for path in sorted(listed - opened):
+        yield f"README.md lists a path that no policy opens: {path}"
     words = {end for path in opened for end in path.rsplit(" | ", 1)[0].split(" | ") if is_inside(end)}
-    for word in sorted(words - pods_there(manifests) - OF_CHARTS - {"every pod", *WORDS.values()}):
-        yield f"a policy is about pods that are not there: {word}"
-    if not any(refuses_the_rest(policy["spec"]) for policy in policies):
-        yield "no policy refuses the rest"
+    for word in sorted(words - pod_names(manifests) - OF_CHARTS - {"every pod", *WORDS.values()}):
+        yield f"a policy selects pods that do not exist: {word}"
+    if not any(denies_by_default(policy["spec"]) for policy in policies):
+        yield "no policy denies all other traffic"
 
 
-def refuses_the_rest(spec):
+def denies_by_default(spec):
     everything = spec["podSelector"] == {} and set(spec.get("policyTypes", [])) == {"Ingress", "Egress"}
     return everything and "ingress" not in spec and "egress" not in spec
 
 
-def pods_there(manifests):
-    """The words by which policies may know the pods that these manifests make."""
+def pod_names(manifests):
+    """Returns the names of the pods of these manifests."""
     found = set()
     for manifest in manifests:
         spec = manifest.get("spec", {})
@@ -49,17 +46,17 @@ def pods_there(manifests):
 
 
 def documented():
-    """The rows of the table. Either end that is a pod of ours must allow a path: its beginning out, its end in."""
+    """Returns the rows of the table. Each of our pods at an end must allow the path: egress at its start, ingress at its end."""
     text = (K8S / "README.md").read_text()
     section = text.partition(HEADING)[2].partition("\n## ")[0]
-    told = set()
+    listed = set()
     for row in re.findall(r"^\| `(.+?)` \| `(.+?)` \| `(.+?)` \|", section, re.MULTILINE):
         beginning, end, _ = row
         if is_inside(beginning):
-            told.add(" | ".join(row) + " out")
+            listed.add(" | ".join(row) + " out")
         if is_inside(end):
-            told.add(" | ".join(row) + " in")
-    return told
+            listed.add(" | ".join(row) + " in")
+    return listed
 
 
 def is_inside(end):
@@ -67,7 +64,7 @@ def is_inside(end):
 
 
 def paths(policy):
-    """Every path of a policy, as `from | to | ports`, with the side that it is allowed on."""
+    """Yields every path of a policy as `from | to | ports`, with the side that allows it."""
     spec = policy["spec"]
     own = pods(spec["podSelector"])
     for side, peers, arrow in (("ingress", "from", "in"), ("egress", "to", "out")):
@@ -87,7 +84,7 @@ def ports(rule):
 
 
 def pods(selector):
-    """The pods a selector means, one word each."""
+    """Returns the names of the selected pods."""
     if not selector:
         return ["every pod"]
     found = []
@@ -97,7 +94,7 @@ def pods(selector):
         if expression["operator"] != "In" or expression["key"] not in POD_LABELS or found:
             return [f"pods by {selector}"]
         found += expression["values"]
-    # Several labels mean fewer pods; ours have one.
+    # A selector with several labels would match fewer pods; ours have one.
     return found if len(selector.get("matchLabels", {})) <= 1 else [" and ".join(found)]
 
 

@@ -1,35 +1,32 @@
-"""What every manifest of ours must hold to, whatever its schema allows.
-
-Owns: rules for containers, images, probes, settings and names. Must not know: the network, and how much of everything.
-"""
+"""Rules for our manifests beyond their schemas: containers, images, probes, settings and names."""
 
 import re
 from render import K8S, find, name_of
 
-# Words that an overlay must have replaced.
+# Placeholders that an overlay must replace.
 PLACEHOLDERS = re.compile(r'(^|//|[.="])namespace([-./"]|$)|\.domain$|REPLACE')
 VARIABLE = re.compile(r"\$\(([A-Z_]+)\)")
 DECLARED = re.compile(r'env = "([A-Z_]+)"')
-# Read by libraries, not by our own settings.
+# Variables that libraries read.
 OF_LIBRARIES = {"SSL_CERT_FILE"}
-# Variables that others are made of.
+# Variables that other variables refer to.
 PARTS = {"DATABASE_PASSWORD", "NATS_PASSWORD"}
 SOURCES = ("api/src", "ingest/src", "migrations/src", "shared/domain/src", "shared/runtime/src", "shared/store/src")
 STEPS = {"platform", "migrate", "services"}
 
 
 def check(manifests):
-    """What breaks a rule."""
+    """Yields every violation of a rule."""
     for manifest in manifests:
         for problem in of_manifest(manifest):
             yield f"{name_of(manifest)}: {problem}"
     yield from of_pods(manifests)
-    yield from settings_nobody_reads(manifests)
-    yield from secrets_nobody_makes(manifests)
+    yield from unknown_settings(manifests)
+    yield from missing_secrets(manifests)
 
 
 def of_pods(manifests):
-    """What breaks a rule for pods."""
+    """Yields every violation of a rule for pods."""
     for manifest in manifests:
         pod = manifest.get("spec", {}).get("template", {}).get("spec")
         if pod and manifest["kind"] in ("Deployment", "Job"):
@@ -42,11 +39,11 @@ def of_manifest(manifest):
         yield f"label tiris.ai/step must be one of {', '.join(sorted(STEPS))}, or k8s/deploy does not apply it"
     for path, text in texts(manifest):
         if PLACEHOLDERS.search(text):
-            yield f"{path} still holds a placeholder: {text}"
+            yield f"{path} still contains a placeholder: {text}"
 
 
 def texts(value, path=""):
-    """Every text in a manifest with its place."""
+    """Yields every string of a manifest with its path."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from texts(inner, f"{path}.{key}" if path else str(key))
@@ -59,7 +56,7 @@ def texts(value, path=""):
 
 def of_pod(pod, manifest, manifests):
     if pod.get("automountServiceAccountToken") is not False:
-        yield "automountServiceAccountToken must be false: nothing of ours speaks to the cluster"
+        yield "automountServiceAccountToken must be false: our programs do not use the API of the cluster"
     security = pod.get("securityContext", {})
     if security.get("runAsNonRoot") is not True or not security.get("runAsUser"):
         yield "must not run as root: securityContext.runAsNonRoot and a runAsUser other than 0"
@@ -70,7 +67,7 @@ def of_pod(pod, manifest, manifests):
             yield f"{flag} must not be set"
     for volume in pod.get("volumes", []):
         if "hostPath" in volume:
-            yield f"volume {volume['name']}: hostPath reaches into the machine"
+            yield f"volume {volume['name']}: hostPath gives access to the node"
         secret = volume.get("secret", {})
         if secret.get("secretName", "").endswith(("-ca", "-tls")) and not secret.get("items"):
             yield f"volume {volume['name']}: name the certificate in items, or the pod gets the key as well"
@@ -98,9 +95,9 @@ def of_container(container, is_service, manifests):
         for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
             if probe not in container:
                 yield f"{probe} is missing"
-        # A database that is down is no reason to start again what waits for it.
+        # An unavailable database must not restart the processes that wait for it.
         if "ready" in str(container.get("livenessProbe")):
-            yield "livenessProbe must not ask /health/ready"
+            yield "livenessProbe must not use /health/ready"
     yield from of_variables(container, manifests)
 
 
@@ -110,11 +107,11 @@ def of_image(image):
     if not digest and not tag:
         yield f"image {image} has no tag"
     elif tag == "latest":
-        yield f"image {image}: latest is another image every day"
+        yield f"image {image}: latest is not a fixed version"
 
 
 def of_variables(container, manifests):
-    """`$(NAME)` is replaced only by what stands before it."""
+    """Yields references `$(NAME)` to variables that are not defined before them."""
     known = set()
     for source in container.get("envFrom", []):
         if "configMapRef" in source:
@@ -126,11 +123,11 @@ def of_variables(container, manifests):
     for variable in container.get("env", []):
         for used in VARIABLE.findall(variable.get("value", "")):
             if used not in known:
-                yield f"{variable['name']} uses $({used}), which is not known before it"
+                yield f"{variable['name']} uses $({used}), which is not defined before it"
         known.add(variable["name"])
 
 
-def settings_nobody_reads(manifests):
+def unknown_settings(manifests):
     declared = set(OF_LIBRARIES | PARTS)
     for folder in SOURCES:
         for file in (K8S.parent / folder).rglob("*.rs"):
@@ -142,19 +139,19 @@ def settings_nobody_reads(manifests):
         for container in manifest.get("spec", {}).get("template", {}).get("spec", {}).get("containers", []):
             given |= {variable["name"] for variable in container.get("env", [])}
         for name in sorted(given - declared):
-            yield f"{name_of(manifest)}: no program of ours reads {name}"
+            yield f"{name_of(manifest)}: no program reads {name}"
 
 
-def secrets_nobody_makes(manifests):
-    """Secrets that pods need, and neither we nor an operator makes."""
-    made = {"tiris-db-app", "tiris-db-ca"}
+def missing_secrets(manifests):
+    """Yields secrets that pods need but nothing creates."""
+    created = {"tiris-db-app", "tiris-db-ca"}
     for manifest in manifests:
         if manifest["kind"] == "ExternalSecret":
-            made.add(manifest["spec"]["target"]["name"])
+            created.add(manifest["spec"]["target"]["name"])
         elif manifest["kind"] == "Certificate":
-            made.add(manifest["spec"]["secretName"])
+            created.add(manifest["spec"]["secretName"])
     for manifest in manifests:
         for path, text in texts(manifest.get("spec", {}).get("template", {})):
             keys = ("secret.secretName", "secretRef.name", "secretKeyRef.name")
-            if path.endswith(keys) and text not in made:
-                yield f"{name_of(manifest)}: nothing makes the secret {text}"
+            if path.endswith(keys) and text not in created:
+                yield f"{name_of(manifest)}: nothing creates the secret {text}"

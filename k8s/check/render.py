@@ -1,7 +1,4 @@
-"""Renders the manifests of an environment.
-
-Owns: which environments and variants there are, and how they are rendered. Must not know: what is wrong with them.
-"""
+"""Renders the manifests of the environments and their variants."""
 
 import os
 import subprocess
@@ -12,12 +9,12 @@ import yaml
 
 K8S = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ("staging", "production")
-# What is applied by hand, each file for itself.
+# Files that are applied by hand.
 EXAMPLES = sorted((K8S / "examples").glob("*.yaml"))
 
 
 def kubectl(*arguments):
-    """Runs kubectl and answers what it prints."""
+    """Runs kubectl and returns its output."""
     return run(os.environ.get("KUBECTL", "kubectl"), *arguments)
 
 
@@ -30,12 +27,12 @@ def run(*command):
 
 
 def environment_text(name):
-    """The manifests of an environment, as they are applied."""
+    """Returns the manifests of an environment as they are applied."""
     return kubectl("kustomize", K8S / "overlays" / name)
 
 
 def plain_text(name):
-    """The same for a cluster without KEDA."""
+    """Returns the manifests for a cluster without KEDA."""
     with tempfile.TemporaryDirectory(dir=K8S, prefix=".plain-") as folder:
         kustomization = {
             "resources": [f"../overlays/{name}"],
@@ -47,22 +44,22 @@ def plain_text(name):
 
 
 def rollout_text(name, version):
-    """What a rollout of this version applies."""
+    """Returns the manifests that a rollout of this version applies."""
     return run(K8S / "deploy", "--render", name, version)
 
 
 def parse(text):
-    """The manifests in a text."""
+    """Parses manifests."""
     return [manifest for manifest in yaml.safe_load_all(text) if manifest]
 
 
 def name_of(manifest):
-    """What a person calls a manifest."""
+    """Returns the readable name of a manifest."""
     return f"{manifest.get('kind')}/{manifest.get('metadata', {}).get('name')}"
 
 
 def find(manifests, kind, name):
-    """The manifest of this kind and name, or None."""
+    """Returns the manifest of this kind and name, or None."""
     for manifest in manifests:
         if manifest["kind"] == kind and manifest["metadata"]["name"] == name:
             return manifest

@@ -1,7 +1,4 @@
-"""All rules for the manifests of one environment.
-
-Owns: which there are. Must not know: what they look for.
-"""
+"""All rules for the manifests of an environment."""
 
 import capacity
 import network
@@ -10,7 +7,7 @@ import schemas
 
 
 def found(manifests, environment):
-    """All findings in the manifests of an environment."""
+    """Yields all findings in the manifests of an environment."""
     yield from schemas.check(manifests)
     yield from policy.check(manifests)
     yield from network.check(manifests, f"tiris-{environment}")

@@ -1,7 +1,4 @@
-"""Compares manifests with the schemas of their kinds.
-
-Owns: Kubernetes' own schemas, and ours for the resources of operators. Must not know: what makes a good manifest.
-"""
+"""Validates manifests with the schemas of Kubernetes, and with our own for the resources of operators."""
 
 from pathlib import Path
 
@@ -11,7 +8,7 @@ import yaml
 
 from render import name_of
 
-# The oldest and the newest Kubernetes the manifests are for.
+# The oldest and newest supported version of Kubernetes.
 VERSIONS = ("1.34", "1.37")
 OPERATORS = {}
 for file in sorted((Path(__file__).parent / "schemas").glob("*.yaml")):
@@ -19,7 +16,7 @@ for file in sorted((Path(__file__).parent / "schemas").glob("*.yaml")):
 
 
 def check(manifests):
-    """What does not fit its schema."""
+    """Yields every violation of a schema."""
     for manifest in manifests:
         schema = OPERATORS.get(f"{manifest['apiVersion']} {manifest['kind']}")
         found = of_kubernetes(manifest) if schema is None else of_an_operator(manifest, schema)
@@ -50,7 +47,7 @@ def of_an_operator(manifest, schema):
 
 
 def autoscaler_of(spec):
-    """The autoscaler KEDA makes of a ScaledObject, whose behavior is Kubernetes' own."""
+    """Returns the HorizontalPodAutoscaler that KEDA creates for a ScaledObject."""
     config = spec.get("advanced", {}).get("horizontalPodAutoscalerConfig", {})
     return {
         "apiVersion": "autoscaling/v2",

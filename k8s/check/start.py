@@ -1,7 +1,4 @@
-"""Starts the programs in the given folder with the settings of every environment, secrets apart: they must take them.
-
-Owns: how a container's environment is put together outside of a cluster. Must not know: what a setting means.
-"""
+"""Starts the programs of a folder with the settings of every environment, except secrets, and checks that they accept them."""
 
 import base64
 import json
@@ -15,7 +12,7 @@ import policy
 import render
 
 SERVICES = {"tiris-api": "serve", "tiris-ingest": "run"}
-# In place of what only a cluster has.
+# Substitutes for values that only a cluster has.
 SECRETS = {
     "TIRIS_ENCRYPTION_KEYS": f"first:{base64.b64encode(bytes(range(32))).decode()}",
     "TIRIS_FINGERPRINT_KEY": base64.b64encode(bytes(range(1, 33))).decode(),
@@ -46,7 +43,7 @@ def main(folder):
 
 
 def variables(manifests, service):
-    """What a container of the service would find in its environment."""
+    """Returns the environment of a container of the service."""
     container = render.find(manifests, "Deployment", service)["spec"]["template"]["spec"]["containers"][0]
     found = {}
     for source in container["envFrom"]:
@@ -56,12 +53,12 @@ def variables(manifests, service):
             found |= SECRETS
     for one in container["env"]:
         found[one["name"]] = policy.VARIABLE.sub(lambda used: found[used[1]], one.get("value", "p4ssword"))
-    # Not on a port that somebody else has.
+    # Any free port.
     return found | {name: "127.0.0.1:0" for name in LISTENERS if name in found}
 
 
 def first_words(command, given):
-    """None when the program takes its settings, else what it says: it logs nothing before it has read them all."""
+    """Returns None when the program accepts its settings, else its error; it logs nothing before it has checked them all."""
     process = subprocess.Popen(
         command, env={"PATH": os.environ["PATH"], **given}, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     )

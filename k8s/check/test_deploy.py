@@ -1,7 +1,4 @@
-"""Rolls out with a kubectl that only writes down what it is asked, where no cluster is.
-
-Owns: the order of a rollout, and where it stops. Must not know: what a cluster does with it.
-"""
+"""Tests the order of a rollout, and where it stops, with a fake kubectl that records its calls."""
 
 import os
 import subprocess
@@ -40,31 +37,31 @@ class Rollout(unittest.TestCase):
         return subprocess.run(command, env=environment, capture_output=True, text=True)
 
     def steps(self):
-        """What changed something, and what was waited for, in order."""
-        told = []
+        """Returns the calls that change or wait for something, in order."""
+        steps = []
         for call in self.calls.read_text().splitlines():
             self.assertTrue(call.startswith("--namespace tiris-production "), call)
             for mark in ("step=platform", "step=migrate", "step=services", "delete job", "cluster/tiris-db"):
                 if mark in call:
-                    told.append(mark)
+                    steps.append(mark)
             if "rollout status" in call:
-                told.append(call.split()[4])
-        return told
+                steps.append(call.split()[4])
+        return steps
 
-    def test_services_change_last_and_only_after_the_migrations(self):
+    def test_services_change_after_the_migrations(self):
         done = self.deploy("production", "1.2.3")
         self.assertEqual(done.returncode, 0, done.stderr)
         before = ["step=platform", "cluster/tiris-db", "statefulset/tiris-nats", "delete job", "step=migrate"]
         after = ["step=services", "deployment/tiris-api", "deployment/tiris-ingest"]
         self.assertEqual(self.steps(), before + after)
 
-    def test_failed_migrations_leave_the_services_alone(self):
+    def test_failed_migrations_stop_the_rollout(self):
         done = self.deploy("production", "1.2.3", migration="FailureTarget Failed")
         self.assertEqual(done.returncode, 1)
         self.assertIn("the migrations failed, nothing else was changed", done.stderr)
         self.assertNotIn("step=services", self.steps())
 
-    def test_what_is_no_version_or_environment_is_refused_before_anything_happens(self):
+    def test_invalid_arguments_change_nothing(self):
         for arguments in (["production", "latest"], ["production"], ["test", "1.2.3"], ["production", "1.2.3; true"]):
             done = self.deploy(*arguments)
             self.assertEqual(done.returncode, 2, arguments)

@@ -140,7 +140,7 @@ async fn session_of(request: &Request, bearer: &Bearer) -> poem::Result<Session>
 
     tracing::Span::current().record("user_id", tracing::field::display(session.user));
     if let Some(trace) = request.data::<Trace>() {
-        trace.is_for(session.user);
+        trace.set_user(session.user);
     }
     Ok(session)
 }

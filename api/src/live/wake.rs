@@ -61,7 +61,7 @@ impl Wakes {
     pub(crate) fn publish_committed(&self, user: UserId) {
         if let Some(client) = &self.0 {
             let trace = trace::current();
-            nats::tell_committed(client, user, trace.as_slice());
+            nats::publish_committed(client, user, trace.as_slice());
         }
     }
 

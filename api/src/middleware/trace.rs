@@ -50,7 +50,7 @@ pub(crate) async fn trace<E: Endpoint<Output = Response>>(
 
 /// Returns the span of a request, at the highest level so that log lines of any level have its ids.
 fn span(trace: &Trace) -> Span {
-    if !telemetry::keeps_spans() {
+    if !telemetry::uses_spans() {
         return Span::none();
     }
     error_span!(

@@ -116,10 +116,8 @@ impl GetReady {
             return Err(Problem::NotReady(failing.join(", ")).into());
         }
 
-        let notes = report.found.iter().map(|(name, found)| {
-            let (Ok(detail) | Err(detail)) = &found.result;
-            format!("{name}: {detail}")
-        });
+        let found = report.found.iter();
+        let notes = found.map(|(name, found)| format!("{name}: {}", found.detail));
         let checks = report.found.keys().map(|name| (*name).to_owned());
         Ok(Reply::read(Ready {
             ready: true,

@@ -3,7 +3,7 @@
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use tiris_domain::states::IdentityProvider;
-use tiris_runtime::config::{Environment, Problems, SecretText, entries, is_loopback};
+use tiris_runtime::config::{Environment, Problems, entries, is_loopback};
 
 /// The identity providers.
 #[derive(clap::Args, Clone, Debug)]
@@ -23,7 +23,7 @@ pub struct ProviderArgs {
     /// Client secret at Google
     #[arg(long, env = "TIRIS_GOOGLE_CLIENT_SECRET", hide_env_values = true)]
     #[arg(default_value = "", hide_default_value = true, value_name = "SECRET")]
-    google_client_secret: SecretText,
+    google_client_secret: SecretString,
     /// Issuer of Google's id tokens
     #[arg(long, env = "TIRIS_GOOGLE_ISSUER")]
     #[arg(default_value = "https://accounts.google.com", value_name = "URL")]
@@ -56,7 +56,7 @@ pub struct ProviderArgs {
     /// App secret at WeChat
     #[arg(long, env = "TIRIS_WECHAT_APP_SECRET", hide_env_values = true)]
     #[arg(default_value = "", hide_default_value = true, value_name = "SECRET")]
-    wechat_app_secret: SecretText,
+    wechat_app_secret: SecretString,
     /// Authorization endpoint of WeChat
     #[arg(long, env = "TIRIS_WECHAT_AUTH_URL")]
     #[arg(
@@ -184,7 +184,7 @@ impl ProviderArgs {
             id_variable: "TIRIS_GOOGLE_CLIENT_ID",
             id: &self.google_client_id,
             secret_variable: "TIRIS_GOOGLE_CLIENT_SECRET",
-            secret: self.google_client_secret.secret(),
+            secret: self.google_client_secret.clone(),
         };
         let (client_id, client_secret) =
             credentials.check(IdentityProvider::Google, required, problems)?;
@@ -214,7 +214,7 @@ impl ProviderArgs {
             id_variable: "TIRIS_WECHAT_APP_ID",
             id: &self.wechat_app_id,
             secret_variable: "TIRIS_WECHAT_APP_SECRET",
-            secret: self.wechat_app_secret.secret(),
+            secret: self.wechat_app_secret.clone(),
         };
         let (app_id, app_secret) =
             credentials.check(IdentityProvider::Wechat, required, problems)?;

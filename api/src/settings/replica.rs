@@ -1,8 +1,7 @@
 //! Settings of the database replica that serves older history.
 
-use tiris_runtime::config::{
-    DatabaseConfig, Environment, Problems, SecretText, check_database_url,
-};
+use secrecy::{ExposeSecret, SecretString};
+use tiris_runtime::config::{DatabaseConfig, Environment, Problems, check_database_url};
 
 /// The optional database replica.
 #[derive(clap::Args, Clone, Debug)]
@@ -11,7 +10,7 @@ pub struct ReplicaArgs {
     /// unreachable or lags, the primary serves them
     #[arg(long, env = "DATABASE_REPLICA_URL")]
     #[arg(hide_env_values = true, value_name = "URL")]
-    database_replica_url: Option<SecretText>,
+    database_replica_url: Option<SecretString>,
 }
 
 impl ReplicaArgs {
@@ -25,7 +24,7 @@ impl ReplicaArgs {
         let url = self
             .database_replica_url
             .as_ref()
-            .filter(|url| !url.is_blank())?;
+            .filter(|url| !url.expose_secret().trim().is_empty())?;
         let url = check_database_url("DATABASE_REPLICA_URL", url, environment, problems)?;
         Some(DatabaseConfig {
             url,

@@ -124,7 +124,7 @@ async fn a_message_wakes_the_stream_with_the_objects_of_get() {
         .await
         .expect("booked");
     let client = async_nats::connect(nats.url()).await.expect("connected");
-    tiris_runtime::nats::tell_committed(&client, user.id, &[]);
+    tiris_runtime::nats::publish_committed(&client, user.id, &[]);
     let kinds: Vec<String> = stream
         .events(3)
         .await

@@ -34,13 +34,13 @@ impl Recorded {
     async fn start() -> Self {
         let world = World::start_with(|settings| {
             let url = settings.database.url.expose_secret();
-            settings.database.url = Statements::told_at(url).into();
+            settings.database.url = Statements::recordable(url).into();
             settings.database.max_connections = 1;
         })
         .await;
         Self {
             world,
-            statements: Statements::listen(),
+            statements: Statements::record(),
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::plan::Item;
 use crate::stream::Message;
 use std::collections::{BTreeMap, BTreeSet};
-use tiris_runtime::trace::{Parent, REQUEST_ID, TRACEPARENT, Trace};
+use tiris_runtime::trace::{REQUEST_ID, TRACEPARENT, Trace, TraceContext};
 use uuid::Uuid;
 
 /// The trace of each message, and that of the batch.
@@ -47,7 +47,7 @@ impl Traces {
     }
 
     /// Returns the other traces that the batch is linked to.
-    pub(super) fn links(&self) -> impl Iterator<Item = Parent> {
+    pub(super) fn links(&self) -> impl Iterator<Item = TraceContext> {
         let traces = self.of.iter().flatten();
         let others = traces.filter(|trace| trace.id() != self.batch.id());
         others.filter_map(Trace::parent)

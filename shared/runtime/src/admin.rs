@@ -1,32 +1,31 @@
-//! The private listener of both binaries: health and metrics, for operators and for what looks after processes.
-//!
-//! Owns: the routes and their answers. Must not know: what makes a binary ready; it asks the given health.
+//! The private listener of both services: health and metrics, for operators and orchestrators.
 
 use crate::health::Health;
 use crate::metrics::Metrics;
 use poem::http::StatusCode;
-use poem::listener::{Acceptor, Listener, TcpAcceptor, TcpListener};
+use poem::listener::TcpAcceptor;
 use poem::web::{Data, Json};
 use poem::{EndpointExt, IntoEndpoint, Route, Server, get, handler};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::time::Duration;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-/// How often everything is checked when nobody asks, so that the metrics tell how it is.
+/// How often the checks run without a request, so that their metrics stay current.
 const CHECK_INTERVAL: Duration = Duration::from_secs(10);
 
 #[handler]
-fn live_probe() -> Json<serde_json::Value> {
-    envelope("data", json!({"live": true}))
+fn live_probe() -> Json<Value> {
+    success(json!({"live": true}))
 }
 
 #[handler]
-async fn ready_probe(health: Data<&Health>) -> (StatusCode, Json<serde_json::Value>) {
+async fn ready_probe(health: Data<&Health>) -> (StatusCode, Json<Value>) {
     let report = health.run().await;
     if report.is_ready() {
         let data = json!({"ready": true, "checks": report.checks()});
-        return (StatusCode::OK, envelope("data", data));
+        return (StatusCode::OK, success(data));
     }
 
     let failing: Vec<String> = report
@@ -34,29 +33,24 @@ async fn ready_probe(health: Data<&Health>) -> (StatusCode, Json<serde_json::Val
         .map(|(name, why)| format!("{name} ({why:?})"))
         .collect();
 
+    let metadata = metadata();
     let error = json!({
         "code": "SERVICE_UNAVAILABLE",
         "message": format!("not ready: {}", failing.join(", ")),
         "details": report.checks(),
+        "trace_id": metadata["trace_id"],
+        "timestamp": metadata["timestamp"],
     });
-    (StatusCode::SERVICE_UNAVAILABLE, envelope("error", error))
+    let body = json!({"success": false, "error": error, "metadata": metadata});
+    (StatusCode::SERVICE_UNAVAILABLE, Json(body))
 }
 
-/// 200 whatever it tells: it is for people.
+/// Answers 200 also when the process is not ready: it is for operators, not for probes.
 #[handler]
-async fn detail(health: Data<&Health>) -> Json<serde_json::Value> {
-    envelope("data", health.detail().await)
-}
-
-/// The form of every answer of the API, so that one reader understands both listeners.
-fn envelope(part: &str, mut body: serde_json::Value) -> Json<serde_json::Value> {
-    let metadata =
-        json!({"timestamp": chrono::Utc::now(), "trace_id": tiris_domain::ids::new_id()});
-    if part == "error" {
-        body["trace_id"] = metadata["trace_id"].clone();
-        body["timestamp"] = metadata["timestamp"].clone();
-    }
-    Json(json!({"success": part == "data", part: body, "metadata": metadata}))
+async fn detail(health: Data<&Health>) -> Json<Value> {
+    let report = health.run().await;
+    let version = env!("CARGO_PKG_VERSION");
+    success(json!({"ready": report.is_ready(), "version": version, "parts": report.found}))
 }
 
 #[handler]
@@ -64,17 +58,23 @@ fn render_metrics(metrics: Data<&Metrics>) -> String {
     metrics.render()
 }
 
-/// Binds `address`; returns also the address that was bound.
-pub async fn bind(address: SocketAddr) -> std::io::Result<(TcpAcceptor, SocketAddr)> {
-    let acceptor = TcpListener::bind(address).into_acceptor().await?;
-    let bound = acceptor.local_addr();
-    let bound = bound
-        .first()
-        .and_then(|local| local.as_socket_addr().copied());
-    Ok((acceptor, bound.unwrap_or(address)))
+/// Wraps `data` in the envelope of the API, so that clients read both listeners alike.
+fn success(data: Value) -> Json<Value> {
+    Json(json!({"success": true, "data": data, "metadata": metadata()}))
 }
 
-/// Binds `address` and serves until `stop`; returns the address that was bound.
+fn metadata() -> Value {
+    json!({"timestamp": chrono::Utc::now(), "trace_id": tiris_domain::ids::new_id()})
+}
+
+/// Binds `address`; returns the listener with its actual address.
+pub async fn bind(address: SocketAddr) -> std::io::Result<(TcpAcceptor, SocketAddr)> {
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    let bound = listener.local_addr()?;
+    Ok((TcpAcceptor::from_tokio(listener)?, bound))
+}
+
+/// Binds `address` and serves until `stop`; returns the actual address.
 pub async fn serve(
     address: SocketAddr,
     health: Health,
@@ -83,7 +83,8 @@ pub async fn serve(
 ) -> std::io::Result<SocketAddr> {
     let (acceptor, bound) = bind(address).await?;
 
-    tokio::spawn(look_after(health.clone(), stop.clone()));
+    let checks = check_regularly(health.clone());
+    tokio::spawn(stop.clone().run_until_cancelled_owned(checks));
     let app = Route::new()
         .at("/health", get(detail))
         .at("/health/live", get(live_probe))
@@ -106,14 +107,11 @@ pub async fn serve(
     Ok(bound)
 }
 
-async fn look_after(health: Health, stop: CancellationToken) {
+async fn check_regularly(health: Health) {
     let mut ticks = tokio::time::interval(CHECK_INTERVAL);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let looking = async {
-        loop {
-            ticks.tick().await;
-            health.run().await;
-        }
-    };
-    stop.run_until_cancelled(looking).await;
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        health.run().await;
+    }
 }

@@ -1,29 +1,24 @@
-//! Secrets at rest: what they are encrypted with, and how two equal ones are found without reading them.
-//!
-//! Owns: keys, the form of a ciphertext, fingerprints, and the settings that name the keys. Must not know: SQL, HTTP.
+//! Secrets at rest: encryption, fingerprints that find equal secrets without decrypting them, and the settings of the keys.
 //!
 //! A ciphertext is `length of the key id (1 byte) || key id || nonce (24 bytes) || XChaCha20-Poly1305 output`. Its
-//! associated data is the place it belongs to, so that the database's administrator cannot move a secret to a row,
-//! column or user of his own and have it shown to him there.
+//! associated data is the place it belongs to, so that a database administrator cannot move a secret to a row, column or
+//! user of their own and read it there.
 //!
-//! A new column with ciphertexts is named in [`SecretColumn`] and in `store::secrets`, which rotates it:
+//! A new column with ciphertexts is added to [`SecretColumn`] and to `store::secrets`, which rotates it:
 //! `secrets.ring.encrypt(&SecretColumn::ACCESS_TOKEN.of(row, user), &token)`.
 //!
-//! Fingerprints have a key of their own, `TIRIS_FINGERPRINT_KEY`, which is never rotated: were they made with an
-//! encryption key, every rotation would have to find each secret's fingerprint anew at the moment others compare it.
-//! From a lost fingerprint key no secret can be read; one can only try whether a guess is right.
+//! Fingerprints have their own key, `TIRIS_FINGERPRINT_KEY`, which is never rotated: with an encryption key, a rotation
+//! would have to replace every fingerprint while other requests compare them. A leaked fingerprint key decrypts nothing;
+//! it only allows testing guesses.
 
 mod cipher;
-mod error;
 mod fingerprint;
 mod keys;
 mod place;
-mod secrets;
 mod settings;
 
-pub use cipher::KeyRing;
-pub use error::CryptoError;
-pub use fingerprint::{FINGERPRINT_BYTES, Fingerprints};
+pub use cipher::CryptoError;
+pub use fingerprint::Fingerprints;
+pub use keys::KeyRing;
 pub use place::{Place, SecretColumn};
-pub use secrets::{EncryptionConfig, Secrets, SecretsError};
-pub use settings::EncryptionArgs;
+pub use settings::{EncryptionArgs, EncryptionConfig, Secrets};

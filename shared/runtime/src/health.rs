@@ -1,27 +1,26 @@
-//! Whether a process can do its work, and how each part it depends on is.
-//!
-//! Owns: running the checks, what is remembered of them, and that a process which is about to stop is not ready. Must not
-//! know: what a check asks.
+//! The health of a process: the checks of its dependencies, their history, and whether the process is draining.
 
 use crate::explain;
 use chrono::{DateTime, Utc};
-use serde_json::{Map, Value, json};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A check that takes longer has failed: a part that hangs answers as little as one that is down.
+/// A check that takes longer has failed.
 const CHECK_LIMIT: Duration = Duration::from_secs(5);
-/// What the end of a process is called among the checks.
+/// The name under which a draining process appears among its checks.
 const SHUTDOWN: &str = "shutdown";
 
-/// What a check found: `Ok` with a note, or why the part cannot be used now.
+/// The outcome of a check: a note, or the reason why the dependency is unusable.
 pub type CheckResult = Result<String, String>;
-type CheckFn = dyn Fn() -> Pin<Box<dyn Future<Output = CheckResult> + Send>> + Send + Sync;
+type CheckFn = dyn Fn() -> BoxFuture<'static, CheckResult> + Send + Sync;
 
-/// The named checks of a process; cloning is cheap, and clones remember together.
+/// The named checks of a process; clones are cheap and share their history.
 #[derive(Clone, Default)]
 pub struct Health {
     checks: BTreeMap<&'static str, Arc<Check>>,
@@ -30,118 +29,94 @@ pub struct Health {
 
 struct Check {
     run: Box<CheckFn>,
-    /// Whether the process is of no use without this part.
     is_needed: bool,
-    memory: Mutex<Memory>,
+    last: Mutex<Option<Found>>,
 }
 
-/// What is remembered of a check.
-#[derive(Clone, Debug, Default)]
-struct Memory {
-    /// Since when it has been up, or down.
-    since: Option<(bool, DateTime<Utc>)>,
-    last_error: Option<(DateTime<Utc>, String)>,
-}
-
-/// What a check found, and how long it took.
-#[derive(Clone, Debug)]
+/// The outcome of one check, as the admin listener shows it.
+#[derive(Clone, Debug, Serialize)]
 pub struct Found {
-    /// What it found.
-    pub result: CheckResult,
-    is_needed: bool,
-    at: DateTime<Utc>,
-    took: Duration,
-    memory: Memory,
+    state: State,
+    needed: bool,
+    /// The note of the check, or the reason for its failure.
+    pub detail: String,
+    since: Option<DateTime<Utc>>,
+    checked_at: DateTime<Utc>,
+    latency_micros: Option<u64>,
+    last_error: Option<Value>,
 }
 
-/// All checks at one moment.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Up,
+    Down,
+}
+
+/// The outcomes of all checks of one run.
+#[derive(Clone, Debug)]
 pub struct Report {
-    /// By name.
+    /// The outcomes by the name of the check.
     pub found: BTreeMap<&'static str, Found>,
 }
 
 impl Report {
-    /// Whether the process can do its work.
-    #[must_use]
-    pub fn is_ready(&self) -> bool {
+    /// Reports whether every needed dependency is up.
+    pub(crate) fn is_ready(&self) -> bool {
         self.failing().next().is_none()
     }
 
-    /// What keeps it from its work, and why.
+    /// Returns the needed dependencies that are down, each with the reason.
     pub fn failing(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let needed = self.found.iter().filter(|(_, found)| found.is_needed);
-        needed.filter_map(|(name, found)| Some((*name, found.result.as_ref().err()?.as_str())))
+        let found = self.found.iter();
+        let failing = found.filter(|(_, found)| found.needed && found.state == State::Down);
+        failing.map(|(name, found)| (*name, found.detail.as_str()))
     }
 
-    /// Checks and their results: `{name: {"ok": bool, "detail": text}}`.
-    #[must_use]
-    pub fn checks(&self) -> Value {
+    /// Returns the outcomes as `{name: {"ok": bool, "detail": text}}`.
+    pub(crate) fn checks(&self) -> Value {
         let checks = self.found.iter().map(|(name, found)| {
-            let check = json!({"ok": found.result.is_ok(), "detail": found.detail()});
+            let check = json!({"ok": found.state == State::Up, "detail": found.detail});
             ((*name).to_owned(), check)
         });
         Value::Object(checks.collect())
     }
 }
 
-impl Found {
-    fn detail(&self) -> &str {
-        let (Ok(detail) | Err(detail)) = &self.result;
-        detail
-    }
-
-    fn part(&self) -> Value {
-        let last_error = self.memory.last_error.as_ref();
-        json!({
-            "state": if self.result.is_ok() { "up" } else { "down" },
-            "needed": self.is_needed,
-            "detail": self.detail(),
-            "since": self.memory.since.map(|(_, since)| since),
-            "checked_at": self.at,
-            "latency_micros": u64::try_from(self.took.as_micros()).ok(),
-            "last_error": last_error.map(|(at, why)| json!({"at": at, "detail": why})),
-        })
-    }
-}
-
 impl Health {
-    /// Adds the check of a part without which the process is not ready.
+    /// Adds a check of a dependency without which the process is not ready.
     #[must_use]
-    pub fn with<F, Fut>(self, name: &'static str, check: F) -> Self
+    pub fn with<F>(self, name: &'static str, check: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
-        F: Fn() -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = CheckResult> + Send + 'static,
+        F: Future<Output = CheckResult> + Send + 'static,
     {
-        self.add(name, true, check)
+        self.add(name, true, Box::new(move || check().boxed()))
     }
 
-    /// Adds the check of a part that nothing needs: how it is, is told and changes nothing.
+    /// Adds a check of a dependency that is reported but does not decide whether the process is ready.
     #[must_use]
-    pub fn with_optional<F, Fut>(self, name: &'static str, check: F) -> Self
+    pub fn with_optional<F>(
+        self,
+        name: &'static str,
+        check: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Self
     where
-        F: Fn() -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = CheckResult> + Send + 'static,
+        F: Future<Output = CheckResult> + Send + 'static,
     {
-        self.add(name, false, check)
+        self.add(name, false, Box::new(move || check().boxed()))
     }
 
-    fn add<F, Fut>(mut self, name: &'static str, is_needed: bool, check: F) -> Self
-    where
-        F: Fn() -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = CheckResult> + Send + 'static,
-    {
-        let run: Box<CheckFn> = Box::new(move || Box::pin(check()));
+    fn add(mut self, name: &'static str, is_needed: bool, run: Box<CheckFn>) -> Self {
         let check = Check {
             run,
             is_needed,
-            memory: Mutex::default(),
+            last: Mutex::default(),
         };
         self.checks.insert(name, Arc::new(check));
         self
     }
 
-    /// From now on the process is not ready, so that nobody sends it anything new.
+    /// Makes the process report from now on that it is not ready, so that it receives no new work.
     pub fn drain(&self) {
         self.is_draining.store(true, Ordering::Release);
     }
@@ -150,72 +125,65 @@ impl Health {
     pub async fn run(&self) -> Report {
         let mut found = BTreeMap::new();
         for (name, check) in &self.checks {
-            found.insert(*name, check.find(name).await);
+            found.insert(*name, check.run(name).await);
         }
 
         if self.is_draining.load(Ordering::Acquire) {
             let stopping = Found {
-                result: Err("the process is about to stop".to_owned()),
-                is_needed: true,
-                at: Utc::now(),
-                took: Duration::ZERO,
-                memory: Memory::default(),
+                state: State::Down,
+                needed: true,
+                detail: "the process is about to stop".to_owned(),
+                since: None,
+                checked_at: Utc::now(),
+                latency_micros: Some(0),
+                last_error: None,
             };
             found.insert(SHUTDOWN, stopping);
         }
 
         Report { found }
     }
-
-    /// Runs all checks, and tells of each also since when it is so, how long it took, and its last error.
-    pub async fn detail(&self) -> Value {
-        let report = self.run().await;
-        let parts = report.found.iter();
-        let parts: Map<String, Value> = parts
-            .map(|(name, found)| ((*name).to_owned(), found.part()))
-            .collect();
-        json!({"ready": report.is_ready(), "version": env!("CARGO_PKG_VERSION"), "parts": parts})
-    }
 }
 
 impl Check {
-    async fn find(&self, name: &'static str) -> Found {
+    async fn run(&self, name: &'static str) -> Found {
         let started = Instant::now();
         let result = tokio::time::timeout(CHECK_LIMIT, (self.run)())
             .await
             .unwrap_or_else(|_| Err(format!("no answer within {} s", CHECK_LIMIT.as_secs())));
-        let took = started.elapsed();
+        let latency = started.elapsed();
         let at = Utc::now();
 
         let needed = if self.is_needed { "true" } else { "false" };
         metrics::gauge!("dependency_up", "dependency" => name, "needed" => needed)
             .set(f64::from(u8::from(result.is_ok())));
-        metrics::gauge!("dependency_check_seconds", "dependency" => name).set(took.as_secs_f64());
+        metrics::gauge!("dependency_check_seconds", "dependency" => name)
+            .set(latency.as_secs_f64());
 
-        Found {
-            memory: self.remember(&result, at),
-            result,
-            is_needed: self.is_needed,
-            at,
-            took,
-        }
-    }
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let earlier = last.as_ref().and_then(|last| last.last_error.clone());
+        let (state, last_error) = match &result {
+            Ok(_) => (State::Up, earlier),
+            Err(detail) => (State::Down, Some(json!({"at": at, "detail": detail}))),
+        };
+        let unchanged = last.as_ref().filter(|last| last.state == state);
+        let since = unchanged.map_or(Some(at), |last| last.since);
 
-    fn remember(&self, result: &CheckResult, at: DateTime<Utc>) -> Memory {
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let was_up = memory.since.map(|(is_up, _)| is_up);
-        if was_up != Some(result.is_ok()) {
-            memory.since = Some((result.is_ok(), at));
-        }
-        if let Err(why) = result {
-            memory.last_error = Some((at, why.clone()));
-        }
-
-        memory.clone()
+        let (Ok(detail) | Err(detail)) = result;
+        let found = Found {
+            state,
+            needed: self.is_needed,
+            detail,
+            since,
+            checked_at: at,
+            latency_micros: u64::try_from(latency.as_micros()).ok(),
+            last_error,
+        };
+        last.insert(found).clone()
     }
 }
 
-/// What a check of the database says.
+/// Returns the outcome of a check of the database.
 pub fn of_database(checked: Result<(), impl std::error::Error>) -> CheckResult {
     checked
         .map(|()| "reachable and migrated".to_owned())
@@ -227,14 +195,14 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn only_what_is_needed_makes_a_process_not_ready_and_errors_are_remembered() {
-        let is_well = Arc::new(AtomicBool::new(false));
-        let asked = Arc::clone(&is_well);
+    async fn readiness_follows_needed_checks_and_remembers_errors() {
+        let is_up = Arc::new(AtomicBool::new(false));
+        let switch = Arc::clone(&is_up);
         let health = Health::default()
             .with("needed", move || {
-                let is_well = asked.load(Ordering::Acquire);
+                let is_up = switch.load(Ordering::Acquire);
                 async move {
-                    if is_well {
+                    if is_up {
                         Ok("well".into())
                     } else {
                         Err("broken".to_owned())
@@ -246,16 +214,16 @@ mod tests {
         let report = health.run().await;
         assert_eq!(report.failing().collect::<Vec<_>>(), [("needed", "broken")]);
 
-        is_well.store(true, Ordering::Release);
-        let detail = health.detail().await;
-        assert_eq!(detail["ready"], true, "{detail}");
-        let needed = &detail["parts"]["needed"];
-        assert_eq!(needed["state"], "up", "{detail}");
-        assert_eq!(needed["detail"], "well", "{detail}");
-        assert_eq!(needed["last_error"]["detail"], "broken", "{detail}");
-        let spare = &detail["parts"]["spare"];
-        assert_eq!(spare["state"], "down", "{detail}");
-        assert_eq!(spare["needed"], false, "{detail}");
+        is_up.store(true, Ordering::Release);
+        let report = health.run().await;
+        assert!(report.is_ready(), "{report:?}");
+        let needed = json!(report.found["needed"]);
+        assert_eq!(needed["state"], "up", "{needed}");
+        assert_eq!(needed["detail"], "well", "{needed}");
+        assert_eq!(needed["last_error"]["detail"], "broken", "{needed}");
+        let spare = json!(report.found["spare"]);
+        assert_eq!(spare["state"], "down", "{spare}");
+        assert_eq!(spare["needed"], false, "{spare}");
 
         health.clone().drain();
         let report = health.run().await;

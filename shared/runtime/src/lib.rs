@@ -1,5 +1,5 @@
-//! What every process of Tiris Backend needs: settings, logs, traces, metrics, health, secrets at rest, the
-//! connections to PostgreSQL and NATS, and an orderly shutdown.
+//! The infrastructure every process of Tiris Backend needs: settings, logs, traces, metrics, health, secrets at rest,
+//! the connections to PostgreSQL and NATS, and an orderly shutdown.
 //!
 //! Must not know: tables, routes, events.
 
@@ -7,7 +7,6 @@ pub mod admin;
 pub mod config;
 pub mod crypto;
 pub mod database;
-mod explain;
 pub mod health;
 pub mod metrics;
 pub mod nats;
@@ -18,4 +17,10 @@ pub mod telemetry;
 pub mod tls;
 pub mod trace;
 
-pub use explain::explain;
+/// Formats an error and its causes on one line.
+#[must_use]
+pub fn explain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let messages: Vec<String> = causes.map(ToString::to_string).collect();
+    messages.join(": ")
+}

@@ -1,10 +1,7 @@
-//! The metrics of this process in the form Prometheus reads.
-//!
-//! Owns: the recorder and its upkeep, and what is sampled when somebody reads: process, runtime, pools. Must not know:
-//! who records the rest; [`catalog`] lists all of them.
+//! The metrics of this process in Prometheus text format: the recorder, its upkeep, and what is sampled on each scrape.
+//! [`catalog`] lists every metric.
 
 pub mod catalog;
-mod sample;
 
 use anyhow::Result;
 use catalog::{Kind, METRICS, Metric, Program};
@@ -12,11 +9,12 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use sqlx::PgPool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::runtime::RuntimeMetrics;
 
-/// Without regular upkeep the recorder's histograms grow for ever.
+/// Without regular upkeep the histograms of the recorder grow without bound.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Installs the recorder for the process and keeps it trim; without it nothing is kept and nothing is shown.
+/// Installs the recorder of the process; without it nothing is recorded and nothing shown.
 pub fn install(service: &'static str, is_on: bool) -> Result<Metrics> {
     let handle = is_on.then(|| recorder(service)).transpose()?;
     Ok(Metrics {
@@ -37,11 +35,14 @@ fn recorder(service: &'static str) -> Result<PrometheusHandle> {
 
     let handle = builder.install_recorder()?;
     METRICS.iter().for_each(describe);
-    let own = METRICS
-        .iter()
-        .filter(|metric| metric.program.is_of(service));
+    let is_own = |metric: &&Metric| match metric.program {
+        Program::Api => service == "tiris-api",
+        Program::Ingest => service == "tiris-ingest",
+        Program::Both => true,
+    };
+    let own = METRICS.iter().filter(is_own);
     own.filter(|metric| metric.labels.is_empty())
-        .for_each(begin);
+        .for_each(initialize);
     metrics::gauge!("build_info", "service" => service, "version" => env!("CARGO_PKG_VERSION"))
         .set(1);
 
@@ -65,8 +66,8 @@ fn describe(metric: &Metric) {
     }
 }
 
-/// Rules see the growth of a counter, not its birth: each is there before the first time.
-fn begin(metric: &Metric) {
+/// Exposes a metric before its first event: rules do not see a counter that begins at 1.
+fn initialize(metric: &Metric) {
     match metric.kind {
         Kind::Counter => metrics::counter!(metric.name).increment(0),
         Kind::Gauge if metric.program != Program::Both => metrics::gauge!(metric.name).increment(0),
@@ -74,7 +75,7 @@ fn begin(metric: &Metric) {
     }
 }
 
-/// Reads what was recorded.
+/// Renders the recorded metrics; clones are cheap and share the pools.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     handle: Option<PrometheusHandle>,
@@ -83,26 +84,54 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Also tells how many connections of `pool` there are.
+    /// Adds the connections of `pool` to the metrics.
     pub fn watch(&self, name: &'static str, pool: &PgPool) {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         pools.push((name, pool.clone()));
     }
 
-    /// All metrics now, as Prometheus text.
+    /// Returns all metrics as Prometheus text.
     #[must_use]
-    pub fn render(&self) -> String {
+    pub(crate) fn render(&self) -> String {
         let Some(handle) = &self.handle else {
             return String::new();
         };
 
         self.process.collect();
-        sample::runtime(&tokio::runtime::Handle::current().metrics());
+        sample_runtime(&tokio::runtime::Handle::current().metrics());
         let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         for (name, pool) in pools.iter() {
-            sample::pool(name, pool);
+            sample_pool(name, pool);
         }
 
         handle.render()
     }
+}
+
+fn sample_runtime(metrics: &RuntimeMetrics) {
+    let workers = metrics.num_workers();
+    let busy: Duration = (0..workers)
+        .map(|worker| metrics.worker_total_busy_duration(worker))
+        .sum();
+    metrics::gauge!("runtime_workers").set(gauge(workers));
+    metrics::gauge!("runtime_tasks").set(gauge(metrics.num_alive_tasks()));
+    metrics::gauge!("runtime_queue_depth").set(gauge(metrics.global_queue_depth()));
+    metrics::counter!("runtime_busy_seconds_total").absolute(busy.as_secs());
+}
+
+fn sample_pool(name: &'static str, pool: &PgPool) {
+    let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+    let used = pool.size().saturating_sub(idle);
+    for (state, count) in [("idle", idle), ("used", used)] {
+        metrics::gauge!("database_connections", "pool" => name, "state" => state)
+            .set(f64::from(count));
+    }
+
+    let max = pool.options().get_max_connections();
+    metrics::gauge!("database_connections_max", "pool" => name).set(f64::from(max));
+}
+
+/// Gauges are floats; counts beyond u32 are not expected and saturate.
+fn gauge(count: usize) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }

@@ -1,78 +1,55 @@
-//! Asks a process of ours on this machine how it is. An image without a shell has no other way to check its health.
-//!
-//! Owns: the question, its time limit, the words of a bad answer. Must not know: what makes a process ready.
+//! The `health` command: queries the admin listener of a process on this machine. An image without a shell has no other
+//! way to check its health.
 
-use crate::config::{ConfigError, Problems};
-use reqwest::StatusCode;
+use anyhow::{Context, Result, ensure};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-/// Longer than the process gives its own checks.
-const ANSWER_LIMIT: Duration = Duration::from_secs(8);
+/// Longer than the process allows its own checks.
+const RESPONSE_LIMIT: Duration = Duration::from_secs(8);
 
-/// Settings of the command `health`.
+/// Arguments of the `health` command.
 #[derive(clap::Args, Clone, Debug)]
 pub struct HealthArgs {
-    /// Ask only whether it runs, not whether it can do its work
+    /// Check only that the process runs, not that it is ready
     #[arg(long)]
     live: bool,
-    /// Where it serves health and metrics [default: as when it serves]
+    /// Address of its listener for health and metrics [default: the same as for the service]
     #[arg(long, env = "TIRIS_ADMIN_LISTEN", value_name = "HOST:PORT")]
     admin_listen: Option<String>,
 }
 
-/// Why the process does not count as healthy.
-#[derive(Debug, thiserror::Error)]
-pub enum Unhealthy {
-    /// The address cannot be read.
-    #[error(transparent)]
-    Settings(#[from] ConfigError),
-    /// Nobody answers there.
-    #[error("no answer from {0}")]
-    Silent(String, #[source] reqwest::Error),
-    /// It says so itself.
-    #[error("{url} answers {status}: {body}")]
-    Unwell {
-        /// What was asked.
-        url: String,
-        /// How it was answered.
-        status: StatusCode,
-        /// Its own words.
-        body: String,
-    },
-}
-
 impl HealthArgs {
-    /// Asks; `admin_listen_default` is the binary's own.
-    pub async fn ask(&self, admin_listen_default: &str) -> Result<(), Unhealthy> {
+    /// Fails unless the process reports that it is healthy; `admin_listen_default` is the default of the binary.
+    pub async fn check(&self, admin_listen_default: &str) -> Result<()> {
         let address = self.address(admin_listen_default)?;
-        let question = if self.live { "live" } else { "ready" };
-        let url = format!("http://{address}/health/{question}");
+        let probe = if self.live { "live" } else { "ready" };
+        let url = format!("http://{address}/health/{probe}");
 
-        let silent = |error: reqwest::Error| Unhealthy::Silent(url.clone(), error.without_url());
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(ANSWER_LIMIT)
-            .build()
-            .map_err(silent)?;
-        let answer = client.get(&url).send().await.map_err(silent)?;
+        let client = reqwest::Client::builder().no_proxy();
+        let client = client.timeout(RESPONSE_LIMIT).build()?;
+        let answer = async {
+            let response = client.get(&url).send().await?;
+            let status = response.status();
+            Ok((status, response.text().await?))
+        };
+        let (status, body) = answer
+            .await
+            .map_err(reqwest::Error::without_url)
+            .with_context(|| format!("no answer from {url}"))?;
 
-        let status = answer.status();
-        let body = answer.text().await.map_err(silent)?;
-        if status.is_success() {
-            return Ok(());
-        }
-
-        Err(Unhealthy::Unwell { url, status, body })
+        ensure!(status.is_success(), "{url} returned {status}: {body}");
+        Ok(())
     }
 
-    /// Where to ask a process that listens there.
-    fn address(&self, default: &str) -> Result<SocketAddr, ConfigError> {
-        let mut problems = Problems::default();
+    /// Returns the loopback address when the process listens on all addresses.
+    fn address(&self, default: &str) -> Result<SocketAddr> {
         let listen = self.admin_listen.as_deref().unwrap_or(default);
-        let listen: Option<SocketAddr> = problems.parse("TIRIS_ADMIN_LISTEN", listen);
-        let mut address = problems.finish(listen)?;
-        // One that listens everywhere listens on the machine itself, too.
+        let mut address: SocketAddr = listen
+            .trim()
+            .parse()
+            .with_context(|| format!("TIRIS_ADMIN_LISTEN (given: {listen:?})"))?;
+
         match address.ip() {
             IpAddr::V4(Ipv4Addr::UNSPECIFIED) => address.set_ip(Ipv4Addr::LOCALHOST.into()),
             IpAddr::V6(Ipv6Addr::UNSPECIFIED) => address.set_ip(Ipv6Addr::LOCALHOST.into()),
@@ -87,8 +64,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_that_listens_everywhere_is_asked_on_this_machine() {
-        let asked = |listen: Option<&str>| {
+    fn a_listener_on_all_addresses_is_queried_on_loopback() {
+        let address = |listen: Option<&str>| {
             let args = HealthArgs {
                 live: true,
                 admin_listen: listen.map(str::to_owned),
@@ -97,10 +74,13 @@ mod tests {
                 .map(|address| address.to_string())
                 .map_err(|error| error.to_string())
         };
-        assert_eq!(asked(None).as_deref(), Ok("127.0.0.1:9464"));
-        assert_eq!(asked(Some("0.0.0.0:1")).as_deref(), Ok("127.0.0.1:1"));
-        assert_eq!(asked(Some("[::]:1")).as_deref(), Ok("[::1]:1"));
-        assert_eq!(asked(Some("10.0.0.7:1")).as_deref(), Ok("10.0.0.7:1"));
-        assert!(asked(Some("everywhere")).is_err_and(|error| error.contains("TIRIS_ADMIN_LISTEN")));
+
+        assert_eq!(address(None).as_deref(), Ok("127.0.0.1:9464"));
+        assert_eq!(address(Some("0.0.0.0:1")).as_deref(), Ok("127.0.0.1:1"));
+        assert_eq!(address(Some("[::]:1")).as_deref(), Ok("[::1]:1"));
+        assert_eq!(address(Some("10.0.0.7:1")).as_deref(), Ok("10.0.0.7:1"));
+        assert!(
+            address(Some("everywhere")).is_err_and(|error| error.contains("TIRIS_ADMIN_LISTEN"))
+        );
     }
 }

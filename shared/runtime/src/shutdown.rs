@@ -1,13 +1,14 @@
-//! Turns SIGTERM and SIGINT into one cancellation token that is passed around, never global.
+//! Turns SIGTERM and SIGINT into a cancellation token, which is passed around and never global.
 
 use tokio_util::sync::CancellationToken;
 
-/// A token that is cancelled by the first SIGTERM or SIGINT this process gets.
+/// Returns a token that the first SIGTERM or SIGINT cancels.
 pub fn on_signals() -> std::io::Result<CancellationToken> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let token = CancellationToken::new();
+
     let cancel = token.clone();
     tokio::spawn(async move {
         tokio::select! {
@@ -17,5 +18,6 @@ pub fn on_signals() -> std::io::Result<CancellationToken> {
         tracing::info!("stopping");
         cancel.cancel();
     });
+
     Ok(token)
 }

@@ -1,11 +1,8 @@
-//! What both binaries tell of what they do: log lines for machines or people, the time of statements, and spans for a
-//! collector.
+//! Logs, statement timing and spans of a process.
 //!
-//! Owns: which of it is told where. Must not know: what is logged. Levels: ERROR is trouble of ours and of what we need,
-//! WARN is input that is refused and calls beyond a limit, INFO is one line for each request and each batch, DEBUG is the
-//! rest. A failure is logged once, where it is answered.
+//! Levels: ERROR is a failure of ours or of a dependency, WARN is refused input and exceeded limits, INFO is one line per
+//! request and batch, DEBUG is everything else. A failure is logged once, where it is handled.
 
-mod count;
 mod fields;
 mod json;
 mod otlp;
@@ -14,35 +11,33 @@ mod tables;
 mod writer;
 
 pub use otlp::{link, name, open};
-pub use statements::{quietly, took};
+pub use statements::{record_statement, timed_by_caller};
 pub use tables::TABLES;
 
 use crate::config::{LogConfig, ServiceConfig};
 use anyhow::Result;
-use count::Count;
 use json::JsonLine;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use statements::Statements;
 use std::io::stderr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tracing::{Level, Subscriber};
+use tracing::{Event, Level, Subscriber};
 use tracing_appender::non_blocking::WorkerGuard;
-use tracing_subscriber::Registry;
-use tracing_subscriber::filter::{Targets, filter_fn};
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::JsonFields;
-use tracing_subscriber::layer::{Filter, Layer, SubscriberExt};
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::layer::{Context, Filter, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Registry, fmt};
 
-/// Whether anybody looks at spans: lines of JSON take the ids they need from the trace of the task.
+/// Whether spans are used: JSON lines take their ids from the trace of the task instead.
 static SPANS: AtomicBool = AtomicBool::new(true);
 
 /// How long the last spans may take to reach their collector.
 const FLUSH_LIMIT: Duration = Duration::from_secs(3);
 
-/// What was started for the process; dropping it writes the last lines.
+/// The telemetry of the process; dropping it writes the last log lines.
 #[derive(Debug)]
 #[must_use]
 pub struct Telemetry {
@@ -50,71 +45,44 @@ pub struct Telemetry {
     _writer: WorkerGuard,
 }
 
-/// Starts logging to standard error for the rest of the process.
-///
-/// Standard output stays free for what a command prints as its result.
+/// Starts logging to standard error, for a command whose result is printed to standard output.
 pub fn init(service: &'static str, log: &LogConfig) {
     start(service, log, stderr, false, None);
 }
 
-/// The same for a service, which also sends spans when a collector is configured.
+/// Starts logging to standard error for a service, and sending spans when a collector is configured.
 pub fn init_service(service: &'static str, config: &ServiceConfig) -> Result<Telemetry> {
-    let log = &config.log;
-    let traces = config.traces.as_ref();
-    let provider = traces
-        .map(|traces| otlp::provider(service, traces))
+    let collector = config.traces.as_ref();
+    let provider = collector
+        .map(|endpoint| otlp::provider(service, endpoint))
         .transpose()?;
 
-    let (writer, guard) = writer::start();
-    start(service, log, writer, config.metrics, provider.as_ref());
+    let log = &config.log;
+    let (lines, writer) = writer::start();
+    start(service, log, lines, config.metrics, provider.as_ref());
 
     Ok(Telemetry {
         provider,
-        _writer: guard,
+        _writer: writer,
     })
 }
 
-/// Whether a request needs a span of its own. One costs every poll of it something.
+/// Reports whether requests need spans, which slow down every poll.
 #[must_use]
-pub fn keeps_spans() -> bool {
+pub fn uses_spans() -> bool {
     SPANS.load(Ordering::Relaxed)
 }
 
-/// Lines of JSON for `writer`, or of text for people on standard error.
-fn lines<S>(
-    service: &'static str,
-    log: &LogConfig,
-    writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static,
-) -> Box<dyn Layer<S> + Send + Sync>
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-{
-    let layer = tracing_subscriber::fmt::layer();
-
-    if log.json {
-        layer
-            .fmt_fields(JsonFields::new())
-            .event_format(JsonLine { service })
-            .with_writer(writer)
-            .boxed()
-    } else {
-        let text = layer.compact().with_target(false);
-        text.with_writer(stderr).boxed()
-    }
-}
-
-/// With `figures` statements are timed and lines counted.
+/// Starts logging JSON lines to `writer`, or text to standard error; with `is_measured` also counts lines and times
+/// statements.
 fn start(
     service: &'static str,
     log: &LogConfig,
     writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static,
-    figures: bool,
+    is_measured: bool,
     provider: Option<&SdkTracerProvider>,
 ) {
-    let filter: Targets = log
-        .filter
-        .parse()
-        .unwrap_or_else(|_| Targets::new().with_default(Level::INFO));
+    let filter = log.filter.clone();
     let max_level = Filter::<Registry>::max_level_hint(&filter)
         .and_then(|level| level.to_string().parse().ok());
     SPANS.store(!log.json || provider.is_some(), Ordering::Relaxed);
@@ -124,35 +92,57 @@ fn start(
             filter_fn(|metadata| metadata.is_span() && metadata.target().starts_with("tiris"));
         otlp::layer(provider).with_filter(ours)
     });
-    let heard = statements::filter(figures || provider.is_some(), &filter);
-    // Every filter costs each event and span a look, so those that pass the same ones have one.
-    let told = lines(service, log, writer)
-        .and_then(figures.then_some(Count))
+    let timed = statements::filter(is_measured || provider.is_some(), &filter);
+    let json = log.json.then(|| {
+        let layer = fmt::layer().fmt_fields(JsonFields::new());
+        layer.event_format(JsonLine { service }).with_writer(writer)
+    });
+    let text = (!log.json).then(|| {
+        let layer = fmt::layer().compact().with_target(false);
+        layer.with_writer(stderr)
+    });
+    // Each filter runs for every event and span, so these layers share one.
+    let logged = Layer::and_then(json, text)
+        .and_then(is_measured.then_some(Count))
         .with_filter(filter);
 
     let started = tracing_subscriber::registry()
-        .with(Statements::default().with_filter(heard))
-        .with(told)
+        .with(Statements::default().with_filter(timed))
+        .with(logged)
         .with(spans)
         .try_init();
     if started.is_ok() {
-        statements::let_others_tell(figures && provider.is_none());
+        statements::CALLERS_TIME.store(is_measured && provider.is_none(), Ordering::Relaxed);
     } else {
         tracing::debug!("logging was started before");
     }
 
-    // What tells of statements does so by tracing. Without this every filter is asked about records nobody takes.
+    // Without this limit every record of the `log` crate passes all filters before it is dropped.
     log::set_max_level(max_level.unwrap_or(log::LevelFilter::Trace));
 }
 
+/// Counts log lines of the levels `error` and `warn`.
+struct Count;
+
+impl<S: Subscriber> Layer<S> for Count {
+    fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
+        let level = match *event.metadata().level() {
+            Level::ERROR => "error",
+            Level::WARN => "warn",
+            _ => return,
+        };
+        metrics::counter!("log_lines_total", "level" => level).increment(1);
+    }
+}
+
 impl Telemetry {
-    /// Sends what is left; to be called last.
+    /// Sends the remaining spans; to be called last.
     pub async fn flush(mut self) {
         let Some(provider) = self.provider.take() else {
             return;
         };
 
-        // It waits for its thread, which waits for the runtime.
+        // It blocks until its thread has sent the spans, which needs the runtime.
         let flushing =
             tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(FLUSH_LIMIT));
         if !matches!(flushing.await, Ok(Ok(()))) {

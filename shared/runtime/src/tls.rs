@@ -1,26 +1,23 @@
-//! TLS of the process: its provider, and whom outgoing calls trust.
-//!
-//! Two crates of the build bring a provider, and without a choice the first TLS connection would panic.
+//! The TLS provider of the process, and the certificate authorities that outgoing calls trust.
 
 use rustls::crypto::ring;
 use rustls::{ClientConfig, Error, RootCertStore};
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 
-static CHOSEN: Once = Once::new();
-
-/// Chooses ring, once; a choice made before stays.
+/// Installs ring as the provider of the process; a provider installed before stays.
+///
+/// The build contains two providers, and without a choice the first TLS connection would panic.
 pub fn choose_provider() {
-    // Refused only when somebody has chosen before, which serves as well.
-    CHOSEN.call_once(|| drop(ring::default_provider().install_default()));
+    ring::default_provider().install_default().ok();
 }
 
-/// The settings of outgoing calls. The roots are those of Mozilla at the time of the build, so that every machine trusts
-/// the same ones.
+/// Returns the configuration of outgoing calls, which trusts Mozilla's root certificates as of the build, so that every
+/// machine trusts the same ones.
 pub fn outgoing() -> Result<ClientConfig, Error> {
     let roots = webpki_roots::TLS_SERVER_ROOTS.to_vec();
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    Ok(builder
         .with_safe_default_protocol_versions()?
         .with_root_certificates(RootCertStore { roots })
-        .with_no_client_auth();
-    Ok(config)
+        .with_no_client_auth())
 }

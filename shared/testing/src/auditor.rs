@@ -1,13 +1,11 @@
-//! A second opinion on the books, by code that shares nothing with the services.
+//! An independent implementation of the books, which shares no code with the services, and its comparison with the
+//! database: where both agree, two readings of the event contract agree.
 //!
-//! Owns: its own reading of the event contract, in plain loops over exact decimals, and the comparison with what stands
-//! in the database. Must not know: [`crate::ledger`], [`crate::event`], [`crate::money`], [`crate::store`]; where it
-//! agrees with them, two independent readings of the contract agree.
+//! Must not know: the ledger, event, money and store code of the services.
 //!
-//! A test tells the [`Auditor`] what existed and every message in the order it was published (the order matters only
-//! among messages of one user), then asks for the differences. Letters that were applied by a retry or replay count as
-//! applied: what existed only later is told as if it had been there from the start, for order is kept behind letters that
-//! wait for it. Not part of the audit: the way there, and `bots`.
+//! A test passes to the [`Auditor`] the existing users, tradings and accounts and every message in the order of
+//! publication (which matters only among messages of one user), then compares. Dead letters that a retry or replay applied
+//! count as applied: pass what was created later as if it had existed from the start. The audit does not cover `bots`.
 
 mod books;
 mod compare;
@@ -23,14 +21,14 @@ use reading::read;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-/// What must have become of a message.
+/// The expected outcome of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is in the books.
+    /// Applied to the books.
     Applied,
-    /// Its event was processed before, with equal content.
+    /// The event was processed before with equal content.
     Duplicate,
-    /// A heartbeat, which the books do not know.
+    /// A heartbeat, which does not change the books.
     Heartbeat,
     /// A dead letter of class `malformed`.
     Malformed,
@@ -38,7 +36,7 @@ pub enum Verdict {
     Refused(&'static str),
 }
 
-/// Refusals of this code and the three other unknowns are tried again, so their letters are `unresolved`.
+/// Codes whose dead letters are retried and therefore of class `unresolved`.
 const UNRESOLVED: [&str; 4] = [
     "UNKNOWN_USER",
     "USER_DISABLED",
@@ -46,74 +44,74 @@ const UNRESOLVED: [&str; 4] = [
     "UNKNOWN_SUB_ACCOUNT",
 ];
 
-/// Everything published and done so far, and what the books must be.
+/// The expected state of the books.
 #[derive(Clone, Debug, Default)]
 pub struct Auditor {
-    takes_bare_subjects: bool,
+    accepts_bare_subjects: bool,
     books: Books,
     /// By user and event id.
     claims: BTreeMap<(Uuid, String), Claim>,
-    letters: Vec<Letter>,
+    dead_letters: Vec<DeadLetter>,
 }
 
-/// An event id that was processed.
+/// A processed event id.
 #[derive(Clone, Debug)]
 struct Claim {
     content: String,
     applied: bool,
 }
 
-/// A dead letter that must be there.
+/// An expected dead letter.
 #[derive(Clone, Debug)]
-struct Letter {
+struct DeadLetter {
     payload: Vec<u8>,
     class: &'static str,
     /// Empty for malformed messages.
     code: &'static str,
 }
 
-/// What an account must hold.
+/// The expected state of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected {
     /// The account.
     pub id: Uuid,
-    /// Its owner.
+    /// The owner.
     pub user: Uuid,
-    /// All it has.
+    /// The balance, including the locked amount.
     pub balance: BigDecimal,
-    /// How much of that is held for orders.
+    /// The amount locked by holds.
     pub locked: BigDecimal,
 }
 
 impl Auditor {
-    /// An auditor that has seen nothing. `takes_bare_subjects`: whether subjects without a user are accepted.
+    /// Creates an auditor with empty books; `accepts_bare_subjects` accepts subjects without a user.
     #[must_use]
-    pub fn new(takes_bare_subjects: bool) -> Self {
+    pub fn new(accepts_bare_subjects: bool) -> Self {
         Self {
-            takes_bare_subjects,
+            accepts_bare_subjects,
             ..Self::default()
         }
     }
 
-    /// An active user was made.
+    /// Records a new, active user.
     pub fn user(&mut self, id: Uuid) {
         self.books.users.insert(id, true);
     }
 
-    /// The user was disabled.
+    /// Records that a user was disabled.
     pub fn user_disabled(&mut self, id: Uuid) {
         self.books.users.insert(id, false);
     }
 
-    /// A trading of `owner` was made.
+    /// Records a new trading of `owner`.
     pub fn trading(&mut self, id: Uuid, owner: Uuid) {
         self.books.tradings.insert(id, owner);
     }
 
-    /// A sub-account of `owner` in `trading` was made with an opening deposit, `"0"` for none.
+    /// Records a new sub-account of `owner` in `trading` with an opening deposit, `"0"` for none.
     ///
     /// # Errors
-    /// When `opening` is no decimal number.
+    /// When `opening` is not a decimal number.
     pub fn account(
         &mut self,
         id: Uuid,
@@ -126,23 +124,23 @@ impl Auditor {
         self.post(id, &amount(opening)?)
     }
 
-    /// A deposit over REST that was accepted.
+    /// Records an accepted deposit over REST.
     ///
     /// # Errors
-    /// When `amount` is no decimal number or the account was never made.
+    /// When the amount is not a decimal number or the account is unknown.
     pub fn deposit(&mut self, account: Uuid, deposited: &str) -> anyhow::Result<()> {
         self.post(account, &amount(deposited)?)
     }
 
-    /// A withdrawal over REST that was accepted.
+    /// Records an accepted withdrawal over REST.
     ///
     /// # Errors
-    /// When `amount` is no decimal number or the account was never made.
+    /// When the amount is not a decimal number or the account is unknown.
     pub fn withdrawal(&mut self, account: Uuid, withdrawn: &str) -> anyhow::Result<()> {
         self.post(account, &-amount(withdrawn)?)
     }
 
-    /// What every account must hold.
+    /// Returns the expected state of every account.
     #[must_use]
     pub fn accounts(&self) -> Vec<Expected> {
         let accounts = self.books.accounts.iter();
@@ -158,7 +156,7 @@ impl Auditor {
 
     fn post(&mut self, account: Uuid, change: &BigDecimal) -> anyhow::Result<()> {
         let account = self.books.accounts.get_mut(&account);
-        let account = account.context("the auditor knows no such account")?;
+        let account = account.context("the account is unknown to the auditor")?;
         if !change.is_zero() {
             account.balance += change;
             account.postings += 1;
@@ -166,7 +164,7 @@ impl Auditor {
         Ok(())
     }
 
-    /// A message was published on `subject` and stored by its stream.
+    /// Records a message published on `subject` and stored by its stream; returns its expected outcome.
     pub fn publish(&mut self, subject: &str, payload: &[u8]) -> Verdict {
         let verdict = self.judge(subject, payload);
         let (class, code) = match verdict {
@@ -175,7 +173,7 @@ impl Auditor {
             Verdict::Refused(code) if UNRESOLVED.contains(&code) => ("unresolved", code),
             Verdict::Refused(code) => ("rejected", code),
         };
-        self.letters.push(Letter {
+        self.dead_letters.push(DeadLetter {
             payload: payload.to_vec(),
             class,
             code,
@@ -184,7 +182,7 @@ impl Auditor {
     }
 
     fn judge(&mut self, subject: &str, payload: &[u8]) -> Verdict {
-        let Some(event) = read(subject, payload, self.takes_bare_subjects) else {
+        let Some(event) = read(subject, payload, self.accepts_bare_subjects) else {
             return Verdict::Malformed;
         };
         if event.kind == "trading.heartbeat" {
@@ -208,5 +206,5 @@ impl Auditor {
 }
 
 fn amount(text: &str) -> anyhow::Result<BigDecimal> {
-    decimal::parse(text).with_context(|| format!("{text:?} is no decimal number"))
+    decimal::parse(text).with_context(|| format!("{text:?} is not a decimal number"))
 }

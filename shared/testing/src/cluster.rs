@@ -1,8 +1,6 @@
-//! The folder of a PostgreSQL server and the cluster in it, before any server runs.
-//!
-//! Owns: their making and owner. Must not know: running servers.
+//! Creates the folder of a PostgreSQL server and the cluster in it.
 
-use super::account::Account;
+use super::server_user::ServerUser;
 use super::tools::PgTools;
 use anyhow::{Context, Result, bail};
 use std::fs;
@@ -10,16 +8,16 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-/// The superuser, whom connections from this machine need no password for.
+/// The superuser, who needs no password on this machine.
 const USER: &str = "tiris";
-/// Only glibc and musl have C.UTF-8 everywhere; elsewhere C sorts the same way.
+/// C.UTF-8 exists only with glibc and musl; C sorts the same way.
 const LOCALE: &str = if cfg!(target_os = "linux") {
     "--locale=C.UTF-8"
 } else {
     "--locale=C"
 };
-/// Variables that would lead PostgreSQL's programs elsewhere.
-pub(super) const MISLEADING: [&str; 6] = [
+/// Variables that would redirect PostgreSQL's programs.
+pub(super) const REDIRECTING: [&str; 6] = [
     "PGDATA",
     "PGHOST",
     "PGPORT",
@@ -28,24 +26,24 @@ pub(super) const MISLEADING: [&str; 6] = [
     "PGOPTIONS",
 ];
 
-/// The address of a database of the server on `port` of this machine.
+/// Returns the address of a database of the server on `port`.
 pub(super) fn url(port: u16, database: &str) -> String {
     format!("postgres://{USER}@127.0.0.1:{port}/{database}")
 }
 
-/// Makes `dir` when it is missing, and the server's user its owner.
-pub(super) fn prepare_dir(dir: &Path, account: Option<&Account>) -> Result<()> {
-    fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    let Some(account) = account else {
+/// Creates `dir` when it is missing, and makes the server's user its owner.
+pub(super) fn prepare_dir(dir: &Path, user: Option<&ServerUser>) -> Result<()> {
+    fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    let Some(user) = user else {
         return Ok(());
     };
-    account.own(dir)?;
+    user.own(dir)?;
     fs::set_permissions(dir, fs::Permissions::from_mode(0o700))?;
 
-    if !account.can_reach(&dir.canonicalize()?) {
+    if !user.can_reach(&dir.canonicalize()?) {
         bail!(
-            "user {}, who must run PostgreSQL as we are root, may not enter {}; put it elsewhere",
-            account.name(),
+            "the user {}, who runs PostgreSQL instead of root, may not enter {}: choose another folder",
+            user.name(),
             dir.display()
         );
     }
@@ -53,16 +51,16 @@ pub(super) fn prepare_dir(dir: &Path, account: Option<&Account>) -> Result<()> {
     Ok(())
 }
 
-/// Makes the cluster `dir/data`. A half-made one, left by a crash, is made anew.
-pub(super) fn make_cluster(
+/// Creates the cluster `dir/data`, after removing an unfinished one that a crash left.
+pub(super) fn create_cluster(
     tools: &PgTools,
-    account: Option<&Account>,
+    user: Option<&ServerUser>,
     dir: &Path,
     durable: bool,
 ) -> Result<()> {
     let unfinished = dir.join("data.unfinished");
     if unfinished.exists() {
-        fs::remove_dir_all(&unfinished).context("cannot remove a half-made cluster")?;
+        fs::remove_dir_all(&unfinished).context("cannot remove an unfinished cluster")?;
     }
     let mut command = Command::new(tools.bin.join("initdb"));
     command
@@ -73,11 +71,11 @@ pub(super) fn make_cluster(
         .args((!durable).then_some("--no-sync"))
         .env("LC_ALL", "C")
         .current_dir(dir);
-    for name in MISLEADING {
+    for name in REDIRECTING {
         command.env_remove(name);
     }
-    if let Some(account) = account {
-        account.run(&mut command);
+    if let Some(user) = user {
+        user.run(&mut command);
     }
 
     let output = command
@@ -91,5 +89,5 @@ pub(super) fn make_cluster(
             String::from_utf8_lossy(&output.stderr)
         );
     }
-    fs::rename(&unfinished, dir.join("data")).context("cannot put the new cluster in its place")
+    fs::rename(&unfinished, dir.join("data")).context("cannot rename the new cluster")
 }

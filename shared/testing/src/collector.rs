@@ -1,74 +1,68 @@
-//! A collector of traces that keeps what it is sent.
-//!
-//! Owns: the listener, and reading the protocol. Must not know: who sends.
+//! A collector of traces that records the spans it receives.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
 use poem::http::StatusCode;
-use poem::listener::{Acceptor, Listener, TcpListener};
 use poem::web::Data;
 use poem::{Body, EndpointExt, Route, Server, handler, post};
 use prost::Message;
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinHandle;
 
-/// A span that was sent, ids in hexadecimal.
+/// A received span, with its ids in hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// Who sent it.
+    /// The service that sent it.
     pub service: String,
-    /// What it is called.
+    /// The name of the span.
     pub name: String,
-    /// Its trace.
+    /// The id of its trace.
     pub trace: String,
-    /// Its own id.
+    /// The id of the span.
     pub id: String,
-    /// The span above; empty when it is the first.
+    /// The id of the parent span; empty for the first span of a trace.
     pub parent: String,
-    /// The traces it is tied to.
+    /// The ids of linked traces.
     pub links: Vec<String>,
 }
 
-type Kept = Arc<Mutex<Vec<Span>>>;
+type Received = Arc<Mutex<Vec<Span>>>;
 
-/// The collector; it ends with its owner.
+/// A running collector, stopped on drop.
 #[derive(Debug)]
 pub struct Collector {
     url: String,
-    spans: Kept,
+    spans: Received,
     server: JoinHandle<()>,
 }
 
 impl Collector {
-    /// Starts one on a free port.
+    /// Starts a collector on a free port.
     pub async fn start() -> Result<Self> {
-        let acceptor = TcpListener::bind("127.0.0.1:0").into_acceptor().await?;
-        let bound = acceptor.local_addr();
-        let address = bound
-            .first()
-            .and_then(|local| local.as_socket_addr())
-            .context("an address")?;
+        let any_port = (Ipv4Addr::LOCALHOST, 0).into();
+        let (acceptor, address) = tiris_runtime::admin::bind(any_port).await?;
         let url = format!("http://{address}");
-        let spans = Kept::default();
+        let spans = Received::default();
         let app = Route::new()
             .at("/v1/traces", post(take))
             .data(spans.clone());
         let server = tokio::spawn(async move {
-            // It is aborted sooner than it ends.
+            // It runs until it is aborted.
             Server::new_with_acceptor(acceptor).run(app).await.ok();
         });
 
         Ok(Self { url, spans, server })
     }
 
-    /// For `OTEL_EXPORTER_OTLP_ENDPOINT`.
+    /// Returns the value for `OTEL_EXPORTER_OTLP_ENDPOINT`.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// What was sent until now.
+    /// Returns the spans received so far.
     #[must_use]
     pub fn spans(&self) -> Vec<Span> {
         self.spans
@@ -85,14 +79,15 @@ impl Drop for Collector {
 }
 
 #[handler]
-async fn take(body: Body, kept: Data<&Kept>) -> StatusCode {
+async fn take(body: Body, received: Data<&Received>) -> StatusCode {
     let Ok(bytes) = body.into_bytes().await else {
         return StatusCode::BAD_REQUEST;
     };
     let Ok(request) = ExportTraceServiceRequest::decode(bytes) else {
         return StatusCode::BAD_REQUEST;
     };
-    kept.lock()
+    received
+        .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .extend(read(request));
     StatusCode::OK
@@ -109,10 +104,14 @@ fn read(request: ExportTraceServiceRequest) -> Vec<Span> {
             spans.push(Span {
                 service: service.clone(),
                 name: span.name,
-                trace: hex(&span.trace_id),
-                id: hex(&span.span_id),
-                parent: hex(&span.parent_span_id),
-                links: span.links.iter().map(|link| hex(&link.trace_id)).collect(),
+                trace: hex::encode(&span.trace_id),
+                id: hex::encode(&span.span_id),
+                parent: hex::encode(&span.parent_span_id),
+                links: span
+                    .links
+                    .iter()
+                    .map(|link| hex::encode(&link.trace_id))
+                    .collect(),
             });
         }
     }
@@ -129,8 +128,4 @@ fn service(attributes: &[KeyValue]) -> String {
         Some(any_value::Value::StringValue(name)) => name.clone(),
         _ => String::new(),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,9 +1,7 @@
-//! Describing a process to start: its arguments, environment, log file and how it ends with us.
-//!
-//! Owns: the options of a start. Must not know: the running process.
+//! The description of a process to start: arguments, environment, log file, and how it ends with this process.
 
-use super::leash;
-use super::place::process_dir;
+use super::folders::process_dir;
+use super::guard;
 use super::process::Process;
 use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
@@ -14,21 +12,21 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A log longer than this is set aside as `<name>.1` before the next start writes to it.
+/// A longer log is renamed to `<name>.1` before the next start.
 const LOG_LIMIT_BYTES: u64 = 8 * 1024 * 1024;
 
-/// What to start; made by [`Process::command`].
+/// A process to start, created by [`Process::command`].
 #[derive(Debug)]
 pub struct ProcessCommand {
     pub(super) command: Command,
     name: String,
     log: Option<PathBuf>,
-    signal_at_our_death: Option<Signal>,
+    signal_on_exit: Option<Signal>,
     show_log: bool,
 }
 
 impl Process {
-    /// Begins to describe a process to start.
+    /// Describes a process to start.
     #[must_use]
     pub fn command(program: impl AsRef<Path>) -> ProcessCommand {
         ProcessCommand::new(program.as_ref())
@@ -46,12 +44,12 @@ impl ProcessCommand {
             command: Command::new(program),
             name,
             log: None,
-            signal_at_our_death: Some(Signal::SIGKILL),
+            signal_on_exit: Some(Signal::SIGKILL),
             show_log: true,
         }
     }
 
-    /// Adds one argument.
+    /// Adds an argument.
     #[must_use]
     pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.command.arg(arg);
@@ -65,59 +63,59 @@ impl ProcessCommand {
         self
     }
 
-    /// Sets a variable of its environment.
+    /// Sets an environment variable.
     #[must_use]
     pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.command.env(key, value);
         self
     }
 
-    /// Takes a variable out of its environment.
+    /// Removes an environment variable.
     #[must_use]
     pub fn env_remove(mut self, key: impl AsRef<OsStr>) -> Self {
         self.command.env_remove(key);
         self
     }
 
-    /// Names it in messages; the program's name by default.
+    /// Sets the name in messages; the name of the program by default.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// Appends what it writes, to standard output and error, to this file; a scratch file by default.
+    /// Appends standard output and error to this file; a scratch file by default.
     #[must_use]
     pub fn log(mut self, file: impl Into<PathBuf>) -> Self {
         self.log = Some(file.into());
         self
     }
 
-    /// Whether the end of its log is printed when the guard is dropped, true by default: the test runner shows it
-    /// when the test fails, and swallows it otherwise.
+    /// Sets whether the end of the log is printed when the process is dropped, true by default: the test runner shows it
+    /// when the test fails.
     #[must_use]
     pub fn show_log(mut self, show: bool) -> Self {
         self.show_log = show;
         self
     }
 
-    /// Which signal ends it when we die; SIGKILL by default.
+    /// Sets the signal that ends it when this process dies; SIGKILL by default.
     #[must_use]
-    pub fn signal_at_our_death(mut self, signal: Signal) -> Self {
-        self.signal_at_our_death = Some(signal);
+    pub fn signal_on_exit(mut self, signal: Signal) -> Self {
+        self.signal_on_exit = Some(signal);
         self
     }
 
-    /// Lets it live on when we die.
+    /// Lets it run on when this process dies.
     #[must_use]
-    pub(super) fn outlive_us(mut self) -> Self {
-        self.signal_at_our_death = None;
+    pub(super) fn detached(mut self) -> Self {
+        self.signal_on_exit = None;
         self
     }
 
-    /// Starts it, with nothing to read on standard input.
+    /// Starts the process, without standard input.
     ///
-    /// It gets a process group of its own: Ctrl-C in a terminal reaches us, and we end it in our order.
+    /// It gets its own process group, so that Ctrl-C in a terminal reaches only this process, which ends it in order.
     pub fn spawn(mut self) -> Result<Process> {
         let log = match self.log.take() {
             Some(log) => log,
@@ -135,18 +133,18 @@ impl ProcessCommand {
             .spawn();
         let program = self.command.get_program().to_string_lossy().into_owned();
         let child = started.with_context(|| format!("cannot start {program}"))?;
-        // The guard object comes first, so that the child ends also when the leash fails.
+        // Created before the guard holds it, so that the child ends even when that fails.
         let process = Process {
             name: self.name,
             child,
             status: None,
             log,
-            leashed: self.signal_at_our_death.is_some(),
+            is_guarded: self.signal_on_exit.is_some(),
             show_log: self.show_log,
-            detached: false,
+            is_detached: false,
         };
-        if let Some(signal) = self.signal_at_our_death {
-            leash::hold(process.pid(), signal)?;
+        if let Some(signal) = self.signal_on_exit {
+            guard::hold(process.pid(), signal)?;
         }
 
         Ok(process)
@@ -165,7 +163,7 @@ fn open_log(path: &Path) -> Result<File> {
     if fs::metadata(path).is_ok_and(|meta| meta.len() > LOG_LIMIT_BYTES) {
         let mut aside = path.as_os_str().to_owned();
         aside.push(".1");
-        fs::rename(path, aside).with_context(|| format!("cannot set {} aside", path.display()))?;
+        fs::rename(path, aside).with_context(|| format!("cannot rename {}", path.display()))?;
     }
     let file = OpenOptions::new().create(true).append(true).open(path);
     file.with_context(|| format!("cannot write the log file {}", path.display()))

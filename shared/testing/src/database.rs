@@ -1,9 +1,7 @@
-//! A database per test.
-//!
-//! Owns: making it from a migrated template, dropping it, sweeping those of dead processes. Must not know: tables.
+//! A database per test: created from a migrated template, dropped with its owner or by the next process.
 
 use super::cluster::url;
-use super::place::{is_alive, short_hash};
+use super::folders::{is_alive, short_hash};
 use super::shared_server::SharedServer;
 use anyhow::{Context, Result};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
@@ -12,20 +10,20 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
-/// Connections of the pool a test gets.
+/// Size of the pool of a test.
 const POOL_SIZE: u32 = 16;
 const PREFIX: &str = "test_";
-/// Key of the advisory lock under which one process makes the template.
+/// Key of the advisory lock under which the template is created.
 const TEMPLATE_LOCK: i64 = 0x7469_7269_735f_7465;
-/// Dropping a database must not hang the end of a test.
+/// Limits how long dropping a database may delay the end of a test.
 const DROP_LIMIT: Duration = Duration::from_secs(20);
 
-/// The server this process uses, with the template made in it.
+/// The server of this process, which contains the template.
 static SERVER: OnceCell<SharedServer> = OnceCell::const_new();
 
-/// A database of its own for one test, with the newest schema and no rows but those of the migrations.
+/// A database for one test, with the newest schema and only the rows of the migrations.
 ///
-/// Dropped with this value; of a test that was killed, by the next test process.
+/// Dropped with this value; the next test process drops the database of a killed test.
 #[derive(Debug)]
 pub struct TestDatabase {
     name: String,
@@ -34,12 +32,12 @@ pub struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// Makes one, by copying a template that was migrated once.
+    /// Creates a database by copying the migrated template.
     pub async fn new() -> Result<Self> {
         Self::from_template(&template_name()).await
     }
 
-    /// Makes one without any table.
+    /// Creates a database without tables.
     pub async fn empty() -> Result<Self> {
         Self::from_template("template1").await
     }
@@ -61,7 +59,7 @@ impl TestDatabase {
         Ok(Self { name, url, pool })
     }
 
-    /// A copy of it as it is now, as a backup makes one. Whoever is connected loses the connection.
+    /// Copies the database, as a backup does. Ends all connections to it.
     pub async fn backup(&self) -> Result<Self> {
         self.shut_out(true).await?;
         let copy = Self::from_template(&self.name).await;
@@ -69,26 +67,24 @@ impl TestDatabase {
         copy
     }
 
-    /// Puts `backup` in its place, under its address. Whoever is connected loses the connection.
+    /// Replaces the database with `backup`, under the same address. Ends all connections to it.
     pub async fn restore(&self, backup: Self) -> Result<()> {
         backup.pool.close().await;
         self.shut_out(true).await?;
-        let server = SERVER.get_or_try_init(prepare_server).await?;
-        let mut admin = connect(server.port).await?;
+        let mut admin = administer().await?;
         drop_database(&mut admin, &self.name).await?;
         let statement = format!("ALTER DATABASE {} RENAME TO {}", backup.name, self.name);
         run(&mut admin, statement).await
     }
 
-    /// Ends every connection to it and lets none in, until told otherwise.
+    /// Ends every connection and refuses new ones, or allows them again.
     async fn shut_out(&self, shut: bool) -> Result<()> {
-        let server = SERVER.get_or_try_init(prepare_server).await?;
-        let mut admin = connect(server.port).await?;
+        let mut admin = administer().await?;
         let statement = format!("ALTER DATABASE {} ALLOW_CONNECTIONS {}", self.name, !shut);
         run(&mut admin, statement).await?;
 
         if shut {
-            // Waits until each is gone.
+            // Waits up to ten seconds for each connection to end.
             sqlx::query(
                 "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = $1",
             )
@@ -99,13 +95,13 @@ impl TestDatabase {
         Ok(())
     }
 
-    /// Its address; it needs no password.
+    /// Returns the address of the database, which needs no password.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Connections to it, for the test's own looks.
+    /// Returns the connections of the test.
     #[must_use]
     pub fn pool(&self) -> &PgPool {
         &self.pool
@@ -117,7 +113,7 @@ impl Drop for TestDatabase {
         let Some(server) = SERVER.get() else { return };
         let port = server.port;
         let name = std::mem::take(&mut self.name);
-        // A thread with a runtime of its own: the test's runtime cannot wait here, and may be going down.
+        // On its own thread and runtime, because the runtime of the test cannot block here and may be shutting down.
         let dropped = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -129,12 +125,12 @@ impl Drop for TestDatabase {
         });
 
         if let Ok(Err(error)) = dropped.join() {
-            println!("a test database was left behind: {error:#}");
+            println!("cannot drop the test database: {error:#}");
         }
     }
 }
 
-/// Joins the server, clears away what dead processes left, and sees to the template.
+/// Joins the server, drops the databases of dead processes, and creates the template when it is missing.
 async fn prepare_server() -> Result<SharedServer> {
     let server = SharedServer::join().await?;
     let mut admin = connect(server.port).await?;
@@ -147,19 +143,18 @@ async fn prepare_server() -> Result<SharedServer> {
     drop_orphans(&mut admin, &names).await?;
 
     if !names.contains(&template_name()) {
-        make_template(&mut admin, server.port)
+        create_template(&mut admin, server.port)
             .await
-            .context("cannot make the template of the test databases")?;
+            .context("cannot create the template of the test databases")?;
     }
 
     admin.close().await?;
     Ok(server)
 }
 
-/// Drops the databases of dead test processes, as the first use in every process does by itself.
+/// Drops the databases of dead test processes, as the first test database of a process does, too.
 pub async fn sweep_databases() -> Result<()> {
-    let server = SERVER.get_or_try_init(prepare_server).await?;
-    let mut admin = connect(server.port).await?;
+    let mut admin = administer().await?;
     let names = database_names(&mut admin).await?;
     drop_orphans(&mut admin, &names).await
 }
@@ -177,8 +172,8 @@ async fn drop_orphans(admin: &mut PgConnection, names: &[String]) -> Result<()> 
     Ok(())
 }
 
-/// The template gets its name when it is complete: a half-made one is made anew.
-async fn make_template(admin: &mut PgConnection, port: u16) -> Result<()> {
+/// Renames the template when it is complete, so that an unfinished one is never used.
+async fn create_template(admin: &mut PgConnection, port: u16) -> Result<()> {
     let unfinished = "template_unfinished";
     drop_database(admin, unfinished).await?;
     run(admin, format!("CREATE DATABASE {unfinished}")).await?;
@@ -187,7 +182,7 @@ async fn make_template(admin: &mut PgConnection, port: u16) -> Result<()> {
     run(admin, statement).await
 }
 
-/// Changes with the migrations, so that a server that outlives a build serves the next one too.
+/// Depends on the migrations, so that a server that outlives a build also serves the next one.
 fn template_name() -> String {
     format!("template_{}", short_hash(&tiris_migrations::fingerprint()))
 }
@@ -204,7 +199,13 @@ async fn drop_database(admin: &mut PgConnection, name: &str) -> Result<()> {
     run(admin, statement).await
 }
 
-/// Connects to the database that is always there.
+/// Connects to the maintenance database of the server of this process.
+async fn administer() -> Result<PgConnection> {
+    let server = SERVER.get_or_try_init(prepare_server).await?;
+    connect(server.port).await
+}
+
+/// Connects to the maintenance database.
 async fn connect(port: u16) -> Result<PgConnection> {
     let options: PgConnectOptions = url(port, "postgres").parse()?;
     options

@@ -1,13 +1,14 @@
-//! Long histories, made at once.
-//!
-//! Owns: rows as the ledger would have written them one by one. Must not know: what they are for.
+//! Test databases with either form of the history tables, and long histories in them.
 
+use super::database::TestDatabase;
+use anyhow::{Result, ensure};
 use sqlx::PgPool;
+use std::io::Write;
 use uuid::Uuid;
 
-/// Books so many credits of one unit on an account that nothing was booked on yet, each with its log and a moment of its
-/// own, from now on.
-pub async fn grow_history(pool: &PgPool, account: Uuid, postings: i32) -> anyhow::Result<()> {
+/// Books `postings` credits of one unit on an account without postings, each with its log and one microsecond after the
+/// other, as the ledger would one by one.
+pub async fn grow_history(pool: &PgPool, account: Uuid, postings: i32) -> Result<()> {
     let mut transaction = pool.begin().await?;
     for statement in [
         "WITH moment AS (SELECT clock_timestamp() AS at), rows AS ( \
@@ -29,12 +30,52 @@ pub async fn grow_history(pool: &PgPool, account: Uuid, postings: i32) -> anyhow
             .bind(postings)
             .execute(&mut *transaction)
             .await?;
-        anyhow::ensure!(
-            written.rows_affected() > 0,
-            "the account has a history already"
-        );
+        ensure!(written.rows_affected() > 0, "the account has postings");
     }
 
     transaction.commit().await?;
     Ok(())
+}
+
+impl TestDatabase {
+    /// Creates a database whose history is hypertables; None, with a message, when the server has no TimescaleDB.
+    pub async fn timescale() -> Result<Option<Self>> {
+        let database = Self::new().await?;
+        if database.history_kind().await? == "timescale" {
+            return Ok(Some(database));
+        }
+        let why: Option<String> = sqlx::query_scalar("SELECT timescale_refusal()")
+            .fetch_one(database.pool())
+            .await?;
+        // Directly to standard error, because the test runner shows output only when a test fails.
+        let test = std::thread::current().name().unwrap_or_default().to_owned();
+        let why = why.unwrap_or_default();
+        let skipped = format!("SKIPPED: {test}: no TimescaleDB: {why}\n");
+        std::io::stderr().write_all(skipped.as_bytes())?;
+
+        Ok(None)
+    }
+
+    /// Creates a database whose history is native partitions, also on a server with TimescaleDB.
+    pub async fn native() -> Result<Self> {
+        let database = Self::new().await?;
+        sqlx::query("SELECT history_to_native()")
+            .execute(database.pool())
+            .await?;
+        Ok(database)
+    }
+
+    /// Creates a database for each form of the history that the server supports, native first.
+    pub async fn of_each_kind() -> Result<Vec<Self>> {
+        let mut databases = vec![Self::native().await?];
+        databases.extend(Self::timescale().await?);
+        Ok(databases)
+    }
+
+    /// Returns the form of the history, `native` or `timescale`.
+    pub async fn history_kind(&self) -> Result<String> {
+        Ok(sqlx::query_scalar("SELECT history_kind()")
+            .fetch_one(self.pool())
+            .await?)
+    }
 }

@@ -1,12 +1,10 @@
-//! Private PostgreSQL and NATS servers, and an OpenID provider, on free loopback ports, for the tests and for the
-//! development stack.
+//! Private PostgreSQL and NATS servers and an OpenID provider on free loopback ports, for tests and the development stack.
 //!
-//! Owns: finding server binaries, starting and ending processes, a database per test, waiting for a condition.
-//! Must not know: what the services do with all this.
+//! Must not know: the behaviour of the services.
 //!
-//! A test that needs a database takes a [`TestDatabase`]; all test processes of one run share one PostgreSQL
-//! server, which goes away some seconds after the last of them. A test that needs a broker, or a PostgreSQL it may
-//! kill, takes a [`NatsServer`] or a [`PgServer`] of its own:
+//! A test that needs a database creates a [`TestDatabase`]; all test processes of a run share one PostgreSQL server,
+//! which stops some seconds after the last of them. A test that needs a broker, or a PostgreSQL server it may kill, starts
+//! its own [`NatsServer`] or [`PgServer`]:
 //!
 //! ```no_run
 //! # async fn example() -> anyhow::Result<()> {
@@ -34,28 +32,24 @@
 //! # }
 //! ```
 //!
-//! Nothing started here outlives its owner: a shell process, which notices the owner's death by the end of a pipe,
-//! ends the servers and removes their folders, also after a SIGKILL.
+//! Nothing started here outlives its owner: a shell process detects the owner's death by the end of a pipe, stops the
+//! servers and removes their folders, even after SIGKILL.
 
-mod account;
 pub mod auditor;
-mod binaries;
 mod cluster;
 mod collector;
 mod command;
 mod database;
+mod folders;
+mod guard;
 mod history;
-mod history_kind;
-mod http;
-mod leash;
 mod nats;
 mod openid_provider;
 mod partitions;
-mod place;
 mod port;
 mod postgres;
 mod process;
-mod schemathesis;
+mod server_user;
 mod shared_server;
 mod statements;
 mod timescale;
@@ -63,29 +57,27 @@ mod tools;
 mod view;
 mod wait;
 
-pub use account::Account;
-pub use binaries::binary;
 pub use collector::{Collector, Span};
 pub use command::ProcessCommand;
 pub use database::{TestDatabase, sweep_databases};
+pub use folders::{dev_dir, scratch_dir};
+pub use guard::keep_open_until_all_ended;
 pub use history::grow_history;
-pub use http::local_http_client;
-pub use leash::keep_open_until_all_ended;
 pub use nats::{NatsServer, NatsSettings};
 pub use openid_provider::{
     OPENID_PROVIDER_FILES, OpenIdProvider, OpenIdSettings, find_openid_provider,
     openid_provider_dir,
 };
 pub use partitions::{Partition, partitions};
-pub use place::{dev_dir, scratch_dir, workspace_root};
 pub use port::{free_port, free_port_or};
 pub use postgres::{PgServer, PgSettings, PgStop};
-pub use process::Process;
-pub use schemathesis::{
-    SCHEMATHESIS_REQUIREMENTS, SCHEMATHESIS_REQUIREMENTS_FILE, find_schemathesis, schemathesis_dir,
-};
+pub use process::{Process, local_http_client};
+pub use server_user::ServerUser;
 pub use statements::{Scan, Statement, Statements};
 pub use timescale::has_timescale;
-pub use tools::{PgTools, find_nats_server, find_postgres, find_promtool};
+pub use tools::{
+    PgTools, SCHEMATHESIS_REQUIREMENTS, SCHEMATHESIS_REQUIREMENTS_FILE, binary, find_nats_server,
+    find_postgres, find_promtool, find_schemathesis, schemathesis_dir,
+};
 pub use view::View;
 pub use wait::eventually;

@@ -1,8 +1,6 @@
-//! A private NATS server with JetStream in a folder.
-//!
-//! Owns: its configuration, its start and its ends. Must not know: streams.
+//! A private NATS server with JetStream in a folder: its configuration, start and end.
 
-use super::place::scratch_dir;
+use super::folders::scratch_dir;
 use super::port::on_free_port;
 use super::process::Process;
 use super::tools::find_nats_server;
@@ -13,24 +11,24 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// From start to an answering JetStream, reading large stores included.
+/// From start until JetStream answers, including reading large stores.
 const START_LIMIT: Duration = Duration::from_secs(120);
 const STOP_LIMIT: Duration = Duration::from_secs(60);
-/// One attempt to connect while it starts.
+/// Limit of one attempt to connect.
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 
-/// What a caller may choose.
+/// Settings of a server.
 #[derive(Clone, Debug, Default)]
 pub struct NatsSettings {
-    /// The port; a free one when `None`.
+    /// The port; None picks a free one.
     pub port: Option<u16>,
-    /// Whether an acknowledged message is on disk. Without it a kill may lose the last moments.
+    /// Whether messages are on disk before they are acknowledged; otherwise a kill may lose the latest ones.
     pub durable: bool,
-    /// Further lines of its configuration file.
+    /// Further lines of the configuration file.
     pub more: String,
 }
 
-/// A running (or stopped) server. Dropping it kills it; its folder stays, but for [`NatsServer::private`].
+/// A running or stopped server. Dropping it kills it; its folder stays, except for [`NatsServer::private`].
 #[derive(Debug)]
 pub struct NatsServer {
     process: Option<Process>,
@@ -38,15 +36,15 @@ pub struct NatsServer {
     dir: PathBuf,
     port: u16,
     settings: NatsSettings,
-    // Last, so that it goes after the server.
+    // The last field, so that it is dropped after the server.
     _scratch: Option<TempDir>,
 }
 
 impl NatsServer {
-    /// Starts a server that keeps its streams in `dir/jetstream` and its log in `dir/nats.log`, on 127.0.0.1 only,
-    /// without monitoring. JetStream answers on return.
+    /// Starts a server on 127.0.0.1, with its streams in `dir/jetstream` and its log in `dir/nats.log`. JetStream answers
+    /// on return.
     pub async fn start(dir: &Path, settings: NatsSettings) -> Result<Self> {
-        fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+        fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
         let program = find_nats_server()?;
         let dir = dir.canonicalize()?;
         let mut server = Self {
@@ -63,7 +61,7 @@ impl NatsServer {
         Ok(server)
     }
 
-    /// A server of its own for one test, which keeps what it acknowledged also when killed; removed on drop.
+    /// Starts a durable server for one test, removed on drop.
     pub async fn private() -> Result<Self> {
         Self::private_with(NatsSettings {
             durable: true,
@@ -80,30 +78,30 @@ impl NatsServer {
         Ok(server)
     }
 
-    /// Its address.
+    /// Returns the address of the server.
     #[must_use]
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
-    /// Where it keeps its streams; to be copied or replaced only while it is stopped.
+    /// Returns the folder of its streams, which may be copied or replaced only while the server is stopped.
     #[must_use]
     pub fn store(&self) -> PathBuf {
         self.dir.join("jetstream")
     }
 
-    /// Its port on 127.0.0.1.
+    /// Returns the port on 127.0.0.1.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Its process; `None` while stopped.
+    /// Returns the process of the server; None while it is stopped.
     pub fn process(&mut self) -> Option<&mut Process> {
         self.process.as_mut()
     }
 
-    /// SIGKILL. The streams stay and can be started again.
+    /// Kills the server with SIGKILL; its streams stay.
     pub async fn kill(&mut self) -> Result<()> {
         if let Some(mut process) = self.process.take() {
             process.kill().await?;
@@ -111,7 +109,7 @@ impl NatsServer {
         Ok(())
     }
 
-    /// Ends it orderly and waits for the end.
+    /// Stops the server and waits for its end.
     pub async fn stop(&mut self) -> Result<()> {
         if let Some(mut process) = self.process.take() {
             process.terminate(STOP_LIMIT).await?;
@@ -119,7 +117,7 @@ impl NatsServer {
         Ok(())
     }
 
-    /// Starts it again on the same port with the same streams, after [`Self::stop`] or [`Self::kill`].
+    /// Starts the server again on the same port and streams, after [`Self::stop`] or [`Self::kill`].
     pub async fn restart(&mut self) -> Result<()> {
         ensure!(
             self.process.is_none(),
@@ -137,7 +135,7 @@ impl NatsServer {
             .arg("--config")
             .arg(&config)
             .log(self.dir.join("nats.log"))
-            .signal_at_our_death(if self.settings.durable {
+            .signal_on_exit(if self.settings.durable {
                 Signal::SIGTERM
             } else {
                 Signal::SIGKILL

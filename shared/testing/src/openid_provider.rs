@@ -1,22 +1,20 @@
-//! A real OpenID provider on this machine, at which a person or a test signs in by a form.
-//!
-//! Owns: what is installed of it and where, its start and its end. Must not know: how it is installed, who signs in.
+//! A real OpenID provider on this machine with a sign-in form, for tests and development: its files, start and end.
 
-use super::place::dev_dir;
+use super::folders::dev_dir;
 use super::port::on_free_port;
 use super::process::Process;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// From start to an answer, making a key included.
+/// From start until it answers, including the generation of its key.
 const START_LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 const NODE: &str = "node";
 const PROGRAM: &str = "provider.mjs";
 
-/// What lies in its folder beside Node.js and the packages, by name: the packages, pinned by hash, and the program.
+/// The files in its folder, by name: the list of packages, pinned by hash, and the program.
 pub const OPENID_PROVIDER_FILES: [(&str, &str); 3] = [
     ("package.json", include_str!("openid_provider/package.json")),
     (
@@ -26,22 +24,22 @@ pub const OPENID_PROVIDER_FILES: [(&str, &str); 3] = [
     (PROGRAM, include_str!("openid_provider/provider.mjs")),
 ];
 
-/// Its one client, and where it runs.
+/// Settings of the provider and its one client.
 #[derive(Clone, Debug, Default)]
 pub struct OpenIdSettings {
-    /// The port; a free one when `None`.
+    /// The port; None picks a free one.
     pub port: Option<u16>,
-    /// The client's id.
+    /// Id of the client.
     pub client_id: String,
-    /// The client's secret.
+    /// Secret of the client.
     pub client_secret: String,
-    /// Where it may send people back to.
+    /// Allowed redirect addresses after a sign-in.
     pub redirect_uris: Vec<String>,
-    /// Its log file; a scratch file when `None`, whose end is shown when it is dropped.
+    /// The log file; with None a scratch file, whose end is printed on drop.
     pub log: Option<PathBuf>,
 }
 
-/// A running provider. Dropping it kills it; it keeps nothing.
+/// A running provider, killed on drop; it stores nothing.
 #[derive(Debug)]
 pub struct OpenIdProvider {
     process: Process,
@@ -49,16 +47,13 @@ pub struct OpenIdProvider {
 }
 
 impl OpenIdProvider {
-    /// Starts one on 127.0.0.1 only; it answers on return.
+    /// Starts a provider on 127.0.0.1, which answers on return.
     pub async fn start(settings: &OpenIdSettings) -> Result<Self> {
         let folder = find_openid_provider()?;
-        let mut started = None;
         on_free_port(settings.port, async |port| {
-            started = Some(Self::launch(&folder, settings, port).await?);
-            Ok(())
+            Self::launch(&folder, settings, port).await
         })
-        .await?;
-        started.context("the OpenID provider was not started")
+        .await
     }
 
     async fn launch(folder: &Path, settings: &OpenIdSettings, port: u16) -> Result<Self> {
@@ -86,36 +81,36 @@ impl OpenIdProvider {
         Ok(provider)
     }
 
-    /// What its id tokens name as their issuer.
+    /// Returns the issuer of its id tokens.
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
 
-    /// Where people sign in.
+    /// Returns the address of the sign-in form.
     #[must_use]
     pub fn auth_url(&self) -> String {
         self.url("/auth")
     }
 
-    /// Where codes are exchanged.
+    /// Returns the address that exchanges codes.
     #[must_use]
     pub fn token_url(&self) -> String {
         self.url("/token")
     }
 
-    /// Where its keys are.
+    /// Returns the address of its public keys.
     #[must_use]
     pub fn jwks_url(&self) -> String {
         self.url("/jwks")
     }
 
-    /// Its process.
+    /// Returns the process of the provider.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
     }
 
-    /// Ends it and waits for the end.
+    /// Stops the provider and waits for its end.
     pub async fn stop(&mut self) -> Result<()> {
         self.process.terminate(STOP_LIMIT).await.map(drop)
     }
@@ -125,19 +120,19 @@ impl OpenIdProvider {
     }
 }
 
-/// The folder of the provider, whether or not it is installed.
+/// Returns the folder of the provider, installed or not.
 pub fn openid_provider_dir() -> Result<PathBuf> {
     Ok(dev_dir()?.join("bin/openid-provider"))
 }
 
-/// The folder of an installed provider that is as this build wants it.
+/// Returns the folder of an installed provider with the files of this build.
 pub fn find_openid_provider() -> Result<PathBuf> {
     let folder = openid_provider_dir()?;
-    let as_wanted = |(name, text): &(&str, &str)| {
+    let is_current = |(name, text): &(&str, &str)| {
         fs::read_to_string(folder.join(name)).is_ok_and(|installed| installed == *text)
     };
     ensure!(
-        folder.join(NODE).is_file() && OPENID_PROVIDER_FILES.iter().all(as_wanted),
+        folder.join(NODE).is_file() && OPENID_PROVIDER_FILES.iter().all(is_current),
         "the OpenID provider is not installed in {}: run `make tools LOGIN=1`",
         folder.display()
     );

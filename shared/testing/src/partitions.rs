@@ -1,19 +1,17 @@
-//! The partitions of the history tables of a database, be they monthly ones or chunks of TimescaleDB.
-//!
-//! Owns: which relation holds which time of which table. Must not know: what is asked of them.
+//! The partitions of the history tables: native ones or chunks of TimescaleDB.
 
 use sqlx::PgPool;
 use sqlx::types::chrono::{DateTime, Utc};
 use std::collections::HashMap;
 
-/// One partition, or what it became when it was compressed.
+/// A partition, compressed or not.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct Partition {
-    /// The table it is a part of.
+    /// The partitioned table.
     pub history: String,
-    /// Its first moment.
+    /// Start of its time range.
     pub from: DateTime<Utc>,
-    /// The first moment after it.
+    /// End of its time range, exclusive.
     pub until: DateTime<Utc>,
 }
 
@@ -32,7 +30,7 @@ const TIMESCALE: &str = "
         LATERAL (VALUES (c.table_name), (d.table_name)) names (name)
     WHERE i.hypertable_name IN ('transactions', 'trading_logs', 'audit_logs') AND name IS NOT NULL";
 
-/// All of them, by the name a plan knows them by.
+/// Returns all partitions by the name of their relation, as plans show it.
 pub async fn partitions(pool: &PgPool) -> anyhow::Result<HashMap<String, Partition>> {
     #[derive(sqlx::FromRow)]
     struct Named {
@@ -46,5 +44,5 @@ pub async fn partitions(pool: &PgPool) -> anyhow::Result<HashMap<String, Partiti
     let query = if kind == "native" { NATIVE } else { TIMESCALE };
     let named: Vec<Named> = sqlx::query_as(query).fetch_all(pool).await?;
     let named = named.into_iter();
-    Ok(named.map(|one| (one.name, one.partition)).collect())
+    Ok(named.map(|named| (named.name, named.partition)).collect())
 }

@@ -1,12 +1,10 @@
-//! A private PostgreSQL server in a folder.
-//!
-//! Owns: making its cluster, its settings, its start and its ends. Must not know: what is stored in it.
+//! A private PostgreSQL server in a folder: its cluster, settings, start and end.
 
-use super::account::Account;
-use super::cluster::{self, MISLEADING, make_cluster, prepare_dir};
-use super::place::scratch_dir;
+use super::cluster::{self, REDIRECTING, create_cluster, prepare_dir};
+use super::folders::scratch_dir;
 use super::port::on_free_port;
 use super::process::Process;
+use super::server_user::ServerUser;
 use super::timescale;
 use super::tools::{PgTools, find_postgres};
 use anyhow::{Result, ensure};
@@ -17,22 +15,22 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// From start to taking connections, recovery after a crash included.
+/// From start until it accepts connections, including recovery after a crash.
 const START_LIMIT: Duration = Duration::from_secs(120);
 const STOP_LIMIT: Duration = Duration::from_secs(60);
-/// One attempt to connect while it starts.
+/// Limit of one attempt to connect.
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 
-/// What a caller may choose.
+/// Settings of a server.
 #[derive(Clone, Debug)]
 pub struct PgSettings {
-    /// The port; a free one when `None`.
+    /// The port; None picks a free one.
     pub port: Option<u16>,
-    /// Whether committed means on disk. Without it a crash of the machine (not of the server) may ruin the cluster.
+    /// Whether commits are on disk; otherwise a crash of the machine may corrupt the cluster.
     pub durable: bool,
-    /// How many connections it takes at once.
+    /// Maximum number of connections.
     pub max_connections: u16,
-    /// Whether the jobs of TimescaleDB run, where the server has it.
+    /// Whether the jobs of TimescaleDB run, if the server has it.
     pub jobs: bool,
     /// Further settings, as `name=value`.
     pub more: Vec<String>,
@@ -50,16 +48,16 @@ impl Default for PgSettings {
     }
 }
 
-/// How to end a server.
+/// How to stop a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PgStop {
-    /// Rolls open transactions back, writes everything out.
+    /// Rolls back open transactions and writes everything to disk.
     Fast,
-    /// Writes nothing out; the next start recovers.
+    /// Writes nothing to disk; the next start recovers.
     Immediate,
 }
 
-/// A running (or stopped) server. Dropping it ends it like [`PgStop::Immediate`]; its folder stays, but for
+/// A running or stopped server. Dropping it stops it like [`PgStop::Immediate`]; its folder stays, except for
 /// [`PgServer::private`].
 #[derive(Debug)]
 pub struct PgServer {
@@ -68,23 +66,23 @@ pub struct PgServer {
     port: u16,
     settings: PgSettings,
     tools: PgTools,
-    account: Option<Account>,
-    outlives_us: bool,
-    // Last, so that it goes after the server.
+    user: Option<ServerUser>,
+    is_detached: bool,
+    // The last field, so that it is dropped after the server.
     _scratch: Option<TempDir>,
 }
 
 impl PgServer {
-    /// Starts the server whose cluster lies in `dir`, making it when there is none: UTF-8, UTC, no connections but
-    /// from this machine over TCP, log in `dir/postgres.log`. As root it runs as an unprivileged user, who must be
-    /// able to reach `dir`.
+    /// Starts the server of the cluster in `dir`, which is created when it is missing: UTF-8, UTC, connections from this
+    /// machine over TCP only, log in `dir/postgres.log`. As root it runs as an unprivileged user, who must be able to
+    /// reach `dir`.
     ///
-    /// Ready for connections on return.
+    /// Accepts connections on return.
     pub async fn start(dir: &Path, settings: PgSettings) -> Result<Self> {
         Self::start_as(dir, settings, false).await
     }
 
-    /// A server of its own for one test, with an empty cluster, removed on drop.
+    /// Starts a server with an empty cluster for one test, removed on drop.
     pub async fn private() -> Result<Self> {
         let scratch = scratch_dir("postgres")?;
         let settings = PgSettings {
@@ -96,16 +94,16 @@ impl PgServer {
         Ok(server)
     }
 
-    /// Like [`Self::start`]; it lives on when we die.
+    /// Like [`Self::start`]; the server runs on when this process dies.
     pub(super) async fn start_detached(dir: &Path, settings: PgSettings) -> Result<Self> {
         Self::start_as(dir, settings, true).await
     }
 
-    async fn start_as(dir: &Path, settings: PgSettings, outlives_us: bool) -> Result<Self> {
-        let account = Account::for_servers()?;
-        prepare_dir(dir, account.as_ref())?;
-        let made_by = fs::read_to_string(dir.join("data/PG_VERSION")).ok();
-        let tools = find_postgres(made_by.and_then(|version| version.trim().parse().ok()))?;
+    async fn start_as(dir: &Path, settings: PgSettings, is_detached: bool) -> Result<Self> {
+        let user = ServerUser::for_servers()?;
+        prepare_dir(dir, user.as_ref())?;
+        let version = fs::read_to_string(dir.join("data/PG_VERSION")).ok();
+        let tools = find_postgres(version.and_then(|version| version.trim().parse().ok()))?;
         let dir = dir.canonicalize()?;
         let mut server = Self {
             process: None,
@@ -113,17 +111,17 @@ impl PgServer {
             port: 0,
             settings,
             tools,
-            account,
-            outlives_us,
+            user,
+            is_detached,
             _scratch: None,
         };
         if !server.data_dir().exists() {
             let tools = server.tools.clone();
-            let account = server.account.clone();
+            let user = server.user.clone();
             let dir = server.dir.clone();
             let durable = server.settings.durable;
-            let make = move || make_cluster(&tools, account.as_ref(), &dir, durable);
-            tokio::task::spawn_blocking(make).await??;
+            let create = move || create_cluster(&tools, user.as_ref(), &dir, durable);
+            tokio::task::spawn_blocking(create).await??;
         }
 
         let port = server.settings.port;
@@ -131,24 +129,24 @@ impl PgServer {
         Ok(server)
     }
 
-    /// Its port on 127.0.0.1.
+    /// Returns the port on 127.0.0.1.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The address of one of its databases; `postgres` is always there.
+    /// Returns the address of one of its databases; `postgres` always exists.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
         cluster::url(self.port, database)
     }
 
-    /// The server's main process; `None` while stopped.
+    /// Returns the main process of the server; None while it is stopped.
     pub fn process(&mut self) -> Option<&mut Process> {
         self.process.as_mut()
     }
 
-    /// Ends it and waits for the end. The cluster stays and can be started again.
+    /// Stops the server and waits for its end; the cluster stays.
     pub async fn stop(&mut self, how: PgStop) -> Result<()> {
         let Some(process) = self.process.as_mut() else {
             return Ok(());
@@ -162,7 +160,7 @@ impl PgServer {
         Ok(())
     }
 
-    /// Kills its main process (SIGKILL), as the kernel does when memory runs out; the others notice and end.
+    /// Kills the main process with SIGKILL, as the kernel does when memory runs out; the other processes then end.
     pub async fn kill(&mut self) -> Result<()> {
         if let Some(mut process) = self.process.take() {
             process.kill().await?;
@@ -170,7 +168,7 @@ impl PgServer {
         Ok(())
     }
 
-    /// Starts it again on the same port, after [`Self::stop`] or [`Self::kill`].
+    /// Starts the server again on the same port, after [`Self::stop`] or [`Self::kill`].
     pub async fn restart(&mut self) -> Result<()> {
         ensure!(
             self.process.is_none(),
@@ -179,7 +177,7 @@ impl PgServer {
         self.launch(self.port).await
     }
 
-    /// Lets go of the server: it lives on by itself.
+    /// Lets the server run on without this value.
     pub(super) fn detach(mut self) {
         if let Some(process) = self.process.take() {
             process.detach();
@@ -193,23 +191,23 @@ impl PgServer {
     async fn launch(&mut self, port: u16) -> Result<()> {
         let mut command = Process::command(self.tools.bin.join("postgres"))
             .log(self.dir.join("postgres.log"))
-            .signal_at_our_death(Signal::SIGINT)
+            .signal_on_exit(Signal::SIGINT)
             .show_log(false)
             .arg("-D")
             .arg(self.data_dir())
             .args(self.options(port)?)
             .env("LC_ALL", "C");
-        for name in MISLEADING {
+        for name in REDIRECTING {
             command = command.env_remove(name);
         }
 
-        if let Some(account) = &self.account {
-            account.run(&mut command.command);
+        if let Some(user) = &self.user {
+            user.run(&mut command.command);
         }
         command.command.current_dir(&self.dir);
 
-        if self.outlives_us {
-            command = command.outlive_us();
+        if self.is_detached {
+            command = command.detached();
         }
         self.port = port;
         let address: PgConnectOptions = self.url("postgres").parse()?;
@@ -229,7 +227,7 @@ impl PgServer {
             format!("port={port}"),
             format!("max_connections={}", self.settings.max_connections),
             "listen_addresses=127.0.0.1".into(),
-            // A socket in a deep folder would break the limit of its path's length.
+            // The path of a socket in a deep folder would be too long.
             "unix_socket_directories=".into(),
             "timezone=UTC".into(),
             "log_timezone=UTC".into(),
@@ -253,7 +251,7 @@ impl PgServer {
 
 impl Drop for PgServer {
     fn drop(&mut self) {
-        // SIGKILL would leave its backends a moment longer, in a folder that is being removed.
+        // After SIGKILL its backends would run on for a moment in a folder that is being removed.
         if let Some(process) = &mut self.process
             && process.signal(Signal::SIGQUIT).is_ok()
         {

@@ -1,9 +1,6 @@
-//! A process we started and answer for.
-//!
-//! Owns: its signals, its end, the waits for what it does, its log. Must not know: which program it is.
+//! A process that this process started: its signals, its end, its log, and waiting for it.
 
-use super::http::local_http_client;
-use super::leash;
+use super::guard;
 use super::wait::{POLL_INTERVAL, eventually};
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::{Signal, kill};
@@ -15,49 +12,48 @@ use std::process::{Child, ExitStatus};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How much of a log is shown, in bytes and in lines from its end.
+/// The part of a log that is shown, from its end.
 const TAIL_BYTES: u64 = 6 * 1024;
 const TAIL_LINES: usize = 25;
-/// The kernel ends a killed process within this time unless the machine is stuck.
+/// How long the kernel may take to end a killed process.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
-/// How long a drop waits for an orderly end before it kills.
+/// How long a drop waits for an orderly end before it kills the process.
 const DROP_LIMIT: Duration = Duration::from_secs(5);
-/// One request of [`Process::wait_until_healthy`].
+/// Limit of one request of [`Process::wait_until_healthy`].
 const REQUEST_LIMIT: Duration = Duration::from_secs(5);
 
-/// A running process. Dropping it kills it (SIGKILL) and prints the end of its log; so does our own death, however
-/// it comes, but for the log.
+/// A running process. Dropping it kills it (SIGKILL) and prints the end of its log; the death of this process kills it, too.
 #[derive(Debug)]
 pub struct Process {
     pub(super) name: String,
     pub(super) child: Child,
     pub(super) status: Option<ExitStatus>,
     pub(super) log: PathBuf,
-    pub(super) leashed: bool,
+    pub(super) is_guarded: bool,
     pub(super) show_log: bool,
-    pub(super) detached: bool,
+    pub(super) is_detached: bool,
 }
 
 impl Process {
-    /// Its name in messages.
+    /// Returns the name used in messages.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its process number.
+    /// Returns the process number.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// The file with all it wrote to standard output and error.
+    /// Returns the file with its standard output and error.
     #[must_use]
     pub fn log_path(&self) -> &Path {
         &self.log
     }
 
-    /// The end of its log, at most 25 lines and 6 KiB; what cannot be read is left out.
+    /// Returns the end of its log, at most 25 lines and 6 KiB; empty when it cannot be read.
     #[must_use]
     pub fn log_tail(&self) -> String {
         let tail = || -> std::io::Result<String> {
@@ -73,27 +69,27 @@ impl Process {
         lines[lines.len().saturating_sub(TAIL_LINES)..].concat()
     }
 
-    /// How it ended; `None` while it runs.
+    /// Returns its exit status; None while it runs.
     pub fn exit_status(&mut self) -> Result<Option<ExitStatus>> {
         if self.status.is_none() {
             self.status = self
                 .child
                 .try_wait()
                 .with_context(|| format!("cannot wait for {}", self.name))?;
-            if self.status.is_some() && self.leashed {
-                leash::free(self.pid())?;
+            if self.status.is_some() && self.is_guarded {
+                guard::free(self.pid())?;
             }
         }
         Ok(self.status)
     }
 
-    /// Whether it runs.
+    /// Reports whether it runs.
     #[must_use]
     pub fn is_running(&mut self) -> bool {
         matches!(self.exit_status(), Ok(None))
     }
 
-    /// Sends it a signal; does nothing when it has ended.
+    /// Sends a signal; does nothing when the process has ended.
     pub fn signal(&mut self, signal: Signal) -> Result<()> {
         if self.exit_status()?.is_some() {
             return Ok(());
@@ -102,7 +98,7 @@ impl Process {
         kill(pid, signal).with_context(|| format!("cannot send {signal} to {}", self.name))
     }
 
-    /// Waits for its end, at most `limit`.
+    /// Waits at most `limit` for its end.
     pub async fn wait(&mut self, limit: Duration) -> Result<ExitStatus> {
         let deadline = Instant::now() + limit;
         loop {
@@ -116,33 +112,33 @@ impl Process {
         }
     }
 
-    /// SIGTERM, then waits for its end, at most `limit`. When it does not end it stays running: an error.
+    /// Sends SIGTERM and waits at most `limit` for the end; fails when the process still runs.
     pub async fn terminate(&mut self, limit: Duration) -> Result<ExitStatus> {
         self.signal(Signal::SIGTERM)?;
         self.wait(limit).await
     }
 
-    /// SIGKILL, then waits for its end.
+    /// Sends SIGKILL and waits for the end.
     pub async fn kill(&mut self) -> Result<()> {
         self.signal(Signal::SIGKILL)?;
         self.wait(KILL_LIMIT).await.map(drop)
     }
 
-    /// Waits until its log holds `text`, at most `limit`; fails at once when it ends before.
+    /// Waits at most `limit` until its log contains `text`; fails at once when the process ends.
     pub async fn wait_for_log(&mut self, text: &str, limit: Duration) -> Result<()> {
         let what = format!("{:?} in the log of {}", text, self.name);
         self.watch(&what, limit, async |process| {
             let log = std::fs::read(&process.log)?;
             ensure!(
                 String::from_utf8_lossy(&log).contains(text),
-                "not there yet"
+                "not logged yet"
             );
             Ok(())
         })
         .await
     }
 
-    /// Waits until `GET url` answers 200, at most `limit`; fails at once when the process ends before.
+    /// Waits at most `limit` until `GET url` returns 200; fails at once when the process ends.
     pub async fn wait_until_healthy(&mut self, url: &str, limit: Duration) -> Result<()> {
         let client = local_http_client(REQUEST_LIMIT)?;
         let what = format!("{} ready at {url}", self.name);
@@ -155,7 +151,7 @@ impl Process {
         .await
     }
 
-    /// Waits until `check` succeeds, at most `limit`; fails at once when the process ends before.
+    /// Waits at most `limit` until `check` succeeds; fails at once when the process ends.
     pub(super) async fn watch(
         &mut self,
         what: &str,
@@ -173,7 +169,7 @@ impl Process {
         outcome.with_context(|| format!("log of {}:\n{}", self.name, self.log_tail()))
     }
 
-    /// Waits for its end without a runtime, for use while something is dropped.
+    /// Waits for its end without a runtime, for use in a drop.
     #[expect(
         clippy::disallowed_methods,
         reason = "a drop cannot be async, and the pauses are short"
@@ -185,22 +181,22 @@ impl Process {
         }
     }
 
-    /// Lets go of it: it lives on by itself.
+    /// Lets it run on without this value.
     pub(super) fn detach(mut self) {
-        self.detached = true;
+        self.is_detached = true;
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if self.detached {
+        if self.is_detached {
             return;
         }
         if self.is_running() {
-            // It may end between the two lines; then both do nothing.
+            // It may have ended meanwhile; then both calls do nothing.
             self.child.kill().ok();
-            if self.child.wait().is_ok() && self.leashed {
-                leash::free(self.pid()).ok();
+            if self.child.wait().is_ok() && self.is_guarded {
+                guard::free(self.pid()).ok();
             }
         }
 
@@ -212,4 +208,13 @@ impl Drop for Process {
             );
         }
     }
+}
+
+/// Returns a client for servers on this machine, which uses no proxy.
+pub fn local_http_client(timeout: Duration) -> reqwest::Result<reqwest::Client> {
+    tiris_runtime::tls::choose_provider();
+    reqwest::Client::builder()
+        .timeout(timeout)
+        .no_proxy()
+        .build()
 }

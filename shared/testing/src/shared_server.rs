@@ -1,16 +1,14 @@
-//! The one PostgreSQL server that all test processes of a run share.
+//! The one PostgreSQL server that all test processes of a run share: started once, stopped after its last user.
 //!
-//! Owns: starting it once, joining it, its end after the last user. Must not know: databases.
+//! A watchdog, a shell process, reads a named pipe that every user holds open for writing, so that the death of a user for
+//! any reason closes its end. Some seconds after the last one the watchdog stops the server and removes its folder; at
+//! once when the server never became ready.
 //!
-//! Beside the server runs a watchdog, a shell process that reads a named pipe. Every user holds the pipe open for
-//! writing, so its death, however it comes, counts as leaving. Some seconds after the last one the watchdog stops
-//! the server and removes its folder; at once when the server never became ready.
-//!
-//! A newcomer may come just then, hence the order of steps: a user first opens the pipe, then looks for the file
-//! `ready`; the watchdog first takes `ready` away, then looks for users, and puts it back when it sees one. So at
-//! least one of the two sees the other.
+//! A new user may join at that moment, hence the order of steps: a user first opens the pipe, then checks for the file
+//! `ready`; the watchdog first removes `ready`, then checks for users, and restores it when it sees one. So at least one
+//! of the two sees the other.
 
-use super::place::{base_dir, make_dir, short_hash};
+use super::folders::{base_dir, make_dir, short_hash};
 use super::postgres::{PgServer, PgSettings};
 use super::timescale;
 use super::tools::find_postgres;
@@ -27,13 +25,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// How long a server without users is kept, in seconds: the time between two test programs of one run.
+/// Seconds a server without users runs on: longer than the time between two test programs of a run.
 const IDLE_SECONDS: &str = "20";
-/// A server that is going takes at most this long to be gone.
+/// How long a server may take to stop.
 const LEAVING_LIMIT: Duration = Duration::from_secs(60);
 const SERVER_PREFIX: &str = "server-";
 const PIPE: &str = "users";
-/// Holds the port.
+/// The file that contains the port.
 const READY: &str = "ready";
 
 const WATCHDOG: &str = r#"
@@ -65,28 +63,28 @@ fi
 cd / && rm -rf "$1"
 "#;
 
-/// Our share in the server. The server stays at least as long as this is held.
+/// The use of the server by this process; the server runs at least as long as this value lives.
 #[derive(Debug)]
 pub(super) struct SharedServer {
-    /// Its port on 127.0.0.1.
+    /// The port on 127.0.0.1.
     pub(super) port: u16,
     _pipe: File,
 }
 
-/// What became of an attempt to join the server in a folder.
+/// The outcome of an attempt to join the server in a folder.
 enum Joined {
     Yes(SharedServer),
-    /// It is leaving, or its starter died half-way and the watchdog clears up: look again.
+    /// The server is stopping, or its starter died and the watchdog cleans up: try again.
     NotReady,
-    /// Nobody watches over it.
+    /// The server has no watchdog.
     Orphan,
 }
 
 impl SharedServer {
-    /// Joins the server of this run, or starts it when there is none.
+    /// Joins the server of this run, or starts one.
     pub(super) async fn join() -> Result<Self> {
         let base = base_dir()?;
-        // Held to the end: while one starts a server the others wait.
+        // Held to the end, so that others wait while this process starts a server.
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -110,14 +108,14 @@ impl SharedServer {
     }
 }
 
-/// Servers of other programs, or with and without TimescaleDB, live side by side.
+/// Servers of different programs, or with and without TimescaleDB, run side by side.
 fn own_prefix() -> Result<String> {
     let tools = find_postgres(None)?;
     let kind = (timescale::is_used_by(&tools)?, &tools.bin);
     Ok(format!("{SERVER_PREFIX}{}-", short_hash(&kind)))
 }
 
-/// Removes the folder of somebody else's server when nobody watches over it.
+/// Removes the folder of another server when it has no watchdog.
 fn clear_orphan(dir: &Path) {
     if let Ok(Joined::Orphan) = try_join(dir) {
         fs::remove_dir_all(dir).ok();
@@ -139,14 +137,14 @@ fn servers(base: &Path) -> Result<Vec<PathBuf>> {
     Ok(dirs)
 }
 
-/// Joins the server in `dir`; `None` when it went away or nobody watched over it.
+/// Joins the server in `dir`; None when it stopped or has no watchdog.
 async fn join_or_clear(dir: &Path) -> Result<Option<SharedServer>> {
-    let what = format!("the test server in {} stays or goes", dir.display());
+    let what = format!("the test server in {} is ready or gone", dir.display());
     eventually(&what, LEAVING_LIMIT, async || match try_join(dir)? {
         Joined::Yes(server) => Ok(Some(server)),
-        Joined::NotReady => anyhow::bail!("it is neither ready nor gone"),
+        Joined::NotReady => anyhow::bail!("it is stopping"),
         Joined::Orphan => {
-            // A server in a folder that is gone ends by itself within a minute.
+            // A server whose folder is removed ends by itself within a minute.
             fs::remove_dir_all(dir).ok();
             Ok(None)
         }
@@ -184,8 +182,8 @@ async fn start(base: &Path, prefix: &str) -> Result<SharedServer> {
     let dir = base.join(format!("{prefix}{}", uuid::Uuid::new_v4().simple()));
     make_dir(&dir)?;
     let path = dir.join(PIPE);
-    mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).context("cannot make a pipe")?;
-    // The watchdog comes before the server, so that no moment is left in which our death leaves a server behind.
+    mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).context("cannot create a pipe")?;
+    // The watchdog starts before the server, so that the death of this process never leaves a server behind.
     let pipe = start_watchdog(&dir, &path)?;
     let settings = PgSettings {
         durable: false,
@@ -200,9 +198,9 @@ async fn start(base: &Path, prefix: &str) -> Result<SharedServer> {
     Ok(SharedServer { port, _pipe: pipe })
 }
 
-/// Starts the watchdog and returns the pipe's end that says we are here.
+/// Starts the watchdog and returns this process's end of the pipe.
 fn start_watchdog(dir: &Path, pipe: &Path) -> Result<File> {
-    // Opened for both at first: opening one end alone would wait for the other.
+    // Opened for both first, because opening only one end would block.
     let both = OpenOptions::new().read(true).write(true).open(pipe)?;
     let reading = OpenOptions::new().read(true).open(pipe)?;
     let mut writing = OpenOptions::new().write(true).open(pipe)?;

@@ -1,6 +1,4 @@
-//! The statements that came to PostgreSQL over a connection, each with the plan it was carried out by.
-//!
-//! Owns: how PostgreSQL is made to tell them, and how they are heard. Must not know: who sends them, and what they mean.
+//! Records the statements that PostgreSQL executes for this thread, each with its plan.
 
 use serde_json::Value;
 use std::sync::{Arc, Mutex};
@@ -10,15 +8,15 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-/// Where the driver says what the server tells its client.
+/// The target of the driver's events about notices of the server.
 const NOTICES: &str = "sqlx::postgres::notice";
-/// The server tells its client, and not its log, every statement and what really happened.
-const TOLD: [(&str, &str); 9] = [
+/// Settings that make the server send every statement and its executed plan to the client instead of the log.
+const EXPLAINED: [(&str, &str); 9] = [
     ("session_preload_libraries", "auto_explain"),
     ("auto_explain.log_min_duration", "0"),
     ("auto_explain.log_format", "json"),
     ("auto_explain.log_analyze", "on"),
-    // Those of functions, too.
+    // Statements inside functions, too.
     ("auto_explain.log_nested_statements", "on"),
     ("auto_explain.log_buffers", "on"),
     ("auto_explain.log_timing", "off"),
@@ -26,10 +24,10 @@ const TOLD: [(&str, &str); 9] = [
     ("log_min_messages", "panic"),
 ];
 
-/// One statement that was carried out.
+/// An executed statement.
 #[derive(Clone, Debug)]
 pub struct Statement {
-    /// Its SQL.
+    /// The SQL.
     pub text: String,
     plan: Value,
 }
@@ -37,25 +35,27 @@ pub struct Statement {
 /// A step of a plan that read a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scan {
-    /// How, such as `Seq Scan`.
+    /// The kind of scan, such as `Seq Scan`.
     pub kind: String,
-    /// What: the partition, where the table has some.
+    /// The table, or its partition.
     pub table: String,
-    /// Whether it looked at any row, wanted or not.
+    /// Whether it read any row, matching or not.
     pub met_rows: bool,
 }
 
 impl Statement {
-    /// What it read; steps that were planned and never begun are left out.
+    /// Returns the executed scans.
     #[must_use]
     pub fn scans(&self) -> Vec<Scan> {
         let mut scans = Vec::new();
         walk(&self.plan, &mut |step| {
-            let begun = is_some(&step["Actual Loops"]);
+            let is_executed = is_some(&step["Actual Loops"]);
             let kind = step["Node Type"]
                 .as_str()
                 .filter(|kind| kind.contains("Scan"));
-            if let (true, Some(kind), Some(table)) = (begun, kind, step["Relation Name"].as_str()) {
+            if let (true, Some(kind), Some(table)) =
+                (is_executed, kind, step["Relation Name"].as_str())
+            {
                 let met_rows =
                     is_some(&step["Actual Rows"]) || is_some(&step["Rows Removed by Filter"]);
                 scans.push(Scan {
@@ -69,7 +69,7 @@ impl Statement {
         scans
     }
 
-    /// Blocks of tables and indexes it touched.
+    /// Returns the number of blocks of tables and indexes it read.
     #[must_use]
     pub fn blocks(&self) -> u64 {
         let blocks = |name: &str| self.plan[name].as_u64().unwrap_or_default();
@@ -77,7 +77,7 @@ impl Statement {
     }
 }
 
-/// Whether a number is there and not zero, be it written as 0 or as 0.00.
+/// Reports whether a number is present and not zero, written as 0 or as 0.00.
 fn is_some(number: &Value) -> bool {
     number
         .to_string()
@@ -92,66 +92,63 @@ fn walk(step: &Value, seen: &mut impl FnMut(&Value)) {
     }
 }
 
-/// Hears the statements of connections that are used by this thread, while it lives.
+/// Records the statements of this thread's connections while it lives.
 #[derive(Debug)]
 pub struct Statements {
-    heard: Arc<Mutex<Vec<Statement>>>,
+    recorded: Arc<Mutex<Vec<Statement>>>,
     _guard: DefaultGuard,
 }
 
 impl Statements {
-    /// Begins to listen.
+    /// Starts recording.
     #[must_use]
-    pub fn listen() -> Self {
-        let heard = Arc::default();
+    pub fn record() -> Self {
+        let recorded = Arc::default();
         let filter = Targets::new().with_target(NOTICES, LevelFilter::TRACE);
-        let ear = Ear(Arc::clone(&heard)).with_filter(filter);
+        let recorder = Recorder(Arc::clone(&recorded)).with_filter(filter);
         Self {
-            heard,
-            _guard: tracing::subscriber::set_default(tracing_subscriber::registry().with(ear)),
+            recorded,
+            _guard: tracing::subscriber::set_default(tracing_subscriber::registry().with(recorder)),
         }
     }
 
-    /// This address of a database, by which connections tell their statements. Its user is a superuser.
+    /// Returns the address of a database with the settings that make statements recordable; its user must be a superuser.
     #[must_use]
-    pub fn told_at(url: &str) -> String {
-        let told: Vec<String> = TOLD
+    pub fn recordable(url: &str) -> String {
+        let options: Vec<String> = EXPLAINED
             .iter()
             .map(|(name, value)| format!("options[{name}]={value}"))
             .collect();
-        format!("{url}?{}", told.join("&"))
+        format!("{url}?{}", options.join("&"))
     }
 
-    /// What was heard since the last time. The end of a statement is told when its connection is next used.
+    /// Takes the statements recorded so far. A statement arrives when its connection is next used.
     #[must_use]
     pub fn take(&self) -> Vec<Statement> {
-        std::mem::take(&mut *self.heard.lock().expect("nobody panics while holding it"))
+        std::mem::take(&mut *self.recorded.lock().expect("not poisoned"))
     }
 }
 
-struct Ear(Arc<Mutex<Vec<Statement>>>);
+struct Recorder(Arc<Mutex<Vec<Statement>>>);
 
-impl<S: Subscriber> Layer<S> for Ear {
+impl<S: Subscriber> Layer<S> for Recorder {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
         let mut message = Message::default();
         event.record(&mut message);
         let Some((_, plan)) = message.0.split_once("plan:\n") else {
             return;
         };
-        let mut told: Value = serde_json::from_str(plan).expect("the plan is JSON");
-        let text = told["Query Text"]
+        let mut explained: Value = serde_json::from_str(plan).expect("the plan is JSON");
+        let text = explained["Query Text"]
             .as_str()
             .expect("its statement")
             .to_owned();
         let statement = Statement {
             text,
-            plan: told["Plan"].take(),
+            plan: explained["Plan"].take(),
         };
 
-        self.0
-            .lock()
-            .expect("nobody panics while holding it")
-            .push(statement);
+        self.0.lock().expect("not poisoned").push(statement);
     }
 }
 

@@ -1,21 +1,19 @@
-//! TimescaleDB in the servers of the tests and of the development stack, where its files are beside PostgreSQL's.
-//!
-//! Owns: finding them, and the server's settings for it.
+//! TimescaleDB in the servers of tests and of the development stack: finding its files and the settings for it.
 
 use super::tools::{PgTools, find_postgres};
 use anyhow::{Result, bail};
 use std::path::PathBuf;
 use std::process::Command;
 
-/// `auto` (also when it is not set): where its files are; `off`: nowhere; `required`: everywhere, or nothing starts.
+/// `auto` (the default) uses TimescaleDB when it is installed, `off` never, `required` fails without it.
 const SWITCH: &str = "TIRIS_TIMESCALE";
 
-/// Whether the servers of this machine get TimescaleDB.
+/// Reports whether servers on this machine use TimescaleDB.
 pub fn has_timescale() -> Result<bool> {
     is_used_by(&find_postgres(None)?)
 }
 
-/// Whether a server of these programs gets TimescaleDB.
+/// Reports whether a server of these programs uses TimescaleDB.
 pub(super) fn is_used_by(tools: &PgTools) -> Result<bool> {
     let found = share_folders(tools)
         .iter()
@@ -32,8 +30,8 @@ pub(super) fn is_used_by(tools: &PgTools) -> Result<bool> {
     }
 }
 
-/// Where its extensions may lie: where the server's own `pg_config` says, which a small installation lacks, or where
-/// packages put them.
+/// Returns the folders that may contain its files: the one `pg_config` reports, which small installations lack, and those
+/// of packages.
 fn share_folders(tools: &PgTools) -> Vec<PathBuf> {
     let output = Command::new(tools.bin.join("pg_config"))
         .arg("--sharedir")
@@ -44,8 +42,8 @@ fn share_folders(tools: &PgTools) -> Vec<PathBuf> {
     own.into_iter().chain(packaged).collect()
 }
 
-/// Settings of a server with TimescaleDB. Its background workers sit in every database, which then can be neither
-/// copied nor dropped; `jobs` lets them.
+/// Returns the settings of a server with TimescaleDB. Its background workers, which `jobs` enables, use every database,
+/// which then cannot be copied or dropped.
 pub(super) fn settings(jobs: bool) -> Vec<String> {
     let workers = if jobs {
         // A launcher, a scheduler per database, the jobs, and PostgreSQL's own parallel workers.
@@ -56,7 +54,7 @@ pub(super) fn settings(jobs: bool) -> Vec<String> {
     [
         "shared_preload_libraries=timescaledb",
         "timescaledb.telemetry_level=off",
-        // A statement over years of chunks locks each of them with its indexes.
+        // A statement over years of chunks locks each chunk and its indexes.
         "max_locks_per_transaction=512",
         workers,
     ]

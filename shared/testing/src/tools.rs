@@ -1,13 +1,11 @@
-//! Finding the programs of PostgreSQL and NATS on this machine.
-//!
-//! Owns: where they may lie and which versions will do. Must not know: how they are started or installed.
+//! Finds programs on this machine: those of this workspace, PostgreSQL, NATS, promtool and Schemathesis.
 
-use super::place::dev_dir;
-use anyhow::{Result, bail};
+use super::folders::dev_dir;
+use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// `NULLS NOT DISTINCT` came with it.
+/// The first version with `NULLS NOT DISTINCT`.
 const OLDEST_POSTGRES: u32 = 15;
 /// Major and minor version.
 const OLDEST_NATS: (u32, u32) = (2, 12);
@@ -24,8 +22,7 @@ pub struct PgTools {
 
 /// Finds PostgreSQL 15 or newer; with `major`, exactly that version.
 ///
-/// Looks into `TIRIS_PG_BIN` alone when it is set, else into PATH, the folders of Debian and Red Hat (newest
-/// first), and Homebrew.
+/// Searches only `TIRIS_PG_BIN` when it is set, else PATH, the folders of Debian and Red Hat (newest first) and Homebrew.
 pub fn find_postgres(major: Option<u32>) -> Result<PgTools> {
     let mut seen = Vec::new();
     for folder in postgres_folders() {
@@ -43,13 +40,13 @@ pub fn find_postgres(major: Option<u32>) -> Result<PgTools> {
     }
 
     let wanted = match major {
-        Some(major) => format!("PostgreSQL {major}, which made the data here,"),
+        Some(major) => format!("PostgreSQL {major}, which created the data here,"),
         None => format!("PostgreSQL {OLDEST_POSTGRES} or newer"),
     };
 
     bail!(
         "{wanted} was not found{}: run `make tools`, or set TIRIS_PG_BIN to the folder with initdb",
-        but(&seen)
+        found_only(&seen)
     );
 }
 
@@ -76,7 +73,7 @@ fn postgres_folders() -> Vec<PathBuf> {
     folders
 }
 
-/// The `bin` folders of `parent/<name>` for the names that tell a version, newest first.
+/// Returns the `bin` folders of `parent/<name>` for names that contain a version, newest first.
 fn versioned(parent: &Path, version_of: impl Fn(&str) -> Option<u32>) -> Vec<PathBuf> {
     let entries = parent.read_dir().into_iter().flatten().flatten();
     let versioned = entries.filter_map(|entry| {
@@ -89,7 +86,7 @@ fn versioned(parent: &Path, version_of: impl Fn(&str) -> Option<u32>) -> Vec<Pat
 }
 
 fn postgres_in(folder: &Path) -> Option<PgTools> {
-    // Links are followed: Debian's own commands on PATH are not beside the programs they need.
+    // Resolves links, because Debian's commands on PATH are not beside the programs they need.
     let server = folder.join("postgres").canonicalize().ok()?;
     let bin = server.parent()?.to_owned();
     if !bin.join("initdb").is_file() {
@@ -109,7 +106,7 @@ fn postgres_in(folder: &Path) -> Option<PgTools> {
 
 /// Finds `nats-server` 2.12 or newer.
 ///
-/// Looks at `TIRIS_NATS_SERVER` alone when it is set, else into PATH, Homebrew and the development folder's `bin`.
+/// Checks only `TIRIS_NATS_SERVER` when it is set, else PATH, Homebrew and the `bin` of the development folder.
 pub fn find_nats_server() -> Result<PathBuf> {
     let candidates = match setting("TIRIS_NATS_SERVER") {
         Some(program) => vec![program],
@@ -134,11 +131,56 @@ pub fn find_nats_server() -> Result<PathBuf> {
     let (major, minor) = OLDEST_NATS;
     bail!(
         "nats-server {major}.{minor} or newer was not found{}: run `make tools`, or set TIRIS_NATS_SERVER",
-        but(&seen)
+        found_only(&seen)
     );
 }
 
-/// Finds `promtool` on PATH or in the development folder; none where it is missing.
+/// Finds a program of this workspace, such as `tiris-ingest`, in the build this process belongs to.
+pub fn binary(name: &str) -> Result<PathBuf> {
+    let executable = std::env::current_exe().context("cannot find this executable")?;
+    let mut folder = executable
+        .parent()
+        .context("this executable has no folder")?;
+    // Test programs are in `deps`, one level below the others.
+    if folder.ends_with("deps") {
+        folder = folder.parent().context("`deps` has no parent folder")?;
+    }
+
+    let program = folder.join(name);
+    ensure!(
+        program.is_file(),
+        "{} is missing: run `cargo build --workspace --bins` first",
+        program.display()
+    );
+
+    Ok(program)
+}
+
+/// The packages of Schemathesis, pinned by hash.
+pub const SCHEMATHESIS_REQUIREMENTS: &str = include_str!("schemathesis/requirements.txt");
+/// The file in its folder that records the installed packages.
+pub const SCHEMATHESIS_REQUIREMENTS_FILE: &str = "requirements.txt";
+
+/// Returns the folder of Schemathesis, a Python environment, installed or not.
+pub fn schemathesis_dir() -> Result<PathBuf> {
+    Ok(dev_dir()?.join("bin/schemathesis"))
+}
+
+/// Finds Schemathesis, installed with the packages of this build.
+pub fn find_schemathesis() -> Result<PathBuf> {
+    let folder = schemathesis_dir()?;
+    let installed = std::fs::read_to_string(folder.join(SCHEMATHESIS_REQUIREMENTS_FILE));
+    let program = folder.join("bin/schemathesis");
+    ensure!(
+        program.is_file()
+            && installed.is_ok_and(|installed| installed == SCHEMATHESIS_REQUIREMENTS),
+        "Schemathesis is not installed in {}: run `make fuzz`",
+        folder.display()
+    );
+    Ok(program)
+}
+
+/// Finds `promtool` on PATH or in the development folder.
 #[must_use]
 pub fn find_promtool() -> Option<PathBuf> {
     let programs = dev_dir().into_iter().map(|dir| dir.join("bin"));
@@ -150,7 +192,7 @@ pub fn find_promtool() -> Option<PathBuf> {
         .find(|program| program.is_file())
 }
 
-/// Reads `nats-server: v2.15.1`.
+/// Parses `nats-server: v2.15.1`.
 fn nats_version(text: &str) -> Option<(u32, u32)> {
     let mut parts = text.rsplit('v').next()?.trim().split('.');
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
@@ -180,7 +222,7 @@ fn homebrew() -> Vec<PathBuf> {
         .collect()
 }
 
-fn but(seen: &[String]) -> String {
+fn found_only(seen: &[String]) -> String {
     if seen.is_empty() {
         String::new()
     } else {
@@ -193,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_version_of_a_nats_server_is_read_from_what_it_prints() {
+    fn parses_the_version_of_a_nats_server() {
         assert_eq!(nats_version("nats-server: v2.15.1\n"), Some((2, 15)));
         assert_eq!(nats_version("nats-server: v2.12.0-RC.3\n"), Some((2, 12)));
         assert_eq!(nats_version(""), None);
@@ -201,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_versions_the_newest_comes_first() {
+    fn the_newest_version_comes_first() {
         let dir = tempfile::tempdir().unwrap();
         for name in ["9.6", "14", "16", "15", "readme"] {
             std::fs::create_dir(dir.path().join(name)).unwrap();

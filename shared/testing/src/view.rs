@@ -1,13 +1,11 @@
-//! What a person sees while a long run goes on.
-//!
-//! Owns: the progress line and the lines above it. Must not know: what goes on.
+//! The terminal output of a long run: a progress line and the lines above it.
 
 use indicatif::{ProgressBar, ProgressStyle};
 use std::time::Duration;
 
 const TICK: Duration = Duration::from_millis(200);
 
-/// The terminal.
+/// The terminal output of a run; clones share it.
 #[derive(Clone, Debug)]
 pub struct View {
     bar: ProgressBar,
@@ -15,7 +13,7 @@ pub struct View {
 }
 
 impl View {
-    /// A terminal with an empty progress line; `verbose` shows details.
+    /// Shows an empty progress line; `verbose` enables details.
     #[must_use]
     pub fn new(verbose: bool) -> Self {
         let bar = ProgressBar::no_length();
@@ -28,21 +26,21 @@ impl View {
         Self { bar, verbose }
     }
 
-    /// A line that stays. That nobody reads any more (a closed pipe) is no reason to stop.
+    /// Prints a line. A closed pipe is not an error.
     pub fn say(&self, line: &str) {
         use std::io::Write;
         self.bar
             .suspend(|| writeln!(std::io::stdout(), "{line}").ok());
     }
 
-    /// A line that stays, for those who want to see everything.
+    /// Prints a line in verbose mode.
     pub fn detail(&self, line: &str) {
         if self.verbose {
             self.say(line);
         }
     }
 
-    /// What goes on now, of which `total` steps are to be done.
+    /// Starts a phase of `total` steps.
     pub fn phase(&self, what: &str, total: u64) {
         self.bar.set_length(total);
         self.bar.set_position(0);
@@ -50,12 +48,12 @@ impl View {
         self.detail(&format!("-- {what}"));
     }
 
-    /// How many of these steps are done.
+    /// Sets the number of completed steps.
     pub fn progress(&self, done: u64) {
         self.bar.set_position(done);
     }
 
-    /// Takes the progress line away.
+    /// Removes the progress line.
     pub fn end(&self) {
         self.bar.finish_and_clear();
     }

@@ -1,25 +1,22 @@
-//! Waiting for a condition with a deadline.
-//!
-//! Owns: the pace of polling and the message of a wait that failed. Must not know: what is waited for.
+//! Waits for a condition with a deadline.
 
 use std::fmt::Display;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
-/// Pause between two looks.
+/// Pause between two attempts.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Calls `attempt` until it succeeds, for at most `limit`.
 ///
-/// Fails with what was waited for, how long, and what the last attempt said. An attempt that hangs is cut off at the
-/// deadline.
+/// Fails with `what`, the limit and the error of the last attempt. An attempt that hangs is cut off at the deadline.
 pub async fn eventually<T, E: Display>(
     what: &str,
     limit: Duration,
     mut attempt: impl AsyncFnMut() -> Result<T, E>,
 ) -> anyhow::Result<T> {
     let deadline = Instant::now() + limit;
-    let mut last = "the first attempt did not come to an end".to_owned();
+    let mut last = "the first attempt did not end".to_owned();
 
     loop {
         match timeout_at(deadline, attempt()).await {

@@ -86,7 +86,7 @@ fn service() -> ServiceConfig {
         environment: Environment::Dev,
         admin_listen: any_port(),
         log: LogConfig {
-            filter: "off".to_owned(),
+            filter: "off".parse().expect("a filter"),
             json: true,
         },
         shutdown_timeout: Duration::from_secs(5),

@@ -1,45 +1,41 @@
-//! How to reach PostgreSQL, and how a process uses it.
-//!
-//! Owns: names, defaults and limits of these settings. Must not know: how connections are made.
+//! Settings of the connection to PostgreSQL.
 
-use super::environment::Environment;
+use super::environment::{Environment, is_loopback};
 use super::problems::Problems;
-use super::secret_text::SecretText;
-use super::wire;
 use secrecy::{ExposeSecret, SecretString};
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use std::time::Duration;
 
-/// Connections a process may hold at least: one for a transaction and one for whatever else happens.
-const CONNECTIONS_MIN: u32 = 2;
-/// Connections a process may hold at most.
-const CONNECTIONS_MAX: u32 = 200;
+/// Least size of the pool: one connection for a transaction and one for everything else.
+const POOL_MIN: u32 = 2;
+const POOL_MAX: u32 = 200;
 /// Longest wait for a free connection, in seconds.
-const ACQUIRE_SECONDS_MAX: u32 = 60;
-/// Longest life of a connection, idle or not, in seconds: a day.
-const AGE_SECONDS_MAX: u32 = 86_400;
-/// Longest statement, in seconds. The ledger promises readers that what it commits is visible soon; this keeps it.
-const STATEMENT_SECONDS_MAX: u32 = 5;
+const ACQUIRE_MAX: u32 = 60;
+/// Longest lifetime of a connection, idle or not, in seconds: a day.
+const AGE_MAX: u32 = 86_400;
+/// Longest statement, in seconds: readers may rely on commits becoming visible within this time.
+const STATEMENT_MAX: u32 = 5;
 
-/// How to reach PostgreSQL.
+/// Settings of the connection to PostgreSQL.
 #[derive(clap::Args, Clone, Debug)]
 pub struct DatabaseArgs {
     /// PostgreSQL, as postgres://user:password@host:port/database; required
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     #[arg(default_value = "", hide_default_value = true, value_name = "URL")]
-    database_url: SecretText,
-    /// Connections this process may hold at most (2 to 200)
+    database_url: SecretString,
+    /// Most connections of this process (2 to 200)
     #[arg(long, env = "TIRIS_DATABASE_CONNECTIONS")]
     #[arg(default_value = "10", value_name = "COUNT")]
     database_connections: String,
-    /// Connections this process keeps open when it needs none (0 to TIRIS_DATABASE_CONNECTIONS)
+    /// Connections that stay open while idle (0 to TIRIS_DATABASE_CONNECTIONS)
     #[arg(long, env = "TIRIS_DATABASE_CONNECTIONS_MIN")]
     #[arg(default_value = "0", value_name = "COUNT")]
     database_connections_min: String,
-    /// Seconds to wait for a connection before the database counts as unavailable (1 to 60)
+    /// Seconds to wait for a free connection before the database counts as unavailable (1 to 60)
     #[arg(long, env = "TIRIS_DATABASE_ACQUIRE_SECONDS")]
     #[arg(default_value = "4", value_name = "SECONDS")]
     database_acquire_seconds: String,
-    /// Seconds after which a connection nobody uses is closed (1 to 86400)
+    /// Seconds after which an idle connection is closed (1 to 86400)
     #[arg(long, env = "TIRIS_DATABASE_IDLE_SECONDS")]
     #[arg(default_value = "300", value_name = "SECONDS")]
     database_idle_seconds: String,
@@ -47,7 +43,7 @@ pub struct DatabaseArgs {
     #[arg(long, env = "TIRIS_DATABASE_LIFETIME_SECONDS")]
     #[arg(default_value = "1800", value_name = "SECONDS")]
     database_lifetime_seconds: String,
-    /// Seconds a statement may take before the server gives it up (1 to 5)
+    /// Seconds after which the server cancels a statement (1 to 5)
     #[arg(long, env = "TIRIS_DATABASE_STATEMENT_SECONDS")]
     #[arg(default_value = "5", value_name = "SECONDS")]
     database_statement_seconds: String,
@@ -60,20 +56,20 @@ pub struct DatabaseConfig {
     pub url: SecretString,
     /// Upper bound of the pool.
     pub max_connections: u32,
-    /// Connections that are kept open.
+    /// Connections that stay open while idle.
     pub min_connections: u32,
-    /// How long a call waits for a connection.
+    /// Longest wait for a free connection.
     pub acquire_timeout: Duration,
-    /// How long a connection may be idle.
+    /// Longest time a connection stays idle.
     pub idle_timeout: Duration,
-    /// How long a connection is used.
+    /// Longest lifetime of a connection.
     pub lifetime: Duration,
-    /// How long a statement may take.
+    /// Longest execution of a statement.
     pub statement_timeout: Duration,
 }
 
 impl DatabaseConfig {
-    /// The same with half of the connections, and none kept open beyond them.
+    /// Returns the same settings with half of the connections.
     #[must_use]
     pub fn half(&self) -> Self {
         let max_connections = (self.max_connections / 2).max(1);
@@ -86,7 +82,7 @@ impl DatabaseConfig {
 }
 
 impl DatabaseArgs {
-    /// Checks the settings, noting every mistake.
+    /// Checks the settings and records every mistake.
     pub fn check(
         &self,
         environment: Option<Environment>,
@@ -94,39 +90,35 @@ impl DatabaseArgs {
     ) -> Option<DatabaseConfig> {
         let url = check_database_url("DATABASE_URL", &self.database_url, environment, problems);
 
-        let max_connections = problems.parse_within(
-            "TIRIS_DATABASE_CONNECTIONS",
+        let mut count = |name: &str, text: &str, min, max| {
+            problems.parse_within(&format!("TIRIS_DATABASE_{name}"), text, min, max)
+        };
+        let max = count(
+            "CONNECTIONS",
             &self.database_connections,
-            CONNECTIONS_MIN,
-            CONNECTIONS_MAX,
+            POOL_MIN,
+            POOL_MAX,
         );
-        let min_connections = problems.parse_within(
-            "TIRIS_DATABASE_CONNECTIONS_MIN",
+        let idle_max = max.unwrap_or(POOL_MAX);
+        let min = count(
+            "CONNECTIONS_MIN",
             &self.database_connections_min,
             0,
-            max_connections.unwrap_or(CONNECTIONS_MAX),
+            idle_max,
         );
 
         let mut seconds = |name: &str, text: &str, max| {
             problems.parse_seconds(&format!("TIRIS_DATABASE_{name}_SECONDS"), text, max)
         };
-        let acquire = seconds(
-            "ACQUIRE",
-            &self.database_acquire_seconds,
-            ACQUIRE_SECONDS_MAX,
-        );
-        let idle = seconds("IDLE", &self.database_idle_seconds, AGE_SECONDS_MAX);
-        let lifetime = seconds("LIFETIME", &self.database_lifetime_seconds, AGE_SECONDS_MAX);
-        let statement = seconds(
-            "STATEMENT",
-            &self.database_statement_seconds,
-            STATEMENT_SECONDS_MAX,
-        );
+        let acquire = seconds("ACQUIRE", &self.database_acquire_seconds, ACQUIRE_MAX);
+        let idle = seconds("IDLE", &self.database_idle_seconds, AGE_MAX);
+        let lifetime = seconds("LIFETIME", &self.database_lifetime_seconds, AGE_MAX);
+        let statement = seconds("STATEMENT", &self.database_statement_seconds, STATEMENT_MAX);
 
         Some(DatabaseConfig {
             url: url?,
-            max_connections: max_connections?,
-            min_connections: min_connections?,
+            max_connections: max?,
+            min_connections: min?,
             acquire_timeout: acquire?,
             idle_timeout: idle?,
             lifetime: lifetime?,
@@ -135,28 +127,41 @@ impl DatabaseArgs {
     }
 }
 
-/// The address of a database, named by `variable`, when it is one that may be used; else the mistake is noted.
+/// Checks the address of a database, given by `variable`; records a mistake and returns None when it is invalid.
 pub fn check_database_url(
     variable: &str,
-    text: &SecretText,
+    url: &SecretString,
     environment: Option<Environment>,
     problems: &mut Problems,
 ) -> Option<SecretString> {
     const FORM: &str = "postgres://user:password@host:port/database";
-    let url = text.secret();
-    if url.expose_secret().is_empty() {
+    let text = url.expose_secret();
+    if text.is_empty() {
         problems.add(variable, format_args!("is required, as {FORM}"));
         return None;
     }
 
-    let has_scheme = ["postgres://", "postgresql://"]
-        .iter()
-        .any(|scheme| url.expose_secret().starts_with(scheme));
-    let Some(options) = url.expose_secret().parse().ok().filter(|_| has_scheme) else {
+    let is_postgres = text.starts_with("postgres://") || text.starts_with("postgresql://");
+    let Some(options) = text.parse().ok().filter(|_| is_postgres) else {
         problems.add(variable, format_args!("must look like {FORM}"));
         return None;
     };
 
-    wire::check_database(variable, &options, environment, problems);
-    Some(url)
+    if environment == Some(Environment::Production) && !is_protected(&options) {
+        problems.add(
+            variable,
+            "must end with ?sslmode=verify-full in production (or verify-ca; with a certificate authority of your own \
+             also &sslrootcert=FILE), unless the database is on this machine",
+        );
+    }
+    Some(url.clone())
+}
+
+/// Reports whether a connection stays on this machine or verifies the server's certificate. `sslmode=require` is not
+/// enough: it encrypts without checking to whom.
+fn is_protected(options: &PgConnectOptions) -> bool {
+    let host = options.get_host();
+    let is_local = options.get_socket().is_some() || host.starts_with('/') || is_loopback(host);
+    let mode = options.get_ssl_mode();
+    is_local || matches!(mode, PgSslMode::VerifyCa | PgSslMode::VerifyFull)
 }

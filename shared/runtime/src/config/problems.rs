@@ -1,20 +1,20 @@
-//! Mistakes in settings, collected so that all of them are reported at once.
+//! Collects mistakes in settings, so that all of them are reported at once.
 
 use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Mistakes found so far, each naming its variable.
+/// The mistakes found so far, each with its variable.
 #[derive(Debug, Default)]
 pub struct Problems(Vec<String>);
 
 impl Problems {
-    /// Notes a mistake in `variable`.
+    /// Records a mistake in `variable`.
     pub fn add(&mut self, variable: &str, why: impl Display) {
         self.0.push(format!("{variable}: {why}"));
     }
 
-    /// Parses `text`; on failure notes the mistake and what was given, and goes on with nothing.
+    /// Parses `text`; records the mistake and returns None when that fails.
     pub fn parse<T: FromStr>(&mut self, variable: &str, text: &str) -> Option<T>
     where
         T::Err: Display,
@@ -25,7 +25,7 @@ impl Problems {
             .ok()
     }
 
-    /// Parses a count and holds it to its limits.
+    /// Parses a count from `min` to `max`.
     pub fn parse_within(&mut self, variable: &str, text: &str, min: u32, max: u32) -> Option<u32> {
         let value: u32 = self.parse(variable, text)?;
         if (min..=max).contains(&value) {
@@ -43,20 +43,28 @@ impl Problems {
         Some(Duration::from_secs(seconds.into()))
     }
 
-    /// Parses a switch.
+    /// Parses `on` or `off`.
     pub fn parse_switch(&mut self, variable: &str, text: &str) -> Option<bool> {
-        match text {
-            "on" => Some(true),
-            "off" => Some(false),
-            other => {
-                let why = format_args!("must be on or off (given: {other:?})");
-                self.add(variable, why);
-                None
-            }
-        }
+        self.parse_choice(variable, text, &[("on", true), ("off", false)])
     }
 
-    /// `value` when nothing was wrong, else every mistake.
+    /// Parses one of several words.
+    pub(super) fn parse_choice<T: Copy>(
+        &mut self,
+        variable: &str,
+        text: &str,
+        choices: &[(&str, T)],
+    ) -> Option<T> {
+        let chosen = choices.iter().find(|(word, _)| *word == text);
+        if chosen.is_none() {
+            let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+            let why = format_args!("must be {} (given: {text:?})", words.join(" or "));
+            self.add(variable, why);
+        }
+        chosen.map(|(_, value)| *value)
+    }
+
+    /// Returns `value`, or every mistake when there are any.
     pub fn finish<T>(self, value: Option<T>) -> Result<T, ConfigError> {
         match value {
             Some(value) if self.0.is_empty() => Ok(value),
@@ -65,12 +73,12 @@ impl Problems {
     }
 }
 
-/// Every mistake in the configuration.
+/// All mistakes in the configuration.
 #[derive(Debug, thiserror::Error)]
 #[error("the configuration has {} mistake(s):\n  {}\nsee --help for every setting", .0.len(), .0.join("\n  "))]
 pub struct ConfigError(Vec<String>);
 
-/// The entries of a list that are separated by commas.
+/// Returns the entries of a comma-separated list.
 pub fn entries(text: &str) -> impl Iterator<Item = &str> {
     text.split(',')
         .map(str::trim)

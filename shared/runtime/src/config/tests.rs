@@ -1,5 +1,6 @@
 use super::*;
 use clap::Parser;
+use secrecy::SecretString;
 
 #[derive(Parser, Debug)]
 struct Args {
@@ -20,7 +21,7 @@ fn check(arguments: &[&str]) -> Result<(DatabaseConfig, ServiceConfig), ConfigEr
 }
 
 #[test]
-fn every_mistake_is_reported_at_once_by_the_name_of_its_variable() {
+fn reports_all_mistakes_by_their_variables() {
     let error = check(&[
         "--database-url=mysql://u:hunter2@h/d",
         "--database-connections=many",
@@ -61,36 +62,98 @@ fn every_mistake_is_reported_at_once_by_the_name_of_its_variable() {
 }
 
 #[derive(Parser)]
-struct WithoutNats {
+struct NatsCommand {
     #[command(flatten)]
-    nats: OptionalNatsArgs,
+    nats: NatsArgs,
+}
+
+/// The number of servers in `url`, or the mistakes.
+fn check_nats(url: &str, environment: Environment) -> Result<Option<usize>, String> {
+    let args = NatsCommand::parse_from(["test", "--nats-url", url]);
+    let mut problems = Problems::default();
+    let nats = args.nats.check_optional(Some(environment), &mut problems);
+    problems
+        .finish(Some(nats.map(|nats| nats.servers.len())))
+        .map_err(|error| error.to_string())
+}
+
+fn check_database(url: &str, environment: Environment) -> Result<SecretString, String> {
+    let mut problems = Problems::default();
+    let url = SecretString::from(url);
+    let checked = check_database_url("DATABASE_URL", &url, Some(environment), &mut problems);
+    problems.finish(checked).map_err(|error| error.to_string())
 }
 
 #[test]
-fn where_nats_is_optional_it_may_be_left_out_but_not_be_wrong() {
-    let check = |url: &str| {
-        let args = WithoutNats::parse_from(["test", "--nats-url", url]);
-        let mut problems = Problems::default();
-        let nats = args.nats.check(Some(Environment::Dev), &mut problems);
-        problems
-            .finish(Some(nats.map(|nats| nats.servers.len())))
-            .map_err(|error| error.to_string())
-    };
+fn optional_nats_may_be_absent_but_not_wrong() {
+    let check = |url: &str| check_nats(url, Environment::Dev);
 
     assert_eq!(check(" "), Ok(None));
     assert_eq!(check("nats://a:4222, nats://b:4222"), Ok(Some(2)));
     assert!(check("nats://a:many").is_err_and(|error| error.contains("NATS_URL")));
 
     let encoded = check("nats://u:hunter2%21@a").expect_err("a mistake");
-    assert!(
-        encoded.contains("NATS_URL: user and password") && !encoded.contains("hunter2"),
-        "{encoded}"
-    );
+    assert!(encoded.contains("NATS_URL: user and password"), "{encoded}");
+    assert!(!encoded.contains("hunter2"), "{encoded}");
 }
 
 #[test]
-fn a_password_of_nats_is_never_printed() {
-    let args = WithoutNats::parse_from(["test", "--nats-url", "tls://u:hunter2@a"]);
+fn production_requires_tls_to_a_remote_nats() {
+    for (url, is_safe) in [
+        ("nats://nats.example:4222", false),
+        ("nats.example", false),
+        ("ws://nats.example", false),
+        ("nats://u:hunter2@10.0.0.7:4222", false),
+        ("tls://nats.example:4222", true),
+        ("wss://nats.example", true),
+        ("nats://127.0.0.1:4222", true),
+        ("nats://localhost", true),
+        ("nats://[::1]:4222", true),
+    ] {
+        let refused = check_nats(url, Environment::Production).err();
+
+        assert_eq!(refused.is_none(), is_safe, "{url}");
+        if let Some(error) = refused {
+            assert!(error.contains("NATS_URL"), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        assert_eq!(check_nats(url, Environment::Dev), Ok(Some(1)), "{url}");
+    }
+}
+
+#[test]
+fn production_requires_a_verified_remote_database() {
+    for (url, is_safe) in [
+        ("postgres://u:hunter2@db.example/d", false),
+        ("postgres://u:hunter2@db.example/d?sslmode=disable", false),
+        ("postgres://u:hunter2@db.example/d?sslmode=prefer", false),
+        ("postgres://u:hunter2@db.example/d?sslmode=require", false),
+        ("postgres://u:hunter2@10.0.0.7/d", false),
+        ("postgres://u:hunter2@localhost.example/d", false),
+        ("postgres://u:hunter2@db.example/d?sslmode=verify-ca", true),
+        (
+            "postgres://u:hunter2@db.example/d?sslmode=verify-full",
+            true,
+        ),
+        ("postgres://u:hunter2@localhost/d", true),
+        ("postgres://u:hunter2@127.0.0.1:5433/d", true),
+        ("postgres://u:hunter2@[::1]/d", true),
+        ("postgres:///d?host=/var/run/postgresql", true),
+    ] {
+        let refused = check_database(url, Environment::Production).err();
+
+        assert_eq!(refused.is_none(), is_safe, "{url}");
+        if let Some(error) = refused {
+            assert!(error.contains("DATABASE_URL"), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        assert!(check_database(url, Environment::Dev).is_ok(), "{url}");
+    }
+}
+
+#[test]
+fn never_prints_a_nats_password() {
+    let args = NatsCommand::parse_from(["test", "--nats-url", "tls://u:hunter2@a"]);
     let config = args
         .nats
         .check(None, &mut Problems::default())
@@ -100,7 +163,7 @@ fn a_password_of_nats_is_never_printed() {
 }
 
 #[test]
-fn no_more_connections_are_kept_than_there_may_be() {
+fn min_connections_may_not_exceed_max() {
     let check = |min: &str| {
         check(&[
             "--database-url=postgres://u@h/d",
@@ -108,27 +171,60 @@ fn no_more_connections_are_kept_than_there_may_be() {
             min,
         ])
     };
-    assert_eq!(
-        check("--database-connections-min=5")
-            .expect("valid")
-            .0
-            .min_connections,
-        5
-    );
+    let (database, _) = check("--database-connections-min=5").expect("valid");
+    assert_eq!(database.min_connections, 5);
 
-    let error = check("--database-connections-min=6")
-        .expect_err("a mistake")
-        .to_string();
-    assert!(
-        error.contains("TIRIS_DATABASE_CONNECTIONS_MIN: must be between 0 and 5"),
-        "{error}"
-    );
+    let error = check("--database-connections-min=6").expect_err("a mistake");
+    let expected = "TIRIS_DATABASE_CONNECTIONS_MIN: must be between 0 and 5";
+    assert!(error.to_string().contains(expected), "{error}");
 }
 
 #[test]
-fn a_secret_is_never_printed() {
+fn never_prints_a_database_password() {
     let args = Args::parse_from(["test", "--database-url=postgres://u:hunter2@h/d"]);
     assert!(!format!("{args:?}").contains("hunter2"));
     let (database, _) = check(&["--database-url=postgres://u:hunter2@h/d"]).expect("valid");
     assert!(!format!("{database:?}").contains("hunter2"));
+}
+
+/// The address of the collector, or the mistakes.
+fn check_traces(base: &str, own: &str) -> Result<Option<String>, String> {
+    let base = format!("--otlp-endpoint={base}");
+    let own = format!("--otlp-traces-endpoint={own}");
+    let args = Args::parse_from(["test", &base, &own]);
+
+    let mut problems = Problems::default();
+    let service = args.service.check("127.0.0.1:0", &mut problems);
+    let service = problems
+        .finish(service)
+        .map_err(|error| error.to_string())?;
+    Ok(service.traces.map(|endpoint| endpoint.to_string()))
+}
+
+#[test]
+fn the_traces_endpoint_overrides_the_collector() {
+    assert_eq!(check_traces("", " "), Ok(None));
+    assert_eq!(
+        check_traces("http://a:4318", ""),
+        Ok(Some("http://a:4318/v1/traces".into()))
+    );
+    assert_eq!(
+        check_traces("http://a:4318/in/", ""),
+        Ok(Some("http://a:4318/in/v1/traces".into()))
+    );
+    assert_eq!(
+        check_traces("http://a:4318", "https://b/t"),
+        Ok(Some("https://b/t".into()))
+    );
+
+    for (base, own, variable) in [
+        ("a:4318", "", "OTLP_ENDPOINT"),
+        ("grpc://a", "", "OTLP_ENDPOINT"),
+        ("", "/t", "TRACES_ENDPOINT"),
+    ] {
+        assert!(
+            check_traces(base, own).is_err_and(|error| error.contains(variable)),
+            "{base} {own}"
+        );
+    }
 }

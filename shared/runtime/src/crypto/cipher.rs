@@ -1,65 +1,43 @@
-//! Encrypts with the current key, decrypts with any we have.
+//! Encrypts with the current key, decrypts with any configured key.
 
-use super::error::CryptoError;
-use super::keys::{NamedKey, is_id};
+use super::keys::{KeyRing, is_id};
 use super::place::Place;
-use chacha20poly1305::aead::{Aead, KeyInit, Payload};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use chacha20poly1305::XNonce;
+use chacha20poly1305::aead::{Aead, Payload};
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
-/// Bytes of a nonce: so many that random ones never meet.
+/// Bytes of a nonce: enough that random ones never repeat.
 const NONCE_BYTES: usize = 24;
 
-/// All keys we have; the first one encrypts.
-pub struct KeyRing {
-    current: Key,
-    older: Vec<Key>,
-}
-
-struct Key {
-    id: String,
-    cipher: XChaCha20Poly1305,
-}
-
-impl std::fmt::Debug for KeyRing {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list()
-            .entries(self.keys().map(|key| &key.id))
-            .finish()
-    }
+/// Why a secret cannot be encrypted or decrypted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CryptoError {
+    /// The ciphertext is too short, or its key id is not one.
+    #[error("a ciphertext is damaged: it is too short or its key id is malformed")]
+    Malformed,
+    /// The key is not configured.
+    #[error("a ciphertext is under the key {0:?}, which TIRIS_ENCRYPTION_KEYS does not name")]
+    UnknownKey(String),
+    /// The ciphertext was changed, belongs to another row, column or user, or its key was replaced under the same id.
+    #[error(
+        "a ciphertext under the key {0:?} is not authentic: it was changed, or moved here, or that id names another key \
+         than before"
+    )]
+    NotAuthentic(String),
+    /// The secret is longer than the cipher allows.
+    #[error("a secret cannot be encrypted")]
+    NotEncrypted,
 }
 
 impl KeyRing {
-    /// The ring of these keys; none when there are none.
-    pub(super) fn new(keys: &[NamedKey]) -> Option<Self> {
-        let mut keys = keys.iter().map(|named| Key {
-            id: named.id.clone(),
-            cipher: XChaCha20Poly1305::new(&(*named.bytes).into()),
-        });
-        Some(Self {
-            current: keys.next()?,
-            older: keys.collect(),
-        })
-    }
-
-    fn keys(&self) -> impl Iterator<Item = &Key> {
-        std::iter::once(&self.current).chain(&self.older)
-    }
-
-    /// Id of the key that encrypts.
-    #[must_use]
-    pub fn current_id(&self) -> &str {
-        &self.current.id
-    }
-
-    /// What every ciphertext under the current key begins with, and no other does.
+    /// Returns the first bytes of every ciphertext under the current key, and of no other.
     #[must_use]
     pub fn current_prefix(&self) -> Vec<u8> {
         prefix(&self.current.id)
     }
 
-    /// Encrypts a secret for the one place it may be read from.
+    /// Encrypts a secret for one place.
     pub fn encrypt(&self, place: &Place, secret: &SecretString) -> Result<Vec<u8>, CryptoError> {
         let nonce: [u8; NONCE_BYTES] = rand::random();
         let associated = place.associated_data(&self.current.id);
@@ -72,9 +50,9 @@ impl KeyRing {
         Ok([prefix(&self.current.id).as_slice(), &nonce, &sealed].concat())
     }
 
-    /// Reads what was encrypted for this place.
+    /// Decrypts a secret of this place.
     pub fn decrypt(&self, place: &Place, stored: &[u8]) -> Result<SecretString, CryptoError> {
-        let Stored { id, nonce, sealed } = Stored::parse(stored)?;
+        let Stored { id, nonce, sealed } = Stored::parse(stored).ok_or(CryptoError::Malformed)?;
         let key = self
             .keys()
             .find(|key| key.id == id)
@@ -107,19 +85,16 @@ struct Stored<'a> {
 }
 
 impl<'a> Stored<'a> {
-    fn parse(stored: &'a [u8]) -> Result<Self, CryptoError> {
-        let parse = || {
-            let (length, rest) = stored.split_first()?;
-            let (id, rest) = rest.split_at_checked(usize::from(*length))?;
-            let (nonce, sealed) = rest.split_first_chunk()?;
-            let id = std::str::from_utf8(id).ok().filter(|id| is_id(id))?;
-            Some(Self {
-                id,
-                nonce: *nonce,
-                sealed,
-            })
-        };
-        parse().ok_or(CryptoError::Malformed)
+    fn parse(stored: &'a [u8]) -> Option<Self> {
+        let (length, rest) = stored.split_first()?;
+        let (id, rest) = rest.split_at_checked(usize::from(*length))?;
+        let (nonce, sealed) = rest.split_first_chunk()?;
+        let id = std::str::from_utf8(id).ok().filter(|id| is_id(id))?;
+        Some(Self {
+            id,
+            nonce: *nonce,
+            sealed,
+        })
     }
 }
 

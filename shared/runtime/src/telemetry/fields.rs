@@ -1,22 +1,22 @@
-//! What an event and the spans around it recorded, each value as JSON.
+//! The recorded fields of an event and the spans around it, each value as JSON.
 
 use crate::explain;
-use serde::{Serialize, Serializer as _};
+use serde::Serialize;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::fmt::Debug;
 use std::ops::Range;
 use tracing::field::{Field, Visit};
 
-/// Recorded values by name. There are few, so looking through all of them finds one fastest.
+/// Recorded values by name; few enough that a linear search is fastest.
 pub(super) struct Fields {
     names: Vec<(Cow<'static, str>, Range<usize>)>,
-    /// The values, one after the other.
+    /// All values, one after the other.
     values: Vec<u8>,
 }
 
 impl Default for Fields {
-    /// Room for a usual line: growing step by step costs more than all else.
+    /// Reserves space for a usual line, because growing step by step costs more than everything else.
     fn default() -> Self {
         Self {
             names: Vec::with_capacity(16),
@@ -28,12 +28,12 @@ impl Default for Fields {
 impl Fields {
     pub(super) fn put(&mut self, name: impl Into<Cow<'static, str>>, value: impl Serialize) {
         let begin = self.values.len();
-        // Texts and numbers always serialize.
+        // Strings, numbers and booleans always serialize.
         serde_json::to_writer(&mut self.values, &value).ok();
         self.names.push((name.into(), begin..self.values.len()));
     }
 
-    /// Adds the fields of a span, a JSON object, that are not there yet.
+    /// Adds those fields of a span, a JSON object, that are not set yet.
     pub(super) fn put_around(&mut self, span: &str) {
         let around: Map<String, Value> = serde_json::from_str(span).unwrap_or_default();
         for (name, value) in around {
@@ -56,19 +56,14 @@ impl Fields {
     }
 }
 
-/// Whether a field is only for collectors of spans.
+/// Reports whether a field is meant for collectors of spans only.
 fn is_for_collectors(name: &str) -> bool {
     name.starts_with("otel.")
 }
 
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        let begin = self.values.len();
-        let mut serializer = serde_json::Serializer::new(&mut self.values);
-        // Texts always serialize.
-        serializer.collect_str(&format_args!("{value:?}")).ok();
-        self.names
-            .push((field.name().into(), begin..self.values.len()));
+        self.put(field.name(), format_args!("{value:?}"));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {

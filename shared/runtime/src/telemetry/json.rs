@@ -1,8 +1,8 @@
-//! The form of a log line for machines: one JSON object, `timestamp, level, service, trace_id, user_id, message, metadata`.
+//! Log lines as JSON objects: `timestamp, level, service, trace_id, user_id, message, metadata`.
 //!
-//! `trace_id` and `user_id` come from the event, the spans around it or the trace the task works for; everything else that
-//! was recorded stands in `metadata`. The JSON format of tracing-subscriber has no such form and takes 15,400 instructions
-//! a line where this one takes 5,500, of about 215,000 for a whole GET.
+//! `trace_id` and `user_id` come from the event, the spans around it or the trace of the task; all other fields are in
+//! `metadata`. The JSON format of tracing-subscriber has no such form and takes 15,400 instructions a line instead of
+//! 5,500, of about 215,000 for a whole GET.
 
 use super::fields::Fields;
 use crate::trace;
@@ -13,14 +13,14 @@ use tracing_subscriber::fmt::format::{FormatEvent, JsonFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Members with a place of their own before the metadata.
+/// Fields with their own member before the metadata.
 const PLACED: [&str; 3] = ["trace_id", "user_id", "message"];
-/// The first member of the metadata, whatever else was recorded by this name.
+/// The first member of the metadata; a recorded field of this name is left out.
 const TARGET: &str = "target";
-/// Room for a line of usual length, in bytes.
+/// Reserved size of a line, in bytes.
 const LINE_BYTES: usize = 512;
 
-/// Formats events as JSON lines of a service.
+/// Formats the events of a service as JSON lines.
 pub(super) struct JsonLine {
     pub(super) service: &'static str,
 }
@@ -83,7 +83,7 @@ impl JsonLine {
     }
 }
 
-/// Appends a text of the program itself, in which nothing has to be escaped.
+/// Appends a string that needs no escaping.
 fn text(line: &mut Vec<u8>, before: &str, text: &str) {
     for part in [before, "\"", text, "\""] {
         line.extend_from_slice(part.as_bytes());
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_has_the_required_fields_in_their_order() {
+    fn a_line_has_the_required_members_in_order() {
         let written = Written::default();
 
         tracing::subscriber::with_default(written.subscriber(), || {
@@ -171,11 +171,11 @@ mod tests {
             json!({"target": module_path!(), "lane": 3, "error": fmt::Error.to_string()});
         assert_eq!(line["metadata"], metadata);
         let targets = written.text().matches("\"target\"").count();
-        assert_eq!(targets, 1, "the same name twice");
+        assert_eq!(targets, 1, "a member appears twice");
     }
 
     #[test]
-    fn a_line_takes_fields_from_the_span_and_the_innermost_counts() {
+    fn the_innermost_field_of_a_name_counts() {
         let written = Written::default();
 
         tracing::subscriber::with_default(written.subscriber(), || {
@@ -201,12 +201,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_a_span_the_ids_are_those_of_the_trace_the_task_works_for() {
+    async fn without_a_span_the_ids_come_from_the_trace() {
         let written = Written::default();
         let _logged = tracing::subscriber::set_default(written.subscriber());
         let trace = Trace::of_headers(Some("mine"), None).expect("a trace");
         let user = UserId(new_id());
-        trace.is_for(user);
+        trace.set_user(user);
 
         trace.scope(async { tracing::info!("answered") }).await;
         tracing::info!("stopping");

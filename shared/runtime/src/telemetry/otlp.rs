@@ -1,11 +1,9 @@
-//! Spans for a collector that speaks OTLP, over HTTP; nothing of it runs unless one is configured.
-//!
-//! Owns: the exporter, and how our traces and the collector's spans share their ids. Must not know: what spans are about.
+//! Spans for a collector that speaks OTLP over HTTP; they carry the ids of our traces. Nothing runs unless a collector is
+//! configured.
 
 mod client;
 
-use crate::config::TracesConfig;
-use crate::trace::{Parent, Trace};
+use crate::trace::{Trace, TraceContext};
 use anyhow::Result;
 use client::Client;
 use opentelemetry::trace::{
@@ -16,21 +14,22 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator, SdkTracer, SdkTracerProvider};
+use poem::http::Uri;
 use std::cell::Cell;
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
-use tracing::{Dispatch, Span, Subscriber, span};
+use tracing::{Span, Subscriber};
 use tracing_opentelemetry::{OpenTelemetryLayer, OpenTelemetrySpanExt};
 use tracing_subscriber::registry::LookupSpan;
 
 static TRACER: OnceLock<SdkTracer> = OnceLock::new();
 
 thread_local! {
-    /// The ids of the span that is started next.
-    static NEXT: Cell<Option<Parent>> = const { Cell::new(None) };
+    /// The ids of the next span to start.
+    static NEXT: Cell<Option<TraceContext>> = const { Cell::new(None) };
 }
 
-/// Gives a span the ids of our trace, which are in the log and in messages already.
+/// Gives a span the ids of our trace, which the log and messages already contain.
 #[derive(Debug, Default)]
 struct Ids(RandomIdGenerator);
 
@@ -46,17 +45,17 @@ impl IdGenerator for Ids {
     }
 }
 
-/// Whether a collector is configured.
+/// Reports whether a collector is configured.
 pub(super) fn is_on() -> bool {
     TRACER.get().is_some()
 }
 
-/// Connects to the collector when the first spans are sent.
-pub(super) fn provider(service: &'static str, config: &TracesConfig) -> Result<SdkTracerProvider> {
+/// Returns the exporter, which connects to the collector when it sends the first spans.
+pub(super) fn provider(service: &'static str, endpoint: &Uri) -> Result<SdkTracerProvider> {
     let exporter = SpanExporter::builder()
         .with_http()
         .with_protocol(Protocol::HttpBinary)
-        .with_endpoint(config.endpoint.to_string())
+        .with_endpoint(endpoint.to_string())
         .with_http_client(Client::new()?)
         .build()?;
 
@@ -74,7 +73,7 @@ pub(super) fn provider(service: &'static str, config: &TracesConfig) -> Result<S
     Ok(provider)
 }
 
-/// Makes spans of ours into the collector's.
+/// Returns the layer that exports our spans.
 pub(super) fn layer<S>(provider: &SdkTracerProvider) -> OpenTelemetryLayer<S, SdkTracer>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
@@ -89,7 +88,7 @@ where
         .with_level(false)
 }
 
-/// Begins the collector's side of `span`, which is the part of `trace` that is done here.
+/// Starts exporting `span` as the span of `trace` in this process.
 pub fn open(span: &Span, trace: &Trace) {
     if !is_on() {
         return;
@@ -97,42 +96,33 @@ pub fn open(span: &Span, trace: &Trace) {
 
     if let Some(parent) = trace.parent() {
         let parent = Context::new().with_remote_span_context(context_of(&parent));
-        // It fails for a span nobody collects.
+        // Fails for a span that is not exported.
         span.set_parent(parent).ok();
     }
 
-    NEXT.set(Some(trace.here()));
-    // Asking for it starts it, with the ids above.
+    NEXT.set(Some(trace.context()));
+    // Reading the context starts the span, with the ids above.
     drop(span.context());
     NEXT.set(None);
 }
 
-/// Names a span that is open by what it turned out to be about.
+/// Renames an open span.
 pub fn name(span: &Span, name: impl FnOnce() -> String) {
     if is_on() {
         span.context().span().update_name(name());
     }
 }
 
-/// Ties a span to parts of other traces that it goes on with.
-pub fn link(span: &Span, to: impl Iterator<Item = Parent>) {
+/// Links a span to spans of other traces.
+pub fn link(span: &Span, to: impl Iterator<Item = TraceContext>) {
     if is_on() {
         to.for_each(|parent| span.add_link(context_of(&parent)));
     }
 }
 
-/// A statement that has just ended and took so long, below the span that sent it.
-pub(super) fn statement(
-    of: &span::Id,
-    dispatch: &Dispatch,
-    name: String,
-    text: &str,
-    took: Duration,
-) {
+/// Exports a statement that has just ended as a child of the span in `parent`.
+pub(super) fn statement(parent: &Context, name: String, text: &str, took: Duration) {
     let Some(tracer) = TRACER.get() else { return };
-    let Some(parent) = tracing_opentelemetry::get_otel_context(of, dispatch) else {
-        return;
-    };
 
     let ended = SystemTime::now();
     let attributes = vec![
@@ -144,11 +134,11 @@ pub(super) fn statement(
         .with_attributes(attributes)
         .with_start_time(ended.checked_sub(took).unwrap_or(ended));
 
-    let mut span = tracer.build_with_context(builder, &parent);
+    let mut span = tracer.build_with_context(builder, parent);
     opentelemetry::trace::Span::end_with_timestamp(&mut span, ended);
 }
 
-fn context_of(parent: &Parent) -> SpanContext {
+fn context_of(parent: &TraceContext) -> SpanContext {
     let flags = TraceFlags::NOT_SAMPLED.with_sampled(parent.sampled);
     let trace = TraceId::from_bytes(parent.trace);
     let span = SpanId::from_bytes(parent.span);

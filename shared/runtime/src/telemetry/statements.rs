@@ -1,16 +1,13 @@
-//! The time of each statement, as a metric and, where there is a collector, as a span below what sent it.
+//! The duration of each statement, as a metric and, with a collector, as a span below the span that sent it.
 //!
-//! The driver tells each statement as an event when its last row is read; nothing else can see all of them. It copies the
-//! text for that, so who can tell of many statements by himself does, and the driver keeps quiet meanwhile. Owns: what
-//! becomes of either. Must not know: who sends statements.
+//! Only the driver sees all statements: it emits an event when the last row is read, and copies the text for that. Callers
+//! that send many statements avoid the copy by timing them themselves while the driver stays silent.
 
 use super::otlp;
 use super::tables::name_of;
 use metrics::Histogram;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
-use std::future::poll_fn;
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,11 +17,12 @@ use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::Interest;
 use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
+use tracing_opentelemetry::get_otel_context;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Filter, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Where the driver tells it.
+/// The target of the driver's events.
 const TARGET: &str = "sqlx::query";
 
 #[derive(Default)]
@@ -32,69 +30,44 @@ pub(super) struct Statements {
     dispatch: OnceLock<WeakDispatch>,
 }
 
+/// Whether callers may time statements; not with a collector, whose spans begin and end in the driver.
+pub(super) static CALLERS_TIME: AtomicBool = AtomicBool::new(false);
+
 thread_local! {
     static KNOWN: RefCell<Known> = RefCell::default();
-    static QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether others than the driver may tell of statements: spans for a collector begin and end where it does.
-static OTHERS: AtomicBool = AtomicBool::new(false);
-
-pub(super) fn let_others_tell(may: bool) {
-    OTHERS.store(may, Ordering::Relaxed);
+tokio::task_local! {
+    /// Whether the driver stays silent, because the caller times the statements of the task.
+    static IS_SILENT: bool;
 }
 
-/// Runs `work`, which tells [`took`] of each of its statements; the driver keeps quiet, also of what else `work` sends.
-pub async fn quietly<F: Future>(work: F) -> F::Output {
-    let mut work = pin!(work);
-    let may = OTHERS.load(Ordering::Relaxed);
-    poll_fn(|context| {
-        let _quiet = may.then(Quiet::begin);
-        work.as_mut().poll(context)
-    })
-    .await
+/// Runs `work`, which passes each of its statements to [`record_statement`], while the driver reports none of them.
+pub async fn timed_by_caller<F: Future>(work: F) -> F::Output {
+    let is_silent = CALLERS_TIME.load(Ordering::Relaxed);
+    IS_SILENT.scope(is_silent, work).await
 }
 
-/// Keeps how long a statement took that was sent within [`quietly`].
-pub fn took(text: &str, time: Duration) {
-    if OTHERS.load(Ordering::Relaxed) {
+/// Records the duration of a statement that was sent within [`timed_by_caller`].
+pub fn record_statement(text: &str, duration: Duration) {
+    if CALLERS_TIME.load(Ordering::Relaxed) {
         KNOWN
             .with_borrow_mut(|known| known.figure(text))
             .seconds
-            .record(time);
+            .record(duration);
     }
 }
 
-/// While it lives, no statement on this thread is timed by what the driver tells.
-struct Quiet {
-    before: bool,
-}
-
-impl Quiet {
-    fn begin() -> Self {
-        Self {
-            before: QUIET.replace(true),
-        }
-    }
-}
-
-impl Drop for Quiet {
-    fn drop(&mut self) {
-        QUIET.set(self.before);
-    }
-}
-
-/// What is heard of the driver, and which spans.
-pub(super) struct Heard {
+/// Selects the events of the driver, and the spans they belong to.
+pub(super) struct StatementFilter {
     targets: Targets,
-    /// Nobody else hears how long statements take.
-    alone: bool,
+    /// Whether the log ignores the driver's events.
+    is_only_reader: bool,
 }
 
-/// The filter of [`Statements`], whose layer does nothing unless it `is_on`; `log` is the filter of the log lines.
-pub(super) fn filter(is_on: bool, log: &Targets) -> Heard {
-    // A layer sees the spans that its own filter lets through, and ours are what statements belong to. It is a filter
-    // that switches them off, because a layer inside of an `Option` is not told which dispatcher it belongs to.
+/// Returns the filter of [`Statements`], whose layer does nothing unless it `is_on`; `log` is the filter of the log.
+pub(super) fn filter(is_on: bool, log: &Targets) -> StatementFilter {
+    // The layer is switched off by its filter, because a layer inside an `Option` does not learn its dispatcher.
     let targets = if is_on {
         Targets::new()
             .with_target(TARGET, Level::DEBUG)
@@ -103,20 +76,21 @@ pub(super) fn filter(is_on: bool, log: &Targets) -> Heard {
         Targets::new()
     };
 
-    Heard {
+    StatementFilter {
         targets,
-        alone: !log.would_enable(TARGET, &Level::DEBUG),
+        is_only_reader: !log.would_enable(TARGET, &Level::DEBUG),
     }
 }
 
-fn is_hushed(metadata: &Metadata<'_>) -> bool {
-    QUIET.get() && metadata.target() == TARGET
+fn is_silenced(metadata: &Metadata<'_>) -> bool {
+    metadata.target() == TARGET && IS_SILENT.try_with(|is_silent| *is_silent).unwrap_or(false)
 }
 
-impl<S> Filter<S> for Heard {
+impl<S> Filter<S> for StatementFilter {
     fn enabled(&self, metadata: &Metadata<'_>, context: &Context<'_, S>) -> bool {
-        // A filter refuses for its own layer, and the driver goes on telling. Only the layer can refuse for all.
-        let refuses = is_hushed(metadata) && !(self.alone && *metadata.level() == Level::DEBUG);
+        // A filter refuses an event for its own layer only; the layer refuses it for all, so the driver does not emit it.
+        let layer_refuses = self.is_only_reader && *metadata.level() == Level::DEBUG;
+        let refuses = is_silenced(metadata) && !layer_refuses;
         !refuses && Filter::<S>::enabled(&self.targets, metadata, context)
     }
 
@@ -134,17 +108,17 @@ impl<S> Filter<S> for Heard {
     }
 }
 
-/// Statements whose figures a thread remembers. Ours are fewer; some begin a transaction with an id that never comes again.
+/// Most statements a thread caches. Ours are fewer; BEGIN carries a new id each time and is not cached.
 const KNOWN_MAX: usize = 512;
 
-/// By the length of the text: a hash of all of it costs more than what it is for.
+/// The statements of a thread by the length of their text, which is cheaper than hashing it.
 #[derive(Default)]
 struct Known {
     of_length: HashMap<usize, Vec<(String, Rc<Figure>)>>,
     count: usize,
 }
 
-/// What is kept of statements of one name.
+/// The name of a statement and its durations.
 struct Figure {
     name: String,
     seconds: Histogram,
@@ -162,12 +136,10 @@ impl Known {
             metrics::histogram!("database_query_duration_seconds", "statement" => name.clone());
         let figure = Rc::new(Figure { name, seconds });
 
-        // The driver puts blanks around it.
+        // The driver surrounds the text with white space.
         if self.count < KNOWN_MAX && !text.trim_start().starts_with("BEGIN") {
-            self.of_length
-                .entry(text.len())
-                .or_default()
-                .push((text.to_owned(), Rc::clone(&figure)));
+            let of_length = self.of_length.entry(text.len()).or_default();
+            of_length.push((text.to_owned(), Rc::clone(&figure)));
             self.count += 1;
         }
 
@@ -175,17 +147,17 @@ impl Known {
     }
 }
 
-/// What the driver tells of a statement.
+/// The fields of the driver's event.
 #[derive(Default)]
-struct Told {
+struct Finished {
     figure: Option<Rc<Figure>>,
-    /// All of it, where there is a collector.
+    /// The text; empty without a collector.
     text: String,
     seconds: f64,
 }
 
-impl Told {
-    fn text(&mut self, text: &str) {
+impl Finished {
+    fn set_text(&mut self, text: &str) {
         self.figure = Some(KNOWN.with_borrow_mut(|known| known.figure(text)));
         if otlp::is_on() {
             text.trim().clone_into(&mut self.text);
@@ -193,14 +165,14 @@ impl Told {
     }
 }
 
-impl Visit for Told {
+impl Visit for Finished {
     fn record_debug(&mut self, _field: &Field, _value: &dyn std::fmt::Debug) {}
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        // The summary is its first words, and all of it only where the statement is empty.
+        // The summary is either the whole text, or shortened beside a full `db.statement`.
         match field.name() {
-            "summary" if !value.ends_with('…') => self.text(value),
-            "db.statement" if !value.is_empty() => self.text(value),
+            "summary" if !value.ends_with('…') => self.set_text(value),
+            "db.statement" if !value.is_empty() => self.set_text(value),
             _ => {}
         }
     }
@@ -214,12 +186,12 @@ impl Visit for Told {
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Statements {
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
-        // Only the first one is this layer's own.
+        // The first dispatcher is the layer's own.
         self.dispatch.get_or_init(|| dispatch.downgrade());
     }
 
     fn enabled(&self, metadata: &Metadata<'_>, _context: Context<'_, S>) -> bool {
-        !is_hushed(metadata)
+        !is_silenced(metadata)
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
@@ -227,17 +199,18 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Statements {
             return;
         }
 
-        let mut told = Told::default();
-        event.record(&mut told);
-        let Some(figure) = told.figure else { return };
+        let mut query = Finished::default();
+        event.record(&mut query);
+        let Some(figure) = query.figure else { return };
 
-        figure.seconds.record(told.seconds);
+        figure.seconds.record(query.seconds);
         if otlp::is_on()
             && let Some(span) = context.event_span(event)
             && let Some(dispatch) = self.dispatch.get().and_then(WeakDispatch::upgrade)
+            && let Some(parent) = get_otel_context(&span.id(), &dispatch)
         {
-            let took = Duration::try_from_secs_f64(told.seconds).unwrap_or_default();
-            otlp::statement(&span.id(), &dispatch, figure.name.clone(), &told.text, took);
+            let took = Duration::try_from_secs_f64(query.seconds).unwrap_or_default();
+            otlp::statement(&parent, figure.name.clone(), &query.text, took);
         }
     }
 }
@@ -247,8 +220,8 @@ mod tests {
     use super::*;
     use tracing_subscriber::layer::SubscriberExt;
 
-    /// What the driver asks before it copies the text of a statement.
-    fn is_asked_for(level: Level) -> bool {
+    /// The driver's check before it copies the text of a statement.
+    fn is_enabled(level: Level) -> bool {
         match level {
             Level::DEBUG => tracing::enabled!(target: TARGET, Level::DEBUG),
             _ => tracing::enabled!(target: TARGET, Level::WARN),
@@ -256,56 +229,53 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn where_others_tell_of_statements_the_driver_copies_no_text_unless_a_log_wants_it() {
-        let_others_tell(true);
-        for (log, alone) in [(Level::INFO, true), (Level::DEBUG, false)] {
-            let targets = Targets::new().with_target(TARGET, Level::DEBUG);
+    async fn a_silent_driver_copies_text_only_for_the_log() {
+        CALLERS_TIME.store(true, Ordering::Relaxed);
+        for (log, is_only_reader) in [(Level::INFO, true), (Level::DEBUG, false)] {
+            let filter = StatementFilter {
+                targets: Targets::new().with_target(TARGET, Level::DEBUG),
+                is_only_reader,
+            };
+            let log = Targets::new().with_default(log);
             let layers = tracing_subscriber::registry()
-                .with(Statements::default().with_filter(Heard { targets, alone }))
-                .with(
-                    tracing_subscriber::fmt::layer().with_filter(Targets::new().with_default(log)),
-                );
+                .with(Statements::default().with_filter(filter))
+                .with(tracing_subscriber::fmt::layer().with_filter(log));
             let _logged = tracing::subscriber::set_default(layers);
 
-            assert!(is_asked_for(Level::DEBUG), "of SQL only the driver tells");
-            quietly(async {
-                assert_eq!(is_asked_for(Level::DEBUG), !alone);
-                assert!(is_asked_for(Level::WARN), "slow statements are logged");
+            assert!(is_enabled(Level::DEBUG), "the driver is silent too early");
+            timed_by_caller(async {
+                assert_eq!(is_enabled(Level::DEBUG), !is_only_reader);
+                assert!(is_enabled(Level::WARN), "slow statements are logged");
             })
             .await;
-            assert!(
-                is_asked_for(Level::DEBUG),
-                "it keeps quiet no longer than that"
-            );
+            assert!(is_enabled(Level::DEBUG), "the driver stays silent");
         }
     }
 
     #[test]
-    fn what_begins_transactions_leaves_room_for_the_statements_that_come_again() {
+    fn begin_statements_are_not_cached() {
         let mut known = Known::default();
         for n in 0..=KNOWN_MAX {
             known.figure(&format!("\n\nBEGIN /*trace_id='{n}'*/\n"));
         }
+
         let first = known.figure("\n\nSELECT role FROM users\n");
+        let second = known.figure("\n\nSELECT role FROM users\n");
+
         assert_eq!(known.count, 1);
-        assert!(
-            Rc::ptr_eq(&first, &known.figure("\n\nSELECT role FROM users\n")),
-            "it was made again"
-        );
+        assert!(Rc::ptr_eq(&first, &second), "the statement is not cached");
     }
 
     #[test]
-    fn a_thread_remembers_no_more_statements_than_it_may() {
+    fn a_thread_caches_a_limited_number_of_statements() {
         let mut known = Known::default();
         for n in 0..=KNOWN_MAX {
-            assert_eq!(
-                known.figure(&format!("SELECT {n} FROM users")).name,
-                "select users"
-            );
+            let figure = known.figure(&format!("SELECT {n} FROM users"));
+            assert_eq!(figure.name, "select users");
         }
 
-        let kept: usize = known.of_length.values().map(Vec::len).sum();
+        let cached: usize = known.of_length.values().map(Vec::len).sum();
         assert_eq!(known.count, KNOWN_MAX);
-        assert_eq!(kept, KNOWN_MAX);
+        assert_eq!(cached, KNOWN_MAX);
     }
 }

@@ -1,5 +1,4 @@
-//! Standard error of a service, written by a thread of its own: lines gather for a moment, so that a busy service writes
-//! many at once.
+//! Standard error of a service, written by its own thread, which collects lines for a moment and writes many at once.
 
 use std::io::{BufWriter, Result, Stderr, Write, stderr};
 use std::time::Duration;
@@ -8,14 +7,14 @@ use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::writer::MakeWriterExt;
 
-/// How long a line waits at most, unless standard error is slow.
+/// Longest delay of a line, unless standard error is slow.
 const GATHERED_FOR: Duration = Duration::from_millis(20);
-/// Bytes that are written at once.
+/// Most bytes of one write.
 const BATCH_BYTES: usize = 256 * 1024;
-/// Lines that wait at most; a task with one more waits for the thread.
+/// Most lines in the queue; a task that logs another one blocks.
 const QUEUED_LINES_MAX: usize = 8_192;
 
-/// Starts the thread; dropping the guard writes what still waits.
+/// Starts the thread; dropping the guard writes the remaining lines.
 pub(super) fn start() -> (
     impl for<'a> MakeWriter<'a> + Send + Sync + 'static,
     WorkerGuard,
@@ -26,11 +25,11 @@ pub(super) fn start() -> (
         .lossy(false)
         .finish(Gathering(BufWriter::with_capacity(BATCH_BYTES, stderr())));
 
-    // An error may be the last line, so it is written at once.
+    // Errors are written at once, since one may be the last line.
     (stderr.with_max_level(Level::ERROR).or_else(lines), guard)
 }
 
-/// Pauses after each flush, which the thread asks for when it has taken every line there is.
+/// Pauses after each flush, which the thread calls when its queue is empty.
 struct Gathering<W: Write = Stderr>(BufWriter<W>);
 
 impl<W: Write> Write for Gathering<W> {
@@ -38,10 +37,7 @@ impl<W: Write> Write for Gathering<W> {
         self.0.write(line)
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the thread does nothing but write"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the thread only writes")]
     fn flush(&mut self) -> Result<()> {
         self.0.flush()?;
         std::thread::sleep(GATHERED_FOR);
@@ -68,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_written_soon_many_at_once_and_in_order() {
+    fn lines_are_written_together_and_in_order() {
         let (sender, writes) = channel();
         let out = Gathering(BufWriter::with_capacity(BATCH_BYTES, Writes(sender)));
         let (mut lines, guard) = NonBlockingBuilder::default().lossy(false).finish(out);

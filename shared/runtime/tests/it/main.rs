@@ -1,3 +1,3 @@
-//! Integration tests of what every process needs.
+//! Integration tests of the runtime crate.
 
 mod metrics;

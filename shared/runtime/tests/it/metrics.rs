@@ -1,7 +1,7 @@
-//! The list of metrics, compared to the README and to the code that records them.
+//! The list of metrics, compared with the README and with the code that records them.
 
 use std::path::{Path, PathBuf};
-use tiris_runtime::metrics::catalog::{METRICS, table};
+use tiris_runtime::metrics::catalog::{METRICS, Metric};
 use tiris_runtime::telemetry::TABLES;
 use tiris_testing::TestDatabase;
 
@@ -21,20 +21,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-#[test]
-fn the_readme_lists_the_metrics_of_the_code() {
-    let readme =
-        std::fs::read_to_string(root().join("shared/docs/OBSERVABILITY.md")).expect("a README");
-
-    let (_, rest) = readme.split_once(BEGIN).expect("a table");
-    let (shown, _) = rest.split_once(END).expect("the end of the table");
-
-    let table = table();
-    let advice = format!("put this between the marks in shared/docs/OBSERVABILITY.md:\n{table}");
-    assert!(shown == table, "{advice}");
-}
-
-/// Every source file of the services, but the list itself.
+/// Every source file of the services, except the list itself.
 fn sources() -> Vec<String> {
     let mut folders = FOLDERS.map(|folder| root().join(folder)).to_vec();
     let mut sources = Vec::new();
@@ -54,21 +41,58 @@ fn sources() -> Vec<String> {
     sources
 }
 
+/// A row of the README's table.
+fn row(metric: &Metric) -> String {
+    let name = metric.name;
+    let labels = match metric.labels {
+        [] => String::new(),
+        labels => format!("{{{}}}", labels.join(",")),
+    };
+    let kind = metric.kind.name();
+    let base = name.strip_suffix("_total").unwrap_or(name);
+    let unit = match base.rsplit('_').next() {
+        Some("seconds") => "seconds",
+        Some("bytes") => "bytes",
+        _ => "count",
+    };
+    let program = format!("{:?}", metric.program).to_lowercase();
+
+    let help = metric.help;
+    format!("| `{name}{labels}` | {kind} | {unit} | {program} | {help} |\n")
+}
+
 #[test]
-fn every_metric_of_the_list_is_recorded() {
+fn the_document_lists_all_metrics() {
+    let document =
+        std::fs::read_to_string(root().join("shared/docs/OBSERVABILITY.md")).expect("the document");
+    let rows: String = METRICS.iter().map(row).collect();
+    let table =
+        format!("| metric | type | unit | program | meaning |\n|---|---|---|---|---|\n{rows}");
+
+    let (_, rest) = document.split_once(BEGIN).expect("a table");
+    let (shown, _) = rest.split_once(END).expect("the end of the table");
+
+    assert!(
+        shown == table,
+        "put this between the marks in shared/docs/OBSERVABILITY.md:\n{table}"
+    );
+}
+
+#[test]
+fn every_listed_metric_is_recorded() {
     let sources = sources();
     let names = METRICS.iter().map(|metric| metric.name);
 
-    // Those of the process come from a library.
+    // A library records those of the process.
     for name in names.filter(|name| !name.starts_with("process_")) {
         let literal = format!("\"{name}\"");
-        let recorded = sources.iter().any(|source| source.contains(&literal));
-        assert!(recorded, "{name} has no value");
+        let is_recorded = sources.iter().any(|source| source.contains(&literal));
+        assert!(is_recorded, "{name} is never recorded");
     }
 }
 
 #[test]
-fn every_metric_that_is_recorded_is_listed_with_its_kind() {
+fn every_recorded_metric_is_listed() {
     for source in sources() {
         for kind in ["counter", "gauge", "histogram"] {
             for call in source.split(&format!("{kind}!(\"")).skip(1) {
@@ -83,7 +107,7 @@ fn every_metric_that_is_recorded_is_listed_with_its_kind() {
 }
 
 #[tokio::test]
-async fn statements_are_named_by_the_tables_of_the_schema() {
+async fn the_tables_are_those_of_the_schema() {
     let database = TestDatabase::new().await.expect("a database");
 
     let tables: Vec<String> = sqlx::query_scalar(

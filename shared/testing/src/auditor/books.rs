@@ -1,4 +1,4 @@
-//! The auditor's books: what each event does to balances and holds, or the code of its refusal.
+//! The auditor's books: the effect of each event on balances and holds, or the code of its rejection.
 
 use super::decimal::{is_too_fine, is_too_large, rounded};
 use super::reading::Reading;
@@ -6,9 +6,9 @@ use bigdecimal::{BigDecimal, Signed, Zero};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-type Refusal = &'static str;
+type Rejection = &'static str;
 
-/// The fields that name accounts.
+/// The fields that contain account ids.
 const ACCOUNT: &str = "sub_account_id";
 const STOCK: &str = "fill.stock_account_id";
 const CURRENCY: &str = "fill.currency_account_id";
@@ -20,10 +20,10 @@ pub(super) struct Account {
     trading: Uuid,
     symbol: String,
     pub(super) balance: BigDecimal,
-    /// By order id; `""` is the hold of locks that named none.
+    /// By order id; `""` for holds without an order.
     pub(super) holds: BTreeMap<String, BigDecimal>,
     pub(super) postings: i64,
-    /// What fees took of its postings.
+    /// The fees within its postings.
     pub(super) fees: BigDecimal,
 }
 
@@ -50,9 +50,9 @@ impl Account {
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Books {
-    /// Whether each user is active.
+    /// Whether each known user is active.
     pub(super) users: BTreeMap<Uuid, bool>,
-    /// Owner of each trading.
+    /// The owner of each trading.
     pub(super) tradings: BTreeMap<Uuid, Uuid>,
     pub(super) accounts: BTreeMap<Uuid, Account>,
 }
@@ -71,8 +71,8 @@ impl Books {
         self.accounts.insert(id, account);
     }
 
-    /// Books an event, or says why not and changes nothing.
-    pub(super) fn book(&mut self, event: &Reading) -> Result<(), Refusal> {
+    /// Applies an event, or rejects it without a change.
+    pub(super) fn book(&mut self, event: &Reading) -> Result<(), Rejection> {
         match self.users.get(&event.user) {
             None => return Err("UNKNOWN_USER"),
             Some(false) => return Err("USER_DISABLED"),
@@ -104,8 +104,8 @@ impl Books {
         Ok(())
     }
 
-    /// Copies of the accounts an event names.
-    fn named_by(&self, event: &Reading) -> Result<BTreeMap<Uuid, Account>, Refusal> {
+    /// Copies the accounts an event names.
+    fn named_by(&self, event: &Reading) -> Result<BTreeMap<Uuid, Account>, Rejection> {
         let fields = event.ids.iter();
         let ids = fields.filter(|(field, _)| field.ends_with("account_id"));
         ids.map(|(_, id)| {
@@ -116,20 +116,20 @@ impl Books {
     }
 }
 
-/// The accounts of one event, changed on a copy.
+/// Copies of the accounts of one event.
 struct Sheet {
     accounts: BTreeMap<Uuid, Account>,
-    /// Accounts that left the range on the way: nothing can be short there any more.
+    /// Accounts whose balance left the valid range; they no longer fail for insufficient balance.
     out_of_range: Vec<Uuid>,
 }
 
-/// What a fill moves.
+/// The amounts a fill moves.
 struct Fill {
     stock: BigDecimal,
     money: BigDecimal,
-    /// What the money pays for the trade.
+    /// The fee within `money`.
     included_fee: BigDecimal,
-    /// What another account pays for the trade.
+    /// The fee another account pays.
     separate_fee: BigDecimal,
     has_separate_payer: bool,
     is_out_of_range: bool,
@@ -139,17 +139,17 @@ impl Sheet {
     fn named(&mut self, event: &Reading, field: &str) -> &mut Account {
         self.accounts
             .get_mut(&event.ids[field])
-            .expect("every account an event names was looked up")
+            .expect("named_by looked up every account")
     }
 
-    /// Moves a balance by `change`; what leaves is taken from the hold of `order` first.
+    /// Changes a balance by `change`; a debit uses the hold of `order` first.
     fn post(
         &mut self,
         event: &Reading,
         field: &str,
         change: &BigDecimal,
         order: &str,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), Rejection> {
         if change.is_zero() {
             return Ok(());
         }
@@ -180,7 +180,7 @@ impl Sheet {
         Ok(())
     }
 
-    fn trade(&mut self, event: &Reading) -> Result<(), Refusal> {
+    fn trade(&mut self, event: &Reading) -> Result<(), Rejection> {
         let fill = self.fill(event)?;
         let order = event.text("order_id");
         self.post(event, STOCK, &fill.stock, order)?;
@@ -202,8 +202,8 @@ impl Sheet {
         Ok(())
     }
 
-    /// What a fill moves, when it can move.
-    fn fill(&self, event: &Reading) -> Result<Fill, Refusal> {
+    /// Returns the amounts of a fill, or rejects it.
+    fn fill(&self, event: &Reading) -> Result<Fill, Rejection> {
         let stock = event.ids[STOCK];
         let currency = event.ids[CURRENCY];
         let (base, quote) = event.text("symbol").split_once('/').unwrap_or_default();
@@ -216,14 +216,14 @@ impl Sheet {
         let volume = &event.numbers["fill.volume"];
         let price = &event.numbers["fill.price"];
         let fee = &event.numbers["fill.fee"];
-        let told = event.numbers.get("fill.quote_amount");
-        let moved = || [Some(volume), Some(fee), told].into_iter().flatten();
+        let given = event.numbers.get("fill.quote_amount");
+        let moved = || [Some(volume), Some(fee), given].into_iter().flatten();
         if price.is_negative() || moved().any(BigDecimal::is_negative) {
             return Err("INVALID_AMOUNT");
         }
 
         let zero = BigDecimal::zero();
-        let value = told.cloned().unwrap_or_else(|| rounded(&(price * volume)));
+        let value = given.cloned().unwrap_or_else(|| rounded(&(price * volume)));
         let apart = event.ids.get(FEE).is_some_and(|payer| *payer != currency);
         let (included, separate) = if apart { (&zero, fee) } else { (fee, &zero) };
         let buys = event.text("side") == "buy";
@@ -248,7 +248,7 @@ impl Sheet {
         })
     }
 
-    fn update(&mut self, event: &Reading) -> Result<(), Refusal> {
+    fn update(&mut self, event: &Reading) -> Result<(), Rejection> {
         let amount = self.movable(event)?;
         let change = if event.text("direction") == "credit" {
             amount
@@ -258,7 +258,7 @@ impl Sheet {
         self.post(event, ACCOUNT, &change, event.text("related_order_id"))
     }
 
-    fn hold(&mut self, event: &Reading) -> Result<(), Refusal> {
+    fn hold(&mut self, event: &Reading) -> Result<(), Rejection> {
         let amount = self.movable(event)?;
         let order = event.text("related_order_id");
         let account = self.named(event, ACCOUNT);
@@ -285,8 +285,8 @@ impl Sheet {
         account.set_hold(event.text("order_id"), BigDecimal::zero());
     }
 
-    /// The amount of a balance event, when it can move.
-    fn movable(&mut self, event: &Reading) -> Result<BigDecimal, Refusal> {
+    /// Returns the amount of a balance event, or rejects it.
+    fn movable(&mut self, event: &Reading) -> Result<BigDecimal, Rejection> {
         let account = self.named(event, ACCOUNT);
         let amount = &event.numbers["amount"];
         if account.symbol != event.text("symbol") {

@@ -1,4 +1,4 @@
-//! What stands in the database against what the auditor expects.
+//! Compares the database with the expectations of the auditor.
 
 use super::Auditor;
 use bigdecimal::{BigDecimal, Zero};
@@ -8,15 +8,15 @@ use std::fmt::Debug;
 use uuid::Uuid;
 
 impl Auditor {
-    /// Every difference between the books in the database and the auditor's, in words; none when all is well.
+    /// Returns a description of every difference between the database and the auditor's books.
     ///
     /// # Errors
-    /// Trouble of the database.
+    /// When the database fails.
     pub async fn compare(&self, pool: &PgPool) -> anyhow::Result<Vec<String>> {
         let mut differences = self.compare_accounts(pool).await?;
         differences.extend(self.compare_holds(pool).await?);
         differences.extend(self.compare_claims(pool).await?);
-        differences.extend(self.compare_letters(pool).await?);
+        differences.extend(self.compare_dead_letters(pool).await?);
         Ok(differences)
     }
 
@@ -59,9 +59,9 @@ impl Auditor {
         Ok(diff("hold", &expected.collect(), &found.collect()))
     }
 
-    /// The outcome of every event id, and the one log each applied event must have written.
+    /// Compares the outcome of every event id, and that each applied event wrote one log.
     async fn compare_claims(&self, pool: &PgPool) -> anyhow::Result<Vec<String>> {
-        // Whoever discards a dead letter gives up its event; the books are the same.
+        // A discarded dead letter does not change the books.
         let rows: Vec<(Uuid, String, String, i64)> = sqlx::query_as(
             "SELECT p.user_id, p.event_id, CASE p.outcome WHEN 'discarded' THEN 'dead' ELSE p.outcome END, count(l.id) \
              FROM processed_events p \
@@ -82,9 +82,9 @@ impl Auditor {
         Ok(diff(what, &expected.collect(), &found.collect()))
     }
 
-    /// How many letters each payload became, by class and, except for malformed ones, code. What a letter says that was
-    /// applied later stands in the books, and its claim is compared there.
-    async fn compare_letters(&self, pool: &PgPool) -> anyhow::Result<Vec<String>> {
+    /// Compares the number of dead letters of each payload by class and, except for malformed ones, code. Those applied
+    /// later are in the books, where `compare_claims` covers them.
+    async fn compare_dead_letters(&self, pool: &PgPool) -> anyhow::Result<Vec<String>> {
         let rows: Vec<(Vec<u8>, String, String)> = sqlx::query_as(
             "SELECT payload, class, CASE class WHEN 'malformed' THEN '' ELSE code END FROM dead_letters \
              WHERE status <> 'replayed'",
@@ -97,7 +97,7 @@ impl Auditor {
         }
 
         let mut expected = BTreeMap::new();
-        for letter in &self.letters {
+        for letter in &self.dead_letters {
             let class = letter.class.to_owned();
             let key = (class, letter.code.to_owned(), text(&letter.payload));
             *expected.entry(key).or_insert(0) += 1;
@@ -106,7 +106,7 @@ impl Auditor {
     }
 }
 
-/// Every key whose values differ.
+/// Describes every key whose values differ.
 fn diff<K: Ord + Debug, V: PartialEq + Debug>(
     what: &str,
     expected: &BTreeMap<K, V>,

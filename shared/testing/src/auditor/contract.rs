@@ -1,11 +1,11 @@
-//! The fields of every kind of event, as the contract lists them.
+//! The fields of every kind of event, as in the contract.
 
-/// What a value must look like.
+/// The form of a value.
 #[derive(Clone, Copy)]
 pub(super) enum Shape {
-    /// Text of 1 to so many characters.
+    /// Text of 1 to this many characters.
     Text(usize),
-    /// Text of at most so many bytes.
+    /// Text of at most this many bytes.
     Words(usize),
     OneOf(&'static [&'static str]),
     Id,
@@ -44,7 +44,7 @@ const fn may(name: &'static str, shape: Shape) -> Field {
     }
 }
 
-/// The fields of every event, beside `event_type`.
+/// The fields of every event, except `event_type`.
 pub(super) const COMMON: [Field; 7] = [
     must("event_id", EventId),
     must("timestamp", Time),
@@ -65,7 +65,7 @@ const ORDER: [Field; 9] = [
     must("status", Text(128)),
     may("message", Words(4096)),
 ];
-/// The fields inside a fill.
+/// The fields of a fill.
 pub(super) const FILL: [Field; 8] = [
     must("stock_account_id", Id),
     must("currency_account_id", Id),
@@ -117,7 +117,7 @@ const HEARTBEAT: [Field; 3] = [
     may("metrics", Object),
 ];
 
-/// Every kind by its subject without a user, and the fields it has beside the common ones.
+/// Every kind by its subject without a user, with its own fields.
 pub(super) const KINDS: [(&str, &[Field]); 10] = [
     ("trading.orders.created", &ORDER),
     ("trading.orders.filled", &ORDER),

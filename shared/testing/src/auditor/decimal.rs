@@ -1,11 +1,11 @@
-//! Exact decimals of the auditor: reading them, and rounding to the twelve places of the books.
+//! Exact decimals of the auditor: parsing, and rounding to the twelve places of the books.
 
 use bigdecimal::BigDecimal;
 use bigdecimal::num_bigint::{BigInt, Sign};
 
 const PLACES: i64 = 12;
 
-/// A number as JSON writes it, of at most 40 digits and an exponent within ±64.
+/// Parses a JSON number of at most 40 digits and an exponent within ±64.
 pub(super) fn parse(text: &str) -> Option<BigDecimal> {
     let (sign, rest) = match text.strip_prefix('-') {
         Some(rest) => (Sign::Minus, rest),
@@ -32,7 +32,7 @@ pub(super) fn parse(text: &str) -> Option<BigDecimal> {
     Some(BigDecimal::from_bigint(number, places))
 }
 
-/// What stands behind the `e`.
+/// Parses the digits after the `e`.
 fn parse_exponent(text: &str) -> Option<i64> {
     let size = text.strip_prefix(['+', '-']).unwrap_or(text);
     let significant = size.trim_start_matches('0');
@@ -52,17 +52,17 @@ fn is_digits(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Whether the books cannot hold the value without rounding.
+/// Reports whether a value has more than twelve decimal places.
 pub(super) fn is_too_fine(value: &BigDecimal) -> bool {
     rounded(value) != *value
 }
 
-/// Whether the value has more than sixteen digits before the point.
+/// Reports whether a value has more than sixteen digits before the point.
 pub(super) fn is_too_large(value: &BigDecimal) -> bool {
     value.abs() >= 10_000_000_000_000_000_i64
 }
 
-/// Rounded to twelve places, a half to the even neighbour.
+/// Rounds to twelve places, half to even.
 pub(super) fn rounded(value: &BigDecimal) -> BigDecimal {
     let (digits, places) = value.as_bigint_and_exponent();
     if places <= PLACES {

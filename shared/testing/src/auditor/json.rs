@@ -1,6 +1,6 @@
-//! The auditor's own JSON reader, strict about all the contract forbids. Numbers stay texts.
+//! The auditor's own JSON parser, which rejects everything the contract forbids. Numbers stay text.
 
-/// A value of a document.
+/// A JSON value.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Json {
     Null,
@@ -12,7 +12,7 @@ pub(super) enum Json {
 }
 
 impl Json {
-    /// A field that is there and not null.
+    /// Returns a field that is present and not null.
     pub(super) fn field(&self, name: &str) -> Option<&Self> {
         let Self::Object(fields) = self else {
             return None;
@@ -25,10 +25,10 @@ impl Json {
     }
 }
 
-/// Deepest nesting.
+/// Deepest nesting of objects and lists.
 const DEPTH: usize = 32;
 
-/// The document, when it is JSON and keeps the rules for free JSON.
+/// Parses a document; None when it is not JSON or breaks the contract's rules for free JSON.
 pub(super) fn parse(document: &[u8]) -> Option<Json> {
     let text = std::str::from_utf8(document).ok()?;
     let mut reader = Reader { rest: text };
@@ -52,7 +52,7 @@ impl Reader<'_> {
         Some(first)
     }
 
-    /// Takes `expected` when it comes next, after any space.
+    /// Consumes `expected` when it comes next, after any white space.
     fn take(&mut self, expected: &str) -> bool {
         self.skip_space();
         let rest = self.rest.strip_prefix(expected);
@@ -135,7 +135,7 @@ impl Reader<'_> {
         Some(Json::Number(number.to_owned()))
     }
 
-    /// The rest of a text after its opening quote.
+    /// Parses a string after its opening quote.
     fn text(&mut self) -> Option<String> {
         let mut text = String::new();
         loop {

@@ -1,4 +1,4 @@
-//! The auditor's reading of a message: which fields it has, whether each is valid, and what it says.
+//! The auditor's parser of events.
 
 use super::contract::Shape::{
     EventId, Id, Number, Object, OneOf, Pair, Share, Symbol, Text, Time, Words,
@@ -22,9 +22,9 @@ pub(super) struct Reading {
     pub(super) user: Uuid,
     pub(super) trading: Uuid,
     pub(super) event_id: String,
-    /// All that counts when two events are compared.
+    /// The content that decides whether two events are equal.
     pub(super) content: String,
-    /// Texts, symbols in upper case, by field; those of a fill begin with `fill.`.
+    /// Texts by field, with symbols in upper case; fields of a fill begin with `fill.`.
     pub(super) texts: BTreeMap<String, String>,
     pub(super) numbers: BTreeMap<String, BigDecimal>,
     pub(super) ids: BTreeMap<String, Uuid>,
@@ -32,7 +32,7 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    /// A reading of a message that says nothing but its kind.
+    /// Creates an event without fields.
     fn empty(kind: &'static str) -> Self {
         Self {
             kind,
@@ -52,8 +52,8 @@ impl Reading {
     }
 }
 
-/// The event, or nothing when the message is malformed. `subject` is as published, without a lane.
-pub(super) fn read(subject: &str, payload: &[u8], takes_bare_subjects: bool) -> Option<Reading> {
+/// Parses a message; None when it is malformed. `subject` is as published, without a lane.
+pub(super) fn read(subject: &str, payload: &[u8], accepts_bare_subjects: bool) -> Option<Reading> {
     if payload.len() > PAYLOAD_BYTES_MAX {
         return None;
     }
@@ -72,8 +72,8 @@ pub(super) fn read(subject: &str, payload: &[u8], takes_bare_subjects: bool) -> 
         return None;
     }
     let mut event = Reading::empty(kind);
-    take(&document, "", &COMMON, &mut event)?;
-    take(&document, "", own, &mut event)?;
+    read_fields(&document, "", &COMMON, &mut event)?;
+    read_fields(&document, "", own, &mut event)?;
     if kind == "trading.orders.filled"
         && let Some(fill) = document.field("fill")
     {
@@ -81,7 +81,7 @@ pub(super) fn read(subject: &str, payload: &[u8], takes_bare_subjects: bool) -> 
             return None;
         }
         event.has_fill = true;
-        take(fill, "fill.", &FILL, &mut event)?;
+        read_fields(fill, "fill.", &FILL, &mut event)?;
     }
 
     let version = event.text("version");
@@ -94,12 +94,12 @@ pub(super) fn read(subject: &str, payload: &[u8], takes_bare_subjects: bool) -> 
     match token {
         Some(token) if token == event.user.hyphenated().to_string() => Some(event),
         Some(_) => None,
-        None => takes_bare_subjects.then_some(event),
+        None => accepts_bare_subjects.then_some(event),
     }
 }
 
-/// Puts the fields of `object` into `event`, or nothing when one is missing or wrong.
-fn take(object: &Json, prefix: &str, fields: &[Field], event: &mut Reading) -> Option<()> {
+/// Adds the fields of `object` to `event`; None when one is missing or invalid.
+fn read_fields(object: &Json, prefix: &str, fields: &[Field], event: &mut Reading) -> Option<()> {
     for field in fields {
         let Some(value) = object.field(field.name) else {
             if field.required {
@@ -109,7 +109,7 @@ fn take(object: &Json, prefix: &str, fields: &[Field], event: &mut Reading) -> O
         };
 
         let path = format!("{prefix}{}", field.name);
-        let content = take_one(&path, field.shape, value, event)?;
+        let content = read_field(&path, field.shape, value, event)?;
         if !matches!(field.name, "metadata" | "message" | "source") {
             event.content.push_str(&format!("\n{path}={content:?}"));
         }
@@ -117,8 +117,8 @@ fn take(object: &Json, prefix: &str, fields: &[Field], event: &mut Reading) -> O
     Some(())
 }
 
-/// Puts one field into `event`; gives its content in the form in which contents are compared.
-fn take_one(path: &str, shape: Shape, value: &Json, event: &mut Reading) -> Option<String> {
+/// Adds a field to `event`; returns its content in the form that is compared.
+fn read_field(path: &str, shape: Shape, value: &Json, event: &mut Reading) -> Option<String> {
     match (shape, value) {
         (Object, Json::Object(_)) => Some(String::new()),
         (Number | Share, Json::Number(text) | Json::Text(text)) => {
@@ -150,7 +150,7 @@ fn take_one(path: &str, shape: Shape, value: &Json, event: &mut Reading) -> Opti
     }
 }
 
-/// Whether a text has this shape.
+/// Reports whether a text has this shape.
 fn is_valid(shape: Shape, text: &str) -> bool {
     match shape {
         Text(max) => (1..=max).contains(&text.chars().count()),

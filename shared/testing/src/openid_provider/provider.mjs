@@ -1,7 +1,7 @@
-// An OpenID provider for development and tests: whoever types an address into its form is that person.
+// An OpenID provider for development and tests: any address typed into its form signs that user in.
 //
-// It holds its one client to what Google holds us to: secret, redirect URI, PKCE, codes that work once. All it
-// knows is in memory.
+// It requires from its one client what Google requires: secret, redirect URI, PKCE, codes that work once. All state is
+// in memory.
 
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { Provider, interactionPolicy } from "oidc-provider";
@@ -10,13 +10,13 @@ const { OPENID_PORT, OPENID_CLIENT_ID, OPENID_CLIENT_SECRET, OPENID_REDIRECT_URI
 const RSA_BITS = 2048;
 const MINUTE = 60;
 
-// Without it the browser's session would answer, and nobody could come back as somebody else.
+// Without this check the session of the browser would sign the same user in again.
 const policy = interactionPolicy.base();
 policy.get("login").checks.add(
-  new interactionPolicy.Check("asked_anew", "who is it this time?", ({ oidc }) => !oidc.result?.login),
+  new interactionPolicy.Check("sign_in_again", "every sign-in needs the form", ({ oidc }) => !oidc.result?.login),
 );
 
-// Addresses that begin so are those of people whose address was never verified.
+// Addresses with this prefix count as unverified.
 const isVerified = (email) => !email.startsWith("unverified");
 
 const { privateKey } = generateKeyPairSync("rsa", { modulusLength: RSA_BITS });
@@ -32,10 +32,10 @@ const provider = new Provider(`http://127.0.0.1:${OPENID_PORT}`, {
   jwks: { keys: [{ ...privateKey.export({ format: "jwk" }), alg: "RS256", use: "sig" }] },
   cookies: { keys: [randomBytes(32).toString("base64url")] },
   pkce: { required: () => true },
-  // A person who signs in by hand takes a while to carry the code over.
+  // A developer who signs in by hand takes a while to copy the code.
   ttl: { AuthorizationCode: 10 * MINUTE, Interaction: 60 * MINUTE },
   interactions: { policy },
-  // Google puts them into the id token.
+  // Google puts the claims into the id token.
   conformIdTokenClaims: false,
   claims: { email: ["email", "email_verified"], profile: ["name"] },
   findAccount: (_context, email) => ({

@@ -1,4 +1,4 @@
-//! A database for each test.
+//! Test databases.
 
 use sqlx::{Connection, PgConnection};
 use tiris_testing::TestDatabase;
@@ -12,7 +12,7 @@ async fn has_table(database: &TestDatabase, table: &str) -> bool {
 }
 
 #[tokio::test]
-async fn each_test_database_has_the_schema_and_sees_nothing_of_the_others() {
+async fn test_databases_are_migrated_and_isolated() {
     let first = TestDatabase::new().await.unwrap();
     let second = TestDatabase::new().await.unwrap();
 
@@ -41,7 +41,7 @@ async fn an_empty_test_database_has_no_table() {
 }
 
 #[tokio::test]
-async fn a_dropped_test_database_is_gone_even_while_a_session_uses_it() {
+async fn drops_a_database_that_is_in_use() {
     let database = TestDatabase::new().await.unwrap();
     let url = database.url().to_owned();
     let _user = PgConnection::connect(&url).await.unwrap();

@@ -1,4 +1,4 @@
-//! The harness itself: isolation, restarts, and that nothing outlives its owner.
+//! Tests of the harness: isolation, restarts, and that nothing outlives its owner.
 
 mod databases;
 mod nats;

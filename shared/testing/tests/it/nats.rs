@@ -1,4 +1,4 @@
-//! NATS servers of a test's own.
+//! Private NATS servers.
 
 use async_nats::jetstream::{self, Context, stream::Config};
 use tiris_testing::NatsServer;
@@ -21,7 +21,7 @@ async fn messages(server: &NatsServer) -> u64 {
 }
 
 #[tokio::test]
-async fn a_nats_server_keeps_messages_through_kill_and_stop() {
+async fn messages_survive_kill_and_stop() {
     let mut server = NatsServer::private().await.unwrap();
     let url = server.url();
     let config = Config {

@@ -1,4 +1,4 @@
-//! PostgreSQL servers of a test's own.
+//! Private PostgreSQL servers.
 
 use sqlx::{Connection, PgConnection};
 use tiris_testing::{PgServer, PgSettings, PgStop, has_timescale, scratch_dir};
@@ -13,7 +13,7 @@ async fn run(server: &PgServer, sql: &'static str) {
     sqlx::query(sql).execute(&mut connection).await.expect(sql);
 }
 
-/// A setting of the server; `None` when there is no such setting.
+/// A setting of the server; None when it does not exist.
 async fn setting(server: &PgServer, name: &str) -> Option<String> {
     sqlx::query_scalar("SELECT current_setting($1, true)")
         .bind(name)
@@ -23,7 +23,7 @@ async fn setting(server: &PgServer, name: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_server_keeps_its_data_through_stop_and_kill_on_the_same_port() {
+async fn data_and_port_survive_stop_and_kill() {
     let mut server = PgServer::private().await.unwrap();
     let port = server.port();
     run(&server, "CREATE TABLE kept (x int)").await;
@@ -46,7 +46,7 @@ async fn a_server_keeps_its_data_through_stop_and_kill_on_the_same_port() {
 }
 
 #[tokio::test]
-async fn a_durable_server_keeps_every_commit_and_speaks_utf8_and_utc() {
+async fn a_durable_server_has_safe_settings() {
     let scratch = scratch_dir("durable").unwrap();
     let server = PgServer::start(scratch.path(), PgSettings::default())
         .await
@@ -65,7 +65,7 @@ async fn a_durable_server_keeps_every_commit_and_speaks_utf8_and_utc() {
 }
 
 #[tokio::test]
-async fn timescaledb_runs_its_jobs_only_when_it_is_set_to() {
+async fn timescaledb_jobs_run_only_when_enabled() {
     let has_timescale = has_timescale().unwrap();
     for jobs in [false, true] {
         let scratch = scratch_dir("jobs").unwrap();

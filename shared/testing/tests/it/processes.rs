@@ -1,4 +1,4 @@
-//! Processes, their ports, and waiting for them.
+//! Processes, ports, and waiting.
 
 use crate::LIMIT;
 use std::net::TcpListener;
@@ -11,7 +11,7 @@ fn shell(script: &str) -> Process {
 }
 
 #[tokio::test]
-async fn the_wait_for_a_process_that_ends_fails_at_once_and_shows_its_log() {
+async fn waiting_fails_at_once_when_the_process_ends() {
     let mut process = shell("echo out of paper; exit 3");
 
     let error = process
@@ -25,7 +25,7 @@ async fn the_wait_for_a_process_that_ends_fails_at_once_and_shows_its_log() {
 }
 
 #[tokio::test]
-async fn a_process_is_waited_for_and_terminated() {
+async fn terminates_a_process() {
     let mut process =
         shell("trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.05; done");
     process.wait_for_log("ready", LIMIT).await.unwrap();
@@ -38,7 +38,7 @@ async fn a_process_is_waited_for_and_terminated() {
 }
 
 #[tokio::test]
-async fn a_process_that_does_not_terminate_is_killed() {
+async fn kills_a_process_that_ignores_termination() {
     let mut process = shell("trap '' TERM; echo ready; exec cat /dev/zero >/dev/null");
     process.wait_for_log("ready", LIMIT).await.unwrap();
 
@@ -50,7 +50,7 @@ async fn a_process_that_does_not_terminate_is_killed() {
 }
 
 #[tokio::test]
-async fn a_wait_that_fails_reports_the_last_status() {
+async fn a_failed_wait_reports_the_last_status() {
     let waited: anyhow::Result<()> =
         eventually("the fifth", Duration::from_millis(200), async || {
             Err("only the fourth")
@@ -63,7 +63,7 @@ async fn a_wait_that_fails_reports_the_last_status() {
 }
 
 #[test]
-fn a_taken_port_is_replaced_by_a_free_one() {
+fn replaces_a_taken_port() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
 
@@ -72,7 +72,7 @@ fn a_taken_port_is_replaced_by_a_free_one() {
 }
 
 #[test]
-fn a_missing_program_is_named_with_the_command_that_builds_it() {
+fn a_missing_program_names_the_build_command() {
     let error = binary("tiris-nowhere").unwrap_err().to_string();
 
     assert!(error.contains("tiris-nowhere"), "{error}");

@@ -1,4 +1,4 @@
-//! What a killed process leaves behind.
+//! Cleanup after a killed process.
 
 use crate::LIMIT;
 use sqlx::{Connection, PgConnection};
@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tiris_testing::{NatsServer, TestDatabase, eventually, scratch_dir};
 
-/// Set in a copy of this program that a test starts in order to kill it; holds the file it writes to.
+/// Set in a copy of this program that the test kills; contains the file the copy writes to.
 const VICTIM: &str = "TIRIS_HARNESS_VICTIM";
 
-/// Ends with the test, also with a failed one.
+/// The copy of this program, killed on drop.
 struct Victim(Child);
 
 impl Victim {
     fn start(file: &Path) -> Self {
-        let test = "victim::databases_and_servers_of_a_killed_process_are_cleared_away";
+        let test = "victim::cleans_up_after_a_killed_process";
         let child = Command::new(std::env::current_exe().expect("this program"))
             .args(["--exact", test, "--nocapture"])
             .env(VICTIM, file)
@@ -36,7 +36,7 @@ impl Drop for Victim {
     }
 }
 
-/// Starts servers, writes where they are, and waits for the kill.
+/// Starts servers, writes their addresses to `file`, and waits for the kill.
 async fn be_the_victim(file: PathBuf) {
     let database = TestDatabase::new().await.expect("a database");
     let nats = NatsServer::private().await.expect("a server");
@@ -49,7 +49,7 @@ async fn be_the_victim(file: PathBuf) {
 }
 
 #[tokio::test]
-async fn databases_and_servers_of_a_killed_process_are_cleared_away() {
+async fn cleans_up_after_a_killed_process() {
     if let Some(file) = std::env::var_os(VICTIM) {
         be_the_victim(file.into()).await;
     }

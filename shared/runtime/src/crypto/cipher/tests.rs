@@ -1,11 +1,13 @@
 use super::super::SecretColumn;
-use super::super::keys::{generate, parse_keys};
+use super::super::keys::generate;
 use super::*;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 use std::sync::LazyLock;
 use uuid::Uuid;
 
-/// Keys as they are during a rotation, and the one that is there before and after it.
+/// The keys before, during and after a rotation.
 struct Rings {
     before: KeyRing,
     during: KeyRing,
@@ -15,7 +17,7 @@ struct Rings {
 static RINGS: LazyLock<Rings> = LazyLock::new(|| {
     let old = format!("old:{}", *generate());
     let new = format!("new:{}", *generate());
-    let ring = |text: &str| KeyRing::new(&parse_keys(text).expect("keys")).expect("a ring");
+    let ring = |text: &str| KeyRing::parse(text).expect("keys");
     Rings {
         before: ring(&old),
         during: ring(&format!("{new},{old}")),
@@ -37,7 +39,7 @@ fn ids() -> impl Strategy<Value = Uuid> {
 
 proptest! {
     #[test]
-    fn a_secret_comes_back_from_its_place_and_every_ciphertext_differs(secret in ".{0,300}", row in ids(), user in ids(), column in 0usize..5) {
+    fn encryption_is_reversible_and_randomized(secret in ".{0,300}", row in ids(), user in ids(), column in 0usize..5) {
         let place = COLUMNS[column].of(row, user);
         let ring = &RINGS.during;
         let first = ring.encrypt(&place, &secret.as_str().into()).unwrap();
@@ -50,7 +52,7 @@ proptest! {
     }
 
     #[test]
-    fn a_ciphertext_that_was_moved_is_refused(secret in ".{0,40}", row in ids(), user in ids(), column in 0usize..5, other_row in ids(), other_user in ids(), other_column in 0usize..5) {
+    fn rejects_a_moved_ciphertext(secret in ".{0,40}", row in ids(), user in ids(), column in 0usize..5, other_row in ids(), other_user in ids(), other_column in 0usize..5) {
         let place = COLUMNS[column].of(row, user);
         let stored = RINGS.after.encrypt(&place, &secret.into()).unwrap();
         for elsewhere in [COLUMNS[column].of(other_row, user), COLUMNS[column].of(row, other_user), COLUMNS[column].of(user, row), COLUMNS[other_column].of(row, user)] {
@@ -62,7 +64,7 @@ proptest! {
     }
 
     #[test]
-    fn a_ciphertext_that_was_changed_or_cut_is_refused(secret in ".{0,40}", row in ids(), user in ids(), at in any::<prop::sample::Index>(), bit in 0u8..8) {
+    fn rejects_a_changed_or_truncated_ciphertext(secret in ".{0,40}", row in ids(), user in ids(), at in any::<prop::sample::Index>(), bit in 0u8..8) {
         let place = SecretColumn::API_SECRET.of(row, user);
         let stored = RINGS.after.encrypt(&place, &secret.into()).unwrap();
         let mut flipped = stored.clone();
@@ -74,7 +76,7 @@ proptest! {
     }
 
     #[test]
-    fn a_key_that_is_gone_is_named_and_others_still_read(secret in ".{0,40}", row in ids(), user in ids()) {
+    fn names_a_removed_key_while_others_still_decrypt(secret in ".{0,40}", row in ids(), user in ids()) {
         let place = SecretColumn::API_KEY.of(row, user);
         let stored = RINGS.before.encrypt(&place, &secret.as_str().into()).unwrap();
         let opened = RINGS.during.decrypt(&place, &stored).unwrap();
@@ -84,15 +86,15 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_refused_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn rejects_any_bytes_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let place = SecretColumn::API_KEY.of(Uuid::nil(), Uuid::nil());
         prop_assert!(RINGS.during.decrypt(&place, &bytes).is_err());
     }
 }
 
 #[test]
-fn the_same_id_with_another_key_does_not_read_it() {
-    let ring = |text: String| KeyRing::new(&parse_keys(&text).expect("keys")).expect("a ring");
+fn rejects_another_key_under_the_same_id() {
+    let ring = |text: String| KeyRing::parse(&text).expect("keys");
     let place = SecretColumn::API_KEY.of(Uuid::from_u128(1), Uuid::from_u128(2));
     let stored = ring(format!("a:{}", *generate()))
         .encrypt(&place, &"secret".into())
@@ -104,6 +106,56 @@ fn the_same_id_with_another_key_does_not_read_it() {
 }
 
 #[test]
-fn a_ring_shows_the_ids_of_its_keys_only() {
-    assert_eq!(format!("{:?}", RINGS.during), r#"["new", "old"]"#);
+fn keys_keep_their_order_and_are_never_printed() {
+    let ring = &RINGS.during;
+    let ids: Vec<&str> = ring.keys().map(|key| key.id.as_str()).collect();
+    assert_eq!(ids, ["new", "old"]);
+
+    let key = r#"Key { id: "new", cipher: ChaChaPoly1305 { .. } }"#;
+    assert_eq!(format!("{:?}", ring.current), key);
+}
+
+#[test]
+fn errors_name_the_entry_without_repeating_it() {
+    let good = generate();
+    let short = STANDARD.encode([1, 2, 3]);
+    let zeros = STANDARD.encode([0; 32]);
+    let other = generate();
+
+    for (text, expected) in [
+        (String::new(), "must contain a key"),
+        (" , ".to_owned(), "must contain a key"),
+        (good.to_string(), "entry 1 must look like id:base64"),
+        (format!("a:{},{}", *good, *other), "entry 2 must look like"),
+        (format!(":{}", *good), "the id of entry 1"),
+        (format!("a b:{}", *good), "the id of entry 1"),
+        (format!("{}:{}", "x".repeat(33), *good), "the id of entry 1"),
+        (
+            format!("a:{},a:{}", *good, *other),
+            "the id \"a\" appears twice",
+        ),
+        (
+            format!("a:{},b:{}", *good, *good),
+            "the key \"b\" appears before",
+        ),
+        (
+            format!("a:{short}"),
+            "the key \"a\" must be the base64 of 32 bytes",
+        ),
+        (format!("a:{zeros}"), "the key \"a\" must be random"),
+        (format!("a:!{}", *good), "the key \"a\" must be the base64"),
+    ] {
+        let error = KeyRing::parse(&text)
+            .err()
+            .unwrap_or_else(|| panic!("{expected}"));
+        assert!(error.contains(expected), "{error}");
+        for secret in [
+            good.as_str(),
+            other.as_str(),
+            short.as_str(),
+            zeros.as_str(),
+        ] {
+            assert!(!error.contains(secret), "{error}");
+        }
+    }
 }

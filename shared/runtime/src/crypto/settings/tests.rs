@@ -1,9 +1,5 @@
-use super::super::keys::generate;
-use super::super::secrets::create;
 use super::*;
 use clap::Parser;
-use secrecy::SecretString;
-use std::path::Path;
 
 #[derive(Parser, Debug)]
 struct Args {
@@ -31,29 +27,29 @@ fn from_file(file: &Path) -> EncryptionConfig {
 }
 
 #[test]
-fn a_missing_file_is_made_once_and_stays() {
+fn a_missing_file_is_created_once() {
     let folder = folder();
     let file = folder.path().join("deep/encryption.env");
-    let made = from_file(&file).load(Environment::Dev).expect("made");
+    let created = from_file(&file).load(Environment::Dev).expect("created");
 
-    let text = std::fs::read_to_string(&file).expect("there");
+    let text = std::fs::read_to_string(&file).expect("readable");
     from_file(&file)
         .load(Environment::Production)
         .expect("read");
-    assert_eq!(std::fs::read_to_string(&file).expect("there"), text);
+    assert_eq!(std::fs::read_to_string(&file).expect("readable"), text);
 
     let other = from_file(&folder.path().join("other.env"))
         .load(Environment::Dev)
-        .expect("made");
+        .expect("created");
     assert_ne!(
-        made.ring.current_id(),
+        created.ring.current_id(),
         other.ring.current_id(),
-        "no two keys have one id"
+        "two keys have the same id"
     );
 }
 
 #[test]
-fn production_makes_no_keys_and_names_what_is_missing() {
+fn production_requires_keys_and_names_the_missing_ones() {
     let error = check(&[], Environment::Production).expect_err("nothing is given");
     assert!(
         error.contains(KEYS) && error.contains(FINGERPRINT),
@@ -78,10 +74,10 @@ fn production_makes_no_keys_and_names_what_is_missing() {
 }
 
 #[test]
-fn what_is_given_goes_before_the_file() {
+fn settings_override_the_file() {
     let folder = folder();
     let file = folder.path().join("encryption.env");
-    create(&file).expect("made");
+    create(&file).expect("created");
     let keys = SecretString::from(format!("a:{}", *generate()));
     let secrets = EncryptionConfig {
         keys,
@@ -93,7 +89,7 @@ fn what_is_given_goes_before_the_file() {
 }
 
 #[test]
-fn a_mistake_is_told_without_the_key_and_nothing_is_ever_printed() {
+fn errors_and_debug_output_contain_no_keys() {
     let key = generate();
     let wrong = "c2hvcnQ=";
     let error = check(

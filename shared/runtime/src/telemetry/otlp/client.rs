@@ -1,4 +1,4 @@
-//! The HTTP client that spans are sent by: the one we have everywhere, with its one TLS.
+//! The HTTP client of the exporter: reqwest with the TLS settings of all outgoing calls.
 
 use crate::tls;
 use anyhow::Result;
@@ -8,15 +8,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
 
-/// Spans that take longer to be taken are dropped.
+/// Spans are dropped when the collector takes longer.
 const LIMIT: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub(super) struct Client {
     http: reqwest::Client,
-    /// The exporter has a thread of its own, on which nothing of the runtime works.
+    /// The exporter's own thread is outside the runtime.
     runtime: Handle,
-    is_in_trouble: AtomicBool,
+    is_failing: AtomicBool,
 }
 
 impl Client {
@@ -30,18 +30,18 @@ impl Client {
         Ok(Self {
             http,
             runtime: Handle::current(),
-            is_in_trouble: AtomicBool::new(false),
+            is_failing: AtomicBool::new(false),
         })
     }
 
-    /// Tells of trouble once, until it is over.
-    fn note(&self, trouble: Option<String>) {
-        let was = self.is_in_trouble.swap(trouble.is_some(), Ordering::AcqRel);
-        match trouble {
-            Some(why) if !was => {
-                tracing::warn!(%why, "traces are lost: the collector does not take them")
+    /// Logs the first failure, and the recovery after it.
+    fn log_change(&self, failure: Option<String>) {
+        let was_failing = self.is_failing.swap(failure.is_some(), Ordering::AcqRel);
+        match failure {
+            Some(why) if !was_failing => {
+                tracing::warn!(%why, "traces are lost: the collector does not accept them")
             }
-            None if was => tracing::info!("the collector takes traces again"),
+            None if was_failing => tracing::info!("the collector accepts traces again"),
             _ => {}
         }
     }
@@ -60,9 +60,9 @@ impl HttpClient for Client {
 
         // The address may hold a password.
         let sent = sent.await?.map_err(reqwest::Error::without_url);
-        self.note(match &sent {
+        self.log_change(match &sent {
             Ok((status, _, _)) if status.is_success() => None,
-            Ok((status, _, _)) => Some(format!("it answers {status}")),
+            Ok((status, _, _)) => Some(format!("it returned {status}")),
             Err(error) => Some(crate::explain(error)),
         });
 
@@ -78,15 +78,15 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_collector_that_cannot_be_reached_is_not_told_with_its_password() {
+    async fn an_error_hides_the_password_of_the_collector() {
         let client = Client::new().expect("a client");
         let request = Request::post("http://ann:hunter2@127.0.0.1:9/v1/traces?api-key=hunter3");
         let request = request.body(Bytes::new()).expect("a request");
         let error = client
             .send_bytes(request)
             .await
-            .expect_err("nobody listens there");
-        let told = format!("{error:?} {}", crate::explain(&*error));
-        assert!(!told.contains("hunter"), "{told}");
+            .expect_err("connection refused");
+        let shown = format!("{error:?} {}", crate::explain(&*error));
+        assert!(!shown.contains("hunter"), "{shown}");
     }
 }

@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::ErrorKind;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use tiris_testing::{Account, dev_dir};
+use tiris_testing::{ServerUser, dev_dir};
 
 /// The place of PostgreSQL's data when we are root and its user may not enter our folder.
 const OUTSIDE: &str = "/var/lib/tiris-dev";
@@ -50,7 +50,7 @@ impl Folder {
     /// link here leads to it.
     pub(crate) fn postgres(&self) -> Result<PathBuf> {
         let inside = self.0.join("postgres");
-        let Some(account) = Account::for_servers()? else {
+        let Some(account) = ServerUser::for_servers()? else {
             return Ok(inside);
         };
         if account.can_reach(&self.0) {

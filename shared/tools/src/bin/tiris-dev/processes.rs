@@ -38,5 +38,5 @@ pub(crate) async fn stop_process(process: Option<Process>) -> Result<()> {
 /// Describes a program that gets SIGTERM when we are killed, and whose log only we show.
 pub(crate) fn quiet(program: &str, log: &Path) -> Result<ProcessCommand> {
     let command = Process::command(binary(program)?).log(log);
-    Ok(command.signal_at_our_death(Signal::SIGTERM).show_log(false))
+    Ok(command.signal_on_exit(Signal::SIGTERM).show_log(false))
 }

@@ -143,7 +143,7 @@ impl Stack {
         let nats_url = self.nats.as_ref().map(NatsServer::url).unwrap_or_default();
         Ok(service(program, command, &database_url, admin_port)?
             .log(self.folder.log(program))
-            .signal_at_our_death(Signal::SIGTERM)
+            .signal_on_exit(Signal::SIGTERM)
             .env("NATS_URL", nats_url)
             .env("TIRIS_LEASE_SECONDS", LEASE_SECONDS))
     }

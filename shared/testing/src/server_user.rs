@@ -1,6 +1,4 @@
-//! The unprivileged user that runs PostgreSQL when we are root, which PostgreSQL refuses to be.
-//!
-//! Owns: which user that is, what it can reach, giving it files and commands. Must not know: PostgreSQL.
+//! The unprivileged user that runs PostgreSQL when the tests run as root, which PostgreSQL refuses to be.
 
 use anyhow::{Context, Result, bail};
 use nix::unistd::{Uid, User, chown};
@@ -9,39 +7,37 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-/// Users to try, in this order.
+/// Candidates, in order of preference.
 const CANDIDATES: [&str; 2] = ["postgres", "nobody"];
 const GROUP_MAY_ENTER: u32 = 0o010;
 const OWNER_MAY_ENTER: u32 = 0o100;
 const OTHERS_MAY_ENTER: u32 = 0o001;
 
-/// A user to become.
+/// An unprivileged user to run servers as.
 #[derive(Clone, Debug)]
-pub struct Account(User);
+pub struct ServerUser(User);
 
-impl Account {
-    /// The user to run servers as: `None` when we are an ordinary user already.
+impl ServerUser {
+    /// Returns the user to run servers as; None when this process does not run as root.
     pub fn for_servers() -> Result<Option<Self>> {
         if !Uid::effective().is_root() {
             return Ok(None);
         }
         for name in CANDIDATES {
-            if let Some(user) = User::from_name(name).context("reading the list of users")? {
+            if let Some(user) = User::from_name(name).context("cannot read the list of users")? {
                 return Ok(Some(Self(user)));
             }
         }
-        bail!(
-            "PostgreSQL does not run as root, and there is neither a user `postgres` nor `nobody` to run it as"
-        );
+        bail!("PostgreSQL does not run as root: create a user `postgres` or `nobody` to run it");
     }
 
-    /// Its name.
+    /// Returns the name of the user.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// Whether the user may enter every folder on the way to `path`, and `path` itself.
+    /// Reports whether the user may enter `path` and all folders above it.
     #[must_use]
     pub fn can_reach(&self, path: &Path) -> bool {
         path.ancestors()
@@ -62,13 +58,13 @@ impl Account {
         })
     }
 
-    /// Gives it `path` (not what is inside).
+    /// Makes the user the owner of `path`, but not of its content.
     pub fn own(&self, path: &Path) -> Result<()> {
         chown(path, Some(self.0.uid), Some(self.0.gid))
             .with_context(|| format!("cannot give {} to user {}", path.display(), self.name()))
     }
 
-    /// Makes `command` run as this user, without our further groups.
+    /// Makes `command` run as this user, without the supplementary groups of this process.
     pub fn run<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command
             .uid(self.0.uid.as_raw())
