@@ -78,7 +78,7 @@ impl Chunk<'_> {
             next: self.next,
             ..self.at
         };
-        progress.insert(self.stream, next);
+        progress.insert(self.stream.name().to_owned(), next);
         replay_jobs::advance(&mut transaction, self.job.id, &progress, total, false).await?;
         if let Some(timestamp) = timestamp {
             ledger::assert_fresh(&mut transaction, timestamp).await?;

@@ -1,4 +1,4 @@
-//! Values of columns as types of the domain.
+//! Conversions between columns and types of the domain.
 //!
 //! A value that its column cannot hold is a defect, so every failure is [`Error::Internal`].
 
@@ -14,20 +14,25 @@ pub fn state<S: State>(name: impl AsRef<str>) -> Result<S> {
 }
 
 /// Returns the asset that a column of symbols names.
-pub fn asset(symbol: &str) -> Result<Asset> {
+pub(crate) fn asset(symbol: &str) -> Result<Asset> {
     symbol
         .parse()
         .map_err(|why| Error::internal(format!("symbol {symbol:?}: {why}")))
 }
 
 /// Returns the amount that a column of money holds.
-pub fn money(value: Decimal) -> Result<Money> {
+pub(crate) fn money(value: Decimal) -> Result<Money> {
     Money::from_decimal(value)
         .ok_or_else(|| Error::internal(format!("a column of money holds {value}")))
 }
 
 /// Returns a sum of money, which may have more digits than a column of money.
-pub fn number(text: &str) -> Result<Number> {
+pub(crate) fn number(text: &str) -> Result<Number> {
     text.parse()
         .map_err(|error| Error::internal(format!("a sum of money is {text}: {error}")))
+}
+
+/// Returns one value of each row, to bind as an array for `UNNEST`.
+pub(crate) fn values<'a, R, T>(rows: &'a [R], value: impl Fn(&'a R) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
 }

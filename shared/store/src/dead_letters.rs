@@ -1,7 +1,6 @@
-//! Dead letters: messages that could not be applied, kept with their original bytes, the reason and a way on.
-//!
-//! Owns: what a letter says, its writing, the lane's own retries in order, replay and discard by a person. A letter is
-//! locked before anything becomes of it, and its end and its effect commit together.
+//! Dead letters: messages that could not be applied, stored with their original bytes and the cause. Lanes retry
+//! unresolved ones in order; admins and operators replay or discard the others. A dead letter is locked before it
+//! changes, and its status commits together with its effect.
 
 mod effect;
 mod filter;
@@ -18,9 +17,9 @@ mod retry;
 pub use effect::{AccountChange, Replay, ReplayOptions};
 pub use filter::{Filter, count_open};
 pub use insert::{NewLetter, insert};
-pub use publish::{ClassCount, count_by_class, mark_published, unpublished};
+pub use publish::{ClassCount, count_by_class, mark_published};
 pub use queue::{QueuedLetter, due, first_of, oldest_blocking, waiting_keys};
-pub use read::{Letter, get, list};
+pub use read::{Letter, get, list, unpublished};
 pub use rehome::rehome;
 pub use replay::replay;
 pub use replay_many::{Summary, rehearse_all, replay_all, replay_some};

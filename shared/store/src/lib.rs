@@ -13,6 +13,7 @@ pub mod exchange_bindings;
 pub mod idempotency;
 pub mod lanes;
 pub mod ledger;
+mod lookup;
 pub mod oauth;
 pub mod partitions;
 pub mod performance;

@@ -90,9 +90,9 @@ impl Arrival<'_> {
                 is_new: true,
             },
         };
-        oauth::tie(connection, user.id, &self.identity).await?;
+        oauth::link(connection, user.id, &self.identity).await?;
         if user.is_new {
-            oauth::make_first_trading(connection, user.id).await?;
+            oauth::insert_first_trading(connection, user.id).await?;
         }
         Ok(user)
     }
@@ -102,7 +102,7 @@ impl Arrival<'_> {
         // An address alone proves nothing unless the provider vouches for it; and another person at the same provider may
         // have been given an address that was somebody else's before.
         let vouched = self.identity.email_verified
-            && !oauth::is_tied(connection, user.id, self.identity.provider).await?;
+            && !oauth::is_linked(connection, user.id, self.identity.provider).await?;
         if !vouched {
             return Err(Error::Conflict(Conflict::Email));
         }

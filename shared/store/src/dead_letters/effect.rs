@@ -1,4 +1,4 @@
-//! What a replay of a letter does, or would do.
+//! The effect of replaying a dead letter.
 
 use super::resolve::Actor;
 use crate::ledger::{Applied, Cause};
@@ -7,93 +7,78 @@ use tiris_domain::ledger::Posting;
 use tiris_domain::money::Money;
 use uuid::Uuid;
 
-/// How a letter is replayed.
+/// Options of a replay.
 #[derive(Clone, Debug)]
 pub struct ReplayOptions {
     /// Whether amounts that move are rounded half to even to 12 decimal places.
     pub round: bool,
-    /// Whether only the effect is of interest; the caller then rolls back.
+    /// Whether the caller rolls the transaction back, because it needs the effect only.
     pub dry_run: bool,
-    /// Who replays it.
+    /// Recorded as the author of the replay.
     pub by: Actor,
 }
 
-/// What a replay does to one sub-account.
+/// The effect of a replay on one sub-account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountChange {
-    /// The account.
+    /// The sub-account.
     pub account: AccountId,
-    /// What it holds.
+    /// Asset of the sub-account.
     pub symbol: String,
     /// Balance before and after.
     pub balance: (Money, Money),
-    /// Of which is locked, before and after.
+    /// Locked part of the balance before and after.
     pub locked: (Money, Money),
 }
 
-/// What a replay did, or would do.
-#[derive(Clone, Debug)]
+/// The effect of a replay.
+#[derive(Clone, Debug, Default)]
 pub struct Replay {
-    /// The letter.
+    /// Id of the dead letter.
     pub id: Uuid,
-    /// Why it is still no part of the books; none when it is now.
+    /// The reason why the event is still not in the books; `None` when it is.
     pub refused: Option<Cause>,
-    /// Whether the event was in the books already by another way; then only the letter is closed.
+    /// Whether the event was in the books before; then the replay only closes the dead letter.
     pub was_applied: bool,
-    /// The accounts it touches, by id.
+    /// Changes of sub-accounts, by id.
     pub accounts: Vec<AccountChange>,
-    /// The postings it makes, in order.
+    /// New postings, in order.
     pub postings: Vec<(TransactionId, Posting)>,
 }
 
-/// An account before a replay.
-pub(super) struct AccountBefore {
-    pub(super) id: AccountId,
-    pub(super) symbol: String,
-    pub(super) balance: Money,
-    pub(super) locked: Money,
-}
-
 impl Replay {
-    pub(super) const fn without_effect(id: Uuid) -> Self {
+    pub(super) fn without_effect(id: Uuid) -> Self {
         Self {
             id,
-            refused: None,
-            was_applied: false,
-            accounts: Vec::new(),
-            postings: Vec::new(),
+            ..Self::default()
         }
     }
 
     pub(super) fn refused(id: Uuid, cause: Cause) -> Self {
         Self {
+            id,
             refused: Some(cause),
-            ..Self::without_effect(id)
+            ..Self::default()
         }
     }
 
-    pub(super) fn applied(id: Uuid, applied: Applied, before: Vec<AccountBefore>) -> Self {
-        let changed = |before: AccountBefore| {
-            let states = applied.effect.accounts.iter().rev();
-            let after = states.clone().find(|state| state.id == before.id);
-            AccountChange {
-                account: before.id,
-                symbol: before.symbol,
-                balance: (
-                    before.balance,
-                    after.map_or(before.balance, |state| state.balance),
-                ),
-                locked: (
-                    before.locked,
-                    after.map_or(before.locked, |state| state.locked),
-                ),
+    /// `accounts` are unchanged yet.
+    pub(super) fn applied(id: Uuid, applied: Applied, mut accounts: Vec<AccountChange>) -> Self {
+        for state in applied.effect.accounts {
+            let change = accounts
+                .iter_mut()
+                .find(|change| change.account == state.id);
+            if let Some(change) = change {
+                change.balance.1 = state.balance;
+                change.locked.1 = state.locked;
             }
-        };
+        }
 
         Self {
-            accounts: before.into_iter().map(changed).collect(),
+            id,
+            accounts,
             postings: applied.postings,
-            ..Self::without_effect(id)
+            ..Self::default()
         }
     }
 }

@@ -1,34 +1,22 @@
-//! Letters that wait, after the number of lanes was changed.
-//!
-//! Owns: putting them into the lane their user is in now, so that a lane tries them again and new events wait behind
-//! them. Must not know: how the number came to be changed.
+//! Moves waiting dead letters after a change of the number of lanes: into the lane of their user, so that a lane retries
+//! them and new events wait behind them.
 
 use crate::error::Result;
-use crate::lanes::columns::KeyColumns;
 use sqlx::PgPool;
 use tiris_domain::event::Subject;
-use tiris_domain::lane::{EventStream, LaneKey, lane_of};
+use tiris_domain::lane::{EventStream, lane_of};
 use uuid::Uuid;
 
-#[derive(sqlx::FromRow)]
-struct Waiting {
-    id: Uuid,
-    #[sqlx(flatten, try_from = "KeyColumns")]
-    key: LaneKey,
-    subject: String,
-}
-
-/// Moves the blocking letters of `stream` into the lanes of a stream with `lanes` of them. Returns how many moved.
+/// Moves the blocking dead letters of `stream` into the lanes of a stream with `lanes` of them. Returns how many moved.
 pub async fn rehome(pool: &PgPool, stream: EventStream, lanes: u16) -> Result<u64> {
-    let waiting: Vec<Waiting> = sqlx::query_as(
-        "SELECT id, stream, lane, subject FROM dead_letters WHERE stream = $1 AND blocks",
-    )
-    .bind(stream.name())
-    .fetch_all(pool)
-    .await?;
-    let moves = waiting.into_iter().filter_map(|letter| {
-        let home = home(&letter.subject, lanes)?;
-        (home != letter.key.lane).then_some((letter.id, i32::from(home)))
+    let waiting: Vec<(Uuid, i32, String)> =
+        sqlx::query_as("SELECT id, lane, subject FROM dead_letters WHERE stream = $1 AND blocks")
+            .bind(stream.name())
+            .fetch_all(pool)
+            .await?;
+    let moves = waiting.into_iter().filter_map(|(id, lane, subject)| {
+        let home = i32::from(home(&subject, lanes)?);
+        (home != lane).then_some((id, home))
     });
     let (ids, homes): (Vec<Uuid>, Vec<i32>) = moves.unzip();
     if ids.is_empty() {
@@ -45,7 +33,7 @@ pub async fn rehome(pool: &PgPool, stream: EventStream, lanes: u16) -> Result<u6
     Ok(moved.rows_affected())
 }
 
-/// The last lane is that of subjects without a user.
+/// Subjects without a user belong to the last lane.
 fn home(subject: &str, lanes: u16) -> Option<u16> {
     match Subject::parse(subject)?.user {
         Some(user) => lane_of(Uuid::try_parse(&user).ok()?, lanes),

@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Map;
 use tiris_domain::ids::{TradingId, new_id};
 use tiris_domain::states::BotStatus;
-use tiris_store::bots::{COMPONENTS_PER_USER_MAX, Heartbeat, keep_latest};
+use tiris_store::bots::{COMPONENTS_PER_USER_MAX, Heartbeat, upsert_latest};
 
 /// When the known component was seen first.
 const FIRST: DateTime<Utc> = DateTime::UNIX_EPOCH;
@@ -26,7 +26,7 @@ fn beat(world: &World, component: &str, trading: TradingId, seen_at: DateTime<Ut
 async fn keep(world: &World, beats: &[Heartbeat]) {
     let beats = Vec::from_iter(beats);
     let mut connection = world.pool().acquire().await.expect("a connection");
-    keep_latest(&mut connection, &beats).await.expect("kept");
+    upsert_latest(&mut connection, &beats).await.expect("kept");
 }
 
 #[tokio::test]
