@@ -14,14 +14,14 @@ pub fn state<S: State>(name: impl AsRef<str>) -> Result<S> {
 }
 
 /// Returns the asset that a column of symbols names.
-pub(crate) fn asset(symbol: &str) -> Result<Asset> {
+pub fn asset(symbol: &str) -> Result<Asset> {
     symbol
         .parse()
         .map_err(|why| Error::internal(format!("symbol {symbol:?}: {why}")))
 }
 
 /// Returns the amount that a column of money holds.
-pub(crate) fn money(value: Decimal) -> Result<Money> {
+pub fn money(value: Decimal) -> Result<Money> {
     Money::from_decimal(value)
         .ok_or_else(|| Error::internal(format!("a column of money holds {value}")))
 }

@@ -81,79 +81,71 @@ pub enum Error {
 /// The underlying error of another library or part.
 pub type Source = Box<dyn std::error::Error + Send + Sync>;
 
-/// The kind of a failed sign-in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SignInProblem {
-    /// The provider is unknown or not configured.
-    #[error("you cannot sign in this way here")]
-    UnknownProvider,
-    /// The login is unknown, used, expired, or was started in another browser.
-    #[error("this login has ended or was not begun here; please begin again")]
-    State,
-    /// The provider rejects the authorization code.
-    #[error("this login was used before or took too long; please begin again")]
-    Code,
-    /// The redirect URI is not allowed, or differs from that of the login.
-    #[error("this page may not be signed in from")]
-    RedirectUri,
-    /// The provider refuses the sign-in, or its response is invalid.
-    #[error("signing in failed at the provider; please begin again")]
-    Provider,
-}
-
-impl SignInProblem {
-    /// Returns the stable code.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::UnknownProvider => "INVALID_PROVIDER",
-            Self::State => "STATE_MISMATCH",
-            Self::Code => "INVALID_AUTHORIZATION_CODE",
-            Self::RedirectUri => "REDIRECT_URI_MISMATCH",
-            Self::Provider => "OAUTH_ERROR",
+macro_rules! coded {
+    ($(
+        $(#[$doc:meta])+
+        $name:ident { $($(#[$variant_doc:meta])+ $variant:ident = $code:literal: $message:literal,)+ }
+    )+) => {$(
+        $(#[$doc])+
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+        pub enum $name {
+            $($(#[$variant_doc])+ #[error($message)] $variant,)+
         }
-    }
+
+        impl $name {
+            /// Returns the stable code, equal in every transport.
+            #[must_use]
+            pub const fn code(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $code,)+
+                }
+            }
+        }
+    )+};
 }
 
-/// A conflict of a write with stored data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Conflict {
-    /// A living trading of the user has the name.
-    #[error("you already have a trading with this name")]
-    TradingName,
-    /// A living sub-account of the trading has the name.
-    #[error("this trading already has a sub-account with this name")]
-    SubAccountName,
-    /// A living binding of the user has the name.
-    #[error("you already have an exchange binding with this name")]
-    BindingName,
-    /// A living binding of the user has the credentials.
-    #[error("you already have an exchange binding with these credentials")]
-    ApiKey,
-    /// Another user has the e-mail address.
-    #[error("another account uses this e-mail address")]
-    Email,
-    /// Another user has the username.
-    #[error("another account uses this username")]
-    Username,
-    /// A trading uses the binding.
-    #[error("a trading uses this exchange binding")]
-    BindingInUse,
-    /// The sub-account still holds money.
-    #[error("the sub-account still holds money")]
-    BalanceNotZero,
-    /// The trading still holds balances.
-    #[error("the trading still holds balances")]
-    TradingNotEmpty,
-    /// The log moved money, so that it is part of the books.
-    #[error("the trading log moved money and stays in the books")]
-    LogMovedMoney,
-    /// The dead letter was replayed or discarded before.
-    #[error("the dead letter is not open")]
-    LetterNotOpen,
-    /// An earlier request with the idempotency key had another body.
-    #[error("the idempotency key was used with another request body")]
-    IdempotencyKeyReused,
+coded! {
+    /// The kind of a failed sign-in.
+    SignInProblem {
+        /// The provider is unknown or not configured.
+        UnknownProvider = "INVALID_PROVIDER": "you cannot sign in this way here",
+        /// The login is unknown, used, expired, or was started in another browser.
+        State = "STATE_MISMATCH": "this login has ended or was not begun here; please begin again",
+        /// The provider rejects the authorization code.
+        Code = "INVALID_AUTHORIZATION_CODE": "this login was used before or took too long; please begin again",
+        /// The redirect URI is not allowed, or differs from that of the login.
+        RedirectUri = "REDIRECT_URI_MISMATCH": "this page may not be signed in from",
+        /// The provider refuses the sign-in, or its response is invalid.
+        Provider = "OAUTH_ERROR": "signing in failed at the provider; please begin again",
+    }
+
+    /// A conflict of a write with stored data.
+    Conflict {
+        /// A living trading of the user has the name.
+        TradingName = "TRADING_NAME_EXISTS": "you already have a trading with this name",
+        /// A living sub-account of the trading has the name.
+        SubAccountName = "SUBACCOUNT_NAME_EXISTS": "this trading already has a sub-account with this name",
+        /// A living binding of the user has the name.
+        BindingName = "BINDING_NAME_EXISTS": "you already have an exchange binding with this name",
+        /// A living binding of the user has the credentials.
+        ApiKey = "API_KEY_EXISTS": "you already have an exchange binding with these credentials",
+        /// Another user has the e-mail address.
+        Email = "EMAIL_EXISTS": "another account uses this e-mail address",
+        /// Another user has the username.
+        Username = "USERNAME_EXISTS": "another account uses this username",
+        /// A trading uses the binding.
+        BindingInUse = "BINDING_IN_USE": "a trading uses this exchange binding",
+        /// The sub-account still holds money.
+        BalanceNotZero = "BALANCE_NOT_ZERO": "the sub-account still holds money",
+        /// The trading still holds balances.
+        TradingNotEmpty = "TRADING_NOT_EMPTY": "the trading still holds balances",
+        /// The log moved money, so that it is part of the books.
+        LogMovedMoney = "LOG_MOVED_MONEY": "the trading log moved money and stays in the books",
+        /// The dead letter was replayed or discarded before.
+        LetterNotOpen = "LETTER_NOT_OPEN": "the dead letter is not open",
+        /// An earlier request with the idempotency key had another body.
+        IdempotencyKeyReused = "IDEMPOTENCY_KEY_REUSED": "the idempotency key was used with another request body",
+    }
 }
 
 impl Conflict {
@@ -168,25 +160,6 @@ impl Conflict {
             "users_username_unique" => Self::Username,
             _ => return None,
         })
-    }
-
-    /// Returns the stable code, equal in every transport.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::TradingName => "TRADING_NAME_EXISTS",
-            Self::SubAccountName => "SUBACCOUNT_NAME_EXISTS",
-            Self::BindingName => "BINDING_NAME_EXISTS",
-            Self::ApiKey => "API_KEY_EXISTS",
-            Self::Email => "EMAIL_EXISTS",
-            Self::Username => "USERNAME_EXISTS",
-            Self::BindingInUse => "BINDING_IN_USE",
-            Self::BalanceNotZero => "BALANCE_NOT_ZERO",
-            Self::TradingNotEmpty => "TRADING_NOT_EMPTY",
-            Self::LogMovedMoney => "LOG_MOVED_MONEY",
-            Self::LetterNotOpen => "LETTER_NOT_OPEN",
-            Self::IdempotencyKeyReused => "IDEMPOTENCY_KEY_REUSED",
-        }
     }
 }
 

@@ -1,8 +1,8 @@
-//! Exchange bindings: accounts at exchanges. Credentials come here encrypted only.
+//! Exchange bindings: accounts at exchanges. Credentials are encrypted by the caller.
 
+use crate::by_id::{self, Id, owned};
 use crate::entity::exchange_bindings::Model;
 use crate::error::Result;
-use crate::lookup::{Id, owned};
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgExecutor};
 use tiris_domain::ids::{BindingId, UserId};
@@ -178,23 +178,15 @@ columns!()
 
 /// Returns whether a living trading uses a binding.
 pub async fn is_used(connection: &mut PgConnection, id: BindingId) -> Result<bool> {
-    Ok(sqlx::query_scalar(
-        "SELECT EXISTS (SELECT FROM tradings WHERE exchange_binding_id = $1 AND status IN ('active', 'paused'))",
-    )
-    .bind(id.0)
-    .fetch_one(connection)
-    .await?)
+    const SQL: &str = "SELECT EXISTS (SELECT FROM tradings \
+         WHERE exchange_binding_id = $1 AND status IN ('active', 'paused'))";
+    by_id::scalar(connection, id.0, SQL).await
 }
 
 /// Marks a locked binding as deleted and destroys its credentials; the row stays for the tradings of the past.
 pub async fn delete(connection: &mut PgConnection, id: BindingId) -> Result<()> {
-    sqlx::query(
-        "UPDATE exchange_bindings SET status = 'deleted', api_key_encrypted = NULL, api_secret_encrypted = NULL, \
-         passphrase_encrypted = NULL, masked_api_key = NULL, key_id = NULL, fingerprint = NULL, \
-         updated_at = clock_timestamp() WHERE id = $1",
-    )
-    .bind(id.0)
-    .execute(connection)
-    .await?;
-    Ok(())
+    const SQL: &str = "UPDATE exchange_bindings SET status = 'deleted', api_key_encrypted = NULL, \
+         api_secret_encrypted = NULL, passphrase_encrypted = NULL, masked_api_key = NULL, key_id = NULL, \
+         fingerprint = NULL, updated_at = clock_timestamp() WHERE id = $1";
+    by_id::execute(connection, id.0, SQL).await
 }

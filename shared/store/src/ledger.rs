@@ -18,6 +18,7 @@ pub use claim::{ClaimState, Claims, claim_dead, claim_states};
 pub use disposition::{Applied, Batch, Disposition};
 pub use entry::{Claim, Entry, EventKey, Key, Source};
 pub use load::PARTIES;
+pub(crate) use load::lock_accounts;
 pub use waiting::Waiting;
 pub use work::{Names, Origin, Work};
 
@@ -95,7 +96,7 @@ pub(crate) async fn fold(
         .collect();
     let fresh_entries = fresh.iter().map(|at| entries[*at]);
 
-    let mut book = load::lock_accounts(connection, fresh_entries.clone()).await?;
+    let mut book = lock_accounts(connection, fresh_entries.clone()).await?;
     load::holds(connection, &mut book, fresh_entries.clone()).await?;
     let parties = load::parties(connection, fresh_entries).await?;
 

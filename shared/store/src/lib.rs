@@ -4,6 +4,7 @@
 pub mod audit;
 pub mod bare_publishers;
 pub mod bots;
+mod by_id;
 pub mod census;
 pub mod column;
 pub mod dead_letters;
@@ -13,7 +14,6 @@ pub mod exchange_bindings;
 pub mod idempotency;
 pub mod lanes;
 pub mod ledger;
-mod lookup;
 pub mod oauth;
 pub mod partitions;
 pub mod performance;

@@ -1,6 +1,6 @@
-//! Folds the postings of a trading, as they come from the database, into its performance.
+//! Folds the postings of a trading, as the database returns them, into its performance.
 //!
-//! Postings of a moment come in the order of booking, by `(timestamp, id)`: so each account's come by their sequence, and the
+//! Postings of a moment are in the order of booking, by `(timestamp, id)`: so those of an account are by sequence, and the
 //! legs of a trade are adjacent. PostgreSQL sorts, on disk if necessary; here one block is in memory.
 
 use crate::column::{asset, money};

@@ -148,9 +148,10 @@ pub async fn create(connection: &mut PgConnection, job: &NewJob) -> Result<Job> 
 
     let kinds = job.kinds.as_ref();
     let kinds = kinds.map(|kinds| values(kinds, |kind| kind.bare_subject()));
-    Ok(sqlx::query_as(returning!(
+    Ok(sqlx::query_as(concat!(
         "INSERT INTO replay_jobs (id, requested_by, start_time, end_time, user_id, event_types) \
-         VALUES ($1, $2, $3, $4, $5, $6)"
+         VALUES ($1, $2, $3, $4, $5, $6) RETURNING ",
+        columns!()
     ))
     .bind(new_id())
     .bind(job.requested_by.map(|user| user.0))
@@ -256,25 +257,18 @@ pub async fn note_trouble(pool: &PgPool, id: Uuid, why: &str) -> Result<()> {
 
 /// Cancels a job that has not ended; its effects stay. Returns false when it has ended.
 pub async fn cancel(connection: &mut PgConnection, id: Uuid, by: &str) -> Result<bool> {
-    let cancelled = sqlx::query(
-        "UPDATE replay_jobs SET status = 'failed', reason = 'cancelled by ' || $2, updated_at = clock_timestamp() \
-         WHERE id = $1 AND status IN ('queued', 'running')",
-    )
-    .bind(id)
-    .bind(by)
-    .execute(connection)
-    .await?;
-    Ok(cancelled.rows_affected() > 0)
+    fail(connection, id, &format!("cancelled by {by}")).await
 }
 
-/// Ends a job that cannot be completed.
-pub async fn fail(connection: &mut PgConnection, id: Uuid, reason: &str) -> Result<()> {
-    sqlx::query(
-        "UPDATE replay_jobs SET status = 'failed', reason = $2, updated_at = clock_timestamp() WHERE id = $1",
+/// Ends a job that cannot be completed. Returns false when it has ended before.
+pub async fn fail(connection: &mut PgConnection, id: Uuid, reason: &str) -> Result<bool> {
+    let failed = sqlx::query(
+        "UPDATE replay_jobs SET status = 'failed', reason = $2, updated_at = clock_timestamp() \
+         WHERE id = $1 AND status IN ('queued', 'running')",
     )
     .bind(id)
     .bind(reason)
     .execute(connection)
     .await?;
-    Ok(())
+    Ok(failed.rows_affected() > 0)
 }

@@ -13,9 +13,12 @@ pub async fn check_ready(pool: &PgPool) -> Result<()> {
 
     match is_applied {
         Ok(true) => Ok(()),
-        Ok(false) => Err(not_migrated()),
-        Err(error) if is_table_missing(&error) => Err(not_migrated()),
-        Err(error) => Err(error.into()),
+        Err(error) if !is_table_missing(&error) => Err(error.into()),
+        Ok(false) | Err(_) => Err(Error::Unavailable {
+            what: "database schema",
+            source: format!("migration {LATEST_MIGRATION} is not applied: run tiris-migrate up")
+                .into(),
+        }),
     }
 }
 
@@ -26,10 +29,3 @@ fn is_table_missing(error: &sqlx::Error) -> bool {
 
 /// The migration this build needs; a test compares it to the newest of the migrations crate.
 pub const LATEST_MIGRATION: &str = "m0009_owner_statistics";
-
-fn not_migrated() -> Error {
-    Error::Unavailable {
-        what: "database schema",
-        source: format!("migration {LATEST_MIGRATION} is not applied: run tiris-migrate up").into(),
-    }
-}

@@ -1,4 +1,4 @@
-//! Sessions of users. Tokens come here as hashes only.
+//! Sessions of users. Only hashes of tokens are stored.
 
 use crate::audit::stored_agent;
 use crate::error::Result;

@@ -1,10 +1,10 @@
 //! Sub-accounts: rows and their changes, except for the money, which only the ledger writes.
 
+use crate::by_id::{self, owned};
 use crate::column;
 use crate::entity::sub_accounts::Model;
 use crate::error::{Error, Result};
 use crate::ledger::Entry;
-use crate::lookup::owned;
 use rust_decimal::Decimal;
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgExecutor};
@@ -110,13 +110,8 @@ pub async fn update(
 
 /// Marks a locked sub-account as deleted; its history stays.
 pub async fn delete(connection: &mut PgConnection, id: AccountId) -> Result<()> {
-    sqlx::query(
-        "UPDATE sub_accounts SET deleted_at = clock_timestamp(), updated_at = clock_timestamp() WHERE id = $1",
-    )
-    .bind(id.0)
-    .execute(connection)
-    .await?;
-    Ok(())
+    const SQL: &str = "UPDATE sub_accounts SET deleted_at = clock_timestamp(), updated_at = clock_timestamp() WHERE id = $1";
+    by_id::execute(connection, id.0, SQL).await
 }
 
 /// Returns the amount of a locked sub-account that is held for an order; `None` is the hold without an order.

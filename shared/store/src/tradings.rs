@@ -4,10 +4,10 @@ mod removal;
 
 pub use removal::{Deleted, Purged, delete, purge_some, waiting_to_be_purged};
 
+use crate::by_id::{self, Id, owned};
 use crate::entity::exchange_bindings;
 use crate::entity::tradings::Model;
 use crate::error::Result;
-use crate::lookup::{Id, owned};
 use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgExecutor};
@@ -133,12 +133,8 @@ pub async fn last_change(
     executor: impl PgExecutor<'_>,
     id: TradingId,
 ) -> Result<Option<DateTime<Utc>>> {
-    Ok(
-        sqlx::query_scalar("SELECT max(updated_at) FROM sub_accounts WHERE trading_id = $1")
-            .bind(id.0)
-            .fetch_one(executor)
-            .await?,
-    )
+    const SQL: &str = "SELECT max(updated_at) FROM sub_accounts WHERE trading_id = $1";
+    by_id::scalar(executor, id.0, SQL).await
 }
 
 /// Prevents the deletion of a living trading of a user until the transaction ends.

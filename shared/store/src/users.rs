@@ -1,5 +1,6 @@
 //! Users: rows and their changes.
 
+use crate::by_id;
 use crate::column;
 use crate::entity::users::Model;
 use crate::error::{Conflict, Error, Result};
@@ -167,11 +168,9 @@ pub async fn set_role(connection: &mut PgConnection, id: UserId, role: Role) -> 
 
 /// Marks the e-mail address as verified, unless it is already.
 pub async fn set_email_verified(connection: &mut PgConnection, id: UserId) -> Result<()> {
-    sqlx::query("UPDATE users SET email_verified_at = now(), updated_at = now() WHERE id = $1 AND email_verified_at IS NULL")
-        .bind(id.0)
-        .execute(connection)
-        .await?;
-    Ok(())
+    const SQL: &str = "UPDATE users SET email_verified_at = now(), updated_at = now() \
+         WHERE id = $1 AND email_verified_at IS NULL";
+    by_id::execute(connection, id.0, SQL).await
 }
 
 /// Changes of a user by themselves; a field that is `None` stays.
@@ -221,10 +220,7 @@ pub async fn destroy_credentials(connection: &mut PgConnection, id: UserId) -> R
          passphrase_encrypted = NULL, masked_api_key = NULL, key_id = NULL, fingerprint = NULL, \
          status = 'deleted', updated_at = now() WHERE user_id = $1",
     ] {
-        sqlx::query(statement)
-            .bind(id.0)
-            .execute(&mut *connection)
-            .await?;
+        by_id::execute(&mut *connection, id.0, statement).await?;
     }
     Ok(())
 }

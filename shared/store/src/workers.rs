@@ -1,5 +1,6 @@
 //! The live workers. Leases use the database's clock only, so that no clocks need to agree.
 
+use crate::by_id;
 use crate::error::Result;
 use crate::lanes::columns::convert;
 use sqlx::PgPool;
@@ -45,11 +46,7 @@ pub async fn renew(pool: &PgPool, worker: &Worker, lease: Duration) -> Result<u3
 
 /// Removes a worker that ends cleanly, before its lease does.
 pub async fn remove(pool: &PgPool, worker: &Worker) -> Result<()> {
-    sqlx::query("DELETE FROM ingest_workers WHERE id = $1")
-        .bind(worker.id)
-        .execute(pool)
-        .await?;
-    Ok(())
+    by_id::execute(pool, worker.id, "DELETE FROM ingest_workers WHERE id = $1").await
 }
 
 /// Removes workers whose lease ended a day ago or earlier; until then their rows help to diagnose.

@@ -1,13 +1,15 @@
 //! The queue of dead letters that a lane retries. A key is a user and a trading; its first blocking dead letter is its
 //! head, and the others wait behind it.
 
+use crate::by_id;
 use crate::error::Result;
 use crate::lanes::columns::{convert, sequences};
 use crate::ledger::Key;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 use std::collections::{BTreeMap, BTreeSet};
+use tiris_domain::event::Subject;
 use tiris_domain::ids::{TradingId, UserId};
-use tiris_domain::lane::LaneKey;
+use tiris_domain::lane::{EventStream, LaneKey, lane_of};
 use uuid::Uuid;
 
 /// Returns those of `keys` that have a blocking dead letter in the lane: their new events wait behind it.
@@ -154,13 +156,44 @@ pub async fn due(connection: &mut PgConnection, key: LaneKey, limit: i64) -> Res
 
 /// Returns whether an earlier dead letter of the same key blocks the dead letter `id`.
 pub(super) async fn is_behind(connection: &mut PgConnection, id: Uuid) -> Result<bool> {
-    Ok(sqlx::query_scalar(
-        "SELECT EXISTS (SELECT FROM dead_letters d JOIN dead_letters e ON e.stream = d.stream AND e.lane = d.lane \
+    const SQL: &str = "SELECT EXISTS (SELECT FROM dead_letters d JOIN dead_letters e ON e.stream = d.stream AND e.lane = d.lane \
                         AND e.user_id = d.user_id AND e.trading_id = d.trading_id AND e.blocks \
                         AND (e.stream_created_at, e.stream_seq) < (d.stream_created_at, d.stream_seq) \
-                        WHERE d.id = $1)",
+                        WHERE d.id = $1)";
+    by_id::scalar(connection, id, SQL).await
+}
+
+/// Moves the blocking dead letters of `stream` into the lanes of their users after a change of the number of lanes to `lanes`,
+/// so that lanes retry them and new events wait behind them. Returns how many moved.
+pub async fn rehome(pool: &PgPool, stream: EventStream, lanes: u16) -> Result<u64> {
+    let waiting: Vec<(Uuid, i32, String)> =
+        sqlx::query_as("SELECT id, lane, subject FROM dead_letters WHERE stream = $1 AND blocks")
+            .bind(stream.name())
+            .fetch_all(pool)
+            .await?;
+    let moves = waiting.into_iter().filter_map(|(id, lane, subject)| {
+        let home = i32::from(home(&subject, lanes)?);
+        (home != lane).then_some((id, home))
+    });
+    let (ids, homes): (Vec<Uuid>, Vec<i32>) = moves.unzip();
+    if ids.is_empty() {
+        return Ok(0);
+    }
+
+    let moved = sqlx::query(
+        "UPDATE dead_letters d SET lane = n.lane FROM UNNEST($1::uuid[], $2::int[]) AS n (id, lane) WHERE d.id = n.id",
     )
-    .bind(id)
-    .fetch_one(connection)
-    .await?)
+    .bind(ids)
+    .bind(homes)
+    .execute(pool)
+    .await?;
+    Ok(moved.rows_affected())
+}
+
+/// Subjects without a user belong to the last lane.
+fn home(subject: &str, lanes: u16) -> Option<u16> {
+    match Subject::parse(subject)?.user {
+        Some(user) => lane_of(Uuid::try_parse(&user).ok()?, lanes),
+        None => Some(lanes),
+    }
 }

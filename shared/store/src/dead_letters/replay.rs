@@ -1,15 +1,94 @@
 //! Replays one dead letter by an operator's decision.
 
-use super::effect::{AccountChange, Replay, ReplayOptions};
+use super::resolve::Actor;
 use super::{queue, read, resolve};
+use crate::bots;
 use crate::error::Result;
-use crate::ledger::{self, Cause, ClaimState, Claims, Disposition, Entry, Work, assert_fresh};
-use crate::{bots, column};
-use rust_decimal::Decimal;
+use crate::ledger::{
+    self, Applied, Cause, ClaimState, Claims, Disposition, Entry, Work, assert_fresh,
+};
 use sqlx::PgConnection;
 use tiris_domain::event::Subject;
-use tiris_domain::ids::AccountId;
+use tiris_domain::ids::{AccountId, TransactionId};
+use tiris_domain::ledger::Posting;
+use tiris_domain::money::Money;
 use uuid::Uuid;
+
+/// Options of a replay.
+#[derive(Clone, Debug)]
+pub struct ReplayOptions {
+    /// Whether amounts that move are rounded half to even to 12 decimal places.
+    pub round: bool,
+    /// Whether the caller rolls the transaction back, because it needs the effect only.
+    pub dry_run: bool,
+    /// Recorded as the author of the replay.
+    pub by: Actor,
+}
+
+/// The effect of a replay on one sub-account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountChange {
+    /// The sub-account.
+    pub account: AccountId,
+    /// Asset of the sub-account.
+    pub symbol: String,
+    /// Balance before and after.
+    pub balance: (Money, Money),
+    /// Locked part of the balance before and after.
+    pub locked: (Money, Money),
+}
+
+/// The effect of a replay.
+#[derive(Clone, Debug, Default)]
+pub struct Replay {
+    /// Id of the dead letter.
+    pub id: Uuid,
+    /// The reason why the event is still not in the books; `None` when it is.
+    pub refused: Option<Cause>,
+    /// Whether the event was in the books before; then the replay only closes the dead letter.
+    pub was_applied: bool,
+    /// Changes of sub-accounts, by id.
+    pub accounts: Vec<AccountChange>,
+    /// New postings, in order.
+    pub postings: Vec<(TransactionId, Posting)>,
+}
+
+impl Replay {
+    fn without_effect(id: Uuid) -> Self {
+        Self {
+            id,
+            ..Self::default()
+        }
+    }
+
+    fn refused(id: Uuid, cause: Cause) -> Self {
+        Self {
+            id,
+            refused: Some(cause),
+            ..Self::default()
+        }
+    }
+
+    /// `accounts` are unchanged yet.
+    fn applied(id: Uuid, applied: Applied, mut accounts: Vec<AccountChange>) -> Self {
+        for state in applied.effect.accounts {
+            let change = accounts
+                .iter_mut()
+                .find(|change| change.account == state.id);
+            if let Some(change) = change {
+                change.balance.1 = state.balance;
+                change.locked.1 = state.locked;
+            }
+        }
+
+        Self {
+            id,
+            accounts,
+            postings: applied.postings,
+            ..Self::default()
+        }
+    }
+}
 
 /// Replays an open dead letter inside the caller's transaction. A refused one stays as it is. `seed` is random, for the
 /// row ids.
@@ -89,26 +168,14 @@ async fn book(
     }
 }
 
-/// Returns the accounts of `entry` under lock, in the order in which the ledger locks them too.
+/// Locks the accounts of `entry`, and returns them as unchanged.
 async fn lock_accounts(connection: &mut PgConnection, entry: &Entry) -> Result<Vec<AccountChange>> {
-    let ids: Vec<Uuid> = entry.accounts().into_iter().map(|id| id.0).collect();
-    let rows: Vec<(Uuid, String, Decimal, Decimal)> = sqlx::query_as(
-        "SELECT id, symbol, balance, locked FROM sub_accounts WHERE id = ANY($1) AND deleted_at IS NULL \
-         ORDER BY id FOR NO KEY UPDATE",
-    )
-    .bind(ids)
-    .fetch_all(connection)
-    .await?;
-
-    let unchanged = rows.into_iter().map(|(id, symbol, balance, locked)| {
-        let balance = column::money(balance)?;
-        let locked = column::money(locked)?;
-        Ok(AccountChange {
-            account: AccountId(id),
-            symbol,
-            balance: (balance, balance),
-            locked: (locked, locked),
-        })
+    let book = ledger::lock_accounts(connection, std::iter::once(entry)).await?;
+    let unchanged = book.accounts().map(|account| AccountChange {
+        account: account.id,
+        symbol: account.asset.as_str().to_owned(),
+        balance: (account.balance, account.balance),
+        locked: (account.locked, account.locked),
     });
-    unchanged.collect()
+    Ok(unchanged.collect())
 }

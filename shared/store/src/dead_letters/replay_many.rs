@@ -1,8 +1,7 @@
 //! Replays many dead letters in stream order.
 
-use super::effect::{Replay, ReplayOptions};
 use super::filter::{self, Filter};
-use super::replay::replay;
+use super::replay::{Replay, ReplayOptions, replay};
 use crate::error::{Error, Result};
 use sqlx::{Connection as _, PgConnection, PgPool};
 use uuid::Uuid;

@@ -1,4 +1,4 @@
-//! Users, who may sign in.
+//! Users of the API.
 
 use sea_orm::entity::prelude::*;
 

@@ -13,7 +13,7 @@ use tiris_domain::states::{State, TradingStatus, UserStatus};
 use uuid::Uuid;
 
 /// Locks the living accounts the entries name, in id order so that batches cannot deadlock.
-pub(super) async fn lock_accounts<'a>(
+pub(crate) async fn lock_accounts<'a>(
     connection: &mut PgConnection,
     entries: impl Iterator<Item = &'a Entry>,
 ) -> Result<Book> {
@@ -182,7 +182,7 @@ pub(super) async fn parties<'a>(
 }
 
 impl Parties {
-    /// Makes the checks that precede the ledger's own, in the order of the rejections.
+    /// Performs the checks that precede the ledger's own, in the order of the rejections.
     pub(super) fn check(&self, book: &Book, entry: &Entry) -> Result<(), Rejection> {
         match self.users.get(&entry.user) {
             None | Some(Some(UserStatus::Deleted)) => return Err(Rejection::UnknownUser),

@@ -1,6 +1,7 @@
 //! Deletes tradings: hidden from their owner at once, then purged piece by piece.
 
 use super::check_living;
+use crate::by_id;
 use crate::error::{Conflict, Error, Result};
 use crate::retention::may_do_alone;
 use chrono::{DateTime, Utc};
@@ -73,36 +74,19 @@ async fn mark_deleted(
 
     let accounts = "UPDATE sub_accounts SET deleted_at = clock_timestamp(), updated_at = clock_timestamp() \
          WHERE trading_id = $1 AND deleted_at IS NULL";
-    execute_all(connection, id, [accounts, FORGET_BOTS]).await
+    by_id::execute(&mut *connection, id.0, accounts).await?;
+    by_id::execute(connection, id.0, FORGET_BOTS).await
 }
 
 /// Heartbeats are no history. A bot that still runs appears again, which is correct.
 const FORGET_BOTS: &str = "DELETE FROM bots WHERE trading_id = $1 AND user_id = (SELECT user_id FROM tradings WHERE id = $1)";
 
-async fn execute_all(
-    connection: &mut PgConnection,
-    id: TradingId,
-    statements: [&'static str; 2],
-) -> Result<()> {
-    for statement in statements {
-        sqlx::query(statement)
-            .bind(id.0)
-            .execute(&mut *connection)
-            .await?;
-    }
-    Ok(())
-}
-
 /// Locks the living accounts of a trading in id order. Returns whether one of them holds money.
 async fn lock_accounts(connection: &mut PgConnection, id: TradingId) -> Result<bool> {
-    Ok(sqlx::query_scalar(
-        "SELECT coalesce(bool_or(balance <> 0), false) FROM ( \
+    const SQL: &str = "SELECT coalesce(bool_or(balance <> 0), false) FROM ( \
              SELECT balance FROM sub_accounts WHERE trading_id = $1 AND deleted_at IS NULL ORDER BY id \
-             FOR NO KEY UPDATE) AS locked",
-    )
-    .bind(id.0)
-    .fetch_one(connection)
-    .await?)
+             FOR NO KEY UPDATE) AS locked";
+    by_id::scalar(connection, id.0, SQL).await
 }
 
 /// The progress of a purge.
@@ -156,21 +140,15 @@ pub async fn purge_some(
     if !may_do_alone(connection, &format!("purge {id}")).await? {
         return Ok(Purged::Nothing);
     }
-    let is_deleting: bool = sqlx::query_scalar(
-        "SELECT EXISTS (SELECT FROM tradings WHERE id = $1 AND status = 'deleting' AND type <> 'real')",
-    )
-    .bind(id.0)
-    .fetch_one(&mut *connection)
-    .await?;
+    let is_deleting = "SELECT EXISTS (SELECT FROM tradings WHERE id = $1 AND status = 'deleting' AND type <> 'real')";
+    let is_deleting: bool = by_id::scalar(&mut *connection, id.0, is_deleting).await?;
     if !is_deleting {
         return Ok(Purged::Nothing);
     }
 
     // Permits this transaction to delete from the append-only books of this trading.
-    sqlx::query("SELECT set_config('tiris.purge_trading_id', $1::text, true)")
-        .bind(id.0)
-        .execute(&mut *connection)
-        .await?;
+    let open = "SELECT set_config('tiris.purge_trading_id', $1::text, true)";
+    by_id::execute(&mut *connection, id.0, open).await?;
 
     for piece in HISTORY {
         if remove_piece(connection, id, piece, limit).await? {
@@ -188,8 +166,8 @@ pub async fn purge_some(
         }
     }
 
-    let trading = "DELETE FROM tradings WHERE id = $1";
-    execute_all(connection, id, [FORGET_BOTS, trading]).await?;
+    by_id::execute(&mut *connection, id.0, FORGET_BOTS).await?;
+    by_id::execute(connection, id.0, "DELETE FROM tradings WHERE id = $1").await?;
     Ok(Purged::All)
 }
 

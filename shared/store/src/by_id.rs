@@ -1,8 +1,8 @@
-//! Looks up resources by id and user.
+//! Statements about a resource by its id.
 
 use crate::error::{Error, Result};
 use sqlx::postgres::PgRow;
-use sqlx::{FromRow, PgExecutor};
+use sqlx::{Decode, FromRow, PgExecutor, Postgres, Type};
 use tiris_domain::ids::UserId;
 use uuid::Uuid;
 
@@ -29,4 +29,26 @@ where
         .fetch_optional(executor)
         .await?
         .ok_or(Error::NotFound(what))
+}
+
+/// Executes `sql` for the resource `$1`.
+pub(crate) async fn execute(
+    executor: impl PgExecutor<'_>,
+    id: Uuid,
+    sql: &'static str,
+) -> Result<()> {
+    sqlx::query(sql).bind(id).execute(executor).await?;
+    Ok(())
+}
+
+/// Returns the value that `sql` selects for the resource `$1`.
+pub(crate) async fn scalar<T>(
+    executor: impl PgExecutor<'_>,
+    id: Uuid,
+    sql: &'static str,
+) -> Result<T>
+where
+    T: for<'r> Decode<'r, Postgres> + Type<Postgres> + Send + Unpin,
+{
+    Ok(sqlx::query_scalar(sql).bind(id).fetch_one(executor).await?)
 }
