@@ -178,8 +178,8 @@ async fn a_real_trading_needs_a_usable_binding() {
         real(binding).await.assert_error(status, code);
     }
 
-    let made = real(json!(PUBLIC_BINDING)).await;
-    assert_eq!(made.data()["type"], "real");
+    let created = real(json!(PUBLIC_BINDING)).await;
+    assert_eq!(created.data()["type"], "real");
 }
 
 #[tokio::test]

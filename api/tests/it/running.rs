@@ -71,18 +71,18 @@ async fn the_health_command_reports_the_service() {
 
     health().output();
     service.stop().await;
-    let gone = health();
+    let stopped = health();
 
-    assert_eq!(gone.code, Some(1));
+    assert_eq!(stopped.code, Some(1));
     let unreachable = format!("no answer from http://127.0.0.1:{port}/health/ready");
-    assert!(gone.error().contains(&unreachable), "{}", gone.stderr);
+    assert!(stopped.error().contains(&unreachable), "{}", stopped.stderr);
 }
 
 #[tokio::test]
 async fn metrics_count_requests_and_measure_statements() {
     let service = Service::start(&[]).await;
-    let made = service.token(&ANN);
-    let token = made.output();
+    let created = service.token(&ANN);
+    let token = created.output();
     let unknown = format!("/v1/sub-accounts/{}", uuid::Uuid::nil());
 
     service.get("/v1/users/me", token, "t").await;
@@ -121,8 +121,8 @@ fn traced(log: &str, trace_id: &str) -> Vec<Value> {
 async fn logs_each_request_in_one_line_without_secrets() {
     let mut service = Service::start(&[]).await;
 
-    let made = service.token(&[&ANN[..], &["--json"]].concat()).json();
-    let token = made["token"].as_str().expect("a token");
+    let created = service.token(&[&ANN[..], &["--json"]].concat()).json();
+    let token = created["token"].as_str().expect("a token");
     let fine = "/v1/transactions?order_id=unlogged";
     service.get(fine, token, "mine-1").await;
     let wrong = "/v1/transactions?limit=no";
@@ -133,7 +133,7 @@ async fn logs_each_request_in_one_line_without_secrets() {
     let lines = traced(&log, "mine-1");
 
     assert_eq!(lines.len(), 1, "{log}");
-    assert_eq!(lines[0]["user_id"], made["user_id"]);
+    assert_eq!(lines[0]["user_id"], created["user_id"]);
     assert_eq!(lines[0]["metadata"]["path"], "/v1/transactions");
 
     for (id, level, code) in [

@@ -227,7 +227,7 @@ async fn links_accounts_only_by_verified_unlinked_addresses() {
     assert_eq!(
         unknown.data()["user"]["email"],
         Value::Null,
-        "nobody vouches for it"
+        "the provider has not verified it"
     );
 
     let owner = by_google(&world, &stub, "g-5", "bob@example.com", true).await;

@@ -85,9 +85,9 @@ async fn authorizes_and_trades_in_swagger_ui() {
     let body = format!("{} textarea.body-param__text", block("createTradingLog"));
     let trade = book.trade("long").to_string();
     browser.fill_in(&body, &trade).await;
-    let made = execute(&mut browser, "createTradingLog").await;
-    assert_eq!(made.status, "201", "{}", made.body);
-    assert_eq!(made.body["data"]["type"], "long", "{}", made.body);
+    let created = execute(&mut browser, "createTradingLog").await;
+    assert_eq!(created.status, "201", "{}", created.body);
+    assert_eq!(created.body["data"]["type"], "long", "{}", created.body);
     assert_eq!(ann.balance(&book.stock).await, "12");
 
     let loaded = "performance.getEntriesByType('resource').map(entry => entry.name)";

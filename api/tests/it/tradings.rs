@@ -100,8 +100,8 @@ async fn a_rejected_change_changes_nothing() {
     let bindings = "/v1/exchange-bindings";
     let new = new_binding("x", "kraken", KEY);
     let theirs = other.post(bindings, new.clone()).await.id();
-    let gone = user.post(bindings, new).await.id();
-    user.delete(&format!("{bindings}/{gone}")).await.data();
+    let deleted = user.post(bindings, new).await.id();
+    user.delete(&format!("{bindings}/{deleted}")).await.data();
     let taken = json!({"name": "taken", "status": "paused"});
     let unknown = json!({"exchange_binding_id": new_id(), "status": "paused"});
 
@@ -113,7 +113,7 @@ async fn a_rejected_change_changes_nothing() {
         (json!({"exchange_binding_id": "x"}), 400, "INVALID_VALUE"),
         (unknown, 404, "NOT_FOUND"),
         (json!({"exchange_binding_id": theirs}), 404, "NOT_FOUND"),
-        (json!({"exchange_binding_id": gone}), 404, "NOT_FOUND"),
+        (json!({"exchange_binding_id": deleted}), 404, "NOT_FOUND"),
         (json!({"info": []}), 400, "INVALID_INFO_STRUCTURE"),
         (json!([]), 400, "INVALID_REQUEST"),
     ] {

@@ -185,11 +185,11 @@ fn every_change_of_a_versioned_resource_documents_staleness() {
         let header = parameters
             .clone()
             .find(|parameter| parameter["name"] == "If-Match");
-        let told = operation["responses"]["412"]["description"].as_str();
+        let documented = operation["responses"]["412"]["description"].as_str();
 
         assert_eq!(
             header.is_some(),
-            told.is_some_and(|text| text.contains("`STALE_VERSION`")),
+            documented.is_some_and(|text| text.contains("`STALE_VERSION`")),
             "{method} {path}"
         );
 

@@ -108,21 +108,21 @@ async fn bindings_and_users_match_their_snapshots() {
     let user = world.user("ann").await;
     let binding = new_binding("main", "kraken", KEY);
 
-    let made = user.post("/v1/exchange-bindings", binding).await;
+    let created = user.post("/v1/exchange-bindings", binding).await;
     let revealed = user
-        .get(&format!("/v1/exchange-bindings/{}", made.id()))
+        .get(&format!("/v1/exchange-bindings/{}", created.id()))
         .await;
     let public = user
         .get(&format!("/v1/exchange-bindings/{PUBLIC_BINDING}"))
         .await;
     let me = user.get("/v1/users/me").await;
-    let gone = user.delete("/v1/users/me").await;
+    let deleted = user.delete("/v1/users/me").await;
 
-    assert_answer("new_exchange_binding", &made);
+    assert_answer("new_exchange_binding", &created);
     assert_answer("exchange_binding", &revealed);
     assert_answer("public_exchange_binding", &public);
     assert_answer("user", &me);
-    assert_answer("deleted_user", &gone);
+    assert_answer("deleted_user", &deleted);
 }
 
 #[tokio::test]

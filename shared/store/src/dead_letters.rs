@@ -4,7 +4,6 @@
 
 mod filter;
 mod insert;
-mod publish;
 mod queue;
 mod read;
 mod replay;
@@ -14,9 +13,8 @@ mod retry;
 
 pub use filter::{Filter, count_open};
 pub use insert::{NewLetter, insert};
-pub use publish::{ClassCount, count_by_class, mark_published};
 pub use queue::{QueuedLetter, due, first_of, oldest_blocking, rehome, waiting_keys};
-pub use read::{Letter, get, list, unpublished};
+pub use read::{ClassCount, Letter, count_by_class, get, list, mark_published, unpublished};
 pub use replay::{AccountChange, Replay, ReplayOptions, replay};
 pub use replay_many::{Summary, rehearse_all, replay_all, replay_some};
 pub use resolve::{Actor, close_applied, discard, discard_all, discarded_of, lock_open_of};

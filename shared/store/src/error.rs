@@ -108,15 +108,15 @@ coded! {
     /// The kind of a failed sign-in.
     SignInProblem {
         /// The provider is unknown or not configured.
-        UnknownProvider = "INVALID_PROVIDER": "you cannot sign in this way here",
+        UnknownProvider = "INVALID_PROVIDER": "this sign-in provider is unknown or not enabled",
         /// The login is unknown, used, expired, or was started in another browser.
-        State = "STATE_MISMATCH": "this login has ended or was not begun here; please begin again",
+        State = "STATE_MISMATCH": "this login has expired or was started elsewhere; start again",
         /// The provider rejects the authorization code.
-        Code = "INVALID_AUTHORIZATION_CODE": "this login was used before or took too long; please begin again",
+        Code = "INVALID_AUTHORIZATION_CODE": "this login was used before or took too long; start again",
         /// The redirect URI is not allowed, or differs from that of the login.
-        RedirectUri = "REDIRECT_URI_MISMATCH": "this page may not be signed in from",
+        RedirectUri = "REDIRECT_URI_MISMATCH": "sign-in from this page is not allowed",
         /// The provider refuses the sign-in, or its response is invalid.
-        Provider = "OAUTH_ERROR": "signing in failed at the provider; please begin again",
+        Provider = "OAUTH_ERROR": "the sign-in failed at the provider; start again",
     }
 
     /// A conflict of a write with stored data.
@@ -140,9 +140,9 @@ coded! {
         /// The trading still holds balances.
         TradingNotEmpty = "TRADING_NOT_EMPTY": "the trading still holds balances",
         /// The log moved money, so that it is part of the books.
-        LogMovedMoney = "LOG_MOVED_MONEY": "the trading log moved money and stays in the books",
+        LogMovedMoney = "LOG_MOVED_MONEY": "the trading log moved money, so it cannot be deleted",
         /// The dead letter was replayed or discarded before.
-        LetterNotOpen = "LETTER_NOT_OPEN": "the dead letter is not open",
+        LetterNotOpen = "LETTER_NOT_OPEN": "the dead letter was replayed or discarded before",
         /// An earlier request with the idempotency key had another body.
         IdempotencyKeyReused = "IDEMPOTENCY_KEY_REUSED": "the idempotency key was used with another request body",
     }

@@ -69,9 +69,6 @@ macro_rules! balance_event {
     };
 }
 
-const BALANCE_RECORDED: &str = concat!("SELECT ", balance_recorded!());
-const BALANCE_EVENT: &str = concat!("SELECT ", balance_event!());
-
 /// The balance just before $2, and the periods from $3 to $2 (exclusive), each $4 long, which the database may have
 /// aggregated already. Has a row at least where the account exists, so that the balance comes with the periods.
 const HISTORY_RECORDED: &str = concat!(
@@ -102,8 +99,8 @@ pub async fn balance(
     clock: Clock,
 ) -> Result<Option<Number>> {
     let statement = match clock {
-        Clock::Recorded => BALANCE_RECORDED,
-        Clock::Event => BALANCE_EVENT,
+        Clock::Recorded => concat!("SELECT ", balance_recorded!()),
+        Clock::Event => concat!("SELECT ", balance_event!()),
     };
     let balance: Option<String> = sqlx::query_scalar(statement)
         .bind(account.0)

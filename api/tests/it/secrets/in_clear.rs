@@ -53,8 +53,8 @@ impl Owner<'_> {
     async fn use_binding(&mut self, exchanges: &Exchanges, exchange: &str) {
         let mut new = new_binding(exchange, exchange, KEY);
         new["passphrase"] = json!(PASSPHRASE);
-        let made = self.post(LIST, new.clone()).await;
-        let path = format!("{LIST}/{}", text(&made["data"]["id"]));
+        let created = self.post(LIST, new.clone()).await;
+        let path = format!("{LIST}/{}", text(&created["data"]["id"]));
         let verify = format!("{path}/verify");
         let revealed = self.ask(Method::GET, &path, None).await;
         assert_eq!(revealed["data"]["api_secret"], SECRET);

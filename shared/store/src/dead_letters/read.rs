@@ -1,4 +1,5 @@
-//! Reads dead letters.
+//! Reads dead letters, and marks those that were published. Each is published at least once: a worker that stops between
+//! publishing and marking publishes again.
 
 use super::filter::Filter;
 use crate::error::{Conflict, Error, Result};
@@ -8,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::{PgConnection, QueryBuilder};
 use tiris_domain::event::BareSubjects;
-use tiris_domain::lane::LaneKey;
+use tiris_domain::lane::{EventStream, LaneKey};
 use tiris_domain::states::{DeadLetterClass, DeadLetterStatus};
 use uuid::Uuid;
 
@@ -137,6 +138,45 @@ pub async fn unpublished(
     .await?)
 }
 
+/// Marks dead letters as published.
+pub async fn mark_published(connection: &mut PgConnection, ids: &[Uuid]) -> Result<()> {
+    sqlx::query("UPDATE dead_letters SET published_at = clock_timestamp() WHERE id = ANY($1)")
+        .bind(ids)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// The number of open dead letters of a stream and class.
+#[derive(Clone, Copy, Debug, sqlx::FromRow)]
+pub struct ClassCount {
+    /// The stream that delivered them.
+    #[sqlx(try_from = "String")]
+    pub stream: EventStream,
+    /// The class of the dead letters.
+    #[sqlx(try_from = "String")]
+    pub class: DeadLetterClass,
+    /// Number of open dead letters.
+    pub count: i64,
+}
+
+/// Counts the open dead letters of these lanes, by stream and class.
+pub async fn count_by_class(
+    connection: &mut PgConnection,
+    keys: &[LaneKey],
+) -> Result<Vec<ClassCount>> {
+    let (streams, lanes) = columns::of_keys(keys);
+    Ok(sqlx::query_as(
+        "SELECT stream, class, count(*) AS count FROM dead_letters WHERE status = 'open' \
+         AND (stream, lane) IN (SELECT k.stream, k.lane FROM UNNEST($1::text[], $2::int[]) AS k (stream, lane)) \
+         GROUP BY stream, class",
+    )
+    .bind(streams)
+    .bind(lanes)
+    .fetch_all(connection)
+    .await?)
+}
+
 /// Returns an open dead letter under lock.
 ///
 /// # Errors
@@ -147,9 +187,15 @@ pub(super) async fn lock_open(connection: &mut PgConnection, id: Uuid) -> Result
         .fetch_optional(connection)
         .await?;
 
-    match letter {
+    check_open(letter.as_ref().map(|letter| letter.status))?;
+    letter.ok_or(Error::NotFound("dead letter"))
+}
+
+/// Fails unless a dead letter with this status is open.
+pub(super) fn check_open(status: Option<DeadLetterStatus>) -> Result<()> {
+    match status {
         None => Err(Error::NotFound("dead letter")),
-        Some(letter) if letter.status == DeadLetterStatus::Open => Ok(letter),
+        Some(DeadLetterStatus::Open) => Ok(()),
         Some(_) => Err(Error::Conflict(Conflict::LetterNotOpen)),
     }
 }

@@ -1,8 +1,8 @@
 //! Closes dead letters: replayed when their event is in the books, or discarded by an operator.
 
 use super::filter::{self, Filter};
-use super::read::lock_open;
-use crate::column::values;
+use super::read::check_open;
+use crate::column::{self, values};
 use crate::error::{Error, Result};
 use crate::lanes::columns::{convert, sequences};
 use crate::ledger::{Entry, EventKey};
@@ -119,7 +119,12 @@ pub async fn discard(
     reason: &str,
     by: &Actor,
 ) -> Result<()> {
-    lock_open(connection, id).await?;
+    let status: Option<String> =
+        sqlx::query_scalar("SELECT status FROM dead_letters WHERE id = $1 FOR NO KEY UPDATE")
+            .bind(id)
+            .fetch_optional(&mut *connection)
+            .await?;
+    check_open(status.as_deref().map(column::state).transpose()?)?;
 
     // The claim belongs to the message that made it, and not to one that reuses the id.
     sqlx::query(
