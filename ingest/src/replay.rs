@@ -126,7 +126,7 @@ impl Replayer {
 
         self.job = Some(job.id);
         for stream in EventStream::ALL {
-            match job.progress.get(&stream) {
+            match job.progress.get(stream.name()) {
                 _ if !range::concerns(&job, stream) => {}
                 None => return self.begin(&job, stream).await,
                 Some(at) if at.next <= at.last => return self.work(&job, stream, *at).await,
@@ -143,7 +143,7 @@ impl Replayer {
         let (at, gone) = range::find(connection, stream, job.start_time, job.end_time).await?;
         tracing::info!(job = %job.id, stream = stream.name(), first = at.first, last = at.last, "replay begins");
         let mut progress = job.progress.0.clone();
-        progress.insert(stream, at);
+        progress.insert(stream.name().to_owned(), at);
 
         self.advance(job, &progress, gone.as_deref(), false).await
     }
@@ -152,7 +152,7 @@ impl Replayer {
     async fn skip(&mut self, job: &Job, stream: EventStream, to: u64, why: &str) -> Result<Step> {
         self.reading.close();
         let mut progress = job.progress.0.clone();
-        if let Some(at) = progress.get_mut(&stream) {
+        if let Some(at) = progress.get_mut(stream.name()) {
             at.next = to.min(at.last + 1);
         }
 

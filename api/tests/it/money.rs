@@ -1,10 +1,10 @@
-//! Money comes in exactly, to the last digit, or not at all.
+//! Amounts are stored exactly or rejected.
 
 use crate::world::World;
 use serde_json::json;
 
 #[tokio::test]
-async fn every_spelling_of_an_amount_arrives_exact() {
+async fn accepts_every_notation_of_an_amount_exactly() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "0", "0").await;
@@ -40,7 +40,7 @@ async fn every_spelling_of_an_amount_arrives_exact() {
 }
 
 #[tokio::test]
-async fn a_sum_that_floats_get_wrong_is_right() {
+async fn adds_amounts_without_float_errors() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "0.1", "0").await;
@@ -52,7 +52,7 @@ async fn a_sum_that_floats_get_wrong_is_right() {
 }
 
 #[tokio::test]
-async fn a_malformed_amount_is_400_and_one_the_ledger_refuses_422() {
+async fn distinguishes_malformed_from_refused_amounts() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "5", "0").await;
@@ -96,7 +96,7 @@ async fn a_malformed_amount_is_400_and_one_the_ledger_refuses_422() {
 }
 
 #[tokio::test]
-async fn a_product_is_rounded_once_and_half_to_even() {
+async fn rounds_a_product_once_half_to_even() {
     const UNIT: u128 = 1_000_000_000_000;
     let world = World::start().await;
     let user = world.user("ann").await;

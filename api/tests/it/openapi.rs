@@ -3,7 +3,7 @@
 use crate::world::World;
 use serde_json::{Value, json};
 
-/// The schemas that request bodies consist of.
+/// Schemas of request bodies.
 const ASKED: [&str; 20] = [
     "NewTrading",
     "NewTradingAccount",
@@ -31,7 +31,7 @@ pub(crate) fn document() -> Value {
     serde_json::from_str(&tiris_api::command::openapi::document()).expect("JSON")
 }
 
-/// Every operation as method, path and description.
+/// Returns every operation as method, path and description.
 pub(crate) fn operations() -> Vec<(String, String, Value)> {
     let document = document();
     let mut operations = Vec::new();
@@ -46,7 +46,7 @@ pub(crate) fn operations() -> Vec<(String, String, Value)> {
 }
 
 #[test]
-fn the_committed_document_is_the_one_the_code_makes() {
+fn the_committed_document_matches_the_code() {
     let committed = include_str!("../../openapi.json");
     assert!(
         committed.trim_end() == tiris_api::command::openapi::document().trim_end(),
@@ -73,7 +73,7 @@ fn every_operation_is_described() {
     }
 }
 
-/// Statuses of failures that an operation must document.
+/// Returns the error statuses that an operation must document.
 fn failures(path: &str, operation: &Value) -> Vec<&'static str> {
     let mut expected = vec!["500"];
     let security = operation["security"].as_array();
@@ -90,7 +90,7 @@ fn failures(path: &str, operation: &Value) -> Vec<&'static str> {
 }
 
 #[test]
-fn every_operation_documents_its_answers() {
+fn every_operation_documents_its_responses() {
     for (method, path, operation) in operations() {
         let name = format!("{method} {path}");
         let responses = operation["responses"].as_object().expect("responses");
@@ -109,7 +109,7 @@ fn every_operation_documents_its_answers() {
 }
 
 #[test]
-fn every_post_and_put_but_sign_in_takes_an_idempotency_key() {
+fn every_write_except_sign_in_takes_an_idempotency_key() {
     for (method, path, operation) in operations() {
         let takes = (method == "POST" || method == "PUT") && !path.starts_with("/v1/auth/");
         let mut parameters = operation["parameters"].as_array().into_iter().flatten();
@@ -161,7 +161,7 @@ fn every_field_of_a_request_is_described() {
     }
 }
 
-/// Whether a property can be null, told beside its type or as one of its choices.
+/// Returns whether a property can be null, by its type or by one of its choices.
 fn is_nullable(property: &Value) -> bool {
     let choices = property["oneOf"].as_array().into_iter().flatten();
     property["nullable"] == true
@@ -171,7 +171,7 @@ fn is_nullable(property: &Value) -> bool {
 }
 
 #[test]
-fn nullable_fields_that_are_always_answered_are_required() {
+fn nullable_response_fields_are_required() {
     let document = document();
     let schemas = document["components"]["schemas"]
         .as_object()
@@ -193,7 +193,7 @@ fn nullable_fields_that_are_always_answered_are_required() {
             }
         }
     }
-    assert!(nullable > 10, "{nullable} fields that can be null");
+    assert!(nullable > 10, "{nullable} nullable fields");
     assert!(
         is_nullable(&schemas["Trading"]["properties"]["exchange_binding"]),
         "also what is referred to"
@@ -208,7 +208,7 @@ fn nullable_fields_that_are_always_answered_are_required() {
 }
 
 #[test]
-fn a_field_that_a_request_may_leave_out_may_be_null() {
+fn optional_request_fields_may_be_null() {
     let document = document();
     for name in ASKED {
         let schema = &document["components"]["schemas"][name];
@@ -221,7 +221,7 @@ fn a_field_that_a_request_may_leave_out_may_be_null() {
 }
 
 #[test]
-fn the_example_of_a_trade_names_two_accounts() {
+fn the_trade_example_names_two_accounts() {
     let example = document()["components"]["schemas"]["NewTradingLog"]["example"]["info"].clone();
     assert_ne!(
         example["stock_account_id"], example["currency_account_id"],
@@ -230,7 +230,7 @@ fn the_example_of_a_trade_names_two_accounts() {
 }
 
 #[tokio::test]
-async fn document_keys_and_swagger_ui_are_served_from_this_host() {
+async fn serves_document_keys_and_swagger_ui() {
     let world = World::start().await;
 
     let served = world.anonymous("/openapi.json").await;

@@ -1,4 +1,4 @@
-//! Lists that are read by cursor while rows come in, also such that were booked earlier and are committed later.
+//! Paging by cursor during inserts, including rows that are booked earlier and committed later.
 
 use crate::world::{User, World, text};
 use chrono::{DateTime, Duration, Utc};
@@ -6,20 +6,20 @@ use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use std::collections::HashSet;
 use uuid::Uuid;
 
-/// Ways in which reading and writing mix.
+/// Number of random interleavings of reads and writes.
 const MIXES: u64 = 6;
-/// Rows of a page: few, so that there are many pages and moments that two of them share.
+/// Rows of a page: few, so that pages are many and timestamps span pages.
 const LIMITS: [u64; 3] = [1, 3, 7];
-/// The ledger commits no later than this after the time its rows carry.
+/// Longest time from the timestamp of rows to their commit.
 const LATE_SECONDS: u64 = 10;
-/// What is older is settled, the README says.
+/// Age from which rows are settled, according to the README.
 const SETTLED_SECONDS: i64 = 30;
 
-/// Numbers that look random and are the same in every run.
+/// A deterministic random number generator.
 struct Dice(u64);
 
 impl Dice {
-    /// One below `end`.
+    /// Returns a number below `end`.
     fn below(&mut self, end: u64) -> u64 {
         self.0 = self
             .0
@@ -29,7 +29,7 @@ impl Dice {
     }
 }
 
-/// Books so many rows of one moment, as a batch of events does, in both histories.
+/// Inserts `rows` rows with one timestamp into both histories, as a batch of events does.
 async fn book(connection: &mut PgConnection, account: Uuid, at: DateTime<Utc>, rows: u64) {
     for statement in [
         "INSERT INTO transactions (id, timestamp, user_id, trading_id, sub_account_id, event_time, direction, reason, \
@@ -51,7 +51,7 @@ async fn book(connection: &mut PgConnection, account: Uuid, at: DateTime<Utc>, r
     }
 }
 
-/// A writer who holds transactions open and commits them in any order.
+/// A writer with several open transactions, committed in random order.
 struct Writer<'p> {
     pool: &'p PgPool,
     account: Uuid,
@@ -59,7 +59,7 @@ struct Writer<'p> {
 }
 
 impl Writer<'_> {
-    /// Books now, or begins what it commits later, or commits or gives up what it began.
+    /// Commits rows at once, opens a transaction, or ends one.
     async fn step(&mut self, dice: &mut Dice) {
         let late =
             Duration::milliseconds(i64::try_from(dice.below(LATE_SECONDS * 1_000)).expect("few"));
@@ -94,7 +94,7 @@ impl Writer<'_> {
     }
 }
 
-/// A history of settled rows and of fresh ones, with moments that several rows share.
+/// Inserts settled and fresh rows, some of which share timestamps.
 async fn history(pool: &PgPool, account: Uuid, dice: &mut Dice) {
     let now = Utc::now();
     let mut connection = pool.acquire().await.expect("a connection");
@@ -107,7 +107,7 @@ async fn history(pool: &PgPool, account: Uuid, dice: &mut Dice) {
     }
 }
 
-/// Reads a list to its end; between two pages the writer goes on.
+/// Reads a list to its end; the writer makes a step between pages.
 async fn read(
     user: &User<'_>,
     list: &str,
@@ -141,7 +141,7 @@ async fn read(
     }
 }
 
-/// Ids of the settled rows of a user.
+/// Returns the ids of the settled rows of a user.
 async fn settled(user: &User<'_>, table: &str) -> Vec<Uuid> {
     let query = format!(
         "SELECT id FROM {table} WHERE user_id = $1 AND timestamp < now() - $2 * interval '1 second'"
@@ -155,7 +155,7 @@ async fn settled(user: &User<'_>, table: &str) -> Vec<Uuid> {
 }
 
 #[tokio::test]
-async fn a_list_read_while_rows_come_in_skips_and_repeats_nothing() {
+async fn paging_during_inserts_skips_and_repeats_nothing() {
     let world = World::start().await;
     let pool = world.pool();
 

@@ -1,4 +1,4 @@
-//! What a balance was, and how it changed, by both times.
+//! Past balances and histories, by time of recording and by event time.
 
 use crate::world::book::Book;
 use crate::world::settings::settings;
@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use tiris_testing::TestDatabase;
 use uuid::Uuid;
 
-/// Deposits, or withdraws when there is a sign, at an event time; returns when it was booked.
+/// Deposits, or withdraws a negative amount, at an event time. Returns the time of recording.
 async fn booked(user: &User<'_>, account: &str, signed: &str, event_time: &str) -> String {
     let (action, amount) = match signed.strip_prefix('-') {
         Some(amount) => ("withdraw", amount),
@@ -30,7 +30,7 @@ async fn history(user: &User<'_>, account: &str, query: &str) -> Value {
     user.get(&path).await.data().clone()
 }
 
-/// The pieces of a history, each as one line.
+/// Returns the periods of a history, one line each.
 fn lines(history: &Value) -> Vec<String> {
     let line = |piece: &Value| {
         let fields = [
@@ -47,13 +47,13 @@ fn lines(history: &Value) -> Vec<String> {
     pieces.iter().map(line).collect()
 }
 
-/// When the first two movements of a backtest were booked.
+/// Recording times of the first two movements of a backtest.
 struct Booked {
     first: String,
     second: String,
 }
 
-/// A backtest booked within a minute, the last event first.
+/// Books a backtest within a minute, the last event first.
 async fn backtest(user: &User<'_>, stock: &str) -> Booked {
     let first = booked(user, stock, "8", "2018-01-03T10:30:00Z").await;
     let second = booked(user, stock, "-3", "2018-01-02T09:00:00Z").await;
@@ -63,7 +63,7 @@ async fn backtest(user: &User<'_>, stock: &str) -> Booked {
 }
 
 #[tokio::test]
-async fn a_balance_is_known_at_each_event_time() {
+async fn returns_the_balance_at_an_event_time() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("backtest", "0", "0").await;
@@ -82,7 +82,7 @@ async fn a_balance_is_known_at_each_event_time() {
 }
 
 #[tokio::test]
-async fn a_balance_is_known_at_each_time_of_recording() {
+async fn returns_the_balance_at_a_recording_time() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("backtest", "0", "0").await;
@@ -100,7 +100,7 @@ async fn a_balance_is_known_at_each_time_of_recording() {
 }
 
 #[tokio::test]
-async fn a_history_has_a_piece_for_each_hour_or_day_with_a_movement() {
+async fn a_history_has_a_period_for_each_hour_or_day_with_postings() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("backtest", "0", "0").await;
@@ -158,7 +158,7 @@ async fn insert_history(world: &World, account: Uuid) {
     world.run(balance, account).await;
 }
 
-/// Balances of 80, 60 and 20 days ago, and of tomorrow.
+/// Returns the balances of 80, 60 and 20 days ago, and of tomorrow.
 async fn balances(user: &User<'_>, account: &str, clock: &str) -> Vec<String> {
     let mut found = Vec::new();
     for days in [80, 60, 20, -1] {
@@ -172,7 +172,7 @@ async fn balances(user: &User<'_>, account: &str, clock: &str) -> Vec<String> {
 const CLOCKS: [&str; 2] = ["recorded", "event"];
 
 #[tokio::test]
-async fn balances_outlive_a_part_of_their_history() {
+async fn balances_survive_the_loss_of_old_history() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "0", "0").await;
@@ -188,13 +188,13 @@ async fn balances_outlive_a_part_of_their_history() {
 
     for clock in CLOCKS {
         let found = balances(&user, &book.stock, clock).await;
-        // What was before the rest is not known.
+        // The balance before the remaining history is unknown.
         assert_eq!(found, ["5", "5", "8", "10"], "{clock}");
     }
 }
 
 #[tokio::test]
-async fn balances_outlive_all_of_their_history() {
+async fn balances_survive_the_loss_of_all_history() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "0", "0").await;
@@ -209,7 +209,7 @@ async fn balances_outlive_all_of_their_history() {
 }
 
 #[tokio::test]
-async fn a_performance_outlives_a_part_of_its_history() {
+async fn performance_survives_the_loss_of_old_history() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "0", "0").await;
@@ -230,7 +230,7 @@ async fn a_performance_outlives_a_part_of_its_history() {
 }
 
 #[tokio::test]
-async fn a_range_of_too_many_pieces_or_none_is_refused() {
+async fn rejects_a_range_of_too_many_or_no_periods() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "1", "0").await;
@@ -262,7 +262,7 @@ async fn a_range_of_too_many_pieces_or_none_is_refused() {
 }
 
 #[tokio::test]
-async fn ranges_and_moments_reach_as_far_as_the_database() {
+async fn accepts_the_time_range_of_the_database() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "1", "0").await;
@@ -279,7 +279,7 @@ async fn ranges_and_moments_reach_as_far_as_the_database() {
     user.get(&beyond).await.assert_error(400, "INVALID_VALUE");
 }
 
-/// Copies a book with another balance, which shows where an answer comes from.
+/// Copies a book with another balance, which identifies the database of a response.
 async fn copy_with_balance_7(copy: &TestDatabase, user: &User<'_>, book: &Book) {
     sqlx::query(
         "WITH u AS (INSERT INTO users (id, username) VALUES ($3, 'ann')), \
@@ -295,7 +295,7 @@ async fn copy_with_balance_7(copy: &TestDatabase, user: &User<'_>, book: &Book) 
 }
 
 #[tokio::test]
-async fn only_accounts_that_rest_are_read_from_the_replica() {
+async fn reads_only_unchanged_accounts_from_the_replica() {
     let copy = TestDatabase::new().await.expect("a database");
     let world = World::start_with(|changed| {
         changed.replica = Some(settings(copy.url(), PathBuf::new()).database);

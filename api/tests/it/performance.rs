@@ -1,11 +1,11 @@
-//! The performance of a trading over HTTP: whose, of which time, in which asset, and that only event times count.
+//! The performance of a trading over HTTP: owner, range and asset, by event times only.
 
 use crate::world::book::Book;
 use crate::world::{User, World, text};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde_json::{Value, json};
 
-/// A trade of ETH in BTC at a moment: buys, or sells when there is a sign.
+/// Buys ETH for BTC at a moment, or sells a negative volume.
 async fn trade(user: &User<'_>, book: &Book, at: &str, signed: &str, price: &str, fee: &str) {
     let (log_type, volume) = match signed.strip_prefix('-') {
         Some(volume) => ("short", volume),
@@ -21,7 +21,7 @@ async fn trade(user: &User<'_>, book: &Book, at: &str, signed: &str, price: &str
     user.log(body).await;
 }
 
-/// A backtest that opens with 100 BTC at a moment.
+/// Creates a backtest with 100 BTC at a moment.
 async fn backtest(user: &User<'_>, name: &str, opened: &str) -> Book {
     user.book_of(json!({"name": name, "type": "backtest", "sub_accounts": [
         {"name": "stock", "symbol": "ETH"},
@@ -30,7 +30,7 @@ async fn backtest(user: &User<'_>, name: &str, opened: &str) -> Book {
     .await
 }
 
-/// Trades of years: when, the volume, the price and the fee.
+/// Trades over years: time, volume, price and fee.
 const STEPS: [[&str; 4]; 4] = [
     ["2018-01-01T12:00:00Z", "400", "0.1", "0.4"],
     ["2019-01-01T12:00:00Z", "100", "0.2", "0.6"],
@@ -38,7 +38,7 @@ const STEPS: [[&str; 4]; 4] = [
     ["2020-01-01T12:00:00Z", "-100", "0.1", "2"],
 ];
 
-/// A backtest with the trades of years, booked in this order.
+/// Creates a backtest with the trades over years, booked in this order.
 async fn years(user: &User<'_>, name: &str, order: [usize; 4]) -> Book {
     let book = backtest(user, name, "2018-01-01T00:00:00Z").await;
     for [at, volume, price, fee] in order.map(|step| STEPS[step]) {
@@ -47,7 +47,7 @@ async fn years(user: &User<'_>, name: &str, order: [usize; 4]) -> Book {
     book
 }
 
-/// Asserts that a number is as expected but for its last digits.
+/// Asserts that a number is approximately as expected.
 #[track_caller]
 #[expect(clippy::float_arithmetic, reason = "figures to compare with")]
 fn assert_about(value: &Value, expected: f64) {
@@ -55,7 +55,7 @@ fn assert_about(value: &Value, expected: f64) {
     assert!((found / expected).ln().abs() < 1e-9, "{found} {expected}");
 }
 
-/// Every figure but those that name a trading.
+/// Returns all figures without those that identify the trading.
 async fn figures(user: &User<'_>, book: &Book, query: &str) -> Value {
     let path = format!("/v1/tradings/{}/performance?{query}", book.trading);
     let mut found = user.get(&path).await.data().clone();
@@ -67,15 +67,15 @@ async fn figures(user: &User<'_>, book: &Book, query: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_backtest_of_years_has_the_figures_of_years() {
+async fn computes_the_figures_of_a_backtest_over_years() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = years(&user, "in order", [0, 1, 2, 3]).await;
 
     let found = figures(&user, &book, "").await;
 
-    // 100, then 59.6 + 40, then 39 + 100, then 98 + 90, then 106 + 20. On average 0.122 a unit with fees: 59 - 24.4 was
-    // won, and 8 - 12.2 was lost.
+    // Equity: 100, 59.6 + 40, 39 + 100, 98 + 90, 106 + 20. The average cost is 0.122 a unit with fees: 59 - 24.4 is a gain,
+    // and 8 - 12.2 a loss.
     for (name, value) in [
         ("quote", json!("BTC")),
         ("from", json!("2018-01-01T00:00:00Z")),
@@ -106,7 +106,7 @@ async fn a_backtest_of_years_has_the_figures_of_years() {
 }
 
 #[tokio::test]
-async fn figures_do_not_depend_on_the_order_of_booking() {
+async fn figures_are_independent_of_the_order_of_booking() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let ordered = years(&user, "in order", [0, 1, 2, 3]).await;
@@ -145,7 +145,7 @@ async fn the_curve_has_a_point_for_each_hour_with_a_trade() {
 }
 
 #[tokio::test]
-async fn figures_may_be_of_a_range_and_in_another_asset() {
+async fn computes_figures_of_a_range_and_in_another_asset() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = years(&user, "grid", [0, 1, 2, 3]).await;
@@ -164,7 +164,7 @@ async fn figures_may_be_of_a_range_and_in_another_asset() {
 }
 
 #[tokio::test]
-async fn a_trading_that_never_traded_has_figures_without_prices() {
+async fn a_trading_without_trades_has_figures_without_prices() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let idle = user.book("idle", "1", "2").await;
@@ -199,7 +199,7 @@ async fn a_deleted_account_still_counts() {
 }
 
 #[tokio::test]
-async fn a_trade_before_its_deposit_is_shown_as_overdrawn() {
+async fn reports_a_trade_before_its_deposit_as_overdrawn() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let late = user.book("late", "0", "100").await;
@@ -212,7 +212,7 @@ async fn a_trade_before_its_deposit_is_shown_as_overdrawn() {
 }
 
 #[tokio::test]
-async fn wrong_parameters_are_refused_by_name() {
+async fn names_invalid_parameters() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "1", "1").await;
@@ -237,7 +237,7 @@ async fn wrong_parameters_are_refused_by_name() {
 }
 
 #[tokio::test]
-async fn a_user_may_have_two_of_these_at_once() {
+async fn limits_a_user_to_two_concurrent_requests() {
     let world = World::start().await;
     let ann = world.user("ann").await;
     let bob = world.user("bob").await;

@@ -1,5 +1,5 @@
-//! A bot trades a candle file through NATS, ingest and the API, and every figure of its performance is that of the
-//! textbook, computed from the transactions by the definitions.
+//! A bot trades a candle file through NATS, ingest and the API. Every figure of its performance must match the textbook
+//! definitions, applied to the transactions.
 
 #![expect(clippy::float_arithmetic, reason = "figures to compare with")]
 
@@ -13,9 +13,9 @@ use std::time::Duration;
 use tiris_domain::money::Number;
 use tiris_testing::{NatsServer, Process, binary};
 
-/// How long the bot may take for a file of weeks.
+/// Time limit of the bot for a file of weeks.
 const LIMIT: Duration = Duration::from_secs(240);
-/// Candles of the bot's own series, when there is no file.
+/// Candles of the bot's built-in series, used without a file.
 const CANDLES: &str = "600";
 
 fn number(value: &Value) -> Option<Number> {
@@ -40,7 +40,7 @@ fn row(shown: &Value, stock: &str) -> Row {
     }
 }
 
-/// All transactions of the user's only trading, in the order in which they happened.
+/// Returns all transactions of the user's only trading, by event time.
 async fn transactions(user: &User<'_>, stock: &str) -> Vec<Row> {
     let mut found = Vec::new();
     let mut cursor = String::new();
@@ -61,7 +61,7 @@ async fn transactions(user: &User<'_>, stock: &str) -> Vec<Row> {
     found.iter().map(|shown| row(shown, stock)).collect()
 }
 
-/// Asserts that an answer has a ratio, but for the last digits, or null.
+/// Asserts that a response has approximately this ratio, or null.
 #[track_caller]
 fn assert_ratio(found: &Value, name: &str, expected: Option<f64>) {
     let expected = expected.filter(|expected| expected.is_finite());
@@ -83,7 +83,7 @@ fn assert_money(found: &Value, name: &str, expected: &Number) {
     assert_eq!(text(&found[name]), expected.rounded().to_string(), "{name}");
 }
 
-/// Lets the demo bot trade, and waits until all of it is booked.
+/// Runs the demo bot, and waits until all trades are booked.
 async fn trade(world: &World, user: &User<'_>) {
     let nats = NatsServer::private().await.expect("NATS");
     let ingest = Process::command(binary("tiris-ingest").expect("built"))
@@ -131,7 +131,7 @@ fn assert_books(found: &Value, textbook: &Textbook) -> Number {
     closing
 }
 
-/// Asserts the range of time and what was earned in all of it.
+/// Asserts the time range and the total return.
 fn assert_total_return(found: &Value, textbook: &Textbook) {
     let first = textbook.curve[0];
     let last = textbook.curve[textbook.curve.len() - 1];
@@ -204,7 +204,7 @@ fn assert_curve(points: &[Value], textbook: &Textbook, closing: &Number) {
 }
 
 #[tokio::test]
-async fn the_figures_of_a_bot_are_those_of_the_textbook() {
+async fn the_figures_of_a_bot_match_the_textbook() {
     let world = World::start().await;
     let user = world.user("ann").await;
     trade(&world, &user).await;

@@ -1,10 +1,10 @@
-//! Each refusal with its status and code.
+//! Rejections with their statuses and codes.
 
 use crate::world::{PUBLIC_BINDING, World};
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn each_rejection_has_its_code_and_moves_nothing() {
+async fn each_rejection_has_its_code_and_moves_no_money() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "1", "1").await;
@@ -54,7 +54,7 @@ async fn each_rejection_has_its_code_and_moves_nothing() {
 }
 
 #[tokio::test]
-async fn a_known_key_of_money_info_that_is_wrong_is_named() {
+async fn names_an_invalid_key_of_money_info() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "1", "1").await;
@@ -98,7 +98,7 @@ async fn a_known_key_of_money_info_that_is_wrong_is_named() {
 }
 
 #[tokio::test]
-async fn unknown_fields_are_refused_where_money_moves() {
+async fn rejects_unknown_fields_where_money_moves() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "1", "1").await;
@@ -122,7 +122,7 @@ async fn unknown_fields_are_refused_where_money_moves() {
 }
 
 #[tokio::test]
-async fn names_are_unique_among_what_a_user_has() {
+async fn names_are_unique_per_user() {
     let world = World::start().await;
     let ann = world.user("ann").await;
     let bob = world.user("bob").await;
@@ -157,7 +157,7 @@ async fn a_name_has_1_to_128_characters() {
 }
 
 #[tokio::test]
-async fn a_real_trading_needs_a_binding_that_the_caller_may_use() {
+async fn a_real_trading_needs_a_usable_binding() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let other = world.user("bob").await;
@@ -178,12 +178,12 @@ async fn a_real_trading_needs_a_binding_that_the_caller_may_use() {
         real(binding).await.assert_error(status, code);
     }
 
-    let made = real(json!(PUBLIC_BINDING)).await;
-    assert_eq!(made.data()["type"], "real");
+    let created = real(json!(PUBLIC_BINDING)).await;
+    assert_eq!(created.data()["type"], "real");
 }
 
 #[tokio::test]
-async fn a_paused_trading_takes_money_and_a_deleted_one_does_not() {
+async fn a_paused_trading_accepts_money_a_deleted_one_does_not() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "1", "1").await;
@@ -213,7 +213,7 @@ async fn a_paused_trading_takes_money_and_a_deleted_one_does_not() {
 }
 
 #[tokio::test]
-async fn a_message_has_at_most_4_kib_as_in_events() {
+async fn limits_a_message_to_4_kib() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "1", "1").await;

@@ -1,4 +1,4 @@
-//! Older history from a copy of the database: who answers which page, and that nobody notices when the copy cannot.
+//! Older history from a replica: which database serves which page, and the fallback to the primary.
 
 use crate::world::settings::settings;
 use crate::world::{User, World, text};
@@ -13,12 +13,12 @@ use uuid::Uuid;
 /// Rows of each database: more than a page of a CSV.
 const ROWS: i32 = 600;
 
-/// How to reach another database.
+/// Settings of another database.
 fn at(url: &str) -> DatabaseConfig {
     settings(url, PathBuf::new()).database
 }
 
-/// Writes a history of the first account into a database, one row a second until an hour ago, whose reason says where it stands.
+/// Writes a history of the first account, one row a second until an hour ago, with the database as the reason of each row.
 async fn history(database: &TestDatabase, place: &'static str) {
     sqlx::raw_sql("SELECT ensure_partitions(now() - interval '1 month', 0)")
         .execute(database.pool())
@@ -45,7 +45,7 @@ async fn history(database: &TestDatabase, place: &'static str) {
     }
 }
 
-/// Copies the first account with what it belongs to.
+/// Copies the first account with its trading and user.
 async fn copy_account(from: &TestDatabase, to: &TestDatabase) {
     let (account, trading, user): (Uuid, Uuid, Uuid) =
         sqlx::query_as("SELECT id, trading_id, user_id FROM sub_accounts ORDER BY id LIMIT 1")
@@ -66,14 +66,14 @@ async fn copy_account(from: &TestDatabase, to: &TestDatabase) {
     .expect("a copy");
 }
 
-/// A cursor behind a moment so many seconds ago.
+/// Returns a cursor to a moment `seconds` ago.
 fn cursor(seconds: i64) -> String {
     let at = chrono::Utc::now() - chrono::Duration::seconds(seconds);
     let micros = at.timestamp_micros().to_be_bytes();
     URL_SAFE_NO_PAD.encode([micros.as_slice(), Uuid::max().as_bytes()].concat())
 }
 
-/// Where the rows of a page stand; one place for all.
+/// Returns the database that served a page.
 async fn place(user: &User<'_>, path: &str) -> String {
     let page = user.get(path).await;
     let rows = page
@@ -94,12 +94,12 @@ async fn place(user: &User<'_>, path: &str) -> String {
     places.remove(0)
 }
 
-/// A world with a replica that has another history of the same account.
+/// Starts an API with a replica that has another history of the same account.
 async fn with_replica(copy: &TestDatabase) -> World {
     World::start_with(|settings| settings.replica = Some(at(copy.url()))).await
 }
 
-/// Fills the primary and the replica with histories of their own.
+/// Fills primary and replica with different histories.
 async fn fill(world: &World, copy: &TestDatabase) {
     history(&world.database, "primary").await;
     copy_account(&world.database, copy).await;
@@ -107,7 +107,7 @@ async fn fill(world: &World, copy: &TestDatabase) {
 }
 
 #[tokio::test]
-async fn only_pages_behind_an_old_cursor_are_read_from_the_replica() {
+async fn reads_only_pages_after_an_old_cursor_from_the_replica() {
     let copy = TestDatabase::new().await.expect("a database");
     let world = with_replica(&copy).await;
     let user = world.user("ann").await;
@@ -152,7 +152,7 @@ async fn a_csv_reads_its_first_rows_from_the_primary() {
 }
 
 #[tokio::test]
-async fn a_deleted_trading_is_gone_also_where_the_replica_has_it() {
+async fn hides_a_deleted_trading_that_the_replica_still_has() {
     let copy = TestDatabase::new().await.expect("a database");
     let world = with_replica(&copy).await;
     let user = world.user("ann").await;
@@ -168,7 +168,7 @@ async fn a_deleted_trading_is_gone_also_where_the_replica_has_it() {
 }
 
 #[tokio::test]
-async fn a_replica_that_hangs_is_waited_for_once() {
+async fn waits_only_once_for_a_hanging_replica() {
     let copy = TestDatabase::new().await.expect("a database");
     let world = World::start_with(|settings| settings.replica = Some(at(copy.url()))).await;
     let user = world.user("ann").await;
@@ -185,12 +185,12 @@ async fn a_replica_that_hangs_is_waited_for_once() {
     assert_eq!(place(&user, &page).await, "primary");
 
     transaction.rollback().await.expect("released");
-    // It would answer this by its copy, which is empty.
+    // The replica, which is empty, would serve this.
     assert_eq!(place(&user, &page).await, "primary");
 }
 
 #[tokio::test]
-async fn a_replica_that_is_away_or_of_no_use_is_not_noticed() {
+async fn falls_back_from_an_unusable_replica() {
     let empty = TestDatabase::empty().await.expect("a database");
     let nowhere = format!(
         "postgres://tiris@127.0.0.1:{}/tiris",

@@ -1,4 +1,4 @@
-//! The running service: tokens from the command line, metrics, log, and stop.
+//! The running service: tokens from the command line, metrics, logs and shutdown.
 
 use crate::service::{Service, run};
 use nix::sys::signal::Signal;
@@ -53,7 +53,7 @@ async fn a_token_from_the_command_line_works() {
 }
 
 #[tokio::test]
-async fn a_token_for_another_address_makes_another_user() {
+async fn a_token_for_another_address_creates_another_user() {
     let service = Service::start(&[]).await;
 
     let ann = service.token(&["--email", "ann@example.com", "--json"]);
@@ -63,7 +63,7 @@ async fn a_token_for_another_address_makes_another_user() {
 }
 
 #[tokio::test]
-async fn the_health_command_reports_whether_the_service_runs() {
+async fn the_health_command_reports_the_service() {
     let mut service = Service::start(&[]).await;
     let port = service.admin_port;
     let listen = format!("0.0.0.0:{port}");
@@ -71,18 +71,18 @@ async fn the_health_command_reports_whether_the_service_runs() {
 
     health().output();
     service.stop().await;
-    let gone = health();
+    let stopped = health();
 
-    assert_eq!(gone.code, Some(1));
+    assert_eq!(stopped.code, Some(1));
     let unreachable = format!("no answer from http://127.0.0.1:{port}/health/ready");
-    assert!(gone.error().contains(&unreachable), "{}", gone.stderr);
+    assert!(stopped.error().contains(&unreachable), "{}", stopped.stderr);
 }
 
 #[tokio::test]
-async fn metrics_count_requests_and_time_statements() {
+async fn metrics_count_requests_and_measure_statements() {
     let service = Service::start(&[]).await;
-    let made = service.token(&ANN);
-    let token = made.output();
+    let created = service.token(&ANN);
+    let token = created.output();
     let unknown = format!("/v1/sub-accounts/{}", uuid::Uuid::nil());
 
     service.get("/v1/users/me", token, "t").await;
@@ -109,7 +109,7 @@ async fn metrics_count_requests_and_time_statements() {
     assert_eq!(public.status(), StatusCode::NOT_FOUND);
 }
 
-/// Lines of a log that carry a trace id.
+/// Returns the log lines with a trace id.
 fn traced(log: &str, trace_id: &str) -> Vec<Value> {
     log.lines()
         .map(|line| serde_json::from_str::<Value>(line).expect("JSON"))
@@ -118,11 +118,11 @@ fn traced(log: &str, trace_id: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn each_request_is_logged_in_one_line_without_secrets() {
+async fn logs_each_request_in_one_line_without_secrets() {
     let mut service = Service::start(&[]).await;
 
-    let made = service.token(&[&ANN[..], &["--json"]].concat()).json();
-    let token = made["token"].as_str().expect("a token");
+    let created = service.token(&[&ANN[..], &["--json"]].concat()).json();
+    let token = created["token"].as_str().expect("a token");
     let fine = "/v1/transactions?order_id=unlogged";
     service.get(fine, token, "mine-1").await;
     let wrong = "/v1/transactions?limit=no";
@@ -133,7 +133,7 @@ async fn each_request_is_logged_in_one_line_without_secrets() {
     let lines = traced(&log, "mine-1");
 
     assert_eq!(lines.len(), 1, "{log}");
-    assert_eq!(lines[0]["user_id"], made["user_id"]);
+    assert_eq!(lines[0]["user_id"], created["user_id"]);
     assert_eq!(lines[0]["metadata"]["path"], "/v1/transactions");
 
     for (id, level, code) in [
@@ -152,8 +152,8 @@ async fn each_request_is_logged_in_one_line_without_secrets() {
 }
 
 #[tokio::test]
-async fn a_service_that_stops_is_not_ready_but_still_serves() {
-    // Longer than the test, so that all it sees is from before the end.
+async fn a_stopping_service_is_unready_but_serves() {
+    // Longer than the test, so that the service is still draining.
     let mut service = Service::start(&[("TIRIS_DRAIN_LEAD_SECONDS", "60")]).await;
 
     service.process.signal(Signal::SIGTERM).expect("signalled");

@@ -1,4 +1,4 @@
-//! Credentials stay with their owner, move to another key while they are used, and are in clear nowhere.
+//! Encryption of credentials: binding to the owner, rotation of keys, and no clear text.
 
 mod in_clear;
 mod rotation;
@@ -19,7 +19,7 @@ fn random_key() -> String {
     STANDARD.encode(rand::random::<[u8; 32]>())
 }
 
-/// Keys of a service, the first one current, and the one of its fingerprints.
+/// Encryption keys of a service, the first one current, and its fingerprint key.
 #[derive(Clone)]
 struct Keys {
     keys: String,
@@ -40,7 +40,7 @@ impl Keys {
     }
 }
 
-/// Another process of the same service, with other keys.
+/// Starts another process of the same service, with other keys.
 async fn beside(world: &World, keys: &Keys) -> World {
     World::start_with(|changed| {
         changed.database = settings(world.database.url(), world.key_file.clone()).database;
@@ -50,7 +50,7 @@ async fn beside(world: &World, keys: &Keys) -> World {
     .await
 }
 
-/// The same user at another process.
+/// Returns the same user at another process.
 fn same<'w>(user: &User<'_>, world: &'w World) -> User<'w> {
     User {
         world,
@@ -68,7 +68,7 @@ const MOVES: [&str; 2] = [
 ];
 
 #[tokio::test]
-async fn a_moved_ciphertext_is_not_shown_to_its_new_owner() {
+async fn never_decrypts_a_moved_ciphertext_for_another_user() {
     let world = World::start().await;
     let ann = world.user("ann").await;
     let eve = world.user("eve").await;
@@ -99,7 +99,7 @@ async fn a_moved_ciphertext_is_not_shown_to_its_new_owner() {
     }
 }
 
-/// A process with other keys, which cannot read what the first one encrypted.
+/// Starts a process with other keys, which cannot decrypt existing credentials.
 async fn with_lost_keys(world: &World) -> World {
     let keys = Keys {
         keys: format!("other:{}", random_key()),
@@ -108,7 +108,7 @@ async fn with_lost_keys(world: &World) -> World {
     beside(world, &keys).await
 }
 
-/// A binding with a passphrase.
+/// Creates a binding with a passphrase.
 async fn binding(user: &User<'_>) -> String {
     let mut new = new_binding("main", "okx", KEY);
     new["passphrase"] = json!("old");
@@ -116,7 +116,7 @@ async fn binding(user: &User<'_>) -> String {
 }
 
 #[tokio::test]
-async fn credentials_whose_key_is_lost_are_shown_as_unreadable() {
+async fn reports_credentials_with_a_lost_key_as_unreadable() {
     let exchanges = Exchanges::start().await;
     let world = World::start_with(|settings| settings.exchanges = exchanges.settings(false)).await;
     let ann = world.user("ann").await;
@@ -138,7 +138,7 @@ async fn credentials_whose_key_is_lost_are_shown_as_unreadable() {
 }
 
 #[tokio::test]
-async fn credentials_whose_key_is_lost_must_be_given_again() {
+async fn credentials_with_a_lost_key_must_be_replaced() {
     let world = World::start().await;
     let ann = world.user("ann").await;
     let path = binding(&ann).await;
@@ -167,7 +167,7 @@ async fn credentials_whose_key_is_lost_must_be_given_again() {
 }
 
 #[tokio::test]
-async fn only_readable_credentials_count_as_revealed() {
+async fn audits_only_successful_reveals() {
     let world = World::start().await;
     let ann = world.user("ann").await;
     let path = binding(&ann).await;

@@ -10,7 +10,7 @@ use tiris_testing::{Process, TestDatabase, free_port, scratch_dir};
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tiris-api");
 const START_LIMIT: Duration = Duration::from_secs(20);
 
-/// Variables that a command must not take from the environment of the tests.
+/// Variables that commands must not inherit from the tests.
 const VARIABLES: [&str; 8] = [
     "DATABASE_URL",
     "TIRIS_ENV",
@@ -135,7 +135,7 @@ impl Service {
         }
     }
 
-    /// Makes a token on the command line.
+    /// Creates a token on the command line.
     pub(crate) fn token(&self, arguments: &[&str]) -> Ran {
         let environment = [
             ("DATABASE_URL", self.database.url()),
@@ -150,7 +150,7 @@ impl Service {
         metrics.text().await.expect("text")
     }
 
-    /// Stops the service, which must end in success, and returns its log.
+    /// Stops the service, which must exit successfully, and returns its log.
     pub(crate) async fn stop(&mut self) -> String {
         let stopped = self.process.terminate(START_LIMIT).await.expect("stopped");
         assert!(stopped.success(), "{stopped}");

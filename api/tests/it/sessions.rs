@@ -1,4 +1,4 @@
-//! Sessions: role and status come from the database, not from the token; renewing and ending them.
+//! Sessions: role and status come from the database, not from the token; refresh and sign-out.
 
 use crate::world::{User, World, text};
 use reqwest::Method;
@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tiris_testing::eventually;
 
-/// What the contract promises.
+/// Guaranteed by the API contract.
 const NOTICED_WITHIN: Duration = Duration::from_secs(10);
 
 const ME: &str = "/v1/users/me";
@@ -25,7 +25,7 @@ async fn expire(user: &User<'_>) {
 }
 
 #[tokio::test]
-async fn a_disabled_user_without_a_session_is_reported_as_disabled() {
+async fn reports_a_disabled_user_even_without_a_session() {
     let world = World::start().await;
     let user = world.user("ann").await;
     user.set_status("disabled").await;
@@ -37,7 +37,7 @@ async fn a_disabled_user_without_a_session_is_reported_as_disabled() {
 }
 
 #[tokio::test]
-async fn a_deleted_user_and_an_expired_session_are_signed_out() {
+async fn rejects_deleted_users_and_expired_sessions() {
     let world = World::start().await;
     let ann = world.user("ann").await;
     let bob = world.user("bob").await;
@@ -54,7 +54,7 @@ async fn a_deleted_user_and_an_expired_session_are_signed_out() {
 async fn a_revoked_session_stops_within_ten_seconds() {
     let world = World::start().await;
     let user = world.user("ann").await;
-    // So that the session is remembered.
+    // Caches the session.
     user.get(ME).await.data();
 
     revoke(&user).await;
@@ -62,7 +62,7 @@ async fn a_revoked_session_stops_within_ten_seconds() {
     refuses(&user, world.address).await;
 }
 
-/// Gives a session a refresh token.
+/// Sets the refresh token of a session.
 async fn renewable(user: &User<'_>, token: &str) {
     sqlx::query("UPDATE sessions SET refresh_token_hash = $2 WHERE id = $1")
         .bind(user.session)
@@ -103,7 +103,7 @@ async fn a_sign_out_reaches_every_replica_within_ten_seconds() {
 }
 
 #[tokio::test]
-async fn a_sign_out_ends_no_other_session_of_the_user() {
+async fn a_sign_out_keeps_other_sessions_of_the_user() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let other = world.session(user.id).await;
@@ -115,7 +115,7 @@ async fn a_sign_out_ends_no_other_session_of_the_user() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_gives_access_until_its_session_ends() {
+async fn a_refresh_token_works_until_its_session_ends() {
     let world = World::start().await;
     let user = world.user("ann").await;
     renewable(&user, "the-refresh-token").await;
@@ -138,7 +138,7 @@ async fn a_refresh_token_gives_access_until_its_session_ends() {
 }
 
 #[tokio::test]
-async fn a_wrong_refresh_token_is_refused() {
+async fn rejects_a_wrong_refresh_token() {
     let world = World::start().await;
     let user = world.user("ann").await;
     renewable(&user, "the-refresh-token").await;

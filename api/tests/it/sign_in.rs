@@ -1,4 +1,4 @@
-//! Signing in by Google and by WeChat, from the first click to the books.
+//! Sign-in at Google and WeChat.
 
 use crate::stub::{REDIRECT, Stub, carried};
 use crate::world::{Answer, User, World, text};
@@ -10,7 +10,7 @@ use tiris_domain::ids::UserId;
 
 const VERIFIER: &str = "what only this browser knows";
 
-/// An API with providers.
+/// Starts an API with identity providers.
 pub(crate) async fn world() -> (World, Stub) {
     let stub = Stub::start().await;
     let providers = stub.settings();
@@ -20,7 +20,7 @@ pub(crate) async fn world() -> (World, Stub) {
     )
 }
 
-/// A login that has begun.
+/// A pending login.
 pub(crate) struct Begun {
     pub(crate) auth_url: String,
     pub(crate) state: String,
@@ -44,13 +44,13 @@ impl Begun {
         }
     }
 
-    /// The person agrees at Google, which returns this code.
+    /// Consents at Google, and returns the authorization code.
     pub(crate) fn agreed(&self, stub: &Stub, subject: &str, email: &str) -> String {
         let claims = stub.claims(&self.auth_url, subject, email);
         stub.agree(&self.auth_url, &claims)
     }
 
-    /// What the client sends when the person comes back.
+    /// Returns the request of the client after the redirect.
     pub(crate) fn callback(&self, code: &str) -> Value {
         json!({"provider": self.provider, "code": code, "state": self.state, "redirect_uri": REDIRECT,
                "login_verifier": VERIFIER})
@@ -61,7 +61,7 @@ impl Begun {
     }
 }
 
-/// Signs in at Google as the person with this subject and address.
+/// Signs in at Google with this subject and address.
 pub(crate) async fn by_google(
     world: &World,
     stub: &Stub,
@@ -95,7 +95,7 @@ fn user_of<'w>(world: &'w World, signed_in: &Answer) -> User<'w> {
 }
 
 #[tokio::test]
-async fn a_first_sign_in_by_google_makes_a_user() {
+async fn a_first_google_sign_in_creates_a_user() {
     let (world, stub) = world().await;
 
     let answer = by_google(&world, &stub, "g-1", "ann@example.com", true).await;
@@ -117,7 +117,7 @@ async fn a_first_sign_in_by_google_makes_a_user() {
 }
 
 #[tokio::test]
-async fn a_first_sign_in_makes_a_paper_trading() {
+async fn a_first_sign_in_creates_a_paper_trading() {
     let (world, stub) = world().await;
 
     let answer = by_google(&world, &stub, "g-1", "ann@example.com", true).await;
@@ -131,7 +131,7 @@ async fn a_first_sign_in_makes_a_paper_trading() {
 }
 
 #[tokio::test]
-async fn a_sign_in_keeps_only_a_hash_of_our_refresh_token() {
+async fn stores_only_a_hash_of_the_refresh_token() {
     let (world, stub) = world().await;
 
     let answer = by_google(&world, &stub, "g-1", "ann@example.com", true).await;
@@ -152,7 +152,7 @@ async fn a_sign_in_keeps_only_a_hash_of_our_refresh_token() {
 }
 
 #[tokio::test]
-async fn a_returning_user_is_known_by_subject_whatever_the_address() {
+async fn recognizes_a_user_by_subject_not_by_address() {
     let (world, stub) = world().await;
 
     let first = by_google(&world, &stub, "g-1", "ann@example.com", true).await;
@@ -177,7 +177,7 @@ async fn a_returning_user_is_known_by_subject_whatever_the_address() {
 }
 
 #[tokio::test]
-async fn simultaneous_sign_ins_of_one_new_person_make_one_user() {
+async fn concurrent_first_sign_ins_create_one_user() {
     let (world, stub) = world().await;
     let many = (0..4).map(|_| by_google(&world, &stub, "g-1", "ann@example.com", true));
     let answers = futures_util::future::join_all(many).await;
@@ -190,7 +190,7 @@ async fn simultaneous_sign_ins_of_one_new_person_make_one_user() {
 }
 
 #[tokio::test]
-async fn one_of_several_people_with_one_address_gets_it() {
+async fn only_one_of_several_users_gets_an_address() {
     let (world, stub) = world().await;
     let subjects = ["g-1", "g-2", "g-3", "g-4"];
     let many = subjects.map(|subject| by_google(&world, &stub, subject, "ann@example.com", true));
@@ -209,7 +209,7 @@ async fn one_of_several_people_with_one_address_gets_it() {
 }
 
 #[tokio::test]
-async fn an_account_is_linked_only_by_a_verified_unlinked_address() {
+async fn links_accounts_only_by_verified_unlinked_addresses() {
     let (world, stub) = world().await;
     let ann = world.user("ann").await;
 
@@ -220,14 +220,14 @@ async fn an_account_is_linked_only_by_a_verified_unlinked_address() {
     assert_eq!(tied.data()["user"]["id"], json!(ann.id));
 
     let successor = by_google(&world, &stub, "g-3", "ann@example.com", true).await;
-    // An address that was given to somebody else.
+    // An address that now belongs to another user.
     successor.assert_error(409, "EMAIL_EXISTS");
 
     let unknown = by_google(&world, &stub, "g-4", "bob@example.com", false).await;
     assert_eq!(
         unknown.data()["user"]["email"],
         Value::Null,
-        "nobody vouches for it"
+        "the provider has not verified it"
     );
 
     let owner = by_google(&world, &stub, "g-5", "bob@example.com", true).await;
@@ -235,7 +235,7 @@ async fn an_account_is_linked_only_by_a_verified_unlinked_address() {
 }
 
 #[tokio::test]
-async fn disabled_users_cannot_sign_in_and_deleted_ones_start_anew() {
+async fn disabled_users_cannot_sign_in_deleted_ones_start_anew() {
     let (world, stub) = world().await;
 
     let first = by_google(&world, &stub, "g-1", "ann@example.com", true).await;
@@ -258,7 +258,7 @@ async fn disabled_users_cannot_sign_in_and_deleted_ones_start_anew() {
 }
 
 #[tokio::test]
-async fn wechat_users_are_known_by_unionid_or_else_by_openid() {
+async fn recognizes_wechat_users_by_unionid_or_openid() {
     let (world, stub) = world().await;
 
     let login = Begun::at(&world, "wechat").await;
@@ -299,7 +299,7 @@ async fn wechat_users_are_known_by_unionid_or_else_by_openid() {
 }
 
 #[tokio::test]
-async fn a_first_trading_is_never_on_a_deleted_binding() {
+async fn the_first_trading_never_uses_a_deleted_binding() {
     let (world, stub) = world().await;
     let mut deletion = world.pool().begin().await.expect("a transaction");
     // Locked as the API locks it.
@@ -329,7 +329,7 @@ async fn a_first_trading_is_never_on_a_deleted_binding() {
 }
 
 #[tokio::test]
-async fn a_first_trading_needs_no_binding() {
+async fn the_first_trading_needs_no_binding() {
     let (world, stub) = world().await;
     world
         .execute("UPDATE exchange_bindings SET status = 'deleted'")
@@ -344,7 +344,7 @@ async fn a_first_trading_needs_no_binding() {
 }
 
 #[tokio::test]
-async fn simultaneous_sign_ins_with_and_without_unionid_make_one_user() {
+async fn concurrent_sign_ins_with_and_without_unionid_create_one_user() {
     let (world, stub) = world().await;
     let person = |at: usize| match at % 2 {
         0 => json!({"openid": "o-1"}),
@@ -370,7 +370,7 @@ async fn simultaneous_sign_ins_with_and_without_unionid_make_one_user() {
 }
 
 #[tokio::test]
-async fn two_users_of_one_later_unionid_stay_two() {
+async fn users_stay_separate_when_they_turn_out_to_share_a_unionid() {
     let (world, stub) = world().await;
 
     let by_openid = by_wechat(&world, &stub, json!({"openid": "o-1"})).await;
@@ -380,7 +380,7 @@ async fn two_users_of_one_later_unionid_stay_two() {
     assert_ne!(id(&by_openid), id(&by_unionid));
 
     let both = by_wechat(&world, &stub, json!({"openid": "o-1", "unionid": "u-1"})).await;
-    assert_eq!(id(&both), id(&by_unionid), "the unionid is looked at first");
+    assert_eq!(id(&both), id(&by_unionid), "the unionid takes precedence");
     assert_eq!(
         id(&by_wechat(&world, &stub, json!({"openid": "o-1"})).await),
         id(&by_openid)

@@ -1,8 +1,8 @@
-//! Tests of what a machine may lack.
+//! Skips tests whose requirements the machine does not meet.
 
 use std::io::Write;
 
-/// Says that `what` was not tested and why; fails where the variable `requirement` is `required`.
+/// Prints what was not tested and why; fails when the variable `requirement` is `required`.
 pub(crate) fn skip(requirement: &str, what: &str, why: &str) {
     assert_ne!(
         std::env::var(requirement).as_deref(),
@@ -10,7 +10,7 @@ pub(crate) fn skip(requirement: &str, what: &str, why: &str) {
         "{why}"
     );
 
-    // Past the test runner, which shows what a test prints only when it fails.
+    // Bypasses the test runner, which hides the output of successful tests.
     let skipped = format!("SKIPPED: {what} was not tested: {why}\n");
     std::io::stderr()
         .write_all(skipped.as_bytes())

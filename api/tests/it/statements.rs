@@ -1,4 +1,4 @@
-//! Statements that the API sends to the database, as the database reports them.
+//! The statements of the API, as the database reports them.
 
 mod cost;
 mod index;
@@ -15,16 +15,16 @@ use std::collections::HashMap;
 use tiris_testing::{Partition, Scan, Statement, Statements, partitions};
 use uuid::Uuid;
 
-/// Rows of the histories, of which one in twenty is the caller's: an index is worth it where others have more.
+/// Rows of the histories. One in twenty belongs to the caller, so that an index pays off.
 const ROWS: i32 = 100_000;
-/// Months before this one over which they are spread, few enough that an index is worth it in each part.
+/// Months over which the rows are spread, few enough that an index pays off in each partition.
 const MONTHS: i32 = 5;
 /// A partition that began later is small.
 const BEGUN: chrono::Duration = chrono::Duration::days(7);
-/// Months of a history that is long.
+/// Months of a long history.
 const MANY_MONTHS: i32 = 24;
 
-/// A world that records its statements, all over one connection, so that they come in order.
+/// An API that records its statements, over one connection, so that they are in order.
 struct Recorded {
     world: World,
     statements: Statements,
@@ -44,7 +44,7 @@ impl Recorded {
         }
     }
 
-    /// Returns the statements that `act` causes. The probe after it brings the end of the last one.
+    /// Returns the statements that `act` causes. The probe after it flushes the last one.
     async fn during(&self, act: impl AsyncFnOnce()) -> Vec<Statement> {
         let probe = async || drop(self.world.anonymous("/health/ready").await.data().clone());
         probe().await;
@@ -69,7 +69,7 @@ const INSERT_LOGS: &str = "INSERT INTO trading_logs (id, timestamp, user_id, tra
          'o' || n / 3, jsonb_build_object('n', n % 1000) \
      FROM rows";
 
-/// Fills both histories, spread over months, with rows of this book and of many others.
+/// Fills both histories with rows of this book and of many others, spread over months.
 async fn fill(user: &User<'_>, book: &Book, months: i32) -> HashMap<String, Partition> {
     let rows = "WITH rows AS (SELECT n, n % 20 = 0 AS mine, now() - $6 * interval '1 month' * n / $1 AS at, \
                    gen_random_uuid() AS other FROM generate_series(1, $1) AS n)";
@@ -106,8 +106,8 @@ fn id(text: &str) -> Uuid {
     text.parse().expect("an id")
 }
 
-/// Steps that read all of a partition of a time series. One that is empty, as those of coming months are, is no matter, nor
-/// one that has only begun: it has so few rows that no index is worth it, whatever day it is.
+/// Returns the steps that read a whole partition of a time series, except for empty or small ones, such as those of the
+/// current and coming months, where an index does not pay off.
 fn whole_partitions(
     statements: &[Statement],
     parts: &HashMap<String, Partition>,
@@ -132,7 +132,7 @@ fn cursor(at: DateTime<Utc>, id: Uuid) -> String {
     URL_SAFE_NO_PAD.encode([micros.as_slice(), id.as_bytes().as_slice()].concat())
 }
 
-/// The first moment of a month so many before this one.
+/// Returns the start of the month `ago` months before this one.
 async fn month(pool: &PgPool, ago: i32) -> DateTime<Utc> {
     let query = "SELECT date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' - $1 * interval '1 month'";
     sqlx::query_scalar(query)
@@ -146,7 +146,7 @@ fn stamp(time: DateTime<Utc>) -> String {
     time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// The partitions that were read.
+/// Returns the partitions that were read.
 fn parts_read<'p>(
     statements: &[Statement],
     parts: &'p HashMap<String, Partition>,

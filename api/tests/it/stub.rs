@@ -1,4 +1,4 @@
-//! Identity providers of the tests, over real HTTP: one that speaks OpenID Connect as Google does, and WeChat.
+//! Stub identity providers over HTTP: Google (OpenID Connect) and WeChat.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -48,13 +48,13 @@ impl Pair {
     }
 }
 
-/// The provider's key, and one that is not.
+/// Returns the provider's key and a foreign key.
 pub(crate) fn pairs() -> &'static (Pair, Pair) {
     static PAIRS: OnceLock<(Pair, Pair)> = OnceLock::new();
     PAIRS.get_or_init(|| (Pair::make(), Pair::make()))
 }
 
-/// What the provider promised for a code.
+/// The response that the provider prepared for a code.
 struct Grant {
     challenge: String,
     redirect_uri: String,
@@ -76,7 +76,7 @@ pub(crate) struct Stub {
     memory: Shared,
 }
 
-/// What the browser carries to the provider.
+/// Returns the parameters of an authorization URL.
 pub(crate) fn carried(auth_url: &str) -> Parameters {
     Url::parse(auth_url)
         .expect("a URL")
@@ -134,7 +134,7 @@ impl Stub {
         }
     }
 
-    /// Claims of a person with this e-mail address for the login at `auth_url`.
+    /// Returns the claims of a user with this e-mail address for the login at `auth_url`.
     pub(crate) fn claims(&self, auth_url: &str, subject: &str, email: &str) -> Value {
         let now = Utc::now().timestamp();
         json!({"iss": self.base, "aud": CLIENT, "sub": subject, "email": email, "email_verified": true,
@@ -142,7 +142,7 @@ impl Stub {
                "nonce": carried(auth_url)["nonce"], "iat": now, "exp": now + 600})
     }
 
-    /// The person agrees: a code, for which the provider will answer with this id token.
+    /// Consents, and returns a code for which the provider will return this id token.
     pub(crate) fn agree_to(&self, auth_url: &str, id_token: String) -> String {
         let asked = carried(auth_url);
 
@@ -165,7 +165,7 @@ impl Stub {
         code
     }
 
-    /// The person agrees, and the provider says so.
+    /// Consents, and returns a code for which the provider will return these claims.
     pub(crate) fn agree(&self, auth_url: &str, claims: &Value) -> String {
         self.agree_to(
             auth_url,
@@ -173,7 +173,7 @@ impl Stub {
         )
     }
 
-    /// A person at WeChat: a code.
+    /// Consents at WeChat, and returns a code.
     pub(crate) fn agree_at_wechat(&self, person: Value) -> String {
         let code = format!("code-{:016x}", rand::random::<u64>());
         self.memory
@@ -184,13 +184,13 @@ impl Stub {
         code
     }
 
-    /// How often the keys were asked for.
+    /// Returns the number of requests for the keys.
     pub(crate) fn keys_asked(&self) -> usize {
         self.memory.lock().expect("a lock").keys_asked
     }
 }
 
-/// An id token.
+/// Signs an id token.
 pub(crate) fn sign(
     claims: &Value,
     pair: &Pair,
@@ -222,7 +222,7 @@ fn keys(memory: Data<&Shared>) -> Response {
     )
 }
 
-/// Codes whose answers are trouble of every kind.
+/// Returns the error response to a code that stands for a failure.
 async fn trouble(code: &str) -> Option<Response> {
     Some(match code {
         "slow" => {

@@ -1,4 +1,4 @@
-//! Sub-accounts change their name, never their money; they go when they are empty, and holds of dead bots are released.
+//! Changes and deletion of sub-accounts, and release of holds of bots that no longer run.
 
 use crate::world::{World, text};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use tiris_domain::ids::new_id;
 use tiris_store::ledger::{Disposition, Source, apply_batch};
 
 #[tokio::test]
-async fn a_change_takes_name_and_info() {
+async fn a_change_sets_name_and_info() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "5", "1").await;
@@ -51,7 +51,7 @@ async fn a_change_never_takes_money() {
 }
 
 #[tokio::test]
-async fn an_account_with_money_or_holds_stays() {
+async fn rejects_deleting_an_account_with_money_or_holds() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "5", "0").await;
@@ -68,7 +68,7 @@ async fn an_account_with_money_or_holds_stays() {
 }
 
 #[tokio::test]
-async fn an_empty_account_goes_and_leaves_its_history() {
+async fn deletes_an_empty_account_but_not_its_history() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "5", "0").await;
@@ -96,13 +96,13 @@ async fn an_empty_account_goes_and_leaves_its_history() {
     assert_eq!(world.audited(&book.stock).await, ["sub_account.delete"]);
     world.verify().await;
 
-    // Its name is free again.
+    // The name is available again.
     let again = json!({"trading_id": book.trading, "name": "stock", "symbol": "ETH"});
     user.post("/v1/sub-accounts", again).await.data();
 }
 
 #[tokio::test]
-async fn a_deposit_under_way_keeps_the_account() {
+async fn a_concurrent_deposit_prevents_the_deletion() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "0", "0").await;
@@ -185,7 +185,7 @@ async fn a_released_hold_is_logged_and_audited() {
 }
 
 #[tokio::test]
-async fn a_hold_that_is_not_there_cannot_be_released() {
+async fn rejects_releasing_a_missing_hold() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "5", "1").await;
@@ -208,7 +208,7 @@ async fn a_hold_that_is_not_there_cannot_be_released() {
 }
 
 #[tokio::test]
-async fn a_hold_is_released_once_by_many_requests_at_once() {
+async fn concurrent_requests_release_a_hold_once() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "5", "1").await;

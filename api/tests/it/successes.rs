@@ -1,4 +1,4 @@
-//! Every operation of the document, done: it answers with the status and in the form the document promises.
+//! Every operation of the OpenAPI document returns the documented status and schema.
 
 use crate::access::{Thing, path_of, things};
 use crate::exchanges::Exchanges;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 const JSON: &str = "application/json; charset=utf-8";
 
-/// Why a value is not what a schema of the document says; `None` when it is.
+/// Returns the difference between a value and its schema; `None` when the value is valid.
 fn mismatch(document: &Value, schema: &Value, value: &Value, place: &str) -> Option<String> {
     if let Some(path) = schema["$ref"].as_str() {
         let name = path
@@ -47,7 +47,7 @@ fn no_choice(document: &Value, schema: &Value, value: &Value, place: &str) -> Op
     None
 }
 
-/// Whether a value is of another type than its schema says, or no value of an enumeration.
+/// Returns the mismatch of type or enumeration of a value.
 fn wrong_kind(schema: &Value, value: &Value, place: &str) -> Option<String> {
     let known = schema["enum"].as_array();
     if known.is_some_and(|known| !known.contains(value)) {
@@ -67,7 +67,7 @@ fn wrong_kind(schema: &Value, value: &Value, place: &str) -> Option<String> {
     (!is_right).then(|| format!("{place} is no {}: {value}", schema["type"]))
 }
 
-/// The mismatch of the fields or items of a value.
+/// Returns the mismatch of the fields or items of a value.
 fn wrong_content(document: &Value, schema: &Value, value: &Value, place: &str) -> Option<String> {
     for name in schema["required"].as_array().into_iter().flatten() {
         if value.get(name.as_str().expect("a name")).is_none() {
@@ -96,7 +96,7 @@ fn wrong_content(document: &Value, schema: &Value, value: &Value, place: &str) -
         .find_map(|item| mismatch(document, &schema["items"], item, &format!("{place}[]")))
 }
 
-/// What operations are done with.
+/// The resources that operations need.
 struct Place<'u> {
     world: &'u World,
     stub: &'u Stub,
@@ -108,7 +108,7 @@ struct Place<'u> {
 }
 
 impl Place<'_> {
-    /// Does an operation.
+    /// Calls an operation.
     async fn answer(&self, seq: i64, method: &Method, path: &str) -> Answer {
         if path.starts_with("/v1/auth/") {
             return self.signing_in(path).await;
@@ -164,7 +164,7 @@ impl Place<'_> {
     }
 }
 
-/// That the stream begins.
+/// Asserts that the stream begins.
 async fn assert_streams(user: &User<'_>) {
     let request = http_client().get(format!("http://{}/v1/stream", user.world.address));
     let answer = request
@@ -180,7 +180,7 @@ async fn assert_streams(user: &User<'_>) {
 }
 
 #[tokio::test]
-async fn every_operation_succeeds_as_the_document_promises() {
+async fn every_operation_matches_the_document() {
     let exchanges = Exchanges::start().await;
     let stub = Stub::start().await;
     let world = World::start_with(|settings| {

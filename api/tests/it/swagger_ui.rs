@@ -1,19 +1,19 @@
-//! Swagger UI in a real browser, used as a person would.
+//! Swagger UI in a real browser.
 
 use crate::browser::{self, Browser};
 use crate::skip::skip;
 use crate::world::{World, text};
 use serde_json::Value;
 
-/// Set to `required` where a browser must be there.
+/// Set to `required` where a browser must be available.
 const REQUIREMENT: &str = "TIRIS_BROWSER";
 
-/// Where an operation is shown.
+/// Returns the selector of an operation.
 fn block(operation: &str) -> String {
     format!("[id^=operations-][id$=-{operation}]")
 }
 
-/// Opens an operation to try it out.
+/// Opens the form of an operation.
 async fn open(browser: &mut Browser, operation: &str) {
     let block = block(operation);
     browser
@@ -22,13 +22,13 @@ async fn open(browser: &mut Browser, operation: &str) {
     browser.click(&format!("{block} .try-out__btn")).await;
 }
 
-/// An answer as the page shows it.
+/// A response as the page shows it.
 struct Shown {
     status: String,
     body: Value,
 }
 
-/// Executes an open operation, reads the answer, and clears it away.
+/// Executes an open operation, reads the response, and clears it.
 async fn execute(browser: &mut Browser, operation: &str) -> Shown {
     let block = block(operation);
     let answer = format!("{block} .live-responses-table .response");
@@ -57,7 +57,7 @@ async fn authorize(browser: &mut Browser, token: &str) {
 }
 
 #[tokio::test]
-async fn a_person_authorizes_and_trades_in_swagger_ui() {
+async fn authorizes_and_trades_in_swagger_ui() {
     let Some(program) = browser::find() else {
         return skip(
             REQUIREMENT,
@@ -85,9 +85,9 @@ async fn a_person_authorizes_and_trades_in_swagger_ui() {
     let body = format!("{} textarea.body-param__text", block("createTradingLog"));
     let trade = book.trade("long").to_string();
     browser.fill_in(&body, &trade).await;
-    let made = execute(&mut browser, "createTradingLog").await;
-    assert_eq!(made.status, "201", "{}", made.body);
-    assert_eq!(made.body["data"]["type"], "long", "{}", made.body);
+    let created = execute(&mut browser, "createTradingLog").await;
+    assert_eq!(created.status, "201", "{}", created.body);
+    assert_eq!(created.body["data"]["type"], "long", "{}", created.body);
     assert_eq!(ann.balance(&book.stock).await, "12");
 
     let loaded = "performance.getEntriesByType('resource').map(entry => entry.name)";

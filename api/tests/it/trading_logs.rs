@@ -1,4 +1,4 @@
-//! Admins delete trading logs, but none that moved money.
+//! Deletion of trading logs by admins.
 
 use crate::world::book::Book;
 use crate::world::{User, World};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tiris_domain::ids::new_id;
 use uuid::Uuid;
 
-/// Path of a log that moved nothing.
+/// Creates a log without postings, and returns its path.
 async fn note(user: &User<'_>, book: &Book) -> String {
     let mut note = book.note();
     note["sub_account_id"] = json!(book.stock);
@@ -14,7 +14,7 @@ async fn note(user: &User<'_>, book: &Book) -> String {
 }
 
 #[tokio::test]
-async fn an_admin_deletes_a_log_that_moved_nothing() {
+async fn an_admin_deletes_a_log_without_postings() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let root = world.admin("root").await;
@@ -30,7 +30,7 @@ async fn an_admin_deletes_a_log_that_moved_nothing() {
 }
 
 #[tokio::test]
-async fn a_deleted_log_is_kept_in_the_audit_trail() {
+async fn the_audit_trail_records_a_deleted_log() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let root = world.admin("root").await;
@@ -51,7 +51,7 @@ async fn a_deleted_log_is_kept_in_the_audit_trail() {
 }
 
 #[tokio::test]
-async fn a_log_that_moved_money_stays() {
+async fn rejects_deleting_a_log_that_moved_money() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let root = world.admin("root").await;
@@ -67,7 +67,7 @@ async fn a_log_that_moved_money_stays() {
 }
 
 #[tokio::test]
-async fn users_cannot_delete_logs_and_admins_only_those_there_are() {
+async fn only_admins_delete_logs_and_only_existing_ones() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let root = world.admin("root").await;

@@ -1,4 +1,4 @@
-//! Tradings change, and go: with all they held, or with their history kept.
+//! Changes and deletion of tradings.
 
 mod deletion;
 
@@ -25,14 +25,14 @@ async fn real(user: &User<'_>, name: &str, deposit: &str) -> Real {
     Real { trading, account }
 }
 
-/// Everything the database still has of a trading.
+/// Returns all remaining rows of a trading.
 const LEFT: &str = "SELECT (SELECT count(*) FROM transactions WHERE trading_id = $1) \
     + (SELECT count(*) FROM trading_logs WHERE trading_id = $1) + (SELECT count(*) FROM tradings WHERE id = $1) \
     + (SELECT count(*) FROM sub_accounts WHERE trading_id = $1) + (SELECT count(*) FROM bots WHERE trading_id = $1) \
     + (SELECT count(*) FROM holds h WHERE NOT EXISTS (SELECT FROM sub_accounts a WHERE a.id = h.sub_account_id))";
 
 #[tokio::test]
-async fn a_change_takes_name_and_info() {
+async fn a_change_sets_name_and_info() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "1", "1").await;
@@ -51,7 +51,7 @@ async fn a_change_takes_name_and_info() {
 }
 
 #[tokio::test]
-async fn a_change_leaves_what_it_does_not_name() {
+async fn a_change_keeps_omitted_fields() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "1", "1").await;
@@ -68,12 +68,12 @@ async fn a_change_leaves_what_it_does_not_name() {
     let history = format!("/v1/transactions?trading_id={}", book.trading);
     let history = user.get(&history).await;
     assert_eq!(history.list("transactions").len(), 2);
-    // A pause is for bots that ask; what happened is booked.
+    // A pause only informs bots; events are still booked.
     user.deposit(&book.stock, "1").await.data();
 }
 
 #[tokio::test]
-async fn a_change_replaces_all_of_info() {
+async fn a_change_replaces_info_as_a_whole() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "1", "1").await;
@@ -89,7 +89,7 @@ async fn a_change_replaces_all_of_info() {
 }
 
 #[tokio::test]
-async fn a_refused_change_changes_nothing() {
+async fn a_rejected_change_changes_nothing() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let other = world.user("bob").await;
@@ -100,8 +100,8 @@ async fn a_refused_change_changes_nothing() {
     let bindings = "/v1/exchange-bindings";
     let new = new_binding("x", "kraken", KEY);
     let theirs = other.post(bindings, new.clone()).await.id();
-    let gone = user.post(bindings, new).await.id();
-    user.delete(&format!("{bindings}/{gone}")).await.data();
+    let deleted = user.post(bindings, new).await.id();
+    user.delete(&format!("{bindings}/{deleted}")).await.data();
     let taken = json!({"name": "taken", "status": "paused"});
     let unknown = json!({"exchange_binding_id": new_id(), "status": "paused"});
 
@@ -113,7 +113,7 @@ async fn a_refused_change_changes_nothing() {
         (json!({"exchange_binding_id": "x"}), 400, "INVALID_VALUE"),
         (unknown, 404, "NOT_FOUND"),
         (json!({"exchange_binding_id": theirs}), 404, "NOT_FOUND"),
-        (json!({"exchange_binding_id": gone}), 404, "NOT_FOUND"),
+        (json!({"exchange_binding_id": deleted}), 404, "NOT_FOUND"),
         (json!({"info": []}), 400, "INVALID_INFO_STRUCTURE"),
         (json!([]), 400, "INVALID_REQUEST"),
     ] {
@@ -123,7 +123,7 @@ async fn a_refused_change_changes_nothing() {
     assert_eq!(user.get(&path).await.data(), before.data());
 }
 
-/// Inserts the latest state of a bot of a trading.
+/// Inserts the heartbeat of a bot of a trading.
 async fn insert_bot(world: &World, book: &Book) {
     let bot = "INSERT INTO bots (id, user_id, trading_id, component, status, last_seen_at) \
                SELECT gen_random_uuid(), user_id, id, 'main', 'healthy', now() FROM tradings WHERE id = $1::uuid";
@@ -131,7 +131,7 @@ async fn insert_bot(world: &World, book: &Book) {
 }
 
 #[tokio::test]
-async fn a_paper_trading_goes_with_all_it_held() {
+async fn deletes_a_paper_trading_with_all_its_rows() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "10", "10").await;
@@ -163,7 +163,7 @@ async fn a_paper_trading_goes_with_all_it_held() {
 }
 
 #[tokio::test]
-async fn a_paper_trading_goes_without_its_neighbours() {
+async fn deleting_a_paper_trading_keeps_other_tradings() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "10", "10").await;
@@ -177,12 +177,12 @@ async fn a_paper_trading_goes_without_its_neighbours() {
     let transactions = user.get("/v1/transactions").await;
     assert_eq!(transactions.list("transactions").len(), 2);
     world.verify().await;
-    // Its name is free again.
+    // The name is available again.
     user.book("grid", "1", "1").await;
 }
 
 #[tokio::test]
-async fn a_real_trading_with_money_stays() {
+async fn rejects_deleting_a_real_trading_with_money() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let real = real(&user, "live", "2").await;
@@ -196,7 +196,7 @@ async fn a_real_trading_with_money_stays() {
 }
 
 #[tokio::test]
-async fn an_empty_real_trading_goes_and_leaves_its_history() {
+async fn deletes_an_empty_real_trading_but_not_its_history() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let Real { trading, account } = real(&user, "live", "2").await;

@@ -1,4 +1,4 @@
-//! What happens when the database is away or slow.
+//! Behaviour with an unavailable or slow database.
 
 use crate::world::World;
 use crate::world::settings::settings;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use tiris_testing::{eventually, free_port};
 
 #[tokio::test]
-async fn without_a_database_the_api_runs_and_says_what_is_missing() {
+async fn reports_an_unavailable_database() {
     let port = free_port().expect("a port");
     let world = World::start_with(|changed| {
         let nowhere = format!("postgres://tiris@127.0.0.1:{port}/tiris");
@@ -34,7 +34,7 @@ async fn without_a_database_the_api_runs_and_says_what_is_missing() {
 }
 
 #[tokio::test]
-async fn a_request_that_takes_too_long_leaves_nothing_behind() {
+async fn a_timed_out_request_changes_nothing() {
     let world =
         World::start_with(|settings| settings.request_timeout = Duration::from_secs(3)).await;
     let user = world.user("ann").await;
@@ -50,9 +50,9 @@ async fn a_request_that_takes_too_long_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn requests_without_a_free_connection_get_a_retry_after() {
+async fn requests_without_a_free_connection_get_retry_after() {
     let world = World::start_with(|settings| {
-        // Half of them are for lists.
+        // Half of the connections are for lists.
         settings.database.max_connections = 4;
         settings.database.acquire_timeout = Duration::from_secs(1);
     })
@@ -81,7 +81,7 @@ async fn requests_without_a_free_connection_get_a_retry_after() {
 }
 
 #[tokio::test]
-async fn connections_that_the_database_closed_are_replaced() {
+async fn replaces_connections_that_the_database_closed() {
     let world = World::start().await;
     let user = world.user("ann").await;
 

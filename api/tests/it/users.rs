@@ -1,4 +1,4 @@
-//! Users: what they change of themselves, how they leave, and what admins do with them.
+//! Users: their profile, their deletion, and administration.
 
 use crate::world::{Answer, User, World, text};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use tiris_domain::ids::new_id;
 const ME: &str = "/v1/users/me";
 
 #[tokio::test]
-async fn a_profile_keeps_what_a_change_does_not_name() {
+async fn a_profile_change_keeps_omitted_fields() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let settings = json!({"theme": "dark", "numbers": [1.10]});
@@ -25,7 +25,7 @@ async fn a_profile_keeps_what_a_change_does_not_name() {
     assert_eq!(changed.data()["full_name"], "Ann");
     assert_eq!(changed.data()["avatar"], "https://a.example/b.png");
     assert_eq!(changed.data()["settings"], settings);
-    // An address is not changed here.
+    // The e-mail address cannot be changed here.
     assert_eq!(changed.data()["email"], "ann@example.com");
 
     let emptied = user.put(ME, json!({"avatar": "", "settings": {}})).await;
@@ -37,7 +37,7 @@ async fn a_profile_keeps_what_a_change_does_not_name() {
 }
 
 #[tokio::test]
-async fn a_wrong_profile_is_refused_by_name() {
+async fn names_invalid_fields_of_a_profile() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let large = json!({"a": "x".repeat(17_000)});
@@ -60,7 +60,7 @@ async fn a_wrong_profile_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn one_of_many_users_gets_a_name_they_all_want() {
+async fn only_one_of_many_users_gets_a_username() {
     let world = World::start().await;
     let mut users = Vec::new();
     for index in 0..6 {
@@ -80,7 +80,7 @@ async fn one_of_many_users_gets_a_name_they_all_want() {
 }
 
 #[tokio::test]
-async fn a_user_who_leaves_is_signed_out_everywhere() {
+async fn deleting_a_user_ends_all_their_sessions() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let second = world.session(user.id).await;
@@ -97,7 +97,7 @@ async fn a_user_who_leaves_is_signed_out_everywhere() {
 }
 
 #[tokio::test]
-async fn a_user_who_leaves_leaves_no_credentials() {
+async fn deleting_a_user_deletes_their_credentials() {
     let world = World::start().await;
     let user = world.user("ann").await;
     for statement in [
@@ -123,13 +123,13 @@ async fn a_user_who_leaves_leaves_no_credentials() {
 }
 
 #[tokio::test]
-async fn a_user_who_returns_is_another_user() {
+async fn a_deleted_user_who_returns_is_a_new_user() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "10", "1").await;
     user.delete(ME).await.data();
 
-    // Name and address are free again.
+    // Name and address are available again.
     let again = world.user("ann").await;
 
     assert_ne!(again.id, user.id);
@@ -152,7 +152,7 @@ async fn users(world: &World) -> User<'_> {
 }
 
 #[tokio::test]
-async fn admins_list_users_page_by_page() {
+async fn admins_list_users_by_page() {
     let world = World::start().await;
     let admin = users(&world).await;
 
@@ -209,7 +209,7 @@ async fn a_disabled_user_must_sign_in_again_when_enabled() {
     let user = world.user("ann").await;
     let path = format!("/v1/users/{}", user.id);
     let disable = format!("{path}/disable");
-    // So that the session is remembered.
+    // Caches the session.
     user.get(ME).await.data();
 
     for _ in 0..2 {

@@ -1,4 +1,4 @@
-//! A change that names the version it is about is made to that version only.
+//! Conditional changes: a change that names a version applies to that version only.
 
 use crate::openapi::operations;
 use crate::world::{Answer, User, World};
@@ -19,7 +19,7 @@ async fn tag(user: &User<'_>, path: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_change_of_an_old_version_is_refused() {
+async fn rejects_a_change_of_an_old_version() {
     let world = World::start().await;
     let user = world.user("ann").await;
 
@@ -63,7 +63,7 @@ async fn a_change_of_an_old_version_is_refused() {
 }
 
 #[tokio::test]
-async fn one_of_two_changes_of_a_version_at_once_is_made() {
+async fn only_one_of_two_concurrent_changes_succeeds() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let seen = tag(&user, ME).await;
@@ -89,7 +89,7 @@ async fn one_of_two_changes_of_a_version_at_once_is_made() {
 }
 
 #[tokio::test]
-async fn admins_change_the_user_they_have_seen() {
+async fn admins_change_only_the_version_they_read() {
     let world = World::start().await;
     let root = world.admin("root").await;
     let user = world.user("ann").await;
@@ -113,7 +113,7 @@ async fn admins_change_the_user_they_have_seen() {
 }
 
 #[tokio::test]
-async fn tradings_and_sub_accounts_are_changed_as_they_were_seen() {
+async fn tradings_and_sub_accounts_check_the_version() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "0", "1").await;
@@ -138,7 +138,7 @@ async fn tradings_and_sub_accounts_are_changed_as_they_were_seen() {
             "two"
         );
     }
-    // Money that moved makes it another version.
+    // A booking creates another version.
     let path = format!("/v1/sub-accounts/{}", book.stock);
 
     let seen = tag(&user, &path).await;
@@ -176,20 +176,20 @@ async fn a_repeated_change_is_not_stale_by_itself() {
     assert_eq!(again.header("idempotency-replayed"), "true");
 }
 
-/// Nobody may keep what a binding's GET answers, so it has no ETag to be named.
+/// The response with a binding must not be cached, so it has no ETag.
 #[test]
-fn every_change_of_what_has_an_etag_says_that_it_can_be_stale() {
+fn every_change_of_a_versioned_resource_documents_staleness() {
     let mut without = BTreeSet::new();
     for (method, path, operation) in operations() {
         let parameters = operation["parameters"].as_array().into_iter().flatten();
         let header = parameters
             .clone()
             .find(|parameter| parameter["name"] == "If-Match");
-        let told = operation["responses"]["412"]["description"].as_str();
+        let documented = operation["responses"]["412"]["description"].as_str();
 
         assert_eq!(
             header.is_some(),
-            told.is_some_and(|text| text.contains("`STALE_VERSION`")),
+            documented.is_some_and(|text| text.contains("`STALE_VERSION`")),
             "{method} {path}"
         );
 

@@ -1,4 +1,4 @@
-//! Whole answers, one of each kind, compared with committed snapshots.
+//! Complete responses, one of each kind, compared with committed snapshots.
 //!
 //! After an intended change run the tests with `INSTA_UPDATE=always` and review the difference of the snapshots.
 
@@ -13,7 +13,7 @@ use insta::Settings;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// A word, or what kind of word it is if it differs from run to run.
+/// Returns a word, or its kind if it differs between runs.
 fn shown(word: &str) -> &str {
     let is_trace_id = word.len() == 32 && word.chars().all(|c| c.is_ascii_hexdigit());
     if is_trace_id {
@@ -27,12 +27,12 @@ fn shown(word: &str) -> &str {
     }
 }
 
-/// Whether a time is of this run.
+/// Returns whether a time is within this run.
 fn is_now(time: DateTime<Utc>) -> bool {
     (Utc::now() - time).num_hours().abs() < 1
 }
 
-/// Compares a text with a snapshot, but for ids and times.
+/// Compares a text with a snapshot, except for ids and times.
 #[track_caller]
 fn assert_text(name: &str, text: &str) {
     let is_separator = |c: char| !c.is_ascii_alphanumeric() && !"-:.+".contains(c);
@@ -49,7 +49,7 @@ fn assert_text(name: &str, text: &str) {
     settings.bind(|| insta::assert_snapshot!(name, redacted));
 }
 
-/// Compares status and body of an answer with a snapshot.
+/// Compares status and body of a response with a snapshot.
 #[track_caller]
 fn assert_answer(name: &str, answer: &Answer) {
     let whole = json!({"status": answer.status.as_u16(), "body": answer.body});
@@ -57,7 +57,7 @@ fn assert_answer(name: &str, answer: &Answer) {
     assert_text(name, &text);
 }
 
-/// A book whose history has each kind of row.
+/// Creates a book whose history has each kind of row.
 async fn traded(user: &User<'_>) -> (Book, Answer) {
     let book = user.book("grid", "10", "1").await;
     let trade = book.trade_with("long", "order_id", "order-1");
@@ -66,7 +66,7 @@ async fn traded(user: &User<'_>) -> (Book, Answer) {
 }
 
 #[tokio::test]
-async fn resources_of_a_trading_look_as_before() {
+async fn resources_of_a_trading_match_their_snapshots() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let (book, log) = traded(&user).await;
@@ -88,7 +88,7 @@ async fn resources_of_a_trading_look_as_before() {
 }
 
 #[tokio::test]
-async fn a_page_of_a_list_looks_as_before() {
+async fn a_page_of_a_list_matches_its_snapshot() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let (book, _) = traded(&user).await;
@@ -103,30 +103,30 @@ async fn a_page_of_a_list_looks_as_before() {
 }
 
 #[tokio::test]
-async fn bindings_and_users_look_as_before() {
+async fn bindings_and_users_match_their_snapshots() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let binding = new_binding("main", "kraken", KEY);
 
-    let made = user.post("/v1/exchange-bindings", binding).await;
+    let created = user.post("/v1/exchange-bindings", binding).await;
     let revealed = user
-        .get(&format!("/v1/exchange-bindings/{}", made.id()))
+        .get(&format!("/v1/exchange-bindings/{}", created.id()))
         .await;
     let public = user
         .get(&format!("/v1/exchange-bindings/{PUBLIC_BINDING}"))
         .await;
     let me = user.get("/v1/users/me").await;
-    let gone = user.delete("/v1/users/me").await;
+    let deleted = user.delete("/v1/users/me").await;
 
-    assert_answer("new_exchange_binding", &made);
+    assert_answer("new_exchange_binding", &created);
     assert_answer("exchange_binding", &revealed);
     assert_answer("public_exchange_binding", &public);
     assert_answer("user", &me);
-    assert_answer("deleted_user", &gone);
+    assert_answer("deleted_user", &deleted);
 }
 
 #[tokio::test]
-async fn a_sign_in_looks_as_before() {
+async fn a_sign_in_matches_its_snapshot() {
     let (world, stub) = world_with_providers().await;
 
     let mut answer = by_google(&world, &stub, "g-1", "ann@example.com", true).await;
@@ -138,7 +138,7 @@ async fn a_sign_in_looks_as_before() {
 }
 
 #[tokio::test]
-async fn events_look_as_before() {
+async fn events_match_their_snapshots() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let root = world.admin("root").await;
@@ -165,7 +165,7 @@ async fn events_look_as_before() {
 }
 
 #[tokio::test]
-async fn errors_look_as_before() {
+async fn errors_match_their_snapshots() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "1", "1").await;
@@ -197,7 +197,7 @@ async fn errors_look_as_before() {
 }
 
 #[tokio::test]
-async fn a_csv_looks_as_before() {
+async fn a_csv_matches_its_snapshot() {
     let world = World::start().await;
     let user = world.user("ann").await;
     traded(&user).await;

@@ -67,7 +67,7 @@ impl World {
         }
     }
 
-    /// Starts another replica: the same database and keys, its own memory.
+    /// Starts another instance with the same database and keys.
     pub(crate) async fn replica(&self) -> SocketAddr {
         serve(&self.settings, &self.stop).await
     }
@@ -77,7 +77,7 @@ impl World {
         self.stop.cancel();
     }
 
-    /// A new user who is signed in.
+    /// Creates a signed-in user.
     pub(crate) async fn user(&self, name: &str) -> User<'_> {
         let id = UserId(new_id());
         sqlx::query(
@@ -99,7 +99,7 @@ impl World {
         }
     }
 
-    /// A new admin who is signed in.
+    /// Creates a signed-in admin.
     pub(crate) async fn admin(&self, name: &str) -> User<'_> {
         let admin = self.user(name).await;
         self.run("UPDATE users SET role = 'admin' WHERE id = $1", admin.id.0)
@@ -107,7 +107,7 @@ impl World {
         admin
     }
 
-    /// A new session of a user.
+    /// Creates a session of a user.
     pub(crate) async fn session(&self, user: UserId) -> Uuid {
         let id = new_id();
         sqlx::query(
@@ -126,7 +126,7 @@ impl World {
         token::issue(&self.keys, user, session, Utc::now(), lifetime).expect("a token")
     }
 
-    /// Sends a request without any header but those given.
+    /// Sends a request with these headers only.
     pub(crate) async fn ask(
         &self,
         method: Method,
@@ -181,7 +181,7 @@ impl World {
         self.ask(Method::GET, path, &[], None).await
     }
 
-    /// Gets with any token.
+    /// Gets with this token.
     pub(crate) async fn get_as(&self, token: &str, path: &str) -> Answer {
         let bearer = format!("Bearer {token}");
         self.ask(Method::GET, path, &[("authorization", &bearer)], None)
@@ -203,7 +203,7 @@ async fn serve(settings: &Settings, stop: &CancellationToken) -> SocketAddr {
     address
 }
 
-/// A client with a limit of time for each request.
+/// Returns a client with a time limit for each request.
 pub(crate) fn http_client() -> reqwest::Client {
     tiris_runtime::tls::choose_provider();
     reqwest::Client::builder()
@@ -212,7 +212,7 @@ pub(crate) fn http_client() -> reqwest::Client {
         .expect("a client")
 }
 
-/// A user who is signed in.
+/// A signed-in user.
 pub(crate) struct User<'w> {
     pub(crate) world: &'w World,
     pub(crate) id: UserId,
@@ -221,7 +221,7 @@ pub(crate) struct User<'w> {
 }
 
 impl User<'_> {
-    /// Sets the status of the user behind the API's back.
+    /// Sets the status of the user in the database.
     pub(crate) async fn set_status(&self, status: &str) {
         sqlx::query("UPDATE users SET status = $2 WHERE id = $1")
             .bind(self.id.0)

@@ -66,7 +66,8 @@ impl Chunk<'_> {
 
         let mut progress = stored.progress.0;
         let next = self.next;
-        progress.insert(self.stream, StreamProgress { next, ..self.at });
+        let stream = self.stream.name().to_owned();
+        progress.insert(stream, StreamProgress { next, ..self.at });
         replay_jobs::advance(&mut transaction, self.job.id, &progress, total, false).await?;
         if let Some(timestamp) = timestamp {
             ledger::assert_fresh(&mut transaction, timestamp).await?;

@@ -149,7 +149,7 @@ impl Old {
     const fn table(self) -> &'static str {
         match self {
             Self::EventIds(_) => "processed_events",
-            Self::Expired(what) => what.table(),
+            Self::Expired(what) => what.table,
         }
     }
 

@@ -1,64 +1,59 @@
-//! The audit trail: who did what. Append-only.
+//! The audit trail of actions and their actors. Append-only.
 
 use crate::error::Result;
 use serde_json::Value;
 use sqlx::PgConnection;
-use tiris_domain::ids::UserId;
+use tiris_domain::ids::{UserId, new_id};
 use uuid::Uuid;
 
-/// Longest agent that is kept, in characters.
+/// Longest stored user agent, in characters.
 const AGENT_CHARS_MAX: usize = 256;
 
-/// Who does something, and how he came.
+/// The actor of an action, and the origin of the request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Actor {
-    /// The user, when one is signed in.
+    /// The user; `None` when the action needs no sign-in.
     pub user: Option<UserId>,
-    /// The sign-in.
+    /// The session of the user.
     pub session: Option<Uuid>,
     /// Address of the client.
     pub ip: Option<String>,
-    /// What the client says it is.
+    /// User agent that the client reports.
     pub agent: Option<String>,
     /// Id of the request.
     pub trace_id: Option<String>,
 }
 
-/// What was done to what. Holds no secrets.
+/// An action on a resource. Holds no secrets.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Action<'a> {
     /// Stable name, such as `dead_letter.replay`.
     pub name: &'a str,
-    /// What kind of thing it was done to.
+    /// Type of the resource.
     pub resource: &'a str,
-    /// Which one; none when it were many.
+    /// Id of the resource; `None` when the action concerns several.
     pub id: Option<String>,
-    /// How it was before.
+    /// The resource before the action.
     pub before: Option<Value>,
-    /// How it is now, or what was asked for.
+    /// The resource after the action, or the request.
     pub after: Option<Value>,
 }
 
-/// Keeps what was done, inside the transaction that does it.
+/// Records an action, inside its transaction.
 pub async fn record(
     connection: &mut PgConnection,
     actor: &Actor,
     action: &Action<'_>,
 ) -> Result<()> {
-    let agent = actor
-        .agent
-        .as_ref()
-        .map(|agent| agent.chars().take(AGENT_CHARS_MAX).collect::<String>());
-
     sqlx::query(
         "INSERT INTO audit_logs (id, timestamp, user_id, session_id, ip, agent, trace_id, action, resource_type, \
          resource_id, before, after) VALUES ($1, clock_timestamp(), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
-    .bind(tiris_domain::ids::new_id())
+    .bind(new_id())
     .bind(actor.user.map(|user| user.0))
     .bind(actor.session)
     .bind(&actor.ip)
-    .bind(agent)
+    .bind(actor.agent.as_deref().map(stored_agent))
     .bind(&actor.trace_id)
     .bind(action.name)
     .bind(action.resource)
@@ -68,4 +63,9 @@ pub async fn record(
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Shortens a user agent to the longest that is stored.
+pub(crate) fn stored_agent(agent: &str) -> String {
+    agent.chars().take(AGENT_CHARS_MAX).collect()
 }

@@ -1,12 +1,12 @@
-//! Users whose events come by subjects that name no user. The two forms of subjects keep no order between them, so that
-//! one user should use one form only.
+//! Users with events on subjects that name no user. Events on the two forms of subjects are not ordered between each other,
+//! so a user should use one form only.
 
 use crate::error::Result;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-/// Notes that events of `users` came by a bare subject, at most once a minute each. Sorted, so that two that note the
-/// same users wait for each other instead of deadlocking.
+/// Records that events of `users` used a bare subject, at most once a minute each. Sorted, so that concurrent calls wait for
+/// each other instead of deadlocking.
 pub async fn note(connection: &mut PgConnection, users: &[Uuid]) -> Result<()> {
     sqlx::query(
         "INSERT INTO bare_publishers (user_id, last_seen_at) \
@@ -20,14 +20,13 @@ pub async fn note(connection: &mut PgConnection, users: &[Uuid]) -> Result<()> {
     Ok(())
 }
 
-/// Those of `users` whose events came by a bare subject within the last hour.
+/// Returns those of `users` with events on a bare subject within the last hour.
 pub async fn seen_lately(connection: &mut PgConnection, users: &[Uuid]) -> Result<Vec<Uuid>> {
-    let seen = sqlx::query_scalar(
+    Ok(sqlx::query_scalar(
         "SELECT user_id FROM bare_publishers \
          WHERE user_id = ANY($1) AND last_seen_at > clock_timestamp() - interval '1 hour' ORDER BY user_id",
     )
     .bind(users)
     .fetch_all(connection)
-    .await?;
-    Ok(seen)
+    .await?)
 }

@@ -1,46 +1,46 @@
-//! How many users, tradings and bots there are, for the metrics of the whole system. Rows in a state that only a newer
-//! version knows are not counted.
+//! Counts of users, tradings and bots, for the metrics of the whole system. Rows with a status that only a newer version
+//! knows are not counted.
 
 use crate::error::Result;
 use sqlx::PgConnection;
 use tiris_domain::states::{BotStatus, State, TradingStatus, TradingType, UserStatus};
 
-/// Users of one status.
+/// The number of users with a status.
 #[derive(Clone, Copy, Debug, sqlx::FromRow)]
 pub struct UserCount {
-    /// Their status.
+    /// The status.
     #[sqlx(try_from = "String")]
     pub status: UserStatus,
-    /// How many there are.
+    /// Number of rows.
     pub count: i64,
 }
 
-/// Tradings of one type and status.
+/// The number of tradings with a type and status.
 #[derive(Clone, Copy, Debug, sqlx::FromRow)]
 pub struct TradingCount {
-    /// Their type.
+    /// The type.
     #[sqlx(try_from = "String")]
     pub kind: TradingType,
-    /// Their status.
+    /// The status.
     #[sqlx(try_from = "String")]
     pub status: TradingStatus,
-    /// How many there are.
+    /// Number of rows.
     pub count: i64,
 }
 
-/// Components of bots with one status.
+/// The number of components of bots with a status.
 #[derive(Clone, Copy, Debug, sqlx::FromRow)]
 pub struct BotCount {
-    /// What their last heartbeats say.
+    /// The status in the last heartbeats.
     #[sqlx(try_from = "String")]
     pub status: BotStatus,
-    /// Whether their last heartbeats are older than five minutes.
+    /// Whether the last heartbeats are older than five minutes.
     pub is_silent: bool,
-    /// How many there are.
+    /// Number of rows.
     pub count: i64,
 }
 
-/// Users by status.
+/// Counts users by status.
 pub async fn users(connection: &mut PgConnection) -> Result<Vec<UserCount>> {
     let counts = sqlx::query_as(
         "SELECT status, count(*) AS count FROM users WHERE status = ANY($1) GROUP BY status",
@@ -49,7 +49,7 @@ pub async fn users(connection: &mut PgConnection) -> Result<Vec<UserCount>> {
     Ok(counts.fetch_all(connection).await?)
 }
 
-/// Tradings by type and status.
+/// Counts tradings by type and status.
 pub async fn tradings(connection: &mut PgConnection) -> Result<Vec<TradingCount>> {
     let counts = sqlx::query_as(
         "SELECT type AS kind, status, count(*) AS count FROM tradings \
@@ -60,7 +60,7 @@ pub async fn tradings(connection: &mut PgConnection) -> Result<Vec<TradingCount>
     Ok(counts.fetch_all(connection).await?)
 }
 
-/// Components of bots by status, those without a heartbeat in the last five minutes apart.
+/// Counts components of bots by status, separately those without a heartbeat in the last five minutes.
 pub async fn bots(connection: &mut PgConnection) -> Result<Vec<BotCount>> {
     let counts = sqlx::query_as(
         "SELECT status, last_seen_at < clock_timestamp() - interval '5 minutes' AS is_silent, count(*) AS count \

@@ -1,4 +1,4 @@
-//! Values of columns as types of the domain.
+//! Conversions between columns and types of the domain.
 //!
 //! A value that its column cannot hold is a defect, so every failure is [`Error::Internal`].
 
@@ -27,7 +27,12 @@ pub fn money(value: Decimal) -> Result<Money> {
 }
 
 /// Returns a sum of money, which may have more digits than a column of money.
-pub fn number(text: &str) -> Result<Number> {
+pub(crate) fn number(text: &str) -> Result<Number> {
     text.parse()
         .map_err(|error| Error::internal(format!("a sum of money is {text}: {error}")))
+}
+
+/// Returns one value of each row, to bind as an array for `UNNEST`.
+pub(crate) fn values<'a, R, T>(rows: &'a [R], value: impl Fn(&'a R) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
 }

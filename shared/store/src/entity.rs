@@ -1,11 +1,21 @@
-//! Entities for the lists of the API, one file per table; `migrations/sql` says what their columns mean.
+//! Entities for the lists of the API, one file per table; `migrations/sql` documents their columns.
 //!
-//! Lists with filters of the caller's, and what reads a row as such a list shows it, are built from entities. Everything
-//! else is SQL with a row struct of its own, and tables that only such SQL touches have no entity.
+//! Lists with dynamic filters use entities, and statements that return whole rows use their models. Other statements have
+//! row structs of their own, and tables that only such statements use have no entity.
 #![allow(
     missing_docs,
     reason = "the derived items and most columns have nothing to add to their names"
 )]
+
+macro_rules! without_relations {
+    () => {
+        /// Relations that queries follow: none.
+        #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+        pub enum Relation {}
+
+        impl ActiveModelBehavior for ActiveModel {}
+    };
+}
 
 pub mod bots;
 pub mod dead_letters;

@@ -1,166 +1,155 @@
-//! What can go wrong, in words of this domain.
-//!
-//! Owns: the one error enum of both binaries and how database errors become part of it. Must not know: HTTP,
-//! NATS. Each transport maps the enum once, without a wildcard arm.
+//! The error enum of both binaries, independent of any transport, and the conversion of database errors into it.
 
 use std::borrow::Cow;
 use tiris_domain::ledger::Rejection;
 
-/// Shorthand for results of this crate.
+/// A result with an [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Everything a call can fail with.
+/// The failure of a call.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The input as a whole cannot be used.
+    /// The request as a whole is invalid.
     #[error("invalid request: {0}")]
     InvalidRequest(String),
     /// A required field is absent.
     #[error("missing field: {0}")]
     MissingField(Cow<'static, str>),
-    /// A field is there and wrong: which, which limit, what was given.
+    /// A field has an invalid value.
     #[error("invalid {field}: {why}")]
     InvalidValue {
-        /// Name of the field as the caller wrote it.
+        /// Name of the field as in the request.
         field: Cow<'static, str>,
-        /// The limit it breaks and what was given.
+        /// The limit and the given value.
         why: String,
     },
-    /// `info`, `settings` or `metadata` break the rules of [`tiris_domain::json`].
+    /// `info`, `settings` or `metadata` violate the rules of [`tiris_domain::json`].
     #[error("invalid free JSON: {0}")]
     InvalidInfo(String),
-    /// Nobody is signed in.
+    /// The request has no credentials.
     #[error("authentication required")]
     AuthRequired,
     /// The token is malformed, forged, expired or revoked.
     #[error("invalid token: {0}")]
     InvalidToken(&'static str),
-    /// The caller is known and may not do this.
+    /// The caller has no permission.
     #[error("access denied: {0}")]
     AccessDenied(&'static str),
     /// The caller's account is disabled.
     #[error("account disabled")]
     AccountDisabled,
-    /// It does not exist, or is somebody else's: the two are not told apart.
+    /// The resource does not exist, or belongs to another user, which is not distinguished.
     #[error("{0} not found")]
     NotFound(&'static str),
-    /// It contradicts what is stored.
+    /// The request conflicts with stored data.
     #[error("conflict: {0}")]
     Conflict(Conflict),
-    /// It is no longer what the caller has seen.
+    /// The resource has changed since the caller read it.
     #[error("stale version")]
     StaleVersion,
-    /// The ledger refuses it.
+    /// The ledger refuses the command.
     #[error("rejected: {0}")]
     Rejected(Rejection),
-    /// Signing in by an identity provider failed: how, and why in words for a developer.
+    /// The sign-in at an identity provider failed.
     #[error("sign-in refused: {why}")]
     SignIn {
-        /// What kind of refusal it is.
+        /// The kind of failure.
         problem: SignInProblem,
-        /// Fit to show: holds neither secrets nor codes.
+        /// Details for a developer, without secrets and codes.
         why: String,
     },
     /// Another service did not answer in time.
     #[error("{0} did not answer in time")]
     UpstreamTimeout(&'static str),
-    /// The database cannot be used now; the same call may work later.
+    /// The database is unavailable; the same call may work later.
     #[error("database unavailable")]
     DatabaseUnavailable(#[source] Source),
-    /// Another part we need cannot be used now.
+    /// Another dependency is unavailable; the same call may work later.
     #[error("{what} unavailable")]
     Unavailable {
-        /// The part, in words for an operator.
+        /// Name of the dependency, for operators.
         what: &'static str,
-        /// Its own error.
+        /// The underlying error.
         #[source]
         source: Source,
     },
-    /// A defect of ours or a state nobody foresaw.
+    /// A defect of the program.
     #[error("internal error")]
     Internal(#[source] Source),
 }
 
-/// The cause of an error that came from elsewhere.
+/// The underlying error of another library or part.
 pub type Source = Box<dyn std::error::Error + Send + Sync>;
 
-/// What can be wrong when somebody signs in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SignInProblem {
-    /// There is no such provider, or it is not configured.
-    #[error("you cannot sign in this way here")]
-    UnknownProvider,
-    /// The login is unknown, used, expired, or was begun by somebody else.
-    #[error("this login has ended or was not begun here; please begin again")]
-    State,
-    /// The provider does not know the code.
-    #[error("this login was used before or took too long; please begin again")]
-    Code,
-    /// The login may not, or did not, name this address.
-    #[error("this page may not be signed in from")]
-    RedirectUri,
-    /// The provider refuses, or what it answers proves nothing.
-    #[error("signing in failed at the provider; please begin again")]
-    Provider,
+macro_rules! coded {
+    ($(
+        $(#[$doc:meta])+
+        $name:ident { $($(#[$variant_doc:meta])+ $variant:ident = $code:literal: $message:literal,)+ }
+    )+) => {$(
+        $(#[$doc])+
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+        pub enum $name {
+            $($(#[$variant_doc])+ #[error($message)] $variant,)+
+        }
+
+        impl $name {
+            /// Returns the stable code, equal in every transport.
+            #[must_use]
+            pub const fn code(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $code,)+
+                }
+            }
+        }
+    )+};
 }
 
-impl SignInProblem {
-    /// The stable code.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::UnknownProvider => "INVALID_PROVIDER",
-            Self::State => "STATE_MISMATCH",
-            Self::Code => "INVALID_AUTHORIZATION_CODE",
-            Self::RedirectUri => "REDIRECT_URI_MISMATCH",
-            Self::Provider => "OAUTH_ERROR",
-        }
+coded! {
+    /// The kind of a failed sign-in.
+    SignInProblem {
+        /// The provider is unknown or not configured.
+        UnknownProvider = "INVALID_PROVIDER": "this sign-in provider is unknown or not enabled",
+        /// The login is unknown, used, expired, or was started in another browser.
+        State = "STATE_MISMATCH": "this login has expired or was started elsewhere; start again",
+        /// The provider rejects the authorization code.
+        Code = "INVALID_AUTHORIZATION_CODE": "this login was used before or took too long; start again",
+        /// The redirect URI is not allowed, or differs from that of the login.
+        RedirectUri = "REDIRECT_URI_MISMATCH": "sign-in from this page is not allowed",
+        /// The provider refuses the sign-in, or its response is invalid.
+        Provider = "OAUTH_ERROR": "the sign-in failed at the provider; start again",
+    }
+
+    /// A conflict of a write with stored data.
+    Conflict {
+        /// A living trading of the user has the name.
+        TradingName = "TRADING_NAME_EXISTS": "you already have a trading with this name",
+        /// A living sub-account of the trading has the name.
+        SubAccountName = "SUBACCOUNT_NAME_EXISTS": "this trading already has a sub-account with this name",
+        /// A living binding of the user has the name.
+        BindingName = "BINDING_NAME_EXISTS": "you already have an exchange binding with this name",
+        /// A living binding of the user has the credentials.
+        ApiKey = "API_KEY_EXISTS": "you already have an exchange binding with these credentials",
+        /// Another user has the e-mail address.
+        Email = "EMAIL_EXISTS": "another account uses this e-mail address",
+        /// Another user has the username.
+        Username = "USERNAME_EXISTS": "another account uses this username",
+        /// A trading uses the binding.
+        BindingInUse = "BINDING_IN_USE": "a trading uses this exchange binding",
+        /// The sub-account still holds money.
+        BalanceNotZero = "BALANCE_NOT_ZERO": "the sub-account still holds money",
+        /// The trading still holds balances.
+        TradingNotEmpty = "TRADING_NOT_EMPTY": "the trading still holds balances",
+        /// The log moved money, so that it is part of the books.
+        LogMovedMoney = "LOG_MOVED_MONEY": "the trading log moved money, so it cannot be deleted",
+        /// The dead letter was replayed or discarded before.
+        LetterNotOpen = "LETTER_NOT_OPEN": "the dead letter was replayed or discarded before",
+        /// An earlier request with the idempotency key had another body.
+        IdempotencyKeyReused = "IDEMPOTENCY_KEY_REUSED": "the idempotency key was used with another request body",
     }
 }
 
-/// What a write can collide with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Conflict {
-    /// A living trading of the user has the name.
-    #[error("you already have a trading with this name")]
-    TradingName,
-    /// A living sub-account of the trading has the name.
-    #[error("this trading already has a sub-account with this name")]
-    SubAccountName,
-    /// A living binding of the user has the name.
-    #[error("you already have an exchange binding with this name")]
-    BindingName,
-    /// A living binding of the user has the same credentials.
-    #[error("you already have an exchange binding with these credentials")]
-    ApiKey,
-    /// A living user has the e-mail address.
-    #[error("another account uses this e-mail address")]
-    Email,
-    /// A living user has the username.
-    #[error("another account uses this username")]
-    Username,
-    /// A trading uses the binding.
-    #[error("a trading uses this exchange binding")]
-    BindingInUse,
-    /// The sub-account still holds money.
-    #[error("the sub-account still holds money")]
-    BalanceNotZero,
-    /// The trading still holds balances.
-    #[error("the trading still holds balances")]
-    TradingNotEmpty,
-    /// The log moved money and is part of the books.
-    #[error("the trading log moved money and stays in the books")]
-    LogMovedMoney,
-    /// The dead letter was already replayed or discarded.
-    #[error("the dead letter is not open")]
-    LetterNotOpen,
-    /// The idempotency key was used with another body.
-    #[error("the idempotency key was used with another request body")]
-    IdempotencyKeyReused,
-}
-
 impl Conflict {
-    /// What breaking a unique index of the schema means.
+    /// Returns the conflict that a violation of a unique index means.
     fn of_constraint(name: &str) -> Option<Self> {
         Some(match name {
             "tradings_name_unique" => Self::TradingName,
@@ -172,29 +161,10 @@ impl Conflict {
             _ => return None,
         })
     }
-
-    /// The stable code, equal in every transport.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::TradingName => "TRADING_NAME_EXISTS",
-            Self::SubAccountName => "SUBACCOUNT_NAME_EXISTS",
-            Self::BindingName => "BINDING_NAME_EXISTS",
-            Self::ApiKey => "API_KEY_EXISTS",
-            Self::Email => "EMAIL_EXISTS",
-            Self::Username => "USERNAME_EXISTS",
-            Self::BindingInUse => "BINDING_IN_USE",
-            Self::BalanceNotZero => "BALANCE_NOT_ZERO",
-            Self::TradingNotEmpty => "TRADING_NOT_EMPTY",
-            Self::LogMovedMoney => "LOG_MOVED_MONEY",
-            Self::LetterNotOpen => "LETTER_NOT_OPEN",
-            Self::IdempotencyKeyReused => "IDEMPOTENCY_KEY_REUSED",
-        }
-    }
 }
 
 impl Error {
-    /// An [`Error::InvalidValue`].
+    /// Returns an [`Error::InvalidValue`].
     #[must_use]
     pub fn invalid(field: &'static str, why: impl Into<String>) -> Self {
         Self::InvalidValue {
@@ -203,7 +173,7 @@ impl Error {
         }
     }
 
-    /// An [`Error::SignIn`].
+    /// Returns an [`Error::SignIn`].
     #[must_use]
     pub fn sign_in(problem: SignInProblem, why: impl Into<String>) -> Self {
         Self::SignIn {
@@ -212,13 +182,13 @@ impl Error {
         }
     }
 
-    /// An [`Error::Internal`] from words.
+    /// Returns an [`Error::Internal`] with a message.
     #[must_use]
     pub fn internal(why: impl Into<String>) -> Self {
         Self::Internal(why.into().into())
     }
 
-    /// Whether the same call can work later without anything being changed: nobody's fault but the moment's.
+    /// Returns whether the same call may work later.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         matches!(
@@ -234,8 +204,8 @@ impl From<Rejection> for Error {
     }
 }
 
-/// SQLSTATE classes and codes that pass by themselves: connection trouble, no resources (disk full among them),
-/// operator intervention, I/O errors; serialization, deadlock, lock timeout, a standby that is read-only.
+/// SQLSTATE classes and codes of transient errors: connection failures, insufficient resources such as a full disk, operator
+/// intervention, I/O errors; serialization, deadlock, lock timeout, a read-only standby.
 const TRANSIENT_CLASSES: [&str; 4] = ["08", "53", "57", "58"];
 const TRANSIENT_CODES: [&str; 5] = ["40001", "40P01", "55P03", "25006", "25P03"];
 
@@ -263,7 +233,7 @@ impl From<sqlx::Error> for Error {
             | sqlx::Error::Tls(_)
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed
-            // A server that dies in the middle of a conversation says things that make no sense.
+            // A server that crashes in the middle of a response breaks the protocol.
             | sqlx::Error::Protocol(_) => Self::DatabaseUnavailable(error.into()),
             _ => Self::Internal(error.into()),
         }

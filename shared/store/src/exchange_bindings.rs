@@ -1,14 +1,29 @@
-//! Exchange bindings: accounts at exchanges. Credentials come here encrypted only.
+//! Exchange bindings: accounts at exchanges. Credentials are encrypted by the caller.
 
+use crate::by_id::{self, Id, owned};
 use crate::entity::exchange_bindings::Model;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgExecutor};
 use tiris_domain::ids::{BindingId, UserId};
 use tiris_domain::states::{BindingStatus, ExchangeType};
 use tiris_domain::value::{Info, Name};
 
-/// Encrypted credentials, and what can be shown of them; all are `None` for a binding without credentials.
+const WHAT: &str = "exchange binding";
+
+macro_rules! columns {
+    () => {
+        "id, user_id, name, exchange_type, kind, api_key_encrypted, api_secret_encrypted, passphrase_encrypted, \
+         masked_api_key, key_id, fingerprint, status, last_verified_at, info, created_at, updated_at"
+    };
+}
+macro_rules! select {
+    ($rest:literal) => {
+        concat!("SELECT ", columns!(), " FROM exchange_bindings ", $rest)
+    };
+}
+
+/// Encrypted credentials with their displayable parts; all are `None` for a binding without credentials.
 #[derive(Clone, Debug, Default)]
 pub struct SealedCredentials {
     /// The API key, encrypted.
@@ -19,7 +34,7 @@ pub struct SealedCredentials {
     pub passphrase: Option<Vec<u8>>,
     /// The id of the encryption key.
     pub key_id: Option<String>,
-    /// Keyed hash of the API key, to find the same one again.
+    /// Keyed hash of the API key, to detect duplicates.
     pub fingerprint: Option<Vec<u8>>,
     /// First and last characters of the API key.
     pub masked_api_key: Option<String>,
@@ -28,7 +43,7 @@ pub struct SealedCredentials {
 /// A private binding to insert.
 #[derive(Clone, Debug)]
 pub struct NewBinding<'a> {
-    /// Its id.
+    /// Id of the new row.
     pub id: BindingId,
     /// The owner.
     pub user: UserId,
@@ -44,14 +59,12 @@ pub struct NewBinding<'a> {
 
 /// Inserts a private binding, and returns it.
 pub async fn insert(connection: &mut PgConnection, new: NewBinding<'_>) -> Result<Model> {
-    let row = sqlx::query_as(
+    Ok(sqlx::query_as(concat!(
         "INSERT INTO exchange_bindings (id, user_id, name, exchange_type, kind, api_key_encrypted, \
          api_secret_encrypted, passphrase_encrypted, masked_api_key, key_id, fingerprint, info) \
-         VALUES ($1, $2, $3, $4, 'private', $5, $6, $7, $8, $9, $10, $11) \
-         RETURNING id, user_id, name, exchange_type, kind, api_key_encrypted, api_secret_encrypted, \
-         passphrase_encrypted, masked_api_key, key_id, fingerprint, status, last_verified_at, info, created_at, \
-         updated_at",
-    )
+         VALUES ($1, $2, $3, $4, 'private', $5, $6, $7, $8, $9, $10, $11) RETURNING ",
+        columns!()
+    ))
     .bind(new.id.0)
     .bind(new.user.0)
     .bind(new.name.as_str())
@@ -64,88 +77,61 @@ pub async fn insert(connection: &mut PgConnection, new: NewBinding<'_>) -> Resul
     .bind(new.credentials.fingerprint)
     .bind(Json(new.info))
     .fetch_one(connection)
-    .await?;
-
-    Ok(row)
+    .await?)
 }
 
 /// Returns a living binding that a user may see: their own or a public one.
 ///
 /// # Errors
-/// [`Error::NotFound`] when there is no such binding.
+/// [`NotFound`](crate::error::Error::NotFound) when there is no such binding.
 pub async fn get(executor: impl PgExecutor<'_>, user: UserId, id: BindingId) -> Result<Model> {
-    let row = sqlx::query_as(
-        "SELECT id, user_id, name, exchange_type, kind, api_key_encrypted, api_secret_encrypted, \
-         passphrase_encrypted, masked_api_key, key_id, fingerprint, status, last_verified_at, info, created_at, \
-         updated_at \
-         FROM exchange_bindings WHERE id = $1 AND (user_id = $2 OR kind = 'public') AND status <> 'deleted'",
-    )
-    .bind(id.0)
-    .bind(user.0)
-    .fetch_optional(executor)
-    .await?;
-    row.ok_or(Error::NotFound("exchange binding"))
+    const SQL: &str =
+        select!("WHERE id = $1 AND (user_id = $2 OR kind = 'public') AND status <> 'deleted'");
+    owned(executor, WHAT, id.0, user, SQL).await
 }
 
-/// Locks a living binding that a user may see until the transaction ends, also against tradings that begin to use it.
+/// Locks a living binding that a user may see until the transaction ends, also against use by new tradings.
 ///
 /// # Errors
-/// [`Error::NotFound`] when there is no such binding.
+/// [`NotFound`](crate::error::Error::NotFound) when there is no such binding.
 pub async fn lock(connection: &mut PgConnection, user: UserId, id: BindingId) -> Result<Model> {
-    let row = sqlx::query_as(
-        "SELECT id, user_id, name, exchange_type, kind, api_key_encrypted, api_secret_encrypted, \
-         passphrase_encrypted, masked_api_key, key_id, fingerprint, status, last_verified_at, info, created_at, \
-         updated_at \
-         FROM exchange_bindings WHERE id = $1 AND (user_id = $2 OR kind = 'public') AND status <> 'deleted' \
-         FOR UPDATE",
-    )
-    .bind(id.0)
-    .bind(user.0)
-    .fetch_optional(connection)
-    .await?;
-    row.ok_or(Error::NotFound("exchange binding"))
+    const SQL: &str = select!(
+        "WHERE id = $1 AND (user_id = $2 OR kind = 'public') AND status <> 'deleted' FOR UPDATE"
+    );
+    owned(connection, WHAT, id.0, user, SQL).await
 }
 
-/// Keeps a living binding that a user may use for a trading from being deleted until the transaction ends.
+/// Prevents the deletion of a living binding that a user may use for a trading until the transaction ends.
 ///
 /// # Errors
-/// [`Error::NotFound`] when there is no such binding.
+/// [`NotFound`](crate::error::Error::NotFound) when there is no such binding.
 pub async fn share(connection: &mut PgConnection, user: UserId, id: BindingId) -> Result<()> {
-    let usable = sqlx::query(
-        "SELECT id FROM exchange_bindings \
-         WHERE id = $1 AND (user_id = $2 OR kind = 'public') AND status <> 'deleted' FOR KEY SHARE",
-    )
-    .bind(id.0)
-    .bind(user.0)
-    .fetch_optional(connection)
-    .await?;
-    usable.map(drop).ok_or(Error::NotFound("exchange binding"))
+    const SQL: &str = "SELECT id FROM exchange_bindings \
+         WHERE id = $1 AND (user_id = $2 OR kind = 'public') AND status <> 'deleted' FOR KEY SHARE";
+    let found = owned(connection, WHAT, id.0, user, SQL).await;
+    found.map(|_: Id| ())
 }
 
-/// Changes what is given of a locked binding, and returns it.
+/// Changes name and info of a locked binding as far as they are given, and returns it.
 pub async fn update(
     connection: &mut PgConnection,
     id: BindingId,
     name: Option<&Name>,
     info: Option<&Info>,
 ) -> Result<Model> {
-    let row = sqlx::query_as(
+    Ok(sqlx::query_as(concat!(
         "UPDATE exchange_bindings SET name = coalesce($2, name), info = coalesce($3, info), \
-         updated_at = clock_timestamp() WHERE id = $1 \
-         RETURNING id, user_id, name, exchange_type, kind, api_key_encrypted, api_secret_encrypted, \
-         passphrase_encrypted, masked_api_key, key_id, fingerprint, status, last_verified_at, info, created_at, \
-         updated_at",
-    )
+         updated_at = clock_timestamp() WHERE id = $1 RETURNING ",
+        columns!()
+    ))
     .bind(id.0)
     .bind(name.map(Name::as_str))
     .bind(info.map(Json))
     .fetch_one(connection)
-    .await?;
-
-    Ok(row)
+    .await?)
 }
 
-/// Replaces exchange and credentials of a locked binding; a private one is unverified then.
+/// Replaces exchange and credentials of a locked binding; a private one becomes unverified.
 pub async fn replace_credentials(
     connection: &mut PgConnection,
     id: BindingId,
@@ -167,54 +153,40 @@ pub async fn replace_credentials(
     .bind(sealed.fingerprint)
     .execute(connection)
     .await?;
-
     Ok(())
 }
 
 /// Stores the result of a verification, and returns the binding; `None` when it was changed or deleted since `verified`
-/// was read. A rotation of keys leaves `updated_at` alone, and what was verified stays verified.
+/// was read. A rotation of encryption keys does not change `updated_at`, as the credentials stay the same.
 pub async fn set_verified(
     connection: &mut PgConnection,
     verified: &Model,
     status: BindingStatus,
 ) -> Result<Option<Model>> {
-    let row = sqlx::query_as(
-        "UPDATE exchange_bindings SET status = $3, updated_at = clock_timestamp(), \
+    Ok(sqlx::query_as(concat!(
+"UPDATE exchange_bindings SET status = $3, updated_at = clock_timestamp(), \
          last_verified_at = CASE $3 WHEN 'unverified' THEN last_verified_at ELSE clock_timestamp() END \
-         WHERE id = $1 AND updated_at = $2 AND status <> 'deleted' \
-         RETURNING id, user_id, name, exchange_type, kind, api_key_encrypted, api_secret_encrypted, \
-         passphrase_encrypted, masked_api_key, key_id, fingerprint, status, last_verified_at, info, created_at, \
-         updated_at",
-    )
+         WHERE id = $1 AND updated_at = $2 AND status <> 'deleted' RETURNING ",
+columns!()
+))
     .bind(verified.id)
     .bind(verified.updated_at)
     .bind(status.as_str())
     .fetch_optional(connection)
-    .await?;
-
-    Ok(row)
+    .await?)
 }
 
 /// Returns whether a living trading uses a binding.
 pub async fn is_used(connection: &mut PgConnection, id: BindingId) -> Result<bool> {
-    let used = sqlx::query_scalar(
-        "SELECT EXISTS (SELECT FROM tradings WHERE exchange_binding_id = $1 AND status IN ('active', 'paused'))",
-    )
-    .bind(id.0)
-    .fetch_one(connection)
-    .await?;
-    Ok(used)
+    const SQL: &str = "SELECT EXISTS (SELECT FROM tradings \
+         WHERE exchange_binding_id = $1 AND status IN ('active', 'paused'))";
+    by_id::scalar(connection, id.0, SQL).await
 }
 
 /// Marks a locked binding as deleted and destroys its credentials; the row stays for the tradings of the past.
 pub async fn delete(connection: &mut PgConnection, id: BindingId) -> Result<()> {
-    sqlx::query(
-        "UPDATE exchange_bindings SET status = 'deleted', api_key_encrypted = NULL, api_secret_encrypted = NULL, \
-         passphrase_encrypted = NULL, masked_api_key = NULL, key_id = NULL, fingerprint = NULL, \
-         updated_at = clock_timestamp() WHERE id = $1",
-    )
-    .bind(id.0)
-    .execute(connection)
-    .await?;
-    Ok(())
+    const SQL: &str = "UPDATE exchange_bindings SET status = 'deleted', api_key_encrypted = NULL, \
+         api_secret_encrypted = NULL, passphrase_encrypted = NULL, masked_api_key = NULL, key_id = NULL, \
+         fingerprint = NULL, updated_at = clock_timestamp() WHERE id = $1";
+    by_id::execute(connection, id.0, SQL).await
 }

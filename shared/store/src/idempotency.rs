@@ -1,15 +1,14 @@
-//! Answers that are given again when the same call is repeated.
-//!
-//! Owns: the rows of `idempotency_keys`. Must not know: HTTP, what a call does.
+//! Idempotency keys: stored responses for repeated calls.
 
 use crate::error::{Conflict, Error, Result};
+use crate::lanes::columns::convert;
 use sqlx::PgConnection;
 use tiris_domain::ids::UserId;
 
-/// Hours an answer is kept.
+/// Lifetime of a stored response in hours.
 const KEPT_HOURS: i32 = 24;
 
-/// A call as its caller names it.
+/// The identity of a call.
 #[derive(Clone, Debug)]
 pub struct Call {
     /// The caller.
@@ -18,25 +17,25 @@ pub struct Call {
     pub method: String,
     /// The path of the request.
     pub path: String,
-    /// The key the caller has chosen.
+    /// The idempotency key.
     pub key: String,
-    /// Differs when the body does.
+    /// Keyed hash of the body.
     pub body_hmac: Vec<u8>,
 }
 
-/// The answer to an earlier call.
+/// The response to an earlier call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
     /// HTTP status.
     pub status: u16,
-    /// What it said.
+    /// Body of the response.
     pub body: String,
 }
 
-/// Makes the call this transaction's, unless it was answered before; false when it was. Waits while another
-/// transaction has it: when that is rolled back the call is ours, when it commits its answer can be read.
+/// Claims a call for this transaction. Returns false when it already has a response. Waits while another transaction holds
+/// the claim: after its rollback the claim succeeds, after its commit the response can be read.
 pub async fn claim(connection: &mut PgConnection, call: &Call) -> Result<bool> {
-    // An update rather than nothing: it takes over what has expired, and keeps the row where it is when it has not.
+    // The update takes over expired rows only.
     let claimed = sqlx::query(
         "INSERT INTO idempotency_keys AS k (user_id, method, path, key, body_hmac, status, expires_at) \
          VALUES ($1, $2, $3, $4, $5, 200, now() + make_interval(hours => $6)) \
@@ -52,23 +51,15 @@ pub async fn claim(connection: &mut PgConnection, call: &Call) -> Result<bool> {
     .bind(KEPT_HOURS)
     .execute(connection)
     .await?;
-
     Ok(claimed.rows_affected() == 1)
 }
 
-#[derive(sqlx::FromRow)]
-struct StoredAnswer {
-    is_same_body: bool,
-    status: i32,
-    body: Option<String>,
-}
-
-/// The answer to the same call before.
+/// Returns the response to an earlier call.
 ///
 /// # Errors
-/// [`Conflict::IdempotencyKeyReused`] when its body was another one.
+/// [`Conflict::IdempotencyKeyReused`] when the earlier call had another body.
 pub async fn find(connection: &mut PgConnection, call: &Call) -> Result<Option<Kept>> {
-    let row: Option<StoredAnswer> = sqlx::query_as(
+    let row: Option<(bool, i32, Option<String>)> = sqlx::query_as(
         "SELECT body_hmac = $5 AS is_same_body, status, body FROM idempotency_keys \
          WHERE user_id = $1 AND method = $2 AND path = $3 AND key = $4 AND expires_at > now()",
     )
@@ -79,21 +70,21 @@ pub async fn find(connection: &mut PgConnection, call: &Call) -> Result<Option<K
     .bind(&call.body_hmac)
     .fetch_optional(connection)
     .await?;
-    let Some(row) = row else {
+    let Some((is_same_body, status, body)) = row else {
         return Ok(None);
     };
 
-    if !row.is_same_body {
+    if !is_same_body {
         return Err(Error::Conflict(Conflict::IdempotencyKeyReused));
     }
-    let status = u16::try_from(row.status).map_err(|error| Error::Internal(error.into()))?;
-    let body = row
-        .body
-        .ok_or_else(|| Error::internal("an idempotency key was committed without its answer"))?;
-    Ok(Some(Kept { status, body }))
+    let missing = || Error::internal("an idempotency key was committed without its response");
+    Ok(Some(Kept {
+        status: convert(status)?,
+        body: body.ok_or_else(missing)?,
+    }))
 }
 
-/// Stores the answer to a call that was claimed, or another answer instead of the stored one.
+/// Stores or replaces the response to a claimed call.
 pub async fn keep(
     connection: &mut PgConnection,
     call: &Call,
@@ -112,6 +103,5 @@ pub async fn keep(
     .bind(body)
     .execute(connection)
     .await?;
-
     Ok(())
 }

@@ -1,8 +1,8 @@
-//! Lanes: who owns each, with which epoch, and how far it is. The cursor means that every message of the lane up to
-//! this stream sequence is done.
+//! Lanes: owner, epoch, lease and cursor of each. Every message of the lane up to the stream sequence of the cursor is done.
 
 pub(crate) mod columns;
 
+use crate::column::values;
 use crate::error::Result;
 use chrono::{DateTime, Utc};
 use columns::{KeyColumns, convert};
@@ -12,34 +12,34 @@ use tiris_domain::lane::LaneKey;
 use tiris_domain::states::LaneStatus;
 use uuid::Uuid;
 
-/// How far a lane is, as stored.
+/// The stored state of a lane.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct LaneState {
-    /// Raised at every change of owner; a worker with an older one cannot write.
+    /// Incremented at every change of owner; a worker with an older epoch cannot write.
     pub epoch: i64,
-    /// The owner's token, none when free.
+    /// Token of the owner; `None` when the lane is free.
     pub owner: Option<Uuid>,
     /// Last stream sequence that is done.
     #[sqlx(try_from = "i64")]
     pub cursor: u64,
-    /// Of the message at the cursor; none when there was no message or it has expired.
+    /// Fingerprint of the message at the cursor; `None` without a message, or when it has expired.
     pub fingerprint: Option<Vec<u8>>,
     /// Creation time of the stream the cursor belongs to, nanoseconds since 1970.
     pub stream_created_at: i64,
 }
 
-/// A lane that was taken.
+/// A lane that a worker has taken.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct TakenLane {
-    /// Which one.
+    /// The lane.
     #[sqlx(flatten, try_from = "KeyColumns")]
     pub key: LaneKey,
-    /// Where it continues.
+    /// The state to continue from.
     #[sqlx(flatten)]
     pub state: LaneState,
 }
 
-/// Inserts the rows of lanes, as far as they are missing. A new lane starts at the beginning of its stream.
+/// Inserts the missing rows of lanes. A new lane starts at the beginning of its stream.
 pub async fn ensure(pool: &PgPool, keys: &[LaneKey], stream_created_at: i64) -> Result<()> {
     let (streams, lanes) = columns::of_keys(keys);
     sqlx::query(
@@ -55,15 +55,15 @@ pub async fn ensure(pool: &PgPool, keys: &[LaneKey], stream_created_at: i64) -> 
     Ok(())
 }
 
-/// Takes at most `limit` lanes that are free or whose lease is over, each with a new epoch, so that an earlier owner can
-/// write no more. Lanes that another worker is taking at this moment are passed over.
+/// Takes at most `limit` lanes that are free or whose lease has ended, each with a new epoch, so that an earlier owner can no
+/// longer write. Skips lanes that another worker is taking.
 pub async fn take_free(
     pool: &PgPool,
     owner: Uuid,
     lease: Duration,
     limit: u32,
 ) -> Result<Vec<TakenLane>> {
-    let taken = sqlx::query_as(
+    Ok(sqlx::query_as(
         "UPDATE ingest_lanes l SET epoch = l.epoch + 1, owner = $1, lease_until = clock_timestamp() + $2, \
          status = 'starting', status_reason = NULL, updated_at = clock_timestamp() \
          FROM (SELECT stream, lane FROM ingest_lanes \
@@ -77,14 +77,12 @@ pub async fn take_free(
     .bind(i64::from(limit))
     .bind(columns::known_streams())
     .fetch_all(pool)
-    .await?;
-
-    Ok(taken)
+    .await?)
 }
 
-/// Takes one lane from its owner, with a new epoch; for an operator and for tests.
+/// Takes a lane from its owner, with a new epoch; for operators and tests.
 pub async fn seize(pool: &PgPool, key: LaneKey, owner: Uuid, lease: Duration) -> Result<LaneState> {
-    let state = sqlx::query_as(
+    Ok(sqlx::query_as(
         "UPDATE ingest_lanes SET epoch = epoch + 1, owner = $3, lease_until = clock_timestamp() + $4, \
          updated_at = clock_timestamp() WHERE stream = $1 AND lane = $2 \
          RETURNING epoch, owner, cursor, fingerprint, stream_created_at",
@@ -94,36 +92,34 @@ pub async fn seize(pool: &PgPool, key: LaneKey, owner: Uuid, lease: Duration) ->
     .bind(owner)
     .bind(lease)
     .fetch_one(pool)
-    .await?;
-    Ok(state)
+    .await?)
 }
 
-/// What an owner reports of one of its lanes when it renews the lease.
+/// The report of an owner on one of its lanes when it renews the lease.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// Which lane.
+    /// The lane.
     pub key: LaneKey,
-    /// What it is doing.
+    /// Status of the lane.
     pub status: LaneStatus,
-    /// Why it does not run.
+    /// The reason why the lane does not run.
     pub reason: Option<String>,
-    /// Messages that are not committed, as far as known.
+    /// Uncommitted messages, if known.
     pub lag_messages: Option<u64>,
-    /// Whether they are counted; else it is an upper bound.
+    /// Whether the messages are counted; else the number is an upper bound.
     pub lag_exact: bool,
-    /// Age of the oldest of them, as far as known.
+    /// Age of the oldest uncommitted message, if known.
     pub lag_age: Option<Duration>,
 }
 
-/// Renews the leases of those of the reported lanes that `owner` still holds, and stores the reports; lanes in the middle
-/// of a commit renew their own.
+/// Renews the leases of those of the reported lanes that `owner` still holds, and stores the reports. Skips lanes whose commit
+/// is in progress; that renews the lease itself.
 pub async fn renew(pool: &PgPool, owner: Uuid, lease: Duration, reports: &[Report]) -> Result<()> {
     let (streams, lanes) = columns::of_keys(reports.iter().map(|report| &report.key));
     let messages = reports
         .iter()
         .map(|report| report.lag_messages.map(convert).transpose())
         .collect::<Result<Vec<Option<i64>>>>()?;
-    let seconds = |report: &Report| report.lag_age.map(|age| age.as_secs_f64());
 
     sqlx::query(
         "UPDATE ingest_lanes l SET lease_until = clock_timestamp() + $2, status = mine.status, \
@@ -140,11 +136,11 @@ pub async fn renew(pool: &PgPool, owner: Uuid, lease: Duration, reports: &[Repor
     .bind(lease)
     .bind(streams)
     .bind(lanes)
-    .bind(reports.iter().map(|report| report.status.as_str()).collect::<Vec<_>>())
-    .bind(reports.iter().map(|report| report.reason.as_deref()).collect::<Vec<_>>())
+    .bind(values(reports, |report| report.status.as_str()))
+    .bind(values(reports, |report| report.reason.as_deref()))
     .bind(messages)
-    .bind(reports.iter().map(|report| report.lag_exact).collect::<Vec<_>>())
-    .bind(reports.iter().map(seconds).collect::<Vec<_>>())
+    .bind(values(reports, |report| report.lag_exact))
+    .bind(values(reports, |report| report.lag_age.map(|age| age.as_secs_f64())))
     .execute(pool)
     .await?;
     Ok(())
@@ -153,50 +149,47 @@ pub async fn renew(pool: &PgPool, owner: Uuid, lease: Duration, reports: &[Repor
 /// A lane that a worker holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct HeldLane {
-    /// Which one.
+    /// The lane.
     #[sqlx(flatten, try_from = "KeyColumns")]
     pub key: LaneKey,
-    /// Its epoch.
+    /// Epoch of the lane.
     pub epoch: i64,
 }
 
-/// The lanes `owner` holds by the database. After a restore, or when an operator seized a lane, they are not those it
-/// believes to hold.
+/// Returns the lanes that `owner` holds according to the database. After a restore, or when an operator has seized a lane,
+/// they differ from those the owner has in memory.
 pub async fn held(pool: &PgPool, owner: Uuid) -> Result<Vec<HeldLane>> {
-    let lanes = sqlx::query_as(
+    Ok(sqlx::query_as(
         "SELECT stream, lane, epoch FROM ingest_lanes WHERE owner = $1 AND stream = ANY($2)",
     )
     .bind(owner)
     .bind(columns::known_streams())
     .fetch_all(pool)
-    .await?;
-    Ok(lanes)
+    .await?)
 }
 
-/// The lane's row as it is now; none when it was never taken.
+/// Returns the state of a lane; `None` when the lane has no row.
 pub async fn find(pool: &PgPool, key: LaneKey) -> Result<Option<LaneState>> {
-    let state = sqlx::query_as(
+    Ok(sqlx::query_as(
         "SELECT epoch, owner, cursor, fingerprint, stream_created_at FROM ingest_lanes \
          WHERE stream = $1 AND lane = $2",
     )
     .bind(key.stream.name())
     .bind(i32::from(key.lane))
     .fetch_optional(pool)
-    .await?;
-    Ok(state)
+    .await?)
 }
 
-/// The lane's row under lock: a transaction that moves its cursor holds it.
+/// Locks the row of a lane, as every transaction that moves its cursor must.
 pub async fn lock(connection: &mut PgConnection, key: LaneKey) -> Result<Option<LaneState>> {
-    let state = sqlx::query_as(
+    Ok(sqlx::query_as(
         "SELECT epoch, owner, cursor, fingerprint, stream_created_at FROM ingest_lanes \
          WHERE stream = $1 AND lane = $2 FOR NO KEY UPDATE",
     )
     .bind(key.stream.name())
     .bind(i32::from(key.lane))
     .fetch_optional(connection)
-    .await?;
-    Ok(state)
+    .await?)
 }
 
 /// Renews the lease of a lane whose row the caller has locked.
@@ -216,21 +209,21 @@ pub async fn renew_locked(
     Ok(())
 }
 
-/// Where a lane's cursor goes.
+/// A new place of a lane's cursor.
 #[derive(Clone, Copy, Debug)]
 pub struct Move<'a> {
     /// Last stream sequence that is done.
     pub cursor: u64,
-    /// Of the message there, when there is one.
+    /// Fingerprint of the message at the cursor, if there is one.
     pub fingerprint: Option<&'a [u8]>,
-    /// Messages of this lane that are done by it, for the count of the day.
+    /// Messages of this lane that are done now, for the count of the day.
     pub events: usize,
-    /// The `timestamp` of the rows this transaction wrote, when there are any.
+    /// The `timestamp` of the rows this transaction wrote, if any.
     pub booked_at: Option<DateTime<Utc>>,
 }
 
-/// Moves the cursor inside the transaction that holds the effects of the messages up to it, and renews the lease. It is the
-/// last statement of that transaction and fails as `ledger::assert_fresh` does.
+/// Moves the cursor inside the transaction with the effects of the messages up to it, and renews the lease. It is the last
+/// statement of that transaction and fails as `ledger::assert_fresh` does.
 pub async fn move_cursor(
     connection: &mut PgConnection,
     key: LaneKey,
@@ -252,26 +245,24 @@ pub async fn move_cursor(
     .bind(to.booked_at)
     .execute(connection)
     .await?;
-
     Ok(())
 }
 
-/// Where a lane goes on whose cursor and stream did not belong together.
+/// A new start for a lane whose cursor does not belong to its stream.
 #[derive(Clone, Copy, Debug)]
 pub struct Restart {
-    /// What was wrong, by its stable name.
+    /// Stable name of the mismatch.
     pub kind: &'static str,
     /// Last stream sequence that counts as done.
     pub cursor: u64,
-    /// Whether the stream may have other messages now where the lane had read some.
+    /// Whether the stream may reuse sequences that the lane has read.
     pub reuses_sequences: bool,
-    /// Creation time of the stream it goes on with, nanoseconds since 1970.
+    /// Creation time of the current stream, nanoseconds since 1970.
     pub stream_created_at: i64,
 }
 
-/// Sets the cursor of a lane whose row the caller has locked, and keeps a record of it in the row: the last twenty.
-/// Letters that wait go before everything the lane reads from now on, also where the stream gives their sequences to
-/// other messages.
+/// Sets the cursor of a lane whose row the caller has locked, and records that in the row, which keeps the last twenty
+/// records. Waiting dead letters precede everything the lane reads from now on, even when the stream reuses their sequences.
 pub async fn restart(connection: &mut PgConnection, key: LaneKey, to: Restart) -> Result<()> {
     sqlx::query(
         "UPDATE dead_letters SET stream_created_at = stream_created_at - 1 \
@@ -297,11 +288,10 @@ pub async fn restart(connection: &mut PgConnection, key: LaneKey, to: Restart) -
     .bind(to.kind)
     .execute(connection)
     .await?;
-
     Ok(())
 }
 
-/// Gives one lane back, when `owner` still holds it with this epoch.
+/// Releases a lane that `owner` still holds with this epoch.
 pub async fn release(pool: &PgPool, owner: Uuid, epoch: i64, key: LaneKey) -> Result<()> {
     sqlx::query(
         "UPDATE ingest_lanes SET owner = NULL, lease_until = NULL, updated_at = clock_timestamp() \
@@ -316,7 +306,7 @@ pub async fn release(pool: &PgPool, owner: Uuid, epoch: i64, key: LaneKey) -> Re
     Ok(())
 }
 
-/// Gives back every lane `owner` still holds.
+/// Releases every lane that `owner` still holds.
 pub async fn release_all(pool: &PgPool, owner: Uuid) -> Result<()> {
     sqlx::query(
         "UPDATE ingest_lanes SET owner = NULL, lease_until = NULL, updated_at = clock_timestamp() WHERE owner = $1",

@@ -18,6 +18,7 @@ pub use claim::{ClaimState, Claims, claim_dead, claim_states};
 pub use disposition::{Applied, Batch, Disposition};
 pub use entry::{Claim, Entry, EventKey, Key, Source};
 pub use load::PARTIES;
+pub(crate) use load::lock_accounts;
 pub use waiting::Waiting;
 pub use work::{Names, Origin, Work};
 
@@ -29,11 +30,11 @@ use sqlx::PgConnection;
 use tiris_domain::ids::{IdSequence, LogId, TransactionId};
 use tiris_domain::ledger::{self, Book};
 
-/// Applies messages in order inside the caller's transaction. An event whose key waits is not tried, and one that cannot
+/// Applies messages in order inside the caller's transaction. An event whose key waits is deferred, and one that cannot
 /// be resolved yet makes its key wait for the rest of the batch. `seed` is random, for the row ids.
 ///
 /// # Errors
-/// Only failures of the database; what the ledger refuses is a disposition.
+/// Only failures of the database; a refusal by the ledger is a disposition.
 pub async fn apply<T: AsRef<Work> + Sync>(
     connection: &mut PgConnection,
     items: &[T],
@@ -52,7 +53,7 @@ pub async fn apply<T: AsRef<Work> + Sync>(
     }
 
     let booked = fold(connection, &entries, claims, Some(waiting), seed).await?;
-    bots::keep_latest(connection, &heartbeats).await?;
+    bots::upsert_latest(connection, &heartbeats).await?;
 
     let mut of_entries = booked.dispositions.into_iter();
     let dispositions = items.iter().filter_map(|item| match item.as_ref() {
@@ -68,10 +69,10 @@ pub async fn apply<T: AsRef<Work> + Sync>(
     })
 }
 
-/// Like [`apply`] for entries of which none waits for another.
+/// Like [`apply`] for new entries that do not wait for each other.
 ///
 /// # Errors
-/// Only failures of the database; what the ledger refuses is a disposition.
+/// Only failures of the database; a refusal by the ledger is a disposition.
 pub async fn apply_batch(
     connection: &mut PgConnection,
     entries: &[Entry],
@@ -81,7 +82,8 @@ pub async fn apply_batch(
     fold(connection, &entries, Claims::New, None, seed).await
 }
 
-async fn fold(
+/// Applies entries in order inside the caller's transaction; without `waiting`, none waits for another.
+pub(crate) async fn fold(
     connection: &mut PgConnection,
     entries: &[&Entry],
     claims: Claims,
@@ -94,7 +96,7 @@ async fn fold(
         .collect();
     let fresh_entries = fresh.iter().map(|at| entries[*at]);
 
-    let mut book = load::lock_accounts(connection, fresh_entries.clone()).await?;
+    let mut book = lock_accounts(connection, fresh_entries.clone()).await?;
     load::holds(connection, &mut book, fresh_entries.clone()).await?;
     let parties = load::parties(connection, fresh_entries).await?;
 
@@ -143,8 +145,8 @@ fn decide(book: &mut Book, parties: &Parties, entry: &Entry, ids: &mut IdSequenc
     })
 }
 
-/// The last statement of a transaction that wrote a batch: fails with a transient error when the batch's timestamp is more
-/// than ten seconds old, because readers of the live stream rely on that.
+/// Fails with a transient error when the batch's timestamp is more than ten seconds old, because readers of the live
+/// stream rely on that. The last statement of a transaction that wrote a batch.
 ///
 /// # Errors
 /// Failures of the database.

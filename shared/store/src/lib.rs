@@ -4,6 +4,7 @@
 pub mod audit;
 pub mod bare_publishers;
 pub mod bots;
+mod by_id;
 pub mod census;
 pub mod column;
 pub mod dead_letters;

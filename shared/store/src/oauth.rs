@@ -1,7 +1,5 @@
-//! Logins under way, and people as identity providers know them.
-//!
-//! Owns: the rows of `oauth_states` and `oauth_identities`. Must not know: how a provider is asked. Tokens of
-//! providers are not stored: nothing needs them after signing in.
+//! Pending logins, and identities of users at identity providers. Tokens of providers are not stored, because nothing
+//! needs them after the sign-in.
 
 use crate::error::Result;
 use sqlx::{FromRow, PgConnection};
@@ -10,32 +8,32 @@ use tiris_domain::ids::{TradingId, UserId, new_id};
 use tiris_domain::states::IdentityProvider;
 use uuid::Uuid;
 
-/// Minutes a login may take.
+/// Lifetime of a pending login in minutes.
 const LOGIN_MINUTES: i32 = 10;
 /// Expired logins that are removed with each new one.
 const REMOVED_AT_ONCE: i64 = 100;
-/// Name of the trading everybody begins with.
+/// Name of the first trading of a user.
 const FIRST_TRADING: &str = "Paper trading";
 
-/// A login that has begun and waits for the person to come back.
+/// A login that waits for the user to return from the provider.
 #[derive(Clone, FromRow)]
 pub struct PendingLogin {
-    /// Random text that comes back with the person.
+    /// Random text that the provider returns with the user.
     pub state: String,
-    /// The provider.
+    /// The identity provider.
     #[sqlx(try_from = "String")]
     pub provider: IdentityProvider,
-    /// Proves to the provider that who exchanges the code also began the login.
+    /// PKCE code verifier.
     pub pkce_verifier: Option<String>,
-    /// Comes back inside the id token.
+    /// Returned inside the id token.
     pub nonce: Option<String>,
-    /// Where the person comes back to.
+    /// The page that the provider redirects to.
     pub redirect_uri: String,
-    /// Hash of a secret the browser keeps, when it sent one.
+    /// Hash of a secret that the browser stores, if it sent one.
     pub login_challenge: Option<String>,
 }
 
-/// Keeps a login for ten minutes, and removes some that nobody came back from.
+/// Stores a login for ten minutes, and removes some expired ones.
 pub async fn begin(connection: &mut PgConnection, login: &PendingLogin) -> Result<()> {
     sqlx::query(
         "DELETE FROM oauth_states WHERE state IN \
@@ -61,48 +59,39 @@ pub async fn begin(connection: &mut PgConnection, login: &PendingLogin) -> Resul
     Ok(())
 }
 
-#[derive(FromRow)]
-struct TakenLogin {
-    #[sqlx(flatten)]
-    login: PendingLogin,
-    alive: bool,
-}
-
-/// Takes a login, which can be done once; `None` also when it has expired.
+/// Removes a login and returns it; `None` when it is unknown, used or expired.
 pub async fn take(connection: &mut PgConnection, state: &str) -> Result<Option<PendingLogin>> {
-    let taken: Option<TakenLogin> = sqlx::query_as(
-        "DELETE FROM oauth_states WHERE state = $1 \
-         RETURNING state, provider, pkce_verifier, nonce, redirect_uri, login_challenge, expires_at > now() AS alive",
+    Ok(sqlx::query_as(
+        "DELETE FROM oauth_states WHERE state = $1 AND expires_at > now() \
+         RETURNING state, provider, pkce_verifier, nonce, redirect_uri, login_challenge",
     )
     .bind(state)
     .fetch_optional(connection)
-    .await?;
-
-    Ok(taken.filter(|taken| taken.alive).map(|taken| taken.login))
+    .await?)
 }
 
-/// A person as a provider describes them.
+/// A user as an identity provider describes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// The provider.
+    /// The identity provider.
     pub provider: IdentityProvider,
-    /// What the provider calls the person, for ever.
+    /// Permanent id of the user at the provider.
     pub subject: String,
-    /// At WeChat: the person as this app knows them.
+    /// WeChat only: id of the user within this app.
     pub openid: Option<String>,
-    /// At WeChat: the person as all apps of one owner know them.
+    /// WeChat only: id of the user within all apps of one owner.
     pub unionid: Option<String>,
     /// E-mail address.
     pub email: Option<String>,
-    /// Whether the provider knows that the address is the person's.
+    /// Whether the provider has verified the address.
     pub email_verified: bool,
-    /// Name in full.
+    /// Full name.
     pub name: Option<String>,
     /// URL of a picture.
     pub avatar: Option<String>,
 }
 
-/// Lets others who sign in as the same person wait until this transaction ends, by whichever of their names they come.
+/// Makes other sign-ins by any of the ids of the identity wait until this transaction ends.
 pub async fn lock(connection: &mut PgConnection, identity: &Identity) -> Result<()> {
     let names = [
         Some(&identity.subject),
@@ -110,7 +99,7 @@ pub async fn lock(connection: &mut PgConnection, identity: &Identity) -> Result<
         identity.unionid.as_ref(),
     ];
 
-    // Everybody in the same order, so that two who share two names do not wait for each other.
+    // Always in the same order, so that two sign-ins that share two ids do not deadlock.
     for name in BTreeSet::from_iter(names.into_iter().flatten()) {
         sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))")
             .bind(format!("oauth {} {name}", identity.provider))
@@ -120,16 +109,9 @@ pub async fn lock(connection: &mut PgConnection, identity: &Identity) -> Result<
     Ok(())
 }
 
-#[derive(FromRow)]
-struct FoundIdentity {
-    id: Uuid,
-    #[sqlx(try_from = "Uuid")]
-    user_id: UserId,
-}
-
-/// The user this person is, with what the provider has begun to tell since taken over.
+/// Returns the user with an identity, and stores ids that the provider has added since.
 pub async fn find(connection: &mut PgConnection, identity: &Identity) -> Result<Option<UserId>> {
-    let found: Option<FoundIdentity> = sqlx::query_as(
+    let found: Option<(Uuid, Uuid)> = sqlx::query_as(
         "SELECT id, user_id FROM oauth_identities \
          WHERE provider = $1 AND (subject = $2 OR unionid = $3 OR openid = $4) \
          ORDER BY subject = $2 DESC, unionid = $3 DESC NULLS LAST LIMIT 1",
@@ -140,12 +122,12 @@ pub async fn find(connection: &mut PgConnection, identity: &Identity) -> Result<
     .bind(&identity.openid)
     .fetch_optional(&mut *connection)
     .await?;
-    let Some(FoundIdentity { id, user_id }) = found else {
+    let Some((id, user)) = found else {
         return Ok(None);
     };
 
-    // A union id, once known, stays the person's name when the provider leaves it out. An openid somebody else has is
-    // left to them: the person was here twice before the provider told that it is one.
+    // A union id, once known, stays the subject when the provider leaves it out. An openid that belongs to another identity
+    // stays there: the user signed up twice before the provider linked the two.
     sqlx::query(
         "UPDATE oauth_identities SET subject = CASE WHEN $4::text IS NULL THEN coalesce(unionid, $2) ELSE $2 END, \
          openid = CASE WHEN EXISTS (SELECT FROM oauth_identities o WHERE o.provider = $5 AND o.openid = $3 AND o.id <> $1) \
@@ -159,27 +141,26 @@ pub async fn find(connection: &mut PgConnection, identity: &Identity) -> Result<
     .bind(identity.provider.as_str())
     .execute(connection)
     .await?;
-    Ok(Some(user_id))
+    Ok(Some(UserId(user)))
 }
 
-/// Whether a user is somebody at this provider already.
-pub async fn is_tied(
+/// Returns whether a user has an identity at a provider.
+pub async fn is_linked(
     connection: &mut PgConnection,
     user: UserId,
     provider: IdentityProvider,
 ) -> Result<bool> {
-    let tied = sqlx::query_scalar(
+    Ok(sqlx::query_scalar(
         "SELECT EXISTS (SELECT 1 FROM oauth_identities WHERE user_id = $1 AND provider = $2)",
     )
     .bind(user.0)
     .bind(provider.as_str())
     .fetch_one(connection)
-    .await?;
-    Ok(tied)
+    .await?)
 }
 
-/// Ties a person to a user.
-pub async fn tie(connection: &mut PgConnection, user: UserId, identity: &Identity) -> Result<()> {
+/// Links an identity to a user.
+pub async fn link(connection: &mut PgConnection, user: UserId, identity: &Identity) -> Result<()> {
     sqlx::query(
         "INSERT INTO oauth_identities (id, user_id, provider, subject, openid, unionid) VALUES ($1, $2, $3, $4, $5, $6)",
     )
@@ -194,11 +175,13 @@ pub async fn tie(connection: &mut PgConnection, user: UserId, identity: &Identit
     Ok(())
 }
 
-/// Makes the paper trading everybody begins with, on a public binding, the virtual exchange if there is one. Without any
-/// it begins with none, as a paper trading may: that is no reason to turn somebody away.
-pub async fn make_first_trading(connection: &mut PgConnection, user: UserId) -> Result<TradingId> {
+/// Inserts the first trading of a user, a paper trading on a public exchange binding, preferably that of the virtual
+/// exchange. Without any, the trading has no binding, so that the sign-up does not fail.
+pub async fn insert_first_trading(
+    connection: &mut PgConnection,
+    user: UserId,
+) -> Result<TradingId> {
     let id = TradingId(new_id());
-
     // Locked, so that it cannot be deleted before this trading uses it.
     let binding: Option<Uuid> = sqlx::query_scalar(
         "SELECT id FROM exchange_bindings WHERE kind = 'public' AND status <> 'deleted' \
@@ -207,7 +190,7 @@ pub async fn make_first_trading(connection: &mut PgConnection, user: UserId) -> 
     .fetch_optional(&mut *connection)
     .await?;
     if binding.is_none() {
-        tracing::warn!(user_id = %user, "the first trading has no exchange binding, because there is no public one");
+        tracing::warn!(user_id = %user, "the first trading has no exchange binding, because no public one exists");
     }
 
     sqlx::query(

@@ -1,10 +1,7 @@
-//! Folds the postings of a trading, as they come from the database, into its performance.
+//! Folds the postings of a trading, as the database returns them, into its performance.
 //!
-//! Owns: which postings, in which order, and what accounts held before the first one that is still kept. Must not know:
-//! what the figures mean, who asks.
-//!
-//! Within a moment postings come as they were booked, by `(timestamp, id)`: so each account's come by their sequence, and
-//! the legs of a trade stand together. PostgreSQL sorts, on its disk when it must; here one block is in memory.
+//! Postings of a moment are in the order of booking, by `(timestamp, id)`: so those of an account are by sequence, and the
+//! legs of a trade are adjacent. PostgreSQL sorts, on disk if necessary; here one block is in memory.
 
 use crate::column::{asset, money};
 use crate::error::{Error, Result};
@@ -29,47 +26,47 @@ const DECLARE: &str = "DECLARE postings NO SCROLL CURSOR FOR \
     ORDER BY event_time, timestamp, id";
 /// Rows are fetched in blocks of this many.
 const FETCH: &str = "FETCH 2000 FROM postings";
-/// So many postings are folded before others have a turn on the thread.
+/// Postings folded before other tasks get the thread.
 const FOLDED_AT_ONCE: usize = 100;
 
-/// Accounts of a trading, also deleted ones, with what they held before their first posting that is still kept.
+/// Accounts of a trading, including deleted ones, with their balance before the first stored posting.
 const ACCOUNTS: &str = "SELECT a.id, a.symbol, coalesce(( \
         SELECT closing_balance - CASE direction WHEN 'credit' THEN amount ELSE -amount END FROM transactions \
         WHERE sub_account_id = a.id ORDER BY timestamp, sequence LIMIT 1), a.balance) AS held \
     FROM sub_accounts a WHERE a.trading_id = $1 ORDER BY a.id";
 
-/// The quote symbol of most postings; of equal ones the first by name.
+/// The quote symbol of most postings; the first by name among equals.
 const USUAL_QUOTE: &str = "SELECT quote_symbol FROM transactions \
     WHERE user_id = $2 AND trading_id = $1 AND quote_symbol IS NOT NULL GROUP BY quote_symbol ORDER BY count(*) DESC, quote_symbol LIMIT 1";
 
-/// What is asked for.
+/// A request for the performance of a trading.
 #[derive(Clone, Debug)]
 pub struct Question {
-    /// Whose.
+    /// The owner of the trading.
     pub user: UserId,
-    /// Of which trading.
+    /// The trading.
     pub trading: TradingId,
-    /// Of which time.
+    /// The range of event times.
     pub period: Period,
-    /// In which asset; absent means the one most of its trades were paid in.
+    /// The asset of the figures; `None` means the quote asset of most of its trades.
     pub quote: Option<Asset>,
-    /// With a curve in pieces of this length.
+    /// Length of the intervals of the equity curve, if one is requested.
     pub interval: Option<Interval>,
 }
 
-/// The answer.
+/// The performance of a trading.
 #[derive(Clone, Debug)]
 pub struct Measured {
-    /// The asset figures are in.
+    /// The asset of the figures.
     pub quote: Asset,
     /// The figures.
     pub performance: Performance,
-    /// The curve; empty when none was asked for.
+    /// The equity curve; empty unless requested.
     pub points: Vec<Point>,
 }
 
-/// The performance of a trading; `None` when nobody said in which asset and no posting has a price. All statements must see one
-/// state of the database: `connection` is in a transaction that is repeatable read.
+/// Returns the performance of a trading; `None` when the request names no asset and no posting has a price. All statements
+/// must see the same data: `connection` must be in a repeatable read transaction.
 pub async fn measure(
     connection: &mut PgConnection,
     question: &Question,
@@ -79,7 +76,6 @@ pub async fn measure(
     };
     let mut fold = Fold::new(quote.clone(), question.period, question.interval);
     let assets = accounts(connection, question.trading, &mut fold).await?;
-
     if let Err(error) = postings(connection, question, &assets, &mut fold).await? {
         return Ok(Err(error));
     }
@@ -93,7 +89,7 @@ pub async fn measure(
     }))
 }
 
-/// Puts the postings of the trading into the fold.
+/// Adds the postings of the trading to the fold.
 async fn postings(
     connection: &mut PgConnection,
     question: &Question,
@@ -159,35 +155,26 @@ async fn quote(connection: &mut PgConnection, question: &Question) -> Result<Opt
     usual.as_deref().map(asset).transpose()
 }
 
-#[derive(FromRow)]
-struct AccountRow {
-    #[sqlx(try_from = "Uuid")]
-    id: AccountId,
-    symbol: String,
-    held: Decimal,
-}
-
-/// Puts what accounts held at first into the fold; answers what each of them holds.
+/// Adds the first balances of the accounts to the fold. Returns the asset of each.
 async fn accounts(
     connection: &mut PgConnection,
     trading: TradingId,
     fold: &mut Fold,
 ) -> Result<HashMap<AccountId, Asset>> {
-    let rows: Vec<AccountRow> = sqlx::query_as(ACCOUNTS)
+    let rows: Vec<(Uuid, String, Decimal)> = sqlx::query_as(ACCOUNTS)
         .bind(trading.0)
         .fetch_all(connection)
         .await?;
     let mut assets = HashMap::new();
 
-    for row in rows {
-        let asset = asset(&row.symbol)?;
-        let held = money(row.held)?;
+    for (id, symbol, held) in rows {
+        let asset = asset(&symbol)?;
+        let held = money(held)?;
         if held != Money::ZERO {
             fold.hold(&asset, held);
         }
-        assets.insert(row.id, asset);
+        assets.insert(AccountId(id), asset);
     }
-
     Ok(assets)
 }
 
@@ -208,12 +195,10 @@ struct PostingRow {
 
 impl PostingRow {
     fn posting(self, assets: &HashMap<AccountId, Asset>) -> Result<Posting> {
-        let asset_of = assets.get(&self.sub_account_id).ok_or_else(|| {
-            let account = self.sub_account_id;
-            Error::internal(format!(
-                "a posting of account {account}, which nobody asked for"
-            ))
-        })?;
+        let account = self.sub_account_id;
+        let unknown =
+            || Error::internal(format!("a posting of account {account} of another trading"));
+        let asset_of = assets.get(&account).ok_or_else(unknown)?;
         let direction = if self.is_credit {
             Direction::Credit
         } else {

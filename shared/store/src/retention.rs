@@ -1,7 +1,4 @@
-//! What is given up when it is old, by configuration or because it has expired.
-//!
-//! Owns: dropping partitions, purging event ids, removing what has expired, and that one worker at a
-//! time does it. Must not know: what is configured, when it is time.
+//! Removes old data: partitions, event ids and expired rows, by one worker at a time.
 
 use crate::error::Result;
 use crate::lanes::columns::convert;
@@ -9,22 +6,22 @@ use sqlx::PgConnection;
 use std::time::Duration;
 use tiris_domain::lane::EventStream;
 
-/// Waits this long for the lock a drop needs; everything that reads or writes the table waits behind it meanwhile.
+/// Longest wait for the lock that a drop needs, as all reads and writes of the table queue behind it.
 const DROP_LOCK_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The history tables, which are partitioned by time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum History {
-    /// Every change of every balance.
+    /// Changes of balances.
     Transactions,
-    /// What happened on tradings.
+    /// Activity of tradings.
     TradingLogs,
-    /// Who did what.
+    /// Actions of users and operators.
     AuditLogs,
 }
 
 impl History {
-    /// Its table.
+    /// Returns the name of the table.
     #[must_use]
     pub const fn table(self) -> &'static str {
         match self {
@@ -35,22 +32,21 @@ impl History {
     }
 }
 
-/// Whether this transaction may do the upkeep `task`: no other is at it. Ends with the transaction.
+/// Tries to reserve the upkeep `task` for this transaction, until it ends. Returns false when another transaction has it.
 pub async fn may_do_alone(connection: &mut PgConnection, task: &str) -> Result<bool> {
-    let got = sqlx::query_scalar(
+    Ok(sqlx::query_scalar(
         "SELECT pg_try_advisory_xact_lock(hashtext('tiris upkeep'), hashtext($1))",
     )
     .bind(task)
     .fetch_one(connection)
-    .await?;
-    Ok(got)
+    .await?)
 }
 
 /// Drops the partitions of `history` that ended longer than `age` ago by the database's clock, inside the caller's
-/// transaction; answers how many.
+/// transaction. Returns how many.
 ///
 /// # Errors
-/// Something to try again when the table is busy for longer than half a second.
+/// A transient error when the table is locked for longer than half a second.
 pub async fn drop_partitions(
     connection: &mut PgConnection,
     history: History,
@@ -60,18 +56,17 @@ pub async fn drop_partitions(
         .bind(format!("{}ms", DROP_LOCK_TIMEOUT.as_millis()))
         .execute(&mut *connection)
         .await?;
-    let dropped =
-        sqlx::query_scalar("SELECT drop_partitions($1, clock_timestamp() - $2::interval)")
-            .bind(history.table())
-            .bind(age)
-            .fetch_one(connection)
-            .await?;
-    Ok(dropped)
+    let drop = "SELECT drop_partitions($1, clock_timestamp() - $2::interval)";
+    Ok(sqlx::query_scalar(drop)
+        .bind(history.table())
+        .bind(age)
+        .fetch_one(connection)
+        .await?)
 }
 
-/// Forgets up to `limit` ids of events that were done longer than `age` ago; answers how many. A duplicate that comes
-/// later than that is applied again, which is why ids are kept for ever by default, and never for less time than a stream
-/// keeps its messages. Ids of events that wait as dead letters stay.
+/// Removes up to `limit` ids of events that were processed longer than `age` ago, except for those of open dead letters.
+/// Returns how many. A later duplicate is applied again, so ids stay forever by default, and never for less time than a
+/// stream stores its messages.
 pub async fn purge_event_ids(
     connection: &mut PgConnection,
     age: Duration,
@@ -88,66 +83,52 @@ pub async fn purge_event_ids(
     Ok(purged.rows_affected())
 }
 
-/// What says itself how long it is good for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expiring {
-    /// Answers that are given again.
-    IdempotencyKeys,
-    /// Sign-ins.
-    Sessions,
-    /// Logins that were not finished.
-    Logins,
+/// A table of rows with an expiry time.
+#[derive(Clone, Copy, Debug)]
+pub struct Expiring {
+    /// Name of the table.
+    pub table: &'static str,
+    /// Skips locked rows, such as a key that is being claimed again.
+    removal: &'static str,
 }
 
 impl Expiring {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::IdempotencyKeys, Self::Sessions, Self::Logins];
-
-    /// Its table.
-    #[must_use]
-    pub const fn table(self) -> &'static str {
-        match self {
-            Self::IdempotencyKeys => "idempotency_keys",
-            Self::Sessions => "sessions",
-            Self::Logins => "oauth_states",
-        }
-    }
-
-    /// What is in use at the moment, a key that is taken over above all, is left for another time.
-    const fn removal(self) -> &'static str {
-        match self {
-            Self::IdempotencyKeys => {
-                "DELETE FROM idempotency_keys WHERE (user_id, method, path, key) IN ( \
-                     SELECT user_id, method, path, key FROM idempotency_keys WHERE expires_at <= now() \
-                     ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)"
-            }
-            Self::Sessions => {
-                "DELETE FROM sessions WHERE id IN ( \
-                     SELECT id FROM sessions WHERE expires_at <= now() LIMIT $1 FOR UPDATE SKIP LOCKED)"
-            }
-            Self::Logins => {
-                "DELETE FROM oauth_states WHERE state IN ( \
-                     SELECT state FROM oauth_states WHERE expires_at <= now() LIMIT $1 FOR UPDATE SKIP LOCKED)"
-            }
-        }
-    }
+    /// All such tables.
+    pub const ALL: [Self; 3] = [
+        Self {
+            table: "idempotency_keys",
+            removal: "DELETE FROM idempotency_keys WHERE (user_id, method, path, key) IN ( \
+                SELECT user_id, method, path, key FROM idempotency_keys WHERE expires_at <= now() \
+                ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)",
+        },
+        Self {
+            table: "sessions",
+            removal: "DELETE FROM sessions WHERE id IN ( \
+                SELECT id FROM sessions WHERE expires_at <= now() LIMIT $1 FOR UPDATE SKIP LOCKED)",
+        },
+        Self {
+            table: "oauth_states",
+            removal: "DELETE FROM oauth_states WHERE state IN ( \
+                SELECT state FROM oauth_states WHERE expires_at <= now() LIMIT $1 FOR UPDATE SKIP LOCKED)",
+        },
+    ];
 }
 
-/// Removes up to `limit` rows that have expired; answers how many.
+/// Removes up to `limit` expired rows. Returns how many.
 pub async fn remove_expired(
     connection: &mut PgConnection,
     what: Expiring,
     limit: u32,
 ) -> Result<u64> {
-    let removed = sqlx::query(what.removal())
+    let removed = sqlx::query(what.removal)
         .bind(i64::from(limit))
         .execute(connection)
         .await?;
     Ok(removed.rows_affected())
 }
 
-/// Notes the lag of the lanes of `stream` without an owner, as an upper bound: all that the stream holds behind them.
-/// Of a lane that belongs to an earlier stream that is everything.
+/// Records the lag of the lanes of `stream` without an owner, as an upper bound: all messages of the stream after the cursor,
+/// or all messages where the cursor belongs to an earlier stream. Returns the number of lanes.
 pub async fn sample_free_lanes(
     connection: &mut PgConnection,
     stream: EventStream,
@@ -167,6 +148,5 @@ pub async fn sample_free_lanes(
     .bind(stream_created_at)
     .execute(connection)
     .await?;
-
     Ok(sampled.rows_affected())
 }

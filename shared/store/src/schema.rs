@@ -1,9 +1,9 @@
-//! Whether the database has the schema this build needs.
+//! Checks the schema of the database.
 
 use crate::error::{Error, Result};
 use sqlx::PgPool;
 
-/// Whether the database answers and has the newest migration applied.
+/// Fails unless the database is available and has the migration [`LATEST_MIGRATION`].
 pub async fn check_ready(pool: &PgPool) -> Result<()> {
     let is_applied =
         sqlx::query_scalar("SELECT EXISTS (SELECT FROM seaql_migrations WHERE version = $1)")
@@ -13,9 +13,12 @@ pub async fn check_ready(pool: &PgPool) -> Result<()> {
 
     match is_applied {
         Ok(true) => Ok(()),
-        Ok(false) => Err(not_migrated()),
-        Err(error) if is_table_missing(&error) => Err(not_migrated()),
-        Err(error) => Err(error.into()),
+        Err(error) if !is_table_missing(&error) => Err(error.into()),
+        Ok(false) | Err(_) => Err(Error::Unavailable {
+            what: "database schema",
+            source: format!("migration {LATEST_MIGRATION} is not applied: run tiris-migrate up")
+                .into(),
+        }),
     }
 }
 
@@ -24,12 +27,5 @@ fn is_table_missing(error: &sqlx::Error) -> bool {
     code.as_deref() == Some("42P01")
 }
 
-/// The migration this build needs; a test holds it to the newest of the migrations crate.
+/// The migration this build needs; a test compares it to the newest of the migrations crate.
 pub const LATEST_MIGRATION: &str = "m0009_owner_statistics";
-
-fn not_migrated() -> Error {
-    Error::Unavailable {
-        what: "database schema",
-        source: format!("migration {LATEST_MIGRATION} is not applied: run tiris-migrate up").into(),
-    }
-}

@@ -1,8 +1,7 @@
-//! How ingest is: every lane with its owner and lag, the workers, the open dead letters.
-//!
-//! Owns: reading it from the database, where the owners of the lanes keep it. Must not know: NATS; what a figure says is
-//! as old as its `lag_at`.
+//! The status of ingest: every lane with its owner and lag, the workers, the open dead letters. Lags are those that the
+//! owners of the lanes reported at `lag_at`.
 
+use crate::column;
 use crate::error::{Error, Result};
 use crate::lanes::columns::{self, KeyColumns};
 use chrono::{DateTime, Utc};
@@ -10,26 +9,26 @@ use rust_decimal::Decimal;
 use sqlx::PgPool;
 use std::collections::BTreeMap;
 use tiris_domain::lane::LaneKey;
-use tiris_domain::states::{DeadLetterClass, LaneStatus, State};
+use tiris_domain::states::{DeadLetterClass, LaneStatus};
 use uuid::Uuid;
 
-/// What a lane is doing.
+/// The activity of a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LaneActivity {
     /// No worker owns it.
     Free,
-    /// What its owner reported last.
+    /// The status its owner reported last.
     Owned(LaneStatus),
 }
 
 impl LaneActivity {
-    /// Whether its owner reads and commits.
+    /// Returns whether the owner of the lane reads and commits.
     #[must_use]
     pub fn is_running(self) -> bool {
         self == Self::Owned(LaneStatus::Running)
     }
 
-    /// As shown.
+    /// Returns the name in responses and output.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -46,104 +45,101 @@ impl TryFrom<String> for LaneActivity {
         if name == Self::Free.as_str() {
             return Ok(Self::Free);
         }
-
-        let status = LaneStatus::parse(&name).map_err(|error| Error::Internal(error.into()))?;
-        Ok(Self::Owned(status))
+        column::state(name).map(Self::Owned)
     }
 }
 
 /// A lane, as its owner reported last.
 #[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
 pub struct LaneFigures {
-    /// Which lane.
+    /// The lane.
     #[sqlx(flatten, try_from = "KeyColumns")]
     pub key: LaneKey,
-    /// Process that owns it, when its lease has not ended.
+    /// Id of the worker that owns the lane; `None` when its lease has ended.
     pub worker: Option<Uuid>,
-    /// Where that process runs.
+    /// Host of that worker.
     pub host: Option<String>,
-    /// When its lease ends.
+    /// End of the lease.
     pub lease_until: Option<DateTime<Utc>>,
-    /// Raised at every change of owner.
+    /// Incremented at every change of owner.
     pub epoch: i64,
     /// Every message up to this stream sequence is done.
     pub cursor: i64,
-    /// What it is doing.
+    /// Activity of the lane.
     #[sqlx(try_from = "String")]
     pub status: LaneActivity,
-    /// Why it does not run.
+    /// The reason why the lane does not run.
     pub status_reason: Option<String>,
-    /// Messages that are not done; none before the first report.
+    /// Messages that are not done; `None` before the first report.
     pub lag_messages: Option<i64>,
-    /// Whether they are counted; else it is an upper bound.
+    /// Whether the messages are counted; else the number is an upper bound.
     pub lag_exact: Option<bool>,
-    /// Age of the oldest of them in seconds; none when it is not known.
+    /// Age of the oldest message that is not done, in seconds; `None` when unknown.
     pub lag_seconds: Option<Decimal>,
-    /// When the lag was reported.
+    /// Time of the report.
     pub lag_at: Option<DateTime<Utc>>,
-    /// When it last committed.
+    /// Time of the last commit.
     pub last_commit_at: Option<DateTime<Utc>>,
     /// Messages done since midnight UTC.
     pub events_today: i64,
 }
 
-/// A worker that lives.
+/// A live worker.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct WorkerFigures {
-    /// Its id.
+    /// Id of the worker.
     pub id: Uuid,
-    /// Where it runs.
+    /// Name of its host.
     pub host: String,
     /// Version of the program.
     pub version: String,
-    /// When it started.
+    /// Start time of the process.
     pub started_at: DateTime<Utc>,
-    /// Lanes it owns.
+    /// Number of lanes it owns.
     pub lanes: i64,
 }
 
-/// Open dead letters of a lane and class.
+/// The number of open dead letters of a lane and class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct OpenLetters {
-    /// Which lane.
+    /// The lane.
     #[sqlx(flatten, try_from = "KeyColumns")]
     pub key: LaneKey,
-    /// Of which class.
+    /// The class of the dead letters.
     #[sqlx(try_from = "String")]
     pub class: DeadLetterClass,
-    /// How many there are.
+    /// Number of open dead letters.
     pub count: i64,
 }
 
-/// How ingest is.
+/// The status of ingest.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EventsStatus {
     /// Every lane, by stream and number.
     pub lanes: Vec<LaneFigures>,
-    /// Workers that live, oldest first.
+    /// Live workers, oldest first.
     pub workers: Vec<WorkerFigures>,
     /// Open dead letters.
     pub letters: Vec<OpenLetters>,
 }
 
 impl EventsStatus {
-    /// Open dead letters of one lane, by class.
+    /// Returns the open dead letters of a lane, by class.
     #[must_use]
     pub fn letters_of(&self, key: LaneKey) -> BTreeMap<DeadLetterClass, i64> {
         let letters = self.letters.iter().filter(|letters| letters.key == key);
-        letters
-            .map(|letters| (letters.class, letters.count))
-            .collect()
+        let counts = letters.map(|letters| (letters.class, letters.count));
+        counts.collect()
     }
 
-    /// Whether every lane has an owner and runs.
+    /// Returns whether every lane has an owner and runs.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         !self.lanes.is_empty() && self.lanes.iter().all(|lane| lane.status.is_running())
     }
 }
 
-/// Reads it all, in three statements.
+/// Reads the status, in three statements.
 pub async fn read(pool: &PgPool) -> Result<EventsStatus> {
     let lanes = sqlx::query_as(
         "SELECT l.stream, l.lane, w.id AS worker, w.host, l.lease_until, l.epoch, l.cursor, \

@@ -1,10 +1,12 @@
 //! Sub-accounts: rows and their changes, except for the money, which only the ledger writes.
 
+use crate::by_id::{self, owned};
 use crate::column;
 use crate::entity::sub_accounts::Model;
 use crate::error::{Error, Result};
 use crate::ledger::Entry;
 use rust_decimal::Decimal;
+use sqlx::types::Json;
 use sqlx::{PgConnection, PgExecutor};
 use std::collections::BTreeSet;
 use tiris_domain::ids::{AccountId, TradingId, UserId};
@@ -16,7 +18,7 @@ use uuid::Uuid;
 /// A sub-account to insert, with a balance of zero.
 #[derive(Clone, Debug)]
 pub struct NewSubAccount {
-    /// Its id.
+    /// Id of the new row.
     pub id: AccountId,
     /// The owner.
     pub user: UserId,
@@ -30,6 +32,17 @@ pub struct NewSubAccount {
     pub info: Info,
 }
 
+macro_rules! columns {
+    () => {
+        "id, user_id, trading_id, name, symbol, balance, locked, sequence, deleted_at, info, created_at, updated_at"
+    };
+}
+macro_rules! select {
+    ($rest:literal) => {
+        concat!("SELECT ", columns!(), " FROM sub_accounts ", $rest)
+    };
+}
+
 /// Inserts an empty sub-account.
 pub async fn insert(connection: &mut PgConnection, new: &NewSubAccount) -> Result<()> {
     sqlx::query(
@@ -41,7 +54,7 @@ pub async fn insert(connection: &mut PgConnection, new: &NewSubAccount) -> Resul
     .bind(new.trading.0)
     .bind(new.name.as_str())
     .bind(new.symbol.as_str())
-    .bind(sqlx::types::Json(&new.info))
+    .bind(Json(&new.info))
     .execute(connection)
     .await?;
     Ok(())
@@ -52,86 +65,59 @@ pub async fn insert(connection: &mut PgConnection, new: &NewSubAccount) -> Resul
 /// # Errors
 /// [`Error::NotFound`] when it does not exist or belongs to another user.
 pub async fn get(executor: impl PgExecutor<'_>, user: UserId, id: AccountId) -> Result<Model> {
-    let row = sqlx::query_as(
-        "SELECT id, user_id, trading_id, name, symbol, balance, locked, sequence, deleted_at, info, \
-         created_at, updated_at \
-         FROM sub_accounts WHERE id = $1 AND user_id = $2 AND deleted_at IS NULL",
-    )
-    .bind(id.0)
-    .bind(user.0)
-    .fetch_optional(executor)
-    .await?;
-    row.ok_or(Error::NotFound("sub-account"))
+    const SQL: &str = select!("WHERE id = $1 AND user_id = $2 AND deleted_at IS NULL");
+    owned(executor, "sub-account", id.0, user, SQL).await
 }
 
-/// Returns these sub-accounts in the order of `ids`, whatever their owner and state.
+/// Returns these sub-accounts in the order of `ids`, of any owner and also deleted ones.
 pub async fn get_all(connection: &mut PgConnection, ids: &[AccountId]) -> Result<Vec<Model>> {
-    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
-    let rows = sqlx::query_as(
-        "SELECT a.id, a.user_id, a.trading_id, a.name, a.symbol, a.balance, a.locked, a.sequence, a.deleted_at, \
-         a.info, a.created_at, a.updated_at \
-         FROM sub_accounts a JOIN UNNEST($1::uuid[]) WITH ORDINALITY AS w (id, at) ON w.id = a.id ORDER BY w.at",
-    )
-    .bind(ids)
+    Ok(sqlx::query_as(select!(
+        "JOIN UNNEST($1::uuid[]) WITH ORDINALITY AS w (id, at) USING (id) ORDER BY w.at"
+    ))
+    .bind(column::values(ids, |id| id.0))
     .fetch_all(connection)
-    .await?;
-    Ok(rows)
+    .await?)
 }
 
-/// Locks a living sub-account of a user until the transaction ends, also against everything that books on it.
+/// Locks a living sub-account of a user until the transaction ends, also against bookings.
 ///
 /// # Errors
 /// [`Error::NotFound`] when it does not exist or belongs to another user.
 pub async fn lock(connection: &mut PgConnection, user: UserId, id: AccountId) -> Result<Model> {
-    let row = sqlx::query_as(
-        "SELECT id, user_id, trading_id, name, symbol, balance, locked, sequence, deleted_at, info, \
-         created_at, updated_at \
-         FROM sub_accounts WHERE id = $1 AND user_id = $2 AND deleted_at IS NULL FOR NO KEY UPDATE",
-    )
-    .bind(id.0)
-    .bind(user.0)
-    .fetch_optional(connection)
-    .await?;
-    row.ok_or(Error::NotFound("sub-account"))
+    const SQL: &str =
+        select!("WHERE id = $1 AND user_id = $2 AND deleted_at IS NULL FOR NO KEY UPDATE");
+    owned(connection, "sub-account", id.0, user, SQL).await
 }
 
-/// Changes what is given of a locked sub-account, and returns it.
+/// Changes name and info of a locked sub-account as far as they are given, and returns it.
 pub async fn update(
     connection: &mut PgConnection,
     id: AccountId,
     name: Option<&Name>,
     info: Option<&Info>,
 ) -> Result<Model> {
-    let row = sqlx::query_as(
+    Ok(sqlx::query_as(concat!(
         "UPDATE sub_accounts SET name = coalesce($2, name), info = coalesce($3, info), \
-         updated_at = clock_timestamp() WHERE id = $1 \
-         RETURNING id, user_id, trading_id, name, symbol, balance, locked, sequence, deleted_at, info, \
-         created_at, updated_at",
-    )
+         updated_at = clock_timestamp() WHERE id = $1 RETURNING ",
+        columns!()
+    ))
     .bind(id.0)
     .bind(name.map(Name::as_str))
-    .bind(info.map(sqlx::types::Json))
+    .bind(info.map(Json))
     .fetch_one(connection)
-    .await?;
-
-    Ok(row)
+    .await?)
 }
 
 /// Marks a locked sub-account as deleted; its history stays.
 pub async fn delete(connection: &mut PgConnection, id: AccountId) -> Result<()> {
-    sqlx::query(
-        "UPDATE sub_accounts SET deleted_at = clock_timestamp(), updated_at = clock_timestamp() WHERE id = $1",
-    )
-    .bind(id.0)
-    .execute(connection)
-    .await?;
-    Ok(())
+    const SQL: &str = "UPDATE sub_accounts SET deleted_at = clock_timestamp(), updated_at = clock_timestamp() WHERE id = $1";
+    by_id::execute(connection, id.0, SQL).await
 }
 
-/// Returns what an order holds of a locked sub-account.
+/// Returns the amount of a locked sub-account that is held for an order; `None` is the hold without an order.
 ///
 /// # Errors
-/// [`Error::NotFound`] when nothing is held for it.
+/// [`Error::NotFound`] when there is no such hold.
 pub async fn held(
     connection: &mut PgConnection,
     id: AccountId,
@@ -146,17 +132,11 @@ pub async fn held(
     column::money(held.ok_or(Error::NotFound("hold"))?)
 }
 
-/// Fails unless the trading and all accounts of `entry` belong to its user: those of others are reported as not found, so
-/// that the ledger only decides how the user's own belong together.
+/// Fails unless the trading and all accounts of `entry` belong to its user: those of others are reported as not found, and
+/// the ledger only decides about the user's own.
 pub async fn check_owner(connection: &mut PgConnection, entry: &Entry) -> Result<()> {
-    let accounts = entry
-        .command
-        .accounts()
-        .into_iter()
-        .chain(entry.sub_account);
-    let accounts: BTreeSet<Uuid> = accounts.map(|id| id.0).collect();
+    let accounts: BTreeSet<Uuid> = entry.accounts().into_iter().map(|id| id.0).collect();
     let accounts = Vec::from_iter(accounts);
-
     let (trading, owned): (bool, i64) = sqlx::query_as(
         "SELECT EXISTS (SELECT FROM tradings WHERE id = $1 AND user_id = $2 AND status IN ('active', 'paused')), \
          (SELECT count(*) FROM sub_accounts WHERE id = ANY($3) AND user_id = $2 AND deleted_at IS NULL)",

@@ -1,30 +1,34 @@
-//! Tradings: rows and their changes; [`removal`] is what becomes of one that is deleted.
+//! Tradings: their rows and changes; [`removal`] deletes and purges them.
 
 mod removal;
 
 pub use removal::{Deleted, Purged, delete, purge_some, waiting_to_be_purged};
 
+use crate::by_id::{self, Id, owned};
 use crate::entity::exchange_bindings;
 use crate::entity::tradings::Model;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use chrono::{DateTime, Utc};
+use sqlx::types::Json;
 use sqlx::{PgConnection, PgExecutor};
 use tiris_domain::ids::{BindingId, TradingId, UserId};
 use tiris_domain::states::{TradingStatus, TradingType};
 use tiris_domain::value::{Info, Name};
 
+const WHAT: &str = "trading";
+
 /// A trading to insert.
 #[derive(Clone, Debug)]
 pub struct NewTrading<'a> {
-    /// Its id.
+    /// Id of the new row.
     pub id: TradingId,
     /// The owner.
     pub user: UserId,
-    /// The exchange binding it uses.
+    /// The exchange binding the trading uses.
     pub binding: Option<BindingId>,
     /// Unique among the living tradings of the user.
     pub name: &'a Name,
-    /// Where it trades.
+    /// Whether it moves real money.
     pub kind: TradingType,
     /// Free JSON.
     pub info: &'a Info,
@@ -32,7 +36,7 @@ pub struct NewTrading<'a> {
 
 /// Inserts a trading, and returns it.
 pub async fn insert(connection: &mut PgConnection, new: &NewTrading<'_>) -> Result<Model> {
-    let row = sqlx::query_as(
+    Ok(sqlx::query_as(
         "INSERT INTO tradings (id, user_id, exchange_binding_id, name, type, info) VALUES ($1, $2, $3, $4, $5, $6) \
          RETURNING id, user_id, exchange_binding_id, name, type, status, info, created_at, updated_at",
     )
@@ -41,20 +45,19 @@ pub async fn insert(connection: &mut PgConnection, new: &NewTrading<'_>) -> Resu
     .bind(new.binding.map(|binding| binding.0))
     .bind(new.name.as_str())
     .bind(new.kind.as_str())
-    .bind(sqlx::types::Json(new.info))
+    .bind(Json(new.info))
     .fetch_one(connection)
-    .await?;
-    Ok(row)
+    .await?)
 }
 
-/// What to change of a trading; what is `None` stays.
+/// Changes of a trading; a field that is `None` stays.
 #[derive(Clone, Debug, Default)]
 pub struct TradingUpdate {
     /// Unique among the living tradings of the user.
     pub name: Option<Name>,
-    /// Whether a bot may work on it.
+    /// Whether a bot may work on the trading.
     pub status: Option<TradingStatus>,
-    /// The exchange binding it uses.
+    /// The exchange binding the trading uses.
     pub binding: Option<BindingId>,
     /// Free JSON.
     pub info: Option<Info>,
@@ -63,17 +66,11 @@ pub struct TradingUpdate {
 /// Locks a living trading of a user until the transaction ends.
 ///
 /// # Errors
-/// [`Error::NotFound`] when it does not exist or belongs to another user.
+/// [`NotFound`](crate::error::Error::NotFound) when it does not exist or belongs to another user.
 pub async fn lock(connection: &mut PgConnection, user: UserId, id: TradingId) -> Result<Model> {
-    let row = sqlx::query_as(
-        "SELECT id, user_id, exchange_binding_id, name, type, status, info, created_at, updated_at \
-         FROM tradings WHERE id = $1 AND user_id = $2 AND status IN ('active', 'paused') FOR NO KEY UPDATE",
-    )
-    .bind(id.0)
-    .bind(user.0)
-    .fetch_optional(connection)
-    .await?;
-    row.ok_or(Error::NotFound("trading"))
+    const SQL: &str = "SELECT id, user_id, exchange_binding_id, name, type, status, info, created_at, updated_at \
+         FROM tradings WHERE id = $1 AND user_id = $2 AND status IN ('active', 'paused') FOR NO KEY UPDATE";
+    owned(connection, WHAT, id.0, user, SQL).await
 }
 
 /// Changes a locked trading, and returns it.
@@ -82,7 +79,7 @@ pub async fn update(
     id: TradingId,
     update: &TradingUpdate,
 ) -> Result<Model> {
-    let row = sqlx::query_as(
+    Ok(sqlx::query_as(
         "UPDATE tradings SET name = coalesce($2, name), status = coalesce($3, status), \
          exchange_binding_id = coalesce($4, exchange_binding_id), info = coalesce($5, info), \
          updated_at = clock_timestamp() WHERE id = $1 \
@@ -92,11 +89,9 @@ pub async fn update(
     .bind(update.name.as_ref().map(Name::as_str))
     .bind(update.status.map(TradingStatus::as_str))
     .bind(update.binding.map(|binding| binding.0))
-    .bind(update.info.as_ref().map(sqlx::types::Json))
+    .bind(update.info.as_ref().map(Json))
     .fetch_one(connection)
-    .await?;
-
-    Ok(row)
+    .await?)
 }
 
 /// Returns the exchange binding of a trading.
@@ -107,34 +102,30 @@ pub async fn binding_of(
     let Some(binding) = trading.exchange_binding_id else {
         return Ok(None);
     };
-    let row = sqlx::query_as(
+
+    Ok(sqlx::query_as(
         "SELECT id, user_id, name, exchange_type, kind, api_key_encrypted, api_secret_encrypted, passphrase_encrypted, \
          masked_api_key, key_id, fingerprint, status, last_verified_at, info, created_at, updated_at \
          FROM exchange_bindings WHERE id = $1",
     )
     .bind(binding)
     .fetch_optional(connection)
-    .await?;
-    Ok(row)
+    .await?)
 }
 
 /// Fails unless a user has this living trading.
 ///
 /// # Errors
-/// [`Error::NotFound`] when it does not exist or belongs to another user.
+/// [`NotFound`](crate::error::Error::NotFound) when it does not exist or belongs to another user.
 pub async fn check_living(
     executor: impl PgExecutor<'_>,
     user: UserId,
     id: TradingId,
 ) -> Result<()> {
-    let living = sqlx::query(
-        "SELECT id FROM tradings WHERE id = $1 AND user_id = $2 AND status IN ('active', 'paused')",
-    )
-    .bind(id.0)
-    .bind(user.0)
-    .fetch_optional(executor)
-    .await?;
-    living.map(drop).ok_or(Error::NotFound("trading"))
+    const SQL: &str =
+        "SELECT id FROM tradings WHERE id = $1 AND user_id = $2 AND status IN ('active', 'paused')";
+    let found = owned(executor, WHAT, id.0, user, SQL).await;
+    found.map(|_: Id| ())
 }
 
 /// Returns when an account of a trading last changed. Every booking changes one, so nothing was booked since.
@@ -142,44 +133,32 @@ pub async fn last_change(
     executor: impl PgExecutor<'_>,
     id: TradingId,
 ) -> Result<Option<DateTime<Utc>>> {
-    let newest =
-        sqlx::query_scalar("SELECT max(updated_at) FROM sub_accounts WHERE trading_id = $1")
-            .bind(id.0)
-            .fetch_one(executor)
-            .await?;
-    Ok(newest)
+    const SQL: &str = "SELECT max(updated_at) FROM sub_accounts WHERE trading_id = $1";
+    by_id::scalar(executor, id.0, SQL).await
 }
 
-/// Keeps a living trading of a user from being deleted until the transaction ends.
+/// Prevents the deletion of a living trading of a user until the transaction ends.
 ///
 /// # Errors
-/// [`Error::NotFound`] when it does not exist or belongs to another user.
+/// [`NotFound`](crate::error::Error::NotFound) when it does not exist or belongs to another user.
 pub async fn share(connection: &mut PgConnection, user: UserId, id: TradingId) -> Result<()> {
-    let living = sqlx::query(
-        "SELECT id FROM tradings WHERE id = $1 AND user_id = $2 AND status IN ('active', 'paused') FOR SHARE",
-    )
-    .bind(id.0)
-    .bind(user.0)
-    .fetch_optional(connection)
-    .await?;
-    living.map(drop).ok_or(Error::NotFound("trading"))
+    const SQL: &str = "SELECT id FROM tradings \
+         WHERE id = $1 AND user_id = $2 AND status IN ('active', 'paused') FOR SHARE";
+    let found = owned(connection, WHAT, id.0, user, SQL).await;
+    found.map(|_: Id| ())
 }
 
-/// Fails unless the history of a trading can be read by a user: a real one stays readable when it is deleted.
+/// Fails unless a user may read the history of a trading: that of a real one stays readable after its deletion.
 ///
 /// # Errors
-/// [`Error::NotFound`] when it does not exist, belongs to another user or is being purged.
+/// [`NotFound`](crate::error::Error::NotFound) when it does not exist, belongs to another user or is being purged.
 pub async fn check_readable(
     executor: impl PgExecutor<'_>,
     user: UserId,
     id: TradingId,
 ) -> Result<()> {
-    let readable = sqlx::query(
-        "SELECT id FROM tradings WHERE id = $1 AND user_id = $2 AND status <> 'deleting'",
-    )
-    .bind(id.0)
-    .bind(user.0)
-    .fetch_optional(executor)
-    .await?;
-    readable.map(drop).ok_or(Error::NotFound("trading"))
+    const SQL: &str =
+        "SELECT id FROM tradings WHERE id = $1 AND user_id = $2 AND status <> 'deleting'";
+    let found = owned(executor, WHAT, id.0, user, SQL).await;
+    found.map(|_: Id| ())
 }

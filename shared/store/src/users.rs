@@ -1,7 +1,6 @@
-//! People: made, found and locked, given another role or status, removed.
-//!
-//! Owns: the rows of `users`, and what goes with a person who leaves. Must not know: who may do it.
+//! Users: rows and their changes.
 
+use crate::by_id;
 use crate::column;
 use crate::entity::users::Model;
 use crate::error::{Conflict, Error, Result};
@@ -12,31 +11,30 @@ use tiris_domain::states::{Role, State, UserStatus};
 use tiris_domain::value::{Avatar, FULL_NAME_CHARS_MAX, FullName, Info, Username};
 use uuid::Uuid;
 
-/// Longest username that is made from another name, in characters.
-const MADE_USERNAME_CHARS_MAX: usize = 64;
+/// Longest username that is derived from another name, in characters.
+const DERIVED_USERNAME_CHARS_MAX: usize = 64;
 
-/// A person to be made.
+/// A user to insert.
 #[derive(Clone, Copy, Debug)]
 pub struct NewUser<'a> {
-    /// The username, when nobody has it; else something that begins with it.
+    /// The username if it is free; else the prefix of the username.
     pub wanted: &'a str,
-    /// Name in full.
+    /// Full name.
     pub full_name: &'a str,
-    /// E-mail address that is known to be theirs.
+    /// Verified e-mail address.
     pub email: Option<&'a str>,
     /// URL of a picture.
     pub avatar: Option<&'a str>,
-    /// What they may do.
+    /// Role of the user.
     pub role: Role,
 }
 
-/// Makes a person.
+/// Inserts a user, and returns the id.
 ///
 /// # Errors
-/// [`Conflict::Email`] when somebody else has the address.
+/// [`Conflict::Email`] when another user has the address.
 pub async fn insert(connection: &mut PgConnection, new: &NewUser<'_>) -> Result<UserId> {
     let id = UserId(new_id());
-
     for username in usernames(new.wanted, id) {
         let inserted = sqlx::query(
             "INSERT INTO users (id, username, full_name, email, email_verified_at, avatar, role) \
@@ -56,67 +54,67 @@ pub async fn insert(connection: &mut PgConnection, new: &NewUser<'_>) -> Result<
             return Ok(id);
         }
     }
-
     Err(Error::Conflict(Conflict::Username))
 }
 
-/// What the person may be called, best first. Somebody else may have the name: then part of the id tells them apart, and
-/// all of it if even that is taken.
+/// Returns candidates for the username, best first: the wanted one, then with a part of the id, then with the whole id, which
+/// no other user can have.
 fn usernames(wanted: &str, id: UserId) -> [String; 3] {
-    let wanted = match plain(wanted, MADE_USERNAME_CHARS_MAX) {
+    let wanted = match plain(wanted, DERIVED_USERNAME_CHARS_MAX) {
         empty if empty.is_empty() => "user".to_owned(),
         wanted => wanted,
     };
     let id = id.0.simple().to_string();
     let short = format!("{wanted}-{}", &id[24..]);
     let long = format!("{wanted}-{id}");
-
     [wanted, short, long]
 }
 
-/// A name somebody else wrote, without what no name holds and no column can store.
+/// Returns a foreign name without control characters and surrounding spaces, shortened to `max` characters.
 fn plain(name: &str, max: usize) -> String {
-    let printable: String = name.chars().filter(|letter| !letter.is_control()).collect();
-    printable
-        .trim()
-        .chars()
-        .take(max)
-        .collect::<String>()
-        .trim_end()
-        .to_owned()
+    let printable: String = name.chars().filter(|char| !char.is_control()).collect();
+    let short: String = printable.trim().chars().take(max).collect();
+    short.trim_end().to_owned()
 }
 
-/// Returns a user, whatever the status.
+macro_rules! columns {
+    () => {
+        "id, username, full_name, email, email_verified_at, avatar, role, status, settings, info, created_at, updated_at"
+    };
+}
+macro_rules! select {
+    ($rest:literal) => {
+        concat!("SELECT ", columns!(), " FROM users ", $rest)
+    };
+}
+
+/// Returns a user of any status.
 ///
 /// # Errors
 /// [`Error::NotFound`] when the user does not exist.
 pub async fn get(executor: impl PgExecutor<'_>, id: UserId) -> Result<Model> {
-    let row = sqlx::query_as(
-        "SELECT id, username, full_name, email, email_verified_at, avatar, role, status, settings, info, \
-         created_at, updated_at FROM users WHERE id = $1",
-    )
-    .bind(id.0)
-    .fetch_optional(executor)
-    .await?;
-    row.ok_or(Error::NotFound("user"))
+    let query = select!("WHERE id = $1");
+    sqlx::query_as(query)
+        .bind(id.0)
+        .fetch_optional(executor)
+        .await?
+        .ok_or(Error::NotFound("user"))
 }
 
-/// Returns a user who is not deleted, whose row stays locked until the transaction ends.
+/// Locks a user until the transaction ends; `None` when the user does not exist or is deleted.
 pub async fn lock(connection: &mut PgConnection, id: UserId) -> Result<Option<Model>> {
-    let row = sqlx::query_as(
-        "SELECT id, username, full_name, email, email_verified_at, avatar, role, status, settings, info, \
-         created_at, updated_at FROM users WHERE id = $1 AND status <> 'deleted' FOR NO KEY UPDATE",
-    )
+    Ok(sqlx::query_as(select!(
+        "WHERE id = $1 AND status <> 'deleted' FOR NO KEY UPDATE"
+    ))
     .bind(id.0)
     .fetch_optional(connection)
-    .await?;
-    Ok(row)
+    .await?)
 }
 
-/// A user whose row is locked until the transaction ends.
+/// A locked user.
 #[derive(Clone, Copy, Debug, sqlx::FromRow)]
 pub struct LockedUser {
-    /// The user.
+    /// Id of the user.
     #[sqlx(try_from = "Uuid")]
     pub id: UserId,
     /// Never [`UserStatus::Deleted`].
@@ -124,18 +122,17 @@ pub struct LockedUser {
     pub status: UserStatus,
 }
 
-/// The user with this e-mail address who is not deleted.
+/// Locks the user with an e-mail address until the transaction ends, unless deleted.
 pub async fn lock_by_email(
     connection: &mut PgConnection,
     email: &str,
 ) -> Result<Option<LockedUser>> {
-    let found = sqlx::query_as(
+    Ok(sqlx::query_as(
         "SELECT id, status FROM users WHERE lower(email) = lower($1) AND status <> 'deleted' FOR NO KEY UPDATE",
     )
     .bind(email)
     .fetch_optional(connection)
-    .await?;
-    Ok(found)
+    .await?)
 }
 
 /// Sets the status, and returns the user.
@@ -144,19 +141,17 @@ pub async fn set_status(
     id: UserId,
     status: UserStatus,
 ) -> Result<Model> {
-    let row = sqlx::query_as(
-        "UPDATE users SET status = $2, updated_at = now() WHERE id = $1 \
-         RETURNING id, username, full_name, email, email_verified_at, avatar, role, status, settings, info, \
-         created_at, updated_at",
-    )
+    Ok(sqlx::query_as(concat!(
+        "UPDATE users SET status = $2, updated_at = now() WHERE id = $1 RETURNING ",
+        columns!()
+    ))
     .bind(id.0)
     .bind(status.as_str())
     .fetch_one(connection)
-    .await?;
-    Ok(row)
+    .await?)
 }
 
-/// Sets the role and answers the one before.
+/// Sets the role, and returns the one before.
 pub async fn set_role(connection: &mut PgConnection, id: UserId, role: Role) -> Result<Role> {
     let before: String =
         sqlx::query_scalar("SELECT role FROM users WHERE id = $1 FOR NO KEY UPDATE")
@@ -168,27 +163,24 @@ pub async fn set_role(connection: &mut PgConnection, id: UserId, role: Role) -> 
         .bind(role.as_str())
         .execute(connection)
         .await?;
-
     column::state(before)
 }
 
-/// Notes that the address was seen to be the user's, unless it was before.
+/// Marks the e-mail address as verified, unless it is already.
 pub async fn set_email_verified(connection: &mut PgConnection, id: UserId) -> Result<()> {
-    sqlx::query("UPDATE users SET email_verified_at = now(), updated_at = now() WHERE id = $1 AND email_verified_at IS NULL")
-        .bind(id.0)
-        .execute(connection)
-        .await?;
-    Ok(())
+    const SQL: &str = "UPDATE users SET email_verified_at = now(), updated_at = now() \
+         WHERE id = $1 AND email_verified_at IS NULL";
+    by_id::execute(connection, id.0, SQL).await
 }
 
-/// What a person changes of themselves; what is `None` stays.
+/// Changes of a user by themselves; a field that is `None` stays.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
-    /// Unique name.
+    /// Unique username.
     pub username: Option<Username>,
-    /// Name in full.
+    /// Full name.
     pub full_name: Option<FullName>,
-    /// URL of a picture; empty takes it away.
+    /// URL of a picture; empty removes it.
     pub avatar: Option<Avatar>,
     /// Free JSON.
     pub settings: Option<Info>,
@@ -196,18 +188,17 @@ pub struct Changes {
     pub info: Option<Info>,
 }
 
-/// Changes an active user, and returns them.
+/// Changes an active user, and returns the row.
 ///
 /// # Errors
 /// [`Error::NotFound`] when there is no such active user.
 pub async fn change(connection: &mut PgConnection, id: UserId, changes: &Changes) -> Result<Model> {
-    let row = sqlx::query_as(
-        "UPDATE users SET username = coalesce($2, username), full_name = coalesce($3, full_name), \
+    sqlx::query_as(concat!(
+"UPDATE users SET username = coalesce($2, username), full_name = coalesce($3, full_name), \
          avatar = nullif(coalesce($4, avatar), ''), settings = coalesce($5, settings), \
-         info = coalesce($6, info), updated_at = now() WHERE id = $1 AND status = 'active' \
-         RETURNING id, username, full_name, email, email_verified_at, avatar, role, status, settings, info, \
-         created_at, updated_at",
-    )
+         info = coalesce($6, info), updated_at = now() WHERE id = $1 AND status = 'active' RETURNING ",
+columns!()
+))
     .bind(id.0)
     .bind(changes.username.as_ref().map(Username::as_str))
     .bind(changes.full_name.as_ref().map(FullName::as_str))
@@ -215,13 +206,12 @@ pub async fn change(connection: &mut PgConnection, id: UserId, changes: &Changes
     .bind(changes.settings.as_ref().map(Json))
     .bind(changes.info.as_ref().map(Json))
     .fetch_optional(connection)
-    .await?;
-
-    row.ok_or(Error::NotFound("user"))
+    .await?
+    .ok_or(Error::NotFound("user"))
 }
 
-/// Destroys what lets a person or a program act as this user: identities, credentials at exchanges, kept answers.
-/// The books stay. Sessions are for the caller to end.
+/// Deletes identities, credentials at exchanges and stored responses of a user. The books stay; the caller revokes the
+/// sessions.
 pub async fn destroy_credentials(connection: &mut PgConnection, id: UserId) -> Result<()> {
     for statement in [
         "DELETE FROM oauth_identities WHERE user_id = $1",
@@ -230,19 +220,17 @@ pub async fn destroy_credentials(connection: &mut PgConnection, id: UserId) -> R
          passphrase_encrypted = NULL, masked_api_key = NULL, key_id = NULL, fingerprint = NULL, \
          status = 'deleted', updated_at = now() WHERE user_id = $1",
     ] {
-        sqlx::query(statement)
-            .bind(id.0)
-            .execute(&mut *connection)
-            .await?;
+        by_id::execute(&mut *connection, id.0, statement).await?;
     }
     Ok(())
 }
 
-/// That the user may still get things of his own. Locks the row against being deleted or disabled meanwhile, so it comes
-/// before every other lock of the transaction.
+/// Fails unless a user is active, and locks their status until the transaction ends. Must be the first lock of the
+/// transaction.
 ///
 /// # Errors
-/// [`Error::AccountDisabled`], and [`Error::InvalidToken`] when the user is gone: the session is remembered for seconds.
+/// [`Error::AccountDisabled`], and [`Error::InvalidToken`] when the user is deleted, as cached sessions outlive the user by
+/// seconds.
 pub async fn lock_active(connection: &mut PgConnection, user: UserId) -> Result<()> {
     let status: Option<String> =
         sqlx::query_scalar("SELECT status FROM users WHERE id = $1 FOR SHARE")
@@ -261,7 +249,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_name_proposed_holds_the_whole_id_so_that_nobody_can_have_it() {
+    fn proposes_the_whole_id_as_the_last_resort() {
         let id = UserId(new_id());
         let [wanted, short, long] = usernames(" a\u{7}nn \n", id);
         assert_eq!(wanted, "ann");

@@ -1,25 +1,26 @@
-//! The living workers. Times are the database's, so that no two clocks need to agree.
+//! The live workers. Leases use the database's clock only, so that no clocks need to agree.
 
+use crate::by_id;
 use crate::error::Result;
 use crate::lanes::columns::convert;
 use sqlx::PgPool;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// A worker process, as it presents itself to the others.
+/// A worker process.
 #[derive(Clone, Debug)]
 pub struct Worker {
-    /// Its row.
+    /// Id of its row.
     pub id: Uuid,
-    /// Random per process start; stands in the owner column of its lanes.
+    /// Random per process start; the owner token of its lanes.
     pub owner: Uuid,
     /// Version of the program.
     pub version: &'static str,
-    /// Where it runs.
+    /// Name of its host.
     pub host: String,
 }
 
-/// Keeps `worker` alive for another `lease`. Returns how many workers are alive, itself included.
+/// Extends the lease of a worker to `lease` from now. Returns how many workers are alive, including itself.
 pub async fn renew(pool: &PgPool, worker: &Worker, lease: Duration) -> Result<u32> {
     sqlx::query(
         "INSERT INTO ingest_workers (id, owner_token, alive_until, version, host) \
@@ -40,20 +41,15 @@ pub async fn renew(pool: &PgPool, worker: &Worker, lease: Duration) -> Result<u3
     .bind(worker.id)
     .fetch_one(pool)
     .await?;
-
     convert(others + 1)
 }
 
-/// Takes the worker off the list at once: it ended cleanly.
+/// Removes a worker that ends cleanly, before its lease does.
 pub async fn remove(pool: &PgPool, worker: &Worker) -> Result<()> {
-    sqlx::query("DELETE FROM ingest_workers WHERE id = $1")
-        .bind(worker.id)
-        .execute(pool)
-        .await?;
-    Ok(())
+    by_id::execute(pool, worker.id, "DELETE FROM ingest_workers WHERE id = $1").await
 }
 
-/// Forgets workers that died a day ago or earlier; until then their rows show who was there.
+/// Removes workers whose lease ended a day ago or earlier; until then their rows help to diagnose.
 pub async fn forget_dead(pool: &PgPool) -> Result<()> {
     sqlx::query(
         "DELETE FROM ingest_workers WHERE alive_until < clock_timestamp() - interval '1 day'",

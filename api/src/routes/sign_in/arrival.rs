@@ -85,9 +85,9 @@ impl Arrival<'_> {
                 is_new: true,
             },
         };
-        oauth::tie(connection, user.id, &self.identity).await?;
+        oauth::link(connection, user.id, &self.identity).await?;
         if user.is_new {
-            oauth::make_first_trading(connection, user.id).await?;
+            oauth::insert_first_trading(connection, user.id).await?;
         }
         Ok(user)
     }
@@ -96,7 +96,7 @@ impl Arrival<'_> {
     async fn known(&self, connection: &mut PgConnection, user: LockedUser) -> Result<ArrivedUser> {
         // An unverified address proves nothing, and a provider may have reassigned a verified one to another person.
         let vouched = self.identity.email_verified
-            && !oauth::is_tied(connection, user.id, self.identity.provider).await?;
+            && !oauth::is_linked(connection, user.id, self.identity.provider).await?;
         if !vouched {
             return Err(Error::Conflict(Conflict::Email));
         }

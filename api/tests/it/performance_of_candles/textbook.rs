@@ -1,4 +1,4 @@
-//! The definitions of a textbook in plain loops.
+//! The textbook definitions as plain loops.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use tiris_domain::money::Number;
@@ -22,7 +22,7 @@ fn float(number: &Number) -> f64 {
     number.to_string().parse().expect("a float")
 }
 
-/// Sums of the books, exact.
+/// Exact sums of the books.
 #[derive(Debug)]
 pub(super) struct Books {
     pub(super) btc: Number,
@@ -34,7 +34,7 @@ pub(super) struct Books {
     pub(super) trades: u64,
 }
 
-/// The value of one unit at a time.
+/// The value of one unit at a moment.
 #[derive(Clone, Copy)]
 pub(super) struct Point {
     pub(super) time: DateTime<Utc>,
@@ -53,7 +53,7 @@ pub(super) struct Textbook {
 }
 
 impl Textbook {
-    /// Goes through the transactions once. Sub-periods end at flows: the two deposits, of which that of ETH has a value
+    /// Reads the transactions once. Sub-periods end at flows: the two deposits, of which that of ETH has a value
     /// only from the first trade on.
     pub(super) fn of(rows: &[Row]) -> Self {
         let mut textbook = Self {
@@ -164,7 +164,7 @@ impl Textbook {
         self.curve.push(Point { time, unit });
     }
 
-    /// Returns of all UTC days from the first to the last.
+    /// Computes the returns of all UTC days from the first to the last.
     pub(super) fn daily_returns(&self) -> Vec<f64> {
         let mut day = self.curve[0].time.date_naive();
         let last = self.curve[self.curve.len() - 1].time.date_naive();
@@ -185,7 +185,7 @@ impl Textbook {
         point.map_or(1.0, |point| point.unit)
     }
 
-    /// The deepest fall, by comparing every point with all before it.
+    /// Computes the largest drawdown, by comparing every point with all before it.
     pub(super) fn deepest_fall(&self) -> Fall {
         let first = self.curve[0];
         let mut peak = Point { unit: 1.0, ..first };
@@ -219,7 +219,7 @@ impl Textbook {
     }
 }
 
-/// A fall from a peak.
+/// A drawdown from a peak.
 pub(super) struct Fall {
     pub(super) depth: f64,
     pub(super) peak: DateTime<Utc>,

@@ -1,4 +1,4 @@
-//! Credentials are in clear nowhere but in the answer to their owner.
+//! Credentials appear in clear text only in the response to their owner.
 
 use super::LIST;
 use crate::bindings::new_binding;
@@ -14,7 +14,7 @@ use tiris_testing::TestDatabase;
 const PASSPHRASE: &str = "The passphrase of Ann";
 const WRONG_SECRET: &str = "WrongSecretOfAnn";
 
-/// An owner of credentials, with every answer that must not hold any.
+/// An owner of credentials, with every response that must not reveal them.
 struct Owner<'s> {
     service: &'s Service,
     token: String,
@@ -22,7 +22,7 @@ struct Owner<'s> {
 }
 
 impl Owner<'_> {
-    /// Sends a request, and keeps the answer unless it reveals credentials.
+    /// Sends a request, and collects the response unless it reveals credentials.
     async fn ask(&mut self, method: Method, path: &str, body: Option<Value>) -> Value {
         let reveals = method == Method::GET && path.len() > LIST.len();
         let url = format!("{}{path}", self.service.api);
@@ -49,12 +49,12 @@ impl Owner<'_> {
         self.ask(Method::POST, path, Some(body)).await
     }
 
-    /// Makes, verifies, repeats and changes a binding, in right and in wrong ways.
+    /// Creates, verifies, repeats and changes a binding, with valid and invalid requests.
     async fn use_binding(&mut self, exchanges: &Exchanges, exchange: &str) {
         let mut new = new_binding(exchange, exchange, KEY);
         new["passphrase"] = json!(PASSPHRASE);
-        let made = self.post(LIST, new.clone()).await;
-        let path = format!("{LIST}/{}", text(&made["data"]["id"]));
+        let created = self.post(LIST, new.clone()).await;
+        let path = format!("{LIST}/{}", text(&created["data"]["id"]));
         let verify = format!("{path}/verify");
         let revealed = self.ask(Method::GET, &path, None).await;
         assert_eq!(revealed["data"]["api_secret"], SECRET);
@@ -76,7 +76,7 @@ impl Owner<'_> {
     }
 }
 
-/// Everything in every table, bytes in hexadecimal.
+/// Returns the content of all tables, bytes in hexadecimal.
 async fn dump(database: &TestDatabase) -> String {
     let tables: Vec<String> = sqlx::query_scalar(
         "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') \
@@ -99,7 +99,7 @@ async fn dump(database: &TestDatabase) -> String {
     all
 }
 
-/// Asserts that no text holds a secret, in any form.
+/// Asserts that no text contains a secret in any form.
 fn assert_not_in_clear(texts: &[(&str, &str)]) {
     for secret in [KEY, SECRET, PASSPHRASE, WRONG_SECRET] {
         let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
@@ -115,7 +115,7 @@ fn assert_not_in_clear(texts: &[(&str, &str)]) {
 }
 
 #[tokio::test]
-async fn credentials_are_in_clear_nowhere() {
+async fn credentials_never_appear_in_clear_text() {
     let exchanges = Exchanges::start().await;
     let mut service = Service::start_silent(&[
         ("TIRIS_BINANCE_URL", &exchanges.url),
@@ -150,7 +150,7 @@ async fn credentials_are_in_clear_nowhere() {
     let log = service.stop().await;
     let database = dump(&service.database).await;
 
-    // All four hold what the requests above left there.
+    // All four contain traces of the requests above.
     assert!(metrics.contains("exchange_verifications_total"));
     assert!(log.contains("exchange-bindings"));
     assert!(bodies.contains("API_KEY_EXISTS"));

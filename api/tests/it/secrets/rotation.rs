@@ -1,4 +1,4 @@
-//! Keys are rotated while credentials are read and written.
+//! Rotation of keys during reads and writes of credentials.
 
 use super::{Keys, LIST, beside, random_key, same};
 use crate::bindings::new_binding;
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 const BINDINGS: usize = 60;
 
-/// The keys of a rotation: before it, while both are known, and after it.
+/// The keys before, during and after a rotation.
 struct Rotation {
     before: Keys,
     during: Keys,
@@ -61,7 +61,7 @@ fn assert_reports(ran: &Ran, succeeded: bool, parts: &[&str]) {
     }
 }
 
-/// Makes many bindings and returns their paths.
+/// Creates many bindings and returns their paths.
 async fn bindings(user: &User<'_>) -> Vec<String> {
     let mut paths = Vec::new();
     for number in 0..BINDINGS {
@@ -73,7 +73,7 @@ async fn bindings(user: &User<'_>) -> Vec<String> {
     paths
 }
 
-/// An identity with a token that is encrypted with the old key.
+/// Inserts an identity whose token is encrypted with the old key.
 async fn identity(user: &User<'_>, keys: &Keys) -> Uuid {
     let id = new_id();
     let column = SecretColumn::ACCESS_TOKEN.of(id, user.id.0);
@@ -103,7 +103,7 @@ async fn read_all(user: &User<'_>, paths: &[String]) {
     }
 }
 
-/// Rotates while every binding is read and written all the time.
+/// Rotates while all bindings are constantly read and written.
 async fn rotate_in_use(user: &User<'_>, world: &World, keys: &Keys, paths: &[String]) -> Ran {
     let finished = AtomicBool::new(false);
     let reading = async {
@@ -133,7 +133,7 @@ async fn rotate_in_use(user: &User<'_>, world: &World, keys: &Keys, paths: &[Str
 }
 
 #[tokio::test]
-async fn keys_are_rotated_while_credentials_are_in_use() {
+async fn rotates_keys_while_credentials_are_in_use() {
     let keys = Rotation::new();
     let world = World::start_with(|settings| settings.encryption = keys.before.config()).await;
     let ann = world.user("ann").await;
@@ -160,7 +160,7 @@ async fn keys_are_rotated_while_credentials_are_in_use() {
     again.assert_error(409, "API_KEY_EXISTS");
 }
 
-/// The token of an identity, which must be under the new key.
+/// Returns the token of an identity, which must be encrypted with the new key.
 async fn token_of(world: &World, user: &User<'_>, identity: Uuid, keys: &Keys) -> String {
     let query = "SELECT access_token_encrypted FROM oauth_identities WHERE key_id = 'new'";
     let ciphertext: Vec<u8> = world.scalar(query).await;
@@ -189,7 +189,7 @@ async fn a_second_rotation_finds_nothing_to_do() {
 }
 
 #[tokio::test]
-async fn a_key_replaced_under_its_name_is_reported() {
+async fn reports_a_key_replaced_under_the_same_name() {
     let keys = Rotation::new();
     let world = World::start_with(|settings| settings.encryption = keys.before.config()).await;
     let ann = world.user("ann").await;

@@ -1,4 +1,4 @@
-//! What lists cost: few statements, and as much for a deep page as for the first.
+//! The cost of lists: few statements, and the same for a deep page as for the first.
 
 use super::{MANY_MONTHS, MONTHS, ROWS, Recorded, cursor, fill, id};
 use crate::bindings::new_binding;
@@ -10,7 +10,7 @@ use sqlx::FromRow;
 use tiris_testing::Statement;
 use uuid::Uuid;
 
-/// Makes another row of everything that is listed.
+/// Creates another row of every listed resource.
 async fn more(user: &User<'_>, number: i64) {
     let book = user.book(&format!("book {number}"), "10", "10").await;
     user.log(book.trade("long")).await;
@@ -23,7 +23,7 @@ async fn more(user: &User<'_>, number: i64) {
     user.world.user(&format!("user {number}")).await;
 }
 
-/// The statements of every list, by path.
+/// Returns the statements of every list, by path.
 async fn statements_of_lists(recorded: &Recorded, root: &User<'_>) -> Vec<(String, Vec<String>)> {
     let mut all = Vec::new();
     for (method, path, _) in operations() {
@@ -31,7 +31,7 @@ async fn statements_of_lists(recorded: &Recorded, root: &User<'_>) -> Vec<(Strin
             continue;
         }
 
-        // The first request looks the caller up as well.
+        // The first request also loads the session.
         root.get(&path).await.data();
         let found = recorded
             .during(async || drop(root.get(&path).await.data().clone()))
@@ -45,7 +45,7 @@ async fn statements_of_lists(recorded: &Recorded, root: &User<'_>) -> Vec<(Strin
 }
 
 #[tokio::test]
-async fn a_list_takes_as_many_statements_for_many_rows_as_for_few() {
+async fn lists_need_the_same_statements_for_any_number_of_rows() {
     let recorded = Recorded::start().await;
     let root = recorded.world.admin("root").await;
     more(&root, 1).await;
@@ -61,13 +61,13 @@ async fn a_list_takes_as_many_statements_for_many_rows_as_for_few() {
     assert_eq!(few, many);
 }
 
-/// Blocks of a page of ten rows, each in another block, with all that is looked up for it; the accounts have thousands.
+/// Most blocks read for a page of ten rows, each in another block, with its lookups; the accounts have thousands.
 const PAGE_BLOCKS_MAX: u64 = 100;
 
-/// More often than a prepared statement is planned before the server may settle on one plan for all values.
+/// More executions than PostgreSQL needs before it may choose a generic plan.
 const AGAIN: usize = 12;
 
-/// Asserts that each of many requests for the first page of an account is cheap.
+/// Asserts that each of many requests for the first page of an account reads few blocks.
 async fn assert_pages_are_cheap(recorded: &Recorded, user: &User<'_>, list: &str, account: &str) {
     let path = format!("/v1/{list}?sub_account_id={account}&limit=10");
     for _ in 0..AGAIN {
@@ -80,7 +80,7 @@ async fn assert_pages_are_cheap(recorded: &Recorded, user: &User<'_>, list: &str
 }
 
 #[tokio::test]
-async fn a_page_of_an_account_reads_no_more_than_it_needs() {
+async fn a_page_of_an_account_reads_few_blocks() {
     let recorded = Recorded::start().await;
     let user = recorded.world.user("ann").await;
     let book = user.book("grid", "0", "0").await;
@@ -92,11 +92,11 @@ async fn a_page_of_an_account_reads_no_more_than_it_needs() {
 }
 
 #[tokio::test]
-async fn a_page_of_a_large_account_among_small_ones_stays_cheap() {
+async fn a_page_of_a_large_account_reads_few_blocks() {
     let recorded = Recorded::start().await;
     let user = recorded.world.user("ann").await;
     let book = user.book("grid", "0", "0").await;
-    // Three rows in four are of accounts with 25 each, the rest of one.
+    // Three rows in four belong to accounts with 25 rows each, the rest to one account.
     let rows = "INSERT INTO transactions (id, timestamp, user_id, trading_id, sub_account_id, event_time, direction, \
             reason, amount, closing_balance, sequence, trading_log_id) \
         SELECT gen_random_uuid(), now() - n * interval '1 second', \
@@ -117,7 +117,7 @@ async fn a_page_of_a_large_account_among_small_ones_stays_cheap() {
 }
 
 #[tokio::test]
-async fn the_pages_of_a_history_with_gaps_show_every_row_once() {
+async fn paging_a_history_with_gaps_returns_each_row_once() {
     let recorded = Recorded::start().await;
     let world = &recorded.world;
     let user = world.user("ann").await;
@@ -151,10 +151,10 @@ async fn the_pages_of_a_history_with_gaps_show_every_row_once() {
     assert_eq!(found, expected);
 }
 
-/// Rows of one user in the history that is read to its end.
+/// Rows of one user in the long history.
 const LONG: i32 = 1_000_000;
 
-/// Fills a history with rows that come in pairs of one moment, as those of a trade do.
+/// Fills a history with pairs of rows with one timestamp, like those of a trade.
 async fn fill_long(user: &User<'_>) {
     let world = user.world;
     user.book("grid", "0", "0").await;
@@ -170,7 +170,7 @@ async fn fill_long(user: &User<'_>) {
     world.execute("ANALYZE transactions").await;
 }
 
-/// The blocks that the list of a page of a hundred transactions reads.
+/// Returns the number of blocks read for a page of a hundred transactions.
 async fn blocks(recorded: &Recorded, user: &User<'_>, query: &str) -> u64 {
     let path = format!("/v1/transactions?limit=100{query}");
     let found = recorded
@@ -194,7 +194,7 @@ struct Place {
     id: Uuid,
 }
 
-/// The cursor after so many rows.
+/// Returns the cursor after `offset` rows.
 async fn cursor_after(user: &User<'_>, offset: i32) -> String {
     let query = "SELECT timestamp, id FROM transactions WHERE user_id = $1 \
                  ORDER BY timestamp DESC, id DESC OFFSET $2 LIMIT 1";
@@ -208,7 +208,7 @@ async fn cursor_after(user: &User<'_>, offset: i32) -> String {
 }
 
 #[tokio::test]
-async fn a_deep_page_by_cursor_costs_what_the_first_costs() {
+async fn a_deep_page_costs_the_same_as_the_first() {
     let recorded = Recorded::start().await;
     let user = recorded.world.user("ann").await;
     fill_long(&user).await;
@@ -223,7 +223,7 @@ async fn a_deep_page_by_cursor_costs_what_the_first_costs() {
         );
     }
 
-    // Rows that an offset skips are read, which proves that the test can see a cost.
+    // Rows that an offset skips are read, which proves that the test measures the cost.
     let skipped = blocks(&recorded, &user, "&offset=50000").await;
     assert!(skipped > 10 * first, "{skipped} blocks");
 }

@@ -1,4 +1,4 @@
-//! Every read of a history goes by index.
+//! Every read of a history uses an index.
 
 use super::{MONTHS, Recorded, cursor, fill, month, parts_read, stamp, whole_partitions};
 use crate::openapi::operations;
@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use tiris_testing::{Partition, Statement};
 use uuid::Uuid;
 
-/// A value of every parameter a list of a history knows.
+/// Returns values for a parameter of a history list.
 fn values(name: &str, book: &Book, middle: DateTime<Utc>) -> Vec<String> {
     let one = |value: &str| vec![format!("{name}={value}")];
 
@@ -35,7 +35,7 @@ fn values(name: &str, book: &Book, middle: DateTime<Utc>) -> Vec<String> {
     }
 }
 
-/// Lists of histories, with the names of their query parameters.
+/// Returns the history lists with their query parameters.
 fn lists(book: &Book) -> Vec<(String, Vec<String>)> {
     let mut lists = Vec::new();
     for (method, path, operation) in operations() {
@@ -58,7 +58,7 @@ fn lists(book: &Book) -> Vec<(String, Vec<String>)> {
     lists
 }
 
-/// All queries of one or two parameters.
+/// Returns all queries with one or two parameters.
 fn queries(names: &[String], book: &Book, middle: DateTime<Utc>) -> Vec<String> {
     let mut queries = vec![String::new()];
     for (index, name) in names.iter().enumerate() {
@@ -80,7 +80,7 @@ fn queries(names: &[String], book: &Book, middle: DateTime<Utc>) -> Vec<String> 
     queries
 }
 
-/// Whole partitions that were read, each with the request that caused it.
+/// Returns the whole partitions that were read, with the request that caused it.
 fn faults(path: &str, statements: &[Statement], parts: &HashMap<String, Partition>) -> Vec<String> {
     whole_partitions(statements, parts)
         .into_iter()
@@ -89,7 +89,7 @@ fn faults(path: &str, statements: &[Statement], parts: &HashMap<String, Partitio
 }
 
 #[tokio::test]
-async fn every_list_of_a_history_goes_by_index() {
+async fn every_history_list_uses_an_index() {
     let recorded = Recorded::start().await;
     let user = recorded.world.user("ann").await;
     let book = user.book("grid", "10", "10").await;
@@ -123,7 +123,7 @@ async fn every_list_of_a_history_goes_by_index() {
     assert_eq!(count, 0, "{count} whole partitions:\n{}", bad.join("\n"));
 }
 
-/// Uses everything that reads or writes histories beside the lists.
+/// Sends all requests that read or write histories, except for lists.
 async fn use_histories(user: &User<'_>, root: &User<'_>, book: &Book, other: &Book) {
     let note = user.log(book.note()).await.id();
     user.deposit(&book.stock, "1").await.data();
@@ -155,7 +155,7 @@ async fn use_histories(user: &User<'_>, root: &User<'_>, book: &Book, other: &Bo
 }
 
 #[tokio::test]
-async fn everything_else_that_reads_a_history_goes_by_index() {
+async fn every_other_history_read_uses_an_index() {
     let recorded = Recorded::start().await;
     let user = recorded.world.user("ann").await;
     let root = recorded.world.admin("root").await;
@@ -185,7 +185,7 @@ async fn everything_else_that_reads_a_history_goes_by_index() {
     assert!(bad.is_empty(), "{bad:?}");
 }
 
-/// Reads some pages of the live stream, from a moment in the past on.
+/// Reads some pages of the live stream, starting in the past.
 async fn follow(user: &User<'_>) {
     let since = Utc::now() - chrono::Duration::hours(23);
     let last = format!("{}-transaction-{}", since.timestamp_micros(), Uuid::nil());

@@ -1,4 +1,4 @@
-//! Ranges of dates, cursors and ids lead to the partitions they mean.
+//! Date ranges, cursors and ids read only the partitions they need.
 
 use super::{MANY_MONTHS, Recorded, cursor, fill, month, parts_read, stamp, whole_partitions};
 use crate::world::text;
@@ -49,12 +49,12 @@ async fn a_range_of_dates_reads_only_its_partitions() {
 }
 
 #[tokio::test]
-async fn the_first_page_reads_the_newest_partitions_only() {
+async fn the_first_page_reads_only_the_newest_partitions() {
     let recorded = Recorded::start().await;
     let user = recorded.world.user("ann").await;
     let book = user.book("grid", "10", "10").await;
     let parts = fill(&user, &book, MANY_MONTHS).await;
-    // By the week on TimescaleDB.
+    // Partitions are weekly on TimescaleDB.
     let of_transactions = parts.values().filter(|part| part.history == "transactions");
     assert!(of_transactions.count() > 24);
 
@@ -68,7 +68,7 @@ async fn the_first_page_reads_the_newest_partitions_only() {
 }
 
 #[tokio::test]
-async fn an_id_reads_the_partition_of_its_time_only() {
+async fn a_lookup_by_id_reads_only_one_partition() {
     let recorded = Recorded::start().await;
     let user = recorded.world.user("ann").await;
     let book = user.book("grid", "10", "10").await;

@@ -1,4 +1,4 @@
-//! Tradings are deleted with a long history, and while something is booked on them.
+//! Deletion of tradings with a long history, and during bookings.
 
 use super::LEFT;
 use crate::world::book::Book;
@@ -16,7 +16,7 @@ const POSTINGS: i32 = 12_500;
 const LEFT_TO_PURGE: i64 = 2_500;
 const PIECE: u32 = 1_000;
 
-/// Gives a book a history longer than one request removes, and deletes it.
+/// Deletes a book whose history is longer than one request removes.
 async fn delete_long(world: &World, user: &User<'_>, book: &Book) {
     let account = book.stock.parse().expect("an id");
     grow_history(world.pool(), account, POSTINGS)
@@ -28,7 +28,7 @@ async fn delete_long(world: &World, user: &User<'_>, book: &Book) {
 }
 
 #[tokio::test]
-async fn a_long_history_disappears_at_once() {
+async fn hides_a_long_history_at_once() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "0", "0").await;
@@ -85,7 +85,7 @@ async fn a_long_history_is_purged_in_pieces() {
 }
 
 #[tokio::test]
-async fn one_purge_works_at_a_time_and_may_be_cut_off() {
+async fn only_one_purge_runs_and_it_can_be_interrupted() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "0", "0").await;
@@ -104,7 +104,7 @@ async fn one_purge_works_at_a_time_and_may_be_cut_off() {
 }
 
 #[tokio::test]
-async fn a_record_under_way_is_waited_for() {
+async fn a_deletion_waits_for_a_concurrent_booking() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "1", "1").await;
@@ -128,7 +128,7 @@ async fn a_record_under_way_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_deletion_while_much_is_booked_leaves_no_row_behind() {
+async fn a_deletion_during_bookings_leaves_no_rows() {
     let world = World::start().await;
     let user = world.user("ann").await;
 

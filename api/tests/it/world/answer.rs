@@ -1,4 +1,4 @@
-//! The answer to a request, with the assertions that all tests share.
+//! The response to a request, with the assertions that all tests share.
 //!
 //! Each failed assertion shows the request, the status and the body.
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::value::text;
 
-/// The answer to a request.
+/// The response to a request.
 #[derive(Debug)]
 pub(crate) struct Answer {
     /// Method, path and body of the request, for the messages of assertions.
@@ -20,7 +20,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// Value of a header, empty if there is none.
+    /// Returns the value of a header; empty without the header.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)
@@ -28,7 +28,7 @@ impl Answer {
             .unwrap_or_default()
     }
 
-    /// Data of a success, after a check of its envelope.
+    /// Returns the data of a success, after a check of its envelope.
     #[track_caller]
     pub(crate) fn data(&self) -> &Value {
         assert!(self.status.is_success(), "{self}");
@@ -38,7 +38,7 @@ impl Answer {
         &self.body["data"]
     }
 
-    /// A list in the data of a success.
+    /// Returns a list in the data of a success.
     #[track_caller]
     pub(crate) fn list(&self, name: &str) -> &Vec<Value> {
         self.data()[name]
@@ -46,13 +46,13 @@ impl Answer {
             .unwrap_or_else(|| panic!("no list of {name}: {self}"))
     }
 
-    /// Field `id` in the data of a success.
+    /// Returns the field `id` in the data of a success.
     #[track_caller]
     pub(crate) fn id(&self) -> String {
         text(&self.data()["id"])
     }
 
-    /// Status and code of a failure, after a check of its envelope.
+    /// Returns status and code of a failure, after a check of its envelope.
     #[track_caller]
     pub(crate) fn refusal(&self) -> (u16, &str) {
         assert!(!self.status.is_success(), "{self}");
@@ -98,7 +98,7 @@ impl Answer {
         assert!(!self.text.contains(part), "{part:?} in {self}");
     }
 
-    /// Asserts that no cache keeps the answer.
+    /// Asserts that the response must not be cached.
     #[track_caller]
     pub(crate) fn assert_not_cached(&self) {
         assert_eq!(self.header("cache-control"), "no-store", "{self}");

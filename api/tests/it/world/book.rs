@@ -15,7 +15,7 @@ pub(crate) struct Book {
 }
 
 impl Book {
-    /// A trading log that buys 2 ETH at 0.05 BTC with a fee of 0.001 BTC.
+    /// Returns a trading log that buys 2 ETH at 0.05 BTC with a fee of 0.001 BTC.
     pub(crate) fn trade(&self, log_type: &str) -> Value {
         json!({
             "trading_id": self.trading,
@@ -34,14 +34,14 @@ impl Book {
         })
     }
 
-    /// The same trade with one field of its `info` replaced.
+    /// Returns the same trade with one field of its `info` replaced.
     pub(crate) fn trade_with(&self, log_type: &str, key: &str, value: impl Into<Value>) -> Value {
         let mut trade = self.trade(log_type);
         trade["info"][key] = value.into();
         trade
     }
 
-    /// A deposit of 1 to book past the API.
+    /// Returns a deposit of 1 to book directly in the database.
     pub(crate) fn deposit_entry(&self, user: UserId, account: &str, source: Source) -> Entry {
         let symbol = if account == self.stock { "ETH" } else { "BTC" };
         let account = AccountId(account.parse().expect("an id"));
@@ -63,7 +63,7 @@ impl Book {
         }
     }
 
-    /// A record without an account to book past the API.
+    /// Returns an entry without an account to book directly in the database.
     pub(crate) fn entry(&self, user: UserId, command: Command) -> Entry {
         Entry {
             user,
@@ -80,14 +80,14 @@ impl Book {
         }
     }
 
-    /// A trading log that moves nothing.
+    /// Returns a trading log without postings.
     pub(crate) fn note(&self) -> Value {
         json!({"trading_id": self.trading, "type": "note", "source": "bot", "message": ""})
     }
 }
 
 impl User<'_> {
-    /// A paper trading with these balances.
+    /// Creates a paper trading with these balances.
     pub(crate) async fn book(&self, name: &str, eth: &str, btc: &str) -> Book {
         self.book_of(json!({
             "name": name,
@@ -100,7 +100,7 @@ impl User<'_> {
         .await
     }
 
-    /// A trading with an account of ETH and one of BTC, made by this request.
+    /// Creates a trading by this request, with an account of ETH and one of BTC.
     pub(crate) async fn book_of(&self, request: Value) -> Book {
         let trading = self.post("/v1/tradings", request).await.id();
         let accounts = self
@@ -119,7 +119,7 @@ impl User<'_> {
         }
     }
 
-    /// Posts any trading log, which must succeed.
+    /// Posts a trading log, which must succeed.
     pub(crate) async fn log(&self, body: Value) -> Answer {
         let answer = self.post("/v1/trading-logs", body).await;
         answer.data();
@@ -139,7 +139,7 @@ impl User<'_> {
         self.post(&path, json!({"amount": amount})).await
     }
 
-    /// Balance of an account.
+    /// Returns the balance of an account.
     pub(crate) async fn balance(&self, account: &str) -> String {
         let account = self.get(&format!("/v1/sub-accounts/{account}")).await;
         text(&account.data()["balance"])

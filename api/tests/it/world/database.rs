@@ -99,7 +99,7 @@ impl World {
         self.locks_are_waited_for(1).await;
     }
 
-    /// Waits until so many sessions of the database wait for locks.
+    /// Waits until this many sessions of the database wait for locks.
     pub(crate) async fn locks_are_waited_for(&self, sessions: i64) {
         let limit = Duration::from_secs(10);
         let look = async || {
@@ -118,7 +118,7 @@ impl World {
             .expect("locks that are waited for");
     }
 
-    /// Actions of the audit trail on a resource, oldest first.
+    /// Returns the audited actions on a resource, oldest first.
     pub(crate) async fn audited(&self, id: &str) -> Vec<String> {
         sqlx::query_scalar(
             "SELECT action FROM audit_logs WHERE resource_id = $1 ORDER BY timestamp, id",

@@ -162,10 +162,15 @@ impl<'ast> Visit<'ast> for Finder<'_> {
             .iter()
             .any(|name| expression.mac.path.is_ident(name));
 
-        if !makes_text {
-            visit::visit_expr_macro(self, expression);
-        } else if mentions_sql(&expression.mac) {
-            self.made(&Expr::Macro(expression.clone()));
+        if makes_text {
+            if mentions_sql(&expression.mac) {
+                self.made(&Expr::Macro(expression.clone()));
+            }
+            return;
+        }
+        match self.constants.text(&Expr::Macro(expression.clone())) {
+            Some(text) if looks_like_sql(&text) => self.statement(text),
+            _ => visit::visit_expr_macro(self, expression),
         }
     }
 

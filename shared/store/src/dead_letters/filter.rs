@@ -1,75 +1,51 @@
-//! Which letters are meant.
-//!
-//! Owns: the filter of lists, bulk replay and bulk discard. Must not know: pages of REST.
+//! Selects dead letters for lists, bulk replay and bulk discard.
 
 use crate::error::{Error, Result};
 use crate::lanes::columns::convert;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use sqlx::{PgConnection, QueryBuilder};
+use sqlx::{Encode, PgConnection, Postgres, QueryBuilder, Type};
 use tiris_domain::states::{DeadLetterClass, DeadLetterStatus, State};
 use uuid::Uuid;
 
-/// Which letters are meant; what is none does not matter.
+/// A selection of dead letters; a field that is `None` selects all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Filter {
-    /// Whether they still wait for a decision.
+    /// Whether a decision is pending.
     pub status: Option<DeadLetterStatus>,
-    /// What can still become of them.
+    /// The class, which says whether they are retried.
     pub class: Option<DeadLetterClass>,
-    /// Stable code.
+    /// Stable code of the cause.
     pub code: Option<String>,
-    /// Whom they concern.
+    /// User of the event.
     pub user_id: Option<Uuid>,
-    /// Which trading.
+    /// Trading of the event.
     pub trading_id: Option<Uuid>,
-    /// The stream they came by, by any name: one that is not ours selects nothing.
+    /// Stream that delivered the message; an unknown name selects nothing.
     pub stream: Option<String>,
-    /// The lane there.
+    /// Lane of the stream.
     pub lane: Option<i32>,
-    /// Put aside at this moment or later.
+    /// Created at this moment or later.
     pub from: Option<DateTime<Utc>>,
-    /// Put aside before this moment.
+    /// Created before this moment.
     pub until: Option<DateTime<Utc>>,
 }
 
 impl Filter {
-    /// Adds ` WHERE ...` to a query over `dead_letters`.
-    pub fn push_to(&self, query: &mut QueryBuilder<sqlx::Postgres>) {
-        query.push(" WHERE true");
-        for (column, value) in [
-            ("status", self.status.map(State::as_str)),
-            ("class", self.class.map(State::as_str)),
-            ("code", self.code.as_deref()),
-            ("stream", self.stream.as_deref()),
-        ] {
-            if let Some(value) = value {
-                query
-                    .push(format_args!(" AND {column} = "))
-                    .push_bind(value.to_owned());
-            }
-        }
-
-        for (column, value) in [("user_id", self.user_id), ("trading_id", self.trading_id)] {
-            if let Some(value) = value {
-                query
-                    .push(format_args!(" AND {column} = "))
-                    .push_bind(value);
-            }
-        }
-        if let Some(lane) = self.lane {
-            query.push(" AND lane = ").push_bind(lane);
-        }
-        if let Some(from) = self.from {
-            query.push(" AND created_at >= ").push_bind(from);
-        }
-
-        if let Some(until) = self.until {
-            query.push(" AND created_at < ").push_bind(until);
-        }
+    /// Adds ` AND ...` to the conditions of a query over `dead_letters`.
+    pub(super) fn push_to(&self, query: &mut QueryBuilder<Postgres>) {
+        and(query, "status =", self.status.map(State::as_str));
+        and(query, "class =", self.class.map(State::as_str));
+        and(query, "code =", self.code.clone());
+        and(query, "stream =", self.stream.clone());
+        and(query, "user_id =", self.user_id);
+        and(query, "trading_id =", self.trading_id);
+        and(query, "lane =", self.lane);
+        and(query, "created_at >=", self.from);
+        and(query, "created_at <", self.until);
     }
 
-    /// The open ones of the letters it selects.
+    /// Restricts the selection to open dead letters.
     fn open(&self) -> Self {
         Self {
             status: Some(DeadLetterStatus::Open),
@@ -78,7 +54,18 @@ impl Filter {
     }
 }
 
-/// Place of a letter in stream order.
+fn and<T>(query: &mut QueryBuilder<Postgres>, condition: &str, value: Option<T>)
+where
+    T: for<'q> Encode<'q, Postgres> + Type<Postgres>,
+{
+    if let Some(value) = value {
+        query
+            .push(format_args!(" AND {condition} "))
+            .push_bind(value);
+    }
+}
+
+/// The place of a dead letter in stream order.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub(super) struct Place {
     stream: String,
@@ -87,15 +74,23 @@ pub(super) struct Place {
     pub(super) id: Uuid,
 }
 
-/// The open ones of the letters `filter` selects, in stream order behind `after`, at most `limit`.
-pub(super) async fn open_places(
+/// Open dead letters in stream order.
+pub(super) struct Page {
+    pub(super) ids: Vec<Uuid>,
+    /// The last of them, when there may be more.
+    pub(super) last: Option<Place>,
+}
+
+/// Returns the open dead letters `filter` selects, in stream order after `after`, at most `limit`.
+pub(super) async fn open_page(
     connection: &mut PgConnection,
     filter: &Filter,
     after: Option<&Place>,
     limit: u32,
-) -> Result<Vec<Place>> {
-    let mut query =
-        QueryBuilder::new("SELECT stream, stream_created_at, stream_seq, id FROM dead_letters");
+) -> Result<Page> {
+    let mut query = QueryBuilder::new(
+        "SELECT stream, stream_created_at, stream_seq, id FROM dead_letters WHERE true",
+    );
     filter.open().push_to(&mut query);
     if let Some(place) = after {
         query.push(" AND (stream, stream_created_at, stream_seq, id) > (");
@@ -107,14 +102,19 @@ pub(super) async fn open_places(
             .push_bind(place.id);
         query.push(")");
     }
-
     query
         .push(" ORDER BY stream, stream_created_at, stream_seq, id LIMIT ")
         .push_bind(i64::from(limit));
-    Ok(query.build_query_as().fetch_all(connection).await?)
+
+    let places: Vec<Place> = query.build_query_as().fetch_all(connection).await?;
+    let is_full = u32::try_from(places.len()) == Ok(limit);
+    Ok(Page {
+        ids: places.iter().map(|place| place.id).collect(),
+        last: places.into_iter().next_back().filter(|_| is_full),
+    })
 }
 
-/// The place of the letter `id`, whatever has become of it.
+/// Returns the place of a dead letter of any status, to continue after it.
 pub(super) async fn place_of(
     connection: &mut PgConnection,
     id: Option<Uuid>,
@@ -129,14 +129,13 @@ pub(super) async fn place_of(
     .await?;
     place
         .map(Some)
-        .ok_or_else(|| Error::invalid("cursor", "must be the next_cursor of an earlier answer"))
+        .ok_or_else(|| Error::invalid("cursor", "must be the `next_cursor` of an earlier response"))
 }
 
-/// How many open letters `filter` selects.
+/// Counts the open dead letters `filter` selects.
 pub async fn count_open(connection: &mut PgConnection, filter: &Filter) -> Result<u64> {
-    let mut query = QueryBuilder::new("SELECT count(*) FROM dead_letters");
+    let mut query = QueryBuilder::new("SELECT count(*) FROM dead_letters WHERE true");
     filter.open().push_to(&mut query);
     let count: i64 = query.build_query_scalar().fetch_one(connection).await?;
-
     convert(count)
 }

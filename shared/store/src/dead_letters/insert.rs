@@ -1,47 +1,50 @@
-//! Puts messages aside.
+//! Stores messages as dead letters.
 
 use super::retry::RETRY_WAITS;
+use crate::column::values;
 use crate::error::Result;
 use crate::lanes::columns;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::PgConnection;
+use sqlx::types::Json;
+use tiris_domain::ids::new_id;
 use tiris_domain::lane::LaneKey;
 use tiris_domain::states::DeadLetterClass;
 use uuid::Uuid;
 
-/// A message to put aside.
+/// A dead letter to insert.
 #[derive(Clone, Debug)]
 pub struct NewLetter {
-    /// The lane it came by.
+    /// The lane that delivered the message.
     pub key: LaneKey,
     /// Creation time of the stream, nanoseconds since 1970.
     pub stream_created_at: i64,
-    /// Its number in the stream.
+    /// Sequence of the message in the stream.
     pub stream_seq: u64,
-    /// Its subject as the stream keeps it.
+    /// Subject of the message.
     pub subject: String,
-    /// Its bytes.
+    /// Original bytes of the message.
     pub payload: Vec<u8>,
-    /// Its headers, `{name: [values]}`.
+    /// Headers of the message, `{name: [values]}`.
     pub headers: Value,
-    /// When the broker took it.
+    /// Time at which the broker stored the message.
     pub broker_time: Option<DateTime<Utc>>,
-    /// Its event id, when it has a valid one.
+    /// Event id, if valid.
     pub event_id: Option<String>,
-    /// Its user, as far as known.
+    /// User of the event, if known.
     pub user_id: Option<Uuid>,
-    /// Its trading, as far as known.
+    /// Trading of the event, if known.
     pub trading_id: Option<Uuid>,
-    /// What can still become of it.
+    /// The class, which says whether the dead letter is retried.
     pub class: DeadLetterClass,
-    /// Why it is put aside, as a stable code.
+    /// Stable code of the cause.
     pub code: &'static str,
-    /// Why, in words.
+    /// Description of the cause.
     pub reason: String,
 }
 
-/// Writes the letters; a letter of the same message and bytes that is there already stays as it is.
+/// Inserts dead letters, except for those of messages that have one with the same bytes.
 pub async fn insert(connection: &mut PgConnection, letters: &[NewLetter]) -> Result<()> {
     if letters.is_empty() {
         return Ok(());
@@ -52,8 +55,7 @@ pub async fn insert(connection: &mut PgConnection, letters: &[NewLetter]) -> Res
     sqlx::query(
         "INSERT INTO dead_letters (id, stream, lane, stream_created_at, stream_seq, subject, payload, headers, \
          broker_time, event_id, user_id, trading_id, class, code, reason, next_attempt_at) \
-         SELECT id, stream, lane, stream_created_at, stream_seq, subject, payload, headers, broker_time, event_id, user_id, \
-         trading_id, class, code, reason, CASE WHEN class = 'unresolved' AND code NOT IN ('USER_DISABLED', 'BEHIND_UNRESOLVED') \
+         SELECT new.*, CASE WHEN class = 'unresolved' AND code NOT IN ('USER_DISABLED', 'BEHIND_UNRESOLVED') \
                         THEN clock_timestamp() + $16 END \
          FROM UNNEST($1::uuid[], $2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::text[], $7::bytea[], \
          $8::jsonb[], $9::timestamptz[], $10::text[], $11::uuid[], $12::uuid[], $13::text[], $14::text[], $15::text[]) \
@@ -61,21 +63,21 @@ pub async fn insert(connection: &mut PgConnection, letters: &[NewLetter]) -> Res
          user_id, trading_id, class, code, reason) \
          ON CONFLICT ON CONSTRAINT dead_letters_once DO NOTHING",
     )
-    .bind(letters.iter().map(|_| tiris_domain::ids::new_id()).collect::<Vec<_>>())
+    .bind(values(letters, |_| new_id()))
     .bind(streams)
     .bind(lanes)
-    .bind(letters.iter().map(|letter| letter.stream_created_at).collect::<Vec<_>>())
+    .bind(values(letters, |letter| letter.stream_created_at))
     .bind(sequences)
-    .bind(letters.iter().map(|letter| letter.subject.as_str()).collect::<Vec<_>>())
-    .bind(letters.iter().map(|letter| letter.payload.as_slice()).collect::<Vec<_>>())
-    .bind(letters.iter().map(|letter| letter.headers.clone()).collect::<Vec<_>>())
-    .bind(letters.iter().map(|letter| letter.broker_time).collect::<Vec<_>>())
-    .bind(letters.iter().map(|letter| letter.event_id.as_deref()).collect::<Vec<_>>())
-    .bind(letters.iter().map(|letter| letter.user_id).collect::<Vec<_>>())
-    .bind(letters.iter().map(|letter| letter.trading_id).collect::<Vec<_>>())
-    .bind(letters.iter().map(|letter| letter.class.as_str()).collect::<Vec<_>>())
-    .bind(letters.iter().map(|letter| letter.code).collect::<Vec<_>>())
-    .bind(letters.iter().map(|letter| letter.reason.as_str()).collect::<Vec<_>>())
+    .bind(values(letters, |letter| letter.subject.as_str()))
+    .bind(values(letters, |letter| letter.payload.as_slice()))
+    .bind(values(letters, |letter| Json(&letter.headers)))
+    .bind(values(letters, |letter| letter.broker_time))
+    .bind(values(letters, |letter| letter.event_id.as_deref()))
+    .bind(values(letters, |letter| letter.user_id))
+    .bind(values(letters, |letter| letter.trading_id))
+    .bind(values(letters, |letter| letter.class.as_str()))
+    .bind(values(letters, |letter| letter.code))
+    .bind(values(letters, |letter| letter.reason.as_str()))
     .bind(RETRY_WAITS[0])
     .execute(connection)
     .await?;

@@ -1,18 +1,18 @@
-//! Which letters wait, and whose turn it is.
-//!
-//! Owns: the order of the letters of a lane that are tried again by themselves. A key is a user and a trading; its
-//! first blocking letter is its head, and the others wait behind it. Must not know: how a letter is tried.
+//! The queue of dead letters that a lane retries. A key is a user and a trading; its first blocking dead letter is its
+//! head, and the others wait behind it.
 
+use crate::by_id;
 use crate::error::Result;
 use crate::lanes::columns::{convert, sequences};
 use crate::ledger::Key;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 use std::collections::{BTreeMap, BTreeSet};
+use tiris_domain::event::Subject;
 use tiris_domain::ids::{TradingId, UserId};
-use tiris_domain::lane::LaneKey;
+use tiris_domain::lane::{EventStream, LaneKey, lane_of};
 use uuid::Uuid;
 
-/// Those of `keys` that have a blocking letter in the lane: their new events wait behind it.
+/// Returns those of `keys` that have a blocking dead letter in the lane: their new events wait behind it.
 pub async fn waiting_keys(
     connection: &mut PgConnection,
     key: LaneKey,
@@ -34,8 +34,8 @@ pub async fn waiting_keys(
     .fetch_all(connection)
     .await?;
 
+    let rows = rows.into_iter();
     Ok(rows
-        .into_iter()
         .map(|(user, trading)| (UserId(user), TradingId(trading)))
         .collect())
 }
@@ -46,8 +46,8 @@ fn columns(keys: &BTreeSet<Key>) -> (Vec<Uuid>, Vec<Uuid>) {
         .unzip()
 }
 
-/// The stream sequence of the oldest blocking letter of each of `keys` that has one, for messages of the stream made at
-/// `stream_created_at`: their events from there on wait. Zero for a letter of an earlier stream.
+/// Returns the stream sequence of the oldest blocking dead letter of each of `keys` that has one, for messages of the stream
+/// created at `stream_created_at`: their events from there on wait. Zero for a dead letter of an earlier stream.
 pub async fn oldest_blocking(
     connection: &mut PgConnection,
     key: LaneKey,
@@ -77,24 +77,24 @@ pub async fn oldest_blocking(
         .collect()
 }
 
-/// A letter and the sequence of its message.
+/// A dead letter and the sequence of its message.
 #[derive(Clone, Copy, Debug, sqlx::FromRow)]
 pub struct QueuedLetter {
-    /// The letter.
+    /// Id of the dead letter.
     pub id: Uuid,
-    /// The sequence of its message.
+    /// Sequence of its message in the stream.
     #[sqlx(try_from = "i64")]
     pub stream_seq: u64,
 }
 
-/// The blocking letters of the messages `seqs` before which no other letter of their key blocks, in stream order.
+/// Returns the blocking dead letters of the messages `seqs` before which no other one of their key blocks, in stream order.
 pub async fn first_of(
     connection: &mut PgConnection,
     key: LaneKey,
     stream_created_at: i64,
     seqs: impl IntoIterator<Item = u64>,
 ) -> Result<Vec<QueuedLetter>> {
-    let letters = sqlx::query_as(
+    Ok(sqlx::query_as(
         "SELECT d.id, d.stream_seq FROM dead_letters d WHERE d.stream = $1 AND d.lane = $2 AND d.blocks \
          AND d.stream_created_at = $3 AND d.stream_seq = ANY($4) \
          AND NOT EXISTS (SELECT FROM dead_letters e WHERE e.stream = d.stream AND e.lane = d.lane AND e.blocks \
@@ -108,17 +108,15 @@ pub async fn first_of(
     .bind(stream_created_at)
     .bind(sequences(seqs)?)
     .fetch_all(connection)
-    .await?;
-
-    Ok(letters)
+    .await?)
 }
 
-/// The letters whose turn it is, at most `limit`, oldest stream sequence first. It is the turn of a key when the time of
-/// its head has come, or its head is of a user who is no longer disabled, or its head was waiting behind a letter that
-/// waits no more; then it is the turn of all its letters, one after the other.
+/// Returns the due dead letters, at most `limit`, in stream order. All dead letters of a key are due when the retry time of
+/// its head has passed, its head waits for a user who is no longer disabled, or its head waited behind a dead letter that no
+/// longer blocks.
 pub async fn due(connection: &mut PgConnection, key: LaneKey, limit: i64) -> Result<Vec<Uuid>> {
-    // `behind` jumps from key to key by index, so that a key with many letters costs no more than one with few.
-    let ids = sqlx::query_scalar(
+    // `behind` jumps from key to key by index, so that a key with many dead letters costs no more than one with few.
+    Ok(sqlx::query_scalar(
         "WITH RECURSIVE behind AS ( \
              (SELECT user_id, trading_id FROM dead_letters \
               WHERE stream = $1 AND lane = $2 AND blocks AND code = 'BEHIND_UNRESOLVED' \
@@ -153,21 +151,49 @@ pub async fn due(connection: &mut PgConnection, key: LaneKey, limit: i64) -> Res
     .bind(i32::from(key.lane))
     .bind(limit)
     .fetch_all(connection)
-    .await?;
-
-    Ok(ids)
+    .await?)
 }
 
-/// Whether an earlier letter of the same key blocks the letter `id`.
+/// Returns whether an earlier dead letter of the same key blocks the dead letter `id`.
 pub(super) async fn is_behind(connection: &mut PgConnection, id: Uuid) -> Result<bool> {
-    let behind = sqlx::query_scalar(
-        "SELECT EXISTS (SELECT FROM dead_letters d JOIN dead_letters e ON e.stream = d.stream AND e.lane = d.lane \
+    const SQL: &str = "SELECT EXISTS (SELECT FROM dead_letters d JOIN dead_letters e ON e.stream = d.stream AND e.lane = d.lane \
                         AND e.user_id = d.user_id AND e.trading_id = d.trading_id AND e.blocks \
                         AND (e.stream_created_at, e.stream_seq) < (d.stream_created_at, d.stream_seq) \
-                        WHERE d.id = $1)",
+                        WHERE d.id = $1)";
+    by_id::scalar(connection, id, SQL).await
+}
+
+/// Moves the blocking dead letters of `stream` into the lanes of their users after a change of the number of lanes to `lanes`,
+/// so that lanes retry them and new events wait behind them. Returns how many moved.
+pub async fn rehome(pool: &PgPool, stream: EventStream, lanes: u16) -> Result<u64> {
+    let waiting: Vec<(Uuid, i32, String)> =
+        sqlx::query_as("SELECT id, lane, subject FROM dead_letters WHERE stream = $1 AND blocks")
+            .bind(stream.name())
+            .fetch_all(pool)
+            .await?;
+    let moves = waiting.into_iter().filter_map(|(id, lane, subject)| {
+        let home = i32::from(home(&subject, lanes)?);
+        (home != lane).then_some((id, home))
+    });
+    let (ids, homes): (Vec<Uuid>, Vec<i32>) = moves.unzip();
+    if ids.is_empty() {
+        return Ok(0);
+    }
+
+    let moved = sqlx::query(
+        "UPDATE dead_letters d SET lane = n.lane FROM UNNEST($1::uuid[], $2::int[]) AS n (id, lane) WHERE d.id = n.id",
     )
-    .bind(id)
-    .fetch_one(connection)
+    .bind(ids)
+    .bind(homes)
+    .execute(pool)
     .await?;
-    Ok(behind)
+    Ok(moved.rows_affected())
+}
+
+/// Subjects without a user belong to the last lane.
+fn home(subject: &str, lanes: u16) -> Option<u16> {
+    match Subject::parse(subject)?.user {
+        Some(user) => lane_of(Uuid::try_parse(&user).ok()?, lanes),
+        None => Some(lanes),
+    }
 }

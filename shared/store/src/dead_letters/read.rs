@@ -1,89 +1,230 @@
-//! Reads letters for people.
+//! Reads dead letters, and marks those that were published. Each is published at least once: a worker that stops between
+//! publishing and marking publishes again.
 
 use super::filter::Filter;
-use crate::error::{Error, Result};
-use crate::lanes::columns::KeyColumns;
+use crate::error::{Conflict, Error, Result};
+use crate::lanes::columns::{self, KeyColumns};
+use crate::ledger::{Origin, Work};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::{PgConnection, QueryBuilder};
-use tiris_domain::lane::LaneKey;
+use tiris_domain::event::BareSubjects;
+use tiris_domain::lane::{EventStream, LaneKey};
 use tiris_domain::states::{DeadLetterClass, DeadLetterStatus};
 use uuid::Uuid;
 
-/// A letter as it is kept.
+/// A stored dead letter.
 #[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
 pub struct Letter {
-    /// Its id.
+    /// Id of the dead letter.
     pub id: Uuid,
-    /// The lane it came by.
+    /// The lane that delivered the message.
     #[sqlx(flatten, try_from = "KeyColumns")]
     pub key: LaneKey,
-    /// Its number in the stream.
+    /// Sequence of the message in the stream.
     #[sqlx(try_from = "i64")]
     pub stream_seq: u64,
-    /// Its subject as the stream keeps it.
+    /// Subject of the message.
     pub subject: String,
-    /// Its bytes.
+    /// Original bytes of the message.
     pub payload: Vec<u8>,
-    /// Its headers, `{name: [values]}`.
+    /// Headers of the message, `{name: [values]}`.
     pub headers: Value,
-    /// When the broker took it.
+    /// Time at which the broker stored the message.
     pub broker_time: Option<DateTime<Utc>>,
-    /// Its event id, when it has a valid one.
+    /// Event id, if valid.
     pub event_id: Option<String>,
-    /// Its user, as far as known.
+    /// User of the event, if known.
     pub user_id: Option<Uuid>,
-    /// Its trading, as far as known.
+    /// Trading of the event, if known.
     pub trading_id: Option<Uuid>,
-    /// What can still become of it.
+    /// The class, which says whether the dead letter is retried.
     #[sqlx(try_from = "String")]
     pub class: DeadLetterClass,
-    /// Stable code.
+    /// Stable code of the cause.
     pub code: String,
-    /// In words.
+    /// Description of the cause.
     pub reason: String,
-    /// Automatic tries after the first.
-    pub attempts: i32,
-    /// When it is tried again by itself.
+    /// Automatic retries so far.
+    #[sqlx(try_from = "i32")]
+    pub attempts: usize,
+    /// Time of the next automatic retry.
     pub next_attempt_at: Option<DateTime<Utc>>,
-    /// Whether it still waits for a decision.
+    /// Whether a decision is pending.
     #[sqlx(try_from = "String")]
     pub status: DeadLetterStatus,
     /// Whether later events of its trading wait behind it.
     pub blocks: bool,
-    /// When it was published to the dead letter stream.
+    /// Time of publication to the dead letter stream.
     pub published_at: Option<DateTime<Utc>>,
-    /// Who closed it, when and why, under `resolution`.
+    /// Free JSON; `resolution` says by whom, when and why the dead letter was closed.
     pub info: Value,
-    /// When it was put aside.
+    /// Time of creation.
     pub created_at: DateTime<Utc>,
 }
 
-pub(super) const COLUMNS: &str = "SELECT id, stream, lane, stream_seq, subject, payload, headers, broker_time, event_id, user_id, \
-    trading_id, class, code, reason, attempts, next_attempt_at, status, blocks, published_at, info, created_at \
-    FROM dead_letters";
+impl Letter {
+    /// Parses the message again, by `subject`.
+    pub(super) fn work(&self, subject: &str) -> Work {
+        let origin = Origin {
+            stream: self.key.stream,
+            stream_seq: self.stream_seq,
+            broker_time: self.broker_time,
+        };
+        Work::parse(subject, &self.payload, BareSubjects::Accept, &origin)
+    }
+}
 
-/// The newest letters `filter` selects, at most `limit`.
+macro_rules! columns {
+    () => {
+        "id, stream, lane, stream_seq, subject, payload, headers, broker_time, event_id, user_id, trading_id, class, code, \
+         reason, attempts, next_attempt_at, status, blocks, published_at, info, created_at"
+    };
+}
+macro_rules! select {
+    ($rest:literal) => {
+        concat!("SELECT ", columns!(), " FROM dead_letters ", $rest)
+    };
+}
+
+/// Returns the newest dead letters `filter` selects, at most `limit`; those of streams that only a newer version knows are
+/// left out.
 pub async fn list(
     connection: &mut PgConnection,
     filter: &Filter,
     limit: u32,
 ) -> Result<Vec<Letter>> {
-    let mut query = QueryBuilder::new(COLUMNS);
+    let mut query = QueryBuilder::new(select!("WHERE true"));
     filter.push_to(&mut query);
     query
-        .push(" ORDER BY created_at DESC, id DESC LIMIT ")
+        .push(" AND stream = ANY(")
+        .push_bind(columns::known_streams())
+        .push(") ORDER BY created_at DESC, id DESC LIMIT ")
         .push_bind(i64::from(limit));
     Ok(query.build_query_as().fetch_all(connection).await?)
 }
 
-/// One letter.
+/// Returns a dead letter.
 ///
 /// # Errors
 /// [`Error::NotFound`].
 pub async fn get(connection: &mut PgConnection, id: Uuid) -> Result<Letter> {
-    let mut query = QueryBuilder::new(COLUMNS);
-    query.push(" WHERE id = ").push_bind(id);
-    let letter = query.build_query_as().fetch_optional(connection).await?;
+    let query = select!("WHERE id = $1");
+    sqlx::query_as(query)
+        .bind(id)
+        .fetch_optional(connection)
+        .await?
+        .ok_or(Error::NotFound("dead letter"))
+}
+
+/// Returns the oldest unpublished dead letters of these lanes and of lanes that no longer exist, at most `limit`.
+pub async fn unpublished(
+    connection: &mut PgConnection,
+    keys: &[LaneKey],
+    limit: u32,
+) -> Result<Vec<Letter>> {
+    let (streams, lanes) = columns::of_keys(keys);
+    Ok(sqlx::query_as(select!(
+        "d WHERE published_at IS NULL AND stream = ANY($1) \
+         AND ((stream, lane) IN (SELECT k.stream, k.lane FROM UNNEST($2::text[], $3::int[]) AS k (stream, lane)) \
+         OR NOT EXISTS (SELECT FROM ingest_lanes l WHERE l.stream = d.stream AND l.lane = d.lane)) \
+         ORDER BY created_at, id LIMIT $4"
+    ))
+    .bind(columns::known_streams())
+    .bind(streams)
+    .bind(lanes)
+    .bind(i64::from(limit))
+    .fetch_all(connection)
+    .await?)
+}
+
+/// Marks dead letters as published.
+pub async fn mark_published(connection: &mut PgConnection, ids: &[Uuid]) -> Result<()> {
+    sqlx::query("UPDATE dead_letters SET published_at = clock_timestamp() WHERE id = ANY($1)")
+        .bind(ids)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// The number of open dead letters of a stream and class.
+#[derive(Clone, Copy, Debug, sqlx::FromRow)]
+pub struct ClassCount {
+    /// The stream that delivered them.
+    #[sqlx(try_from = "String")]
+    pub stream: EventStream,
+    /// The class of the dead letters.
+    #[sqlx(try_from = "String")]
+    pub class: DeadLetterClass,
+    /// Number of open dead letters.
+    pub count: i64,
+}
+
+/// Counts the open dead letters of these lanes, by stream and class.
+pub async fn count_by_class(
+    connection: &mut PgConnection,
+    keys: &[LaneKey],
+) -> Result<Vec<ClassCount>> {
+    let (streams, lanes) = columns::of_keys(keys);
+    Ok(sqlx::query_as(
+        "SELECT stream, class, count(*) AS count FROM dead_letters WHERE status = 'open' \
+         AND (stream, lane) IN (SELECT k.stream, k.lane FROM UNNEST($1::text[], $2::int[]) AS k (stream, lane)) \
+         GROUP BY stream, class",
+    )
+    .bind(streams)
+    .bind(lanes)
+    .fetch_all(connection)
+    .await?)
+}
+
+/// Returns an open dead letter under lock.
+///
+/// # Errors
+/// [`Error::NotFound`], and [`Conflict::LetterNotOpen`] when it was replayed or discarded before.
+pub(super) async fn lock_open(connection: &mut PgConnection, id: Uuid) -> Result<Letter> {
+    let letter: Option<Letter> = sqlx::query_as(select!("WHERE id = $1 FOR NO KEY UPDATE"))
+        .bind(id)
+        .fetch_optional(connection)
+        .await?;
+
+    check_open(letter.as_ref().map(|letter| letter.status))?;
     letter.ok_or(Error::NotFound("dead letter"))
+}
+
+/// Fails unless a dead letter with this status is open.
+pub(super) fn check_open(status: Option<DeadLetterStatus>) -> Result<()> {
+    match status {
+        None => Err(Error::NotFound("dead letter")),
+        Some(DeadLetterStatus::Open) => Ok(()),
+        Some(_) => Err(Error::Conflict(Conflict::LetterNotOpen)),
+    }
+}
+
+/// A blocking dead letter and its age.
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct Blocking {
+    #[sqlx(flatten)]
+    pub(super) letter: Letter,
+    #[sqlx(try_from = "i64")]
+    pub(super) age_millis: u64,
+}
+
+/// Returns those of the dead letters `ids` that block, in stream order, under lock.
+pub(super) async fn lock_blocking(
+    connection: &mut PgConnection,
+    ids: &[Uuid],
+) -> Result<Vec<Blocking>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+
+    Ok(sqlx::query_as(concat!(
+        "SELECT ",
+        columns!(),
+        ", greatest(0, (extract(epoch FROM clock_timestamp() - created_at) * 1000)::bigint) AS age_millis FROM dead_letters \
+         WHERE id = ANY($1) AND blocks ORDER BY stream_created_at, stream_seq, id FOR NO KEY UPDATE"
+    ))
+    .bind(ids)
+    .fetch_all(connection)
+    .await?)
 }

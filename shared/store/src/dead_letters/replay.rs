@@ -1,74 +1,108 @@
-//! Replay of a letter by a person: the same event once more, or only what it would do.
+//! Replays one dead letter by an operator's decision.
 
-use super::effect::{AccountBefore, Replay, ReplayOptions};
-use super::queue;
-use super::resolve;
+use super::resolve::Actor;
+use super::{queue, read, resolve};
 use crate::bots;
-use crate::error::{Conflict, Error, Result};
+use crate::error::Result;
 use crate::ledger::{
-    self, Cause, ClaimState, Claims, Disposition, Entry, Origin, Waiting, Work, assert_fresh,
+    self, Applied, Cause, ClaimState, Claims, Disposition, Entry, Work, assert_fresh,
 };
-use chrono::{DateTime, Utc};
-use rust_decimal::Decimal;
 use sqlx::PgConnection;
-use tiris_domain::event::{BareSubjects, Subject};
-use tiris_domain::ids::AccountId;
-use tiris_domain::lane::EventStream;
+use tiris_domain::event::Subject;
+use tiris_domain::ids::{AccountId, TransactionId};
+use tiris_domain::ledger::Posting;
 use tiris_domain::money::Money;
-use tiris_domain::states::DeadLetterStatus;
 use uuid::Uuid;
 
-#[derive(sqlx::FromRow)]
-struct Letter {
-    #[sqlx(try_from = "String")]
-    stream: EventStream,
-    #[sqlx(try_from = "i64")]
-    stream_seq: u64,
-    subject: String,
-    payload: Vec<u8>,
-    broker_time: Option<DateTime<Utc>>,
-    code: String,
-    #[sqlx(try_from = "String")]
-    status: DeadLetterStatus,
+/// Options of a replay.
+#[derive(Clone, Debug)]
+pub struct ReplayOptions {
+    /// Whether amounts that move are rounded half to even to 12 decimal places.
+    pub round: bool,
+    /// Whether the caller rolls the transaction back, because it needs the effect only.
+    pub dry_run: bool,
+    /// Recorded as the author of the replay.
+    pub by: Actor,
 }
 
-impl Letter {
-    /// By its bare subject: the person who replays it vouches for the user, whatever subject the event came by.
-    fn work(&self) -> Work {
-        let subject = Subject::parse(&self.subject);
-        let subject = subject.map_or(self.subject.as_str(), |subject| subject.kind.bare_subject());
-        let origin = Origin {
-            stream: self.stream,
-            stream_seq: self.stream_seq,
-            broker_time: self.broker_time,
-        };
+/// The effect of a replay on one sub-account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountChange {
+    /// The sub-account.
+    pub account: AccountId,
+    /// Asset of the sub-account.
+    pub symbol: String,
+    /// Balance before and after.
+    pub balance: (Money, Money),
+    /// Locked part of the balance before and after.
+    pub locked: (Money, Money),
+}
 
-        Work::parse(subject, &self.payload, BareSubjects::Accept, &origin)
+/// The effect of a replay.
+#[derive(Clone, Debug, Default)]
+pub struct Replay {
+    /// Id of the dead letter.
+    pub id: Uuid,
+    /// The reason why the event is still not in the books; `None` when it is.
+    pub refused: Option<Cause>,
+    /// Whether the event was in the books before; then the replay only closes the dead letter.
+    pub was_applied: bool,
+    /// Changes of sub-accounts, by id.
+    pub accounts: Vec<AccountChange>,
+    /// New postings, in order.
+    pub postings: Vec<(TransactionId, Posting)>,
+}
+
+impl Replay {
+    fn without_effect(id: Uuid) -> Self {
+        Self {
+            id,
+            ..Self::default()
+        }
+    }
+
+    fn refused(id: Uuid, cause: Cause) -> Self {
+        Self {
+            id,
+            refused: Some(cause),
+            ..Self::default()
+        }
+    }
+
+    /// `accounts` are unchanged yet.
+    fn applied(id: Uuid, applied: Applied, mut accounts: Vec<AccountChange>) -> Self {
+        for state in applied.effect.accounts {
+            let change = accounts
+                .iter_mut()
+                .find(|change| change.account == state.id);
+            if let Some(change) = change {
+                change.balance.1 = state.balance;
+                change.locked.1 = state.locked;
+            }
+        }
+
+        Self {
+            id,
+            accounts,
+            postings: applied.postings,
+            ..Self::default()
+        }
     }
 }
 
-/// Replays an open letter inside the caller's transaction. When it is refused the letter stays as it is. `seed` is
-/// random, for the row ids.
+/// Replays an open dead letter inside the caller's transaction. A refused one stays as it is. `seed` is random, for the
+/// row ids.
 ///
 /// # Errors
-/// [`Error::NotFound`], [`Conflict::LetterNotOpen`], failures of the database.
+/// [`NotFound`](crate::error::Error::NotFound), [`LetterNotOpen`](crate::error::Conflict::LetterNotOpen), failures of the
+/// database.
 pub async fn replay(
     connection: &mut PgConnection,
     id: Uuid,
     options: &ReplayOptions,
     seed: u64,
 ) -> Result<Replay> {
-    let letter: Option<Letter> = sqlx::query_as(
-        "SELECT stream, stream_seq, subject, payload, broker_time, code, status FROM dead_letters WHERE id = $1 \
-         FOR NO KEY UPDATE",
-    )
-    .bind(id)
-    .fetch_optional(&mut *connection)
-    .await?;
-    let letter = letter.ok_or(Error::NotFound("dead letter"))?;
-    if letter.status != DeadLetterStatus::Open {
-        return Err(Error::Conflict(Conflict::LetterNotOpen));
-    }
+    let letter = read::lock_open(connection, id).await?;
     if letter.code == Cause::EVENT_ID_REUSED {
         return Ok(Replay::refused(id, Cause::EventIdReused));
     }
@@ -76,17 +110,22 @@ pub async fn replay(
         return Ok(Replay::refused(id, Cause::BehindUnresolved));
     }
 
-    let replay = match letter.work() {
+    // The operator vouches for the user, even where the subject of the event names another.
+    let subject = Subject::parse(&letter.subject);
+    let subject = subject.map_or(letter.subject.as_str(), |subject| {
+        subject.kind.bare_subject()
+    });
+    let replay = match letter.work(subject) {
         Work::Malformed(malformed) => Replay::refused(id, Cause::Malformed(malformed)),
         Work::Heartbeat(heartbeat) => {
-            bots::keep_latest(connection, &[&heartbeat]).await?;
+            bots::upsert_latest(connection, &[&heartbeat]).await?;
             Replay::without_effect(id)
         }
         Work::Entry(mut entry) => {
             if options.round {
                 entry.command = entry.command.rounded();
             }
-            book(connection, id, Work::Entry(entry), options, seed).await?
+            book(connection, id, &entry, options, seed).await?
         }
     };
     if replay.refused.is_none() {
@@ -98,29 +137,29 @@ pub async fn replay(
 async fn book(
     connection: &mut PgConnection,
     id: Uuid,
-    work: Work,
+    entry: &Entry,
     options: &ReplayOptions,
     seed: u64,
 ) -> Result<Replay> {
-    let entries: Vec<&Entry> = work.entry().into_iter().collect();
-    let before = lock_accounts(connection, &entries).await?;
-    let works = std::slice::from_ref(&work);
-    let batch = ledger::apply(connection, works, Claims::Again, Waiting::default(), seed).await?;
+    let accounts = lock_accounts(connection, entry).await?;
+    let batch = ledger::fold(connection, &[entry], Claims::Again, None, seed).await?;
     if !options.dry_run {
         assert_fresh(connection, batch.timestamp).await?;
     }
 
     match batch.dispositions.into_iter().next() {
-        Some(Disposition::Applied(applied)) => Ok(Replay::applied(id, applied, before)),
+        Some(Disposition::Applied(applied)) => Ok(Replay::applied(id, applied, accounts)),
         Some(Disposition::DeadLetter(cause)) => Ok(Replay::refused(id, cause)),
         Some(Disposition::Deferred) => Ok(Replay::refused(id, Cause::BehindUnresolved)),
         Some(Disposition::Duplicate | Disposition::Recorded) | None => {
-            let mut states = ledger::claim_states(connection, &entries)
-                .await?
-                .into_values();
-            if states.any(|state| state == ClaimState::Discarded) {
+            let states = ledger::claim_states(connection, &[entry]).await?;
+            if states
+                .into_values()
+                .any(|state| state == ClaimState::Discarded)
+            {
                 return Ok(Replay::refused(id, Cause::EventDiscarded));
             }
+
             Ok(Replay {
                 was_applied: true,
                 ..Replay::without_effect(id)
@@ -129,40 +168,14 @@ async fn book(
     }
 }
 
-#[derive(sqlx::FromRow)]
-struct AccountRow {
-    #[sqlx(try_from = "Uuid")]
-    id: AccountId,
-    symbol: String,
-    balance: Decimal,
-    locked: Decimal,
-}
-
-/// The accounts of `entries` as they are, under lock, in the order the ledger locks them too.
-async fn lock_accounts(
-    connection: &mut PgConnection,
-    entries: &[&Entry],
-) -> Result<Vec<AccountBefore>> {
-    let accounts = entries.iter().flat_map(|entry| entry.accounts());
-    let ids: Vec<Uuid> = accounts.map(|id| id.0).collect();
-    let rows: Vec<AccountRow> = sqlx::query_as(
-        "SELECT id, symbol, balance, locked FROM sub_accounts WHERE id = ANY($1) AND deleted_at IS NULL \
-         ORDER BY id FOR NO KEY UPDATE",
-    )
-    .bind(ids)
-    .fetch_all(connection)
-    .await?;
-
-    let money = |value: Decimal| {
-        Money::from_decimal(value).ok_or_else(|| Error::internal("a balance out of range"))
-    };
-    let before = rows.into_iter().map(|row| {
-        Ok(AccountBefore {
-            id: row.id,
-            symbol: row.symbol,
-            balance: money(row.balance)?,
-            locked: money(row.locked)?,
-        })
+/// Locks the accounts of `entry`, and returns them as unchanged.
+async fn lock_accounts(connection: &mut PgConnection, entry: &Entry) -> Result<Vec<AccountChange>> {
+    let book = ledger::lock_accounts(connection, std::iter::once(entry)).await?;
+    let unchanged = book.accounts().map(|account| AccountChange {
+        account: account.id,
+        symbol: account.asset.as_str().to_owned(),
+        balance: (account.balance, account.balance),
+        locked: (account.locked, account.locked),
     });
-    before.collect()
+    Ok(unchanged.collect())
 }

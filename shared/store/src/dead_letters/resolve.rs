@@ -1,9 +1,9 @@
-//! The end of a letter: in the books, or given up by a person.
-//!
-//! Owns: closing letters, what is kept about it, and the claim of a discarded event. Must not know: who may do it.
+//! Closes dead letters: replayed when their event is in the books, or discarded by an operator.
 
 use super::filter::{self, Filter};
-use crate::error::{Conflict, Error, Result};
+use super::read::check_open;
+use crate::column::{self, values};
+use crate::error::{Error, Result};
 use crate::lanes::columns::{convert, sequences};
 use crate::ledger::{Entry, EventKey};
 use serde_json::{Value, json};
@@ -11,19 +11,18 @@ use sqlx::PgConnection;
 use std::collections::HashSet;
 use tiris_domain::ids::UserId;
 use tiris_domain::lane::EventStream;
-use tiris_domain::states::DeadLetterStatus;
 use uuid::Uuid;
 
-/// Who closes a letter; kept in its `info`.
+/// The actor that closes a dead letter, recorded in its `info`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Actor {
-    /// The lane, by itself.
+    /// An automatic retry.
     Lane,
-    /// A replay of a time range.
+    /// A replay of a time range, by its job.
     RangeReplay(Uuid),
     /// An admin, over REST.
     Admin(UserId),
-    /// An operator at the command line, by the name the system knows.
+    /// An operator at the command line, by their name in the operating system.
     Operator(String),
 }
 
@@ -38,7 +37,7 @@ impl Actor {
     }
 }
 
-/// Closes letters whose event is in the books now.
+/// Closes dead letters whose event is in the books now.
 pub(super) async fn close_replayed(
     connection: &mut PgConnection,
     ids: &[Uuid],
@@ -56,7 +55,6 @@ pub(super) async fn close_replayed(
     .bind(by.as_json())
     .execute(connection)
     .await?;
-
     Ok(())
 }
 
@@ -67,26 +65,24 @@ struct OpenLetter {
     event_id: String,
 }
 
-/// Locks the open letters of `entries`, as far as they are about these events and not about a reused id. Returns the
-/// events that have one.
+/// Locks the open dead letters of `entries`, except for those about a reused event id. Returns the events that have one.
 pub async fn lock_open_of<'a>(
     connection: &mut PgConnection,
     entries: impl Iterator<Item = &'a Entry>,
 ) -> Result<HashSet<EventKey>> {
     let letters = open_of(connection, entries).await?.into_iter();
-    Ok(letters
-        .map(|letter| (letter.user_id, letter.event_id))
-        .collect())
+    let events = letters.map(|letter| (letter.user_id, letter.event_id));
+    Ok(events.collect())
 }
 
-/// Closes the open letters of events that were applied by another way than their letter.
+/// Closes the open dead letters of events that were applied in another way.
 pub async fn close_applied<'a>(
     connection: &mut PgConnection,
     applied: impl Iterator<Item = &'a Entry>,
     by: &Actor,
 ) -> Result<()> {
     let letters = open_of(connection, applied).await?;
-    let ids: Vec<Uuid> = letters.iter().map(|letter| letter.id).collect();
+    let ids = values(&letters, |letter| letter.id);
     close_replayed(connection, &ids, by).await
 }
 
@@ -100,8 +96,8 @@ async fn open_of<'a>(
         return Ok(Vec::new());
     }
 
-    // A malformed letter may only look like the event, and one with a reused id is about another.
-    let letters = sqlx::query_as(
+    // A malformed message may only look like the event, and one with a reused id is about another.
+    Ok(sqlx::query_as(
         "SELECT d.id, d.user_id, d.event_id FROM dead_letters d \
          JOIN UNNEST($1::uuid[], $2::text[]) AS t (user_id, event_id) USING (user_id, event_id) \
          WHERE d.status = 'open' AND d.class <> 'malformed' AND d.code <> 'EVENT_ID_REUSED' \
@@ -110,14 +106,13 @@ async fn open_of<'a>(
     .bind(users)
     .bind(events)
     .fetch_all(connection)
-    .await?;
-    Ok(letters)
+    .await?)
 }
 
-/// Gives an open letter up; its event counts as done, and a duplicate of it stays one.
+/// Discards an open dead letter; its event counts as done, and a duplicate of it stays one.
 ///
 /// # Errors
-/// [`Error::NotFound`], and [`Conflict::LetterNotOpen`] when it was replayed or discarded before.
+/// [`Error::NotFound`], and [`LetterNotOpen`](crate::error::Conflict::LetterNotOpen) when it was replayed or discarded before.
 pub async fn discard(
     connection: &mut PgConnection,
     id: Uuid,
@@ -129,13 +124,9 @@ pub async fn discard(
             .bind(id)
             .fetch_optional(&mut *connection)
             .await?;
-    match status.as_deref() {
-        None => return Err(Error::NotFound("dead letter")),
-        Some(status) if status == DeadLetterStatus::Open.as_str() => {}
-        Some(_) => return Err(Error::Conflict(Conflict::LetterNotOpen)),
-    }
+    check_open(status.as_deref().map(column::state).transpose()?)?;
 
-    // Only the message that took the claim holds it; a letter about a reused id does not.
+    // The claim belongs to the message that made it, and not to one that reuses the id.
     sqlx::query(
         "UPDATE processed_events p SET outcome = 'discarded' FROM dead_letters d \
          WHERE d.id = $1 AND p.user_id = d.user_id AND p.event_id = d.event_id AND p.outcome = 'dead' \
@@ -157,7 +148,7 @@ pub async fn discard(
     Ok(())
 }
 
-/// Discards up to `limit` of the letters `filter` selects. Returns how many.
+/// Discards up to `limit` of the open dead letters `filter` selects. Returns how many.
 pub async fn discard_all(
     connection: &mut PgConnection,
     filter: &Filter,
@@ -166,19 +157,19 @@ pub async fn discard_all(
     limit: u32,
 ) -> Result<u64> {
     let mut discarded = 0;
-    for place in filter::open_places(connection, filter, None, limit).await? {
-        match discard(connection, place.id, reason, by).await {
+    let page = filter::open_page(connection, filter, None, limit).await?;
+    for id in page.ids {
+        match discard(connection, id, reason, by).await {
             Ok(()) => discarded += 1,
             // It was closed meanwhile.
             Err(Error::Conflict(_) | Error::NotFound(_)) => {}
             Err(error) => return Err(error),
         }
     }
-
     Ok(discarded)
 }
 
-/// Those of the messages `seqs` whose letters a person gave up.
+/// Returns those of the messages `seqs` whose dead letters were discarded.
 pub async fn discarded_of(
     connection: &mut PgConnection,
     stream: EventStream,

@@ -1,23 +1,23 @@
-//! The lane's own retries: what could not be resolved is tried again, in order, until it is given up.
-//!
-//! Owns: one round of retries and what becomes of each letter.
+//! Automatic retries: unresolved events are retried in order, until they are applied or out of attempts.
 
 use super::queue;
+use super::read::{Blocking, lock_blocking};
 use super::resolve::{self, Actor};
+use crate::column::values;
 use crate::error::Result;
 use crate::lanes::columns::convert;
-use crate::ledger::{self, Cause, Claims, Disposition, Origin, Waiting, Work};
+use crate::ledger::{self, Cause, Claims, Disposition, Waiting, Work};
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use tiris_domain::event::BareSubjects;
-use tiris_domain::lane::{EventStream, LaneKey};
+use tiris_domain::lane::LaneKey;
 use tiris_domain::ledger::Rejection;
 use tiris_domain::states::DeadLetterClass;
 use uuid::Uuid;
 
-/// Before each automatic try; after the last one the letter waits for a person, and nothing waits behind it.
+/// The wait before each automatic retry; after the last one the dead letter waits for an operator, and nothing waits behind
+/// it.
 pub(super) const RETRY_WAITS: [Duration; 5] = [
     Duration::from_secs(1),
     Duration::from_secs(5),
@@ -26,56 +26,39 @@ pub(super) const RETRY_WAITS: [Duration; 5] = [
     Duration::from_secs(60 * 60),
 ];
 
-/// Waits before a letter's tries, added up: a letter that had to wait behind others is given up at the same age as one
-/// that was tried from the start, so that the letters behind it need not wait all of it once more.
-fn try_ages() -> impl Iterator<Item = Duration> {
+/// Returns the ages at which dead letters are retried. One that waited behind others runs out of attempts at the same age as
+/// one that was tried from the start, so that those behind it do not wait for all retries once more.
+fn retry_ages() -> impl Iterator<Item = Duration> {
     RETRY_WAITS.iter().scan(Duration::ZERO, |sum, wait| {
         *sum += *wait;
         Some(*sum)
     })
 }
 
-/// What a round of retries did, in letters.
+/// The result of a round of retries, in dead letters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Retried {
-    /// Looked at.
+    /// Retried, or found to wait behind another.
     pub tried: u64,
-    /// In the books now.
+    /// Applied and closed.
     pub applied: u64,
-    /// Refused for good, or tried for the last time.
+    /// Refused for good, or out of attempts.
     pub given_up: u64,
-    /// The `timestamp` of every row it wrote, for [`ledger::assert_fresh`]; none when there was nothing to try.
+    /// The `timestamp` of every row that was written, for [`ledger::assert_fresh`]; `None` when nothing was tried.
     pub timestamp: Option<DateTime<Utc>>,
-    /// Of whom something is in the books now.
+    /// Users of the applied events.
     pub users: BTreeSet<Uuid>,
 }
 
-#[derive(Debug, sqlx::FromRow)]
-struct Letter {
-    id: Uuid,
-    #[sqlx(try_from = "String")]
-    stream: EventStream,
-    #[sqlx(try_from = "i64")]
-    stream_seq: u64,
-    subject: String,
-    payload: Vec<u8>,
-    broker_time: Option<DateTime<Utc>>,
-    code: String,
-    #[sqlx(try_from = "i32")]
-    attempts: usize,
-    #[sqlx(try_from = "i64")]
-    age_millis: u64,
-}
-
-/// What becomes of a letter.
+/// The next state of a dead letter.
 enum Next {
-    /// It is in the books, and closed.
+    /// Closed, because its event is in the books.
     Closed,
-    /// It stays as it is, behind another.
+    /// Unchanged, behind another.
     Unchanged,
-    /// It waits for its next retry, for its user to be enabled, or behind another.
+    /// Waits for its next retry, for its user to be enabled, or behind another.
     Waits(Update),
-    /// It waits for a person.
+    /// Waits for an operator.
     GivenUp(Update),
 }
 
@@ -86,40 +69,29 @@ struct Update {
     wait: Option<Duration>,
 }
 
-impl Letter {
-    /// The message once more. Whatever became a letter of this kind was accepted by its subject then.
-    fn work(&self) -> Work {
-        let origin = Origin {
-            stream: self.stream,
-            stream_seq: self.stream_seq,
-            broker_time: self.broker_time,
-        };
-        Work::parse(&self.subject, &self.payload, BareSubjects::Accept, &origin)
-    }
-
+impl Blocking {
     const fn age(&self) -> Duration {
         Duration::from_millis(self.age_millis)
     }
 
-    /// Tries that count when this one fails. One that waited behind others has missed those of its age; one that waited
-    /// for its user to be enabled starts anew.
+    /// Returns the number of attempts when this one fails. A dead letter that waited behind others has missed those of its
+    /// age; one that waited for its user to be enabled starts anew.
     fn attempts_after(&self) -> usize {
-        if self.code == Cause::BEHIND_UNRESOLVED {
-            try_ages().filter(|age| *age <= self.age()).count()
-        } else if self.code == Rejection::UserDisabled.code() {
-            self.attempts
+        if self.letter.code == Cause::BEHIND_UNRESOLVED {
+            retry_ages().filter(|age| *age <= self.age()).count()
+        } else if self.letter.code == Rejection::UserDisabled.code() {
+            self.letter.attempts
         } else {
-            self.attempts + 1
+            self.letter.attempts + 1
         }
     }
 
-    /// How long it waits when this try fails as well; none when it was the last.
+    /// Returns the wait before the next retry when this attempt fails; `None` when it is the last.
     fn next_wait(&self) -> Option<Duration> {
         let made = self.attempts_after();
-        if self.code == Cause::BEHIND_UNRESOLVED {
-            return try_ages()
-                .nth(made)
-                .map(|age| age.saturating_sub(self.age()));
+        if self.letter.code == Cause::BEHIND_UNRESOLVED {
+            let age = retry_ages().nth(made)?;
+            return Some(age.saturating_sub(self.age()));
         }
 
         RETRY_WAITS.get(made).copied()
@@ -127,16 +99,16 @@ impl Letter {
 
     fn after(&self, disposition: &Disposition) -> Next {
         let cause = match disposition {
-            // A duplicate was applied by another way meanwhile.
+            // A duplicate was applied in another way meanwhile.
             Disposition::Applied(_) | Disposition::Recorded | Disposition::Duplicate => {
                 return Next::Closed;
             }
-            Disposition::Deferred if self.code == Cause::BEHIND_UNRESOLVED => {
+            Disposition::Deferred if self.letter.code == Cause::BEHIND_UNRESOLVED => {
                 return Next::Unchanged;
             }
             Disposition::Deferred => {
                 return Next::Waits(Update {
-                    attempts: self.attempts,
+                    attempts: self.letter.attempts,
                     ..self.failed(&Cause::BehindUnresolved, None)
                 });
             }
@@ -156,7 +128,7 @@ impl Letter {
 
     fn failed(&self, cause: &Cause, wait: Option<Duration>) -> Update {
         Update {
-            id: self.id,
+            id: self.letter.id,
             cause: cause.clone(),
             attempts: self.attempts_after(),
             wait,
@@ -164,8 +136,8 @@ impl Letter {
     }
 }
 
-/// Tries the letters of the lane whose turn it is, at most `limit`, inside the caller's transaction, which holds the
-/// lane's row. `seed` is random, for the row ids.
+/// Retries the due dead letters of the lane, at most `limit`, inside the caller's transaction, which has locked the lane's
+/// row. `seed` is random, for the row ids.
 pub async fn retry(
     connection: &mut PgConnection,
     key: LaneKey,
@@ -176,19 +148,22 @@ pub async fn retry(
     retry_listed(connection, &ids, seed).await
 }
 
-/// Tries those of the letters `ids` that still block, in order, inside the caller's transaction, which holds the rows of
-/// their lanes. No letter of another key may stand before them.
+/// Retries those of the dead letters `ids` that still block, in order, inside the caller's transaction, which has locked the
+/// rows of their lanes. No other dead letter may block them.
 pub async fn retry_listed(
     connection: &mut PgConnection,
     ids: &[Uuid],
     seed: u64,
 ) -> Result<Retried> {
-    let letters = lock(connection, ids).await?;
+    let letters = lock_blocking(connection, ids).await?;
     if letters.is_empty() {
         return Ok(Retried::default());
     }
 
-    let works: Vec<Work> = letters.iter().map(Letter::work).collect();
+    // What became a dead letter of this kind was accepted by its subject.
+    let works: Vec<Work> = values(&letters, |blocking| {
+        blocking.letter.work(&blocking.letter.subject)
+    });
     let entries = letters
         .iter()
         .zip(&works)
@@ -202,9 +177,8 @@ pub async fn retry_listed(
     };
     let batch = ledger::apply(connection, &works, Claims::Again, waiting, seed).await?;
     let done = letters.iter().zip(&batch.dispositions);
-    let nexts: Vec<Next> = done
-        .map(|(letter, disposition)| letter.after(disposition))
-        .collect();
+    let nexts = done.map(|(letter, disposition)| letter.after(disposition));
+    let nexts: Vec<Next> = nexts.collect();
     write(connection, &letters, &nexts).await?;
 
     let count = |wanted: fn(&&Next) -> bool| convert(nexts.iter().filter(wanted).count());
@@ -223,39 +197,19 @@ pub async fn retry_listed(
     })
 }
 
-/// Gives letters up, because trying them failed for an unforeseen reason.
+/// Ends the automatic retries of dead letters that failed unexpectedly.
 pub async fn give_up(connection: &mut PgConnection, ids: &[Uuid], cause: &Cause) -> Result<()> {
-    let letters = lock(connection, ids).await?;
-    let given_up = letters
-        .iter()
-        .map(|letter| Next::GivenUp(letter.failed(cause, None)));
-    let nexts: Vec<Next> = given_up.collect();
-
+    let letters = lock_blocking(connection, ids).await?;
+    let nexts = values(&letters, |letter| Next::GivenUp(letter.failed(cause, None)));
     write(connection, &letters, &nexts).await
 }
 
-async fn lock(connection: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Letter>> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-
-    let letters = sqlx::query_as(
-        "SELECT id, stream, stream_seq, subject, payload, broker_time, code, attempts, \
-         greatest(0, (extract(epoch FROM clock_timestamp() - created_at) * 1000)::bigint) AS age_millis FROM dead_letters \
-         WHERE id = ANY($1) AND blocks ORDER BY stream_created_at, stream_seq, id FOR NO KEY UPDATE",
-    )
-    .bind(ids)
-    .fetch_all(connection)
-    .await?;
-    Ok(letters)
-}
-
-async fn write(connection: &mut PgConnection, letters: &[Letter], nexts: &[Next]) -> Result<()> {
+async fn write(connection: &mut PgConnection, letters: &[Blocking], nexts: &[Next]) -> Result<()> {
     let closed = letters
         .iter()
         .zip(nexts)
         .filter(|(_, next)| matches!(next, Next::Closed));
-    let closed: Vec<Uuid> = closed.map(|(letter, _)| letter.id).collect();
+    let closed: Vec<Uuid> = closed.map(|(blocking, _)| blocking.letter.id).collect();
     resolve::close_replayed(connection, &closed, &Actor::Lane).await?;
 
     let updates = nexts.iter().filter_map(|next| match next {
@@ -275,12 +229,12 @@ async fn write(connection: &mut PgConnection, letters: &[Letter], nexts: &[Next]
          FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[], $6::interval[]) \
          AS n (id, class, code, reason, attempts, wait) WHERE d.id = n.id",
     )
-    .bind(updates.iter().map(|update| update.id).collect::<Vec<_>>())
-    .bind(updates.iter().map(|update| update.cause.class().as_str()).collect::<Vec<_>>())
-    .bind(updates.iter().map(|update| update.cause.code()).collect::<Vec<_>>())
-    .bind(updates.iter().map(|update| update.cause.to_string()).collect::<Vec<_>>())
+    .bind(values(&updates, |update| update.id))
+    .bind(values(&updates, |update| update.cause.class().as_str()))
+    .bind(values(&updates, |update| update.cause.code()))
+    .bind(values(&updates, |update| update.cause.to_string()))
     .bind(attempts)
-    .bind(updates.iter().map(|update| update.wait).collect::<Vec<_>>())
+    .bind(values(&updates, |update| update.wait))
     .execute(connection)
     .await?;
     Ok(())

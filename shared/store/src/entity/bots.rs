@@ -1,4 +1,4 @@
-//! The latest heartbeat of one component of a bot.
+//! The latest heartbeat of a component of a bot.
 
 use sea_orm::entity::prelude::*;
 
@@ -13,16 +13,10 @@ pub struct Model {
     pub component: String,
     pub status: String,
     pub last_seen_at: DateTimeUtc,
-    #[sea_orm(column_type = "JsonBinary")]
     pub metrics: Json,
-    #[sea_orm(column_type = "JsonBinary")]
     pub info: Json,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
 }
 
-/// None that a query follows.
-#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+without_relations!();

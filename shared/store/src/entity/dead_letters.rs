@@ -1,4 +1,4 @@
-//! A message that could not be applied, with its original bytes.
+//! Messages that could not be applied, with their original bytes.
 
 use sea_orm::entity::prelude::*;
 
@@ -17,7 +17,6 @@ pub struct Model {
     pub stream_seq: i64,
     pub subject: String,
     pub payload: Vec<u8>,
-    #[sea_orm(column_type = "JsonBinary")]
     pub headers: Json,
     pub broker_time: Option<DateTimeUtc>,
     pub event_id: Option<String>,
@@ -30,14 +29,9 @@ pub struct Model {
     pub next_attempt_at: Option<DateTimeUtc>,
     pub status: String,
     pub published_at: Option<DateTimeUtc>,
-    #[sea_orm(column_type = "JsonBinary")]
     pub info: Json,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
 }
 
-/// None that a query follows.
-#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+without_relations!();

@@ -1,4 +1,4 @@
-//! Credentials of an account at an exchange, encrypted; without a user it is public and has none.
+//! Accounts at exchanges with encrypted credentials; a public one has no owner and no credentials.
 
 use sea_orm::entity::prelude::*;
 
@@ -17,18 +17,13 @@ pub struct Model {
     pub passphrase_encrypted: Option<Vec<u8>>,
     pub masked_api_key: Option<String>,
     pub key_id: Option<String>,
-    /// Keyed hash of the API key, to find the same one again.
+    /// Keyed hash of the API key, to detect duplicates.
     pub fingerprint: Option<Vec<u8>>,
     pub status: String,
     pub last_verified_at: Option<DateTimeUtc>,
-    #[sea_orm(column_type = "JsonBinary")]
     pub info: Json,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
 }
 
-/// None that a query follows.
-#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+without_relations!();

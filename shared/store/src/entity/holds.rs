@@ -1,4 +1,4 @@
-//! The part of a sub-account that is locked for an order; order id `""` stands for none.
+//! Parts of sub-accounts that are locked for orders; the order id `""` stands for none.
 
 use sea_orm::entity::prelude::*;
 
@@ -10,17 +10,11 @@ pub struct Model {
     pub sub_account_id: Uuid,
     #[sea_orm(primary_key, auto_increment = false)]
     pub order_id: String,
-    #[sea_orm(column_type = "Decimal(Some((28, 12)))")]
     pub amount: Decimal,
     pub event_id: Option<String>,
-    #[sea_orm(column_type = "JsonBinary")]
     pub info: Json,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
 }
 
-/// None that a query follows.
-#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+without_relations!();

@@ -1,4 +1,4 @@
-//! One asset of one trading. Only the ledger writes `balance`, `locked` and `sequence`.
+//! Assets of tradings. Only the ledger writes `balance`, `locked` and `sequence`.
 
 use sea_orm::entity::prelude::*;
 
@@ -12,21 +12,14 @@ pub struct Model {
     pub trading_id: Uuid,
     pub name: String,
     pub symbol: String,
-    #[sea_orm(column_type = "Decimal(Some((28, 12)))")]
     pub balance: Decimal,
-    #[sea_orm(column_type = "Decimal(Some((28, 12)))")]
     pub locked: Decimal,
-    /// Number of the last posting, 0 before the first.
+    /// Sequence of the last posting, 0 before the first.
     pub sequence: i64,
     pub deleted_at: Option<DateTimeUtc>,
-    #[sea_orm(column_type = "JsonBinary")]
     pub info: Json,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
 }
 
-/// None that a query follows.
-#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+without_relations!();

@@ -1,4 +1,4 @@
-//! What one bot works on: a set of sub-accounts, real, on paper or a backtest.
+//! Sets of sub-accounts that a bot works on: real, on paper or a backtest.
 
 use sea_orm::entity::prelude::*;
 
@@ -13,13 +13,12 @@ pub struct Model {
     pub name: String,
     pub r#type: String,
     pub status: String,
-    #[sea_orm(column_type = "JsonBinary")]
     pub info: Json,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
 }
 
-/// What it refers to.
+/// References to other tables.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {
     #[sea_orm(

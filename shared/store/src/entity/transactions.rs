@@ -1,4 +1,4 @@
-//! A posting: one change of one balance. Append-only.
+//! Postings: changes of balances. Append-only.
 
 use sea_orm::entity::prelude::*;
 
@@ -13,31 +13,22 @@ pub struct Model {
     pub user_id: Uuid,
     pub trading_id: Uuid,
     pub sub_account_id: Uuid,
-    /// When it happened, by the caller; `timestamp` is when it was booked.
+    /// Time by the caller's clock; `timestamp` is the time of booking.
     pub event_time: DateTimeUtc,
     pub direction: String,
     pub reason: String,
-    #[sea_orm(column_type = "Decimal(Some((28, 12)))")]
     pub amount: Decimal,
-    #[sea_orm(column_type = "Decimal(Some((28, 12)))")]
     pub closing_balance: Decimal,
-    #[sea_orm(column_type = "Decimal(Some((28, 12)))")]
     pub price: Option<Decimal>,
     pub quote_symbol: Option<String>,
-    /// What a fee took of it, in the account's asset.
-    #[sea_orm(column_type = "Decimal(Some((28, 12)))")]
+    /// The part of the amount that is a fee, in the account's asset.
     pub fee: Option<Decimal>,
     pub order_id: Option<String>,
     pub sequence: i64,
     pub event_id: Option<String>,
     pub trading_log_id: Uuid,
-    #[sea_orm(column_type = "JsonBinary")]
     pub info: Json,
     pub created_at: DateTimeUtc,
 }
 
-/// None that a query follows.
-#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+without_relations!();

@@ -1,4 +1,4 @@
-//! A person who may sign in.
+//! Users of the API.
 
 use sea_orm::entity::prelude::*;
 
@@ -15,16 +15,10 @@ pub struct Model {
     pub avatar: Option<String>,
     pub role: String,
     pub status: String,
-    #[sea_orm(column_type = "JsonBinary")]
     pub settings: Json,
-    #[sea_orm(column_type = "JsonBinary")]
     pub info: Json,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
 }
 
-/// None that a query follows.
-#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+without_relations!();

@@ -1,11 +1,11 @@
-//! How lanes and stream sequences stand in columns.
+//! Conversions between lanes or stream sequences and their columns.
 
 use crate::error::{Error, Result, Source};
 use tiris_domain::lane::{EventStream, LaneKey};
 
 /// The columns of a [`LaneKey`].
 #[derive(sqlx::FromRow)]
-pub struct KeyColumns {
+pub(crate) struct KeyColumns {
     #[sqlx(try_from = "String")]
     stream: EventStream,
     #[sqlx(try_from = "i32")]
@@ -18,12 +18,12 @@ impl From<KeyColumns> for LaneKey {
     }
 }
 
-/// The streams this version knows. A newer one beside it may have rows of others, which are none of its business.
+/// Returns the streams this version knows. A newer version may have inserted rows of others, which it ignores.
 pub(crate) fn known_streams() -> Vec<&'static str> {
     EventStream::ALL.map(EventStream::name).to_vec()
 }
 
-/// The columns of many lanes, for `UNNEST`.
+/// Returns the columns of lanes, for `UNNEST`.
 pub(crate) fn of_keys<'a>(
     keys: impl IntoIterator<Item = &'a LaneKey>,
 ) -> (Vec<&'static str>, Vec<i32>) {
@@ -32,7 +32,7 @@ pub(crate) fn of_keys<'a>(
         .unzip()
 }
 
-/// A number in another type, such as a sequence as `bigint` or a count that was read as one.
+/// Converts a number, such as a sequence to or from `bigint`.
 ///
 /// # Errors
 /// [`Error::Internal`] when it does not fit.
@@ -45,7 +45,7 @@ where
         .map_err(|error| Error::Internal(error.into()))
 }
 
-/// Stream sequences as `bigint[]`.
+/// Returns stream sequences as `bigint[]`.
 pub(crate) fn sequences(seqs: impl IntoIterator<Item = u64>) -> Result<Vec<i64>> {
     seqs.into_iter().map(convert).collect()
 }

@@ -1,24 +1,24 @@
-//! Why an event is not in the books.
+//! The reasons why an event becomes a dead letter.
 
 use std::fmt;
 use tiris_domain::event::Malformed;
 use tiris_domain::ledger::Rejection;
 use tiris_domain::states::DeadLetterClass;
 
-/// Why an event is put aside.
+/// The reason why an event becomes a dead letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// The message is no event.
+    /// The message is not an event.
     Malformed(Box<Malformed>),
     /// The ledger refuses it.
     Rejected(Rejection),
-    /// Its event id was used before, with other content. It can only be discarded.
+    /// An earlier event with other content has the same id. The dead letter can only be discarded.
     EventIdReused,
-    /// The same event came twice, and the other dead letter was discarded.
+    /// Another dead letter of the same event was discarded.
     EventDiscarded,
     /// An earlier event of the same user and trading waits for a retry.
     BehindUnresolved,
-    /// Applying it failed for an unforeseen reason, in words.
+    /// Applying the event failed unexpectedly; holds the error message.
     Internal(String),
 }
 
@@ -30,16 +30,15 @@ impl Cause {
     /// The code of [`Self::Internal`].
     pub const INTERNAL: &'static str = "INTERNAL";
 
-    /// An unforeseen failure, with everything that caused it.
+    /// Returns [`Self::Internal`] with the messages of the error and of its sources.
     #[must_use]
     pub fn internal(error: &dyn std::error::Error) -> Self {
         let causes = std::iter::successors(Some(error), |error| error.source());
         let texts: Vec<String> = causes.map(ToString::to_string).collect();
-
         Self::Internal(texts.join(": "))
     }
 
-    /// What can still become of the event.
+    /// Returns the class of the dead letter, which says whether it is retried.
     #[must_use]
     pub const fn class(&self) -> DeadLetterClass {
         match self {
@@ -52,7 +51,7 @@ impl Cause {
         }
     }
 
-    /// The stable code.
+    /// Returns the stable code.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
@@ -71,11 +70,11 @@ impl fmt::Display for Cause {
         f.write_str(match self {
             Self::Malformed(malformed) => return malformed.fmt(f),
             Self::Rejected(rejection) => return rejection.fmt(f),
-            Self::EventIdReused => "the event id was used before with other content",
+            Self::EventIdReused => "an earlier event with other content has the same id",
             Self::EventDiscarded => {
-                "the event was given up by another letter, so it stays out of the books"
+                "another dead letter of this event was discarded, so it stays out of the books"
             }
-            Self::BehindUnresolved => "an earlier event of this trading waits to be tried again",
+            Self::BehindUnresolved => "an earlier event of this trading waits for a retry",
             Self::Internal(why) => why,
         })
     }

@@ -2,36 +2,38 @@
 
 use super::cause::Cause;
 use super::disposition::Disposition;
-use super::entry::{Entry, EventKey};
+use super::entry::{Claim, Entry, EventKey};
+use crate::column::values;
 use crate::error::Result;
-use crate::lanes::columns::convert;
+use crate::lanes::columns::sequences;
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use uuid::Uuid;
 
-/// Which ids may be taken.
+/// The event ids that a batch may claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claims {
-    /// Those not taken yet: the events come for the first time.
+    /// Free ids only: first attempts.
     New,
-    /// Also those of an equal event that was refused: the events come again, by a retry or a replay.
+    /// Also the ids of equal events that were refused: retries and replays.
     Again,
 }
 
-/// What became of a claimed event.
+/// The outcome of a claimed event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "text", rename_all = "lowercase")]
 pub enum ClaimState {
-    /// It is in the books.
+    /// The event is in the books.
     Applied,
-    /// It is a dead letter, and may be replayed.
+    /// The event is a dead letter, and may be replayed.
     Dead,
     /// Its dead letter was discarded.
     Discarded,
 }
 
 impl Claims {
-    /// `None` for entries to apply, a disposition for those whose id is taken, in the database or by an earlier entry.
+    /// Returns `None` for entries to apply, and a disposition for those whose id is claimed already, in the database or
+    /// by an earlier entry.
     pub(super) async fn take(
         self,
         connection: &mut PgConnection,
@@ -42,23 +44,24 @@ impl Claims {
             return Ok(entries.iter().map(|_| None).collect());
         }
 
+        let claims = claims_of(first.values().map(|at| &entries[*at]));
         let mut won = match self {
             Self::New => HashSet::new(),
-            Self::Again => revive(connection, entries, &first).await?,
+            Self::Again => revive(connection, &claims).await?,
         };
-        won.extend(insert(connection, entries, &first).await?);
+        won.extend(insert(connection, &claims, "applied").await?);
         taken(connection, entries, &first, &won).await
     }
 }
 
-/// Sorted, so that two batches with common ids wait for each other instead of deadlocking.
+/// The first entry of each event. Sorted, so that batches with common ids wait for each other instead of deadlocking.
 type First<'a> = BTreeMap<(Uuid, &'a str), usize>;
 
 fn first_of_each<'a>(entries: &[&'a Entry]) -> First<'a> {
     let mut first = First::new();
     for (at, entry) in entries.iter().enumerate() {
-        if let Some(claim) = &entry.claim {
-            first.entry((entry.user.0, &claim.event_id)).or_insert(at);
+        if let Some(event_id) = entry.event_id() {
+            first.entry((entry.user.0, event_id)).or_insert(at);
         }
     }
     first
@@ -68,17 +71,12 @@ async fn taken(
     connection: &mut PgConnection,
     entries: &[&Entry],
     first: &First<'_>,
-    new: &HashSet<EventKey>,
+    won: &HashSet<EventKey>,
 ) -> Result<Vec<Option<Disposition>>> {
-    let taken = first
+    let lost = first
         .iter()
-        .filter(|(key, _)| !new.contains(&(key.0, key.1.to_owned())));
-    let taken: Vec<usize> = taken.map(|(_, at)| *at).collect();
-    let stored = if taken.is_empty() {
-        HashMap::new()
-    } else {
-        stored_hashes(connection, entries, &taken).await?
-    };
+        .filter(|((user, event_id), _)| !won.contains(&(*user, (*event_id).to_owned())));
+    let stored = stored_hashes(connection, lost.map(|(_, at)| &entries[*at])).await?;
 
     // The holder of the claim decides what is a duplicate: the stored event, else the first of the batch. So it makes no
     // difference where one batch ends and the next begins.
@@ -86,18 +84,16 @@ async fn taken(
         let claim = entry.claim.as_ref()?;
         let earlier = *first.get(&(entry.user.0, claim.event_id.as_str()))?;
         let key = (entry.user.0, claim.event_id.clone());
-        let is_same = if new.contains(&key) {
-            if earlier == at {
-                return None;
-            }
-            let holder = entries[earlier].claim.as_ref();
-            holder.is_some_and(|holder| holder.content_hash == claim.content_hash)
+        let holder = if !won.contains(&key) {
+            stored.get(&key).map(Vec::as_slice)
+        } else if earlier == at {
+            return None;
         } else {
-            stored
-                .get(&key)
-                .is_some_and(|hash| hash == &claim.content_hash)
+            let holder = entries[earlier].claim.as_ref();
+            holder.map(|holder| holder.content_hash.as_slice())
         };
-        Some(if is_same {
+
+        Some(if holder == Some(claim.content_hash.as_slice()) {
             Disposition::Duplicate
         } else {
             Disposition::DeadLetter(Cause::EventIdReused)
@@ -106,13 +102,11 @@ async fn taken(
     Ok(entries.iter().enumerate().map(disposition).collect())
 }
 
-/// Takes over the claims of equal events that were refused. Locked in order first, as [`insert`] takes them.
+/// Takes over the claims of equal events that were refused. Locks them first, in the order in which [`insert`] does.
 async fn revive(
     connection: &mut PgConnection,
-    entries: &[&Entry],
-    first: &First<'_>,
+    claims: &[Claimed<'_>],
 ) -> Result<HashSet<EventKey>> {
-    let columns = Columns::of(first.values().map(|at| &entries[*at]))?;
     let rows: Vec<EventKey> = sqlx::query_as(
         "WITH dead AS (SELECT p.user_id, p.event_id FROM processed_events p \
                        JOIN UNNEST($1::uuid[], $2::text[], $3::bytea[]) AS t (user_id, event_id, content_hash) \
@@ -121,139 +115,133 @@ async fn revive(
          UPDATE processed_events p SET outcome = 'applied' FROM dead \
          WHERE p.user_id = dead.user_id AND p.event_id = dead.event_id RETURNING p.user_id, p.event_id",
     )
-    .bind(columns.users)
-    .bind(columns.event_ids)
-    .bind(columns.hashes)
+    .bind(values(claims, |claimed| claimed.user))
+    .bind(values(claims, Claimed::event_id))
+    .bind(values(claims, Claimed::hash))
     .fetch_all(connection)
     .await?;
-
     Ok(rows.into_iter().collect())
 }
 
 async fn insert(
     connection: &mut PgConnection,
-    entries: &[&Entry],
-    first: &First<'_>,
+    claims: &[Claimed<'_>],
+    outcome: &str,
 ) -> Result<HashSet<EventKey>> {
-    let columns = Columns::of(first.values().map(|at| &entries[*at]))?;
     let rows: Vec<EventKey> = sqlx::query_as(
         "INSERT INTO processed_events (user_id, event_id, content_hash, stream, stream_seq, outcome) \
-         SELECT user_id, event_id, content_hash, stream, stream_seq, 'applied' \
-         FROM UNNEST($1::uuid[], $2::text[], $3::bytea[], $4::text[], $5::bigint[]) \
-         AS t (user_id, event_id, content_hash, stream, stream_seq) \
+         SELECT t.*, $6 FROM UNNEST($1::uuid[], $2::text[], $3::bytea[], $4::text[], $5::bigint[]) AS t \
          ON CONFLICT DO NOTHING RETURNING user_id, event_id",
     )
-    .bind(columns.users)
-    .bind(columns.event_ids)
-    .bind(columns.hashes)
-    .bind(columns.streams)
-    .bind(columns.sequences)
+    .bind(values(claims, |claimed| claimed.user))
+    .bind(values(claims, Claimed::event_id))
+    .bind(values(claims, Claimed::hash))
+    .bind(values(claims, |claimed| claimed.claim.stream.name()))
+    .bind(sequences(claims.iter().map(|claimed| claimed.claim.stream_seq))?)
+    .bind(outcome)
     .fetch_all(connection)
     .await?;
-
     Ok(rows.into_iter().collect())
 }
 
-async fn stored_hashes(
+async fn stored_hashes<'a>(
     connection: &mut PgConnection,
-    entries: &[&Entry],
-    taken: &[usize],
+    entries: impl Iterator<Item = &'a &'a Entry>,
 ) -> Result<HashMap<EventKey, Vec<u8>>> {
-    let columns = Columns::of(taken.iter().map(|at| &entries[*at]))?;
-    let rows: Vec<(Uuid, String, Vec<u8>)> = sqlx::query_as(
+    let claims = claims_of(entries);
+    if claims.is_empty() {
+        return Ok(HashMap::new());
+    }
+
+    let rows = sqlx::query_as(
         "SELECT p.user_id, p.event_id, p.content_hash FROM processed_events p \
          JOIN UNNEST($1::uuid[], $2::text[]) AS t (user_id, event_id) USING (user_id, event_id)",
     )
-    .bind(columns.users)
-    .bind(columns.event_ids)
+    .bind(values(&claims, |claimed| claimed.user))
+    .bind(values(&claims, Claimed::event_id))
     .fetch_all(connection)
     .await?;
-
-    Ok(rows
-        .into_iter()
-        .map(|(user, event_id, hash)| ((user, event_id), hash))
-        .collect())
+    Ok(by_event(rows))
 }
 
-/// Claims the ids of events that are put aside without being tried, as far as they are not taken: duplicates of them stay
+/// Claims the ids of events that become dead letters without an attempt, as far as they are free: duplicates of them stay
 /// duplicates, and a discarded one stays discarded.
 pub async fn claim_dead(connection: &mut PgConnection, entries: &[&Entry]) -> Result<()> {
     let first = first_of_each(entries);
-    let won = insert(connection, entries, &first).await?;
-    let is_new = |entry: &&&Entry| entry.event_key().is_some_and(|key| won.contains(&key));
-    let refused: Vec<&Entry> = entries.iter().filter(is_new).copied().collect();
-
-    mark_dead(connection, &refused).await
+    let claims = claims_of(first.values().map(|at| &entries[*at]));
+    insert(connection, &claims, "dead").await?;
+    Ok(())
 }
 
-/// What became of the events of `entries` that came before with equal content.
+/// Returns the outcomes of earlier events with the ids and contents of `entries`.
 pub async fn claim_states(
     connection: &mut PgConnection,
     entries: &[&Entry],
 ) -> Result<HashMap<EventKey, ClaimState>> {
-    let columns = Columns::of(entries)?;
-    if columns.users.is_empty() {
+    let claims = claims_of(entries);
+    if claims.is_empty() {
         return Ok(HashMap::new());
     }
 
-    let rows: Vec<(Uuid, String, ClaimState)> = sqlx::query_as(
+    let rows = sqlx::query_as(
         "SELECT p.user_id, p.event_id, p.outcome FROM processed_events p \
          JOIN UNNEST($1::uuid[], $2::text[], $3::bytea[]) AS t (user_id, event_id, content_hash) \
          USING (user_id, event_id, content_hash)",
     )
-    .bind(columns.users)
-    .bind(columns.event_ids)
-    .bind(columns.hashes)
+    .bind(values(&claims, |claimed| claimed.user))
+    .bind(values(&claims, Claimed::event_id))
+    .bind(values(&claims, Claimed::hash))
     .fetch_all(connection)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|(user, event_id, state)| ((user, event_id), state))
-        .collect())
+    Ok(by_event(rows))
+}
+
+fn by_event<T>(rows: Vec<(Uuid, String, T)>) -> HashMap<EventKey, T> {
+    let rows = rows.into_iter();
+    rows.map(|(user, event_id, value)| ((user, event_id), value))
+        .collect()
 }
 
 /// Marks the claims of refused entries: they may be replayed, duplicates of them stay duplicates.
 pub(super) async fn mark_dead(connection: &mut PgConnection, refused: &[&Entry]) -> Result<()> {
-    let columns = Columns::of(refused)?;
-    if columns.users.is_empty() {
+    let claims = claims_of(refused);
+    if claims.is_empty() {
         return Ok(());
     }
+
     sqlx::query(
         "UPDATE processed_events p SET outcome = 'dead' \
          FROM UNNEST($1::uuid[], $2::text[]) AS t (user_id, event_id) \
          WHERE p.user_id = t.user_id AND p.event_id = t.event_id",
     )
-    .bind(columns.users)
-    .bind(columns.event_ids)
+    .bind(values(&claims, |claimed| claimed.user))
+    .bind(values(&claims, Claimed::event_id))
     .execute(connection)
     .await?;
     Ok(())
 }
 
-#[derive(Default)]
-struct Columns<'a> {
-    users: Vec<Uuid>,
-    event_ids: Vec<&'a str>,
-    hashes: Vec<&'a [u8]>,
-    streams: Vec<&'static str>,
-    sequences: Vec<i64>,
+/// The claim of an entry, with its user.
+struct Claimed<'a> {
+    user: Uuid,
+    claim: &'a Claim,
 }
 
-impl<'a> Columns<'a> {
-    fn of<'b>(entries: impl IntoIterator<Item = &'b &'a Entry>) -> Result<Self>
-    where
-        'a: 'b,
-    {
-        let mut columns = Self::default();
-        for entry in entries {
-            if let Some(claim) = &entry.claim {
-                columns.users.push(entry.user.0);
-                columns.event_ids.push(&claim.event_id);
-                columns.hashes.push(&claim.content_hash);
-                columns.streams.push(claim.stream.name());
-                columns.sequences.push(convert(claim.stream_seq)?);
-            }
-        }
-        Ok(columns)
+impl Claimed<'_> {
+    fn event_id(&self) -> &str {
+        &self.claim.event_id
     }
+
+    fn hash(&self) -> &[u8] {
+        &self.claim.content_hash
+    }
+}
+
+fn claims_of<'a: 'b, 'b>(entries: impl IntoIterator<Item = &'b &'a Entry>) -> Vec<Claimed<'a>> {
+    let claims = entries.into_iter().filter_map(|entry| {
+        let claim = entry.claim.as_ref()?;
+        let user = entry.user.0;
+        Some(Claimed { user, claim })
+    });
+    claims.collect()
 }

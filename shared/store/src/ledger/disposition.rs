@@ -1,38 +1,38 @@
-//! What became of the messages and entries of a batch: counts, log lines, metrics and dead letters all follow from it.
+//! Outcomes of the messages and entries of a batch: counts, log lines, metrics and dead letters all follow from them.
 
 use super::cause::Cause;
 use chrono::{DateTime, Utc};
 use tiris_domain::ids::{LogId, TransactionId};
 use tiris_domain::ledger::{Effect, Posting};
 
-/// What became of one message or entry.
+/// The outcome of one message or entry.
 #[derive(Clone, Debug)]
 pub enum Disposition {
-    /// It is in the books.
+    /// The entry is in the books.
     Applied(Applied),
-    /// It is a heartbeat: the latest of its component, or an older one.
+    /// The message is a heartbeat, stored unless a later one of its component is.
     Recorded,
-    /// Its event was processed before, with equal content.
+    /// An earlier event has the same id and content.
     Duplicate,
-    /// It is put aside; its claim, if any, is marked dead.
+    /// The message becomes a dead letter; its claim, if any, is marked dead.
     DeadLetter(Cause),
-    /// An earlier event of its trading waits for a retry, and this one waits behind it; its claim is marked dead.
+    /// The entry waits behind an earlier event of its trading that waits for a retry; its claim is marked dead.
     Deferred,
 }
 
-/// An entry that is in the books.
+/// The rows of an entry that is in the books.
 #[derive(Clone, Debug)]
 pub struct Applied {
-    /// Its trading log.
+    /// The trading log.
     pub log: LogId,
-    /// Its postings with their ids, in order.
+    /// The postings with their ids, in order.
     pub postings: Vec<(TransactionId, Posting)>,
     /// The whole effect, with the new account states.
     pub effect: Effect,
 }
 
 impl Disposition {
-    /// The outcome in metrics and log lines.
+    /// Returns the outcome in metrics and log lines.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -42,7 +42,7 @@ impl Disposition {
         }
     }
 
-    /// Why it becomes a dead letter, when it does.
+    /// Returns the cause of the dead letter, if the outcome is one.
     #[must_use]
     pub const fn cause(&self) -> Option<&Cause> {
         match self {
@@ -52,24 +52,24 @@ impl Disposition {
         }
     }
 
-    /// Whether it is in the books.
+    /// Returns whether the entry is in the books.
     #[must_use]
     pub const fn is_applied(&self) -> bool {
         matches!(self, Self::Applied(_))
     }
 
-    /// Whether it was applied although its bot believed another balance, or released another amount, than the books hold.
+    /// Returns whether the entry was applied although its bot reported another balance or hold than the books have.
     #[must_use]
     pub fn has_drift(&self) -> bool {
         matches!(self, Self::Applied(applied) if !applied.effect.drift.is_empty())
     }
 }
 
-/// What a batch did.
+/// The result of applying a batch.
 #[derive(Debug)]
 pub struct Batch {
-    /// The `timestamp` of every row it wrote.
+    /// The `timestamp` of every row that was written.
     pub timestamp: DateTime<Utc>,
-    /// What became of each message or entry, in order.
+    /// The outcome of each message or entry, in order.
     pub dispositions: Vec<Disposition>,
 }

@@ -1,4 +1,4 @@
-//! What the ledger is asked to do, entry by entry.
+//! Entries: commands to the ledger, with what their trading logs record.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
@@ -16,60 +16,67 @@ pub struct Claim {
     pub event_id: String,
     /// Distinguishes a duplicate from a reused id.
     pub content_hash: [u8; 16],
-    /// The stream it came by.
+    /// The stream that delivered the event.
     pub stream: EventStream,
-    /// Its number there.
+    /// Sequence of the event in the stream.
     pub stream_seq: u64,
 }
 
-/// One command with what its trading log says.
+/// A command with the content of its trading log.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Whose books.
+    /// Owner of the books.
     pub user: UserId,
-    /// Which trading.
+    /// The trading whose accounts the command may change.
     pub trading: TradingId,
     /// The account the log names; it must exist and belong to the trading.
     pub sub_account: Option<AccountId>,
-    /// What the ledger is asked to do.
+    /// The change of the books.
     pub command: Command,
     /// Present for events; absent for REST calls, which are deduplicated by idempotency key.
     pub claim: Option<Claim>,
     /// Type of the log, 1 to 50 characters.
     pub log_type: String,
-    /// Who wrote it.
+    /// Author of the log.
     pub source: Source,
-    /// The order it is about.
+    /// The order that the log is about.
     pub order: Option<OrderId>,
-    /// When it happened, by the caller; absent means now.
+    /// Time of the event by the caller's clock; absent means now.
     pub event_time: Option<DateTime<Utc>>,
-    /// What it says in words.
+    /// Text of the log.
     pub message: String,
     /// Free JSON of the log and its postings; differences found by the ledger join it under `drift` for events.
     pub info: Map<String, Value>,
 }
 
-/// Events of one user and trading keep their order.
+/// Events of one user and trading are applied in order.
 pub type Key = (UserId, TradingId);
 
 /// An event by its user and id.
 pub type EventKey = (Uuid, String);
 
 impl Entry {
-    /// Whose order the entry keeps.
+    /// Returns the key whose order the entry must respect.
     #[must_use]
     pub const fn key(&self) -> Key {
         (self.user, self.trading)
     }
 
-    /// The event the entry is of, when it is of one.
+    /// Returns the user and id of the entry's event, if it has one.
     #[must_use]
     pub fn event_key(&self) -> Option<EventKey> {
-        let claim = self.claim.as_ref()?;
-        Some((self.user.0, claim.event_id.clone()))
+        Some((self.user.0, self.event_id()?.to_owned()))
     }
 
-    /// Every account it needs: those of its command and the one its log names.
+    pub(crate) fn event_id(&self) -> Option<&str> {
+        Some(&self.claim.as_ref()?.event_id)
+    }
+
+    pub(super) fn order_id(&self) -> Option<&str> {
+        self.order.as_ref().map(OrderId::as_str)
+    }
+
+    /// Returns every account the entry needs: those of its command and the one its log names.
     pub(crate) fn accounts(&self) -> Vec<AccountId> {
         let mut accounts = self.command.accounts();
         accounts.extend(self.sub_account);

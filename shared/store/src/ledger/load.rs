@@ -1,4 +1,4 @@
-//! Reads what a batch needs: accounts under lock, the holds it can change, and the state of users and tradings.
+//! Loads the state a batch depends on: accounts under lock, the holds it can change, and the status of users and tradings.
 
 use super::entry::Entry;
 use crate::error::{Error, Result};
@@ -14,22 +14,21 @@ use tiris_domain::value::Invalid;
 use uuid::Uuid;
 
 /// Locks the living accounts the entries name, in id order so that batches cannot deadlock.
-pub(super) async fn lock_accounts<'a>(
+pub(crate) async fn lock_accounts<'a>(
     connection: &mut PgConnection,
     entries: impl Iterator<Item = &'a Entry>,
 ) -> Result<Book> {
-    let ids: BTreeSet<AccountId> = entries.flat_map(Entry::accounts).collect();
+    let ids: BTreeSet<Uuid> = entries.flat_map(Entry::accounts).map(|id| id.0).collect();
     let mut book = Book::default();
-
     if ids.is_empty() {
         return Ok(book);
     }
-    let ids: Vec<Uuid> = ids.into_iter().map(|id| id.0).collect();
+
     let rows: Vec<AccountRow> = sqlx::query_as(
         "SELECT id, user_id, trading_id, symbol, balance, locked, sequence FROM sub_accounts \
          WHERE id = ANY($1) AND deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE",
     )
-    .bind(ids)
+    .bind(Vec::from_iter(ids))
     .fetch_all(connection)
     .await?;
     for row in rows {
@@ -71,14 +70,6 @@ impl AccountRow {
     }
 }
 
-#[derive(sqlx::FromRow)]
-struct HoldRow {
-    #[sqlx(try_from = "Uuid")]
-    sub_account_id: AccountId,
-    order_id: String,
-    amount: Decimal,
-}
-
 /// Loads the holds the entries can change into the accounts of `book`.
 pub(super) async fn holds<'a>(
     connection: &mut PgConnection,
@@ -98,7 +89,7 @@ pub(super) async fn holds<'a>(
     }
 
     let (accounts, orders): (Vec<Uuid>, Vec<&str>) = wanted.into_iter().unzip();
-    let rows: Vec<HoldRow> = sqlx::query_as(
+    let rows: Vec<(Uuid, String, Decimal)> = sqlx::query_as(
         "SELECT h.sub_account_id, h.order_id, h.amount FROM holds h \
          JOIN UNNEST($1::uuid[], $2::text[]) AS w (sub_account_id, order_id) USING (sub_account_id, order_id)",
     )
@@ -107,14 +98,12 @@ pub(super) async fn holds<'a>(
     .fetch_all(connection)
     .await?;
 
-    for row in rows {
-        let id = row.sub_account_id;
-        let Some(mut account) = book.get(id).cloned() else {
+    for (account, order, amount) in rows {
+        let Some(mut account) = book.get(AccountId(account)).cloned() else {
             continue;
         };
-        account
-            .holds
-            .insert(row.order_id.parse().ok(), money(row.amount, id)?);
+        let amount = money(amount, account.id)?;
+        account.holds.insert(order.parse().ok(), amount);
         book.insert(account);
     }
     Ok(())
@@ -125,7 +114,7 @@ fn money(value: Decimal, account: AccountId) -> Result<Money> {
         .ok_or_else(|| Error::internal(format!("figure {value} of account {account}")))
 }
 
-/// A row of [`PARTIES`]: a user, a trading with its owner, or the moment.
+/// A row of [`PARTIES`]: a user, a trading with its owner, or the current time.
 #[derive(sqlx::FromRow)]
 struct Party {
     id: Option<Uuid>,
@@ -134,23 +123,23 @@ struct Party {
     now: Option<DateTime<Utc>>,
 }
 
-/// Users and tradings the entries name, with their state, and the moment. A state that only a newer version knows is none:
-/// it must not stop the lane for everybody else.
+/// Status of the users and tradings the entries name, and the current time. A status that only a newer version knows is
+/// `None`: it must not stop the lane for other users.
 pub(super) struct Parties {
     users: HashMap<UserId, Option<UserStatus>>,
     tradings: HashMap<TradingId, (UserId, Option<TradingStatus>)>,
-    /// The moment of the rows to be written.
+    /// Timestamp of the rows to be written.
     pub(super) now: DateTime<Utc>,
 }
 
-/// Users, tradings and the moment: one statement, because every one costs a round trip.
+/// Reads users, tradings and the current time in one statement, to save round trips.
 pub const PARTIES: &str = "SELECT id, NULL::uuid AS owner, status, NULL::timestamptz AS now FROM users WHERE id = ANY($1) \
      UNION ALL SELECT id, user_id, status, NULL FROM tradings WHERE id = ANY($2) \
      UNION ALL SELECT NULL, NULL, NULL, clock_timestamp()";
 
-/// Read after the accounts are locked: a deletion of a trading locks its accounts first, so a state read now holds
-/// until this transaction ends. An entry without an account holds its trading itself. The moment is that of the rows to be
-/// written; a clock read in the locking statement would be from before the wait.
+/// Reads users and tradings after the accounts are locked: the deletion of a trading locks its accounts first, so a status
+/// read now stays valid until this transaction ends. An entry without accounts locks its trading itself. The clock is read
+/// here too, because the locking statement would return the time before it waited.
 pub(super) async fn parties<'a>(
     connection: &mut PgConnection,
     entries: impl Iterator<Item = &'a Entry> + Clone,
@@ -176,7 +165,7 @@ pub(super) async fn parties<'a>(
     let mut parties = Parties {
         users: HashMap::new(),
         tradings: HashMap::new(),
-        now: now.ok_or_else(|| Error::internal("the database tells no time"))?,
+        now: now.ok_or_else(|| Error::internal("the database returned no current time"))?,
     };
     for row in rows {
         match (row.id, row.owner, row.status) {
@@ -194,7 +183,7 @@ pub(super) async fn parties<'a>(
 }
 
 impl Parties {
-    /// The checks that come before the ledger's own, in the precedence of the rejections.
+    /// Performs the checks that precede the ledger's own, in the order of the rejections.
     pub(super) fn check(&self, book: &Book, entry: &Entry) -> Result<(), Rejection> {
         match self.users.get(&entry.user) {
             None | Some(Some(UserStatus::Deleted)) => return Err(Rejection::UnknownUser),

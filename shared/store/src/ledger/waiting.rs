@@ -1,4 +1,4 @@
-//! Which events wait behind an earlier one of the same user and trading.
+//! Events that must wait behind an earlier one of the same user and trading.
 
 use super::cause::Cause;
 use super::disposition::Disposition;
@@ -11,15 +11,14 @@ use tiris_domain::ledger::Rejection;
 pub struct Waiting {
     /// Keys with an earlier event that is still retried.
     pub keys: BTreeSet<Key>,
-    /// Keys of which only events from this stream sequence on wait.
+    /// Keys whose events wait from this stream sequence on.
     pub from: BTreeMap<Key, u64>,
-    /// Places among the entries of the batch of those that are tried for the last time: when they fail, nothing waits
-    /// behind them.
+    /// Indexes of the entries of the batch that make their last attempt: nothing waits behind them when they fail.
     pub last_tries: BTreeSet<usize>,
 }
 
 impl Waiting {
-    /// Whether `entry` must wait.
+    /// Returns whether `entry` must wait.
     pub(super) fn holds(&self, entry: &Entry) -> bool {
         let is_behind = |from: &u64| {
             let claim = entry.claim.as_ref();
@@ -29,13 +28,13 @@ impl Waiting {
         self.keys.contains(&entry.key()) || self.from.get(&entry.key()).is_some_and(is_behind)
     }
 
-    /// Notes what became of the entry at place `at`.
+    /// Makes later entries wait when the entry at index `at` needs a retry.
     pub(super) fn note(&mut self, at: usize, entry: &Entry, disposition: &Disposition) {
         let Disposition::DeadLetter(Cause::Rejected(rejection)) = disposition else {
             return;
         };
 
-        // A disabled user's events wait for the user, however often they were tried.
+        // Events of a disabled user wait until the user is enabled, however often they were tried.
         let is_last = self.last_tries.contains(&at) && *rejection != Rejection::UserDisabled;
         if rejection.is_unresolved() && !is_last {
             self.keys.insert(entry.key());

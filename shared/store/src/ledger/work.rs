@@ -1,4 +1,4 @@
-//! What a message asks of the store: the one way for first attempts, retries and replays.
+//! Parses a message into the work it requests, for first attempts, retries and replays alike.
 
 use super::entry::{Claim, Entry, Source};
 use crate::bots::Heartbeat;
@@ -8,32 +8,32 @@ use tiris_domain::lane::EventStream;
 use tiris_domain::ledger::Command;
 use uuid::Uuid;
 
-/// Where a message came from.
+/// The origin of a message.
 #[derive(Clone, Copy, Debug)]
 pub struct Origin {
-    /// The stream.
+    /// The stream that delivered the message.
     pub stream: EventStream,
-    /// Its number there.
+    /// Sequence of the message in the stream.
     pub stream_seq: u64,
-    /// When the broker took it.
+    /// Time at which the broker stored the message.
     pub broker_time: Option<DateTime<Utc>>,
 }
 
-/// What a message asks for.
+/// The work that a message requests.
 #[derive(Clone, Debug)]
 pub enum Work {
     /// An entry of the ledger.
     Entry(Box<Entry>),
     /// The latest state of a component of a bot.
     Heartbeat(Box<Heartbeat>),
-    /// Nothing: the message is no event.
+    /// Nothing: the message is not an event.
     Malformed(Box<Malformed>),
 }
 
 /// The event, user and trading that a message names, as far as they are known.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
-    /// The id of the event, when it is a valid one.
+    /// The id of the event, if it is valid.
     pub event_id: Option<String>,
     /// The user.
     pub user_id: Option<Uuid>,
@@ -102,7 +102,7 @@ impl Work {
         }
     }
 
-    /// The entry of the ledger, when it is one.
+    /// Returns the entry of the ledger, if the message requests one.
     #[must_use]
     pub fn entry(&self) -> Option<&Entry> {
         match self {
@@ -111,12 +111,12 @@ impl Work {
         }
     }
 
-    /// What the message names.
+    /// Returns the event, user and trading that the message names.
     #[must_use]
     pub fn names(&self) -> Names {
         match self {
             Self::Entry(entry) => Names {
-                event_id: entry.claim.as_ref().map(|claim| claim.event_id.clone()),
+                event_id: entry.event_id().map(str::to_owned),
                 user_id: Some(entry.user.0),
                 trading_id: Some(entry.trading.0),
             },

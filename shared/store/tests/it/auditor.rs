@@ -1,4 +1,4 @@
-//! The auditor against the real parser, ledger and database: two readings of the contract must agree.
+//! Compares the auditor with the production parser, ledger and database: two implementations of one contract.
 
 mod cast;
 mod ingest;
@@ -16,10 +16,10 @@ use tiris_domain::ledger::Rejection;
 use tiris_testing::TestDatabase;
 use tokio::runtime::Runtime;
 
-/// How many messages got each verdict.
+/// Number of messages by verdict.
 type Tally = BTreeMap<String, usize>;
 
-/// Runs batches through the real thing and the auditor, and compares what became of each message.
+/// Processes batches with the production code and the auditor, and compares the outcomes of all messages.
 async fn audit(run: &[Vec<Message>]) -> Result<Tally, TestCaseError> {
     let database = TestDatabase::new().await.expect("a database");
     let pool = database.pool();
@@ -58,7 +58,7 @@ fn agree(mut runner: TestRunner) -> Tally {
     total.into_inner()
 }
 
-/// Few cases, each of many messages. A failure prints its messages; no file keeps it.
+/// Few cases, each of many messages. A failure prints its messages and writes no file.
 fn settings() -> Config {
     Config {
         cases: 24,
@@ -69,12 +69,12 @@ fn settings() -> Config {
 }
 
 #[test]
-fn auditor_and_ledger_agree_on_whatever_is_published() {
+fn auditor_and_ledger_agree_on_random_messages() {
     agree(TestRunner::new(settings()));
 }
 
 #[test]
-fn auditor_and_ledger_agree_on_a_mix_that_meets_every_verdict() {
+fn auditor_and_ledger_agree_on_every_verdict() {
     let rng = TestRng::deterministic_rng(settings().rng_algorithm);
 
     let tally = agree(TestRunner::new_with_rng(settings(), rng));
@@ -94,7 +94,7 @@ fn auditor_and_ledger_agree_on_a_mix_that_meets_every_verdict() {
     }
 }
 
-/// A change behind the books' back, and what the auditor says of it.
+/// A manipulation of the books, and the finding of the auditor.
 struct Tampering {
     sql: &'static str,
     found: &'static str,
@@ -160,7 +160,7 @@ fn lock(event_id: &str, amount: &str) -> Message {
 }
 
 #[tokio::test]
-async fn the_auditor_notices_every_tampering() {
+async fn the_auditor_detects_every_tampering() {
     for Tampering { sql, found } in TAMPERINGS {
         let database = TestDatabase::new().await.expect("a database");
         let pool = database.pool();

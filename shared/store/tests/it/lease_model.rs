@@ -1,5 +1,5 @@
-//! Leases and cursors against a model: whatever workers do in whatever order, only the one the table names can commit,
-//! epochs only grow, and a cursor never goes back.
+//! Leases and cursors against a model: in any order of events, only the owner of a lane can commit, epochs only grow, and
+//! cursors never move back.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -15,28 +15,28 @@ use uuid::Uuid;
 
 const WORKERS: usize = 3;
 const LANES: i32 = 4;
-/// Longer than a test takes, so that a lease ends only when the test says so.
+/// Longer than a test, so that leases end only by [`end_lease`].
 const LEASE: Duration = Duration::from_secs(3_600);
 const CASES: u32 = 48;
 
-/// What can happen. A worker acts on what it believes, which may be long out of date.
+/// An event. Workers act on their own view of the lanes, which may be outdated.
 #[derive(Clone, Debug)]
 enum Event {
-    /// A worker takes up to so many lanes.
+    /// A worker takes up to this many lanes.
     Take(usize, u32),
     /// The lease of a lane ends, as when its owner is stopped.
     LeaseEnds(i32),
-    /// A worker renews all lanes it believes to hold.
+    /// A worker renews all lanes in its view.
     Renew(usize),
-    /// A worker commits so many messages to a lane it believes to hold.
+    /// A worker commits this many messages to a lane in its view.
     Commit(usize, i32, u8),
-    /// A worker gives back a lane it believes to hold.
+    /// A worker releases a lane in its view.
     Release(usize, i32),
-    /// A worker ends cleanly, and begins anew with another token.
+    /// A worker ends cleanly, and restarts with another token.
     Restart(usize),
-    /// A worker takes one lane by force.
+    /// A worker seizes a lane.
     Seize(usize, i32),
-    /// The database comes back from a copy: every epoch is raised, no lane has an owner.
+    /// The database is restored from a backup: all epochs are incremented, and no lane has an owner.
     Restored,
 }
 
@@ -57,7 +57,7 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// A lane as it must be.
+/// The expected state of a lane.
 #[derive(Clone, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
 struct Lane {
     owner: Option<Uuid>,
@@ -66,7 +66,7 @@ struct Lane {
     cursor: i64,
 }
 
-/// A worker and what it believes: the epoch of each lane it thinks it holds.
+/// A worker and its view: the epoch of each lane it believes to hold.
 #[derive(Clone, Debug)]
 struct Worker {
     token: Uuid,
@@ -99,7 +99,7 @@ impl Model {
         self.lanes.get_mut(&lane).expect("a lane of the model")
     }
 
-    /// The lanes a worker would get, in the order of the table.
+    /// Returns the lanes a worker would get, in the order of the table.
     fn free(&self, limit: u32) -> Vec<i32> {
         let limit = usize::try_from(limit).expect("few");
         self.lanes
@@ -162,7 +162,7 @@ impl Model {
         }
     }
 
-    /// The lanes as the table shows them: a free one has no lease.
+    /// Returns the lanes as in the table: a free one has no lease.
     fn shown(&self) -> BTreeMap<i32, Lane> {
         let mut lanes = self.lanes.clone();
         for row in lanes.values_mut() {
@@ -179,7 +179,7 @@ fn key(lane: i32) -> LaneKey {
     }
 }
 
-/// Commits as a lane does: lock the row, compare, move the cursor; returns whether it could.
+/// Commits like a lane: locks the row, compares owner and epoch, moves the cursor. Returns whether it succeeded.
 async fn commit(pool: &PgPool, worker: &Worker, lane: i32, count: u8) -> Result<bool> {
     let Some(epoch) = worker.held.get(&lane) else {
         return Ok(false);
@@ -188,7 +188,7 @@ async fn commit(pool: &PgPool, worker: &Worker, lane: i32, count: u8) -> Result<
     let state = lanes::lock(&mut transaction, key(lane)).await?;
     let state = state.filter(|state| state.owner == Some(worker.token) && state.epoch == *epoch);
     let Some(state) = state else {
-        // At once: dropped, it would keep the row locked for a moment, and the next taker would pass over it.
+        // Explicitly: after a drop, the row stays locked for a moment, and the next worker would skip it.
         transaction.rollback().await?;
         return Ok(false);
     };
@@ -246,7 +246,7 @@ async fn restore(pool: &PgPool) -> Result<()> {
     Ok(())
 }
 
-/// Makes an event happen in the database and in the model.
+/// Applies an event to the database and to the model.
 async fn happen(pool: &PgPool, model: &mut Model, event: &Event) -> Result<()> {
     match *event {
         Event::Take(worker, limit) => {
@@ -315,8 +315,8 @@ async fn stored(pool: &PgPool) -> BTreeMap<i32, Lane> {
         .collect()
 }
 
-/// Makes events happen, and compares the table with the model after each.
-async fn plays_out(pool: &PgPool, events: &[Event]) {
+/// Applies events, and compares the table with the model after each.
+async fn check_events(pool: &PgPool, events: &[Event]) {
     sqlx::query("DELETE FROM ingest_lanes")
         .execute(pool)
         .await
@@ -344,7 +344,7 @@ async fn plays_out(pool: &PgPool, events: &[Event]) {
 }
 
 #[test]
-fn only_the_worker_the_table_names_moves_a_cursor() {
+fn only_the_owner_of_a_lane_moves_its_cursor() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let database = runtime.block_on(TestDatabase::new()).expect("a database");
     let config = Config {
@@ -358,7 +358,7 @@ fn only_the_worker_the_table_names_moves_a_cursor() {
     let cases = proptest::collection::vec(event(), 1..40);
 
     let outcome = runner.run(&cases, |events| {
-        runtime.block_on(plays_out(database.pool(), &events));
+        runtime.block_on(check_events(database.pool(), &events));
         Ok(())
     });
 

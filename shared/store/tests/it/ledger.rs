@@ -1,4 +1,4 @@
-//! `store::ledger` on a real database: what a batch writes, and what it refuses.
+//! `store::ledger` on a real database.
 
 mod claims;
 mod concurrency;
@@ -9,7 +9,7 @@ mod rows;
 use crate::world::World;
 
 #[tokio::test]
-async fn a_batch_of_many_is_folded_in_order_and_leaves_consistent_books() {
+async fn folds_a_large_batch_in_order() {
     let world = World::new().await;
     let mut entries = Vec::new();
     for round in 0..100 {
@@ -35,7 +35,7 @@ async fn a_batch_of_many_is_folded_in_order_and_leaves_consistent_books() {
 }
 
 #[tokio::test]
-async fn an_empty_batch_and_one_of_rejections_alone_write_nothing() {
+async fn empty_and_rejected_batches_write_nothing() {
     let world = World::new().await;
     let transactions = world.count("transactions").await;
     let logs = world.count("trading_logs").await;

@@ -1,4 +1,4 @@
-//! Rows that only a newer version knows, which runs beside this one.
+//! Rows of a newer version that runs at the same time.
 
 use std::time::Duration;
 use tiris_domain::ids::new_id;
@@ -8,7 +8,7 @@ use tiris_testing::TestDatabase;
 const LEASE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
-async fn lanes_of_an_unknown_stream_are_passed_over() {
+async fn skips_lanes_of_an_unknown_stream() {
     let database = TestDatabase::new().await.expect("a database");
     let pool = database.pool();
     let owner = new_id();

@@ -1,10 +1,10 @@
-//! The schema the services wait for.
+//! The schema that the services need.
 
 use tiris_store::schema::{LATEST_MIGRATION, check_ready};
 use tiris_testing::TestDatabase;
 
 #[tokio::test]
-async fn the_services_wait_for_the_newest_migration() {
+async fn the_services_need_the_newest_migration() {
     assert_eq!(LATEST_MIGRATION, tiris_migrations::LATEST);
     let migrated = TestDatabase::new().await.expect("a database");
     let empty = TestDatabase::empty().await.expect("a database");

@@ -1,4 +1,4 @@
-//! A user with a trading and accounts to work on, and how batches are applied to them.
+//! A user with a trading and accounts, and helpers that apply batches.
 
 use chrono::{DateTime, Utc};
 use serde_json::Map;
@@ -15,7 +15,7 @@ use tiris_store::ledger::{
 };
 use tiris_testing::TestDatabase;
 
-/// A database with one user, who has one trading with 10 BTC, 1000 USDT and 5 BNB.
+/// A database with one user and one trading with 10 BTC, 1000 USDT and 5 BNB.
 pub(crate) struct World {
     pub(crate) database: TestDatabase,
     pub(crate) user: UserId,
@@ -59,7 +59,7 @@ impl World {
         self.database.pool()
     }
 
-    /// A command without an event id.
+    /// Returns an entry without an event id.
     pub(crate) fn entry(&self, command: Command) -> Entry {
         Entry {
             user: self.user,
@@ -76,7 +76,7 @@ impl World {
         }
     }
 
-    /// A command with an event id; the content counts as equal when the `content` byte is.
+    /// Returns an entry with an event id; `content` decides whether contents are equal.
     pub(crate) fn event(&self, event_id: &str, content: u8, command: Command) -> Entry {
         let claim = Claim {
             event_id: event_id.to_owned(),
@@ -151,7 +151,7 @@ impl World {
         batch
     }
 
-    /// What became of the entries of a batch, in one word each.
+    /// Applies a batch, and returns the outcomes of its entries.
     pub(crate) async fn outcomes(&self, entries: &[Entry]) -> Vec<&'static str> {
         outcomes(&self.apply(entries).await)
     }
@@ -168,7 +168,7 @@ impl World {
         .await
     }
 
-    /// Balance, locked amount and sequence of an account.
+    /// Returns balance, locked amount and sequence of an account.
     pub(crate) async fn figures(&self, account: AccountId) -> String {
         self.of_account(
             "SELECT trim_scale(balance) || ', ' || trim_scale(locked) || ' locked, sequence ' || sequence \
@@ -178,7 +178,7 @@ impl World {
         .await
     }
 
-    /// Order id and amount of every hold of an account.
+    /// Returns order id and amount of every hold of an account.
     pub(crate) async fn holds(&self, account: AccountId) -> String {
         self.of_account(
             "SELECT coalesce(string_agg(coalesce(nullif(order_id, ''), 'no order') || ': ' || trim_scale(amount), ', ' \
@@ -193,7 +193,7 @@ impl World {
         query.fetch_one(self.pool()).await.expect(sql)
     }
 
-    /// Event id and outcome of every claim.
+    /// Returns event id and outcome of every claim.
     pub(crate) async fn claims(&self) -> Vec<String> {
         let sql = "SELECT event_id || ' ' || outcome FROM processed_events ORDER BY event_id";
         let claims = sqlx::query_scalar(sql).fetch_all(self.pool());
@@ -207,7 +207,7 @@ impl World {
         count.await.expect("count")
     }
 
-    /// Fails unless the checks of the migrations tool find the books in order.
+    /// Fails unless the books pass the checks of the migrations tool.
     pub(crate) async fn assert_verified(&self) {
         let hidden = indicatif::ProgressBar::hidden();
         let report = tiris_migrations::verify(self.database.url(), &hidden)
@@ -217,7 +217,7 @@ impl World {
     }
 }
 
-/// When the events of these tests happened: long before they are booked.
+/// Returns the event time of these tests, long before the booking.
 pub(crate) fn happened() -> DateTime<Utc> {
     DateTime::from_timestamp(1_516_000_000, 0).expect("in range")
 }
@@ -230,7 +230,7 @@ pub(crate) fn rand_seed() -> u64 {
     new_id().as_u64_pair().1
 }
 
-/// What became of the entries of a batch, in one word each.
+/// Returns the outcomes of the entries of a batch.
 pub(crate) fn outcomes(batch: &Batch) -> Vec<&'static str> {
     let word = |disposition: &Disposition| match disposition {
         Disposition::Applied(_) => "applied",
@@ -243,7 +243,7 @@ pub(crate) fn outcomes(batch: &Batch) -> Vec<&'static str> {
     batch.dispositions.iter().map(word).collect()
 }
 
-/// A credit without an order.
+/// Returns a credit without an order.
 pub(crate) fn movement(account: AccountId, symbol: &str, amount: &str) -> Movement {
     Movement {
         account,

@@ -1,4 +1,4 @@
-//! Users, tradings and accounts that database and auditor know alike.
+//! Users, tradings and accounts, in the database and in the auditor.
 
 use crate::world::{NewAccount, credit, insert_account, insert_trading, insert_user, rand_seed};
 use serde_json::Map;
@@ -63,7 +63,7 @@ impl Account {
         trading.expect("a trading").1
     }
 
-    /// The opening balance as an entry of a batch.
+    /// Returns the entry that books the opening balance.
     fn deposit(&self) -> Entry {
         Entry {
             user: self.user().into(),
@@ -101,7 +101,7 @@ impl Account {
     }
 }
 
-/// The symbol of an account; of one that does not exist, another.
+/// Returns the symbol of an account; another one for an unknown account.
 pub(super) fn symbol_of(id: Uuid) -> &'static str {
     let account = ACCOUNTS.iter().find(|account| account.id == id);
     account.map_or("USDT", |account| account.symbol)

@@ -1,4 +1,4 @@
-//! Messages through the real parser, ledger and dead letters.
+//! Processes messages with the production parser, ledger and dead letters.
 
 use super::messages::Message;
 use crate::world::rand_seed;
@@ -54,7 +54,7 @@ fn letter(message: &Message, stream_seq: u64, cause: &Cause) -> NewLetter {
     }
 }
 
-/// What becomes of a message without the ledger, or its entry.
+/// Returns the entry of a message, or its outcome without the ledger.
 fn read(message: &Message, sequence: u64) -> Result<Entry, Handled> {
     match event::parse(&message.subject, &message.payload, BareSubjects::Refuse) {
         Ok(event) => entry(event, sequence).ok_or(Handled::done(Verdict::Heartbeat)),
@@ -65,7 +65,7 @@ fn read(message: &Message, sequence: u64) -> Result<Entry, Handled> {
     }
 }
 
-/// What became of a message, and why it is put aside, if it is.
+/// The outcome of a message, with the cause if it becomes a dead letter.
 struct Handled {
     verdict: Verdict,
     cause: Option<Cause>,
@@ -97,7 +97,7 @@ impl Handled {
     }
 }
 
-/// Puts a batch through parser, ledger and dead letters, and says what became of each message.
+/// Processes a batch. Returns the outcome of each message.
 pub(super) async fn ingest(pool: &PgPool, batch: &[Message], first: u64) -> Vec<String> {
     let mut entries = Vec::new();
     let mut handled_events = Vec::new();

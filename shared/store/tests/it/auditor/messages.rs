@@ -1,4 +1,4 @@
-//! Messages of every kind, most of them valid, on few ids and amounts, so that they meet and contradict each other.
+//! Random messages of every kind, most of them valid, with few ids and amounts, so that they interact.
 
 use super::cast::{
     ACTIVE, BNB, BTC, DISABLED, DISABLED_TRADING, ELSEWHERE, FOREIGN, NO_ACCOUNT, NO_TRADING,
@@ -15,7 +15,7 @@ pub(super) struct Message {
     pub(super) payload: Vec<u8>,
 }
 
-/// The subject, and as much of the payload as is worth reading.
+/// The subject, and the beginning of the payload.
 impl fmt::Display for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = &self.payload[..self.payload.len().min(1000)];
@@ -23,7 +23,7 @@ impl fmt::Display for Message {
     }
 }
 
-/// What an event is of its own: its type and its fields.
+/// The type of an event, and the fields of that type.
 #[derive(Clone, Debug)]
 struct Own {
     kind: &'static str,
@@ -41,7 +41,7 @@ fn pick<T: Clone + fmt::Debug + 'static>(
     )
 }
 
-/// A number as a JSON number or a text, sizes that meet each other and the limits.
+/// An amount as a JSON number or string, of sizes near each other and near the limits.
 fn any_amount() -> impl Strategy<Value = Value> {
     let small = (1u32..3_000, 0usize..4).prop_map(|(digits, places)| format!("{digits}e-{places}"));
     let odd = prop::sample::select(vec![
@@ -206,7 +206,7 @@ fn any_system_event() -> impl Strategy<Value = Own> {
     })
 }
 
-/// What is done to a valid message to break it, if anything.
+/// A way to break a valid message, if any.
 #[derive(Clone, Copy, Debug)]
 enum Damage {
     None,
@@ -250,7 +250,7 @@ fn any_damage() -> impl Strategy<Value = Damage> {
     ]
 }
 
-/// Puts something else in the place of one field, or of one field of the fill.
+/// Replaces one field, or one field of the fill.
 fn replace_field(event: &mut Map<String, Value>, at: usize, with: usize) {
     let replacements = [
         None,
@@ -300,7 +300,7 @@ fn any_message() -> impl Strategy<Value = Message> {
     })
 }
 
-/// The message of an event, with its damage.
+/// Returns the message of an event, damaged in this way.
 fn publish(kind: &str, user: Uuid, mut event: Value, damage: Damage) -> Message {
     if let Damage::Field(at, with) = damage {
         replace_field(event.as_object_mut().expect("an object"), at, with);
@@ -323,7 +323,7 @@ fn publish(kind: &str, user: Uuid, mut event: Value, damage: Damage) -> Message 
     Message { subject, payload }
 }
 
-/// Messages, some of them published twice, in batches of some sizes.
+/// Batches of messages, some of them published twice.
 pub(super) fn any_run() -> impl Strategy<Value = Vec<Vec<Message>>> {
     let again = prop::option::weighted(0.15, any::<prop::sample::Index>());
     let messages = prop::collection::vec((any_message(), again), 1..120);

@@ -1,10 +1,10 @@
-//! Event ids: what is a duplicate, and what was used for another content.
+//! Event ids: duplicates and reused ids.
 
 use crate::world::{World, add_account, add_trading, add_user, credit};
 use tiris_store::ledger::Entry;
 
 #[tokio::test]
-async fn a_duplicate_changes_nothing_inside_a_batch_and_across_batches() {
+async fn duplicates_change_nothing_within_and_across_batches() {
     let world = World::new().await;
     let credit = || world.event("e1", 1, world.credit("1"));
 
@@ -18,7 +18,7 @@ async fn a_duplicate_changes_nothing_inside_a_batch_and_across_batches() {
 }
 
 #[tokio::test]
-async fn a_reused_id_is_told_from_a_duplicate_wherever_the_batches_are_cut() {
+async fn distinguishes_reused_ids_from_duplicates_across_batches() {
     let contents = [1, 2, 1, 2, 2];
     let expected = ["applied", "reused", "duplicate", "reused", "reused"];
     for cut in 0..=contents.len() {

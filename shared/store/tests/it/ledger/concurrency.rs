@@ -1,4 +1,4 @@
-//! Batches at once, batches rolled back, and batches that are too old.
+//! Concurrent, rolled back and outdated batches.
 
 use crate::world::{World, outcomes, rand_seed};
 use chrono::{Duration, Utc};
@@ -7,7 +7,7 @@ use tiris_store::ledger::{apply_batch, assert_fresh};
 const WORKERS: usize = 6;
 const BATCHES: u8 = 8;
 
-/// Applies batches that meet those of other workers; returns how many entries were applied.
+/// Applies batches that conflict with those of other workers. Returns the number of applied entries.
 async fn work(world: &World, worker: usize) -> usize {
     let mut applied = 0;
     for batch in 0..BATCHES {
@@ -30,7 +30,7 @@ async fn work(world: &World, worker: usize) -> usize {
 }
 
 #[tokio::test]
-async fn batches_at_once_on_the_same_accounts_end_in_consistent_books() {
+async fn concurrent_batches_leave_consistent_books() {
     let world = World::new().await;
 
     let workers = (0..WORKERS).map(|worker| work(&world, worker));
@@ -51,7 +51,7 @@ async fn batches_at_once_on_the_same_accounts_end_in_consistent_books() {
 }
 
 #[tokio::test]
-async fn a_batch_rolled_back_leaves_nothing_behind() {
+async fn a_rolled_back_batch_writes_nothing() {
     let world = World::new().await;
     let credit = || world.event("e1", 1, world.credit("1"));
 
@@ -67,7 +67,7 @@ async fn a_batch_rolled_back_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_batch_older_than_ten_seconds_is_to_be_tried_again() {
+async fn a_batch_older_than_ten_seconds_must_be_retried() {
     let world = World::new().await;
     let mut connection = world.pool().acquire().await.expect("connection");
     let now = Utc::now();

@@ -1,9 +1,9 @@
-//! Holds: kept between batches, counted, and removed when they are empty.
+//! Holds: stored between batches, counted, and removed when empty.
 
 use crate::world::{World, parsed};
 use tiris_domain::ledger::Command;
 
-/// A world with 7 USDT held without an order and 150 USDT for the order `A`.
+/// Creates a world with 7 USDT held without an order and 150 USDT for the order `A`.
 async fn with_holds() -> World {
     let world = World::new().await;
     let locks = [
@@ -18,7 +18,7 @@ async fn with_holds() -> World {
 }
 
 #[tokio::test]
-async fn holds_of_an_order_add_up_and_empty_ones_are_removed() {
+async fn adds_holds_of_an_order_and_removes_empty_ones() {
     let world = with_holds().await;
 
     let holds = world.holds(world.usdt).await;
@@ -29,7 +29,7 @@ async fn holds_of_an_order_add_up_and_empty_ones_are_removed() {
 }
 
 #[tokio::test]
-async fn holds_that_were_not_loaded_count_too() {
+async fn counts_holds_that_were_not_loaded() {
     let world = with_holds().await;
 
     let outcome = world.outcome(world.entry(world.debit("843.1", None))).await;
@@ -53,7 +53,7 @@ async fn a_debit_consumes_the_hold_of_its_order() {
 }
 
 #[tokio::test]
-async fn holds_that_were_released_can_be_made_again() {
+async fn a_released_hold_can_be_created_again() {
     let world = with_holds().await;
     let release = Command::Release {
         account: world.usdt,
@@ -74,7 +74,7 @@ async fn holds_that_were_released_can_be_made_again() {
 }
 
 #[tokio::test]
-async fn a_hold_remembers_the_event_that_began_it() {
+async fn a_hold_stores_the_event_that_created_it() {
     let world = World::new().await;
 
     for event_id in ["first", "second"] {

@@ -1,17 +1,17 @@
-//! What is refused because of its user, trading or accounts.
+//! Rejections because of the user, trading or accounts.
 
 use crate::world::{World, add_account, add_trading, add_user, credit};
 use tiris_domain::ids::{AccountId, TradingId, UserId, new_id};
 use tiris_domain::ledger::Rejection;
 use tiris_store::ledger::Entry;
 
-/// The world's user and trading, others, and ids of nothing.
+/// The world's user and trading, foreign ones, and unknown ids.
 struct Cast {
     world: World,
     stranger: UserId,
     their_trading: TradingId,
     their_account: AccountId,
-    /// Of the user, in another trading.
+    /// An account of the user in another trading.
     elsewhere: AccountId,
     no_user: UserId,
     no_trading: TradingId,
@@ -45,7 +45,7 @@ impl Cast {
         assert_eq!(outcome, expected.code());
     }
 
-    /// Expects that a credit of these three is refused.
+    /// Expects that a credit with these ids is rejected.
     async fn refuses_credit(
         &self,
         user: UserId,
@@ -64,7 +64,7 @@ impl Cast {
 }
 
 #[tokio::test]
-async fn what_is_unknown_is_refused_in_the_order_of_the_rejections() {
+async fn rejects_unknown_ids_in_order_of_precedence() {
     use Rejection::{UnknownSubAccount, UnknownTrading, UnknownUser};
     let cast = Cast::new().await;
     let user = cast.world.user;
@@ -82,7 +82,7 @@ async fn what_is_unknown_is_refused_in_the_order_of_the_rejections() {
 }
 
 #[tokio::test]
-async fn what_belongs_to_another_user_or_trading_is_refused() {
+async fn rejects_resources_of_another_user_or_trading() {
     use Rejection::OwnershipMismatch;
     let cast = Cast::new().await;
     let user = cast.world.user;
@@ -107,7 +107,7 @@ async fn what_belongs_to_another_user_or_trading_is_refused() {
 }
 
 #[tokio::test]
-async fn the_account_that_a_log_names_is_checked_too() {
+async fn checks_the_account_of_the_log() {
     let cast = Cast::new().await;
     let log = |account: AccountId| Entry {
         sub_account: Some(account),
@@ -121,7 +121,7 @@ async fn the_account_that_a_log_names_is_checked_too() {
 }
 
 #[tokio::test]
-async fn an_amount_of_another_symbol_than_the_accounts_is_refused() {
+async fn rejects_an_amount_in_another_symbol() {
     let world = World::new().await;
 
     let outcome = world
@@ -132,7 +132,7 @@ async fn an_amount_of_another_symbol_than_the_accounts_is_refused() {
 }
 
 #[tokio::test]
-async fn a_user_that_is_not_active_is_refused() {
+async fn rejects_inactive_users() {
     let world = World::new().await;
     for (status, expected) in [
         ("disabled", "USER_DISABLED"),
@@ -152,7 +152,7 @@ async fn a_user_that_is_not_active_is_refused() {
 }
 
 #[tokio::test]
-async fn a_trading_that_is_deleted_is_unknown() {
+async fn a_deleted_trading_is_unknown() {
     let world = World::new().await;
     for (status, expected) in [
         ("deleting", "UNKNOWN_TRADING"),
@@ -172,7 +172,7 @@ async fn a_trading_that_is_deleted_is_unknown() {
 }
 
 #[tokio::test]
-async fn an_account_that_is_deleted_is_unknown() {
+async fn a_deleted_account_is_unknown() {
     let world = World::new().await;
     sqlx::query("UPDATE sub_accounts SET deleted_at = now() WHERE id = $1")
         .bind(world.usdt.0)

@@ -1,4 +1,4 @@
-//! The rows that a batch writes: postings and logs, with what happened, to whom, and when.
+//! The rows of a batch: postings and logs.
 
 use crate::world::{World, happened, movement, parsed};
 use chrono::{DateTime, Utc};
@@ -38,7 +38,7 @@ struct Log {
     event_time: DateTime<Utc>,
 }
 
-/// A trade of the order `A`, as a batch of its own.
+/// A trade of the order `A`, in its own batch.
 struct Bought {
     world: World,
     info: Value,
@@ -76,7 +76,7 @@ impl Bought {
 }
 
 #[tokio::test]
-async fn the_postings_of_a_trade_say_what_happened_to_whom_and_when() {
+async fn a_trade_writes_complete_postings() {
     let bought = Bought::new().await;
     let world = &bought.world;
 
@@ -137,7 +137,7 @@ async fn the_postings_of_a_trade_say_what_happened_to_whom_and_when() {
 }
 
 #[tokio::test]
-async fn the_log_of_a_trade_says_what_happened_to_whom_and_when() {
+async fn a_trade_writes_a_complete_log() {
     let bought = Bought::new().await;
     let world = &bought.world;
 
@@ -167,7 +167,7 @@ async fn the_log_of_a_trade_says_what_happened_to_whom_and_when() {
 }
 
 #[tokio::test]
-async fn a_log_names_its_transaction_when_there_is_exactly_one() {
+async fn a_log_names_its_only_transaction() {
     let world = World::new().await;
     let credit = world.entry(world.credit("1"));
     let lock = world.entry(world.lock("1", None));
@@ -199,7 +199,7 @@ fn mistaken(world: &World) -> Command {
     })
 }
 
-/// The info of the only log of a source in a batch, which its transaction has too, and when it happened.
+/// Returns info and event time of the only log of a source in a batch, which its transaction shares.
 async fn info_of(world: &World, batch: &Batch, source: &str) -> (Value, DateTime<Utc>) {
     sqlx::query_as(
         "SELECT l.info, l.event_time FROM trading_logs l JOIN transactions t ON t.trading_log_id = l.id \
@@ -213,7 +213,7 @@ async fn info_of(world: &World, batch: &Batch, source: &str) -> (Value, DateTime
 }
 
 #[tokio::test]
-async fn what_a_bot_believed_is_kept_as_drift() {
+async fn records_a_difference_reported_by_a_bot_as_drift() {
     let world = World::new().await;
 
     let batch = world.apply(&[world.event("e1", 1, mistaken(&world))]).await;
@@ -225,7 +225,7 @@ async fn what_a_bot_believed_is_kept_as_drift() {
 }
 
 #[tokio::test]
-async fn what_a_rest_call_believed_is_no_drift() {
+async fn records_no_drift_for_rest_calls() {
     let world = World::new().await;
     let manual = Entry {
         source: Source::Manual,
@@ -240,7 +240,7 @@ async fn what_a_rest_call_believed_is_no_drift() {
     assert_eq!(event_time, batch.timestamp);
 }
 
-/// The sequences of an account's postings.
+/// Returns the sequences of an account's postings.
 async fn sequences(world: &World, sql: &'static str) -> Vec<i64> {
     let sequences = sqlx::query_scalar(sql).bind(world.usdt.0);
     let sequences = sequences.fetch_all(world.pool());
@@ -248,7 +248,7 @@ async fn sequences(world: &World, sql: &'static str) -> Vec<i64> {
 }
 
 #[tokio::test]
-async fn time_and_id_give_the_order_of_an_accounts_history() {
+async fn time_and_id_order_the_history_of_an_account() {
     let world = World::new().await;
     for _ in 0..5 {
         let entries: Vec<Entry> = (0..20).map(|_| world.entry(world.credit("1"))).collect();
