@@ -4,6 +4,7 @@ mod export;
 mod get;
 mod list;
 pub(super) mod object;
+mod owned;
 
 use poem_openapi::OpenApi;
 

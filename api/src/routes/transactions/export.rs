@@ -3,8 +3,8 @@
 //! Memory holds one page and the database works on one page at a time. A user can run a few exports at once; an export
 //! ends when its client disconnects or its session ends.
 
-use super::list::read;
 use super::object::Transaction;
+use super::owned::read;
 use crate::csv;
 use crate::http::page::Page;
 use crate::http::problem::Problem;

@@ -1,7 +1,7 @@
 //! `GET /v1/transactions/{id}`
 
-use super::list::{ORDER, owned};
 use super::object::Transaction;
+use super::owned::{ORDER, owned};
 use crate::http::page;
 use crate::routes::prelude::*;
 

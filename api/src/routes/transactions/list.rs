@@ -2,21 +2,18 @@
 
 use super::export;
 use super::object::Transaction;
+use super::owned::{owned, read};
 use crate::csv;
 use crate::http::reply::{Exportable, Refused};
 use crate::routes::prelude::*;
 use crate::routes::range::Time;
-use crate::routes::tradings::object::not_purged;
 use poem::Request;
 use poem::web::Accept;
 use poem_openapi::auth::{Bearer, BearerAuthorization};
 use rust_decimal::Decimal;
-use tiris_store::entity::transactions::{Column, Entity, Model};
+use tiris_store::entity::transactions::Column;
 
 operation!(ListTransactions: User, General, [INVALID_FILTER]);
-
-/// The order of lists: by time, then by id.
-pub(super) const ORDER: (Column, Column) = (Column::Timestamp, Column::Id);
 
 /// A page of transactions.
 #[derive(Object, Serialize)]
@@ -113,24 +110,6 @@ impl ListTransactions {
             pagination,
         })))
     }
-}
-
-/// The transactions of a user, without those of tradings that are being purged.
-pub(super) fn owned(user: UserId) -> Select<Entity> {
-    Entity::find()
-        .filter(Column::UserId.eq(user.0))
-        .filter(not_purged(Column::TradingId, user))
-}
-
-/// Reads a page of transactions.
-pub(super) async fn read(
-    state: &State,
-    page: &Page,
-    rows: Select<Entity>,
-) -> Result<(Vec<Model>, Pagination)> {
-    let key = |row: &Model| (row.timestamp, row.id);
-    page.read_history(&state.histories, rows, ORDER, key, |row| row.trading_id)
-        .await
 }
 
 /// Selects transactions by the range of their amounts.

@@ -112,7 +112,7 @@ impl Site {
         log: &str,
     ) -> Result<Drained> {
         self.publish(count, ids, 0).await?;
-        worker::drain(stage, self, log).await
+        worker::drain(stage, &self.database, &self.nats, self.events, log).await
     }
 
     /// Checks the books, then removes the database and the broker, so that the disk does not fill.

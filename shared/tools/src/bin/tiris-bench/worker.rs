@@ -2,7 +2,6 @@
 
 use crate::environment::memory_kib;
 use crate::figure::per_second;
-use crate::site::Site;
 use crate::stage::{Database, Stage};
 use anyhow::{Context, Result, ensure};
 use std::time::{Duration, Instant};
@@ -50,13 +49,18 @@ pub(crate) fn launch(
     })
 }
 
-/// Starts a worker and waits until all events of the site are in the books.
-pub(crate) async fn drain(stage: &Stage, site: &Site, log: &str) -> Result<Drained> {
-    let database = &site.database;
+/// Starts a worker and waits until `events` are in the books.
+pub(crate) async fn drain(
+    stage: &Stage,
+    database: &Database,
+    nats: &NatsServer,
+    events: u64,
+    log: &str,
+) -> Result<Drained> {
     let before = booked_events(&database.pool).await?;
-    let mut worker = launch(stage, database, &site.nats, log)?;
+    let mut worker = launch(stage, database, nats, log)?;
     let mut drained = Drained {
-        events: site.events - before,
+        events: events - before,
         course: vec![(0, 0)],
         ..Drained::default()
     };

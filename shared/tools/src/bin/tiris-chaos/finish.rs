@@ -2,8 +2,9 @@
 
 use crate::checks::{self, RestAccount};
 use crate::keep;
+use crate::publishing::Publishing;
 use crate::report::{Check, Outcome};
-use crate::run::{Publishing, Run};
+use crate::run::Run;
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;

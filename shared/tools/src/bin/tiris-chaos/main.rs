@@ -8,6 +8,7 @@ mod faults;
 mod finish;
 mod keep;
 mod load;
+mod publishing;
 mod report;
 mod run;
 mod scenario;

@@ -1,24 +1,13 @@
-//! A system under load: the shared state of a run, and the tasks that publish.
+//! A system under load: the state that all tasks of a run share.
 
-use crate::load::late;
-use crate::load::publish;
-use crate::load::script;
-use crate::load::users::{User, create};
+use crate::load::users::User;
 use crate::system::System;
 use crate::tally::{Tally, WRONG};
 use anyhow::{Result, ensure};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tiris_testing::View;
-use tiris_tools::Stall;
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
-
-const LATE_QUEUE: usize = 1024;
-const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The settings of all scenarios.
 #[derive(Clone, Debug)]
@@ -65,45 +54,7 @@ pub(crate) struct Run {
     pub(crate) planned: u64,
 }
 
-/// The tasks of a load. Dropping them ends the load.
-#[derive(Debug)]
-pub(crate) struct Publishing {
-    publishers: JoinSet<Result<()>>,
-    late: AbortOnDropHandle<usize>,
-}
-
 impl Run {
-    /// Starts the system and its load. With `data`, the database lies in this folder.
-    pub(crate) async fn begin(
-        load: Load,
-        options: &Options,
-        data: Option<&Path>,
-    ) -> Result<(Arc<Self>, Publishing)> {
-        options.view.phase(&format!("{}: starting", load.name), 0);
-        let (users, scripts) = script::draw_all(options.seed, load.events).await?;
-        let planned = scripts.iter().map(Vec::len).sum::<usize>();
-        let system = System::start(options.workers, data).await?;
-        create(&system.pool, &users).await?;
-
-        let run = Arc::new(Self {
-            load,
-            options: options.clone(),
-            system,
-            users,
-            published: Tally::default(),
-            faults: Tally::default(),
-            begun: Instant::now(),
-            planned: u64::try_from(planned)?,
-        });
-        let (sender, wanted) = mpsc::channel(LATE_QUEUE);
-        let publish = |script| publish::run(run.clone(), sender.clone(), script);
-        let publishing = Publishing {
-            publishers: scripts.into_iter().map(publish).collect(),
-            late: AbortOnDropHandle::new(tokio::spawn(late::run(run.clone(), wanted))),
-        };
-        Ok((run, publishing))
-    }
-
     /// Shows the current step.
     pub(crate) fn phase(&self, what: &str) {
         let what = format!("{}: {what}", self.load.name);
@@ -129,24 +80,5 @@ impl Run {
         self.faults.count(&name);
         let line = format!("{:>7.1?} {name}", self.begun.elapsed());
         self.options.view.say(&line);
-    }
-}
-
-impl Publishing {
-    /// Waits until everything is published and every late thing is created; returns the number of late things.
-    pub(crate) async fn end(mut self, run: &Run) -> Result<usize> {
-        let mut stall = Stall::default();
-        loop {
-            match tokio::time::timeout(POLL_INTERVAL, self.publishers.join_next()).await {
-                Ok(None) => break,
-                Ok(Some(ended)) => ended??,
-                Err(_) => {}
-            }
-            let published = run.published.get("messages");
-            stall.check(format_args!("{published} messages published"))?;
-            run.progress();
-        }
-
-        Ok(self.late.await?)
     }
 }

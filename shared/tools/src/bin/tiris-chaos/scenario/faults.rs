@@ -2,6 +2,7 @@
 
 use crate::faults;
 use crate::finish::end;
+use crate::publishing::Publishing;
 use crate::report::Outcome;
 use crate::run::{Load, Options, Run};
 use anyhow::Result;
@@ -13,7 +14,7 @@ pub(crate) async fn run(options: &Options) -> Result<Outcome> {
         events: options.events,
         duration: Duration::from_secs(u64::from(options.seconds)),
     };
-    let (run, publishing) = Run::begin(load, options, None).await?;
+    let (run, publishing) = Publishing::begin(load, options, None).await?;
     run.phase("injecting");
     let injected = faults::inject(&run).await;
     end(run, publishing, injected.map(|()| Vec::new())).await

@@ -6,6 +6,7 @@
 use super::client::{Client, Request};
 use crate::checks::RestAccount;
 use crate::finish::end;
+use crate::publishing::Publishing;
 use crate::report::Outcome;
 use crate::run::{Load, Options, Run};
 use anyhow::{Result, ensure};
@@ -22,7 +23,7 @@ const PAUSE: Duration = Duration::from_secs(6);
 const DEPOSITS: u32 = 20;
 
 pub(crate) async fn run(options: &Options) -> Result<Outcome> {
-    let (run, publishing) = Run::begin(LOAD, options, None).await?;
+    let (run, publishing) = Publishing::begin(LOAD, options, None).await?;
     let done = lose_and_restore(&run).await;
     end(run, publishing, done).await
 }

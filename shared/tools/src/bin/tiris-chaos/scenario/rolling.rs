@@ -2,6 +2,7 @@
 
 use super::client::{Client, Request};
 use crate::finish::end;
+use crate::publishing::Publishing;
 use crate::report::Outcome;
 use crate::run::{Load, Options, Run};
 use crate::seed::{self, Purpose};
@@ -25,7 +26,7 @@ const PACE: Duration = Duration::from_millis(80);
 const CLIENTS: usize = 4;
 
 pub(crate) async fn run(options: &Options) -> Result<Outcome> {
-    let (run, publishing) = Run::begin(LOAD, options, None).await?;
+    let (run, publishing) = Publishing::begin(LOAD, options, None).await?;
     let mut clients = Vec::new();
     for user in &run.users[..CLIENTS] {
         clients.push(Client::open(&run.system, user).await?);

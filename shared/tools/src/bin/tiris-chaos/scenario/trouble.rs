@@ -3,6 +3,7 @@
 use super::client::{Client, Request, Response};
 use crate::checks::RestAccount;
 use crate::finish::end;
+use crate::publishing::Publishing;
 use crate::report::Outcome;
 use crate::run::{Load, Options, Run};
 use crate::seed::{self, Purpose};
@@ -35,7 +36,7 @@ const ALLOWED: [u16; 5] = [200, 201, 202, 503, 504];
 pub(crate) async fn run(options: &Options) -> Result<Outcome> {
     let disk = Disk::mount()?;
     let data = disk.as_ref().map(Disk::folder);
-    let (run, publishing) = Run::begin(LOAD, options, data.as_deref()).await?;
+    let (run, publishing) = Publishing::begin(LOAD, options, data.as_deref()).await?;
     let done = all(&run, disk.as_ref()).await;
     end(run, publishing, done).await
 }
