@@ -247,6 +247,7 @@ pub async fn move_cursor(
     .bind(to.booked_at)
     .execute(connection)
     .await?;
+
     Ok(())
 }
 
@@ -290,6 +291,7 @@ pub async fn restart(connection: &mut PgConnection, key: LaneKey, to: Restart) -
     .bind(to.kind)
     .execute(connection)
     .await?;
+
     Ok(())
 }
 
