@@ -134,6 +134,11 @@ impl Replayer {
             }
         }
         self.reading.close();
+
+        // A stream that only a newer version knows is left to a worker of that version.
+        if job.progress.values().any(|at| at.next <= at.last) {
+            return Ok(Step::Nothing);
+        }
         self.advance(&job, &job.progress, None, true).await
     }
 

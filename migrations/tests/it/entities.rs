@@ -28,8 +28,7 @@ fn type_name(column: &ColumnType) -> String {
     match column {
         ColumnType::Uuid => "uuid".into(),
         ColumnType::Text | ColumnType::String(StringLen::None) => "text".into(),
-        // Entities do not state which kind of JSON or how many digits a column has.
-        ColumnType::Json | ColumnType::JsonBinary => "jsonb".into(),
+        ColumnType::JsonBinary => "jsonb".into(),
         ColumnType::TimestampWithTimeZone => "timestamptz".into(),
         ColumnType::Date => "date".into(),
         ColumnType::Boolean => "bool".into(),
@@ -37,7 +36,7 @@ fn type_name(column: &ColumnType) -> String {
         ColumnType::Integer => "int4".into(),
         ColumnType::BigInteger => "int8".into(),
         ColumnType::Binary(_) | ColumnType::VarBinary(_) | ColumnType::Blob => "bytea".into(),
-        ColumnType::Decimal(_) => "numeric(28,12)".into(),
+        ColumnType::Decimal(Some((precision, scale))) => format!("numeric({precision},{scale})"),
         ColumnType::Array(element) => format!("_{}", type_name(element)),
         other => format!("{other:?}"),
     }

@@ -62,6 +62,7 @@ pub async fn record(
     .bind(&action.after)
     .execute(connection)
     .await?;
+
     Ok(())
 }
 

@@ -153,6 +153,7 @@ pub async fn replace_credentials(
     .bind(sealed.fingerprint)
     .execute(connection)
     .await?;
+
     Ok(())
 }
 

@@ -51,6 +51,7 @@ pub async fn claim(connection: &mut PgConnection, call: &Call) -> Result<bool> {
     .bind(KEPT_HOURS)
     .execute(connection)
     .await?;
+
     Ok(claimed.rows_affected() == 1)
 }
 
@@ -103,5 +104,6 @@ pub async fn keep(
     .bind(body)
     .execute(connection)
     .await?;
+
     Ok(())
 }

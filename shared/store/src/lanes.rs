@@ -6,7 +6,7 @@ use crate::column::values;
 use crate::error::Result;
 use chrono::{DateTime, Utc};
 use columns::{KeyColumns, convert};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 use std::time::Duration;
 use tiris_domain::lane::LaneKey;
 use tiris_domain::states::LaneStatus;
@@ -170,26 +170,28 @@ pub async fn held(pool: &PgPool, owner: Uuid) -> Result<Vec<HeldLane>> {
 
 /// Returns the state of a lane; `None` when the lane has no row.
 pub async fn find(pool: &PgPool, key: LaneKey) -> Result<Option<LaneState>> {
-    Ok(sqlx::query_as(
-        "SELECT epoch, owner, cursor, fingerprint, stream_created_at FROM ingest_lanes \
-         WHERE stream = $1 AND lane = $2",
-    )
-    .bind(key.stream.name())
-    .bind(i32::from(key.lane))
-    .fetch_optional(pool)
-    .await?)
+    const SQL: &str = "SELECT epoch, owner, cursor, fingerprint, stream_created_at FROM ingest_lanes \
+         WHERE stream = $1 AND lane = $2";
+    read(pool, key, SQL).await
 }
 
 /// Locks the row of a lane, as every transaction that moves its cursor must.
 pub async fn lock(connection: &mut PgConnection, key: LaneKey) -> Result<Option<LaneState>> {
-    Ok(sqlx::query_as(
-        "SELECT epoch, owner, cursor, fingerprint, stream_created_at FROM ingest_lanes \
-         WHERE stream = $1 AND lane = $2 FOR NO KEY UPDATE",
-    )
-    .bind(key.stream.name())
-    .bind(i32::from(key.lane))
-    .fetch_optional(connection)
-    .await?)
+    const SQL: &str = "SELECT epoch, owner, cursor, fingerprint, stream_created_at FROM ingest_lanes \
+         WHERE stream = $1 AND lane = $2 FOR NO KEY UPDATE";
+    read(connection, key, SQL).await
+}
+
+async fn read(
+    executor: impl PgExecutor<'_>,
+    key: LaneKey,
+    sql: &'static str,
+) -> Result<Option<LaneState>> {
+    Ok(sqlx::query_as(sql)
+        .bind(key.stream.name())
+        .bind(i32::from(key.lane))
+        .fetch_optional(executor)
+        .await?)
 }
 
 /// Renews the lease of a lane whose row the caller has locked.
@@ -245,6 +247,7 @@ pub async fn move_cursor(
     .bind(to.booked_at)
     .execute(connection)
     .await?;
+
     Ok(())
 }
 
@@ -288,6 +291,7 @@ pub async fn restart(connection: &mut PgConnection, key: LaneKey, to: Restart) -
     .bind(to.kind)
     .execute(connection)
     .await?;
+
     Ok(())
 }
 

@@ -180,8 +180,7 @@ async fn accounts(
 
 #[derive(FromRow)]
 struct PostingRow {
-    #[sqlx(try_from = "Uuid")]
-    sub_account_id: AccountId,
+    sub_account_id: Uuid,
     event_time: DateTime<Utc>,
     is_credit: bool,
     amount: Decimal,
@@ -195,7 +194,7 @@ struct PostingRow {
 
 impl PostingRow {
     fn posting(self, assets: &HashMap<AccountId, Asset>) -> Result<Posting> {
-        let account = self.sub_account_id;
+        let account = AccountId(self.sub_account_id);
         let unknown =
             || Error::internal(format!("a posting of account {account} of another trading"));
         let asset_of = assets.get(&account).ok_or_else(unknown)?;

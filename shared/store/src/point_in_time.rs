@@ -102,6 +102,7 @@ pub async fn balance(
         Clock::Recorded => concat!("SELECT ", balance_recorded!()),
         Clock::Event => concat!("SELECT ", balance_event!()),
     };
+
     let balance: Option<String> = sqlx::query_scalar(statement)
         .bind(account.0)
         // Times are stored to the microsecond.
@@ -125,6 +126,7 @@ pub async fn last_posting(
             "SELECT event_time FROM transactions WHERE sub_account_id = $1 ORDER BY event_time DESC LIMIT 1"
         }
     };
+
     Ok(sqlx::query_scalar(statement)
         .bind(account.0)
         .fetch_optional(executor)

@@ -226,6 +226,7 @@ pub async fn advance(
     .bind(is_done)
     .execute(connection)
     .await?;
+
     Ok(())
 }
 

@@ -148,5 +148,6 @@ pub async fn sample_free_lanes(
     .bind(stream_created_at)
     .execute(connection)
     .await?;
+
     Ok(sampled.rows_affected())
 }

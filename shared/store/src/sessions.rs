@@ -18,6 +18,7 @@ pub async fn begin(
     agent: Option<&str>,
 ) -> Result<Uuid> {
     let id = new_id();
+
     sqlx::query(
         "INSERT INTO sessions (id, user_id, refresh_token_hash, user_agent, expires_at) \
          VALUES ($1, $2, $3, $4, now() + make_interval(days => $5))",
@@ -29,6 +30,7 @@ pub async fn begin(
     .bind(SESSION_DAYS)
     .execute(connection)
     .await?;
+
     Ok(id)
 }
 

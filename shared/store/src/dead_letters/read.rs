@@ -124,6 +124,7 @@ pub async fn unpublished(
     limit: u32,
 ) -> Result<Vec<Letter>> {
     let (streams, lanes) = columns::of_keys(keys);
+
     Ok(sqlx::query_as(select!(
         "d WHERE published_at IS NULL AND stream = ANY($1) \
          AND ((stream, lane) IN (SELECT k.stream, k.lane FROM UNNEST($2::text[], $3::int[]) AS k (stream, lane)) \

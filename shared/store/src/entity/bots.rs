@@ -13,7 +13,9 @@ pub struct Model {
     pub component: String,
     pub status: String,
     pub last_seen_at: DateTimeUtc,
+    #[sea_orm(column_type = "JsonBinary")]
     pub metrics: Json,
+    #[sea_orm(column_type = "JsonBinary")]
     pub info: Json,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,

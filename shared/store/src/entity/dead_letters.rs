@@ -17,6 +17,7 @@ pub struct Model {
     pub stream_seq: i64,
     pub subject: String,
     pub payload: Vec<u8>,
+    #[sea_orm(column_type = "JsonBinary")]
     pub headers: Json,
     pub broker_time: Option<DateTimeUtc>,
     pub event_id: Option<String>,
@@ -29,6 +30,7 @@ pub struct Model {
     pub next_attempt_at: Option<DateTimeUtc>,
     pub status: String,
     pub published_at: Option<DateTimeUtc>,
+    #[sea_orm(column_type = "JsonBinary")]
     pub info: Json,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,

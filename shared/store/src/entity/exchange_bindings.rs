@@ -21,6 +21,7 @@ pub struct Model {
     pub fingerprint: Option<Vec<u8>>,
     pub status: String,
     pub last_verified_at: Option<DateTimeUtc>,
+    #[sea_orm(column_type = "JsonBinary")]
     pub info: Json,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,

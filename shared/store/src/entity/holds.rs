@@ -10,8 +10,10 @@ pub struct Model {
     pub sub_account_id: Uuid,
     #[sea_orm(primary_key, auto_increment = false)]
     pub order_id: String,
+    #[sea_orm(column_type = "Decimal(Some((28, 12)))")]
     pub amount: Decimal,
     pub event_id: Option<String>,
+    #[sea_orm(column_type = "JsonBinary")]
     pub info: Json,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,

@@ -12,11 +12,14 @@ pub struct Model {
     pub trading_id: Uuid,
     pub name: String,
     pub symbol: String,
+    #[sea_orm(column_type = "Decimal(Some((28, 12)))")]
     pub balance: Decimal,
+    #[sea_orm(column_type = "Decimal(Some((28, 12)))")]
     pub locked: Decimal,
     /// Sequence of the last posting, 0 before the first.
     pub sequence: i64,
     pub deleted_at: Option<DateTimeUtc>,
+    #[sea_orm(column_type = "JsonBinary")]
     pub info: Json,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,

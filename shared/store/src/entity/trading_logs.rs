@@ -24,6 +24,7 @@ pub struct Model {
     pub order_id: Option<String>,
     pub event_id: Option<String>,
     pub message: String,
+    #[sea_orm(column_type = "JsonBinary")]
     pub info: Json,
     pub created_at: DateTimeUtc,
 }

@@ -13,6 +13,7 @@ pub struct Model {
     pub name: String,
     pub r#type: String,
     pub status: String,
+    #[sea_orm(column_type = "JsonBinary")]
     pub info: Json,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,

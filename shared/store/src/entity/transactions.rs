@@ -17,16 +17,21 @@ pub struct Model {
     pub event_time: DateTimeUtc,
     pub direction: String,
     pub reason: String,
+    #[sea_orm(column_type = "Decimal(Some((28, 12)))")]
     pub amount: Decimal,
+    #[sea_orm(column_type = "Decimal(Some((28, 12)))")]
     pub closing_balance: Decimal,
+    #[sea_orm(column_type = "Decimal(Some((28, 12)))")]
     pub price: Option<Decimal>,
     pub quote_symbol: Option<String>,
     /// The part of the amount that is a fee, in the account's asset.
+    #[sea_orm(column_type = "Decimal(Some((28, 12)))")]
     pub fee: Option<Decimal>,
     pub order_id: Option<String>,
     pub sequence: i64,
     pub event_id: Option<String>,
     pub trading_log_id: Uuid,
+    #[sea_orm(column_type = "JsonBinary")]
     pub info: Json,
     pub created_at: DateTimeUtc,
 }

@@ -15,7 +15,9 @@ pub struct Model {
     pub avatar: Option<String>,
     pub role: String,
     pub status: String,
+    #[sea_orm(column_type = "JsonBinary")]
     pub settings: Json,
+    #[sea_orm(column_type = "JsonBinary")]
     pub info: Json,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,

@@ -120,6 +120,7 @@ async fn revive(
     .bind(values(claims, Claimed::hash))
     .fetch_all(connection)
     .await?;
+
     Ok(rows.into_iter().collect())
 }
 
@@ -141,6 +142,7 @@ async fn insert(
     .bind(outcome)
     .fetch_all(connection)
     .await?;
+
     Ok(rows.into_iter().collect())
 }
 

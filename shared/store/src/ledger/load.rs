@@ -40,12 +40,9 @@ pub(crate) async fn lock_accounts<'a>(
 
 #[derive(sqlx::FromRow)]
 struct AccountRow {
-    #[sqlx(try_from = "Uuid")]
-    id: AccountId,
-    #[sqlx(try_from = "Uuid")]
-    user_id: UserId,
-    #[sqlx(try_from = "Uuid")]
-    trading_id: TradingId,
+    id: Uuid,
+    user_id: Uuid,
+    trading_id: Uuid,
     symbol: String,
     balance: Decimal,
     locked: Decimal,
@@ -54,16 +51,16 @@ struct AccountRow {
 
 impl AccountRow {
     fn account(self) -> Result<Account> {
-        let wrong = |why: Invalid| Error::internal(format!("symbol of {}: {why}", self.id));
-        let asset = self.symbol.parse().map_err(wrong)?;
+        let id = AccountId(self.id);
+        let wrong = |why: Invalid| Error::internal(format!("symbol of {id}: {why}"));
 
         Ok(Account {
-            id: self.id,
-            user: self.user_id,
-            trading: self.trading_id,
-            asset,
-            balance: money(self.balance, self.id)?,
-            locked: money(self.locked, self.id)?,
+            id,
+            user: UserId(self.user_id),
+            trading: TradingId(self.trading_id),
+            asset: self.symbol.parse().map_err(wrong)?,
+            balance: money(self.balance, id)?,
+            locked: money(self.locked, id)?,
             sequence: self.sequence,
             holds: BTreeMap::new(),
         })
