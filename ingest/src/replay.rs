@@ -37,7 +37,7 @@ const FAILURE_WAIT_MAX: Duration = Duration::from_secs(30);
 pub struct Replayer {
     context: Context,
     reading: Reading,
-    /// Messages of the next chunk; shrinks while the cause of an unexpected failure is searched, and after a timeout.
+    /// Messages of the next chunk; shrinks while the cause of an unexpected failure is searched for, and after a timeout.
     limit: usize,
     /// The last job.
     job: Option<Uuid>,
@@ -64,7 +64,7 @@ impl Replayer {
         }
     }
 
-    /// Works for ever. A chunk that is interrupted is rolled back, and read again by the worker that continues.
+    /// Works forever. A chunk that is interrupted is rolled back, and read again by the worker that continues.
     pub(crate) async fn run(mut self) {
         let mut failure_wait = FAILURE_WAIT_MIN;
 
@@ -137,6 +137,8 @@ impl Replayer {
 
         // A stream that only a newer version knows is left to a worker of that version.
         if job.progress.values().any(|at| at.next <= at.last) {
+            self.note_trouble("waits for a worker of a newer version, which knows all its streams")
+                .await;
             return Ok(Step::Nothing);
         }
         self.advance(&job, &job.progress, None, true).await
@@ -225,7 +227,7 @@ impl Replayer {
             Err(error) if may_be_the_event(&error) && taken > 1 => {
                 self.limit = taken / 2;
                 self.reading.close();
-                tracing::warn!(job = %job.id, messages = taken, error = %explain(&error), "a replay failed, searching the event");
+                tracing::warn!(job = %job.id, messages = taken, error = %explain(&error), "a replay failed; searching for the event");
                 return Ok(Step::Worked);
             }
             Err(error) if may_be_the_event(&error) && taken == 1 => {

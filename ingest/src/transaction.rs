@@ -25,8 +25,9 @@ pub(crate) async fn within_limit<T, E: From<Error>>(
 pub(crate) fn settle<T, E>(
     connection: PoolConnection<Postgres>,
     outcome: Result<T, E>,
+    is_failure: impl Fn(&E) -> bool,
 ) -> Result<T, E> {
-    if outcome.is_err() {
+    if outcome.as_ref().is_err_and(is_failure) {
         drop(connection.detach());
     }
     outcome

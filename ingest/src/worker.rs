@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// How often a failed step of the start is tried again.
+/// How often a failed step of the start is retried.
 const START_RETRY: Duration = Duration::from_secs(1);
 /// How often an idle lane moves its cursor.
 const IDLE_MOVE_INTERVAL: Duration = Duration::from_secs(60);
@@ -109,11 +109,17 @@ async fn run_lanes(
     }
 
     let mut tasks = JoinSet::new();
-    tasks.spawn(maintenance::run(context.clone(), settings.retention));
-    tasks.spawn(dead_letters::run(context.clone()));
-    tasks.spawn(census::run(context.pool.clone()));
-    tasks.spawn(purge::run(context.pool.clone()));
-    tasks.spawn(Replayer::new(context.clone()).run());
+    // They end at once, because a replay locks rows that the last batches of the lanes need.
+    let until_stop = || stop.clone();
+    tasks.spawn(
+        until_stop()
+            .run_until_cancelled_owned(maintenance::run(context.clone(), settings.retention)),
+    );
+    tasks.spawn(until_stop().run_until_cancelled_owned(dead_letters::run(context.clone())));
+    tasks.spawn(until_stop().run_until_cancelled_owned(census::run(context.pool.clone())));
+    tasks.spawn(until_stop().run_until_cancelled_owned(purge::run(context.pool.clone())));
+    tasks.spawn(until_stop().run_until_cancelled_owned(Replayer::new(context.clone()).run()));
+
     // The rest of the time is for giving the lanes back. A batch that is cut off is rolled back or committed; the next owner
     // finds out which.
     let limit = settings.service.shutdown_timeout * 2 / 3;

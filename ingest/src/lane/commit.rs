@@ -44,7 +44,7 @@ impl Lane {
                 self.attempt = taken / 2;
                 if is_the_event {
                     self.count_failure();
-                    tracing::warn!(lane = %self.position.key, events = taken, error = %explain(error), "batch failed, searching the event");
+                    tracing::warn!(lane = %self.position.key, events = taken, error = %explain(error), "batch failed; searching for the event");
                     return Ok(Step::Narrowed);
                 }
             } else if is_the_event {
@@ -114,7 +114,7 @@ async fn transact_within_limit(
         .instrument(error_span!("commit"));
     let outcome = within_limit(transaction).await;
 
-    settle(connection, outcome)
+    settle(connection, outcome, Interrupt::is_failure)
 }
 
 async fn transact(

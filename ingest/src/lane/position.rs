@@ -1,4 +1,4 @@
-//! Where a lane is, and the check that this worker may still write there.
+//! The position of a lane, and the check that this worker may still write there.
 
 use crate::stream::Message;
 use sqlx::PgConnection;
@@ -15,6 +15,12 @@ pub(super) enum Interrupt {
     Moved(LaneState),
     /// NATS or the database failed.
     Failed(Error),
+}
+
+impl Interrupt {
+    pub(super) fn is_failure(&self) -> bool {
+        matches!(self, Self::Failed(_))
+    }
 }
 
 impl<E: Into<Error>> From<E> for Interrupt {

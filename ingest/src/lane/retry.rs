@@ -38,12 +38,12 @@ pub(super) enum Round {
     Nothing,
     /// Dead letters were retried, and the outcome is committed.
     Done(Retried),
-    /// Nothing is committed: the next round searches the failing dead letter among fewer.
+    /// Nothing is committed: the next round searches for the failing dead letter among fewer.
     Narrowed,
 }
 
 impl Retries {
-    /// Whether more dead letters are due immediately.
+    /// Returns whether more dead letters are due immediately.
     pub(super) const fn are_under_way(&self) -> bool {
         self.under_way
     }
@@ -118,14 +118,14 @@ impl Retries {
 async fn first_due(context: &Context, key: LaneKey) -> Result<Option<Uuid>> {
     let mut connection = context.pool.acquire().await?;
     let due = within_limit(dead_letters::due(&mut connection, key, 1)).await;
-    Ok(settle(connection, due)?.first().copied())
+    Ok(settle(connection, due, |_| true)?.first().copied())
 }
 
 /// The dead letters of a transaction.
 enum Attempt<'a> {
     /// Retry at most this many due dead letters.
     Due(i64),
-    /// Retry one, while the failing one is searched.
+    /// Retry one, while the failing one is searched for.
     One(Uuid),
     /// Stop the retries of one that fails for an unexpected reason.
     GiveUp(Uuid, &'a Error),
@@ -139,7 +139,7 @@ async fn transact(
     let mut connection = context.pool.acquire().await?;
     let transaction = attempt.run(context, &mut connection, position);
     let outcome = within_limit(transaction).await;
-    settle(connection, outcome)
+    settle(connection, outcome, Interrupt::is_failure)
 }
 
 impl Attempt<'_> {
@@ -197,5 +197,5 @@ fn record(key: LaneKey, retried: &Retried) {
             .increment(count);
     }
 
-    tracing::info!(lane = %key, tried, applied, given_up, "dead letters tried again");
+    tracing::info!(lane = %key, tried, applied, given_up, "retried dead letters");
 }

@@ -33,7 +33,7 @@ impl Chunk<'_> {
     pub(super) async fn commit(&self, context: &Context, failure: Option<&Error>) -> Result<bool> {
         let mut connection = context.pool.acquire().await?;
         let outcome = within_limit(self.transact(context, &mut connection, failure)).await;
-        settle(connection, outcome)
+        settle(connection, outcome, |_| true)
     }
 
     async fn transact(

@@ -15,7 +15,7 @@ use tiris_store::dead_letters::{
 use tiris_store::error::Error;
 use uuid::Uuid;
 
-/// Largest number of dead letters in a dry run of a selection.
+/// Maximum number of dead letters in a dry run of a selection.
 const REHEARSED_MAX: u32 = 200;
 /// Dead letters discarded in one transaction.
 const DISCARDED_AT_ONCE: u32 = 500;
@@ -59,13 +59,15 @@ async fn replay_named(pool: &PgPool, ids: &[Uuid], options: &ReplayOptions) -> a
         }
         let effect = dead_letters::replay(&mut transaction, *id, options, rand::random()).await;
         let effect = effect.map_err(|error| unchanged(error, *id))?;
-        if !options.dry_run {
+        refused += usize::from(effect.refused.is_some());
+
+        if options.dry_run {
+            print_effects(&[effect])?;
+        } else {
             transaction.commit().await?;
+            print_effects(&[effect])?;
             transaction = pool.begin().await?;
         }
-
-        refused += usize::from(effect.refused.is_some());
-        print_effects(&[effect])?;
     }
     transaction.rollback().await?;
 

@@ -70,9 +70,15 @@ pub async fn replay_some(
     limit: u32,
 ) -> Result<(Summary, Option<Uuid>)> {
     let mut connection = pool.acquire().await?;
-    let (mut summary, next) = pass(&mut connection, filter, options, after, limit).await?;
+    let after = filter::place_of(&mut connection, after).await?;
+    let page = filter::open_page(&mut connection, filter, after.as_ref(), limit).await?;
+
+    let mut summary = Summary::default();
+    for id in page.ids {
+        replay_one(&mut connection, id, options, &mut summary).await?;
+    }
     summary.left = filter::count_open(&mut connection, filter).await?;
-    Ok((summary, next))
+    Ok((summary, page.last.map(|place| place.id)))
 }
 
 /// Returns the effects that [`replay_some`] would have, without changing anything. Also returns the dead letter to continue
@@ -92,25 +98,21 @@ pub async fn rehearse_all(
         ..options.clone()
     };
     let mut transaction = pool.begin().await?;
-    let left = filter::count_open(&mut transaction, filter).await?;
-    let (summary, next) = pass(&mut transaction, filter, &options, after, limit).await?;
-    transaction.rollback().await?;
-    Ok((Summary { left, ..summary }, next))
-}
+    let after = filter::place_of(&mut transaction, after).await?;
+    let page = filter::open_page(&mut transaction, filter, after.as_ref(), limit).await?;
 
-async fn pass(
-    connection: &mut PgConnection,
-    filter: &Filter,
-    options: &ReplayOptions,
-    after: Option<Uuid>,
-    limit: u32,
-) -> Result<(Summary, Option<Uuid>)> {
-    let mut summary = Summary::default();
-    let after = filter::place_of(connection, after).await?;
-    let page = filter::open_page(connection, filter, after.as_ref(), limit).await?;
+    let mut summary = Summary {
+        left: filter::count_open(&mut transaction, filter).await?,
+        ..Summary::default()
+    };
     for id in page.ids {
-        replay_one(connection, id, options, &mut summary).await?;
+        if let Some(effect) = attempt(&mut transaction, id, &options).await? {
+            summary.tried += 1;
+            summary.applied += u64::from(effect.refused.is_none());
+            summary.effects.push(effect);
+        }
     }
+    transaction.rollback().await?;
     Ok((summary, page.last.map(|place| place.id)))
 }
 
@@ -121,18 +123,23 @@ async fn replay_one(
     summary: &mut Summary,
 ) -> Result<()> {
     let mut transaction = connection.begin().await?;
-    match replay(&mut transaction, id, options, rand::random()).await {
-        Ok(effect) => {
-            transaction.commit().await?;
-            summary.applied += u64::from(effect.refused.is_none());
-            if options.dry_run {
-                summary.effects.push(effect);
-            }
-        }
-        // It was closed meanwhile.
-        Err(Error::Conflict(_) | Error::NotFound(_)) => {}
-        Err(error) => return Err(error),
+    if let Some(effect) = attempt(&mut transaction, id, options).await? {
+        transaction.commit().await?;
+        summary.applied += u64::from(effect.refused.is_none());
     }
     summary.tried += 1;
     Ok(())
+}
+
+/// Replays a dead letter; `None` when it was closed meanwhile.
+async fn attempt(
+    transaction: &mut PgConnection,
+    id: Uuid,
+    options: &ReplayOptions,
+) -> Result<Option<Replay>> {
+    match replay(transaction, id, options, rand::random()).await {
+        Ok(effect) => Ok(Some(effect)),
+        Err(Error::Conflict(_) | Error::NotFound(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }

@@ -4,7 +4,7 @@ use crate::faults;
 use crate::finish::end;
 use crate::publishing::Publishing;
 use crate::report::Outcome;
-use crate::run::{Load, Options, Run};
+use crate::run::{Load, Options};
 use anyhow::Result;
 use std::time::Duration;
 
