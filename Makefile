@@ -1,5 +1,5 @@
 # A thin wrapper around cargo and tiris-dev (shared/tools/src/bin/tiris-dev).
-# PROFILE=release builds optimised programs; TIRIS_DEV_DIR moves the folder .tiris; LOGIN=1 adds a local OpenID provider.
+# PROFILE=release builds optimized programs; TIRIS_DEV_DIR moves the folder .tiris; LOGIN=1 adds a local OpenID provider.
 
 PROFILE ?= dev
 FLAGS := $(if $(filter release,$(PROFILE)),--release)
@@ -63,8 +63,8 @@ test: build ## Run the whole test suite
 chaos: build tools ## Inject faults under load, then compare the books
 	@$(dir $(DEV))tiris-chaos
 
-# Always optimised. Variables: BENCH=S1,S6 selects scenarios, BENCH_COMPARE=FILE and more, see tiris-bench --help.
-bench: ## Measure performance against its targets, with an optimised build
+# Always optimized. Variables: BENCH=S1,S6 selects scenarios, BENCH_COMPARE=FILE and more, see tiris-bench --help.
+bench: ## Measure performance against its targets, with an optimized build
 	@$(MAKE) --no-print-directory build PROFILE=release
 	@$(RELEASE)/tiris-dev tools --bench
 	@$(RELEASE)/tiris-bench

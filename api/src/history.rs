@@ -108,7 +108,7 @@ impl Replica {
         result
             .inspect_err(|error| {
                 let error = error as &dyn std::error::Error;
-                tracing::warn!(error, "the replica fails, the primary is used instead");
+                tracing::warn!(error, "the replica fails; the primary is used instead");
                 self.back_off("failed");
             })
             .ok()
@@ -133,7 +133,7 @@ impl Replica {
 
         let is_current = self.query(self.is_current()).await;
         if is_current == Some(false) {
-            tracing::info!("the replica lags, the primary is used instead");
+            tracing::info!("the replica lags; the primary is used instead");
             self.back_off("behind");
         }
         is_current == Some(true)

@@ -35,7 +35,7 @@ macro_rules! operation {
 }
 pub(crate) use operation;
 
-/// All operations, in the order of the document.
+/// Returns all operations, in the order of the document.
 pub(crate) fn operations() -> impl OpenApi {
     (
         sign_in::operations(),
@@ -74,7 +74,7 @@ impl Message {
     }
 }
 
-/// An entry of the audit trail about one resource, without its state before and after.
+/// Returns an entry of the audit trail about one resource, without its state before and after.
 pub(crate) fn action<'a>(name: &'a str, resource: &'a str, id: impl ToString) -> Action<'a> {
     Action {
         name,
@@ -114,7 +114,7 @@ pub(crate) enum Tag {
     TradingLogs,
     /// Returns, risk ratios and the equity curve of a trading, computed from its transactions.
     Performance,
-    /// What bots publish over NATS: whether events are processed, which events failed (dead letters), and the latest
+    /// Events that bots publish over NATS: whether they are processed, which of them failed (dead letters), and the latest
     /// heartbeat of each bot.
     #[oai(rename = "Events and bots")]
     Events,

@@ -31,7 +31,7 @@ use tiris_runtime::crypto::{EncryptionArgs, EncryptionConfig};
 pub(crate) const ADMIN_LISTEN_DEFAULT: &str = "127.0.0.1:9464";
 const REQUEST_SECONDS_MAX: u32 = 300;
 const DRAIN_LEAD_SECONDS_MAX: u32 = 60;
-/// In production; development has no load balancer.
+/// The default in production; in development it is 0, because there is no load balancer.
 const DRAIN_LEAD_SECONDS_DEFAULT: u32 = 5;
 
 /// Settings of `tiris-api serve`.
@@ -87,7 +87,7 @@ pub struct Settings {
     pub key_files: Vec<PathBuf>,
     /// Encryption keys of credentials.
     pub encryption: EncryptionConfig,
-    /// The exchanges.
+    /// The exchanges and when their credentials are verified.
     pub exchanges: ExchangeSettings,
     /// The identity providers.
     pub providers: ProviderSettings,

@@ -24,7 +24,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Starts connecting and returns immediately. The client retries for ever, so that the worker can start before NATS.
+    /// Starts connecting and returns immediately. The client retries forever, so that the worker can start before NATS.
     pub async fn open(config: &NatsConfig) -> Result<Self> {
         let disconnects = Arc::new(AtomicU64::new(0));
         let count = disconnects.clone();
@@ -83,7 +83,7 @@ impl Connection {
         self.disconnects.load(Ordering::Acquire)
     }
 
-    /// Whether the connection is up.
+    /// Returns whether the connection is up.
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.client.connection_state() == async_nats::connection::State::Connected

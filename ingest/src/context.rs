@@ -1,4 +1,4 @@
-//! What all lanes of a worker share.
+//! The context that all lanes of a worker share.
 
 use crate::connection::Connection;
 use crate::settings::Policy;
@@ -23,7 +23,7 @@ pub struct Context {
     pub stream_replicas: usize,
     /// Whether events on subjects without a user are accepted.
     pub bare_subjects: BareSubjects,
-    /// Largest number of events in a batch.
+    /// Maximum number of events in a batch.
     pub batch_events: usize,
     /// How long a lane belongs to this worker after the last renewal, by the clock of the database.
     pub lease: Duration,
@@ -31,6 +31,6 @@ pub struct Context {
     pub idle_move: Duration,
     /// Whether a lane continues when its cursor and the stream do not match.
     pub policy: Policy,
-    /// Where lanes report their condition.
+    /// The board on which lanes report their condition.
     pub board: Board,
 }

@@ -11,7 +11,7 @@ use tiris_store::error::Error;
 const CLASSES_OF_EVENTS: [&str; 10] = ["21", "22", "23", "27", "38", "39", "44", "54", "P0", "XX"];
 const CHECK_VIOLATION: &str = "23514";
 
-/// Whether the values of an event can be the cause of `error`.
+/// Returns whether the values of an event can be the cause of `error`.
 pub(crate) fn may_be_the_event(error: &Error) -> bool {
     let sql_error = match error {
         Error::Internal(source) => source.downcast_ref::<sqlx::Error>(),

@@ -46,13 +46,13 @@ const BACKOFF_MAX: Duration = Duration::from_secs(30);
 pub enum Step {
     /// A batch was committed together with the cursor, or retried dead letters were.
     Committed(Counts),
-    /// Nothing was committed: an event fails, and the next step searches it in a smaller batch.
+    /// Nothing was committed: an event fails, and the next step searches for it in a smaller batch.
     Narrowed,
-    /// Nothing was committed: the cursor was moved in the database, and the lane follows it.
+    /// Nothing was committed: the cursor was moved in the database, and the lane continues from there.
     Followed,
     /// No message arrived.
     Idle,
-    /// NATS or the database is unavailable, for this reason; the same batch is tried again after a wait.
+    /// NATS or the database is unavailable, for this reason; the same batch is retried after a wait.
     Waiting(String),
     /// Cursor and stream do not match; nothing is read until that is resolved.
     Halted(Mismatch),
@@ -68,7 +68,7 @@ pub struct Lane {
     source: Source,
     /// Messages that were read and not committed, in stream order.
     pending: Vec<Item>,
-    /// How many of `pending` the next transaction takes; shrinks while the cause of an unexpected failure is searched.
+    /// How many of `pending` the next transaction takes; shrinks while the cause of an unexpected failure is searched for.
     attempt: usize,
     /// Creation time of the stream that `read_up_to` belongs to.
     read_of: i64,
@@ -121,7 +121,7 @@ impl Lane {
                 Step::Halted(mismatch) => (Condition::Halted(mismatch), HALTED_WAIT),
                 Step::Lost => {
                     let epoch = self.position.state.epoch;
-                    tracing::warn!(lane = %key, epoch, "another worker has the lane");
+                    tracing::warn!(lane = %key, epoch, "another worker owns the lane");
                     return false;
                 }
             };
@@ -303,7 +303,7 @@ impl Lane {
     fn follow(&mut self, stored: LaneState) {
         let from = self.cursor();
         let to = stored.cursor;
-        tracing::info!(lane = %self.position.key, from, to, "cursor moved, following the database");
+        tracing::info!(lane = %self.position.key, from, to, "cursor moved; continuing from the database");
         let mut sequences = self.pending.iter().map(|item| item.message.stream_seq);
         if to > from && sequences.any(|seq| seq == to) {
             self.pending.retain(|item| item.message.stream_seq > to);

@@ -109,7 +109,7 @@ impl LaneManager {
                     Some(Ok(())) => {}
                     Some(Err(error)) => {
                         let error = &error as &dyn std::error::Error;
-                        tracing::warn!(error, "could not renew and take lanes");
+                        tracing::warn!(error, "could not renew and acquire lanes");
                     }
                 },
             }
@@ -137,9 +137,9 @@ impl LaneManager {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "could not give the lanes back");
+                tracing::warn!(error, "could not release the lanes");
             }
-            Err(_) => tracing::warn!("giving the lanes back took too long"),
+            Err(_) => tracing::warn!("releasing the lanes took too long"),
         }
     }
 
@@ -179,7 +179,7 @@ impl LaneManager {
         for (key, held) in self.held.iter().filter(|(_, held)| held.is_running()) {
             let epoch = held.epoch;
             if !ours.contains(&HeldLane { key: *key, epoch }) {
-                tracing::warn!(lane = %key, epoch, "the lane is not ours any more");
+                tracing::warn!(lane = %key, epoch, "lost the lane to another worker");
                 count_lost(*key);
                 held.stop.cancel();
             }
@@ -190,7 +190,7 @@ impl LaneManager {
         let key = taken.key;
         let epoch = taken.state.epoch;
         let stop = CancellationToken::new();
-        tracing::debug!(lane = %key, epoch, "took a lane");
+        tracing::debug!(lane = %key, epoch, "acquired a lane");
         metrics::counter!("ingest_lanes_taken_total", "stream" => key.stream.name()).increment(1);
         let held = Held {
             epoch,
@@ -211,7 +211,7 @@ impl LaneManager {
             let released = lanes::release(&context.pool, context.owner, epoch, key).await;
             if let Err(error) = released {
                 let error = &error as &dyn std::error::Error;
-                tracing::warn!(lane = %key, error, "could not give the lane back");
+                tracing::warn!(lane = %key, error, "could not release the lane");
             }
             (key, epoch)
         });
@@ -220,7 +220,7 @@ impl LaneManager {
     fn give_back(&self, surplus: u32) {
         let running = self.held.iter().rev().filter(|(_, held)| held.is_running());
         for ((key, held), _) in running.zip(0..surplus) {
-            tracing::debug!(lane = %key, "giving a lane back");
+            tracing::debug!(lane = %key, "releasing a lane");
             held.stop.cancel();
         }
     }

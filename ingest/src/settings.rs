@@ -31,7 +31,7 @@ pub struct RunArgs {
     /// Events on subjects without a user: accept or refuse [default: accept, in production refuse]
     #[arg(long, env = "TIRIS_BARE_SUBJECTS", value_name = "POLICY")]
     bare_subjects: Option<String>,
-    /// Largest number of events in one transaction (1 to 10000)
+    /// Maximum number of events in one transaction (1 to 10000)
     #[arg(long, env = "TIRIS_BATCH_EVENTS")]
     #[arg(default_value = "1000", value_name = "COUNT")]
     batch_events: String,
@@ -60,19 +60,19 @@ pub struct RunArgs {
     #[arg(long, env = "TIRIS_TRADING_SYSTEM_DAYS")]
     #[arg(default_value = "7", value_name = "DAYS")]
     system_days: String,
-    /// Days to keep trading logs, 0 for ever (at most 36500)
+    /// Days to keep trading logs, 0 forever (at most 36500)
     #[arg(long, env = "TIRIS_LOG_DAYS")]
     #[arg(default_value = "365", value_name = "DAYS")]
     log_days: String,
-    /// Days to keep audit logs, 0 for ever (at most 36500)
+    /// Days to keep audit logs, 0 forever (at most 36500)
     #[arg(long, env = "TIRIS_AUDIT_DAYS")]
     #[arg(default_value = "1095", value_name = "DAYS")]
     audit_days: String,
-    /// Days to keep transactions, 0 for ever (at most 36500); transactions are the books
+    /// Days to keep transactions, 0 forever (at most 36500); transactions are the books
     #[arg(long, env = "TIRIS_TRANSACTION_DAYS")]
     #[arg(default_value = "0", value_name = "DAYS")]
     transaction_days: String,
-    /// Days to keep event ids, 0 for ever (at most 36500); a duplicate that arrives later is applied a second time
+    /// Days to keep event ids, 0 forever (at most 36500); a duplicate that arrives later is applied a second time
     #[arg(long, env = "TIRIS_EVENT_ID_DAYS")]
     #[arg(default_value = "0", value_name = "DAYS")]
     event_id_days: String,
@@ -84,7 +84,7 @@ pub struct RunArgs {
     #[arg(long, env = "TIRIS_PARTITION_MONTHS")]
     #[arg(default_value = "3", value_name = "MONTHS")]
     partition_months: String,
-    /// Largest size of each stream in bytes, 0 for unlimited
+    /// Maximum size of each stream in bytes, 0 for unlimited
     #[arg(long, env = "TIRIS_STREAM_BYTES")]
     #[arg(default_value = "0", value_name = "BYTES")]
     stream_bytes: String,
@@ -103,7 +103,7 @@ pub struct Settings {
     pub streams: StreamSettings,
     /// Whether events on subjects without a user are accepted.
     pub bare_subjects: BareSubjects,
-    /// Largest number of events in a batch.
+    /// Maximum number of events in a batch.
     pub batch_events: usize,
     /// How long a worker owns its lanes after its last heartbeat.
     pub lease: Duration,
@@ -150,7 +150,7 @@ pub struct StreamSettings {
     pub trading_max_age: Duration,
     /// Retention of `TRADING_SYSTEM`.
     pub system_max_age: Duration,
-    /// Largest size of each stream in bytes, -1 for unlimited.
+    /// Maximum size of each stream in bytes, -1 for unlimited.
     pub max_bytes: i64,
 }
 

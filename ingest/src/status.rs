@@ -85,9 +85,9 @@ impl Lag {
 /// Condition and lag of a lane.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Line {
-    /// The condition.
+    /// Whether the lane runs, and otherwise why not.
     pub condition: Condition,
-    /// The lag.
+    /// How far the lane is behind its stream.
     pub lag: Lag,
 }
 

@@ -1,4 +1,4 @@
--- Who there is and what they own: users with their logins, exchange bindings, tradings, sub-accounts, holds.
+-- Users with their logins, exchange bindings, tradings, sub-accounts and holds.
 
 CREATE TABLE users (
     id                uuid PRIMARY KEY,
@@ -106,8 +106,8 @@ CREATE INDEX tradings_user ON tradings (user_id, created_at DESC);
 CREATE INDEX tradings_binding ON tradings (exchange_binding_id);
 CREATE INDEX tradings_info ON tradings USING gin (info jsonb_path_ops);
 
--- balance, locked and sequence are written by the ledger alone. The fill factor leaves room for updates in place.
--- Amounts exclude NaN everywhere, because PostgreSQL holds it greater than every number.
+-- Only the ledger writes balance, locked and sequence. The fill factor leaves room for updates in place.
+-- All amounts exclude NaN, because PostgreSQL sorts it above every number.
 CREATE TABLE sub_accounts (
     id         uuid PRIMARY KEY,
     user_id    uuid NOT NULL REFERENCES users (id),

@@ -1,4 +1,4 @@
--- What happened: postings, trading logs and the audit trail, partitioned by the month of `timestamp` (UTC).
+-- The history: postings, trading logs and the audit trail, partitioned by the month of `timestamp` (UTC).
 
 CREATE TABLE transactions (
     id              uuid NOT NULL,
@@ -79,8 +79,8 @@ BEGIN
     RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP USING ERRCODE = 'restrict_violation';
 END $$;
 
--- The books are append-only. The one way out is the purge of a paper or backtest trading that is being deleted:
--- its transaction names the trading in the setting tiris.purge_trading_id.
+-- The books are append-only. The only exception is the purge of a paper or backtest trading that is being
+-- deleted: its transaction names the trading in the setting tiris.purge_trading_id.
 CREATE FUNCTION refuse_change_unless_purged() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'DELETE' AND OLD.trading_id::text = current_setting('tiris.purge_trading_id', true) AND EXISTS (
@@ -101,10 +101,10 @@ CREATE TRIGGER audit_logs_append_only BEFORE UPDATE OR DELETE ON audit_logs
 CREATE TRIGGER audit_logs_no_truncate BEFORE TRUNCATE ON audit_logs
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
--- Makes the monthly partitions of all three tables from the month of `since` to `months_ahead` months from now, and
--- returns how many it made. Safe to run at once in many places. A partition is made beside its parent and then
--- attached, because CREATE TABLE ... PARTITION OF would shut out every reader and writer of the parent meanwhile.
--- It needs a TRUNCATE trigger of its own: the parent's does not guard it.
+-- Creates the missing monthly partitions of all three tables from the month of `since` to `months_ahead` months from
+-- now, and returns how many it created. Safe to run concurrently. A partition is created as a separate table and then
+-- attached, because CREATE TABLE ... PARTITION OF would block all reads and writes of the parent in the meantime.
+-- Each partition needs its own TRUNCATE trigger, because the parent's does not apply to it.
 CREATE FUNCTION ensure_partitions(since timestamptz, months_ahead integer) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
     parent   text;
@@ -135,8 +135,8 @@ END $$;
 
 SELECT ensure_partitions(now(), 3);
 
--- The last statement of every ledger transaction: a reader of the live stream may rely on a row being visible
--- at most ten seconds after its timestamp. The error class makes the writer try again with a new timestamp.
+-- Every ledger transaction ends with a call of this function, so that readers of the live stream can rely on rows being
+-- visible at most ten seconds after their timestamp. The error class makes the writer retry with a new timestamp.
 CREATE FUNCTION assert_fresh(batch_timestamp timestamptz) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF clock_timestamp() > batch_timestamp + interval '10 seconds' THEN

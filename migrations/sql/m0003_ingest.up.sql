@@ -1,4 +1,4 @@
--- How events come in: who has a lane, how far each lane is, what was processed, what was put aside.
+-- Event ingestion: workers, owner and cursor of each lane, processed events, dead letters.
 
 CREATE TABLE ingest_workers (
     id          uuid PRIMARY KEY,
@@ -12,7 +12,8 @@ CREATE TABLE ingest_workers (
     updated_at  timestamptz NOT NULL DEFAULT now()
 );
 
--- cursor: every message of this lane up to this stream sequence is done. fingerprint: of the message at the cursor.
+-- cursor: every message of this lane up to this stream sequence is processed. fingerprint: that of the message at the
+-- cursor.
 -- stream_created_at is in nanoseconds, because a timestamptz would lose three digits and never compare equal.
 CREATE TABLE ingest_lanes (
     stream            text NOT NULL,
@@ -75,7 +76,7 @@ CREATE INDEX dead_letters_user ON dead_letters (user_id, created_at DESC);
 CREATE INDEX dead_letters_unpublished ON dead_letters (created_at) WHERE published_at IS NULL;
 CREATE INDEX dead_letters_info ON dead_letters USING gin (info jsonb_path_ops);
 
--- The latest heartbeat of each component of a bot. The ids may name what does not exist.
+-- The latest heartbeat of each component of a bot. The ids may refer to missing rows.
 CREATE TABLE bots (
     id           uuid PRIMARY KEY,
     user_id      uuid NOT NULL,

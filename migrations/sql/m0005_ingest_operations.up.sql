@@ -1,7 +1,7 @@
--- What running many workers needs: order behind letters that wait, the state of each lane, and retention.
+-- Support for several workers: order behind waiting dead letters, the status of each lane, and retention.
 
--- status, status_reason and the lag are the owner's own words, renewed with its lease. lag_exact: the lag in messages
--- is counted; else it is an upper bound. events_today counts the messages done on events_day (UTC).
+-- status, status_reason and the lag are reported by the owner whenever it renews its lease. lag_exact: the lag in
+-- messages is counted; otherwise it is an upper bound. events_today counts the messages processed on events_day (UTC).
 ALTER TABLE ingest_lanes
     ADD COLUMN status        text NOT NULL DEFAULT 'starting'
         CHECK (status IN ('starting', 'running', 'waiting', 'halted')),
@@ -11,7 +11,7 @@ ALTER TABLE ingest_lanes
     ADD COLUMN events_today  bigint NOT NULL DEFAULT 0,
     ADD COLUMN events_day    date;
 
--- blocks: later events of the same user and trading wait behind this letter, because it is still tried again by itself.
+-- blocks: later events of the same user and trading wait behind this dead letter, because it is still being retried.
 ALTER TABLE dead_letters ADD COLUMN blocks boolean NOT NULL GENERATED ALWAYS AS (
     status = 'open' AND class = 'unresolved'
     AND (next_attempt_at IS NOT NULL OR code IN ('USER_DISABLED', 'BEHIND_UNRESOLVED'))
@@ -26,7 +26,7 @@ CREATE INDEX dead_letters_open ON dead_letters (stream, lane, class) WHERE statu
 CREATE INDEX dead_letters_newest ON dead_letters (created_at DESC, id DESC);
 CREATE INDEX dead_letters_event ON dead_letters (user_id, event_id) WHERE status = 'open';
 
--- Users whose events came by subjects that name no user; order between the two forms is not kept.
+-- Users with events on subjects that name no user; order between the two forms of subjects is not guaranteed.
 CREATE TABLE bare_publishers (
     user_id      uuid PRIMARY KEY,
     last_seen_at timestamptz NOT NULL
@@ -34,7 +34,7 @@ CREATE TABLE bare_publishers (
 
 ALTER TABLE replay_jobs ADD COLUMN reason text;
 
--- For the purge of old event ids, which is off by default: next to nothing to keep, unlike a tree.
+-- For the purge of old event ids, which is off by default: unlike a B-tree it is cheap to maintain.
 CREATE INDEX processed_events_age ON processed_events USING brin (created_at);
 
 -- Drops the monthly partitions of `parent` that end before `before`, and returns how many.

@@ -1,5 +1,5 @@
--- Of one openid there is one identity. Where there are two, the one that is found first keeps it; the other one is still
--- found by its subject, so nobody becomes somebody else.
+-- Makes openids unique. Where two identities have the same openid, the one that a sign-in finds first keeps it; the other
+-- is still found by its subject, so that no sign-in leads to another user.
 UPDATE oauth_identities SET openid = NULL WHERE id IN (
     SELECT id FROM (
         SELECT id, row_number() OVER (PARTITION BY provider, openid ORDER BY subject = openid DESC, created_at, id) AS place

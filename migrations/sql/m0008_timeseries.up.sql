@@ -1,13 +1,13 @@
--- The history tables in two forms: hypertables of TimescaleDB where the server has it, native monthly partitions
--- elsewhere. The functions and views here are the same for their callers in both.
+-- The history tables in two forms: TimescaleDB hypertables where the server supports them, native monthly partitions
+-- elsewhere. The functions and views have the same interface in both.
 
--- Which form the history has: 'native' or 'timescale'.
+-- Returns the form of the history: 'native' or 'timescale'.
 CREATE FUNCTION history_kind() RETURNS text STABLE LANGUAGE sql AS $$
     SELECT CASE relkind WHEN 'p' THEN 'native' ELSE 'timescale' END FROM pg_class WHERE oid = to_regclass('transactions')
 $$;
 
--- Why TimescaleDB cannot be used here; null when it can. Whether it is preloaded is seen by its settings, because its
--- entry in shared_preload_libraries may be read by few.
+-- Returns why TimescaleDB cannot be used here; null when it can. Detects by its settings whether it is preloaded, because
+-- few roles may read shared_preload_libraries.
 CREATE FUNCTION timescale_refusal() RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     version text := (SELECT coalesce(installed_version, default_version) FROM pg_available_extensions
@@ -27,12 +27,12 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- The schema that the functions of TimescaleDB are in.
+-- Returns the schema of TimescaleDB's functions.
 CREATE FUNCTION timescale_schema() RETURNS regnamespace STABLE LANGUAGE sql AS $$
     SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'timescaledb'
 $$;
 
--- From when on a table has every row that was written to it; what is older may have been dropped.
+-- The time from which a table is complete; older rows may have been dropped.
 CREATE TABLE history_horizons (
     history text PRIMARY KEY,
     since   timestamptz NOT NULL
@@ -44,9 +44,9 @@ FROM unnest(ARRAY['transactions', 'trading_logs', 'audit_logs']) parent
     LEFT JOIN pg_inherits i ON i.inhparent = parent::regclass LEFT JOIN pg_class c ON c.oid = i.inhrelid
 GROUP BY parent;
 
--- Makes the chunks of this week and the next, and returns how many. TimescaleDB would make them as rows come, but then
--- everybody else waits until the transaction with the first row of a week has ended; so it is where a version of it no
--- longer has this function.
+-- Creates the chunks of this week and the next, and returns how many. TimescaleDB creates missing chunks on insert, but
+-- then all other sessions wait until the transaction with the first row of a week has ended. That is also the behaviour
+-- with a version of TimescaleDB that lacks the function used here.
 CREATE FUNCTION ensure_chunks() RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
     week    CONSTANT integer := 7 * 24 * 60 * 60;
@@ -71,11 +71,11 @@ EXCEPTION WHEN undefined_function THEN
     RETURN 0;
 END $$;
 
--- Native: makes the monthly partitions of all three tables from the month of `since` to `months_ahead` months from now,
--- and returns how many it made. Safe to run at once in many places. A partition is made beside its parent and then
--- attached, because CREATE TABLE ... PARTITION OF would shut out every reader and writer of the parent meanwhile.
--- It needs a TRUNCATE trigger of its own: the parent's does not guard it. On TimescaleDB it makes the next chunks.
--- In both forms the tables have every row since then from now on.
+-- Native: creates the missing monthly partitions of all three tables from the month of `since` to `months_ahead` months
+-- from now, and returns how many it created. Safe to run concurrently. A partition is created as a separate table and
+-- then attached, because CREATE TABLE ... PARTITION OF would block all reads and writes of the parent in the meantime.
+-- Each partition needs its own TRUNCATE trigger, because the parent's does not apply to it. TimescaleDB: creates the next
+-- chunks. In both forms the tables are complete from `since` on.
 CREATE OR REPLACE FUNCTION ensure_partitions(since timestamptz, months_ahead integer) RETURNS integer
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -109,8 +109,8 @@ BEGIN
     RETURN made;
 END $$;
 
--- Drops the partitions or chunks of `parent` that end before `before`, and returns how many. A continuous aggregate
--- forgets them at its next refresh.
+-- Drops the partitions or chunks of `parent` that end before `before`, and returns how many. Continuous
+-- aggregates drop their rows at the next refresh.
 CREATE OR REPLACE FUNCTION drop_partitions(parent text, before timestamptz) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
     name    text;
@@ -147,8 +147,8 @@ BEGIN
     RETURN dropped;
 END $$;
 
--- Has TimescaleDB compress chunks whose rows are all older than `age`, or none when it is null; answers whether that is
--- new. Native partitions are not compressed.
+-- Makes TimescaleDB compress chunks whose rows are all older than `age`, or none when it is null; returns whether that is
+-- a change. Native partitions are not compressed.
 CREATE FUNCTION set_compression_age(age interval) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     history text;
@@ -174,9 +174,9 @@ BEGIN
     RETURN changed;
 END $$;
 
--- What was booked on an account in each hour or day (`unit`, UTC) that has a moment of [since, until): both ends are
--- widened to whole ones. A unit without postings has no row. `bucket` is compared with the moments themselves where
--- there are no aggregates, so that partitions are left out and the index is used.
+-- Returns the totals of an account for each hour or day (`unit`, UTC) that overlaps [since, until): both ends are widened
+-- to whole units. A unit without postings has no row. Without aggregates, `bucket` is compared with the exact ends, so
+-- that partitions are pruned and the index is used.
 CREATE FUNCTION account_history(account uuid, since timestamptz, until timestamptz, unit text)
 RETURNS TABLE (bucket timestamptz, credits numeric, debits numeric, postings bigint, last_balance numeric,
     last_sequence bigint)
@@ -211,7 +211,7 @@ BEGIN
     END IF;
 END $$;
 
--- Gives `heir` the owner and the rights of `table_before`.
+-- Gives `heir` the owner and the privileges of `table_before`.
 CREATE FUNCTION history_inherit(table_before regclass, heir regclass) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     granted record;
@@ -227,7 +227,7 @@ BEGIN
     END LOOP;
 END $$;
 
--- What was booked on each account in each hour and day (UTC), as views of the postings.
+-- Creates views with the totals of each account by hour and by day (UTC).
 CREATE FUNCTION make_account_views() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     unit text;
@@ -246,9 +246,9 @@ BEGIN
     END LOOP;
 END $$;
 
--- The same as continuous aggregates. A row is visible at most ten seconds after its timestamp (assert_fresh), so an hour
--- that ended an hour ago is complete when it is aggregated; what is younger is computed when it is asked for. The
--- refreshes begin with the oldest row, so that what was purged is forgotten however old it is.
+-- Creates the same as continuous aggregates. A row is visible at most ten seconds after its timestamp (assert_fresh), so
+-- an hour that ended an hour ago is complete when it is aggregated; newer totals are computed by the query. Refreshes
+-- begin with the oldest row, so that purged rows disappear from the totals, however old they are.
 CREATE FUNCTION make_account_aggregates() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     unit text;
@@ -271,7 +271,7 @@ BEGIN
     END LOOP;
 END $$;
 
--- The statements that make the keys, indexes and triggers of a table again, in its other form.
+-- Returns the statements that recreate the keys, indexes and triggers of a table in its other form.
 CREATE FUNCTION history_attachments(history text) RETURNS text[] STABLE LANGUAGE sql AS $$
     SELECT ARRAY(SELECT replace(pg_get_indexdef(i.indexrelid), ' ON ONLY ', ' ON ')
                  FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
@@ -285,7 +285,7 @@ CREATE FUNCTION history_attachments(history text) RETURNS text[] STABLE LANGUAGE
                  ORDER BY t.tgname)
 $$;
 
--- An empty table beside `<history>_before`, which it is going to replace.
+-- Creates an empty table that will replace `<history>_before`.
 CREATE FUNCTION make_history(history text, as_hypertable boolean) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL EXCLUDING INDEXES)%s', history, history || '_before',
@@ -297,7 +297,7 @@ BEGIN
     END IF;
 END $$;
 
--- Moves everything from `<history>_before` to its heir.
+-- Moves all rows from `<history>_before` to the table that replaces it.
 CREATE FUNCTION move_history(history text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     old regclass := (history || '_before')::regclass;
@@ -313,8 +313,8 @@ BEGIN
     EXECUTE format('DROP TABLE %s', old);
 END $$;
 
--- Brings the history into the other form, with all its rows, in the caller's transaction. Nobody else reads or writes
--- it meanwhile. A table keeps its columns, checks, keys, indexes, triggers, owner and rights.
+-- Converts the history with all its rows into the other form, in the caller's transaction. No other session can read or
+-- write it in the meantime. A table keeps its columns, checks, keys, indexes, triggers, owner and privileges.
 CREATE FUNCTION convert_history(to_timescale boolean) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     histories CONSTANT text[] := ARRAY['transactions', 'trading_logs', 'audit_logs'];
@@ -362,7 +362,7 @@ BEGIN
     PERFORM make_account_aggregates();
 END $$;
 
--- Makes hypertables of the history tables. An error of the code TI001 says why when it cannot.
+-- Converts the history tables to hypertables. Fails with the code TI001 and the reason when TimescaleDB cannot be used.
 CREATE FUNCTION history_to_timescale() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     refusal text := timescale_refusal();
@@ -389,8 +389,8 @@ BEGIN
     PERFORM convert_history(true);
 END $$;
 
--- Makes native partitions of the history tables again. The extension stays, because sessions that have used it do not
--- survive its end: whatever they ask for fails until they connect anew.
+-- Converts the history tables to native partitions. The extension stays, because dropping it breaks every session that
+-- has used it until that session reconnects.
 CREATE FUNCTION history_to_native() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF history_kind() = 'timescale' THEN

@@ -1,8 +1,8 @@
--- An account belongs to one trading and one user. A planner that takes the three for independent expects a few rows where an
--- account has thousands, and reads and sorts all of them for a page of fifty.
+-- An account belongs to one trading and one user. A planner that treats the three columns as independent expects a few
+-- rows where an account has thousands, and reads and sorts all of them for a page of fifty.
 --
--- Tells it of every partition or chunk of the history that it knows nothing of yet, and returns how many those were. Native
--- partitions take it from their parent when they are made. Safe to run at once in many places.
+-- Creates these statistics for every partition or chunk of the history that lacks them, and returns how many it created.
+-- Native partitions inherit them from their parent when they are created. Safe to run concurrently.
 CREATE FUNCTION keep_owner_statistics() RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
     part record;
@@ -25,7 +25,7 @@ CREATE STATISTICS transactions_owner (dependencies) ON user_id, trading_id, sub_
 CREATE STATISTICS trading_logs_owner (dependencies) ON user_id, trading_id, sub_account_id FROM trading_logs;
 SELECT keep_owner_statistics();
 
--- An old partition does not change any more, so nobody else would look at it again.
+-- Old partitions do not change any more, so autovacuum would never analyze them.
 DO $$
 DECLARE
     part regclass;

@@ -47,7 +47,8 @@ impl Keys {
             published.push(jwk);
             signing.get_or_insert((secret, id));
         }
-        let (signing, signing_id) = signing.context("TIRIS_JWT_KEY_FILE names no file")?;
+        let (signing, signing_id) = signing
+            .context("TIRIS_JWT_KEY_FILE names no file: create one with `tiris-api keys new`")?;
 
         Ok(Self {
             signing,

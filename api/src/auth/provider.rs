@@ -1,4 +1,4 @@
-//! The identity providers of this deployment: where a login starts, and which user comes back.
+//! The identity providers of this deployment: start a login, and identify the user who returns from it.
 //!
 //! Must not know: users, sessions.
 
@@ -120,7 +120,7 @@ impl Providers {
         }
 
         let report = match report.as_slice() {
-            [] => "no provider is offered".to_owned(),
+            [] => "no provider is offered: set TIRIS_PROVIDERS".to_owned(),
             report => report.join(", "),
         };
         if is_complete || environment == Environment::Dev {

@@ -11,7 +11,8 @@ use sqlx::PgPool;
 use tiris_runtime::config::Problems;
 use tiris_runtime::crypto::{EncryptionArgs, KeyRing};
 
-/// Most passes of a run. Each one finds only the rows that were written under an older key during the previous one.
+/// Maximum number of passes of a run. Each one finds only the rows that were written under an older key during the
+/// previous one.
 const PASSES_MAX: u32 = 5;
 
 /// The commands of `tiris-api secrets`.

@@ -1,7 +1,7 @@
 //! A connection that fails when its peer is idle, sends a request too slowly, or goes away during a response.
 //!
 //! The framework's own idle timeout asks connections to finish what they began, so a peer that sends half a request could
-//! make it wait for ever; and it does not set the HTTP library's timeout of a request head, which would include the pause
+//! make it wait forever; and it does not set the HTTP library's timeout of a request head, which would include the pause
 //! before a request.
 
 use super::limiter::ConnectionPermit;

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 /// Longest accepted response: an account with thousands of assets stays below it.
 const RESPONSE_BYTES_MAX: usize = 2 * 1024 * 1024;
-/// Most attempts at a call while the network or the exchange fails.
+/// Maximum number of attempts at a call while the network or the exchange fails.
 const ATTEMPTS_MAX: u32 = 3;
 /// The first wait between two attempts; it doubles with each one.
 const BACKOFF: Duration = Duration::from_millis(200);

@@ -19,7 +19,7 @@ const KEY_REUSED: &str =
 /// Paths whose operations take no idempotency key, because their responses are new each time.
 const SIGN_IN: &str = "/v1/auth/";
 
-/// The description of the API: how to begin, what all operations share, and the error codes.
+/// Returns the description of the API: how to begin, what all operations share, and the error codes.
 pub(super) fn introduction() -> String {
     include_str!("document/introduction.md").to_owned() + &errors::table()
 }
@@ -183,13 +183,13 @@ impl Methods {
         Self(paths.map(methods).collect())
     }
 
-    /// The methods of the route with this pattern, if it is documented.
+    /// Returns the methods of the route with this pattern, if it is documented.
     pub(crate) fn methods(&self, pattern: &str) -> Option<&str> {
         self.0.get(&shape(pattern)).map(String::as_str)
     }
 }
 
-/// A path without the names of its parameters, which the document and the router write differently.
+/// Returns a path without the names of its parameters, which the document and the router write differently.
 fn shape(path: &str) -> String {
     let parts = path.split('/');
     let parts = parts.map(|part| {

@@ -167,7 +167,7 @@ impl Reader {
 impl<'de> de::Deserializer<'de> for Reader {
     type Error = Mistake;
 
-    /// For values that are read as a whole, such as free JSON and amounts. serde_json's own deserializer passes some
+    /// Reads values as a whole, such as free JSON and amounts. serde_json's own deserializer passes some
     /// numbers as floats, whose text differs from the given one.
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
         match self.0 {

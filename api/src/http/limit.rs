@@ -14,7 +14,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, OnceLock};
 use tiris_domain::ids::UserId;
 
-/// Documents that machines poll.
+/// Paths that clients poll for public keys; they are not limited.
 const UNLIMITED: &str = "/.well-known/";
 /// Unknown routes below this path are charged like sign-ins, so that they are no way around that limit.
 const SIGN_IN: &str = "/v1/auth/";

@@ -18,9 +18,9 @@ use uuid::Uuid;
 
 /// Rows of a page by default.
 const LIMIT_DEFAULT: u64 = 100;
-/// Most rows of a page.
+/// Maximum number of rows of a page.
 pub(crate) const LIMIT_MAX: u64 = 1_000;
-/// Most rows that an offset may skip, because each of them is read. A cursor has no such limit.
+/// Maximum number of rows that an offset may skip, because each of them is read. A cursor has no such limit.
 pub(crate) const OFFSET_MAX: u64 = 100_000;
 /// How far back the first attempt at a page of a history looks: planning costs grow with the number of partitions, and
 /// most pages are full before the third month.
@@ -222,7 +222,7 @@ impl Page {
 /// The position of a page in its list.
 #[derive(Object, Serialize)]
 pub(crate) struct Pagination {
-    /// Most rows of the page
+    /// Maximum number of rows of the page
     limit: u64,
     /// Whether there are older rows
     has_more: bool,

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 /// An allowance is full again after this time, so one that was idle for as long can be forgotten.
 const FULL_AFTER: Duration = Duration::from_secs(60);
-/// Most allowances in memory, some 25 MB: invented addresses evict others and do not grow the process.
+/// Maximum number of allowances in memory, some 25 MB: invented addresses evict others and do not grow the process.
 const ALLOWANCES_MAX: u64 = 100_000;
 /// Bits of an IPv6 address that name a network: a client usually controls all addresses of its network.
 const IPV6_NETWORK_BITS: u32 = 64;
@@ -157,7 +157,7 @@ impl Budget {
         ))
     }
 
-    /// Counts one more if it is allowed now, and returns whether it is.
+    /// Takes one unit from the budget; returns false when the budget is used up.
     pub(crate) fn allows(&self) -> bool {
         self.0.check().is_ok()
     }

@@ -98,7 +98,7 @@ fn revalidated(mut response: Response, known: &[HeaderValue]) -> Response {
     response
 }
 
-/// Whether If-None-Match names the tag; weak tags count, as RFC 9110 says.
+/// Returns whether If-None-Match names the tag; weak tags count, as RFC 9110 says.
 fn names(header: &HeaderValue, tag: &str) -> bool {
     let Ok(header) = header.to_str() else {
         return false;

@@ -19,7 +19,7 @@ use poem_openapi::{LicenseObject, OpenApi, OpenApiService, ServerObject};
 use std::sync::Arc;
 use tiris_runtime::config::Environment;
 
-/// The documented operations.
+/// Returns the documented operations.
 pub(crate) fn service() -> OpenApiService<impl OpenApi, ()> {
     OpenApiService::new(operations(), "Tiris API", env!("CARGO_PKG_VERSION"))
         .description(document::introduction())
@@ -29,7 +29,7 @@ pub(crate) fn service() -> OpenApiService<impl OpenApi, ()> {
         .server(ServerObject::new("/"))
 }
 
-/// The endpoint of the API listener.
+/// Returns the endpoint of the API listener.
 pub(crate) fn endpoint(
     settings: &Settings,
     state: State,

@@ -16,7 +16,7 @@ use tiris_store::error::{Error, Result};
 use tiris_store::idempotency::{self, Call};
 use tiris_store::ledger::{Applied, Cause, Disposition, Entry, apply_batch, assert_fresh};
 
-/// Most attempts at a transaction.
+/// Maximum number of attempts at a transaction.
 const ATTEMPTS_MAX: u32 = 3;
 /// Serialization failure and deadlock: the same transaction can succeed when it runs again.
 const RETRY_CODES: [&str; 2] = ["40001", "40P01"];

@@ -148,7 +148,7 @@ impl Reader {
             self.from
         };
 
-        // Planned with these very times, because no plan may read compressed chunks of TimescaleDB, which have no xmin.
+        // Planned for exactly these times, because no plan may read compressed chunks of TimescaleDB, which have no xmin.
         let keys = sqlx::query_as(*KEYS)
             .persistent(false)
             .bind(self.user.0)

@@ -46,7 +46,7 @@ impl Wakes {
                     }
                     Event::Disconnected => {
                         nats::gauge_connected(false);
-                        tracing::warn!("lost the connection to NATS, live streams poll instead");
+                        tracing::warn!("lost the connection to NATS; live streams poll instead");
                     }
                     other => tracing::debug!(event = %other, "NATS client event"),
                 }
@@ -68,9 +68,9 @@ impl Wakes {
     /// Reports how streams are woken.
     pub(crate) fn check(&self) -> CheckResult {
         match &self.0 {
-            None => Ok("not configured, live streams poll instead".to_owned()),
+            None => Ok("not configured; live streams poll the database instead".to_owned()),
             Some(client) if is_connected(client) => Ok("connected".to_owned()),
-            Some(_) => Err("not connected, live streams poll instead".to_owned()),
+            Some(_) => Err("not connected; live streams poll the database instead".to_owned()),
         }
     }
 

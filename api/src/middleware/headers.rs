@@ -9,12 +9,12 @@ use poem::http::header::{
 use poem::{Endpoint, Request, Response, Result};
 use std::sync::Arc;
 
-/// For data.
+/// The content security policy of data.
 const POLICY_DATA: &str = "default-src 'none'; frame-ancestors 'none'";
-/// For Swagger UI, which has its script and style in the page and calls only this server.
+/// The content security policy of Swagger UI, which has its script and style in the page and calls only this server.
 const POLICY_DOCS: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
     img-src data:; font-src data:; connect-src 'self'; frame-ancestors 'none'";
-/// One year.
+/// HSTS for one year.
 const TRANSPORT: &str = "max-age=31536000; includeSubDomains";
 
 /// Adds the headers to responses of `next`. The framework's `SetHeader` adds the same headers to all responses, and two of

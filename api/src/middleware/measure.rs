@@ -32,7 +32,7 @@ pub(crate) async fn measure<E: Endpoint<Output = Response>>(
 }
 
 thread_local! {
-    /// By path pattern, of which there are only as many as operations.
+    /// Keyed by path pattern; there are only as many as operations.
     static KNOWN: RefCell<HashMap<Box<str>, Vec<Rc<Figures>>>> = RefCell::default();
     static IN_FLIGHT: Gauge = metrics::gauge!("http_requests_in_flight");
 }

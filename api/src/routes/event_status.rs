@@ -157,7 +157,7 @@ impl IngestState {
     }
 }
 
-/// Whether the lane carries the events of a user. The last lane of a stream is for subjects without a user.
+/// Returns whether the lane carries the events of a user. The last lane of a stream is for subjects without a user.
 fn is_lane_of(found: &EventsStatus, lane: &LaneFigures, user: UserId) -> bool {
     let of_stream = found
         .lanes

@@ -80,7 +80,7 @@ fn lines(item: Item) -> Result<String> {
     Ok(event.to_string())
 }
 
-/// The body of the response, with a comment every `heartbeat` to keep the connection alive.
+/// Returns the body of the response, with a comment every `heartbeat` to keep the connection alive.
 fn sent(follower: Follower, heartbeat: Duration) -> impl Stream<Item = std::io::Result<String>> {
     let next = |mut follower: Follower| async move {
         let lines = lines(follower.next().await?).inspect_err(|error| {

@@ -3,11 +3,11 @@
 use std::time::Duration;
 use tiris_runtime::config::NatsConfig;
 
-/// Well below the idle timeouts of proxies and of this server.
+/// Interval of heartbeats, well below the idle timeouts of proxies and of this server.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// Without NATS.
+/// Interval of polls without NATS.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
-/// With NATS, whose messages can get lost.
+/// Interval of polls with NATS, whose messages can get lost.
 const POLL_INTERVAL_WITH_NATS: Duration = Duration::from_secs(12);
 
 /// The intervals of live streams, and the NATS servers that wake them.

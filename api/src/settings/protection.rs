@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 use tiris_runtime::config::{Environment, Problems, entries};
 
-/// In requests a minute.
+/// The highest rate limit, in requests per minute.
 const RATE_MAX: u32 = 10_000_000;
 const HEAD_SECONDS_MAX: u32 = 60;
 const CONNECTIONS_MAX: u32 = 1_000_000;
@@ -39,11 +39,11 @@ pub struct ProtectionArgs {
     #[arg(long, env = "TIRIS_HEAD_SECONDS")]
     #[arg(default_value = "10", value_name = "SECONDS")]
     head_seconds: String,
-    /// Most connections of the process, as far as the limit on open files allows; further ones wait
+    /// Maximum number of connections of the process, as far as the limit on open files allows; further ones wait
     #[arg(long, env = "TIRIS_CONNECTIONS")]
     #[arg(default_value = "8192", value_name = "COUNT")]
     connections: String,
-    /// Most connections per address, except for trusted proxies; further ones are closed
+    /// Maximum number of connections per address, except for trusted proxies; further ones are closed
     #[arg(long, env = "TIRIS_CONNECTIONS_PER_ADDRESS")]
     #[arg(default_value = "1024", value_name = "COUNT")]
     connections_per_address: String,
@@ -58,9 +58,9 @@ pub struct ProtectionSettings {
     pub trusted_proxies: Vec<IpNet>,
     /// Time limit for the head of a request.
     pub head_timeout: Duration,
-    /// Most connections of the process.
+    /// Maximum number of connections of the process.
     pub connections: u32,
-    /// Most connections per address.
+    /// Maximum number of connections per address.
     pub connections_per_address: u32,
 }
 

@@ -96,9 +96,9 @@ pub struct ProviderSettings {
 /// The client at Google, or at another OpenID Connect provider.
 #[derive(Clone, Debug)]
 pub struct GoogleSettings {
-    /// Client id.
+    /// Client id that Google issued.
     pub client_id: String,
-    /// Client secret.
+    /// Client secret that Google issued.
     pub client_secret: SecretString,
     /// `iss` of the id tokens.
     pub issuer: String,
@@ -113,9 +113,9 @@ pub struct GoogleSettings {
 /// The app at WeChat.
 #[derive(Clone, Debug)]
 pub struct WechatSettings {
-    /// App id.
+    /// App id that WeChat issued.
     pub app_id: String,
-    /// App secret.
+    /// App secret that WeChat issued.
     pub app_secret: SecretString,
     /// Authorization endpoint.
     pub auth_url: Url,
@@ -267,7 +267,7 @@ impl Credentials<'_> {
     }
 }
 
-/// Codes, secrets and keys pass here: outside of development only over TLS.
+/// Checks a URL that codes, secrets and keys are sent to: outside of development it must use TLS.
 fn url(name: &str, text: &str, strict: bool, problems: &mut Problems) -> Option<Url> {
     let is_safe = |url: &Url| match strict {
         true => url.scheme() == "https" && !url.host_str().is_none_or(is_loopback),

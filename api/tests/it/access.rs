@@ -64,7 +64,7 @@ async fn every_operation_rejects_every_invalid_token() {
     assert_eq!(open, OPEN, "no other operation is public");
 }
 
-/// Whether only admins may call an operation, by its description.
+/// Returns whether only admins may call an operation, by its description.
 fn is_for_admins(operation: &Value) -> bool {
     let description = operation["responses"]["403"]["description"].as_str();
     description.is_some_and(|text| text.contains("`ACCESS_DENIED`: the caller is not an admin"))
@@ -110,10 +110,10 @@ async fn operations_for_admins_reject_other_users() {
 }
 
 /// A path of the OpenAPI document and the id of a resource there.
-pub(crate) type Thing = (&'static str, String);
+pub(crate) type Resource = (&'static str, String);
 
-/// A resource of the owner for every path with an id.
-pub(crate) async fn things(owner: &User<'_>, book: &Book) -> Vec<Thing> {
+/// Returns a resource of the owner for every path with an id.
+pub(crate) async fn resources(owner: &User<'_>, book: &Book) -> Vec<Resource> {
     let log = owner.log(book.trade("long")).await;
     let letter = store_rejected(owner, book, 1, "1").await;
 
@@ -143,8 +143,8 @@ async fn binding(user: &User<'_>) -> String {
         .id()
 }
 
-/// The path of a new resource of the owner, for operations that delete it or need a special one.
-pub(crate) async fn own_thing(owner: &User<'_>, method: &str, path: &str) -> Option<String> {
+/// Returns the path of a new resource of the owner, for operations that delete it or need a special one.
+pub(crate) async fn own_resource(owner: &User<'_>, method: &str, path: &str) -> Option<String> {
     let id = match (method, path) {
         (_, path) if path.starts_with("/v1/exchange-bindings/{id}") => binding(owner).await,
         ("DELETE", "/v1/tradings/{id}") => owner.book("to be deleted", "1", "1").await.trading,
@@ -159,18 +159,18 @@ pub(crate) async fn own_thing(owner: &User<'_>, method: &str, path: &str) -> Opt
     Some(path.replace("{id}", &id))
 }
 
-/// The path of an operation on a resource of the owner.
+/// Returns the path of an operation on a resource of the owner.
 pub(crate) async fn path_of(
     owner: &User<'_>,
-    things: &[Thing],
+    resources: &[Resource],
     method: &str,
     path: &str,
 ) -> String {
-    if let Some(path) = own_thing(owner, method, path).await {
+    if let Some(path) = own_resource(owner, method, path).await {
         return path;
     }
 
-    let (prefix, id) = things
+    let (prefix, id) = resources
         .iter()
         .find(|(prefix, _)| path.starts_with(prefix))
         .unwrap_or_else(|| panic!("{method} {path} has no case here"));
@@ -184,13 +184,13 @@ async fn resources_of_other_users_are_not_found() {
     let owner = world.user("ann").await;
     let stranger = world.user("bob").await;
     let book = owner.book("grid", "10", "10").await;
-    let things = things(&owner, &book).await;
+    let resources = resources(&owner, &book).await;
 
     let of_users = operations()
         .into_iter()
         .filter(|(_, path, operation)| path.contains('{') && !is_for_admins(operation));
     for (method, path, _) in of_users {
-        let path = path_of(&owner, &things, &method, &path).await;
+        let path = path_of(&owner, &resources, &method, &path).await;
         let ask = async |user: &User<'_>| match method.as_str() {
             "GET" => user.get(&path).await,
             "POST" => user.post(&path, json!({"amount": "1"})).await,
@@ -204,7 +204,7 @@ async fn resources_of_other_users_are_not_found() {
     }
 }
 
-/// The books of two users.
+/// Creates the books of two users.
 async fn two_books<'w>(world: &'w World) -> [(User<'w>, Book); 2] {
     let owner = world.user("ann").await;
     let theirs = owner.book("grid", "10", "10").await;

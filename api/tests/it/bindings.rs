@@ -18,7 +18,7 @@ async fn create_binding(user: &User<'_>, name: &str, exchange: &str) -> String {
     format!("{LIST}/{}", answer.id())
 }
 
-/// The number of audit records of an action.
+/// Returns the number of audit records of an action.
 async fn audited(world: &World, action: &str) -> i64 {
     sqlx::query_scalar(
         "SELECT count(*) FROM audit_logs WHERE action = $1 AND user_id IS NOT NULL AND trace_id IS NOT NULL",
@@ -317,7 +317,7 @@ async fn a_public_binding_never_holds_credentials() {
     verified.assert_error(400, "INVALID_REQUEST");
 }
 
-/// The body of a trading with credentials.
+/// Returns the body of a trading with credentials.
 fn with_credentials(name: &str, kind: &str) -> Value {
     json!({"name": name, "type": kind, "api_key": KEY, "api_secret": SECRET})
 }

@@ -18,7 +18,7 @@ use tiris_testing::free_port;
 /// A code, the operation that provokes it, and the answer.
 type Row = (&'static str, &'static str, Answer);
 
-/// The documented codes by operation and status.
+/// Returns the documented codes by operation and status.
 fn documented() -> BTreeMap<(String, u16), BTreeSet<String>> {
     let mut codes: BTreeMap<(String, u16), BTreeSet<String>> = BTreeMap::new();
     for (method, path, operation) in operations() {

@@ -25,7 +25,7 @@ const HISTORY: [&str; 2] = [
 const COMPRESS: &str = "SELECT compress_chunk(c) FROM unnest(ARRAY['transactions', 'trading_logs']::regclass[]) t, \
     LATERAL show_chunks(t, older_than => interval '30 days') c";
 
-/// Whether the tests have TimescaleDB.
+/// Returns whether the tests have TimescaleDB.
 async fn has_timescale() -> bool {
     let database = TestDatabase::timescale().await.expect("a database");
     database.is_some()

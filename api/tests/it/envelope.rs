@@ -284,8 +284,8 @@ async fn the_probes_report_every_check() {
     assert_eq!(live.data(), &json!({"live": true}));
     let notes = [
         "database: reachable and migrated",
-        "nats: not configured, live streams poll instead",
-        "sign_in: no provider is offered",
+        "nats: not configured; live streams poll the database instead",
+        "sign_in: no provider is offered: set TIRIS_PROVIDERS",
     ];
     let checks = ["database", "nats", "sign_in"];
     assert_eq!(

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tiris_domain::ids::new_id;
 use uuid::Uuid;
 
-/// The user and the resource of each audited action of this name.
+/// Returns the user and the resource of each audited action of this name.
 async fn audited(world: &World, action: &str) -> Vec<(Option<Uuid>, Option<String>)> {
     sqlx::query_as(
         "SELECT user_id, resource_id FROM audit_logs WHERE action = $1 ORDER BY timestamp",
@@ -22,7 +22,7 @@ async fn audited(world: &World, action: &str) -> Vec<(Option<Uuid>, Option<Strin
 
 const REPLAYS: &str = "/v1/events/replay";
 
-/// A request to replay events of a month.
+/// Returns a request to replay events of a month.
 fn replay_request() -> Value {
     json!({"start_time": "2026-01-01T00:00:00Z", "end_time": "2026-02-01T00:00:00Z",
            "event_types": ["trading.orders.filled"]})
@@ -89,7 +89,7 @@ async fn names_an_invalid_field_of_a_replay() {
 
 const STATUS: &str = "/v1/events/status";
 
-/// A worker that owns five lanes of each stream.
+/// Inserts a worker that owns five lanes of each stream.
 async fn insert_lanes(world: &World) {
     let insert = "WITH w AS (INSERT INTO ingest_workers (id, owner_token, alive_until, version, host) \
                       VALUES ($1, $1, now() + interval '1 hour', '1.2.3', 'pod-7')) \

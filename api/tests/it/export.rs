@@ -240,13 +240,13 @@ async fn slow_clients_do_not_block_others() {
     assert_eq!(text.matches(",wide,").count(), WIDE_ROWS);
     assert!(is_whole);
 
-    eventually("a free place", Duration::from_secs(10), async || {
+    eventually("a free slot", Duration::from_secs(10), async || {
         let answer = user.get_with("/v1/transactions?reason=nothing", &CSV).await;
         ensure!(answer.status == 200, "{answer}");
         Ok(())
     })
     .await
-    .expect("a free place");
+    .expect("a free slot");
 }
 
 #[tokio::test]

@@ -92,7 +92,7 @@ async fn rejects_the_code_of_another_login() {
     answer.assert_error(400, "INVALID_AUTHORIZATION_CODE");
 }
 
-/// Invalid id tokens for these claims, each with its fault.
+/// Returns invalid id tokens for these claims, each with its fault.
 fn forged(claims: &Value) -> Vec<(&'static str, String)> {
     let (right, wrong) = pairs();
     let by_wrong = |key_id| sign(claims, wrong, Algorithm::RS256, key_id);

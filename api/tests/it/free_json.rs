@@ -3,7 +3,7 @@
 use crate::world::{User, World, text};
 use serde_json::{Value, json};
 
-/// Nested arrays.
+/// Returns nested arrays.
 fn deep(levels: usize) -> String {
     format!("{}1{}", "[".repeat(levels), "]".repeat(levels))
 }

@@ -4,7 +4,7 @@ use crate::world::World;
 use serde_json::{Value, json};
 
 /// Schemas of request bodies.
-const ASKED: [&str; 20] = [
+const REQUEST_SCHEMAS: [&str; 20] = [
     "NewTrading",
     "NewTradingAccount",
     "TradingChange",
@@ -152,7 +152,7 @@ fn every_write_except_sign_in_takes_an_idempotency_key() {
 #[test]
 fn every_field_of_a_request_is_described() {
     let document = document();
-    for name in ASKED {
+    for name in REQUEST_SCHEMAS {
         let schema = &document["components"]["schemas"][name];
         for (field, property) in schema["properties"].as_object().expect(name) {
             let described = property["description"].is_string() || property["$ref"].is_string();
@@ -180,7 +180,7 @@ fn nullable_response_fields_are_required() {
 
     for (name, schema) in schemas
         .iter()
-        .filter(|(name, _)| !ASKED.contains(&name.as_str()))
+        .filter(|(name, _)| !REQUEST_SCHEMAS.contains(&name.as_str()))
     {
         for (field, property) in schema["properties"].as_object().into_iter().flatten() {
             if is_nullable(property) {
@@ -210,7 +210,7 @@ fn nullable_response_fields_are_required() {
 #[test]
 fn optional_request_fields_may_be_null() {
     let document = document();
-    for name in ASKED {
+    for name in REQUEST_SCHEMAS {
         let schema = &document["components"]["schemas"][name];
         let required = schema["required"].as_array().cloned().unwrap_or_default();
         for (field, property) in schema["properties"].as_object().expect(name) {

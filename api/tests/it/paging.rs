@@ -12,7 +12,7 @@ const MIXES: u64 = 6;
 const LIMITS: [u64; 3] = [1, 3, 7];
 /// Longest time from the timestamp of rows to their commit.
 const LATE_SECONDS: u64 = 10;
-/// Age from which rows are settled, according to the README.
+/// Age from which no more rows are committed: older pages must miss no row.
 const SETTLED_SECONDS: i64 = 30;
 
 /// A deterministic random number generator.

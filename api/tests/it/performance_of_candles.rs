@@ -26,7 +26,7 @@ fn time(value: &Value) -> Option<DateTime<Utc>> {
     value.as_str().map(|text| text.parse().expect("a time"))
 }
 
-/// A transaction as the API shows it.
+/// Returns a transaction as the API shows it.
 fn row(shown: &Value, stock: &str) -> Row {
     let is_stock = shown["sub_account_id"] == stock;
     Row {

@@ -13,7 +13,7 @@ use uuid::Uuid;
 /// Rows of each database: more than a page of a CSV.
 const ROWS: i32 = 600;
 
-/// Settings of another database.
+/// Returns the settings of another database.
 fn at(url: &str) -> DatabaseConfig {
     settings(url, PathBuf::new()).database
 }

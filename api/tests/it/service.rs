@@ -31,7 +31,7 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
-    /// Standard output of a command that succeeded.
+    /// Returns the standard output of a command that succeeded.
     #[track_caller]
     pub(crate) fn output(&self) -> &str {
         assert!(self.succeeded, "{}", self.stderr);
@@ -43,7 +43,7 @@ impl Ran {
         serde_json::from_str(self.output()).expect("JSON")
     }
 
-    /// Standard error of a command that failed.
+    /// Returns the standard error of a command that failed.
     #[track_caller]
     pub(crate) fn error(&self) -> &str {
         assert!(!self.succeeded, "{}", self.stdout);

@@ -19,7 +19,7 @@ use uuid::Uuid;
 const ROWS: i32 = 100_000;
 /// Months over which the rows are spread, few enough that an index pays off in each partition.
 const MONTHS: i32 = 5;
-/// A partition that began later is small.
+/// Partitions that began within this time are small.
 const BEGUN: chrono::Duration = chrono::Duration::days(7);
 /// Months of a long history.
 const MANY_MONTHS: i32 = 24;

@@ -1,6 +1,6 @@
 //! Every operation of the OpenAPI document returns the documented status and schema.
 
-use crate::access::{Thing, path_of, things};
+use crate::access::{Resource, path_of, resources};
 use crate::exchanges::Exchanges;
 use crate::idempotency::cases::Cases;
 use crate::openapi::{document, operations};
@@ -103,7 +103,7 @@ struct Place<'u> {
     ann: &'u User<'u>,
     root: &'u User<'u>,
     cases: Cases<'u>,
-    things: Vec<Thing>,
+    resources: Vec<Resource>,
     book: Book,
 }
 
@@ -137,7 +137,7 @@ impl Place<'_> {
             }
             ("GET", path) if !path.contains('{') => root.get(path).await,
             (method_name, path) => {
-                let own = path_of(root, &self.things, method_name, path).await;
+                let own = path_of(root, &self.resources, method_name, path).await;
                 root.send(method.clone(), &own, None).await
             }
         }
@@ -197,7 +197,7 @@ async fn every_operation_matches_the_document() {
         ann: &ann,
         root: &root,
         cases: Cases::new(&ann, &root).await,
-        things: things(&root, &book).await,
+        resources: resources(&root, &book).await,
         book,
     };
     let document = document();

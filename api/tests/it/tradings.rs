@@ -25,7 +25,7 @@ async fn real(user: &User<'_>, name: &str, deposit: &str) -> Real {
     Real { trading, account }
 }
 
-/// Returns all remaining rows of a trading.
+/// Counts all remaining rows of a trading.
 const LEFT: &str = "SELECT (SELECT count(*) FROM transactions WHERE trading_id = $1) \
     + (SELECT count(*) FROM trading_logs WHERE trading_id = $1) + (SELECT count(*) FROM tradings WHERE id = $1) \
     + (SELECT count(*) FROM sub_accounts WHERE trading_id = $1) + (SELECT count(*) FROM bots WHERE trading_id = $1) \

@@ -142,7 +142,7 @@ fn names(answer: &Answer) -> Vec<String> {
     users.map(|user| text(&user["username"])).collect()
 }
 
-/// Users with names that are hard to search for.
+/// Creates users with names that are hard to search for.
 async fn users(world: &World) -> User<'_> {
     let admin = world.admin("root").await;
     for name in ["ann", "bob", "100%", "under_score"] {

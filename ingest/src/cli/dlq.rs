@@ -39,7 +39,7 @@ struct ListArgs {
     /// Status of the dead letters
     #[arg(long, default_value = "open", value_parser = PossibleValuesParser::new(["open", "replayed", "discarded", "all"]))]
     status: String,
-    /// Largest number of dead letters (1 to 10000)
+    /// Maximum number of dead letters (1 to 10000)
     #[arg(long, default_value = "50", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: u32,
     /// Print JSON, one dead letter per line

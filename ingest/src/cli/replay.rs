@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 /// How often a watched replay is read.
 const WATCH_INTERVAL: Duration = Duration::from_millis(500);
-/// Largest number of replays in a list.
+/// Maximum number of replays in a list.
 const LISTED_MAX: u32 = 50;
 
 /// Arguments of `tiris-ingest replay`.

@@ -12,7 +12,7 @@ use uuid::Uuid;
 const CHECK_INTERVAL: Duration = Duration::from_secs(60);
 /// How often the same user is reported.
 const WARN_INTERVAL: Duration = Duration::from_secs(60 * 60);
-/// Largest number of users collected between two checks.
+/// Maximum number of users collected between two checks.
 const USERS_MAX: usize = 10_000;
 
 /// The users of a lane.

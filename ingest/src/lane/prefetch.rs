@@ -90,7 +90,7 @@ impl Prefetch {
         }
     }
 
-    /// Whether the lane has received everything that the stream holds for it now.
+    /// Returns whether the lane has received everything that the stream holds for it now.
     pub(super) async fn is_drained(&mut self) -> Result<bool> {
         let response = self.request(Request::IsDrained).await?;
         match response.await {

@@ -13,8 +13,8 @@ use tiris_store::error::Result;
 /// After this many readers in a row without a message, the next message is read by a direct get: the client may be unable
 /// to receive it.
 const FAILED_READERS_MAX: u32 = 3;
-/// Each further failure doubles the number of direct gets, up to two to this power: every message that the client cannot
-/// receive costs all lanes their connection.
+/// Each further failure doubles the number of direct gets, up to two to the power of this number: every message that the
+/// client cannot receive costs all lanes their connection.
 const SINGLES_DOUBLINGS_MAX: u32 = 6;
 
 /// Decides how many messages are read by a direct get after consecutive failures of readers.
@@ -48,7 +48,7 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// Whether a reader is open; otherwise [`Source::open`] starts behind the cursor it is given.
+    /// Returns whether a reader is open; otherwise [`Source::open`] starts behind the cursor it is given.
     pub(super) const fn is_open(&self) -> bool {
         self.prefetch.is_some()
     }
@@ -102,7 +102,7 @@ impl Source {
         Ok(items)
     }
 
-    /// Whether the open reader has delivered everything that the stream holds for this lane now.
+    /// Returns whether the open reader has delivered everything that the stream holds for this lane now.
     pub(super) async fn is_drained(&mut self) -> Result<bool> {
         match &mut self.prefetch {
             Some(prefetch) => prefetch.is_drained().await,
@@ -143,7 +143,7 @@ impl Source {
             return Ok(None);
         };
 
-        tracing::warn!(lane = %key, seq = message.stream_seq, "deliveries fail, read a single message");
+        tracing::warn!(lane = %key, seq = message.stream_seq, "deliveries fail; read a single message");
         self.failures.singles_due -= 1;
         let item = Item::parse(message, key.stream, context.bare_subjects);
         Ok(Some(item))

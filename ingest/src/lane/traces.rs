@@ -83,7 +83,8 @@ impl Traces {
     }
 }
 
-/// Header names are compared without case, because client libraries spell them differently.
+/// Returns the trace in the headers of a message. Header names are compared without case, because client libraries
+/// spell them differently.
 fn trace_of(message: &Message) -> Option<Trace> {
     if message.headers.is_empty() {
         return None;

@@ -24,7 +24,7 @@ pub(super) async fn verify(
     .await?)
 }
 
-/// Whether the settings let a lane continue after `mismatch` without an operator.
+/// Returns whether the settings let a lane continue after `mismatch` without an operator.
 pub(super) const fn is_accepted(context: &Context, mismatch: Mismatch) -> bool {
     match mismatch.remedy() {
         Remedy::Settings => false,

@@ -8,7 +8,7 @@ use tiris_domain::lane::EventStream;
 use tiris_store::error::Result;
 use tiris_store::replay_jobs::{Job, StreamProgress};
 
-/// Whether a job selects events that a stream can hold.
+/// Returns whether a job selects events that a stream can hold.
 pub(super) fn concerns(job: &Job, stream: EventStream) -> bool {
     Kind::ALL
         .into_iter()

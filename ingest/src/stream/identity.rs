@@ -59,7 +59,7 @@ pub enum Mismatch {
     },
 }
 
-/// What lets a halted lane continue.
+/// The action that lets a halted lane continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remedy {
     /// Make the stream and the settings agree.

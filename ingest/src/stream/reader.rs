@@ -256,7 +256,7 @@ impl Reader {
         self.behind
     }
 
-    /// Whether all deliveries up to the last idle check have arrived.
+    /// Returns whether all deliveries up to the last idle check have arrived.
     #[must_use]
     pub const fn is_complete(&self) -> bool {
         self.received >= self.delivered

@@ -20,12 +20,12 @@ const SAMPLE_INTERVAL: Duration = Duration::from_secs(10);
 /// How often the other tasks run, and how soon again after a failure.
 const UPKEEP_INTERVAL: Duration = Duration::from_hours(1);
 const UPKEEP_RETRY: Duration = Duration::from_mins(1);
-/// How much longer than the messages of the streams event ids are kept.
+/// How much longer event ids are kept than the messages of the streams.
 const STREAM_MARGIN: Duration = Duration::from_hours(24);
 /// Rows deleted in one transaction.
 const ROWS_AT_ONCE: u32 = 5_000;
 
-/// Works periodically.
+/// Runs all tasks periodically.
 pub(crate) async fn run(context: Context, kept: Retention) {
     let mut next_upkeep = Instant::now();
     let mut has_failed = false;
@@ -53,14 +53,14 @@ async fn all_upkeep(context: &Context, mut kept: Retention) -> bool {
         kept.event_ids = match longest_age(&context.connection).await {
             Ok(Some(longest)) => Some(age.max(longest + STREAM_MARGIN)),
             Ok(None) => {
-                tracing::warn!("event ids are kept: a stream keeps its messages for ever");
+                tracing::warn!("event ids are not deleted: a stream retains its messages forever");
                 None
             }
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(
                     error,
-                    "event ids are kept: could not read the retention of the streams"
+                    "event ids are not deleted: could not read the retention of the streams"
                 );
                 None
             }
@@ -70,7 +70,7 @@ async fn all_upkeep(context: &Context, mut kept: Retention) -> bool {
     upkeep(&context.pool, &kept).await
 }
 
-/// Returns the longest retention of the streams; None when one keeps its messages for ever.
+/// Returns the longest retention of the streams; None when one retains its messages forever.
 async fn longest_age(connection: &Connection) -> Result<Option<Duration>> {
     let mut longest = Duration::ZERO;
     for stream in EventStream::ALL {

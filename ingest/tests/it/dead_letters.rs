@@ -62,7 +62,7 @@ async fn every_bad_event_becomes_a_dead_letter(world: &World, bad: &[Bad]) -> Re
     let good = i64::try_from(bad.len().div_ceil(8))?;
     let letters = i64::try_from(bad.len())?;
     world
-        .run_until("all letters and all good events", async || {
+        .run_until("all dead letters and all good events", async || {
             world.expect_rows("dead_letters", letters).await?;
             world.expect_rows("transactions", good).await
         })
@@ -108,7 +108,7 @@ async fn a_subject_without_a_user_is_accepted_or_refused_as_set() -> Result<()> 
         .await?;
     world.send_bare(&world.btc_credit("1")).await?;
     world
-        .run_with(world.refusing(), "one letter", async || {
+        .run_with(world.refusing(), "one dead letter", async || {
             world.expect_dead_letters("BARE_SUBJECT", 1).await
         })
         .await?;

@@ -212,7 +212,7 @@ async fn a_stream_that_lost_its_tail_halts_its_lanes() -> Result<()> {
     restore(&mut world, &backup).await?;
     is_halted(&world, &worker, TAIL_LOST, before).await?;
 
-    // Once longer than the cursor again, the stream is detected by its message at the cursor.
+    // When the stream has grown past the cursor again, its message at the cursor differs.
     send_credits_again(&world, 6).await?;
     is_halted(&world, &worker, OTHER_MESSAGE, before).await?;
 

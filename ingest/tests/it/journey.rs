@@ -180,7 +180,7 @@ fn transaction(line: &str) -> Option<Uuid> {
     id.trim().parse().ok()
 }
 
-/// A price that swings, so that its averages cross often; in whole hundred-millionths.
+/// Returns candles whose price swings, so that its averages cross often; in whole hundred-millionths.
 fn candles() -> Result<String> {
     let mut file = "time,open,high,low,close,volume\n".to_owned();
     let mut state: i64 = 12_345;

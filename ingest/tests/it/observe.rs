@@ -40,7 +40,7 @@ fn lines(process: &Process, text: &str) -> Result<Vec<Value>> {
         .collect()
 }
 
-/// Whether a line repeats a notice of the server about a statement.
+/// Returns whether a line repeats a notice of the server about a statement.
 fn is_notice(line: &Value) -> bool {
     line["metadata"]["target"] == "sqlx::postgres::notice"
 }
@@ -162,7 +162,7 @@ fn logs_no_secret(process: &Process, system: &System) -> Result<()> {
     Ok(())
 }
 
-/// publish -> batch -> commit -> statement, and over NATS to the live stream.
+/// Checks the spans: publish -> batch -> commit -> statement, and over NATS to the live stream.
 fn spans_of_a_bot(spans: &[Span]) -> Result<()> {
     let batch = only(spans, "batch", |span| {
         span.name == "batch" && span.trace == BOT.id
@@ -197,7 +197,7 @@ fn spans_of_two_bots(spans: &[Span]) -> Result<()> {
     Ok(())
 }
 
-/// request -> statement, under the trace the portal began.
+/// Checks the spans: request -> statement, under the trace the portal began.
 fn spans_of_the_portal(spans: &[Span]) -> Result<()> {
     let request = only(spans, "request", |span| span.name == "POST /v1/tradings")?;
     ensure!(request.trace == PORTAL.id, "{request:?}");

@@ -11,7 +11,7 @@ use tiris_testing::{eventually, grow_history};
 
 const POSTINGS: i32 = 11_000;
 const PIECE: u32 = 2_000;
-/// Rows of the trading, without the audit trail and the dead letters.
+/// Counts the rows of the trading, without the audit trail and the dead letters.
 const LEFT: &str = "SELECT (SELECT count(*) FROM transactions) + (SELECT count(*) FROM trading_logs) \
     + (SELECT count(*) FROM holds) + (SELECT count(*) FROM sub_accounts) + (SELECT count(*) FROM tradings)";
 

@@ -86,7 +86,7 @@ async fn applies_nothing_past_the_cursor_of_a_lane() -> Result<()> {
     Ok(())
 }
 
-/// A credit and a signal that are missing.
+/// Publishes a credit and a signal that are missing.
 async fn missing_credit_and_signal(world: &World) -> Result<()> {
     world.lane().await?;
     for lane in 0..=LANES {

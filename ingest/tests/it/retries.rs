@@ -10,7 +10,7 @@ use tiris_ingest::lane::Lane;
 use tiris_store::dead_letters;
 use uuid::Uuid;
 
-/// Steps until a condition holds, at most; each waits a second at most.
+/// Maximum number of steps until a condition holds; each waits at most a second.
 const STEPS_MAX: u32 = 60;
 
 /// Waits in seconds before each retry.

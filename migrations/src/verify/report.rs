@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Most examples of one kind; further violations are only counted.
+/// Maximum number of examples of one kind; further violations are only counted.
 const EXAMPLES_PER_KIND: usize = 20;
 
 /// The kind of a violation.

@@ -189,7 +189,7 @@ states! {
         Binance = "binance",
         /// Kraken
         Kraken = "kraken",
-        /// Gate
+        /// Gate.io
         Gate = "gate",
         /// Coinbase
         Coinbase = "coinbase",
@@ -275,9 +275,9 @@ states! {
 
     /// The advice of a bot's strategy.
     SignalType {
-        /// Buy.
+        /// Buy the asset.
         Buy = "buy",
-        /// Sell.
+        /// Sell the asset.
         Sell = "sell",
         /// Do nothing.
         Hold = "hold",
@@ -287,11 +287,11 @@ states! {
     Severity {
         /// No action is needed.
         Low = "low",
-        /// It should be looked at.
+        /// It needs attention.
         Medium = "medium",
-        /// It should be looked at soon.
+        /// It needs attention soon.
         High = "high",
-        /// It should be looked at immediately.
+        /// It needs attention immediately.
         Critical = "critical",
     }
 
@@ -309,7 +309,7 @@ states! {
 }
 
 impl ExchangeType {
-    /// Whether an API key of this exchange has a passphrase.
+    /// Returns whether an API key of this exchange has a passphrase.
     #[must_use]
     pub const fn has_passphrase(self) -> bool {
         matches!(self, Self::Coinbase | Self::Okx)
@@ -317,7 +317,7 @@ impl ExchangeType {
 }
 
 impl TradingStatus {
-    /// Whether the trading exists for its owner.
+    /// Returns whether the trading exists for its owner.
     #[must_use]
     pub const fn is_living(self) -> bool {
         matches!(self, Self::Active | Self::Paused)

@@ -14,7 +14,7 @@ use tiris_domain::ids::UserId;
 const PING_INTERVAL: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Most traces in one message.
+/// Maximum number of traces in one message.
 const TRACES_MAX: usize = 16;
 
 /// Returns the connect options common to all clients.

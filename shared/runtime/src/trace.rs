@@ -42,7 +42,7 @@ impl Trace {
     }
 
     /// Continues the trace that the headers name; None when they name none. Its id is the request id when that is
-    /// well-formed, else the id of the trace context.
+    /// well-formed, otherwise the id of the trace context.
     #[must_use]
     pub fn of_headers(request_id: Option<&str>, traceparent: Option<&str>) -> Option<Self> {
         let parent = traceparent.and_then(TraceContext::parse);

@@ -32,7 +32,7 @@ pub struct Heartbeat {
     pub info: Map<String, Value>,
 }
 
-/// Most components of a user's bots over all tradings, so that arbitrary names cannot fill the table.
+/// Maximum number of components of a user's bots over all tradings, so that arbitrary names cannot fill the table.
 pub const COMPONENTS_PER_USER_MAX: i64 = 1_000;
 
 /// Stores the heartbeats that are newer than the stored ones, per user, trading and component. Those of components beyond

@@ -8,7 +8,7 @@ use tiris_domain::states::{BotStatus, State, TradingStatus, TradingType, UserSta
 /// The number of users with a status.
 #[derive(Clone, Copy, Debug, sqlx::FromRow)]
 pub struct UserCount {
-    /// The status.
+    /// The status of the counted users.
     #[sqlx(try_from = "String")]
     pub status: UserStatus,
     /// Number of rows.
@@ -18,10 +18,10 @@ pub struct UserCount {
 /// The number of tradings with a type and status.
 #[derive(Clone, Copy, Debug, sqlx::FromRow)]
 pub struct TradingCount {
-    /// The type.
+    /// The type of the counted tradings.
     #[sqlx(try_from = "String")]
     pub kind: TradingType,
-    /// The status.
+    /// The status of the counted tradings.
     #[sqlx(try_from = "String")]
     pub status: TradingStatus,
     /// Number of rows.

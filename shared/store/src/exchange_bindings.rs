@@ -49,9 +49,9 @@ pub struct NewBinding<'a> {
     pub user: UserId,
     /// Unique among the living bindings of the owner.
     pub name: &'a Name,
-    /// The exchange.
+    /// The exchange that issued the credentials.
     pub exchange_type: ExchangeType,
-    /// The credentials.
+    /// The encrypted credentials.
     pub credentials: SealedCredentials,
     /// Free JSON.
     pub info: &'a Info,

@@ -106,7 +106,7 @@ pub struct Report {
     pub reason: Option<String>,
     /// Uncommitted messages, if known.
     pub lag_messages: Option<u64>,
-    /// Whether the messages are counted; else the number is an upper bound.
+    /// Whether the messages are counted; otherwise the number is an upper bound.
     pub lag_exact: bool,
     /// Age of the oldest uncommitted message, if known.
     pub lag_age: Option<Duration>,

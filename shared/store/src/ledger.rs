@@ -1,7 +1,7 @@
 //! The one writer of the books, used by REST (a batch of one) and by ingest (a batch of many).
 //!
 //! It claims event ids, locks accounts in id order, folds the pure ledger over a batch, and writes postings, logs, holds
-//! and balances in constant SQL, a few statements a batch whatever its size. Everything happens in the caller's
+//! and balances in constant SQL, a few statements per batch whatever its size. Everything happens in the caller's
 //! transaction, which ends with [`assert_fresh`].
 
 mod cause;

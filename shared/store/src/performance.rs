@@ -44,7 +44,7 @@ const USUAL_QUOTE: &str = "SELECT quote_symbol FROM transactions \
 pub struct Question {
     /// The owner of the trading.
     pub user: UserId,
-    /// The trading.
+    /// The trading to measure.
     pub trading: TradingId,
     /// The range of event times.
     pub period: Period,

@@ -72,7 +72,7 @@ pub struct LaneFigures {
     pub status_reason: Option<String>,
     /// Messages that are not done; `None` before the first report.
     pub lag_messages: Option<i64>,
-    /// Whether the messages are counted; else the number is an upper bound.
+    /// Whether the messages are counted; otherwise the number is an upper bound.
     pub lag_exact: Option<bool>,
     /// Age of the oldest message that is not done, in seconds; `None` when unknown.
     pub lag_seconds: Option<Decimal>,

@@ -17,7 +17,7 @@ const DERIVED_USERNAME_CHARS_MAX: usize = 64;
 /// A user to insert.
 #[derive(Clone, Copy, Debug)]
 pub struct NewUser<'a> {
-    /// The username if it is free; else the prefix of the username.
+    /// The username if it is free; otherwise the prefix of the username.
     pub wanted: &'a str,
     /// Full name.
     pub full_name: &'a str,

@@ -13,7 +13,7 @@ pub fn free_port() -> Result<u16> {
     Ok(listener.local_addr()?.port())
 }
 
-/// Returns `wanted` when it is free, else another free port.
+/// Returns `wanted` when it is free, otherwise another free port.
 pub fn free_port_or(wanted: u16) -> Result<u16> {
     // Also checked on all addresses, which detects a server on any of them.
     let free = TcpListener::bind((Ipv4Addr::LOCALHOST, wanted)).is_ok()

@@ -106,13 +106,17 @@ impl Process {
                 return Ok(status);
             }
             if Instant::now() >= deadline {
-                bail!("{} still runs after {} s", self.name, limit.as_secs_f32());
+                bail!(
+                    "{} is still running after {} s",
+                    self.name,
+                    limit.as_secs_f32()
+                );
             }
             tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
-    /// Sends SIGTERM and waits at most `limit` for the end; fails when the process still runs.
+    /// Sends SIGTERM and waits at most `limit` for the end; fails when the process is still running.
     pub async fn terminate(&mut self, limit: Duration) -> Result<ExitStatus> {
         self.signal(Signal::SIGTERM)?;
         self.wait(limit).await

@@ -22,7 +22,7 @@ pub struct PgTools {
 
 /// Finds PostgreSQL 15 or newer; with `major`, exactly that version.
 ///
-/// Searches only `TIRIS_PG_BIN` when it is set, else PATH, the folders of Debian and Red Hat (newest first) and Homebrew.
+/// Searches only `TIRIS_PG_BIN` when it is set, otherwise PATH, the folders of Debian and Red Hat (newest first) and Homebrew.
 pub fn find_postgres(major: Option<u32>) -> Result<PgTools> {
     let mut seen = Vec::new();
     for folder in postgres_folders() {
@@ -106,7 +106,7 @@ fn postgres_in(folder: &Path) -> Option<PgTools> {
 
 /// Finds `nats-server` 2.12 or newer.
 ///
-/// Checks only `TIRIS_NATS_SERVER` when it is set, else PATH, Homebrew and the `bin` of the development folder.
+/// Checks only `TIRIS_NATS_SERVER` when it is set, otherwise PATH, Homebrew and the `bin` of the development folder.
 pub fn find_nats_server() -> Result<PathBuf> {
     let candidates = match setting("TIRIS_NATS_SERVER") {
         Some(program) => vec![program],

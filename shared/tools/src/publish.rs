@@ -6,7 +6,7 @@ use async_nats::jetstream::context::PublishAckFuture;
 use bytes::Bytes;
 use std::collections::VecDeque;
 
-/// The most publishes without an acknowledgement.
+/// The maximum number of publishes without an acknowledgement.
 const IN_FLIGHT_MAX: usize = 1_000;
 
 /// Publishes messages in order and expects an acknowledgement of each.

@@ -37,7 +37,7 @@ pub fn ready_url(admin_port: u16) -> String {
 /// A running service on a free admin port.
 #[derive(Debug)]
 pub struct Service {
-    /// The process.
+    /// The process of the service.
     pub process: Process,
     admin_port: u16,
 }

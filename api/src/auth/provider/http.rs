@@ -20,7 +20,7 @@ const LIMITS: Limits = Limits {
 /// The HTTP client of a provider.
 #[derive(Clone)]
 pub(super) struct ProviderHttp {
-    /// The name in errors.
+    /// The name of the provider in errors.
     pub(super) provider: &'static str,
     pub(super) outgoing: Outgoing,
 }

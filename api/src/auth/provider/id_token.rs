@@ -31,7 +31,7 @@ pub(super) struct Claims {
 }
 
 impl Claims {
-    /// Some providers send a string.
+    /// Returns whether the provider has verified the address; some providers send a string.
     pub(super) fn is_email_verified(&self) -> bool {
         self.email_verified == Value::Bool(true) || self.email_verified == "true"
     }

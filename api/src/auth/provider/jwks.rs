@@ -31,7 +31,8 @@ struct Cache {
 }
 
 impl Cache {
-    /// OpenID Connect allows a token without a key id when the provider has only one key.
+    /// Returns the cached key with this id. OpenID Connect allows a token without a key id when the provider has only
+    /// one key.
     fn trusted(&self, id: Option<&str>, now: Instant) -> Option<&DecodingKey> {
         let key = match id {
             Some(id) => self.keys.get(id),
@@ -84,7 +85,7 @@ impl Jwks {
     async fn fetch(&self) -> Result<HashMap<String, DecodingKey>> {
         let CallResponse { status, body } = self.http.get(&self.url).await?;
         if !status.is_success() {
-            let why = format!("its keys: it returns {status}");
+            let why = format!("the request for its keys returns {status}");
             return Err(self.http.unavailable(why));
         }
 

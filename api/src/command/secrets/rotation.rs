@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 /// Rows per query.
 const PAGE: i64 = 100;
-/// Most unreadable rows that are listed.
+/// Maximum number of unreadable rows that are listed.
 const NAMED_MAX: usize = 20;
 
 /// A table with columns of ciphertexts.

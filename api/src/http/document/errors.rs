@@ -27,7 +27,7 @@ pub(super) fn table() -> String {
     )
 }
 
-/// One problem of each kind that a response can report.
+/// Returns one problem of each kind that a response can report.
 fn problems() -> impl Iterator<Item = Problem> {
     const FIELD: &str = "named in `details`";
     let conflicts = [
@@ -103,7 +103,7 @@ mod tests {
     use serde_json::Value;
     use std::collections::BTreeSet;
 
-    /// Codes that no operation documents: one of routes, one of events only.
+    /// Codes that no operation documents: the first is returned for unknown methods, the second only for events.
     const UNDOCUMENTED: [&str; 2] = ["METHOD_NOT_ALLOWED", "UNLOCK_EXCEEDS_LOCKED"];
 
     #[test]

@@ -29,7 +29,7 @@ pub(super) fn describe(document: &mut Value) {
     }
 }
 
-/// The names of all schemas within request bodies.
+/// Returns the names of all schemas within request bodies.
 fn request_schemas(document: &Value) -> BTreeSet<String> {
     let items = document["paths"]
         .as_object()
@@ -95,7 +95,8 @@ fn allow_null_for_absence(schema: &mut Value) {
     }
 }
 
-/// `nullable` has a meaning only beside `type`; elsewhere null must be one of several choices.
+/// Adds null to the choices of a property: `nullable` has a meaning only beside `type`; elsewhere null must be one of
+/// several choices.
 fn add_null_choice(property: &mut Value) {
     if property.get("type").is_some() {
         return;

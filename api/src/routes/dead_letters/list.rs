@@ -28,8 +28,8 @@ struct DeadLetterPage {
 impl ListDeadLetters {
     /// List dead letters
     ///
-    /// Dead letters are events that could not be applied. Returns a page of the caller's own, for admins of all users,
-    /// newest first. Payloads over 8 KiB are left out; get a dead letter by its id for the whole payload.
+    /// Dead letters are events that could not be applied. Returns a page of the caller's dead letters (for admins: of all
+    /// users), newest first. Payloads over 8 KiB are left out; get a dead letter by its id for the whole payload.
     #[oai(path = "/", method = "get", operation_id = "listDeadLetters")]
     async fn list(
         &self,

@@ -72,7 +72,7 @@ pub(super) struct DeadLetter {
 }
 
 impl DeadLetter {
-    /// The whole dead letter. Only admins see the details of an internal error and the resolution.
+    /// Returns the whole dead letter. Only admins see the details of an internal error and the resolution.
     pub(super) fn from_row(row: Model, is_admin: bool) -> Result<Self> {
         let (payload, payload_base64) = match String::from_utf8(row.payload) {
             Ok(text) => (Some(text), None),
@@ -116,7 +116,7 @@ impl DeadLetter {
         })
     }
 
-    /// The dead letter in a list, without a long payload.
+    /// Returns the dead letter in a list, without a long payload.
     pub(super) fn of_list(row: Model, is_admin: bool) -> Result<Self> {
         let is_long = row.payload.len() > LISTED_BYTES_MAX;
         let mut letter = Self::from_row(row, is_admin)?;

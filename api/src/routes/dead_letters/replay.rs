@@ -69,7 +69,7 @@ impl ReplayDeadLetters {
     /// Replay all dead letters that match a filter
     ///
     /// Admins only. Tries at most 200 dead letters in stream order (a dry run: 100); continue with `next_cursor`. Each
-    /// one is a transaction of its own, so an interrupted request can be repeated, with the same `Idempotency-Key` too.
+    /// one is a transaction of its own, so an interrupted request can be repeated, also with the same `Idempotency-Key`.
     #[oai(path = "/replay", method = "post", operation_id = "replayDeadLetters")]
     async fn replay_many(
         &self,

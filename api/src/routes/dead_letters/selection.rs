@@ -72,7 +72,7 @@ pub(super) struct Selection {
 }
 
 impl Selection {
-    /// The filter of the store.
+    /// Returns the filter for the store.
     pub(super) fn filter(&self) -> Result<Filter> {
         let text = |name: &Option<Field<Name>>| name.as_ref().map(|name| name.0.to_string());
         let time = |time: &Option<Field<Moment>>| time.as_ref().map(|time| time.0.time());
@@ -97,7 +97,7 @@ impl Selection {
         Ok(filter)
     }
 
-    /// For the audit trail.
+    /// Returns the filter as the audit trail records it.
     pub(super) fn as_json(&self) -> Value {
         self.to_json().unwrap_or_else(|| Value::Object(Map::new()))
     }

@@ -34,12 +34,12 @@ pub(super) async fn lock<P>(
     Ok(row)
 }
 
-/// An entry of the audit trail about a binding.
+/// Returns an entry of the audit trail about a binding.
 pub(super) fn binding_action(name: &str, id: BindingId) -> Action<'_> {
     action(name, "exchange_binding", id)
 }
 
-/// A binding in the audit trail.
+/// Returns a binding in the audit trail.
 pub(super) fn summary(row: &Model) -> Value {
     json!({
         "name": row.name,

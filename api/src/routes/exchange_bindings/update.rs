@@ -57,7 +57,7 @@ struct CredentialsChange {
 }
 
 impl CredentialsChange {
-    /// Whether anything changes, so that an earlier verification no longer holds.
+    /// Returns whether anything changes, so that an earlier verification no longer holds.
     fn is_any(&self) -> bool {
         self.exchange_type.is_some() || self.given.any().is_some()
     }

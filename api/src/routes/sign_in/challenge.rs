@@ -15,7 +15,7 @@ const HASH_CHARS: usize = 43;
 pub(super) struct Challenge(String);
 
 impl Challenge {
-    /// A challenge for examples, which is not checked.
+    /// Returns a challenge for examples, which is not checked.
     pub(super) fn from_static(text: &'static str) -> Self {
         Self(text.to_owned())
     }

@@ -27,8 +27,8 @@ impl GetPastBalance {
     /// Get the balance of a sub-account at a past moment
     ///
     /// By `recorded` time this is the balance `GET /v1/sub-accounts/{id}` returned at that moment; before the oldest
-    /// transaction still kept, the balance that transaction started from. By `event` time it is the current balance less
-    /// everything that happened later. Use `event` for backtests, which book years of events within a minute.
+    /// stored transaction, it is the balance that transaction started from. By `event` time it is the current balance
+    /// minus everything that happened later. Use `event` for backtests, which book years of events within a minute.
     #[oai(path = "/:id/balance", method = "get", operation_id = "getPastBalance")]
     async fn balance(
         &self,

@@ -50,7 +50,7 @@ struct Moved {
 }
 
 impl MoneyMove {
-    /// The first deposit to a new sub-account, unless there is no amount or it is zero.
+    /// Returns the first deposit to a new sub-account, unless there is no amount or it is zero.
     pub(in crate::routes) fn initial_deposit(
         amount: Option<Field<Amount>>,
         event_time: Option<Field<Moment>>,

@@ -37,7 +37,7 @@ impl UpdateSubAccount {
     /// Update the name or free JSON of a sub-account
     ///
     /// Absent fields stay as they are; unknown fields, `balance` among them, are rejected. With `If-Match` the update
-    /// applies only to the version with that `ETag`, else it fails with `STALE_VERSION`.
+    /// applies only to the version with that `ETag`, otherwise it fails with `STALE_VERSION`.
     #[oai(path = "/:id", method = "put", operation_id = "updateSubAccount")]
     async fn update(
         &self,

@@ -99,7 +99,7 @@ impl NewTradingLog {
     }
 }
 
-/// The accounts whose balance has changed, each once.
+/// Returns the accounts whose balance has changed, each once.
 fn touched(applied: &Applied) -> Vec<AccountId> {
     let postings = applied.postings.iter();
     let accounts: BTreeSet<AccountId> = postings.map(|(_, posting)| posting.account).collect();
@@ -117,9 +117,9 @@ impl CreateTradingLog {
     /// | `deposit`, `withdraw` | changes the balance of one sub-account | `account_id`, `currency`, `amount` |
     /// | any other | none: the log is a note | any |
     ///
-    /// Account ids come from `GET /v1/sub-accounts`; `stock` and `currency` must be the symbols of their accounts, else
-    /// the call fails with `SYMBOL_MISMATCH`. `volume`, `fee` and `amount` have at most 12 decimal places. `fee` is in
-    /// units of the currency, or of the asset of `fee_account_id`; `quote_amount` replaces `price * volume` as the cost.
+    /// Account ids come from `GET /v1/sub-accounts`; `stock` and `currency` must be the symbols of their accounts,
+    /// otherwise the call fails with `SYMBOL_MISMATCH`. `volume`, `fee` and `amount` have at most 12 decimal places.
+    /// `fee` is in units of the currency, or of the asset of `fee_account_id`; `quote_amount` replaces `price * volume` as the cost.
     /// All transactions of a trade are booked before the call returns, or none. Where money moves, unknown fields are
     /// rejected.
     #[oai(path = "/", method = "post", operation_id = "createTradingLog")]

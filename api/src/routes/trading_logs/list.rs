@@ -88,7 +88,7 @@ impl ListTradingLogs {
     }
 }
 
-/// The trading logs of a user, without those of tradings that are being purged.
+/// Returns the trading logs of a user, without those of tradings that are being purged.
 pub(super) fn owned(user: UserId) -> Select<Entity> {
     Entity::find()
         .filter(Column::UserId.eq(user.0))

@@ -38,7 +38,7 @@ pub(super) enum NewTradingType {
 }
 
 impl NewTradingType {
-    /// The exchange of the private binding that is created with the trading.
+    /// Returns the exchange of the private binding that is created with the trading.
     const fn exchange(self) -> Option<ExchangeType> {
         match self {
             Self::Binance => Some(ExchangeType::Binance),

@@ -105,7 +105,7 @@ impl Trading {
     }
 }
 
-/// The tradings of a user that are not deleted.
+/// Returns the tradings of a user that are not deleted.
 pub(super) fn living(user: UserId) -> Select<Entity> {
     let living = [TradingStatus::Active, TradingStatus::Paused].map(TradingStatus::as_str);
 
@@ -114,7 +114,7 @@ pub(super) fn living(user: UserId) -> Select<Entity> {
         .filter(Column::Status.is_in(living))
 }
 
-/// Rows whose trading is not being purged: they disappear at once, though the purge removes them later.
+/// Selects rows whose trading is not being purged: they disappear at once, though the purge removes them later.
 pub(in crate::routes) fn not_purged<C: ColumnTrait>(trading: C, user: UserId) -> Condition {
     let purged = Entity::find()
         .select_only()

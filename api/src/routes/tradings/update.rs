@@ -45,9 +45,9 @@ impl Example for TradingChange {
 impl UpdateTrading {
     /// Update a trading
     ///
-    /// Absent fields stay as they are. `paused` tells the bot to stop; events of a paused trading are still applied. The
+    /// Absent fields stay as they are. `paused` signals the bot to stop; events of a paused trading are still applied. The
     /// type cannot be changed, and the history stays when the binding changes. With `If-Match` the update applies only
-    /// to the version with that `ETag`, else it fails with `STALE_VERSION`.
+    /// to the version with that `ETag`, otherwise it fails with `STALE_VERSION`.
     #[oai(path = "/:id", method = "put", operation_id = "updateTrading")]
     async fn update(
         &self,

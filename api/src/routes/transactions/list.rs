@@ -35,7 +35,7 @@ impl ListTransactions {
     /// Returns a page of transactions, newest first; all given filters must match. With `Accept: text/csv` the response
     /// is a CSV file (RFC 4180) with a header row and all matching transactions, without limit, and `limit`, `cursor`,
     /// `offset` and `include_total` have no effect. Texts that a spreadsheet would run as a formula, because they begin
-    /// with `=`, `+`, `-` or `@`, get a leading apostrophe. A user can run a few exports at once; one more fails with
+    /// with `=`, `+`, `-` or `@`, get a leading apostrophe. A user can run a few exports at once; a further one fails with
     /// `RATE_LIMITED`.
     #[oai(path = "/", method = "get", operation_id = "listTransactions")]
     async fn list(

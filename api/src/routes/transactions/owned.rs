@@ -7,7 +7,7 @@ use tiris_store::entity::transactions::{Column, Entity, Model};
 /// The order of lists: by time, then by id.
 pub(super) const ORDER: (Column, Column) = (Column::Timestamp, Column::Id);
 
-/// The transactions of a user, without those of tradings that are being purged.
+/// Returns the transactions of a user, without those of tradings that are being purged.
 pub(super) fn owned(user: UserId) -> Select<Entity> {
     Entity::find()
         .filter(Column::UserId.eq(user.0))

@@ -46,7 +46,7 @@ impl UpdateMe {
     /// Update the current user
     ///
     /// Absent fields stay as they are. The e-mail address comes from the identity provider and cannot be changed. With
-    /// `If-Match` the update applies only to the version with that `ETag`, else it fails with `STALE_VERSION`.
+    /// `If-Match` the update applies only to the version with that `ETag`, otherwise it fails with `STALE_VERSION`.
     #[oai(path = "/me", method = "put", operation_id = "updateMe")]
     async fn update(
         &self,
@@ -84,7 +84,8 @@ impl UpdateMe {
     }
 }
 
-/// The changes for the audit trail. Free JSON may hold anything, so only its replacement is recorded.
+/// Returns the changes as the audit trail records them. Free JSON may hold anything, so only its replacement is
+/// recorded.
 fn recorded(changes: &Changes) -> Value {
     let replaced = |info: &Option<Info>| info.as_ref().map(|_| "replaced");
     let mut fields = json!({

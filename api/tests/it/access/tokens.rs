@@ -74,7 +74,7 @@ fn pem(file: &Path) -> EncodingKey {
     EncodingKey::from_ed_pem(&bytes).expect("a key")
 }
 
-/// An ended session of the user.
+/// Creates an ended session of the user.
 async fn ended_session(world: &World, user: &User<'_>) -> uuid::Uuid {
     let ended = world.session(user.id).await;
     let revoke = "UPDATE sessions SET revoked_at = now() WHERE id = $1";
@@ -82,7 +82,7 @@ async fn ended_session(world: &World, user: &User<'_>) -> uuid::Uuid {
     ended
 }
 
-/// Invalid tokens, each with its fault.
+/// Returns invalid tokens, each with its fault.
 pub(crate) async fn wrong_tokens(user: &User<'_>) -> Vec<(&'static str, String)> {
     let world = user.world;
     let forger = Forger::new(user);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tiris_testing::eventually;
 use tokio::sync::Semaphore;
 
-/// A world with exchanges that verifies changed credentials at once or only on request.
+/// Starts a world with exchanges that verifies changed credentials at once or only on request.
 async fn world(verifies_changes: bool) -> (World, Exchanges) {
     let exchanges = Exchanges::start().await;
     let settings = exchanges.settings(verifies_changes);

@@ -38,13 +38,15 @@ pub(crate) async fn store_letter(
         reason: "a test".to_owned(),
     };
     let mut connection = user.world.pool().acquire().await.expect("a connection");
-    insert(&mut connection, &[letter]).await.expect("a letter");
+    insert(&mut connection, &[letter])
+        .await
+        .expect("a dead letter");
 
     sqlx::query_scalar("SELECT id FROM dead_letters WHERE stream_seq = $1")
         .bind(seq)
         .fetch_one(&mut *connection)
         .await
-        .expect("the letter")
+        .expect("the dead letter")
 }
 
 /// Stores the event of a withdrawal that the ledger rejected.

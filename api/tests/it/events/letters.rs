@@ -83,7 +83,7 @@ async fn users_read_their_dead_letters_and_admins_all() {
     wrong.assert_error(400, "INVALID_VALUE");
 }
 
-/// The replay path of a new dead letter that withdraws this amount.
+/// Stores a dead letter that withdraws this amount, and returns the path of its replay.
 async fn replay_of(user: &User<'_>, book: &Book, amount: &str) -> String {
     let id = store_rejected(user, book, 1, amount).await;
     format!("{LETTERS}/{id}/replay")

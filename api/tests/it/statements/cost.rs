@@ -61,7 +61,8 @@ async fn lists_need_the_same_statements_for_any_number_of_rows() {
     assert_eq!(few, many);
 }
 
-/// Most blocks read for a page of ten rows, each in another block, with its lookups; the accounts have thousands.
+/// Maximum number of blocks read for a page of ten rows, each in another block, with its lookups; the accounts have
+/// thousands of blocks.
 const PAGE_BLOCKS_MAX: u64 = 100;
 
 /// More executions than PostgreSQL needs before it may choose a generic plan.

@@ -14,7 +14,7 @@ use tiris_runtime::crypto::EncryptionConfig;
 /// A rate limit per minute that no test reaches.
 const RATE: u32 = 1_000_000;
 
-/// Settings with free ports and without a log.
+/// Returns settings with free ports and without a log.
 pub(crate) fn settings(database_url: &str, key_file: PathBuf) -> Settings {
     Settings {
         drain_lead: Duration::ZERO,

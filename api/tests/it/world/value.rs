@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// The string in a value.
+/// Returns the string in a value.
 #[track_caller]
 pub(crate) fn text(value: &Value) -> String {
     value

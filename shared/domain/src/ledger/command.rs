@@ -17,7 +17,7 @@ pub struct Belief {
 /// A credit, debit, deposit or withdrawal of one account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Movement {
-    /// The account.
+    /// The account whose balance changes.
     pub account: AccountId,
     /// The asset; must be the account's.
     pub asset: Asset,
@@ -65,7 +65,7 @@ pub struct Trade {
 /// An amount to lock or unlock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hold {
-    /// The account.
+    /// The account whose hold changes.
     pub account: AccountId,
     /// The asset; must be the account's.
     pub asset: Asset,
@@ -84,13 +84,13 @@ pub enum Command {
     Trade(Trade),
     /// Increases the hold of an order; the balance does not change.
     Lock(Hold),
-    /// Decreases the hold of an order: at most to zero if the order is named, else exactly.
+    /// Decreases the hold of an order: at most to zero if the order is named, otherwise exactly.
     Unlock(Hold),
     /// Releases the rest of an order's hold, because the order was cancelled or failed.
     Release {
-        /// The account.
+        /// The account with the hold.
         account: AccountId,
-        /// The order.
+        /// The order whose hold is released.
         order: OrderId,
     },
     /// Changes no balance; a named account must exist and belong to the trading.

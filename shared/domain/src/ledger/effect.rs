@@ -9,7 +9,7 @@ use crate::states::Direction;
 /// The new amount of one hold; zero removes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HoldChange {
-    /// The account.
+    /// The account with the hold.
     pub account: AccountId,
     /// The order; `None` is the unnamed hold.
     pub order: Option<OrderId>,
@@ -20,7 +20,7 @@ pub struct HoldChange {
 /// A change of one balance, a row of `transactions`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Posting {
-    /// The account.
+    /// The account whose balance changes.
     pub account: AccountId,
     /// Credit or debit.
     pub direction: Direction,

@@ -19,17 +19,17 @@ const OTHER_USER: UserId = UserId(Uuid::from_u128(0x101));
 const TRADING: TradingId = TradingId(Uuid::from_u128(0x200));
 const OTHER_TRADING: TradingId = TradingId(Uuid::from_u128(0x201));
 
-/// 10 BTC.
+/// Holds 10 BTC.
 const STOCK: AccountId = AccountId(Uuid::from_u128(1));
-/// 1000 USDT.
+/// Holds 1000 USDT.
 const CURRENCY: AccountId = AccountId(Uuid::from_u128(2));
-/// 5 BNB.
+/// Holds 5 BNB.
 const THIRD: AccountId = AccountId(Uuid::from_u128(3));
-/// 1000 USDT in another trading of the owner.
+/// Holds 1000 USDT in another trading of the owner.
 const ELSEWHERE: AccountId = AccountId(Uuid::from_u128(4));
-/// 1000 USDT of another user.
+/// Holds 1000 USDT of another user.
 const FOREIGN: AccountId = AccountId(Uuid::from_u128(5));
-/// Not in the book.
+/// An account that is not in the book.
 const ABSENT: AccountId = AccountId(Uuid::from_u128(6));
 
 fn number(text: &str) -> Number {

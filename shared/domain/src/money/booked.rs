@@ -17,7 +17,7 @@ pub(super) const UNITS_LIMIT: i128 = 10i128.pow(MONEY_PLACES + MONEY_INTEGER_DIG
 pub struct Money(i128);
 
 impl Money {
-    /// Zero.
+    /// No money.
     pub const ZERO: Self = Self(0);
     /// One whole unit.
     pub const ONE: Self = Self(UNITS_PER_ONE);

@@ -1,6 +1,6 @@
 //! The accepted spelling of numbers.
 
-/// Most digits of a written number, also in free JSON.
+/// Maximum number of digits of a written number, also in free JSON.
 pub const NUMBER_DIGITS_MAX: usize = 40;
 /// Largest magnitude of a written exponent.
 pub const NUMBER_EXPONENT_MAX: u8 = 64;

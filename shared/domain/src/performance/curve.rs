@@ -3,15 +3,15 @@
 use super::exact::Exact;
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// Most points of a curve.
+/// Maximum number of points of a curve.
 pub const POINTS_MAX: usize = 10_000;
 
 /// The length of the intervals of a history, which begin at full hours or days in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interval {
-    /// An hour.
+    /// A full hour, UTC.
     Hour,
-    /// A day.
+    /// A full day, UTC.
     Day,
 }
 

@@ -5,9 +5,9 @@ use bigdecimal::num_bigint::BigInt;
 use bigdecimal::{BigDecimal, Signed, Zero};
 use std::fmt;
 
-/// Fewest digits of a quotient that does not end before, far more than a float has.
+/// Minimum number of digits of a quotient that does not terminate earlier, far more than a float has.
 pub(super) const DIGITS: u64 = 40;
-/// Most digits of a quotient, without which chained quotients would become longer and longer.
+/// Maximum number of digits of a quotient, without which chained quotients would become longer and longer.
 const DIGITS_MAX: u64 = 60;
 
 /// An exact decimal.

@@ -8,7 +8,7 @@ use crate::ledger::Asset;
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// The shortest period with an annual return.
-const ANNUALISED_MIN: TimeDelta = TimeDelta::days(7);
+const ANNUALIZED_MIN: TimeDelta = TimeDelta::days(7);
 /// A year of 365.25 days.
 const YEAR: TimeDelta = TimeDelta::hours(8_766);
 
@@ -58,7 +58,7 @@ impl Performance {
         let finite = |figure: Option<f64>| figure.filter(|figure| figure.is_finite());
         Self {
             time_weighted_return: finite(Some(unit.minus(&Exact::one()).nearest())),
-            cagr: finite(annualised(unit, end - start)),
+            cagr: finite(annualized(unit, end - start)),
             volatility: finite(spread.volatility),
             sharpe: finite(spread.sharpe),
             sortino: finite(spread.sortino),
@@ -73,8 +73,8 @@ impl Performance {
     clippy::float_arithmetic,
     reason = "a root of any degree has no exact decimal"
 )]
-fn annualised(unit: &Exact, time: TimeDelta) -> Option<f64> {
-    if time < ANNUALISED_MIN {
+fn annualized(unit: &Exact, time: TimeDelta) -> Option<f64> {
+    if time < ANNUALIZED_MIN {
         return None;
     }
 

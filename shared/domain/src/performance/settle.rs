@@ -11,7 +11,7 @@ use crate::money::Money;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-/// Most movements of one time that wait for the other leg of their trade; any more are flows.
+/// Maximum number of movements of one time that wait for the other leg of their trade; any more are flows.
 const UNPAIRED_MAX: usize = 1_000;
 const FEE: &str = "fee";
 /// The reasons of movements by users, which are flows even if they name an order.

@@ -68,7 +68,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    /// `{"a":"xx…"}` of `length` bytes.
+    /// Returns `{"a":"xx…"}` of `length` bytes.
     fn object(length: usize) -> Json {
         json!({"a": "x".repeat(length - r#"{"a":""}"#.len())})
     }

@@ -45,7 +45,7 @@ impl Invalid {
     }
 
     /// Converts to an error of a deserializer: a custom message, or for free JSON the unexpected value [`FREE_JSON`], which
-    /// an error type recognises in its `invalid_value`.
+    /// an error type recognizes in its `invalid_value`.
     pub fn into_serde<E: Error>(self) -> E {
         if self.is_free_json {
             E::invalid_value(Unexpected::Other(FREE_JSON), &self.why.as_str())

@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use std::time::Duration;
 
-/// Least size of the pool: one connection for a transaction and one for everything else.
+/// Minimum size of the pool: one connection for a transaction and one for everything else.
 const POOL_MIN: u32 = 2;
 const POOL_MAX: u32 = 200;
 /// Longest wait for a free connection, in seconds.
@@ -23,7 +23,7 @@ pub struct DatabaseArgs {
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     #[arg(default_value = "", hide_default_value = true, value_name = "URL")]
     database_url: SecretString,
-    /// Most connections of this process (2 to 200)
+    /// Maximum number of connections of this process (2 to 200)
     #[arg(long, env = "TIRIS_DATABASE_CONNECTIONS")]
     #[arg(default_value = "10", value_name = "COUNT")]
     database_connections: String,

@@ -58,7 +58,7 @@ impl NatsArgs {
 
         let credentials_file = self.nats_credentials_file.clone();
         if let Some(file) = credentials_file.as_ref().filter(|file| !file.is_file()) {
-            let why = format_args!("{} is no file", file.display());
+            let why = format_args!("{} is not a file", file.display());
             problems.add("NATS_CREDENTIALS_FILE", why);
         }
 
@@ -68,7 +68,7 @@ impl NatsArgs {
         })
     }
 
-    /// The same for a service that also runs without NATS; None when no server is given.
+    /// Like [`Self::check`], for a service that also runs without NATS; None when no server is given.
     pub fn check_optional(
         &self,
         environment: Option<Environment>,

@@ -148,7 +148,7 @@ impl ServiceArgs {
     }
 }
 
-/// OpenTelemetry treats an empty variable as unset.
+/// Returns a text that is not empty: OpenTelemetry treats an empty variable as unset.
 fn given(text: &Option<String>) -> Option<&str> {
     text.as_deref()
         .map(str::trim)

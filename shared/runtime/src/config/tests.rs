@@ -67,7 +67,7 @@ struct NatsCommand {
     nats: NatsArgs,
 }
 
-/// The number of servers in `url`, or the mistakes.
+/// Returns the number of servers in `url`, or the mistakes.
 fn check_nats(url: &str, environment: Environment) -> Result<Option<usize>, String> {
     let args = NatsCommand::parse_from(["test", "--nats-url", url]);
     let mut problems = Problems::default();
@@ -187,7 +187,7 @@ fn never_prints_a_database_password() {
     assert!(!format!("{database:?}").contains("hunter2"));
 }
 
-/// The address of the collector, or the mistakes.
+/// Returns the address of the collector, or the mistakes.
 fn check_traces(base: &str, own: &str) -> Result<Option<String>, String> {
     let base = format!("--otlp-endpoint={base}");
     let own = format!("--otlp-traces-endpoint={own}");

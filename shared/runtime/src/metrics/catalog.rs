@@ -1,6 +1,6 @@
 //! The list of every metric of both services: name, kind, labels and help text.
 //!
-//! `/metrics` takes help texts and buckets from it, the README shows it, and tests compare it with the code. No label may
+//! `/metrics` takes help texts and buckets from it, OBSERVABILITY.md lists it, and tests compare it with the code. No label may
 //! hold a value that callers or bots can invent.
 
 /// A metric as Prometheus knows it.
@@ -82,7 +82,7 @@ macro_rules! metrics {
     };
 }
 
-/// All metrics, in the order of the README.
+/// All metrics, in the order of OBSERVABILITY.md.
 pub const METRICS: &[Metric] = metrics! {
     "http_requests_total" Counter, ["method", "path", "status"], Api, "Answered requests by operation: method and path template of the OpenAPI document, `unmatched` for other paths";
     "http_request_duration_seconds" Histogram(ANSWER_SECONDS), ["method", "path", "status"], Api, "Time from receiving a request's head to sending the response's head";

@@ -108,7 +108,7 @@ impl<S> Filter<S> for StatementFilter {
     }
 }
 
-/// Most statements a thread caches. Ours are fewer; BEGIN carries a new id each time and is not cached.
+/// Maximum number of statements a thread caches. Ours are fewer; BEGIN carries a new id each time and is not cached.
 const KNOWN_MAX: usize = 512;
 
 /// The statements of a thread by the length of their text, which is cheaper than hashing it.
@@ -220,7 +220,7 @@ mod tests {
     use super::*;
     use tracing_subscriber::layer::SubscriberExt;
 
-    /// The driver's check before it copies the text of a statement.
+    /// Returns the result of the check that the driver makes before it copies the text of a statement.
     fn is_enabled(level: Level) -> bool {
         match level {
             Level::DEBUG => tracing::enabled!(target: TARGET, Level::DEBUG),

@@ -9,9 +9,9 @@ use tracing_subscriber::fmt::writer::MakeWriterExt;
 
 /// Longest delay of a line, unless standard error is slow.
 const GATHERED_FOR: Duration = Duration::from_millis(20);
-/// Most bytes of one write.
+/// Maximum number of bytes of one write.
 const BATCH_BYTES: usize = 256 * 1024;
-/// Most lines in the queue; a task that logs another one blocks.
+/// Maximum number of lines in the queue; when it is full, a task that logs a line blocks.
 const QUEUED_LINES_MAX: usize = 8_192;
 
 /// Starts the thread; dropping the guard writes the remaining lines.

@@ -1,4 +1,4 @@
-//! The list of metrics, compared with the README and with the code that records them.
+//! The list of metrics, compared with OBSERVABILITY.md and with the code that records them.
 
 use std::path::{Path, PathBuf};
 use tiris_runtime::metrics::catalog::{METRICS, Metric};
@@ -21,7 +21,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Every source file of the services, except the list itself.
+/// Returns every source file of the services, except the list itself.
 fn sources() -> Vec<String> {
     let mut folders = FOLDERS.map(|folder| root().join(folder)).to_vec();
     let mut sources = Vec::new();
@@ -41,7 +41,7 @@ fn sources() -> Vec<String> {
     sources
 }
 
-/// A row of the README's table.
+/// Returns a row of the table in OBSERVABILITY.md.
 fn row(metric: &Metric) -> String {
     let name = metric.name;
     let labels = match metric.labels {

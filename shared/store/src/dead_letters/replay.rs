@@ -28,7 +28,7 @@ pub struct ReplayOptions {
 /// The effect of a replay on one sub-account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountChange {
-    /// The sub-account.
+    /// Id of the changed sub-account.
     pub account: AccountId,
     /// Asset of the sub-account.
     pub symbol: String,

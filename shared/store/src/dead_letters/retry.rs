@@ -160,7 +160,7 @@ pub async fn retry_listed(
         return Ok(Retried::default());
     }
 
-    // What became a dead letter of this kind was accepted by its subject.
+    // Retried dead letters came on subjects that were accepted, so they are parsed by them.
     let works: Vec<Work> = values(&letters, |blocking| {
         blocking.letter.work(&blocking.letter.subject)
     });

@@ -78,7 +78,7 @@ async fn taken(
         .filter(|((user, event_id), _)| !won.contains(&(*user, (*event_id).to_owned())));
     let stored = stored_hashes(connection, lost.map(|(_, at)| &entries[*at])).await?;
 
-    // The holder of the claim decides what is a duplicate: the stored event, else the first of the batch. So it makes no
+    // The holder of the claim decides what is a duplicate: the stored event, otherwise the first of the batch. So it makes no
     // difference where one batch ends and the next begins.
     let disposition = |(at, entry): (usize, &&Entry)| {
         let claim = entry.claim.as_ref()?;

@@ -35,9 +35,9 @@ pub enum Work {
 pub struct Names {
     /// The id of the event, if it is valid.
     pub event_id: Option<String>,
-    /// The user.
+    /// The user of the event, if it is known.
     pub user_id: Option<Uuid>,
-    /// The trading.
+    /// The trading of the event, if it is known.
     pub trading_id: Option<Uuid>,
 }
 

@@ -58,7 +58,7 @@ fn agree(mut runner: TestRunner) -> Tally {
     total.into_inner()
 }
 
-/// Few cases, each of many messages. A failure prints its messages and writes no file.
+/// Configures few cases, each of many messages. A failure prints its messages and writes no file.
 fn settings() -> Config {
     Config {
         cases: 24,

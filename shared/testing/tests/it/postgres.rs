@@ -13,7 +13,7 @@ async fn run(server: &PgServer, sql: &'static str) {
     sqlx::query(sql).execute(&mut connection).await.expect(sql);
 }
 
-/// A setting of the server; None when it does not exist.
+/// Returns a setting of the server; None when it does not exist.
 async fn setting(server: &PgServer, name: &str) -> Option<String> {
     sqlx::query_scalar("SELECT current_setting($1, true)")
         .bind(name)

@@ -231,7 +231,7 @@ fn pid_of_postgres(folder: &Path) -> Result<String> {
     Ok(pid.to_owned())
 }
 
-/// Each line of the log begins with the process number in brackets.
+/// Returns the process number of NATS. Each line of the log begins with the process number in brackets.
 fn pid_of_nats(folder: &Path) -> Result<String> {
     let log = std::fs::read_to_string(folder.join("nats/nats.log"))?;
     let pid = log

@@ -124,7 +124,7 @@ pub(super) async fn ingest(pool: &PgPool, batch: &[Message], first: u64) -> Vec<
     }
     dead_letters::insert(&mut transaction, &letters)
         .await
-        .expect("put aside");
+        .expect("stored dead letters");
     transaction.commit().await.expect("committed");
     verdicts
 }

@@ -41,7 +41,7 @@ fn pick<T: Clone + fmt::Debug + 'static>(
     )
 }
 
-/// An amount as a JSON number or string, of sizes near each other and near the limits.
+/// Generates an amount as a JSON number or string, of sizes near each other and near the limits.
 fn any_amount() -> impl Strategy<Value = Value> {
     let small = (1u32..3_000, 0usize..4).prop_map(|(digits, places)| format!("{digits}e-{places}"));
     let odd = prop::sample::select(vec![
@@ -113,7 +113,7 @@ fn any_balance_event() -> impl Strategy<Value = Own> {
     )
 }
 
-/// The accounts of a fill.
+/// Generates the accounts of a fill.
 fn any_fill_accounts() -> impl Strategy<Value = Value> {
     let stock = pick(&[(20, BTC), (2, USDT), (1, NO_ACCOUNT)]);
     let currency = pick(&[(20, USDT), (1, BTC), (1, ELSEWHERE)]);
@@ -129,7 +129,7 @@ fn any_fill_accounts() -> impl Strategy<Value = Value> {
     })
 }
 
-/// The amounts and the reason of a fill.
+/// Generates the amounts and the reason of a fill.
 fn any_fill_figures() -> impl Strategy<Value = Value> {
     let quote = prop::option::weighted(0.3, any_amount());
     let reason = pick(&[(1, "stop_loss"), (1, "signal")]);
@@ -323,7 +323,7 @@ fn publish(kind: &str, user: Uuid, mut event: Value, damage: Damage) -> Message 
     Message { subject, payload }
 }
 
-/// Batches of messages, some of them published twice.
+/// Generates batches of messages, some of them published twice.
 pub(super) fn any_run() -> impl Strategy<Value = Vec<Vec<Message>>> {
     let again = prop::option::weighted(0.15, any::<prop::sample::Index>());
     let messages = prop::collection::vec((any_message(), again), 1..120);

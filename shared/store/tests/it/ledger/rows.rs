@@ -187,7 +187,7 @@ async fn a_log_names_its_only_transaction() {
     assert_eq!(logs, [(Some(first.postings[0].0.0), 1), (None, 0)]);
 }
 
-/// A credit of 1 USDT after which the bot believes another balance than the books.
+/// Returns a credit of 1 USDT after which the bot believes another balance than the books.
 fn mistaken(world: &World) -> Command {
     let belief = Belief {
         previous_balance: None,

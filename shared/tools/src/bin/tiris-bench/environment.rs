@@ -47,20 +47,20 @@ pub(crate) async fn describe(stage: &Stage) -> Result<BTreeMap<String, String>> 
     Ok(all.map(|(name, value)| (name.to_owned(), value)).into())
 }
 
-/// The memory of a process in KiB: `VmRSS` is resident now, `VmHWM` the peak. None where there is no `/proc`.
+/// Returns the memory of a process in KiB: `VmRSS` is resident now, `VmHWM` the peak. None where there is no `/proc`.
 pub(crate) fn memory_kib(pid: u32, name: &str) -> Option<u64> {
     let text = field(&format!("/proc/{pid}/status"), name)?;
     text.split_whitespace().next()?.parse().ok()
 }
 
-/// The value of the first line `name: value` of a file.
+/// Returns the value of the first line `name: value` of a file.
 fn field(file: &str, name: &str) -> Option<String> {
     let text = fs::read_to_string(file).ok()?;
     let line = text.lines().find(|line| line.starts_with(name))?;
     Some(line.split_once(':')?.1.trim().to_owned())
 }
 
-/// The output of a program, empty when it cannot be run.
+/// Returns the output of a program, empty when it cannot be run.
 fn output(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
     output

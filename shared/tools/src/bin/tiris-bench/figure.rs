@@ -31,7 +31,7 @@ impl Unit {
     }
 }
 
-/// With a comma before every three digits.
+/// Formats a value with a comma before every three digits.
 fn grouped(value: u64) -> String {
     match value {
         0..1_000 => value.to_string(),
@@ -55,7 +55,7 @@ impl Samples {
         sorted
     }
 
-    /// The median, 0 without samples.
+    /// Returns the median, 0 without samples.
     pub(crate) fn median(&self) -> u64 {
         let sorted = self.sorted();
         match sorted.len() {
@@ -65,14 +65,14 @@ impl Samples {
         }
     }
 
-    /// The ratio of each sample to that of `other` from the same round, in thousandths: noise of the machine that affects
-    /// both cancels out.
+    /// Returns the ratio of each sample to that of `other` from the same round, in thousandths: noise of the machine
+    /// that affects both cancels out.
     pub(crate) fn over(&self, other: &Self) -> Self {
         let pairs = self.0.iter().zip(&other.0);
         Self(pairs.map(|(mine, other)| ratio(*mine, *other)).collect())
     }
 
-    /// The median, followed by the minimum and the maximum in brackets.
+    /// Formats the median, followed by the minimum and the maximum in brackets.
     pub(crate) fn show(&self, unit: Unit) -> String {
         let median = unit.show(self.median());
         match self.sorted()[..] {
@@ -82,12 +82,12 @@ impl Samples {
     }
 }
 
-/// `value / of` in thousandths, 0 when `of` is 0.
+/// Returns `value / of` in thousandths, 0 when `of` is 0.
 pub(crate) fn ratio(value: u64, of: u64) -> u64 {
     (value * THOUSAND).checked_div(of).unwrap_or(0)
 }
 
-/// The rate of `count` in `time`, per second.
+/// Returns the rate of `count` in `time`, per second.
 pub(crate) fn per_second(count: u64, time: Duration) -> u64 {
     let rate = u128::from(count) * 1_000_000 / time.as_micros().max(1);
     u64::try_from(rate).unwrap_or(u64::MAX)
@@ -97,11 +97,11 @@ pub(crate) fn per_second(count: u64, time: Duration) -> u64 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Target {
-    /// Of the ratio, in thousandths.
+    /// The minimum ratio, in thousandths.
     RatioAtLeast(u64),
-    /// Of the ratio, in thousandths.
+    /// The maximum ratio, in thousandths.
     RatioAtMost(u64),
-    /// Of the figure, in its unit.
+    /// The maximum figure, in its unit.
     AtMost(u64),
 }
 
@@ -131,7 +131,7 @@ impl Line {
         }
     }
 
-    /// A rate beside its limit.
+    /// Returns a rate beside its limit.
     pub(crate) fn rate(what: impl Into<String>, measured: Samples, limit: Samples) -> Self {
         Self {
             limit: Some(limit),
@@ -153,7 +153,7 @@ impl Line {
         self.limit.as_ref().map(|limit| self.measured.over(limit))
     }
 
-    /// Whether the target is met; none without a target.
+    /// Returns whether the target is met; none without a target.
     pub(crate) fn is_met(&self) -> Option<bool> {
         let ratio = self.ratio().map(|ratio| ratio.median());
         match self.target? {

@@ -71,7 +71,7 @@ async fn write_lane(pool: PgPool, key: LaneKey, batches: Vec<Rows>) -> Result<()
     Ok(())
 }
 
-/// The batches of each lane.
+/// Returns the batches of each lane.
 fn prepare(
     population: Population,
     events: Range<u64>,

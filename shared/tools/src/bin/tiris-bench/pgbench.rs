@@ -30,7 +30,7 @@ pub(crate) async fn rate(bench: &Bench, database: &Database, script: &str) -> Re
     parse(&text).with_context(|| format!("pgbench printed no rate: {text}"))
 }
 
-/// Whole transactions of the line `tps = 1234.567890 (without initial connection time)`.
+/// Returns the whole transactions of the line `tps = 1234.567890 (without initial connection time)`.
 fn parse(text: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix("tps = "))?;
     line.split(['.', ' ']).next()?.parse().ok()

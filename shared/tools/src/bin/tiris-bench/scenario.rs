@@ -1,4 +1,4 @@
-//! The scenarios, one a file.
+//! The scenarios, one per file.
 
 mod backlog;
 mod growth;

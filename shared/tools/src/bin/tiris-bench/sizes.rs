@@ -46,7 +46,7 @@ sizes! {
 }
 
 impl Sizes {
-    /// The duration of an HTTP load.
+    /// Returns the duration of an HTTP load.
     pub(crate) const fn load_time(self) -> Duration {
         Duration::from_secs(self.seconds)
     }

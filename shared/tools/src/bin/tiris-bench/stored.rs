@@ -51,7 +51,7 @@ pub(crate) async fn book(
     Ok(())
 }
 
-/// Statements that book events from `$1` to before `$2` on `$3` accounts with the ids `$4`.
+/// Returns statements that book events from `$1` to before `$2` on `$3` accounts with the ids `$4`.
 fn statements(ids: EventIds, when: When) -> Vec<String> {
     let moment = match when {
         When::Now => "now() + (n - $1) * interval '1 microsecond'".to_owned(),

@@ -14,11 +14,11 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Drained {
     pub(crate) events: u64,
-    /// From the start of consuming to the last commit, by the clock of PostgreSQL.
+    /// The time from the start of consuming to the last commit, by the clock of PostgreSQL.
     pub(crate) time: Duration,
     /// The mean number of events of a transaction.
     pub(crate) batch: u64,
-    /// The most connections to PostgreSQL.
+    /// The maximum number of connections to PostgreSQL.
     pub(crate) connections: u64,
     /// The peak of resident memory.
     pub(crate) peak_kib: Option<u64>,
@@ -108,7 +108,7 @@ async fn follow(
     Ok(())
 }
 
-/// The mean number of events of a batch, from the worker's metrics.
+/// Returns the mean number of events of a batch, from the worker's metrics.
 async fn mean_batch(worker: &Service) -> Result<u64> {
     let request = local_http_client(READY_LIMIT)?.get(worker.metrics_url());
     let text = request.send().await?.text().await?;
@@ -125,7 +125,7 @@ async fn mean_batch(worker: &Service) -> Result<u64> {
         .unwrap_or(0))
 }
 
-/// From the registration of the running worker to the last commit of a balance.
+/// Returns the time from the registration of the running worker to the last commit of a balance.
 async fn consuming_time(database: &Database) -> Result<Duration> {
     let micros: Option<i64> = sqlx::query_scalar(
         "SELECT (extract(epoch FROM (SELECT max(pg_xact_commit_timestamp(xmin)) FROM sub_accounts WHERE sequence > 0) \

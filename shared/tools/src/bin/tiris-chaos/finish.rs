@@ -46,7 +46,7 @@ pub(crate) async fn end(
     Ok(outcome)
 }
 
-/// The outcome of a run that has come this far, without checks.
+/// Returns the outcome of a run that has come this far, without checks.
 fn outcome(run: &Run) -> Outcome {
     let seconds = run.begun.elapsed().as_secs();
     Outcome {
@@ -81,7 +81,7 @@ async fn finish(run: &Run, load: Publishing, accounts: &[RestAccount]) -> Result
     let checks = checks::all(run, &messages, accounts).await?;
     let stored = u64::try_from(messages.len())?;
     let mut seen = checks::seen::from_logs(&run.system).await?;
-    seen.insert("late things created".to_owned(), u64::try_from(late)?);
+    seen.insert("resources created late".to_owned(), u64::try_from(late)?);
     seen.insert(
         "stored twice because an acknowledgement was lost".to_owned(),
         stored.saturating_sub(run.published.get("messages")),

@@ -58,7 +58,7 @@ impl Publishing {
         Ok((run, publishing))
     }
 
-    /// Waits until everything is published and every late thing is created; returns the number of late things.
+    /// Waits until everything is published and every late resource is created; returns the number of late resources.
     pub(crate) async fn end(mut self, run: &Run) -> Result<usize> {
         let mut stall = Stall::default();
         loop {

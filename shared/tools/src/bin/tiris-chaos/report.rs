@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use tiris_tools::table;
 
-/// The most printed findings of a check.
+/// The maximum number of printed findings of a check.
 const SHOWN_MAX: usize = 20;
 
 /// The result of a check, without findings when it passed.
@@ -88,7 +88,7 @@ fn write_outcome(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
 
     for (title, counts) in [
         ("published", &outcome.published),
-        ("done to the system", &outcome.faults),
+        ("injected", &outcome.faults),
         ("seen", &outcome.seen),
     ] {
         let mut table = table([title, "count"]);

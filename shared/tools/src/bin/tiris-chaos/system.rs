@@ -83,7 +83,7 @@ impl System {
         Ok(system)
     }
 
-    /// The folder with the logs of all processes.
+    /// Returns the folder with the logs of all processes.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -135,7 +135,7 @@ impl System {
     }
 }
 
-/// The URL of the database behind a port of this machine.
+/// Returns the URL of the database behind a port of this machine.
 fn database_url(port: u16) -> String {
     format!("postgres://tiris@127.0.0.1:{port}/postgres")
 }

@@ -29,7 +29,7 @@ impl Candle {
     }
 }
 
-/// CSV would guess a number of floating point.
+/// Reads a price as text: the CSV reader would parse it as a float.
 fn exact<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Money, D::Error> {
     let text = String::deserialize(deserializer)?;
     text.parse().map_err(serde::de::Error::custom)

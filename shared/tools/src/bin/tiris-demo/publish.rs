@@ -164,7 +164,7 @@ async fn publish_once(jetstream: &jetstream::Context, message: &Message) -> Resu
     })
 }
 
-/// Whether an event must stay in order with others of its sort.
+/// Returns whether an event must stay in order with others of its sort.
 pub(crate) const fn keeps_order(kind: Kind) -> bool {
     match kind {
         Kind::OrderCreated | Kind::OrderFilled | Kind::OrderCancelled | Kind::OrderFailed => true,

@@ -43,7 +43,7 @@ pub(crate) fn print(bot: &Bot, tally: &Tally, unsent: usize, elapsed: Duration) 
     println!("{expected}");
 }
 
-/// All columns but the first.
+/// Right-aligns all columns but the first.
 fn align_right(table: &mut Table) {
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);

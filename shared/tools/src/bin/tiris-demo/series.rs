@@ -27,7 +27,7 @@ impl Series {
         }
     }
 
-    /// SplitMix64: fixed forever, which the generators of libraries are not.
+    /// Returns the next number of SplitMix64, which never changes, unlike the generators of libraries.
     const fn next_random(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.state;

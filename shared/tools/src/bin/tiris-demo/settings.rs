@@ -37,7 +37,7 @@ pub(crate) struct Settings {
     /// nothing. Without it the bot trades a generated series until Ctrl-C
     #[arg(long, value_name = "FILE")]
     pub(crate) candles: Option<PathBuf>,
-    /// Base and quote asset [default: from a file name such as eth_btc_5m.csv, else ETH/BTC]
+    /// Base and quote asset [default: from a file name such as eth_btc_5m.csv, otherwise ETH/BTC]
     #[arg(long, value_name = "BASE/QUOTE")]
     symbol: Option<String>,
     /// Name of the trading, which is created when missing [default: Demo, or one for the candle file]

@@ -31,7 +31,7 @@ impl Side {
 /// The outcome of a candle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Signal {
-    /// What to do; `None` is to hold.
+    /// The recommended order; `None` means to hold.
     pub(crate) advice: Option<Side>,
     /// The distance of the averages, from 0 to 1.
     pub(crate) confidence: Money,

@@ -32,7 +32,7 @@ pub(crate) async fn up(login: bool) -> Result<()> {
     install::servers(login)?;
     let mut signals = Signals::listen()?;
     if lock::leader(&folder)?.is_some() {
-        say!("The stack runs already.");
+        say!("The stack is already running.");
         let environment = wait_until_ready(&folder, None).await?;
         provider::check(login, &environment)?;
         say!("{}", summary(&folder, &environment));
@@ -105,7 +105,10 @@ pub(crate) async fn supervise(login: bool) -> Result<()> {
     let folder = Folder::open()?;
     let mut signals = Signals::listen()?;
     if let Some(leader) = lock::take(&folder, Mode::Background).await? {
-        bail!("the stack already runs, led by process {}", leader.pid);
+        bail!(
+            "the stack is already running, led by process {}",
+            leader.pid
+        );
     }
 
     let mut stack = Stack::new(&folder, login)?;

@@ -41,7 +41,7 @@ impl Folder {
         self.0.join("log").join(format!("{part}.log"))
     }
 
-    /// The folder of installed programs.
+    /// Returns the folder of installed programs.
     pub(crate) fn programs(&self) -> PathBuf {
         self.0.join(PROGRAMS)
     }

@@ -25,7 +25,7 @@ pub(crate) async fn run(login: bool) -> Result<()> {
         None => lead(&folder, login, &mut signals).await,
         Some(leader) if leader.mode == Mode::Background => join(&folder, login, &mut signals).await,
         Some(leader) => bail!(
-            "the stack already runs, led by process {}: stop it there or by `make down`",
+            "the stack is already running, led by process {}: stop it there or with `make down`",
             leader.pid
         ),
     }
@@ -62,7 +62,7 @@ async fn join(folder: &Folder, login: bool, signals: &mut Signals) -> Result<()>
         "the stack is starting in the background: try again when it is ready (`make up` waits for it)",
     )?;
     provider::check(login, &environment)?;
-    say!("The stack runs in the background; this adds the bot. `make down` stops it.");
+    say!("The stack is running in the background; this adds the bot. `make down` stops it.");
 
     let mut bot = None;
     let outcome = tokio::select! {
@@ -70,7 +70,7 @@ async fn join(folder: &Folder, login: bool, signals: &mut Signals) -> Result<()>
         () = signals.next() => Ok(()),
     };
     let stopped = stop_process(bot).await;
-    say!("The bot stopped; the stack goes on.");
+    say!("The bot stopped; the stack keeps running.");
     outcome.and(stopped)
 }
 

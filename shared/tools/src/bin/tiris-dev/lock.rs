@@ -34,14 +34,14 @@ pub(crate) struct Leader {
     pub(crate) mode: Mode,
 }
 
-/// Takes the lead until this process ends; else returns the leader.
+/// Takes the lead until this process ends; otherwise returns the current leader.
 pub(crate) async fn take(folder: &Folder, mode: Mode) -> Result<Option<Leader>> {
     static LEADER: OnceLock<File> = OnceLock::new();
     let what = "the end of the servers that the last stack left";
 
     eventually(what, ORPHAN_LIMIT, async || {
         let Some(lock) = try_lock(&folder.join(LOCK_FILE))? else {
-            return leader(folder)?.map(Some).context("they are going down");
+            return leader(folder)?.map(Some).context("they are still stopping");
         };
         let mut file = try_lock(&folder.join(LEADER_FILE))?
             .context("another process reads the file `leader`")?;
@@ -80,7 +80,7 @@ pub(crate) async fn stop(folder: &Folder, limit: Duration) -> Result<bool> {
 
     let is_free = async || {
         let lock = try_lock(&folder.join(LOCK_FILE))?;
-        lock.map(drop).context("it still runs")
+        lock.map(drop).context("it is still running")
     };
     eventually("the end of the stack", limit, is_free).await?;
     Ok(true)

@@ -9,7 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub(crate) struct Signals([Signal; 3]);
 
 impl Signals {
-    /// From now on these signals no longer end the process by themselves.
+    /// Starts listening; from now on these signals no longer end the process by themselves.
     pub(crate) fn listen() -> Result<Self> {
         Ok(Self([
             signal(SignalKind::interrupt())?,

@@ -160,7 +160,7 @@ impl Stack {
     /// Describes how a part ended, with the end of its log.
     pub(crate) fn describe_end(&mut self, part: Part) -> String {
         let Some(process) = self.process(part) else {
-            return format!("{part:?} does not run");
+            return format!("{part:?} is not running");
         };
         let status = match process.exit_status() {
             Ok(Some(status)) => status.to_string(),
@@ -227,7 +227,7 @@ impl Stack {
         }
     }
 
-    /// Empty before PostgreSQL was started.
+    /// Returns the URL of a database; empty before PostgreSQL was started.
     fn database_url(&self, database: &str) -> String {
         let postgres = self.postgres.as_ref();
         postgres

@@ -14,7 +14,7 @@ use tiris_tools::exit_code;
 
 /// Operations that sign the caller out or whose response has no end: each has a run and a user of its own.
 const ALONE: [&str; 3] = ["deleteMe", "logout", "follow"];
-/// Time of each of these runs.
+/// Duration of each of these separate runs.
 const ALONE_LIMIT: Duration = Duration::from_secs(15);
 /// Operations that cannot succeed without a login at a provider.
 const NEEDS_A_PROVIDER: [&str; 2] = ["POST /v1/auth/callback", "POST /v1/auth/refresh"];

@@ -77,7 +77,7 @@ pub(crate) struct Responses {
 }
 
 impl Responses {
-    /// Adds a report: one JSON object a line, in which a scenario has its requests and responses.
+    /// Adds a report: one JSON object per line, in which a scenario has its requests and responses.
     fn add(&mut self, report: &Path) -> Result<()> {
         let file = File::open(report).with_context(|| format!("no report {}", report.display()))?;
         for line in BufReader::new(file).lines() {

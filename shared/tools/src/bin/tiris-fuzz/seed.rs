@@ -14,7 +14,7 @@ use tiris_tools::{ApiClient, ApiServer};
 use uuid::Uuid;
 
 const TRADINGS: u64 = 3;
-/// Of each trading: enough that deleting or using them up during the run leaves some.
+/// Empty accounts per trading: enough that some remain although the run deletes and uses them.
 const EMPTY_ACCOUNTS: usize = 20;
 const NOTES: usize = 20;
 const DEAD_LETTERS: u64 = 20;

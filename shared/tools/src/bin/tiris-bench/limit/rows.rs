@@ -1,4 +1,4 @@
-//! The rows of a batch and the statements that write them: those of the store without the questions of the ledger.
+//! The rows of a batch and the statements that write them: those of the store without the reads of the ledger.
 
 use anyhow::{Context, Result};
 use chrono::{DateTime, SecondsFormat, Utc};

@@ -7,9 +7,9 @@ use crate::worker::Drained;
 use anyhow::Result;
 use tiris_tools::Population;
 
-/// Of the limit, in thousandths.
+/// Minimum rate relative to the limit, in thousandths.
 const LEAST_OF_LIMIT: u64 = 800;
-/// Over one event per transaction, in thousandths.
+/// Minimum rate relative to one event per transaction, in thousandths.
 const LEAST_OVER_SINGLE: u64 = 15 * THOUSAND;
 /// This fraction of the events suffices for one event per transaction.
 const SINGLE_SHARE: u64 = 50;
@@ -51,7 +51,7 @@ pub(crate) async fn run(bench: &Bench, population: Population) -> Result<Outcome
             .note(note),
     ];
     if population != ONE {
-        let what = "the same beside one event per transaction";
+        let what = "the same, compared with one event per transaction";
         let line = Line::rate(what, all.rates, all.singles);
         lines.push(line.target(Target::RatioAtLeast(LEAST_OVER_SINGLE)));
     }

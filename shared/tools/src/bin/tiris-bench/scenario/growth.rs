@@ -6,7 +6,7 @@ use crate::stored::{self, When};
 use anyhow::Result;
 use tiris_tools::EventIds;
 
-/// Of the rate with empty tables, in thousandths.
+/// Minimum rate relative to that with empty tables, in thousandths.
 const LEAST_OF_EMPTY: u64 = 850;
 /// The number of measurements on the way to the full size.
 const LEVELS: u64 = 4;

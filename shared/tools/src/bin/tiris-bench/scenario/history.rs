@@ -8,7 +8,7 @@ use crate::stored::{self, When};
 use anyhow::Result;
 use tiris_tools::EventIds;
 
-/// Of the rate into empty tables, in thousandths; repetitions differ by as much.
+/// Minimum rate relative to that into empty tables, in thousandths; repetitions differ by as much.
 const LEAST_OF_EMPTY: u64 = 950;
 /// Background workers would keep the template from being copied.
 const WITH_TIMESCALE: [&str; 2] = [

@@ -10,7 +10,7 @@ use anyhow::{Result, ensure};
 use tiris_tools::{count_rows, verify_books};
 
 const CONNECTIONS: u32 = 32;
-/// Of pgbench's rate, in thousandths.
+/// Minimum rate relative to that of pgbench, in thousandths.
 const LEAST_OF_PGBENCH: u64 = 500;
 /// The statements of a trade.
 const SCRIPT: &str = include_str!("log.sql");

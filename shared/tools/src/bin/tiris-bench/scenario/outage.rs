@@ -4,7 +4,7 @@ use crate::figure::{Curve, Line, Samples, Series, Target, Unit};
 use crate::site::{Bench, LOG, MANY, Outcome};
 use anyhow::Result;
 
-/// Of the rate of a short backlog, in thousandths.
+/// Minimum rate relative to that of a short backlog, in thousandths.
 const LEAST_OF_SHORT: u64 = 900;
 const PEAK_MOST_KIB: u64 = 150 * 1_024;
 /// The number of points of the curve.
@@ -15,12 +15,12 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
     let short = bench.sizes.events;
     bench.phase("S5: a short backlog before")?;
     let before = bench.fresh_backlog(MANY, short, LOG).await?;
-    bench.phase(&format!("S5: {waiting} events wait"))?;
+    bench.phase(&format!("S5: {waiting} waiting events"))?;
     let long = bench.fresh_backlog(MANY, waiting, LOG).await?;
     bench.phase("S5: a short backlog after")?;
     let after = bench.fresh_backlog(MANY, short, LOG).await?;
 
-    let what = format!("ingest of {waiting} events that wait");
+    let what = format!("ingest of {waiting} waiting events");
     let limit = Samples(vec![u64::midpoint(before.rate(), after.rate())]);
     let note = format!("the limit is the mean of a backlog of {short} before and after");
     let mut lines = vec![
@@ -29,7 +29,7 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
             .note(note),
     ];
     if let Some(peak) = long.peak_kib {
-        let what = "its resident memory at most";
+        let what = "its maximum resident memory";
         let line = Line::new(what, Unit::Kibibytes, Samples(vec![peak]));
         lines.push(line.target(Target::AtMost(PEAK_MOST_KIB)));
     }
@@ -47,7 +47,7 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
     Ok(Outcome { lines, curve })
 }
 
-/// The rate in each section of the course.
+/// Returns the rate in each section of the course.
 fn points(course: &[(u64, u64)], events: u64) -> Vec<(u64, u64)> {
     let mut points = Vec::new();
     let mut from = (0, 0);

@@ -8,7 +8,7 @@ use anyhow::Result;
 use std::time::Duration;
 use tiris_tools::Population;
 
-/// Of the rate without, in thousandths.
+/// Minimum rate relative to that without logs and metrics, in thousandths.
 const LEAST: u64 = 950;
 /// Without logs the programs are started without metrics, too.
 const NO_LOG: &str = "off";

@@ -11,9 +11,9 @@ use serde_json::Value;
 use tiris_tools::{ApiClient, EventIds, Population};
 
 const LIMIT: u64 = 50;
-/// Of pgbench's rate, in thousandths.
+/// Minimum rate relative to that of pgbench, in thousandths.
 const LEAST_OF_PGBENCH: u64 = 500;
-/// The first page over the deep one, in thousandths.
+/// Maximum rate of the first page relative to the deep one, in thousandths.
 const MOST_FIRST_OVER_DEEP: u64 = THOUSAND * 12 / 10;
 /// The greatest offset of the API; deeper rows need cursors.
 const OFFSET_MAX: u64 = 100_000;

@@ -10,10 +10,10 @@ use std::time::Duration;
 use tiris_tools::Population;
 
 pub(super) const CONNECTIONS: u32 = 64;
-/// Of pgbench's rate, in thousandths.
+/// Minimum rate relative to that of pgbench, in thousandths.
 const LEAST_OF_PGBENCH: u64 = 300;
 const P99_MOST_MICROS: u64 = 15_000;
-/// The least time of a response at half the load, which shortens the pause of a connection.
+/// The minimum time of a response at half the load, which shortens the pause of a connection.
 const RESPONSE_MICROS: u64 = 500;
 
 pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
@@ -70,12 +70,12 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
     .into())
 }
 
-/// The path of the first user's account.
+/// Returns the path of the first user's account.
 pub(super) fn path() -> String {
     format!("/v1/sub-accounts/{}", Population::account_id(0))
 }
 
-/// The load of one path on all connections, without pauses.
+/// Returns the load of one path on all connections, without pauses.
 pub(super) fn load<'a>(path: &'a str, token: &'a str, time: Duration) -> Load<'a> {
     Load {
         request: Request::Get { path, token },

@@ -55,7 +55,7 @@ async fn measure(
     let figures = [
         ("start to ready", Unit::Micros, ready, READY_MOST_MICROS),
         (memory, kib, idle, IDLE_MOST_KIB),
-        ("size of the program", kib, size, BINARY_MOST_KIB),
+        ("program size", kib, size, BINARY_MOST_KIB),
     ];
     let lines = figures.map(|(what, unit, samples, most)| {
         Line::new(format!("{name}: {what}"), unit, samples).target(Target::AtMost(most))

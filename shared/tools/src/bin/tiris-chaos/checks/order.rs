@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use tiris_testing::auditor::Verdict;
 use uuid::Uuid;
 
-/// The scope of an order.
+/// The scope within which the order of events must hold.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, sqlx::FromRow)]
 struct Key {
     stream: String,
@@ -56,7 +56,7 @@ pub(super) async fn check(pool: &PgPool, judged: &[Judged<'_>]) -> Result<Check>
     })
 }
 
-/// The events that must be applied, in the order of the stream.
+/// Returns the events that must be applied, in the order of the stream.
 fn published(judged: &[Judged<'_>]) -> Result<Orders> {
     let mut orders = Orders::new();
     for Judged { message, verdict } in judged {
@@ -78,7 +78,7 @@ fn published(judged: &[Judged<'_>]) -> Result<Orders> {
     Ok(orders)
 }
 
-/// The booked events, in the order of every list of the API.
+/// Returns the booked events, in the order of every list of the API.
 async fn booked(pool: &PgPool) -> Result<Orders> {
     let rows: Vec<Booked> = sqlx::query_as(
         "SELECT p.stream, l.user_id, l.trading_id, array_agg(l.event_id ORDER BY l.timestamp, l.id) AS event_ids \

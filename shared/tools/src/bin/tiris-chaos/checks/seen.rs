@@ -7,14 +7,14 @@ use std::fs;
 
 /// The words of a log line and their meaning.
 const LINES: &str = "\
-another worker has the lane: a worker found its lane taken by another one
-the lane is not ours any more: a worker found its lease gone
-cursor moved, following the database: a commit succeeded whose response was lost
+another worker owns the lane: a worker found that another one had taken its lane
+lost the lane to another worker: a worker found that its lease had ended
+cursor moved; continuing from the database: a commit succeeded whose response was lost
 lost the connection to NATS: connections to NATS lost
-batch failed, searching the event: batches split in search of an event
-event failed: events put aside as INTERNAL
-dead letters tried again: rounds of automatic retries
-deliveries fail, read a single message: messages read singly
+batch failed; searching for the event: batches split in search of an event
+event failed: events stored as INTERNAL dead letters
+retried dead letters: rounds of automatic retries
+deliveries fail; read a single message: messages read by direct get
 lane waits: waits of a lane for a server";
 
 pub(crate) async fn from_logs(system: &System) -> Result<BTreeMap<String, u64>> {
@@ -32,13 +32,13 @@ pub(crate) async fn from_logs(system: &System) -> Result<BTreeMap<String, u64>> 
     }
 
     // A restore adds whole millions to the epochs.
-    let (takings, replayed): (i64, i64) = sqlx::query_as(
+    let (acquired, replayed): (i64, i64) = sqlx::query_as(
         "SELECT (SELECT sum(epoch % 1000000)::bigint FROM ingest_lanes), \
                 (SELECT count(*) FROM dead_letters WHERE status = 'replayed')",
     )
     .fetch_one(&system.pool)
     .await?;
-    seen.insert("lanes taken".to_owned(), u64::try_from(takings)?);
+    seen.insert("lanes acquired".to_owned(), u64::try_from(acquired)?);
     seen.insert(
         "dead letters applied by a retry".to_owned(),
         u64::try_from(replayed)?,

@@ -46,7 +46,7 @@ pub(crate) async fn wait(system: &System, messages: &[Stored], options: &Options
     }
 }
 
-/// The lanes before their last message, with both positions.
+/// Returns the lanes before their last message, with both positions.
 async fn behind(system: &System, ends: &BTreeMap<(&str, i32), i64>) -> Result<Vec<String>> {
     let behind = sqlx::query_scalar(
         "SELECT format('%s/%s at %s of %s', stream, lane, cursor, last) \

@@ -63,7 +63,7 @@ pub(super) async fn stop_inside(run: Arc<Run>, fault: Fault) -> Result<()> {
     watched
 }
 
-/// The lane of a user, from the subject of the user's last message.
+/// Returns the lane of a user, from the subject of the user's last message.
 async fn lane_of(run: &Run, user: Uuid) -> Result<i32> {
     let client = async_nats::connect(&run.system.nats_url).await?;
     let stream = jetstream::new(client).get_stream(STREAM).await?;
@@ -130,7 +130,7 @@ async fn watch(run: &Run, watcher: &mut PgConnection, lane: i32, released: Insta
     Ok(())
 }
 
-/// The epoch of a lane and the rest of its lease.
+/// Returns the epoch of a lane and the rest of its lease.
 async fn lease(watcher: &mut PgConnection, lane: i32) -> Result<(i64, Duration)> {
     let (epoch, left): (i64, f64) = sqlx::query_as(
         "SELECT epoch, greatest(extract(epoch FROM lease_until - clock_timestamp()), 0)::float8 \
@@ -143,7 +143,7 @@ async fn lease(watcher: &mut PgConnection, lane: i32) -> Result<(i64, Duration)>
     Ok((epoch, Duration::from_secs_f64(left)))
 }
 
-/// Whether the row of the lane can be locked; the lock ends with the statement.
+/// Returns whether the row of the lane can be locked; the lock ends with the statement.
 async fn is_free(watcher: &mut PgConnection, lane: i32) -> Result<bool> {
     let found = sqlx::query(
         "SELECT FROM ingest_lanes WHERE stream = $1 AND lane = $2 FOR NO KEY UPDATE SKIP LOCKED",

@@ -113,7 +113,7 @@ impl Book {
     }
 }
 
-/// A credit or debit; some debits exceed the balance.
+/// Draws a credit or debit; some debits exceed the balance.
 pub(super) fn movement(
     account: &Account,
     origin: Origin,
@@ -128,7 +128,7 @@ pub(super) fn movement(
     moved(account, origin, &amount, direction, order)
 }
 
-/// The first credit of an account.
+/// Returns the first credit of an account.
 pub(super) fn opening(account: &Account, origin: Origin) -> Counted {
     moved(account, origin, &OPENING.into(), "credit", None)
 }
@@ -147,7 +147,7 @@ fn moved(
     (kind, origin.message(kind, own))
 }
 
-/// From a millionth to some thousands, as a string or a number.
+/// Draws an amount, from a millionth to some thousands, as a string or a number.
 fn amount(rng: &mut StdRng) -> Value {
     let digits = rng.random_range(1..10_000);
     let places = rng.random_range(0..7);

@@ -1,6 +1,6 @@
 //! A publisher: publishes its script in order, and the same bytes again after a failure.
 
-use super::late::LateThing;
+use super::late::LateResource;
 use super::script::{Sort, Step};
 use crate::run::Run;
 use anyhow::{Context, Result};
@@ -10,14 +10,18 @@ use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 use tokio::time::Instant;
 
-/// The most messages in flight. When one is not acknowledged, it and all behind it are published again.
+/// The maximum number of messages in flight. When one is not acknowledged, it and all after it are published again.
 const WINDOW: usize = 16;
 const ACK_LIMIT: Duration = Duration::from_secs(2);
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
-/// Publishes a script, spread over the duration of the load, and reports late things to `late`. Ends early on a signal to
+/// Publishes a script, spread over the duration of the load, and reports late resources to `late`. Ends early on a signal to
 /// stop.
-pub(crate) async fn run(run: Arc<Run>, late: Sender<LateThing>, script: Vec<Step>) -> Result<()> {
+pub(crate) async fn run(
+    run: Arc<Run>,
+    late: Sender<LateResource>,
+    script: Vec<Step>,
+) -> Result<()> {
     let client = async_nats::ConnectOptions::new()
         .retry_on_initial_connect()
         .connect(&run.system.nats_url)
@@ -47,9 +51,9 @@ pub(crate) async fn run(run: Arc<Run>, late: Sender<LateThing>, script: Vec<Step
         let acknowledged = publish(&context, &script[done..until]).await;
         for step in &script[done..done + acknowledged] {
             count_step(&run, step);
-            if let Some(thing) = step.late {
+            if let Some(resource) = step.late {
                 // The receiver is gone only after the end of the run.
-                late.send(thing).await.ok();
+                late.send(resource).await.ok();
             }
         }
         done += acknowledged;
@@ -90,7 +94,7 @@ fn count_step(run: &Run, step: &Step) {
         Sort::Event(kind) => {
             published.count(kind);
             if step.late.is_some() {
-                published.count("for late things");
+                published.count("for resources created late");
             }
         }
         Sort::Duplicate => published.count("exact duplicates"),

@@ -1,9 +1,9 @@
 //! The scripts of the publishers, drawn before the run: the order of messages, exact duplicates, poison, events for late
-//! things.
+//! resources.
 
 use super::book::{self, Book};
 use super::event::{Message, Origin};
-use super::late::LateThing;
+use super::late::LateResource;
 use super::poison;
 use super::users::{self, PUBLISHERS, User};
 use crate::seed::{self, Purpose};
@@ -12,13 +12,13 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 use uuid::Uuid;
 
-/// In hundredths of all messages.
+/// The share of duplicates, in hundredths of all messages.
 const DUPLICATES: u32 = 5;
 const POISON: u32 = 1;
 const LATE: u32 = 1;
 /// One in this many events has the id of an earlier event and other content.
 const REUSED_ONE_IN: u32 = 300;
-/// Most duplicates repeat one of so many last messages; the others repeat any message.
+/// Most duplicates repeat one of this many latest messages; the others repeat any message.
 const RECENT: usize = 50;
 
 /// The name that events with a used id are counted under.
@@ -29,8 +29,8 @@ const REUSED: &str = "an id used before";
 pub(crate) struct Step {
     pub(crate) message: Message,
     pub(crate) sort: Sort,
-    /// The late thing that the message is for.
-    pub(crate) late: Option<LateThing>,
+    /// The late resource that the message is for.
+    pub(crate) late: Option<LateResource>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +99,7 @@ fn duplicate(steps: &[Step], rng: &mut StdRng) -> Step {
 struct Bot<'a> {
     user: &'a User,
     books: Vec<Book>,
-    /// The books of late things after their first event.
+    /// The books of late resources after their first event.
     late: Vec<Option<Book>>,
     number: u32,
     /// The numbers of events in the stream that moves money. Across streams the order of two events is undefined.
@@ -120,14 +120,14 @@ impl<'a> Bot<'a> {
     /// Returns an event, which waits for the user if the user is late.
     fn step(&self, kind: &'static str, message: Message) -> Step {
         let user = self.user;
-        let thing = LateThing {
+        let resource = LateResource {
             user: user.number,
             at: None,
         };
         Step {
             message,
             sort: Sort::Event(kind),
-            late: user.is_late.then_some(thing),
+            late: user.is_late.then_some(resource),
         }
     }
 
@@ -188,7 +188,7 @@ impl<'a> Bot<'a> {
         }
     }
 
-    /// Returns an event for a late thing; the things begin one after the other over the run.
+    /// Returns an event for a late resource; the resources begin one after the other over the run.
     fn late(&mut self, drawn: usize, count: usize, rng: &mut StdRng) -> Step {
         let begun = (drawn * self.late.len() / count + 1).min(self.late.len());
         let at = rng.random_range(0..begun);
@@ -203,12 +203,12 @@ impl<'a> Bot<'a> {
                 book::opening(&accounts[accounts.len() / 2], origin)
             }
         };
-        let thing = LateThing {
+        let resource = LateResource {
             user: user.number,
             at: Some(at),
         };
         Step {
-            late: Some(thing),
+            late: Some(resource),
             ..self.step(kind, message)
         }
     }

@@ -13,7 +13,7 @@ const USERS_PER_PUBLISHER: usize = 3;
 /// One in this many users gets late accounts in an existing trading, so that the whole trading waits; the others get late
 /// tradings.
 const LATE_ACCOUNT_EVERY: usize = 6;
-/// The number of late things of a user.
+/// The number of late resources of a user.
 const LATE_PER_USER: usize = 3;
 
 #[derive(Clone, Debug)]
@@ -108,7 +108,7 @@ pub(crate) async fn create(pool: &PgPool, users: &[User]) -> Result<()> {
     Ok(transaction.commit().await?)
 }
 
-/// Inserts a late thing unless it exists.
+/// Inserts a late resource unless it exists.
 pub(crate) async fn create_late(pool: &PgPool, user: &User, at: Option<usize>) -> Result<()> {
     let mut transaction = pool.begin().await?;
     match at {

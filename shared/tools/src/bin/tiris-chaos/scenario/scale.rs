@@ -13,7 +13,7 @@ use tiris_tools::{booked_events, check_books, count_rows, verify_books};
 
 /// Each round measures one worker and several; the medians are reported.
 const ROUNDS: usize = 3;
-/// Above the lease: the other workers look for free lanes five times within one.
+/// The time allowed beyond the lease: the other workers look for free lanes five times within one.
 const HAND_OVER_MARGIN: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(options: &Options) -> Result<Outcome> {

@@ -180,7 +180,7 @@ async fn full(run: &Run, disk: &Disk) -> Result<()> {
         .process()
         .is_none_or(|process| !process.is_running());
     if died {
-        run.faults.count("disk full: PostgreSQL died of it");
+        run.faults.count("disk full: PostgreSQL ended");
         postgres.kill().await?;
         postgres.restart().await?;
     }

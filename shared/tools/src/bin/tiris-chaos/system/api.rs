@@ -34,7 +34,7 @@ impl Api {
         })
     }
 
-    /// The URL for clients.
+    /// Returns the URL for clients.
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.front.port)
     }

@@ -37,7 +37,7 @@ impl Disk {
         Ok(is_mounted.then_some(Self { place }))
     }
 
-    /// The folder for PostgreSQL.
+    /// Returns the folder for PostgreSQL.
     pub(crate) fn folder(&self) -> PathBuf {
         self.place.path().join("postgres")
     }

@@ -86,7 +86,7 @@ impl Proxy {
         open.len()
     }
 
-    /// Whether the server sees a connection from this port.
+    /// Returns whether the server sees a connection from this port.
     pub(crate) fn has_port(&self, port: u16) -> bool {
         self.shared.open().contains_key(&port)
     }

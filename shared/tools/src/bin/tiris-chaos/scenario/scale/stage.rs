@@ -11,7 +11,7 @@ use tiris_testing::{NatsServer, NatsSettings, PgServer, PgSettings, eventually, 
 use tiris_tools::{EventIds, Population, PublishWindow, Service, booked_events};
 use uuid::Uuid;
 
-/// The events of a measurement: some seconds of work, also for an optimised build.
+/// The events of a measurement: some seconds of work, also for an optimized build.
 pub(super) const EVENTS: u64 = if cfg!(debug_assertions) {
     40_000
 } else {
