@@ -165,11 +165,11 @@ pub async fn set_verified(
     status: BindingStatus,
 ) -> Result<Option<Model>> {
     Ok(sqlx::query_as(concat!(
-"UPDATE exchange_bindings SET status = $3, updated_at = clock_timestamp(), \
+        "UPDATE exchange_bindings SET status = $3, updated_at = clock_timestamp(), \
          last_verified_at = CASE $3 WHEN 'unverified' THEN last_verified_at ELSE clock_timestamp() END \
          WHERE id = $1 AND updated_at = $2 AND status <> 'deleted' RETURNING ",
-columns!()
-))
+        columns!()
+    ))
     .bind(verified.id)
     .bind(verified.updated_at)
     .bind(status.as_str())

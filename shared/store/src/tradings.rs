@@ -17,6 +17,13 @@ use tiris_domain::value::{Info, Name};
 
 const WHAT: &str = "trading";
 
+/// The columns of a [`Model`].
+macro_rules! columns {
+    () => {
+        "id, user_id, exchange_binding_id, name, type, status, info, created_at, updated_at"
+    };
+}
+
 /// A trading to insert.
 #[derive(Clone, Debug)]
 pub struct NewTrading<'a> {
@@ -36,10 +43,11 @@ pub struct NewTrading<'a> {
 
 /// Inserts a trading, and returns it.
 pub async fn insert(connection: &mut PgConnection, new: &NewTrading<'_>) -> Result<Model> {
-    Ok(sqlx::query_as(
-        "INSERT INTO tradings (id, user_id, exchange_binding_id, name, type, info) VALUES ($1, $2, $3, $4, $5, $6) \
-         RETURNING id, user_id, exchange_binding_id, name, type, status, info, created_at, updated_at",
-    )
+    Ok(sqlx::query_as(concat!(
+        "INSERT INTO tradings (id, user_id, exchange_binding_id, name, type, info) \
+         VALUES ($1, $2, $3, $4, $5, $6) RETURNING ",
+        columns!()
+    ))
     .bind(new.id.0)
     .bind(new.user.0)
     .bind(new.binding.map(|binding| binding.0))
@@ -68,8 +76,11 @@ pub struct TradingUpdate {
 /// # Errors
 /// [`NotFound`](crate::error::Error::NotFound) when it does not exist or belongs to another user.
 pub async fn lock(connection: &mut PgConnection, user: UserId, id: TradingId) -> Result<Model> {
-    const SQL: &str = "SELECT id, user_id, exchange_binding_id, name, type, status, info, created_at, updated_at \
-         FROM tradings WHERE id = $1 AND user_id = $2 AND status IN ('active', 'paused') FOR NO KEY UPDATE";
+    const SQL: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM tradings WHERE id = $1 AND user_id = $2 AND status IN ('active', 'paused') FOR NO KEY UPDATE"
+    );
     owned(connection, WHAT, id.0, user, SQL).await
 }
 
@@ -79,12 +90,12 @@ pub async fn update(
     id: TradingId,
     update: &TradingUpdate,
 ) -> Result<Model> {
-    Ok(sqlx::query_as(
+    Ok(sqlx::query_as(concat!(
         "UPDATE tradings SET name = coalesce($2, name), status = coalesce($3, status), \
          exchange_binding_id = coalesce($4, exchange_binding_id), info = coalesce($5, info), \
-         updated_at = clock_timestamp() WHERE id = $1 \
-         RETURNING id, user_id, exchange_binding_id, name, type, status, info, created_at, updated_at",
-    )
+         updated_at = clock_timestamp() WHERE id = $1 RETURNING ",
+        columns!()
+    ))
     .bind(id.0)
     .bind(update.name.as_ref().map(Name::as_str))
     .bind(update.status.map(TradingStatus::as_str))

@@ -194,11 +194,11 @@ pub struct Changes {
 /// [`Error::NotFound`] when there is no such active user.
 pub async fn change(connection: &mut PgConnection, id: UserId, changes: &Changes) -> Result<Model> {
     sqlx::query_as(concat!(
-"UPDATE users SET username = coalesce($2, username), full_name = coalesce($3, full_name), \
+        "UPDATE users SET username = coalesce($2, username), full_name = coalesce($3, full_name), \
          avatar = nullif(coalesce($4, avatar), ''), settings = coalesce($5, settings), \
          info = coalesce($6, info), updated_at = now() WHERE id = $1 AND status = 'active' RETURNING ",
-columns!()
-))
+        columns!()
+    ))
     .bind(id.0)
     .bind(changes.username.as_ref().map(Username::as_str))
     .bind(changes.full_name.as_ref().map(FullName::as_str))

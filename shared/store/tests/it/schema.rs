@@ -5,7 +5,11 @@ use tiris_testing::TestDatabase;
 
 #[tokio::test]
 async fn the_services_need_the_newest_migration() {
-    assert_eq!(LATEST_MIGRATION, tiris_migrations::LATEST);
+    assert_eq!(
+        LATEST_MIGRATION,
+        tiris_migrations::LATEST,
+        "set LATEST_MIGRATION in shared/store/src/schema.rs"
+    );
     let migrated = TestDatabase::new().await.expect("a database");
     let empty = TestDatabase::empty().await.expect("a database");
 
