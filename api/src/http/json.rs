@@ -87,7 +87,7 @@ impl Mistake {
         match self {
             Self::Missing(field) => Error::MissingField(join(path, field).into()),
             Self::Unknown(field) => Error::InvalidRequest(format!(
-                "unknown field {field:?}: remove it; requests that move money allow no unknown fields"
+                "unknown field {field:?}: remove it; this request allows no unknown fields"
             )),
             Self::Invalid(why) if path.is_empty() => Error::InvalidRequest(why),
             Self::Invalid(why) => Error::InvalidValue {

@@ -145,8 +145,8 @@ impl Follow {
     /// Sends server-sent events of the types `transaction`, `trading_log` and `sub_account` as changes are committed;
     /// `data` is the object that `GET` returns, `id` is `<microseconds>-<type>-<row id>`. After a disconnect send the last
     /// id as `Last-Event-ID`: no event is missed, but some may come twice, so deduplicate by `id`. After more than 24
-    /// hours the first event is `reset` with `resumable_from`: read the lists for earlier changes. A comment comes every
-    /// 15 seconds. The stream ends when the access token expires, its session ends or the service restarts. A user can
+    /// hours the first event is `reset` and the stream continues from now: read what was missed from the lists. A comment
+    /// comes every 15 seconds. The stream ends when the access token expires, its session ends or the service restarts. A user can
     /// have 5 streams open. Swagger UI cannot show a stream: use `curl -N`.
     #[oai(path = "/", method = "get", operation_id = "follow")]
     async fn follow(

@@ -121,7 +121,7 @@ impl CreateTradingLog {
     /// otherwise the call fails with `SYMBOL_MISMATCH`. `volume`, `fee` and `amount` have at most 12 decimal places.
     /// `fee` is in units of the currency, or of the asset of `fee_account_id`; `quote_amount` replaces `price * volume` as the cost.
     /// All transactions of a trade are booked before the call returns, or none. Where money moves, unknown fields are
-    /// rejected.
+    /// rejected; those within `info` are stored.
     #[oai(path = "/", method = "post", operation_id = "createTradingLog")]
     async fn create(
         &self,
