@@ -6,10 +6,10 @@ use std::process::Stdio;
 use tiris_testing::binary;
 use tokio::process::Command;
 
-/// The output of a command, and whether it succeeded.
+/// The output and exit code of a command.
 #[derive(Debug)]
 pub(crate) struct Output {
-    pub(crate) succeeded: bool,
+    pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
@@ -17,13 +17,13 @@ pub(crate) struct Output {
 impl Output {
     /// Fails unless the command succeeded and printed all of `words`.
     pub(crate) fn succeeds(&self, words: &[&str]) -> Result<()> {
-        ensure!(self.succeeded, "{self:?}");
+        ensure!(self.code == Some(0), "{self:?}");
         self.says(words)
     }
 
     /// Fails unless the command failed and printed all of `words`.
     pub(crate) fn fails(&self, words: &[&str]) -> Result<()> {
-        ensure!(!self.succeeded, "{self:?}");
+        ensure!(self.code != Some(0), "{self:?}");
         self.says(words)
     }
 
@@ -61,7 +61,7 @@ impl World {
 pub(crate) async fn output(mut command: Command) -> Result<Output> {
     let output = command.stdin(Stdio::null()).output().await?;
     Ok(Output {
-        succeeded: output.status.success(),
+        code: output.status.code(),
         stdout: String::from_utf8(output.stdout)?,
         stderr: String::from_utf8(output.stderr)?,
     })

@@ -24,6 +24,7 @@ mod replays;
 mod restore;
 mod retries;
 mod rights;
+mod status;
 mod streams;
 mod worker;
 mod workers;
