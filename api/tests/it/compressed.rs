@@ -80,10 +80,12 @@ async fn contents(user: &User<'_>, account: &str) -> Vec<String> {
             // Without the metadata, which differs.
             contents.push(user.get(&path).await.body["data"].to_string());
         }
-
-        let csv = user.get_with(path, &[("accept", "text/csv")]).await;
-        contents.push(csv.text);
     }
+
+    let csv = user
+        .get_with("/v1/transactions", &[("accept", "text/csv")])
+        .await;
+    contents.push(csv.text);
     contents
 }
 
