@@ -21,8 +21,8 @@ const DEAD_LETTERS: u64 = 20;
 const ORDERS: i32 = 20;
 const OTHERS: usize = 3;
 
-/// The queries of the dictionaries. Their objects last: real tradings with money, and their binding, cannot be deleted.
-const DICTIONARIES: [(&str, &str); 6] = [
+/// The queries of the dictionaries. Most objects last: real tradings with money, and their binding, cannot be deleted.
+const DICTIONARIES: [(&str, &str); 7] = [
     ("tradings", "SELECT id::text FROM tradings"),
     ("sub_accounts", "SELECT id::text FROM sub_accounts"),
     (
@@ -34,6 +34,7 @@ const DICTIONARIES: [(&str, &str); 6] = [
         "notes",
         "SELECT id::text FROM trading_logs WHERE type = 'note'",
     ),
+    ("dead_letters", "SELECT id::text FROM dead_letters"),
     ("others", "SELECT id::text FROM users WHERE role = 'user'"),
 ];
 
