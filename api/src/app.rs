@@ -162,11 +162,8 @@ fn health(pool: &PgPool, streams: &Arc<Streams>, replica: Option<&Arc<Replica>>)
 
 /// Opens the pool and another one for lists, which alone plans each statement for its values.
 fn pools(config: &DatabaseConfig) -> sqlx::Result<(PgPool, PgPool)> {
-    let pool = database::pool(&config.half(), "tiris-api")?;
-    let lists = DatabaseConfig {
-        min_connections: 0,
-        ..config.half()
-    };
+    let (requests, lists) = config.split();
+    let pool = database::pool(&requests, "tiris-api")?;
 
     Ok((pool, database::pool_for_lists(&lists, "tiris-api lists")?))
 }

@@ -45,14 +45,15 @@ pub(crate) struct Streams {
     streams: UserLimit,
     pub(crate) exports: UserLimit,
     pub(crate) measures: UserLimit,
-    /// Leaves half of the connections of both pools to requests.
+    /// Leaves connections of both pools to requests.
     pub(crate) reads: Semaphore,
 }
 
 impl Streams {
     /// Starts connecting to NATS, when it is configured, and does not wait for it.
     pub(crate) async fn new(settings: &LiveSettings, database: &DatabaseConfig) -> Result<Self> {
-        let reads = usize::try_from(database.half().max_connections / 2).unwrap_or(usize::MAX);
+        let (_, lists) = database.split();
+        let reads = usize::try_from(lists.max_connections - 1).unwrap_or(usize::MAX);
         Ok(Self {
             wakes: Wakes::connect(settings.nats.as_ref()).await?,
             stopping: CancellationToken::new(),

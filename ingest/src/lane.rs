@@ -134,7 +134,11 @@ impl Lane {
                     Condition::Halted(_) | Condition::Starting => {}
                 }
             }
-            stop.run_until_cancelled(tokio::time::sleep(wait)).await;
+
+            // Even a sleep of no length waits for the timer's next tick.
+            if !wait.is_zero() {
+                stop.run_until_cancelled(tokio::time::sleep(wait)).await;
+            }
         }
         true
     }

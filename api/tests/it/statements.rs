@@ -69,10 +69,13 @@ const INSERT_LOGS: &str = "INSERT INTO trading_logs (id, timestamp, user_id, tra
          'o' || n / 3, jsonb_build_object('n', n % 1000) \
      FROM rows";
 
-/// Fills both histories with rows of this book and of many others, spread over months.
+/// Fills both histories with rows of this book and of many others, spread from the start of a month to now: a partition
+/// with the rows of a day would be read as a whole, rightly.
 async fn fill(user: &User<'_>, book: &Book, months: i32) -> HashMap<String, Partition> {
-    let rows = "WITH rows AS (SELECT n, n % 20 = 0 AS mine, now() - $6 * interval '1 month' * n / $1 AS at, \
-                   gen_random_uuid() AS other FROM generate_series(1, $1) AS n)";
+    let rows = "WITH start AS (SELECT now() - (date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' \
+                   - $6 * interval '1 month') AS span), \
+                 rows AS (SELECT n, n % 20 = 0 AS mine, now() - span * n / $1 AS at, gen_random_uuid() AS other \
+                   FROM start, generate_series(1, $1) AS n)";
     let owner = "CASE WHEN mine THEN $2 ELSE md5((n % 19)::text)::uuid END, CASE WHEN mine THEN $3 ELSE other END, \
                  CASE WHEN NOT mine THEN other WHEN n % 40 = 0 THEN $4 ELSE $5 END";
     let pool = user.world.pool();

@@ -52,7 +52,7 @@ async fn a_timed_out_request_changes_nothing() {
 #[tokio::test]
 async fn requests_without_a_free_connection_get_retry_after() {
     let world = World::start_with(|settings| {
-        // Half of the connections are for lists.
+        // Two of the connections are for lists.
         settings.database.max_connections = 4;
         settings.database.acquire_timeout = Duration::from_secs(1);
     })

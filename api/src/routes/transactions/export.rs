@@ -91,7 +91,7 @@ impl Reader {
     /// Reads a page as CSV lines, with the cursor of the next page.
     async fn page(&self, cursor: Option<&str>) -> Result<(Vec<u8>, Option<String>)> {
         let page = Page::new(Some(ROWS_AT_ONCE), cursor, None, None)?;
-        // The semaphore leaves half of the database connections to requests; it is never closed.
+        // The semaphore leaves database connections to requests; it is never closed.
         let _turn = self.state.streams.reads.acquire().await.ok();
         let (rows, pagination) = read(&self.state, &page, self.rows.clone()).await?;
         let mut lines = String::new();

@@ -9,6 +9,8 @@ use std::time::Duration;
 /// Minimum size of the pool: one connection for a transaction and one for everything else.
 const POOL_MIN: u32 = 2;
 const POOL_MAX: u32 = 200;
+/// Part of the connections that lists use: three of ten.
+const LISTS_SHARE: (u32, u32) = (3, 10);
 /// Longest wait for a free connection, in seconds.
 const ACQUIRE_MAX: u32 = 60;
 /// Longest lifetime of a connection, idle or not, in seconds: a day.
@@ -69,15 +71,24 @@ pub struct DatabaseConfig {
 }
 
 impl DatabaseConfig {
-    /// Returns the same settings with half of the connections.
+    /// Returns the same settings twice: with most of the connections, for requests, and with [`LISTS_SHARE`], for lists.
     #[must_use]
-    pub fn half(&self) -> Self {
-        let max_connections = (self.max_connections / 2).max(1);
-        Self {
-            max_connections,
-            min_connections: self.min_connections.min(max_connections),
+    pub fn split(&self) -> (Self, Self) {
+        let (share, whole) = LISTS_SHARE;
+        let lists = (self.max_connections * share).div_ceil(whole);
+        let requests = self.max_connections.saturating_sub(lists).max(1);
+
+        let requests = Self {
+            max_connections: requests,
+            min_connections: self.min_connections.min(requests),
             ..self.clone()
-        }
+        };
+        let lists = Self {
+            max_connections: lists,
+            min_connections: 0,
+            ..self.clone()
+        };
+        (requests, lists)
     }
 }
 

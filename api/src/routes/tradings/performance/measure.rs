@@ -40,7 +40,7 @@ pub(super) async fn measured(
     };
 
     let _place = state.streams.measures.take(user)?;
-    // The semaphore leaves half of the database connections to other requests; it is never closed.
+    // The semaphore leaves database connections to other requests; it is never closed.
     let _turn = state.streams.reads.acquire().await.ok();
     let replica = match tradings::last_change(&state.pool, trading).await? {
         Some(newest) => state.histories.replica(newest).await,
