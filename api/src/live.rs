@@ -45,7 +45,7 @@ pub(crate) struct Streams {
     streams: UserLimit,
     pub(crate) exports: UserLimit,
     pub(crate) measures: UserLimit,
-    /// Leaves connections of both pools to requests.
+    /// Leaves half of the connections of both pools to requests.
     pub(crate) reads: Semaphore,
 }
 
@@ -53,7 +53,7 @@ impl Streams {
     /// Starts connecting to NATS, when it is configured, and does not wait for it.
     pub(crate) async fn new(settings: &LiveSettings, database: &DatabaseConfig) -> Result<Self> {
         let (_, lists) = database.split();
-        let reads = usize::try_from(lists.max_connections - 1).unwrap_or(usize::MAX);
+        let reads = usize::try_from(lists.max_connections / 2).unwrap_or(usize::MAX);
         Ok(Self {
             wakes: Wakes::connect(settings.nats.as_ref()).await?,
             stopping: CancellationToken::new(),

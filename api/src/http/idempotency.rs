@@ -146,7 +146,7 @@ impl Idempotency {
     ) -> Result<Reply<T, STATUS>> {
         if let Some(call) = self.call(state, user) {
             let mut connection = state.pool.acquire().await?;
-            keep(&mut connection, &call, STATUS, &data).await?;
+            keep(&mut connection, &call, STATUS, &data, None).await?;
         }
         Ok(Reply::done(data))
     }

@@ -114,7 +114,8 @@ impl Tx {
         data: T,
     ) -> Result<Reply<T, STATUS>> {
         if let Some(call) = &self.call {
-            keep(&mut self.transaction, call, STATUS, &data).await?;
+            let booked_at = self.booked_at.take();
+            keep(&mut self.transaction, call, STATUS, &data, booked_at).await?;
         }
         self.commit().await?;
         Ok(Reply::done(data))
@@ -141,15 +142,17 @@ pub(crate) struct Booked {
     pub(crate) applied: Applied,
 }
 
-/// Stores the response of a request with an idempotency key.
+/// Stores the response of a request with an idempotency key, as the last statement of a transaction that booked at
+/// `booked_at`.
 pub(super) async fn keep(
     connection: &mut PgConnection,
     call: &Call,
     status: u16,
     data: &impl Serialize,
+    booked_at: Option<DateTime<Utc>>,
 ) -> Result<()> {
     let body = serde_json::to_string(data).map_err(|error| Error::Internal(error.into()))?;
-    idempotency::keep(connection, call, status, &body).await
+    idempotency::keep(connection, call, status, &body, booked_at).await
 }
 
 /// Repeats `attempt` after a deadlock or a serialization failure.

@@ -2,6 +2,7 @@
 
 use crate::error::{Conflict, Error, Result};
 use crate::lanes::columns::convert;
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use tiris_domain::ids::UserId;
 
@@ -85,16 +86,19 @@ pub async fn find(connection: &mut PgConnection, call: &Call) -> Result<Option<K
     }))
 }
 
-/// Stores or replaces the response to a claimed call.
+/// Stores or replaces the response to a claimed call. In a transaction that booked at `booked_at` it is the last statement,
+/// and fails like [`assert_fresh`](crate::ledger::assert_fresh): together they save a round trip.
 pub async fn keep(
     connection: &mut PgConnection,
     call: &Call,
     status: u16,
     body: &str,
+    booked_at: Option<DateTime<Utc>>,
 ) -> Result<()> {
     sqlx::query(
-        "UPDATE idempotency_keys SET status = $5, body = $6 \
-         WHERE user_id = $1 AND method = $2 AND path = $3 AND key = $4",
+        "WITH kept AS (UPDATE idempotency_keys SET status = $5, body = $6 \
+             WHERE user_id = $1 AND method = $2 AND path = $3 AND key = $4) \
+         SELECT assert_fresh($7)",
     )
     .bind(call.user.0)
     .bind(&call.method)
@@ -102,6 +106,7 @@ pub async fn keep(
     .bind(&call.key)
     .bind(i32::from(status))
     .bind(body)
+    .bind(booked_at)
     .execute(connection)
     .await?;
 

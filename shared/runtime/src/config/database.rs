@@ -9,8 +9,6 @@ use std::time::Duration;
 /// Minimum size of the pool: one connection for a transaction and one for everything else.
 const POOL_MIN: u32 = 2;
 const POOL_MAX: u32 = 200;
-/// Part of the connections that lists use: three of ten.
-const LISTS_SHARE: (u32, u32) = (3, 10);
 /// Longest wait for a free connection, in seconds.
 const ACQUIRE_MAX: u32 = 60;
 /// Longest lifetime of a connection, idle or not, in seconds: a day.
@@ -71,11 +69,10 @@ pub struct DatabaseConfig {
 }
 
 impl DatabaseConfig {
-    /// Returns the same settings twice: with most of the connections, for requests, and with [`LISTS_SHARE`], for lists.
+    /// Returns the same settings for requests and for lists, each with half of the connections.
     #[must_use]
     pub fn split(&self) -> (Self, Self) {
-        let (share, whole) = LISTS_SHARE;
-        let lists = (self.max_connections * share).div_ceil(whole);
+        let lists = (self.max_connections / 2).max(1);
         let requests = self.max_connections.saturating_sub(lists).max(1);
 
         let requests = Self {
