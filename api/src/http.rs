@@ -2,6 +2,7 @@
 
 pub(crate) mod body;
 pub(crate) mod client;
+pub(crate) mod details;
 pub(crate) mod document;
 pub(crate) mod envelope;
 pub(crate) mod field;

@@ -5,6 +5,7 @@ mod dead_letters;
 mod event_status;
 mod exchange_bindings;
 mod live;
+mod orders;
 mod prelude;
 mod range;
 mod replays;
@@ -45,6 +46,7 @@ pub(crate) fn operations() -> impl OpenApi {
         sub_accounts::operations(),
         transactions::operations(),
         trading_logs::operations(),
+        orders::operations(),
         event_status::GetEventStatus,
         dead_letters::operations(),
         bots::ListBots,
@@ -112,10 +114,12 @@ pub(crate) enum Tag {
     /// in the same call; logs of any other type are notes.
     #[oai(rename = "Trading logs")]
     TradingLogs,
+    /// The orders of bots: what was ordered, what is filled, at which average price and fees, and what it still holds.
+    Orders,
     /// Returns, risk ratios and the equity curve of a trading, computed from its transactions.
     Performance,
-    /// Events that bots publish over NATS: whether they are processed, which of them failed (dead letters), and the latest
-    /// heartbeat of each bot.
+    /// Events that bots publish over NATS: whether they are processed, which of them failed (dead letters) and can be
+    /// replayed or discarded, and the latest heartbeat of each bot.
     #[oai(rename = "Events and bots")]
     Events,
     /// Server-sent events with each change of the caller's data as it is committed.
@@ -126,9 +130,6 @@ pub(crate) enum Tag {
     /// Delete trading logs that moved no money. Admins only.
     #[oai(rename = "Administration: trading logs")]
     AdminTradingLogs,
-    /// Replay or discard events that could not be applied. Admins only.
-    #[oai(rename = "Administration: dead letters")]
-    AdminDeadLetters,
     /// Process a time range of the event streams again. Admins only.
     #[oai(rename = "Administration: replays")]
     AdminReplays,
@@ -146,12 +147,12 @@ impl Tag {
         Self::SubAccounts,
         Self::Transactions,
         Self::TradingLogs,
+        Self::Orders,
         Self::Performance,
         Self::Events,
         Self::Live,
         Self::AdminUsers,
         Self::AdminTradingLogs,
-        Self::AdminDeadLetters,
         Self::AdminReplays,
         Self::Service,
     ];

@@ -10,9 +10,11 @@ use crate::plan::Item;
 use crate::stream::Message;
 use chrono::DateTime;
 use serde_json::Value;
+use tiris_domain::event::Subject;
 use tiris_domain::lane::LaneKey;
 use tiris_store::dead_letters::NewLetter;
-use tiris_store::ledger::{Cause, Disposition};
+use tiris_store::ledger::{Cause, Disposition, Entry};
+use uuid::Uuid;
 
 /// Returns the dead letters among `items` of a lane, by their dispositions, in stream order.
 pub(crate) fn dead_letters_of(
@@ -40,12 +42,24 @@ fn dead_letter(item: &Item, cause: &Cause, key: LaneKey, stream_created_at: i64)
         headers: headers(message),
         broker_time: Some(DateTime::from_timestamp_nanos(message.broker_time)),
         event_id: names.event_id,
-        user_id: names.user_id,
+        user_id: publisher(&message.subject).unwrap_or(names.user_id),
         trading_id: names.trading_id,
+        accounts: item.work.entry().map(accounts),
         class: cause.class(),
         code: cause.code(),
         reason: storable(&cause.to_string()),
     }
+}
+
+/// Returns the user that the subject names: the dead letter is theirs, whatever the payload claims. None for a subject
+/// without a user.
+fn publisher(subject: &str) -> Option<Option<Uuid>> {
+    let user = Subject::parse(subject)?.user?;
+    Some(Uuid::try_parse(&user).ok())
+}
+
+fn accounts(entry: &Entry) -> Vec<Uuid> {
+    entry.accounts().iter().map(|account| account.0).collect()
 }
 
 fn headers(message: &Message) -> Value {

@@ -29,9 +29,13 @@ impl Item {
         Self { message, work }
     }
 
-    /// Returns the user of the ledger entry; None when the work is no entry.
+    /// Returns the user whose ledger entry or dead letter the message becomes, if it is known.
     pub(crate) fn user(&self) -> Option<Uuid> {
-        self.work.entry().map(|entry| entry.user.0)
+        match &self.work {
+            Work::Entry(entry) => Some(entry.user.0),
+            Work::Malformed(malformed) => malformed.user_id,
+            Work::Heartbeat(_) => None,
+        }
     }
 }
 

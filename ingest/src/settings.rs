@@ -76,6 +76,10 @@ pub struct RunArgs {
     #[arg(long, env = "TIRIS_EVENT_ID_DAYS")]
     #[arg(default_value = "0", value_name = "DAYS")]
     event_id_days: String,
+    /// Days to keep dead letters after they were replayed or discarded, 0 forever (at most 36500); open ones stay
+    #[arg(long, env = "TIRIS_DEAD_LETTER_DAYS")]
+    #[arg(default_value = "400", value_name = "DAYS")]
+    dead_letter_days: String,
     /// Age in days at which TimescaleDB compresses history, 0 for never (otherwise 7 to 36500); no effect without TimescaleDB
     #[arg(long, env = "TIRIS_COMPRESSION_DAYS")]
     #[arg(default_value = "30", value_name = "DAYS")]
@@ -133,6 +137,8 @@ pub struct Retention {
     pub transactions: Option<Duration>,
     /// Age at which ids of processed events are deleted.
     pub event_ids: Option<Duration>,
+    /// Time since their closing after which dead letters are deleted.
+    pub dead_letters: Option<Duration>,
     /// Age at which TimescaleDB compresses history.
     pub compression: Option<Duration>,
     /// Months of partitions to create in advance.
@@ -208,6 +214,7 @@ impl RunArgs {
         let audit = age("TIRIS_AUDIT_DAYS", &self.audit_days);
         let transactions = age("TIRIS_TRANSACTION_DAYS", &self.transaction_days);
         let event_ids = age("TIRIS_EVENT_ID_DAYS", &self.event_id_days);
+        let dead_letters = age("TIRIS_DEAD_LETTER_DAYS", &self.dead_letter_days);
         let compression = age("TIRIS_COMPRESSION_DAYS", &self.compression_days);
 
         if compression
@@ -218,18 +225,8 @@ impl RunArgs {
             let why = format_args!("must be 0 or at least {COMPRESSION_DAYS_MIN} (given: {given})");
             problems.add("TIRIS_COMPRESSION_DAYS", why);
         }
-        let stream_days = [&self.trading_days, &self.system_days];
-        let longest = stream_days
-            .into_iter()
-            .filter_map(|days| days.parse().ok())
-            .max();
-        if let (Some(kept), Some(longest)) = (event_ids.flatten(), longest.map(days))
-            && kept <= longest
-        {
-            let why = "must be 0 or more than TIRIS_TRADING_DAYS and TIRIS_TRADING_SYSTEM_DAYS: otherwise events that are \
-                       read from the streams again are applied twice";
-            problems.add("TIRIS_EVENT_ID_DAYS", why);
-        }
+        self.check_outlives_streams(problems, "TIRIS_EVENT_ID_DAYS", event_ids.flatten());
+        self.check_outlives_streams(problems, "TIRIS_DEAD_LETTER_DAYS", dead_letters.flatten());
         let months = &self.partition_months;
         let partition_months = problems.parse_within("TIRIS_PARTITION_MONTHS", months, 1, 24);
 
@@ -238,9 +235,31 @@ impl RunArgs {
             audit: audit?,
             transactions: transactions?,
             event_ids: event_ids?,
+            dead_letters: dead_letters?,
             compression: compression?,
             partition_months: partition_months?,
         })
+    }
+
+    /// What was decided about an event is kept for longer than the streams keep the event.
+    fn check_outlives_streams(
+        &self,
+        problems: &mut Problems,
+        variable: &'static str,
+        kept: Option<Duration>,
+    ) {
+        let stream_days = [&self.trading_days, &self.system_days];
+        let longest = stream_days
+            .into_iter()
+            .filter_map(|days| days.parse().ok())
+            .max();
+        if let (Some(kept), Some(longest)) = (kept, longest.map(days))
+            && kept <= longest
+        {
+            let why = "must be 0 or more than TIRIS_TRADING_DAYS and TIRIS_TRADING_SYSTEM_DAYS: otherwise events that are \
+                       read from the streams again are applied twice";
+            problems.add(variable, why);
+        }
     }
 
     fn checked_streams(&self, problems: &mut Problems) -> Option<StreamSettings> {

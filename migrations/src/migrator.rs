@@ -33,6 +33,10 @@ const MIGRATIONS: &[SqlMigration] = migrations![
     "m0007_posting_fees",
     "m0008_timeseries",
     "m0009_owner_statistics",
+    "m0010_eighteen_decimals",
+    "m0011_dead_letter_accounts",
+    "m0012_symbols",
+    "m0013_orders",
 ];
 
 /// The name of the newest migration, which is the newest `version` in table `seaql_migrations` of a current schema.

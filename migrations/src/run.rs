@@ -9,6 +9,12 @@ use sea_orm_migration::{Migration, MigratorTrait};
 use sqlx::PgConnection;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Maximum number of attempts at a migration that meets a job of TimescaleDB.
+const ATTEMPTS_MAX: u32 = 5;
+/// The pause before another attempt.
+const REPEAT_AFTER: Duration = Duration::from_secs(2);
 
 /// A migration and its state in a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,10 +37,15 @@ pub async fn up(database_url: &str) -> Result<Vec<String>> {
         let pending = Migrator::get_pending_migrations(&database).await;
         let names = names(&pending.map_err(plain)?);
 
-        let applied = Migrator::up(&database, None).await;
-        applied
-            .map_err(plain)
-            .context("a migration failed and was undone")?;
+        let mut attempts = 1;
+        while let Err(error) = Migrator::up(&database, None).await.map_err(plain) {
+            if attempts == ATTEMPTS_MAX || !is_passing(&error) {
+                return Err(error.context("a migration failed and was undone"));
+            }
+            tracing::warn!("a migration was undone and is repeated: {error}");
+            attempts += 1;
+            tokio::time::sleep(REPEAT_AFTER).await;
+        }
         Ok(names)
     })
     .await
@@ -103,6 +114,20 @@ async fn applied(connection: &mut PgConnection) -> sqlx::Result<Vec<(String, Str
     )
     .fetch_all(connection)
     .await
+}
+
+/// Returns whether another attempt may succeed. A migration that replaces an aggregate can deadlock with the job that
+/// refreshes it, or find a row of the job gone, for which PostgreSQL has no code of its own.
+fn is_passing(error: &anyhow::Error) -> bool {
+    let error = error
+        .downcast_ref::<sqlx::Error>()
+        .and_then(|error| error.as_database_error());
+
+    error.is_some_and(|error| match error.code().as_deref() {
+        Some("40P01" | "40001") => true,
+        Some("XX000") => error.message().starts_with("tuple concurrently"),
+        _ => false,
+    })
 }
 
 /// Unwraps the driver's error, so that its code is available.

@@ -6,6 +6,7 @@
 mod accounts;
 mod cursor;
 mod logs;
+mod orders;
 mod references;
 pub(crate) mod report;
 mod snapshot;
@@ -41,5 +42,6 @@ async fn check(connection: &mut PgConnection, progress: &ProgressBar) -> sqlx::R
     accounts::check(&mut snapshot, &mut report).await?;
     logs::check(&mut snapshot, &mut report).await?;
     references::check(&mut snapshot, &mut report).await?;
+    orders::check(&mut snapshot, &mut report).await?;
     Ok(report)
 }

@@ -1,5 +1,6 @@
 //! The envelope of every response: success with data, or an error, each with metadata.
 
+use super::details::Details;
 use super::problem::Problem;
 use chrono::{DateTime, SubsecRound, Utc};
 use poem_openapi::Object;
@@ -34,9 +35,9 @@ pub(crate) struct Failed {
     code: String,
     /// A sentence that may be shown to a user
     message: String,
-    /// For a developer: which field, which limit
+    /// For a developer: which field, which limit; for a rejection by the ledger the account and the amounts
     #[oai(nullable)]
-    details: Option<String>,
+    details: Option<Details>,
     /// Id of the request, to be named in a support request
     trace_id: String,
     /// Time of the response

@@ -1,17 +1,15 @@
 //! Filter conditions that lists share.
 
-use chrono::{DateTime, Datelike, Utc};
+use chrono::{DateTime, Utc};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, Condition};
 use serde_json::Value;
 use tiris_domain::json;
-use tiris_domain::value::{Info, Value as _};
+use tiris_domain::value::{Info, Moment, Value as _};
 use tiris_store::error::{Error, Result};
 
 /// Longest text of a filter, in characters.
 const TEXT_LENGTH_MAX: usize = 128;
-/// Years that the database can hold.
-const YEARS: std::ops::RangeInclusive<i32> = 0..=9_999;
 
 /// Selects rows whose free JSON contains the object in `text`, all rows without it.
 pub(crate) fn containing<C: ColumnTrait>(column: C, text: Option<&str>) -> Result<Condition> {
@@ -80,13 +78,13 @@ pub(crate) fn range<C: ColumnTrait>(
 fn in_years((name, time): (&'static str, Option<DateTime<Utc>>)) -> Result<Option<DateTime<Utc>>> {
     match time {
         Some(time) if !is_storable(time) => {
-            Err(Error::invalid(name, "must lie in the years 0 to 9999"))
+            Err(Error::invalid(name, "must lie in the years 1 to 9999"))
         }
         time => Ok(time),
     }
 }
 
-/// Returns whether the database can hold a time.
+/// Returns whether a time lies in the years of a [`Moment`].
 pub(crate) fn is_storable(time: DateTime<Utc>) -> bool {
-    YEARS.contains(&time.year())
+    Moment::new(time).is_some()
 }

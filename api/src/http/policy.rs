@@ -82,7 +82,8 @@ pub(crate) const NO_JSON: Refusal = (
 pub(crate) const REJECTED: Refusal = (
     422,
     "The ledger rejects it: `OWNERSHIP_MISMATCH`, `SYMBOL_MISMATCH`, `SAME_ACCOUNT`, `INVALID_AMOUNT`, \
-     `TOO_MANY_DECIMALS`, `INSUFFICIENT_BALANCE`, `AMOUNT_OUT_OF_RANGE`",
+     `INSUFFICIENT_BALANCE`, `AMOUNT_OUT_OF_RANGE`; `details` is an object that names the sub-account and, where a \
+     balance is too small, the amounts",
 );
 pub(crate) const UNAVAILABLE: Refusal = (
     503,

@@ -1,18 +1,21 @@
 //! The only mapping from errors to HTTP: status, stable code, message for a user, details for a developer.
 
+use super::details::Details;
 use crate::exchange::ExchangeError;
 use poem::error::{MethodNotAllowedError, NotFoundError, ReadBodyError, ResponseError};
 use poem::http::StatusCode;
 use poem_openapi::error::{
     AuthorizationError, ContentTypeError, ParseParamError, ParsePathError, ParseRequestPayloadError,
 };
-use tiris_domain::ledger::Rejection;
+use tiris_domain::ledger::{Rejected, Rejection};
 use tiris_store::error::Error;
 
 /// By then the server has noticed a client that disappeared without closing its connection.
 const SLOT_RETRY_SECONDS: u32 = 15;
 /// By then a connection is often free again, or the database is back.
 const UNAVAILABLE_RETRY_SECONDS: u32 = 2;
+
+const ACCOUNT_DISABLED: &str = "Your account is disabled.";
 
 /// Any failure of a request; displayed as a sentence for a user.
 #[derive(Debug, thiserror::Error)]
@@ -90,10 +93,22 @@ impl Problem {
         }
     }
 
-    /// Returns details for a developer: which field, which limit.
-    pub(crate) fn details(&self) -> Option<String> {
+    /// Returns details for a developer: which field, which limit, or the account that the ledger names.
+    pub(crate) fn details(&self) -> Option<Details> {
+        match self {
+            Self::Domain(Error::Rejected(rejected)) => {
+                let details = rejected.details()?;
+                Some(Details::Rejection(details.into()))
+            }
+            Self::Domain(error) => details(error).map(Details::Text),
+            other => other.words().map(Details::Text),
+        }
+    }
+
+    /// Returns the details of a problem that is not of the domain.
+    fn words(&self) -> Option<String> {
         Some(match self {
-            Self::Domain(error) => return details(error),
+            Self::Domain(_) | Self::TimedOut => return None,
             Self::Exchange(error @ ExchangeError::Unsupported(_)) => error.to_string(),
             Self::Exchange(ExchangeError::Unreachable(_) | ExchangeError::TimedOut) => {
                 "the binding is stored; its credentials are unverified".to_owned()
@@ -107,7 +122,6 @@ impl Problem {
             Self::RateLimited { limit, seconds } => {
                 format!("at most {limit} requests of this kind a minute; retry in {seconds} s")
             }
-            Self::TimedOut => return None,
             Self::TooManyAtOnce { what, max } => {
                 format!("a user may have at most {max} {what} at once; wait until one ends")
             }
@@ -152,15 +166,9 @@ fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
         Error::AuthRequired => (StatusCode::UNAUTHORIZED, "AUTH_REQUIRED"),
         Error::InvalidToken(_) => (StatusCode::UNAUTHORIZED, "INVALID_TOKEN"),
         Error::AccessDenied(_) => (StatusCode::FORBIDDEN, "ACCESS_DENIED"),
-        Error::AccountDisabled | Error::Rejected(Rejection::UserDisabled) => {
-            (StatusCode::FORBIDDEN, "ACCOUNT_DISABLED")
-        }
-        // Handlers check what a request names, so a missing resource was deleted in the meantime.
-        Error::NotFound(_)
-        | Error::Rejected(
-            Rejection::UnknownUser | Rejection::UnknownTrading | Rejection::UnknownSubAccount,
-        ) => (StatusCode::NOT_FOUND, "NOT_FOUND"),
-        Error::Rejected(rejection) => (StatusCode::UNPROCESSABLE_ENTITY, rejection.code()),
+        Error::AccountDisabled => (StatusCode::FORBIDDEN, "ACCOUNT_DISABLED"),
+        Error::NotFound(_) => (StatusCode::NOT_FOUND, "NOT_FOUND"),
+        Error::Rejected(rejected) => status_of(rejected.rejection),
         Error::Conflict(conflict) => (StatusCode::CONFLICT, conflict.code()),
         Error::StaleVersion => (StatusCode::PRECONDITION_FAILED, "STALE_VERSION"),
         Error::UpstreamTimeout(_) => (StatusCode::GATEWAY_TIMEOUT, "UPSTREAM_TIMEOUT"),
@@ -170,19 +178,41 @@ fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
     }
 }
 
+fn status_of(rejection: Rejection) -> (StatusCode, &'static str) {
+    match rejection {
+        Rejection::UserDisabled => (StatusCode::FORBIDDEN, "ACCOUNT_DISABLED"),
+        // Handlers check what a request names, so a missing resource was deleted in the meantime.
+        Rejection::UserDeleted
+        | Rejection::TradingDeleted
+        | Rejection::AccountDeleted
+        | Rejection::UnknownUser
+        | Rejection::UnknownTrading
+        | Rejection::UnknownSubAccount => (StatusCode::NOT_FOUND, "NOT_FOUND"),
+        rejection => (StatusCode::UNPROCESSABLE_ENTITY, rejection.code()),
+    }
+}
+
+fn rejection_message(rejected: &Rejected) -> String {
+    let message = match rejected.rejection {
+        Rejection::UserDeleted | Rejection::UnknownUser => "This user does not exist.",
+        Rejection::TradingDeleted | Rejection::UnknownTrading => "This trading does not exist.",
+        Rejection::AccountDeleted | Rejection::UnknownSubAccount => {
+            "This sub-account does not exist."
+        }
+        Rejection::UserDisabled => ACCOUNT_DISABLED,
+        _ => return sentence(&rejected.to_string()),
+    };
+    message.to_owned()
+}
+
 fn message(error: &Error) -> String {
     let message = match error {
         Error::MissingField(field) => return format!("The field {field} is missing."),
         Error::InvalidValue { field, .. } => return format!("The field {field} is not valid."),
         Error::SignIn { problem, .. } => return sentence(&problem.to_string()),
         Error::NotFound(what) => return format!("This {what} does not exist."),
-        Error::Rejected(Rejection::UnknownUser) => "This user does not exist.",
-        Error::Rejected(Rejection::UnknownTrading) => "This trading does not exist.",
-        Error::Rejected(Rejection::UnknownSubAccount) => "This sub-account does not exist.",
-        Error::AccountDisabled | Error::Rejected(Rejection::UserDisabled) => {
-            "Your account is disabled."
-        }
-        Error::Rejected(rejection) => return sentence(&rejection.to_string()),
+        Error::Rejected(rejected) => return rejection_message(rejected),
+        Error::AccountDisabled => ACCOUNT_DISABLED,
         Error::Conflict(conflict) => return sentence(&conflict.to_string()),
         Error::InvalidRequest(_) => "The request is not valid.",
         Error::InvalidInfo(_) => "The additional information cannot be stored as it is.",
@@ -296,11 +326,12 @@ mod tests {
         for rejection in Rejection::ALL {
             let (status, code) = match rejection.code() {
                 "USER_DISABLED" => (403, "ACCOUNT_DISABLED"),
+                "USER_DELETED" | "TRADING_DELETED" | "ACCOUNT_DELETED" => (404, "NOT_FOUND"),
                 _ if rejection.is_unresolved() => (404, "NOT_FOUND"),
                 code => (422, code),
             };
 
-            let problem = Problem::from(Error::Rejected(rejection));
+            let problem = Problem::from(Error::from(rejection));
 
             assert_eq!(problem.status().as_u16(), status);
             assert_eq!(problem.code(), code);

@@ -87,7 +87,7 @@ impl Tx {
 
         let applied = |disposition| match disposition {
             Disposition::Applied(applied) => Ok(applied),
-            Disposition::DeadLetter(Cause::Rejected(rejection)) => Err(rejection.into()),
+            Disposition::DeadLetter(Cause::Rejected(rejected)) => Err(rejected.into()),
             Disposition::DeadLetter(_)
             | Disposition::Recorded
             | Disposition::Duplicate

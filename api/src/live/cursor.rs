@@ -15,14 +15,19 @@ pub(crate) enum Kind {
     Transaction = 1,
     TradingLog = 2,
     SubAccount = 3,
+    Order = 4,
+    /// A dead letter that was opened, replayed or discarded.
+    DeadLetter = 5,
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 6] = [
         Self::Start,
         Self::Transaction,
         Self::TradingLog,
         Self::SubAccount,
+        Self::Order,
+        Self::DeadLetter,
     ];
 
     /// Returns the event type.
@@ -32,6 +37,8 @@ impl Kind {
             Self::Transaction => "transaction",
             Self::TradingLog => "trading_log",
             Self::SubAccount => "sub_account",
+            Self::Order => "order",
+            Self::DeadLetter => "dead_letter",
         }
     }
 }
@@ -39,7 +46,7 @@ impl Kind {
 /// `<microseconds>-<kind>-<row id>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, sqlx::FromRow)]
 pub(crate) struct EventId {
-    /// `timestamp` of the row, or `updated_at` of a sub-account.
+    /// `timestamp` of the row, `updated_at` of a sub-account or order, `created_at` or `closed_at` of a dead letter.
     pub(crate) at: DateTime<Utc>,
     pub(crate) kind: Kind,
     /// Id of the row.
@@ -108,7 +115,7 @@ mod tests {
 
     fn id() -> impl Strategy<Value = EventId> {
         // Few times and rows, so that events often share them.
-        (0i64..3, 0usize..4, 0u128..3).prop_map(|(micros, kind, row)| EventId {
+        (0i64..3, 0..Kind::ALL.len(), 0u128..3).prop_map(|(micros, kind, row)| EventId {
             at: DateTime::from_timestamp_micros(micros).expect("in range"),
             kind: Kind::ALL[kind],
             row: Uuid::from_u128(row + 1),
@@ -117,7 +124,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn id_round_trips(micros in 0i64..253_000_000_000_000_000, kind in 0usize..4, row: u128) {
+        fn id_round_trips(micros in 0i64..253_000_000_000_000_000, kind in 0..Kind::ALL.len(), row: u128) {
             let at = DateTime::from_timestamp_micros(micros).expect("in range");
             let id = EventId { at, kind: Kind::ALL[kind], row: Uuid::from_u128(row) };
             prop_assert_eq!(id.to_string().parse(), Ok(id));
@@ -153,7 +160,7 @@ mod tests {
             "1-transaction-".to_owned(),
             format!("-1-transaction-{row}"),
             format!("+1-transaction-{row}"),
-            format!("1-order-{row}"),
+            format!("1-orders-{row}"),
             format!("-transaction-{row}"),
             format!("99999999999999999999-transaction-{row}"),
             format!("9223372036854775807-transaction-{row}"),

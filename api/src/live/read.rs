@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 use tiris_domain::ids::UserId;
-use tiris_store::entity::{sub_accounts, trading_logs, transactions};
+use tiris_store::entity::{dead_letters, orders, sub_accounts, trading_logs, transactions};
 use tiris_store::error::{Error, Result};
 use uuid::Uuid;
 
@@ -39,6 +39,8 @@ pub(crate) enum Row {
     Transaction(transactions::Model),
     TradingLog(trading_logs::Model),
     SubAccount(sub_accounts::Model),
+    Order(orders::Model),
+    DeadLetter(dead_letters::Model),
 }
 
 /// The visible transactions.
@@ -162,6 +164,8 @@ impl Reader {
             .bind(after.passed(Kind::Transaction))
             .bind(after.passed(Kind::TradingLog))
             .bind(after.passed(Kind::SubAccount))
+            .bind(after.passed(Kind::Order))
+            .bind(after.passed(Kind::DeadLetter))
             .fetch_all(&self.pool)
             .await?;
 
@@ -200,11 +204,23 @@ impl Reader {
             SubAccount,
             sub_accounts::Column::DeletedAt.is_null()
         );
+        let in_time = orders::Column::UpdatedAt.between(first.at, last.at);
+        read!(orders, Order, in_time);
+
+        let of_user = dead_letters::Column::UserId.eq(self.user.0);
+        read!(dead_letters, DeadLetter, of_user);
 
         let row = |key: &EventId| {
+            if let Row::DeadLetter(letter) = found.get(&(key.kind, key.row))? {
+                // One that was closed soon after it was opened comes twice.
+                return Some((*key, Row::DeadLetter(letter.clone())));
+            }
             let row = found.remove(&(key.kind, key.row))?;
-            let is_changed =
-                matches!(&row, Row::SubAccount(account) if account.updated_at != key.at);
+            let is_changed = match &row {
+                Row::SubAccount(account) => account.updated_at != key.at,
+                Row::Order(order) => order.updated_at != key.at,
+                Row::Transaction(_) | Row::TradingLog(_) | Row::DeadLetter(_) => false,
+            };
             (!is_changed).then_some((*key, row))
         };
 
@@ -221,25 +237,97 @@ async fn snapshot(pool: &PgPool) -> Result<Snapshot> {
     Ok(snapshot)
 }
 
+/// A select of the keys of new rows.
+struct Source {
+    kind: Kind,
+    table: &'static str,
+    /// The column with the time of the change.
+    time: &'static str,
+    /// The parameter with the row that was passed.
+    passed: &'static str,
+    /// The id of the transaction that made the change.
+    writer: &'static str,
+    condition: &'static str,
+}
+
+/// The transaction that wrote the row last. A row has the lower half of its id; $8 is an id near it.
+const LAST_WRITER: &str =
+    "($8 + ((xmin::text::bigint - $8 + 2147483648) & 4294967295) - 2147483648)";
+/// The rows of a deleted trading disappear for its user at once, although they are removed later.
+const OF_KEPT_TRADING: &str =
+    "trading_id NOT IN (SELECT id FROM tradings WHERE user_id = $1 AND status = 'deleting')";
+
+const SOURCES: [Source; 6] = [
+    Source {
+        kind: Kind::Transaction,
+        table: "transactions",
+        time: "timestamp",
+        passed: "$9",
+        writer: LAST_WRITER,
+        condition: OF_KEPT_TRADING,
+    },
+    Source {
+        kind: Kind::TradingLog,
+        table: "trading_logs",
+        time: "timestamp",
+        passed: "$10",
+        writer: LAST_WRITER,
+        condition: OF_KEPT_TRADING,
+    },
+    Source {
+        kind: Kind::SubAccount,
+        table: "sub_accounts",
+        time: "updated_at",
+        passed: "$11",
+        writer: LAST_WRITER,
+        condition: "deleted_at IS NULL",
+    },
+    Source {
+        kind: Kind::Order,
+        table: "orders",
+        time: "updated_at",
+        passed: "$12",
+        writer: LAST_WRITER,
+        condition: OF_KEPT_TRADING,
+    },
+    Source {
+        kind: Kind::DeadLetter,
+        table: "dead_letters",
+        time: "created_at",
+        passed: "$13",
+        writer: "opened_by",
+        condition: "true",
+    },
+    Source {
+        kind: Kind::DeadLetter,
+        table: "dead_letters",
+        time: "closed_at",
+        passed: "$13",
+        writer: "closed_by",
+        condition: "closed_at IS NOT NULL",
+    },
+];
+
 /// The keys of new rows: from $2 until $3, behind the row `passed` of the time $2, and either older than $5, or visible in
-/// the snapshot $6 and not in $7. A row has the lower half of its transaction's id; $8 is an id near it.
+/// the snapshot $6 and not in $7.
 static KEYS: LazyLock<&str> = LazyLock::new(|| {
-    // The rows of a deleted trading disappear for its user at once, although they are removed later.
-    let kept =
-        "trading_id NOT IN (SELECT id FROM tradings WHERE user_id = $1 AND status = 'deleting')";
-    let tables = [
-        (1, "transactions", "timestamp", "$9", kept),
-        (2, "trading_logs", "timestamp", "$10", kept),
-        (3, "sub_accounts", "updated_at", "$11", "deleted_at IS NULL"),
-    ];
-    let selects = tables.map(|(kind, table, time, passed, condition)| {
+    let selects = SOURCES.map(|source| {
+        let Source {
+            kind,
+            table,
+            time,
+            passed,
+            writer,
+            condition,
+        } = source;
         format!(
             "(SELECT {kind}::smallint AS kind, {time} AS at, id FROM {table}, \
-             LATERAL (SELECT ($8 + (({table}.xmin::text::bigint - $8 + 2147483648) & 4294967295) - 2147483648)\
-             ::text::xid8 AS writer) w WHERE user_id = $1 AND {condition} AND {time} >= $2 AND {time} < $3 \
+             LATERAL (SELECT {writer}::text::xid8 AS writer) w \
+             WHERE user_id = $1 AND {condition} AND {time} >= $2 AND {time} < $3 \
              AND ({time}, id) > ($2, {passed}) AND ({time} < $5 OR \
              (pg_visible_in_snapshot(writer, $6::text::pg_snapshot) \
-             AND NOT pg_visible_in_snapshot(writer, $7::text::pg_snapshot))) ORDER BY at, id LIMIT $4)"
+             AND NOT pg_visible_in_snapshot(writer, $7::text::pg_snapshot))) ORDER BY at, id LIMIT $4)",
+            kind = kind as i16
         )
     });
     let all = selects.join(" UNION ALL ");

@@ -17,7 +17,7 @@ struct Bot {
     component: String,
     /// Health as reported by the bot
     status: Field<BotStatus>,
-    /// Time of the heartbeat by the bot's clock
+    /// Time of the heartbeat by the bot's clock, or by the broker's when the bot's clock is more than 60 s ahead
     last_seen_at: DateTime<Utc>,
     /// Free JSON with the bot's own measurements
     metrics: Field<Info>,

@@ -1,21 +1,25 @@
-//! `GET /v1/events/status`: lanes, workers and open dead letters. Users see only health and lag of their own lanes.
+//! `GET /v1/events/status`: lanes, workers and open dead letters. Users see health and lag of their own lanes, and a summary of
+//! their own dead letters.
 
+use super::dead_letters::object::shown_reason;
 use super::prelude::*;
 use tiris_domain::lane::lane_of;
 use tiris_domain::states::DeadLetterClass;
 use tiris_domain::value::Seconds;
-use tiris_store::status::{self, EventsStatus, LaneFigures, WorkerFigures};
+use tiris_store::status::{
+    self, EventsStatus, LaneFigures, OldestLetter, OwnLetters, WorkerFigures,
+};
 
 operation!(GetEventStatus: User, General, []);
 
 /// Numbers of open dead letters by class.
 #[derive(Object, Serialize, Default)]
 struct OpenLetters {
-    /// Messages that cannot be parsed; an admin has to discard them
+    /// Messages that cannot be parsed; they have to be discarded
     malformed: i64,
-    /// Events that name something that does not exist yet; they are retried automatically
+    /// Events that name something that does not exist yet; they are retried three times
     unresolved: i64,
-    /// Events that the ledger refuses; an admin has to replay or discard them
+    /// Events that the ledger refuses; they have to be replayed or discarded
     rejected: i64,
 }
 
@@ -26,6 +30,61 @@ impl OpenLetters {
             DeadLetterClass::Unresolved => self.unresolved += count,
             DeadLetterClass::Rejected => self.rejected += count,
         }
+    }
+}
+
+/// The oldest open dead letter.
+#[derive(Object, Serialize)]
+struct Oldest {
+    /// Id of the dead letter
+    id: Uuid,
+    /// Its class
+    class: Field<DeadLetterClass>,
+    /// Stable code of the failure
+    code: String,
+    /// Reason of the failure
+    reason: String,
+    /// When the event failed first
+    created_at: DateTime<Utc>,
+}
+
+/// The open dead letters of the caller's bots.
+#[derive(Object, Serialize)]
+struct OwnDeadLetters {
+    /// Their numbers by class
+    open: OpenLetters,
+    /// Those that are still retried, wait for the user to be enabled, or wait behind another
+    waiting: i64,
+    /// Those that were created within the last hour
+    recent: i64,
+    /// The oldest of them; null if there is none
+    #[oai(nullable)]
+    oldest: Option<Oldest>,
+}
+
+impl OwnDeadLetters {
+    fn new(own: OwnLetters, is_admin: bool) -> Self {
+        let mut open = OpenLetters::default();
+        for counted in &own.counts {
+            open.add(counted.class, counted.count);
+        }
+        let oldest = own.oldest.map(|letter: OldestLetter| Oldest {
+            id: letter.id,
+            class: Field(letter.class),
+            reason: shown_reason(&letter.code, letter.reason, is_admin),
+            code: letter.code,
+            created_at: letter.created_at,
+        });
+        Self {
+            open,
+            waiting: own.counts.iter().map(|counted| counted.waiting).sum(),
+            recent: own.counts.iter().map(|counted| counted.recent).sum(),
+            oldest,
+        }
+    }
+
+    fn is_healthy(&self) -> bool {
+        self.waiting == 0 && self.recent == 0
     }
 }
 
@@ -113,7 +172,8 @@ impl From<WorkerFigures> for WorkerState {
 /// The state of event processing.
 #[derive(Object, Serialize)]
 struct IngestState {
-    /// Whether all lanes in the response run
+    /// For admins whether all lanes run; for other users whether their own lanes run and none of their events waits or failed
+    /// within the last hour
     healthy: bool,
     /// Lanes by stream and number: for admins all, for other users their own
     lanes: Vec<LaneState>,
@@ -122,10 +182,12 @@ struct IngestState {
     /// Open dead letters of all lanes; null for users who are not admins
     #[oai(nullable)]
     dead_letters: Option<OpenLetters>,
+    /// Open dead letters of the caller's own bots
+    own_dead_letters: OwnDeadLetters,
 }
 
 impl IngestState {
-    fn for_admin(found: EventsStatus) -> Self {
+    fn for_admin(found: EventsStatus, own_dead_letters: OwnDeadLetters) -> Self {
         let mut all = OpenLetters::default();
         for open in &found.letters {
             all.add(open.class, open.count);
@@ -139,20 +201,23 @@ impl IngestState {
                 .collect(),
             workers: found.workers.into_iter().map(WorkerState::from).collect(),
             dead_letters: Some(all),
+            own_dead_letters,
         }
     }
 
-    fn for_user(found: &EventsStatus, user: UserId) -> Self {
+    fn for_user(found: &EventsStatus, user: UserId, own_dead_letters: OwnDeadLetters) -> Self {
         let own: Vec<&LaneFigures> = found
             .lanes
             .iter()
             .filter(|lane| is_lane_of(found, lane, user))
             .collect();
+        let all_run = !own.is_empty() && own.iter().all(|lane| lane.status.is_running());
         Self {
-            healthy: !own.is_empty() && own.iter().all(|lane| lane.status.is_running()),
+            healthy: all_run && own_dead_letters.is_healthy(),
             lanes: own.into_iter().map(|lane| lane_state(lane, None)).collect(),
             workers: Vec::new(),
             dead_letters: None,
+            own_dead_letters,
         }
     }
 }
@@ -203,15 +268,18 @@ fn inside(found: &EventsStatus, lane: &LaneFigures) -> LaneInside {
 impl GetEventStatus {
     /// Get the state of event processing
     ///
-    /// Shows whether the events of the caller's bots are processed, and how far processing is behind. Admins see all
-    /// lanes with their owners, the workers and the open dead letters.
+    /// Shows whether the events of the caller's bots are processed, how far processing is behind, and which of them wait or
+    /// failed. Admins see all lanes with their owners, the workers and the open dead letters.
     #[oai(path = "/status", method = "get", operation_id = "getEventStatus")]
     async fn status(&self, caller: Caller<Self>, state: Data<&State>) -> Answer<IngestState, Self> {
         let found = status::read(&state.pool).await?;
+        let own = status::own_letters(&state.pool, caller.user()).await?;
+        let own = OwnDeadLetters::new(own, caller.is_admin());
+
         Ok(Reply::read(if caller.is_admin() {
-            IngestState::for_admin(found)
+            IngestState::for_admin(found, own)
         } else {
-            IngestState::for_user(&found, caller.user())
+            IngestState::for_user(&found, caller.user(), own)
         }))
     }
 }

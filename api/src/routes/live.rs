@@ -1,5 +1,7 @@
 //! `GET /v1/stream`: the live stream as server-sent events.
 
+use super::dead_letters::object::DeadLetter;
+use super::orders::object::Order;
 use super::prelude::*;
 use super::sub_accounts::object::SubAccount;
 use super::trading_logs::object::TradingLog;
@@ -42,6 +44,8 @@ enum Object {
     Transaction(Transaction),
     TradingLog(TradingLog),
     SubAccount(SubAccount),
+    Order(Order),
+    DeadLetter(DeadLetter),
 }
 
 impl Object {
@@ -50,6 +54,8 @@ impl Object {
             Row::Transaction(row) => Self::Transaction(Transaction::try_from(row)?),
             Row::TradingLog(row) => Self::TradingLog(TradingLog::try_from(row)?),
             Row::SubAccount(row) => Self::SubAccount(SubAccount::try_from(row)?),
+            Row::Order(row) => Self::Order(Order::try_from(row)?),
+            Row::DeadLetter(row) => Self::DeadLetter(DeadLetter::of_list(row, false)?),
         })
     }
 }
@@ -142,8 +148,9 @@ impl ApiResponse for Started {
 impl Follow {
     /// Stream the caller's changes
     ///
-    /// Sends server-sent events of the types `transaction`, `trading_log` and `sub_account` as changes are committed;
-    /// `data` is the object that `GET` returns, `id` is `<microseconds>-<type>-<row id>`. After a disconnect send the last
+    /// Sends server-sent events of the types `transaction`, `trading_log`, `sub_account`, `order` and `dead_letter` as changes
+    /// are committed; `data` is the object that `GET` returns, of an order without its logs, holds and transactions, and of a
+    /// dead letter without a payload over 8 KiB; `id` is `<microseconds>-<type>-<row id>`. After a disconnect send the last
     /// id as `Last-Event-ID`: no event is missed, but some may come twice, so deduplicate by `id`. After more than 24
     /// hours the first event is `reset` and the stream continues from now: read what was missed from the lists. A comment
     /// comes every 15 seconds. The stream ends when the access token expires, its session ends or the service restarts. A user can

@@ -53,14 +53,14 @@ impl From<Time> for Clock {
     }
 }
 
-/// Checks that the database can hold the time of the parameter `name`.
+/// Checks that the time of the parameter `name` lies in the years 1 to 9999.
 pub(super) fn moment(
     name: &'static str,
     time: Option<DateTime<Utc>>,
 ) -> Result<Option<DateTime<Utc>>> {
     match time {
         Some(time) if !is_storable(time) => {
-            Err(Error::invalid(name, "must lie in the years 0 to 9999"))
+            Err(Error::invalid(name, "must lie in the years 1 to 9999"))
         }
         time => Ok(time),
     }
@@ -107,7 +107,7 @@ pub(super) fn pieces(
     if !is_storable(from) || !is_storable(to) {
         return Err(Error::invalid(
             "to",
-            "must leave the range within the years 0 to 9999",
+            "must leave the range within the years 1 to 9999",
         ));
     }
 

@@ -2,8 +2,9 @@
 
 mod create;
 mod delete;
+mod drift;
 mod get;
-mod list;
+pub(super) mod list;
 mod list_of_trading;
 mod money;
 pub(super) mod object;

@@ -4,7 +4,7 @@ mod export;
 mod get;
 mod list;
 pub(super) mod object;
-mod owned;
+pub(super) mod owned;
 
 use poem_openapi::OpenApi;
 

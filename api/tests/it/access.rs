@@ -8,6 +8,7 @@ use crate::events::fixtures::store_rejected;
 use crate::exchanges::{Exchanges, KEY};
 use crate::openapi::operations;
 use crate::world::book::Book;
+use crate::world::orders::NewOrder;
 use crate::world::{User, World, text};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -71,11 +72,7 @@ fn is_for_admins(operation: &Value) -> bool {
 }
 
 /// Operations that only admins may call.
-const FOR_ADMINS: [&str; 12] = [
-    "POST /v1/events/dead-letters/discard",
-    "POST /v1/events/dead-letters/replay",
-    "POST /v1/events/dead-letters/{id}/discard",
-    "POST /v1/events/dead-letters/{id}/replay",
+const FOR_ADMINS: [&str; 8] = [
     "GET /v1/events/replay",
     "POST /v1/events/replay",
     "GET /v1/events/replay/{id}",
@@ -116,6 +113,7 @@ pub(crate) type Resource = (&'static str, String);
 pub(crate) async fn resources(owner: &User<'_>, book: &Book) -> Vec<Resource> {
     let log = owner.log(book.trade("long")).await;
     let letter = store_rejected(owner, book, 1, "1").await;
+    let order = owner.order(book, NewOrder::default()).await;
 
     vec![
         ("/v1/events/dead-letters/{id}", letter.to_string()),
@@ -130,6 +128,7 @@ pub(crate) async fn resources(owner: &User<'_>, book: &Book) -> Vec<Resource> {
             book.trading.clone(),
         ),
         ("/v1/trading-logs/{id}", log.id()),
+        ("/v1/orders/{id}", order),
     ]
 }
 
@@ -147,6 +146,14 @@ async fn binding(user: &User<'_>) -> String {
 pub(crate) async fn own_resource(owner: &User<'_>, method: &str, path: &str) -> Option<String> {
     let id = match (method, path) {
         (_, path) if path.starts_with("/v1/exchange-bindings/{id}") => binding(owner).await,
+        (
+            "POST",
+            "/v1/events/dead-letters/{id}/replay" | "/v1/events/dead-letters/{id}/discard",
+        ) => {
+            let book = owner.book(&new_id().to_string(), "10", "10").await;
+            let seq = i64::from(rand::random::<u32>());
+            store_rejected(owner, &book, seq, "1").await.to_string()
+        }
         ("DELETE", "/v1/tradings/{id}") => owner.book("to be deleted", "1", "1").await.trading,
         ("DELETE", "/v1/sub-accounts/{id}") => owner.book("empty", "0", "0").await.stock,
         ("DELETE", "/v1/sub-accounts/{id}/holds") => {
@@ -193,6 +200,10 @@ async fn resources_of_other_users_are_not_found() {
         let path = path_of(&owner, &resources, &method, &path).await;
         let ask = async |user: &User<'_>| match method.as_str() {
             "GET" => user.get(&path).await,
+            "POST" if path.ends_with("/replay") => user.post(&path, json!({})).await,
+            "POST" if path.ends_with("/discard") => {
+                user.post(&path, json!({"reason": "a test"})).await
+            }
             "POST" => user.post(&path, json!({"amount": "1"})).await,
             "PUT" => user.put(&path, json!({})).await,
             "DELETE" => user.delete(&path).await,

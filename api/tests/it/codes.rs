@@ -1,7 +1,7 @@
 //! Every documented error code, provoked over HTTP at an operation that documents it.
 
 use crate::bindings::new_binding;
-use crate::events::fixtures::store_rejected;
+use crate::events::fixtures::{store_mismatch, store_rejected};
 use crate::exchanges::{Exchanges, KEY};
 use crate::openapi::operations;
 use crate::sign_in::{Begun, by_google};
@@ -204,11 +204,10 @@ async fn of_the_ledger(user: &User<'_>, book: &Book) -> Vec<Row> {
             json!({"currency_account_id": book.stock, "currency": "ETH"}),
         ),
         ("INVALID_AMOUNT", json!({"volume": "-1"})),
-        ("TOO_MANY_DECIMALS", json!({"volume": "0.0000000000001"})),
         ("INSUFFICIENT_BALANCE", json!({"volume": "2000"})),
         (
             "AMOUNT_OUT_OF_RANGE",
-            json!({"volume": "9999999999999999", "price": "0"}),
+            json!({"volume": "99999999999999999999", "price": "0"}),
         ),
     ] {
         let mut trade = book.trade("long");
@@ -280,6 +279,9 @@ async fn of_records(user: &User<'_>, root: &User<'_>, book: &Book) -> Vec<Row> {
     let why = json!({"reason": "a test"});
     root.post(&discard, why.clone()).await.data();
 
+    let unaccepted = store_mismatch(user, root.id.0, book, 2).await;
+    let unaccepted = format!("/v1/events/dead-letters/{unaccepted}/replay");
+    let unaccepted = root.post(&unaccepted, json!({})).await;
     let log = format!("/v1/trading-logs/{}", trade.id());
     let moved = root.delete(&log).await;
     let closed = root.post(&discard, why).await;
@@ -289,6 +291,11 @@ async fn of_records(user: &User<'_>, root: &User<'_>, book: &Book) -> Vec<Row> {
             "LETTER_NOT_OPEN",
             "POST /v1/events/dead-letters/{id}/discard",
             closed,
+        ),
+        (
+            "ACCEPT_USER_REQUIRED",
+            "POST /v1/events/dead-letters/{id}/replay",
+            unaccepted,
         ),
     ]
 }

@@ -154,6 +154,42 @@ async fn shows_users_only_health_and_lag_of_their_lanes() {
 }
 
 #[tokio::test]
+async fn the_status_of_a_user_is_not_healthy_while_an_event_failed_or_waits() {
+    let world = World::start().await;
+    let ann = world.user("ann").await;
+    let bob = world.user("bob").await;
+    insert_lanes(&world).await;
+    let book = ann.book("grid", "10", "10").await;
+    assert_eq!(ann.get(STATUS).await.data()["healthy"], true);
+
+    let id = store_rejected(&ann, &book, 1, "50").await;
+    let failed = ann.get(STATUS).await;
+    let own = &failed.data()["own_dead_letters"];
+    assert_eq!(failed.data()["healthy"], false);
+    let open = json!({"malformed": 0, "unresolved": 0, "rejected": 1});
+    assert_eq!(own["open"], open);
+    assert_eq!(own["recent"], 1);
+    assert_eq!(own["waiting"], 0);
+    assert_eq!(own["oldest"]["id"], json!(id));
+    assert_eq!(own["oldest"]["code"], "INSUFFICIENT_BALANCE");
+    assert_eq!(own["oldest"]["reason"], "a test");
+    assert_eq!(bob.get(STATUS).await.data()["healthy"], true);
+
+    // An old one is no news any more.
+    let age = "UPDATE dead_letters SET created_at = now() - interval '61 minutes'";
+    world.execute(age).await;
+    let later = ann.get(STATUS).await;
+    assert_eq!(later.data()["healthy"], true);
+    assert_eq!(later.data()["own_dead_letters"]["open"], open);
+
+    let waits = "UPDATE dead_letters SET class = 'unresolved', code = 'USER_DISABLED'";
+    world.execute(waits).await;
+    let waiting = ann.get(STATUS).await;
+    assert_eq!(waiting.data()["healthy"], false);
+    assert_eq!(waiting.data()["own_dead_letters"]["waiting"], 1);
+}
+
+#[tokio::test]
 async fn a_lane_whose_lease_ended_is_free() {
     let world = World::start().await;
     let user = world.user("ann").await;

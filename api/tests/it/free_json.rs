@@ -26,7 +26,7 @@ async fn rejects_json_that_the_database_cannot_hold() {
         r#"{"a":1e131071}"#,
         r#"{"a":1e-131071}"#,
         r#"{"a":1e65}"#,
-        &format!(r#"{{"a":{}}}"#, "1".repeat(41)),
+        &format!(r#"{{"a":{}}}"#, "1".repeat(1_001)),
         // The body adds two levels.
         &format!(r#"{{"a":{}}}"#, deep(31)),
         r#"{"$serde_json::private::Number":"1"}"#,
@@ -55,7 +55,7 @@ async fn free_json_is_returned_unchanged() {
         r#"{"z":1,"a":[null,true,false,{"b":""}],"é 🚀":"\u00e9\ud83d\ude80\n","":0}"#,
         r#"{"n":0.1,"m":123456789012345678901234567890,"k":-0.000000000000000000000001}"#,
         r#"{"drift":"mine","raw":{"x":1},"source":"me","broker_time":null}"#,
-        &format!(r#"{{"a":{}}}"#, "9".repeat(40)),
+        &format!(r#"{{"a":{}}}"#, "9".repeat(1_000)),
         &format!(r#"{{"a":{}}}"#, deep(30)),
         &format!(r#"{{"a":"{}"}}"#, "x".repeat(16 * 1024 - 8)),
     ];

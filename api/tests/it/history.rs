@@ -94,7 +94,7 @@ async fn applies_limit_offset_and_total() {
 }
 
 /// Wrong parameters of both lists.
-const WRONG: [&str; 16] = [
+const WRONG: [&str; 17] = [
     "limit=1001",
     "limit=0",
     "limit=-1",
@@ -106,6 +106,7 @@ const WRONG: [&str; 16] = [
     "start_date=yesterday",
     "end_date=2020-13-01T00:00:00Z",
     "start_date=%2B200000-01-01T00:00:00Z",
+    "end_date=0000-12-31T23:59:59Z",
     "trading_id=x",
     "sub_account_id=1",
     "time=never",
@@ -234,7 +235,7 @@ async fn stores_an_event_time_to_the_microsecond() {
             "9999-12-31T23:59:59.9999999Z",
             "9999-12-31T23:59:59.999999Z",
         ],
-        ["0000-01-01T00:00:00Z", "0000-01-01T00:00:00Z"],
+        ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"],
     ] {
         let body = json!({"amount": "1", "event_time": given});
         let created = user.post(&path, body).await;
@@ -255,7 +256,8 @@ async fn rejects_a_wrong_event_time() {
     let path = format!("/v1/sub-accounts/{}/deposit", book.stock);
 
     for wrong in [
-        "0000-01-01T00:00:00+14:00",
+        "0000-01-01T00:00:00+12:00",
+        "9999-12-31T23:59:59-12:00",
         "2018-01-01",
         "2018-01-01T00:00:00",
         "now",

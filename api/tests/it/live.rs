@@ -1,7 +1,9 @@
 //! The live stream: every committed change reaches its owner exactly once.
 
+mod orders;
 mod stream;
 
+use crate::events::fixtures::store_rejected;
 use crate::live::stream::{Frame, Stream, WAIT};
 use crate::world::book::Book;
 use crate::world::{User, World, text};
@@ -133,6 +135,55 @@ async fn a_message_wakes_the_stream_with_the_objects_of_get() {
         .collect();
 
     assert_eq!(kinds, ["transaction", "trading_log", "sub_account"]);
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_sent_when_it_is_opened_and_when_it_is_closed() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let other = world.user("bob").await;
+    let book = user.book("grid", "0", "0").await;
+    let (mut stream, start) = Stream::start(&user).await;
+    let letter = |answer: &Value| {
+        let micros = |time: &str| {
+            let at: DateTime<Utc> = text(&answer[time]).parse().expect("a time");
+            at.timestamp_micros()
+        };
+        let id = text(&answer["id"]);
+        let opened = format!("{}-dead_letter-{id}", micros("created_at"));
+        let closed = answer["closed_at"]
+            .is_string()
+            .then(|| format!("{}-dead_letter-{id}", micros("closed_at")));
+        (opened, closed)
+    };
+
+    store_rejected(&other, &other.book("grid", "0", "0").await, 1, "1").await;
+    let id = store_rejected(&user, &book, 2, "1").await;
+    let path = format!("/v1/events/dead-letters/{id}");
+    let opened = stream.events(1).await.remove(0);
+    let open = user.get(&path).await.data().clone();
+    assert_eq!(opened.event, "dead_letter");
+    assert_eq!(opened.id, letter(&open).0);
+    assert_eq!(opened.data, open);
+
+    // A change that is no news is not sent.
+    world
+        .execute("UPDATE dead_letters SET published_at = now()")
+        .await;
+    let why = json!({"reason": "a test"});
+    user.post(&format!("{path}/discard"), why).await.data();
+    let closed = stream.events(1).await.remove(0);
+    let discarded = user.get(&path).await.data().clone();
+    assert_eq!(Some(&closed.id), letter(&discarded).1.as_ref());
+    assert_eq!(closed.data, discarded);
+
+    // A client that resumes gets both, after the accounts that were opened shortly before.
+    let mut again = Stream::open(&user, Some(&start)).await;
+    let mut ids = Vec::new();
+    while ids.last() != Some(&closed.id) {
+        ids.push(again.events(1).await.remove(0).id);
+    }
+    assert!(ids.contains(&opened.id), "{ids:?}");
 }
 
 #[tokio::test]
@@ -320,7 +371,7 @@ async fn rejects_a_malformed_event_id() {
 
     for wrong in [
         "x",
-        "1-order-01928f2e-7c3a-7b6f-9d10-3f5d2a1b4c5e",
+        "1-bot-01928f2e-7c3a-7b6f-9d10-3f5d2a1b4c5e",
         "-5-transaction-x",
     ] {
         let answer = user

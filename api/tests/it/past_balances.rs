@@ -270,7 +270,7 @@ async fn accepts_the_time_range_of_the_database() {
 
     for query in [
         "history?interval=hour&from=2018-01-01T00:00:00Z&to=2019-02-01T00:00:00Z",
-        "history?from=0000-01-01T00:00:00Z&to=0000-01-01T00:00:01Z",
+        "history?from=0001-01-01T00:00:00Z&to=0001-01-01T00:00:01Z",
         "balance?at=9999-12-31T23:59:59.999999Z",
     ] {
         user.get(&format!("{account}/{query}")).await.data();

@@ -4,6 +4,9 @@ use crate::world::book::Book;
 use crate::world::{User, World, text};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde_json::{Value, json};
+use tiris_domain::ids::AccountId;
+use tiris_domain::ledger::{Belief, Command, Direction, Movement};
+use tiris_store::ledger::{Disposition, Entry, apply_batch};
 
 /// Buys ETH for BTC at a moment, or sells a negative volume.
 async fn trade(user: &User<'_>, book: &Book, at: &str, signed: &str, price: &str, fee: &str) {
@@ -118,6 +121,89 @@ async fn figures_are_independent_of_the_order_of_booking() {
     assert_eq!(found, expected);
 }
 
+/// Returns a bot's movement of an order: symbol, signed amount and reason.
+fn movement(user: &User<'_>, book: &Book, [symbol, signed, reason]: [&str; 3]) -> Entry {
+    let account = match symbol {
+        "ETH" => &book.stock,
+        _ => &book.currency,
+    };
+    let (direction, amount) = match signed.strip_prefix('-') {
+        Some(amount) => (Direction::Debit, amount),
+        None => (Direction::Credit, signed),
+    };
+    let movement = Movement {
+        account: AccountId(account.parse().expect("an id")),
+        asset: symbol.parse().expect("an asset"),
+        direction,
+        amount: amount.parse().expect("an amount"),
+        order: "o".parse().ok(),
+        reason: reason.to_owned(),
+        belief: Belief::default(),
+    };
+
+    Entry {
+        order: "o".parse().ok(),
+        event_time: "2018-01-02T00:00:00Z".parse().ok(),
+        ..book.entry(user.id, Command::Move(movement))
+    }
+}
+
+/// Books movements of one order at one moment in a backtest with 100 BTC, and returns its figures.
+async fn figures_of_legs(user: &User<'_>, world: &World, name: &str, legs: &[[&str; 3]]) -> Value {
+    let book = backtest(user, name, "2018-01-01T00:00:00Z").await;
+    let entries: Vec<Entry> = legs.iter().map(|leg| movement(user, &book, *leg)).collect();
+    let mut connection = world.pool().acquire().await.expect("a connection");
+    let batch = apply_batch(&mut connection, &entries, 7)
+        .await
+        .expect("booked");
+    let is_applied = |disposition: &Disposition| matches!(disposition, Disposition::Applied(_));
+    assert!(batch.dispositions.iter().all(is_applied), "{name}");
+
+    figures(user, &book, "quote=BTC").await
+}
+
+#[tokio::test]
+async fn the_order_of_the_legs_of_a_trade_is_no_profit() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let legs = [
+        ["ETH", "50", "trade"],
+        ["ETH", "1", "trade"],
+        ["BTC", "-1", "trade"],
+        ["BTC", "-50", "trade"],
+    ];
+
+    for order in [[0, 1, 2, 3], [0, 2, 1, 3], [3, 1, 0, 2], [2, 3, 1, 0]] {
+        let legs = order.map(|leg: usize| legs[leg]);
+        let found = figures_of_legs(&user, &world, &format!("{order:?}"), &legs).await;
+
+        assert_eq!(found["closing_value"], "100", "{order:?}");
+        assert_eq!(found["profit"], "0", "{order:?}");
+        assert_eq!(found["time_weighted_return"], json!(0.0), "{order:?}");
+        assert_eq!(found["trades"], 1, "{order:?}");
+    }
+}
+
+#[tokio::test]
+async fn commissions_and_rebates_of_a_trade_are_fees() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let legs = [
+        ["ETH", "50", "trade"],
+        ["BTC", "-50", "trade"],
+        ["BTC", "-0.75", "Commission"],
+        ["ETH", "0.5", "rebate"],
+    ];
+
+    let found = figures_of_legs(&user, &world, "fees", &legs).await;
+
+    assert_eq!(found["closing_value"], "99.75");
+    assert_eq!(found["net_flows"], "100");
+    assert_eq!(found["profit"], "-0.25");
+    assert_eq!(found["fees"], "0.25");
+    assert_eq!(found["turnover"], "50");
+}
+
 #[tokio::test]
 async fn the_curve_has_a_point_for_each_hour_with_a_trade() {
     let world = World::start().await;
@@ -223,8 +309,8 @@ async fn names_invalid_parameters() {
         for (query, named) in [
             (empty, "from must be before to"),
             ("to=%2B200000-01-01T00:00:00Z", "to must lie in the years"),
-            ("quote=", "quote must be 1 to 20"),
-            ("quote=BTC%2FUSDT", "quote must be 1 to 20"),
+            ("quote=", "quote must be 1 to 64"),
+            ("quote=BTC%2FUSDT", "quote must be 1 to 64"),
             ("from=once", "from"),
         ] {
             let answer = user.get(&format!("{trading}/{operation}?{query}")).await;

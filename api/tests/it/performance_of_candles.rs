@@ -3,8 +3,10 @@
 
 #![expect(clippy::float_arithmetic, reason = "figures to compare with")]
 
+mod fraction;
 mod textbook;
 
+use crate::performance_of_candles::fraction::Fraction;
 use crate::performance_of_candles::textbook::{Point, Row, Textbook, zero};
 use crate::world::{User, World, text};
 use chrono::{DateTime, Utc};
@@ -34,9 +36,12 @@ fn row(shown: &Value, stock: &str) -> Row {
         symbol: if is_stock { "ETH" } else { "BTC" },
         is_credit: shown["direction"] == "credit",
         amount: number(&shown["amount"]).expect("an amount"),
-        price: number(&shown["price"]),
+        is_leg: !shown["price"].is_null(),
         fee: number(&shown["fee"]).unwrap_or_else(zero),
-        log: text(&shown["trading_log_id"]),
+        trade: match &shown["order_id"] {
+            Value::Null => text(&shown["trading_log_id"]),
+            order => text(order),
+        },
     }
 }
 
@@ -79,8 +84,12 @@ fn assert_ratio(found: &Value, name: &str, expected: Option<f64>) {
 }
 
 #[track_caller]
-fn assert_money(found: &Value, name: &str, expected: &Number) {
-    assert_eq!(text(&found[name]), expected.rounded().to_string(), "{name}");
+fn assert_money(found: &Value, name: &str, expected: &Fraction) {
+    let reported = number(&found[name]).expect("an amount");
+    assert!(
+        expected.rounds_to(&reported),
+        "{name}: {reported}, by the textbook {expected:?}"
+    );
 }
 
 /// Runs the demo bot, and waits until all trades are booked.
@@ -114,19 +123,18 @@ async fn trade(world: &World, user: &User<'_>) {
 }
 
 /// Asserts the sums of money.
-fn assert_books(found: &Value, textbook: &Textbook) -> Number {
+fn assert_books(found: &Value, textbook: &Textbook) -> Fraction {
     let books = &textbook.books;
-    let price = books.price.as_ref().expect("trades");
-    let closing = books.btc.plus(&books.eth.times(price));
+    let closing = books.value();
     assert_eq!(found["quote"], "BTC", "{found}");
     assert_eq!(found["unpriced"], json!([]), "{found}");
     assert_eq!(found["overdrawn"], json!([]), "{found}");
-    assert_money(found, "opening_value", &zero());
+    assert_money(found, "opening_value", &zero().into());
     assert_money(found, "closing_value", &closing);
     assert_money(found, "net_flows", &books.flows);
     assert_money(found, "profit", &closing.minus(&books.flows));
-    assert_money(found, "fees", &books.fees);
-    assert_money(found, "turnover", &books.turnover);
+    assert_money(found, "fees", &books.fees.clone().into());
+    assert_money(found, "turnover", &books.turnover.clone().into());
     assert_eq!(found["trades"], books.trades);
     closing
 }
@@ -189,7 +197,7 @@ fn assert_gains(found: &Value, textbook: &Textbook) {
     }
 }
 
-fn assert_curve(points: &[Value], textbook: &Textbook, closing: &Number) {
+fn assert_curve(points: &[Value], textbook: &Textbook, closing: &Fraction) {
     let last = points.last().expect("a point");
     assert_money(last, "value", closing);
     let unit = textbook.curve[textbook.curve.len() - 1].unit;

@@ -10,7 +10,7 @@ async fn each_rejection_has_its_code_and_moves_no_money() {
     let book = user.book("grid", "1", "1").await;
     let other = user.book("other", "1", "1").await;
     let same = json!({"currency_account_id": book.stock, "currency": "ETH"});
-    let beyond = json!({"volume": "9999999999999999", "price": "0"});
+    let beyond = json!({"volume": "99999999999999999999", "price": "0"});
 
     for (info, code) in [
         (
@@ -22,13 +22,8 @@ async fn each_rejection_has_its_code_and_moves_no_money() {
         (json!({"currency": "ETH"}), "SYMBOL_MISMATCH"),
         (same, "SAME_ACCOUNT"),
         (json!({"volume": "-1"}), "INVALID_AMOUNT"),
-        (json!({"fee": "-0.1"}), "INVALID_AMOUNT"),
+        (json!({"price": "-0.1"}), "INVALID_AMOUNT"),
         (json!({"volume": 0, "fee": 0}), "INVALID_AMOUNT"),
-        (json!({"volume": "0.0000000000001"}), "TOO_MANY_DECIMALS"),
-        (
-            json!({"quote_amount": "0.0000000000001"}),
-            "TOO_MANY_DECIMALS",
-        ),
         (json!({"volume": "2000"}), "INSUFFICIENT_BALANCE"),
         (beyond, "AMOUNT_OUT_OF_RANGE"),
     ] {

@@ -2,6 +2,7 @@
 
 mod cost;
 mod index;
+mod orders;
 mod range;
 
 use crate::world::book::Book;
@@ -64,9 +65,9 @@ const INSERT_TRANSACTIONS: &str = "INSERT INTO transactions (id, timestamp, user
          'r' || n % 50, 1 + n % 1000, n, n, gen_random_uuid(), 'o' || n / 3, jsonb_build_object('n', n % 1000) \
      FROM rows";
 const INSERT_LOGS: &str = "INSERT INTO trading_logs (id, timestamp, user_id, trading_id, sub_account_id, event_time, type, source, \
-         order_id, info) \
+         order_id, drift, info) \
      SELECT gen_random_uuid(), at, OWNER, at, 't' || n % 50, CASE n % 40 WHEN 0 THEN 'bot' ELSE 'manual' END, \
-         'o' || n / 3, jsonb_build_object('n', n % 1000) \
+         'o' || n / 3, CASE n % 2000 WHEN 0 THEN ARRAY['overfilled'] WHEN 20 THEN ARRAY['balance'] END, jsonb_build_object('n', n % 1000) \
      FROM rows";
 
 /// Fills both histories with rows of this book and of many others, spread from the start of a month to now: a partition

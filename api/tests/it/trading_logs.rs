@@ -1,7 +1,7 @@
-//! Deletion of trading logs by admins.
+//! Filters of trading logs, and their deletion by admins.
 
 use crate::world::book::Book;
-use crate::world::{User, World};
+use crate::world::{Answer, User, World};
 use serde_json::{Value, json};
 use tiris_domain::ids::new_id;
 use uuid::Uuid;
@@ -82,5 +82,51 @@ async fn only_admins_delete_logs_and_only_existing_ones() {
     let without_time = "/v1/trading-logs/00000000-0000-4000-8000-000000000000".to_owned();
     for path in [path, unknown, without_time] {
         root.delete(&path).await.assert_error(404, "NOT_FOUND");
+    }
+}
+
+/// Returns the messages of the logs in a list.
+fn messages(list: &Answer) -> Vec<&str> {
+    let logs = list.list("trading_logs").iter();
+    logs.map(|log| log["message"].as_str().expect("text"))
+        .collect()
+}
+
+#[tokio::test]
+async fn logs_are_found_by_the_kind_of_their_drift() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let book = user.book("grid", "0", "0").await;
+    for (message, drift) in [
+        ("none", None),
+        ("balance", Some(vec!["balance"])),
+        ("both", Some(vec!["rounded", "overfilled"])),
+    ] {
+        let id = user.log(book.note()).await.id();
+        sqlx::query("UPDATE trading_logs SET message = $2, drift = $3 WHERE id = $1::uuid")
+            .bind(id)
+            .bind(message)
+            .bind(drift)
+            .execute(world.pool())
+            .await
+            .expect("a log");
+    }
+    let of_trading = format!("/v1/trading-logs/trading/{}", book.trading);
+
+    for path in ["/v1/trading-logs", &of_trading] {
+        let all = user.get(path).await;
+        let any = user.get(&format!("{path}?drift=any")).await;
+        let overfilled = user.get(&format!("{path}?drift=overfilled")).await;
+        let ended = user.get(&format!("{path}?drift=order_ended")).await;
+        let unknown = user.get(&format!("{path}?drift=wrong")).await;
+
+        assert_eq!(messages(&all)[..3], ["both", "balance", "none"]);
+        assert_eq!(messages(&any), ["both", "balance"]);
+        assert_eq!(messages(&overfilled), ["both"]);
+        assert!(messages(&ended).is_empty(), "{ended}");
+        unknown.assert_error(400, "INVALID_VALUE");
+        let kinds = json!(["rounded", "overfilled"]);
+        assert_eq!(any.list("trading_logs")[0]["drift"], kinds);
+        assert_eq!(all.list("trading_logs")[2]["drift"], json!([]));
     }
 }

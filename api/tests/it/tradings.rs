@@ -5,6 +5,7 @@ mod deletion;
 use crate::bindings::new_binding;
 use crate::exchanges::KEY;
 use crate::world::book::Book;
+use crate::world::orders::NewOrder;
 use crate::world::{PUBLIC_BINDING, User, World, text};
 use serde_json::json;
 use tiris_domain::ids::new_id;
@@ -29,6 +30,7 @@ async fn real(user: &User<'_>, name: &str, deposit: &str) -> Real {
 const LEFT: &str = "SELECT (SELECT count(*) FROM transactions WHERE trading_id = $1) \
     + (SELECT count(*) FROM trading_logs WHERE trading_id = $1) + (SELECT count(*) FROM tradings WHERE id = $1) \
     + (SELECT count(*) FROM sub_accounts WHERE trading_id = $1) + (SELECT count(*) FROM bots WHERE trading_id = $1) \
+    + (SELECT count(*) FROM orders WHERE trading_id = $1) \
     + (SELECT count(*) FROM holds h WHERE NOT EXISTS (SELECT FROM sub_accounts a WHERE a.id = h.sub_account_id))";
 
 #[tokio::test]
@@ -138,6 +140,7 @@ async fn deletes_a_paper_trading_with_all_its_rows() {
     let log = user.log(book.trade("long")).await;
     let transaction = text(&log.data()["transaction_ids"][0]);
     world.hold(&book.stock, "o1", "0.5").await;
+    user.order(&book, NewOrder::default()).await;
     insert_bot(&world, &book).await;
     let path = format!("/v1/tradings/{}", book.trading);
 

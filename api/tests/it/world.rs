@@ -3,6 +3,7 @@
 mod answer;
 pub(crate) mod book;
 mod database;
+pub(crate) mod orders;
 pub(crate) mod settings;
 mod value;
 

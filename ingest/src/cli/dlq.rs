@@ -67,9 +67,9 @@ struct ReplayArgs {
     /// Show the effect without changing anything
     #[arg(long)]
     dry_run: bool,
-    /// Round amounts to 12 decimal places, half to even
-    #[arg(long)]
-    round: bool,
+    /// User whose books a single dead letter of code SUBJECT_MISMATCH may change, although another user published it
+    #[arg(long, value_name = "ID", conflicts_with = "all")]
+    accept_user: Option<Uuid>,
     /// Skip the confirmation
     #[arg(long)]
     yes: bool,
@@ -133,6 +133,7 @@ struct FilterArgs {
 impl FilterArgs {
     fn filter(&self, status: Option<DeadLetterStatus>) -> Filter {
         Filter {
+            owner: None,
             status,
             class: self.class,
             code: self.code.as_ref().map(|code| code.to_uppercase()),

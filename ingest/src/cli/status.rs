@@ -4,7 +4,6 @@ use super::connect;
 use super::terminal::{table, time};
 use clap::ValueEnum;
 use comfy_table::Table;
-use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
@@ -120,7 +119,12 @@ fn stream_table(found: &EventsStatus) -> Table {
             lanes.len().to_string(),
             running.count().to_string(),
             sum(|lane| lane.lag_messages.unwrap_or(0)).to_string(),
-            seconds(lanes.iter().filter_map(|lane| lane.lag_seconds).max()),
+            seconds(
+                lanes
+                    .iter()
+                    .filter_map(|lane| lane.lag_seconds)
+                    .reduce(f64::max),
+            ),
             sum(|lane| lane.events_today).to_string(),
             time(lanes.iter().filter_map(|lane| lane.last_commit_at).max()),
         ]);
@@ -171,10 +175,8 @@ fn lane_table(found: &EventsStatus, lanes: &[&LaneFigures]) -> Table {
     shown
 }
 
-fn seconds(seconds: Option<Decimal>) -> String {
-    seconds.map_or("-".to_owned(), |seconds| {
-        format!("{} s", seconds.round_dp(1))
-    })
+fn seconds(seconds: Option<f64>) -> String {
+    seconds.map_or("-".to_owned(), |seconds| format!("{seconds:.1} s"))
 }
 
 fn is_notable(found: &EventsStatus, lane: &LaneFigures) -> bool {

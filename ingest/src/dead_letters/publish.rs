@@ -21,7 +21,7 @@ pub const NAME: &str = "TRADING_DLQ";
 const PREFIX: &str = "dlq";
 /// Longer payloads are left out of the copy, so that it fits wherever an event fits.
 const PAYLOAD_BYTES_MAX: usize = 64 * 1024;
-/// Retention of the copies; dead letters in the database are kept forever.
+/// Retention of the copies; dead letters in the database are kept for longer.
 const MAX_AGE: Duration = Duration::from_hours(30 * 24);
 /// A dead letter published again within this window is stored once.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);

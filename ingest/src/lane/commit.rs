@@ -162,7 +162,7 @@ async fn apply(
     position: &LanePosition,
     items: &[Item],
 ) -> Result<Batch> {
-    let keys = entries(items).map(Entry::key).collect();
+    let keys = entries(items).flat_map(Entry::keys).collect();
     let waiting = Waiting {
         keys: dead_letters::waiting_keys(transaction, position.key, keys).await?,
         ..Waiting::default()

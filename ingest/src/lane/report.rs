@@ -22,7 +22,7 @@ pub struct Counts {
     pub duplicate: u64,
     /// Events that became dead letters.
     pub dead: u64,
-    /// Applied events whose bot assumed another balance, or released another amount, than the books hold.
+    /// Applied events that differ from the books.
     pub drift: u64,
 }
 
@@ -54,7 +54,7 @@ impl Report<'_> {
     /// Writes log lines and metrics.
     pub(super) fn write(&self) -> Counts {
         let counts = Counts::of(self.dispositions);
-        self.record(counts);
+        self.record();
         if tracing::enabled!(tracing::Level::DEBUG) {
             self.log_each();
         }
@@ -103,7 +103,7 @@ impl Report<'_> {
         }
     }
 
-    fn record(&self, counts: Counts) {
+    fn record(&self) {
         let stream = self.key.stream.name();
         let waited = metrics::histogram!("ingest_publish_to_commit_seconds", "stream" => stream);
         let now = chrono::Utc::now();
@@ -125,8 +125,11 @@ impl Report<'_> {
             let labels = [("stream", stream), ("type", kind), ("outcome", outcome)];
             metrics::counter!("ingest_events_total", &labels).increment(count);
         }
-        if counts.drift > 0 {
-            metrics::counter!("ingest_drift_total", "stream" => stream).increment(counts.drift);
+        for applied in self.dispositions.iter().filter_map(Disposition::applied) {
+            for kind in applied.effect.drift_kinds() {
+                let labels = [("stream", stream), ("kind", kind.as_str())];
+                metrics::counter!("ingest_drift_total", &labels).increment(1);
+            }
         }
         metrics::histogram!("ingest_commit_seconds", "stream" => stream)
             .record(self.started.elapsed());

@@ -20,7 +20,7 @@ use uuid::Uuid;
 /// How often the lane looks for due dead letters; as long as the wait before the first retry.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// Dead letters retried in one transaction.
-const RETRIES_MAX: i64 = 500;
+const RETRIES_MAX: usize = 500;
 
 /// The state of a lane's retries.
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ pub(super) struct Retries {
     /// The last round left due dead letters.
     under_way: bool,
     /// Dead letters in the next transaction, when fewer than [`RETRIES_MAX`] because of a failure.
-    reduced: Option<i64>,
+    reduced: Option<usize>,
 }
 
 /// The outcome of a round of retries.
@@ -48,7 +48,7 @@ impl Retries {
         self.under_way
     }
 
-    fn limit(&self) -> i64 {
+    fn limit(&self) -> usize {
         self.reduced.unwrap_or(RETRIES_MAX)
     }
 
@@ -124,7 +124,7 @@ async fn first_due(context: &Context, key: LaneKey) -> Result<Option<Uuid>> {
 /// The dead letters of a transaction.
 enum Attempt<'a> {
     /// Retry at most this many due dead letters.
-    Due(i64),
+    Due(usize),
     /// Retry one, while the failing one is searched for.
     One(Uuid),
     /// Stop the retries of one that fails for an unexpected reason.

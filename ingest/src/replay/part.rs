@@ -106,7 +106,7 @@ impl Part {
         transaction: &mut PgConnection,
         dead: &HashSet<EventKey>,
     ) -> Result<Waiting> {
-        let keys = entries(&self.items).map(Entry::key).collect();
+        let keys = entries(&self.items).flat_map(Entry::keys).collect();
         let from =
             dead_letters::oldest_blocking(transaction, self.key, self.created_at, keys).await?;
         let is_dead = |entry: &Entry| entry.event_key().is_some_and(|key| dead.contains(&key));

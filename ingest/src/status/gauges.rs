@@ -4,8 +4,8 @@ use super::{Condition, Lag, Line};
 use crate::stream::Mismatch;
 use std::collections::BTreeMap;
 use tiris_domain::lane::{EventStream, LaneKey};
-use tiris_domain::states::{DeadLetterClass, LaneStatus, State};
-use tiris_store::dead_letters::ClassCount;
+use tiris_domain::states::{DeadLetterClass, DriftKind, LaneStatus, State};
+use tiris_store::dead_letters::{ClassCount, OldestWaiting};
 use tiris_store::ledger::Cause;
 
 /// Starts the counters that alerts watch at zero, because rules see no increase in a counter's first value. Each stream has
@@ -16,7 +16,10 @@ pub(crate) fn begin(lanes: u16) {
             .set(f64::from(u32::from(lanes) + 1));
         metrics::counter!("ingest_batch_failures_total", "stream" => stream).increment(0);
         metrics::counter!("ingest_lanes_lost_total", "stream" => stream).increment(0);
-        metrics::counter!("ingest_drift_total", "stream" => stream).increment(0);
+        for kind in DriftKind::ALL {
+            metrics::counter!("ingest_drift_total", "stream" => stream, "kind" => kind.as_str())
+                .increment(0);
+        }
 
         for kind in Mismatch::KINDS {
             metrics::counter!("ingest_cursor_mismatches_total", "stream" => stream, "kind" => kind)
@@ -75,7 +78,18 @@ pub(crate) fn gauge_dead_letters(counts: &[ClassCount]) {
                 .find(|count| count.stream == stream && count.class == *class);
             metrics::gauge!("ingest_dead_letters_open", "stream" => stream.name(), "class" => class.as_str())
                 .set(found.map_or(0.0, |found| float(found.count)));
+            metrics::gauge!("ingest_dead_letters_recent", "stream" => stream.name(), "class" => class.as_str())
+                .set(found.map_or(0.0, |found| float(found.recent)));
         }
+    }
+}
+
+/// Sets the age of the oldest waiting event of this worker's lanes; zero when none waits.
+pub(crate) fn gauge_waiting(oldest: &[OldestWaiting]) {
+    for stream in EventStream::ALL {
+        let found = oldest.iter().find(|oldest| oldest.stream == stream);
+        metrics::gauge!("ingest_dead_letters_waiting_seconds", "stream" => stream.name())
+            .set(found.map_or(0.0, |found| found.seconds));
     }
 }
 

@@ -47,24 +47,25 @@ pub(crate) async fn run(context: Context, kept: Retention) {
     }
 }
 
-/// Does all tasks. An event id is kept until no stream can hold its message any more.
+/// Does all tasks. The id of an event and its dead letter are kept until no stream can hold its message any more.
 async fn all_upkeep(context: &Context, mut kept: Retention) -> bool {
-    if let Some(age) = kept.event_ids {
-        kept.event_ids = match longest_age(&context.connection).await {
-            Ok(Some(longest)) => Some(age.max(longest + STREAM_MARGIN)),
-            Ok(None) => {
-                tracing::warn!("event ids are not deleted: a stream retains its messages forever");
-                None
-            }
+    if kept.event_ids.is_some() || kept.dead_letters.is_some() {
+        let least = match longest_age(&context.connection).await {
+            Ok(longest) => longest.map(|longest| longest + STREAM_MARGIN),
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
-                tracing::warn!(
-                    error,
-                    "event ids are not deleted: could not read the retention of the streams"
-                );
+                tracing::warn!(error, "could not read the retention of the streams");
                 None
             }
         };
+        if least.is_none() {
+            tracing::warn!(
+                "event ids and dead letters are not deleted: a stream may retain its messages forever"
+            );
+        }
+        let outlives = |age: Option<Duration>| Some(age?.max(least?));
+        kept.event_ids = outlives(kept.event_ids);
+        kept.dead_letters = outlives(kept.dead_letters);
     }
 
     upkeep(&context.pool, &kept).await
@@ -102,8 +103,9 @@ pub async fn upkeep(pool: &PgPool, kept: &Retention) -> bool {
         }
     }
     let event_ids = kept.event_ids.map(Old::EventIds);
+    let dead_letters = kept.dead_letters.map(Old::DeadLetters);
     let expired = Expiring::ALL.map(Old::Expired);
-    for old in event_ids.into_iter().chain(expired) {
+    for old in event_ids.into_iter().chain(dead_letters).chain(expired) {
         all_done &= succeeded("delete old rows", delete(pool, old).await);
     }
     all_done
@@ -142,6 +144,7 @@ async fn drop_old(pool: &PgPool, history: History, age: Duration) -> Result<()> 
 #[derive(Clone, Copy)]
 enum Old {
     EventIds(Duration),
+    DeadLetters(Duration),
     Expired(Expiring),
 }
 
@@ -149,6 +152,7 @@ impl Old {
     const fn table(self) -> &'static str {
         match self {
             Self::EventIds(_) => "processed_events",
+            Self::DeadLetters(_) => "dead_letters",
             Self::Expired(what) => what.table,
         }
     }
@@ -156,6 +160,9 @@ impl Old {
     async fn delete(self, connection: &mut PgConnection) -> Result<u64> {
         match self {
             Self::EventIds(age) => retention::purge_event_ids(connection, age, ROWS_AT_ONCE).await,
+            Self::DeadLetters(age) => {
+                retention::purge_dead_letters(connection, age, ROWS_AT_ONCE).await
+            }
             Self::Expired(what) => retention::remove_expired(connection, what, ROWS_AT_ONCE).await,
         }
     }
@@ -188,6 +195,7 @@ async fn sample(context: &Context) -> Result<()> {
     let lanes: Vec<LaneKey> = context.board.lines().into_keys().collect();
     let mut connection = context.pool.acquire().await?;
     gauges::gauge_dead_letters(&dead_letters::count_by_class(&mut connection, &lanes).await?);
+    gauges::gauge_waiting(&dead_letters::oldest_waiting(&mut connection, &lanes).await?);
     drop(connection);
 
     for stream in EventStream::ALL {

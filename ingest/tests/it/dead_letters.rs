@@ -18,12 +18,13 @@ struct DeadLetter {
     attempts: i32,
     event_id: Option<String>,
     user_id: Option<Uuid>,
+    trading_id: Option<Uuid>,
 }
 
 impl DeadLetter {
     async fn of_message(world: &World, sequence: u64) -> Result<Self> {
         sqlx::query_as(
-            "SELECT code, class, payload, status, attempts, event_id, user_id FROM dead_letters WHERE stream_seq = $1",
+            "SELECT code, class, payload, status, attempts, event_id, user_id, trading_id FROM dead_letters WHERE stream_seq = $1",
         )
         .bind(i64::try_from(sequence)?)
         .fetch_one(world.pool())
@@ -39,10 +40,12 @@ impl DeadLetter {
         let tried_again = self.attempts != 0;
         assert!(!tried_again || bad.class == "unresolved", "{self:?}");
 
-        let unparsed = ["NOT_JSON", "PAYLOAD_TOO_LARGE", "INVALID_INFO_STRUCTURE"];
-        if !unparsed.contains(&bad.code) {
-            assert!(self.event_id.is_some(), "{self:?}");
-            assert!(self.user_id.is_some(), "{self:?}");
+        let is_parsed = bad.code != "NOT_JSON";
+        assert_eq!(self.event_id.is_some(), is_parsed, "{self:?}");
+        assert_eq!(self.trading_id.is_some(), is_parsed, "{self:?}");
+        match bad.publisher() {
+            Some(publisher) => assert_eq!(self.user_id, Some(publisher), "{self:?}"),
+            None => assert!(self.user_id.is_some(), "{self:?}"),
         }
     }
 }
@@ -115,6 +118,25 @@ async fn a_subject_without_a_user_is_accepted_or_refused_as_set() -> Result<()> 
 
     assert_eq!(world.btc().await?, "1");
     Ok(())
+}
+
+#[tokio::test]
+async fn an_event_outside_the_years_1_to_9999_books_nothing() -> Result<()> {
+    let world = World::new().await?;
+
+    for timestamp in ["9999-12-31T23:59:59-12:00", "0000-01-01T00:00:00+12:00"] {
+        let mut event = world.btc_credit("1");
+        event["timestamp"] = timestamp.into();
+        world.send(&event).await?;
+    }
+    world
+        .run_until("two dead letters", async || {
+            let named = "dead_letters WHERE code = 'INVALID_VALUE' AND reason LIKE '%timestamp%'";
+            world.expect_rows(named, 2).await
+        })
+        .await?;
+
+    world.expect_rows("transactions", 0).await
 }
 
 #[tokio::test]

@@ -74,6 +74,114 @@ async fn signals_errors_and_heartbeats_of_a_bot_are_stored() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_heartbeat_counts_at_most_a_minute_ahead_of_the_broker() -> Result<()> {
+    let world = World::new().await?;
+    let now = chrono::Utc::now();
+    let mut ahead = world.heartbeat();
+    ahead["timestamp"] = json!("2082-01-01T00:00:00Z");
+    let mut real = world.heartbeat();
+    real["timestamp"] = json!(now.to_rfc3339());
+    real["status"] = json!("unhealthy");
+
+    world.send(&ahead).await?;
+    world
+        .run_until("the time of the broker", async || {
+            let seen = "bots WHERE status = 'healthy' AND last_seen_at BETWEEN now() - interval '1 minute' AND now() \
+                        AND info #>> '{raw,timestamp}' = '2082-01-01T00:00:00.000000000Z'";
+            world.expect_rows(seen, 1).await
+        })
+        .await?;
+    world.send(&real).await?;
+
+    world
+        .run_until("the real heartbeat", async || {
+            world
+                .expect_rows("bots WHERE status = 'unhealthy' AND NOT info ? 'raw'", 1)
+                .await
+        })
+        .await?;
+    let seen: chrono::DateTime<chrono::Utc> = sqlx::query_scalar("SELECT last_seen_at FROM bots")
+        .fetch_one(world.pool())
+        .await?;
+    assert_eq!(seen.timestamp_micros(), now.timestamp_micros());
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_asset_may_have_a_name_in_any_script() -> Result<()> {
+    let world = World::new().await?;
+    let stock = Uuid::now_v7();
+    world.open_account(stock, "币安人生").await?;
+    let mut fill = world.fill("1000", "0.0001");
+    fill["sub_account_id"] = json!(stock);
+    fill["symbol"] = json!("币安人生/btc");
+    fill["fill"]["stock_account_id"] = json!(stock);
+
+    world.send_all(&[world.btc_credit("1"), fill]).await?;
+    world
+        .run_until("a trade", async || {
+            world
+                .expect_rows("transactions WHERE reason = 'long'", 2)
+                .await
+        })
+        .await?;
+
+    assert_eq!(world.balance(stock).await?, "1000");
+    assert_eq!(world.btc().await?, "0.9");
+    world.expect_rows("dead_letters", 0).await
+}
+
+#[tokio::test]
+async fn an_account_keeps_a_symbol_of_an_earlier_version() -> Result<()> {
+    let world = World::new().await?;
+    let account = Uuid::now_v7();
+    world.open_account(account, "USD(~)").await?;
+    let mut other = world.btc_credit("1");
+    other["sub_account_id"] = json!(account);
+
+    world.send_all(&[other, world.btc_credit("2")]).await?;
+    world
+        .run_until("a credit and a dead letter", async || {
+            world.expect_dead_letters("SYMBOL_MISMATCH", 1).await?;
+            world.expect_rows("transactions", 1).await
+        })
+        .await
+}
+
+#[tokio::test]
+async fn long_numbers_in_beliefs_and_metadata_refuse_no_event() -> Result<()> {
+    let world = World::new().await?;
+    let believed = "5.0999999999999996447286321199499070644378662109375";
+    let price = "1461446703485210103287273052203988822378723970341";
+    let mut belief = world.btc_credit("5");
+    belief["new_balance"] = json!(believed);
+    let metadata = world.btc_credit("5").to_string();
+    let metadata = metadata.replacen(
+        '{',
+        &format!("{{\"metadata\":{{\"sqrtPriceX96\":{price}}},"),
+        1,
+    );
+
+    world.send(&belief).await?;
+    world.send_bytes(metadata).await?;
+    world
+        .run_until("two credits", async || {
+            world.expect_rows("transactions", 2).await
+        })
+        .await?;
+
+    assert_eq!(world.btc().await?, "10");
+    let kept: Vec<String> = sqlx::query_scalar(
+        "SELECT coalesce(info #>> '{raw,new_balance}', info #>> '{metadata,sqrtPriceX96}') FROM trading_logs \
+         ORDER BY timestamp, id",
+    )
+    .fetch_all(world.pool())
+    .await?;
+    assert_eq!(kept, [believed, price]);
+    Ok(())
+}
+
+#[tokio::test]
 async fn amounts_are_exact_as_number_and_as_text() -> Result<()> {
     let world = World::new().await?;
     for amount in [json!(0.1), json!("0.1")] {

@@ -6,6 +6,7 @@ mod chaos;
 mod cli;
 mod dead_letter_stream;
 mod dead_letters;
+mod deleted;
 mod faults;
 mod http;
 mod identity;

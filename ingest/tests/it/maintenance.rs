@@ -185,6 +185,30 @@ async fn one_worker_at_a_time_deletes_old_event_ids() -> Result<()> {
     world.expect_rows("processed_events", 3).await
 }
 
+#[tokio::test]
+async fn deletes_dead_letters_a_time_after_they_were_closed() -> Result<()> {
+    let world = World::new().await?;
+    let mut lane = world.lane().await?;
+    let events = ["7", "8", "9"].map(|amount| world.btc_debit(amount));
+    world.send_all(&events).await?;
+    drain(&mut lane).await?;
+    world
+        .execute("UPDATE dead_letters SET status = 'discarded' WHERE stream_seq <= 3")
+        .await?;
+    world
+        .execute("UPDATE dead_letters SET created_at = now() - interval '999 days', closed_at = closed_at - interval '400 days' * (stream_seq = 2)::int")
+        .await?;
+
+    let kept = Retention {
+        dead_letters: Some(400 * DAY),
+        ..Retention::default()
+    };
+    upkeep(&world, &kept).await?;
+
+    world.expect_rows("dead_letters", 2).await?;
+    world.expect_open(1).await
+}
+
 /// Inserts more than one batch of rows, of which all but one have expired.
 const EXPIRED: [&str; 3] = [
     "INSERT INTO idempotency_keys (user_id, method, path, key, body_hmac, status, body, expires_at) \

@@ -176,9 +176,9 @@ async fn stores_a_dead_letter_with_the_longest_headers() -> Result<()> {
 async fn accepts_times_at_the_limits() -> Result<()> {
     let world = World::new().await?;
     let times = [
-        "0000-01-01T00:00:00+23:59",
+        "0001-01-01T23:59:00+23:59",
         "0001-01-01T00:00:00Z",
-        "9999-12-31T23:59:60.999999999-23:59",
+        "9999-12-31T23:59:59.999999999Z",
         "2016-12-31T23:59:60Z",
         "1969-12-31T23:59:59.999999999Z",
     ];

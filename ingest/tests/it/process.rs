@@ -153,7 +153,7 @@ async fn reports_a_hanging_database_and_can_be_stopped() -> Result<()> {
 }
 
 /// An invalid value for every setting that has one.
-const WRONG: [(&str, &str); 24] = [
+const WRONG: [(&str, &str); 25] = [
     ("DATABASE_URL", "mysql://u:hunter2@h/d"),
     ("TIRIS_DATABASE_CONNECTIONS", "1"),
     ("NATS_URL", "nats://[broken"),
@@ -177,6 +177,7 @@ const WRONG: [(&str, &str); 24] = [
     ("TIRIS_LOG_DAYS", "soon"),
     ("TIRIS_AUDIT_DAYS", "-1"),
     ("TIRIS_TRANSACTION_DAYS", "40000"),
+    ("TIRIS_DEAD_LETTER_DAYS", "x"),
     ("TIRIS_EVENT_ID_DAYS", "x"),
 ];
 
@@ -197,18 +198,21 @@ async fn reports_every_mistake_in_the_settings_at_once() -> Result<()> {
 
 /// Otherwise events that are read again would be applied twice.
 #[tokio::test]
-async fn requires_event_ids_to_outlive_the_streams() -> Result<()> {
+async fn requires_event_ids_and_dead_letters_to_outlive_the_streams() -> Result<()> {
     let mut command = Command::new(binary("tiris-ingest")?);
     let output = command
         .arg("run")
         .env("DATABASE_URL", "postgres://u@h/d")
         .env("TIRIS_EVENT_ID_DAYS", "30")
+        .env("TIRIS_DEAD_LETTER_DAYS", "30")
         .output()
         .await?;
 
     let errors = String::from_utf8(output.stderr)?;
-    let expected = "TIRIS_EVENT_ID_DAYS: must be 0 or more than TIRIS_TRADING_DAYS";
-    assert!(errors.contains(expected), "{errors}");
+    for variable in ["TIRIS_EVENT_ID_DAYS", "TIRIS_DEAD_LETTER_DAYS"] {
+        let expected = format!("{variable}: must be 0 or more than TIRIS_TRADING_DAYS");
+        assert!(errors.contains(&expected), "{errors}");
+    }
     Ok(())
 }
 

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use tiris_domain::states::DeadLetterClass;
 use tiris_ingest::lane::Lane;
 use tiris_store::dead_letters::{
-    Actor, Filter, Replay, ReplayOptions, discard, rehearse_all, replay, replay_all, replay_some,
+    Actor, Filter, Replay, ReplayOptions, discard, list, rehearse_all, replay, replay_all,
+    replay_some,
 };
 use tiris_store::error::{Conflict, Error};
 use uuid::Uuid;
@@ -22,16 +23,9 @@ fn alice() -> Actor {
 
 fn options() -> ReplayOptions {
     ReplayOptions {
-        round: false,
+        accept_user: None,
         dry_run: false,
         by: alice(),
-    }
-}
-
-fn rounding() -> ReplayOptions {
-    ReplayOptions {
-        round: true,
-        ..options()
     }
 }
 
@@ -128,12 +122,13 @@ async fn an_unknown_dead_letter_is_not_found() -> Result<()> {
 /// Creates a dead letter of each code that an operator may replay.
 async fn dead_letters_of_every_kind(world: &World) -> Result<()> {
     let mut lane = refusing_lane(world).await?;
-    let fine = world.btc_credit("0.1234567890125");
+    let too_much = world.btc_debit("50");
     let mut reused = world.btc_credit("3");
-    reused["event_id"] = fine["event_id"].clone();
-    let unknown = world.credit(Uuid::now_v7(), "BTC", "1");
-    let behind = world.btc_debit("0.5");
-    world.send_all(&[fine, reused, unknown, behind]).await?;
+    reused["event_id"] = too_much["event_id"].clone();
+    let early = Uuid::now_v7();
+    let unknown = world.credit(early, "BTC", "1");
+    let behind = world.debit(early, "BTC", "0.5");
+    world.send_all(&[too_much, reused, unknown, behind]).await?;
 
     // These two are in the lane of the user in the subject.
     let foreign = Uuid::from_u128(world.user.as_u128() ^ 1);
@@ -149,32 +144,15 @@ async fn dead_letters_of_every_kind(world: &World) -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_amount_with_too_many_decimals_is_rounded_only_on_request() -> Result<()> {
-    let world = World::new().await?;
-    dead_letters_of_every_kind(&world).await?;
-    let id = world.dead_letter("TOO_MANY_DECIMALS").await?;
-
-    let exact = replayed(&world, id, &options()).await?;
-    assert_eq!(refusal(&exact), Some("TOO_MANY_DECIMALS"));
-
-    let rounded = replayed(&world, id, &rounding()).await?;
-    assert_eq!(refusal(&rounded), None);
-    assert_eq!(world.btc().await?, "1.123456789012");
-    Ok(())
-}
-
-#[tokio::test]
 async fn a_replay_applies_only_causes_that_an_operator_may_override() -> Result<()> {
     let world = World::new().await?;
     dead_letters_of_every_kind(&world).await?;
-    let id = world.dead_letter("TOO_MANY_DECIMALS").await?;
-    replayed(&world, id, &rounding()).await?;
 
     for (code, refused) in [
         ("EVENT_ID_REUSED", Some("EVENT_ID_REUSED")),
+        ("INSUFFICIENT_BALANCE", Some("INSUFFICIENT_BALANCE")),
         ("UNKNOWN_SUB_ACCOUNT", Some("UNKNOWN_SUB_ACCOUNT")),
         ("BEHIND_UNRESOLVED", Some("BEHIND_UNRESOLVED")),
-        ("SUBJECT_MISMATCH", None),
         ("BARE_SUBJECT", None),
     ] {
         let id = world.dead_letter(code).await?;
@@ -182,23 +160,106 @@ async fn a_replay_applies_only_causes_that_an_operator_may_override() -> Result<
         assert_eq!(refusal(&done), refused, "{code}");
     }
 
-    assert_eq!(world.btc().await?, "13.123456789012");
-    world.expect_open(3).await?;
-    world.expect_events("dead", 2).await
+    assert_eq!(world.btc().await?, "9");
+    world.expect_open(5).await?;
+    world.expect_events("dead", 3).await
+}
+
+#[tokio::test]
+async fn the_event_of_another_publisher_needs_an_accepted_user() -> Result<()> {
+    let world = World::new().await?;
+    dead_letters_of_every_kind(&world).await?;
+    let id = world.dead_letter("SUBJECT_MISMATCH").await?;
+    let publisher = Uuid::from_u128(world.user.as_u128() ^ 1);
+    let accepting = |user| ReplayOptions {
+        accept_user: Some(user),
+        ..options()
+    };
+
+    let unaccepted = replayed(&world, id, &options()).await;
+    let is_refused = matches!(
+        unaccepted,
+        Err(Error::Conflict(Conflict::AcceptUserRequired))
+    );
+    assert!(is_refused, "{unaccepted:?}");
+    let wrong = replayed(&world, id, &accepting(publisher)).await;
+    assert!(
+        matches!(wrong, Err(Error::InvalidValue { .. })),
+        "{wrong:?}"
+    );
+    let other = world.dead_letter("BARE_SUBJECT").await?;
+    let needless = replayed(&world, other, &accepting(world.user)).await;
+    assert!(
+        matches!(needless, Err(Error::InvalidValue { .. })),
+        "{needless:?}"
+    );
+
+    let done = replayed(&world, id, &accepting(world.user)).await?;
+    assert_eq!(refusal(&done), None);
+    assert_eq!(done.user, Some(world.user));
+    assert_eq!(done.publisher, Some(publisher));
+    assert_eq!(world.btc().await?, "5");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_replay_of_many_skips_events_of_other_publishers() -> Result<()> {
+    let world = World::new().await?;
+    dead_letters_of_every_kind(&world).await?;
+    let malformed = Filter {
+        class: Some(DeadLetterClass::Malformed),
+        ..Filter::default()
+    };
+
+    let (rehearsed, _) = rehearse_all(world.pool(), &malformed, &options(), None, 10).await?;
+    let done = replay_all(world.pool(), &malformed, &options(), |_| ()).await?;
+
+    assert_eq!(rehearsed.skipped, 1);
+    assert_eq!(done.skipped, 1);
+    assert_eq!(done.applied, 1);
+    assert_eq!(done.left, 1);
+    assert_eq!(world.btc().await?, "9");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_dead_letter_belongs_to_its_publisher() -> Result<()> {
+    let world = World::new().await?;
+    dead_letters_of_every_kind(&world).await?;
+    let publisher = Uuid::from_u128(world.user.as_u128() ^ 1);
+    let mismatch = Filter {
+        code: Some("SUBJECT_MISMATCH".to_owned()),
+        ..Filter::default()
+    };
+    let of = |user| Filter {
+        user_id: Some(user),
+        ..mismatch.clone()
+    };
+
+    let mut connection = world.pool().acquire().await?;
+    let of_claimed = list(&mut connection, &of(world.user), 10).await?;
+    let of_publisher = list(&mut connection, &of(publisher), 10).await?;
+
+    assert_eq!(of_claimed, []);
+    assert_eq!(of_publisher.len(), 1);
+    Ok(())
 }
 
 /// Creates dead letters of which a replay applies the second, the third and, after them, the first; returns a filter for them.
 async fn several_dead_letters(world: &World) -> Result<Filter> {
     let mut lane = refusing_lane(world).await?;
-    world
-        .send_all(&[
-            world.btc_debit("6"),
-            world.btc_credit("10.0000000000001"),
-            world.btc_debit("4.5"),
-            world.btc_debit("7"),
-        ])
-        .await?;
+    world.send(&world.btc_debit("6")).await?;
+    world.send_bare(&world.btc_credit("10")).await?;
+    let events = [world.btc_debit("4.5"), world.btc_debit("7")];
+    world.send_all(&events).await?;
     drain(&mut lane).await?;
+    world
+        .run_with(
+            world.refusing(),
+            "the dead letter of the credit",
+            async || world.expect_rows("dead_letters", 4).await,
+        )
+        .await?;
     Ok(Filter {
         user_id: Some(world.user),
         ..Filter::default()
@@ -210,7 +271,7 @@ async fn a_rehearsal_changes_no_dead_letter() -> Result<()> {
     let world = World::new().await?;
     let filter = several_dead_letters(&world).await?;
 
-    let (rehearsed, next) = rehearse_all(world.pool(), &filter, &rounding(), None, 10).await?;
+    let (rehearsed, next) = rehearse_all(world.pool(), &filter, &options(), None, 10).await?;
 
     assert_eq!(next, None);
     assert_eq!(rehearsed.left, 4);
@@ -225,12 +286,12 @@ async fn replays_in_stream_order_until_none_applies() -> Result<()> {
     let world = World::new().await?;
     let filter = several_dead_letters(&world).await?;
     let pool = world.pool();
-    let options = rounding();
-    let malformed = Filter {
-        class: Some(DeadLetterClass::Malformed),
+    let options = options();
+    let unresolved = Filter {
+        class: Some(DeadLetterClass::Unresolved),
         ..filter.clone()
     };
-    let none = replay_all(pool, &malformed, &options, |_| ()).await?;
+    let none = replay_all(pool, &unresolved, &options, |_| ()).await?;
     assert_eq!(none.tried, 0);
 
     // Page by page it gets past dead letters that stay refused.

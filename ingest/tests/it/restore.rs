@@ -40,7 +40,7 @@ impl Ids {
                 world.btc_debit("50"),
                 world.btc_credit("1"),
                 world.credit(self.lost, "BNB", "2"),
-                world.credit(world.stock, "ETH", "5"),
+                world.fill_with_fee("5", "0.1", self.lost),
                 independent,
             ])
             .await
@@ -95,7 +95,7 @@ async fn after_a_restore_every_event_is_booked_or_a_dead_letter() -> Result<()> 
     world.balance_reaches(world.stock, "5").await?;
     let replay = world.run(&["dlq", "replay", "--all", "--yes"]).await?;
     replay.succeeds(&[])?;
-    assert_eq!(world.btc().await?, "54");
+    assert_eq!(world.btc().await?, "53.5");
     world.expect_open(0).await?;
     world.verify().await?;
     worker.ready().await?;

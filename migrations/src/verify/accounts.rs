@@ -3,12 +3,13 @@
 use super::cursor::Cursor;
 use super::report::{Kind, Report};
 use super::snapshot::{Horizon, Snapshot};
-use rust_decimal::Decimal;
+use bigdecimal::Signed;
 use sqlx::FromRow;
+use sqlx::types::BigDecimal;
 use sqlx::types::Uuid;
 use sqlx::types::chrono::{DateTime, Utc};
 
-/// PostgreSQL compares with the holds, because their sum may not fit a `Decimal`.
+/// PostgreSQL compares with the holds, because their sum may exceed the range of a column.
 const ACCOUNTS: &str = "
     SELECT s.id, s.user_id, s.trading_id, s.balance, s.locked, s.sequence, s.created_at,
            coalesce(t.status = 'deleting' AND t.type <> 'real', false) AS being_purged,
@@ -34,8 +35,8 @@ struct StoredAccount {
     id: Uuid,
     user_id: Uuid,
     trading_id: Uuid,
-    balance: Decimal,
-    locked: Decimal,
+    balance: BigDecimal,
+    locked: BigDecimal,
     sequence: i64,
     created_at: DateTime<Utc>,
     being_purged: bool,
@@ -51,10 +52,10 @@ struct StoredPosting {
     user_id: Uuid,
     trading_id: Uuid,
     is_credit: bool,
-    amount: Decimal,
-    closing_balance: Decimal,
+    amount: BigDecimal,
+    closing_balance: BigDecimal,
     sequence: i64,
-    fee: Option<Decimal>,
+    fee: Option<BigDecimal>,
 }
 
 pub(super) async fn check(snapshot: &mut Snapshot<'_>, report: &mut Report) -> sqlx::Result<()> {
@@ -95,11 +96,11 @@ fn report_orphan(posting: &StoredPosting, report: &mut Report) {
 
 fn check_locked(account: &StoredAccount, report: &mut Report) {
     let id = account.id;
-    let locked = account.locked;
-    let balance = account.balance;
+    let locked = &account.locked;
+    let balance = &account.balance;
 
     report.holds += account.holds.unsigned_abs();
-    if locked.is_sign_negative() && !locked.is_zero() || locked > balance {
+    if locked.is_negative() || locked > balance {
         let words = format_args!("sub-account {id}: locked {locked}, balance {balance}");
         report.add(Kind::LockedRange, words);
     }
@@ -119,7 +120,7 @@ struct AccountHistory<'a> {
 /// The state of an account after a posting.
 #[derive(Default)]
 struct After {
-    balance: Decimal,
+    balance: BigDecimal,
     sequence: i64,
 }
 
@@ -140,7 +141,7 @@ impl<'a> AccountHistory<'a> {
         }
 
         self.last = Some(After {
-            balance: posting.closing_balance,
+            balance: posting.closing_balance.clone(),
             sequence: posting.sequence,
         });
     }
@@ -159,7 +160,7 @@ impl<'a> AccountHistory<'a> {
 
         // The fee of a sale is already deducted from its proceeds, and may exceed the rest.
         if !posting.is_credit
-            && let Some(fee) = posting.fee.filter(|fee| fee > amount)
+            && let Some(fee) = posting.fee.as_ref().filter(|fee| *fee > amount)
         {
             let words = format_args!("transaction {id} of {amount} pays a fee of {fee}");
             report.add(Kind::Fee, words);
@@ -180,10 +181,10 @@ impl<'a> AccountHistory<'a> {
         }
 
         let (sign, expected) = match posting.is_credit {
-            true => ('+', last.balance.checked_add(*amount)),
-            false => ('-', last.balance.checked_sub(*amount)),
+            true => ('+', &last.balance + amount),
+            false => ('-', &last.balance - amount),
         };
-        if expected != Some(posting.closing_balance) {
+        if expected != posting.closing_balance {
             let words = format_args!(
                 "transaction {id} of sub-account {account}: {} {sign} {amount} is not {}",
                 last.balance, posting.closing_balance
@@ -208,10 +209,10 @@ impl<'a> AccountHistory<'a> {
     /// Checks that the account is in the state after its last posting.
     fn check_end(&self, last: &After, report: &mut Report) {
         let id = self.account.id;
-        let balance = self.account.balance;
+        let balance = &self.account.balance;
         let sequence = self.account.sequence;
 
-        if balance != last.balance {
+        if *balance != last.balance {
             let words = format_args!(
                 "sub-account {id}: balance {balance}, by its postings {}",
                 last.balance

@@ -30,6 +30,15 @@ pub enum Kind {
     /// An account's locked amount is not the sum of its holds.
     #[error("locked is not the sum of the holds")]
     LockedHolds,
+    /// An order's status, fills and filled amount contradict each other.
+    #[error("order whose columns contradict each other")]
+    OrderState,
+    /// A hold belongs to an order that has ended.
+    #[error("hold of an order that has ended")]
+    OrderHold,
+    /// An order's filled amount is not the sum of its postings.
+    #[error("filled amount is not the sum of the postings")]
+    OrderFilled,
     /// A trading log does not have the number of postings that it states.
     #[error("trading log without all its postings")]
     PostingCount,
@@ -69,6 +78,8 @@ pub struct Report {
     pub trading_logs: u64,
     /// Holds checked.
     pub holds: u64,
+    /// Orders checked.
+    pub orders: u64,
     /// The violations by kind.
     pub violations: BTreeMap<Kind, Tally>,
 }
@@ -102,6 +113,7 @@ impl fmt::Display for Report {
             ("transactions", self.transactions),
             ("trading logs", self.trading_logs),
             ("holds", self.holds),
+            ("orders", self.orders),
         ] {
             writeln!(f, "{what:<14}{count:>14}")?;
         }

@@ -2,6 +2,7 @@
 
 mod chunks;
 mod conversion;
+mod decimals;
 mod long;
 
 use self::long::{ANSWERS, VIEWS, long_history};

@@ -164,6 +164,28 @@ async fn one_of_two_identities_keeps_a_shared_openid() {
 }
 
 #[tokio::test]
+async fn a_symbol_of_the_older_schema_stays_beside_longer_ones() {
+    let database = filled().await;
+    down_past(database.url(), "m0012_symbols").await;
+    run(&database, "UPDATE sub_accounts SET symbol = '{A(~)^}'").await;
+
+    up(database.url()).await.expect("up");
+
+    run(&database, "UPDATE sub_accounts SET balance = balance").await;
+    for (symbol, is_accepted) in [
+        ("repeat('币', 64)", true),
+        ("repeat('币', 65)", false),
+        ("''", false),
+        ("'A B'", false),
+        ("E'A\\n'", false),
+    ] {
+        let set = format!("UPDATE sub_accounts SET symbol = {symbol}");
+        let outcome = try_run(&database, &set).await;
+        assert_eq!(outcome.is_ok(), is_accepted, "{symbol}: {outcome:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_database_of_a_newer_program_is_not_changed() {
     let database = TestDatabase::new().await.expect("a database");
     let future = "INSERT INTO seaql_migrations VALUES ('m9999_future', 0)";

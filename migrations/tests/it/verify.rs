@@ -1,5 +1,7 @@
 //! Tests that the check finds exactly the planted violations.
 
+mod orders;
+
 use crate::book::{fill, filled, id, run, spoil, verify};
 use indicatif::ProgressBar;
 use std::collections::BTreeSet;

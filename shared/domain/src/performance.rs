@@ -1,11 +1,12 @@
 //! The performance of a trading: a pure fold over its postings in the order of their event times.
 //!
-//! Memory does not grow with the number of postings. Money is exact; ratios are exact decimals, with [`exact::DIGITS`]
-//! digits where a division does not end, and become floats last. Must not know: SQL, HTTP, the clock.
+//! Memory does not grow with the number of postings, beyond a limit for those of one moment. Money is exact, and so is
+//! the value of what a trade exchanged; where another division does not end, [`exact::DIGITS`] digits or more are kept,
+//! and ratios become floats last. Must not know: SQL, HTTP, the clock.
 //!
-//! Postings form activities: trades, fees and flows ([`settle`]). Trades set prices ([`prices`]), prices and holdings
-//! give the value of the portfolio ([`portfolio`]), its values between flows the returns ([`returns`]), and sales
-//! against average cost the gains and losses ([`trades`]).
+//! Postings form activities: trades, fees and flows ([`settle`]). The amounts of trades set prices ([`prices`]), prices
+//! and holdings give the value of the portfolio ([`portfolio`]), its values between flows the returns ([`returns`]), and
+//! sales against average cost the gains and losses ([`trades`]).
 
 mod curve;
 mod days;

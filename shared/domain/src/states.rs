@@ -273,6 +273,44 @@ states! {
         Sell = "sell",
     }
 
+    /// The state of an order.
+    OrderStatus {
+        /// Nothing is filled yet.
+        Open = "open",
+        /// A part of its amount is filled.
+        PartiallyFilled = "partially_filled",
+        /// Its amount is filled, or the bot reported it as filled.
+        Filled = "filled",
+        /// Cancelled before its amount was filled.
+        Cancelled = "cancelled",
+        /// The exchange refused it, or it expired.
+        Failed = "failed",
+        /// Only locks or unlocks have named it.
+        Unknown = "unknown",
+    }
+
+    /// The kind of a difference between an event and the books.
+    DriftKind {
+        /// A number was rounded to 18 decimal places.
+        Rounded = "rounded",
+        /// The reported balance differs from the books.
+        Balance = "balance",
+        /// An unlock exceeds the hold of its order.
+        UnlockExceedsHold = "unlock_exceeds_hold",
+        /// A lock or unlock names no pair, and its order id is used on several.
+        AmbiguousOrder = "ambiguous_order",
+        /// A lock names an order that has ended; nothing is held.
+        OrderEnded = "order_ended",
+        /// More than the amount of the order is filled.
+        Overfilled = "overfilled",
+        /// A lock repeats the last one of an order without fills.
+        RepeatedLock = "repeated_lock",
+        /// The hold is more than the order can need.
+        HoldExceedsOrder = "hold_exceeds_order",
+        /// Nothing was held where a hold was expected.
+        NothingToRelease = "nothing_to_release",
+    }
+
     /// The advice of a bot's strategy.
     SignalType {
         /// Buy the asset.
@@ -313,6 +351,17 @@ impl ExchangeType {
     #[must_use]
     pub const fn has_passphrase(self) -> bool {
         matches!(self, Self::Coinbase | Self::Okx)
+    }
+}
+
+impl OrderStatus {
+    /// Returns whether the order is over, so that it holds nothing.
+    #[must_use]
+    pub const fn has_ended(self) -> bool {
+        match self {
+            Self::Filled | Self::Cancelled | Self::Failed => true,
+            Self::Open | Self::PartiallyFilled | Self::Unknown => false,
+        }
     }
 }
 

@@ -3,9 +3,8 @@
 //! A value that its column cannot hold is a defect, so every failure is [`Error::Internal`].
 
 use crate::error::{Error, Result};
-use rust_decimal::Decimal;
-use tiris_domain::ledger::Asset;
-use tiris_domain::money::{Money, Number};
+use tiris_domain::ledger::{Asset, Pair};
+use tiris_domain::money::Number;
 use tiris_domain::states::State;
 
 /// Returns the state that a column names.
@@ -15,15 +14,20 @@ pub fn state<S: State>(name: impl AsRef<str>) -> Result<S> {
 
 /// Returns the asset that a column of symbols names.
 pub fn asset(symbol: &str) -> Result<Asset> {
-    symbol
-        .parse()
+    Asset::from_column(symbol.to_owned())
         .map_err(|why| Error::internal(format!("symbol {symbol:?}: {why}")))
 }
 
-/// Returns the amount that a column of money holds.
-pub fn money(value: Decimal) -> Result<Money> {
-    Money::from_decimal(value)
-        .ok_or_else(|| Error::internal(format!("a column of money holds {value}")))
+/// Returns the pair that a column of pairs names; the column is empty for none.
+pub(crate) fn pair(symbol: &str) -> Result<Option<Pair>> {
+    let Some((base, quote)) = symbol.split_once('/') else {
+        return Ok(None);
+    };
+
+    Ok(Some(Pair {
+        base: asset(base)?,
+        quote: asset(quote)?,
+    }))
 }
 
 /// Returns a sum of money, which may have more digits than a column of money.

@@ -4,6 +4,7 @@
 
 mod filter;
 mod insert;
+mod order;
 mod queue;
 mod read;
 mod replay;
@@ -14,7 +15,10 @@ mod retry;
 pub use filter::{Filter, count_open};
 pub use insert::{NewLetter, insert};
 pub use queue::{QueuedLetter, due, first_of, oldest_blocking, rehome, waiting_keys};
-pub use read::{ClassCount, Letter, count_by_class, get, list, mark_published, unpublished};
+pub use read::{
+    ClassCount, Letter, OldestWaiting, RECENT, count_by_class, get, list, mark_published,
+    oldest_waiting, unpublished,
+};
 pub use replay::{AccountChange, Replay, ReplayOptions, replay};
 pub use replay_many::{Summary, rehearse_all, replay_all, replay_some};
 pub use resolve::{Actor, close_applied, discard, discard_all, discarded_of, lock_open_of};

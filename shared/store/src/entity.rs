@@ -21,6 +21,7 @@ pub mod bots;
 pub mod dead_letters;
 pub mod exchange_bindings;
 pub mod holds;
+pub mod orders;
 pub mod sub_accounts;
 pub mod trading_logs;
 pub mod tradings;

@@ -1,7 +1,7 @@
 //! The error enum of both binaries, independent of any transport, and the conversion of database errors into it.
 
 use std::borrow::Cow;
-use tiris_domain::ledger::Rejection;
+use tiris_domain::ledger::{Rejected, Rejection};
 
 /// A result with an [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -47,9 +47,9 @@ pub enum Error {
     /// The resource has changed since the caller read it.
     #[error("stale version")]
     StaleVersion,
-    /// The ledger refuses the command.
-    #[error("rejected: {0}")]
-    Rejected(Rejection),
+    /// The ledger refuses the command. The message has no amounts of the owner, because errors are logged.
+    #[error("rejected: {}", .0.rejection)]
+    Rejected(Rejected),
     /// The sign-in at an identity provider failed.
     #[error("sign-in refused: {why}")]
     SignIn {
@@ -143,6 +143,8 @@ coded! {
         LogMovedMoney = "LOG_MOVED_MONEY": "the trading log moved money, so it cannot be deleted",
         /// The dead letter was replayed or discarded before.
         LetterNotOpen = "LETTER_NOT_OPEN": "the dead letter was replayed or discarded before",
+        /// The dead letter names another user than its publisher.
+        AcceptUserRequired = "ACCEPT_USER_REQUIRED": "another user published this event; an admin must name the user whose books it may change as accept_user",
         /// An earlier request with the idempotency key had another body.
         IdempotencyKeyReused = "IDEMPOTENCY_KEY_REUSED": "the idempotency key was used with another request body",
     }
@@ -198,9 +200,15 @@ impl Error {
     }
 }
 
+impl From<Rejected> for Error {
+    fn from(rejected: Rejected) -> Self {
+        Self::Rejected(rejected)
+    }
+}
+
 impl From<Rejection> for Error {
     fn from(rejection: Rejection) -> Self {
-        Self::Rejected(rejection)
+        Self::Rejected(rejection.into())
     }
 }
 

@@ -9,6 +9,7 @@ mod claim;
 mod disposition;
 mod entry;
 mod load;
+mod orders;
 mod waiting;
 mod work;
 mod write;
@@ -30,8 +31,8 @@ use sqlx::PgConnection;
 use tiris_domain::ids::{IdSequence, LogId, TransactionId};
 use tiris_domain::ledger::{self, Book};
 
-/// Applies messages in order inside the caller's transaction. An event whose key waits is deferred, and one that cannot
-/// be resolved yet makes its key wait for the rest of the batch. `seed` is random, for the row ids.
+/// Applies messages in order inside the caller's transaction. An event is deferred when one of its accounts waits; then,
+/// and when it cannot be resolved yet, its accounts wait for the rest of the batch. `seed` is random, for the row ids.
 ///
 /// # Errors
 /// Only failures of the database; a refusal by the ledger is a disposition.
@@ -98,16 +99,20 @@ pub(crate) async fn fold(
 
     let mut book = lock_accounts(connection, fresh_entries.clone()).await?;
     load::holds(connection, &mut book, fresh_entries.clone()).await?;
-    let parties = load::parties(connection, fresh_entries).await?;
+    orders::load(connection, &mut book, fresh_entries.clone()).await?;
+    let parties = load::parties(connection, &book, fresh_entries).await?;
 
     let mut ids = IdSequence::new(parties.now, seed);
     for at in fresh {
         let entry = entries[at];
-        if waiting.as_ref().is_some_and(|waiting| waiting.holds(entry)) {
-            dispositions[at] = Some(Disposition::Deferred);
-            continue;
-        }
-        let disposition = decide(&mut book, &parties, entry, &mut ids);
+        let disposition = if let Err(rejected) = parties.check_deleted(entry) {
+            // However long an earlier event waits, this one can never be applied.
+            Disposition::DeadLetter(Cause::Rejected(rejected))
+        } else if waiting.as_ref().is_some_and(|waiting| waiting.holds(entry)) {
+            Disposition::Deferred
+        } else {
+            decide(&mut book, &parties, entry, &mut ids)
+        };
         if let Some(waiting) = &mut waiting {
             waiting.note(at, entry, &disposition);
         }
@@ -123,12 +128,18 @@ pub(crate) async fn fold(
 }
 
 fn decide(book: &mut Book, parties: &Parties, entry: &Entry, ids: &mut IdSequence) -> Disposition {
-    let decision = parties
-        .check(book, entry)
-        .and_then(|()| ledger::apply(book, entry.user, entry.trading, &entry.command));
+    let decision = parties.check(book, entry).and_then(|()| {
+        ledger::apply(
+            book,
+            entry.user,
+            entry.trading,
+            &entry.command,
+            entry.event_time.unwrap_or(parties.now),
+        )
+    });
     let effect = match decision {
         Ok(effect) => effect,
-        Err(rejection) => return Disposition::DeadLetter(Cause::Rejected(rejection)),
+        Err(rejected) => return Disposition::DeadLetter(Cause::Rejected(rejected)),
     };
 
     book.commit(&effect);

@@ -3,10 +3,10 @@
 //! Postings of a moment are in the order of booking, by `(timestamp, id)`: so those of an account are by sequence, and the
 //! legs of a trade are adjacent. PostgreSQL sorts, on disk if necessary; here one block is in memory.
 
-use crate::column::{asset, money};
+use crate::column::asset;
 use crate::error::{Error, Result};
+use crate::numeric::MoneyColumn;
 use chrono::{DateTime, Utc};
-use rust_decimal::Decimal;
 use sqlx::{FromRow, PgConnection};
 use std::collections::HashMap;
 use tiris_domain::ids::{AccountId, TradingId, UserId};
@@ -18,8 +18,7 @@ use tiris_domain::performance::{
 use uuid::Uuid;
 
 const DECLARE: &str = "DECLARE postings NO SCROLL CURSOR FOR \
-    SELECT sub_account_id, event_time, direction = 'credit' AS is_credit, amount, reason, price, quote_symbol, \
-        coalesce(fee, CASE WHEN reason = 'fee' THEN amount END) AS fee, \
+    SELECT sub_account_id, event_time, direction = 'credit' AS is_credit, amount, reason, quote_symbol, fee, \
         order_id, trading_log_id \
     FROM transactions WHERE user_id = $3 AND trading_id = $4 AND sub_account_id = ANY($1) \
         AND event_time < coalesce($2::timestamptz, 'infinity') \
@@ -161,15 +160,14 @@ async fn accounts(
     trading: TradingId,
     fold: &mut Fold,
 ) -> Result<HashMap<AccountId, Asset>> {
-    let rows: Vec<(Uuid, String, Decimal)> = sqlx::query_as(ACCOUNTS)
+    let rows: Vec<(Uuid, String, MoneyColumn)> = sqlx::query_as(ACCOUNTS)
         .bind(trading.0)
         .fetch_all(connection)
         .await?;
     let mut assets = HashMap::new();
 
-    for (id, symbol, held) in rows {
+    for (id, symbol, MoneyColumn(held)) in rows {
         let asset = asset(&symbol)?;
-        let held = money(held)?;
         if held != Money::ZERO {
             fold.hold(&asset, held);
         }
@@ -183,11 +181,10 @@ struct PostingRow {
     sub_account_id: Uuid,
     event_time: DateTime<Utc>,
     is_credit: bool,
-    amount: Decimal,
+    amount: MoneyColumn,
     reason: String,
-    price: Option<Decimal>,
     quote_symbol: Option<String>,
-    fee: Option<Decimal>,
+    fee: Option<MoneyColumn>,
     order_id: Option<String>,
     trading_log_id: Uuid,
 }
@@ -208,11 +205,10 @@ impl PostingRow {
             time: self.event_time,
             asset: asset_of.clone(),
             direction,
-            amount: money(self.amount)?,
+            amount: self.amount.0,
             reason: self.reason,
-            price: self.price.map(money).transpose()?,
             quote: self.quote_symbol.as_deref().map(asset).transpose()?,
-            fee: self.fee.map(money).transpose()?,
+            fee: self.fee.map(|fee| fee.0),
             order: self.order_id.and_then(|order| order.parse().ok()),
             log: self.trading_log_id,
         })

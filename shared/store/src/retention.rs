@@ -83,6 +83,24 @@ pub async fn purge_event_ids(
     Ok(purged.rows_affected())
 }
 
+/// Removes up to `limit` dead letters that were closed longer than `age` ago. Returns how many. Their events stay processed,
+/// because their ids do.
+pub async fn purge_dead_letters(
+    connection: &mut PgConnection,
+    age: Duration,
+    limit: u32,
+) -> Result<u64> {
+    let purged = sqlx::query(
+        "DELETE FROM dead_letters WHERE id IN (SELECT id FROM dead_letters \
+             WHERE closed_at < clock_timestamp() - $1::interval ORDER BY closed_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+    )
+    .bind(age)
+    .bind(i64::from(limit))
+    .execute(connection)
+    .await?;
+    Ok(purged.rows_affected())
+}
+
 /// A table of rows with an expiry time.
 #[derive(Clone, Copy, Debug)]
 pub struct Expiring {

@@ -2,12 +2,13 @@
 //! owners of the lanes reported at `lag_at`.
 
 use crate::column;
+use crate::dead_letters::RECENT;
 use crate::error::{Error, Result};
 use crate::lanes::columns::{self, KeyColumns};
 use chrono::{DateTime, Utc};
-use rust_decimal::Decimal;
 use sqlx::PgPool;
 use std::collections::BTreeMap;
+use tiris_domain::ids::UserId;
 use tiris_domain::lane::LaneKey;
 use tiris_domain::states::{DeadLetterClass, LaneStatus};
 use uuid::Uuid;
@@ -75,7 +76,7 @@ pub struct LaneFigures {
     /// Whether the messages are counted; otherwise the number is an upper bound.
     pub lag_exact: Option<bool>,
     /// Age of the oldest message that is not done, in seconds; `None` when unknown.
-    pub lag_seconds: Option<Decimal>,
+    pub lag_seconds: Option<f64>,
     /// Time of the report.
     pub lag_at: Option<DateTime<Utc>>,
     /// Time of the last commit.
@@ -145,7 +146,7 @@ pub async fn read(pool: &PgPool) -> Result<EventsStatus> {
         "SELECT l.stream, l.lane, w.id AS worker, w.host, l.lease_until, l.epoch, l.cursor, \
          CASE WHEN l.lease_until > clock_timestamp() THEN l.status ELSE 'free' END AS status, \
          CASE WHEN l.lease_until > clock_timestamp() THEN l.status_reason END AS status_reason, \
-         l.lag_messages, l.lag_exact, l.lag_seconds, l.lag_at, l.last_commit_at, \
+         l.lag_messages, l.lag_exact, l.lag_seconds::float8, l.lag_at, l.last_commit_at, \
          CASE WHEN l.events_day = (now() AT TIME ZONE 'UTC')::date THEN l.events_today ELSE 0 END AS events_today \
          FROM ingest_lanes l \
          LEFT JOIN ingest_workers w ON w.owner_token = l.owner AND l.lease_until > clock_timestamp() \
@@ -174,4 +175,65 @@ pub async fn read(pool: &PgPool) -> Result<EventsStatus> {
         workers,
         letters,
     })
+}
+
+/// The numbers of open dead letters of a user and class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct OwnCount {
+    /// The class of the dead letters.
+    #[sqlx(try_from = "String")]
+    pub class: DeadLetterClass,
+    /// Number of open dead letters.
+    pub count: i64,
+    /// Those that are retried, or wait for another or for the user to be enabled.
+    pub waiting: i64,
+    /// Those that were created within [`RECENT`].
+    pub recent: i64,
+}
+
+/// The oldest open dead letter of a user.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct OldestLetter {
+    /// Id of the dead letter.
+    pub id: Uuid,
+    /// Its class.
+    #[sqlx(try_from = "String")]
+    pub class: DeadLetterClass,
+    /// Stable code of the cause.
+    pub code: String,
+    /// Description of the cause.
+    pub reason: String,
+    /// Time of creation.
+    pub created_at: DateTime<Utc>,
+}
+
+/// The open dead letters of a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnLetters {
+    /// Their numbers, by class.
+    pub counts: Vec<OwnCount>,
+    /// The oldest of them.
+    pub oldest: Option<OldestLetter>,
+}
+
+/// Reads the open dead letters of a user, in two statements.
+pub async fn own_letters(pool: &PgPool, user: UserId) -> Result<OwnLetters> {
+    let counts = sqlx::query_as(
+        "SELECT class, count(*) AS count, count(*) FILTER (WHERE blocks) AS waiting, \
+         count(*) FILTER (WHERE created_at > now() - $2::interval) AS recent \
+         FROM dead_letters WHERE status = 'open' AND user_id = $1 GROUP BY class",
+    )
+    .bind(user.0)
+    .bind(RECENT)
+    .fetch_all(pool)
+    .await?;
+    let oldest = sqlx::query_as(
+        "SELECT id, class, code, reason, created_at FROM dead_letters WHERE status = 'open' AND user_id = $1 \
+         ORDER BY created_at, id LIMIT 1",
+    )
+    .bind(user.0)
+    .fetch_optional(pool)
+    .await?;
+
+    Ok(OwnLetters { counts, oldest })
 }

@@ -5,12 +5,12 @@ use crate::column;
 use crate::entity::sub_accounts::Model;
 use crate::error::{Error, Result};
 use crate::ledger::Entry;
-use rust_decimal::Decimal;
+use crate::numeric::MoneyColumn;
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgExecutor};
 use std::collections::BTreeSet;
 use tiris_domain::ids::{AccountId, TradingId, UserId};
-use tiris_domain::ledger::{Asset, OrderId};
+use tiris_domain::ledger::{Asset, OrderId, Pair, Rejected, Rejection};
 use tiris_domain::money::Money;
 use tiris_domain::value::{Info, Name};
 use uuid::Uuid;
@@ -114,7 +114,7 @@ pub async fn delete(connection: &mut PgConnection, id: AccountId) -> Result<()> 
     by_id::execute(connection, id.0, SQL).await
 }
 
-/// Returns the amount of a locked sub-account that is held for an order; `None` is the hold without an order.
+/// Returns what a locked sub-account holds for an order id, by pair; `None` is the hold without an order.
 ///
 /// # Errors
 /// [`Error::NotFound`] when there is no such hold.
@@ -122,36 +122,45 @@ pub async fn held(
     connection: &mut PgConnection,
     id: AccountId,
     order: Option<&OrderId>,
-) -> Result<Money> {
-    let held: Option<Decimal> =
-        sqlx::query_scalar("SELECT amount FROM holds WHERE sub_account_id = $1 AND order_id = $2")
-            .bind(id.0)
-            .bind(order.map_or("", OrderId::as_str))
-            .fetch_optional(connection)
-            .await?;
-    column::money(held.ok_or(Error::NotFound("hold"))?)
+) -> Result<Vec<(Option<Pair>, Money)>> {
+    let rows: Vec<(String, MoneyColumn)> = sqlx::query_as(
+        "SELECT symbol, amount FROM holds WHERE sub_account_id = $1 AND order_id = $2 ORDER BY symbol DESC",
+    )
+    .bind(id.0)
+    .bind(order.map_or("", OrderId::as_str))
+    .fetch_all(connection)
+    .await?;
+    if rows.is_empty() {
+        return Err(Error::NotFound("hold"));
+    }
+
+    let holds = rows.into_iter();
+    holds
+        .map(|(symbol, amount)| Ok((column::pair(&symbol)?, amount.0)))
+        .collect()
 }
 
 /// Fails unless the trading and all accounts of `entry` belong to its user: those of others are reported as not found, and
 /// the ledger only decides about the user's own.
 pub async fn check_owner(connection: &mut PgConnection, entry: &Entry) -> Result<()> {
-    let accounts: BTreeSet<Uuid> = entry.accounts().into_iter().map(|id| id.0).collect();
-    let accounts = Vec::from_iter(accounts);
-    let (trading, owned): (bool, i64) = sqlx::query_as(
+    let accounts: BTreeSet<AccountId> = entry.accounts().into_iter().collect();
+    let ids: Vec<Uuid> = accounts.iter().map(|id| id.0).collect();
+    let (trading, owned): (bool, Vec<Uuid>) = sqlx::query_as(
         "SELECT EXISTS (SELECT FROM tradings WHERE id = $1 AND user_id = $2 AND status IN ('active', 'paused')), \
-         (SELECT count(*) FROM sub_accounts WHERE id = ANY($3) AND user_id = $2 AND deleted_at IS NULL)",
+         ARRAY(SELECT id FROM sub_accounts WHERE id = ANY($3) AND user_id = $2 AND deleted_at IS NULL)",
     )
     .bind(entry.trading.0)
     .bind(entry.user.0)
-    .bind(&accounts)
+    .bind(&ids)
     .fetch_one(connection)
     .await?;
 
     if !trading {
         return Err(Error::NotFound("trading"));
     }
-    if usize::try_from(owned) != Ok(accounts.len()) {
-        return Err(Error::NotFound("sub-account"));
+    if let Some(missing) = accounts.iter().find(|id| !owned.contains(&id.0)) {
+        let rejection = Rejection::UnknownSubAccount;
+        return Err(Rejected::of_account(rejection, *missing).into());
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ pub async fn delete(connection: &mut PgConnection, id: LogId) -> Result<Model> {
     let from = time_of(id.0).ok_or_else(missing)?;
     let log: Option<Model> = sqlx::query_as(
         "SELECT id, timestamp, user_id, trading_id, sub_account_id, transaction_id, postings, event_time, type, source, \
-         order_id, event_id, message, info, created_at \
+         order_id, event_id, message, drift, info, created_at \
          FROM trading_logs WHERE id = $1 AND timestamp >= $2 AND timestamp < $2 + interval '1 millisecond'",
     )
     .bind(id.0)

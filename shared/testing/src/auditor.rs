@@ -12,7 +12,9 @@ mod compare;
 mod contract;
 mod decimal;
 mod json;
+mod orders;
 mod reading;
+mod sheet;
 
 use anyhow::Context;
 use bigdecimal::{BigDecimal, Zero};
@@ -101,6 +103,22 @@ impl Auditor {
     /// Records that a user was disabled.
     pub fn user_disabled(&mut self, id: Uuid) {
         self.books.users.insert(id, false);
+    }
+
+    /// Records that a user was deleted.
+    pub fn user_deleted(&mut self, id: Uuid) {
+        self.books.deleted.insert(id);
+    }
+
+    /// Records that a trading was deleted, or is being deleted.
+    pub fn trading_deleted(&mut self, id: Uuid) {
+        self.books.deleted.insert(id);
+    }
+
+    /// Records that a sub-account was deleted; it is not among the accounts.
+    pub fn account_deleted(&mut self, id: Uuid) {
+        self.books.accounts.remove(&id);
+        self.books.deleted.insert(id);
     }
 
     /// Records a new trading of `owner`.

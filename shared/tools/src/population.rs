@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-/// The amount each event credits: the smallest unit of the books.
+/// The amount each event credits.
 pub const EVENT_AMOUNT: &str = "0.000000000001";
 /// The kinds of ids, in the bits above the number.
 const USERS: u128 = 1;

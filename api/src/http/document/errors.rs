@@ -42,6 +42,7 @@ fn problems() -> impl Iterator<Item = Problem> {
         Conflict::TradingNotEmpty,
         Conflict::LogMovedMoney,
         Conflict::LetterNotOpen,
+        Conflict::AcceptUserRequired,
         Conflict::IdempotencyKeyReused,
     ];
     let sign_in = [
@@ -84,7 +85,7 @@ fn problems() -> impl Iterator<Item = Problem> {
     let rejections = Rejection::ALL
         .into_iter()
         .filter(|rejection| !rejection.is_unresolved())
-        .map(Error::Rejected);
+        .map(Error::from);
     let sign_in = sign_in.map(|problem| Error::sign_in(problem, ""));
     errors
         .into_iter()

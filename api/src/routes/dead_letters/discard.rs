@@ -1,16 +1,16 @@
 //! `POST /v1/events/dead-letters/{id}/discard` and `POST /v1/events/dead-letters/discard`
 
-use super::NOT_OPEN;
 use super::selection::{DiscardMany, DiscardOne};
+use super::{NOT_OPEN, actor, restricted};
 use crate::routes::prelude::*;
-use tiris_store::dead_letters::{self, Actor};
+use tiris_store::dead_letters;
 
 /// Dead letters that one request discards, in one transaction.
 const DISCARDED_AT_ONCE: u32 = 500;
 
-operation!(DiscardDeadLetter: Admin, General, [INVALID_BODY, NOT_FOUND, NOT_OPEN]);
+operation!(DiscardDeadLetter: User, General, [INVALID_BODY, NOT_FOUND, NOT_OPEN]);
 
-operation!(DiscardDeadLetters: Admin, General, [INVALID_BODY]);
+operation!(DiscardDeadLetters: User, General, [INVALID_BODY]);
 
 /// The outcome of discarding many dead letters.
 #[derive(Object, Serialize)]
@@ -21,12 +21,12 @@ struct Discarded {
     left: u64,
 }
 
-#[OpenApi(prefix_path = "/v1/events/dead-letters", tag = "Tag::AdminDeadLetters")]
+#[OpenApi(prefix_path = "/v1/events/dead-letters", tag = "Tag::Events")]
 impl DiscardDeadLetter {
     /// Discard a dead letter
     ///
-    /// Admins only. Gives the event up for good: it counts as processed and changes nothing. A discarded dead letter
-    /// cannot be replayed; the reason is stored with it.
+    /// Gives the event up for good: it counts as processed and changes nothing. A discarded dead letter cannot be
+    /// replayed; the reason is stored with it. Users discard their own dead letters, admins all.
     #[oai(
         path = "/:id/discard",
         method = "post",
@@ -42,7 +42,7 @@ impl DiscardDeadLetter {
         body: JsonBody<DiscardOne>,
     ) -> Answer<Message, Self> {
         let reason = body.0.reason.0.as_str();
-        let by = Actor::Admin(caller.user());
+        let by = actor(&caller);
 
         let reply = idempotency.run(&state, caller.user(), async |mut tx: Tx| {
             dead_letters::discard(&mut tx, id.0, reason, &by).await?;
@@ -59,11 +59,12 @@ impl DiscardDeadLetter {
     }
 }
 
-#[OpenApi(prefix_path = "/v1/events/dead-letters", tag = "Tag::AdminDeadLetters")]
+#[OpenApi(prefix_path = "/v1/events/dead-letters", tag = "Tag::Events")]
 impl DiscardDeadLetters {
     /// Discard all dead letters that match a filter
     ///
-    /// Admins only. Discards at most 500 dead letters in one transaction; repeat the request while `left` is above 0.
+    /// Discards at most 500 dead letters in one transaction; repeat the request while `left` is above 0. Selects only the
+    /// caller's own dead letters, for admins all.
     #[oai(
         path = "/discard",
         method = "post",
@@ -76,9 +77,9 @@ impl DiscardDeadLetters {
         idempotency: Idempotency,
         body: JsonBody<DiscardMany>,
     ) -> Answer<Discarded, Self> {
-        let filter = body.0.filter.filter()?;
+        let filter = restricted(body.0.filter.filter()?, &caller);
         let reason = body.0.reason.0.as_str();
-        let by = Actor::Admin(caller.user());
+        let by = actor(&caller);
 
         let reply = idempotency.run(&state, caller.user(), async |mut tx: Tx| {
             let discarded =

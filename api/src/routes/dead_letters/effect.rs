@@ -55,6 +55,12 @@ struct ReplayPosting {
 pub(super) struct ReplayEffect {
     /// Id of the dead letter
     dead_letter_id: Uuid,
+    /// Id of the user whose books the event changes; null if the message is no event
+    #[oai(nullable)]
+    user_id: Option<Uuid>,
+    /// Id of the user who published the event, by its subject; null for a subject without a user
+    #[oai(nullable)]
+    published_by: Option<Uuid>,
     /// Whether the event is applied, or would be in a dry run
     applied: bool,
     /// Stable code of the refusal, such as `INSUFFICIENT_BALANCE`; null if applied
@@ -89,6 +95,8 @@ impl ReplayEffect {
 
         Self {
             dead_letter_id: replay.id,
+            user_id: replay.user,
+            published_by: replay.publisher,
             applied: replay.refused.is_none(),
             was_applied: replay.was_applied,
             accounts: replay
@@ -111,6 +119,9 @@ pub(super) struct BulkReplayed {
     tried: u64,
     /// Dead letters that were applied, or would be in a dry run
     applied: u64,
+    /// Dead letters passed over, because their payload names another user than their subject: an admin replays them one
+    /// by one
+    skipped: u64,
     /// Open dead letters that match the filter afterwards
     left: u64,
     /// The `cursor` of the next request; null at the end. A refused event may apply in a second pass, after others have
@@ -132,6 +143,7 @@ impl BulkReplayed {
         Self {
             tried: summary.tried,
             applied: summary.applied,
+            skipped: summary.skipped,
             left: summary.left,
             next_cursor,
             effects: effects.collect(),

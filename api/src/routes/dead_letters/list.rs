@@ -41,7 +41,7 @@ impl ListDeadLetters {
         class: Query<Option<Field<DeadLetterClass>>>,
         /// Only dead letters with this code, such as `INSUFFICIENT_BALANCE`; at most 128 characters
         code: Query<Option<String>>,
-        /// Only dead letters of this user
+        /// Only dead letters of events that this user published
         user_id: Query<Option<Uuid>>,
         /// Only dead letters of this trading
         trading_id: Query<Option<Uuid>>,

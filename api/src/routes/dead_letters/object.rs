@@ -5,13 +5,14 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tiris_domain::states::{DeadLetterClass, DeadLetterStatus};
 use tiris_store::entity::dead_letters::Model;
+use tiris_store::ledger::Cause;
 
 /// Longest payload in a list, in bytes.
 const LISTED_BYTES_MAX: usize = 8 * 1024;
 
 /// An event that could not be applied, as it was received, with the reason.
 #[derive(Object, Serialize)]
-pub(super) struct DeadLetter {
+pub(in crate::routes) struct DeadLetter {
     /// Id of the dead letter
     id: Uuid,
     /// Stream of the message: `TRADING` or `TRADING_SYSTEM`
@@ -40,14 +41,14 @@ pub(super) struct DeadLetter {
     /// Id of the event, if it has a valid one
     #[oai(nullable)]
     event_id: Option<String>,
-    /// Id of the user the event belongs to, as far as known
+    /// Id of the user who published the event, by its subject; for a subject without a user the one in the payload
     #[oai(nullable)]
     user_id: Option<Uuid>,
     /// Id of the trading the event belongs to, as far as known
     #[oai(nullable)]
     trading_id: Option<Uuid>,
-    /// `malformed`: cannot be parsed; `unresolved`: names something that does not exist yet and is retried
-    /// automatically; `rejected`: the ledger refuses it
+    /// `malformed`: cannot be parsed; `unresolved`: names something that does not exist yet and is retried three times;
+    /// `rejected`: the ledger refuses it
     class: Field<DeadLetterClass>,
     /// Stable code of the failure, such as `INSUFFICIENT_BALANCE`
     code: String,
@@ -55,7 +56,7 @@ pub(super) struct DeadLetter {
     reason: String,
     /// Automatic retries so far
     attempts: i32,
-    /// Time of the next automatic retry; null if it needs an admin or queues behind another dead letter
+    /// Time of the next automatic retry; null if it needs a person or queues behind another dead letter
     #[oai(nullable)]
     next_attempt_at: Option<DateTime<Utc>>,
     /// `open` until it is replayed or discarded
@@ -69,16 +70,18 @@ pub(super) struct DeadLetter {
     created_at: DateTime<Utc>,
     /// When the dead letter last changed
     updated_at: DateTime<Utc>,
+    /// When it was replayed or discarded; it is removed 400 days later by default
+    #[oai(nullable)]
+    closed_at: Option<DateTime<Utc>>,
 }
 
 impl DeadLetter {
     /// Returns the whole dead letter. Only admins see the details of an internal error and the resolution.
-    pub(super) fn from_row(row: Model, is_admin: bool) -> Result<Self> {
+    pub(in crate::routes) fn from_row(row: Model, is_admin: bool) -> Result<Self> {
         let (payload, payload_base64) = match String::from_utf8(row.payload) {
             Ok(text) => (Some(text), None),
             Err(error) => (None, Some(STANDARD.encode(error.as_bytes()))),
         };
-        let hides_reason = row.code == "INTERNAL" && !is_admin;
 
         Ok(Self {
             id: row.id,
@@ -96,12 +99,8 @@ impl DeadLetter {
             user_id: row.user_id,
             trading_id: row.trading_id,
             class: Field(column::state(&row.class)?),
+            reason: shown_reason(&row.code, row.reason, is_admin),
             code: row.code,
-            reason: if hides_reason {
-                "an internal error".to_owned()
-            } else {
-                row.reason
-            },
             attempts: row.attempts,
             next_attempt_at: row.next_attempt_at,
             status: Field(column::state(&row.status)?),
@@ -113,11 +112,12 @@ impl DeadLetter {
             }),
             created_at: row.created_at,
             updated_at: row.updated_at,
+            closed_at: row.closed_at,
         })
     }
 
     /// Returns the dead letter in a list, without a long payload.
-    pub(super) fn of_list(row: Model, is_admin: bool) -> Result<Self> {
+    pub(in crate::routes) fn of_list(row: Model, is_admin: bool) -> Result<Self> {
         let is_long = row.payload.len() > LISTED_BYTES_MAX;
         let mut letter = Self::from_row(row, is_admin)?;
         if is_long {
@@ -126,5 +126,14 @@ impl DeadLetter {
             letter.payload_omitted = true;
         }
         Ok(letter)
+    }
+}
+
+/// Returns the reason as the caller may see it: only admins see the details of an internal error.
+pub(in crate::routes) fn shown_reason(code: &str, reason: String, is_admin: bool) -> String {
+    if code == Cause::INTERNAL && !is_admin {
+        "an internal error".to_owned()
+    } else {
+        reason
     }
 }

@@ -1,27 +1,41 @@
 //! `POST /v1/events/dead-letters/{id}/replay` and `POST /v1/events/dead-letters/replay`
 
-use super::NOT_OPEN;
 use super::effect::{BulkReplayed, ReplayEffect};
 use super::selection::{ReplayMany, ReplayOne};
+use super::{actor, restricted};
 use crate::routes::prelude::*;
-use tiris_store::dead_letters::{self, Actor, ReplayOptions, rehearse_all, replay_some};
+use tiris_store::dead_letters::{self, ReplayOptions, rehearse_all, replay_some};
 
 /// Attempts of one request: each is a transaction, and together they must fit the time limit of a request.
 const TRIED_AT_ONCE: u32 = 200;
 /// Dead letters that one dry run tries, in one transaction.
 const REHEARSED_AT_ONCE: u32 = 100;
 
-operation!(ReplayDeadLetter: Admin, General, [INVALID_BODY, NOT_FOUND, NOT_OPEN]);
+operation!(ReplayDeadLetter: User, General, [
+    INVALID_BODY,
+    (
+        403,
+        "`ACCESS_DENIED`: `accept_user` is given and the caller is not an admin; `ACCOUNT_DISABLED`: the account of the \
+         caller is disabled",
+    ),
+    NOT_FOUND,
+    (
+        409,
+        "`LETTER_NOT_OPEN`: the dead letter was replayed or discarded before; `ACCEPT_USER_REQUIRED`: its payload names \
+         another user than its subject, and an admin must accept that as `accept_user`",
+    ),
+]);
 
-operation!(ReplayDeadLetters: Admin, General, [INVALID_BODY]);
+operation!(ReplayDeadLetters: User, General, [INVALID_BODY]);
 
-#[OpenApi(prefix_path = "/v1/events/dead-letters", tag = "Tag::AdminDeadLetters")]
+#[OpenApi(prefix_path = "/v1/events/dead-letters", tag = "Tag::Events")]
 impl ReplayDeadLetter {
     /// Replay a dead letter
     ///
-    /// Admins only. Applies the event again, for example after the missing sub-account was created. A refusal is not an
-    /// error: the response has `applied` false with `code` and `reason`, and the dead letter stays open. With `dry_run`
-    /// nothing is stored and the response shows the balances that would change.
+    /// Applies the event again, for example after the missing sub-account was created. A refusal is not an error: the
+    /// response has `applied` false with `code` and `reason`, and the dead letter stays open. With `dry_run` nothing is
+    /// stored and the response shows whose balances would change, and who published the event. Users replay their own dead
+    /// letters, admins all.
     #[oai(
         path = "/:id/replay",
         method = "post",
@@ -37,10 +51,13 @@ impl ReplayDeadLetter {
         body: JsonBody<ReplayOne>,
     ) -> Answer<ReplayEffect, Self> {
         let options = ReplayOptions {
-            round: body.0.round == Some(true),
+            accept_user: body.0.accept_user.map(|user| user.0.0),
             dry_run: body.0.dry_run == Some(true),
-            by: Actor::Admin(caller.user()),
+            by: actor(&caller),
         };
+        if options.accept_user.is_some() && !caller.is_admin() {
+            return Err(Error::AccessDenied("only an admin accepts another user's event").into());
+        }
         if options.dry_run {
             let mut transaction = state.pool.begin().await.map_err(Error::from)?;
             let replay =
@@ -52,7 +69,7 @@ impl ReplayDeadLetter {
         let reply = idempotency.run(&state, caller.user(), async |mut tx: Tx| {
             // Before the replay, which ends with the check of its time.
             let action = Action {
-                after: Some(json!({"round": options.round})),
+                after: Some(json!({"accept_user": options.accept_user})),
                 ..action("dead_letter.replay", "dead_letter", id.0)
             };
             audit::record(&mut tx, caller.actor(), &action).await?;
@@ -64,12 +81,14 @@ impl ReplayDeadLetter {
     }
 }
 
-#[OpenApi(prefix_path = "/v1/events/dead-letters", tag = "Tag::AdminDeadLetters")]
+#[OpenApi(prefix_path = "/v1/events/dead-letters", tag = "Tag::Events")]
 impl ReplayDeadLetters {
     /// Replay all dead letters that match a filter
     ///
-    /// Admins only. Tries at most 200 dead letters in stream order (a dry run: 100); continue with `next_cursor`. Each
-    /// one is a transaction of its own, so an interrupted request can be repeated, also with the same `Idempotency-Key`.
+    /// Tries at most 200 dead letters in stream order (a dry run: 100); continue with `next_cursor`. Each one is a
+    /// transaction of its own, so an interrupted request can be repeated, also with the same `Idempotency-Key`. Selects
+    /// only the caller's own dead letters, for admins all. Those whose payload names another user than their subject are
+    /// skipped and counted.
     #[oai(path = "/replay", method = "post", operation_id = "replayDeadLetters")]
     async fn replay_many(
         &self,
@@ -79,12 +98,12 @@ impl ReplayDeadLetters {
         body: JsonBody<ReplayMany>,
     ) -> Answer<BulkReplayed, Self> {
         let user = caller.user();
-        let filter = body.0.filter.filter()?;
+        let filter = restricted(body.0.filter.filter()?, &caller);
         let cursor = body.0.cursor;
         let options = ReplayOptions {
-            round: body.0.round == Some(true),
+            accept_user: None,
             dry_run: body.0.dry_run == Some(true),
-            by: Actor::Admin(user),
+            by: actor(&caller),
         };
         if options.dry_run {
             let rehearsed =
@@ -101,7 +120,7 @@ impl ReplayDeadLetters {
             resource: "dead_letter",
             id: None,
             before: None,
-            after: Some(json!({"filter": body.0.filter.as_json(), "round": options.round})),
+            after: Some(json!({"filter": body.0.filter.as_json()})),
         };
         let mut connection = state.pool.acquire().await.map_err(Error::from)?;
         audit::record(&mut connection, caller.actor(), &action).await?;

@@ -19,15 +19,16 @@ pub(super) type Reason = Text<1, REASON_CHARS_MAX>;
 pub(super) struct ReplayOne {
     /// Show the effect without storing anything; by default false
     pub(super) dry_run: Option<bool>,
-    /// Round amounts with too many decimals to 12 decimal places, half to even, instead of refusing them; by default false
-    pub(super) round: Option<bool>,
+    /// The user whose books a dead letter of the code `SUBJECT_MISMATCH` may change, although another user published it: the
+    /// `user_id` of its payload. For admins only
+    pub(super) accept_user: Option<Field<UserId>>,
 }
 
 impl Example for ReplayOne {
     fn example() -> Self {
         Self {
             dry_run: Some(true),
-            round: None,
+            accept_user: None,
         }
     }
 }
@@ -59,7 +60,7 @@ pub(super) struct Selection {
     class: Option<Field<DeadLetterClass>>,
     /// Stable code of the failure, such as `INSUFFICIENT_BALANCE`
     code: Option<Field<Name>>,
-    /// Id of the user the events belong to
+    /// Id of the user who published the events
     user_id: Option<Field<UserId>>,
     /// Id of the trading the events belong to
     trading_id: Option<Field<TradingId>>,
@@ -77,6 +78,7 @@ impl Selection {
         let text = |name: &Option<Field<Name>>| name.as_ref().map(|name| name.0.to_string());
         let time = |time: &Option<Field<Moment>>| time.as_ref().map(|time| time.0.time());
         let filter = Filter {
+            owner: None,
             status: None,
             class: self.class.map(|class| class.0),
             code: text(&self.code),
@@ -114,8 +116,6 @@ pub(super) struct ReplayMany {
     pub(super) cursor: Option<Uuid>,
     /// Show the effect without storing anything; by default false
     pub(super) dry_run: Option<bool>,
-    /// Round amounts with too many decimals to 12 decimal places, half to even, instead of refusing them; by default false
-    pub(super) round: Option<bool>,
 }
 
 impl Example for ReplayMany {
@@ -128,7 +128,6 @@ impl Example for ReplayMany {
             filter,
             cursor: None,
             dry_run: Some(true),
-            round: None,
         }
     }
 }

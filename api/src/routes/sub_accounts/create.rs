@@ -22,7 +22,8 @@ struct SubAccountRequest {
     trading_id: Field<TradingId>,
     /// Name, unique among the sub-accounts of the trading that are not deleted
     name: Field<Name>,
-    /// Symbol of the asset it holds, such as `BTC`; cannot be changed later
+    /// Symbol of the asset it holds, such as `BTC`: letters, digits and marks of any script and `._:-+$@#&*!`; stored in
+    /// upper case and NFC, whose 64 characters are the limit. Cannot be changed later
     symbol: Field<Asset>,
     /// Opening balance in units of the asset, by default 0; a positive one is booked as a deposit
     balance: Option<Field<Amount>>,

@@ -11,10 +11,16 @@ operation!(ListHolds: User, General, [INVALID, NOT_FOUND]);
 struct Hold {
     /// Id of the order; empty for locks that named no order
     order_id: String,
+    /// Pair of the order, `BASE/QUOTE`; null for locks that named no pair
+    #[oai(nullable)]
+    symbol: Option<String>,
     /// Locked amount in units of the asset
     amount: Field<Money>,
     /// When the hold was created
     created_at: DateTime<Utc>,
+    /// When the hold is released at the latest; null without a limit
+    #[oai(nullable)]
+    expires_at: Option<DateTime<Utc>>,
     /// Id of the event that created the hold
     #[oai(nullable)]
     event_id: Option<String>,
@@ -33,8 +39,10 @@ impl TryFrom<Model> for Hold {
     fn try_from(row: Model) -> Result<Self> {
         Ok(Self {
             order_id: row.order_id,
-            amount: Field(column::money(row.amount)?),
+            symbol: Some(row.symbol).filter(|symbol| !symbol.is_empty()),
+            amount: Field(row.amount.0),
             created_at: row.created_at,
+            expires_at: row.expires_at,
             event_id: row.event_id,
         })
     }
@@ -59,6 +67,7 @@ impl ListHolds {
             .filter(Column::SubAccountId.eq(account.id))
             .order_by_desc(Column::CreatedAt)
             .order_by_asc(Column::OrderId)
+            .order_by_asc(Column::Symbol)
             .all(&state.db)
             .await
             .map_err(Error::from)?;

@@ -17,7 +17,7 @@ operation!(MoveMoney: User, Money, [INVALID_BODY, NOT_FOUND, REJECTED]);
 #[oai(example, skip_serializing_if_is_none)]
 #[serde(deny_unknown_fields)]
 pub(in crate::routes) struct MoneyMove {
-    /// The amount in units of the sub-account's asset: above zero, at most 12 decimal places
+    /// The amount in units of the sub-account's asset: above zero; booked with 18 decimal places, further ones are rounded half to even
     amount: Field<Amount>,
     /// Text of the trading log, at most 4,096 bytes of UTF-8; empty by default
     message: Option<Field<Words>>,

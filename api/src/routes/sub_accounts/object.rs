@@ -36,8 +36,8 @@ impl TryFrom<Model> for SubAccount {
     type Error = Error;
 
     fn try_from(row: Model) -> Result<Self> {
-        let balance = column::money(row.balance)?;
-        let locked = column::money(row.locked)?;
+        let balance = row.balance.0;
+        let locked = row.locked.0;
         let available = balance.checked_sub(locked).unwrap_or(Money::ZERO);
 
         Ok(Self {

@@ -21,7 +21,7 @@ operation!(ReleaseHold: User, General, [
 impl ReleaseHold {
     /// Release the hold of an order
     ///
-    /// Unlocks all that the order still holds, for example after its bot has crashed. Stop the bot first: a bot that
+    /// Unlocks all that the order still holds on the sub-account, on every pair, for example after its bot has crashed. Stop the bot first: a bot that
     /// still works on the order finds less locked than it expects. The release is recorded as a trading log of type
     /// `balance_unlocked` and in the audit trail.
     #[oai(path = "/:id/holds", method = "delete", operation_id = "releaseHold")]
@@ -40,17 +40,19 @@ impl ReleaseHold {
 
         let reply = Tx::run(&state, user, async |mut tx: Tx| {
             let account = sub_accounts::lock(&mut tx, user, id).await?;
-            let held = sub_accounts::held(&mut tx, id, order.as_ref()).await?;
-            let entry = Entry {
+            let holds = sub_accounts::held(&mut tx, id, order.as_ref()).await?;
+            let asset = column::asset(&account.symbol)?;
+            let entries = holds.iter().map(|(pair, held)| Entry {
                 user,
                 trading: TradingId(account.trading_id),
                 sub_account: Some(id),
                 // The command that a bot's unlock event leads to.
                 command: Command::Unlock(Hold {
                     account: id,
-                    asset: column::asset(&account.symbol)?,
-                    amount: held.into(),
+                    asset: asset.clone(),
+                    amount: (*held).into(),
                     order: order.clone(),
+                    pair: pair.clone(),
                 }),
                 claim: None,
                 log_type: "balance_unlocked".to_owned(),
@@ -59,10 +61,14 @@ impl ReleaseHold {
                 event_time: None,
                 message: format!("hold of {held} {} released by its owner", account.symbol),
                 info: Map::new(),
-            };
-            tx.book_one(&entry).await?;
+            });
+            tx.book(&entries.collect::<Vec<_>>()).await?;
 
             let order = order.as_ref().map_or("", OrderId::as_str);
+            let held = holds
+                .iter()
+                .try_fold(Money::ZERO, |sum, (_, held)| sum.checked_add(*held));
+            let held = held.ok_or_else(|| Error::internal("holds exceed the range of money"))?;
             let action = Action {
                 before: Some(json!({"order_id": order, "amount": held.to_string()})),
                 ..action("hold.release", "sub_account", id)

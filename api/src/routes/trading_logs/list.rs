@@ -1,5 +1,6 @@
 //! `GET /v1/trading-logs`
 
+use super::drift::{DriftFilter, drifting};
 use super::object::TradingLog;
 use crate::routes::prelude::*;
 use crate::routes::range::Time;
@@ -14,11 +15,11 @@ pub(super) const ORDER: (Column, Column) = (Column::Timestamp, Column::Id);
 
 /// A page of trading logs.
 #[derive(Object, Serialize)]
-pub(super) struct TradingLogPage {
+pub(in crate::routes) struct TradingLogPage {
     /// Trading logs, newest first
-    trading_logs: Vec<TradingLog>,
+    pub(in crate::routes) trading_logs: Vec<TradingLog>,
     /// Position of the page in the list
-    pagination: Pagination,
+    pub(in crate::routes) pagination: Pagination,
 }
 
 #[OpenApi(prefix_path = "/v1/trading-logs", tag = "Tag::TradingLogs")]
@@ -51,6 +52,8 @@ impl ListTradingLogs {
         end_date: Query<Option<DateTime<Utc>>>,
         /// The clock that `start_date` and `end_date` refer to: `recorded` (default) or `event`
         time: Query<Option<Time>>,
+        /// Only logs with this kind of drift, or with `any`
+        drift: Query<Option<Field<DriftFilter>>>,
         /// Only logs whose `info` contains this JSON object, URL-encoded
         info: Query<Option<String>>,
         /// Rows in the page, 1 to 1000; by default 100
@@ -82,6 +85,7 @@ impl ListTradingLogs {
                 ("start_date", start_date.0),
                 ("end_date", end_date.0),
             )?)
+            .filter(drifting(drift.0))
             .filter(containing(Column::Info, info.0.as_deref())?);
 
         Ok(Reply::read(read(&state, &page, rows).await?))
@@ -89,14 +93,14 @@ impl ListTradingLogs {
 }
 
 /// Returns the trading logs of a user, without those of tradings that are being purged.
-pub(super) fn owned(user: UserId) -> Select<Entity> {
+pub(in crate::routes) fn owned(user: UserId) -> Select<Entity> {
     Entity::find()
         .filter(Column::UserId.eq(user.0))
         .filter(not_purged(Column::TradingId, user))
 }
 
 /// Reads a page of trading logs.
-pub(super) async fn read(
+pub(in crate::routes) async fn read(
     state: &State,
     page: &Page,
     rows: Select<Entity>,

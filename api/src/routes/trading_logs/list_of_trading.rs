@@ -1,5 +1,6 @@
 //! `GET /v1/trading-logs/trading/{trading_id}`
 
+use super::drift::{DriftFilter, drifting};
 use super::list::{TradingLogPage, owned, read};
 use crate::routes::prelude::*;
 use tiris_store::entity::trading_logs::Column;
@@ -29,6 +30,8 @@ impl ListTradingLogsOfTrading {
         trading_id: Path<Uuid>,
         /// Only logs whose `event_time` is at or after this moment, RFC 3339
         since: Query<Option<DateTime<Utc>>>,
+        /// Only logs with this kind of drift, or with `any`
+        drift: Query<Option<Field<DriftFilter>>>,
         /// Rows in the page, 1 to 1000; by default 100
         limit: Query<Option<u64>>,
         /// `next_cursor` of the previous page; pages stay stable while new rows come in
@@ -43,6 +46,7 @@ impl ListTradingLogsOfTrading {
 
         let rows = owned(caller.user())
             .filter(Column::TradingId.eq(trading_id.0))
+            .filter(drifting(drift.0))
             .filter(range(
                 Column::EventTime,
                 ("since", since.0),

@@ -2,7 +2,7 @@
 
 use crate::http::json;
 use crate::routes::prelude::*;
-use tiris_domain::ledger::{Belief, Command, Movement, OrderId, Side, Trade};
+use tiris_domain::ledger::{Belief, Command, Fee, Movement, OrderId, Side, Trade};
 
 /// The ledger command of a log that moves money, with the order it names.
 pub(super) struct MoneyCommand {
@@ -21,8 +21,16 @@ struct TradeInfo {
     volume: Amount,
     price: Amount,
     quote_amount: Option<Amount>,
-    fee: Amount,
+    fee: Option<Amount>,
     fee_account_id: Option<AccountId>,
+    fees: Option<Vec<FeeInfo>>,
+}
+
+/// A fee in the list `fees`.
+#[derive(Deserialize)]
+struct FeeInfo {
+    account_id: AccountId,
+    amount: Amount,
 }
 
 /// The free JSON of `deposit` and `withdraw`.
@@ -48,8 +56,25 @@ impl MoneyCommand {
     }
 }
 
+impl TradeInfo {
+    /// Returns all fees; `fee` may be absent beside `fees`.
+    fn fees(&self) -> Result<Vec<Fee>> {
+        let fee = match (&self.fee, &self.fees) {
+            (Some(fee), _) => fee.0.clone(),
+            (None, Some(_)) => Money::ZERO.into(),
+            (None, None) => return Err(Error::MissingField("info.fee".into())),
+        };
+        let payer = self.fee_account_id.unwrap_or(self.currency_account_id);
+        let listed = self.fees.iter().flatten();
+        let listed = listed.map(|fee| (fee.account_id, fee.amount.0.clone()));
+
+        Fee::all((payer, fee), listed.collect()).map_err(|why| Error::invalid("info.fees", why))
+    }
+}
+
 fn trade(side: Side, reason: &'static str, info: &Info) -> Result<MoneyCommand> {
     let trade: TradeInfo = json::within("info", info.0.clone())?;
+    let fees = trade.fees()?;
     let order = trade.order_id;
 
     let command = Command::Trade(Trade {
@@ -62,9 +87,10 @@ fn trade(side: Side, reason: &'static str, info: &Info) -> Result<MoneyCommand> 
         volume: trade.volume.0,
         price: trade.price.0,
         quote_amount: trade.quote_amount.map(|amount| amount.0),
-        fee: trade.fee.0,
-        fee_account: trade.fee_account_id,
+        fees,
         order: order.clone(),
+        terms: None,
+        ends_order: false,
     });
     Ok(MoneyCommand { command, order })
 }

@@ -2,7 +2,7 @@
 
 use crate::routes::prelude::*;
 use crate::routes::sub_accounts::object::SubAccount;
-use tiris_domain::states::LogSource;
+use tiris_domain::states::{DriftKind, LogSource};
 use tiris_store::entity::trading_logs::Model;
 use tiris_store::ledger::{Applied, Entry};
 
@@ -34,6 +34,8 @@ pub(in crate::routes) struct TradingLog {
     order_id: Option<String>,
     /// Text of the log
     message: String,
+    /// Kinds of the differences between the event and the books, which stand in `info.drift`; empty without any
+    drift: Vec<Field<DriftKind>>,
     /// Free JSON; for the types that move money, the movement
     info: Field<Info>,
 }
@@ -42,6 +44,9 @@ impl TryFrom<Model> for TradingLog {
     type Error = Error;
 
     fn try_from(row: Model) -> Result<Self> {
+        let drift = row.drift.unwrap_or_default();
+        let drift = drift.into_iter().map(|kind| column::state(kind).map(Field));
+
         Ok(Self {
             id: row.id,
             user_id: row.user_id,
@@ -54,6 +59,7 @@ impl TryFrom<Model> for TradingLog {
             source: Field(column::state(&row.source)?),
             order_id: row.order_id,
             message: row.message,
+            drift: drift.collect::<Result<_>>()?,
             info: Field(Info::from_column(row.info)),
         })
     }
@@ -82,6 +88,12 @@ pub(in crate::routes) fn log_of(
         source: Field(entry.source),
         order_id: entry.order.as_ref().map(ToString::to_string),
         message: entry.message.clone(),
+        drift: applied
+            .effect
+            .drift_kinds()
+            .into_iter()
+            .map(Field)
+            .collect(),
         info: Field(Info(entry.info.clone())),
     }
 }
@@ -92,7 +104,7 @@ pub(super) struct Recorded {
     #[oai(flatten)]
     #[serde(flatten)]
     pub(super) log: TradingLog,
-    /// Ids of all transactions the log booked, in booking order; a separate fee comes last
+    /// Ids of all transactions the log booked, in booking order; rebates and separate fees come last
     pub(super) transaction_ids: Vec<Uuid>,
     /// The sub-accounts whose balance changed, with their new balances
     pub(super) sub_accounts: Vec<SubAccount>,

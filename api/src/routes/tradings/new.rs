@@ -95,7 +95,8 @@ pub(super) struct TradingRequest {
 struct AccountRequest {
     /// Name, unique within the trading
     name: Field<Name>,
-    /// Symbol of the asset it holds, such as `BTC`
+    /// Symbol of the asset it holds, such as `BTC`: letters, digits and marks of any script and `._:-+$@#&*!`; stored in
+    /// upper case and NFC, whose 64 characters are the limit
     symbol: Field<Asset>,
     /// Opening balance in units of the asset, by default 0; a positive one is booked as a deposit
     initial_deposit: Option<Field<Amount>>,

@@ -18,9 +18,10 @@ impl GetPerformance {
     /// Get the performance of a trading
     ///
     /// Returns profit, returns, risk ratios and trade statistics of a period, computed from the transactions of the
-    /// trading by event time. Assets are priced by the trading's own trades. `shared/docs/REST.md` defines
-    /// the figures. The whole history is read, so long tradings take longer; a user can run two of these requests at
-    /// once, a further one fails with `RATE_LIMITED`.
+    /// trading by event time. The transactions of an order at one moment are one trade, and the amounts exchanged by
+    /// the trading's own trades price its assets. `shared/docs/REST.md` defines the figures. The whole history is read,
+    /// so long tradings take longer; a user can run two of these requests at once, a further one fails with
+    /// `RATE_LIMITED`.
     #[oai(
         path = "/:id/performance",
         method = "get",

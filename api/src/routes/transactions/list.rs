@@ -10,8 +10,8 @@ use crate::routes::range::Time;
 use poem::Request;
 use poem::web::Accept;
 use poem_openapi::auth::{Bearer, BearerAuthorization};
-use rust_decimal::Decimal;
 use tiris_store::entity::transactions::Column;
+use tiris_store::numeric::MoneyColumn;
 
 operation!(ListTransactions: User, General, [INVALID_FILTER]);
 
@@ -114,9 +114,9 @@ impl ListTransactions {
 
 /// Selects transactions by the range of their amounts.
 fn amounts(min: Option<&str>, max: Option<&str>) -> Result<Condition> {
-    let bound = |name, text: &str| -> Result<Decimal> {
+    let bound = |name, text: &str| -> Result<MoneyColumn> {
         text.parse()
-            .map(Money::to_decimal)
+            .map(MoneyColumn)
             .map_err(|why: String| Error::invalid(name, why))
     };
     let mut condition = Condition::all();

@@ -3,6 +3,7 @@
 use crate::routes::prelude::*;
 use tiris_domain::ids::TransactionId;
 use tiris_domain::ledger::Posting;
+use tiris_domain::money::Price;
 use tiris_store::entity::transactions::Model;
 use tiris_store::ledger::{Applied, Entry};
 
@@ -31,7 +32,7 @@ pub(in crate::routes) struct Transaction {
     closing_balance: Field<Money>,
     /// Price of one unit of stock, for trades
     #[oai(nullable)]
-    price: Option<Field<Money>>,
+    price: Option<Field<Price>>,
     /// Symbol of the asset the price is in
     #[oai(nullable)]
     quote_symbol: Option<String>,
@@ -57,8 +58,6 @@ impl TryFrom<Model> for Transaction {
     type Error = Error;
 
     fn try_from(row: Model) -> Result<Self> {
-        let money = |amount| column::money(amount).map(Field);
-
         Ok(Self {
             id: row.id,
             user_id: row.user_id,
@@ -68,11 +67,11 @@ impl TryFrom<Model> for Transaction {
             event_time: row.event_time,
             direction: Field(column::state(&row.direction)?),
             reason: row.reason,
-            amount: money(row.amount)?,
-            closing_balance: money(row.closing_balance)?,
-            price: row.price.map(money).transpose()?,
+            amount: Field(row.amount.0),
+            closing_balance: Field(row.closing_balance.0),
+            price: row.price.map(|price| Field(price.0)),
             quote_symbol: row.quote_symbol,
-            fee: row.fee.map(money).transpose()?,
+            fee: row.fee.map(|fee| Field(fee.0)),
             order_id: row.order_id,
             sequence: row.sequence,
             event_id: row.event_id,
@@ -99,7 +98,7 @@ pub(in crate::routes) fn transactions_of(
         reason: posting.reason.clone(),
         amount: Field(posting.amount),
         closing_balance: Field(posting.closing_balance),
-        price: posting.price.map(Field),
+        price: posting.price.clone().map(Field),
         quote_symbol: posting.quote.as_ref().map(ToString::to_string),
         fee: posting.fee.map(Field),
         order_id: entry.order.as_ref().map(ToString::to_string),

@@ -8,14 +8,14 @@ use tiris_store::entity::transactions::{Column, Entity, Model};
 pub(super) const ORDER: (Column, Column) = (Column::Timestamp, Column::Id);
 
 /// Returns the transactions of a user, without those of tradings that are being purged.
-pub(super) fn owned(user: UserId) -> Select<Entity> {
+pub(in crate::routes) fn owned(user: UserId) -> Select<Entity> {
     Entity::find()
         .filter(Column::UserId.eq(user.0))
         .filter(not_purged(Column::TradingId, user))
 }
 
 /// Reads a page of transactions.
-pub(super) async fn read(
+pub(in crate::routes) async fn read(
     state: &State,
     page: &Page,
     rows: Select<Entity>,

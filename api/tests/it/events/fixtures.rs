@@ -33,6 +33,7 @@ pub(crate) async fn store_letter(
         event_id: event["event_id"].as_str().map(str::to_owned),
         user_id: Some(user.id.0),
         trading_id: trading.and_then(|id| id.parse().ok()),
+        accounts: None,
         class,
         code,
         reason: "a test".to_owned(),
@@ -49,13 +50,13 @@ pub(crate) async fn store_letter(
         .expect("the dead letter")
 }
 
-/// Stores the event of a withdrawal that the ledger rejected.
-pub(crate) async fn store_rejected(user: &User<'_>, book: &Book, seq: i64, amount: &str) -> Uuid {
-    let event = json!({
+/// Returns the event of a withdrawal by this user.
+fn withdrawal(user: Uuid, book: &Book, seq: i64, amount: &str) -> Value {
+    json!({
         "event_id": format!("e-{seq}"),
         "event_type": Kind::BalanceUpdated.bare_subject(),
         "timestamp": "2026-01-02T03:04:05Z",
-        "user_id": user.id,
+        "user_id": user,
         "trading_id": book.trading,
         "sub_account_id": book.currency,
         "symbol": "BTC",
@@ -64,15 +65,36 @@ pub(crate) async fn store_rejected(user: &User<'_>, book: &Book, seq: i64, amoun
         "reason": "trade",
         "source": "bot",
         "version": "1.0",
-    });
+    })
+}
 
-    let payload = event.to_string().into_bytes();
+/// Stores the event of a withdrawal that the ledger rejected.
+pub(crate) async fn store_rejected(user: &User<'_>, book: &Book, seq: i64, amount: &str) -> Uuid {
+    let payload = withdrawal(user.id.0, book, seq, amount).to_string();
     store_letter(
         user,
         seq,
-        payload,
+        payload.into_bytes(),
         DeadLetterClass::Rejected,
         "INSUFFICIENT_BALANCE",
+    )
+    .await
+}
+
+/// Stores a withdrawal of 1 that `publisher` published and whose payload claims another user.
+pub(crate) async fn store_mismatch(
+    publisher: &User<'_>,
+    claimed: Uuid,
+    book: &Book,
+    seq: i64,
+) -> Uuid {
+    let payload = withdrawal(claimed, book, seq, "1").to_string();
+    store_letter(
+        publisher,
+        seq,
+        payload.into_bytes(),
+        DeadLetterClass::Malformed,
+        "SUBJECT_MISMATCH",
     )
     .await
 }

@@ -1,7 +1,7 @@
 //! Reading, replaying and discarding dead letters.
 
 use super::audited;
-use super::fixtures::{store_letter, store_rejected};
+use super::fixtures::{store_letter, store_mismatch, store_rejected};
 use crate::world::book::Book;
 use crate::world::{User, World, text};
 use serde_json::{Value, json};
@@ -248,4 +248,104 @@ async fn a_replay_of_many_needs_a_filter() {
         let answer = root.post(&format!("{LETTERS}/replay"), wrong).await;
         answer.assert_status(400);
     }
+}
+
+#[tokio::test]
+async fn users_replay_and_discard_only_their_own_dead_letters() {
+    let world = World::start().await;
+    let ann = world.user("ann").await;
+    let bob = world.user("bob").await;
+    let book = ann.book("grid", "10", "15").await;
+    let replay = replay_of(&ann, &book, "12").await;
+    let discarded = store_rejected(&ann, &book, 2, "50").await;
+    let discard = format!("{LETTERS}/{discarded}/discard");
+    let why = json!({"reason": "a test"});
+
+    for stranger in [
+        bob.post(&replay, json!({})).await,
+        bob.post(&replay, json!({"dry_run": true})).await,
+        bob.post(&discard, why.clone()).await,
+    ] {
+        stranger.assert_error(404, "NOT_FOUND");
+    }
+    let rehearsed = ann.post(&replay, json!({"dry_run": true})).await;
+    assert_eq!(rehearsed.data()["user_id"], json!(ann.id.0));
+    assert_eq!(rehearsed.data()["published_by"], json!(ann.id.0));
+    assert_eq!(ann.balance(&book.currency).await, "15");
+    ann.post(&replay, json!({})).await.data();
+    ann.post(&discard, why).await.data();
+
+    assert_eq!(ann.balance(&book.currency).await, "3");
+    for (action, letter) in [
+        ("dead_letter.replay", replay.split('/').nth(4)),
+        ("dead_letter.discard", discard.split('/').nth(4)),
+    ] {
+        let row = (Some(ann.id.0), letter.map(str::to_owned));
+        assert_eq!(audited(&world, action).await, [row]);
+    }
+}
+
+#[tokio::test]
+async fn bulk_operations_of_users_select_only_their_own_dead_letters() {
+    let world = World::start().await;
+    let ann = world.user("ann").await;
+    let bob = world.user("bob").await;
+    let theirs = ann.book("grid", "10", "10").await;
+    let own = bob.book("grid", "10", "10").await;
+    store_rejected(&ann, &theirs, 1, "4").await;
+    store_rejected(&bob, &own, 2, "4").await;
+
+    for filter in [json!({"class": "rejected"}), json!({"user_id": ann.id.0})] {
+        let replay = json!({"filter": filter});
+        bob.post(&format!("{LETTERS}/replay"), replay).await.data();
+        let discard = json!({"filter": filter, "reason": "a test"});
+        bob.post(&format!("{LETTERS}/discard"), discard)
+            .await
+            .data();
+    }
+
+    assert_eq!(ann.balance(&theirs.currency).await, "10");
+    assert_eq!(bob.balance(&own.currency).await, "6");
+    let open = ann.get(&format!("{LETTERS}?status=open")).await;
+    assert_eq!(open.list("dead_letters").len(), 1);
+}
+
+#[tokio::test]
+async fn the_event_of_another_publisher_is_hidden_and_needs_an_admin() {
+    let world = World::start().await;
+    let mallory = world.user("mallory").await;
+    let ann = world.user("ann").await;
+    let root = world.admin("root").await;
+    let book = ann.book("grid", "10", "15").await;
+    let id = store_mismatch(&mallory, ann.id.0, &book, 1).await;
+    let replay = format!("{LETTERS}/{id}/replay");
+    let accepting = json!({"accept_user": ann.id.0});
+
+    let hidden = ann.get(&format!("{LETTERS}/{id}")).await;
+    hidden.assert_error(404, "NOT_FOUND");
+    let claimed = root.get(&format!("{LETTERS}?user_id={}", ann.id.0)).await;
+    assert_eq!(claimed.list("dead_letters").len(), 0);
+    let of_claimed = ann.post(&replay, accepting.clone()).await;
+    of_claimed.assert_error(403, "ACCESS_DENIED");
+    let of_publisher = mallory.post(&replay, accepting.clone()).await;
+    of_publisher.assert_error(403, "ACCESS_DENIED");
+    for user in [&mallory, &root] {
+        let unaccepted = user.post(&replay, json!({})).await;
+        unaccepted.assert_error(409, "ACCEPT_USER_REQUIRED");
+    }
+    let many = json!({"filter": {"class": "malformed"}});
+    let many = root.post(&format!("{LETTERS}/replay"), many).await;
+    assert_eq!(many.data()["skipped"], 1);
+    let wrong = root
+        .post(&replay, json!({"accept_user": mallory.id.0}))
+        .await;
+    wrong.assert_error(400, "INVALID_VALUE");
+
+    let rehearsal = json!({"accept_user": ann.id.0, "dry_run": true});
+    let rehearsed = root.post(&replay, rehearsal).await;
+    assert_eq!(rehearsed.data()["user_id"], json!(ann.id.0));
+    assert_eq!(rehearsed.data()["published_by"], json!(mallory.id.0));
+    assert_eq!(ann.balance(&book.currency).await, "15");
+    root.post(&replay, accepting).await.data();
+    assert_eq!(ann.balance(&book.currency).await, "14");
 }

@@ -1,25 +1,53 @@
 //! The textbook definitions as plain loops.
 
+use super::fraction::{Fraction, float};
 use chrono::{DateTime, NaiveDate, Utc};
 use tiris_domain::money::Number;
 
-/// A transaction.
+/// A transaction, or the sum of those of one account in a trade.
+#[derive(Clone)]
 pub(super) struct Row {
     pub(super) time: DateTime<Utc>,
     pub(super) symbol: &'static str,
     pub(super) is_credit: bool,
     pub(super) amount: Number,
-    pub(super) price: Option<Number>,
+    /// Whether the transaction is a leg of a trade.
+    pub(super) is_leg: bool,
     pub(super) fee: Number,
-    pub(super) log: String,
+    /// The order, otherwise the trading log.
+    pub(super) trade: String,
+}
+
+impl Row {
+    fn plus(mut self, other: &Self) -> Self {
+        self.amount = self.amount.plus(&other.amount);
+        self.fee = self.fee.plus(&other.fee);
+        self
+    }
+
+    /// Returns whether two transactions are of one trade: of one order at one moment.
+    fn is_of_trade(&self, other: &Self) -> bool {
+        self.time == other.time && self.trade == other.trade
+    }
+}
+
+/// Returns the sum of the legs of one asset; an order has one side.
+fn net(legs: &[Row], symbol: &str) -> Row {
+    let mut all = legs.iter().filter(|leg| leg.symbol == symbol);
+    let first = all.next().expect("both legs").clone();
+
+    all.fold(first, Row::plus)
 }
 
 pub(super) fn zero() -> Number {
     "0".parse().expect("a number")
 }
 
-fn float(number: &Number) -> f64 {
-    number.to_string().parse().expect("a float")
+/// The amounts of a trade without its fee.
+#[derive(Debug)]
+pub(super) struct Price {
+    eth: Number,
+    btc: Number,
 }
 
 /// Exact sums of the books.
@@ -27,11 +55,25 @@ fn float(number: &Number) -> f64 {
 pub(super) struct Books {
     pub(super) btc: Number,
     pub(super) eth: Number,
-    pub(super) price: Option<Number>,
-    pub(super) flows: Number,
+    pub(super) price: Option<Price>,
+    pub(super) flows: Fraction,
     pub(super) fees: Number,
     pub(super) turnover: Number,
     pub(super) trades: u64,
+}
+
+impl Books {
+    /// Returns the value of the ETH; zero before the first price.
+    fn value_of_eth(&self) -> Fraction {
+        match &self.price {
+            Some(Price { eth, btc }) => Fraction::new(self.eth.times(btc), eth.clone()),
+            None => zero().into(),
+        }
+    }
+
+    pub(super) fn value(&self) -> Fraction {
+        self.value_of_eth().plus(&self.btc.clone().into())
+    }
 }
 
 /// The value of one unit at a moment.
@@ -61,7 +103,7 @@ impl Textbook {
                 btc: zero(),
                 eth: zero(),
                 price: None,
-                flows: zero(),
+                flows: zero().into(),
                 fees: zero(),
                 turnover: zero(),
                 trades: 0,
@@ -74,10 +116,11 @@ impl Textbook {
             cost: 0.0,
         };
 
-        for legs in rows.chunk_by(|one, other| one.log == other.log) {
-            match &legs[0].price {
-                Some(price) => textbook.trade(legs, price),
-                None => textbook.deposit(&legs[0]),
+        for legs in rows.chunk_by(Row::is_of_trade) {
+            if legs[0].is_leg {
+                textbook.trade(legs);
+            } else {
+                textbook.deposit(&legs[0]);
             }
             textbook.mark(legs[0].time);
         }
@@ -86,17 +129,15 @@ impl Textbook {
     }
 
     fn value(&self) -> f64 {
-        let price = self.books.price.as_ref();
-        let eth = price.map_or_else(zero, |price| self.books.eth.times(price));
-        float(&self.books.btc.plus(&eth))
+        self.books.value().float()
     }
 
-    fn flow(&mut self, amount: &Number) {
-        let before = self.value();
+    /// Ends a sub-period with a value before a flow.
+    fn flow(&mut self, before: f64, amount: &Fraction) {
         if self.base > 0.0 {
             self.growth *= before / self.base;
         }
-        self.base = before + float(amount);
+        self.base = before + amount.float();
         self.books.flows = self.books.flows.plus(amount);
     }
 
@@ -104,32 +145,41 @@ impl Textbook {
         if row.symbol == "ETH" {
             self.books.eth = self.books.eth.plus(&row.amount);
         } else {
-            self.flow(&row.amount);
+            self.flow(self.value(), &row.amount.clone().into());
             self.books.btc = self.books.btc.plus(&row.amount);
         }
     }
 
-    fn trade(&mut self, legs: &[Row], price: &Number) {
-        self.books.trades += 1;
-        if self.books.price.is_none() {
-            let entering = self.books.eth.times(price);
-            self.flow(&entering);
-            self.held = float(&self.books.eth);
-            self.cost = float(&entering);
-        }
-        self.books.price = Some(price.clone());
+    fn trade(&mut self, legs: &[Row]) {
+        let stock = net(legs, "ETH");
+        let currency = net(legs, "BTC");
+        let price = Price {
+            eth: stock.amount.clone(),
+            btc: match currency.is_credit {
+                true => currency.amount.plus(&currency.fee),
+                false => currency.amount.minus(&currency.fee),
+            },
+        };
 
-        let mut all = legs.iter();
-        let stock = all.clone().find(|leg| leg.symbol == "ETH");
-        let currency = all.find(|leg| leg.symbol == "BTC");
-        let stock = stock.expect("both legs");
-        let currency = currency.expect("both legs");
+        self.books.trades += 1;
+        if self.books.price.replace(price).is_none() {
+            self.enter();
+        }
+
         self.books.fees = self.books.fees.plus(&currency.fee);
         if stock.is_credit {
-            self.buy(stock, currency);
+            self.buy(&stock, &currency);
         } else {
-            self.sell(stock, currency);
+            self.sell(&stock, &currency);
         }
+    }
+
+    /// Counts the ETH of the deposit as a flow at its first price.
+    fn enter(&mut self) {
+        let entering = self.books.value_of_eth();
+        self.flow(float(&self.books.btc), &entering);
+        self.held = float(&self.books.eth);
+        self.cost = entering.float();
     }
 
     fn buy(&mut self, stock: &Row, currency: &Row) {

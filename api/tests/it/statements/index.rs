@@ -21,6 +21,7 @@ fn values(name: &str, book: &Book, middle: DateTime<Utc>) -> Vec<String> {
         "reason" => one("r10"),
         "type" => one("t10"),
         "source" => vec!["source=bot".into(), "source=manual".into()],
+        "drift" => vec!["drift=any".into(), "drift=overfilled".into()],
         "start_date" | "since" => one(&stamp(middle)),
         "end_date" => one(&stamp(middle + chrono::Duration::days(20))),
         "time" => vec!["time=recorded".into(), "time=event".into()],

@@ -24,12 +24,16 @@ const REASON_CHARS_MAX: usize = 500;
 
 pub(super) async fn replay(args: &ReplayArgs) -> anyhow::Result<()> {
     let options = ReplayOptions {
-        round: args.round,
+        accept_user: args.accept_user,
         dry_run: args.dry_run,
         by: Actor::Operator(operator()),
     };
 
     let selection = args.target.selection()?;
+    ensure!(
+        options.accept_user.is_none() || args.target.ids.len() == 1,
+        "--accept-user is for a single dead letter"
+    );
     let pool = &connect::database(&args.database).await?;
     match selection {
         Some(filter) if args.dry_run => {
@@ -39,7 +43,7 @@ pub(super) async fn replay(args: &ReplayArgs) -> anyhow::Result<()> {
             let applied = summary.applied;
             let open = summary.left;
             say!("{applied} of the first {tried} dead letters would be applied; {open} are open");
-            Ok(())
+            say_skipped(summary.skipped)
         }
         Some(filter) => replay_selected(pool, filter, &options, args.yes).await,
         None => replay_named(pool, &args.target.ids, &options).await,
@@ -54,7 +58,7 @@ async fn replay_named(pool: &PgPool, ids: &[Uuid], options: &ReplayOptions) -> a
     for id in ids {
         if !options.dry_run {
             // First, because the replay ends with the check of its timestamp.
-            let after = json!({"round": options.round});
+            let after = json!({"accept_user": options.accept_user});
             record_dead_letters(&mut transaction, "dead_letter.replay", Some(*id), after).await?;
         }
         let effect = dead_letters::replay(&mut transaction, *id, options, rand::random()).await;
@@ -98,7 +102,7 @@ async fn replay_selected(
     };
 
     // Before the replay, because each dead letter has its own transaction, and some may be applied when another fails.
-    let after = json!({"filter": filter, "round": options.round});
+    let after = json!({"filter": filter});
     let mut connection = pool.acquire().await?;
     record_dead_letters(&mut connection, "dead_letters.replay", None, after).await?;
     drop(connection);
@@ -112,7 +116,15 @@ async fn replay_selected(
     bar.finish_and_clear();
     let Summary { applied, left, .. } = summary;
     say!("{applied} dead letters were applied, {left} stay open");
+    say_skipped(summary.skipped)
+}
 
+fn say_skipped(skipped: u64) -> anyhow::Result<()> {
+    if skipped > 0 {
+        say!(
+            "{skipped} were skipped, because their payload names another user than their subject: replay each with --accept-user"
+        );
+    }
     Ok(())
 }
 
@@ -214,6 +226,11 @@ fn print_effects(effects: &[Replay]) -> anyhow::Result<()> {
             Some(cause) => say!("dead letter {id}: refused, {}: {cause}", cause.code()),
             None if effect.was_applied => say!("dead letter {id}: its event was applied before"),
             None => say!("dead letter {id}: {} postings", effect.postings.len()),
+        }
+        if let (Some(user), Some(publisher)) = (effect.user, effect.publisher)
+            && user != publisher
+        {
+            say!("the books of user {user} change at the word of user {publisher}");
         }
         if effect.accounts.is_empty() {
             continue;

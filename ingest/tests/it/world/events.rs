@@ -100,6 +100,14 @@ impl World {
         self.event(Kind::OrderFilled, fields)
     }
 
+    /// Returns a filled order that buys ETH for BTC, with a fee of 1 that another account pays.
+    pub(crate) fn fill_with_fee(&self, volume: &str, price: &str, payer: Uuid) -> Value {
+        let mut event = self.fill(volume, price);
+        event["fill"]["fee"] = json!("1");
+        event["fill"]["fee_account_id"] = json!(payer);
+        event
+    }
+
     pub(crate) fn signal(&self) -> Value {
         let fields = json!({
             "signal_type": "buy",

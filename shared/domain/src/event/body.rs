@@ -2,7 +2,7 @@
 
 use super::kind::Kind;
 use crate::ids::{AccountId, TradingId, UserId};
-use crate::ledger::{Command, OrderId, Pair, Trade};
+use crate::ledger::{Command, Fee, OrderEvent, OrderId, OrderStep, OrderTerms, Pair, Trade};
 use crate::money::Number;
 use crate::states::{BotStatus, Side};
 use crate::value::{Component, EventId};
@@ -62,6 +62,10 @@ pub struct Order {
     pub symbol: Pair,
     /// Whether the order buys or sells.
     pub side: Side,
+    /// The terms of the order.
+    pub terms: OrderTerms,
+    /// Whether the bot reports that nothing is left of the order.
+    pub is_filled: bool,
     /// The settlement, which only `filled` can have.
     pub fill: Option<Fill>,
 }
@@ -75,14 +79,12 @@ pub struct Fill {
     pub currency_account: AccountId,
     /// The traded amount of the base asset.
     pub volume: Number,
-    /// The price of one base unit in the quote asset.
+    /// The price of one base unit in the quote asset; zero beside a quote amount means that none is given.
     pub price: Number,
-    /// The fee, in the asset of the account that pays it.
-    pub fee: Number,
-    /// The account that pays the fee; `None` for the currency account.
-    pub fee_account: Option<AccountId>,
     /// The exact cost or proceeds; `None` for price times volume.
     pub quote_amount: Option<Number>,
+    /// The fees and rebates.
+    pub fees: Vec<Fee>,
     /// Whether a sell was a stop-loss.
     pub stop_loss: bool,
 }
@@ -122,13 +124,26 @@ impl Event {
     }
 
     fn order_command(&self, order: &Order) -> Command {
-        match (&order.fill, self.kind, self.sub_account) {
-            (Some(fill), _, _) => Command::Trade(order.trade(fill)),
-            (None, Kind::OrderCancelled | Kind::OrderFailed, Some(account)) => Command::Release {
-                account,
-                order: order.order_id.clone(),
+        let step = match self.kind {
+            Kind::OrderFilled => OrderStep::Filled {
+                ends: order.is_filled,
             },
-            (None, _, account) => Command::Record { account },
+            Kind::OrderCancelled => OrderStep::Cancelled,
+            Kind::OrderFailed => OrderStep::Failed,
+            // The other kinds have no order.
+            _ => OrderStep::Created,
+        };
+
+        match &order.fill {
+            Some(fill) => Command::Trade(order.trade(fill)),
+            None => Command::Order(OrderEvent {
+                account: self.sub_account,
+                order: order.order_id.clone(),
+                pair: order.symbol.clone(),
+                side: order.side,
+                terms: order.terms.clone(),
+                step,
+            }),
         }
     }
 
@@ -166,9 +181,10 @@ impl Order {
             volume: fill.volume.clone(),
             price: fill.price.clone(),
             quote_amount: fill.quote_amount.clone(),
-            fee: fill.fee.clone(),
-            fee_account: fill.fee_account,
+            fees: fill.fees.clone(),
             order: Some(self.order_id.clone()),
+            terms: Some(self.terms.clone()),
+            ends_order: self.is_filled,
         }
     }
 }

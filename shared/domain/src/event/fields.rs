@@ -58,6 +58,48 @@ impl<'a> Fields<'a> {
         Ok(Some(value))
     }
 
+    /// Reads an optional list of objects with `read`, each under its own prefix; their unknown fields remain here, under
+    /// `name`.
+    pub(super) fn list<T>(
+        &mut self,
+        name: &str,
+        prefixes: &[&'static str],
+        read: impl Fn(&mut Fields<'_>) -> Field<T>,
+    ) -> Field<Option<Vec<T>>> {
+        let items = match self.remove(name) {
+            None => return Ok(None),
+            Some(Json::Array(items)) => items,
+            Some(other) => return Err(self.invalid(name, Invalid::given("must be a list", &other))),
+        };
+        if items.len() > prefixes.len() {
+            let why = format!("may have at most {} entries", prefixes.len());
+            return Err(self.invalid(name, Invalid::new(why)));
+        }
+
+        let mut values = Vec::new();
+        let mut unknown = Map::new();
+        for (item, prefix) in items.into_iter().zip(prefixes) {
+            let Json::Object(object) = item else {
+                let why = Invalid::given("must be a list of objects", &item);
+                return Err(self.invalid(name, why));
+            };
+            let mut inner = Fields {
+                rest: object,
+                prefix,
+                content: &mut *self.content,
+            };
+            values.push(read(&mut inner)?);
+            for (field, value) in inner.into_rest() {
+                unknown.insert([prefix, &*field].concat(), value);
+            }
+        }
+
+        if !unknown.is_empty() {
+            self.rest.insert(name.to_owned(), Json::Object(unknown));
+        }
+        Ok(Some(values))
+    }
+
     /// Reads an optional value that is not part of the content hash.
     pub(super) fn unhashed<T: Value>(&mut self, name: &str) -> Field<Option<T>> {
         let value = self.remove(name).map(T::from_json).transpose();
@@ -139,9 +181,7 @@ impl<'a> Fields<'a> {
     pub(super) fn time(&mut self, name: &str) -> Field<DateTime<Utc>> {
         let value = self.remove(name);
         let value = self.require(name, value)?;
-        let time = Moment::exact(&value).ok_or_else(|| {
-            self.invalid(name, Invalid::given("must be an RFC 3339 time", &value))
-        })?;
+        let time = Moment::exact(&value).map_err(|why| self.invalid(name, why))?;
 
         let text = time.to_rfc3339_opts(SecondsFormat::Nanos, true);
         self.content.add(self.prefix, name, &text);

@@ -70,7 +70,7 @@ pub struct Malformed {
     pub kind: MalformedKind,
     /// The event id, if it is valid.
     pub event_id: Option<EventId>,
-    /// The payload's user, or else the subject's.
+    /// The user of the subject, or the payload's for a subject without a user.
     pub user_id: Option<Uuid>,
     /// The payload's trading, if it is a UUID.
     pub trading_id: Option<Uuid>,

@@ -1,6 +1,7 @@
 //! Parses the bytes of a message as an [`Event`].
 
 mod balance;
+mod hints;
 mod object;
 mod order;
 mod report;
@@ -10,7 +11,7 @@ use super::kind::Subject;
 use super::malformed::{EVENT_BYTES_MAX, Malformed, MalformedKind};
 use crate::json::{self, JsonError};
 use crate::states::BareSubjects;
-use crate::value::{EventId, Value};
+use hints::Hints;
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
@@ -20,51 +21,40 @@ const SUBJECT_CHARS_MAX: usize = 256;
 /// Parses a message of the stream.
 pub fn parse(subject: &str, payload: &[u8], bare: BareSubjects) -> Result<Event, Box<Malformed>> {
     let parsed_subject = Subject::parse(subject);
-    let mut identity = Identity::of_subject(parsed_subject.as_ref());
 
     let parsed = document(payload).and_then(|object| {
-        identity.read(&object);
-        let subject = parsed_subject.ok_or_else(|| unknown(subject))?;
+        let subject = parsed_subject.as_ref().ok_or_else(|| unknown(subject))?;
         let event = object::parse(subject.kind, object)?;
-        check_user(&subject, &event, bare)?;
+        check_user(subject, &event, bare)?;
         Ok(event)
     });
 
     parsed.map_err(|kind| {
+        let hints = Hints::of(payload);
+        let user_id = owner(parsed_subject.as_ref(), subject, hints.user_id);
+
         Box::new(Malformed {
             kind,
-            event_id: identity.event_id,
-            user_id: identity.user_id,
-            trading_id: identity.trading_id,
+            event_id: hints.event_id,
+            user_id,
+            trading_id: hints.trading_id,
         })
     })
 }
 
-/// The fields that identify a malformed message.
-struct Identity {
-    event_id: Option<EventId>,
-    user_id: Option<Uuid>,
-    trading_id: Option<Uuid>,
-}
-
-impl Identity {
-    fn of_subject(subject: Option<&Subject>) -> Self {
-        let user = subject.and_then(|subject| subject.user.as_deref());
-
-        Self {
-            event_id: None,
-            user_id: user.and_then(|user| Uuid::try_parse(user).ok()),
-            trading_id: None,
+/// Returns the user that a malformed message belongs to: its publisher, whom the subject names. The payload's claim
+/// counts only where the subject names no user, so that nobody can put messages into the lists of others.
+fn owner(parsed: Option<&Subject>, subject: &str, claimed: Option<Uuid>) -> Option<Uuid> {
+    match parsed {
+        Some(Subject { user: None, .. }) => claimed,
+        Some(Subject {
+            user: Some(user), ..
+        }) => Uuid::try_parse(user).ok(),
+        // The user is the last token of every subject that names one.
+        None => {
+            let last = subject.rsplit('.').next().unwrap_or_default();
+            Uuid::try_parse(last).ok().or(claimed)
         }
-    }
-
-    fn read(&mut self, object: &Map<String, Json>) {
-        let text = |name| object.get(name).and_then(Json::as_str);
-        let id = |name| text(name).and_then(|id| Uuid::try_parse(id).ok());
-
-        self.event_id = text("event_id").and_then(|id| EventId::from_json(id.into()).ok());
-        self.user_id = id("user_id").or(self.user_id);
-        self.trading_id = id("trading_id");
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod accepted;
 mod canonical;
+mod fees;
 mod malformed;
 mod subjects;
 
@@ -77,7 +78,9 @@ fn optional(kind: Kind) -> Vec<&'static str> {
             "related_order_id",
             "message",
         ],
-        Kind::BalanceLocked | Kind::BalanceUnlocked => &["related_order_id", "message"],
+        Kind::BalanceLocked | Kind::BalanceUnlocked => {
+            &["related_order_id", "order_symbol", "message"]
+        }
         Kind::Error => &["sub_account_id", "stack_trace"],
         Kind::Signal => &["sub_account_id", "price", "reasoning"],
         Kind::Heartbeat => &["metrics"],
@@ -102,7 +105,7 @@ fn example(kind: Kind) -> Value {
         }),
         Kind::BalanceLocked | Kind::BalanceUnlocked => json!({
             "sub_account_id": ACCOUNT, "symbol": "USDT", "amount": "12.5", "related_order_id": "order-1",
-            "message": "message of the bot",
+            "order_symbol": "btc/USDT", "message": "message of the bot",
         }),
         Kind::Error => json!({
             "sub_account_id": ACCOUNT, "error_code": "E42", "error_message": "the exchange said no",

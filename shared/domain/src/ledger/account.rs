@@ -1,9 +1,27 @@
 //! The state of one account: balance, sequence and holds.
 
-use super::names::{Asset, OrderId};
+use super::names::{Asset, OrderId, Pair};
 use crate::ids::{AccountId, TradingId, UserId};
 use crate::money::Money;
 use std::collections::BTreeMap;
+
+/// A hold of an account, by its order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HoldKey {
+    /// The order; `None` is the unnamed hold.
+    pub order: Option<OrderId>,
+    /// The pair of the order; `None` for locks that named no pair.
+    pub pair: Option<Pair>,
+}
+
+impl HoldKey {
+    pub(super) fn new(order: Option<&OrderId>, pair: Option<&Pair>) -> Self {
+        Self {
+            order: order.cloned(),
+            pair: pair.cloned(),
+        }
+    }
+}
 
 /// A sub-account in the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,14 +41,14 @@ pub struct Account {
     /// The number of its last posting; 0 without postings.
     pub sequence: i64,
     /// The holds that commands of the batch can change; a missing hold is zero.
-    pub holds: BTreeMap<Option<OrderId>, Money>,
+    pub holds: BTreeMap<HoldKey, Money>,
 }
 
 impl Account {
-    /// Returns the hold of an order; zero when it has none.
+    /// Returns a hold; zero when there is none.
     #[must_use]
-    pub fn hold(&self, order: Option<&OrderId>) -> Money {
-        self.holds.get(&order.cloned()).copied().unwrap_or_default()
+    pub fn hold(&self, key: &HoldKey) -> Money {
+        self.holds.get(key).copied().unwrap_or_default()
     }
 
     /// Returns `balance - locked`.

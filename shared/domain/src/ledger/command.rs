@@ -1,9 +1,11 @@
 //! The commands of the ledger.
 
-use super::names::{Asset, OrderId};
+use super::names::{Asset, OrderId, Pair};
+use super::order::{OrderStep, OrderTerms};
 use crate::ids::AccountId;
 use crate::money::Number;
 use crate::states::{Direction, Side};
+use std::borrow::Cow;
 
 /// The balances that a bot expects. The ledger only reports differences.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,6 +35,56 @@ pub struct Movement {
     pub belief: Belief,
 }
 
+/// Maximum number of fees and rebates of a trade.
+pub const FEES_MAX: usize = 4;
+
+/// A fee of a trade, or a rebate if its amount is below zero.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fee {
+    /// The account that pays the fee or receives the rebate.
+    pub account: AccountId,
+    /// The amount, in the account's asset.
+    pub amount: Number,
+    /// The position in the caller's list `fees`; `None` for the field `fee`.
+    pub position: Option<usize>,
+}
+
+impl Fee {
+    /// Combines the fee of a caller's field `fee` with those of the list `fees`.
+    ///
+    /// # Errors
+    /// Says that there are more than [`FEES_MAX`]; a `fee` of zero does not count.
+    pub fn all(
+        single: (AccountId, Number),
+        listed: Vec<(AccountId, Number)>,
+    ) -> Result<Vec<Self>, String> {
+        let count = listed.len() + usize::from(!single.1.is_zero());
+        if count > FEES_MAX {
+            return Err(format!(
+                "may have at most {FEES_MAX} entries together with `fee` (given: {count})"
+            ));
+        }
+
+        let of = |position, (account, amount)| Self {
+            account,
+            amount,
+            position,
+        };
+        let mut fees = vec![of(None, single)];
+        let listed = listed.into_iter().enumerate();
+        fees.extend(listed.map(|(at, fee)| of(Some(at), fee)));
+        Ok(fees)
+    }
+
+    /// Returns the name of the field with the amount, in an event.
+    pub(super) fn field(&self) -> Cow<'static, str> {
+        match self.position {
+            Some(at) => format!("fill.fees[{at}].amount").into(),
+            None => "fill.fee".into(),
+        }
+    }
+}
+
 /// A trade with all its legs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trade {
@@ -50,16 +102,35 @@ pub struct Trade {
     pub currency: Asset,
     /// The traded amount of the base asset.
     pub volume: Number,
-    /// The price of one unit of stock in currency.
+    /// The price of one unit of stock in currency; zero beside a quote amount means that none is given.
     pub price: Number,
     /// The exact cost or proceeds from the exchange; `None` for price times volume, rounded once.
     pub quote_amount: Option<Number>,
-    /// The fee, in the asset of the account that pays it; not negative.
-    pub fee: Number,
-    /// The account that pays the fee; `None` for the currency account.
-    pub fee_account: Option<AccountId>,
-    /// The order whose holds are consumed first.
+    /// At most [`FEES_MAX`] fees and rebates.
+    pub fees: Vec<Fee>,
+    /// The order, whose holds are consumed first.
     pub order: Option<OrderId>,
+    /// The terms of the order, if the caller reports them.
+    pub terms: Option<OrderTerms>,
+    /// Whether the caller reports that nothing of the order is left.
+    pub ends_order: bool,
+}
+
+/// A report about an order that moves no money.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderEvent {
+    /// The account of the report, which must exist and belong to the trading.
+    pub account: Option<AccountId>,
+    /// The order's id at the exchange.
+    pub order: OrderId,
+    /// The pair.
+    pub pair: Pair,
+    /// Buy or sell.
+    pub side: Side,
+    /// The terms.
+    pub terms: OrderTerms,
+    /// The step of the order.
+    pub step: OrderStep,
 }
 
 /// An amount to lock or unlock.
@@ -73,6 +144,8 @@ pub struct Hold {
     pub amount: Number,
     /// The order; `None` is the unnamed hold.
     pub order: Option<OrderId>,
+    /// The pair of the order; `None` for the only order with the id.
+    pub pair: Option<Pair>,
 }
 
 /// A command of the ledger.
@@ -86,13 +159,8 @@ pub enum Command {
     Lock(Hold),
     /// Decreases the hold of an order: at most to zero if the order is named, otherwise exactly.
     Unlock(Hold),
-    /// Releases the rest of an order's hold, because the order was cancelled or failed.
-    Release {
-        /// The account with the hold.
-        account: AccountId,
-        /// The order whose hold is released.
-        order: OrderId,
-    },
+    /// Records a step of an order. One that ends releases what it holds, on all accounts.
+    Order(OrderEvent),
     /// Changes no balance; a named account must exist and belong to the trading.
     Record {
         /// The account of the record, if any.
@@ -107,46 +175,49 @@ impl Command {
         match self {
             Self::Move(Movement { account, .. })
             | Self::Lock(Hold { account, .. })
-            | Self::Unlock(Hold { account, .. })
-            | Self::Release { account, .. } => vec![*account],
+            | Self::Unlock(Hold { account, .. }) => vec![*account],
             Self::Trade(trade) => {
                 let mut accounts = vec![trade.stock_account, trade.currency_account];
-                accounts.extend(trade.fee_account);
+                accounts.extend(trade.fees.iter().map(|fee| fee.account));
                 accounts.sort_unstable();
                 accounts.dedup();
                 accounts
             }
-            Self::Record { account } => account.iter().copied().collect(),
+            Self::Order(OrderEvent { account, .. }) | Self::Record { account } => {
+                account.iter().copied().collect()
+            }
         }
     }
 
-    /// Returns the order whose hold the command can change; `Some(None)` is the unnamed hold, `None` no hold at all.
+    /// Returns the order that the command names.
     #[must_use]
-    pub fn hold_order(&self) -> Option<Option<&OrderId>> {
+    pub const fn order(&self) -> Option<&OrderId> {
         match self {
-            Self::Move(Movement { order, .. }) | Self::Trade(Trade { order, .. }) => {
-                order.as_ref().map(Some)
-            }
-            Self::Lock(hold) | Self::Unlock(hold) => Some(hold.order.as_ref()),
-            Self::Release { order, .. } => Some(Some(order)),
+            Self::Move(Movement { order, .. })
+            | Self::Trade(Trade { order, .. })
+            | Self::Lock(Hold { order, .. })
+            | Self::Unlock(Hold { order, .. }) => order.as_ref(),
+            Self::Order(OrderEvent { order, .. }) => Some(order),
             Self::Record { .. } => None,
         }
     }
 
-    /// Rounds the amounts half to even to the decimal places of the books.
+    /// Returns whether the command can change the hold of locks that named no order.
     #[must_use]
-    pub fn rounded(mut self) -> Self {
-        match &mut self {
-            Self::Move(Movement { amount, .. })
-            | Self::Lock(Hold { amount, .. })
-            | Self::Unlock(Hold { amount, .. }) => *amount = amount.rounded(),
-            Self::Trade(trade) => {
-                trade.volume = trade.volume.rounded();
-                trade.fee = trade.fee.rounded();
-                trade.quote_amount = trade.quote_amount.as_ref().map(Number::rounded);
-            }
-            Self::Release { .. } | Self::Record { .. } => {}
+    pub const fn is_of_unnamed_hold(&self) -> bool {
+        matches!(
+            self,
+            Self::Lock(Hold { order: None, .. }) | Self::Unlock(Hold { order: None, .. })
+        )
+    }
+
+    /// Returns whether the command can end its order, which releases the holds of the order on all accounts.
+    #[must_use]
+    pub const fn can_end_order(&self) -> bool {
+        match self {
+            Self::Trade(Trade { order, .. }) => order.is_some(),
+            Self::Order(OrderEvent { .. }) => true,
+            Self::Move(_) | Self::Lock(_) | Self::Unlock(_) | Self::Record { .. } => false,
         }
-        self
     }
 }

@@ -5,43 +5,57 @@ use super::book::Book;
 use super::command::{Command, Movement};
 use super::draft::{Draft, Leg};
 use super::effect::Effect;
-use super::rejection::{Rejection, Result};
+use super::rejected::{Rejected, Result};
+use super::rejection::Rejection;
 use super::settle;
 use crate::ids::{AccountId, TradingId, UserId};
 use crate::money::Number;
-use crate::states::Direction;
+use crate::states::{Direction, DriftKind};
+use chrono::{DateTime, Utc};
 
 /// Checks that the accounts exist and belong to the trading and the user.
 pub fn check(book: &Book, user: UserId, trading: TradingId, accounts: &[AccountId]) -> Result<()> {
-    if accounts.iter().any(|id| book.get(*id).is_none()) {
-        return Err(Rejection::UnknownSubAccount);
+    if let Some(id) = accounts.iter().find(|id| book.get(**id).is_none()) {
+        return Err(Rejected::of_account(Rejection::UnknownSubAccount, *id));
     }
 
-    let belongs = |account: &Account| account.user == user && account.trading == trading;
-    if accounts.iter().filter_map(|id| book.get(*id)).all(belongs) {
-        Ok(())
-    } else {
-        Err(Rejection::OwnershipMismatch)
+    let is_foreign = |account: &&Account| account.user != user || account.trading != trading;
+    match accounts
+        .iter()
+        .filter_map(|id| book.get(*id))
+        .find(is_foreign)
+    {
+        Some(account) => Err(Rejected::of_account(
+            Rejection::OwnershipMismatch,
+            account.id,
+        )),
+        None => Ok(()),
     }
 }
 
-/// Returns the effect of a command of `user` on `trading`.
-pub fn apply(book: &Book, user: UserId, trading: TradingId, command: &Command) -> Result<Effect> {
+/// Returns the effect of a command of `user` on `trading`, about an event of the time `at`.
+pub fn apply(
+    book: &Book,
+    user: UserId,
+    trading: TradingId,
+    command: &Command,
+    at: DateTime<Utc>,
+) -> Result<Effect> {
     check(book, user, trading, &command.accounts())?;
 
-    let mut draft = Draft::new(book);
+    let mut draft = Draft::new(book, trading, at);
     match command {
         Command::Move(movement) => apply_movement(&mut draft, movement)?,
         Command::Trade(trade) => settle::apply(&mut draft, trade)?,
         Command::Lock(hold) => {
             draft.expect_asset(hold.account, &hold.asset)?;
-            draft.lock(hold, positive(&hold.amount)?)?;
+            draft.lock(hold)?;
         }
         Command::Unlock(hold) => {
             draft.expect_asset(hold.account, &hold.asset)?;
-            draft.unlock(hold, positive(&hold.amount)?)?;
+            draft.unlock(hold)?;
         }
-        Command::Release { account, order } => draft.release(*account, order)?,
+        Command::Order(event) => draft.report(event)?,
         Command::Record { .. } => {}
     }
 
@@ -51,30 +65,33 @@ pub fn apply(book: &Book, user: UserId, trading: TradingId, command: &Command) -
 fn apply_movement(draft: &mut Draft<'_>, movement: &Movement) -> Result<()> {
     draft.expect_asset(movement.account, &movement.asset)?;
     let amount = positive(&movement.amount)?;
+    draft.compare(DriftKind::Rounded, "amount", &movement.amount, &amount);
     let before = draft.account(movement.account)?.balance;
     let leg = Leg {
         reason: &movement.reason,
-        order: movement.order.as_ref(),
+        holds: match &movement.order {
+            Some(order) => draft.usable(order, draft.resolve(order, None).pair.as_ref()),
+            None => Vec::new(),
+        },
         ..Leg::default()
     };
 
     match movement.direction {
-        Direction::Credit => draft.credit(movement.account, amount, &leg)?,
-        Direction::Debit => draft.debit(movement.account, amount, &leg)?,
+        Direction::Credit => draft.credit(movement.account, &amount, &leg)?,
+        Direction::Debit => draft.debit(movement.account, &amount, &leg)?,
     }
 
     let after = draft.account(movement.account)?.balance;
-    draft.compare(&movement.belief, before, after);
+    draft.compare_belief(&movement.belief, before, after);
     Ok(())
 }
 
-/// Returns the units of an amount, which must be above zero and exact.
-fn positive(amount: &Number) -> Result<i128> {
-    if !amount.is_positive() {
-        Err(Rejection::InvalidAmount)
-    } else if amount.has_too_many_places() {
-        Err(Rejection::TooManyDecimals)
+/// Rounds an amount to the places of the books, where it must be above zero.
+pub(super) fn positive(amount: &Number) -> Result<Number> {
+    let booked = amount.rounded();
+    if booked.is_positive() {
+        Ok(booked)
     } else {
-        Ok(amount.units_rounded())
+        Err(Rejection::InvalidAmount.into())
     }
 }

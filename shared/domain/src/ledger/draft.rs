@@ -1,21 +1,30 @@
 //! The draft of an effect: the steps that change accounts, and when they are rejected.
 
-use super::account::Account;
+mod orders;
+
+pub(super) use orders::Filled;
+
+use super::account::{Account, HoldKey};
 use super::book::Book;
 use super::command::{Belief, Hold};
+use super::decide::positive;
 use super::effect::{Drift, Effect, HoldChange, Posting};
-use super::names::{Asset, OrderId};
-use super::rejection::{Rejection, Result};
-use crate::ids::AccountId;
-use crate::money::Money;
-use crate::states::Direction;
+use super::names::Asset;
+use super::rejected::{Details, Rejected, Result};
+use super::rejection::Rejection;
+use crate::ids::{AccountId, TradingId};
+use crate::money::{Money, Number, Price};
+use crate::states::{Direction, DriftKind};
+use chrono::{DateTime, Utc};
+use std::borrow::Cow;
 
 /// The details of a posting besides its amount.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Leg<'a> {
     pub(super) reason: &'a str,
-    pub(super) order: Option<&'a OrderId>,
-    pub(super) price: Option<Money>,
+    /// The holds that a debit consumes first, in this order.
+    pub(super) holds: Vec<HoldKey>,
+    pub(super) price: Option<&'a Price>,
     pub(super) quote: Option<&'a Asset>,
     pub(super) fee: Option<Money>,
 }
@@ -23,16 +32,21 @@ pub(super) struct Leg<'a> {
 /// The draft of an effect. Only [`Draft::finish`] reports figures out of range, because insufficient balance has
 /// precedence over them.
 pub(super) struct Draft<'a> {
-    book: &'a Book,
-    effect: Effect,
+    pub(super) book: &'a Book,
+    pub(super) trading: TradingId,
+    /// The time of the event.
+    pub(super) at: DateTime<Utc>,
+    pub(super) effect: Effect,
     /// Accounts whose figures are out of range, so that comparisons with them are meaningless.
     out_of_range: Vec<AccountId>,
 }
 
 impl<'a> Draft<'a> {
-    pub(super) fn new(book: &'a Book) -> Self {
+    pub(super) fn new(book: &'a Book, trading: TradingId, at: DateTime<Utc>) -> Self {
         Self {
             book,
+            trading,
+            at,
             effect: Effect::default(),
             out_of_range: Vec::new(),
         }
@@ -43,7 +57,7 @@ impl<'a> Draft<'a> {
         let changed = self.effect.accounts.iter().find(|account| account.id == id);
         changed
             .or_else(|| self.book.get(id))
-            .ok_or(Rejection::UnknownSubAccount)
+            .ok_or_else(|| unknown(id))
     }
 
     fn account_mut(&mut self, id: AccountId) -> Result<&mut Account> {
@@ -52,7 +66,7 @@ impl<'a> Draft<'a> {
         let at = match changed.iter().position(|account| account.id == id) {
             Some(at) => at,
             None => {
-                let account = self.book.get(id).ok_or(Rejection::UnknownSubAccount)?;
+                let account = self.book.get(id).ok_or_else(|| unknown(id))?;
                 changed.push(account.clone());
                 changed.len() - 1
             }
@@ -61,11 +75,17 @@ impl<'a> Draft<'a> {
     }
 
     pub(super) fn expect_asset(&self, id: AccountId, asset: &Asset) -> Result<()> {
-        if self.account(id)?.asset == *asset {
-            Ok(())
-        } else {
-            Err(Rejection::SymbolMismatch)
+        let account = self.account(id)?;
+        if account.asset == *asset {
+            return Ok(());
         }
+
+        let details = Details::Symbol {
+            account: id,
+            asset: account.asset.clone(),
+            given: asset.clone(),
+        };
+        Err(Rejected::with(Rejection::SymbolMismatch, details))
     }
 
     /// Converts a figure of an account; out of range it is zero and recorded for [`Draft::finish`].
@@ -76,24 +96,35 @@ impl<'a> Draft<'a> {
         })
     }
 
-    pub(super) fn credit(&mut self, id: AccountId, units: i128, leg: &Leg<'_>) -> Result<()> {
-        self.post(id, units, leg)
+    /// Marks a figure of an account as out of range unless the books can hold it.
+    pub(super) fn expect_range(&mut self, id: AccountId, amount: &Number) {
+        if amount.to_money().is_none() {
+            self.out_of_range.push(id);
+        }
     }
 
-    /// Debits `units` from the hold of the leg's order first, then from the available balance.
-    pub(super) fn debit(&mut self, id: AccountId, units: i128, leg: &Leg<'_>) -> Result<()> {
+    /// Credits an amount that is rounded to the places of the books.
+    pub(super) fn credit(&mut self, id: AccountId, amount: &Number, leg: &Leg<'_>) -> Result<()> {
+        self.post(id, amount.units_rounded(), leg)
+    }
+
+    /// Debits an amount that is rounded to the places of the books: from the leg's holds first, then from the available
+    /// balance.
+    pub(super) fn debit(&mut self, id: AccountId, amount: &Number, leg: &Leg<'_>) -> Result<()> {
         let account = self.account(id)?;
-        let hold = leg.order.map(|order| account.hold(Some(order)));
-        let held = hold.unwrap_or_default().units();
+        // At most the balance, as holds are part of it.
+        let available = leg.holds.iter().try_fold(account.available(), |sum, key| {
+            sum.checked_add(account.hold(key))
+        });
+        let available = available.unwrap_or_default();
+        let units = amount.units_rounded();
 
-        if units > account.available().units() + held && !self.out_of_range.contains(&id) {
-            return Err(Rejection::InsufficientBalance);
+        if units > available.units() && !self.out_of_range.contains(&id) {
+            let rejection = Rejection::InsufficientBalance;
+            return Err(shortage(rejection, account, amount, available));
         }
 
-        let consumed = held.min(units);
-        if consumed > 0 {
-            self.set_hold(id, leg.order, held - consumed)?;
-        }
+        self.consume(id, &leg.holds, units)?;
         self.post(id, -units, leg)
     }
 
@@ -106,7 +137,7 @@ impl<'a> Draft<'a> {
             _ => Direction::Debit,
         };
         let amount = self.money(id, change.abs());
-        let closing_balance = self.money(id, balance + change);
+        let closing_balance = self.money(id, balance.saturating_add(change));
 
         let account = self.account_mut(id)?;
         account.balance = closing_balance;
@@ -120,98 +151,165 @@ impl<'a> Draft<'a> {
             reason: leg.reason.to_owned(),
             closing_balance,
             sequence,
-            price: leg.price,
+            price: leg.price.cloned(),
             quote: leg.quote.cloned(),
             fee: leg.fee,
         });
         Ok(())
     }
 
-    /// Sets the hold of an order and updates the account's sum of holds.
-    fn set_hold(&mut self, id: AccountId, order: Option<&OrderId>, units: i128) -> Result<()> {
+    /// Decreases holds by at most `units`, one after the other; returns by how much.
+    pub(super) fn consume(
+        &mut self,
+        id: AccountId,
+        holds: &[HoldKey],
+        units: i128,
+    ) -> Result<i128> {
+        let mut left = units;
+        for key in holds {
+            let held = self.account(id)?.hold(key).units();
+            let consumed = held.min(left);
+            if consumed > 0 {
+                self.set_hold(id, key, held - consumed)?;
+                left -= consumed;
+            }
+        }
+        Ok(units - left)
+    }
+
+    /// Sets a hold and updates the account's sum of holds.
+    pub(super) fn set_hold(&mut self, id: AccountId, key: &HoldKey, units: i128) -> Result<()> {
         let amount = self.money(id, units);
         let account = self.account(id)?;
-        let locked = account.locked.units() - account.hold(order).units() + units;
+        let locked = account.locked.units() - account.hold(key).units() + units;
         let locked = self.money(id, locked);
 
         let account = self.account_mut(id)?;
         account.locked = locked;
         if amount == Money::ZERO {
-            account.holds.remove(&order.cloned());
+            account.holds.remove(key);
         } else {
-            account.holds.insert(order.cloned(), amount);
+            account.holds.insert(key.clone(), amount);
         }
 
         self.effect.holds.push(HoldChange {
             account: id,
-            order: order.cloned(),
+            key: key.clone(),
             amount,
         });
         Ok(())
     }
 
-    /// Increases a hold by its amount of `units`.
-    pub(super) fn lock(&mut self, hold: &Hold, units: i128) -> Result<()> {
+    pub(super) fn lock(&mut self, hold: &Hold) -> Result<()> {
+        let amount = positive(&hold.amount)?;
+        let Some(key) = self.lockable(hold, &amount) else {
+            return Ok(());
+        };
+
         let account = self.account(hold.account)?;
-        if units > account.available().units() {
-            return Err(Rejection::InsufficientBalance);
+        let available = account.available();
+        let units = amount.units_rounded();
+        if units > available.units() {
+            let rejection = Rejection::InsufficientBalance;
+            return Err(shortage(rejection, account, &amount, available));
         }
 
-        let order = hold.order.as_ref();
-        let held = account.hold(order).units();
-        self.set_hold(hold.account, order, held + units)
+        let held = account.hold(&key).units();
+        self.compare(DriftKind::Rounded, "amount", &hold.amount, &amount);
+        self.set_hold(hold.account, &key, held + units)?;
+        self.note_lock(hold, &key)
     }
 
-    /// Decreases a hold by its amount of `units`; the part that a named hold lacks is reported as drift.
-    pub(super) fn unlock(&mut self, hold: &Hold, units: i128) -> Result<()> {
-        let order = hold.order.as_ref();
-        let held = self.account(hold.account)?.hold(order);
-        let remaining = (held.units() - units).max(0);
+    /// Decreases a hold; the part that a named hold lacks is reported as drift.
+    pub(super) fn unlock(&mut self, hold: &Hold) -> Result<()> {
+        let amount = positive(&hold.amount)?;
+        let holds = self.unlockable(hold, &amount);
+        let account = self.account(hold.account)?;
+        let held = holds
+            .iter()
+            .try_fold(Money::ZERO, |sum, key| sum.checked_add(account.hold(key)));
+        let held = held.unwrap_or_default();
+        if amount > held.into() && hold.order.is_none() {
+            let rejection = Rejection::UnlockExceedsLocked;
+            return Err(shortage(rejection, account, &amount, held));
+        }
 
-        if units > held.units() {
-            if order.is_none() {
-                return Err(Rejection::UnlockExceedsLocked);
-            }
+        let released = amount.clone().min(held.into());
+        let kind = match (released.is_zero(), amount > released) {
+            (true, _) => DriftKind::NothingToRelease,
+            (false, true) => DriftKind::UnlockExceedsHold,
+            (false, false) => DriftKind::Rounded,
+        };
+        self.compare(kind, "amount", &hold.amount, &released);
+        self.consume(hold.account, &holds, released.units_rounded())?;
+        self.note_unlock(hold, &holds)
+    }
+
+    /// Records the difference between the caller's figure and the booked one, if there is any.
+    pub(super) fn compare(
+        &mut self,
+        kind: DriftKind,
+        field: impl Into<Cow<'static, str>>,
+        given: &Number,
+        booked: &Number,
+    ) {
+        let amount = given.minus(booked);
+        if !amount.is_zero() {
+            let field = field.into();
             self.effect.drift.push(Drift {
-                field: "amount",
-                amount: hold.amount.minus(&held.into()),
+                kind,
+                field,
+                amount,
             });
         }
-        if held == Money::ZERO {
-            return Ok(());
-        }
-        self.set_hold(hold.account, order, remaining)
     }
 
-    pub(super) fn release(&mut self, id: AccountId, order: &OrderId) -> Result<()> {
-        if self.account(id)?.hold(Some(order)) == Money::ZERO {
-            return Ok(());
-        }
-
-        self.set_hold(id, Some(order), 0)
+    /// Records a difference of an order.
+    pub(super) fn note(&mut self, kind: DriftKind, amount: Number) {
+        self.effect.drift.push(Drift {
+            kind,
+            field: kind.as_str().into(),
+            amount,
+        });
     }
 
     /// Records differences between a belief, rounded to the places of the books, and the books.
-    pub(super) fn compare(&mut self, belief: &Belief, before: Money, after: Money) {
+    pub(super) fn compare_belief(&mut self, belief: &Belief, before: Money, after: Money) {
         let sides = [
             ("previous_balance", &belief.previous_balance, before),
             ("new_balance", &belief.new_balance, after),
         ];
         for (field, believed, actual) in sides {
             if let Some(believed) = believed {
-                let amount = believed.rounded().minus(&actual.into());
-                if !amount.is_zero() {
-                    self.effect.drift.push(Drift { field, amount });
-                }
+                let believed = believed.rounded();
+                self.compare(DriftKind::Balance, field, &believed, &actual.into());
             }
         }
     }
 
     pub(super) fn finish(self) -> Result<Effect> {
-        if self.out_of_range.is_empty() {
-            Ok(self.effect)
-        } else {
-            Err(Rejection::AmountOutOfRange)
+        match self.out_of_range.first() {
+            Some(account) => Err(Rejected::of_account(Rejection::AmountOutOfRange, *account)),
+            None => Ok(self.effect),
         }
     }
+}
+
+fn unknown(account: AccountId) -> Rejected {
+    Rejected::of_account(Rejection::UnknownSubAccount, account)
+}
+
+fn shortage(
+    rejection: Rejection,
+    account: &Account,
+    needed: &Number,
+    available: Money,
+) -> Rejected {
+    let details = Details::Shortage {
+        account: account.id,
+        asset: account.asset.clone(),
+        needed: needed.clone(),
+        available,
+    };
+    Rejected::with(rejection, details)
 }

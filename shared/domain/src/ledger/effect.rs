@@ -1,18 +1,21 @@
 //! The effect of a command: postings, changed holds and the new account states.
 
-use super::account::Account;
-use super::names::{Asset, OrderId};
+use super::account::{Account, HoldKey};
+use super::names::Asset;
+use super::order::Order;
 use crate::ids::AccountId;
-use crate::money::{Money, Number};
-use crate::states::Direction;
+use crate::money::{Money, Number, Price};
+use crate::states::{Direction, DriftKind};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 /// The new amount of one hold; zero removes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HoldChange {
     /// The account with the hold.
     pub account: AccountId,
-    /// The order; `None` is the unnamed hold.
-    pub order: Option<OrderId>,
+    /// The order and its pair.
+    pub key: HoldKey,
     /// The amount held now.
     pub amount: Money,
 }
@@ -26,27 +29,29 @@ pub struct Posting {
     pub direction: Direction,
     /// The amount, above zero.
     pub amount: Money,
-    /// The reason of the movement or trade, or `fee`.
+    /// The reason of the movement or trade, `fee`, or `rebate`.
     pub reason: String,
     /// The balance after the posting.
     pub closing_balance: Money,
     /// The number of the posting on the account, from 1 without gaps.
     pub sequence: i64,
-    /// The price of a trade, rounded for storage.
-    pub price: Option<Money>,
+    /// The price of a trade as given, or by its figures when none was given.
+    pub price: Option<Price>,
     /// The asset of the price.
     pub quote: Option<Asset>,
     /// The fee within the amount, in the account's asset: added to the cost of a purchase, deducted from the proceeds of
-    /// a sale, or the whole amount of a `fee` posting. `None` without a fee.
+    /// a sale, or the whole amount of a `fee` posting. `None` without a fee, and for a `rebate` posting.
     pub fee: Option<Money>,
 }
 
-/// A difference between the caller's figure and the books: the former minus the latter.
+/// A difference between an event and the books.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drift {
-    /// The field of the event with the caller's figure.
-    pub field: &'static str,
-    /// The difference.
+    /// What differs.
+    pub kind: DriftKind,
+    /// The field of the event with the caller's figure; for a difference of an order the name of its kind.
+    pub field: Cow<'static, str>,
+    /// The caller's figure minus the booked one; for a difference of an order the amount that is wrong.
     pub amount: Number,
 }
 
@@ -59,6 +64,16 @@ pub struct Effect {
     pub holds: Vec<HoldChange>,
     /// The complete new state of every changed account.
     pub accounts: Vec<Account>,
+    /// The complete new state of every changed order, the last one of each counts.
+    pub orders: Vec<Order>,
     /// Differences to report, which never cause a rejection.
     pub drift: Vec<Drift>,
+}
+
+impl Effect {
+    /// Returns the kinds of drift, each once.
+    #[must_use]
+    pub fn drift_kinds(&self) -> BTreeSet<DriftKind> {
+        self.drift.iter().map(|drift| drift.kind).collect()
+    }
 }

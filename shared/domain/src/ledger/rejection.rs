@@ -2,8 +2,6 @@
 
 use crate::text_enum::text_enum;
 
-pub(super) type Result<T> = std::result::Result<T, Rejection>;
-
 text_enum! {
     /// The reasons in the order of their precedence: when several apply, the first one is returned.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
@@ -11,17 +9,26 @@ text_enum! {
 
     /// Returns the stable code, equal over REST and in dead letters.
     pub fn code {
-        /// The user does not exist or is deleted.
+        /// The user is deleted.
+        #[error("the user is deleted")]
+        UserDeleted = "USER_DELETED",
+        /// The trading is deleted or is being deleted.
+        #[error("the trading is deleted")]
+        TradingDeleted = "TRADING_DELETED",
+        /// The sub-account is deleted.
+        #[error("the sub-account is deleted")]
+        AccountDeleted = "ACCOUNT_DELETED",
+        /// The user does not exist.
         #[error("the user does not exist")]
         UnknownUser = "UNKNOWN_USER",
         /// The user is disabled.
         #[error("the user is disabled")]
         UserDisabled = "USER_DISABLED",
-        /// The trading does not exist, is deleted or is being deleted.
-        #[error("the trading does not exist or is deleted")]
+        /// The trading does not exist.
+        #[error("the trading does not exist")]
         UnknownTrading = "UNKNOWN_TRADING",
-        /// The sub-account does not exist or is deleted.
-        #[error("the sub-account does not exist or is deleted")]
+        /// The sub-account does not exist.
+        #[error("the sub-account does not exist")]
         UnknownSubAccount = "UNKNOWN_SUB_ACCOUNT",
         /// The account, trading and user do not belong together.
         #[error("sub-account, trading and user do not belong together")]
@@ -33,25 +40,23 @@ text_enum! {
         #[error("stock account and currency account are the same")]
         SameAccount = "SAME_ACCOUNT",
         /// An amount is zero or negative where it must be positive, or rounds to zero.
-        #[error("an amount must be above zero, a fee or a price not below zero")]
+        #[error("an amount must be above zero, a volume or a price not below zero")]
         InvalidAmount = "INVALID_AMOUNT",
-        /// An amount in the books would have more than twelve decimal places.
-        #[error("an amount has more than 12 decimal places")]
-        TooManyDecimals = "TOO_MANY_DECIMALS",
         /// The amount exceeds the available balance.
         #[error("the available balance is too small")]
         InsufficientBalance = "INSUFFICIENT_BALANCE",
         /// The amount to unlock exceeds the hold.
         #[error("the amount to unlock is more than the hold")]
         UnlockExceedsLocked = "UNLOCK_EXCEEDS_LOCKED",
-        /// An amount or a balance would have more than sixteen integer digits.
-        #[error("an amount or a balance would have more than 16 integer digits")]
+        /// An amount or a balance would have more than twenty integer digits.
+        #[error("an amount or a balance would have more than 20 integer digits")]
         AmountOutOfRange = "AMOUNT_OUT_OF_RANGE",
     }
 }
 
 impl Rejection {
-    /// Returns whether a retry may succeed, because the resource may be created or enabled later.
+    /// Returns whether a retry may succeed, because the resource may be created or enabled later. A deleted one does not
+    /// come back.
     #[must_use]
     pub const fn is_unresolved(self) -> bool {
         matches!(

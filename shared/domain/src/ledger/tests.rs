@@ -1,17 +1,22 @@
 //! Tests of the pure ledger: every command, every rejection, and properties of any sequence of commands.
 
+mod fees;
+mod generators;
 mod holds;
 mod movements;
+mod orders;
 mod precedence;
 mod properties;
 mod trades;
 
 use super::{
-    Account, Asset, Belief, Book, Command, Direction, Effect, Hold, Movement, OrderId, Rejection,
-    Side, Trade, apply,
+    Account, Asset, Belief, Book, Command, Details, Direction, Effect, Fee, Hold, HoldKey,
+    Movement, OrderEvent, OrderId, OrderStep, OrderTerms, Pair, Rejected, Rejection, Side, Trade,
+    apply,
 };
 use crate::ids::{AccountId, TradingId, UserId};
 use crate::money::{Money, Number};
+use chrono::DateTime;
 use uuid::Uuid;
 
 const OWNER: UserId = UserId(Uuid::from_u128(0x100));
@@ -92,26 +97,34 @@ const fn hold(account: AccountId, order: &'static str, amount: &'static str) -> 
     }
 }
 
+/// Returns the key of a hold without a pair.
+fn hold_key(order: Option<OrderId>) -> HoldKey {
+    HoldKey { order, pair: None }
+}
+
 fn book_with_holds(holds: &[Held]) -> Book {
     let mut book = book();
     for hold in holds {
         let amount = money(hold.amount);
         let mut account = book.get(hold.account).expect("known").clone();
         account.locked = account.locked.checked_add(amount).expect("in range");
-        account.holds.insert(hold.order.parse().ok(), amount);
+        account
+            .holds
+            .insert(hold_key(hold.order.parse().ok()), amount);
         book.insert(account);
     }
     book
 }
 
-fn run(book: &Book, command: &Command) -> Result<Effect, Rejection> {
-    apply(book, OWNER, TRADING, command)
+fn run(book: &Book, command: &Command) -> Result<Effect, Rejected> {
+    apply(book, OWNER, TRADING, command, DateTime::UNIX_EPOCH)
 }
 
 /// Asserts that a command is rejected.
 #[track_caller]
 fn rejects(book: &Book, command: &Command, expected: Rejection) {
-    assert_eq!(run(book, command), Err(expected), "{command:?}");
+    let rejection = run(book, command).map_err(|rejected| rejected.rejection);
+    assert_eq!(rejection, Err(expected), "{command:?}");
 }
 
 /// Applies a command that must succeed.
@@ -151,7 +164,7 @@ fn state(book: &Book, id: AccountId) -> String {
 
 /// Returns the hold of an order on the currency account.
 fn held(book: &Book, order: Option<OrderId>) -> Money {
-    book.get(CURRENCY).expect("known").hold(order.as_ref())
+    book.get(CURRENCY).expect("known").hold(&hold_key(order))
 }
 
 /// Returns a movement of the currency account.
@@ -181,6 +194,7 @@ fn held_amount(amount: &str, order: Option<OrderId>) -> Hold {
         asset: asset("USDT"),
         amount: number(amount),
         order,
+        pair: None,
     }
 }
 
@@ -190,6 +204,14 @@ fn lock(amount: &str, order: Option<OrderId>) -> Command {
 
 fn unlock(amount: &str, order: Option<OrderId>) -> Command {
     Command::Unlock(held_amount(amount, order))
+}
+
+fn fee_of(account: AccountId, amount: &str) -> Fee {
+    Fee {
+        account,
+        amount: number(amount),
+        position: None,
+    }
 }
 
 /// Returns a trade with a fee from the currency account, without an order.
@@ -204,8 +226,64 @@ fn trade(side: Side, volume: &str, price: &str, fee: &str) -> Trade {
         volume: number(volume),
         price: number(price),
         quote_amount: None,
-        fee: number(fee),
-        fee_account: None,
+        fees: vec![fee_of(CURRENCY, fee)],
         order: None,
+        terms: None,
+        ends_order: false,
+    }
+}
+
+fn settle(trade: Trade) -> Result<Effect, Rejected> {
+    run(&book(), &Command::Trade(trade))
+}
+
+fn settled(trade: Trade) -> Effect {
+    settle(trade).expect("applied")
+}
+
+fn lines(trade: Trade) -> Vec<String> {
+    postings(&settled(trade))
+}
+
+#[track_caller]
+fn rejects_trade(trade: Trade, expected: Rejection) {
+    rejects(&book(), &Command::Trade(trade), expected);
+}
+
+/// Returns a trade whose fee is paid by an account.
+fn paid_by(payer: AccountId, trade: Trade) -> Trade {
+    let fees = trade.fees.into_iter();
+    Trade {
+        fees: fees
+            .map(|fee| Fee {
+                account: payer,
+                ..fee
+            })
+            .collect(),
+        ..trade
+    }
+}
+
+/// Returns a step of an order of the pair BTC/USDT, with a limit of 100 for one BTC.
+fn step(id: &str, side: Side, step: OrderStep) -> Command {
+    Command::Order(OrderEvent {
+        account: Some(CURRENCY),
+        order: id.parse().expect(id),
+        pair: pair(),
+        side,
+        terms: terms("1"),
+        step,
+    })
+}
+
+fn pair() -> Pair {
+    "BTC/USDT".parse().expect("a pair")
+}
+
+fn terms(amount: &str) -> OrderTerms {
+    OrderTerms {
+        kind: "limit".to_owned(),
+        amount: number(amount),
+        price: Some(number("100")),
     }
 }

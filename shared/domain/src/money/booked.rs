@@ -1,16 +1,15 @@
 //! Money in the books: fixed-point decimals with checked arithmetic.
 
-use rust_decimal::Decimal;
 use std::fmt;
 
 /// Decimal places of an amount in the books.
-pub const MONEY_PLACES: u32 = 12;
+pub const MONEY_PLACES: u32 = 18;
 /// Digits before the decimal point of an amount in the books.
-pub const MONEY_INTEGER_DIGITS: u32 = 16;
+pub const MONEY_INTEGER_DIGITS: u32 = 20;
 const UNITS_PER_ONE: i128 = 10i128.pow(MONEY_PLACES);
 pub(super) const UNITS_LIMIT: i128 = 10i128.pow(MONEY_PLACES + MONEY_INTEGER_DIGITS);
 
-/// An amount in the books: a whole count of 10^-12 units below 10^16, the range of `numeric(28,12)`.
+/// An amount in the books: a whole count of 10^-18 units below 10^20, the range of `numeric(38,18)`.
 ///
 /// It may be negative, to represent a difference; a balance never is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -22,7 +21,7 @@ impl Money {
     /// One whole unit.
     pub const ONE: Self = Self(UNITS_PER_ONE);
 
-    /// Converts a count of 10^-12 units; `None` when it is out of range.
+    /// Converts a count of 10^-18 units; `None` when it is out of range.
     #[must_use]
     pub const fn from_units(units: i128) -> Option<Self> {
         if units > -UNITS_LIMIT && units < UNITS_LIMIT {
@@ -32,7 +31,7 @@ impl Money {
         }
     }
 
-    /// Returns the amount as a count of 10^-12 units.
+    /// Returns the amount as a count of 10^-18 units.
     #[must_use]
     pub const fn units(self) -> i128 {
         self.0
@@ -41,39 +40,20 @@ impl Money {
     /// Adds two amounts; `None` when the sum is out of range.
     #[must_use]
     pub const fn checked_add(self, other: Self) -> Option<Self> {
-        Self::from_units(self.0 + other.0)
+        // Twice the range exceeds an i128.
+        Self::from_units(self.0.saturating_add(other.0))
     }
 
     /// Subtracts two amounts; `None` when the difference is out of range.
     #[must_use]
     pub const fn checked_sub(self, other: Self) -> Option<Self> {
-        Self::from_units(self.0 - other.0)
+        Self::from_units(self.0.saturating_sub(other.0))
     }
 
     /// Returns whether the amount is above zero.
     #[must_use]
     pub const fn is_positive(self) -> bool {
         self.0 > 0
-    }
-
-    /// Converts to the decimal of the database driver, with twelve places.
-    #[must_use]
-    pub fn to_decimal(self) -> Decimal {
-        // The 28 digits of the range fit the 96 bits of a Decimal.
-        Decimal::from_i128_with_scale(self.0, MONEY_PLACES)
-    }
-
-    /// Converts from the decimal of the database driver; `None` when the books cannot hold it.
-    #[must_use]
-    pub fn from_decimal(value: Decimal) -> Option<Self> {
-        let scale = value.scale();
-        let mantissa = value.mantissa();
-
-        if scale <= MONEY_PLACES {
-            return Self::from_units(mantissa.checked_mul(10i128.pow(MONEY_PLACES - scale))?);
-        }
-        let divisor = 10i128.pow(scale - MONEY_PLACES);
-        (mantissa % divisor == 0).then(|| Self::from_units(mantissa / divisor))?
     }
 }
 
@@ -88,7 +68,7 @@ impl fmt::Display for Money {
             return write!(f, "{sign}{whole}");
         }
 
-        let digits = format!("{fraction:012}");
+        let digits = format!("{fraction:018}");
         write!(f, "{sign}{whole}.{}", digits.trim_end_matches('0'))
     }
 }

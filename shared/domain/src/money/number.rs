@@ -20,6 +20,18 @@ impl FromStr for Number {
     }
 }
 
+impl From<BigDecimal> for Number {
+    fn from(value: BigDecimal) -> Self {
+        Self::of(value)
+    }
+}
+
+impl From<Number> for BigDecimal {
+    fn from(number: Number) -> Self {
+        number.0
+    }
+}
+
 impl From<Money> for Number {
     fn from(money: Money) -> Self {
         Self::of(BigDecimal::from_bigint(
@@ -107,24 +119,32 @@ impl Number {
         Self::of(&self.0 + &other.0)
     }
 
+    /// Returns the number with the opposite sign.
+    #[must_use]
+    pub fn negated(&self) -> Self {
+        Self::of(-&self.0)
+    }
+
     /// Returns the exact difference.
     #[must_use]
     pub fn minus(&self, other: &Self) -> Self {
         Self::of(&self.0 - &other.0)
     }
 
-    /// Returns the number in units of 10^-12, rounded half to even and limited to ten times the range of [`Money`].
-    ///
-    /// The limit keeps sums and comparisons with balances correct and free of overflow.
+    /// Returns the number in units of 10^-18, rounded half to even; out of range it is the first unit beyond the range of
+    /// [`Money`], which no balance reaches.
     #[must_use]
     pub(crate) fn units_rounded(&self) -> i128 {
-        const CAP: i128 = UNITS_LIMIT * 10;
         let (units, _) = self.with_money_places().into_bigint_and_scale();
 
-        let beyond = if units.is_negative() { -CAP } else { CAP };
+        let beyond = if units.is_negative() {
+            -UNITS_LIMIT
+        } else {
+            UNITS_LIMIT
+        };
         units
             .to_i128()
-            .map_or(beyond, |units| units.clamp(-CAP, CAP))
+            .map_or(beyond, |units| units.clamp(-UNITS_LIMIT, UNITS_LIMIT))
     }
 
     fn with_money_places(&self) -> BigDecimal {

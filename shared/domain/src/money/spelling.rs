@@ -1,7 +1,8 @@
 //! The accepted spelling of numbers.
 
-/// Maximum number of digits of a written number, also in free JSON.
-pub const NUMBER_DIGITS_MAX: usize = 40;
+/// Maximum number of digits of a written number, also in free JSON: more than the exact value of any float has (767), and few
+/// enough for PostgreSQL to keep them all.
+pub const NUMBER_DIGITS_MAX: usize = 1_000;
 /// Largest magnitude of a written exponent.
 pub const NUMBER_EXPONENT_MAX: u8 = 64;
 

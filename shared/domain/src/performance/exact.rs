@@ -1,4 +1,4 @@
-//! Exact decimals of any size, for sums of money and for ratios: only a division rounds.
+//! Exact decimals of any size, for sums of money and for ratios: only divisions round.
 
 use crate::money::{MONEY_PLACES, Money, Number};
 use bigdecimal::num_bigint::BigInt;
@@ -9,6 +9,11 @@ use std::fmt;
 pub(super) const DIGITS: u64 = 40;
 /// Maximum number of digits of a quotient, without which chained quotients would become longer and longer.
 const DIGITS_MAX: u64 = 60;
+/// Decimal places of the value of a holding, far more than any figure shows.
+pub(super) const WORTH_PLACES: i64 = 60;
+/// Decimal places of the value of one unit. They are fewer than those of values, whose rounding is then never a gain or
+/// a loss.
+pub(super) const UNIT_PLACES: i64 = 40;
 
 /// An exact decimal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,6 +22,10 @@ pub struct Exact(BigDecimal);
 impl Exact {
     pub(super) fn one() -> Self {
         Money::ONE.into()
+    }
+
+    pub(super) fn is_zero(&self) -> bool {
+        self.0.is_zero()
     }
 
     pub(super) fn is_positive(&self) -> bool {
@@ -73,12 +82,52 @@ impl Exact {
         }))
     }
 
+    /// Returns `self * above / below`, rounded half up to `places` decimal places; `None` for a division by zero. Equal
+    /// shares have equal digits, whatever numbers they are computed from.
+    #[must_use]
+    pub(super) fn share(&self, above: &Self, below: &Self, places: i64) -> Option<Self> {
+        let (amount, amount_scale) = self.0.as_bigint_and_scale();
+        let (above, above_scale) = above.0.as_bigint_and_scale();
+        let (below, below_scale) = below.0.as_bigint_and_scale();
+        if below.is_zero() {
+            return None;
+        }
+
+        let product = &*amount * &*above;
+        let scale = amount_scale + above_scale - below_scale;
+        // Most shares end early, and short numbers keep later sums fast.
+        let quotient = &product / &*below;
+        if scale <= places && &quotient * &*below == product {
+            return Some(Self(BigDecimal::new(quotient, scale)));
+        }
+
+        let shift = BigInt::from(10).pow(u32::try_from((places - scale).abs()).ok()?);
+        let rounded = if scale <= places {
+            half_up(&(product * shift), &below)
+        } else {
+            half_up(&product, &(&*below * shift))
+        };
+        Some(Self(BigDecimal::new(rounded, places)))
+    }
+
     /// Returns the nearest float, which the standard library finds for a text; it is never `NaN`.
     pub(super) fn nearest(&self) -> f64 {
         self.0
             .to_scientific_notation()
             .parse()
             .unwrap_or(f64::INFINITY)
+    }
+}
+
+/// Returns the quotient, rounded half away from zero.
+fn half_up(above: &BigInt, below: &BigInt) -> BigInt {
+    let doubled = above.magnitude() * 2u8 + below.magnitude();
+    let quotient = BigInt::from(doubled / (below.magnitude() * 2u8));
+
+    if above.is_negative() == below.is_negative() {
+        quotient
+    } else {
+        -quotient
     }
 }
 

@@ -37,7 +37,7 @@ pub struct Fold {
     /// The time of the last posting.
     time: Option<DateTime<Utc>>,
     /// Assets that changed at this time.
-    touched: Vec<Asset>,
+    touched: BTreeSet<Asset>,
     /// The value at the start of the period; `None` before it.
     opening: Option<Exact>,
     flows: Exact,
@@ -56,7 +56,7 @@ impl Fold {
             returns: Returns::new(),
             curve: interval.map(Curve::new),
             time: None,
-            touched: Vec::new(),
+            touched: BTreeSet::new(),
             opening: None,
             flows: Exact::default(),
             overdrawn: BTreeSet::new(),
@@ -79,7 +79,9 @@ impl Fold {
             self.time = Some(posting.time);
         }
 
-        self.touched.push(posting.asset.clone());
+        if !self.touched.contains(&posting.asset) {
+            self.touched.insert(posting.asset.clone());
+        }
         for activity in self.settler.push(posting) {
             self.apply(&activity);
         }
@@ -103,12 +105,7 @@ impl Fold {
     fn apply(&mut self, activity: &Activity) {
         match activity {
             Activity::Trade(trade) => self.trade(trade),
-            Activity::Fee(fee) => {
-                if let Some(worth) = self.portfolio.worth(&fee.asset, &fee.amount) {
-                    self.trades.fee(fee, &worth);
-                }
-                self.portfolio.add(&fee.asset, &fee.amount);
-            }
+            Activity::Fee(fee) => self.fee(fee),
             Activity::Flow(change) => self.flow(change),
         }
     }
@@ -116,30 +113,31 @@ impl Fold {
     /// Applies a trade, first as a price, then as a change of holdings. A trade of assets that are not all measured is a
     /// flow, because one side has no value.
     fn trade(&mut self, trade: &SettledTrade) {
-        for entered in self
-            .portfolio
-            .record_price(&trade.base, &trade.quote, &trade.price)
-        {
+        for entered in self.portfolio.record_price(trade) {
             self.flow_worth(&entered.worth);
             self.portfolio.enter(&entered);
             self.trades.enter(&entered);
         }
 
-        let nothing = Exact::default();
-        let is_measured = |asset: &Asset| self.portfolio.worth(asset, &nothing).is_some();
-        let is_whole = is_measured(&trade.base) && is_measured(&trade.quote);
-        self.trades.trade(trade, &self.portfolio);
-
-        for leg in trade.stock.iter().chain(&trade.currency) {
-            if is_whole {
-                self.portfolio.add(&leg.asset, &leg.amount)
-            } else {
-                self.flow(leg)
+        self.trades.figures.trades += 1;
+        let legs = [&trade.stock, &trade.currency];
+        if legs.iter().all(|leg| self.portfolio.measures(&leg.asset)) {
+            self.trades.trade(trade, &self.portfolio);
+            for change in legs.into_iter().chain(&trade.fees) {
+                self.portfolio.add(&change.asset, &change.amount);
             }
+        } else {
+            legs.into_iter().for_each(|leg| self.flow(leg));
+            trade.fees.iter().for_each(|fee| self.fee(fee));
         }
-        if let Some(fee) = &trade.fee {
-            self.portfolio.add(&fee.asset, &fee.amount);
+    }
+
+    /// Applies a fee without a trade, or a gain if it is positive.
+    fn fee(&mut self, fee: &Change) {
+        if let Some(worth) = self.portfolio.worth(&fee.asset, &fee.amount) {
+            self.trades.fee(fee, &worth);
         }
+        self.portfolio.add(&fee.asset, &fee.amount);
     }
 
     /// Applies a flow; the flow of an asset that is not measured changes no value.
@@ -188,8 +186,10 @@ impl Fold {
     }
 
     fn record_overdrawn(&mut self) {
-        let touched = self.touched.drain(..);
-        let overdrawn = touched.filter(|asset| self.portfolio.is_overdrawn(asset));
+        let touched = std::mem::take(&mut self.touched);
+        let overdrawn = touched
+            .into_iter()
+            .filter(|asset| self.portfolio.is_overdrawn(asset));
 
         self.overdrawn.extend(overdrawn);
     }

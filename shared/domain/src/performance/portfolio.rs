@@ -4,6 +4,7 @@
 
 use super::exact::Exact;
 use super::prices::Prices;
+use super::settle::SettledTrade;
 use crate::ledger::Asset;
 use std::collections::BTreeMap;
 
@@ -52,6 +53,11 @@ impl Portfolio {
         self.prices.worth(asset, amount, &self.measure)
     }
 
+    /// Returns whether amounts of an asset have a value.
+    pub(super) fn measures(&self, asset: &Asset) -> bool {
+        self.prices.lead(asset, &self.measure)
+    }
+
     /// Adds a signed amount to a holding.
     pub(super) fn add(&mut self, asset: &Asset, amount: &Exact) {
         let held = self.holdings.get(asset);
@@ -62,16 +68,17 @@ impl Portfolio {
 
     /// Records the price of a trade and updates the value of measured assets. Assets with their first price are
     /// returned, and measured from [`Self::enter`] on.
-    pub(super) fn record_price(
-        &mut self,
-        base: &Asset,
-        quote: &Asset,
-        price: &Exact,
-    ) -> Vec<Entered> {
-        self.prices.record(base, quote, price);
+    pub(super) fn record_price(&mut self, trade: &SettledTrade) -> Vec<Entered> {
+        let SettledTrade {
+            stock, currency, ..
+        } = trade;
+        self.prices.record(stock, currency);
 
         let mut entered = Vec::new();
-        for asset in self.prices.affected(base, quote, &self.measure) {
+        let affected = self
+            .prices
+            .affected(&stock.asset, &currency.asset, &self.measure);
+        for asset in affected {
             let Some(Holding { amount, worth }) = self.holdings.get(&asset).cloned() else {
                 continue;
             };

@@ -2,7 +2,7 @@
 
 use super::days::Days;
 use super::drawdown::Drawdowns;
-use super::exact::Exact;
+use super::exact::{Exact, UNIT_PLACES};
 use chrono::{DateTime, Utc};
 
 /// The curve of one unit, which is worth one when the trading first has a value.
@@ -43,7 +43,7 @@ impl Returns {
             return self.unit.clone();
         }
 
-        let unit = self.unit.times(value).over(&self.base);
+        let unit = self.unit.share(value, &self.base, UNIT_PLACES);
         unit.filter(Exact::is_positive).unwrap_or_default()
     }
 

@@ -1,19 +1,26 @@
 //! Groups postings into activities: trades, fees, and flows into or out of the trading.
 //!
-//! Postings with a price are the legs of a trade; those of one trading log form one trade, together with its fee. A
-//! posting whose reason is `fee` is a fee. Two movements of one order at one time, of different assets and in opposite
-//! directions, are a trade that a bot settled leg by leg; their amounts give the price. Any other posting is a flow: it
-//! changes the capital and is no gain or loss.
+//! A trade is what one order, or one trading log without an order, exchanged at one moment ([`group`]): all its legs,
+//! netted by asset ([`net`]), so that neither their order nor their number matters. A posting with one of the reasons in
+//! [`FEES`] is a fee, part of the trade of its order or log if there is one. Any other posting is a flow: it changes the
+//! capital and is no gain or loss.
+
+mod group;
+mod net;
 
 use super::exact::Exact;
 use crate::ledger::{Asset, Direction, OrderId};
 use crate::money::Money;
 use chrono::{DateTime, Utc};
+use group::{Scope, groups};
+use net::activities;
 use uuid::Uuid;
 
-/// Maximum number of movements of one time that wait for the other leg of their trade; any more are flows.
-const UNPAIRED_MAX: usize = 1_000;
-const FEE: &str = "fee";
+/// Maximum number of postings of one moment that are grouped by order, because they are in memory until the moment ends.
+/// With any more, each trading log of the moment is on its own: fills are single trades, and movements are flows.
+const POSTINGS_OF_ORDERS_MAX: usize = 50_000;
+/// The reasons of fees, in any case. A credit with one of them is a rebate or received funding: a negative fee.
+const FEES: [&str; 5] = ["commission", "fee", "fees", "funding", "rebate"];
 /// The reasons of movements by users, which are flows even if they name an order.
 const BY_USERS: [&str; 2] = ["deposit", "withdraw"];
 
@@ -30,16 +37,36 @@ pub struct Posting {
     pub amount: Money,
     /// The reason of the posting.
     pub reason: String,
-    /// The price of one unit of the base asset, for a leg of a trade.
-    pub price: Option<Money>,
-    /// The asset of the price.
+    /// The asset in which the posting has a price, for a leg of a fill.
     pub quote: Option<Asset>,
-    /// The fee within the amount.
+    /// The fee within the amount, for a leg of a fill.
     pub fee: Option<Money>,
     /// The order of the posting, if any.
     pub order: Option<OrderId>,
-    /// The trading log, which the legs of a trade share.
+    /// The trading log, which the legs of a fill share.
     pub log: Uuid,
+}
+
+impl Posting {
+    fn is_fee(&self) -> bool {
+        let is_reason = |fee: &&str| fee.eq_ignore_ascii_case(&self.reason);
+
+        self.quote.is_none() && FEES.iter().any(is_reason)
+    }
+
+    /// Returns the order that the posting is part of.
+    fn traded_order(&self) -> Option<&OrderId> {
+        let is_by_user = BY_USERS.contains(&self.reason.as_str());
+
+        self.order.as_ref().filter(|_| !is_by_user)
+    }
+
+    /// Returns the traded asset and the asset of its price, if the posting is the stock leg of a fill.
+    fn market(&self) -> Option<(&Asset, &Asset)> {
+        let quote = self.quote.as_ref()?;
+
+        (self.asset != *quote).then_some((&self.asset, quote))
+    }
 }
 
 /// A change of a holding.
@@ -53,173 +80,94 @@ pub(super) struct Change {
 }
 
 impl Change {
-    fn of(posting: &Posting) -> Self {
-        let amount = Exact::from(posting.amount);
-
-        Self {
-            asset: posting.asset.clone(),
-            amount: match posting.direction {
-                Direction::Credit => amount,
-                Direction::Debit => amount.negated(),
-            },
-            fee: posting.fee.map(Exact::from).unwrap_or_default(),
-        }
-    }
-
-    /// Adds another change of the same asset.
-    fn plus(self, other: Self) -> Self {
-        Self {
-            amount: self.amount.plus(&other.amount),
-            fee: self.fee.plus(&other.fee),
-            ..self
-        }
+    /// Returns the signed amount without the fee.
+    pub(super) fn exchanged(&self) -> Exact {
+        self.amount.plus(&self.fee)
     }
 }
 
-/// A trade with all its legs.
+/// An exchange of one asset for another, with amounts of opposite signs that are not zero.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SettledTrade {
-    /// The traded asset.
-    pub(super) base: Asset,
-    /// The asset of the price.
-    pub(super) quote: Asset,
-    /// The price of one unit of `base`.
-    pub(super) price: Exact,
-    /// The change of `base`; `None` if it rounded to zero.
-    pub(super) stock: Option<Change>,
-    /// The change of `quote`; `None` if it rounded to zero.
-    pub(super) currency: Option<Change>,
-    /// The change by a fee with a posting of its own.
-    pub(super) fee: Option<Change>,
+    /// The change of the traded asset.
+    pub(super) stock: Change,
+    /// The change of the asset that pays for it.
+    pub(super) currency: Change,
+    /// The changes by fees with postings of their own, one for each asset; a rebate is positive.
+    pub(super) fees: Vec<Change>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Activity {
     Trade(Box<SettledTrade>),
+    /// A cost if negative, otherwise a gain without a trade.
     Fee(Change),
     Flow(Change),
 }
 
-/// Groups the postings of one time, in the order of their booking.
+/// Groups the postings of one moment, in the order of their booking.
 #[derive(Debug)]
 pub(super) struct Settler {
-    /// The asset of all figures; a trade in two movements against it is a trade of the other asset.
+    /// The asset of all figures; movements between it and another asset are a trade of the other one.
     measure: Asset,
-    /// The postings of the current trade.
-    legs: Vec<Posting>,
-    /// Movements with an order that wait for their other leg.
-    unpaired: Vec<Posting>,
+    /// Postings that later ones can belong to.
+    waiting: Vec<Posting>,
+    /// The number of postings of the moment.
+    count: usize,
+    /// Whether any of them names an order.
+    has_order: bool,
 }
 
 impl Settler {
     pub(super) fn new(measure: Asset) -> Self {
         Self {
             measure,
-            legs: Vec::new(),
-            unpaired: Vec::new(),
+            waiting: Vec::new(),
+            count: 0,
+            has_order: false,
         }
     }
 
-    /// Adds the next posting of a time and returns the activities that it completes.
+    /// Adds the next posting of a moment and returns the activities that it completes. The postings of a trading log
+    /// are adjacent.
     pub(super) fn push(&mut self, posting: Posting) -> Vec<Activity> {
-        let mut complete = Vec::new();
-        if self.legs.first().is_some_and(|leg| leg.log != posting.log) {
-            complete.extend(self.trade());
-        }
+        self.count += 1;
+        self.has_order |= posting.traded_order().is_some();
 
-        if posting.price.is_some() || !self.legs.is_empty() {
-            self.legs.push(posting);
-        } else if posting.reason == FEE {
-            complete.push(Activity::Fee(Change::of(&posting)));
-        } else if posting.order.is_none() || BY_USERS.contains(&posting.reason.as_str()) {
-            complete.push(Activity::Flow(Change::of(&posting)));
-        } else {
-            complete.extend(self.pair(posting));
-        }
+        let last = self.waiting.last();
+        let is_next_log = last.is_some_and(|last| last.log != posting.log);
+        let complete = match self.scope() {
+            Scope::Log if is_next_log => self.settle(),
+            Scope::Log | Scope::Order => Vec::new(),
+        };
+
+        self.waiting.push(posting);
         complete
     }
 
-    /// Pairs a movement with its other leg, or stores it until the other leg is pushed.
-    fn pair(&mut self, posting: Posting) -> Option<Activity> {
-        let mut unpaired = self.unpaired.iter();
-
-        if let Some(at) = unpaired.position(|other| are_legs(other, &posting)) {
-            let other = self.unpaired.remove(at);
-            return Some(self.paired_trade(&other, &posting));
-        }
-        if self.unpaired.len() < UNPAIRED_MAX {
-            self.unpaired.push(posting);
-            return None;
-        }
-        Some(Activity::Flow(Change::of(&posting)))
-    }
-
-    /// Ends the time and returns the remaining activities.
+    /// Ends the moment and returns the remaining activities.
     pub(super) fn end(&mut self) -> Vec<Activity> {
-        let mut complete = self.trade();
-        let unpaired = self.unpaired.drain(..);
-
-        complete.extend(unpaired.map(|posting| Activity::Flow(Change::of(&posting))));
+        let complete = self.settle();
+        self.count = 0;
+        self.has_order = false;
         complete
     }
 
-    /// Returns the trade of the current legs, or the fees of an incomplete one.
-    fn trade(&mut self) -> Vec<Activity> {
-        let legs = std::mem::take(&mut self.legs);
-        let terms = legs.iter().find_map(|leg| leg.price.zip(leg.quote.clone()));
-        let Some((price, quote)) = terms else {
-            return Vec::new();
-        };
-
-        let sum = |is_wanted: &dyn Fn(&Posting) -> bool| {
-            let wanted = legs.iter().filter(|leg| is_wanted(leg));
-            wanted.map(Change::of).reduce(Change::plus)
-        };
-        let stock = sum(&|leg| leg.price.is_some() && leg.asset != quote);
-        let currency = sum(&|leg| leg.price.is_some() && leg.asset == quote);
-        let fee = sum(&|leg| leg.price.is_none());
-
-        let Some(base) = stock.as_ref().map(|stock| stock.asset.clone()) else {
-            // Only the quote asset changed, in a trade of a tiny amount or of an asset for itself: a cost or a gift of
-            // the exchange.
-            let changes = currency.into_iter().chain(fee);
-            return changes.map(Activity::Fee).collect();
-        };
-
-        vec![Activity::Trade(Box::new(SettledTrade {
-            base,
-            quote,
-            price: price.into(),
-            stock,
-            currency,
-            fee,
-        }))]
-    }
-
-    /// Returns the trade of two movements: a sale of the outgoing asset, unless that is the asset of all figures.
-    fn paired_trade(&self, one: &Posting, other: &Posting) -> Activity {
-        let (incoming, outgoing) = match one.direction {
-            Direction::Credit => (one, other),
-            Direction::Debit => (other, one),
-        };
-        let (stock, currency) = if outgoing.asset == self.measure {
-            (incoming, outgoing)
+    /// Returns the scope for the whole moment: before the limit is exceeded, nothing of an order is settled.
+    const fn scope(&self) -> Scope {
+        if self.has_order && self.count <= POSTINGS_OF_ORDERS_MAX {
+            Scope::Order
         } else {
-            (outgoing, incoming)
-        };
-        let price = Exact::from(currency.amount).over(&stock.amount.into());
-
-        Activity::Trade(Box::new(SettledTrade {
-            base: stock.asset.clone(),
-            quote: currency.asset.clone(),
-            price: price.unwrap_or_default(),
-            stock: Some(Change::of(stock)),
-            currency: Some(Change::of(currency)),
-            fee: None,
-        }))
+            Scope::Log
+        }
     }
-}
 
-fn are_legs(one: &Posting, other: &Posting) -> bool {
-    one.order == other.order && one.direction != other.direction && one.asset != other.asset
+    fn settle(&mut self) -> Vec<Activity> {
+        let groups = groups(std::mem::take(&mut self.waiting), self.scope());
+        let activities = groups
+            .iter()
+            .flat_map(|group| activities(group, &self.measure));
+
+        activities.collect()
+    }
 }

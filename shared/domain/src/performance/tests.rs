@@ -1,9 +1,12 @@
 //! Tests with figures computed by hand, and properties.
 
+mod fees;
+mod legs;
 mod prices;
 mod properties;
 mod returns;
 mod trades;
+mod worth;
 
 use super::*;
 use crate::ledger::{Asset, Direction, Side};
@@ -76,7 +79,6 @@ impl History {
             direction,
             amount: money(amount),
             reason: reason.to_owned(),
-            price: None,
             quote: None,
             fee: None,
             order: None,
@@ -149,6 +151,35 @@ impl History {
             leg.log = log;
             leg.fee = Some(money(amount));
         }
+
+        // The ledger writes no posting for an amount that rounds to zero.
+        self.postings.retain(|posting| posting.amount.is_positive());
+        self
+    }
+
+    /// Lets the last trading log name an order.
+    fn of_order(mut self, order: &str) -> Self {
+        let log = self.postings.last().expect("a posting").log;
+        for posting in self.postings.iter_mut().rev() {
+            if posting.log == log {
+                posting.order = order.parse().ok();
+            }
+        }
+        self
+    }
+
+    /// Adds a signed movement with a reason.
+    fn movement(mut self, time: DateTime<Utc>, symbol: &str, signed: &str, reason: &str) -> Self {
+        self.add(time, symbol, signed, reason);
+        self
+    }
+
+    /// Adds a signed fee posting to the last trading log.
+    fn with_fee(mut self, symbol: &str, signed: &str, reason: &str) -> Self {
+        let last = self.postings.last().expect("a posting").clone();
+        let posting = self.add(last.time, symbol, signed, reason);
+        posting.log = last.log;
+        posting.order = last.order;
         self
     }
 
@@ -161,7 +192,6 @@ impl History {
     ) -> &mut Posting {
         let (_, quote) = deal.pair.split_once('/').expect("a pair");
         let leg = self.add(time, symbol, signed, "trade");
-        leg.price = Some(money(deal.price));
         leg.quote = Some(asset(quote));
         leg
     }

@@ -2,8 +2,8 @@
 //!
 //! All figures are in the measure, at the prices of the time. A purchase costs its price plus the fee; a sale removes
 //! the average cost of the sold amount, and its gain is the proceeds less that cost and the fee. A fee in the traded
-//! asset reduces its amount; a fee in a third asset counts with its value. An amount from a flow, or valued later,
-//! costs its value when it is first measured.
+//! asset reduces its amount; a fee in another asset counts with its value. A rebate is a negative fee. An amount from a
+//! flow, or valued later, costs its value when it is first measured.
 
 use super::exact::Exact;
 use super::portfolio::{Entered, Portfolio};
@@ -94,54 +94,49 @@ impl Trades {
         }
     }
 
-    /// Records a fee without a trade, with its signed value.
+    /// Records a fee without a trade, with its signed value, which is negative for a cost.
     pub(super) fn fee(&mut self, fee: &Change, worth: &Exact) {
         self.figures.fees = self.figures.fees.minus(worth);
         self.change(&fee.asset, &fee.amount, worth);
     }
 
-    /// Records a trade at the prices after it; a trade of assets that are not all measured is only counted.
+    /// Records a trade of measured assets at the prices after it.
     pub(super) fn trade(&mut self, trade: &SettledTrade, held: &Portfolio) {
-        self.figures.trades += 1;
-        let currency = trade.currency.as_ref();
-        let (moved, included_fee) = currency
-            .map(|change| (change.amount.clone(), change.fee.clone()))
-            .unwrap_or_default();
-        let worth = |amount: &Exact| held.worth(&trade.quote, amount);
-        let (Some(stock), Some(paid), Some(included_fee)) =
-            (&trade.stock, worth(&moved), worth(&included_fee))
-        else {
-            return;
-        };
-        if held.worth(&trade.base, &stock.amount).is_none() {
-            return;
+        let worth = |asset: &Asset, amount: &Exact| held.worth(asset, amount).unwrap_or_default();
+        let SettledTrade {
+            stock,
+            currency,
+            fees,
+        } = trade;
+        let paid = worth(&currency.asset, &currency.amount);
+        let traded = worth(&currency.asset, &currency.exchanged()).abs();
+        self.figures.turnover = self.figures.turnover.plus(&traded);
+        for leg in [stock, currency] {
+            let included_fee = worth(&leg.asset, &leg.fee);
+            self.figures.fees = self.figures.fees.plus(&included_fee);
         }
 
-        let separate_fee = trade.fee.as_ref();
-        let fee_worth = separate_fee.and_then(|fee| held.worth(&fee.asset, &fee.fee));
-        let fee_worth = fee_worth.unwrap_or_default();
-        self.figures.fees = self.figures.fees.plus(&included_fee.plus(&fee_worth));
-        // The cost of a purchase includes the fee; the proceeds of a sale are already less it.
-        let traded = paid.plus(&included_fee).abs();
-        self.figures.turnover = self.figures.turnover.plus(&traded);
-
-        self.change(&trade.quote, &moved, &paid);
+        self.change(&currency.asset, &currency.amount, &paid);
         let mut amount = stock.amount.clone();
         let mut due = paid.negated();
-        match separate_fee {
-            Some(fee) if fee.asset == trade.base => amount = amount.minus(&fee.fee),
-            Some(fee) => {
-                self.change(&fee.asset, &fee.amount, &Exact::default());
-                due = due.plus(&fee_worth);
+        for fee in fees {
+            let Some(worth) = held.worth(&fee.asset, &fee.amount) else {
+                continue;
+            };
+            self.figures.fees = self.figures.fees.minus(&worth);
+            if fee.asset == stock.asset {
+                amount = amount.plus(&fee.amount);
+            } else {
+                self.change(&fee.asset, &fee.amount, &worth);
+                due = due.minus(&worth);
             }
-            None => {}
         }
 
         if stock.amount.is_negative() {
-            let cost = self.position(&trade.base).remove(&amount.negated());
+            let cost = self.position(&stock.asset).remove(&amount.negated());
             self.figures.close(&due.plus(&cost).negated());
         } else {
-            self.position(&trade.base).add(&amount, &due);
+            self.position(&stock.asset).add(&amount, &due);
         }
     }
 

@@ -7,10 +7,10 @@ use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use serde_json::Value as Json;
 use std::ops::RangeInclusive;
 
-/// The years a time may lie in, because a caller's clock may be wrong.
-const YEARS: RangeInclusive<i32> = 0..=9_999;
+/// The years a time may lie in, in UTC, because a caller's clock may be wrong. RFC 3339 cannot express later ones.
+const YEARS: RangeInclusive<i32> = 1..=9_999;
 
-/// A time in the years 0 to 9999, to the microsecond. A leap second becomes the next second.
+/// A time in the years 1 to 9999 of UTC, to the microsecond. A leap second becomes the next second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(transparent)]
 pub struct Moment(DateTime<Utc>);
@@ -36,11 +36,29 @@ impl Moment {
         self.0
     }
 
-    /// Parses an RFC 3339 time to its last digit, in any year.
-    pub(crate) fn exact(value: &Json) -> Option<DateTime<Utc>> {
-        let time = DateTime::parse_from_rfc3339(value.as_str()?).ok()?;
+    /// Parses an RFC 3339 time to its last digit, with the limits of a [`Moment`].
+    pub(crate) fn exact(value: &Json) -> Result<DateTime<Utc>, Invalid> {
+        let text = value.as_str().unwrap_or_default();
+        let time = DateTime::parse_from_rfc3339(text).map_err(|_| {
+            Invalid::given(
+                "must be an RFC 3339 time such as 2026-01-31T12:00:00Z",
+                value,
+            )
+        })?;
 
-        Some(time.to_utc())
+        let time = time.to_utc();
+        Self::new(time).ok_or_else(|| Self::out_of_range(value))?;
+        Ok(time)
+    }
+
+    fn out_of_range(value: &Json) -> Invalid {
+        let first = YEARS.start();
+        let last = YEARS.end();
+
+        Invalid::given(
+            format!("must lie in the years {first} to {last} of UTC"),
+            value,
+        )
     }
 }
 
@@ -59,12 +77,9 @@ impl Value for Moment {
     }
 
     fn from_json(value: Json) -> Result<Self, Invalid> {
-        Self::exact(&value).and_then(Self::new).ok_or_else(|| {
-            Invalid::given(
-                "must be an RFC 3339 time such as 2026-01-31T12:00:00Z",
-                &value,
-            )
-        })
+        let time = Self::exact(&value)?;
+
+        Self::new(time).ok_or_else(|| Self::out_of_range(&value))
     }
 
     fn to_json(&self) -> Json {
@@ -100,15 +115,27 @@ mod tests {
 
     #[test]
     fn accepts_the_first_and_the_last_year() {
-        assert!(parsed("0000-01-01T00:00:00Z").is_some());
+        assert!(parsed("0001-01-01T00:00:00Z").is_some());
+        assert!(parsed("0000-12-31T12:00:00-12:00").is_some());
         assert!(parsed("9999-12-31T23:59:59.999999999Z").is_some());
     }
 
     #[test]
     fn rejects_a_year_out_of_range() {
-        assert_eq!(parsed("0000-01-01T00:00:00+00:01"), None);
-        assert_eq!(parsed("9999-12-31T23:59:59-00:01"), None);
-        assert_eq!(parsed("9999-12-31T23:59:60Z"), None);
+        for text in [
+            "0000-12-31T23:59:59.999999999Z",
+            "0000-01-01T00:00:00+12:00",
+            "0001-01-01T00:00:00+00:01",
+            "9999-12-31T23:59:59-12:00",
+            "9999-12-31T23:59:60Z",
+        ] {
+            let invalid = Moment::from_json(text.into()).expect_err(text);
+
+            assert_eq!(
+                invalid.to_string(),
+                format!("must lie in the years 1 to 9999 of UTC (given: \"{text}\")")
+            );
+        }
     }
 
     #[test]

@@ -3,10 +3,12 @@
 use super::invalid::Invalid;
 use super::newtype::{deserialize_by_value, serde_as_string, string_value};
 use super::schema::{Schema, SchemaKind, Value};
-use crate::money::{Money, Number, NumberError};
-use rust_decimal::Decimal;
+use crate::money::{Money, NUMBER_DIGITS_MAX, Number, NumberError, Price};
 use serde_json::Value as Json;
 use std::fmt;
+
+/// Length of signs, decimal point and a two-digit exponent around the digits of a number.
+const SIGNS_LENGTH_MAX: usize = "-.e-64".len();
 
 /// An amount in a request or event, as a JSON number or in a string; the ledger checks that it fits the books.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,7 +44,7 @@ impl Value for Amount {
     fn schema() -> Schema {
         Schema {
             pattern: Some(r"^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$"),
-            max_length: Some(48),
+            max_length: Some(NUMBER_DIGITS_MAX + SIGNS_LENGTH_MAX),
             example: Some(|| "0.001".into()),
             ..Schema::new("amount", SchemaKind::StringOrNumber)
         }
@@ -99,15 +101,33 @@ string_value!(
     Money,
     Schema {
         format: Some("decimal"),
-        pattern: Some(r"^-?\d{1,16}(\.\d{1,12})?$"),
+        pattern: Some(r"^-?\d{1,20}(\.\d{1,18})?$"),
         example: Some(|| "0.001".into()),
         ..Schema::new("string_money", SchemaKind::String)
     }
 );
 
-/// A duration in seconds: an exact JSON number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Seconds(pub Decimal);
+impl TryFrom<String> for Price {
+    type Error = Invalid;
+
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        Amount::parse(&text.into()).map(|amount| amount.0.into())
+    }
+}
+
+string_value!(
+    Price,
+    Schema {
+        format: Some("decimal"),
+        pattern: Some(r"^-?\d+(\.\d+)?$"),
+        example: Some(|| "43000.25".into()),
+        ..Schema::new("string_price", SchemaKind::String)
+    }
+);
+
+/// A duration in seconds, measured and so never exact: a JSON number.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Seconds(pub f64);
 
 impl Value for Seconds {
     fn schema() -> Schema {
@@ -129,9 +149,7 @@ impl Value for Seconds {
     }
 
     fn to_json(&self) -> Json {
-        let number = self.0.normalize().to_string().parse();
-
-        number.map_or(Json::Null, Json::Number)
+        serde_json::Number::from_f64(self.0).map_or(Json::Null, Json::Number)
     }
 }
 
@@ -179,16 +197,16 @@ mod tests {
     }
 
     #[test]
-    fn rejects_an_amount_of_41_digits_with_the_limit() {
-        let accepted = Amount::from_json("9".repeat(40).into());
-        let refused = Amount::from_json("9".repeat(41).into()).expect_err("too many digits");
+    fn rejects_an_amount_of_1001_digits_with_the_limit() {
+        let accepted = Amount::from_json("9".repeat(1_000).into());
+        let refused = Amount::from_json("9".repeat(1_001).into()).expect_err("too many digits");
 
         assert!(accepted.is_ok());
         assert_eq!(
             refused.to_string(),
             format!(
-                "must be a number within limits: more than 40 digits (given: \"{}\")",
-                "9".repeat(41)
+                "must be a number within limits: more than 1000 digits (given: \"{})",
+                "9".repeat(59)
             )
         );
     }
@@ -202,7 +220,10 @@ mod tests {
 
     #[test]
     fn the_largest_and_the_smallest_money_keep_every_digit() {
-        for text in ["9999999999999999.999999999999", "-0.000000000001"] {
+        for text in [
+            "99999999999999999999.999999999999999999",
+            "-0.000000000000000001",
+        ] {
             let money = Money::from_json(text.into()).expect("in range");
 
             assert_eq!(money.to_json(), Json::from(text));
@@ -211,14 +232,14 @@ mod tests {
 
     #[test]
     fn rejects_money_that_the_books_cannot_hold() {
-        for text in ["10000000000000000", "0.0000000000001"] {
+        for text in ["100000000000000000000", "0.0000000000000000001"] {
             assert!(Money::from_json(text.into()).is_err(), "{text}");
         }
     }
 
     #[test]
     fn seconds_keep_their_fraction_without_trailing_zeros() {
-        let seconds = Seconds("1.250".parse().expect("a decimal"));
+        let seconds = Seconds(1.250);
 
         assert_eq!(serde_json::to_string(&seconds).expect("JSON"), "1.25");
     }

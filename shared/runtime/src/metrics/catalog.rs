@@ -108,6 +108,8 @@ pub const METRICS: &[Metric] = metrics! {
     "ingest_redeliveries_total" Counter, ["stream"], Ingest, "Messages read again because an earlier read was not committed";
     "ingest_dead_letters_total" Counter, ["stream", "class", "code"], Ingest, "Events stored as dead letters, by class and reason";
     "ingest_dead_letters_open" Gauge, ["stream", "class"], Ingest, "Open dead letters of the lanes of this process";
+    "ingest_dead_letters_recent" Gauge, ["stream", "class"], Ingest, "Those of the open dead letters that were created within the last hour";
+    "ingest_dead_letters_waiting_seconds" Gauge, ["stream"], Ingest, "Age of the oldest open dead letter of class `unresolved` of a user who is not disabled, of the lanes of this process; 0 without one";
     "ingest_retries_total" Counter, ["stream", "outcome"], Ingest, "Automatic retries of dead letters by outcome: `applied`, `given_up`, `waiting`";
     "ingest_replayed_events_total" Counter, ["outcome"], Ingest, "Events of replayed time ranges, by outcome";
     "ingest_lanes" Gauge, ["stream", "status"], Ingest, "Lanes of this process by status: `starting`, `running`, `waiting`, `halted`";
@@ -119,7 +121,7 @@ pub const METRICS: &[Metric] = metrics! {
     "ingest_gap_messages_total" Counter, ["stream", "lane"], Ingest, "Sequences missing after a lane's cursor; the lanes of a stream share them";
     "ingest_reader_doubts_total" Counter, ["kind"], Ingest, "Consumers replaced because a delivery may be missing: `connection`, `swallowed` (idle check), `hole`, `ended`, `unreadable`; the lane continues from its cursor";
     "ingest_idle_moves_total" Counter, ["stream"], Ingest, "How often the cursor of an idle lane moved past messages of other lanes";
-    "ingest_drift_total" Counter, ["stream"], Ingest, "Applied events whose bot expected another balance than the books have (`info.drift`)";
+    "ingest_drift_total" Counter, ["stream", "kind"], Ingest, "Applied events that differ from the books (`info.drift`), by kind of drift";
     "ingest_mixed_subjects_total" Counter, ["stream"], Ingest, "Users who publish on subjects both with and without a user id; order between the two is not guaranteed";
     "ingest_heartbeats_ignored_total" Counter, [], Ingest, "Ignored heartbeats of users with more than 1,000 components";
     "tiris_users" Gauge, ["status"], Ingest, "Users in the database; every worker reports all, so take the maximum";

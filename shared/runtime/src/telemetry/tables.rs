@@ -14,6 +14,7 @@ pub const TABLES: &[&str] = &[
     "ingest_workers",
     "oauth_identities",
     "oauth_states",
+    "orders",
     "processed_events",
     "replay_jobs",
     "seaql_migrations",

@@ -11,13 +11,16 @@ use uuid::Uuid;
 /// A selection of dead letters; a field that is `None` selects all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Filter {
+    /// The only user whose dead letters may be selected, beside the other conditions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Uuid>,
     /// Whether a decision is pending.
     pub status: Option<DeadLetterStatus>,
     /// The class, which says whether they are retried.
     pub class: Option<DeadLetterClass>,
     /// Stable code of the cause.
     pub code: Option<String>,
-    /// User of the event.
+    /// User whose bot published the event.
     pub user_id: Option<Uuid>,
     /// Trading of the event.
     pub trading_id: Option<Uuid>,
@@ -38,6 +41,7 @@ impl Filter {
         and(query, "class =", self.class.map(State::as_str));
         and(query, "code =", self.code.clone());
         and(query, "stream =", self.stream.clone());
+        and(query, "user_id =", self.owner);
         and(query, "user_id =", self.user_id);
         and(query, "trading_id =", self.trading_id);
         and(query, "lane =", self.lane);

@@ -36,6 +36,8 @@ pub struct NewLetter {
     pub user_id: Option<Uuid>,
     /// Trading of the event, if known.
     pub trading_id: Option<Uuid>,
+    /// Sub-accounts that the event names, if it is one: later events that name one of them wait while it is retried.
+    pub accounts: Option<Vec<Uuid>>,
     /// The class, which says whether the dead letter is retried.
     pub class: DeadLetterClass,
     /// Stable code of the cause.
@@ -54,13 +56,15 @@ pub async fn insert(connection: &mut PgConnection, letters: &[NewLetter]) -> Res
 
     sqlx::query(
         "INSERT INTO dead_letters (id, stream, lane, stream_created_at, stream_seq, subject, payload, headers, \
-         broker_time, event_id, user_id, trading_id, class, code, reason, next_attempt_at) \
-         SELECT new.*, CASE WHEN class = 'unresolved' AND code NOT IN ('USER_DISABLED', 'BEHIND_UNRESOLVED') \
-                        THEN clock_timestamp() + $16 END \
+         broker_time, event_id, user_id, trading_id, class, code, reason, accounts, next_attempt_at) \
+         SELECT id, stream, lane, stream_created_at, stream_seq, subject, payload, headers, broker_time, event_id, \
+             user_id, trading_id, class, code, reason, accounts::uuid[], \
+             CASE WHEN class = 'unresolved' AND code NOT IN ('USER_DISABLED', 'BEHIND_UNRESOLVED') \
+                  THEN clock_timestamp() + $17 END \
          FROM UNNEST($1::uuid[], $2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::text[], $7::bytea[], \
-         $8::jsonb[], $9::timestamptz[], $10::text[], $11::uuid[], $12::uuid[], $13::text[], $14::text[], $15::text[]) \
-         AS new (id, stream, lane, stream_created_at, stream_seq, subject, payload, headers, broker_time, event_id, \
-         user_id, trading_id, class, code, reason) \
+         $8::jsonb[], $9::timestamptz[], $10::text[], $11::uuid[], $12::uuid[], $13::text[], $14::text[], $15::text[], \
+         $16::text[]) AS new (id, stream, lane, stream_created_at, stream_seq, subject, payload, headers, broker_time, \
+         event_id, user_id, trading_id, class, code, reason, accounts) \
          ON CONFLICT ON CONSTRAINT dead_letters_once DO NOTHING",
     )
     .bind(values(letters, |_| new_id()))
@@ -78,9 +82,16 @@ pub async fn insert(connection: &mut PgConnection, letters: &[NewLetter]) -> Res
     .bind(values(letters, |letter| letter.class.as_str()))
     .bind(values(letters, |letter| letter.code))
     .bind(values(letters, |letter| letter.reason.as_str()))
+    .bind(values(letters, |letter| letter.accounts.as_deref().map(array)))
     .bind(RETRY_WAITS[0])
     .execute(connection)
     .await?;
 
     Ok(())
+}
+
+/// Returns the text of an array of PostgreSQL, because an array of arrays must be rectangular.
+fn array(ids: &[Uuid]) -> String {
+    let ids = values(ids, ToString::to_string);
+    format!("{{{}}}", ids.join(","))
 }

@@ -1,16 +1,71 @@
-//! The queue of dead letters that a lane retries. A key is a user and a trading; its first blocking dead letter is its
-//! head, and the others wait behind it.
+//! The queue of dead letters that a lane retries. A dead letter that blocks holds up the later ones of its user that name one
+//! of its accounts; the first of them is retried, and the others wait behind it.
+//!
+//! A dead letter of an earlier version stores no accounts: it holds up, and waits behind, all of its user and trading.
 
+use super::order::{Candidate, retriable};
 use crate::by_id;
+use crate::column::values;
 use crate::error::Result;
 use crate::lanes::columns::{convert, sequences};
 use crate::ledger::Key;
 use sqlx::{PgConnection, PgPool};
 use std::collections::{BTreeMap, BTreeSet};
 use tiris_domain::event::Subject;
-use tiris_domain::ids::{TradingId, UserId};
+use tiris_domain::ids::{AccountId, TradingId, UserId};
 use tiris_domain::lane::{EventStream, LaneKey, lane_of};
 use uuid::Uuid;
+
+/// Blocking dead letters of one user that are looked at for those that are due. More may wait: the first of them are applied
+/// or out of attempts within a minute.
+const INSPECTED_PER_USER: i64 = 500;
+/// Users with retries that are looked at together; the others follow.
+const USERS_MAX: i64 = 1_000;
+
+/// Keys as columns of SQL: a user, and an account or a trading.
+struct KeyColumns {
+    users: Vec<Uuid>,
+    accounts: Vec<Option<Uuid>>,
+    tradings: Vec<Option<Uuid>>,
+}
+
+impl KeyColumns {
+    fn of(keys: &BTreeSet<Key>) -> Self {
+        let keys = Vec::from_iter(keys);
+        Self {
+            users: values(&keys, |key| match key {
+                Key::Account(user, _) | Key::Trading(user, _) => user.0,
+            }),
+            accounts: values(&keys, |key| match key {
+                Key::Account(_, account) => Some(account.0),
+                Key::Trading(..) => None,
+            }),
+            tradings: values(&keys, |key| match key {
+                Key::Account(..) => None,
+                Key::Trading(_, trading) => Some(trading.0),
+            }),
+        }
+    }
+}
+
+/// A key in a result.
+#[derive(sqlx::FromRow)]
+struct KeyRow {
+    user_id: Uuid,
+    account: Option<Uuid>,
+    trading_id: Option<Uuid>,
+}
+
+impl KeyRow {
+    fn key(&self) -> Option<Key> {
+        let user = UserId(self.user_id);
+        match (self.account, self.trading_id) {
+            (Some(account), _) => Some(Key::Account(user, AccountId(account))),
+            (None, Some(trading)) => Some(Key::Trading(user, TradingId(trading))),
+            (None, None) => None,
+        }
+    }
+}
 
 /// Returns those of `keys` that have a blocking dead letter in the lane: their new events wait behind it.
 pub async fn waiting_keys(
@@ -18,32 +73,31 @@ pub async fn waiting_keys(
     key: LaneKey,
     keys: BTreeSet<Key>,
 ) -> Result<BTreeSet<Key>> {
-    let (users, tradings) = columns(&keys);
-    if users.is_empty() {
-        return Ok(BTreeSet::new());
+    if keys.is_empty() {
+        return Ok(keys);
     }
-    let rows: Vec<(Uuid, Uuid)> = sqlx::query_as(
-        "SELECT k.user_id, k.trading_id FROM UNNEST($3::uuid[], $4::uuid[]) AS k (user_id, trading_id) \
+    let columns = KeyColumns::of(&keys);
+    // Two selects, and no `=` for the user of an account: otherwise the plan may read all dead letters of the user.
+    let rows: Vec<KeyRow> = sqlx::query_as(
+        "SELECT k.user_id, k.account, k.trading_id \
+         FROM UNNEST($3::uuid[], $4::uuid[], $5::uuid[]) AS k (user_id, account, trading_id) \
          WHERE EXISTS (SELECT FROM dead_letters d WHERE d.stream = $1 AND d.lane = $2 AND d.blocks \
-                       AND d.user_id = k.user_id AND d.trading_id = k.trading_id)",
+                       AND d.user_id IS NOT DISTINCT FROM k.user_id AND d.accounts @> ARRAY[k.account]) \
+         UNION ALL \
+         SELECT k.user_id, k.account, k.trading_id \
+         FROM UNNEST($3::uuid[], $4::uuid[], $5::uuid[]) AS k (user_id, account, trading_id) \
+         WHERE EXISTS (SELECT FROM dead_letters d WHERE d.stream = $1 AND d.lane = $2 AND d.blocks \
+                       AND d.user_id = k.user_id AND d.trading_id = k.trading_id AND d.accounts IS NULL)",
     )
     .bind(key.stream.name())
     .bind(i32::from(key.lane))
-    .bind(users)
-    .bind(tradings)
+    .bind(columns.users)
+    .bind(columns.accounts)
+    .bind(columns.tradings)
     .fetch_all(connection)
     .await?;
 
-    let rows = rows.into_iter();
-    Ok(rows
-        .map(|(user, trading)| (UserId(user), TradingId(trading)))
-        .collect())
-}
-
-fn columns(keys: &BTreeSet<Key>) -> (Vec<Uuid>, Vec<Uuid>) {
-    keys.iter()
-        .map(|(user, trading)| (user.0, trading.0))
-        .unzip()
+    Ok(rows.iter().filter_map(KeyRow::key).collect())
 }
 
 /// Returns the stream sequence of the oldest blocking dead letter of each of `keys` that has one, for messages of the stream
@@ -54,53 +108,66 @@ pub async fn oldest_blocking(
     stream_created_at: i64,
     keys: BTreeSet<Key>,
 ) -> Result<BTreeMap<Key, u64>> {
-    let (users, tradings) = columns(&keys);
-    if users.is_empty() {
+    #[derive(sqlx::FromRow)]
+    struct Oldest {
+        #[sqlx(flatten)]
+        key: KeyRow,
+        seq: i64,
+    }
+
+    if keys.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let rows: Vec<(Uuid, Uuid, i64)> = sqlx::query_as(
-        "SELECT k.user_id, k.trading_id, min(CASE WHEN d.stream_created_at = $5 THEN d.stream_seq ELSE 0 END) \
-         FROM UNNEST($3::uuid[], $4::uuid[]) AS k (user_id, trading_id) \
+    let columns = KeyColumns::of(&keys);
+    let rows: Vec<Oldest> = sqlx::query_as(
+        "SELECT k.user_id, k.account, k.trading_id, \
+             min(CASE WHEN d.stream_created_at = $6 THEN d.stream_seq ELSE 0 END) AS seq \
+         FROM UNNEST($3::uuid[], $4::uuid[], $5::uuid[]) AS k (user_id, account, trading_id) \
          JOIN dead_letters d ON d.stream = $1 AND d.lane = $2 AND d.blocks AND d.user_id = k.user_id \
-             AND d.trading_id = k.trading_id AND d.stream_created_at <= $5 GROUP BY k.user_id, k.trading_id",
+             AND d.stream_created_at <= $6 AND (d.accounts @> ARRAY[k.account] \
+                 OR (d.accounts IS NULL AND d.trading_id = k.trading_id)) \
+         GROUP BY k.user_id, k.account, k.trading_id",
     )
     .bind(key.stream.name())
     .bind(i32::from(key.lane))
-    .bind(users)
-    .bind(tradings)
+    .bind(columns.users)
+    .bind(columns.accounts)
+    .bind(columns.tradings)
     .bind(stream_created_at)
     .fetch_all(connection)
     .await?;
 
-    rows.into_iter()
-        .map(|(user, trading, seq)| Ok(((UserId(user), TradingId(trading)), convert(seq)?)))
-        .collect()
+    let oldest = rows
+        .iter()
+        .filter_map(|row| Some((row.key.key()?, row.seq)));
+    oldest.map(|(key, seq)| Ok((key, convert(seq)?))).collect()
 }
 
 /// A dead letter and the sequence of its message.
-#[derive(Clone, Copy, Debug, sqlx::FromRow)]
+#[derive(Clone, Copy, Debug)]
 pub struct QueuedLetter {
     /// Id of the dead letter.
     pub id: Uuid,
     /// Sequence of its message in the stream.
-    #[sqlx(try_from = "i64")]
     pub stream_seq: u64,
 }
 
-/// Returns the blocking dead letters of the messages `seqs` before which no other one of their key blocks, in stream order.
+/// Returns the blocking dead letters of the messages `seqs` before which no other one blocks, in stream order.
 pub async fn first_of(
     connection: &mut PgConnection,
     key: LaneKey,
     stream_created_at: i64,
     seqs: impl IntoIterator<Item = u64>,
 ) -> Result<Vec<QueuedLetter>> {
-    Ok(sqlx::query_as(
-        "SELECT d.id, d.stream_seq FROM dead_letters d WHERE d.stream = $1 AND d.lane = $2 AND d.blocks \
-         AND d.stream_created_at = $3 AND d.stream_seq = ANY($4) \
-         AND NOT EXISTS (SELECT FROM dead_letters e WHERE e.stream = d.stream AND e.lane = d.lane AND e.blocks \
-             AND e.user_id = d.user_id AND e.trading_id = d.trading_id \
+    let letters: Vec<Candidate> = sqlx::query_as(
+        "SELECT d.id, d.stream_seq, d.user_id, d.trading_id, d.accounts, NOT EXISTS (SELECT FROM dead_letters e \
+             WHERE e.stream = d.stream AND e.lane = d.lane AND e.blocks AND e.user_id = d.user_id \
              AND (e.stream_created_at, e.stream_seq) < (d.stream_created_at, d.stream_seq) \
-             AND NOT (e.stream_created_at = $3 AND e.stream_seq = ANY($4))) \
+             AND (e.accounts && d.accounts \
+                 OR (e.trading_id = d.trading_id AND (e.accounts IS NULL OR d.accounts IS NULL))) \
+             AND NOT (e.stream_created_at = $3 AND e.stream_seq = ANY($4))) AS is_ready \
+         FROM dead_letters d WHERE d.stream = $1 AND d.lane = $2 AND d.blocks \
+         AND d.stream_created_at = $3 AND d.stream_seq = ANY($4) AND d.user_id IS NOT NULL AND d.trading_id IS NOT NULL \
          ORDER BY d.stream_seq, d.id",
     )
     .bind(key.stream.name())
@@ -108,56 +175,63 @@ pub async fn first_of(
     .bind(stream_created_at)
     .bind(sequences(seqs)?)
     .fetch_all(connection)
-    .await?)
+    .await?;
+
+    let first = retriable(letters, usize::MAX).into_iter().map(|letter| {
+        Ok(QueuedLetter {
+            id: letter.id,
+            stream_seq: convert(letter.stream_seq)?,
+        })
+    });
+    first.collect()
 }
 
-/// Returns the due dead letters, at most `limit`, in stream order. All dead letters of a key are due when the retry time of
-/// its head has passed, its head waits for a user who is no longer disabled, or its head waited behind a dead letter that no
-/// longer blocks.
-pub async fn due(connection: &mut PgConnection, key: LaneKey, limit: i64) -> Result<Vec<Uuid>> {
-    // `behind` jumps from key to key by index, so that a key with many dead letters costs no more than one with few.
-    Ok(sqlx::query_scalar(
+/// Returns the due dead letters, at most `limit`, in stream order: those whose retry time has passed, whose user is no longer
+/// disabled, or which waited behind one that no longer blocks, and those that wait behind these. Nothing of a disabled
+/// user is due.
+pub async fn due(connection: &mut PgConnection, key: LaneKey, limit: usize) -> Result<Vec<Uuid>> {
+    // `behind` jumps from user to user by index, so that a user with many dead letters costs no more than one with few.
+    let letters: Vec<Candidate> = sqlx::query_as(
         "WITH RECURSIVE behind AS ( \
-             (SELECT user_id, trading_id FROM dead_letters \
-              WHERE stream = $1 AND lane = $2 AND blocks AND code = 'BEHIND_UNRESOLVED' \
-              ORDER BY user_id, trading_id LIMIT 1) \
+             (SELECT user_id FROM dead_letters \
+              WHERE stream = $1 AND lane = $2 AND blocks AND code = 'BEHIND_UNRESOLVED' ORDER BY user_id LIMIT 1) \
              UNION ALL \
-             SELECT n.user_id, n.trading_id FROM behind b CROSS JOIN LATERAL ( \
-                 SELECT d.user_id, d.trading_id FROM dead_letters d \
+             SELECT n.user_id FROM behind b CROSS JOIN LATERAL ( \
+                 SELECT d.user_id FROM dead_letters d \
                  WHERE d.stream = $1 AND d.lane = $2 AND d.blocks AND d.code = 'BEHIND_UNRESOLVED' \
-                   AND (d.user_id, d.trading_id) > (b.user_id, b.trading_id) \
-                 ORDER BY d.user_id, d.trading_id LIMIT 1) n), \
-         keys AS ( \
-             (SELECT user_id, trading_id FROM dead_letters \
-              WHERE stream = $1 AND lane = $2 AND status = 'open' AND blocks \
+                   AND d.user_id > b.user_id ORDER BY d.user_id LIMIT 1) n), \
+         waiting AS ( \
+             (SELECT user_id FROM dead_letters WHERE stream = $1 AND lane = $2 AND status = 'open' AND blocks \
                 AND next_attempt_at <= statement_timestamp() ORDER BY next_attempt_at LIMIT $3) \
              UNION \
-             SELECT d.user_id, d.trading_id FROM dead_letters d JOIN users u ON u.id = d.user_id \
+             SELECT d.user_id FROM dead_letters d JOIN users u ON u.id = d.user_id \
              WHERE d.stream = $1 AND d.lane = $2 AND d.blocks AND d.code = 'USER_DISABLED' AND u.status <> 'disabled' \
              UNION \
-             SELECT b.user_id, b.trading_id FROM behind b CROSS JOIN LATERAL ( \
-                 SELECT h.code FROM dead_letters h WHERE h.stream = $1 AND h.lane = $2 AND h.blocks \
-                   AND h.user_id = b.user_id AND h.trading_id = b.trading_id \
-                 ORDER BY h.stream_created_at, h.stream_seq LIMIT 1) head \
-             WHERE head.code = 'BEHIND_UNRESOLVED') \
-         SELECT l.id FROM keys k CROSS JOIN LATERAL ( \
-             SELECT d.id, d.stream_created_at, d.stream_seq FROM dead_letters d \
-             WHERE d.stream = $1 AND d.lane = $2 AND d.blocks \
-               AND d.user_id = k.user_id AND d.trading_id = k.trading_id \
-             ORDER BY d.stream_created_at, d.stream_seq LIMIT $3) l \
-         ORDER BY l.stream_created_at, l.stream_seq, l.id LIMIT $3",
+             SELECT user_id FROM behind) \
+         SELECT l.* FROM waiting w CROSS JOIN LATERAL ( \
+             SELECT d.id, d.stream_created_at, d.stream_seq, d.user_id, d.trading_id, d.accounts, \
+                 coalesce(d.next_attempt_at <= statement_timestamp(), true) AS is_ready FROM dead_letters d \
+             WHERE d.stream = $1 AND d.lane = $2 AND d.blocks AND d.user_id = w.user_id AND d.trading_id IS NOT NULL \
+             ORDER BY d.stream_created_at, d.stream_seq, d.id LIMIT $4) l \
+         WHERE NOT EXISTS (SELECT FROM users u WHERE u.id = w.user_id AND u.status = 'disabled') \
+         ORDER BY l.stream_created_at, l.stream_seq, l.id",
     )
     .bind(key.stream.name())
     .bind(i32::from(key.lane))
-    .bind(limit)
+    .bind(USERS_MAX)
+    .bind(INSPECTED_PER_USER)
     .fetch_all(connection)
-    .await?)
+    .await?;
+
+    let due = retriable(letters, limit);
+    Ok(values(&due, |letter| letter.id))
 }
 
-/// Returns whether an earlier dead letter of the same key blocks the dead letter `id`.
+/// Returns whether an earlier dead letter blocks the dead letter `id`.
 pub(super) async fn is_behind(connection: &mut PgConnection, id: Uuid) -> Result<bool> {
     const SQL: &str = "SELECT EXISTS (SELECT FROM dead_letters d JOIN dead_letters e ON e.stream = d.stream AND e.lane = d.lane \
-                        AND e.user_id = d.user_id AND e.trading_id = d.trading_id AND e.blocks \
+                        AND e.user_id = d.user_id AND e.blocks AND (e.accounts && d.accounts \
+                            OR (e.trading_id = d.trading_id AND (e.accounts IS NULL OR d.accounts IS NULL))) \
                         AND (e.stream_created_at, e.stream_seq) < (d.stream_created_at, d.stream_seq) \
                         WHERE d.id = $1)";
     by_id::scalar(connection, id, SQL).await

@@ -8,7 +8,8 @@ use crate::ledger::{Origin, Work};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::{PgConnection, QueryBuilder};
-use tiris_domain::event::BareSubjects;
+use std::time::Duration;
+use tiris_domain::event::{BareSubjects, Subject};
 use tiris_domain::lane::{EventStream, LaneKey};
 use tiris_domain::states::{DeadLetterClass, DeadLetterStatus};
 use uuid::Uuid;
@@ -53,7 +54,7 @@ pub struct Letter {
     /// Whether a decision is pending.
     #[sqlx(try_from = "String")]
     pub status: DeadLetterStatus,
-    /// Whether later events of its trading wait behind it.
+    /// Whether later events of its accounts wait behind it.
     pub blocks: bool,
     /// Time of publication to the dead letter stream.
     pub published_at: Option<DateTime<Utc>>,
@@ -64,6 +65,19 @@ pub struct Letter {
 }
 
 impl Letter {
+    /// Returns the user that the subject names: the publisher.
+    #[must_use]
+    pub fn publisher(&self) -> Option<Uuid> {
+        let user = Subject::parse(&self.subject)?.user?;
+        Uuid::try_parse(&user).ok()
+    }
+
+    /// Returns the user that the payload names.
+    pub(super) fn claimed_user(&self) -> Option<Uuid> {
+        let subject = Subject::parse(&self.subject)?.kind.bare_subject();
+        self.work(subject).names().user_id
+    }
+
     /// Parses the message again, by `subject`.
     pub(super) fn work(&self, subject: &str) -> Work {
         let origin = Origin {
@@ -148,6 +162,9 @@ pub async fn mark_published(connection: &mut PgConnection, ids: &[Uuid]) -> Resu
     Ok(())
 }
 
+/// How long an open dead letter counts as recent.
+pub const RECENT: Duration = Duration::from_hours(1);
+
 /// The number of open dead letters of a stream and class.
 #[derive(Clone, Copy, Debug, sqlx::FromRow)]
 pub struct ClassCount {
@@ -159,6 +176,8 @@ pub struct ClassCount {
     pub class: DeadLetterClass,
     /// Number of open dead letters.
     pub count: i64,
+    /// Those of them that were created within [`RECENT`].
+    pub recent: i64,
 }
 
 /// Counts the open dead letters of these lanes, by stream and class.
@@ -168,9 +187,41 @@ pub async fn count_by_class(
 ) -> Result<Vec<ClassCount>> {
     let (streams, lanes) = columns::of_keys(keys);
     Ok(sqlx::query_as(
-        "SELECT stream, class, count(*) AS count FROM dead_letters WHERE status = 'open' \
+        "SELECT stream, class, count(*) AS count, count(*) FILTER (WHERE created_at > now() - $3::interval) AS recent \
+         FROM dead_letters WHERE status = 'open' \
          AND (stream, lane) IN (SELECT k.stream, k.lane FROM UNNEST($1::text[], $2::int[]) AS k (stream, lane)) \
          GROUP BY stream, class",
+    )
+    .bind(streams)
+    .bind(lanes)
+    .bind(RECENT)
+    .fetch_all(connection)
+    .await?)
+}
+
+/// The oldest event of a stream that waits.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct OldestWaiting {
+    /// The stream that delivered it.
+    #[sqlx(try_from = "String")]
+    pub stream: EventStream,
+    /// Its age in seconds.
+    pub seconds: f64,
+}
+
+/// Returns the oldest open dead letter of class `unresolved` of each stream in these lanes. Those of disabled users are left
+/// out: they wait by the decision of an admin.
+pub async fn oldest_waiting(
+    connection: &mut PgConnection,
+    keys: &[LaneKey],
+) -> Result<Vec<OldestWaiting>> {
+    let (streams, lanes) = columns::of_keys(keys);
+    Ok(sqlx::query_as(
+        "SELECT d.stream, greatest(0, extract(epoch FROM clock_timestamp() - min(d.created_at)))::float8 AS seconds \
+         FROM dead_letters d WHERE d.status = 'open' AND d.class = 'unresolved' \
+         AND (d.stream, d.lane) IN (SELECT k.stream, k.lane FROM UNNEST($1::text[], $2::int[]) AS k (stream, lane)) \
+         AND NOT EXISTS (SELECT FROM users u WHERE u.id = d.user_id AND u.status = 'disabled') \
+         GROUP BY d.stream",
     )
     .bind(streams)
     .bind(lanes)

@@ -1,14 +1,15 @@
 //! Replays one dead letter by an operator's decision.
 
+use super::read::Letter;
 use super::resolve::Actor;
 use super::{queue, read, resolve};
 use crate::bots;
-use crate::error::Result;
+use crate::error::{Conflict, Error, Result};
 use crate::ledger::{
     self, Applied, Cause, ClaimState, Claims, Disposition, Entry, Work, assert_fresh,
 };
 use sqlx::PgConnection;
-use tiris_domain::event::Subject;
+use tiris_domain::event::{MalformedKind, Subject};
 use tiris_domain::ids::{AccountId, TransactionId};
 use tiris_domain::ledger::Posting;
 use tiris_domain::money::Money;
@@ -17,8 +18,8 @@ use uuid::Uuid;
 /// Options of a replay.
 #[derive(Clone, Debug)]
 pub struct ReplayOptions {
-    /// Whether amounts that move are rounded half to even to 12 decimal places.
-    pub round: bool,
+    /// The user whose books an event may change although another user published it, by the word of an operator.
+    pub accept_user: Option<Uuid>,
     /// Whether the caller rolls the transaction back, because it needs the effect only.
     pub dry_run: bool,
     /// Recorded as the author of the replay.
@@ -43,6 +44,10 @@ pub struct AccountChange {
 pub struct Replay {
     /// Id of the dead letter.
     pub id: Uuid,
+    /// The user whose books the event changes; `None` when the message is no event.
+    pub user: Option<Uuid>,
+    /// The user who published the event, by its subject; `None` for a subject without a user.
+    pub publisher: Option<Uuid>,
     /// The reason why the event is still not in the books; `None` when it is.
     pub refused: Option<Cause>,
     /// Whether the event was in the books before; then the replay only closes the dead letter.
@@ -94,8 +99,9 @@ impl Replay {
 /// row ids.
 ///
 /// # Errors
-/// [`NotFound`](crate::error::Error::NotFound), [`LetterNotOpen`](crate::error::Conflict::LetterNotOpen), failures of the
-/// database.
+/// [`NotFound`](Error::NotFound), also for one of another user, [`LetterNotOpen`](Conflict::LetterNotOpen), failures of the database.
+/// [`AcceptUserRequired`](Conflict::AcceptUserRequired) when the payload names another user than the subject, and
+/// [`InvalidValue`](Error::InvalidValue) when `accept_user` is not that user.
 pub async fn replay(
     connection: &mut PgConnection,
     id: Uuid,
@@ -103,6 +109,60 @@ pub async fn replay(
     seed: u64,
 ) -> Result<Replay> {
     let letter = read::lock_open(connection, id).await?;
+    options.by.check_may_close(letter.user_id)?;
+    check_accepted(&letter, options.accept_user)?;
+    let work = parsed(&letter, options.accept_user);
+    let replay = Replay {
+        user: work.names().user_id,
+        publisher: letter.publisher(),
+        ..attempt(connection, &letter, work, options, seed).await?
+    };
+
+    if replay.refused.is_none() {
+        resolve::close_replayed(connection, &[id], &options.by).await?;
+    }
+    Ok(replay)
+}
+
+/// Fails unless the user whose books change is the publisher, or is named by the caller.
+fn check_accepted(letter: &Letter, accept_user: Option<Uuid>) -> Result<()> {
+    let is_mismatch = match letter.work(&letter.subject) {
+        Work::Malformed(malformed) => malformed.kind == MalformedKind::SubjectMismatch,
+        Work::Entry(_) | Work::Heartbeat(_) => false,
+    };
+    match accept_user {
+        None if is_mismatch || letter.code == Cause::SUBJECT_MISMATCH => {
+            Err(Error::Conflict(Conflict::AcceptUserRequired))
+        }
+        Some(_) if !is_mismatch => Err(Error::invalid(
+            "accept_user",
+            "is only for dead letters whose payload names another user than their subject",
+        )),
+        Some(user) if letter.claimed_user() != Some(user) => Err(Error::invalid(
+            "accept_user",
+            "must be the `user_id` in the payload of the dead letter",
+        )),
+        None | Some(_) => Ok(()),
+    }
+}
+
+/// Parses the event by its subject, or, for an accepted user, as one on a subject without a user.
+fn parsed(letter: &Letter, accept_user: Option<Uuid>) -> Work {
+    let subject = Subject::parse(&letter.subject).filter(|_| accept_user.is_some());
+    let subject = subject.map_or(letter.subject.as_str(), |subject| {
+        subject.kind.bare_subject()
+    });
+    letter.work(subject)
+}
+
+async fn attempt(
+    connection: &mut PgConnection,
+    letter: &Letter,
+    work: Work,
+    options: &ReplayOptions,
+    seed: u64,
+) -> Result<Replay> {
+    let id = letter.id;
     if letter.code == Cause::EVENT_ID_REUSED {
         return Ok(Replay::refused(id, Cause::EventIdReused));
     }
@@ -110,28 +170,14 @@ pub async fn replay(
         return Ok(Replay::refused(id, Cause::BehindUnresolved));
     }
 
-    // The operator vouches for the user, even where the subject of the event names another.
-    let subject = Subject::parse(&letter.subject);
-    let subject = subject.map_or(letter.subject.as_str(), |subject| {
-        subject.kind.bare_subject()
-    });
-    let replay = match letter.work(subject) {
-        Work::Malformed(malformed) => Replay::refused(id, Cause::Malformed(malformed)),
+    match work {
+        Work::Malformed(malformed) => Ok(Replay::refused(id, Cause::Malformed(malformed))),
         Work::Heartbeat(heartbeat) => {
             bots::upsert_latest(connection, &[&heartbeat]).await?;
-            Replay::without_effect(id)
+            Ok(Replay::without_effect(id))
         }
-        Work::Entry(mut entry) => {
-            if options.round {
-                entry.command = entry.command.rounded();
-            }
-            book(connection, id, &entry, options, seed).await?
-        }
-    };
-    if replay.refused.is_none() {
-        resolve::close_replayed(connection, &[id], &options.by).await?;
+        Work::Entry(entry) => book(connection, id, &entry, options, seed).await,
     }
-    Ok(replay)
 }
 
 async fn book(

@@ -2,7 +2,7 @@
 
 use super::filter::{self, Filter};
 use super::replay::{Replay, ReplayOptions, replay};
-use crate::error::{Error, Result};
+use crate::error::{Conflict, Error, Result};
 use sqlx::{Connection as _, PgConnection, PgPool};
 use uuid::Uuid;
 
@@ -16,6 +16,8 @@ pub struct Summary {
     pub tried: u64,
     /// Closed, because their events are in the books.
     pub applied: u64,
+    /// Passed over, because an admin must name the user whose books they may change, one by one.
+    pub skipped: u64,
     /// Open ones that the filter still selects.
     pub left: u64,
     /// The effect of each; of a dry run only.
@@ -38,6 +40,10 @@ pub async fn replay_all(
     let mut applied_before = 0;
     let mut after = None;
     loop {
+        if after.is_none() {
+            // Each pass meets them again.
+            summary.skipped = 0;
+        }
         let page = filter::open_page(&mut connection, filter, after.as_ref(), PAGE).await?;
         for id in page.ids {
             replay_one(&mut connection, id, options, &mut summary).await?;
@@ -106,10 +112,14 @@ pub async fn rehearse_all(
         ..Summary::default()
     };
     for id in page.ids {
-        if let Some(effect) = attempt(&mut transaction, id, &options).await? {
-            summary.tried += 1;
-            summary.applied += u64::from(effect.refused.is_none());
-            summary.effects.push(effect);
+        match attempt(&mut transaction, id, &options).await? {
+            Attempt::Tried(effect) => {
+                summary.tried += 1;
+                summary.applied += u64::from(effect.refused.is_none());
+                summary.effects.push(effect);
+            }
+            Attempt::Skipped => summary.skipped += 1,
+            Attempt::Closed => {}
         }
     }
     transaction.rollback().await?;
@@ -123,23 +133,36 @@ async fn replay_one(
     summary: &mut Summary,
 ) -> Result<()> {
     let mut transaction = connection.begin().await?;
-    if let Some(effect) = attempt(&mut transaction, id, options).await? {
-        transaction.commit().await?;
-        summary.applied += u64::from(effect.refused.is_none());
+    match attempt(&mut transaction, id, options).await? {
+        Attempt::Tried(effect) => {
+            transaction.commit().await?;
+            summary.tried += 1;
+            summary.applied += u64::from(effect.refused.is_none());
+        }
+        Attempt::Skipped => summary.skipped += 1,
+        Attempt::Closed => summary.tried += 1,
     }
-    summary.tried += 1;
     Ok(())
 }
 
-/// Replays a dead letter; `None` when it was closed meanwhile.
+/// The outcome of an attempt.
+enum Attempt {
+    Tried(Replay),
+    /// It is never replayed among many.
+    Skipped,
+    /// It was closed meanwhile.
+    Closed,
+}
+
 async fn attempt(
     transaction: &mut PgConnection,
     id: Uuid,
     options: &ReplayOptions,
-) -> Result<Option<Replay>> {
+) -> Result<Attempt> {
     match replay(transaction, id, options, rand::random()).await {
-        Ok(effect) => Ok(Some(effect)),
-        Err(Error::Conflict(_) | Error::NotFound(_)) => Ok(None),
+        Ok(effect) => Ok(Attempt::Tried(effect)),
+        Err(Error::Conflict(Conflict::AcceptUserRequired)) => Ok(Attempt::Skipped),
+        Err(Error::Conflict(_) | Error::NotFound(_)) => Ok(Attempt::Closed),
         Err(error) => Err(error),
     }
 }

@@ -20,6 +20,8 @@ pub enum Actor {
     Lane,
     /// A replay of a time range, by its job.
     RangeReplay(Uuid),
+    /// Its owner, over REST: only their own dead letters exist for them.
+    Owner(UserId),
     /// An admin, over REST.
     Admin(UserId),
     /// An operator at the command line, by their name in the operating system.
@@ -31,8 +33,21 @@ impl Actor {
         match self {
             Self::Lane => json!({"kind": "lane"}),
             Self::RangeReplay(job) => json!({"kind": "range_replay", "id": job}),
+            Self::Owner(user) => json!({"kind": "owner", "id": user.0}),
             Self::Admin(user) => json!({"kind": "admin", "id": user.0}),
             Self::Operator(name) => json!({"kind": "operator", "name": name}),
+        }
+    }
+
+    /// Fails unless the actor may close a dead letter of `user`.
+    pub(super) fn check_may_close(&self, user: Option<Uuid>) -> Result<()> {
+        match self {
+            Self::Owner(owner) if user != Some(owner.0) => Err(Error::NotFound("dead letter")),
+            Self::Owner(_)
+            | Self::Lane
+            | Self::RangeReplay(_)
+            | Self::Admin(_)
+            | Self::Operator(_) => Ok(()),
         }
     }
 }
@@ -112,19 +127,21 @@ async fn open_of<'a>(
 /// Discards an open dead letter; its event counts as done, and a duplicate of it stays one.
 ///
 /// # Errors
-/// [`Error::NotFound`], and [`LetterNotOpen`](crate::error::Conflict::LetterNotOpen) when it was replayed or discarded before.
+/// [`Error::NotFound`], also for one of another user, and [`LetterNotOpen`](crate::error::Conflict::LetterNotOpen) when it was replayed or discarded before.
 pub async fn discard(
     connection: &mut PgConnection,
     id: Uuid,
     reason: &str,
     by: &Actor,
 ) -> Result<()> {
-    let status: Option<String> =
-        sqlx::query_scalar("SELECT status FROM dead_letters WHERE id = $1 FOR NO KEY UPDATE")
+    let found: Option<(String, Option<Uuid>)> =
+        sqlx::query_as("SELECT status, user_id FROM dead_letters WHERE id = $1 FOR NO KEY UPDATE")
             .bind(id)
             .fetch_optional(&mut *connection)
             .await?;
-    check_open(status.as_deref().map(column::state).transpose()?)?;
+    let (status, user) = found.ok_or(Error::NotFound("dead letter"))?;
+    by.check_may_close(user)?;
+    check_open(Some(column::state(status)?))?;
 
     // The claim belongs to the message that made it, and not to one that reuses the id.
     sqlx::query(

@@ -16,14 +16,11 @@ use tiris_domain::ledger::Rejection;
 use tiris_domain::states::DeadLetterClass;
 use uuid::Uuid;
 
-/// The wait before each automatic retry; after the last one the dead letter waits for an operator, and nothing waits behind
-/// it.
-pub(super) const RETRY_WAITS: [Duration; 5] = [
+/// The wait before each automatic retry; after the last one the dead letter waits for a person, and nothing waits behind it.
+pub(super) const RETRY_WAITS: [Duration; 3] = [
     Duration::from_secs(1),
     Duration::from_secs(5),
     Duration::from_secs(30),
-    Duration::from_secs(5 * 60),
-    Duration::from_secs(60 * 60),
 ];
 
 /// Returns the ages at which dead letters are retried. One that waited behind others runs out of attempts at the same age as
@@ -116,9 +113,7 @@ impl Blocking {
         };
 
         match (cause.class(), self.next_wait()) {
-            _ if *cause == Cause::Rejected(Rejection::UserDisabled) => {
-                Next::Waits(self.failed(cause, None))
-            }
+            _ if cause.is_user_disabled() => Next::Waits(self.failed(cause, None)),
             (DeadLetterClass::Unresolved, Some(wait)) => {
                 Next::Waits(self.failed(cause, Some(wait)))
             }
@@ -141,7 +136,7 @@ impl Blocking {
 pub async fn retry(
     connection: &mut PgConnection,
     key: LaneKey,
-    limit: i64,
+    limit: usize,
     seed: u64,
 ) -> Result<Retried> {
     let ids = queue::due(connection, key, limit).await?;

@@ -23,6 +23,8 @@ pub struct Model {
     pub event_id: Option<String>,
     pub user_id: Option<Uuid>,
     pub trading_id: Option<Uuid>,
+    /// Sub-accounts that the event names; null in rows of an earlier version.
+    pub accounts: Option<Vec<Uuid>>,
     pub class: String,
     pub code: String,
     pub reason: String,
@@ -30,6 +32,11 @@ pub struct Model {
     pub next_attempt_at: Option<DateTimeUtc>,
     pub status: String,
     pub published_at: Option<DateTimeUtc>,
+    pub closed_at: Option<DateTimeUtc>,
+    /// The transaction that inserted it.
+    pub opened_by: Option<i64>,
+    /// The transaction that closed it.
+    pub closed_by: Option<i64>,
     #[sea_orm(column_type = "JsonBinary")]
     pub info: Json,
     pub created_at: DateTimeUtc,

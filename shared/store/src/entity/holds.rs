@@ -1,5 +1,6 @@
-//! Parts of sub-accounts that are locked for orders; the order id `""` stands for none.
+//! Parts of sub-accounts that are locked for orders; the order id `""` stands for none, the symbol `""` for no pair.
 
+use crate::numeric::MoneyColumn;
 use sea_orm::entity::prelude::*;
 
 /// Row of `holds`.
@@ -10,9 +11,12 @@ pub struct Model {
     pub sub_account_id: Uuid,
     #[sea_orm(primary_key, auto_increment = false)]
     pub order_id: String,
-    #[sea_orm(column_type = "Decimal(Some((28, 12)))")]
-    pub amount: Decimal,
+    /// The pair of the order.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub symbol: String,
+    pub amount: MoneyColumn,
     pub event_id: Option<String>,
+    pub expires_at: Option<DateTimeUtc>,
     #[sea_orm(column_type = "JsonBinary")]
     pub info: Json,
     pub created_at: DateTimeUtc,

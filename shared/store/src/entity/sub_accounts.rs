@@ -1,5 +1,6 @@
 //! Assets of tradings. Only the ledger writes `balance`, `locked` and `sequence`.
 
+use crate::numeric::MoneyColumn;
 use sea_orm::entity::prelude::*;
 
 /// Row of `sub_accounts`.
@@ -12,10 +13,8 @@ pub struct Model {
     pub trading_id: Uuid,
     pub name: String,
     pub symbol: String,
-    #[sea_orm(column_type = "Decimal(Some((28, 12)))")]
-    pub balance: Decimal,
-    #[sea_orm(column_type = "Decimal(Some((28, 12)))")]
-    pub locked: Decimal,
+    pub balance: MoneyColumn,
+    pub locked: MoneyColumn,
     /// Sequence of the last posting, 0 before the first.
     pub sequence: i64,
     pub deleted_at: Option<DateTimeUtc>,

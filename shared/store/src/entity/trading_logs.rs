@@ -24,6 +24,8 @@ pub struct Model {
     pub order_id: Option<String>,
     pub event_id: Option<String>,
     pub message: String,
+    /// The kinds of the differences in `info.drift`; `None` without any.
+    pub drift: Option<Vec<String>>,
     #[sea_orm(column_type = "JsonBinary")]
     pub info: Json,
     pub created_at: DateTimeUtc,

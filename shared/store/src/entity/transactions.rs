@@ -1,5 +1,6 @@
 //! Postings: changes of balances. Append-only.
 
+use crate::numeric::{MoneyColumn, PriceColumn};
 use sea_orm::entity::prelude::*;
 
 /// Row of `transactions`.
@@ -17,16 +18,12 @@ pub struct Model {
     pub event_time: DateTimeUtc,
     pub direction: String,
     pub reason: String,
-    #[sea_orm(column_type = "Decimal(Some((28, 12)))")]
-    pub amount: Decimal,
-    #[sea_orm(column_type = "Decimal(Some((28, 12)))")]
-    pub closing_balance: Decimal,
-    #[sea_orm(column_type = "Decimal(Some((28, 12)))")]
-    pub price: Option<Decimal>,
+    pub amount: MoneyColumn,
+    pub closing_balance: MoneyColumn,
+    pub price: Option<PriceColumn>,
     pub quote_symbol: Option<String>,
     /// The part of the amount that is a fee, in the account's asset.
-    #[sea_orm(column_type = "Decimal(Some((28, 12)))")]
-    pub fee: Option<Decimal>,
+    pub fee: Option<MoneyColumn>,
     pub order_id: Option<String>,
     pub sequence: i64,
     pub event_id: Option<String>,

@@ -16,7 +16,7 @@ pub enum Disposition {
     Duplicate,
     /// The message becomes a dead letter; its claim, if any, is marked dead.
     DeadLetter(Cause),
-    /// The entry waits behind an earlier event of its trading that waits for a retry; its claim is marked dead.
+    /// The entry waits behind an earlier event of one of its accounts that waits; its claim is marked dead.
     Deferred,
 }
 
@@ -52,13 +52,22 @@ impl Disposition {
         }
     }
 
+    /// Returns the rows of an entry that is in the books.
+    #[must_use]
+    pub const fn applied(&self) -> Option<&Applied> {
+        match self {
+            Self::Applied(applied) => Some(applied),
+            Self::Recorded | Self::Duplicate | Self::DeadLetter(_) | Self::Deferred => None,
+        }
+    }
+
     /// Returns whether the entry is in the books.
     #[must_use]
     pub const fn is_applied(&self) -> bool {
         matches!(self, Self::Applied(_))
     }
 
-    /// Returns whether the entry was applied although its bot reported another balance or hold than the books have.
+    /// Returns whether the entry was applied although its bot reported another balance, hold or amount than the books have.
     #[must_use]
     pub fn has_drift(&self) -> bool {
         matches!(self, Self::Applied(applied) if !applied.effect.drift.is_empty())

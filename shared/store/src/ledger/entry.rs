@@ -49,17 +49,29 @@ pub struct Entry {
     pub info: Map<String, Value>,
 }
 
-/// Events of one user and trading are applied in order.
-pub type Key = (UserId, TradingId);
+/// Events of a user with a common key are applied in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
+    /// A sub-account that an event names, whether it exists or not.
+    Account(UserId, AccountId),
+    /// All events of a trading: the key of dead letters of an earlier version, which stored no accounts.
+    Trading(UserId, TradingId),
+}
 
 /// An event by its user and id.
 pub type EventKey = (Uuid, String);
 
 impl Entry {
-    /// Returns the key whose order the entry must respect.
-    #[must_use]
-    pub const fn key(&self) -> Key {
-        (self.user, self.trading)
+    /// Returns the keys that make the entry wait behind an earlier one.
+    pub fn keys(&self) -> impl Iterator<Item = Key> + '_ {
+        let trading = Key::Trading(self.user, self.trading);
+        self.account_keys().chain(std::iter::once(trading))
+    }
+
+    /// Returns the keys that make later entries wait behind this one.
+    pub(super) fn account_keys(&self) -> impl Iterator<Item = Key> + '_ {
+        let accounts = self.accounts().into_iter();
+        accounts.map(|account| Key::Account(self.user, account))
     }
 
     /// Returns the user and id of the entry's event, if it has one.
@@ -76,10 +88,13 @@ impl Entry {
         self.order.as_ref().map(OrderId::as_str)
     }
 
-    /// Returns every account the entry needs: those of its command and the one its log names.
-    pub(crate) fn accounts(&self) -> Vec<AccountId> {
+    /// Returns every account the entry needs, once: those of its command and the one its log names.
+    #[must_use]
+    pub fn accounts(&self) -> Vec<AccountId> {
         let mut accounts = self.command.accounts();
         accounts.extend(self.sub_account);
+        accounts.sort_unstable();
+        accounts.dedup();
         accounts
     }
 }

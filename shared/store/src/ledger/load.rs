@@ -1,36 +1,56 @@
 //! Loads the state a batch depends on: accounts under lock, the holds it can change, and the status of users and tradings.
 
 use super::entry::Entry;
+use crate::column;
 use crate::error::{Error, Result};
+use crate::numeric::MoneyColumn;
 use chrono::{DateTime, Utc};
-use rust_decimal::Decimal;
 use sqlx::PgConnection;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use tiris_domain::ids::{AccountId, TradingId, UserId};
-use tiris_domain::ledger::{Account, Book, Rejection};
-use tiris_domain::money::Money;
+use tiris_domain::ledger::{Account, Asset, Book, HoldKey, Rejected, Rejection};
 use tiris_domain::states::{State, TradingStatus, UserStatus};
 use tiris_domain::value::Invalid;
 use uuid::Uuid;
 
-/// Locks the living accounts the entries name, in id order so that batches cannot deadlock.
+/// The living accounts of $1.
+const ACCOUNTS: &str = "SELECT id, user_id, trading_id, symbol, balance, locked, sequence FROM sub_accounts \
+     WHERE id = ANY($1) AND deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE";
+
+/// The same with the accounts that hold something for the orders $3 of the tradings $2.
+const ACCOUNTS_OF_ORDERS: &str = "SELECT id, user_id, trading_id, symbol, balance, locked, sequence FROM sub_accounts \
+     WHERE id IN (SELECT UNNEST($1::uuid[]) UNION SELECT h.sub_account_id FROM holds h \
+         JOIN UNNEST($2::uuid[], $3::text[]) AS o (trading_id, order_id) USING (order_id) \
+         JOIN sub_accounts s ON s.id = h.sub_account_id AND s.trading_id = o.trading_id) \
+     AND deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE";
+
+/// Locks the living accounts that the entries name, and those with holds that the end of an order releases, in id order so
+/// that batches cannot deadlock.
 pub(crate) async fn lock_accounts<'a>(
     connection: &mut PgConnection,
-    entries: impl Iterator<Item = &'a Entry>,
+    entries: impl Iterator<Item = &'a Entry> + Clone,
 ) -> Result<Book> {
-    let ids: BTreeSet<Uuid> = entries.flat_map(Entry::accounts).map(|id| id.0).collect();
+    let ids: BTreeSet<Uuid> = entries
+        .clone()
+        .flat_map(Entry::accounts)
+        .map(|id| id.0)
+        .collect();
+    let ended = orders_of(entries.filter(|entry| entry.command.can_end_order()));
     let mut book = Book::default();
-    if ids.is_empty() {
+    if ids.is_empty() && ended.is_empty() {
         return Ok(book);
     }
 
-    let rows: Vec<AccountRow> = sqlx::query_as(
-        "SELECT id, user_id, trading_id, symbol, balance, locked, sequence FROM sub_accounts \
-         WHERE id = ANY($1) AND deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE",
-    )
-    .bind(Vec::from_iter(ids))
-    .fetch_all(connection)
-    .await?;
+    let ids = Vec::from_iter(ids);
+    let query = match ended.is_empty() {
+        true => sqlx::query_as(ACCOUNTS).bind(ids),
+        false => {
+            let (tradings, orders): (Vec<Uuid>, Vec<&str>) = ended.into_iter().unzip();
+            let query = sqlx::query_as(ACCOUNTS_OF_ORDERS).bind(ids);
+            query.bind(tradings).bind(orders)
+        }
+    };
+    let rows: Vec<AccountRow> = query.fetch_all(connection).await?;
     for row in rows {
         book.insert(row.account()?);
     }
@@ -44,8 +64,8 @@ struct AccountRow {
     user_id: Uuid,
     trading_id: Uuid,
     symbol: String,
-    balance: Decimal,
-    locked: Decimal,
+    balance: MoneyColumn,
+    locked: MoneyColumn,
     sequence: i64,
 }
 
@@ -58,36 +78,51 @@ impl AccountRow {
             id,
             user: UserId(self.user_id),
             trading: TradingId(self.trading_id),
-            asset: self.symbol.parse().map_err(wrong)?,
-            balance: money(self.balance, id)?,
-            locked: money(self.locked, id)?,
+            asset: Asset::from_column(self.symbol).map_err(wrong)?,
+            balance: self.balance.0,
+            locked: self.locked.0,
             sequence: self.sequence,
             holds: BTreeMap::new(),
         })
     }
 }
 
-/// Loads the holds the entries can change into the accounts of `book`.
+/// Returns the orders that the entries name, each once, by trading and id.
+pub(super) fn orders_of<'a>(entries: impl Iterator<Item = &'a Entry>) -> BTreeSet<(Uuid, &'a str)> {
+    let orders = entries.filter_map(|entry| {
+        let order = entry.command.order()?;
+        Some((entry.trading.0, order.as_str()))
+    });
+    orders.collect()
+}
+
+/// Loads the holds the entries can change into the accounts of `book`: those of their orders on all locked accounts of the
+/// trading, and those without an order.
 pub(super) async fn holds<'a>(
     connection: &mut PgConnection,
     book: &mut Book,
-    entries: impl Iterator<Item = &'a Entry>,
+    entries: impl Iterator<Item = &'a Entry> + Clone,
 ) -> Result<()> {
+    let mut of_trading: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
+    for account in book.accounts() {
+        let accounts = of_trading.entry(account.trading.0).or_default();
+        accounts.push(account.id.0);
+    }
     let mut wanted: BTreeSet<(Uuid, &str)> = BTreeSet::new();
-    for entry in entries {
-        if let Some(order) = entry.command.hold_order() {
-            let order = order.map_or("", |order| order.as_str());
-            let accounts = entry.command.accounts().into_iter();
-            wanted.extend(accounts.map(|account| (account.0, order)));
-        }
+    for (trading, order) in orders_of(entries.clone()) {
+        let accounts = of_trading.get(&trading).into_iter().flatten();
+        wanted.extend(accounts.map(|account| (*account, order)));
+    }
+    for entry in entries.filter(|entry| entry.command.is_of_unnamed_hold()) {
+        wanted.extend(entry.command.accounts().iter().map(|id| (id.0, "")));
     }
     if wanted.is_empty() {
         return Ok(());
     }
 
     let (accounts, orders): (Vec<Uuid>, Vec<&str>) = wanted.into_iter().unzip();
-    let rows: Vec<(Uuid, String, Decimal)> = sqlx::query_as(
-        "SELECT h.sub_account_id, h.order_id, h.amount FROM holds h \
+    let rows: Vec<(Uuid, String, String, MoneyColumn)> = sqlx::query_as(
+        "SELECT h.sub_account_id, h.order_id, h.symbol, h.amount FROM holds h \
          JOIN UNNEST($1::uuid[], $2::text[]) AS w (sub_account_id, order_id) USING (sub_account_id, order_id)",
     )
     .bind(accounts)
@@ -95,20 +130,18 @@ pub(super) async fn holds<'a>(
     .fetch_all(connection)
     .await?;
 
-    for (account, order, amount) in rows {
+    for (account, order, symbol, MoneyColumn(amount)) in rows {
         let Some(mut account) = book.get(AccountId(account)).cloned() else {
             continue;
         };
-        let amount = money(amount, account.id)?;
-        account.holds.insert(order.parse().ok(), amount);
+        let key = HoldKey {
+            order: order.parse().ok(),
+            pair: column::pair(&symbol)?,
+        };
+        account.holds.insert(key, amount);
         book.insert(account);
     }
     Ok(())
-}
-
-fn money(value: Decimal, account: AccountId) -> Result<Money> {
-    Money::from_decimal(value)
-        .ok_or_else(|| Error::internal(format!("figure {value} of account {account}")))
 }
 
 /// A row of [`PARTIES`]: a user, a trading with its owner, or the current time.
@@ -125,6 +158,8 @@ struct Party {
 pub(super) struct Parties {
     users: HashMap<UserId, Option<UserStatus>>,
     tradings: HashMap<TradingId, (UserId, Option<TradingStatus>)>,
+    /// Those of the missing accounts that were deleted.
+    deleted_accounts: HashSet<AccountId>,
     /// Timestamp of the rows to be written.
     pub(super) now: DateTime<Utc>,
 }
@@ -136,9 +171,10 @@ pub const PARTIES: &str = "SELECT id, NULL::uuid AS owner, status, NULL::timesta
 
 /// Reads users and tradings after the accounts are locked: the deletion of a trading locks its accounts first, so a status
 /// read now stays valid until this transaction ends. An entry without accounts locks its trading itself. The clock is read
-/// here too, because the locking statement would return the time before it waited.
+/// here too, because the locking statement would return the time before it waited. `book` has the living accounts.
 pub(super) async fn parties<'a>(
     connection: &mut PgConnection,
+    book: &Book,
     entries: impl Iterator<Item = &'a Entry> + Clone,
 ) -> Result<Parties> {
     let without_account = entries.clone().filter(|entry| entry.accounts().is_empty());
@@ -150,6 +186,7 @@ pub(super) async fn parties<'a>(
             .await?;
     }
 
+    let deleted_accounts = deleted_of(connection, book, entries.clone()).await?;
     let (users, tradings): (BTreeSet<Uuid>, BTreeSet<Uuid>) =
         entries.map(|entry| (entry.user.0, entry.trading.0)).unzip();
     let rows: Vec<Party> = sqlx::query_as(PARTIES)
@@ -162,6 +199,7 @@ pub(super) async fn parties<'a>(
     let mut parties = Parties {
         users: HashMap::new(),
         tradings: HashMap::new(),
+        deleted_accounts,
         now: now.ok_or_else(|| Error::internal("the database returned no current time"))?,
     };
     for row in rows {
@@ -179,25 +217,71 @@ pub(super) async fn parties<'a>(
     Ok(parties)
 }
 
+/// Returns those of the accounts that `book` lacks which were deleted; usually it lacks none.
+async fn deleted_of<'a>(
+    connection: &mut PgConnection,
+    book: &Book,
+    entries: impl Iterator<Item = &'a Entry>,
+) -> Result<HashSet<AccountId>> {
+    let missing: BTreeSet<Uuid> = entries
+        .flat_map(Entry::accounts)
+        .filter(|id| book.get(*id).is_none())
+        .map(|id| id.0)
+        .collect();
+    if missing.is_empty() {
+        return Ok(HashSet::new());
+    }
+
+    let deleted: Vec<Uuid> = sqlx::query_scalar(
+        "SELECT id FROM sub_accounts WHERE id = ANY($1) AND deleted_at IS NOT NULL",
+    )
+    .bind(Vec::from_iter(missing))
+    .fetch_all(connection)
+    .await?;
+    Ok(deleted.into_iter().map(AccountId).collect())
+}
+
 impl Parties {
-    /// Performs the checks that precede the ledger's own, in the order of the rejections.
-    pub(super) fn check(&self, book: &Book, entry: &Entry) -> Result<(), Rejection> {
-        match self.users.get(&entry.user) {
-            None | Some(Some(UserStatus::Deleted)) => return Err(Rejection::UnknownUser),
-            Some(Some(UserStatus::Disabled)) => return Err(Rejection::UserDisabled),
-            Some(Some(UserStatus::Active) | None) => {}
+    /// Fails when the entry names something that was deleted: it will not come back, so a retry is in vain.
+    pub(super) fn check_deleted(&self, entry: &Entry) -> Result<(), Rejected> {
+        if self.users.get(&entry.user) == Some(&Some(UserStatus::Deleted)) {
+            return Err(Rejection::UserDeleted.into());
         }
+        let trading = self.tradings.get(&entry.trading);
+        if let Some((_, Some(status))) = trading
+            && !status.is_living()
+        {
+            return Err(Rejection::TradingDeleted.into());
+        }
+
+        let mut accounts = entry.accounts().into_iter();
+        match accounts.find(|id| self.deleted_accounts.contains(id)) {
+            Some(account) => Err(Rejected::of_account(Rejection::AccountDeleted, account)),
+            None => Ok(()),
+        }
+    }
+
+    /// Performs the other checks that precede the ledger's own, in the order of the rejections.
+    pub(super) fn check(&self, book: &Book, entry: &Entry) -> Result<(), Rejected> {
+        match self.users.get(&entry.user) {
+            None => return Err(Rejection::UnknownUser.into()),
+            Some(Some(UserStatus::Disabled)) => {
+                return Err(Rejection::UserDisabled.into());
+            }
+            Some(Some(UserStatus::Active | UserStatus::Deleted) | None) => {}
+        }
+        // A status that only a newer version knows is no reason to book.
         let owner = match self.tradings.get(&entry.trading) {
-            Some((owner, Some(status))) if status.is_living() => *owner,
-            Some(_) | None => return Err(Rejection::UnknownTrading),
+            Some((owner, Some(_))) => *owner,
+            Some((_, None)) | None => return Err(Rejection::UnknownTrading.into()),
         };
 
         let accounts = entry.accounts();
-        if accounts.iter().any(|id| book.get(*id).is_none()) {
-            return Err(Rejection::UnknownSubAccount);
+        if let Some(account) = accounts.iter().find(|id| book.get(**id).is_none()) {
+            return Err(Rejected::of_account(Rejection::UnknownSubAccount, *account));
         }
         if owner != entry.user {
-            return Err(Rejection::OwnershipMismatch);
+            return Err(Rejection::OwnershipMismatch.into());
         }
         tiris_domain::ledger::check(book, entry.user, entry.trading, &accounts)
     }

@@ -1,10 +1,9 @@
-//! Events that must wait behind an earlier one of the same user and trading.
+//! Events that must wait behind an earlier one of the same accounts.
 
-use super::cause::Cause;
 use super::disposition::Disposition;
 use super::entry::{Entry, Key};
 use std::collections::{BTreeMap, BTreeSet};
-use tiris_domain::ledger::Rejection;
+use tiris_domain::states::DeadLetterClass;
 
 /// Keys whose later events must queue.
 #[derive(Clone, Debug, Default)]
@@ -20,24 +19,26 @@ pub struct Waiting {
 impl Waiting {
     /// Returns whether `entry` must wait.
     pub(super) fn holds(&self, entry: &Entry) -> bool {
-        let is_behind = |from: &u64| {
-            let claim = entry.claim.as_ref();
-            claim.is_some_and(|claim| claim.stream_seq >= *from)
-        };
+        let claim = entry.claim.as_ref();
+        let is_behind = |from: &u64| claim.is_some_and(|claim| claim.stream_seq >= *from);
 
-        self.keys.contains(&entry.key()) || self.from.get(&entry.key()).is_some_and(is_behind)
+        entry
+            .keys()
+            .any(|key| self.keys.contains(&key) || self.from.get(&key).is_some_and(is_behind))
     }
 
-    /// Makes later entries wait when the entry at index `at` needs a retry.
+    /// Makes later entries of the same accounts wait when the entry at index `at` needs a retry or waits itself.
     pub(super) fn note(&mut self, at: usize, entry: &Entry, disposition: &Disposition) {
-        let Disposition::DeadLetter(Cause::Rejected(rejection)) = disposition else {
-            return;
+        let is_waiting = match disposition {
+            Disposition::Deferred => true,
+            Disposition::DeadLetter(cause) => {
+                let is_last = self.last_tries.contains(&at) && !cause.is_user_disabled();
+                cause.class() == DeadLetterClass::Unresolved && !is_last
+            }
+            Disposition::Applied(_) | Disposition::Recorded | Disposition::Duplicate => false,
         };
-
-        // Events of a disabled user wait until the user is enabled, however often they were tried.
-        let is_last = self.last_tries.contains(&at) && *rejection != Rejection::UserDisabled;
-        if rejection.is_unresolved() && !is_last {
-            self.keys.insert(entry.key());
+        if is_waiting {
+            self.keys.extend(entry.account_keys());
         }
     }
 }

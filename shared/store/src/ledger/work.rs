@@ -68,16 +68,20 @@ impl Work {
         }
 
         match (command, event.body) {
-            (None, Body::Heartbeat(heartbeat)) => Self::Heartbeat(Box::new(Heartbeat {
-                event_id: event.event_id.into_string(),
-                user: event.user,
-                trading: event.trading,
-                component: heartbeat.component.into_string(),
-                status: heartbeat.status,
-                seen_at: event.timestamp,
-                metrics: heartbeat.metrics,
-                info,
-            })),
+            (None, Body::Heartbeat(heartbeat)) => {
+                let heartbeat = Heartbeat {
+                    event_id: event.event_id.into_string(),
+                    user: event.user,
+                    trading: event.trading,
+                    component: heartbeat.component.into_string(),
+                    status: heartbeat.status,
+                    seen_at: event.timestamp,
+                    is_clock_ahead: false,
+                    metrics: heartbeat.metrics,
+                    info,
+                };
+                Self::Heartbeat(Box::new(heartbeat.limited_by(origin.broker_time)))
+            }
             (command, _) => Self::Entry(Box::new(Entry {
                 user: event.user,
                 trading: event.trading,

@@ -4,9 +4,11 @@ use super::cause::Cause;
 use super::claim;
 use super::disposition::{Applied, Disposition};
 use super::entry::Entry;
+use super::orders::{self, Changed};
 use crate::column::values;
 use crate::error::Result;
 use crate::lanes::columns::convert;
+use crate::numeric::{MoneyColumn, PriceColumn};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use sqlx::PgConnection;
@@ -14,7 +16,7 @@ use sqlx::types::Json;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use tiris_domain::ids::AccountId;
-use tiris_domain::ledger::{Account, Asset, Direction, OrderId, Posting};
+use tiris_domain::ledger::{Account, Asset, Direction, HoldKey, OrderId, Posting};
 use tiris_domain::money::Money;
 use tiris_domain::states::State;
 use uuid::Uuid;
@@ -45,6 +47,7 @@ pub(super) async fn all(
     insert_transactions(connection, timestamp, &rows.logs).await?;
     insert_logs(connection, timestamp, &rows.logs).await?;
     update_balances(connection, timestamp, rows.accounts).await?;
+    orders::write(connection, timestamp, rows.orders).await?;
     write_holds(connection, timestamp, rows.holds).await
 }
 
@@ -54,10 +57,11 @@ struct Rows<'a> {
     /// Last state of each account that changed.
     accounts: BTreeMap<AccountId, &'a Account>,
     holds: HoldStates<'a>,
+    orders: Changed<'a>,
 }
 
-/// Last amount of each hold that changed, with the event that changed it first, by account and order.
-type HoldStates<'a> = BTreeMap<(AccountId, &'a str), (Money, Option<&'a str>)>;
+/// Last amount of each hold that changed, with the event that changed it first.
+type HoldStates<'a> = BTreeMap<(AccountId, &'a HoldKey), (Money, Option<&'a str>)>;
 
 impl<'a> Rows<'a> {
     fn push(&mut self, entry: &'a Entry, applied: &'a Applied, timestamp: DateTime<Utc>) {
@@ -65,13 +69,13 @@ impl<'a> Rows<'a> {
             self.accounts.insert(account.id, account);
         }
         for hold in &applied.effect.holds {
-            let order = hold.order.as_ref().map_or("", OrderId::as_str);
             let state = self
                 .holds
-                .entry((hold.account, order))
+                .entry((hold.account, &hold.key))
                 .or_insert((hold.amount, entry.event_id()));
             state.0 = hold.amount;
         }
+        self.orders.push(entry.user, &applied.effect.orders);
 
         self.logs.push(Log {
             entry,
@@ -97,7 +101,7 @@ fn info<'a>(entry: &'a Entry, applied: &Applied) -> Cow<'a, Map<String, Value>> 
 
     let drift = applied.effect.drift.iter();
     let drift: Map<String, Value> = drift
-        .map(|drift| (drift.field.to_owned(), drift.amount.to_string().into()))
+        .map(|drift| (drift.field.to_string(), drift.amount.to_string().into()))
         .collect();
     let mut info = entry.info.clone();
     info.insert("drift".to_owned(), Value::Object(drift));
@@ -143,11 +147,11 @@ async fn insert_transactions(
     .bind(values(&rows, |row| row.log.event_time))
     .bind(values(&rows, |row| row.posting.direction.as_str()))
     .bind(values(&rows, |row| row.posting.reason.as_str()))
-    .bind(values(&rows, |row| row.posting.amount.to_decimal()))
-    .bind(values(&rows, |row| row.posting.closing_balance.to_decimal()))
-    .bind(values(&rows, |row| row.posting.price.map(Money::to_decimal)))
+    .bind(values(&rows, |row| MoneyColumn(row.posting.amount)))
+    .bind(values(&rows, |row| MoneyColumn(row.posting.closing_balance)))
+    .bind(values(&rows, |row| row.posting.price.clone().map(PriceColumn)))
     .bind(values(&rows, |row| row.posting.quote.as_ref().map(Asset::as_str)))
-    .bind(values(&rows, |row| row.posting.fee.map(Money::to_decimal)))
+    .bind(values(&rows, |row| row.posting.fee.map(MoneyColumn)))
     .bind(values(&rows, |row| row.log.entry.order_id()))
     .bind(values(&rows, |row| row.posting.sequence))
     .bind(values(&rows, |row| row.log.entry.event_id()))
@@ -183,9 +187,13 @@ async fn insert_logs(
 
     sqlx::query(
         "INSERT INTO trading_logs (timestamp, id, user_id, trading_id, sub_account_id, transaction_id, postings, \
-         event_time, type, source, order_id, event_id, message, info) \
-         SELECT $1, t.* FROM UNNEST($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::smallint[], \
-         $8::timestamptz[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::jsonb[]) AS t",
+         event_time, type, source, order_id, event_id, message, info, drift) \
+         SELECT $1, t.id, t.user_id, t.trading_id, t.sub_account_id, t.transaction_id, t.postings, t.event_time, t.type, \
+         t.source, t.order_id, t.event_id, t.message, t.info, t.drift::text[] \
+         FROM UNNEST($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::smallint[], \
+         $8::timestamptz[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::jsonb[], $15::text[]) \
+         AS t (id, user_id, trading_id, sub_account_id, transaction_id, postings, event_time, type, source, order_id, \
+         event_id, message, info, drift)",
     )
     .bind(timestamp)
     .bind(values(logs, |log| log.applied.log.0))
@@ -201,9 +209,18 @@ async fn insert_logs(
     .bind(values(logs, |log| log.entry.event_id()))
     .bind(values(logs, |log| log.entry.message.as_str()))
     .bind(values(logs, |log| Json(&*log.info)))
+    .bind(values(logs, |log| drift(log.applied)))
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Returns the kinds of drift as a literal of an array; `None` without drift.
+fn drift(applied: &Applied) -> Option<String> {
+    let kinds = applied.effect.drift_kinds();
+    let names: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
+
+    (!names.is_empty()).then(|| format!("{{{}}}", names.join(",")))
 }
 
 async fn update_balances(
@@ -223,12 +240,17 @@ async fn update_balances(
     )
     .bind(timestamp)
     .bind(values(&accounts, |account| account.id.0))
-    .bind(values(&accounts, |account| account.balance.to_decimal()))
-    .bind(values(&accounts, |account| account.locked.to_decimal()))
+    .bind(values(&accounts, |account| MoneyColumn(account.balance)))
+    .bind(values(&accounts, |account| MoneyColumn(account.locked)))
     .bind(values(&accounts, |account| account.sequence))
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Returns the text of the column; the unnamed hold has an empty one.
+fn order_id(key: &HoldKey) -> &str {
+    key.order.as_ref().map_or("", OrderId::as_str)
 }
 
 async fn write_holds(
@@ -242,11 +264,12 @@ async fn write_holds(
 
     if !gone.is_empty() {
         sqlx::query(
-            "DELETE FROM holds h USING UNNEST($1::uuid[], $2::text[]) AS g (sub_account_id, order_id) \
-             WHERE h.sub_account_id = g.sub_account_id AND h.order_id = g.order_id",
+            "DELETE FROM holds h USING UNNEST($1::uuid[], $2::text[], $3::text[]) AS g (sub_account_id, order_id, symbol) \
+             WHERE h.sub_account_id = g.sub_account_id AND h.order_id = g.order_id AND h.symbol = g.symbol",
         )
         .bind(values(&gone, |((account, _), _)| account.0))
-        .bind(values(&gone, |((_, order), _)| *order))
+        .bind(values(&gone, |((_, key), _)| order_id(key)))
+        .bind(values(&gone, |((_, key), _)| orders::symbol(key.pair.as_ref())))
         .execute(&mut *connection)
         .await?;
     }
@@ -255,13 +278,15 @@ async fn write_holds(
     }
 
     sqlx::query(
-        "INSERT INTO holds (sub_account_id, order_id, amount, event_id, created_at, updated_at) \
-         SELECT t.*, $5, $5 FROM UNNEST($1::uuid[], $2::text[], $3::numeric[], $4::text[]) AS t \
-         ON CONFLICT (sub_account_id, order_id) DO UPDATE SET amount = excluded.amount, updated_at = excluded.updated_at",
+        "INSERT INTO holds (sub_account_id, order_id, symbol, amount, event_id, created_at, updated_at) \
+         SELECT t.*, $6, $6 FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::numeric[], $5::text[]) AS t \
+         ON CONFLICT (sub_account_id, order_id, symbol) \
+         DO UPDATE SET amount = excluded.amount, updated_at = excluded.updated_at",
     )
     .bind(values(&held, |((account, _), _)| account.0))
-    .bind(values(&held, |((_, order), _)| *order))
-    .bind(values(&held, |(_, (amount, _))| amount.to_decimal()))
+    .bind(values(&held, |((_, key), _)| order_id(key)))
+    .bind(values(&held, |((_, key), _)| orders::symbol(key.pair.as_ref())))
+    .bind(values(&held, |(_, (amount, _))| MoneyColumn(*amount)))
     .bind(values(&held, |(_, (_, event_id))| *event_id))
     .bind(timestamp)
     .execute(connection)

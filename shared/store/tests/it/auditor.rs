@@ -3,6 +3,8 @@
 mod cast;
 mod ingest;
 mod messages;
+mod orders;
+mod stories;
 
 use self::cast::{ACTIVE, TRADING, USDT, prepare};
 use self::ingest::ingest;
@@ -104,9 +106,9 @@ const fn tampering(sql: &'static str, found: &'static str) -> Tampering {
     Tampering { sql, found }
 }
 
-const TAMPERINGS: [Tampering; 13] = [
+const TAMPERINGS: [Tampering; 18] = [
     tampering(
-        "UPDATE sub_accounts SET balance = balance + 0.000000000001 WHERE symbol = 'BTC'",
+        "UPDATE sub_accounts SET balance = balance + 0.000000000000000001 WHERE symbol = 'BTC'",
         "account",
     ),
     tampering(
@@ -118,11 +120,16 @@ const TAMPERINGS: [Tampering; 13] = [
         "account",
     ),
     tampering(
-        "UPDATE sub_accounts SET deleted_at = now() WHERE symbol = 'BNB'",
+        "UPDATE sub_accounts SET deleted_at = now() WHERE symbol = '币É.ПЕПЕ'",
         "account",
     ),
     tampering("UPDATE holds SET amount = amount * 2", "hold"),
+    tampering("UPDATE holds SET symbol = 'BTC/USDT'", "hold"),
     tampering("DELETE FROM holds", "hold"),
+    tampering("UPDATE orders SET status = 'cancelled'", "order"),
+    tampering("UPDATE orders SET filled = 1", "order"),
+    tampering("UPDATE orders SET amount = 1", "order"),
+    tampering("DELETE FROM orders", "order"),
     tampering(
         "UPDATE processed_events SET outcome = 'dead' WHERE event_id = 'locked'",
         "event",
@@ -151,7 +158,7 @@ fn lock(event_id: &str, amount: &str) -> Message {
     let event = json!({
         "event_id": event_id, "event_type": "trading.balance.locked", "timestamp": "2026-11-23T10:00:00Z",
         "user_id": ACTIVE, "trading_id": TRADING, "source": "tiris-bot", "version": "1.0",
-        "sub_account_id": USDT, "symbol": "USDT", "amount": amount,
+        "sub_account_id": USDT, "symbol": "USDT", "amount": amount, "related_order_id": "A",
     });
     Message {
         subject: format!("trading.balance.locked.{ACTIVE}"),

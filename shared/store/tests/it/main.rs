@@ -2,8 +2,10 @@
 
 mod auditor;
 mod bots;
+mod executions;
 mod lease_model;
 mod ledger;
 mod newer_version;
+mod orders;
 mod schema;
 mod world;

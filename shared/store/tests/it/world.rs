@@ -7,7 +7,7 @@ use std::str::FromStr;
 use tiris_domain::ids::{AccountId, TradingId, UserId, new_id};
 use tiris_domain::lane::EventStream;
 use tiris_domain::ledger::{
-    Asset, Belief, Command, Direction, Hold, Movement, OrderId, Side, Trade,
+    Asset, Belief, Command, Direction, Fee, Hold, Movement, OrderId, Side, Trade,
 };
 use tiris_domain::money::Number;
 use tiris_store::ledger::{
@@ -65,7 +65,7 @@ impl World {
             user: self.user,
             trading: self.trading,
             sub_account: command.accounts().first().copied(),
-            order: command.hold_order().flatten().cloned(),
+            order: command.order().cloned(),
             command,
             claim: None,
             log_type: "balance_updated".to_owned(),
@@ -108,6 +108,7 @@ impl World {
             asset: parsed("USDT"),
             amount: parsed(amount),
             order: order.map(parsed),
+            pair: None,
         })
     }
 
@@ -117,6 +118,7 @@ impl World {
             asset: parsed("USDT"),
             amount: parsed(amount),
             order: order.map(parsed),
+            pair: None,
         })
     }
 
@@ -132,9 +134,14 @@ impl World {
             volume: parsed(volume),
             price: parsed(price),
             quote_amount: None,
-            fee: parsed("0.5"),
-            fee_account: Some(self.bnb),
+            fees: vec![Fee {
+                account: self.bnb,
+                amount: parsed("0.5"),
+                position: None,
+            }],
             order: order.map(parsed::<OrderId>),
+            terms: None,
+            ends_order: false,
         })
     }
 

@@ -1,30 +1,42 @@
-//! The auditor's books: the effect of each event on balances and holds, or the code of its rejection.
+//! The auditor's books: accounts with their holds, and orders. Each event changes them or has the code of its rejection.
 
-use super::decimal::{is_too_fine, is_too_large, rounded};
+use super::orders::{self, Orders};
 use super::reading::Reading;
-use bigdecimal::{BigDecimal, Signed, Zero};
-use std::collections::BTreeMap;
+use super::sheet::Sheet;
+use bigdecimal::{BigDecimal, Zero};
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
-type Rejection = &'static str;
-
-/// The fields that contain account ids.
-const ACCOUNT: &str = "sub_account_id";
-const STOCK: &str = "fill.stock_account_id";
-const CURRENCY: &str = "fill.currency_account_id";
-const FEE: &str = "fill.fee_account_id";
+pub(super) type Rejection = &'static str;
 
 #[derive(Clone, Debug)]
 pub(super) struct Account {
     pub(super) user: Uuid,
     trading: Uuid,
-    symbol: String,
+    pub(super) symbol: String,
     pub(super) balance: BigDecimal,
-    /// By order id; `""` for holds without an order.
-    pub(super) holds: BTreeMap<String, BigDecimal>,
+    pub(super) holds: BTreeMap<HoldKey, BigDecimal>,
     pub(super) postings: i64,
     /// The fees within its postings.
     pub(super) fees: BigDecimal,
+}
+
+/// The key of a hold on its account.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct HoldKey {
+    /// `""` for holds without an order.
+    pub(super) order: String,
+    /// `""` for holds without a pair.
+    pub(super) pair: String,
+}
+
+impl HoldKey {
+    pub(super) fn new(order: &str, pair: &str) -> Self {
+        Self {
+            order: order.to_owned(),
+            pair: pair.to_owned(),
+        }
+    }
 }
 
 impl Account {
@@ -32,18 +44,29 @@ impl Account {
         self.holds.values().sum()
     }
 
-    fn available(&self) -> BigDecimal {
+    pub(super) fn available(&self) -> BigDecimal {
         &self.balance - self.locked()
     }
 
-    fn held(&self, order: &str) -> BigDecimal {
-        self.holds.get(order).cloned().unwrap_or_default()
+    /// Returns the sum of these holds.
+    pub(super) fn held(&self, keys: &[HoldKey]) -> BigDecimal {
+        keys.iter().filter_map(|key| self.holds.get(key)).sum()
     }
 
-    fn set_hold(&mut self, order: &str, amount: BigDecimal) {
-        self.holds.remove(order);
-        if !amount.is_zero() {
-            self.holds.insert(order.to_owned(), amount);
+    pub(super) fn add_hold(&mut self, key: HoldKey, amount: BigDecimal) {
+        *self.holds.entry(key).or_default() += amount;
+    }
+
+    /// Takes an amount, or all there is, out of these holds in their order.
+    pub(super) fn use_holds(&mut self, keys: &[HoldKey], amount: &BigDecimal) {
+        let mut rest = amount.clone();
+        for key in keys {
+            let held = self.holds.remove(key).unwrap_or_default();
+            if held > rest {
+                self.holds.insert(key.clone(), held - rest);
+                return;
+            }
+            rest -= held;
         }
     }
 }
@@ -55,6 +78,10 @@ pub(super) struct Books {
     /// The owner of each trading.
     pub(super) tradings: BTreeMap<Uuid, Uuid>,
     pub(super) accounts: BTreeMap<Uuid, Account>,
+    /// By trading and order id.
+    pub(super) orders: BTreeMap<(Uuid, String), Orders>,
+    /// Deleted users, tradings and accounts.
+    pub(super) deleted: BTreeSet<Uuid>,
 }
 
 impl Books {
@@ -73,6 +100,7 @@ impl Books {
 
     /// Applies an event, or rejects it without a change.
     pub(super) fn book(&mut self, event: &Reading) -> Result<(), Rejection> {
+        self.check_deleted(event)?;
         match self.users.get(&event.user) {
             None => return Err("UNKNOWN_USER"),
             Some(false) => return Err("USER_DISABLED"),
@@ -86,21 +114,47 @@ impl Books {
             return Err("OWNERSHIP_MISMATCH");
         }
 
-        let mut sheet = Sheet {
-            accounts,
-            out_of_range: Vec::new(),
-        };
-        match event.kind {
-            "trading.orders.filled" if event.has_fill => sheet.trade(event)?,
-            "trading.orders.cancelled" | "trading.orders.failed" => sheet.release(event),
-            "trading.balance.updated" => sheet.update(event)?,
-            "trading.balance.locked" | "trading.balance.unlocked" => sheet.hold(event)?,
-            _ => {}
-        }
-        if !sheet.out_of_range.is_empty() {
-            return Err("AMOUNT_OUT_OF_RANGE");
-        }
+        let order = (event.trading, orders::id_of(event).to_owned());
+        let known = self.orders.get(&order).cloned().unwrap_or_default();
+        let mut sheet = Sheet::new(event, accounts, known);
+        sheet.apply(event)?;
+        let ends = sheet.orders.end(event, &sheet.pair);
         self.accounts.extend(sheet.accounts);
+        if ends {
+            let is_last = sheet.orders.all_have_ended();
+            self.release(&order, &sheet.pair, is_last);
+        }
+        if !sheet.orders.by_pair.is_empty() {
+            self.orders.insert(order, sheet.orders);
+        }
+        Ok(())
+    }
+
+    /// Releases the holds of an order on every account of its trading, with those without a pair if it is the last one of
+    /// its id.
+    fn release(&mut self, (trading, order): &(Uuid, String), pair: &str, is_last: bool) {
+        for account in self.accounts.values_mut() {
+            if account.trading == *trading {
+                account.holds.remove(&HoldKey::new(order, pair));
+                if is_last {
+                    account.holds.remove(&HoldKey::new(order, ""));
+                }
+            }
+        }
+    }
+
+    /// Rejects an event that names something deleted.
+    fn check_deleted(&self, event: &Reading) -> Result<(), Rejection> {
+        if self.deleted.contains(&event.user) {
+            return Err("USER_DELETED");
+        }
+        if self.deleted.contains(&event.trading) {
+            return Err("TRADING_DELETED");
+        }
+        let mut fields = event.ids.iter();
+        if fields.any(|(field, id)| field.ends_with("account_id") && self.deleted.contains(id)) {
+            return Err("ACCOUNT_DELETED");
+        }
         Ok(())
     }
 
@@ -113,190 +167,5 @@ impl Books {
             Ok((*id, account.clone()))
         })
         .collect()
-    }
-}
-
-/// Copies of the accounts of one event.
-struct Sheet {
-    accounts: BTreeMap<Uuid, Account>,
-    /// Accounts whose balance left the valid range; they no longer fail for insufficient balance.
-    out_of_range: Vec<Uuid>,
-}
-
-/// The amounts a fill moves.
-struct Fill {
-    stock: BigDecimal,
-    money: BigDecimal,
-    /// The fee within `money`.
-    included_fee: BigDecimal,
-    /// The fee another account pays.
-    separate_fee: BigDecimal,
-    has_separate_payer: bool,
-    is_out_of_range: bool,
-}
-
-impl Sheet {
-    fn named(&mut self, event: &Reading, field: &str) -> &mut Account {
-        self.accounts
-            .get_mut(&event.ids[field])
-            .expect("named_by looked up every account")
-    }
-
-    /// Changes a balance by `change`; a debit uses the hold of `order` first.
-    fn post(
-        &mut self,
-        event: &Reading,
-        field: &str,
-        change: &BigDecimal,
-        order: &str,
-    ) -> Result<(), Rejection> {
-        if change.is_zero() {
-            return Ok(());
-        }
-        let id = event.ids[field];
-        let was_out_of_range = self.out_of_range.contains(&id);
-        let account = self.named(event, field);
-        if change.is_negative() {
-            let due = change.abs();
-            let held = if order.is_empty() {
-                BigDecimal::zero()
-            } else {
-                account.held(order)
-            };
-            if !was_out_of_range && due > account.available() + &held {
-                return Err("INSUFFICIENT_BALANCE");
-            }
-            if !order.is_empty() {
-                let rest = &held - due.min(held.clone());
-                account.set_hold(order, rest);
-            }
-        }
-
-        account.balance += change;
-        account.postings += 1;
-        if is_too_large(change) || is_too_large(&account.balance) {
-            self.out_of_range.push(id);
-        }
-        Ok(())
-    }
-
-    fn trade(&mut self, event: &Reading) -> Result<(), Rejection> {
-        let fill = self.fill(event)?;
-        let order = event.text("order_id");
-        self.post(event, STOCK, &fill.stock, order)?;
-        if event.text("side") != "buy" && fill.money.is_negative() {
-            return Err("INSUFFICIENT_BALANCE");
-        }
-
-        self.post(event, CURRENCY, &fill.money, order)?;
-        if !fill.money.is_zero() {
-            self.named(event, CURRENCY).fees += &fill.included_fee;
-        }
-        if fill.has_separate_payer {
-            self.post(event, FEE, &-&fill.separate_fee, order)?;
-            self.named(event, FEE).fees += &fill.separate_fee;
-        }
-        if fill.is_out_of_range {
-            self.out_of_range.push(event.ids[CURRENCY]);
-        }
-        Ok(())
-    }
-
-    /// Returns the amounts of a fill, or rejects it.
-    fn fill(&self, event: &Reading) -> Result<Fill, Rejection> {
-        let stock = event.ids[STOCK];
-        let currency = event.ids[CURRENCY];
-        let (base, quote) = event.text("symbol").split_once('/').unwrap_or_default();
-        if self.accounts[&stock].symbol != base || self.accounts[&currency].symbol != quote {
-            return Err("SYMBOL_MISMATCH");
-        }
-        if stock == currency {
-            return Err("SAME_ACCOUNT");
-        }
-        let volume = &event.numbers["fill.volume"];
-        let price = &event.numbers["fill.price"];
-        let fee = &event.numbers["fill.fee"];
-        let given = event.numbers.get("fill.quote_amount");
-        let moved = || [Some(volume), Some(fee), given].into_iter().flatten();
-        if price.is_negative() || moved().any(BigDecimal::is_negative) {
-            return Err("INVALID_AMOUNT");
-        }
-
-        let zero = BigDecimal::zero();
-        let value = given.cloned().unwrap_or_else(|| rounded(&(price * volume)));
-        let apart = event.ids.get(FEE).is_some_and(|payer| *payer != currency);
-        let (included, separate) = if apart { (&zero, fee) } else { (fee, &zero) };
-        let buys = event.text("side") == "buy";
-        let money = if buys {
-            -(&value + included)
-        } else {
-            &value - included
-        };
-        if volume.is_zero() && money.is_zero() && separate.is_zero() {
-            return Err("INVALID_AMOUNT");
-        }
-        if moved().any(is_too_fine) {
-            return Err("TOO_MANY_DECIMALS");
-        }
-        Ok(Fill {
-            stock: if buys { volume.clone() } else { -volume },
-            money,
-            included_fee: included.clone(),
-            separate_fee: separate.clone(),
-            has_separate_payer: apart,
-            is_out_of_range: [&value, fee, &rounded(price)].into_iter().any(is_too_large),
-        })
-    }
-
-    fn update(&mut self, event: &Reading) -> Result<(), Rejection> {
-        let amount = self.movable(event)?;
-        let change = if event.text("direction") == "credit" {
-            amount
-        } else {
-            -amount
-        };
-        self.post(event, ACCOUNT, &change, event.text("related_order_id"))
-    }
-
-    fn hold(&mut self, event: &Reading) -> Result<(), Rejection> {
-        let amount = self.movable(event)?;
-        let order = event.text("related_order_id");
-        let account = self.named(event, ACCOUNT);
-        let held = account.held(order);
-
-        if event.kind == "trading.balance.locked" {
-            if amount > account.available() {
-                return Err("INSUFFICIENT_BALANCE");
-            }
-            account.set_hold(order, held + amount);
-        } else if amount <= held {
-            account.set_hold(order, held - amount);
-        } else if order.is_empty() {
-            return Err("UNLOCK_EXCEEDS_LOCKED");
-        } else {
-            account.set_hold(order, BigDecimal::zero());
-        }
-
-        Ok(())
-    }
-
-    fn release(&mut self, event: &Reading) {
-        let account = self.named(event, ACCOUNT);
-        account.set_hold(event.text("order_id"), BigDecimal::zero());
-    }
-
-    /// Returns the amount of a balance event, or rejects it.
-    fn movable(&mut self, event: &Reading) -> Result<BigDecimal, Rejection> {
-        let account = self.named(event, ACCOUNT);
-        let amount = &event.numbers["amount"];
-        if account.symbol != event.text("symbol") {
-            Err("SYMBOL_MISMATCH")
-        } else if !amount.is_positive() {
-            Err("INVALID_AMOUNT")
-        } else if is_too_fine(amount) {
-            Err("TOO_MANY_DECIMALS")
-        } else {
-            Ok(amount.clone())
-        }
     }
 }

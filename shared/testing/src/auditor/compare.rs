@@ -15,6 +15,7 @@ impl Auditor {
     pub async fn compare(&self, pool: &PgPool) -> anyhow::Result<Vec<String>> {
         let mut differences = self.compare_accounts(pool).await?;
         differences.extend(self.compare_holds(pool).await?);
+        differences.extend(self.compare_orders(pool).await?);
         differences.extend(self.compare_claims(pool).await?);
         differences.extend(self.compare_dead_letters(pool).await?);
         Ok(differences)
@@ -44,19 +45,58 @@ impl Auditor {
     }
 
     async fn compare_holds(&self, pool: &PgPool) -> anyhow::Result<Vec<String>> {
-        let rows: Vec<(Uuid, String, String)> =
-            sqlx::query_as("SELECT sub_account_id, order_id, trim_scale(amount)::text FROM holds")
-                .fetch_all(pool)
-                .await?;
+        let rows: Vec<(Uuid, String, String, String)> = sqlx::query_as(
+            "SELECT sub_account_id, order_id, symbol, trim_scale(amount)::text FROM holds",
+        )
+        .fetch_all(pool)
+        .await?;
         let found = rows
             .into_iter()
-            .map(|(id, order, held)| ((id, order), held));
+            .map(|(id, order, pair, held)| ((id, order, pair), held));
 
         let expected = self.books.accounts.iter().flat_map(|(id, account)| {
             let holds = account.holds.iter();
-            holds.map(|(order, held)| ((*id, order.clone()), plain(held)))
+            holds.map(|(key, held)| ((*id, key.order.clone(), key.pair.clone()), plain(held)))
         });
         Ok(diff("hold", &expected.collect(), &found.collect()))
+    }
+
+    async fn compare_orders(&self, pool: &PgPool) -> anyhow::Result<Vec<String>> {
+        let rows: Vec<(Uuid, String, String, bool, String)> = sqlx::query_as(
+            "SELECT trading_id, order_id, symbol, status IN ('filled', 'cancelled', 'failed'), \
+                 concat_ws(' for ', trim_scale(filled), trim_scale(quote_filled)) \
+                 || coalesce(' of ' || trim_scale(amount), '') FROM orders",
+        )
+        .fetch_all(pool)
+        .await?;
+        let found = rows
+            .into_iter()
+            .map(|(trading, id, pair, has_ended, figures)| {
+                ((trading, id, pair), (has_ended, figures))
+            });
+
+        let expected = self
+            .books
+            .orders
+            .iter()
+            .flat_map(|((trading, id), orders)| {
+                orders.by_pair.iter().map(|(pair, order)| {
+                    let mut figures = format!(
+                        "{} for {}",
+                        plain(&order.filled),
+                        plain(&order.quote_filled)
+                    );
+                    if let Some(amount) = &order.amount {
+                        figures.push_str(&format!(" of {}", plain(amount)));
+                    }
+                    (
+                        (*trading, id.clone(), pair.clone()),
+                        (order.has_ended, figures),
+                    )
+                })
+            });
+        let what = "order (has ended, filled for quote of amount)";
+        Ok(diff(what, &expected.collect(), &found.collect()))
     }
 
     /// Compares the outcome of every event id, and that each applied event wrote one log.

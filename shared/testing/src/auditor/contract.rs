@@ -65,17 +65,21 @@ const ORDER: [Field; 9] = [
     must("status", Text(128)),
     may("message", Words(4096)),
 ];
-/// The fields of a fill.
+/// The fields of a fill, except `fees`; one of `fee` and `fees` is required.
 pub(super) const FILL: [Field; 8] = [
     must("stock_account_id", Id),
     must("currency_account_id", Id),
     must("volume", Number),
     must("price", Number),
-    must("fee", Number),
+    may("fee", Number),
     may("fee_account_id", Id),
     may("quote_amount", Number),
     may("reason", Text(50)),
 ];
+/// The fields of an item of `fees`.
+pub(super) const LISTED_FEE: [Field; 2] = [must("account_id", Id), must("amount", Number)];
+/// Most fees of a fill; a `fee` of zero does not count.
+pub(super) const FEES_MAX: usize = 4;
 const BALANCE_UPDATED: [Field; 9] = [
     must("sub_account_id", Id),
     must("symbol", Symbol),
@@ -87,11 +91,12 @@ const BALANCE_UPDATED: [Field; 9] = [
     may("related_order_id", Text(128)),
     may("message", Words(4096)),
 ];
-const BALANCE_HELD: [Field; 5] = [
+const BALANCE_HELD: [Field; 6] = [
     must("sub_account_id", Id),
     must("symbol", Symbol),
     must("amount", Number),
     may("related_order_id", Text(128)),
+    may("order_symbol", Pair),
     may("message", Words(4096)),
 ];
 const ERROR: [Field; 6] = [

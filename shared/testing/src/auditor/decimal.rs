@@ -1,11 +1,11 @@
-//! Exact decimals of the auditor: parsing, and rounding to the twelve places of the books.
+//! Exact decimals of the auditor: parsing, and rounding to the eighteen places of the books.
 
 use bigdecimal::BigDecimal;
 use bigdecimal::num_bigint::{BigInt, Sign};
 
-const PLACES: i64 = 12;
+const PLACES: i64 = 18;
 
-/// Parses a JSON number of at most 40 digits and an exponent within ±64.
+/// Parses a JSON number of at most 1,000 digits and an exponent within ±64.
 pub(super) fn parse(text: &str) -> Option<BigDecimal> {
     let (sign, rest) = match text.strip_prefix('-') {
         Some(rest) => (Sign::Minus, rest),
@@ -22,7 +22,7 @@ pub(super) fn parse(text: &str) -> Option<BigDecimal> {
     };
     let digits = [whole, fraction].concat();
     let has_leading_zero = whole.len() > 1 && whole.starts_with('0');
-    if whole.is_empty() || has_leading_zero || digits.len() > 40 || !is_digits(&digits) {
+    if whole.is_empty() || has_leading_zero || digits.len() > 1_000 || !is_digits(&digits) {
         return None;
     }
 
@@ -52,17 +52,12 @@ fn is_digits(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Reports whether a value has more than twelve decimal places.
-pub(super) fn is_too_fine(value: &BigDecimal) -> bool {
-    rounded(value) != *value
-}
-
-/// Reports whether a value has more than sixteen digits before the point.
+/// Reports whether a value has more than twenty digits before the point.
 pub(super) fn is_too_large(value: &BigDecimal) -> bool {
-    value.abs() >= 10_000_000_000_000_000_i64
+    value.abs() >= 100_000_000_000_000_000_000_i128
 }
 
-/// Rounds to twelve places, half to even.
+/// Rounds to eighteen places, half to even.
 pub(super) fn rounded(value: &BigDecimal) -> BigDecimal {
     let (digits, places) = value.as_bigint_and_exponent();
     if places <= PLACES {

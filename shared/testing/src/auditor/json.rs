@@ -7,7 +7,7 @@ pub(super) enum Json {
     Bool,
     Number(String),
     Text(String),
-    List,
+    List(Vec<Json>),
     Object(Vec<(String, Json)>),
 }
 
@@ -110,14 +110,15 @@ impl Reader<'_> {
         if depth > DEPTH {
             return None;
         }
+        let mut items = Vec::new();
         if self.take("]") {
-            return Some(Json::List);
+            return Some(Json::List(items));
         }
 
         loop {
-            self.value(depth)?;
+            items.push(self.value(depth)?);
             if self.take("]") {
-                return Some(Json::List);
+                return Some(Json::List(items));
             }
             if !self.take(",") {
                 return None;

@@ -3,12 +3,14 @@
 use super::contract::Shape::{
     EventId, Id, Number, Object, OneOf, Pair, Share, Symbol, Text, Time, Words,
 };
-use super::contract::{COMMON, FILL, Field, KINDS, Shape};
+use super::contract::{COMMON, FEES_MAX, FILL, Field, KINDS, LISTED_FEE, Shape};
 use super::decimal;
 use super::json::{self, Json};
-use bigdecimal::{BigDecimal, Signed};
-use chrono::{DateTime, Utc};
+use bigdecimal::{BigDecimal, Signed, Zero};
+use chrono::{DateTime, Datelike, Utc};
 use std::collections::BTreeMap;
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
 use uuid::Uuid;
 
 /// Longest payload of an event, in bytes.
@@ -29,6 +31,8 @@ pub(super) struct Reading {
     pub(super) numbers: BTreeMap<String, BigDecimal>,
     pub(super) ids: BTreeMap<String, Uuid>,
     pub(super) has_fill: bool,
+    /// The length of `fees` in the fill.
+    pub(super) listed_fees: usize,
 }
 
 impl Reading {
@@ -44,7 +48,18 @@ impl Reading {
             numbers: BTreeMap::new(),
             ids: BTreeMap::new(),
             has_fill: false,
+            listed_fees: 0,
         }
+    }
+
+    /// Reports whether the event is about an order.
+    pub(super) fn is_of_order(&self) -> bool {
+        self.kind.starts_with("trading.orders.")
+    }
+
+    /// Reports whether the event locks or unlocks an amount.
+    pub(super) fn is_of_hold(&self) -> bool {
+        self.kind.ends_with("locked")
     }
 
     pub(super) fn text(&self, field: &str) -> &str {
@@ -82,6 +97,7 @@ pub(super) fn read(subject: &str, payload: &[u8], accepts_bare_subjects: bool) -
         }
         event.has_fill = true;
         read_fields(fill, "fill.", &FILL, &mut event)?;
+        read_fees(fill, &mut event)?;
     }
 
     let version = event.text("version");
@@ -117,6 +133,29 @@ fn read_fields(object: &Json, prefix: &str, fields: &[Field], event: &mut Readin
     Some(())
 }
 
+/// Adds the listed fees of a fill to `event`; None when there are too many, or neither `fee` nor `fees`.
+fn read_fees(fill: &Json, event: &mut Reading) -> Option<()> {
+    let single = event.numbers.get("fill.fee");
+    let items = match fill.field("fees") {
+        None if single.is_some() => return Some(()),
+        Some(Json::List(items)) => items,
+        _ => return None,
+    };
+    let counted = single.is_some_and(|fee| !fee.is_zero());
+    if items.len() + usize::from(counted) > FEES_MAX {
+        return None;
+    }
+
+    event.listed_fees = items.len();
+    for (at, item) in items.iter().enumerate() {
+        if !matches!(item, Json::Object(_)) {
+            return None;
+        }
+        read_fields(item, &format!("fill.fees[{at}]."), &LISTED_FEE, event)?;
+    }
+    Some(())
+}
+
 /// Adds a field to `event`; returns its content in the form that is compared.
 fn read_field(path: &str, shape: Shape, value: &Json, event: &mut Reading) -> Option<String> {
     match (shape, value) {
@@ -136,11 +175,13 @@ fn read_field(path: &str, shape: Shape, value: &Json, event: &mut Reading) -> Op
         }
         (Time, Json::Text(text)) => {
             let time: DateTime<Utc> = DateTime::parse_from_rfc3339(text).ok()?.into();
-            Some(format!("{time:?}"))
+            (1..=9_999)
+                .contains(&time.year())
+                .then(|| format!("{time:?}"))
         }
         (_, Json::Text(text)) if is_valid(shape, text) => {
             let content = match shape {
-                Symbol | Pair => text.to_ascii_uppercase(),
+                Symbol | Pair => stored(text),
                 _ => text.clone(),
             };
             event.texts.insert(path.to_owned(), content.clone());
@@ -170,8 +211,14 @@ fn is_valid(shape: Shape, text: &str) -> bool {
 }
 
 fn is_symbol(text: &str) -> bool {
-    (1..=20).contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| (b'!'..=b'~').contains(&byte) && byte != b'/')
+    let symbol = stored(text);
+    let is_allowed =
+        |c: char| c.is_alphanumeric() || is_combining_mark(c) || "._:-+$@#&*!".contains(c);
+    (1..=64).contains(&symbol.chars().count()) && symbol.chars().all(is_allowed)
+}
+
+/// Returns symbols in upper case and in composed characters.
+fn stored(text: &str) -> String {
+    let composed: String = text.nfc().collect();
+    composed.to_uppercase().nfc().collect()
 }

@@ -37,7 +37,7 @@ pub(super) struct Performance {
     opening_value: Field<Figure>,
     /// Value of all assets at the end of the period
     closing_value: Field<Figure>,
-    /// Deposits less withdrawals, and all other movements that are not trades
+    /// Deposits less withdrawals, and all other movements that are neither trades nor fees
     net_flows: Field<Figure>,
     /// `closing_value - opening_value - net_flows`
     profit: Field<Figure>,
@@ -59,7 +59,7 @@ pub(super) struct Performance {
     /// The largest drawdown; null if the value never fell
     #[oai(nullable)]
     max_drawdown: Option<Drawdown>,
-    /// Number of trades; each fill counts
+    /// Number of trades; what one order exchanged at one moment counts once
     trades: u64,
     /// Number of sales whose gain is known
     closing_trades: u64,
@@ -73,7 +73,7 @@ pub(super) struct Performance {
     gross_profit: Field<Figure>,
     /// Sum of the losses of closing trades, as a positive number
     gross_loss: Field<Figure>,
-    /// Value of all fees
+    /// Value of all fees less rebates; negative if the rebates are larger
     fees: Field<Figure>,
     /// Value of all trades, without fees
     turnover: Field<Figure>,
@@ -90,7 +90,7 @@ struct Point {
     time: DateTime<Utc>,
     /// Value of all assets at the end of the interval, in units of `quote`
     value: Field<Figure>,
-    /// Movements during the interval that are not trades, in units of `quote`
+    /// Movements during the interval that are neither trades nor fees, in units of `quote`
     net_flows: Field<Figure>,
     /// Value of one unit that was worth 1 at the start: the curve of the time-weighted return
     unit_value: f64,

@@ -4,9 +4,9 @@ use crate::event::body::{BalanceChange, Body, Parsed};
 use crate::event::fields::{Field, Fields};
 use crate::event::kind::Kind;
 use crate::ids::AccountId;
-use crate::ledger::{Asset, Belief, Command, Hold, Movement, OrderId};
+use crate::ledger::{Asset, Belief, Command, Hold, Movement, OrderId, Pair};
 use crate::states::Direction;
-use crate::value::{Amount, Message, Reason};
+use crate::value::{Message, Reason};
 
 /// The first fields of every change of a balance.
 struct Common {
@@ -31,7 +31,8 @@ pub(super) fn parse_update(account: AccountId, fields: &mut Fields<'_>) -> Field
         order,
         message,
     } = Common::parse(fields)?;
-    let amount = fields.required::<Amount>("amount")?.0;
+    let amount = fields.rounded_number("amount")?;
+    let amount = fields.require("amount", amount)?;
     let direction: Direction = fields.required("direction")?;
     let reason: Reason = fields.required("reason")?;
     let belief = Belief {
@@ -60,6 +61,7 @@ pub(super) fn parse_hold(kind: Kind, account: AccountId, fields: &mut Fields<'_>
         message,
     } = Common::parse(fields)?;
     fields.keep("symbol", asset.to_string());
+    let pair: Option<Pair> = fields.kept_optional("order_symbol")?;
     let amount = fields.kept_number("amount")?;
 
     let locks = kind == Kind::BalanceLocked;
@@ -74,6 +76,7 @@ pub(super) fn parse_hold(kind: Kind, account: AccountId, fields: &mut Fields<'_>
         asset,
         amount,
         order,
+        pair,
     };
     let command = if locks {
         Command::Lock(hold)

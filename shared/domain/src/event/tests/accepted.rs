@@ -3,7 +3,10 @@
 use super::*;
 use crate::event::Body;
 use crate::ids::AccountId;
-use crate::ledger::{Asset, Belief, Command, Direction, Hold, Movement, OrderId, Side, Trade};
+use crate::ledger::{
+    Asset, Belief, Command, Direction, Fee, Hold, Movement, OrderId, OrderStep, OrderTerms, Side,
+    Trade,
+};
 use crate::money::Number;
 
 fn number(text: &str) -> Number {
@@ -43,28 +46,48 @@ fn command(kind: Kind) -> Option<Command> {
 }
 
 #[test]
-fn orders_errors_and_signals_are_recorded() {
+fn errors_and_signals_are_recorded() {
     let record = Some(Command::Record {
         account: Some(account(ACCOUNT)),
     });
 
-    for kind in [Kind::OrderCreated, Kind::Error, Kind::Signal] {
+    for kind in [Kind::Error, Kind::Signal] {
         assert_eq!(command(kind), record, "{kind:?}");
     }
-    let unsettled = parsed(Kind::OrderFilled, &without(Kind::OrderFilled, "fill"));
-    assert_eq!(unsettled.command(), record);
     assert_eq!(command(Kind::Heartbeat), None);
 }
 
 #[test]
-fn a_cancelled_or_failed_order_releases_its_hold() {
-    let release = Some(Command::Release {
-        account: account(ACCOUNT),
-        order: order_id(),
-    });
+fn an_event_of_an_order_becomes_its_step() {
+    let step = |event: Value, kind| match parsed(kind, &event).command() {
+        Some(Command::Order(event)) => {
+            assert_eq!(event.order, order_id());
+            assert_eq!(event.pair.to_string(), "BTC/USDT");
+            assert_eq!(event.terms, terms());
+            event.step
+        }
+        other => panic!("{kind:?} became {other:?}"),
+    };
+    let unsettled = |status: &str| {
+        let mut event = without(Kind::OrderFilled, "fill");
+        event["status"] = status.into();
+        step(event, Kind::OrderFilled)
+    };
 
-    assert_eq!(command(Kind::OrderCancelled), release);
-    assert_eq!(command(Kind::OrderFailed), release);
+    let of = |kind| step(example(kind), kind);
+    assert_eq!(of(Kind::OrderCreated), OrderStep::Created);
+    assert_eq!(of(Kind::OrderCancelled), OrderStep::Cancelled);
+    assert_eq!(of(Kind::OrderFailed), OrderStep::Failed);
+    assert_eq!(unsettled("open"), OrderStep::Filled { ends: false });
+    assert_eq!(unsettled("FILLED"), OrderStep::Filled { ends: true });
+}
+
+fn terms() -> OrderTerms {
+    OrderTerms {
+        kind: "limit".to_owned(),
+        amount: number("0.5"),
+        price: Some(number("43000.25")),
+    }
 }
 
 #[test]
@@ -79,9 +102,14 @@ fn a_fill_becomes_a_trade() {
         volume: number("0.5"),
         price: number("43000.25"),
         quote_amount: Some(number("21500.125")),
-        fee: number("0.001"),
-        fee_account: Some(account(FEE)),
+        fees: vec![Fee {
+            account: account(FEE),
+            amount: number("0.001"),
+            position: None,
+        }],
         order: Some(order_id()),
+        terms: Some(terms()),
+        ends_order: false,
     };
 
     assert_eq!(command(Kind::OrderFilled), Some(Command::Trade(trade)));
@@ -112,6 +140,7 @@ fn locks_and_unlocks_name_their_order() {
         asset: asset("USDT"),
         amount: number("12.5"),
         order: Some(order_id()),
+        pair: Some("BTC/USDT".parse().expect("a pair")),
     };
 
     let lock = Command::Lock(hold.clone());
@@ -201,6 +230,19 @@ fn parses_a_fill_exactly_from_numbers_and_strings() {
 }
 
 #[test]
+fn metadata_keeps_numbers_of_any_length_as_sent() {
+    let price = "1461446703485210103287273052203988822378723970341";
+    for number in [price, FLOAT, &"9".repeat(1_000)] {
+        let metadata = format!("{{\"sqrtPriceX96\":{number}}}");
+        let text = with_literal(Kind::BalanceUpdated, "metadata", &metadata);
+
+        let event = parse_text(Kind::BalanceUpdated, &text).expect("valid");
+
+        assert_eq!(event.info["metadata"].to_string(), metadata);
+    }
+}
+
+#[test]
 fn keeps_unknown_fields() {
     for kind in Kind::ALL {
         let text = with_literal(kind, "invented", r#"{"a":[1.50,"x"]}"#);
@@ -259,7 +301,7 @@ fn keeps_raw_text_that_no_column_stores() {
     let order = json!({
         "symbol": "BTC/USDT", "side": "sell", "type": "limit", "amount": "0.5", "price": "43000.25", "status": "open",
     });
-    let locked = json!({"symbol": "USDT", "amount": "12.5"});
+    let locked = json!({"symbol": "USDT", "order_symbol": "BTC/USDT", "amount": "12.5"});
     let error = json!({
         "error_code": "E42", "severity": "high", "component": "executor", "stack_trace": "at line 1",
     });
@@ -284,19 +326,23 @@ fn keeps_raw_text_of_a_fill_with_that_of_its_order() {
     assert_eq!(raw(Kind::OrderFilled), filled);
 }
 
-const LONG: &str = "0.30000000000000004";
+const LONG: &str = "0.3000000000000000444";
+/// The exact value of the float 5.1.
+const FLOAT: &str = "5.0999999999999996447286321199499070644378662109375";
 
 #[test]
 fn keeps_the_text_of_over_long_beliefs() {
     for field in ["previous_balance", "new_balance"] {
-        for event in in_both_spellings(Kind::BalanceUpdated, field, LONG) {
-            assert_eq!(event.info["raw"], json!({field: LONG}));
-            let Some(Command::Move(movement)) = event.command() else {
-                panic!("{event:?}")
-            };
-            let belief = movement.belief;
-            let beliefs = [belief.previous_balance, belief.new_balance];
-            assert!(beliefs.contains(&Some(number(LONG))), "{beliefs:?}");
+        for text in [LONG, FLOAT, &format!("0.{}", "9".repeat(999))] {
+            for event in in_both_spellings(Kind::BalanceUpdated, field, text) {
+                assert_eq!(event.info["raw"], json!({field: text}));
+                let Some(Command::Move(movement)) = event.command() else {
+                    panic!("{event:?}")
+                };
+                let belief = movement.belief;
+                let beliefs = [belief.previous_balance, belief.new_balance];
+                assert!(beliefs.contains(&Some(number(text))), "{beliefs:?}");
+            }
         }
     }
 }
@@ -308,6 +354,7 @@ fn keeps_the_text_of_over_long_prices_and_amounts() {
         (Kind::OrderFilled, "fill.price"),
         (Kind::Signal, "price"),
         (Kind::BalanceLocked, "amount"),
+        (Kind::BalanceUpdated, "amount"),
     ] {
         let event = parse_text(kind, &with_literal(kind, field, LONG)).expect("valid");
 
@@ -379,7 +426,7 @@ fn a_missing_message_is_composed_from_the_fields() {
 fn accepts_lengths_at_their_limits() {
     let wide = |characters| "é".repeat(characters);
     let accepts = |kind, field, value: String| parsed(kind, &with(kind, field, value.into()));
-    let symbol = "A".repeat(20);
+    let symbol = "币".repeat(64);
 
     accepts(Kind::OrderCreated, "order_id", wide(128));
     accepts(Kind::OrderCreated, "status", wide(128));
@@ -402,4 +449,7 @@ fn accepts_lengths_at_their_limits() {
     accepts(Kind::Heartbeat, "source", wide(128));
     accepts(Kind::Heartbeat, "version", "1".to_owned());
     accepts(Kind::Heartbeat, "version", "1.27".to_owned());
+    for timestamp in ["9999-12-31T23:59:59.999999999Z", "0001-01-01T00:00:00Z"] {
+        accepts(Kind::OrderCreated, "timestamp", timestamp.to_owned());
+    }
 }

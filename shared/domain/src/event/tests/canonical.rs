@@ -27,7 +27,7 @@ fn changed(kind: Kind, field: &str) -> Value {
         {
             "BNB"
         }
-        "symbol" => "BTC/EUR",
+        "symbol" | "order_symbol" => "BTC/EUR",
         "side" => "buy",
         "direction" => "credit",
         "severity" => "low",

@@ -117,6 +117,8 @@ fn rejects_common_fields_beyond_their_limits() {
     invalid("timestamp", "2026-11-23 10:00".into());
     invalid("timestamp", "2026-02-30T10:00:00Z".into());
     invalid("timestamp", "2026-11-23T10:00:00".into());
+    invalid("timestamp", "9999-12-31T23:59:59-12:00".into());
+    invalid("timestamp", "0000-01-01T00:00:00+12:00".into());
     invalid("user_id", "unknown".into());
     invalid("trading_id", "".into());
 }
@@ -133,8 +135,8 @@ fn rejects_fields_of_an_order_beyond_their_limits() {
     invalid("symbol", "/USDT".into());
     invalid("symbol", "BTC/".into());
     invalid("symbol", "BT C/USDT".into());
-    invalid("symbol", "BTÇ/USDT".into());
-    invalid("symbol", format!("{}/USDT", "A".repeat(21)).into());
+    invalid("symbol", "BT€/USDT".into());
+    invalid("symbol", format!("{}/USDT", "币".repeat(65)).into());
     invalid("side", "BUY".into());
     invalid("type", wide(129));
     invalid("status", wide(129));
@@ -151,7 +153,7 @@ fn rejects_fields_of_a_fill_beyond_their_limits() {
 
     invalid("fill.stock_account_id", "7".into());
     invalid("fill.volume", "0x10".into());
-    invalid("fill.fee", "9".repeat(41).into());
+    invalid("fill.fee", "9".repeat(1_001).into());
     invalid("fill.price", "1e65".into());
     invalid("fill.quote_amount", "1e-65".into());
     invalid("fill.reason", wide(51));
@@ -162,7 +164,7 @@ fn rejects_fields_of_a_balance_beyond_their_limits() {
     let invalid = |field, value: Value| is_invalid(Kind::BalanceUpdated, field, value);
 
     invalid("symbol", "BTC/USDT".into());
-    invalid("symbol", "A".repeat(21).into());
+    invalid("symbol", "币".repeat(65).into());
     invalid("direction", "in".into());
     invalid("reason", wide(51));
     invalid("reason", "".into());
@@ -220,8 +222,8 @@ fn rejects_json_that_the_database_cannot_store() {
         r#""x":1e131071"#.to_owned(),
         r#""x":1e65"#.to_owned(),
         r#""x":1e-65"#.to_owned(),
-        format!("\"x\":{}", "9".repeat(41)),
-        format!("\"x\":0.{}", "1".repeat(40)),
+        format!("\"x\":{}", "9".repeat(1_001)),
+        format!("\"x\":0.{}", "1".repeat(1_000)),
         deep(32),
         deep(200),
         r#""$serde_json::private::Number":"1""#.to_owned(),
@@ -257,6 +259,45 @@ fn a_malformed_message_keeps_the_ids_that_identify_it() {
     );
     assert_eq!(malformed.user_id, Some(USER));
     assert_eq!(malformed.trading_id.expect("read").to_string(), TRADING);
+}
+
+/// Asserts that a payload is rejected and all of its ids are kept.
+#[track_caller]
+fn is_identified(payload: &str, expected: &str) {
+    let parsed = parse(
+        Kind::OrderFilled.bare_subject(),
+        payload.as_bytes(),
+        BareSubjects::Accept,
+    );
+    let malformed = parsed.expect_err(payload);
+
+    assert_eq!(malformed.kind.code(), expected, "{payload}");
+    let event_id = malformed.event_id.as_ref().map(EventId::as_str);
+    assert_eq!(event_id, Some("0190-1"), "{payload}");
+    assert_eq!(malformed.user_id, Some(USER), "{payload}");
+    let trading_id = malformed.trading_id.map(|id| id.to_string());
+    assert_eq!(trading_id.as_deref(), Some(TRADING), "{payload}");
+}
+
+#[test]
+fn every_json_object_keeps_the_ids_that_identify_it() {
+    for text in [
+        r#""x":{"a":1,"a":1}"#.to_owned(),
+        r#""event_id":"again""#.to_owned(),
+        r#""x":"\u0000""#.to_owned(),
+        r#""x":1e131071"#.to_owned(),
+        format!("\"x\":{}", "9".repeat(1_001)),
+        deep(200),
+        deep(20_000),
+        r#""x":{"$serde_json::private::Number":1}"#.to_owned(),
+    ] {
+        is_identified(&inserted(&text), "INVALID_INFO_STRUCTURE");
+    }
+
+    let long = inserted(&format!("\"x\":\"{}\"", "x".repeat(EVENT_BYTES_MAX)));
+    is_identified(&long, "PAYLOAD_TOO_LARGE");
+    let newer = with_text(Kind::OrderFilled, "version", "2.0");
+    is_identified(&newer, "UNSUPPORTED_VERSION");
 }
 
 #[test]

@@ -60,18 +60,48 @@ fn the_users_of_subject_and_payload_must_be_equal() {
     let at = |subject: String| parse(&subject, payload.as_bytes(), BareSubjects::Accept);
     assert!(at(kind.subject_of(USER)).is_ok());
 
-    for user in [
-        USER.to_string().to_uppercase(),
-        USER.simple().to_string(),
-        Uuid::from_u128(1).to_string(),
-        "someone".to_owned(),
-        String::new(),
+    for (user, publisher) in [
+        (USER.to_string().to_uppercase(), Some(USER)),
+        (USER.simple().to_string(), Some(USER)),
+        (Uuid::from_u128(1).to_string(), Some(Uuid::from_u128(1))),
+        ("someone".to_owned(), None),
+        (String::new(), None),
     ] {
         let malformed = at(format!("{}.{user}", kind.bare_subject())).expect_err("refused");
 
         assert_eq!(malformed.kind, MalformedKind::SubjectMismatch, "{user}");
-        assert_eq!(malformed.user_id, Some(USER), "the payload's user");
+        assert_eq!(malformed.user_id, publisher, "{user}");
     }
+}
+
+#[test]
+fn a_malformed_message_belongs_to_the_user_of_its_subject() {
+    let publisher = Uuid::from_u128(1);
+    let claim = json!({"user_id": USER}).to_string();
+    let owner = |subject: &str| {
+        let parsed = parse(subject, claim.as_bytes(), BareSubjects::Accept);
+        parsed.expect_err(subject).user_id
+    };
+
+    assert_eq!(
+        owner(&format!("trading.errors.{publisher}")),
+        Some(publisher)
+    );
+    assert_eq!(
+        owner(&format!("trading.errors.7.{publisher}")),
+        Some(publisher)
+    );
+    assert_eq!(
+        owner(&format!("trading.orders.placed.{publisher}")),
+        Some(publisher)
+    );
+    assert_eq!(
+        owner(&format!("trading.orders.placed.7.{publisher}")),
+        Some(publisher)
+    );
+    assert_eq!(owner("trading.errors.someone"), None);
+    assert_eq!(owner("trading.errors"), Some(USER));
+    assert_eq!(owner("trading.orders.placed"), Some(USER));
 }
 
 /// Only the spelling in the subject determines the lane.

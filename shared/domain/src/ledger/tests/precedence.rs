@@ -7,14 +7,12 @@ use super::*;
 fn a_trade_returns_its_first_rejection() {
     let rejects =
         |trade: &Trade, expected| rejects(&book(), &Command::Trade(trade.clone()), expected);
-    let mut wrong = trade(Side::Sell, "5", "1e17", "0");
+    let mut wrong = trade(Side::Sell, "5", "1e20", "0");
 
     rejects(&wrong, Rejection::AmountOutOfRange);
     wrong.volume = number("50");
     rejects(&wrong, Rejection::InsufficientBalance);
-    wrong.volume = number("50.0000000000001");
-    rejects(&wrong, Rejection::TooManyDecimals);
-    wrong.fee = number("-1");
+    wrong.price = number("-1");
     rejects(&wrong, Rejection::InvalidAmount);
     wrong.currency_account = STOCK;
     wrong.currency = asset("BTC");
@@ -23,7 +21,7 @@ fn a_trade_returns_its_first_rejection() {
     rejects(&wrong, Rejection::SymbolMismatch);
     wrong.currency_account = FOREIGN;
     rejects(&wrong, Rejection::OwnershipMismatch);
-    wrong.fee_account = Some(ABSENT);
+    wrong.fees.push(fee_of(ABSENT, "1"));
     rejects(&wrong, Rejection::UnknownSubAccount);
 }
 
@@ -32,12 +30,10 @@ fn a_movement_returns_its_first_rejection() {
     let rejects = |movement: &Movement, expected| {
         rejects(&book(), &Command::Move(movement.clone()), expected)
     };
-    let mut wrong = movement(Direction::Debit, "1e17");
+    let mut wrong = movement(Direction::Debit, "1e21");
 
     rejects(&wrong, Rejection::InsufficientBalance);
-    wrong.amount = number("100000000000000000.0000000000001");
-    rejects(&wrong, Rejection::TooManyDecimals);
-    wrong.amount = number("-0.0000000000001");
+    wrong.amount = number("-0.0000000000000000001");
     rejects(&wrong, Rejection::InvalidAmount);
     wrong.asset = asset("BTC");
     rejects(&wrong, Rejection::SymbolMismatch);
@@ -55,6 +51,7 @@ fn an_unlock_returns_its_first_rejection() {
             asset: asset(symbol),
             amount: number(amount),
             order: None,
+            pair: None,
         })
     };
     let rejects = |command, expected| rejects(&book(), &command, expected);
@@ -63,14 +60,10 @@ fn an_unlock_returns_its_first_rejection() {
         wrong(CURRENCY, "USDT", "1e30"),
         Rejection::UnlockExceedsLocked,
     );
-    rejects(wrong(CURRENCY, "USDT", "1e-13"), Rejection::TooManyDecimals);
-    rejects(wrong(CURRENCY, "USDT", "-1e-13"), Rejection::InvalidAmount);
-    rejects(wrong(CURRENCY, "BTC", "-1e-13"), Rejection::SymbolMismatch);
-    rejects(
-        wrong(FOREIGN, "BTC", "-1e-13"),
-        Rejection::OwnershipMismatch,
-    );
-    rejects(wrong(ABSENT, "BTC", "-1e-13"), Rejection::UnknownSubAccount);
+    rejects(wrong(CURRENCY, "USDT", "1e-19"), Rejection::InvalidAmount);
+    rejects(wrong(CURRENCY, "BTC", "-1"), Rejection::SymbolMismatch);
+    rejects(wrong(FOREIGN, "BTC", "-1"), Rejection::OwnershipMismatch);
+    rejects(wrong(ABSENT, "BTC", "-1"), Rejection::UnknownSubAccount);
 }
 
 #[test]
@@ -86,7 +79,7 @@ fn every_account_of_a_trade_must_belong_to_the_trading() {
             ..good.clone()
         };
         let fee = Trade {
-            fee_account: Some(outside),
+            fees: vec![fee_of(outside, "0")],
             ..good.clone()
         };
 
@@ -101,10 +94,107 @@ fn every_account_of_a_trade_must_belong_to_the_trading() {
 fn rejects_a_trade_of_another_user_or_trading() {
     let good = Command::Trade(trade(Side::Buy, "1", "1", "0"));
 
-    let of_another_user = apply(&book(), OTHER_USER, TRADING, &good);
-    assert_eq!(of_another_user, Err(Rejection::OwnershipMismatch));
-    let of_another_trading = apply(&book(), OWNER, OTHER_TRADING, &good);
-    assert_eq!(of_another_trading, Err(Rejection::OwnershipMismatch));
+    for outcome in [
+        apply(&book(), OTHER_USER, TRADING, &good, DateTime::UNIX_EPOCH),
+        apply(&book(), OWNER, OTHER_TRADING, &good, DateTime::UNIX_EPOCH),
+    ] {
+        let rejected = outcome.expect_err("rejected");
+        assert_eq!(rejected.rejection, Rejection::OwnershipMismatch);
+        assert_eq!(rejected.details(), Some(&Details::Account(STOCK)));
+    }
+}
+
+/// Asserts the reason of a rejection, in which `X` stands for the account.
+#[track_caller]
+fn has_reason(command: &Command, account: AccountId, expected: &str) {
+    let holds = [hold(CURRENCY, "A", "600"), hold(CURRENCY, "", "100")];
+
+    let rejected = run(&book_with_holds(&holds), command).expect_err("rejected");
+
+    let expected = expected.replace('X', &account.to_string());
+    assert_eq!(rejected.to_string(), expected);
+}
+
+#[test]
+fn a_shortage_names_the_account_and_what_it_lacks() {
+    let of_order = Command::Move(Movement {
+        order: order("A"),
+        ..movement(Direction::Debit, "1e21")
+    });
+    let fee_of_third = Command::Trade(Trade {
+        fees: vec![fee_of(THIRD, "5.1")],
+        ..trade(Side::Sell, "1", "1", "0")
+    });
+
+    for (command, account, amounts) in [
+        (
+            debit("300.5"),
+            CURRENCY,
+            "300.5 USDT needed on sub-account X, 300 available",
+        ),
+        (
+            of_order,
+            CURRENCY,
+            "1000000000000000000000 USDT needed on sub-account X, 900 available",
+        ),
+        (
+            lock("301", order("A")),
+            CURRENCY,
+            "301 USDT needed on sub-account X, 300 available",
+        ),
+        (
+            fee_of_third,
+            THIRD,
+            "5.1 BNB needed on sub-account X, 5 available",
+        ),
+    ] {
+        let expected = format!("the available balance is too small: {amounts}");
+        has_reason(&command, account, &expected);
+    }
+    has_reason(
+        &unlock("100.1", None),
+        CURRENCY,
+        "the amount to unlock is more than the hold: 100.1 USDT needed on sub-account X, 100 available",
+    );
+}
+
+#[test]
+fn a_rejection_names_the_account_that_does_not_fit() {
+    let wrong_asset = Command::Move(Movement {
+        asset: asset("BTC"),
+        ..movement(Direction::Credit, "1")
+    });
+    let absent = Command::Record {
+        account: Some(ABSENT),
+    };
+
+    has_reason(
+        &wrong_asset,
+        CURRENCY,
+        "the symbol is not the sub-account's: sub-account X is in USDT, not in BTC",
+    );
+    has_reason(
+        &absent,
+        ABSENT,
+        "the sub-account does not exist: sub-account X",
+    );
+    has_reason(
+        &credit("1e20"),
+        CURRENCY,
+        "an amount or a balance would have more than 20 integer digits: sub-account X",
+    );
+}
+
+#[test]
+fn a_rejection_reveals_no_amount_of_a_foreign_account() {
+    let beyond = Command::Move(Movement {
+        account: FOREIGN,
+        ..movement(Direction::Debit, "1e30")
+    });
+
+    let rejected = run(&book(), &beyond).expect_err("rejected");
+
+    assert_eq!(rejected.details(), Some(&Details::Account(FOREIGN)));
 }
 
 #[test]
@@ -113,6 +203,9 @@ fn rejections_are_listed_by_precedence() {
 
     let codes = Rejection::ALL.map(|rejection| rejection.code());
     let expected = [
+        "USER_DELETED",
+        "TRADING_DELETED",
+        "ACCOUNT_DELETED",
         "UNKNOWN_USER",
         "USER_DISABLED",
         "UNKNOWN_TRADING",
@@ -121,7 +214,6 @@ fn rejections_are_listed_by_precedence() {
         "SYMBOL_MISMATCH",
         "SAME_ACCOUNT",
         "INVALID_AMOUNT",
-        "TOO_MANY_DECIMALS",
         "INSUFFICIENT_BALANCE",
         "UNLOCK_EXCEEDS_LOCKED",
         "AMOUNT_OUT_OF_RANGE",

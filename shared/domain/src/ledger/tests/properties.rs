@@ -1,145 +1,14 @@
 //! Properties of any sequence of commands.
 
+use super::generators::{any_account, any_command, any_trade, asset_of};
 use super::*;
+use crate::ledger::Posting;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
-
-/// Generates amounts that are often of similar size, and figures at and beyond every limit.
-fn any_number() -> impl Strategy<Value = Number> {
-    let small = (1u32..2_000, 0usize..4).prop_map(|(digits, places)| format!("{digits}e-{places}"));
-    let odd = prop::sample::select(vec![
-        "0",
-        "-1",
-        "1e-12",
-        "1e-13",
-        "0.5e-12",
-        "9999999999999999.999999999999",
-        "1e16",
-        "1e64",
-        "-1e64",
-        "1e-64",
-        "9999999999999999999999999999999999999999e64",
-        "0.9999999999999999999999999999999999999999",
-    ]);
-
-    let long = "[1-9][0-9]{39}".prop_map(|digits| digits);
-
-    prop_oneof![12 => small, 2 => odd.prop_map(str::to_owned), 1 => long]
-        .prop_filter_map("within limits", |text| text.parse().ok())
-}
-
-fn any_order() -> impl Strategy<Value = Option<OrderId>> {
-    prop::sample::select(vec![None, order("A"), order("B")])
-}
-
-fn any_account() -> impl Strategy<Value = AccountId> {
-    prop_oneof![
-        20 => prop::sample::select(vec![STOCK, CURRENCY, THIRD]),
-        1 => prop::sample::select(vec![ELSEWHERE, FOREIGN, ABSENT]),
-    ]
-}
-
-/// Returns the asset of an account of [`book`].
-fn asset_of(account: AccountId) -> Asset {
-    match account {
-        STOCK => asset("BTC"),
-        THIRD => asset("BNB"),
-        _ => asset("USDT"),
-    }
-}
-
-fn any_belief() -> impl Strategy<Value = Belief> {
-    let number = || prop::option::of(any_number());
-    (number(), number()).prop_map(|(previous_balance, new_balance)| Belief {
-        previous_balance,
-        new_balance,
-    })
-}
-
-fn any_movement() -> impl Strategy<Value = Command> {
-    let direction = prop::sample::select(vec![Direction::Credit, Direction::Debit]);
-    let amounts = (any_number(), any_belief());
-    (any_account(), direction, amounts, any_order()).prop_map(
-        |(account, direction, (amount, belief), order)| {
-            Command::Move(Movement {
-                account,
-                asset: asset_of(account),
-                direction,
-                amount,
-                order,
-                reason: "test".to_owned(),
-                belief,
-            })
-        },
-    )
-}
-
-/// Generates a trade of any accounts, without figures.
-fn any_accounts() -> impl Strategy<Value = Trade> {
-    let fee_account = prop::option::of(any_account());
-    let side = prop::sample::select(vec![Side::Buy, Side::Sell]);
-    (side, any_account(), any_account(), fee_account).prop_map(
-        |(side, stock_account, currency_account, fee_account)| Trade {
-            reason: "long",
-            stock_account,
-            stock: asset_of(stock_account),
-            currency_account,
-            currency: asset_of(currency_account),
-            fee_account,
-            ..trade(side, "0", "0", "0")
-        },
-    )
-}
-
-fn any_trade() -> impl Strategy<Value = Command> {
-    let product = (any_number(), any_number());
-    let quote_amount = prop::option::of(any_number());
-    let others = (quote_amount, any_number());
-    (any_accounts(), product, others, any_order()).prop_map(
-        |(accounts, (volume, price), (quote_amount, fee), order)| {
-            Command::Trade(Trade {
-                volume,
-                price,
-                quote_amount,
-                fee,
-                order,
-                ..accounts
-            })
-        },
-    )
-}
-
-fn any_hold_command() -> impl Strategy<Value = Command> {
-    (0..3, any_account(), any_number(), any_order()).prop_map(|(kind, account, amount, order)| {
-        let asset = asset_of(account);
-        match (kind, order) {
-            (0, order) => Command::Lock(Hold {
-                account,
-                asset,
-                amount,
-                order,
-            }),
-            (1, order) => Command::Unlock(Hold {
-                account,
-                asset,
-                amount,
-                order,
-            }),
-            (_, Some(order)) => Command::Release { account, order },
-            (_, None) => Command::Record {
-                account: Some(account),
-            },
-        }
-    })
-}
-
-fn any_command() -> impl Strategy<Value = Command> {
-    prop_oneof![any_movement(), any_trade(), any_hold_command()]
-}
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Applies all commands and returns the effects; `None` for rejected ones.
-fn fold(book: &mut Book, commands: &[Command]) -> Vec<Option<Effect>> {
+pub(super) fn fold(book: &mut Book, commands: &[Command]) -> Vec<Option<Effect>> {
     let apply_one = |command: &Command| {
         let effect = run(book, command).ok()?;
         book.commit(&effect);
@@ -148,24 +17,29 @@ fn fold(book: &mut Book, commands: &[Command]) -> Vec<Option<Effect>> {
     commands.iter().map(apply_one).collect()
 }
 
-/// Returns the book as a batch loads it: all accounts, but only the holds of its commands.
+/// Returns the book as a batch loads it: all accounts, but only the holds and orders of its commands.
 fn reload(book: &Book, commands: &[Command]) -> Book {
-    let mut wanted: Vec<(AccountId, Option<OrderId>)> = Vec::new();
-    for command in commands {
-        if let Some(order) = command.hold_order() {
-            let accounts = command.accounts().into_iter();
-            wanted.extend(accounts.map(|account| (account, order.cloned())));
-        }
-    }
+    let orders: BTreeSet<&OrderId> = commands.iter().filter_map(Command::order).collect();
+    let unnamed: BTreeSet<AccountId> = commands
+        .iter()
+        .filter(|command| command.is_of_unnamed_hold())
+        .flat_map(Command::accounts)
+        .collect();
 
     let mut loaded = Book::default();
     for account in book.accounts() {
         let mut account = account.clone();
         let id = account.id;
-        account
-            .holds
-            .retain(|order, _| wanted.contains(&(id, order.clone())));
+        account.holds.retain(|key, _| match &key.order {
+            Some(order) => orders.contains(order),
+            None => unnamed.contains(&id),
+        });
         loaded.insert(account);
+    }
+    for id in orders {
+        for order in book.orders(TRADING, id) {
+            loaded.insert_order(order.clone());
+        }
     }
     loaded
 }
@@ -184,11 +58,14 @@ fn store(database: &mut Book, effects: &[Option<Effect>]) {
         for change in &effect.holds {
             let mut account = database.get(change.account).expect("stored").clone();
             if change.amount == Money::ZERO {
-                account.holds.remove(&change.order);
+                account.holds.remove(&change.key);
             } else {
-                account.holds.insert(change.order.clone(), change.amount);
+                account.holds.insert(change.key.clone(), change.amount);
             }
             database.insert(account);
+        }
+        for order in &effect.orders {
+            database.insert_order(order.clone());
         }
     }
 }
@@ -211,6 +88,26 @@ fn figures(book: &Book) -> BTreeMap<AccountId, Figures> {
         .collect()
 }
 
+/// The fee is part of a debit, all of a `fee` posting, and absent from a rebate.
+fn check_fee(posting: &Posting) -> Result<(), TestCaseError> {
+    let fee = posting.fee;
+    prop_assert!(fee.is_none_or(Money::is_positive));
+
+    match (posting.reason.as_str(), posting.direction) {
+        ("fee", direction) => {
+            prop_assert_eq!(direction, Direction::Debit);
+            prop_assert_eq!(fee, Some(posting.amount));
+        }
+        ("rebate", direction) => {
+            prop_assert_eq!(direction, Direction::Credit);
+            prop_assert_eq!(fee, None);
+        }
+        (_, Direction::Debit) => prop_assert!(fee.is_none_or(|fee| fee <= posting.amount)),
+        (_, Direction::Credit) => {}
+    }
+    Ok(())
+}
+
 fn check_conservation(
     before: &Book,
     after: &Book,
@@ -219,6 +116,7 @@ fn check_conservation(
     let mut figures = figures(before);
     for posting in effects.iter().flatten().flat_map(|effect| &effect.postings) {
         prop_assert!(posting.amount.is_positive());
+        check_fee(posting)?;
         let account = figures.get_mut(&posting.account).expect("known");
         account.balance += match posting.direction {
             Direction::Credit => posting.amount.units(),
@@ -244,8 +142,46 @@ fn check_conservation(
     Ok(())
 }
 
+/// Returns how much of each asset a trade must add to the accounts together, in units.
+fn exchanged(trade: &Trade) -> BTreeMap<Asset, i128> {
+    let value = match &trade.quote_amount {
+        Some(amount) => amount.clone(),
+        None => trade.price.times(&trade.volume),
+    };
+    let sign = if trade.side == Side::Buy { 1 } else { -1 };
+    let mut changes = BTreeMap::new();
+    changes.insert(trade.stock.clone(), sign * trade.volume.units_rounded());
+    changes.insert(trade.currency.clone(), -sign * value.units_rounded());
+
+    for fee in &trade.fees {
+        *changes.entry(asset_of(fee.account)).or_default() -= fee.amount.units_rounded();
+    }
+    changes.retain(|_, change| *change != 0);
+    changes
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn a_trade_moves_its_figures_less_its_fees(command in any_trade()) {
+        let Command::Trade(trade) = &command else {
+            return Ok(());
+        };
+        let Ok(effect) = run(&book(), &command) else {
+            return Ok(());
+        };
+
+        let mut moved: BTreeMap<Asset, i128> = BTreeMap::new();
+        for posting in &effect.postings {
+            *moved.entry(asset_of(posting.account)).or_default() += match posting.direction {
+                Direction::Credit => posting.amount.units(),
+                Direction::Debit => -posting.amount.units(),
+            };
+        }
+        moved.retain(|_, change| *change != 0);
+        prop_assert_eq!(moved, exchanged(trade));
+    }
 
     #[test]
     fn balances_are_sums_of_postings_and_locked_of_holds(commands in vec(any_command(), 0..40)) {
@@ -279,6 +215,7 @@ proptest! {
                 prop_assert_eq!(&piecewise.postings, &whole.postings);
                 prop_assert_eq!(&piecewise.holds, &whole.holds);
                 prop_assert_eq!(&piecewise.drift, &whole.drift);
+                prop_assert_eq!(&piecewise.orders, &whole.orders);
             }
         }
     }
@@ -301,12 +238,14 @@ proptest! {
     }
 
     #[test]
-    fn commands_on_different_accounts_commute(
+    fn commands_on_different_accounts_and_orders_commute(
         before in vec(any_command(), 0..20),
-        first in any_command(),
-        second in any_command(),
+        // The end of an order changes accounts that it does not name.
+        first in any_command().prop_filter("ends no order", |command| !command.can_end_order()),
+        second in any_command().prop_filter("ends no order", |command| !command.can_end_order()),
     ) {
         prop_assume!(first.accounts().iter().all(|account| !second.accounts().contains(account)));
+        prop_assume!(first.order().is_none() || first.order() != second.order());
         let mut one = book();
         fold(&mut one, &before);
         let mut other = one.clone();
@@ -319,10 +258,10 @@ proptest! {
 
     #[test]
     fn arbitrary_figures_never_panic(
-        commands in vec(any_command().prop_map(Command::rounded), 0..10),
+        commands in vec(any_command(), 0..10),
         numbers in vec(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,9})?(e-?[0-9]{1,2})?", 4..5),
         side in prop::sample::select(vec![Side::Buy, Side::Sell]),
-        fee_account in prop::option::of(any_account()),
+        payer in any_account(),
     ) {
         let mut book = book();
         fold(&mut book, &commands);
@@ -332,14 +271,16 @@ proptest! {
         let wild = Trade {
             volume: parsed[0].clone(),
             price: parsed[1].clone(),
-            fee: parsed[2].clone(),
             quote_amount: Some(parsed[3].clone()).filter(Number::is_positive),
-            fee_account,
+            fees: vec![Fee {
+                account: payer,
+                amount: parsed[2].clone(),
+                position: None,
+            }],
             ..trade(side, "1", "1", "0")
         };
 
-        let commands = [Command::Trade(wild.clone()), Command::Trade(wild).rounded()];
-        let effects = fold(&mut book, &commands);
+        let effects = fold(&mut book, &[Command::Trade(wild)]);
 
         for posting in effects.iter().flatten().flat_map(|effect| &effect.postings) {
             prop_assert!(posting.amount.is_positive());

@@ -39,7 +39,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn hundredths(count: i128) -> String {
-    let money = Money::from_units(count * 10_000_000_000);
+    let money = Money::from_units(count * (Money::ONE.units() / 100));
     money.expect("small").to_string()
 }
 

@@ -77,7 +77,6 @@ fn add_odd_trade(history: &mut History, legs: &[&str], fee: Option<&str>) {
     let log = Uuid::from_u128(history.logs + 1);
     for leg in legs {
         let posting = history.add(day(2), "BTC", leg, "trade");
-        posting.price = Some(money("1"));
         posting.quote = Some(asset("BTC"));
         posting.log = log;
     }

@@ -14,30 +14,40 @@ const fn id(number: u128) -> Uuid {
 pub(super) const ACTIVE: Uuid = id(1);
 pub(super) const DISABLED: Uuid = id(2);
 pub(super) const NO_USER: Uuid = id(3);
+pub(super) const DELETED_USER: Uuid = id(4);
 pub(super) const TRADING: Uuid = id(10);
 pub(super) const OTHER_TRADING: Uuid = id(11);
 pub(super) const DISABLED_TRADING: Uuid = id(12);
 pub(super) const NO_TRADING: Uuid = id(13);
+pub(super) const DELETED_TRADING: Uuid = id(14);
 pub(super) const BTC: Uuid = id(20);
 pub(super) const USDT: Uuid = id(21);
 pub(super) const BNB: Uuid = id(22);
 pub(super) const ELSEWHERE: Uuid = id(23);
 pub(super) const FOREIGN: Uuid = id(24);
 pub(super) const NO_ACCOUNT: Uuid = id(25);
+pub(super) const DELETED_ACCOUNT: Uuid = id(26);
+
+/// The pairs of the accounts.
+pub(super) const BTC_PAIR: &str = "BTC/USDT";
+pub(super) const BNB_PAIR: &str = "币É.ПЕПЕ/USDT";
+pub(super) const USDT_PAIR: &str = "USDT/USDT";
 
 /// The owner of each trading.
-const TRADINGS: [(Uuid, Uuid); 3] = [
+const TRADINGS: [(Uuid, Uuid); 4] = [
     (TRADING, ACTIVE),
     (OTHER_TRADING, ACTIVE),
     (DISABLED_TRADING, DISABLED),
+    (DELETED_TRADING, ACTIVE),
 ];
 
-const ACCOUNTS: [Account; 5] = [
+const ACCOUNTS: [Account; 6] = [
     account(BTC, TRADING, "BTC", "10"),
     account(USDT, TRADING, "USDT", "1000"),
-    account(BNB, TRADING, "BNB", "5.5"),
+    account(BNB, TRADING, "币É.ПЕПЕ", "5.5"),
     account(ELSEWHERE, OTHER_TRADING, "USDT", "50"),
     account(FOREIGN, DISABLED_TRADING, "USDT", "0"),
+    account(DELETED_ACCOUNT, TRADING, "USDT", "0"),
 ];
 
 struct Account {
@@ -109,7 +119,7 @@ pub(super) fn symbol_of(id: Uuid) -> &'static str {
 
 pub(super) async fn prepare(pool: &PgPool) -> Auditor {
     let mut auditor = Auditor::new(false);
-    for user in [ACTIVE, DISABLED] {
+    for user in [ACTIVE, DISABLED, DELETED_USER] {
         insert_user(pool, user.into()).await;
         auditor.user(user);
     }
@@ -135,5 +145,29 @@ pub(super) async fn prepare(pool: &PgPool) -> Auditor {
         .await
         .expect("set");
     auditor.user_disabled(DISABLED);
+    delete(pool, &mut auditor).await;
     auditor
+}
+
+/// Deletes a user, a trading and an account.
+async fn delete(pool: &PgPool, auditor: &mut Auditor) {
+    for (sql, id) in [
+        (
+            "UPDATE users SET status = 'deleted' WHERE id = $1",
+            DELETED_USER,
+        ),
+        (
+            "UPDATE tradings SET status = 'deleting' WHERE id = $1",
+            DELETED_TRADING,
+        ),
+        (
+            "UPDATE sub_accounts SET deleted_at = now() WHERE id = $1",
+            DELETED_ACCOUNT,
+        ),
+    ] {
+        sqlx::query(sql).bind(id).execute(pool).await.expect(sql);
+    }
+    auditor.user_deleted(DELETED_USER);
+    auditor.trading_deleted(DELETED_TRADING);
+    auditor.account_deleted(DELETED_ACCOUNT);
 }

@@ -48,6 +48,7 @@ fn letter(message: &Message, stream_seq: u64, cause: &Cause) -> NewLetter {
         event_id: None,
         user_id: None,
         trading_id: None,
+        accounts: None,
         class: cause.class(),
         code: cause.code(),
         reason: cause.to_string(),

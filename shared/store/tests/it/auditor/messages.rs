@@ -1,9 +1,12 @@
 //! Random messages of every kind, most of them valid, with few ids and amounts, so that they interact.
 
 use super::cast::{
-    ACTIVE, BNB, BTC, DISABLED, DISABLED_TRADING, ELSEWHERE, FOREIGN, NO_ACCOUNT, NO_TRADING,
-    NO_USER, OTHER_TRADING, TRADING, USDT, symbol_of,
+    ACTIVE, BNB, BNB_PAIR, BTC, BTC_PAIR, DELETED_TRADING, DELETED_USER, DISABLED,
+    DISABLED_TRADING, ELSEWHERE, FOREIGN, NO_ACCOUNT, NO_TRADING, NO_USER, OTHER_TRADING, TRADING,
+    USDT, symbol_of,
 };
+use super::orders::any_order_event;
+use super::stories::any_story;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use std::fmt;
@@ -25,12 +28,12 @@ impl fmt::Display for Message {
 
 /// The type of an event, and the fields of that type.
 #[derive(Clone, Debug)]
-struct Own {
-    kind: &'static str,
-    fields: Value,
+pub(super) struct Own {
+    pub(super) kind: &'static str,
+    pub(super) fields: Value,
 }
 
-fn pick<T: Clone + fmt::Debug + 'static>(
+pub(super) fn pick<T: Clone + fmt::Debug + 'static>(
     weighted: &[(u32, T)],
 ) -> impl Strategy<Value = T> + use<T> {
     prop::strategy::Union::new_weighted(
@@ -42,23 +45,24 @@ fn pick<T: Clone + fmt::Debug + 'static>(
 }
 
 /// Generates an amount as a JSON number or string, of sizes near each other and near the limits.
-fn any_amount() -> impl Strategy<Value = Value> {
+pub(super) fn any_amount() -> impl Strategy<Value = Value> {
     let small = (1u32..3_000, 0usize..4).prop_map(|(digits, places)| format!("{digits}e-{places}"));
     let odd = prop::sample::select(vec![
         "0",
         "-1",
-        "1e-12",
-        "1e-13",
-        "5e-13",
-        "15e-13",
-        "0.30000000000000004",
-        "9999999999999999.999999999999",
-        "9999999999999000",
-        "1e16",
+        "1e-18",
+        "1e-19",
+        "5e-19",
+        "15e-19",
+        "0.3000000000000000444",
+        "0.041427214681599996",
+        "99999999999999999999.999999999999999999",
+        "99999999999999999000",
+        "1e20",
         "1e64",
         "-1e64",
         "1e-64",
-        "1000000.000003002994",
+        "1000000.000000003002994",
     ]);
 
     let number = prop_oneof![14 => small, 2 => odd.prop_map(str::to_owned)];
@@ -71,7 +75,7 @@ fn any_amount() -> impl Strategy<Value = Value> {
     })
 }
 
-fn any_account() -> impl Strategy<Value = Uuid> {
+pub(super) fn any_account() -> impl Strategy<Value = Uuid> {
     pick(&[
         (20, BTC),
         (60, USDT),
@@ -83,22 +87,39 @@ fn any_account() -> impl Strategy<Value = Uuid> {
 }
 
 fn any_order() -> impl Strategy<Value = Value> {
-    pick(&[(2, Value::Null), (4, "A".into()), (4, "B".into())])
+    pick(&[
+        (2, Value::Null),
+        (3, "A".into()),
+        (3, "B".into()),
+        (2, "C".into()),
+    ])
+}
+
+/// Generates the pair that a lock or unlock names, if any.
+fn any_order_symbol() -> impl Strategy<Value = Value> {
+    pick(&[
+        (6, Value::Null),
+        (4, BTC_PAIR.into()),
+        (3, BNB_PAIR.to_lowercase().into()),
+        (1, "ETH/USDT".into()),
+        (1, "ETH".into()),
+    ])
 }
 
 fn any_balance_event() -> impl Strategy<Value = Own> {
     let kind = pick(&[
         (5, "trading.balance.updated"),
-        (3, "trading.balance.locked"),
+        (4, "trading.balance.locked"),
         (3, "trading.balance.unlocked"),
     ]);
     let direction = pick(&[(1, "credit"), (1, "debit")]);
     let mistaken = pick(&[(40, false), (1, true)]);
     let symbol = (any_account(), mistaken);
     let amounts = (any_amount(), any_amount());
+    let order = (any_order(), any_order_symbol());
 
-    (kind, symbol, direction, amounts, any_order()).prop_map(
-        |(kind, (account, mistaken), direction, (amount, belief), order)| {
+    (kind, symbol, direction, amounts, order).prop_map(
+        |(kind, (account, mistaken), direction, (amount, belief), (order, order_symbol))| {
             let symbol = if mistaken { "XRP" } else { symbol_of(account) };
             let mut fields = json!({
                 "sub_account_id": account, "symbol": symbol.to_lowercase(), "amount": amount, "related_order_id": order,
@@ -107,69 +128,8 @@ fn any_balance_event() -> impl Strategy<Value = Own> {
                 fields["direction"] = direction.into();
                 fields["reason"] = "funding".into();
                 fields["new_balance"] = belief;
-            }
-            Own { kind, fields }
-        },
-    )
-}
-
-/// Generates the accounts of a fill.
-fn any_fill_accounts() -> impl Strategy<Value = Value> {
-    let stock = pick(&[(20, BTC), (2, USDT), (1, NO_ACCOUNT)]);
-    let currency = pick(&[(20, USDT), (1, BTC), (1, ELSEWHERE)]);
-    let payer = pick(&[
-        (10, None),
-        (3, Some(BNB)),
-        (3, Some(BTC)),
-        (3, Some(USDT)),
-        (1, Some(FOREIGN)),
-    ]);
-    (stock, currency, payer).prop_map(|(stock, currency, payer)| {
-        json!({"stock_account_id": stock, "currency_account_id": currency, "fee_account_id": payer})
-    })
-}
-
-/// Generates the amounts and the reason of a fill.
-fn any_fill_figures() -> impl Strategy<Value = Value> {
-    let quote = prop::option::weighted(0.3, any_amount());
-    let reason = pick(&[(1, "stop_loss"), (1, "signal")]);
-    (any_amount(), any_amount(), quote, any_amount(), reason).prop_map(
-        |(volume, price, quote, fee, reason)| {
-            json!({"volume": volume, "price": price, "quote_amount": quote, "fee": fee, "reason": reason})
-        },
-    )
-}
-
-fn any_order_event() -> impl Strategy<Value = Own> {
-    let kind = pick(&[
-        (8, "trading.orders.filled"),
-        (1, "trading.orders.created"),
-        (1, "trading.orders.cancelled"),
-        (1, "trading.orders.failed"),
-    ]);
-
-    let order = (
-        pick(&[(1, "A"), (1, "B")]),
-        pick(&[(1, "buy"), (1, "sell")]),
-    );
-    let symbol = pick(&[
-        (20, "BTC/USDT"),
-        (3, "USDT/USDT"),
-        (1, "btc/usdt"),
-        (1, "ETH/USDT"),
-    ]);
-
-    let fill = (any_fill_accounts(), any_fill_figures());
-
-    (kind, order, symbol, fill, prop::bool::weighted(0.9)).prop_map(
-        |(kind, (order, side), symbol, (mut fill, figures), settles)| {
-            let mut fields = json!({
-                "sub_account_id": USDT, "order_id": order, "symbol": symbol, "side": side, "type": "limit",
-                "amount": figures["volume"], "price": figures["price"], "status": "done",
-            });
-            if settles {
-                extend(&mut fill, figures);
-                fields["fill"] = fill;
+            } else {
+                fields["order_symbol"] = order_symbol;
             }
             Own { kind, fields }
         },
@@ -177,7 +137,7 @@ fn any_order_event() -> impl Strategy<Value = Own> {
 }
 
 /// Adds the fields of `more`.
-fn extend(object: &mut Value, more: Value) {
+pub(super) fn extend(object: &mut Value, more: Value) {
     for (name, value) in more.as_object().expect("an object") {
         object[name] = value.clone();
     }
@@ -282,22 +242,35 @@ fn replace_field(event: &mut Map<String, Value>, at: usize, with: usize) {
 fn any_message() -> impl Strategy<Value = Message> {
     let event =
         prop_oneof![5 => any_balance_event(), 5 => any_order_event(), 1 => any_system_event()];
-    let user = pick(&[(60, ACTIVE), (1, DISABLED), (1, NO_USER)]);
+    let user = pick(&[(60, ACTIVE), (1, DISABLED), (1, NO_USER), (1, DELETED_USER)]);
     let trading = pick(&[
         (60, TRADING),
         (1, OTHER_TRADING),
         (1, DISABLED_TRADING),
         (1, NO_TRADING),
+        (1, DELETED_TRADING),
     ]);
 
     (event, user, trading, 0..400, any_damage()).prop_map(|(own, user, trading, number, damage)| {
-        let mut event = json!({
-            "event_id": format!("event-{number}"), "event_type": own.kind, "timestamp": "2026-11-23T10:00:00Z",
-            "user_id": user, "trading_id": trading, "source": "tiris-bot", "version": "1.0",
-        });
-        extend(&mut event, own.fields);
+        let event = with_common_fields(&format!("event-{number}"), user, trading, &own);
         publish(own.kind, user, event, damage)
     })
+}
+
+/// Returns the complete event.
+fn with_common_fields(event_id: &str, user: Uuid, trading: Uuid, own: &Own) -> Value {
+    let mut event = json!({
+        "event_id": event_id, "event_type": own.kind, "timestamp": "2026-11-23T10:00:00Z",
+        "user_id": user, "trading_id": trading, "source": "tiris-bot", "version": "1.0",
+    });
+    extend(&mut event, own.fields.clone());
+    event
+}
+
+/// Returns the valid message of an event of the active user.
+pub(super) fn valid(event_id: &str, own: &Own) -> Message {
+    let event = with_common_fields(event_id, ACTIVE, TRADING, own);
+    publish(own.kind, ACTIVE, event, Damage::None)
 }
 
 /// Returns the message of an event, damaged in this way.
@@ -323,18 +296,20 @@ fn publish(kind: &str, user: Uuid, mut event: Value, damage: Damage) -> Message 
     Message { subject, payload }
 }
 
-/// Generates batches of messages, some of them published twice.
+/// Generates batches of messages: single ones, the stories of whole orders, and some that are published twice.
 pub(super) fn any_run() -> impl Strategy<Value = Vec<Vec<Message>>> {
+    let single = any_message().prop_map(|message| vec![message]);
+    let step = prop_oneof![16 => single, 1 => any_story()];
     let again = prop::option::weighted(0.15, any::<prop::sample::Index>());
-    let messages = prop::collection::vec((any_message(), again), 1..120);
+    let steps = prop::collection::vec((step, again), 1..120);
 
-    (messages, prop::collection::vec(1usize..30, 120)).prop_map(|(drawn, sizes)| {
+    (steps, prop::collection::vec(1usize..30, 240)).prop_map(|(drawn, sizes)| {
         let mut messages: Vec<Message> = Vec::new();
-        for (message, again) in drawn {
+        for (step, again) in drawn {
             let earlier = again
                 .filter(|_| !messages.is_empty())
                 .map(|index| messages[index.index(messages.len())].clone());
-            messages.push(message);
+            messages.extend(step);
             messages.extend(earlier);
         }
 

@@ -1,7 +1,6 @@
 //! Holds: stored between batches, counted, and removed when empty.
 
-use crate::world::{World, parsed};
-use tiris_domain::ledger::Command;
+use crate::world::World;
 
 /// Creates a world with 7 USDT held without an order and 150 USDT for the order `A`.
 async fn with_holds() -> World {
@@ -55,11 +54,8 @@ async fn a_debit_consumes_the_hold_of_its_order() {
 #[tokio::test]
 async fn a_released_hold_can_be_created_again() {
     let world = with_holds().await;
-    let release = Command::Release {
-        account: world.usdt,
-        order: parsed("A"),
-    };
 
+    let release = world.unlock("150", Some("A"));
     let entries = [world.entry(release), world.entry(world.unlock("7", None))];
     world.apply(&entries).await;
     assert_eq!(world.holds(world.usdt).await, "none");

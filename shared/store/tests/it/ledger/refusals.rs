@@ -136,7 +136,7 @@ async fn rejects_inactive_users() {
     let world = World::new().await;
     for (status, expected) in [
         ("disabled", "USER_DISABLED"),
-        ("deleted", "UNKNOWN_USER"),
+        ("deleted", "USER_DELETED"),
         ("active", "applied"),
     ] {
         sqlx::query("UPDATE users SET status = $1")
@@ -152,11 +152,11 @@ async fn rejects_inactive_users() {
 }
 
 #[tokio::test]
-async fn a_deleted_trading_is_unknown() {
+async fn rejects_a_deleted_trading() {
     let world = World::new().await;
     for (status, expected) in [
-        ("deleting", "UNKNOWN_TRADING"),
-        ("deleted", "UNKNOWN_TRADING"),
+        ("deleting", "TRADING_DELETED"),
+        ("deleted", "TRADING_DELETED"),
         ("paused", "applied"),
     ] {
         sqlx::query("UPDATE tradings SET status = $1")
@@ -172,7 +172,7 @@ async fn a_deleted_trading_is_unknown() {
 }
 
 #[tokio::test]
-async fn a_deleted_account_is_unknown() {
+async fn rejects_a_deleted_account() {
     let world = World::new().await;
     sqlx::query("UPDATE sub_accounts SET deleted_at = now() WHERE id = $1")
         .bind(world.usdt.0)
@@ -182,5 +182,5 @@ async fn a_deleted_account_is_unknown() {
 
     let outcome = world.outcome(world.entry(world.credit("1"))).await;
 
-    assert_eq!(outcome, "UNKNOWN_SUB_ACCOUNT");
+    assert_eq!(outcome, "ACCOUNT_DELETED");
 }

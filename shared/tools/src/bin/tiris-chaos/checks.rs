@@ -72,7 +72,7 @@ pub(crate) async fn all(
     let refused = count(|verdict| matches!(verdict, Verdict::Refused(_)));
     let expected = auditor.accounts();
     let audit = Check {
-        what: "auditor: balances, holds, claims, dead letters",
+        what: "auditor: balances, holds, orders, claims, dead letters",
         extent: format!(
             "{} accounts, {applied} events applied, {refused} refused",
             expected.len()

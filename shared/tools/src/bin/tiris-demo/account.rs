@@ -54,6 +54,12 @@ impl Account {
         self.lock(rest.max(Money::ZERO))
     }
 
+    /// Releases `amount` of the hold of the open order.
+    pub(crate) fn unlock(&mut self, amount: Money) -> Result<()> {
+        let rest = self.release().checked_sub(amount).context(TOO_LARGE)?;
+        self.lock(rest)
+    }
+
     /// Credits `amount`.
     pub(crate) fn receive(&mut self, amount: Money) -> Result<()> {
         self.balance = self.balance.checked_add(amount).context(TOO_LARGE)?;
@@ -95,7 +101,9 @@ mod tests {
         assert_eq!(account.balance, money("8.5"));
         assert_eq!(account.locked, money("3.5"));
         assert_eq!(account.available(), money("5"));
-        assert_eq!(account.release(), money("2.5"));
+        account.unlock(money("0.5")).expect("held");
+        assert_eq!(account.locked, money("3"));
+        assert_eq!(account.release(), money("2"));
         assert_eq!(account.locked, money("1"));
         assert_eq!(account.sequence, 2);
     }

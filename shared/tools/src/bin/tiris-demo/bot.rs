@@ -16,21 +16,21 @@ use tiris_domain::money::{Money, Number};
 const HEARTBEAT_CANDLES: u64 = 20;
 /// Every fifth order stays unfilled and is cancelled at the next candle.
 const UNFILLED_EVERY: u64 = 5;
-/// Every fourth order is filled in two parts.
-const TWO_PARTS_EVERY: u64 = 4;
+/// Every third order is filled in two parts.
+const TWO_PARTS_EVERY: u64 = 3;
 /// A buy may spend a quarter of the available balance, a sell may give half of it.
 const BUY_SHARE: i128 = 4;
 const SELL_SHARE: i128 = 2;
 /// Volumes have eight decimals, as exchanges accept them.
-const LOT_UNITS: i128 = 10_000;
+const LOT_UNITS: i128 = 10_000_000_000;
 /// Smallest worth of an order: 0.000001 of the quote asset.
-const WORTH_MIN_UNITS: i128 = 1_000_000;
+const WORTH_MIN_UNITS: i128 = 1_000_000_000_000;
 /// A limit allows a price one thousandth worse than the candle's.
 const SLIPPAGE_PARTS: i128 = 1_000;
 /// A sell two hundredths below the last buy is a stop-loss.
 const STOP_LOSS_PERCENT: i128 = 98;
-/// Budgets above this many units of 10^-12 are cut to it, so that sizes fit 128 bits.
-const BUDGET_UNITS_MAX: i128 = 10i128.pow(24);
+/// Budgets above this many units of 10^-18 are cut to it, so that sizes fit 128 bits.
+const BUDGET_UNITS_MAX: i128 = 10i128.pow(30);
 /// The exchange's fee as part of the cost.
 const FEE_RATE: &str = "0.001";
 
@@ -153,11 +153,7 @@ impl Bot {
         let body = self.order_body(&order, "open");
         self.write(Kind::OrderCreated, candle.time, body);
 
-        let (cost, fee) = self.cost_and_fee(volume, limit)?;
-        let hold = match side {
-            Side::Buy => cost.checked_add(fee).context(TOO_LARGE)?,
-            Side::Sell => volume,
-        };
+        let hold = self.hold(side, volume, limit)?;
         self.payer(side).lock(hold)?;
         self.write_hold(Kind::BalanceLocked, &order, hold, candle.time);
 
@@ -168,32 +164,58 @@ impl Bot {
         self.fill_whole(&order, candle)
     }
 
-    /// Fills an order and releases the rest of its hold.
+    /// Fills an order, which ends it.
     fn fill_whole(&mut self, order: &Order, candle: &Candle) -> Result<()> {
+        let mut open = order.volume;
         for (part, status) in self.parts(order) {
             self.fill(order, part, status, candle)?;
+            open = open.checked_sub(part).context(TOO_LARGE)?;
+            if open.is_positive() {
+                self.unlock_excess(order, open, candle)?;
+            }
         }
         if order.side == Side::Buy {
             self.last_buy = Some(candle.close);
         }
 
-        let rest = self.payer(order.side).release();
-        if rest.is_positive() {
-            self.write_hold(Kind::BalanceUnlocked, order, rest, candle.time);
+        // Ingest releases what the order still holds at its end.
+        self.payer(order.side).release();
+        Ok(())
+    }
+
+    /// Unlocks what the open rest of an order does not need, because its first part was cheaper than the limit.
+    fn unlock_excess(&mut self, order: &Order, open: Money, candle: &Candle) -> Result<()> {
+        let needed = self.hold(order.side, open, order.limit)?;
+        let payer = self.payer(order.side);
+        let excess = payer.held.checked_sub(needed).unwrap_or_default();
+        if excess.is_positive() {
+            payer.unlock(excess)?;
+            self.write_hold(Kind::BalanceUnlocked, order, excess, candle.time);
         }
         Ok(())
     }
 
+    /// Returns the most that an order can need of the account it is paid from.
+    fn hold(&self, side: Side, volume: Money, limit: Money) -> Result<Money> {
+        match side {
+            Side::Buy => {
+                let (cost, fee) = self.cost_and_fee(volume, limit)?;
+                cost.checked_add(fee).context(TOO_LARGE)
+            }
+            Side::Sell => Ok(volume),
+        }
+    }
+
     /// Returns the volume to trade, in whole lots; `None` when it is not worth an order.
     fn volume(&self, side: Side, price: Money) -> Option<Money> {
-        let units = match side {
+        let lots = match side {
             Side::Buy => {
                 let budget = (self.currency.available().units() / BUY_SHARE).min(BUDGET_UNITS_MAX);
-                budget * Money::ONE.units() / price.units()
+                budget * (Money::ONE.units() / LOT_UNITS) / price.units()
             }
-            Side::Sell => self.stock.available().units() / SELL_SHARE,
+            Side::Sell => self.stock.available().units() / SELL_SHARE / LOT_UNITS,
         };
-        let volume = Money::from_units(units / LOT_UNITS * LOT_UNITS)?;
+        let volume = Money::from_units(lots.checked_mul(LOT_UNITS)?)?;
         let worth = product(&price.into(), volume).ok()?;
         (worth.units() >= WORTH_MIN_UNITS).then_some(volume)
     }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Deserializer};
 use std::path::Path;
 use tiris_domain::money::Money;
 
-/// Highest price, in units of 10^-12: sums over a thousand candles stay far below 128 bits.
-const PRICE_UNITS_MAX: i128 = 10i128.pow(21);
+/// Highest price, in units of 10^-18: sums over a thousand candles stay far below 128 bits.
+const PRICE_UNITS_MAX: i128 = 10i128.pow(27);
 /// Shortest asset of a file name.
 const ASSET_CHARS_MIN: usize = 2;
 

@@ -2,15 +2,15 @@
 
 use tiris_domain::money::Money;
 
-/// Start and bounds of the walk, in units of 10^-12: 0.1 within 0.02 to 0.5.
-const START_UNITS: i128 = 100_000_000_000;
-const LOWEST_UNITS: i128 = 20_000_000_000;
-const HIGHEST_UNITS: i128 = 500_000_000_000;
+/// Start and bounds of the walk, in units of 10^-18: 0.1 within 0.02 to 0.5.
+const START_UNITS: i128 = 100_000_000_000_000_000;
+const LOWEST_UNITS: i128 = 20_000_000_000_000_000;
+const HIGHEST_UNITS: i128 = 500_000_000_000_000_000;
 /// Widest step, in parts of [`STEP_PARTS`]: 0.3 %.
 const STEP_MAX: u64 = 300;
 const STEP_PARTS: i128 = 100_000;
 /// Prices have eight decimals, as exchanges quote them.
-const TICK_UNITS: i128 = 10_000;
+const TICK_UNITS: i128 = 10_000_000_000;
 
 /// An endless series of prices.
 #[derive(Clone, Debug)]

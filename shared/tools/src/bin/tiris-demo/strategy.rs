@@ -6,9 +6,11 @@ use tiris_domain::money::Money;
 
 /// Longest average, in candles.
 pub(crate) const CANDLES_MAX: i64 = 1_000;
+/// Closing prices are compared to twelve decimals, so that products of sums fit 128 bits.
+const CLOSE_UNITS: i128 = 1_000_000;
 /// Confidence has four decimals; it is 1 when the averages are at least one hundredth apart.
 const CONFIDENCE_STEPS: i128 = 10_000;
-const CONFIDENCE_STEP_UNITS: i128 = 100_000_000;
+const CONFIDENCE_STEP_UNITS: i128 = 100_000_000_000_000;
 const CERTAIN_PARTS: i128 = 100;
 
 /// The side of an order.
@@ -65,7 +67,7 @@ impl Crossover {
 
     /// Adds the next closing price.
     pub(crate) fn push(&mut self, close: Money) -> Signal {
-        self.closes.push_back(close.units());
+        self.closes.push_back(close.units() / CLOSE_UNITS);
         if self.closes.len() < usize::from(self.slow) {
             return Signal::default();
         }

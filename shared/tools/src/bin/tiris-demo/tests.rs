@@ -80,7 +80,7 @@ fn assert_ledger_agrees(mut book: Book, messages: &[Message], bot: &Bot) {
         let Some(command) = event.command() else {
             continue;
         };
-        let effect = ledger::apply(&book, event.user, event.trading, &command)
+        let effect = ledger::apply(&book, event.user, event.trading, &command, event.timestamp)
             .unwrap_or_else(|rejection| panic!("{rejection}: {event:?}"));
         assert_eq!(effect.drift, [], "{event:?}");
         book.commit(&effect);

@@ -22,7 +22,7 @@ const ORDERS: i32 = 20;
 const OTHERS: usize = 3;
 
 /// The queries of the dictionaries. Most objects last: real tradings with money, and their binding, cannot be deleted.
-const DICTIONARIES: [(&str, &str); 7] = [
+const DICTIONARIES: [(&str, &str); 8] = [
     ("tradings", "SELECT id::text FROM tradings"),
     ("sub_accounts", "SELECT id::text FROM sub_accounts"),
     (
@@ -30,6 +30,7 @@ const DICTIONARIES: [(&str, &str); 7] = [
         "SELECT DISTINCT sub_account_id::text FROM holds",
     ),
     ("held_orders", "SELECT DISTINCT order_id FROM holds"),
+    ("orders", "SELECT id::text FROM orders"),
     (
         "notes",
         "SELECT id::text FROM trading_logs WHERE type = 'note'",
@@ -56,6 +57,7 @@ pub(crate) async fn seed(api: &ApiServer, token: &str, pool: &PgPool, folder: &P
     for number in 0..TRADINGS {
         let trading = create_trading(&client, number, binding.id).await?;
         let account = hold(pool, trading).await?;
+        insert_orders(pool, trading).await?;
         for letter in 1..=DEAD_LETTERS {
             let seq = number * DEAD_LETTERS + letter;
             let letter = rejected_debit(seq, me.id, trading, account);
@@ -106,6 +108,18 @@ async fn hold(pool: &PgPool, trading: Uuid) -> Result<Uuid> {
     Ok(account.bind(trading).bind(ORDERS).fetch_one(pool).await?)
 }
 
+/// Inserts the orders that hold something on an account of a trading.
+async fn insert_orders(pool: &PgPool, trading: Uuid) -> Result<()> {
+    let orders = sqlx::query(
+        "INSERT INTO orders (id, user_id, trading_id, order_id, status, accounts, first_event_time, last_event_time, \
+             created_at, updated_at) \
+         SELECT gen_random_uuid(), s.user_id, s.trading_id, h.order_id, 'unknown', ARRAY[s.id], now(), now(), now(), now() \
+         FROM holds h JOIN sub_accounts s ON s.id = h.sub_account_id WHERE s.trading_id = $1 AND h.order_id <> ''",
+    );
+    orders.bind(trading).execute(pool).await?;
+    Ok(())
+}
+
 fn rejected_debit(seq: u64, user: Uuid, trading: Uuid, account: Uuid) -> NewLetter {
     let event_id = new_id().to_string();
     let event = json!({"event_id": event_id, "event_type": "trading.balance.updated", "timestamp": "2026-01-02T03:04:05Z",
@@ -126,6 +140,7 @@ fn rejected_debit(seq: u64, user: Uuid, trading: Uuid, account: Uuid) -> NewLett
         event_id: Some(event_id),
         user_id: Some(user),
         trading_id: Some(trading),
+        accounts: None,
         class: DeadLetterClass::Rejected,
         code: "INSUFFICIENT_BALANCE",
         reason: "seeded".to_owned(),

@@ -1,16 +1,17 @@
 //! The rows of a batch and the statements that write them: those of the store without the reads of the ledger.
 
 use anyhow::{Context, Result};
-use chrono::{DateTime, SecondsFormat, Utc};
-use rust_decimal::Decimal;
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
 use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-use tiris_domain::ids::{IdSequence, TradingId, UserId};
+use tiris_domain::ids::{AccountId, IdSequence, TradingId, UserId};
 use tiris_domain::lane::LaneKey;
-use tiris_store::ledger::PARTIES;
+use tiris_domain::money::Money;
+use tiris_store::ledger::{Key, PARTIES};
+use tiris_store::numeric::MoneyColumn;
 use tiris_store::{dead_letters, lanes};
 use tiris_tools::{EVENT_AMOUNT, EventIds, Population};
 use uuid::Uuid;
@@ -29,13 +30,13 @@ pub(super) struct Rows {
     logs: Vec<Uuid>,
     postings: Vec<Uuid>,
     times: Vec<DateTime<Utc>>,
-    amounts: Vec<Decimal>,
-    balances: Vec<Decimal>,
+    amounts: Vec<MoneyColumn>,
+    balances: Vec<MoneyColumn>,
     sequences: Vec<i64>,
     info: Vec<Value>,
     /// The last balance and sequence of each account.
-    ends: BTreeMap<Uuid, (Decimal, i64)>,
-    keys: BTreeSet<(UserId, TradingId)>,
+    ends: BTreeMap<Uuid, (MoneyColumn, i64)>,
+    keys: BTreeSet<Key>,
 }
 
 impl Rows {
@@ -43,7 +44,8 @@ impl Rows {
         self.users.len()
     }
 
-    /// Adds the rows of event `n`.
+    /// Adds the rows of event `n`. As in a real stream no two events have the same time, because equal values cost an index
+    /// less than different ones.
     pub(super) fn push(
         &mut self,
         population: Population,
@@ -57,13 +59,17 @@ impl Rows {
         let user = Population::user_id(owner);
         let trading = Population::trading_id(owner);
         let event_id = EventIds::Ordered.of(n);
-        let amount: Decimal = EVENT_AMOUNT.parse()?;
+        let amount: Money = EVENT_AMOUNT.parse().map_err(anyhow::Error::msg)?;
         let sequence = i64::try_from(n / population.accounts + 1)?;
-        let balance = amount * Decimal::from(sequence);
+        let balance = Money::from_units(amount.units() * i128::from(sequence));
+        let balance = MoneyColumn(balance.context("a balance in range")?);
+        let at = at + TimeDelta::microseconds(i64::try_from(n)?);
         let broker_time = at.to_rfc3339_opts(SecondsFormat::Nanos, true);
 
         self.ends.insert(account, (balance, sequence));
-        self.keys.insert((UserId(user), TradingId(trading)));
+        let user_id = UserId(user);
+        self.keys.insert(Key::Account(user_id, AccountId(account)));
+        self.keys.insert(Key::Trading(user_id, TradingId(trading)));
         self.users.push(user);
         self.tradings.push(trading);
         self.accounts.push(account);
@@ -73,7 +79,7 @@ impl Rows {
         self.logs.push(ids.next_id());
         self.postings.push(ids.next_id());
         self.times.push(at);
-        self.amounts.push(amount);
+        self.amounts.push(MoneyColumn(amount));
         self.balances.push(balance);
         self.sequences.push(sequence);
         self.info.push(json!({"broker_time": broker_time}));
@@ -82,12 +88,14 @@ impl Rows {
 
     pub(super) async fn write(self, connection: &mut PgConnection, key: LaneKey) -> Result<()> {
         lanes::lock(connection, key).await?;
-        let users: Vec<Uuid> = self.keys.iter().map(|(user, _)| user.0).collect();
-        let tradings: Vec<Uuid> = self.keys.iter().map(|(_, trading)| trading.0).collect();
+        let users = BTreeSet::from_iter(self.users.iter().copied());
+        let tradings = BTreeSet::from_iter(self.tradings.iter().copied());
         dead_letters::waiting_keys(connection, key, self.keys.clone()).await?;
 
         self.claim(connection, key.stream.name()).await?;
-        let timestamp = self.lock(connection, users, tradings).await?;
+        let timestamp = self
+            .lock(connection, Vec::from_iter(users), Vec::from_iter(tradings))
+            .await?;
         self.insert_transactions(connection, timestamp).await?;
         self.insert_logs(connection, timestamp).await?;
         self.balance(connection, timestamp).await?;
@@ -146,7 +154,7 @@ impl Rows {
         timestamp: DateTime<Utc>,
     ) -> Result<()> {
         let no_text: Vec<Option<&str>> = vec![None; self.len()];
-        let no_amount: Vec<Option<Decimal>> = vec![None; self.len()];
+        let no_amount: Vec<Option<MoneyColumn>> = vec![None; self.len()];
         sqlx::query(
             "INSERT INTO transactions (timestamp, id, user_id, trading_id, sub_account_id, event_time, direction, \
              reason, amount, closing_balance, price, quote_symbol, fee, order_id, sequence, event_id, trading_log_id, info) \
@@ -216,7 +224,7 @@ impl Rows {
         .bind(timestamp)
         .bind(self.ends.keys().copied().collect::<Vec<_>>())
         .bind(self.ends.values().map(|end| end.0).collect::<Vec<_>>())
-        .bind(vec![Decimal::ZERO; self.ends.len()])
+        .bind(vec![MoneyColumn::default(); self.ends.len()])
         .bind(self.ends.values().map(|end| end.1).collect::<Vec<_>>())
         .execute(connection)
         .await?;

@@ -19,10 +19,18 @@ pub(crate) async fn wait(system: &System, messages: &[Stored], options: &Options
         ends.insert((message.stream, lane), i64::try_from(message.seq)?);
     }
 
+    // All accounts exist now, but for the event of an account that was created late retries may have ended.
+    sqlx::query(
+        "UPDATE dead_letters SET attempts = 0, next_attempt_at = now() WHERE status = 'open' AND class = 'unresolved' \
+         AND NOT blocks",
+    )
+    .execute(&system.pool)
+    .await?;
+
     let mut stall = Stall::default();
     loop {
         options.check_stop()?;
-        // All accounts exist: no retry needs to wait for minutes.
+        // No retry needs to wait any more.
         sqlx::query(
             "UPDATE dead_letters SET next_attempt_at = now() \
              WHERE blocks AND next_attempt_at > now() + interval '1 second'",

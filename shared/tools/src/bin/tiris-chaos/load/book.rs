@@ -73,7 +73,11 @@ impl Book {
                 let order = &self.open[at];
                 let account = order.payer(&self.trading);
                 let kind = HOLDS[usize::from(rng.random_ratio(3, 4))];
-                (kind, event::held(account, &amount(rng), Some(&order.name)))
+                let mut own = event::held(account, &amount(rng), Some(&order.name));
+                if rng.random_ratio(1, 3) {
+                    own["order_symbol"] = event::pair(&self.trading).into();
+                }
+                (kind, own)
             }
             (60..84, Some(at)) => self.fill(at, rng),
             (84..90, Some(at)) => ("trading.orders.cancelled", self.close(at)),
@@ -97,14 +101,16 @@ impl Book {
     }
 
     fn fill(&mut self, at: usize, rng: &mut StdRng) -> (&'static str, Value) {
-        // Some orders are filled in several parts.
-        let order = if rng.random_ratio(1, 3) {
-            self.open[at].clone()
+        // The book keeps some orders open, although a part of any size may end them; locks and fills then follow the end.
+        let (order, volume) = if rng.random_ratio(1, 3) {
+            (self.open[at].clone(), amount(rng))
         } else {
-            self.open.swap_remove(at)
+            let order = self.open.swap_remove(at);
+            let volume = order.volume.clone();
+            (order, volume)
         };
         let fee = Value::from(format!("0.00{}", rng.random_range(1..100)));
-        let own = order.filled(&self.trading, &fee, rng.random_ratio(1, 4));
+        let own = order.filled(&self.trading, &volume, &fee, rng.random_ratio(1, 4));
         ("trading.orders.filled", own)
     }
 

@@ -62,6 +62,12 @@ pub(crate) fn held(account: &Account, amount: &Value, order: Option<&str>) -> Va
     fields
 }
 
+/// Returns the pair that a trading exchanges.
+pub(crate) fn pair(trading: &Trading) -> String {
+    let [stock, currency] = [0, 1].map(|at| &trading.accounts[at].symbol);
+    format!("{stock}/{currency}")
+}
+
 /// An order of a bot.
 #[derive(Clone, Debug)]
 pub(crate) struct Order {
@@ -79,22 +85,24 @@ impl Order {
     }
 
     pub(crate) fn fields(&self, trading: &Trading) -> Value {
-        let symbol = format!(
-            "{}/{}",
-            trading.accounts[0].symbol, trading.accounts[1].symbol
-        );
         json!({
-            "sub_account_id": self.payer(trading).id, "order_id": self.name, "symbol": symbol, "side": self.side,
+            "sub_account_id": self.payer(trading).id, "order_id": self.name, "symbol": pair(trading), "side": self.side,
             "type": "limit", "amount": self.volume, "price": self.price, "status": "done",
         })
     }
 
-    /// Returns the fields of a fill, whose fee is paid from the third account if `pays_elsewhere`.
-    pub(crate) fn filled(&self, trading: &Trading, fee: &Value, pays_elsewhere: bool) -> Value {
+    /// Returns the fields of a fill of `volume`, whose fee is paid from the third account if `pays_elsewhere`.
+    pub(crate) fn filled(
+        &self,
+        trading: &Trading,
+        volume: &Value,
+        fee: &Value,
+        pays_elsewhere: bool,
+    ) -> Value {
         let mut fields = self.fields(trading);
         fields["fill"] = json!({
             "stock_account_id": trading.accounts[0].id, "currency_account_id": trading.accounts[1].id,
-            "volume": self.volume, "price": self.price, "fee": fee,
+            "volume": volume, "price": self.price, "fee": fee,
         });
         if pays_elsewhere {
             fields["fill"]["fee_account_id"] = json!(trading.accounts[2].id);

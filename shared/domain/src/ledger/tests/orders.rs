@@ -1,0 +1,213 @@
+//! Tests of orders: what fills and steps make of them, and what they hold.
+
+use super::generators::any_command;
+use super::properties::fold;
+use super::*;
+use crate::states::{DriftKind, OrderStatus};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+/// Returns a purchase for an order of the pair BTC/USDT.
+fn fill(id: &str, volume: &str, price: &str, ends_order: bool) -> Command {
+    Command::Trade(Trade {
+        order: order(id),
+        ends_order,
+        ..trade(Side::Buy, volume, price, "0")
+    })
+}
+
+/// Returns a lock of an amount of USDT for an order of a pair.
+fn lock_for(amount: &str, id: &str, pair: Option<&str>) -> Command {
+    Command::Lock(Hold {
+        pair: pair.map(|pair| pair.parse().expect("a pair")),
+        ..held_amount(amount, order(id))
+    })
+}
+
+fn cancel(id: &str) -> Command {
+    step(id, Side::Buy, OrderStep::Cancelled)
+}
+
+/// Returns the only order with an id.
+#[track_caller]
+fn only(book: &Book, id: &str) -> crate::ledger::Order {
+    match book.orders(TRADING, &id.parse().expect(id)) {
+        [order] => order.clone(),
+        orders => panic!("{orders:?}"),
+    }
+}
+
+fn kinds(effect: &Effect) -> Vec<DriftKind> {
+    effect.drift_kinds().into_iter().collect()
+}
+
+#[test]
+fn fills_add_up_to_their_order() {
+    let mut book = book();
+    effect(&mut book, &step("o", Side::Buy, OrderStep::Created));
+
+    effect(&mut book, &fill("o", "0.25", "100", false));
+    let partial = only(&book, "o");
+    assert_eq!(partial.status, OrderStatus::PartiallyFilled);
+
+    effect(&mut book, &fill("o", "0.75", "80", false));
+    let filled = only(&book, "o");
+    assert_eq!(filled.status, OrderStatus::Filled);
+    assert_eq!(filled.filled, money("1"));
+    assert_eq!(filled.quote_filled, money("85"));
+    assert_eq!(filled.fills, 2);
+    assert_eq!(filled.accounts, [STOCK, CURRENCY].into());
+}
+
+#[test]
+fn one_id_on_two_pairs_is_two_orders() {
+    let mut book = book();
+    effect(&mut book, &lock_for("300", "512726567", Some("BTC/USDT")));
+    effect(&mut book, &lock_for("500", "512726567", Some("ETH/USDT")));
+
+    let done = effect(&mut book, &cancel("512726567"));
+
+    assert!(done.drift.is_empty(), "{done:?}");
+    assert_eq!(state(&book, CURRENCY), "1000, 500 locked");
+}
+
+#[test]
+fn a_lock_without_a_pair_for_an_id_on_two_pairs_is_ambiguous() {
+    let mut book = book();
+    effect(&mut book, &lock_for("300", "o", Some("BTC/USDT")));
+    effect(&mut book, &lock_for("500", "o", Some("ETH/USDT")));
+
+    let done = effect(&mut book, &lock_for("10", "o", None));
+    assert_eq!(kinds(&done), [DriftKind::AmbiguousOrder]);
+
+    effect(&mut book, &cancel("o"));
+    assert_eq!(state(&book, CURRENCY), "1000, 510 locked");
+}
+
+#[test]
+fn a_lock_after_the_end_of_its_order_holds_nothing() {
+    let mut book = book();
+    effect(&mut book, &fill("p1", "0.001", "50000", true));
+
+    let late = effect(&mut book, &lock_for("49.95", "p1", None));
+
+    assert_eq!(kinds(&late), [DriftKind::OrderEnded]);
+    assert_eq!(drift(&late), ["order_ended 49.95"]);
+    assert_eq!(state(&book, CURRENCY), "950, 0 locked");
+}
+
+#[test]
+fn an_order_filled_at_a_better_price_holds_nothing() {
+    let mut book = book();
+    effect(&mut book, &lock_for("55", "r1", None));
+
+    effect(&mut book, &fill("r1", "0.8072303", "30", true));
+    effect(&mut book, &fill("r1", "0.1927697", "55", true));
+
+    assert_eq!(state(&book, CURRENCY), "965.1807575, 0 locked");
+    let order = only(&book, "r1");
+    assert_eq!(order.status, OrderStatus::Filled);
+    assert_eq!(order.filled, money("1"));
+    assert_eq!(order.quote_filled, money("34.8192425"));
+}
+
+#[test]
+fn a_cancelled_order_releases_its_holds_on_all_accounts() {
+    let mut book = book_with_holds(&[hold(STOCK, "s1", "1"), hold(CURRENCY, "s1", "242.4")]);
+
+    let done = effect(&mut book, &cancel("s1"));
+
+    assert!(done.postings.is_empty(), "{done:?}");
+    assert_eq!(state(&book, STOCK), "10, 0 locked");
+    assert_eq!(state(&book, CURRENCY), "1000, 0 locked");
+}
+
+#[test]
+fn a_fill_beyond_the_amount_is_booked_as_drift() {
+    let mut book = book();
+    effect(&mut book, &step("o", Side::Buy, OrderStep::Created));
+
+    let done = effect(&mut book, &fill("o", "1.5", "100", false));
+
+    assert_eq!(drift(&done), ["overfilled 0.5"]);
+    assert_eq!(only(&book, "o").filled, money("1.5"));
+}
+
+#[test]
+fn a_repeated_lock_and_one_beyond_the_need_are_drift() {
+    let mut book = book();
+    effect(&mut book, &step("o", Side::Buy, OrderStep::Created));
+    let first = effect(&mut book, &lock_for("100.5", "o", None));
+    assert!(first.drift.is_empty(), "{first:?}");
+
+    let second = effect(&mut book, &lock_for("100.5", "o", None));
+
+    assert_eq!(
+        drift(&second),
+        ["repeated_lock 100.5", "hold_exceeds_order 101"]
+    );
+    assert_eq!(state(&book, CURRENCY), "1000, 201 locked");
+    effect(&mut book, &cancel("o"));
+    assert_eq!(state(&book, CURRENCY), "1000, 0 locked");
+}
+
+#[test]
+fn an_order_without_its_hold_is_drift_at_the_end() {
+    let mut book = book();
+    effect(&mut book, &lock_for("100", "o", Some("BTC/USDT")));
+    let mut account = book.get(CURRENCY).expect("known").clone();
+    account.holds.clear();
+    account.locked = Money::ZERO;
+    book.insert(account);
+
+    let done = effect(&mut book, &cancel("o"));
+
+    assert_eq!(kinds(&done), [DriftKind::NothingToRelease]);
+}
+
+#[test]
+fn a_bot_may_unlock_before_it_cancels() {
+    let mut book = book();
+    effect(&mut book, &lock_for("100", "o", None));
+    effect(&mut book, &unlock("100", order("o")));
+
+    let done = effect(&mut book, &cancel("o"));
+
+    assert!(done.drift.is_empty(), "{done:?}");
+}
+
+#[test]
+fn an_order_that_ended_never_opens_again() {
+    let mut book = book();
+    for end in [OrderStep::Cancelled, OrderStep::Failed] {
+        let id = format!("{end:?}");
+        effect(&mut book, &step(&id, Side::Buy, end));
+
+        effect(&mut book, &step(&id, Side::Buy, OrderStep::Created));
+        effect(&mut book, &fill(&id, "0.5", "1", false));
+
+        assert!(only(&book, &id).status.has_ended(), "{id}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn an_ended_order_holds_nothing(commands in vec(any_command(), 1..40)) {
+        let mut book = book();
+        let _effects = fold(&mut book, &commands);
+
+        for id in ["A", "B"] {
+            let id: OrderId = id.parse().expect(id);
+            let orders = book.orders(TRADING, &id);
+            let has_ended = |pair: Option<&Pair>| {
+                let mut meant = orders.iter().filter(|order| pair.is_none() || order.key.pair.as_ref() == pair);
+                meant.clone().next().is_some() && meant.all(|order| order.status.has_ended())
+            };
+
+            for account in book.accounts() {
+                let mut held = account.holds.keys().filter(|key| key.order.as_ref() == Some(&id));
+                prop_assert!(held.all(|key| !has_ended(key.pair.as_ref())), "{account:?} {orders:?}");
+            }
+        }
+    }
+}
