@@ -63,7 +63,7 @@ pub(crate) const INVALID_FILTER: Refusal = (
 pub(crate) const INVALID_BODY: Refusal = (
     400,
     "`INVALID_REQUEST`: not a JSON object, or an unknown field in a request that moves money; `MISSING_FIELD`, `INVALID_VALUE`: \
-     `details` names the field and its limit; `INVALID_INFO_STRUCTURE`: duplicate keys, U+0000, numbers of more than 40 \
+     `details` names the field and its limit; `INVALID_INFO_STRUCTURE`: duplicate keys, U+0000, numbers of more than 1,000 \
      digits or with an exponent beyond 64, nesting beyond 32, keys beginning with `$serde_json`, or more than 16 KiB",
 );
 pub(crate) const NOT_FOUND: Refusal = (

@@ -93,7 +93,7 @@ async fn events_of_a_trading_being_purged_become_dead_letters() -> Result<()> {
     world.verify().await?;
     // It does not come back.
     world.expect_dead_letters("TRADING_DELETED", 3).await?;
-    // No row tells a purged trading from one that may still be created; the other event waits behind the first.
+    // A purged trading has no row, like one that may still be created; the other event waits behind the first.
     world.expect_dead_letters("UNKNOWN_TRADING", 1).await?;
     world.expect_dead_letters("BEHIND_UNRESOLVED", 1).await?;
     world.expect_open(5).await?;

@@ -22,8 +22,6 @@ pub struct OrderHold {
     pub event_id: Option<String>,
     /// When the hold was created.
     pub created_at: DateTime<Utc>,
-    /// When it is released at the latest.
-    pub expires_at: Option<DateTime<Utc>>,
 }
 
 /// Returns an order of a user.
@@ -46,7 +44,7 @@ pub async fn holds(
     limit: u32,
 ) -> Result<Vec<OrderHold>> {
     Ok(sqlx::query_as(
-        "SELECT h.sub_account_id, s.symbol AS asset, h.amount, h.event_id, h.created_at, h.expires_at \
+        "SELECT h.sub_account_id, s.symbol AS asset, h.amount, h.event_id, h.created_at \
          FROM holds h JOIN sub_accounts s ON s.id = h.sub_account_id \
          WHERE h.order_id = $1 AND h.symbol IN ('', $2) AND s.trading_id = $3 \
          ORDER BY h.created_at DESC, h.sub_account_id, h.symbol LIMIT $4",

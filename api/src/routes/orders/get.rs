@@ -46,9 +46,6 @@ struct HoldOfOrder {
     amount: Field<Money>,
     /// When the hold was created
     created_at: DateTime<Utc>,
-    /// When it is released at the latest; null without a limit
-    #[oai(nullable)]
-    expires_at: Option<DateTime<Utc>>,
     /// Id of the event that created the hold
     #[oai(nullable)]
     event_id: Option<String>,
@@ -61,7 +58,6 @@ impl From<OrderHold> for HoldOfOrder {
             asset: hold.asset,
             amount: Field(hold.amount.0),
             created_at: hold.created_at,
-            expires_at: hold.expires_at,
             event_id: hold.event_id,
         }
     }

@@ -18,9 +18,6 @@ struct Hold {
     amount: Field<Money>,
     /// When the hold was created
     created_at: DateTime<Utc>,
-    /// When the hold is released at the latest; null without a limit
-    #[oai(nullable)]
-    expires_at: Option<DateTime<Utc>>,
     /// Id of the event that created the hold
     #[oai(nullable)]
     event_id: Option<String>,
@@ -42,7 +39,6 @@ impl TryFrom<Model> for Hold {
             symbol: Some(row.symbol).filter(|symbol| !symbol.is_empty()),
             amount: Field(row.amount.0),
             created_at: row.created_at,
-            expires_at: row.expires_at,
             event_id: row.event_id,
         })
     }

@@ -273,7 +273,11 @@ async fn users_replay_and_discard_only_their_own_dead_letters() {
     assert_eq!(rehearsed.data()["published_by"], json!(ann.id.0));
     assert_eq!(ann.balance(&book.currency).await, "15");
     ann.post(&replay, json!({})).await.data();
-    ann.post(&discard, why).await.data();
+    ann.post(&discard, why.clone()).await.data();
+    bob.post(&replay, json!({}))
+        .await
+        .assert_error(404, "NOT_FOUND");
+    bob.post(&discard, why).await.assert_error(404, "NOT_FOUND");
 
     assert_eq!(ann.balance(&book.currency).await, "3");
     for (action, letter) in [

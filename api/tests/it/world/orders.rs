@@ -73,12 +73,11 @@ impl User<'_> {
 }
 
 impl World {
-    /// Gives a hold of an order its pair and the time of its release.
-    pub(crate) async fn complete_hold(&self, order: &str, symbol: &str, expires_at: DateTime<Utc>) {
-        sqlx::query("UPDATE holds SET symbol = $2, expires_at = $3 WHERE order_id = $1")
+    /// Gives a hold of an order its pair.
+    pub(crate) async fn give_hold_its_pair(&self, order: &str, symbol: &str) {
+        sqlx::query("UPDATE holds SET symbol = $2 WHERE order_id = $1")
             .bind(order)
             .bind(symbol)
-            .bind(expires_at)
             .execute(self.pool())
             .await
             .expect("a hold");

@@ -43,7 +43,7 @@ pub fn parse(subject: &str, payload: &[u8], bare: BareSubjects) -> Result<Event,
 }
 
 /// Returns the user that a malformed message belongs to: its publisher, whom the subject names. The payload's claim
-/// counts only where the subject names no user, so that nobody can put messages into the lists of others.
+/// counts only where the subject names no user, so that a bot cannot put messages into the lists of other users.
 fn owner(parsed: Option<&Subject>, subject: &str, claimed: Option<Uuid>) -> Option<Uuid> {
     match parsed {
         Some(Subject { user: None, .. }) => claimed,

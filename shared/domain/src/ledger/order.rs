@@ -114,13 +114,14 @@ impl Order {
     pub(super) fn describe(&mut self, side: Side, terms: &OrderTerms, is_creation: bool) {
         let is_new = |known: bool| is_creation || !known;
         let amount = terms.amount.rounded().to_money();
-        let price = terms.price.clone().filter(|price| !price.is_negative());
+        // Exchanges report market orders with a price of zero, and orders by value with an amount of zero.
+        let price = terms.price.clone().filter(Number::is_positive);
 
         self.side = Some(side);
         if is_new(self.kind.is_some()) {
             self.kind = Some(terms.kind.clone());
         }
-        if is_new(self.amount.is_some()) && amount.is_some_and(|amount| amount >= Money::ZERO) {
+        if is_new(self.amount.is_some()) && amount.is_some_and(Money::is_positive) {
             self.amount = amount;
         }
         if is_new(self.price.is_some()) && price.is_some() {
@@ -150,8 +151,7 @@ impl Order {
     }
 
     fn is_full(&self) -> bool {
-        self.amount
-            .is_some_and(|amount| amount.is_positive() && self.filled >= amount)
+        self.amount.is_some_and(|amount| self.filled >= amount)
     }
 
     /// Returns how much more than the ordered amount is filled, if any.

@@ -208,7 +208,8 @@ pub async fn due(connection: &mut PgConnection, key: LaneKey, limit: usize) -> R
              WHERE d.stream = $1 AND d.lane = $2 AND d.blocks AND d.code = 'USER_DISABLED' AND u.status <> 'disabled' \
              UNION \
              SELECT user_id FROM behind) \
-         SELECT l.* FROM waiting w CROSS JOIN LATERAL ( \
+         SELECT l.id, l.stream_created_at, l.stream_seq, l.user_id, l.trading_id, l.accounts, l.is_ready \
+         FROM waiting w CROSS JOIN LATERAL ( \
              SELECT d.id, d.stream_created_at, d.stream_seq, d.user_id, d.trading_id, d.accounts, \
                  coalesce(d.next_attempt_at <= statement_timestamp(), true) AS is_ready FROM dead_letters d \
              WHERE d.stream = $1 AND d.lane = $2 AND d.blocks AND d.user_id = w.user_id AND d.trading_id IS NOT NULL \

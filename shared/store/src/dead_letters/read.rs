@@ -229,17 +229,16 @@ pub async fn oldest_waiting(
     .await?)
 }
 
-/// Returns an open dead letter under lock.
+/// Returns a dead letter under lock.
 ///
 /// # Errors
-/// [`Error::NotFound`], and [`Conflict::LetterNotOpen`] when it was replayed or discarded before.
-pub(super) async fn lock_open(connection: &mut PgConnection, id: Uuid) -> Result<Letter> {
+/// [`Error::NotFound`].
+pub(super) async fn lock(connection: &mut PgConnection, id: Uuid) -> Result<Letter> {
     let letter: Option<Letter> = sqlx::query_as(select!("WHERE id = $1 FOR NO KEY UPDATE"))
         .bind(id)
         .fetch_optional(connection)
         .await?;
 
-    check_open(letter.as_ref().map(|letter| letter.status))?;
     letter.ok_or(Error::NotFound("dead letter"))
 }
 

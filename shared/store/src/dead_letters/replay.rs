@@ -108,8 +108,10 @@ pub async fn replay(
     options: &ReplayOptions,
     seed: u64,
 ) -> Result<Replay> {
-    let letter = read::lock_open(connection, id).await?;
+    let letter = read::lock(connection, id).await?;
     options.by.check_may_close(letter.user_id)?;
+    // Afterwards, so that the status of another user's dead letter stays unknown.
+    read::check_open(Some(letter.status))?;
     check_accepted(&letter, options.accept_user)?;
     let work = parsed(&letter, options.accept_user);
     let replay = Replay {

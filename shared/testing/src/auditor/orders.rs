@@ -79,7 +79,7 @@ impl Orders {
     /// count.
     fn set_amount(&mut self, event: &Reading, pair: &str) {
         let amount = rounded(&event.numbers["amount"]);
-        if amount.is_negative() || is_too_large(&amount) {
+        if !amount.is_positive() || is_too_large(&amount) {
             return;
         }
         let order = self.by_pair.entry(pair.to_owned()).or_default();

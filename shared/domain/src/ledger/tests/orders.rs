@@ -152,6 +152,32 @@ fn a_repeated_lock_and_one_beyond_the_need_are_drift() {
 }
 
 #[test]
+fn a_market_order_without_price_and_amount_has_no_drift() {
+    let mut book = book();
+    let created = Command::Order(OrderEvent {
+        account: Some(CURRENCY),
+        order: "o".parse().expect("an id"),
+        pair: pair(),
+        side: Side::Buy,
+        terms: OrderTerms {
+            kind: "market".to_owned(),
+            amount: number("0"),
+            price: Some(number("0")),
+        },
+        step: OrderStep::Created,
+    });
+
+    for command in [
+        created,
+        lock_for("100", "o", None),
+        fill("o", "0.5", "100", false),
+    ] {
+        let done = effect(&mut book, &command);
+        assert!(done.drift.is_empty(), "{done:?}");
+    }
+}
+
+#[test]
 fn an_order_without_its_hold_is_drift_at_the_end() {
     let mut book = book();
     effect(&mut book, &lock_for("100", "o", Some("BTC/USDT")));
